@@ -2,10 +2,11 @@
 
     python bench/methods/infilling_rows.py [--slots 64] [--draws 400]
 
-Chart: JSON as json.dumps writes it, in the embedded model's vocabulary (2,048 tokens), random logits, process
-CPU milliseconds: the masks of all slots, by classes (least of 3), log Z and marginals, the best filling;
-and the masks after each commit of that filling in a random order, at a quarter, a half and three quarters.
-Beside it the automaton of the same grammar at depth 4, in `structgen.infilling.lattice`.
+Chart: any JSON value, and the values of a recursive schema, as json.dumps writes them, in the embedded
+model's vocabulary (2,048 tokens), random logits. Times are process CPU, the least of 3 but for tables. All
+slots masked: the masks by classes, log Z with marginals, the best filling. Then the masks after each commit
+of that filling in a random order: the longest time from each share of filled slots on to the next. Beside it
+the automaton of JSON at depth 4, in `structgen.infilling.lattice`.
 
 List operations on 5 items (`list_operations`): closed form and measured share of right results by slots a
 step.
@@ -27,10 +28,22 @@ import numpy as np
 from methods.byte_rules import JSON, Rules
 from methods.context_free_fill import OPEN, ContextFreeFill
 from methods.list_operations import OPERATIONS, closed_form, measured
+from methods.schema_rules import schema_rules
 from methods.token_pushdown import token_pushdown
 from structgen.infilling.automata_of_grammars import language_of
 from structgen.infilling.lattice import Lattice
 from structgen.infilling.presets import load_masked_model
+
+TREES = {
+    "type": "object",
+    "properties": {
+        "name": {"type": "string"},
+        "size": {"type": "integer"},
+        "parts": {"type": "array", "items": {"$ref": "#"}},
+    },
+    "required": ["name", "parts"],
+    "additionalProperties": False,
+}
 
 
 def milliseconds(run: Callable[[], object], count: int = 3) -> float:
@@ -43,40 +56,34 @@ def milliseconds(run: Callable[[], object], count: int = 3) -> float:
     return min(taken)
 
 
+def row(method: str, case: str, figure: str, value: float, unit: str) -> dict[str, Any]:
+    """Return a row of the family's table."""
+    return {"method": method, "case": case, "figure": figure, "value": float(f"{value:.4g}"), "unit": unit}
+
+
 def chart_rows(slots: int) -> list[dict[str, Any]]:
     """Measure the chart and the automaton of a depth."""
     model, tokenizer = load_masked_model("structgen/infill")
     left_out = {model.mask_id, *tokenizer.eos_token_ids, getattr(model, "null_id", -1)}
     tokens = [b"" if one in left_out else tokenizer.decode([one]) for one in range(tokenizer.vocab_size)]
-    began = time.process_time()
-    tables = token_pushdown(Rules(JSON, "value"), tokens)
-    built = time.process_time() - began
     logits = 3 * np.random.default_rng(0).standard_normal((slots, len(tokens) + 1))
-    fill = ContextFreeFill(tables, [OPEN] * slots, logits)
-    ContextFreeFill(tables, [OPEN] * 4, logits[:4]).best()  # compiles
-    row: dict[str, Any] = {
-        "family": "infilling",
-        "method": "context-free fill",
-        "case": f"JSON, {slots} slots",
-        "states": tables.states,
-        "classes": tables.classes,
-        "tables_s": built,
-        "masks_ms": milliseconds(fill.class_masks),
-        "marginals_ms": milliseconds(fill.marginals),
-        "best_ms": milliseconds(fill.best),
-    }
-    _, best = fill.best()
-    for done, slot in enumerate(np.random.default_rng(2).permutation(slots)[: slots * 3 // 4].tolist(), 1):
-        fill.tokens[slot] = best[slot]
-        if done * 4 % slots == 0:
-            row[f"masks_ms_{100 * done // slots}_percent_filled"] = milliseconds(fill.class_masks)
-    began = time.process_time()
+    found = []
+    for name, rules in (("JSON", Rules(JSON, "value")), ("recursive schema", schema_rules(TREES))):
+        times: dict[str, float] = {"tables": milliseconds(lambda: token_pushdown(rules, tokens), 1)}  # noqa: B023
+        tables = token_pushdown(rules, tokens)
+        fill = ContextFreeFill(tables, [OPEN] * slots, logits, 1)
+        times["all masks"] = milliseconds(fill.class_masks)
+        times["log Z and marginals"] = milliseconds(fill.marginals)
+        times["best filling"] = milliseconds(fill.best)
+        _, best = fill.best()
+        for done, slot in enumerate(np.random.default_rng(2).permutation(slots)[:-1].tolist(), 1):
+            fill.tokens[slot] = best[slot]
+            share = f"masks after a commit, {25 * (4 * done // slots)} % and more filled"
+            times[share] = max(times.get(share, 0.0), milliseconds(fill.class_masks))
+        size = f"{name}, {slots} slots, {tables.states} states, {tables.classes} classes"
+        found += [row("context-free fill", size, figure, value, "ms") for figure, value in times.items()]
+    built = milliseconds(lambda: language_of(True, tokenizer, "JSON", depth=4), 1)
     automaton = language_of(True, tokenizer, "JSON", depth=4).automaton
-    built = time.process_time() - began
-
-    def masks() -> None:
-        Lattice(automaton, [OPEN] * slots).forced()
-
     lattice = Lattice(automaton, [OPEN] * slots)
     for slot in range(slots):
         lattice.set_logits(slot, logits[slot, :-1].astype(np.float32))
@@ -85,20 +92,14 @@ def chart_rows(slots: int) -> list[dict[str, Any]]:
         lattice._weights.clear()
         run()
 
-    return [
-        row,
-        {
-            "family": "infilling",
-            "method": "automaton, depth 4",
-            "case": f"JSON, {slots} slots",
-            "states": automaton.states,
-            "classes": automaton.classes,
-            "tables_s": built,
-            "masks_ms": milliseconds(masks),
-            "marginals_ms": milliseconds(lambda: fresh(lattice.marginals)),
-            "best_ms": milliseconds(lambda: fresh(lattice.best)),
-        },
-    ]
+    size = f"JSON, {slots} slots, {automaton.states} states, {automaton.classes} classes"
+    times = {
+        "tables": built,
+        "all masks": milliseconds(lambda: Lattice(automaton, [OPEN] * slots).forced()),
+        "log Z and marginals": milliseconds(lambda: fresh(lattice.marginals)),
+        "best filling": milliseconds(lambda: fresh(lattice.best)),
+    }
+    return found + [row("automaton, depth 4", size, figure, value, "ms") for figure, value in times.items()]
 
 
 def list_rows(draws: int) -> list[dict[str, Any]]:
@@ -106,13 +107,16 @@ def list_rows(draws: int) -> list[dict[str, Any]]:
     found = []
     for operation in OPERATIONS:
         for rate in (1, 2, 3, 6):
-            figures = {"closed_form": closed_form(operation, 5, rate), "draws": draws}
-            figures["measured"] = measured(operation, "cadbe", rate, draws)
-            if rate == 6:
-                few = figures["draws_with_grammar"] = max(1, draws // 4)
-                figures["with_grammar"] = measured(operation, "cadbe", rate, few, with_grammar=True)
             case = f"{operation}, {rate} a step"
-            found.append({"family": "infilling", "method": "list operations", "case": case} | figures)
+            figures = {
+                "closed form": closed_form(operation, 5, rate),
+                f"right of {draws} draws": measured(operation, "cadbe", rate, draws),
+            }
+            if rate == 6:
+                few = max(1, draws // 4)
+                right = measured(operation, "cadbe", rate, few, with_grammar=True)
+                figures[f"right of {few} draws under a grammar"] = right
+            found += [row("list operations", case, figure, value, "") for figure, value in figures.items()]
     return found
 
 
@@ -127,5 +131,4 @@ if __name__ == "__main__":
     parser.add_argument("--draws", type=int, default=400)
     asked = parser.parse_args()
     for one in rows(asked.slots, asked.draws):
-        told = "  ".join(f"{name} {value:.4g}" for name, value in one.items() if not isinstance(value, str))
-        print(f"{one['method']}: {one['case']}  {told}", flush=True)
+        print("  ".join(str(value) for value in one.values()), flush=True)

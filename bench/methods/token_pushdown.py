@@ -11,6 +11,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from functools import cached_property
+from typing import NamedTuple
 
 import numpy as np
 
@@ -21,6 +23,7 @@ from methods.byte_rules import Rest, Rules, Stack
 class TokenPushdown:
     """The tables of a grammar and a vocabulary. State 0 is the start, remainder 0 the empty one."""
 
+    rules: Rules
     states: int
     remainders: int
     calls: np.ndarray
@@ -38,6 +41,51 @@ class TokenPushdown:
     def classes(self) -> int:
         """How many token classes there are."""
         return int(self.token_class.max()) + 1
+
+    @cached_property
+    def plan(self) -> Plan:
+        """The same for loops over slots."""
+        edges = np.column_stack((self.edges[:, 0], self.states * self.edges[:, 2] + self.edges[:, 3]))
+        moves, move = np.unique(edges, axis=0, return_inverse=True)
+        backs, back = np.unique(self.calls[:, 1], return_inverse=True)
+        begins, begin = np.unique(self.calls[:, 2], return_inverse=True)
+        known = self.returns[np.isin(self.returns[:, 0], backs)]
+        some = np.column_stack((np.searchsorted(backs, known[:, 0]), known[:, 1]))
+        whole = np.column_stack(
+            (np.arange(len(backs)), 0 * backs)
+        )  # the caller goes on where it comes back to
+        ways, way = np.unique(np.concatenate((whole, some)), axis=0, return_inverse=True)
+        after = np.concatenate((backs, self.states * known[:, 2] + known[:, 3]))
+        chain = np.ones(self.remainders, np.int64)  # how many frames a remainder may pop, and one
+        for _ in range(self.remainders):
+            for _, kind, pops, then in self.returns.tolist():
+                chain[kind] = max(chain[kind], 1 + chain[then] if pops else 1)
+        return Plan(
+            moves,
+            np.column_stack((move.ravel(), self.edges[:, 1])),
+            np.column_stack((self.calls[:, 0], back.ravel(), self.calls[:, 2], begin.ravel())),
+            ways,
+            np.column_stack((way.ravel(), after)),
+            np.array((self.states, self.remainders, len(backs), len(begins), 1 + chain.max())),
+        )
+
+
+class Plan(NamedTuple):
+    """Tables for loops over slots. A *place* is a state, or a remainder behind which a frame was popped:
+    states first, then remainders."""
+
+    moves: np.ndarray
+    """[n, 2]: a state, and the place after some token."""
+    edges: np.ndarray
+    """[n, 2]: a move, and a token class that makes it; a row for each derivation."""
+    calls: np.ndarray
+    """[n, 4]: a call, the number of where it comes back to, the state of the frame called, and its number."""
+    ways: np.ndarray
+    """[n, 2]: the number of where a call comes back to, and a remainder."""
+    returns: np.ndarray
+    """[n, 2]: a way, and the place after it; a row for each derivation."""
+    sizes: np.ndarray
+    """States, remainders, places to come back to, states in which frames begin, most stages of a slot."""
 
 
 def token_pushdown(rules: Rules, tokens: Sequence[bytes]) -> TokenPushdown:
@@ -89,7 +137,7 @@ def token_pushdown(rules: Rules, tokens: Sequence[bytes]) -> TokenPushdown:
         token_class[token] = numbers[found]
     calls = [(states[one], states[one[:1]], states[one[1:]]) for one in deep]
     tables = (np.array(some, np.int64).reshape(-1, n) for some, n in ((calls, 3), (edges, 4), (returns, 4)))
-    return TokenPushdown(len(states), max(kinds.values()) + 1, *tables, token_class)
+    return TokenPushdown(rules, len(states), max(kinds.values()) + 1, *tables, token_class)
 
 
 def parts(stack: Stack) -> Iterator[Stack]:

@@ -13,6 +13,7 @@ import numpy as np
 import pytest
 
 import structgen as sg
+from structgen.errors import GrammarError
 from structgen.infilling.automata_of_grammars import language_of
 from structgen.infilling.lattice import Lattice
 
@@ -95,7 +96,8 @@ def hole_of(name: str, slots: int, seed: int) -> tuple[Listed, ContextFreeFill]:
         some = list(listed.weights)[int(chance.integers(len(listed.weights)))]
         hole = [int(one) if chance.random() < 0.4 else OPEN for one in some]
         listed = Listed(name, tokens, hole, logits, least)
-    return listed, ContextFreeFill(token_pushdown(Rules(GRAMMARS[name], name), tokens), hole, logits, least)
+    rules = Rules(GRAMMARS[name], name, one_derivation=name == "P")  # a palindrome has one middle
+    return listed, ContextFreeFill(token_pushdown(rules, tokens), hole, logits, least)
 
 
 @pytest.mark.parametrize("slots", [1, 2, 3, 4])
@@ -142,6 +144,68 @@ def test_any_tokens_of_masks_in_any_order_of_slots_end_in_a_text(seed: int) -> N
     text = b"".join(tokens[one] for one in fill.tokens if one >= 0)
     ast.parse(text.replace(b"0", b"1").decode(), mode="eval")  # a sum for Python, too
     assert derives("E", ("E",), text)
+
+
+def random_grammar(seed: int) -> tuple[str, tuple[bytes, ...]]:
+    """Put a random grammar into GRAMMARS; return its start, and tokens."""
+    chance, name = np.random.default_rng(seed), f"R{seed}"
+    names = [name, "A", "B"]
+    pick = [b"a", b"b", b"ab", b"(", *names]
+    GRAMMARS[name] = {
+        one: [
+            [pick[chance.integers(4)]],
+            *(
+                [pick[chance.integers(4)], *(pick[n] for n in chance.integers(7, size=chance.integers(3)))]
+                for _ in range(2)
+            ),
+        ]
+        for one in names
+    }
+    return name, (b"a", b"b", b"(", b"aa", b"(a", b"ab(")
+
+
+@pytest.mark.parametrize("seed", range(8))
+def test_chart_list_and_automaton_agree_on_random_grammars_after_random_commits(seed: int) -> None:
+    name, tokens = random_grammar(seed)
+    chance, slots, rules = np.random.default_rng(seed), 4, Rules(GRAMMARS[name], name)
+    logits = chance.standard_normal((slots, len(tokens) + 1)).astype(np.float32).astype(float) * 2
+    fill = ContextFreeFill(token_pushdown(rules, tokens), [OPEN] * slots, logits, 1)
+    written = "\n".join(
+        f"{one} ::= "
+        + " | ".join(
+            " ".join(part if isinstance(part, str) else f"[{part.decode()}]" for part in some)
+            for some in each
+        )
+        for one, each in GRAMMARS[name].items()
+    )
+    end = len(tokens)
+    tokenizer = sg.Tokenizer.from_bytes([*tokens, None], eos_token_id=end)
+    automaton = language_of(sg.ebnf(written, start=name), tokenizer, "grammar", depth=24).automaton
+    lattice = Lattice(
+        automaton,
+        [OPEN] * slots,
+        nullable=np.arange(slots) >= 1,
+        closes=np.arange(slots) == slots - 1,
+        end_token=end,
+    )
+    for slot in range(slots):
+        lattice.set_logits(slot, logits[slot].astype(np.float32))
+    for slot in (None, *chance.permutation(slots).tolist()):
+        if slot is not None:
+            token = int(chance.choice(np.flatnonzero(fill.masks()[slot])))
+            fill.tokens[slot] = NULL if token == end else token
+            lattice.commit(slot, fill.tokens[slot])
+        listed = Listed(name, tokens, fill.tokens, logits, 1)
+        assert np.array_equal(fill.masks(), listed.marginals > 0)
+        assert fill.best()[0] == pytest.approx(max(listed.weights.values()), abs=1e-9)
+        assert lattice.best()[0][0] == pytest.approx(fill.best()[0], abs=1e-5)
+        for one in lattice.open_slots.tolist():
+            told = np.append(lattice.token_mask(one)[:end], lattice.null_allowed(one))
+            assert np.array_equal(fill.masks()[one], told)
+        if rules.conflict is None:
+            assert fill.log_z() == pytest.approx(listed.log_z, abs=1e-9)
+            assert fill.log_z() == pytest.approx(lattice.log_z(), abs=1e-5)
+            assert np.abs(fill.marginals() - listed.marginals).max() < 1e-9
 
 
 NESTED = 'start: v\n?v: STRING | "{" STRING ":" v "}"\nSTRING: /"[ab]*"/'
@@ -194,5 +258,20 @@ def test_the_chart_and_the_automaton_of_a_deep_enough_cut_agree(slots: int) -> N
     ],
 )
 def test_a_grammar_that_cannot_be_read_from_the_left_is_refused(grammar: Grammar, told: str) -> None:
-    with pytest.raises(ValueError, match=told):
+    with pytest.raises(GrammarError, match=told):
         Rules(grammar, "S")
+
+
+@pytest.mark.parametrize("name", "QP")
+def test_sums_are_refused_where_a_text_may_have_two_derivations(name: str) -> None:
+    tables = token_pushdown(Rules(GRAMMARS[name], name), TOKENS[name])
+    fill = ContextFreeFill(tables, [OPEN] * 3, np.zeros((3, len(TOKENS[name]) + 1)))
+    for asked in (fill.log_z, fill.marginals):
+        with pytest.raises(GrammarError, match=r"not LALR\(1\).*one_derivation=True"):
+            asked()
+    assert fill.masks().any() and fill.best()[0] == 0.0
+
+
+@pytest.mark.parametrize("name", "SEW")
+def test_no_conflict_is_found_where_each_text_has_one_derivation(name: str) -> None:
+    assert Rules(GRAMMARS[name], name).conflict is None
