@@ -77,9 +77,7 @@ def _drawn(clouds: list[Cloud]) -> Drawn:
         for i in np.flatnonzero(cloud.log_weights > -math.inf):
             tokens.append(cloud.prefixes[i].tokens)
             logprobs.append(float(cloud.logprobs[i]))
-            log_weights.append(
-                cloud.log_z + float(cloud.log_weights[i]) - math.log(cloud.count * many)
-            )
+            log_weights.append(cloud.log_z + float(cloud.log_weights[i]) - math.log(cloud.count * many))
             groups.append(group)
     weights = normalised(np.array(log_weights))
     estimates, particles = np.array([cloud.estimate for cloud in clouds]), sum(one.count for one in clouds)
