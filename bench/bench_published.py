@@ -369,15 +369,16 @@ def enumerated(
     most: int,
     keeps: Callable[[str], bool] = lambda text: True,
     goes_on: Callable[[bytes], bool] = lambda prefix: True,
+    most_left: float = 1e-3,
 ) -> tuple[dict[str, float], float]:
     """Return the probability of each text of the grammar that `keeps` accepts under the model, and the mass
-    that was not followed (below a thousandth of theirs). A prefix is followed if `goes_on` lets it."""
+    that was not followed (at most `most_left` of theirs). A prefix is followed if `goes_on` lets it."""
     from structgen.tokens.token_mask import TokenMask
 
     mask = TokenMask(np.zeros((1, compiled.row_words()), np.int32), compiled.vocab_size)
     ends, texts = sorted(compiled.end_tokens), defaultdict[str, float](float)
     waiting: list[tuple[float, tuple[int, ...], int]] = [(-1.0, (), compiled.start.index)]
-    while waiting and (not texts or -math.fsum(one[0] for one in waiting) > 1e-3 * sum(texts.values())):
+    while waiting and (not texts or -math.fsum(one[0] for one in waiting) > most_left * sum(texts.values())):
         some = [heapq.heappop(waiting) for _ in range(min(16, len(waiting)))]
         for (mass, tokens, state), row in zip(some, model.read([one[1] for one in some]), strict=True):
             chances = np.exp(row)

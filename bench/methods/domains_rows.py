@@ -14,7 +14,8 @@ domain and a way, means over its tasks:
 and on the small task of a domain, whose law is enumerated with the model's own rows (64 draws, at most 20
 rows for each), means over seeds:
 
-    error       total variation between the draws and the law of the model, given grammar and checker
+    error       total variation between the draws and the law of the model, given grammar and checker; the law
+                is followed to all but a hundredth
     held        the share of intervals of log Z that hold it, a thousandth on either side being rounding;
                 `given`: the share of runs that give an interval
 """
@@ -45,6 +46,9 @@ from structgen.engine.model_prompts import ModelQuestion
 DOMAINS = ("sql", "molecules", "goals", "patterns", "receipts")
 WAYS = {"mask alone": "masked", "rejection": "rejection", "awrs": "awrs", "smc": "smc", "auto": "auto"}
 SMALL_DRAWS, SMALL_ROWS = 64, 20
+UNFOLLOWED = 0.01
+"""The share of Z that may be missing from a law. A text has many tokenisations: all but a thousandth of the
+goals of the small task took more than 11,000 rows."""
 COLUMNS = (
     *("family", "method", "case", "tasks", "seeds", "valid", "right", "answered", "rows", "checks"),
     *("error", "held", "given"),
@@ -72,11 +76,12 @@ class AskedTask:
         checkers = [] if way == "mask alone" else [self.task.checker]
         return sg.sample(self._engine, self._prompt, self.compiled, checkers=checkers, **how)
 
-    def law(self, domain: str) -> dict[str, float]:
-        """Return the probability of each text that grammar and checker accept, all but a thousandth."""
+    def law(self, domain: str) -> tuple[dict[str, float], float]:
+        """Return the probability of each text that grammar and checker accept, and the mass of prefixes that
+        were not followed: Z is the sum of the texts and at most that more."""
         goes_on = functools.cache(getattr(self.task.checker, "viable", lambda prefix: True))
         keeps = functools.partial(passes, domain, self.task)
-        return enumerated(self._model.rows, self.compiled, self.task.max_tokens, keeps, goes_on)[0]
+        return enumerated(self._model.rows, self.compiled, self.task.max_tokens, keeps, goes_on, UNFOLLOWED)
 
 
 def judged(domain: str, task: DomainTask, found: sg.Samples[Any]) -> dict[str, float]:
@@ -93,8 +98,9 @@ def judged(domain: str, task: DomainTask, found: sg.Samples[Any]) -> dict[str, f
     }
 
 
-def against_law(law: dict[str, float], found: sg.Samples[Any]) -> dict[str, float]:
-    """Return how far draws are from a law, and whether their interval of log Z holds."""
+def against_law(law: dict[str, float], left: float, found: sg.Samples[Any]) -> dict[str, float]:
+    """Return how far draws are from a law, and whether their interval of log Z holds; `left`: the mass that
+    may be missing from the law."""
     z, mine = math.fsum(law.values()), defaultdict[str, float](float)
     for text, weight in zip(found.texts, found.weights, strict=True):
         mine[text] += float(weight)
@@ -102,7 +108,7 @@ def against_law(law: dict[str, float], found: sg.Samples[Any]) -> dict[str, floa
     given = found.log_z_interval
     figures = {"error": error, "given": float(given is not None)}
     if given is not None:
-        figures["held"] = float(given[0] - 1e-3 <= math.log(z) <= given[1] + 1e-3)
+        figures["held"] = float(given[0] - 1e-3 <= math.log(z + left) and math.log(z) <= given[1] + 1e-3)
     return figures
 
 
@@ -132,11 +138,11 @@ def _of_domain(engine: sg.Engine, name: str, count: int, draws: int, seeds: int)
             for figure, value in judged(name, task, found).items():
                 figures[way][figure].append(value)
     asked = AskedTask(engine, domain.small())
-    law = asked.law(name)
+    law, left = asked.law(name)
     for way in WAYS:
         for seed in range(seeds):
             found = asked.draw(way, n=SMALL_DRAWS, budget=SMALL_DRAWS * SMALL_ROWS, seed=seed)
-            for figure, value in against_law(law, found).items():
+            for figure, value in against_law(law, left, found).items():
                 figures[way][figure].append(value)
     for way in WAYS:
         means = {figure: statistics.mean(values) for figure, values in figures[way].items()}

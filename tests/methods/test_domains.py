@@ -246,10 +246,12 @@ def test_the_error_of_draws_is_their_distance_from_the_law():
     found = small_draws(task, 64, "cars")
     shares = Counter(found.texts)
     law = {text: count / 128 for text, count in shares.items()}
-    assert domains_rows.against_law(law, found)["error"] == pytest.approx(0)
+    assert domains_rows.against_law(law, 0.0, found)["error"] == pytest.approx(0)
     moved = {**law, next(iter(law)): 0.0, "999": law[next(iter(law))]}
     expected = shares[next(iter(law))] / 64
-    assert domains_rows.against_law(moved, found)["error"] == pytest.approx(expected)
+    assert domains_rows.against_law(moved, 0.0, found)["error"] == pytest.approx(expected)
     low, high = found.log_z_interval
-    assert domains_rows.against_law({"111": np.exp(high + 0.01)}, found)["held"] == 0
-    assert domains_rows.against_law({"111": np.exp((low + high) / 2)}, found)["held"] == 1
+    assert domains_rows.against_law({"111": np.exp(high + 0.01)}, 0.0, found)["held"] == 0
+    assert domains_rows.against_law({"111": np.exp((low + high) / 2)}, 0.0, found)["held"] == 1
+    assert domains_rows.against_law({"111": np.exp(low - 0.5)}, 0.0, found)["held"] == 0
+    assert domains_rows.against_law({"111": np.exp(low - 0.5)}, np.exp(low), found)["held"] == 1
