@@ -6,7 +6,7 @@ which tokens a slot may hold, and in maxima the best filling, for any grammar; i
 for grammars in which a text has one derivation (`Rules.conflict`).
 
 What differs from `structgen.infilling.lattice`: no depth; nothing is kept from one commit to the next, as all
-masks of 64 slots cost less than 2 ms; one hole, whose last slots may stay empty. Sums are of numbers, not of
+masks of 64 slots cost about 2 ms; one hole, whose last slots may stay empty. Sums are of numbers, not of
 logarithms: they vanish where every valid text is 700 nats behind the likeliest token of each slot. Figures:
 `python bench/methods/infilling_rows.py`.
 """
