@@ -466,5 +466,57 @@ METHODS = (
         "return math.log(total)",
         ("test_context_free_fill.py::test_sums_are_those_of_all_listed_fillings",),
     ),
+    Mutant(
+        "the filter is asked of all empty slots but the first",
+        "learn2pd.py",
+        "(before != NULL)",
+        "(before == NULL)",
+        ("test_learned_schedulers.py::test_with_end_of_text_prediction_the_first_empty_slot_stands_for_all",),
+    ),
+    Mutant(
+        "certainty is of hotter laws",
+        "dparallel.py",
+        "goal] / TEMPERATURE",
+        "goal] * TEMPERATURE",
+        (
+            "test_learned_schedulers.py::"
+            "test_the_loss_is_cross_entropy_and_the_entropy_of_squares_of_what_is_right",
+        ),
+    ),
+    Mutant(
+        "weight is learnt for what the grammar forbids",
+        "distillation.py",
+        "logits.masked_fill(~allowed, -1e9)",
+        "logits",
+        ("test_distilled_drafts.py::test_no_weight_is_learnt_for_what_the_grammar_forbids",),
+    ),
+    Mutant(
+        "a draft begins as if nothing was written",
+        "distilled_draft.py",
+        "self.states = {(): self.state_behind(self.unread)}",
+        "self.states = {(): self.network.start()}",
+        ("test_distilled_drafts.py::test_the_tree_has_the_laws_of_the_network_read_anew_under_the_mask",),
+    ),
+    Mutant(
+        "each refused node teaches the law of the first",
+        "online_draft.py",
+        "seen.tokens[node + 1]",
+        "seen.tokens[0]",
+        ("test_distilled_drafts.py::test_online_drafts_learn_the_law_where_the_text_left_the_draft",),
+    ),
+    Mutant(
+        "rules of a loop are left out",
+        "written_rules.py",
+        "found[tail] = loops + [(*one, tail) for one in loops]",
+        "found[tail] = loops",
+        ("test_written_rules.py::test_rules_have_the_texts_of_the_compiled_grammar",),
+    ),
+    Mutant(
+        "a schema that comes again is a text",
+        "schema_rules.py",
+        "if text.startswith(_MARK.encode()):",
+        "if False:",
+        ("test_written_rules.py::test_rules_of_a_recursive_schema_take_its_values_and_no_others",),
+    ),
 )
 """Files are those of bench/methods."""
