@@ -30,7 +30,9 @@ NAMED_KEYS: Final = "named keys alone"
 SCALARS: Final = "free values are scalars"
 """Notes of `HoleLanguage.exactness`."""
 DEPTHS: Final = (4, 2, 1)
-"""The depths at which a JSON Schema is cut that has no automaton otherwise, and for which none is given."""
+STACKS: Final = (8, 6, 4)
+"""The depths at which a JSON Schema, and another grammar with a parser stack, are cut that have no automaton
+otherwise, and for which none is given."""
 _NEEDS_MEMBERS: Final = frozenset(
     {
         "disallow",
@@ -112,8 +114,8 @@ def language_of(
     """Return the language of a grammar argument.
 
     Without a depth, of a JSON Schema, free values are scalars. If the schema has no automaton then, objects
-    of which it names keys have no others, and after that its texts are cut at one of `DEPTHS`;
-    `HoleLanguage.exactness` says so.
+    of which it names keys have no others, and after that its texts are cut at one of `DEPTHS`, as those of
+    other grammars are at one of `STACKS`; `HoleLanguage.exactness` says so.
 
     Automata are cached by grammar. Cost of a new one: some microseconds for each state and byte of the
     grammar, and 0.1 us for each byte of the vocabulary. Raises OptionError if the grammar has no automaton:
@@ -139,21 +141,25 @@ def _kept(
     grammar: Grammar, tokenizer: Tokenizer, depth: int | None, max_states: int
 ) -> tuple[TokenAutomaton, str]:
     """Return the automaton, and the exactness of its texts (`HoleLanguage.exactness`)."""
-    if not isinstance(grammar, JsonSchemaGrammar):
-        compiled: Any = compile(grammar, tokenizer)
-        found = token_automaton(compiled.to_dfa(max_states, depth, minimal=True))
-        return found, "exact-fsa" if depth is None else f"depth<={depth}"
     narrow = grammar
-    if depth is None and grammar.policies.any_value is None:
-        # values that nest at will have no automaton
-        narrow = grammar.under(replace(grammar.policies, any_value=0))
-    compiled = compile(narrow, tokenizer)
+    ways: list[tuple[int | None, bool, bool]]
+    if isinstance(grammar, JsonSchemaGrammar):
+        ways = _ways(grammar, depth)
+        if depth is None and grammar.policies.any_value is None:
+            # values that nest at will have no automaton
+            narrow = grammar.under(replace(grammar.policies, any_value=0))
+    else:
+        ways = [(cut, False, False) for cut in ((None, *STACKS) if depth is None else (depth,))]
+    compiled: Any = compile(narrow, tokenizer)
     refused = None
-    for tried, (cut, named, repeated) in enumerate(_ways(grammar, depth)):
-        most = max_states if tried < 2 else max_states // 4 + 1  # else a refusal would take half a minute
+    is_schema = isinstance(grammar, JsonSchemaGrammar)
+    for tried, (cut, named, repeated) in enumerate(ways):
+        # fewer states in the end: else the refusal of a schema would take half a minute
+        most = max_states // 4 + 1 if is_schema and tried > 1 else max_states
+        keys = {"named_keys": named, "repeated_keys": repeated} if named or repeated else {}
         try:
-            dfa = compiled.to_dfa(most, cut, minimal=True, named_keys=named, repeated_keys=repeated)
-        except (LimitError, UnsatisfiableSchema) as error:
+            dfa = compiled.to_dfa(most, cut, minimal=True, **keys)
+        except (LimitError, UnsatisfiableSchema, OptionError) as error:
             if refused is None and getattr(error, "limit", "") != "max_states":
                 raise
             refused = refused or error

@@ -6,12 +6,13 @@ import itertools
 from functools import cache
 
 import lark
+import numpy as np
 import pytest
 from toy_models import Toy, byte_tokenizer
 
 import structgen as sg
 from structgen.core.compiled import CompiledGrammar
-from structgen.infilling.automata_of_grammars import language_of
+from structgen.infilling.automata_of_grammars import STACKS, language_of
 from structgen.infilling.token_automaton import token_automaton
 
 
@@ -103,11 +104,14 @@ def test_a_depth_cuts_a_part_as_it_cuts_the_grammar_by_itself(name: str) -> None
 
 
 @pytest.mark.parametrize("name", GRAMMARS)
-def test_without_a_depth_a_recursive_grammar_is_refused_with_the_cure(name: str) -> None:
+def test_without_a_depth_a_recursive_grammar_is_cut_at_one_or_refused_with_the_cure(name: str) -> None:
     make, _ = GRAMMARS[name]
-    with pytest.raises(sg.errors.OptionError, match=r"no automaton of at most 300 states.*Give depth="):
-        language_of(make(), tokenizer(), "grammar", max_states=300)
-    assert language_of(make(), tokenizer(), "grammar", depth=4).exactness == "depth<=4"
+    found = language_of(make(), tokenizer(), "grammar", max_states=300)
+    (depth,) = (one for one in STACKS if found.exactness == f"depth<={one}")
+    cut = language_of(make(), tokenizer(), "grammar", depth=depth).automaton
+    assert np.array_equal(found.automaton.transitions, cut.transitions)
+    with pytest.raises(sg.errors.OptionError, match=r"no automaton of at most 1 states.*Give depth="):
+        language_of(make(), tokenizer(), "grammar", max_states=1)
 
 
 def test_a_lark_grammar_without_recursion_has_an_automaton() -> None:
