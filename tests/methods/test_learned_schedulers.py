@@ -192,4 +192,4 @@ def test_each_scheduler_of_this_folder_has_rows(texts: list[OwnText]) -> None:
     # List operations have a family of their own.
     assert len(files) >= 6
     names = {method for _, method, _, _ in schedulers_rows.ways(MODEL, TOKENIZER, texts, MODEL)}
-    assert names == files - {"list-operations"} | {"default", "dparallel"}
+    assert names == files - {"list-operations"} | {"default", "option", "dparallel"}
