@@ -29,10 +29,9 @@ OPEN, NULL = -1, -2
 
 @dataclass
 class ContextFreeFill:
-    """A hole. `tokens`: of each slot, OPEN if it is masked, NULL if it is empty. `logits`: float [slots, V
-    + 1],
-    of each token and of an empty slot, which may come behind the first `least` (default: none may). To
-    commit is to change `tokens`."""
+    """A hole. `tokens`: of each slot, OPEN if it is masked, NULL if it is empty. `logits`: of each token and
+    of an empty slot, float [slots, V + 1]. Slots may stay empty behind the first `least` (default: none
+    may). To commit is to change `tokens`."""
 
     tables: TokenPushdown
     tokens: list[int]
@@ -71,9 +70,8 @@ class ContextFreeFill:
         probability, and whether it may stay empty."""
         found = np.zeros((len(self.tokens), self.tables.classes + 1), np.bool_)
         rows, tokens = np.nonzero(self.logits[:, :-1] > -math.inf)
-        found[rows, self.tables.token_class[tokens]] = (
-            True  # what stands in no text goes into the last column
-        )
+        # a token that stands in no text goes into the last column
+        found[rows, self.tables.token_class[tokens]] = True
         found[:, -1] = self.logits[:, -1] > -math.inf
         found[: len(found) if self.least is None else self.least, -1] = False
         return found
@@ -104,8 +102,7 @@ class ContextFreeFill:
 
     def marginals(self) -> Array:
         """Return the probability of each token, and of staying empty, at each slot [slots, V + 1], given
-        that the
-        whole is valid. Raises ZeroDivisionError if no weight is left."""
+        that the whole is valid. Raises ZeroDivisionError if no weight is left."""
         total, found = self.through(SUM)
         if not total:
             raise ZeroDivisionError("No valid filling has a weight.")

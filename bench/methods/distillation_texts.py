@@ -7,9 +7,10 @@ None of them is a prompt or a schema of the workloads (`speculation_smol`): no o
 
 from __future__ import annotations
 
-from collections import Counter
+from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass
+from heapq import nlargest
 from pathlib import Path
 from typing import Any, Final
 
@@ -96,8 +97,9 @@ def collected(
 
 def vocabulary(examples: Sequence[Example], most: int) -> list[int]:
     """Return the tokens that a draft knows, ascending: those that the laws expect most often."""
-    counts = Counter[int]()
+    expected = defaultdict[int, float](float)
     for one in examples:
         for law in one.laws:
-            counts.update(law)  # type: ignore[arg-type]
-    return sorted(token for token, _ in counts.most_common(most))
+            for token, chance in law.items():
+                expected[token] += chance
+    return sorted(nlargest(most, expected, key=expected.__getitem__))

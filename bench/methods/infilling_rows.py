@@ -69,8 +69,9 @@ def chart_rows(slots: int) -> list[dict[str, Any]]:
     logits = 3 * np.random.default_rng(0).standard_normal((slots, len(tokens) + 1))
     found = []
     for name, rules in (("JSON", Rules(JSON, "value")), ("recursive schema", schema_rules(TREES))):
-        times: dict[str, float] = {"tables": milliseconds(lambda: token_pushdown(rules, tokens), 1)}  # noqa: B023
+        began = time.process_time()
         tables = token_pushdown(rules, tokens)
+        times = {"tables": 1e3 * (time.process_time() - began)}
         fill = ContextFreeFill(tables, [OPEN] * slots, logits, 1)
         times["all masks"] = milliseconds(fill.class_masks)
         times["log Z and marginals"] = milliseconds(fill.marginals)

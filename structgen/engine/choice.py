@@ -72,7 +72,7 @@ class ChoiceRow:
     law: RowLaw | None = None
     """The strategies of the text; None: it has none, or writes thoughts."""
     stream: int = field(init=False)
-    """The key of the sample's noise."""
+    """The key from which the noise of the sample's draws is made."""
     options: tuple[float, float, float, float] = field(init=False)
     """The temperature, top_p, min_p and top_k."""
     is_penalised: bool = field(init=False)

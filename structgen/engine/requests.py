@@ -393,7 +393,7 @@ class Handle:
     request: Request
     sample: int
     result: Result | None = None
-    """None until the text is done."""
+    """The result of the text; None until the text is done."""
     written: str = ""
     """The text so far, without characters that may turn out to be part of a stop string."""
     thoughts: str = ""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from functools import lru_cache
 from typing import Any, Final
@@ -142,20 +142,15 @@ def _kept(
 ) -> tuple[TokenAutomaton, str]:
     """Return the automaton, and the exactness of its texts (`HoleLanguage.exactness`)."""
     narrow = grammar
-    ways: list[tuple[int | None, bool, bool]]
-    if isinstance(grammar, JsonSchemaGrammar):
-        ways = _ways(grammar, depth)
-        if depth is None and grammar.policies.any_value is None:
-            # values that nest at will have no automaton
-            narrow = grammar.under(replace(grammar.policies, any_value=0))
-    else:
-        ways = [(cut, False, False) for cut in ((None, *STACKS) if depth is None else (depth,))]
+    if isinstance(grammar, JsonSchemaGrammar) and depth is None and grammar.policies.any_value is None:
+        # values that nest at will have no automaton
+        narrow = grammar.under(replace(grammar.policies, any_value=0))
     compiled: Any = compile(narrow, tokenizer)
     refused = None
-    is_schema = isinstance(grammar, JsonSchemaGrammar)
-    for tried, (cut, named, repeated) in enumerate(ways):
+    for tried, (cut, named, repeated) in enumerate(_ways(grammar, depth)):
         # fewer states in the end: else the refusal of a schema would take half a minute
-        most = max_states // 4 + 1 if is_schema and tried > 1 else max_states
+        is_late = tried > 1 and isinstance(grammar, JsonSchemaGrammar)
+        most = max_states // 4 + 1 if is_late else max_states
         keys = {"named_keys": named, "repeated_keys": repeated} if named or repeated else {}
         try:
             dfa = compiled.to_dfa(most, cut, minimal=True, **keys)
@@ -172,16 +167,23 @@ def _kept(
     raise refused
 
 
-def _ways(grammar: JsonSchemaGrammar, depth: int | None) -> list[tuple[int | None, bool, bool]]:
-    """Return what to try in turn, until there is an automaton: the depth, whether objects of which the schema
+def _ways(grammar: Grammar, depth: int | None) -> Iterator[tuple[int | None, bool, bool]]:
+    """Yield what to try in turn, until there is an automaton: the depth, whether objects of which the schema
     names keys have no others, and whether other keys may repeat."""
+    yield depth, False, False
+    if not isinstance(grammar, JsonSchemaGrammar):
+        yield from ((cut, False, False) for cut in STACKS if depth is None)
+        return
     repeats = _may_repeat_keys(grammar)
     if depth is not None:
-        return [(depth, False, False), (depth, not repeats, repeats)]
-    whole = [(None, False, False), (None, True, False), (None, True, repeats), (DEPTHS[0], False, False)]
-    cut = [(depth, True, repeats) for depth in DEPTHS]
-    # they keep their order, each once
-    return list(dict.fromkeys(whole + cut + [(depth, False, True) for depth in (None, *DEPTHS) if repeats]))
+        yield depth, not repeats, repeats
+        return
+    yield None, True, False
+    if repeats:
+        yield None, True, True
+    yield DEPTHS[0], False, False
+    yield from ((cut, True, repeats) for cut in DEPTHS)
+    yield from ((cut, False, True) for cut in (None, *DEPTHS) if repeats)
 
 
 def _may_repeat_keys(grammar: JsonSchemaGrammar) -> bool:

@@ -29,7 +29,7 @@ from structgen.engine.model_protocol import DraftSupport
 _MOST_ROWS = 64
 """The most rows of one call; more would not stay in the inner caches of the core."""
 _LEAST_ROWS = 4
-"""The fewest rows for a thread."""
+"""A pass uses at most one thread for so many rows."""
 _PREFIX = 16
 """Prompts share a prefix from so many common tokens on."""
 _LINE = 16

@@ -159,7 +159,7 @@ class Goodput:
         self._passes = {mode: deque[_Taken](maxlen=_REMEMBERED) for mode in (False, True)}
         """The latest passes without drafts, and with."""
         self.is_warm = {False: False, True: False}
-        """Whether a pass has run without drafts, and with."""
+        """Whether a pass without drafts (False), and one with drafts (True), has run."""
         self.is_drafting = False
         """Whether the next pass drafts. The first passes do not, for comparison."""
         self._is_trial, self._left = True, 1 + self._tried
