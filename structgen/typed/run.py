@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, TypeVar, Unpack, overload
@@ -51,7 +51,7 @@ def run(
     prompt: str | Sequence[Message],
     target: None = None,
     *,
-    tools: Iterable[Any],
+    tools: Any,
     detailed: Literal[False] = False,
     **options: Unpack[CallOptions],
 ) -> Reply: ...
@@ -61,7 +61,7 @@ def run(
     prompt: str | Sequence[Message],
     target: Grammar | Mapping[str, Any] | object = None,
     *,
-    tools: Iterable[Any] | None = None,
+    tools: Any = None,
     detailed: bool = False,
     **options: Unpack[CallOptions],
 ) -> Any: ...
@@ -76,7 +76,7 @@ def run(
     prompt: str | Sequence[Message],
     target: Any = None,
     *,
-    tools: Iterable[Any] | None = None,
+    tools: Any = None,
     detailed: bool = False,
     **options: Unpack[CallOptions],
 ) -> Any:
