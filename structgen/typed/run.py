@@ -12,9 +12,10 @@ from structgen.engine.model_prompts import Message
 from structgen.errors import OptionError, options_named
 from structgen.schema.reading.policies import JSON_DUMPS
 from structgen.tool_calls.tool_replies import Reply
-from structgen.typed.functions import Outcome, obtained, warn_if_shortened
+from structgen.typed.functions import obtained, warn_if_shortened
 from structgen.typed.infilled import Infilling, is_infilling
 from structgen.typed.options import NAMED_ELSEWHERE, OPTION_DEFAULTS, TARGETS, CallOptions, RunOptions
+from structgen.typed.outcomes import Outcome
 from structgen.typed.prompts import given_source
 from structgen.typed.servers import Server
 from structgen.typed.waiting import now
