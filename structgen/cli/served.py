@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from structgen.engine.bulk.bulk_file import AnswerLine
     from structgen.engine.bulk.bulk_runs import Prompt
     from structgen.engine.requests import Request
-    from structgen.typed.functions import Outcome
+    from structgen.typed.outcomes import Outcome
     from structgen.typed.wanted_forms import WantedForm, WantedText
     from structgen.typed.writers import Writer
 

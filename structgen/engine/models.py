@@ -10,6 +10,7 @@ from typing import Any
 from structgen.engine.forward_pass.gguf_models import gguf_file, gguf_model, gguf_tokenizer
 from structgen.engine.model_protocol import Model
 from structgen.errors import OptionError, StructgenError, TokenizerError
+from structgen.system.installation import not_installed
 from structgen.system.resources import NAMED_MODELS, ON_A_SERVER, is_embedded, model_name, model_path
 from structgen.tokens.tokenizer import Tokenizer
 
@@ -36,7 +37,7 @@ def load_model(
         # optional: torch
         import torch
     except ImportError as error:
-        raise StructgenError("The engine needs torch.", where=str(name), cure="pip install torch") from error
+        raise lacking(name) from error
     try:
         where = torch.device(device or ("cuda" if torch.cuda.is_available() else "cpu"))
         torch.empty(1, device=where)
@@ -81,6 +82,13 @@ def load_model(
 
     own = tokenizer or _folder_tokenizer(folder)
     return HuggingFace.read(folder, where, kind), own
+
+
+def lacking(name: str | Path) -> StructgenError:
+    """Return the error of a model that cannot be run, as what it needs is not installed."""
+    if is_embedded(model_name(name)):
+        return not_installed("The engine", "torch", "tokenizers")
+    return not_installed("The engine", "transformers" if gguf_file(name) is None else "gguf")
 
 
 def check_model(name: str | Path) -> None:

