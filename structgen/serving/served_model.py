@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from functools import cached_property
+from functools import cached_property, partial
 from typing import Any, Final
 
 from structgen.engine.engine import Engine
@@ -236,11 +236,7 @@ class ServedModel:
             said = last_question(messages)
             return said if format is None else extraction_prompt_under(_outline(read), said)
         answer = read.answer
-        outline = (
-            (lambda depth: schema_outline(answer, depth=depth))
-            if isinstance(answer, JsonSchemaGrammar)
-            else None
-        )
+        outline = partial(schema_outline, answer) if isinstance(answer, JsonSchemaGrammar) else None
         most, besides = _most_tokens(body), most_tokens(thinking)
         # as everywhere, where it is asked for: not beside listed values that are compared
         reading, wanted = self.engine.reading, None if body.get("outline") else False

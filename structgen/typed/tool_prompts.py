@@ -159,7 +159,7 @@ def _told_tools(listed: Sequence[Tool], format: ToolFormat) -> str:
     """Return what a prompt says of the tools, where no template does."""
     if not listed:
         return ""
-    lines = [f"{_outline(tool)} {tool.description}".strip() for tool in listed]
+    lines = [f"{_outline(tool, descriptions=True)} {tool.description}".strip() for tool in listed]
     example = written_calls([Call(listed[0].name, {}, "call_0")], format)
     return "\n".join(["Tools:", *lines, "A call is written so, with its arguments:", example])
 
@@ -179,5 +179,5 @@ def _said(message: Mapping[str, Any], format: ToolFormat) -> str:
     return "\n".join(filter(None, parts))
 
 
-def _outline(tool: Tool) -> str:
-    return f"{tool.name}: {schema_outline(tool.closed_schema)}"
+def _outline(tool: Tool, *, descriptions: bool = False) -> str:
+    return f"{tool.name}: {schema_outline(tool.closed_schema, descriptions=descriptions)}"
