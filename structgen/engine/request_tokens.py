@@ -112,6 +112,9 @@ class RequestTokens:
     ) -> Iterator[tuple[ModelQuestion, str]]:
         """Yield a question in forms that are shorter and shorter, each with what it tells of the schema in
         place of the whole outline."""
+        if question.is_choice and outlines is not None:
+            both = (next(shorter_outlines(outlines, descriptions=one))[0] for one in (False, True))
+            question = replace(question, is_described=len({*both}) > 1)
         bare = replace(question, refused=None)
         if (
             outlines is None
