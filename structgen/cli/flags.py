@@ -39,8 +39,8 @@ FLAGS: Final[dict[str, Flag]] = {
     "regex": Flag(str, "In place of a schema: a Python regular expression for the whole text.", "PATTERN"),
     "tools": Flag(
         str,
-        "In place of a schema: what the model may call, in OpenAI's or MCP's shape: a list of tools, or "
-        'an object with the member "tools". Nothing is called.',
+        "In place of a schema: what the model may call, in OpenAI's, Anthropic's or MCP's shape: a tool, a "
+        'list of tools, or an object with the member "tools" or "result". Nothing is called.',
         "FILE|JSON",
     ),
     # --- generate, sample, bulk -----------------------------------------------------------------------------

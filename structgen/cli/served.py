@@ -11,7 +11,7 @@ from structgen.cli.output import echo, echo_json_text, payload
 if TYPE_CHECKING:
     from structgen.engine import Engine
     from structgen.engine.requests import Request
-    from structgen.typed.functions import Outcome
+    from structgen.typed.outcomes import Outcome
     from structgen.typed.wanted_forms import WantedForm
 
 

@@ -87,9 +87,10 @@ class WantedTexts(WantedLanguage):
             return form_of_calls(options, False, TypedOptions(policies=self.policies or None), Reply)
         except StructgenError as error:
             root = error.where.partition("/")[0]
-            option = {"format": "tool_format"}.get(root, root)
-            if option in OF_TOOLS:
-                raise OptionError(error.what, where=self.given.spelled(option), cure=error.cure) from error
+            if root in OF_TOOLS:
+                raise OptionError(error.what, where=self.given.spelled(root), cure=error.cure) from error
+            if isinstance(tools, dict):  # whose members are named, not the option
+                error.where = error.where.removeprefix("tools/")
             error.name_file(name)
             raise
 
@@ -210,8 +211,8 @@ def _biases(value: Any) -> Any:
     return found
 
 
-def _tools(option: str) -> tuple[list[Any], str]:
-    """Return the tools that a file or a text of JSON lists, and its name."""
+def _tools(option: str) -> tuple[Any, str]:
+    """Return the JSON of a file or a text that says what the tools are, and its name."""
     is_text = option.lstrip().startswith(("[", "{"))
     name = "--tools" if is_text else option
     text = option if is_text else read_input(Path(option), "--tools")
@@ -224,10 +225,6 @@ def _tools(option: str) -> tuple[list[Any], str]:
         )
         what = error.msg if isinstance(error, json.JSONDecodeError) else str(error)
         raise OptionError(f"It is no JSON: {what}.", where=f"{name}{place}", cure=cure) from error
-    if isinstance(found, dict) and found.keys() == {"tools"}:
-        found = found["tools"]
-    if not isinstance(found, list):
-        raise OptionError(f"It is a {type(found).__name__}, not a list of tools.", where=name, cure=cure)
     return found, name
 
 

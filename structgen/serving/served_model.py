@@ -74,7 +74,7 @@ class ServedModel:
         self.engine, self.limits, self.seconds = engine, limits, seconds
         self.name = name or engine.name or "model"
         self.created = int(time.time())
-        self._format = None if tool_format is None else format_of(tool_format)
+        self._format = None if tool_format is None else format_of(tool_format, where="tool_format")
         self._tag = None if thinking is None else str(Thinking(thinking).until)
         self._most = min(1024, engine.model.context // 4) if thinking_tokens is None else thinking_tokens
         self.thinking = self._thoughts({})[0]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, TypeVar, Unpack, overload
@@ -12,9 +12,10 @@ from structgen.engine.model_prompts import Message
 from structgen.errors import OptionError, options_named
 from structgen.schema.reading.policies import JSON_DUMPS
 from structgen.tool_calls.tool_replies import Reply
-from structgen.typed.functions import Outcome, obtained, warn_if_shortened
+from structgen.typed.functions import obtained, warn_if_shortened
 from structgen.typed.infilled import Infilling, is_infilling
 from structgen.typed.options import NAMED_ELSEWHERE, OPTION_DEFAULTS, TARGETS, CallOptions, RunOptions
+from structgen.typed.outcomes import Outcome
 from structgen.typed.prompts import given_source
 from structgen.typed.servers import Server
 from structgen.typed.waiting import now
@@ -51,7 +52,7 @@ def run(
     prompt: str | Sequence[Message],
     target: None = None,
     *,
-    tools: Iterable[Any],
+    tools: Any,
     detailed: Literal[False] = False,
     **options: Unpack[CallOptions],
 ) -> Reply: ...
@@ -61,7 +62,7 @@ def run(
     prompt: str | Sequence[Message],
     target: Grammar | Mapping[str, Any] | object = None,
     *,
-    tools: Iterable[Any] | None = None,
+    tools: Any = None,
     detailed: bool = False,
     **options: Unpack[CallOptions],
 ) -> Any: ...
@@ -76,7 +77,7 @@ def run(
     prompt: str | Sequence[Message],
     target: Any = None,
     *,
-    tools: Iterable[Any] | None = None,
+    tools: Any = None,
     detailed: bool = False,
     **options: Unpack[CallOptions],
 ) -> Any:

@@ -177,7 +177,7 @@ def tool_use(given: ToolOptions, thinking: Any, policies: Mapping[str, Any] | No
             where="parallel",
             cure="Leave parallel out, or annotate list[Call].",
         )
-    format = None if given.tool_format is None else format_of(given.tool_format)
+    format = None if given.tool_format is None else format_of(given.tool_format, where="tool_format")
     return ToolUse(tools, read, parallel, format, thinking, dict(policies or {}), taken)
 
 

@@ -445,7 +445,7 @@ BAD = [
     ),
     ({"tools": [{"name": "f", "parameters": {"type": "string"}}]}, sg.errors.SchemaError, "are an object"),
     ({"tools": [3]}, sg.errors.OptionError, "tools/0: A int is no tool"),
-    ({"tools": get_weather}, sg.errors.OptionError, "in a list"),
+    ({"tools": "get_weather"}, sg.errors.OptionError, "in a list"),
     ({"tool_choice": "set_clock"}, sg.errors.OptionError, "tool_choice: No tool is called 'set_clock'"),
     ({"tool_format": "herms"}, sg.errors.OptionError, "Write 'hermes'"),
     ({"tool_format": None}, sg.errors.OptionError, "tool_format: .*no chat template"),
