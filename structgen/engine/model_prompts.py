@@ -108,8 +108,8 @@ class ModelPrompts:
 
     def needs_outline(self, question: ModelQuestion) -> bool:
         """Tell whether the outline of a schema goes into the prompt. A chat model chooses among listed values
-        better where it does not (docs/inside/results.md), unless they are described. Where it was not trained to think first, it would
-        write the document of the outline in place of thoughts."""
+        better where it does not (docs/inside/results.md), unless they are described. Where it was not trained
+        to think first, it would write the document of the outline in place of thoughts."""
         if question.with_outline is not None:
             return question.with_outline
         is_untold = question.is_choice and not question.is_described

@@ -320,8 +320,10 @@ class TypeSchema(GenerateJsonSchema):
 
     def model_schema(self, schema: Any) -> JsonSchema:
         """Return the schema of a model; keys that it would ignore are not written."""
-        with self._fields_of(schema["cls"]):
-            return _closed(super().model_schema(schema))
+        cls = schema["cls"]
+        with self._fields_of(cls):
+            made = _closed(super().model_schema(schema))
+        return described(made, field_hints(cls).get("root")) if cls.__pydantic_root_model__ else made
 
     def dataclass_schema(self, schema: Any) -> JsonSchema:
         """Return the schema of a dataclass; keys that it would ignore are not written."""
