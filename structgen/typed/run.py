@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, Literal, TypeVar, Unpack, overload
 from structgen.core.grammar import Grammar
 from structgen.engine.model_prompts import Message
 from structgen.errors import OptionError, options_named
+from structgen.request_reading.request_reader import SERVED
 from structgen.schema.reading.policies import JSON_DUMPS
 from structgen.tool_calls.tool_replies import Reply
 from structgen.typed.functions import obtained, warn_if_shortened
@@ -102,7 +103,7 @@ def run(
     name = str(model) if isinstance(model, str | Path) else model.name
     # what the embedded models were trained to write, and what sg.infill fills
     as_dumps = name.startswith("structgen/") or is_infilling(model)
-    usual = {**JSON_DUMPS, "escapes": "utf8"} if as_dumps else None
+    usual = {**JSON_DUMPS, "escapes": "utf8"} if as_dumps else SERVED
     target = Reply if target is None and tools is not None else target
     form = asked.form(target, partial(form_of, usual=usual))
     if form.items:

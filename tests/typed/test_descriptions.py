@@ -27,6 +27,9 @@ from structgen.cli import app  # noqa: E402
 from structgen.engine.model_prompts import ModelPrompts, ModelQuestion  # noqa: E402
 from structgen.json_grammars.prompting import MOST_DESCRIPTION  # noqa: E402
 from structgen.serving.served_model import ServedModel  # noqa: E402
+from structgen.tool_calls.format_rows import FORMATS  # noqa: E402
+from structgen.tool_calls.tool_definitions import read_tools  # noqa: E402
+from structgen.typed.tool_prompts import plain_chat  # noqa: E402
 
 
 @pytest.fixture(scope="module")
@@ -157,7 +160,7 @@ def check(prompt: str, written: list[str]) -> None:
 def answered(model: ServedModel, schema: dict[str, Any]) -> None:
     asked = {"type": "json_schema", "json_schema": {"name": "x", "schema": schema}}
     body = {"model": "mine", "messages": [{"role": "user", "content": "Which?"}], "response_format": asked}
-    model.read_chat({**body, "max_tokens": 20, "outline": True})
+    model.read_chat({**body, "max_tokens": 8})
 
 
 @pytest.mark.parametrize("seed", range(25))
@@ -280,3 +283,18 @@ def test_the_embedded_model_reads_no_descriptions() -> None:
     del schema["properties"]["a"]["description"]  # type: ignore[index]
     assert described.tokens == engine.reading.read(sg.Request("Ada is here.", sg.json_schema(schema))).tokens
     assert not described.shortened
+
+
+def test_plain_prompts_tell_a_tool_and_its_parameters_once() -> None:
+    def book(city: Annotated[str, "d1e the town"], day: str) -> None:
+        """Book a room, d2e.
+
+        Args:
+            day: d3e as in 2026-01-31
+        """
+
+    kind = create_model("Save", __doc__="d4e Keep it.", name=(str, Field(description="d5e the surname")))
+    prompt = plain_chat([{"role": "user", "content": "Hi"}], read_tools([book, kind]), FORMATS["hermes"])
+    check(prompt, ["d1e the town", "d2e", "d3e as in 2026-01-31", "d4e Keep it.", "d5e the surname"])
+    (tool,) = read_tools([kind])
+    check(json.dumps(tool.openai()), ["d4e Keep it.", "d5e the surname"])
