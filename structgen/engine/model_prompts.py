@@ -263,12 +263,14 @@ class ModelPrompts:
 
 
 def last_question(messages: Sequence[Message]) -> str:
-    """Return the text of the last message of a user, else of the last message."""
-    asked = [one for one in messages if one.get("role") == "user"]
-    content = (asked or messages)[-1].get("content") or ""
-    if isinstance(content, str):
-        return content
-    return "\n".join(str(part.get("text", "")) for part in content)
+    """Return the text of the last message of a user, else of the last message, and of the results of tools
+    behind it."""
+    users = [index for index, message in enumerate(messages) if message.get("role") == "user"]
+    first = users[-1] if users else len(messages) - 1
+    results = [message for message in messages[first + 1 :] if message.get("role") == "tool"]
+    contents = [message.get("content") or "" for message in (messages[first], *results)]
+    parts = [[{"text": content}] if isinstance(content, str) else content for content in contents]
+    return "\n".join(str(part.get("text", "")) for content in parts for part in content)
 
 
 def _plain(question: ModelQuestion, prompt: str) -> str:
