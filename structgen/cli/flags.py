@@ -73,13 +73,14 @@ FLAGS: Final[dict[str, Flag]] = {
     "sample out": Flag(Path, "The file of the draws (structgen sample-report reads it)."),
     "prompts": Flag(
         Path,
-        "A file of prompts: on each line a JSON string or object, or the prompt itself.",
+        'A file of prompts: on each line a JSON string, {"prompt": ...}, {"messages": [...]}, or the prompt '
+        "itself.",
         is_needed=True,
     ),
     "out": Flag(
         Path,
-        "The file of results. A second call goes on where the first one stopped; FILE.run keeps the options, "
-        "and other options are refused.",
+        "The file of results, in the order of the prompts when all are there. A second call goes on where "
+        "the first one stopped; FILE.run keeps the options, and other options are refused.",
         is_needed=True,
     ),
     "start_over": Flag(bool, "Delete the results that are there."),
@@ -106,7 +107,11 @@ FLAGS: Final[dict[str, Flag]] = {
         "A file of text with holes: {name: int}, {name: /regex/, 8}; {name} with --schema, "
         "--grammar or -o holes; - is standard input.",
     ),
-    "given": Flag(Path, "With --schema: a JSON file with the fields that are known; the others are holes."),
+    "given": Flag(
+        str,
+        "With --schema: the fields that are known, a file of JSON or its text: {...}; the others are holes.",
+        "FILE|JSON",
+    ),
     "infill prompt": Flag(str, "The prompt."),
     "slots": Flag(
         list[str],
