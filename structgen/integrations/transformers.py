@@ -7,7 +7,7 @@ from collections import Counter
 from collections.abc import Callable, Sequence
 from typing import Any, TypeAlias, TypeVar, Union, get_origin
 
-from structgen.errors import BudgetError, LimitError, OptionError, TokenError, options_named
+from structgen.errors import BudgetError, LimitError, OptionError, StructgenError, TokenError, options_named
 from structgen.system.installation import not_installed
 
 try:
