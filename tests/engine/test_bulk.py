@@ -100,7 +100,9 @@ with exclusive(Path({str(lock)!r})) as held:
 
 def test_a_line_of_messages_is_asked_as_a_chat(tmp_path: Path) -> None:
     engine = Engine("structgen/extract")
-    person = sg.json_schema({"type": "object", "properties": {"name": {"type": "string"}}, "required": ["name"]})
+    person = sg.json_schema(
+        {"type": "object", "properties": {"name": {"type": "string"}}, "required": ["name"]}
+    )
     messages = [{"role": "user", "content": "Ada Lovelace is 36."}]
     prompts, out = tmp_path / "p.jsonl", tmp_path / "r.jsonl"
     prompts.write_text(json.dumps("Ada Lovelace is 36.") + "\n" + json.dumps({"messages": messages, "id": 7}))
@@ -125,7 +127,14 @@ def test_a_prompt_that_cannot_be_begun_has_a_line_with_its_error(tmp_path: Path)
 
 @pytest.mark.parametrize(
     "line",
-    [b"{", b'{"text": "a"}', b'{"prompt": "a", "grammar": 1}', b"7", b'"\xff"', b"[" * 99999],
+    [
+        *(b"{", b'{"text": "a"}', b'{"prompt": "a", "grammar": 1}', b"7", b'"\xff"', b"[" * 99999),
+        *(b'{"messages": "a"}', b'{"messages": []}', b'{"messages": [{"role": "user"}]}'),
+        *(
+            b'{"messages": [{"role": "user", "content": "a"}], "model": "b"}',
+            b'{"prompt": 1, "messages": []}',
+        ),
+    ],
     ids=lambda line: repr(line[:20]),
 )
 def test_a_line_that_is_no_prompt_is_named_and_nothing_is_written(tmp_path: Path, line: bytes) -> None:

@@ -276,10 +276,10 @@ def read_prompts(path: Path) -> Iterator[Prompt]:
                     where=where,
                     cure="An object has prompt or messages, id and seed; options are those of the call.",
                 )
-            text = (
+            asked: Any = (
                 row["prompt"] if "prompt" in row else checks.messages(f"{where}, messages", row["messages"])
             )
-            yield Prompt(number, row.get("id"), text, row.get("seed"))
+            yield Prompt(number, row.get("id"), asked, row.get("seed"))
 
 
 def done_lines(path: Path) -> tuple[set[int], int]:
