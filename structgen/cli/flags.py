@@ -13,7 +13,7 @@ from typing import Annotated, Any, Final, NamedTuple, get_type_hints
 
 import typer
 
-from structgen.cli.named_options import read_options
+from structgen.cli.named_options import read_options, spelled_errors
 from structgen.cli.output import refusing
 from structgen.samplers.methods import METHODS
 from structgen.system.resources import NAMED_MODELS
@@ -217,7 +217,9 @@ def _command(function: Callable[..., None], names: tuple[str, ...]) -> Callable[
         file, named = values.pop("options"), values.pop("named")
         mine = {one.name: values.pop(one.name) for one in own}
         with refusing(bool(values.get("json") or mine.get("as_json"))):
-            function(read_options(command, {**values, **mine}, named, file), **mine)
+            given = read_options(command, {**values, **mine}, named, file)
+            with spelled_errors(given):
+                function(given, **mine)
 
     run.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]
     run.__annotations__ = {one.name: one.annotation for one in parameters}
