@@ -11,6 +11,7 @@ from structgen.engine.model_protocol import Model
 from structgen.errors import OptionError, StructgenError, TokenizerError
 from structgen.system.installation import not_installed
 from structgen.system.resources import embedded_model
+from structgen.system.waits import told
 from structgen.tokens.tokenizer import Tokenizer
 
 
@@ -32,6 +33,14 @@ def load_model(
     downloaded. Errors: `StructgenError` where the folder is missing or is no model, where torch or
     transformers is not installed; `TokenizerError`.
     """
+    with told(f"loading the model {name}"):
+        return _loaded(name, device, dtype, fixed_rows, tokenizer)
+
+
+def _loaded(
+    name: str | Path, device: str | None, dtype: str | None, fixed_rows: int, tokenizer: Tokenizer | None
+) -> tuple[Model, Tokenizer]:
+    """Return what `load_model` does."""
     try:
         # optional: torch
         import torch
