@@ -115,7 +115,7 @@ EXAMPLES: Final = {
     ),
     "infill": (
         """structgen infill --schema person.schema.json \\
-      --given known.json --prompt 'Maria Keller is 34 years old and lives in Hamburg.'""",
+      --prompt 'Ada Lovelace, 36, lives in London.'""",
         """structgen infill --template letter.txt \\
       --prompt 'Ada owes 40 euros.'""",
     ),
