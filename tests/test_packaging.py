@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 import re
-import shutil
 import subprocess
 import sys
 import tomllib
 import zipfile
-from collections.abc import Callable
 from email import message_from_bytes
 from pathlib import Path
 from typing import Any
@@ -157,73 +155,3 @@ def test_a_wheel_has_the_free_name_and_the_old_package(tmp_path: Path) -> None:
         [sys.executable, "-c", script], cwd=tmp_path / "installed", capture_output=True, text=True, check=True
     )
     assert said_here.stdout.startswith(f"{structgen.__version__} {tmp_path}")
-
-
-def _uses_torch(folder: Path) -> None:
-    structgen.allocate_mask(1, 9).torch()
-
-
-def _loads_a_model(folder: Path) -> None:
-    structgen.Engine("structgen/extract", device="cpu")
-
-
-def _loads_a_folder(folder: Path) -> None:
-    pytest.importorskip("torch")
-    (folder / "config.json").write_text("{}")
-    shutil.copy(resources.small_tokenizer(), folder)
-    structgen.Engine(folder, device="cpu")
-
-
-def _reads_a_type(folder: Path) -> None:
-    structgen.run("structgen/extract", "Ada is 36.", dict[str, int])
-
-
-def _asks_a_server(folder: Path) -> None:
-    structgen.run("openai:http://localhost:9/v1#none", "Ada is 36.", {"type": "integer"})
-
-
-def _encodes(folder: Path) -> None:
-    structgen.Tokenizer.from_huggingface(resources.small_tokenizer()).encode(b"text")
-
-
-USES: list[tuple[str, str, Callable[[Path], None]]] = [
-    ("torch", "torch", _uses_torch),
-    ("torch", "torch", _loads_a_model),
-    ("safetensors", "safetensors.torch", _loads_a_model),
-    ("transformers", "transformers", _loads_a_folder),
-    ("pydantic", "pydantic", _reads_a_type),
-    ("openai", "openai", _asks_a_server),
-    ("tokenizers", "tokenizers", _encodes),
-]
-
-
-@pytest.mark.parametrize(("package", "module", "use"), USES, ids=[f"{p}-{u.__name__}" for p, _, u in USES])
-def test_the_cure_for_a_missing_package_installs_that_package(
-    package: str, module: str, use: Callable[[Path], None], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setitem(sys.modules, module, None)
-    with pytest.raises(structgen.StructgenError, match=rf"pip install {package}$"):
-        use(tmp_path)
-
-
-def test_without_torch_the_engine_says_what_to_install() -> None:
-    script = """
-import sys
-sys.modules["torch"] = None
-import structgen as sg
-from structgen.cli import main
-name = "structgen/extract"
-for use in (lambda: sg.Engine(name), lambda: sg.run(name, "x", {"type": "null"})):
-    try:
-        use()
-    except sg.StructgenError as error:
-        print(error)
-sys.argv[1:] = ["generate", "--prompt", "x", "--regex", "a"]
-main()
-"""
-    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=False)
-    assert (
-        done.stdout.splitlines() == ["The engine needs torch, which is not installed. pip install torch"] * 2
-    )
-    assert done.returncode == 2
-    assert done.stderr.endswith("pip install torch\n")

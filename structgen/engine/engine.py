@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import threading
 from collections.abc import (
     AsyncGenerator,
@@ -26,7 +25,7 @@ from structgen.core.forced_text import AnyText, half_character, prompt_border, w
 from structgen.core.grammar import Grammar
 from structgen.core.matcher import Matcher
 from structgen.engine.draft_models import check_speculation, drafters_of
-from structgen.engine.driver import Driver, foreign_handle
+from structgen.engine.driver import Driver, foreign_handle, listening
 from structgen.engine.forward_pass.gguf_models import gguf_file, gguf_tokenizer
 from structgen.engine.loop import Loop
 from structgen.engine.model_prompts import ModelPrompts
@@ -187,7 +186,7 @@ class Engine:
         handles = await self.asubmit(request)
         try:
             for handle in handles:
-                await _listening(handle, pieces=False).wait()
+                await listening([handle], pieces=False).wait()
         except BaseException:
             for handle in handles:
                 handle.cancel()
@@ -206,7 +205,7 @@ class Engine:
         """Yield a text that was submitted in pieces, as `pieces` does; whoever leaves the loop closes it
         (`contextlib.aclosing`)."""
         self._driver.watch([handle])
-        woken, at = _listening(handle, pieces=True), 0
+        woken, at = listening([handle], pieces=True), 0
         try:
             while True:
                 await woken.wait()
@@ -479,18 +478,6 @@ def _single(request: Any) -> Request:
     if _checked(request).n != 1:
         raise OptionError("A stream is of one text.", where="n", cure="Submit, and listen to each handle.")
     return _checked(request)
-
-
-def _listening(handle: Handle, *, pieces: bool) -> asyncio.Event:
-    """Return an event of the running loop that is set at the end of a text, and at each piece of it."""
-    loop, woken = asyncio.get_running_loop(), asyncio.Event()
-
-    def wake(piece: str | None) -> None:
-        if pieces or piece is None:
-            loop.call_soon_threadsafe(woken.set)
-
-    handle.listen(wake)
-    return woken
 
 
 def _raise_error(handle: Handle) -> None:

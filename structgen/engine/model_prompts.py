@@ -20,8 +20,9 @@ from typing import Any, TypeAlias, Union
 from structgen.engine.forward_pass.gguf_header import GgufHeader
 from structgen.engine.forward_pass.gguf_models import gguf_file
 from structgen.engine.forward_pass.quiet_loading import quietly
-from structgen.errors import OptionError, StructgenError
+from structgen.errors import OptionError
 from structgen.json_grammars.prompting import ModelPrompt, extraction_prompt_under
+from structgen.system.installation import not_installed
 from structgen.tokens.tokenizer import Tokenizer
 
 Message: TypeAlias = Mapping[str, Any]
@@ -226,10 +227,8 @@ class ModelPrompts:
                 try:
                     from transformers import AutoTokenizer  # optional: transformers
                 except ImportError as error:
-                    raise StructgenError(
-                        "Chat templates are applied by transformers.",
-                        where="chat",
-                        cure="pip install transformers, or chat=False.",
+                    raise not_installed(
+                        "A chat template", "transformers", where="chat", otherwise="or chat=False"
                     ) from error
                 with quietly():
                     self._templates = AutoTokenizer.from_pretrained(self.name, local_files_only=True)

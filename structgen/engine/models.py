@@ -9,6 +9,7 @@ from typing import Any
 from structgen.engine.forward_pass.gguf_models import gguf_file, gguf_model, gguf_tokenizer
 from structgen.engine.model_protocol import Model
 from structgen.errors import OptionError, StructgenError, TokenizerError
+from structgen.system.installation import not_installed
 from structgen.system.resources import embedded_model
 from structgen.tokens.tokenizer import Tokenizer
 
@@ -35,7 +36,7 @@ def load_model(
         # optional: torch
         import torch
     except ImportError as error:
-        raise StructgenError("The engine needs torch.", where=str(name), cure="pip install torch") from error
+        raise lacking(name) from error
     try:
         where = torch.device(device or ("cuda" if torch.cuda.is_available() else "cpu"))
         torch.empty(1, device=where)
@@ -81,6 +82,13 @@ def load_model(
 
     own = tokenizer or _folder_tokenizer(folder)
     return HuggingFace.read(folder, where, kind), own
+
+
+def lacking(name: str | Path) -> StructgenError:
+    """Return the error of a model that cannot be run, as what it needs is not installed."""
+    if str(name).startswith("structgen/"):
+        return not_installed("The engine", "torch", "tokenizers")
+    return not_installed("The engine", "transformers" if gguf_file(name) is None else "gguf")
 
 
 def check_folder(name: str | Path) -> None:

@@ -23,6 +23,7 @@ from structgen.engine.forward_pass.quiet_loading import pretrained
 from structgen.errors import OptionError, StructgenError
 from structgen.infilling.bidirectional import BidirectionalLlama
 from structgen.infilling.masked_model import MaskedModel
+from structgen.system.installation import not_installed
 from structgen.system.resources import MODELS, embedded_model
 from structgen.tokens.tokenizer import Tokenizer
 
@@ -322,11 +323,7 @@ def _transformers_model(
         import torch
         import transformers
     except ImportError as error:
-        raise StructgenError(
-            "A model of a folder is run by torch and transformers.",
-            where=str(folder),
-            cure="pip install torch transformers",
-        ) from error
+        raise not_installed("A model of a folder", "transformers", where=str(folder)) from error
     if dtype not in (None, "float32", "bfloat16"):
         raise OptionError(f"dtype={dtype!r}.", where="dtype", cure="Use float32 or bfloat16.")
     try:

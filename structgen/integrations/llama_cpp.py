@@ -14,15 +14,13 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from structgen.errors import OptionError, StructgenError, options_named
+from structgen.errors import OptionError, options_named
+from structgen.system.installation import not_installed
 
 try:
     import llama_cpp
 except ImportError as error:
-    raise StructgenError(
-        f"{error.name} is not installed, and structgen.integrations.llama_cpp needs it.",
-        cure="pip install llama-cpp-python",
-    ) from error
+    raise not_installed("structgen.integrations.llama_cpp", "llama-cpp-python") from error
 
 from structgen.compilation.compiler import compile
 from structgen.core.compiled import CompiledGrammar

@@ -7,16 +7,14 @@ from collections import Counter
 from collections.abc import Callable, Sequence
 from typing import Any, TypeAlias, TypeVar, Union, get_origin
 
-from structgen.errors import BudgetError, LimitError, OptionError, StructgenError, TokenError, options_named
+from structgen.errors import BudgetError, LimitError, OptionError, TokenError, options_named
+from structgen.system.installation import not_installed
 
 try:
     import torch
     import transformers
 except ImportError as error:
-    raise StructgenError(
-        f"{error.name} is not installed, and structgen.integrations.transformers needs it.",
-        cure="pip install torch transformers",
-    ) from error
+    raise not_installed("structgen.integrations.transformers", "transformers") from error
 from structgen_kernels.reference import NEVER, allowed_of
 from torch import Tensor
 

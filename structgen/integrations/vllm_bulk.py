@@ -28,6 +28,7 @@ from structgen.errors import OptionError, StructgenError
 from structgen.integrations.engine_grammars import Recent
 from structgen.integrations.vllm_plugin import NAME, register
 from structgen.speculation.speculation_options import Speculation
+from structgen.system.installation import not_installed
 from structgen.system.resources import embedded_model
 
 _SAME = ("temperature", *OF_TOKENS_BEFORE)
@@ -76,8 +77,8 @@ def writer(model: str, options: Mapping[str, Any], request_of: Callable[[str], R
     try:
         import vllm  # optional: the engine
     except ImportError as error:
-        raise OptionError(
-            f"vLLM cannot be imported: {error}.", where="engine", cure="pip install vllm, on every machine."
+        raise not_installed(
+            "The engine vLLM", "vllm", where="engine", kind=OptionError, otherwise="on every machine"
         ) from error
     register()  # where the release is not known, the name of our back end is refused below
     from vllm.platforms import current_platform  # optional: the engine

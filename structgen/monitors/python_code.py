@@ -23,6 +23,7 @@ from structgen.errors import OptionError
 from structgen.monitors.monitor import Monitor
 from structgen.monitors.python_position import PythonReader, arguments_of
 from structgen.system.cache import cache_folder
+from structgen.system.installation import not_installed
 from structgen.text_grammars.regular import regex
 
 _NUMBER_BEFORE: Final = re.compile(r"(?<![\w.])\d\w*\.\Z|\.\.\Z")
@@ -53,11 +54,7 @@ class _PythonMonitor(Monitor):
 
     def __init__(self, project_path: str | PathLike[str], before: str, after: str, seconds: float) -> None:
         if find_spec("jedi") is None:
-            raise OptionError(
-                "Monitors of Python need jedi, which is not installed.",
-                where="monitors",
-                cure='Write pip install "structgen-toolkit[monitors]".',
-            )
+            raise not_installed("A monitor of Python", "monitors", where="monitors", kind=OptionError)
         if not Path(project_path).is_dir():
             raise OptionError(
                 f"{str(project_path)!r} is no folder.",

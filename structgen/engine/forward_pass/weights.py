@@ -12,6 +12,7 @@ import torch
 from torch import Tensor
 
 from structgen.errors import StructgenError
+from structgen.system.installation import not_installed
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,9 +104,7 @@ class Weights:
             # optional: the embedded models need safetensors
             from safetensors.torch import load_file
         except ImportError as error:
-            raise StructgenError(
-                "The weights are read with safetensors.", where=str(folder), cure="pip install safetensors"
-            ) from error
+            raise not_installed("The model", "torch", "tokenizers", where=str(folder)) from error
         try:
             config = json.loads((folder / "config.json").read_text(encoding="utf-8"))
             read = load_file(folder / "model.safetensors")
