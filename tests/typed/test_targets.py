@@ -25,6 +25,8 @@ import structgen as sg  # noqa: E402
 from structgen.engine.bulk.bulk_file import run_bulk  # noqa: E402
 from structgen.request_reading.targets import read_target  # noqa: E402
 
+pytestmark = pytest.mark.filterwarnings("ignore::structgen.errors.ShortenedWarning")
+
 SCHEMA: dict[str, Any] = {
     "type": "object",
     "properties": {"name": {"type": "string"}, "age": {"type": "integer"}},
@@ -345,5 +347,5 @@ def test_a_stream_is_asked_for_by_a_flag(stream: Any) -> None:
     if stream is None:
         assert sg.run(told("abc")[0], "x", WORD, stream=stream) == "abc"
         return
-    with pytest.raises(sg.errors.OptionError, match="stream: .*Give True or False"):
+    with pytest.raises(sg.errors.OptionError, match=r"stream: .*Give True or False"):
         sg.run(ENGINE, "x", WORD, stream=stream)
