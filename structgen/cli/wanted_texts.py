@@ -51,11 +51,14 @@ class WantedTexts(WantedLanguage):
 
     @property
     def usual(self) -> Mapping[str, Any]:
-        """Documents as the embedded models were trained to write them, and as sg.run has them; those of other
-        models under the policies of `sg.json_schema`."""
+        """Documents as the embedded models were trained to write them, and those of other models on one line:
+        as `sg.run` has both. Draws are from all texts that the policies of `sg.json_schema` allow."""
         import structgen as sg
+        from structgen.request_reading.request_reader import SERVED
 
-        return {**sg.JSON_DUMPS, "escapes": "utf8"} if self.is_embedded else {}
+        if self.is_embedded:
+            return {**sg.JSON_DUMPS, "escapes": "utf8"}
+        return {} if self.given.command == "sample" else SERVED
 
     @cached_property
     def form(self) -> WantedForm | None:
@@ -116,11 +119,11 @@ class WantedTexts(WantedLanguage):
             found["monitors"] = [monitor_named(one) for one in listed(found["monitors"])]
         if "logit_bias" in found:
             found["logit_bias"] = _biases(found["logit_bias"])
-        repetition = found.get("repetition", True)
-        if isinstance(repetition, bool):
-            found["repetition"] = sg.strategies.Repetitions() if repetition else None
-        elif isinstance(repetition, Mapping):
-            found["repetition"] = sg.strategies.Repetitions(**repetition)
+        if isinstance(said := found.get("repetition", True), bool | Mapping):
+            # start-up time: numpy
+            from structgen.engine.strategies.repetitions import repetitions_of
+
+            found["repetition"] = repetitions_of(said)
         found.setdefault("temperature", 1.0 if self._draws(found.get("strategy", ())) else 0.0)
         return sg.Sampling(**found)
 

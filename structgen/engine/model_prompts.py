@@ -152,9 +152,15 @@ class ModelPrompts:
             return prompt
         question = replace(question, with_outline=self.needs_outline(question))
         has_outline = bool(question.with_outline and question.outline)
-        if self.is_embedded and has_outline and isinstance(prompt, str):
-            # these models know no instructions, and nothing of earlier answers
-            return extraction_prompt_under(question.outline, "\n".join(question.values or (prompt,)))
+        if self.is_embedded and question.chat is not True:
+            # these models know no roles, no instructions, and nothing of earlier answers
+            said = (
+                "\n".join(question.values or (prompt,)) if isinstance(prompt, str) else last_question(prompt)
+            )
+            if has_outline:
+                return extraction_prompt_under(question.outline, said)
+            if not isinstance(prompt, str):
+                question, prompt = replace(question, chat=False), said
         if not self._is_chat(question):
             if not isinstance(prompt, str):
                 raise OptionError(
@@ -247,6 +253,15 @@ class ModelPrompts:
                     where="messages",
                     cure="Order the messages as the model's page says, or mend the template.",
                 ) from error
+
+
+def last_question(messages: Sequence[Message]) -> str:
+    """Return the text of the last message of a user, else of the last message."""
+    asked = [one for one in messages if one.get("role") == "user"]
+    content = (asked or messages)[-1].get("content") or ""
+    if isinstance(content, str):
+        return content
+    return "\n".join(str(part.get("text", "")) for part in content)
 
 
 def _plain(question: ModelQuestion, prompt: str) -> str:

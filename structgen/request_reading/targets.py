@@ -15,7 +15,7 @@ from structgen.errors import OptionError, StructgenError
 from structgen.json_grammars.schema_grammar import JsonSchemaGrammar, json_schema
 from structgen.python_types.type_hints import TypeReader, read_type
 from structgen.request_reading.grammar_forms import requested
-from structgen.request_reading.request_reader import ReadRequest
+from structgen.request_reading.request_reader import SERVED, ReadRequest
 from structgen.text_grammars.regular import regex
 from structgen.text_grammars.text_grammar import TextGrammar
 
@@ -60,7 +60,7 @@ def read_target(
     `structured_outputs`, what `sg.read_request` returns; None and `str` are free text.
 
     `policies` are options of `sg.json_schema` for the schema that is read; `usual` those of a dict where
-    there are none; `reading` reads a type; `where` is the option's name, for errors.
+    there are none, by default `SERVED`; `reading` reads a type; `where` is the option's name, for errors.
     Errors: OptionError for what is no target, for a dict with keys that are not known, and for policies where
     there is no schema to be written under them; UnsupportedError for a type that has no JSON Schema; those of
     the grammars.
@@ -85,7 +85,7 @@ def read_target(
         )
     if isinstance(target, Mapping | bool):
         try:
-            return ReadTarget(requested(target, policies, usual or {}))
+            return ReadTarget(requested(target, policies, SERVED if usual is None else usual))
         except StructgenError as error:
             if error.where == "target":
                 StructgenError.__init__(error, error.what, where=where, cure=error.cure)

@@ -72,7 +72,7 @@ def understood(
 
     `grammar` is any target (`read_target`). Raises OptionError for free text, and what `read_target` raises.
     """
-    found, reader = read_target(grammar, where="grammar")
+    found, reader = read_target(grammar, usual={}, where="grammar")
     if found is None:
         raise OptionError(
             "Free text is not conditioned on anything: the model's own texts are draws already.",

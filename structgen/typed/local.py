@@ -75,7 +75,7 @@ class Local:
         read, calling = self._read(wanted, source), self._calling(wanted)
         request = Request(
             read.tokens,
-            form.grammar if calling is None else calling.grammar,
+            form.written_by(self.engine.tokenizer) if calling is None else calling.grammar,
             options.sampling_of(attempt),
             max_tokens=options.max_tokens,
             timeout=options.timeout,
