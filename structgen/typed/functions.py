@@ -95,7 +95,8 @@ class Asked:
     async def items(self, source: PromptSource, *, waits: bool) -> AsyncGenerator[Any, None]:
         """Yield the items of a list as they close."""
         writer, wanted, known = self.model(), self.wanted(waits), 0
-        document = document_of(wanted.form)
+        document = progress_of(writer, wanted)
+        assert isinstance(document, PartialDocument), "replies have no items"
         partials = followed(writer, wanted, source, document, self.warn_if_shortened)
         async with aclosing(partials):
             async for _ in partials:
@@ -197,17 +198,13 @@ def with_details(
     )
 
 
-def document_of(form: WantedForm) -> PartialDocument:
-    """Return what follows a new text of a form, which is JSON where the form has a schema."""
-    return PartialDocument(form.parts, free=form.schema is None, wrapped=form.is_wrapped or form.is_said)
-
-
 def progress_of(writer: Writer, wanted: WantedText) -> PartialDocument | PartialReply:
-    """Return what follows a new text, or a new reply that may call tools."""
-    use = wanted.form.tools
-    if use is None:
-        return document_of(wanted.form)
-    return PartialReply(lambda text: use.so_far(writer.read(wanted, text)))
+    """Return what follows a new text, which is JSON where its form has a schema, or a new reply that may call
+    tools."""
+    form, use = wanted.form, wanted.form.tools
+    if use is not None:
+        return PartialReply(lambda text: use.so_far(writer.read(wanted, text)))
+    return PartialDocument(form.parts, free=form.schema is None, wrapped=form.is_wrapped or form.is_said)
 
 
 async def followed(

@@ -183,8 +183,7 @@ def run(
     outcome has the error.
     """
     asked = _Call("sg.run", model, prompt, target, tools, options, waits=False)
-    is_stream, detailed = checks.switch("stream", stream), checks.switch("detailed", detailed)
-    if is_stream:
+    if checks.switch("stream", stream):
         return each(asked.partials(detailed=detailed))
     return now(asked.result(detailed=detailed))
 
@@ -255,19 +254,9 @@ def arun(
     asynchronous iterator: `async for partial in sg.arun(..., stream=True)`.
 
     The arguments are those of `sg.run`. Calls that wait at the same time share batches; a model by name is
-    loaded in a thread. Errors: those of `sg.run`, when it is awaited or iterated over.
+    loaded in a thread. Errors: those of `sg.run`.
     """
-    is_stream, detailed = checks.switch("stream", stream), checks.switch("detailed", detailed)
-
-    async def result() -> Any:
-        return await call().result(detailed=detailed)
-
-    async def partials() -> AsyncGenerator[Partial[Any], None]:
-        async with aclosing(call().partials(detailed=detailed)) as found:
-            async for one in found:
-                yield one
-
-    def call() -> _Call:
-        return _Call("sg.arun", model, prompt, target, tools, options, waits=True)
-
-    return AsyncStream(partials()) if is_stream else result()
+    asked = _Call("sg.arun", model, prompt, target, tools, options, waits=True)
+    if checks.switch("stream", stream):
+        return AsyncStream(asked.partials(detailed=detailed))
+    return asked.result(detailed=detailed)
