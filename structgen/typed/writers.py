@@ -8,10 +8,12 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 
 from structgen.engine.contradictions import refuse
 from structgen.engine.model_prompts import ModelPrompts
+from structgen.engine.models import check_model
 from structgen.errors import OptionError
 from structgen.schema.reading.policies import JSON_DUMPS
+from structgen.system.resources import ON_A_SERVER, is_embedded, model_name
 from structgen.typed.infilled import Infiller, Infilling, infiller_of, is_infilling, no_calls
-from structgen.typed.local import Local, check_name, local_model
+from structgen.typed.local import Local, local_model
 from structgen.typed.missing_options import OF_INFILLING, OF_SERVER_FIELDS, OF_SERVERS
 from structgen.typed.options import TypedOptions
 from structgen.typed.servers import Server, server_of
@@ -34,8 +36,8 @@ def wrapping_of(model: object, wrap: bool | None) -> Wrapping:
     chat model gives better numbers, lists and texts as the value of a key (docs/inside/results.md)."""
     if wrap is not None:
         return "always" if wrap else "never"
-    name = str(model if isinstance(model, str | Path) else getattr(model, "name", ""))
-    if isinstance(model, Server) or name.startswith("openai:"):
+    name = model_name(model if isinstance(model, str | Path) else getattr(model, "name", ""))
+    if isinstance(model, Server) or name.startswith(ON_A_SERVER):
         return "always"
     prompts = model.prompts if hasattr(model, "prompts") else ModelPrompts(name)
     if prompts.is_embedded:
@@ -49,7 +51,7 @@ def writer_of(model: object, options: TypedOptions) -> Callable[[], Writer]:
     Errors: StructgenError where there is no model of this name, as far as can be told at once; OptionError
     for options that a server or infilling does not have.
     """
-    if isinstance(model, str) and model.startswith("openai:"):
+    if isinstance(model, str) and model.startswith(ON_A_SERVER):
         model = server_of(model)
     if isinstance(model, Server):
         # start-up: most models are no servers
@@ -60,15 +62,15 @@ def writer_of(model: object, options: TypedOptions) -> Callable[[], Writer]:
         asked = Remote(model)
         return lambda: asked
     if isinstance(model, str | Path):
-        name = str(model)
-        check_name(name)
+        name = model_name(model)
+        check_model(name)
         if is_infilling(name):
             refuse(OF_INFILLING, options)
             return lambda: infiller_of(name)
         return lambda: local_model(name)
     if isinstance(model, Infilling):
         if model.name:
-            check_name(model.name)
+            check_model(model.name)
         refuse(OF_INFILLING, options)
         filler = infiller_of(model)
         return lambda: filler
@@ -105,10 +107,12 @@ class Preparation:
         others["thinking"], self._thoughts = thinking_of(others.get("thinking"), self._tools)
         self.options = TypedOptions.read(others)
         self.writer = writer_of(model, self.options)
-        self._fills = is_infilling(model)
-        self._name = str(model) if isinstance(model, str | Path) else str(getattr(model, "name", ""))
-        if tools is not None and self._fills:
+        if tools is not None and is_infilling(model):
             raise no_calls()
+        name = model_name(model if isinstance(model, str | Path) else getattr(model, "name", ""))
+        # what the embedded models were trained to write, and what sg.infill fills
+        as_dumps = is_embedded(name) or is_infilling(model)
+        self._usual = {**JSON_DUMPS, "escapes": "utf8"} if as_dumps else None
         self._wrapping = wrapping_of(model, self.options.wrap)
 
     def form(self, target: Any, where: str = "target") -> WantedForm:
@@ -116,9 +120,6 @@ class Preparation:
         are tools."""
         if self._tools.tools is not None:
             return form_of_calls(self._tools, self._thoughts, self.options, target)
-        # what the embedded models were trained to write, and what sg.infill fills
-        as_dumps = self._name.startswith("structgen/") or self._fills
-        usual = {**JSON_DUMPS, "escapes": "utf8"} if as_dumps else None
-        form = form_of(target, self.options.policies, usual, self._wrapping, where)
+        form = form_of(target, self.options.policies, self._usual, self._wrapping, where)
         check_wrap(form, self.options.wrap)
         return form

@@ -197,3 +197,9 @@ def test_a_class_means_what_the_table_says(row: list[str], column: int) -> None:
 def test_the_table_has_every_door_once() -> None:
     named = [door for row in ROWS for door in re.findall("`([^`]+)`", row[0])]
     assert sorted(named) == sorted(DOORS)
+
+
+def test_infilling_keeps_the_flags_of_a_compiled_pattern() -> None:
+    pattern = re.compile("é|yes", re.IGNORECASE)
+    grammar, read = grammar_of(pattern, "holes")
+    assert read is None and grammar == sg.regex(pattern) != sg.regex("é|yes")
