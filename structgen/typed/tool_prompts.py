@@ -208,4 +208,4 @@ def _said(message: Mapping[str, Any], format: ToolFormat) -> str:
 
 
 def _outline(tool: Tool) -> str:
-    return f"{tool.name}: {schema_outline(tool.closed_schema)}"
+    return f"{tool.name}: {schema_outline(tool.closed_schema, descriptions=True)}"
