@@ -185,8 +185,8 @@ IN_SAMPLING: Final = {name: f"Write sampling=sg.Sampling({name}=...)" for name i
 class Request:
     """A request for one text, or for `n` samples of it."""
 
-    prompt: Annotated[str | Sequence[int], checks.prompt]
-    """Text, or token ids (kept as a tuple)."""
+    prompt: Annotated[str | Sequence[int] | Sequence[Mapping[str, Any]], checks.prompt]
+    """Text, token ids, or chat messages (both kept as a tuple)."""
     grammar: Annotated[Any, _grammar] | None = None
     """A grammar, which the engine compiles, unless it is compiled for the same tokenizer; or any other target
     of `sg.run` (a pattern, a type, a schema), which is kept as its grammar. With a type, `Result.value` is an
