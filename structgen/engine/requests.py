@@ -235,8 +235,8 @@ class Request:
     """A decoding strategy, such as `sg.strategies.Cautious()`: the same as in `Sampling`, also with the
     default sampling. Kept as a tuple."""
     choices: Annotated[str, OneOf(CHOICES)] | None = None
-    """How a greedy text is chosen if the grammar lists at most 64 values: "whole" writes the value that is the
-    most probable as a whole, "tokens" chooses token by token. None: "whole" without `sampling` and
+    """How a greedy text is chosen if the grammar lists at most 64 values. "whole" writes the value that is
+    the most probable as a whole, "tokens" chooses token by token. None: "whole" without `sampling` and
     `strategy`, else "tokens". The embedded models write token by token."""
     shortened: Annotated[str, checks.encodable] = ""
     """For a prompt of token ids: the value of `Usage.outline` for the outline in it."""

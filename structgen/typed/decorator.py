@@ -64,7 +64,7 @@ def generate(
     tools: Any = None,
     **options: Unpack[CallOptions],
 ) -> Decorator:
-    """Return a decorator: the function's docstring is the prompt, its return annotation the type of the result.
+    """Return a decorator: the function's docstring is the prompt, its return annotation the result's type.
 
     model
         a name (`structgen/extract`), a folder that transformers reads, `openai:URL#NAME`, an `sg.Server`,
@@ -102,9 +102,9 @@ def generate(
     timeout
         the time limit of a text, in seconds.
     policies
-        options of `sg.json_schema` for the documents, such as `whitespace`. Strings and arrays have no default
-        cap: a document is complete within max_tokens in any case, and a cap would refuse valid values.
-        `max_string` and `max_items` set a cap.
+        options of `sg.json_schema` for the documents, such as `whitespace`. Strings and arrays have no
+        default cap: a document is complete within max_tokens in any case, and a cap would refuse valid
+        values. `max_string` and `max_items` set a cap.
     thinking
         free text before the document (`sg.Thinking`), returned in `detailed(...).result.thoughts`. Not with
         infilling. With tools also True or "auto": the thoughts of the format, without a token budget.
