@@ -12,10 +12,13 @@ import numpy as np
 
 from structgen.samplers.estimates import (
     FEWEST,
+    FEWEST_PARTS,
     LEAST_CLOUDS,
     LEAST_SIZE,
     LEAST_Z,
     Statistics,
+    effective_parts,
+    half_width,
     is_tiny,
     log,
     normalised,
@@ -92,6 +95,11 @@ class Draws(Generic[T]):
         )
 
     @property
+    def is_list(self) -> bool:
+        """Whether each text that beams found is there once, so that its weight grows with its probability."""
+        return self.method in ("beams", "auto") and not self.is_biased
+
+    @property
     def knows_error(self) -> bool:
         """Whether the draws tell the error of means (see `why_no_error`)."""
         return not self.why_no_error
@@ -111,12 +119,22 @@ class Draws(Generic[T]):
             return f"there are fewer than {FEWEST} attempts, particles or texts"
         clouds = self.contributions(np.ones(len(self.texts)))
         is_spread = float(clouds.sum()) ** 2 >= LEAST_CLOUDS * float(clouds @ clouds)
-        if self.method != "auto" and not is_spread:
+        if not self.is_list and not is_spread:
             return f"fewer than {LEAST_CLOUDS} clouds of particles carry the weight"
-        # The weights of `auto` are probabilities: their spread says nothing of the error.
-        size = self.worth if self.method == "auto" else min(self.worth, self.effective_size)
+        # The weights of beams are probabilities: their spread says nothing of the error.
+        size = self.worth if self.is_list else min(self.worth, self.effective_size)
         is_enough = size > LEAST_SIZE - 1e-6  # rounding
         return "" if is_enough else f"{size:.1f} effective draws are fewer than {LEAST_SIZE}"
+
+    def half_width_of(self, deviations: Floats) -> float | None:
+        """Return half of the interval of 95 % of a weighted mean, given the deviations of the draws from it;
+        0 if all valid texts are listed, None if the error is unknown."""
+        if self.lists_all:
+            return 0.0
+        if self.why_no_error or not np.ptp(deviations):
+            return None
+        parts = self.contributions(deviations)
+        return half_width(parts) if effective_parts(parts) >= FEWEST_PARTS else None
 
     @property
     def weights(self) -> Floats:

@@ -6,6 +6,7 @@ import math
 import signal
 import threading
 import time
+import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, fields, replace
@@ -20,9 +21,10 @@ import numpy as np
 from structgen.core.compiled import CompiledGrammar
 from structgen.core.grammar import Grammar
 from structgen.engine.contradictions import Exclusion, refuse
-from structgen.errors import OptionError, StructgenError, options_named
+from structgen.errors import DrawsWarning, OptionError, StructgenError, options_named, warning_level
 from structgen.language import checks
 from structgen.language.checks import Number, OneOf, Whole, check_fields
+from structgen.samplers.caveats import caveats
 from structgen.samplers.checkers import Checker
 from structgen.samplers.constraints import listed
 from structgen.samplers.estimates import Statistics, clamped
@@ -238,13 +240,23 @@ def sample(
     stop = Interruption()
     with stop.listening(), listener(settings.progress) as told:
         if several is not None:
-            return _drawn_for_each(wanted, prompts, trees, began, told, stop)
+            each = _drawn_for_each(wanted, prompts, trees, began, told, stop)
+            for at, one in enumerate(each):
+                _warn(one, f"prompt[{at}]: ")
+            return each
         (rows,) = problem.rows(prompts)
         found = drawn_for(
             wanted, rows, prompts[0], trees[0], settings.seed, began, settings.seconds, told, stop
         )
         _refuse_impossible(found, settings.max_tokens)
+        _warn(found)
         return found
+
+
+def _warn(found: Samples[Any], where: str = "") -> None:
+    """Warn of what restricts the draws (`caveats`)."""
+    if sentences := caveats(found):
+        warnings.warn(DrawsWarning(where + " ".join(sentences)), stacklevel=warning_level())
 
 
 _OF_PARTICLES: Final = (
@@ -331,7 +343,7 @@ def _drawn_for_each(
             except KeyboardInterrupt:
                 stop.is_over = True
         if stop.is_over:
-            found.append(_nothing(wanted.settings.method))
+            found.append(_nothing(wanted.settings))
             continue
         left = None if seconds is None else max(began + seconds - time.monotonic(), 0.0) / (count - at)
         found.append(
@@ -505,13 +517,12 @@ def _masses(
     return tuple(found)
 
 
-def _nothing(method: str) -> Samples[Any]:
+def _nothing(settings: SampleSettings) -> Samples[Any]:
     """Return the empty result of a prompt that was not reached."""
-    none = np.empty(0)
+    none, about = np.empty(0), {"n": settings.n}
     statistics = Statistics(0, 0, 0, 0.0, "interrupted")
-    return Samples(
-        method, [], [], [], none, none, False, False, math.nan, None, (0.0, 1.0), statistics, lambda one: one
-    )
+    facts = (False, False, math.nan, None, (0.0, 1.0), statistics, lambda one: one)
+    return Samples(settings.method, [], [], [], none, none, *facts, about=about)
 
 
 def _particles(settings: SampleSettings) -> Particles:
