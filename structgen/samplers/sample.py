@@ -425,7 +425,7 @@ def drawn_for(
     stop.is_over = stop.is_over or run.stopped == "interrupted"
     if told is not None:
         told(run.state(len(found.tokens)))
-    return _samples(settings.method, run, found, known_fingerprint(ids, target))
+    return _samples(found.method or settings.method, run, found, known_fingerprint(ids, target))
 
 
 def _is_over(run: SamplingRun, reasons: list[str]) -> bool:

@@ -1,4 +1,4 @@
-"""What restricts draws is said in the same sentences by each of five ways, and figures of uncertainty agree."""
+"""What restricts draws is said in the same sentences by each of five ways; figures of uncertainty agree."""
 
 from __future__ import annotations
 
