@@ -188,14 +188,16 @@ def sample(
         a grammar, compiled or not, or a Python type. With a type the values are its objects, and a text that
         its validators refuse is not valid.
     method
-        "cars" and "rejection" give exact independent draws. "auto", "importance", "smc" and "awrs" give
-        weighted draws, whose weights also estimate Z. The others (`structgen.samplers.methods`) draw from
-        another law, for comparison. With "auto" each valid text appears once, and `n` is how many to find.
+        "auto" makes `n` draws at the price of the cheapest of the others; `Samples.method` says which it
+        chose. "cars" and "rejection" give exact independent draws. "importance", "smc" and "awrs" give
+        weighted draws, whose weights also estimate Z. With "beams" each valid text appears once, and `n` is
+        how many to find. The others (`structgen.samplers.methods`) draw from another law, for comparison.
     budget, seconds, standard_error
-        limits: model rows; seconds (exceeded by at most one forward pass); the standard error of log Z. At a
-        limit the draws so far are returned, and `statistics.stopped` says why. Ctrl-C does the same: the
-        first ends the run at its next forward pass, the second at once. Without budget and seconds a run also
-        ends after 10,000 attempts in a row without a text.
+        limits: model rows, which "auto" spends on beams where they are enough; seconds (exceeded by at most
+        one forward pass); the standard error of log Z. At a limit the draws so far are returned, and
+        `statistics.stopped` says why. Ctrl-C does the same: the first ends the run at its next forward pass,
+        the second at once. Without budget and seconds a run also ends after 10,000 attempts in a row without
+        a text.
     seed
         from 0 to 2^64 - 1. The same seed gives the same draws.
     tree
@@ -222,7 +224,8 @@ def sample(
     from its number and `seed`. `tree` is a list, with a tree for each. After Ctrl-C the remaining prompts
     have no draws. A prompt with a proof of Z = 0 has no draws, and the bracket (0, 0).
 
-    Raises OptionError for an option that has no meaning here (top_p and the like change the law);
+    Warns (DrawsWarning) of what restricts the draws: there are fewer than `n`, a limit cut the run, or they
+    are biased. Raises OptionError for an option that has no meaning here (top_p and the like change the law);
     StructgenError if Z is proved to be 0 or the model's logits are not numbers.
     """
     settings = SampleSettings(n, **options)

@@ -113,8 +113,8 @@ class Samples(Draws[T]):
         done, size = self.statistics, len(self.texts)
         lower, upper = self.bracket
         rows = f"{done.model_rows:,}"
-        is_more = self.method == "auto" and size > self.about.get("n", size)
-        more = "; auto lists each text that it meets, and n is the least" if is_more else ""
+        is_more = self.is_list and size > self.about.get("n", size)
+        more = "; beams list each text that they meet, and n is the least" if is_more else ""
         if answered := done.tree_rows:
             rows += f", and {answered:,} answered from the tree"
         return [
