@@ -11,6 +11,7 @@ from typing import Any, Final, Generic, TypeVar
 import numpy as np
 
 from structgen.samplers.estimates import (
+    CUT_SHORT,
     FEWEST,
     FEWEST_PARTS,
     LEAST_CLOUDS,
@@ -27,6 +28,19 @@ from structgen.samplers.target import Floats
 
 T = TypeVar("T")
 _QUESTIONS: Final = 64
+ENDS: Final = {
+    "n": "with as many draws as were asked for",
+    "budget": "by the budget of model rows",
+    "seconds": "by the time limit",
+    "standard_error": "as log Z was known well enough",
+    "exhausted": "as every valid text is known",
+    "interrupted": "by an interrupt",
+    "fruitless": "as 10,000 attempts in a row gave no text",
+    "limit": "by a limit of the grammar",
+}
+"""How a run ended, by `Statistics.stopped`."""
+OTHER_LAW: Final = "The draws are from another law than the model's own, and no weights mend that."
+CUT: Final = "A run that is cut favours short texts."
 
 
 @dataclass(frozen=True, eq=False)
@@ -181,6 +195,25 @@ class Draws(Generic[T]):
         several texts."""
         done = self.statistics
         return done.accepted / done.attempts if 0 < done.attempts >= done.accepted else math.nan
+
+    @property
+    def caveats(self) -> list[str]:
+        """The sentences that restrict what the draws stand for: there are fewer than were asked for, or a
+        limit cut the run, or the draws are biased; empty where none of these holds. The warning, the
+        representation, the tables, the JSON and the page show these sentences."""
+        made, asked, stopped = len(self.texts), self.about.get("n", 0), self.statistics.stopped
+        found = []
+        if made < asked:
+            end = f"The run gave {made:,} of {asked:,} draws, and ended {ENDS.get(stopped, stopped)}."
+            listed = f"The {made:,} of {asked:,} draws are all valid texts."
+            found.append(listed if self.lists_all else end)
+        elif stopped in CUT_SHORT:
+            found.append(f"The run ended {ENDS[stopped]}.")
+        if stopped in CUT_SHORT:
+            found.append(CUT)
+        if self.is_biased:
+            found.append(OTHER_LAW)
+        return found
 
     @property
     def effective_draws(self) -> float:

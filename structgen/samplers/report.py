@@ -15,7 +15,6 @@ from typing import Any, Final, NamedTuple
 import numpy as np
 
 from structgen.errors import OptionError
-from structgen.samplers.caveats import caveats
 from structgen.samplers.marginals import (
     Marginal,
     is_first,
@@ -132,7 +131,7 @@ class DrawsReport:
                 "method": samples.method,
                 "kind": samples.kind,
                 "draws": len(samples.texts),
-                "caveats": caveats(samples),
+                "caveats": samples.caveats,
                 "effective_sample_size": samples.effective_draws,
                 "kish_sample_size": samples.effective_size,
                 "accept_rate": samples.accept_rate,

@@ -10,7 +10,6 @@ from typing import Any, Final
 
 import numpy as np
 
-from structgen.samplers.caveats import caveats
 from structgen.samplers.report import DrawsReport, Estimate, ValueShare, ceiling_of
 from structgen.samplers.samples import Samples
 from structgen.system.html_pages import Column, counted, number, percent, rendered
@@ -30,7 +29,7 @@ _TEMPLATE: Final = """\
   below is a sum of weights, not a count of draws.",
   "biased": "Read the shares below as those of the law that was drawn from.",
 }[samples.kind] }}</p>
-{% for sentence in caveats %}
+{% for sentence in samples.caveats %}
 <p class=warning>{{ sentence }}</p>
 {% endfor %}
 <div class=cards>{% for value, name, more in cards %}
@@ -163,7 +162,6 @@ def page_of(found: DrawsReport) -> str:
         found=found,
         samples=samples,
         cards=_cards(found),
-        caveats=caveats(samples),
         **_z(samples),
         **_weights(samples),
         **_removed(found),

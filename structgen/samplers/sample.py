@@ -24,7 +24,6 @@ from structgen.engine.contradictions import Exclusion, refuse
 from structgen.errors import DrawsWarning, OptionError, StructgenError, options_named, warning_level
 from structgen.language import checks
 from structgen.language.checks import Number, OneOf, Whole, check_fields
-from structgen.samplers.caveats import caveats
 from structgen.samplers.checkers import Checker
 from structgen.samplers.constraints import listed
 from structgen.samplers.estimates import Statistics, clamped
@@ -257,8 +256,8 @@ def sample(
 
 
 def _warn(found: Samples[Any], where: str = "") -> None:
-    """Warn of what restricts the draws (`caveats`)."""
-    if sentences := caveats(found):
+    """Warn of what restricts the draws (`Samples.caveats`)."""
+    if sentences := found.caveats:
         warnings.warn(DrawsWarning(where + " ".join(sentences)), stacklevel=warning_level())
 
 

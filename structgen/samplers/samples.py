@@ -12,8 +12,7 @@ from typing import Any, Final, TypeVar
 import numpy as np
 
 from structgen.errors import OptionError, StructgenError
-from structgen.samplers.caveats import ENDS, caveats
-from structgen.samplers.draws import Draws
+from structgen.samplers.draws import ENDS, Draws
 from structgen.samplers.estimates import NORMAL
 from structgen.samplers.marginals import Marginal, marginals
 from structgen.samplers.samples_file import read_samples, write_samples
@@ -119,7 +118,7 @@ class Samples(Draws[T]):
             rows += f", and {answered:,} answered from the tree"
         return [
             ("draws", f"{size:,} by {self.method}, {len(set(self.texts)):,} different texts{more}"),
-            *(("caveat", sentence) for sentence in caveats(self)),
+            *(("caveat", sentence) for sentence in self.caveats),
             ("kind", f"{self.kind}: {_KINDS[self.kind]}"),
             ("effective sample size", self._worth),
             (
@@ -136,7 +135,7 @@ class Samples(Draws[T]):
 
     def __repr__(self) -> str:
         z = "" if math.isnan(self.log_z) else f", log Z {self.log_z:.3f}"
-        restricted = "".join(f". {sentence[:-1]}" for sentence in caveats(self))
+        restricted = "".join(f". {sentence[:-1]}" for sentence in self.caveats)
         return (
             f"<Samples: {len(self.texts):,} draws by {self.method}, {self.kind}, effective sample size "
             f"{self._worth}{z}, {self.statistics.model_rows:,} model rows{restricted}>"

@@ -10,7 +10,6 @@ import pytest
 from enumeration import outcomes
 from tasks import SMALL, Even, Task, Without
 
-from structgen.samplers.caveats import caveats
 from structgen.samplers.methods import awrs, beams
 from structgen.samplers.run_limits import Particles, SamplingRun, drawn
 from structgen.samplers.tree import PrefixTree
@@ -33,7 +32,7 @@ def test_all_draws_have_the_law_of_the_target_given_what_was_chosen(task, n, mon
     def body(source):
         sources.append(source)
         found = task.sample(n, "auto")
-        assert len(found) == n and not found.is_biased and not caveats(found)
+        assert len(found) == n and not found.is_biased and not found.caveats
         logs = np.log(found.weights) if found.is_exact else found.log_weights
         masses = defaultdict(float)
         for tokens, mass in zip(found.token_ids, np.exp(logs), strict=True):
@@ -102,7 +101,7 @@ def test_what_a_budget_is_spent_on(n, budget, method, is_whole):
     assert (found.method, len(found) >= n) == (method, is_whole)
     assert found.statistics.model_rows <= budget
     assert found.is_biased == (method == "auto")
-    assert bool(caveats(found)) == (not is_whole)
+    assert bool(found.caveats) == (not is_whole)
 
 
 def test_where_beams_find_too_few_texts_what_was_kept_back_pays_for_the_draws(monkeypatch):
@@ -112,7 +111,7 @@ def test_where_beams_find_too_few_texts_what_was_kept_back_pays_for_the_draws(mo
 
     monkeypatch.setattr(beams, "draw", few)
     found = MANY.sample(20, "auto", budget=3000)
-    assert (found.method, len(found), found.statistics.stopped, caveats(found)) == ("smc", 20, "n", [])
+    assert (found.method, len(found), found.statistics.stopped, found.caveats) == ("smc", 20, "n", [])
 
 
 @pytest.mark.parametrize("task", [one for one in TARGETS if one.checker is not None], ids=str)

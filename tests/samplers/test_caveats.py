@@ -18,7 +18,6 @@ import structgen as sg
 from structgen.cli import app
 from structgen.errors import DrawsWarning
 from structgen.samplers import sample as module
-from structgen.samplers.caveats import caveats
 from structgen.samplers.estimates import CUT_SHORT
 from structgen.samplers.report import report
 from structgen.samplers.report_page import page_of
@@ -64,7 +63,7 @@ def sentence(text):
 def test_each_way_says_the_same_sentences(plain, tmp_path, monkeypatch, asked, stopped, is_biased):
     """Fewer draws, a limit that cut the run, another law: each is said where it holds, and only there."""
     found = as_run(plain, asked, stopped, is_biased)
-    said = caveats(found)
+    said = found.caveats
     whole = " ".join(said)
     assert ("12 of 20 draws" in whole) == (asked == 20)
     assert ("favours short texts" in whole) == (stopped in CUT_SHORT)
@@ -130,5 +129,6 @@ def test_a_text_is_said_to_be_there_once_only_where_it_is():
     assert "Each valid text is there once" in listed
     assert "Each text that was found is there once" in found
     assert "is there once" not in drawn
-    biased = dataclasses.replace(draw(9, "beams"), is_biased=True, log_weights=np.arange(9.0))
+    met = draw(9, "beams")
+    biased = dataclasses.replace(met, is_biased=True, log_weights=np.arange(float(len(met))))
     assert "is there once" not in page_of(report(biased))
