@@ -109,8 +109,8 @@ if TYPE_CHECKING:
     from structgen.tool_calls.tool_replies import Reply as Reply
     from structgen.typed.decorator import filled as filled
     from structgen.typed.decorator import generate as generate
-    from structgen.typed.functions import Outcome as Outcome
     from structgen.typed.infilled import Infilling as Infilling
+    from structgen.typed.outcomes import Outcome as Outcome
     from structgen.typed.partial import Partial as Partial
     from structgen.typed.run import run as run
     from structgen.typed.servers import Server as Server
@@ -167,8 +167,8 @@ __getattr__, __dir__ = lazy_names(
         "structgen.tool_calls.tool_grammar": "tools",
         "structgen.tool_calls.tool_replies": "Call Reply",
         "structgen.typed.decorator": "filled generate",
-        "structgen.typed.functions": "Outcome",
         "structgen.typed.infilled": "Infilling",
+        "structgen.typed.outcomes": "Outcome",
         "structgen.typed.partial": "Partial",
         "structgen.typed.run": "run",
         "structgen.typed.servers": "Server",

@@ -50,7 +50,7 @@ def _has_triton() -> bool:
 def _say_without_triton() -> None:
     warnings.warn(
         "structgen_kernels: Triton is not installed, so plain torch operations are used on the GPU; they are "
-        "several times slower. Install it with: pip install 'structgen-toolkit[triton]'",
+        "several times slower. Install it with: pip install triton",
         RuntimeWarning,
         stacklevel=4,
     )

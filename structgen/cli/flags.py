@@ -13,9 +13,10 @@ from typing import Annotated, Any, Final, NamedTuple, get_type_hints
 
 import typer
 
-from structgen.cli.named_options import read_options
+from structgen.cli.named_options import read_options, spelled_errors
 from structgen.cli.output import refusing
 from structgen.samplers.methods import METHODS
+from structgen.system.resources import NAMED_MODELS
 from structgen.tool_calls.format_rows import FORMATS
 
 
@@ -31,6 +32,7 @@ class Flag(NamedTuple):
     is_needed: bool = False
 
 
+_MODELS: Final = f"as {', '.join(NAMED_MODELS)} (extract for structgen/extract)"
 FLAGS: Final[dict[str, Flag]] = {
     # --- which texts ----------------------------------------------------------------------------------------
     "schema": Flag(str, "The JSON Schema: its file, or its text: {...}, true, false.", "FILE|JSON"),
@@ -39,15 +41,20 @@ FLAGS: Final[dict[str, Flag]] = {
     "regex": Flag(str, "In place of a schema: a Python regular expression for the whole text.", "PATTERN"),
     "tools": Flag(
         str,
-        "In place of a schema: what the model may call, in OpenAI's or MCP's shape: a list of tools, or "
-        'an object with the member "tools". Nothing is called.',
+        "In place of a schema: what the model may call, in OpenAI's, Anthropic's or MCP's shape: a tool, a "
+        'list of tools, or an object with the member "tools" or "result". Nothing is called.',
         "FILE|JSON",
     ),
     # --- generate, sample, bulk -----------------------------------------------------------------------------
     "model": Flag(
         str,
-        "The folder of a model of transformers; structgen/extract, which is included; or "
-        "openai:URL#NAME, a model on a server.  [default: structgen/extract]",
+        f"A name that `structgen models` lists, {_MODELS}; the folder of a model of transformers; a GGUF "
+        "file; or openai:URL#NAME, a model on a server.  [default: structgen/extract]",
+    ),
+    "sample model": Flag(
+        str,
+        f"A name that `structgen models` lists, {_MODELS}; the folder of a causal model of transformers; or "
+        "a GGUF file.  [default: structgen/extract]",
     ),
     "prompt": Flag(str, "The prompt; - is standard input, and so is a pipe."),
     "n": Flag(int, "Texts of the prompt.  [default: 1]", least=1),
@@ -66,13 +73,14 @@ FLAGS: Final[dict[str, Flag]] = {
     "sample out": Flag(Path, "The file of the draws (structgen sample-report reads it)."),
     "prompts": Flag(
         Path,
-        "A file of prompts: on each line a JSON string or object, or the prompt itself.",
+        'A file of prompts: on each line a JSON string, {"prompt": ...}, {"messages": [...]}, or the prompt '
+        "itself.",
         is_needed=True,
     ),
     "out": Flag(
         Path,
-        "The file of results. A second call goes on where the first one stopped; FILE.run keeps the options, "
-        "and other options are refused.",
+        "The file of results, in the order of the prompts when all are there. A second call goes on where "
+        "the first one stopped; FILE.run keeps the options, and other options are refused.",
         is_needed=True,
     ),
     "start_over": Flag(bool, "Delete the results that are there."),
@@ -85,19 +93,25 @@ FLAGS: Final[dict[str, Flag]] = {
     "openai": Flag(bool, "Also what a server for OpenAI's strict outputs refuses."),
     "prove": Flag(bool, "Also look for constraints that the rest of the schema makes idle."),
     "sentences": Flag(int, "Random texts of a grammar.  [default: 0]", least=0),
-    "tokenizer": Flag(Path, "Also which bytes this tokenizer lacks: a file or folder."),
+    "tokenizer": Flag(
+        Path, "Also which bytes this tokenizer lacks: a file, a folder, or the name of a model."
+    ),
     # --- infill ---------------------------------------------------------------------------------------------
     "infill model": Flag(
         str,
-        "A folder with a masked-diffusion model, or structgen/infill, which is embedded.  [default: "
-        "structgen/infill]",
+        "structgen/infill, for short infill, which is included; or a folder with a masked-diffusion model.  "
+        "[default: structgen/infill]",
     ),
     "template": Flag(
         Path,
         "A file of text with holes: {name: int}, {name: /regex/, 8}; {name} with --schema, "
         "--grammar or -o holes; - is standard input.",
     ),
-    "given": Flag(Path, "With --schema: a JSON file with the fields that are known; the others are holes."),
+    "given": Flag(
+        str,
+        "With --schema: the fields that are known, a file of JSON or its text: {...}; the others are holes.",
+        "FILE|JSON",
+    ),
     "infill prompt": Flag(str, "The prompt."),
     "slots": Flag(
         list[str],
@@ -117,7 +131,7 @@ FLAGS: Final[dict[str, Flag]] = {
     "warmup tokenizer": Flag(
         Path,
         "Also build and keep this tokenizer's tables: a tokenizer.json, a tekken.json, a "
-        "SentencePiece model, or a folder with one of them.",
+        "SentencePiece model, a folder with one of them, or the name of a model (structgen models).",
     ),
     "warmup grammar": Flag(
         Path, "Also load this Lark grammar, and work out what its masks are made of for the tokenizer."
@@ -203,7 +217,9 @@ def _command(function: Callable[..., None], names: tuple[str, ...]) -> Callable[
         file, named = values.pop("options"), values.pop("named")
         mine = {one.name: values.pop(one.name) for one in own}
         with refusing(bool(values.get("json") or mine.get("as_json"))):
-            function(read_options(command, {**values, **mine}, named, file), **mine)
+            given = read_options(command, {**values, **mine}, named, file)
+            with spelled_errors(given):
+                function(given, **mine)
 
     run.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]
     run.__annotations__ = {one.name: one.annotation for one in parameters}

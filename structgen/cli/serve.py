@@ -16,6 +16,7 @@ from structgen.cli.flags import reads
 from structgen.cli.named_options import Given
 from structgen.cli.output import echo
 from structgen.errors import OptionError, SchemaWarning
+from structgen.system.installation import not_installed
 from structgen.system.text_files import read_text
 
 
@@ -28,7 +29,8 @@ def serve(
     model: Annotated[
         str,
         typer.Argument(
-            help="The folder of a model; structgen/extract, which is included, or extract for it."
+            help="A name that `structgen models` lists, such as structgen/extract or, for short, extract; "
+            "the folder of a model; or a GGUF file."
         ),
     ],
 ) -> None:
@@ -40,15 +42,14 @@ def serve(
     Exit status: 0 stopped by Ctrl-C or SIGTERM; 2 wrong usage, or the model cannot be loaded.
     """
     try:
-        import uvicorn  # optional: serve
+        # optional: serve; every model needs torch and tokenizers
+        import tokenizers  # noqa: F401
+        import torch  # noqa: F401
+        import uvicorn
 
         from structgen.serving.app import make_app
     except ImportError as error:
-        raise OptionError(
-            f"{error.name} is not installed.",
-            where="serve",
-            cure="pip install 'structgen-toolkit[serve]'",
-        ) from None
+        raise not_installed("The server", "serve", where="serve", kind=OptionError) from error
     from structgen.engine import Engine
     from structgen.language import checks
     from structgen.serving.served_model import ServedModel
@@ -65,8 +66,7 @@ def serve(
         checks.whole("thinking_tokens", thoughts["thinking_tokens"], 0)
     file = given.get("api_key_file")
     keys = read_keys(None if file is None else Path(file))
-    path = f"structgen/{model}" if model == "extract" else model
-    engine = Engine(path, **given.some(("max_rows", "max_waiting", "device", "cache_bytes")))
+    engine = Engine(model, **given.some(("max_rows", "max_waiting", "device", "cache_bytes")))
     if "chat_template" in given:
         engine.prompts.use_template(read_text(Path(given.get("chat_template"))))
     served = ServedModel(

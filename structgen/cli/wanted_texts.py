@@ -13,6 +13,7 @@ from structgen.cli.option_names import OF_ENGINE, OF_REQUEST, OF_SAMPLING, OF_TO
 from structgen.cli.output import echo, read_input
 from structgen.cli.wanted_language import WantedLanguage, listed, named
 from structgen.errors import OptionError, StructgenError
+from structgen.system.resources import is_embedded, model_name
 
 if TYPE_CHECKING:
     from structgen.engine import Engine, Request
@@ -33,12 +34,20 @@ class WantedTexts(WantedLanguage):
     @property
     def model(self) -> str:
         """The model's name."""
-        return str(self.given.values["model"])
+        return model_name(self.given.values["model"])
 
     @property
     def is_embedded(self) -> bool:
         """Whether the model is one of the small ones that are included."""
-        return self.model.startswith("structgen/")
+        return is_embedded(self.model)
+
+    @cached_property
+    def is_asked_whole(self) -> bool:
+        """Whether the model gives whole texts alone, and no row of probabilities for the next token: it is on
+        a server, or fills masks."""
+        from structgen.typed.infilled import is_infilling
+
+        return self.given.is_served or is_infilling(self.model)
 
     @property
     def attempts(self) -> int:
@@ -51,11 +60,14 @@ class WantedTexts(WantedLanguage):
 
     @property
     def usual(self) -> Mapping[str, Any]:
-        """Documents as the embedded models were trained to write them, and as sg.run has them; those of other
-        models under the policies of `sg.json_schema`."""
+        """Documents as the embedded models were trained to write them, and those of other models on one line:
+        as `sg.run` has both. Draws are from all texts that the policies of `sg.json_schema` allow."""
         import structgen as sg
+        from structgen.request_reading.request_reader import SERVED
 
-        return {**sg.JSON_DUMPS, "escapes": "utf8"} if self.is_embedded else {}
+        if self.is_embedded:
+            return {**sg.JSON_DUMPS, "escapes": "utf8"}
+        return {} if self.given.command == "sample" else SERVED
 
     @cached_property
     def form(self) -> WantedForm | None:
@@ -87,9 +99,10 @@ class WantedTexts(WantedLanguage):
             return form_of_calls(options, False, TypedOptions(policies=self.policies or None), Reply)
         except StructgenError as error:
             root = error.where.partition("/")[0]
-            option = {"format": "tool_format"}.get(root, root)
-            if option in OF_TOOLS:
-                raise OptionError(error.what, where=self.given.spelled(option), cure=error.cure) from error
+            if root in OF_TOOLS:
+                raise OptionError(error.what, where=self.given.spelled(root), cure=error.cure) from error
+            if isinstance(tools, dict):  # whose members are named, not the option
+                error.where = error.where.removeprefix("tools/")
             error.name_file(name)
             raise
 
@@ -115,11 +128,11 @@ class WantedTexts(WantedLanguage):
             found["monitors"] = [monitor_named(one) for one in listed(found["monitors"])]
         if "logit_bias" in found:
             found["logit_bias"] = _biases(found["logit_bias"])
-        repetition = found.get("repetition", True)
-        if isinstance(repetition, bool):
-            found["repetition"] = sg.strategies.Repetitions() if repetition else None
-        elif isinstance(repetition, Mapping):
-            found["repetition"] = sg.strategies.Repetitions(**repetition)
+        if isinstance(said := found.get("repetition", True), bool | Mapping):
+            # start-up time: numpy
+            from structgen.engine.strategies.repetitions import repetitions_of
+
+            found["repetition"] = repetitions_of(said)
         found.setdefault("temperature", 1.0 if self._draws(found.get("strategy", ())) else 0.0)
         return sg.Sampling(**found)
 
@@ -127,7 +140,7 @@ class WantedTexts(WantedLanguage):
         return self.given.command == "sample" or any(one.draws for one in strategies)
 
     @cached_property
-    def request_of(self) -> Callable[[str], Request]:
+    def request_of(self) -> Callable[[Any], Request]:
         """What makes a request of a prompt."""
         import structgen as sg
 
@@ -210,8 +223,8 @@ def _biases(value: Any) -> Any:
     return found
 
 
-def _tools(option: str) -> tuple[list[Any], str]:
-    """Return the tools that a file or a text of JSON lists, and its name."""
+def _tools(option: str) -> tuple[Any, str]:
+    """Return the JSON of a file or a text that says what the tools are, and its name."""
     is_text = option.lstrip().startswith(("[", "{"))
     name = "--tools" if is_text else option
     text = option if is_text else read_input(Path(option), "--tools")
@@ -224,10 +237,6 @@ def _tools(option: str) -> tuple[list[Any], str]:
         )
         what = error.msg if isinstance(error, json.JSONDecodeError) else str(error)
         raise OptionError(f"It is no JSON: {what}.", where=f"{name}{place}", cure=cure) from error
-    if isinstance(found, dict) and found.keys() == {"tools"}:
-        found = found["tools"]
-    if not isinstance(found, list):
-        raise OptionError(f"It is a {type(found).__name__}, not a list of tools.", where=name, cure=cure)
     return found, name
 
 

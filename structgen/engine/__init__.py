@@ -16,10 +16,11 @@ reasons.
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import TYPE_CHECKING
 
-from structgen.errors import StructgenError
 from structgen.system.lazy_names import lazy_names
+from structgen.system.waits import told
 
 if TYPE_CHECKING:
     from structgen.engine.engine import Engine
@@ -41,13 +42,22 @@ _load, __dir__ = lazy_names(
 
 
 def __getattr__(name: str) -> object:
-    """Return a public name; what is asked of an engine is told without torch, which the loop loads. Raises
-    StructgenError for `Engine` where torch is not installed."""
+    """Return a public name; what is asked of an engine is told without torch, which the loop loads."""
     try:
-        return _load(name)
+        with told("loading torch"):
+            return _load(name)
     except ModuleNotFoundError as error:
         if error.name != "torch":
             raise
-        raise StructgenError(
-            "The engine needs torch, which is not installed.", cure="pip install torch"
-        ) from error
+        return _EngineWithoutTorch
+
+
+class _EngineWithoutTorch:
+    """What `Engine` is where torch is not installed."""
+
+    def __init__(self, model: object = "structgen/extract", *_: object, **__: object) -> None:
+        """Raise StructgenError, with all that the model needs."""
+        # start-up: what finds models
+        from structgen.engine.models import lacking
+
+        raise lacking(model if isinstance(model, str | Path) else "")

@@ -148,6 +148,24 @@ class Driver:
         self._begin()
 
 
+def listening(handles: Sequence[Handle], *, pieces: bool) -> asyncio.Event:
+    """Return an event of the running loop that is set at the end of each text and, with `pieces`, whenever a
+    text or its thoughts have grown. With `pieces` it is set from the beginning: what was written before does
+    not wait for the model's next token."""
+    loop, woken = asyncio.get_running_loop(), asyncio.Event()
+
+    def wake(piece: str | None = "") -> None:
+        if pieces or piece is None:
+            loop.call_soon_threadsafe(woken.set)
+
+    for handle in handles:
+        handle.listen(wake)
+        handle.listen_to_thoughts(wake)
+    if pieces:
+        woken.set()
+    return woken
+
+
 def _cancel(reading: Future[list[Handle]]) -> None:
     """Cancel the texts of a request that was read."""
     if not reading.cancelled() and reading.exception() is None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import threading
 from collections.abc import (
     AsyncGenerator,
@@ -26,7 +25,7 @@ from structgen.core.forced_text import AnyText, half_character, prompt_border, w
 from structgen.core.grammar import Grammar
 from structgen.core.matcher import Matcher
 from structgen.engine.draft_models import check_speculation, drafters_of
-from structgen.engine.driver import Driver, foreign_handle
+from structgen.engine.driver import Driver, foreign_handle, listening
 from structgen.engine.forward_pass.gguf_models import gguf_file, gguf_tokenizer
 from structgen.engine.loop import Loop
 from structgen.engine.model_prompts import ModelPrompts
@@ -40,6 +39,7 @@ from structgen.engine.special_texts import special_texts, warn_of_special_texts
 from structgen.engine.strategies.strategy import SearchStrategy
 from structgen.engine.strategies.strategy_loading import law_maker
 from structgen.engine.thinking import Thinking, ThoughtClosing, ThoughtPhase, closing_of
+from structgen.engine.trace import Trace, trace_page
 from structgen.errors import OptionError, options_named
 from structgen.language import checks
 from structgen.lark_grammars.lark_grammar import LarkGrammar
@@ -47,6 +47,7 @@ from structgen.limits import CACHE_BYTES
 from structgen.monitors.monitored_text import MonitoredText
 from structgen.speculation.drafts.drafter import RequestFacts
 from structgen.speculation.planning.drafting import Drafting
+from structgen.system.resources import model_name
 from structgen.text_grammars.text_grammar import TextGrammar
 from structgen.tokens.tokenizer import Tokenizer
 
@@ -57,10 +58,11 @@ _CHECKED_EVERY = 16
 class Engine:
     """A model, its tokenizer, and the texts that it writes. Several threads may use one engine.
 
-    `model` is a name, a folder or a GGUF file (`load_model`), or an object: a causal model of transformers
-    (it is switched to evaluation, and stays on its device), or anything that implements `Model`. An object
-    needs `tokenizer`: an `sg.Tokenizer`, or anything that `sg.Tokenizer.from_huggingface` takes. The end
-    tokens of a transformers model's generation_config count too. Raises OptionError for any other object.
+    `model` is a name that `structgen models` lists, a folder or a GGUF file (`load_model`), or an object: a
+    causal model of transformers (it is switched to evaluation, and stays on its device), or anything that
+    implements `Model`. An object needs `tokenizer`: an `sg.Tokenizer`, or anything that
+    `sg.Tokenizer.from_huggingface` takes. The end tokens of a transformers model's generation_config count
+    too. Raises OptionError for any other object.
     At most `max_rows` texts are written at the same time; the others wait. Where more than `max_waiting`
     would wait, `submit` raises BusyError (None: any number may).
     Compiled grammars are kept for later requests. With the masks that they share they hold at most
@@ -95,7 +97,7 @@ class Engine:
         max_rows = checks.whole("max_rows", max_rows, 1)
         most = None if max_waiting is None else max_rows + checks.whole("max_waiting", max_waiting, 0)
         device_masks = checks.flag("device_masks", device_masks)
-        self.name = str(model) if isinstance(model, str | Path) else ""
+        self.name = model_name(model) if isinstance(model, str | Path) else ""
         """The name or the folder of the model; "" for one that was handed over."""
         if isinstance(model, str | Path) and tokenizer is None and (file := gguf_file(model)) is not None:
             tokenizer = gguf_tokenizer(file)
@@ -187,7 +189,7 @@ class Engine:
         handles = await self.asubmit(request)
         try:
             for handle in handles:
-                await _listening(handle, pieces=False).wait()
+                await listening([handle], pieces=False).wait()
         except BaseException:
             for handle in handles:
                 handle.cancel()
@@ -206,7 +208,7 @@ class Engine:
         """Yield a text that was submitted in pieces, as `pieces` does; whoever leaves the loop closes it
         (`contextlib.aclosing`)."""
         self._driver.watch([handle])
-        woken, at = _listening(handle, pieces=True), 0
+        woken, at = listening([handle], pieces=True), 0
         try:
             while True:
                 await woken.wait()
@@ -442,6 +444,18 @@ class Engine:
         if not self.step() and not handle.is_done:
             raise foreign_handle()
 
+    def trace(self, result: Any, title: str = "A generation") -> Trace:
+        """Return the page that shows how a text came to be, token by token. `result`: one of this engine, or
+        what has one (`sg.run(..., detailed=True)`). Raises OptionError for anything else."""
+        found = getattr(result, "result", result)
+        if not isinstance(found, Result):
+            raise OptionError(
+                f"A {type(result).__name__} is no result of an engine.",
+                where="result",
+                cure="Pass what engine.generate(...) or sg.run(engine, ..., detailed=True) returns.",
+            )
+        return Trace(trace_page(found, self.tokenizer, title))
+
     def close(self) -> None:
         """End the texts that event loops wait for, and let go of the engine's threads; a later request starts
         others."""
@@ -479,18 +493,6 @@ def _single(request: Any) -> Request:
     if _checked(request).n != 1:
         raise OptionError("A stream is of one text.", where="n", cure="Submit, and listen to each handle.")
     return _checked(request)
-
-
-def _listening(handle: Handle, *, pieces: bool) -> asyncio.Event:
-    """Return an event of the running loop that is set at the end of a text, and at each piece of it."""
-    loop, woken = asyncio.get_running_loop(), asyncio.Event()
-
-    def wake(piece: str | None) -> None:
-        if pieces or piece is None:
-            loop.call_soon_threadsafe(woken.set)
-
-    handle.listen(wake)
-    return woken
 
 
 def _raise_error(handle: Handle) -> None:

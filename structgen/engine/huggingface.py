@@ -23,6 +23,7 @@ from structgen.engine.forward_pass.draft_trees import check_paths, depths_of
 from structgen.engine.forward_pass.quiet_loading import pretrained
 from structgen.engine.model_protocol import DraftSupport
 from structgen.errors import OptionError, StructgenError
+from structgen.system.installation import not_installed
 
 _PASS = 16_384
 """Tokens of prompts that are read in one pass."""
@@ -84,11 +85,7 @@ class HuggingFace:
             # optional: transformers
             from transformers import AutoModelForCausalLM
         except ImportError as error:
-            raise StructgenError(
-                "transformers is not installed.",
-                where=str(folder),
-                cure="pip install transformers",
-            ) from error
+            raise not_installed("The model", "transformers", where=str(folder)) from error
         try:
             model = pretrained(AutoModelForCausalLM, folder, dtype=dtype, local_files_only=True)
         except StructgenError:

@@ -18,10 +18,12 @@ from pathlib import Path
 from typing import Any, TypeAlias, Union
 
 from structgen.engine.forward_pass.gguf_header import GgufHeader
-from structgen.engine.forward_pass.gguf_models import gguf_file
+from structgen.engine.forward_pass.gguf_models import gguf_file, gguf_tokenizer
 from structgen.engine.forward_pass.quiet_loading import quietly
-from structgen.errors import OptionError, StructgenError
+from structgen.errors import OptionError
 from structgen.json_grammars.prompting import ModelPrompt, extraction_prompt_under
+from structgen.system.installation import not_installed
+from structgen.system.resources import is_embedded
 from structgen.tokens.tokenizer import Tokenizer
 
 Message: TypeAlias = Mapping[str, Any]
@@ -50,6 +52,8 @@ class ModelQuestion:
     """An earlier answer, and why it was refused."""
     is_choice: bool = False
     """Whether the answer is one of a few listed values."""
+    is_described: bool = False
+    """Whether the schema of these values has descriptions."""
     thinks_until: str = ""
     """The text that ends the free text before the answer; "" where there is none, or a token ends it."""
     schema: str = ""
@@ -98,7 +102,7 @@ class ModelPrompts:
 
     def __init__(self, name: str, tokenizer: Any = None) -> None:
         self.name = name
-        self.is_embedded = name.startswith("structgen/") or _has_our_training(name)
+        self.is_embedded = is_embedded(name) or _has_our_training(name)
         self._templates: Any = tokenizer if hasattr(tokenizer, "apply_chat_template") else None
         self._lock = threading.Lock()
         self._tells_tools: bool | None = None
@@ -106,11 +110,12 @@ class ModelPrompts:
 
     def needs_outline(self, question: ModelQuestion) -> bool:
         """Tell whether the outline of a schema goes into the prompt. A chat model chooses among listed values
-        better where it does not (docs/inside/results.md). Where it was not trained to think first, it would
-        write the document of the outline in place of thoughts."""
+        better where it does not (docs/inside/results.md), unless they are described. Where it was not trained
+        to think first, it would write the document of the outline in place of thoughts."""
         if question.with_outline is not None:
             return question.with_outline
-        if self.is_embedded or question.is_choice or not self._is_chat(question):
+        is_untold = question.is_choice and not question.is_described
+        if self.is_embedded or is_untold or not self._is_chat(question):
             return self.is_embedded
         return not question.thinks_until or self._shows(question.thinks_until)
 
@@ -151,9 +156,15 @@ class ModelPrompts:
             return prompt
         question = replace(question, with_outline=self.needs_outline(question))
         has_outline = bool(question.with_outline and question.outline)
-        if self.is_embedded and has_outline and isinstance(prompt, str):
-            # these models know no instructions, and nothing of earlier answers
-            return extraction_prompt_under(question.outline, "\n".join(question.values or (prompt,)))
+        if self.is_embedded and question.chat is not True:
+            # these models know no roles, no instructions, and nothing of earlier answers
+            said = (
+                "\n".join(question.values or (prompt,)) if isinstance(prompt, str) else last_question(prompt)
+            )
+            if has_outline:
+                return extraction_prompt_under(question.outline, said)
+            if not isinstance(prompt, str):
+                question, prompt = replace(question, chat=False), said
         if not self._is_chat(question):
             if not isinstance(prompt, str):
                 raise OptionError(
@@ -226,11 +237,12 @@ class ModelPrompts:
                 try:
                     from transformers import AutoTokenizer  # optional: transformers
                 except ImportError as error:
-                    raise StructgenError(
-                        "Chat templates are applied by transformers.",
-                        where="chat",
-                        cure="pip install transformers, or chat=False.",
+                    raise not_installed(
+                        "A chat template", "transformers", where="chat", otherwise="or chat=False"
                     ) from error
+                if (file := gguf_file(self.name)) is not None:
+                    self._templates = gguf_tokenizer(file)
+                    return self._templates
                 with quietly():
                     self._templates = AutoTokenizer.from_pretrained(self.name, local_files_only=True)
             return self._templates
@@ -248,6 +260,17 @@ class ModelPrompts:
                     where="messages",
                     cure="Order the messages as the model's page says, or mend the template.",
                 ) from error
+
+
+def last_question(messages: Sequence[Message]) -> str:
+    """Return the text of the last message of a user, else of the last message, and of the results of tools
+    behind it."""
+    users = [index for index, message in enumerate(messages) if message.get("role") == "user"]
+    first = users[-1] if users else len(messages) - 1
+    results = [message for message in messages[first + 1 :] if message.get("role") == "tool"]
+    contents = [message.get("content") or "" for message in (messages[first], *results)]
+    parts = [[{"text": content}] if isinstance(content, str) else content for content in contents]
+    return "\n".join(str(part.get("text", "")) for content in parts for part in content)
 
 
 def _plain(question: ModelQuestion, prompt: str) -> str:

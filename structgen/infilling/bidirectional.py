@@ -25,6 +25,7 @@ import numpy as np
 import numpy.typing as npt
 
 from structgen.errors import OptionError, StructgenError, TokenError
+from structgen.system.installation import not_installed
 
 Floats: TypeAlias = npt.NDArray[np.float32]
 Ids: TypeAlias = npt.NDArray[np.int64]
@@ -134,9 +135,7 @@ class BidirectionalLlama:
             # optional: safetensors
             from safetensors import deserialize
         except ImportError as error:
-            raise StructgenError(
-                "The weights are read with safetensors.", where=str(folder), cure="pip install safetensors"
-            ) from error
+            raise not_installed("The model", "safetensors", "tokenizers", where=str(folder)) from error
         try:
             config = json.loads((folder / "config.json").read_text(encoding="utf-8"))
             stored: list[tuple[str, dict[str, Any]]]

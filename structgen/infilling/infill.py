@@ -8,6 +8,7 @@ import warnings
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import Any, Final, Literal, NoReturn, TypedDict, Unpack, overload
 
@@ -41,9 +42,10 @@ from structgen.infilling.schedulers import Scheduler, named
 from structgen.infilling.template import TYPES, FixedText, Hole, parts_of
 from structgen.infilling.text_behind import ended, punctuation_behind, without
 from structgen.infilling.token_automaton import TokenAutomaton
-from structgen.json_grammars.prompting import ModelPrompt, schema_outline
+from structgen.json_grammars.prompting import ModelPrompt, schema_outline, shorter_outlines
 from structgen.json_grammars.schema_grammar import JsonSchemaGrammar
 from structgen.language import checks
+from structgen.system.resources import model_name
 from structgen.tokens.tokenizer import Tokenizer
 
 Length = Literal["at most", "exact", "log z"]
@@ -113,8 +115,8 @@ def infill(
     """Fill the holes of a template with a masked-diffusion model. The text always belongs to the language.
 
     model
-        `structgen/infill`, a folder of a known family, or any object with the members of `MaskedModel`, which
-        needs `tokenizer`.
+        `structgen/infill` (or `infill`), a folder of a known family, or any object with the members of
+        `MaskedModel`, which needs `tokenizer`.
     template
         text with holes: `{name}`, `{name: int}`, `{name: /regex/, 8}` (see `template.py`). Without a
         template: the one made of `given`, or one hole for the whole text of `grammar`. A list of templates is
@@ -205,7 +207,7 @@ def infill(
             cure="Write {name} where something is to come." if given is None else "Leave some of them out.",
         )
     usage = CanvasUsage()
-    prompts = ModelPrompts(str(model) if isinstance(model, str | Path) else "", tokenizer)
+    prompts = ModelPrompts(model_name(model) if isinstance(model, str | Path) else "", tokenizer)
     if isinstance(prompt, str) and prompt:
         prompt = _prompt_tokens(prompts, prompt, words, grammar, outline, chat)
     problem = asked.problem(parts, _prompt_ids(prompt, reads))
@@ -645,7 +647,8 @@ def _prompt_tokens(
     if isinstance(wanted, CompiledGrammar):
         wanted = wanted.grammar
     if isinstance(wanted, JsonSchemaGrammar):
-        told = schema_outline(wanted) if prompts.needs_outline(asked) else ""
+        outlines = shorter_outlines(partial(schema_outline, wanted), descriptions=not prompts.is_embedded)
+        told = next(outlines)[0] if prompts.needs_outline(asked) else ""
         asked = replace(asked, is_json=True, outline=told)
     return prompts.tokens(asked, tokenizer)
 

@@ -28,7 +28,8 @@ from structgen.errors import OptionError, StructgenError
 from structgen.integrations.engine_grammars import Recent
 from structgen.integrations.vllm_plugin import NAME, register
 from structgen.speculation.speculation_options import Speculation
-from structgen.system.resources import embedded_model
+from structgen.system.installation import not_installed
+from structgen.system.resources import model_path
 
 _SAME = ("temperature", *OF_TOKENS_BEFORE)
 """Options of sampling that mean the same there."""
@@ -68,7 +69,7 @@ def check_request(request: Request) -> None:
             )
 
 
-def writer(model: str, options: Mapping[str, Any], request_of: Callable[[str], Request]) -> VllmWriter:
+def writer(model: str, options: Mapping[str, Any], request_of: Callable[[Any], Request]) -> VllmWriter:
     """Return what an actor does with `model`. Cost: vLLM's start. Raises StructgenError where vLLM is not
     there, is of another release, or does not start."""
     # before vLLM is imported: its engine in this process, beside the grammars
@@ -76,8 +77,8 @@ def writer(model: str, options: Mapping[str, Any], request_of: Callable[[str], R
     try:
         import vllm  # optional: the engine
     except ImportError as error:
-        raise OptionError(
-            f"vLLM cannot be imported: {error}.", where="engine", cure="pip install vllm, on every machine."
+        raise not_installed(
+            "The engine vLLM", "vllm", where="engine", kind=OptionError, otherwise="on every machine"
         ) from error
     register()  # where the release is not known, the name of our back end is refused below
     from vllm.platforms import current_platform  # optional: the engine
@@ -88,10 +89,9 @@ def writer(model: str, options: Mapping[str, Any], request_of: Callable[[str], R
             f"This vLLM runs on {current_platform.device_type}.", where="device", cure="Leave it out."
         )
     of_engine = options["engine_options"]
-    folder = str(embedded_model(model)) if model.startswith("structgen/") else model
     try:
         llm = vllm.LLM(
-            folder,
+            str(model_path(model)),
             dtype=options["dtype"] or "auto",
             max_num_seqs=options["max_rows"],
             structured_outputs_config={"backend": NAME},
@@ -122,7 +122,7 @@ class VllmWriter:
     """An `LLM` of vLLM, which answers one shard at a time."""
 
     def __init__(
-        self, llm: Any, version: str, prompts: ModelPrompts, model: str, request_of: Callable[[str], Request]
+        self, llm: Any, version: str, prompts: ModelPrompts, model: str, request_of: Callable[[Any], Request]
     ) -> None:
         """`version`: of vLLM; `model`: its digest."""
         import structgen  # start-up: the version alone

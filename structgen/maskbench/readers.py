@@ -14,6 +14,7 @@ from typing import Any, Final, TypeAlias
 
 from structgen.core.rawjson import read, write
 from structgen.errors import StructgenError
+from structgen.system.installation import not_installed
 
 _TABLES: Final = (".arrow", ".parquet")
 _SCHEMA_COLUMNS: Final = ("json_schema", "schema")
@@ -251,10 +252,8 @@ def _table(file: Path) -> Any:
         import pyarrow
         import pyarrow.parquet
     except ImportError as error:
-        raise ReaderError(
-            "tables of the `datasets` library are read with pyarrow, which is not installed.",
-            where=str(file),
-            cure="pip install pyarrow",
+        raise not_installed(
+            "A table of the `datasets` library", "pyarrow", where=str(file), kind=ReaderError
         ) from error
     try:
         if file.suffix == ".parquet":

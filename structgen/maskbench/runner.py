@@ -28,6 +28,7 @@ from structgen.maskbench.measurements import (
 from structgen.maskbench.readers import Case
 from structgen.maskbench.replay import HEAD
 from structgen.maskbench.worker import EngineWorker
+from structgen.system.installation import install_command
 from structgen.system.worker_process import EndedError, LateError, WorkerProcess
 
 _SAMPLES: Final = 1 << 17
@@ -89,7 +90,8 @@ class EngineProcess:
         except Exception as error:
             self._process.end()
             engine = self._config.name.partition(":")[0]
-            cure = "structgen warmup" if engine == "structgen" else f"pip install {engine}"
+            is_ours = engine == "structgen"
+            cure = "structgen warmup" if is_ours else install_command(engine) or f"python -m {engine}"
             reason = str(error) if isinstance(error, Unavailable) else f"{type(error).__name__}: {error}"
             if isinstance(error, EndedError):
                 reason = self._last_words(error)

@@ -23,6 +23,7 @@ from structgen.errors import OptionError
 from structgen.monitors.monitor import Monitor
 from structgen.monitors.python_position import PythonReader, arguments_of
 from structgen.system.cache import cache_folder
+from structgen.system.installation import not_installed
 from structgen.text_grammars.regular import regex
 
 _NUMBER_BEFORE: Final = re.compile(r"(?<![\w.])\d\w*\.\Z|\.\.\Z")
@@ -53,11 +54,7 @@ class _PythonMonitor(Monitor):
 
     def __init__(self, project_path: str | PathLike[str], before: str, after: str, seconds: float) -> None:
         if find_spec("jedi") is None:
-            raise OptionError(
-                "Monitors of Python need jedi, which is not installed.",
-                where="monitors",
-                cure='Write pip install "structgen-toolkit[monitors]".',
-            )
+            raise not_installed("A monitor of Python", "monitors", where="monitors", kind=OptionError)
         if not Path(project_path).is_dir():
             raise OptionError(
                 f"{str(project_path)!r} is no folder.",
@@ -146,7 +143,8 @@ class _Attributes(_PythonMonitor):
         names = sorted(found.keys() - absent)
         assigned = r"[A-Za-z_]\w*" if own is not None else "|".join(map(re.escape, sorted(absent)))
         if assigned and _IN_STATEMENT.search(code):
-            return regex(rf"(?:{'|'.join(map(re.escape, names))})[^\w]|(?:{assigned}) = [^=\n]")
+            known = "|".join(map(re.escape, names))
+            return regex(rf"(?u)(?:{known})[^\w]|(?:{assigned}) = [^=\n]")
         return names
 
     def _values(self, code: str) -> list[Any]:
@@ -180,7 +178,7 @@ class _Names(_PythonMonitor):
         longer = r"|\w" if code[-1].isalpha() else ""
         first = " +" if longer else " *"
         prefixes = r"[rRbBuUfF]{1,2}[\"']"
-        return regex(rf"{first}(?:(?:{known})[^\w\"']|{prefixes}|[0-9]|[^\w ])|[^\w ]{longer}")
+        return regex(rf"(?u){first}(?:(?:{known})[^\w\"']|{prefixes}|[0-9]|[^\w ])|[^\w ]{longer}")
 
 
 class _Arguments(_PythonMonitor):
@@ -294,7 +292,7 @@ def _following(parameters: Any, given: list[str]) -> Grammar:
             ways.append(r"[A-Za-z_]\w*(?: ?==|[^\w= ]| [^= ])")
     if takes_position:
         ways.append(r"[^A-Za-z_ \n\t),*=]")
-    return regex(rf"[ \n\t]*(?:{'|'.join(ways)})")
+    return regex(rf"(?u)[ \n\t]*(?:{'|'.join(ways)})")
 
 
 def _has_default(parameter: Any) -> bool:

@@ -1,6 +1,6 @@
 """A Python type as a language: its JSON Schema, and the way back from a document to an object.
 
-pydantic does both (`pip install pydantic`); it is loaded when the first type is read.
+pydantic does both (the extra `typed`); it is loaded when the first type is read.
 """
 
 from __future__ import annotations
@@ -12,8 +12,9 @@ from collections.abc import Mapping
 from types import MappingProxyType
 from typing import Any, Generic, TypeVar
 
-from structgen.errors import StructgenError, UnsupportedError, ValidatorError
+from structgen.errors import UnsupportedError, ValidatorError
 from structgen.python_types.pydantic_formats import FORMATS
+from structgen.system.installation import not_installed
 
 T = TypeVar("T")
 
@@ -81,10 +82,9 @@ def read_type(hint: type[T] | Any) -> TypeReader[T]:
         from pydantic.errors import PydanticUserError
         from pydantic_core import PydanticSerializationError, SchemaError
     except ImportError as error:
-        raise StructgenError(
-            "Types are read with pydantic.", where="type", cure="pip install pydantic"
-        ) from error
+        raise not_installed("A type", "typed", where="type") from error
     # optional: pydantic
+    from structgen.python_types.descriptions import described
     from structgen.python_types.pydantic_schema import TypeSchema
 
     if hint is inspect.Parameter.empty or isinstance(hint, TypeVar):
@@ -101,7 +101,7 @@ def read_type(hint: type[T] | Any) -> TypeReader[T]:
             adapter = _adapter_with_attrs(hint)
         else:  # then no class is made by it
             adapter = TypeAdapter(hint)
-        schema = adapter.json_schema(schema_generator=TypeSchema)
+        schema = described(adapter.json_schema(schema_generator=TypeSchema), hint)
     except PydanticUserError as error:
         raise _refused_by_pydantic(hint, error) from error
     except PydanticSerializationError as error:

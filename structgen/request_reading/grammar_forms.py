@@ -47,7 +47,7 @@ _WRAPPERS: Final = ("response_format", "structured_outputs", "extra_body", "samp
 SGLANG: Final = ("json_schema", "regex", "ebnf", "structural_tag")
 """SGLang's parameters, of which there is exactly one."""
 _OF_TOOLS: Final = ("tools", "tool_choice", "functions", "function_call", "parallel_tool_calls")
-_TOOL: Final = ("function", "parameters", "input_schema")
+_TOOL: Final = ("function", "parameters", "input_schema", "inputSchema")
 """Keys of a tool's definition; none of them is a keyword of JSON Schema."""
 _NAMED: Final = frozenset(("name", "description", "schema", "strict"))
 """Keys of OpenAI's schema with a name."""

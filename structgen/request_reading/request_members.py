@@ -41,6 +41,7 @@ of_tools: text name description; flag strict async defer_loading; [text] allowed
 allowed_tools: 'auto'|'required' mode!; [tool_choice] tools!
 stream_options: flag include_usage include_obfuscation continuous_usage_stats
 template_settings: flag enable_thinking thinking; any *
+repetitions: count length times digits; number share
 efforts: 'none'|'minimal'|'low'|'medium'|'high'|'xhigh'|'max' effort
 reasoning: +efforts; text context generate_summary mode summary
 written_function: text name!; text|object arguments; any parsed_arguments
@@ -59,7 +60,7 @@ anthropic: text model service_tier inference_geo speed user_profile_id workspace
     count max_tokens! top_k; text|[text_block] system; [anthropic_tool] tools; anthropic_choice tool_choice;
     number temperature top_p; [text] stop_sequences; anthropic_thinking thinking; flag stream;
     output_settings output_config; object metadata cache_control diagnostics extra_body;
-    flag outline; 'whole'|'tokens' choices
+    flag outline; 'whole'|'tokens' choices; flag|repetitions repetition
 
 response_format by type
 text json_object python:
@@ -160,7 +161,7 @@ text|[text] stop stop_regex lora_path; [integer] stop_token_ids allowed_token_id
 flag echo use_beam_search ignore_eos include_stop_str_in_output skip_special_tokens no_stop_trim
     spaces_between_special_tokens add_generation_prompt continue_final_message add_special_tokens
     return_tokens_as_token_ids return_token_ids return_hidden_states include_reasoning separate_reasoning
-    stream_reasoning background outline;
+    stream_reasoning background outline; flag|repetitions repetition;
 'whole'|'tokens' choices;
 text suffix chat_template previous_response_id custom_logit_processor; text|object conversation;
 object audio web_search_options prediction moderation image access_programs kv_transfer_params vllm_xargs

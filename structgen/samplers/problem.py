@@ -74,7 +74,7 @@ class Problem:
             self._vocab_size, self._context = self.compiled.vocab_size, 1 << 62
             return
         # optional: torch
-        from structgen.engine.engine import Engine
+        from structgen.engine import Engine
 
         engine = model if isinstance(model, Engine) else Engine(model, tokenizer)
         if tokenizer is not None and tokenizer_of(tokenizer) != engine.tokenizer:

@@ -63,12 +63,6 @@ def content_text(content: Any, where: str, first: int = 0) -> str:
     return "\n".join(texts)
 
 
-def last_question(messages: list[dict[str, Any]]) -> str:
-    """Return the text of the last message of a user, else of the last message."""
-    asked = [one["content"] for one in messages if one["role"] == "user"]
-    return str(asked[-1] if asked else messages[-1]["content"])
-
-
 def _call(given: Any, where: str, format: ToolFormat | None) -> dict[str, Any]:
     """Return an earlier call, its arguments as an object or as JSON text."""
     called = given.get("function") or {

@@ -8,6 +8,7 @@ from typing import Any, TypeVar
 
 from starlette.types import Receive
 
+from structgen.engine.driver import listening
 from structgen.engine.requests import Handle
 
 T = TypeVar("T")
@@ -41,15 +42,7 @@ async def changes(handles: Sequence[Handle], *, pieces: bool) -> AsyncGenerator[
     """Yield the number of a text each time that it may have grown, and when it has ended, until all have
     ended; what came between two looks is one change. `pieces`: whether texts that grow are told, or their
     ends alone."""
-    loop, woken = asyncio.get_running_loop(), asyncio.Event()
-
-    def wake(piece: str | None = "") -> None:
-        if pieces or piece is None:
-            loop.call_soon_threadsafe(woken.set)
-
-    for handle in handles:
-        handle.listen(wake)
-        handle.listen_to_thoughts(wake)
+    woken = listening(handles, pieces=pieces)
     open_ = list(range(len(handles)))
     while open_:
         await woken.wait()

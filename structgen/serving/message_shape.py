@@ -13,7 +13,10 @@ from structgen.serving.chat_messages import content_text
 from structgen.serving.reply_parts import Delta, PartKind, ReplyPart, ReplyParts, usage_of
 from structgen.serving.served_model import AskedTexts, ServedModel
 
-_SAME: Final = ("model", "stream", "max_tokens", "temperature", "top_k", "top_p", "outline", "choices")
+_SAME: Final = (
+    *("model", "stream", "max_tokens", "temperature", "top_k", "top_p"),
+    *("outline", "choices", "repetition"),
+)
 """Members that mean the same in chat completions."""
 _CHOICES: Final = {"auto": "auto", "any": "required", "none": "none"}
 _DELTAS: Final[dict[PartKind, tuple[str, str]]] = {

@@ -8,6 +8,7 @@ from types import MappingProxyType
 from typing import Any, Final
 
 from structgen.engine.requests import OF_TOKENS_BEFORE, Sampling
+from structgen.engine.strategies.repetitions import repetitions_of
 from structgen.errors import OptionError
 from structgen.request_reading.request_members import HANDED, members_of, nearest, read_members
 from structgen.serving.api_errors import ApiError, unsupported
@@ -16,7 +17,7 @@ _NUMBERS: Final = ("temperature", *OF_TOKENS_BEFORE)
 """Members that are options of `sg.Sampling`; some are vLLM's and SGLang's alone."""
 _OFFERED: Final = frozenset(
     "n seed stop logit_bias logprobs top_logprobs max_tokens max_completion_tokens max_output_tokens "
-    "thinking_token_budget outline choices".split()
+    "thinking_token_budget outline choices repetition".split()
 ).union(_NUMBERS)
 """Members handed to whoever generates that this server's engine has."""
 _HARMLESS: Final = MappingProxyType(
@@ -80,6 +81,8 @@ def sampling_of(body: Mapping[str, Any], *, is_greedy: bool) -> Sampling:
             where="logit_bias",
             cure='Give token ids and numbers: {"50256": -100}.',
         ) from None
+    if body.get("repetition") is not None:
+        given["repetition"] = repetitions_of(body["repetition"])
     seed = body.get("seed")
     return Sampling(**given, seed=secrets.randbits(32) if seed is None else seed)
 

@@ -5,28 +5,35 @@ from __future__ import annotations
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from functools import cached_property
+from functools import cached_property, partial
 from typing import Any, Final
 
 from structgen.engine.engine import Engine
-from structgen.engine.model_prompts import ModelQuestion
+from structgen.engine.model_prompts import ModelQuestion, last_question
 from structgen.engine.request_tokens import ReadPrompt
 from structgen.engine.requests import Request
 from structgen.engine.searches.listed_values import listed
-from structgen.engine.thinking import Thinking, most_tokens
+from structgen.engine.thinking import Thinking, most_tokens, text_behind
 from structgen.errors import OptionError
-from structgen.json_grammars.prompting import extraction_prompt_under, schema_outline
+from structgen.json_grammars.prompting import schema_outline, shorter_outlines
 from structgen.json_grammars.schema_grammar import JsonSchemaGrammar
 from structgen.limits import Limits
 from structgen.request_reading.request_reader import SERVED, ReadRequest, read_request
-from structgen.schema.reading.policies import JSON_DUMPS
 from structgen.serving import request_fields as fields
 from structgen.serving.api_errors import ApiError
-from structgen.serving.chat_messages import last_question, read_messages
+from structgen.serving.chat_messages import read_messages
 from structgen.serving.reply_parts import ReplyParts
 from structgen.tool_calls.format_rows import FORMATS, format_of
 from structgen.tool_calls.tool_format import ToolFormat
-from structgen.typed.tool_prompts import EMBEDDED_FORMAT, plain_chat, with_tools
+from structgen.typed.tool_prompts import (
+    EMBEDDED_FORMAT,
+    EMBEDDED_POLICIES,
+    embedded_prompt,
+    plain_chat,
+    specials_of,
+    template_tools,
+    told_messages,
+)
 
 MOST_SAMPLES: Final = 128
 MOST_LIKELIEST: Final = 20
@@ -74,13 +81,13 @@ class ServedModel:
         self.engine, self.limits, self.seconds = engine, limits, seconds
         self.name = name or engine.name or "model"
         self.created = int(time.time())
-        self._format = None if tool_format is None else format_of(tool_format)
+        self._format = None if tool_format is None else format_of(tool_format, where="tool_format")
         self._tag = None if thinking is None else str(Thinking(thinking).until)
         self._most = min(1024, engine.model.context // 4) if thinking_tokens is None else thinking_tokens
         self.thinking = self._thoughts({})[0]
         """The thoughts of a reply whose request says nothing of them."""
-        # as `sg.run` has the embedded models write
-        self.policies = {**JSON_DUMPS, "escapes": "utf8"} if engine.prompts.is_embedded else SERVED
+        self.policies = EMBEDDED_POLICIES if engine.prompts.is_embedded else SERVED
+        """Those under which `sg.run` has the model write."""
 
     def described(self) -> dict[str, Any]:
         """Return the model as `/v1/models` lists it."""
@@ -108,22 +115,20 @@ class ServedModel:
         format = self.format if read.tools and read.choice.mode != "none" else None
         messages = read_messages(body.get(where) if given is None else given, format or self._format, where)
         thinking, flags = self._thoughts(body)
-        grammar = read.grammar(format, specials=self.engine.specials) if format else read.grammar()
+        grammar = read.grammar(format, specials=specials_of(self.engine)) if format else read.grammar()
         likeliest = fields.count_of(body, "top_logprobs", most=MOST_LIKELIEST)
         if likeliest and not body.get("logprobs"):
             raise ApiError("top_logprobs needs logprobs=true.", param="top_logprobs")
         wanted = (likeliest or 0) if body.get("logprobs") else None
-        is_held = isinstance(grammar, JsonSchemaGrammar) or (format and read.choice.mode != "auto")
         prompt = self._prompt(messages, read, format, flags, body, thinking)
         request = self._request(
-            prompt if isinstance(prompt, str) else prompt.tokens,
+            prompt.tokens,
             body,
             grammar,
-            is_held=bool(is_held),
             likeliest=wanted,
             special_texts=format is not None,
             thinking=thinking,
-            shortened="" if isinstance(prompt, str) else prompt.shortened,
+            shortened=prompt.shortened,
             # a model that was trained on no conversations goes on with the next question
             ends=() if grammar is not None or self._has_turns else ("\nUser:",),
         )
@@ -135,9 +140,8 @@ class ServedModel:
         read = read_request(body, policies=self.policies, limits=self.limits)
         likeliest = fields.count_of(body, "logprobs", most=MOST_LIKELIEST)
         grammar = read.grammar()
-        is_held = isinstance(grammar, JsonSchemaGrammar)
         requests = [
-            self._request(one, body, grammar, is_held=is_held, likeliest=likeliest, chat=False)
+            self._request(one, body, grammar, likeliest=likeliest, chat=False)
             for one in _prompts(body.get("prompt"))
         ]
         return AskedTexts(tuple(requests), ReplyParts(), likeliest)
@@ -148,7 +152,6 @@ class ServedModel:
         body: Mapping[str, Any],
         grammar: Any,
         *,
-        is_held: bool,
         likeliest: int | None,
         ends: tuple[str, ...] = (),
         **options: Any,
@@ -159,7 +162,7 @@ class ServedModel:
         made = Request(
             prompt,
             grammar,
-            fields.sampling_of(body, is_greedy=is_held and count == 1),
+            fields.sampling_of(body, is_greedy=grammar is not None and count == 1),
             max_tokens=_most_tokens(body),
             outline=body.get("outline"),
             choices=body.get("choices") or "whole",
@@ -178,11 +181,12 @@ class ServedModel:
         return replace(made, prompt=found.tokens, max_tokens=max(room, 1), shortened=shortened)
 
     def _calling(self, body: Mapping[str, Any]) -> Mapping[str, Any]:
-        """Return a body, in which an embedded model, which writes no free text, must call where it may."""
+        """Return a body, in which an embedded model, which writes no free text, must call once where it
+        may."""
         if not self.engine.prompts.is_embedded or not body.get("tools"):
             return body
         free = body.get("tool_choice") in (None, "auto") and body.get("response_format") is None
-        return {**body, "tool_choice": "required"} if free else body
+        return {**body, "tool_choice": "required", "parallel_tool_calls": False} if free else body
 
     # --- prompts --------------------------------------------------------------------------------------------
 
@@ -228,40 +232,41 @@ class ServedModel:
         flags: Mapping[str, Any],
         body: Mapping[str, Any],
         thinking: Thinking | None,
-    ) -> str | ReadPrompt:
-        """Return the prompt of a conversation, with the outline of the answer where the body asks for it: a
-        server adds nothing to a client's messages by itself."""
-        prompts = self.engine.prompts
-        if prompts.is_embedded:
-            said = last_question(messages)
-            return said if format is None else extraction_prompt_under(_outline(read), said)
-        answer = read.answer
-        outline = (
-            (lambda depth: schema_outline(answer, depth=depth))
-            if isinstance(answer, JsonSchemaGrammar)
-            else None
+    ) -> ReadPrompt:
+        """Return the prompt of a conversation, made as `sg.run` makes it: the outline of the answer follows
+        the last message of a chat, unless the body says otherwise."""
+        prompts, answer, choice = self.engine.prompts, read.answer, read.choice
+        may_answer = choice.mode not in ("required", "forced")
+        schema = answer if may_answer and isinstance(answer, JsonSchemaGrammar) else None
+        outlines = None if schema is None else partial(schema_outline, schema)
+        template = {**(template_tools(read.tools) if format else {}), **flags}
+        question = ModelQuestion(
+            messages,
+            schema is not None,
+            with_outline=body.get("outline"),
+            is_choice=bool(listed(answer).texts),
+            thinks_until=text_behind(thinking),
+            template=template,
         )
-        most, besides = _most_tokens(body), most_tokens(thinking)
-        # as everywhere, where it is asked for: not beside listed values that are compared
-        reading, wanted = self.engine.reading, None if body.get("outline") else False
-        is_choice = bool(listed(answer).texts)
-        if not prompts.has_template():
+        read_plain = None
+        if prompts.is_embedded and format is not None:
+            told = "" if outlines is None else next(shorter_outlines(outlines, descriptions=False))[0]
+            question = ModelQuestion(embedded_prompt(choice.tools, last_question(messages), told))
+        elif prompts.has_template() and format is not None:
+            told_all = told_messages(prompts, messages, choice, format, template)
+            question = replace(question, prompt=told_all)
+        elif not self._has_turns:
 
-            def plain(one: ModelQuestion) -> Sequence[int]:
+            def read_plain(one: ModelQuestion) -> Sequence[int]:
                 said = plain_chat(
-                    replace(one, with_outline=bool(one.outline)).messages(), read.choice.tools, format
+                    replace(one, with_outline=bool(one.outline)).messages(), choice.tools, format
                 )
                 return self.engine.tokenizer.encode(said.encode())
 
-            question = ModelQuestion(messages, with_outline=wanted, is_choice=is_choice)
-            return reading.fitted(question, outline, most, besides, plain)
-        template: dict[str, Any] = {"tools": [tool.openai() for tool in read.tools]} if format else {}
-        if format and not prompts.tells_tools({**template, **flags}):
-            messages = with_tools(messages, read.choice.tools, format)
-        question = ModelQuestion(
-            messages, with_outline=wanted, is_choice=is_choice, template={**template, **flags}
-        )
-        return reading.fitted(question, outline, most, besides)
+            question = replace(question, with_outline=bool(body.get("outline")))
+
+        most, besides = _most_tokens(body), most_tokens(thinking)
+        return self.engine.reading.fitted(question, outlines, most, besides, read_plain)
 
     def _thoughts(self, body: Mapping[str, Any]) -> tuple[Thinking | None, dict[str, Any]]:
         """Return the thoughts before a reply, and what the chat template is told of them: on or off by the
@@ -312,14 +317,6 @@ class ServedModel:
 
 def _most_tokens(body: Mapping[str, Any]) -> int | None:
     return fields.count_of(body, "max_completion_tokens", "max_output_tokens", "max_tokens")
-
-
-def _outline(read: ReadRequest) -> str:
-    """Return the outline of what an embedded model may write: of the answer, or of a call."""
-    found = [schema_outline(read.answer)] if isinstance(read.answer, JsonSchemaGrammar) else []
-    for tool in read.choice.tools:
-        found.append(f'{{name: "{tool.name}", arguments: {schema_outline(tool.closed_schema)}}}')
-    return "|".join(found)
 
 
 def _prompts(given: Any) -> list[str | list[int]]:

@@ -16,6 +16,7 @@ from dataclasses import dataclass
 from typing import Any, Generic, Protocol, TypeVar
 
 from structgen.errors import OptionError, StructgenError
+from structgen.system.installation import not_installed
 
 Shard = TypeVar("Shard")
 Answer = TypeVar("Answer")
@@ -73,7 +74,7 @@ def ray_workers(
     try:
         import ray  # optional: ray
     except ImportError as error:
-        raise OptionError("Ray is not installed.", where="ray", cure="pip install ray") from error
+        raise not_installed("A run on Ray", "ray", where="ray", kind=OptionError) from error
     is_ours = not ray.is_initialized()
     if is_ours:
         ray.init(include_dashboard=False, log_to_driver=False, logging_level=logging.ERROR)

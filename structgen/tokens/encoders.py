@@ -11,6 +11,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any, Final, Protocol
 
 from structgen.errors import TokenizerError
+from structgen.system.installation import not_installed
 
 Form = tuple[Any, ...]
 
@@ -47,10 +48,7 @@ class HuggingFaceEncoder:
             try:
                 from tokenizers import Tokenizer
             except ImportError as error:
-                raise TokenizerError(
-                    "encoding with a Hugging Face tokenizer needs the tokenizers package.",
-                    cure="pip install tokenizers",
-                ) from error
+                raise not_installed("Encoding a text", "tokenizers", kind=TokenizerError) from error
             made = self._made = Tokenizer.from_str(self._text)
         ids: list[int] = made.encode(text, add_special_tokens=False).ids
         return ids
@@ -82,8 +80,8 @@ class TiktokenEncoder:
             try:
                 from tiktoken import Encoding
             except ImportError as error:
-                raise TokenizerError(
-                    "encoding with byte-pair ranks needs the tiktoken package.", cure="pip install tiktoken"
+                raise not_installed(
+                    "Encoding with byte-pair ranks", "tokenizers", kind=TokenizerError
                 ) from error
             ranks = {token: i for i, token in reversed(list(enumerate(self._tokens))) if token}
             try:
@@ -146,9 +144,7 @@ def sentencepiece_processor(model: bytes) -> Any:
     try:
         from sentencepiece import SentencePieceProcessor
     except ImportError as error:
-        raise TokenizerError(
-            "reading a SentencePiece model needs the sentencepiece package.", cure="pip install sentencepiece"
-        ) from error
+        raise not_installed("Reading a SentencePiece model", "tokenizers", kind=TokenizerError) from error
     made = SentencePieceProcessor()
     try:
         made.LoadFromSerializedProto(model)

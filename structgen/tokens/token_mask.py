@@ -8,6 +8,7 @@ import numpy as np
 import numpy.typing as npt
 
 from structgen.errors import MaskError
+from structgen.system.installation import not_installed
 
 if TYPE_CHECKING:
     import torch
@@ -61,7 +62,7 @@ class TokenMask:
         try:
             import torch
         except ImportError as error:
-            raise MaskError("torch is not installed.", cure="pip install torch") from error
+            raise not_installed("A tensor over a mask", "torch", kind=MaskError) from error
         return torch.from_numpy(self.array)
 
     def row(self, row: int) -> int:

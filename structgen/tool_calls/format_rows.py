@@ -226,9 +226,9 @@ ROWS: Final = (
 FORMATS: Final = MappingProxyType({row.name: row for row in ROWS})
 
 
-def format_of(format: Any) -> ToolFormat:
+def format_of(format: Any, where: str = "format") -> ToolFormat:
     """Return a format: a `ToolFormat`, the name of a row, the text of a chat template (Jinja), or what holds
-    one as `chat_template`, such as a tokenizer of transformers.
+    one as `chat_template`, such as a tokenizer of transformers. `where`: the option's name, for errors.
 
     Raises `OptionError`, which lists the names, for a name that is not known and for a template that shows
     none of the formats.
@@ -241,7 +241,7 @@ def format_of(format: Any) -> ToolFormat:
             close = get_close_matches(format, FORMATS, 1, 0.7)
             raise OptionError(
                 f"The format {format!r} is not known.",
-                where="format",
+                where=where,
                 cure=f"Write {close[0]!r}." if close else f"Known are {known}; or make an sg.ToolFormat.",
             )
         return FORMATS[format]
@@ -251,14 +251,14 @@ def format_of(format: Any) -> ToolFormat:
     if not isinstance(template, str):
         raise OptionError(
             f"A {type(format).__name__} has no chat template.",
-            where="format",
+            where=where,
             cure=f"Name a format ({known}), or pass an sg.ToolFormat or a tokenizer with a chat template.",
         )
     fits = [row for row in ROWS if all(sign in template for sign in row.signs)]
     if not fits:
         raise OptionError(
             "The chat template shows none of the formats that are known.",
-            where="format",
+            where=where,
             cure=f"Name the format: {known}; or make an sg.ToolFormat.",
         )
     return max(fits, key=lambda row: sum(map(len, row.signs)))

@@ -1,4 +1,4 @@
-"""Tools, read from functions, types, OpenAI's dicts and MCP's definitions."""
+"""Tools, read from functions, types, and the definitions of OpenAI, Anthropic and MCP."""
 
 from __future__ import annotations
 
@@ -8,11 +8,20 @@ import inspect
 import json
 import re
 import typing
-from collections.abc import Callable, Iterable, Mapping
+import warnings
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any, Final
 
 from structgen.core.grammar import Grammar
-from structgen.errors import OptionError, SchemaError, StructgenError, UnsupportedError, ValidatorError
+from structgen.errors import (
+    OptionError,
+    SchemaError,
+    StructgenError,
+    ToolWarning,
+    UnsupportedError,
+    ValidatorError,
+    warning_level,
+)
 from structgen.limits import Limits
 from structgen.python_types.type_hints import TypeReader, read_type
 from structgen.text_grammars.composition.tag_fields import fields, within
@@ -26,8 +35,18 @@ _COMPOSING: Final = frozenset(
 _FUNCTION: Final = {"name", "description", "parameters", "strict"}
 _CALLING: Final = {"async", "allowed_callers", "defer_loading", "cache_control", "output_schema"}
 """Fields of OpenAI's tools that say who calls them, and how an engine keeps them."""
-_MCP: Final = {"name", "title", "description", "inputSchema", "outputSchema", "annotations", "icons"}
-_MCP_MORE: Final = {"_meta", "meta", "execution"}
+_SCHEMA_KEYS: Final = ("inputSchema", "input_schema")
+"""The schema of the arguments in MCP's JSON; in Anthropic's, and in objects of the package mcp since 2.0."""
+_MCP: Final = {
+    *("name", "title", "description", "outputSchema", "annotations", "icons", "_meta", "meta", "execution"),
+    *_SCHEMA_KEYS,
+}
+_ANTHROPIC: Final = {"type", "strict", "eager_input_streaming", "input_examples"}
+_TOOL_LIST: Final = {
+    *("tools", "_meta", "meta", "nextCursor", "next_cursor", "ttlMs", "ttl_ms"),
+    *("cacheScope", "cache_scope", "resultType", "result_type"),
+}
+"""Members of MCP's answer to `tools/list`."""
 _SECTION: Final = re.compile(r"^\s*(?:args|arguments|parameters)\s*:\s*$", re.IGNORECASE)
 _ARGUMENT: Final = re.compile(r"^(\s*)(?::param\s+(?:[\w.\[\], |]+\s)?)?(\w+)\s*(?:\([^)]*\))?\s*:\s*(\S.*)$")
 
@@ -98,22 +117,18 @@ class Tool:
         }
 
 
-def read_tools(tools: Iterable[Any], where: str = "tools", limits: Limits | None = None) -> tuple[Tool, ...]:
+def read_tools(tools: Any, where: str = "tools", limits: Limits | None = None) -> tuple[Tool, ...]:
     """Return tools given as functions, pydantic models, dataclasses, TypedDicts, OpenAI's dicts (of chat
-    completions and of responses, custom tools too), MCP's definitions, or `Tool`s. `limits`: for grammars of
-    inputs. No function is called.
+    completions and of responses, custom tools too), Anthropic's, MCP's definitions, or `Tool`s: one of these,
+    a list of them, or MCP's answer to `tools/list`, with or without JSON-RPC's message around it. Objects of
+    the package mcp are read by their attributes. `limits`: for grammars of inputs. No function is called.
 
     Errors: `OptionError` for what is none of these and for two tools of one name; `UnsupportedError` for what
-    has no schema; those of grammars.
+    has no schema; those of grammars. An answer that is one page of several brings a `ToolWarning`.
     """
-    if isinstance(tools, (str, bytes, Mapping)) or not isinstance(tools, Iterable):
-        raise OptionError(
-            f"The tools are a {type(tools).__name__}.", where=where, cure="Give them in a list: [tool]."
-        )
     found: dict[str, Tool] = {}
-    for index, one in enumerate(tools):
-        place = f"{where}/{index}"
-        tool = _read(one, place, limits)
+    for place, given in _listed(tools, where):
+        tool = _read(given, place, limits)
         if tool.name in found:
             raise OptionError(
                 f"A second tool is called {tool.name!r}.", where=f"{place}/name", cure="Rename one of them."
@@ -122,23 +137,75 @@ def read_tools(tools: Iterable[Any], where: str = "tools", limits: Limits | None
     return tuple(found.values())
 
 
+def _listed(given: Any, where: str) -> Iterator[tuple[str, Any]]:
+    """Yield tools as they are given, each with its place in what the person wrote."""
+    given = _members(given)
+    if isinstance(given, dict):
+        if "jsonrpc" in given or given.keys() == {"result"}:
+            given, where = _result(given, where), f"{where}/result"
+        if "tools" in given:
+            fields(given, _TOOL_LIST, where)
+            if given.get("nextCursor", given.get("next_cursor")) is not None:
+                what = f"{where}: MCP's list of tools goes on, and the tools of other pages cannot be called."
+                cure = "Ask the server for all pages (cursor=), and give the tools in one list."
+                warnings.warn(ToolWarning(f"{what} {cure}"), stacklevel=warning_level())
+            given, where = given["tools"], f"{where}/tools"
+    is_tool = isinstance(given, dict | Tool | type) or (callable(given) and not isinstance(given, Iterable))
+    if is_tool:
+        yield where, given
+    elif isinstance(given, str | bytes | bytearray) or not isinstance(given, Iterable):
+        raise OptionError(
+            f"The tools are a {type(given).__name__}.", where=where, cure="Give them in a list: [tool]."
+        )
+    else:
+        for index, each in enumerate(given):
+            yield f"{where}/{index}", each
+
+
+def _members(given: Any) -> Any:
+    """Return a dict with the members of a mapping, or of an object that has MCP's attributes; else what is
+    given."""
+    if isinstance(given, Mapping):
+        return dict(given)
+    if isinstance(given, type | Tool) or not any(hasattr(given, name) for name in ("tools", *_SCHEMA_KEYS)):
+        return given
+    known = ("tools", "nextCursor", "next_cursor", "name", "description", *_SCHEMA_KEYS)
+    return {name: getattr(given, name) for name in known if hasattr(given, name)}
+
+
+def _result(given: dict[str, Any], where: str) -> dict[str, Any]:
+    """Return the result of a JSON-RPC message. Errors: OptionError for a message that has none."""
+    if given.get("error") is not None:
+        raise OptionError(
+            f"The server answered with an error: {str(given['error'])[:200]}.",
+            where=f"{where}/error",
+            cure="Ask it again for tools/list.",
+        )
+    result = fields(given, {"jsonrpc", "id", "result", "error"}, where).get("result")
+    if not isinstance(result, Mapping) or "tools" not in result:
+        raise OptionError(
+            "The JSON-RPC message does not list tools.",
+            where=f"{where}/result",
+            cure='Give the answer to tools/list: {"jsonrpc": "2.0", "id": 1, "result": {"tools": [...]}}.',
+        )
+    return dict(result)
+
+
 def _read(given: Any, place: str, limits: Limits | None) -> Tool:
+    given = _members(given)
     if isinstance(given, Tool):
         return given
-    if isinstance(given, Mapping):
-        return _of_dict(dict(given), place, limits)
+    if isinstance(given, dict):
+        return _of_dict(given, place, limits)
     if isinstance(given, type):
         return _of_type(given, place)
-    if hasattr(given, "inputSchema"):  # mcp.types.Tool
-        said = {name: getattr(given, name, None) for name in ("name", "description", "inputSchema")}
-        return _of_dict({name: value for name, value in said.items() if value is not None}, place)
     if callable(given) and typing.get_origin(given) is None:
         with within(place):
             return _of_function(given)
     raise OptionError(
         f"A {type(given).__name__} is no tool.",
         where=place,
-        cure="Give a function, a type, a dict in OpenAI's or MCP's shape, or an sg.Tool.",
+        cure="Give a function, a type, a dict in OpenAI's, Anthropic's or MCP's shape, or an sg.Tool.",
     )
 
 
@@ -147,10 +214,15 @@ def _read(given: Any, place: str, limits: Limits | None) -> Tool:
 
 def _of_dict(given: dict[str, Any], place: str, limits: Limits | None = None) -> Tool:
     """Return a tool of a dict; `strict` is taken, and the schema is enforced whatever it says."""
-    kind = given.get("type", "function")
-    if "inputSchema" in given:
-        fields(given, _MCP | _MCP_MORE, place)
-        return _made(given, given["inputSchema"], f"{place}/inputSchema", place)
+    named = [name for name in _SCHEMA_KEYS if name in given]
+    if named:
+        fields(given, _MCP | _ANTHROPIC | _CALLING, place)
+        if len(named) > 1:
+            raise OptionError(
+                f"{named[1]} stands beside {named[0]}.", where=f"{place}/{named[1]}", cure="Leave it out."
+            )
+        return _made(given, given[named[0]], f"{place}/{named[0]}", place)
+    kind = given.get("type") or "function"
     if kind == "custom":
         fields(given, {"type", "custom", "name", "description", "format", *_CALLING}, place)
         found = custom_members(given, place, limits)
@@ -171,9 +243,7 @@ def _of_dict(given: dict[str, Any], place: str, limits: Limits | None = None) ->
             raise OptionError("It is no dict.", where=place, cure='Write {"name": ..., "parameters": {...}}.')
         given = dict(given)
     fields(given, _FUNCTION | _CALLING | {"type"}, place)
-    empty = {"type": "object", "properties": {}}
-    schema = given.get("parameters")
-    return _made(given, empty if schema is None else schema, f"{place}/parameters", place)
+    return _made(given, given.get("parameters"), f"{place}/parameters", place)
 
 
 def _made(given: Mapping[str, Any], schema: Any, at: str, place: str) -> Tool:
@@ -182,7 +252,8 @@ def _made(given: Mapping[str, Any], schema: Any, at: str, place: str) -> Tool:
         raise OptionError(f"Its name is {name!r}.", where=f"{place}/name", cure="Give it a name.")
     if not isinstance(description, str):
         raise OptionError("It is no text.", where=f"{place}/description", cure="Give a string.")
-    return Tool(name, description, _object_schema(schema, at))
+    empty = {"type": "object", "properties": {}}
+    return Tool(name, description, empty if schema is None else _object_schema(schema, at))
 
 
 def _object_schema(schema: Any, where: str) -> dict[str, Any]:
@@ -208,10 +279,13 @@ def _of_type(given: type, place: str) -> Tool:
         schema = reader.schema
         if "$ref" not in schema:
             schema = _object_schema(schema, given.__name__)
-    written = inspect.getdoc(given) or ""
-    if written.startswith(f"{given.__name__}("):  # what dataclasses write themselves
-        written = ""
-    return Tool(given.__name__, written or schema.get("description", ""), schema, given, reader)
+    # what the tool is for is told once, by the tool
+    root = str(schema.get("$ref", "")).removeprefix("#/$defs/")
+    of_root = schema["$defs"][root] if root else schema
+    written = of_root.get("description", "")
+    bare = {key: value for key, value in of_root.items() if key != "description"}
+    schema = {**schema, "$defs": {**schema["$defs"], root: bare}} if root else bare
+    return Tool(given.__name__, written, schema, given, reader)
 
 
 def _of_function(given: Callable[..., Any]) -> Tool:

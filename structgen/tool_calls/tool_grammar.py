@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 import warnings
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from typing import Any, Final, Literal
 
@@ -37,7 +37,7 @@ _BETWEEN_CALLS: Final = r"[ \t\n\r]{0,8}"
 
 @options_named('sg.tools([function], format="hermes")')
 def tools(
-    tools: Iterable[Any],
+    tools: Any,
     *,
     format: str | ToolFormat | Any,
     tool_choice: Any = "auto",
@@ -49,9 +49,10 @@ def tools(
 ) -> TextGrammar:
     """Return the grammar of replies that may call tools, as a format writes them.
 
-    `tools`: functions, pydantic models, dataclasses, OpenAI's dicts (chat completions, responses), MCP's
-    definitions. The arguments of a call are strict by the tool's schema; arguments that a schema does not
-    name are not written, unless it has `additionalProperties`.
+    `tools`: functions, pydantic models, dataclasses, OpenAI's dicts (chat completions, responses),
+    Anthropic's, MCP's definitions: one, a list of them, or MCP's answer to `tools/list`. The arguments
+    of a call are strict by the tool's schema; arguments that a schema does not name are not written, unless
+    it has `additionalProperties`.
     `format`: the name of a format, an `sg.ToolFormat`, the text of a chat template, or a tokenizer of
     transformers with one.
     `tool_choice`: "auto", "required", "none", the name of a tool, or OpenAI's dicts, `allowed_tools` too.

@@ -6,7 +6,7 @@ import inspect
 import sys
 import types
 import typing
-from collections.abc import Callable, Coroutine, Iterable, Mapping, Sequence
+from collections.abc import Callable, Coroutine, Mapping, Sequence
 from contextlib import suppress
 from functools import partial
 from pathlib import Path
@@ -61,7 +61,7 @@ def filled(prompt: str | Sequence[Message] | None = None) -> NoReturn:
 def generate(
     *,
     model: str | Path | Engine | Infilling | Server,
-    tools: Iterable[Any] | None = None,
+    tools: Any = None,
     **options: Unpack[CallOptions],
 ) -> Decorator:
     """Return a decorator: the function's docstring is the prompt, its return annotation what comes back.

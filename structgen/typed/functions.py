@@ -13,7 +13,7 @@ import pickle
 import warnings
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Coroutine, Iterable, Iterator, Mapping
 from contextlib import aclosing
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from functools import cached_property
 from importlib import import_module
 from typing import (
@@ -30,7 +30,7 @@ from typing import (
     overload,
 )
 
-from structgen.engine.requests import FinishReason, Result, Usage
+from structgen.engine.requests import FinishReason, Result
 from structgen.errors import (
     GenerationError,
     OptionError,
@@ -39,8 +39,8 @@ from structgen.errors import (
     ValidatorError,
     warning_level,
 )
-from structgen.tool_calls.tool_replies import Call, Reply
 from structgen.typed.options import TypedOptions
+from structgen.typed.outcomes import Outcome
 from structgen.typed.partial import Partial, PartialDocument, PartialReply
 from structgen.typed.prompts import PromptSource, Template, source_of
 from structgen.typed.typed_draws import Sampler, check_names, drawn
@@ -57,56 +57,6 @@ P = ParamSpec("P")
 Q = ParamSpec("Q")
 R = TypeVar("R")
 S = TypeVar("S")
-
-
-@dataclass(frozen=True, slots=True)
-class Outcome(Generic[R]):
-    """A call's result: the object, and how its text came to be."""
-
-    result: Result
-    """The engine's, of the last attempt."""
-    attempts: int
-    error: GenerationError | None
-    _value: Any
-    probabilities: Mapping[str, float] = field(default_factory=dict)
-    """Where the type lists values that were compared as a whole: the probability of each among them, by its
-    JSON text; it is a model's own opinion, and says nothing of how often that is right. Else {}."""
-    prompt: str = ""
-    """The prompt of the last attempt as text, the outline and the chat template applied."""
-
-    @property
-    def value(self) -> R:
-        """The object; never None in place of one. Raises the error of a call that failed."""
-        if self.error is not None:
-            raise self.error
-        found: R = self._value
-        return found
-
-    @property
-    def text(self) -> str:
-        """The document, in its wrapper if it has one."""
-        return self.result.text
-
-    @property
-    def reply(self) -> Reply | None:
-        """What the text consists of, where it may call tools: texts, thoughts and calls; else None."""
-        found = self.result.value
-        return found if isinstance(found, Reply) else None
-
-    @property
-    def calls(self) -> list[Call]:
-        """The calls of tools in the text. structgen makes none of them."""
-        return [] if self.reply is None else self.reply.calls
-
-    @property
-    def finish_reason(self) -> FinishReason:
-        """Why the text ended."""
-        return self.result.finish_reason
-
-    @property
-    def usage(self) -> Usage:
-        """What the last attempt cost."""
-        return self.result.usage
 
 
 @dataclass(eq=False)
@@ -545,4 +495,4 @@ class AsyncTypedFunction(_Common[P, R]):
         return self._of(instance)
 
 
-__all__ = ["AsyncTypedFunction", "FilledPrompt", "Outcome", "TypedFunction"]
+__all__ = ["AsyncTypedFunction", "FilledPrompt", "TypedFunction"]

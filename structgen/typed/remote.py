@@ -21,6 +21,7 @@ from typing import Any, Final
 from structgen.engine.contradictions import refuse
 from structgen.engine.requests import DEFAULT_MAX_TOKENS, FinishReason, Result, Usage
 from structgen.errors import StructgenError, ValidatorError
+from structgen.system.installation import not_installed
 from structgen.tool_calls.tool_replies import Reply
 from structgen.typed.missing_options import OF_SERVER_FORMS
 from structgen.typed.prompts import PromptSource
@@ -71,11 +72,7 @@ class Remote:
         try:
             import openai
         except ImportError as error:
-            raise StructgenError(
-                "Servers are asked with the openai package.",
-                where="model",
-                cure="pip install openai",
-            ) from error
+            raise not_installed("A model on a server", "openai", where="model") from error
         self._openai, self.url, self.name = openai, server.url, server.name
         self._server, self._habits = server, habits_of(server)
         self._faults = (openai.OpenAIError, ValueError)  # ValueError: a reply that is not JSON

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, TypeVar, Unpack, overload
@@ -10,11 +10,14 @@ from typing import TYPE_CHECKING, Any, Literal, TypeVar, Unpack, overload
 from structgen.core.grammar import Grammar
 from structgen.engine.model_prompts import Message
 from structgen.errors import OptionError, options_named
+from structgen.request_reading.request_reader import SERVED
 from structgen.schema.reading.policies import JSON_DUMPS
+from structgen.system.resources import is_embedded, model_name
 from structgen.tool_calls.tool_replies import Reply
-from structgen.typed.functions import Outcome, obtained, warn_if_shortened
+from structgen.typed.functions import obtained, warn_if_shortened
 from structgen.typed.infilled import Infilling, is_infilling
 from structgen.typed.options import NAMED_ELSEWHERE, OPTION_DEFAULTS, TARGETS, CallOptions, RunOptions
+from structgen.typed.outcomes import Outcome
 from structgen.typed.prompts import given_source
 from structgen.typed.servers import Server
 from structgen.typed.waiting import now
@@ -51,7 +54,7 @@ def run(
     prompt: str | Sequence[Message],
     target: None = None,
     *,
-    tools: Iterable[Any],
+    tools: Any,
     detailed: Literal[False] = False,
     **options: Unpack[CallOptions],
 ) -> Reply: ...
@@ -61,7 +64,7 @@ def run(
     prompt: str | Sequence[Message],
     target: Grammar | Mapping[str, Any] | object = None,
     *,
-    tools: Iterable[Any] | None = None,
+    tools: Any = None,
     detailed: bool = False,
     **options: Unpack[CallOptions],
 ) -> Any: ...
@@ -76,7 +79,7 @@ def run(
     prompt: str | Sequence[Message],
     target: Any = None,
     *,
-    tools: Iterable[Any] | None = None,
+    tools: Any = None,
     detailed: bool = False,
     **options: Unpack[CallOptions],
 ) -> Any:
@@ -98,10 +101,10 @@ def run(
     UnsupportedError for what is not offered; those of a typed function's call.
     """
     asked = Preparation(model, tools, options)
-    name = str(model) if isinstance(model, str | Path) else model.name
+    name = model_name(model) if isinstance(model, str | Path) else model.name
     # what the embedded models were trained to write, and what sg.infill fills
-    as_dumps = name.startswith("structgen/") or is_infilling(model)
-    usual = {**JSON_DUMPS, "escapes": "utf8"} if as_dumps else None
+    as_dumps = is_embedded(name) or is_infilling(model)
+    usual = {**JSON_DUMPS, "escapes": "utf8"} if as_dumps else SERVED
     target = Reply if target is None and tools is not None else target
     form = asked.form(target, partial(form_of, usual=usual))
     if form.items:

@@ -13,13 +13,15 @@ from functools import cached_property
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Final
 
-from structgen.engine.model_prompts import ModelQuestion
+from structgen.engine.model_prompts import ModelPrompts, ModelQuestion, last_question
 from structgen.errors import OptionError
 from structgen.json_grammars.prompting import ModelPrompt, extraction_prompt_under, schema_outline
+from structgen.schema.reading.policies import JSON_DUMPS
 from structgen.text_grammars.text_grammar import TextGrammar
 from structgen.tool_calls.call_parsing import parse_calls
 from structgen.tool_calls.call_writing import written_calls
 from structgen.tool_calls.format_rows import FORMATS, format_of
+from structgen.tool_calls.tool_choices import ToolChoice
 from structgen.tool_calls.tool_definitions import Tool
 from structgen.tool_calls.tool_format import ToolFormat
 from structgen.tool_calls.tool_replies import Call, Reply
@@ -32,8 +34,8 @@ if TYPE_CHECKING:
 
 EMBEDDED_FORMAT: Final = "hermes"
 """The format of the embedded models, which were trained for none."""
-EMBEDDED_POLICIES: Final = MappingProxyType({"whitespace": "oneline", "escapes": "utf8"})
-"""How they write arguments: as json.dumps does."""
+EMBEDDED_POLICIES: Final = MappingProxyType({**JSON_DUMPS, "escapes": "utf8"})
+"""How they write documents and arguments: as json.dumps does."""
 
 
 class ToolPrompts:
@@ -41,8 +43,11 @@ class ToolPrompts:
 
     def __init__(self, engine: Engine, use: ToolUse, options: TypedOptions) -> None:
         """Errors: OptionError for a model whose chat template shows no format, and that has none."""
-        self.engine, self.use, self.chat = engine, use, options.chat
         self._prompts = engine.prompts
+        if self._prompts.is_embedded and use.choice.mode == "auto":
+            # its free text means nothing, and it does not know when to stop calling
+            use = replace(use, choice=replace(use.choice, mode="required", most=1), parallel=False)
+        self.engine, self.use, self.chat = engine, use, options.chat
         self.has_template = options.chat is not False and self._prompts.has_template()
         self.thinks = bool(use.thinking) or options.thinking is not None
         self.format = self._opened(self._format())
@@ -72,9 +77,7 @@ class ToolPrompts:
     def grammar(self) -> TextGrammar:
         """The grammar of replies. Errors: those of `sg.tools`."""
         usual = EMBEDDED_POLICIES if self._prompts.is_embedded else {}
-        ends = self.engine.tokenizer.eos_token_ids
-        specials = {text: None if id in ends else id for text, id in self.engine.specials.items()}
-        return self.use.grammar(self.format, specials, usual)
+        return self.use.grammar(self.format, specials_of(self.engine), usual)
 
     def ending(self, token: int) -> str:
         """Return the text of a token that ended a text, if the format has it, as harmony has `<|call|>`."""
@@ -94,7 +97,7 @@ class ToolPrompts:
     def _template(self) -> dict[str, Any]:
         """What the chat template reads beside the messages. Those that know hybrid models ask for one of two
         names whether there are thoughts; the others read neither."""
-        found: dict[str, Any] = {"tools": [tool.openai() for tool in self.use.tools] or None}
+        found = {} if self.use.choice.mode == "none" else template_tools(self.use.tools)
         if self.use.thinking != "auto":
             found |= {"enable_thinking": self.thinks, "thinking": self.thinks}
         return found
@@ -105,28 +108,53 @@ class ToolPrompts:
         given = [{"role": "user", "content": prompt}] if isinstance(prompt, str) else prompt
         messages = history(given, self.format.history)
         if self.has_template or self.chat:
-            if self.has_template and not self._prompts.tells_tools(self._template):
-                messages = with_tools(messages, self.use.choice.tools, self.format)
+            if self.has_template:
+                messages = told_messages(
+                    self._prompts, messages, self.use.choice, self.format, self._template
+                )
             return ModelQuestion(messages, chat=self.chat, refused=source.refused, template=self._template)
         if self._prompts.is_embedded:
-            return ModelQuestion(self._for_embedded(source, messages))
+            said = "\n".join(source.values) if isinstance(prompt, str) else last_question(messages)
+            return ModelQuestion(embedded_prompt(self.use.choice.tools, said))
         told = [
             _told_tools(self.use.choice.tools, self.format),
             *(_said(one, self.format) for one in messages),
         ]
         return ModelQuestion("\n\n".join(filter(None, told)) + "\n\n", chat=False, refused=source.refused)
 
-    def _for_embedded(self, source: PromptSource, messages: list[dict[str, Any]]) -> ModelPrompt:
-        """Return the prompt of a model that knows outlines and texts alone: the outline of the arguments, of
-        several tools each on a line behind the name, and what the messages say."""
-        texts = (
-            source.values
-            if isinstance(source.prompt, str)
-            else tuple(_said(one, self.format) for one in messages)
-        )
-        tools = self.use.choice.tools
-        outlines = [_outline(tool).removeprefix(f"{tool.name}: " * (len(tools) == 1)) for tool in tools]
-        return extraction_prompt_under("\n".join(outlines), "\n".join(texts))
+
+def specials_of(engine: Engine) -> dict[str, int | None]:
+    """Return the special tokens that a grammar of calls may name, by their texts; None for those that end a
+    text."""
+    ends = engine.tokenizer.eos_token_ids
+    return {text: None if id in ends else id for text, id in engine.specials.items()}
+
+
+def template_tools(tools: Sequence[Tool]) -> dict[str, Any]:
+    """Return what a chat template reads of tools."""
+    return {"tools": [tool.openai() for tool in tools] or None}
+
+
+def told_messages(
+    prompts: ModelPrompts,
+    messages: list[dict[str, Any]],
+    choice: ToolChoice,
+    format: ToolFormat,
+    template: Mapping[str, Any],
+) -> list[dict[str, Any]]:
+    """Return the messages for a chat template that reads `template`: with the tools where it leaves them
+    out."""
+    tells = not choice.tools or prompts.tells_tools(template)
+    return messages if tells else with_tools(messages, choice.tools, format)
+
+
+def embedded_prompt(tools: Sequence[Tool], text: str, answer: str = "") -> ModelPrompt:
+    """Return the prompt of a model that knows outlines and texts alone: the outline of the answer, if there
+    may be one, and of each tool's arguments, on lines of their own; several have their tools' names."""
+    outlines = [answer] * bool(answer) + [_outline(tool) for tool in tools]
+    if len(outlines) == 1 and tools:
+        outlines = [schema_outline(tools[0].closed_schema)]
+    return extraction_prompt_under("\n".join(outlines), text)
 
 
 def plain_chat(
@@ -180,4 +208,4 @@ def _said(message: Mapping[str, Any], format: ToolFormat) -> str:
 
 
 def _outline(tool: Tool) -> str:
-    return f"{tool.name}: {schema_outline(tool.closed_schema)}"
+    return f"{tool.name}: {schema_outline(tool.closed_schema, descriptions=True)}"

@@ -185,7 +185,7 @@ def test_without_ray_the_error_says_how_to_install_it(
     tmp_path: Path, prompts: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setitem(__import__("sys").modules, "ray", None)
-    with pytest.raises(sg.errors.OptionError, match="pip install ray"):
+    with pytest.raises(sg.errors.OptionError, match=r"pip install .*\[ray\]"):
         _run(prompts, tmp_path / "out")
 
 

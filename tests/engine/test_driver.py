@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import gc
+import itertools
 import os
 import subprocess
 import sys
@@ -61,7 +62,7 @@ def _engine(**options: Any) -> Engine:
 def _run(work: Callable[[], Coroutine[Any, Any, Any]]) -> Any:
     async def bounded() -> Any:
         asyncio.get_running_loop().set_default_executor(_NoPool(1))
-        return await asyncio.wait_for(work(), 60)
+        return await asyncio.wait_for(work(), 900)
 
     loop = asyncio.new_event_loop()
     try:
@@ -200,6 +201,37 @@ def test_a_slow_reader_holds_up_nobody_and_misses_nothing() -> None:
         return first + "".join([piece async for piece in stream])
 
     assert _run(work) == _engine().generate(request)[0].text
+
+
+def test_what_was_written_before_a_stream_begins_does_not_wait_for_the_next_token(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    engine, go_on, calls = _engine(), threading.Event(), itertools.count()
+    is_waiting, decode = threading.Event(), engine.model.decode
+
+    def waiting(*given: Any) -> Any:
+        if next(calls) == 3:
+            is_waiting.set()
+            assert go_on.wait(60)
+        return decode(*given)
+
+    monkeypatch.setattr(engine.model, "decode", waiting)
+
+    async def work() -> bool:
+        (handle,) = await engine.asubmit(_people(1)[0])
+        await _until(is_waiting.is_set)
+        stream = engine.apieces(handle)
+        first = asyncio.ensure_future(anext(stream))
+        await asyncio.wait(
+            (first, asyncio.ensure_future(_until(lambda: handle.is_done))),
+            return_when=asyncio.FIRST_COMPLETED,
+        )
+        was_there = not handle.is_done and bool(first.result())
+        go_on.set()
+        await stream.aclose()
+        return was_there
+
+    assert _run(work)
 
 
 @pytest.mark.parametrize("ending", ["cancel", "timeout"])

@@ -316,7 +316,7 @@ def asked_for(schema: dict[str, Any], **more: Any) -> dict[str, Any]:
 
 
 @pytest.mark.parametrize("template", [TEMPLATE, ""])
-def test_an_outline_is_told_where_a_request_asks_for_it_and_fits(folder: Path, template: str) -> None:
+def test_a_chat_model_is_told_the_outline_unless_the_request_says_no(folder: Path, template: str) -> None:
     model = served(folder, template or "x")
     if not template:
         (folder / "chat_template.jinja").unlink()
@@ -325,8 +325,9 @@ def test_an_outline_is_told_where_a_request_asks_for_it_and_fits(folder: Path, t
     assert "Hi\n\nAnswer in JSON: {a?: string, b?: integer}" in prompt_of(
         model, **asked_for(few, outline=True)
     )
-    assert "Answer in JSON" not in prompt_of(model, **asked_for(few))
-    assert "Answer in JSON" not in prompt_of(model, **asked_for({"type": "boolean"}, outline=True))
+    assert ("Answer in JSON" in prompt_of(model, **asked_for(few))) == bool(template)
+    assert "Answer in JSON" not in prompt_of(model, **asked_for(few, outline=False))
+    assert "Answer in JSON" not in prompt_of(model, **asked_for({"type": "boolean"}))
     body = {"model": "mine", **asked_for(WIDE, outline=True)}
     (request,) = model.read_chat(body).requests
     assert len(request.prompt) + 30 <= model.engine.model.context
@@ -343,7 +344,7 @@ def test_listed_values_are_compared_at_the_server_and_stream_in_one_piece(
     model = served(folder, TEMPLATE)
     schema = {"enum": ["upwards", "downwards", "up"]}
     body = {"model": "mine", **asked_for(schema, **more)}
-    ours = sg.run(model.engine, "Hi", schema, outline=False)
+    ours = sg.run(model.engine, "Hi", schema)
     answer = post(make_app(model), "/v1/chat/completions", body).json()["choices"][0]
     assert answer["message"]["content"] == f'"{ours}"'
     streamed = post(make_app(model), "/v1/chat/completions", {**body, "stream": True}).text
@@ -351,6 +352,5 @@ def test_listed_values_are_compared_at_the_server_and_stream_in_one_piece(
     pieces = [one["choices"][0]["delta"].get("content") for one in events if one["choices"]]
     assert "".join(filter(None, pieces)) == f'"{ours}"'
     tokens = post(make_app(model), "/v1/chat/completions", {**body, "choices": "tokens"}).json()
-    grammar = sg.json_schema(schema, whitespace="oneline")
-    by_tokens = sg.run(model.engine, "Hi", grammar, outline=False, choices="tokens")
+    by_tokens = sg.run(model.engine, "Hi", schema, choices="tokens")
     assert tokens["choices"][0]["message"]["content"] == f'"{by_tokens}"'

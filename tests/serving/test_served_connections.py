@@ -218,3 +218,43 @@ def test_an_application_closes_its_engine_and_cancels_what_is_left(single: sg.En
         assert single.count == 0
 
     run(work)
+
+
+def test_a_text_that_was_begun_before_its_client_listens_is_sent_at_once(
+    engine: sg.Engine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """On a fast machine the model has written tokens before the event loop is told of the text. Nothing then
+    waits for the next token: here the model writes it when the client has the first ones."""
+    go_on, is_waiting, decode = threading.Event(), threading.Event(), engine.model.decode
+    calls, submit = itertools.count(), engine.asubmit
+
+    def waiting(*given: Any) -> Any:
+        if next(calls) == 5:
+            is_waiting.set()
+            assert go_on.wait(120)
+        return decode(*given)
+
+    async def submitted_late(request: sg.Request) -> Any:
+        handles = await submit(request)
+        await until(is_waiting.is_set)
+        return handles
+
+    monkeypatch.setattr(engine.model, "decode", waiting)
+    monkeypatch.setattr(engine, "asubmit", submitted_late)
+    monkeypatch.setattr(engine._loop.trial, "pays", False)
+
+    async def work() -> None:
+        client = HandClient(
+            app_of(engine),
+            {"model": "extract", "prompt": TEXT, "max_tokens": 20, "stream": True, "temperature": 0},
+            "/v1/completions",
+        )
+        begun = asyncio.ensure_future(until(lambda: b'"text": ' in b"".join(client.pieces)))
+        await asyncio.wait((begun, client.task), return_when=asyncio.FIRST_COMPLETED)
+        was_sent = begun.done()
+        go_on.set()
+        await client.task
+        await begun
+        assert was_sent
+
+    run(work)

@@ -16,11 +16,11 @@ from pathlib import Path
 from typing import Any
 
 from structgen.core.compiled import CompiledGrammar
-from structgen.engine.engine import Engine
+from structgen.engine import Engine
 from structgen.engine.requests import Request, Sampling
 from structgen.errors import OptionError, StructgenError
 from structgen.system.cache import writing
-from structgen.system.resources import embedded_model
+from structgen.system.resources import model_name, model_path
 
 _FORMAT = 1
 _SAMPLE, _SAMPLES = 1 << 16, 64
@@ -47,10 +47,11 @@ class Prompt:
     line: int
     """From 0."""
     name: Any
-    text: str
+    text: Any
+    """The prompt: a text, or chat messages."""
     seed: Any
 
-    def request(self, request_of: Callable[[str], Request]) -> Request:
+    def request(self, request_of: Callable[[Any], Request]) -> Request:
         """Return the request. Raises StructgenError if it is refused."""
         request = request_of(self.text)
         if self.seed is None:
@@ -67,7 +68,7 @@ def check_run(
     results: Path,
     of_engine: Mapping[str, str],
     prompts: Sequence[Prompt],
-    request_of: Callable[[str], Request],
+    request_of: Callable[[Any], Request],
 ) -> None:
     """Raise OptionError unless existing results are of this run; record prompts that were appended.
     `of_engine`: `engine_parts`. Cost: making each request."""
@@ -113,7 +114,7 @@ def begin_run(
     results: Path,
     of_engine: Mapping[str, str],
     prompts: Sequence[Prompt],
-    request_of: Callable[[str], Request],
+    request_of: Callable[[Any], Request],
 ) -> None:
     """Write the run file of new results. Raises OSError."""
     _write(run_file(results), len(prompts), _parts(of_engine, prompts, request_of))
@@ -143,7 +144,7 @@ def _told(how: Sampling) -> tuple[object, ...]:
 
 
 def _parts(
-    of_engine: Mapping[str, str], prompts: Sequence[Prompt], request_of: Callable[[str], Request]
+    of_engine: Mapping[str, str], prompts: Sequence[Prompt], request_of: Callable[[Any], Request]
 ) -> dict[str, str]:
     """Return the digest of each part of the run."""
     sums = {name: blake2b(digest_size=16) for name in ("grammar", "sampling", "options", "prompts", "texts")}
@@ -195,10 +196,11 @@ def model_digest(engine: Engine) -> str:
 
 
 def folder_digest(name: str) -> str:
-    """Return the digest of the model in a folder, or of an embedded one. Cost: reading a few megabytes."""
+    """Return the digest of a model that has a name, or lies in a folder or a GGUF file. Cost: reading a few
+    megabytes."""
     found = blake2b(digest_size=16)
-    folder = embedded_model(name) if name.startswith("structgen/") else Path(name)
-    for path in sorted(folder.iterdir()):
+    place = model_path(model_name(name))
+    for path in [place] if place.is_file() else sorted(place.iterdir()):
         if path.name == "config.json" or path.suffix in _WEIGHTS:
             size = path.stat().st_size
             found.update(f"{path.name} {size}\n".encode())

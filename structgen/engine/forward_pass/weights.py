@@ -12,6 +12,7 @@ import torch
 from torch import Tensor
 
 from structgen.errors import StructgenError
+from structgen.system.installation import not_installed
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,8 +36,7 @@ class Sizes:
             raise StructgenError(
                 f"The architecture of this model is {found[0]}, and this reads LlamaForCausalLM alone.",
                 where=str(where),
-                cure="A model that fills masks is for sg.infill (in a shell: structgen infill); load another "
-                "causal model by its path, through transformers.",
+                cure="Load it by its path, through transformers.",
             )
         heads = config["num_attention_heads"]
         rope = config.get("rope_parameters") or config
@@ -103,9 +103,7 @@ class Weights:
             # optional: the embedded models need safetensors
             from safetensors.torch import load_file
         except ImportError as error:
-            raise StructgenError(
-                "The weights are read with safetensors.", where=str(folder), cure="pip install safetensors"
-            ) from error
+            raise not_installed("The model", "torch", "tokenizers", where=str(folder)) from error
         try:
             config = json.loads((folder / "config.json").read_text(encoding="utf-8"))
             read = load_file(folder / "model.safetensors")

@@ -26,6 +26,7 @@ from structgen.engine.requests import Request, Sampling
 from structgen.engine.searches.branches import Branch, TextPlace
 from structgen.engine.searches.listed_values import MOST_VALUES, listed
 from structgen.engine.searches.prefix_rows import ModelRows, Tokens
+from structgen.engine.strategies.repetitions import ENDS
 from structgen.engine.strategies.strategy import Decision, Scores, SearchStrategy, log_softmax
 from structgen.errors import OptionError, TokenizerError
 from structgen.language import checks
@@ -170,7 +171,9 @@ def comparing(
     said = request.sampling is not None or bool(request.strategy)
     is_wanted = request.choices == "whole" or (request.choices is None and not said)
     how = request.chosen_by
-    if not is_wanted or prompts.is_embedded or replace(how, seed=0) != Sampling(temperature=0.0):
+    # what does not bear on the likeliest of some values
+    plain = replace(how, seed=0, top_p=1.0, top_k=0, min_p=0.0, repetition=ENDS)
+    if not is_wanted or prompts.is_embedded or plain != Sampling(temperature=0.0):
         return request, ""
     grammar = request.grammar
     found = listed(grammar.grammar if isinstance(grammar, CompiledGrammar) else grammar)
@@ -182,7 +185,7 @@ def comparing(
     if isinstance(model, TakesBack):
         return request, "Listed values are chosen token by token: the model has room for the texts alone."
     strategy = WholeValues(found.texts, tuple(neutral), found.before, found.behind)
-    return replace(request, sampling=replace(how, strategy=strategy), strategy=()), ""
+    return replace(request, sampling=replace(how, strategy=strategy, repetition=ENDS), strategy=()), ""
 
 
 def spellings(text: str) -> list[str]:

@@ -23,7 +23,7 @@ from __future__ import annotations
 import math
 import re
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import InitVar, dataclass, field, replace
 from decimal import Decimal
 from typing import Annotated, Any, Final
@@ -134,6 +134,12 @@ def spelt(period: bytes) -> bytes:
 
 ENDS: Final = Repetitions()
 """The default."""
+
+
+def repetitions_of(said: bool | Mapping[str, Any]) -> Repetitions | None:
+    """Return the rule that JSON says: the default for true, none for false, else that of the given fields.
+    Errors: OptionError."""
+    return Repetitions(**said) if isinstance(said, Mapping) else ENDS if said else None
 
 
 def run_of(text: bytearray, how: Repetitions, last: int = 0) -> int:
