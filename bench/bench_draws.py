@@ -129,11 +129,11 @@ def main() -> None:
     parser.add_argument("--seeds", type=int, default=5)
     parser.add_argument("--most", type=int, default=5000, help="rows at which a published method is stopped")
     options, done = parser.parse_args(), list[list[Any]]()
+    about = {"load": records.load(), "versions": f"{records.versions('torch')}, numpy {np.__version__}"}
     for row in measured(options):
         done.append([f"{row[one]:.4g}" if isinstance(row[one], float) else row[one] for one in COLUMNS])
         print(" | ".join(map(str, done[-1])), flush=True)
-    about = {"load": records.load(), "versions": f"{records.versions('torch')}, numpy {np.__version__}"}
-    print(records.write(options.results, "draws", about, COLUMNS, done))
+        records.write(options.results, "draws", about, COLUMNS, done)
 
 
 if __name__ == "__main__":

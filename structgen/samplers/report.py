@@ -336,7 +336,8 @@ def _ceiling(samples: Samples[Any], false_accepts: float) -> Ceiling:
     ends = [max((share - false_accepts) / (1 - false_accepts), 0.0) for share in (accepted, low, high)]
     is_proven = samples.log_z_interval is None
     reached = [ceiling_of(one, false_accepts) for one in ends]
-    return Ceiling(false_accepts, *(Estimate(*three, is_proven) for three in (ends, reached)))
+    right = Estimate(ends[0], ends[1], ends[2], is_proven)
+    return Ceiling(false_accepts, right, Estimate(reached[0], reached[1], reached[2], is_proven))
 
 
 def ceiling_of(right: float, false_accepts: float) -> float:
