@@ -70,8 +70,8 @@ def sample(given: Given) -> None:
 def _drawn(wanted: WantedTexts, prompt: str) -> Samples[Any]:
     """Return the draws. The tree of prefixes is saved whatever becomes of the run."""
     import structgen as sg
+    from structgen.request_reading.targets import ReadTarget
     from structgen.samplers.sample import sample as drawn
-    from structgen.samplers.types import TypedGrammar
 
     given, form, request = wanted.given, wanted.form, wanted.request_of(prompt)
     engine, grammar = wanted.engine(), request.grammar
@@ -99,7 +99,7 @@ def _drawn(wanted: WantedTexts, prompt: str) -> Samples[Any]:
                 engine,
                 engine.prompt_tokens(request),
                 # the validators of a type are part of the law
-                grammar if form is None or form.reader is None else TypedGrammar(form.reader, grammar),
+                ReadTarget(grammar, None if form is None else form.reader),
                 given.get("n"),
                 method=given.get("method"),
                 seed=wanted.sampling.seed,

@@ -18,8 +18,6 @@ from typing import TYPE_CHECKING, Annotated, Any, Final, TypeAlias, TypedDict, T
 
 import numpy as np
 
-from structgen.core.compiled import CompiledGrammar
-from structgen.core.grammar import Grammar
 from structgen.engine.contradictions import Exclusion, refuse
 from structgen.errors import DrawsWarning, OptionError, StructgenError, options_named, warning_level
 from structgen.language import checks
@@ -38,16 +36,16 @@ from structgen.samplers.run_limits import USUAL, Drawn, Particles, RunProgress, 
 from structgen.samplers.samples import Samples
 from structgen.samplers.targets.truncation import NO_TRUNCATION, Truncation
 from structgen.samplers.tree import PrefixTree
-from structgen.samplers.types import TypedGrammar
 from structgen.tokens.tokenizer import Tokenizer
 
 if TYPE_CHECKING:
+    from typing_extensions import TypeForm
+
     from structgen.engine.engine import Engine
-    from structgen.text_grammars.regular import RegularGrammar
+    from structgen.request_reading.targets import AnyTarget, TextTarget
 
 T = TypeVar("T")
 GivenModel: TypeAlias = "Engine | str | Path | Callable[[list[int]], Any] | Any"
-GivenGrammar: TypeAlias = Grammar | CompiledGrammar | TypedGrammar | Any
 OnePrompt: TypeAlias = str | Sequence[int]
 ManyPrompts: TypeAlias = list[str] | Sequence[Sequence[int]]
 _OTHER_LAWS: Final = (
@@ -130,28 +128,28 @@ class SampleSettings:
 
 @overload
 def sample(
-    model: GivenModel, prompt: OnePrompt, grammar: RegularGrammar, n: int, **options: Unpack[SampleOptions]
+    model: GivenModel, prompt: OnePrompt, grammar: TextTarget, n: int, **options: Unpack[SampleOptions]
 ) -> Samples[str]: ...
 @overload
 def sample(
-    model: GivenModel, prompt: OnePrompt, grammar: type[T], n: int, **options: Unpack[SampleOptions]
-) -> Samples[T]: ...
-@overload
-def sample(
-    model: GivenModel, prompt: OnePrompt, grammar: GivenGrammar, n: int, **options: Unpack[SampleOptions]
+    model: GivenModel, prompt: OnePrompt, grammar: AnyTarget, n: int, **options: Unpack[SampleOptions]
 ) -> Samples[Any]: ...
 @overload
 def sample(
-    model: GivenModel, prompt: ManyPrompts, grammar: RegularGrammar, n: int, **options: Unpack[SampleOptions]
+    model: GivenModel, prompt: OnePrompt, grammar: TypeForm[T], n: int, **options: Unpack[SampleOptions]
+) -> Samples[T]: ...
+@overload
+def sample(
+    model: GivenModel, prompt: ManyPrompts, grammar: TextTarget, n: int, **options: Unpack[SampleOptions]
 ) -> list[Samples[str]]: ...
 @overload
 def sample(
-    model: GivenModel, prompt: ManyPrompts, grammar: type[T], n: int, **options: Unpack[SampleOptions]
-) -> list[Samples[T]]: ...
+    model: GivenModel, prompt: ManyPrompts, grammar: AnyTarget, n: int, **options: Unpack[SampleOptions]
+) -> list[Samples[Any]]: ...
 @overload
 def sample(
-    model: GivenModel, prompt: ManyPrompts, grammar: GivenGrammar, n: int, **options: Unpack[SampleOptions]
-) -> list[Samples[Any]]: ...
+    model: GivenModel, prompt: ManyPrompts, grammar: TypeForm[T], n: int, **options: Unpack[SampleOptions]
+) -> list[Samples[T]]: ...
 @options_named(
     "sg.sample(model, prompt, grammar, n)",
     dict.fromkeys(
@@ -163,7 +161,7 @@ def sample(
 def sample(
     model: GivenModel,
     prompt: OnePrompt | ManyPrompts,
-    grammar: GivenGrammar | type[Any],
+    grammar: Any,
     n: int,
     **options: Unpack[SampleOptions],
 ) -> Samples[Any] | list[Samples[Any]]:
@@ -184,8 +182,8 @@ def sample(
         outline of the schema, and a chat template is applied where the model has one. Token ids are read as
         they are, and so is a text for a function.
     grammar
-        a grammar, compiled or not, or a Python type. With a type the values are its objects, and a text that
-        its validators refuse is not valid.
+        a target of `sg.run`: a grammar, compiled or not, a pattern, a JSON Schema (dict), or a Python type.
+        With a type the values are its objects, and a text that its validators refuse is not valid.
     method
         "auto" makes `n` draws at the price of the cheapest of the others; `Samples.method` says which it
         chose. "cars" and "rejection" give exact independent draws. "importance", "smc" and "awrs" give
