@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+import warnings
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -13,7 +14,7 @@ from structgen.cli.generate import prompt_of
 from structgen.cli.named_options import Given
 from structgen.cli.output import echo, echo_fact, echo_json_text, payload, progress, refuse
 from structgen.cli.wanted_texts import WantedTexts
-from structgen.errors import OptionError, StructgenError
+from structgen.errors import DrawsWarning, OptionError, StructgenError
 from structgen.samplers.methods import METHODS
 
 if TYPE_CHECKING:
@@ -84,7 +85,8 @@ def _drawn(wanted: WantedTexts, prompt: str) -> Samples[Any]:
         else sg.samplers.PrefixTree()
     )
     try:
-        with progress("sample", "draws") as tell:
+        with progress("sample", "draws") as tell, warnings.catch_warnings():
+            warnings.simplefilter("ignore", DrawsWarning)  # the summary has its sentences
             begun = time.monotonic()
 
             def told(now: RunProgress) -> None:

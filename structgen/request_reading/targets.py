@@ -79,10 +79,6 @@ def read_target(
                 "A grammar has its policies already.", where="policies", cure="Give them to sg.json_schema."
             )
         return ReadTarget(target)
-    if isinstance(target, Mapping) and not target:
-        raise OptionError(
-            "An empty dict says nothing of a text.", where=where, cure=f"{_CURE} True: any JSON."
-        )
     if isinstance(target, Mapping | bool):
         try:
             return ReadTarget(requested(target, policies, SERVED if usual is None else usual))
