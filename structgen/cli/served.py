@@ -10,7 +10,7 @@ from structgen.cli.output import echo, echo_json_text, payload
 
 if TYPE_CHECKING:
     from structgen.engine import Engine
-    from structgen.engine.requests import Request
+    from structgen.engine.requests import Request, Usage
     from structgen.typed.outcomes import Outcome
     from structgen.typed.wanted_forms import WantedForm
 
@@ -62,7 +62,7 @@ def ask(
             failed = True
             echo(f"{type(error).__name__}: {error}", err=True)
         if "usage" in given:
-            echo(f"{result.usage.tokens:,} tokens, attempts: {outcome.attempts}", err=True)
+            echo(f"{outcome.usage.tokens:,} tokens, attempts: {outcome.attempts}", err=True)
     return failed
 
 
@@ -79,5 +79,9 @@ def _shown(outcome: Outcome[Any]) -> dict[str, Any]:
         "finish_reason": result.finish_reason.value,
         "attempts": outcome.attempts,
         "error": None if error is None else str(error),
-        "usage": {"prompt_tokens": result.usage.prompt_tokens, "tokens": result.usage.tokens},
+        "usage": {**_counted(outcome.usage), "attempts": [_counted(one) for one in outcome.usages]},
     }
+
+
+def _counted(usage: Usage) -> dict[str, int]:
+    return {"prompt_tokens": usage.prompt_tokens, "tokens": usage.tokens}
