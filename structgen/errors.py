@@ -188,6 +188,19 @@ class SchemaWarning(UserWarning):
         super().__init__(printable(what))
 
 
+class PatternWarning(UserWarning):
+    r"""A compiled pattern was handed in whose `\d`, `\w`, `\s` or `\b` are Unicode's: re makes them so where
+    no flag is given."""
+
+    def __init__(self, pattern: str) -> None:
+        super().__init__(
+            printable(
+                f"The compiled pattern {pattern} has Unicode's classes: \\d is a digit of any script, not 0 "
+                "to 9 alone. Compile it with re.ASCII, or begin it with (?u) where all scripts are meant."
+            )
+        )
+
+
 class ToolWarning(UserWarning):
     """A tool is not offered to the model: its format has no way to write the tool's arguments. The message
     names the tool, the place in its schema, and what to do."""

@@ -82,9 +82,9 @@ def test_a_function_that_imports_says_why() -> None:
     assert [one for one in found if house.outer_room(one.partition(":")[0]) not in NO_REASONS] == []
 
 
-def test_the_root_has_five_files_and_a_room_at_most_twenty_five() -> None:
+def test_the_root_has_six_files_and_a_room_at_most_twenty_five() -> None:
     rooms = Counter(map(package().room, package().paths))
-    assert rooms["structgen"] <= 5
+    assert rooms["structgen"] <= 6
     assert max(rooms.values()) <= 25
 
 

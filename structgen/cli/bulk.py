@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from structgen.cli.flags import reads
 from structgen.cli.named_options import Given
@@ -42,14 +42,30 @@ def bulk(given: Given) -> None:
         raise
 
 
+_AT_ONCE: Final = 8
+"""The requests to a server at a time, without -o max_rows."""
 _Work = Callable[["Callable[[BulkProgress], None]"], "BulkProgress"]
 
 
 def _here(wanted: WantedTexts) -> _Work:
     """Return the work of this process."""
-    from structgen.engine.bulk import run_bulk
+    from structgen.engine.bulk import run_bulk, write_results
 
-    engine, values = wanted.engine(), wanted.given.values
+    values = wanted.given.values
+    if wanted.is_asked_whole:
+        from structgen.cli.served import lent_answers
+
+        at_once = wanted.given.get("max_rows", _AT_ONCE) if wanted.given.is_served else 1
+        answered = lent_answers(wanted.model, wanted.form, wanted.attempts, wanted.request_of, at_once)
+        return lambda tell: write_results(
+            answered,
+            values["prompts"],
+            values["out"],
+            wanted.request_of,
+            tell,
+            start_over="start_over" in values,
+        )
+    engine = wanted.engine()
     return lambda tell: run_bulk(
         engine,
         values["prompts"],

@@ -56,7 +56,10 @@ def explain(
         found = wanted.grammar
         vocabulary = None
         if "tokenizer" in given:
-            vocabulary = structgen.Tokenizer.from_huggingface(given.get("tokenizer"))
+            # start-up: most calls name no tokenizer
+            from structgen.engine.models import tokenizer_of
+
+            vocabulary = tokenizer_of(given.get("tokenizer"))
         of_outline = isinstance(found, JsonSchemaGrammar) or "lines" not in given
         explained: Any = structgen.explain  # which options go with which grammar it says itself
         explanation = explained(

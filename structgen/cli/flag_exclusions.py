@@ -40,6 +40,8 @@ def _folder_is_missing(given: Given) -> str:
 
 _OF_A_LANGUAGE: Final = ("check", "explain")
 _GUESSES: Final = ("edit", "draft_model")
+_NOT_ASKED: Final = ("sample", "infill")
+"""Commands that ask no server."""
 _NOT_OF_SERVERS: Final = (
     *("logprobs", "trace", "speculation", *_GUESSES, "strategy", "monitors", "banned", "device", "dtype"),
     *("device_masks", "graphs", "without", "choices", "canonical", "healing", "end_margin", *POLICIES),
@@ -89,9 +91,14 @@ OF_FLAGS: Final = (
         "Leave one of them out.",
     ),
     _row(
-        lambda given: _first(given, ["model"]) if given.is_served and given.command != "generate" else "",
-        "A server gives neither rows of probabilities nor files of results.",
-        "Use structgen generate, or name a model of this machine.",
+        lambda given: _first(given, ["model"]) if given.is_served and given.command in _NOT_ASKED else "",
+        "A server gives neither rows of probabilities nor a model that fills masks.",
+        "Use structgen generate or structgen bulk, or name a model of this machine.",
+    ),
+    _row(
+        lambda given: _first(given, ["ray"]) if given.is_served and "ray" in given else "",
+        "Workers on Ray load a model, and this one is on a server.",
+        "Leave --ray out: one process asks the server for many texts at a time.",
     ),
     _row(
         lambda given: _first(given, _NOT_OF_SERVERS) if given.is_served else "",

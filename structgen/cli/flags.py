@@ -16,6 +16,7 @@ import typer
 from structgen.cli.named_options import read_options
 from structgen.cli.output import refusing
 from structgen.samplers.methods import METHODS
+from structgen.system.resources import NAMED_MODELS
 from structgen.tool_calls.format_rows import FORMATS
 
 
@@ -31,6 +32,7 @@ class Flag(NamedTuple):
     is_needed: bool = False
 
 
+_MODELS: Final = f"as {', '.join(NAMED_MODELS)} (extract for structgen/extract)"
 FLAGS: Final[dict[str, Flag]] = {
     # --- which texts ----------------------------------------------------------------------------------------
     "schema": Flag(str, "The JSON Schema: its file, or its text: {...}, true, false.", "FILE|JSON"),
@@ -46,8 +48,13 @@ FLAGS: Final[dict[str, Flag]] = {
     # --- generate, sample, bulk -----------------------------------------------------------------------------
     "model": Flag(
         str,
-        "The folder of a model of transformers; structgen/extract, which is included; or "
-        "openai:URL#NAME, a model on a server.  [default: structgen/extract]",
+        f"A name that `structgen models` lists, {_MODELS}; the folder of a model of transformers; a GGUF "
+        "file; or openai:URL#NAME, a model on a server.  [default: structgen/extract]",
+    ),
+    "sample model": Flag(
+        str,
+        f"A name that `structgen models` lists, {_MODELS}; the folder of a causal model of transformers; or "
+        "a GGUF file.  [default: structgen/extract]",
     ),
     "prompt": Flag(str, "The prompt; - is standard input, and so is a pipe."),
     "n": Flag(int, "Texts of the prompt.  [default: 1]", least=1),
@@ -85,12 +92,14 @@ FLAGS: Final[dict[str, Flag]] = {
     "openai": Flag(bool, "Also what a server for OpenAI's strict outputs refuses."),
     "prove": Flag(bool, "Also look for constraints that the rest of the schema makes idle."),
     "sentences": Flag(int, "Random texts of a grammar.  [default: 0]", least=0),
-    "tokenizer": Flag(Path, "Also which bytes this tokenizer lacks: a file or folder."),
+    "tokenizer": Flag(
+        Path, "Also which bytes this tokenizer lacks: a file, a folder, or the name of a model."
+    ),
     # --- infill ---------------------------------------------------------------------------------------------
     "infill model": Flag(
         str,
-        "A folder with a masked-diffusion model, or structgen/infill, which is embedded.  [default: "
-        "structgen/infill]",
+        "structgen/infill, for short infill, which is included; or a folder with a masked-diffusion model.  "
+        "[default: structgen/infill]",
     ),
     "template": Flag(
         Path,
@@ -117,7 +126,7 @@ FLAGS: Final[dict[str, Flag]] = {
     "warmup tokenizer": Flag(
         Path,
         "Also build and keep this tokenizer's tables: a tokenizer.json, a tekken.json, a "
-        "SentencePiece model, or a folder with one of them.",
+        "SentencePiece model, a folder with one of them, or the name of a model (structgen models).",
     ),
     "warmup grammar": Flag(
         Path, "Also load this Lark grammar, and work out what its masks are made of for the tokenizer."

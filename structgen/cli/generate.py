@@ -44,7 +44,7 @@ def generate(given: Given) -> None:
     wanted.check()
     request = wanted.request_of(asked())
     wanted.hint()
-    if given.is_served:
+    if wanted.is_asked_whole:
         failed = ask(wanted.model, request, wanted.form, wanted.attempts, given)
     elif "tools" in given:
         failed = ask(wanted.engine(), request, wanted.form, wanted.attempts, given)

@@ -14,7 +14,7 @@ from structgen.cli.named_options import Given
 from structgen.cli.output import echo, echo_json, payload, read_input
 from structgen.cli.wanted_language import WantedLanguage, bound, listed, named, schema_of
 from structgen.errors import OptionError
-from structgen.system.resources import embedded_model
+from structgen.system.resources import model_name, model_path
 
 if TYPE_CHECKING:
     from structgen.infilling.canvas import Canvas
@@ -75,7 +75,7 @@ def _filled(wanted: WantedLanguage) -> Infilled:
     import structgen as sg
 
     given = wanted.given
-    model, known = str(given.get("model")), given.get("given")
+    model, known = model_name(given.get("model")), given.get("given")
     template = None
     if "template" in given:
         file = Path(given.get("template"))
@@ -91,8 +91,7 @@ def _filled(wanted: WantedLanguage) -> Infilled:
 
     @cache
     def tokenizer() -> sg.Tokenizer:
-        folder = embedded_model(model) if model.startswith("structgen/") else Path(model)
-        return sg.Tokenizer.from_huggingface(folder)
+        return sg.Tokenizer.from_huggingface(model_path(model))
 
     def listen(step: DenoisingStep, canvas: Canvas) -> None:
         said = "".join(_slot(token, tokenizer()) for token in step.canvas)

@@ -81,7 +81,7 @@ def maskbench(
         str,
         typer.Option(
             help="small, bytes, llama3, qwen (by pip), or a tokenizer.json, a tekken.json, a SentencePiece "
-            "model, a folder with one of them, or a file of byte-pair ranks."
+            "model, a folder with one of them, a file of byte-pair ranks, or the name of a model."
         ),
     ] = "small",
     memory: Annotated[

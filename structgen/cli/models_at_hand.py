@@ -14,29 +14,31 @@ def models(
 ) -> None:
     """List the models that a name stands for: the embedded ones, and SmolLM2 from a package on PyPI.
 
-    Each name is what --model, `structgen serve` and sg.Engine take. So are the folder of a model that
-    transformers reads, and a GGUF file of llama.cpp.
+    Each name is what --model, `structgen serve` and the functions of Python take; extract stands for
+    structgen/extract, and so on. They also take the folder of a model that transformers reads, and a GGUF
+    file of llama.cpp; generate and bulk take openai:URL#NAME, a model on a server.
 
     Exit status: 0.
     """
-    from structgen.engine.forward_pass.gguf_models import SMOLLM2, gguf_file
     from structgen.errors import StructgenError
-    from structgen.system.resources import MODELS, embedded_model
+    from structgen.system.resources import DOES, NAMED_MODELS, model_path
 
-    rows = [
-        {"name": f"structgen/{name}", "path": str(embedded_model(f"structgen/{name}")), "install": None}
-        for name in MODELS
-    ]
-    path, install = None, None
-    try:
-        path = str(gguf_file(SMOLLM2))
-    except StructgenError as error:
-        install = error.cure
-    rows.append({"name": SMOLLM2, "path": path, "install": install})
+    rows = []
+    for name in NAMED_MODELS:
+        path, install = None, None
+        try:
+            path = str(model_path(name))
+        except StructgenError as error:
+            install = error.cure
+        rows.append({"name": name, "does": DOES[name], "path": path, "install": install})
     if as_json:
         echo_json(rows)
         return
-    widest = max(len(str(row["name"])) for row in rows)
+    widest, longest = (max(len(str(row[key])) for row in rows) for key in ("name", "does"))
     for row in rows:
-        echo(f"{row['name']:<{widest}}  {row['path'] or 'not installed: ' + str(row['install'])}")
-    echo("Also: the folder of a model that transformers reads, and a GGUF file.")
+        place = row["path"] or f"not installed: {row['install']}"
+        echo(f"{row['name']:<{widest}}  {row['does']:<{longest}}  {place}")
+    echo(
+        "For short: extract, and so on. Also: the folder of a model that transformers reads, a GGUF file, "
+        "and openai:URL#NAME for structgen generate, structgen bulk, sg.run and sg.generate."
+    )

@@ -17,6 +17,7 @@ from typing import Any
 from structgen.cli.option_names import DEFAULTS, LISTS, NAMES, SWITCHES, TEXTS
 from structgen.cli.output import read_input
 from structgen.errors import OptionError, unknown_option
+from structgen.system.resources import ON_A_SERVER
 
 
 @dataclass(frozen=True)
@@ -34,7 +35,7 @@ class Given:
     @property
     def is_served(self) -> bool:
         """Whether the model is on a server."""
-        return str(self.get("model", "")).startswith("openai:")
+        return str(self.get("model", "")).startswith(ON_A_SERVER)
 
     def get(self, name: str, default: Any = None) -> Any:
         """Return the value of an option; `default` where it was not given."""

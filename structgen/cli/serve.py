@@ -29,7 +29,8 @@ def serve(
     model: Annotated[
         str,
         typer.Argument(
-            help="The folder of a model; structgen/extract, which is included, or extract for it."
+            help="A name that `structgen models` lists, such as structgen/extract or, for short, extract; "
+            "the folder of a model; or a GGUF file."
         ),
     ],
 ) -> None:
@@ -65,8 +66,7 @@ def serve(
         checks.whole("thinking_tokens", thoughts["thinking_tokens"], 0)
     file = given.get("api_key_file")
     keys = read_keys(None if file is None else Path(file))
-    path = f"structgen/{model}" if model == "extract" else model
-    engine = Engine(path, **given.some(("max_rows", "max_waiting", "device", "cache_bytes")))
+    engine = Engine(model, **given.some(("max_rows", "max_waiting", "device", "cache_bytes")))
     if "chat_template" in given:
         engine.prompts.use_template(read_text(Path(given.get("chat_template"))))
     served = ServedModel(

@@ -1,7 +1,11 @@
-"""`structgen generate` as typed functions ask: a server writes the texts, or the texts may call tools."""
+"""`structgen generate` and `structgen bulk` as typed functions ask: the texts are those of a server or of a
+model that fills masks, or they may call tools."""
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor, as_completed
+from contextlib import contextmanager
 from dataclasses import fields, replace
 from typing import TYPE_CHECKING, Any
 
@@ -10,9 +14,12 @@ from structgen.cli.output import echo, echo_json_text, payload
 
 if TYPE_CHECKING:
     from structgen.engine import Engine
+    from structgen.engine.bulk.bulk_file import AnswerLine
+    from structgen.engine.bulk.bulk_runs import Prompt
     from structgen.engine.requests import Request, Usage
     from structgen.typed.outcomes import Outcome
-    from structgen.typed.wanted_forms import WantedForm
+    from structgen.typed.wanted_forms import WantedForm, WantedText
+    from structgen.typed.writers import Writer
 
 
 def ask(
@@ -24,27 +31,17 @@ def ask(
 ) -> bool:
     """Print the samples of one prompt, as typed functions get them; returns whether one ended in an error.
     `form`: what a type or tools want; None for the request's grammar, or free text."""
-    from structgen.core.grammar import Grammar
-    from structgen.engine.requests import Request, Result
+    from structgen.engine.requests import Result
     from structgen.typed.functions import judged, obtained
-    from structgen.typed.options import TypedOptions
     from structgen.typed.prompts import given_source
     from structgen.typed.waiting import each, now
-    from structgen.typed.wanted_forms import WantedForm, WantedText
     from structgen.typed.wrapping import Unwrapping, unwrapped
-    from structgen.typed.writers import writer_of
 
-    if form is None:
-        grammar = request.grammar if isinstance(request.grammar, Grammar) else None
-        form = WantedForm(str) if grammar is None else WantedForm(grammar=grammar, wrap=True)
     stream, as_json = "stream" in given, "json" in given
     failed, source = False, given_source(request.prompt)
-    both = {one.name for one in fields(TypedOptions)} & {one.name for one in fields(Request)}
-    shared = {name: getattr(request, name) for name in both - {"sampling", "choices"}}
+    form = form or _form_of(request)
     for sample in range(request.n):
-        how = replace(request.chosen_by, seed=request.chosen_by.seed + sample)
-        options = TypedOptions(how, attempts=attempts, **shared)
-        writer, wanted = writer_of(model, options)(), WantedText(form, options)
+        writer, wanted = _asked(model, request, form, attempts, sample)
         if stream and not as_json:
             ended, inside = list[Result](), Unwrapping() if form.is_wrapped else None
             for piece in each(writer.stream(wanted, source, ended.append)):
@@ -64,6 +61,75 @@ def ask(
         if "usage" in given:
             echo(f"{outcome.usage.tokens:,} tokens, attempts: {outcome.attempts}", err=True)
     return failed
+
+
+def _form_of(request: Request) -> WantedForm:
+    """Return the form of what a request asks for: texts of its grammar, or free text."""
+    from structgen.core.grammar import Grammar
+    from structgen.typed.wanted_forms import WantedForm
+
+    grammar = request.grammar if isinstance(request.grammar, Grammar) else None
+    return WantedForm(str) if grammar is None else WantedForm(grammar=grammar, wrap=True)
+
+
+def _asked(
+    model: str | Engine, request: Request, form: WantedForm, attempts: int, sample: int = 0
+) -> tuple[Writer, WantedText]:
+    """Return who writes the text of a request, as typed functions ask, and what text is wanted. `sample`: its
+    number among the texts of the request."""
+    from structgen.engine.requests import Request
+    from structgen.typed.options import TypedOptions
+    from structgen.typed.wanted_forms import WantedText
+    from structgen.typed.writers import writer_of
+
+    both = {one.name for one in fields(TypedOptions)} & {one.name for one in fields(Request)}
+    shared = {name: getattr(request, name) for name in both - {"sampling", "choices"}}
+    how = replace(request.chosen_by, seed=request.chosen_by.seed + sample)
+    options = TypedOptions(how, attempts=attempts, **shared)
+    return writer_of(model, options)(), WantedText(form, options)
+
+
+def lent_answers(
+    model: str, form: WantedForm | None, attempts: int, request_of: Callable[[str], Request], at_once: int
+) -> Any:
+    """Return what answers many prompts for `engine.bulk.write_results`, with a server or a model that fills
+    masks: `at_once` requests at a time."""
+    import structgen
+    from structgen.engine.bulk.bulk_file import answer_line, shown
+    from structgen.engine.bulk.bulk_runs import folder_digest
+    from structgen.errors import StructgenError
+    from structgen.system.resources import ON_A_SERVER
+    from structgen.typed.functions import obtained
+    from structgen.typed.prompts import given_source
+    from structgen.typed.waiting import now
+
+    shared = form or _form_of(request_of("x"))
+
+    def answer(prompt: Prompt) -> AnswerLine:
+        try:
+            request = prompt.request(request_of)
+            writer, wanted = _asked(model, request, shared, attempts)
+            outcome = now(obtained(writer, wanted, given_source(request.prompt)))
+        except StructgenError as error:
+            return answer_line(prompt, {"error": str(error)}, 0)
+        result = outcome.result
+        if result.error is not None and result.error.where == getattr(writer, "url", None):
+            raise result.error  # the server is not there: the prompt has no answer yet
+        said = {**shown(replace(result, error=outcome.error)), "logprob": None, "constrained_logprob": None}
+        return answer_line(prompt, said, result.usage.tokens)
+
+    @contextmanager
+    def answered(todo: Sequence[Prompt]) -> Iterator[tuple[Mapping[str, str], Iterator[AnswerLine]]]:
+        digest = model if model.startswith(ON_A_SERVER) else folder_digest(model)
+        parts = {"version": structgen.__version__, "model": digest, "tokenizer": ""}
+        with ThreadPoolExecutor(at_once) as threads:
+            asked = [threads.submit(answer, prompt) for prompt in todo]
+            try:
+                yield parts, (done.result() for done in as_completed(asked))
+            finally:
+                threads.shutdown(wait=False, cancel_futures=True)
+
+    return answered
 
 
 def _shown(outcome: Outcome[Any]) -> dict[str, Any]:

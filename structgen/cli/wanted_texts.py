@@ -13,6 +13,7 @@ from structgen.cli.option_names import OF_ENGINE, OF_REQUEST, OF_SAMPLING, OF_TO
 from structgen.cli.output import echo, read_input
 from structgen.cli.wanted_language import WantedLanguage, listed, named
 from structgen.errors import OptionError, StructgenError
+from structgen.system.resources import is_embedded, model_name
 
 if TYPE_CHECKING:
     from structgen.engine import Engine, Request
@@ -33,12 +34,20 @@ class WantedTexts(WantedLanguage):
     @property
     def model(self) -> str:
         """The model's name."""
-        return str(self.given.values["model"])
+        return model_name(self.given.values["model"])
 
     @property
     def is_embedded(self) -> bool:
         """Whether the model is one of the small ones that are included."""
-        return self.model.startswith("structgen/")
+        return is_embedded(self.model)
+
+    @cached_property
+    def is_asked_whole(self) -> bool:
+        """Whether the model gives whole texts alone, and no row of probabilities for the next token: it is on
+        a server, or fills masks."""
+        from structgen.typed.infilled import is_infilling
+
+        return self.given.is_served or is_infilling(self.model)
 
     @property
     def attempts(self) -> int:

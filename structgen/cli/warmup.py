@@ -53,7 +53,10 @@ def warmup(given: Given) -> None:
     vocabulary = byte_tokenizer()
     if "tokenizer" in given:
         file = given.get("tokenizer")
-        vocabulary = structgen.Tokenizer.from_huggingface(file)
+        # start-up: most calls name no tokenizer
+        from structgen.engine.models import tokenizer_of
+
+        vocabulary = tokenizer_of(file)
         structgen.preload("json", tokenizer=vocabulary)
         echo(f"The tables of {file} are ready: {time.perf_counter() - compiled:.1f} s.")
     loading = time.perf_counter()

@@ -17,6 +17,7 @@ from structgen.errors import OptionError, StructgenError
 from structgen.speculation.drafts.drafter import Drafter
 from structgen.speculation.planning.row_trial import GUESSES, RowTrial
 from structgen.speculation.speculation_options import Speculation
+from structgen.system.resources import model_name
 from structgen.tokens.tokenizer import Tokenizer
 
 MOST_MODELS: Final = 4
@@ -80,7 +81,7 @@ def draft_model_of(speculation: Speculation, tokenizer: Tokenizer) -> SharedMode
 
 def shared_model(wanted: GivenModel, tokenizer: Tokenizer, where: str) -> SharedModel:
     """Return a model that the option `where` names, loaded once and shared. Errors as of `draft_model_of`."""
-    key = (id(wanted[0]), id(wanted[1])) if isinstance(wanted, tuple) else str(wanted)
+    key = (id(wanted[0]), id(wanted[1])) if isinstance(wanted, tuple) else model_name(wanted)
     with _Loaded.lock:
         found = _Loaded.models.pop(key, None)
         if found is None:

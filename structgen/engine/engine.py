@@ -46,6 +46,7 @@ from structgen.limits import CACHE_BYTES
 from structgen.monitors.monitored_text import MonitoredText
 from structgen.speculation.drafts.drafter import RequestFacts
 from structgen.speculation.planning.drafting import Drafting
+from structgen.system.resources import model_name
 from structgen.text_grammars.text_grammar import TextGrammar
 from structgen.tokens.tokenizer import Tokenizer
 
@@ -56,10 +57,11 @@ _CHECKED_EVERY = 16
 class Engine:
     """A model, its tokenizer, and the texts that it writes. Several threads may use one engine.
 
-    `model` is a name, a folder or a GGUF file (`load_model`), or an object: a causal model of transformers
-    (it is switched to evaluation, and stays on its device), or anything that implements `Model`. An object
-    needs `tokenizer`: an `sg.Tokenizer`, or anything that `sg.Tokenizer.from_huggingface` takes. The end
-    tokens of a transformers model's generation_config count too. Raises OptionError for any other object.
+    `model` is a name that `structgen models` lists, a folder or a GGUF file (`load_model`), or an object: a
+    causal model of transformers (it is switched to evaluation, and stays on its device), or anything that
+    implements `Model`. An object needs `tokenizer`: an `sg.Tokenizer`, or anything that
+    `sg.Tokenizer.from_huggingface` takes. The end tokens of a transformers model's generation_config count
+    too. Raises OptionError for any other object.
     At most `max_rows` texts are written at the same time; the others wait. Where more than `max_waiting`
     would wait, `submit` raises BusyError (None: any number may).
     Compiled grammars are kept for later requests. With the masks that they share they hold at most
@@ -94,7 +96,7 @@ class Engine:
         max_rows = checks.whole("max_rows", max_rows, 1)
         most = None if max_waiting is None else max_rows + checks.whole("max_waiting", max_waiting, 0)
         device_masks = checks.flag("device_masks", device_masks)
-        self.name = str(model) if isinstance(model, str | Path) else ""
+        self.name = model_name(model) if isinstance(model, str | Path) else ""
         """The name or the folder of the model; "" for one that was handed over."""
         if isinstance(model, str | Path) and tokenizer is None and (file := gguf_file(model)) is not None:
             tokenizer = gguf_tokenizer(file)

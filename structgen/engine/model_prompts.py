@@ -18,11 +18,12 @@ from pathlib import Path
 from typing import Any, TypeAlias, Union
 
 from structgen.engine.forward_pass.gguf_header import GgufHeader
-from structgen.engine.forward_pass.gguf_models import gguf_file
+from structgen.engine.forward_pass.gguf_models import gguf_file, gguf_tokenizer
 from structgen.engine.forward_pass.quiet_loading import quietly
 from structgen.errors import OptionError
 from structgen.json_grammars.prompting import ModelPrompt, extraction_prompt_under
 from structgen.system.installation import not_installed
+from structgen.system.resources import is_embedded
 from structgen.tokens.tokenizer import Tokenizer
 
 Message: TypeAlias = Mapping[str, Any]
@@ -99,7 +100,7 @@ class ModelPrompts:
 
     def __init__(self, name: str, tokenizer: Any = None) -> None:
         self.name = name
-        self.is_embedded = name.startswith("structgen/") or _has_our_training(name)
+        self.is_embedded = is_embedded(name) or _has_our_training(name)
         self._templates: Any = tokenizer if hasattr(tokenizer, "apply_chat_template") else None
         self._lock = threading.Lock()
         self._tells_tools: bool | None = None
@@ -236,6 +237,9 @@ class ModelPrompts:
                     raise not_installed(
                         "A chat template", "transformers", where="chat", otherwise="or chat=False"
                     ) from error
+                if (file := gguf_file(self.name)) is not None:
+                    self._templates = gguf_tokenizer(file)
+                    return self._templates
                 with quietly():
                     self._templates = AutoTokenizer.from_pretrained(self.name, local_files_only=True)
             return self._templates

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from pathlib import Path
 from typing import Any
@@ -10,7 +11,7 @@ from structgen.engine.forward_pass.gguf_models import gguf_file, gguf_model, ggu
 from structgen.engine.model_protocol import Model
 from structgen.errors import OptionError, StructgenError, TokenizerError
 from structgen.system.installation import not_installed
-from structgen.system.resources import embedded_model
+from structgen.system.resources import NAMED_MODELS, ON_A_SERVER, is_embedded, model_name, model_path
 from structgen.tokens.tokenizer import Tokenizer
 
 
@@ -22,9 +23,9 @@ def load_model(
     fixed_rows: int = 0,
     tokenizer: Tokenizer | None = None,
 ) -> tuple[Model, Tokenizer]:
-    """Return a model and its tokenizer: `structgen/extract` and the other embedded ones, or a local folder
-    that transformers' AutoModelForCausalLM reads; or a file of llama.cpp's format, GGUF, `smollm2` among them
-    (`gguf_models`).
+    """Return a model and its tokenizer. `name` is one that `structgen models` lists, such as `smollm2` or
+    `structgen/extract`, for short `extract`; a local folder that transformers' AutoModelForCausalLM reads; or
+    a file of llama.cpp's format, GGUF (`gguf_models`).
 
     `device` as torch spells it (default: cuda where there is one, else cpu); `dtype` float32 or bfloat16
     (default: float32 on a CPU, bfloat16 elsewhere). With `fixed_rows` it is a `FixedLlama` of so many rows,
@@ -57,21 +58,20 @@ def load_model(
     if wanted not in ("float32", "bfloat16"):
         raise StructgenError(f"dtype={wanted!r}.", where="dtype", cure="Use float32 or bfloat16.")
     kind: torch.dtype = getattr(torch, wanted)
+    check_model(name)
+    _check_causal(name)
+    folder = model_path(model_name(name))
     if (file := gguf_file(name)) is not None:
         own = tokenizer or tokenizer_of(gguf_tokenizer(file))
         return gguf_model(file, where, kind, fixed_rows), own
-    if str(name).startswith("structgen/"):
+    if is_embedded(model_name(name)):
         # start-up: compiled code of one kind of model
         from structgen.engine.forward_pass.llama import Llama
         from structgen.engine.forward_pass.weights import Weights
 
-        folder = embedded_model(str(name))
         weights = None if fixed_rows else Weights.read(folder, where, kind)
         if weights is not None and Llama.serves(weights):
             return Llama(weights), tokenizer or Tokenizer.from_huggingface(str(folder))
-    else:
-        folder = Path(name)
-        check_folder(name)
     if fixed_rows:
         # start-up: code for CUDA graphs
         from structgen.engine.forward_pass.fixed_pass import FixedLlama
@@ -86,16 +86,18 @@ def load_model(
 
 def lacking(name: str | Path) -> StructgenError:
     """Return the error of a model that cannot be run, as what it needs is not installed."""
-    if str(name).startswith("structgen/"):
+    if is_embedded(model_name(name)):
         return not_installed("The engine", "torch", "tokenizers")
     return not_installed("The engine", "transformers" if gguf_file(name) is None else "gguf")
 
 
-def check_folder(name: str | Path) -> None:
-    """Raise StructgenError where a name is not that of a local folder with a model or of a GGUF file, with
-    what to do about a name of the Hugging Face hub."""
-    folder, named = Path(name), str(name)
-    if (folder / "config.json").is_file() or gguf_file(name) is not None:
+def check_model(name: str | Path) -> None:
+    """Raise StructgenError where a name is none of `NAMED_MODELS`, of a local folder with a model or of a
+    GGUF file, with what to do about a server and a name of the Hugging Face hub. Nothing is loaded."""
+    named = model_name(name)
+    if named.startswith(ON_A_SERVER):
+        folder = Path(named)
+    elif gguf_file(name) is not None or ((folder := model_path(named)) / "config.json").is_file():
         return
     if folder.exists():
         what, cure = _told_of_format(folder)
@@ -104,11 +106,8 @@ def check_folder(name: str | Path) -> None:
         raise StructgenError(
             f"{named!r} is a server, and this runs a model in this process.",
             where="model",
-            cure=f'Ask a server from Python: sg.run("{server}", prompt, type), or sg.generate(model=...).',
-        )
-    if named in _EMBEDDED_NAMES:
-        raise StructgenError(
-            f"There is no folder {named!r}.", where="model", cure=f"Write structgen/{named}."
+            cure=f'A server is asked by sg.run("{server}", prompt, type), sg.arun and sg.generate; in a '
+            "shell by structgen generate and structgen bulk.",
         )
     if _HOSTED.match(named):
         raise StructgenError(
@@ -124,15 +123,41 @@ def check_folder(name: str | Path) -> None:
         f"There is no folder {named!r}, and structgen downloads nothing.",
         where="model",
         cure=f"Download the model (hf download {named} --local-dir FOLDER) and name the folder; or pass the "
-        "objects of transformers, sg.Engine(model, tokenizer); or use structgen/extract, which is included."
+        f"objects of transformers, sg.Engine(model, tokenizer). {_NAMES}"
         if _HUB_NAME.fullmatch(named)
-        else "Check the path; structgen/extract is a small model that is included.",
+        else f"Check the path. {_NAMES}",
     )
+
+
+def _check_causal(name: str | Path) -> None:
+    """Raise OptionError for a model that fills masks, `structgen/infill` or one that was made of it."""
+    if architecture_of(name) == OWN_MASKED_KIND:
+        raise OptionError(
+            f"{str(name)!r} fills masks in any order, and this reads a text from left to right.",
+            where="model",
+            cure="It is asked by sg.infill, sg.run, sg.arun and sg.generate; in a shell by structgen infill, "
+            f"structgen generate and structgen bulk. Or name a causal model. {_NAMES}",
+        )
+
+
+OWN_MASKED_KIND = "StructgenInfill"
+"""What the configuration of `structgen/infill` calls its architecture."""
+
+
+def architecture_of(name: str | Path) -> str:
+    """Return the first architecture that the configuration of a model's folder names; "" where there is
+    none."""
+    path = model_path(model_name(name)) / "config.json"
+    try:
+        named = json.loads(path.read_text(encoding="utf-8"))["architectures"]
+    except (OSError, ValueError, KeyError, TypeError):  # whoever loads the model says what is wrong
+        return ""
+    return str(named[0]) if isinstance(named, list) and named else ""
 
 
 def _server_name(name: str) -> str | None:
     """Return the name of a model on a server for an address, `vllm:URL` included; None for no address."""
-    if name.startswith("openai:"):
+    if name.startswith(ON_A_SERVER):
         return name
     address = re.fullmatch("(?:[a-z]+:)?(https?://.*)", name, re.DOTALL)
     if address is None:
@@ -156,7 +181,7 @@ def _told_of_format(path: Path) -> tuple[str, str]:
     )
 
 
-_EMBEDDED_NAMES = ("extract", "infill")
+_NAMES = f"The models that have a name: {', '.join(NAMED_MODELS)}."
 _OPENAI = re.compile(r"(openai/)?(gpt-[345]|chatgpt|o[134](-|$))")
 """Models of OpenAI that are only on its servers; gpt2 and gpt-oss can be downloaded."""
 _HOSTED = re.compile(rf"{_OPENAI.pattern}|(anthropic/)?claude|(google/)?gemini")
@@ -228,16 +253,28 @@ _MEMBERS = ("vocab_size", "context", "prefill", "decode")
 
 
 def tokenizer_of(tokenizer: Any, model: Any = None) -> Tokenizer:
-    """Return our tokenizer of anything that `Tokenizer.from_huggingface` takes; ours itself as it is.
+    """Return our tokenizer of anything that `Tokenizer.from_huggingface` takes; ours itself as it is; that of
+    a model, where its name or its GGUF file is given.
 
     Special tokens that the generation_config of a model of transformers names are end tokens besides: a chat
     model's end of turn often stands there alone.
     """
     if isinstance(tokenizer, Tokenizer):
         return tokenizer
+    if isinstance(tokenizer, str | Path):
+        named = model_name(tokenizer)
+        if (file := gguf_file(named)) is not None:
+            return tokenizer_of(gguf_tokenizer(file))
+        if not (path := model_path(named)).exists():
+            raise TokenizerError(
+                "there is no such file, and nothing is downloaded.",
+                where=named,
+                cure=f"Pass a tokenizer's file, a folder with a tokenizer.json, or a model's name. {_NAMES}",
+            )
+        return Tokenizer.from_huggingface(path)
     made = Tokenizer.from_huggingface(tokenizer)
-    named = getattr(getattr(model, "generation_config", None), "eos_token_id", None)
-    several = [] if named is None else [named] if isinstance(named, int) else list(named)
+    end = getattr(getattr(model, "generation_config", None), "eos_token_id", None)
+    several = [] if end is None else [end] if isinstance(end, int) else list(end)
     ends = {end for end in several if 0 <= end < made.vocab_size and made.token_bytes[end] is None}
     if ends <= set(made.eos_token_ids):
         return made

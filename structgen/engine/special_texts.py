@@ -5,11 +5,10 @@ from __future__ import annotations
 import json
 import re
 import warnings
-from pathlib import Path
 from typing import Any
 
 from structgen.lark_grammars.lark_grammar import LarkGrammar
-from structgen.system.resources import embedded_model
+from structgen.system.resources import model_path
 from structgen.text_grammars.text_grammar import TextGrammar
 
 _ESCAPED = re.compile(r"\\u\{([0-9a-fA-F]+)\}")
@@ -26,8 +25,7 @@ def special_texts(name: str, tokenizer: Any = None) -> dict[str, int]:
         return others | named
     if not name:
         return {}
-    folder = embedded_model(name) if name.startswith("structgen/") else Path(name)
-    file = folder / "tokenizer.json"
+    file = model_path(name) / "tokenizer.json"
     if not file.is_file():
         return {}
     added = json.loads(file.read_text(encoding="utf-8")).get("added_tokens") or []

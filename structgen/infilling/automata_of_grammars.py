@@ -81,9 +81,7 @@ def grammar_of(given: Any, where: str) -> tuple[Grammar | CompiledGrammar, Calla
     if isinstance(given, bool | Mapping):
         schema = written_as_dumps(given)
         return schema, _reading(schema)
-    if isinstance(given, re.Pattern):
-        given = given.pattern
-    if isinstance(given, str):
+    if isinstance(given, str | re.Pattern):
         return regex(given), None
     if given is None or isinstance(given, bytes | int | float | list | tuple | set):
         raise OptionError(

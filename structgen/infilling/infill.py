@@ -44,6 +44,7 @@ from structgen.infilling.token_automaton import TokenAutomaton
 from structgen.json_grammars.prompting import ModelPrompt, schema_outline
 from structgen.json_grammars.schema_grammar import JsonSchemaGrammar
 from structgen.language import checks
+from structgen.system.resources import model_name
 from structgen.tokens.tokenizer import Tokenizer
 
 Length = Literal["at most", "exact", "log z"]
@@ -113,8 +114,8 @@ def infill(
     """Fill the holes of a template with a masked-diffusion model. The text always belongs to the language.
 
     model
-        `structgen/infill`, a folder of a known family, or any object with the members of `MaskedModel`, which
-        needs `tokenizer`.
+        `structgen/infill` (or `infill`), a folder of a known family, or any object with the members of
+        `MaskedModel`, which needs `tokenizer`.
     template
         text with holes: `{name}`, `{name: int}`, `{name: /regex/, 8}` (see `template.py`). Without a
         template: the one made of `given`, or one hole for the whole text of `grammar`. A list of templates is
@@ -205,7 +206,7 @@ def infill(
             cure="Write {name} where something is to come." if given is None else "Leave some of them out.",
         )
     usage = CanvasUsage()
-    prompts = ModelPrompts(str(model) if isinstance(model, str | Path) else "", tokenizer)
+    prompts = ModelPrompts(model_name(model) if isinstance(model, str | Path) else "", tokenizer)
     if isinstance(prompt, str) and prompt:
         prompt = _prompt_tokens(prompts, prompt, words, grammar, outline, chat)
     problem = asked.problem(parts, _prompt_ids(prompt, reads))

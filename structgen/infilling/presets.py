@@ -19,16 +19,20 @@ from typing import TYPE_CHECKING, Any, Literal
 import numpy as np
 import numpy.typing as npt
 
+from structgen.engine.forward_pass.gguf_models import gguf_file
 from structgen.engine.forward_pass.quiet_loading import pretrained
+from structgen.engine.models import OWN_MASKED_KIND, architecture_of, check_model
 from structgen.errors import OptionError, StructgenError
 from structgen.infilling.bidirectional import BidirectionalLlama
 from structgen.infilling.masked_model import MaskedModel
 from structgen.system.installation import not_installed
-from structgen.system.resources import MODELS, embedded_model
+from structgen.system.resources import NAMED_MODELS, ON_A_SERVER, model_name, model_path
 from structgen.tokens.tokenizer import Tokenizer
 
 if TYPE_CHECKING:
     from torch import Tensor
+
+_OWN = "structgen/infill"
 
 
 @dataclass(frozen=True, slots=True)
@@ -137,17 +141,26 @@ def load_masked_model(
     device: str | None = None,
     dtype: str | None = None,
 ) -> tuple[MaskedModel, Tokenizer]:
-    """Return a masked-diffusion model and its tokenizer: `structgen/infill`, or a local folder.
+    """Return a masked-diffusion model and its tokenizer: `structgen/infill` (or `infill`), or a local folder.
 
     `mask_id`, `shift` and `block_length` override the family's and config.json's values; for an unknown
     architecture `mask_id` and `shift` are required. `device` (as in torch; default: cuda if there is one,
     else cpu) and `dtype` (float32 or bfloat16; default float32 on a CPU, else bfloat16) apply to a folder:
     the embedded model always runs in float32 on the CPU, without torch.
 
-    Errors, each a StructgenError: no such folder; a causal model, by its name; untrusted code in the folder;
-    missing torch, transformers or safetensors; a mask outside the vocabulary.
+    Errors, each a StructgenError: no such folder; a server; a causal model, by its name or its GGUF file;
+    untrusted code in the folder; missing torch, transformers or safetensors; a mask outside the vocabulary.
     """
-    if str(name).startswith("structgen/"):
+    named = model_name(name)
+    check_model(named)
+    if named in NAMED_MODELS or gguf_file(named) is not None:
+        if named != _OWN:
+            raise OptionError(
+                f"{named} is a causal model: it reads from left to right and fills no masks.",
+                where="model",
+                cure=f"Use {_OWN}; write with this one through sg.Engine or sg.run, in a shell by "
+                "structgen generate.",
+            )
         for option, value in (("device", device), ("dtype", dtype)):
             if value not in (None, "cpu", "float32"):
                 raise OptionError(
@@ -155,10 +168,12 @@ def load_masked_model(
                     where=option,
                     cure="Leave it out.",
                 )
-        return _embedded(str(name), mask_id, shift, block_length)
-    folder = Path(name)
+        folder = model_path(named)
+        embedded = _said(BidirectionalLlama.read(folder), mask_id, shift, block_length)
+        return embedded, Tokenizer.from_huggingface(str(folder))
+    folder = Path(named)
     config = _config(folder)
-    if "StructgenInfill" in config.get("architectures", ()):
+    if OWN_MASKED_KIND in config.get("architectures", ()):
         model = BidirectionalLlama.read(folder)
         return _said(model, mask_id, shift, block_length), Tokenizer.from_huggingface(str(folder))
     convention = convention_of(config, str(folder), mask_id=mask_id, shift=shift, block_length=block_length)
@@ -177,13 +192,10 @@ def load_masked_model(
 def fills_masks(name: str | Path) -> bool:
     """Return whether a named model is known to fill masks: `structgen/infill`, or a local folder of a family
     in FAMILIES, by its config.json. False for a folder without a readable one."""
-    if str(name).startswith("structgen/"):
-        return str(name) == "structgen/infill"
-    try:
-        named = json.loads((Path(name) / "config.json").read_text(encoding="utf-8"))["architectures"]
-    except (OSError, ValueError, KeyError, TypeError):
-        return False
-    return isinstance(named, list) and any(one in ("StructgenInfill", *FAMILIES) for one in named)
+    named = model_name(name)
+    if named in NAMED_MODELS or named.startswith(ON_A_SERVER):
+        return named == _OWN
+    return architecture_of(named) in (OWN_MASKED_KIND, *FAMILIES)
 
 
 def convention_of(
@@ -262,21 +274,6 @@ def _refusal(architecture: str, where: str) -> OptionError:
     )
 
 
-def _embedded(
-    name: str, mask_id: int | None, shift: bool | None, block_length: int | None
-) -> tuple[MaskedModel, Tokenizer]:
-    """Return the embedded model of a name."""
-    folder = embedded_model(name)
-    if name.removeprefix("structgen/") in MODELS and name != "structgen/infill":
-        raise OptionError(
-            f"{name} is a causal model: it reads from left to right and fills no masks.",
-            where="model",
-            cure="Use structgen/infill; write with this one through sg.Engine.",
-        )
-    model = _said(BidirectionalLlama.read(folder), mask_id, shift, block_length)
-    return model, Tokenizer.from_huggingface(str(folder))
-
-
 def _said(
     model: BidirectionalLlama, mask_id: int | None, shift: bool | None, block_length: int | None
 ) -> MaskedModel:
@@ -297,12 +294,6 @@ def _said(
 def _config(folder: Path) -> dict[str, Any]:
     """Return the config.json of a folder. Raises StructgenError."""
     path = folder / "config.json"
-    if not path.is_file():
-        raise StructgenError(
-            f"{str(folder)!r} is no folder with a model: there is no config.json.",
-            where="model",
-            cure="Name a local folder, or structgen/infill; nothing is downloaded.",
-        )
     try:
         config = json.loads(path.read_text(encoding="utf-8"))
     except (OSError, ValueError) as error:

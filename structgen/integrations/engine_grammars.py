@@ -190,14 +190,18 @@ class EngineText:
                 self.matcher.fill_mask(mask, row, budget=budget)
             except BudgetError as error:
                 self.matcher.fill_mask(mask, row, budget=error.minimum)
+            complete = bool(self.stops) and self.matcher.is_complete
+            for token in self.stops:
+                _set(mask, row, token, complete)
+            if self.stops and not mask.array[row].any():
+                raise OptionError(
+                    "The grammar goes on with a stop token alone, at which the text would be cut off.",
+                    where="stop_token_ids",
+                    cure="Leave it out: a text ends where the grammar ends it.",
+                )
         except StructgenError as error:
             self.failure = error
             allow_only(mask, row, self.matcher.compiled.end_tokens)
-            return
-        if self.stops:
-            complete = self.matcher.is_complete
-            for token in self.stops:
-                _set(mask, row, token, complete)
 
 
 def check_room(compiled: CompiledGrammar, most: int, option: str) -> None:

@@ -118,6 +118,13 @@ def constrained(
             cure="Load the model without draft_model.",
         )
     compiled = grammar if isinstance(grammar, CompiledGrammar) else compile(grammar, tokenizer_of(llama))
+    vocabulary = llama_cpp.llama_model_get_vocab(llama.model)
+    if not any(llama_cpp.llama_vocab_is_eog(vocabulary, end) for end in compiled.end_tokens):
+        raise OptionError(
+            "The model stops at none of the end tokens for which the grammar was compiled.",
+            where="grammar",
+            cure="Compile it for structgen.integrations.llama_cpp.tokenizer_of(llama).",
+        )
     if max_tokens is not None:
         check_room(compiled, max_tokens, "max_tokens")
     processor = MaskProcessor(compiled, max_tokens)

@@ -47,6 +47,7 @@ class SglangGrammar(BaseGrammarObject):  # type: ignore[misc]
             request.set_finish_with_abort(str(error))
             return
         self._request = request
+        self.text = EngineText(self.compiled, tuple(params.stop_token_ids or ()))
         # the last token of the thoughts reaches us before it is among the request's
         self.text.reserve = 1 if thinks else 0
 
@@ -93,7 +94,7 @@ class SglangGrammar(BaseGrammarObject):  # type: ignore[misc]
         texts = [one.grammar.text for one in ours]
         statuses = fill_masks([text.matcher for text in texts], mask, [one.row for one in ours], budgets)
         for one, text, status, budget in zip(ours, texts, statuses, budgets, strict=True):
-            if status == RowStatus.LIMIT or text.failure is not None:
+            if status == RowStatus.LIMIT or text.failure is not None or text.stops:
                 text.fill(mask, one.row, budget)
         for one in entries:
             if not isinstance(one.grammar, SglangGrammar):

@@ -7,7 +7,7 @@ from collections import Counter
 from collections.abc import Callable, Sequence
 from typing import Any, TypeAlias, TypeVar, Union, get_origin
 
-from structgen.errors import BudgetError, LimitError, OptionError, TokenError, options_named
+from structgen.errors import BudgetError, LimitError, OptionError, StructgenError, TokenError, options_named
 from structgen.system.installation import not_installed
 
 try:
@@ -29,6 +29,13 @@ from structgen.engine.huggingface import HuggingFace
 from structgen.engine.models import tokenizer_of
 from structgen.engine.requests import FinishReason, Request, Sampling
 from structgen.integrations.engine_grammars import allow_only
+from structgen.integrations.generation_ends import (
+    end_tokens,
+    generation_tokenizer,
+    running_config,
+    special_ends,
+    tell_difference,
+)
 from structgen.json_grammars.schema_grammar import json_schema
 from structgen.language.checks import flag
 from structgen.python_types.type_hints import TypeReader, read_type
@@ -50,16 +57,21 @@ class LogitsProcessor(transformers.LogitsProcessor):  # type: ignore[misc]
     is transformers' or ours. With `max_new_tokens`, the same as is given to `generate`, each text is complete
     within it; that mask costs more (`Matcher.fill_mask(budget=)`).
 
-    It may be used for many generations: a new one begins where the ids do not continue those of the last
-    call. Where the next prompt is the very output of a generation that was cut off by something else
-    than max_new_tokens, call `reset()`. A beam without any allowed token gets the score -inf and is then
-    ignored.
+    A text ends with an end token of the tokenizer or of the model, and only end tokens come behind it. The
+    processor reads the model's (`eos_token_id`) in the `generate` that calls it. An end token that is text
+    stands in no document, for `generate` would stop there. Where model and tokenizer have no end token in
+    common, a warning says so once. In a loop of your own, pass `model`: its configs name its end tokens.
+
+    It may be used for many generations. In a loop of your own, a new one begins where the ids do not continue
+    those of the last call; where they do, call `reset()` before it. A beam without any allowed token gets the
+    score -inf and is then ignored.
 
     `canonical`: forced text is written in the tokenizer's own tokens. `healing`: the last tokens of a prompt
     may be written again, so that one token crosses its border; write
     `model.generate(**processor.healed(**tokenizer(prompts, return_tensors="pt")), ...)`. Both change the law
     of the tokens, as the options of `sg.Request` do (docs/engine.md). Errors: OptionError for `canonical`
-    with a tokenizer that does not know its rules.
+    with a tokenizer that does not know its rules, and where the model's end tokens are text without which
+    no text of the grammar can be written.
     """
 
     @options_named("LogitsProcessor(grammar, tokenizer)", name="LogitsProcessor")
@@ -71,18 +83,26 @@ class LogitsProcessor(transformers.LogitsProcessor):  # type: ignore[misc]
         max_new_tokens: int | None = None,
         canonical: bool = False,
         healing: bool = False,
+        model: Any = None,
     ) -> None:
         self.tokenizer = tokenizer_of(tokenizer)
         self.max_new_tokens = max_new_tokens
         self.canonical = flag("canonical", canonical) or False
         self.healing = flag("healing", healing) or False
         known: dict[Grammar, CompiledGrammar] = {}
-        self._grammars = [_compiled(one, self.tokenizer, known) for one in _listed(grammars)]
-        self._compiled = [
-            None if one is None else with_forced_text(one, canonical=self.canonical) for one in self._grammars
-        ]
+        self._given = [_compiled(one, self.tokenizer, known) for one in _listed(grammars)]
+        self._ends: tuple[int, ...] | None = None
+        """The end tokens of the model, as far as its logits reach; None before they are known."""
+        self._config: Any = None
+        """The settings of the last generation, whose rows `_rows` are."""
+        self._grammars = self._given
+        self._behind: list[bytes] = [b""] * len(self._given)
         self._healed: Tensor | None = None
-        """The ids that `healed` has returned; `_compiled` has then a grammar for each of these rows."""
+        """The ids that `healed` has returned; `_behind` has then, for each of its rows, what it took back."""
+        if model is not None:
+            ends = end_tokens(getattr(model, "generation_config", None), model.config)
+            self._learn(ends, model.config.get_text_config().vocab_size)
+        self._compiled = self._policies()
         self._before: Tensor | None = None
         self._begun = 0
         self._rows: list[Matcher | None] = []
@@ -91,7 +111,15 @@ class LogitsProcessor(transformers.LogitsProcessor):  # type: ignore[misc]
 
     def __getstate__(self) -> dict[str, Any]:
         """Another process begins with a new generation."""
-        return {**self.__dict__, "_before": None, "_healed": None, "_rows": [], "_dead": [], "_mask": None}
+        fresh: dict[str, Any] = {
+            "_before": None,
+            "_config": None,
+            "_healed": None,
+            "_rows": [],
+            "_dead": [],
+            "_mask": None,
+        }
+        return {**self.__dict__, **fresh}
 
     def __bool__(self) -> bool:
         """A processor is there, though it has no length."""
@@ -125,23 +153,52 @@ class LogitsProcessor(transformers.LogitsProcessor):  # type: ignore[misc]
         each = _each(self._grammars, len(input_ids))
         free = AnyText(self.tokenizer)
         seen = torch.ones_like(input_ids) if attention_mask is None else attention_mask
-        kept, policies = [], list[CompiledGrammar | None]()
+        kept, self._behind = [], []
         for one, row, is_seen in zip(each, input_ids, seen.bool(), strict=True):
             prompt = row[is_seen].tolist()
-            compiled = free if one is None else one
-            size = len(prompt) - prompt_border(compiled, prompt)
-            behind = self.tokenizer.decode(prompt[size:])
-            canonical = self.canonical and one is not None
-            policy = with_forced_text(compiled, canonical=canonical, behind=behind)
-            policies.append(None if policy is free else policy)
+            size = len(prompt) - prompt_border(free if one is None else one, prompt)
+            self._behind.append(self.tokenizer.decode(prompt[size:]))
             kept.append(prompt[:size])
         longest = max(map(len, kept))
         pad = self.tokenizer.eos_token_ids[0]
         ids = [[*[pad] * (longest - len(prompt)), *prompt] for prompt in kept]
         shown = [[*[0] * (longest - len(prompt)), *[1] * len(prompt)] for prompt in kept]
-        self._compiled, self._healed, self._before = policies, torch.tensor(ids), None
+        self._compiled, self._healed, self._before = self._policies(), torch.tensor(ids), None
         made = {"input_ids": self._healed, "attention_mask": torch.tensor(shown)}
         return {name: value.to(input_ids) for name, value in made.items()}
+
+    def _policies(self) -> list[CompiledGrammar | None]:
+        """Return for each row what its masks come from: the grammar behind what `healed` took back."""
+        ends = special_ends(self.tokenizer, self._ends or ())
+        made = list[CompiledGrammar | None]()
+        for one, behind in zip(_each(self._grammars, len(self._behind)), self._behind, strict=True):
+            if one is not None:
+                made.append(with_forced_text(one, canonical=self.canonical, behind=behind))
+            elif behind:
+                free = AnyText(generation_tokenizer(self.tokenizer, ends))
+                made.append(with_forced_text(free, canonical=False, behind=behind))
+            else:
+                made.append(None)
+        return made
+
+    def _learn(self, ends: Sequence[int], width: int) -> None:
+        """Take the end tokens of a model whose logits are `width` wide: grammars are compiled for them."""
+        ends = tuple(end for end in ends if 0 <= end < width)  # generate takes -1 for none
+        if ends == self._ends:
+            return
+        tell_difference(self.tokenizer, ends)
+        known: dict[Grammar, CompiledGrammar] = {}
+        self._ends = ends
+        try:
+            self._grammars = [None if one is None else _ending(one, ends, known) for one in self._given]
+        except StructgenError as error:
+            stops = ", ".join(map(str, ends))
+            raise OptionError(
+                f"generate stops at {stops}, and nothing else writes a text: {error.what}",
+                where="eos_token_id",
+                cure=f"Pass eos_token_id={[*self.tokenizer.eos_token_ids]} to generate.",
+            ) from error
+        self._compiled = self._policies()
 
     def __call__(self, input_ids: Tensor, scores: Tensor) -> Tensor:
         """Return the scores [rows, V], -inf for tokens that may not come. Cost: the masks, a pass over them.
@@ -151,8 +208,17 @@ class LogitsProcessor(transformers.LogitsProcessor):  # type: ignore[misc]
         """
         rows, width = scores.shape
         ids = input_ids.to("cpu")
-        if not self._goes_on(ids) or not self._follow(ids):
+        config = running_config(self)
+        if config is not self._config:
+            self._config, self._before = config, None
+            if config is not None:
+                self._learn(end_tokens(config), width)
+        if self._goes_on(ids):
+            self._follow(ids)
+        elif self._before is None or config is None:
             self._begin(ids)
+        else:
+            self._write_again(ids)
         self._before = ids
         mask = self._mask
         if mask is None or mask.rows < rows or mask.vocab_size != width:
@@ -172,7 +238,7 @@ class LogitsProcessor(transformers.LogitsProcessor):  # type: ignore[misc]
             if matcher is None:
                 continue
             if matcher.is_finished:  # padding behind the text, whatever others say of it
-                made[row, self.tokenizer.eos_token_ids[0]] = 0.0
+                made[row, self._ends_behind(matcher)[0]] = 0.0
                 continue
             raise OptionError(
                 f"Row {row}: another logits processor has forbidden all tokens that the grammar allows"
@@ -189,7 +255,8 @@ class LogitsProcessor(transformers.LogitsProcessor):  # type: ignore[misc]
         before = self._before
         if before is None or ids.shape[0] != before.shape[0] or ids.shape[1] != before.shape[1] + 1:
             return False
-        if self.max_new_tokens is not None and ids.shape[1] - self._begun >= self.max_new_tokens:
+        written = ids.shape[1] - self._begun
+        if self._config is None and self.max_new_tokens is not None and written >= self.max_new_tokens:
             return False  # the last one ended before this
         return None not in self._parents(ids)
 
@@ -229,9 +296,15 @@ class LogitsProcessor(transformers.LogitsProcessor):  # type: ignore[misc]
             cure="Write model.generate(**processor.healed(**inputs), logits_processor=[processor]).",
         )
 
-    def _follow(self, ids: Tensor) -> bool:
-        """Take a token more in each row. False where all texts have ended: then nobody would ask for more,
-        and these are prompts."""
+    def _write_again(self, ids: Tensor) -> None:
+        """Take all tokens of texts that go back, or go on by several tokens, as drafts of an assistant do."""
+        begun = self._begun
+        self._begin(ids[:, :begun])
+        for end in range(begun, ids.shape[1]):
+            self._advance(ids[:, end])
+
+    def _follow(self, ids: Tensor) -> None:
+        """Take a token more in each row."""
         parents = [parent for parent in self._parents(ids) if parent is not None]
         children = Counter(parents)
         moved = [self._rows[parent] for parent in parents]
@@ -241,14 +314,21 @@ class LogitsProcessor(transformers.LogitsProcessor):  # type: ignore[misc]
             for row, parent in zip(moved, parents, strict=True)
         ]
         self._dead = [self._dead[parent] for parent in parents]
-        for at, (row, token) in enumerate(zip(self._rows, ids[:, -1].tolist(), strict=True)):
+        self._advance(ids[:, -1])
+
+    def _advance(self, tokens: Tensor) -> None:
+        """Take a token in each row whose text has not ended."""
+        for at, (row, token) in enumerate(zip(self._rows, tokens.tolist(), strict=True)):
             if row is None or self._dead[at] or row.is_finished:
                 continue
             try:
                 row.advance(token)
             except TokenError:
                 self._dead[at] = True
-        return not all(row is not None and row.is_finished for row in self._rows)
+
+    def _ends_behind(self, row: Matcher) -> Sequence[int]:
+        """Return what may come behind a text: the tokens at which the model stops, if any is no text."""
+        return special_ends(self.tokenizer, self._ends or ()) or sorted(row.compiled.end_tokens)
 
     def _fill(self, mask: TokenMask, written: int) -> None:
         """Fill the masks; a text that has ended is padded with an end token."""
@@ -263,7 +343,7 @@ class LogitsProcessor(transformers.LogitsProcessor):  # type: ignore[misc]
                 self._raise(row, left)
         for at, row in enumerate(self._rows):
             if row is not None and row.is_finished:
-                allow_only(mask, at, self.tokenizer.eos_token_ids)
+                allow_only(mask, at, self._ends_behind(row))
 
     @staticmethod
     def _raise(row: Matcher, left: int | None) -> None:
@@ -300,7 +380,7 @@ def custom_generate(grammars: Wanted | Sequence[Wanted], tokenizer: Any) -> Call
     other processors and streamers are refused (OptionError). `torch.manual_seed` decides the draws. It
     returns the ids, prompts included, padded on the right; what goes wrong with a text is raised.
     """
-    wanted, ours = _listed(grammars), tokenizer_of(tokenizer)
+    wanted = _listed(grammars)
     if any(isinstance(one, CompiledGrammar) for one in wanted):
         raise OptionError(
             "Our loop compiles grammars itself.", where="grammars", cure="Pass sg.json_schema(...)."
@@ -322,7 +402,7 @@ def custom_generate(grammars: Wanted | Sequence[Wanted], tokenizer: Any) -> Call
         rows, length = input_ids.shape
         each = _each(wanted, rows)
         if not engines or engines[0].hosted is not model:
-            engines[:] = [_Hosting(model, ours, rows)]
+            engines[:] = [_Hosting(model, tokenizer_of(tokenizer, model), rows)]
         engine = engines[0]
         requests = []
         most = generation_config.max_length - length
@@ -339,7 +419,7 @@ def custom_generate(grammars: Wanted | Sequence[Wanted], tokenizer: Any) -> Call
             texts.append([*result.tokens, *([result.steps[-1].token] if ended else [])])
         longest = max(map(len, texts))
         pad = generation_config.pad_token_id
-        pad = ours.eos_token_ids[0] if pad is None else pad
+        pad = engine.tokenizer.eos_token_ids[0] if pad is None else pad
         written = torch.tensor([[*text, *[pad] * (longest - len(text))] for text in texts])
         return torch.cat((input_ids, written.to(input_ids)), 1)
 
@@ -384,7 +464,8 @@ def generate_batch(
     config.max_new_tokens = max_new_tokens
     if (config.num_return_sequences or 1) > 1:
         raise OptionError("It is one text a prompt.", where="num_return_sequences", cure="Repeat the prompt.")
-    config.eos_token_id = list(ours.eos_token_ids)
+    ends = {end for one in each if one is not None for end in one.end_tokens}
+    config.eos_token_id = sorted(ends.union(ours.eos_token_ids))
     return written_batch(model, inputs, each, config, continuous_batching_config) if inputs else []
 
 
@@ -462,6 +543,14 @@ def _constraint(one: Any) -> Constraint:
         where="grammars",
         cure="Pass sg.json_schema(...), a type or a dict that is a JSON Schema.",
     )
+
+
+def _ending(
+    one: CompiledGrammar, ends: tuple[int, ...], known: dict[Grammar, CompiledGrammar]
+) -> CompiledGrammar:
+    """Return a grammar compiled for a generation that stops at `ends`; itself where that changes nothing."""
+    tokenizer = generation_tokenizer(one.tokenizer, ends)
+    return one if tokenizer is one.tokenizer else _compiled(one.grammar, tokenizer, known) or one
 
 
 def _compiled(

@@ -29,7 +29,7 @@ from structgen.integrations.engine_grammars import Recent
 from structgen.integrations.vllm_plugin import NAME, register
 from structgen.speculation.speculation_options import Speculation
 from structgen.system.installation import not_installed
-from structgen.system.resources import embedded_model
+from structgen.system.resources import model_path
 
 _SAME = ("temperature", *OF_TOKENS_BEFORE)
 """Options of sampling that mean the same there."""
@@ -89,10 +89,9 @@ def writer(model: str, options: Mapping[str, Any], request_of: Callable[[str], R
             f"This vLLM runs on {current_platform.device_type}.", where="device", cure="Leave it out."
         )
     of_engine = options["engine_options"]
-    folder = str(embedded_model(model)) if model.startswith("structgen/") else model
     try:
         llm = vllm.LLM(
-            folder,
+            str(model_path(model)),
             dtype=options["dtype"] or "auto",
             max_num_seqs=options["max_rows"],
             structured_outputs_config={"backend": NAME},

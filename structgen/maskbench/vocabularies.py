@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Final
 
 from structgen.errors import TokenizerError
 from structgen.system.cache import cache_folder, write_atomically
-from structgen.system.resources import small_tokenizer
+from structgen.system.resources import NAMED_MODELS, model_name, small_tokenizer
 
 if TYPE_CHECKING:
     from structgen.tokens.tokenizer import Tokenizer
@@ -65,7 +65,7 @@ def load(spec: str) -> Tokenizer:
 
     `bytes` (one token a byte), `llama3` or `qwen` (fetched when first used), or the path of a tokenizer.json,
     of a tekken.json, of a SentencePiece model, of a folder with one of these, of Llama 3's tokenizer.model or
-    of qwen.tiktoken.
+    of qwen.tiktoken; or a model's name, or its GGUF file.
 
     Raises `TokenizerError`.
     """
@@ -79,11 +79,17 @@ def load(spec: str) -> Tokenizer:
     if spec in _PUBLISHED:
         return _read(_fetched(_PUBLISHED[spec]), _PUBLISHED[spec])
     path = Path(spec)
+    if model_name(spec) in NAMED_MODELS or path.suffix == ".gguf":
+        # start-up: most runs take a file
+        from structgen.engine.models import tokenizer_of
+
+        return tokenizer_of(spec)
     if not path.exists():
         raise TokenizerError(
             "no such tokenizer.",
             where=spec,
-            cure=f"Use {', '.join(NAMES)}, a tokenizer file or a folder with one.",
+            cure=f"Use {', '.join(NAMES)}, a tokenizer file, a folder with one, or a model's name: "
+            f"{', '.join(NAMED_MODELS)}.",
         )
     if path.name == "tokenizer.model" and holds_ranks(path.read_bytes()):
         return _read(path, _PUBLISHED["llama3"])

@@ -143,7 +143,8 @@ class _Attributes(_PythonMonitor):
         names = sorted(found.keys() - absent)
         assigned = r"[A-Za-z_]\w*" if own is not None else "|".join(map(re.escape, sorted(absent)))
         if assigned and _IN_STATEMENT.search(code):
-            return regex(rf"(?:{'|'.join(map(re.escape, names))})[^\w]|(?:{assigned}) = [^=\n]")
+            known = "|".join(map(re.escape, names))
+            return regex(rf"(?u)(?:{known})[^\w]|(?:{assigned}) = [^=\n]")
         return names
 
     def _values(self, code: str) -> list[Any]:
@@ -177,7 +178,7 @@ class _Names(_PythonMonitor):
         longer = r"|\w" if code[-1].isalpha() else ""
         first = " +" if longer else " *"
         prefixes = r"[rRbBuUfF]{1,2}[\"']"
-        return regex(rf"{first}(?:(?:{known})[^\w\"']|{prefixes}|[0-9]|[^\w ])|[^\w ]{longer}")
+        return regex(rf"(?u){first}(?:(?:{known})[^\w\"']|{prefixes}|[0-9]|[^\w ])|[^\w ]{longer}")
 
 
 class _Arguments(_PythonMonitor):
@@ -291,7 +292,7 @@ def _following(parameters: Any, given: list[str]) -> Grammar:
             ways.append(r"[A-Za-z_]\w*(?: ?==|[^\w= ]| [^= ])")
     if takes_position:
         ways.append(r"[^A-Za-z_ \n\t),*=]")
-    return regex(rf"[ \n\t]*(?:{'|'.join(ways)})")
+    return regex(rf"(?u)[ \n\t]*(?:{'|'.join(ways)})")
 
 
 def _has_default(parameter: Any) -> bool:

@@ -7,12 +7,14 @@ Their unions, intersections, differences and complements are regular again: one 
 from __future__ import annotations
 
 import re
+import warnings
 from collections.abc import Iterable
 from typing import Literal
 
 from structgen.automata.regex import ecma_syntax
-from structgen.automata.regex.ecma_text import ecma_of_python
-from structgen.errors import OptionError, RegexError, options_named
+from structgen.automata.regex.ecma_text import ecma_of_form
+from structgen.automata.regex.python_syntax import parse_form, shown
+from structgen.errors import OptionError, PatternWarning, RegexError, options_named, warning_level
 from structgen.language.ir import Pattern
 from structgen.limits import Limits
 from structgen.text_grammars.regular_formulas import shortened
@@ -32,13 +34,17 @@ def regex(
     flags: int = 0,
     limits: Limits | None = None,
 ) -> RegularGrammar:
-    """Return the grammar of the texts that a regular expression matches from their start to their end.
+    r"""Return the grammar of the texts that a regular expression matches from their start to their end.
 
     `dialect`: "python", as re.fullmatch reads it, with its `flags` and all of its syntax but back-references
-    and conditions; or "ecma", ECMA-262 with the flag u, under which an escape that is none (`\\a`, `\\-`)
-    and a lone `{` are errors. Raises `RegexError` with the place, or `OptionError`. Cost: that of reading it;
+    and conditions; or "ecma", ECMA-262 with the flag u, under which an escape that is none (`\a`, `\-`)
+    and a lone `{` are errors. In a text of Python's dialect `\d`, `\w`, `\s`, `\b` and their negations are
+    ASCII's, as in forms; `(?u)` or `flags=re.UNICODE` asks for Unicode's, which re has by default. A compiled
+    pattern means what its own flags say, and a `PatternWarning` tells of classes that are Unicode's there
+    because nothing was said. Raises `RegexError` with the place, or `OptionError`. Cost: that of reading it;
     the automaton is determinised as texts reach it.
     """
+    is_compiled = isinstance(pattern, re.Pattern)
     if isinstance(pattern, re.Pattern):
         flags |= pattern.flags
         pattern = pattern.pattern
@@ -49,7 +55,9 @@ def regex(
             cure='Write sg.regex(r"[0-9]+").',
         )
     if dialect == "python":
-        source = ecma_of_python(pattern, flags)
+        if is_compiled and flags & re.UNICODE and parse_form(pattern, flags & ~re.UNICODE)[1]:
+            warnings.warn(PatternWarning(shown(pattern)), stacklevel=warning_level())
+        source = ecma_of_form(pattern, flags)
     elif dialect == "ecma":
         if flags:
             raise OptionError(

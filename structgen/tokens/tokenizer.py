@@ -279,6 +279,15 @@ class Tokenizer:
         form = None if pattern is None else (TiktokenEncoder.NAME, pattern, tuple(sorted(special.items())))
         return cls(tokens, end_ids(eos, special, "eos"), form)
 
+    def ending_with(self, ends: Iterable[int], special: Iterable[int] = ()) -> Tokenizer:
+        """Return the tokenizer with other end tokens, and more special ones: their bytes are taken from them.
+        An id above the vocabulary widens it. Cost: that of a new tokenizer."""
+        gone = {*ends, *special}
+        tokens = [*self.token_bytes, *[None] * (max(gone) + 1 - self.vocab_size)]
+        kept = [None if token in gone else data for token, data in enumerate(tokens)]
+        encoder: Encoder | None = self._encoder
+        return Tokenizer(kept, ends, None if encoder is None else encoder.form)
+
     def encode(self, data: bytes) -> list[int]:
         """Return token ids whose concatenated bytes are exactly `data`; none of them is special.
 

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, Final
 from structgen.engine.model_prompts import ModelPrompts
 from structgen.engine.requests import FinishReason, Result, Usage
 from structgen.errors import NoFillingError, OptionError, UnsupportedError, fields_named
+from structgen.system.resources import model_name
 from structgen.tool_calls.tool_replies import Reply
 from structgen.typed.prompts import PromptSource
 from structgen.typed.wanted_forms import WantedText
@@ -53,7 +54,7 @@ class Infilling:
     @property
     def name(self) -> str:
         """The model's name, or "" for a model without a name."""
-        return str(self.model) if isinstance(self.model, str | Path) else ""
+        return model_name(self.model) if isinstance(self.model, str | Path) else ""
 
 
 class Infiller:
@@ -233,5 +234,5 @@ def is_infilling(model: object) -> bool:
     if isinstance(model, str | Path):
         from structgen.infilling.presets import fills_masks
 
-        return not str(model).startswith("openai:") and fills_masks(model)
+        return fills_masks(model)
     return isinstance(model, Infilling)

@@ -11,11 +11,9 @@ from functools import lru_cache
 from typing import TYPE_CHECKING, Final
 from weakref import WeakKeyDictionary
 
-from structgen.engine.models import check_folder
 from structgen.engine.request_tokens import ReadPrompt
 from structgen.engine.requests import Request, Result
 from structgen.engine.thinking import most_tokens
-from structgen.system.resources import embedded_model
 from structgen.tool_calls.tool_replies import Reply
 from structgen.typed.prompts import PromptSource
 from structgen.typed.tool_prompts import ToolPrompts
@@ -75,7 +73,7 @@ class Local:
         read, calling = self._read(wanted, source), self._calling(wanted)
         request = Request(
             read.tokens,
-            form.grammar if calling is None else calling.grammar,
+            form.written_by(self.engine.tokenizer) if calling is None else calling.grammar,
             options.sampling_of(attempt),
             max_tokens=options.max_tokens,
             timeout=options.timeout,
@@ -139,14 +137,6 @@ class Local:
                     yield piece
         assert handle.result is not None, "its end was told"
         done(self._told(wanted, handle.result))
-
-
-def check_name(name: str) -> None:
-    """Raise StructgenError where no model has this name, as far as can be told without loading it."""
-    if name.startswith("structgen/"):
-        embedded_model(name)
-    else:
-        check_folder(name)
 
 
 class _Shared:

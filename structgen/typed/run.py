@@ -12,6 +12,7 @@ from structgen.engine.model_prompts import Message
 from structgen.errors import OptionError, options_named
 from structgen.request_reading.request_reader import SERVED
 from structgen.schema.reading.policies import JSON_DUMPS
+from structgen.system.resources import is_embedded, model_name
 from structgen.tool_calls.tool_replies import Reply
 from structgen.typed.functions import obtained, warn_if_shortened
 from structgen.typed.infilled import Infilling, is_infilling
@@ -100,9 +101,9 @@ def run(
     UnsupportedError for what is not offered; those of a typed function's call.
     """
     asked = Preparation(model, tools, options)
-    name = str(model) if isinstance(model, str | Path) else model.name
+    name = model_name(model) if isinstance(model, str | Path) else model.name
     # what the embedded models were trained to write, and what sg.infill fills
-    as_dumps = name.startswith("structgen/") or is_infilling(model)
+    as_dumps = is_embedded(name) or is_infilling(model)
     usual = {**JSON_DUMPS, "escapes": "utf8"} if as_dumps else SERVED
     target = Reply if target is None and tools is not None else target
     form = asked.form(target, partial(form_of, usual=usual))

@@ -18,7 +18,13 @@ from structgen.core.grammar import Grammar
 from structgen.engine.contradictions import refuse
 from structgen.engine.requests import Result
 from structgen.engine.searches.listed_values import listed, listed_values
-from structgen.errors import GenerationError, OptionError, UnsupportedError
+from structgen.errors import (
+    GenerationError,
+    GrammarError,
+    OptionError,
+    TokenizerError,
+    UnsupportedError,
+)
 from structgen.json_grammars.prompting import schema_outline, shorter_outlines
 from structgen.json_grammars.schema_grammar import JsonSchemaGrammar, json_schema, unwarned_schema
 from structgen.language.ir import Pattern, Words
@@ -27,7 +33,7 @@ from structgen.request_reading.grammar_forms import requested
 from structgen.request_reading.request_reader import ReadRequest
 from structgen.schema.reading.policies import JSON_DUMPS, WIDEST
 from structgen.text_grammars.regular import RegularGrammar
-from structgen.tokens.tokenizer import byte_tokenizer
+from structgen.tokens.tokenizer import Tokenizer, byte_tokenizer
 from structgen.typed.missing_options import OF_TOOLS
 from structgen.typed.options import TypedOptions
 from structgen.typed.tool_use import ToolOptions, ToolUse, names_calls, tool_use
@@ -123,6 +129,18 @@ class WantedForm:
             grammar = unwarned_schema(schema, **{**own, **WIDEST})
         return compile(grammar, byte_tokenizer()), wrapped(schema) if self.wrap else schema
 
+    def written_by(self, tokenizer: Tokenizer) -> Grammar | None:
+        """Return the grammar for a vocabulary. The object that says a text has no needless escapes; where the
+        tokens write none of the texts without escapes, it has all. Cost: that of compiling, for such an
+        object and a vocabulary that lacks bytes."""
+        grammar = self.grammar
+        if self.is_said and isinstance(grammar, JsonSchemaGrammar) and tokenizer.missing_bytes:
+            try:
+                compile(grammar, tokenizer)
+            except (GrammarError, TokenizerError):
+                return grammar.under(replace(grammar.policies, escapes="canonical"))
+        return grammar
+
     def said(self, result: Result) -> Result:
         """Return a result with the text that is wanted in place of the object that says it, which is then its
         `reply`."""
@@ -217,7 +235,7 @@ def form_of(
         form = WantedForm(grammar=target, wrap=wrap == "always")
         if wrap == "unlisted" and "pattern" in (form.spoken or {}):
             # a chat model ends a string of JSON, and goes on with a bare text as long as the pattern does
-            how: Mapping[str, Any] = JSON_DUMPS
+            how: Mapping[str, Any] = {**JSON_DUMPS, "escapes": "utf8"}
             return WantedForm(grammar=json_schema(wrapped(form.spoken or {}), **how), is_said=True)
         return form
     if isinstance(target, Mapping | bool):

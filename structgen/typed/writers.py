@@ -8,9 +8,11 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 
 from structgen.engine.contradictions import refuse
 from structgen.engine.model_prompts import ModelPrompts
+from structgen.engine.models import check_model
 from structgen.errors import OptionError
+from structgen.system.resources import ON_A_SERVER, model_name
 from structgen.typed.infilled import Infiller, Infilling, infiller_of, is_infilling, no_calls
-from structgen.typed.local import Local, check_name, local_model
+from structgen.typed.local import Local, local_model
 from structgen.typed.missing_options import OF_INFILLING, OF_SERVER_FIELDS, OF_SERVERS
 from structgen.typed.options import TypedOptions
 from structgen.typed.servers import Server, server_of
@@ -33,8 +35,8 @@ def wrapping_of(model: object, wrap: bool | None) -> Wrapping:
     chat model gives better numbers, lists and texts as the value of a key (docs/inside/results.md)."""
     if wrap is not None:
         return "always" if wrap else "never"
-    name = str(model if isinstance(model, str | Path) else getattr(model, "name", ""))
-    if isinstance(model, Server) or name.startswith("openai:"):
+    name = model_name(model if isinstance(model, str | Path) else getattr(model, "name", ""))
+    if isinstance(model, Server) or name.startswith(ON_A_SERVER):
         return "always"
     prompts = model.prompts if hasattr(model, "prompts") else ModelPrompts(name)
     if prompts.is_embedded:
@@ -48,7 +50,7 @@ def writer_of(model: object, options: TypedOptions) -> Callable[[], Writer]:
     Errors: StructgenError where there is no model of this name, as far as can be told at once; OptionError
     for options that a server or infilling does not have.
     """
-    if isinstance(model, str) and model.startswith("openai:"):
+    if isinstance(model, str) and model.startswith(ON_A_SERVER):
         model = server_of(model)
     if isinstance(model, Server):
         # start-up: most models are no servers
@@ -59,15 +61,15 @@ def writer_of(model: object, options: TypedOptions) -> Callable[[], Writer]:
         asked = Remote(model)
         return lambda: asked
     if isinstance(model, str | Path):
-        name = str(model)
-        check_name(name)
+        name = model_name(model)
+        check_model(name)
         if is_infilling(name):
             refuse(OF_INFILLING, options)
             return lambda: infiller_of(name)
         return lambda: local_model(name)
     if isinstance(model, Infilling):
         if model.name:
-            check_name(model.name)
+            check_model(model.name)
         refuse(OF_INFILLING, options)
         filler = infiller_of(model)
         return lambda: filler

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 import structgen as sg
 from structgen.automata.regex import syntax_tree
 from structgen.automata.regex.ecma_syntax import parse
-from structgen.automata.regex.ecma_text import ecma_of_python
+from structgen.automata.regex.ecma_text import ecma_of_form
 from structgen.errors import RegexError
 
 
@@ -62,7 +62,7 @@ def texts(alphabet: str, most: int) -> Iterator[str]:
 
 
 def agree(pattern: str, flags: int = 0, alphabet: str = "ab\n", most: int = 4) -> None:
-    tree, compiled = parse(ecma_of_python(pattern, flags)), re.compile(pattern, flags)
+    tree, compiled = parse(ecma_of_form(pattern, flags)), re.compile(pattern, flags)
     for text in texts(alphabet, most):
         assert (len(text) in ends(tree, text, 0)) == (compiled.fullmatch(text) is not None), text
 
@@ -110,10 +110,10 @@ def test_random_patterns_have_the_texts_of_re(pattern: str) -> None:
 )
 def test_the_order_of_trials_is_refused_by_name(pattern: str, what: str) -> None:
     with pytest.raises(RegexError, match=what):
-        ecma_of_python(pattern)
+        ecma_of_form(pattern)
     with pytest.raises(RegexError, match=f"terminal A: {what}"):
         sg.lark(f"start: A\nA: /{pattern}/\n")
 
 
 def test_repeats_of_optional_repeats_are_one() -> None:
-    assert ecma_of_python("(a{0,1000}){0,1000}") == "^(?:a{0,1000000})$"
+    assert ecma_of_form("(a{0,1000}){0,1000}") == "^(?:a{0,1000000})$"

@@ -69,7 +69,9 @@ class Req:
     def __init__(self, kind: str, text: str, max_new_tokens: int = 60, **params: Any) -> None:
         self.key = kind, text
         self.sampling_params = SimpleNamespace(
-            max_new_tokens=max_new_tokens, min_new_tokens=params.get("min_new_tokens", 0)
+            max_new_tokens=max_new_tokens,
+            min_new_tokens=params.get("min_new_tokens", 0),
+            stop_token_ids=params.get("stop_token_ids"),
         )
         self.require_reasoning = params.get("thinks", False)
         self.output_ids: list[int] = []

@@ -9,6 +9,7 @@ import pytest
 import structgen as sg
 from structgen.integrations import engine_grammars
 from structgen.integrations.engine_grammars import EngineGrammars, EngineText
+from structgen.tokens.token_mask import allocate_mask
 from structgen.tokens.tokenizer import byte_tokenizer
 
 FOLDER = Path(__file__).parents[1] / "data" / "bpe"
@@ -59,3 +60,12 @@ def test_thoughts_and_what_may_still_be_thought_count() -> None:
     assert text.left(30, 6) == 30 - 1 - 6 - 3
     text.take(ord("a"))  # of a draft: not yet the request's
     assert text.left(30, 6) == 30 - 1 - 7 - 3
+
+
+def test_a_text_that_goes_on_with_a_stop_alone_has_failed() -> None:
+    text, mask = text_of("a!|b", (STOP,)), allocate_mask(1, 257)
+    text.fill(mask, 0)
+    assert text.failure is None
+    text.take(ord("a"))
+    text.fill(mask, 0)
+    assert "stop_token_ids" in str(text.failure) and mask.allowed().tolist() == [256]

@@ -84,6 +84,15 @@ def test_the_tokenizer_is_the_models(ours: Any) -> None:
     assert made.eos_token_ids == (EOS,)
 
 
+def test_a_grammar_for_other_end_tokens_is_refused(ours: Any) -> None:
+    other = sg.Tokenizer.from_bytes(OURS.token_bytes, OURS.special_ids[-1])
+    with (
+        pytest.raises(sg.errors.OptionError, match=r"stops at none.*tokenizer_of\(llama\)"),
+        ours.constrained(Llama(), sg.compile(sg.json_schema(SCHEMA), other)),
+    ):
+        pass
+
+
 @pytest.mark.parametrize("most", [14, 40])
 def test_texts_are_complete_within_max_tokens(ours: Any, most: int) -> None:
     llama = Llama()

@@ -24,6 +24,7 @@ from sglang_stand_in import Req, masks_of, walked  # noqa: E402
 import structgen as sg  # noqa: E402
 from structgen.integrations import engine_hooks, sglang_plugin  # noqa: E402
 from structgen.integrations.engine_grammars import EngineGrammars  # noqa: E402
+from structgen.tokens.token_mask import TokenMask  # noqa: E402
 
 TOKENIZER = transformers.AutoTokenizer.from_pretrained(Path(__file__).parents[1] / "data" / "bpe")
 WIDTH = len(TOKENIZER) + 5
@@ -242,6 +243,24 @@ def test_an_end_that_could_be_forbidden_is_refused(sglang: SimpleNamespace) -> N
     asked = Req(*JSON, min_new_tokens=5)
     started(sglang).admit(asked)
     assert asked.aborted is not None and "min_new_tokens" in asked.aborted
+
+
+def test_a_stop_token_comes_where_the_text_is_complete_alone(sglang: SimpleNamespace) -> None:
+    manager, stop = started(sglang), TOKENIZER.encode("b")[0]
+    asked = admitted(
+        manager,
+        Req("regex", "ab?", stop_token_ids={stop}),
+        Req("regex", "ba|c", stop_token_ids={stop}),
+        Req("regex", "ba|c"),
+    )
+    mask = asked[0].grammar.allocate_vocab_mask(WIDTH, 3, "cpu")
+    rows = [SimpleNamespace(grammar=one.grammar, row=row) for row, one in enumerate(asked)]
+    asked[0].grammar.accept_token(TOKENIZER.encode("a")[0])
+    asked[0].grammar.fill_vocab_mask_batched(rows, mask)
+    allowed = TokenMask.wrap(mask)
+    assert [stop in allowed.allowed(row) for row in range(3)] == [True, False, True]
+    asked[0].grammar.accept_token(stop)
+    assert asked[0].grammar.is_terminated() and len(asked[0].grammar.text.matcher.tokens) == 1
 
 
 def test_many_schemas_one_after_the_other_are_let_go(

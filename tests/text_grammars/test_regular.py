@@ -6,6 +6,7 @@ import itertools
 import pickle
 import random
 import re
+import warnings
 
 import pytest
 from for_each import for_each
@@ -23,7 +24,7 @@ END = len(TOKENS) - 1
 TOKENIZER = sg.Tokenizer.from_bytes(TOKENS, eos_token_id=END)
 
 
-def matched(pattern: str, alphabet: str, most: int, flags: int = 0) -> set[str]:
+def matched(pattern: str, alphabet: str, most: int, flags: int = re.ASCII) -> set[str]:
     texts = ("".join(word) for size in range(most + 1) for word in itertools.product(alphabet, repeat=size))
     return {text for text in texts if re.fullmatch(pattern, text, flags)}
 
@@ -46,9 +47,40 @@ def test_flags_and_compiled_patterns_are_taken() -> None:
     assert words_of(sg.regex(re.compile("A.b", re.I)), alphabet, 3) == matched("A.b", alphabet, 3, re.I)
 
 
+@for_each("pattern", [r"\w\b.?", r"\W|é\B.", r"(?i)\w", "(?i)[k\u0130é]", r"(?i)[^\wé]"])
+@for_each("flags", [re.ASCII, re.UNICODE, re.NOFLAG])
+def test_flags_of_classes_are_those_of_re(pattern: str, flags: re.RegexFlag) -> None:
+    alphabet = "kK\u212aéÉ\u0130i٣ "
+    if flags:
+        assert words_of(sg.regex(pattern, flags=flags), alphabet, 2) == matched(pattern, alphabet, 2, flags)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", sg.errors.PatternWarning)
+        grammar = sg.regex(re.compile(pattern, flags))
+    assert words_of(grammar, alphabet, 2) == matched(pattern, alphabet, 2, flags)
+
+
+@for_each(
+    ("pattern", "flags", "is_warned"),
+    [
+        (r"\d+-\d\w", re.NOFLAG, True), (r"[^\s]", re.NOFLAG, True), (r"(?i:a\B)", re.NOFLAG, True),
+        (r"\d", re.ASCII, False), (r"(?u)\d", re.NOFLAG, False), (r"(?x) (?u) \d", re.NOFLAG, False),
+        (r"(?a:\d)(?u:\w)", re.NOFLAG, False), (r"[0-9]\\d[\b]k", re.IGNORECASE, False),
+    ],
+)  # fmt: skip
+def test_a_compiled_pattern_warns_once_of_classes_that_it_does_not_ask_for(
+    pattern: str, flags: re.RegexFlag, is_warned: bool
+) -> None:
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        sg.regex(re.compile(pattern, flags))
+        sg.regex(pattern, flags=flags)
+    assert [one.category for one in caught] == [sg.errors.PatternWarning] * is_warned
+    assert all(one.filename == __file__ and "re.ASCII" in str(one.message) for one in caught)
+
+
 def test_ecma_reads_what_python_reads_otherwise() -> None:
-    # \d is ASCII's in ECMA-262; `$` there is the end alone
-    assert accepts(sg.regex(r"\d"), "\u0663") and not accepts(sg.regex(r"\d", dialect="ecma"), "\u0663")
+    # \s is Unicode's in ECMA-262; `$` there is the end alone
+    assert not accepts(sg.regex(r"\s"), "\u2003") and accepts(sg.regex(r"\s", dialect="ecma"), "\u2003")
     assert accepts(sg.regex("a$\\n"), "a\n")
     with pytest.raises(sg.errors.GrammarError, match="No text"):
         sg.regex("a$\\n", dialect="ecma").language(sg.Limits())

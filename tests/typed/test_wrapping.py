@@ -6,6 +6,8 @@ import asyncio
 import datetime as dt
 import enum
 import json
+import random
+import re
 from collections.abc import AsyncIterator, Iterator
 from typing import Annotated, Any, Literal, Optional
 
@@ -25,6 +27,7 @@ from structgen.core.events import Place  # noqa: E402
 from structgen.python_types.type_hints import read_type  # noqa: E402
 from structgen.python_types.type_places import TypeParts  # noqa: E402
 from structgen.typed.partial import PartialDocument  # noqa: E402
+from structgen.typed.wanted_forms import form_of  # noqa: E402
 from structgen.typed.wrapping import Unwrapping, WrappedReader, unwrapped, wrapped  # noqa: E402
 
 ADA = "Ada is 36 years old."
@@ -383,3 +386,33 @@ def test_the_text_of_a_schema_is_its_document_whatever_was_sent(target: Any, tex
 def test_a_reply_without_the_wrapper_is_asked_for_again(reply: str) -> None:
     with serving(reply, '{"value": [1, 2]}') as server:
         assert asked(list[int], model=server.model).detailed("x").attempts == 2
+
+
+# --- how characters are written in the object that says a text ----------------------------------------------
+
+WITHOUT_CJK = sg.Tokenizer.from_bytes(
+    [*(bytes((byte,)) for byte in range(256) if byte not in "香😀".encode()), None],
+    eos_token_id=256 - len(set("香😀".encode())),
+)
+WHOLE = sg.Tokenizer.from_bytes([*(bytes((byte,)) for byte in range(256)), None], eos_token_id=256)
+
+
+@for_each("seed", range(40))
+def test_a_character_that_the_vocabulary_writes_is_no_escape(seed: int) -> None:
+    drawn = random.Random(seed)
+    text = "".join(drawn.choices('aZ "\\/\n\x01\x7fé香😀', k=drawn.randint(1, 5)))
+    form = form_of(sg.regex(re.escape(text)), wrap="unlisted")
+    assert form.is_said
+    plain, escaped = (json.dumps({"value": text}, ensure_ascii=ascii) for ascii in (False, True))
+    for tokenizer in (WHOLE, WITHOUT_CJK):
+        grammar = form.written_by(tokenizer)
+        assert grammar is not None
+        compiled = sg.compile(grammar, tokenizer, store=False)
+        can_be_plain = not set(tokenizer.absent_bytes) & set(plain.encode())
+        written = compiled.completion(compiled.start).decode()
+        assert json.loads(written) == {"value": text}
+        assert (written == plain) is can_be_plain
+        for other in {plain, escaped}:
+            state = compiled.step_bytes(compiled.start, other.encode())
+            is_text = state is not None and compiled.accepts_end(state)
+            assert is_text is ((other == plain) is can_be_plain or (plain == escaped))

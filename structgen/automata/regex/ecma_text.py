@@ -7,7 +7,7 @@ is, it can be shown to a person, and it is the `pattern` of a JSON Schema for th
 from __future__ import annotations
 
 from structgen.automata.regex.look_behinds import settled
-from structgen.automata.regex.python_syntax import parse_python
+from structgen.automata.regex.python_syntax import parse_form
 from structgen.automata.regex.syntax_tree import (
     EMPTY,
     Alternation,
@@ -24,12 +24,13 @@ from structgen.automata.unicode.charsets import Ranges, complement, union
 _SURROGATES: Ranges = ((0xD800, 0xDFFF),)
 
 
-def ecma_of_python(pattern: str, flags: int = 0, *, where: str = "pattern") -> str:
-    """Return an ECMA-262 pattern that a search finds in exactly the texts that re.fullmatch accepts.
+def ecma_of_form(pattern: str, flags: int = 0, *, where: str = "pattern") -> str:
+    """Return an ECMA-262 pattern that a search finds in exactly the texts that a pattern of a form matches
+    whole (`parse_form`): those of re.fullmatch, where the flags have A or U.
 
-    Errors and cost: those of `parse_python` and `look_behinds.settled`.
+    Errors and cost: those of `parse_form` and `look_behinds.settled`.
     """
-    node = settled(parse_python(pattern, flags, where=where), where)
+    node = settled(parse_form(pattern, flags, where=where)[0], where)
     return f"^(?:{ecma_text(node)})$"
 
 

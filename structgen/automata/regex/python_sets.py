@@ -1,7 +1,8 @@
 """Which characters the classes of Python's regular expressions match.
 
 re itself is asked which code points its classes and its case folding match, so the answer is that of the
-running Python.
+running Python. Flags with neither A nor U are those of a form (`python_syntax.parse_python`): the classes are
+ASCII's, and a letter matches its other case where both are in ASCII or neither is (U+212A is no `k`).
 """
 
 from __future__ import annotations
@@ -18,13 +19,20 @@ from structgen.automata.unicode.cached_sets import cached
 from structgen.automata.unicode.charsets import LAST, Ranges, complement, union
 
 _compiler: Any = import_module("re._compiler")
+_ASCII: Ranges = ((0, 0x7F),)
 
 
 @functools.lru_cache(maxsize=4096)
 def members(op: str, value: Any, flags: int) -> Ranges:
-    """Return the code points that LITERAL, NOT_LITERAL or IN matches under flags (only I and A matter)."""
+    """Return the code points that LITERAL, NOT_LITERAL or IN matches under flags (only I, A and U matter)."""
     negated, items = class_items(op, value)
-    ranges = union(pair for item in items for pair in _of_item(item, bool(flags & re.ASCII)))
+    if flags & re.IGNORECASE and not flags & (re.ASCII | re.UNICODE):
+        inside = members("IN", items, re.ASCII | re.IGNORECASE)
+        beyond = tuple(("RANGE", pair) for pair in _without(inside, _ASCII))
+        folded = members("IN", beyond, re.UNICODE | re.IGNORECASE) if beyond else ()
+        inside = union((*inside, *_without(folded, _ASCII)))
+        return complement(inside) if negated else inside
+    ranges = union(pair for item in items for pair in _of_item(item, not flags & re.UNICODE))
     plain = complement(ranges) if negated else ranges
     if not flags & re.IGNORECASE:
         return plain

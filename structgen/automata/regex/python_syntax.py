@@ -36,7 +36,6 @@ _NEWLINE: Final = CharacterClass(((10, 10),))
 _NOT_NEWLINE: Final = complement(((10, 10),))
 
 
-@functools.lru_cache(maxsize=4096)
 def parse_python(pattern: str, flags: int = 0, *, where: str = "pattern") -> Node:
     """Return the tree of a pattern as re.compile(pattern, flags) reads it.
 
@@ -44,6 +43,22 @@ def parse_python(pattern: str, flags: int = 0, *, where: str = "pattern") -> Nod
     conditions, atomic groups and possessive quantifiers, and for groups nested deeper than `DEPTH`. Cost:
     twice re's own parsing; the first pattern that ignores case costs some 15 ms more.
     """
+    return _read(pattern, flags, where, False)[0]
+
+
+def parse_form(pattern: str, flags: int = 0, *, where: str = "pattern") -> tuple[Node, bool]:
+    r"""Return the tree of a pattern as people write it for a form, and whether it has a class or a boundary
+    that is ASCII's for that reason alone.
+
+    It is Python's, but where neither the flags nor the pattern ask for A or U: there `\d`, `\w`, `\s`, `\b`
+    and their negations are ASCII's, and the case of letters is as `python_sets` says. Errors and cost: those
+    of `parse_python`.
+    """
+    return _read(pattern, flags, where, True)
+
+
+@functools.lru_cache(maxsize=4096)
+def _read(pattern: str, flags: int, where: str, form: bool) -> tuple[Node, bool]:
     cure = "Write it as Python's re reads it."
     try:
         tree = _parser.parse(pattern, flags)
@@ -56,7 +71,20 @@ def parse_python(pattern: str, flags: int = 0, *, where: str = "pattern") -> Nod
         raise RegexError(
             f"Python's re refuses the pattern {shown(pattern)}: {error}.", where=where, cure=cure
         ) from None
-    return _Reader(pattern, where).items(tree, tree.state.flags, 0)
+    held = tree.state.flags
+    if form and not (flags & re.UNICODE or _asks_unicode(pattern, flags)):
+        held &= ~re.UNICODE  # which re adds where A is not given
+    reader = _Reader(pattern, where)
+    return reader.items(tree, held, 0), reader.has_plain_classes
+
+
+def _asks_unicode(pattern: str, flags: int) -> bool:
+    """Return whether a pattern that re reads begins with the flag u."""
+    try:
+        _parser.parse(pattern, flags | re.ASCII)
+    except ValueError:  # A and U exclude one another
+        return True
+    return False
 
 
 def shown(pattern: str) -> str:
@@ -69,9 +97,14 @@ class _Reader:
 
     def __init__(self, pattern: str, where: str) -> None:
         self.pattern, self.where = pattern, where
+        self.has_plain_classes = False
+        """Whether a class or a word boundary was read under neither A nor U."""
 
     def refusal(self, what: str, cure: str) -> RegexError:
         return RegexError(f"{what} in the pattern {shown(self.pattern)}.", where=self.where, cure=cure)
+
+    def note_class(self, flags: int) -> None:
+        self.has_plain_classes |= not flags & (re.ASCII | re.UNICODE)
 
     def items(self, items: Iterable[tuple[Any, Any]], flags: int, depth: int) -> Node:
         """Return the concatenation of parsed items."""
@@ -88,7 +121,10 @@ class _Reader:
             case "LITERAL":
                 return CharacterClass(members(op, value, flags))
             case "NOT_LITERAL" | "IN":
-                return CharacterClass(members(op, _frozen(value), flags))
+                operand = _frozen(value)
+                if op == "IN" and any(kind == "CATEGORY" for kind, _ in operand):
+                    self.note_class(flags)
+                return CharacterClass(members(op, operand, flags))
             case "ANY":
                 return CharacterClass(ANY if flags & re.DOTALL else _NOT_NEWLINE)
             case "BRANCH":
@@ -112,6 +148,8 @@ class _Reader:
             case "FAILURE":
                 return NOTHING
             case "AT":
+                if "BOUNDARY" in str(value):
+                    self.note_class(flags)
                 return _assertion(str(value), flags)
             case "GROUPREF" | "GROUPREF_EXISTS":
                 what = "A back-reference" if op == "GROUPREF" else "A condition on a group"
@@ -140,7 +178,7 @@ def _assertion(kind: str, flags: int) -> Node:
             return Alternation((TextEnd(), LookAround(True, True, more)))
         case "AT_END_STRING":
             return TextEnd()
-    word = CharacterClass(category("w", bool(flags & re.ASCII)))
+    word = CharacterClass(category("w", not flags & re.UNICODE))
     before, after = (LookAround(False, True, word), LookAround(True, True, word))
     not_before, not_after = (LookAround(False, False, word), LookAround(True, False, word))
     if kind == "AT_BOUNDARY":

@@ -17,9 +17,11 @@ from typing import Any, Final
 from structgen.engine import Engine
 from structgen.engine.bulk.bulk_file import AnswerLine, BulkProgress, answers, read_prompts, write_results
 from structgen.engine.bulk.bulk_runs import Prompt, engine_parts
+from structgen.engine.models import check_model
 from structgen.engine.requests import Request
 from structgen.errors import OptionError, StructgenError, options_named
 from structgen.system.ray_workers import Worker, ray_workers
+from structgen.system.resources import NAMED_MODELS, ON_A_SERVER, model_name
 
 _OWN: Final = "structgen"
 _OTHERS: Final = {"vllm": "structgen.integrations.vllm_bulk"}
@@ -82,10 +84,11 @@ def run_bulk_on_ray(
     """Write a line of results for each line of prompts that has none yet, as `run_bulk` does, to the file
     `results`. Returns the progress.
 
-    Each of `workers` actors (by default one for each GPU or processor) loads `model`, a name or a folder that
-    all machines have, and answers `shard_size` prompts at a time. `request_of` is sent to them: let it hold
-    grammars, not compiled ones. Lines are those of one process, where the model's results do not depend on
-    the batch. Errors are those of `run_bulk`, and OptionError where Ray is not there.
+    Each of `workers` actors (by default one for each GPU or processor) loads `model`, a name that
+    `structgen models` lists, or a folder or a GGUF file that all machines have, and answers `shard_size`
+    prompts at a time. `request_of` is sent to them: let it hold grammars, not compiled ones. Lines are those
+    of one process, where the model's results do not depend on the batch. Errors are those of `run_bulk`, and
+    OptionError where Ray is not there.
 
     With `engine="vllm"` each actor has an `LLM` of vLLM with our back end, which `engine_options` are for.
     What a request asks for and vLLM does otherwise is an OptionError before anything is begun.
@@ -101,8 +104,10 @@ def run_bulk_on_ray(
         name = "workers" if shard_size >= 1 else "shard_size"
         raise OptionError("It is less than 1.", where=name, cure="Give a whole number from 1 on.")
     make = _writer if engine == _OWN else _other_writer(engine, read_prompts(prompts), request_of)
-    named = str(model)
-    folder = named if named.startswith("structgen/") else str(Path(named).resolve())
+    named = model_name(model)
+    if engine == _OWN or named.startswith(ON_A_SERVER):
+        check_model(named)
+    folder = named if named in NAMED_MODELS else str(Path(named).resolve())
     options: dict[str, Any] = {"device": device, "dtype": dtype, "max_rows": max_rows}
     if engine != _OWN:
         options["engine_options"] = dict(engine_options or {})

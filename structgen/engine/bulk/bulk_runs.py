@@ -20,7 +20,7 @@ from structgen.engine import Engine
 from structgen.engine.requests import Request, Sampling
 from structgen.errors import OptionError, StructgenError
 from structgen.system.cache import writing
-from structgen.system.resources import embedded_model
+from structgen.system.resources import model_name, model_path
 
 _FORMAT = 1
 _SAMPLE, _SAMPLES = 1 << 16, 64
@@ -195,10 +195,11 @@ def model_digest(engine: Engine) -> str:
 
 
 def folder_digest(name: str) -> str:
-    """Return the digest of the model in a folder, or of an embedded one. Cost: reading a few megabytes."""
+    """Return the digest of a model that has a name, or lies in a folder or a GGUF file. Cost: reading a few
+    megabytes."""
     found = blake2b(digest_size=16)
-    folder = embedded_model(name) if name.startswith("structgen/") else Path(name)
-    for path in sorted(folder.iterdir()):
+    place = model_path(model_name(name))
+    for path in [place] if place.is_file() else sorted(place.iterdir()):
         if path.name == "config.json" or path.suffix in _WEIGHTS:
             size = path.stat().st_size
             found.update(f"{path.name} {size}\n".encode())

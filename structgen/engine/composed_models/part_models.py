@@ -11,6 +11,7 @@ from torch import Tensor
 from structgen.engine.model_protocol import Model, TakesBack, draft_support_of, verifier_of
 from structgen.engine.models import given_model, load_model
 from structgen.errors import OptionError
+from structgen.system.resources import model_name
 from structgen.tokens.tokenizer import Tokenizer
 
 GivenPart: TypeAlias = str | PathLike[str] | tuple[Any, Any] | Any
@@ -23,7 +24,7 @@ def part_of(name: str, given: GivenPart) -> tuple[Model, Tokenizer, str]:
     """Return a model, its tokenizer, and the name of the model ("" for an object). `name`: the option that
     gives it. Raises OptionError for what is no model or has fixed rows; errors of `load_model`."""
     if isinstance(given, str | PathLike):
-        found: tuple[Model, Tokenizer, str] = *load_model(str(given)), str(given)
+        found: tuple[Model, Tokenizer, str] = *load_model(model_name(given)), model_name(given)
     elif isinstance(given, tuple) and len(given) == 2:
         found = *given_model(*given), ""
     elif not isinstance(given, tuple) and hasattr(given, "prompt_tokens"):  # an engine

