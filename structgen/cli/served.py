@@ -116,7 +116,7 @@ def lent_answers(
         if result.error is not None and result.error.where == getattr(writer, "url", None):
             raise result.error  # the server is not there: the prompt has no answer yet
         said = {**shown(replace(result, error=outcome.error)), "logprob": None, "constrained_logprob": None}
-        return answer_line(prompt, said, result.usage.tokens)
+        return answer_line(prompt, said, outcome.usage.tokens)
 
     @contextmanager
     def answered(todo: Sequence[Prompt]) -> Iterator[tuple[Mapping[str, str], Iterator[AnswerLine]]]:

@@ -30,7 +30,7 @@ from typing import (
     overload,
 )
 
-from structgen.engine.confidence import confidences_of, probabilities_of
+from structgen.engine.searches.confidence import confidences_of, probabilities_of
 from structgen.engine.requests import FinishReason, Result, Usage
 from structgen.errors import (
     GenerationError,
