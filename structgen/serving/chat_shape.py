@@ -6,8 +6,8 @@ import time
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
-from structgen.engine.searches.confidence import probabilities_of
 from structgen.engine.requests import FinishReason, Result
+from structgen.engine.searches.confidence import probabilities_of
 from structgen.serving.answer_shape import AnswerShape, Event, as_json
 from structgen.serving.reply_parts import Delta, ReplyPart, ReplyParts, usage_of
 from structgen.serving.request_fields import usage_wanted

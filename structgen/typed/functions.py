@@ -30,8 +30,8 @@ from typing import (
     overload,
 )
 
-from structgen.engine.searches.confidence import confidences_of, probabilities_of
 from structgen.engine.requests import FinishReason, Result, Usage
+from structgen.engine.searches.confidence import confidences_of, probabilities_of
 from structgen.errors import (
     GenerationError,
     OptionError,

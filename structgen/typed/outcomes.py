@@ -6,8 +6,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Generic, TypeVar
 
-from structgen.engine.searches.confidence import Confidence
 from structgen.engine.requests import FinishReason, Result, Usage, total_usage
+from structgen.engine.searches.confidence import Confidence
 from structgen.errors import GenerationError
 from structgen.tool_calls.tool_replies import Call, Reply
 

@@ -18,8 +18,8 @@ from structgen.core.compiled import CompiledGrammar
 from structgen.core.grammar import Grammar
 from structgen.engine import Engine
 from structgen.engine.bulk.bulk_runs import Prompt, begin_run, check_run, engine_parts
-from structgen.engine.searches.confidence import probabilities_of
 from structgen.engine.requests import Handle, Request, Result, Usage
+from structgen.engine.searches.confidence import probabilities_of
 from structgen.errors import OptionError, StructgenError
 from structgen.tokens.tokenizer import Tokenizer
 
