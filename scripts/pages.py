@@ -38,7 +38,7 @@ PAGES = [
     "README.md",
     *(
         str(page.relative_to(ROOT))
-        for folder in ("docs", "docs/inside")
+        for folder in ("docs", "docs/cookbook", "docs/inside")
         for page in sorted((ROOT / folder).glob("*.md"))
     ),
 ]

@@ -177,21 +177,16 @@ def test_below_its_depth_an_outline_tells_types_alone(depth: int | None, outline
     assert schema_outline(NESTED, depth=depth) == outline
 
 
-def outline_at(schema: dict[str, Any], depth: int | None) -> str:
-    return schema_outline(schema, depth=depth)
-
-
 @pytest.mark.parametrize(
     ("most", "outline"),
     [(6, "object"), (11, "{a: object}"), (30, "{a: {b: object, d?: array}}"), (99, schema_outline(NESTED))],
 )
 def test_the_deepest_outline_that_fits_is_taken(most: int, outline: str) -> None:
-    assert (
-        next(one for _, one in shorter_outlines(partial(outline_at, NESTED)) if len(one) <= most) == outline
-    )
+    outlines = shorter_outlines(partial(schema_outline, NESTED), descriptions=False)
+    assert next(told for told, _ in outlines if len(told) <= most) == outline
 
 
 def test_an_outline_of_more_than_the_most_characters_is_shortened() -> None:
     wide = {f"k{at}": an_object(**{f"key_{at}_{one}": STRING for one in range(90)}) for at in range(90)}
-    _, outline = next(shorter_outlines(partial(outline_at, an_object(**wide))))
+    outline, _ = next(shorter_outlines(partial(schema_outline, an_object(**wide)), descriptions=True))
     assert outline.startswith("{k0?: object, k1?: object")

@@ -11,11 +11,14 @@ from rich.padding import Padding
 from rich.text import Text
 
 from structgen.printable import named_bytes
+from structgen.system.html_pages import in_cell
 
 _MOST_LISTED: Final = 50
 """Findings of one sort that are listed."""
 _SHORTEST: Final = 2_000
 """Characters of the shortest text that are printed."""
+_MOST_IN_CELL: Final = 20_000
+"""Characters of an explanation that a notebook shows."""
 
 
 def section(
@@ -45,8 +48,24 @@ def missing(some: Sequence[int]) -> Iterator[RenderableType]:
     yield from section(title, rows_of([named_bytes(some)] * bool(some)))
 
 
+class Shown:
+    """An explanation in a notebook."""
+
+    def _repr_html_(self) -> str:
+        """Return the text of the explanation, its beginning if it is very long."""
+        return f"<pre>{in_cell(str(self), _MOST_IN_CELL)}</pre>"
+
+
 def plain_text(parts: Iterable[RenderableType]) -> str:
     """Return an explanation as text, not wrapped."""
     out, no_wrap = StringIO(), 1_000_000
-    Console(file=out, width=no_wrap, color_system=None, highlight=False, emoji=False).print(*parts, sep="\n")
+    console = Console(
+        file=out,
+        width=no_wrap,
+        color_system=None,
+        highlight=False,
+        emoji=False,
+        force_jupyter=False,  # in a notebook it would show the text, and return none
+    )
+    console.print(*parts, sep="\n")
     return "\n".join(line.rstrip() for line in out.getvalue().rstrip("\n").split("\n"))

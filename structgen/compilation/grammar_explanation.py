@@ -11,7 +11,7 @@ from typing import Any
 from rich.console import RenderableType
 from rich.text import Text
 
-from structgen.compilation.explanation_text import missing, plain_text, rows_of, section, shortened
+from structgen.compilation.explanation_text import Shown, missing, plain_text, rows_of, section, shortened
 from structgen.errors import GrammarError, LimitError, OptionError
 from structgen.language.remarks import NO_REMARKS, Conflict
 from structgen.lark_grammars.bound.bound_lark import BoundLark
@@ -57,7 +57,7 @@ class GrammarCosts:
 
 
 @dataclass(frozen=True, slots=True)
-class GrammarExplanation:
+class GrammarExplanation(Shown):
     """A grammar of texts explained; made by `explain`."""
 
     kind: str

@@ -10,7 +10,7 @@ from rich.console import RenderableType
 from rich.text import Text
 from rich.tree import Tree
 
-from structgen.compilation.explanation_text import missing, plain_text, rows_of, section, shortened
+from structgen.compilation.explanation_text import Shown, missing, plain_text, rows_of, section, shortened
 from structgen.printable import printable
 from structgen.schema.explaining.impossible import Impossible
 from structgen.schema.explaining.keyword_report import KeywordReport
@@ -41,7 +41,7 @@ class Costs:
 
 
 @dataclass(frozen=True, slots=True)
-class Explanation:
+class Explanation(Shown):
     """A schema explained; made by `explain`."""
 
     report: KeywordReport

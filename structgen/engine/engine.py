@@ -39,6 +39,7 @@ from structgen.engine.special_texts import special_texts, warn_of_special_texts
 from structgen.engine.strategies.strategy import SearchStrategy
 from structgen.engine.strategies.strategy_loading import law_maker
 from structgen.engine.thinking import Thinking, ThoughtClosing, ThoughtPhase, closing_of
+from structgen.engine.trace import Trace, trace_page
 from structgen.errors import OptionError, options_named
 from structgen.language import checks
 from structgen.lark_grammars.lark_grammar import LarkGrammar
@@ -442,6 +443,18 @@ class Engine:
             return
         if not self.step() and not handle.is_done:
             raise foreign_handle()
+
+    def trace(self, result: Any, title: str = "A generation") -> Trace:
+        """Return the page that shows how a text came to be, token by token. `result`: one of this engine, or
+        what has one (`sg.run(..., detailed=True)`). Raises OptionError for anything else."""
+        found = getattr(result, "result", result)
+        if not isinstance(found, Result):
+            raise OptionError(
+                f"A {type(result).__name__} is no result of an engine.",
+                where="result",
+                cure="Pass what engine.generate(...) or sg.run(engine, ..., detailed=True) returns.",
+            )
+        return Trace(trace_page(found, self.tokenizer, title))
 
     def close(self) -> None:
         """End the texts that event loops wait for, and let go of the engine's threads; a later request starts

@@ -52,6 +52,8 @@ class ModelQuestion:
     """An earlier answer, and why it was refused."""
     is_choice: bool = False
     """Whether the answer is one of a few listed values."""
+    is_described: bool = False
+    """Whether the schema of these values has descriptions."""
     thinks_until: str = ""
     """The text that ends the free text before the answer; "" where there is none, or a token ends it."""
     schema: str = ""
@@ -108,11 +110,12 @@ class ModelPrompts:
 
     def needs_outline(self, question: ModelQuestion) -> bool:
         """Tell whether the outline of a schema goes into the prompt. A chat model chooses among listed values
-        better where it does not (docs/inside/results.md). Where it was not trained to think first, it would
-        write the document of the outline in place of thoughts."""
+        better where it does not (docs/inside/results.md), unless they are described. Where it was not trained
+        to think first, it would write the document of the outline in place of thoughts."""
         if question.with_outline is not None:
             return question.with_outline
-        if self.is_embedded or question.is_choice or not self._is_chat(question):
+        is_untold = question.is_choice and not question.is_described
+        if self.is_embedded or is_untold or not self._is_chat(question):
             return self.is_embedded
         return not question.thinks_until or self._shows(question.thinks_until)
 
@@ -260,12 +263,14 @@ class ModelPrompts:
 
 
 def last_question(messages: Sequence[Message]) -> str:
-    """Return the text of the last message of a user, else of the last message."""
-    asked = [one for one in messages if one.get("role") == "user"]
-    content = (asked or messages)[-1].get("content") or ""
-    if isinstance(content, str):
-        return content
-    return "\n".join(str(part.get("text", "")) for part in content)
+    """Return the text of the last message of a user, else of the last message, and of the results of tools
+    behind it."""
+    users = [index for index, message in enumerate(messages) if message.get("role") == "user"]
+    first = users[-1] if users else len(messages) - 1
+    results = [message for message in messages[first + 1 :] if message.get("role") == "tool"]
+    contents = [message.get("content") or "" for message in (messages[first], *results)]
+    parts = [[{"text": content}] if isinstance(content, str) else content for content in contents]
+    return "\n".join(str(part.get("text", "")) for content in parts for part in content)
 
 
 def _plain(question: ModelQuestion, prompt: str) -> str:

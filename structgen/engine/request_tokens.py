@@ -7,17 +7,20 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
-from typing import Final
+from functools import partial
 
 from structgen.engine.model_prompts import ModelPrompts, ModelQuestion
 from structgen.engine.requests import DEFAULT_MAX_TOKENS, Request
 from structgen.engine.searches.listed_values import listed
 from structgen.engine.thinking import text_behind
 from structgen.errors import BudgetError, OptionError
-from structgen.json_grammars.prompting import ModelPrompt, schema_outline, shorter_outlines
+from structgen.json_grammars.prompting import (
+    ModelPrompt,
+    Outlines,
+    schema_outline,
+    shorter_outlines,
+)
 from structgen.tokens.tokenizer import Tokenizer
-
-_LEVELS: Final = {0: "the type alone", 1: "the first level alone"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,8 +57,8 @@ class RequestTokens:
         prompt = request.prompt if instead is None else instead
         if isinstance(prompt, str):
             schema = request.schema
-            outline = None if schema is None else lambda depth: schema_outline(schema, depth=depth)
-            found = self.fitted(_question(request, prompt), outline, request.max_tokens, besides)
+            outlines = None if schema is None else partial(schema_outline, schema)
+            found = self.fitted(_question(request, prompt), outlines, request.max_tokens, besides)
         else:
             found = ReadPrompt(ModelQuestion(""), list(prompt))
         ids = found.tokens
@@ -79,21 +82,22 @@ class RequestTokens:
     def fitted(
         self,
         question: ModelQuestion,
-        outline: Callable[[int | None], str] | None,
+        outlines: Outlines | None,
         max_tokens: int | None,
         besides: int = 0,
         read: Callable[[ModelQuestion], Sequence[int]] | None = None,
     ) -> ReadPrompt:
         """Return the tokens of a question that leave room for the text. Where there is not enough, a refused
-        answer is left out, then the outline is less deep, then it is left out. Where that is not enough
-        either, the shortest is returned. `outline`: gives the outline of a depth; None: there is none.
+        answer is left out, then the descriptions, then the outline is less deep, then it is left out. Where
+        that is not enough either, the shortest is returned. `outlines`: gives those of the schema; None:
+        there is no schema.
         `read`: gives the tokens of a question, in place of `ModelPrompts.tokens`.
 
-        Cost: a prompt for each form that is tried, at most nine. Errors: those of `ModelPrompts.tokens`.
+        Cost: a prompt for each form that is tried, at most ten. Errors: those of `ModelPrompts.tokens`.
         """
         text = min(DEFAULT_MAX_TOKENS, self.context // 4) if max_tokens is None else max_tokens
         found, said = ReadPrompt(question, []), ""
-        for one, told in self._shorter(question, outline):
+        for one, told in self._shorter(question, outlines):
             tokens = self.prompts.tokens(one, self.tokenizer) if read is None else read(one)
             found, said = ReadPrompt(one, list(tokens)), told
             if len(found.tokens) + text + besides <= self.context:
@@ -104,13 +108,16 @@ class RequestTokens:
         return replace(found, shortened=f"{what} fit the model's context of {self.context:,}.")
 
     def _shorter(
-        self, question: ModelQuestion, outline: Callable[[int | None], str] | None
+        self, question: ModelQuestion, outlines: Outlines | None
     ) -> Iterator[tuple[ModelQuestion, str]]:
         """Yield a question in forms that are shorter and shorter, each with what it tells of the schema in
         place of the whole outline."""
+        if question.is_choice and outlines is not None:
+            both = (next(shorter_outlines(outlines, descriptions=one))[0] for one in (False, True))
+            question = replace(question, is_described=len({*both}) > 1)
         bare = replace(question, refused=None)
         if (
-            outline is None
+            outlines is None
             or isinstance(question.prompt, ModelPrompt)
             or not self.prompts.needs_outline(bare)
         ):
@@ -119,8 +126,8 @@ class RequestTokens:
                 yield bare, ""
             return
         whole = question if question.refused is not None else None
-        for depth, told in shorter_outlines(outline):
-            less = "" if depth is None else _LEVELS.get(depth, f"the first {depth} levels alone")
+        # the embedded models were trained on outlines without descriptions
+        for told, less in shorter_outlines(outlines, descriptions=not self.prompts.is_embedded):
             if whole is not None:
                 yield replace(whole, outline=told), less
                 whole = None

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import html
 import math
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
@@ -19,6 +21,8 @@ _LINES: Final = ("solid", "dashed", "dotted", "double", "wavy")
 """Underlines, so that drafters are distinguished without colours too."""
 _KNOWN: Final = ("forced", "grammar", "suffix", "text", "earlier", "model", "samples")
 """Drafters that look the same on every page; others are numbered as they come."""
+_MOST_IN_CELL: Final = 1 << 22
+"""Characters of a page that a notebook shows: a text of some 5,000 tokens."""
 
 
 _TEMPLATE: Final = """\
@@ -65,6 +69,28 @@ behind it, came from one pass of the model.</p>
 def write_trace(path: Path, result: Result, tokenizer: Tokenizer, title: str = "A generation") -> None:
     """Write the page: the text token by token, where the model wanted to go, what the mask removed, times."""
     write_page(path, trace_page(result, tokenizer, title))
+
+
+@dataclass(frozen=True, repr=False)
+class Trace:
+    """The page of a text (`Engine.trace`): a notebook shows it in a frame of its own, in which nothing runs."""
+
+    page: str
+    """One file of HTML."""
+
+    def write(self, path: Path | str) -> None:
+        """Write the page. Raises OSError."""
+        write_page(Path(path), self.page)
+
+    def __repr__(self) -> str:
+        return f"<Trace: a page of {len(self.page):,} characters; write(path) writes it>"
+
+    def _repr_html_(self) -> str:
+        """Return the page in a frame; what it is, where it is too long for a notebook."""
+        if len(self.page) > _MOST_IN_CELL:
+            return f"<p>{html.escape(repr(self))}</p>"
+        frame = 'sandbox style="width:100%;height:32rem;border:0"'
+        return f'<iframe srcdoc="{html.escape(self.page)}" {frame}></iframe>'
 
 
 def speculation_told(usage: Usage) -> str:

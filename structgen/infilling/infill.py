@@ -8,6 +8,7 @@ import warnings
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import Any, Final, Literal, NoReturn, TypedDict, Unpack, overload
 
@@ -41,7 +42,7 @@ from structgen.infilling.schedulers import Scheduler, named
 from structgen.infilling.template import TYPES, FixedText, Hole, parts_of
 from structgen.infilling.text_behind import ended, punctuation_behind, without
 from structgen.infilling.token_automaton import TokenAutomaton
-from structgen.json_grammars.prompting import ModelPrompt, schema_outline
+from structgen.json_grammars.prompting import ModelPrompt, schema_outline, shorter_outlines
 from structgen.json_grammars.schema_grammar import JsonSchemaGrammar
 from structgen.language import checks
 from structgen.system.resources import model_name
@@ -646,7 +647,8 @@ def _prompt_tokens(
     if isinstance(wanted, CompiledGrammar):
         wanted = wanted.grammar
     if isinstance(wanted, JsonSchemaGrammar):
-        told = schema_outline(wanted) if prompts.needs_outline(asked) else ""
+        outlines = shorter_outlines(partial(schema_outline, wanted), descriptions=not prompts.is_embedded)
+        told = next(outlines)[0] if prompts.needs_outline(asked) else ""
         asked = replace(asked, is_json=True, outline=told)
     return prompts.tokens(asked, tokenizer)
 

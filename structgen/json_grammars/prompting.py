@@ -3,49 +3,79 @@
     {customer: string, items: [{name: string, qty: integer}], paid?: boolean, size: "S"|"M"|"L"|null}
 
 The outline informs a model; the grammar is what constrains it. Bounds, patterns, conditions and negations are
-left out of it, and it is never read back.
+left out of it, and it is never read back. Prompts of chat models have the descriptions too, each once, behind
+the type that it describes: `{customer: string (the surname only), ...}`.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import replace
 from decimal import Decimal
+from itertools import chain
 from pathlib import Path
-from typing import Any, TypeAlias, Union
+from types import MappingProxyType
+from typing import Any, Final, NamedTuple, TypeAlias, Union
 
 from structgen.core.grammar import Grammar
 from structgen.errors import LimitError, OptionError
 from structgen.json_grammars.schema_grammar import JsonSchemaGrammar, unwarned_schema
 from structgen.schema.reading.json_text import write
 from structgen.schema.reading.model import Json, Schema
+from structgen.schema.reading.schema_place import SchemaPlace
 
 MOST_OUTLINE = 100_000
 """Characters of an outline, at most: a prompt that long fits few models."""
+MOST_DESCRIPTION = 200
+"""Characters of a description that are told, at most: a longer one is cut behind a word."""
 _REPEATED = 200
 """Characters of a definition that are written a second time; a longer one is then called by its name."""
+_UNTOLD = re.compile(r"[\x00-\x1f\x7f-\x9f\ud800-\udfff]+")
+"""Control characters, and halves of characters, which no encoding has."""
 _PLAIN_KEY = re.compile(r"[A-Za-z_$][A-Za-z0-9_$]*")
 _TYPES = ("string", "integer", "number", "boolean", "object", "array", "null")
 
 _Demand: TypeAlias = tuple[Schema, ...]
 """Schemas that hold of one value together."""
-_Piece: TypeAlias = Union[str, _Demand]
+
+
+class _Aside(NamedTuple):
+    """A schema of which a text tells nothing but its description."""
+
+    of: Schema
+
+
+_Piece: TypeAlias = Union[str, _Demand, _Aside]
 _TOLD = ("types", "enum", "verdict", "format", "properties", "pattern_properties", "additional", "items")
 _CHOICES = ("any_of", "one_of", "prefix")
 """With those above: the fields of `Schema` of which an outline tells."""
 
-_DEPTHS = (None, 6, 4, 3, 2, 1, 0)
-"""Levels of objects and lists that a shortened outline keeps, tried in this order."""
+_LEVELS: Final[Mapping[int, str]] = MappingProxyType(
+    {
+        **{depth: f"the first {depth} levels alone" for depth in (6, 4, 3, 2)},
+        1: "the first level alone",
+        0: "the type alone",
+    }
+)
+"""Levels of objects and lists that a shortened outline keeps, tried in this order, and what it then tells."""
+Outlines: TypeAlias = Callable[..., str]
+"""`schema_outline` of one schema, which takes its other arguments."""
 
 
-def schema_outline(schema: Grammar | dict[str, Any] | bool | str | Path, *, depth: int | None = None) -> str:
+def schema_outline(
+    schema: Grammar | dict[str, Any] | bool | str | Path,
+    *,
+    depth: int | None = None,
+    descriptions: bool = False,
+) -> str:
     """Return the short form of a schema, one line, for a prompt: names, types, formats, listed values.
 
     A key that may be absent has `?` after it; `[T]` is a list, `A|B` a choice, `{...: T}` says what other
     keys hold, and values are written as JSON. A definition that holds itself is written once, after its name
     (`Node={...}`). `schema` is whatever `sg.json_schema` takes, or its grammar. `depth`: values that lie
-    deeper are told by their types alone.
+    deeper are told by their types alone. `descriptions`: whether the schema's descriptions are told,
+    each once, in parentheses behind its type; white space and control characters are one blank.
     Cost: some microseconds for each subschema. Errors: those of `sg.json_schema`; `OptionError` for a grammar
     that has no schema; `LimitError` beyond MOST_OUTLINE characters.
     """
@@ -58,21 +88,23 @@ def schema_outline(schema: Grammar | dict[str, Any] | bool | str | Path, *, dept
         )
     # a format that the caller defined himself is read as a pattern, and the outline says its name
     policies = replace(grammar.policies, custom_formats=())
-    return _Writer(depth).written((grammar.document(policies=policies).written,))
+    return _Writer(depth, descriptions).written((grammar.document(policies=policies).written,))
 
 
-def shorter_outlines(outline: Callable[[int | None], str]) -> Iterator[tuple[int | None, str]]:
-    """Yield the outlines of a schema with their depths: the whole one (None), then shallower ones,
-    at last the type of the whole (0). `outline`: gives the one of a depth. Those that are no shorter than the
-    one before, or longer than MOST_OUTLINE, are left out."""
+def shorter_outlines(outline: Outlines, *, descriptions: bool) -> Iterator[tuple[str, str]]:
+    """Yield the outlines of a schema, each with what it tells of the schema: the whole one (""), then the
+    same without descriptions, then shallower ones, at last the type of the whole. Those that are no shorter
+    than the one before, or longer than MOST_OUTLINE, are left out. `descriptions`: whether any has them."""
     known: str | None = None
-    for depth in _DEPTHS:
+    whole = [(None, True, ""), (None, False, "no descriptions")] if descriptions else [(None, False, "")]
+    forms = [*whole, *((depth, False, told) for depth, told in _LEVELS.items())]
+    for depth, described, told in forms:
         try:
-            found = outline(depth)
+            found = outline(depth=depth, descriptions=described)
         except LimitError:
-            continue  # a lower depth is shorter
+            continue  # a shorter form follows
         if known is None or len(found) < len(known):
-            yield depth, found
+            yield found, told
             known = found
 
 
@@ -98,8 +130,10 @@ def extraction_prompt_under(outline: str, text: str) -> ModelPrompt:
 class _Writer:
     """Writes one outline. What is still to be written lies on a stack of its own."""
 
-    def __init__(self, depth: int | None) -> None:
-        self.depth = depth
+    def __init__(self, depth: int | None, descriptions: bool) -> None:
+        self.depth, self.descriptions = depth, descriptions
+        self.described: set[int] = set()
+        """The subschemas whose descriptions are written, by `id` of their JSON."""
         self.pieces: list[str] = []
         self.length = 0
         self.begun: dict[tuple[int, ...], int] = {}
@@ -120,6 +154,8 @@ class _Writer:
                 self.sizes[key] = self.length - start
             elif isinstance(piece, str):
                 self._put(piece)
+            elif isinstance(piece, _Aside):
+                self._put(self._description(tuple(_conjuncts((piece.of,)))))
             else:
                 self._enter(piece)
         return "".join(self.pieces)
@@ -137,6 +173,7 @@ class _Writer:
 
     def _enter(self, demand: _Demand) -> None:
         parts = tuple(_conjuncts(demand))
+        description = self._description(parts)
         # One that only refers says nothing of its own; without it, two references to one place are equal.
         parts = tuple(part for part in parts if part.ref is None or _says(part)) or parts
         key = tuple(part.id for part in parts)
@@ -144,14 +181,25 @@ class _Writer:
             if key not in self.names:
                 self.names[key] = self._fresh_name(parts)
                 self.pieces[self.begun[key]] = f"{self.names[key]}="
-            self._put(self.names[key])
+            self._put(self.names[key] + description)
         elif self.depth is not None and len(self.stack) >= self.depth:
-            self._put("|".join(_types(parts) or ["any"]))
+            self._put("|".join(_types(parts) or ["any"]) + description)
         else:
             self.begun[key] = len(self.pieces)
             self.sizes.pop(key, None)
             self._put("")  # the place for a name, should one be needed
-            self.stack.append((_meaning(parts), key, self.length))
+            self.stack.append((chain(_meaning(parts), [description]), key, self.length))
+
+    def _description(self, parts: _Demand) -> str:
+        """Return what is written of the descriptions of a value that no text has yet."""
+        told: dict[str, None] = {}
+        for part in parts if self.descriptions else ():
+            raw = part.raw if isinstance(part, SchemaPlace) else None
+            if isinstance(raw, dict) and id(raw) not in self.described:
+                self.described.add(id(raw))
+                if text := short_description(raw.get("description")):
+                    told[text] = None
+        return f" ({'; '.join(told)})" if told else ""
 
     def _fresh_name(self, parts: _Demand) -> str:
         last = parts[-1].pointer.rsplit("/", 1)[-1]
@@ -161,6 +209,19 @@ class _Writer:
             count += 1
             name = f"{plain}{count}"
         return name
+
+
+def short_description(given: object) -> str:
+    """Return a description as prompts have it: on one line, without control characters, and no longer than
+    MOST_DESCRIPTION; "" where there is none."""
+    if not isinstance(given, str):
+        return ""
+    words = _UNTOLD.sub(" ", given).split()
+    text = " ".join(words)
+    if len(text) <= MOST_DESCRIPTION:
+        return text
+    cut = text[: MOST_DESCRIPTION - 3]
+    return f"{cut.rpartition(' ')[0] or cut}..."
 
 
 def _conjuncts(demand: _Demand) -> Iterator[Schema]:
@@ -184,14 +245,15 @@ def _meaning(parts: _Demand) -> Iterator[_Piece]:
         yield "never"
         return
     listed = [part.enum for part in parts if part.enum is not None]
+    choices = [branches for part in parts for branches in (part.any_of, part.one_of) if branches]
     if listed:
         values = {write(value): value for value in listed[0]}
         for others in listed[1:]:
             allowed = {write(value) for value in others}
             values = {text: value for text, value in values.items() if text in allowed}
         yield "|".join(map(literal, values.values())) or "never"
+        yield from map(_Aside, chain(*choices))
         return
-    choices = [branches for part in parts for branches in (part.any_of, part.one_of) if branches]
     types = _types(parts)
     said = list(_joined(_typed(parts, types), "|"))
     if types is None and choices:
@@ -199,6 +261,7 @@ def _meaning(parts: _Demand) -> Iterator[_Piece]:
     for at, branches in enumerate(choices):
         # `anyOf: [{required: [a]}, ...]` and the like say nothing that the outline writes.
         if said and not all(any(map(_says, _conjuncts((branch,)))) for branch in branches):
+            said.extend(map(_Aside, branches))
             continue
         many = len(branches) > 1 and (bool(said) or len(choices) > at + 1 or at > 0)
         if said:
@@ -287,10 +350,11 @@ def _object(parts: _Demand) -> Iterator[_Piece]:
     if not members:
         closed = any(part.additional is not None and part.additional.verdict is False for part in parts)
         yield "{}" if closed else "object"
-        return
-    yield "{"
-    yield from _joined(members, ", ")
-    yield "}"
+    else:
+        yield "{"
+        yield from _joined(members, ", ")
+        yield "}"
+    yield from (_Aside(part.additional) for part in parts if part.additional is not None)
 
 
 def _array(parts: _Demand) -> Iterator[_Piece]:
@@ -298,13 +362,15 @@ def _array(parts: _Demand) -> Iterator[_Piece]:
     items = next((part.items for part in parts if part.items is not None), None)
     if not prefix and (items is None or items.verdict is True):
         yield "array"
-        return
-    members: list[list[_Piece]] = [[(schema,)] for schema in prefix]
-    if items is not None and items.verdict is None:
-        members.append(["...", (items,)] if prefix else [(items,)])
-    yield "["
-    yield from _joined(members, ", ")
-    yield "]"
+    else:
+        members: list[list[_Piece]] = [[(schema,)] for schema in prefix]
+        if items is not None and items.verdict is None:
+            members.append(["...", (items,)] if prefix else [(items,)])
+        yield "["
+        yield from _joined(members, ", ")
+        yield "]"
+    if items is not None:
+        yield _Aside(items)
 
 
 def _joined(groups: Iterable[list[_Piece]], mark: str) -> Iterator[_Piece]:

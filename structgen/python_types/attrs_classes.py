@@ -17,6 +17,7 @@ from pydantic import TypeAdapter
 from pydantic_core import SchemaValidator, core_schema
 
 from structgen.errors import StructgenError, UnsupportedError
+from structgen.python_types.pydantic_schema import ATTRS_CLASS
 
 _ASKED = "__get_pydantic_core_schema__"
 """What pydantic asks a class that it does not know."""
@@ -75,7 +76,10 @@ def _answer_of(cls: type, open_: set[type]) -> Callable[[Any, Any], Any]:
         finally:
             open_.discard(cls)
         members = core_schema.typed_dict_schema(
-            fields, extra_behavior="forbid", config=core_schema.CoreConfig(title=cls.__name__)
+            fields,
+            extra_behavior="forbid",
+            config=core_schema.CoreConfig(title=cls.__name__),
+            metadata={ATTRS_CLASS: cls},
         )
         return core_schema.no_info_after_validator_function(_maker(cls), members, ref=ref)
 

@@ -12,7 +12,8 @@ import inspect
 import json
 import math
 import re
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
 from decimal import Decimal
 from functools import partial
 from typing import Any
@@ -22,10 +23,19 @@ from pydantic_core import CoreSchema, SchemaValidator, ValidationError
 
 from structgen.automata.regex.pattern_dialects import ecma_pattern
 from structgen.errors import UnsupportedError
+from structgen.python_types.descriptions import (
+    class_text,
+    described,
+    field_hints,
+    member_texts,
+    texts_behind,
+)
 from structgen.python_types.pydantic_formats import AWARE, NAIVE, REFUSED
 
 JsonSchema = dict[str, Any]
 
+ATTRS_CLASS = "structgen_attrs_class"
+"""The key of a core schema's metadata under which the attrs class stands whose fields it has."""
 _MOST_DIGITS = 15
 """Decimal digits that a binary64 number holds for certain: pydantic reads numerals as such."""
 _LABEL = "[a-z][a-z0-9]*(?:-[a-z0-9]+)*"
@@ -65,6 +75,9 @@ def _no_function(called: Any) -> UnsupportedError:
 
 class TypeSchema(GenerateJsonSchema):
     """Writes the schema of a type (pydantic's `TypeAdapter.json_schema(schema_generator=...)`)."""
+
+    _described: Any = None
+    """The class whose fields are described."""
 
     def emit_warning(self, kind: Any, detail: str) -> None:
         """Refuse what pydantic would leave out with a warning; a default that JSON lacks is only a note."""
@@ -229,6 +242,13 @@ class TypeSchema(GenerateJsonSchema):
         """Return the schema of an Enum, once each value is known to come back."""
         made = super().enum_schema(schema)
         _require_return(schema, made["enum"], schema["cls"].__name__)
+        if texts := member_texts(schema["cls"]):
+            listed = zip(made.pop("enum"), schema["members"], strict=True)
+            made.pop("type", None)
+            made["anyOf"] = [
+                {"const": value, "description": texts[one.name]} if one.name in texts else {"const": value}
+                for value, one in listed
+            ]
         return made
 
     # --- objects and arrays ---------------------------------------------------------------------------------
@@ -275,6 +295,8 @@ class TypeSchema(GenerateJsonSchema):
         made = self.generate_inner(schema)
         found = self.resolve_ref_schema(made)
         listed = found.get("enum", [found["const"]] if "const" in found else None)
+        if kind == "enum":
+            listed = [one.value for one in schema["members"]]
         if listed is not None:
             if not all(isinstance(value, str) for value in listed):
                 raise refuse("keys of a dict that are listed and no strings.", "dict", "List strings.")
@@ -286,28 +308,46 @@ class TypeSchema(GenerateJsonSchema):
         """Return the schema of a NamedTuple: an object, whose names tell a model what the values are."""
         properties: dict[str, JsonSchema] = {}
         required = []
+        hints, texts = field_hints(schema["cls"]), texts_behind(schema["cls"])
         for field in schema["fields"]:
-            alias = field.get("validation_alias")
-            name = alias if isinstance(alias, str) else field["name"]
-            properties[name] = self.generate_inner(field["schema"]).copy()
+            alias, own = field.get("validation_alias"), field["name"]
+            name = alias if isinstance(alias, str) else own
+            made = self.generate_inner(field["schema"])
+            properties[name] = described(made, hints.get(own), texts.get(own, ""))
             if field["schema"]["type"] != "default":
                 required.append(name)
-        return _object(properties, required)
+        return _of_class(_object(properties, required), schema["cls"])
 
     def model_schema(self, schema: Any) -> JsonSchema:
         """Return the schema of a model; keys that it would ignore are not written."""
-        return _closed(super().model_schema(schema))
+        cls = schema["cls"]
+        with self._fields_of(cls):
+            made = _closed(super().model_schema(schema))
+        return described(made, field_hints(cls).get("root")) if cls.__pydantic_root_model__ else made
 
     def dataclass_schema(self, schema: Any) -> JsonSchema:
         """Return the schema of a dataclass; keys that it would ignore are not written."""
-        return _closed(super().dataclass_schema(schema))
+        with self._fields_of(schema["cls"]):
+            return _closed(super().dataclass_schema(schema))
 
     def typed_dict_schema(self, schema: Any) -> JsonSchema:
         """Return the schema of a TypedDict, or of an attrs class; keys that it would ignore are not
         written."""
-        made = _closed(super().typed_dict_schema(schema))
+        cls = schema.get("metadata", {}).get(ATTRS_CLASS)
+        with self._fields_of(cls or schema.get("cls")):
+            made = _closed(super().typed_dict_schema(schema))
         title = schema.get("config", {}).get("title")
-        return made if title is None else {"title": title, **made}
+        made = made if title is None else {"title": title, **made}
+        return made if cls is None else _of_class(made, cls)
+
+    @contextmanager
+    def _fields_of(self, cls: Any) -> Iterator[None]:
+        """Have the fields of a class, or of none, described while its schema is made."""
+        around, self._described = self._described, cls
+        try:
+            yield
+        finally:
+            self._described = around
 
     def dataclass_args_schema(self, schema: Any) -> JsonSchema:
         """Return the schema of the fields that a dataclass is made with."""
@@ -324,7 +364,15 @@ class TypeSchema(GenerateJsonSchema):
                     "AliasPath",
                     "Add a plain alias: AliasChoices('name', AliasPath(...)).",
                 )
-        return super()._named_required_fields_schema(named_required_fields)
+        cls = self._described
+        made = super()._named_required_fields_schema(named_required_fields)
+        if cls is not None:
+            hints, texts, properties = field_hints(cls), texts_behind(cls), made["properties"]
+            for name, _, field in named_required_fields:
+                key = self._get_alias_name(field, name)
+                if key in properties:
+                    properties[key] = described(properties[key], hints.get(name), texts.get(name, ""))
+        return made
 
     def tagged_union_schema(self, schema: Any) -> JsonSchema:
         """Return the schema of a union with a discriminator, whose tag has to be there."""
@@ -344,6 +392,12 @@ def _object(properties: dict[str, JsonSchema], required: Iterable[str]) -> JsonS
         made["required"] = needed
     made["additionalProperties"] = False
     return made
+
+
+def _of_class(made: JsonSchema, cls: Any) -> JsonSchema:
+    """Return the schema of a class with its docstring."""
+    text = class_text(cls)
+    return {"description": text, **made} if text else made
 
 
 def _closed(made: JsonSchema) -> JsonSchema:

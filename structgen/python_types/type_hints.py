@@ -84,6 +84,7 @@ def read_type(hint: type[T] | Any) -> TypeReader[T]:
     except ImportError as error:
         raise not_installed("A type", "typed", where="type") from error
     # optional: pydantic
+    from structgen.python_types.descriptions import described
     from structgen.python_types.pydantic_schema import TypeSchema
 
     if hint is inspect.Parameter.empty or isinstance(hint, TypeVar):
@@ -100,7 +101,7 @@ def read_type(hint: type[T] | Any) -> TypeReader[T]:
             adapter = _adapter_with_attrs(hint)
         else:  # then no class is made by it
             adapter = TypeAdapter(hint)
-        schema = adapter.json_schema(schema_generator=TypeSchema)
+        schema = described(adapter.json_schema(schema_generator=TypeSchema), hint)
     except PydanticUserError as error:
         raise _refused_by_pydantic(hint, error) from error
     except PydanticSerializationError as error:

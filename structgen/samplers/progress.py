@@ -4,10 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from importlib import import_module
+from io import StringIO
+from typing import Any, Final
 
 from structgen.errors import OptionError
 from structgen.samplers.run_limits import RunProgress
 
+_WIDTH: Final = 100
+"""Characters of a bar in a notebook."""
 Listener = Callable[[RunProgress], None]
 
 
@@ -37,9 +42,29 @@ def _bar() -> Iterator[Listener]:
     from rich.console import Console
     from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 
+    class OfCell(Progress):
+        """A bar in the output of a notebook's cell, as text: rich's own needs widgets, which few have."""
+
+        def start(self) -> None:
+            self.of_cell: Any = import_module("IPython.display")  # optional: a notebook has it
+            self.shown = self.of_cell.display(self.of_cell.Pretty(""), display_id=True)
+
+        def refresh(self) -> None:
+            out = StringIO()
+            Console(file=out, width=_WIDTH, force_jupyter=False, color_system=None).print(
+                self.get_renderable()
+            )
+            if self.shown is not None:
+                self.shown.update(self.of_cell.Pretty(out.getvalue().rstrip()))
+
+        def stop(self) -> None:
+            self.refresh()
+
     # Refreshed by hand, without a thread; a run reports a few times a second.
     columns = (TextColumn("{task.description}"), BarColumn(None), TimeElapsedColumn())
-    with Progress(*columns, console=Console(stderr=True), auto_refresh=False) as bar:
+    screen = Console(stderr=True)
+    kind = OfCell if screen.is_jupyter else Progress
+    with kind(*columns, console=screen, auto_refresh=False) as bar:
         task = bar.add_task("", total=None)
 
         def tell(now: RunProgress) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import html
 import math
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
@@ -16,6 +15,7 @@ from structgen.samplers.draws import Draws
 from structgen.samplers.estimates import CUT_SHORT, FEWEST_PARTS, NORMAL, effective_parts, half_width
 from structgen.samplers.marginals import Marginal, marginals
 from structgen.samplers.samples_file import read_samples, write_samples
+from structgen.system.html_pages import cell
 
 T = TypeVar("T")
 S = TypeVar("S")
@@ -176,24 +176,14 @@ class Samples(Draws[T]):
 
     def _repr_html_(self) -> str:
         """Return a short summary for a notebook, with the heaviest draws."""
-        facts = "".join(
-            f"<tr><th>{html.escape(name)}</th><td>{html.escape(said)}</td></tr>"
-            for name, said in self.facts()
-        )
         weights = self.weights
-        first = "".join(
-            f"<tr><td>{weights[at]:.4f}</td><td><code>{html.escape(_short(self.texts[at]))}</code></td></tr>"
-            for at in np.argsort(-weights, kind="stable")[:5]
-        )
-        return f"<table>{facts}</table><table><tr><th>weight</th><th>text</th></tr>{first}</table>"
+        heaviest = np.argsort(-weights, kind="stable")[:5]
+        rows = ((f"{weights[at]:.4f}", self.texts[at]) for at in heaviest)
+        return cell(self.facts(), ("weight", "text"), rows)
 
 
 def _percent(share: float) -> str:
     return "" if math.isnan(share) else f" ({share:.1%})"
-
-
-def _short(text: str, most: int = 120) -> str:
-    return text if len(text) <= most else f"{text[:most]}..."
 
 
 def between(low: str, high: str, head: str = "") -> str:

@@ -26,6 +26,7 @@ from structgen.samplers.sample import Interruption, SampleSettings, Wanted, draw
 from structgen.samplers.samples import Samples
 from structgen.samplers.target import Target, log_law
 from structgen.samplers.types import TypedGrammar
+from structgen.system.html_pages import cell
 from structgen.tokens.tokenizer import Tokenizer
 
 if TYPE_CHECKING:
@@ -57,6 +58,16 @@ class Score:
     def is_valid(self) -> bool:
         """Whether the text is valid."""
         return not self.reason
+
+    def _repr_html_(self) -> str:
+        """Return what a notebook shows."""
+        low, high = self.interval
+        given = "not estimated" if math.isnan(self.logprob_given_valid) else f"{self.logprob_given_valid:.4f}"
+        figures = [
+            ("log P", f"{self.logprob:.4f}"),
+            ("log P, given that it is valid", f"{given} ({low:.4f} to {high:.4f})"),
+        ]
+        return cell([("text", self.text), *([("not valid", self.reason)] if self.reason else figures)])
 
 
 @options_named("sg.score(model, prompt, grammar, texts)")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from functools import cached_property
+from functools import cached_property, partial
 from typing import Any, Final
 
 from structgen.engine.engine import Engine
@@ -238,7 +238,7 @@ class ServedModel:
         prompts, answer, choice = self.engine.prompts, read.answer, read.choice
         may_answer = choice.mode not in ("required", "forced")
         schema = answer if may_answer and isinstance(answer, JsonSchemaGrammar) else None
-        outline = None if schema is None else lambda depth: schema_outline(schema, depth=depth)
+        outlines = None if schema is None else partial(schema_outline, schema)
         template = {**(template_tools(read.tools) if format else {}), **flags}
         question = ModelQuestion(
             messages,
@@ -250,7 +250,7 @@ class ServedModel:
         )
         read_plain = None
         if prompts.is_embedded and format is not None:
-            told = "" if outline is None else next(shorter_outlines(outline))[1]
+            told = "" if outlines is None else next(shorter_outlines(outlines, descriptions=False))[0]
             question = ModelQuestion(embedded_prompt(choice.tools, last_question(messages), told))
         elif prompts.has_template() and format is not None:
             told_all = told_messages(prompts, messages, choice, format, template)
@@ -266,7 +266,7 @@ class ServedModel:
             question = replace(question, with_outline=bool(body.get("outline")))
 
         most, besides = _most_tokens(body), most_tokens(thinking)
-        return self.engine.reading.fitted(question, outline, most, besides, read_plain)
+        return self.engine.reading.fitted(question, outlines, most, besides, read_plain)
 
     def _thoughts(self, body: Mapping[str, Any]) -> tuple[Thinking | None, dict[str, Any]]:
         """Return the thoughts before a reply, and what the chat template is told of them: on or off by the

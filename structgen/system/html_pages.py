@@ -5,6 +5,9 @@ A template is the body of a page. It may call the macros below: `facts`, `token`
 
 from __future__ import annotations
 
+import html
+from collections.abc import Iterable, Sequence
+from itertools import islice
 from pathlib import Path
 from typing import Any, Final, NamedTuple
 
@@ -92,6 +95,10 @@ dt { color: var(--faint); } dd { margin: 0; overflow-wrap: anywhere; }
 <h1>{{ title }}</h1>
 """
 
+_MOST_ROWS: Final = 20
+"""Rows of a table in a notebook."""
+_LONGEST: Final = 400
+"""Characters of a text in such a table."""
 NOTHING: Final = 0.0005
 """A share that counts as none: it would be shown as 0.0 %."""
 
@@ -136,6 +143,26 @@ def rendered(title: str, template: str, **values: Any) -> str:
     environment.globals["NOTHING"] = NOTHING
     environment.filters |= {"css": _css, "percent": percent, "number": number, "counted": counted}
     return environment.from_string(f"{_HEAD}{template}</html>\n").render(title=title, **values)
+
+
+def cell(
+    facts: Iterable[tuple[str, Any]], heads: Sequence[str] = (), rows: Iterable[Sequence[Any]] = ()
+) -> str:
+    """Return what a notebook shows: facts with their names, and a table below them. All values are escaped,
+    long ones are cut, and the table has twenty rows at most."""
+    shown = "".join(f"<tr><th>{in_cell(name)}</th><td>{in_cell(said)}</td></tr>" for name, said in facts)
+    told = "".join(
+        f"<tr>{''.join(f'<td>{in_cell(value)}</td>' for value in row)}</tr>"
+        for row in islice(rows, _MOST_ROWS)
+    )
+    head = "".join(f"<th>{in_cell(name)}</th>" for name in heads)
+    return f"<table>{shown}</table>" + f"<table><tr>{head}</tr>{told}</table>" * bool(told)
+
+
+def in_cell(value: Any, most: int = _LONGEST) -> str:
+    """Return the beginning of a value as HTML: escaped, control characters and half characters visible."""
+    text = str(value)
+    return html.escape(printable(text if len(text) <= most else f"{text[:most]} …"))
 
 
 def _css(share: float) -> str:

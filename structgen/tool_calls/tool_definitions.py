@@ -279,10 +279,13 @@ def _of_type(given: type, place: str) -> Tool:
         schema = reader.schema
         if "$ref" not in schema:
             schema = _object_schema(schema, given.__name__)
-    written = inspect.getdoc(given) or ""
-    if written.startswith(f"{given.__name__}("):  # what dataclasses write themselves
-        written = ""
-    return Tool(given.__name__, written or schema.get("description", ""), schema, given, reader)
+    # what the tool is for is told once, by the tool
+    root = str(schema.get("$ref", "")).removeprefix("#/$defs/")
+    of_root = schema["$defs"][root] if root else schema
+    written = of_root.get("description", "")
+    bare = {key: value for key, value in of_root.items() if key != "description"}
+    schema = {**schema, "$defs": {**schema["$defs"], root: bare}} if root else bare
+    return Tool(given.__name__, written, schema, given, reader)
 
 
 def _of_function(given: Callable[..., Any]) -> Tool:

@@ -9,6 +9,7 @@ from typing import Any, Generic, TypeVar
 from structgen.engine.requests import FinishReason, Result, Usage, total_usage
 from structgen.engine.searches.confidence import Confidence
 from structgen.errors import GenerationError
+from structgen.system.html_pages import cell, counted, percent
 from structgen.tool_calls.tool_replies import Call, Reply
 
 R = TypeVar("R")
@@ -68,3 +69,15 @@ class Outcome(Generic[R]):
     def usage(self) -> Usage:
         """What all attempts cost together; what it tells in words is of the last one."""
         return total_usage(self.usages or (self.result.usage,))
+
+    def _repr_html_(self) -> str:
+        """Return what a notebook shows: the object, how its text ended, and the likeliest listed values."""
+        usage, count = self.usage, self.attempts
+        facts = [
+            ("error", self.error) if self.error is not None else ("value", repr(self._value)),
+            ("text", self.text),
+            ("ended", f"{self.finish_reason.value}, {counted(count, 'attempt')}"),
+            ("tokens", f"{usage.tokens:,} after a prompt of {usage.prompt_tokens:,}"),
+        ]
+        likeliest = sorted(self.probabilities.items(), key=lambda one: -one[1])
+        return cell(facts, ("probability", "value"), [(percent(p), value) for value, p in likeliest])

@@ -151,9 +151,11 @@ def told_messages(
 
 def embedded_prompt(tools: Sequence[Tool], text: str, answer: str = "") -> ModelPrompt:
     """Return the prompt of a model that knows outlines and texts alone: the outline of the answer, if there
-    may be one, or of a call."""
-    calls = [f'{{name: "{tool.name}", arguments: {schema_outline(tool.closed_schema)}}}' for tool in tools]
-    return extraction_prompt_under("|".join(filter(None, [answer, *calls])), text)
+    may be one, and of each tool's arguments, on lines of their own; several have their tools' names."""
+    outlines = [answer] * bool(answer) + [_outline(tool) for tool in tools]
+    if len(outlines) == 1 and tools:
+        outlines = [schema_outline(tools[0].closed_schema)]
+    return extraction_prompt_under("\n".join(outlines), text)
 
 
 def plain_chat(
@@ -207,4 +209,4 @@ def _said(message: Mapping[str, Any], format: ToolFormat) -> str:
 
 
 def _outline(tool: Tool) -> str:
-    return f"{tool.name}: {schema_outline(tool.closed_schema)}"
+    return f"{tool.name}: {schema_outline(tool.closed_schema, descriptions=True)}"

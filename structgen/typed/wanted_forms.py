@@ -6,9 +6,9 @@ import collections.abc
 import re
 import types
 import typing
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from functools import cache, cached_property
+from functools import cache, cached_property, partial
 from pathlib import PurePath
 from typing import Any
 
@@ -25,7 +25,7 @@ from structgen.errors import (
     TokenizerError,
     UnsupportedError,
 )
-from structgen.json_grammars.prompting import schema_outline, shorter_outlines
+from structgen.json_grammars.prompting import Outlines, schema_outline, shorter_outlines
 from structgen.json_grammars.schema_grammar import JsonSchemaGrammar, json_schema, unwarned_schema
 from structgen.language.ir import Pattern, Words
 from structgen.python_types.type_hints import TypeReader, read_type, shown
@@ -92,15 +92,17 @@ class WantedForm:
         return f"/{WRAPPER}" if self.is_wrapped or self.is_said else ""
 
     @cached_property
-    def outlines(self) -> Callable[[int | None], str] | None:
-        """What gives the outline of the schema at a depth, for prompts; None where there is none."""
+    def outlines(self) -> Outlines | None:
+        """What gives the outlines of the schema, for prompts; None where there is no schema."""
         schema = self.schema
-        return None if schema is None else cache(lambda depth: schema_outline(schema, depth=depth))
+        return None if schema is None else cache(partial(schema_outline, schema))
 
     @property
     def outline(self) -> str:
-        """The deepest outline of the schema that is written; "" where there is none."""
-        return "" if self.outlines is None else next(shorter_outlines(self.outlines))[1]
+        """The deepest outline of the schema that is written, its descriptions too; "" where there is none."""
+        if self.outlines is None:
+            return ""
+        return next(shorter_outlines(self.outlines, descriptions=True))[0]
 
     @cached_property
     def spoken(self) -> dict[str, Any] | None:
