@@ -50,5 +50,6 @@ def test_options_of_a_docstring_become_a_list() -> None:
         "Return it.\n\nmodel, name\n    a name, or\n    a folder.\nrows\n    how many.\n\nErrors: none."
     )
     assert told == (
-        "Return it.\n\n\n`model`, `name`\n:   a name, or\n    a folder.\n\n`rows`\n:   how many.\n\nErrors: none."
+        "Return it.\n\n\n`model`, `name`\n:   a name, or\n    a folder.\n\n`rows`\n:   how many.\n"
+        "\nErrors: none."
     )

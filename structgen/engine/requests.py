@@ -69,8 +69,20 @@ _A_REPETITION = Instance(
     Repetitions | None,
     "Pass sg.strategies.Repetitions(length=..., times=..., digits=..., share=...), or None.",
 )
-_A_GRAMMAR = Instance(Grammar | CompiledGrammar, "Make a grammar of a schema with sg.json_schema(schema).")
 _A_THINKING = Instance(Thinking, "Pass sg.Thinking(until=..., max_tokens=...).")
+
+
+def _grammar(name: str, value: Any) -> Grammar | CompiledGrammar | None:
+    """Return the grammar of a target, with the reader of a type."""
+    if isinstance(value, Grammar | CompiledGrammar):
+        return value
+    # start-up: most requests are made with a grammar
+    from structgen.request_reading.targets import read_target
+
+    found, reader = read_target(value, where=name)
+    if reader is not None and isinstance(found, JsonSchemaGrammar):
+        found.reader = reader.read
+    return found
 
 
 @fields_named(
@@ -168,7 +180,7 @@ IN_SAMPLING: Final = {name: f"Write sampling=sg.Sampling({name}=...)" for name i
 
 @fields_named(
     "sg.Request(prompt, grammar)",
-    IN_SAMPLING | dict.fromkeys(("schema", "response_format"), "Write grammar=sg.json_schema(schema)"),
+    IN_SAMPLING | dict.fromkeys(("schema", "response_format", "target"), "Write grammar="),
 )
 @dataclass(frozen=True, slots=True)
 class Request:
@@ -176,8 +188,10 @@ class Request:
 
     prompt: Annotated[str | Sequence[int] | Sequence[Mapping[str, Any]], checks.prompt]
     """Text, token ids, or chat messages (both kept as a tuple)."""
-    grammar: Annotated[Grammar | CompiledGrammar, _A_GRAMMAR] | None = None
-    """The engine compiles it, unless it is compiled for the same tokenizer."""
+    grammar: Annotated[Any, _grammar] | None = None
+    """A grammar, which the engine compiles, unless it is compiled for the same tokenizer; or any other target
+    of `sg.run` (a pattern, a type, a schema), which is kept as its grammar. With a type, `Result.value` is an
+    object of it; where its validators refuse the document, None, and `Result.error` says why."""
     sampling: Annotated[Sampling, A_SAMPLING] | None = None
     """None: greedy for a document of a JSON Schema (n = 1), else draws at temperature 1."""
     max_tokens: Annotated[int, Whole(1)] | None = None

@@ -56,6 +56,7 @@ class JsonSchemaGrammar(Grammar, SchemaSource):
         "_spelling",
         "_text",
         "_value",
+        "reader",
         "root_types",
     )
 
@@ -81,6 +82,9 @@ class JsonSchemaGrammar(Grammar, SchemaSource):
         `without_bytes` says.
         """
         self._value, self._text, self._notes = value, text, notes
+        self.reader: Callable[[str], Any] | None = None
+        """What makes a value of a document: a type's reader, where the schema is that of a type. None: the
+        value is that of the JSON. The language does not depend on it."""
         self._draft, self._policies, self._limits = draft, policies, limits
         self._banned, self._missing = banned, missing
         self._canonical = self._spelling = ""
@@ -191,7 +195,7 @@ class JsonSchemaGrammar(Grammar, SchemaSource):
             missing=missing,
             document=document,
         )
-        made._file = self._file
+        made._file, made.reader = self._file, self.reader
         return made
 
     @property
@@ -316,7 +320,7 @@ class JsonSchemaGrammar(Grammar, SchemaSource):
     def __reduce__(self) -> tuple[Any, ...]:
         options = (asdict(self._policies), asdict(self._limits), self._draft, self._reading_notes())
         resources = {uri: write(value) for uri, value in self._resources.items()}
-        return _restored, (write(self._value), *options, resources, self._banned, self._missing)
+        return _restored, (write(self._value), *options, resources, self._banned, self._missing, self.reader)
 
 
 @options_named(
@@ -496,10 +500,11 @@ def _restored(
     resources: dict[str, str],
     banned: tuple[str, ...] = (),
     missing: frozenset[int] = frozenset(),
+    reader: Callable[[str], Any] | None = None,
 ) -> JsonSchemaGrammar:
     """Return a pickled grammar again; fields of `Limits` that this version does not know are left out."""
     known = {field.name for field in fields(Limits)}
-    return JsonSchemaGrammar(
+    made = JsonSchemaGrammar(
         read(text),
         draft=draft,
         policies=Policies(**policies),
@@ -509,3 +514,5 @@ def _restored(
         banned=banned,
         missing=missing,
     )
+    made.reader = reader
+    return made

@@ -19,7 +19,7 @@ from structgen.typed.infilled import Infilling, is_infilling, no_stream
 from structgen.typed.options import NAMED_ELSEWHERE, OPTION_DEFAULTS, TARGETS, CallOptions
 from structgen.typed.prompts import Template
 from structgen.typed.servers import Server
-from structgen.typed.wanted_forms import WantedForm, form_of_type
+from structgen.typed.wanted_forms import WantedForm
 from structgen.typed.writers import Preparation
 
 if TYPE_CHECKING:
@@ -53,14 +53,14 @@ def filled(prompt: str | Sequence[Message] | None = None) -> NoReturn:
 
 @options_named(
     '@sg.generate(model="structgen/extract"), with the parentheses',
-    NAMED_ELSEWHERE
-    | dict.fromkeys(TARGETS, "Annotate the return type instead: `-> Person`; sg.run takes schemas"),
+    NAMED_ELSEWHERE | dict.fromkeys(TARGETS, "Annotate the return type: `-> Person`; or write target="),
     options=CallOptions,
     defaults=OPTION_DEFAULTS,
 )
 def generate(
     *,
     model: str | Path | Engine | Infilling | Server,
+    target: Any = None,
     tools: Any = None,
     **options: Unpack[CallOptions],
 ) -> Decorator:
@@ -71,6 +71,9 @@ def generate(
         or an `sg.Engine`.
         By name it is loaded at the first call, and shared in the process. A masked-diffusion model
         (`structgen/infill`, a folder of a known family, an `sg.Infilling`) fills the document in any order.
+    target
+        what comes back, where the return annotation is not it: any target of `sg.run`, such as a grammar, a
+        pattern or a JSON Schema. The annotation may then be the type of its value: `-> str`.
     tools
         what the model may call, as `sg.tools` takes it. The function then returns `str | Call`, `Call`,
         `list[Call]`, `str | list[Call]` or `Reply`, and nothing is called. The model is told of the tools by
@@ -146,7 +149,8 @@ def generate(
         signature = inspect.signature(function)
         docstring = function.__doc__
         template = Template(docstring, signature) if docstring and docstring.strip() else None
-        form = partial(_form, _annotation(function), function, frame.f_locals, asked, streams)
+        annotation = _annotation(function) if target is None else None
+        form = partial(_form, target, annotation, function, frame.f_locals, asked, streams)
         made = Asked(function, template, form, asked.writer, asked.options)
         with suppress(NameError):  # else it is read at the first call
             made.form = form()
@@ -169,11 +173,20 @@ def _annotation(function: Callable[..., Any]) -> Any:
 
 
 def _form(
-    annotation: Any, function: Callable[..., Any], names: Mapping[str, Any], asked: Preparation, streams: bool
+    target: Any,
+    annotation: Any,
+    function: Callable[..., Any],
+    names: Mapping[str, Any],
+    asked: Preparation,
+    streams: bool,
 ) -> WantedForm:
-    """Return the form of a function's return type. Raises NameError where the annotation names what is not
-    defined yet. `streams`: whether the model can hand out items as they come."""
-    form = asked.form(_resolved(annotation, function, names), form_of_type)
+    """Return the form of a target, or where it is None of a function's return annotation. Raises NameError
+    where the annotation names what is not defined yet. `streams`: whether the model can hand out items as
+    they come."""
+    if target is None:
+        form = asked.form(_resolved(annotation, function, names), "return")
+    else:
+        form = asked.form(target)
     if form.items and not streams:
         raise no_stream()
     if form.items and not form.asynchronous and inspect.iscoroutinefunction(function):
@@ -191,10 +204,12 @@ def _resolved(annotation: Any, function: Callable[..., Any], names: Mapping[str,
     module = getattr(function, "__globals__", {})
     try:
         return typing.get_type_hints(holder, module, {**names}, include_extras=True)["return"]
+    except TypeError:  # it is no type: a grammar, a pattern or a dict
+        return eval(annotation, module, {**names}) if isinstance(annotation, str) else annotation
     except (SyntaxError, IndexError) as error:  # the text is no expression, or empty
         raise UnsupportedError(
             f"The annotation {annotation!r} is no expression of Python.",
             keyword="type",
             where="return",
-            cure="Annotate a type, such as `-> Person`; sg.run takes schemas and grammars.",
+            cure="Annotate a type, such as `-> Person`, or write target=.",
         ) from error
