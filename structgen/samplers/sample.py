@@ -167,9 +167,9 @@ def sample(
 ) -> Samples[Any] | list[Samples[Any]]:
     """Return draws from the model's distribution of texts, conditioned on the text being valid.
 
-    A text is valid if it belongs to the grammar, has at most `max_tokens` tokens (the end token not counted),
-    and every checker accepts it. The law is over token sequences: two tokenisations of a text are two
-    outcomes.
+    A text is valid if the grammar accepts it, it has at most `max_tokens` tokens (without the end token),
+    and every checker accepts it. The distribution is over token sequences: two tokenisations of a text are
+    two outcomes.
 
     model
         an `sg.Engine`, any argument of `sg.Engine`, or a function `next_logprobs(ids)` that returns one real
@@ -178,17 +178,18 @@ def sample(
     prompt
         a text or a sequence of token ids; or a list of several, which gives a list of Samples. A list of
         numbers is one prompt. For several, see below. An engine puts a text into the form that its model
-        needs, as for `sg.Request`, whose `outline` and `chat` are here too: the embedded models read the
-        outline of the schema, and a chat template is applied where the model has one. Token ids are read as
-        they are, and so is a text for a function.
+        needs, as for `sg.Request`, with the same options `outline` and `chat`: the embedded models read the
+        outline of the schema, and a chat template is applied if the model has one. Token ids are used
+        unchanged, and so is a text for a function.
     grammar
         a target of `sg.run`: a grammar, compiled or not, a pattern, a JSON Schema (dict), or a Python type.
         With a type the values are its objects, and a text that its validators refuse is not valid.
     method
-        "auto" makes `n` draws at the price of the cheapest of the others; `Samples.method` says which it
-        chose. "cars" and "rejection" give exact independent draws. "importance", "smc" and "awrs" give
+        "auto" makes `n` draws by the method that it estimates to be the cheapest; `Samples.method` names it.
+        "cars" and "rejection" give exact independent draws. "importance", "smc" and "awrs" give
         weighted draws, whose weights also estimate Z. With "beams" each valid text appears once, and `n` is
-        how many to find. The others (`structgen.samplers.methods`) draw from another law, for comparison.
+        the minimum number of texts. The others (`structgen.samplers.methods`) draw from another distribution,
+        for comparison.
     budget, seconds, standard_error
         limits: model rows, which "auto" spends on beams where they are enough; seconds (exceeded by at most
         one forward pass); the standard error of log Z. At a limit the draws so far are returned, and
@@ -198,7 +199,7 @@ def sample(
     seed
         from 0 to 2^64 - 1. The same seed gives the same draws.
     tree
-        an `sg.samplers.PrefixTree` with what earlier runs of the same target learnt, for "auto", "cars",
+        an `sg.samplers.PrefixTree` with the results of earlier runs of the same target, for "auto", "cars",
         "importance" and "asap". With checkers, each of them needs a `fingerprint` attribute.
     progress
         True shows a line on stderr. A function is called with a `RunProgress` a few times a second.
@@ -207,22 +208,22 @@ def sample(
         constraints, and weights of texts: see `structgen.samplers.checkers`. Weights (`weigh`) and guesses
         need a method with weights: "importance", "smc" or "awrs".
     top_k, top_p, min_p
-        a truncation of the model's law at each token, before the mask (`sampling.targets.truncation`): the
-        target is the truncated model's law on the valid texts.
+        truncate the model's distribution at each token, before the mask (`sampling.targets.truncation`): the
+        target is the truncated model's distribution over the valid texts.
     particles, resampling_threshold
-        of "smc" and "awrs": particles of each independent run, `n` in all or a few more; and the share of
-        them below which their effective number leads to resampling (0: never).
+        for "smc" and "awrs": particles of each independent run, `n` in all or a few more. A run resamples if
+        the effective number of its particles falls below the share `resampling_threshold` (0: never).
     proposal
-        of "smc": the caller's own law of the next token (`structgen.samplers.methods.proposals.Proposal`).
+        for "smc": your distribution of the next token (`structgen.samplers.methods.proposals.Proposal`).
 
-    Several prompts share the model and the compiled grammar. The first prompts are read in one pass if the
-    model can do that. Their runs follow one another. `budget`, `standard_error` and `n` apply to each;
+    Several prompts share the model and the compiled grammar. The model reads the first prompts in one pass if
+    it supports this. The prompts run one after another. `budget`, `standard_error` and `n` apply to each;
     `seconds` applies to all, and each run has an equal share of the time left. Each prompt's own seed comes
     from its number and `seed`. `tree` is a list, with a tree for each. After Ctrl-C the remaining prompts
     have no draws. A prompt with a proof of Z = 0 has no draws, and the bracket (0, 0).
 
-    Warns (DrawsWarning) of what restricts the draws: there are fewer than `n`, a limit cut the run, or they
-    are biased. Raises OptionError for an option that has no meaning here (top_p and the like change the law);
+    Warns (DrawsWarning) if the run has fewer than `n` draws, if a limit ended it early, or if the draws are
+    biased. Raises OptionError for an option that has no meaning here, such as a penalty;
     StructgenError if Z is proved to be 0 or the model's logits are not numbers.
     """
     settings = SampleSettings(n, **options)

@@ -161,26 +161,24 @@ def run(
     stream: bool = False,
     **options: Unpack[CallOptions],
 ) -> Any:
-    """Return what a model makes of a prompt: an object of the target; with `detailed`, its `Outcome`; with
-    `stream`, an iterator of `Partial`s, what there is after each piece of text, whose last one has the
-    `outcome` and the `result`.
+    """Return a model's answer to a prompt: an object of the target; with `detailed`, its `Outcome`; with
+    `stream`, an iterator of `Partial`s: one after each piece of text. The last partial has the `outcome` and
+    the `result`.
 
     `target` is a type, a grammar, a pattern (`re.compile(...)`), a JSON Schema (dict or boolean), OpenAI's
     `response_format`, vLLM's `structured_outputs`, or None for free text (`request_reading.grammar_forms` has
-    the dicts that are taken). Of
-    schemas the object is what `json.loads` makes, with an int wherever only integers may stand (for `1.0` and
-    `-0.0` too), of other grammars the text. The prompt is text or chat messages; the other options are those
-    of `sg.generate`.
+    all accepted dicts). For a schema, the object is the value that `json.loads` returns, with an int wherever
+    only integers are valid (also for `1.0` and `-0.0`). For other grammars, it is the text. The prompt is
+    text or chat messages; the other options are those of `sg.generate`.
 
-    With `tools` the result is an `sg.Reply`: texts, thoughts, and calls, whose arguments keep to the tools'
-    schemas and types; or, with a target of them, `Call`, `str | Call`, `list[Call]` or `str | list[Call]`.
-    Nothing is called. `tool_choice` and `parallel` are those of `sg.tools`; `tool_format` is the format of
-    calls, by default told by the model's chat template, which also tells the model of the tools.
+    With `tools` the result is an `sg.Reply`: texts, thoughts, and calls, whose arguments follow the tools'
+    schemas and types. The target may also be `Call`, `str | Call`, `list[Call]` or `str | list[Call]`.
+    structgen calls no tool. `tool_choice` and `parallel` are those of `sg.tools`; `tool_format` is the format
+    of calls. Its default comes from the model's chat template, which also describes the tools to the model.
 
-    Errors: OptionError for a target of no known shape, or with keys that are not known;
-    UnsupportedError for what is not offered; those of a typed function's call. A stream makes one attempt,
-    and raises GenerationError as soon as a part that closes is refused by its type; with `detailed` its
-    outcome has the error.
+    Errors: OptionError for a target of unknown shape, or with unknown keys; UnsupportedError for a target
+    that is not supported; those of a typed function's call. A stream makes one attempt. It raises
+    GenerationError as soon as the type refuses a complete part; with `detailed` its outcome has the error.
     """
     asked = _Call("sg.run", model, prompt, target, tools, options, waits=False)
     if checks.switch("stream", stream):
