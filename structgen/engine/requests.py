@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from enum import Enum
@@ -359,6 +360,19 @@ class Usage:
         return (self.tokens + self.thought_tokens) / self.calls if self.calls else 0.0
 
 
+def total_usage(usages: Sequence[Usage]) -> Usage:
+    """Return what attempts cost together, one or more. What is told in words, and of the memory, is of the
+    last one."""
+    accepted = sum((Counter(one.accepted) for one in usages), Counter[str]())
+    counts = {name: sum(getattr(one, name) for one in usages) for name in _COUNTS}
+    return replace(usages[-1], accepted=dict(accepted), **counts)
+
+
+_COUNTS: Final = (
+    *("prompt_tokens", "tokens", "thought_tokens", "model_seconds", "mask_seconds", "waited_seconds"),
+    *("calls", "drafted", "strategy_calls", "strategy_rows"),
+)
+"""Fields of `Usage` that add up."""
 _AS_TEXT: Final = object()
 
 

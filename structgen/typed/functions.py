@@ -30,7 +30,8 @@ from typing import (
     overload,
 )
 
-from structgen.engine.requests import FinishReason, Result
+from structgen.engine.requests import FinishReason, Result, Usage
+from structgen.engine.searches.confidence import confidences_of, probabilities_of
 from structgen.errors import (
     GenerationError,
     OptionError,
@@ -39,6 +40,7 @@ from structgen.errors import (
     ValidatorError,
     warning_level,
 )
+from structgen.typed.local import Local
 from structgen.typed.options import TypedOptions
 from structgen.typed.outcomes import Outcome
 from structgen.typed.partial import Partial, PartialDocument, PartialReply
@@ -165,13 +167,15 @@ async def obtained(
 ) -> Outcome[Any]:
     """Return the outcome of a call: attempts until an object comes of one. A later one is asked with the
     refused answer and what the validators said. `first` is an attempt that was made; `detailed`: whether the
-    outcome also tells its prompt, which is made again, and the probabilities of listed values."""
+    outcome also tells its prompt, which is made again, and how sure an engine's model was."""
     form, options = wanted.form, wanted.options
     best: GenerationError | None = None
+    usages = list[Usage]()
     for attempt in range(options.attempts):
         tried = first
         if attempt or tried is None:
             (tried,) = await writer.write(wanted, [source], attempt)
+        usages.append(tried.usage)
         outcome = judged(form, tried, attempt + 1, best)
         best = outcome.error
         refusal = best.__cause__ if best is not None else None
@@ -179,22 +183,24 @@ async def obtained(
             break
         if attempt + 1 < options.attempts:
             source = replace(source, refused=(tried.text, str(refusal)))
+    outcome = replace(outcome, usages=tuple(usages))
     return with_details(outcome, writer, wanted, source) if detailed else outcome
 
 
 def with_details(
     outcome: Outcome[Any], writer: Writer, wanted: WantedText, source: PromptSource
 ) -> Outcome[Any]:
-    """Return an outcome that also tells its prompt, which is made again, and the probabilities of listed
-    values."""
-    form, options = wanted.form, wanted.options
-    states = () if options.sampling.strategies else (step.state for step in outcome.result.steps)
-    shares = next((state for state in states if state), ())
-    compared = 0 < len(shares) == len(form.choices)
+    """Return an outcome that also tells its prompt, which is made again, and how sure an engine's model
+    was."""
+    form, prompt = wanted.form, writer.prompt(wanted, source)
+    if not isinstance(writer, Local) or wanted.options.sampling.strategies:
+        return replace(outcome, prompt=prompt)
+    result, tokenizer = outcome.result, writer.engine.tokenizer
     return replace(
         outcome,
-        probabilities=dict(zip(form.choices, shares, strict=True)) if compared else {},
-        prompt=writer.prompt(wanted, source),
+        probabilities=probabilities_of(result, form.grammar),
+        confidences=confidences_of(result, form.grammar, tokenizer, form.holder),
+        prompt=prompt,
     )
 
 

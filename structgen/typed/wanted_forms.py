@@ -94,6 +94,11 @@ class WantedForm:
         """Whether an object with one member holds the type's document."""
         return isinstance(self.reader, WrappedReader)
 
+    @property
+    def holder(self) -> str:
+        """The JSON pointer of what is wanted in the document that is written."""
+        return f"/{WRAPPER}" if self.is_wrapped or self.is_said else ""
+
     @cached_property
     def outlines(self) -> Outlines | None:
         """What gives the outlines of the schema, for prompts; None where there is no schema."""
