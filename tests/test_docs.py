@@ -89,7 +89,7 @@ MOST_WORDS = 41
 
 
 def sentences(page: str) -> list[str]:
-    """Return the sentences of a page's prose, without tables, blocks of code, titles and pictures. Code inside
+    """Return the sentences of a page's prose, without tables, blocks of code, titles and pictures. Code in
     a line counts as one word."""
     prose = re.sub(r"^ *```.*?^ *```", "\n\n", page, flags=re.M | re.S)
     prose = re.sub(r"^ *(\||#|!\[|<).*$", "\n", prose, flags=re.M)
