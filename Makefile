@@ -37,7 +37,7 @@ SYNCODE ?=
 MUTANTS ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help demo docs triton smollm2 quick golden lark-oracle golden-mutants sampling-mutants speculation-mutants strategy-mutants methods-mutants kernel-mutants test test-serving test-all lint fmt house bench-masks bench-coverage bench-engine bench-budgets bench-decorator bench-answers bench-grammars bench-tools bench-samplers bench-strategies bench-monitors bench-labels bench-intervals bench-speculation bench-methods bench-kernels bench-infill bench-first-use bench-serving walks-grammars library suite schemastore walks hostile silent-loss maskbench models clean
+.PHONY: help demo docs triton smollm2 quick golden lark-oracle golden-mutants sampling-mutants speculation-mutants strategy-mutants methods-mutants kernel-mutants test test-serving test-all lint fmt house bench-masks bench-coverage bench-engine bench-budgets bench-decorator bench-answers bench-grammars bench-tools bench-samplers bench-strategies bench-monitors bench-labels bench-intervals bench-speculation bench-methods bench-kernels bench-infill bench-first-use bench-serving wheel walks-grammars library suite schemastore walks hostile silent-loss maskbench models clean
 
 help: ## list the targets
 	@sed -n 's/^\([a-z][a-z-]*\):.*## \(.*\)/  make \1\t\2/p' Makefile | expand -t 24
@@ -226,6 +226,13 @@ bench-infill: $(VENV)/.installed-bench ## lattices of 256 slots; schedulers besi
 
 bench-kernels: $(VENV)/.installed-kernels $(VENV)/.installed-bench ## masking and sampling kernels on a GPU, beside the memory floor and the peers
 	$(BIN)/python bench/bench_kernels.py
+
+# The wheel takes the machine code along, and the folder of the sources is left as it was.
+wheel: $(VENV)/.installed ## build dist/*.whl with the machine code of this kind of processor: its first mask waits for no compiler
+	$(PIP) install "hatchling>=1.25"
+	$(BIN)/structgen warmup --target generic
+	$(BIN)/python -m hatchling build -t wheel
+	rm -rf structgen/machine_code
 
 bench-first-use: $(VENV)/.installed-dev ## the first mask after an installation: one process, two, shipped machine code, kept
 	$(BIN)/python bench/bench_first_use.py

@@ -202,8 +202,8 @@ class PatternWarning(UserWarning):
 
 
 class ToolWarning(UserWarning):
-    """A tool is not offered to the model: its format has no way to write the tool's arguments. The message
-    names the tool, the place in its schema, and what to do."""
+    """A tool is not offered to the model: its format has no way to write the tool's arguments. Or a reply
+    calls a tool several times with the same arguments. The message names the tool and what to do."""
 
     def __init__(self, what: str) -> None:
         super().__init__(printable(what))

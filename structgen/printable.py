@@ -18,16 +18,23 @@ _HIDDEN: Final = (
     r"\u2028\u2029"  # separators of lines and paragraphs
     r"\ud800-\udfff"  # halves of characters: no encoding has them
 )
-_ALL: Final = re.compile(f"[{_HIDDEN}]")
-_BUT_LINES: Final = re.compile(rf"(?![\n\t])[{_HIDDEN}]")
+_FORMAT: Final = (  # the other characters of Unicode's category Cf: most are not seen at all
+    r"\xad\u0600-\u0605\u06dd\u070f\u0890\u0891\u08e2\u180e\u200b-\u200d\u2060-\u206f\ufeff\ufff9-\ufffb"
+    r"\U000110bd\U000110cd\U00013430-\U0001343f\U0001bca0-\U0001bca3\U0001d173-\U0001d17a"
+    r"\U000e0001\U000e0020-\U000e007f"
+)
+_IN_JSON: Final = re.compile(f"[{_HIDDEN}]")
+_ALL: Final = re.compile(f"[{_HIDDEN}{_FORMAT}]")
+_BUT_LINES: Final = re.compile(rf"(?![\n\t])[{_HIDDEN}{_FORMAT}]")
 
 
 def printable(text: str, *, lines: bool = True) -> str:
     """Return a text in which each character that a terminal would obey is written as an escape.
 
-    Control characters are written as `\\x1b`, marks of direction, separators, and lone surrogates as
-    `\\u202e`. Line feeds and tabs stay as they are, unless `lines` is False. A text that went through once is
-    left as it is. Cost: some 100 ns for a text without such characters.
+    Control characters are written as `\\x1b`; characters of format (marks of direction, joiners, tags),
+    separators, and lone surrogates as `\\u202e`. Line feeds and tabs stay as they are, unless `lines` is
+    False. A text that went through once is left as it is. Cost: some 100 ns for a text without such
+    characters.
     """
     if text.isprintable():
         return text
@@ -42,13 +49,15 @@ def short_repr(text: str, most: int = 200) -> str:
 
 def _escape(found: re.Match[str]) -> str:
     code = ord(found[0])
-    return f"\\x{code:02x}" if code < 0x100 else f"\\u{code:04x}"
+    if code < 0x100:
+        return f"\\x{code:02x}"
+    return f"\\u{code:04x}" if code < 0x10000 else f"\\U{code:08x}"
 
 
 def json_text(value: Any) -> str:
-    """Return a value as JSON on one line: letters of all languages as they are, what `printable` escapes as
-    an escape of JSON."""
-    return _ALL.sub(lambda found: f"\\u{ord(found[0]):04x}", json.dumps(value, ensure_ascii=False))
+    """Return a value as JSON on one line: letters of all languages as they are, with their joiners; what a
+    terminal would obey as an escape of JSON."""
+    return _IN_JSON.sub(lambda found: f"\\u{ord(found[0]):04x}", json.dumps(value, ensure_ascii=False))
 
 
 def byte_runs(some: Collection[int]) -> list[list[int]]:

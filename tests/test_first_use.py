@@ -71,7 +71,7 @@ print(len(started), *(one.is_ready() and sum(one.all[0].stats.cache_hits.values(
 
 def test_the_first_call_compiles_its_group_by_two_processes(package: Path) -> None:
     done = process(package, WHOLE)
-    assert done.stderr == ""
+    assert done.stderr == LINE
     assert done.stdout.split()[0] == "1"
     assert process(package, WHOLE).stdout.split() == ["0", "1", "1", "1"]
 
@@ -85,13 +85,13 @@ def test_a_process_that_cannot_be_started_costs_time_alone(package: Path) -> Non
         "def refuse(*a, **k): raise PermissionError(1, 'no')\nfirst_use.subprocess.Popen.__init__ = refuse\n"
     )
     done = process(package, refused + "print(loop(4), jit._entries['structgen.machine.two'].is_ready())")
-    assert (done.stdout, done.stderr) == ("4 True\n", "")
+    assert (done.stdout, done.stderr) == ("4 True\n", LINE)
 
 
 def test_a_process_that_dies_costs_time_alone(package: Path) -> None:
     died = "first_use._COMPILING = 'raise SystemExit(3)  # {path!r}'\n"
     done = process(package, died + "print(loop(4), jit._entries['structgen.machine.two'].is_ready())")
-    assert (done.stdout, done.stderr) == ("4 True\n", "")
+    assert (done.stdout, done.stderr) == ("4 True\n", LINE)
 
 
 def test_an_error_leaves_no_process_behind(package: Path) -> None:
@@ -175,10 +175,17 @@ def test_a_second_process_waits_for_the_first_and_compiles_nothing(package: Path
         assert line(first) == "3"
 
 
-def said_on_a_terminal(package: Path, seconds: float, cores: int = 2) -> str:
+LINE = (
+    "structgen: compiling the inner loops of some masks, once after an installation: about 8 s, more on a "
+    "busy machine (`structgen warmup` does it ahead)\n"
+)
+QUIET = "import logging; logging.getLogger('structgen').setLevel('ERROR')\n"
+
+
+def said_on_a_terminal(package: Path, seconds: float, cores: int = 2, before: str = "") -> str:
     """Return what a new process writes on a terminal while it loads the compiled functions."""
     ours, theirs = pty.openpty()
-    body = "loop(1); import sys; sys.stderr.write('.')"
+    body = f"from structgen.system import waits\n{before}loop(1); import sys; sys.stderr.write('.')"
     try:
         done = process(package, body, seconds=seconds, cores=cores, stderr=theirs)
         assert done.returncode == 0
@@ -189,27 +196,31 @@ def said_on_a_terminal(package: Path, seconds: float, cores: int = 2) -> str:
 
 
 def test_a_person_reads_why_how_long_and_the_cure_once(package: Path) -> None:
-    assert [said_on_a_terminal(package, 5.0) for _ in range(2)] == [
-        "structgen: compiling the inner loops of some masks, once after an installation: about 8 s, more "
-        "on a busy machine (`structgen warmup` does it ahead)\n.",
-        ".",
-    ]
+    assert [said_on_a_terminal(package, 5.0) for _ in range(2)] == [f"{LINE}.", "."]
 
 
 def test_a_short_wait_is_not_worth_a_line(package: Path) -> None:
-    assert said_on_a_terminal(package, 0.1, cores=1) == "."
+    assert said_on_a_terminal(package, 0.1, cores=1, before="waits.SECONDS = 600.0\n") == "."
 
 
-def test_a_log_reads_it_where_it_asks_for_it(package: Path) -> None:
-    logging = (
-        "import logging, sys\nlogging.basicConfig(level='INFO', stream=sys.stdout, format='%(message)s')\n"
-    )
-    done = process(package, logging + "loop(1)", cores=1)
-    assert "compiling the inner loops of some masks" in done.stdout
-    assert done.stderr == ""
+def test_a_level_of_the_log_switches_the_line_off(package: Path) -> None:
+    assert process(package, f"{QUIET}loop(1)", cores=1).stderr == ""
     shutil.rmtree(package / "machine" / "__pycache__")
-    quiet = process(package, "loop(1)", cores=1)
-    assert quiet.stdout + quiet.stderr == ""
+    assert process(package, "loop(1)", cores=1).stderr == LINE.replace("8 s", "15 s")
+
+
+CLOSED = {
+    "closed": "import sys; sys.stderr.close()\n",
+    "none": "import sys; sys.stderr = None\n",
+    "no descriptor": "import os; os.close(2)\n",
+    "a pipe that nobody reads": "import os; r, w = os.pipe(); os.close(r); os.dup2(w, 2)\n",
+}
+
+
+@pytest.mark.parametrize("way", CLOSED)
+def test_a_stderr_that_is_closed_costs_the_line_alone(package: Path, way: str) -> None:
+    done = process(package, f"{CLOSED[way]}print(loop(1), flush=True)", cores=1)
+    assert done.stdout == "1\n"
 
 
 def test_where_no_folder_can_be_written_a_warning_says_so_once(package: Path) -> None:

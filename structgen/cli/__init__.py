@@ -115,7 +115,7 @@ EXAMPLES: Final = {
     ),
     "infill": (
         """structgen infill --schema person.schema.json \\
-      --given known.json --prompt 'Maria is 34.'""",
+      --prompt 'Ada Lovelace, 36, lives in London.'""",
         """structgen infill --template letter.txt \\
       --prompt 'Ada owes 40 euros.'""",
     ),
@@ -163,7 +163,7 @@ def main() -> None:
     for stream in (sys.stdout, sys.stderr):  # characters that its encoding lacks are written as escapes
         if isinstance(stream, TextIOWrapper):
             stream.reconfigure(errors="backslashreplace")
-    told = logging.StreamHandler()  # what is waited for, where no terminal shows it
+    told = logging.StreamHandler()  # what is told of a model that was read
     told.setFormatter(logging.Formatter("%(message)s"))
     log = logging.getLogger("structgen")
     log.addHandler(told)

@@ -13,7 +13,7 @@ from typing import Annotated, Any, Final, NamedTuple, get_type_hints
 
 import typer
 
-from structgen.cli.named_options import read_options
+from structgen.cli.named_options import read_options, spelled_errors
 from structgen.cli.output import refusing
 from structgen.samplers.methods import METHODS
 from structgen.system.resources import NAMED_MODELS
@@ -73,13 +73,14 @@ FLAGS: Final[dict[str, Flag]] = {
     "sample out": Flag(Path, "The file of the draws (structgen sample-report reads it)."),
     "prompts": Flag(
         Path,
-        "A file of prompts: on each line a JSON string or object, or the prompt itself.",
+        'A file of prompts: on each line a JSON string, {"prompt": ...}, {"messages": [...]}, or the prompt '
+        "itself.",
         is_needed=True,
     ),
     "out": Flag(
         Path,
-        "The file of results. A second call goes on where the first one stopped; FILE.run keeps the options, "
-        "and other options are refused.",
+        "The file of results, in the order of the prompts when all are there. A second call goes on where "
+        "the first one stopped; FILE.run keeps the options, and other options are refused.",
         is_needed=True,
     ),
     "start_over": Flag(bool, "Delete the results that are there."),
@@ -106,7 +107,11 @@ FLAGS: Final[dict[str, Flag]] = {
         "A file of text with holes: {name: int}, {name: /regex/, 8}; {name} with --schema, "
         "--grammar or -o holes; - is standard input.",
     ),
-    "given": Flag(Path, "With --schema: a JSON file with the fields that are known; the others are holes."),
+    "given": Flag(
+        str,
+        "With --schema: the fields that are known, a file of JSON or its text: {...}; the others are holes.",
+        "FILE|JSON",
+    ),
     "infill prompt": Flag(str, "The prompt."),
     "slots": Flag(
         list[str],
@@ -212,7 +217,9 @@ def _command(function: Callable[..., None], names: tuple[str, ...]) -> Callable[
         file, named = values.pop("options"), values.pop("named")
         mine = {one.name: values.pop(one.name) for one in own}
         with refusing(bool(values.get("json") or mine.get("as_json"))):
-            function(read_options(command, {**values, **mine}, named, file), **mine)
+            given = read_options(command, {**values, **mine}, named, file)
+            with spelled_errors(given):
+                function(given, **mine)
 
     run.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]
     run.__annotations__ = {one.name: one.annotation for one in parameters}

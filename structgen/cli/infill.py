@@ -81,7 +81,7 @@ def _filled(wanted: WantedLanguage) -> Infilled:
         file = Path(given.get("template"))
         template = read_input(file, f"--template {file}").removesuffix("\n")
     if known is not None and not isinstance(known, Mapping):
-        known = _json(Path(known))
+        known = _json(schema_of(str(known)), "--given")
     if known is not None and not isinstance(known, Mapping):
         raise OptionError("It is no JSON object.", where="--given", cure="Write the known fields: {...}.")
     options = given.some(_OF_INFILL)
@@ -148,22 +148,23 @@ def _grammar(wanted: WantedLanguage) -> Any:
 
 def _schema(source: Path | str) -> dict[str, Any]:
     """Return the schema of a file, or of a text, as a dict. Raises GrammarError, which names the file."""
-    import json
 
     import structgen as sg
 
     sg.json_schema(source, strict=None)  # a wrong one is told with the file's name
-    found = _json(source) if isinstance(source, Path) else json.loads(source)
+    found = _json(source, "--schema")
     return found if isinstance(found, dict) else {} if found else {"not": {}}
 
 
-def _json(file: Path) -> Any:
+def _json(source: Path | str, option: str) -> Any:
+    """Return the value that a file, or a text, of an option has."""
     import json
 
+    name = str(source) if isinstance(source, Path) else option
     try:
-        return json.loads(read_input(file, str(file)))
+        return json.loads(read_input(source, name) if isinstance(source, Path) else source)
     except ValueError as error:
-        raise OptionError(f"It is not JSON: {error}.", where=str(file), cure="Mend the file.") from error
+        raise OptionError(f"It is not JSON: {error}.", where=name, cure=f"Mend {name}.") from error
 
 
 def _slots(said: Any) -> int | dict[str, int] | None:

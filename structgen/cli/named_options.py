@@ -9,14 +9,15 @@ from __future__ import annotations
 
 import json
 import tomllib
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from structgen.cli.option_names import DEFAULTS, LISTS, NAMES, SWITCHES, TEXTS
 from structgen.cli.output import read_input
-from structgen.errors import OptionError, unknown_option
+from structgen.errors import OptionError, StructgenError, unknown_option
 from structgen.system.resources import ON_A_SERVER
 
 
@@ -48,6 +49,19 @@ class Given:
     def spelled(self, name: str) -> str:
         """Return how an option is given: `--seed`, or `-o top_p`."""
         return f"--{name.replace('_', '-')}" if name in self.flags else f"-o {name}"
+
+
+@contextmanager
+def spelled_errors(given: Given) -> Iterator[None]:
+    """Have errors of a block name an option as the person wrote it: `--max-tokens`, not `max_tokens`."""
+    try:
+        yield
+    except StructgenError as error:
+        name = error.where.partition("[")[0]
+        if name in given.values:
+            where = given.spelled(name) + error.where[len(name) :]
+            StructgenError.__init__(error, error.what, where=where, cure=error.cure)
+        raise
 
 
 def read_options(

@@ -90,7 +90,7 @@ def _asked(
 
 
 def lent_answers(
-    model: str, form: WantedForm | None, attempts: int, request_of: Callable[[str], Request], at_once: int
+    model: str, form: WantedForm | None, attempts: int, request_of: Callable[[Any], Request], at_once: int
 ) -> Any:
     """Return what answers many prompts for `engine.bulk.write_results`, with a server or a model that fills
     masks: `at_once` requests at a time."""

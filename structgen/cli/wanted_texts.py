@@ -140,7 +140,7 @@ class WantedTexts(WantedLanguage):
         return self.given.command == "sample" or any(one.draws for one in strategies)
 
     @cached_property
-    def request_of(self) -> Callable[[str], Request]:
+    def request_of(self) -> Callable[[Any], Request]:
         """What makes a request of a prompt."""
         import structgen as sg
 

@@ -20,6 +20,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from structgen.system.lazy_names import lazy_names
+from structgen.system.waits import told
 
 if TYPE_CHECKING:
     from structgen.engine.engine import Engine
@@ -43,7 +44,8 @@ _load, __dir__ = lazy_names(
 def __getattr__(name: str) -> object:
     """Return a public name; what is asked of an engine is told without torch, which the loop loads."""
     try:
-        return _load(name)
+        with told("loading torch"):
+            return _load(name)
     except ModuleNotFoundError as error:
         if error.name != "torch":
             raise

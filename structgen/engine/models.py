@@ -12,6 +12,7 @@ from structgen.engine.model_protocol import Model
 from structgen.errors import OptionError, StructgenError, TokenizerError
 from structgen.system.installation import not_installed
 from structgen.system.resources import NAMED_MODELS, ON_A_SERVER, is_embedded, model_name, model_path
+from structgen.system.waits import told
 from structgen.tokens.tokenizer import Tokenizer
 
 
@@ -33,6 +34,14 @@ def load_model(
     downloaded. Errors: `StructgenError` where the folder is missing or is no model, where torch or
     transformers is not installed; `TokenizerError`.
     """
+    with told(f"loading the model {name}"):
+        return _loaded(name, device, dtype, fixed_rows, tokenizer)
+
+
+def _loaded(
+    name: str | Path, device: str | None, dtype: str | None, fixed_rows: int, tokenizer: Tokenizer | None
+) -> tuple[Model, Tokenizer]:
+    """Return what `load_model` does."""
     try:
         # optional: torch
         import torch

@@ -5,11 +5,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
+from typing import Any
 
-from structgen.engine.model_prompts import ModelPrompts, ModelQuestion
+from structgen.engine.model_prompts import ModelPrompts, ModelQuestion, Prompt
 from structgen.engine.requests import DEFAULT_MAX_TOKENS, Request
 from structgen.engine.searches.listed_values import listed
 from structgen.engine.thinking import text_behind
@@ -55,12 +56,13 @@ class RequestTokens:
         another prompt in its place; `besides`: tokens that are neither prompt nor text, as thoughts are.
         Raises OptionError for ids that are none of the model's."""
         prompt = request.prompt if instead is None else instead
-        if isinstance(prompt, str):
+        asked: Any = prompt
+        if isinstance(prompt, str) or isinstance(next(iter(prompt), None), Mapping):
             schema = request.schema
             outlines = None if schema is None else partial(schema_outline, schema)
-            found = self.fitted(_question(request, prompt), outlines, request.max_tokens, besides)
+            found = self.fitted(_question(request, asked), outlines, request.max_tokens, besides)
         else:
-            found = ReadPrompt(ModelQuestion(""), list(prompt))
+            found = ReadPrompt(ModelQuestion(""), list(asked))
         ids = found.tokens
         most = self.vocab_size
         beyond = next((token for token in dict(request.chosen_by.logit_bias) if token >= most), None)
@@ -159,7 +161,7 @@ class RequestTokens:
         return request
 
 
-def _question(request: Request, prompt: str) -> ModelQuestion:
+def _question(request: Request, prompt: Prompt) -> ModelQuestion:
     """Return what a request asks of the model, without an outline."""
     return ModelQuestion(
         prompt,

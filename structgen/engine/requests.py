@@ -173,8 +173,8 @@ IN_SAMPLING: Final = {name: f"Write sampling=sg.Sampling({name}=...)" for name i
 class Request:
     """A request for one text, or for `n` samples of it."""
 
-    prompt: Annotated[str | Sequence[int], checks.prompt]
-    """Text, or token ids (kept as a tuple)."""
+    prompt: Annotated[str | Sequence[int] | Sequence[Mapping[str, Any]], checks.prompt]
+    """Text, token ids, or chat messages (both kept as a tuple)."""
     grammar: Annotated[Grammar | CompiledGrammar, _A_GRAMMAR] | None = None
     """The engine compiles it, unless it is compiled for the same tokenizer."""
     sampling: Annotated[Sampling, A_SAMPLING] | None = None

@@ -27,6 +27,7 @@ from structgen.infilling.bidirectional import BidirectionalLlama
 from structgen.infilling.masked_model import MaskedModel
 from structgen.system.installation import not_installed
 from structgen.system.resources import NAMED_MODELS, ON_A_SERVER, model_name, model_path
+from structgen.system.waits import told
 from structgen.tokens.tokenizer import Tokenizer
 
 if TYPE_CHECKING:
@@ -184,9 +185,9 @@ def load_masked_model(
             cure="Read it, and pass trust_remote_code=True if you trust it; or wrap your own forward in "
             "FunctionModel.",
         )
-    return _transformers_model(folder, convention, trust_remote_code, device, dtype), (
-        Tokenizer.from_huggingface(str(folder))
-    )
+    with told(f"loading the model {name}"):
+        model = _transformers_model(folder, convention, trust_remote_code, device, dtype)
+    return model, Tokenizer.from_huggingface(str(folder))
 
 
 def fills_masks(name: str | Path) -> bool:

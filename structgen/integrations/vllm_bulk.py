@@ -69,7 +69,7 @@ def check_request(request: Request) -> None:
             )
 
 
-def writer(model: str, options: Mapping[str, Any], request_of: Callable[[str], Request]) -> VllmWriter:
+def writer(model: str, options: Mapping[str, Any], request_of: Callable[[Any], Request]) -> VllmWriter:
     """Return what an actor does with `model`. Cost: vLLM's start. Raises StructgenError where vLLM is not
     there, is of another release, or does not start."""
     # before vLLM is imported: its engine in this process, beside the grammars
@@ -122,7 +122,7 @@ class VllmWriter:
     """An `LLM` of vLLM, which answers one shard at a time."""
 
     def __init__(
-        self, llm: Any, version: str, prompts: ModelPrompts, model: str, request_of: Callable[[str], Request]
+        self, llm: Any, version: str, prompts: ModelPrompts, model: str, request_of: Callable[[Any], Request]
     ) -> None:
         """`version`: of vLLM; `model`: its digest."""
         import structgen  # start-up: the version alone

@@ -170,9 +170,33 @@ def refusal(name: str, value: Any) -> tuple[str, str] | None:
     return encodable(name, value[0]), encodable(name, value[1])
 
 
-def prompt(name: str, value: Any) -> str | tuple[int, ...]:
-    """Return a prompt: a text that is not empty, or token ids."""
+def prompt(name: str, value: Any) -> str | tuple[int, ...] | tuple[Mapping[str, Any], ...]:
+    """Return a prompt: a text that is not empty, token ids, or chat messages."""
+    if isinstance(value, Sequence) and value and isinstance(value[0], Mapping):
+        return messages(name, value)
     return text(name, value) if isinstance(value, str) else tokens(name, value)
+
+
+def messages(name: str, value: Any) -> tuple[Mapping[str, Any], ...]:
+    """Return chat messages, at least one."""
+    cure = 'Give messages such as [{"role": "user", "content": "..."}].'
+    if not isinstance(value, Sequence) or isinstance(value, str | bytes) or not value:
+        raise wrong(name, value, cure)
+    if fault := next(filter(None, map(message_fault, range(len(value)), value)), ""):
+        raise OptionError(fault, where=name, cure=cure)
+    return tuple(value)
+
+
+def message_fault(at: int, message: object) -> str:
+    """Return in words why an item of a prompt is no chat message; "" where it is one."""
+    if not isinstance(message, Mapping):
+        return f"Message {at} is of the type {type(message).__name__}, not a dict."
+    for key in ("role", "content"):
+        if key not in message and not (key == "content" and message.get("tool_calls")):
+            return f"Message {at} has no {key!r} (it has {', '.join(map(repr, message)) or 'nothing'})."
+    if not isinstance(message["role"], str):
+        return f"The role of message {at} is no text."
+    return ""
 
 
 def tokens(name: str, value: Any) -> tuple[int, ...]:

@@ -27,6 +27,7 @@ from structgen.lark_grammars.reading.plain_rules import load_rules
 from structgen.limits import Limits
 from structgen.system.public_calls import THIS_CALL
 from structgen.system.text_files import read_text
+from structgen.system.waits import told
 from structgen.text_grammars.ebnf_grammar import RulesGrammar
 from structgen.text_grammars.machine.language import CompileTarget, Language
 from structgen.text_grammars.text_grammar import Operand, TextGrammar, as_text
@@ -37,6 +38,7 @@ if TYPE_CHECKING:
     from structgen.tokens.tokenizer import Tokenizer
 
 _LEXERS = ("contextual", "characters")
+_READING = "reading a Lark grammar"
 _MOST_LEFT = 16
 _LEFT: dict[tuple[str, frozenset[int]], FoundGrammar] = {}
 """Grammar, bytes that a vocabulary lacks -> the grammar without them: the last ones."""
@@ -139,7 +141,7 @@ class LarkGrammar(LoadedLark):
         # start-up: a grammar that is only loaded needs no machine
         from structgen.lark_grammars.compiled.compiled_lark import CompiledLark
 
-        with THIS_CALL.begin():
+        with told("compiling a Lark grammar"), THIS_CALL.begin():
             return CompiledLark(self, tokenizer, limits, store)
 
     def without_bytes(self, missing: frozenset[int]) -> LarkGrammar:
@@ -305,7 +307,7 @@ def lark(
         kept_rules = KeptRules(text, start, source, import_paths, None, tuple(bound))
         plain = kept_rules.read(bounds)
         if plain is None:
-            with patterns_placed(text, source, import_paths):
+            with told(_READING), patterns_placed(text, source, import_paths):
                 plain = load_rules(text, **given)
             kept_rules.write(plain)
         terminals = plain.terminals()
@@ -318,7 +320,7 @@ def lark(
         kept = KeptTables(text, start, source, import_paths, indenter, tuple(bound), missing)
         found = kept.read(bounds)
         if found is None:
-            with patterns_placed(text, source, import_paths):
+            with told(_READING), patterns_placed(text, source, import_paths):
                 loaded = load(text, postlex=postlex, **given)
             found = kept.write(loaded)
         return found

@@ -82,12 +82,18 @@ class Session:
         """Return the engine's own word for why it takes no more, or ""."""
         return ""
 
+    def is_limited(self) -> bool:
+        """Return whether the engine takes no more since a bound on its work was met, where it tells."""
+        return False
+
 
 class MaskEngine(ABC):
     """A mask engine with its vocabulary loaded and warm: the one-time work of both is in no figure."""
 
     name: str
     version: str
+    limits: ClassVar[tuple[type[BaseException], ...]] = ()
+    """What the engine raises where a bound on its work is met."""
 
     def prepare(self) -> None:  # noqa: B027 - most engines have nothing to do
         """Make ready for the next schema, untimed."""

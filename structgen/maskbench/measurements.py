@@ -31,6 +31,8 @@ class Verdict(Enum):
     INVALID_ACCEPTED = "invalid accepted"
     DEAD_END = "dead end"
     """A walk came to a mask without tokens; only bare schemas are walked."""
+    LIMITED = "stopped by a limit"
+    """The engine's own bound on its work was met."""
     CRASHED = "crashed"
     TIMED_OUT = "timed out"
 
@@ -42,6 +44,7 @@ class SchemaOutcome(Enum):
     POLICY = "refused only by a policy"
     REFUSED = "refused to compile"
     FAILING = "failing"
+    LIMITED = "stopped by a limit"
     CRASHED = "crashed"
     TIMED_OUT = "timed out"
 
@@ -50,6 +53,7 @@ REFUSED = "refused to compile"
 _WORST_FIRST = {
     Verdict.CRASHED.value: SchemaOutcome.CRASHED,
     Verdict.TIMED_OUT.value: SchemaOutcome.TIMED_OUT,
+    Verdict.LIMITED.value: SchemaOutcome.LIMITED,
     REFUSED: SchemaOutcome.REFUSED,
     Verdict.VALID_REFUSED.value: SchemaOutcome.FAILING,
     Verdict.INVALID_ACCEPTED.value: SchemaOutcome.FAILING,

@@ -51,6 +51,8 @@ class StructgenSession(Session):
 class StructgenEngine(MaskEngine):
     """`structgen.json_schema`, `compile` and `Matcher`, under the config's policies."""
 
+    limits = (structgen.errors.LimitError,)
+
     def __init__(self, config: EngineConfig, tokenizer: Tokenizer) -> None:
         self.name, self.version = config.name, structgen.__version__
         self._config, self._tokenizer = config, tokenizer

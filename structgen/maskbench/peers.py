@@ -64,6 +64,9 @@ class LlguidanceSession(Session):
     def error(self) -> str:
         return str(self._matcher.get_error())
 
+    def is_limited(self) -> bool:
+        return str(self._matcher.stop_reason()) in ("LexerTooComplex", "ParserTooComplex")
+
 
 class LlguidanceEngine(MaskEngine):
     """llguidance with the slices that it offers for JSON; the pointer it writes through is asked for once."""

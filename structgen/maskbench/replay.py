@@ -96,7 +96,7 @@ def run(engine: MaskEngine, tokenizer: Tokenizer, case: Case, probe: Probe) -> I
         return
     except Exception as error:
         probe.finish()
-        yield {"failures": failed(Verdict.CRASHED.value, _describe(error))}
+        yield {"failures": failed(_raised(engine, error).value, _describe(error))}
         return
     probe.finish()
     yield {"compiled": True, "compile_ns": compiled, "first_ns": first}
@@ -109,7 +109,7 @@ def run(engine: MaskEngine, tokenizer: Tokenizer, case: Case, probe: Probe) -> I
         try:
             verdict, byte, expected, detail = judge()
         except Exception as error:
-            verdict, byte, expected, detail = Verdict.CRASHED, None, "", _describe(error)
+            verdict, byte, expected, detail = _raised(engine, error), None, "", _describe(error)
         probe.finish()
         wrong = verdict is not Verdict.RIGHT
         faults = failed(verdict.value, detail, index, byte, expected) if wrong else []
@@ -130,6 +130,8 @@ def _judged(
     session = fresh or start()
     taken = replay(session, tokens, probe, filled=fresh is not None)
     accepted = taken == len(tokens) and session.end_allowed()
+    if not accepted and session.is_limited():
+        return Verdict.LIMITED, None, "", session.error()
     if accepted == instance.valid:
         return Verdict.RIGHT, None, "", ""
     if accepted:
@@ -147,6 +149,11 @@ def _judged(
 
 _Found = tuple[Verdict, "int | None", str, str]
 """A verdict, the byte where the text leaves the language, what was expected there, and the engine's words."""
+
+
+def _raised(engine: MaskEngine, error: Exception) -> Verdict:
+    """Return the verdict on an exception of an engine."""
+    return Verdict.LIMITED if isinstance(error, engine.limits) else Verdict.CRASHED
 
 
 def _describe(error: BaseException) -> str:

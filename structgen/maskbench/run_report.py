@@ -28,13 +28,14 @@ COUNTS: Final = {
     "policy": "refused only by a policy (blanks, order)",
     "invalid_accepted": "invalid accepted: a wrong one passed",
     "dead_ends": "dead ends: no token was allowed",
+    "limited": "stopped by a limit of the engine",
     "crashed": "crashed",
     "timed_out": "timed out",
 }
 """The counts, and the words that a table has for them: they are read without a legend.
 
-`passing`, `refused`, `crashed`, `timed_out` exclude each other; a schema that refuses a valid instance may
-accept an invalid one too, and is then in both.
+`passing`, `refused`, `limited`, `crashed`, `timed_out` exclude each other; a schema that refuses a valid
+instance may accept an invalid one too, and is then in both.
 """
 _MEASURED: Final = {
     "first mask": "first mask",
@@ -108,6 +109,7 @@ class Tally:
             "policy": sum(by_policy),
             "invalid_accepted": having[Verdict.INVALID_ACCEPTED],
             "dead_ends": having[Verdict.DEAD_END],
+            "limited": outcomes[SchemaOutcome.LIMITED],
             "crashed": outcomes[SchemaOutcome.CRASHED],
             "timed_out": outcomes[SchemaOutcome.TIMED_OUT],
         }

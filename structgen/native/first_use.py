@@ -14,7 +14,6 @@ Nothing here imports numba, so that another process costs its start alone.
 
 from __future__ import annotations
 
-import logging
 import os
 import subprocess
 import sys
@@ -24,6 +23,8 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from threading import Thread
+
+from structgen.system.waits import SECONDS, tell, told
 
 JSON, LARK, TEXT = "JSON masks", "Lark masks", "text masks"
 AUTOMATA, SHARED, REST = "patterns and numbers", "all grammars", "other grammars"
@@ -83,7 +84,6 @@ for name in sys.stdin:
     compile_module(name.strip())
     print(flush=True)
 """
-_log = logging.getLogger("structgen")
 
 
 def group_of(module: str) -> tuple[str, Sequence[str]]:
@@ -102,22 +102,16 @@ def processors() -> int:
 
 
 def announce(title: str, modules: Sequence[str], jobs: int) -> None:
-    """Say why the first call takes so long, and what does it ahead: on stderr where a person reads it (a
-    terminal, a notebook), else to the log `structgen`. A wait of less than a second is not worth a line."""
+    """Say why the first call takes so long, and what does it ahead, on stderr. A short wait is not worth a
+    line."""
     known = {name: seconds for group in GROUPS.values() for name, seconds in group.items()}
     each = [known.get(name, 0.0) for name in modules]
-    if sum(each) < 1:
-        return
-    seconds = max(*each, sum(each) / jobs)
-    said = (
-        f"structgen: compiling the inner loops of {title}, once after an installation: about "
-        f"{seconds:.0f} s, more on a busy machine (`structgen warmup` does it ahead)"
-    )
-    if sys.stderr is not None and (sys.stderr.isatty() or "ipykernel" in sys.modules):
-        sys.stderr.write(said + "\n")
-        sys.stderr.flush()
-    else:
-        _log.info(said)
+    seconds = max(0.0, *each, sum(each) / jobs)
+    if seconds >= SECONDS:
+        tell(
+            f"compiling the inner loops of {title}, once after an installation: about {seconds:.0f} s, more "
+            "on a busy machine (`structgen warmup` does it ahead)"
+        )
 
 
 def compile_together(
@@ -206,16 +200,17 @@ def one_process(folder: str | None, title: str, ready: Callable[[], bool]) -> It
         return
     try:
         until = time.monotonic() + _WAIT
-        while time.monotonic() < until:
-            try:
-                fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-                break
-            except BlockingIOError:
-                if ready():
+        with told(f"another process compiles the inner loops of {title}, and this one waits"):
+            while time.monotonic() < until:
+                try:
+                    fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
                     break
-                time.sleep(0.05)
-            except OSError:  # a file system without locks
-                break
+                except BlockingIOError:
+                    if ready():
+                        break
+                    time.sleep(0.05)
+                except OSError:  # a file system without locks
+                    break
         yield
     finally:
         os.close(handle)

@@ -40,6 +40,7 @@ from structgen.system.cache import tell_unusable, warn
 from structgen.system.fork_locks import CODE, new_lock
 from structgen.system.garbage import uncollected
 from structgen.system.source_digests import digest_of, imported
+from structgen.system.waits import told
 
 
 @cache
@@ -316,9 +317,12 @@ def compile_modules(
     if not missing:
         return
     jobs = min(jobs, processors(), len(missing))
-    if title:
+    if not title:
+        compile_together(missing, compile_module, jobs, done)
+        return
+    with told(f"compiling the inner loops of {title}"):
         announce(title, missing, jobs)
-    compile_together(missing, compile_module, jobs, done)
+        compile_together(missing, compile_module, jobs, done)
 
 
 def ship(name: str, folder: Path, level: str) -> int:

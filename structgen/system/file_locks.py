@@ -12,7 +12,7 @@ from pathlib import Path
 @contextmanager
 def exclusive(path: Path) -> Iterator[bool]:
     """Whether this process alone holds the file's lock; it never waits. The system frees it when the process
-    ends."""
+    ends. A file that another process deleted meanwhile, as its holder may, is not held."""
     try:
         flags = os.O_RDWR | os.O_CREAT | getattr(os, "O_CLOEXEC", 0) | getattr(os, "O_NOFOLLOW", 0)
         file = open(os.open(path, flags | getattr(os, "O_NONBLOCK", 0), 0o600), "rb")  # noqa: SIM115
@@ -22,7 +22,7 @@ def exclusive(path: Path) -> Iterator[bool]:
     with file:
         try:
             _lock(file.fileno())
-            held = True
+            held = os.path.samestat(os.stat(path), os.fstat(file.fileno()))
         except OSError:
             held = False
         yield held

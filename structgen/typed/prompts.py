@@ -137,7 +137,11 @@ def given_source(prompt: object) -> PromptSource:
     """Return the source of a text or of chat messages. Errors: OptionError."""
     if isinstance(prompt, str):
         return PromptSource(prompt, (prompt,))
-    if isinstance(prompt, Sequence) and prompt and not any(map(_message_fault, range(len(prompt)), prompt)):
+    if (
+        isinstance(prompt, Sequence)
+        and prompt
+        and not any(map(checks.message_fault, range(len(prompt)), prompt))
+    ):
         asked = tuple(str(one["content"]) for one in prompt if one["role"] == "user")
         return PromptSource([dict(one) for one in prompt], asked)
     cure = 'Give text, or messages such as [{"role": "user", "content": "..."}].'
@@ -150,24 +154,12 @@ def given_source(prompt: object) -> PromptSource:
             what = "A list of texts is more than one prompt."
             cure = "Call once for each text, or all at once: sg.generate(...) makes functions with .batch."
         else:
-            what = next(fault for at, one in enumerate(prompt) if (fault := _message_fault(at, one)))
+            what = next(fault for at, one in enumerate(prompt) if (fault := checks.message_fault(at, one)))
     elif isinstance(prompt, Mapping):
         cure = "Put the message into a list: [{...}]."
     elif isinstance(prompt, bytes | bytearray):
         cure = "Decode it: prompt.decode()."
     raise OptionError(what, where="prompt", cure=cure)
-
-
-def _message_fault(at: int, message: object) -> str:
-    """Return in words why an item of a prompt is no chat message; "" where it is one."""
-    if not isinstance(message, Mapping):
-        return f"Message {at} is of the type {type(message).__name__}, not a dict."
-    for key in ("role", "content"):
-        if key not in message and not (key == "content" and message.get("tool_calls")):
-            return f"Message {at} has no {key!r} (it has {', '.join(map(repr, message)) or 'nothing'})."
-    if not isinstance(message["role"], str):
-        return f"The role of message {at} is no text."
-    return ""
 
 
 def _all_of(arguments: Mapping[str, Any]) -> tuple[str, ...]:

@@ -61,6 +61,6 @@ def drawn(writer: Writer, wanted: WantedText, source: PromptSource, how: Mapping
     grammar = TypedGrammar(form.reader, form.grammar)
     most = {"max_tokens": request.most_tokens} if how.get("max_tokens") is None else {}
     found: Samples[Any] = sample(
-        writer.engine, request.prompt, grammar, **{**how, **most, "name": writer.name}
+        writer.engine, writer.engine.prompt_tokens(request), grammar, **{**how, **most, "name": writer.name}
     )
     return found

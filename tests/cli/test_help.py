@@ -81,7 +81,6 @@ def files(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
         "tools.json": (ROOT / "examples/tools.json").read_text(),
         "in.jsonl": '"Ada bought 3 lamps."\n{"prompt": "Bob bought a chair."}\n',
         "person.schema.json": (ROOT / "examples/person.schema.json").read_text(),
-        "known.json": '{"name": "Maria"}',
         "letter.txt": "Dear Ada, you owe {sum: int} euros.",
         "tokenizer.json": (ROOT / "tests/data/bpe/tokenizer.json").read_text(),
     }.items():

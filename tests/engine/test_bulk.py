@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import re
+import subprocess
+import sys
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -60,6 +62,56 @@ def test_work_that_was_killed_goes_on_where_it_was(tmp_path: Path) -> None:
     assert _lines(out)[3]["id"] == "id3"
 
 
+def test_whole_results_are_in_the_order_of_the_prompts(tmp_path: Path) -> None:
+    prompts, out = _prompts(tmp_path / "p.jsonl", 9), tmp_path / "r.jsonl"
+    engine, seen = Engine(Function(TOKENIZER.vocab_size), TOKENIZER, max_rows=4), list[list[int]]()
+    run_bulk(engine, prompts, out, _request, lambda _: seen.append(list(_lines(out))))
+    assert list(_lines(out)) == list(range(9))
+    assert seen[-1] != list(range(9)), "texts ended in another order"
+
+
+def test_a_second_process_is_kept_from_results_that_one_writes_and_a_dead_one_is_not_in_the_way(
+    tmp_path: Path,
+) -> None:
+    prompts, out = _prompts(tmp_path / "p.jsonl", 3), tmp_path / "r.jsonl"
+    lock = tmp_path / "r.jsonl.lock"
+    code = f"""
+import time
+from pathlib import Path
+from structgen.system.file_locks import exclusive
+with exclusive(Path({str(lock)!r})) as held:
+    print(held, flush=True)
+    time.sleep(600)
+"""
+    with subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE, text=True) as other:
+        try:
+            assert other.stdout is not None
+            assert other.stdout.readline() == "True\n"
+            engine = Engine(Function(TOKENIZER.vocab_size), TOKENIZER)
+            with pytest.raises(sg.errors.OptionError, match="Another process writes to these results"):
+                run_bulk(engine, prompts, out, _request)
+            assert not out.exists()
+        finally:
+            other.kill()
+    assert lock.exists()
+    assert run_bulk(engine, prompts, out, _request).done == 3
+    assert not lock.exists()
+
+
+def test_a_line_of_messages_is_asked_as_a_chat(tmp_path: Path) -> None:
+    engine = Engine("structgen/extract")
+    person = sg.json_schema(
+        {"type": "object", "properties": {"name": {"type": "string"}}, "required": ["name"]}
+    )
+    messages = [{"role": "user", "content": "Ada Lovelace is 36."}]
+    prompts, out = tmp_path / "p.jsonl", tmp_path / "r.jsonl"
+    prompts.write_text(json.dumps("Ada Lovelace is 36.") + "\n" + json.dumps({"messages": messages, "id": 7}))
+    run_bulk(engine, prompts, out, lambda text: Request(text, person, max_tokens=40))
+    text, chat = _lines(out).values()
+    assert chat["text"] == text["text"]
+    assert (chat["id"], chat["error"]) == (7, None)
+
+
 def test_a_prompt_that_cannot_be_begun_has_a_line_with_its_error(tmp_path: Path) -> None:
     prompts, out = _prompts(tmp_path / "p.jsonl", 3), tmp_path / "r.jsonl"
     tight = {"p1": 1}
@@ -75,7 +127,14 @@ def test_a_prompt_that_cannot_be_begun_has_a_line_with_its_error(tmp_path: Path)
 
 @pytest.mark.parametrize(
     "line",
-    [b"{", b'{"text": "a"}', b'{"prompt": "a", "grammar": 1}', b"7", b'"\xff"', b"[" * 99999],
+    [
+        *(b"{", b'{"text": "a"}', b'{"prompt": "a", "grammar": 1}', b"7", b'"\xff"', b"[" * 99999),
+        *(b'{"messages": "a"}', b'{"messages": []}', b'{"messages": [{"role": "user"}]}'),
+        *(
+            b'{"messages": [{"role": "user", "content": "a"}], "model": "b"}',
+            b'{"prompt": 1, "messages": []}',
+        ),
+    ],
     ids=lambda line: repr(line[:20]),
 )
 def test_a_line_that_is_no_prompt_is_named_and_nothing_is_written(tmp_path: Path, line: bytes) -> None:

@@ -8,7 +8,9 @@ import time
 from array import array
 from collections.abc import Callable
 
+from structgen.errors import LimitError
 from structgen.maskbench.engines import EngineConfig, EngineRefusal, MaskEngine, Session, Unavailable
+from structgen.maskbench.ours import StructgenEngine
 
 SECRET = "the last words"
 
@@ -172,6 +174,41 @@ class Raises(Listed):
                 super().fill_row()
 
         return lambda: Raising(texts, self.tokenizer)
+
+
+class Limited(Listed):
+    """Meets a bound on its work in the second mask of a document, as our engine does."""
+
+    limits = StructgenEngine.limits
+
+    def compile(self, schema):
+        texts = self.texts(schema)
+
+        class Stopped(ListedSession):
+            def fill_row(self):
+                if self.written:
+                    raise LimitError("too many steps", limit="oracle_steps")
+                super().fill_row()
+
+        return lambda: Stopped(texts, self.tokenizer)
+
+
+class SaysItIsLimited(Listed):
+    """Takes no second token, and says that a bound on its work was met."""
+
+    def compile(self, schema):
+        texts = self.texts(schema)
+
+        class Stopped(ListedSession):
+            def fill_row(self):
+                super().fill_row()
+                if self.written:
+                    self.row[:] = array("i", [0] * len(self.row))
+
+            def is_limited(self):
+                return bool(self.written)
+
+        return lambda: Stopped(texts, self.tokenizer)
 
 
 class Contradicts(Listed):

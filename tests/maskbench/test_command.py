@@ -44,6 +44,8 @@ def called(tmp_path, monkeypatch):
         ("AcceptsEverything", "invalid_accepted", 1),
         ("RefusesEverything", "valid_refused", 1),
         ("RefusesByPolicy", "policy", 0),
+        ("Limited", "limited", 1),
+        ("SaysItIsLimited", "limited", 1),
         ("Raises", "crashed", 1),
         ("Dies", "crashed", 1),
         ("HangsInMask", "timed_out", 1),
@@ -54,6 +56,13 @@ def test_the_column_and_the_exit_status_of_each_fault(called, engine, column, st
     done = called(engine, "--json", "--timeout", "1")
     counts = json.loads(done.stdout)["engines"][engine]["all"]
     assert (counts[column], done.exit_code) == (1, status)
+
+
+def test_a_limit_has_a_row_of_its_own_in_each_form(called):
+    table, rows = called("Limited").stdout, called("Limited", "--csv").stdout
+    assert re.search(r"stopped by a limit of the engine +1\n", table)
+    assert re.search(r"^ +crashed +0$", table, re.MULTILINE)
+    assert [line for line in rows.splitlines() if "limited" in line]
 
 
 def test_failures_are_written_as_json_lines(called, tmp_path):

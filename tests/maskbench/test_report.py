@@ -67,6 +67,8 @@ def test_a_position_counts_in_the_sum_only_with_both_its_times():
         ({"verdicts": [Verdict.POLICY, Verdict.VALID_REFUSED]}, SchemaOutcome.FAILING),
         ({"verdicts": [Verdict.VALID_REFUSED, Verdict.TIMED_OUT]}, SchemaOutcome.TIMED_OUT),
         ({"verdicts": [Verdict.CRASHED]}, SchemaOutcome.CRASHED),
+        ({"verdicts": [Verdict.LIMITED, Verdict.RIGHT]}, SchemaOutcome.LIMITED),
+        ({"verdicts": [Verdict.LIMITED, Verdict.CRASHED]}, SchemaOutcome.CRASHED),
         ({"failures": [Failure("a", "e", "crashed")], "compiled": False}, SchemaOutcome.CRASHED),
         ({"failures": [Failure("a", "e", "timed out")], "compiled": False}, SchemaOutcome.TIMED_OUT),
         ({"failures": [Failure("a", "e", "refused only by a policy")]}, SchemaOutcome.POLICY),

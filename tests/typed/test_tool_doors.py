@@ -8,6 +8,7 @@ import json
 import re
 import shutil
 import sys
+import warnings
 from pathlib import Path
 from typing import Any
 
@@ -101,6 +102,24 @@ def test_a_return_type_takes_its_part_of_a_reply(hint: Any, text: str, taken: An
         return sg.filled()
 
     assert cities(ask(QUESTION)) == taken
+
+
+@pytest.mark.parametrize(
+    ("text", "told_of"),
+    [
+        (OSLO * 4, "get_weather is called 4 times"),
+        (OSLO + ROME + OSLO, "get_weather is called 2 times"),
+        (OSLO + ROME, None),
+    ],
+)
+@pytest.mark.parametrize("hint", [sg.Reply, list[sg.Call]])
+def test_a_tool_that_is_called_alike_is_told_once(text: str, told_of: str | None, hint: Any) -> None:
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        run(text, target=hint)
+    found = [str(one.message) for one in caught if one.category is sg.errors.ToolWarning]
+    cure = " with the same arguments. parallel=False allows one call in a reply."
+    assert found == ([] if told_of is None else [told_of + cure])
 
 
 def test_a_type_without_text_requires_a_call() -> None:

@@ -1,15 +1,17 @@
 """Many prompts from a file, results to a file. Resumable: after a kill no line is lost or done twice.
 
 Each line of the results names its line of the prompts by number. Results are written in the order in which
-texts end. If a kill cut off the last line, the next run removes it. A second file identifies the run that the
-results are of (`bulk_runs`); another run is refused.
+texts end; when the last one is there, the lines are put in the order of the prompts. If a kill cut off the
+last line, the next run removes it. A second file identifies the run that the results are of (`bulk_runs`);
+another run is refused. The lock of a third one, `OUT.lock`, keeps a second process out while one works; the
+system frees it when the process ends.
 """
 
 from __future__ import annotations
 
 import json
 from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
-from contextlib import AbstractContextManager, closing, contextmanager
+from contextlib import AbstractContextManager, closing, contextmanager, suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -18,6 +20,9 @@ from structgen.engine import Engine
 from structgen.engine.bulk.bulk_runs import Prompt, begin_run, check_run, engine_parts
 from structgen.engine.requests import Handle, Request, Result, Usage
 from structgen.errors import OptionError, StructgenError
+from structgen.language import checks
+from structgen.system.cache import writing
+from structgen.system.file_locks import exclusive
 from structgen.tokens.tokenizer import Tokenizer
 
 
@@ -37,19 +42,21 @@ def run_bulk(
     engine: Engine,
     prompts: Path,
     results: Path,
-    request_of: Callable[[str], Request],
+    request_of: Callable[[Any], Request],
     tell: Callable[[BulkProgress], None] = lambda _: None,
     *,
     start_over: bool = False,
 ) -> BulkProgress:
     """Write a line of results for each line of prompts that has none yet. Returns the progress.
 
-    A line of prompts is a JSON string, or an object with `prompt` and optionally `id` and `seed`. In a file
+    A line of prompts is a JSON string, or an object with `prompt`, or `messages` as OpenAI has them, and
+    optionally `id` and `seed`. In a file
     `.txt`, and in one not `.jsonl` whose first line begins neither with { nor with ", a line is the prompt
     itself. A line of results is an object: `line` (from 0), `id`, and the fields of `shown`. A prompt that is
     refused or fails has a line with its error. Twice as many prompts as the engine has rows are submitted at
     a time. `start_over` deletes existing results. Errors, before anything is written: OptionError for a line
-    of prompts that cannot be read, and for existing results that are of another run or not ours; OSError.
+    of prompts that cannot be read, for existing results that are of another run or not ours, and while
+    another process writes to `results`; OSError.
     """
 
     @contextmanager
@@ -75,7 +82,7 @@ def write_results(
     ],
     prompts: Path,
     results: Path,
-    request_of: Callable[[str], Request],
+    request_of: Callable[[Any], Request],
     tell: Callable[[BulkProgress], None],
     *,
     start_over: bool,
@@ -89,6 +96,34 @@ def write_results(
             cure="Name a file.",
         )
     wanted = list(read_prompts(prompts))
+    lock = results.with_name(f"{results.name}.lock")
+    lock.touch()  # where it cannot be made, results cannot either, and this says why
+    with exclusive(lock) as is_alone:
+        if not is_alone:
+            raise OptionError(
+                "Another process writes to these results now.",
+                where=str(results),
+                cure="Wait for it, or name another file.",
+            )
+        try:
+            return _written(answered, wanted, results, request_of, tell, start_over=start_over)
+        finally:
+            with suppress(OSError):  # a system may keep a file that is open
+                lock.unlink()
+
+
+def _written(
+    answered: Callable[
+        [Sequence[Prompt]], AbstractContextManager[tuple[Mapping[str, str], Iterator[AnswerLine]]]
+    ],
+    wanted: Sequence[Prompt],
+    results: Path,
+    request_of: Callable[[Any], Request],
+    tell: Callable[[BulkProgress], None],
+    *,
+    start_over: bool,
+) -> BulkProgress:
+    """Do what `write_results` says, in the one process that writes to the results."""
     done, end = done_lines(results)
     is_new = end == 0 or start_over
     if is_new:
@@ -110,11 +145,13 @@ def write_results(
                 done.add(line.number)
                 tokens += line.tokens
                 tell(BulkProgress(len(done), before, len(wanted), tokens))
+    if len(done) == len(wanted):
+        _sort(results)
     return BulkProgress(len(done), before, len(wanted), tokens)
 
 
 def answers(
-    engine: Engine, prompts: Iterator[Prompt], request_of: Callable[[str], Request]
+    engine: Engine, prompts: Iterator[Prompt], request_of: Callable[[Any], Request]
 ) -> Generator[AnswerLine, None, None]:
     """Yield a line of results for each prompt, in the order in which texts end. Whoever leaves cancels the
     others."""
@@ -224,21 +261,25 @@ def read_prompts(path: Path) -> Iterator[Prompt]:
                     cure="Write one JSON string or object on each line, in UTF-8; or plain prompts in a "
                     ".txt file.",
                 ) from error
-            one = {"prompt": found} if isinstance(found, str) else found
-            if not isinstance(one, dict) or not isinstance(one.get("prompt"), str):
+            row = {"prompt": found} if isinstance(found, str) else found
+            if not isinstance(row, dict) or isinstance(row.get("prompt"), str) == ("messages" in row):
                 raise OptionError(
-                    "A line is a string, or an object with a string as its `prompt`.",
+                    "A line is a string, or an object with a string as its `prompt`, or with `messages`.",
                     where=where,
-                    cure='Write {"prompt": "..."} on a line of its own.',
+                    cure='Write {"prompt": "..."} or {"messages": [{"role": "user", "content": "..."}]} on a '
+                    "line of its own.",
                 )
-            unknown = sorted(set(one) - {"id", "prompt", "seed"})
-            if unknown:
+            unknown = sorted(set(row) - {"id", "prompt", "messages", "seed"})
+            if unknown or len({"prompt", "messages"} & set(row)) == 2:
                 raise OptionError(
-                    f"Unknown: {', '.join(map(repr, unknown))}.",
+                    f"Unknown: {', '.join(map(repr, unknown))}." if unknown else "A prompt and messages.",
                     where=where,
-                    cure="An object has prompt, id and seed.",
+                    cure="An object has prompt or messages, id and seed; options are those of the call.",
                 )
-            yield Prompt(number, one.get("id"), one["prompt"], one.get("seed"))
+            asked: Any = (
+                row["prompt"] if "prompt" in row else checks.messages(f"{where}, messages", row["messages"])
+            )
+            yield Prompt(number, row.get("id"), asked, row.get("seed"))
 
 
 def done_lines(path: Path) -> tuple[set[int], int]:
@@ -260,6 +301,15 @@ def done_lines(path: Path) -> tuple[set[int], int]:
 
 
 _BEGIN = b'{"line": '
+
+
+def _sort(path: Path) -> None:
+    """Put whole results in the order of their prompts. The file is replaced in one step."""
+    lines = path.read_bytes().splitlines(keepends=True)
+    ordered = sorted(lines, key=lambda line: int(json.loads(line)["line"]))
+    if ordered != lines:
+        with writing(path, sync=True) as file:
+            file.writelines(ordered)
 
 
 def _truncate(path: Path, length: int) -> None:

@@ -32,7 +32,7 @@ class ShardWriter:
     """What an actor does: an engine of its own answers shards of prompts. Shards that come from two threads
     share its batches."""
 
-    def __init__(self, engine: Engine, request_of: Callable[[str], Request]) -> None:
+    def __init__(self, engine: Engine, request_of: Callable[[Any], Request]) -> None:
         self._engine, self._request_of = engine, request_of
         self._parts = engine_parts(engine)
 
@@ -45,12 +45,12 @@ class ShardWriter:
         return list(answers(self._engine, iter(shard), self._request_of))
 
 
-def _writer(model: str, options: Mapping[str, Any], request_of: Callable[[str], Request]) -> ShardWriter:
+def _writer(model: str, options: Mapping[str, Any], request_of: Callable[[Any], Request]) -> ShardWriter:
     return ShardWriter(Engine(model, **options), request_of)
 
 
 def _other_writer(
-    engine: str, prompts: Iterable[Prompt], request_of: Callable[[str], Request]
+    engine: str, prompts: Iterable[Prompt], request_of: Callable[[Any], Request]
 ) -> Callable[..., Worker[Sequence[Prompt], list[AnswerLine]]]:
     """Return what makes the worker of another engine. Raises OptionError for what it does otherwise."""
     other = import_module(_OTHERS[engine])
@@ -69,7 +69,7 @@ def run_bulk_on_ray(
     model: str | Path,
     prompts: Path,
     results: Path,
-    request_of: Callable[[str], Request],
+    request_of: Callable[[Any], Request],
     tell: Callable[[BulkProgress], None] = lambda _: None,
     *,
     start_over: bool = False,

@@ -47,10 +47,11 @@ class Prompt:
     line: int
     """From 0."""
     name: Any
-    text: str
+    text: Any
+    """The prompt: a text, or chat messages."""
     seed: Any
 
-    def request(self, request_of: Callable[[str], Request]) -> Request:
+    def request(self, request_of: Callable[[Any], Request]) -> Request:
         """Return the request. Raises StructgenError if it is refused."""
         request = request_of(self.text)
         if self.seed is None:
@@ -67,7 +68,7 @@ def check_run(
     results: Path,
     of_engine: Mapping[str, str],
     prompts: Sequence[Prompt],
-    request_of: Callable[[str], Request],
+    request_of: Callable[[Any], Request],
 ) -> None:
     """Raise OptionError unless existing results are of this run; record prompts that were appended.
     `of_engine`: `engine_parts`. Cost: making each request."""
@@ -113,7 +114,7 @@ def begin_run(
     results: Path,
     of_engine: Mapping[str, str],
     prompts: Sequence[Prompt],
-    request_of: Callable[[str], Request],
+    request_of: Callable[[Any], Request],
 ) -> None:
     """Write the run file of new results. Raises OSError."""
     _write(run_file(results), len(prompts), _parts(of_engine, prompts, request_of))
@@ -143,7 +144,7 @@ def _told(how: Sampling) -> tuple[object, ...]:
 
 
 def _parts(
-    of_engine: Mapping[str, str], prompts: Sequence[Prompt], request_of: Callable[[str], Request]
+    of_engine: Mapping[str, str], prompts: Sequence[Prompt], request_of: Callable[[Any], Request]
 ) -> dict[str, str]:
     """Return the digest of each part of the run."""
     sums = {name: blake2b(digest_size=16) for name in ("grammar", "sampling", "options", "prompts", "texts")}
