@@ -10,9 +10,10 @@
     sg.run("structgen/extract", "Ada is 36 years old.", Person)       # the same as one call
     sg.run("structgen/extract", "Is it?", sg.choice(["yes", "no"]))   # a text of a grammar
 
-**Ask a model.** `generate`, `run`, `filled` (a field of a dataclass); `tools` with `Tool`, `Call`, `Reply`,
-`ToolFormat`, `parse_calls`; `infill` and `Infilling` fill the holes of a text (`Infilled`). `Partial` is an
-object that is still being written, `Outcome` an answer with its figures, `Server` a model at an address.
+**Ask a model.** `run` and, for coroutines, `arun`; `generate` with `filled`; `tools` with `Tool`, `Call`,
+`Reply`, `ToolFormat`, `parse_calls`; `infill` and `Infilling` fill the holes of a text (`Infilled`).
+`Partial` is an object that is still being written, `Outcome` an answer with its figures, `Server` a model
+at an address.
 
 **Say what may come.** `json_schema`, `lark` (`LarkGrammar`), `ebnf`, `regex`, `choice`, `literal`, `text`,
 `special`, `substring_of`; together: `sequence`, `either`, `structural_tag`, `in_json_string`, `without`,
@@ -112,6 +113,7 @@ if TYPE_CHECKING:
     from structgen.typed.infilled import Infilling as Infilling
     from structgen.typed.outcomes import Outcome as Outcome
     from structgen.typed.partial import Partial as Partial
+    from structgen.typed.run import arun as arun
     from structgen.typed.run import run as run
     from structgen.typed.servers import Server as Server
 
@@ -170,7 +172,7 @@ __getattr__, __dir__ = lazy_names(
         "structgen.typed.infilled": "Infilling",
         "structgen.typed.outcomes": "Outcome",
         "structgen.typed.partial": "Partial",
-        "structgen.typed.run": "run",
+        "structgen.typed.run": "arun run",
         "structgen.typed.servers": "Server",
     },
     modules="core errors integrations monitors samplers speculation strategies",

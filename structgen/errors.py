@@ -221,6 +221,10 @@ class NoFillingError(StructgenError):
         super().__init__(what, where=where, cure=cure)
 
 
+class DrawsWarning(UserWarning):
+    """The draws of `sg.sample` are fewer than were asked for, biased, or those of a run that a limit cut."""
+
+
 class FullHoleWarning(UserWarning):
     """An infilling left no slot of a hole empty: the text may have been cut short. `hole` is its name."""
 

@@ -82,3 +82,38 @@ def test_no_page_promises() -> None:
     for page in (ROOT / "docs").rglob("*.md"):
         if "decisions" not in page.parts:
             assert not re.search(r"^\|.*\bplanned\b", page.read_text(encoding="utf-8"), re.M), page
+
+
+MOST_WORDS = 41
+"""The words of the longest sentence, which is in README.md. In docs/*.md it has 35. Writers aim at 25."""
+
+
+def sentences(page: str) -> list[str]:
+    """Return the sentences of a page's prose, without tables, blocks of code, titles and pictures. Code inside
+    a line counts as one word."""
+    prose = re.sub(r"^ *```.*?^ *```", "\n\n", page, flags=re.M | re.S)
+    prose = re.sub(r"^ *(\||#|!\[|<).*$", "\n", prose, flags=re.M)
+    prose = re.sub(r"`+[^`]*`+", "code", re.sub(r"\]\([^)]*\)", "]", prose))
+    blocks = re.split(r"\n\s*\n|\n(?= *(?:[-*]|\d+\.) )", prose)
+    return [text for block in blocks for text in re.split(r"(?<=[.!?])[\"*)\]]*\s", " ".join(block.split()))]
+
+
+def test_sentences_are_separated() -> None:
+    page = (
+        "# A title\nOne `x. y` [two](a.md#b). *Three.* Four\nfive.\n- Six\n- seven\n```\ncode\n```\n| row |\n"
+    )
+    assert [*filter(None, sentences(page))] == [
+        "One code [two].",
+        "*Three.",
+        "Four five.",
+        "- Six",
+        "- seven",
+    ]
+
+
+@for_each("page", [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))])
+def test_no_sentence_of_a_page_is_too_long(page: Path) -> None:
+    """At most 41 words: README.md and the pages of docs/, without docs/decisions and docs/inside. A reader in
+    a hurry, or in a second language, does not follow a longer sentence."""
+    texts = sentences(page.read_text(encoding="utf-8"))
+    assert [text for text in texts if len(text.split()) > MOST_WORDS] == []

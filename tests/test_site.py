@@ -15,8 +15,8 @@ pytest.importorskip("mkdocs")
 pytest.importorskip("griffe")
 sys.path.insert(0, str(Path(__file__).parents[1] / "scripts"))
 
-import site_pages  # noqa: E402
-from site_docstrings import as_markdown  # noqa: E402
+import site_pages
+from site_docstrings import as_markdown
 
 
 def test_each_public_name_has_one_place_in_the_reference() -> None:
@@ -50,5 +50,6 @@ def test_options_of_a_docstring_become_a_list() -> None:
         "Return it.\n\nmodel, name\n    a name, or\n    a folder.\nrows\n    how many.\n\nErrors: none."
     )
     assert told == (
-        "Return it.\n\n\n`model`, `name`\n:   a name, or\n    a folder.\n\n`rows`\n:   how many.\n\nErrors: none."
+        "Return it.\n\n\n`model`, `name`\n:   a name, or\n    a folder.\n\n`rows`\n:   how many.\n"
+        "\nErrors: none."
     )

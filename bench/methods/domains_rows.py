@@ -72,9 +72,13 @@ class AskedTask:
 
     def draw(self, way: str, **how: Any) -> sg.Samples[Any]:
         """Return the draws of a way; the mask alone does not ask the checker."""
-        how |= {"method": WAYS[way], "max_tokens": self.task.max_tokens}
         checkers = [] if way == "mask alone" else [self.task.checker]
-        return sg.sample(self._engine, self._prompt, self.compiled, checkers=checkers, **how)
+        return self.draw_by(checkers=checkers, method=WAYS[way], **how)
+
+    def draw_by(self, **how: Any) -> sg.Samples[Any]:
+        """Return the draws of a method of `sg.sample`, with its options."""
+        how = {"checkers": [self.task.checker], "max_tokens": self.task.max_tokens} | how
+        return sg.sample(self._engine, self._prompt, self.compiled, **how)
 
     def law(self, domain: str) -> tuple[dict[str, float], float]:
         """Return the probability of each text that grammar and checker accept, and the mass of prefixes that

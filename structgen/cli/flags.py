@@ -36,7 +36,7 @@ _MODELS: Final = f"as {', '.join(NAMED_MODELS)} (extract for structgen/extract)"
 FLAGS: Final[dict[str, Flag]] = {
     # --- which texts ----------------------------------------------------------------------------------------
     "schema": Flag(str, "The JSON Schema: its file, or its text: {...}, true, false.", "FILE|JSON"),
-    "type": Flag(str, "In place of a schema: a Python type, module:Class."),
+    "type": Flag(str, "In place of a schema: a Python type, or another target of sg.run, module:Name."),
     "grammar": Flag(Path, "In place of a schema: a Lark grammar; a file .gbnf or .ebnf: such rules."),
     "regex": Flag(str, "In place of a schema: a Python regular expression for the whole text.", "PATTERN"),
     "tools": Flag(

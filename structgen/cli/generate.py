@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -17,6 +17,7 @@ from structgen.errors import OptionError, StructgenError, ValidatorError
 
 if TYPE_CHECKING:
     from structgen.engine import Engine, Request, Result
+    from structgen.engine.requests import Usage
     from structgen.python_types.type_hints import TypeReader
 
 
@@ -69,6 +70,8 @@ def prompt_of(wanted: WantedTexts) -> Any:
 def _write(engine: Engine, request: Request, wanted: WantedTexts) -> bool:
     """Write the samples of one prompt; returns whether one ended in an error, or its type refuses it."""
     from structgen.engine.bulk import shown, shown_steps, shown_usage
+    from structgen.engine.requests import total_usage
+    from structgen.engine.searches.confidence import confidences_of
     from structgen.engine.trace import speculation_told, write_trace
     from structgen.typed.wrapping import Unwrapping, WrappedReader, unwrapped
 
@@ -92,12 +95,19 @@ def _write(engine: Engine, request: Request, wanted: WantedTexts) -> bool:
         fault: StructgenError | None = result.error
         if fault is not None and isinstance(fault.__cause__, OSError):
             raise fault.__cause__  # of standard output, while it was streamed to
+        usages = [result.usage]
         if reader is not None:
             most = 1 if stream or request.n > 1 else wanted.attempts
-            result, fault = _accepted(engine, request, result, reader, most)
+            result, fault = _accepted(engine, request, result, reader, most, usages)
         if as_json:
-            found = shown(result)
-            found["usage"] = shown_usage(result.usage)
+            found = shown(result, handle.request.grammar)
+            found["usage"] = shown_usage(total_usage(usages))
+            if len(usages) > 1:
+                found["usage"]["attempts"] = [shown_usage(one) for one in usages]
+            if not request.chosen_by.strategies:
+                holder = "" if wanted.form is None else wanted.form.holder
+                sure = confidences_of(result, request.grammar, engine.tokenizer, holder)
+                found["confidences"] = {place: asdict(one) for place, one in sure.items()}
             if request.logprobs:
                 found["steps"] = shown_steps(result, engine.tokenizer)
             echo_json_text(found)
@@ -109,7 +119,8 @@ def _write(engine: Engine, request: Request, wanted: WantedTexts) -> bool:
         for said in filter(None, (result.usage.outline, result.usage.choices)):
             echo(f"Hint: {said}", err=True)
         if "usage" in given:
-            echo(f"{result.usage.tokens:,} tokens, {speculation_told(result.usage)}", err=True)
+            usage = total_usage(usages)
+            echo(f"{usage.tokens:,} tokens, {speculation_told(usage)}", err=True)
         if trace is not None:
             title = f"structgen generate: {result.finish_reason.value}"
             write_trace(Path(trace), result, engine.tokenizer, title)
@@ -117,10 +128,16 @@ def _write(engine: Engine, request: Request, wanted: WantedTexts) -> bool:
 
 
 def _accepted(
-    engine: Engine, request: Request, result: Result, reader: TypeReader[Any], attempts: int
+    engine: Engine,
+    request: Request,
+    result: Result,
+    reader: TypeReader[Any],
+    attempts: int,
+    usages: list[Usage],
 ) -> tuple[Result, StructgenError | None]:
     """Return the first text of some attempts that the type's validators take, or the last one and its error.
-    As typed functions do, each new attempt is told what the validators said."""
+    As typed functions do, each new attempt is told what the validators said. `usages`: where the usage of
+    each further attempt goes."""
     from structgen.engine.requests import redrawn
 
     attempt = 0
@@ -136,5 +153,6 @@ def _accepted(
             how = redrawn(request.chosen_by, attempt)
             again = replace(request, sampling=how, refused=(result.text, str(error)))
             (result,) = engine.generate(again)
+            usages.append(result.usage)
         else:
             return result, None

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+import warnings
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -13,7 +14,7 @@ from structgen.cli.generate import prompt_of
 from structgen.cli.named_options import Given
 from structgen.cli.output import echo, echo_fact, echo_json_text, payload, progress, refuse
 from structgen.cli.wanted_texts import WantedTexts
-from structgen.errors import OptionError, StructgenError
+from structgen.errors import DrawsWarning, OptionError, StructgenError
 from structgen.samplers.methods import METHODS
 
 if TYPE_CHECKING:
@@ -69,8 +70,8 @@ def sample(given: Given) -> None:
 def _drawn(wanted: WantedTexts, prompt: str) -> Samples[Any]:
     """Return the draws. The tree of prefixes is saved whatever becomes of the run."""
     import structgen as sg
+    from structgen.request_reading.targets import ReadTarget
     from structgen.samplers.sample import sample as drawn
-    from structgen.samplers.types import TypedGrammar
 
     given, form, request = wanted.given, wanted.form, wanted.request_of(prompt)
     engine, grammar = wanted.engine(), request.grammar
@@ -84,7 +85,8 @@ def _drawn(wanted: WantedTexts, prompt: str) -> Samples[Any]:
         else sg.samplers.PrefixTree()
     )
     try:
-        with progress("sample", "draws") as tell:
+        with progress("sample", "draws") as tell, warnings.catch_warnings():
+            warnings.simplefilter("ignore", DrawsWarning)  # the summary has its sentences
             begun = time.monotonic()
 
             def told(now: RunProgress) -> None:
@@ -97,7 +99,7 @@ def _drawn(wanted: WantedTexts, prompt: str) -> Samples[Any]:
                 engine,
                 engine.prompt_tokens(request),
                 # the validators of a type are part of the law
-                grammar if form is None or form.reader is None else TypedGrammar(form.reader, grammar),
+                ReadTarget(grammar, None if form is None else form.reader),
                 given.get("n"),
                 method=given.get("method"),
                 seed=wanted.sampling.seed,

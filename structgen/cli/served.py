@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from structgen.engine import Engine
     from structgen.engine.bulk.bulk_file import AnswerLine
     from structgen.engine.bulk.bulk_runs import Prompt
-    from structgen.engine.requests import Request
+    from structgen.engine.requests import Request, Usage
     from structgen.typed.outcomes import Outcome
     from structgen.typed.wanted_forms import WantedForm, WantedText
     from structgen.typed.writers import Writer
@@ -59,7 +59,7 @@ def ask(
             failed = True
             echo(f"{type(error).__name__}: {error}", err=True)
         if "usage" in given:
-            echo(f"{result.usage.tokens:,} tokens, attempts: {outcome.attempts}", err=True)
+            echo(f"{outcome.usage.tokens:,} tokens, attempts: {outcome.attempts}", err=True)
     return failed
 
 
@@ -116,7 +116,7 @@ def lent_answers(
         if result.error is not None and result.error.where == getattr(writer, "url", None):
             raise result.error  # the server is not there: the prompt has no answer yet
         said = {**shown(replace(result, error=outcome.error)), "logprob": None, "constrained_logprob": None}
-        return answer_line(prompt, said, result.usage.tokens)
+        return answer_line(prompt, said, outcome.usage.tokens)
 
     @contextmanager
     def answered(todo: Sequence[Prompt]) -> Iterator[tuple[Mapping[str, str], Iterator[AnswerLine]]]:
@@ -145,5 +145,9 @@ def _shown(outcome: Outcome[Any]) -> dict[str, Any]:
         "finish_reason": result.finish_reason.value,
         "attempts": outcome.attempts,
         "error": None if error is None else str(error),
-        "usage": {"prompt_tokens": result.usage.prompt_tokens, "tokens": result.usage.tokens},
+        "usage": {**_counted(outcome.usage), "attempts": [_counted(one) for one in outcome.usages]},
     }
+
+
+def _counted(usage: Usage) -> dict[str, int]:
+    return {"prompt_tokens": usage.prompt_tokens, "tokens": usage.tokens}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import sys
 import warnings
 from collections.abc import Callable, Iterator, Mapping
@@ -56,15 +57,17 @@ class WantedLanguage:
 
     @cached_property
     def form(self) -> WantedForm | None:
-        """The form of an answer that a type asks for; None without a type. Its schema is read as `sg.run`
-        reads it; `check` takes any blanks and order of keys."""
+        """The form of an answer that a type, or another target of `sg.run`, asks for; None without. Its
+        schema is read as `sg.run` reads it; `check` takes any blanks and order of keys."""
         if "type" not in self.given:
             return None
-        from structgen.typed.wanted_forms import form_of_type
+        from structgen.core.grammar import Grammar
+        from structgen.typed.wanted_forms import form_of
 
-        hint = named(str(self.given.get("type")), "--type", "module:Class")
-        usual = self.usual if self.given.command == "check" else {}
-        form = form_of_type(hint, {**usual, **self.policies})
+        target = named(str(self.given.get("type")), "--type", "module:Class")
+        is_written = isinstance(target, Grammar | re.Pattern)
+        usual = self.usual if self.given.command == "check" and not is_written else {}
+        form = form_of(target, {**usual, **self.policies} or None, where="--type")
         if form.grammar is None:
             raise OptionError("A str is free text.", where="--type", cure="Name a type with a schema.")
         return form

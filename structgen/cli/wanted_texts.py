@@ -76,12 +76,12 @@ class WantedTexts(WantedLanguage):
             return self._form_of_tools()
         if "type" not in self.given:
             return None
-        from structgen.typed.wanted_forms import check_wrap, form_of_type
+        from structgen.typed.wanted_forms import check_wrap, form_of
         from structgen.typed.writers import wrapping_of
 
         wrap = self.given.get("wrap")
-        hint = named(str(self.given.get("type")), "--type", "module:Class")
-        form = form_of_type(hint, self.policies, wrapping_of(self.model, wrap))
+        target = named(str(self.given.get("type")), "--type", "module:Class")
+        form = form_of(target, self.policies or None, self.usual, wrapping_of(self.model, wrap), "--type")
         check_wrap(form, wrap)
         return form
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from enum import Enum
@@ -68,8 +69,20 @@ _A_REPETITION = Instance(
     Repetitions | None,
     "Pass sg.strategies.Repetitions(length=..., times=..., digits=..., share=...), or None.",
 )
-_A_GRAMMAR = Instance(Grammar | CompiledGrammar, "Make a grammar of a schema with sg.json_schema(schema).")
 _A_THINKING = Instance(Thinking, "Pass sg.Thinking(until=..., max_tokens=...).")
+
+
+def _grammar(name: str, value: Any) -> Grammar | CompiledGrammar | None:
+    """Return the grammar of a target, with the reader of a type."""
+    if isinstance(value, Grammar | CompiledGrammar):
+        return value
+    # start-up: most requests are made with a grammar
+    from structgen.request_reading.targets import read_target
+
+    found, reader = read_target(value, where=name)
+    if reader is not None and isinstance(found, JsonSchemaGrammar):
+        found.reader = reader.read
+    return found
 
 
 @fields_named(
@@ -78,17 +91,17 @@ _A_THINKING = Instance(Thinking, "Pass sg.Thinking(until=..., max_tokens=...).")
 )
 @dataclass(frozen=True, slots=True)
 class Sampling:
-    """How tokens are chosen. The order is: penalties, temperature, the grammar's mask, top-k, top-p, min-p,
-    draw. With temperature 0 the likeliest token is taken. A strategy acts before the penalties or after the
-    mask (docs/strategies.md)."""
+    """The options of choosing a token. The order is: penalties, temperature, the grammar's mask, top-k,
+    top-p, min-p, draw. Temperature 0 takes the most probable token. A strategy acts before the penalties or
+    after the mask (docs/strategies.md)."""
 
     temperature: Annotated[float, Number(*_TEMPERATURE, besides=0.0)] = 1.0
     top_p: Annotated[float, Number(*_ABOVE_ZERO)] = 1.0
-    """Keep the likeliest allowed tokens whose mass reaches this (the nucleus, Holtzman et al. 2020)."""
+    """Keep the most probable allowed tokens up to this mass (the nucleus, Holtzman et al. 2020)."""
     top_k: Annotated[int, Whole(0)] = 0
-    """Keep so many of the likeliest allowed tokens; 0: all."""
+    """Keep this number of the most probable allowed tokens; 0: all."""
     min_p: Annotated[float, Number(0.0, 1.0, "a number from 0 to 1")] = 0.0
-    """Keep tokens with at least this share of the likeliest token's probability (Nguyen et al. 2024)."""
+    """Keep tokens with at least this share of the greatest token probability (Nguyen et al. 2024)."""
     repetition_penalty: Annotated[float, Number(*_FACTOR)] = 1.0
     """Divides the logits of tokens in prompt and text; negative logits are multiplied (Keskar et al.
     2019)."""
@@ -99,23 +112,23 @@ class Sampling:
     seed: Annotated[int, Whole()] = 0
     logit_bias: Annotated[Mapping[int, float] | tuple[tuple[int, float], ...], checks.biases] = ()
     """Added to the logits of tokens, by id, after the penalties, as on servers: -100 usually bans a token,
-    100 usually forces one. The grammar's mask applies whatever the bias. Kept as a tuple of pairs."""
+    100 usually forces one. No bias overrides the grammar's mask. Kept as a tuple of pairs."""
     min_tokens: Annotated[int, Whole(0)] = 0
-    """A free text has at least so many tokens. With a grammar, the grammar decides where its texts may
+    """The minimum number of tokens of a free text. With a grammar, the grammar decides where its texts may
     end."""
     strategy: Annotated[Strategy | Sequence[Strategy], By(checked_strategies)] = ()
-    """A published change of the law of the next token, or two that agree: `sg.strategies.Mirostat()` and
-    others. Kept as a tuple."""
+    """One or several decoding strategies that can be combined, such as `sg.strategies.Mirostat()`. A
+    strategy changes the distribution of the next token. Kept as a tuple."""
     monitors: Annotated[Monitor | Sequence[Monitor], By(checked_monitors)] = ()
     """Advice on the next identifiers, such as `sg.monitors.python_attributes()`: their masks narrow the
     grammar's (docs/strategies.md). Kept as a tuple."""
     banned: Annotated[int | str | Sequence[int | str], By(checked_bans)] = ()
-    """Texts that are in no text, in whichever tokens (in a document of JSON: in no string and no key), and
-    tokens, by id, that are not used. Kept as a tuple."""
+    """Banned texts, in any tokens (in a JSON document: banned in strings and keys), and banned tokens, by
+    id. Kept as a tuple."""
 
     repetition: Annotated[Repetitions | None, _A_REPETITION] = ENDS
-    """When a value that repeats itself is closed, and how many digits a number has; None: never. Of texts
-    with a grammar; not beside a search."""
+    """When the engine closes a value that repeats itself, and how many digits a number may have; None: it
+    closes nothing. Only for texts with a grammar; not with a search."""
 
     def __post_init__(self) -> None:
         check_fields(self)
@@ -167,7 +180,7 @@ IN_SAMPLING: Final = {name: f"Write sampling=sg.Sampling({name}=...)" for name i
 
 @fields_named(
     "sg.Request(prompt, grammar)",
-    IN_SAMPLING | dict.fromkeys(("schema", "response_format"), "Write grammar=sg.json_schema(schema)"),
+    IN_SAMPLING | dict.fromkeys(("schema", "response_format", "target"), "Write grammar="),
 )
 @dataclass(frozen=True, slots=True)
 class Request:
@@ -175,16 +188,18 @@ class Request:
 
     prompt: Annotated[str | Sequence[int] | Sequence[Mapping[str, Any]], checks.prompt]
     """Text, token ids, or chat messages (both kept as a tuple)."""
-    grammar: Annotated[Grammar | CompiledGrammar, _A_GRAMMAR] | None = None
-    """The engine compiles it, unless it is compiled for the same tokenizer."""
+    grammar: Annotated[Any, _grammar] | None = None
+    """A grammar, which the engine compiles if it is not yet compiled for this tokenizer; or any other target
+    of `sg.run` (a pattern, a type, a schema), kept as its grammar. With a type, `Result.value` is an object
+    of the type. If its validators refuse the document, the value is None, and `Result.error` says why."""
     sampling: Annotated[Sampling, A_SAMPLING] | None = None
     """None: greedy for a document of a JSON Schema (n = 1), else draws at temperature 1."""
     max_tokens: Annotated[int, Whole(1)] | None = None
-    """The most tokens of each sample, without the end token. With a grammar the text is complete within them.
-    None: 512, or fewer if the model's context leaves fewer."""
+    """The maximum number of tokens of each sample, without the end token. With a grammar the text is complete
+    within it. None: 512, or fewer if the model's context leaves fewer."""
     end_margin: Annotated[int, Whole(0)] = 0
-    """The shortest completion is taken when at most so many spare tokens are left, so that the text does not
-    end abruptly at the last tokens."""
+    """The engine takes the shortest completion when at most this number of spare tokens is left, so that the
+    text does not end abruptly at the last tokens."""
     stop: Annotated[str | Sequence[str], checks.texts] = ()
     """A string at which a free text ends, or several (kept as a tuple); the text does not include it.
     Thoughts are not searched. Not allowed with a grammar, which decides where a text ends."""
@@ -192,39 +207,40 @@ class Request:
     timeout: Annotated[float | None, checks.seconds] = None
     """Seconds since submission."""
     logprobs: Annotated[int, Whole(0)] = 0
-    """How many of the likeliest tokens of each step are recorded (`Step.likeliest`,
+    """How many of the most probable tokens of each step are recorded (`Step.likeliest`,
     `Step.likeliest_allowed`)."""
     thinking: Annotated[Thinking, _A_THINKING] | None = None
-    """Free text before the document, with its own budget of tokens."""
+    """Free text before the document, with a separate token budget."""
     speculation: Annotated[str | Speculation, By(checked_speculation)] = "auto"
     """How the next tokens are drafted, so that one pass of the model verifies many: "auto", "off" (one token
     a pass), or an `sg.Speculation`. It changes the time of a text, never its tokens."""
     outline: Annotated[bool | None, checks.flag] = None
-    """Whether a prompt that is text gets the outline of the schema; None: for the embedded models only."""
+    """Whether a text prompt gets the outline of the schema; None: for the embedded models, and with a chat
+    template unless the schema lists its values (docs/engine.md)."""
     chat: Annotated[bool | None, checks.flag] = None
-    """Whether a prompt that is text gets the chat template; None: if the model has one. Token ids are used
+    """Whether a text prompt gets the chat template; None: if the model has one. Token ids are used
     unchanged."""
     canonical: Annotated[bool, checks.switch] = False
-    """Whether forced text is written in the tokenizer's own tokens. It changes the law of the tokens, not the
-    texts (docs/engine.md)."""
+    """Whether forced text is written in the tokenizer's own tokens. It changes the distribution of the
+    tokens, not the set of texts (docs/engine.md)."""
     healing: Annotated[bool, checks.switch] = False
-    """Whether the last tokens of the prompt may be written again, so that one token crosses the border of
-    prompt and text. The text does not include their bytes."""
+    """Whether the model may write the last tokens of the prompt again, so that one token crosses the end of
+    the prompt. The text does not include the bytes of the prompt."""
     special_texts: Annotated[bool, checks.switch] = False
-    """Whether the text has the texts of special tokens, such as `[TOOL_CALLS]`, which have no bytes. No
-    warning then tells that the grammar names one."""
+    """Whether the text has the texts of special tokens, such as `[TOOL_CALLS]`, which have no bytes. There is
+    then no warning if the grammar names a special token."""
     refused: Annotated[tuple[str, str] | None, checks.refusal] = None
     """An earlier answer to a prompt that is text, and the reason of its refusal. Both are added to the
     prompt, except for the embedded models, which follow no instructions."""
     strategy: Annotated[Strategy | Sequence[Strategy], By(checked_strategies)] = ()
-    """A decoding strategy, such as `sg.strategies.Cautious()`: the same as in `Sampling`, beside the default
-    sampling too. Kept as a tuple."""
+    """A decoding strategy, such as `sg.strategies.Cautious()`: the same as in `Sampling`, also with the
+    default sampling. Kept as a tuple."""
     choices: Annotated[str, OneOf(CHOICES)] | None = None
-    """How a greedy text is chosen where the grammar lists at most 64 values: "whole" writes the value that is
-    the likeliest as a whole, "tokens" chooses token by token. None: "whole" where no `sampling` and no
-    `strategy` are given, else "tokens". The embedded models write token by token."""
+    """How a greedy text is chosen if the grammar lists at most 64 values. "whole" writes the value that is
+    the most probable as a whole, "tokens" chooses token by token. None: "whole" without `sampling` and
+    `strategy`, else "tokens". The embedded models write token by token."""
     shortened: Annotated[str, checks.encodable] = ""
-    """Of a prompt of token ids: what `Usage.outline` tells of the outline in it."""
+    """For a prompt of token ids: the value of `Usage.outline` for the outline in it."""
 
     def __post_init__(self) -> None:
         check_fields(self)
@@ -344,6 +360,19 @@ class Usage:
         return (self.tokens + self.thought_tokens) / self.calls if self.calls else 0.0
 
 
+def total_usage(usages: Sequence[Usage]) -> Usage:
+    """Return what attempts cost together, one or more. What is told in words, and of the memory, is of the
+    last one."""
+    accepted = sum((Counter(one.accepted) for one in usages), Counter[str]())
+    counts = {name: sum(getattr(one, name) for one in usages) for name in _COUNTS}
+    return replace(usages[-1], accepted=dict(accepted), **counts)
+
+
+_COUNTS: Final = (
+    *("prompt_tokens", "tokens", "thought_tokens", "model_seconds", "mask_seconds", "waited_seconds"),
+    *("calls", "drafted", "strategy_calls", "strategy_rows"),
+)
+"""Fields of `Usage` that add up."""
 _AS_TEXT: Final = object()
 
 

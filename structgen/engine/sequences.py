@@ -30,7 +30,7 @@ from structgen.engine.strategies.strategy import Decision, SearchStrategy
 from structgen.engine.strategies.text_strategies import RowLaw, told
 from structgen.engine.thinking import ThoughtPhase
 from structgen.engine.verified_draft import Guesses
-from structgen.errors import StructgenError
+from structgen.errors import StructgenError, ValidatorError
 from structgen.monitors.monitored_text import MonitoredText
 from structgen.speculation.drafts.drafter import DraftContext
 from structgen.speculation.planning.drafting import Drafting
@@ -448,8 +448,14 @@ class TextSequence:
         cannot read (an integer of more than 4,300 digits)."""
         if self.start.grammar is None or reason not in COMPLETE:
             return self.text
+        read: Callable[[str], Any] | None = getattr(self.handle.request.grammar, "reader", None)
         try:
+            if read is not None:
+                return read(self.text)
             return self.start.grammar.value(self.text.encode("utf-8", "surrogatepass"))
+        except ValidatorError as error:
+            self.error = error
+            return None
         except (ValueError, RecursionError):
             return self.text
 
@@ -467,6 +473,7 @@ class TextSequence:
             self.usage.monitors = self.matcher.compiled.uses(self.matcher)
         self.release_seconds()
         self.cache = self.logits = self.guesses = None
+        value = self._value(reason)
         self.handle.finish(
             Result(
                 self.text,
@@ -476,7 +483,7 @@ class TextSequence:
                 self.usage,
                 self.handle.sample,
                 self.error,
-                self._value(reason),
+                value,
                 self.thoughts if self.phase is None else self.phase.thoughts,
             )
         )

@@ -186,8 +186,8 @@ def load_masked_model(
             "FunctionModel.",
         )
     with told(f"loading the model {name}"):
-        model = _transformers_model(folder, convention, trust_remote_code, device, dtype)
-    return model, Tokenizer.from_huggingface(str(folder))
+        read = _transformers_model(folder, convention, trust_remote_code, device, dtype)
+    return read, Tokenizer.from_huggingface(str(folder))
 
 
 def fills_masks(name: str | Path) -> bool:

@@ -56,6 +56,7 @@ class JsonSchemaGrammar(Grammar, SchemaSource):
         "_spelling",
         "_text",
         "_value",
+        "reader",
         "root_types",
     )
 
@@ -81,6 +82,9 @@ class JsonSchemaGrammar(Grammar, SchemaSource):
         `without_bytes` says.
         """
         self._value, self._text, self._notes = value, text, notes
+        self.reader: Callable[[str], Any] | None = None
+        """What makes a value of a document: a type's reader, where the schema is that of a type. None: the
+        value is that of the JSON. The language does not depend on it."""
         self._draft, self._policies, self._limits = draft, policies, limits
         self._banned, self._missing = banned, missing
         self._canonical = self._spelling = ""
@@ -191,7 +195,7 @@ class JsonSchemaGrammar(Grammar, SchemaSource):
             missing=missing,
             document=document,
         )
-        made._file = self._file
+        made._file, made.reader = self._file, self.reader
         return made
 
     @property
@@ -316,7 +320,7 @@ class JsonSchemaGrammar(Grammar, SchemaSource):
     def __reduce__(self) -> tuple[Any, ...]:
         options = (asdict(self._policies), asdict(self._limits), self._draft, self._reading_notes())
         resources = {uri: write(value) for uri, value in self._resources.items()}
-        return _restored, (write(self._value), *options, resources, self._banned, self._missing)
+        return _restored, (write(self._value), *options, resources, self._banned, self._missing, self.reader)
 
 
 @options_named(
@@ -342,11 +346,10 @@ def json_schema(
 ) -> JsonSchemaGrammar:
     """Return the grammar of a JSON Schema, given as a dict, a boolean, a JSON text, or the path of a file.
 
-    `draft` is one of "3", "4", "6", "7", "2019-09", "2020-12", "v1"; None: the one that `$schema` names, else
-    2020-12. `resources` maps URIs to the schemas to which `$ref` may lead beside this one (dicts, booleans,
-    JSON texts, or a `referencing.Registry`); a reference never opens a file or a connection, and the standard
-    meta-schemas are there without being given. The policies say which texts of an accepted value are in the
-    language:
+    `draft` is one of "3", "4", "6", "7", "2019-09", "2020-12", "v1"; None: the draft that `$schema` names,
+    else 2020-12. `resources` maps URIs to further schemas for `$ref` (dicts, booleans, JSON texts, or a
+    `referencing.Registry`). A reference never opens a file or a connection. The standard meta-schemas are
+    built in. The policies define which texts of an accepted value are in the language:
 
     whitespace
         "bounded": up to 8 blanks, or a line break and 8 blanks a level; "compact"; "oneline" (", " and ": ");
@@ -354,34 +357,34 @@ def json_schema(
     property_order
         "declared": keys in the order in which the schema first mentions them; "any".
     numbers
-        "bounded": digits alone where only integers may stand, else finite floats; at most 20 integer, 20
-        fraction and 3 exponent digits, more where the schema asks;
+        "bounded": only digits where only integers are valid, else finite floats; at most 20 integer, 20
+        fraction and 3 exponent digits, more if the schema needs more;
         "plain": no exponent, no -0, integers without a fraction; "python": as `repr` writes them; "any".
     escapes
         "canonical": keys and constants as json.dumps(ensure_ascii=False) writes them; "utf8", "ascii": all
         strings as json.dumps writes them with ensure_ascii=False, True; "any".
     formats
-        "assert", or "annotate": `format` says nothing.
+        "assert", or "annotate": `format` has no effect.
     max_string, max_items
-        code points of a string, items of an array, where the schema has no bound of its own; None: no bound.
+        code points of a string, items of an array, if the schema sets no bound; None: no bound.
     any_value
-        what a value may be of which the schema says nothing: "any"; "scalar"; an int: so deep may arrays and
-        objects be nested.
+        the values allowed where the schema has no constraint: "any"; "scalar"; an int: the nesting depth of
+        arrays and objects.
     custom_formats
-        the caller's own formats by name, before those of the standard: each a regular expression as `pattern`
-        takes it, found anywhere in the string where it has no anchors; or a dict of `minimum`, `maximum`,
-        `exclusiveMinimum`, `exclusiveMaximum` and `multipleOf`, integers, that numbers must keep.
-        `sg.OPENAPI_FORMATS` has those of OpenAPI.
+        your own formats by name, which override the standard's. A format is a regular expression as for
+        `pattern`, which without anchors matches anywhere in the string. Or it is a dict of integers for
+        numbers: `minimum`, `maximum`, `exclusiveMinimum`, `exclusiveMaximum` and `multipleOf`.
+        `sg.OPENAPI_FORMATS` has OpenAPI's formats.
 
-    `sg.WIDEST` holds the widest policies; `sg.OPENAI_STRICT` those for OpenAI's strict structured outputs,
-    with `subset="openai"`: a schema that such a server refuses is refused (`UnsupportedError`). Every
-    subschema that the root reaches is read (some 2 us each, and the copy of a dict); nothing is compiled yet.
-    Errors: `SchemaError` for what is not JSON (line and column) or not a schema (its place), `OptionError`,
-    `LimitError`. Keywords that are not handled are refused by `sg.compile` (`UnsupportedError`), and listed
-    in `schema_grammar.report`. An unknown keyword that looks like one that was meant (`maxLenght`,
-    `nullable`), an unknown format like a known one, a required key like one of `properties`, and a schema
-    none of whose keys is a keyword, bring a `SchemaWarning`, once for each place;
-    with `strict=True` they are a `SchemaError`, and with `strict=None` nothing is said of them.
+    `sg.WIDEST` has the widest policies; `sg.OPENAI_STRICT` those for OpenAI's strict structured outputs,
+    with `subset="openai"`: it refuses a schema that such a server refuses (`UnsupportedError`). The call
+    reads every subschema that the root reaches (some 2 us each, and the copy of a dict); it compiles nothing.
+    Errors: `SchemaError` for invalid JSON (line and column) or an invalid schema (its place), `OptionError`,
+    `LimitError`. `sg.compile` refuses unsupported keywords (`UnsupportedError`), and `schema_grammar.report`
+    lists them. Four faults cause a `SchemaWarning`, once for each place: an unknown keyword that looks like
+    a known one (`maxLenght`, `nullable`), an unknown format that looks like a known one, a required key that
+    looks like a key of `properties`, and a schema none of whose keys is a keyword. With `strict=True` they
+    raise a `SchemaError`, and with `strict=None` there is no warning.
     """
     if strict is not None and not isinstance(strict, bool):
         raise OptionError(f"strict={strict!r} is no flag.", where="strict", cure="Give True, False or None.")
@@ -496,10 +499,11 @@ def _restored(
     resources: dict[str, str],
     banned: tuple[str, ...] = (),
     missing: frozenset[int] = frozenset(),
+    reader: Callable[[str], Any] | None = None,
 ) -> JsonSchemaGrammar:
     """Return a pickled grammar again; fields of `Limits` that this version does not know are left out."""
     known = {field.name for field in fields(Limits)}
-    return JsonSchemaGrammar(
+    made = JsonSchemaGrammar(
         read(text),
         draft=draft,
         policies=Policies(**policies),
@@ -509,3 +513,5 @@ def _restored(
         banned=banned,
         missing=missing,
     )
+    made.reader = reader
+    return made

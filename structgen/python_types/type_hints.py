@@ -41,6 +41,10 @@ class TypeReader(Generic[T]):
         """Keyword arguments for `sg.json_schema(reader.schema, ...)` under which every document is read."""
         return _POLICIES
 
+    def __reduce__(self) -> Any:
+        """Pickle by the type, which is read again."""
+        return read_type, (self.hint,)
+
     def read(self, document: str | bytes) -> T:
         """Return the object of a document. Cost: microseconds for each value.
 

@@ -11,11 +11,15 @@ from typing import Any, Final, Generic, TypeVar
 import numpy as np
 
 from structgen.samplers.estimates import (
+    CUT_SHORT,
     FEWEST,
+    FEWEST_PARTS,
     LEAST_CLOUDS,
     LEAST_SIZE,
     LEAST_Z,
     Statistics,
+    effective_parts,
+    half_width,
     is_tiny,
     log,
     normalised,
@@ -24,6 +28,19 @@ from structgen.samplers.target import Floats
 
 T = TypeVar("T")
 _QUESTIONS: Final = 64
+ENDS: Final = {
+    "n": "with as many draws as were asked for",
+    "budget": "by the budget of model rows",
+    "seconds": "by the time limit",
+    "standard_error": "as log Z was known well enough",
+    "exhausted": "as every valid text is known",
+    "interrupted": "by an interrupt",
+    "fruitless": "as 10,000 attempts in a row gave no text",
+    "limit": "by a limit of the grammar",
+}
+"""How a run ended, by `Statistics.stopped`."""
+OTHER_LAW: Final = "The draws are from another law than the model's own, and no weights mend that."
+CUT: Final = "A run that is cut favours short texts."
 
 
 @dataclass(frozen=True, eq=False)
@@ -92,6 +109,11 @@ class Draws(Generic[T]):
         )
 
     @property
+    def is_list(self) -> bool:
+        """Whether each text that beams found is there once, so that its weight grows with its probability."""
+        return self.method in ("beams", "auto") and not self.is_biased
+
+    @property
     def knows_error(self) -> bool:
         """Whether the draws tell the error of means (see `why_no_error`)."""
         return not self.why_no_error
@@ -111,12 +133,22 @@ class Draws(Generic[T]):
             return f"there are fewer than {FEWEST} attempts, particles or texts"
         clouds = self.contributions(np.ones(len(self.texts)))
         is_spread = float(clouds.sum()) ** 2 >= LEAST_CLOUDS * float(clouds @ clouds)
-        if self.method != "auto" and not is_spread:
+        if not self.is_list and not is_spread:
             return f"fewer than {LEAST_CLOUDS} clouds of particles carry the weight"
-        # The weights of `auto` are probabilities: their spread says nothing of the error.
-        size = self.worth if self.method == "auto" else min(self.worth, self.effective_size)
+        # The weights of beams are probabilities: their spread says nothing of the error.
+        size = self.worth if self.is_list else min(self.worth, self.effective_size)
         is_enough = size > LEAST_SIZE - 1e-6  # rounding
         return "" if is_enough else f"{size:.1f} effective draws are fewer than {LEAST_SIZE}"
+
+    def half_width_of(self, deviations: Floats) -> float | None:
+        """Return half of the interval of 95 % of a weighted mean, given the deviations of the draws from it;
+        0 if all valid texts are listed, None if the error is unknown."""
+        if self.lists_all:
+            return 0.0
+        if self.why_no_error or not np.ptp(deviations):
+            return None
+        parts = self.contributions(deviations)
+        return half_width(parts) if effective_parts(parts) >= FEWEST_PARTS else None
 
     @property
     def weights(self) -> Floats:
@@ -163,6 +195,25 @@ class Draws(Generic[T]):
         several texts."""
         done = self.statistics
         return done.accepted / done.attempts if 0 < done.attempts >= done.accepted else math.nan
+
+    @property
+    def caveats(self) -> list[str]:
+        """The sentences that restrict what the draws stand for: there are fewer than were asked for, or a
+        limit cut the run, or the draws are biased; empty where none of these holds. The warning, the
+        representation, the tables, the JSON and the page show these sentences."""
+        made, asked, stopped = len(self.texts), self.about.get("n", 0), self.statistics.stopped
+        found = []
+        if made < asked:
+            end = f"The run gave {made:,} of {asked:,} draws, and ended {ENDS.get(stopped, stopped)}."
+            listed = f"The {made:,} of {asked:,} draws are all valid texts."
+            found.append(listed if self.lists_all else end)
+        elif stopped in CUT_SHORT:
+            found.append(f"The run ended {ENDS[stopped]}.")
+        if stopped in CUT_SHORT:
+            found.append(CUT)
+        if self.is_biased:
+            found.append(OTHER_LAW)
+        return found
 
     @property
     def effective_draws(self) -> float:

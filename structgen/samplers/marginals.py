@@ -33,6 +33,8 @@ class Marginal:
     high: float
     draws: int
     """The number of draws with this value."""
+    is_proven: bool = False
+    """Whether the ends are proven bounds, as weighted draws do not tell their error."""
 
     @property
     def interval(self) -> tuple[float, float]:
@@ -76,7 +78,7 @@ def shares(samples: Draws[Any], places: list[tuple[Any, list[int]]]) -> list[Mar
         has[draws] = 1.0
         share = min(float(weights @ has), 1.0)
         low, high = _interval(samples, masses, has, share)
-        marginals.append(Marginal(value, share, low, high, len(draws)))
+        marginals.append(Marginal(value, share, low, high, len(draws), not _has_error(samples)))
     return marginals
 
 
@@ -90,10 +92,15 @@ def _interval(samples: Draws[Any], masses: Floats, has: Floats, share: float) ->
     """
     least = float(masses @ has) / samples.bracket[1]
     most = 1 - float(masses @ (1 - has)) / samples.bracket[1]
-    if not (samples.is_biased or samples.is_exact or samples.knows_error):
+    if not _has_error(samples):
         return min(max(least, 0.0), share), max(min(most, 1.0), share)
     low, high = interval_of_share(share, half_width(samples.contributions(has - share)), samples.worth)
     return min(max(low, least, 0.0), share), max(min(high, most, 1.0), share)
+
+
+def _has_error(samples: Draws[Any]) -> bool:
+    """Return whether the draws tell the error of a share; for biased ones, that of the law they are from."""
+    return samples.is_biased or samples.is_exact or samples.knows_error
 
 
 def is_first(samples: Draws[Any]) -> npt.NDArray[np.bool_]:

@@ -15,8 +15,8 @@ from typing import Any, Final, NamedTuple
 import numpy as np
 
 from structgen.errors import OptionError
-from structgen.samplers.estimates import half_width
 from structgen.samplers.marginals import (
+    Marginal,
     is_first,
     listed,
     paths_of,
@@ -36,11 +36,13 @@ _COVERED: Final = 0.8
 
 
 class Estimate(NamedTuple):
-    """A number with its interval of 95 %."""
+    """A number with its interval of 95 %, or with proven bounds; `low` and `high` are None if its error is
+    unknown."""
 
     value: float
-    low: float
-    high: float
+    low: float | None
+    high: float | None
+    is_proven: bool = False
 
     def told(self, form: Callable[[float], str] = percent) -> str:
         """Return the number and its interval in words; `form` writes a number."""
@@ -48,7 +50,9 @@ class Estimate(NamedTuple):
 
     def interval(self, form: Callable[[float], str] = percent) -> str:
         """Return the interval in words."""
-        return f"95 %: {between(form(self.low), form(self.high))}"
+        if self.low is None or self.high is None:
+            return "no interval"
+        return f"{'proven' if self.is_proven else '95 %'}: {between(form(self.low), form(self.high))}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,17 +123,19 @@ class DrawsReport:
     ceiling: Ceiling | None
 
     def to_dict(self) -> dict[str, Any]:
-        """Return the numbers as JSON values, an estimate as three; NaN and infinity as None."""
+        """Return the numbers as JSON values, an estimate as three and whether its ends are proven; NaN and
+        infinity as None."""
         samples = self.samples
         found: dict[str, Any] = _finite(
             {
                 "method": samples.method,
                 "kind": samples.kind,
                 "draws": len(samples.texts),
+                "caveats": samples.caveats,
                 "effective_sample_size": samples.effective_draws,
                 "kish_sample_size": samples.effective_size,
                 "accept_rate": samples.accept_rate,
-                "log_z": [samples.log_z, *samples.log_z_bounds],
+                "log_z": [samples.log_z, *(samples.log_z_interval or (None, None))],
                 "bracket": samples.bracket,
                 "model_rows": samples.statistics.model_rows,
                 "divergence_of_masking": self.divergence,
@@ -223,7 +229,7 @@ def _positions(samples: Samples[Any], masks: list[Floats]) -> list[TokenPosition
         if not reached > 0:
             continue
         mean = float(weights @ removed) / reached
-        half = _half(samples, (removed - mean * reach) / reached)
+        half = samples.half_width_of((removed - mean * reach) / reached)
         found.append(TokenPosition(index, _estimate(mean, half, 0.0, 1.0), reached))
     return found
 
@@ -236,8 +242,10 @@ def _divergence(samples: Samples[Any], masks: list[Floats]) -> Estimate | None:
     mean = float(samples.weights @ logs)
     low, high = samples.log_z_interval
     # The correlation of the two errors is unknown: they are added.
-    half = _half(samples, logs - mean)
+    half = samples.half_width_of(logs - mean)
     value = mean - samples.log_z
+    if half is None:
+        return Estimate(max(value, 0.0), None, None)
     return Estimate(
         max(value, 0.0),
         max(value - half - (high - samples.log_z), 0.0),
@@ -292,12 +300,12 @@ def _field(
     compared: list[Estimate | None] = [None] * len(top)
     if masked is not None:
         ready = shares(masked, [other_places.get(key, (None, [])) for key in top])
-        compared = [Estimate(one.share, one.low, one.high) for one in ready]
+        compared = [_of_share(one) for one in ready]
     elif covered >= _COVERED:
         known = [float(probabilities[draws].sum()) for _, draws in pairs]
-        compared = [Estimate(one / covered, one, min(one + 1 - covered, 1.0)) for one in known]
+        compared = [Estimate(one / covered, one, min(one + 1 - covered, 1.0), True) for one in known]
     values = [
-        ValueShare(one.value, Estimate(one.share, one.low, one.high), other, one.draws)
+        ValueShare(one.value, _of_share(one), other, one.draws)
         for one, other in zip(shares(samples, pairs), compared, strict=True)
     ]
     return FieldShares(name, len(mass), _mean(samples, found), values)
@@ -312,7 +320,11 @@ def _mean(samples: Samples[Any], found: list[dict[Any, Any]]) -> Estimate | None
         return None
     column = np.array(numbers, np.float64)
     mean = float(samples.weights @ column)
-    return _estimate(mean, _half(samples, column - mean), -math.inf, math.inf)
+    return _estimate(mean, samples.half_width_of(column - mean), -math.inf, math.inf)
+
+
+def _of_share(one: Marginal) -> Estimate:
+    return Estimate(one.share, one.low, one.high, one.is_proven)
 
 
 def _ceiling(samples: Samples[Any], false_accepts: float) -> Ceiling:
@@ -322,9 +334,10 @@ def _ceiling(samples: Samples[Any], false_accepts: float) -> Ceiling:
     if accepted <= false_accepts:
         return Ceiling(false_accepts, None, None)
     ends = [max((share - false_accepts) / (1 - false_accepts), 0.0) for share in (accepted, low, high)]
-    right = Estimate(ends[0], ends[1], ends[2])
+    is_proven = samples.log_z_interval is None
     reached = [ceiling_of(one, false_accepts) for one in ends]
-    return Ceiling(false_accepts, right, Estimate(reached[0], reached[1], reached[2]))
+    right = Estimate(ends[0], ends[1], ends[2], is_proven)
+    return Ceiling(false_accepts, right, Estimate(reached[0], reached[1], reached[2], is_proven))
 
 
 def ceiling_of(right: float, false_accepts: float) -> float:
@@ -333,14 +346,9 @@ def ceiling_of(right: float, false_accepts: float) -> float:
     return right / (right + wrong) if wrong > 0 else 1.0
 
 
-def _half(samples: Samples[Any], found: Floats) -> float:
-    """Return half of the interval of 95 % of a weighted mean, given the deviations; infinite if there is only
-    one part, whose error is unknown."""
-    half = half_width(samples.contributions(found))
-    return math.inf if half is None else half
-
-
-def _estimate(value: float, half: float, least: float, most: float) -> Estimate:
+def _estimate(value: float, half: float | None, least: float, most: float) -> Estimate:
+    if half is None:
+        return Estimate(value, None, None)
     return Estimate(value, max(value - half, least), min(value + half, most))
 
 

@@ -10,8 +10,8 @@ from typing import Any, Final
 
 import numpy as np
 
-from structgen.samplers.report import DrawsReport, ValueShare, ceiling_of
-from structgen.samplers.samples import Samples, between
+from structgen.samplers.report import DrawsReport, Estimate, ValueShare, ceiling_of
+from structgen.samplers.samples import Samples
 from structgen.system.html_pages import Column, counted, number, percent, rendered
 
 # ruff: noqa: E501 (markup)
@@ -27,9 +27,11 @@ _TEMPLATE: Final = """\
   "exact": "Each draw is an independent one from the model's own distribution, given that the text is valid.",
   "weighted": "With their weights the draws stand for the model's own distribution, given that the text is valid: a share
   below is a sum of weights, not a count of draws.",
-  "biased": "These draws are from another law than the model's own, and their weights do not mend it: read the shares
-  below as that law's.",
+  "biased": "Read the shares below as those of the law that was drawn from.",
 }[samples.kind] }}</p>
+{% for sentence in samples.caveats %}
+<p class=warning>{{ sentence }}</p>
+{% endfor %}
 <div class=cards>{% for value, name, more in cards %}
 <div class=card><b>{{ value }}</b><span>{{ name }}</span><i class=faint>{{ more }}</i></div>{% endfor %}</div>
 {% if not weights %}
@@ -42,7 +44,7 @@ _TEMPLATE: Final = """\
 <div></div>{{ bar(z_parts, z_mark) }}
 <div class=ticks>{% for at, said in z_ticks %}
 <span style="left:{{ at|css }}"><small class=axis>{{ said }}</small></span>{% endfor %}</div></div>
-{{ key(("pale", "proven"), ("blue", "the estimate, with 95 %")) }}
+{{ key(("pale", "proven"), ("blue", "the estimate, with 95 %" if samples.log_z_interval else "the estimate")) }}
 
 {% if weights %}
 <h2>Weights</h2>
@@ -52,9 +54,9 @@ _TEMPLATE: Final = """\
 <p>The heaviest draw has {{ weights[0]|percent }} of the weight; half of it is in {{ half|counted("draw") }}, of
 {{ "{:,}".format(weights|length) }}. By weights alone they are worth {{ "{:,.1f}".format(samples.effective_size) }} draws
 (Kish).
-{% if samples.method == "auto" %}
-Each valid text is there once, with its probability as its weight, so a large weight is no fault: the effective sample size
-above counts how well shares are known.
+{% if samples.is_list %}
+Each {{ "valid text" if samples.lists_all else "text that was found" }} is there once, and a likely one has a large weight,
+which is no fault: the effective sample size above counts how well shares are known.
 {% endif %}</p>
 {{ plot("Distribution of the weights", "share", "weight, in times the mean weight", weights_most, weights_columns, "blue") }}
 {{ key(("grey", "share of the draws"), ("blue", "share of the weight")) }}
@@ -74,7 +76,7 @@ how many do). The most is lost at token {{ worst.position + 1 }}: {{ worst.remov
 {% if found.divergence is not none %}
 Masking divides the rest back to 1 at every token and so distorts the distribution: its Kullback-Leibler divergence from the
 target, in nats, is {{ found.divergence.told(number) }}.
-{% if found.divergence.high < 0.05 %}
+{% if found.divergence.high is not none and found.divergence.high < 0.05 %}
 That is little: masking alone is close to the model's own distribution here.
 {% else %}
 A typical valid text is {{ "{:,.2g}".format(times) }} times likelier under the model's own distribution than under masking.
@@ -200,9 +202,8 @@ def _cards(found: DrawsReport) -> list[tuple[str, str, str]]:
             (percent(samples.accept_rate), "accept rate", f"{done.accepted:,} valid texts in {attempts}")
         ]
     if not math.isnan(samples.log_z):
-        low, high = (number(math.exp(one)) for one in samples.log_z_bounds)
-        z = number(math.exp(samples.log_z))
-        cards += [(z, "Z: the model's text is valid", f"95 %: {between(low, high)}")]
+        told = samples.log_z_interval_told(lambda end: number(math.exp(end)))
+        cards += [(number(math.exp(samples.log_z)), "Z: the model's text is valid", told)]
     if found.divergence is not None:
         nats = found.divergence.interval("{:.3f}".format)
         cards += [(f"{found.divergence.value:.3f}", "nats: KL of masking against the target", nats)]
@@ -215,8 +216,7 @@ def _cards(found: DrawsReport) -> list[tuple[str, str, str]]:
 def _z(samples: Samples[Any]) -> dict[str, Any]:
     """Return what is known of Z: in words, and as parts of a bar on a logarithmic axis with its ticks."""
     lower, upper = samples.bracket
-    estimates = [] if math.isnan(samples.log_z) else [samples.log_z, *samples.log_z_bounds]
-    z, *ends = [math.exp(one) for one in estimates] or [math.nan]
+    z, ends = math.exp(samples.log_z), [math.exp(one) for one in samples.log_z_interval or ()]
     least = min((one for one in (lower, upper, z, *ends) if one > 0), default=1e-3)
     floor = min(math.floor(math.log10(least) - 1e-9), -1) - (lower == 0)
 
@@ -239,7 +239,7 @@ def _z(samples: Samples[Any]) -> dict[str, Any]:
     return {
         "proven": proven,
         "z_parts": parts,
-        "z_mark": at(z) if ends else None,
+        "z_mark": None if math.isnan(z) else at(z),
         "z_ticks": [(at(one), "0" if lower == 0 and one == ticks[0] else number(one)) for one in ticks],
     }
 
@@ -279,7 +279,8 @@ def _removed(found: DrawsReport) -> dict[str, Any]:
     samples = found.samples
     positions = [one for one in found.positions if one.reached >= _RARE]
     worst = max(positions, key=lambda one: one.removed.value * one.reached, default=None)
-    most = min(1.0, max((1.05 * one.removed.high for one in positions), default=1.0)) or 1.0
+    highs = [one.removed.value if one.removed.high is None else one.removed.high for one in positions]
+    most = min(1.0, 1.05 * max(highs, default=1.0)) or 1.0
     step = max(1, round(len(positions) / 15))
     columns = [
         Column(
@@ -288,11 +289,11 @@ def _removed(found: DrawsReport) -> dict[str, Any]:
             f"{one.position + 1}" if at == 0 or (one.position + 1) % step == 0 else "",
             f"token {one.position + 1}: {percent(one.removed.value)} removed ({one.removed.interval()}); "
             f"{percent(one.reached)} of the texts come here",
-            one.removed.low,
-            min(one.removed.high, most),
+            high if one.removed.low is None else one.removed.low,
+            min(high, most),
             one.reached,
         )
-        for at, one in enumerate(positions)
+        for at, (one, high) in enumerate(zip(positions, highs, strict=True))
     ]
     masses = dict(zip(samples.token_ids, samples.masses, strict=True)) if positions else {}
     coloured = []
@@ -325,6 +326,8 @@ def _ceiling_columns(found: DrawsReport) -> list[Column]:
             f"{share:.0%} right: {percent(reached)} of the accepted",
             beside=share,
             is_marked=right is not None
+            and right.low is not None
+            and right.high is not None
             and right.low <= share + 0.5 / steps
             and share - 0.5 / steps <= right.high,
         )
@@ -334,5 +337,8 @@ def _ceiling_columns(found: DrawsReport) -> list[Column]:
 
 def _parts(one: ValueShare) -> list[tuple[Any, ...]]:
     """Return the parts of a value's bar: its share, its interval, and that under masking."""
-    parts = [(0.0, one.share.value, "blue"), (one.share.low, one.share.high, "ink", "line")]
-    return parts if one.masked is None else [*parts, (one.masked.low, one.masked.high, "amber", "line")]
+    pairs: tuple[tuple[Estimate | None, str], ...] = (one.share, "ink"), (one.masked, "amber")
+    lines = [
+        (of.low, of.high, colour, "line") for of, colour in pairs if of is not None and of.low is not None
+    ]
+    return [(0.0, one.share.value, "blue"), *lines]

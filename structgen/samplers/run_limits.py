@@ -57,6 +57,8 @@ class Particles:
     """Particles are resampled if their effective number is below this share of them."""
     proposal: Any = None
     """See `methods.proposals.Proposal`; None: the mask."""
+    replaced: bool = False
+    """Whether particles that died are drawn again from the others at once, so that all draws are made."""
 
 
 USUAL: Final = Particles()
@@ -165,6 +167,8 @@ class Drawn:
     is_biased: bool = False
     log_z_of_clouds: Floats = field(default_factory=lambda: np.empty(0))
     """The estimate of log Z of each run of particles."""
+    method: str = ""
+    """The method that made them, where another chose it."""
 
     @property
     def weights(self) -> Floats:

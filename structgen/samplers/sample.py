@@ -6,6 +6,7 @@ import math
 import signal
 import threading
 import time
+import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, fields, replace
@@ -17,10 +18,8 @@ from typing import TYPE_CHECKING, Annotated, Any, Final, TypeAlias, TypedDict, T
 
 import numpy as np
 
-from structgen.core.compiled import CompiledGrammar
-from structgen.core.grammar import Grammar
 from structgen.engine.contradictions import Exclusion, refuse
-from structgen.errors import OptionError, StructgenError, options_named
+from structgen.errors import DrawsWarning, OptionError, StructgenError, options_named, warning_level
 from structgen.language import checks
 from structgen.language.checks import Number, OneOf, Whole, check_fields
 from structgen.samplers.checkers import Checker
@@ -37,16 +36,16 @@ from structgen.samplers.run_limits import USUAL, Drawn, Particles, RunProgress, 
 from structgen.samplers.samples import Samples
 from structgen.samplers.targets.truncation import NO_TRUNCATION, Truncation
 from structgen.samplers.tree import PrefixTree
-from structgen.samplers.types import TypedGrammar
 from structgen.tokens.tokenizer import Tokenizer
 
 if TYPE_CHECKING:
+    from typing_extensions import TypeForm
+
     from structgen.engine.engine import Engine
-    from structgen.text_grammars.regular import RegularGrammar
+    from structgen.request_reading.targets import AnyTarget, TextTarget
 
 T = TypeVar("T")
 GivenModel: TypeAlias = "Engine | str | Path | Callable[[list[int]], Any] | Any"
-GivenGrammar: TypeAlias = Grammar | CompiledGrammar | TypedGrammar | Any
 OnePrompt: TypeAlias = str | Sequence[int]
 ManyPrompts: TypeAlias = list[str] | Sequence[Sequence[int]]
 _OTHER_LAWS: Final = (
@@ -129,28 +128,28 @@ class SampleSettings:
 
 @overload
 def sample(
-    model: GivenModel, prompt: OnePrompt, grammar: RegularGrammar, n: int, **options: Unpack[SampleOptions]
+    model: GivenModel, prompt: OnePrompt, grammar: TextTarget, n: int, **options: Unpack[SampleOptions]
 ) -> Samples[str]: ...
 @overload
 def sample(
-    model: GivenModel, prompt: OnePrompt, grammar: type[T], n: int, **options: Unpack[SampleOptions]
-) -> Samples[T]: ...
-@overload
-def sample(
-    model: GivenModel, prompt: OnePrompt, grammar: GivenGrammar, n: int, **options: Unpack[SampleOptions]
+    model: GivenModel, prompt: OnePrompt, grammar: AnyTarget, n: int, **options: Unpack[SampleOptions]
 ) -> Samples[Any]: ...
 @overload
 def sample(
-    model: GivenModel, prompt: ManyPrompts, grammar: RegularGrammar, n: int, **options: Unpack[SampleOptions]
+    model: GivenModel, prompt: OnePrompt, grammar: TypeForm[T], n: int, **options: Unpack[SampleOptions]
+) -> Samples[T]: ...
+@overload
+def sample(
+    model: GivenModel, prompt: ManyPrompts, grammar: TextTarget, n: int, **options: Unpack[SampleOptions]
 ) -> list[Samples[str]]: ...
 @overload
 def sample(
-    model: GivenModel, prompt: ManyPrompts, grammar: type[T], n: int, **options: Unpack[SampleOptions]
-) -> list[Samples[T]]: ...
+    model: GivenModel, prompt: ManyPrompts, grammar: AnyTarget, n: int, **options: Unpack[SampleOptions]
+) -> list[Samples[Any]]: ...
 @overload
 def sample(
-    model: GivenModel, prompt: ManyPrompts, grammar: GivenGrammar, n: int, **options: Unpack[SampleOptions]
-) -> list[Samples[Any]]: ...
+    model: GivenModel, prompt: ManyPrompts, grammar: TypeForm[T], n: int, **options: Unpack[SampleOptions]
+) -> list[Samples[T]]: ...
 @options_named(
     "sg.sample(model, prompt, grammar, n)",
     dict.fromkeys(
@@ -162,15 +161,15 @@ def sample(
 def sample(
     model: GivenModel,
     prompt: OnePrompt | ManyPrompts,
-    grammar: GivenGrammar | type[Any],
+    grammar: Any,
     n: int,
     **options: Unpack[SampleOptions],
 ) -> Samples[Any] | list[Samples[Any]]:
     """Return draws from the model's distribution of texts, conditioned on the text being valid.
 
-    A text is valid if it belongs to the grammar, has at most `max_tokens` tokens (the end token not counted),
-    and every checker accepts it. The law is over token sequences: two tokenisations of a text are two
-    outcomes.
+    A text is valid if the grammar accepts it, it has at most `max_tokens` tokens (without the end token),
+    and every checker accepts it. The distribution is over token sequences: two tokenisations of a text are
+    two outcomes.
 
     model
         an `sg.Engine`, any argument of `sg.Engine`, or a function `next_logprobs(ids)` that returns one real
@@ -179,25 +178,28 @@ def sample(
     prompt
         a text or a sequence of token ids; or a list of several, which gives a list of Samples. A list of
         numbers is one prompt. For several, see below. An engine puts a text into the form that its model
-        needs, as for `sg.Request`, whose `outline` and `chat` are here too: the embedded models read the
-        outline of the schema, and a chat template is applied where the model has one. Token ids are read as
-        they are, and so is a text for a function.
+        needs, as for `sg.Request`, with the same options `outline` and `chat`: the embedded models read the
+        outline of the schema, and a chat template is applied if the model has one. Token ids are used
+        unchanged, and so is a text for a function.
     grammar
-        a grammar, compiled or not, or a Python type. With a type the values are its objects, and a text that
-        its validators refuse is not valid.
+        a target of `sg.run`: a grammar, compiled or not, a pattern, a JSON Schema (dict), or a Python type.
+        With a type the values are its objects, and a text that its validators refuse is not valid.
     method
-        "cars" and "rejection" give exact independent draws. "auto", "importance", "smc" and "awrs" give
-        weighted draws, whose weights also estimate Z. The others (`structgen.samplers.methods`) draw from
-        another law, for comparison. With "auto" each valid text appears once, and `n` is how many to find.
+        "auto" makes `n` draws by the method that it estimates to be the cheapest; `Samples.method` names it.
+        "cars" and "rejection" give exact independent draws. "importance", "smc" and "awrs" give
+        weighted draws, whose weights also estimate Z. With "beams" each valid text appears once, and `n` is
+        the minimum number of texts. The others (`structgen.samplers.methods`) draw from another distribution,
+        for comparison.
     budget, seconds, standard_error
-        limits: model rows; seconds (exceeded by at most one forward pass); the standard error of log Z. At a
-        limit the draws so far are returned, and `statistics.stopped` says why. Ctrl-C does the same: the
-        first ends the run at its next forward pass, the second at once. Without budget and seconds a run also
-        ends after 10,000 attempts in a row without a text.
+        limits: model rows, which "auto" spends on beams where they are enough; seconds (exceeded by at most
+        one forward pass); the standard error of log Z. At a limit the draws so far are returned, and
+        `statistics.stopped` says why. Ctrl-C does the same: the first ends the run at its next forward pass,
+        the second at once. Without budget and seconds a run also ends after 10,000 attempts in a row without
+        a text.
     seed
         from 0 to 2^64 - 1. The same seed gives the same draws.
     tree
-        an `sg.samplers.PrefixTree` with what earlier runs of the same target learnt, for "auto", "cars",
+        an `sg.samplers.PrefixTree` with the results of earlier runs of the same target, for "auto", "cars",
         "importance" and "asap". With checkers, each of them needs a `fingerprint` attribute.
     progress
         True shows a line on stderr. A function is called with a `RunProgress` a few times a second.
@@ -206,21 +208,22 @@ def sample(
         constraints, and weights of texts: see `structgen.samplers.checkers`. Weights (`weigh`) and guesses
         need a method with weights: "importance", "smc" or "awrs".
     top_k, top_p, min_p
-        a truncation of the model's law at each token, before the mask (`sampling.targets.truncation`): the
-        target is the truncated model's law on the valid texts.
+        truncate the model's distribution at each token, before the mask (`sampling.targets.truncation`): the
+        target is the truncated model's distribution over the valid texts.
     particles, resampling_threshold
-        of "smc" and "awrs": particles of each independent run, `n` in all or a few more; and the share of
-        them below which their effective number leads to resampling (0: never).
+        for "smc" and "awrs": particles of each independent run, `n` in all or a few more. A run resamples if
+        the effective number of its particles falls below the share `resampling_threshold` (0: never).
     proposal
-        of "smc": the caller's own law of the next token (`structgen.samplers.methods.proposals.Proposal`).
+        for "smc": your distribution of the next token (`structgen.samplers.methods.proposals.Proposal`).
 
-    Several prompts share the model and the compiled grammar. The first prompts are read in one pass if the
-    model can do that. Their runs follow one another. `budget`, `standard_error` and `n` apply to each;
+    Several prompts share the model and the compiled grammar. The model reads the first prompts in one pass if
+    it supports this. The prompts run one after another. `budget`, `standard_error` and `n` apply to each;
     `seconds` applies to all, and each run has an equal share of the time left. Each prompt's own seed comes
     from its number and `seed`. `tree` is a list, with a tree for each. After Ctrl-C the remaining prompts
     have no draws. A prompt with a proof of Z = 0 has no draws, and the bracket (0, 0).
 
-    Raises OptionError for an option that has no meaning here (top_p and the like change the law);
+    Warns (DrawsWarning) if the run has fewer than `n` draws, if a limit ended it early, or if the draws are
+    biased. Raises OptionError for an option that has no meaning here, such as a penalty;
     StructgenError if Z is proved to be 0 or the model's logits are not numbers.
     """
     settings = SampleSettings(n, **options)
@@ -238,13 +241,23 @@ def sample(
     stop = Interruption()
     with stop.listening(), listener(settings.progress) as told:
         if several is not None:
-            return _drawn_for_each(wanted, prompts, trees, began, told, stop)
+            each = _drawn_for_each(wanted, prompts, trees, began, told, stop)
+            for at, one in enumerate(each):
+                _warn(one, f"prompt[{at}]: ")
+            return each
         (rows,) = problem.rows(prompts)
         found = drawn_for(
             wanted, rows, prompts[0], trees[0], settings.seed, began, settings.seconds, told, stop
         )
         _refuse_impossible(found, settings.max_tokens)
+        _warn(found)
         return found
+
+
+def _warn(found: Samples[Any], where: str = "") -> None:
+    """Warn of what restricts the draws (`Samples.caveats`)."""
+    if sentences := found.caveats:
+        warnings.warn(DrawsWarning(where + " ".join(sentences)), stacklevel=warning_level())
 
 
 _OF_PARTICLES: Final = (
@@ -331,7 +344,7 @@ def _drawn_for_each(
             except KeyboardInterrupt:
                 stop.is_over = True
         if stop.is_over:
-            found.append(_nothing(wanted.settings.method))
+            found.append(_nothing(wanted.settings))
             continue
         left = None if seconds is None else max(began + seconds - time.monotonic(), 0.0) / (count - at)
         found.append(
@@ -413,7 +426,7 @@ def drawn_for(
     stop.is_over = stop.is_over or run.stopped == "interrupted"
     if told is not None:
         told(run.state(len(found.tokens)))
-    return _samples(settings.method, run, found, known_fingerprint(ids, target))
+    return _samples(found.method or settings.method, run, found, known_fingerprint(ids, target))
 
 
 def _is_over(run: SamplingRun, reasons: list[str]) -> bool:
@@ -505,13 +518,12 @@ def _masses(
     return tuple(found)
 
 
-def _nothing(method: str) -> Samples[Any]:
+def _nothing(settings: SampleSettings) -> Samples[Any]:
     """Return the empty result of a prompt that was not reached."""
-    none = np.empty(0)
+    none, about = np.empty(0), {"n": settings.n}
     statistics = Statistics(0, 0, 0, 0.0, "interrupted")
-    return Samples(
-        method, [], [], [], none, none, False, False, math.nan, None, (0.0, 1.0), statistics, lambda one: one
-    )
+    facts = (False, False, math.nan, None, (0.0, 1.0), statistics, lambda one: one)
+    return Samples(settings.method, [], [], [], none, none, *facts, about=about)
 
 
 def _particles(settings: SampleSettings) -> Particles:

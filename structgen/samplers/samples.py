@@ -11,26 +11,19 @@ from typing import Any, Final, TypeVar
 import numpy as np
 
 from structgen.errors import OptionError, StructgenError
-from structgen.samplers.draws import Draws
-from structgen.samplers.estimates import CUT_SHORT, FEWEST_PARTS, NORMAL, effective_parts, half_width
+from structgen.samplers.draws import ENDS, Draws
+from structgen.samplers.estimates import NORMAL
 from structgen.samplers.marginals import Marginal, marginals
 from structgen.samplers.samples_file import read_samples, write_samples
 from structgen.system.html_pages import cell
 
 T = TypeVar("T")
 S = TypeVar("S")
-_ENDS: Final = {
-    "n": "with as many draws as were asked for",
-    "budget": "by the budget of model rows",
-    "seconds": "by the time limit",
-    "standard_error": "as log Z was known well enough",
-    "exhausted": "as every valid text is known",
-    "interrupted": "by an interrupt",
-    "fruitless": "as 10,000 attempts in a row gave no text",
-    "limit": "by a limit of the grammar",
+_KINDS: Final = {
+    "exact": "independent draws from the model's distribution of valid texts",
+    "weighted": "with their weights they stand for the model's distribution of valid texts",
+    "biased": "draws from another law than the model's",
 }
-"""Texts for people, by `Statistics.stopped`."""
-_CUT: Final = "; the run was cut before it was done, which favours short texts"
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -64,13 +57,8 @@ class Samples(Draws[T]):
         weights = self.weights
         found = np.array([float(function(value)) for value in self.values])
         mean = float(weights @ found)
-        if self.lists_all:
-            return mean, 0.0
-        parts = self.contributions(found - mean)
-        half = half_width(parts)
-        if self.why_no_error or half is None:
-            return mean, None
-        return mean, half / NORMAL if np.ptp(found) and effective_parts(parts) >= FEWEST_PARTS else None
+        half = self.half_width_of(found - mean)
+        return mean, None if half is None else half / NORMAL
 
     def resample(self, count: int, seed: int = 0) -> list[T]:
         """Return `count` values drawn by weight, with replacement."""
@@ -122,38 +110,35 @@ class Samples(Draws[T]):
     def facts(self) -> list[tuple[str, str]]:
         """Return the main facts as pairs of name and text."""
         done, size = self.statistics, len(self.texts)
-        kinds = {
-            "exact": "independent draws from the model's distribution of valid texts",
-            "weighted": "with their weights they stand for the model's distribution of valid texts",
-            "biased": "draws from another law than the model's, which no weights mend",
-        }
         lower, upper = self.bracket
         rows = f"{done.model_rows:,}"
-        is_more = self.method == "auto" and size > self.about.get("n", size)
-        more = "; auto lists each text that it meets, and n is the least" if is_more else ""
+        is_more = self.is_list and size > self.about.get("n", size)
+        more = "; beams list each text that they meet, and n is the least" if is_more else ""
         if answered := done.tree_rows:
             rows += f", and {answered:,} answered from the tree"
         return [
             ("draws", f"{size:,} by {self.method}, {len(set(self.texts)):,} different texts{more}"),
-            ("kind", f"{self.kind}: {kinds[self.kind]}{_CUT if done.stopped in CUT_SHORT else ''}"),
+            *(("caveat", sentence) for sentence in self.caveats),
+            ("kind", f"{self.kind}: {_KINDS[self.kind]}"),
             ("effective sample size", self._worth),
             (
                 "log Z",
                 "not estimated by this method"
                 if math.isnan(self.log_z)
-                else f"{self.log_z:.4f} ({self._error})",
+                else f"{self.log_z:.4f} ({self.log_z_interval_told('{:.4f}'.format)})",
             ),
             ("Z, proven", between(f"{lower:.4g}", f"{upper:.4g}", "from ")),
             ("accepted", self._accepted),
             ("model rows", rows),
-            ("ended", f"{_ENDS.get(done.stopped, done.stopped)}, after {done.seconds:.1f} s"),
+            ("ended", f"{ENDS.get(done.stopped, done.stopped)}, after {done.seconds:.1f} s"),
         ]
 
     def __repr__(self) -> str:
         z = "" if math.isnan(self.log_z) else f", log Z {self.log_z:.3f}"
+        restricted = "".join(f". {sentence[:-1]}" for sentence in self.caveats)
         return (
             f"<Samples: {len(self.texts):,} draws by {self.method}, {self.kind}, effective sample size "
-            f"{self._worth}{z}, {self.statistics.model_rows:,} model rows>"
+            f"{self._worth}{z}, {self.statistics.model_rows:,} model rows{restricted}>"
         )
 
     @property
@@ -163,11 +148,11 @@ class Samples(Draws[T]):
             return f"{done.accepted:,} texts, in {done.attempts:,} attempts of several texts each"
         return f"{done.accepted:,} of {done.attempts:,} attempts{_percent(rate)}"
 
-    @property
-    def _error(self) -> str:
+    def log_z_interval_told(self, form: Callable[[float], str]) -> str:
+        """Return the interval of log Z in words, or why there is none; `form` writes an end."""
         if self.log_z_interval is None:
             return f"no interval: {self.why_no_error or 'there is no draw'}"
-        return "95 %: {:.4f} to {:.4f}".format(*self.log_z_interval)
+        return f"95 %: {between(*map(form, self.log_z_interval))}"
 
     @property
     def _worth(self) -> str:

@@ -13,8 +13,6 @@ from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 
-from structgen.core.compiled import CompiledGrammar
-from structgen.core.grammar import Grammar
 from structgen.engine.searches.prefix_rows import PASS, Tokens
 from structgen.errors import OptionError, TokenizerError, options_named
 from structgen.language import checks
@@ -25,7 +23,6 @@ from structgen.samplers.problem import Problem, known_fingerprint
 from structgen.samplers.sample import Interruption, SampleSettings, Wanted, drawn_for
 from structgen.samplers.samples import Samples
 from structgen.samplers.target import Target, log_law
-from structgen.samplers.types import TypedGrammar
 from structgen.system.html_pages import cell
 from structgen.tokens.tokenizer import Tokenizer
 
@@ -74,7 +71,7 @@ class Score:
 def score(
     model: Engine | str | Path | Callable[[list[int]], Any] | Any,
     prompt: str | Sequence[int],
-    grammar: Grammar | CompiledGrammar | TypedGrammar | type[Any] | Any,
+    grammar: Any,
     texts: Sequence[str],
     *,
     samples: Samples[Any] | None = None,

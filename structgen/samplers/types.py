@@ -2,31 +2,16 @@
 
 from __future__ import annotations
 
-import re
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable
 from hashlib import blake2b
-from pathlib import PurePath
-from types import FunctionType
-from typing import Any, Final
+from typing import Any
 
 from structgen.core.compiled import CompiledGrammar
 from structgen.core.grammar import Grammar
 from structgen.errors import OptionError
-from structgen.json_grammars.schema_grammar import json_schema
 from structgen.python_types.type_hints import TypeReader, read_type
+from structgen.request_reading.targets import read_target
 from structgen.samplers.checkers import Checker, ClosedValue
-
-_NO_TYPES: Final = (str, bytes, int, float, Mapping, list, tuple, set, PurePath, re.Pattern, FunctionType)
-"""Types of values that are probably a mistake in place of a type or a grammar."""
-
-
-@dataclass(frozen=True)
-class TypedGrammar:
-    """A grammar of the documents of a type, and the reader that makes objects of documents."""
-
-    reader: TypeReader[Any]
-    grammar: Grammar | CompiledGrammar
 
 
 class TypeChecker:
@@ -85,22 +70,16 @@ def understood(
     """Return a grammar, the reader that makes objects of its texts (None without a type), and the type's
     checkers.
 
-    `grammar` is a grammar, compiled or not; a `TypedGrammar`; or a Python type. Raises OptionError for a
-    value that is no type, UnsupportedError for a type that has no JSON Schema here.
+    `grammar` is any target (`read_target`). Raises OptionError for free text, and what `read_target` raises.
     """
-    if isinstance(grammar, Grammar | CompiledGrammar):
-        return grammar, None, ()
-    if grammar is None or isinstance(grammar, _NO_TYPES):
+    found, reader = read_target(grammar, usual={}, where="grammar")
+    if found is None:
         raise OptionError(
-            f"A {type(grammar).__name__} is neither a grammar nor a type.",
+            "Free text is not conditioned on anything: the model's own texts are draws already.",
             where="grammar",
-            cure="Give a type, or a grammar: sg.json_schema(schema), sg.regex(pattern), sg.lark(text), "
-            "sg.choice(texts).",
+            cure="Give a type that has a schema, or a grammar; or ask an sg.Engine with a temperature of 1.",
         )
-    if not isinstance(grammar, TypedGrammar):
-        reader: TypeReader[Any] = read_type(grammar)
-        grammar = TypedGrammar(reader, json_schema(reader.schema, **reader.policies))
-    return grammar.grammar, grammar.reader.read, checkers_of(grammar.reader)
+    return found, *((None, ()) if reader is None else (reader.read, checkers_of(reader)))
 
 
 def _mark(function: Callable[..., Any]) -> str:

@@ -7,6 +7,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
 from structgen.engine.requests import FinishReason, Result
+from structgen.engine.searches.confidence import probabilities_of
 from structgen.serving.answer_shape import AnswerShape, Event, as_json
 from structgen.serving.reply_parts import Delta, ReplyPart, ReplyParts, usage_of
 from structgen.serving.request_fields import usage_wanted
@@ -46,9 +47,11 @@ class CompletionShape(AnswerShape):
         """Return the members of a choice that say how it ended. In a stream the log-probabilities of all
         tokens come with them. Members of our own are there for a document that the budget closed, complete
         but cut short, for one of whose values some were closed because they repeated themselves, for an
-        outline that did not fit, and for listed values that were not compared as a whole."""
+        outline that did not fit, and for listed values, whether they were compared as a whole or not."""
         likeliest, usage = self.asked.likeliest, result.usage
+        probabilities = probabilities_of(result, self.asked.requests[0].grammar)
         told = {
+            "probabilities": probabilities,
             "closed_values": list(usage.closed),
             "shortened_outline": usage.outline,
             "token_by_token": usage.choices,

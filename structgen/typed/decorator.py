@@ -19,7 +19,7 @@ from structgen.typed.infilled import Infilling, is_infilling, no_stream
 from structgen.typed.options import NAMED_ELSEWHERE, OPTION_DEFAULTS, TARGETS, CallOptions
 from structgen.typed.prompts import Template
 from structgen.typed.servers import Server
-from structgen.typed.wanted_forms import WantedForm, form_of_type
+from structgen.typed.wanted_forms import WantedForm
 from structgen.typed.writers import Preparation
 
 if TYPE_CHECKING:
@@ -53,84 +53,85 @@ def filled(prompt: str | Sequence[Message] | None = None) -> NoReturn:
 
 @options_named(
     '@sg.generate(model="structgen/extract"), with the parentheses',
-    NAMED_ELSEWHERE
-    | dict.fromkeys(TARGETS, "Annotate the return type instead: `-> Person`; sg.run takes schemas"),
+    NAMED_ELSEWHERE | dict.fromkeys(TARGETS, "Annotate the return type: `-> Person`; or write target="),
     options=CallOptions,
     defaults=OPTION_DEFAULTS,
 )
 def generate(
     *,
     model: str | Path | Engine | Infilling | Server,
+    target: Any = None,
     tools: Any = None,
     **options: Unpack[CallOptions],
 ) -> Decorator:
-    """Return a decorator: the function's docstring is the prompt, its return annotation what comes back.
+    """Return a decorator: the function's docstring is the prompt, its return annotation the result's type.
 
     model
-        a name (`structgen/extract`), a folder that transformers reads, `openai:URL#NAME` or an `sg.Server`,
-        or an `sg.Engine`.
-        By name it is loaded at the first call, and shared in the process. A masked-diffusion model
-        (`structgen/infill`, a folder of a known family, an `sg.Infilling`) fills the document in any order.
+        a name (`structgen/extract`), a folder that transformers reads, `openai:URL#NAME`, an `sg.Server`,
+        or an `sg.Engine`. A named model is loaded at the first call, and all functions of the process share
+        it. A masked-diffusion model (`structgen/infill`, a folder of a known family, an `sg.Infilling`) fills
+        the document in any order.
+    target
+        any target of `sg.run`, such as a grammar, a pattern or a JSON Schema, if the return annotation does
+        not define the result. The annotation may then be the type of the value: `-> str`.
     tools
-        what the model may call, as `sg.tools` takes it. The function then returns `str | Call`, `Call`,
-        `list[Call]`, `str | list[Call]` or `Reply`, and nothing is called. The model is told of the tools by
-        its chat template.
+        the tools that the model may call, as `sg.tools` takes them. The function then returns `str | Call`,
+        `Call`, `list[Call]`, `str | list[Call]` or `Reply`. structgen calls no tool. The chat template
+        describes the tools to the model.
     tool_choice, parallel
-        which of them may or must be called, and how often, as `sg.tools` has them. By default a call is
-        required where the type has no text, and there may be several where it has room for them.
+        the tools that the model may or must call, and how often, as for `sg.tools`. By default a call is
+        required if the type has no text, and several calls are allowed if the type can hold several.
     tool_format
-        how calls are written, as `format` of `sg.tools`; by default told by the model's chat template.
+        the format of calls, as `format` of `sg.tools`; the default comes from the model's chat template.
     sampling
-        how tokens are chosen; by default the likeliest (temperature 0; with a strategy that draws, 1).
+        an `sg.Sampling`; by default greedy (temperature 0; with a strategy that draws, temperature 1).
     strategy
         a decoding strategy, such as `sg.strategies.Cautious()` (docs/strategies.md). Not for servers or
         infilling.
     max_tokens
-        the most tokens of a document, which is complete within them; by default 512, or what the context
-        leaves. With infilling: the slots of the canvas, by default 64.
+        the maximum number of tokens of a document, which is complete within this number; by default 512, or
+        the rest of the context. With infilling: the slots of the canvas, by default 64.
     attempts
-        how often a document is asked for when the type's own validators refuse it. A later attempt reads the
-        refused document and what the validators said (not the embedded models), and draws.
+        how often the model is asked, if the type's own validators refuse its document. A later attempt draws,
+        and reads the refused document and the validators' messages (the embedded models read neither).
     outline
-        whether the outline of the schema is put into the prompt; by default for the embedded models, and for
-        models with a chat template where the type is none of a few listed values.
+        whether the prompt has the outline of the schema; by default for the embedded models, and for
+        models with a chat template unless the type lists a few values.
     chat
-        whether the model's chat template is applied; by default where the model has one.
+        whether the model's chat template is applied; by default if the model has one.
     timeout
-        seconds for a text.
+        the time limit of a text, in seconds.
     policies
-        options of `sg.json_schema` for the documents, such as whitespace. Strings and arrays have no default
-        cap: a document ends within max_tokens anyhow, and a cap would refuse valid values. `max_string` and
-        `max_items` set one.
+        options of `sg.json_schema` for the documents, such as `whitespace`. Strings and arrays have no
+        default cap: a document is complete within max_tokens in any case, and a cap would refuse valid
+        values. `max_string` and `max_items` set a cap.
     thinking
-        free text before the document (`sg.Thinking`), which is in `detailed(...).result.thoughts`. Not with
-        infilling. Beside tools also True or "auto": the thoughts of the format, without a budget of their
-        own.
+        free text before the document (`sg.Thinking`), returned in `detailed(...).result.thoughts`. Not with
+        infilling. With tools also True or "auto": the thoughts of the format, without a token budget.
     speculation
-        how the next tokens are guessed, so that one pass of the model checks many: "auto", "off", or an
-        `sg.Speculation`. It changes how long a call takes, and none of its tokens; draws have none.
+        how the next tokens are guessed, so that one pass of the model verifies several: "auto", "off", or an
+        `sg.Speculation`. It changes the time of a call, but none of its tokens; draws use no speculation.
     canonical
         whether the parts of a document that its grammar forces are written in the tokenizer's own tokens.
     healing
-        whether the last tokens of the prompt may be written again, so that one token crosses its border. Both
-        change the law of the tokens (docs/engine.md).
+        whether the text may write the last tokens of the prompt again, so that one token crosses the end of
+        the prompt. `canonical` and `healing` change the distribution of the tokens (docs/engine.md).
     stop
-        strings at which a free text (`-> str`) ends; they are not part of it. The grammar of any other type
-        says where a document ends, and stop is refused.
+        strings that end a free text (`-> str`); the text does not include them. Every other type has a
+        grammar, which defines the end of a document, and refuses `stop`.
     wrap
-        whether a return type whose documents are no JSON objects (`int`, `list[Person]`, a union) is asked
-        for as the one member of an object, `{"value": 36}`: the grammar and `.detailed(...).text` are then
-        the object's, values and partial objects those of the type. By default for the embedded models, which
-        were trained on objects, for servers, which take objects alone, and for chat models where the type is
-        none of a few listed values.
+        whether the model writes `{"value": ...}` around a value that is not an object (`int`, `list[Person]`,
+        a union). The grammar and `.detailed(...).text` then have this object; values and partial objects are
+        those of the type. By default for the embedded models, which were trained on objects, for servers,
+        which accept only objects, and for chat models unless the type lists a few values.
     choices
-        how a model of this process chooses where the type lists at most 64 values (`Literal`, `Enum`,
-        `bool`): "whole" writes the value that is the likeliest as a whole; "calibrated" first subtracts how
-        likely the value is after a prompt without the arguments; "tokens" chooses token by token, as in any
-        document. The first two are for temperature 0, and `detailed(...).probabilities` has their figures.
+        how a model of this process chooses if the type lists at most 64 values (`Literal`, `Enum`, `bool`).
+        "whole" writes the value that is the most probable as a whole. "calibrated" first subtracts the
+        likelihood of the value after a prompt without the arguments. "tokens" chooses token by token, as in
+        any document. The first two need temperature 0; `detailed(...).probabilities` has their figures.
 
     Errors, at decoration: OptionError for a docstring that names no parameter, UnsupportedError for a return
-    type that has no schema and for Iterator[T] with infilling, StructgenError for a model that is not there.
+    type that has no schema and for Iterator[T] with infilling, StructgenError for a missing model.
     """
     asked, streams = Preparation(model, tools, options), not is_infilling(model)
 
@@ -146,7 +147,8 @@ def generate(
         signature = inspect.signature(function)
         docstring = function.__doc__
         template = Template(docstring, signature) if docstring and docstring.strip() else None
-        form = partial(_form, _annotation(function), function, frame.f_locals, asked, streams)
+        annotation = _annotation(function) if target is None else None
+        form = partial(_form, target, annotation, function, frame.f_locals, asked, streams)
         made = Asked(function, template, form, asked.writer, asked.options)
         with suppress(NameError):  # else it is read at the first call
             made.form = form()
@@ -169,11 +171,20 @@ def _annotation(function: Callable[..., Any]) -> Any:
 
 
 def _form(
-    annotation: Any, function: Callable[..., Any], names: Mapping[str, Any], asked: Preparation, streams: bool
+    target: Any,
+    annotation: Any,
+    function: Callable[..., Any],
+    names: Mapping[str, Any],
+    asked: Preparation,
+    streams: bool,
 ) -> WantedForm:
-    """Return the form of a function's return type. Raises NameError where the annotation names what is not
-    defined yet. `streams`: whether the model can hand out items as they come."""
-    form = asked.form(_resolved(annotation, function, names), form_of_type)
+    """Return the form of a target, or where it is None of a function's return annotation. Raises NameError
+    where the annotation names what is not defined yet. `streams`: whether the model can hand out items as
+    they come."""
+    if target is None:
+        form = asked.form(_resolved(annotation, function, names), "return")
+    else:
+        form = asked.form(target)
     if form.items and not streams:
         raise no_stream()
     if form.items and not form.asynchronous and inspect.iscoroutinefunction(function):
@@ -191,10 +202,12 @@ def _resolved(annotation: Any, function: Callable[..., Any], names: Mapping[str,
     module = getattr(function, "__globals__", {})
     try:
         return typing.get_type_hints(holder, module, {**names}, include_extras=True)["return"]
+    except TypeError:  # it is no type: a grammar, a pattern or a dict
+        return eval(annotation, module, {**names}) if isinstance(annotation, str) else annotation
     except (SyntaxError, IndexError) as error:  # the text is no expression, or empty
         raise UnsupportedError(
             f"The annotation {annotation!r} is no expression of Python.",
             keyword="type",
             where="return",
-            cure="Annotate a type, such as `-> Person`; sg.run takes schemas and grammars.",
+            cure="Annotate a type, such as `-> Person`, or write target=.",
         ) from error

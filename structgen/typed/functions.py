@@ -30,7 +30,8 @@ from typing import (
     overload,
 )
 
-from structgen.engine.requests import FinishReason, Result
+from structgen.engine.requests import FinishReason, Result, Usage
+from structgen.engine.searches.confidence import confidences_of, probabilities_of
 from structgen.errors import (
     GenerationError,
     OptionError,
@@ -39,6 +40,7 @@ from structgen.errors import (
     ValidatorError,
     warning_level,
 )
+from structgen.typed.local import Local
 from structgen.typed.options import TypedOptions
 from structgen.typed.outcomes import Outcome
 from structgen.typed.partial import Partial, PartialDocument, PartialReply
@@ -49,7 +51,6 @@ from structgen.typed.wanted_forms import WantedForm, WantedText, failed
 from structgen.typed.writers import Writer
 
 if TYPE_CHECKING:
-    from structgen.python_types.type_places import TypeParts
     from structgen.samplers.sample import TypedSampleOptions
     from structgen.samplers.samples import Samples
 
@@ -84,52 +85,26 @@ class Asked:
                 cure="Define it at the top of the module, before the first call.",
             ) from error
 
-    @cached_property
-    def _parts(self) -> TypeParts | None:
-        # optional: pydantic
-        from structgen.python_types.type_places import TypeParts
-
-        return None if self.form.reader is None else TypeParts(self.form.reader.core_schema)
-
-    def _document(self) -> PartialDocument:
-        """Return the reader of a new stream of a document, or of free text."""
-        form = self.form
-        if form.grammar is None:
-            return PartialDocument(None, free=True)
-        return PartialDocument(self._parts, wrapped=form.is_wrapped)
-
     def wanted(self, waits: bool) -> WantedText:
         """Return what the model is asked for."""
         return WantedText(self.form, self.options, waits)
 
     def partials(self, source: PromptSource, *, waits: bool) -> AsyncGenerator[Partial[Any], None]:
         """Yield what there is after each piece of text; the last one has the result."""
-        use, wanted, writer = self.form.tools, self.wanted(waits), self.model()
-        if use is None:
-            return self._followed(self._document(), source, waits)
-        reply = PartialReply(lambda text: use.so_far(writer.read(wanted, text)))
-        return self._followed(reply, source, waits)
+        writer, wanted = self.model(), self.wanted(waits)
+        return followed(writer, wanted, source, progress_of(writer, wanted), self.warn_if_shortened)
 
     async def items(self, source: PromptSource, *, waits: bool) -> AsyncGenerator[Any, None]:
         """Yield the items of a list as they close."""
-        document, known = self._document(), 0
-        async with aclosing(self._followed(document, source, waits)) as partials:
+        writer, wanted, known = self.model(), self.wanted(waits), 0
+        document = progress_of(writer, wanted)
+        assert isinstance(document, PartialDocument), "replies have no items"
+        partials = followed(writer, wanted, source, document, self.warn_if_shortened)
+        async with aclosing(partials):
             async for _ in partials:
                 items, known = document.closed_items(known)
                 for item in items:
                     yield item
-
-    async def _followed(
-        self, progress: PartialDocument | PartialReply, source: PromptSource, waits: bool
-    ) -> AsyncGenerator[Partial[Any], None]:
-        ended = list[Result]()
-        stream = self.model().stream(self.wanted(waits), source, ended.append)
-        async with aclosing(stream) as pieces:
-            async for piece in pieces:
-                yield progress.add(piece)
-        outcome = judged(self.form, ended[0], 1, None)
-        self.warn_if_shortened(ended[0])
-        yield progress.last(outcome.value)
 
     def warn_if_shortened(self, result: Result) -> None:
         """Warn, once for the function, whoever gets a value alone."""
@@ -192,13 +167,15 @@ async def obtained(
 ) -> Outcome[Any]:
     """Return the outcome of a call: attempts until an object comes of one. A later one is asked with the
     refused answer and what the validators said. `first` is an attempt that was made; `detailed`: whether the
-    outcome also tells its prompt, which is made again, and the probabilities of listed values."""
+    outcome also tells its prompt, which is made again, and how sure an engine's model was."""
     form, options = wanted.form, wanted.options
     best: GenerationError | None = None
+    usages = list[Usage]()
     for attempt in range(options.attempts):
         tried = first
         if attempt or tried is None:
             (tried,) = await writer.write(wanted, [source], attempt)
+        usages.append(tried.usage)
         outcome = judged(form, tried, attempt + 1, best)
         best = outcome.error
         refusal = best.__cause__ if best is not None else None
@@ -206,16 +183,71 @@ async def obtained(
             break
         if attempt + 1 < options.attempts:
             source = replace(source, refused=(tried.text, str(refusal)))
-    if not detailed:
-        return outcome
-    states = () if options.sampling.strategies else (step.state for step in outcome.result.steps)
-    shares = next((state for state in states if state), ())
-    compared = 0 < len(shares) == len(form.choices)
+    outcome = replace(outcome, usages=tuple(usages))
+    return with_details(outcome, writer, wanted, source) if detailed else outcome
+
+
+def with_details(
+    outcome: Outcome[Any], writer: Writer, wanted: WantedText, source: PromptSource
+) -> Outcome[Any]:
+    """Return an outcome that also tells its prompt, which is made again, and how sure an engine's model
+    was."""
+    form, prompt = wanted.form, writer.prompt(wanted, source)
+    if not isinstance(writer, Local) or wanted.options.sampling.strategies:
+        return replace(outcome, prompt=prompt)
+    result, tokenizer = outcome.result, writer.engine.tokenizer
     return replace(
         outcome,
-        probabilities=dict(zip(form.choices, shares, strict=True)) if compared else {},
-        prompt=writer.prompt(wanted, source),
+        probabilities=probabilities_of(result, form.grammar),
+        confidences=confidences_of(result, form.grammar, tokenizer, form.holder),
+        prompt=prompt,
     )
+
+
+def progress_of(writer: Writer, wanted: WantedText) -> PartialDocument | PartialReply:
+    """Return what follows a new text, which is JSON where its form has a schema, or a new reply that may call
+    tools."""
+    form, use = wanted.form, wanted.form.tools
+    if use is not None:
+        return PartialReply(lambda text: use.so_far(writer.read(wanted, text)))
+    return PartialDocument(form.parts, free=form.schema is None, wrapped=form.is_wrapped or form.is_said)
+
+
+async def followed(
+    writer: Writer,
+    wanted: WantedText,
+    source: PromptSource,
+    progress: PartialDocument | PartialReply,
+    warn: Callable[[Result], Any],
+    *,
+    detailed: bool = False,
+) -> AsyncGenerator[Partial[Any], None]:
+    """Yield what there is after each piece of text; the last partial has the outcome. There is one attempt.
+    `warn` is called with the result.
+
+    Errors: GenerationError as soon as a part that closes is refused by its type, and at the end; with
+    `detailed` the outcome has it, and the partials end before it.
+    """
+    ended, is_refused = list[Result](), False
+    async with aclosing(writer.stream(wanted, source, ended.append)) as pieces:
+        async for piece in pieces:
+            if is_refused:
+                continue
+            try:
+                partial = progress.add(piece)
+            except GenerationError:
+                if not detailed:
+                    raise
+                is_refused = True
+            else:
+                yield partial
+    outcome = judged(wanted.form, ended[0], 1, None)
+    if detailed:
+        outcome = with_details(outcome, writer, wanted, source)
+    else:
+        warn(ended[0])
+        _ = outcome.value  # its error is raised here
+    yield progress.last(outcome)
 
 
 def _found(module: str, name: str) -> Any:

@@ -39,8 +39,8 @@ NAMED_ELSEWHERE: Final = {
 """Names that other libraries, or other functions of this one, give to options; and what to write here."""
 
 
-class _EachOptions(TypedDict, total=False):
-    """What calls with and without tools take; `sg.generate` says what each means."""
+class CallOptions(TypedDict, total=False):
+    """The options of `sg.generate` and `sg.run`; `sg.generate` says what each means."""
 
     sampling: Sampling | None
     strategy: Strategy | Sequence[Strategy]
@@ -56,17 +56,6 @@ class _EachOptions(TypedDict, total=False):
     stop: str | Sequence[str]
     wrap: bool | None
     choices: str
-
-
-class RunOptions(_EachOptions, total=False):
-    """The options of `sg.run` without tools."""
-
-    thinking: Thinking | None
-
-
-class CallOptions(_EachOptions, total=False):
-    """The options of `sg.generate`, and of `sg.run` with tools."""
-
     thinking: Thinking | bool | Literal["auto"] | None
     tool_choice: Any
     parallel: bool | int | None

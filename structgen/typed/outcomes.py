@@ -6,7 +6,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Generic, TypeVar
 
-from structgen.engine.requests import FinishReason, Result, Usage
+from structgen.engine.requests import FinishReason, Result, Usage, total_usage
+from structgen.engine.searches.confidence import Confidence
 from structgen.errors import GenerationError
 from structgen.system.html_pages import cell, counted, percent
 from structgen.tool_calls.tool_replies import Call, Reply
@@ -24,10 +25,16 @@ class Outcome(Generic[R]):
     error: GenerationError | None
     _value: Any
     probabilities: Mapping[str, float] = field(default_factory=dict)
-    """Where the type lists values that were compared as a whole: the probability of each among them, by its
-    JSON text; it is a model's own opinion, and says nothing of how often that is right. Else {}."""
+    """Where the type lists values that were compared as a whole: the probability of each among them, by the
+    value: a string without quotes, any other value as JSON. It is a model's own opinion, and says nothing of
+    how often that is right. Else {}."""
+    confidences: Mapping[str, Confidence] = field(default_factory=dict)
+    """How sure the model was of each string, number, boolean and null of a document, by JSON pointer. {} of
+    servers and of infilling, of other texts, and under a strategy."""
     prompt: str = ""
     """The prompt of the last attempt as text, the outline and the chat template applied."""
+    usages: tuple[Usage, ...] = ()
+    """What each attempt cost."""
 
     @property
     def value(self) -> R:
@@ -60,8 +67,8 @@ class Outcome(Generic[R]):
 
     @property
     def usage(self) -> Usage:
-        """What the last attempt cost."""
-        return self.result.usage
+        """What all attempts cost together; what it tells in words is of the last one."""
+        return total_usage(self.usages or (self.result.usage,))
 
     def _repr_html_(self) -> str:
         """Return what a notebook shows: the object, how its text ended, and the likeliest listed values."""

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, Generic, TypeAlias, TypeVar
 from structgen.core.events import JsonError, Place, pointer_of
 from structgen.core.growing_json import MISSING, GrowingJson
 from structgen.errors import OptionError, ValidatorError
+from structgen.typed.outcomes import Outcome
 from structgen.typed.wanted_forms import failed
 from structgen.typed.wrapping import WRAPPER
 
@@ -26,13 +27,13 @@ class Partial(Generic[T_co]):
     Names are those of the document (a field's alias). Lists that are open hold the items that have begun.
     """
 
-    __slots__ = ("_count", "_pieces", "_progress", "_result", "is_done")
+    __slots__ = ("_count", "_outcome", "_pieces", "_progress", "is_done")
 
     def __init__(self, progress: PartialDocument | PartialReply, count: int, pieces: int) -> None:
         self._progress, self._count, self._pieces = progress, count, pieces
         self.is_done = False
         """Whether it is the last one, which has the result."""
-        self._result: Any = None
+        self._outcome: Outcome[Any] | None = None
 
     @property
     def text(self) -> str:
@@ -45,7 +46,9 @@ class Partial(Generic[T_co]):
         open ones a dict, a list, or the string so far; None before anything has come. Of a reply that may
         call tools: the call that is being written, its name first, then its arguments; or the text so far.
         Cost: linear in it."""
-        return self._result if self.is_done else self._progress.value(self._count, self._pieces)
+        if self._outcome is not None and self._outcome.error is None:
+            return self._outcome.value
+        return self._progress.value(self._count, self._pieces)
 
     @property
     def closed(self) -> frozenset[str]:
@@ -54,11 +57,15 @@ class Partial(Generic[T_co]):
 
     @property
     def result(self) -> T_co:
-        """The result. Errors: OptionError before the end."""
-        if not self.is_done:
+        """The result. Errors: OptionError before the end; that of a call that failed."""
+        return self.outcome.value
+
+    @property
+    def outcome(self) -> Outcome[T_co]:
+        """The result, and how its text came to be. Errors: OptionError before the end."""
+        if self._outcome is None:
             raise OptionError("The stream has not ended.", where="result", cure="Ask the last partial.")
-        found: T_co = self._result
-        return found
+        return self._outcome
 
     def __getitem__(self, key: str | int) -> Any:
         """Return a member or an item of what there is so far. Raises KeyError or IndexError."""
@@ -105,10 +112,10 @@ class PartialReply:
         self._pieces.append(piece)
         return Partial(self, 0, len(self._pieces))
 
-    def last(self, result: Any) -> Partial[Any]:
-        """Return the last partial, which has the result."""
+    def last(self, outcome: Outcome[Any]) -> Partial[Any]:
+        """Return the last partial, which has the outcome."""
         made: Partial[Any] = Partial(self, 0, len(self._pieces))
-        made.is_done, made._result = True, result
+        made.is_done, made._outcome = True, outcome
         return made
 
     def text(self, pieces: int) -> str:
@@ -162,10 +169,10 @@ class PartialDocument:
         self._closed[start] = parts, value
         return value
 
-    def last(self, result: Any) -> Partial[Any]:
-        """Return the last partial, which has the result."""
+    def last(self, outcome: Outcome[Any]) -> Partial[Any]:
+        """Return the last partial, which has the outcome."""
         made: Partial[Any] = Partial(self, len(self._closed), len(self._pieces))
-        made.is_done, made._result = True, result
+        made.is_done, made._outcome = True, outcome
         return made
 
     def closed_items(self, since: int) -> tuple[list[Any], int]:

@@ -1,120 +1,260 @@
-"""`sg.run`: one call without a function."""
+"""`sg.run` and `sg.arun`: one call without a function."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import asyncio
+from collections.abc import AsyncGenerator, Coroutine, Iterator, Sequence
+from contextlib import aclosing
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal, TypeVar, Unpack, overload
+from typing import TYPE_CHECKING, Any, Literal, Required, TypeAlias, TypeVar, Unpack, overload
 
-from structgen.core.grammar import Grammar
 from structgen.engine.model_prompts import Message
 from structgen.errors import OptionError, options_named
-from structgen.request_reading.request_reader import SERVED
-from structgen.schema.reading.policies import JSON_DUMPS
-from structgen.system.resources import is_embedded, model_name
+from structgen.language import checks
 from structgen.tool_calls.tool_replies import Reply
-from structgen.typed.functions import obtained, warn_if_shortened
-from structgen.typed.infilled import Infilling, is_infilling
-from structgen.typed.options import NAMED_ELSEWHERE, OPTION_DEFAULTS, TARGETS, CallOptions, RunOptions
+from structgen.typed.functions import followed, obtained, progress_of, warn_if_shortened
+from structgen.typed.infilled import Infilling
+from structgen.typed.options import NAMED_ELSEWHERE, OPTION_DEFAULTS, TARGETS, CallOptions
 from structgen.typed.outcomes import Outcome
-from structgen.typed.prompts import given_source
+from structgen.typed.partial import Partial
+from structgen.typed.prompts import PromptSource, given_source
 from structgen.typed.servers import Server
-from structgen.typed.waiting import now
-from structgen.typed.wanted_forms import WantedText, form_of
-from structgen.typed.writers import Preparation
-
-if TYPE_CHECKING:
-    from structgen.engine.engine import Engine
+from structgen.typed.waiting import AsyncStream, each, now
+from structgen.typed.wanted_forms import WantedText
+from structgen.typed.writers import Preparation, Writer
 
 T = TypeVar("T")
 
+if TYPE_CHECKING:
+    from typing_extensions import TypeForm
+
+    from structgen.engine.engine import Engine
+    from structgen.request_reading.targets import AnyTarget, TextTarget
+
+    Awaited: TypeAlias = Coroutine[Any, Any, T]
+
+Asked: TypeAlias = "str | Path | Engine | Infilling | Server"
+Prompt: TypeAlias = str | Sequence[Message]
+_OTHER_NAMES = NAMED_ELSEWHERE | dict.fromkeys(TARGETS, "Pass it as the third argument, target")
+
+
+class _Call:
+    """One call: which text of which model is wanted, and how it is made."""
+
+    def __init__(
+        self, name: str, model: Any, prompt: Prompt, target: Any, tools: Any, options: Any, *, waits: bool
+    ) -> None:
+        """`name`: of the function, for warnings. Errors: those of `run`, but for a model's own."""
+        self._name, self._asked = name, Preparation(model, tools, options)
+        target = Reply if target is None and tools is not None else target
+        form = self._asked.form(target)
+        if form.items:
+            raise OptionError(
+                "Items one by one come from a function.",
+                where="target",
+                cure="Ask for list[T], with stream=True for what there is of it; or decorate a function.",
+            )
+        self._wanted = WantedText(form, self._asked.options, waits)
+        self._source: PromptSource = given_source(prompt)
+
+    async def _writer(self) -> Writer:
+        """Return the model, loaded in a thread where the caller waits."""
+        return await asyncio.to_thread(self._asked.writer) if self._wanted.waits else self._asked.writer()
+
+    async def result(self, *, detailed: bool) -> Any:
+        """Return the object; with `detailed`, its outcome."""
+        writer = await self._writer()
+        outcome = await obtained(writer, self._wanted, self._source, detailed=detailed)
+        if detailed:
+            return outcome
+        warn_if_shortened(self._name, writer, outcome.result)
+        return outcome.value
+
+    async def partials(self, *, detailed: bool) -> AsyncGenerator[Partial[Any], None]:
+        """Yield what there is after each piece of text; the last one has the outcome."""
+        writer = await self._writer()
+        told = partial(warn_if_shortened, self._name, writer)
+        progress = progress_of(writer, self._wanted)
+        stream = followed(writer, self._wanted, self._source, progress, told, detailed=detailed)
+        async with aclosing(stream) as partials:
+            async for one in partials:
+                yield one
+
+
+class Whole(CallOptions, total=False):
+    """The options of a call that returns the object."""
+
+    detailed: Literal[False]
+    stream: Literal[False]
+
+
+class Detailed(CallOptions, total=False):
+    """The options of a call that returns the outcome."""
+
+    detailed: Required[Literal[True]]
+    stream: Literal[False]
+
+
+class Streamed(CallOptions, total=False):
+    """The options of a call that returns a stream."""
+
+    detailed: bool
+    stream: Required[Literal[True]]
+
 
 @overload
-def run(
-    model: str | Path | Engine | Infilling | Server,
-    prompt: str | Sequence[Message],
-    target: type[T],
-    *,
-    detailed: Literal[False] = False,
-    **options: Unpack[RunOptions],
-) -> T: ...
+def run(model: Asked, prompt: Prompt, target: TextTarget | None = None, **options: Unpack[Whole]) -> str: ...
 @overload
 def run(
-    model: str | Path | Engine | Infilling | Server,
-    prompt: str | Sequence[Message],
-    target: type[T],
-    *,
-    detailed: Literal[True],
-    **options: Unpack[RunOptions],
-) -> Outcome[T]: ...
+    model: Asked, prompt: Prompt, target: TextTarget | None = None, **options: Unpack[Detailed]
+) -> Outcome[str]: ...
 @overload
 def run(
-    model: str | Path | Engine | Infilling | Server,
-    prompt: str | Sequence[Message],
-    target: None = None,
-    *,
-    tools: Any,
-    detailed: Literal[False] = False,
-    **options: Unpack[CallOptions],
+    model: Asked, prompt: Prompt, target: TextTarget | None = None, **options: Unpack[Streamed]
+) -> Iterator[Partial[str]]: ...
+@overload
+def run(model: Asked, prompt: Prompt, target: AnyTarget, **options: Unpack[Whole]) -> Any: ...
+@overload
+def run(model: Asked, prompt: Prompt, target: AnyTarget, **options: Unpack[Detailed]) -> Outcome[Any]: ...
+@overload
+def run(
+    model: Asked, prompt: Prompt, target: AnyTarget, **options: Unpack[Streamed]
+) -> Iterator[Partial[Any]]: ...
+@overload
+def run(
+    model: Asked, prompt: Prompt, target: None = None, *, tools: Any, **options: Unpack[Whole]
 ) -> Reply: ...
 @overload
 def run(
-    model: str | Path | Engine | Infilling | Server,
-    prompt: str | Sequence[Message],
-    target: Grammar | Mapping[str, Any] | object = None,
-    *,
-    tools: Any = None,
-    detailed: bool = False,
-    **options: Unpack[CallOptions],
-) -> Any: ...
+    model: Asked, prompt: Prompt, target: None = None, *, tools: Any, **options: Unpack[Detailed]
+) -> Outcome[Reply]: ...
+@overload
+def run(
+    model: Asked, prompt: Prompt, target: None = None, *, tools: Any, **options: Unpack[Streamed]
+) -> Iterator[Partial[Reply]]: ...
+@overload
+def run(
+    model: Asked, prompt: Prompt, target: TypeForm[T], *, tools: Any = None, **options: Unpack[Whole]
+) -> T: ...
+@overload
+def run(
+    model: Asked, prompt: Prompt, target: TypeForm[T], *, tools: Any = None, **options: Unpack[Detailed]
+) -> Outcome[T]: ...
+@overload
+def run(
+    model: Asked, prompt: Prompt, target: TypeForm[T], *, tools: Any = None, **options: Unpack[Streamed]
+) -> Iterator[Partial[T]]: ...
 @options_named(
     'sg.run("structgen/extract", "Ada is 36.", Person)',
-    NAMED_ELSEWHERE | dict.fromkeys(TARGETS, "Pass it as the third argument, target"),
+    _OTHER_NAMES,
     options=CallOptions,
     defaults=OPTION_DEFAULTS,
 )
 def run(
-    model: str | Path | Engine | Infilling | Server,
-    prompt: str | Sequence[Message],
+    model: Asked,
+    prompt: Prompt,
     target: Any = None,
     *,
     tools: Any = None,
     detailed: bool = False,
+    stream: bool = False,
     **options: Unpack[CallOptions],
 ) -> Any:
-    """Return what a model makes of a prompt: an object of the target; with `detailed`, its `Outcome`.
+    """Return a model's answer to a prompt: an object of the target; with `detailed`, its `Outcome`; with
+    `stream`, an iterator of `Partial`s: one after each piece of text. The last partial has the `outcome` and
+    the `result`.
 
-    `target` is a type, a grammar, a JSON Schema (dict or boolean), OpenAI's `response_format`, vLLM's
-    `structured_outputs`, or None for free text (`request_reading.grammar_forms` has the dicts
-    that are taken). Of
-    schemas the object is what `json.loads` makes, with an int wherever only integers may stand (for `1.0` and
-    `-0.0` too), of other grammars the text. The prompt is text or chat messages; the other options are those
-    of `sg.generate`.
+    `target` is a type, a grammar, a pattern (`re.compile(...)`), a JSON Schema (dict or boolean), OpenAI's
+    `response_format`, vLLM's `structured_outputs`, or None for free text (`request_reading.grammar_forms` has
+    all accepted dicts). For a schema, the object is the value that `json.loads` returns, with an int wherever
+    only integers are valid (also for `1.0` and `-0.0`). For other grammars, it is the text. The prompt is
+    text or chat messages; the other options are those of `sg.generate`.
 
-    With `tools` the result is an `sg.Reply`: texts, thoughts, and calls, whose arguments keep to the tools'
-    schemas and types; or, with a target of them, `Call`, `str | Call`, `list[Call]` or `str | list[Call]`.
-    Nothing is called. `tool_choice` and `parallel` are those of `sg.tools`; `tool_format` is the format of
-    calls, by default told by the model's chat template, which also tells the model of the tools.
+    With `tools` the result is an `sg.Reply`: texts, thoughts, and calls, whose arguments follow the tools'
+    schemas and types. The target may also be `Call`, `str | Call`, `list[Call]` or `str | list[Call]`.
+    structgen calls no tool. `tool_choice` and `parallel` are those of `sg.tools`; `tool_format` is the format
+    of calls. Its default comes from the model's chat template, which also describes the tools to the model.
 
-    Errors: OptionError for a target of no known shape, or with keys that are not known;
-    UnsupportedError for what is not offered; those of a typed function's call.
+    Errors: OptionError for a target of unknown shape, or with unknown keys; UnsupportedError for a target
+    that is not supported; those of a typed function's call. A stream makes one attempt. It raises
+    GenerationError as soon as the type refuses a complete part; with `detailed` its outcome has the error.
     """
-    asked = Preparation(model, tools, options)
-    name = model_name(model) if isinstance(model, str | Path) else model.name
-    # what the embedded models were trained to write, and what sg.infill fills
-    as_dumps = is_embedded(name) or is_infilling(model)
-    usual = {**JSON_DUMPS, "escapes": "utf8"} if as_dumps else SERVED
-    target = Reply if target is None and tools is not None else target
-    form = asked.form(target, partial(form_of, usual=usual))
-    if form.items:
-        raise OptionError(
-            "Items one by one come from a function.", where="target", cure="Ask for list[T], or decorate one."
-        )
-    writer = asked.writer()
-    wanted = WantedText(form, asked.options)
-    outcome = now(obtained(writer, wanted, given_source(prompt), detailed=detailed))
-    if detailed:
-        return outcome
-    warn_if_shortened("sg.run", writer, outcome.result)
-    return outcome.value
+    asked = _Call("sg.run", model, prompt, target, tools, options, waits=False)
+    if checks.switch("stream", stream):
+        return each(asked.partials(detailed=detailed))
+    return now(asked.result(detailed=detailed))
+
+
+@overload
+def arun(
+    model: Asked, prompt: Prompt, target: TextTarget | None = None, **options: Unpack[Whole]
+) -> Awaited[str]: ...
+@overload
+def arun(
+    model: Asked, prompt: Prompt, target: TextTarget | None = None, **options: Unpack[Detailed]
+) -> Awaited[Outcome[str]]: ...
+@overload
+def arun(
+    model: Asked, prompt: Prompt, target: TextTarget | None = None, **options: Unpack[Streamed]
+) -> AsyncStream[Partial[str]]: ...
+@overload
+def arun(model: Asked, prompt: Prompt, target: AnyTarget, **options: Unpack[Whole]) -> Awaited[Any]: ...
+@overload
+def arun(
+    model: Asked, prompt: Prompt, target: AnyTarget, **options: Unpack[Detailed]
+) -> Awaited[Outcome[Any]]: ...
+@overload
+def arun(
+    model: Asked, prompt: Prompt, target: AnyTarget, **options: Unpack[Streamed]
+) -> AsyncStream[Partial[Any]]: ...
+@overload
+def arun(
+    model: Asked, prompt: Prompt, target: None = None, *, tools: Any, **options: Unpack[Whole]
+) -> Awaited[Reply]: ...
+@overload
+def arun(
+    model: Asked, prompt: Prompt, target: None = None, *, tools: Any, **options: Unpack[Detailed]
+) -> Awaited[Outcome[Reply]]: ...
+@overload
+def arun(
+    model: Asked, prompt: Prompt, target: None = None, *, tools: Any, **options: Unpack[Streamed]
+) -> AsyncStream[Partial[Reply]]: ...
+@overload
+def arun(
+    model: Asked, prompt: Prompt, target: TypeForm[T], *, tools: Any = None, **options: Unpack[Whole]
+) -> Awaited[T]: ...
+@overload
+def arun(
+    model: Asked, prompt: Prompt, target: TypeForm[T], *, tools: Any = None, **options: Unpack[Detailed]
+) -> Awaited[Outcome[T]]: ...
+@overload
+def arun(
+    model: Asked, prompt: Prompt, target: TypeForm[T], *, tools: Any = None, **options: Unpack[Streamed]
+) -> AsyncStream[Partial[T]]: ...
+@options_named(
+    'await sg.arun("structgen/extract", "Ada is 36.", Person)',
+    _OTHER_NAMES,
+    options=CallOptions,
+    defaults=OPTION_DEFAULTS,
+)
+def arun(
+    model: Asked,
+    prompt: Prompt,
+    target: Any = None,
+    *,
+    tools: Any = None,
+    detailed: bool = False,
+    stream: bool = False,
+    **options: Unpack[CallOptions],
+) -> Any:
+    """Return a coroutine of what `sg.run` returns: `await sg.arun(model, prompt, target)`; with `stream`, an
+    asynchronous iterator: `async for partial in sg.arun(..., stream=True)`.
+
+    The arguments are those of `sg.run`. Calls that wait at the same time share batches; a model by name is
+    loaded in a thread. Errors: those of `sg.run`.
+    """
+    asked = _Call("sg.arun", model, prompt, target, tools, options, waits=True)
+    if checks.switch("stream", stream):
+        return AsyncStream(asked.partials(detailed=detailed))
+    return asked.result(detailed=detailed)

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any, Final
 from structgen.engine.model_prompts import ModelPrompts, ModelQuestion, last_question
 from structgen.errors import OptionError
 from structgen.json_grammars.prompting import ModelPrompt, extraction_prompt_under, schema_outline
+from structgen.request_reading.request_reader import SERVED
 from structgen.schema.reading.policies import JSON_DUMPS
 from structgen.text_grammars.text_grammar import TextGrammar
 from structgen.tool_calls.call_parsing import parse_calls
@@ -76,7 +77,7 @@ class ToolPrompts:
     @cached_property
     def grammar(self) -> TextGrammar:
         """The grammar of replies. Errors: those of `sg.tools`."""
-        usual = EMBEDDED_POLICIES if self._prompts.is_embedded else {}
+        usual = EMBEDDED_POLICIES if self._prompts.is_embedded else SERVED
         return self.use.grammar(self.format, specials_of(self.engine), usual)
 
     def ending(self, token: int) -> str:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, Generic, ParamSpec, TypeVar
 
 from structgen.engine.contradictions import refuse
 from structgen.errors import unknown_option
+from structgen.request_reading.targets import ReadTarget
 from structgen.typed.local import Local
 from structgen.typed.missing_options import OF_DRAWS
 from structgen.typed.prompts import PromptSource
@@ -51,14 +52,13 @@ def drawn(writer: Writer, wanted: WantedText, source: PromptSource, how: Mapping
     Raises UnsupportedError for what has no such distribution, and what `sg.sample` raises.
     """
     from structgen.samplers.sample import sample
-    from structgen.samplers.types import TypedGrammar
 
     form = wanted.form
     refuse(OF_DRAWS, wanted.options, form, writer.kind)
-    assert isinstance(writer, Local) and form.grammar is not None and form.reader is not None
+    assert isinstance(writer, Local)
     request = writer.request(wanted, source)
     # The documents of the function's policies, read and checked as the type has it.
-    grammar = TypedGrammar(form.reader, form.grammar)
+    grammar = ReadTarget(form.grammar, form.reader)
     most = {"max_tokens": request.most_tokens} if how.get("max_tokens") is None else {}
     found: Samples[Any] = sample(
         writer.engine, writer.engine.prompt_tokens(request), grammar, **{**how, **most, "name": writer.name}

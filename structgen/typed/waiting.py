@@ -7,7 +7,7 @@ event loop.
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, AsyncIterable, Awaitable, Generator
+from collections.abc import AsyncGenerator, AsyncIterable, AsyncIterator, Awaitable, Generator
 from inspect import isawaitable
 from typing import Any, TypeVar
 
@@ -36,6 +36,26 @@ def each(asked: AsyncGenerator[T, None]) -> Generator[T, None, None]:
             yield one
     finally:
         now(asked.aclose())
+
+
+class AsyncStream(AsyncIterator[T]):
+    """What an asynchronous generator yields: for `async for`, with or without `await` before the call."""
+
+    def __init__(self, asked: AsyncGenerator[T, None]) -> None:
+        self._asked = asked
+
+    async def __anext__(self) -> T:
+        """Return the next item. Raises StopAsyncIteration."""
+        return await anext(self._asked)
+
+    def __await__(self) -> Generator[Any, None, AsyncStream[T]]:
+        """Return the stream itself: nothing is waited for."""
+        yield from ()
+        return self
+
+    async def aclose(self) -> None:
+        """End the work on items that nobody asks for."""
+        await self._asked.aclose()
 
 
 async def pieces_of(stream: Any) -> AsyncGenerator[Any, None]:

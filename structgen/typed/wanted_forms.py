@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 import collections.abc
-import re
 import types
 import typing
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from functools import cache, cached_property, partial
-from pathlib import PurePath
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from structgen.compilation.compiler import compile
 from structgen.core.compiled import CompiledGrammar
@@ -29,8 +27,7 @@ from structgen.json_grammars.prompting import Outlines, schema_outline, shorter_
 from structgen.json_grammars.schema_grammar import JsonSchemaGrammar, json_schema, unwarned_schema
 from structgen.language.ir import Pattern, Words
 from structgen.python_types.type_hints import TypeReader, read_type, shown
-from structgen.request_reading.grammar_forms import requested
-from structgen.request_reading.request_reader import ReadRequest
+from structgen.request_reading.targets import read_target
 from structgen.schema.reading.policies import JSON_DUMPS, WIDEST
 from structgen.text_grammars.regular import RegularGrammar
 from structgen.tokens.tokenizer import Tokenizer, byte_tokenizer
@@ -39,15 +36,16 @@ from structgen.typed.options import TypedOptions
 from structgen.typed.tool_use import ToolOptions, ToolUse, names_calls, tool_use
 from structgen.typed.wrapping import WRAPPER, WrappedReader, Wrapping, is_object, wrapped
 
+if TYPE_CHECKING:
+    from structgen.python_types.type_places import TypeParts
+
 _SYNC = (collections.abc.Iterator, collections.abc.Iterable, collections.abc.Generator)
 _ASYNC = (collections.abc.AsyncIterator, collections.abc.AsyncIterable, collections.abc.AsyncGenerator)
-_NO_TARGETS = (str, bytes, int, float, list, tuple, set, PurePath, re.Pattern)
-"""Types of values that people pass by mistake in place of a type or a grammar."""
 
 
 @dataclass(frozen=True)
 class WantedForm:
-    """What is wanted. Made by `form_of_type` and `form_of`."""
+    """What is wanted. Made by `form_of`."""
 
     hint: Any = None
     """The type of the value; of the list, where items are handed out one by one. None: there is no type."""
@@ -77,6 +75,16 @@ class WantedForm:
         return None
 
     @cached_property
+    def parts(self) -> TypeParts | None:
+        """What reads the parts of a document as its type has them; None without a type."""
+        if self.reader is None:
+            return None
+        # optional: pydantic
+        from structgen.python_types.type_places import TypeParts
+
+        return TypeParts(self.reader.core_schema)
+
+    @cached_property
     def choices(self) -> tuple[str, ...]:
         """The documents, as texts, where they are a few listed values; () where they are not."""
         return listed(self.grammar).texts
@@ -85,6 +93,11 @@ class WantedForm:
     def is_wrapped(self) -> bool:
         """Whether an object with one member holds the type's document."""
         return isinstance(self.reader, WrappedReader)
+
+    @property
+    def holder(self) -> str:
+        """The JSON pointer of what is wanted in the document that is written."""
+        return f"/{WRAPPER}" if self.is_wrapped or self.is_said else ""
 
     @cached_property
     def outlines(self) -> Outlines | None:
@@ -164,90 +177,58 @@ class WantedText:
     """Whether the caller waits in an event loop; else the writer blocks."""
 
 
-def form_of_type(
-    hint: Any, policies: Mapping[str, Any] | None = None, wrap: Wrapping = "never"
-) -> WantedForm:
-    """Return the form of a type: free text for `str` itself, items for Iterator[T] and AsyncIterator[T], else
-    one document. `policies` are options of `sg.json_schema` that replace the reader's. `wrap`: whether a
-    document that is no object is held by one, "always" or where it is none of a few listed values.
-
-    Errors: UnsupportedError for a type that has no schema; those of `sg.json_schema`.
-    """
-    if hint is str:
-        return WantedForm(str)
-    if names_calls(hint):
-        raise UnsupportedError(
-            f"{shown(hint)} has calls of tools, and there are no tools.",
-            keyword="type",
-            where="return",
-            cure="Give tools=[...].",
-        )
-    origin, items, asynchronous = typing.get_origin(hint), False, False
-    if origin in (*_SYNC, *_ASYNC):
-        (item, *_) = typing.get_args(hint)
-        hint, items, asynchronous = types.GenericAlias(list, item), True, origin in _ASYNC
-    if isinstance(hint, (*_NO_TARGETS, Mapping)):
-        raise UnsupportedError(
-            f"The {type(hint).__name__} {shortened(repr(hint))} is no type.",
-            keyword="type",
-            where="return",
-            cure="Annotate a type, such as `-> Person`; sg.run takes schemas and grammars.",
-        )
-    if hint is None or hint is type(None) or hint in (typing.NoReturn, typing.Never):
-        raise UnsupportedError(
-            f"{shown(hint)} leaves nothing to write.",
-            keyword="type",
-            where="return",
-            cure="Annotate what comes back: `-> Person`.",
-        )
-    reader: TypeReader[Any] = read_type(hint)
-    is_held = wrap == "always" or (wrap == "unlisted" and not listed_values(reader.schema))
-    if is_held and not is_object(reader.schema):
-        reader = WrappedReader(reader)
-    grammar = json_schema(reader.schema, **{**reader.policies, **(policies or {})})
-    return WantedForm(hint, reader, grammar, items, asynchronous, wrap=wrap == "always")
-
-
 def form_of(
     target: Any,
     policies: Mapping[str, Any] | None = None,
     usual: Mapping[str, Any] | None = None,
     wrap: Wrapping = "never",
+    where: str = "target",
 ) -> WantedForm:
-    """Return the form of whatever says what is wanted: a type, a grammar, a JSON Schema (a dict or a
-    boolean), OpenAI's `response_format`, vLLM's `structured_outputs`, what `sg.read_request` returns.
+    """Return the form of a target (`read_target`): free text for None and `str`, items for Iterator[T] and
+    AsyncIterator[T], else one text.
 
-    `policies` are options of `sg.json_schema`; `usual` those of schemas where nothing is said; `wrap` is of
-    types, and of what is sent to a server.
-    Errors: OptionError for a shape that is none of these, or has keys that are not known; and for policies
-    where there is no schema to be written under them.
+    `policies` are options of `sg.json_schema`; `usual` those of schemas where nothing is said. `wrap`:
+    whether a type's document that is no object is held by one, "always" or where it is none of a few listed
+    values; and so what is sent to a server. `where`: "return", or the option's name, for errors.
+    Errors: those of `read_target`; UnsupportedError for a type that leaves nothing to write.
     """
-    if isinstance(target, ReadRequest):
-        target = target.grammar()
-    if isinstance(target, Grammar):
-        if policies:
-            raise OptionError(
-                "A grammar has its policies already.", where="policies", cure="Give them to sg.json_schema."
-            )
-        form = WantedForm(grammar=target, wrap=wrap == "always")
-        if wrap == "unlisted" and "pattern" in (form.spoken or {}):
-            # a chat model ends a string of JSON, and goes on with a bare text as long as the pattern does
-            how: Mapping[str, Any] = {**JSON_DUMPS, "escapes": "utf8"}
-            return WantedForm(grammar=json_schema(wrapped(form.spoken or {}), **how), is_said=True)
-        return form
-    if isinstance(target, Mapping | bool):
-        grammar = requested(target, policies, usual or {})
-        return WantedForm(str) if grammar is None else WantedForm(grammar=grammar, wrap=wrap == "always")
-    if target is None:
-        return WantedForm(str)
-    if isinstance(target, _NO_TARGETS):
-        raise OptionError(
-            f"The {type(target).__name__} {shortened(repr(target))} does not say what is wanted.",
-            where="target",
-            cure="Pass a type, a dict that is a JSON Schema, or a grammar: sg.json_schema(text_or_path), "
-            "sg.regex(pattern), sg.lark(text), sg.choice(texts).",
+    if names_calls(target):
+        raise UnsupportedError(
+            f"{shown(target)} has calls of tools, and there are no tools.",
+            keyword="type",
+            where=where,
+            cure="Give tools=[...].",
         )
-    return form_of_type(target, policies, wrap)
+    if any(target is nothing for nothing in (type(None), typing.NoReturn, typing.Never)):
+        raise UnsupportedError(
+            f"{shown(target)} leaves nothing to write.",
+            keyword="type",
+            where=where,
+            cure="Annotate what comes back: `-> Person`.",
+        )
+    origin, items, asynchronous = typing.get_origin(target), False, False
+    if origin in (*_SYNC, *_ASYNC):
+        (item, *_) = typing.get_args(target)
+        target, items, asynchronous = types.GenericAlias(list, item), True, origin in _ASYNC
+    found, reader = read_target(target, policies, usual, where=where, reading=partial(_held, wrap=wrap))
+    grammar = found.grammar if isinstance(found, CompiledGrammar) else found
+    if reader is not None:
+        return WantedForm(target, reader, grammar, items, asynchronous, wrap=wrap == "always")
+    if grammar is None:
+        return WantedForm(str)
+    form = WantedForm(grammar=grammar, wrap=wrap == "always")
+    if wrap == "unlisted" and "pattern" in (form.spoken or {}):
+        # a chat model ends a string of JSON, and goes on with a bare text as long as the pattern does
+        how: Mapping[str, Any] = {**JSON_DUMPS, "escapes": "utf8"}
+        return WantedForm(grammar=json_schema(wrapped(form.spoken or {}), **how), is_said=True)
+    return form
+
+
+def _held(hint: Any, wrap: Wrapping) -> TypeReader[Any]:
+    """Return the reader of a type, or of objects that hold its documents."""
+    reader: TypeReader[Any] = read_type(hint)
+    is_held = wrap == "always" or (wrap == "unlisted" and not listed_values(reader.schema))
+    return WrappedReader(reader) if is_held and not is_object(reader.schema) else reader
 
 
 def form_of_calls(given: ToolOptions, thinking: Any, options: TypedOptions, hint: Any) -> WantedForm:
@@ -268,11 +249,6 @@ def check_wrap(form: WantedForm, wrap: bool | None) -> None:
             where="wrap",
             cure="Leave wrap out, or ask for a Python type such as list[str].",
         )
-
-
-def shortened(text: str, most: int = 60) -> str:
-    """Return a text for a message: whole, or its beginning."""
-    return text if len(text) <= most else f"{text[:most]}..."
 
 
 def failed(what: str, text: str, attempts: int, where: str = "", cure: str = "") -> GenerationError:

@@ -83,10 +83,11 @@ class WrappedReader(TypeReader[T]):
     """A type as a language of objects with one member. The objects that it reads, and the places of its
     errors, are those of the type."""
 
-    __slots__ = ()
+    __slots__ = ("_inner",)
 
     def __init__(self, inner: TypeReader[T]) -> None:
         """`inner` reads the type's own documents."""
+        self._inner = inner
 
         def read(document: str | bytes) -> T:
             return inner.read(unwrapped(document if isinstance(document, str) else document.decode()))
@@ -101,3 +102,7 @@ class WrappedReader(TypeReader[T]):
         held: dict[str, Any] = {"type": "typed-dict", "fields": {WRAPPER: field}}
         core = {**core, "schema": held} if is_shared else held
         super().__init__(inner.hint, SimpleNamespace(validate_json=read), wrapped(inner.schema), core)
+
+    def __reduce__(self) -> Any:
+        """Pickle by the type, as its own reader does."""
+        return WrappedReader, (self._inner,)

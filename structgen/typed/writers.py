@@ -10,14 +10,15 @@ from structgen.engine.contradictions import refuse
 from structgen.engine.model_prompts import ModelPrompts
 from structgen.engine.models import check_model
 from structgen.errors import OptionError
-from structgen.system.resources import ON_A_SERVER, model_name
+from structgen.schema.reading.policies import JSON_DUMPS
+from structgen.system.resources import ON_A_SERVER, is_embedded, model_name
 from structgen.typed.infilled import Infiller, Infilling, infiller_of, is_infilling, no_calls
 from structgen.typed.local import Local, local_model
 from structgen.typed.missing_options import OF_INFILLING, OF_SERVER_FIELDS, OF_SERVERS
 from structgen.typed.options import TypedOptions
 from structgen.typed.servers import Server, server_of
 from structgen.typed.tool_use import WITHOUT_TOOLS, ToolOptions, thinking_of
-from structgen.typed.wanted_forms import WantedForm, check_wrap, form_of_calls
+from structgen.typed.wanted_forms import WantedForm, check_wrap, form_of, form_of_calls
 from structgen.typed.wrapping import Wrapping
 
 if TYPE_CHECKING:
@@ -108,13 +109,17 @@ class Preparation:
         self.writer = writer_of(model, self.options)
         if tools is not None and is_infilling(model):
             raise no_calls()
+        name = model_name(model if isinstance(model, str | Path) else getattr(model, "name", ""))
+        # what the embedded models were trained to write, and what sg.infill fills
+        as_dumps = is_embedded(name) or is_infilling(model)
+        self._usual = {**JSON_DUMPS, "escapes": "utf8"} if as_dumps else None
         self._wrapping = wrapping_of(model, self.options.wrap)
 
-    def form(self, target: Any, read: Callable[..., WantedForm]) -> WantedForm:
-        """Return the form of what is wanted: `read` is `form_of` or `form_of_type`, and not asked where there
-        are tools. Errors: its own, and those of `form_of_calls`."""
+    def form(self, target: Any, where: str = "target") -> WantedForm:
+        """Return the form of what is wanted. Errors: those of `form_of`, and of `form_of_calls` where there
+        are tools."""
         if self._tools.tools is not None:
             return form_of_calls(self._tools, self._thoughts, self.options, target)
-        form = read(target, self.options.policies, wrap=self._wrapping)
+        form = form_of(target, self.options.policies, self._usual, self._wrapping, where)
         check_wrap(form, self.options.wrap)
         return form

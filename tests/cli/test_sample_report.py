@@ -45,6 +45,7 @@ def draws(tmp_path_factory: pytest.TempPathFactory) -> Path:
         [],
         sg.json_schema(schema, **sg.JSON_DUMPS),
         20,
+        method="beams",
         tokenizer=tokenizer,
         name="toy",
         max_tokens=20,
@@ -109,7 +110,7 @@ def test_a_damaged_file_has_exit_status_2_and_its_line(
 
 def test_a_comparison_takes_draws_by_masking(run: Callable[..., Any], draws: Path) -> None:
     done = run(draws, "--masked", draws)
-    assert (done.exit_code, "draws by auto" in done.stderr) == (2, True)
+    assert (done.exit_code, "draws by beams" in done.stderr) == (2, True)
 
 
 def test_a_file_that_is_not_there_and_a_share_that_is_none(run: Callable[..., Any], draws: Path) -> None:

@@ -100,7 +100,7 @@ def test_beams_that_share_a_tree_read_no_prefix_twice():
 @pytest.mark.parametrize("kept", [0, 64])
 @pytest.mark.parametrize("budget", [1, 2, 7, 40])
 def test_auto_reads_no_row_beyond_its_budget(budget, kept):
-    options = {"method": "auto", "max_tokens": 4, "tokenizer": TOKENIZER, "name": "bigram"}
+    options = {"method": "beams", "max_tokens": 4, "tokenizer": TOKENIZER, "name": "bigram"}
     found = sample(
         Bigram(5, ALIVE), [97], COMPILED, 500, budget=budget, tree=PrefixTree(kept=kept), **options
     )
@@ -126,7 +126,7 @@ def test_the_standard_error_of_auto_is_that_of_its_runs():
     wanted = sum(mass * len(target_text(tokens)) for tokens, mass in texts.items()) / z
     off, stated = [], []
     for seed in range(200):
-        options = {"method": "auto", "max_tokens": 4, "tokenizer": TOKENIZER, "name": "bigram"}
+        options = {"method": "beams", "max_tokens": 4, "tokenizer": TOKENIZER, "name": "bigram"}
         found = sample(model, [97], COMPILED, 8, seed=seed, **options)
         mean, _ = found.expectation(len)
         parts = found.contributions(np.array([len(text) - mean for text in found.texts]))
@@ -149,13 +149,13 @@ def test_texts_too_unlikely_for_a_float_are_still_drawn():
 
     grammar = sg.compile(sg.regex("a{64}"), vocabulary)
     options = {"max_tokens": 64, "tokenizer": vocabulary, "name": "unwilling", "budget": 400}
-    found = sample(model, [], grammar, 1, method="auto", **options)
+    found = sample(model, [], grammar, 1, method="beams", **options)
     assert found.log_z < -750
     assert found.bracket[1] > 0
 
 
 def test_auto_ends_once_log_z_is_known_as_well_as_was_asked():
-    options = {"method": "auto", "max_tokens": 4, "tokenizer": TOKENIZER, "name": "bigram"}
+    options = {"method": "beams", "max_tokens": 4, "tokenizer": TOKENIZER, "name": "bigram"}
     found = sample(Bigram(5, ALIVE), [97], COMPILED, 10**6, standard_error=0.2, **options)
     assert found.statistics.stopped == "standard_error"
     z = sum(exact(Bigram(5, ALIVE), 4).values())

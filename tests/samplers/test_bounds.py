@@ -78,10 +78,10 @@ def test_every_bound_holds_and_only_ever_tightens(task, finish, kept):
 @pytest.mark.parametrize("task", LARGER, ids=str)
 def test_an_exhausted_language_is_given_exactly_and_costs_no_row_more(task):
     tree = PrefixTree()
-    first = task.sample(100_000, "auto", tree=tree)
+    first = task.sample(100_000, "beams", tree=tree)
     assert first.statistics.stopped == "exhausted"
     model = task.model()
-    again = task.sample(100_000, "auto", model, tree=tree, seed=1)
+    again = task.sample(100_000, "beams", model, tree=tree, seed=1)
     assert model.asked == again.statistics.model_rows == 0
     for found in (first, again):
         shares = dict(zip(found.token_ids, found.weights, strict=True))
@@ -92,12 +92,12 @@ def test_an_exhausted_language_is_given_exactly_and_costs_no_row_more(task):
         assert found.bracket[0] == found.bracket[1] == pytest.approx(task.exact.z, rel=1e-12)
 
 
-@pytest.mark.parametrize("method", ["cars", "importance", "asap", "auto"])
+@pytest.mark.parametrize("method", ["cars", "importance", "asap", "beams"])
 @pytest.mark.parametrize("kept", [64, 2])
 def test_a_tree_from_a_file_gives_the_draws_that_the_tree_itself_gives(method, kept, tmp_path):
     task = LARGER[1]
     tree = PrefixTree(kept=kept)
-    task.sample(25 if method == "auto" else 6, method, tree=tree)
+    task.sample(25 if method == "beams" else 6, method, tree=tree)
     tree.save(tmp_path / "tree.npz")
     read = sg.samplers.PrefixTree.load(tmp_path / "tree.npz")
     first, second = (task.sample(60, method, tree=one, seed=5) for one in (tree, read))
@@ -126,7 +126,7 @@ def test_what_a_tree_holds_of_the_model_is_what_was_seen_first():
 
     for kept in (64, 1):
         model = Wavering()
-        found = task.sample(100_000, "auto", model, tree=PrefixTree(kept=kept))
+        found = task.sample(100_000, "beams", model, tree=PrefixTree(kept=kept))
         assert found.statistics.stopped == "exhausted"
         assert sorted(found.token_ids) == sorted(task.law)
         if kept == 1:
@@ -162,7 +162,7 @@ def test_runs_that_are_given_no_tree_share_none():
     assert set(LARGER[3].sample(20, "cars").token_ids) <= set(LARGER[3].law)
 
 
-@pytest.mark.parametrize(("method", "n"), [("cars", 64), ("importance", 96), ("smc", 192), ("auto", 64)])
+@pytest.mark.parametrize(("method", "n"), [("cars", 64), ("importance", 96), ("smc", 192), ("beams", 64)])
 def test_the_standard_error_that_is_stated_is_the_one_that_is_seen(method, n):
     """Over many runs: the mean of its square is the variance of the estimates, but for chance. For `auto`,
     which states the error of runs that know little, it may be larger."""
@@ -172,4 +172,4 @@ def test_the_standard_error_that_is_stated_is_the_one_that_is_seen(method, n):
     seen = float(np.var([mean for mean, _ in runs], ddof=1))
     stated = float(np.mean([error**2 for _, error in runs]))
     assert stated > 0.5 * seen
-    assert method == "auto" or stated < 2 * seen
+    assert method == "beams" or stated < 2 * seen

@@ -30,7 +30,7 @@ LISTS = sg.compile(
     ),
     TOKENIZER,
 )
-WALKS = ("auto", "cars", "importance", "asap")
+WALKS = ("beams", "cars", "importance", "asap")
 
 
 class Digits(Bigram):

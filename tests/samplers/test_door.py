@@ -152,8 +152,8 @@ def test_mass_of_ids_without_a_token_is_not_valid():
     def model(ids):
         return np.append(Bigram(1, ALIVE)(ids), 0.0)  # as likely as all tokens together
 
-    found = draw(10_000, model, max_tokens=1, method="auto")
-    one = draw(10_000, max_tokens=1, method="auto")
+    found = draw(10_000, model, max_tokens=1, method="beams")
+    one = draw(10_000, max_tokens=1, method="beams")
     assert found.statistics.stopped == one.statistics.stopped == "exhausted"
     np.testing.assert_allclose(found.log_z, one.log_z - 2 * math.log(2))  # a token and an end
 
@@ -234,7 +234,7 @@ def test_a_number_of_draws_beyond_the_budget_costs_nothing(method):
     assert draw(10**15, method=method, budget=60).statistics.model_rows <= 60
 
 
-@pytest.mark.parametrize("method", ["auto", "cars", "importance", "asap"])
+@pytest.mark.parametrize("method", ["beams", "cars", "importance", "asap"])
 def test_with_a_tree_an_empty_language_is_proved(method):
     with pytest.raises(sg.StructgenError, match=r"Z = 0"):
         draw(5, method=method, checkers=[Never()], max_tokens=2)
@@ -290,7 +290,7 @@ def test_seconds_end_a_run_of_a_function_between_two_calls(method, monkeypatch):
 @pytest.mark.parametrize("method", ["cars", "importance", "asap"])
 def test_seconds_end_a_run_that_the_tree_answers_alone(method, monkeypatch):
     tree = sg.samplers.PrefixTree()
-    draw(10_000, method="auto", max_tokens=2, tree=tree)
+    draw(10_000, method="beams", max_tokens=2, tree=tree)
     ticks = iter(range(10**9))
     monkeypatch.setattr("structgen.samplers.run_limits.time.monotonic", lambda: float(next(ticks)))
     found = draw(10**9, method=method, max_tokens=2, tree=tree, seconds=50)
@@ -323,7 +323,7 @@ def pressed():
 @pytest.mark.parametrize("method", METHODS)
 def test_an_interrupt_at_any_call_returns_what_is_known(method, interrupt, most):
     """At each call; of many calls (mcmc) at `most` of them, the first and the last among them."""
-    z = math.exp(draw(10_000, method="auto", max_tokens=3).log_z)
+    z = math.exp(draw(10_000, method="beams", max_tokens=3).log_z)
     calls = draw(6, method=method, max_tokens=3).statistics.model_rows
     for at in sorted(set(np.linspace(1, calls, min(calls, most)).round().astype(int).tolist())):
         tree = sg.samplers.PrefixTree()
@@ -381,7 +381,7 @@ def pressing_at(place):
 
 @pytest.mark.parametrize(
     ("method", "stride"),
-    [("auto", 7), ("smc", 7), *(pytest.param(method, 1, marks=pytest.mark.slow) for method in METHODS)],
+    [("beams", 7), ("smc", 7), *(pytest.param(method, 1, marks=pytest.mark.slow) for method in METHODS)],
 )
 def test_an_interrupt_at_any_line_of_the_samplers_returns_what_is_known(method, stride):
     def run():
@@ -426,7 +426,7 @@ def test_a_run_ends_once_log_z_is_known_well_enough():
     assert found.statistics.stopped == "standard_error"
 
 
-@pytest.mark.parametrize("method", sorted({*METHODS} - {"auto"}))
+@pytest.mark.parametrize("method", sorted({*METHODS} - {"beams"}))
 def test_equal_seeds_give_equal_draws_and_others_do_not(method):
     first, second, third = (draw(30, method=method, seed=seed).token_ids for seed in (4, 4, 5))
     assert first == second != third
@@ -444,14 +444,14 @@ def draw_objects(method, **options):
     return sg.sample(Bigram(2, alive), [97], free, 10**6, method=method, **options)
 
 
-@pytest.mark.parametrize("method", ["auto", "importance", "smc"])
+@pytest.mark.parametrize("method", ["beams", "importance", "smc"])
 def test_a_bound_of_the_grammar_ends_a_run_with_what_is_known(method):
     found = draw_objects(method)
     assert found.statistics.stopped == "limit"
     assert found.values
 
 
-@pytest.mark.parametrize("method", ["auto", "importance", "smc"])
+@pytest.mark.parametrize("method", ["beams", "importance", "smc"])
 def test_a_bound_of_the_grammar_before_the_first_text_is_an_error_that_names_it(method):
     with pytest.raises(sg.errors.LimitError, match="parser states") as caught:
         draw_objects(method, checkers=[Never()])
@@ -519,7 +519,7 @@ def test_statistics_count_what_the_tree_answered_and_what_checkers_were_asked():
     assert first.checks == len(asked) > 0
     assert 0 < first.accepted < first.attempts
     assert first.tree_rows > 0
-    draw(10_000, method="auto", max_tokens=8, tree=tree, checkers=[even])
+    draw(10_000, method="beams", max_tokens=8, tree=tree, checkers=[even])
     last = draw(30, method="cars", tree=tree, checkers=[even]).statistics
     assert (last.model_rows, last.reread_positions) == (0, 0)
     assert last.tree_rows >= 30

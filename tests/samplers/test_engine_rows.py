@@ -205,7 +205,7 @@ def test_a_vocabulary_of_a_model_may_be_wider_than_its_tokenizers():
     """What no token has is mass that is not valid: the same as for a function that returns such rows."""
     tokens, model = tokenizer(), Function(tokenizer().vocab_size + 64)
     word = sg.choice(["yes", "no"])
-    asked = {"method": "auto", "max_tokens": 4, "name": "wide"}
+    asked = {"method": "beams", "max_tokens": 4, "name": "wide"}
     found = sg.sample(sg.Engine(model, tokens), [5, 6], word, 1000, **asked)
     expected = sg.sample(lambda ids: model.logits(ids), [5, 6], word, 1000, tokenizer=tokens, **asked)
     assert found.statistics.stopped == expected.statistics.stopped == "exhausted"
@@ -218,7 +218,7 @@ class AnyText:
         return True
 
 
-@pytest.mark.parametrize("method", ["auto", "smc", "cars"])
+@pytest.mark.parametrize("method", ["beams", "smc", "cars"])
 def test_what_a_run_has_read_is_freed_where_the_run_ends(monkeypatch, method):
     """The rows of a run hold up to 1 GiB of caches. Nothing that refers to itself may hold them."""
     freed = []
@@ -248,7 +248,7 @@ def test_a_prompt_without_room_for_the_text_is_refused():
     assert caught.value.where == "max_tokens"
 
 
-@pytest.mark.parametrize("method", ["smc", "importance", "auto"])
+@pytest.mark.parametrize("method", ["smc", "importance", "beams"])
 def test_documents_of_a_schema_are_drawn(engine, method):
     grammar = sg.json_schema(
         {"type": "object", "properties": {"paid": {"type": "boolean"}}, "required": ["paid"]}

@@ -33,7 +33,7 @@ def test_an_interval_is_cut_to_both_proven_bounds(interval, wanted):
     assert found == pytest.approx(wanted)
 
 
-@pytest.mark.parametrize("method", ["cars", "auto", "importance"])
+@pytest.mark.parametrize("method", ["cars", "beams", "importance"])
 def test_no_interval_is_inverted_and_each_lies_within_the_bracket(method):
     for seed in range(40):
         found = TASK.sample(70 if method == "importance" else 12, method, seed=seed)
@@ -79,7 +79,7 @@ def test_draws_of_awrs_have_an_interval_where_z_is_not_tiny(mass, has_interval):
 
 def test_a_mean_over_few_texts_of_beams_has_no_error():
     wide = Task("many texts", "[abcd]{6}", 6, (b"a", b"b", b"c", b"d"), seed=3)
-    few, many = wide.sample(16, "auto"), wide.sample(64, "auto")
+    few, many = wide.sample(16, "beams"), wide.sample(64, "beams")
     assert len(few.texts) < 32 and few.expectation(lambda text: text.count("a"))[1] is None
     assert many.expectation(lambda text: text.count("a"))[1] is not None
 
@@ -189,7 +189,7 @@ def spelt(tokens: tuple[int, ...]) -> str:
 def test_draws_from_an_exhausted_tree_are_draws_still(method):
     """Their mean is no sum over all texts: it has an error, and the interval holds as often as it says."""
     tree = sg.samplers.PrefixTree()
-    assert EXHAUSTED.sample(500, "auto", tree=tree).lists_all
+    assert EXHAUSTED.sample(500, "beams", tree=tree).lists_all
     truth = sum(p * len(spelt(tokens)) for tokens, p in EXHAUSTED.law.items()) / sum(EXHAUSTED.law.values())
     inside = []
     for seed in range(40):
@@ -202,18 +202,18 @@ def test_draws_from_an_exhausted_tree_are_draws_still(method):
 
 
 def test_all_valid_texts_listed_are_known_without_an_error():
-    found = EXHAUSTED.sample(500, "auto")
+    found = EXHAUSTED.sample(500, "beams")
     truth = sum(p * len(spelt(tokens)) for tokens, p in EXHAUSTED.law.items()) / sum(EXHAUSTED.law.values())
     assert found.lists_all and math.isinf(found.worth) and found.why_no_error == ""
     assert found.expectation(len) == (pytest.approx(truth, abs=1e-12), 0.0)
 
 
-@pytest.mark.parametrize("method", ["importance", "smc", "awrs", "auto"])
+@pytest.mark.parametrize("method", ["importance", "smc", "awrs", "beams"])
 def test_fewer_than_64_effective_draws_give_no_error_and_the_reason(method):
     given = 0
     for seed in range(8):
-        found = TASK.sample(96 if method != "auto" else 20, method, seed=seed)
-        size = found.worth if method == "auto" else min(found.worth, found.effective_size)
+        found = TASK.sample(96 if method != "beams" else 20, method, seed=seed)
+        size = found.worth if method == "beams" else min(found.worth, found.effective_size)
         _, error = found.expectation(len)
         if found.log_z_interval is None:
             assert (
@@ -264,7 +264,7 @@ def test_the_error_of_beams_is_right_on_average():
     task = Task("many texts", "[abc]{2,6}", 6, (b"a", b"b", b"c"), seed=3, sharp=1.0)
     errors, squares = [], []
     for seed in range(60):
-        found = task.sample(16, "auto", seed=seed)
+        found = task.sample(16, "beams", seed=seed)
         ones = found.contributions(np.ones(len(found)))
         errors.append(math.exp(found.log_z) / task.exact.z - 1)
         squares.append(float(ones @ ones) * (math.exp(found.log_z) / task.exact.z) ** 2)
@@ -274,7 +274,7 @@ def test_the_error_of_beams_is_right_on_average():
 
 @pytest.mark.slow
 @pytest.mark.parametrize("n", [20, 100, 300])
-@pytest.mark.parametrize("method", ["auto", "cars", "importance", "smc", "awrs"])
+@pytest.mark.parametrize("method", ["beams", "cars", "importance", "smc", "awrs"])
 def test_intervals_hold_the_truth_as_often_as_they_say(method, n):
     """Each cell within the band in which 999 of 1,000 cells of exact intervals lie, or above."""
     task = Task("even", "[abc]{0,5}", 5, (b"a", b"b", b"c"), seed=13, sharp=0.5, checker=Even())

@@ -112,7 +112,7 @@ def test_masked_draws_have_the_law_of_masking_and_not_the_target():
     assert chi_square(found.token_ids, task.law()) > 20
 
 
-@pytest.mark.parametrize("method", ["auto", "importance", "smc"])
+@pytest.mark.parametrize("method", ["beams", "importance", "smc"])
 @pytest.mark.parametrize(("n", "sharp"), [(8, 1.0), (24, 2.0)])
 def test_weighted_sums_are_unbiased(method, n, sharp):
     """The sum of weight times f is unbiased for the sum of P(x) f(x), with f = 1 for Z."""
@@ -142,7 +142,7 @@ def test_particles_are_resampled_and_z_stays_unbiased():
     assert abs(np.mean(estimates) - z) < 4 * np.std(estimates, ddof=1) / math.sqrt(len(estimates))
 
 
-@pytest.mark.parametrize("method", ["auto", "importance", "smc"])
+@pytest.mark.parametrize("method", ["beams", "importance", "smc"])
 def test_weighted_means_tend_to_those_of_the_target(method):
     model = Bigram(5, ALIVE)
     expected = exact(model, 4)
@@ -197,7 +197,7 @@ def test_a_node_that_the_tree_has_no_room_for_teaches_it_nothing():
     assert tree.bracket == (0.0, 1.0)
 
 
-@pytest.mark.parametrize("method", ["cars", "auto", "smc", "importance", "rejection", "asap"])
+@pytest.mark.parametrize("method", ["cars", "beams", "smc", "importance", "rejection", "asap"])
 def test_a_checker_is_part_of_the_law(method):
     model = Bigram(13, ALIVE)
     texts = {text for text in TEXTS if len(text) % 2 == 0}

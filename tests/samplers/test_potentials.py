@@ -305,7 +305,7 @@ def test_truncation_keeps_what_its_definition_says(how):
         pytest.param(
             method, how, marks=() if method == "cars" or how is TRUNCATIONS[-1] else pytest.mark.slow
         )
-        for method in ("cars", "importance", "smc", "auto", "awrs")
+        for method in ("cars", "importance", "smc", "beams", "awrs")
         for how in TRUNCATIONS
     ],
 )
@@ -328,7 +328,7 @@ def test_the_target_of_a_truncated_model_is_its_law_on_the_valid_texts(method, h
     )
     exact = {tokens: mass for tokens, mass in exact.items() if mass}
     top_k, top_p, min_p = how
-    n = 200 if method == "auto" else 6_000
+    n = 200 if method == "beams" else 6_000
     found = task.sample(n, method, top_k=top_k, top_p=top_p, min_p=min_p, seed=2, budget=200_000)
     z = math.fsum(exact.values())
     assert set(found.token_ids) <= set(exact)

@@ -26,7 +26,7 @@ MODEL = Bigram(1, ALIVE)
 PROMPT = TOKENIZER.encode(b"a")
 
 
-def draw(n=2000, method="auto", **options):
+def draw(n=2000, method="beams", **options):
     options = {"tokenizer": TOKENIZER, "name": "bigram", "max_tokens": 4} | options
     return sg.sample(MODEL, "a", sg.regex("[ab]{1,3}"), n, method=method, **options)
 
@@ -149,7 +149,7 @@ def test_a_share_of_false_accepts_that_is_none_is_refused(share):
 
 
 @pytest.mark.parametrize(
-    "method", ["auto", "cars", "importance", "smc", "asap", "rejection", "masked", "none"]
+    "method", ["beams", "cars", "importance", "smc", "asap", "rejection", "masked", "none"]
 )
 def test_a_page_of_any_run(method, tmp_path):
     """One file: nothing in it is loaded from elsewhere, and all numbers are numbers."""

@@ -50,7 +50,7 @@ def test_draws_are_read_back(method, tmp_path):
     assert "".join(again.pieces[token] for token in again.token_ids[0]) == again.texts[0]
 
 
-@pytest.mark.parametrize("method", ["auto", "cars", "importance", "smc"])
+@pytest.mark.parametrize("method", ["beams", "cars", "importance", "smc"])
 def test_standard_errors_are_read_back(method, tmp_path):
     weighted = method in ("importance", "smc")
     found = draw(96 if weighted else 40, method)  # of 40 draws a file has all parts, of 96 it has 50 batches
@@ -133,8 +133,8 @@ def test_masses_are_those_of_the_model(method):
 
 def test_masses_of_texts_that_an_earlier_run_found_come_from_the_tree():
     tree = sg.samplers.PrefixTree()
-    draw(1000, "auto", tree=tree)
-    again = draw(1000, "auto", tree=tree)
+    draw(1000, "beams", tree=tree)
+    again = draw(1000, "beams", tree=tree)
     assert again.statistics.model_rows == 0
     assert None not in again.masses
 
@@ -203,7 +203,7 @@ def test_a_run_without_a_draw_is_written_and_read(tmp_path):
 
 
 def test_marginals_of_a_language_that_is_exhausted_are_exact():
-    found = draw(10_000, "auto")
+    found = draw(10_000, "beams")
     masses = law(
         Bigram(1, ALIVE),
         TOKENIZER.encode(b"a"),
@@ -230,7 +230,7 @@ def test_marginals_of_equal_draws_have_an_interval():
 
 def test_what_was_met_is_a_proven_part_of_the_interval():
     """The rarest length has a share of at least its known mass over the upper bound on Z."""
-    found = draw(25, "auto")
+    found = draw(25, "beams")
     lower, upper = found.bracket
     assert lower < upper
     for one in found.marginals(len):
@@ -268,7 +268,7 @@ def test_particles_of_one_run_are_worth_less_than_their_weights_say():
 
 
 def test_a_language_that_is_exhausted_is_worth_any_number_of_draws():
-    found = draw(10_000, "auto")
+    found = draw(10_000, "beams")
     assert found.worth == math.inf
     assert "every valid text is known" in repr(found)
 
@@ -293,9 +293,9 @@ def test_an_interval_whose_ends_look_alike_is_one_number():
 
 def test_more_texts_than_were_asked_for_are_explained():
     found = draw(200)
-    for method, n, is_told in (("auto", 20, True), ("auto", 200, False), ("importance", 20, False)):
+    for method, n, is_told in (("beams", 20, True), ("beams", 200, False), ("importance", 20, False)):
         told = dict(dataclasses.replace(found, method=method, about={"n": n}).facts())["draws"]
-        assert told.endswith("; auto lists each text that it meets, and n is the least") == is_told
+        assert told.endswith("; beams list each text that they meet, and n is the least") == is_told
 
 
 def test_the_representation_is_short():

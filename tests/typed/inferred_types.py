@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import AsyncIterator, Iterator
 from dataclasses import dataclass
-from typing import Literal, reveal_type
+from typing import Annotated, Literal, reveal_type
 
 import structgen as sg
 
@@ -89,7 +90,8 @@ async def asked() -> None:
     reveal_type(called("Ada"))  # str | Call
     reveal_type(called.detailed("Ada").calls)  # list[Call]
     reveal_type(sg.run("structgen/extract", "Ada", tools=[Person]))  # Reply
-    reveal_type(sg.run("structgen/extract", "Ada", sg.Call, tools=[Person]))  # Any
+    reveal_type(sg.run("structgen/extract", "Ada", sg.Call, tools=[Person]))  # Call
+    reveal_type(sg.run("structgen/extract", "Ada", str | sg.Call, tools=[Person]))  # str | Call
     reveal_type(anybody.sample(100, method="cars"))  # Samples[Person]
     reveal_type(anybody.sample(100).values)  # list[Person]
     reveal_type(person.sample(100, budget=10)("Ada", year=1))  # Samples[Person]
@@ -105,6 +107,53 @@ async def asked() -> None:
     print(person("Ada").nmae)  # error: [attr-defined]
 
 
+@sg.generate(model="structgen/extract", target=sg.choice(["S", "L"]))
+def letter(text: str) -> str:
+    """The size: {text}"""
+    return sg.filled()
+
+
+async def targets(engine: sg.Engine, schema: dict[str, object]) -> None:
+    """What each kind of target gives, whole, detailed and as a stream."""
+    reveal_type(sg.run(engine, "Ada"))  # str
+    reveal_type(sg.run(engine, "Ada", None))  # str
+    reveal_type(sg.run(engine, "Ada", Literal["S", "L"]))  # Literal['S', 'L']
+    reveal_type(sg.run(engine, "Ada", Person | None))  # Person | None
+    reveal_type(sg.run(engine, "Ada", int | str))  # int | str
+    reveal_type(sg.run(engine, "Ada", Annotated[int, "years"]))  # int
+    reveal_type(sg.run(engine, "Ada", list[Person | None]))  # list[Person | None]
+    reveal_type(sg.run(engine, "Ada", re.compile("a+")))  # str
+    reveal_type(sg.run(engine, "Ada", sg.regex("a+")))  # str
+    reveal_type(sg.run(engine, "Ada", sg.lark('start: "a"')))  # str
+    reveal_type(sg.run(engine, "Ada", sg.regex("a+") | "b"))  # str
+    reveal_type(sg.run(engine, "Ada", sg.json_schema({"type": "object"})))  # Any
+    reveal_type(sg.run(engine, "Ada", schema))  # Any
+    reveal_type(sg.run(engine, "Ada", {"type": "object"}))  # Any
+    reveal_type(sg.run(engine, "Ada", Literal["S", "L"], detailed=True).value)  # Literal['S', 'L']
+    reveal_type(sg.run(engine, "Ada", re.compile("a+"), detailed=True))  # Outcome[str]
+    reveal_type(sg.run(engine, "Ada", detailed=True))  # Outcome[str]
+    reveal_type(sg.run(engine, "Ada", schema, detailed=True))  # Outcome[Any]
+    reveal_type(sg.run(engine, "Ada", tools=[Person], detailed=True))  # Outcome[Reply]
+    reveal_type(sg.run(engine, "Ada", Person, stream=True))  # Iterator[Partial[Person]]
+    for partial in sg.run(engine, "Ada", int | None, stream=True, max_tokens=9):
+        reveal_type(partial.result)  # int | None
+        reveal_type(partial.outcome)  # Outcome[int | None]
+    reveal_type(sg.run(engine, "Ada", stream=True))  # Iterator[Partial[str]]
+    reveal_type(sg.run(engine, "Ada", tools=[Person], stream=True))  # Iterator[Partial[Reply]]
+    reveal_type(await sg.arun(engine, "Ada", Person))  # Person
+    reveal_type(await sg.arun(engine, "Ada", Literal["S", "L"]))  # Literal['S', 'L']
+    reveal_type(await sg.arun(engine, "Ada", re.compile("a+")))  # str
+    reveal_type(await sg.arun(engine, "Ada", schema, detailed=True))  # Outcome[Any]
+    reveal_type(await sg.arun(engine, "Ada", tools=[Person]))  # Reply
+    async for piece in sg.arun(engine, "Ada", Person | None, stream=True):
+        reveal_type(piece.result)  # Person | None
+    async for awaited in await sg.arun(engine, "Ada", stream=True):
+        reveal_type(awaited.result)  # str
+    reveal_type(letter("Ada"))  # str
+    sg.run(engine, "Ada", 3)  # error: [call-overload]
+    sg.run(engine, "Ada", Person, max_tokenz=3)  # error: [call-overload]
+
+
 def drawn(engine: sg.Engine) -> None:
     """What samplers return."""
     word, schema = sg.regex("[a-z]+"), sg.json_schema({"type": "object"})
@@ -114,4 +163,9 @@ def drawn(engine: sg.Engine) -> None:
     reveal_type(sg.sample(engine, [[1], [2]], schema, 3))  # list[Samples[Any]]
     reveal_type(sg.sample(engine, "Ada", Person, 3))  # Samples[Person]
     reveal_type(sg.sample(engine, ["Ada"], Person, 3))  # list[Samples[Person]]
+    reveal_type(sg.sample(engine, "Ada", Literal["S", "L"], 3))  # Samples[Literal['S', 'L']]
+    reveal_type(sg.sample(engine, "Ada", Person | None, 3).values)  # list[Person | None]
+    reveal_type(sg.sample(engine, "Ada", re.compile("a+"), 3))  # Samples[str]
+    reveal_type(sg.sample(engine, "Ada", sg.lark('start: "a"'), 3))  # Samples[str]
+    reveal_type(sg.sample(engine, "Ada", {"type": "object"}, 3))  # Samples[Any]
     reveal_type(sg.score(engine, "Ada", word, ["one"]))  # list[Score]

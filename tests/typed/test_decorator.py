@@ -214,6 +214,10 @@ def test_a_refused_object_is_asked_for_again() -> None:
     outcome = even.detailed()
     assert outcome.value == Even(a=2, b=4)
     assert (outcome.attempts, len(model.prompts)) == (2, 2)
+    first, last = outcome.usages
+    assert last == outcome.result.usage and first.tokens > 0
+    assert outcome.usage.tokens == first.tokens + last.tokens
+    assert outcome.usage.prompt_tokens == first.prompt_tokens + last.prompt_tokens
 
 
 def test_attempts_are_bounded_and_the_best_is_kept() -> None:

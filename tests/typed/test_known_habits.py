@@ -16,7 +16,7 @@ from openai_server import serving
 from told import TOKENIZER, told
 
 import structgen as sg
-from structgen.typed.wanted_forms import form_of_type
+from structgen.typed.wanted_forms import form_of
 
 
 def test_a_typed_function_pickles_by_its_name() -> None:
@@ -56,7 +56,7 @@ def test_a_grammar_pickles(grammar: sg.Grammar) -> None:
 
 @pytest.mark.parametrize("hint", [dict, dict[str, Any], dict[Any, Any]])
 def test_a_dict_is_any_object_of_json(hint: Any) -> None:
-    form = form_of_type(hint)
+    form = form_of(hint)
     assert form.schema == {"additionalProperties": True, "type": "object"}
     text = '{"a": [1, {"b": null}], "": "x"}'
     assert sg.run(told(text)[0], "Which?", hint) == json.loads(text)

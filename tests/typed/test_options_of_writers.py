@@ -11,7 +11,7 @@ from for_each import for_each
 pytest.importorskip("torch")
 
 import structgen as sg
-from structgen.typed.options import CallOptions, RunOptions, TypedOptions
+from structgen.typed.options import CallOptions, TypedOptions
 from structgen.typed.writers import writer_of
 
 GIVEN: Final[dict[str, Any]] = {
@@ -57,8 +57,8 @@ def _read(model: str, options: dict[str, Any]) -> None:
 
 
 def test_every_option_is_walked() -> None:
-    assert set(GIVEN) == set(RunOptions.__annotations__)
     assert set(CallOptions.__annotations__) - set(GIVEN) == {"tool_choice", "parallel", "tool_format"}
+    assert set(GIVEN) <= set(CallOptions.__annotations__)
 
 
 @for_each("model", MODELS)

@@ -144,11 +144,12 @@ def test_listed_values_are_compared_alike_in_python_in_the_shell_and_by_the_engi
 ) -> None:
     (tmp_path / "s.json").write_text(json.dumps(schema))
     ours = sg.run(engine, "Which?", schema, detailed=True)
-    assert "Answer in JSON" not in ours.prompt and ours.probabilities[ours.text] > 0
+    assert "Answer in JSON" not in ours.prompt and max(ours.probabilities.values()) > 0
     (plain,) = engine.generate(Request("Which?", sg.json_schema(schema)))
     assert plain.text == ours.text and plain.usage.strategy_rows > 0
     model = ["--model", str(folder), "--schema", str(tmp_path / "s.json"), "--prompt", "Which?"]
     assert generate(*model).stdout == f"{ours.text}\n"
+    assert json.loads(generate(*model, "--json").stdout)["probabilities"] == pytest.approx(ours.probabilities)
     found = json.loads(generate(*model, "--json", "-o", "choices=tokens").stdout)
     tokens = sg.run(engine, "Which?", schema, choices="tokens", detailed=True)
     assert found["text"] == tokens.text and not tokens.probabilities

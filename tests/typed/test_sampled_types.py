@@ -34,9 +34,10 @@ from typing_extensions import TypedDict  # noqa: E402
 import structgen as sg  # noqa: E402
 from structgen.python_types.type_hints import read_type  # noqa: E402
 from structgen.python_types.type_places import PlaceValidators, refuses  # noqa: E402
+from structgen.request_reading.targets import ReadTarget  # noqa: E402
 from structgen.samplers.rows import FunctionRows  # noqa: E402
 from structgen.samplers.target import Target  # noqa: E402
-from structgen.samplers.types import TypedGrammar, understood  # noqa: E402
+from structgen.samplers.types import understood  # noqa: E402
 
 END = 256
 TOKENIZER = sg.Tokenizer.from_bytes([*(bytes((byte,)) for byte in range(256)), None], eos_token_id=END)
@@ -365,7 +366,7 @@ def test_a_type_has_a_grammar_of_its_own_too():
     reader = read_type(Pair)
     grammar = sg.json_schema(reader.schema, whitespace="compact")
     options = {"tokenizer": TOKENIZER, "name": "flat", "max_tokens": 40}
-    found = sg.sample(flat, [], TypedGrammar(reader, grammar), 3, **options)
+    found = sg.sample(flat, [], ReadTarget(grammar, reader), 3, **options)
     assert all(" " not in text for text in found.texts)
     assert all(isinstance(value, Pair) for value in found.values)
 

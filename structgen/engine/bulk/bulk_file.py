@@ -16,9 +16,12 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
+from structgen.core.compiled import CompiledGrammar
+from structgen.core.grammar import Grammar
 from structgen.engine import Engine
 from structgen.engine.bulk.bulk_runs import Prompt, begin_run, check_run, engine_parts
 from structgen.engine.requests import Handle, Request, Result, Usage
+from structgen.engine.searches.confidence import probabilities_of
 from structgen.errors import OptionError, StructgenError
 from structgen.language import checks
 from structgen.system.cache import writing
@@ -173,15 +176,18 @@ def answers(
                 waiting.remove(entry)
                 prompt, handle = entry
                 assert handle.result is not None
-                yield answer_line(prompt, shown(handle.result), len(handle.result.tokens))
+                yield answer_line(
+                    prompt, shown(handle.result, handle.request.grammar), len(handle.result.tokens)
+                )
     finally:
         # nobody waits for the remaining handles
         for _, handle in waiting:
             handle.cancel()
 
 
-def shown(result: Result) -> dict[str, Any]:
-    """Return a result as a JSON object."""
+def shown(result: Result, grammar: Grammar | CompiledGrammar | None = None) -> dict[str, Any]:
+    """Return a result as a JSON object; `grammar`: the request's."""
+    compared = probabilities_of(result, grammar)
     return {
         "text": result.text,
         "value": result.value,
@@ -189,6 +195,7 @@ def shown(result: Result) -> dict[str, Any]:
         "tokens": len(result.tokens),
         "logprob": result.logprob,
         "constrained_logprob": result.constrained_logprob,
+        **({"probabilities": compared} if compared else {}),
         "error": None if result.error is None else str(result.error),
     }
 

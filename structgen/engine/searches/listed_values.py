@@ -38,10 +38,23 @@ class Listed:
     def texts(self) -> tuple[str, ...]:
         """The texts, where there are 2 to 64; else (). Each value of a schema is written in one way, that of
         `json.dumps`."""
+        return tuple(f"{self.before}{one}{self.behind}" for one in self._by_text)
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """The values of `texts` as people name them: a string without quotes, unless another value is written
+        so; any other value as JSON."""
+        found = self._by_text
+        return tuple(
+            value if isinstance(value, str) and (value == text or value not in found) else text
+            for text, value in found.items()
+        )
+
+    @property
+    def _by_text(self) -> dict[str, Any]:
         if self.are_many or len(self.values) < 2:
-            return ()
-        written = map(_written, self.values) if self.is_json else self.values
-        return tuple(dict.fromkeys(f"{self.before}{one}{self.behind}" for one in written))
+            return {}
+        return {_written(value) if self.is_json else value: value for value in self.values}
 
 
 def listed(grammar: Grammar | None) -> Listed:

@@ -19,8 +19,6 @@ from typing import TYPE_CHECKING, Any, Final, TypeAlias
 
 import numpy as np
 
-from structgen.core.compiled import CompiledGrammar
-from structgen.core.grammar import Grammar
 from structgen.errors import OptionError, TokenizerError, options_named
 from structgen.language import checks
 from structgen.samplers.checkers import Checker
@@ -28,7 +26,6 @@ from structgen.samplers.constraints import listed
 from structgen.samplers.problem import Problem
 from structgen.samplers.sample import SampleSettings
 from structgen.samplers.target import END, Prefix, Target
-from structgen.samplers.types import TypedGrammar
 from structgen.tokens.tokenizer import Tokenizer
 
 if TYPE_CHECKING:
@@ -68,7 +65,7 @@ class MostProbable:
 def most_probable(
     model: Engine | str | Path | Callable[[list[int]], Any] | Any,
     prompt: str | Sequence[int],
-    grammar: Grammar | CompiledGrammar | TypedGrammar | type[Any] | Any,
+    grammar: Any,
     *,
     k: int = 1,
     tokenisation: str = "canonical",

@@ -3,12 +3,12 @@
 What comes in: a `SamplingRun` (the target, the prefix tree, the limits). What goes out: `Drawn`. A method is
 a row of `walks`, or a module of its name with a function `draw(run)`. To add one, add the row or the file,
 and its name to METHODS, which `sg.sample`, `structgen sample` and the tests of all methods read.
-`beams` is not listed: it is what `auto` and `sg.score` do, except that `auto` has another way for few texts.
+`sg.score` estimates Z by `beams`.
 """
 
 from typing import Final
 
-METHODS: Final = ("auto", "cars", "importance", "smc", "awrs", "mcmc", "asap", "rejection", "masked")
+METHODS: Final = ("auto", "beams", "cars", "importance", "smc", "awrs", "mcmc", "asap", "rejection", "masked")
 """The names that `sg.sample(method=...)` takes, the default first."""
 WEIGHTED: Final = ("importance", "smc", "awrs")
 """Those that draw from a target whose checkers weigh texts."""

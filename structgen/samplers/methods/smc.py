@@ -30,37 +30,39 @@ CLOUDS: Final = 16
 
 
 def draw(run: SamplingRun, resampling: str = "systematic", propose: Propose = masked) -> Drawn:
-    """Return at least `n` weighted draws, of independent runs of particles, all in one batch: at least
-    `CLOUDS` from `FEWEST` draws on, at least two for fewer, which have no interval."""
+    """Return `n` weighted draws, less the particles that died, of independent runs of particles: at least
+    `CLOUDS` from `FEWEST` draws on, at least two for fewer, which have no interval. The caller's own number
+    of particles may give a few more."""
     how = run.particles
     if how.particles is None:
-        runs = max(CLOUDS if run.n >= FEWEST else 2, round(run.n / PARTICLES))
-        count = -(-run.n // runs)
+        runs = min(max(CLOUDS if run.n >= FEWEST else 2, round(run.n / PARTICLES)), run.n)
+        counts = [run.n * (at + 1) // runs - run.n * at // runs for at in range(runs)]
     else:
-        count = how.particles
-        runs = -(-run.n // count)
+        runs = -(-run.n // how.particles)
+        counts = [how.particles] * runs
     propose = propose if how.proposal is None else proposed_by(how.proposal)
     done: list[Cloud] = []
     try:
         # As many clouds at a time as fit into a pass; a cloud is at most as wide as needed. They are made
         # one by one: `n` may be far more than the budget allows.
-        together = max(1, run.width // count)
+        together = max(1, run.width // max(counts))
         for begin in range(0, runs, together):
             batch = [
                 Cloud(
                     run.target,
-                    count,
+                    counts[i],
                     np.random.Generator(np.random.Philox(key=[run.seed, i])),
                     resampling,
                     propose,
                     how.threshold,
+                    how.replaced,
                 )
                 for i in range(begin, min(begin + together, runs))
             ]
             if not _run_together(run, batch):
                 break
             done += batch
-            run.tell(len(done) * count)
+            run.tell(sum(cloud.count for cloud in done))
     except CUTS as error:
         run.cut(error)
     return _drawn(done)
@@ -130,8 +132,9 @@ class Cloud:
         resampling: str,
         propose: Propose = masked,
         threshold: float = THRESHOLD,
+        replaced: bool = False,
     ) -> None:
-        self._threshold = threshold
+        self._threshold, self._replaced = threshold, replaced
         self._target, self.count, self._draws, self._resampling = target, count, draws, resampling
         self._propose = propose
         self.prefixes: list[Prefix] = [target.start()] * count
@@ -165,11 +168,8 @@ class Cloud:
         top = float(self.log_weights.max())
         weights = np.exp(self.log_weights - top) if top > -math.inf else np.zeros(self.count)
         total = float(weights.sum())
-        if (
-            total > 0
-            and self.active
-            and total * total < self._threshold * self.count * float(weights @ weights)
-        ):
+        is_uneven = total * total < self._threshold * self.count * float(weights @ weights)
+        if total > 0 and ((is_uneven and self.active) or (self._replaced and not weights.all())):
             self._resample(weights / total, math.exp(top) * total / self.count)
         return True
 

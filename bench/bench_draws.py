@@ -1,0 +1,140 @@
+"""What do n draws cost, in model rows, by `auto` and by each unbiased method?
+
+    python bench/bench_draws.py                                   all groups, 20 draws, 5 seeds
+    python bench/bench_draws.py --groups n-grams --n 5 100 --seeds 3
+
+Groups: the five frozen tasks of bench_samplers.py ("n-grams"); two tasks of each domain of methods/, and its
+small one ("domains"); the three tasks of bench_published.py ("smollm2"). The last two need SmolLM2. No
+budget is given; a method that costs more than `--most` rows is stopped, and does not count as the cheapest.
+
+A row is a task, a number of draws and a method: means over seeds of model rows, draws, the effective size of
+their weights, and calls of the checker; the share of runs that gave all draws; for `auto` the methods that
+it chose, and its rows over those of the cheapest unbiased method that gave all draws in each run.
+"""
+
+from __future__ import annotations
+
+import argparse
+import importlib
+import statistics
+import sys
+from collections import Counter
+from collections.abc import Callable, Iterator
+from typing import Any, Final
+
+import bench_samplers
+import numpy as np
+import records
+
+import structgen as sg
+
+UNBIASED: Final = ("cars", "importance", "smc", "awrs")
+COLUMNS: Final = (
+    *("group", "task", "n", "method", "seeds", "model_rows", "draws", "effective_size", "checks"),
+    *("complete", "chosen", "over_cheapest"),
+)
+Drawing = Callable[..., sg.Samples[Any]]
+
+
+def n_grams() -> Iterator[tuple[str, Drawing]]:
+    """Yield the frozen tasks, each with what draws from it."""
+    for name in bench_samplers.GOALS:
+        task = bench_samplers._ready(name)
+        checkers = [
+            one if getattr(one, "early", False) else bench_samplers.AtEnd(one) for one in task.checkers
+        ]
+
+        def draw(n: int, *, task: Any = task, checkers: list[Any] = checkers, **how: Any) -> sg.Samples[Any]:
+            how |= {"tokenizer": task.tokenizer, "name": task.name, "max_tokens": task.max_tokens}
+            return sg.sample(task.next_logprobs, [], task.compiled, n, checkers=checkers, **how)
+
+        yield name, draw
+
+
+def domains() -> Iterator[tuple[str, Drawing]]:
+    """Yield three tasks of each domain whose packages are installed, the small one among them."""
+    from methods.domains_rows import DOMAINS, AskedTask
+
+    engine = sg.Engine("smollm2")
+    for name in DOMAINS:
+        domain = importlib.import_module(f"methods.domain_{name}")
+        if domain.missing():
+            print(f"{name} is not measured: {domain.missing()}", file=sys.stderr)
+            continue
+        for kind, task in (("small", domain.small()), *zip("ab", domain.tasks()[::20], strict=True)):
+            asked = AskedTask(engine, task)
+            yield f"{name}, {kind}", lambda n, *, asked=asked, **how: asked.draw_by(n=n, **how)
+
+
+def smollm2() -> Iterator[tuple[str, Drawing]]:
+    """Yield the tasks of the published model."""
+    import bench_published
+    from methods.remembered_model import RememberedModel
+
+    engine = sg.Engine("smollm2")
+    where = bench_published.Setting(argparse.Namespace(seeds=1), engine)
+    for name, compiled, prompt, _ in bench_published.sampled_tasks(where):
+        remembered = sg.Engine(RememberedModel(engine, prompt), engine.tokenizer)
+
+        def draw(
+            n: int, *, own: sg.Engine = remembered, ids: Any = prompt, grammar: Any = compiled, **how: Any
+        ) -> sg.Samples[Any]:
+            return sg.sample(own, ids, grammar, n, max_tokens=24, **how)
+
+        yield name, draw
+
+
+GROUPS: Final = {"n-grams": n_grams, "domains": domains, "smollm2": smollm2}
+
+
+def measured(options: argparse.Namespace) -> Iterator[dict[str, Any]]:
+    """Yield a row for each task, number of draws and method."""
+    for group in options.groups:
+        for task, draw in GROUPS[group]():
+            for n in options.n:
+                yield from _of_task(
+                    {"group": group, "task": task, "n": n, "seeds": options.seeds}, draw, options
+                )
+
+
+def _of_task(about: dict[str, Any], draw: Drawing, options: argparse.Namespace) -> Iterator[dict[str, Any]]:
+    n, runs = about["n"], {}
+    for method in (*UNBIASED, "auto"):
+        limit = {} if method == "auto" else {"budget": options.most}
+        runs[method] = [draw(n, method=method, seed=seed, **limit) for seed in range(options.seeds)]
+    rows = {
+        method: statistics.mean(one.statistics.model_rows for one in found) for method, found in runs.items()
+    }
+    whole = {method: statistics.mean(len(one) >= n for one in found) for method, found in runs.items()}
+    cheapest = min((rows[method] for method in UNBIASED if whole[method] == 1), default=float("nan"))
+    for method, found in runs.items():
+        chosen = Counter(one.method for one in found)
+        yield about | {
+            "method": method,
+            "model_rows": rows[method],
+            "draws": statistics.mean(map(len, found)),
+            "effective_size": statistics.mean(one.effective_size for one in found),
+            "checks": statistics.mean(one.statistics.checks for one in found),
+            "complete": whole[method],
+            "chosen": " ".join(f"{name} {count}" for name, count in chosen.most_common()),
+            "over_cheapest": rows[method] / cheapest,
+        }
+
+
+def main() -> None:
+    """Print the rows, and write bench/results."""
+    parser = records.arguments(__doc__)
+    parser.add_argument("--groups", nargs="+", default=list(GROUPS), choices=list(GROUPS))
+    parser.add_argument("--n", nargs="+", type=int, default=[20])
+    parser.add_argument("--seeds", type=int, default=5)
+    parser.add_argument("--most", type=int, default=5000, help="rows at which a published method is stopped")
+    options, done = parser.parse_args(), list[list[Any]]()
+    about = {"load": records.load(), "versions": f"{records.versions('torch')}, numpy {np.__version__}"}
+    for row in measured(options):
+        done.append([f"{row[one]:.4g}" if isinstance(row[one], float) else row[one] for one in COLUMNS])
+        print(" | ".join(map(str, done[-1])), flush=True)
+        records.write(options.results, "draws", about, COLUMNS, done)
+
+
+if __name__ == "__main__":
+    main()
