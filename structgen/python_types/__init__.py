@@ -4,7 +4,7 @@ What comes in: a type hint. What goes out: a schema, and a reader of documents.
 
 1. `type_hints` is the door. `pydantic_schema` corrects pydantic's schema so that whatever it accepts
    validates; `pydantic_formats` knows which strings pydantic takes for dates; `attrs_classes` reads attrs
-   classes.
+   classes; `descriptions` finds what people write beside a type.
 2. `type_places` reads a member that has closed while the rest is still being written, and finds the
    validators at a place of a document.
 3. `regex_annotation` is `sg.Regex`. pydantic is loaded only where a type needs it.

@@ -19,7 +19,7 @@ from functools import lru_cache
 from itertools import pairwise
 from typing import Any
 
-_MOST_SOURCE = 1_000_000
+MOST_SOURCE = 1_000_000
 """Characters of a module that is read, at most: 100,000 take some 40 ms, once a process."""
 _MARKS = (typing.Required, typing.NotRequired, typing.ClassVar, typing.Final)
 _NOT_READ = frozenset(("builtins", "typing", "typing_extensions", "enum", "pydantic", "attr", "structgen"))
@@ -110,7 +110,7 @@ def _written(cls: type) -> dict[str, str]:
 @lru_cache(maxsize=32)
 def _texts_of(source: str) -> dict[str, dict[str, str]]:
     """Return for each class of a module the texts behind its fields. Of classes of one name, the last."""
-    if len(source) > _MOST_SOURCE:
+    if len(source) > MOST_SOURCE:
         return {}
     try:
         tree = ast.parse(source)

@@ -246,7 +246,7 @@ def test_a_class_without_source_has_the_descriptions_of_its_schema_alone() -> No
 
 
 def test_the_source_of_a_large_module_is_not_read(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(descriptions, "_MOST_SOURCE", 100)
+    monkeypatch.setattr(descriptions, "MOST_SOURCE", 100)
     descriptions._texts_of.cache_clear()
     assert descriptions.texts_behind(Model) == {}
     descriptions._texts_of.cache_clear()
