@@ -15,7 +15,7 @@ from collections.abc import Mapping, Sequence, Set
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
-from typing import Any, TypeAlias, Union
+from typing import Any, Final, TypeAlias, Union
 
 from structgen.engine.forward_pass.gguf_header import GgufHeader
 from structgen.engine.forward_pass.gguf_models import gguf_file, gguf_tokenizer
@@ -29,6 +29,8 @@ from structgen.tokens.tokenizer import Tokenizer
 Message: TypeAlias = Mapping[str, Any]
 """A chat message: `role` and `content`."""
 Prompt: TypeAlias = Union[str, Sequence[Message]]
+_SYSTEM: Final = "The words of the system."
+"""A message by which the place of the system's text in a chat template is found."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,7 +42,8 @@ class ModelQuestion:
     is_json: bool = False
     """Whether the answer is a JSON document."""
     outline: str = ""
-    """The outline of its schema (`schema_outline`); "" where there is none, or none is needed."""
+    """The outline of its schema, its descriptions on the lines below (`schema_outline`); "" where there is
+    none, or none is needed."""
     values: tuple[str, ...] = ()
     """The texts that an extracting model reads; () for the prompt itself."""
     with_outline: bool | None = None
@@ -61,28 +64,47 @@ class ModelQuestion:
     template: Mapping[str, Any] = field(default_factory=dict)
     """More that the chat template reads, such as `tools`."""
 
-    def messages(self) -> list[dict[str, Any]]:
-        """Return the question as chat messages: the prompt, the outline if it is wanted, the refusal."""
+    def messages(self, system: str | None = None) -> list[dict[str, Any]]:
+        """Return the question as chat messages: the prompt, the outline if it is wanted, the refusal.
+
+        The descriptions go into the system's message: the first one, or a new one behind `system`, the text
+        that the chat template itself writes there. None: there is no such message, and they go below the
+        outline (docs/decisions/086-descriptions.md has the forms that were tried).
+        """
         prompt = self.prompt
         found: list[dict[str, Any]] = (
             [{"role": "user", "content": prompt}]
             if isinstance(prompt, str)
             else [dict(one) for one in prompt]
         )
-        told = _told_outline(self.outline) if self.with_outline and self.outline else ""
+        outline, _, descriptions = self.outline.partition("\n")
+        if system is None:
+            outline, descriptions = self.outline, ""
+        told = _told_outline(outline) if self.with_outline and outline else ""
         if self.schema:
             told = f"\n\nAnswer with one JSON document of this JSON Schema and no other text:\n{self.schema}"
+        elif told and descriptions:
+            if found[0]["role"] != "system":
+                found.insert(0, {"role": "system", "content": system})
+            found[0] = _longer(found[0], f"\n{descriptions}" if found[0]["content"] else descriptions)
         if told:
-            content = found[-1]["content"]
-            parts = isinstance(content, list)  # such as images
-            said = [*content, {"type": "text", "text": told}] if parts else f"{content}{told}"
-            found[-1] = {**found[-1], "content": said}
+            found[-1] = _longer(found[-1], told)
         if self.refused is not None:
             answer, why = self.refused
             if answer:
                 found.append({"role": "assistant", "content": answer})
             found.append({"role": "user", "content": f"This answer was refused: {why} Answer again."})
         return found
+
+
+def _longer(message: dict[str, Any], text: str) -> dict[str, Any]:
+    """Return a message with more text at its end."""
+    content = message["content"]
+    has_parts = isinstance(content, list)  # such as images
+    return {
+        **message,
+        "content": [*content, {"type": "text", "text": text}] if has_parts else f"{content}{text}",
+    }
 
 
 def _has_our_training(folder: str) -> bool:
@@ -177,7 +199,25 @@ class ModelPrompts:
                 where="chat",
                 cure="Give text, or a model whose folder has chat_template.jinja.",
             )
-        return question.messages()
+        system = self._system_text(question.template) if has_outline and "\n" in question.outline else None
+        return question.messages(system)
+
+    def _system_text(self, template: Mapping[str, Any]) -> str | None:
+        """Return the text that the chat template writes as the system's where no message says one; None for
+        a template that has no place for it. Cost: two short prompts."""
+        asked: list[Message] = [{"role": "user", "content": "?"}]
+        try:
+            system = {"role": "system", "content": _SYSTEM}
+            before, found, after = self.text(ModelQuestion([system, *asked], template=template)).partition(
+                _SYSTEM
+            )
+        except OptionError:  # the template refuses such a message
+            return None
+        if not found:
+            return None
+        bare = self.text(ModelQuestion(asked, template=template))
+        is_own = bare.startswith(before) and bare.endswith(after) and len(bare) >= len(before) + len(after)
+        return bare[len(before) : len(bare) - len(after)] if is_own else ""
 
     def has_template(self) -> bool:
         """Tell whether the model has a chat template. Cost: that of looking into its folder, once."""

@@ -3,8 +3,11 @@
     {customer: string, items: [{name: string, qty: integer}], paid?: boolean, size: "S"|"M"|"L"|null}
 
 The outline informs a model; the grammar is what constrains it. Bounds, patterns, conditions and negations are
-left out of it, and it is never read back. Prompts of chat models have the descriptions too, each once, behind
-the type that it describes: `{customer: string (the surname only), ...}`.
+left out of it, and it is never read back. The descriptions of a schema are a list of lines below its outline,
+each once, behind the place that it describes; a chat model reads them as the system's words:
+
+    customer: the surname only
+    items[].qty: pieces, not boxes
 """
 
 from __future__ import annotations
@@ -40,13 +43,21 @@ _Demand: TypeAlias = tuple[Schema, ...]
 """Schemas that hold of one value together."""
 
 
-class _Aside(NamedTuple):
-    """A schema of which a text tells nothing but its description."""
+class _Part(NamedTuple):
+    """A value inside of another one. `label`: its key, "[]" for an item."""
 
+    label: str
+    demand: _Demand
+
+
+class _Aside(NamedTuple):
+    """A schema of which the outline tells nothing; its description is listed."""
+
+    label: str
     of: Schema
 
 
-_Piece: TypeAlias = Union[str, _Demand, _Aside]
+_Piece: TypeAlias = Union[str, _Demand, _Part, _Aside]
 _TOLD = ("types", "enum", "verdict", "format", "properties", "pattern_properties", "additional", "items")
 _CHOICES = ("any_of", "one_of", "prefix")
 """With those above: the fields of `Schema` of which an outline tells."""
@@ -74,8 +85,8 @@ def schema_outline(
     A key that may be absent has `?` after it; `[T]` is a list, `A|B` a choice, `{...: T}` says what other
     keys hold, and values are written as JSON. A definition that holds itself is written once, after its name
     (`Node={...}`). `schema` is whatever `sg.json_schema` takes, or its grammar. `depth`: values that lie
-    deeper are told by their types alone. `descriptions`: whether the schema's descriptions are told,
-    each once, in parentheses behind its type; white space and control characters are one blank.
+    deeper are told by their types alone. `descriptions`: whether the schema's descriptions follow, each
+    once, on a line behind its place (`items[].name: ...`); white space and control characters are one blank.
     Cost: some microseconds for each subschema. Errors: those of `sg.json_schema`; `OptionError` for a grammar
     that has no schema; `LimitError` beyond MOST_OUTLINE characters.
     """
@@ -141,13 +152,16 @@ class _Writer:
         self.sizes: dict[tuple[int, ...], int] = {}
         """The characters of each demand that is written, and not being written again."""
         self.names: dict[tuple[int, ...], str] = {}
-        self.stack: list[tuple[Iterator[_Piece], tuple[int, ...], int]] = []
-        """What is left of the demands that are being written, their keys, and the characters before."""
+        self.stack: list[tuple[Iterator[_Piece], tuple[int, ...], int, str]] = []
+        """What is left of the demands that are being written, their keys, the characters before, and their
+        labels."""
+        self.lines: list[str] = []
+        """The descriptions."""
 
     def written(self, root: _Demand) -> str:
         self._enter(root)
         while self.stack:
-            pieces, key, start = self.stack[-1]
+            pieces, key, start, _ = self.stack[-1]
             piece = next(pieces, None)
             if piece is None:
                 self.stack.pop()
@@ -155,14 +169,19 @@ class _Writer:
             elif isinstance(piece, str):
                 self._put(piece)
             elif isinstance(piece, _Aside):
-                self._put(self._description(tuple(_conjuncts((piece.of,)))))
+                self._describe(tuple(_conjuncts((piece.of,))), piece.label)
+            elif isinstance(piece, _Part):
+                self._enter(piece.demand, piece.label)
             else:
                 self._enter(piece)
-        return "".join(self.pieces)
+        return "\n".join(["".join(self.pieces), *self.lines])
 
     def _put(self, text: str) -> None:
         self.pieces.append(text)
-        self.length += len(text)
+        self._count(len(text))
+
+    def _count(self, characters: int) -> None:
+        self.length += characters
         if self.length > MOST_OUTLINE:
             raise LimitError(
                 f"The outline of the schema has more than {MOST_OUTLINE:,} characters.",
@@ -171,9 +190,9 @@ class _Writer:
                 cure="Describe the schema in the prompt yourself, or outline a part of it.",
             )
 
-    def _enter(self, demand: _Demand) -> None:
+    def _enter(self, demand: _Demand, label: str = "") -> None:
         parts = tuple(_conjuncts(demand))
-        description = self._description(parts)
+        self._describe(parts, label)
         # One that only refers says nothing of its own; without it, two references to one place are equal.
         parts = tuple(part for part in parts if part.ref is None or _says(part)) or parts
         key = tuple(part.id for part in parts)
@@ -181,17 +200,17 @@ class _Writer:
             if key not in self.names:
                 self.names[key] = self._fresh_name(parts)
                 self.pieces[self.begun[key]] = f"{self.names[key]}="
-            self._put(self.names[key] + description)
+            self._put(self.names[key])
         elif self.depth is not None and len(self.stack) >= self.depth:
-            self._put("|".join(_types(parts) or ["any"]) + description)
+            self._put("|".join(_types(parts) or ["any"]))
         else:
             self.begun[key] = len(self.pieces)
             self.sizes.pop(key, None)
             self._put("")  # the place for a name, should one be needed
-            self.stack.append((chain(_meaning(parts), [description]), key, self.length))
+            self.stack.append((_meaning(parts), key, self.length, label))
 
-    def _description(self, parts: _Demand) -> str:
-        """Return what is written of the descriptions of a value that no text has yet."""
+    def _describe(self, parts: _Demand, label: str) -> None:
+        """List the descriptions of a value that are not listed yet, behind its place."""
         told: dict[str, None] = {}
         for part in parts if self.descriptions else ():
             raw = part.raw if isinstance(part, SchemaPlace) else None
@@ -199,7 +218,14 @@ class _Writer:
                 self.described.add(id(raw))
                 if text := short_description(raw.get("description")):
                     told[text] = None
-        return f" ({'; '.join(told)})" if told else ""
+        if not told:
+            return
+        labels = filter(None, [*(entry[-1] for entry in self.stack), label])
+        place = "".join(name if name.startswith("[") else f".{name}" for name in labels).removeprefix(".")
+        values = [part.enum[0] for part in parts if part.enum is not None and len(part.enum) == 1]
+        named = " = ".join(filter(None, [place, *map(literal, values[:1])]))
+        self.lines.append(": ".join(filter(None, [named, "; ".join(told)])))
+        self._count(len(self.lines[-1]) + 1)
 
     def _fresh_name(self, parts: _Demand) -> str:
         last = parts[-1].pointer.rsplit("/", 1)[-1]
@@ -252,7 +278,7 @@ def _meaning(parts: _Demand) -> Iterator[_Piece]:
             allowed = {write(value) for value in others}
             values = {text: value for text, value in values.items() if text in allowed}
         yield "|".join(map(literal, values.values())) or "never"
-        yield from map(_Aside, chain(*choices))
+        yield from (_Aside("", branch) for branch in chain(*choices))
         return
     types = _types(parts)
     said = list(_joined(_typed(parts, types), "|"))
@@ -261,7 +287,7 @@ def _meaning(parts: _Demand) -> Iterator[_Piece]:
     for at, branches in enumerate(choices):
         # `anyOf: [{required: [a]}, ...]` and the like say nothing that the outline writes.
         if said and not all(any(map(_says, _conjuncts((branch,)))) for branch in branches):
-            said.extend(map(_Aside, branches))
+            said.extend(_Aside("", branch) for branch in branches)
             continue
         many = len(branches) > 1 and (bool(said) or len(choices) > at + 1 or at > 0)
         if said:
@@ -340,13 +366,13 @@ def _object(parts: _Demand) -> Iterator[_Piece]:
             continue
         name = key if _PLAIN_KEY.fullmatch(key) else write(key)
         mark = "" if key in required else "?"
-        members.append([f"{name}{mark}: ", tuple(schemas)])
+        members.append([f"{name}{mark}: ", _Part(name, tuple(schemas))])
     for part in parts:
         for pattern, schema in part.pattern_properties:
-            members.append([f"/{pattern}/: ", (schema,)])
+            members.append([f"/{pattern}/: ", _Part(f"/{pattern}/", (schema,))])
     for part in parts:
         if part.additional is not None and part.additional.verdict is None:
-            members.append(["...: ", (part.additional,)])
+            members.append(["...: ", _Part("...", (part.additional,))])
     if not members:
         closed = any(part.additional is not None and part.additional.verdict is False for part in parts)
         yield "{}" if closed else "object"
@@ -354,7 +380,7 @@ def _object(parts: _Demand) -> Iterator[_Piece]:
         yield "{"
         yield from _joined(members, ", ")
         yield "}"
-    yield from (_Aside(part.additional) for part in parts if part.additional is not None)
+    yield from (_Aside("...", part.additional) for part in parts if part.additional is not None)
 
 
 def _array(parts: _Demand) -> Iterator[_Piece]:
@@ -363,14 +389,14 @@ def _array(parts: _Demand) -> Iterator[_Piece]:
     if not prefix and (items is None or items.verdict is True):
         yield "array"
     else:
-        members: list[list[_Piece]] = [[(schema,)] for schema in prefix]
+        members: list[list[_Piece]] = [[_Part(f"[{at}]", (schema,))] for at, schema in enumerate(prefix)]
         if items is not None and items.verdict is None:
-            members.append(["...", (items,)] if prefix else [(items,)])
+            members.append(["..."] * bool(prefix) + [_Part("[]", (items,))])
         yield "["
         yield from _joined(members, ", ")
         yield "]"
     if items is not None:
-        yield _Aside(items)
+        yield _Aside("[]", items)
 
 
 def _joined(groups: Iterable[list[_Piece]], mark: str) -> Iterator[_Piece]:

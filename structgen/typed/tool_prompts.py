@@ -188,7 +188,7 @@ def _told_tools(listed: Sequence[Tool], format: ToolFormat) -> str:
     """Return what a prompt says of the tools, where no template does."""
     if not listed:
         return ""
-    lines = [f"{_outline(tool)} {tool.description}".strip() for tool in listed]
+    lines = [line for tool in listed for line in _described(tool)]
     example = written_calls([Call(listed[0].name, {}, "call_0")], format)
     return "\n".join(["Tools:", *lines, "A call is written so, with its arguments:", example])
 
@@ -209,4 +209,10 @@ def _said(message: Mapping[str, Any], format: ToolFormat) -> str:
 
 
 def _outline(tool: Tool) -> str:
-    return f"{tool.name}: {schema_outline(tool.closed_schema, descriptions=True)}"
+    return f"{tool.name}: {schema_outline(tool.closed_schema)}"
+
+
+def _described(tool: Tool) -> list[str]:
+    """Return the outline of a tool with its description, and the descriptions of its arguments below."""
+    outline, *lines = schema_outline(tool.closed_schema, descriptions=True).split("\n")
+    return [f"{tool.name}: {outline} {tool.description}".strip(), *(f"  {line}" for line in lines)]
