@@ -391,7 +391,8 @@ def _array(parts: _Demand) -> Iterator[_Piece]:
     else:
         members: list[list[_Piece]] = [[_Part(f"[{at}]", (schema,))] for at, schema in enumerate(prefix)]
         if items is not None and items.verdict is None:
-            members.append(["..."] * bool(prefix) + [_Part("[]", (items,))])
+            rest = _Part("[]", (items,))
+            members.append(["...", rest] if prefix else [rest])
         yield "["
         yield from _joined(members, ", ")
         yield "]"
