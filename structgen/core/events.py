@@ -257,12 +257,6 @@ class EventLog:
         return len(self._counts) - 1
 
     @property
-    def in_string(self) -> bool:
-        """Whether a string or a key is open, and no escape has just begun: what has neither quotes nor
-        backslashes changes nothing then."""
-        return self._mode in (_STRING, _KEY) and not self._escaped
-
-    @property
     def numeral(self) -> bytes:
         """The numeral that is being read; empty where there is none."""
         return bytes(self.text[self._start :]) if self._mode == _NUMBER else b""

@@ -56,10 +56,6 @@ class Automaton:
     def nbytes(self) -> int:
         return self.trans.nbytes + self.accept.nbytes + self.alphabet.nbytes
 
-    def on(self, alphabet: Alphabet) -> Table:
-        """Return the table over a finer alphabet."""
-        return self.trans[:, self.alphabet.at(alphabet.firsts())]
-
     def holds(self, text: str) -> int:
         """Return the number of a text's outcome."""
         state = 0
