@@ -1,14 +1,14 @@
 """Does a chat model answer better where it is told the descriptions of the fields, and in which form?
 
-    python bench/bench_descriptions.py [--half open] [--forms none told ...] [--model smollm2]
+    python bench/bench_descriptions.py [--half open] [--forms none 'system turn' ...] [--model smollm2]
 
 The tasks are bench/answers/described-open.json and described-sealed.json: 48 questions, 164 fields, whose
 right answer hangs on a description. bench/answer_tasks.py says what an answer is worth. The half `open` is
 for choosing the form. The half `sealed` is run for the record alone; SEALED was committed before any choice.
 
 Each form is asked of all tasks at once, greedy, in float32 on one thread, at most 70 tokens an answer. `none`
-is the outline without descriptions, `told` is what the package itself puts into the prompt. The others were
-tried beside it. Columns: fields; right; more and fewer: the fields that are right with this form and not
+is the outline without descriptions, `system turn` is what the package itself puts into the prompt. The others
+were tried beside it. Columns: fields; right; more and fewer: the fields that are right with this form and not
 with `none`, and the other way round; p of the two-sided sign test of these; copied: wrong texts that stand
 in their description, or hold it; seconds of processor. Prints a table, and writes
 bench/results/descriptions-DATE.csv.
@@ -77,7 +77,9 @@ def user(text: str) -> list[tuple[str, str]]:
 PLAIN = "{name}: {text}"
 FORMS: dict[str, Form] = {
     "none": lambda asked, schema: user(asked + outline(schema)),
-    "told": lambda asked, schema: user(asked + ASKED + schema_outline(dict(schema), descriptions=True)),
+    "behind the type": lambda asked, schema: user(
+        f"{asked}{ASKED}{{{', '.join(lines(schema, '{name}: {type} ({text})').splitlines())}}}"
+    ),
     "behind the key": lambda asked, schema: user(
         f"{asked}{ASKED}{{{', '.join(lines(schema, '{name} ({text}): {type}').splitlines())}}}"
     ),

@@ -8,8 +8,8 @@ A block marked `python` is executed; the unmarked block after it is its output. 
 stands alone; any other goes on with the names of the block before it. An expression followed by `# -> value`
 has that value (of that type, at least). In a block marked `console` a line that begins with `$` is a command,
 and the lines below it are its output, stdout and stderr. `...` on a line stands for any lines. Times are not
-compared. Commands that cannot run here are in `NOT_RUN`, each with the reason. A block marked `py` is a
-program of another environment, which scripts/serving_clients.py runs.
+compared, and lines about waits are left out. Commands that cannot run here are in `NOT_RUN`, each with the
+reason. A block marked `py` is a program of another environment, which scripts/serving_clients.py runs.
 """
 
 from __future__ import annotations
@@ -30,6 +30,7 @@ import types
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from importlib.util import find_spec
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -80,6 +81,8 @@ _OF_SMOLLM2 = re.compile(r"smollm2|127\.0\.0\.1:8098")
 _FENCE = re.compile(r"^```([\w ]*)\n(.*?)^```$", re.DOTALL | re.MULTILINE)
 _ELLIPSIS = re.compile(r"^\.\.\.\n", re.MULTILINE)
 _TIME = re.compile(r"\b\d[\d,]*(\.\d+)? (us|ms|s|KiB)\b")
+_WAIT = re.compile(r"^structgen: .* \.\.\.\n", re.MULTILINE)
+"""What a command says of a wait of more than two seconds (structgen/system/waits.py), if it had one."""
 _TIMED_ROW = re.compile(r"^  (measure|first mask|mask|take token|mask \+ token)  ")
 
 
@@ -200,7 +203,8 @@ class Reader:
         if piece.kind == "python":
             yield from self._python(piece)
         elif reason_not_to_run(piece.code) is None:
-            yield Finding(piece, self._command(piece.code, max(piece.said.count("\n"), 1)))
+            printed = self._command(piece.code, max(piece.said.count("\n"), 1))
+            yield Finding(piece, _WAIT.sub("", printed))
 
     def _python(self, piece: Piece) -> Iterator[Finding]:
         if re.search(r"^import structgen as sg$", piece.code, re.MULTILINE):
@@ -274,7 +278,8 @@ class Reader:
         )
         self.background.append(process)
         assert process.stdout is not None
-        return "".join(process.stdout.readline() for _ in range(lines))
+        printed = (line for line in process.stdout if not _WAIT.match(line))
+        return "".join(islice(printed, lines))
 
 
 def _environment() -> dict[str, str]:
