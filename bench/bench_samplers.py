@@ -9,6 +9,9 @@ compared seed by seed: the standard errors of ratios are those of paired differe
 as many exact independent draws as masking writes texts with the same rows. A run that has not one valid draw
 has the error 1.
 
+`auto` is asked for as many draws as it has rows, so it runs beams where the rows pay for 64 texts, and
+tempered walks where they do not.
+
 Runs are kept in a file (--runs) as soon as they are done; a second call takes up where the first one stopped,
 as long as the version that is measured and the tasks are the same.
 """
@@ -47,10 +50,11 @@ TITLES: Final = {
     "mcmc": "MCMC restart k=10",
     "awrs": "SMC-16 + AWRS",
     "smc": "SMC-16, exact mask",
+    "beams": "beams",
     "auto": "auto",
 }
 """Every method, in the order of the tables."""
-OURS: Final = frozenset(("auto",))
+OURS: Final = frozenset(("auto", "beams"))
 """What has not been published by others: all else counts as published."""
 ALONG: Final = (300, 1_000, 3_000, 10_000)
 """Rows at which the error is measured on the way, by the first seeds."""

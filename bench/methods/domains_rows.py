@@ -1,4 +1,4 @@
-"""Five ways to draw from five domains, at equal model rows: mask alone, rejection, `awrs`, `smc`, `auto`.
+"""Six ways to draw from five domains, at equal model rows: mask, rejection, `awrs`, `smc`, `beams`, `auto`.
 
     python bench/methods/domains_rows.py [--tasks 8] [--draws 6] [--seeds 8] [--domains sql goals]
 
@@ -44,7 +44,7 @@ from methods.remembered_model import RememberedModel
 from structgen.engine.model_prompts import ModelQuestion
 
 DOMAINS = ("sql", "molecules", "goals", "patterns", "receipts")
-WAYS = {"mask alone": "masked", "rejection": "rejection", "awrs": "awrs", "smc": "smc", "auto": "auto"}
+WAYS = {"mask alone": "masked"} | {way: way for way in ("rejection", "awrs", "smc", "beams", "auto")}
 SMALL_DRAWS, SMALL_ROWS = 64, 20
 UNFOLLOWED = 0.01
 """The share of Z that may be missing from a law. A text has many tokenisations: all but a thousandth of the

@@ -8,7 +8,7 @@
    with that probability, or use it as a weight: five methods share this procedure.
 5. `beam`: many prefixes of one length in parallel. `lookahead` estimates where valid texts are.
 6. `methods/`: the methods, with the papers they are from. `walks` has five; `smc` and `awrs` resample
-   particles; `auto` runs beams. `run_limits`: the bounds on a run.
+   particles; `auto` chooses between `walks`, particles and `beams`. `run_limits`: the bounds on a run.
 7. `draws`: texts with weights, and whether their errors are known. `samples`: expectations and marginals of
    them. `estimates`: all intervals.
 8. `problem`: a model, its tokenizer and a grammar. `sample`: the public function. `score`: the probability of

@@ -100,8 +100,8 @@ def score(
         draws of `sample` for the same target; their `log_z` and interval give log P given valid. Draws of
         another target are refused, unless a part of the target has no name: then this cannot be checked.
     budget
-        model rows to estimate log Z with method "auto" and `seed`, besides those of the texts. Ctrl-C ends
-        that estimate early.
+        model rows to estimate log Z by beams with `seed`, besides those of the texts. Ctrl-C ends that
+        estimate early.
 
     Without both, `logprob_given_valid` is NaN, and its interval is what the scored texts prove: Z is at least
     the sum of their probabilities, and at most 1.
@@ -124,7 +124,7 @@ def score(
         raise OptionError(
             f"Draws of {samples.method!r} say nothing of Z.",
             where="samples",
-            cure='Draw with method="auto", "cars", "importance", "smc" or "rejection".',
+            cure='Draw with method="beams", "cars", "importance", "smc" or "rejection".',
         )
     problem = Problem(model, grammar, tokenizer, name, outline, chat)
     ids = problem.ids(prompt, "prompt", settings.max_tokens)

@@ -167,7 +167,7 @@ def small_draws(task, n, method):
 def test_the_law_of_the_small_task_is_that_of_the_whole_texts_that_the_checker_accepts(name):
     task = domain(name).small()
     law = enumerated_law(task)
-    found = small_draws(task, 5000, "auto")
+    found = small_draws(task, 5000, "beams")
     assert found.lists_all
     assert dict(zip(found.texts, np.exp(found.log_weights), strict=True)) == pytest.approx(law)
     assert task.answer in law

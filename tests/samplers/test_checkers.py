@@ -55,9 +55,9 @@ def after(target, *texts):
 
 
 def exhausted(compiled, model, *checkers, max_tokens=8, **options):
-    """Return the probabilities of all valid texts, which `auto` gives exactly."""
+    """Return the probabilities of all valid texts, which beams give exactly."""
     options = {"tokenizer": TOKENIZER, "name": "bigram", "max_tokens": max_tokens} | options
-    found = sg.sample(model, [97], compiled, 100_000, checkers=checkers, **options)
+    found = sg.sample(model, [97], compiled, 100_000, method="beams", checkers=checkers, **options)
     assert found.statistics.stopped == "exhausted"
     return dict(zip(found.token_ids, np.exp(found.log_weights), strict=True))
 

@@ -35,7 +35,7 @@ def score(texts=TEXTS, model=None, grammar=WORDS, **options):
 
 
 def draw(n=10_000, **options):
-    options = {"tokenizer": TOKENIZER, "name": "bigram", "max_tokens": 4} | options
+    options = {"method": "beams", "tokenizer": TOKENIZER, "name": "bigram", "max_tokens": 4} | options
     return sg.sample(Bigram(1, ALIVE), [97], WORDS, n, **options)
 
 

@@ -30,7 +30,7 @@ class Short:
 
 
 def draw(n, tree, model=None, prompt=(97,), grammar=REGEX, **options):
-    options = {"tokenizer": TOKENIZER, "name": "bigram", "max_tokens": 4} | options
+    options = {"method": "beams", "tokenizer": TOKENIZER, "name": "bigram", "max_tokens": 4} | options
     return sg.sample(model or Bigram(1, ALIVE), list(prompt), grammar, n, tree=tree, **options)
 
 

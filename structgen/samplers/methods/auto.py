@@ -84,7 +84,9 @@ def _draws(run: SamplingRun) -> Drawn:
 
 def _with_exact(found: Drawn, accepted: list[Attempt]) -> Drawn:
     """Return exact draws with others before them. Z is estimated without these, as they were chosen for being
-    accepted."""
+    accepted; and not at all if a limit cut the run before another attempt was accepted."""
+    if accepted and found.log_z == -math.inf:
+        found.log_z, found.log_z_interval = math.nan, None
     found.tokens = [*(one.tokens for one in accepted), *found.tokens]
     found.logprobs = np.append([one.logprob for one in accepted], found.logprobs)
     found.attempts += len(accepted)

@@ -36,21 +36,21 @@ def draw(run: SamplingRun, resampling: str = "systematic", propose: Propose = ma
     how = run.particles
     if how.particles is None:
         runs = min(max(CLOUDS if run.n >= FEWEST else 2, round(run.n / PARTICLES)), run.n)
-        counts = [run.n * (at + 1) // runs - run.n * at // runs for at in range(runs)]
+        particles = run.n
     else:
         runs = -(-run.n // how.particles)
-        counts = [how.particles] * runs
+        particles = runs * how.particles
     propose = propose if how.proposal is None else proposed_by(how.proposal)
     done: list[Cloud] = []
     try:
-        # As many clouds at a time as fit into a pass; a cloud is at most as wide as needed. They are made
-        # one by one: `n` may be far more than the budget allows.
-        together = max(1, run.width // max(counts))
+        # As many clouds at a time as fit into a pass; a cloud is at most as wide as needed. Clouds are
+        # made one by one, and so are their sizes: `n` may be far more than the budget allows.
+        together = max(1, run.width // -(-particles // runs))
         for begin in range(0, runs, together):
             batch = [
                 Cloud(
                     run.target,
-                    counts[i],
+                    particles * (i + 1) // runs - particles * i // runs,
                     np.random.Generator(np.random.Philox(key=[run.seed, i])),
                     resampling,
                     propose,
