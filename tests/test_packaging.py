@@ -16,6 +16,7 @@ from typing import Any
 import numba
 import pytest
 from for_each import for_each
+from long_waits import without_waits
 
 import structgen
 from structgen.native.inner_functions import TRIED
@@ -195,7 +196,7 @@ def test_the_first_mask_from_a_wheel_with_machine_code_compiles_nothing(tmp_path
 
     done = first_mask()
     file, seconds = done.stdout.split()
-    assert file.startswith(str(bare)) and done.stderr == ""
+    assert file.startswith(str(bare)) and without_waits(done.stderr) == ""
     assert float(seconds) < 3  # of the processor: what the wheel promises; compiling takes 20
     assert not list((tmp_path / "none").rglob("*.nbc"))
     shutil.rmtree(packages / "structgen/machine_code")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import functools
 import re
 import types
 from collections.abc import Callable, Mapping
@@ -21,9 +20,9 @@ from structgen.text_grammars.text_grammar import TextGrammar
 
 _NO_TARGETS: Final = (
     *(str, bytes, bytearray, int, float, complex, list, tuple, set, frozenset, PurePath),
-    *(types.FunctionType, types.MethodType, types.BuiltinFunctionType, functools.partial, types.ModuleType),
+    *(types.BuiltinFunctionType, types.ModuleType),
 )
-"""Types of values that pydantic would read as a type, or that people pass by mistake in place of one."""
+"""Types of values that people pass by mistake in place of a type. `read_type` refuses functions by name."""
 _CURE: Final = (
     "Pass a type, re.compile(pattern), a dict that is a JSON Schema, or a grammar: "
     "sg.json_schema(text_or_path), sg.regex(pattern), sg.lark(text), sg.choice(texts)."

@@ -11,6 +11,7 @@ import sys
 from pathlib import Path
 
 import pytest
+from long_waits import without_waits
 from typer.testing import CliRunner, Result
 
 from structgen.cli import app
@@ -138,12 +139,12 @@ def test_the_small_model_warns_of_grammars_that_are_not_json(tmp_path: Path) -> 
     common = ["generate", "-o", "device=cpu", "--max-tokens", "8", "--prompt", "3 lamps"]
     digit = tmp_path / "digit.gbnf"
     digit.write_text("root ::= [0-9]\n")
-    warned = run(*common, "--grammar", str(digit)).stderr
+    warned = without_waits(run(*common, "--grammar", str(digit)).stderr)
     assert (
         warned.startswith("Hint: this small model was trained on JSON documents") and warned.count("\n") == 1
     )
-    assert run(*common, "--grammar", str(json_grammar)).stderr == ""
-    assert run(*common, "--regex", "[0-9]").stderr == ""
+    assert without_waits(run(*common, "--grammar", str(json_grammar)).stderr) == ""
+    assert without_waits(run(*common, "--regex", "[0-9]").stderr) == ""
 
 
 def test_explain_reads_a_type_of_python() -> None:
@@ -185,5 +186,7 @@ from structgen.native import first_use
 first_use.announce(first_use.JSON, list(first_use.GROUPS[first_use.JSON]), 2)
 """
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
-    assert done.stderr.startswith("structgen: compiling the inner loops of JSON masks, once after")
+    assert without_waits(done.stderr).startswith(
+        "structgen: compiling the inner loops of JSON masks, once after"
+    )
     assert logging.getLogger("structgen").level == logging.NOTSET

@@ -386,10 +386,15 @@ def test_a_grammar_compiled_for_the_tokenizer_is_taken_and_for_another_refused()
         _engine().submit(Request("x", sg.compile(PERSON, other), max_tokens=80))
 
 
-@pytest.mark.parametrize("wrong", [{"type": "string"}, '{"type": "string"}', 7])
+@pytest.mark.parametrize("wrong", [[{"type": "string"}], '{"type": "string"}', 7])
 def test_what_is_no_grammar_is_refused(wrong: Any) -> None:
     with pytest.raises(sg.errors.OptionError, match="json_schema"):
         Request("x", wrong)
+
+
+def test_a_dict_is_the_grammar_of_its_schema_on_one_line() -> None:
+    given = {"type": "string", "maxLength": 3}
+    assert Request("x", given).grammar == sg.json_schema(given, whitespace="oneline")
 
 
 class _Cancels(Function):

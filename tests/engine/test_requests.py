@@ -44,7 +44,7 @@ WRONG: list[tuple[str, tuple[Any, ...]]] = [
     ("prompt", ("", "\ud800", "a\udc00", [], (), np.array([], int), None, 7, True, b"ab", bytearray(b"a"))),
     ("prompt", ([1.5], ["a"], [True], [None], [-1], [3, -(10**20)], [[1]], {1: 2}, {1}, np.ones(2))),
     ("prompt", (np.array(3), np.array([[1, 2]]), torch.tensor(3), torch.ones(2), torch.tensor([True]))),
-    ("grammar", ({"type": "string"}, '{"type": "string"}', "a+", 7, True, str)),
+    ("grammar", ([{"type": "string"}], '{"type": "string"}', "a+", 7, b"a", (str,), {"no": 1}, sg, len)),
     ("logit_bias", (7, "a", {"x": 1}, {-1: 0.0}, {1.5: 0.0}, {3: NAN}, {3: 1e7}, {3: "x"}, [3], [(1, 2, 3)])),
     ("min_tokens", (*NO_WHOLE, -1)),
     ("sampling", ({"temperature": 0.0}, 0.7)),

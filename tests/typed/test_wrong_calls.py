@@ -105,7 +105,7 @@ class Pipeline:
         ("gpt-4o", r"openai:https://api\.openai\.com/v1#gpt-4o;"),
         ("openai/gpt-4o", r"openai:https://api\.openai\.com/v1#gpt-4o;"),
         ("claude-3-5-sonnet", "openai:URL#claude-3-5-sonnet"),
-        ("extract", r"Write structgen/extract\."),
+        ("extrakt", r"models that have a name: structgen/extract, "),
         ("vllm:http://localhost:8000/v1", r'sg\.run\("openai:http://localhost:8000/v1#NAME"'),
         ("openai/gpt-oss-20b", "hf download openai/gpt-oss-20b"),
     ],
