@@ -22,6 +22,7 @@ import structgen as sg
 from structgen.system import installation
 from structgen.system.installation import EXTRAS, install_command, not_installed
 from structgen.system.resources import small_tokenizer
+from structgen.typed import local
 
 ROOT = Path(__file__).parents[1]
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
@@ -315,6 +316,7 @@ def test_a_door_names_all_that_is_missing_and_what_installs_it(
     installed(monkeypatch, {"url": tmp_path.as_uri(), **EDITABLE})
     for name in ("structgen.integrations.transformers", "structgen.integrations.llama_cpp"):
         monkeypatch.delitem(sys.modules, name, raising=False)
+    local._loaded.cache_clear()  # a model that another test of this process loaded needs nothing
     hide(monkeypatch, *hidden)
     with pytest.raises(sg.StructgenError) as caught:
         use(tmp_path)

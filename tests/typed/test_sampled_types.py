@@ -126,7 +126,7 @@ def test_the_law_of_a_type_is_that_of_what_pydantic_accepts():
             documents[document] = Pair.model_validate_json(document)
         except pydantic.ValidationError:
             continue
-    found = sg.sample(flat, [], Pair, 1000, tokenizer=TOKENIZER, name="flat", max_tokens=40)
+    found = sg.sample(flat, [], Pair, 1000, tokenizer=TOKENIZER, name="flat", max_tokens=40, method="beams")
     assert found.statistics.stopped == "exhausted"
     assert {text.encode(): value for text, value in zip(found.texts, found.values, strict=True)} == documents
     for text, logprob in zip(found.texts, found.logprobs, strict=True):
@@ -347,7 +347,7 @@ def test_a_validator_that_raises_another_error_is_named():
 def test_a_validator_of_a_number_that_is_the_document_is_asked_at_its_end():
     options = {"tokenizer": TOKENIZER, "name": "flat", "max_tokens": 2}
     digit = Annotated[Literal[0, 1, 2, 13], AfterValidator(even)]
-    assert sorted(sg.sample(flat, [], digit, 9, **options).values) == [0, 2]
+    assert sorted(sg.sample(flat, [], digit, 9, method="beams", **options).values) == [0, 2]
 
 
 def test_a_validator_that_hangs_is_ended():
@@ -397,9 +397,17 @@ def test_a_tree_serves_runs_of_one_type_alone():
         sg.sample(flat, [], list[Annotated[digit, AfterValidator(odd)]], 3, tree=tree, **options)
 
 
-@pytest.mark.parametrize("given", [{"type": "integer"}, "[0-9]+", None, True, [int], lambda: 1])
-def test_a_value_that_is_neither_a_grammar_nor_a_type_is_refused(given):
-    with pytest.raises(sg.errors.OptionError, match=r"grammar: A \w+ is neither.*sg\.json_schema"):
+@pytest.mark.parametrize(
+    ("given", "error", "told"),
+    [
+        ("[0-9]+", sg.errors.OptionError, r"does not say what is wanted.*sg\.json_schema"),
+        ([int], sg.errors.OptionError, r"does not say what is wanted.*sg\.json_schema"),
+        (None, sg.errors.OptionError, "Free text is not conditioned"),
+        (lambda: 1, sg.errors.UnsupportedError, "is a function, not a type"),
+    ],
+)
+def test_a_value_that_is_neither_a_grammar_nor_a_type_is_refused(given, error, told):
+    with pytest.raises(error, match=told):
         sg.sample(flat, [], given, 3, tokenizer=TOKENIZER, name="flat")
 
 
