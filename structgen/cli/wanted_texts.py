@@ -224,7 +224,7 @@ def _biases(value: Any) -> Any:
 
 
 def _tools(option: str) -> tuple[Any, str]:
-    """Return the JSON of a file or a text that says what the tools are, and its name."""
+    """Return the tools' definitions, read as JSON from a file or a text, and the name of that source."""
     is_text = option.lstrip().startswith(("[", "{"))
     name = "--tools" if is_text else option
     text = option if is_text else read_input(Path(option), "--tools")

@@ -30,7 +30,7 @@ Message: TypeAlias = Mapping[str, Any]
 """A chat message: `role` and `content`."""
 Prompt: TypeAlias = Union[str, Sequence[Message]]
 _SYSTEM: Final = "The words of the system."
-"""A message by which the place of the system's text in a chat template is found."""
+"""A system message that is rendered to find where a chat template writes the system's text."""
 
 
 @dataclass(frozen=True, slots=True)

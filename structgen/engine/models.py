@@ -41,7 +41,7 @@ def load_model(
 def _loaded(
     name: str | Path, device: str | None, dtype: str | None, fixed_rows: int, tokenizer: Tokenizer | None
 ) -> tuple[Model, Tokenizer]:
-    """Return what `load_model` does."""
+    """Return a model and its tokenizer, as `load_model` describes."""
     try:
         # optional: torch
         import torch

@@ -21,10 +21,10 @@ from structgen.errors import warning_level
 from structgen.tokens.tokenizer import Tokenizer
 
 _KEPT: Final = 8
-"""Tokenizers of generations that are kept."""
+"""The most tokenizers that `generation_tokenizer` caches."""
 _GENERATE: Final = inspect.unwrap(transformers.GenerationMixin.generate).__code__
 _warned: Final = set[tuple[str, tuple[int, ...]]]()
-"""Tokenizers, by their fingerprint, and end tokens of models whose difference was told."""
+"""The pairs of a tokenizer's fingerprint and a model's end tokens that a warning has named."""
 
 
 def running_config(processor: Any) -> Any:

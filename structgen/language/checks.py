@@ -188,7 +188,7 @@ def messages(name: str, value: Any) -> tuple[Mapping[str, Any], ...]:
 
 
 def message_fault(at: int, message: object) -> str:
-    """Return in words why an item of a prompt is no chat message; "" where it is one."""
+    """Return why an item of a prompt is not a chat message, in words; "" if it is one."""
     if not isinstance(message, Mapping):
         return f"Message {at} is of the type {type(message).__name__}, not a dict."
     for key in ("role", "content"):

@@ -133,7 +133,7 @@ def _texts_of(source: str) -> dict[str, dict[str, str]]:
 
 
 def _behind(body: list[ast.stmt]) -> Iterator[tuple[str, str]]:
-    """Yield the names that a class body gives values or types, with the texts right behind them."""
+    """Yield each name that a class body defines or annotates, with the string literal that follows it."""
     for before, after in pairwise(body):
         is_text = isinstance(after, ast.Expr) and isinstance(after.value, ast.Constant)
         text = after.value.value if is_text else None  # type: ignore[attr-defined]

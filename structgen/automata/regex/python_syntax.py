@@ -79,7 +79,7 @@ def _read(pattern: str, flags: int, where: str, form: bool) -> tuple[Node, bool]
 
 
 def _asks_unicode(pattern: str, flags: int) -> bool:
-    """Return whether a pattern that re reads begins with the flag u."""
+    """Return whether a pattern, which `re` accepts, begins with a group of flags that has u."""
     try:
         _parser.parse(pattern, flags | re.ASCII)
     except ValueError:  # A and U exclude one another
