@@ -72,7 +72,9 @@ def divided(sets: tuple[Ranges, ...]) -> tuple[Alphabet, npt.NDArray[np.uint8]]:
         if not kinds or kinds[-1] != kind:
             starts.append(point)
             kinds.append(kind)
-    member = [[mask >> index & 1 for mask in numbers] for index in range(len(sets))]
+    size = (len(sets) + 7) // 8
+    bits = np.frombuffer(b"".join(mask.to_bytes(size, "little") for mask in numbers), np.uint8)
+    member = np.unpackbits(bits.reshape(-1, size), axis=1, bitorder="little")[:, : len(sets)].T
     return (
         Alphabet(np.array(starts, np.int64), np.array(kinds, np.int32), len(numbers)),
         np.array(member, np.uint8).reshape(len(sets), len(numbers)),
