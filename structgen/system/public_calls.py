@@ -95,6 +95,11 @@ class _Call(threading.local):
         finally:
             self.stop = before
 
+    def check(self) -> None:
+        """Raise WorkStopped where nobody waits any more."""
+        if self.stop.is_set:
+            raise WorkStopped
+
     def spend(
         self, steps: int, limits: Limits, what: str, where: Callable[[], str] = lambda: "grammar"
     ) -> None:
@@ -102,10 +107,10 @@ class _Call(threading.local):
 
         `what` is looked for, at the place that `where` returns. Raises LimitError (oracle_steps) past the
         limit of one call; WorkStopped. Cost: 0.1 us."""
-        if self.stop.is_set:
-            raise WorkStopped
+        self.check()
         self.spent += steps
         if self.spent > limits.oracle_steps and self._part() is not None:
+            self.spent = limits.oracle_steps  # what is refused is not done
             raise LimitError(
                 f"{what} was not found out within the work of one call, {limits.oracle_steps:,} steps.",
                 limit="oracle_steps",

@@ -14,7 +14,7 @@ from typing import Final, NoReturn, TypeVar
 import numpy as np
 import numpy.typing as npt
 
-from structgen.automata.strings.alphabets import ONE, Alphabet, common, of_letters
+from structgen.automata.strings.alphabets import NUMBERS_OF_A_CHARACTER, ONE, Alphabet, common, of_letters
 from structgen.automata.strings.kernels import (
     FAR,
     TOO_MANY_STATES,
@@ -35,8 +35,6 @@ MOST_WORK: Final = 60_000_000
 """The most numbers that a kernel reads to make one automaton: about a second."""
 _READ_TO_MINIMISE: Final = 8
 """How often a number of a table is read, about, to make it minimal."""
-NUMBERS_OF_A_CHARACTER: Final = 100
-"""To read a character, or a range of them, takes some 2 us: as many numbers could be read."""
 A = TypeVar("A", Row, Flags)
 
 

@@ -11,11 +11,10 @@ import numpy as np
 from structgen.automata.formats.named_formats import meaning_of
 from structgen.automata.regex.ecma_syntax import parse
 from structgen.automata.regex.syntax_tree import Node, alternatives
-from structgen.automata.strings.alphabets import Alphabet
+from structgen.automata.strings.alphabets import NUMBERS_OF_A_CHARACTER, Alphabet
 from structgen.automata.strings.automata import (
     MOST_STATES,
     NONE,
-    NUMBERS_OF_A_CHARACTER,
     Automaton,
     both,
     complement,

@@ -15,10 +15,9 @@ import numpy as np
 
 from structgen.automata.regex.ecma_syntax import parse
 from structgen.automata.regex.syntax_tree import Alternation, CharacterClass, Concatenation, Node
-from structgen.automata.strings.alphabets import of_letters
+from structgen.automata.strings.alphabets import NUMBERS_OF_A_CHARACTER, of_letters
 from structgen.automata.strings.automata import (
     MOST_STATES,
-    NUMBERS_OF_A_CHARACTER,
     Automaton,
     minimal,
     refuse,

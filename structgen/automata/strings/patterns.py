@@ -25,10 +25,9 @@ from structgen.automata.regex.syntax_tree import (
     TextStart,
     concatenated,
 )
-from structgen.automata.strings.alphabets import divided
+from structgen.automata.strings.alphabets import NUMBERS_OF_A_CHARACTER, divided
 from structgen.automata.strings.automata import (
     MOST_STATES,
-    NUMBERS_OF_A_CHARACTER,
     Automaton,
     both,
     bounded,

@@ -17,8 +17,8 @@ from typing import Final, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from structgen.automata.strings.alphabets import Alphabet
-from structgen.automata.strings.automata import MOST_STATES, NUMBERS_OF_A_CHARACTER, Automaton, refuse
+from structgen.automata.strings.alphabets import NUMBERS_OF_A_CHARACTER, Alphabet
+from structgen.automata.strings.automata import MOST_STATES, Automaton, refuse
 from structgen.automata.strings.kernels import FAR, TOO_MANY_STATES, Longs, Table
 from structgen.automata.strings.lengths import least_rests
 from structgen.automata.unicode.decoded_text import LONE_COLUMN
