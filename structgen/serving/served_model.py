@@ -240,7 +240,7 @@ class ServedModel:
         schema = answer if may_answer and isinstance(answer, JsonSchemaGrammar) else None
         outlines = None if schema is None else partial(schema_outline, schema)
         template = {**(template_tools(read.tools) if format else {}), **flags}
-        marks = str(format or "")
+        marks = str(format or self._format or "")
         question = ModelQuestion(
             messages,
             schema is not None,

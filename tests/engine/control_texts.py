@@ -13,9 +13,19 @@ from transformers import PreTrainedTokenizerFast
 
 WORDS = (
     "The quick brown fox jumps over the lazy dog. im_start im_end tool call system user assistant end of "
-    "text think INST SEP CLS unk s name arguments <b>bold</b> a[0] = x|y >= 3 {\"a\": [1]} über 你好 \n\n  two"
+    'text think INST SEP CLS unk s name arguments <b>bold</b> a[0] = x|y >= 3 {"a": [1]} über 你好 \n\n  two'
 )
-SPECIAL = ("<|im_start|>", "<|im_end|>", "<|end|>", "[INST]", "[/INST]", "<s>", "</s>", "madeupword00", "｜end｜")
+SPECIAL = (
+    "<|im_start|>",
+    "<|im_end|>",
+    "<|end|>",
+    "[INST]",
+    "[/INST]",
+    "<s>",
+    "</s>",
+    "madeupword00",
+    "\uff5cend\uff5c",
+)
 ADDED = ("<tool_call>", "</tool_call>", "<think>", "</think>", "<table>")
 """Added tokens that are not special; no template or format has `<table>`."""
 LETTERS = "".join(sorted({*string.printable, *WORDS, *WORDS.upper(), *"".join(SPECIAL)}))
@@ -59,7 +69,13 @@ def prepending(template: str) -> PreTrainedTokenizerFast:
 def unigram(template: str) -> PreTrainedTokenizerFast:
     """A Unigram model in whose vocabulary control tokens are pieces as others are, as T5's."""
     letters = [*LETTERS.replace(" ", "▁")]
-    pieces = [("<unk>", 0.0), ("<s>", 0.0), ("</s>", 0.0), ("<tool_call>", -1.0), *((one, -5.0) for one in letters)]
+    pieces = [
+        ("<unk>", 0.0),
+        ("<s>", 0.0),
+        ("</s>", 0.0),
+        ("<tool_call>", -1.0),
+        *((one, -5.0) for one in letters),
+    ]
     pieces += [("▁the", -3.0), ("end", -3.0), ("▁<", -3.5), ("|>", -3.0)]
     made = Tokenizer(models.Unigram(pieces, unk_id=0))
     made.pre_tokenizer = pre_tokenizers.Metaspace(prepend_scheme="first")
@@ -87,7 +103,9 @@ MAKERS: dict[str, Callable[[str], PreTrainedTokenizerFast]] = {
 }
 
 _TOOLS = "{% if tools %}<|im_start|>tools {{ tools | tojson }}<tool_call></tool_call><|im_end|>{% endif %}"
-_DOCUMENTS = "{% for one in documents or [] %}<|im_start|>{{ one.title }}: {{ one.text }}<|im_end|>{% endfor %}"
+_DOCUMENTS = (
+    "{% for one in documents or [] %}<|im_start|>{{ one.title }}: {{ one.text }}<|im_end|>{% endfor %}"
+)
 _CALLS = (
     '{% for call in message.tool_calls or [] %}<tool_call>{"name": "{{ call.function.name }}", '
     '"arguments": {{ call.function.arguments | tojson }}}</tool_call>{% endfor %}'
@@ -104,8 +122,8 @@ TEMPLATES = {
     "chatml": _template("{{ message.content }}"),
     "trim": _template("{{ message.content | trim }}"),
     "test": _template(
-        "{% if '</think>' in message.content or '<|im_end|>' in message.content %}<think>{{ message.content }}"
-        "</think>{% else %}{{ message.content }}{% endif %}"
+        "{% if '</think>' in message.content or '<|im_end|>' in message.content %}<think>"
+        "{{ message.content }}</think>{% else %}{{ message.content }}{% endif %}"
     ),
     "split": _template("{{ message.content.split('</think>')[-1].split('<|im_end|>')[0].lstrip('\\n') }}"),
     "lines": _template("{% for line in message.content.split('\\n') %}{{ line }}{% endfor %}"),
@@ -113,8 +131,8 @@ TEMPLATES = {
     "cut": _template("{{ message.content[:40] }}{{ message.content | length }}"),
     "upper": _template("{{ message.content | upper }}{{ message.content | replace('b', '') }}"),
     "json": _template("{{ message.content | tojson }}{{ message | tojson(ensure_ascii=True) }}"),
-    "inst": "<s>{% for message in messages %}{% if message.role == 'user' %}[INST] {{ message.content }} [/INST]"
-    "{% else %}{{ message.content }}" + _CALLS + "</s>{% endif %}{% endfor %}",
+    "inst": "<s>{% for message in messages %}{% if message.role == 'user' %}[INST] {{ message.content }} "
+    "[/INST]{% else %}{{ message.content }}" + _CALLS + "</s>{% endif %}{% endfor %}",
     "role": "{% for message in messages %}<|{{ 'im_start' }}|>{{ message.role }}\n{{ message.content }}"
     "<|end|>{% endfor %}",
 }
@@ -162,3 +180,19 @@ def conversation(draw: random.Random, controls: Sequence[str]) -> tuple[list[dic
     schema = {"type": "object", "properties": {said(): {"description": said(), "enum": [said()]}}}
     tool = {"type": "function", "function": {"name": said(), "description": said(), "parameters": schema}}
     return messages, {"tools": [tool], "documents": [{"title": said(), "text": said()}], "date": said()}
+
+
+def rename_last_tokens(file: dict[str, Any], names: Sequence[str]) -> dict[str, Any]:
+    """Return a tokenizer.json of a BPE whose last tokens are added ones of these names."""
+    vocabulary = dict(file["model"]["vocab"])
+    last = sorted(vocabulary, key=vocabulary.__getitem__)[-len(names) :]
+    merges = [one for one in file["model"]["merges"] if not {*one, "".join(one)} & {*last}]
+    model = {
+        **file["model"],
+        "vocab": {k: v for k, v in vocabulary.items() if k not in last},
+        "merges": merges,
+    }
+    model["vocab"] |= {name: vocabulary[old] for old, name in zip(last, names, strict=True)}
+    flags = dict.fromkeys(("single_word", "lstrip", "rstrip", "normalized", "special"), False)
+    added = [{"id": vocabulary[old], "content": name, **flags} for old, name in zip(last, names, strict=True)]
+    return {**file, "model": model, "added_tokens": [*file["added_tokens"], *added]}
