@@ -23,7 +23,7 @@ SPECIAL = (
     "[/INST]",
     "<s>",
     "</s>",
-    "madeupword00",
+    "madeupword",
     "\uff5cend\uff5c",
 )
 ADDED = ("<tool_call>", "</tool_call>", "<think>", "</think>", "<table>")
@@ -46,7 +46,7 @@ def bytewise(template: str) -> PreTrainedTokenizerFast:
     alphabet = pre_tokenizers.ByteLevel.alphabet()
     # what it learns has the texts of control tokens, which are words to its merges
     made.train_from_iterator(
-        [WORDS, *SPECIAL[:2], *ADDED] * 9, trainers.BpeTrainer(vocab_size=500, initial_alphabet=alphabet)
+        [WORDS, *SPECIAL, *ADDED] * 9, trainers.BpeTrainer(vocab_size=500, initial_alphabet=alphabet)
     )
     return with_added(made, template)
 

@@ -80,9 +80,10 @@ def test_texts_without_control_tokens_have_the_tokens_that_they_had(kind: str, t
             assert controls.encoded(whole, BYTES) == had
 
 
+@pytest.mark.parametrize("template", ["chatml", "json"])
 @pytest.mark.parametrize("kind", ["bytes", "prepend", "unigram"])
-def test_a_text_that_spells_control_tokens_is_read_whole(kind: str) -> None:
-    prompts, draw = ModelPrompts("", holder(kind, "chatml")), random.Random(kind)
+def test_a_text_that_spells_control_tokens_is_read_whole(kind: str, template: str) -> None:
+    prompts, draw = ModelPrompts("", holder(kind, template)), random.Random(kind)
     controls = prompts.controls()
     for _ in range(20):
         asked = ModelQuestion([{"role": "user", "content": text(draw, [*controls.ids])}])
