@@ -85,7 +85,7 @@ def test_no_page_promises() -> None:
 
 
 MOST_WORDS = 25
-"""A sentence of a page has at most so many words.
+"""A sentence of a page has at most this number of words."""
 
 
 def sentences(page: str) -> list[str]:
