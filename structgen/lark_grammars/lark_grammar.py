@@ -11,6 +11,7 @@ from time import perf_counter
 from typing import TYPE_CHECKING, Any, Literal, overload
 
 from structgen.errors import OptionError, options_named
+from structgen.language import checks
 from structgen.lark_grammars.bound.bound_lark import BoundLark
 from structgen.lark_grammars.kept.kept_grammars import FoundGrammar, KeptRules, KeptTables
 from structgen.lark_grammars.kept.loaded_lark import LoadedLark
@@ -287,7 +288,7 @@ def lark(
             f"text_only={text_only!r} is neither True nor False.", where="text_only", cure="Pass one."
         )
     check_options(start, import_paths)
-    bounds = limits if limits is not None else Limits()
+    bounds = checks.limits(limits)
     bound = _bound(bind)
     before = perf_counter()
     text, source = _text_alone(grammar, import_paths) if text_only else _read(grammar)
