@@ -15,6 +15,7 @@ import re
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from decimal import Decimal
+from enum import Enum
 from functools import partial
 from types import MappingProxyType
 from typing import Any
@@ -498,8 +499,8 @@ def _require_return(schema: CoreSchema, listed: list[Any], name: str) -> None:
         try:
             reader.validate_json(json.dumps(value))
         except ValidationError:
-            raise refuse(
-                f"JSON has no text for the value {value!r} of {name}.",
-                name,
-                "List strings, numbers, booleans or None.",
-            ) from None
+            cure = "List strings, numbers, booleans or None."
+            members = (type(one) for one in schema.get("expected", ()) if isinstance(one, Enum))
+            for cls in members:
+                cure = f"Write class {cls.__name__}({type(value).__name__}, Enum), or annotate it whole."
+            raise refuse(f"JSON has no text for the value {value!r} of {name}.", name, cure) from None

@@ -458,6 +458,19 @@ def test_a_type_without_a_schema_has_a_cure_that_holds_here(hint: Any, said: str
     assert "arbitrary_types_allowed" not in str(caught.value) and "rebuild" not in str(caught.value)
 
 
+class Kind(enum.Enum):
+    SMALL = "S"
+    FIRST = 1
+
+
+def test_members_of_a_plain_enum_in_a_literal_are_told_its_other_base() -> None:
+    for member, base in ((Kind.SMALL, "str"), (Kind.FIRST, "int")):
+        with pytest.raises(sg.errors.UnsupportedError, match=rf"Write class Kind\({base}, Enum\)"):
+            read_type(Literal[member])
+    mixed = enum.Enum("mixed", {"A": "a"}, type=str)
+    assert read_type(Literal[mixed.A]).read('"a"') is mixed.A
+
+
 @pytest.mark.skipif(sys.version_info >= (3, 12), reason="pydantic reads it from 3.12 on")
 @pytest.mark.parametrize("holds", [False, True])
 def test_a_typed_dict_of_typing_names_the_one_to_import(holds: bool) -> None:
