@@ -90,6 +90,10 @@ class Driver:
             stop.set()
             reading.add_done_callback(_cancel)
             raise
+        finally:
+            # an error would hold this frame, which holds the error: what was compiled would stay until garbage
+            # is collected
+            del reading
 
     # --- and are written ------------------------------------------------------------------------------------
 
