@@ -10,6 +10,7 @@ from __future__ import annotations
 import json
 from abc import abstractmethod
 from collections.abc import Iterable, Sequence
+from contextlib import nullcontext
 from enum import Enum
 from typing import TYPE_CHECKING, Any, Final, Literal, TypeAlias, Union, cast
 
@@ -21,6 +22,7 @@ from structgen.language.ir import All, Any_, Formula, Not, Pattern, Words
 from structgen.limits import DEFAULT, Limits
 from structgen.system.garbage import uncollected
 from structgen.system.public_calls import THIS_CALL
+from structgen.text_grammars.composition.tag_fields import within
 from structgen.text_grammars.machine.language import LanguageGrammar
 from structgen.text_grammars.regular_formulas import (
     ANY,
@@ -281,11 +283,14 @@ class TextBefore(TextGrammar):
 class JsonTexts(TextGrammar):
     """The JSON texts of a schema grammar, as a part of other grammars."""
 
-    __slots__ = ("of", "whole")
+    __slots__ = ("of", "place", "whole")
 
-    def __init__(self, of: JsonSchemaGrammar, whole: JsonSchemaGrammar | None = None) -> None:
-        """`whole`: where bytes are missing, the grammar with all texts."""
-        self.of, self.whole = of, whole
+    def __init__(
+        self, of: JsonSchemaGrammar, whole: JsonSchemaGrammar | None = None, place: str = ""
+    ) -> None:
+        """`whole`: where bytes are missing, the grammar with all texts. `place`: whose schema it is, for
+        errors."""
+        self.of, self.whole, self.place = of, whole, place
 
     @property
     def canonical(self) -> str:
@@ -308,23 +313,24 @@ class JsonTexts(TextGrammar):
         return True
 
     def without_bytes(self, missing: frozenset[int]) -> TextGrammar:
-        return JsonTexts(self.of.without_bytes(missing), self.whole or self.of)
+        return JsonTexts(self.of.without_bytes(missing), self.whole or self.of, self.place)
 
     def language(self, limits: Limits, target: CompileTarget | None = None) -> Language:
         # start-up time: the machine for JSON texts
         from structgen.text_grammars.schema_language import schema_language
 
-        try:
-            return schema_language(self.of, limits, target)
-        except UnsatisfiableSchema as error:
-            if self.whole is None:
-                raise
-            # a part that cannot be written; a schema that nothing satisfies is a fault of its own
-            schema_language(self.whole, limits, None)
-            raise GrammarError(error.what, where=error.where, cure=error.cure) from error
+        with within(self.place) if self.place else nullcontext():
+            try:
+                return schema_language(self.of, limits, target)
+            except UnsatisfiableSchema as error:
+                if self.whole is None:
+                    raise
+                # a part that cannot be written; a schema that nothing satisfies is a fault of its own
+                schema_language(self.whole, limits, None)
+                raise GrammarError(error.what, where=error.where, cure=error.cure) from error
 
     def __reduce__(self) -> tuple[Any, ...]:
-        return JsonTexts, (self.of, self.whole)
+        return JsonTexts, (self.of, self.whole, self.place)
 
 
 class Operation(Enum):
