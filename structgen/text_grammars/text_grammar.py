@@ -10,20 +10,18 @@ from __future__ import annotations
 import json
 from abc import abstractmethod
 from collections.abc import Iterable, Sequence
-from contextlib import nullcontext
 from enum import Enum
 from typing import TYPE_CHECKING, Any, Final, Literal, TypeAlias, Union, cast
 
 from structgen.automata.regex import ecma_syntax
 from structgen.automata.strings.banned_patterns import pattern_of
 from structgen.core.grammar import Grammar
-from structgen.errors import GrammarError, OptionError, RegexError, UnsatisfiableSchema
+from structgen.errors import GrammarError, OptionError, RegexError, StructgenError, UnsatisfiableSchema
 from structgen.language import checks
 from structgen.language.ir import All, Any_, Formula, Not, Pattern, Words
 from structgen.limits import DEFAULT, Limits
 from structgen.system.garbage import uncollected
 from structgen.system.public_calls import THIS_CALL
-from structgen.text_grammars.composition.tag_fields import within
 from structgen.text_grammars.machine.language import LanguageGrammar
 from structgen.text_grammars.regular_formulas import (
     ANY,
@@ -320,15 +318,16 @@ class JsonTexts(TextGrammar):
         # start-up time: the machine for JSON texts
         from structgen.text_grammars.schema_language import schema_language
 
-        with within(self.place) if self.place else nullcontext():
-            try:
-                return schema_language(self.of, limits, target)
-            except UnsatisfiableSchema as error:
-                if self.whole is None:
-                    raise
+        try:
+            return schema_language(self.of, limits, target)
+        except StructgenError as error:
+            if isinstance(error, UnsatisfiableSchema) and self.whole is not None:
                 # a part that cannot be written; a schema that nothing satisfies is a fault of its own
-                schema_language(self.whole, limits, None)
+                JsonTexts(self.whole, place=self.place).language(limits)
                 raise GrammarError(error.what, where=error.where, cure=error.cure) from error
+            if self.place:
+                error.name_owner(self.place)
+            raise
 
     def __reduce__(self) -> tuple[Any, ...]:
         return JsonTexts, (self.of, self.whole, self.place)
