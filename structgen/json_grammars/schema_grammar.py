@@ -421,7 +421,7 @@ def json_schema(
             cure = f"To read a file: sg.json_schema(pathlib.Path({text!r}))."
             raise SchemaError(error.what, where=error.where, cure=cure) from None
     elif isinstance(schema, Path):
-        text = read_text(schema, SchemaError, encoding="utf-8-sig")
+        text = read_text(schema, SchemaError)
         try:
             value = read(text)
         except SchemaError as error:

@@ -27,7 +27,7 @@ from structgen.lark_grammars.reading.pattern_places import patterns_placed
 from structgen.lark_grammars.reading.plain_rules import load_rules
 from structgen.limits import Limits
 from structgen.system.public_calls import THIS_CALL
-from structgen.system.text_files import read_text
+from structgen.system.text_files import grammar_text
 from structgen.system.waits import told
 from structgen.text_grammars.ebnf_grammar import RulesGrammar
 from structgen.text_grammars.machine.language import CompileTarget, Language
@@ -360,7 +360,7 @@ def _bound(bind: Mapping[str, Operand] | None) -> dict[str, TextGrammar]:
     return found
 
 
-def _text_alone(grammar: Any, import_paths: Sequence[Importer]) -> tuple[str, None]:
+def _text_alone(grammar: Any, import_paths: Sequence[Importer]) -> tuple[str, str | None]:
     """Return the text of a grammar, and no path. Raises OptionError for a path, and for folders."""
     if not isinstance(grammar, str) or import_paths:
         raise OptionError(
@@ -368,18 +368,11 @@ def _text_alone(grammar: Any, import_paths: Sequence[Importer]) -> tuple[str, No
             where="text_only",
             cure="Pass the text of the grammar, and no import_paths.",
         )
-    return grammar, None
+    return grammar_text(grammar, "grammar", "")
 
 
 def _read(grammar: str | os.PathLike[str]) -> tuple[str, str | None]:
     """Return the text of a grammar, and its path (None for a text)."""
-    if isinstance(grammar, str) and not ("\n" not in grammar and grammar.endswith(".lark")):
-        return grammar, None
-    if not isinstance(grammar, str | os.PathLike):
-        raise OptionError(
-            f"A Lark grammar is a text or a path, not a {type(grammar).__name__}.",
-            where="grammar",
-            cure='Pass the text of the grammar, or Path("my.lark").',
-        )
-    path = Path(grammar)
-    return read_text(path), str(path)
+    if isinstance(grammar, str) and "\n" not in grammar and grammar.endswith(".lark"):
+        grammar = Path(grammar)
+    return grammar_text(grammar, "grammar", 'Pass the text of the grammar, or Path("my.lark").')
