@@ -188,6 +188,13 @@ class SchemaWarning(UserWarning):
         super().__init__(printable(what))
 
 
+class GrammarWarning(UserWarning):
+    """A rule of a grammar is defined twice, and the later one alone counts."""
+
+    def __init__(self, what: str) -> None:
+        super().__init__(printable(what))
+
+
 class PatternWarning(UserWarning):
     r"""A compiled pattern was handed in whose `\d`, `\w`, `\s` or `\b` are Unicode's: re makes them so where
     no flag is given."""

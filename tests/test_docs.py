@@ -84,8 +84,8 @@ def test_no_page_promises() -> None:
             assert not re.search(r"^\|.*\bplanned\b", page.read_text(encoding="utf-8"), re.M), page
 
 
-MOST_WORDS = 41
-"""The words of the longest sentence, which is in README.md. In docs/*.md it has 35. Writers aim at 25."""
+MOST_WORDS = 25
+"""A sentence of a page has at most this number of words."""
 
 
 def sentences(page: str) -> list[str]:
@@ -120,7 +120,7 @@ def test_sentences_are_separated() -> None:
     ],
 )
 def test_no_sentence_of_a_page_is_too_long(page: Path) -> None:
-    """At most 41 words: README.md and the pages of docs/, without docs/decisions and docs/inside. A reader in
+    """At most 25 words: README.md and the pages of docs/, without docs/decisions and docs/inside. A reader in
     a hurry, or in a second language, does not follow a longer sentence."""
     texts = sentences(page.read_text(encoding="utf-8"))
     assert [text for text in texts if len(text.split()) > MOST_WORDS] == []

@@ -6,13 +6,14 @@ the model. What a name and its options load is loaded once: each door still read
 
 from __future__ import annotations
 
+import asyncio
 import json
 import re
 import shutil
 import sys
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, partial
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -24,12 +25,14 @@ pytest.importorskip("gguf")
 pytest.importorskip("accelerate")
 pytest.importorskip("openai")
 pytest.importorskip("pydantic")
+pytest.importorskip("uvicorn")
 
 import in_process_workers
+import uvicorn
 from typer.testing import CliRunner
 
 import structgen as sg
-from structgen.cli import app
+from structgen.cli import app, warmup
 from structgen.engine import models
 from structgen.engine.bulk import bulk_on_ray, run_bulk_on_ray
 from structgen.engine.composed_models.part_models import part_of
@@ -41,8 +44,10 @@ from structgen.system import resources
 from structgen.tokens.tokenizer import Tokenizer
 from structgen.typed import local
 
-sys.path += [str(Path(__file__).parents[1] / "models"), str(Path(__file__).parent / "typed")]
+sys.path += [str(Path(__file__).parents[1] / "models")]
+sys.path += [str(Path(__file__).parent / room) for room in ("typed", "integrations")]
 
+import vllm_stand_in
 from openai_server import serving
 from to_gguf import NUMBERS, convert
 
@@ -112,6 +117,22 @@ def _on_ray(model: str, **options: Any) -> None:
         assert json.loads(out.read_text())["error"] is None
 
 
+def _on_ray_with_vllm(model: str) -> None:
+    """Start vLLM's stand-in, which is handed the path that a name stands for."""
+    begun: list[str] = []
+    with pytest.MonkeyPatch.context() as patch:
+        vllm_stand_in.install(vllm_stand_in.VERSIONS[0], partial(patch.setitem, sys.modules))
+        patch.setattr(sys.modules["vllm"], "LLM", lambda path, **_: begun.append(path) or 1 / 0)
+        try:
+            _on_ray(model, engine="vllm")
+        except sg.StructgenError:
+            if not begun:
+                raise
+        finally:
+            sys.modules.pop("structgen.integrations.vllm_backend", None)
+    assert Path(begun[0]) == resources.model_path(resources.model_name(model)).resolve()
+
+
 def _request(text: str) -> sg.Request:
     return sg.Request(text, DIGIT, max_tokens=4)
 
@@ -122,6 +143,7 @@ def _drafted(model: str) -> None:
 
 WHOLE: dict[str, Callable[[str], Any]] = {
     "sg.run": lambda model: sg.run(model, "Is it so?", SCHEMA, max_tokens=40),
+    "sg.arun": lambda model: asyncio.run(sg.arun(model, "Is it so?", SCHEMA, max_tokens=40)),
     "sg.generate": _decorated,
 }
 """Functions that ask for whole texts: servers and models that fill masks answer too."""
@@ -134,6 +156,7 @@ ROWS: dict[str, Callable[[str], Any]] = {
     "draft_model": _drafted,
     "composed": lambda model: part_of("base", model),
     "run_bulk_on_ray": _on_ray,
+    "run_bulk_on_ray with vLLM": _on_ray_with_vllm,
 }
 """Functions that read rows of probabilities, or load a model in a worker."""
 TOKENIZERS: dict[str, Callable[[str], Any]] = {"tokenizer": tokenizer_of, "maskbench": vocabularies.load}
@@ -215,14 +238,21 @@ COMMANDS: dict[str, list[str]] = {
     ],
     "sample": ["sample", "--model", "MODEL", "--prompt", "x", "--regex", "[0-9]", "--n", "1"],
     "explain": ["explain", "--regex", "[0-9]", "--tokenizer", "MODEL"],
+    "warmup": ["warmup", "--tokenizer", "MODEL"],
+    "serve": ["serve", "MODEL", "-o", "port=0"],
     "draft": ["generate", "--model", "m", "--prompt", "x", "-o", "draft_model=MODEL", *_SCHEMA],
 }
 
 
 @pytest.mark.parametrize("name", NAMES)
 @pytest.mark.parametrize("command", COMMANDS)
-def test_a_command_takes_a_name_or_says_what_takes_it(command: str, name: str, place: Place) -> None:
-    if command == "explain" and name == "SERVER":
+def test_a_command_takes_a_name_or_says_what_takes_it(
+    command: str, name: str, place: Place, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(uvicorn.Server, "run", lambda *_: None)
+    monkeypatch.setattr(warmup, "compile_all", lambda *_: None)
+    reads_tokens = command in ("explain", "warmup")
+    if reads_tokens and name == "SERVER":
         pytest.skip("a server has no tokenizer to name")
     words = [place.name(name) if word == "MODEL" else word for word in COMMANDS[command]]
     words = [word.replace("MODEL", place.name(name)) for word in words]
@@ -230,6 +260,6 @@ def test_a_command_takes_a_name_or_says_what_takes_it(command: str, name: str, p
     assert done.exit_code in (0, 2), done.output
     whole = command in ("generate", "bulk")
     told = done.stderr if done.exit_code else ""
-    _judge(told, name, masked=whole or command == "explain", served=whole)
+    _judge(told, name, masked=whole or reads_tokens, served=whole)
     if command == "bulk" and not told:
         assert json.loads(Path("o.jsonl").read_text())["error"] is None

@@ -14,6 +14,7 @@ from structgen.errors import (
     UnsatisfiableUnderPolicy,
     options_named,
 )
+from structgen.language import checks
 from structgen.limits import Limits
 from structgen.store.mask_store import MaskStore, store_of
 from structgen.tokens.tokenizer import Tokenizer
@@ -69,6 +70,8 @@ def compile(
             where="tokenizer",
             cure="Make one with sg.Tokenizer.from_huggingface(...), from_tiktoken(...) or from_bytes(...).",
         )
+    if limits is not None:
+        limits = checks.limits(limits)
     if not tokenizer.missing_bytes:
         return grammar.compiled(tokenizer, limits, store_of(store))
     written = _written(grammar, tokenizer)

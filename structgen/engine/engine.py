@@ -73,6 +73,8 @@ class Engine:
     `graphs`: a Llama that is loaded by its name or folder runs in steps of fixed shapes (`FixedLlama`), which
     are CUDA graphs on a GPU. It has room for `max_rows` texts of up to 4,096 tokens at once, verifies no
     drafts, and logits may differ in the last bits between batches.
+    `allow_specials`: whether the texts of prompts and messages may write special tokens, for those who write
+    all of them. By default only the marks of the chat template do.
     """
 
     @options_named(
@@ -92,6 +94,7 @@ class Engine:
         device_masks: bool | None = None,
         graphs: bool = False,
         cache_bytes: int = CACHE_BYTES,
+        allow_specials: bool = False,
     ) -> None:
         self.cache_bytes = checks.whole("cache_bytes", cache_bytes, 0)
         max_rows = checks.whole("max_rows", max_rows, 1)
@@ -103,7 +106,11 @@ class Engine:
             tokenizer = gguf_tokenizer(file)
         self._given_tokenizer = tokenizer
         self._specials: dict[str, int] | None = None
-        self.prompts = ModelPrompts(self.name or getattr(model, "asked_as", ""), tokenizer)
+        self.prompts = ModelPrompts(
+            self.name or getattr(model, "asked_as", ""),
+            tokenizer,
+            allow_specials=bool(checks.flag("allow_specials", allow_specials)),
+        )
         """How the model is asked."""
         self.model: Model
         if isinstance(model, str | Path):

@@ -20,10 +20,12 @@ from typing import Any, Final, TypeAlias, Union
 from structgen.engine.forward_pass.gguf_header import GgufHeader
 from structgen.engine.forward_pass.gguf_models import gguf_file, gguf_tokenizer
 from structgen.engine.forward_pass.quiet_loading import quietly
+from structgen.engine.special_texts import special_texts
 from structgen.errors import OptionError
 from structgen.json_grammars.prompting import ModelPrompt, extraction_prompt_under
 from structgen.system.installation import not_installed
 from structgen.system.resources import is_embedded
+from structgen.tokens.control_tokens import ControlTokens
 from structgen.tokens.tokenizer import Tokenizer
 
 Message: TypeAlias = Mapping[str, Any]
@@ -63,6 +65,12 @@ class ModelQuestion:
     """The JSON Schema itself, for a model that nothing holds to it. It stands in place of the outline."""
     template: Mapping[str, Any] = field(default_factory=dict)
     """More that the chat template reads, such as `tools`."""
+    told: str = ""
+    """A text that stands before the first words of the user. It is guarded: its marks are our own."""
+    marks: str = ""
+    """The texts of a format of calls, whose tokens are control tokens too."""
+    is_guarded: bool = False
+    """Whether the prompt, a plain text, is guarded by `ModelPrompts.controls`."""
 
     def messages(self, system: str | None = None) -> list[dict[str, Any]]:
         """Return the question as chat messages: the prompt, the outline if it is wanted, the refusal.
@@ -77,6 +85,12 @@ class ModelQuestion:
             if isinstance(prompt, str)
             else [dict(one) for one in prompt]
         )
+        first = next((at for at, one in enumerate(found) if one["role"] == "user"), None)
+        if first is not None and self.told:
+            content = found[first]["content"]
+            parts = isinstance(content, list)  # such as images
+            text = [{"type": "text", "text": self.told}, *content] if parts else f"{self.told}\n\n{content}"
+            found[first] = {**found[first], "content": text}
         outline, _, descriptions = self.outline.partition("\n")
         if system is None:
             outline, descriptions = self.outline, ""
@@ -95,6 +109,18 @@ class ModelQuestion:
                 found.append({"role": "assistant", "content": answer})
             found.append({"role": "user", "content": f"This answer was refused: {why} Answer again."})
         return found
+
+    @property
+    def texts(self) -> tuple[Any, ...]:
+        """What people say in it, whose texts may write no control token."""
+        return self.prompt, self.outline, self.refused, self.schema, self.template
+
+    def guarded(self, controls: ControlTokens) -> ModelQuestion:
+        """Return the question with guarded texts."""
+        prompt, outline, refused, schema, template = map(controls.guarded, self.texts)
+        return replace(
+            self, prompt=prompt, outline=outline, refused=refused, schema=schema, template=template
+        )
 
 
 def _longer(message: dict[str, Any], text: str) -> dict[str, Any]:
@@ -120,15 +146,18 @@ def _has_our_training(folder: str) -> bool:
 
 class ModelPrompts:
     """Makes the prompts of one model. `name`: its name or folder, "" for a model that was handed over;
-    `tokenizer`: that of transformers which was handed over with it, if any."""
+    `tokenizer`: that of transformers which was handed over with it, if any; `allow_specials`: whether all
+    texts may write control tokens."""
 
-    def __init__(self, name: str, tokenizer: Any = None) -> None:
-        self.name = name
+    def __init__(self, name: str, tokenizer: Any = None, *, allow_specials: bool = False) -> None:
+        self.name, self.allow_specials = name, allow_specials
         self.is_embedded = is_embedded(name) or _has_our_training(name)
         self._templates: Any = tokenizer if hasattr(tokenizer, "apply_chat_template") else None
         self._lock = threading.Lock()
         self._tells_tools: bool | None = None
         """Whether the chat template writes tools; None: nobody has asked yet."""
+        self._controls: dict[str, ControlTokens] = {}
+        """By the texts of formats of calls."""
 
     def needs_outline(self, question: ModelQuestion) -> bool:
         """Tell whether the outline of a schema goes into the prompt. A chat model chooses among listed values
@@ -156,22 +185,62 @@ class ModelPrompts:
 
     def text(self, question: ModelQuestion) -> str:
         """Return the prompt as text, the chat template applied. Errors: OptionError."""
+        if question.told:
+            question = replace(question, told=self.controls(question.marks).plain(question.told))
         made = self._made(question)
-        return (
-            made if isinstance(made, str) else str(self._templated(made, question.template, tokenize=False))
-        )
+        if isinstance(made, str):
+            return self.controls(question.marks).plain(made) if question.is_guarded else made
+        return str(self._templated(made, question.template, tokenize=False))
 
     def tokens(self, question: ModelQuestion, tokenizer: Tokenizer) -> Sequence[int]:
-        """Return the tokens of the prompt, the chat template applied. Errors: OptionError."""
+        """Return the tokens of the prompt, the chat template applied: control tokens for marks of the
+        template alone, and for no text of a message, unless `allow_specials`. Errors: OptionError."""
         made = self._made(question)
-        tokens: Sequence[int]
         if isinstance(made, str):
-            tokens = tokenizer.encode(made.encode())
-        else:
-            tokens = self._templated(made, question.template, tokenize=True)
+            if self.allow_specials:
+                return ControlTokens(self._named_tokens()).encoded(self.text(question), tokenizer)
+            if question.is_guarded:
+                return self.controls(question.marks).encoded_plainly(made, tokenizer)
+            return tokenizer.encode(made.encode())
+        controls = self.controls(question.marks)
+        told = controls.plain(question.told)
+        if not self.allow_specials and controls.may_stand_in((question.texts, told)):
+            guarded = question.guarded(controls)
+            text = self._templated(self._made(guarded), guarded.template, tokenize=False)
+            if controls.stand_in(question.texts) or controls.are_made_in(text):
+                return controls.encoded(text, tokenizer)
+        made = self._made(replace(question, told=told)) if told else made
+        tokens: Sequence[int] = self._templated(made, question.template, tokenize=True)
         return tokens
 
-    def _made(self, question: ModelQuestion) -> str | list[dict[str, Any]]:
+    def controls(self, marks: str = "") -> ControlTokens:
+        """Return the tokens that only marks of prompts may write: the special ones, and other added ones that
+        stand in the chat template or in `marks`, the texts of a format of calls. Without a chat template the
+        latter alone: nothing else writes special ones."""
+        found = self._controls.get(marks)
+        if found is None:
+            named, special, backend = self._named_tokens(), set[str](), None
+            shown = marks
+            if self.has_template():
+                holder = self.template_holder()
+                added = _added_tokens(holder)
+                named = {str(token): id for id, token in added.items()}
+                special = {str(token) for token in added.values() if token.special}
+                backend = getattr(holder, "backend_tokenizer", None)
+                shown += str(holder.chat_template)
+            ids = {
+                text: token
+                for text, token in named.items()
+                if text in special or (text in shown and _is_mark(text))
+            }
+            found = self._controls[marks] = ControlTokens(ids, backend)
+        return found
+
+    def _named_tokens(self) -> dict[str, int]:
+        """Return the ids of the special tokens, and of others that were added, by their texts."""
+        return special_texts(self.name, self.template_holder() if self.has_template() else self._templates)
+
+    def _made(self, question: ModelQuestion) -> Any:
         """Return a text, or messages that the chat template is for."""
         prompt = question.prompt
         if isinstance(prompt, ModelPrompt):
@@ -267,6 +336,7 @@ class ModelPrompts:
             )
         self.template_holder().chat_template = template
         self._tells_tools = None
+        self._controls.clear()
         self.text(ModelQuestion([{"role": "user", "content": "?"}]))
 
     def template_holder(self) -> Any:
@@ -300,6 +370,20 @@ class ModelPrompts:
                     where="messages",
                     cure="Order the messages as the model's page says, or mend the template.",
                 ) from error
+
+
+def _added_tokens(holder: Any) -> Mapping[int, Any]:
+    """Return the added tokens of a tokenizer of transformers by their ids; none for those of mistral-common,
+    which read no special token in any text."""
+    try:
+        return dict(holder.added_tokens_decoder)
+    except (AttributeError, NotImplementedError):
+        return {}
+
+
+def _is_mark(text: str) -> bool:
+    """Tell whether the text of a token is no word and no white space, as `<tool_call>` is."""
+    return any(map(str.isalpha, text)) and not text.replace("_", "").isalnum()
 
 
 def last_question(messages: Sequence[Message]) -> str:

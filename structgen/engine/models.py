@@ -67,8 +67,7 @@ def _loaded(
     if wanted not in ("float32", "bfloat16"):
         raise StructgenError(f"dtype={wanted!r}.", where="dtype", cure="Use float32 or bfloat16.")
     kind: torch.dtype = getattr(torch, wanted)
-    check_model(name)
-    _check_causal(name)
+    check_causal(name)
     folder = model_path(model_name(name))
     if (file := gguf_file(name)) is not None:
         own = tokenizer or tokenizer_of(gguf_tokenizer(file))
@@ -138,8 +137,10 @@ def check_model(name: str | Path) -> None:
     )
 
 
-def _check_causal(name: str | Path) -> None:
-    """Raise OptionError for a model that fills masks, `structgen/infill` or one that was made of it."""
+def check_causal(name: str | Path) -> None:
+    """Raise what `check_model` raises, and OptionError for a model that fills masks: `structgen/infill`, or
+    one that was made of it."""
+    check_model(name)
     if architecture_of(name) == OWN_MASKED_KIND:
         raise OptionError(
             f"{str(name)!r} fills masks in any order, and this reads a text from left to right.",

@@ -206,6 +206,7 @@ def infill(
             where="template" if given is None else "given",
             cure="Write {name} where something is to come." if given is None else "Leave some of them out.",
         )
+    outline, chat = checks.flag("outline", outline), checks.flag("chat", chat)
     usage = CanvasUsage()
     prompts = ModelPrompts(model_name(model) if isinstance(model, str | Path) else "", tokenizer)
     if isinstance(prompt, str) and prompt:
@@ -640,8 +641,8 @@ def _prompt_tokens(
     """Return the tokens of a prompt in the form that the model needs."""
     asked = ModelQuestion(
         prompt if isinstance(prompt, ModelPrompt) else checks.encodable("prompt", prompt),
-        with_outline=checks.flag("outline", outline),
-        chat=checks.flag("chat", chat),
+        with_outline=outline,
+        chat=chat,
     )
     wanted = None if grammar is None else grammar_of(grammar, "grammar")[0]
     if isinstance(wanted, CompiledGrammar):

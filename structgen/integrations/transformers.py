@@ -5,10 +5,12 @@ from __future__ import annotations
 import copy
 from collections import Counter
 from collections.abc import Callable, Sequence
+from contextlib import nullcontext
 from typing import Any, TypeAlias, TypeVar, Union, get_origin
 
 from structgen.errors import BudgetError, LimitError, OptionError, StructgenError, TokenError, options_named
 from structgen.system.installation import not_installed
+from structgen.system.waits import told
 
 try:
     import torch
@@ -220,10 +222,11 @@ class LogitsProcessor(transformers.LogitsProcessor):  # type: ignore[misc]
         else:
             self._write_again(ids)
         self._before = ids
-        mask = self._mask
+        mask, written = self._mask, ids.shape[1] - self._begun
         if mask is None or mask.rows < rows or mask.vocab_size != width:
             mask = self._mask = allocate_mask(rows, width)
-        self._fill(mask, ids.shape[1] - self._begun)
+        with nullcontext() if written else told("filling the first mask"):
+            self._fill(mask, written)
         allowed = allowed_of(torch.from_numpy(mask.array[:rows]).to(scores.device), width)
         made: Tensor = scores.masked_fill(~allowed, NEVER)
         self._check_left(scores, made)

@@ -13,7 +13,8 @@ from weakref import ref
 
 from structgen.core.grammar import Grammar
 from structgen.errors import OptionError, SchemaError, SchemaWarning, options_named, warning_level
-from structgen.limits import DEFAULT, Limits
+from structgen.language import checks
+from structgen.limits import Limits
 from structgen.schema.reading.document import Document
 from structgen.schema.reading.draft_names import DRAFTS
 from structgen.schema.reading.json_text import exact, read, repeated, write
@@ -406,14 +407,7 @@ def json_schema(
     if subset not in (None, "openai"):
         raise OptionError(f"subset={subset!r} is not known.", where="subset", cure='Use None or "openai".')
     check_resources(resources)
-    if limits is None:
-        limits = DEFAULT
-    elif not isinstance(limits, Limits):
-        raise OptionError(
-            f"limits is a {type(limits).__name__}.",
-            where="limits",
-            cure="Pass sg.Limits(...).",
-        )
+    limits = checks.limits(limits)
     file = str(schema) if isinstance(schema, Path) else None
     text: str | None = None
     value: Json
@@ -427,7 +421,7 @@ def json_schema(
             cure = f"To read a file: sg.json_schema(pathlib.Path({text!r}))."
             raise SchemaError(error.what, where=error.where, cure=cure) from None
     elif isinstance(schema, Path):
-        text = read_text(schema, SchemaError, encoding="utf-8-sig")
+        text = read_text(schema, SchemaError)
         try:
             value = read(text)
         except SchemaError as error:

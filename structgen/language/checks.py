@@ -15,6 +15,7 @@ from types import UnionType
 from typing import Annotated, Any, TypeAlias, get_args, get_origin, get_type_hints
 
 from structgen.errors import OptionError
+from structgen.limits import DEFAULT, Limits
 
 Check: TypeAlias = Callable[[str, Any], Any]
 """From an option's name and its value to the value that is kept. Raises OptionError."""
@@ -159,6 +160,15 @@ def texts(name: str, value: Any) -> tuple[str, ...]:
     if not isinstance(value, Sequence) or isinstance(value, bytes | bytearray):
         raise wrong(name, value, "Give a text, or a sequence of texts.")
     return tuple(text(name, one) for one in value)
+
+
+def limits(value: Any) -> Limits:
+    """Return the limits that are given, or those where none are."""
+    if value is None:
+        return DEFAULT
+    if not isinstance(value, Limits):
+        raise wrong("limits", value, "Pass sg.Limits(...), or leave it out.")
+    return value
 
 
 def refusal(name: str, value: Any) -> tuple[str, str] | None:

@@ -11,6 +11,7 @@ from time import perf_counter
 from typing import TYPE_CHECKING, Any, Literal, overload
 
 from structgen.errors import OptionError, options_named
+from structgen.language import checks
 from structgen.lark_grammars.bound.bound_lark import BoundLark
 from structgen.lark_grammars.kept.kept_grammars import FoundGrammar, KeptRules, KeptTables
 from structgen.lark_grammars.kept.loaded_lark import LoadedLark
@@ -26,7 +27,7 @@ from structgen.lark_grammars.reading.pattern_places import patterns_placed
 from structgen.lark_grammars.reading.plain_rules import load_rules
 from structgen.limits import Limits
 from structgen.system.public_calls import THIS_CALL
-from structgen.system.text_files import read_text
+from structgen.system.text_files import grammar_text
 from structgen.system.waits import told
 from structgen.text_grammars.ebnf_grammar import RulesGrammar
 from structgen.text_grammars.machine.language import CompileTarget, Language
@@ -287,7 +288,7 @@ def lark(
             f"text_only={text_only!r} is neither True nor False.", where="text_only", cure="Pass one."
         )
     check_options(start, import_paths)
-    bounds = limits if limits is not None else Limits()
+    bounds = checks.limits(limits)
     bound = _bound(bind)
     before = perf_counter()
     text, source = _text_alone(grammar, import_paths) if text_only else _read(grammar)
@@ -359,7 +360,7 @@ def _bound(bind: Mapping[str, Operand] | None) -> dict[str, TextGrammar]:
     return found
 
 
-def _text_alone(grammar: Any, import_paths: Sequence[Importer]) -> tuple[str, None]:
+def _text_alone(grammar: Any, import_paths: Sequence[Importer]) -> tuple[str, str | None]:
     """Return the text of a grammar, and no path. Raises OptionError for a path, and for folders."""
     if not isinstance(grammar, str) or import_paths:
         raise OptionError(
@@ -367,18 +368,11 @@ def _text_alone(grammar: Any, import_paths: Sequence[Importer]) -> tuple[str, No
             where="text_only",
             cure="Pass the text of the grammar, and no import_paths.",
         )
-    return grammar, None
+    return grammar_text(grammar, "grammar", "")
 
 
 def _read(grammar: str | os.PathLike[str]) -> tuple[str, str | None]:
     """Return the text of a grammar, and its path (None for a text)."""
-    if isinstance(grammar, str) and not ("\n" not in grammar and grammar.endswith(".lark")):
-        return grammar, None
-    if not isinstance(grammar, str | os.PathLike):
-        raise OptionError(
-            f"A Lark grammar is a text or a path, not a {type(grammar).__name__}.",
-            where="grammar",
-            cure='Pass the text of the grammar, or Path("my.lark").',
-        )
-    path = Path(grammar)
-    return read_text(path), str(path)
+    if isinstance(grammar, str) and "\n" not in grammar and grammar.endswith(".lark"):
+        grammar = Path(grammar)
+    return grammar_text(grammar, "grammar", 'Pass the text of the grammar, or Path("my.lark").')

@@ -38,6 +38,19 @@ _FLAT = rf"(?:{_ATOM}|[|^$])*"
 _GROUPED = rf"(?:{_ATOM}|[|^$]|\((?:\?:)?{_FLAT}\)(?:[*+?]\??|\{{[1-9][0-9]?,?\}})?)*"
 
 _BASE64 = "(?:[A-Za-z0-9+/]{4})*(?:[A-Za-z0-9+/][AQgw]==|[A-Za-z0-9+/]{2}[AEIMQUYcgkosw048]=)?"
+# of bytes below 128, three of which are four characters
+_ASCII64 = (
+    "(?:[A-Za-f][A-HQ-Xg-nw-z0-3][ABEFIJMNQRUVYZcdghklopstwx014589][A-Za-z0-9+/])*"
+    "(?:[A-Za-f](?:[AQgw]=|[A-HQ-Xg-nw-z0-3][AEIMQUYcgkosw048])=)?"
+)
+
+# email-validator's addresses without quotes; names of special use are none of its top-level domains.
+_WORD = "[A-Za-z0-9!#$%&'*+/=?^_`{|}~-]{1,20}"
+_LABEL = "[A-Za-z0-9]{1,15}(?:-[A-Za-z0-9]{1,15}){0,2}"
+_EMAIL = (
+    rf"{_WORD}(?:\.{_WORD}){{0,2}}@(?:{_LABEL}\.){{1,3}}"
+    "(?!(?i:arpa|invalid|local|localhost|onion|test)>?$)[A-Za-z]{2,15}"
+)
 
 
 def _uuid(version: int) -> str:
@@ -58,6 +71,13 @@ FORMATS: Mapping[str, str] = MappingProxyType(
         # common with most other dialects.
         "regex": f"^{_GROUPED}$",
         "base64": f"^{_BASE64}$",
+        "base64url": f"^{_BASE64}$".replace("+/", "_-"),
+        "base64-text": f"^{_ASCII64}$",
+        "base64url-text": f"^{_ASCII64}$".replace("+/", "_-"),
+        "email": f"^{_EMAIL}$",
+        "name-email": f"^(?:{_EMAIL}|[A-Za-z]+(?: [A-Za-z]+)* <{_EMAIL}>)$",
+        "color": "^(?:#[0-9A-Fa-f]{3,4}|#(?:[0-9A-Fa-f]{2}){3,4}|aqua|black|blue|fuchsia|gray|green|lime|"
+        "maroon|navy|olive|orange|purple|red|silver|teal|white|yellow)$",
         "binary": "",
         "password": "",
         "fraction": "^-?[0-9]{1,18}(?:/[1-9][0-9]{0,17})?$",
@@ -73,6 +93,8 @@ REFUSED: Mapping[str, str] = MappingProxyType(
         "ipv6network": "a network whose host bits must be zero",
         "ipv4interface": "an address with a network",
         "ipv6interface": "an address with a network",
+        "ipvanynetwork": "a network whose host bits must be zero",
+        "ipvanyinterface": "an address with a network",
         "zoneinfo": "the name of a time zone of this machine",
         "multi-host-uri": "a URL of several hosts",
         "json-string": "JSON inside a string",

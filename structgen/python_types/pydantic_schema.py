@@ -15,9 +15,12 @@ import re
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from decimal import Decimal
+from enum import Enum
 from functools import partial
+from types import MappingProxyType
 from typing import Any
 
+from pydantic import ByteSize
 from pydantic.json_schema import GenerateJsonSchema
 from pydantic_core import CoreSchema, SchemaValidator, ValidationError
 
@@ -31,6 +34,7 @@ from structgen.python_types.descriptions import (
     texts_behind,
 )
 from structgen.python_types.pydantic_formats import AWARE, NAIVE, REFUSED
+from structgen.python_types.temporal_bounds import bounded
 
 JsonSchema = dict[str, Any]
 
@@ -39,7 +43,9 @@ ATTRS_CLASS = "structgen_attrs_class"
 _MOST_DIGITS = 15
 """Decimal digits that a binary64 number holds for certain: pydantic reads numerals as such."""
 _LABEL = "[a-z][a-z0-9]*(?:-[a-z0-9]+)*"
-_REST = r"(?::[1-9][0-9]{0,3})?(?:/[A-Za-z0-9._~+=,@-]*)*(?:\?[A-Za-z0-9._~+=,@&/-]*)?"
+_PORT = "(?::[1-9][0-9]{0,3})?"
+_REST = r"(?:/[A-Za-z0-9._~+=,@-]*)*(?:\?[A-Za-z0-9._~+=,@&/-]*)?"
+_BYTE_SIZE = r"^[0-9]{1,15}(?:\.[0-9]{1,3})? ?(?:B|[KMGTPE]i?B)?$"
 _KEYS = {
     "int": "^(?:0|-?[1-9][0-9]{0,17})$",
     "float": r"^-?(?:0|[1-9][0-9]{0,17})(?:\.[0-9]{1,17})?$",
@@ -54,7 +60,21 @@ def refuse(what: str, kind: str, cure: str) -> UnsupportedError:
     return UnsupportedError(what, keyword=kind, where="type", cure=cure)
 
 
-_IMPORTS = ("pydantic._internal._validators", "import_string")
+_REFUSED_FUNCTIONS = MappingProxyType(
+    {
+        ("pydantic._internal._validators", "import_string"): (
+            "An ImportString imports the module that a document names.",
+            "ImportString",
+            "Annotate str, or a Literal of the names that may come, and import in code of your own.",
+        ),
+        ("pydantic.types", "PaymentCardNumber.validate"): (
+            "A PaymentCardNumber has a check digit.",
+            "PaymentCardNumber",
+            "Annotate str with a pattern of digits, and check it in a validator.",
+        ),
+    }
+)
+"""Functions of pydantic's types that have no schema here: what is wrong, the kind, the cure."""
 
 
 def _shown(function: Any) -> tuple[str, str]:
@@ -102,16 +122,17 @@ class TypeSchema(GenerateJsonSchema):
         called = schema.get("function")
         if schema["type"] == "call" and not isinstance(called, type):
             raise _no_function(called)
-        if isinstance(called, dict) and _shown(called["function"]) == _IMPORTS:
-            raise refuse(
-                "An ImportString imports the module that a document names.",
-                "ImportString",
-                "Annotate str, or a Literal of the names that may come, and import in code of your own.",
-            )
+        named = _shown(called["function"]) if isinstance(called, dict) else ("", "")
+        if named in _REFUSED_FUNCTIONS:
+            raise refuse(*_REFUSED_FUNCTIONS[named])
         made = super().generate_inner(schema)
-        if made.get("type") == "string" and made.get("format") in REFUSED:
-            known = made["format"]
+        known = str(made.get("format")) if made.get("type") == "string" else ""
+        if known in REFUSED:
             raise refuse(f"{REFUSED[known]} ({known}).", known, "Use str, and convert it in a validator.")
+        if known == "ipvanyaddress":
+            return {"type": "string", "anyOf": [{"format": "ipv4"}, {"format": "ipv6"}]}
+        if known in ("base64", "base64url") and schema.get("schema", {}).get("type") == "str":
+            made["format"] = f"{known}-text"
         return made
 
     # --- numbers --------------------------------------------------------------------------------------------
@@ -145,8 +166,9 @@ class TypeSchema(GenerateJsonSchema):
             return _both(made, _with_places(places, None))
         most = min(digits, _MOST_DIGITS, digits if places is None else places)
         if places is not None:
-            # the digits before the point are bounded by themselves
-            return _both(made, _with_places(most, digits - places))
+            # the digits before the point are bounded by themselves, and 0 has one
+            found = _with_places(most, max(digits - places, 0))
+            return _both(made, found if digits > places else {**found, "not": {"const": 0}})
         return _both(made, {"anyOf": [_with_places(count, digits - count) for count in range(most + 1)]})
 
     # --- strings --------------------------------------------------------------------------------------------
@@ -156,7 +178,9 @@ class TypeSchema(GenerateJsonSchema):
         made = super().str_schema(schema)
         patterns = []
         pattern = schema.get("pattern")
-        if pattern is not None:
+        if pattern == ByteSize.byte_string_pattern:
+            patterns.append(_BYTE_SIZE)
+        elif pattern is not None:
             engine = schema.get("regex_engine") or self._config.regex_engine
             rust = isinstance(pattern, str) and engine != "python-re"
             if isinstance(pattern, re.Pattern):
@@ -195,20 +219,29 @@ class TypeSchema(GenerateJsonSchema):
             )
         return {"type": "string", "format": "base64"}
 
+    def date_schema(self, schema: Any) -> JsonSchema:
+        """Return the schema of dates."""
+        return bounded(super().date_schema(schema), schema)
+
     def time_schema(self, schema: Any) -> JsonSchema:
         """Return the schema of times of the day."""
-        return _with_zone(super().time_schema(schema), schema.get("tz_constraint"))
+        return bounded(_with_zone(super().time_schema(schema), schema.get("tz_constraint")), schema)
 
     def datetime_schema(self, schema: Any) -> JsonSchema:
         """Return the schema of points in time."""
-        return _with_zone(super().datetime_schema(schema), schema.get("tz_constraint"))
+        return bounded(_with_zone(super().datetime_schema(schema), schema.get("tz_constraint")), schema)
+
+    def timedelta_schema(self, schema: Any) -> JsonSchema:
+        """Return the schema of durations."""
+        return bounded(super().timedelta_schema(schema), schema)
 
     def url_schema(self, schema: Any) -> JsonSchema:
         """Return the schema of URLs: names of letters, digits and hyphens, no user, no fragment."""
-        schemes = "|".join(schema.get("allowed_schemes") or ("https", "http"))
+        schemes = "|".join(map(re.escape, schema.get("allowed_schemes") or ("https", "http")))
+        port = "" if schemes == "file" else _PORT
         made: JsonSchema = {
             "type": "string",
-            "pattern": rf"^(?:{schemes})://{_LABEL}(?:\.{_LABEL})*{_REST}$",
+            "pattern": rf"^(?:{schemes})://{_LABEL}(?:\.{_LABEL})*{port}{_REST}$",
         }
         if schema.get("max_length") is not None:
             # pydantic measures it before it adds the slash after a bare host
@@ -466,8 +499,8 @@ def _require_return(schema: CoreSchema, listed: list[Any], name: str) -> None:
         try:
             reader.validate_json(json.dumps(value))
         except ValidationError:
-            raise refuse(
-                f"JSON has no text for the value {value!r} of {name}.",
-                name,
-                "List strings, numbers, booleans or None.",
-            ) from None
+            cure = "List strings, numbers, booleans or None."
+            members = (type(one) for one in schema.get("expected", ()) if isinstance(one, Enum))
+            for cls in members:
+                cure = f"Write class {cls.__name__}({type(value).__name__}, Enum), or annotate it whole."
+            raise refuse(f"JSON has no text for the value {value!r} of {name}.", name, cure) from None

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import inspect
 import sys
+import traceback
 import typing
 from collections.abc import Mapping
 from types import MappingProxyType
@@ -54,6 +55,13 @@ class TypeReader(Generic[T]):
         try:
             value: T = self._validated(document)
             return value
+        except OSError as error:
+            if not of_a_path(error):
+                raise
+            raise ValidatorError(
+                f"The file system refuses the path: {error.strerror}.",
+                cure="Name the paths that may come in a Literal, or annotate pathlib.Path.",
+            ) from error
         except ValueError as error:
             # optional: pydantic
             from pydantic_core import ValidationError
@@ -69,6 +77,12 @@ class TypeReader(Generic[T]):
                 where=place,
                 cure="A validator of the type refuses what its schema allows.",
             ) from error
+
+
+def of_a_path(error: OSError) -> bool:
+    """Tell whether pydantic met an error where it looked for a path (`FilePath`, `DirectoryPath`, ...)."""
+    frames = traceback.walk_tb(error.__traceback__)
+    return any(frame.f_globals.get("__name__") == "pydantic.types" for frame, _ in frames)
 
 
 def read_type(hint: type[T] | Any) -> TypeReader[T]:

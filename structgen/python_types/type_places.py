@@ -13,7 +13,7 @@ from typing import Any, Final, NamedTuple, TypeAlias
 
 from pydantic_core import SchemaValidator, ValidationError
 
-from structgen.python_types.type_hints import TypeReader
+from structgen.python_types.type_hints import TypeReader, of_a_path
 
 Core: TypeAlias = "dict[str, Any]"
 """A core schema of pydantic: what its validators are made of."""
@@ -268,4 +268,8 @@ def refuses(validator: SchemaValidator, document: bytes) -> bool:
         validator.validate_json(document)
     except ValidationError:
         return True
+    except OSError as error:
+        if of_a_path(error):
+            return True
+        raise
     return False

@@ -39,6 +39,8 @@ ENDS: Final = {
     "limit": "by a limit of the grammar",
 }
 """How a run ended, by `Statistics.stopped`."""
+_DIED: Final = "as the particles that are missing died: no valid text went on from them"
+"""How a run with fewer draws than were asked for ended, where no limit cut it."""
 OTHER_LAW: Final = "The draws are from another law than the model's own, and no weights mend that."
 CUT: Final = "A run that is cut favours short texts."
 
@@ -197,6 +199,14 @@ class Draws(Generic[T]):
         return done.accepted / done.attempts if 0 < done.attempts >= done.accepted else math.nan
 
     @property
+    def ending(self) -> str:
+        """How the run ended, in the words that follow "ended"."""
+        stopped = self.statistics.stopped
+        if stopped == "n" and len(self.texts) < self.about.get("n", 0):
+            return _DIED
+        return ENDS.get(stopped, stopped)
+
+    @property
     def caveats(self) -> list[str]:
         """The sentences that restrict what the draws stand for: there are fewer than were asked for, or a
         limit cut the run, or the draws are biased; empty where none of these holds. The warning, the
@@ -204,7 +214,7 @@ class Draws(Generic[T]):
         made, asked, stopped = len(self.texts), self.about.get("n", 0), self.statistics.stopped
         found = []
         if made < asked:
-            end = f"The run gave {made:,} of {asked:,} draws, and ended {ENDS.get(stopped, stopped)}."
+            end = f"The run gave {made:,} of {asked:,} draws, and ended {self.ending}."
             listed = f"The {made:,} of {asked:,} draws are all valid texts."
             found.append(listed if self.lists_all else end)
         elif stopped in CUT_SHORT:

@@ -50,6 +50,7 @@ class Problem:
         Raises OptionError if a function has no tokenizer or no name, if the engine has another tokenizer than
         the given one, or if the grammar was compiled for another.
         """
+        name = checks.encodable("name", name)
         self._outline, self._chat = checks.flag("outline", outline), checks.flag("chat", chat)
         self._function: Callable[[list[int]], Any] | None = None
         self._engine: Engine | None = None

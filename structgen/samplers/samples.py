@@ -11,7 +11,7 @@ from typing import Any, Final, TypeVar
 import numpy as np
 
 from structgen.errors import OptionError, StructgenError
-from structgen.samplers.draws import ENDS, Draws
+from structgen.samplers.draws import Draws
 from structgen.samplers.estimates import NORMAL
 from structgen.samplers.marginals import Marginal, marginals
 from structgen.samplers.samples_file import read_samples, write_samples
@@ -130,7 +130,7 @@ class Samples(Draws[T]):
             ("Z, proven", between(f"{lower:.4g}", f"{upper:.4g}", "from ")),
             ("accepted", self._accepted),
             ("model rows", rows),
-            ("ended", f"{ENDS.get(done.stopped, done.stopped)}, after {done.seconds:.1f} s"),
+            ("ended", f"{self.ending}, after {done.seconds:.1f} s"),
         ]
 
     def __repr__(self) -> str:

@@ -9,6 +9,7 @@ from dataclasses import dataclass, replace
 from itertools import pairwise, takewhile
 from operator import eq
 from pathlib import Path
+from types import NoneType
 from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
@@ -114,6 +115,7 @@ def score(
     """
     settings = SampleSettings(1, "beams", budget, seed=seed, temperature=temperature, max_tokens=max_tokens)
     wanted = _texts(texts)
+    checks.Instance(Samples | NoneType, "Pass draws of sg.sample, or leave it out.")("samples", samples)
     if samples is not None and budget is not None:
         raise OptionError(
             "Z is taken from samples or estimated with a budget, not both.",

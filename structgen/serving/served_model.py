@@ -32,7 +32,7 @@ from structgen.typed.tool_prompts import (
     plain_chat,
     specials_of,
     template_tools,
-    told_messages,
+    told_tools,
 )
 
 MOST_SAMPLES: Final = 128
@@ -240,6 +240,7 @@ class ServedModel:
         schema = answer if may_answer and isinstance(answer, JsonSchemaGrammar) else None
         outlines = None if schema is None else partial(schema_outline, schema)
         template = {**(template_tools(read.tools) if format else {}), **flags}
+        marks = str(format or self._format or "")
         question = ModelQuestion(
             messages,
             schema is not None,
@@ -247,21 +248,21 @@ class ServedModel:
             is_choice=bool(listed(answer).texts),
             thinks_until=text_behind(thinking),
             template=template,
+            marks=marks,
         )
         read_plain = None
         if prompts.is_embedded and format is not None:
             told = "" if outlines is None else next(shorter_outlines(outlines, descriptions=False))[0]
             question = ModelQuestion(embedded_prompt(choice.tools, last_question(messages), told))
         elif prompts.has_template() and format is not None:
-            told_all = told_messages(prompts, messages, choice, format, template)
-            question = replace(question, prompt=told_all)
+            question = replace(question, told=told_tools(prompts, choice, format, template))
         elif not self._has_turns:
 
             def read_plain(one: ModelQuestion) -> Sequence[int]:
-                said = plain_chat(
-                    replace(one, with_outline=bool(one.outline)).messages(), choice.tools, format
-                )
-                return self.engine.tokenizer.encode(said.encode())
+                asked = replace(one, with_outline=bool(one.outline)).messages()
+                said = plain_chat(asked, choice.tools, format, prompts.controls(marks).guarded)
+                plain = ModelQuestion(said, chat=False, marks=marks, is_guarded=True)
+                return prompts.tokens(plain, self.engine.tokenizer)
 
             question = replace(question, with_outline=bool(body.get("outline")))
 

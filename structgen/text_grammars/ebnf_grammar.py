@@ -3,18 +3,18 @@
 from __future__ import annotations
 
 import os
+import warnings
 from collections.abc import Mapping, Sequence
-from pathlib import Path
 from time import perf_counter
 from typing import Any
 
 from structgen.automata.regex.ecma_text import ecma_text
 from structgen.automata.regex.syntax_tree import Node
-from structgen.errors import GrammarError, OptionError, options_named
+from structgen.errors import GrammarError, GrammarWarning, options_named, warning_level
 from structgen.language.ir import Formula
 from structgen.language.remarks import Remarks
 from structgen.limits import Limits
-from structgen.system.text_files import errors_name, read_text
+from structgen.system.text_files import errors_name, grammar_text
 from structgen.text_grammars.context_free.context_free_language import ContextFree, PatternLanguage
 from structgen.text_grammars.context_free.ebnf_reader import parse_ebnf
 from structgen.text_grammars.context_free.rules import Rule, reached
@@ -28,18 +28,11 @@ def ebnf(text: str | os.PathLike[str], *, start: str = "root", limits: Limits | 
     """Return the grammar that a text of EBNF, or a file of that path, describes: what `start` derives.
 
     The form is that of llama.cpp's GBNF and of XGrammar (`structgen.text_grammars.context_free.ebnf_reader`).
-    All rules are allowed: ambiguous, left-recursive, nullable, cyclic ones. Raises `GrammarError` with line
-    and column, `LimitError` past `limits.grammar_rules` rules and counted copies. Cost: linear in the text.
+    All rules are allowed: ambiguous, left-recursive, nullable, cyclic ones. Of two rules of one name the
+    later one counts, with a `GrammarWarning`. Raises `GrammarError` with line and column, `LimitError` past
+    `limits.grammar_rules` rules and counted copies. Cost: linear in the text.
     """
-    source, file = text, None
-    if isinstance(text, os.PathLike):
-        source, file = read_text(Path(text)), os.fspath(text)
-    if not isinstance(source, str):
-        raise OptionError(
-            f"A grammar is a text or a path, not a {type(text).__name__}.",
-            where="sg.ebnf",
-            cure="Write sg.ebnf('root ::= \"a\"').",
-        )
+    source, file = grammar_text(text, "sg.ebnf", "Write sg.ebnf('root ::= \"a\"').")
     bounds = Limits() if limits is None else limits
     before = perf_counter()
     with errors_name(file):
@@ -50,8 +43,13 @@ def ebnf(text: str | os.PathLike[str], *, start: str = "root", limits: Limits | 
                 where="start",
                 cure=f"Name one of {', '.join(list(read.lines)[:8])}.",
             )
+    for replaced in read.replaced:
+        what = (
+            f"{replaced} is defined again: as in llama.cpp, the later rule alone counts. Join the two with |."
+        )
+        warnings.warn(GrammarWarning(what), stacklevel=warning_level())
     unused = set(read.lines).difference(reached(read.rules, [start]))
-    remarks = Remarks(unused_rules=tuple(sorted(unused)))
+    remarks = Remarks(unused_rules=(*read.replaced, *sorted(unused)))
     made = RulesGrammar(read.rules, read.terminals, start, limits=limits, remarks=remarks)
     made.load_ms = 1000 * (perf_counter() - before)
     return made

@@ -15,6 +15,7 @@ from structgen.automata.regex import ecma_syntax
 from structgen.automata.regex.ecma_text import ecma_of_form
 from structgen.automata.regex.python_syntax import parse_form, shown
 from structgen.errors import OptionError, PatternWarning, RegexError, options_named, warning_level
+from structgen.language import checks
 from structgen.language.ir import Pattern
 from structgen.limits import Limits
 from structgen.text_grammars.regular_formulas import shortened
@@ -44,6 +45,7 @@ def regex(
     because nothing was said. Raises `RegexError` with the place, or `OptionError`. Cost: that of reading it;
     the automaton is determinised as texts reach it.
     """
+    flags = checks.whole("flags", flags)
     is_compiled = isinstance(pattern, re.Pattern)
     if isinstance(pattern, re.Pattern):
         flags |= pattern.flags

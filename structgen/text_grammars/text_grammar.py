@@ -17,6 +17,7 @@ from structgen.automata.regex import ecma_syntax
 from structgen.automata.strings.banned_patterns import pattern_of
 from structgen.core.grammar import Grammar
 from structgen.errors import GrammarError, OptionError, RegexError, UnsatisfiableSchema
+from structgen.language import checks
 from structgen.language.ir import All, Any_, Formula, Not, Pattern, Words
 from structgen.limits import DEFAULT, Limits
 from structgen.system.garbage import uncollected
@@ -129,7 +130,7 @@ class RegularGrammar(TextGrammar):
 
     def __init__(self, formula: Formula, what: str, *, limits: Limits | None = None) -> None:
         self.formula, self.what = formula, what
-        self._limits = DEFAULT if limits is None else limits
+        self._limits = checks.limits(limits)
         self._body = None if isinstance(formula, Words) else body_of(formula)
 
     @property

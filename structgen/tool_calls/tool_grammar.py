@@ -11,6 +11,7 @@ from typing import Any, Final, Literal
 
 from structgen.errors import OptionError, ToolWarning, UnsupportedError, options_named, warning_level
 from structgen.json_grammars.schema_grammar import json_schema
+from structgen.language import checks
 from structgen.limits import Limits
 from structgen.system.garbage import uncollected
 from structgen.text_grammars.composition.argument_grammar import (
@@ -77,6 +78,8 @@ def tools(
         policies["limits"] = limits
     if specials is None:
         specials = specials_of(format)
+    elif not isinstance(specials, Mapping):
+        raise checks.wrong("specials", specials, 'Give ids by texts, such as {"<tool_call>": 7}.')
     if thinking not in (True, False, "auto"):
         raise OptionError(f"It is {thinking!r}.", where="thinking", cure='Give True, False or "auto".')
     if thinking and not row.thinking:

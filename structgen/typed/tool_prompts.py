@@ -7,11 +7,11 @@ and the outline of its arguments; how a call is written; then the messages.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from functools import cached_property
 from types import MappingProxyType
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, TypeAlias
 
 from structgen.engine.model_prompts import ModelPrompts, ModelQuestion, last_question
 from structgen.errors import OptionError
@@ -37,6 +37,14 @@ EMBEDDED_FORMAT: Final = "hermes"
 """The format of the embedded models, which were trained for none."""
 EMBEDDED_POLICIES: Final = MappingProxyType({**JSON_DUMPS, "escapes": "utf8"})
 """How they write documents and arguments: as json.dumps does."""
+
+
+Guard: TypeAlias = Callable[[Any], Any]
+"""`ControlTokens.guarded` of a model: what people say writes none of its control tokens."""
+
+
+def _as_it_is(value: Any) -> Any:
+    return value
 
 
 class ToolPrompts:
@@ -108,20 +116,20 @@ class ToolPrompts:
         prompt = source.prompt
         given = [{"role": "user", "content": prompt}] if isinstance(prompt, str) else prompt
         messages = history(given, self.format.history)
+        marks, refused, template = str(self.format), source.refused, self._template
         if self.has_template or self.chat:
-            if self.has_template:
-                messages = told_messages(
-                    self._prompts, messages, self.use.choice, self.format, self._template
-                )
-            return ModelQuestion(messages, chat=self.chat, refused=source.refused, template=self._template)
+            told = told_tools(self._prompts, self.use.choice, self.format, template) * self.has_template
+            return ModelQuestion(
+                messages, chat=self.chat, refused=refused, template=template, told=told, marks=marks
+            )
         if self._prompts.is_embedded:
             said = "\n".join(source.values) if isinstance(prompt, str) else last_question(messages)
             return ModelQuestion(embedded_prompt(self.use.choice.tools, said))
-        told = [
-            _told_tools(self.use.choice.tools, self.format),
-            *(_said(one, self.format) for one in messages),
-        ]
-        return ModelQuestion("\n\n".join(filter(None, told)) + "\n\n", chat=False, refused=source.refused)
+        guard = self._prompts.controls(marks).guarded
+        tools = _told_tools(self.use.choice.tools, self.format, guard)
+        parts = [tools, *(_said(one, self.format, guard) for one in messages)]
+        text = "\n\n".join(filter(None, parts)) + "\n\n"
+        return ModelQuestion(text, chat=False, refused=guard(refused), marks=marks, is_guarded=True)
 
 
 def specials_of(engine: Engine) -> dict[str, int | None]:
@@ -136,17 +144,13 @@ def template_tools(tools: Sequence[Tool]) -> dict[str, Any]:
     return {"tools": [tool.openai() for tool in tools] or None}
 
 
-def told_messages(
-    prompts: ModelPrompts,
-    messages: list[dict[str, Any]],
-    choice: ToolChoice,
-    format: ToolFormat,
-    template: Mapping[str, Any],
-) -> list[dict[str, Any]]:
-    """Return the messages for a chat template that reads `template`: with the tools where it leaves them
-    out."""
+def told_tools(
+    prompts: ModelPrompts, choice: ToolChoice, format: ToolFormat, template: Mapping[str, Any]
+) -> str:
+    """Return what stands of the tools before the first words of the user, guarded; "" where the chat template
+    writes them itself as it reads `template`."""
     tells = not choice.tools or prompts.tells_tools(template)
-    return messages if tells else with_tools(messages, choice.tools, format)
+    return "" if tells else _told_tools(choice.tools, format, prompts.controls(str(format)).guarded)
 
 
 def embedded_prompt(tools: Sequence[Tool], text: str, answer: str = "") -> ModelPrompt:
@@ -159,52 +163,44 @@ def embedded_prompt(tools: Sequence[Tool], text: str, answer: str = "") -> Model
 
 
 def plain_chat(
-    messages: Sequence[Mapping[str, Any]], tools: Sequence[Tool], format: ToolFormat | None
+    messages: Sequence[Mapping[str, Any]],
+    tools: Sequence[Tool],
+    format: ToolFormat | None,
+    guard: Guard = _as_it_is,
 ) -> str:
     """Return the prompt of a model without a chat template that goes on with a conversation: the tools, then
-    each message behind its role. `format`: how calls are written; None: there are none."""
-    told = [_told_tools(tools, format)] if format is not None else []
+    each message behind its role, guarded. `format`: how calls are written; None: there are none."""
+    told = [_told_tools(tools, format, guard)] if format is not None else []
     told += [
-        f"{one['role'].capitalize()}: {_said(one, format or FORMATS[EMBEDDED_FORMAT])}" for one in messages
+        f"{guard(one['role'].capitalize())}: {_said(one, format or FORMATS[EMBEDDED_FORMAT], guard)}"
+        for one in messages
     ]
     return "\n\n".join([*filter(None, told), "Assistant:"])
 
 
-def with_tools(
-    messages: Sequence[Mapping[str, Any]], tools: Sequence[Tool], format: ToolFormat
-) -> list[dict[str, Any]]:
-    """Return the messages with the tools before the first words of the user, for a chat template that leaves
-    tools out."""
-    told, found = _told_tools(tools, format), [dict(one) for one in messages]
-    first = next((one for one in found if one["role"] == "user"), None)
-    if first is not None and told:
-        content = first["content"]
-        parts = isinstance(content, list)  # such as images
-        first["content"] = [{"type": "text", "text": told}, *content] if parts else f"{told}\n\n{content}"
-    return found
-
-
-def _told_tools(listed: Sequence[Tool], format: ToolFormat) -> str:
-    """Return what a prompt says of the tools, where no template does."""
+def _told_tools(listed: Sequence[Tool], format: ToolFormat, guard: Guard) -> str:
+    """Return what a prompt says of the tools, where no template does; what people say of them is guarded."""
     if not listed:
         return ""
-    lines = [line for tool in listed for line in _described(tool)]
-    example = written_calls([Call(listed[0].name, {}, "call_0")], format)
+    lines = [guard(line) for tool in listed for line in _described(tool)]
+    example = written_calls([Call(guard(listed[0].name), {}, "call_0")], format)
     return "\n".join(["Tools:", *lines, "A call is written so, with its arguments:", example])
 
 
-def _said(message: Mapping[str, Any], format: ToolFormat) -> str:
-    """Return a message as plain text, its calls as the format writes them."""
+def _said(message: Mapping[str, Any], format: ToolFormat, guard: Guard) -> str:
+    """Return a message as plain text, guarded, its calls as the format writes them."""
     content = message["content"]
     parts = [content] if isinstance(content, str) else [str(one.get("text", "")) for one in content]
+    parts = guard(parts)
     earlier = message.get("tool_calls")
     if earlier:
         of_calls = history([message], "object")[0]["tool_calls"]
-        calls = [
-            Call(one["function"]["name"], one["function"]["arguments"], str(one.get("id", "")))
+        said = [
+            (one["function"]["name"], one["function"]["arguments"], str(one.get("id", "")))
             for one in of_calls
         ]
-        parts.append(written_calls(calls, format))
+        written_calls([Call(*one) for one in said], format)  # which refuses what the format cannot write
+        parts.append(written_calls([Call(*guard(one)) for one in said], format))
     return "\n".join(filter(None, parts))
 
 

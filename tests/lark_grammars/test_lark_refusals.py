@@ -63,7 +63,7 @@ def test_an_error_of_notation_has_its_line_and_column() -> None:
 @pytest.mark.parametrize(
     ("name", "text", "cure"),
     [
-        ("s.json", '{"type": "object"}', "--schema FILE."),
+        ("s.json", '{"type": "object"', "--schema FILE."),
         ("it.gbnf", 'root ::= "a"', "-o ebnf=FILE."),
         ("it.lark", 'start: "a', 'Close the text with ".'),
     ],
@@ -102,6 +102,34 @@ def test_a_start_of_which_the_lexer_takes_no_text(grammar: str) -> None:
     error = _refused(grammar)
     assert error.where == "start"
     assert "accepts no text" in error.what
+
+
+@for_each(
+    ("grammar", "terminal", "ignored"),
+    [
+        ('start: A\nA: "a"\nWS: /[a-z ]+/\n%ignore WS\n', '"a"', "WS"),
+        ('start: WORD " " WORD\nWORD: /[a-z]+/\nWS: /\\s/\n%ignore WS\n', '" "', "WS"),
+        ('start: "a" NL "b"\nNL: /\\n/\nWS: /\\s+/\n%ignore WS\n', "NL", "WS"),
+        ('start: A | B\nA: "a"\nB: "b"\nWS: /[a-z]/\n%ignore WS\n', "", "WS"),
+        ('start: "a" COMMENT\nCOMMENT: /#.*/\n%ignore COMMENT\n', "", "COMMENT"),
+        ('start: A\nA: "a"\n%ignore A\n', "", '"a"'),
+    ],
+)
+def test_the_terminal_that_ignore_takes_is_named(grammar: str, terminal: str, ignored: str) -> None:
+    error = _refused(grammar)
+    assert error.what.startswith("The grammar accepts no text: ")
+    assert ignored in error.what and "%ignore names" in error.what and terminal in error.what
+
+
+@for_each(
+    "grammar",
+    [
+        'start: start WS\nWS: " "\n%ignore WS\n',  # it has no text without %ignore either
+        'start: "x" NONE\nNONE: /[^\\s\\S]/\n%ignore /,/\n',
+    ],
+)
+def test_another_fault_is_not_blamed_on_ignore(grammar: str) -> None:
+    assert "%ignore" not in _refused(grammar).what
 
 
 @pytest.mark.parametrize(

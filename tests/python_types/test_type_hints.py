@@ -9,6 +9,7 @@ import decimal
 import enum
 import fractions
 import ipaddress
+import json
 import pathlib
 import re
 import sys
@@ -29,7 +30,11 @@ pydantic = pytest.importorskip("pydantic")
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints  # noqa: E402
 
 import structgen as sg  # noqa: E402
+from structgen.automata.formats.named_formats import KNOWN, meaning_of  # noqa: E402
+from structgen.language.ir import TRUE  # noqa: E402
+from structgen.python_types import pydantic_formats  # noqa: E402
 from structgen.python_types.type_hints import read_type  # noqa: E402
+from structgen.python_types.type_places import PlaceValidators, refuses  # noqa: E402
 
 
 class Size(enum.Enum):
@@ -200,6 +205,13 @@ TYPES: dict[str, Any] = {
     "bytes": bytes,
     "few bytes": Annotated[bytes, Field(max_length=3)],
     "Base64Bytes": pydantic.Base64Bytes,
+    "Base64Str": pydantic.Base64Str,
+    "Base64UrlBytes": pydantic.Base64UrlBytes,
+    "Base64UrlStr": pydantic.Base64UrlStr,
+    "ByteSize": pydantic.ByteSize,
+    "IP address of any version": pydantic.IPvAnyAddress,
+    "address of a database": pydantic.MySQLDsn,
+    "URL of a file": pydantic.FileUrl,
     "Path": pathlib.Path,
     "Pattern": re.Pattern,
     "complex": complex,
@@ -253,8 +265,64 @@ TAKEN: list[tuple[str, str]] = [
     ("complex", '"1.5-2j"'),
     ("URL", '"https://example.org/a?b=c"'),
     ("Regex", '"ABC-17"'),
+    ("Base64Str", '"aGVsbG8="'),
+    ("Base64UrlBytes", '"_-8="'),
+    ("ByteSize", '"3.5 GiB"'),
+    ("IP address of any version", '"::1"'),
+    ("IP address of any version", '"127.0.0.1"'),
+    ("address of a database", '"mysql+aiomysql://localhost:3306/db"'),
     ("stripped", '"a b"'),
 ]
+
+
+LOOKED_UP = frozenset(("path", "file-path", "directory-path"))
+"""Formats of any string: the type's own validators ask the file system."""
+COMPOSED = frozenset(("ipvanyaddress", "uri"))
+"""Formats in whose place the schema says more."""
+
+
+def test_each_format_that_pydantic_writes_is_enforced_or_refused() -> None:
+    folder = pathlib.Path(pydantic.__file__).parent
+    files = [path for path in folder.rglob("*.py") if "v1" not in path.parts]
+    text = "".join(path.read_text("utf-8") for path in files)
+    written = set(re.findall(r"""['"]?format['"]?[=:] ?f?['"]([a-z0-9{}._-]+)['"]""", text))
+    written |= set(re.findall(r"""_temporal_schema\(['"]([a-z-]+)['"]""", text))
+    written |= set(re.findall(r"""IPv[46][A-Za-z]+: ['"]([a-z0-9]+)['"]""", text))
+    written |= set(re.findall(r"""return ['"](base64[a-z]*)['"]""", text))
+    written |= {"file-path", "directory-path", "uuid8"}
+    own, refused = pydantic_formats.FORMATS, pydantic_formats.REFUSED
+    assert len(written) > 25
+    assert written - {"uuid{self.uuid_version}"} <= {*own, *refused, *KNOWN, *LOOKED_UP, *COMPOSED}
+    by_default = {name for name in written & KNOWN if name not in own}
+    assert all(meaning_of(name, denied=False, alone=True) != TRUE for name in by_default)
+
+
+def test_a_path_that_the_file_system_refuses_is_refused_by_the_type() -> None:
+    long = json.dumps("a" * 5000)
+    for hint in (pydantic.DirectoryPath, pydantic.FilePath, pydantic.NewPath, pydantic.types.SocketPath):
+        with pytest.raises(sg.errors.ValidatorError, match="path"):
+            read_type(hint).read(long)
+        validator = PlaceValidators(read_type(hint).core_schema).at(())
+        assert validator is not None and refuses(validator, long.encode())
+
+
+def test_another_error_of_the_system_is_no_refusal() -> None:
+    def broken(text: str) -> str:
+        raise ConnectionError("the line is down")
+
+    reader = read_type(Annotated[str, pydantic.AfterValidator(broken)])
+    with pytest.raises(ConnectionError):
+        reader.read('"a"')
+
+
+def test_addresses_of_people_validate() -> None:
+    pytest.importorskip("email_validator")
+    for hint in (pydantic.EmailStr, pydantic.NameEmail):
+        for document in documents(hint, 12):
+            read_type(hint).read(document)
+        assert accepts(hint, '"Ada.Lovelace@mail.example.org"')
+        assert not accepts(hint, '"ada@host.localhost"')
+    assert accepts(pydantic.NameEmail, '"Ada Lovelace <ada@example.org>"')
 
 
 @for_each(("name", "document"), TAKEN)
@@ -388,6 +456,19 @@ def test_a_type_without_a_schema_has_a_cure_that_holds_here(hint: Any, said: str
     with pytest.raises(sg.errors.UnsupportedError, match=said) as caught:
         read_type(hint)
     assert "arbitrary_types_allowed" not in str(caught.value) and "rebuild" not in str(caught.value)
+
+
+class Kind(enum.Enum):
+    SMALL = "S"
+    FIRST = 1
+
+
+def test_members_of_a_plain_enum_in_a_literal_are_told_its_other_base() -> None:
+    for member, base in ((Kind.SMALL, "str"), (Kind.FIRST, "int")):
+        with pytest.raises(sg.errors.UnsupportedError, match=rf"Write class Kind\({base}, Enum\)"):
+            read_type(Literal[member])
+    mixed = enum.Enum("mixed", {"A": "a"}, type=str)
+    assert read_type(Literal[mixed.A]).read('"a"') is mixed.A
 
 
 @pytest.mark.skipif(sys.version_info >= (3, 12), reason="pydantic reads it from 3.12 on")

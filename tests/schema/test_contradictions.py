@@ -16,10 +16,18 @@ import pytest
 import structgen as sg
 
 BYTES = sg.Tokenizer.from_bytes([bytes([value]) for value in range(256)] + [b"<end>"], eos_token_id=256)
-MAPS = ("properties", "patternProperties", "dependentSchemas", "$defs")
-LISTS = ("allOf", "anyOf", "oneOf", "prefixItems")
-SINGLE = ("items", "contains", "not", "if", "then", "else", "additionalProperties", "propertyNames")
-SINGLE_TOO = ("unevaluatedProperties", "unevaluatedItems")
+MAPS = ("properties", "patternProperties", "dependentSchemas")
+LISTS = ("allOf", "anyOf", "prefixItems")
+SINGLE = ("items", "contains", "then", "else", "additionalProperties", "propertyNames")
+SINGLE = (*SINGLE, "unevaluatedProperties", "unevaluatedItems")
+WHOLE = ("not", "if", "oneOf")
+LEFT_OVER = {
+    "properties": ("additionalProperties", "unevaluatedProperties"),
+    "patternProperties": ("additionalProperties", "unevaluatedProperties"),
+    "additionalProperties": ("unevaluatedProperties",),
+    "prefixItems": ("items", "unevaluatedItems"),
+    "items": ("unevaluatedItems",),
+}
 Chance = random.Random
 
 
@@ -36,22 +44,54 @@ def refusal(schema: Any, limits: sg.Limits | None = None) -> sg.errors.Unsatisfi
 
 
 def only(schema: Any, keywords: Collection[str], place: str = "#") -> Any:
-    """Return a schema with these of its keywords alone, given by their JSON pointers."""
+    """Return a schema with these of its keywords alone, given by their JSON pointers.
+
+    What leaves keys and items over to a keyword that is kept goes on to name them; an operator that may deny
+    what stands inside it is kept whole, and `contains` with its counts.
+    """
     if isinstance(schema, bool):
         return True if place not in keywords else schema
     found = {}
+    counts = {name for name in ("minContains", "maxContains") if f"{place}/contains" in keywords}
     for name, value in schema.items():
         at = f"{place}/{name}"
-        if name != "$defs" and at not in keywords:
-            continue
-        if name in MAPS:
-            value = {key: only(child, keywords, f"{at}/{key}") for key, child in value.items()}
+        if name == "$defs":
+            found[name] = {key: only(child, keywords, f"{at}/{key}") for key, child in value.items()}
+            found[name].update({f"whole-{key}": child for key, child in value.items()})
+        elif at not in keywords and name not in counts:
+            if any(f"{place}/{other}" in keywords for other in LEFT_OVER.get(name, ())):
+                found[name] = blank(name, value)
+        elif name in MAPS:
+            found[name] = {key: only(child, keywords, f"{at}/{key}") for key, child in value.items()}
+        elif name in WHOLE or (name == "contains" and is_counted(schema)):
+            found[name] = json.loads(json.dumps(value).replace("#/$defs/", "#/$defs/whole-"))
         elif name in LISTS:
-            value = [only(child, keywords, f"{at}/{index}") for index, child in enumerate(value)]
-        elif name in (*SINGLE, *SINGLE_TOO):
-            value = only(value, keywords, at)
-        found[name] = value
+            found[name] = [only(child, keywords, f"{at}/{index}") for index, child in enumerate(value)]
+        else:
+            found[name] = only(value, keywords, at) if name in SINGLE else value
     return found
+
+
+def blank(name: str, value: Any) -> Any:
+    """Return the value of a keyword that names the same keys or as many items, and asks nothing of them."""
+    if name == "prefixItems":
+        return [{} for _ in value]
+    return {key: {} for key in value} if name in MAPS else {}
+
+
+def is_counted(schema: dict[str, Any]) -> bool:
+    """Tell whether `contains` may deny what stands in it."""
+    return "maxContains" in schema or schema.get("minContains") == 0
+
+
+def closed(**properties: Any) -> dict[str, Any]:
+    """Return the schema of an object with these keys and no other."""
+    return {
+        "type": "object",
+        "properties": properties,
+        "required": list(properties),
+        "additionalProperties": False,
+    }
 
 
 def scalar(chance: Chance) -> dict[str, Any]:
@@ -103,7 +143,8 @@ def some_schema(chance: Chance, depth: int) -> Any:
             {"prefixItems": [below(), below()]},
             {"minItems": chance.choice([1, 2, 3])},
             {"maxItems": chance.choice([0, 1, 2])},
-            {"contains": below(), "minContains": chance.choice([1, 2])},
+            {"contains": below(), "minContains": chance.choice([0, 1, 2])},
+            {"contains": below(), "maxContains": chance.choice([0, 1, 2])},
             {"uniqueItems": True},
             {"contains": below()},
             {"unevaluatedItems": False},
@@ -138,6 +179,67 @@ def contradictory(chance: Chance) -> tuple[Any, sg.errors.UnsatisfiableSchema]:
         error = refusal(schema)
         if error is not None and not isinstance(error, sg.errors.UnsatisfiableUnderPolicy):
             return schema, error
+
+
+def closed_schema(chance: Chance, depth: int) -> Any:
+    """Return an object with listed keys, or a tuple, often without any other key or item."""
+    if not depth or chance.random() < 0.3:
+        return chance.choice([scalar(chance), False, {"not": scalar(chance)}, {}])
+    below = [closed_schema(chance, depth - 1) for _ in range(chance.choice([0, 1, 2, 2, 3]))]
+    others = chance.choice([False, False, False, closed_schema(chance, depth - 1)])
+    if chance.random() < 0.5:
+        found = {"type": "object", "properties": dict(zip("abc", below, strict=False))}
+        found[chance.choice(["additionalProperties", "additionalProperties", "unevaluatedProperties"])] = (
+            others
+        )
+        found["required"] = chance.sample("abcd", chance.choice([0, 1, 1, 2]))
+        more: list[dict[str, Any]] = [
+            {"minProperties": chance.choice([1, 2, 3])},
+            {"patternProperties": {"^[bd]": closed_schema(chance, depth - 1)}},
+            {"oneOf": [closed_schema(chance, depth - 1) for _ in range(2)]},
+            {"anyOf": [closed_schema(chance, depth - 1) for _ in range(2)]},
+            {"not": {"required": ["a"]}},
+        ]
+    else:
+        found = {"type": "array", **({"prefixItems": below} if below else {})}
+        found[chance.choice(["items", "items", "unevaluatedItems"])] = others
+        more = [
+            {"minItems": chance.choice([1, 2, 3])},
+            {"minItems": chance.choice([1, 2, 3])},
+            {"contains": closed_schema(chance, depth - 1), "minContains": chance.choice([0, 1, 2])},
+            {"contains": closed_schema(chance, depth - 1), "maxContains": chance.choice([0, 1])},
+            {"oneOf": [closed_schema(chance, depth - 1) for _ in range(2)]},
+        ]
+    for one in chance.sample(more, chance.choice([0, 1, 2])):
+        found.update(one)
+    return found
+
+
+def small_documents() -> list[Any]:
+    """Return scalars, and the objects and arrays of a few of them."""
+    scalars = [None, 0, 1, 2.5, "", "a", "bb", {}, []]
+    pairs = [[one, other] for one in scalars for other in scalars[::3]]
+    objects = [dict(zip("ab", pair, strict=True)) for pair in pairs]
+    objects += [{key: one} for key in "abcd" for one in scalars]
+    return [*scalars, *([one] for one in scalars), *pairs, *objects]
+
+
+@pytest.mark.parametrize(("seed", "count"), [(1, 60), pytest.param(2, 300, marks=pytest.mark.slow)])
+def test_closed_objects_and_tuples_are_not_blamed_for_the_keys_that_they_list(seed: int, count: int) -> None:
+    chance, documents = Chance(seed), small_documents()
+    while count:
+        schema = closed_schema(chance, 3)
+        error = refusal(schema) if schema else None
+        if error is None:
+            continue
+        count -= 1
+        named = error.keywords
+        alone = only(schema, named)
+        assert refusal(alone) is not None, (schema, named)
+        valid = jsonschema.Draft202012Validator(alone).is_valid
+        assert not any(map(valid, documents)), (schema, named)
+        for one in named:
+            assert refusal(only(schema, set(named) - {one})) is None, (schema, named, one)
 
 
 @pytest.mark.parametrize(("seed", "count"), [(8, 80), pytest.param(9, 300, marks=pytest.mark.slow)])
@@ -176,8 +278,20 @@ def test_the_keywords_that_a_refusal_names_are_a_smallest_set(seed: int, count: 
             'type object, patternProperties and required ["ab"] (#) and false (#/patternProperties/^a)',
         ),
         (
-            {"oneOf": [{"type": "null"}, {"type": "null"}], "description": "d"},
-            "oneOf (#), type null (#/oneOf/0) and type null (#/oneOf/1)",
+            closed(x={"enum": []}),
+            'type object, properties and required ["x"] (#) and enum [] (#/properties/x)',
+        ),
+        (
+            {**closed(), "oneOf": [closed(k={"const": "a"}), closed(k={"const": "b"})]},
+            "additionalProperties false and oneOf (#)",
+        ),
+        (
+            {"type": "array", "prefixItems": [{"type": "null"}], "items": False, "minItems": 2},
+            "type array, items false and minItems 2 (#)",
+        ),
+        (
+            {"type": "array", "maxItems": 1, "contains": {"type": "null"}, "minContains": 2},
+            "type array, maxItems 1 and contains with minContains 2 (#)",
         ),
     ],
     ids=str,
@@ -186,6 +300,13 @@ def test_a_refusal_names_the_keywords_with_their_places(schema: Any, said: str) 
     assert f"no document satisfies the schema: {said} contradict each other. Relax one of them." in str(
         refusal(schema)
     )
+
+
+def test_branches_that_hold_together_are_told() -> None:
+    error = refusal({"oneOf": [{"type": "null"}, {"type": "null"}], "description": "d"})
+    assert error is not None and error.keywords == ("#/oneOf",)
+    assert "oneOf (#) allows nothing: branches of oneOf (#) hold together" in str(error)
+    assert "together" not in str(refusal({"type": "null", "oneOf": [{"type": "array"}, {"type": "string"}]}))
 
 
 def test_a_search_that_ends_early_says_so() -> None:

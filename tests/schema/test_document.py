@@ -679,6 +679,9 @@ def test_a_large_enum_costs_no_places() -> None:
         ({"$ref": "#/definitions/A", "$defs": {"A": {}}}, "#/$ref", 'Write "#/$defs/A".'),
         ({"$ref": "#/$defs/Persn", "$defs": {"Person": {}}}, "#/$ref", 'Write "#/$defs/Person".'),
         ({"$ref": "#/$defs/A"}, "#/$ref", "define its target under $defs"),
+        ({"properties": {"required": ["a"]}}, "#/properties/required", "Write required beside properties"),
+        ({"items": {"properties": {"enum": [1]}}}, "#/items/properties/enum", "Write enum beside properties"),
+        ({"properties": {"minProperties": 1}}, "#/properties/minProperties", "beside properties"),
     ],
 )
 def test_a_common_slip_is_named_with_its_place_and_cure(schema: Any, where: str, cure: str) -> None:

@@ -53,7 +53,8 @@ def explained(schema: Any) -> tuple[Impossible, ...]:
         (
             {"oneOf": [{"type": "integer"}, {"type": "number"}]},
             "#/oneOf/0",
-            "oneOf (#) allows nothing: branches of oneOf (#) hold together",
+            "oneOf (#) and type integer (#/oneOf/0) contradict each other: "
+            "branches of oneOf (#) hold together",
         ),
         (
             {"type": "string", "enum": ["a", 1]},

@@ -9,7 +9,7 @@ import pytest
 from for_each import for_each
 
 import structgen as sg
-from structgen.schema.reading.openai import refusals
+from structgen.schema.reading.openai import FORMATS, refusals
 from structgen.tokens.tokenizer import byte_tokenizer
 
 BOOK: dict[str, Any] = {
@@ -35,6 +35,28 @@ BOOK: dict[str, Any] = {
     },
 }
 BOOK["$defs"]["author"]["properties"]["taught"] = {"anyOf": [{"$ref": "#/$defs/author"}, {"type": "null"}]}
+
+
+NOT_NAMED: dict[str, Any] = {
+    "not": {"type": "null"},
+    "oneOf": [{}],
+    "dependentRequired": {},
+    "dependentSchemas": {},
+    "if": {},
+    "then": {},
+    "else": {},
+    "patternProperties": {},
+    "propertyNames": {},
+    "minProperties": 1,
+    "maxProperties": 9,
+    "unevaluatedProperties": False,
+    "contains": {},
+    "minContains": 1,
+    "maxContains": 1,
+    "unevaluatedItems": False,
+    "prefixItems": [{}],
+}
+"""Keywords that the guide names as not supported, or does not name."""
 
 
 def changed(path: str, value: Any) -> Any:
@@ -96,6 +118,21 @@ def test_a_schema_of_the_subset_is_taken_with_its_order() -> None:
         (changed("properties cover oneOf", []), "#/properties/cover", "oneOf"),
         (changed("properties pages type", "any"), "#/properties/pages", "type"),
         (changed("$defs author properties born", True), "#/$defs/author/properties/born", ""),
+        (changed("properties authors items description", "of a book"), "#/properties/authors/items", "$ref"),
+        (changed("properties authors items $ref", "#/properties/name"), "#/properties/authors/items", "$ref"),
+        (changed("properties authors items $ref", "other.json"), "#/properties/authors/items", "$ref"),
+        (changed("properties authors items", None), "#/properties/authors", "items"),
+        (changed("properties authors items", {}), "#/properties/authors/items", "type"),
+        (changed("properties name type", None), "#/properties/name", "type"),
+        (changed("properties name pattern", "^(?!x)"), "#/properties/name", "pattern"),
+        (changed("properties name pattern", r"[(]\\(?<=x)"), "#/properties/name", "pattern"),
+        (changed("properties name minLength", 1), "#/properties/name", "minLength"),
+        (changed("properties name maxLength", 1), "#/properties/name", "maxLength"),
+        (changed("properties name default", "A"), "#/properties/name", "default"),
+        (changed("properties name x-shown", True), "#/properties/name", "x-shown"),
+        (changed("required", [*BOOK["required"], "title"]), "#", "required"),
+        (changed("enum", [{}]), "#", "enum"),
+        *((changed(keyword, value), "#", keyword) for keyword, value in NOT_NAMED.items()),
         (nested(11), "#" + 10 * "/properties/a", "properties"),
         (closed({f"k{n}": {"type": "null"} for n in range(5001)}), "#", "properties"),
         (closed({"k" * 120_001: {"type": "null"}}), "#", "properties"),
@@ -114,6 +151,16 @@ def test_what_is_refused(schema: Any, pointer: str, keyword: str) -> None:
     "schema",
     [
         nested(10),
+        closed({}),
+        changed("properties authors items $ref", "#"),
+        changed("properties name pattern", r"^\(\?=[(]?[=!]$"),
+        changed("properties name type", ["string", "null"]),
+        changed("properties pages multipleOf", 2),
+        changed("properties pages exclusiveMaximum", 2000),
+        changed("properties authors maxItems", 3),
+        changed("properties cover description", "beside anyOf"),
+        changed("$schema", "https://json-schema.org/draft/2020-12/schema"),
+        *(changed("properties name format", name) for name in sorted(FORMATS)),
         closed({f"k{n}": {"type": "null"} for n in range(5000)}),
         closed({"k": {"enum": list(range(1000))}}),
         closed({"k": {"enum": [f"{n:060}" for n in range(250)]}}),

@@ -36,6 +36,8 @@ def found(schema: Any) -> list[tuple[str, str]]:
         ({"min_length": 3}, "minLength"),
         ({"additional-properties": False}, "additionalProperties"),
         ({"type": "string", "nullable": True}, "type"),
+        ({"type": "string", "optional": True}, "required"),
+        ({"type": "object", "required": ["a"], "optional": True}, "required"),
         ({"type": "string", "regex": "a"}, "pattern"),
         ({"type": "integer", "min": 0}, "minimum"),
         ({"ref": "#/$defs/a"}, "$ref"),
@@ -184,10 +186,39 @@ def test_an_anchor_of_another_dialect_is_told(schema: Any, where: str, cure: str
         sg.json_schema(schema, strict=True)
 
 
-def test_a_backslash_before_a_letter_a_is_no_anchor() -> None:
+@pytest.mark.parametrize(
+    ("pattern", "cure"),
+    [
+        ("[[:alpha:]]+", "Write [A-Za-z]"),
+        ("^[^[:space:]x]$", "Write [A-Za-z]"),
+        (r"^a\hb$", r"Write [ \t]"),
+        ("a{,3}", "Write {0,n}"),
+        ("/^abc$/i", "Leave them out"),
+        ("/^abc/", "Leave them out"),
+        ("a|b$/g", "Leave them out"),
+        ("/ab/i", "Leave them out"),
+    ],
+)
+def test_a_construct_of_another_dialect_is_told(pattern: str, cure: str) -> None:
+    for schema in ({"pattern": pattern}, {"patternProperties": {pattern: {"type": "null"}}}):
+        with pytest.warns(sg.errors.SchemaWarning, match=re.escape(cure)) as found:
+            sg.json_schema(schema)
+        assert len(found) == 1
+        with pytest.raises(sg.errors.SchemaError):
+            sg.json_schema(schema, strict=True)
+
+
+@pytest.mark.parametrize(
+    "pattern",
+    [
+        *(r"^\\A[AZz]$", r"\\h", r"a\{,3}", "a{0,3}", "a{3,}", "^/api/v1/", "/home/", "^/a$"),
+        *(r"a\$/i", "[$/]+", "[:a]"),
+    ],
+)
+def test_what_looks_like_another_dialect_is_not_told(pattern: str) -> None:
     with warnings.catch_warnings():
         warnings.simplefilter("error")
-        sg.json_schema({"pattern": r"^\\A[AZz]$"})
+        sg.json_schema({"pattern": pattern})
 
 
 @pytest.mark.parametrize(

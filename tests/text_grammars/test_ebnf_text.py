@@ -2,12 +2,20 @@
 
 from __future__ import annotations
 
+import itertools
+import random
+import warnings
+from pathlib import Path
+from typing import Any
+
 import pytest
 from for_each import for_each
 
+import structgen as sg
 from structgen.automata.regex.syntax_tree import CharacterClass, Repetition
-from structgen.errors import GrammarError, LimitError
+from structgen.errors import GrammarError, GrammarWarning, LimitError, StructgenError
 from structgen.text_grammars.context_free.ebnf_reader import parse_ebnf
+from structgen.tokens.tokenizer import byte_tokenizer
 
 
 def test_items_become_symbols_and_patterns() -> None:
@@ -28,7 +36,6 @@ def test_items_become_symbols_and_patterns() -> None:
         ("", "line 1, column 1", "no rule"),
         ('root = "a"', "line 1, column 6", "::="),
         ('root ::= "a', "line 1, column 10", "does not end"),
-        ('root ::= "a"\nroot ::= "b"', "line 2, column 1", "twice"),
         ('root ::= "a" other', "line 1, column 14", "other is not defined"),
         ("root ::= [a-", "line 1, column 10", "not closed"),
         ("root ::= [b-a]", "line 1, column 11", "range is empty"),
@@ -47,6 +54,46 @@ def test_faults_have_their_line_and_column(text: str, where: str, said: str) -> 
     with pytest.raises(GrammarError, match=said) as caught:
         parse_ebnf(text, 1000)
     assert caught.value.where == where
+
+
+def test_of_two_rules_of_a_name_the_later_one_counts() -> None:
+    chance = random.Random(7)
+    for _ in range(20):
+        names = chance.choices(["a", "b", "c"], k=5)
+        bodies = [f'"{number}" ("x" | "{number}")' for number in range(len(names))]
+        root = "root ::= " + " ".join(sorted(set(names)))
+        last = dict(zip(names, bodies, strict=True))
+        with warnings.catch_warnings(record=True) as caught:
+            warnings.simplefilter("always")
+            rules = [f"{name} ::= {body}" for name, body in zip(names, bodies, strict=True)]
+            twice = sg.ebnf("\n".join([root, *rules]))
+        once = sg.ebnf("\n".join([root, *(f"{name} ::= {body}" for name, body in last.items())]))
+        assert len(caught) == len(names) - len(last) == len(sg.explain(twice).unused_rules)
+        assert all(one.category is GrammarWarning for one in caught)
+        one, other = (sg.compile(grammar, byte_tokenizer()) for grammar in (twice, once))
+        for text in map("".join, itertools.product("01234x", repeat=2)):
+            first, second = (each.step_bytes(each.start, text.encode()) for each in (one, other))
+            assert (first is None) == (second is None)
+        assert one.completion(one.start) == other.completion(other.start)
+
+
+@for_each("read", [sg.ebnf, sg.lark])
+def test_a_byte_order_mark_is_no_part_of_a_grammar(read: Any, tmp_path: Path) -> None:
+    text = 'root ::= "x"\n' if read is sg.ebnf else 'start: "x"\n'
+    file = tmp_path / ("a.gbnf" if read is sg.ebnf else "a.lark")
+    file.write_text(text, encoding="utf-8-sig")
+    for given in (file, "\ufeff" + text):
+        compiled = sg.compile(read(given), byte_tokenizer())
+        assert compiled.completion(compiled.start) == b"x"
+
+
+@for_each("read", [sg.ebnf, sg.lark])
+def test_a_schema_in_place_of_a_grammar_is_told_where_it_belongs(read: Any, tmp_path: Path) -> None:
+    file = tmp_path / "a.gbnf"
+    file.write_text('{"type": "object"}')
+    for given in ({"type": "string"}, '\n {"$ref": "#"}', '{"type": "object", "properties": {}}', file):
+        with pytest.raises(StructgenError, match=r"Read a JSON Schema with sg\.json_schema"):
+            read(given)
 
 
 @pytest.mark.parametrize(

@@ -17,11 +17,11 @@ from typing import Any, Final
 from structgen.engine import Engine
 from structgen.engine.bulk.bulk_file import AnswerLine, BulkProgress, answers, read_prompts, write_results
 from structgen.engine.bulk.bulk_runs import Prompt, engine_parts
-from structgen.engine.models import check_model
+from structgen.engine.models import check_causal
 from structgen.engine.requests import Request
 from structgen.errors import OptionError, StructgenError, options_named
 from structgen.system.ray_workers import Worker, ray_workers
-from structgen.system.resources import NAMED_MODELS, ON_A_SERVER, model_name
+from structgen.system.resources import NAMED_MODELS, model_name
 
 _OWN: Final = "structgen"
 _OTHERS: Final = {"vllm": "structgen.integrations.vllm_bulk"}
@@ -105,8 +105,7 @@ def run_bulk_on_ray(
         raise OptionError("It is less than 1.", where=name, cure="Give a whole number from 1 on.")
     make = _writer if engine == _OWN else _other_writer(engine, read_prompts(prompts), request_of)
     named = model_name(model)
-    if engine == _OWN or named.startswith(ON_A_SERVER):
-        check_model(named)
+    check_causal(named)
     folder = named if named in NAMED_MODELS else str(Path(named).resolve())
     options: dict[str, Any] = {"device": device, "dtype": dtype, "max_rows": max_rows}
     if engine != _OWN:

@@ -50,6 +50,19 @@ def beaten_in(letters: Letters) -> list[BeatenTerminal]:
     return found
 
 
+def taken_by_ignored(letters: Letters) -> dict[int, int]:
+    """Return terminals of rules and the ignored terminals that take their shortest texts, by number; those
+    that are ignored with themselves."""
+    tables = letters.tables
+    used = {one for rule in tables.rules for one in rule.symbols if one > 0}
+    found = {one: one for one in used & tables.ignored}
+    for terminal in used.difference(found, (made for made, _kind in letters.letters)):
+        texts, contexts = list(_texts(letters.lexer, terminal)), list(range(len(tables.contexts)))
+        for winner in tables.ignored.intersection(_winners(letters.rows, texts, contexts)):
+            found[terminal] = winner
+    return found
+
+
 def _winners(rows: LexerTables, texts: list[bytes], contexts: list[int]) -> Iterator[int]:
     """Yield the terminals that some texts become in some contexts."""
     lexer = rows.lexer

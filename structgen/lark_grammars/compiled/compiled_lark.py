@@ -13,7 +13,7 @@ from structgen.core.compiled import CompiledGrammar, Dfa, WantedNodes
 from structgen.core.dfa import explicit_of_parser
 from structgen.errors import GrammarError
 from structgen.language.expectation import Expected
-from structgen.lark_grammars.compiled.beaten import beaten_in
+from structgen.lark_grammars.compiled.beaten import beaten_in, taken_by_ignored
 from structgen.lark_grammars.compiled.kept_lark import KIND, KeptParts, identity_of, read
 from structgen.lark_grammars.compiled.lark_answers import LarkAnswers, scratch_of
 from structgen.lark_grammars.compiled.lark_completions import ShortestRests
@@ -123,6 +123,18 @@ class CompiledLark(CompiledGrammar):
             made |= {one.terminal} if one.has_text else set()
         if tables.indentation is not None:
             made |= {tables.indentation.indent, tables.indentation.dedent}
+        taken = taken_by_ignored(letters)
+        if not usable_rules(tables, made.difference(taken)) and usable_rules(tables, made.union(taken)):
+            (terminal, by), *_ = ([tables.terminals[one].shown for one in pair] for pair in taken.items())
+            same = terminal == by
+            return GrammarError(
+                f"The grammar accepts no text: {by}, which %ignore names, "
+                + ("stands in rules." if same else f"takes the texts of {terminal}."),
+                where="start",
+                cure=f"Take {by} out of %ignore, or out of the rules."
+                if same
+                else f"Leave them out of {by}, or give their terminal a higher priority (NAME.1: ...).",
+            )
         if not usable_rules(tables, made):
             return GrammarError(
                 "The start rule derives no text: each of its expansions needs a rule that never ends, or a "

@@ -65,6 +65,7 @@ def cure_for(message: str, text: str, place: tuple[int, int] | None) -> str:
 
 
 _BY_MESSAGE: Final = {
+    "\ufeff": "Save the file that it imports without a byte order mark.",
     "No such file": "Import from lark's own modules (%import common.WS; python, unicode, lark), or pass "
     "import_paths for files of yours.",
     "defined more than once": "Write all alternatives in one rule, with |; %override replaces imported ones.",

@@ -247,7 +247,8 @@ def check_options(start: str, import_paths: Sequence[Importer]) -> None:
         raise OptionError(
             f"A start rule is a name, not a {type(start).__name__}.", where="start", cure='Pass start="rule".'
         )
-    for one in [import_paths] if isinstance(import_paths, str | Path) else import_paths:
+    listed = isinstance(import_paths, Sequence) and not isinstance(import_paths, str)
+    for one in import_paths if listed else [import_paths]:
         if one is import_paths or not (isinstance(one, str | Path) or callable(one)):
             raise OptionError(
                 f"import_paths holds folders and lark's loaders; this is {one!r}.",

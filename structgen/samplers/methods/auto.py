@@ -2,8 +2,8 @@
 rows, beams where it pays for them.
 
 Without a budget a few attempts of rejection sampling (a *pilot*) come first. If all are accepted, the draws
-are exact: the pilot's texts, and others by `cars`. Else they are weighted draws by particles: `awrs` if there
-are checkers, `smc` if there are none. All read the same rows: what the pilot has read is not paid for again.
+are exact: the pilot's texts, and others by `cars`. Else they are weighted draws by the particles of `smc`, or
+of `awrs` where checkers kill them all. All read the same rows: what the pilot has read is not paid for again.
 The texts of a pilot that failed are dropped, so the choice does not bias the draws.
 
 Beams (see `structgen.samplers.methods.beams`) have the least error for a number of rows. With a budget they
@@ -99,12 +99,15 @@ def _with_exact(found: Drawn, accepted: list[Attempt]) -> Drawn:
 
 
 def _particles(run: SamplingRun) -> Drawn | None:
-    """Return `n` weighted draws; None if all particles of a cloud died, even of one that has all draws.
+    """Return `n` weighted draws; None if all particles of the clouds died, even of one that has all draws.
 
-    Below `FEWEST` draws there is no interval, and one cloud shares the most rows.
+    Below `FEWEST` draws there is no interval, and one cloud shares the most rows. The particles of `smc` cost
+    the least. Checkers that refuse nearly each token kill all of them: those of `awrs` draw a token again.
     """
-    method, draw_by = ("awrs", awrs.draw) if run.target.checkers else ("smc", smc.draw)
-    for count in dict.fromkeys((run.n if run.n < FEWEST else None, run.n)):
+    clouds = [("smc", smc.draw, run.n if run.n < FEWEST else None), ("smc", smc.draw, run.n)]
+    if run.target.checkers:
+        clouds[1:] = [("awrs", awrs.draw, run.n)]
+    for method, draw_by, count in dict.fromkeys(clouds):
         run.particles = Particles(count, replaced=True)
         found = draw_by(run)
         if len(found.tokens) >= run.n or run.stopped:

@@ -204,7 +204,7 @@ class Document:
         keyword = str(at[0])
         where = "".join("/" + escape(segment) for segment in at)
         raise self._not_a_schema(
-            up, f"{up.pointer}{where}", _no_schema(raw, up.scope), keyword, schema_cure(raw)
+            up, f"{up.pointer}{where}", _no_schema(raw, up.scope), keyword, schema_cure(raw, at)
         )
 
     def refer(self, place: SchemaPlace, reference: str) -> None:

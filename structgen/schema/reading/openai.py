@@ -1,14 +1,17 @@
 """What a server for OpenAI's strict structured outputs refuses of a schema, and the policies that go with it.
 
-Source: the guide "Structured model outputs", section "Supported schemas"
-(developers.openai.com/api/docs/guides/structured-outputs), as it stood in 2026. It does not say how levels
-of nesting are counted; here an object inside an object, through arrays and anyOf too, is one level more,
-and `$ref` is not followed (recursive schemas are supported). A keyword that it does not name as supported
-is refused, annotations apart.
+Sources, as they stood in November 2026: the guide "Structured model outputs", section "Supported schemas"
+(developers.openai.com/api/docs/guides/structured-outputs), and where it is silent the server's own errors: on
+keywords beside `$ref`, references to other places than definitions, places without a type, arrays without
+items, look-arounds, and `default`. A keyword that the guide does not name as supported is refused, other
+annotations apart: `minLength` is in its list for fine-tuned models alone, and the server refuses it for all.
+It does not say how levels of nesting are counted; here an object inside an object, through arrays and anyOf
+too, is one level more, and `$ref` is not followed (recursive schemas are supported).
 """
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
@@ -43,11 +46,15 @@ _TYPES = frozenset(("string", "number", "boolean", "integer", "object", "array",
 _SUPPORTED = frozenset(
     (
         *("type", "properties", "required", "additionalProperties", "items", "enum", "const", "anyOf"),
-        *("$ref", "$defs", "definitions", "pattern", "format", "minLength", "maxLength"),
+        *("$ref", "$defs", "definitions", "pattern", "format"),
         *("multipleOf", "minimum", "maximum", "exclusiveMinimum", "exclusiveMaximum", "minItems", "maxItems"),
-        *("title", "description", "$schema", "$id", "$comment", "examples", "default"),
+        *("title", "description", "$schema", "$id", "$comment", "examples"),
     )
 )
+_TYPED = frozenset(("type", "enum", "const", "$ref", "anyOf", "oneOf", "allOf", "not"))
+"""Keywords beside which a place needs no type, or which are refused themselves."""
+_TARGET = re.compile(r"#(?:/(?:\$defs|definitions)/[^/]*)?")
+_LOOK_AROUND = re.compile(r"(?s)(?:\\.|[^\\])*?\(\?<?[=!]")
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,6 +108,8 @@ def _root(schema: Json) -> Iterator[OpenAIRefusal]:
             yield OpenAIRefusal("#", "anyOf", "The root is no anyOf.")
         elif schema.get("type") != "object":
             yield OpenAIRefusal("#", "type", 'The root has the type "object".')
+        if "enum" in schema:
+            yield OpenAIRefusal("#", "enum", "The root has no enum.")
 
 
 def _is_object(node: dict[str, Any]) -> bool:
@@ -112,7 +121,15 @@ def _place(node: dict[str, Any], pointer: str) -> Iterator[OpenAIRefusal]:
     for keyword in node:
         if keyword not in _SUPPORTED:
             yield OpenAIRefusal(pointer, keyword, f"{keyword} is not among the supported keywords.")
+    yield from _reference(node, pointer)
+    if pointer != "#" and not node.keys() & _TYPED:
+        yield OpenAIRefusal(pointer, "type", "Each schema says a type.")
     types = node.get("type")
+    if "array" in (types if isinstance(types, list) else [types]) and "items" not in node:
+        yield OpenAIRefusal(pointer, "items", "Each array has items.")
+    pattern = node.get("pattern")
+    if isinstance(pattern, str) and _LOOK_AROUND.match(pattern):
+        yield OpenAIRefusal(pointer, "pattern", "A pattern has no look-ahead and no look-behind.")
     for name in types if isinstance(types, list) else [types] if types is not None else []:
         if name not in _TYPES:
             yield OpenAIRefusal(pointer, "type", f"{name!r} is not among the supported types.")
@@ -126,10 +143,26 @@ def _place(node: dict[str, Any], pointer: str) -> Iterator[OpenAIRefusal]:
     properties, required = node.get("properties", {}), node.get("required", [])
     if isinstance(properties, dict) and isinstance(required, list):
         listed = {name for name in required if isinstance(name, str)}
-        missing = [name for name in properties if name not in listed]
-        if missing:
-            named = ", ".join(map(repr, missing[:3])) + (", ..." if len(missing) > 3 else "")
-            yield OpenAIRefusal(pointer, "required", f"Each property is required; missing: {named}.")
+        for what, names in (
+            ("Each property is required; missing", [name for name in properties if name not in listed]),
+            ("Each required name is a property; not so", sorted(listed - properties.keys())),
+        ):
+            if names:
+                named = ", ".join(map(repr, names[:3])) + (", ..." if len(names) > 3 else "")
+                yield OpenAIRefusal(pointer, "required", f"{what}: {named}.")
+
+
+def _reference(node: dict[str, Any], pointer: str) -> Iterator[OpenAIRefusal]:
+    target = node.get("$ref")
+    if target is None:
+        return
+    beside = ", ".join(name for name in node if name != "$ref")
+    if beside:
+        yield OpenAIRefusal(pointer, "$ref", f"Beside $ref stands nothing else: {beside}.")
+    if not isinstance(target, str) or not _TARGET.fullmatch(target):
+        yield OpenAIRefusal(
+            pointer, "$ref", f"{target!r} is neither the root (#) nor a definition (#/$defs/NAME)."
+        )
 
 
 def _children(node: dict[str, Any], level: int) -> Iterator[tuple[Json, str, int]]:

@@ -20,6 +20,8 @@ _ELSEWHERE = MappingProxyType(
     }
 )
 """Names of types in other languages."""
+_BESIDE = ("required", "minProperties", "maxProperties", "enum", "allOf", "anyOf", "oneOf")
+"""Keywords that do not take a schema, and are written among the keys of `properties` by mistake."""
 
 
 def type_cure(value: object) -> str:
@@ -38,8 +40,11 @@ def type_cure(value: object) -> str:
     return f'Write "{meant}" for {wrong!r}.' if meant else ""
 
 
-def schema_cure(raw: object) -> str:
-    """Return how to mend a value that stands for a schema; empty where nothing is likely."""
+def schema_cure(raw: object, at: tuple[str | int, ...] = ()) -> str:
+    """Return how to mend a value that stands for a schema, at a keyword and a key of its; empty where nothing
+    is likely."""
+    if at[:1] == ("properties",) and isinstance(raw, (list, int)) and at[1] in _BESIDE:
+        return f"Write {at[1]} beside properties, not among them."
     if isinstance(raw, str):
         if raw.lower() in ("true", "false"):
             return f"Write {raw.lower()}, without quotes."

@@ -53,6 +53,7 @@ _ELSEWHERE: Final = MappingProxyType(
         "maxvalue": ("maximum", ""),
         "min": ("minimum", "Write minimum, minLength or minItems, whichever is meant."),
         "minvalue": ("minimum", ""),
+        "optional": ("required", 'Each key is optional that "required" of its object does not list.'),
         "nullable": (
             "type",
             'It is OpenAPI 3.0\'s: here null is not allowed by it. Write "type": [..., "null"].',
@@ -63,7 +64,27 @@ _ELSEWHERE: Final = MappingProxyType(
     }
 )
 """Words of other languages of schemas, in small letters: the keyword, what to do."""
-_FOREIGN_ANCHOR: Final = re.compile(r"(?:[^\\]|\\[^AZz])*?\\([AZz])", re.DOTALL)
+_FOREIGN: Final = MappingProxyType(
+    {
+        re.compile(rf"(?:[^\\]|\\.)*?(?:{piece})", re.DOTALL): told
+        for piece, told in (
+            (r"\\A", ("\\A is the letter A in ECMA-262, not an anchor.", "Write ^ for the beginning, or A")),
+            (r"\\Z", ("\\Z is the letter Z in ECMA-262, not an anchor.", "Write $ for the end, or Z")),
+            (r"\\z", ("\\z is the letter z in ECMA-262, not an anchor.", "Write $ for the end, or z")),
+            (r"\\h", ("\\h is the letter h in ECMA-262, not a blank.", "Write [ \\t] for a blank, or h")),
+            (
+                r"\[:[a-z]{5,6}:\]",
+                ("[[:alpha:]] is no class in ECMA-262.", "Write [A-Za-z], or escape the inner bracket"),
+            ),
+            (r"\{,[0-9]+\}", ("{,n} is no count in ECMA-262.", "Write {0,n}, or escape the brace")),
+            (
+                r"^/\^|\$/[a-z]*$|^/(?:[^/\\]|\\.)+/(?:i|g|gi|ig|gm|im)$",
+                ("A pattern is not written between slashes.", "Leave them out, or escape ^ and $"),
+            ),
+        )
+    }
+)
+"""Constructs of other dialects that ECMA-262 reads as something else: what is wrong, what to write."""
 _DIGITS: Final = re.compile("[0-9]+")
 _LONGEST: Final = 40
 """Longer names are not compared with others."""
@@ -103,22 +124,18 @@ def told(document: Document) -> tuple[Suspect, ...]:
             "every value."
         )
         found.insert(0, Suspect("#", what, cure))
-    return (*found, *foreign_anchors(document), *misspelt_formats(document), *misspelt_keys(document))
+    return (*found, *foreign_constructs(document), *misspelt_formats(document), *misspelt_keys(document))
 
 
-def foreign_anchors(document: Document) -> Iterator[Suspect]:
-    r"""Yield what is said of patterns with `\A`, `\Z` or `\z`: anchors in Python and other dialects, and the
-    letters themselves in ECMA-262, which JSON Schema's patterns are written in."""
+def foreign_constructs(document: Document) -> Iterator[Suspect]:
+    r"""Yield what is said of patterns in other dialects than ECMA-262, which JSON Schema's are written in:
+    the anchors `\A`, `\Z`, `\z`, `\h`, `[[:alpha:]]`, `a{,3}`, `/a/i`."""
     for source, schema in document.patterns.items():
-        if slip := _FOREIGN_ANCHOR.match(source):
-            keyword = "pattern" if schema.pattern == source else f"patternProperties/{escape(source)}"
-            anchor = "^" if slip[1] == "A" else "$"
-            yield Suspect(
-                f"{schema.pointer}/{keyword}",
-                f"\\{slip[1]} is the letter {slip[1]} in ECMA-262, not an anchor.",
-                f"Write {anchor} for the {'beginning' if anchor == '^' else 'end'}, "
-                f"or {slip[1]} where the letter is meant.",
-            )
+        keyword = "pattern" if schema.pattern == source else f"patternProperties/{escape(source)}"
+        told = next((told for pattern, told in _FOREIGN.items() if pattern.match(source)), None)
+        if told is not None:
+            what, cure = told
+            yield Suspect(f"{schema.pointer}/{keyword}", what, f"{cure} where this is meant.")
 
 
 def misspelt_formats(document: Document) -> Iterator[Suspect]:
@@ -214,7 +231,7 @@ def suspects(document: Document) -> tuple[Suspect, ...]:
         if one is None or not _takes(one[0], one[1], place.raw[keyword], keyword):
             continue
         _draft, likely, why, cure = one
-        if likely in place.raw and likely not in (keyword, "type"):
+        if likely in place.raw and likely not in (keyword, "type", "required"):
             continue  # the likely keyword stands there as well, so that the unknown one is somebody's own
         where = f"{place.pointer}/{escape(keyword)}"
         found.setdefault(where, Suspect(where, f"{keyword} {why}.", cure, likely))

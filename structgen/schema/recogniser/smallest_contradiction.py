@@ -1,5 +1,10 @@
 """Why no value meets some schemas: a smallest set of keywords that leaves none, found by taking keywords out
-and asking again."""
+and asking again.
+
+What is taken out only allows more. So a keyword that speaks of the keys or items that another one leaves over
+keeps them apart when that other one goes (`_LEFT_OVER`), and an operator that may deny what stands inside it
+goes or stays whole (`_is_whole`).
+"""
 
 from __future__ import annotations
 
@@ -9,7 +14,7 @@ from types import MappingProxyType
 from typing import NamedTuple, TypeAlias
 
 from structgen.errors import StructgenError
-from structgen.schema.meaning.place import NEVER, parts_of
+from structgen.schema.meaning.place import NEVER, parts_of, with_others
 from structgen.schema.meaning.wording import joined
 from structgen.schema.reading.json_text import write
 from structgen.schema.reading.model import Schema
@@ -38,6 +43,20 @@ _KEYWORDS = MappingProxyType(
 """The keywords that set a field of `Schema`; of every other field it is the name in camel case."""
 _CARRIED = ("applicators", "bans", "by_value", "plain_integers", "contains_evaluates")
 """Fields that no keyword sets alone, but for the place."""
+_COUNTS = ("min_contains", "max_contains")
+"""Fields that belong to `contains`."""
+_LEFT_OVER = MappingProxyType(
+    {
+        "properties": ("additional", "unevaluated_properties"),
+        "pattern_properties": ("additional", "unevaluated_properties"),
+        "additional": ("unevaluated_properties",),
+        "prefix": ("items", "unevaluated_items"),
+        "items": ("unevaluated_items",),
+    }
+)
+"""Fields, and those that speak of what they leave over."""
+_DENIED = "denied"
+"""In place of a field: the whole of a schema that no value may meet."""
 _MOST_SHOWN = 24
 """Characters of a value that a message repeats."""
 _MOST_LISTED = 12
@@ -47,6 +66,8 @@ _DEFAULTS = {
     for one in fields(Schema)
     if one.name not in ("id", "pointer", *_CARRIED)
 }
+_ANYTHING = Schema(-1, "", verdict=True)
+"""Stands where the keywords of a schema were taken out; its id is no other's, nor that of a copy."""
 
 Keyword: TypeAlias = tuple[Schema, str]
 """A schema and the name of one of its fields."""
@@ -82,7 +103,7 @@ def smallest(
     found: dict[str, None] = {}
     for schema, field in search.keywords:
         place, keyword, shown = _named(schema, field)
-        pointer = place if field == "verdict" else f"{place}/{keyword}"
+        pointer = f"{place}/{keyword}" if keyword and field != "verdict" else place
         if pointer not in found:
             found[pointer] = None
             at.setdefault(place, []).append(shown)
@@ -94,11 +115,9 @@ def smallest(
     if given:
         verb = "exclude it" if several else "excludes it"
     told, cure = f"{joined(listed)} {verb}", "Relax one of them." if several else "Relax it."
-    met = {schema for schema, _ in search.keywords}
-    for schema, field in search.keywords:
-        if field == "one_of" and len(met.intersection(schema.one_of)) < len(schema.one_of) - 1:
-            told += f": branches of oneOf ({schema.pointer or '#'}) hold together"
-            break
+    choices = [schema.pointer or "#" for schema, field in search.keywords if field == "one_of"]
+    if choices and not search.is_empty(frozenset(search.keywords), overlapping=True):
+        told += f": branches of oneOf ({joined(choices)}) hold together"
     if not is_sure:
         told += " (perhaps fewer of them do: the search ended at Limits.oracle_steps)"
     elif _comes_back(search.keywords):
@@ -120,9 +139,9 @@ class _Search:
         """Take out what can go; return whether nothing else can."""
         # first all keywords that are more than so many away from the roots: one away, two, four and so on
         steps = {schema.id: 0 for schema, _ in self.roots}
-        row = [schema for schema, _ in self.roots]
+        row = [schema for schema, negated in self.roots if not negated]
         for schema in row:
-            for part in parts_of(_fields(schema, None).values()):
+            for part in _removable(schema, _fields(schema, None)):
                 if part.id not in steps:
                     steps[part.id] = steps[schema.id] + 1
                     row.append(part)
@@ -149,34 +168,51 @@ class _Search:
         False where that is unknown."""
         if self.left <= 0:
             return False
-        kept, tables = frozenset(some), self.oracle.tables
-        copies = tables.copies([schema for schema, _ in self.roots], lambda one: _fields(one, kept))
-        self.left -= len(copies)
-        try:
-            literals = [tables.literal(copies[one.id], negated) for one, negated in self.roots]
-            demand = tables.demand((*literals, *self.given))
-            if demand != NEVER and self.oracle.alive(tables.of_value(demand)):
-                return False
-        except StructgenError:
+        kept = frozenset(some)
+        if not self.is_empty(kept):
             return False
         self.keywords = self._reached(kept)
         return True
 
+    def is_empty(self, kept: frozenset[Keyword], *, overlapping: bool = False) -> bool:
+        """Return whether no value meets the roots with some keywords alone; False where that is unknown.
+        `overlapping`: several branches of a oneOf may hold."""
+        tables, whole = self.oracle.tables, dict[int, dict[str, object]]()
+
+        def said(schema: Schema) -> dict[str, object]:
+            fields = _fields(schema, kept)
+            whole[schema.id] = {name: fields.pop(name) for name in [*fields] if _is_whole(schema, name)}
+            return fields
+
+        copies = tables.copies([schema for schema, negated in self.roots if not negated], said)
+        for original, parts in whole.items():
+            for name, value in parts.items():
+                loose = overlapping and name == "one_of" and not copies[original].any_of
+                setattr(copies[original], "any_of" if loose else name, value)
+        self.left -= len(copies)
+        try:
+            literals = [tables.literal(copies[one.id]) for one, negated in self.roots if not negated]
+            literals += [tables.literal(one, True) for one, negated in self.roots if (one, _DENIED) in kept]
+            demand = tables.demand((*literals, *self.given))
+            return demand == NEVER or not self.oracle.alive(tables.of_value(demand))
+        except StructgenError:
+            return False
+
     def _reached(self, kept: frozenset[Keyword] | None) -> list[Keyword]:
         """Return the keywords that are reached from the roots through those that are kept (None: all), in
         the order of the text."""
-        found: list[Keyword] = []
+        found = [(one, _DENIED) for one, negated in self.roots if negated]
         seen: set[int] = set()
-        stack = [schema for schema, _ in reversed(self.roots)]
+        stack = [schema for schema, negated in reversed(self.roots) if not negated]
         while stack:
             schema = stack.pop()
             if schema.id in seen:
                 continue
             seen.add(schema.id)
             said = _fields(schema, kept)
-            found += [(schema, field) for field in said if field in _DEFAULTS and _is_keyword(schema, field)]
-            stack.extend(reversed(list(parts_of(said.values()))))
-        return found
+            found += [(schema, field) for field in said if _is_keyword(schema, field)]
+            stack.extend(reversed(_removable(schema, said)))
+        return found if kept is None else [keyword for keyword in found if keyword in kept]
 
 
 def _comes_back(keywords: Iterable[Keyword]) -> bool:
@@ -197,13 +233,30 @@ def _fields(schema: Schema, kept: frozenset[Keyword] | None) -> dict[str, object
     found = {name: getattr(schema, name) for name in _CARRIED}
     for name, default in _DEFAULTS.items():
         value = getattr(schema, name)
-        if value != default and (kept is None or not _is_keyword(schema, name) or (schema, name) in kept):
+        if value == default:
+            continue
+        if kept is None or not _is_keyword(schema, name) or (schema, name) in kept:
             found[name] = value
+        elif any((schema, other) in kept for other in _LEFT_OVER.get(name, ())):
+            found[name] = with_others(value, {one.id: _ANYTHING for one in parts_of([value])})
     return found
+
+
+def _removable(schema: Schema, fields: Mapping[str, object]) -> list[Schema]:
+    """Return the schemas in some fields of a schema whose keywords can be taken out one by one."""
+    return list(parts_of(value for name, value in fields.items() if not _is_whole(schema, name)))
+
+
+def _is_whole(schema: Schema, field: str) -> bool:
+    """Return whether a field may deny what stands inside it: that goes or stays with it."""
+    counted = schema.max_contains is not None or not schema.min_contains
+    return field in ("not_", "if_", "one_of") or (field == "contains" and counted)
 
 
 def _is_keyword(schema: Schema, field: str) -> bool:
     """Return whether a field can be taken out: the text of the schema sets it, and it may exclude values."""
+    if field in _CARRIED or field in _COUNTS:
+        return False
     if field == "verdict":
         # `"items": false` goes with its keyword; of the entries of lists and maps each may be made true.
         segments = getattr(schema, "at", "#")
@@ -229,17 +282,30 @@ def _named(schema: Schema, field: str) -> tuple[str, str, str]:
     """Return the place and the keyword of a field; and the keyword with its value, if that is short and no
     schema with keywords."""
     place = schema.pointer or "#"
+    if field == _DENIED:
+        return _operator(place)
     raw = getattr(schema, "raw", None)
     own = _in(raw, field) if isinstance(raw, dict) else None
     if own is None and raw is None and field == "enum" and "/" in place:
         # The reader sets const beside enum apart, at the place of the keyword.
         place, _, own = place.rpartition("/")
     keyword = own or _names(field)[0]
+    if field == "contains" and isinstance(raw, dict):
+        counts = [f"{name} {write(raw[name])}" for name in ("minContains", "maxContains") if name in raw]
+        return place, keyword, f"contains with {joined(counts)}" if counts else keyword
     value = raw.get(keyword) if isinstance(raw, dict) and field != "verdict" else None
     if value is None or (isinstance(value, (dict, list)) and any(parts_of([getattr(schema, field)]))):
         return place, keyword, keyword
     text = value if keyword == "type" and isinstance(value, str) else write(value)
     return place, keyword, f"{keyword} {text}" if len(text) <= _MOST_SHOWN else keyword
+
+
+def _operator(place: str) -> tuple[str, str, str]:
+    """Return the place, the keyword and the word of the operator that a schema at a place stands in."""
+    place, _, keyword = place.rpartition("/")
+    if keyword.isdigit():
+        place, _, keyword = place.rpartition("/")
+    return place or "#", keyword.lstrip("#"), keyword.lstrip("#") or "the schema"
 
 
 def signed(oracle: Oracle, literals: Iterable[int]) -> list[tuple[Schema, bool]]:

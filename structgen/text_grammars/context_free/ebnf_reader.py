@@ -64,6 +64,8 @@ class Ebnf:
     rules: tuple[Rule, ...]
     terminals: dict[str, Node]
     lines: dict[str, int]
+    replaced: list[str]
+    """Rules that a later one of the same name replaces: `The rule a of line 2`."""
 
 
 def parse_ebnf(text: str, most: int) -> Ebnf:
@@ -78,6 +80,9 @@ class _Reader:
         self.rules: list[Rule] = []
         self.terminals: dict[str, Node] = {}
         self.lines: dict[str, int] = {}
+        self.replaced: list[str] = []
+        self.starts: dict[str, int] = {}
+        """Where the alternatives of a rule, the last of its name, begin among all."""
         self.named: dict[Node, str] = {}
         self.used: dict[str, int] = {}
         self.made = self.copies = 0
@@ -108,9 +113,8 @@ class _Reader:
             if not self.text.startswith("::=", self.at):
                 self.no_rule(name)
             if name in self.lines:
-                self.fail(
-                    f"The rule {name} is defined twice.", "Write its alternatives in one rule, with |.", at
-                )
+                self.replaced.append(f"The rule {name} of line {self.lines[name]}")
+            self.starts[name] = len(self.rules)
             self.lines[name] = self.text.count("\n", 0, at) + 1
             self.at += 3
             self.space()
@@ -126,7 +130,9 @@ class _Reader:
                         at,
                     )
                 self.fail(f"The rule {name} is not defined.", f"Write {name} ::= ...", at)
-        return Ebnf(tuple(self.rules), self.terminals, self.lines)
+        starts, rules = self.starts, enumerate(self.rules)
+        kept = tuple(rule for at, rule in rules if at >= starts.get(rule[0], 0))
+        return Ebnf(kept, self.terminals, self.lines, self.replaced)
 
     def no_rule(self, name: str) -> NoReturn:
         """Raise where the name of a rule is not followed by `::=`."""
