@@ -472,7 +472,7 @@ class _Writer:
 
     def stops(self, end: str) -> tuple[str, ...]:
         """Return what a string that `end` follows does not hold."""
-        return (*(self.style.stops or (self.style.quote or end,)), *self.excludes)
+        return (*(self.style.stops or (self.style.quote or end, *self.style.ends)), *self.excludes)
 
     def spelled(self, template: str, values: Mapping[str, str]) -> Iterator[TextGrammar]:
         for kind, text in pieces(template):
