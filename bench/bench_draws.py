@@ -91,6 +91,8 @@ def measured(options: argparse.Namespace) -> Iterator[dict[str, Any]]:
     """Yield a row for each task, number of draws and method."""
     for group in options.groups:
         for task, draw in GROUPS[group]():
+            if not any(part in task for part in options.tasks):
+                continue
             for n in options.n:
                 yield from _of_task(
                     {"group": group, "task": task, "n": n, "seeds": options.seeds}, draw, options
@@ -125,15 +127,19 @@ def main() -> None:
     """Print the rows, and write bench/results."""
     parser = records.arguments(__doc__)
     parser.add_argument("--groups", nargs="+", default=list(GROUPS), choices=list(GROUPS))
+    parser.add_argument("--tasks", nargs="+", default=[""], help="only tasks whose names have one of these")
     parser.add_argument("--n", nargs="+", type=int, default=[20])
     parser.add_argument("--seeds", type=int, default=5)
     parser.add_argument("--most", type=int, default=5000, help="rows at which a published method is stopped")
-    options, done = parser.parse_args(), list[list[Any]]()
+    parser.add_argument("--more", action="store_true", help="keep the rows that the day has")
+    options = parser.parse_args()
+    more = options.more
     about = {"load": records.load(), "versions": f"{records.versions('torch')}, numpy {np.__version__}"}
     for row in measured(options):
-        done.append([f"{row[one]:.4g}" if isinstance(row[one], float) else row[one] for one in COLUMNS])
-        print(" | ".join(map(str, done[-1])), flush=True)
-        records.write(options.results, "draws", about, COLUMNS, done)
+        shown = [f"{row[one]:.4g}" if isinstance(row[one], float) else row[one] for one in COLUMNS]
+        print(" | ".join(map(str, shown)), flush=True)
+        records.write(options.results, "draws", about, COLUMNS, [shown], more=more)
+        more = True
 
 
 if __name__ == "__main__":

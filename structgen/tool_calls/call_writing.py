@@ -57,7 +57,7 @@ def _element(template: str, key: str, value: Any, row: ToolFormat) -> str:
 
 def _value(value: Any, row: ToolFormat, end: str) -> str:
     if isinstance(value, str):
-        stop = next((one for one in row.stops or (row.quote or end,) if one in value), None)
+        stop = next((one for one in row.stops or (row.quote or end, *row.ends) if one in value), None)
         if stop is not None:
             raise OptionError(
                 f"A string holds {stop!r}, which ends it.",

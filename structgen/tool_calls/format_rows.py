@@ -38,6 +38,7 @@ ROWS: Final = (
         "llama",
         '{"name": "$name", "parameters": $arguments}',
         trigger='{"name": ',
+        also=('{"type": "function", "name": "$name", "parameters": $arguments}',),
         signs=('{"name": "', '"parameters": '),
     ),
     ToolFormat(
@@ -133,7 +134,7 @@ ROWS: Final = (
         ToolFormat(
             name,
             (_QWEN + "$arguments$gap\n</function>\n</tool_call>", _QWEN + "</function>\n</tool_call>"),
-            trigger="<tool_call>\n<function=",
+            trigger="<tool_call>",
             thinking=_THINK,
             after_thinking="\n\n",
             signs=("<function=", "<parameter=", *signs),
@@ -184,6 +185,7 @@ ROWS: Final = (
         "minimax_m3",
         f'{_M3}<invoke name="$name">$arguments$gap{_M3}</invoke>\n',
         section=(f"{_M3}<tool_call>\n", f"{_M3}</tool_call>"),
+        trigger=_M3,
         thinking=("<mm:think>", "</mm:think>"),
         never=(f"{_M3}</tool_call>", f"{_M3}<invoke", f"{_M3}</invoke>"),
         signs=(_M3,),
@@ -217,6 +219,7 @@ ROWS: Final = (
         thinking=("<|channel|>analysis<|message|>", "<|end|>"),
         opened=False,
         text=("<|channel|>final<|message|>", "<|end|>", "<|return|>"),
+        preamble="<|channel|>commentary<|message|>",
         blocks="<|start|>assistant",
         signs=("<|channel|>", "to=functions."),
     ),

@@ -35,6 +35,9 @@ class ArgumentStyle:
     stops: tuple[str, ...] = ()
     """Texts that no string may hold, those inside JSON neither; (): a raw string may not hold what follows
     `$value`, a quoted one not `quote`."""
+    ends: tuple[str, ...] = ()
+    """Marks that show that an argument is over, though what closes it is missing: the beginning of another
+    one, the end of the call. No string that is not JSON holds one."""
     frame: str = ""
     """What is usually written on both sides of a value, and belongs to no string."""
     blanks: bool = True

@@ -70,7 +70,7 @@ def quoted_values(
     definitions = {**schema.get("definitions", {}), _WRITABLE: named}
     inside = {**kept, "type": "object", "definitions": definitions, **both}
     written_so = {**policies, "strict": None, "whitespace": "compact", "escapes": "utf8"}
-    found = without(json_schema(inside, **written_so), (style.quote, *excludes))
+    found = without(json_schema(inside, **written_so), (style.quote, *style.ends, *excludes))
     assert isinstance(found, JsonSchemaGrammar)
     try:
         network_of(found.document())
