@@ -91,8 +91,8 @@ class Driver:
             reading.add_done_callback(_cancel)
             raise
         finally:
-            # an error would hold this frame, which holds the error: what was compiled would stay until garbage
-            # is collected
+            # an error holds this frame: if the frame held the error, what was compiled would stay until
+            # garbage is collected
             del reading
 
     # --- and are written ------------------------------------------------------------------------------------
