@@ -1,7 +1,7 @@
 """What structured output costs on a GPU: the engine with a Llama of random weights and fixed shapes.
 
 `bench_engine.py` runs this. The systems differ in how steps run (CUDA graphs, or kernel by kernel) and in
-where masks lie (rows of a table on the device, or main memory, from which whole masks are sent in each step).
+when masks are sent (while the model runs, or when tokens are chosen).
 The goal is the ratio of two medians of the same rounds: tokens a second under a grammar and of free text.
 """
 

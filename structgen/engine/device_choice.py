@@ -1,11 +1,11 @@
 """From logits to tokens on the device of the logits: mask, temperature, filters and draw by
 `structgen_kernels`.
 
-`masked_sample` reads the logits once (three times with filters). It finds each text's mask by row numbers in
-the device's table (`device_masks`), and returns the token and all figures of a step. One copy brings them to
-main memory; this is the only time in a step that the choice waits for the device.
+`masked_sample` reads the logits once (three times with filters). It reads each text's mask on the device
+(`device_masks`), and returns the token and all figures of a step. One copy brings them to main memory; this
+is the only time in a step that the choice waits for the device.
 
-    logits [n, V] --masked_sample(table, overlays, indices, options)--> figures [6, n] --copy--> Chosen
+    logits [n, V] --masked_sample(masks, options)--> figures [6, n] --copy--> Chosen
 
 If the model's logits stay at the same address (`FixedLlama`), the whole choice is captured as a CUDA graph. A
 step then writes its inputs and replays the graph.
@@ -34,8 +34,8 @@ class DeviceChoice:
     def __init__(self, masks: DeviceMasks, graphs: Graphs | None = None) -> None:
         self._masks = masks
         self._graphs = Graphs(masks.device) if graphs is None else graphs
-        self._addresses: tuple[int, ...] = ()
-        """The addresses of the tables that the graphs read."""
+        self._address = 0
+        """The address of the masks that the graphs read."""
 
     def choose(
         self,
@@ -54,21 +54,20 @@ class DeviceChoice:
         masks, count, every = self._masks, len(places), list(range(len(places)))
         masks.wait()
         with torch.inference_mode():
-            choices = masks.choices
             in_order = list(lines) == every
             if list(places) == every and in_order and stays:
                 figures = self._replayed(logits, bucket(count))[:, :count]
             else:
                 at = _index(places, logits) if list(places) != every or len(logits) != count else None
                 which = slice(count) if in_order else _index(lines, logits)
-                figures = figures_of(
-                    logits, rows=at, **self._options(Choices(*(part[which] for part in choices)))
-                )
+                figures = figures_of(logits, rows=at, **self._options(which))
         return chosen_of(figures, places)
 
-    def _options(self, choices: Choices) -> _Options:
-        """Return the options of the draw. Filters and masks are left out if no row has one."""
+    def _options(self, which: slice | Tensor) -> _Options:
+        """Return the options of the draw for some lines. Filters and masks are left out if no line has
+        one."""
         masks = self._masks
+        choices = Choices(*(part[which] for part in masks.choices))
         found: _Options = {
             "temperature": choices.temperature,
             "seed": choices.stream,
@@ -77,20 +76,19 @@ class DeviceChoice:
         if masks.is_filtered:
             found |= {"top_k": choices.top_k, "top_p": choices.top_p, "min_p": choices.min_p}
         if masks.is_masked:
-            found |= {"store": masks.table.rows, "overlays": masks.overlays, "indices": choices.indices}
+            found["mask"] = masks.masks[which]
         return found
 
     def _replayed(self, logits: Tensor, count: int) -> Tensor:
         """Return the figures of the first `count` rows; those of rows without a text are meaningless."""
         masks = self._masks
-        tables = masks.choices.indices, masks.table.rows, masks.overlays
-        if (addresses := tuple(table.data_ptr() for table in tables)) != self._addresses:
-            # a table was reallocated: the graphs read the old memory
+        if (address := masks.masks.data_ptr()) != self._address:
+            # the memory was allocated anew: the graphs read the old one
             self._graphs.forget()
-            self._addresses = addresses
+            self._address = address
         key = count, masks.is_filtered, masks.is_masked, logits.data_ptr()
         wide = logits.as_strided((count, logits.shape[1]), logits.stride())
-        options = self._options(Choices(*(part[:count] for part in masks.choices)))
+        options = self._options(slice(count))
         return self._graphs.run(key, lambda: figures_of(wide, **options))
 
 

@@ -612,8 +612,7 @@ class Loop:
             masks = DeviceMasks(self._tokenizer, device)
             self._there = masks, DeviceChoice(masks)
         try:
-            if not self._there[0].stage(rows, self._mask_rows.mask, wider=self._wider):
-                self._mask_rows.has_fault = True
+            self._there[0].stage(rows, self._mask_rows.mask, wider=self._wider)
         except torch.OutOfMemoryError as error:
             for text in rows:
                 text.error = failed(error)

@@ -267,13 +267,13 @@ def test_graphs_are_for_models_that_are_loaded_by_name() -> None:
         sg.Engine("structgen/extract", graphs="yes")  # type: ignore[arg-type]
 
 
-def test_the_choice_forgets_graphs_of_tables_that_moved() -> None:
+def test_the_choice_forgets_graphs_of_masks_that_moved() -> None:
     engine = sg.Engine(Wide(), TOKENIZER, device_masks=True)
     engine.generate(requests(2))
     there = engine._loop._there
     assert there is not None
     choice: DeviceChoice = there[1]
     choice._graphs.run("old", lambda: torch.zeros(1))
-    choice._addresses = (0, 0, 0)
+    choice._address = -1
     choice._replayed(torch.zeros(64, engine.model.vocab_size), 1)
     assert "old" not in choice._graphs._known
