@@ -6,9 +6,6 @@
     run        the model reads the tokens; meanwhile a thread fills the next masks
     stage      on a GPU: copy the masks to the device while its forward pass runs (device_masks)
 
-If the model can take tokens back (`TakesBack`), run begins before commit. On a GPU, all work between two
-choices then overlaps with the forward pass.
-
 With speculation (structgen.speculation) the model also reads a draft after each token: a tree of guesses. The
 pass gives logits for each node, and a mask is filled for each node. If the chosen token is a guess, choose
 and commit are repeated at its node, until a token is chosen that was not guessed. Code, logits and noise are
@@ -236,7 +233,7 @@ class Loop:
         # a thread may still fill masks of the interrupted step: it keeps its memory and its matchers
         self._mask_rows.close(wait=False)
         self._mask_rows = BatchMasks(self._max_rows, self._tokenizer.vocab_size)
-        self._there = self._reading.ahead = None
+        self._there = None
         for at, text in enumerate(texts):
             release(text)
             self._texts[at] = text.restarted()
@@ -267,8 +264,6 @@ class Loop:
         going: Sequence[TextSequence] = self._with_searches()
         while going := self._with_seconds(going):
             chosen = self._chosen(going)
-            if self._there is not None and self._reading.takes_back:
-                self._reading.begin(going, chosen.tokens)
             further = self._commit(going, chosen)
             self._settle()
             going = [text for text in further if text.handle.result is None]
@@ -580,7 +575,7 @@ class Loop:
         drafts = self._drafts(rows)
         # on other devices passes run asynchronously, and their duration is not known here
         is_long = self._ran > _SHORT or self._reading.logits.device.type != "cpu"
-        filling = self._mask_rows.begin(rows, drafts, apart=is_long and self._reading.ahead is None)
+        filling = self._mask_rows.begin(rows, drafts, apart=is_long)
         began = time.perf_counter()
         try:
             self._reading.read(rows, drafts)
