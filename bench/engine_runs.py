@@ -150,8 +150,6 @@ class Endless:
     def __init__(self, model: Any, ends: Sequence[int]) -> None:
         self._model, self._ends = model, torch.tensor(list(ends))
         self.vocab_size, self.context = model.vocab_size, model.context
-        if getattr(model, "keeps_logits", False):
-            self.keeps_logits = True
 
     def prefill(self, tokens: Sequence[int]) -> tuple[torch.Tensor, Any]:
         logits, cache = self._model.prefill(tokens)

@@ -72,9 +72,7 @@ class ReadsMany(Protocol):
 class FixedRows(Protocol):
     """Optional: has room for the texts of a batch alone, and steps of fixed shapes."""
 
-    keeps_logits: bool
-    """Whether the logits of a step stay at a fixed address, with space for the next power of two of rows. The
-    next step overwrites them."""
+    has_fixed_rows: bool
 
 
 @runtime_checkable

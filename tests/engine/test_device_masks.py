@@ -18,7 +18,7 @@ torch = pytest.importorskip("torch")
 from request_kinds import TOKENIZER, Wide, requests  # noqa: E402
 
 import structgen as sg  # noqa: E402
-from structgen.engine.device_choice import DeviceChoice  # noqa: E402
+from structgen.engine import loop  # noqa: E402
 from structgen.speculation.drafts.draft import NO_DRAFT, Draft, DraftTree  # noqa: E402
 from structgen.speculation.drafts.drafter import DraftContext, RequestFacts  # noqa: E402
 from structgen.speculation.planning.speculator import Speculator  # noqa: E402
@@ -81,20 +81,20 @@ def test_logits_that_are_no_numbers_end_the_text_with_an_error() -> None:
     assert result.error is not None and "not numbers" in str(result.error)
 
 
-def test_an_interrupt_between_staging_and_choosing_loses_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_interrupt_before_a_choice_loses_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
     wanted = requests(8)
     whole = [result.tokens for result in sg.Engine(Wide(), TOKENIZER, device_masks=True).generate(wanted)]
     engine, calls = sg.Engine(Wide(), TOKENIZER, device_masks=True), 0
-    choose = DeviceChoice.choose
+    choose = loop.choose_anywhere
 
-    def interrupted(self: DeviceChoice, *arguments: Any, **named: Any) -> Any:
+    def interrupted(*arguments: Any) -> Any:
         nonlocal calls
         calls += 1
         if calls % 9 == 5:
             raise KeyboardInterrupt
-        return choose(self, *arguments, **named)
+        return choose(*arguments)
 
-    monkeypatch.setattr(DeviceChoice, "choose", interrupted)
+    monkeypatch.setattr(loop, "choose_anywhere", interrupted)
     handles = [handle for request in wanted for handle in engine.submit(request)]
     while not all(handle.is_done for handle in handles):
         try:

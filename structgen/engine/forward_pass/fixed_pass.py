@@ -101,7 +101,7 @@ class FixedLlama:
         """Free slots, the smallest last."""
         self._lock = threading.Lock()
 
-    keeps_logits = True
+    has_fixed_rows = True
     """See `FixedRows`."""
 
     @classmethod
