@@ -164,6 +164,8 @@ class _Open:
     is_array: bool = False
     key: str = ""
     tail: str = ""
+    follows: tuple[str, ...] = ()
+    """What stands before the values of the keys that it may have, in a format that quotes strings."""
     found: list[tuple[str, Any]] = field(default_factory=list)
     places: dict[str, int] = field(default_factory=dict)
     """Where each key stands in them."""
@@ -210,7 +212,8 @@ class MemberReader:
 
     def opened(self, members: tuple[KnownMember, ...] | None, key: str = "", tail: str = "") -> _Open:
         """Return an object that begins."""
-        return _Open({member.key: member for member in members or ()}.get, False, key, tail)
+        known = {member.key: member for member in members or ()}
+        return _Open(known.get, False, key, tail, tuple(f"{self.format.between}{one}:" for one in known))
 
     def step(self, stack: list[_Open], at: int) -> int:
         """Read the end of the container on top of the stack, or the next of its values, or the beginning of
@@ -334,7 +337,7 @@ class MemberReader:
             stack.append(made)
             return at
         if self.format.quote:
-            sofar, at, is_whole = self.quoted(skipped(self.text, at))
+            sofar, at, is_whole = self.quoted(skipped(self.text, at), top.follows)
         else:
             begin = at
             sofar, at, is_whole = self.json(begin, tail, kinds, menu)
@@ -427,36 +430,43 @@ class MemberReader:
             return MISSING, at, False
         return found.value, found.end, True
 
-    def quoted(self, at: int) -> tuple[Any, int, bool]:
-        """Return a value in a format that quotes strings in its own way, where it ends, and whether it
-        has."""
+    def quoted(self, at: int, follows: tuple[str, ...]) -> tuple[Any, int, bool]:
+        """Return a value in a format that quotes strings in its own way, where it ends, and whether it has. A
+        string whose last quote is missing ends before what follows it, or with the call."""
         quote = self.format.quote
         rest = self.text[at : at + len(quote)]
         if rest == quote:
             begin = at + len(quote)
             end = searcher((quote, *self.stops), exact=True).search(self.text, begin)
+            inside = self.text[begin : end.start() if end else None]
+            more = searcher(follows, exact=True).search(inside) if follows else None
+            if end is not None and end[0] == quote:
+                behind = self.text[end.end() : end.end() + 1]
+                is_doubtful = more is not None and inside.endswith(follows)
+                if not is_doubtful or (behind and behind in ",]}"):
+                    return inside, end.end(), True
+                end = end if behind or self.ended else None
+            said = inside if end else self.cut(inside, quote, *self.stops, *follows)
+            found = inside[: more.start()] if more else said.rstrip(_CLOSING)
             if end is None:
-                return self.cut(self.text[begin:], quote, *self.stops).rstrip(_CLOSING), len(self.text), False
-            if end[0] == quote:
-                return self.text[begin : end.start()], end.end(), True
+                return found, len(self.text), False
             self.lack = f"The mark {quote!r} is missing"
-            inside = self.text[begin : end.start()].rstrip(_CLOSING)
-            return inside, begin + len(inside), True
+            return found, begin + len(found), True
         if quote.startswith(rest):  # the text ends in it, or before
             raise UnfinishedError
         if rest[0] in "\"'":
             self.note = f"Its strings stand in {rest[0]} in place of {quote}"
-            found = read_value(self.text, at)
-            self.error = found.error
-            return found.value, found.end, found.closed
+            read = read_value(self.text, at)
+            self.error = read.error
+            return read.value, read.end, read.closed
         bare = _BARE.match(self.text, at)
         assert bare is not None
         if bare.end() == len(self.text):
             raise UnfinishedError
-        found = self.scalar(bare[0].strip())
-        if isinstance(found, str):
+        value = self.scalar(bare[0].strip())
+        if isinstance(value, str):
             self.lack = f"The mark {quote!r} is missing"
-        return found, bare.end(), True
+        return value, bare.end(), True
 
     def scalar(self, said: str) -> Any:
         try:

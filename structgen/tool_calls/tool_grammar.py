@@ -18,7 +18,7 @@ from structgen.text_grammars.composition.argument_grammar import (
     argument_grammar,
     blank_of,
     gap,
-    has_no_arguments,
+    takes_nothing,
 )
 from structgen.text_grammars.composition.dispatching import dispatched, free_of, interrupted
 from structgen.text_grammars.composition.json_strings import in_json_string
@@ -26,7 +26,7 @@ from structgen.text_grammars.composition.tag_fields import within
 from structgen.text_grammars.composition.templates import TEXT, pieces, places
 from structgen.text_grammars.regular import literal, regex
 from structgen.text_grammars.special_tokens import special
-from structgen.text_grammars.text_grammar import TextGrammar, as_text, either, sequence
+from structgen.text_grammars.text_grammar import JsonTexts, TextGrammar, as_text, either, sequence
 from structgen.tool_calls.custom_tools import INPUT
 from structgen.tool_calls.format_marks import marks_of
 from structgen.tool_calls.format_rows import format_of
@@ -284,7 +284,9 @@ class _Builder:
         return bool({"arguments", "quoted"} & places(template))
 
     def may_be_empty(self, tool: Tool) -> bool:
-        return not tool.schema.get("required") and (not self.row.member or has_no_arguments(tool.schema))
+        if tool.schema.get("required"):
+            return False
+        return takes_nothing(tool.closed_schema, {**tool.policies, **self.policies})
 
     def call(self, template: str, tool: Tool) -> Iterator[TextGrammar]:
         """Yield the parts of a call."""
@@ -315,7 +317,7 @@ class _Builder:
                 return argument_grammar(tool.closed_schema, policies, self.row, texts=texts)
             if tool.input is not None:
                 return sequence('{"', INPUT, '": ', in_json_string(tool.input), "}")
-            return as_text(json_schema(tool.closed_schema, **policies))
+            return JsonTexts(json_schema(tool.closed_schema, **policies), place=f"the tool {tool.name}")
 
     def check_name(self, tool: Tool) -> None:
         if re.fullmatch(self.row.names, tool.name) is None:

@@ -255,3 +255,25 @@ def test_auto_takes_text_that_holds_a_part_of_a_trigger() -> None:
                     continue
                 state = compiled.step_bytes(compiled.start, text)
                 assert state is not None and compiled.accepts_end(state), (format, text)
+
+
+def test_special_tokens_and_texts_open_calls_beside_one_another() -> None:
+    """`<tool_call>` is a token, `<function=` is text: both begin calls of the tools."""
+    tokens: list[bytes | None] = [bytes((byte,)) for byte in range(256)]
+    tokenizer = sg.Tokenizer.from_bytes([*tokens, None, None], eos_token_id=256)
+    grammar = sg.tools(TOOLS, format="qwen_3_coder", specials={"<tool_call>": 257})
+    compiled = sg.compile(grammar, tokenizer, store=False)
+    call = EXAMPLES["qwen_3_coder"].removeprefix("<tool_call>").removesuffix("</tool_call>")
+
+    def follows(*parts: str | int) -> bool:
+        matcher = sg.Matcher(compiled)
+        try:
+            for part in parts:
+                for token in part.encode() if isinstance(part, str) else (part,):
+                    matcher.advance(token)
+        except sg.errors.TokenError:
+            return False
+        return matcher.is_complete
+
+    assert follows("See: ", 257, call + "</tool_call>") and follows("See: ", call.strip() + "\n</tool_call>")
+    assert not follows(257, call.replace("weather", "wether")) and not follows("<function=get_wether")
