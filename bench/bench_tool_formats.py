@@ -408,9 +408,12 @@ def drawn(drawer: Walker | Peer, source: random.Random, tries: int) -> Iterator[
 
 
 def read_back(text: str, format: ToolFormat, thinking: bool | str) -> sg.Reply:
-    """Return what is read of a text of our grammar, which must be whole and without faults."""
+    """Return what is read of a text of our grammar, which must be whole and without faults; a call in a text
+    may lack its opening mark."""
     reply = sg.parse_calls(text, format, tools=TOOLS, thinking=thinking)
-    assert reply.complete and not reply.problems and reply.partial is None, (text, reply)
+    faults = [one for one in reply.problems if not re.search("mark that opens|opening mark", one.what)]
+    assert reply.partial is None and not faults, (text, reply)
+    assert reply.complete or reply.problems, (text, reply)
     assert all(call.name in ("search", "move") for call in reply.calls)
     for call in reply.calls:
         call.value()  # raises for arguments that the schema refuses

@@ -34,6 +34,11 @@ class StructgenError(Exception):
             where = f"{file}, {self.where}" if self.where else file
             StructgenError.__init__(self, self.what, where=where, cure=self.cure)
 
+    def name_owner(self, owner: str) -> None:
+        """Put the name of what the place is in before it."""
+        where = f"{owner}: {self.where}" if self.where else owner
+        StructgenError.__init__(self, self.what, where=where, cure=self.cure)
+
     def name_schemas(self, pointers: Iterable[str]) -> None:
         """Put the JSON pointers of some schemas for the place, if none is named yet."""
         if not self.where:

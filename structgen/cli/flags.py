@@ -150,13 +150,21 @@ FLAGS: Final[dict[str, Flag]] = {
         Path, "Where --target writes; default: into the package, from where a wheel takes it along."
     ),
     # --- serve ----------------------------------------------------------------------------------------------
-    "host": Flag(str, "The address; 0.0.0.0: reachable from other machines.  [default: 127.0.0.1]"),
+    "host": Flag(
+        str, "The address; 0.0.0.0: reachable from other machines, give keys then.  [default: 127.0.0.1]"
+    ),
+    "allowed_host": Flag(
+        list[str],
+        "Another name under which the server is asked (the header Host), beside its own; *.NAME: those below "
+        "it; *: any. May be given several times.",
+        "NAME",
+    ),
     "port": Flag(int, "0: one that is free.  [default: 8000]", least=0, most=65_535),
     "name": Flag(str, "The name under which requests ask for the model.  [default: MODEL]"),
     "api_key_file": Flag(
         Path,
         "A file with a key on each line; the variable STRUCTGEN_API_KEY has one too. Requests need "
-        "one of them.",
+        "one of them; all are compared in constant time.",
     ),
     "tool_format": Flag(
         str,

@@ -17,6 +17,7 @@ import typer
 from structgen.cli.output import console, echo, payload, progress
 from structgen.errors import StructgenError
 from structgen.printable import printable
+from structgen.system.cache import naming
 
 if TYPE_CHECKING:
     from structgen.maskbench.measurements import CaseResult
@@ -208,7 +209,7 @@ def _failure_file(path: Path | None) -> Iterator[Any]:
         raise StructgenError(
             f"cannot be written: {error.strerror}.", where=str(path), cure="Give --failures another file."
         ) from error
-    with file:
+    with naming(path), file:
 
         def write(case: Case, results: Iterable[CaseResult]) -> None:
             for result in results:

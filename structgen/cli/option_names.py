@@ -52,9 +52,9 @@ NAMES: Final[Mapping[str, tuple[str, ...]]] = {
         *("timeout", "stream", "trace"),
     ),
     "serve": (
-        *("model", "host", "port", "name", "api_key_file", "tool_format", "chat_template", "thinking"),
-        *("thinking_tokens", "max_rows", "max_waiting", "timeout", "cache_bytes", "max_body", "grace"),
-        "device",
+        *("model", "host", "port", "allowed_host", "name", "api_key_file", "tool_format", "chat_template"),
+        *("thinking", "thinking_tokens", "max_rows", "max_waiting", "timeout", "cache_bytes", "max_body"),
+        *("grace", "device"),
     ),
     "warmup": ("tokenizer", "grammar", *OF_LARK, "text", "jobs", "target", "output"),
 }
@@ -76,7 +76,7 @@ SWITCHES: Final = frozenset(("stream", "json", "usage", "weights", "start_over",
 LISTS: Final = frozenset(
     (
         *("stop", "without", "strategy", "monitors", "banned", "import_paths", "bind", "logit_bias"),
-        *("resources", "holes", "slots", "text"),
+        *("resources", "holes", "slots", "text", "allowed_host"),
     )
 )
 """Options that may be given several times."""
@@ -86,7 +86,17 @@ TEXTS: Final = frozenset(
         *("property_order", "numbers", "escapes", "formats", "device", "dtype", "prompt", "stop", "without"),
         *("strategy", "monitors", "import_paths", "bind", "resources", "choices", "edit", "draft_model"),
         *("trace", "method", "tree", "prompts", "out", "engine", "template", "given", "holes", "length"),
-        *("scheduler", "host", "name", "api_key_file", "chat_template", "tokenizer", "text", "target"),
+        *(
+            "scheduler",
+            "host",
+            "allowed_host",
+            "name",
+            "api_key_file",
+            "chat_template",
+            "tokenizer",
+            "text",
+            "target",
+        ),
         "output",
     )
 )

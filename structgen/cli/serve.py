@@ -21,8 +21,8 @@ from structgen.system.text_files import read_text
 
 
 @reads(
-    *("host", "port", "name", "api_key_file", "tool_format", "chat_template", "thinking", "thinking_tokens"),
-    *("max_rows", "max_waiting", "timeout", "device"),
+    *("host", "port", "allowed_host", "name", "api_key_file", "tool_format", "chat_template"),
+    *("thinking", "thinking_tokens", "max_rows", "max_waiting", "timeout", "device"),
 )
 def serve(
     given: Given,
@@ -53,7 +53,7 @@ def serve(
     from structgen.engine import Engine
     from structgen.language import checks
     from structgen.serving.served_model import ServedModel
-    from structgen.serving.server_options import ServerOptions, read_keys
+    from structgen.serving.server_options import is_loopback, named_server, read_keys
 
     # schemas are the clients' own: what looks misspelt in one is no matter of whoever runs the server
     warnings.simplefilter("ignore", SchemaWarning)
@@ -75,14 +75,18 @@ def serve(
         seconds=checks.number("timeout", given.get("timeout"), 0.1, math.inf, "seconds, at least 0.1"),
         **thoughts,
     )
-    app = make_app(served, ServerOptions(keys, max_body << 20))
     listening = socket.create_server(
         (host, port), family=socket.AF_INET6 if ":" in host else socket.AF_INET, backlog=2048
     )
+    address = listening.getsockname()[0]
+    options = named_server(host, address, given.get("allowed_host", ()), keys=keys, max_body=max_body << 20)
+    app = make_app(served, options)
     shown = f"[{host}]" if ":" in host else host
     where = f"http://{shown}:{listening.getsockname()[1]}/v1"
     with_key = ", with a key" if keys else ""
     echo(f"{served.name} is served at {where}{with_key}. {served.told()} Ctrl-C stops it.")
+    if not keys and not is_loopback(address):
+        echo(f"Everybody who reaches {where} can use it. Give keys: --api-key-file FILE.", err=True)
     sys.stdout.flush()
     for one in (signal.SIGINT, signal.SIGTERM):
         # uvicorn raises the signal that stopped it again, once all is closed

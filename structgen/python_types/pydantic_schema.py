@@ -12,7 +12,7 @@ import inspect
 import json
 import math
 import re
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from decimal import Decimal
 from enum import Enum
@@ -140,23 +140,13 @@ class TypeSchema(GenerateJsonSchema):
     def float_schema(self, schema: Any) -> JsonSchema:
         """Return the schema of numbers: those that are within the bounds once rounded."""
         made = super().float_schema(schema)
-        _round_inwards(made)
-        return made
+        for keyword in ("exclusiveMaximum", "exclusiveMinimum"):
+            made.pop(keyword, None)
+        return {**made, **_bounds(schema)}
 
     def decimal_schema(self, schema: Any) -> JsonSchema:
         """Return the schema of Decimals, as numbers."""
-        made: JsonSchema = {"type": "number"}
-        for bound, strict, keyword, towards in (
-            ("le", "lt", "maximum", -math.inf),
-            ("ge", "gt", "minimum", math.inf),
-        ):
-            limits = [
-                _inside(Decimal(schema[name]), towards, name == strict)
-                for name in (bound, strict)
-                if schema.get(name) is not None
-            ]
-            if limits:
-                made[keyword] = _plain(min(limits) if towards < 0 else max(limits))
+        made: JsonSchema = {"type": "number", **_bounds(schema)}
         if schema.get("multiple_of") is not None:
             made["multipleOf"] = _plain(float(schema["multiple_of"]))
         places, digits = schema.get("decimal_places"), schema.get("max_digits")
@@ -443,31 +433,30 @@ def _plain(value: float) -> int | float:
     return int(value) if value.is_integer() and abs(value) < 1e15 else value
 
 
+def _bounds(schema: Any) -> JsonSchema:
+    """Return the bounds of a number as inclusive ones: a numeral just below an exclusive one may round to
+    it."""
+    found: JsonSchema = {}
+    for bound, strict, keyword, towards in (
+        ("le", "lt", "maximum", -math.inf),
+        ("ge", "gt", "minimum", math.inf),
+    ):
+        limits = [
+            _inside(Decimal(str(schema[name])), towards, name == strict)
+            for name in (bound, strict)
+            if schema.get(name) is not None
+        ]
+        if limits:
+            found[keyword] = _plain(min(limits) if towards < 0 else max(limits))
+    return found
+
+
 def _inside(bound: Decimal, towards: float, strict: bool) -> float:
     """Return the binary64 number nearest to a bound whose shortest text is within it."""
-    value = float(bound)
-    while _beyond(Decimal(repr(value)), bound, towards, strict):
+    value, sign = float(bound), -1 if towards < 0 else 1
+    while (inside := (Decimal(repr(value)) - bound) * sign) < 0 or (strict and not inside):
         value = math.nextafter(value, towards)
     return value
-
-
-def _beyond(value: Decimal, bound: Decimal, towards: float, strict: bool) -> bool:
-    if strict and value == bound:
-        return True
-    return value > bound if towards < 0 else value < bound
-
-
-def _round_inwards(made: JsonSchema) -> None:
-    """Have inclusive bounds only: a numeral just below an exclusive one may round to it."""
-    for strict, loose, towards in (
-        ("exclusiveMaximum", "maximum", -math.inf),
-        ("exclusiveMinimum", "minimum", math.inf),
-    ):
-        if strict in made:
-            value = math.nextafter(float(made.pop(strict)), towards)
-            known = made.get(loose)
-            pick: Callable[..., float] = min if towards < 0 else max
-            made[loose] = value if known is None else pick(value, known)
 
 
 def _with_places(places: int, whole: int | None) -> JsonSchema:

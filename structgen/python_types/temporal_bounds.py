@@ -24,7 +24,9 @@ _BOUNDS = (("ge", True, 0), ("gt", True, 1), ("le", False, 0), ("lt", False, -1)
 _DAY = dt.timedelta(days=1)
 _TICK = dt.timedelta(microseconds=1)
 _NOTHING = "^(?:a^)"
-_DATE, _MINUTE = len("2000-01-01T"), len("2000-01-01T00:00")
+_DATE = len("2000-01-01")
+_SHOWN = MappingProxyType({"date": slice(_DATE), "time": slice(_DATE + 1, None), "datetime": slice(None)})
+"""What is written of a point in time."""
 _UNITS = MappingProxyType({"W": 7 * _DAY, "D": _DAY, "H": _DAY / 24, "M": _DAY / 1440, "S": _DAY / 86_400})
 _CHAINS = ("W", "DHMS", "HMS", "MS", "S")
 _FRACTION = r"(?:\.[0-9]{1,6})?"
@@ -41,23 +43,24 @@ def bounded(made: Mapping[str, Any], schema: Mapping[str, Any]) -> dict[str, Any
     duration is below zero."""
     kind, found = schema["type"], [dict(made)]
     for name, least, steps in _BOUNDS:
-        if schema.get(name) is not None:
-            bound = SchemaValidator({"type": kind}).validate_python(schema[name])
-            if kind == "timedelta":
-                found.append(_duration(bound + steps * _TICK, least))
-            elif kind == "date":
-                day = dt.datetime.combine(bound, dt.time())
-                found.append(_clock(day, steps * _DAY, least, slice(_DATE - 1)))
-            else:
-                time = kind == "time"
-                day = dt.datetime.combine(dt.date(2000, 1, 1), bound) if time else bound
-                found.append(_in_zones(day, steps * _TICK, least, slice(_DATE if time else 0, None)))
+        if schema.get(name) is None:
+            continue
+        bound = SchemaValidator({"type": kind}).validate_python(schema[name])
+        if kind == "timedelta":
+            found.append(_duration(bound + steps * _TICK, least))
+            continue
+        if kind == "date":
+            bound = dt.datetime.combine(bound, dt.time())
+        elif kind == "time":
+            bound = dt.datetime.combine(dt.date(2000, 1, 1), bound)
+        step = _DAY if kind == "date" else _TICK
+        found.append(_in_zones(bound, steps * step, least, _SHOWN[kind]))
     clash = len(found) > 2 or any(made.keys() & one.keys() for one in found[1:])
     return {**made, "allOf": found[1:]} if clash else {key: one[key] for one in found for key in one}
 
 
 def _in_zones(bound: dt.datetime, later: dt.timedelta, least: bool, shown: slice) -> dict[str, Any]:
-    """Return what compares points in time; of times of the day the date is not shown."""
+    """Return what compares points in time, of which a part is shown."""
     clock, offset = bound.replace(tzinfo=None), bound.utcoffset()
     by_clock = _clock(clock, later, least, shown)
     if offset is None:
@@ -79,7 +82,7 @@ def _clock(clock: dt.datetime, later: dt.timedelta, least: bool, shown: slice) -
     if moved is None or (shown.start and moved.date() != clock.date()):
         return {"pattern": _NOTHING} if (later > dt.timedelta()) == least else {}
     text = moved.isoformat(timespec="microseconds")[shown]
-    return {"pattern": "^" + _compared(text, least, _MINUTE - (shown.start or 0), "$|[Z+-]")}
+    return {"pattern": "^" + _compared(text, least, _DATE - (shown.start or 0), "$|[Z+-]")}
 
 
 def _compared(bound: str, least: bool, whole: int = 99, end: str = "", rest: str = "") -> str:

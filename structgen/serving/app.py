@@ -18,10 +18,11 @@ from typing import Any, Final
 import anyio
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
+from starlette.middleware import Middleware
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
-from starlette.types import Message, Receive, Scope, Send
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from structgen.engine.requests import Handle, Result
 from structgen.errors import StructgenError
@@ -30,7 +31,7 @@ from structgen.serving.api_errors import ApiError, failed, refused
 from structgen.serving.chat_shape import ChatShape, CompletionShape
 from structgen.serving.event_stream import ClientGoneError, changes, unless_gone
 from structgen.serving.freed_memory import FreedMemory
-from structgen.serving.message_shape import MessageShape
+from structgen.serving.message_shape import CountShape, MessageShape
 from structgen.serving.reply_parts import ReplyParts
 from structgen.serving.response_shape import ResponseShape
 from structgen.serving.served_model import AskedTexts, ServedModel
@@ -40,7 +41,13 @@ from structgen.serving.server_options import ServerOptions
 _GONE: Final = 499
 """The status that is counted where a client went away."""
 _log = logging.getLogger("structgen.serving")
-SHAPES: Final[tuple[type[AnswerShape], ...]] = (ChatShape, CompletionShape, ResponseShape, MessageShape)
+SHAPES: Final[tuple[type[AnswerShape], ...]] = (
+    ChatShape,
+    CompletionShape,
+    ResponseShape,
+    MessageShape,
+    CountShape,
+)
 """What is served."""
 
 
@@ -62,7 +69,27 @@ def make_app(model: ServedModel, options: ServerOptions | None = None) -> Starle
         Route("/metrics", server.told_metrics),
     ]
     handlers: dict[Any, Any] = dict.fromkeys((ApiError, HTTPException, Exception), _error)
-    return Starlette(routes=routes, lifespan=lifespan, exception_handlers=handlers)
+    named = [Middleware(_OwnNames, server.options)]
+    return Starlette(routes=routes, lifespan=lifespan, exception_handlers=handlers, middleware=named)
+
+
+class _OwnNames:
+    """Answers requests whose header Host has one of the server's names, and refuses the others.
+    starlette's `TrustedHostMiddleware` refuses them in words that no client of an API reads."""
+
+    def __init__(self, app: ASGIApp, options: ServerOptions) -> None:
+        self.app, self.options = app, options
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] == "http":
+            http = Request(scope, receive)
+            host = http.headers.get("host", "")
+            if not self.options.answers_to(host):
+                what = f"The server is not called {host[:80]!r}. Ask it under its address, or have it started"
+                refusal = ApiError(f"{what} with --allowed-host NAME.", code="unknown_host")
+                await (await _error(http, refusal))(scope, receive, send)
+                return
+        await self.app(scope, receive, send)
 
 
 class _Server:
@@ -177,6 +204,7 @@ class _Answer:
 
     async def run(self) -> None:
         began, http = time.perf_counter(), Request(self.scope, self.receive)
+        body: dict[str, Any] = {}
         try:
             self.server.check_key(http)
             body = await self.server.body(http)
@@ -184,7 +212,7 @@ class _Answer:
         except (ClientGoneError, ClientDisconnect):
             pass
         except ApiError as error:
-            await self.respond(await _error(http, error))
+            await self.respond(await _error(http, self.kind.in_its_words(error, body)))
         except Exception:
             self.status = 500
             raise
@@ -233,7 +261,7 @@ class _Answer:
             results = [self.result(index) for index in range(len(replies))]
             yield "".join(map(shape.line, shape.closed(results))) + shape.last
         except ApiError as error:
-            yield shape.line(shape.failed(error))
+            yield shape.line(shape.failed(shape.in_its_words(error, shape.body)))
 
     async def send_lines(self, lines: AsyncIterator[str]) -> None:
         headers = [(b"content-type", b"text/event-stream; charset=utf-8"), (b"cache-control", b"no-cache")]
@@ -282,10 +310,10 @@ async def _error(http: Request, error: Exception) -> Response:
     there, or a fault, of which the log says all and the answer nothing."""
     if isinstance(error, HTTPException):
         what = "There is no such address" if error.status_code == 404 else error.detail
-        error = ApiError(f"{what}: {http.method} {http.url.path}.", status=error.status_code)
+        error = ApiError(f"{what}: {http.method} {http.scope['path']}.", status=error.status_code)
     elif not isinstance(error, ApiError):
-        _log.error("%s %s failed", http.method, http.url.path, exc_info=error)
+        _log.error("%s %s failed", http.method, http.scope["path"], exc_info=error)
         error = ApiError("The server failed. Its log says why.", status=500, code="internal_error")
-    kind = next((one for one in SHAPES if one.path == http.url.path), AnswerShape)
+    kind = next((one for one in SHAPES if one.path == http.scope["path"]), AnswerShape)
     headers = {"retry-after": "1"} if error.status == 429 else None
     return _Object(kind.error_body(error), error.status, headers)

@@ -213,17 +213,24 @@ def replacing(path: Path, mode: int = 0o600, *, sync: bool = False) -> Iterator[
 
 
 @contextmanager
+def naming(path: Path) -> Iterator[None]:
+    """Have an OSError of a block that names no file, as that of a full disk does, name this one."""
+    try:
+        yield
+    except OSError as error:
+        if error.filename is None:
+            error.filename = os.fspath(path)
+        raise
+
+
+@contextmanager
 def writing(path: Path, *, sync: bool = False) -> Iterator[IO[bytes]]:
     """Lend a file that a person has named for results: `replacing`, at the end of symbolic links. A device or
     a pipe (/dev/stdout) is written to, not replaced. Raises OSError, which names the path."""
     path = path.resolve() if path.is_symlink() else path
     if path.exists() and not path.is_file() and not path.is_dir():
-        try:
-            with path.open("wb") as stream:
-                yield stream
-        except OSError as error:
-            error.filename = os.fspath(path)
-            raise
+        with naming(path), path.open("wb") as stream:
+            yield stream
     else:
         with replacing(path, 0o666, sync=sync) as file:
             yield file

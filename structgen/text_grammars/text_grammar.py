@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any, Final, Literal, TypeAlias, Union, cast
 from structgen.automata.regex import ecma_syntax
 from structgen.automata.strings.banned_patterns import pattern_of
 from structgen.core.grammar import Grammar
-from structgen.errors import GrammarError, OptionError, RegexError, UnsatisfiableSchema
+from structgen.errors import GrammarError, OptionError, RegexError, StructgenError, UnsatisfiableSchema
 from structgen.language import checks
 from structgen.language.ir import All, Any_, Formula, Not, Pattern, Words
 from structgen.limits import DEFAULT, Limits
@@ -282,11 +282,14 @@ class TextBefore(TextGrammar):
 class JsonTexts(TextGrammar):
     """The JSON texts of a schema grammar, as a part of other grammars."""
 
-    __slots__ = ("of", "whole")
+    __slots__ = ("of", "place", "whole")
 
-    def __init__(self, of: JsonSchemaGrammar, whole: JsonSchemaGrammar | None = None) -> None:
-        """`whole`: where bytes are missing, the grammar with all texts."""
-        self.of, self.whole = of, whole
+    def __init__(
+        self, of: JsonSchemaGrammar, whole: JsonSchemaGrammar | None = None, place: str = ""
+    ) -> None:
+        """`whole`: where bytes are missing, the grammar with all texts. `place`: whose schema it is, for
+        errors."""
+        self.of, self.whole, self.place = of, whole, place
 
     @property
     def canonical(self) -> str:
@@ -309,7 +312,7 @@ class JsonTexts(TextGrammar):
         return True
 
     def without_bytes(self, missing: frozenset[int]) -> TextGrammar:
-        return JsonTexts(self.of.without_bytes(missing), self.whole or self.of)
+        return JsonTexts(self.of.without_bytes(missing), self.whole or self.of, self.place)
 
     def language(self, limits: Limits, target: CompileTarget | None = None) -> Language:
         # start-up time: the machine for JSON texts
@@ -317,15 +320,17 @@ class JsonTexts(TextGrammar):
 
         try:
             return schema_language(self.of, limits, target)
-        except UnsatisfiableSchema as error:
-            if self.whole is None:
-                raise
-            # a part that cannot be written; a schema that nothing satisfies is a fault of its own
-            schema_language(self.whole, limits, None)
-            raise GrammarError(error.what, where=error.where, cure=error.cure) from error
+        except StructgenError as error:
+            if isinstance(error, UnsatisfiableSchema) and self.whole is not None:
+                # a part that cannot be written; a schema that nothing satisfies is a fault of its own
+                JsonTexts(self.whole, place=self.place).language(limits)
+                raise GrammarError(error.what, where=error.where, cure=error.cure) from error
+            if self.place:
+                error.name_owner(self.place)
+            raise
 
     def __reduce__(self) -> tuple[Any, ...]:
-        return JsonTexts, (self.of, self.whole)
+        return JsonTexts, (self.of, self.whole, self.place)
 
 
 class Operation(Enum):

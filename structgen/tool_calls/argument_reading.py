@@ -17,13 +17,23 @@ from structgen.language.ir import ValueMenu
 from structgen.schema.meaning.formulas import number_meets
 from structgen.text_grammars.composition.argument_grammar import ArgumentPlan, KnownMember
 from structgen.text_grammars.composition.templates import BLANK, TEXT, filled, first_text, pieces
-from structgen.tool_calls.call_texts import DifferentError, UnfinishedError, begun, matched, skipped, word_end
+from structgen.tool_calls.call_texts import (
+    DifferentError,
+    UnfinishedError,
+    begun,
+    matched,
+    searcher,
+    skipped,
+    word_end,
+)
+from structgen.tool_calls.format_marks import FormatMarks
 from structgen.tool_calls.tool_format import ToolFormat
 
 A = TypeVar("A")
 T = TypeVar("T")
 
 _BARE: Final = re.compile(r"[^,\]}]*")
+_CLOSING: Final = "]} \t\n\r"
 _LONGEST_KEY: Final = 1024
 _TOKENS: Final = re.compile(
     r"""(?sx:
@@ -52,6 +62,8 @@ class Arguments(NamedTuple):
     """What was read leniently."""
     is_between: bool = False
     """Whether they end behind an argument, and not inside of one."""
+    lack: str = ""
+    """Which mark is missing in them."""
 
 
 def read_json(text: str, at: int) -> Arguments:
@@ -65,12 +77,14 @@ def read_json(text: str, at: int) -> Arguments:
         raise UnfinishedError
     if text[at] not in "{[\"'":
         raise DifferentError("the arguments")
-    found = _read(text, at)
-    if text[at] in "\"'" and not found.error:
-        said = "" if found.value is MISSING else found.value
+    found = read_value(text, at)
+    if text[at] in "\"'":
+        said = found.value if isinstance(found.value, str) else ""
         inner = skipped(said, 0)
-        there = _read(said, inner) if inner < len(said) else Arguments(MISSING, inner, "", False)
-        error = there.error
+        if found.closed and not found.error and inner == len(said):
+            return Arguments({}, found.end, "{}", True, note="Its arguments are an empty text")
+        there = read_value(said, inner) if inner < len(said) else Arguments(MISSING, inner, "", False)
+        error = found.error or there.error
         if found.closed and not error and (not there.closed or said[there.end :].strip()):
             error = "their text does not end with the object"
         note = found.note or there.note
@@ -81,7 +95,7 @@ def read_json(text: str, at: int) -> Arguments:
     return found if is_object else found._replace(value={})
 
 
-def _read(text: str, at: int) -> Arguments:
+def read_value(text: str, at: int) -> Arguments:
     """Return what there is of a JSON value, with habits of models. One that is whole JSON is read by `json`,
     in C, unless it is too deep for that."""
     whole = _whole(text, at)
@@ -150,7 +164,11 @@ class _Open:
     is_array: bool = False
     key: str = ""
     tail: str = ""
+    follows: tuple[str, ...] = ()
+    """What stands before the values of the keys that it may have, in a format that quotes strings."""
     found: list[tuple[str, Any]] = field(default_factory=list)
+    places: dict[str, int] = field(default_factory=dict)
+    """Where each key stands in them."""
 
     @property
     def value(self) -> Any:
@@ -160,9 +178,13 @@ class _Open:
 class MemberReader:
     """Reads arguments one by one. `plan` says what each may be; None: told by how it is written."""
 
-    def __init__(self, text: str, format: ToolFormat, plan: ArgumentPlan | None) -> None:
-        self.text, self.format, self.plan = text, format, plan
-        self.note = self.error = ""
+    def __init__(
+        self, text: str, format: ToolFormat, marks: FormatMarks, plan: ArgumentPlan | None, *, ended: bool
+    ) -> None:
+        self.text, self.format, self.marks, self.plan, self.ended = text, format, marks, plan, ended
+        self.note = self.error = self.lack = ""
+        self.stops = format.stops or format.ends
+        """Marks that end a string, or show that it is over."""
         self.is_between = True
         """Whether no value is being read."""
 
@@ -186,11 +208,12 @@ class MemberReader:
         document = "{" + ", ".join(f"{written(key)}: {written(value)}" for key, value in sure)
         document = document + "}" if closed else document if sure else ""
         is_between = len(stack) == 1 and self.is_between
-        return Arguments(root.value, at, document, closed, error, self.note, is_between)
+        return Arguments(root.value, at, document, closed, error, self.note, is_between, self.lack)
 
     def opened(self, members: tuple[KnownMember, ...] | None, key: str = "", tail: str = "") -> _Open:
         """Return an object that begins."""
-        return _Open({member.key: member for member in members or ()}.get, False, key, tail)
+        known = {member.key: member for member in members or ()}
+        return _Open(known.get, False, key, tail, tuple(f"{self.format.between}{one}:" for one in known))
 
     def step(self, stack: list[_Open], at: int) -> int:
         """Read the end of the container on top of the stack, or the next of its values, or the beginning of
@@ -205,6 +228,9 @@ class MemberReader:
                 before = matched(self.text, at, self.format.between) if top.found else skipped(self.text, at)
             before = before if open_ else skipped(self.text, before)
             template = self.format.item if top.is_array else self.format.member
+            if (behind := self.misplaced(before, top.tail)) > before:
+                self.lack = "A mark is doubled, or stands in the place of another"
+                return behind
             try:
                 key, word, inside = self.head(template, before)
             except DifferentError:
@@ -216,9 +242,43 @@ class MemberReader:
         at = matched(self.text, at, close)
         stack.pop()
         if stack:
-            stack[-1].found.append((top.key, top.value))
-            at = matched(self.text, skipped(self.text, at), top.tail)
+            self.add(stack[-1], top.key, top.value)
+            at = self.behind(at, top.tail)
         return at
+
+    def behind(self, at: int, tail: str) -> int:
+        """Return where what stands behind a value ends. Its tail may be missing, where another mark stands
+        there: one in its place, or what comes next."""
+        at = skipped(self.text, at)
+        try:
+            return matched(self.text, at, tail)
+        except DifferentError:
+            if not self.stops or searcher(self.stops).match(self.text, at) is None:
+                self.awaited(at, self.stops or (tail,))
+                raise
+        self.lack = f"The mark {tail.strip()!r} is missing"
+        return self.misplaced(at)
+
+    def misplaced(self, at: int, tail: str | None = None) -> int:
+        """Return where a mark ends that stands at `at`, if arguments go on behind it, or the call ends there;
+        else `at`. `tail`: there, this one or what closes the call may stand at `at`."""
+        begins, close = self.marks.members, self.marks.close
+        if not close:
+            return at
+        self.awaited(at, self.marks.all)
+        found = searcher(self.marks.all).match(self.text, at)
+        right = begins if tail is None else (*begins, close, *filter(None, (tail,)))
+        if found is None or self.text.startswith(right, at):
+            return at
+        follows = skipped(self.text, found.end())
+        self.awaited(follows, (*begins, close))
+        return found.end() if self.text.startswith((*begins, close), follows) else at
+
+    def awaited(self, at: int, listed: tuple[str, ...]) -> None:
+        """Raise `UnfinishedError` where the reply goes on, and may go on with one of some marks at `at`."""
+        rest = self.text[at : at + max(map(len, listed))]
+        if not self.ended and any(one.startswith(rest) and one != rest for one in listed):
+            raise UnfinishedError
 
     def brackets(self, of: _Open) -> tuple[str, str]:
         listed = self.format.brackets
@@ -277,19 +337,29 @@ class MemberReader:
             stack.append(made)
             return at
         if self.format.quote:
-            sofar, at, is_whole = self.quoted(skipped(self.text, at))
+            sofar, at, is_whole = self.quoted(skipped(self.text, at), top.follows)
         else:
             begin = at
             sofar, at, is_whole = self.json(begin, tail, kinds, menu)
             if sofar is MISSING:
                 sofar, at, is_whole = self.raw(begin, tail, kinds, menu)
         if sofar is not MISSING:
-            top.found.append((key, sofar))
+            self.add(top, key, sofar)
         if self.error:
             raise DifferentError(f"the value of {key}")
         if not is_whole:
             raise UnfinishedError
-        return matched(self.text, skipped(self.text, at), tail) if tail else at
+        return self.behind(at, tail) if tail else at
+
+    def add(self, top: _Open, key: str, value: Any) -> None:
+        """Add a value; of two under one key the first counts, unless it is empty."""
+        at = len(top.found) if top.is_array else top.places.setdefault(key, len(top.found))
+        if at == len(top.found):
+            top.found.append((key, value))
+            return
+        self.lack = f"It has {key} twice"
+        if top.found[at][1] == "":
+            top.found[at] = key, value
 
     def planned(self, asked: A | None, tell: Callable[[ArgumentPlan, A], T]) -> T | None:
         """Return what the plan tells of something; None where that is not known, or depends on other
@@ -345,7 +415,7 @@ class MemberReader:
             doubtful = menu is None or menu.string is not None
         if not may_be or self.text[at : at + 1] not in ("{", "["):
             return MISSING, at, False
-        found = _read(self.text, at)
+        found = read_value(self.text, at)
         if not doubtful:
             self.error = found.error
             self.note = self.note or found.note
@@ -360,29 +430,43 @@ class MemberReader:
             return MISSING, at, False
         return found.value, found.end, True
 
-    def quoted(self, at: int) -> tuple[Any, int, bool]:
-        """Return a value in a format that quotes strings in its own way, where it ends, and whether it
-        has."""
+    def quoted(self, at: int, follows: tuple[str, ...]) -> tuple[Any, int, bool]:
+        """Return a value in a format that quotes strings in its own way, where it ends, and whether it has. A
+        string whose last quote is missing ends before what follows it, or with the call."""
         quote = self.format.quote
         rest = self.text[at : at + len(quote)]
         if rest == quote:
             begin = at + len(quote)
-            end = self.text.find(quote, begin)
-            if end >= 0:
-                return self.text[begin:end], end + len(quote), True
-            return self.cut(self.text[begin:], quote), len(self.text), False
+            end = searcher((quote, *self.stops), exact=True).search(self.text, begin)
+            inside = self.text[begin : end.start() if end else None]
+            more = searcher(follows, exact=True).search(inside) if follows else None
+            if end is not None and end[0] == quote:
+                behind = self.text[end.end() : end.end() + 1]
+                is_doubtful = more is not None and inside.endswith(follows)
+                if not is_doubtful or (behind and behind in ",]}"):
+                    return inside, end.end(), True
+                end = end if behind or self.ended else None
+            said = inside if end else self.cut(inside, quote, *self.stops, *follows)
+            found = inside[: more.start()] if more else said.rstrip(_CLOSING)
+            if end is None:
+                return found, len(self.text), False
+            self.lack = f"The mark {quote!r} is missing"
+            return found, begin + len(found), True
         if quote.startswith(rest):  # the text ends in it, or before
             raise UnfinishedError
         if rest[0] in "\"'":
             self.note = f"Its strings stand in {rest[0]} in place of {quote}"
-            found = _read(self.text, at)
-            self.error = found.error
-            return found.value, found.end, found.closed
+            read = read_value(self.text, at)
+            self.error = read.error
+            return read.value, read.end, read.closed
         bare = _BARE.match(self.text, at)
         assert bare is not None
         if bare.end() == len(self.text):
             raise UnfinishedError
-        return self.scalar(bare[0].strip()), bare.end(), True
+        value = self.scalar(bare[0].strip())
+        if isinstance(value, str):
+            self.lack = f"The mark {quote!r} is missing"
+        return value, bare.end(), True
 
     def scalar(self, said: str) -> Any:
         try:
@@ -392,10 +476,16 @@ class MemberReader:
 
     def raw(self, at: int, tail: str, kinds: list[str], menu: ValueMenu | None) -> tuple[Any, int, bool]:
         """Return a value that stands raw, up to its tail, where it ends, and whether it has."""
-        end = self.text.find(tail, at)
-        if end < 0:
+        found = searcher((tail, *self.stops), exact=True).search(self.text, at)
+        if found is None:
             return self.growing(self.text[at:], tail, kinds, menu), len(self.text), False
-        return self.decoded(self.text[at:end], kinds, menu), end, True
+        if (
+            found[0] != tail
+            and self.growing("", tail, kinds, menu) is MISSING
+            and found.start() == skipped(self.text, at)
+        ):
+            return MISSING, found.start(), True  # what begins it stands there twice
+        return self.decoded(self.text[at : found.start()], kinds, menu), found.start(), True
 
     def decoded(self, said: str, kinds: list[str], menu: ValueMenu | None) -> Any:
         """Return the value of what stands between the texts of a member."""
@@ -423,15 +513,15 @@ class MemberReader:
         is_string = "string" in kinds if kinds else menu is not None and not _others(menu)
         if not is_string:
             return MISSING
-        found = self.cut(said, tail)
+        found = self.cut(said, tail, *self.stops)
         frame = self.format.frame
         if frame:
             found = self.cut(found.removeprefix(frame), frame + "x").removesuffix(frame)
         return found
 
-    def cut(self, said: str, stop: str) -> str:
+    def cut(self, said: str, *stops: str) -> str:
         """Return a string without what may be the beginning of the text that ends it."""
-        return said[: begun(said, (stop,), blanks=False)]
+        return said[: begun(said, stops, blanks=False)]
 
 
 def _others(menu: ValueMenu) -> bool:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from itertools import product
 from typing import Any, Final, Literal
 
 from structgen.core.rawjson import written
@@ -18,8 +17,8 @@ from structgen.errors import (
     options_named,
 )
 from structgen.text_grammars.composition.argument_grammar import ArgumentPlan, plan_of
-from structgen.text_grammars.composition.templates import TEXT, filled, first_text, pieces
-from structgen.tool_calls.argument_reading import Arguments, MemberReader, read_json
+from structgen.text_grammars.composition.templates import TEXT, Piece, filled, first_text, pieces
+from structgen.tool_calls.argument_reading import Arguments, MemberReader, read_json, read_value
 from structgen.tool_calls.call_texts import (
     DifferentError,
     UnfinishedError,
@@ -29,6 +28,7 @@ from structgen.tool_calls.call_texts import (
     skipped,
     word_end,
 )
+from structgen.tool_calls.format_marks import FormatMarks, marks_of
 from structgen.tool_calls.format_rows import format_of
 from structgen.tool_calls.tool_definitions import Tool, read_tools
 from structgen.tool_calls.tool_format import ToolFormat
@@ -39,7 +39,10 @@ _SHOWN: Final = 40
 _BETWEEN: Final = 80
 """The longest text that stands between a name and arguments in place of the format's."""
 _TAG: Final = re.compile(r"(?:<[^<>]+>|\[[^\[\]]+\])$")
-_KEY: Final = re.compile(r"""["']\s*,\s*["'](?:arguments|parameters|args|input)["']\s*:""")
+_ARGUMENTS: Final = ("arguments", "parameters", "args", "input")
+"""Names under which models write arguments."""
+_MORE_DIGITS: Final = re.compile(r"(?<=[0-9])[-+.0-9eE]*")
+_EXTRA: Final = re.compile(r"[\]}]+")
 _REREAD: Final = 8
 """Behind a broken call the next one is looked for from where its arguments begin, unless that was done for so
 many times the text before: so reading stays linear."""
@@ -72,7 +75,7 @@ def parse_calls(
         raise OptionError(f"The reply is a {type(text).__name__}.", where="text", cure="Pass its text.")
     row = format_of(format)
     known = None if tools is None else {tool.name: tool for tool in read_tools(tools)}
-    reader = _ReplyReader(text, row, known, ended)
+    reader = _ReplyReader(text, row, marks_of(row), known, ended)
     reader.run(thinking)
     return Reply(
         reader.calls,
@@ -89,8 +92,10 @@ def parse_calls(
 class _Draft:
     """A call while it is being read."""
 
-    strict: bool
+    strict: bool = False
     """Whether only the format's own texts stand between its name and its arguments."""
+    is_doubtful: bool = False
+    """Whether nothing but its name and its arguments can say that it is a call."""
     name: str = ""
     id: str | None = None
     index: str | None = None
@@ -99,7 +104,12 @@ class _Draft:
     begin: int = 0
     """Where the arguments begin."""
     at: int = 0
+    keys: list[str] = field(default_factory=list)
+    """The members of a call that is one JSON object, so far."""
     notes: list[str] = field(default_factory=list)
+    """Its marks that are missing, or others."""
+    habits: list[str] = field(default_factory=list)
+    """What else is not written as the format writes it."""
 
 
 @dataclass(slots=True)
@@ -110,6 +120,7 @@ class _ReplyReader:
 
     text: str
     format: ToolFormat
+    marks: FormatMarks
     known: Mapping[str, Tool] | None
     ended: bool
     calls: list[Call] = field(default_factory=list)
@@ -122,7 +133,9 @@ class _ReplyReader:
     has_text: bool = False
     """Whether there is text before the calls, other than white space."""
     reread: int = 0
-    """How many characters were read again behind broken calls."""
+    """How many characters were read again behind broken calls, and what was none."""
+    far: int = 0
+    """Where the last member of a JSON object ends."""
 
     def run(self, thinking: bool | str) -> None:
         at = 0
@@ -162,36 +175,55 @@ class _ReplyReader:
     def step(self, at: int) -> int:
         """Read text up to the next thing of the format, and that; return where it ends."""
         row = self.format
-        listed = list(row.triggers)
+        opens = self.marks.openings
+        listed = [*opens, *self.marks.objects]
         if row.thinking and (row.blocks or not (self.has_text or self.calls)):
             listed.append(row.thinking[0])
-        markers = [one for one in (*row.text, row.blocks, row.end) if one]
-        found = searcher(tuple(sorted([*listed, *markers], key=len, reverse=True))).search(self.text, at)
+        begins = [one for one in (row.text[0] if row.text else "", row.preamble) if one]
+        markers = [one for one in (*row.text[1:], row.blocks, row.end) if one]
+        coming = (*listed, *begins, *markers)
+        found = searcher(tuple(sorted(coming, key=len, reverse=True))).search(self.text, at)
         if found is None:
-            self.add_text(self.rest(at, (*listed, *markers, *row.thinking)))
+            rest = self.rest(at, (*coming, *row.thinking))
+            if self.is_between(rest) and not self.ended:
+                self.pending = self.text[at:]
+            self.add_text("" if self.is_between(rest) else rest, at)
             return len(self.text)
         start = found.start()
         begin = row.thinking[0] if row.thinking else ""
-        opens = searcher((begin,)).match(self.text, start) if begin in listed else None
-        if opens is not None:
-            if not row.blocks and self.text[at:start].strip():
-                self.add_text(self.text[at : start + 1])
-                return start + 1
-            self.add_text(self.text[at:start])
-            if not self.ended and begin != self.text[start:] and begin.startswith(self.text[start:]):
-                return self.wait(start)
-            return self.think(start + len(begin) if self.text.startswith(begin, start) else opens.end())
-        self.add_text(self.text[at:start])
-        if row.text and self.text.startswith(row.text[0], start):
-            return self.block(start + len(row.text[0]))
-        marker = next((one for one in markers if self.text.startswith(one, start)), None)
-        if marker is not None:
-            return start + len(marker)
-        return self.calling(start)
+        thinks = searcher((begin,)).match(self.text, start) if begin in listed else None
+        if thinks is not None and not row.blocks and self.text[at:start].strip():
+            self.add_text(self.text[at : start + 1], at)
+            return start + 1
+        self.add_text("" if self.is_between(self.text[at:start]) else self.text[at:start], at)
+        left = self.text[start : start + max(map(len, (*begins, begin)))]
+        if not self.ended and any(one != left and one.startswith(left) for one in (*begins, begin)):
+            return self.wait(start)
+        if thinks is not None:
+            return self.think(start + len(begin) if self.text.startswith(begin, start) else thinks.end())
+        for marker in (*begins, *markers):
+            if self.text.startswith(marker, start):
+                return self.block(start + len(marker)) if marker in begins else start + len(marker)
+        return self.calling(start, is_sure=searcher(opens).match(self.text, start) is not None)
 
-    def add_text(self, text: str) -> None:
+    def is_between(self, text: str) -> bool:
+        """Tell whether a text only separates blocks."""
+        return bool(self.format.blocks) and not text.strip()
+
+    def add_text(self, text: str, at: int) -> None:
+        """Add text that stands at `at`; marks of calls in it are told, if nothing else was."""
         self.texts[-1].append(text)
         self.has_text = self.has_text or bool(text.strip())
+        self.tell_marks(at, at + len(text), "A mark of a call stands in a text.")
+
+    def tell_marks(self, at: int, end: int, what: str) -> None:
+        """Tell of marks in a part of the reply, and of one in which it ends."""
+        marks = self.marks.strays
+        found = None
+        if marks and not self.problems:
+            found = searcher(marks).search(self.text, at, end + max(map(len, marks)) - 1)
+        if found is not None and found.start() < end:
+            self.problem(found.start(), what)
 
     def rest(self, at: int, coming: tuple[str, ...]) -> str:
         """Return the rest of the text; what may be the beginning of something else is `pending`."""
@@ -205,6 +237,7 @@ class _ReplyReader:
         if found is None:
             self.complete = False
             self.thoughts.append(self.rest(at, ends))
+            self.tell_marks(at, len(self.text), "Thoughts do not end, and a mark of a call stands in them.")
             return len(self.text)
         self.thoughts.append(self.text[at : found.start()])
         end, after = found.end(), self.format.after_thinking
@@ -216,31 +249,61 @@ class _ReplyReader:
     def block(self, at: int) -> int:
         """Read text that is a block of its own."""
         ends = self.format.text[1:]
-        found = searcher(ends).search(self.text, at)
+        opens = self.marks.openings if self.format.never else ()
+        found = searcher((*ends, *opens)).search(self.text, at)
         self.complete = self.complete and found is not None
-        self.add_text(self.rest(at, ends) if found is None else self.text[at : found.start()])
-        return len(self.text) if found is None else found.end()
+        stop = len(self.text) if found is None else found.start()
+        self.add_text(self.rest(at, (*ends, *opens)) if found is None else self.text[at:stop], at)
+        if found is None or searcher(ends).match(self.text, stop) is not None:
+            return stop if found is None else found.end()
+        self.problem(stop, "A text does not end before a call.", LooseCallError)
+        return stop
 
     # --- calls --------------------------------------------------------------------------------------------
 
-    def calling(self, at: int) -> int:
-        """Read what a trigger begins; where it is no call, its first character is text."""
+    def calling(self, at: int, *, is_sure: bool) -> int:
+        """Read what begins a call; where it is none, its first character is text. `is_sure`: only a call
+        begins so."""
+        row = self.format
+        if not is_sure and self.reread > _REREAD * (at + 1):
+            self.add_text(self.text[at], at)
+            return at + 1
         try:
-            return self.section(at) if self.format.section[0] else self.call(at)
+            if not is_sure and self.marks.has_tags:
+                return self.untagged(at)
+            end = (self.section if row.section[0] else self.call)(at, is_sure=is_sure)
         except UnfinishedError:
             self.complete = False
-            if self.partial is None and not self.ended:
-                return self.wait(at)
+            if not self.ended:
+                return len(self.text) if self.partial is not None else self.wait(at)
+            if self.partial is None and not is_sure:
+                self.reread += len(self.text) - at
+                self.add_text(self.text[at], at)
+                return at + 1
+            told = "before" if self.partial is None else "inside of"
+            kind = GenerationError if self.partial is None else LooseCallError
+            self.problem(at, f"A call breaks off {told} its arguments.", kind)
             if self.partial is None:
-                self.problem(at, "A call breaks off before its name.")
-                self.add_text(self.text[at:])
+                self.add_text(self.text[at:], at)
             return len(self.text)
         except DifferentError as error:
-            self.problem(at, f"What begins like a call is none: {error} does not stand where it should.")
-            self.add_text(self.text[at])
+            if is_sure:
+                self.problem(at, f"What begins like a call is none: {error} does not stand where it should.")
+            else:
+                self.reread += self.far - at
+            self.add_text(self.text[at], at)
             return at + 1
+        extra = _EXTRA.match(self.text, end) if self.marks.is_open_ended else None
+        if extra is None:
+            return end
+        self.problem(end, "More brackets close a call than open it.", LooseCallError)
+        return extra.end()
 
-    def problem(self, at: int, what: str, kind: type[GenerationError] = GenerationError) -> None:
+    def problem(
+        self, at: int, what: str, kind: type[GenerationError] = GenerationError, *, is_habit: bool = False
+    ) -> None:
+        """Tell a problem. Only a habit leaves a reply complete."""
+        self.complete = self.complete and is_habit
         shown = self.text[at : at + _SHOWN]
         self.problems.append(
             kind(
@@ -251,10 +314,14 @@ class _ReplyReader:
             )
         )
 
-    def section(self, at: int) -> int:
+    def section(self, at: int, *, is_sure: bool) -> int:
         begin, end = self.format.section
         before, start = len(self.calls), at
-        at = matched(self.text, at, begin, quotes=True)
+        try:
+            at = matched(self.text, at, begin, quotes=True)
+        except DifferentError:  # perhaps a call
+            at = self.call(at, is_sure=is_sure)
+            self.problem(start, "The mark that opens a section of calls is missing.", LooseCallError)
         while True:
             at = skipped(self.text, at)
             has_calls = len(self.calls) > before
@@ -289,31 +356,45 @@ class _ReplyReader:
                 )
                 return at
 
-    def call(self, at: int) -> int:
+    def untagged(self, at: int) -> int:
+        """Read a call that is one JSON object, where its opening mark is missing: what closes a call must
+        follow it."""
+        draft, shape = _Draft(is_doubtful=True), self.marks.object
+        assert shape is not None
+        end = skipped(self.text, self.object(at, draft))
+        self.finished(draft, end)
+        closing = (shape.after, self.format.section[1], self.format.separator)
+        listed = tuple(filter(None, map(str.strip, closing)))
+        if (mark := searcher(listed).match(self.text, end)) is None:
+            is_open = not begun(self.text[end : end + _BETWEEN], listed) and not self.ended
+            raise UnfinishedError if is_open else DifferentError("the mark that closes a call")
+        draft.notes.append("Its opening mark is missing")
+        return self.add(at, draft, mark.end())
+
+    def call(self, at: int, *, is_sure: bool = True) -> int:
         """Read a call in any of the ways in which it may be written."""
         halves: list[_Draft] = []
         broken: list[_Draft] = []
         reason = DifferentError("the call")
-        assert isinstance(self.format.calls, tuple)
-        for strict, template in product((True, False), self.format.calls):
+        for strict, parts, lack in self.marks.ways:
             if not strict and (halves or broken):
                 break
-            draft = _Draft(strict)
+            draft = _Draft(strict, not is_sure, notes=[lack] if lack else [])
             try:
-                self.fill(template, at, draft)
+                self.fill(parts, at, draft)
             except UnfinishedError:
                 halves.append(draft)
             except DifferentError as error:
                 reason = error
-                if draft.arguments is not None:
+                if draft.arguments is not None and draft.name:
                     broken.append(draft)
             else:
                 return self.add(at, draft, draft.at)
         if halves:
             half = max(halves, key=lambda one: (one.arguments is not None, bool(one.name), one.at))
-            arguments = half.arguments
+            arguments = half.arguments if half.name else None
             if arguments is not None and self.ended and self.is_over(arguments):
-                if not self.format.blocks:  # there the mark ends the reply too
+                if not self.format.blocks or self.text[arguments.end :].strip():  # else it ends the reply too
                     half.notes.append("Its closing mark is missing")
                 document = arguments.document if arguments.closed else written(arguments.value)
                 half.arguments = arguments._replace(closed=True, document=document)
@@ -333,8 +414,13 @@ class _ReplyReader:
 
     def add(self, at: int, draft: _Draft, end: int) -> int:
         """Add a call that was read; return where it ends."""
-        for note in dict.fromkeys(draft.notes):
-            self.problem(at, f"A call is not written as its format writes it: {note}.", LooseCallError)
+        if re.fullmatch(self.format.names, draft.name) is None:
+            draft.notes.append(f"Its name is {draft.name[:_SHOWN]!r}")
+        if not (draft.index or "0").isdecimal():
+            draft.notes.append(f"Its number is {draft.index!r}")
+        for note in dict.fromkeys((*draft.notes, *draft.habits)):
+            told = f"A call is not written as its format writes it: {note}."
+            self.problem(at, told, LooseCallError, is_habit=note in draft.habits)
         self.calls.append(self.made(draft, complete=True))
         self.texts.append([])
         return end
@@ -358,7 +444,7 @@ class _ReplyReader:
                 draft.notes.append("Its closing mark is missing")
                 return self.add(at, draft, draft.at)
             arguments = arguments._replace(error=f"{reason} does not follow")
-        draft.arguments = arguments
+        draft.arguments, self.complete = arguments, False
         is_far = self.reread > _REREAD * arguments.end
         start = arguments.end if is_far else draft.begin
         self.reread += arguments.end - draft.begin
@@ -380,15 +466,16 @@ class _ReplyReader:
             others += [first_text(one).strip() for one in row.calls]
         return tuple(dict.fromkeys(filter(None, marks))), tuple(dict.fromkeys(filter(None, others)))
 
-    def fill(self, template: str, at: int, draft: _Draft) -> None:
-        parts = pieces(template)
-        loose = '{"' in template
+    def fill(self, parts: Sequence[Piece], at: int, draft: _Draft) -> None:
         for index, (kind, _) in enumerate(parts):
             draft.at = at
             if kind == TEXT:
-                at = self.said(parts, index, at, draft, loose=loose)
+                at = self.said(parts, index, at, draft)
             elif kind in ("gap", "line"):
                 at = skipped(self.text, at)
+            elif kind == "object":
+                at = self.object(at, draft)
+                self.finished(draft, at)
             elif kind in ("arguments", "quoted"):
                 at = skipped(self.text, self.arguments(at, draft, parts[index - 1][0] == TEXT))
             else:
@@ -397,14 +484,93 @@ class _ReplyReader:
         draft.arguments = draft.arguments or Arguments({}, at, "{}", True)
         draft.at = at
 
-    def said(
-        self, parts: Sequence[tuple[str, str]], index: int, at: int, draft: _Draft, *, loose: bool
-    ) -> int:
+    # --- calls that are one JSON object -------------------------------------------------------------------
+
+    def object(self, at: int, draft: _Draft) -> int:
+        """Read a JSON object with the members of a call, in any order; return where it ends."""
+        at = matched(self.text, skipped(self.text, at), "{")
+        is_first = True
+        while not self.text.startswith("}", at := skipped(self.text, at)):
+            at = at if is_first else skipped(self.text, matched(self.text, at, ","))
+            is_first = False
+            if self.text[at : at + 1] not in ("", '"', "'"):
+                raise DifferentError("the name of a member")
+            key, at = self.value(at, draft)
+            at = skipped(self.text, matched(self.text, skipped(self.text, at), ":"))
+            at = draft.at = self.far = self.member(key, at, draft)
+        return at + 1
+
+    def member(self, key: str, at: int, draft: _Draft) -> int:
+        """Read the value of a member; return where it ends."""
+        shape = self.marks.object
+        assert shape is not None
+        if key in _ARGUMENTS and key not in shape.members and shape.arguments not in draft.keys:
+            draft.habits.append(f"Its {shape.arguments} are called {key}")
+            key = shape.arguments
+        place = shape.members.get(key)
+        if place is not None and key in draft.keys:
+            (draft.notes if place else draft.habits).append(f"It has {key} twice")
+            place = None
+        else:
+            draft.keys.append(key)
+        start = self.text[at : at + 1]
+        if start == "{" and (place == "object" or key == "function"):
+            return self.object(at, draft)
+        if place in ("arguments", "quoted") and start in ("", "{", '"', "'", "["):
+            return self.arguments(at, draft, True)
+        value, at = self.value(at, draft)
+        if place in ("arguments", "quoted"):
+            if value is not None:
+                raise DifferentError("the arguments")
+            draft.arguments = Arguments({}, at, "{}", True)
+            draft.habits.append("Its arguments are null")
+        elif place in ("name", "id", "index"):
+            if not isinstance(value, str | int) or value == "":
+                raise DifferentError(f"the {place}")
+            setattr(draft, place, str(value))
+        return at
+
+    def value(self, at: int, draft: _Draft) -> tuple[Any, int]:
+        """Return a JSON value, and where it ends. What may be no call has none that is long before its name
+        and its arguments are there."""
+        is_short = draft.is_doubtful and not (draft.name and draft.arguments)
+        text = self.text[at : at + _LONGEST_NAME] if is_short else self.text
+        found = read_value(text, 0 if is_short else at)
+        self.far = at + len(text) if is_short else found.end
+        if found.error:
+            raise DifferentError("a member")
+        if not found.closed or _MORE_DIGITS.fullmatch(text, found.end):
+            raise DifferentError("a member") if is_short and len(text) == _LONGEST_NAME else UnfinishedError
+        if found.note:
+            draft.habits.append(found.note)
+        return found.value, found.end + (at if is_short else 0)
+
+    def finished(self, draft: _Draft, at: int) -> None:
+        """Tell what differs in an object that is read. Raises `DifferentError` where it is no call."""
+        shape = self.marks.object
+        assert shape is not None
+        if not draft.name:
+            raise DifferentError("the name")
+        if draft.arguments is None:
+            if draft.is_doubtful or not (self.marks.has_tags or draft.name in (self.known or ())):
+                raise DifferentError("the arguments")
+            draft.arguments = Arguments({}, at, "{}", True)
+        known = [key for key in draft.keys if key in shape.members]
+        if missing := sorted(shape.needed - set(known)):
+            draft.notes.append(f"It has no {' and no '.join(missing)}")
+        if known != [key for key in shape.members if key in known]:
+            draft.habits.append("Its members stand in another order")
+        if more := [key for key in draft.keys if key not in shape.members]:
+            draft.habits.append(f"It has more members: {', '.join(more)}")
+
+    # --- parts of calls -----------------------------------------------------------------------------------
+
+    def said(self, parts: Sequence[Piece], index: int, at: int, draft: _Draft) -> int:
         """Return where a text of the format ends. Between the name and JSON arguments another one may stand,
         or none, as models write."""
         said = parts[index][1]
         try:
-            end = matched(self.text, at, said, loose=loose, quotes=True)
+            end = matched(self.text, at, said, quotes=True)
         except DifferentError:
             kinds = [kind for kind, _ in parts[index + 1 :] if kind not in ("gap", "line")]
             is_behind_name = draft.name and kinds and kinds[0] in ("arguments", "quoted")
@@ -415,12 +581,12 @@ class _ReplyReader:
                 raise UnfinishedError from None
             tag = _TAG.search(said.strip())
             between = self.text[at:end].strip()
-            if end < 0 or not (not between or _KEY.fullmatch(between) or (tag and between.endswith(tag[0]))):
+            if end < 0 or not (not between or (tag and between.endswith(tag[0]))):
                 raise
             draft.notes.append(f"{between!r} stands before its arguments in place of {said!r}")
             return end
         if "'" in self.text[at:end] and "'" not in said:
-            draft.notes.append("Its quotes are single ones")
+            draft.habits.append("Its quotes are single ones")
         return end
 
     def arguments(self, at: int, draft: _Draft, behind_text: bool) -> int:
@@ -430,21 +596,23 @@ class _ReplyReader:
             arguments = read_json(self.text, at)
         else:
             tool = (self.known or {}).get(draft.name)
-            arguments = MemberReader(self.text, self.format, _plan(tool)).read(at)
+            arguments = MemberReader(self.text, self.format, self.marks, _plan(tool), ended=self.ended).read(
+                at
+            )
             begin = self.format.brackets[0] if self.format.brackets else first_text(self.format.member)
             is_begun = self.text.startswith(begin, skipped(self.text, at))
             if not behind_text and not arguments.closed and not is_begun:
                 raise UnfinishedError if not arguments.error else DifferentError("the arguments")
         draft.arguments = arguments
-        if arguments.note:
-            draft.notes.append(arguments.note)
+        draft.habits += [arguments.note] if arguments.note else []
+        draft.notes += [arguments.lack] if arguments.lack else []
         if arguments.error:
             raise DifferentError(arguments.error)
         if not arguments.closed:
             raise UnfinishedError
         return arguments.end
 
-    def word(self, at: int, parts: Sequence[tuple[str, str]]) -> tuple[str, int]:
+    def word(self, at: int, parts: Sequence[Piece]) -> tuple[str, int]:
         """Return a name or an id: what stands before the next text of the template."""
         end = word_end(self.text, at, self.stops(parts) + "\n", _LONGEST_NAME, "a name")
         found = self.text[at:end].strip()
@@ -452,7 +620,7 @@ class _ReplyReader:
             raise DifferentError("a name")
         return found, end
 
-    def stops(self, parts: Sequence[tuple[str, str]]) -> str:
+    def stops(self, parts: Sequence[Piece]) -> str:
         """Return the characters that may follow a name."""
         found = "" if self.format.member else "{"
         for kind, said in parts:
@@ -470,7 +638,7 @@ class _ReplyReader:
         index = draft.index if draft.index is not None else str(len(self.calls))
         identity = draft.id
         if identity is None:
-            may_follow = any("$id" in one.partition("$arguments")[2] for one in self.format.calls)
+            may_follow = any("$id" in one for one in self.format.calls)
             named = filled(self.format.id, {"name": draft.name, "index": index})
             identity = "" if may_follow and not complete else named
         arguments = draft.arguments

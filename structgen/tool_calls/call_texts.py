@@ -4,11 +4,8 @@ from __future__ import annotations
 
 import re
 from functools import lru_cache
-from typing import Final
 
 from structgen.text_grammars.composition.templates import BLANK
-
-_PUNCTUATION: Final = "{}[]:,"
 
 
 class UnfinishedError(Exception):
@@ -26,9 +23,9 @@ def skipped(text: str, at: int) -> int:
     return at
 
 
-def matched(text: str, at: int, said: str, *, loose: bool = False, quotes: bool = False) -> int:
+def matched(text: str, at: int, said: str, *, quotes: bool = False) -> int:
     """Return where a text of the format ends that stands at `at`. For white space in it any may stand there,
-    or none; with `loose` also around JSON's punctuation; with `quotes`, single quotes for double ones.
+    or none; with `quotes`, single quotes for double ones.
 
     Raises `UnfinishedError` where the text ends inside it, `DifferentError` where it does not stand there.
     """
@@ -38,8 +35,6 @@ def matched(text: str, at: int, said: str, *, loose: bool = False, quotes: bool 
         if char in BLANK:
             at, index = skipped(text, at), index + 1
             continue
-        if loose and (char in _PUNCTUATION or (index and said[index - 1] in _PUNCTUATION)):
-            at = skipped(text, at)
         if at == len(text):
             raise UnfinishedError
         if text[at] != char and not (quotes and char == '"' and text[at] == "'"):
@@ -62,10 +57,10 @@ def word_end(text: str, at: int, stops: str, most: int, what: str) -> int:
 
 
 @lru_cache(maxsize=1024)
-def searcher(said: tuple[str, ...]) -> re.Pattern[str]:
+def searcher(said: tuple[str, ...], *, exact: bool = False) -> re.Pattern[str]:
     """Return the pattern that finds the first of some texts of a format, with any white space in them, and
-    single quotes for double ones."""
-    return re.compile("|".join(map(_pattern, said)))
+    single quotes for double ones; or as they are."""
+    return re.compile("|".join(map(re.escape if exact else _pattern, said)))
 
 
 def _pattern(said: str) -> str:

@@ -21,10 +21,10 @@ from structgen.text_grammars.regular import regex
 
 INPUT: Final = "input"
 """The one argument of the function that stands for a custom tool."""
-_EBNF_RULE: Final = re.compile(r"^[^\S\n]*[\w.<>\-]+\s*::=", re.MULTILINE)
+_EBNF_RULE: Final = re.compile(r"^\ufeff?[^\S\n]*[\w.<>\-]+\s*::=", re.MULTILINE)
 """What begins a rule of EBNF. No line of Lark begins so: its comments have their sign first."""
 _LARK_RULE: Final = re.compile(
-    r"^[^\S\n]*(?:[?!]{0,2}_?[^\W\d]\w*(?:\{[^}\n]*\})?(?:\.-?\d+)?\s*:(?!:?=)|%(?:import|ignore|declare|override|extend)\b)",
+    r"^\ufeff?[^\S\n]*(?:[?!]{0,2}_?[^\W\d]\w*(?:\{[^}\n]*\})?(?:\.-?\d+)?\s*:(?!:?=)|%(?:import|ignore|declare|override|extend)\b)",
     re.MULTILINE,
 )
 """What begins a rule, a terminal or a directive of Lark."""
@@ -48,7 +48,7 @@ def grammar_of_text(text: str, limits: Limits | None = None, *, syntax: str = ""
         raise OptionError(
             "No line begins a rule: in EBNF (GBNF, XGrammar's) with `name ::=`, or in Lark with `name:`.",
             where=where,
-            cure='Write root ::= "a" in EBNF, or start: "a" in Lark.',
+            cure='Write root ::= "a" in EBNF, start: "a" in Lark; a JSON Schema goes into response_format.',
         )
     if kind == "regex":
         return regex(ecma_pattern(text, rust=True, where=where), dialect="ecma", limits=limits)

@@ -7,7 +7,7 @@ from types import MappingProxyType
 from typing import Any, Final
 
 from structgen.errors import OptionError
-from structgen.text_grammars.composition.argument_styles import ARGUMENT_STYLES
+from structgen.text_grammars.composition.argument_styles import ARGUMENT_STYLES, TAGGED
 from structgen.tool_calls.tool_format import ToolFormat
 
 _THINK: Final = ("<think>", "</think>")
@@ -38,6 +38,7 @@ ROWS: Final = (
         "llama",
         '{"name": "$name", "parameters": $arguments}',
         trigger='{"name": ',
+        also=('{"type": "function", "name": "$name", "parameters": $arguments}',),
         signs=('{"name": "', '"parameters": '),
     ),
     ToolFormat(
@@ -133,7 +134,7 @@ ROWS: Final = (
         ToolFormat(
             name,
             (_QWEN + "$arguments$gap\n</function>\n</tool_call>", _QWEN + "</function>\n</tool_call>"),
-            trigger="<tool_call>\n<function=",
+            trigger="<tool_call>",
             thinking=_THINK,
             after_thinking="\n\n",
             signs=("<function=", "<parameter=", *signs),
@@ -150,6 +151,7 @@ ROWS: Final = (
         never=("</tool_call>", "<function="),
         member="<parameter=$key>$value</parameter>",
         between="",
+        keys=TAGGED,
         signs=("<tool_call><function=", "<parameter="),
     ),
     *(
@@ -184,6 +186,7 @@ ROWS: Final = (
         "minimax_m3",
         f'{_M3}<invoke name="$name">$arguments$gap{_M3}</invoke>\n',
         section=(f"{_M3}<tool_call>\n", f"{_M3}</tool_call>"),
+        trigger=_M3,
         thinking=("<mm:think>", "</mm:think>"),
         never=(f"{_M3}</tool_call>", f"{_M3}<invoke", f"{_M3}</invoke>"),
         signs=(_M3,),
@@ -217,6 +220,7 @@ ROWS: Final = (
         thinking=("<|channel|>analysis<|message|>", "<|end|>"),
         opened=False,
         text=("<|channel|>final<|message|>", "<|end|>", "<|return|>"),
+        preamble="<|channel|>commentary<|message|>",
         blocks="<|start|>assistant",
         signs=("<|channel|>", "to=functions."),
     ),

@@ -24,6 +24,7 @@ from structgen.errors import (
 )
 from structgen.limits import Limits
 from structgen.python_types.type_hints import TypeReader, read_type
+from structgen.text_grammars.composition.argument_grammar import of_objects, root_of
 from structgen.text_grammars.composition.tag_fields import fields, within
 from structgen.tool_calls.custom_tools import custom_members
 
@@ -58,7 +59,8 @@ class Tool:
     name: str
     description: str = ""
     schema: Mapping[str, Any] = dataclasses.field(default_factory=dict)
-    """The schema of an object. Arguments that it does not name are not written, unless it says so."""
+    """The schema of an object, whatever its root says. Arguments that it does not name are not written,
+    unless it says so."""
     callable: Any = None
     """The function or the type that the tool was read from. structgen calls no function."""
     reader: TypeReader[Any] | None = None
@@ -68,6 +70,10 @@ class Tool:
     input: Grammar | None = None
     """The grammar of that text; None: any text."""
 
+    def __post_init__(self) -> None:
+        schema = _object_schema(self.schema, f"the tool {self.name}", self.name)
+        object.__setattr__(self, "schema", schema)
+
     @property
     def policies(self) -> Mapping[str, Any]:
         """Options of `sg.json_schema` under which every document of the schema is read."""
@@ -75,10 +81,11 @@ class Tool:
 
     @property
     def closed_schema(self) -> dict[str, Any]:
-        """The schema, which allows no other arguments than those that it names."""
-        if "properties" not in self.schema or _COMPOSING & self.schema.keys():
-            return dict(self.schema)
-        return {**self.schema, "additionalProperties": False}
+        """The schema of objects, which allows no other arguments than those that it names."""
+        schema = of_objects(self.schema)
+        if "properties" not in schema or _COMPOSING & schema.keys():
+            return schema
+        return {**schema, "additionalProperties": False}
 
     def value(self, document: str) -> Any:
         """Return the arguments in a JSON text as the tool's types have them: an object of the type; of a
@@ -253,21 +260,30 @@ def _made(given: Mapping[str, Any], schema: Any, at: str, place: str) -> Tool:
     if not isinstance(description, str):
         raise OptionError("It is no text.", where=f"{place}/description", cure="Give a string.")
     empty = {"type": "object", "properties": {}}
-    return Tool(name, description, empty if schema is None else _object_schema(schema, at))
+    return Tool(name, description, empty if schema is None else _object_schema(schema, at, name))
 
 
-def _object_schema(schema: Any, where: str) -> dict[str, Any]:
-    """Return a schema, which must be one of objects. Errors: `SchemaError`."""
-    kind = schema.get("type", "object") if isinstance(schema, Mapping) else None
-    if kind == "object":
+def _object_schema(schema: Any, where: str, name: str) -> dict[str, Any]:
+    """Return the schema of a tool's arguments, which are an object: one that says less than that is one of
+    objects. Errors: `SchemaError` for one that no object satisfies, by its type."""
+    if schema is True:
+        return {"type": "object"}
+    kinds = root_of(schema)[1].get("type", "object") if isinstance(schema, Mapping) else []
+    listed = kinds if isinstance(kinds, list) else [kinds]
+    if any(isinstance(kind, Mapping) or kind in ("object", "any") for kind in listed):  # draft 3 has these
         return dict(schema)
     raise SchemaError(
-        f"The arguments of a tool are an object, and the schema is one of {kind}."
-        if kind
-        else f"The schema of the arguments is a {type(schema).__name__}.",
+        f"The arguments of {name} are an object, and its schema is one of {', '.join(map(str, listed))}."
+        if listed
+        else f"The schema of the arguments of {name} is {_said(schema)}.",
         where=where,
         cure='Write {"type": "object", "properties": {...}, "required": [...]}.',
     )
+
+
+def _said(schema: object) -> str:
+    """Return what a value is that is no object's schema."""
+    return "false, which nothing satisfies" if schema is False else f"a {type(schema).__name__}"
 
 
 # --- types and functions ------------------------------------------------------------------------------------
@@ -278,7 +294,7 @@ def _of_type(given: type, place: str) -> Tool:
         reader: TypeReader[Any] = read_type(given)
         schema = reader.schema
         if "$ref" not in schema:
-            schema = _object_schema(schema, given.__name__)
+            schema = _object_schema(schema, given.__name__, given.__name__)
     # what the tool is for is told once, by the tool
     root = str(schema.get("$ref", "")).removeprefix("#/$defs/")
     of_root = schema["$defs"][root] if root else schema

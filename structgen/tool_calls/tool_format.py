@@ -5,10 +5,13 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 from itertools import pairwise
-from typing import Literal
+from typing import Final, Literal
 
 from structgen.text_grammars.composition.argument_styles import ArgumentStyle
 from structgen.text_grammars.composition.templates import first_text, pieces, places
+
+TAG: Final = re.compile(r"<[^<>]+>?|\[[^\[\]<>]+\]")
+"""A mark of a format, in one of its texts."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,6 +33,9 @@ class ToolFormat(ArgumentStyle):
     trigger: str = ""
     """The beginning of a section, or of a call where there is none, that no free text may hold; "": what
     stands before the first white space or place."""
+    also: tuple[str, ...] = ()
+    """More ways in which models write a call: free text may not hold their beginnings. They are read with a
+    note."""
     lead: str = ""
     """What a reply begins with that must call."""
     thinking: tuple[str, ...] = ()
@@ -42,6 +48,8 @@ class ToolFormat(ArgumentStyle):
     """More texts that neither free text nor thoughts may hold. With some, thoughts hold no trigger either."""
     text: tuple[str, ...] = ()
     """Where free text stands in a block of its own: its beginning, its end, and other ends."""
+    preamble: str = ""
+    """Another beginning of such a block, of text before calls."""
     blocks: str = ""
     """What separates blocks that come in any order: thoughts, text, calls."""
     end: str = ""
@@ -65,6 +73,12 @@ class ToolFormat(ArgumentStyle):
         calls = (self.calls,) if isinstance(self.calls, str) else tuple(self.calls)
         object.__setattr__(self, "calls", calls)
         ArgumentStyle.__post_init__(self)
+        if self.member and not self.stops and not self.ends:
+            begins = [first_text(one) for one in (self.member, self.item) if one]
+            texts = (self.member.partition("$value")[0], *calls)
+            tags = [one.partition("$")[0] for text in texts for one in TAG.findall(text)]
+            ends = [one for one in (*begins, *tags) if one[:1] == "<"]
+            object.__setattr__(self, "ends", tuple(dict.fromkeys(ends)))
         for template in calls or ("",):
             self._check_call(template)
         if self.blocks and not self.text:

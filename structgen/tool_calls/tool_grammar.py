@@ -6,6 +6,7 @@ import re
 import warnings
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
+from itertools import filterfalse
 from typing import Any, Final, Literal
 
 from structgen.errors import OptionError, ToolWarning, UnsupportedError, options_named, warning_level
@@ -17,7 +18,7 @@ from structgen.text_grammars.composition.argument_grammar import (
     argument_grammar,
     blank_of,
     gap,
-    has_no_arguments,
+    takes_nothing,
 )
 from structgen.text_grammars.composition.dispatching import dispatched, free_of, interrupted
 from structgen.text_grammars.composition.json_strings import in_json_string
@@ -25,8 +26,9 @@ from structgen.text_grammars.composition.tag_fields import within
 from structgen.text_grammars.composition.templates import TEXT, pieces, places
 from structgen.text_grammars.regular import literal, regex
 from structgen.text_grammars.special_tokens import special
-from structgen.text_grammars.text_grammar import TextGrammar, as_text, either, sequence
+from structgen.text_grammars.text_grammar import JsonTexts, TextGrammar, as_text, either, sequence
 from structgen.tool_calls.custom_tools import INPUT
+from structgen.tool_calls.format_marks import marks_of
 from structgen.tool_calls.format_rows import format_of
 from structgen.tool_calls.tool_choices import ToolChoice, read_choice
 from structgen.tool_calls.tool_definitions import Tool, read_tools
@@ -103,7 +105,8 @@ class _Builder:
     def __init__(
         self, row: ToolFormat, specials: Mapping[str, int | None], policies: Mapping[str, Any]
     ) -> None:
-        self.row, self.specials, self.policies = row, specials, dict(policies)
+        self.row, self.marks = row, marks_of(row)
+        self.specials, self.policies = specials, dict(policies)
         self.written: dict[str, TextGrammar] = {}
         """The arguments of the tools that may be called."""
         by_length = sorted(filter(None, specials), key=len, reverse=True)
@@ -130,6 +133,10 @@ class _Builder:
     def free(self, *more: str) -> TextGrammar:
         """Return free text outside of calls and thoughts, without some more texts too."""
         return free_of(self.never(*more))
+
+    def text(self, *more: str) -> TextGrammar:
+        """Return the free text of a reply, without marks of calls too that no special tokens begin."""
+        return self.free(*more, *filterfalse(self.is_special, self.marks.strays))
 
     def never(self, *more: str) -> list[str]:
         """Return the texts that free text does not hold, those left out that hold another one."""
@@ -177,9 +184,9 @@ class _Builder:
 
     def plain(self, choice: ToolChoice) -> TextGrammar:
         """Return replies in which text and calls stand one after another."""
-        trigger = self.row.triggers
+        trigger = [one for one in self.marks.openings if not any(word in one for word in self.row.never)]
         if choice.mode == "none":
-            return self.free(*(() if all(map(self.is_special, trigger)) else trigger))
+            return self.text(*filterfalse(self.is_special, trigger))
         if choice.mode == "forced":
             return self.spelled(self.row.lead) + self.section(choice, 1)
         if self.row.section[0]:
@@ -187,7 +194,7 @@ class _Builder:
             first = self.section(choice, choice.most)
             if choice.mode == "required":
                 return self.spelled(self.row.lead) + first
-            return self.in_text({trigger[0]: self.section(choice, choice.most, trigger[0])}, most)
+            return self.in_text({one: self.section(choice, choice.most, one) for one in trigger}, most)
         if choice.mode == "auto":
             return self.in_text({one: self.calls(choice, one) for one in trigger}, choice.most)
         call = self.calls(choice)
@@ -196,16 +203,18 @@ class _Builder:
 
     def in_text(self, rests: Mapping[str, TextGrammar], most: int | None) -> TextGrammar:
         """Return free text with what stands behind triggers."""
-        if not all(map(self.is_special, rests)):
-            return dispatched(rests, f"the format {self.row.name}", self.never(), most)
-        free = self.free()
+        words = [one for one in rests if not self.is_special(one)]
+        if len(words) == len(rests):
+            avoided = self.never(*filterfalse(self.is_special, self.marks.strays))
+            return dispatched(rests, f"the format {self.row.name}", avoided, most)
+        free = self.text(*words)
         body = either(*(sequence(free, self.spelled(one), rest) for one, rest in rests.items()))
         return interrupted(body, free, most)
 
     def blocked(self, choice: ToolChoice, *, opened: bool) -> TextGrammar:
         """Return replies of a block of text, then calls."""
         begin, *ends = self.row.text
-        parts = [self.spelled("" if opened else begin), self.free(*ends), either(*map(self.spelled, ends))]
+        parts = [self.spelled("" if opened else begin), self.text(*ends), either(*map(self.spelled, ends))]
         if choice.mode != "none":
             of = self.section(choice, 1 if choice.mode == "forced" else choice.most)
             parts.append(of.optional() if choice.mode == "auto" else of)
@@ -217,7 +226,10 @@ class _Builder:
         others = [self.thoughts(opened=False)] if thinking else []
         if choice.mode in ("auto", "none"):
             begin, *ends = self.row.text
-            others.append(sequence(self.spelled(begin), self.free(*ends), either(*map(self.spelled, ends))))
+            inside = self.text(*ends)
+            others.append(sequence(self.spelled(begin), inside, either(*map(self.spelled, ends))))
+            if self.row.preamble and choice.mode == "auto":
+                others.append(sequence(self.spelled(self.row.preamble), inside, self.spelled(ends[0])))
         other = either(*others) if others else None
         ahead = (other + between).repeat() if other is not None else literal("")
         if choice.mode == "none":
@@ -247,23 +259,24 @@ class _Builder:
 
     def section(self, choice: ToolChoice, most: int | None, behind: str = "") -> TextGrammar:
         """Return the grammar of a section: its beginning, calls, its end. `behind`: the part of its beginning
-        that is read already."""
+        that is read already, or that of a call without it."""
         begin, end = self.row.section
-        call = self.calls(choice)
+        is_begun = bool(begin) and begin.startswith(behind)
+        call = self.calls(choice, "" if is_begun else behind)
         if begin:
-            more = (self.spelled(self.row.separator) + call).repeat(0, None if most is None else most - 1)
-            call = call + more
-        return sequence(self.spelled(begin.removeprefix(behind)), call, self.spelled(end))
+            more = self.spelled(self.row.separator) + self.calls(choice)
+            call = call + more.repeat(0, None if most is None else most - 1)
+        return sequence(self.spelled(begin.removeprefix(behind) if is_begun else ""), call, self.spelled(end))
 
     def calls(self, choice: ToolChoice, behind: str = "") -> TextGrammar:
-        """Return one call of one of the tools; the part of it behind a text, of the ways that begin so."""
-        assert isinstance(self.row.calls, tuple)
+        """Return one call of one of the tools; the part of it behind a text, of the ways that have it."""
+        more = self.row.also if behind else ()
         return either(
             *(
-                sequence(*self.call(template.removeprefix(behind), tool))
+                sequence(*self.call(template[template.index(behind) + len(behind) :], tool))
                 for tool in choice.tools
-                for template in self.row.calls
-                if template.startswith(behind) and (self.has_arguments(template) or self.may_be_empty(tool))
+                for template in (*self.row.calls, *more)
+                if behind in template and (self.has_arguments(template) or self.may_be_empty(tool))
             )
         )
 
@@ -271,7 +284,9 @@ class _Builder:
         return bool({"arguments", "quoted"} & places(template))
 
     def may_be_empty(self, tool: Tool) -> bool:
-        return not tool.schema.get("required") and (not self.row.member or has_no_arguments(tool.schema))
+        if tool.schema.get("required"):
+            return False
+        return takes_nothing(tool.closed_schema, {**tool.policies, **self.policies})
 
     def call(self, template: str, tool: Tool) -> Iterator[TextGrammar]:
         """Yield the parts of a call."""
@@ -302,7 +317,7 @@ class _Builder:
                 return argument_grammar(tool.closed_schema, policies, self.row, texts=texts)
             if tool.input is not None:
                 return sequence('{"', INPUT, '": ', in_json_string(tool.input), "}")
-            return as_text(json_schema(tool.closed_schema, **policies))
+            return JsonTexts(json_schema(tool.closed_schema, **policies), place=f"the tool {tool.name}")
 
     def check_name(self, tool: Tool) -> None:
         if re.fullmatch(self.row.names, tool.name) is None:

@@ -86,7 +86,8 @@ class Reply:
     pending: str = ""
     """The end of the text, if it may be the beginning of something else and the reply goes on."""
     complete: bool = True
-    """Whether the text ends outside of thoughts, calls and sections of calls."""
+    """Whether the text ends outside of thoughts, calls and sections of calls, and no mark of a call is
+    missing, doubled or in the place of another."""
     problems: list[StructgenError] = field(default_factory=list)
     """What is wrong, with its place in the text: beginnings of calls that are none, and errors of calls. A
     `LooseCallError` is a note: a call was read that its format writes differently."""

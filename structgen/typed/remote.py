@@ -26,7 +26,15 @@ from structgen.tool_calls.tool_replies import Reply
 from structgen.typed.missing_options import OF_SERVER_FORMS
 from structgen.typed.prompts import PromptSource
 from structgen.typed.remote_calls import PARALLEL, SentCalls, fields_of, is_strict, read_reply
-from structgen.typed.server_replies import ArrivingObject, ReadReply, accepts, first_fault, read
+from structgen.typed.server_replies import (
+    ArrivingObject,
+    ReadReply,
+    accepts,
+    first_fault,
+    read,
+    words_of,
+    words_of_error,
+)
 from structgen.typed.servers import SCHEMA, Server, habits_of
 from structgen.typed.tool_use import history
 from structgen.typed.waiting import now, pieces_of
@@ -57,6 +65,8 @@ _CURES = MappingProxyType(
     }
 )
 """What a person can do about a status."""
+_WHOLE = "Call the function itself, without .stream and with list[T] in place of Iterator[T]."
+_SILENT = "The server does not take this request, and does not say why: see its log."
 _URL_CURE = "Check that the URL is that of an OpenAI-compatible server: it mostly ends in /v1."
 
 
@@ -227,23 +237,34 @@ class Remote:
 
     def _failure(self, error: Exception, text: str = "") -> Result:
         what = "The server's reply is not JSON" if isinstance(error, ValueError) else "The server failed"
-        what = f"{what}: {type(error).__name__}: {str(error).rstrip('.')}."
-        return self._failed(what, self._cure(error), text)
+        words = words_of_error(error)
+        told = "" if words in " ".join(str(error).split()) else f" - {words}"
+        what = f"{what}: {type(error).__name__}: {str(error).rstrip('.')}{told.rstrip('.')}."
+        return self._failed(what, self._cure(error, words), text)
+
+    def _missing(self, what: str, said: object, cure: str = _URL_CURE) -> Result:
+        """Return the result of a reply, of status 200, that is no answer: perhaps it says why."""
+        words = words_of(said)
+        if not words:
+            return self._failed(what, cure)
+        cure = cure if isinstance(said, str) else _CURES[400]  # a page is of another server
+        return self._failed(f"{what} It says: {words.rstrip('.')}.", cure)
 
     def _failed(self, what: str, cure: str, text: str = "") -> Result:
         """Return the result of a request without an answer that is one of the protocol's."""
         fault = StructgenError(what, where=self.url, cure=cure)
         return Result(text, FinishReason.ERROR, [], [], Usage(), error=fault)
 
-    def _cure(self, error: Exception) -> str:
-        """Return what a person can do about an error of the openai package."""
+    def _cure(self, error: Exception, words: str) -> str:
+        """Return what a person can do about an error of the openai package. `words`: the server's own."""
         if isinstance(error, ValueError):
             return _URL_CURE
         if isinstance(error, self._openai.APITimeoutError):
             return "Raise timeout=, or look whether the server is overloaded."
         if isinstance(error, self._openai.APIConnectionError):
             return "Check that the server runs and that the URL is right (host, port)."
-        cure = _CURES.get(getattr(error, "status_code", 0), "See the server's log.")
+        status = getattr(error, "status_code", 0)
+        cure = _SILENT if status in (400, 422) and not words else _CURES.get(status, "See the server's log.")
         return cure.format(name=self.name, url=self.url)
 
     # --- texts ----------------------------------------------------------------------------------------------
@@ -263,7 +284,7 @@ class Remote:
                 return self._failure(error)
             missing = _missing_key(whole)
             if missing:
-                return self._failed(f"The server's reply has no {missing}.", _URL_CURE)
+                return self._missing(f"The server's reply has no {missing}.", _beside(whole))
             answer.add(whole.choices[0], whole.choices[0].message)
             answer.end()
             return self.result(wanted.form, answer, getattr(whole, "usage", None))
@@ -297,7 +318,7 @@ class Remote:
         self, wanted: WantedText, source: PromptSource, done: Callable[[Result], None]
     ) -> AsyncGenerator[str, None]:
         """Yield a text in pieces as they arrive, and hand its result to `done`."""
-        form, is_stream = wanted.form, True
+        form = wanted.form
         answer = _Answer(form)
 
         def body() -> dict[str, Any]:
@@ -306,20 +327,25 @@ class Remote:
         try:
             stream = await self._sent(body, wanted.waits)
             # a server that knows no streams sends one JSON object
-            kind = stream.response.headers.get("content-type", "")
-            is_stream = not kind.startswith("application/json")
+            if stream.response.headers.get("content-type", "").startswith("application/json"):
+                said = await stream.response.aread() if wanted.waits else stream.response.read()
+                done(
+                    self._missing(
+                        "The server did not stream: it answered with one object.", json.loads(said), _WHOLE
+                    )
+                )
+                return
             async with aclosing(pieces_of(stream)) as chunks:
                 async for chunk in chunks:
                     if getattr(chunk, "choices", None):
                         answer.add(chunk.choices[0], chunk.choices[0].delta)
+                    elif words_of(said := _beside(chunk)):
+                        done(self._missing("The server's stream ends in an error.", said))
+                        return
                     if piece := answer.new():
                         yield piece
         except Exception as error:  # of openai, of its HTTP library, or a chunk that is none
             done(self._failure(error, answer.told))
-            return
-        if not is_stream:
-            cure = "Call the function itself, without .stream and with list[T] in place of Iterator[T]."
-            done(self._failed("The server did not stream: it answered with one object.", cure))
             return
         answer.end()
         result = self.result(form, answer)
@@ -348,6 +374,11 @@ def _thoughts(message: Any) -> str:
     """Return the thoughts that a server sends beside a message, or beside a piece of one."""
     found = getattr(message, "reasoning_content", None) or getattr(message, "reasoning", None)
     return found if isinstance(found, str) else ""
+
+
+def _beside(answer: Any) -> Any:
+    """Return what a reply has beside the members of the protocol; all of one that is a text."""
+    return answer if isinstance(answer, str) else getattr(answer, "model_extra", None)
 
 
 def _missing_key(answer: Any) -> str:

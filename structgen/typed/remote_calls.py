@@ -16,6 +16,7 @@ from structgen.json_grammars.schema_grammar import unwarned_schema
 from structgen.schema.reading.openai import check_subset
 from structgen.tool_calls.call_parsing import parse_calls
 from structgen.tool_calls.call_texts import begun, searcher
+from structgen.tool_calls.format_marks import marks_of
 from structgen.tool_calls.format_rows import ROWS
 from structgen.tool_calls.tool_definitions import Tool
 from structgen.tool_calls.tool_format import ToolFormat
@@ -140,9 +141,9 @@ def _read(use: ToolUse, text: str, ended: bool) -> Reply:
         if calls and all(call.name in known for call in calls):
             return reply
     waiting = [one for one in replies if not one.calls and one.partial is None and one.pending]
-    end = begun(text, tuple(one for row in rows for one in row.triggers))
+    end = begun(text, tuple(one for row in rows for one in marks_of(row).openings))
     return waiting[0] if waiting else parsed(NATIVE, text[:end])
 
 
 def _begins_call(row: ToolFormat, text: str) -> bool:
-    return searcher(row.triggers).search(text) is not None
+    return searcher(marks_of(row).openings).search(text) is not None

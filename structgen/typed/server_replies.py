@@ -26,7 +26,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 
 from structgen.core.compiled import CompiledGrammar
@@ -43,6 +43,40 @@ _FENCE = re.compile(r"[ \t]*(`{3,}|~{3,})([^`]*)")
 """A line that opens a fence, and with nothing behind the marks one that closes it."""
 _BLANKS = " \t\r\n\ufeff"
 """What may stand around a document: JSON's white space and the byte order mark."""
+
+
+_WORDS = ("error", "message", "msg", "detail", "errors")
+"""Members that hold the words of a refusal: OpenAI's, FastAPI's, those of other servers."""
+_MOST_WORDS = 500
+"""Characters of them that are told, at most."""
+
+
+def words_of(said: object, depth: int = 6) -> str:
+    """Return what a server says of a refusal, on one line: a text, or what is in members of an object whose
+    names are known, each behind its place (`loc`) if it has one. "" where it says nothing; what lies deeper
+    than `depth` objects is not read."""
+    found: list[str] = []
+    if isinstance(said, str):
+        found = re.sub(r"<[^>]*>" if said.lstrip().startswith("<") else "\0", " ", said).split()
+    elif isinstance(said, list) and depth:
+        found = [f"{one};" for one in (words_of(one, depth - 1) for one in said[:8]) if one]
+    elif isinstance(said, Mapping) and depth:
+        words = (words_of(said.get(name), depth - 1) for name in _WORDS)
+        found = [f"{one};" for one in dict.fromkeys(words) if one]
+        if found and isinstance(place := said.get("loc"), list):
+            found.insert(0, f"{'/'.join(map(str, place))}:")
+    return " ".join(found).removesuffix(";")[:_MOST_WORDS]
+
+
+def words_of_error(error: Exception) -> str:
+    """Return what a server says with an error of the openai package, or of JSON; "" where it says nothing."""
+    response = getattr(error, "response", None)
+    if response is None:
+        return words_of(getattr(error, "body", None) or getattr(error, "doc", None))
+    try:
+        return words_of(response.json())
+    except ValueError:
+        return words_of(response.text)
 
 
 @dataclass(frozen=True, slots=True)

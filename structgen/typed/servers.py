@@ -18,6 +18,7 @@ from typing import Annotated, Any
 from structgen.errors import OptionError, fields_named
 from structgen.language import checks
 from structgen.language.checks import By, OneOf, check_fields
+from structgen.typed.server_replies import words_of_error
 
 SCHEMA = "response_format"
 """The field that holds the schema."""
@@ -121,7 +122,8 @@ class ServerHabits:
         made anew. A field that is left out from now on is told in a warning, for it was asked for."""
         if getattr(error, "status_code", None) not in (400, 422):
             return False
-        said = f"{error} {getattr(error, 'code', None)}".replace(server.name, "")
+        told = words_of_error(error)
+        said = f"{error} {told} {getattr(error, 'code', None)}".replace(server.name, "")
         named = str(getattr(error, "param", None) or "").split(".")[0]
         if named not in body:
             found = _NAMED.search(said)

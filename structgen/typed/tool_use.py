@@ -135,7 +135,7 @@ class ToolUse:
         if (problem := _problem(reply)) is not None:
             return problem
         count, most, choice = len(reply.calls), self.choice.most, self.choice
-        if reply.partial is not None or not reply.complete:
+        if reply.partial is not None or not (reply.complete or reply.problems):
             return ValidatorError("The reply breaks off inside of a call.", where="calls")
         if choice.mode in ("required", "forced") and not count:
             return ValidatorError("The reply calls no tool, and it must call one.", where="calls")

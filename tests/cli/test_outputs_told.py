@@ -4,19 +4,24 @@ from __future__ import annotations
 
 import io
 import os
+import re
 import stat
 import sys
 import warnings
 from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
-from typing import TextIO
+from types import SimpleNamespace
+from typing import Any, TextIO
 
 import pytest
 from long_waits import without_waits
+from typer.testing import CliRunner
 
 import structgen as sg
 from structgen.cli import app, main, output
+from structgen.cli.maskbench import _failure_file
+from structgen.maskbench.measurements import Failure
 from structgen.system.cache import replacing, writing
 
 SCHEMA = '{"type": "object", "properties": {"a": {"type": "boolean"}}, "required": ["a"]}'
@@ -112,6 +117,48 @@ def test_an_error_about_another_file_keeps_its_name(folder: Path) -> None:
     with pytest.raises(OSError) as caught, replacing(folder / "file"):
         (folder / "none").read_bytes()
     assert str(caught.value.filename) == str(folder / "none")
+
+
+ASKED = ["--model", "extract", "--schema", '{"enum": [1, 2]}']
+WRITING = [
+    ["bulk", *ASKED, "--prompts", "p.jsonl", "--out", "full"],
+    ["sample", *ASKED, "--prompt", "x", "--out", "full"],
+    ["generate", *ASKED, "--prompt", "x", "-o", "trace=full"],
+]
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="the system has no full device")
+@pytest.mark.parametrize("command", WRITING, ids=lambda command: f"{command[0]} {command[-2:]}")
+def test_a_file_on_a_full_disk_is_told_by_its_path(
+    folder: Path, monkeypatch: pytest.MonkeyPatch, command: list[str]
+) -> None:
+    pytest.importorskip("torch")
+    (folder / "p.jsonl").write_text('"x"\n')
+    system_open, path_open = os.open, Path.open
+
+    def opened(path: Any, flags: int, *more: Any, **named: Any) -> int:
+        name = Path(str(path)).name
+        if name.startswith(".full.") and ".run." not in name:  # the file that takes the place of `full`
+            return system_open("/dev/full", os.O_WRONLY)
+        return system_open(path, flags, *more, **named)
+
+    def opened_at_once(self: Path, mode: str = "r", *more: Any, **named: Any) -> Any:
+        is_it = self.name == "full" and "r" not in mode
+        return path_open(Path("/dev/full") if is_it else self, mode, *more, **named)
+
+    monkeypatch.setattr(os, "open", opened)
+    monkeypatch.setattr(Path, "open", opened_at_once)
+    found = CliRunner().invoke(app(), command)
+    assert re.search(r"full: No space left on device\. Free some space there", found.stderr), found.output
+    assert "standard output" not in found.output and found.exit_code == 2
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="the system has no full device")
+def test_failures_on_a_full_disk_are_told_by_their_path() -> None:
+    found = SimpleNamespace(failures=[Failure("a", "b", "c")])
+    with pytest.raises(OSError) as caught, _failure_file(Path("/dev/full")) as write:
+        write(None, [found])
+    assert caught.value.filename == "/dev/full"
 
 
 @pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="the system has no named pipes")

@@ -9,7 +9,8 @@ from typing import Any
 import pytest
 
 import structgen as sg
-from structgen.tool_calls.custom_tools import syntax_of
+from structgen.tokens.tokenizer import byte_tokenizer
+from structgen.tool_calls.custom_tools import grammar_of_text, syntax_of
 
 GRAMMARS = sorted(Path(__file__).parents[2].joinpath("grammars").glob("*.lark"))
 BNF = 'rule: NAME "::=" NAME+ ";"\nstart: rule+\nNAME: /[a-z]+/\n%ignore " "\n'
@@ -123,3 +124,13 @@ def test_random_grammars_are_told_apart_in_both_syntaxes(part: int) -> None:
         if seed % 30 == 0:
             sg.ebnf(ebnf)
             sg.lark(lark.replace("?r", "r").replace("!r", "r"))
+
+
+def test_a_byte_order_mark_and_a_schema_in_place_of_a_grammar() -> None:
+    for text, syntax in (('\ufeffroot ::= "x"\n', "ebnf"), ('\ufeffstart: "x"\n', "lark")):
+        assert syntax_of(text) == syntax
+        for given in ("", syntax):
+            compiled = sg.compile(grammar_of_text(text, syntax=given), byte_tokenizer())
+            assert compiled.completion(compiled.start) == b"x"
+    with pytest.raises(sg.StructgenError, match="a JSON Schema goes into response_format"):
+        grammar_of_text('{"type": "object"}')

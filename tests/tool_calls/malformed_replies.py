@@ -1,9 +1,11 @@
-"""Malformed replies, forty of each format: the format's example, with faults that models make."""
+"""Malformed replies, 120 of each format: the format's example, with faults that models make."""
 
 from __future__ import annotations
 
+import random
 import re
 
+from mark_faults import mark_faults
 from test_call_formats import EXAMPLES
 
 from structgen.tool_calls.format_rows import FORMATS
@@ -39,8 +41,28 @@ def malformed(name: str) -> list[str]:
         f"{text}{marks[0]}",
     ]
     found += [marks[0] * 3, marks[0] + " but no call", "".join(marks), text[::-1], text.upper(), "", " \n"]
-    listed = [one for one in dict.fromkeys(found) if one.strip() and one != text]
-    return listed
+    found += [text for _, text in mark_faults(name)][::3]
+    source = random.Random(name)
+    while len(set(found)) < 150:
+        found.append(_edited(text, marks, source))
+    return [one for one in dict.fromkeys(found) if one.strip() and one != text]
+
+
+def _edited(text: str, marks: list[str], source: random.Random) -> str:
+    """Return a text with a part left out, written twice, moved, or a mark put in."""
+    begin, end = sorted(source.sample(range(len(text) + 1), 2))
+    end = min(end, begin + 12)
+    part = text[begin:end]
+    kind = source.randrange(4)
+    if kind == 0:
+        return text[:begin] + text[end:]
+    if kind == 1:
+        return text[:end] + part + text[end:]
+    if kind == 2:
+        rest = text[:begin] + text[end:]
+        at = source.randrange(len(rest) + 1)
+        return rest[:at] + part + rest[at:]
+    return text[:begin] + source.choice(marks) + text[begin:]
 
 
 def mark_of(name: str) -> str:

@@ -17,7 +17,8 @@ class Spec:
     call: str
     """A pattern up to the arguments, with a group `name`."""
     section: str = ""
-    """The text before the calls, where they stand together; `end` follows them."""
+    """The text before the calls, where they stand together; `end` follows them. Calls that begin with a tag
+    are found without it."""
     end: str = ""
     head: str = ""
     """A pattern before an argument, with a group `key`. "": the arguments are JSON."""
@@ -134,7 +135,7 @@ class PlainReader:
         found = []
         pattern = re.compile(self.spec.call)
         while True:
-            if self.spec.section:
+            if self.spec.section and self.spec.section.startswith(("{", "[")):
                 start = self.text.find(self.spec.section, self.at)
                 if start < 0:
                     return found

@@ -119,7 +119,6 @@ def test_arguments_in_any_order_are_read_back(format: str, written: tuple[str, s
 @pytest.mark.parametrize(
     ("format", "schema", "more", "where", "keyword"),
     [
-        ("qwen_3_coder", {}, {"anyOf": [{"required": ["a"]}]}, "#/anyOf", "anyOf"),
         (
             "qwen_3_coder",
             {},
@@ -127,8 +126,8 @@ def test_arguments_in_any_order_are_read_back(format: str, written: tuple[str, s
             "#/additionalProperties",
             "additionalProperties",
         ),
-        ("qwen_3_coder", {}, {"minProperties": 2}, "#/minProperties", "minProperties"),
-        ("qwen_3_coder", {}, {"dependentRequired": {"a": ["b"]}}, "#/dependentRequired", "dependentRequired"),
+        ("qwen_3_coder", {"const": "x\n</parameter>"}, {}, "#/properties/a", "const"),
+        ("kimi_k3", {"const": ["<|sep|>"]}, {}, "#/properties/a", "const"),
         ("cohere", {}, {"patternProperties": {"^a": {}}}, "#/patternProperties", "patternProperties"),
         ("gemma", {"properties": {"a b": {}}}, {}, "#/properties/a", "properties"),
     ],
@@ -137,17 +136,22 @@ def test_what_a_format_cannot_hold_is_refused_by_name(
     format: str, schema: Any, more: dict[str, Any], where: str, keyword: str
 ) -> None:
     with pytest.raises(sg.errors.UnsupportedError) as caught:
-        sg.tools(tool(schema, **more), format=format)
+        sg.tools([sg.Tool("f", "", {**tool(schema)[0]["inputSchema"], **more})], format=format)
     assert where in caught.value.where
     assert caught.value.cure
 
 
-def test_a_string_that_can_only_hold_the_closing_tag_has_no_text() -> None:
-    with pytest.raises(sg.StructgenError):
-        sg.compile(
-            sg.tools(tool({"const": "a</parameter>b"}), format="qwen_3_coder", tool_choice="required"),
-            sg.Tokenizer.from_bytes([*(bytes((byte,)) for byte in range(256)), None], eos_token_id=256),
-        )
+def test_an_argument_that_can_only_hold_the_closing_tag_is_left_out_or_refused() -> None:
+    ending = tool({"enum": ["a</parameter>b", "</parameter>"]})
+    with pytest.raises(sg.errors.UnsupportedError, match="the tool f: #/properties/a"):
+        sg.tools(ending, format="qwen_3_coder", tool_choice="required")
+    other = [*tool({"type": "string"}), {**ending[0], "name": "g"}]
+    with pytest.warns(sg.errors.ToolWarning, match="the tool g: #/properties/a"):
+        sg.tools(other, format="qwen_3_coder")
+    optional = sg.Tool("f", "", {**ending[0]["inputSchema"], "required": []})
+    none = "<tool_call>\n<function=f>\n</function>\n</tool_call>"
+    assert takes(sg.tools([optional], format="qwen_3_coder"), none)
+    sg.tools(ending, format="hermes")  # JSON has escapes
 
 
 def test_names_of_arguments_that_a_format_cannot_write() -> None:

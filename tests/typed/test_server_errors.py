@@ -62,6 +62,7 @@ def replying(
         (401, "OPENAI_API_KEY"),
         (403, "OPENAI_API_KEY"),
         (400, "its message says which part"),
+        (422, "its message says which part"),
         (429, "ask for fewer texts at a time"),
         (500, "See the server's log."),
     ],
@@ -73,6 +74,89 @@ def test_the_cure_is_that_of_the_status(status: int, cure: str) -> None:
     ):
         sg.run(model, "Ada is 36.", Person)
     assert cure in caught.value.cure and str(caught.value).endswith(caught.value.cure)
+
+
+WORDS: list[Any] = [
+    {"error": {"message": "the words", "type": "x", "param": None, "code": None}},
+    {"error": "the words"},
+    {"error": "Bad Request", "message": "the words", "statusCode": 400},
+    {"error": True, "message": "the words"},
+    {"detail": "the words"},
+    {"detail": [{"type": "missing", "loc": ["body", "top_j"], "msg": "the words", "input": {}}]},
+    {"detail": {"error": {"message": "the words"}}},
+    {"object": "error", "message": "the words", "code": 40001},
+    {"errors": [{"message": "the words"}, {"message": "and others"}]},
+    [{"error": {"message": "the words", "code": 400}}],
+    "the words",
+    "<html><head><title>400</title></head><body><p>the\nwords</p></body></html>",
+]
+
+
+def sent(said: Any) -> tuple[bytes, str]:
+    if isinstance(said, str):
+        return said.encode(), "text/html" if said.startswith("<") else "text/plain"
+    return json.dumps(said).encode(), "application/json"
+
+
+@pytest.mark.parametrize("status", [400, 401, 404, 422, 429, 500, 200])
+@pytest.mark.parametrize("said", WORDS, ids=repr)
+def test_the_words_of_a_refusal_are_told(status: int, said: Any) -> None:
+    if status == 200 and isinstance(said, list):
+        pytest.skip("openai makes no object of a list")
+    with replying(status, *sent(said)) as model, pytest.raises(sg.errors.GenerationError) as caught:
+        sg.run(model, "Ada is 36.", Person, attempts=1)
+    assert str(caught.value).count("the words") == 1
+    if "top_j" in str(said):
+        assert "body/top_j: the words" in str(caught.value)
+
+
+@pytest.mark.parametrize("is_stream", [False, True])
+@pytest.mark.parametrize("said", [one for one in WORDS if isinstance(one, dict)], ids=repr)
+def test_an_error_in_place_of_a_stream_or_in_one_is_told(said: Any, is_stream: bool) -> None:
+    data, kind = sent(said)
+    if is_stream:
+        if "error" in said and "message" in said:
+            pytest.skip("openai keeps the member error alone")
+        data, kind = b"data: " + data + b"\n\n", "text/event-stream"
+
+    with replying(200, data, kind) as model:
+
+        @sg.generate(model=model)
+        def person(text: str) -> Person:
+            return sg.filled(text)
+
+        with pytest.raises(sg.errors.GenerationError, match="the words"):
+            list(person.stream("Ada is 36."))
+
+
+@pytest.mark.parametrize("said", ["", {}, {"error": None}, {"error": {}}, [1], {"detail": [[]]}], ids=repr)
+def test_a_refusal_without_words_is_told_as_such(said: Any) -> None:
+    with replying(400, *sent(said)) as model, pytest.raises(sg.errors.GenerationError) as caught:
+        sg.run(model, "Ada is 36.", Person)
+    assert caught.value.cure == "The server does not take this request, and does not say why: see its log."
+
+
+def test_long_words_and_deep_ones_are_cut() -> None:
+    deep: Any = "the words"
+    for _ in range(300):
+        deep = {"error": deep}
+    for said in (deep, {"error": "x" * 10**6}):
+        with replying(400, *sent(said)) as model, pytest.raises(sg.errors.GenerationError) as caught:
+            sg.run(model, "Ada is 36.", Person)
+        assert len(str(caught.value)) < 900
+
+
+@pytest.mark.parametrize("shape", ["error", "detail", "pydantic"])
+def test_a_field_that_is_refused_in_any_shape_is_left_out(shape: str) -> None:
+    told = "seed: extra inputs are not permitted"
+    place = [{"loc": ["body", "seed"], "msg": "Extra inputs are not permitted"}]
+    said = {"error": {"error": told}, "detail": {"detail": told}, "pydantic": {"detail": place}}[shape]
+    with (
+        replying(422, *sent(said)) as model,
+        pytest.warns(UserWarning, match="takes no seed"),
+        pytest.raises(sg.errors.GenerationError),
+    ):
+        sg.run(model, "Ada is 36.", Person, sampling=sg.Sampling(seed=3))
 
 
 def test_a_server_that_is_not_there_is_told_as_such() -> None:

@@ -24,7 +24,7 @@ from structgen.engine.requests import Handle, Request, Result, Usage
 from structgen.engine.searches.confidence import probabilities_of
 from structgen.errors import OptionError, StructgenError
 from structgen.language import checks
-from structgen.system.cache import writing
+from structgen.system.cache import naming, writing
 from structgen.system.file_locks import exclusive
 from structgen.tokens.tokenizer import Tokenizer
 
@@ -141,7 +141,7 @@ def _written(
         else:
             check_run(results, of_engine, wanted, request_of)
             _truncate(results, end)
-        with results.open("ab") as out:
+        with naming(results), results.open("ab") as out:
             for line in lines:
                 out.write(line.text)
                 out.flush()
@@ -320,5 +320,5 @@ def _sort(path: Path) -> None:
 
 
 def _truncate(path: Path, length: int) -> None:
-    with path.open("r+b") as file:
+    with naming(path), path.open("r+b") as file:
         file.truncate(length)

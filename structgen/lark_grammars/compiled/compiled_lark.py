@@ -126,14 +126,12 @@ class CompiledLark(CompiledGrammar):
         taken = taken_by_ignored(letters)
         if not usable_rules(tables, made.difference(taken)) and usable_rules(tables, made.union(taken)):
             (terminal, by), *_ = ([tables.terminals[one].shown for one in pair] for pair in taken.items())
-            same = terminal == by
             return GrammarError(
-                f"The grammar accepts no text: {by}, which %ignore names, "
-                + ("stands in rules." if same else f"takes the texts of {terminal}."),
+                f"The grammar accepts no text: {by}, which %ignore names, takes the texts of {terminal}.",
                 where="start",
-                cure=f"Take {by} out of %ignore, or out of the rules."
-                if same
-                else f"Leave them out of {by}, or give their terminal a higher priority (NAME.1: ...).",
+                cure="Leave them out of it, or give their own terminal a higher priority (NAME.1: ...)."
+                if terminal != by
+                else "Take it out of %ignore, or out of the rules.",
             )
         if not usable_rules(tables, made):
             return GrammarError(

@@ -12,7 +12,7 @@ too, is one level more, and `$ref` is not followed (recursive schemas are suppor
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Any
@@ -51,6 +51,7 @@ _SUPPORTED = frozenset(
         *("title", "description", "$schema", "$id", "$comment", "examples"),
     )
 )
+_MAPS = ("properties", "$defs", "definitions")
 _TYPED = frozenset(("type", "enum", "const", "$ref", "anyOf", "oneOf", "allOf", "not"))
 """Keywords beside which a place needs no type, or which are refused themselves."""
 _TARGET = re.compile(r"#(?:/(?:\$defs|definitions)/[^/]*)?")
@@ -70,7 +71,7 @@ class OpenAIRefusal:
 def refusals(schema: Json) -> list[OpenAIRefusal]:
     """Return what the documented subset rules out in a schema, in the order of its text. Linear."""
     found = list(_root(schema))
-    totals = _Totals()
+    nodes: list[dict[str, Any]] = []
     stack: list[tuple[Json, str, int]] = [(schema, "#", 0)]
     while stack:
         node, pointer, level = stack.pop()
@@ -83,10 +84,10 @@ def refusals(schema: Json) -> list[OpenAIRefusal]:
                 OpenAIRefusal(pointer, "properties", f"Objects are nested more than {DEEPEST} levels deep.")
             )
         found.extend(_place(node, pointer))
-        totals.add(node)
+        nodes.append(node)
         inside = [(child, f"{pointer}/{path}", start) for child, path, start in _children(node, level)]
         stack.extend(reversed(inside))
-    return found + list(totals.refusals())
+    return [*found, *_totals(nodes)]
 
 
 def check_subset(schema: Json) -> None:
@@ -112,9 +113,13 @@ def _root(schema: Json) -> Iterator[OpenAIRefusal]:
             yield OpenAIRefusal("#", "enum", "The root has no enum.")
 
 
+def _types(node: dict[str, Any]) -> list[Any]:
+    types = node.get("type", [])
+    return types if isinstance(types, list) else [types]
+
+
 def _is_object(node: dict[str, Any]) -> bool:
-    types = node.get("type")
-    return "properties" in node or types == "object" or (isinstance(types, list) and "object" in types)
+    return "properties" in node or "object" in _types(node)
 
 
 def _place(node: dict[str, Any], pointer: str) -> Iterator[OpenAIRefusal]:
@@ -124,13 +129,12 @@ def _place(node: dict[str, Any], pointer: str) -> Iterator[OpenAIRefusal]:
     yield from _reference(node, pointer)
     if pointer != "#" and not node.keys() & _TYPED:
         yield OpenAIRefusal(pointer, "type", "Each schema says a type.")
-    types = node.get("type")
-    if "array" in (types if isinstance(types, list) else [types]) and "items" not in node:
+    if "array" in _types(node) and "items" not in node:
         yield OpenAIRefusal(pointer, "items", "Each array has items.")
     pattern = node.get("pattern")
     if isinstance(pattern, str) and _LOOK_AROUND.match(pattern):
         yield OpenAIRefusal(pointer, "pattern", "A pattern has no look-ahead and no look-behind.")
-    for name in types if isinstance(types, list) else [types] if types is not None else []:
+    for name in _types(node):
         if name not in _TYPES:
             yield OpenAIRefusal(pointer, "type", f"{name!r} is not among the supported types.")
     form = node.get("format")
@@ -166,7 +170,7 @@ def _reference(node: dict[str, Any], pointer: str) -> Iterator[OpenAIRefusal]:
 
 
 def _children(node: dict[str, Any], level: int) -> Iterator[tuple[Json, str, int]]:
-    for keyword in ("properties", "$defs", "definitions"):
+    for keyword in _MAPS:
         members = node.get(keyword)
         if isinstance(members, dict):
             for name, child in members.items():
@@ -179,44 +183,28 @@ def _children(node: dict[str, Any], level: int) -> Iterator[tuple[Json, str, int
             yield child, f"anyOf/{index}", level
 
 
-class _Totals:
-    """What is counted over the whole schema."""
-
-    def __init__(self) -> None:
-        self.properties = self.characters = self.enums = 0
-        self.long: list[int] = []
-
-    def add(self, node: dict[str, Any]) -> None:
-        for keyword in ("properties", "$defs", "definitions"):
-            members = node.get(keyword)
-            if isinstance(members, dict):
-                self.properties += len(members) if keyword == "properties" else 0
-                self.characters += sum(map(len, members))
-        values = node.get("enum")
-        if isinstance(values, list):
-            size = sum(len(value) for value in values if isinstance(value, str))
-            self.enums += len(values)
-            self.characters += size
-            if len(values) > LONG_ENUM:
-                self.long.append(size)
-        if isinstance(node.get("const"), str):
-            self.characters += len(node["const"])
-
-    def refusals(self) -> Iterator[OpenAIRefusal]:
-        for keyword, count, most, what in (
-            ("properties", self.properties, PROPERTIES, "properties"),
-            ("properties", self.characters, CHARACTERS, "characters in names, enum and const"),
-            ("enum", self.enums, ENUM_VALUES, "values of enum"),
-        ):
-            if count > most:
-                yield OpenAIRefusal(
-                    "#", keyword, f"The schema has {count:,} {what}, and {most:,} are supported."
-                )
-        for size in self.long:
-            if size > LONG_ENUM_CHARACTERS:
-                yield OpenAIRefusal(
-                    "#",
-                    "enum",
-                    f"An enum of more than {LONG_ENUM} values has {size:,} characters, "
-                    f"and {LONG_ENUM_CHARACTERS:,} are supported.",
-                )
+def _totals(nodes: Sequence[dict[str, Any]]) -> Iterator[OpenAIRefusal]:
+    """Yield what is too much over the whole schema."""
+    maps = [
+        (keyword, node[keyword]) for node in nodes for keyword in _MAPS if isinstance(node.get(keyword), dict)
+    ]
+    enums = [node["enum"] for node in nodes if isinstance(node.get("enum"), list)]
+    sizes = [sum(len(value) for value in values if isinstance(value, str)) for values in enums]
+    named = sum(len(name) for _, members in maps for name in members)
+    constants = sum(len(node["const"]) for node in nodes if isinstance(node.get("const"), str))
+    properties = sum(len(members) for keyword, members in maps if keyword == "properties")
+    for keyword, count, most, what in (
+        ("properties", properties, PROPERTIES, "properties"),
+        ("properties", named + sum(sizes) + constants, CHARACTERS, "characters in names, enum and const"),
+        ("enum", sum(map(len, enums)), ENUM_VALUES, "values of enum"),
+    ):
+        if count > most:
+            yield OpenAIRefusal("#", keyword, f"The schema has {count:,} {what}, and {most:,} are supported.")
+    for values, size in zip(enums, sizes, strict=True):
+        if len(values) > LONG_ENUM and size > LONG_ENUM_CHARACTERS:
+            yield OpenAIRefusal(
+                "#",
+                "enum",
+                f"An enum of more than {LONG_ENUM} values has {size:,} characters, "
+                f"and {LONG_ENUM_CHARACTERS:,} are supported.",
+            )

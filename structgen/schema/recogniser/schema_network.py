@@ -8,10 +8,11 @@ The network numbers places, outcomes and residues. Everything is expanded on dem
 from __future__ import annotations
 
 import itertools
-from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from copy import copy
 from functools import partial
 from types import MappingProxyType
+from typing import cast
 
 from structgen.automata.formats.named_formats import CUTS
 from structgen.errors import UnsatisfiableSchema, UnsatisfiableUnderPolicy
@@ -44,6 +45,7 @@ from structgen.schema.meaning.shape_disjunctions import Shapes
 from structgen.schema.reading.document import Document
 from structgen.schema.reading.json_values import JsonPieces
 from structgen.schema.reading.policies import Policies
+from structgen.schema.reading.schema_place import SchemaPlace
 from structgen.schema.recogniser.array_progress import repeats
 from structgen.schema.recogniser.arrays import CLOSE, Arrays, ArrayState
 from structgen.schema.recogniser.distinct_values import Distinct
@@ -364,6 +366,19 @@ class SchemaNetwork:
     def sources(self, place: int) -> Sequence[str]:
         """Return the JSON pointers of the schemas that a place stands for, for messages."""
         return self.tables.sources(self.tables.places[place])
+
+    def names(self, residue: int) -> tuple[Sequence[str], int]:
+        """Return the keys that the object may name, and how many of them, the first, have an order."""
+        frame = self._object(residue).frame
+        return frame.names, frame.ordered
+
+    def schemas(self, place: int) -> Iterator[tuple[SchemaPlace | None, bool]]:
+        """Yield the schemas that a place's first demand asks for, each with whether it is negated; None for
+        one that does not stand in the document."""
+        for literal in self.tables.demands[self.tables.places[place][0]]:
+            schema = self.tables.infos[literal >> 1].schema
+            is_written = isinstance(schema, SchemaPlace) and schema.raw is not None
+            yield cast(SchemaPlace, schema) if is_written else None, bool(literal & 1)
 
     # Inside
 

@@ -91,11 +91,10 @@ def smallest(
 ) -> Contradiction:
     """Return keywords of some schemas that no value meets together (True: negated).
 
-    `given`: schemas that the value meets too, and whose keywords stay and are not named. Keywords near the
-    roots are tried first, without all others. Of what is left halves are taken out, then quarters, at last
-    single keywords, until none can go. Cost: some questions to the oracle for each keyword that is left.
-    Past `Limits.oracle_steps` subschemas that were copied for these questions the set may not be the
-    smallest, and the words say so.
+    `given`: schemas that the value meets too, and whose keywords stay and are not named. Halves of the
+    keywords are taken out, then quarters, at last single ones, until none can go. Cost: some questions to the
+    oracle for each keyword that is left. Past `Limits.oracle_steps` subschemas that were copied for these
+    questions the set may not be the smallest, and the words say so.
     """
     search = _Search(oracle, roots, given)
     is_sure = search.run()
@@ -137,19 +136,6 @@ class _Search:
 
     def run(self) -> bool:
         """Take out what can go; return whether nothing else can."""
-        # first all keywords that are more than so many away from the roots: one away, two, four and so on
-        steps = {schema.id: 0 for schema, _ in self.roots}
-        row = [schema for schema, negated in self.roots if not negated]
-        for schema in row:
-            for part in _removable(schema, _fields(schema, None)):
-                if part.id not in steps:
-                    steps[part.id] = steps[schema.id] + 1
-                    row.append(part)
-        reach = 1
-        while reach < max(steps.values()) and not self._suffices(
-            [keyword for keyword in self.keywords if steps[keyword[0].id] <= reach]
-        ):
-            reach *= 2
         size = len(self.keywords)
         while size and self.left > 0:
             before = self.keywords

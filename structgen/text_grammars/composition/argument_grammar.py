@@ -7,29 +7,34 @@ more than which arguments there are and what each may be, it is refused, with it
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from decimal import Decimal
 from functools import lru_cache
+from itertools import combinations
 from types import MappingProxyType
-from typing import Any, Final, NamedTuple
+from typing import Any, Final, NamedTuple, TypeAlias, cast
+from urllib.parse import unquote
 
-from structgen.errors import OptionError, UnsupportedError
+from structgen.errors import GrammarError, OptionError, UnsatisfiableSchema, UnsupportedError
 from structgen.json_grammars.plain_network import network_of
 from structgen.json_grammars.schema_grammar import JsonSchemaGrammar, json_schema
 from structgen.language.ir import (
+    TRUE,
     All,
     Any_,
     Formula,
     Interval,
     Multiple,
-    Network,
     Not,
     Pattern,
     PlainInteger,
     Points,
+    Spec,
     ValueMenu,
 )
+from structgen.schema.reading.draft_names import DRAFTS, draft_of
 from structgen.text_grammars.composition.argument_styles import ArgumentStyle
 from structgen.text_grammars.composition.bans import without
 from structgen.text_grammars.composition.quoted_values import quoted_values, writes_as_json
@@ -38,13 +43,17 @@ from structgen.text_grammars.regular import RegularGrammar, literal, regex
 from structgen.text_grammars.regular_formulas import holding, shown
 from structgen.text_grammars.text_grammar import TextGrammar, as_text, either, in_any_order, sequence
 
+_OPENING: Final = "additionalProperties", "patternProperties", "unevaluatedProperties"
+"""Keywords that allow keys without naming them."""
 _COMBINING: Final = (
-    "$dynamicRef allOf anyOf oneOf not if then else dependentSchemas dependentRequired dependencies "
-    "patternProperties propertyNames minProperties maxProperties unevaluatedProperties enum const extends"
+    "$dynamicRef allOf anyOf oneOf not if dependentSchemas dependentRequired dependencies "
+    "propertyNames minProperties maxProperties enum const extends"
 ).split()
 _NO_TEXTS: Final[Mapping[str, TextGrammar]] = MappingProxyType({})
 _ITEMS: Final = 10_000
 """The longest array that is followed item by item."""
+_ROWS: Final = 64
+"""The most sets of arguments that are written apart, where their presence or values depend on one another."""
 
 
 class KnownMember(NamedTuple):
@@ -54,6 +63,12 @@ class KnownMember(NamedTuple):
     place: int
     """Its place in the network; what its value may be: `ArgumentPlan.menu`."""
     required: bool
+    outcomes: frozenset[int] | None = None
+    """Which demands of the place the value meets: the outcomes that are allowed; None: any."""
+
+
+Row: TypeAlias = tuple[KnownMember, ...]
+"""Arguments that stand in one call."""
 
 
 class ArgumentPlan:
@@ -61,28 +76,137 @@ class ArgumentPlan:
 
     def __init__(self, schema: Mapping[str, Any], policies: Mapping[str, Any]) -> None:
         self.policies = dict(policies)
-        self.schema = _root_object(dict(schema))
+        self.schema = dict(schema)
+        self._check_root()
+        self.schema = of_objects(schema)
         grammar: JsonSchemaGrammar = json_schema(dict(self.schema), **policies)
         self.written, self.limits = grammar.policies, grammar.limits
-        self.network: Network = network_of(grammar.document())
-        root = self.menu(self.network.root, "#")
-        assert root.object is not None
-        self.root = self.members(root.object, "#")
+        document = grammar.document()
+        document.require_handled()
+        self.network = network_of(document)
+        self.loose: frozenset[str] = frozenset()
+        """Arguments that have no order among themselves."""
+        self.rows = self._rows()
+        """The arguments of calls: each call has those of one row."""
+        self.root = self._every()
+        """Every argument once, for readers."""
 
-    def menu(self, place: int, where: str) -> ValueMenu:
-        """Return what a value may be. Raises `UnsupportedError` where that depends on its neighbours."""
+    def _check_root(self) -> None:
+        where, root = root_of(self.schema)
+        kinds = root.get("type", "object")
+        if not any(isinstance(kind, Mapping) or kind == "object" for kind in _listed(kinds)):
+            raise _refused("Arguments are an object.", f"{where}/type")
+        for keyword in _OPENING:
+            said = root.get(keyword, False)
+            if said is not False and (said or keyword != "patternProperties"):
+                what = "Arguments that the schema does not name may be given."
+                raise _refused(what, f"{where}/{keyword}", keyword)
+
+    def _rows(self) -> tuple[Row, ...]:
+        """Return the sets of arguments that a call may have. Where their presence or the values of some
+        depend on one another, there are several, `_ROWS` at most."""
+        residue = self.menu(self.network.root, "#").object
+        assert residue is not None, "the root is an object"
+        if self.network.simple(residue) is not None:
+            return (self.members(residue, "#", is_root=True),)
+        names, ordered = self.network.names(residue)
+        self.loose = frozenset(names[ordered:])
+        found = _Rows(self, names).behind(0, residue)
+        if not found:
+            raise self.together("Only arguments that the schema does not name satisfy it.")
+        return found
+
+    def together(self, what: str) -> UnsupportedError:
+        """Return the error for arguments that the schema restricts together."""
+        where, root = root_of(self.schema)
+        keyword = next((one for one in _COMBINING if one in root), "type")
+        return _refused(what, f"{where}/{keyword}" if keyword in root else where, keyword)
+
+    def _every(self) -> Row:
+        """Return each argument of the rows once. Errors: `UnsupportedError` where the text of a value does
+        not tell whether it is a string."""
+        found: dict[str, KnownMember] = {}
+        for member in (member for row in self.rows for member in row):
+            known = found.setdefault(member.key, member._replace(outcomes=None))
+            if member.place != known.place:
+                one, other = (kinds_of(self.network.entry(at.place)) for at in (known, member))
+                if ("string" in one) != ("string" in other) or ("string" in one and len(one | other) > 1):
+                    what = f"Whether {member.key!r} is a string depends on the other arguments."
+                    raise self.together(what)
+        return tuple(found.values())
+
+    def menu(self, place: int, where: str, outcomes: frozenset[int] | None = None) -> ValueMenu:
+        """Return what a value may be that has one of some outcomes; None: any. Raises `UnsupportedError`
+        where the outcome of an object or an array matters."""
         menu = self.network.entry(place)
-        specs = [spec for spec in (menu.string, menu.number) if spec is not None]
-        if any(len(spec.formulas) != 1 for spec in specs):
+        if len(self.network.tables.places[place]) == 1:
+            return menu
+        if menu.object is not None or menu.array is not None:
             raise _refused("It is said of this value and of its neighbours together what they are.", where)
-        return menu
+        words = {kind: getattr(menu, kind) for kind in ("true", "false", "null")}
+        return ValueMenu(
+            string=menu.string and Spec((self.formula(menu.string, outcomes),)),
+            number=menu.number and Spec((self.formula(menu.number, outcomes),)),
+            **{kind: one for kind, one in words.items() if outcomes is None or one in outcomes},
+        )
 
-    def members(self, residue: int, where: str) -> tuple[KnownMember, ...]:
-        """Return the keys of an object, in their order; of one that names some, none but those."""
+    def formula(self, of: Spec, outcomes: frozenset[int] | None) -> Formula:
+        """Return the formula of the strings or numbers that have one of some outcomes."""
+        if outcomes is None:
+            return Any_(of.formulas)
+        sets = [self.network.demands(outcome) for outcome in sorted(outcomes)]
+        return Any_(
+            tuple(
+                All(tuple(one if index in met else Not(one) for index, one in enumerate(of.formulas)))
+                for met in sets
+            )
+        )
+
+    def outcomes(self, place: int, where: str) -> Iterator[int]:
+        """Yield the outcomes that a value may have."""
+        demands = len(self.network.tables.places[place])
+        if demands == 1:
+            yield 0
+            return
+        whole = self.menu(place, where, None)
+        listed = {one for one in (whole.true, whole.false, whole.null) if one is not None}
+        for count in range(1, demands + 1):
+            for met in combinations(range(demands), count):
+                outcome = self.network.outcome(frozenset(met))
+                menu = self.menu(place, where, frozenset((outcome,)))
+                if outcome in listed or self.has_string(menu) or self.has_number(menu):
+                    yield outcome
+
+    def has_string(self, menu: ValueMenu, stops: tuple[str, ...] = ()) -> bool:
+        """Tell whether a value may be a string that holds none of some texts."""
+        if menu.string is None:
+            return False
+        formula = All((menu.string.formulas[0], *((Not(holding(stops)),) if stops else ())))
+        try:
+            RegularGrammar(formula, "such a string").language(self.limits)
+        except GrammarError as error:
+            if type(error) is not GrammarError:
+                raise
+            return False
+        return True
+
+    def has_number(self, menu: ValueMenu) -> bool:
+        """Tell whether a value may be a number."""
+        if menu.number is None:
+            return False
+        return _has_documents(json_schema(number_schema(menu.number.formulas[0]), **self.policies))
+
+    def where(self, place: int, otherwise: str) -> str:
+        """Return the place in the schema of what is said of a value first, `otherwise` where nothing is."""
+        return next(iter(self.network.sources(place)), otherwise)
+
+    def members(self, residue: int, where: str, *, is_root: bool = False) -> Row:
+        """Return the keys of an object, in their order; of one that names some, and of the root, none but
+        those."""
         plain = self.network.simple(residue)
         if plain is None:
             raise _refused("Which keys an object has depends on their values or on one another.", where)
-        if plain.extra >= 0 and (not plain.names or self.network.sources(plain.extra)):
+        if plain.extra >= 0 and not is_root and (not plain.names or self.network.sources(plain.extra)):
             raise _refused(
                 "The object may have keys that the schema does not name.", where, "additionalProperties"
             )
@@ -102,7 +226,8 @@ class ArgumentPlan:
             if menu.item is None:
                 return places, ends, False
             places.append(menu.item)
-            self.menu(menu.item, where)
+            if len(self.network.tables.places[menu.item]) > 1:
+                raise _refused("What an item may be depends on the others.", where, "contains")
             after = self.network.after(residue, None, 0)
             if after == residue:
                 return places, ends, True
@@ -111,13 +236,23 @@ class ArgumentPlan:
             f"An array may have more than {_ITEMS:,} items, and not any number.", where, "maxItems"
         )
 
-    def subschema(self, key: str) -> dict[str, Any] | bool:
-        """Return the schema of one argument, with the definitions that it may refer to."""
-        found = self.schema["properties"][key]
-        if not isinstance(found, Mapping):
-            return bool(found)
-        kept = ("$schema", "$id", "id", "$defs", "definitions")
-        return {**{name: self.schema[name] for name in kept if name in self.schema}, **found}
+    def subschema(self, place: int, where: str) -> dict[str, Any] | bool:
+        """Return the schema of the values of a place, with the definitions that it may refer to."""
+        is_local = all(map(_is_definition, _references(self.schema)))
+        around, base = _own(self.schema), ""
+        if not is_local:  # references begin at the root of the whole schema, which an identifier says
+            base = next((self.schema[key] for key in ("$id", "id") if key in self.schema), "arguments:")
+            whole = {**dict.fromkeys(("id", "$id"), base), **self.schema}
+            around = {**_own(self.schema, ("$schema",)), "definitions": {"arguments": whole}}
+        parts: list[Any] = []
+        for schema, negated in self.network.schemas(place):
+            if schema is None:
+                raise _refused("No keyword of one schema says what it may be.", where)
+            part = schema.raw if is_local else {"$ref": base.rstrip("#") + schema.pointer}
+            parts.append({"not": part} if negated else part)
+        if len(parts) == 1 and is_local:
+            return {**around, **parts[0]}
+        return {**around, all_of(self.schema): parts} if parts else True
 
 
 def plan_of(schema: Mapping[str, Any], policies: Mapping[str, Any]) -> ArgumentPlan:
@@ -159,16 +294,63 @@ def argument_grammar(
     space that stand together at most, outside of strings. `texts`: grammars of arguments that are strings.
     """
     try:
-        return _Writer(plan_of(schema, policies), style, tuple(excludes), most_blanks, texts).arguments()
+        plan = plan_of(schema, policies)
+        if len(plan.rows) > 1 and writes_as_json(style):
+            raise plan.together("It says of all arguments together what they are.")
+        return _Writer(plan, style, tuple(excludes), most_blanks, texts).arguments()
     except UnsupportedError:
         if not writes_as_json(style):
             raise
         return quoted_values(schema, policies, style, excludes)
 
 
-def has_no_arguments(schema: Mapping[str, Any]) -> bool:
-    """Tell whether a call without arguments is allowed by `required`."""
-    return not _root_object(dict(schema)).get("required")
+def takes_nothing(schema: Mapping[str, Any], policies: Mapping[str, Any]) -> bool:
+    """Tell whether a call may have no arguments. Errors: those of `sg.json_schema`."""
+    network = network_of(json_schema(of_objects(schema), **policies).document())
+    residue = network.entry(network.root).object
+    return residue is not None and network.menu(residue).close is not None
+
+
+class _Rows:
+    """Lists the sets of arguments that a call may have."""
+
+    def __init__(self, plan: ArgumentPlan, names: Sequence[str]) -> None:
+        self.plan, self.names = plan, names
+        self._at_times = set(_named(plan.schema)) - set(_always_named(plan.schema))
+        """The arguments that the schema names in some calls, and others may have only because it is open."""
+        self._known: dict[tuple[int, int], tuple[Row, ...]] = {}
+
+    def behind(self, at: int, residue: int) -> tuple[Row, ...]:
+        """Return the sets of the arguments from the name at an index on that may follow at a residue. Names
+        that may be left out whatever else comes are in their rows once."""
+        known = self._known.get((at, residue))
+        if known is None:
+            found = self._behind(at, residue)
+            if len(found) > _ROWS or len(self._known) > _ROWS * len(self.names):
+                raise self.plan.together(f"The arguments form more than {_ROWS} sets.")
+            known = self._known[at, residue] = found
+        return known
+
+    def _behind(self, at: int, residue: int) -> tuple[Row, ...]:
+        network = self.plan.network
+        if at == len(self.names):
+            return () if network.menu(residue).close is None else ((),)
+        name = self.names[at]
+        absent = self.behind(at + 1, residue)
+        place = network.menu(residue).named.get(name)
+        if place is None or (absent and name in self._at_times and not network.sources(place)):
+            return absent
+        present: dict[Row, set[int]] = {}
+        there = self.plan.where(place, f"#/properties/{_pointer(name)}")
+        listed = set(self.plan.outcomes(place, there))
+        for outcome in listed:
+            for row in self.behind(at + 1, network.after(residue, name, outcome)):
+                present.setdefault(row, set()).add(outcome)
+        found = [row for row in absent if present.get(row) != listed]
+        for row, outcomes in present.items():
+            of = None if outcomes == listed else frozenset(outcomes)
+            found.append((KnownMember(name, place, of is not None or row not in absent, of), *row))
+        return tuple(found)
 
 
 class _Writer:
@@ -184,16 +366,20 @@ class _Writer:
     ) -> None:
         self.plan, self.style, self.excludes, self.most_blanks = plan, style, excludes, most_blanks
         self.texts = texts
+        self._elements: dict[KnownMember, TextGrammar | None] = {}
+        """Those of arguments, which stand in several rows."""
         self.blank = blank_of(plan.written.whitespace, most_blanks)
         self.open: list[int] = []
 
     def arguments(self) -> TextGrammar:
-        return self.bracketed(self.members(self.plan.root, "#", nested=False), 0)
+        rows = [self.members(row, "#", nested=False) for row in self.plan.rows]
+        return self.bracketed(either(*rows), 0)
 
-    def members(self, members: Sequence[KnownMember], where: str, *, nested: bool) -> TextGrammar:
+    def members(self, members: Row, where: str, *, nested: bool) -> TextGrammar:
         parts = []
+        is_loose = not nested and sum(member.key in self.plan.loose for member in members) > 1
         for member in members:
-            there = f"{where}/properties/{_pointer(member.key)}"
+            there = self.plan.where(member.place, f"{where}/properties/{_pointer(member.key)}")
             excluded = next((one for one in self.excludes if one in member.key), None)
             if excluded is not None and not member.required:
                 continue
@@ -211,8 +397,16 @@ class _Writer:
                     cure="Rename the argument.",
                 )
             key = None if nested else member.key
-            parts.append((self.element(self.style.member, member, there, key), member.required))
-        return self.row(parts)
+            part = self.element(self.style.member, member, there, key)
+            if part is not None:
+                parts.append((part, member.required))
+            elif member.required:
+                raise self.unwritable(there)
+        return self.shuffled(parts) if is_loose else self.row(parts)
+
+    def unwritable(self, where: str) -> UnsupportedError:
+        """Return the error for values each of which holds a text that ends it."""
+        return _refused(f"{self.style.name} can write none of the values that it may be.", where, "const")
 
     def row(self, parts: Sequence[tuple[TextGrammar, bool]]) -> TextGrammar:
         """Return parts one after another, with what separates them; those that need not be may be absent."""
@@ -241,15 +435,17 @@ class _Writer:
         brackets = self.style.brackets
         return sequence(brackets[at], inside, brackets[at + 1]) if brackets else inside
 
-    def element(self, template: str, member: KnownMember, where: str, key: str | None) -> TextGrammar:
-        """Return the grammar of an argument or an item between its texts; `key` where it is an argument of
-        the tool itself."""
+    def element(self, template: str, member: KnownMember, where: str, key: str | None) -> TextGrammar | None:
+        """Return the grammar of an argument or an item between its texts, None where no value can be written;
+        `key` where it is an argument of the tool itself."""
         head, _, tail = template.partition("$value")
         values = {"key": member.key}
         words: dict[str, list[TextGrammar]] = {}
         end = filled(tail, values)
         for kind, grammar in self.values(member, where, key, self.stops(end)):
             words.setdefault(self.style.types.get(kind, ""), []).append(grammar)
+        if not words:
+            return None
         return either(
             *(
                 sequence(*self.spelled(head, {**values, "type": word}), either(*of), end)
@@ -257,9 +453,26 @@ class _Writer:
             )
         )
 
+    def item(self, place: int, where: str) -> TextGrammar:
+        """Return the grammar of an item of an array. Raises `UnsupportedError` where none can be written."""
+        found = self.element(self.style.item, KnownMember("", place, True), f"{where}/items", None)
+        if found is None:
+            raise self.unwritable(f"{where}/items")
+        return found
+
+    def has_written(self, member: KnownMember, menu: ValueMenu, stops: tuple[str, ...]) -> bool:
+        """Tell whether a value may be a string without some texts. Most often its shortest value shows it."""
+        if menu.string is None or menu.string.formulas[0] == TRUE:
+            return menu.string is not None
+        shortest = self.plan.network.finish_place(member.place)[0].decode()
+        is_plain = member.outcomes is None and shortest[0] == '"'
+        if is_plain and not any(one in json.loads(shortest) for one in stops):
+            return True
+        return self.plan.has_string(menu, stops)
+
     def stops(self, end: str) -> tuple[str, ...]:
         """Return what a string that `end` follows does not hold."""
-        return (*(self.style.stops or (self.style.quote or end,)), *self.excludes)
+        return (*(self.style.stops or (self.style.quote or end, *self.style.ends)), *self.excludes)
 
     def spelled(self, template: str, values: Mapping[str, str]) -> Iterator[TextGrammar]:
         for kind, text in pieces(template):
@@ -272,23 +485,23 @@ class _Writer:
         self, member: KnownMember, where: str, key: str | None, stops: tuple[str, ...]
     ) -> Iterator[tuple[str, TextGrammar]]:
         """Yield what a value may be, with its type; with what may stand around it."""
-        menu = self.plan.menu(member.place, where)
+        menu = self.plan.menu(member.place, where, member.outcomes)
         if key is not None and key in self.texts:
             around = self.style.quote or self.style.frame
             yield "string", sequence(around, without(self.texts[key], stops), around)
             return
-        if menu.string is not None:
+        if self.has_written(member, menu, stops):
             yield "string", self.strings(menu, stops)
         if menu.object is not None or menu.array is not None:
             if key is not None and not self.style.nested:
-                yield from self.json(menu, key, where)
+                yield from self.json(member.place, menu, where)
                 return
             try:
                 yield from list(self.nested(member.place, menu, where))
             except UnsupportedError:
                 if key is None or self.style.quote:
                     raise
-                yield from self.json(menu, key, where)
+                yield from self.json(member.place, menu, where)
                 return
         for kind, word, outcome in (
             ("boolean", "true", menu.true),
@@ -323,9 +536,10 @@ class _Writer:
         finally:
             self.open.pop()
 
-    def json(self, menu: ValueMenu, key: str, where: str) -> Iterator[tuple[str, TextGrammar]]:
+    def json(self, place: int, menu: ValueMenu, where: str) -> Iterator[tuple[str, TextGrammar]]:
         """Yield the values of an argument that are no strings, as JSON; those of each word apart."""
-        schema = self.plan.subschema(key)
+        schema = self.plan.subschema(place, where)
+        stops = (*self.style.stops, *self.excludes)
         kinds = {
             "object": menu.object,
             "array": menu.array,
@@ -345,24 +559,23 @@ class _Writer:
                 if len(groups) == 1 and menu.string is None
                 else {**_own(schema), "allOf": [schema], "type": of}
             )
-            grammar = json_schema(one, **{**self.plan.policies, "strict": None})
-            said = as_text(without(grammar, (*self.style.stops, *self.excludes)))
+            grammar = without(json_schema(one, **{**self.plan.policies, "strict": None}), stops)
+            if stops and not _has_documents(cast(JsonSchemaGrammar, grammar)):
+                continue
+            said = as_text(grammar)
             said = less_spaced(said, self.plan.written.whitespace, self.most_blanks)
             kind = "number" if self.style.nested else of[0]
             yield kind, self.padded(said) if self.blank is None else said  # else JSON has it in itself
 
     def array(self, residue: int, where: str) -> TextGrammar:
         places, ends, repeats = self.plan.items(residue, where)
-        item = self.style.item
         if len(set(places)) <= 1:
             if not places:
                 return literal("")
-            of = self.element(item, KnownMember("", places[0], True), f"{where}/items", None)
+            of = self.item(places[0], where)
             least, most = ends.index(True), None if repeats else len(places)
             return self.repeated(of, least, most)
-        of_each = [
-            self.element(item, KnownMember("", place, True), f"{where}/items", None) for place in places
-        ]
+        of_each = [self.item(place, where) for place in places]
         first = of_each[0]
         rest: TextGrammar = literal("")
         for index in range(len(places) - 1, 0, -1):
@@ -485,40 +698,114 @@ def _plain(number: Decimal) -> int | Decimal:
     return int(number) if number == number.to_integral_value() else number
 
 
-def _own(schema: dict[str, Any] | bool) -> dict[str, Any]:
+def _has_documents(of: JsonSchemaGrammar) -> bool:
+    """Tell whether a schema has a document."""
+    try:
+        network_of(of.document())
+    except UnsatisfiableSchema:
+        return False
+    return True
+
+
+def _own(
+    schema: dict[str, Any] | bool, kept: Sequence[str] = ("$schema", "$id", "id", "$defs", "definitions")
+) -> dict[str, Any]:
     """Return what a schema around another one needs of it, for its references."""
-    kept = ("$schema", "$defs", "definitions")
     return {name: schema[name] for name in kept if name in schema} if isinstance(schema, dict) else {}
 
 
-def _root_object(schema: dict[str, Any]) -> dict[str, Any]:
-    """Return the schema of the arguments, the references at its root followed; one that has nothing but
-    `properties` and `required` to say. Errors: `UnsupportedError`."""
-    seen: set[str] = set()
-    while isinstance(schema.get("$ref"), str):
-        reference = schema["$ref"]
+def _references(schema: object) -> Iterator[str]:
+    """Yield the references in a schema."""
+    rest = [schema]
+    while rest:
+        one = rest.pop()
+        if isinstance(one, Mapping):
+            rest += one.values()
+            yield from (one[key] for key in ("$ref", "$dynamicRef") if isinstance(one.get(key), str))
+        elif isinstance(one, list):
+            rest += one
+
+
+def _is_definition(reference: str) -> bool:
+    return reference.startswith(("#/$defs/", "#/definitions/"))
+
+
+def all_of(schema: Mapping[str, Any]) -> str:
+    """Return the name of `allOf` in the draft of a schema."""
+    return "extends" if draft_of(str(schema.get("$schema", ""))) == "3" else "allOf"
+
+
+def root_of(
+    schema: Mapping[str, Any], begin: Mapping[str, Any] | None = None
+) -> tuple[str, Mapping[str, Any]]:
+    """Return the schema to which the references at a schema's root lead, or those of a part of it, with its
+    place; a reference that is no JSON pointer is not followed."""
+    where, found = "#", schema if begin is None else begin
+    seen = {where}
+    while isinstance(reference := found.get("$ref"), str) and reference.startswith("#/"):
         target: Any = schema
-        for part in reference.removeprefix("#").split("/")[1:]:
+        for part in unquote(reference).split("/")[1:]:
             part = part.replace("~1", "/").replace("~0", "~")
-            target = target.get(part) if isinstance(target, dict) else None
-        if not reference.startswith("#") or not isinstance(target, dict) or reference in seen:
-            raise _refused(f"The reference {reference!r} is not followed.", "#", "$ref")
+            target = target.get(part) if isinstance(target, Mapping) else None
+        if not isinstance(target, Mapping) or reference in seen:
+            break
         seen.add(reference)
-        kept = ("$schema", "$defs", "definitions")
-        schema = {**{name: schema[name] for name in kept if name in schema}, **target}
-    for keyword in _COMBINING:
-        if keyword in schema:
-            raise _refused("The schema combines schemas of all arguments.", f"#/{keyword}", keyword)
-    if "object" not in (kinds if isinstance(kinds := schema.get("type", "object"), list) else [kinds]):
-        raise _refused("Arguments are an object.", "#/type")
-    schema.setdefault("properties", {})
-    if schema.get("additionalProperties") not in (None, False):
-        raise _refused(
-            "Arguments that the schema does not name may be given.",
-            "#/additionalProperties",
-            "additionalProperties",
-        )
-    return {**schema, "type": "object", "additionalProperties": False}
+        where, found = reference, target
+    return where, found
+
+
+def _named(schema: object) -> Iterator[str]:
+    """Yield the keys of all `properties` in a schema."""
+    rest = [schema]
+    while rest:
+        one = rest.pop()
+        if isinstance(one, Mapping):
+            properties = one.get("properties")
+            yield from properties if isinstance(properties, Mapping) else ()
+            rest += one.values()
+        elif isinstance(one, list):
+            rest += one
+
+
+def _always_named(schema: Mapping[str, Any]) -> Iterator[str]:
+    """Yield the keys of a schema's `properties`, and of those that it adds whatever a value is."""
+    rest: list[Any] = [schema]
+    seen = set[int]()
+    while rest:
+        one = rest.pop()
+        if isinstance(one, Mapping) and id(one) not in seen:
+            seen.add(id(one))
+            yield from one.get("properties", ())
+            rest += (*_listed(one.get(all_of(schema), [])), root_of(schema, one)[1])
+
+
+def of_objects(schema: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the schema of the objects that a schema accepts: it says so at its root, or where a reference
+    there leads."""
+    if root_of(schema)[1].get("type") == "object":
+        return dict(schema)
+    kinds, draft = schema.get("type"), draft_of(str(schema.get("$schema", "")))
+    is_void = "$ref" in schema and draft in DRAFTS[:4]  # there nothing counts beside a reference
+    moved = {"$ref": schema["$ref"]} if is_void else {}
+    if any(isinstance(kind, Mapping) for kind in _listed(kinds)):
+        moved["type"] = kinds  # draft 3 has schemas there
+    if not moved:
+        return {**schema, "type": "object"}
+    rest = _own(dict(schema)) if is_void else {key: one for key, one in schema.items() if key not in moved}
+    together = all_of(schema)
+    return {**rest, "type": "object", together: [*_listed(rest.get(together, [])), moved]}
+
+
+def _listed(value: Any) -> list[Any]:
+    """Return a list as it is, and the list of another value."""
+    return value if isinstance(value, list) else [value]
+
+
+def kinds_of(menu: ValueMenu) -> set[str]:
+    """Return the types that a value may have."""
+    names = {"true": "boolean", "false": "boolean"}
+    kinds = ("object", "array", "string", "number", "true", "false", "null")
+    return {names.get(kind, kind) for kind in kinds if getattr(menu, kind) is not None}
 
 
 def _pointer(key: str) -> str:

@@ -90,6 +90,5 @@ def within(place: str) -> Iterator[None]:
     try:
         yield
     except StructgenError as error:
-        where = f"{place}: {error.where}" if error.where else place
-        StructgenError.__init__(error, error.what, where=where, cure=error.cure)
+        error.name_owner(place)
         raise

@@ -1,0 +1,146 @@
+"""Marks of a format: texts that open calls, texts that stand in calls alone, and the ways in which a call is
+read."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterator, Mapping
+from functools import lru_cache
+from itertools import pairwise
+from typing import Any, Final, NamedTuple
+
+from structgen.text_grammars.composition.templates import TEXT, Piece, first_text, pieces
+from structgen.tool_calls.tool_format import TAG, ToolFormat
+
+_UNQUOTED: Final = re.compile(r'(?<!")(\$[a-z]+)')
+_VALUES: Final = {"arguments": "{", "quoted": '"{'}
+
+
+class ObjectCall(NamedTuple):
+    """A call that is one JSON object between texts."""
+
+    before: str
+    members: Mapping[str, str]
+    """Its keys in their order, and the place that is the value of each: "object" of one that holds others,
+    "" of one that is always the same."""
+    needed: frozenset[str]
+    """Keys that every way of writing has."""
+    after: str
+
+    @property
+    def arguments(self) -> str:
+        """The key of the arguments."""
+        return next(key for key, place in self.members.items() if place in _VALUES)
+
+
+class FormatMarks:
+    """What a reader and a mask must know of the texts of a format. Made by `marks_of`."""
+
+    def __init__(self, row: ToolFormat) -> None:
+        calls = row.calls if isinstance(row.calls, tuple) else (row.calls,)
+        tags = list(_tags(*row.section, *calls))
+        self.has_tags = bool(tags)
+        """Whether there are tags in calls."""
+        self.openings = tuple(dict.fromkeys((*row.triggers, *self._later(row), *map(first_text, row.also))))
+        """The texts that begin calls, those without their opening mark too."""
+        self.strays = tuple(dict.fromkeys(self._alone(row, tags)))
+        """Texts that stand in calls alone, and begin none."""
+        self.object = _object_of(calls)
+        """How a call is one JSON object; None where it is none."""
+        self.objects: tuple[str, ...] = ()
+        """The texts that may begin such a call where no tag opens it."""
+        if self.object is not None:
+            keys = [key for key, place in self.object.members.items() if place in ("name", "arguments")]
+            self.objects = tuple(f'{{ "{key}"' for key in keys) if tags else ('{ "',)
+        kind, said = pieces(row.section[1] or calls[0])[-1]
+        self.is_open_ended = (kind in _VALUES and not row.member) or said.endswith(("}", "]"))
+        """Whether calls end in brackets of JSON alone, so that one more may follow."""
+        templates = (*row.section, *calls, row.member, row.item)
+        texts = [said.strip() for one in templates if one for kind, said in pieces(one) if kind == TEXT]
+        listed = dict.fromkeys([*_tags(*templates), *filter(TAG.search, texts)])
+        self.all = tuple(sorted(listed, key=len, reverse=True))
+        """All marks of calls, the longest first."""
+        self.members = tuple(first_text(one) for one in (row.member, row.item) if first_text(one))
+        """The texts that begin arguments and items."""
+        self.close = next(iter(TAG.findall(calls[0].partition("$arguments")[2])), "")
+        """The tag that follows the arguments."""
+        self.ways = tuple(self._ways(row, calls))
+        """The parts of calls in each of the ways in which one is read, and what is missing there; the right
+        ones first (True)."""
+
+    def _later(self, row: ToolFormat) -> Iterator[str]:
+        """Yield the texts that begin calls without their opening mark: in the place of a section's beginning
+        that of a call; of several tags before the name those behind the first."""
+        for template in () if row.blocks else row.calls:
+            head = first_text(template).lstrip()
+            tags = [one.start() for one in TAG.finditer(head) if one[0][0] == "<"]
+            if row.section[0]:
+                yield from [head] * bool(tags)
+            else:
+                yield from (head[at:] for at in tags[1:])
+
+    def _alone(self, row: ToolFormat, tags: list[str]) -> Iterator[str]:
+        """Yield tags that begin no call. A tag in brackets is one with the argument that follows it; without
+        any tags, so is what stands before arguments."""
+        for one in tags:
+            if row.text or not any(one in of for of in self.openings):
+                yield f"{one}{{" if one[0] == "[" else one
+        for template in () if tags else row.calls:
+            parts = pieces(template)
+            for (kind, said), (value, _) in pairwise(parts):
+                if kind == TEXT and value in _VALUES:
+                    yield said + _VALUES[value]
+
+    def _ways(self, row: ToolFormat, calls: tuple[str, ...]) -> Iterator[tuple[bool, tuple[Piece, ...], str]]:
+        if self.object is not None:
+            parts = (TEXT, self.object.before), ("object", ""), (TEXT, self.object.after)
+            yield False, tuple(part for part in parts if part != (TEXT, "")), ""
+            return
+        yield from ((True, pieces(one), "") for one in calls)
+        yield from ((False, pieces(one), "") for one in calls)
+        for head in () if row.section[0] else self.openings[len(row.triggers) :]:
+            for one in calls:
+                if head in one:
+                    yield False, pieces(one[one.index(head) :]), "Its opening mark is missing"
+
+
+marks_of = lru_cache(maxsize=256)(FormatMarks)
+
+
+def _tags(*texts: str) -> Iterator[str]:
+    for text in texts:
+        for kind, said in pieces(text) if text else ():
+            if kind == TEXT:
+                yield from TAG.findall(said)
+
+
+def _object_of(calls: tuple[str, ...]) -> ObjectCall | None:
+    """Return how calls are one JSON object, of the way that has most members."""
+    shapes = [found for one in calls if (found := _object(one)) is not None]
+    if len(shapes) < len(calls):
+        return None
+    needed = frozenset.intersection(*(frozenset(one.members) for one in shapes))
+    return max(shapes, key=lambda one: len(one.members))._replace(needed=needed)
+
+
+def _object(template: str) -> ObjectCall | None:
+    begin, end = template.find("{"), template.rfind("}") + 1
+    try:
+        found = json.loads(_UNQUOTED.sub(r'"\1"', template[begin:end]) if begin >= 0 else "")
+    except ValueError:
+        return None
+    members = dict(_members(found))
+    places = set(members.values())
+    if "name" not in places or not places & set(_VALUES):
+        return None
+    return ObjectCall(template[:begin], members, frozenset(), template[end:])
+
+
+def _members(shape: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
+    for key, value in shape.items():
+        if isinstance(value, Mapping):
+            yield key, "object"
+            yield from _members(value)
+        else:
+            yield key, value[1:] if str(value).startswith("$") else ""

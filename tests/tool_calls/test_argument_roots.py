@@ -1,0 +1,208 @@
+"""Arguments are an object, whatever the root of a tool's schema says."""
+
+from __future__ import annotations
+
+import itertools
+import random
+import warnings
+from typing import Any
+
+import jsonschema
+import pytest
+from argument_roots import NEVER, ROOTS
+from for_each import for_each
+from test_custom_tools import is_text, reply_of
+
+import structgen as sg
+from structgen.tokens.tokenizer import byte_tokenizer
+from structgen.tool_calls.format_rows import FORMATS
+
+RAW = [name for name, row in FORMATS.items() if row.member]
+VALUES: dict[str, Any] = {"a": "x", "b": 5, "c": True, "d": ["y"]}
+PROPERTIES: dict[str, Any] = {
+    "a": {"type": "string"},
+    "b": {"type": "integer"},
+    "c": {"type": "boolean"},
+    "d": {"type": "array", "items": {"type": "string"}},
+}
+TOKENIZER = byte_tokenizer()
+
+
+def texts(grammar: sg.Grammar, source: random.Random, count: int) -> list[str]:
+    """Return the shortest text, and some that a random walk begins and the shortest rest ends."""
+    compiled = sg.compile(grammar, TOKENIZER, store=False)
+    found = [compiled.completion(compiled.start).decode()]
+    mask = sg.allocate_mask(1, TOKENIZER.vocab_size)
+    for _ in range(count):
+        matcher, begun = sg.Matcher(compiled), bytearray()
+        shortest = bytes(compiled.completion(compiled.start))
+        for at in range(len(shortest) + 12):
+            matcher.fill_mask(mask, 0)
+            allowed = [one for one in range(256) if mask.array[0][one >> 5] >> (one & 31) & 1]
+            ascii_ones = [one for one in allowed if 32 <= one < 127] or allowed
+            if not allowed:
+                break
+            usual = shortest[at] if at < len(shortest) and bytes(begun) == shortest[:at] else -1
+            token = usual if usual in allowed and source.random() < 0.95 else source.choice(ascii_ones)
+            matcher.advance(token)
+            begun.append(token)
+        found.append((bytes(begun) + compiled.completion(matcher.state)).decode())
+    return found
+
+
+def check(format: str, root: Any, choice: str, source: random.Random, count: int) -> bool:
+    """Read back what the grammar of a tool writes; return False where the format refuses the tool by name."""
+    tool = sg.Tool("look_up", "", root)
+    try:
+        grammar = sg.tools([tool], format=format, tool_choice=choice)
+    except sg.errors.UnsupportedError as error:
+        assert "look_up" in str(error) and "#" in error.where and error.cure
+        return False
+    for text in texts(grammar, source, count):
+        reply = sg.parse_calls(text, format, tools=[tool])
+        assert choice == "auto" or (reply.calls and reply.complete and not reply.problems), text
+        for call in reply.calls:
+            assert isinstance(call.arguments, dict), text
+            call.value()  # raises where the schema refuses it
+    return True
+
+
+@for_each("format", FORMATS)
+def test_what_the_grammar_writes_is_read_back_as_an_object(format: str) -> None:
+    """Each root in six formats, each format with seven roots, with both choices by turns."""
+    source = random.Random(format)
+    for at, root in enumerate([*ROOTS.values()][[*FORMATS].index(format) % 6 :: 6]):
+        check(format, root, ("required", "auto")[at % 2], source, 1)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("format", FORMATS)
+@pytest.mark.parametrize("choice", ["auto", "required"])
+def test_walks_of_every_root_are_read_back(format: str, choice: str) -> None:
+    source = random.Random(f"{format} {choice}")
+    for root in ROOTS.values():
+        check(format, root, choice, source, 6)
+
+
+def condition(source: random.Random, depth: int = 2) -> dict[str, Any]:
+    """Draw what a schema says of the presence of arguments, and of the values of some."""
+    some = source.sample([*VALUES], source.randrange(1, 3))
+    kinds = [
+        lambda: {"required": some},
+        lambda: {"dependentRequired": {some[0]: source.sample([*VALUES], 2)}},
+        lambda: {"minProperties": source.randrange(4)},
+        lambda: {"maxProperties": source.randrange(1, 4)},
+        lambda: {"required": ["b"], "properties": {"b": {"minimum": source.choice([5, 6])}}},
+        lambda: {"properties": {"a": {"enum": ["x", "z"]}, "c": {"const": source.random() < 0.5}}},
+    ]
+    if depth:
+        inner = lambda: condition(source, depth - 1)  # noqa: E731
+        kinds += [
+            lambda: {"anyOf": [inner(), inner()]},
+            lambda: {"oneOf": [inner(), inner()]},
+            lambda: {"not": inner()},
+            lambda: {"if": inner(), "then": inner(), "else": inner()},
+            lambda: {"allOf": [inner(), inner()]},
+            lambda: {"dependentSchemas": {some[0]: inner()}},
+        ]
+    return source.choice(kinds)()
+
+
+def held(format: str, source: random.Random) -> bool:
+    """Hold a tool with a condition to jsonschema, for every set of arguments; return False where the format
+    refuses it by name."""
+    schema = {"type": "object", "properties": PROPERTIES, **condition(source)}
+    if "properties" in schema and schema["properties"] is not PROPERTIES:
+        schema = {"type": "object", "properties": PROPERTIES, "allOf": [condition(source)]}
+    taken = {}
+    for size in range(len(VALUES) + 1):
+        for keys in itertools.combinations(VALUES, size):
+            value = {key: VALUES[key] for key in keys}
+            taken[keys] = value if jsonschema.Draft202012Validator(schema).is_valid(value) else None
+    try:
+        grammar = sg.tools([sg.Tool("f", "", schema)], format=format, tool_choice="required")
+    except sg.errors.UnsupportedError as error:
+        assert "the tool f: #" in str(error)
+        return False
+    except sg.errors.UnsatisfiableSchema:
+        assert not any(value is not None for value in taken.values()), schema
+        return True
+    for keys, value in taken.items():
+        call = sg.Call("f", {key: VALUES[key] for key in keys}, "call_0")
+        assert is_text(grammar, reply_of([call], FORMATS[format])) is (value is not None), (schema, keys)
+    return True
+
+
+@for_each("format", ["mimo", "cohere", "gemma"])
+def test_conditions_on_all_arguments_are_those_of_the_schema(format: str) -> None:
+    source = random.Random(f"conditions {format}")
+    assert sum(held(format, source) for _ in range(6)) >= 4
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("format", RAW)
+def test_many_conditions_on_all_arguments(format: str) -> None:
+    source = random.Random(f"many conditions {format}")
+    assert sum(held(format, source) for _ in range(60)) >= 45
+
+
+@for_each("format", ["qwen_3_coder", "hermes", "gemma"])
+def test_a_root_that_can_be_no_object_refuses_its_tool_by_name(format: str) -> None:
+    good = sg.Tool("fine", "", {"properties": {"a": {"type": "string"}}})
+    for root in NEVER.values():
+        with pytest.raises(sg.StructgenError, match="look_up") as caught, warnings.catch_warnings():
+            warnings.simplefilter("error", sg.errors.ToolWarning)  # left out, and told
+            try:
+                tools = [good, {"name": "look_up", "inputSchema": root}]
+                sg.compile(sg.tools(tools, format=format), TOKENIZER, store=False)
+            except sg.errors.ToolWarning as told:
+                raise sg.errors.OptionError(str(told)) from told
+        assert "/allOf/0/$ref" not in str(caught.value)
+
+
+def test_too_many_sets_of_arguments_are_refused_by_name() -> None:
+    names = [f"k{at}" for at in range(24)]
+    schema = {"properties": {name: {"type": "integer"} for name in names}, "minProperties": 12}
+    with pytest.raises(sg.errors.UnsupportedError, match=r"the tool f: #/minProperties: .* sets") as caught:
+        sg.tools([sg.Tool("f", "", schema)], format="qwen_3_coder")
+    assert caught.value.keyword == "minProperties"
+    sg.tools([sg.Tool("f", "", schema)], format="hermes")
+
+
+def test_references_to_the_root_mean_the_root() -> None:
+    schema = {
+        "type": "object",
+        "properties": {"n": {"type": "integer"}, "rest": {"type": "array", "items": {"$ref": "#"}}},
+        "required": ["n"],
+    }
+    grammar = sg.tools([sg.Tool("f", "", schema)], format="qwen_3_coder", tool_choice="required")
+    for rest, is_taken in (([{"n": 1}], True), ([{"n": 1, "rest": [{"n": 2}]}], True), ([[]], False)):
+        text = reply_of([sg.Call("f", {"n": 1, "rest": rest}, "call_0")], FORMATS["qwen_3_coder"])
+        assert is_text(grammar, text) is is_taken
+
+
+_PART: dict[str, Any] = {"type": "object", "properties": {"x": {"$ref": "#/$defs/part"}}}
+FAULTS: dict[str, Any] = {
+    "nowhere": {"$ref": "#/$defs/none"},
+    "nowhere inside": {"properties": {"a": {"$ref": "#/$defs/none"}}},
+    "a wrong type": {"properties": {"a": {"type": "strin"}}},
+    "a wrong keyword": {"$ref": "#/$defs/it", "$defs": {"it": {"type": "object", "required": "a"}}},
+    "a wrong pattern": {**_PART, "$defs": {"part": {"type": "string", "pattern": "("}}},
+    "no automaton": {"properties": {"a": {"type": "string", "pattern": r"^(a|b)\1$"}}},
+    "another document": {"properties": {"a": {"$ref": "http://example.org/s"}}},
+    "contradiction": {**_PART, "required": ["x"], "$defs": {"part": {"enum": []}}},
+    "contradiction beside": {"properties": {"a": {}}, "minProperties": 2, "additionalProperties": False},
+    "of all": {"anyOf": [{"required": ["a"]}], "properties": {"a": {"pattern": "("}}},
+}
+
+
+@for_each("format", ["hermes", "openai-json", "qwen_3_coder", "gemma", "cohere", "kimi_k3", "minimax_m3"])
+def test_a_fault_names_the_tool_and_its_place_in_the_schema(format: str) -> None:
+    for name, root in FAULTS.items():
+        with pytest.raises(sg.StructgenError) as caught:
+            sg.compile(sg.tools([sg.Tool("look_up", "", root)], format=format), TOKENIZER, store=False)
+        owner, _, place = caught.value.where.partition(": ")
+        assert owner == "the tool look_up", (name, str(caught.value))
+        found: Any = root
+        for part in place.split("/")[1:]:
+            found = found[part]  # raises for a place that is not in the schema
