@@ -31,7 +31,7 @@ from structgen.serving.api_errors import ApiError, failed, refused
 from structgen.serving.chat_shape import ChatShape, CompletionShape
 from structgen.serving.event_stream import ClientGoneError, changes, unless_gone
 from structgen.serving.freed_memory import FreedMemory
-from structgen.serving.message_shape import MessageShape
+from structgen.serving.message_shape import CountShape, MessageShape
 from structgen.serving.reply_parts import ReplyParts
 from structgen.serving.response_shape import ResponseShape
 from structgen.serving.served_model import AskedTexts, ServedModel
@@ -42,7 +42,13 @@ from structgen.system.public_calls import THIS_CALL, Stop
 _GONE: Final = 499
 """The status that is counted where a client went away."""
 _log = logging.getLogger("structgen.serving")
-SHAPES: Final[tuple[type[AnswerShape], ...]] = (ChatShape, CompletionShape, ResponseShape, MessageShape)
+SHAPES: Final[tuple[type[AnswerShape], ...]] = (
+    ChatShape,
+    CompletionShape,
+    ResponseShape,
+    MessageShape,
+    CountShape,
+)
 """What is served."""
 
 
@@ -207,6 +213,7 @@ class _Answer:
 
     async def run(self) -> None:
         began, http = time.perf_counter(), Request(self.scope, self.receive)
+        body: dict[str, Any] = {}
         try:
             self.server.check_key(http)
             body = await self.server.body(http)
@@ -214,7 +221,7 @@ class _Answer:
         except (ClientGoneError, ClientDisconnect):
             pass
         except ApiError as error:
-            await self.respond(await _error(http, error))
+            await self.respond(await _error(http, self.kind.in_its_words(error, body)))
         except Exception:
             self.status = 500
             raise
@@ -263,7 +270,7 @@ class _Answer:
             results = [self.result(index) for index in range(len(replies))]
             yield "".join(map(shape.line, shape.closed(results))) + shape.last
         except ApiError as error:
-            yield shape.line(shape.failed(error))
+            yield shape.line(shape.failed(shape.in_its_words(error, shape.body)))
 
     async def send_lines(self, lines: AsyncIterator[str]) -> None:
         headers = [(b"content-type", b"text/event-stream; charset=utf-8"), (b"cache-control", b"no-cache")]
