@@ -37,6 +37,7 @@ from structgen.serving.response_shape import ResponseShape
 from structgen.serving.served_model import AskedTexts, ServedModel
 from structgen.serving.server_metrics import ServerMetrics
 from structgen.serving.server_options import ServerOptions
+from structgen.system.public_calls import THIS_CALL, Stop
 
 _GONE: Final = 499
 """The status that is counted where a client went away."""
@@ -165,14 +166,22 @@ class _Server:
         if self._limiter is None:
             self._limiter = anyio.CapacityLimiter(self.options.readers)
         self.named.check_name(body)
+        stop = Stop()
+        reading = partial(THIS_CALL.until, stop, partial(self._read, kind, body))
         try:
-            return await anyio.to_thread.run_sync(
-                kind, self.named, body, limiter=self._limiter, abandon_on_cancel=True
-            )
+            return await anyio.to_thread.run_sync(reading, limiter=self._limiter, abandon_on_cancel=True)
         except StructgenError as error:
             raise refused(error) from error
         except RecursionError:
             raise ApiError("The body is nested too deeply.") from None
+        finally:
+            stop.set()
+
+    def _read(self, kind: type[AnswerShape], body: dict[str, Any]) -> AnswerShape:
+        """Read a body as one call, whose steps its limits bound."""
+        with THIS_CALL.begin():
+            THIS_CALL.limits = self.named.limits
+            return kind(self.named, body)
 
     async def begin(self, asked: AskedTexts) -> list[Handle]:
         """Return the texts of a request, which the engine brings on. Errors: ApiError."""

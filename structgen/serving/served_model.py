@@ -39,7 +39,7 @@ MOST_SAMPLES: Final = 128
 MOST_LIKELIEST: Final = 20
 """As many likeliest tokens may be asked for each token, as on other servers."""
 LIMITS: Final = Limits(
-    schema_places=100_000,
+    schema_places=25_000,
     automaton_states=100_000,
     oracle_steps=50_000,
     grammar_rules=2_000,
