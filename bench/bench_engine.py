@@ -10,9 +10,9 @@ engine, both at temperature 1, in the same rounds; "ordinary" and "hard" are the
 The peers' processors run in transformers' loop as their documentation has it, over the ordinary schema.
 Random weights: `--model random` is a Llama of 1.2 billion in bfloat16, the default on cuda.
 The GPU's own rows (`--only device` for these alone) are of a Llama of the 1B shape, 256 texts at a time, in
-bfloat16, with a vocabulary of 128,256: structured throughput beside unconstrained, CUDA graphs beside the
-same steps kernel by kernel, and masks on the device beside masks from main memory (engine_device.py). Without
-the device they are printed as not measured; `--device cpu --only device --shape tiny` tries the script.
+bfloat16, with a vocabulary of 128,256: structured throughput beside unconstrained, and CUDA graphs beside the
+same steps kernel by kernel (engine_device.py). Without the device they are printed as not measured;
+`--device cpu --only device --shape tiny` tries the script.
 Prints a table and the goals, and writes bench/results/engine-DEVICE-MODEL-DATE.csv and
 engine-device-DEVICE-SHAPE-DATE.csv.
 """

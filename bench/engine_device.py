@@ -1,7 +1,6 @@
 """What structured output costs on a GPU: the engine with a Llama of random weights and fixed shapes.
 
-`bench_engine.py` runs this. The systems differ in how steps run (CUDA graphs, or kernel by kernel) and in
-where masks lie (rows of a table on the device, or main memory, from which whole masks are sent in each step).
+`bench_engine.py` runs this. The systems differ in how steps run (CUDA graphs, or kernel by kernel).
 The goal is the ratio of two medians of the same rounds: tokens a second under a grammar and of free text.
 """
 
@@ -33,7 +32,6 @@ GOALS = (
     ("structured throughput, % of unconstrained (hard, graphs)", ">= 95"),
     ("texts that differ between graph replay and eager", "0"),
     ("graph replay, times eager (ordinary)", ""),
-    ("masks on the device, times masks from main memory (ordinary)", ""),
 )
 COLUMNS = ("batch", "system", "text", "measure", "value")
 _CONTEXT = 2048
@@ -45,13 +43,11 @@ class System:
 
     name: str
     has_graphs: bool
-    device_masks: bool
 
 
 SYSTEMS = (
-    System("graphs", True, True),
-    System("eager", False, True),
-    System("graphs, masks from main memory", True, False),
+    System("graphs", True),
+    System("eager", False),
 )
 
 
@@ -110,7 +106,7 @@ class Case:
         graphs = Graphs(self.device) if system.has_graphs else Graphs(self.device, lambda function: function)
         model = FixedLlama(self.weights, self.batch, _CONTEXT, graphs)
         where = Setting("", self.device, model, None, self.tokenizer, None)
-        return Ours(where, self.batch, device_masks=system.device_masks)
+        return Ours(where, self.batch, device_masks=True)
 
 
 def measure(
@@ -144,7 +140,6 @@ def measure(
         100 * rate["graphs", HARD] / rate["graphs", FREE],
         differing(case, tokens),
         rate["graphs", ORDINARY] / rate["eager", ORDINARY],
-        rate["graphs", ORDINARY] / rate["graphs, masks from main memory", ORDINARY],
     )
     return rows + [(batch, "", "", name, value) for (name, _), value in zip(GOALS, values, strict=True)]
 
@@ -153,7 +148,7 @@ def differing(case: Case, tokens: int) -> int:
     """Return how many texts differ between replayed graphs and the same steps kernel by kernel."""
     schema = sg.json_schema(SCHEMAS[ORDINARY], **{**sg.JSON_DUMPS, "escapes": "utf8"})
     texts = []
-    for system in SYSTEMS[:2]:
+    for system in SYSTEMS:
         ours = case.ours(system)
         requests = [
             sg.Request(prompt, schema if i % 2 else None, sg.Sampling(seed=i), max_tokens=1600)

@@ -150,7 +150,6 @@ class Endless:
     def __init__(self, model: Any, ends: Sequence[int]) -> None:
         self._model, self._ends = model, torch.tensor(list(ends))
         self.vocab_size, self.context = model.vocab_size, model.context
-        self.keeps_logits = getattr(model, "keeps_logits", False)
 
     def prefill(self, tokens: Sequence[int]) -> tuple[torch.Tensor, Any]:
         logits, cache = self._model.prefill(tokens)

@@ -18,6 +18,7 @@ from structgen.engine.loop import Loop
 from structgen.engine.requests import Handle
 from structgen.errors import BusyError, OptionError, StructgenError
 from structgen.system import fork_locks
+from structgen.system.public_calls import THIS_CALL, Stop
 
 
 class Driver:
@@ -67,10 +68,12 @@ class Driver:
 
     async def submitted(self, count: int, submit: Callable[[], list[Handle]]) -> list[Handle]:
         """Return the handles of a request of `count` texts that `submit` reads in a thread; they are watched.
-        If the waiting is cancelled, so are they. Raises what `submit` raises, and BusyError."""
+        If the waiting is cancelled, so are they, and the reading ends at its next step. Raises what `submit`
+        raises, and BusyError."""
+        stop = Stop()
 
         def read() -> list[Handle]:
-            handles = submit()
+            handles = THIS_CALL.until(stop, submit)
             self.watch(handles)
             return handles
 
@@ -84,8 +87,13 @@ class Driver:
         try:
             return await asyncio.wrap_future(reading)
         except asyncio.CancelledError:
+            stop.set()
             reading.add_done_callback(_cancel)
             raise
+        finally:
+            # an error holds this frame: if the frame held the error, what was compiled would stay until
+            # garbage is collected
+            del reading
 
     # --- and are written ------------------------------------------------------------------------------------
 

@@ -67,9 +67,8 @@ class Engine:
     would wait, `submit` raises BusyError (None: any number may).
     Compiled grammars are kept for later requests. With the masks that they share they hold at most
     `cache_bytes`, about: past it those that were asked for least recently go.
-    `device_masks`: whether masks are kept and tokens are chosen on the device of the logits, by
-    `structgen_kernels`; by default where that is not the CPU. False: masks are sent from main memory in each
-    step.
+    `device_masks`: whether tokens are chosen by `structgen_kernels` on a CPU too, as they are on all other
+    devices, to which masks are sent in each step.
     `graphs`: a Llama that is loaded by its name or folder runs in steps of fixed shapes (`FixedLlama`), which
     are CUDA graphs on a GPU. It has room for `max_rows` texts of up to 4,096 tokens at once, verifies no
     drafts, and logits may differ in the last bits between batches.

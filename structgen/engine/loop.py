@@ -4,10 +4,6 @@
     choose     turn logits and masks into tokens (choice.choose)
     commit     take the tokens: matchers advance, texts grow, some sequences end
     run        the model reads the tokens; meanwhile a thread fills the next masks
-    stage      on a GPU: copy the masks to the device while its forward pass runs (device_masks)
-
-If the model can take tokens back (`TakesBack`), run begins before commit. On a GPU, all work between two
-choices then overlaps with the forward pass.
 
 With speculation (structgen.speculation) the model also reads a draft after each token: a tree of guesses. The
 pass gives logits for each node, and a mask is filled for each node. If the chosen token is a guess, choose
@@ -54,9 +50,7 @@ import torch
 
 from structgen.core.batch import allow_all
 from structgen.core.matcher import Matcher
-from structgen.engine.choice import Chosen, Words, candidates, choose, chosen_again, likeliest
-from structgen.engine.device_choice import DeviceChoice
-from structgen.engine.device_masks import DeviceMasks
+from structgen.engine.choice import Chosen, Words, candidates, choose, choose_anywhere, likeliest
 from structgen.engine.draft_models import without_auto
 from structgen.engine.mask_rows import BatchMasks, forbid
 from structgen.engine.model_protocol import Model
@@ -89,8 +83,7 @@ class Loop:
     def __init__(
         self, model: Model, tokenizer: Tokenizer, max_rows: int, device_masks: bool | None = None
     ) -> None:
-        """`device_masks`: whether `DeviceChoice` chooses the tokens; by default, if the logits are not in
-        main memory."""
+        """`device_masks`: whether `choose_anywhere` chooses the tokens on a CPU too."""
         self._model, self._tokenizer, self._max_rows = model, tokenizer, max_rows
         self._ends = frozenset(tokenizer.eos_token_ids)
         self._wider = model.vocab_size > tokenizer.vocab_size
@@ -108,8 +101,6 @@ class Loop:
         self._ran = 0.0
         """Seconds of the last forward pass."""
         self._device_masks = device_masks
-        self._there: tuple[DeviceMasks, DeviceChoice] | None = None
-        """Masks and choice on the device of the logits, made at the first choice there."""
         self._speculator = Speculator()
         self.trial = RowTrial()
         """Whether drafts can pay with this model."""
@@ -236,7 +227,6 @@ class Loop:
         # a thread may still fill masks of the interrupted step: it keeps its memory and its matchers
         self._mask_rows.close(wait=False)
         self._mask_rows = BatchMasks(self._max_rows, self._tokenizer.vocab_size)
-        self._there = self._reading.ahead = None
         for at, text in enumerate(texts):
             release(text)
             self._texts[at] = text.restarted()
@@ -256,7 +246,6 @@ class Loop:
             self._rows += fresh
             self._mask_rows.fill(fresh)
             self._settle()
-            self._stage()
             if self._mask_rows.has_fault:
                 raise _Fault
 
@@ -267,8 +256,6 @@ class Loop:
         going: Sequence[TextSequence] = self._with_searches()
         while going := self._with_seconds(going):
             chosen = self._chosen(going)
-            if self._there is not None and self._reading.takes_back:
-                self._reading.begin(going, chosen.tokens)
             further = self._commit(going, chosen)
             self._settle()
             going = [text for text in further if text.handle.result is None]
@@ -316,7 +303,6 @@ class Loop:
         came_back = [text for text in came_back if text.handle.result is None]
         if came_back:
             self._mask_rows.fill(came_back)
-            self._stage()
         return [text for text in self._rows if text.search is None]
 
     def _search_on(self, text: TextSequence) -> None:
@@ -367,13 +353,11 @@ class Loop:
             logits = torch.stack([self._reading.logits_of(text) for text in rows])
             places, guesses = list(range(len(rows))), [None] * len(rows)
         kinds, lines = [text.row for text in rows], [text.line for text in rows]
-        if self._there is not None:
-            stays = getattr(self._model, "keeps_logits", False) and logits is self._reading.logits
-            chosen = self._there[1].choose(logits, places, lines, stays=stays)
-            return chosen_again(chosen, logits, self._mask_rows.mask.array, kinds, places, lines)
         mask = None
         if self._wider or any(text.matcher is not None or text.phase is not None for text in rows):
             mask = self._mask_rows.mask.array
+        if self._device_masks:
+            return choose_anywhere(logits, mask, kinds, places, lines)
         return choose(logits, mask, kinds, places, lines, guesses)
 
     def _commit(self, rows: Sequence[TextSequence], chosen: Chosen) -> list[TextSequence]:
@@ -580,7 +564,7 @@ class Loop:
         drafts = self._drafts(rows)
         # on other devices passes run asynchronously, and their duration is not known here
         is_long = self._ran > _SHORT or self._reading.logits.device.type != "cpu"
-        filling = self._mask_rows.begin(rows, drafts, apart=is_long and self._reading.ahead is None)
+        filling = self._mask_rows.begin(rows, drafts, apart=is_long)
         began = time.perf_counter()
         try:
             self._reading.read(rows, drafts)
@@ -596,27 +580,6 @@ class Loop:
             text.ran = ran
         filling.wait()
         self._speculator.took(time.perf_counter() - started)
-        self._settle()
-        self._stage()
-
-    def _stage(self) -> None:
-        """If tokens are chosen on the device, send it the masks of all rows. Its forward pass goes on
-        meanwhile."""
-        rows = [text for text in self._rows if text.search is None]
-        if not rows or self._device_masks is False:
-            return
-        device = self._reading.logits_of(rows[0]).device
-        if device.type == "cpu" and not self._device_masks:
-            return
-        if self._there is None:
-            masks = DeviceMasks(self._tokenizer, device)
-            self._there = masks, DeviceChoice(masks)
-        try:
-            if not self._there[0].stage(rows, self._mask_rows.mask, wider=self._wider):
-                self._mask_rows.has_fault = True
-        except torch.OutOfMemoryError as error:
-            for text in rows:
-                text.error = failed(error)
         self._settle()
 
     def _drafts(self, rows: Sequence[TextSequence]) -> Sequence[Draft]:

@@ -69,22 +69,10 @@ class ReadsMany(Protocol):
 
 
 @runtime_checkable
-class TakesBack(Protocol):
-    """Optional: can replace the last token that it read, so that it may read tokens before they are
-    committed."""
+class FixedRows(Protocol):
+    """Optional: has room for the texts of a batch alone, and steps of fixed shapes."""
 
-    keeps_logits: bool
-    """Whether the logits of a step stay at a fixed address, with space for the next power of two of rows. The
-    step after the next one overwrites them."""
-
-    def decode(self, tokens: Sequence[int], caches: Sequence[Any]) -> Tensor:
-        """As `Model.decode`."""
-        ...
-
-    def decode_instead(self, tokens: Sequence[int], caches: Sequence[Any]) -> Tensor:
-        """Return the logits [rows, V] with other tokens in place of the last token of each text. The logits
-        of the last step stay unchanged."""
-        ...
+    has_fixed_rows: bool
 
 
 @runtime_checkable

@@ -1,5 +1,5 @@
 """What the model reads for the loop: prompts, chosen tokens and drafts. This file alone asks what else a
-model can do (model_protocol): read many prompts, verify drafts, take tokens back, hear entropies.
+model can do (model_protocol): read many prompts, verify drafts, hear entropies.
 
 An error of the model is the error of the sequences of that pass. If memory ran out, they are read again
 without drafts (`recover`).
@@ -10,7 +10,6 @@ from __future__ import annotations
 import time
 from collections.abc import Sequence
 from contextlib import suppress
-from dataclasses import dataclass
 from typing import Any
 
 import torch
@@ -22,7 +21,6 @@ from structgen.engine.model_protocol import (
     Model,
     ReadsMany,
     Released,
-    TakesBack,
     verifier_of,
 )
 from structgen.engine.sequences import TextSequence
@@ -31,7 +29,7 @@ from structgen.speculation.drafts.draft import Draft
 
 
 class ModelReading:
-    """A model, the logits of its last step, and the pass that runs ahead of the commit."""
+    """A model, and the logits of its last step."""
 
     def __init__(self, model: Model) -> None:
         self.model = model
@@ -39,13 +37,9 @@ class ModelReading:
         self._hearer = model if isinstance(model, HearsEntropy) else None
         self.hears_entropy = self._hearer is not None
         """Whether the model is told the entropy of each token's law (`Step.entropy`)."""
-        self.takes_back = isinstance(model, TakesBack)
-        """Whether it can read tokens before they are committed (`begin`)."""
         self.logits = torch.empty(0)
         """The logits of the last step, one row for each of its sequences (`TextSequence.place`)."""
         self._verifier = verifier_of(model)
-        self.ahead: _Ahead | None = None
-        """The pass of the chosen tokens, if it runs during the commit."""
 
     def logits_of(self, text: TextSequence) -> Tensor:
         """Return the logits [V] after a sequence's last token."""
@@ -110,47 +104,18 @@ class ModelReading:
             raise StructgenError(f"It gave {given} where logits of the shape {wanted} were asked for.")
         return logits
 
-    def begin(self, rows: Sequence[TextSequence], tokens: Sequence[int]) -> None:
-        """Start the forward pass of chosen tokens before they are committed, so that both overlap. A sequence
-        may end, or take another token; `read` handles both. For a model that takes tokens back."""
-        try:
-            self.ahead = _Ahead(rows, tokens, self._decoded(tokens, [text.cache for text in rows]))
-        except Exception as error:  # any error of the model: handled after the commit
-            self.ahead = _Ahead(rows, tokens, error)
-
     def read(self, rows: Sequence[TextSequence], drafts: Sequence[Draft]) -> None:
         """Have the logits stand after the last tokens of sequences and after their guesses, sequence by
         sequence. Raises errors of the model."""
-        ahead, self.ahead = self.ahead, None
-        self.logits = self._read_tokens(rows, drafts) if ahead is None else self._read_ahead(ahead, rows)
-
-    def _read_ahead(self, ahead: _Ahead, rows: Sequence[TextSequence]) -> Tensor:
-        """Return the logits of a pass that began before the commit. Sequences that took another token
-        (steered, or their thoughts were closed) read that token now."""
-        if isinstance(ahead.found, Exception):
-            raise ahead.found
-        assert isinstance(self.model, TakesBack)
-        places = {id(text): place for place, text in enumerate(ahead.rows)}
-        for text in rows:
-            text.place = places[id(text)]
-        late = [text for text in rows if text.last != ahead.tokens[text.place]]
-        if late:
-            logits = self.model.decode_instead([text.last for text in late], [text.cache for text in late])
-            for text, own in zip(late, self._checked(logits, len(late)), strict=True):
-                text.logits, text.place = own, -1
-        return ahead.found
-
-    def _read_tokens(self, rows: Sequence[TextSequence], drafts: Sequence[Draft]) -> Tensor:
-        """Return the logits after the last tokens of sequences and after their guesses."""
         caches = [text.cache for text in rows]
         if self._hearer is not None:
             heard = [text for text in rows if text.steps]  # and not in the thoughts
             self._hearer.hear([text.steps[-1].entropy for text in heard], [text.cache for text in heard])
         if not any(map(len, drafts)):
-            logits = self._decoded([text.last for text in rows], caches)
+            self.logits = self._decoded([text.last for text in rows], caches)
             for place, text in enumerate(rows):
                 text.place = place
-            return logits
+            return
         assert self._verifier is not None
         tokens: list[int] = []
         parents: list[int] = []
@@ -158,11 +123,11 @@ class ModelReading:
         for text, draft in zip(rows, drafts, strict=True):
             tokens += [text.last, *draft.tokens.tolist()]
             parents += [-1, *(draft.parents + 1).tolist()]
-        logits = self._checked(self._verifier.decode_tree(tokens, parents, counts, caches), len(tokens))
+        found = self._verifier.decode_tree(tokens, parents, counts, caches)
+        self.logits = self._checked(found, len(tokens))
         for text in rows:
             assert text.guesses is not None
             text.place = text.guesses.first
-        return logits
 
     def keep(self, rows: Sequence[TextSequence]) -> bool:
         """Have the model keep the draft nodes that sequences accepted. Returns whether it could; else these
@@ -198,16 +163,6 @@ class ModelReading:
             rows[-1].error = failed(error)
         for text in rows if had_drafts else rows[:-1]:
             self.read_prompts([text])
-
-
-@dataclass(slots=True)
-class _Ahead:
-    """A forward pass of tokens that were not yet committed when it was started."""
-
-    rows: Sequence[TextSequence]
-    tokens: Sequence[int]
-    found: Tensor | Exception
-    """The logits, or the error of the model."""
 
 
 def release(text: TextSequence) -> None:

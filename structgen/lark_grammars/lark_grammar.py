@@ -8,7 +8,7 @@ import os
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from time import perf_counter
-from typing import TYPE_CHECKING, Any, Literal, overload
+from typing import TYPE_CHECKING, Any, Final, Literal, overload
 
 from structgen.errors import OptionError, options_named
 from structgen.language import checks
@@ -200,6 +200,10 @@ def _again(arguments: dict[str, Any], missing: frozenset[int]) -> Any:
     return whole.without_bytes(missing) if missing else whole
 
 
+_NUMBERS_TO_READ: Final = 500
+"""Lark takes some 10 us for a character of a grammar: as many numbers could be read."""
+
+
 @overload
 def lark(
     grammar: str | os.PathLike[str],
@@ -292,6 +296,7 @@ def lark(
     bound = _bound(bind)
     before = perf_counter()
     text, source = _text_alone(grammar, import_paths) if text_only else _read(grammar)
+    THIS_CALL.work(_NUMBERS_TO_READ * len(text))
     given: dict[str, Any] = {
         "start": start,
         "source": source,

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import json
+import re
 import secrets
 from abc import ABC, abstractmethod
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any, ClassVar, Final, TypeAlias
 
 from structgen.engine.requests import Result
@@ -28,6 +29,8 @@ class AnswerShape(ABC):
     address: ClassVar[str]
     """Whose members its bodies have (`request_members.members_of`)."""
     prefix: ClassVar[str]
+    renamed: ClassVar[tuple[tuple[str, str], ...]] = ()
+    """What errors say of members that chat completions have, as patterns, and what clients call them."""
     last: ClassVar[str] = ""
     """What stands behind the last event of a stream."""
 
@@ -64,6 +67,17 @@ class AnswerShape(ABC):
     def failed(self, error: ApiError) -> Event:
         """Return the event of an error inside a stream."""
         return self.error_body(error)
+
+    @classmethod
+    def in_its_words(cls, error: ApiError, body: Mapping[str, Any]) -> ApiError:
+        """Return an error that names the members which a body of this address has."""
+        counts = ("max_completion_tokens", "max_output_tokens")
+        counted = [(r"\bmax_tokens\b", name) for name in counts if body.get(name) is not None]
+        message, param = error.message, error.param
+        for pattern, name in (*cls.renamed, *counted):
+            message = re.sub(pattern, name, message)
+            param = None if param is None else re.sub(pattern, name, f"{param}: ").removesuffix(": ")
+        return ApiError(message, status=error.status, param=param, code=error.code)
 
     @staticmethod
     def error_body(error: ApiError) -> dict[str, Any]:

@@ -7,6 +7,11 @@ from typing import Any
 
 from structgen.errors import BudgetError, BusyError, GenerationError, LimitError, StructgenError
 
+_PYTHON = re.compile(
+    r"\bsg\.|\bPython|\b(?:limits|resources|start|bind|postlex|import_paths|formats|escapes|strict|specials"
+    r"|lexer|dialect|numbers|custom_formats|banned|policies|cursor)="
+)
+"""Names in a cure that a program in Python can say, and no body of a request."""
 _TYPES = {401: "authentication_error", 404: "not_found_error", 429: "rate_limit_error"}
 
 
@@ -28,21 +33,46 @@ def refused(error: StructgenError) -> ApiError:
     """Return the answer to a request that structgen refuses: its own message, with status 400; 429 where too
     many texts wait."""
     if isinstance(error, BusyError):
-        return ApiError(str(error), status=429, code="too_many_waiting")
+        return ApiError(_told(error), status=429, code="too_many_waiting")
     member = re.match(r"[a-z_]+", error.where)
     param = member[0] if member else None
     if isinstance(error, BudgetError):
-        return ApiError(str(error), param="max_tokens", code="max_tokens_too_small")
-    return ApiError(str(error), param=param, code=_code(error))
+        return ApiError(_told(error), param="max_tokens", code="max_tokens_too_small")
+    return ApiError(_told(error), param=param, code=_code(error))
 
 
 def failed(error: StructgenError) -> ApiError:
     """Return the answer to a request whose text ended in an error."""
     if error.where == "timeout":
-        return ApiError(str(error), status=504, code="timeout")
+        return ApiError(_told(error), status=504, code="timeout")
     if isinstance(error, LimitError | GenerationError):
-        return ApiError(str(error), code=_code(error))
-    return ApiError(str(error), status=500, code=_code(error))
+        return ApiError(_told(error), code=_code(error))
+    return ApiError(_told(error), status=500, code=_code(error))
+
+
+def client_cure(error: StructgenError) -> str:
+    """Return those parts of the cure of an error that a client over HTTP can follow."""
+    cure = re.sub(r" \((?:sg\.|strict=)[^()]*\)", "", error.cure)
+    if not _PYTHON.search(cure):
+        return cure
+    kept = []
+    for sentence in re.split(r"(?<=[.;])\s+(?:or )?", cure):
+        parts = [sentence]
+        if _PYTHON.search(sentence):
+            parts = re.split(r",? or |, (?=a |give |pass )", sentence)
+        if said := ", or ".join(part for part in parts if not _PYTHON.search(part)):
+            kept.append(said.rstrip(".;,"))
+    if not kept:
+        is_limit = isinstance(error, LimitError)
+        return (
+            "Ask for less: the limits are the server's." if is_limit else "Change this part of the request."
+        )
+    return " ".join(f"{one[0].upper()}{one[1:]}." for one in kept)
+
+
+def _told(error: StructgenError) -> str:
+    """Return the message of an error, with a cure for clients."""
+    return str(StructgenError(error.what, where=error.where, cure=client_cure(error)))
 
 
 def unsupported(name: str, known: str = "") -> ApiError:

@@ -31,17 +31,24 @@ from structgen.serving.api_errors import ApiError, failed, refused
 from structgen.serving.chat_shape import ChatShape, CompletionShape
 from structgen.serving.event_stream import ClientGoneError, changes, unless_gone
 from structgen.serving.freed_memory import FreedMemory
-from structgen.serving.message_shape import MessageShape
+from structgen.serving.message_shape import CountShape, MessageShape
 from structgen.serving.reply_parts import ReplyParts
 from structgen.serving.response_shape import ResponseShape
 from structgen.serving.served_model import AskedTexts, ServedModel
 from structgen.serving.server_metrics import ServerMetrics
 from structgen.serving.server_options import ServerOptions
+from structgen.system.public_calls import THIS_CALL, Stop
 
 _GONE: Final = 499
 """The status that is counted where a client went away."""
 _log = logging.getLogger("structgen.serving")
-SHAPES: Final[tuple[type[AnswerShape], ...]] = (ChatShape, CompletionShape, ResponseShape, MessageShape)
+SHAPES: Final[tuple[type[AnswerShape], ...]] = (
+    ChatShape,
+    CompletionShape,
+    ResponseShape,
+    MessageShape,
+    CountShape,
+)
 """What is served."""
 
 
@@ -159,14 +166,22 @@ class _Server:
         if self._limiter is None:
             self._limiter = anyio.CapacityLimiter(self.options.readers)
         self.named.check_name(body)
+        stop = Stop()
+        reading = partial(THIS_CALL.until, stop, partial(self._read, kind, body))
         try:
-            return await anyio.to_thread.run_sync(
-                kind, self.named, body, limiter=self._limiter, abandon_on_cancel=True
-            )
+            return await anyio.to_thread.run_sync(reading, limiter=self._limiter, abandon_on_cancel=True)
         except StructgenError as error:
             raise refused(error) from error
         except RecursionError:
             raise ApiError("The body is nested too deeply.") from None
+        finally:
+            stop.set()
+
+    def _read(self, kind: type[AnswerShape], body: dict[str, Any]) -> AnswerShape:
+        """Read a body as one call, whose steps its limits bound."""
+        with THIS_CALL.begin():
+            THIS_CALL.limits = self.named.limits
+            return kind(self.named, body)
 
     async def begin(self, asked: AskedTexts) -> list[Handle]:
         """Return the texts of a request, which the engine brings on. Errors: ApiError."""
@@ -198,6 +213,7 @@ class _Answer:
 
     async def run(self) -> None:
         began, http = time.perf_counter(), Request(self.scope, self.receive)
+        body: dict[str, Any] = {}
         try:
             self.server.check_key(http)
             body = await self.server.body(http)
@@ -205,7 +221,7 @@ class _Answer:
         except (ClientGoneError, ClientDisconnect):
             pass
         except ApiError as error:
-            await self.respond(await _error(http, error))
+            await self.respond(await _error(http, self.kind.in_its_words(error, body)))
         except Exception:
             self.status = 500
             raise
@@ -254,7 +270,7 @@ class _Answer:
             results = [self.result(index) for index in range(len(replies))]
             yield "".join(map(shape.line, shape.closed(results))) + shape.last
         except ApiError as error:
-            yield shape.line(shape.failed(error))
+            yield shape.line(shape.failed(shape.in_its_words(error, shape.body)))
 
     async def send_lines(self, lines: AsyncIterator[str]) -> None:
         headers = [(b"content-type", b"text/event-stream; charset=utf-8"), (b"cache-control", b"no-cache")]

@@ -33,9 +33,11 @@ async def unless_gone(receive: Receive, work: Coroutine[Any, Any, T]) -> T:
             raise ClientGoneError
         return working.result()
     finally:
-        for task in (working, watching):
-            task.cancel()
+        working.cancel()
+        watching.cancel()
         await asyncio.wait((working, watching))
+        # an error would hold this frame, which holds the error, and what was compiled for its request
+        del working, watching
 
 
 async def changes(handles: Sequence[Handle], *, pieces: bool) -> AsyncGenerator[int, None]:

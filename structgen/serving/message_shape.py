@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import replace
 from typing import Any, Final
 
 from structgen.engine.requests import Result
@@ -89,6 +90,17 @@ class MessageShape(AnswerShape):
     """Answers of `/v1/messages`: blocks of thoughts, text and calls."""
 
     path, address, prefix = "/v1/messages", "messages", "msg_"
+    renamed = (
+        (r"^prompt: ", "messages: "),
+        (r"^(?:target|response_format(?:/json_schema(?:/schema)?)?)\b", "output_config/format/schema"),
+        (r"^tools/(\d+)/function/parameters\b", r"tools/\1/input_schema"),
+        (r"^tools/(\d+)/function\b", r"tools/\1"),
+        (r"^chat_template_kwargs/enable_thinking\b", "thinking/type"),
+        (r"^thinking_token_budget\b", "thinking/budget_tokens"),
+        (r"^A text of stop\b", "A text of stop_sequences"),
+        (r'"auto", "required", "none", a name, or a dict of OpenAI\'s', '{"type": "auto"}'),
+        (r'or write "auto"', 'or write {"type": "auto"}'),
+    )
 
     def __init__(self, model: ServedModel, body: dict[str, Any]) -> None:
         super().__init__(model, body)
@@ -159,6 +171,24 @@ class MessageShape(AnswerShape):
         reasons = {"length": "max_tokens", "tool_calls": "tool_use", "stop": "end_turn"}
         reason = reasons[reply.reason(result)] if stop is None else "stop_sequence"
         return {"stop_reason": reason, "stop_sequence": stop}
+
+
+class CountShape(MessageShape):
+    """Answers of `/v1/messages/count_tokens`: the tokens of a prompt, of which nothing is written."""
+
+    path = "/v1/messages/count_tokens"
+
+    def __init__(self, model: ServedModel, body: dict[str, Any]) -> None:
+        super().__init__(model, {"max_tokens": 1, **body})
+        self.body = {**self.body, "stream": False}
+
+    def read(self) -> AskedTexts:
+        asked = super().read()
+        self.input_tokens = len(asked.requests[0].prompt)
+        return replace(asked, requests=())
+
+    def whole(self, replies: Sequence[ReplyParts], results: Sequence[Result]) -> dict[str, Any]:
+        return {"input_tokens": self.input_tokens}
 
 
 def _block(part: ReplyPart) -> dict[str, Any]:

@@ -80,6 +80,7 @@ class ResponseShape(AnswerShape):
     """Answers of `/v1/responses`: thoughts, one message, calls, as they begin."""
 
     path, address, prefix = "/v1/responses", "responses", "resp_"
+    renamed = ((r"^prompt: ", "input: "), (r"^target: ", "text: "))
 
     def __init__(self, model: ServedModel, body: dict[str, Any]) -> None:
         super().__init__(model, body)

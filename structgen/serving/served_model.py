@@ -39,7 +39,7 @@ MOST_SAMPLES: Final = 128
 MOST_LIKELIEST: Final = 20
 """As many likeliest tokens may be asked for each token, as on other servers."""
 LIMITS: Final = Limits(
-    schema_places=100_000,
+    schema_places=25_000,
     automaton_states=100_000,
     oracle_steps=50_000,
     grammar_rules=2_000,
@@ -221,7 +221,7 @@ class ServedModel:
                 raise OptionError("The model has no chat template that would show how it writes calls.")
             return format_of(prompts.template_holder())
         except OptionError as error:
-            cure = f"Start the server with --tool-format NAME: {', '.join(FORMATS)}."
+            cure = f"Leave it out, or have the server started with --tool-format NAME: {', '.join(FORMATS)}."
             raise OptionError(error.what, where="tools", cure=cure) from None
 
     def _prompt(
@@ -297,7 +297,7 @@ class ServedModel:
             raise OptionError(
                 "The chat template of the model shows no thoughts.",
                 where=f"chat_template_kwargs/{said[0][0]}" if said else "reasoning_effort",
-                cure="Leave it out, or start the server with --thinking TAG.",
+                cure="Leave it out, or have the server started with --thinking TAG.",
             )
         most = fields.count_of(body, "thinking_token_budget")
         return None if tag is None else Thinking(tag, self._most if most is None else most), flags

@@ -1,21 +1,51 @@
 """Which public call is under way in this thread, so that what it may cost is bounded as a whole.
 
 A mask or a token may ask thousands of questions, each of them bounded. The searches that answer them spend
-steps, some 20 us each, and all searches of a call together may spend `Limits.oracle_steps` (`spend`). String
-automata count their work in compiled code: they begin to count anew when another call has begun since. A
-question outside of any call counts by itself.
+steps, some 20 us each, and all searches of a call together may spend `Limits.oracle_steps` (`spend`). So does
+the making of automata (`work`). What a process holds already costs a call as much as what it must make
+(`charged`): the same input has the same answer everywhere. A question outside of any call counts by itself.
+
+Who works for somebody that may go away says so by a `Stop`: once it is set, the next step ends the work.
 """
 
 from __future__ import annotations
 
-import itertools
 import threading
-from collections.abc import Callable
-from typing import Final
+from collections.abc import Callable, Hashable, Mapping
+from typing import Final, TypeVar
 from weakref import ref
 
+import numpy as np
+
 from structgen.errors import LimitError
-from structgen.limits import Limits
+from structgen.limits import DEFAULT, Limits
+
+NUMBERS: Final = 1_000
+"""The numbers that compiled code reads in a step."""
+T = TypeVar("T")
+
+
+class WorkStopped(BaseException):
+    """Nobody waits for the result any more."""
+
+
+class Stop:
+    """Says from another thread that nobody waits for some work any more."""
+
+    __slots__ = ("flag", "is_set")
+
+    def __init__(self) -> None:
+        self.is_set = False
+        self.flag = np.zeros(1, np.uint8)
+        """The same for compiled code."""
+
+    def set(self) -> None:
+        """Have the work end at its next step."""
+        self.is_set = True
+        self.flag[0] = 1
+
+
+_NEVER: Final = Stop()
 
 
 class Part:
@@ -36,17 +66,39 @@ class _Call(threading.local):
 
     def __init__(self) -> None:
         self._part: Callable[[], Part | None] = _no_call
-        self._number = 0
         self.spent = 0
         """The steps of this call so far, or of the last one."""
+        self.stop = _NEVER
+        self.limits = DEFAULT
+        """Under which automata are made (`work`)."""
+        self._paid: set[Hashable] = set()
+        """What this call has made, or was charged for."""
+        self._bill: dict[Hashable, int] = {}
+        """The steps of what is being made, and of what it is made of."""
+        self._item: Hashable = None
+        """What is being made; None: nothing that is billed."""
 
     def begin(self) -> Part:
         """Return the context of a call; a call inside another is a part of it."""
         part = self._part()
         if part is None:
             part = Part()
-            self._part, self._number, self.spent = ref(part), next(_NUMBERS), 0
+            self._part, self.spent = ref(part), 0
+            self._paid.clear()
         return part
+
+    def until(self, stop: Stop, do: Callable[[], T]) -> T:
+        """Return what `do` returns. Raises WorkStopped once the stop is set, and what `do` raises."""
+        before, self.stop = self.stop, stop
+        try:
+            return do()
+        finally:
+            self.stop = before
+
+    def check(self) -> None:
+        """Raise WorkStopped where nobody waits any more."""
+        if self.stop.is_set:
+            raise WorkStopped
 
     def spend(
         self, steps: int, limits: Limits, what: str, where: Callable[[], str] = lambda: "grammar"
@@ -54,22 +106,58 @@ class _Call(threading.local):
         """Count steps of this call, some 20 us each. Outside of calls there is no limit.
 
         `what` is looked for, at the place that `where` returns. Raises LimitError (oracle_steps) past the
-        limit of one call. Cost: 0.1 us."""
+        limit of one call; WorkStopped. Cost: 0.1 us."""
+        self.check()
         self.spent += steps
         if self.spent > limits.oracle_steps and self._part() is not None:
+            self.spent = limits.oracle_steps  # what is refused is not done
             raise LimitError(
                 f"{what} was not found out within the work of one call, {limits.oracle_steps:,} steps.",
                 limit="oracle_steps",
                 where=where(),
             )
 
-    def number(self) -> int:
-        """Return the number of the call that is under way: no two calls have the same. Outside of calls each
-        answer is a new number."""
-        return self._number if self._part() is not None else next(_NUMBERS)
+    def work(self, numbers: int) -> None:
+        """Count a step, and one for so many numbers that the making of automata reads. Errors: `spend`."""
+        steps = 1 + numbers // NUMBERS
+        if self._item is not None:
+            self._bill[self._item] += steps
+        self.spend(steps, self.limits, _AUTOMATA, str)
+
+    def numbers_left(self) -> int:
+        """Return how many numbers the making of automata may read before `work` raises an error."""
+        if self._part() is None:
+            return _ANY
+        return max(self.limits.oracle_steps - self.spent, 0) * NUMBERS
+
+    def billed(self, item: Hashable, make: Callable[[], T]) -> tuple[T, Mapping[Hashable, int]]:
+        """Return what `make` makes, and the steps of each thing that it is made of. Raises what it raises."""
+        above = self._bill, self._item
+        bill = {item: 0}
+        self._bill, self._item = bill, item
+        try:
+            made = make()
+        finally:
+            self._bill, self._item = above
+        self._pay(bill)
+        return made, bill
+
+    def charged(self, bill: Mapping[Hashable, int]) -> None:
+        """Count the steps of what is held already, if this call did not count them. Errors: `spend`."""
+        steps = sum(steps for item, steps in bill.items() if item not in self._paid)
+        self._pay(bill)
+        if steps:
+            self.spend(steps, self.limits, _AUTOMATA, str)
+
+    def _pay(self, bill: Mapping[Hashable, int]) -> None:
+        if self._item is not None:
+            self._bill.update(bill)
+        if self._part() is not None:
+            self._paid.update(bill)
 
 
-_NUMBERS = itertools.count(1)
+_ANY: Final = 1 << 62
+_AUTOMATA: Final = "What the patterns and the lengths of strings allow"
 
 
 def _no_call() -> None:

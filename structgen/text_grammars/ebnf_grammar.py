@@ -6,7 +6,7 @@ import os
 import warnings
 from collections.abc import Mapping, Sequence
 from time import perf_counter
-from typing import Any
+from typing import Any, Final
 
 from structgen.automata.regex.ecma_text import ecma_text
 from structgen.automata.regex.syntax_tree import Node
@@ -14,6 +14,7 @@ from structgen.errors import GrammarError, GrammarWarning, options_named, warnin
 from structgen.language.ir import Formula
 from structgen.language.remarks import Remarks
 from structgen.limits import Limits
+from structgen.system.public_calls import THIS_CALL
 from structgen.system.text_files import errors_name, grammar_text
 from structgen.text_grammars.context_free.context_free_language import ContextFree, PatternLanguage
 from structgen.text_grammars.context_free.ebnf_reader import parse_ebnf
@@ -21,6 +22,9 @@ from structgen.text_grammars.context_free.rules import Rule, reached
 from structgen.text_grammars.machine.language import CompileTarget, Language
 from structgen.text_grammars.regular_language import RegularLanguage
 from structgen.text_grammars.text_grammar import TextGrammar, language_if_any, restricted
+
+_NUMBERS_TO_READ: Final = 75
+"""A character of a grammar takes some 1.5 us: as many numbers could be read."""
 
 
 @options_named('sg.ebnf(\'root ::= "a" root | "b"\')')
@@ -33,6 +37,7 @@ def ebnf(text: str | os.PathLike[str], *, start: str = "root", limits: Limits | 
     `limits.grammar_rules` rules and counted copies. Cost: linear in the text.
     """
     source, file = grammar_text(text, "sg.ebnf", "Write sg.ebnf('root ::= \"a\"').")
+    THIS_CALL.work(_NUMBERS_TO_READ * len(source))
     bounds = Limits() if limits is None else limits
     before = perf_counter()
     with errors_name(file):

@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 import warnings
 from collections.abc import Iterable
-from typing import Literal
+from typing import Final, Literal
 
 from structgen.automata.regex import ecma_syntax
 from structgen.automata.regex.ecma_text import ecma_of_form
@@ -18,10 +18,14 @@ from structgen.errors import OptionError, PatternWarning, RegexError, options_na
 from structgen.language import checks
 from structgen.language.ir import Pattern
 from structgen.limits import Limits
+from structgen.system.public_calls import THIS_CALL
 from structgen.text_grammars.regular_formulas import shortened
 from structgen.text_grammars.text_grammar import RegularGrammar
 
 __all__ = ["RegularGrammar", "choice", "literal", "regex"]
+
+_NUMBERS_TO_READ: Final = 250
+"""A character of a pattern takes some 5 us: as many numbers could be read."""
 
 
 @options_named(
@@ -56,6 +60,7 @@ def regex(
             where="sg.regex",
             cure='Write sg.regex(r"[0-9]+").',
         )
+    THIS_CALL.work(_NUMBERS_TO_READ * len(pattern))
     if dialect == "python":
         if is_compiled and flags & re.UNICODE and parse_form(pattern, flags & ~re.UNICODE)[1]:
             warnings.warn(PatternWarning(shown(pattern)), stacklevel=warning_level())

@@ -184,7 +184,10 @@ class _ReplyReader:
         coming = (*listed, *begins, *markers)
         found = searcher(tuple(sorted(coming, key=len, reverse=True))).search(self.text, at)
         if found is None:
-            self.add_text(self.rest(at, (*coming, *row.thinking)), at)
+            rest = self.rest(at, (*coming, *row.thinking))
+            if self.is_between(rest) and not self.ended:
+                self.pending = self.text[at:]
+            self.add_text("" if self.is_between(rest) else rest, at)
             return len(self.text)
         start = found.start()
         begin = row.thinking[0] if row.thinking else ""
@@ -192,7 +195,7 @@ class _ReplyReader:
         if thinks is not None and not row.blocks and self.text[at:start].strip():
             self.add_text(self.text[at : start + 1], at)
             return start + 1
-        self.add_text(self.text[at:start], at)
+        self.add_text("" if self.is_between(self.text[at:start]) else self.text[at:start], at)
         left = self.text[start : start + max(map(len, (*begins, begin)))]
         if not self.ended and any(one != left and one.startswith(left) for one in (*begins, begin)):
             return self.wait(start)
@@ -202,6 +205,10 @@ class _ReplyReader:
             if self.text.startswith(marker, start):
                 return self.block(start + len(marker)) if marker in begins else start + len(marker)
         return self.calling(start, is_sure=searcher(opens).match(self.text, start) is not None)
+
+    def is_between(self, text: str) -> bool:
+        """Tell whether a text only separates blocks."""
+        return bool(self.format.blocks) and not text.strip()
 
     def add_text(self, text: str, at: int) -> None:
         """Add text that stands at `at`; marks of calls in it are told, if nothing else was."""
@@ -383,7 +390,7 @@ class _ReplyReader:
             half = max(halves, key=lambda one: (one.arguments is not None, bool(one.name), one.at))
             arguments = half.arguments if half.name else None
             if arguments is not None and self.ended and self.is_over(arguments):
-                if not self.format.blocks:  # there the mark ends the reply too
+                if not self.format.blocks or self.text[arguments.end :].strip():  # else it ends the reply too
                     half.notes.append("Its closing mark is missing")
                 document = arguments.document if arguments.closed else written(arguments.value)
                 half.arguments = arguments._replace(closed=True, document=document)

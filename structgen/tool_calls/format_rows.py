@@ -7,7 +7,7 @@ from types import MappingProxyType
 from typing import Any, Final
 
 from structgen.errors import OptionError
-from structgen.text_grammars.composition.argument_styles import ARGUMENT_STYLES
+from structgen.text_grammars.composition.argument_styles import ARGUMENT_STYLES, TAGGED
 from structgen.tool_calls.tool_format import ToolFormat
 
 _THINK: Final = ("<think>", "</think>")
@@ -151,6 +151,7 @@ ROWS: Final = (
         never=("</tool_call>", "<function="),
         member="<parameter=$key>$value</parameter>",
         between="",
+        keys=TAGGED,
         signs=("<tool_call><function=", "<parameter="),
     ),
     *(

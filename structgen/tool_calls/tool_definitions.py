@@ -24,7 +24,7 @@ from structgen.errors import (
 )
 from structgen.limits import Limits
 from structgen.python_types.type_hints import TypeReader, read_type
-from structgen.text_grammars.composition.argument_grammar import of_objects
+from structgen.text_grammars.composition.argument_grammar import of_objects, root_of
 from structgen.text_grammars.composition.tag_fields import fields, within
 from structgen.tool_calls.custom_tools import custom_members
 
@@ -268,21 +268,22 @@ def _object_schema(schema: Any, where: str, name: str) -> dict[str, Any]:
     objects. Errors: `SchemaError` for one that no object satisfies, by its type."""
     if schema is True:
         return {"type": "object"}
-    kinds = schema.get("type", "object") if isinstance(schema, Mapping) else []
+    kinds = root_of(schema)[1].get("type", "object") if isinstance(schema, Mapping) else []
     listed = kinds if isinstance(kinds, list) else [kinds]
     if any(isinstance(kind, Mapping) or kind in ("object", "any") for kind in listed):  # draft 3 has these
         return dict(schema)
     raise SchemaError(
         f"The arguments of {name} are an object, and its schema is one of {', '.join(map(str, listed))}."
         if listed
-        else f"The schema of the arguments of {name} is {'false' if schema is False else _article(schema)}.",
+        else f"The schema of the arguments of {name} is {_said(schema)}.",
         where=where,
         cure='Write {"type": "object", "properties": {...}, "required": [...]}.',
     )
 
 
-def _article(value: object) -> str:
-    return f"a {type(value).__name__}"
+def _said(schema: object) -> str:
+    """Return what a value is that is no object's schema."""
+    return "false, which nothing satisfies" if schema is False else f"a {type(schema).__name__}"
 
 
 # --- types and functions ------------------------------------------------------------------------------------

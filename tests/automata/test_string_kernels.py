@@ -86,15 +86,33 @@ def test_distances_are_those_of_a_slow_search(seed: int) -> None:
             assert bool(way) == (longest[state] >= length)
 
 
-def test_the_kernels_stop_at_states_and_at_work() -> None:
-    member = np.ones((1, 1), np.uint8)
-    chain = (np.arange(12, dtype=np.int64), np.zeros(11, np.int32), np.arange(1, 12, dtype=np.int32))
-    ends = np.zeros(12, np.uint8)
-    first = np.zeros(1, np.int32)
-    edge_at = np.append(chain[0], 11)
-    for states, work, expected in ((5, 10**6, kernels.TOO_MANY_STATES), (50, 8, kernels.TOO_MUCH_WORK)):
-        count, _, _ = kernels.subsets(edge_at, chain[1], chain[2], member, first, ends, -1, states, work)
-        assert count == expected
+def chain(threads: int, states: int, work: int, stop: int = 0) -> int:
+    """Return the answer of the kernel for a chain of threads, each a closure."""
+    numbers = np.arange(threads + 1, dtype=np.int64)
+    no_ranks = np.empty((0, threads), np.int32)
+    count, *_ = kernels.subsets(
+        np.append(numbers[:threads], threads - 1),
+        np.zeros(threads - 1, np.int32),
+        np.arange(1, threads, dtype=np.int32),
+        numbers,
+        np.arange(threads, dtype=np.int32),
+        np.ones((1, 1), np.uint8),
+        np.zeros(threads, np.uint8),
+        no_ranks,
+        no_ranks,
+        -1,
+        states,
+        work,
+        np.full(1, stop, np.uint8),
+    )
+    return int(count)
+
+
+def test_the_kernels_stop_at_states_and_at_work_and_when_nobody_waits() -> None:
+    assert chain(12, 50, 10**6) == 12
+    assert chain(12, 5, 10**6) == kernels.TOO_MANY_STATES
+    assert chain(12, 50, 8) == kernels.TOO_MUCH_WORK
+    assert chain(12, 50, 10**6, stop=1) == kernels.STOPPED
 
 
 def test_an_alphabet_tells_apart_what_its_sets_do() -> None:

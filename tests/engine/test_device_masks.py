@@ -1,4 +1,4 @@
-"""Masks as rows on the device of the logits give the tokens that masks from main memory give.
+"""Masks that lie on the device of the logits give the tokens that masks from main memory give.
 
 The CPU is the device here: the same code as on a GPU, with `structgen_kernels`' twins in torch.
 """
@@ -11,23 +11,18 @@ from collections.abc import Sequence
 from functools import partial
 from typing import Any
 
-import numpy as np
 import pytest
 
 torch = pytest.importorskip("torch")
 
-from request_kinds import DATES, NUMBERS, TOKENIZER, Wide, requests  # noqa: E402
+from request_kinds import TOKENIZER, Wide, requests  # noqa: E402
 
 import structgen as sg  # noqa: E402
-from structgen.engine import device_masks, loop  # noqa: E402
-from structgen.engine.device_choice import DeviceChoice  # noqa: E402
-from structgen.engine.device_masks import DeviceMasks, RowTable  # noqa: E402
+from structgen.engine import loop  # noqa: E402
 from structgen.speculation.drafts.draft import NO_DRAFT, Draft, DraftTree  # noqa: E402
 from structgen.speculation.drafts.drafter import DraftContext, RequestFacts  # noqa: E402
 from structgen.speculation.planning.speculator import Speculator  # noqa: E402
 from structgen.speculation.speculation_options import Speculation  # noqa: E402
-
-CPU = torch.device("cpu")
 
 
 def _written(count: int = 24, **options: Any) -> list[sg.Result]:
@@ -68,105 +63,10 @@ def test_the_requests_are_of_all_kinds(expected: list[sg.Result]) -> None:
     assert any(result.thoughts for result in expected)
 
 
-def _masks_of(engine: sg.Engine) -> DeviceMasks:
-    there = engine._loop._there
-    assert there is not None
-    return there[0]
-
-
-def test_rows_are_sent_once(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A second round sends no row and no whole mask, only a few numbers a text."""
-    overlays: list[int] = []
-    send = DeviceMasks._send_overlays
-
-    def noted(self: DeviceMasks, lines: list[int], *rest: Any) -> None:
-        overlays.append(len(lines))
-        send(self, lines, *rest)
-
-    monkeypatch.setattr(DeviceMasks, "_send_overlays", noted)
-    engine = sg.Engine(Wide(), TOKENIZER, device_masks=True)
-    wanted = [sg.Request("x", DATES, sg.Sampling(seed=i), max_tokens=60, speculation="off") for i in range(6)]
-    engine.generate(wanted)
-    first = _masks_of(engine).table.sent
-    engine.generate(wanted)
-    # a date has few kinds of places
-    assert 5 < first < 60 and _masks_of(engine).table.sent == first
-    assert len(overlays) > 40 and sum(overlays) == 0
-
-
-@pytest.mark.parametrize("rows", [0, 1, 3, pytest.param(70, marks=pytest.mark.slow)])
-def test_a_table_without_room_changes_no_token(
-    expected: list[sg.Result], monkeypatch: pytest.MonkeyPatch, rows: int
-) -> None:
-    words = (TOKENIZER.vocab_size + 31) // 32
-    limited = lambda tokenizer, device: DeviceMasks(tokenizer, device, 4 * words * rows)  # noqa: E731
-    monkeypatch.setattr(loop, "DeviceMasks", limited)
-    found = _written(9, max_rows=8, device_masks=True)
-    assert [result.tokens for result in found] == [result.tokens for result in expected[:9]]
-
-
-def test_the_table_grows_by_doubling_up_to_its_limit() -> None:
-    table = RowTable(2, CPU, 8 * 200)
-    rows = np.arange(400, dtype=np.int32).reshape(200, 2)
-    for number, row in enumerate(rows):
-        assert table.find(number) is None and table.add(number, row) == number
-        assert len(table.rows) == next(size for size in (64, 128, 200) if size > number)
-        if number % 50 == 49:
-            table.send(torch.empty((50, 2), dtype=torch.int32))
-    assert torch.equal(table.rows, torch.from_numpy(rows))
-    with pytest.raises(device_masks.Full):
-        table.add("more", rows[0])
-    table.clear()
-    assert table.add("more", rows[0]) == 0
-
-
-def test_no_memory_for_a_table_is_said_once_and_masks_come_from_main_memory(
-    expected: list[sg.Result], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    def refuse(self: RowTable, rows: int) -> Any:
-        raise torch.OutOfMemoryError("CUDA out of memory.\nTried to allocate 2 GiB")
-
-    monkeypatch.setattr(RowTable, "_allocated", refuse)
-    with pytest.warns(RuntimeWarning, match="no memory for a table of 64 masks") as caught:
-        found = _written(9, max_rows=8, device_masks=True)
-    assert [result.tokens for result in found] == [result.tokens for result in expected[:9]]
-    told = [str(one.message) for one in caught if one.category is RuntimeWarning]
-    assert len(told) == 1 and told[0].endswith(
-        "Write fewer texts at a time (max_rows), or free memory there."
-    )
-
-
-def test_a_store_of_another_tokenizer_is_refused() -> None:
-    other = sg.Tokenizer([bytes([i]) for i in range(256)] + [None], eos_token_ids=[256])
-    masks = DeviceMasks(TOKENIZER, CPU)
-    with pytest.raises(sg.errors.OptionError, match="mask store is of") as caught:
-        masks._store_of(sg.compile(NUMBERS, other))
-    assert str(caught.value).endswith("Compile the grammar for the engine's tokenizer.")
-
-
 @pytest.mark.parametrize("wrong", [1, "yes", 0.5])
 def test_the_option_is_true_or_false(wrong: Any) -> None:
     with pytest.raises(sg.errors.OptionError, match="device_masks"):
         sg.Engine(Wide(), TOKENIZER, device_masks=wrong)
-
-
-def test_a_machine_that_fails_ends_its_own_text_alone(monkeypatch: pytest.MonkeyPatch) -> None:
-    engine = sg.Engine(Wide(), TOKENIZER, device_masks=True)
-    plain = engine.generate([sg.Request("b", NUMBERS, sg.Sampling(seed=1), max_tokens=30)])
-    broken = engine.compiled(DATES)
-
-    def fail(index: int) -> Any:
-        raise ZeroDivisionError("seeded")
-
-    monkeypatch.setattr(broken, "mask_rows", fail)
-    bad, good = engine.generate(
-        [
-            sg.Request("a", broken, sg.Sampling(seed=1), max_tokens=60),
-            sg.Request("b", NUMBERS, sg.Sampling(seed=1), max_tokens=30),
-        ]
-    )
-    assert bad.error is not None and "seeded" in str(bad.error)
-    assert good.error is None and good.tokens == plain[0].tokens
 
 
 def test_logits_that_are_no_numbers_end_the_text_with_an_error() -> None:
@@ -181,20 +81,20 @@ def test_logits_that_are_no_numbers_end_the_text_with_an_error() -> None:
     assert result.error is not None and "not numbers" in str(result.error)
 
 
-def test_an_interrupt_between_staging_and_choosing_loses_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_interrupt_before_a_choice_loses_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
     wanted = requests(8)
     whole = [result.tokens for result in sg.Engine(Wide(), TOKENIZER, device_masks=True).generate(wanted)]
     engine, calls = sg.Engine(Wide(), TOKENIZER, device_masks=True), 0
-    choose = DeviceChoice.choose
+    choose = loop.choose_anywhere
 
-    def interrupted(self: DeviceChoice, *arguments: Any, **named: Any) -> Any:
+    def interrupted(*arguments: Any) -> Any:
         nonlocal calls
         calls += 1
         if calls % 9 == 5:
             raise KeyboardInterrupt
-        return choose(self, *arguments, **named)
+        return choose(*arguments)
 
-    monkeypatch.setattr(DeviceChoice, "choose", interrupted)
+    monkeypatch.setattr(loop, "choose_anywhere", interrupted)
     handles = [handle for request in wanted for handle in engine.submit(request)]
     while not all(handle.is_done for handle in handles):
         try:

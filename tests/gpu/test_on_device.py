@@ -13,7 +13,6 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pytest
 
 torch = pytest.importorskip("torch")
@@ -213,18 +212,6 @@ def test_replayed_graphs_write_what_steps_by_themselves_write(device: Any, folde
     assert texts[0] == texts[1]
     if device.type == "cuda":
         assert not Graphs._has_warned
-
-
-def test_masks_are_uploaded_once(device: Any) -> None:
-    engine = sg.Engine(Elsewhere(device), TOKENIZER, device_masks=True)
-    for _ in range(2):
-        engine.generate([sg.Request("x", DATES, sg.Sampling(seed=i), max_tokens=60) for i in range(3)])
-    there = engine._loop._there
-    assert there is not None
-    table = there[0].table
-    assert table.rows.device.type == device.type and 0 < table.sent == len(table._slots)
-    words = table.rows[: table.sent].cpu().numpy()
-    assert len(np.unique(words, axis=0)) == table.sent
 
 
 def test_a_device_that_is_not_there_is_refused(folder: Path) -> None:

@@ -2,8 +2,16 @@
 
 from __future__ import annotations
 
+import gc
 import threading
+import weakref
+from typing import Any
 
+import pytest
+from served_apps import CHAT, app_of, post
+
+import structgen as sg
+from structgen.core.compiled import CompiledGrammar
 from structgen.serving.freed_memory import ANSWERS, FreedMemory
 
 
@@ -15,3 +23,35 @@ def test_memory_is_returned_once_in_so_many_answers() -> None:
     assert returned.acquire(timeout=60)
     assert returned.acquire(timeout=60)
     assert not returned.acquire(blocking=False)
+
+
+def test_what_was_compiled_for_a_refused_request_is_gone_without_garbage_collection(
+    engine: sg.Engine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its document has no room. A frame that holds an error is held by it, and what it compiled too."""
+    made: list[weakref.ref[CompiledGrammar]] = []
+    compiled = engine.compiled
+
+    def noted(*given: Any, **options: Any) -> CompiledGrammar:
+        found = compiled(*given, **options)
+        made.append(weakref.ref(found))
+        return found
+
+    monkeypatch.setattr(engine, "compiled", noted)
+    monkeypatch.setattr(engine, "cache_bytes", 0)
+    app = app_of(engine)
+
+    def answered(at: int, most: int) -> int:
+        schema = {"type": "object", "properties": {f"freed{at}": {"const": "a"}}, "required": [f"freed{at}"]}
+        form = {"type": "json_schema", "json_schema": {"name": "s", "schema": schema}}
+        body = {**CHAT, "max_tokens": most, "response_format": form}
+        return post(app, "/v1/chat/completions", body).status_code
+
+    gc.collect()
+    gc.disable()
+    try:
+        assert [answered(at, 2) for at in range(5)] == [400] * 5
+        assert answered(5, 60) == 200
+        assert [one() for one in made[:5]] == [None] * 5
+    finally:
+        gc.enable()

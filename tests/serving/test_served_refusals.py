@@ -184,7 +184,7 @@ def test_members_that_would_change_the_text_are_refused_by_name(app: Any, path: 
         ({"max_tokens": 0}, 400, "max_tokens"),
         ({"max_tokens": 10**9}, 400, "max_tokens"),
         ({"max_tokens": 2, "response_format": FORMAT}, 400, "max_tokens"),
-        ({"messages": [{"role": "user", "content": "word " * 20_000}]}, 400, "prompt"),
+        ({"messages": [{"role": "user", "content": "word " * 20_000}]}, 400, "messages"),
         ({"tools": [TOOL], "tool_choice": "erase"}, 400, "tool_choice"),
         ({"tools": [TOOL, TOOL]}, 400, "tools"),
         ({"tools": [{"type": "web_search"}]}, 400, "tools"),

@@ -179,3 +179,30 @@ def test_references_to_the_root_mean_the_root() -> None:
     for rest, is_taken in (([{"n": 1}], True), ([{"n": 1, "rest": [{"n": 2}]}], True), ([[]], False)):
         text = reply_of([sg.Call("f", {"n": 1, "rest": rest}, "call_0")], FORMATS["qwen_3_coder"])
         assert is_text(grammar, text) is is_taken
+
+
+_PART: dict[str, Any] = {"type": "object", "properties": {"x": {"$ref": "#/$defs/part"}}}
+FAULTS: dict[str, Any] = {
+    "nowhere": {"$ref": "#/$defs/none"},
+    "nowhere inside": {"properties": {"a": {"$ref": "#/$defs/none"}}},
+    "a wrong type": {"properties": {"a": {"type": "strin"}}},
+    "a wrong keyword": {"$ref": "#/$defs/it", "$defs": {"it": {"type": "object", "required": "a"}}},
+    "a wrong pattern": {**_PART, "$defs": {"part": {"type": "string", "pattern": "("}}},
+    "no automaton": {"properties": {"a": {"type": "string", "pattern": r"^(a|b)\1$"}}},
+    "another document": {"properties": {"a": {"$ref": "http://example.org/s"}}},
+    "contradiction": {**_PART, "required": ["x"], "$defs": {"part": {"enum": []}}},
+    "contradiction beside": {"properties": {"a": {}}, "minProperties": 2, "additionalProperties": False},
+    "of all": {"anyOf": [{"required": ["a"]}], "properties": {"a": {"pattern": "("}}},
+}
+
+
+@for_each("format", ["hermes", "openai-json", "qwen_3_coder", "gemma", "cohere", "kimi_k3", "minimax_m3"])
+def test_a_fault_names_the_tool_and_its_place_in_the_schema(format: str) -> None:
+    for name, root in FAULTS.items():
+        with pytest.raises(sg.StructgenError) as caught:
+            sg.compile(sg.tools([sg.Tool("look_up", "", root)], format=format), TOKENIZER, store=False)
+        owner, _, place = caught.value.where.partition(": ")
+        assert owner == "the tool look_up", (name, str(caught.value))
+        found: Any = root
+        for part in place.split("/")[1:]:
+            found = found[part]  # raises for a place that is not in the schema

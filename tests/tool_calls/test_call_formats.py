@@ -10,6 +10,7 @@ from for_each import for_each
 
 import structgen as sg
 from structgen.tokens.tokenizer import byte_tokenizer
+from structgen.tool_calls.call_writing import written_calls
 from structgen.tool_calls.format_rows import FORMATS, ROWS
 
 WEATHER = {
@@ -277,3 +278,84 @@ def test_special_tokens_and_texts_open_calls_beside_one_another() -> None:
 
     assert follows("See: ", 257, call + "</tool_call>") and follows("See: ", call.strip() + "\n</tool_call>")
     assert not follows(257, call.replace("weather", "wether")) and not follows("<function=get_wether")
+
+
+ODD = (
+    *(
+        "x:y",
+        "a b",
+        "filter[created]",
+        "$filter",
+        "größe",
+        "a,b",
+        "a{",
+        "a}",
+        'x"y',
+        "x'y",
+        "a>b",
+        "a<b",
+        "a=b",
+    ),
+    *(
+        "a&b",
+        "a|b",
+        " a",
+        "a\n",
+        "",
+        "item",
+        "/a",
+        "a/b",
+        "@x",
+        "x.y",
+        "-1",
+        "日本",
+        "a\u2028b",
+        "#",
+        "a(b)",
+        "x;y",
+    ),
+    *("</a>", "~", "a\\b", "a%b", "parameter", "arg_key", "*", "]<]minimax[>[", "<|close|>", "x" * 300),
+)
+"""Names of arguments."""
+
+
+@for_each("format", FORMATS)
+def test_calls_are_written_exactly_where_the_grammar_writes_them_and_read_back(format: str) -> None:
+    row = FORMATS[format]
+    refused = set()
+    for key in ODD:
+        tool = sg.Tool("f", "", {"properties": {key: {"type": "string"}}, "required": [key]})
+        try:
+            grammar = sg.tools([tool], format=format, tool_choice="required")
+        except sg.errors.UnsupportedError as error:
+            assert error.where.startswith("the tool f: #/")
+            refused.add(key)
+        try:
+            text = written_calls([sg.Call("f", {key: "v"}, "call_0")], row)
+        except sg.errors.OptionError as error:
+            assert key in refused and "cannot write the name" in str(error), key
+            continue
+        assert key not in refused, key
+        whole = row.text[1] + text + row.end if row.text and not row.blocks else row.lead + text
+        assert takes(grammar, whole), key
+        for tools in (None, [tool]):
+            reply = sg.parse_calls(whole, format, tools=tools)
+            assert [dict(call.arguments) for call in reply.calls] == [{key: "v"}] and not reply.problems, key
+    assert row.member or not refused, "JSON writes every key"
+    assert refused.isdisjoint({"$filter", "größe", *(() if row.quote else ("filter[created]",))})
+    with pytest.raises(sg.errors.OptionError, match="cannot write the name 'f g'"):
+        written_calls([sg.Call("f g", {}, "call_0")], row)
+
+
+def test_half_a_closing_mark_and_the_blank_before_an_address_in_harmony() -> None:
+    message = "<|channel|>commentary to=functions.f <|constrain|>json<|message|>{}"
+    for end, is_whole in (("", True), ("<|call|>", True), ("<", False), ("<|ca", False), ("<|call|", False)):
+        reply = sg.parse_calls(message + end, "harmony")
+        assert [call.name for call in reply.calls] == ["f"]
+        assert (reply.complete, not reply.problems) == (is_whole, is_whole), end
+    for before in ("", " ", "<|start|>assistant", "<|start|>assistant "):
+        text = f"{before}to=functions.f<|channel|>commentary json<|message|>{{}}<|call|>"
+        reply = sg.parse_calls(text, "harmony")
+        assert reply.texts == ["", ""] and [call.name for call in reply.calls] == ["f"]
+        for at in range(len(text)):
+            assert sg.parse_calls(text[:at], "harmony", ended=False).text == ""

@@ -25,7 +25,7 @@ go from which no formula can become true. Specifications that were met before ar
 from __future__ import annotations
 
 from bisect import bisect_right
-from collections.abc import Callable, Collection, Iterator, Sequence
+from collections.abc import Callable, Collection, Hashable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from decimal import Decimal
@@ -65,6 +65,7 @@ from structgen.errors import LimitError, OptionError
 from structgen.language import ir
 from structgen.limits import Limits
 from structgen.system.fork_locks import STORES, new_lock
+from structgen.system.public_calls import THIS_CALL
 
 MOST_KEPT, MOST_SPECS = 1 << 18, 1 << 12
 """Past so many states or specifications, new grammars begin with a new table; old ones keep theirs."""
@@ -112,6 +113,7 @@ class NumberPool:
         before; else some 200 us, and more for many bounds, digits or remainders. Raises LimitError
         (automaton_states, number_chars).
         """
+        THIS_CALL.limits = self._limits
         state = self._numerals.start(spec, outcome)
         self.trans, self.outcome = self._numerals.trans, self._numerals.outcome
         if state >= 0 and state not in self._started:
@@ -207,7 +209,8 @@ class _Numerals:
         self.outcome: npt.NDArray[np.int32] = np.full(1024, -1, np.int32)
         self._policy, self._missing, self._limits = policy, missing, limits
         self._count = 0
-        self._wholes: dict[ir.Spec, _Whole | None] = {}
+        self._wholes: dict[ir.Spec, tuple[_Whole | None, Mapping[Hashable, int]]] = {}
+        """With the steps that they took (`public_calls`)."""
         self._firsts: list[int] = []
         self._placed: list[_Whole] = []
 
@@ -235,12 +238,14 @@ class _Numerals:
 
     def _whole(self, spec: ir.Spec) -> _Whole | None:
         try:
-            if spec in self._wholes:
-                return self._wholes[spec]
+            known = self._wholes.get(spec)
         except RecursionError:  # too deep to be compared
             return self._made(spec)
-        found = self._wholes[spec] = self._made(spec)
-        return found
+        if known is None:
+            known = self._wholes[spec] = THIS_CALL.billed((id(self), spec), lambda: self._made(spec))
+        else:
+            THIS_CALL.charged(known[1])
+        return known[0]
 
     def _made(self, spec: ir.Spec) -> _Whole | None:
         automaton = _automaton(spec, self._policy, self._missing, self._limits)

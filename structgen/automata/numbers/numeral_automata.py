@@ -18,6 +18,7 @@ import numpy.typing as npt
 from structgen.automata.strings import kernels
 from structgen.errors import LimitError
 from structgen.language.ir import DEAD
+from structgen.system.public_calls import THIS_CALL
 
 COLUMNS: Final = b"0123456789-+.eE"
 WIDTH: Final = 16
@@ -81,15 +82,17 @@ def product(one: NumeralAutomaton[L], other: NumeralAutomaton[M]) -> NumeralAuto
 
     Cost: some 50 ns for each reached pair of states and character. Raises LimitError (automaton_states).
     """
-    count, trans, pairs = kernels.product(
+    count, work, trans, pairs = kernels.product(
         np.concatenate([one.trans.ravel(), other.trans.ravel()]),
         np.array([0, one.trans.size]),
         np.array([WIDTH, WIDTH]),
         _SAME_COLUMNS,
         True,
         MOST_STATES,
-        _MOST_WORK,
+        min(_MOST_WORK, THIS_CALL.numbers_left()),
+        THIS_CALL.stop.flag,
     )
+    THIS_CALL.work(2 * work)
     if count < 0:
         raise too_many_states()
     first, second = pairs.reshape(count, 2).T

@@ -77,11 +77,20 @@ class LookAround:
     of: Node
 
 
+@dataclass(frozen=True, slots=True)
+class SomeOf:
+    """One or more of some parts, in their order: `a?b?` without the empty text is `SomeOf((a, b))`. No reader
+    makes it (`optional_counts`)."""
+
+    parts: tuple[Node, ...]
+
+
 Node: TypeAlias = Union[
     CharacterClass,
     Concatenation,
     Alternation,
     Repetition,
+    SomeOf,
     TextStart,
     TextEnd,
     WordBoundary,

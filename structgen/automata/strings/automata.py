@@ -7,17 +7,18 @@ the same arrays.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
-from typing import Final, NoReturn
+from typing import Final, NoReturn, TypeVar
 
 import numpy as np
 import numpy.typing as npt
 
-from structgen.automata.strings.alphabets import ONE, Alphabet, common, of_letters
+from structgen.automata.strings.alphabets import NUMBERS_OF_A_CHARACTER, ONE, Alphabet, common, of_letters
 from structgen.automata.strings.kernels import (
     FAR,
     TOO_MANY_STATES,
+    Flags,
     Row,
     Table,
     equivalent,
@@ -26,11 +27,15 @@ from structgen.automata.strings.kernels import (
     product,
 )
 from structgen.errors import LimitError
+from structgen.system.public_calls import THIS_CALL
 
 MOST_STATES: Final = 50_000
 """The most states of one automaton, unless `Limits.automaton_states` is lower."""
 MOST_WORK: Final = 60_000_000
-"""The most numbers that the making of one automaton reads: about a second."""
+"""The most numbers that a kernel reads to make one automaton: about a second."""
+_READ_TO_MINIMISE: Final = 8
+"""How often a number of a table is read, about, to make it minimal."""
+A = TypeVar("A", Row, Flags)
 
 
 @dataclass(frozen=True, eq=False, slots=True)
@@ -81,9 +86,21 @@ def refuse(code: int, states: int = MOST_STATES) -> NoReturn:
     )
 
 
+def bounded(
+    kernel: Callable[..., tuple[int, int, Table, A]], most: int, *given: object
+) -> tuple[int, Table, A]:
+    """Return what a kernel makes of at most `most` states, within the work of one automaton and of the call
+    that is under way. Raises LimitError."""
+    allowed = min(MOST_WORK, THIS_CALL.numbers_left())
+    count, work, trans, more = kernel(*given, most, allowed, THIS_CALL.stop.flag)
+    THIS_CALL.work(work)
+    return (count, trans, more) if count >= 0 else refuse(count, most)
+
+
 def trimmed(trans: Table, accept: Row) -> tuple[Table, Row]:
     """Return a table without the states that lead to no outcome, and those that nothing leads to; state 0
     stays."""
+    THIS_CALL.work(_READ_TO_MINIMISE * trans.size)
     live = nearest(trans, np.ones(trans.shape[1], np.int64), (accept > 0).astype(np.uint8)) < FAR
     if not live.all():
         # a state that does not live has the number -1; so has the start, unless it is all that is left
@@ -174,17 +191,16 @@ def side_by_side(
     """
     alphabet, columns = common([part.alphabet for part in parts])
     sizes = np.array([part.trans.size for part in parts], np.int64)
-    count, trans, rows = product(
+    count, trans, rows = bounded(
+        product,
+        most,
         np.concatenate([part.trans.ravel() for part in parts]),
         np.cumsum(sizes) - sizes,
         np.array([part.alphabet.width for part in parts], np.int64),
         columns,
         all_live,
-        most,
-        MOST_WORK,
     )
-    if count < 0:
-        refuse(count, most)
+    THIS_CALL.work(rows.size + len(alphabet.starts) * (NUMBERS_OF_A_CHARACTER + len(parts)))
     states = rows.reshape(count, len(parts))
     met = np.stack([np.append(part.accept, 0)[states[:, at]] for at, part in enumerate(parts)], axis=1)
     return alphabet, trans, met
@@ -212,6 +228,7 @@ def either(parts: Sequence[Automaton], most: int = MOST_STATES) -> Automaton:
 
 def of_words(words: Collection[str], most: int = MOST_STATES) -> Automaton:
     """Return the automaton of finitely many words. Cost: some microseconds a character."""
+    THIS_CALL.work(NUMBERS_OF_A_CHARACTER * sum(map(len, words)))
     alphabet, kinds = of_letters(set().union(*words))
     below: list[dict[str, int]] = [{}]
     ends: list[int] = []

@@ -11,7 +11,7 @@ import numpy as np
 from structgen.automata.formats.named_formats import meaning_of
 from structgen.automata.regex.ecma_syntax import parse
 from structgen.automata.regex.syntax_tree import Node, alternatives
-from structgen.automata.strings.alphabets import Alphabet
+from structgen.automata.strings.alphabets import NUMBERS_OF_A_CHARACTER, Alphabet
 from structgen.automata.strings.automata import (
     MOST_STATES,
     NONE,
@@ -30,6 +30,7 @@ from structgen.automata.strings.lengths import bounds, within
 from structgen.automata.strings.patterns import automaton_of
 from structgen.errors import GrammarError
 from structgen.language.ir import All, Any_, Format, Formula, Judge, Length, Not, Pattern, Spec, Words
+from structgen.system.public_calls import THIS_CALL
 
 HELD: Final[HeldByContent[Automaton]] = HeldByContent()
 """The automata of formulas that this process met last."""
@@ -124,6 +125,7 @@ class FormulaReader:
     def _atom(self, formula: Formula) -> Automaton:
         if isinstance(formula, Pattern):
             tree = parse(formula.source)
+            THIS_CALL.work(NUMBERS_OF_A_CHARACTER * len(formula.source))
             return HELD.get((formula, self._most), lambda: self._found(tree))
         if isinstance(formula, Words):
             return HELD.get((formula, self._most), lambda: of_words(formula.of, self._most))
@@ -167,6 +169,7 @@ class FormulaReader:
         if not possible:
             return NONE, []
         alphabet, trans, met = side_by_side([parts[at] for at in possible], False, self._most)
+        THIS_CALL.work(NUMBERS_OF_A_CHARACTER * len(trans))
         numbers: dict[bytes, int] = {}
         outcomes: list[frozenset[int]] = []
         accept = np.zeros(len(trans), np.int32)

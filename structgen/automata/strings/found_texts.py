@@ -15,11 +15,17 @@ import numpy as np
 
 from structgen.automata.regex.ecma_syntax import parse
 from structgen.automata.regex.syntax_tree import Alternation, CharacterClass, Concatenation, Node
-from structgen.automata.strings.alphabets import of_letters
-from structgen.automata.strings.automata import MOST_STATES, Automaton, minimal, refuse
+from structgen.automata.strings.alphabets import NUMBERS_OF_A_CHARACTER, of_letters
+from structgen.automata.strings.automata import (
+    MOST_STATES,
+    Automaton,
+    minimal,
+    refuse,
+)
 from structgen.automata.strings.banned_patterns import minimal as shortest_texts
 from structgen.automata.strings.kernels import TOO_MANY_STATES
 from structgen.errors import RegexError
+from structgen.system.public_calls import THIS_CALL
 
 _MOST_TEXTS: Final = 1 << 15
 """The most texts that are read out of a pattern."""
@@ -46,6 +52,7 @@ def _texts_of(tree: Node) -> tuple[str, ...] | None:
     todo: list[tuple[str, tuple[Node, ...]]] = [("", (tree,))]
     while todo:
         text, rest = todo.pop()
+        THIS_CALL.work(NUMBERS_OF_A_CHARACTER)
         if len(todo) + len(found) > _MOST_TEXTS:
             return None
         if not rest:
@@ -83,6 +90,7 @@ def holding(texts: tuple[str, ...], most: int = MOST_STATES) -> Automaton:
 
     Cost: some microseconds a character of the texts. Raises `LimitError` past `most` states.
     """
+    THIS_CALL.work(2 * NUMBERS_OF_A_CHARACTER * sum(map(len, texts)))
     alphabet, kinds = of_letters(set().union(*texts))
     rows = [np.zeros(alphabet.width, np.int32)]
     ends: list[int] = []

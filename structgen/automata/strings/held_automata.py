@@ -1,12 +1,16 @@
-"""What a process has made of formulas, by content, within a budget of bytes: the oldest goes first."""
+"""What a process has made of formulas, by content, within a budget of bytes: the oldest goes first.
+
+A call is charged for the steps of what is held too (`public_calls`).
+"""
 
 from __future__ import annotations
 
 from collections import OrderedDict
-from collections.abc import Callable, Hashable
+from collections.abc import Callable, Hashable, Mapping
 from typing import Final, Generic, Protocol, TypeVar
 
 from structgen.system.fork_locks import QUEUES, new_lock
+from structgen.system.public_calls import THIS_CALL
 
 
 class Sized(Protocol):
@@ -29,24 +33,27 @@ class HeldByContent(Generic[T]):
 
     def __init__(self, budget: int = BUDGET) -> None:
         self._budget, self._bytes = budget, 0
-        self._held: OrderedDict[Hashable, T] = OrderedDict()
+        self._held: OrderedDict[Hashable, tuple[T, Mapping[Hashable, int]]] = OrderedDict()
         self._lock = new_lock(QUEUES)
 
     def get(self, key: Hashable, make: Callable[[], T]) -> T:
-        """Return the value of a key; `make()` makes it where it is not held. What `make` raises is raised."""
+        """Return the value of a key; `make()` makes it where it is not held. What `make` raises is raised,
+        and LimitError where the present call has no steps left for it."""
         with self._lock:
             found = self._held.get(key)
             if found is not None:
                 self._held.move_to_end(key)
-                return found
-        made = make()
+        if found is not None:
+            THIS_CALL.charged(found[1])
+            return found[0]
+        made, bill = THIS_CALL.billed((id(self), key), make)
         size = made.nbytes + _OVERHEAD
         with self._lock:
             if key not in self._held and size <= self._budget:
-                self._held[key] = made
+                self._held[key] = made, bill
                 self._bytes += size
                 while self._bytes > self._budget:
-                    _, gone = self._held.popitem(last=False)
+                    _, (gone, _bill) = self._held.popitem(last=False)
                     self._bytes -= gone.nbytes + _OVERHEAD
         return made
 

@@ -1,7 +1,8 @@
 """The compiled inner loops of whole automata: subsets, products, minimal automata, distances.
 
 An automaton is a table `trans` (int32 [states, classes], -1 where nothing follows); state 0 is its start.
-`subsets` and `product` are bounded: by states, and by work, which counts the numbers that are read.
+`subsets` and `product` are bounded: by states, and by work, which counts the numbers that are read. They end
+early where `stop[0]` is set meanwhile.
 """
 
 from __future__ import annotations
@@ -20,7 +21,7 @@ Longs: TypeAlias = npt.NDArray[np.int64]
 
 FAR: Final = 1 << 40
 """More than any distance."""
-TOO_MANY_STATES, TOO_MUCH_WORK = -1, -2
+TOO_MANY_STATES, TOO_MUCH_WORK, STOPPED = -1, -2, -3
 """In place of how many states there are."""
 
 
@@ -106,64 +107,110 @@ def _sort(row: Row, size: int) -> None:
         gap //= 2
 
 
+@jit
+def _kept(row: Row, size: int, places: Table, ranks: Table, best: Row) -> int:
+    """Keep the threads of a set that no other one outranks, in place; return how many they are.
+
+    By each kind of count, a thread stands in one of the `places` (-1: in none), with a rank. `best`: below 0.
+    """
+    for kind in range(len(places)):
+        for i in range(size):
+            place = places[kind, row[i]]
+            if place >= 0:
+                best[place] = max(best[place], ranks[kind, row[i]])
+        kept = 0
+        for i in range(size):
+            place = places[kind, row[i]]
+            if place < 0 or best[place] == ranks[kind, row[i]]:
+                row[kept] = row[i]
+                kept += 1
+        # each place keeps a thread
+        for i in range(kept):
+            if places[kind, row[i]] >= 0:
+                best[places[kind, row[i]]] = -1
+        size = kept
+    return size
+
+
 @entry(
-    "Tuple((int64, int32[:, ::1], uint8[::1]))"
-    "(int64[::1], int32[::1], int32[::1], uint8[:, ::1], int32[::1], uint8[::1], int64, int64, int64)"
+    "Tuple((int64, int64, int32[:, ::1], uint8[::1]))"
+    "(int64[::1], int32[::1], int32[::1], int64[::1], int32[::1], uint8[:, ::1], uint8[::1],"
+    " int32[:, ::1], int32[:, ::1], int64, int64, int64, uint8[::1])"
 )
 def subsets(
     edge_at: Longs,
     edge_set: Row,
     edge_to: Row,
+    closure_at: Longs,
+    closures: Row,
     member: Flags,
-    first: Row,
     ends: Flags,
+    places: Table,
+    ranks: Table,
     final: int,
     most_states: int,
     most_work: int,
-) -> tuple[int, Table, Flags]:
-    """Return the reachable sets of threads: (how many, or why there is no answer; their table; which accept).
+    stop: Flags,
+) -> tuple[int, int, Table, Flags]:
+    """Return the reachable sets of threads: (how many, or why there is no answer; the work; their table;
+    which accept).
 
     Thread `t` has the edges `edge_at[t]` to `edge_at[t + 1]`: by the classes of the set `edge_set`, a row of
-    `member`, to the thread `edge_to`. `first`: the threads at the start. `ends`: which threads accept.
-    `final`: the thread that accepts whatever comes, or -1; a set that holds it holds nothing else.
+    `member`, to the closure `edge_to`. Closure `c` is the threads from `closure_at[c]` to `closure_at[c + 1]`
+    in `closures`; the start is closure 0. `ends`: which threads accept. `places`, `ranks`: which threads are
+    left out of a set (`_kept`). `final`: the thread that accepts whatever comes, or -1; a set that holds it
+    holds nothing else.
     """
     width, threads = member.shape[1], len(ends)
     flat, at = np.empty(1024, np.int32), np.zeros(most_states + 2, np.int64)
     table, trans = np.full(1024, -1, np.int32), np.empty(256 * width, np.int32)
     row, seen = np.empty(threads + 1, np.int32), np.full(threads, -1, np.int64)
+    met = np.full(len(closure_at), -1, np.int64)
+    highest = 0
+    for kind in range(len(places)):
+        for thread in range(threads):
+            highest = max(highest, places[kind, thread] + 1)
+    best = np.full(highest, -1, np.int32)
     count, work, stamp, state = 0, 0, 0, -1
     kind = width - 1
     while True:
         size = 0
         if state < 0:
-            for i in range(len(first)):
-                row[i] = first[i]
-            size = len(first)
+            for i in range(closure_at[1]):
+                row[i] = closures[i]
+            size = closure_at[1]
         else:
             begin, end = at[state], at[state + 1]
             for i in range(begin, end):
                 thread = flat[i]
                 work += edge_at[thread + 1] - edge_at[thread]
                 for edge in range(edge_at[thread], edge_at[thread + 1]):
-                    to = edge_to[edge]
-                    if member[edge_set[edge], kind] and seen[to] != stamp:
-                        seen[to] = stamp
-                        row[size] = to
-                        size += 1
+                    closure = edge_to[edge]
+                    if member[edge_set[edge], kind] and met[closure] != stamp:
+                        met[closure] = stamp
+                        work += closure_at[closure + 1] - closure_at[closure]
+                        for j in range(closure_at[closure], closure_at[closure + 1]):
+                            to = closures[j]
+                            if seen[to] != stamp:
+                                seen[to] = stamp
+                                row[size] = to
+                                size += 1
         for i in range(size):
             if row[i] == final:
                 row[0], size = final, 1
                 break
         work += size + 1
-        if work > most_work:
-            return TOO_MUCH_WORK, trans[:0].copy().reshape(0, width), ends[:0].copy()
+        size = _kept(row, size, places, ranks, best)
+        if work > most_work or stop[0]:
+            code = STOPPED if stop[0] else TOO_MUCH_WORK
+            return code, work, trans[:0].copy().reshape(0, width), ends[:0].copy()
         found = -1
         if size > 0 or state < 0:
             _sort(row, size)
             found, flat, table = _entered(row, size, flat, at, count, table)
             if found == count:
                 if count == most_states:
-                    return TOO_MANY_STATES, trans[:0].copy().reshape(0, width), ends[:0].copy()
+                    return TOO_MANY_STATES, work, trans[:0].copy().reshape(0, width), ends[:0].copy()
                 count += 1
                 if count * width > len(trans):
                     trans = _longer(trans, count * width)
@@ -180,12 +227,12 @@ def subsets(
     for state in range(count):
         for i in range(at[state], at[state + 1]):
             accept[state] |= ends[flat[i]]
-    return count, trans[: count * width].copy().reshape(count, width), accept
+    return count, work, trans[: count * width].copy().reshape(count, width), accept
 
 
 @entry(
-    "Tuple((int64, int32[:, ::1], int32[::1]))"
-    "(int32[::1], int64[::1], int64[::1], int32[:, ::1], boolean, int64, int64)"
+    "Tuple((int64, int64, int32[:, ::1], int32[::1]))"
+    "(int32[::1], int64[::1], int64[::1], int32[:, ::1], boolean, int64, int64, uint8[::1])"
 )
 def product(
     tables: Row,
@@ -195,9 +242,10 @@ def product(
     all_live: bool,
     most_states: int,
     most_work: int,
-) -> tuple[int, Table, Row]:
+    stop: Flags,
+) -> tuple[int, int, Table, Row]:
     """Return the reachable states of automata that run side by side: (how many, or why there is no answer;
-    their table; for each the states of the parts, a row after another, -1 for a part that died).
+    the work; their table; for each the states of the parts, a row after another, -1 for a part that died).
 
     `tables`: the parts' tables, one behind another from `begins` on, `widths` classes each. `columns[p, c]`:
     the class of part `p` that the class `c` is in. `all_live`: a state lives while all parts do, else while
@@ -218,14 +266,15 @@ def product(
                 row[part] = now
                 dead += now < 0
         work += parts
-        if work > most_work:
-            return TOO_MUCH_WORK, trans[:0].copy().reshape(0, width), flat[:0].copy()
+        if work > most_work or stop[0]:
+            code = STOPPED if stop[0] else TOO_MUCH_WORK
+            return code, work, trans[:0].copy().reshape(0, width), flat[:0].copy()
         found = -1
         if dead == 0 or (not all_live and dead < parts):
             found, flat, table = _entered(row, parts, flat, at, count, table)
             if found == count:
                 if count == most_states:
-                    return TOO_MANY_STATES, trans[:0].copy().reshape(0, width), flat[:0].copy()
+                    return TOO_MANY_STATES, work, trans[:0].copy().reshape(0, width), flat[:0].copy()
                 count += 1
                 if count * width > len(trans):
                     trans = _longer(trans, count * width)
@@ -237,7 +286,7 @@ def product(
             state += 1
             if state == count:
                 break
-    return count, trans[: count * width].copy().reshape(count, width), flat[: count * parts].copy()
+    return count, work, trans[: count * width].copy().reshape(count, width), flat[: count * parts].copy()
 
 
 @jit

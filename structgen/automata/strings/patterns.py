@@ -9,12 +9,13 @@ all automata.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import Final, NamedTuple, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
 
+from structgen.automata.regex.optional_counts import simplified
 from structgen.automata.regex.syntax_tree import (
     EMPTY,
     TEXT_START,
@@ -24,18 +25,18 @@ from structgen.automata.regex.syntax_tree import (
     TextStart,
     concatenated,
 )
-from structgen.automata.strings.alphabets import divided
+from structgen.automata.strings.alphabets import NUMBERS_OF_A_CHARACTER, divided
 from structgen.automata.strings.automata import (
     MOST_STATES,
-    MOST_WORK,
     Automaton,
     both,
+    bounded,
     complement,
     minimal,
     minimal_table,
     refuse,
 )
-from structgen.automata.strings.kernels import TOO_MUCH_WORK, Row, Table, subsets
+from structgen.automata.strings.kernels import TOO_MUCH_WORK, Longs, Row, Table, subsets
 from structgen.automata.strings.threads import (
     END,
     LOOK,
@@ -47,9 +48,12 @@ from structgen.automata.strings.threads import (
     look_behinds,
     sets_of,
 )
+from structgen.system.public_calls import NUMBERS, THIS_CALL
 
-_MOST_THREADS: Final = 100_000
-"""The most threads that are followed in Python, some 5 us each."""
+_NUMBERS_OF_A_THREAD: Final = 150
+"""A look at a thread takes some 3 us: as many numbers could be read."""
+_MOST_LOOKS: Final = 400_000
+"""The most looks at threads of one pattern."""
 _STEPS_OF_A_THREAD: Final = 4
 """Steps of duties that cost as much as a thread."""
 
@@ -87,11 +91,12 @@ class _Surroundings:
     def __init__(self, tree: Node) -> None:
         self.sets = sets_of(tree)
         self.alphabet, self.member = divided(self.sets)
+        THIS_CALL.work(NUMBERS_OF_A_CHARACTER * sum(map(len, self.sets)) + self.member.size // 8)
         self.classes = {ranges: self.member[at] for at, ranges in enumerate(self.sets)}
         self.nodes = look_behinds(tree)
         self.number = {node: at for at, node in enumerate(self.nodes)}
         self.behinds: list[tuple[Table, Row]] = []
-        self.threads = 0
+        self.threads = self.unpaid = 0
         for node in self.nodes:
             below = _Surroundings.__new__(_Surroundings)
             below.__dict__.update(self.__dict__, nodes=look_behinds(node.of), behinds=[])
@@ -111,9 +116,13 @@ class _Surroundings:
         )
 
     def count(self, threads: int) -> None:
-        """Count threads that are followed; stop past the limit."""
+        """Count threads that are followed; stop past the limit. Errors: `THIS_CALL.work` too."""
         self.threads += threads
-        if self.threads > _MOST_THREADS:
+        self.unpaid += threads * _NUMBERS_OF_A_THREAD
+        if self.unpaid > NUMBERS:
+            THIS_CALL.work(self.unpaid)
+            self.unpaid = 0
+        if self.threads > _MOST_LOOKS:
             refuse(TOO_MUCH_WORK)
 
 
@@ -136,19 +145,21 @@ class Search:
     ) -> None:
         self._around, self._to_end = around, to_end
         instructions = PatternInstructions()
-        start = instructions.emit(tree, 0)
+        start = instructions.emit(simplified(tree), 0)
         if anywhere:
             start = instructions.any_text_before(start)
-        self._code = instructions.code
+        self._code, self._ranks = instructions.code, instructions.ranks
+        around.count(len(self._code))
         self._aheads: list[_Ahead] = []
         self._ahead_numbers: dict[tuple[LookAround, Behind, bool], int] = {}
         self._numbers: dict[Thread, int] = {}
         self._todo: list[Thread] = []
-        self._behind_free: dict[int, list[int]] = {}
-        """The threads at an instruction behind a character, where there are no duties and no look-behinds."""
+        self._behind_free: dict[int, int] = {}
+        """The closure of an instruction behind a character, where there are no duties and no look-behinds."""
+        self._closures: list[list[int]] = []
         self._sets: dict[bytes, int] = {}
         self._all_classes = np.ones(around.alphabet.width, np.uint8)
-        self._first = self._settled([Thread(start, _FREE, behind, first)])
+        self._settled([Thread(start, _FREE, behind, first)])
 
     def table(self) -> tuple[Table, Row]:
         """Return the minimal table of the texts over the pattern's alphabet, and which states accept."""
@@ -156,61 +167,69 @@ class Search:
 
     def subsets(self, most: int = MOST_STATES) -> tuple[Table, Row]:
         """Return the table of the reachable sets of threads, and which accept. Raises `LimitError`."""
-        edges: list[tuple[list[int], list[int]]] = []
+        edges: list[list[tuple[int, int]]] = []
         for thread in self._todo:  # it grows meanwhile
-            self._around.count(1)
             edges.append(self._edges(thread))
         width = self._around.alphabet.width
         final = -1 if self._to_end else self._numbers.get(Thread(0, _FREE, (), False), -1)
         ends = [self._accepts(thread) for thread in self._todo]
-        count, trans, accept = subsets(
-            np.cumsum([0, *(len(sets) for sets, _ in edges)], dtype=np.int64),
-            np.array([one for sets, _ in edges for one in sets], np.int32),
-            np.array([to for _, targets in edges for to in targets], np.int32),
-            np.frombuffer(b"".join(self._sets), np.uint8).reshape(-1, width).copy(),
-            np.array(self._first, np.int32),
-            np.array(ends, np.uint8),
-            final,
+        moves = np.array([edge for several in edges for edge in several], np.int32).reshape(-1, 2)
+        _, trans, accept = bounded(
+            subsets,
             most,
-            MOST_WORK,
+            _ends_of(edges),
+            moves[:, 0].copy(),
+            moves[:, 1].copy(),
+            _ends_of(self._closures),
+            np.array([one for closure in self._closures for one in closure], np.int32),
+            np.frombuffer(b"".join(self._sets), np.uint8).reshape(-1, width).copy(),
+            np.array(ends, np.uint8),
+            *self._ranked(),
+            final,
         )
-        if count < 0:
-            refuse(count, most)
         return trans, accept.astype(np.int32)
+
+    def _ranked(self) -> tuple[Table, Table]:
+        """Return for each kind of count the place of each thread, -1 for none, and its rank there."""
+        kinds = 1 + max((depth for ranks in self._ranks.values() for depth in ranks), default=-1)
+        found = np.full((2, kinds, len(self._todo)), -1, np.int32)
+        numbers: dict[object, int] = {}
+        for at, thread in enumerate(self._todo if kinds else ()):
+            for depth, (place, rank) in self._ranks.get(thread.pc, {}).items():
+                number = numbers.setdefault((place, *thread[1:]), len(numbers))
+                found[:, depth, at] = number, rank
+        return found[0], found[1]
 
     # Edges.
 
-    def _edges(self, thread: Thread) -> tuple[list[int], list[int]]:
-        """Return the sets by which a thread goes on, and the thread after each."""
+    def _edges(self, thread: Thread) -> list[tuple[int, int]]:
+        """Return the sets by which a thread goes on, and the closure after each."""
         code = self._code[thread.pc]
         if code.op == MATCH:
             classes, after = self._all_classes, thread.pc
             if self._to_end:
-                return [], []
+                return []
         elif code.op == SET:
             classes, after = self._around.classes[code.set], code.after[0]
         else:
-            return [], []
+            return []
         if not thread.duties and not thread.behind:
             known = self._behind_free.get(after)
             if known is None:
                 known = self._behind_free[after] = self._settled([Thread(after, _FREE, (), False)])
-            return [self._set(classes)] * len(known), known
+            return [(self._set(classes), known)]
         self._around.count(int(classes.sum()) * (1 + len(thread.duties)) // _STEPS_OF_A_THREAD)
         groups: dict[tuple[Duties, Behind], list[int]] = {}
         for kind in np.flatnonzero(classes).tolist():
             duties = self._done(thread.duties, kind)
             if duties is not None:
                 groups.setdefault((duties, self._around.after(thread.behind, kind)), []).append(kind)
-        sets: list[int] = []
-        targets: list[int] = []
+        found = []
         for (duties, behind), kinds in groups.items():
-            threads = self._settled([Thread(after, duties, behind, False)])
             chosen = np.zeros(len(self._all_classes), np.uint8)
             chosen[kinds] = 1
-            sets += [self._set(chosen)] * len(threads)
-            targets += threads
-        return sets, targets
+            found.append((self._set(chosen), self._settled([Thread(after, duties, behind, False)])))
+        return found
 
     def _set(self, classes: npt.NDArray[np.uint8]) -> int:
         return self._sets.setdefault(classes.tobytes(), len(self._sets))
@@ -227,13 +246,15 @@ class Search:
 
     # Closures.
 
-    def _settled(self, threads: Iterable[Thread]) -> list[int]:
-        """Return the numbers of the threads that wait for a character, for the end, or have matched. A duty
-        that is met whatever comes is gone; a match without duties needs nothing more."""
+    def _settled(self, threads: Iterable[Thread]) -> int:
+        """Return the number of the closure of threads: those that wait for a character, for the end, or have
+        matched. A duty that is met whatever comes is gone; a match without duties needs nothing more."""
         found: dict[int, None] = {}
         for thread in self._closure(threads, False):
-            duties = frozenset(duty for duty in thread.duties if not self._aheads[duty[0]].total[duty[1]])
-            settled = Thread(thread.pc, duties, thread.behind, thread.first)
+            duties, settled = thread.duties, thread
+            if duties:
+                duties = frozenset(duty for duty in duties if not self._aheads[duty[0]].total[duty[1]])
+                settled = thread._replace(duties=duties)
             if self._code[thread.pc].op == MATCH and not duties and not self._to_end:
                 settled = Thread(0, _FREE, (), False)
             number = self._numbers.get(settled)
@@ -241,7 +262,8 @@ class Search:
                 number = self._numbers[settled] = len(self._todo)
                 self._todo.append(settled)
             found[number] = None
-        return list(found)
+        self._closures.append(list(found))
+        return len(self._closures) - 1
 
     def _accepts(self, thread: Thread) -> bool:
         """Return whether a text may end at a thread."""
@@ -265,18 +287,18 @@ class Search:
             seen.add(thread)
             code = self._code[thread.pc]
             if code.op == SPLIT:
-                todo += [thread._replace(pc=after) for after in code.after]
+                todo += [Thread(after, *thread[1:]) for after in code.after]
             elif code.op == START:
                 if thread.first:
                     todo.append(thread._replace(pc=code.after[0]))
             elif code.op == END and at_end:
                 todo.append(thread._replace(pc=code.after[0]))
             elif code.op == LOOK:
-                self._around.count(1)
                 assert code.look is not None
                 todo += self._looked(thread, code.look, code.after[0])
             else:
                 found.append(thread)
+        self._around.count(len(seen))
         return found
 
     def _looked(self, thread: Thread, look: LookAround, after: int) -> list[Thread]:
@@ -311,6 +333,11 @@ class Search:
             self._ahead_numbers[key] = len(self._aheads)
             self._aheads.append(_Ahead(trans, accept, total))
         return self._ahead_numbers[key]
+
+
+def _ends_of(lists: Sequence[Sequence[object]]) -> Longs:
+    """Return where each list begins if all are one, and the end."""
+    return np.cumsum([0, *map(len, lists)], dtype=np.int64)
 
 
 def automaton_of(tree: Node, most: int = MOST_STATES) -> Automaton:

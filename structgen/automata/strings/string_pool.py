@@ -24,6 +24,7 @@ from structgen.automata.unicode.partition import ASCII, JSON, PLAIN
 from structgen.errors import LimitError
 from structgen.language.ir import DEAD, Demands, Format, Formula, Spec
 from structgen.limits import Limits
+from structgen.system.public_calls import THIS_CALL
 
 HELD: Final[HeldByContent[ByteRows]] = HeldByContent()
 """The rows of specs that this process met last."""
@@ -166,6 +167,7 @@ class StringPool:
         return meaning_of(one.name, denied=False, alone=True)
 
     def _started(self, spec: Spec, outcome: Outcome) -> int:
+        THIS_CALL.limits = self._limits
         rows = self._rows_of(spec)
         if rows.is_empty:
             return DEAD

@@ -3,6 +3,9 @@
 Source: K. Thompson, Regular Expression Search Algorithm (1968). A node is emitted backwards, with the
 instruction that follows it; one that is emitted twice before the same instruction is there once, so that
 threads are partial derivatives (V. Antimirov, 1996).
+
+In the optional copies of `r{m,n}` a place in a copy that more copies may follow takes every text of the same
+place in the others: it *outranks* them, and a set of threads needs it alone.
 """
 
 from __future__ import annotations
@@ -16,6 +19,7 @@ from structgen.automata.regex.syntax_tree import (
     LookAround,
     Node,
     Repetition,
+    SomeOf,
     TextEnd,
     TextStart,
     WordBoundary,
@@ -28,6 +32,10 @@ SET, SPLIT, START, END, LOOK, MATCH = range(6)
 MOST_INSTRUCTIONS: Final = 100_000
 """The most instructions of a pattern whose counts are written out, and a tenth of the steps of writing
 them."""
+
+
+MOST_RANKS: Final = 3
+"""Counts in one another whose copies are compared."""
 
 
 class PatternInstruction(NamedTuple):
@@ -45,8 +53,15 @@ class PatternInstructions:
 
     def __init__(self) -> None:
         self.code: list[PatternInstruction] = [PatternInstruction(MATCH)]
+        self.ranks: dict[int, dict[int, tuple[int, int]]] = {}
+        """Of an instruction in copies, by how deep the count stands in others: (the place in a copy, how many
+        copies may follow). Of one place, the texts of an instruction are those of a higher rank too."""
         self._numbers: dict[PatternInstruction, int] = {}
-        self._emitted: dict[tuple[Node, int], int] = {}
+        self._trace: list[int] = []
+        """The instructions that read, as they were emitted."""
+        self._depth = 0
+        """In how many counts what is emitted stands."""
+        self._places = 0
         self._steps = 0
 
     def put(self, one: PatternInstruction) -> int:
@@ -75,16 +90,26 @@ class PatternInstructions:
                 cure="Make the counts in it smaller, or use * in place of a large one.",
             )
         if isinstance(node, CharacterClass):
-            return self.put(PatternInstruction(SET, (after,), node.ranges))
+            self._trace.append(self.put(PatternInstruction(SET, (after,), node.ranges)))
+            return self._trace[-1]
+        if isinstance(node, SomeOf):
+            begins = []
+            equal: dict[Node, list[tuple[int, int]]] = {}
+            for part in reversed(node.parts):
+                first = len(self._trace)
+                begins.append(self.emit(part, after))
+                after = self.put(PatternInstruction(SPLIT, (begins[-1], after)))
+                equal.setdefault(part, []).append((first, len(self._trace)))
+            for copies in equal.values():
+                self._rank(copies)
+            return self.put(PatternInstruction(SPLIT, tuple(begins[::-1])))
         if isinstance(node, Concatenation):
             for part in reversed(node.parts):
                 after = self.emit(part, after)
             return after
         if isinstance(node, Alternation):
-            begins = dict.fromkeys([self.emit(part, after) for part in node.parts])
-            return (
-                next(iter(begins)) if len(begins) == 1 else self.put(PatternInstruction(SPLIT, tuple(begins)))
-            )
+            split = tuple(dict.fromkeys([self.emit(part, after) for part in node.parts]))
+            return split[0] if len(split) == 1 else self.put(PatternInstruction(SPLIT, split))
         if isinstance(node, Repetition):
             return self._repeat(node, after)
         if isinstance(node, TextStart):
@@ -102,14 +127,29 @@ class PatternInstructions:
             self.code[loop] = PatternInstruction(SPLIT, (self.emit(node.of, loop), after))
             begin = loop
         else:
-            begin = after
+            begin, copies = after, []
+            self._depth += 1
             for _ in range(node.most - node.least):
+                first = len(self._trace)
                 begin = self.put(PatternInstruction(SPLIT, (self.emit(node.of, begin), after)))
+                copies.append((first, len(self._trace)))
+            self._depth -= 1
+            self._rank(copies)
         for _ in range(node.least):
             before, begin = begin, self.emit(node.of, begin)
             if begin == before:
                 break  # a body that matches only the empty text
         return begin
+
+    def _rank(self, copies: list[tuple[int, int]]) -> None:
+        """Note the ranks of instructions in copies, which are ranges of the trace; more may follow the later
+        ones. The node is the same, so that equal places are the same ones of it."""
+        if len(copies) < 2 or self._depth >= MOST_RANKS or len({end - first for first, end in copies}) > 1:
+            return
+        for rank, (first, end) in enumerate(copies):
+            for place, number in enumerate(self._trace[first:end], self._places):
+                self.ranks.setdefault(number, {}).setdefault(self._depth, (place, rank))
+        self._places += copies[0][1] - copies[0][0]
 
 
 _WORD: Final = CharacterClass(WORD)

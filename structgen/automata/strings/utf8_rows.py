@@ -17,16 +17,19 @@ from typing import Final, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from structgen.automata.strings.alphabets import Alphabet
+from structgen.automata.strings.alphabets import NUMBERS_OF_A_CHARACTER, Alphabet
 from structgen.automata.strings.automata import MOST_STATES, Automaton, refuse
 from structgen.automata.strings.kernels import FAR, TOO_MANY_STATES, Longs, Table
 from structgen.automata.strings.lengths import least_rests
 from structgen.automata.unicode.decoded_text import LONE_COLUMN
 from structgen.language.ir import DEAD
+from structgen.system.public_calls import THIS_CALL
 
 WIDTH: Final = 257
 """The columns of a row: the bytes, and the first byte of a lone surrogate (`decoded_text`)."""
 _TAILS: Final = 64
+_NUMBERS_OF_A_ROW: Final = WIDTH // 4
+"""A row takes a fourth of the time in which its numbers could be read one by one."""
 _MOST_PLACES: Final = 400_000
 """The most places inside characters that are looked at before equal ones are one."""
 
@@ -174,6 +177,7 @@ def byte_rows(
     Cost: 1 KB a state. Raises `LimitError` past `most` states, those inside characters counted.
     """
     alphabet, trans, count = of.alphabet, of.trans, of.states
+    THIS_CALL.work(_NUMBERS_OF_A_ROW * count + 10 * NUMBERS_OF_A_CHARACTER * len(alphabet.starts))
     rows = np.full((count, WIDTH), DEAD, np.int32)
     rows[:, :0x80] = trans[:, alphabet.at(np.arange(0x80))]
     far = least_rests(of)
@@ -186,6 +190,7 @@ def byte_rows(
             rests.append(needed)
     if sum(map(len, made)) > most:
         refuse(TOO_MANY_STATES, most)
+    THIS_CALL.work(_NUMBERS_OF_A_ROW * (sum(map(len, made)) - count))
     digest = blake2b(digest_size=16)
     for part in (alphabet.starts, alphabet.kinds, trans, of.accept):
         digest.update(part.tobytes())

@@ -8,7 +8,7 @@ from typing import Any, TypeAlias
 
 from torch import Tensor
 
-from structgen.engine.model_protocol import Model, TakesBack, draft_support_of, verifier_of
+from structgen.engine.model_protocol import FixedRows, Model, draft_support_of, verifier_of
 from structgen.engine.models import given_model, load_model
 from structgen.errors import OptionError
 from structgen.system.resources import model_name
@@ -35,7 +35,7 @@ def part_of(name: str, given: GivenPart) -> tuple[Model, Tokenizer, str]:
             where=name,
             cure="Give its name or folder, a pair of a model object and its tokenizer, or an engine.",
         )
-    if isinstance(found[0], TakesBack):
+    if isinstance(found[0], FixedRows):
         raise OptionError(
             "A model with graphs=True has fixed rows.", where=name, cure="Load it without graphs."
         )

@@ -67,7 +67,7 @@ class FixedLlama:
     """A Llama for at most `rows` texts of at most `context` tokens at a time. Thread-safe by a lock.
 
     Memory, allocated at once: 2 * layers * rows * (context + 1) * groups * head numbers for keys and values,
-    and 2 * rows * V for logits; `rows` is rounded up to a power of two. `context`: by default 4,096, or the
+    and rows * V for logits; `rows` is rounded up to a power of two. `context`: by default 4,096, or the
     model's own if that is less. `graphs`: how steps are captured (by default: as CUDA graphs, on CUDA).
     Raises StructgenError if there is not enough memory.
     """
@@ -95,17 +95,14 @@ class FixedLlama:
         self._positions, self._order = torch.zeros_like(self._tokens), torch.zeros_like(self._tokens)
         self._every = torch.arange(room, device=like.device)
         self._columns = torch.arange(self._context + 1, device=like.device)
-        self._logits = like.new_empty((2, room, self.vocab_size))
-        """Logits of the last step, which are still read, and of the next one. They are outside the memory
-        that graphs share for intermediate results."""
-        self._turn = 0
-        """Which of the two was written last."""
+        self._logits = like.new_empty((room, self.vocab_size))
+        """Logits of the last step. They are outside the memory that graphs share for intermediate results."""
         self._free = list(range(rows - 1, -1, -1))
         """Free slots, the smallest last."""
         self._lock = threading.Lock()
 
-    keeps_logits = True
-    """See `TakesBack`: steps alternate between two buffers, and the choice is captured for each of them."""
+    has_fixed_rows = True
+    """See `FixedRows`."""
 
     @classmethod
     def read(cls, folder: Path, device: torch.device, dtype: torch.dtype, rows: int) -> FixedLlama:
@@ -210,22 +207,9 @@ class FixedLlama:
         return self._head(x[last.to(device)]), caches
 
     def decode(self, tokens: Sequence[int], caches: Sequence[FixedCache]) -> Tensor:
-        """Return the logits [rows, V] after one more token of each text. The step after the next one
-        overwrites them."""
+        """Return the logits [rows, V] after one more token of each text. The next step overwrites them."""
         with self._lock, torch.inference_mode():
-            self._turn = 1 - self._turn
             return self._decode(tokens, caches)
-
-    def decode_instead(self, tokens: Sequence[int], caches: Sequence[FixedCache]) -> Tensor:
-        """Return a copy of the logits [rows, V] with other tokens in place of the last token of each text.
-        The logits of the last step stay unchanged."""
-        with self._lock, torch.inference_mode():
-            for cache in caches:
-                cache.length -= 1
-            self._turn = 1 - self._turn
-            logits = self._decode(tokens, caches).clone()
-            self._turn = 1 - self._turn
-            return logits
 
     def _decode(self, tokens: Sequence[int], caches: Sequence[FixedCache]) -> Tensor:
         self._close_up(caches)
@@ -239,8 +223,8 @@ class FixedLlama:
         staged[2, : len(caches)] = torch.tensor(slots)
         for part, new in zip((self._tokens, self._positions, self._order), staged, strict=True):
             part[:rows].copy_(new, non_blocking=True)
-        out = self._logits[self._turn, :rows]
-        logits = self._graphs.run((rows, columns, self._turn), lambda: self._step(rows, columns, out))
+        out = self._logits[:rows]
+        logits = self._graphs.run((rows, columns), lambda: self._step(rows, columns, out))
         for cache in caches:
             cache.length += 1
         return logits[: len(caches)]

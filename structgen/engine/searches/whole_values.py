@@ -21,7 +21,7 @@ import torch
 
 from structgen.core.compiled import CompiledGrammar
 from structgen.engine.model_prompts import ModelPrompts
-from structgen.engine.model_protocol import Model, TakesBack
+from structgen.engine.model_protocol import FixedRows, Model
 from structgen.engine.requests import Request, Sampling
 from structgen.engine.searches.branches import Branch, TextPlace
 from structgen.engine.searches.listed_values import MOST_VALUES, listed
@@ -182,7 +182,7 @@ def comparing(
         return request, f"{what}: at most {MOST_VALUES} are compared as a whole."
     if not found.texts or request.healing:
         return request, ""
-    if isinstance(model, TakesBack):
+    if isinstance(model, FixedRows):
         return request, "Listed values are chosen token by token: the model has room for the texts alone."
     strategy = WholeValues(found.texts, tuple(neutral), found.before, found.behind)
     return replace(request, sampling=replace(how, strategy=strategy, repetition=ENDS), strategy=()), ""

@@ -6,7 +6,7 @@ import threading
 from collections.abc import Callable, Sequence
 
 from structgen.engine.draft_models import shared_model
-from structgen.engine.model_protocol import Model, TakesBack
+from structgen.engine.model_protocol import FixedRows, Model
 from structgen.engine.request_tokens import RequestTokens
 from structgen.engine.requests import Request
 from structgen.engine.strategies.second_rows import SecondRow
@@ -76,7 +76,7 @@ def _maker(
 
 def _check_rows(model: Model, where: str) -> None:
     """Raise OptionError for a model that reads no further rows beside its texts."""
-    if isinstance(model, TakesBack):
+    if isinstance(model, FixedRows):
         raise OptionError(
             "The model has room for the texts alone (graphs=True), and no further rows.",
             where=where,

@@ -25,6 +25,7 @@ from structgen.schema.reading.references import (
 from structgen.schema.reading.remotes import Remotes
 from structgen.schema.reading.schema_cures import reference_cure, schema_cure
 from structgen.schema.reading.schema_place import KeywordRefusal, SchemaPlace, Scope
+from structgen.system.public_calls import THIS_CALL
 
 
 class Document:
@@ -330,9 +331,11 @@ class Document:
         if self.patterns:
             # start-up: most schemas have no pattern
             from structgen.automata.regex.ecma_syntax import parse
+            from structgen.automata.strings.alphabets import NUMBERS_OF_A_CHARACTER
 
             for source, schema in self.patterns.items():
                 try:
+                    THIS_CALL.work(NUMBERS_OF_A_CHARACTER * len(source))
                     parse(source)
                 except RegexError as error:
                     keyword = "pattern" if schema.pattern == source else f"patternProperties/{escape(source)}"
@@ -435,6 +438,7 @@ class Document:
         """Read every waiting place, and the places that these add."""
         todo, schemas, most = self._todo, self.schemas, self.limits.schema_places
         while todo:
+            THIS_CALL.check()
             place = todo.pop()
             raw: Any = place.raw
             known = place.scope.dialect

@@ -784,14 +784,13 @@ def of_objects(schema: Mapping[str, Any]) -> dict[str, Any]:
     there leads."""
     if root_of(schema)[1].get("type") == "object":
         return dict(schema)
-    kinds = schema.get("type")
-    moved = {"$ref": schema["$ref"]} if "$ref" in schema else {}
+    kinds, draft = schema.get("type"), draft_of(str(schema.get("$schema", "")))
+    is_void = "$ref" in schema and draft in DRAFTS[:4]  # there nothing counts beside a reference
+    moved = {"$ref": schema["$ref"]} if is_void else {}
     if any(isinstance(kind, Mapping) for kind in _listed(kinds)):
         moved["type"] = kinds  # draft 3 has schemas there
     if not moved:
         return {**schema, "type": "object"}
-    # up to draft 7 nothing counts beside a reference
-    is_void = "$ref" in moved and draft_of(str(schema.get("$schema", ""))) in DRAFTS[:4]
     rest = _own(dict(schema)) if is_void else {key: one for key, one in schema.items() if key not in moved}
     together = all_of(schema)
     return {**rest, "type": "object", together: [*_listed(rest.get(together, [])), moved]}

@@ -89,35 +89,43 @@ class ArgumentStyle:
 
 _IS_STRING: Final = MappingProxyType({one: str(one == "string").lower() for one in JSON_TYPES})
 _M3: Final = "]<]minimax[>["
+TAGGED: Final = r"""[^\s\x00-\x1f\x7f"'<>]{1,256}"""
+"""The names of arguments that stand in tags: nothing but quotes and brackets of tags ends them."""
 
 
 def _deepseek(blank: str) -> Mapping[str, Any]:
     tag = f"｜DSML｜{blank}parameter"
-    return {"member": f'<{tag} name="$key" string="$type">$value</{tag}>', "types": _IS_STRING}
+    return {
+        "member": f'<{tag} name="$key" string="$type">$value</{tag}>',
+        "types": _IS_STRING,
+        "keys": TAGGED,
+    }
 
 
 ARGUMENT_STYLES: Final[Mapping[str, Mapping[str, Any]]] = MappingProxyType(
     {
-        "qwen_xml": {"member": "<parameter=$key>$value</parameter>", "frame": "\n"},
-        "minimax_xml": {"member": '<parameter name="$key">$value</parameter>'},
+        "qwen_xml": {"member": "<parameter=$key>$value</parameter>", "frame": "\n", "keys": TAGGED},
+        "minimax_xml": {"member": '<parameter name="$key">$value</parameter>', "keys": TAGGED},
         "minimax_m3_xml": {
             "member": f"{_M3}<$key>$value{_M3}</$key>",
             "item": f"{_M3}<item>$value{_M3}</item>",
             "stops": (_M3,),
             "between": "",
             "blanks": False,
-            "keys": r"[A-Za-z_][A-Za-z0-9_.\-]{0,255}",
+            "keys": rf"(?!/){TAGGED}",
         },
         "deepseek_xml": _deepseek(""),
         "deepseek_v4_1_xml": _deepseek(" "),
         "glm_xml": {
             "member": "<arg_key>$key</arg_key>$gap<arg_value>$value</arg_value>",
             "between": "",
+            "keys": TAGGED,
         },
         "cohere_xml": {
             "member": '<cofl:value name="$key" type="$type">$value</cofl:value>',
             "item": '<cofl:value type="$type">$value</cofl:value>',
             "between": "",
+            "keys": TAGGED,
             "types": MappingProxyType(
                 {**dict.fromkeys(JSON_TYPES, "json"), "string": "raw", "object": "dict", "array": "list"}
             ),
@@ -125,6 +133,7 @@ ARGUMENT_STYLES: Final[Mapping[str, Mapping[str, Any]]] = MappingProxyType(
         "kimi_k3_xml": {
             "member": '<|open|>argument key="$key" type="$type"<|sep|>$value<|close|>argument<|sep|>',
             "between": "",
+            "keys": TAGGED,
             "types": MappingProxyType({one: "number" if one == "integer" else one for one in JSON_TYPES}),
         },
     }

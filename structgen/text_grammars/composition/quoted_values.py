@@ -56,6 +56,7 @@ def quoted_values(
     Raises `UnsupportedError` for names that the style cannot write, and where it writes none of the objects;
     the errors of `sg.json_schema`. Cost: masks are made byte by byte.
     """
+    json_schema(dict(schema), **policies).document().require_handled()  # with places in the schema itself
     _check_names(schema, style)
     kept = {name: schema[name] for name in ("$schema", "$defs") if name in schema}
     keys = {"$ref": f"#/definitions/{_WRITABLE.replace(' ', '%20')}"}

@@ -1,0 +1,220 @@
+"""Counted parts that may be empty: simplified and ranked, their automata are small, and so is the work, which
+is counted in steps while it is done."""
+
+from __future__ import annotations
+
+import random
+import re
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+import structgen as sg
+from structgen.automata.regex.ecma_syntax import parse
+from structgen.automata.regex.syntax_tree import (
+    Alternation,
+    CharacterClass,
+    Concatenation,
+    Node,
+    Repetition,
+    TextStart,
+)
+from structgen.automata.strings import formula_automata, string_pool, threads
+from structgen.automata.strings import patterns as pattern_automata
+from structgen.automata.strings.automata import Automaton
+from structgen.automata.strings.patterns import automaton_of
+from structgen.automata.strings.string_pool import StringPool
+from structgen.errors import LimitError, UnsatisfiableSchema
+from structgen.language.ir import Length, Pattern, Spec
+from structgen.serving.served_model import LIMITS
+from structgen.system.public_calls import THIS_CALL, Stop, WorkStopped
+from structgen.tokens.tokenizer import byte_tokenizer
+
+BYTES = byte_tokenizer()
+FEW = replace(LIMITS, oracle_steps=LIMITS.oracle_steps // 5)
+BODIES = "a? a?b? a?|b? a?(?:b|c?) (?:a?b?){3} a|aa a?|bc (?:ab?){0,2} a*b? (?:a?b){0,2}c?".split()
+COUNTS = ["{%d}", "{0,%d}", "{2,%d}"]
+LARGE = [f"^(?:{body}){count % 500}$" for body in BODIES for count in COUNTS]
+NESTED = [
+    f"^(?:(?:{body}){inner}){outer}$"
+    for body in BODIES
+    for inner, outer in (("{0,20}", "{25}"), ("{20}", "{0,25}"), ("{3}|c{5}", "{25}"))
+]
+CLASS = LARGE + NESTED
+"""Sixty patterns: counted optional parts, unions, counts in counts."""
+
+
+def drawn(draw: random.Random, depth: int) -> str:
+    kind = draw.random()
+    if not depth or kind < 0.2:
+        return draw.choice(["a", "b", "c", "[ab]", "aa", "ab"])
+    parts = [drawn(draw, depth - 1) for _ in range(draw.randint(2, 3))]
+    if kind < 0.6:
+        return f"(?:{'|'.join(parts)})" if kind < 0.4 else "".join(parts)
+    least = draw.randint(0, 3)
+    most = max(1, least + draw.randint(0, 3))
+    counts = ["?", "?", "*", "+", f"{{{least},{most}}}", f"{{{most}}}", f"{{0,{most}}}", f"{{{least},}}"]
+    return f"(?:{parts[0]}){draw.choice(counts)}"
+
+
+def ends(node: Node, text: str, begins: set[int]) -> set[int]:
+    """Return where matches of a node end that begin in some places: a slow twin, which counts copies."""
+    match node:
+        case CharacterClass(ranges):
+            fits = {at for at in begins if at < len(text)}
+            return {at + 1 for at in fits if any(low <= ord(text[at]) <= high for low, high in ranges)}
+        case Concatenation(parts):
+            for part in parts:
+                begins = ends(part, text, begins)
+            return begins
+        case Alternation(parts):
+            return set().union(*(ends(part, text, begins) for part in parts))
+        case Repetition(of, least, most):
+            found: set[int] = set()
+            for copy in range((least + len(text) + 1 if most is None else most) + 1):
+                found |= begins if copy >= least else set()
+                after = ends(of, text, begins)
+                if after == begins or (copy >= least and after <= found):
+                    return found | begins
+                begins = after
+            return found
+    return {at for at in begins if at == (0 if isinstance(node, TextStart) else len(text))}
+
+
+def same(one: Automaton, other: Automaton) -> bool:
+    return np.array_equal(one.trans, other.trans) and np.array_equal(one.accept, other.accept)
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_a_pattern_means_the_same_written_out_and_to_re(seed: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    draw = random.Random(seed)
+    texts = ["".join(draw.choices("abc", k=draw.randint(0, 6))) for _ in range(40)]
+    sources = []
+    for _ in range(120):
+        look, end = draw.choice(["", "", "", "(?=a|b)"]), draw.choice(["", "", "", "(?:^|a)?"])
+        body = f"{look}{drawn(draw, 3)}{end}"
+        sources.append(draw.choice([f"^(?:{body})$", f"^(?:{body})$", body]))
+    made = [automaton_of(parse(source)) for source in sources]
+    monkeypatch.setattr(pattern_automata, "simplified", lambda tree: tree)
+    monkeypatch.setattr(threads.PatternInstructions, "_rank", lambda self, copies: None)
+    for source, one in zip(sources, made, strict=True):
+        assert same(one, automaton_of(parse(source))), source
+        found = re.compile(source.replace("$", r"\Z"))
+        for text in texts:
+            assert bool(one.holds(text)) == (found.search(text) is not None), (source, text)
+
+
+@pytest.mark.parametrize("source", CLASS)
+def test_a_pattern_of_the_class_is_made_within_the_steps_of_a_request(source: str) -> None:
+    draw = random.Random(source)
+    formula_automata.HELD.clear()
+    string_pool.HELD.clear()
+    with THIS_CALL.begin():
+        pool = StringPool(LIMITS)
+        state = pool.start(Spec((Pattern(source),)), min)
+        assert THIS_CALL.spent < LIMITS.oracle_steps // 2
+    tree = parse(source)
+    for size in (1, 2, 3, 5, 9, 30, 70):
+        text = "".join(draw.choices("abc", draw.choice([(9, 1, 0), (3, 3, 0), (4, 1, 1)]), k=size))
+        at = state
+        for byte in text.encode():
+            at = int(pool.trans[at, byte]) if at >= 0 else at
+        assert (at >= 0 and pool.outcome[at] >= 0) == (len(text) in ends(tree, text, {0})), text
+
+
+@pytest.mark.parametrize(
+    ("source", "states"),
+    [
+        ("^(a?){5000}$", 5_001),
+        ("^(a?b?){3000}$", 6_001),
+        ("^(a|aa){4000}$", 8_001),
+        ("^((a?){70}){70}$", 4_901),
+        ("^(a?|b?|cd){1500}$", None),
+        ("^((a?b?){60}c?){40}$", None),
+        ("^" + "a?" * 3000 + "$", 3_001),
+    ],
+)
+def test_what_has_a_small_minimal_automaton_is_no_matter_of_the_count(
+    source: str, states: int | None
+) -> None:
+    with THIS_CALL.begin():
+        THIS_CALL.limits = LIMITS
+        made = automaton_of(parse(source))
+    assert made.states == states or states is None
+
+
+SCHEMAS = [
+    {"type": "object", "properties": {"k": {"type": "string", "pattern": source, **more}}, "required": ["k"]}
+    for at, source in enumerate(CLASS)
+    for more in [({"maxLength": 40}, {"minLength": 3}, {"not": {"pattern": "cc"}})[at % 3]]
+]
+
+
+@pytest.mark.parametrize("at", range(len(SCHEMAS)))
+def test_a_schema_of_the_class_has_the_same_answer_and_steps_where_its_parts_are_held(at: int) -> None:
+    formula_automata.HELD.clear()
+    string_pool.HELD.clear()
+    answers = []
+    for _ in range(2):
+        try:
+            sg.compile(sg.json_schema(SCHEMAS[at], limits=LIMITS), BYTES, store=False)
+            answers.append((THIS_CALL.spent, ""))
+        except UnsatisfiableSchema:
+            answers.append((THIS_CALL.spent, "no document"))
+    assert answers[0] == answers[1]
+    assert 0 < answers[0][0] <= LIMITS.oracle_steps
+
+
+HARD = [
+    "(.(?=.{1000}b))*c",
+    "^(ab|abab){4000}$",
+    "^" + "a?b?" * 400 + "$",
+    "^(" + "|".join(f"w{at * 7919 % 9973}x{at}" for at in range(300)) + "){60}$",
+    "".join(chr(0x4E00 + at) for at in range(9_000)),
+]
+
+
+@pytest.mark.parametrize("source", HARD)
+def test_what_takes_more_is_refused_by_name_within_the_steps(source: str) -> None:
+    with THIS_CALL.begin(), pytest.raises(LimitError) as caught:
+        StringPool(FEW).start(Spec((Pattern(source),)), min)
+    assert caught.value.limit == "oracle_steps"
+    assert THIS_CALL.spent <= FEW.oracle_steps
+
+
+def test_the_strings_of_one_call_share_its_steps_and_equal_parts_count_once() -> None:
+    def spent(*specs: Spec) -> int:
+        with THIS_CALL.begin():
+            pool = StringPool(FEW)
+            for spec in specs:
+                pool.start(spec, min)
+        return THIS_CALL.spent
+
+    pattern = Pattern("^(a?b?){400}$")
+    alone, bounded = Spec((pattern,)), Spec((pattern, Length(2, 40)))
+    assert spent(alone) == spent(alone, alone)
+    assert spent(alone) < spent(alone, bounded) < 2 * spent(bounded)
+    many = [Spec((Pattern(f"^(a?b?){{{400 + at}}}$"),)) for at in range(200)]
+    for _ in range(2):
+        with pytest.raises(LimitError, match=r"within the work of one call") as caught:
+            spent(*many)
+        assert caught.value.limit == "oracle_steps" and THIS_CALL.spent == FEW.oracle_steps
+
+
+def test_a_stop_ends_the_work_at_its_next_step() -> None:
+    stop, steps = Stop(), []
+    work = THIS_CALL.work
+
+    def counted(numbers: int) -> None:
+        work(numbers)
+        steps.append(numbers)
+        if len(steps) == 3:
+            stop.set()
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(type(THIS_CALL), "work", lambda _self, numbers: counted(numbers))
+        with pytest.raises(WorkStopped):
+            THIS_CALL.until(stop, lambda: automaton_of(parse("^(a?b?){3000}$")))
+    assert len(steps) == 3
+    assert not THIS_CALL.stop.is_set
