@@ -233,7 +233,8 @@ class ModelPrompts:
                 for text, token in named.items()
                 if text in special or (text in shown and _is_mark(text))
             }
-            found = self._controls[marks] = ControlTokens(ids, backend)
+            alike = (one for one in self._controls.values() if one.ids == ids)  # with its own tokenizer
+            found = self._controls[marks] = next(alike, None) or ControlTokens(ids, backend)
         return found
 
     def _named_tokens(self) -> dict[str, int]:

@@ -176,7 +176,7 @@ class _ReplyReader:
         """Read text up to the next thing of the format, and that; return where it ends."""
         row = self.format
         opens = self.marks.openings
-        listed = [*opens, *self.marks.objects]
+        listed = [*opens, *self.marks.doubtful]
         if row.thinking and (row.blocks or not (self.has_text or self.calls)):
             listed.append(row.thinking[0])
         begins = [one for one in (row.text[0] if row.text else "", row.preamble) if one]
@@ -357,16 +357,12 @@ class _ReplyReader:
                 return at
 
     def untagged(self, at: int) -> int:
-        """Read a call that is one JSON object, where its opening mark is missing: what closes a call must
-        follow it."""
-        draft, shape = _Draft(is_doubtful=True), self.marks.object
-        assert shape is not None
-        end = skipped(self.text, self.object(at, draft))
-        self.finished(draft, end)
-        closing = (shape.after, self.format.section[1], self.format.separator)
-        listed = tuple(filter(None, map(str.strip, closing)))
-        if (mark := searcher(listed).match(self.text, end)) is None:
-            is_open = not begun(self.text[end : end + _BETWEEN], listed) and not self.ended
+        """Read a call whose opening mark is missing: what closes a call must follow it."""
+        draft = _Draft(is_doubtful=True)
+        self.fill(self.marks.untagged, at, draft)
+        end, closing = skipped(self.text, draft.at), self.marks.closing
+        if (mark := searcher(closing).match(self.text, end)) is None:
+            is_open = not begun(self.text[end : end + _BETWEEN], closing) and not self.ended
             raise UnfinishedError if is_open else DifferentError("the mark that closes a call")
         draft.notes.append("Its opening mark is missing")
         return self.add(at, draft, mark.end())
@@ -478,6 +474,8 @@ class _ReplyReader:
                 self.finished(draft, at)
             elif kind in ("arguments", "quoted"):
                 at = skipped(self.text, self.arguments(at, draft, parts[index - 1][0] == TEXT))
+            elif draft.is_doubtful and self.text[at : at + 1].isspace():
+                raise DifferentError("a name")
             else:
                 found, at = self.word(at, parts[index + 1 :])
                 setattr(draft, kind, found)

@@ -48,11 +48,22 @@ class FormatMarks:
         """Texts that stand in calls alone, and begin none."""
         self.object = _object_of(calls)
         """How a call is one JSON object; None where it is none."""
-        self.objects: tuple[str, ...] = ()
-        """The texts that may begin such a call where no tag opens it."""
+        self.untagged: tuple[Piece, ...] = ()
+        """The parts of a call whose opening tag is missing, where no other one begins it, up to what closes
+        it."""
+        self.doubtful: tuple[str, ...] = ()
+        """The texts that may begin such a call, or one that is a JSON object without tags."""
+        self.closing = tuple(filter(None, (row.section[1].strip(), row.separator.strip())))
+        """What must follow such a call, one of them."""
+        tag = TAG.match(calls[0])
+        rest = pieces(calls[0][tag.end() :]) if tag else ()
         if self.object is not None:
             keys = [key for key, place in self.object.members.items() if place in ("name", "arguments")]
-            self.objects = tuple(f'{{ "{key}"' for key in keys) if tags else ('{ "',)
+            self.doubtful = tuple(f'{{ "{key}"' for key in keys) if tags else ('{ "',)
+            self.untagged = (("object", ""),)
+            self.closing = (self.object.after.strip(),) if self.object.after else self.closing
+        elif len(rest) == 4 and [kind for kind, _ in rest] == [TEXT, "name", "arguments", TEXT]:
+            self.doubtful, self.untagged, self.closing = (rest[0][1],), rest[:3], (rest[3][1],)
         kind, said = pieces(row.section[1] or calls[0])[-1]
         self.is_open_ended = (kind in _VALUES and not row.member) or said.endswith(("}", "]"))
         """Whether calls end in brackets of JSON alone, so that one more may follow."""

@@ -54,6 +54,8 @@ OPENINGS = {
     "exaone": "<tool_call>",
     "openai-json": '{"tool_calls": [',
     "mistral_list": "[TOOL_CALLS] [",
+    "gemma": "<|tool_call>",
+    "function_gemma": "<start_function_call>",
     "kimi": "<|tool_calls_section_begin|>",
     "kimi_k3": "<|close|>response<|sep|><|open|>tools<|sep|>",
     "deepseek_r1": "<｜tool▁calls▁begin｜>",
@@ -97,7 +99,7 @@ def test_free_text_opens_a_call_without_its_opening_mark(format: str) -> None:
         assert takes(grammar, text + " And.") is most
 
 
-@for_each("format", ["hermes", "qwen_3", "exaone", "mimo", "minimax_m3"])
+@for_each("format", ["hermes", "qwen_3", "exaone", "gemma", "function_gemma", "mimo", "minimax_m3"])
 def test_free_text_holds_no_call_without_its_opening_mark(format: str) -> None:
     text = EXAMPLES[format].removeprefix(OPENINGS[format])
     assert sg.parse_calls(text, format).calls and not takes(sg.tools(TOOLS, format=format), text)
@@ -193,6 +195,10 @@ def test_a_call_without_arguments_has_none(format: str, absent: Any) -> None:
 
 
 def test_an_object_that_calls_nothing_is_text() -> None:
+    for text in ("They call: {a:1}", "call:f{a:1} and more", "call:f{a:1}}"):
+        read = sg.parse_calls(text, "gemma")
+        assert (read.text, read.calls, read.problems, read.complete) == (text, [], [], True)
+        assert list(faults(text, "gemma", None)) == []
     for text in ('{"name": "Ada", "age": 36}', '{"a": {"name": "x"}, "arguments": 5}', '{"arguments": {}}'):
         for format in ("hermes", "mistral_list", "qwen_3"):
             read = sg.parse_calls(text, format, tools=TOOLS)

@@ -20,6 +20,7 @@ scheme with transformed weights.
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from typing import Final
 
 import numpy as np
@@ -104,6 +105,7 @@ def _particles(run: SamplingRun) -> Drawn | None:
     Below `FEWEST` draws there is no interval, and one cloud shares the most rows. The particles of `smc` cost
     the least. Checkers that refuse nearly each token kill all of them: those of `awrs` draw a token again.
     """
+    clouds: list[tuple[str, Callable[[SamplingRun], Drawn], int | None]]
     clouds = [("smc", smc.draw, run.n if run.n < FEWEST else None), ("smc", smc.draw, run.n)]
     if run.target.checkers:
         clouds[1:] = [("awrs", awrs.draw, run.n)]
