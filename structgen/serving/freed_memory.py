@@ -11,7 +11,7 @@ import threading
 from collections.abc import Callable
 from typing import Final
 
-ANSWERS: Final = 256
+ANSWERS: Final = 64
 """Answers between two returns of memory: one takes some tens of milliseconds of another thread."""
 
 

@@ -12,6 +12,7 @@ from served_apps import CHAT, app_of, post
 
 import structgen as sg
 from structgen.core.compiled import CompiledGrammar
+from structgen.json_grammars.compiled_schema import CompiledSchema
 from structgen.serving.freed_memory import ANSWERS, FreedMemory
 
 
@@ -53,5 +54,22 @@ def test_what_was_compiled_for_a_refused_request_is_gone_without_garbage_collect
         assert [answered(at, 2) for at in range(5)] == [400] * 5
         assert answered(5, 60) == 200
         assert [one() for one in made[:5]] == [None] * 5
+    finally:
+        gc.enable()
+
+
+def test_what_the_cache_drops_is_collected_by_its_bytes(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("structgen.engine.engine._MOST_DROPPED", 0)
+    engine, networks = sg.Engine("structgen/extract", cache_bytes=0), []
+    gc.collect()
+    gc.disable()
+    try:
+        for at in range(4):
+            schema = {"type": "object", "properties": {f"dropped{at}": {"type": "string", "maxLength": 9}}}
+            compiled = engine.compiled(sg.json_schema(schema))
+            assert isinstance(compiled, CompiledSchema)
+            networks.append(weakref.ref(compiled.network))
+            del compiled
+        assert [one() for one in networks[:2]] == [None] * 2
     finally:
         gc.enable()
