@@ -134,15 +134,16 @@ def test_a_client_that_goes_while_its_text_is_written_ends_it(single: sg.Engine,
 def test_a_client_that_goes_while_it_waits_for_a_row_ends_its_text(single: sg.Engine) -> None:
     async def work() -> None:
         app = app_of(single)
-        first, second = (endless(app) for _ in range(2))
+        asked = [endless(app) for _ in range(2)]  # either of them may get the row
         await until(lambda: single.count == 2)
-        await until(lambda: len(first.pieces) > 2)
-        second.go()
-        await second.task
+        await until(lambda: any(len(one.pieces) > 2 for one in asked))
+        waits, writes = sorted(asked, key=lambda one: len(one.pieces))
+        waits.go()
+        await waits.task
         await until(lambda: single.count == 1)
-        assert not first.task.done()
-        first.go()
-        await first.task
+        assert not writes.task.done()
+        writes.go()
+        await writes.task
         await until(lambda: single.count == 0)
 
     run(work)
