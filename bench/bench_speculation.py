@@ -2,7 +2,7 @@
 
     python bench/bench_speculation.py PATH [--answers 200]      PATH: MaskBench's folder
 
-Each answer of speculation_answers.py, its end token included, is written again by `speculation.replay`: the
+Each answer of speculation_answers.py, its end token included, is written again by `draft_replay.replay`: the
 model is taken to choose exactly the recorded tokens, and the passes that it would have run are counted. Every
 row of a pass is free here, so each draft has as many nodes as its set may have and as are guessed at all.
 
@@ -33,6 +33,7 @@ from pathlib import Path
 from typing import Any, Final
 
 import speculation_answers as answers
+from draft_replay import replay
 from records import arguments, load, versions, write
 from records import markdown as table_of
 from speculation_answers import Answer
@@ -44,7 +45,6 @@ from structgen.speculation.drafters.grammar_tree import ForcedBytes, GrammarTree
 from structgen.speculation.drafters.ngrams import KnownTexts, callers_text
 from structgen.speculation.drafts.draft import NO_DRAFT, Draft
 from structgen.speculation.drafts.drafter import DraftContext, Drafter, RequestFacts
-from structgen.speculation.planning.draft_replay import replay
 from structgen.speculation.planning.drafting import Drafting
 
 SAME, CHANGED = "answers", "two fields changed"

@@ -2,20 +2,22 @@
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+sys.path.insert(0, str(Path(__file__).parents[2] / "bench"))
 pytest.importorskip("torch")
 
+from draft_replay import replay
 from small_models import Function, tokenizer, write_llama
 
 import structgen as sg
 from structgen.engine import draft_models
 from structgen.engine.draft_models import draft_model_of, drafters_of
 from structgen.speculation.drafts.draft import NO_DRAFT
-from structgen.speculation.planning.draft_replay import replay
 from structgen.speculation.planning.speculator import Speculator
 from structgen.system.resources import embedded_model
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sys
 from collections.abc import Callable, Sequence
 from functools import cache
 from pathlib import Path
@@ -11,8 +12,12 @@ from typing import Any
 import structgen as sg
 from structgen.speculation.drafts.draft import Draft
 from structgen.speculation.drafts.drafter import DraftContext, RequestFacts
+from structgen.speculation.planning.drafting import Drafting
 
 ROOT = Path(__file__).parent.parent.parent
+sys.path.insert(0, str(ROOT / "bench"))
+from draft_replay import replay as replay  # noqa: E402
+
 ROW = 0.01
 """The cost of one more row in passes, next to nothing: every guess is worth one."""
 PERSON: dict[str, Any] = {
@@ -91,3 +96,8 @@ class Fixed:
 def paths(draft: Draft) -> set[tuple[int, ...]]:
     """Return the paths to all nodes."""
     return {tuple(draft.path(node)) for node in range(len(draft))}
+
+
+def trusts(drafting: Drafting) -> dict[str, float]:
+    """Return the acceptance rate of each drafter."""
+    return {member.drafter.name: member.trust for member in drafting._members}

@@ -8,13 +8,12 @@ from typing import Any
 
 import numpy as np
 import pytest
-from draft_cases import GRAMMARS, ROW, answer, facts, of_machine, paths, tokenizer, view
+from draft_cases import GRAMMARS, ROW, answer, facts, of_machine, paths, replay, tokenizer, view
 
 import structgen as sg
 from structgen.speculation.drafters.draft_model import DraftModel
 from structgen.speculation.drafts.draft import Draft
 from structgen.speculation.drafts.drafter import DraftContext, RequestFacts
-from structgen.speculation.planning.draft_replay import replay
 from structgen.speculation.planning.drafting import Drafting
 
 TEXTS = {

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from draft_cases import GRAMMARS, Fixed, facts, of_machine, paths, tokenizer, view
+from draft_cases import GRAMMARS, Fixed, facts, of_machine, paths, tokenizer, trusts, view
 
 import structgen as sg
 from structgen.speculation.drafts.draft import NO_DRAFT, Draft, DraftTree
@@ -196,7 +196,7 @@ def test_trust_is_the_mean_of_what_was_right() -> None:
     def trust_after(taken: list[int]) -> float:
         drafting.candidates(view(None), 9)
         drafting.observe(taken, 0)
-        return drafting.trusts["fixed"]
+        return trusts(drafting)["fixed"]
 
     assert trust_after([101, 102, 109]) == pytest.approx(
         5 / 7

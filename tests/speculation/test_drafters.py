@@ -11,7 +11,20 @@ from typing import Any
 
 import numpy as np
 import pytest
-from draft_cases import PERSON, ROW, Fixed, answer, compiled, facts, of_machine, paths, tokenizer, view
+from draft_cases import (
+    PERSON,
+    ROW,
+    Fixed,
+    answer,
+    compiled,
+    facts,
+    of_machine,
+    paths,
+    replay,
+    tokenizer,
+    trusts,
+    view,
+)
 
 import structgen as sg
 from structgen.speculation.drafters.answer_history import AnswerHistory
@@ -22,7 +35,6 @@ from structgen.speculation.drafts.draft import Draft
 from structgen.speculation.drafts.drafter import DraftContext, Drafter, RequestFacts, VerifiedDraft
 from structgen.speculation.drafts.grammar_memo import memo_of
 from structgen.speculation.planning import drafting as planned_drafting
-from structgen.speculation.planning.draft_replay import replay
 from structgen.speculation.planning.drafting import MOST_BYTES, MOST_DRAFTED, SLOW, Drafting
 
 RECORDS = {"type": "array", "items": PERSON, "minItems": 1}
@@ -314,7 +326,7 @@ def test_the_first_trust_is_what_a_drafter_says_once_it_has_begun() -> None:
             self.first_trust = 0.25
 
     drafting = Drafting([Learns(Draft.chain([1]))], facts())
-    assert drafting.trusts == {"fixed": pytest.approx(0.25)}
+    assert trusts(drafting) == {"fixed": pytest.approx(0.25)}
 
 
 def test_a_drafter_whose_first_trust_is_no_number_is_dropped() -> None:
@@ -418,8 +430,8 @@ def test_trust_is_learnt_for_each_drafter() -> None:
     wanted = answer(PEOPLE[0])
     drafting.candidates(view(matcher), 8)
     drafting.observe(wanted[:3], 2)
-    assert drafting.trusts["forced"] > 0.75
-    assert drafting.trusts["faulty"] == 0.75  # nothing of it was left to be wrong
+    assert trusts(drafting)["forced"] > 0.75
+    assert trusts(drafting)["faulty"] == 0.75  # nothing of it was left to be wrong
     assert drafting.accepted == {"forced": 2, "faulty": 0}
 
 

@@ -148,11 +148,6 @@ class Drafting:
         """How many of the likeliest tokens of each node are asked for, in the pass that is verified now."""
         return 0 if self._tree is None else max((member.top for member in self._members), default=0)
 
-    @property
-    def trusts(self) -> dict[str, float]:
-        """The acceptance rate of each drafter."""
-        return {member.drafter.name: member.trust for member in self._members}
-
     def candidates(self, view: DraftContext, most: int) -> Draft:
         """Return the fused proposals of all drafters, as far as the grammar allows them: the likeliest
         `most` nodes."""
