@@ -184,9 +184,6 @@ FLAGS: Final[dict[str, Flag]] = {
         int, "The most tokens of thoughts.  [default: 1024, or a fourth of the context]", least=0
     ),
     "max_rows": Flag(int, "The most texts that are written at the same time.  [default: 32]", least=1),
-    "max_waiting": Flag(
-        int, "The most texts that wait; past it requests get status 429.  [default: 256]", least=0
-    ),
     "timeout": Flag(float, "The most seconds of a text.  [default: 600]", least=0.1),
     "device": Flag(str, "cpu, cuda, ..."),
 }

@@ -22,7 +22,7 @@ from structgen.system.text_files import read_text
 
 @reads(
     *("host", "port", "allowed_host", "name", "api_key_file", "tool_format", "chat_template"),
-    *("thinking", "thinking_tokens", "max_rows", "max_waiting", "timeout", "device"),
+    *("thinking", "thinking_tokens", "max_rows", "timeout", "device"),
 )
 def serve(
     given: Given,

@@ -15,8 +15,6 @@ from collections.abc import Callable, Hashable, Mapping
 from typing import Final, TypeVar
 from weakref import ref
 
-import numpy as np
-
 from structgen.errors import LimitError
 from structgen.limits import DEFAULT, Limits
 
@@ -36,7 +34,7 @@ class Stop:
 
     def __init__(self) -> None:
         self.is_set = False
-        self.flag = np.zeros(1, np.uint8)
+        self.flag = bytearray(1)
         """The same for compiled code."""
 
     def set(self) -> None:

@@ -119,6 +119,7 @@ VALUES: dict[str, Any] = {
     "depth": 2,
     "max_states": 99,
     "host": "127.0.0.1",
+    "allowed_host": ["example.org"],
     "port": 0,
     "name": "me",
     "api_key_file": "keys",

@@ -90,7 +90,7 @@ def product(one: NumeralAutomaton[L], other: NumeralAutomaton[M]) -> NumeralAuto
         True,
         MOST_STATES,
         min(_MOST_WORK, THIS_CALL.numbers_left()),
-        THIS_CALL.stop.flag,
+        np.frombuffer(THIS_CALL.stop.flag, np.uint8),
     )
     THIS_CALL.work(2 * work)
     if count < 0:

@@ -92,7 +92,8 @@ def bounded(
     """Return what a kernel makes of at most `most` states, within the work of one automaton and of the call
     that is under way. Raises LimitError."""
     allowed = min(MOST_WORK, THIS_CALL.numbers_left())
-    count, work, trans, more = kernel(*given, most, allowed, THIS_CALL.stop.flag)
+    flag = np.frombuffer(THIS_CALL.stop.flag, np.uint8)
+    count, work, trans, more = kernel(*given, most, allowed, flag)
     THIS_CALL.work(work)
     return (count, trans, more) if count >= 0 else refuse(count, most)
 
