@@ -10,6 +10,7 @@ import asyncio
 import json
 import re
 import shutil
+import signal
 import sys
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -250,6 +251,7 @@ def test_a_command_takes_a_name_or_says_what_takes_it(
     command: str, name: str, place: Place, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(uvicorn.Server, "run", lambda *_: None)
+    monkeypatch.setattr(signal, "signal", lambda *_: None)  # later tests press Ctrl-C in this process
     monkeypatch.setattr(warmup, "compile_all", lambda *_: None)
     reads_tokens = command in ("explain", "warmup")
     if reads_tokens and name == "SERVER":

@@ -17,7 +17,7 @@ import typer
 from structgen.cli.output import console, echo, payload, progress
 from structgen.errors import StructgenError
 from structgen.printable import printable
-from structgen.system.cache import naming
+from structgen.system.text_files import naming
 
 if TYPE_CHECKING:
     from structgen.maskbench.measurements import CaseResult

@@ -25,6 +25,7 @@ import numpy.typing as npt
 
 from structgen.errors import StoreWarning
 from structgen.printable import printable
+from structgen.system.text_files import naming
 
 ENVIRONMENT_VARIABLE = "STRUCTGEN_CACHE"
 
@@ -209,17 +210,6 @@ def replacing(path: Path, mode: int = 0o600, *, sync: bool = False) -> Iterator[
             temporary.unlink()
         if isinstance(error, OSError) and str(error.filename) in (str(temporary), "None"):
             error.filename, error.filename2 = os.fspath(path), None  # the name that the caller knows
-        raise
-
-
-@contextmanager
-def naming(path: Path) -> Iterator[None]:
-    """Have an OSError of a block that names no file, as that of a full disk does, name this one."""
-    try:
-        yield
-    except OSError as error:
-        if error.filename is None:
-            error.filename = os.fspath(path)
         raise
 
 

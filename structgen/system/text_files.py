@@ -30,6 +30,17 @@ def read_text(path: Path, fault: type[GrammarError] = GrammarError) -> str:
         ) from error
 
 
+@contextmanager
+def naming(path: Path) -> Iterator[None]:
+    """Have an OSError of a block that names no file, as that of a full disk does, name this one."""
+    try:
+        yield
+    except OSError as error:
+        if error.filename is None:
+            error.filename = os.fspath(path)
+        raise
+
+
 def grammar_text(given: str | os.PathLike[str], where: str, cure: str) -> tuple[str, str | None]:
     """Return the text of a grammar that is given as one or as a path, without a byte order mark, and its
     file. Raises `OptionError` for something else (`where`, `cure`), `GrammarError` for JSON."""

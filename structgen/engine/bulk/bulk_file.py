@@ -24,8 +24,9 @@ from structgen.engine.requests import Handle, Request, Result, Usage
 from structgen.engine.searches.confidence import probabilities_of
 from structgen.errors import OptionError, StructgenError
 from structgen.language import checks
-from structgen.system.cache import naming, writing
+from structgen.system.cache import writing
 from structgen.system.file_locks import exclusive
+from structgen.system.text_files import naming
 from structgen.tokens.tokenizer import Tokenizer
 
 
