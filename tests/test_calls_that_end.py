@@ -84,11 +84,11 @@ def test_all_searches_of_a_call_share_one_count_of_steps(name: str) -> None:
 
 
 def test_a_call_inside_another_spends_from_it_and_the_next_begins_anew() -> None:
-    with THIS_CALL.begin():
+    with THIS_CALL.begin(FEW):
         THIS_CALL.spend(1_500, FEW, "It")
-        with THIS_CALL.begin(), pytest.raises(sg.errors.LimitError):
+        with THIS_CALL.begin(FEW), pytest.raises(sg.errors.LimitError):
             THIS_CALL.spend(501, FEW, "It")
-    with THIS_CALL.begin():
+    with THIS_CALL.begin(FEW):
         THIS_CALL.spend(2_000, FEW, "It")
         with pytest.raises(sg.errors.LimitError):
             THIS_CALL.spend(1, FEW, "It")

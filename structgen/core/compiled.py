@@ -7,6 +7,7 @@ import threading
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, ClassVar, Final, Literal, NamedTuple, NoReturn, Protocol, Self, TypeVar
 
 import numpy as np
@@ -239,6 +240,7 @@ class CompiledGrammar(ABC):
     ) -> None:
         self.grammar, self.tokenizer = grammar, tokenizer
         self.limits = grammar.limits if limits is None else limits
+        self._begin_call = partial(THIS_CALL.begin, self.limits)
         self.vocabulary = Vocabulary.of(tokenizer)
         self.store = MaskStore() if store is False else (default_store() if store is None else store)
         self._masks: VocabularyStore = self.store.of(self.vocabulary)
@@ -407,7 +409,7 @@ class CompiledGrammar(ABC):
     def compute(self, index: int, target: int = 0) -> bool:
         """Work out the mask of a state (by its number) and write it to `target`, the address of a row (0:
         nowhere). Returns whether the mask is memoised now: not if it is large and the store is full."""
-        with self.lock, THIS_CALL.begin():
+        with self.lock, self._begin_call():
             self._attached()
             code = self._compute(index, target)
             if code == 0:
@@ -584,7 +586,7 @@ class CompiledGrammar(ABC):
         punctuation, white space, the end. For messages, not for speed: a fraction of a millisecond.
         """
         index = self.index_of(state)
-        with self.lock, THIS_CALL.begin():
+        with self.lock, self._begin_call():
             return self._expected(index)
 
     def tokens_to_finish(self, state: State) -> int:
@@ -599,7 +601,7 @@ class CompiledGrammar(ABC):
     def completion(self, state: State) -> bytes:
         """Return the shortest text that completes the document."""
         index = self.index_of(state)
-        with self.lock, THIS_CALL.begin():
+        with self.lock, self._begin_call():
             self._open(index)
             return self.completions.text(index)
 
@@ -610,7 +612,7 @@ class CompiledGrammar(ABC):
             known = self.completions.known(index)
             if known is None:
                 self._open(index)
-                with THIS_CALL.begin():
+                with self._begin_call():
                     known = self.completions.tokens(index, enough)
             return known
 
@@ -640,7 +642,7 @@ class CompiledGrammar(ABC):
                 cure=f"Give it at least {least} (the end token is not counted).",
             )
         self.fill_index(index, mask, row)
-        with self.lock, THIS_CALL.begin():
+        with self.lock, self._begin_call():
             left = budget - 1
             tokens = mask.allowed(row)
             tokens = tokens[~np.isin(tokens, self._end_ids)]
@@ -663,7 +665,7 @@ class CompiledGrammar(ABC):
         """Return `budget_suffices` of a state whose mask is known, of which `sufficient_budgets` has
         `known`."""
         if known is None or budget < known < _NO_BUDGET:
-            with self.lock, THIS_CALL.begin():
+            with self.lock, self._begin_call():
                 known = self.completions.sufficient(index, budget)
             known = self._remember(index, known)
         return budget >= known

@@ -72,7 +72,7 @@ def compiled_schema(
     if found is not None:
         found = found.generation.newest(found)
     if found is None or found.used > 1:
-        with THIS_CALL.begin():
+        with THIS_CALL.begin(limits):
             found = CompiledSchema(grammar, tokenizer, limits, store)
         if recent is not None:
             recent.put(key, found)
@@ -102,7 +102,7 @@ class CompiledSchema(CompiledGrammar):
         # Nothing that this holds may refer to it: a grammar is gone when it is dropped, not when garbage is
         # collected in the midst of another's first mask.
         self._expander = expander = expander_of(grammar, self.limits, self._tables)
-        self._retry = retry = QuestionLoop(self.lock, self._tables, expander)
+        self._retry = retry = QuestionLoop(self.lock, self._begin_call, self._tables, expander)
         self._recorder = Recorder(self._tables, expander, self._masks, retry)
         self._machine = Inspection(expander, self._tables, self._space, retry)
         self._completions: Completer | None = None
@@ -168,7 +168,7 @@ class CompiledSchema(CompiledGrammar):
 
     def walk_bound(self, index: int, way: int) -> int:
         """Return `mask_filling.compute_bound` of a state."""
-        with self.lock, THIS_CALL.begin():
+        with self.lock, self._begin_call():
             self._attached()
             return self._walk(mask_filling.compute_bound, index, way)
 

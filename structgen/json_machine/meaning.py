@@ -4,6 +4,7 @@ and calls of compiled code, which ask the expander."""
 from __future__ import annotations
 
 import threading
+from collections.abc import Callable
 from typing import Any
 
 from structgen.automata.numbers.number_pool import NumberPool
@@ -16,22 +17,23 @@ from structgen.limits import Limits
 from structgen.machine_core.growing_tables import GrowingTables
 from structgen.machine_core.questions import call_answered
 from structgen.schema.schema_source import SchemaSource
-from structgen.system.public_calls import THIS_CALL
+from structgen.system.public_calls import Part
 
 
 class QuestionLoop:
     """Calls compiled code, and answers what it asks."""
 
-    __slots__ = ("_expander", "_lock", "_tables")
+    __slots__ = ("_begin", "_expander", "_lock", "_tables")
 
-    def __init__(self, lock: threading.RLock, tables: GrowingTables, expander: Expander) -> None:
-        self._lock, self._tables, self._expander = lock, tables, expander
+    def __init__(
+        self, lock: threading.RLock, begin: Callable[[], Part], tables: GrowingTables, expander: Expander
+    ) -> None:
+        """`begin` begins a public call under the grammar's limits."""
+        self._lock, self._begin, self._tables, self._expander = lock, begin, tables, expander
 
     def __call__(self, call: Any, *arguments: int) -> int:
         """Return what a compiled call returns once it asks nothing (`machine_core.questions`)."""
-        return call_answered(
-            self._lock, THIS_CALL.begin, self._answer, call, self._tables.address, *arguments
-        )
+        return call_answered(self._lock, self._begin, self._answer, call, self._tables.address, *arguments)
 
     def _answer(self) -> None:
         assert self._tables.needs[0], "compiled code waits for an answer, and has asked nothing"

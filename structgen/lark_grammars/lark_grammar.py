@@ -142,7 +142,8 @@ class LarkGrammar(LoadedLark):
         # start-up: a grammar that is only loaded needs no machine
         from structgen.lark_grammars.compiled.compiled_lark import CompiledLark
 
-        with told("compiling a Lark grammar"), THIS_CALL.begin():
+        bounds = self._limits if limits is None else limits
+        with told("compiling a Lark grammar"), THIS_CALL.begin(bounds):
             return CompiledLark(self, tokenizer, limits, store)
 
     def without_bytes(self, missing: frozenset[int]) -> LarkGrammar:

@@ -179,8 +179,7 @@ class _Server:
 
     def _read(self, kind: type[AnswerShape], body: dict[str, Any]) -> AnswerShape:
         """Read a body as one call, whose steps its limits bound."""
-        with THIS_CALL.begin():
-            THIS_CALL.limits = self.named.limits
+        with THIS_CALL.begin(self.named.limits):
             return kind(self.named, body)
 
     async def begin(self, asked: AskedTexts) -> list[Handle]:

@@ -12,7 +12,8 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Hashable, Mapping
-from typing import Final, TypeVar
+from functools import lru_cache, wraps
+from typing import Any, Final, TypeVar, cast
 from weakref import ref
 
 from structgen.errors import LimitError
@@ -20,6 +21,7 @@ from structgen.limits import DEFAULT, Limits
 
 NUMBERS: Final = 1_000
 """The numbers that compiled code reads in a step."""
+F = TypeVar("F", bound=Callable[..., Any])
 T = TypeVar("T")
 
 
@@ -67,8 +69,8 @@ class _Call(threading.local):
         self.spent = 0
         """The steps of this call so far, or of the last one."""
         self.stop = _NEVER
-        self.limits = DEFAULT
-        """Under which automata are made (`work`)."""
+        self._limits = DEFAULT
+        """Those of this call, or of the last one: of the making of automata (`work`)."""
         self._paid: set[Hashable] = set()
         """What this call has made, or was charged for."""
         self._bill: dict[Hashable, int] = {}
@@ -76,12 +78,13 @@ class _Call(threading.local):
         self._item: Hashable = None
         """What is being made; None: nothing that is billed."""
 
-    def begin(self) -> Part:
-        """Return the context of a call; a call inside another is a part of it."""
+    def begin(self, limits: Limits) -> Part:
+        """Return the context of a call under some limits. A call inside another is a part of it, under that
+        one's."""
         part = self._part()
         if part is None:
             part = Part()
-            self._part, self.spent = ref(part), 0
+            self._part, self.spent, self._limits = ref(part), 0, limits
             self._paid.clear()
         return part
 
@@ -120,13 +123,13 @@ class _Call(threading.local):
         steps = 1 + numbers // NUMBERS
         if self._item is not None:
             self._bill[self._item] += steps
-        self.spend(steps, self.limits, _AUTOMATA, str)
+        self.spend(steps, self._limits, _AUTOMATA, str)
 
     def numbers_left(self) -> int:
         """Return how many numbers the making of automata may read before `work` raises an error."""
         if self._part() is None:
             return _ANY
-        return max(self.limits.oracle_steps - self.spent, 0) * NUMBERS
+        return max(self._limits.oracle_steps - self.spent, 0) * NUMBERS
 
     def billed(self, item: Hashable, make: Callable[[], T]) -> tuple[T, Mapping[Hashable, int]]:
         """Return what `make` makes, and the steps of each thing that it is made of. Raises what it raises."""
@@ -145,7 +148,7 @@ class _Call(threading.local):
         steps = sum(steps for item, steps in bill.items() if item not in self._paid)
         self._pay(bill)
         if steps:
-            self.spend(steps, self.limits, _AUTOMATA, str)
+            self.spend(steps, self._limits, _AUTOMATA, str)
 
     def _pay(self, bill: Mapping[Hashable, int]) -> None:
         if self._item is not None:
@@ -163,3 +166,24 @@ def _no_call() -> None:
 
 
 THIS_CALL: Final = _Call()
+
+
+def billed_cache(maxsize: int) -> Callable[[F], F]:
+    """Return a decorator as `functools.lru_cache` for a function that counts steps (`work`), and takes its
+    arguments by position: a result that is held costs a call as many steps as a new one."""
+
+    def decorated(make: F) -> F:
+        @lru_cache(maxsize)
+        def held(*given: Hashable) -> tuple[Any, Mapping[Hashable, int]]:
+            return THIS_CALL.billed((make, given), lambda: make(*given))
+
+        @wraps(make)
+        def charged(*given: Hashable) -> Any:
+            made, bill = held(*given)
+            THIS_CALL.charged(bill)
+            return made
+
+        charged.__dict__["cache_clear"] = held.cache_clear
+        return cast(F, charged)
+
+    return decorated

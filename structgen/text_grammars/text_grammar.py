@@ -66,7 +66,7 @@ class TextGrammar(LanguageGrammar):
         # start-up time: a grammar that is only parsed or explained needs no machine
         from structgen.text_grammars.machine.compiled_text import CompiledText
 
-        with THIS_CALL.begin(), uncollected():
+        with THIS_CALL.begin(self.limits if limits is None else limits), uncollected():
             return CompiledText(self, tokenizer, limits, store)
 
     def without_bytes(self, missing: frozenset[int]) -> TextGrammar:

@@ -6,11 +6,13 @@ from __future__ import annotations
 import random
 import re
 from dataclasses import replace
+from decimal import Decimal
 
 import numpy as np
 import pytest
 
 import structgen as sg
+from structgen.automata.numbers import value_automata
 from structgen.automata.regex.ecma_syntax import parse
 from structgen.automata.regex.syntax_tree import (
     Alternation,
@@ -20,13 +22,14 @@ from structgen.automata.regex.syntax_tree import (
     Repetition,
     TextStart,
 )
-from structgen.automata.strings import formula_automata, string_pool, threads
+from structgen.automata.strings import formula_automata, found_texts, string_pool, threads
 from structgen.automata.strings import patterns as pattern_automata
 from structgen.automata.strings.automata import Automaton
 from structgen.automata.strings.patterns import automaton_of
 from structgen.automata.strings.string_pool import StringPool
 from structgen.errors import LimitError, UnsatisfiableSchema
 from structgen.language.ir import Length, Pattern, Spec
+from structgen.limits import DEFAULT, Limits
 from structgen.serving.served_model import LIMITS
 from structgen.system.public_calls import THIS_CALL, Stop, WorkStopped
 from structgen.tokens.tokenizer import byte_tokenizer
@@ -110,7 +113,7 @@ def test_a_pattern_of_the_class_is_made_within_the_steps_of_a_request(source: st
     draw = random.Random(source)
     formula_automata.HELD.clear()
     string_pool.HELD.clear()
-    with THIS_CALL.begin():
+    with THIS_CALL.begin(LIMITS):
         pool = StringPool(LIMITS)
         state = pool.start(Spec((Pattern(source),)), min)
         assert THIS_CALL.spent < LIMITS.oracle_steps // 2
@@ -138,8 +141,7 @@ def test_a_pattern_of_the_class_is_made_within_the_steps_of_a_request(source: st
 def test_what_has_a_small_minimal_automaton_is_no_matter_of_the_count(
     source: str, states: int | None
 ) -> None:
-    with THIS_CALL.begin():
-        THIS_CALL.limits = LIMITS
+    with THIS_CALL.begin(LIMITS):
         made = automaton_of(parse(source))
     assert made.states == states or states is None
 
@@ -153,8 +155,10 @@ SCHEMAS = [
 
 @pytest.mark.parametrize("at", range(len(SCHEMAS)))
 def test_a_schema_of_the_class_has_the_same_answer_and_steps_where_its_parts_are_held(at: int) -> None:
-    formula_automata.HELD.clear()
-    string_pool.HELD.clear()
+    for held in (formula_automata.HELD, string_pool.HELD):
+        held.clear()
+    for cached in (string_pool._free_string, found_texts.texts_of, value_automata.cells):
+        cached.cache_clear()
     answers = []
     for _ in range(2):
         try:
@@ -177,7 +181,7 @@ HARD = [
 
 @pytest.mark.parametrize("source", HARD)
 def test_what_takes_more_is_refused_by_name_within_the_steps(source: str) -> None:
-    with THIS_CALL.begin(), pytest.raises(LimitError) as caught:
+    with THIS_CALL.begin(FEW), pytest.raises(LimitError) as caught:
         StringPool(FEW).start(Spec((Pattern(source),)), min)
     assert caught.value.limit in ("oracle_steps", "automaton_states")
     assert THIS_CALL.spent <= FEW.oracle_steps
@@ -185,7 +189,7 @@ def test_what_takes_more_is_refused_by_name_within_the_steps(source: str) -> Non
 
 def test_the_strings_of_one_call_share_its_steps_and_equal_parts_count_once() -> None:
     def spent(*specs: Spec) -> int:
-        with THIS_CALL.begin():
+        with THIS_CALL.begin(FEW):
             pool = StringPool(FEW)
             for spec in specs:
                 pool.start(spec, min)
@@ -218,3 +222,42 @@ def test_a_stop_ends_the_work_at_its_next_step() -> None:
             THIS_CALL.until(stop, lambda: automaton_of(parse("^(a?b?){3000}$")))
     assert len(steps) == 3
     assert not THIS_CALL.stop.is_set
+
+
+@pytest.mark.parametrize("count", [2, 3, 8])
+def test_bounds_of_numbers_cost_as_many_steps_where_they_are_held(count: int) -> None:
+    bounds = tuple(Decimal(at) / 4 - 3 for at in range(count))
+    value_automata.cells.cache_clear()
+    spent = []
+    for _ in range(3):
+        with THIS_CALL.begin(LIMITS):
+            value_automata.cells(bounds)
+            value_automata.cells(bounds)  # in one call it counts once
+        spent.append(THIS_CALL.spent)
+    assert spent == [spent[0]] * 3
+    assert spent[0] > 0
+
+
+GRAMMARS = {
+    "schema": lambda limits: sg.json_schema(
+        {"type": "string", "pattern": "^(ab){3}c?xyz{4}$"}, limits=limits
+    ),
+    "listed": lambda limits: sg.json_schema({"enum": [f"word {at}" for at in range(90)]}, limits=limits),
+    "numbers": lambda limits: sg.json_schema({"multipleOf": 7, "not": {"multipleOf": 9}}, limits=limits),
+    "regex": lambda limits: sg.regex("(ax){9}c*d{2,8}(u|v){9}", limits=limits),
+    "choice": lambda limits: sg.choice([f"word {at}" for at in range(90)], limits=limits),
+    "ebnf": lambda limits: sg.ebnf('root ::= [a-z]{5,40} "b" root | "q"{3,9}', limits=limits),
+    "characters": lambda limits: sg.lark(
+        "start: A B\nA: /[a-z]{4}x{3,9}/\nB: /x{3}y*z/", lexer="characters", limits=limits
+    ),
+}
+
+
+@pytest.mark.parametrize("before", GRAMMARS)
+def test_the_limits_of_a_call_are_those_of_its_grammar_and_not_of_the_call_before(before: str) -> None:
+    one_step = Limits(oracle_steps=1)
+    for kind, make in GRAMMARS.items():
+        with pytest.raises(LimitError) as caught:
+            sg.compile(GRAMMARS[before](one_step), BYTES, store=False)
+        assert caught.value.limit == "oracle_steps"
+        assert sg.compile(make(None), BYTES, store=False).limits == DEFAULT, kind

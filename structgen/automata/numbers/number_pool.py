@@ -113,7 +113,6 @@ class NumberPool:
         before; else some 200 us, and more for many bounds, digits or remainders. Raises LimitError
         (automaton_states, number_chars).
         """
-        THIS_CALL.limits = self._limits
         state = self._numerals.start(spec, outcome)
         self.trans, self.outcome = self._numerals.trans, self._numerals.outcome
         if state >= 0 and state not in self._started:

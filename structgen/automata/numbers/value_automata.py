@@ -32,6 +32,7 @@ from structgen.automata.numbers.numeral_automata import (
     too_many_states,
 )
 from structgen.language.ir import DEAD
+from structgen.system.public_calls import billed_cache
 
 _LESS, _EQUAL, _GREATER = 0, 1, 2
 _ORDER: Final = (_EQUAL, _LESS, _GREATER)
@@ -58,7 +59,7 @@ def written_out(value: Decimal) -> tuple[str, str]:
 # -- bounds --
 
 
-@lru_cache(maxsize=128)
+@billed_cache(128)
 def cells(bounds: tuple[Decimal, ...]) -> NumeralAutomaton[int]:
     """Return the automaton whose labels say where a value lies among some bounds, which ascend: 2i + 1 is the
     i-th bound, 2i lies below it.

@@ -7,7 +7,6 @@ goes on. The complement is what a ban of the texts lets through.
 
 from __future__ import annotations
 
-import functools
 from collections import deque
 from typing import Final
 
@@ -16,16 +15,11 @@ import numpy as np
 from structgen.automata.regex.ecma_syntax import parse
 from structgen.automata.regex.syntax_tree import Alternation, CharacterClass, Concatenation, Node
 from structgen.automata.strings.alphabets import NUMBERS_OF_A_CHARACTER, of_letters
-from structgen.automata.strings.automata import (
-    MOST_STATES,
-    Automaton,
-    minimal,
-    refuse,
-)
+from structgen.automata.strings.automata import MOST_STATES, Automaton, minimal, refuse
 from structgen.automata.strings.banned_patterns import minimal as shortest_texts
 from structgen.automata.strings.kernels import TOO_MANY_STATES
 from structgen.errors import RegexError
-from structgen.system.public_calls import THIS_CALL
+from structgen.system.public_calls import THIS_CALL, billed_cache
 
 _MOST_TEXTS: Final = 1 << 15
 """The most texts that are read out of a pattern."""
@@ -35,7 +29,7 @@ _FEWEST_TEXTS: Final = 2
 """One text alone is a pattern like others."""
 
 
-@functools.lru_cache(maxsize=64)
+@billed_cache(64)
 def texts_of(source: str) -> tuple[str, ...] | None:
     """Return the texts that a pattern matches, sorted, if it consists of texts and alternatives and no text
     holds another; else None."""

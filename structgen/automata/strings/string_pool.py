@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import functools
 import json
 from collections.abc import Callable, Mapping
 from hashlib import blake2b
@@ -24,7 +23,7 @@ from structgen.automata.unicode.partition import ASCII, JSON, PLAIN
 from structgen.errors import LimitError
 from structgen.language.ir import DEAD, Demands, Format, Formula, Spec
 from structgen.limits import Limits
-from structgen.system.public_calls import THIS_CALL
+from structgen.system.public_calls import billed_cache
 
 HELD: Final[HeldByContent[ByteRows]] = HeldByContent()
 """The rows of specs that this process met last."""
@@ -68,7 +67,7 @@ class _Part(NamedTuple):
     """Its states from which every text can be completed."""
 
 
-@functools.cache
+@billed_cache(1)
 def _free_string() -> tuple[_Part, Table]:
     """Return the free string as the first part of a pool, and its rows; lone surrogates have theirs."""
     rows = byte_rows(EVERY, (_FIRST_DEMAND,), True)
@@ -167,7 +166,6 @@ class StringPool:
         return meaning_of(one.name, denied=False, alone=True)
 
     def _started(self, spec: Spec, outcome: Outcome) -> int:
-        THIS_CALL.limits = self._limits
         rows = self._rows_of(spec)
         if rows.is_empty:
             return DEAD

@@ -212,7 +212,7 @@ class NumberedText(CompiledGrammar):
         return number
 
     def _retry(self, call: Any, *arguments: int) -> int:
-        return call_answered(self.lock, THIS_CALL.begin, self._answer, call, self.address, *arguments)
+        return call_answered(self.lock, self._begin_call, self._answer, call, self.address, *arguments)
 
     def _answer(self) -> None:
         """Answer the noted questions, or, where there are none, make room for a mask. The error of one that
