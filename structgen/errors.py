@@ -31,12 +31,11 @@ class StructgenError(Exception):
     def name_file(self, file: str) -> None:
         """Put the name of a file before the place, if it is not there yet."""
         if file not in self.where:
-            where = f"{file}, {self.where}" if self.where else file
-            StructgenError.__init__(self, self.what, where=where, cure=self.cure)
+            self.name_owner(file, ", ")
 
-    def name_owner(self, owner: str) -> None:
-        """Put the name of what the place is in before it."""
-        where = f"{owner}: {self.where}" if self.where else owner
+    def name_owner(self, owner: str, joint: str = ": ") -> None:
+        """Put the name of what the place is in, and a joint, before the place."""
+        where = f"{owner}{joint}{self.where}" if self.where else owner
         StructgenError.__init__(self, self.what, where=where, cure=self.cure)
 
     def name_schemas(self, pointers: Iterable[str]) -> None:
@@ -180,7 +179,14 @@ class ShortenedWarning(UserWarning):
     or a free text that was cut off."""
 
 
-class SchemaWarning(UserWarning):
+class _InputWarning(UserWarning):
+    """A warning about input: what a terminal would obey in it is escaped."""
+
+    def __init__(self, what: str) -> None:
+        super().__init__(printable(what))
+
+
+class SchemaWarning(_InputWarning):
     """A keyword of a schema is not known and looks like one that was meant, or a schema restricts nothing.
 
     `where` is the JSON pointer of the keyword, `likely` the keyword that was probably meant ("" where there
@@ -190,35 +196,27 @@ class SchemaWarning(UserWarning):
 
     def __init__(self, what: str, *, where: str = "#", likely: str = "") -> None:
         self.where, self.likely = where, likely
-        super().__init__(printable(what))
+        super().__init__(what)
 
 
-class GrammarWarning(UserWarning):
+class GrammarWarning(_InputWarning):
     """A rule of a grammar is defined twice, and the later one alone counts."""
 
-    def __init__(self, what: str) -> None:
-        super().__init__(printable(what))
 
-
-class PatternWarning(UserWarning):
+class PatternWarning(_InputWarning):
     r"""A compiled pattern was handed in whose `\d`, `\w`, `\s` or `\b` are Unicode's: re makes them so where
     no flag is given."""
 
     def __init__(self, pattern: str) -> None:
         super().__init__(
-            printable(
-                f"The compiled pattern {pattern} has Unicode's classes: \\d is a digit of any script, not 0 "
-                "to 9 alone. Compile it with re.ASCII, or begin it with (?u) where all scripts are meant."
-            )
+            f"The compiled pattern {pattern} has Unicode's classes: \\d is a digit of any script, not 0 "
+            "to 9 alone. Compile it with re.ASCII, or begin it with (?u) where all scripts are meant."
         )
 
 
-class ToolWarning(UserWarning):
+class ToolWarning(_InputWarning):
     """A tool is not offered to the model: its format has no way to write the tool's arguments. Or a reply
     calls a tool several times with the same arguments. The message names the tool and what to do."""
-
-    def __init__(self, what: str) -> None:
-        super().__init__(printable(what))
 
 
 class NoFillingError(StructgenError):
@@ -237,12 +235,12 @@ class DrawsWarning(UserWarning):
     """The draws of `sg.sample` are fewer than were asked for, biased, or those of a run that a limit cut."""
 
 
-class FullHoleWarning(UserWarning):
+class FullHoleWarning(_InputWarning):
     """An infilling left no slot of a hole empty: the text may have been cut short. `hole` is its name."""
 
     def __init__(self, what: str, *, hole: str) -> None:
         self.hole = hole
-        super().__init__(printable(what))
+        super().__init__(what)
 
 
 def warning_level() -> int:

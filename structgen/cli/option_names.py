@@ -86,18 +86,8 @@ TEXTS: Final = frozenset(
         *("property_order", "numbers", "escapes", "formats", "device", "dtype", "prompt", "stop", "without"),
         *("strategy", "monitors", "import_paths", "bind", "resources", "choices", "edit", "draft_model"),
         *("trace", "method", "tree", "prompts", "out", "engine", "template", "given", "holes", "length"),
-        *(
-            "scheduler",
-            "host",
-            "allowed_host",
-            "name",
-            "api_key_file",
-            "chat_template",
-            "tokenizer",
-            "text",
-            "target",
-        ),
-        "output",
+        *("scheduler", "host", "allowed_host", "name", "api_key_file", "chat_template", "tokenizer", "text"),
+        *("target", "output"),
     )
 )
 """Options whose values are texts, whatever they look like."""

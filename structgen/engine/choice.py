@@ -257,7 +257,7 @@ def choose_anywhere(
 
 
 def _sent(tensor: Tensor, device: torch.device) -> Tensor:
-    """Return a tensor of main memory on a device. The copy to a GPU does not wait for what runs there."""
+    """Return a copy of a CPU tensor on a device. The copy to a GPU is asynchronous."""
     return tensor.pin_memory().to(device, non_blocking=True) if device.type == "cuda" else tensor.to(device)
 
 

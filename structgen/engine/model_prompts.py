@@ -116,7 +116,7 @@ class ModelQuestion:
         return self.prompt, self.outline, self.refused, self.schema, self.template
 
     def guarded(self, controls: ControlTokens) -> ModelQuestion:
-        """Return the question with guarded texts."""
+        """Return the question, in whose texts other characters stand for the signs of control tokens."""
         prompt, outline, refused, schema, template = map(controls.guarded, self.texts)
         return replace(
             self, prompt=prompt, outline=outline, refused=refused, schema=schema, template=template
@@ -185,9 +185,7 @@ class ModelPrompts:
 
     def text(self, question: ModelQuestion) -> str:
         """Return the prompt as text, the chat template applied. Errors: OptionError."""
-        if question.told:
-            question = replace(question, told=self.controls(question.marks).plain(question.told))
-        made = self._made(question)
+        made = self._made(self._plainly(question))
         if isinstance(made, str):
             return self.controls(question.marks).plain(made) if question.is_guarded else made
         return str(self._templated(made, question.template, tokenize=False))
@@ -195,7 +193,8 @@ class ModelPrompts:
     def tokens(self, question: ModelQuestion, tokenizer: Tokenizer) -> Sequence[int]:
         """Return the tokens of the prompt, the chat template applied: control tokens for marks of the
         template alone, and for no text of a message, unless `allow_specials`. Errors: OptionError."""
-        made = self._made(question)
+        plain = self._plainly(question)
+        made = self._made(plain)
         if isinstance(made, str):
             if self.allow_specials:
                 return ControlTokens(self._named_tokens()).encoded(self.text(question), tokenizer)
@@ -203,15 +202,18 @@ class ModelPrompts:
                 return self.controls(question.marks).encoded_plainly(made, tokenizer)
             return tokenizer.encode(made.encode())
         controls = self.controls(question.marks)
-        told = controls.plain(question.told)
-        if not self.allow_specials and controls.may_stand_in((question.texts, told)):
+        if not self.allow_specials and controls.may_stand_in((question.texts, plain.told)):
             guarded = question.guarded(controls)
             text = self._templated(self._made(guarded), guarded.template, tokenize=False)
             if controls.stand_in(question.texts) or controls.are_made_in(text):
                 return controls.encoded(text, tokenizer)
-        made = self._made(replace(question, told=told)) if told else made
         tokens: Sequence[int] = self._templated(made, question.template, tokenize=True)
         return tokens
+
+    def _plainly(self, question: ModelQuestion) -> ModelQuestion:
+        """Return the question, whose text of our own (`told`) has the signs of its marks."""
+        told = question.told and self.controls(question.marks).plain(question.told)
+        return replace(question, told=told)
 
     def controls(self, marks: str = "") -> ControlTokens:
         """Return the tokens that only marks of prompts may write: the special ones, and other added ones that

@@ -9,6 +9,7 @@ from typing import Any, Final
 
 from structgen.errors import NoFillingError, OptionError
 from structgen.infilling.template import FixedText, Hole
+from structgen.schema.reading.json_text import unescape
 
 Parts = list[FixedText | Hole]
 
@@ -158,6 +159,5 @@ def _resolved(shape: Any, root: Any) -> Any:
             return shape
         shape = root
         for key in reference[2:].split("/"):
-            key = key.replace("~1", "/").replace("~0", "~")
-            shape = shape.get(key) if isinstance(shape, Mapping) else None
+            shape = shape.get(unescape(key)) if isinstance(shape, Mapping) else None
     return shape

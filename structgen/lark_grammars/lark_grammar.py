@@ -40,6 +40,8 @@ if TYPE_CHECKING:
 
 _LEXERS = ("contextual", "characters")
 _READING = "reading a Lark grammar"
+_NUMBERS_TO_READ: Final = 500
+"""Lark takes some 10 us for a character of a grammar: as many numbers could be read."""
 _MOST_LEFT = 16
 _LEFT: dict[tuple[str, frozenset[int]], FoundGrammar] = {}
 """Grammar, bytes that a vocabulary lacks -> the grammar without them: the last ones."""
@@ -199,10 +201,6 @@ def _digest(tables: ParserTables) -> str:
 def _again(arguments: dict[str, Any], missing: frozenset[int]) -> Any:
     whole = lark(**arguments)
     return whole.without_bytes(missing) if missing else whole
-
-
-_NUMBERS_TO_READ: Final = 500
-"""Lark takes some 10 us for a character of a grammar: as many numbers could be read."""
 
 
 @overload

@@ -51,7 +51,7 @@ def failed(error: StructgenError) -> ApiError:
 
 
 def client_cure(error: StructgenError) -> str:
-    """Return those parts of the cure of an error that a client over HTTP can follow."""
+    """Return the parts of an error's cure that an HTTP client can follow; a general cure if none is left."""
     cure = re.sub(r" \((?:sg\.|strict=)[^()]*\)", "", error.cure)
     if not _PYTHON.search(cure):
         return cure
@@ -71,7 +71,7 @@ def client_cure(error: StructgenError) -> str:
 
 
 def _told(error: StructgenError) -> str:
-    """Return the message of an error, with a cure for clients."""
+    """Return the message of an error, with the cure that an HTTP client can follow."""
     return str(StructgenError(error.what, where=error.where, cure=client_cure(error)))
 
 

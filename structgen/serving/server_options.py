@@ -16,6 +16,12 @@ from structgen.errors import OptionError
 KEY_VARIABLE: Final = "STRUCTGEN_API_KEY"
 
 
+_HOST: Final = re.compile(r"(\[[0-9a-f:.]+\]|[^\s\[\]:@/?#]+)(?::\d*)?")
+"""A header Host: a name or an address, perhaps a port."""
+_NAME: Final = re.compile(r"\[[0-9a-f:.]+\]|(\*\.)?[^\s\[\]:@/?#*]+")
+"""A name that may be allowed: without a port, perhaps with all names below it."""
+
+
 @dataclass(frozen=True, slots=True)
 class ServerOptions:
     """Keys and limits of a server. Times in seconds, sizes in bytes."""
@@ -43,12 +49,6 @@ class ServerOptions:
         name = found[1].removesuffix(".")
         below = (one[1:] for one in self.hosts if one.startswith("*"))
         return name in self.hosts or any(map(name.endswith, below)) or (self.addresses and _is_address(name))
-
-
-_HOST: Final = re.compile(r"(\[[0-9a-f:.]+\]|[^\s\[\]:@/?#]+)(?::\d*)?")
-
-
-_NAME: Final = re.compile(r"\[[0-9a-f:.]+\]|(\*\.)?[^\s\[\]:@/?#*]+")
 
 
 def named_server(host: str, address: str, allowed: Sequence[str], **options: Any) -> ServerOptions:

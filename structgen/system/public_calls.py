@@ -32,16 +32,19 @@ class WorkStopped(BaseException):
 class Stop:
     """Says from another thread that nobody waits for some work any more."""
 
-    __slots__ = ("flag", "is_set")
+    __slots__ = ("flag",)
 
     def __init__(self) -> None:
-        self.is_set = False
         self.flag = bytearray(1)
-        """The same for compiled code."""
+        """1 once it is set: compiled code reads it too."""
+
+    @property
+    def is_set(self) -> bool:
+        """Whether nobody waits any more."""
+        return bool(self.flag[0])
 
     def set(self) -> None:
         """Have the work end at its next step."""
-        self.is_set = True
         self.flag[0] = 1
 
 
@@ -89,7 +92,7 @@ class _Call(threading.local):
         return part
 
     def until(self, stop: Stop, do: Callable[[], T]) -> T:
-        """Return what `do` returns. Raises WorkStopped once the stop is set, and what `do` raises."""
+        """Call `do` and return its result. Raises WorkStopped once the stop is set; the errors of `do`."""
         before, self.stop = self.stop, stop
         try:
             return do()
@@ -98,7 +101,7 @@ class _Call(threading.local):
 
     def check(self) -> None:
         """Raise WorkStopped where nobody waits any more."""
-        if self.stop.is_set:
+        if self.stop.flag[0]:
             raise WorkStopped
 
     def spend(

@@ -272,18 +272,14 @@ def _object_schema(schema: Any, where: str, name: str) -> dict[str, Any]:
     listed = kinds if isinstance(kinds, list) else [kinds]
     if any(isinstance(kind, Mapping) or kind in ("object", "any") for kind in listed):  # draft 3 has these
         return dict(schema)
+    other = "false, which nothing satisfies" if schema is False else f"a {type(schema).__name__}"
     raise SchemaError(
         f"The arguments of {name} are an object, and its schema is one of {', '.join(map(str, listed))}."
         if listed
-        else f"The schema of the arguments of {name} is {_said(schema)}.",
+        else f"The schema of the arguments of {name} is {other}.",
         where=where,
         cure='Write {"type": "object", "properties": {...}, "required": [...]}.',
     )
-
-
-def _said(schema: object) -> str:
-    """Return what a value is that is no object's schema."""
-    return "false, which nothing satisfies" if schema is False else f"a {type(schema).__name__}"
 
 
 # --- types and functions ------------------------------------------------------------------------------------

@@ -43,10 +43,6 @@ Guard: TypeAlias = Callable[[Any], Any]
 """`ControlTokens.guarded` of a model: what people say writes none of its control tokens."""
 
 
-def _as_it_is(value: Any) -> Any:
-    return value
-
-
 class ToolPrompts:
     """How one model is asked for calls of some tools."""
 
@@ -166,7 +162,7 @@ def plain_chat(
     messages: Sequence[Mapping[str, Any]],
     tools: Sequence[Tool],
     format: ToolFormat | None,
-    guard: Guard = _as_it_is,
+    guard: Guard,
 ) -> str:
     """Return the prompt of a model without a chat template that goes on with a conversation: the tools, then
     each message behind its role, guarded. `format`: how calls are written; None: there are none."""

@@ -30,8 +30,8 @@ class _Count(NamedTuple):
 
 
 def simplified(tree: Node) -> Node:
-    """Return a tree with the same texts, whose counted parts are not empty where that can be said. Assertions
-    are left as they are. Cost: some microseconds a node."""
+    """Return an equivalent tree whose counted parts never match the empty text, where such a tree is known.
+    Assertions stay as they are. Cost: some microseconds a node."""
     return _written(_counted(tree))
 
 

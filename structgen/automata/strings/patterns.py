@@ -155,7 +155,8 @@ class Search:
         self._numbers: dict[Thread, int] = {}
         self._todo: list[Thread] = []
         self._behind_free: dict[int, int] = {}
-        """The closure of an instruction behind a character, where there are no duties and no look-behinds."""
+        """For an instruction, the number of its closure after a character, if the thread has no duties and no
+        look-behinds."""
         self._closures: list[list[int]] = []
         self._sets: dict[bytes, int] = {}
         self._all_classes = np.ones(around.alphabet.width, np.uint8)

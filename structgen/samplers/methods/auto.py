@@ -20,7 +20,6 @@ scheme with transformed weights.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
 from typing import Final
 
 import numpy as np
@@ -105,13 +104,15 @@ def _particles(run: SamplingRun) -> Drawn | None:
     Below `FEWEST` draws there is no interval, and one cloud shares the most rows. The particles of `smc` cost
     the least. Checkers that refuse nearly each token kill all of them: those of `awrs` draw a token again.
     """
-    clouds: list[tuple[str, Callable[[SamplingRun], Drawn], int | None]]
-    clouds = [("smc", smc.draw, run.n if run.n < FEWEST else None), ("smc", smc.draw, run.n)]
+    is_one = run.n < FEWEST
+    clouds: list[tuple[str, int | None]] = [("smc", run.n if is_one else None)]
     if run.target.checkers:
-        clouds[1:] = [("awrs", awrs.draw, run.n)]
-    for method, draw_by, count in dict.fromkeys(clouds):
+        clouds.append(("awrs", run.n))
+    elif not is_one:
+        clouds.append(("smc", run.n))
+    for method, count in clouds:
         run.particles = Particles(count, replaced=True)
-        found = draw_by(run)
+        found = smc.draw(run) if method == "smc" else awrs.draw(run)
         if len(found.tokens) >= run.n or run.stopped:
             return _named(method, found)
         run.seed ^= 1 << 62  # other random numbers than those of the clouds that died

@@ -35,6 +35,7 @@ from structgen.language.ir import (
     ValueMenu,
 )
 from structgen.schema.reading.draft_names import DRAFTS, draft_of
+from structgen.schema.reading.json_text import escape, unescape
 from structgen.text_grammars.composition.argument_styles import ArgumentStyle
 from structgen.text_grammars.composition.bans import without
 from structgen.text_grammars.composition.quoted_values import quoted_values, writes_as_json
@@ -68,7 +69,7 @@ class KnownMember(NamedTuple):
 
 
 Row: TypeAlias = tuple[KnownMember, ...]
-"""Arguments that stand in one call."""
+"""The arguments of one call."""
 
 
 class ArgumentPlan:
@@ -129,7 +130,7 @@ class ArgumentPlan:
         for member in (member for row in self.rows for member in row):
             known = found.setdefault(member.key, member._replace(outcomes=None))
             if member.place != known.place:
-                one, other = (kinds_of(self.network.entry(at.place)) for at in (known, member))
+                one, other = (set(kinds_of(self.network.entry(at.place))) for at in (known, member))
                 if ("string" in one) != ("string" in other) or ("string" in one and len(one | other) > 1):
                     what = f"Whether {member.key!r} is a string depends on the other arguments."
                     raise self.together(what)
@@ -312,7 +313,7 @@ def takes_nothing(schema: Mapping[str, Any], policies: Mapping[str, Any]) -> boo
 
 
 class _Rows:
-    """Lists the sets of arguments that a call may have."""
+    """Enumerates the sets of arguments that a call may have."""
 
     def __init__(self, plan: ArgumentPlan, names: Sequence[str]) -> None:
         self.plan, self.names = plan, names
@@ -341,7 +342,7 @@ class _Rows:
         if place is None or (absent and name in self._at_times and not network.sources(place)):
             return absent
         present: dict[Row, set[int]] = {}
-        there = self.plan.where(place, f"#/properties/{_pointer(name)}")
+        there = self.plan.where(place, f"#/properties/{escape(name)}")
         listed = set(self.plan.outcomes(place, there))
         for outcome in listed:
             for row in self.behind(at + 1, network.after(residue, name, outcome)):
@@ -379,7 +380,7 @@ class _Writer:
         parts = []
         is_loose = not nested and sum(member.key in self.plan.loose for member in members) > 1
         for member in members:
-            there = self.plan.where(member.place, f"{where}/properties/{_pointer(member.key)}")
+            there = self.plan.where(member.place, f"{where}/properties/{escape(member.key)}")
             excluded = next((one for one in self.excludes if one in member.key), None)
             if excluded is not None and not member.required:
                 continue
@@ -540,16 +541,8 @@ class _Writer:
         """Yield the values of an argument that are no strings, as JSON; those of each word apart."""
         schema = self.plan.subschema(place, where)
         stops = (*self.style.stops, *self.excludes)
-        kinds = {
-            "object": menu.object,
-            "array": menu.array,
-            "number": menu.number,
-            "boolean": menu.true if menu.true is not None else menu.false,
-            "null": menu.null,
-        }
-        there = [kind for kind, found in kinds.items() if found is not None]
         groups: dict[str, list[str]] = {}
-        for kind in there:
+        for kind in kinds_of(menu, with_strings=False):
             # where objects are usually not JSON, the word for JSON is that of numbers
             word = "number" if self.style.nested else kind
             groups.setdefault(self.style.types.get(word, ""), []).append(kind)
@@ -714,16 +707,22 @@ def _own(
     return {name: schema[name] for name in kept if name in schema} if isinstance(schema, dict) else {}
 
 
-def _references(schema: object) -> Iterator[str]:
-    """Yield the references in a schema."""
+def _mappings(schema: object) -> Iterator[Mapping[str, Any]]:
+    """Yield the mappings in a schema, itself too."""
     rest = [schema]
     while rest:
         one = rest.pop()
         if isinstance(one, Mapping):
+            yield one
             rest += one.values()
-            yield from (one[key] for key in ("$ref", "$dynamicRef") if isinstance(one.get(key), str))
         elif isinstance(one, list):
             rest += one
+
+
+def _references(schema: object) -> Iterator[str]:
+    """Yield the references in a schema."""
+    for one in _mappings(schema):
+        yield from (one[key] for key in ("$ref", "$dynamicRef") if isinstance(one.get(key), str))
 
 
 def _is_definition(reference: str) -> bool:
@@ -745,8 +744,7 @@ def root_of(
     while isinstance(reference := found.get("$ref"), str) and reference.startswith("#/"):
         target: Any = schema
         for part in unquote(reference).split("/")[1:]:
-            part = part.replace("~1", "/").replace("~0", "~")
-            target = target.get(part) if isinstance(target, Mapping) else None
+            target = target.get(unescape(part)) if isinstance(target, Mapping) else None
         if not isinstance(target, Mapping) or reference in seen:
             break
         seen.add(reference)
@@ -756,15 +754,9 @@ def root_of(
 
 def _named(schema: object) -> Iterator[str]:
     """Yield the keys of all `properties` in a schema."""
-    rest = [schema]
-    while rest:
-        one = rest.pop()
-        if isinstance(one, Mapping):
-            properties = one.get("properties")
-            yield from properties if isinstance(properties, Mapping) else ()
-            rest += one.values()
-        elif isinstance(one, list):
-            rest += one
+    for one in _mappings(schema):
+        properties = one.get("properties")
+        yield from properties if isinstance(properties, Mapping) else ()
 
 
 def _always_named(schema: Mapping[str, Any]) -> Iterator[str]:
@@ -801,15 +793,17 @@ def _listed(value: Any) -> list[Any]:
     return value if isinstance(value, list) else [value]
 
 
-def kinds_of(menu: ValueMenu) -> set[str]:
+def kinds_of(menu: ValueMenu, *, with_strings: bool = True) -> list[str]:
     """Return the types that a value may have."""
-    names = {"true": "boolean", "false": "boolean"}
-    kinds = ("object", "array", "string", "number", "true", "false", "null")
-    return {names.get(kind, kind) for kind in kinds if getattr(menu, kind) is not None}
-
-
-def _pointer(key: str) -> str:
-    return key.replace("~", "~0").replace("/", "~1")
+    kinds = {
+        "object": menu.object,
+        "array": menu.array,
+        "number": menu.number,
+        "boolean": menu.true if menu.true is not None else menu.false,
+        "null": menu.null,
+        "string": menu.string if with_strings else None,
+    }
+    return [kind for kind, found in kinds.items() if found is not None]
 
 
 def _refused(what: str, where: str, keyword: str = "type") -> UnsupportedError:
