@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import json
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -138,6 +139,8 @@ def test_a_text_goes_on_where_the_start_rule_that_was_read_begins_itself() -> No
         'start: A?\nA: /a+?c(?!$\\b(?=a)|$|$[ab]+(?<!b))/\n%ignore "c"\n',
         'start: B | "a" A\nA.1: /bc.+($\\b|a)/\nB: "bcb"\n',
         'start: B | "c" A\nA: /a{1,2}(?!cb)$/\nB: "aa"\n',
+        "start: A B\nA: /a/\nB: /b\\Z/\n",
+        'start: "b" | X\nX: /b+/\n%ignore "b"\n',
     ],
 )
 def test_what_ends_with_the_text_is_what_lark_finds_there(text: str) -> None:
@@ -160,6 +163,39 @@ def test_random_grammars_are_read_as_lark_reads_them(seed: int) -> None:
 @for_each("seed", range(1000, 1020))
 def test_random_grammars_with_look_arounds_are_read_as_lark_reads_them(seed: int) -> None:
     assert not wrong(drawn.drawn(seed, looks=True), drawn.ALPHABET, 4)
+
+
+def is_held(seed: int, text: str) -> bool:
+    """Assert that masks and completions of a grammar are lark's; return whether lark takes the grammar, and
+    no limit is named."""
+    found = wrong(text, "ab #\n" if seed % 2 else "abc", 4)
+    assert not found, text
+    return found is not None
+
+
+def with_ends(seed: int) -> bool:
+    return is_held(seed, drawn.drawn(seed, ends=True))
+
+
+def with_literals_ignored(seed: int) -> bool:
+    one = ('"a"', '"b"', '"ab"', "/[ab]/", "/a+b?/")[seed % 5]
+    return is_held(seed, drawn.drawn(seed) + f"%ignore {one}\n")
+
+
+@for_each("seed", range(7020, 7050))
+def test_what_ends_in_an_anchor_is_read_as_lark_reads_it(seed: int) -> None:
+    with_ends(seed)
+
+
+@for_each("seed", range(8050, 8080))
+def test_what_is_ignored_and_a_literal_is_read_as_lark_reads_it(seed: int) -> None:
+    with_literals_ignored(seed)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("law", [with_ends, with_literals_ignored])
+def test_what_random_grammars_ignore_and_end_in_is_larks_whole(law: Callable[[int], bool]) -> None:
+    assert sum(map(law, range(7000, 7700))) > 300
 
 
 @for_each("seed", range(2000, 2020))

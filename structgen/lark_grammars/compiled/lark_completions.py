@@ -72,7 +72,6 @@ class Ending(NamedTuple):
     text: bytes
     terminal: int
     carry: int
-    """Below 0: the lexeme ends with the text."""
 
 
 class _Written(NamedTuple):
@@ -123,10 +122,7 @@ class Endings:
         after: dict[int, tuple[int, int]] = {}
         self._effort.spend(NUMBERS_PER_STEP * len(self._front))
         for state in self._front:
-            ends = list(lexer.states[state].ends)
-            if lexer.instructions.uses_end:
-                ends += [(terminal, -1) for terminal in lexer.ends_with_text(state)]
-            for terminal, carry in ends:
+            for terminal, carry in lexer.states[state].ends:
                 key = (terminal, carry, state) if terminal == self._newline else (terminal, carry)
                 if key not in self._met:
                     self._met.add(key)
@@ -280,8 +276,8 @@ class ShortestRests:
         if after < 0:
             return
         lexer = self._answers.lexer
-        lasts = (carry < 0 or lexer.holds_at_end(carry)) and self._answers.call_keeping(text_ends, after) == 1
-        first = -1 if carry < 0 else self._answers.call_keeping(start_behind, after, carry)
+        lasts = lexer.holds_at_end(carry) and self._answers.call_keeping(text_ends, after) == 1
+        first = self._answers.call_keeping(start_behind, after, carry)
         fresh = None
         if first >= 0:
             fresh = after, first, -1 if self._answers.rows.may_break(first) else 0

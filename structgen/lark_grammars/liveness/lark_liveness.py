@@ -388,7 +388,7 @@ class Liveness:
             here = heappop(pending)[2]
             lexer.effort.spend(_SEARCHED_STEPS * NUMBERS_PER_STEP)
             found = list(self._moved(here, wanted))
-            for terminal, carry in letters.ends_of(here.lexeme):
+            for terminal, carry in lexer.states[here.lexeme].ends:
                 if here.is_first and terminal not in wanted:
                     continue
                 for stack, widths, left in self._after(here, terminal):
