@@ -19,6 +19,7 @@ import structgen as sg
 from structgen.core.compiled import State
 from structgen.lark_grammars.compiled import lark_answers as answers
 from structgen.lark_grammars.compiled.compiled_lark import CompiledLark
+from structgen.lark_grammars.liveness import letters
 from structgen.maskbench import vocabularies
 
 GRAMMARS = Path(__file__).resolve().parents[2] / "grammars"
@@ -201,6 +202,15 @@ def test_what_random_grammars_ignore_and_end_in_is_larks_whole(law: Callable[[in
 @for_each("seed", range(2000, 2020))
 def test_random_grammars_with_blocks_are_read_as_lark_reads_them(seed: int) -> None:
     assert not wrong(drawn.drawn_blocks(seed), "a(\n :", 4, drawn.Blocks())
+
+
+@for_each("seed", [7000, 7001, 7002, 7007, 7008, 7011])
+def test_searches_say_what_goes_on_where_letters_are_not_settled(
+    seed: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(letters, "_MOST_STARTS", 1)
+    assert not wrong(drawn.drawn_blocks(seed), "a(\n :", 4, drawn.Blocks())
+    is_held(seed, drawn.drawn(seed, ends=True))
 
 
 @pytest.mark.parametrize("seed", range(3000, 3015))
