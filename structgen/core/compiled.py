@@ -592,8 +592,9 @@ class CompiledGrammar(ABC):
         """Return how many tokens complete the document: 0 where it is complete.
         A function of the state alone; docs/composition.md ("What is exact") names the few exceptions.
 
-        Some allowed token leads to a state whose value is smaller by at least one; the value is the
-        fewest tokens over texts as long as the completion. End tokens are not counted.
+        So many tokens complete it; fewer may, where another text than the shortest completion takes fewer.
+        Some allowed token leads to a state whose value is smaller by at least one. End tokens are not
+        counted.
         """
         return self.cost(self.index_of(state))
 

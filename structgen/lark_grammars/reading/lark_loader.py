@@ -281,7 +281,7 @@ def _bounded_parser(limits: Limits, start: str) -> type:
                     f"The states of its parser have more than {most:,} items.",
                     limit="parser_states",
                     where="grammar",
-                    cure="Have fewer rules begin alike; or raise it with limits=sg.Limits(parser_states=...).",
+                    cure="Have fewer rules begin alike; or raise it: limits=sg.Limits(parser_states=...).",
                 )
             return self.expanded[key]
 
