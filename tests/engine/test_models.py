@@ -84,7 +84,7 @@ def test_a_copied_cache_goes_on_by_itself(folder: Path, kind: Any) -> None:
 
 
 def test_the_llama_is_bit_by_bit_the_same_in_any_batch(folder: Path) -> None:
-    model = Llama.read(folder, CPU, KIND)
+    model = Llama.read(folder)
 
     def logits(texts: list[int]) -> list[Any]:
         caches = [model.prefill(TEXTS[i])[1] for i in texts]
