@@ -491,7 +491,7 @@ class _Tables:
 
     def _rule(self, rule: Any, origins: dict[str, int]) -> Rule:
         symbols = tuple(
-            self.number[symbol.name] if symbol.name in self.number else -1 - origins[symbol.name]
+            self._numbers(symbol.name)[-1] if symbol.name in self.number else -1 - origins[symbol.name]
             for symbol in rule.expansion
         )
         return Rule(origins[rule.origin.name], symbols, _spelled(rule))
