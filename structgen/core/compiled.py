@@ -697,24 +697,6 @@ class CompiledGrammar(ABC):
             node = self.bytes_index(node, following)
         return bytes(found)
 
-    def mask_rows(self, index: int) -> tuple[int, ...] | None:
-        """Return the numbers of at most two rows of the store whose union is a state's mask (by its number).
-
-        None where the store is full. Raises FinishedError. Cost: about 50 us.
-        """
-        with self.lock:
-            parts = self.mask_parts(index)
-            if parts is None:
-                return None
-            dense, listed = parts
-            found: tuple[int, ...] = () if dense < 0 else (dense,)
-            if len(listed) or not found:
-                rest = self._masks.intern_row(self._masks.dense_row(listed))
-                if rest is None:
-                    return None
-                found = (*found, rest)
-            return found
-
     def mask_parts(self, index: int) -> tuple[int, npt.NDArray[np.int32]] | None:
         """Return a state's mask (by its number) as the number of a row of the store (-1: none) and a list of
         tokens, in which some may stand twice; None where the store is full. Raises FinishedError."""
