@@ -103,8 +103,8 @@ class Loaded(NamedTuple):
     """The number of rules, as `limits.grammar_rules` counts them."""
 
 
-_STATES_AN_ITEM: Final = 20
-"""An item of lark's analysis, some 20 us, counts as so many of `Limits.parser_states`."""
+_STATES_AN_ITEM: Final = 4
+"""An item of lark's analysis, some 2 us, counts as so many of `Limits.parser_states`."""
 STANDS_FIRST: Final = 1 << 20
 """The priority of a stand-in, higher than all others."""
 
