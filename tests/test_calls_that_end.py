@@ -58,6 +58,11 @@ KINDS = {"allOf": [{"contains": {"properties": {"k": {"const": at}}, "required":
 PATTERNS = {"anyOf": [{"patternProperties": {f"^x{at}": {"type": "null"}}} for at in range(30)]}
 HARD = {
     "8 kinds in three items": lambda: sg.json_schema(KINDS | {"type": "array", "maxItems": 3}, limits=FEW),
+    "an argument of a tool": lambda: sg.tools(
+        [{"name": "t", "parameters": {"properties": {"p": {"type": "array", "maxItems": 3} | KINDS}}}],
+        format="qwen_3_coder",
+        limits=FEW,
+    ),
     "patterns beside unevaluated": lambda: sg.json_schema(
         PATTERNS | {"type": "object", "unevaluatedProperties": False}, limits=FEW
     ),

@@ -180,8 +180,8 @@ class RegularGrammar(TextGrammar):
     def of_bodies(
         cls, bodies: Sequence[str], what: str, limits: Limits, *, one_of: bool
     ) -> RegularGrammar | None:
-        """Return the grammar of some bodies: of any of them (`one_of`), or of all, one after another, that are
-        parts. None where two groups have the same name. Joined patterns are not read again."""
+        """Return the grammar of some bodies: of any of them (`one_of`), or of all, one after another, that
+        are parts. None where two groups have the same name. Joined patterns are not read again."""
         body = ("|" if one_of else "").join(bodies)
         if "(?<" in body:
             return cls.of_body(body, what, limits)

@@ -92,10 +92,10 @@ def smallest(
     """Return keywords of some schemas that no value meets together (True: negated).
 
     `given`: schemas that the value meets too, and whose keywords stay and are not named. A schema inside that
-    no value meets either is searched in place of the one around it. Halves of the keywords are taken out, then
-    quarters, at last single ones, until none can go. Cost: some questions to the oracle for each keyword that
-    is left; a fifth of `Limits.oracle_steps` subschemas, or 16 times as many listed values, are copied for
-    them. Past that the set may not be the smallest, and the words say so.
+    no value meets either is searched in place of the one around it. Halves of the keywords are taken out,
+    then quarters, at last single ones, until none can go. Cost: some questions to the oracle for each keyword
+    that is left; a fifth of `Limits.oracle_steps` subschemas, or 16 times as many listed values, are copied
+    for them. Past that the set may not be the smallest, and the words say so.
     """
     search = _Search(oracle, roots, given)
     is_sure = search.run()
@@ -157,9 +157,9 @@ class _Search:
         goes_on = not negated and not others and not self.given
         while goes_on:
             goes_on = False
-            for fields, part in _inside(schema):
+            for said, part in _inside(schema):
                 if part.id not in seen and self._excludes_all(part):
-                    led += [(schema, field) for field in fields if _is_keyword(schema, field)]
+                    led += [(schema, field) for field in said if _is_keyword(schema, field)]
                     seen.add(part.id)
                     schema, goes_on = part, True
                     break
@@ -253,11 +253,11 @@ def _inside(schema: Schema) -> Iterator[tuple[tuple[str, ...], Schema]]:
         yield ("ref",), schema.ref
     for part in schema.all_of:
         yield ("all_of",), part
-    if schema.types == {"object"}:
+    if schema.types == frozenset({"object"}):
         for key in schema.required:
             if key in schema.properties:
                 yield ("types", "properties", "required"), schema.properties[key]
-    if schema.types == {"array"}:
+    if schema.types == frozenset({"array"}):
         for part in schema.prefix[: schema.min_items]:
             yield ("types", "prefix", "min_items"), part
         if schema.items is not None and schema.min_items > len(schema.prefix):
