@@ -1,9 +1,9 @@
 """The shortest way to the end: from any state, the text that completes the document.
 
-The completion of a state is the shortest text (ties: the smallest bytes; of items that must differ and of keys
-without a name the shortest comes first) that completes it in the forms that the network and the automata call
-shortest, spaced as the policy asks; it is a function of the state alone,
-and the completion after its first byte is the rest of it.
+The completion of a state is the shortest text (ties: the smallest bytes; of items that must differ, of keys
+without a name, the shortest first) that completes it in the forms that the network and the automata call
+shortest, spaced as the policy asks. It is a function of the state alone, and the completion after its first
+byte is the rest of it.
 """
 
 from __future__ import annotations
