@@ -180,7 +180,9 @@ class ArrayProgress:
                     yield demand, ((), (*counts[:at], count + 1, *counts[at + 1 :]))
 
     def where(self, shape: ArrayShape) -> str:
-        return shape.facets[0].pointer if shape.facets else ""
+        """Return the place of a schema that asks for the items of a shape, "" where none does."""
+        counted = (self.tables.about(counter.literal).schema for counter in shape.counters)
+        return next((schema.pointer for schema in (*shape.facets, *counted)), "")
 
     def unmet_after(self, progress: Progress, count: int) -> Progress | None:
         """Return the progress with `count` items written; None where an obligation can no longer be met."""
