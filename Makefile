@@ -22,7 +22,6 @@ GLOB ?=
 COUNT ?=
 MINUTES ?= 60
 DEVICE ?= cpu
-PART ?=
 # Where `make demo` finds torch: builds without CUDA. With TORCH= it is PyPI's, which on Linux brings CUDA along.
 TORCH ?= --extra-index-url https://download.pytorch.org/whl/cpu --retries 1
 MODEL ?=
@@ -174,8 +173,8 @@ bench-masks: $(VENV)/.installed-bench ## masks, commits and compilation beside t
 bench-coverage: $(VENV)/.installed-dev ## every schema of MaskBench under the widest policies (STRUCTGEN_MASKBENCH=folder)
 	$(BIN)/python bench/bench_masks.py --coverage
 
-bench-engine: $(VENV)/.installed-bench ## masks in a decode step, throughput beside transformers' (DEVICE=cuda, MODEL=random, PART=device: the GPU's own rows)
-	$(BIN)/python bench/bench_engine.py --device $(DEVICE) --model "$(MODEL)" $(if $(PART),--only $(PART))
+bench-engine: $(VENV)/.installed-bench ## masks in a decode step, throughput beside transformers' (DEVICE=cuda, MODEL=random)
+	$(BIN)/python bench/bench_engine.py --device $(DEVICE) --model "$(MODEL)"
 
 bench-budgets: $(VENV)/.installed-dev ## documents within random budgets: each valid, each in time (MASKBENCH=folder)
 	$(BIN)/python bench/bench_budgets.py $(MASKBENCH)

@@ -9,12 +9,8 @@ The cost of masks is the median step under a grammar against the median step of 
 engine, both at temperature 1, in the same rounds; "ordinary" and "hard" are the schemas of engine_runs.py.
 The peers' processors run in transformers' loop as their documentation has it, over the ordinary schema.
 Random weights: `--model random` is a Llama of 1.2 billion in bfloat16, the default on cuda.
-The GPU's own rows (`--only device` for these alone) are of a Llama of the 1B shape, 256 texts at a time, in
-bfloat16, with a vocabulary of 128,256: structured throughput beside unconstrained, and CUDA graphs beside the
-same steps kernel by kernel (engine_device.py). Without the device they are printed as not measured;
-`--device cpu --only device --shape tiny` tries the script.
-Prints a table and the goals, and writes bench/results/engine-DEVICE-MODEL-DATE.csv and
-engine-device-DEVICE-SHAPE-DATE.csv.
+Prints a table and the goals, and writes bench/results/engine-DEVICE-MODEL-DATE.csv. Without the device it
+says that nothing was measured.
 """
 
 from __future__ import annotations
@@ -30,7 +26,6 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
-import engine_device
 import torch
 from engine_runs import FREE, HARD, ORDINARY, Ours, Setting, Theirs, nbytes, near_ties, peers, setting
 from records import arguments, load, show, write
@@ -142,11 +137,6 @@ def tell(found: Figures, told: list[tuple[str, float, str, bool]]) -> None:
 def main() -> int:
     parser = arguments(__doc__)
     parser.add_argument("--device", default="cpu", help="cpu, cuda, cuda:1, ...")
-    parser.add_argument("--only", choices=("loop", "device"), help="one of the two parts")
-    parser.add_argument(
-        "--shape", choices=tuple(engine_device.SHAPES), default="1b", help="of the GPU's rows"
-    )
-    parser.add_argument("--rows", type=int, default=256, help="texts at a time in the GPU's rows")
     parser.add_argument("--model", default="", help="extract, smollm2, random, tiny, or a folder")
     parser.add_argument("--batches", default="", help="default 1,8,32; on cuda 1,32,256")
     parser.add_argument("--tokens", type=int, default=128)
@@ -159,13 +149,10 @@ def main() -> int:
         device = torch.device(options.device)
     except RuntimeError as error:
         parser.error(f"--device {options.device}: {str(error).partition(chr(10))[0]}")
-    missing = _missing(device)
-    if options.only != "device" and not missing:
-        measure_loop(options, device)
-    elif missing:
+    if missing := _missing(device):
         print(f"not measured on {options.device}: {missing}")
-    if options.only != "loop":
-        measure_device(options, device, missing)
+    else:
+        measure_loop(options, device)
     return 0
 
 
@@ -176,24 +163,6 @@ def _missing(device: torch.device) -> str:
     except (RuntimeError, AssertionError, NotImplementedError) as error:
         return str(error).partition("\n")[0]
     return ""
-
-
-def measure_device(options: argparse.Namespace, device: torch.device, missing: str) -> None:
-    """Run the GPU's own rows, or say that they are not measured."""
-    batch = options.rows
-    if not missing and device.type == "cpu" and options.shape == "1b":
-        missing = "they are of a GPU, and the device is the CPU"
-    rows = []
-    if not missing:
-        rows = engine_device.measure(options.shape, device, batch, options.tokens, options.repeats)
-        shown = [(*row[1:4], f"{row[4]:,.2f}") for row in rows if row[1]]
-        show(engine_device.COLUMNS[1:], shown, f"{options.shape}, {batch} texts, sampled")
-        about = {**_about(options, device), "model": options.shape}
-        question = f"engine-device-{device.type}-{options.shape}"
-        print(write(options.results, question, about, engine_device.COLUMNS, rows))
-    is_goal = device.type == "cuda" and options.shape == "1b" and batch >= 256
-    for line in engine_device.told(rows, batch, missing, is_goal=is_goal):
-        print(line)
 
 
 def _about(options: argparse.Namespace, device: torch.device) -> dict[str, object]:

@@ -138,7 +138,7 @@ def setting(model: str, device: torch.device) -> Setting:
     else:
         folder = folder if model == "extract" else Path(model)
         theirs = AutoModelForCausalLM.from_pretrained(folder, dtype=kind, local_files_only=True).to(device)
-        ours = Llama.read(folder, device, kind) if model == "extract" else HuggingFace(theirs)
+        ours = Llama.read(folder) if model == "extract" else HuggingFace(theirs)
     tokenizer = AutoTokenizer.from_pretrained(folder, padding_side="left", local_files_only=True)
     tokenizer.pad_token_id = tokenizer.pad_token_id or 0
     return Setting(model, device, ours, theirs.eval(), sg.Tokenizer.from_huggingface(str(folder)), tokenizer)
@@ -173,10 +173,10 @@ class Ours:
 
     name = "structgen"
 
-    def __init__(self, where: Setting, rows: int, device_masks: bool | None = None) -> None:
+    def __init__(self, where: Setting, rows: int) -> None:
         self.where = where
         model = Endless(where.model, where.tokenizer.eos_token_ids)
-        self.engine = sg.Engine(model, where.tokenizer, max_rows=rows, device_masks=device_masks)
+        self.engine = sg.Engine(model, where.tokenizer, max_rows=rows)
         dumps = {**sg.JSON_DUMPS, "escapes": "utf8"}
         self.grammars = {name: sg.json_schema(schema, **dumps) for name, schema in SCHEMAS.items()}
 

@@ -1,4 +1,4 @@
-"""Calls made to be hard, beside schemas: text grammars, Lark grammars, requests, tools, numbers, values.
+"""Calls made to be hard: families of schemas, text grammars, Lark grammars, requests, tools, numbers, values.
 
 Each is a name and a function that makes a grammar. It is called in a process of its own, and the grammar is
 compiled, masked and walked there (`bench_hostile`). What is asked of a call: an answer, or an error of
@@ -9,6 +9,8 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from typing import Any
+
+from hostile_families import SCHEMAS, TEXTS
 
 import structgen as sg
 
@@ -146,4 +148,6 @@ CALLS: Mapping[str, Callable[[], sg.Grammar]] = {
     "schema: dependent schemas": lambda: _schema(_dependent(60)),
     "schema: conditions in a chain": lambda: _printed(_chained(60)),
     "schema: unique items, half of a kind": lambda: _schema(_unique(300)),
+    **{f"schema: {name}": lambda make=make: _schema(make()) for name, make in SCHEMAS.items()},  # type: ignore[misc]
+    **{f"text: {name}": make for name, make in TEXTS.items()},
 }

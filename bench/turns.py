@@ -96,8 +96,11 @@ def cases() -> dict[str, Callable[[], object]]:
         f"Zorvik ordered {n} lamps on {n} May 2026 and has paid; deliver to Mandelport." for n in range(1, 9)
     ]
 
-    def written(speculation: str, count: int) -> Callable[[], object]:
-        asked = [sg.Request(one, order, max_tokens=200, speculation=speculation) for one in orders[:count]]
+    def written(speculation: str, count: int, **how: Any) -> Callable[[], object]:
+        drawn = sg.Sampling(seed=1, **how) if how else None
+        asked = [
+            sg.Request(one, order, drawn, max_tokens=200, speculation=speculation) for one in orders[:count]
+        ]
         return lambda: engine.generate(asked)
 
     @sg.generate(model=MODEL)
@@ -126,6 +129,10 @@ def cases() -> dict[str, Callable[[], object]]:
         **of_maskbench,
         "engine, one document": written("off", 1),
         "engine, eight documents": written("off", 8),
+        "engine, one document drawn": written("off", 1, temperature=1.0),
+        "engine, eight documents drawn": written("off", 8, temperature=1.0),
+        "engine, eight documents, temperature 0.7": written("off", 8, temperature=0.7),
+        "engine, eight documents, top_p 0.9": written("off", 8, temperature=1.0, top_p=0.9),
         "speculation auto, one document": written("auto", 1),
         "speculation auto, eight documents": written("auto", 8),
         "speculation, a list of 12 objects": lambda: engine.generate(drafted),

@@ -233,13 +233,6 @@ PACKAGE = (
         ),
     ),
     Mutant(
-        "keys of the last block are kept for the next one",
-        "infilling/bidirectional.py",
-        "if not self._start <= first < self._stop or outside.any():",
-        "if first < self._start or outside.any():",
-        ("infilling/test_bidirectional.py::test_each_block_begins_with_an_exact_pass",),
-    ),
-    Mutant(
         "mirostat's bound moves the wrong way",
         "engine/strategies/mirostat.py",
         "mu = min(mu - how.eta * (surprise - how.tau),",

@@ -98,7 +98,7 @@ MUTANTS = (
     Mutant(
         "a draft goes on behind the end of the thoughts, without the grammar",
         "engine/verified_draft.py",
-        "            or matcher is not self.matcher\n            or phase is not self.phase\n",
+        " or matcher is not self.matcher or phase is not self.phase",
         "",
         (SAME,),
     ),

@@ -54,7 +54,18 @@ HALF = {
     "minContains": 30,
     "items": {"type": "object", "properties": {"k": {"type": "integer"}}},
 }
+KINDS = {"allOf": [{"contains": {"properties": {"k": {"const": at}}, "required": ["k"]}} for at in range(8)]}
+PATTERNS = {"anyOf": [{"patternProperties": {f"^x{at}": {"type": "null"}}} for at in range(30)]}
 HARD = {
+    "8 kinds in three items": lambda: sg.json_schema(KINDS | {"type": "array", "maxItems": 3}, limits=FEW),
+    "an argument of a tool": lambda: sg.tools(
+        [{"name": "t", "parameters": {"properties": {"p": {"type": "array", "maxItems": 3} | KINDS}}}],
+        format="qwen_3_coder",
+        limits=FEW,
+    ),
+    "patterns beside unevaluated": lambda: sg.json_schema(
+        PATTERNS | {"type": "object", "unevaluatedProperties": False}, limits=FEW
+    ),
     "dependent schemas": lambda: sg.json_schema(dependent(40), limits=FEW),
     "conditions in a chain": lambda: sg.json_schema(chained(40), limits=FEW),
     "unique items, half of a kind": lambda: sg.json_schema(HALF, limits=FEW),

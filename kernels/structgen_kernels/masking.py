@@ -70,11 +70,11 @@ def apply_store_mask_(
 ) -> Tensor:
     """Write minus infinity to the logits of tokens that no row named by `indices` allows; returns `logits`.
 
-    `store`: int32 [S, words], the mask rows that stay on the GPU (`compiled.store.rows(tokenizer)`, uploaded
-    once). `indices`: int32 or int64 [n, K] with K from 1 to 8 (or [n], one each): the mask of line i is the
-    union of the rows `indices[i]`; numbers below S name rows of the store, S + j names row j of `overlays`
-    (int32 [m, words], masks made for this step), and -1 names none. A line of -1 alone allows nothing.
-    `rows` and `logits` are as for `apply_mask_`.
+    `store`: int32 [S, words], the mask rows that stay on the GPU, uploaded once. `indices`: int32 or int64
+    [n, K] with K from 1 to 8 (or [n], one each): the mask of line i is the union of the rows `indices[i]`;
+    numbers below S name rows of the store, S + j names row j of `overlays` (int32 [m, words], masks made for
+    this step), and -1 names none. A line of -1 alone allows nothing. `rows` and `logits` are as for
+    `apply_mask_`.
 
     Cost on a GPU: as `apply_mask_`, with K rows of the store read instead of one mask; only `indices` and
     `overlays` change from step to step, so a CUDA graph that was captured once serves all steps. Indices in

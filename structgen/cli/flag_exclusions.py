@@ -44,7 +44,7 @@ _NOT_ASKED: Final = ("sample", "infill")
 """Commands that ask no server."""
 _NOT_OF_SERVERS: Final = (
     *("logprobs", "trace", "speculation", *_GUESSES, "strategy", "monitors", "banned", "device", "dtype"),
-    *("device_masks", "graphs", "without", "choices", "canonical", "healing", "end_margin", *POLICIES),
+    *("without", "choices", "canonical", "healing", "end_margin", *POLICIES),
 )
 
 OF_FLAGS: Final = (
@@ -112,7 +112,7 @@ OF_FLAGS: Final = (
         "Add --ray, or leave it out.",
     ),
     _row(
-        lambda given: _first(given, ["device_masks", "graphs", "cache_bytes"]) if "ray" in given else "",
+        lambda given: _first(given, ["cache_bytes"]) if "ray" in given else "",
         "It is not an option of workers on Ray.",
         "Leave it out.",
     ),

@@ -13,7 +13,7 @@ POLICIES: Final = (
     "any_value", "resources", "strict",
 )  # fmt: skip
 OF_TOOLS: Final = ("tool_choice", "parallel", "tool_format")
-OF_ENGINE: Final = ("device", "dtype", "max_rows", "device_masks", "graphs", "cache_bytes")
+OF_ENGINE: Final = ("device", "dtype", "max_rows", "cache_bytes")
 OF_SAMPLING: Final = (
     "temperature", "seed", "top_p", "top_k", "min_p", "repetition_penalty", "presence_penalty",
     "frequency_penalty", "logit_bias", "min_tokens", "strategy", "monitors", "banned", "repetition",

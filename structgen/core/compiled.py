@@ -592,8 +592,9 @@ class CompiledGrammar(ABC):
         """Return how many tokens complete the document: 0 where it is complete.
         A function of the state alone; docs/composition.md ("What is exact") names the few exceptions.
 
-        Some allowed token leads to a state whose value is smaller by at least one; the value is the
-        fewest tokens over texts as long as the completion. End tokens are not counted.
+        So many tokens complete it; fewer may, where another text than the shortest completion takes fewer.
+        Some allowed token leads to a state whose value is smaller by at least one. End tokens are not
+        counted.
         """
         return self.cost(self.index_of(state))
 
@@ -695,24 +696,6 @@ class CompiledGrammar(ABC):
             found += following
             node = self.bytes_index(node, following)
         return bytes(found)
-
-    def mask_rows(self, index: int) -> tuple[int, ...] | None:
-        """Return the numbers of at most two rows of the store whose union is a state's mask (by its number).
-
-        None where the store is full. Raises FinishedError. Cost: about 50 us.
-        """
-        with self.lock:
-            parts = self.mask_parts(index)
-            if parts is None:
-                return None
-            dense, listed = parts
-            found: tuple[int, ...] = () if dense < 0 else (dense,)
-            if len(listed) or not found:
-                rest = self._masks.intern_row(self._masks.dense_row(listed))
-                if rest is None:
-                    return None
-                found = (*found, rest)
-            return found
 
     def mask_parts(self, index: int) -> tuple[int, npt.NDArray[np.int32]] | None:
         """Return a state's mask (by its number) as the number of a row of the store (-1: none) and a list of

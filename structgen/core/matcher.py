@@ -155,15 +155,6 @@ class Matcher:
         code: int = _fill(self._address, self._index, mask.address + row * mask.stride)
         return code == 0
 
-    def mask_rows(self) -> tuple[int, ...] | None:
-        """Return the numbers of at most two rows of the store whose union is the present mask; None where the
-        store has no room for them, and the mask must be filled.
-
-        The rows are those of `compiled.store.rows(tokenizer)`; a row that is there never changes. Cost: 1 us
-        where they are known, about 50 us where they are not. Raises FinishedError after an end token.
-        """
-        return self._ask(lambda compiled, index: compiled.mask_rows(index))
-
     def advance(self, token: int) -> None:
         """Take a token. Raises TokenError where it is not allowed or is no token id, FinishedError after the
         end; the state is then unchanged."""

@@ -8,8 +8,8 @@ reasons.
 2. `loop` reads like the thing itself: admit, choose, commit, fill masks while the model runs. `sequences`
    is one text that is being written (`verified_draft`: its draft, `thinking`: free text before it);
    `mask_rows` their masks.
-3. `choice` goes from logits to tokens (compiled in `compiled_choice`); `noise` is counter-based, so that
-   a seed means the same in any batch.
+3. `choice` goes from logits to tokens (`choice_loops` is compiled); noise is a function of seed, sample,
+   position and token, so that a seed means the same in any batch.
 4. `model_protocol` is the protocol of models; `models` finds one: `forward_pass.llama` (our own) and
    `huggingface`.
 """

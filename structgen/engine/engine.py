@@ -72,11 +72,6 @@ class Engine:
     would wait, `submit` raises BusyError (None: any number may).
     Compiled grammars are kept for later requests. With the masks that they share they hold at most
     `cache_bytes`, about: past it those that were asked for least recently go.
-    `device_masks`: whether tokens are chosen by `structgen_kernels` on a CPU too, as they are on all other
-    devices, to which masks are sent in each step.
-    `graphs`: a Llama that is loaded by its name or folder runs in steps of fixed shapes (`FixedLlama`), which
-    are CUDA graphs on a GPU. It has room for `max_rows` texts of up to 4,096 tokens at once, verifies no
-    drafts, and logits may differ in the last bits between batches.
     `allow_specials`: whether the texts of prompts and messages may write special tokens, for those who write
     all of them. By default only the marks of the chat template do.
     """
@@ -95,15 +90,12 @@ class Engine:
         max_waiting: int | None = None,
         device: str | None = None,
         dtype: str | None = None,
-        device_masks: bool | None = None,
-        graphs: bool = False,
         cache_bytes: int = CACHE_BYTES,
         allow_specials: bool = False,
     ) -> None:
         self.cache_bytes = checks.whole("cache_bytes", cache_bytes, 0)
         max_rows = checks.whole("max_rows", max_rows, 1)
         most = None if max_waiting is None else max_rows + checks.whole("max_waiting", max_waiting, 0)
-        device_masks = checks.flag("device_masks", device_masks)
         self.name = model_name(model) if isinstance(model, str | Path) else ""
         """The name or the folder of the model; "" for one that was handed over."""
         if isinstance(model, str | Path) and tokenizer is None and (file := gguf_file(model)) is not None:
@@ -118,18 +110,9 @@ class Engine:
         """How the model is asked."""
         self.model: Model
         if isinstance(model, str | Path):
-            fixed_rows = max_rows if checks.flag("graphs", graphs) else 0
             given = None if tokenizer is None else tokenizer_of(tokenizer)
-            self.model, tokenizer = load_model(
-                model, device=device, dtype=dtype, fixed_rows=fixed_rows, tokenizer=given
-            )
+            self.model, tokenizer = load_model(model, device=device, dtype=dtype, tokenizer=given)
         else:
-            if graphs:
-                raise OptionError(
-                    "graphs=True is for a Llama that is loaded by its name or folder.",
-                    where="graphs",
-                    cure="Leave it out, or hand over a structgen.engine.forward_pass.fixed_pass.FixedLlama.",
-                )
             self.model, tokenizer = given_model(model, tokenizer, device=device, dtype=dtype)
         if tokenizer.vocab_size > self.model.vocab_size:
             raise OptionError(
@@ -138,7 +121,7 @@ class Engine:
                 cure="Use the model's own tokenizer.",
             )
         self.tokenizer, self.max_rows = tokenizer, max_rows
-        self._loop = Loop(self.model, tokenizer, max_rows, device_masks)
+        self._loop = Loop(self.model, tokenizer, max_rows)
         self._driver = Driver(self._loop, most)
         self._compiled: dict[tuple[Grammar, str], CompiledGrammar] = {}
         """What was asked for least recently comes first."""
@@ -257,7 +240,7 @@ class Engine:
 
     def _submitted(self, request: Request) -> list[Handle]:
         reading = self.reading
-        request, token_by_token = comparing(request, self.model, self.prompts)
+        request, token_by_token = comparing(request, self.prompts)
         closing = None if request.thinking is None else self._closing(request.thinking)
         besides = 0
         if request.thinking is not None and closing is not None:

@@ -50,7 +50,7 @@ import torch
 
 from structgen.core.batch import allow_all
 from structgen.core.matcher import Matcher
-from structgen.engine.choice import Chosen, Words, candidates, choose, choose_anywhere, likeliest
+from structgen.engine.choice import Chosen, Words, candidates, choose, likeliest
 from structgen.engine.draft_models import without_auto
 from structgen.engine.mask_rows import BatchMasks, forbid
 from structgen.engine.model_protocol import Model
@@ -80,10 +80,7 @@ class Loop:
     """The sequences that a model is writing, at most `max_rows` at a time, and those that wait.
     Thread-safe."""
 
-    def __init__(
-        self, model: Model, tokenizer: Tokenizer, max_rows: int, device_masks: bool | None = None
-    ) -> None:
-        """`device_masks`: whether `choose_anywhere` chooses the tokens on a CPU too."""
+    def __init__(self, model: Model, tokenizer: Tokenizer, max_rows: int) -> None:
         self._model, self._tokenizer, self._max_rows = model, tokenizer, max_rows
         self._ends = frozenset(tokenizer.eos_token_ids)
         self._wider = model.vocab_size > tokenizer.vocab_size
@@ -100,7 +97,6 @@ class Loop:
         self._reading = ModelReading(model)
         self._ran = 0.0
         """Seconds of the last forward pass."""
-        self._device_masks = device_masks
         self._speculator = Speculator()
         self.trial = RowTrial()
         """Whether drafts can pay with this model."""
@@ -346,58 +342,42 @@ class Loop:
         return [text for text in rows if text.error is None]
 
     def _chosen(self, rows: Sequence[TextSequence]) -> Chosen:
-        """Return a token for each sequence, and the following ones if tokens were guessed."""
+        """Return a token for each sequence."""
         logits, places = self._reading.logits, [text.place for text in rows]
-        guesses = [text.guesses for text in rows]
         if -1 in places:  # the logits after a prompt are not in the batch's tensor
             logits = torch.stack([self._reading.logits_of(text) for text in rows])
-            places, guesses = list(range(len(rows))), [None] * len(rows)
+            places = list(range(len(rows)))
         kinds, lines = [text.row for text in rows], [text.line for text in rows]
         mask = None
         if self._wider or any(text.matcher is not None or text.phase is not None for text in rows):
             mask = self._mask_rows.mask.array
-        if self._device_masks:
-            return choose_anywhere(logits, mask, kinds, places, lines)
-        return choose(logits, mask, kinds, places, lines, guesses)
+        return choose(logits, mask, kinds, places, lines)
 
     def _commit(self, rows: Sequence[TextSequence], chosen: Chosen) -> list[TextSequence]:
-        """Take the tokens. Returns the sequences whose last token was a guess, so that the next can be
-        chosen."""
-        further, start = [], 0
-        for text, end in zip(rows, chosen.ends, strict=True):
+        """Take the tokens. Returns the sequences whose token was a guess, so that the next can be chosen."""
+        further = []
+        for i, text in enumerate(rows):
             try:
-                if self._take_all(text, chosen, start, end):
+                if chosen.faulty[i]:
+                    raise StructgenError(
+                        "The model's logits are not numbers, or none of them is of a token that may come.",
+                        where=f"token {len(text.tokens)}",
+                        cure="Look at the model: its weights or its dtype.",
+                    )
+                if text.phase is None:
+                    self._take(text, self._step(text, chosen, i, self._mask_rows.mask.array[text.line]))
+                else:
+                    self._think(text, text.phase, chosen.tokens[i])
+                is_guessed = text.go_on()
+                text.tell()
+                if is_guessed:
                     further.append(text)
             except StructgenError as error:
                 text.error = error
             except Exception as error:  # any error of a machine: the other sequences continue
                 text.error = fault_of(error, "The text could not take its next token")
                 raise _Fault from error
-            start = end
         return further
-
-    def _take_all(self, text: TextSequence, chosen: Chosen, start: int, end: int) -> bool:
-        """Take the tokens from `start` to `end`, until one was not guessed or the sequence ends. Returns
-        whether the next token can be chosen at the sequence's node of its draft."""
-        for i in range(start, end):
-            if i > start and (text.reason() is not None or text.place != chosen.places[i]):
-                # the token that was taken is not the chosen one
-                return text.reason() is None
-            if chosen.faulty[i]:
-                raise StructgenError(
-                    "The model's logits are not numbers, or none of them is of a token that may come.",
-                    where=f"token {len(text.tokens)}",
-                    cure="Look at the model: its weights or its dtype.",
-                )
-            if text.phase is None:
-                self._take(text, self._step(text, chosen, i, self._mask_rows.mask.array[text.line]))
-            else:
-                self._think(text, text.phase, chosen.tokens[i])
-            is_guessed = text.go_on()
-            text.tell()
-            if not is_guessed:
-                return False
-        return True
 
     def _step(self, text: TextSequence, chosen: Chosen, row: int, words: Words) -> Step:
         step = Step(

@@ -144,7 +144,7 @@ class Filling:
             if error is not None:
                 text.error = text.error or error
             elif count and text.guesses is not None:
-                text.guesses.set_ready(statuses[at + 1 : at + 1 + count] <= RowStatus.FREE)
+                text.guesses.ready[1:] = statuses[at + 1 : at + 1 + count] <= RowStatus.FREE
             at += 1 + count
 
 

@@ -24,15 +24,6 @@ class Cache(Protocol):
         ...
 
 
-@runtime_checkable
-class Released(Protocol):
-    """Optional, for a cache of a model with few slots."""
-
-    def release(self) -> None:
-        """Free the slot. The cache is not used again."""
-        ...
-
-
 class Model(Protocol):
     """A causal language model. Any object with these members will do.
 
@@ -66,13 +57,6 @@ class ReadsMany(Protocol):
     def prefill_many(self, prompts: Sequence[Sequence[int]]) -> Sequence[tuple[Tensor, Any]]:
         """Return for each prompt the result of `prefill`."""
         ...
-
-
-@runtime_checkable
-class FixedRows(Protocol):
-    """Optional: has room for the texts of a batch alone, and steps of fixed shapes."""
-
-    has_fixed_rows: bool
 
 
 @runtime_checkable

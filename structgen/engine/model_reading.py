@@ -20,7 +20,6 @@ from structgen.engine.model_protocol import (
     KeepsPromptApart,
     Model,
     ReadsMany,
-    Released,
     verifier_of,
 )
 from structgen.engine.sequences import TextSequence
@@ -166,9 +165,7 @@ class ModelReading:
 
 
 def release(text: TextSequence) -> None:
-    """Release a sequence's cache after a failure: the frames of the exception may still hold it."""
-    if isinstance(text.cache, Released):
-        text.cache.release()
+    """Let go of what a sequence holds, after a failure."""
     text.cache = None
     text.release_seconds()
 

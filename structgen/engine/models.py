@@ -21,7 +21,6 @@ def load_model(
     *,
     device: str | None = None,
     dtype: str | None = None,
-    fixed_rows: int = 0,
     tokenizer: Tokenizer | None = None,
 ) -> tuple[Model, Tokenizer]:
     """Return a model and its tokenizer. `name` is one that `structgen models` lists, such as `smollm2` or
@@ -29,17 +28,16 @@ def load_model(
     a file of llama.cpp's format, GGUF (`gguf_models`).
 
     `device` as torch spells it (default: cuda where there is one, else cpu); `dtype` float32 or bfloat16
-    (default: float32 on a CPU, bfloat16 elsewhere). With `fixed_rows` it is a `FixedLlama` of so many rows,
-    for CUDA graphs. `tokenizer` takes the place of the folder's own, which is then not read. Nothing is
-    downloaded. Errors: `StructgenError` where the folder is missing or is no model, where torch or
-    transformers is not installed; `TokenizerError`.
+    (default: float32 on a CPU, bfloat16 elsewhere). `tokenizer` takes the place of the folder's own, which is
+    then not read. Nothing is downloaded. Errors: `StructgenError` where the folder is missing or is no model,
+    where torch or transformers is not installed; `TokenizerError`.
     """
     with told(f"loading the model {name}"):
-        return _loaded(name, device, dtype, fixed_rows, tokenizer)
+        return _loaded(name, device, dtype, tokenizer)
 
 
 def _loaded(
-    name: str | Path, device: str | None, dtype: str | None, fixed_rows: int, tokenizer: Tokenizer | None
+    name: str | Path, device: str | None, dtype: str | None, tokenizer: Tokenizer | None
 ) -> tuple[Model, Tokenizer]:
     """Return a model and its tokenizer, as `load_model` describes."""
     try:
@@ -71,20 +69,15 @@ def _loaded(
     folder = model_path(model_name(name))
     if (file := gguf_file(name)) is not None:
         own = tokenizer or tokenizer_of(gguf_tokenizer(file))
-        return gguf_model(file, where, kind, fixed_rows), own
-    if is_embedded(model_name(name)):
+        return gguf_model(file, where, kind), own
+    if is_embedded(model_name(name)) and where.type == "cpu" and kind == torch.float32:
         # start-up: compiled code of one kind of model
         from structgen.engine.forward_pass.llama import Llama
         from structgen.engine.forward_pass.weights import Weights
 
-        weights = None if fixed_rows else Weights.read(folder, where, kind)
-        if weights is not None and Llama.serves(weights):
+        weights = Weights.read(folder)
+        if Llama.serves(weights):
             return Llama(weights), tokenizer or Tokenizer.from_huggingface(str(folder))
-    if fixed_rows:
-        # start-up: code for CUDA graphs
-        from structgen.engine.forward_pass.fixed_pass import FixedLlama
-
-        return FixedLlama.read(folder, where, kind, fixed_rows), tokenizer or _folder_tokenizer(folder)
     # optional: transformers and torch
     from structgen.engine.huggingface import HuggingFace
 

@@ -390,9 +390,9 @@ class TextSequence:
         return [] if self.row.law is None else self.row.law.seconds
 
     def release_seconds(self) -> None:
-        """Release the caches of the further rows, and what a search holds."""
+        """Let go of the caches of the further rows, and of what a search holds."""
         for row in self.seconds:
-            row.release()
+            row.cache = None
         if self.search is not None:
             self.search.close()
             self.search = None

@@ -8,7 +8,6 @@ import numpy as np
 import numpy.typing as npt
 
 from structgen.core.matcher import Matcher
-from structgen.engine.compiled_choice import GUESS, PARENT, READY
 from structgen.engine.thinking import ThoughtPhase
 from structgen.speculation.drafts.draft import Draft
 
@@ -27,19 +26,14 @@ class Guesses:
     phase: ThoughtPhase | None
     path: list[int] = field(default_factory=lambda: [0])
     """The numbers of the nodes on the accepted path, the root first."""
-    table: npt.NDArray[np.int32] = field(init=False)
-    """For each guess: its token, its parent in the draft, and whether its mask is filled. `compiled_choice`
-    has the column names."""
+    ready: npt.NDArray[np.bool_] = field(init=False)
+    """For the root and each node of the draft, whether its mask is filled."""
     _children: list[dict[int, int]] = field(init=False)
 
     def __post_init__(self) -> None:
         self._children = self.draft.children()
-        self.table = np.zeros((len(self.draft), 3), np.int32)
-        self.table[:, GUESS], self.table[:, PARENT] = self.draft.tokens, self.draft.parents
-
-    def set_ready(self, ready: npt.NDArray[np.bool_]) -> None:
-        """Set for each node of the draft whether its mask is filled."""
-        self.table[:, READY] = ready
+        self.ready = np.zeros(1 + len(self.draft), np.bool_)
+        self.ready[0] = True
 
     @property
     def count(self) -> int:
@@ -51,11 +45,6 @@ class Guesses:
         """The row of the sequence's node."""
         return self.first + self.path[-1]
 
-    @property
-    def ready(self) -> npt.NDArray[np.bool_]:
-        """For the root and each node of the draft, whether its mask is filled."""
-        return np.concatenate(([True], self.table[:, READY] != 0))
-
     def holds(self, token: int) -> bool:
         """Return whether a token is guessed after the node."""
         return token in self._children[self.path[-1]]
@@ -64,12 +53,7 @@ class Guesses:
         """Go to the node of a decided token. Returns False if there is no such node, if its mask could not be
         filled, or if the thoughts have ended since (the masks after them are not the grammar's)."""
         node = self._children[self.path[-1]].get(token)
-        if (
-            node is None
-            or not self.table[node, READY]
-            or matcher is not self.matcher
-            or phase is not self.phase
-        ):
+        if node is None or not self.ready[node + 1] or matcher is not self.matcher or phase is not self.phase:
             return False
         self.path.append(node + 1)
         return True

@@ -6,20 +6,15 @@ position that predicts this slot on, every position attends to all others. (With
 positions do.) So keys and values of the prefix do not depend on later slots: they are computed once for all
 steps, which is exact. A pass costs about 2 flop for each weight and new position, and 4 L^2 d per layer for
 attention over L positions of width d: some milliseconds for 64 slots of the embedded model on one core.
-Canvases are read one at a time, also by `forward_many`, so a canvas gets the same logits to the bit alone and
-in a batch.
-
-`BlockCached` computes fewer positions while one block is filled, with keys and values of the others from the
-last whole pass (Fast-dLLM, Wu et al. 2025). That is an approximation; its docstring says which.
+Canvases are read one at a time, so a canvas gets the same logits to the bit alone and in a batch.
 """
 
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal, TypeAlias
+from typing import Any, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
@@ -64,19 +59,6 @@ class _Prefix:
             tuple(one[:, :count] for one in self.keys),
             tuple(one[:, :count] for one in self.values),
         )
-
-
-@dataclass(slots=True)
-class KeptPass:
-    """The result of a whole pass over a canvas, for `BidirectionalLlama.window`."""
-
-    ids: Ids
-    """The canvas that was read."""
-    logits: Floats
-    """[L, V]."""
-    keys: list[Floats]
-    """Of each layer, [heads, L, head], after rotation."""
-    values: list[Floats]
 
 
 class BidirectionalLlama:
@@ -158,8 +140,7 @@ class BidirectionalLlama:
         canvas = self._checked(ids)
         logits = np.empty((len(canvas), self.vocab_size), np.float32)
         prefix = self._prefix_of(canvas, logits)
-        start = len(prefix.ids)
-        logits[start:] = self._logits(self._states(canvas, start, len(canvas), prefix, None))
+        logits[len(prefix.ids) :] = self._logits(self._states(canvas, len(canvas), prefix)[0])
         return logits
 
     def forward_rows(self, ids: npt.ArrayLike, rows: npt.ArrayLike) -> Floats:
@@ -178,41 +159,8 @@ class BidirectionalLlama:
         if len(asked) and asked.min() < start:
             found: Floats = self.forward(canvas)[asked]
             return found
-        states = self._states(canvas, start, len(canvas), self._prefix_of(canvas, None), None)
+        states, _, _ = self._states(canvas, len(canvas), self._prefix_of(canvas, None))
         return self._logits(states[asked - start])
-
-    def forward_many(self, canvases: Sequence[npt.ArrayLike]) -> list[Floats]:
-        """Return the logits of several canvases of any lengths, each the same to the bit as alone."""
-        return [self.forward(canvas) for canvas in canvases]
-
-    def whole(self, ids: npt.ArrayLike) -> KeptPass:
-        """Read a canvas as `forward` does, and return its logits with the keys and values of all layers."""
-        canvas = self._checked(ids)
-        kept = KeptPass(canvas, np.empty((0, 0), np.float32), [], [])
-        kept.logits = self._logits(self._states(canvas, 0, len(canvas), None, kept))
-        return kept
-
-    def window(self, ids: npt.ArrayLike, start: int, stop: int, kept: KeptPass) -> Floats:
-        """Return the logits [stop - start, V] of some positions, without computing the others.
-
-        Keys and values of the other positions come from `kept`, which is unchanged. Exact if `ids` is the
-        canvas of `kept`, else an approximation (see `BlockCached`). Raises as `forward` does, and OptionError
-        if `kept` has another length or the window is empty or outside.
-        """
-        canvas = self._checked(ids)
-        if len(canvas) != len(kept.ids):
-            raise OptionError(
-                f"{len(canvas)} ids, but the kept pass read {len(kept.ids)}.",
-                where="kept",
-                cure="Make a new one with whole(ids).",
-            )
-        if not 0 <= start < stop <= len(canvas):
-            raise OptionError(
-                f"[{start}, {stop}) is no window of {len(canvas)} positions.",
-                where="start",
-                cure="Choose 0 <= start < stop <= len(ids).",
-            )
-        return self._logits(self._states(canvas, start, stop, kept, None))
 
     def _checked(self, ids: npt.ArrayLike) -> Ids:
         """Return the ids as a new array, or raise."""
@@ -261,9 +209,8 @@ class BidirectionalLlama:
             same = (int(differ[0]) if len(differ) else length) // _CHUNK * _CHUNK
         prefix = known.first(same)
         for start in range(same, end, _CHUNK):
-            read = KeptPass(canvas, np.empty((0, 0), np.float32), [], [])
-            states = self._states(canvas, start, start + _CHUNK, prefix, read)
-            prefix = _Prefix(canvas[: start + _CHUNK].copy(), tuple(read.keys), tuple(read.values))
+            states, keys, values = self._states(canvas, start + _CHUNK, prefix)
+            prefix = _Prefix(canvas[: start + _CHUNK].copy(), keys, values)
             if logits is not None:
                 logits[start : start + _CHUNK] = self._logits(states)
         if end > same:
@@ -271,38 +218,29 @@ class BidirectionalLlama:
         return prefix
 
     def _states(
-        self, canvas: Ids, start: int, stop: int, past: _Prefix | KeptPass | None, keep: KeptPass | None
-    ) -> Floats:
-        """Return the last hidden states [stop - start, width] of positions start to stop.
-
-        `past` has the keys and values of the positions before them (`_Prefix`) or of all positions
-        (`KeptPass`); without it the window is the whole canvas. `keep` takes the keys and values of all that
-        was read.
-        """
+        self, canvas: Ids, stop: int, past: _Prefix
+    ) -> tuple[Floats, tuple[Floats, ...], tuple[Floats, ...]]:
+        """Return the last hidden states [stop - start, width] of the positions from the end of `past` to
+        `stop`, and for each layer the keys and the values of all positions up to `stop`."""
+        start = len(past.ids)
         cos, sin = self._cos[start:stop], self._sin[start:stop]
-        behind = len(past.ids) if past is not None else 0
-        columns = max(stop, behind)
         causal = min(self._causal_rows(canvas), stop)
         closed = None
         if causal > start:
             rows = np.arange(start, stop)[:, None]
-            closed = (np.arange(columns) > rows) & (rows < causal)
+            closed = (np.arange(stop) > rows) & (rows < causal)
         x = self._embedding[canvas[start:stop]]
-        for number, layer in enumerate(self._layers):
+        keys, values = [], []
+        for layer, old_keys, old_values in zip(self._layers, past.keys, past.values, strict=True):
             q, k, v = self._split(_normed(x, layer.before, self._epsilon) @ layer.qkv)
             q, k = _rotated(q, cos, sin), _rotated(k, cos, sin)
-            if past is not None:
-                k, v = (
-                    np.concatenate((old[:, :start], new, old[:, stop:]), 1)
-                    for old, new in ((past.keys[number], k), (past.values[number], v))
-                )
-            if keep is not None:
-                keep.keys.append(k)
-                keep.values.append(v)
+            k, v = np.concatenate((old_keys, k), 1), np.concatenate((old_values, v), 1)
+            keys.append(k)
+            values.append(v)
             x = x + _attended(q, k, v, closed) @ layer.out
             gate, up = np.split(_normed(x, layer.between, self._epsilon) @ layer.gate_up, 2, -1)
             x = x + (_silu(gate) * up) @ layer.down
-        return x
+        return x, tuple(keys), tuple(values)
 
     def _logits(self, states: Floats) -> Floats:
         """Return the logits [rows, V] of hidden states."""
@@ -314,75 +252,6 @@ class BidirectionalLlama:
         rows, columns = qkv.shape
         q, k, v = qkv.reshape(rows, 3, self._heads, columns // 3 // self._heads).transpose(1, 2, 0, 3)
         return q, k, v
-
-
-class BlockCached:
-    """A model that computes one block of the canvas at a time, between whole passes (`MaskedModel`).
-
-    Blocks have `block_length` slots, counted from the first masked slot of a canvas. If the first masked slot
-    of the next canvas is in another block, or slots outside the block have changed, the whole canvas is
-    computed: these logits are exact. While only slots of the block change, only its positions are computed;
-    the other logits are those of the last whole pass. A canvas of another length, or with a change before the
-    first block, is a new one.
-
-    What is approximate: keys and values outside the block are from the last whole pass, when the slots filled
-    since then were still masked. With `suffix="kept"` this applies to all of them (Fast-dLLM's dual cache).
-    With `suffix="fresh"` it applies only to those before the block; the positions after it are computed with
-    the block (its prefix cache). A step's result never depends on steps before the last whole pass.
-
-    One object serves one canvas at a time; use one per thread.
-    """
-
-    def __init__(
-        self, model: BidirectionalLlama, block_length: int, *, suffix: Literal["kept", "fresh"] = "kept"
-    ) -> None:
-        """Raises OptionError for a block of no slots or an unknown `suffix`."""
-        if block_length < 1:
-            raise OptionError(
-                f"A block of {block_length} slots.", where="block_length", cure="Use 1 or more; 32 is usual."
-            )
-        if suffix not in ("kept", "fresh"):
-            raise OptionError(f"suffix={suffix!r}.", where="suffix", cure='Use "kept" or "fresh".')
-        self.mask_id, self.null_id, self.shift = model.mask_id, model.null_id, model.shift
-        self.vocab_size, self.context = model.vocab_size, model.context
-        self.block_length: int | None = block_length
-        self.whole_passes, self.positions_read = 0, 0
-        self._model, self._size, self._fresh = model, block_length, suffix == "fresh"
-        self._kept: KeptPass | None = None
-        self._origin = self._start = self._stop = 0
-
-    def forward(self, ids: npt.ArrayLike) -> Floats:
-        """Return float32 logits [L, V] for int ids [L]; see the class for which are exact. Raises as
-        `BidirectionalLlama.forward` does."""
-        canvas = self._model._checked(ids)
-        masked = np.flatnonzero(canvas == self.mask_id)
-        first = int(masked[0]) if len(masked) else 0
-        kept = self._kept
-        if kept is None or len(kept.ids) != len(canvas):
-            return self._read_whole(canvas, first, first)
-        changed = np.flatnonzero(kept.ids != canvas)
-        if first < self._origin or (changed < self._origin).any():
-            return self._read_whole(canvas, first, first)
-        outside = (changed < self._start) | (changed >= self._stop)
-        if not self._start <= first < self._stop or outside.any():
-            return self._read_whole(canvas, first, self._origin)
-        # With shifted logits the row before the block predicts its first slot.
-        start = max(self._start - self.shift, 0)
-        stop = len(canvas) if self._fresh else self._stop
-        logits = kept.logits.copy()
-        logits[start:stop] = self._model.window(canvas, start, stop, kept)
-        self.positions_read += stop - start
-        return logits
-
-    def _read_whole(self, canvas: Ids, first: int, origin: int) -> Floats:
-        """Read the whole canvas and choose the block of its first masked slot; blocks begin at `origin`."""
-        self._kept = self._model.whole(canvas)
-        self.whole_passes += 1
-        self.positions_read += len(canvas)
-        self._origin = origin
-        self._start = origin + (first - origin) // self._size * self._size
-        self._stop = min(self._start + self._size, len(canvas))
-        return self._kept.logits.copy()
 
 
 def _layer(tensors: dict[str, Floats], number: int, scale: np.float32) -> _Layer:

@@ -7,10 +7,12 @@ from structgen.automata.strings.string_pool import StringPool
 from structgen.json_machine.answers.scalar_questions import Numbers, Strings
 from structgen.schema.reading.document import Document
 from structgen.schema.recogniser.schema_network import SchemaNetwork
+from structgen.system.public_calls import THIS_CALL
 
 
 def network_of(document: Document) -> SchemaNetwork:
-    """Return the network of a document that no machine runs, with automata of its own."""
+    """Return the network of a document that no machine runs, with automata of its own. It is a public call of
+    its own, or a part of the one that asks: the steps to find a document are counted."""
 
     def outcome(demands: frozenset[int]) -> int:
         assert demands == frozenset((0,)), "an oracle asks about one demand at a time"
@@ -18,8 +20,8 @@ def network_of(document: Document) -> SchemaNetwork:
 
     limits, policies = document.limits, document.policies
     strings = StringPool(limits, lone=policies.escapes == "any")
-    return SchemaNetwork(
-        document,
-        Strings(strings, outcome, document.quoting.literal),
-        Numbers(NumberPool(policies.numbers, limits, document.missing), outcome),
-    )
+    numbers = NumberPool(policies.numbers, limits, document.missing)
+    with THIS_CALL.begin(limits):
+        return SchemaNetwork(
+            document, Strings(strings, outcome, document.quoting.literal), Numbers(numbers, outcome)
+        )

@@ -55,9 +55,9 @@ GROUPS: dict[str, dict[str, float]] = {
         "structgen.text_grammars.machine.text_walks": 1.5,
     },
     ENGINE: {
+        "structgen.engine.choice_loops": 1.5,
         "structgen.engine.forward_pass.forward": 5.0,
         "structgen.engine.forward_pass.paged_attention": 0.2,
-        "structgen.engine.compiled_choice": 4.5,
     },
     INFILLING: {"structgen.infilling.lattice_loops": 0.8},
     SHARED: {

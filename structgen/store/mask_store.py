@@ -18,7 +18,7 @@ import zlib
 from collections import OrderedDict
 from collections.abc import Hashable
 from pathlib import Path
-from typing import Any, ClassVar, Literal, NamedTuple
+from typing import Any, ClassVar, Literal
 from weakref import WeakKeyDictionary, WeakValueDictionary
 
 import numpy as np
@@ -34,7 +34,6 @@ from structgen.system.cache import ENVIRONMENT_VARIABLE, cache_folder
 from structgen.system.fork_locks import STORES, new_lock
 from structgen.system.source_digests import package_digest
 from structgen.tokens.token_mask import tokens_of
-from structgen.tokens.tokenizer import Tokenizer
 from structgen.tokens.trie import TrieArrays
 from structgen.tokens.vocabulary import Vocabulary
 
@@ -42,17 +41,6 @@ _NONE: npt.NDArray[np.int32] = np.empty(0, np.int32)
 
 
 package_digest()  # some milliseconds, which no grammar should wait for
-
-
-class MaskRows(NamedTuple):
-    """The dense rows of a vocabulary, for whoever keeps a copy: a GPU takes rows `known` to `used` when it
-    needs them."""
-
-    array: npt.NDArray[np.int32]
-    """[capacity, ceil(V / 32)]: it keeps its address; a row below `used` never changes, the others are not
-    there yet."""
-    used: int
-    """Rows in use now."""
 
 
 class VocabularyStore:
@@ -241,16 +229,6 @@ class MaskStore:
         if self.path is None or self._writer is None:
             return None
         return GrammarFiles(self.path.joinpath(package_digest(), *below), self._writer, suffix)
-
-    def rows(self, tokenizer: Tokenizer | Vocabulary) -> MaskRows:
-        """Return the dense rows of a tokenizer's vocabulary, which `Matcher.mask_rows()` names by their
-        numbers.
-
-        [capacity, ceil(V / 32)] of int32, append-only, at a fixed address, and how many are in use.
-        """
-        vocabulary = Vocabulary.of(tokenizer) if isinstance(tokenizer, Tokenizer) else tokenizer
-        part = self.of(vocabulary)
-        return MaskRows(part.rows, part.used)
 
     def flush(self) -> None:
         """Write what is new of Lark grammars to the folder now, and come back when it is there; nothing, for

@@ -126,17 +126,27 @@ class TextGrammar(LanguageGrammar):
 class RegularGrammar(TextGrammar):
     """A formula over patterns and words as a grammar."""
 
-    __slots__ = ("_body", "_limits", "formula", "what")
+    __slots__ = ("_body", "_limits", "_part", "formula", "what")
 
-    def __init__(self, formula: Formula, what: str, *, limits: Limits | None = None) -> None:
+    def __init__(
+        self, formula: Formula, what: str, *, limits: Limits | None = None, body: str | None = None
+    ) -> None:
+        """`body`: the pattern of `body`, where the caller knows it."""
         self.formula, self.what = formula, what
         self._limits = checks.limits(limits)
-        self._body = None if isinstance(formula, Words) else body_of(formula)
+        self._body = body if body is not None or isinstance(formula, Words) else body_of(formula)
+        self._part: str | None = None
 
     @property
     def body(self) -> str | None:
         """A pattern of the same texts whose meaning does not depend on the text around it, or None."""
         return body_of(self.formula) if isinstance(self.formula, Words) else self._body
+
+    @property
+    def part(self) -> str | None:
+        """The body as a part of a concatenation, or None."""
+        body = self.body
+        return self._part or (None if body is None else wrapped(body))
 
     @classmethod
     def of_texts(cls, texts: Iterable[str], limits: Limits | None = None) -> RegularGrammar:
@@ -165,6 +175,19 @@ class RegularGrammar(TextGrammar):
         except RegexError:
             return None
         return cls(Pattern(f"^(?:{body})$"), what, limits=limits)
+
+    @classmethod
+    def of_bodies(
+        cls, bodies: Sequence[str], what: str, limits: Limits, *, one_of: bool
+    ) -> RegularGrammar | None:
+        """Return the grammar of some bodies: of any of them (`one_of`), or of all, one after another, that
+        are parts. None where two groups have the same name. Joined patterns are not read again."""
+        body = ("|" if one_of else "").join(bodies)
+        if "(?<" in body:
+            return cls.of_body(body, what, limits)
+        found = cls(Pattern(f"^(?:{body})$"), what, limits=limits, body=body)
+        found._part = None if one_of else body
+        return found
 
     @property
     def canonical(self) -> str:
@@ -453,7 +476,8 @@ def either(*parts: Operand) -> TextGrammar:
         bodies = [part.body for part in regular]
         what = " or ".join(part.what for part in regular[:4]) + (" or ..." if len(flat) > 4 else "")
         if all(body is not None for body in bodies):
-            whole = RegularGrammar.of_body("|".join(cast("list[str]", bodies)), what, _limits(flat))
+            joined = cast("list[str]", bodies)
+            whole = RegularGrammar.of_bodies(joined, what, _limits(flat), one_of=True)
             if whole is not None:
                 return whole
         return RegularGrammar(Any_(tuple(part.formula for part in regular)), what, limits=_limits(flat))
@@ -671,11 +695,11 @@ def _joined(one: TextGrammar, other: TextGrammar) -> TextGrammar | None:
     """Return the concatenation as one pattern, where both are patterns without assertions."""
     if not isinstance(one, RegularGrammar) or not isinstance(other, RegularGrammar):
         return None
-    first, second = one.body, other.body
+    first, second = one.part, other.part
     if first is None or second is None:
         return None
     what = f"{one.what} and then {other.what}"
-    return RegularGrammar.of_body(wrapped(first) + wrapped(second), what, one.limits)
+    return RegularGrammar.of_bodies((first, second), what, one.limits, one_of=False)
 
 
 def _limits(parts: tuple[TextGrammar, ...] | list[TextGrammar]) -> Limits:

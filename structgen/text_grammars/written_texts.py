@@ -224,10 +224,16 @@ class WrittenText(CompiledText):
             return found
         machine, alike = inner._machine, np.zeros(len(tokens), np.int64)
         regs = machine.registers(state)
-        mode = int(regs[L.MODE])
-        is_free = mode == L.M_STRING or (mode == L.M_KEY and int(regs[L.SEEN]) <= 0 and int(regs[L.AT]) < 0)
+        mode, at = int(regs[L.MODE]), int(regs[L.AT])
+        is_free = int(regs[L.LEX]) == StringPool.FREE and int(regs[L.SEEN]) <= 0
+        if mode == L.M_STRING:
+            # where characters are counted, what tokens need depends on how many they have
+            spec = machine.string_row(int(regs[L.RES]))
+            is_free &= spec[L.S_MOST] < 0 and at >= spec[L.S_LEAST]
+        else:
+            is_free &= mode == L.M_KEY and at < 0
         free = np.zeros(len(tokens), np.bool_)
-        if is_free and int(regs[L.LEX]) == StringPool.FREE:
+        if is_free:
             alike = self._free_kinds(machine)[tokens]
             free = alike < 0
         alike[~free] = machine.after_tokens(state, tokens[~free])

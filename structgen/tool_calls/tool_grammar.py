@@ -14,6 +14,7 @@ from structgen.json_grammars.schema_grammar import json_schema
 from structgen.language import checks
 from structgen.limits import Limits
 from structgen.system.garbage import uncollected
+from structgen.system.public_calls import THIS_CALL
 from structgen.text_grammars.composition.argument_grammar import (
     argument_grammar,
     blank_of,
@@ -86,7 +87,7 @@ def tools(
         raise OptionError(
             f"The format {row.name} has no thoughts.", where="thinking", cure="Leave thinking out."
         )
-    with uncollected():
+    with THIS_CALL.begin(checks.limits(limits)), uncollected():
         choice = read_choice(read_tools(tools, limits=limits), tool_choice, parallel)
         return _Builder(row, specials, policies).reply(choice, thinking)
 

@@ -91,7 +91,7 @@ class Local:
             from structgen.engine.searches.whole_values import comparing
 
             apart = self._read(wanted, PromptSource(source.neutral, (source.neutral,))).tokens
-            request, _ = comparing(request, self.engine.model, self.engine.prompts, apart)
+            request, _ = comparing(request, self.engine.prompts, apart)
         return request
 
     # --- texts ----------------------------------------------------------------------------------------------

@@ -49,8 +49,6 @@ VALUES: dict[str, Any] = {
     "device": "cpu",
     "dtype": "float32",
     "max_rows": 2,
-    "device_masks": False,
-    "graphs": False,
     "cache_bytes": 1 << 20,
     "temperature": 0.5,
     "seed": 3,

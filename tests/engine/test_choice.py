@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import random
 from collections import Counter
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -114,6 +115,28 @@ def test_a_row_without_numbers_or_without_tokens_is_told() -> None:
     found = choose(logits, mask, [ChoiceRow(Sampling(), i, 0, (), ()) for i in range(3)])
     assert found.faulty == [False, True, True]
     assert found.tokens[0] in (1, 3)
+
+
+class Leaves:
+    """What strategies leave of a row: the scores that are given."""
+
+    def __init__(self, scores: list[float]) -> None:
+        self.scores = np.array(scores)
+
+    def adjusted(self, *_: object) -> npt.NDArray[np.float64]:
+        return self.scores
+
+
+@pytest.mark.parametrize("heat", [0.0, 0.7, 1.0])
+@pytest.mark.parametrize("way", [choose, choose_anywhere], ids=["compiled", "torch"])
+def test_a_row_of_which_strategies_leave_no_token_is_told(way: Any, heat: float) -> None:
+    never = -math.inf
+    how = Sampling(temperature=heat)
+    laws: list[Any] = [Leaves([never, never, 1.0, never]), Leaves([0.0, never, never, 0.0])]
+    rows = [ChoiceRow(how, i, 0, (), (), law=law) for i, law in enumerate(laws)]
+    found = way(torch.zeros(2, 4), _mask([1, 2]).repeat(2, 0), rows)
+    assert list(map(bool, found.faulty)) == [False, True] and found.tokens[0] == 2
+    assert 0 <= found.tokens[1] < 4
 
 
 def _random_row(draw: random.Random, sample: int) -> ChoiceRow:

@@ -1,4 +1,4 @@
-"""Masks that lie on the device of the logits give the tokens that masks from main memory give.
+"""Tokens that are chosen on the device of the logits are those that are chosen in main memory.
 
 The CPU is the device here: the same code as on a GPU, with `structgen_kernels`' twins in torch.
 """
@@ -19,6 +19,7 @@ from request_kinds import TOKENIZER, Wide, requests  # noqa: E402
 
 import structgen as sg  # noqa: E402
 from structgen.engine import loop  # noqa: E402
+from structgen.engine.choice import choose_anywhere  # noqa: E402
 from structgen.speculation.drafts.draft import NO_DRAFT, Draft, DraftTree  # noqa: E402
 from structgen.speculation.drafts.drafter import DraftContext, RequestFacts  # noqa: E402
 from structgen.speculation.planning.speculator import Speculator  # noqa: E402
@@ -31,15 +32,22 @@ def _written(count: int = 24, **options: Any) -> list[sg.Result]:
 
 @pytest.fixture(scope="module")
 def expected() -> list[sg.Result]:
-    """What is written with masks from main memory, by the draw that is compiled for the CPU."""
-    return _written(max_rows=5, device_masks=False)
+    """What is written by the draw that is compiled for the CPU."""
+    return _written(max_rows=5)
+
+
+@pytest.fixture
+def on_device(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Have engines choose as they do where logits are not in main memory."""
+    monkeypatch.setattr(loop, "choose", choose_anywhere)
 
 
 @pytest.mark.parametrize(
     "max_rows", [pytest.param(1, marks=pytest.mark.slow), 3, pytest.param(8, marks=pytest.mark.slow), 32]
 )
-def test_tokens_are_those_of_masks_from_main_memory(expected: list[sg.Result], max_rows: int) -> None:
-    for one, other in zip(_written(max_rows=max_rows, device_masks=True), expected, strict=True):
+@pytest.mark.usefixtures("on_device")
+def test_tokens_are_those_of_main_memory(expected: list[sg.Result], max_rows: int) -> None:
+    for one, other in zip(_written(max_rows=max_rows), expected, strict=True):
         assert one.error is None and other.error is None
         assert (one.tokens, one.thoughts, one.finish_reason) == (
             other.tokens,
@@ -63,38 +71,31 @@ def test_the_requests_are_of_all_kinds(expected: list[sg.Result]) -> None:
     assert any(result.thoughts for result in expected)
 
 
-@pytest.mark.parametrize("wrong", [1, "yes", 0.5])
-def test_the_option_is_true_or_false(wrong: Any) -> None:
-    with pytest.raises(sg.errors.OptionError, match="device_masks"):
-        sg.Engine(Wide(), TOKENIZER, device_masks=wrong)
-
-
+@pytest.mark.usefixtures("on_device")
 def test_logits_that_are_no_numbers_end_the_text_with_an_error() -> None:
     class Faulty(Wide):
         def logits(self, tokens: Any) -> Any:
             found = super().logits(tokens)
             return found * float("nan") if len(tokens) > 12 else found
 
-    (result,) = sg.Engine(Faulty(), TOKENIZER, device_masks=True).generate(
-        sg.Request("a text", None, max_tokens=40)
-    )
+    (result,) = sg.Engine(Faulty(), TOKENIZER).generate(sg.Request("a text", None, max_tokens=40))
     assert result.error is not None and "not numbers" in str(result.error)
 
 
+@pytest.mark.usefixtures("on_device")
 def test_an_interrupt_before_a_choice_loses_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
     wanted = requests(8)
-    whole = [result.tokens for result in sg.Engine(Wide(), TOKENIZER, device_masks=True).generate(wanted)]
-    engine, calls = sg.Engine(Wide(), TOKENIZER, device_masks=True), 0
-    choose = loop.choose_anywhere
+    whole = [result.tokens for result in sg.Engine(Wide(), TOKENIZER).generate(wanted)]
+    engine, calls = sg.Engine(Wide(), TOKENIZER), 0
 
     def interrupted(*arguments: Any) -> Any:
         nonlocal calls
         calls += 1
         if calls % 9 == 5:
             raise KeyboardInterrupt
-        return choose(*arguments)
+        return choose_anywhere(*arguments)
 
-    monkeypatch.setattr(loop, "choose_anywhere", interrupted)
+    monkeypatch.setattr(loop, "choose", interrupted)
     handles = [handle for request in wanted for handle in engine.submit(request)]
     while not all(handle.is_done for handle in handles):
         try:
@@ -104,12 +105,14 @@ def test_an_interrupt_before_a_choice_loses_nothing(monkeypatch: pytest.MonkeyPa
     assert [handle.result.tokens for handle in handles if handle.result] == whole
 
 
+@pytest.mark.usefixtures("on_device")
 def test_nothing_is_said_where_all_goes_well() -> None:
     with warnings.catch_warnings():
         warnings.simplefilter("error")
-        _written(6, device_masks=True)
+        _written(6)
 
 
+@pytest.mark.usefixtures("on_device")
 def test_drafts_change_no_token(expected: list[sg.Result], monkeypatch: pytest.MonkeyPatch) -> None:
     """The masks of nodes are whole masks of the step; each accepted guess is drawn at its own place."""
     monkeypatch.setattr(Speculator, "wants_drafts", lambda *_: True)
@@ -122,7 +125,7 @@ def test_drafts_change_no_token(expected: list[sg.Result], monkeypatch: pytest.M
         for request, result in zip(requests(10), expected, strict=False)
         if request.thinking is None
     ]
-    found = sg.Engine(model, TOKENIZER, max_rows=4, device_masks=True).generate(wanted)
+    found = sg.Engine(model, TOKENIZER, max_rows=4).generate(wanted)
     plain = [
         result.tokens for request, result in zip(requests(10), expected, strict=False) if not request.thinking
     ]

@@ -260,15 +260,6 @@ def test_special_tokens_at_the_end_of_a_prompt_stay() -> None:
     assert written(result) == result.text.encode()
 
 
-def test_masks_on_the_device_give_the_same_tokens() -> None:
-    wanted = [
-        request(PERSON, "A person:", seed, canonical=True, healing=True, max_tokens=40, speculation="off")
-        for seed in range(6)
-    ]
-    plain = [(one.tokens, one.text) for one in made(*wanted)]
-    assert [(one.tokens, one.text) for one in made(*wanted, device_masks=True)] == plain
-
-
 def test_an_interrupted_step_loses_nothing() -> None:
     """The sequences are made again from their tokens (`TextSequence.restart`)."""
     wanted = [

@@ -29,14 +29,14 @@ CONTEXT = 512
 def model(tmp_path_factory: pytest.TempPathFactory) -> Llama:
     """Two heads that share their keys and values: a tile holds the queries of four nodes."""
     folder = write_llama(tmp_path_factory.mktemp("trees"), width=128, groups=1)
-    return Llama.read(folder, torch.device("cpu"), torch.float32)
+    return Llama.read(folder)
 
 
 @pytest.fixture(scope="module", params=[1, 3], ids=["heads share", "each head for itself"])
 def any_model(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Llama:
     """Three heads: the queries of some nodes fill no whole tiles, or each head has keys of its own."""
     folder = write_llama(tmp_path_factory.mktemp("trees"), width=192, groups=request.param, half=True)
-    return Llama.read(folder, torch.device("cpu"), torch.float32)
+    return Llama.read(folder)
 
 
 def prompt_of(length: int, seed: int = 0) -> list[int]:
@@ -179,7 +179,7 @@ def test_what_is_no_path_is_refused(model: Llama, path: list[int]) -> None:
 def test_roll_backs_leak_no_page(tmp_path: Path, times: int) -> None:
     """Read trees and keep a random path or none, in texts that come, are copied and end; count the pages."""
     folder = write_llama(tmp_path, width=64, layers=1, inner=32)
-    model = Llama.read(folder, torch.device("cpu"), torch.float32)
+    model = Llama.read(folder)
     pages, random = model.pages, Random(times)
     caches: list[PagedCache] = []
     most = 12

@@ -31,9 +31,13 @@ def _reference(folder: Path) -> Any:
     return transformers.AutoModelForCausalLM.from_pretrained(folder, dtype=KIND, local_files_only=True).eval()
 
 
-@pytest.mark.parametrize("kind", [Llama, HuggingFace])
+def _by_transformers(folder: Path) -> HuggingFace:
+    return HuggingFace.read(folder, CPU, KIND)
+
+
+@pytest.mark.parametrize("kind", [Llama.read, _by_transformers], ids=["Llama", "HuggingFace"])
 def test_logits_are_transformers_while_rows_come_and_go(folder: Path, kind: Any) -> None:
-    model, reference = kind.read(folder, CPU, KIND), _reference(folder)
+    model, reference = kind(folder), _reference(folder)
     begun = [model.prefill(text) for text in TEXTS]
     caches, written = [cache for _, cache in begun], [list(text) for text in TEXTS]
     found = [[logits] for logits, _ in begun]
@@ -71,9 +75,9 @@ def test_after_a_pass_that_failed_new_texts_are_transformers(folder: Path) -> No
     assert [cache.nbytes for cache in old] == [0] * 4
 
 
-@pytest.mark.parametrize("kind", [Llama, HuggingFace])
+@pytest.mark.parametrize("kind", [Llama.read, _by_transformers], ids=["Llama", "HuggingFace"])
 def test_a_copied_cache_goes_on_by_itself(folder: Path, kind: Any) -> None:
-    model = kind.read(folder, CPU, KIND)
+    model = kind(folder)
     _, cache = model.prefill(TEXTS[0])
     other = cache.copy()
     apart = [model.decode([token], [one])[0] for token, one in ((11, cache), (12, other))]
@@ -84,7 +88,7 @@ def test_a_copied_cache_goes_on_by_itself(folder: Path, kind: Any) -> None:
 
 
 def test_the_llama_is_bit_by_bit_the_same_in_any_batch(folder: Path) -> None:
-    model = Llama.read(folder, CPU, KIND)
+    model = Llama.read(folder)
 
     def logits(texts: list[int]) -> list[Any]:
         caches = [model.prefill(TEXTS[i])[1] for i in texts]

@@ -78,14 +78,14 @@ def test_memory_is_given_back(pages: KeyValuePages) -> None:
 
 
 def test_prompts_that_begin_alike_share_what_is_full(tmp_path: Path) -> None:
-    model = Llama.read(write_llama(tmp_path), torch.device("cpu"), torch.float32)
+    model = Llama.read(write_llama(tmp_path))
     alike = list(range(PAGE + 8))
     (_, one), (_, other) = model.prefill_many([[*alike, 1, 2], [*alike, 3]])
     assert pages_of(one)[0] == pages_of(other)[0] and pages_of(one)[1] != pages_of(other)[1]
 
 
 def test_what_is_no_number_does_not_outlive_its_text(tmp_path: Path) -> None:
-    model = Llama.read(write_llama(tmp_path), torch.device("cpu"), torch.float32)
+    model = Llama.read(write_llama(tmp_path))
     _, bad = model.prefill([1, 2, 3])
     (page,) = pages_of(bad)
     ctypes.memset(page, 0xFF, bad.nbytes)

@@ -25,7 +25,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def _alone(folder: Path, text: list[int], start: int) -> torch.Tensor:
-    model = Llama.read(folder, CPU, KIND)
+    model = Llama.read(folder)
     logits, cache = model.prefill(text[:start])
     found = [logits]
     for token in text[start:]:
@@ -45,7 +45,7 @@ def threads(request: pytest.FixtureRequest) -> Iterator[None]:
 @pytest.mark.usefixtures("threads")
 def test_texts_are_bit_by_bit_the_same_among_others_that_come_go_and_grow(folder: Path) -> None:
     draw = random.Random(1)
-    model = Llama.read(folder, CPU, KIND)
+    model = Llama.read(folder)
     going: list[tuple[list[int], int, object, list[torch.Tensor]]] = []
     done = []
     for _ in range(45):

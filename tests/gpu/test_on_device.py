@@ -23,9 +23,6 @@ from small_models import write_llama  # noqa: E402
 from structgen_kernels import reference  # noqa: E402
 
 import structgen as sg  # noqa: E402
-from structgen.engine.cuda_graphs import Graphs  # noqa: E402
-from structgen.engine.forward_pass.fixed_pass import FixedLlama  # noqa: E402
-from structgen.engine.forward_pass.weights import Weights  # noqa: E402
 
 CPU = torch.device("cpu")
 _MISSING = "torch has no CUDA device here (torch.cuda.is_available() is False)"
@@ -76,31 +73,9 @@ class Elsewhere(Wide):
 def test_an_engine_writes_what_one_on_the_cpu_writes(device: Any) -> None:
     """Requests of all kinds, thoughts and drafts among them; logits are equal to the bit."""
     there, here = (
-        sg.Engine(Elsewhere(where), TOKENIZER, max_rows=5, device_masks=True).generate(requests(7))
-        for where in (device, CPU)
+        sg.Engine(Elsewhere(where), TOKENIZER, max_rows=5).generate(requests(7)) for where in (device, CPU)
     )
     assert [(one.tokens, one.thoughts) for one in there] == [(one.tokens, one.thoughts) for one in here]
-
-
-def test_host_masks_serve_a_device_too(device: Any) -> None:
-    wanted = [sg.Request(f"{i}", DATES, sg.Sampling(temperature=0.0), max_tokens=60) for i in range(3)]
-    there, here = (
-        sg.Engine(Elsewhere(where), TOKENIZER, device_masks=False).generate(wanted) for where in (device, CPU)
-    )
-    assert [one.tokens for one in there] == [one.tokens for one in here]
-
-
-def test_a_llama_of_fixed_shapes_gives_the_logits_of_the_cpu(device: Any, folder: Path) -> None:
-    prompts, tokens = [[1, 2, 3], [5], list(range(40))], ([7, 8, 9], [4, 4, 2])
-    found = []
-    for where in (device, CPU):
-        model = FixedLlama(Weights.read(folder, where, torch.float32), 3, 128)
-        with torch.inference_mode():
-            pairs = model.prefill_many(prompts)
-            logits, caches = torch.stack([one for one, _ in pairs]), [cache for _, cache in pairs]
-            rows = [logits.cpu(), *(model.decode(step, caches).cpu().clone() for step in tokens)]
-        found.append(torch.stack(rows))
-    assert torch.allclose(*found, atol=5e-3)
 
 
 def test_a_model_of_transformers_writes_what_it_writes_on_the_cpu(
@@ -117,7 +92,7 @@ def test_a_model_of_transformers_writes_what_it_writes_on_the_cpu(
     found = []
     for where in (device_of_slow_test, CPU):
         model = transformers.AutoModelForCausalLM.from_pretrained(folder, dtype=torch.float32).to(where)
-        results = sg.Engine(model, TOKENIZER, device_masks=True).generate(wanted)
+        results = sg.Engine(model, TOKENIZER).generate(wanted)
         found.append([(result.thoughts, result.tokens) for result in results])
     assert found[0] == found[1]
 
@@ -197,21 +172,6 @@ def test_the_kernels_give_what_their_twins_give(device: Any) -> None:
         classes.to(device),
     )
     assert moved.states.tolist() == [[1, 1], [1, 0]]
-
-
-def test_replayed_graphs_write_what_steps_by_themselves_write(device: Any, folder: Path) -> None:
-    """On a GPU the forward pass and the choice are captured for each bucket, and replayed with changed
-    numbers; without capture the same functions run kernel by kernel."""
-    weights = Weights.read(folder, device, torch.float32)
-    wanted, captured = requests(6), Graphs(device)
-    eager = Graphs(device, lambda function: function)
-    texts = []
-    for graphs in (captured, eager):
-        engine = sg.Engine(FixedLlama(weights, 4, graphs=graphs), TOKENIZER, max_rows=4, device_masks=True)
-        texts.append([result.tokens for result in engine.generate(wanted)])
-    assert texts[0] == texts[1]
-    if device.type == "cuda":
-        assert not Graphs._has_warned
 
 
 def test_a_device_that_is_not_there_is_refused(folder: Path) -> None:

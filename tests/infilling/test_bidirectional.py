@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from structgen.errors import OptionError, StructgenError, TokenError
-from structgen.infilling.bidirectional import BidirectionalLlama, BlockCached
+from structgen.infilling.bidirectional import BidirectionalLlama
 from structgen.infilling.masked_model import MaskedModel
 
 MASK, WORDS = 2, 40
@@ -151,9 +151,9 @@ def test_a_known_prefix_is_not_read_again(monkeypatch: pytest.MonkeyPatch) -> No
     model, read = BidirectionalLlama(CAUSAL, tensors()), []
     states = BidirectionalLlama._states
 
-    def counted(self: Any, ids: Any, start: int, stop: int, *rest: Any) -> Any:
-        read.append((start, stop))
-        return states(self, ids, start, stop, *rest)
+    def counted(self: Any, ids: Any, stop: int, past: Any) -> Any:
+        read.append((len(past.ids), stop))
+        return states(self, ids, stop, past)
 
     monkeypatch.setattr(BidirectionalLlama, "_states", counted)
     model.forward_rows(canvas(60, 20), [50])
@@ -163,89 +163,7 @@ def test_a_known_prefix_is_not_read_again(monkeypatch: pytest.MonkeyPatch) -> No
 
 def test_it_is_a_masked_model(model: BidirectionalLlama) -> None:
     assert isinstance(model, MaskedModel)
-    assert isinstance(BlockCached(model, 4), MaskedModel)
     assert (model.mask_id, model.shift, model.vocab_size, model.context) == (MASK, True, WORDS, 64)
-
-
-def test_a_canvas_gets_the_same_logits_alone_and_among_others(model: BidirectionalLlama) -> None:
-    canvases = [canvas(length, 4, seed=length) for length in (9, 20, 14)]
-    for ids, logits in zip(canvases, model.forward_many(canvases), strict=True):
-        assert np.array_equal(logits, model.forward(ids))
-
-
-def test_a_window_is_exact_where_nothing_changed_since_the_whole_pass(model: BidirectionalLlama) -> None:
-    ids = canvas(20, 12)
-    kept = model.whole(ids)
-    assert np.array_equal(kept.logits, model.forward(ids))
-    found = model.window(ids, 5, 13, kept)
-    np.testing.assert_allclose(found, kept.logits[5:13], atol=1e-5 * np.abs(kept.logits).max())
-
-
-def test_a_window_reads_its_own_changes(model: BidirectionalLlama) -> None:
-    ids = canvas(20, 12)
-    kept = model.whole(ids)
-    changed = ids.copy()
-    changed[10] = 7
-    found = model.window(changed, 8, 12, kept)
-    assert np.abs(found - kept.logits[8:12]).max(1).min() > 1e-3
-    # With one layer nothing but the embedding of the others is behind their keys: the window is exact.
-    shallow = BidirectionalLlama(CONFIG | {"num_hidden_layers": 1}, tensors())
-    exact = shallow.forward(changed)
-    found = shallow.window(changed, 8, 12, shallow.whole(ids))
-    np.testing.assert_allclose(found, exact[8:12], atol=1e-5 * np.abs(exact).max())
-
-
-def filled_from_the_left(model: MaskedModel, ids: np.ndarray) -> list[tuple[np.ndarray, np.ndarray]]:
-    """Fill the masks one by one with arbitrary tokens; return each canvas with the logits for it."""
-    ids, found = ids.copy(), []
-    while (ids == MASK).any():
-        found.append((ids.copy(), model.forward(ids)))
-        at = int(np.flatnonzero(ids == MASK)[0])
-        ids[at] = 3 + at % (WORDS - 3)
-    return found
-
-
-def test_each_block_begins_with_an_exact_pass(model: BidirectionalLlama) -> None:
-    cached = BlockCached(model, 4)
-    steps = filled_from_the_left(cached, canvas(20, 11))
-    for number, (ids, logits) in enumerate(steps):
-        if number % 4 == 0:
-            assert np.array_equal(logits, model.forward(ids)), number
-    # Blocks of 4, 4 and 3 slots behind 9 positions; with shifted logits a block's window has a row more.
-    assert cached.whole_passes == 3
-    assert cached.positions_read == 3 * 20 + 3 * 5 + 3 * 5 + 2 * 4
-
-
-def test_within_a_block_the_window_is_read_and_nothing_else(model: BidirectionalLlama) -> None:
-    for suffix, stop in (("kept", 13), ("fresh", 20)):
-        cached = BlockCached(model, 4, suffix=suffix)  # type: ignore[arg-type]
-        (first, whole), (second, logits), *_ = filled_from_the_left(cached, canvas(20, 11))
-        # Row 8 predicts slot 9, the block's first.
-        wanted = model.window(second, 8, stop, model.whole(first))
-        assert np.array_equal(logits[8:stop], wanted)
-        assert np.array_equal(logits[:8], whole[:8])
-        assert np.array_equal(logits[stop:], whole[stop:])
-
-
-def test_a_change_outside_the_block_is_read_at_once(model: BidirectionalLlama) -> None:
-    cached, ids = BlockCached(model, 4), canvas(20, 11)
-    cached.forward(ids)
-    for at in (18, 3, 19):
-        ids[at] = 9
-        assert np.array_equal(cached.forward(ids), model.forward(ids)), at
-    assert cached.whole_passes == 4
-
-
-def test_another_canvas_begins_anew(model: BidirectionalLlama) -> None:
-    cached = BlockCached(model, 4)
-    filled_from_the_left(cached, canvas(20, 11))
-    for ids in (canvas(20, 11), canvas(20, 6, seed=4), canvas(17, 5)):
-        assert np.array_equal(cached.forward(ids), model.forward(ids))
-    # Its blocks begin where its own first mask is: 8 slots are two blocks of 4.
-    filled_from_the_left(cached, canvas(20, 11))
-    before = cached.whole_passes
-    filled_from_the_left(cached, canvas(20, 8, seed=4))
-    assert cached.whole_passes - before == 2
 
 
 @pytest.mark.parametrize(
@@ -264,18 +182,6 @@ def test_bad_ids_are_refused(
 ) -> None:
     with pytest.raises(kind, match=said):
         model.forward(ids)
-
-
-def test_bad_windows_and_blocks_are_refused(model: BidirectionalLlama) -> None:
-    kept = model.whole(canvas(10, 4))
-    with pytest.raises(OptionError, match="Choose 0 <= start"):
-        model.window(canvas(10, 4), 6, 6, kept)
-    with pytest.raises(OptionError, match="whole"):
-        model.window(canvas(12, 4), 2, 6, kept)
-    with pytest.raises(OptionError, match="Use 1 or more"):
-        BlockCached(model, 0)
-    with pytest.raises(OptionError, match='"kept" or "fresh"'):
-        BlockCached(model, 4, suffix="none")  # type: ignore[arg-type]
 
 
 def test_other_architectures_and_missing_weights_are_refused() -> None:

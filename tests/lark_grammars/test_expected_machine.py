@@ -72,6 +72,7 @@ def test_lark_takes_the_random_texts_of_a_language(seed: int) -> None:
     try:
         grammar = sg.lark(text)
         language = LarkLanguage(grammar, grammar.limits)
+        language.start()
     except sg.errors.GrammarError:
         pytest.skip("it has no text")
     for _ in range(5):

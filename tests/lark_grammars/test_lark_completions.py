@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import random
 from pathlib import Path
 from typing import Any
 
@@ -10,7 +11,7 @@ import grammars_drawn as drawn
 import pytest
 from for_each import for_each
 from lark_reference import takes
-from test_lark_machine import machine
+from test_lark_machine import TOKENS, machine
 
 import structgen as sg
 from structgen.lark_grammars.compiled.compiled_lark import CompiledLark
@@ -58,6 +59,39 @@ def test_no_text_completes_in_fewer_bytes_where_patterns_look_around(seed: int) 
 @for_each("seed", range(6000, 6012))
 def test_no_text_completes_in_fewer_bytes_where_blocks_are_indented(seed: int) -> None:
     assert wrong(drawn.drawn_blocks(seed), "a(\n :", 5, drawn.Blocks()) == []
+
+
+@for_each("seed", [*range(4000, 4012), *range(6000, 6004)])
+def test_so_many_tokens_as_are_said_complete_a_text(seed: int) -> None:
+    is_block, draw = seed >= 6000, random.Random(seed)
+    text = drawn.drawn_blocks(seed) if is_block else drawn.drawn(seed)
+    if drawn.judge(text, drawn.Blocks() if is_block else None) is None:
+        return
+    try:
+        compiled = machine(text, TOKENS, drawn.Blocks() if is_block else None)
+    except sg.errors.GrammarError:
+        return
+    for more in (0, 0, 1, 3):
+        matcher, mask = sg.Matcher(compiled), sg.allocate_mask(1, compiled.vocab_size)
+        left = matcher.tokens_to_finish() + more
+        while not matcher.is_finished:
+            assert matcher.tokens_to_finish() <= left
+            assert fewest(matcher, left) <= matcher.tokens_to_finish()
+            matcher.fill_mask(mask, budget=left)
+            token = draw.choice(mask.allowed().tolist())
+            matcher.advance(token)
+            left -= token not in compiled.end_tokens
+
+
+def fewest(matcher: sg.Matcher, most: int) -> int:
+    """Return the fewest tokens that complete a text, by trying all of up to two; else three."""
+    compiled, front = matcher.compiled, {matcher.state}
+    for count in range(min(most, 2) + 1):
+        if any(compiled.accepts_end(state) for state in front):
+            return count
+        after = (compiled.step(state, token) for state in front for token in compiled.allowed(state))
+        front = {state for state in after if state is not None}
+    return 3
 
 
 def test_ignored_lexemes_that_owe_different_things_lead_to_one_another() -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import json
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +19,7 @@ import structgen as sg
 from structgen.core.compiled import State
 from structgen.lark_grammars.compiled import lark_answers as answers
 from structgen.lark_grammars.compiled.compiled_lark import CompiledLark
+from structgen.lark_grammars.liveness import letters
 from structgen.maskbench import vocabularies
 
 GRAMMARS = Path(__file__).resolve().parents[2] / "grammars"
@@ -138,6 +140,8 @@ def test_a_text_goes_on_where_the_start_rule_that_was_read_begins_itself() -> No
         'start: A?\nA: /a+?c(?!$\\b(?=a)|$|$[ab]+(?<!b))/\n%ignore "c"\n',
         'start: B | "a" A\nA.1: /bc.+($\\b|a)/\nB: "bcb"\n',
         'start: B | "c" A\nA: /a{1,2}(?!cb)$/\nB: "aa"\n',
+        "start: A B\nA: /a/\nB: /b\\Z/\n",
+        'start: "b" | X\nX: /b+/\n%ignore "b"\n',
     ],
 )
 def test_what_ends_with_the_text_is_what_lark_finds_there(text: str) -> None:
@@ -162,9 +166,51 @@ def test_random_grammars_with_look_arounds_are_read_as_lark_reads_them(seed: int
     assert not wrong(drawn.drawn(seed, looks=True), drawn.ALPHABET, 4)
 
 
+def is_held(seed: int, text: str) -> bool:
+    """Assert that masks and completions of a grammar are lark's; return whether lark takes the grammar, and
+    no limit is named."""
+    found = wrong(text, "ab #\n" if seed % 2 else "abc", 4)
+    assert not found, text
+    return found is not None
+
+
+def with_ends(seed: int) -> bool:
+    return is_held(seed, drawn.drawn(seed, ends=True))
+
+
+def with_literals_ignored(seed: int) -> bool:
+    one = ('"a"', '"b"', '"ab"', "/[ab]/", "/a+b?/")[seed % 5]
+    return is_held(seed, drawn.drawn(seed) + f"%ignore {one}\n")
+
+
+@for_each("seed", range(7020, 7050))
+def test_what_ends_in_an_anchor_is_read_as_lark_reads_it(seed: int) -> None:
+    with_ends(seed)
+
+
+@for_each("seed", range(8050, 8080))
+def test_what_is_ignored_and_a_literal_is_read_as_lark_reads_it(seed: int) -> None:
+    with_literals_ignored(seed)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("law", [with_ends, with_literals_ignored])
+def test_what_random_grammars_ignore_and_end_in_is_larks_whole(law: Callable[[int], bool]) -> None:
+    assert sum(map(law, range(7000, 7700))) > 300
+
+
 @for_each("seed", range(2000, 2020))
 def test_random_grammars_with_blocks_are_read_as_lark_reads_them(seed: int) -> None:
     assert not wrong(drawn.drawn_blocks(seed), "a(\n :", 4, drawn.Blocks())
+
+
+@for_each("seed", [7000, 7001, 7002, 7007, 7008, 7011])
+def test_searches_say_what_goes_on_where_letters_are_not_settled(
+    seed: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(letters, "_MOST_STARTS", 1)
+    assert not wrong(drawn.drawn_blocks(seed), "a(\n :", 4, drawn.Blocks())
+    is_held(seed, drawn.drawn(seed, ends=True))
 
 
 @pytest.mark.parametrize("seed", range(3000, 3015))

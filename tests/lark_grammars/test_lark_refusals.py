@@ -349,3 +349,14 @@ def test_a_common_slip_is_named_with_its_place_and_cure(text: str, where: str, c
         sg.lark(text)
     assert where in caught.value.where
     assert cure in caught.value.cure
+
+
+def test_a_parser_whose_states_have_too_many_items_is_refused_before_it_is_made() -> None:
+    repeated = 'start: a\na: A (C~1..3 a* | A)~3..4\nA: "a"\nC: "c"\n'
+    with pytest.raises(sg.errors.LimitError, match=r"1,000,000 items.*Limits\(parser_states=") as caught:
+        sg.lark(repeated)
+    assert caught.value.limit == "parser_states"
+    small, limits = 'start: "a" start "b" | "c"\n', sg.Limits(parser_states=20)
+    with pytest.raises(sg.errors.LimitError, match="5 items"):
+        sg.lark(small, limits=limits)
+    assert sg.lark(small).tables.rules

@@ -4,6 +4,7 @@ could follow, and what is written without them is taken. The law is tried on ran
 
 from __future__ import annotations
 
+import json
 from typing import Any
 
 import lacking
@@ -85,6 +86,38 @@ def test_the_shortest_text_is_written_in_a_way_that_is_left(
 def test_what_cannot_be_written_is_refused_by_its_bytes(schema: Any, absent: bytes, named: str) -> None:
     with pytest.raises((sg.errors.TokenizerError, sg.errors.UnsatisfiableSchema), match=named):
         compiled(schema, absent)
+
+
+def escapes_end(missing: int) -> None:
+    """Hold the completions behind each beginning of an escape to what `json` reads, under each policy."""
+    tokenizer = lacking.tokenizer_of([one for one in lacking.SINGLE if one != bytes((missing,))])
+    whole = b'"\\uD83D\\uDE0'
+    for escapes in ("any", "canonical", "ascii", "utf8"):
+        try:
+            made = sg.compile(sg.json_schema({"type": "string"}, escapes=escapes), tokenizer, store=False)
+        except sg.errors.TokenizerError:
+            assert missing == 34
+            continue
+        begun = {whole[:at] for at in range(1, len(whole) + 1)} | {b'"\\u0', b'"\\u00', b'"\\u00d'}
+        for text in sorted(begun):
+            state = made.step_bytes(made.start, text)
+            if state is None:
+                continue
+            rest = made.completion(state)
+            assert missing not in rest
+            assert isinstance(json.loads(text + rest), str)
+            assert made.tokens_to_finish(state) == len(rest)
+
+
+def test_an_escape_that_has_begun_ends_without_a_byte() -> None:
+    for missing in (0xDF, 0xB5, 0xFF, *b'du"\\0'):
+        escapes_end(missing)
+
+
+@pytest.mark.slow
+def test_an_escape_that_has_begun_ends_without_a_byte_whole() -> None:
+    for missing in range(256):
+        escapes_end(missing)
 
 
 def test_a_key_that_cannot_be_written_is_not_offered() -> None:

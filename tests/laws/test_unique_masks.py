@@ -452,3 +452,83 @@ def test_a_string_that_must_differ_is_completed_however_it_is_escaped(escapes: s
         assert state is not None
         text = begun + compiled.completion(state).decode()
         assert jsonschema_rs.validator_for(schema).is_valid(json.loads(text)), text
+
+
+JOINED = (
+    b'",',
+    b'"]',
+    b'["',
+    b'a"',
+    b'","',
+    b'":',
+    b'"}',
+    b"aa",
+    b"],[",
+    b"],",
+    b'a","a',
+    b"1,",
+    b'",1',
+    b'b","',
+)
+
+
+def remembered(chance: random.Random, depth: int = 2) -> Any:
+    """Return a schema of which completions remember what arrays and objects hold."""
+    if not depth or chance.random() < 0.2:
+        short = [{"type": "string"}, {"type": "string", "maxLength": 2}, {"enum": ["a", "ab", "b", 1]}]
+        return chance.choice([*short, {"type": "integer", "minimum": 0, "maximum": 12}, {"type": "boolean"}])
+    kind, least = chance.randrange(4), chance.randint(0, 2)
+    if kind < 2:  # distinct values that are no arrays
+        items = remembered(chance, 0 if kind else depth - 1)
+        return {"type": "array", "items": items, "minItems": least, "maxItems": 3, "uniqueItems": kind == 1}
+    if kind == 2:
+        some = {"minProperties": least, "maxProperties": 3}
+        return {"type": "object", "additionalProperties": remembered(chance, depth - 1), **some}
+    named = {"a": remembered(chance, depth - 1), "b": remembered(chance, depth - 1)}
+    return {"type": "object", "properties": named, "additionalProperties": False}
+
+
+def answers(compiled: sg.CompiledGrammar, text: bytes, more: int) -> tuple[int, bytes, list[int]]:
+    state = compiled.step_bytes(compiled.start, text)
+    assert state is not None
+    need, mask = compiled.tokens_to_finish(state), sg.allocate_mask(1, compiled.vocab_size)
+    sg.Matcher(compiled, state).fill_mask(mask, budget=need + more)
+    return need, compiled.completion(state), mask.allowed().tolist()
+
+
+def forgets(seed: int) -> None:
+    chance = random.Random(f"history {seed}")
+    schema, options = remembered(chance), chance.choice([{"whitespace": "compact"}, {}, {"escapes": "any"}])
+    tokens = [*(bytes((byte,)) for byte in range(256)), *chance.sample(JOINED, 8)]
+    tokenizer = sg.Tokenizer.from_bytes([*tokens, None], eos_token_id=len(tokens))
+
+    def fresh() -> sg.CompiledGrammar:
+        return sg.compile(sg.json_schema(schema, strict=None, **options), tokenizer, store=False)
+
+    with_history, texts = fresh(), [b""]
+    for _ in range(3):
+        state, text = with_history.start, b""
+        for _ in range(chance.randint(1, 14)):
+            some = [one for one in with_history.allowed(state)[:-1] if tokens[one][0] in b'ab01"[]{},:']
+            if not some:
+                break
+            token = chance.choice(some)
+            after = with_history.step(state, token)
+            assert after is not None
+            state, text = after, text + tokens[token]
+            texts.append(text)
+    for _ in range(8):
+        text, more = chance.choice(texts), chance.randint(0, 3)
+        assert answers(with_history, text, more) == answers(fresh(), text, more), (schema, text, more)
+
+
+def test_answers_do_not_depend_on_what_was_asked_before() -> None:
+    for seed in range(15):
+        forgets(seed)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("first", range(15, 515, 50))
+def test_answers_do_not_depend_on_what_was_asked_before_whole(first: int) -> None:
+    for seed in range(first, first + 50):
+        forgets(seed)

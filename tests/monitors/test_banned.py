@@ -90,12 +90,3 @@ def test_wrong_bans_are_refused(banned: Any) -> None:
         engine = sg.Engine(scrambled(6), LETTERS)
         engine.submit(sg.Request([0], TEXTS, sg.Sampling(banned=banned)))
     assert caught.value.where == "banned"
-
-
-def test_a_ban_works_with_masks_on_the_device() -> None:
-    how = sg.Sampling(banned=[3, "cc"], seed=2)
-    request = sg.Request([0], TEXTS, how, max_tokens=8, n=20)
-    here, there = (
-        texts_of(sg.Engine(scrambled(7), LETTERS, device_masks=one), request) for one in (False, True)
-    )
-    assert [one.tokens for one in here] == [one.tokens for one in there]

@@ -15,10 +15,16 @@ from lark_reference import build, takes
 ALPHABET = "abc# "
 IGNORED = (
     "/#[^\\n]*/", "/#.*/", "/ *#[^\\n]*/", "/\\s+/", '" "', "/ +/", "/c/", "/b+/", "/#a*b/",
-    "/ (#|b)*/", "/( |#b*)+/",
+    "/ (#|b)*/", "/( |#b*)+/", '"a"', '"b"', '"ab"', "/[ab]/", "/a+b?/",
 )  # fmt: skip
 ATOMS = ("a", "b", "c", "[ab]", "[^a]", "#", " ", ".")
 LOOKS = ("\\b", "(?<!a)", "(?<=b)", "$", "(?=b)", "(?!a)")
+ENDS = (
+    *LOOKS, "", "\\Z", "\\B", "(?!.)", "(?!\\n)", "(?<=a)", "(?<!b)", "(?=\\Z)", "(?!\\Z)", "(?=b?\\Z)",
+    "(?!b\\Z)",
+)  # fmt: skip
+"""What may stand at the end of a pattern, and of each alternative."""
+FLAGS = ("", "", "i", "m", "s", "ms")
 COUNTS = ("", "", "", "*", "+", "?", "*?", "+?", "{1,2}")
 
 
@@ -47,8 +53,15 @@ def pattern(draw: random.Random, looks: bool, depth: int = 2) -> str:
     return found
 
 
-def drawn(seed: int, looks: bool = False) -> str:
-    """Return a grammar's text."""
+def ended(draw: random.Random) -> str:
+    """Return a pattern of some alternatives, of which each ends in an anchor or a look-around, with flags."""
+    ways = [pattern(draw, draw.random() < 0.5) + draw.choice(ENDS)]
+    ways += [pattern(draw, False, 0) + draw.choice(ENDS) for _ in range(draw.randint(0, 2))]
+    return f"/{'|'.join(ways)}/{draw.choice(FLAGS)}"
+
+
+def drawn(seed: int, looks: bool = False, ends: bool = False) -> str:
+    """Return a grammar's text. `looks`, `ends`: with look-arounds, anywhere or at the ends of patterns."""
     draw = random.Random(seed)
     names = "ABCD"[: draw.randint(1, 4)]
     symbols = [*names, *names, '"a"', '"b"', '"ab"', "x", "y", "start"]
@@ -68,7 +81,7 @@ def drawn(seed: int, looks: bool = False) -> str:
         lines.append(
             f'{name}{priority}: "{text}"'
             if draw.random() < 0.5
-            else f"{name}{priority}: /{pattern(draw, looks)}/"
+            else f"{name}{priority}: {ended(draw) if ends else f'/{pattern(draw, looks)}/'}"
         )
     lines += [f"%ignore {one}" for one in draw.sample([*IGNORED, *names], draw.randint(0, 2))]
     return "\n".join(lines) + "\n"

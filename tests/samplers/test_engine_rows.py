@@ -115,7 +115,7 @@ def test_rows_of_a_model_of_transformers_are_those_of_whole_prefixes(folder):
 
 
 def test_children_of_a_prompt_share_its_pages(folder):
-    model = Llama.read(folder, torch.device("cpu"), torch.float32)
+    model = Llama.read(folder)
     pages = model.pages
     prompt = list(range(1, 71))  # two full pages of 32 columns, and a part of a third
     rows = ModelRows(model, prompt, "m")

@@ -320,3 +320,20 @@ def test_a_search_that_ends_early_says_so() -> None:
     assert "perhaps fewer of them do: the search ended at Limits.oracle_steps" in str(error)
     assert error is not None and "#/required" in error.keywords
     assert "perhaps" not in str(refusal(schema))
+
+
+@pytest.mark.parametrize("around", ["properties", "items", "prefixItems", "allOf", "$ref"])
+def test_a_contradiction_deep_inside_is_told_whole_for_few_questions(around: str) -> None:
+    wrap = {
+        "properties": lambda one: {"type": "object", "properties": {"k": one}, "required": ["k"]},
+        "items": lambda one: {"type": "array", "items": one, "minItems": 1},
+        "prefixItems": lambda one: {"type": "array", "prefixItems": [{}, one], "minItems": 2},
+        "allOf": lambda one: {"allOf": [{"title": "t"}, one]},
+        "$ref": lambda one: {"$ref": "#/$defs/a", "$defs": {"a": one}},
+    }[around]
+    schema: Any = {"type": "string", "minLength": 3, "maxLength": 2, "title": "t"}
+    for _ in range(1 if around == "$ref" else 100):
+        schema = wrap(schema)
+    error = refusal(schema, sg.Limits(oracle_steps=1_000))
+    assert error is not None and "perhaps" not in str(error)
+    assert {one.rpartition("/")[2] for one in error.keywords[-3:]} == {"type", "minLength", "maxLength"}

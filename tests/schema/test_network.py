@@ -319,7 +319,7 @@ def test_the_last_item_must_still_pay_what_is_owed() -> None:
         (True, b"0"),
         ({"type": "string"}, b'""'),
         ({"type": ["object", "array"]}, b"[]"),
-        ({"type": "object", "minProperties": 2}, b'{" ":0,"":0}'),
+        ({"type": "object", "minProperties": 2}, b'{"":0," ":0}'),
         ({"type": "array", "minItems": 3, "items": {"type": "boolean"}}, b"[true,true,true]"),
         ({"enum": ["abc", "ab", "aa"]}, b'"aa"'),
         ({"properties": {"b": {}, "a": {}}, "required": ["a", "b"], "type": "object"}, b'{"b":0,"a":0}'),

@@ -22,8 +22,8 @@ AB = {"enum": ["a", "bb"]}
     ("schema", "shortest"),
     [
         ({"uniqueItems": True, "minItems": 3, "items": {"type": "integer"}}, b"[0,1,2]"),
-        ({"uniqueItems": True, "minItems": 3, "items": {"type": "string"}}, b'[" ","!",""]'),
-        ({"uniqueItems": True, "minItems": 2, "items": {"type": "object"}}, b'[{"":0},{}]'),
+        ({"uniqueItems": True, "minItems": 3, "items": {"type": "string"}}, b'[""," ","!"]'),
+        ({"uniqueItems": True, "minItems": 2, "items": {"type": "object"}}, b'[{},{"":0}]'),
         ({"uniqueItems": True, "minItems": 2, "prefixItems": [AB, {"const": "a"}]}, b'["bb","a"]'),
         ({"not": {"uniqueItems": True}, "items": {"type": "string"}}, b'["",""]'),
         ({"not": {"uniqueItems": True}, "prefixItems": [AB], "items": {"enum": ["bb", "c"]}}, b'["bb","bb"]'),

@@ -171,54 +171,6 @@ def test_a_size_that_is_none_is_refused(option: dict[str, Any]) -> None:
         sg.MaskStore(**option)
 
 
-# --- masks as rows
-# -------------------------------------------------------------------------------------------------
-
-
-def test_rows_united_are_the_mask(tokenizer: sg.Tokenizer) -> None:
-    store = sg.MaskStore()
-    compiled = compiled_of(tokenizer, store)
-    matcher, mask = sg.Matcher(compiled), sg.allocate_mask(1, tokenizer.vocab_size)
-    for token in [*tokenizer.encode(TEXT.encode()), None]:
-        named = matcher.mask_rows()
-        array, used = store.rows(tokenizer)
-        assert named is not None and 1 <= len(named) <= 8 and max(named) < used
-        matcher.fill_mask(mask)
-        assert np.bitwise_or.reduce(array[list(named)]).tolist() == mask.array[0].tolist()
-        if token is not None:
-            matcher.advance(token)
-    assert matcher.mask_rows() == named
-    matcher.advance(tokenizer.eos_token_ids[0])
-    with pytest.raises(sg.errors.FinishedError):
-        matcher.mask_rows()
-
-
-def test_rows_stay_as_they_are_where_they_are(tokenizer: sg.Tokenizer) -> None:
-    store = sg.MaskStore()
-    compiled = compiled_of(tokenizer, store)
-    before: list[bytes] = []
-    address = store.rows(tokenizer).array.__array_interface__["data"]
-    matcher = sg.Matcher(compiled)
-    for token in tokenizer.encode(TEXT.encode()):
-        matcher.mask_rows()
-        matcher.advance(token)
-        array, used = store.rows(tokenizer)
-        now = [array[i].tobytes() for i in range(used)]
-        assert now[: len(before)] == before
-        before = now
-    assert len(before) > 1 and array.__array_interface__["data"] == address
-
-
-def test_rows_are_given_until_the_store_is_full(tokenizer: sg.Tokenizer, expected: list[bytes]) -> None:
-    compiled = compiled_of(tokenizer, sg.MaskStore(memory=0))
-    matcher = sg.Matcher(compiled)
-    found = []
-    for token in tokenizer.encode(TEXT.encode()):
-        found.append(matcher.mask_rows())
-        matcher.advance(token)
-    assert None in found and masks_of(compiled) == expected
-
-
 @given(st.binary(min_size=8, max_size=8))
 def test_tokens_of_a_row_are_its_bits(data: bytes) -> None:
     row = np.frombuffer(data, np.int32)
@@ -245,5 +197,5 @@ def test_the_store_counts_its_memory(tokenizer: sg.Tokenizer) -> None:
     assert store.nbytes == 0
     compiled = compiled_of(tokenizer, store)
     masks_of(compiled)
-    array, used = store.rows(tokenizer)
-    assert store.nbytes > array[:used].nbytes > 0
+    part = store.of(compiled.vocabulary)
+    assert store.nbytes > part.rows[: part.used].nbytes > 0

@@ -14,7 +14,8 @@ torch = pytest.importorskip("torch")
 from strategy_models import LETTERS, Table, scrambled  # noqa: E402
 
 import structgen as sg  # noqa: E402
-from structgen.engine import Engine, Request, Result, Sampling  # noqa: E402
+from structgen.engine import Engine, Request, Result, Sampling, loop  # noqa: E402
+from structgen.engine.choice import choose_anywhere  # noqa: E402
 from structgen.engine.model_protocol import DraftSupport  # noqa: E402
 from structgen.engine.searches.cursor import Cursor  # noqa: E402
 from structgen.engine.strategies.strategy import Mixture, SearchStrategy, Strategy  # noqa: E402
@@ -76,13 +77,12 @@ def test_the_table_has_each_strategy() -> None:
 def _results(
     model: Any, strategy: Strategy | None, count: int = 6, rows: int = 8, **options: Any
 ) -> list[Result]:
-    engine_options = {"device_masks": options.pop("device_masks", None)}
     how = Sampling() if strategy is None else _sampling(strategy)
     requests = [
         Request([0, 1, at % 4], TEXTS, replace(how, seed=at), **{"max_tokens": 14, **options})
         for at in range(count)
     ]
-    found = Engine(model, LETTERS, max_rows=rows, **engine_options).generate(requests)
+    found = Engine(model, LETTERS, max_rows=rows).generate(requests)
     assert all(one.error is None for one in found), [one.error for one in found]
     return found
 
@@ -220,9 +220,12 @@ def test_drafts_leave_the_texts_as_they_are(name: str) -> None:
 
 
 @pytest.mark.parametrize("name", sorted(EACH))
-def test_texts_are_the_same_where_masks_are_on_the_device(name: str) -> None:
+def test_texts_are_the_same_where_tokens_are_chosen_on_a_device(
+    name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
     here = _results(scrambled(9), EACH[name])
-    there = _results(scrambled(9), EACH[name], device_masks=True)
+    monkeypatch.setattr(loop, "choose", choose_anywhere)
+    there = _results(scrambled(9), EACH[name])
     assert [one.tokens for one in here] == [one.tokens for one in there]
 
 

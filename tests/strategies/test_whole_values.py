@@ -125,11 +125,11 @@ def test_many_values_are_chosen_token_by_token_and_the_usage_says_so(count: int)
 
 
 def test_values_are_compared_where_nothing_else_is_said_of_the_choice() -> None:
-    few, model, prompts = sg.choice(["a", "b"]), scrambled(1, size=6), ModelPrompts("")
+    few, prompts = sg.choice(["a", "b"]), ModelPrompts("")
 
     def is_compared(**options: object) -> bool:
         asked = Request([2], few, **options)  # type: ignore[arg-type]
-        return bool(comparing(asked, model, prompts)[0].chosen_by.strategies)
+        return bool(comparing(asked, prompts)[0].chosen_by.strategies)
 
     greedy = sg.Sampling(temperature=0.0, seed=3)
     assert is_compared(sampling=greedy, choices="whole")
@@ -141,8 +141,8 @@ def test_values_are_compared_where_nothing_else_is_said_of_the_choice() -> None:
     idle = sg.Sampling(temperature=0.0, top_k=2, top_p=0.5, min_p=0.1, repetition=None)
     assert is_compared(sampling=idle, choices="whole")
     listed = Request([2], sg.json_schema({"enum": ["a", "b"]}))
-    assert comparing(listed, model, prompts)[0].chosen_by.strategies
-    assert comparing(listed, model, ModelPrompts("structgen/extract"))[0] == listed
+    assert comparing(listed, prompts)[0].chosen_by.strategies
+    assert comparing(listed, ModelPrompts("structgen/extract"))[0] == listed
     with pytest.raises(sg.errors.OptionError, match="whole, tokens"):
         Request([2], few, choices="best")
 

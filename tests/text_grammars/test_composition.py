@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import json
 import pickle
 import random
 from collections.abc import Callable
@@ -258,3 +259,117 @@ def test_a_search_without_end_is_a_limit_by_name() -> None:
     assert words_of(rules & sg.regex("x{2}y|z"), "xyz", 4) == {"xxy"}
     with pytest.raises(sg.StructgenError, match="oracle_steps"):
         (rules & sg.regex("x+")).language(sg.Limits())
+
+
+LETTERS = 'ac"\\'
+CROSSING = [b"ac", b'c"', b'\\"', b'a\\"', b'"a"']
+BYTES = sg.Tokenizer.from_bytes([*(bytes((byte,)) for byte in range(256)), *CROSSING, None], eos_token_id=261)
+
+
+def tags() -> TextGrammar:
+    tag = {"begin": "a", "content": {"type": "regex", "pattern": "c"}, "end": "c"}
+    return sg.structural_tag(
+        {"type": "structural_tag", "format": {"type": "triggered_tags", "triggers": ["a"], "tags": [tag]}}
+    )
+
+
+def doubled(value: int) -> int:
+    """Double it."""
+    return 2 * value
+
+
+KINDS: dict[str, Callable[[], TextGrammar]] = {
+    "literal": lambda: sg.literal('a"'),
+    "empty": lambda: sg.literal(""),
+    "choice": lambda: sg.choice(["a", "ca", 'c"']),
+    "assertion": lambda: sg.regex("a*(?!c)|c(?<=c)a?"),
+    "span": lambda: sg.substring_of("acca"),
+    "until": lambda: sg.text(until="ac", included=False),
+    "ebnf": lambda: sg.ebnf('root ::= "c" | "a" root "c"'),
+    "lark": lambda: sg.lark('start: A C?\nA: /a+/\nC: "c"\n'),
+    "characters": lambda: sg.lark('start: "a" start "c" | "c"\n', lexer="characters"),
+    "bound": lambda: sg.lark('start: "a" X\n%declare X\n', bind={"X": sg.regex("c+")}),
+    "schema": lambda: sg.sequence(sg.json_schema({"enum": ["a", "c"]})),
+    "tags": tags,
+    "tools": lambda: sg.tools([doubled], format="hermes"),
+    "filter": lambda: sg.without_spans_of("acca", 3),
+}
+
+
+def quoted(some: set[str]) -> set[str]:
+    return {json.dumps(one) for one in some}
+
+
+OPERATORS: dict[str, tuple[Callable[[TextGrammar], TextGrammar], Callable[[set[str]], set[str]]]] = {
+    "before": (lambda one: "a" + one, lambda some: product({"a"}, some)),
+    "behind": (lambda one: one + "c", lambda some: product(some, {"c"})),
+    "or": (lambda one: one | "ca", lambda some: some | {"ca"}),
+    "optional": (lambda one: one.optional(), lambda some: some | {""}),
+    "repeat": (lambda one: one.repeat(1, 2), lambda some: power(some, 1, 2)),
+    "and": (
+        lambda one: one & sg.regex("(?s:.{1,3})"),
+        lambda some: {one for one in some if 0 < len(one) < 4},
+    ),
+    "minus": (
+        lambda one: one - sg.regex("(?s:.*cc.*)"),
+        lambda some: {one for one in some if "cc" not in one},
+    ),
+    "without": (
+        lambda one: sg.without(one, ["aa", '"c']),
+        lambda some: {one for one in some if "aa" not in one and '"c' not in one},
+    ),
+    "string": (sg.in_json_string, quoted),
+    "canonical": (lambda one: sg.in_json_string(one, escapes="canonical"), quoted),
+}
+
+
+def compiled_words(grammar: TextGrammar) -> set[str]:
+    """Return the words of some letters that masks allow. On the way: completions are words, and a token of
+    several bytes is allowed exactly where they are."""
+    compiled = sg.compile(grammar, BYTES, store=False)
+    found, pending = set[str](), [("", compiled.start)]
+    for word, state in pending:
+        allowed = set(compiled.allowed(state))
+        found |= {word} if 261 in allowed else set()
+        end = compiled.step_bytes(state, compiled.completion(state))
+        assert end is not None and compiled.accepts_end(end), word
+        for token, data in enumerate(CROSSING, 256):
+            assert (token in allowed) == (compiled.step_bytes(state, data) is not None), (word, data)
+        for letter in LETTERS if len(word) < MOST else "":
+            after = compiled.step_bytes(state, letter.encode())
+            assert (after is not None) == (ord(letter) in allowed), (word, letter)
+            pending += [] if after is None else [(word + letter, after)]
+    return found
+
+
+def hold_operators(kind: str, names: tuple[str, ...]) -> None:
+    """Assert that operators on a kind of grammar have the words that sets say; a limit may say that it is not
+    known."""
+    grammar = KINDS[kind]()
+    expected = compiled_words(grammar)
+    for name in names:
+        operator, of_sets = OPERATORS[name]
+        grammar = operator(grammar)
+        expected = {one for one in of_sets(expected) if len(one) <= MOST}
+    try:
+        assert compiled_words(grammar) == expected, (kind, names)
+    except sg.errors.GrammarError as error:
+        assert type(error) is sg.errors.GrammarError and not expected, (kind, names)
+    except sg.errors.LimitError as error:
+        assert error.limit == "oracle_steps"
+
+
+PAIRS = [(name,) for name in OPERATORS] + list(itertools.product(OPERATORS, repeat=2))
+
+
+@for_each("kind", KINDS)
+def test_operators_on_each_kind_of_grammar_have_the_words_that_sets_say(kind: str) -> None:
+    for names in (("string",), *random.Random(kind).sample(PAIRS, 2)):
+        hold_operators(kind, names)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("kind", KINDS)
+def test_operators_on_each_kind_of_grammar_have_the_words_that_sets_say_whole(kind: str) -> None:
+    for names in PAIRS:
+        hold_operators(kind, names)

@@ -8,7 +8,7 @@ import sys
 import warnings
 from dataclasses import replace
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import pytest
 
@@ -169,13 +169,6 @@ def test_a_text_of_a_pattern_is_asked_for_as_a_string_in_an_object(engine: sg.En
         assert language.accepts(state)
     bare = sg.run(engine, "Which?", sg.regex("[ab]{2,3}"), wrap=False, detailed=True, max_tokens=20)
     assert not bare.result.reply and "Answer in JSON" not in bare.prompt
-
-
-def test_a_model_of_fixed_rooms_chooses_listed_values_token_by_token(folder: Path) -> None:
-    fixed = sg.Engine(folder, graphs=True, max_rows=1)
-    found = sg.run(fixed, "Which?", Literal["up", "down"], detailed=True)
-    assert found.value in ("up", "down")
-    assert "room for the texts alone" in found.usage.choices
 
 
 @pytest.mark.parametrize(

@@ -28,7 +28,6 @@ from torch import Tensor
 from structgen.engine.composed_models.byte_frontier import ByteFrontier, Covering, TokenRanges
 from structgen.engine.composed_models.part_models import GivenPart, part_of
 from structgen.engine.composed_models.token_walks import Places, TokenWalks, Walks
-from structgen.engine.model_protocol import Released
 from structgen.engine.searches.prefix_rows import Floats, ModelRows, numbers
 from structgen.engine.strategies.strategy import log_softmax
 from structgen.errors import options_named
@@ -167,11 +166,6 @@ class FusedCache:
         twin = FusedCache(self.part.copy(), self.frontier)
         twin.unread_share = self.unread_share
         return twin
-
-    def release(self) -> None:
-        """Release the first model's cache."""
-        if isinstance(self.part, Released):
-            self.part.release()
 
 
 @dataclass(slots=True)

@@ -8,7 +8,7 @@ from typing import Any, TypeAlias
 
 from torch import Tensor
 
-from structgen.engine.model_protocol import FixedRows, Model, draft_support_of, verifier_of
+from structgen.engine.model_protocol import Model, draft_support_of, verifier_of
 from structgen.engine.models import given_model, load_model
 from structgen.errors import OptionError
 from structgen.system.resources import model_name
@@ -22,7 +22,7 @@ _MOST_TOGETHER = 256
 
 def part_of(name: str, given: GivenPart) -> tuple[Model, Tokenizer, str]:
     """Return a model, its tokenizer, and the name of the model ("" for an object). `name`: the option that
-    gives it. Raises OptionError for what is no model or has fixed rows; errors of `load_model`."""
+    gives it. Raises OptionError for what is no model; errors of `load_model`."""
     if isinstance(given, str | PathLike):
         found: tuple[Model, Tokenizer, str] = *load_model(model_name(given)), model_name(given)
     elif isinstance(given, tuple) and len(given) == 2:
@@ -34,10 +34,6 @@ def part_of(name: str, given: GivenPart) -> tuple[Model, Tokenizer, str]:
             f"A {type(given).__name__} is no model.",
             where=name,
             cure="Give its name or folder, a pair of a model object and its tokenizer, or an engine.",
-        )
-    if isinstance(found[0], FixedRows):
-        raise OptionError(
-            "A model with graphs=True has fixed rows.", where=name, cure="Load it without graphs."
         )
     return found
 

@@ -23,7 +23,7 @@ import torch
 from torch import Tensor
 
 from structgen.engine.composed_models.part_models import GivenPart, part_of, read_on
-from structgen.engine.model_protocol import Model, Released
+from structgen.engine.model_protocol import Model
 from structgen.engine.searches.prefix_rows import numbers
 from structgen.engine.strategies.strategy import entropy, log_softmax
 from structgen.errors import OptionError, options_named
@@ -174,9 +174,3 @@ class SwitchedCache:
         twin.read, twin.window = list(self.read), self.window.copy()
         twin.row, twin.heard = self.row, self.heard
         return twin
-
-    def release(self) -> None:
-        """Release both caches."""
-        for part in self.parts:
-            if isinstance(part, Released):
-                part.release()

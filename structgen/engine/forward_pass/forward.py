@@ -14,9 +14,9 @@ from typing import Any, TypeAlias
 import numpy as np
 import numpy.typing as npt
 
-from structgen.engine.compiled_choice import exponentials
 from structgen.engine.forward_pass.paged_attention import PAGES, PLACE, TOKEN, WHERE, attend, loose, take
 from structgen.engine.forward_pass.tiles import MOST_ROWS, PANEL, floats, product, words
+from structgen.engine.row_loops import exponentials
 from structgen.native.jit import entry, jit
 
 Array: TypeAlias = npt.NDArray[Any]

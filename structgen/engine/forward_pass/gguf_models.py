@@ -140,9 +140,9 @@ def _bytewise_tokenizer(own: dict[str, Any], template: str | None) -> Any:
     return PreTrainedTokenizerFast(tokenizer_object=made, chat_template=template, **named)
 
 
-def gguf_model(path: Path, device: torch.device, dtype: torch.dtype, fixed_rows: int = 0) -> Model:
-    """Return the model of a GGUF file, its weights in `dtype`; with `fixed_rows` a `FixedLlama` of so many
-    rows. On a CPU the weights of our own pass may be bfloat16; it calculates in float32.
+def gguf_model(path: Path, device: torch.device, dtype: torch.dtype) -> Model:
+    """Return the model of a GGUF file, its weights in `dtype`. On a CPU the weights of our own pass may
+    be bfloat16; it calculates in float32.
 
     The log of structgen tells the number of weights, their bytes in memory and the seconds of reading. Cost:
     some 10 ns for each weight of a Llama, 100 ns for those of another, and twice the memory of the weights
@@ -151,10 +151,8 @@ def gguf_model(path: Path, device: torch.device, dtype: torch.dtype, fixed_rows:
     """
     _need(path)
     # optional: torch
-    import torch
 
     # optional: torch
-    from structgen.engine.forward_pass.fixed_pass import FixedLlama
     from structgen.engine.forward_pass.llama import Llama
     from structgen.engine.forward_pass.weights import Weights
 
@@ -162,10 +160,10 @@ def gguf_model(path: Path, device: torch.device, dtype: torch.dtype, fixed_rows:
     header = GgufHeader.read(path)
     _check_data(header)
     # numbers of bfloat16 are numbers of float32 too: our own pass reads them in half the memory
-    held = torch.float32 if device.type == "cpu" and not fixed_rows else dtype
-    weights = Weights.of(_sizes(header), _tensors(header, dtype), device, held) if _is_llama(header) else None
-    if weights is not None and (fixed_rows or Llama.serves(weights)):
-        made: Model = FixedLlama(weights, fixed_rows) if fixed_rows else Llama(weights)
+    is_ours = device.type == "cpu" and _is_llama(header)
+    weights = Weights.of(_sizes(header), _tensors(header, dtype)) if is_ours else None
+    if weights is not None and Llama.serves(weights):
+        made: Model = Llama(weights)
         del weights
         _give_back_memory()
         _tell(header, dtype, began)
@@ -180,12 +178,6 @@ def gguf_model(path: Path, device: torch.device, dtype: torch.dtype, fixed_rows:
         path, lambda: pretrained(AutoModelForCausalLM, path.parent, gguf_file=path.name, dtype=dtype)
     )
     _tell(header, dtype, began)
-    if fixed_rows:
-        raise StructgenError(
-            f"CUDA graphs run a Llama alone, and {path.name} is a {type(read).__name__}.",
-            where=str(path),
-            cure="Leave the fixed number of rows out.",
-        )
     return HuggingFace(read.to(device))
 
 

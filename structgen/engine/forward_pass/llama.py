@@ -61,18 +61,16 @@ class Llama:
         self.pages = KeyValuePages(sizes.layers, sizes.groups, sizes.head, sizes.context)
 
     @classmethod
-    def read(cls, folder: Path, device: torch.device, dtype: torch.dtype) -> Llama:
+    def read(cls, folder: Path) -> Llama:
         """Return the model of a folder: config.json and model.safetensors. Raises StructgenError."""
-        return cls(Weights.read(folder, device, dtype))
+        return cls(Weights.read(folder))
 
     @staticmethod
     def serves(weights: Weights) -> bool:
-        """Return whether the compiled code can run a model: float32 in the memory of a CPU with the needed
-        instructions, with head and matrix widths that are multiples of a panel."""
-        like, matrices = weights.embedding, weights.products()
-        here = IS_FUSED and like.device.type == "cpu" and like.dtype == torch.float32
-        wide = [weights.sizes.head, *map(len, matrices)]
-        return here and all(columns % PANEL == 0 for columns in wide)
+        """Return whether the compiled code can run a model: on a CPU with the needed instructions, with head
+        and matrix widths that are multiples of a panel."""
+        wide = [weights.sizes.head, *map(len, weights.products())]
+        return IS_FUSED and all(columns % PANEL == 0 for columns in wide)
 
     def prefill(self, tokens: Sequence[int]) -> tuple[Tensor, PagedCache]:
         """Return the logits [V] after a prompt, and its cache."""

@@ -15,8 +15,8 @@ import numba
 import numpy as np
 import numpy.typing as npt
 
-from structgen.engine.compiled_choice import exponentials, highest, total
 from structgen.engine.forward_pass.tiles import MOST_ROWS, PANEL, add_weighted, floats_at, listed_product
+from structgen.engine.row_loops import exponentials, highest, total
 from structgen.native.jit import alone, entry, jit
 from structgen.native.raw_memory import load64
 
@@ -171,7 +171,7 @@ def attend(
                         own[one].ctypes.data,
                     )  # fmt: skip
                     at = stop
-                whole = np.float32(1.0 / total(shares[one], seen))
+                whole = np.float32(1.0 / total(shares[one], 0, seen))
                 first = (group * each + (start + one) % each) * head
                 for d in range(head):
                     out[i, first + d] = own[one, d] * whole

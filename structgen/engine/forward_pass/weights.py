@@ -97,7 +97,7 @@ class Weights:
     sin: Tensor
 
     @classmethod
-    def read(cls, folder: Path, device: torch.device, dtype: torch.dtype) -> Weights:
+    def read(cls, folder: Path) -> Weights:
         """Return the weights of a folder: config.json and model.safetensors. Raises StructgenError."""
         try:
             # optional: the embedded models need safetensors
@@ -111,15 +111,15 @@ class Weights:
             raise StructgenError(
                 f"The model cannot be read: {error}", where=str(folder), cure="Make or install it anew."
             ) from error
-        return cls.of(Sizes.of(config, folder), read, device, dtype)
+        return cls.of(Sizes.of(config, folder), read)
 
     @classmethod
-    def of(cls, sizes: Sizes, read: dict[str, Tensor], device: torch.device, dtype: torch.dtype) -> Weights:
-        """Return the weights of tensors by transformers' names."""
-        weights = {name: tensor.to(device, dtype) for name, tensor in read.items()}
+    def of(cls, sizes: Sizes, read: dict[str, Tensor]) -> Weights:
+        """Return the weights of tensors by transformers' names, in float32."""
+        weights = {name: tensor.float() for name, tensor in read.items()}
         embedding = weights["model.embed_tokens.weight"]
-        steps = torch.arange(0, sizes.head, 2, device=device, dtype=torch.float32)
-        places = torch.arange(sizes.context, device=device, dtype=torch.float32)
+        steps = torch.arange(0, sizes.head, 2, dtype=torch.float32)
+        places = torch.arange(sizes.context, dtype=torch.float32)
         angles = torch.outer(places, sizes.theta ** (-steps / sizes.head))
         return cls(
             sizes,
@@ -127,8 +127,8 @@ class Weights:
             [Layer.of(weights, layer) for layer in range(sizes.layers)],
             weights["model.norm.weight"],
             weights.get("lm_head.weight", embedding),
-            angles.cos().repeat(1, 2).to(dtype),
-            torch.cat((-angles.sin(), angles.sin()), -1).to(dtype),
+            angles.cos().repeat(1, 2),
+            torch.cat((-angles.sin(), angles.sin()), -1),
         )
 
     def products(self) -> list[Tensor]:

@@ -21,7 +21,7 @@ import torch
 
 from structgen.core.compiled import CompiledGrammar
 from structgen.engine.model_prompts import ModelPrompts
-from structgen.engine.model_protocol import FixedRows, Model
+from structgen.engine.model_protocol import Model
 from structgen.engine.requests import Request, Sampling
 from structgen.engine.searches.branches import Branch, TextPlace
 from structgen.engine.searches.listed_values import MOST_VALUES, listed
@@ -162,9 +162,7 @@ class WholeValues(SearchStrategy):
         return f"whole: {max(shares):.2f} of {len(shares)} values" if shares else ""
 
 
-def comparing(
-    request: Request, model: Model, prompts: ModelPrompts, neutral: Sequence[int] = ()
-) -> tuple[Request, str]:
+def comparing(request: Request, prompts: ModelPrompts, neutral: Sequence[int] = ()) -> tuple[Request, str]:
     """Return the request that compares whole values, where the likeliest text of a few listed ones is asked
     for and nothing else is said of the choice; else the request itself. And why listed values are not
     compared where they are to be; else "". The embedded models were trained to write token by token."""
@@ -182,8 +180,6 @@ def comparing(
         return request, f"{what}: at most {MOST_VALUES} are compared as a whole."
     if not found.texts or request.healing:
         return request, ""
-    if isinstance(model, FixedRows):
-        return request, "Listed values are chosen token by token: the model has room for the texts alone."
     strategy = WholeValues(found.texts, tuple(neutral), found.before, found.behind)
     return replace(request, sampling=replace(how, strategy=strategy, repetition=ENDS), strategy=()), ""
 

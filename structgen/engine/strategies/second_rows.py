@@ -15,7 +15,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from structgen.engine.model_protocol import Model, Released
+from structgen.engine.model_protocol import Model
 
 
 @dataclass(slots=True, eq=False)
@@ -52,12 +52,6 @@ class SecondRow:
         """Return the number of passes that the row was part of since the last question, prompts included."""
         found, self._calls = self._calls, 0
         return found
-
-    def release(self) -> None:
-        """Release the cache of the row."""
-        if isinstance(self.cache, Released):
-            self.cache.release()
-        self.cache = None
 
 
 def read_on(model: Model, rows: Sequence[tuple[SecondRow, Sequence[int]]]) -> None:

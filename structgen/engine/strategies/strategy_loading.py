@@ -6,7 +6,7 @@ import threading
 from collections.abc import Callable, Sequence
 
 from structgen.engine.draft_models import shared_model
-from structgen.engine.model_protocol import FixedRows, Model
+from structgen.engine.model_protocol import Model
 from structgen.engine.request_tokens import RequestTokens
 from structgen.engine.requests import Request
 from structgen.engine.strategies.second_rows import SecondRow
@@ -21,8 +21,7 @@ def law_maker(
     """Return what makes the law of a text of a request, anew for each restart; None for no strategies.
 
     `prompt`: its tokens; `besides`: tokens that are neither prompt nor text. Raises OptionError for a second
-    prompt that does not fit the context, for a model of another tokenizer, and for a model whose rows have
-    fixed places.
+    prompt that does not fit the context, and for a model of another tokenizer.
     """
     strategies = request.chosen_by.strategies
     if not strategies:
@@ -32,7 +31,6 @@ def law_maker(
     search = next((one for one in strategies if isinstance(one, SearchStrategy)), None)
     held = None
     if search is not None:
-        _check_rows(model, "strategy")
         held = search.begin(model, reading.tokenizer)
     seconds = (
         []
@@ -59,7 +57,6 @@ def _maker(
     where = second.option
     shared = None if second.model is None else shared_model(second.model, reading.tokenizer, where)
     reader = model if shared is None else shared.model
-    _check_rows(reader, where)
     tokens = list(prompt) if second.prompt is None else reading.prompt(request, second.prompt)
     if not tokens:
         raise OptionError("It has no token that the model could read.", where=where, cure="Give a text.")
@@ -72,13 +69,3 @@ def _maker(
             cure="Shorten the prompt, or ask for fewer tokens.",
         )
     return lambda: SecondRow(reader, tokens, threading.Lock() if shared is None else shared.lock)
-
-
-def _check_rows(model: Model, where: str) -> None:
-    """Raise OptionError for a model that reads no further rows beside its texts."""
-    if isinstance(model, FixedRows):
-        raise OptionError(
-            "The model has room for the texts alone (graphs=True), and no further rows.",
-            where=where,
-            cure="Make the engine without graphs.",
-        )

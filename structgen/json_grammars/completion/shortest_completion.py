@@ -1,15 +1,15 @@
 """The shortest way to the end: from any state, the text that completes the document.
 
-The completion of a state is the shortest text (ties: the smallest bytes) that completes it in the forms that
-the network and the automata call shortest, spaced as the policy asks; it is a function of the state alone,
-and the completion after its first byte is the rest of it.
+The completion of a state is the shortest text (ties: the smallest bytes; of items that must differ, of keys
+without a name, the shortest first) that completes it in the forms that the network and the automata call
+shortest, spaced as the policy asks. It is a function of the state alone, and the completion after its first
+byte is the rest of it.
 """
 
 from __future__ import annotations
 
 import json
 
-from structgen.automata.strings.string_pool import StringPool
 from structgen.json_grammars.completion.begun_values import BegunValues
 from structgen.json_grammars.completion.next_characters import escape_of, escape_rests
 from structgen.json_grammars.completion.obligatory_space import ready, spaced
@@ -188,26 +188,9 @@ class Shortest:
         return False
 
     def chooses(self, index: int) -> bool:
-        """Return whether a completion from a state may be one of several texts: not in an item that others
-        are compared with, for nobody looked for what another text writes, nor where characters are told
-        apart."""
-        mode, lex, text, frame = self._machine.registers(index)[_CHOOSING].tolist()
-        if text & L.CAPTURE and mode == L.M_STRING and lex == StringPool.FREE:
-            return False
-        return not self.reads_log(frame)
-
-    def look_for_items(self, index: int, steps: list[tuple[int, int]]) -> None:
-        """Note the values of an item that completions write behind some bytes, each with the state after
-        it."""
-        regs, network = self._machine.registers(index), self._machine.network
-        if int(regs[L.MODE]) in _IN_ARRAYS and self._compares(int(regs[L.RES]), -1):
-            texts = [
-                (bytes((byte,)) + self.text(after)).decode("utf-8", "surrogatepass") for byte, after in steps
-            ]
-            ends = [_DECODER.raw_decode(text)[1] for text in texts]
-            network.look_for(
-                text[:end].encode("utf-8", "surrogatepass") for text, end in zip(texts, ends, strict=True)
-            )
+        """Return whether a completion from a state may be one of several texts: not in an array or an item
+        whose items are compared, for nobody looked for what another text writes."""
+        return not int(self._machine.registers(index)[L.TEXT]) & L.CAPTURE
 
     def _form(self, frame: int) -> int:
         """Return the frame that stands for all that differ from this one in the names of extra keys alone,

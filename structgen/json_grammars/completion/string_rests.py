@@ -86,8 +86,8 @@ class Names:
         return found
 
     def look_for(self, keys: Iterable[bytes]) -> None:
-        """Note names by their bytes."""
-        self._note(map(decode, keys))
+        """Note names by their bytes, unless they begin inside a character."""
+        self._note(decode(key) for key in keys if key[:1] < b"\x80" or key[:1] >= b"\xc0")
 
     def _note(self, keys: Iterable[str]) -> None:
         new = {key: encode(key) for key in keys if key not in self._asked}

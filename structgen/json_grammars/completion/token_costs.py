@@ -412,8 +412,6 @@ class Completer:
         ]
         if step not in steps:
             steps.append(step)
-        if len(steps) > 1:
-            self._shortest.look_for_items(state, steps)
         return sorted(steps)
 
     def _add(self, found: dict[int, int], beyond: dict[int, int], steps: list[list[tuple[int, int]]]) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from typing import Any, Final, Literal
+from weakref import WeakMethod
 
 import numpy as np
 import numpy.typing as npt
@@ -78,6 +79,9 @@ class CompiledLark(CompiledGrammar):
                 kept.load(self._tables)
             known = self._tables, self.vocabulary, self._masks, self.lock, self._effort, kept
             self._answers = LarkAnswers(grammar.tables, grammar.is_local, *known)
+            lines = grammar.tables.indentation
+            self._rests = ShortestRests(self._answers, self._tables, lines, self._effort)
+            self._answers.search = WeakMethod(self._rests.goes_on)  # the rests hold the answers
             self._attach()
             if kept is not None and kept.numbers["start"] >= 0:
                 self._start, self._finished = kept.numbers["start"], kept.numbers["finished"]
@@ -91,7 +95,6 @@ class CompiledLark(CompiledGrammar):
         if files:
             keeper = LarkKeeper(files, key, self.lock, self._answers, self._tables, self._start)
             files.writer.watch(self, keeper)
-        self._rests: ShortestRests | None = None
         self._completions = RestCompletions(self)
 
     def anew(self) -> CompiledLark:
@@ -226,8 +229,6 @@ class CompiledLark(CompiledGrammar):
     @property
     def rests(self) -> ShortestRests:
         """Shortest completions of its readings."""
-        if self._rests is None:
-            self._rests = ShortestRests(self._answers, self._tables, self._effort)
         return self._rests
 
     def last_read(self, place: int) -> str:

@@ -11,6 +11,7 @@ import threading
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from typing import Any, Final, NamedTuple
+from weakref import WeakMethod
 
 import numpy as np
 import numpy.typing as npt
@@ -20,7 +21,7 @@ from structgen.lark_grammars.compiled.kept_lark import KeptParts
 from structgen.lark_grammars.lexer.contextual_lexer import Lexer
 from structgen.lark_grammars.lexer.effort import STATES_COUNTED, Effort
 from structgen.lark_grammars.lexer.lexer_tables import LexerTables
-from structgen.lark_grammars.liveness.lark_liveness import LexemeReading, Liveness, Solved
+from structgen.lark_grammars.liveness.lark_liveness import Liveness, Solved
 from structgen.lark_grammars.liveness.letters import Letters
 from structgen.lark_grammars.machine import lark_layout as L
 from structgen.lark_grammars.machine.forgetting import forget
@@ -129,6 +130,8 @@ class LarkAnswers:
         self._solved: Solved | None = None
         self._told_classes, self._told_letters = 0, (0, 0)
         self._told_states, self._most_places, self._may_forget = 0, MOST_PLACES, False
+        self.search: WeakMethod[Callable[[tuple[int, int, int], set[int]], bool]]
+        """Whether some text goes on in a reading whose lexeme becomes one of some terminals."""
         self.forgotten = 0
         """How often places and cells got new numbers."""
         if kept is not None:
@@ -412,21 +415,36 @@ class LarkAnswers:
         keeps = self.letters.keeps_column and lines is not None and terminal == lines.newline
         return self.liveness.is_exact and not self.letters.unsettled and not keeps
 
+    def _stack(self, place: int) -> tuple[list[int], list[int]]:
+        """Return the cells of the stack at a place, the bottom first, and their states."""
+        cells, numbers = self._grown.rows(_CELLS), list[int]()
+        stack = self._grown.rows(_PLACES)[place, L.LarkPlace.stack]
+        while stack >= 0:
+            numbers.append(int(stack))
+            stack = cells[stack, 1]
+        numbers.reverse()
+        return numbers, cells[numbers, 0].tolist()
+
+    def told(self, place: int, lexeme: int) -> bool | None:
+        """Return whether some text goes on at a place, from a state of the lexer; None: letters alone do not
+        tell."""
+        if self.lexer.states[lexeme].has_begun:
+            return None
+        return self.liveness.tells(self._stack(place)[1], self.brackets(place) > 0, lexeme)
+
     def proves(self, place: int, letters: Sequence[int], lexeme: int, column: int) -> tuple[bool, int]:
         """Return whether some text goes on where one of some letters is read at a place, exactly, and the
         lowest cell of its stack that was looked at. `lexeme`: a state of the lexer with these letters;
         `column`: of a newline so far."""
-        stack, _widths, brackets, _spare = self._grown.rows(_PLACES)[place].tolist()
-        cells = self._grown.rows(_CELLS)
-        numbers: list[int] = []
-        while stack >= 0:
-            numbers.append(stack)
-            stack = int(cells[stack, 1])
-        numbers.reverse()
-        states = cells[numbers, 0].tolist()
-        reading = LexemeReading(tuple(states), tuple(self.widths(place)), brackets, lexeme, column)
-        lives, lowest = self.liveness.reaches_end(reading, letters)
-        return lives, numbers[lowest]
+        numbers, states = self._stack(place)
+        lowest = self.liveness.reaches_end(states, self.brackets(place) > 0, letters)
+        if lowest is None:
+            search, may_forget = self.search(), self._may_forget
+            assert search is not None
+            lives = search((place, lexeme, column), {self.letters.letters[one][0] for one in letters})
+            self._may_forget = may_forget
+            return lives, numbers[0]
+        return lowest >= 0, numbers[max(lowest, 0)]
 
     def _prove(self, place: int, end_class: int, column: int) -> None:
         """Write whether some text goes on behind a class of endings, exactly."""

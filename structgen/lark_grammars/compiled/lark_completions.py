@@ -8,7 +8,7 @@ estimate is right, and what it finds is a shortest text of all.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from heapq import heappop, heappush
 from itertools import count
 from typing import Final, NamedTuple
@@ -24,11 +24,16 @@ from structgen.lark_grammars.machine import lark_layout as L
 from structgen.lark_grammars.machine.lark_layout import LarkContext
 from structgen.lark_grammars.machine.memo import lives
 from structgen.lark_grammars.machine.parser import begun, ends_at, read
+from structgen.lark_grammars.reading.loaded_grammar import Indentation
 from structgen.machine_core.growing_tables import GrowingTables
 from structgen.native.jit import entry
 from structgen.native.typed_blocks import word_of
 
 _CELLS, _PLACES = word_of(L.LarkContext, "cells"), word_of(L.LarkContext, "places")
+_OF_PROOF: Final = 4
+"""What it costs to ask letters whether a reading goes on, in steps of 10 us."""
+_FEW: Final = 64
+"""So many readings are looked at before the costs of symbols are made, which say where to look."""
 _COMPLETE: Final = -1
 """In place of a reading's place: the text may end."""
 _LIKED: Final = b"abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789 \"'()[]{};,\n"
@@ -72,7 +77,6 @@ class Ending(NamedTuple):
     text: bytes
     terminal: int
     carry: int
-    """Below 0: the lexeme ends with the text."""
 
 
 class _Written(NamedTuple):
@@ -102,9 +106,17 @@ class Endings:
     """The ends that are reached from one state of the lexer, shortest texts first: found where they are asked
     for."""
 
-    def __init__(self, rows: LexerTables, effort: Effort, state: int, newline: int) -> None:
-        """`newline`: the indenter's terminal, of which each state is an end of its own."""
-        self._rows, self._effort, self._newline = rows, effort, newline
+    def __init__(
+        self,
+        rows: LexerTables,
+        effort: Effort,
+        state: int,
+        newline: int,
+        has_end: Callable[[int], bool] | None = None,
+    ) -> None:
+        """`newline`: the indenter's terminal, of which each state is an end of its own. `has_end`: whether a
+        state may lead to an end that is asked for; None: each may."""
+        self._rows, self._effort, self._newline, self._has_end = rows, effort, newline, has_end
         self._before: dict[int, tuple[int, int]] = {state: (-1, 0)}
         classes = rows.lexer.classes
         self._byte_of = liked_bytes(bytes(classes))
@@ -123,17 +135,15 @@ class Endings:
         after: dict[int, tuple[int, int]] = {}
         self._effort.spend(NUMBERS_PER_STEP * len(self._front))
         for state in self._front:
-            ends = list(lexer.states[state].ends)
-            if lexer.instructions.uses_end:
-                ends += [(terminal, -1) for terminal in lexer.ends_with_text(state)]
-            for terminal, carry in ends:
+            for terminal, carry in lexer.states[state].ends:
                 key = (terminal, carry, state) if terminal == self._newline else (terminal, carry)
                 if key not in self._met:
                     self._met.add(key)
                     self.found.append(Ending(self._text(state), terminal, carry))
             rows.put_row(state)
             for byte, to in zip(self._byte_of, rows.moves[state][self._kinds].tolist(), strict=True):
-                if to >= 0 and to not in self._before and to not in after:
+                is_new = to >= 0 and to not in self._before and to not in after
+                if is_new and (self._has_end is None or self._has_end(to)):
                     after[to] = state, byte
         self._before |= after
         self._front = list(after)
@@ -149,9 +159,10 @@ class Endings:
 class ShortestRests:
     """Shortest completions of the states of one compiled grammar. Its lock is held."""
 
-    def __init__(self, answers: LarkAnswers, tables: GrowingTables, effort: Effort) -> None:
+    def __init__(
+        self, answers: LarkAnswers, tables: GrowingTables, indentation: Indentation | None, effort: Effort
+    ) -> None:
         self._answers, self._grown, self._effort = answers, tables, effort
-        indentation = answers.lexer.tables.indentation
         self._newline = -1 if indentation is None else indentation.newline
         self._tab = 0 if indentation is None else indentation.tab_size
         self._endings: dict[int, Endings] = {}
@@ -166,6 +177,13 @@ class ShortestRests:
             found = self._search(readings)
         assert found is not None, "a state from which no text goes on"
         return found
+
+    def goes_on(self, reading: tuple[int, int, int], wanted: set[int]) -> bool:
+        """Return whether some text goes on in a reading whose lexeme becomes one of some terminals: where
+        letters do not tell, since they are not settled, or since stacks do not tell which brackets are open
+        or which widths a newline may have. Raises LimitError."""
+        with self._effort.begin():
+            return self._search([reading], wanted) is not None
 
     def of_place(self, place: int) -> list[bytes]:
         """Return short texts that complete the text between two lexemes, where nothing is owed: a shortest
@@ -195,7 +213,9 @@ class ShortestRests:
         stack = int(self._grown.rows(_PLACES)[place, L.LarkPlace.stack])
         return self._distances.of(stack, self._costs.debt_of(carry))
 
-    def _search(self, readings: list[tuple[int, int, int]]) -> bytes | None:
+    def _search(self, readings: list[tuple[int, int, int]], wanted: set[int] | None = None) -> bytes | None:
+        """Return a shortest text. `wanted`: it is asked whether there is one, if the lexeme becomes one of
+        some terminals; then any text that is known to go on does."""
         call, order = self._answers.call_keeping, count()
         queue: list[tuple[int, int, int, _Written, tuple[int, int, int], Iterator[Ending] | None]] = []
 
@@ -210,6 +230,9 @@ class ShortestRests:
         for reading in readings:
             push(0, _NOTHING, reading)
         best: dict[tuple[int, int, int], int] = {}
+        lexing = set(readings if wanted else ())
+        """Readings in which the first lexeme is read."""
+        is_blind = wanted is not None and self._costs is None
         while queue:
             estimate, _size, _order, text, reading, endings = heappop(queue)
             place, state, column = reading
@@ -217,37 +240,58 @@ class ShortestRests:
                 return text.whole
             if endings is None:
                 self._effort.spend(NUMBERS_PER_STEP)
-                if best.get(reading, UNREACHABLE) <= text.size or call(reading_lives, *reading) != 1:
+                if best.get(reading, UNREACHABLE) <= text.size:
                     continue
                 best[reading] = text.size
-                endings = self._of_state(state)
-                if self._counts_columns(place):  # a newline goes on byte by byte
-                    for byte, broken in self._broken(state):
+                if is_blind and len(best) > _FEW:
+                    self.distance(place, self._answers.lexer.nothing)
+                    return self._search(readings, wanted)
+                if wanted is None:
+                    lives: bool | None = call(reading_lives, *reading) == 1
+                else:
+                    self._effort.spend(_OF_PROOF * NUMBERS_PER_STEP)
+                    lives = None if reading in lexing else self._answers.told(place, state)
+                    if lives:
+                        return text.whole
+                if lives is False:
+                    continue
+                is_first = reading in lexing
+                endings = self._as_terminals(state, wanted) if wanted and is_first else self._of_state(state)
+                if not (is_first and self._newline not in (wanted or ())) and self._takes_lines(place):
+                    for byte, broken in self._broken(state):  # a newline goes on byte by byte
                         further = text.with_(bytes((byte,)))
-                        column_behind = column_after(column, byte, self._tab)
-                        push(max(further.size, estimate), further, (place, broken, column_behind))
+                        after = place, broken, self._column(place, column, byte, wanted is not None)
+                        lexing.update((after,) if is_first else ())
+                        push(max(further.size, estimate), further, after)
             for ending in endings:
                 reached = text.size + len(ending.text)
                 if reached > estimate:  # this way is no longer the best
                     push(reached, text, reading, self._from(ending, endings))
                     break
                 is_best = False
-                for more, after, lasts in self._behind(reading, ending):
+                for more, behind, lasts in self._behind(reading, ending):
                     further = text.with_(more)
                     if lasts:
                         push(further.size, further, (_COMPLETE, 0, 0))
                         is_best = is_best or further.size <= estimate
-                    if after is None:
+                    if behind is None:
                         continue
-                    left = self.distance(after[0], ending.carry)
+                    left = 0 if is_blind else self.distance(behind[0], ending.carry)
                     if left < UNREACHABLE:
                         total = max(further.size + left, estimate)
                         is_best = is_best or total == estimate
-                        push(total, further, after)
+                        push(total, further, behind)
                 if is_best:  # go on there; the other endings come where that was wrong
                     push(estimate, text, reading, endings)
                     break
         return None
+
+    def _column(self, place: int, column: int, byte: int, is_proof: bool) -> int:
+        """Return the column of a newline after one more byte; in a proof the least of those that all do the
+        same."""
+        column, known = column_after(column, byte, self._tab), self._answers.letters.widths
+        over = column - max(self._answers.widths(place)[0] + 1, known.first)
+        return column - over + over % known.every if is_proof and over >= known.every else column
 
     def _from(self, first: Ending, others: Iterator[Ending]) -> Iterator[Ending]:
         yield first
@@ -257,6 +301,17 @@ class ShortestRests:
         known = self._endings.get(state)
         if known is None:
             known = self._endings[state] = Endings(self._answers.rows, self._effort, state, self._newline)
+        return self._ends(known)
+
+    def _as_terminals(self, state: int, wanted: set[int]) -> Iterator[Ending]:
+        """Yield the ends from a state of the lexer that are of some terminals."""
+        answers, of = self._answers, self._answers.letters.terminals_of
+        known = Endings(
+            answers.rows, self._effort, state, self._newline, lambda to: not wanted.isdisjoint(of(to))
+        )
+        return (one for one in self._ends(known) if one.terminal in wanted)
+
+    def _ends(self, known: Endings) -> Iterator[Ending]:
         at = 0
         while True:
             while at < len(known.found):
@@ -280,8 +335,8 @@ class ShortestRests:
         if after < 0:
             return
         lexer = self._answers.lexer
-        lasts = (carry < 0 or lexer.holds_at_end(carry)) and self._answers.call_keeping(text_ends, after) == 1
-        first = -1 if carry < 0 else self._answers.call_keeping(start_behind, after, carry)
+        lasts = lexer.holds_at_end(carry) and self._answers.call_keeping(text_ends, after) == 1
+        first = self._answers.call_keeping(start_behind, after, carry)
         fresh = None
         if first >= 0:
             fresh = after, first, -1 if self._answers.rows.may_break(first) else 0
@@ -290,6 +345,13 @@ class ShortestRests:
     def _counts_columns(self, place: int) -> bool:
         """Return whether a newline's column counts at a place: no bracket is open."""
         return self._newline >= 0 and int(self._grown.rows(_PLACES)[place, L.LarkPlace.brackets]) == 0
+
+    def _takes_lines(self, place: int) -> bool:
+        """Return whether a newline is read at a place, and its column counts."""
+        if not self._counts_columns(place):
+            return False
+        width = self._answers.widths(place)[0]
+        return self._answers.call_keeping(place_after, place, self._newline, width) >= 0
 
     def _broken(self, state: int) -> Iterator[tuple[int, int]]:
         """Yield bytes after which a lexeme may still become a newline, and the state after each."""

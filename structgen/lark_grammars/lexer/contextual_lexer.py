@@ -129,13 +129,6 @@ class Lexer:
             self.carries.append(key)
         return number
 
-    def only_the_end(self) -> int:
-        """Return the carry that only the text's end meets."""
-        item = self.items.item(self.instructions.at_end, FREE)
-        guard = self.items.guard(True, [item])
-        assert not isinstance(guard, bool)
-        return self._carry(frozenset((guard,)), self._anywhere)
-
     def start(self, context: int, carry: int) -> int:
         """Return the state before a lexeme in a context of the parser, behind a carry; DEAD where there is
         none."""
@@ -159,8 +152,6 @@ class Lexer:
         if not items:
             return np.full(self.width, DEAD, np.int32)
         of = self.items
-        if self.instructions.uses_end:
-            words = tuple(one for one in words if self.instructions.code[of.items[one].at].kind == CHAR)
         rows = [self._next_row(items, words, unless, behind), of.guard_row(owed, behind)]
         if behind is not None:
             rows.append(of.behinds(behind))
@@ -253,10 +244,7 @@ class Lexer:
         if not live and not ends and not is_kept:
             return DEAD
         self.effort.spend(cost + sum(len(held) for _terminal, held in ends))
-        kinds = (CHAR, MATCH) if self.instructions.uses_end else (CHAR,)  # what ends with the text ends later
-        tracked = (
-            tuple(sorted({one for one in words if code[of.items[one].at].kind in kinds})) if live else ()
-        )
+        tracked = tuple(sorted({one for one in words if code[of.items[one].at].kind == CHAR})) if live else ()
         last = behind
         if behind is not None and self.is_local:
             guards = owed.union(*(held for _terminal, held in ends))
@@ -363,15 +351,11 @@ class Lexer:
         state = self.states[number]
         if not self.is_met_at_end(number):
             return []
-        found = [
+        return [
             terminal
             for terminal, carry in state.ends
             if self.items.hold_at_end(self.carries[carry].guards, state.behind)
         ]
-        last = next(self.items.ends_at_end(state.items, state.behind), None)
-        if last is not None:
-            found.append(self._replaced(self.instructions.code[last].number, state.words, state.unless))
-        return found
 
 
 def _plain(value: object) -> object:

@@ -71,6 +71,9 @@ class Instructions:
             return
         self.looks: list[tuple[int, int]] = []
         """The first instruction and the end of each look-behind."""
+        found = self.put(Instruction(FOUND, []))
+        self._at_end = self.put(Instruction(EOF, [found]))
+        """The look-ahead that only the text's end meets: an end of a lexeme owes it, as it owes any other."""
         self._look_of: dict[Node, int] = {}
         self._inner: dict[tuple[int, int], int] = {}
         """Those that are inside of characters, by their node and what is next."""
@@ -83,11 +86,6 @@ class Instructions:
         """The first instruction of each terminal that is looked for."""
         self.word = {terminal: self._add(terminal) for terminal in sorted(words)}
         """The same of each string that may replace a match."""
-        self.uses_end = any(one.kind == EOF for one in self.code)
-        """Whether some pattern asks for the text's end."""
-        found = self.put(Instruction(FOUND, []))
-        self.at_end = self.put(Instruction(EOF, [found]))
-        """An instruction that only the text's end passes."""
         self.looks_behind = [one.kind == BEHIND for one in self.code]
         """Whether a look-behind can be reached from each instruction."""
         self.ends_as = [one.number if one.kind == MATCH else NO_TERMINAL for one in self.code]
@@ -200,7 +198,7 @@ class Instructions:
             case TextStart():
                 return self.put(Instruction(START, [fresh]))
             case TextEnd():
-                return self.put(Instruction(EOF, [fresh]))
+                return self.put(Instruction(AHEAD, [fresh], number=self._at_end))
             case Repetition():
                 return self._repeated(node, fresh, moved, where)
         raise RegexError(

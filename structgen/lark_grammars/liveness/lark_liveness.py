@@ -3,22 +3,20 @@ answers.
 
 A boundary is a kind of carry with a *line*: PLAIN; LINE, behind the indenter's newline, where blocks open
 or close; DEDENTED, behind a closed block, where more close; ENDING, where the text has ended and the open
-blocks are closed. A newline may be of any width; where it cannot go on to each, or not even has each, texts
-are searched byte by byte.
+blocks are closed. A newline may be of any width; where it cannot go on to each, or not even has each, a
+completion is searched for (`compiled.lark_completions`).
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence, Set
-from heapq import heappop, heappush
+from collections.abc import Sequence
 from typing import Final, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 
 from structgen.errors import LimitError
-from structgen.lark_grammars.lexer.effort import NUMBERS_PER_STEP
-from structgen.lark_grammars.liveness.cells import cells_of, column_after, usable_rules
+from structgen.lark_grammars.liveness.cells import cells_of, usable_rules
 from structgen.lark_grammars.liveness.letters import UNSETTLED, Letters, ones
 from structgen.lark_grammars.liveness.saturation import TOO_MUCH, certain, make_cells, reaches, saturate
 from structgen.lark_grammars.reading.loaded_grammar import END, ParserTables
@@ -34,30 +32,6 @@ _FIRST_USES, _USES = 1 << 14, 32
 """Room for notes of uses: at least, and for each variable."""
 _SPARE_KINDS: Final = 8
 """Kinds that ignored lexemes may yet bring: of them alone the fixpoint is not made again."""
-_SEARCHED_STEPS: Final = 4
-"""What a stack with a state of the lexer costs a search, in steps of 10 us."""
-_MOST_SEARCHED: Final = 1 << 13
-"""Stacks with states of the lexer that a search tries."""
-
-
-Stack = tuple[int, ...]
-
-
-class LexemeReading(NamedTuple):
-    """A place, with a lexeme that has begun."""
-
-    stack: Stack
-    """States of the parser, the bottom first."""
-    widths: Stack
-    """Of the open blocks, the last one first; of no matter where a newline may be of any width."""
-    brackets: int
-    """How many are open."""
-    lexeme: int
-    """A state of the lexer."""
-    column: int
-    """Of a newline so far; below 0 before its line break, and where it is of no matter."""
-    is_first: bool = False
-    """Whether it is the lexeme from which a search began."""
 
 
 class Solved(NamedTuple):
@@ -92,8 +66,6 @@ class Liveness:
         self.solved: Solved | None = None
         """The fixpoint, once it is solved."""
         self._kinds, indentation = kinds, tables.indentation
-        told = b"\n\t " if letters.keeps_column else b""
-        self._bytes = {(kind, byte * (byte in told)) for byte, kind in enumerate(letters.lexer.classes)}
         self._known_letters = (1 << self._count) - 1
         newline = -1 if indentation is None else indentation.newline
         self._newline = newline
@@ -312,28 +284,30 @@ class Liveness:
 
     # --- exact answers --------------------------------------------------------------------------------------
 
-    def reaches_end(self, reading: LexemeReading, some: Sequence[int]) -> tuple[bool, int]:
-        """Return whether some text goes on where one of some letters is read at a place, and the lowest place
-        of its stack that was looked at. The lexeme has these letters, and is followed where they do not
-        tell."""
-        letters, bits, inside = self._letters, 0, reading.brackets > 0
-        is_line = letters.keeps_column and any(letters.letters[one][0] == self._newline for one in some)
-        if not letters.keeps_column:
-            reading = reading._replace(widths=(), column=-1)
-        elif inside:
-            is_line, reading = False, reading._replace(column=-1)
-        if is_line or not self.is_exact:
-            return self._search(reading, some), 0
-        states = reading.stack
+    def reaches_end(self, states: Sequence[int], inside: bool, some: Sequence[int]) -> int | None:
+        """Return the lowest place of a stack (states, the bottom first) that a text needs that goes on where
+        one of some letters is read; -1: none goes on. None: letters do not tell. `inside`: a bracket is
+        open."""
+        letters, bits = self._letters, 0
         for one in some:
             bits |= 1 << one
             terminal, kind = letters.letters[one]
+            if letters.keeps_column and not inside and terminal == self._newline:
+                return None
             if terminal in self._tables.ignored or (inside and terminal == self._newline):
                 self._put_certain(states[-1], kind, inside)
-        lowest = self._reached(states, inside, bits)
-        if lowest < 0 and letters.unsettled:
-            return self._search(reading, some), 0
-        return lowest >= 0, max(lowest, 0)
+        lowest = self._reached(states, inside, bits) if self.is_exact else -1
+        return lowest if lowest >= 0 or (self.is_exact and not letters.unsettled) else None
+
+    def tells(self, states: Sequence[int], inside: bool, lexeme: int) -> bool | None:
+        """Return whether some text goes on before a lexeme, in a state of the lexer; None: letters do not
+        tell."""
+        if not self._cells.is_exact:
+            return None
+        found = self._letters.letters_in(int(self._tables.context_of[states[-1]]), inside, lexeme)
+        lives = self._reached(states, inside, found) >= 0
+        is_sure = self.is_exact if lives else not self._letters.unsettled
+        return lives if is_sure else None
 
     def _put_certain(self, state: int, kind: int, inside: bool) -> None:
         """Note whether a boundary behind an ignored lexeme is certain: where at least those letters may come
@@ -372,138 +346,6 @@ class Liveness:
             self._make()
             return self._reached(states, inside, letters)
         return lowest
-
-    # --- letters that are not settled -----------------------------------------------------------------------
-
-    def _search(self, first: LexemeReading, some: Sequence[int]) -> bool:
-        """Return whether some text goes on in a reading whose lexeme becomes the terminal of one of some
-        letters, byte by byte, the lowest stacks first: where it has letters that are not settled, or where
-        stacks do not tell which brackets are open or which widths a newline may have. Cost: some 20 us a byte
-        that is tried. Raises LimitError."""
-        letters, lexer, contexts = self._letters, self._letters.lexer, self._tables.context_of
-        wanted = {letters.letters[one][0] for one in some}
-        first = first._replace(is_first=True)
-        pending, met = [(len(first.stack), 0, first)], {first}
-        while pending:
-            here = heappop(pending)[2]
-            lexer.effort.spend(_SEARCHED_STEPS * NUMBERS_PER_STEP)
-            found = list(self._moved(here, wanted))
-            for terminal, carry in letters.ends_of(here.lexeme):
-                if here.is_first and terminal not in wanted:
-                    continue
-                for stack, widths, left in self._after(here, terminal):
-                    if lexer.holds_at_end(carry) and self._may_end(stack, widths):
-                        return True
-                    context = int(contexts[stack[-1]])
-                    start = letters.rows.start(context, carry)
-                    fresh = LexemeReading(stack, widths, left, start, -1)
-                    if start >= 0 and fresh not in met:
-                        # else letters say too much
-                        told = self._cells.is_exact and self._reached(
-                            stack, left > 0, letters.letters_in(context, left > 0, start)
-                        )
-                        if told >= 0 and self.is_exact:
-                            return True
-                        if told >= 0 or letters.unsettled:
-                            found.append(fresh)
-            for one in found:
-                if one not in met:
-                    met.add(one)
-                    heappush(pending, (len(one.stack), len(met), one))
-            if len(met) > _MOST_SEARCHED:
-                raise self._too_much()
-        return False
-
-    def _moved(self, here: LexemeReading, wanted: Set[int]) -> Iterator[LexemeReading]:
-        """Yield the readings after one more byte that may become what the parser takes; in the first lexeme
-        one of some terminals."""
-        letters, rows, taken = self._letters, self._letters.rows, dict[int, bool]()
-        rows.put_row(here.lexeme)
-        row = rows.moves[here.lexeme].tolist()
-        for after, byte in dict.fromkeys((row[kind], byte) for kind, byte in self._bytes):
-            for terminal in letters.terminals_of(after) if after >= 0 else ():
-                if here.is_first and terminal not in wanted:
-                    continue
-                if terminal not in taken:
-                    is_dropped = terminal in self._tables.ignored or (
-                        here.brackets and terminal == self._newline
-                    )
-                    taken[terminal] = bool(is_dropped) or self._fed(here.stack, terminal) is not None
-                if taken[terminal]:
-                    keeps = letters.keeps_column and not here.brackets and rows.may_break(after)
-                    yield here._replace(lexeme=after, column=self._column(here, byte) if keeps else -1)
-                    break
-
-    def _column(self, here: LexemeReading, byte: int) -> int:
-        """Return the column of a newline after one more byte; of those that all do the same the least."""
-        lines = self._tables.indentation
-        assert lines is not None
-        column, known = column_after(here.column, byte, lines.tab_size), self._letters.widths
-        over = column - max(here.widths[0] + 1, known.first)
-        return column if over < known.every else column - over + over % known.every
-
-    def _after(self, here: LexemeReading, terminal: int) -> Iterator[tuple[Stack, Stack, int]]:
-        """Yield the stack behind a terminal, the widths of the open blocks, and how many brackets are open;
-        behind a newline of any width, all stacks."""
-        lines, (stack, widths, brackets, _lexeme, column, _is_first) = self._tables.indentation, here
-        if terminal in self._tables.ignored or (brackets and terminal == self._newline):
-            yield stack, widths, brackets
-            return
-        after = self._fed(stack, terminal)
-        if lines is not None and terminal != self._newline:
-            brackets += (terminal in lines.opening) - (terminal in lines.closing)
-        if after is None or brackets < 0:
-            return
-        if lines is None or terminal != self._newline:
-            yield after, widths, brackets
-        elif not self._letters.keeps_column:
-            deeper = self._fed(after, lines.indent)
-            if deeper is not None:
-                yield deeper, widths, 0
-            while after is not None:
-                yield after, widths, 0
-                after = self._fed(after, lines.dedent)
-        elif column > widths[0]:
-            after = self._fed(after, lines.indent)
-            if after is not None:
-                yield after, (column, *widths), 0
-        elif column >= 0:
-            while after is not None and column < widths[0]:
-                after, widths = self._fed(after, lines.dedent), widths[1:]
-            if after is not None and column == widths[0]:
-                yield after, widths, 0
-
-    def _may_end(self, stack: Stack, widths: Stack) -> bool:
-        """Return whether the text may end at a stack, where all open blocks close; where widths are of no
-        matter, these may be any."""
-        lines = self._tables.indentation
-        after: Stack | None = stack
-        while after is not None:
-            if len(widths) < 2 and self._fed(after, END) is not None:
-                return True
-            if lines is None or len(widths) == 1:
-                return False
-            after, widths = self._fed(after, lines.dedent), widths[1:]
-        return False
-
-    def _fed(self, stack: Stack, terminal: int) -> Stack | None:
-        """Return the stack behind a terminal, None where the parser refuses it; behind END, the stack that
-        takes it."""
-        tables = self._tables
-        while True:
-            action = int(tables.actions[stack[-1], terminal])
-            if action > 0:
-                return (*stack, action - 1)
-            if action == 0:
-                return None
-            rule = tables.rules[-1 - action]
-            stack = stack[: len(stack) - len(rule.symbols)]
-            after = int(tables.gotos[stack[-1], rule.origin])
-            if terminal == END and after == tables.end:
-                return stack
-            if after < 0:
-                return None
-            stack = (*stack, after)
 
 
 def alike_terminals(tables: ParserTables) -> list[int]:

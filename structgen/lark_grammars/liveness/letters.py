@@ -311,20 +311,12 @@ class Letters:
             found = self._after[state] = {terminal: tuple(after) for terminal, after in some.items()}
         return found
 
-    def ends_of(self, state: int) -> list[tuple[int, int]]:
-        """Return what a lexeme may be that ends in a state, and its carries."""
-        lexer = self.lexer
-        ends = list(lexer.states[state].ends)
-        if lexer.instructions.uses_end:  # some lexeme ends with the text alone
-            ends += [(terminal, lexer.only_the_end()) for terminal in lexer.ends_with_text(state)]
-        return ends
-
     def _left_of(self, state: int) -> dict[int, frozenset[int]]:
         """Return what it may leave, by terminals: nothing where a separator frees it."""
         found = self._ends.get(state)
         if found is None:
             nothing, some = self.lexer.nothing, dict[int, set[int]]()
-            for terminal, carry in self.ends_of(state):
+            for terminal, carry in self.lexer.states[state].ends:
                 if self._is_freed(terminal, carry):
                     some.setdefault(terminal, set()).add(nothing)
                 elif not self._is_void(carry):

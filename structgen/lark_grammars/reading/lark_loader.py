@@ -103,6 +103,8 @@ class Loaded(NamedTuple):
     """The number of rules, as `limits.grammar_rules` counts them."""
 
 
+_STATES_AN_ITEM: Final = 4
+"""An item of lark's analysis, some 2 us, counts as so many of `Limits.parser_states`."""
 STANDS_FIRST: Final = 1 << 20
 """The priority of a stand-in, higher than all others."""
 
@@ -259,9 +261,46 @@ def check_options(start: str, import_paths: Sequence[Importer]) -> None:
 
 def _bounded_parser(limits: Limits, start: str) -> type:
     """Return lark's LALR parser with bounds on the rules and on the shortest text, checked before the table
-    is made."""
+    is made, and on the items of the table's states, counted while they are made."""
     from lark.parsers.lalr_analysis import IntParseTable, LALR_Analyzer
     from lark.parsers.lalr_parser import LALR_Parser
+
+    most = limits.parser_states // _STATES_AN_ITEM
+
+    class Analyzer(LALR_Analyzer):
+        items, expanded = 0, dict[tuple[Any, int], Any]()
+
+        def expand_rule(self, source_rule: Any, rules_by_origin: Any = None) -> Any:
+            """As lark's, once for each rule; counts the items that it adds to a state."""
+            key = source_rule, id(rules_by_origin)
+            if key not in self.expanded:
+                self.expanded[key] = super().expand_rule(source_rule, rules_by_origin)
+            self.items += 1 + len(self.expanded[key])
+            if self.items > most:
+                raise LimitError(
+                    f"The states of its parser have more than {most:,} items.",
+                    limit="parser_states",
+                    where="grammar",
+                    cure="Have fewer rules begin alike; or raise it: limits=sg.Limits(parser_states=...).",
+                )
+            return self.expanded[key]
+
+        def compute_includes_lookback(self) -> None:
+            """As lark's, which walks all items of a state for each of its rules."""
+            every, self.nonterminal_transitions = self.nonterminal_transitions, []
+            of_state: dict[Any, list[Any]] = {}
+            for state, origin in every:
+                of_state.setdefault(state, []).append(origin)
+            for state, origins in of_state.items():
+                whole, parts = state.closure, dict[Any, list[Any]]()
+                for item in whole:
+                    parts.setdefault(item.rule.origin, []).append(item)
+                for origin in origins:
+                    state.closure = parts.get(origin, [])
+                    self.nonterminal_transitions = [(state, origin)]
+                    super().compute_includes_lookback()  # type: ignore[no-untyped-call]
+                state.closure = whole
+            self.nonterminal_transitions = every
 
     class Bounded(LALR_Parser):
         def __init__(self, conf: Any, debug: bool = False, strict: bool = False) -> None:
@@ -271,8 +310,8 @@ def _bounded_parser(limits: Limits, start: str) -> type:
                 )
             check_shortest(conf.rules, start, limits, "grammar")
             # in debug mode the table contains the items of its states; state numbers are positions there
-            analysis = LALR_Analyzer(conf, debug=True, strict=strict)
-            analysis.compute_lalr()  # type: ignore[no-untyped-call]
+            analysis = Analyzer(conf, debug=True, strict=strict)
+            analysis.compute_lalr()
             self.items = tuple(analysis.parse_table.states)
             self.analysis = analysis
             self._parse_table = IntParseTable.from_ParseTable(analysis.parse_table)
@@ -491,7 +530,7 @@ class _Tables:
 
     def _rule(self, rule: Any, origins: dict[str, int]) -> Rule:
         symbols = tuple(
-            self.number[symbol.name] if symbol.name in self.number else -1 - origins[symbol.name]
+            self._numbers(symbol.name)[-1] if symbol.name in self.number else -1 - origins[symbol.name]
             for symbol in rule.expansion
         )
         return Rule(origins[rule.origin.name], symbols, _spelled(rule))

@@ -347,7 +347,12 @@ class PlaceTables:
             return schema
         if schema.id not in self._judging:
             names = [one.name for one in fields(Schema) if one.name not in ("id", "pointer", "by_value")]
-            copies = self.copies([schema], lambda one: {name: getattr(one, name) for name in names})
+
+            def whole(one: Schema) -> tuple[Schema, dict[str, object]]:
+                fields = {name: getattr(one, name) for name in names}
+                return self.schema(one.pointer, **fields), fields
+
+            copies = self.copies([schema], whole)
             if not any(map(self._names_numbers, copies.values())):
                 copies = {schema.id: schema}
             for original, copy in copies.items():
@@ -362,19 +367,19 @@ class PlaceTables:
         return self.info(schema).numbers or not all(isinstance(one, scalars) for one in schema.enum or ())
 
     def copies(
-        self, roots: Iterable[Schema], said: Callable[[Schema], dict[str, object]]
+        self, roots: Iterable[Schema], copied: Callable[[Schema], tuple[Schema, Mapping[str, object]]]
     ) -> dict[int, Schema]:
-        """Return copies of schemas and of all that they refer to, by the ids of the originals: with the
-        fields that `said` returns."""
+        """Return copies of schemas and of all that they refer to, by the ids of the originals.
+
+        `copied` returns a copy of one schema, and those of its fields in which other schemas may stand."""
         found: dict[int, Schema] = {}
-        of_copies: dict[int, dict[str, object]] = {}
+        of_copies: dict[int, Mapping[str, object]] = {}
         stack = list(roots)
         while stack:
             schema = stack.pop()
             if schema.id not in found:
-                of_copy = of_copies[schema.id] = said(schema)
-                found[schema.id] = self.schema(schema.pointer, **of_copy)
-                stack.extend(parts_of(of_copy.values()))
+                found[schema.id], of_copies[schema.id] = copied(schema)
+                stack.extend(parts_of(of_copies[schema.id].values()))
         for original, of_copy in of_copies.items():
             for name, value in of_copy.items():
                 setattr(found[original], name, with_others(value, found))

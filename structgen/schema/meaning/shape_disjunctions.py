@@ -31,6 +31,9 @@ from structgen.schema.meaning.place import ALWAYS, ARRAY, NEVER, OBJECT, PlaceTa
 from structgen.schema.meaning.scalars import Scalars
 from structgen.schema.meaning.shape import ArrayShape, Counter, Differs, DiffersList, ObjectShape
 from structgen.schema.reading.model import Schema
+from structgen.system.public_calls import THIS_CALL
+
+_WANTED = "What may stand here"
 
 
 class Shapes:
@@ -180,7 +183,7 @@ class Shapes:
             if steps > self.limits.oracle_steps:
                 raise self._too_many(demand, "oracle_steps", steps)
             size = len(facts.asserted) // 2 + len(facts.choices) + len(facts.facets) + len(facts.conditional)
-            self.tables.spend(4 + size // 12, self.limits, "What may stand here", (demand,))
+            self.tables.spend(4 + size // 12, self.limits, _WANTED, (demand,))
             if not self._settle(facts, kind):
                 continue
             of_members = kind == OBJECT and not facts.watching
@@ -324,6 +327,7 @@ class Shapes:
 
     def _known(self, facts: FactConjunction, literal: int) -> bool | None:
         """Return the truth of a literal about an object, as `_truth` does."""
+        THIS_CALL.spend(1, self.limits, _WANTED, lambda: self.tables.infos[literal >> 1].schema.pointer)
         return self._truth(facts, literal, Known(self.obligations, facts))
 
 

@@ -64,7 +64,9 @@ class Quoting:
     def cases(self, way: bytes) -> list[bytes]:
         """Return an escape with digits in lower case, in upper case, and in whichever is there: of these,
         what can be written."""
-        there = bytes(byte if byte not in self.missing else ord(chr(byte).upper()) for byte in way.lower())
+        there = bytes(
+            byte if byte not in self.missing else ord(bytes((byte,)).upper()) for byte in way.lower()
+        )
         return [one for one in (way.lower(), way, there) if self.missing.isdisjoint(one)]
 
     def writes(self, text: str) -> bool:

@@ -222,6 +222,7 @@ class Arrays:
             ways = self.progress.ways(shape, base, progress, index, NEVER, last=True)
         count = min(index + 1, cap)
         for demand, left in ways:
+            self._spend(shape, 1)
             unmet_after = self.progress.unmet_after(left, count)
             if unmet_after is not None and ask(demand) is not None:
                 yield unmet_after, count

@@ -571,7 +571,11 @@ class Members:
                         (self.scalars.written(key) + b":", key_class, -1)
                         for key in self.frames.fresh_keys(frame, key_class, extras, taken)
                     )
-        free.sort(key=lambda candidate: candidate[0])
+        # of keys without a name, the shortest comes first: so does a key that has begun go on
+        first: dict[Where, bytes] = {}
+        for text, where, _ in free:
+            first.setdefault(where, text)
+        free.sort(key=lambda candidate: first[candidate[1]])
         return [*ordered, *free]
 
 

@@ -8,7 +8,7 @@ goes or stays whole (`_is_whole`).
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import MISSING, fields
 from types import MappingProxyType
 from typing import NamedTuple, TypeAlias
@@ -91,10 +91,11 @@ def smallest(
 ) -> Contradiction:
     """Return keywords of some schemas that no value meets together (True: negated).
 
-    `given`: schemas that the value meets too, and whose keywords stay and are not named. Halves of the
-    keywords are taken out, then quarters, at last single ones, until none can go. Cost: some questions to the
-    oracle for each keyword that is left. Past `Limits.oracle_steps` subschemas that were copied for these
-    questions the set may not be the smallest, and the words say so.
+    `given`: schemas that the value meets too, and whose keywords stay and are not named. A schema inside that
+    no value meets either is searched in place of the one around it. Halves of the keywords are taken out,
+    then quarters, at last single ones, until none can go. Cost: some questions to the oracle for each keyword
+    that is left; a fifth of `Limits.oracle_steps` subschemas, or 16 times as many listed values, are copied
+    for them. Past that the set may not be the smallest, and the words say so.
     """
     search = _Search(oracle, roots, given)
     is_sure = search.run()
@@ -129,13 +130,51 @@ class _Search:
     def __init__(self, oracle: Oracle, roots: Sequence[tuple[Schema, bool]], given: Sequence[Schema]) -> None:
         self.oracle, self.roots = oracle, roots
         self.given = tuple(map(oracle.tables.literal, given))
-        self.left = oracle.limits.oracle_steps
+        self.left = oracle.limits.oracle_steps // 5
         """Subschemas that may still be copied."""
+        self.copied: dict[tuple[int, frozenset[str]], Schema] = {}
+        """Copies of schemas without parts, by the original and its fields that are kept."""
         self.keywords = self._reached(None)
         """Those that are not taken out."""
 
     def run(self) -> bool:
         """Take out what can go; return whether nothing else can."""
+        led, inner = self._led_inside()
+        if led:
+            part = _Search(self.oracle, [(inner, False)], ())
+            is_sure = part._take_out()
+            self.keywords, self.left = [*dict.fromkeys([*led, *part.keywords])], part.left
+            around = {schema.id for schema, _ in led}
+            if not is_sure or around.isdisjoint(schema.id for schema, _ in part.keywords):
+                return is_sure
+        return self._take_out()
+
+    def _led_inside(self) -> tuple[list[Keyword], Schema]:
+        """Return the innermost schema that leaves no value for the root, and the keywords that lead there."""
+        (schema, negated), *others = self.roots
+        led: list[Keyword] = []
+        seen = {schema.id}
+        goes_on = not negated and not others and not self.given
+        while goes_on:
+            goes_on = False
+            for said, part in _inside(schema):
+                if part.id not in seen and self._excludes_all(part):
+                    led += [(schema, field) for field in said if _is_keyword(schema, field)]
+                    seen.add(part.id)
+                    schema, goes_on = part, True
+                    break
+        return led, schema
+
+    def _excludes_all(self, schema: Schema) -> bool:
+        """Return whether no value meets a schema; False where that is unknown."""
+        tables = self.oracle.tables
+        try:
+            demand = tables.of_value(tables.demand_of(schema))
+            return demand == NEVER or not self.oracle.alive(demand)
+        except StructgenError:
+            return False
+
+    def _take_out(self) -> bool:
         size = len(self.keywords)
         while size and self.left > 0:
             before = self.keywords
@@ -165,17 +204,23 @@ class _Search:
         `overlapping`: several branches of a oneOf may hold."""
         tables, whole = self.oracle.tables, dict[int, dict[str, object]]()
 
-        def said(schema: Schema) -> dict[str, object]:
+        def copied(schema: Schema) -> tuple[Schema, Mapping[str, object]]:
             fields = _fields(schema, kept)
-            whole[schema.id] = {name: fields.pop(name) for name in [*fields] if _is_whole(schema, name)}
-            return fields
+            self.left -= 1
+            if any(parts_of(fields.values())):
+                whole[schema.id] = {name: fields.pop(name) for name in [*fields] if _is_whole(schema, name)}
+                return tables.schema("", **fields), fields
+            key = schema.id, frozenset(fields)
+            if key not in self.copied:
+                self.left -= len(schema.enum or ()) // 16
+                self.copied[key] = tables.schema("", **fields)
+            return self.copied[key], {}
 
-        copies = tables.copies([schema for schema, negated in self.roots if not negated], said)
+        copies = tables.copies([schema for schema, negated in self.roots if not negated], copied)
         for original, parts in whole.items():
             for name, value in parts.items():
                 loose = overlapping and name == "one_of" and not copies[original].any_of
                 setattr(copies[original], "any_of" if loose else name, value)
-        self.left -= len(copies)
         try:
             literals = [tables.literal(copies[one.id]) for one, negated in self.roots if not negated]
             literals += [tables.literal(one, True) for one, negated in self.roots if (one, _DENIED) in kept]
@@ -199,6 +244,24 @@ class _Search:
             found += [(schema, field) for field in said if _is_keyword(schema, field)]
             stack.extend(reversed(_removable(schema, said)))
         return found if kept is None else [keyword for keyword in found if keyword in kept]
+
+
+def _inside(schema: Schema) -> Iterator[tuple[tuple[str, ...], Schema]]:
+    """Yield the schemas that some value must meet where one meets a schema, each with the fields that say
+    so."""
+    if schema.ref is not None:
+        yield ("ref",), schema.ref
+    for part in schema.all_of:
+        yield ("all_of",), part
+    if schema.types == frozenset({"object"}):
+        for key in schema.required:
+            if key in schema.properties:
+                yield ("types", "properties", "required"), schema.properties[key]
+    if schema.types == frozenset({"array"}):
+        for part in schema.prefix[: schema.min_items]:
+            yield ("types", "prefix", "min_items"), part
+        if schema.items is not None and schema.min_items > len(schema.prefix):
+            yield ("types", "items", "min_items"), schema.items
 
 
 def _comes_back(keywords: Iterable[Keyword]) -> bool:

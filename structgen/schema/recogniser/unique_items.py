@@ -238,7 +238,7 @@ class Unique:
 
     def _equal_items(self, required: dict[int, int], index: int, seen: Values, ask: Ask) -> JsonPieces | None:
         """Return the rest of an array that needs so many items of one demand: the shortest values not yet
-        written, in the order that makes the smallest text."""
+        written, the shortest first: so does an item that has begun go on."""
         chosen: list[JsonPieces] = []
         for demand, times in required.items():
             for text, literal in self.distinct.sought(demand, ask, seen):
@@ -248,7 +248,6 @@ class Unique:
                         break
             if len(chosen) < times:
                 return None
-        chosen.sort(key=lambda text: text.flat() + b",")
         parts: list[bytes | JsonPieces] = []
         for text in chosen:
             parts.append(JsonPieces((b",", text)) if index or parts else text)

@@ -42,6 +42,8 @@ Place: TypeAlias = "tuple[Config, bytes]"
 """The configuration of the unescaped text, and the beginning of an escape."""
 
 _LAST: Final = 0x10FFFF
+_OF_PARTS: Final = (Operation.SEQUENCE, Operation.EITHER, Operation.REPEAT, Operation.ANY_ORDER)
+"""What makes texts of escaped parts as it makes them of the parts; others look into the texts."""
 
 
 @options_named("sg.in_json_string(grammar)")
@@ -60,7 +62,7 @@ def in_json_string(of: Operand, *, escapes: Escapes = "any") -> TextGrammar:
 
 
 def _escaped(grammar: TextGrammar, escapes: Escapes) -> TextGrammar:
-    if isinstance(grammar, Composed) and grammar.operation is not Operation.MEET:
+    if isinstance(grammar, Composed) and grammar.operation in _OF_PARTS:
         parts = tuple(_escaped(part, escapes) for part in grammar.parts)
         return Composed(grammar.operation, parts, grammar.least, grammar.most)
     return Escaped(grammar, escapes)

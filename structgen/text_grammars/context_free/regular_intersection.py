@@ -140,6 +140,9 @@ class Meet(Language):
         self._rests[pair] = rest
         return True
 
+    def takes(self, config: Config, rest: Sequence[int]) -> bool:
+        return self._takes(cast(Pair, config)[1], rest)
+
     def _takes(self, right: Config | None, rest: Sequence[int]) -> bool:
         """Return whether the filter takes a rest from one of its configurations on."""
         for symbol in rest:

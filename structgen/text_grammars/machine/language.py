@@ -131,6 +131,10 @@ class Language(ABC):
         all its other places (None: there are none)."""
         return (), config
 
+    def takes(self, config: Config, rest: Sequence[int]) -> bool:
+        """Return whether the end of a shortest rest is a rest of the configuration behind a token."""
+        return True
+
     def places(self, config: Config) -> Iterable[Config]:
         """Return configurations with one place each. Places at the end of a part are left out where the place
         behind the part is there too, which is nearer to an end."""

@@ -60,14 +60,13 @@ class RestMachine(Protocol):
 class RestCompletions:
     """The completions of one compiled grammar, remembered by state. Its lock is held by the caller."""
 
-    def __init__(self, machine: RestMachine, *, may_loop: bool = False, by_tokens: bool = False) -> None:
-        """`may_loop`: `ways` may lead back to a state that they began at. `by_tokens`: not every end of a
-        token in a rest leaves its remainder as a rest.
+    def __init__(self, machine: RestMachine, *, may_loop: bool = False) -> None:
+        """`may_loop`: `ways` may lead back to a state that they began at.
 
         The machine is not kept alive: it holds its completions, and a cycle would delay its release.
         """
         self._machine: RestMachine = proxy(machine)
-        self._may_loop, self._by_tokens = may_loop, by_tokens
+        self._may_loop = may_loop
         self._costs: dict[int, int] = {}
         self._rests: dict[int, tuple[int, ...]] = {}
         self._ceilings: dict[int, int] = {}
@@ -167,13 +166,15 @@ class RestCompletions:
         states = []
         for length in self._lengths[:found].tolist():
             after = self._machine.after_rest(state, at, length)
-            if after < 0 or (self._by_tokens and len(self._rest(after)) > len(rest) - length):
-                continue
-            if not self._by_tokens:
+            if after >= 0 and self.goes_as(after, rest[length:]):
                 self._remember(after, rest[length:])
-            states.append(after)
+                states.append(after)
         assert states, "a rest that tokens write"
         return states
+
+    def goes_as(self, state: int, rest: tuple[int, ...]) -> bool:
+        """Return whether a state behind a token is completed by the end of a longer rest, or as cheaply."""
+        return True
 
     def _remember(self, state: int, rest: tuple[int, ...]) -> None:
         """Note the rest of a state unless a shorter one is known. A complete text has the empty rest."""

@@ -1,0 +1,275 @@
+"""Families of schemas and of text grammars whose cost could grow faster than their size.
+
+Each row is a name and a function that makes a grammar; `hostile_calls` adds the rows to its own. A family has
+one size, at which a careless search takes minutes.
+"""
+
+from __future__ import annotations
+
+import functools
+import operator
+import random
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import structgen as sg
+
+Json = Any
+
+
+def _object(members: Mapping[str, Json], **more: Json) -> Json:
+    return {"type": "object", "properties": dict(members), "required": [*members], **more}
+
+
+def _nested(depth: int, wrap: Callable[[Json], Json], inner: Json) -> Json:
+    for _ in range(depth):
+        inner = wrap(inner)
+    return inner
+
+
+def _enums(count: int, of: int, size: int) -> Json:
+    chance = random.Random(1)
+    values = [f"v{at}" for at in range(of)]
+    return {"allOf": [{"enum": chance.sample(values, size)} for _ in range(count)]}
+
+
+def _definitions(count: int, branch: Callable[[str, int], Json]) -> Json:
+    chance = random.Random(2)
+    names = [f"d{at}" for at in range(count)]
+    found = {name: {"anyOf": [branch(chance.choice(names), which) for which in range(2)]} for name in names}
+    return {"$ref": "#/$defs/d0", "$defs": found}
+
+
+def _keyed(name: str, which: int) -> Json:
+    return _object({"ab"[which]: {"$ref": f"#/$defs/{name}"}})
+
+
+def _branches(count: int, kind: str, make: Callable[[int], Json], **more: Json) -> Json:
+    return {kind: [make(at) for at in range(count)], **more}
+
+
+_PRIMES = (2, 3, 5, 7, 11, 13, 17, 19, 23, 29, 31, 37)
+_NOTHING: Json = {"enum": []}
+_CLOSED: Json = {"type": "object", "unevaluatedProperties": False}
+
+SCHEMAS: Mapping[str, Callable[[], Json]] = {
+    "enums with little in common": lambda: _enums(400, 400, 388),
+    "enums with something in common": lambda: _enums(300, 2000, 1990),
+    "300 objects around a contradiction": lambda: _nested(300, lambda s: _object({"k": s}), _NOTHING),
+    "300 arrays around a contradiction": lambda: _nested(
+        300, lambda s: {"type": "array", "items": s, "minItems": 1}, _NOTHING
+    ),
+    "300 tuples around a contradiction": lambda: _nested(
+        300, lambda s: {"type": "array", "prefixItems": [{}, s], "minItems": 2}, _NOTHING
+    ),
+    "300 unions around a contradiction": lambda: _nested(
+        300, lambda s: {"anyOf": [_object({"k": s}), _object({"l": s})]}, _NOTHING
+    ),
+    "200 intersections around a contradiction": lambda: _nested(
+        200, lambda s: {"allOf": [_object({"k": s}), {"maxProperties": 9}]}, _NOTHING
+    ),
+    "200 closed objects around a contradiction": lambda: _nested(
+        200, lambda s: _object({"k": s}, additionalProperties=False, patternProperties={"^x": {}}), _NOTHING
+    ),
+    "definitions without a finite value": lambda: _definitions(200, _keyed),
+    "definitions of arrays without a finite value": lambda: _definitions(
+        200, lambda name, _: {"type": "array", "items": {"$ref": f"#/$defs/{name}"}, "minItems": 1}
+    ),
+    "12 kinds in five items": lambda: {
+        "type": "array",
+        "maxItems": 5,
+        "allOf": [{"contains": _object({"k": {"const": at}})} for at in range(12)],
+    },
+    "12 divisors in five items": lambda: {
+        "type": "array",
+        "maxItems": 5,
+        "allOf": [{"contains": {"type": "integer", "multipleOf": prime}} for prime in _PRIMES],
+    },
+    "12 patterns in five items": lambda: {
+        "type": "array",
+        "maxItems": 5,
+        "items": {"type": "string", "maxLength": 9},
+        "allOf": [{"contains": {"pattern": f"{chr(97 + at)}.*{chr(98 + at)}"}} for at in range(12)],
+    },
+    "3,000 keys that are contradictory": lambda: _object({f"k{at}": _NOTHING for at in range(3000)}),
+    "3,000 lengths that are contradictory": lambda: _object(
+        {f"k{at}": {"type": "string", "minLength": at + 1, "maxLength": at} for at in range(3000)}
+    ),
+    "30 branches, the last of 30 contradictory": lambda: _object(
+        {"k": _branches(30, "anyOf", lambda at: _object({f"k{at}": _NOTHING}))}
+    ),
+    "30 branches beside unevaluatedProperties": lambda: (
+        _CLOSED | _branches(30, "anyOf", lambda at: _object({f"a{at}": {}, f"b{at}": {"type": "string"}}))
+    ),
+    "30 branches of one key beside unevaluatedProperties": lambda: (
+        _CLOSED | _branches(30, "anyOf", lambda at: {"properties": {f"a{at}": {}, "b": {"const": at}}})
+    ),
+    "60 patterns beside unevaluatedProperties": lambda: (
+        _CLOSED | _branches(60, "anyOf", lambda at: {"patternProperties": {f"^x{at}": {"type": "integer"}}})
+    ),
+    "30 tuples beside unevaluatedItems": lambda: _branches(
+        30,
+        "anyOf",
+        lambda at: {"prefixItems": [{"const": item} for item in range(at + 1)]},
+        type="array",
+        unevaluatedItems=False,
+    ),
+    "40 conditions beside unevaluatedProperties": lambda: (
+        _CLOSED
+        | _branches(
+            40,
+            "allOf",
+            lambda at: {
+                "if": _object({"t": {"const": at}}),
+                "then": {"properties": {f"b{at}": {}}},
+                "else": {"properties": {f"c{at}": {}}},
+            },
+        )
+    ),
+    "25 exclusive branches of optional keys": lambda: _branches(
+        25, "oneOf", lambda at: {"type": "object", "properties": {f"k{at}": {"type": "integer"}}}
+    ),
+    "18 negated objects": lambda: _branches(
+        18, "allOf", lambda at: {"not": _object({f"a{at}": {"const": 1}, f"b{at}": {"const": 2}})}
+    ),
+    "18 negated tuples": lambda: _branches(
+        18, "allOf", lambda at: {"not": {"type": "array", "prefixItems": [{"const": at}, {"const": -at}]}}
+    ),
+    "unions of unions of keys": lambda: _nested(
+        12, lambda s: {"anyOf": [s, {"allOf": [s, {"minProperties": 1}]}]}, _object({"k": {}})
+    ),
+    "unique long strings": lambda: {
+        "type": "array",
+        "uniqueItems": True,
+        "minItems": 5,
+        "items": {"type": "string", "minLength": 800},
+    },
+    "unique strings of one length": lambda: {
+        "type": "array",
+        "uniqueItems": True,
+        "minItems": 60,
+        "items": {"type": "string", "pattern": "^[ab]{6}$"},
+    },
+    "unique objects of two keys": lambda: {
+        "type": "array",
+        "uniqueItems": True,
+        "minItems": 40,
+        "items": _object({"a": {"enum": [*range(7)]}, "b": {"enum": [*range(7)]}}),
+    },
+    "3,000 patterns of keys": lambda: {
+        "type": "object",
+        "patternProperties": {f"^k{at}[a-z]*$": {"type": "integer"} for at in range(3000)},
+    },
+    "100 overlapping patterns of keys": lambda: {
+        "type": "object",
+        "patternProperties": {f".*k{at}.*": {"minimum": at} for at in range(100)},
+        "minProperties": 2,
+    },
+    "names of keys of many lengths": lambda: {
+        "type": "object",
+        "propertyNames": {"allOf": [{"not": {"pattern": f"^.{{{at}}}$"}} for at in range(60)]},
+        "minProperties": 3,
+    },
+    "40 patterns that hold together": lambda: {
+        "type": "string",
+        "allOf": [{"pattern": f"{chr(97 + at % 26)}.*{chr(97 + at * 7 % 26)}"} for at in range(40)],
+    },
+    "12 multiples that hold together": lambda: {
+        "type": "number",
+        "allOf": [{"multipleOf": prime} for prime in _PRIMES],
+        "minimum": 1,
+    },
+    "200 multiples excluded": lambda: {
+        "type": "integer",
+        "allOf": [{"not": {"multipleOf": at}} for at in range(2, 202)],
+    },
+    "a chain of dependent keys": lambda: {
+        "type": "object",
+        "dependentRequired": {f"k{at}": [f"k{at + 1}"] for at in range(400)},
+        "minProperties": 1,
+    },
+    "a thousand optional keys, five at most": lambda: {
+        "type": "object",
+        "properties": {f"k{at}": {"type": "integer"} for at in range(1000)},
+        "additionalProperties": False,
+        "minProperties": 5,
+        "maxProperties": 5,
+    },
+    "references in a ladder": lambda: {
+        "$ref": "#/$defs/d0",
+        "$defs": {
+            f"d{at}": {"allOf": [{"$ref": f"#/$defs/d{at + 1}"}, {"$ref": f"#/$defs/d{at + 1}"}]}
+            for at in range(25)
+        }
+        | {"d25": {"type": "object"}},
+    },
+    "unions in a ladder": lambda: {
+        "$ref": "#/$defs/d0",
+        "$defs": {
+            f"d{at}": {
+                "anyOf": [{"$ref": f"#/$defs/d{at + 1}"}, _object({"k": {"$ref": f"#/$defs/d{at + 1}"}})]
+            }
+            for at in range(25)
+        }
+        | {"d25": {"type": "integer"}},
+    },
+    "formats that hold together": lambda: {
+        "allOf": [{"format": "uri"}, {"format": "iri"}, {"maxLength": 30}]
+    },
+    "an optional letter, 5,000 times": lambda: {"type": "string", "pattern": "^(a?){5000}$"},
+    "two optional letters, 2,000 times": lambda: {"type": "string", "pattern": "^(a?b?){2000}$"},
+    "optional letters, counted twice": lambda: {"type": "string", "pattern": "^((a?b?){50}c?){50}$"},
+    "a letter before a distant one": lambda: {"type": "string", "pattern": "^.*a.{25}b$"},
+    "unions of many counts": lambda: {
+        "type": "string",
+        "pattern": "^(" + "|".join(f"(a{{{at}}}b?){{{at}}}" for at in range(2, 40)) + ")$",
+    },
+}
+
+TEXTS: Mapping[str, Callable[[], sg.Grammar]] = {
+    "2,000 optional words": lambda: sg.sequence(*[sg.literal(f"w{at}").optional() for at in range(2000)]),
+    "2,000 optional words, added": lambda: functools.reduce(
+        operator.add, [sg.literal(f"w{at}").optional() for at in range(2000)]
+    ),
+    "2,000 patterns, joined by |": lambda: functools.reduce(
+        operator.or_, [sg.regex(f"w{at}[a-z]*") for at in range(2000)]
+    ),
+    "300 optional schemas": lambda: sg.sequence(
+        *[sg.json_schema({"const": at}).optional() for at in range(300)]
+    ),
+    "200 repeated words in a row": lambda: sg.sequence(
+        *[sg.literal(f"w{at}").repeat(0, 9) for at in range(200)]
+    ),
+    "a text without 300 words": lambda: sg.without(
+        sg.regex("[a-z ]{0,200}"), [f"w{at}x" for at in range(300)]
+    ),
+    "a complement of a count": lambda: ~sg.regex("(.{3}a){40}"),
+    "an intersection of counts": lambda: sg.regex("(aa){0,500}") & sg.regex("(aaa){0,400}b?"),
+    "ten parts in any order": lambda: sg.ebnf(
+        "root ::= (" + " | ".join(f'"p{at}"' for at in range(10)) + "){10,400}"
+    ),
+    "rules that call each other": lambda: sg.ebnf(
+        "root ::= r0\n"
+        + "\n".join(
+            f'r{at} ::= "a" r{(at * 7 + 1) % 300} | "b" r{(at * 5 + 2) % 300} | "c"' for at in range(300)
+        )
+    ),
+    "rules of which none ends": lambda: sg.ebnf(
+        "root ::= r0\n" + "\n".join(f'r{at} ::= "a" r{(at * 7 + 1) % 300} r{at}' for at in range(300))
+    ),
+    "brackets 400 deep": lambda: sg.ebnf("root ::= " + "(" * 400 + '"a"' + ")?" * 400),
+    "lark: alternatives of counts": lambda: sg.lark('start: a\na: A (C~1..3 a* | A)~3..4\nA: "a"\nC: "c"\n'),
+    "lark: counts of counts of rules": lambda: sg.lark(
+        'start: ((A B?)~1..30 C?)~1..30\nA: "a"\nB: "b"\nC: "c"\n'
+    ),
+    "lark: 800 keywords": lambda: sg.lark(
+        "start: ("
+        + "|".join(f"K{at}" for at in range(800))
+        + "|NAME)+\n"
+        + "".join(f'K{at}: "key{at}"i\n' for at in range(800))
+        + "NAME: /[a-z]+/i\n%ignore /\\s+/\n"
+    ),
+    "lark: ambiguous expressions": lambda: sg.lark(
+        "start: e\ne: " + " | ".join(f'e "{chr(33 + at)}" e' for at in range(1, 12)) + ' | "a"\n'
+    ),
+}
