@@ -210,7 +210,7 @@ bench-monitors: $(VENV)/.installed-dev ## monitors of Python code: names suggest
 bench-labels: $(VENV)/.installed-dev ## a label that is banned: unsafe programs announced and avoided (LABELS="--programs 60")
 	$(BIN)/python bench/bench_labels.py $(LABELS)
 
-bench-intervals: $(VENV)/.installed-dev ## coverage of the samplers' intervals on five small targets, 400 seeds; one to two hours (INTERVALS="--n 20 --seeds 100")
+bench-intervals: $(VENV)/.installed-dev ## coverage of the samplers' intervals on 200 random laws; half an hour (INTERVALS="--n 20 --laws 50")
 	$(BIN)/python bench/bench_intervals.py $(INTERVALS)
 
 bench-speculation: $(VENV)/.installed-bench ## model calls a token of 800 recorded answers, by drafters (MASKBENCH=folder SPECULATION="--answers 200")

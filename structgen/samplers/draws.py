@@ -12,17 +12,18 @@ import numpy as np
 
 from structgen.samplers.estimates import (
     CUT_SHORT,
-    FEWEST,
-    FEWEST_PARTS,
-    LEAST_CLOUDS,
-    LEAST_SIZE,
+    LEAST_PARTS,
+    LEAST_TEXTS,
     LEAST_Z,
+    NORMAL,
     Statistics,
-    effective_parts,
+    carriers,
     half_width,
+    interval_of_share,
     is_tiny,
     log,
     normalised,
+    quantile,
 )
 from structgen.samplers.target import Floats
 
@@ -122,35 +123,58 @@ class Draws(Generic[T]):
 
     @cached_property
     def why_no_error(self) -> str:
-        """Why the draws tell no error of means, in words; "" where they do: log Z has an interval, and the
-        draws are worth at least `LEAST_SIZE` independent ones, from `LEAST_CLOUDS` effective clouds of
-        particles."""
+        """Why the draws tell no error of means, in words; "" where they do: at least `LEAST_PARTS`
+        independent draws carry the weight, and beams found at least `LEAST_TEXTS` texts. A mean may have no
+        error even so: if all draws have the same number, they do not tell which others there are."""
         if self.lists_all:
             return ""
         if self.is_biased:
             return "the draws are of another law"
         if self.method == "awrs" and is_tiny(self.log_z):
             return f"Z is below {LEAST_Z}, where weights of awrs do not tell their error"
-        if self.log_z_interval is None:
-            return f"there are fewer than {FEWEST} attempts, particles or texts"
-        clouds = self.contributions(np.ones(len(self.texts)))
-        is_spread = float(clouds.sum()) ** 2 >= LEAST_CLOUDS * float(clouds @ clouds)
-        if not self.is_list and not is_spread:
-            return f"fewer than {LEAST_CLOUDS} clouds of particles carry the weight"
-        # The weights of beams are probabilities: their spread says nothing of the error.
-        size = self.worth if self.is_list else min(self.worth, self.effective_size)
-        is_enough = size > LEAST_SIZE - 1e-6  # rounding
-        return "" if is_enough else f"{size:.1f} effective draws are fewer than {LEAST_SIZE}"
+        if self.independent < LEAST_PARTS - 1e-9:  # rounding
+            return f"fewer than {LEAST_PARTS} independent draws carry the weight"
+        if self.is_exact or self.log_z_interval is not None:
+            return ""
+        if math.isnan(self.log_z):
+            return "a limit ended the run before Z was estimated"
+        return f"there are fewer than {LEAST_TEXTS} texts"
+
+    @cached_property
+    def independent(self) -> float:
+        """How many independent draws carry the weight: Kish's number of the attempts or first particles that
+        the draws come from; for beams that of draws with their relative error of Z."""
+        parts = self.contributions(np.ones(len(self.texts)))
+        squares = float(parts @ parts)
+        return min(1 / squares, len(parts)) if squares > 0 else len(parts)
 
     def half_width_of(self, deviations: Floats) -> float | None:
         """Return half of the interval of 95 % of a weighted mean, given the deviations of the draws from it;
-        0 if all valid texts are listed, None if the error is unknown."""
+        0 if all valid texts are listed, None if the error is unknown.
+
+        The variance has one more term than the draws show, as large as the largest: a rare value may be
+        missing.
+        """
         if self.lists_all:
             return 0.0
         if self.why_no_error or not np.ptp(deviations):
             return None
         parts = self.contributions(deviations)
-        return half_width(parts) if effective_parts(parts) >= FEWEST_PARTS else None
+        return half_width(parts, unseen=float((parts * parts).max()))
+
+    def interval_of(self, share: float, has: Floats) -> tuple[float, float]:
+        """Return the interval of 95 % of a share, given 1 for each draw that counts and 0 for the others.
+
+        Weighted draws have Jeffreys' interval of as many independent ones as have the same standard error,
+        enlarged by Student's quantile; if all agree, of as many as carry the weight.
+        """
+        if self.is_exact:
+            return interval_of_share(share, len(self.texts))
+        parts, size = self.contributions(has - share), self.independent
+        square = float(parts @ parts) * len(parts) / max(len(parts) - 1, 1)
+        if square > 1e-12:
+            size = share * (1 - share) / square * (NORMAL / quantile(size)) ** 2
+        return interval_of_share(share, size, more=0.5)
 
     @property
     def weights(self) -> Floats:
@@ -160,8 +184,7 @@ class Draws(Generic[T]):
     @property
     def effective_size(self) -> float:
         """The equivalent number of independent draws by weights alone: (sum w)^2 / sum w^2 (Kish 1965)."""
-        weights = self.weights
-        return float(1.0 / (weights @ weights)) if len(weights) else 0.0
+        return carriers(self.weights)
 
     @cached_property
     def worth(self) -> float:

@@ -13,7 +13,6 @@ import numpy.typing as npt
 
 from structgen.errors import OptionError, StructgenError
 from structgen.samplers.draws import Draws
-from structgen.samplers.estimates import half_width, interval_of_share
 from structgen.samplers.target import Floats
 
 ABSENT: Final = "(absent)"
@@ -94,7 +93,7 @@ def _interval(samples: Draws[Any], masses: Floats, has: Floats, share: float) ->
     most = 1 - float(masses @ (1 - has)) / samples.bracket[1]
     if not _has_error(samples):
         return min(max(least, 0.0), share), max(min(most, 1.0), share)
-    low, high = interval_of_share(share, half_width(samples.contributions(has - share)), samples.worth)
+    low, high = samples.interval_of(share, has)
     return min(max(low, least, 0.0), share), max(min(high, most, 1.0), share)
 
 

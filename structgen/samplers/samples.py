@@ -42,11 +42,11 @@ class Samples(Draws[T]):
     def expectation(self, function: Callable[[T], float]) -> tuple[float, float | None]:
         """Return the estimate of a function's mean under the target, and its standard error.
 
-        The estimate is the weighted mean; the error is that of a ratio of means (the delta method), enlarged
-        for few draws by Student's quantile: the mean plus and minus 1.96 errors is an interval of 95 %. It is
-        None where it is unknown: the draws do not tell (`why_no_error` says why), or nearly all agree;
-        `marginals` may still have intervals of shares. It is 0 if all valid texts are listed. Raises
-        StructgenError if there is no draw.
+        The estimate is the weighted mean. The mean plus and minus 1.96 errors is an interval of 95 %: that of
+        a ratio of means (the delta method) with Student's quantile. If the function returns bools, or if the
+        draws have two values, it reaches as far as the exact interval of a share. The error is None where it
+        is unknown: the draws do not tell (`why_no_error` says why), or all have the same number. It is 0 if
+        all valid texts are listed. Raises StructgenError if there is no draw.
         """
         if not self.values:
             raise StructgenError(
@@ -55,10 +55,17 @@ class Samples(Draws[T]):
                 cure="Give a larger budget, or look at `bracket`: the valid texts may have hardly any mass.",
             )
         weights = self.weights
-        found = np.array([float(function(value)) for value in self.values])
+        answers = [function(value) for value in self.values]
+        found = np.array(answers, np.float64)
         mean = float(weights @ found)
+        values = [0.0, 1.0] if all(isinstance(one, bool | np.bool_) for one in answers) else np.unique(found)
         half = self.half_width_of(found - mean)
-        return mean, None if half is None else half / NORMAL
+        if len(values) == 2 and self.knows_error and half != 0:
+            least, room = values[0], values[1] - values[0]
+            share = min(max((mean - least) / room, 0.0), 1.0)
+            low, high = self.interval_of(share, (found - least) / room)
+            half = room * max(share - low, high - share)
+        return mean, None if half is None else float(half / NORMAL)
 
     def resample(self, count: int, seed: int = 0) -> list[T]:
         """Return `count` values drawn by weight, with replacement."""

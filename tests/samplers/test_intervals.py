@@ -7,12 +7,21 @@ import math
 import numpy as np
 import pytest
 from exact import TOKENS
+from random_laws import laws
+from scipy.stats import beta, binom
 from tasks import Even, Task
 from test_laws import ALIVE
 
 import structgen as sg
 from structgen.samplers.beam import ChanceDraw
-from structgen.samplers.estimates import around, clamped, effective_parts, half_width
+from structgen.samplers.estimates import (
+    around,
+    beta_quantile,
+    clamped,
+    effective_parts,
+    half_width,
+    interval_of_weights,
+)
 from structgen.samplers.methods import auto
 from structgen.samplers.methods.beams import Spread
 
@@ -42,21 +51,42 @@ def test_no_interval_is_inverted_and_each_lies_within_the_bracket(method):
         assert lower - 1e-9 <= low <= found.log_z <= high <= upper + 1e-9
 
 
-def test_the_score_interval_of_equal_bounds_is_wilsons():
+def test_the_interval_of_equal_bounds_is_that_of_the_number_of_attempts():
+    """Attempts until the 100th accepted one have a negative binomial law (Clopper and Pearson)."""
     found = TASK.sample(100, "rejection")
-    attempts, q = found.statistics.attempts, 1.96**2
-    middle = (100 + q / 2) / (attempts + q)
-    off = 1.96 / (attempts + q) * math.sqrt(100 * (attempts - 100) / attempts + q / 4)
-    assert np.exp(found.log_z_interval) == pytest.approx([middle - off, middle + off], rel=1e-9)
+    refused = found.statistics.attempts - 100
+    wanted = [beta.ppf(0.025, 100, refused + 1), beta.ppf(0.975, 100, refused)]
+    assert np.exp(found.log_z_interval) == pytest.approx(wanted, rel=1e-4)
 
 
-@pytest.mark.parametrize("method", ["importance", "smc", "awrs"])
-def test_few_weighted_draws_have_no_interval_and_no_error(method):
-    found = TASK.sample(32, method)
-    assert found.log_z_interval is None
-    assert found.log_z_bounds == tuple(math.log(end) if end else -math.inf for end in found.bracket)
-    assert found.expectation(len)[1] is None
-    assert TASK.sample(64, method).log_z_interval is not None
+@pytest.mark.parametrize("first", [0.5, 1, 3.3, 20, 5000])
+@pytest.mark.parametrize("second", [0.5, 1, 17.5, 300, 100_000])
+def test_quantiles_of_the_beta_distribution(first, second):
+    for share in (0.025, 0.975):
+        wanted = beta.ppf(share, first, second)
+        assert beta_quantile(share, first, second) == pytest.approx(wanted, rel=1e-3)
+
+
+def test_weights_that_few_attempts_carry_have_no_interval():
+    rare = np.array([1.0] * 4 + [1e-3] * 60)
+    assert interval_of_weights(rare, -1.0) is None
+    assert interval_of_weights(np.append(rare, [1.0, 1.0]), -1.0) is not None
+
+
+def test_particles_that_one_first_particle_leaves_are_one_part():
+    """Each cloud of three ends in copies of one particle: sixteen clouds are sixteen parts at most."""
+    tokenizer = sg.Tokenizer.from_bytes([b"a", b"b", None], eos_token_id=2)
+    row = np.log([0.05, 0.9, 0.05])
+    found = sg.sample(
+        *(lambda ids: row, [], sg.regex("a|bbbbbba"), 64),
+        method="smc",
+        max_tokens=7,
+        tokenizer=tokenizer,
+        name="rare",
+    )
+    parts = found.contributions(np.ones(len(found)))
+    assert len(parts) == 64 and parts.sum() == pytest.approx(1)
+    assert found.independent == pytest.approx(1 / (parts @ parts))
 
 
 @pytest.mark.parametrize(("mass", "has_interval"), [(1e-4, True), (1e-8, False)])
@@ -89,8 +119,12 @@ def test_draws_of_another_law_have_no_error(method):
     assert TASK.sample(100, method).expectation(len)[1] is None
 
 
-def test_draws_that_agree_have_no_error():
-    assert TASK.sample(20, "rejection").expectation(lambda text: 1.0)[1] is None
+def test_draws_that_agree_tell_an_error_of_a_share_alone():
+    """Of 20 draws that agree, the share of others is at most 1 - 0.025^(1/20); which numbers there are is
+    unknown."""
+    found = TASK.sample(20, "rejection")
+    assert found.expectation(lambda text: 1.0)[1] is None
+    assert found.expectation(lambda text: True)[1] == pytest.approx((1 - 0.025 ** (1 / 20)) / 1.96, rel=1e-3)
 
 
 def test_a_large_part_among_small_ones_counts_as_few():
@@ -208,41 +242,17 @@ def test_all_valid_texts_listed_are_known_without_an_error():
     assert found.expectation(len) == (pytest.approx(truth, abs=1e-12), 0.0)
 
 
-@pytest.mark.parametrize("method", ["importance", "smc", "awrs", "beams"])
-def test_fewer_than_64_effective_draws_give_no_error_and_the_reason(method):
-    given = 0
-    for seed in range(8):
-        found = TASK.sample(96 if method != "beams" else 20, method, seed=seed)
-        size = found.worth if method == "beams" else min(found.worth, found.effective_size)
-        _, error = found.expectation(len)
-        if found.log_z_interval is None:
-            assert (
-                error is None and found.why_no_error == "there are fewer than 64 attempts, particles or texts"
-            )
-        elif size < 64:
-            assert error is None and (
-                "are fewer than 64" in found.why_no_error or "clouds" in found.why_no_error
-            )
-        else:
-            assert found.why_no_error == ""
-            given += 1
-    assert given < 8
-
-
-@pytest.mark.parametrize(
-    ("method", "why"), [("masked", "another law"), ("importance", "fewer than 64 attempts")]
-)
+@pytest.mark.parametrize(("method", "why"), [("masked", "another law"), ("beams", "fewer than 32 texts")])
 def test_a_missing_error_has_its_reason_in_the_facts(method, why):
-    found = TASK.sample(20, method)
-    assert why in found.why_no_error
+    found = TASK.sample(12, method)
+    assert why in found.why_no_error and found.expectation(len)[1] is None
     assert method == "masked" or f"no interval: {found.why_no_error}" in dict(found.facts())["log Z"]
 
 
 @pytest.mark.parametrize("method", ["cars", "rejection"])
-def test_exact_draws_tell_errors_from_64_on(method):
-    few, enough = TASK.sample(63, method), TASK.sample(64, method)
-    assert few.log_z_interval is None and few.expectation(len)[1] is None and few.why_no_error
-    assert few.log_z_bounds == tuple(math.log(end) if end else -math.inf for end in few.bracket)
+def test_exact_draws_tell_errors_from_five_on(method):
+    few, enough = TASK.sample(4, method), TASK.sample(5, method)
+    assert few.expectation(len)[1] is None and "fewer than 5 independent" in few.why_no_error
     assert enough.log_z_interval is not None and enough.expectation(len)[1] and not enough.why_no_error
 
 
@@ -272,24 +282,34 @@ def test_the_error_of_beams_is_right_on_average():
     assert 0.45 < ratio < 1.5  # 0.2 to 0.3 where each draw counts as if nothing else could be kept
 
 
+def hold(method: str, n: int, seeds: range) -> None:
+    """Of the intervals of random laws, one run of each: as many hold the truth as in 999 of 1,000 trials with
+    exact ones, and as many are given as `docs/samplers.md` says."""
+    answers: dict[str, list[bool]] = {}
+    given: list[bool] = []
+    for law in laws(seeds):
+        found = law.sample(method, n)
+        ends, log_z = found.log_z_interval, math.log(law.z)
+        if ends is not None and ends[0] < ends[1]:
+            answers.setdefault("log Z", []).append(ends[0] - 1e-9 <= log_z <= ends[1] + 1e-9)
+        for name, (function, truth) in law.functions.items():
+            mean, error = found.expectation(function)
+            if found.effective_size > 16 - 1e-6 and not found.lists_all:
+                given.append(error is not None)
+            if error:
+                answers.setdefault(name, []).append(abs(mean - truth) <= 1.96 * error + 1e-9)
+    for name, each in answers.items():
+        assert sum(each) >= binom.ppf(0.0005, len(each), 0.95), name
+    assert sum(given) >= (0.9 if method == "cars" else 0.7) * len(given)
+
+
+@pytest.mark.parametrize("method", ["auto", "cars", "importance", "smc", "awrs"])
+def test_intervals_of_random_laws_hold_the_truth(method):
+    hold(method, 20, range(900_000, 900_015))
+
+
 @pytest.mark.slow
-@pytest.mark.parametrize("n", [20, 100, 300])
-@pytest.mark.parametrize("method", ["beams", "cars", "importance", "smc", "awrs"])
-def test_intervals_hold_the_truth_as_often_as_they_say(method, n):
-    """Each cell within the band in which 999 of 1,000 cells of exact intervals lie, or above."""
-    task = Task("even", "[abc]{0,5}", 5, (b"a", b"b", b"c"), seed=13, sharp=0.5, checker=Even())
-    z = sum(task.law.values())
-    truth = sum(p * len(spelt(tokens)) for tokens, p in task.law.items()) / z
-    inside: dict[str, list[bool]] = {"mean": [], "log Z": []}
-    for seed in range(200):
-        found = task.sample(n, method, seed=seed)
-        mean, error = found.expectation(len)
-        if error is not None:
-            inside["mean"].append(abs(mean - truth) <= 1.96 * error + 1e-12)
-        if found.log_z_interval is not None:
-            low, high = found.log_z_interval
-            inside["log Z"].append(low - 1e-12 <= math.log(z) <= high + 1e-12)
-    for answers in inside.values():
-        if answers:
-            band = 3.29 * math.sqrt(0.95 * 0.05 / len(answers)) + 0.5 / len(answers)
-            assert sum(answers) / len(answers) >= 0.95 - band
+@pytest.mark.parametrize("n", [20, 64, 100, 300])
+@pytest.mark.parametrize("method", ["auto", "beams", "cars", "importance", "smc", "awrs"])
+def test_intervals_of_random_laws_hold_the_truth_whole(method, n):
+    hold(method, n, range(910_000, 910_200))

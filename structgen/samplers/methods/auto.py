@@ -24,7 +24,7 @@ from typing import Final
 
 import numpy as np
 
-from structgen.samplers.estimates import FEWEST, log_sum, normalised
+from structgen.samplers.estimates import carriers, log_sum, normalised
 from structgen.samplers.methods import awrs, beams, smc, walks
 from structgen.samplers.run_limits import CUTS, Drawn, Particles, SamplingRun, attempts_of, drawn
 from structgen.samplers.target import Floats
@@ -101,10 +101,10 @@ def _with_exact(found: Drawn, accepted: list[Attempt]) -> Drawn:
 def _particles(run: SamplingRun) -> Drawn | None:
     """Return `n` weighted draws; None if all particles of the clouds died, even of one that has all draws.
 
-    Below `FEWEST` draws there is no interval, and one cloud shares the most rows. The particles of `smc` cost
-    the least. Checkers that refuse nearly each token kill all of them: those of `awrs` draw a token again.
+    Below `smc.MANY` draws one cloud shares the most rows. The particles of `smc` cost the least. Checkers
+    that refuse nearly each token kill all of them: those of `awrs` draw a token again.
     """
-    is_one = run.n < FEWEST
+    is_one = run.n < smc.MANY
     clouds: list[tuple[str, int | None]] = [("smc", run.n if is_one else None)]
     if run.target.checkers:
         clouds.append(("awrs", run.n))
@@ -185,16 +185,10 @@ def tempered(log_weights: Floats) -> Floats:
     """Return log weights times the greatest number, at most 1, for which the effective size is `SHARE` of the
     number of draws."""
     low, high = 0.0, 1.0
-    if not len(log_weights) or _size(log_weights) >= SHARE * len(log_weights):
+    if not len(log_weights) or carriers(normalised(log_weights)) >= SHARE * len(log_weights):
         return log_weights
     for _ in range(_HALVINGS):
         middle = (low + high) / 2
-        is_enough = _size(middle * log_weights) >= SHARE * len(log_weights)
+        is_enough = carriers(normalised(middle * log_weights)) >= SHARE * len(log_weights)
         low, high = (middle, high) if is_enough else (low, middle)
     return low * log_weights
-
-
-def _size(log_weights: Floats) -> float:
-    """Return the effective size by weights (Kish)."""
-    weights = normalised(log_weights)
-    return float(1.0 / (weights @ weights))

@@ -24,7 +24,7 @@ from typing import Final
 import numpy as np
 
 from structgen.samplers.beam import Beam, ChanceDraw, FoundText
-from structgen.samplers.estimates import FEWEST, around, half_width, log_sum
+from structgen.samplers.estimates import LEAST_TEXTS, around, half_width, log_sum
 from structgen.samplers.lookahead import LookAhead
 from structgen.samplers.run_limits import CUTS, Drawn, SamplingRun
 from structgen.samplers.target import Floats, Ids
@@ -153,19 +153,24 @@ def _combined(run: SamplingRun, known: dict[tuple[int, ...], float], rounds: lis
     spreads = [Spread(one.draws) for one in rounds]
 
     def contributions(found: Floats) -> Floats:
-        """Return parts for each draw of a beam (see `Spread`), of the weighted mean."""
+        """Return parts of the weighted mean: for each draw of a beam (see `Spread`), and for each beam a half
+        of its distance from the mean of all. The draws alone do not show a rare text that all of them miss:
+        intervals from them covered 88 % of shares."""
         parts: list[Floats] = [np.zeros((2, *found.shape[1:]))]
+        whole = np.exp(log_weights - log_z) @ found
         for log_share, one, spread in zip(log_shares, rounds, spreads, strict=True):
             sums = np.zeros((len(one.draws), *found.shape[1:]))
+            alone = np.exp(log_probabilities[: one.known] - log_z) @ found[: one.known] - whole
             for text in one.found:
+                part = math.exp(log_share + text.log_weight - log_z) * found[place[text.tokens]]
+                alone = alone + part / math.exp(log_share)
                 if text.draw >= 0:
-                    part = math.exp(log_share + text.log_weight - log_z)
-                    sums[text.draw] += part * found[place[text.tokens]]
-            parts += spread.parts(sums)
+                    sums[text.draw] += part
+            parts += [*spread.parts(sums), math.exp(log_share) * alone[np.newaxis] / 2]
         return np.concatenate(parts)
 
     interval = None
-    if len(tokens) >= FEWEST:
+    if len(tokens) >= LEAST_TEXTS:
         interval = around(log_z, half_width(contributions(np.ones(len(tokens)))))
     return Drawn(tokens, log_probabilities, log_weights, len(rounds), log_z, interval, contributions)
 

@@ -16,7 +16,7 @@ from typing import Final
 
 import numpy as np
 
-from structgen.samplers.estimates import FEWEST, around, half_width, log, mean_of, normalised
+from structgen.samplers.estimates import interval_of_weights, log, mean_of, normalised
 from structgen.samplers.methods.proposals import Propose, TakenEdge, masked, proposed_by
 from structgen.samplers.run_limits import CUTS, Drawn, SamplingRun
 from structgen.samplers.target import Floats, Ids, Prefix, Target, TargetStep
@@ -26,16 +26,18 @@ PARTICLES: Final = 16
 THRESHOLD: Final = 0.5
 """Particles are resampled if their effective number is below this share of them."""
 CLOUDS: Final = 16
-"""Runs of particles whose spread gives an interval. With 8, intervals of 95 % covered 91 % of means."""
+"""The least number of runs for `MANY` draws or more."""
+MANY: Final = 64
+"""From so many draws on, runs of particles are at least `CLOUDS`."""
 
 
 def draw(run: SamplingRun, resampling: str = "systematic", propose: Propose = masked) -> Drawn:
     """Return `n` weighted draws, less the particles that died, of independent runs of particles: at least
-    `CLOUDS` from `FEWEST` draws on, at least two for fewer, which have no interval. The caller's own number
-    of particles may give a few more."""
+    `CLOUDS` from `MANY` draws on, at least two for fewer. The caller's own number of particles may give a few
+    more."""
     how = run.particles
     if how.particles is None:
-        runs = min(max(CLOUDS if run.n >= FEWEST else 2, round(run.n / PARTICLES)), run.n)
+        runs = min(max(CLOUDS if run.n >= MANY else 2, round(run.n / PARTICLES)), run.n)
         particles = run.n
     else:
         runs = -(-run.n // how.particles)
@@ -73,38 +75,36 @@ def _drawn(clouds: list[Cloud]) -> Drawn:
     tokens: list[tuple[int, ...]] = []
     logprobs: list[float] = []
     log_weights: list[float] = []
-    groups: list[int] = []
-    many = len(clouds)  # what is returned holds no cloud, and so none of its rows
-    for group, cloud in enumerate(clouds):
+    roots: list[int] = []
+    many, particles = len(clouds), 0  # what is returned holds no cloud, and so none of its rows
+    for cloud in clouds:
         for i in np.flatnonzero(cloud.log_weights > -math.inf):
             tokens.append(cloud.prefixes[i].tokens)
             logprobs.append(float(cloud.logprobs[i]))
             log_weights.append(cloud.log_z + float(cloud.log_weights[i]) - math.log(cloud.count * many))
-            groups.append(group)
+            roots.append(particles + int(cloud.roots[i]))
+        particles += cloud.count
     weights = normalised(np.array(log_weights))
-    estimates, particles = np.array([cloud.estimate for cloud in clouds]), sum(one.count for one in clouds)
+    estimates = np.array([cloud.estimate for cloud in clouds])
     log_z, _ = mean_of(estimates)
-    interval = None
-    if particles >= FEWEST and log_z > -math.inf:
-        parts = (estimates - estimates.mean()) / estimates.sum()
-        interval = around(log_z, half_width(parts, unseen=1 / particles**2))
     return Drawn(
         tokens,
         np.array(logprobs),
         np.array(log_weights),
         particles,
         log_z,
-        interval,
-        # Particles of one cloud share ancestors: only clouds are independent.
-        lambda found: _summed((weights * found.T).T, groups, many),
+        interval_of_weights(_summed(weights, roots, particles), log_z),
+        # Particles that come from one first particle are one part: a resampling copies them.
+        lambda found: _summed((weights * found.T).T, roots, particles),
         log_z_of_clouds=np.array([log(one) for one in estimates]),
     )
 
 
-def _summed(parts: Floats, groups: list[int], count: int) -> Floats:
-    """Return the sum of the parts of each of `count` groups, along the first axis."""
+def _summed(parts: Floats, roots: list[int], count: int) -> Floats:
+    """Return the sum of the parts that come from each of `count` first particles, along the first axis (Chan
+    and Lai 2013, A general theory of particle filters in hidden Markov models)."""
     found: Floats = np.zeros((count, *parts.shape[1:]))
-    np.add.at(found, np.array(groups, np.int64), parts)
+    np.add.at(found, np.array(roots, np.int64), parts)
     return found
 
 
@@ -143,6 +143,8 @@ class Cloud:
         self._guesses: Floats = np.zeros(count)
         """The guess at the log-weight of each particle that its weight has in it."""
         self.is_done = np.zeros(count, np.bool_)
+        self.roots: Ids = np.arange(count)
+        """The first particle that each one comes from."""
         self.log_z = 0.0
         """The log of the product of the mean weights at resamplings."""
 
@@ -203,6 +205,6 @@ class Cloud:
             chosen = self._draws.choice(self.count, self.count, p=shares)
         self.prefixes = [self.prefixes[i] for i in chosen]
         self.is_done, self.logprobs = self.is_done[chosen], self.logprobs[chosen]
-        self._guesses = self._guesses[chosen]
+        self._guesses, self.roots = self._guesses[chosen], self.roots[chosen]
         self.log_weights = np.zeros(self.count)
         self.log_z += math.log(mean)
