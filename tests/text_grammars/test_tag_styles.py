@@ -10,6 +10,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
+import jsonschema
 import pytest
 
 import structgen as sg
@@ -158,6 +159,42 @@ def test_white_space_of_json_stands_together_as_counted(most: int, policies: dic
     if policies:
         allowed = taken(tag(schema), allowed, **policies)
     assert taken(tag(schema, max_whitespace_cnt=most), texts, **policies) == allowed
+
+
+SHAPES = {
+    "open": {"type": "object"},
+    "closed": {"type": "object", "properties": {"k": {"type": "integer"}}, "additionalProperties": False},
+    "other members": {"type": "object", "properties": {"k": {}}, "required": ["k"]},
+    "array": {"type": "array", "items": {"type": "object"}, "minItems": 1},
+    "union": {"anyOf": [{"type": "object"}, {"type": "array"}]},
+    "anything": {},
+}
+
+
+@pytest.mark.parametrize("whitespace", ["any", "bounded", "compact", "oneline"])
+@pytest.mark.parametrize("any_order", [False, True])
+@pytest.mark.parametrize("shape", SHAPES)
+def test_every_schema_is_written_with_little_white_space(
+    shape: str, any_order: bool, whitespace: str
+) -> None:
+    chance = random.Random(f"{shape} {any_order} {whitespace}")
+    most = chance.choice([1, 2, 9] if whitespace == "oneline" else [0, 1, 2, 9])
+    options = {"any_order": any_order, "max_whitespace_cnt": most}
+    grammar = sg.structural_tag(tag(SHAPES[shape], **options), whitespace=whitespace)
+    matcher, mask = sg.Matcher(sg.compile(grammar, BYTES, store=False)), sg.allocate_mask(1, 257)
+    written = bytearray()
+    for _ in range(20):
+        matcher.fill_mask(mask)
+        allowed = [token for token in mask.allowed(0).tolist() if token < 128]
+        if not allowed:
+            break
+        likely = [token for token in allowed if token in b'{[" :,k1']
+        written.append(chance.choice(likely or allowed))
+        matcher.advance(written[-1])
+    text = (written + matcher.compiled.completion(matcher.state)).decode()
+    assert jsonschema.Draft202012Validator(SHAPES[shape]).is_valid(json.loads(text)), text
+    outside = re.sub(r'"(?:[^"\\]|\\.)*"', "x", text)
+    assert all(len(run) <= most for run in re.findall(r"\s+", outside)), text
 
 
 @pytest.mark.parametrize("style", ["qwen_xml", "kimi_k3_xml"])

@@ -38,8 +38,8 @@ class Meet(Language):
         self, of: Language, filter_: Language, limits: Limits, *, restarts: bool = False, haste: int = 1
     ) -> None:
         """`haste`: so many times as much counts what a word still needs as what was read of it (weighted A*).
-        Past 1 some short word is found in place of the shortest, the rest that `of` has comes first, and a
-        search takes so many times fewer steps."""
+        Past 1 some short word is found in place of the shortest, and a search takes so many times fewer
+        steps."""
         self.of, self.filter = of, filter_
         self._restarts = restarts
         if restarts:
@@ -128,7 +128,7 @@ class Meet(Language):
             return self._rests[pair]
         if self._products is not None:
             self._rests[pair] = self._products.rest(pair[0], pair[1])
-        elif self._haste == 1 or not self._goes_as_shortest(pair):
+        elif not self._goes_as_shortest(pair):
             self._search(pair)
         return self._rests[pair]
 
