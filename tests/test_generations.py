@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 
 import structgen as sg
+from structgen.core.generations import Generation
 from structgen.json_machine.tables import json_blocks
 from structgen.system.resources import small_tokenizer
 
@@ -169,6 +170,25 @@ def test_a_document_that_is_too_large_by_itself_meets_the_bound(tokenizer: sg.To
             matcher.fill_mask(sg.allocate_mask(1, tokenizer.vocab_size))
             break
     assert matcher.tokens[: len(taken)] == taken and matcher.compiled is where
+
+
+def test_a_document_goes_on_alone_where_others_use_up_the_new_grammar_too(
+    full: sg.CompiledGrammar, tokenizer: sg.Tokenizer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    after = Generation.after
+
+    def used_up(generation: Generation[Any], compiled: Any) -> Any:
+        newer = after(generation, compiled)
+        for text in documents(9, members=1):
+            try:
+                write(sg.Matcher(newer, newer.start), text)
+            except sg.errors.LimitError:
+                return newer
+
+    monkeypatch.setattr(Generation, "after", used_up)
+    matcher = sg.Matcher(full)
+    assert write(matcher, TEXT) == write(sg.Matcher(compiled_of(tokenizer, FREE)), TEXT)
+    assert matcher.compiled is not full.generation.newest(full)
 
 
 def test_who_steps_states_asks_for_a_fresh_grammar(tokenizer: sg.Tokenizer) -> None:

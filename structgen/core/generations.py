@@ -62,13 +62,15 @@ class Generation(Generic[C]):
                 return self._renew(compiled)
         return compiled
 
-    def after(self, compiled: C) -> C | None:
-        """Return the grammar in which a document continues that met a limit here; None where it is the only
-        document so far, and would meet the limit there too."""
+    @property
+    def is_shared(self) -> bool:
+        """Whether several documents began here: the only one would meet a limit elsewhere too."""
+        return self._successor is not None or self._begun > 1
+
+    def after(self, compiled: C) -> C:
+        """Return the grammar in which a document continues that met a limit here."""
         if self._successor is not None:
             return self.begin(compiled)
-        if self._begun < 2:
-            return None
         newest = self._renew(compiled)
         return newest.generation.begin(newest)
 

@@ -38,6 +38,7 @@ class Matcher:
 
     __slots__ = (
         "_address",
+        "_alone",
         "_ends",
         "_events",
         "_index",
@@ -61,7 +62,7 @@ class Matcher:
         if state is None:
             compiled = compiled.fresh()
         self.compiled = compiled
-        self._renewed = -1
+        self._renewed = self._alone = -1
         """Tokens that had been taken when the grammar was last compiled anew for this matcher."""
         self._address, self._take = compiled.address, compiled.take
         self._words = compiled.row_words()
@@ -274,22 +275,31 @@ class Matcher:
     def _ask(self, question: Callable[[CompiledGrammar, int], T]) -> T:
         """Return a grammar's answer about the present state. Where a limit is met that other documents have
         used up, a grammar compiled anew answers."""
-        try:
-            return question(self.compiled, self._index)
-        except LimitError as error:
-            if error.limit not in _USED_UP or not self.renew():
-                raise
-        return question(self.compiled, self._index)
+        while True:
+            try:
+                return question(self.compiled, self._index)
+            except LimitError as error:
+                if error.limit not in _USED_UP or not self.renew():
+                    raise
 
     def renew(self) -> bool:
-        """Continue in a grammar compiled anew, after a limit was met; return whether that may help. Cost:
+        """Continue in a grammar compiled anew, after a limit was met; return whether that may help. Other
+        documents begin there too; where they use it up as well, one of this document's own is next. Cost:
         that of compiling, and of taking all tokens again."""
         compiled = self.compiled
-        if self._states[0] != compiled.start.index or self._renewed == len(self._tokens):
+        if self._states[0] != compiled.start.index or not compiled.generation.is_shared:
             return False
-        newer = compiled.generation.after(compiled)
-        if newer is None:
+        if self._alone == len(self._tokens):
             return False
+        if self._renewed < len(self._tokens):
+            self._renewed = len(self._tokens)
+            if self._goes_on_in(compiled.generation.after(compiled)):
+                return True
+        self._alone = len(self._tokens)
+        return self._goes_on_in(compiled.anew())
+
+    def _goes_on_in(self, newer: CompiledGrammar) -> bool:
+        """Take all tokens again in another grammar; return False where that meets a limit."""
         states = array("i", (newer.start.index,))
         try:
             for token in self._tokens:
@@ -298,7 +308,6 @@ class Matcher:
             return False
         self.compiled, self._address, self._take = newer, newer.address, newer.take
         self._states, self._index = states, states[-1]
-        self._renewed = len(self._tokens)
         return True
 
     def rollback(self, count: int) -> None:
@@ -323,7 +332,7 @@ class Matcher:
         twin._take = self._take
         twin._ends, twin._index = self._ends, self._index
         twin._states, twin._tokens = self._states[:], self._tokens[:]
-        twin._renewed = self._renewed
+        twin._renewed, twin._alone = self._renewed, self._alone
         twin._events = None if self._events is None else self._events.copy()
         return twin
 
@@ -343,7 +352,7 @@ class Matcher:
                 self.compiled, self._address, self._take = newer, newer.address, newer.take
                 self._index = newer.start.index
                 self._states = array("i", (self._index,))
-            self._renewed = -1
+            self._renewed = self._alone = -1
 
     @property
     def nbytes(self) -> int:
