@@ -33,8 +33,8 @@ PACKAGE = (
     Mutant(
         "tempered weights leave half of the draws",
         "samplers/methods/auto.py",
-        "is_enough = _size(middle * log_weights) >= SHARE *",
-        "is_enough = _size(middle * log_weights) >= 0.5 *",
+        "is_enough = carriers(normalised(middle * log_weights)) >= SHARE *",
+        "is_enough = carriers(normalised(middle * log_weights)) >= 0.5 *",
         (
             "samplers/test_intervals.py::"
             "test_weights_are_raised_to_the_greatest_power_that_leaves_the_share_of_draws",

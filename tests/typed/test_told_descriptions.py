@@ -294,7 +294,8 @@ def test_plain_prompts_tell_a_tool_and_its_parameters_once() -> None:
         """
 
     kind = create_model("Save", __doc__="d4e Keep it.", name=(str, Field(description="d5e the surname")))
-    prompt = plain_chat([{"role": "user", "content": "Hi"}], read_tools([book, kind]), FORMATS["hermes"])
+    messages = [{"role": "user", "content": "Hi"}]
+    prompt = plain_chat(messages, read_tools([book, kind]), FORMATS["hermes"], lambda text: text)
     check(prompt, ["d1e the town", "d2e", "d3e as in 2026-01-31", "d4e Keep it.", "d5e the surname"])
     (tool,) = read_tools([kind])
     check(json.dumps(tool.openai()), ["d4e Keep it.", "d5e the surname"])
