@@ -196,7 +196,15 @@ def test_what_is_ignored_and_a_literal_is_read_as_lark_reads_it(seed: int) -> No
 @pytest.mark.slow
 @pytest.mark.parametrize("law", [with_ends, with_literals_ignored])
 def test_what_random_grammars_ignore_and_end_in_is_larks_whole(law: Callable[[int], bool]) -> None:
-    assert sum(map(law, range(7000, 7700))) > 300
+    """docs/limitations.md: at most one in forty ends in a limit."""
+    held = limited = 0
+    for seed in range(7000, 7700):
+        try:
+            held += law(seed)
+        except sg.errors.LimitError as error:
+            assert error.limit == "oracle_steps"
+            limited += 1
+    assert held > 300 and limited * 40 <= held, (held, limited)
 
 
 @for_each("seed", range(2000, 2020))
