@@ -97,10 +97,10 @@ def _all() -> list[Hostile]:
         lambda: dumps(1, 3_000_000, "0"),
     )
     add(
-        "enum of 200,000 floats",
-        lambda: {"enum": [at / 8 for at in range(1, 400_000, 2)]},
-        lambda: dumps(0.125, 49_999.875),
-        lambda: dumps(0.25, 1, 50_000.125),
+        "enum of 20,000 floats",
+        lambda: {"enum": [at / 8 for at in range(1, 40_000, 2)]},
+        lambda: dumps(0.125, 4_999.875),
+        lambda: dumps(0.25, 1, 5_000.125),
     )
     add(
         "enum of 1,000 objects",
@@ -568,7 +568,6 @@ REFUSED: frozenset[str] = frozenset(
         "a pattern of 100,000 characters",
         "three alternatives of patterns that multiply",
         "enum of 1,000,000 integers",
-        "enum of 200,000 floats",
     }
 )
 """Refused by the name of a limit: when compiled, or at the first mask."""
@@ -576,6 +575,7 @@ SLOW: frozenset[str] = frozenset(
     {
         "characters of ten scripts in any order",
         "enum of 100,000 integers",
+        "enum of 20,000 floats",
         "enum of 1,000 objects",
         "const nested 10,000 deep",
         "5,000 required properties",
