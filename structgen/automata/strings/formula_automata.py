@@ -118,15 +118,18 @@ class FormulaReader:
             parts.append(HELD.get(key, lambda: self._found(tree)))
         return either(parts, self._most)
 
+    def _read(self, pattern: Pattern) -> Automaton:
+        """Return the automaton of a pattern. A call counts the steps of reading it once."""
+        THIS_CALL.work(NUMBERS_OF_A_CHARACTER * len(pattern.source))
+        return self._found(parse(pattern.source))
+
     def _found(self, tree: Node) -> Automaton:
         """Return the automaton of the texts in which a search finds a pattern."""
         return of_texts_in(tree, self._most) or automaton_of(tree, self._most)
 
     def _atom(self, formula: Formula) -> Automaton:
         if isinstance(formula, Pattern):
-            tree = parse(formula.source)
-            THIS_CALL.work(NUMBERS_OF_A_CHARACTER * len(formula.source))
-            return HELD.get((formula, self._most), lambda: self._found(tree))
+            return HELD.get((formula, self._most), lambda: self._read(formula))
         if isinstance(formula, Words):
             return HELD.get((formula, self._most), lambda: of_words(formula.of, self._most))
         if isinstance(formula, Length):

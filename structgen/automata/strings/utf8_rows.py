@@ -177,7 +177,7 @@ def byte_rows(
     Cost: 1 KB a state. Raises `LimitError` past `most` states, those inside characters counted.
     """
     alphabet, trans, count = of.alphabet, of.trans, of.states
-    THIS_CALL.work(_NUMBERS_OF_A_ROW * count + 10 * NUMBERS_OF_A_CHARACTER * len(alphabet.starts))
+    THIS_CALL.work(_NUMBERS_OF_A_ROW * count + NUMBERS_OF_A_CHARACTER * len(alphabet.starts))
     rows = np.full((count, WIDTH), DEAD, np.int32)
     rows[:, :0x80] = trans[:, alphabet.at(np.arange(0x80))]
     far = least_rests(of)
