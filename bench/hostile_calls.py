@@ -23,6 +23,10 @@ def _schema(value: Json, policies: Mapping[str, Any] = sg.WIDEST) -> sg.Grammar:
     return sg.json_schema(value, **policies)
 
 
+def _grammar_of(make: Callable[[], Json]) -> Callable[[], sg.Grammar]:
+    return lambda: _schema(make())
+
+
 def _printed(value: Json) -> sg.Grammar:
     return _schema(value, sg.JSON_DUMPS)
 
@@ -148,6 +152,6 @@ CALLS: Mapping[str, Callable[[], sg.Grammar]] = {
     "schema: dependent schemas": lambda: _schema(_dependent(60)),
     "schema: conditions in a chain": lambda: _printed(_chained(60)),
     "schema: unique items, half of a kind": lambda: _schema(_unique(300)),
-    **{f"schema: {name}": lambda make=make: _schema(make()) for name, make in SCHEMAS.items()},  # type: ignore[misc]
+    **{f"schema: {name}": _grammar_of(make) for name, make in SCHEMAS.items()},
     **{f"text: {name}": make for name, make in TEXTS.items()},
 }

@@ -287,15 +287,14 @@ class Matcher:
         documents begin there too; where they use it up as well, one of this document's own is next. Cost:
         that of compiling, and of taking all tokens again."""
         compiled = self.compiled
-        if self._states[0] != compiled.start.index or not compiled.generation.is_shared:
+        shared, length = compiled.generation, len(self._tokens)
+        if self._states[0] != compiled.start.index or not shared.is_shared or self._alone == length:
             return False
-        if self._alone == len(self._tokens):
-            return False
-        if self._renewed < len(self._tokens):
-            self._renewed = len(self._tokens)
-            if self._goes_on_in(compiled.generation.after(compiled)):
+        if self._renewed < length:
+            self._renewed = length
+            if self._goes_on_in(shared.after(compiled)):
                 return True
-        self._alone = len(self._tokens)
+        self._alone = length
         return self._goes_on_in(compiled.anew())
 
     def _goes_on_in(self, newer: CompiledGrammar) -> bool:

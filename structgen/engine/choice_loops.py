@@ -32,7 +32,7 @@ _FAINT = 1e-9
 """A share of the allowed tokens below which they are summed again, about their own maximum: in single
 precision the logarithms of such small shares are too coarse."""
 _SLACK = 1e-9
-"""Larger than the rounding error of a bound."""
+"""Added to the upper bound of a score plus noise: it is larger than the rounding error."""
 _LN2 = math.log(2.0)
 _GOLDEN = np.uint64(0x9E3779B97F4A7C15)
 _FIRST, _SECOND = np.uint64(0xBF58476D1CE4E5B9), np.uint64(0x94D049BB133111EB)

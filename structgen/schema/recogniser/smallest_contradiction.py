@@ -133,7 +133,7 @@ class _Search:
         self.left = oracle.limits.oracle_steps // 5
         """Subschemas that may still be copied."""
         self.copied: dict[tuple[int, frozenset[str]], Schema] = {}
-        """Copies of schemas without parts, by the original and its fields that are kept."""
+        """Copies of schemas that hold no other schemas, by the original's id and the fields that are kept."""
         self.keywords = self._reached(None)
         """Those that are not taken out."""
 
@@ -150,29 +150,21 @@ class _Search:
         return self._take_out()
 
     def _led_inside(self) -> tuple[list[Keyword], Schema]:
-        """Return the innermost schema that leaves no value for the root, and the keywords that lead there."""
+        """Return the keywords that lead from the root to the innermost schema that no value meets, and that
+        schema; no keywords and the root where there is none, or the roots are several."""
         (schema, negated), *others = self.roots
         led: list[Keyword] = []
-        seen = {schema.id}
-        goes_on = not negated and not others and not self.given
-        while goes_on:
-            goes_on = False
-            for said, part in _inside(schema):
-                if part.id not in seen and self._excludes_all(part):
-                    led += [(schema, field) for field in said if _is_keyword(schema, field)]
-                    seen.add(part.id)
-                    schema, goes_on = part, True
-                    break
-        return led, schema
-
-    def _excludes_all(self, schema: Schema) -> bool:
-        """Return whether no value meets a schema; False where that is unknown."""
-        tables = self.oracle.tables
-        try:
-            demand = tables.of_value(tables.demand_of(schema))
-            return demand == NEVER or not self.oracle.alive(demand)
-        except StructgenError:
-            return False
+        if negated or others or self.given:
+            return led, schema
+        seen: set[int] = set()
+        while True:
+            seen.add(schema.id)
+            inside = (one for one in _inside(schema) if one[1].id not in seen)
+            found = next((one for one in inside if self._leaves_none(one[1:])), None)
+            if found is None:
+                return led, schema
+            led += [(schema, field) for field in found[0] if _is_keyword(schema, field)]
+            schema = found[1]
 
     def _take_out(self) -> bool:
         size = len(self.keywords)
@@ -221,10 +213,16 @@ class _Search:
             for name, value in parts.items():
                 loose = overlapping and name == "one_of" and not copies[original].any_of
                 setattr(copies[original], "any_of" if loose else name, value)
+        asked = [copies[one.id] for one, negated in self.roots if not negated]
+        return self._leaves_none(asked, [one for one, _ in self.roots if (one, _DENIED) in kept])
+
+    def _leaves_none(self, asked: Iterable[Schema], denied: Iterable[Schema] = ()) -> bool:
+        """Return whether no value meets some schemas and the given ones, but none of those that are denied;
+        False where that is unknown."""
+        tables = self.oracle.tables
         try:
-            literals = [tables.literal(copies[one.id]) for one, negated in self.roots if not negated]
-            literals += [tables.literal(one, True) for one, negated in self.roots if (one, _DENIED) in kept]
-            demand = tables.demand((*literals, *self.given))
+            excluded = (tables.literal(one, True) for one in denied)
+            demand = tables.demand((*map(tables.literal, asked), *excluded, *self.given))
             return demand == NEVER or not self.oracle.alive(tables.of_value(demand))
         except StructgenError:
             return False
