@@ -26,7 +26,6 @@ from structgen.engine.bulk import BulkProgress, run_bulk  # noqa: E402
 from structgen.engine.bulk.bulk_runs import model_digest, run_file  # noqa: E402
 from structgen.engine.engine import Engine  # noqa: E402
 from structgen.engine.requests import Request, Sampling  # noqa: E402
-from structgen.engine.trace import trace_page  # noqa: E402
 
 TOKENIZER = tokenizer()
 GRAMMAR = sg.json_schema({"type": "array", "items": {"enum": ["<b>", "x & y"]}, "minItems": 1, "maxItems": 3})
@@ -339,16 +338,6 @@ def test_the_command_goes_on_with_its_own_run_alone(tmp_path: Path) -> None:
     assert "another schema or grammar" in refused.stderr and "Traceback" not in refused.output
     assert ask("--schema", str(second), "--start-over").exit_code == 0
     assert all(isinstance(line["value"], bool) for line in _lines(out).values())
-
-
-def test_the_page_shows_every_token_and_escapes_them() -> None:
-    engine = Engine(Function(TOKENIZER.vocab_size), TOKENIZER)
-    (result,) = engine.generate(_request("page"))
-    page = trace_page(result, TOKENIZER, "a <title>")
-    assert page.count("<tr>") == len(result.steps) + 1
-    assert "a &lt;title&gt;" in page
-    assert "<b>" not in page
-    assert "http" not in page
 
 
 def test_the_command_writes_documents_a_page_and_bulk_results(tmp_path: Path) -> None:

@@ -82,17 +82,6 @@ def _people(count: int) -> list[Request]:
     return [Request(f"person {i}", PERSON, Sampling(seed=i), max_tokens=60) for i in range(count)]
 
 
-def test_texts_of_event_loops_are_those_of_one_call() -> None:
-    expected = [result.tokens for result in _engine().generate(_people(9))]
-    engine = _engine(max_rows=4)
-
-    async def work() -> list[list[int]]:
-        found = await asyncio.gather(*map(engine.agenerate, _people(9)))
-        return [result.tokens for (result,) in found]
-
-    assert _run(work) == expected
-
-
 def test_many_long_texts_hold_up_no_short_one_and_no_default_pool() -> None:
     engine = _engine()
     short = Request("free", None, NO_END, max_tokens=3)

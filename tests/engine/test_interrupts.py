@@ -43,35 +43,8 @@ PERSON = sg.json_schema(
 NUMBERS = sg.json_schema({"type": "array", "items": {"type": "integer"}, "minItems": 2}, whitespace="compact")
 
 
-class Remembering(Function):
-    """The same function, worked out once for each end of a text."""
-
-    def __init__(self) -> None:
-        super().__init__(TOKENIZER.vocab_size)
-
-    @staticmethod
-    @functools.cache
-    def _of(vocab_size: int, end: tuple[int, ...]) -> Any:
-        seed = hash(end) & 0xFFFFFFFF
-        return 3 * torch.randn(vocab_size, generator=torch.Generator().manual_seed(seed))
-
-    def logits(self, tokens: Sequence[int]) -> Any:
-        return self._of(self.vocab_size, tuple(tokens[-3:]))
-
-
-class RememberingTrees(TreeFunction):
-    """The same, which verifies drafts."""
-
-    def __init__(self) -> None:
-        super().__init__(TOKENIZER.vocab_size)
-
-    def logits(self, tokens: Sequence[int]) -> Any:
-        return Remembering._of(self.vocab_size, tuple(tokens[-3:]))
-
-
 def _requests() -> list[Request]:
     """Requests of all kinds: drawn and likeliest, sampled twice, steered, thinking first, free, stopped."""
-    free = Request("free", None, Sampling(seed=2), max_tokens=14)
     return [
         Request("a", PERSON, Sampling(seed=1), max_tokens=24, n=2),
         Request("b", NUMBERS, Sampling(seed=3, repetition_penalty=1.2), max_tokens=7, logprobs=2),
@@ -82,22 +55,15 @@ def _requests() -> list[Request]:
             max_tokens=9,
             thinking=sg.Thinking(until="}", max_tokens=4),
         ),
-        Request("free", None, Sampling(seed=2), max_tokens=14, stop=(_cut_from(free),)),
+        Request("free", None, Sampling(seed=2), max_tokens=14, stop=(_piece_of_free_text(),)),
         Request("d", PERSON, Sampling(temperature=0.0), max_tokens=20),
     ]
 
 
 @functools.cache
-def _free_text() -> str:
-    return (
-        Engine(Remembering(), TOKENIZER)
-        .generate(Request("free", None, Sampling(seed=2), max_tokens=14))[0]
-        .text
-    )
-
-
-def _cut_from(request: Request) -> str:
-    return _free_text()[12:15]
+def _piece_of_free_text() -> str:
+    (free,) = _engine().generate(Request("free", None, Sampling(seed=2), max_tokens=14))
+    return free.text[12:15]
 
 
 class _Run:
@@ -140,7 +106,7 @@ def short(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> No
 
 @functools.cache
 def _expected() -> list[object]:
-    run = _Run(Engine(Remembering(), TOKENIZER, max_rows=3))
+    run = _Run(Engine(Function(TOKENIZER.vocab_size), TOKENIZER, max_rows=3))
     run.finish()
     return [_of(handle.result) for handle in run.handles]
 
@@ -189,7 +155,7 @@ def _errors() -> tuple[BaseException, BaseException]:
 
 
 def _engine() -> Engine:
-    return Engine(Remembering(), TOKENIZER, max_rows=3)
+    return Engine(Function(TOKENIZER.vocab_size), TOKENIZER, max_rows=3)
 
 
 @pytest.mark.usefixtures("short")
@@ -200,7 +166,7 @@ def test_an_exception_at_a_line_of_a_step_leaves_the_other_texts_as_they_are() -
 
 
 def _tree_engine() -> Engine:
-    engine = Engine(RememberingTrees(), TOKENIZER, max_rows=3)
+    engine = Engine(TreeFunction(TOKENIZER.vocab_size), TOKENIZER, max_rows=3)
     # all passes take as long as each other: after two rounds of the model's trial there are drafts
     engine._loop.trial = RowTrial(clock=map(float, itertools.count()).__next__)
     return engine
@@ -349,7 +315,7 @@ def test_a_text_whose_event_loop_is_closed_ends_and_the_others_go_on() -> None:
     _others([handles[0], handles[2]], [requests[0], requests[2]])
 
 
-class _Short(Remembering):
+class _Short(Function):
     """Gives a row too few in its third forward pass."""
 
     def decode(self, tokens: Sequence[int], caches: Sequence[TokenCache]) -> Any:
@@ -358,7 +324,7 @@ class _Short(Remembering):
 
 
 def test_a_model_that_gives_too_few_rows_fails_once() -> None:
-    engine, requests = Engine(_Short(), TOKENIZER), _people(2)
+    engine, requests = Engine(_Short(TOKENIZER.vocab_size), TOKENIZER), _people(2)
     results = engine.generate(requests)
     assert all("(1, " in str(result.error) for result in results)
     handles = [engine.submit(request)[0] for request in requests]
@@ -366,7 +332,7 @@ def test_a_model_that_gives_too_few_rows_fails_once() -> None:
     _others(handles, requests)
 
 
-class _Wrong(Remembering):
+class _Wrong(Function):
     """Gives two rows of logits for a prompt."""
 
     def prefill(self, tokens: Sequence[int]) -> tuple[Any, TokenCache]:
@@ -375,7 +341,7 @@ class _Wrong(Remembering):
 
 
 def test_a_prompt_whose_logits_have_the_wrong_shape_fails_alone() -> None:
-    engine, requests = Engine(_Wrong(), TOKENIZER), _people(3)
+    engine, requests = Engine(_Wrong(TOKENIZER.vocab_size), TOKENIZER), _people(3)
     handles = [engine.submit(request)[0] for request in requests]
     engine.drive(handles)
     assert handles[1].result is not None and "shape" in str(handles[1].result.error)
@@ -452,14 +418,14 @@ def test_requests_that_cannot_all_be_begun_leave_none_behind() -> None:
     with pytest.raises(sg.errors.BudgetError):
         engine.generate([fine, Request("x", PERSON, max_tokens=1)])
     model = engine.model
-    assert isinstance(model, Remembering)
+    assert isinstance(model, Function)
     while engine.step():
         continue
     assert not model.prefills
 
 
 def test_who_leaves_the_stream_of_a_text_that_waits_drives_no_other() -> None:
-    engine, requests = Engine(Remembering(), TOKENIZER, max_rows=1), _people(2)
+    engine, requests = Engine(Function(TOKENIZER.vocab_size), TOKENIZER, max_rows=1), _people(2)
     first, second = (engine.submit(request)[0] for request in requests)
     second.cancel()
     engine.drive([second])
@@ -560,33 +526,6 @@ def test_signals_at_any_time_leave_all_texts_as_they_are() -> None:
         signal.setitimer(signal.ITIMER_REAL, 0)
         signal.signal(signal.SIGALRM, before)
     assert came > 500
-
-
-async def _gathered(engine: Engine, requests: Sequence[Request]) -> list[str | BaseException]:
-    async def streamed(request: Request) -> str:
-        return "".join([piece async for piece in engine.astream(request)])
-
-    async def whole(request: Request) -> str:
-        return (await engine.agenerate(request))[0].text
-
-    work = [streamed(one) if i % 2 else whole(one) for i, one in enumerate(requests)]
-    return list(await asyncio.wait_for(asyncio.gather(*work, return_exceptions=True), 60))
-
-
-class _Raising(Remembering):
-    """Is interrupted in one forward pass."""
-
-    def decode(self, tokens: Sequence[int], caches: Sequence[TokenCache]) -> Any:
-        found = super().decode(tokens, caches)
-        if len(self.batches) == 3:
-            raise asyncio.CancelledError("in a pass")
-        return found
-
-
-def test_a_step_that_is_cut_in_an_event_loop_changes_no_text() -> None:
-    requests = _people(4)
-    texts = asyncio.run(_gathered(Engine(_Raising(), TOKENIZER), requests))
-    assert texts == [_engine().generate(request)[0].text for request in requests]
 
 
 # --- the embedded model -------------------------------------------------------------------------------------

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -31,15 +30,6 @@ def _alone(folder: Path, text: list[int], start: int) -> torch.Tensor:
     for token in text[start:]:
         found.append(model.decode([token], [cache])[0])
     return torch.stack(found)
-
-
-@pytest.fixture(params=[1, pytest.param(2, marks=pytest.mark.slow)])
-def threads(request: pytest.FixtureRequest) -> Iterator[None]:
-    """One thread, and two."""
-    before = torch.get_num_threads()
-    torch.set_num_threads(request.param)
-    yield
-    torch.set_num_threads(before)
 
 
 @pytest.mark.usefixtures("threads")

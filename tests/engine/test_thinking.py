@@ -31,7 +31,7 @@ class Says(Function):
 
     def logits(self, tokens: Sequence[int]) -> Any:
         at = len(tokens) - self.begun
-        found = super().logits(tokens)
+        found = super().logits(tokens).clone()
         if at < len(self.wanted):
             found[self.wanted[at]] = 50.0
         return found
@@ -177,12 +177,6 @@ def test_streams_have_the_document_alone() -> None:
     engine = sg.Engine(Says(encoded('well</think>"M"')), TOKENIZER)
     request = sg.Request("?", SIZE, sg.Sampling(temperature=0.0), max_tokens=16, thinking=sg.Thinking())
     assert "".join(engine.stream(request)) == '"M"'
-
-
-@pytest.mark.parametrize("options", [{"until": ""}, {"until": 1.5}, {"max_tokens": -1}, {"max_tokens": True}])
-def test_a_bad_option_is_an_error(options: dict[str, Any]) -> None:
-    with pytest.raises(sg.errors.OptionError):
-        sg.Thinking(**options)
 
 
 def test_thoughts_count_for_the_context() -> None:

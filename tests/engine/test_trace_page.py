@@ -32,9 +32,11 @@ def _result(**options: object) -> sg.Result:
     return result
 
 
-def test_the_page_shows_where_the_model_wanted_to_go() -> None:
+def test_the_page_shows_every_token_escaped_and_where_the_model_wanted_to_go() -> None:
     result = _result(logprobs=3)
-    page = trace_page(result, TOKENIZER)
+    page = trace_page(result, TOKENIZER, "a <title>")
+    assert page.count("<tr>") == len(result.steps) + 1
+    assert "a &lt;title&gt;" in page and "<b>" not in page and "http" not in page
     assert page.count("<small>") == 3 * len(result.steps)
     for step in result.steps:
         for token, _ in step.likeliest:

@@ -3,22 +3,17 @@
 from __future__ import annotations
 
 import itertools
-from functools import cache
 
 import lark
 import numpy as np
 import pytest
-from toy_models import Toy, byte_tokenizer
+from toy_models import Toy
+from toy_models import byte_tokenizer as tokenizer
 
 import structgen as sg
 from structgen.core.compiled import CompiledGrammar
 from structgen.infilling.automata_of_grammars import STACKS, language_of
 from structgen.infilling.token_automaton import token_automaton
-
-
-@cache
-def tokenizer() -> sg.Tokenizer:
-    return byte_tokenizer()
 
 
 def stated(compiled: CompiledGrammar, text: bytes) -> bool:

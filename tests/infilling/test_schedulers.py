@@ -206,7 +206,7 @@ def test_first_hitting_draws_the_product_law_given_validity() -> None:
     texts = ["aab", "aba", "bca", "caa", "cab"]
     weights = np.array([math.exp(sum(logits[at][ord(one) - 97] for at, one in enumerate(t))) for t in texts])
     counted: Counter[str] = Counter()
-    draws = 600
+    draws = 300
     for seed in range(draws):
         found = sg.infill(
             Fixed(tokenizer),
@@ -222,4 +222,4 @@ def test_first_hitting_draws_the_product_law_given_validity() -> None:
     # The token "ab" has no place in three slots of one letter each.
     law = weights / weights.sum()
     variation = 0.5 * sum(abs(counted[t] / draws - p) for t, p in zip(texts, law, strict=True))
-    assert set(counted) <= set(texts) and variation < 0.06
+    assert set(counted) <= set(texts) and variation < 0.08

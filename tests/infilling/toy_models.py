@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import cache
 from pathlib import Path
 
 import numpy as np
@@ -11,6 +12,7 @@ import structgen as sg
 BPE = Path(__file__).parents[1] / "data" / "bpe" / "tokenizer.json"
 
 
+@cache
 def byte_tokenizer() -> sg.Tokenizer:
     """Return every byte, tokens that span terminals and parts of characters, then end, pad and mask."""
     tokens: list[bytes | None] = [bytes((byte,)) for byte in range(256)]

@@ -1,8 +1,9 @@
-"""Tests of bench/methods, which is no part of the package."""
+"""Tests of bench/methods, which is no part of the package; some share models with the tests of infilling."""
 
 from __future__ import annotations
 
 import sys
 from pathlib import Path
 
-sys.path.insert(0, str(Path(__file__).resolve().parents[2] / "bench"))
+ROOT = Path(__file__).resolve().parents[2]
+sys.path[:0] = [str(ROOT / "bench"), str(ROOT / "models"), str(ROOT / "tests" / "infilling")]

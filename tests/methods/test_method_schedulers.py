@@ -6,12 +6,17 @@ from __future__ import annotations
 import itertools
 import json
 import math
-import sys
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
+from methods.ada_block import AdaBlock, is_end
+from methods.coherent_contextual import CoherentContextual
+from methods.credit_decoding import CreditDecoding
+from methods.eos_rejection import AscendingSteps, EosRejection
+from methods.learn2pd import Learn2Pd, features, trained
+from methods.local_leap import LocalLeap
+from toy_models import Toy, byte_tokenizer
 
 import structgen as sg
 from structgen.infilling.schedulers import (
@@ -22,17 +27,6 @@ from structgen.infilling.schedulers import (
     SchedulerView,
     Threshold,
 )
-
-sys.path.insert(0, str(Path(__file__).parents[2] / "bench"))
-sys.path.insert(0, str(Path(__file__).parents[1] / "infilling"))
-
-from methods.ada_block import AdaBlock, is_end
-from methods.coherent_contextual import CoherentContextual
-from methods.credit_decoding import CreditDecoding
-from methods.eos_rejection import AscendingSteps, EosRejection
-from methods.learn2pd import Learn2Pd, features, trained
-from methods.local_leap import LocalLeap
-from toy_models import Toy, byte_tokenizer
 
 pytestmark = pytest.mark.filterwarnings("ignore::structgen.errors.FullHoleWarning")
 TOKENIZER = byte_tokenizer()
