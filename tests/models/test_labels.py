@@ -1,4 +1,4 @@
-"""Labels before unsafe code: a banned label never comes, and unsafe lines are rarer; the programs of the training."""
+"""Labels before unsafe code: a banned label never comes, and unsafe lines are rarer."""
 
 from __future__ import annotations
 
@@ -48,8 +48,8 @@ def cut_programs(count: int) -> list[tuple[Program, str]]:
 
 
 def completed(engine: sg.Engine, begun: Sequence[str], banned: Sequence[str]) -> list[str]:
-    """Return the programs with what the model writes behind their beginnings, whose lines are the tokens of the
-    training."""
+    """Return the programs with what the model writes behind their beginnings: tokens line by line, as the
+    training has them."""
     rest, tokenizer = sg.lark(GRAMMAR, start="rest"), engine.tokenizer
     requests = [
         sg.Request(
