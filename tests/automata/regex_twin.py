@@ -6,6 +6,8 @@ import calendar
 import re
 from collections.abc import Iterator
 
+import formula_twin
+
 from structgen.automata.regex import syntax_tree as x
 from structgen.automata.regex.ecma_syntax import parse
 from structgen.automata.unicode.charsets import WORD, Ranges
@@ -107,25 +109,16 @@ def is_date_time(text: str) -> bool:
     return is_date(text[:10]) and text[10:11] in ("T", "t") and is_time(text[11:])
 
 
+_FORMATS = {"date": is_date, "time": is_time, "date-time": is_date_time}
+
+
 def holds(formula: ir.Formula, text: str) -> bool:
     """Return whether a string meets a formula."""
-    match formula:
-        case ir.Pattern(source):
-            return matches(source, text)
-        case ir.Length(least, most):
-            return least <= len(text) and (most is None or len(text) <= most)
-        case ir.Words(of):
-            return text in of
-        case ir.Not(of):
-            return not holds(of, text)
-        case ir.All(of):
-            return all(holds(part, text) for part in of)
-        case ir.Any_(of):
-            return any(holds(part, text) for part in of)
-        case ir.Format("date"):
-            return is_date(text)
-        case ir.Format("time"):
-            return is_time(text)
-        case ir.Format("date-time"):
-            return is_date_time(text)
-    raise AssertionError(formula)
+
+    def atom(one: ir.Formula) -> bool:
+        if isinstance(one, ir.Format):
+            return _FORMATS[one.name](text)
+        assert isinstance(one, ir.Pattern)
+        return matches(one.source, text)
+
+    return formula_twin.holds(formula, text, atom)
