@@ -48,14 +48,9 @@ def stream(client: openai.AsyncOpenAI, **more: Any) -> list[Any]:
 def test_a_reply_is_a_document_of_its_format(client: openai.AsyncOpenAI, engine: sg.Engine) -> None:
     found = create(client, response_format=FORMAT)
     (choice,) = found.choices
-    assert json.loads(choice.message.content) == ADA and choice.finish_reason == "stop"
+    assert choice.message.content == json.dumps(ADA) and choice.finish_reason == "stop"
     assert found.usage.completion_tokens > 0 and found.usage.prompt_tokens > 0
     assert json.loads(choice.message.content) == sg.run(engine, TEXT, PERSON)
-
-
-def test_white_space_is_that_of_one_line(client: openai.AsyncOpenAI) -> None:
-    found = create(client, response_format=FORMAT)
-    assert found.choices[0].message.content == json.dumps(ADA)
 
 
 def test_parse_returns_an_object(client: openai.AsyncOpenAI) -> None:
@@ -267,10 +262,10 @@ def test_completions_stream(client: openai.AsyncOpenAI) -> None:
 # --- many, and addresses ------------------------------------------------------------------------------------
 
 
-def test_sixty_four_connections_get_their_own_documents(app: Any) -> None:
+def test_sixteen_connections_get_their_own_documents(app: Any) -> None:
     async def work() -> list[Any]:
         client = openai_client(app)
-        names = [f"Person{number}" for number in range(64)]
+        names = [f"Person{number}" for number in range(16)]
         asked = [
             client.chat.completions.create(
                 model="extract",
@@ -285,7 +280,7 @@ def test_sixty_four_connections_get_their_own_documents(app: Any) -> None:
     found = [json.loads(one.choices[0].message.content) for one in run(work)]
     assert all(set(one) == set(ADA) for one in found)
     alone = [one["age"] for one in found]
-    assert alone == list(range(64))
+    assert alone == list(range(16))
 
 
 def test_the_model_is_listed_and_healthy(app: Any) -> None:

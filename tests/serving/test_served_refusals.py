@@ -12,8 +12,6 @@ import pytest
 from served_apps import (
     CHAT,
     FORMAT,
-    MESSAGES,
-    PERSON,
     TOOL,
     HandClient,
     app_of,
@@ -319,10 +317,3 @@ def test_a_fault_of_ours_tells_nothing_of_itself(engine: sg.Engine, monkeypatch:
     error = refused(app, 500)
     assert (error["code"], error["type"]) == ("internal_error", "server_error")
     assert "inner" not in error["message"]
-
-
-def test_the_server_goes_on_after_each_refusal(app: Any) -> None:
-    refused(app, 400, response_format=schema_format({"type": "strnig"}))
-    answer = post(app, "/v1/chat/completions", {**CHAT, "response_format": FORMAT})
-    assert json.loads(answer.json()["choices"][0]["message"]["content"]).keys() == PERSON["properties"].keys()
-    assert MESSAGES[1]["content"]
