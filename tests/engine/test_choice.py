@@ -9,15 +9,13 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 import pytest
+import torch
+from defined_draws import defined_tokens
 from for_each import for_each
+from structgen_kernels.reference import gumbel, position_keys, sample_key, words
 
-torch = pytest.importorskip("torch")
-
-from defined_draws import defined_tokens  # noqa: E402
-from structgen_kernels.reference import gumbel, position_keys, sample_key, words  # noqa: E402
-
-from structgen.engine.choice import ChoiceRow, candidates, choose, choose_anywhere  # noqa: E402
-from structgen.engine.requests import Sampling  # noqa: E402
+from structgen.engine.choice import ChoiceRow, candidates, choose, choose_anywhere
+from structgen.engine.requests import Sampling
 
 SIZE = 12
 LOGITS = torch.linspace(-2.0, 1.5, SIZE)

@@ -11,16 +11,13 @@ from functools import partial
 from typing import Any
 
 import pytest
+from request_kinds import TOKENIZER, Wide, requests
+from scripted_drafts import Scripted
 
-torch = pytest.importorskip("torch")
-
-from request_kinds import TOKENIZER, Wide, requests  # noqa: E402
-from scripted_drafts import Scripted  # noqa: E402
-
-import structgen as sg  # noqa: E402
-from structgen.engine import loop  # noqa: E402
-from structgen.engine.choice import choose_anywhere  # noqa: E402
-from structgen.speculation.speculation_options import Speculation  # noqa: E402
+import structgen as sg
+from structgen.engine import loop
+from structgen.engine.choice import choose_anywhere
+from structgen.speculation.speculation_options import Speculation
 
 
 def _written(count: int = 24, **options: Any) -> list[sg.Result]:

@@ -2,14 +2,9 @@
 
 from __future__ import annotations
 
-import sys
 from pathlib import Path
 
 import pytest
-
-sys.path.insert(0, str(Path(__file__).parents[2] / "bench"))
-pytest.importorskip("torch")
-
 from draft_replay import replay
 from small_models import Function, tokenizer, write_llama
 

@@ -7,14 +7,12 @@ import math
 from typing import Any
 
 import pytest
+import torch
+from small_models import Function, TreeFunction, tokenizer
 
-torch = pytest.importorskip("torch")
-
-from small_models import Function, TreeFunction, tokenizer  # noqa: E402
-
-import structgen as sg  # noqa: E402
-from structgen.engine.requests import FinishReason  # noqa: E402
-from structgen.speculation.speculation_options import Speculation  # noqa: E402
+import structgen as sg
+from structgen.engine.requests import FinishReason
+from structgen.speculation.speculation_options import Speculation
 
 TOKENIZER = tokenizer()
 LITERAL = "https://example."

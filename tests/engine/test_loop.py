@@ -11,16 +11,14 @@ from collections.abc import Sequence
 from typing import Any
 
 import pytest
+import torch
+from request_kinds import NUMBERS, PERSON
+from small_models import Function, tokenizer
+from token_caches import TokenCache
 
-torch = pytest.importorskip("torch")
-
-from request_kinds import NUMBERS, PERSON  # noqa: E402
-from small_models import Function, tokenizer  # noqa: E402
-from token_caches import TokenCache  # noqa: E402
-
-import structgen as sg  # noqa: E402
-from structgen.engine import Engine, FinishReason, Request, Sampling  # noqa: E402
-from structgen.engine.mask_rows import Filling  # noqa: E402
+import structgen as sg
+from structgen.engine import Engine, FinishReason, Request, Sampling
+from structgen.engine.mask_rows import Filling
 
 TOKENIZER = tokenizer()
 

@@ -6,16 +6,14 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import torch
+import transformers
+from small_models import write_llama
 
-torch = pytest.importorskip("torch")
-transformers = pytest.importorskip("transformers")
-
-from small_models import write_llama  # noqa: E402
-
-from structgen.engine.forward_pass.llama import Llama  # noqa: E402
-from structgen.engine.huggingface import HuggingFace  # noqa: E402
-from structgen.engine.models import load_model  # noqa: E402
-from structgen.errors import StructgenError  # noqa: E402
+from structgen.engine.forward_pass.llama import Llama
+from structgen.engine.huggingface import HuggingFace
+from structgen.engine.models import load_model
+from structgen.errors import StructgenError
 
 CPU, KIND = torch.device("cpu"), torch.float32
 TEXTS = [[5, 9, 200, 31], [7], [300, 301, 302, 303, 304, 305, 306], [40, 41, 42]]

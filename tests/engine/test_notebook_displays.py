@@ -10,9 +10,6 @@ from types import ModuleType, SimpleNamespace
 from typing import Any
 
 import pytest
-
-pytest.importorskip("torch")
-
 from small_models import Function, tokenizer
 
 import structgen as sg

@@ -9,9 +9,6 @@ import sys
 from pathlib import Path
 
 import pytest
-
-pytest.importorskip("transformers")
-
 from long_waits import without_waits
 from safetensors.torch import load_file, save_file
 from small_models import write_llama

@@ -6,12 +6,10 @@ import random
 from pathlib import Path
 
 import pytest
+import torch
+from small_models import write_llama
 
-torch = pytest.importorskip("torch")
-
-from small_models import write_llama  # noqa: E402
-
-from structgen.engine.forward_pass.llama import Llama  # noqa: E402
+from structgen.engine.forward_pass.llama import Llama
 
 COLUMNS = 64
 """Two pages."""

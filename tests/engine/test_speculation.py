@@ -11,28 +11,26 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 import pytest
+import torch
+from request_kinds import DATES, NUMBERS, PERSON, SUMS
+from scripted_drafts import Scripted
+from small_models import Function, TreeFunction, tokenizer
+from token_caches import TokenCache
 
-torch = pytest.importorskip("torch")
-
-from request_kinds import DATES, NUMBERS, PERSON, SUMS  # noqa: E402
-from scripted_drafts import Scripted  # noqa: E402
-from small_models import Function, TreeFunction, tokenizer  # noqa: E402
-from token_caches import TokenCache  # noqa: E402
-
-import structgen as sg  # noqa: E402
-from structgen.engine import Engine, FinishReason, Handle, Request, Result, Sampling  # noqa: E402
-from structgen.engine.model_protocol import DraftSupport  # noqa: E402
-from structgen.speculation.drafters.answer_history import AnswerHistory  # noqa: E402
-from structgen.speculation.drafts.draft import NO_DRAFT, Draft  # noqa: E402
-from structgen.speculation.drafts.drafter import (  # noqa: E402
+import structgen as sg
+from structgen.engine import Engine, FinishReason, Handle, Request, Result, Sampling
+from structgen.engine.model_protocol import DraftSupport
+from structgen.speculation.drafters.answer_history import AnswerHistory
+from structgen.speculation.drafts.draft import NO_DRAFT, Draft
+from structgen.speculation.drafts.drafter import (
     DraftContext,
     Drafter,
     RequestFacts,
     VerifiedDraft,
 )
-from structgen.speculation.planning.drafting import Drafting  # noqa: E402
-from structgen.speculation.planning.row_trial import APART, MOST_ROUNDS, RowTrial  # noqa: E402
-from structgen.speculation.speculation_options import Speculation  # noqa: E402
+from structgen.speculation.planning.drafting import Drafting
+from structgen.speculation.planning.row_trial import APART, MOST_ROUNDS, RowTrial
+from structgen.speculation.speculation_options import Speculation
 
 TOKENIZER = tokenizer()
 END = TOKENIZER.eos_token_ids[0]

@@ -10,16 +10,14 @@ from typing import Any
 
 import numpy as np
 import pytest
+import torch
+from small_models import TreeFunction, tokenizer
 
-torch = pytest.importorskip("torch")
-
-from small_models import TreeFunction, tokenizer  # noqa: E402
-
-import structgen as sg  # noqa: E402
-from structgen.engine import Engine, Request, Sampling  # noqa: E402
-from structgen.speculation.drafts.draft import Draft, DraftTree  # noqa: E402
-from structgen.speculation.drafts.drafter import DraftContext, RequestFacts  # noqa: E402
-from structgen.speculation.speculation_options import Speculation  # noqa: E402
+import structgen as sg
+from structgen.engine import Engine, Request, Sampling
+from structgen.speculation.drafts.draft import Draft, DraftTree
+from structgen.speculation.drafts.drafter import DraftContext, RequestFacts
+from structgen.speculation.speculation_options import Speculation
 
 pytestmark = pytest.mark.usefixtures("keen")
 TOKENIZER = tokenizer()

@@ -5,17 +5,13 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
+from request_kinds import PERSON
+from small_models import write_llama
 
-torch = pytest.importorskip("torch")
-pytest.importorskip("transformers")
-
-from request_kinds import PERSON  # noqa: E402
-from small_models import write_llama  # noqa: E402
-
-import structgen as sg  # noqa: E402
-from structgen.engine import Engine, Request, Sampling  # noqa: E402
-from structgen.engine.huggingface import HuggingFace  # noqa: E402
-from structgen.engine.models import load_model  # noqa: E402
+import structgen as sg
+from structgen.engine import Engine, Request, Sampling
+from structgen.engine.huggingface import HuggingFace
+from structgen.engine.models import load_model
 
 
 @pytest.fixture(scope="module")

@@ -8,14 +8,11 @@ from collections.abc import Sequence
 from typing import Any
 
 import pytest
+from small_models import Function, tokenizer
+from token_caches import TokenCache
 
-torch = pytest.importorskip("torch")
-
-from small_models import Function, tokenizer  # noqa: E402
-from token_caches import TokenCache  # noqa: E402
-
-import structgen as sg  # noqa: E402
-from structgen.engine.thinking import ThoughtPhase, closing_of  # noqa: E402
+import structgen as sg
+from structgen.engine.thinking import ThoughtPhase, closing_of
 
 TOKENIZER = tokenizer()
 SIZE = sg.json_schema({"enum": ["S", "M", "L"]}, whitespace="compact")

@@ -10,9 +10,6 @@ import subprocess
 from pathlib import Path
 
 import pytest
-
-pytest.importorskip("torch")
-
 from small_models import Function, tokenizer
 
 import structgen as sg
@@ -102,16 +99,8 @@ def test_without_guesses_the_page_has_no_part_about_them() -> None:
 def test_a_browser_shows_the_tokens_and_tells_of_no_error(tmp_path: Path) -> None:
     result, page, shot = _guessed(), tmp_path / "trace.html", tmp_path / "shot.png"
     write_trace(page, result, TOKENIZER)
-    common = [
-        str(BROWSER),
-        "--headless",
-        "--no-sandbox",
-        "--disable-gpu",
-        f"--user-data-dir={tmp_path / 'profile'}",
-        "--enable-logging=stderr",
-        "--v=0",
-        "--virtual-time-budget=2000",
-    ]
+    options = "--headless --no-sandbox --disable-gpu --enable-logging=stderr --v=0 --virtual-time-budget=2000"
+    common = [str(BROWSER), *options.split(), f"--user-data-dir={tmp_path / 'profile'}"]
     done = subprocess.run(
         [*common, f"--screenshot={shot}", "--dump-dom", page.as_uri()],
         capture_output=True,

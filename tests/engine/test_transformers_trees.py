@@ -8,16 +8,14 @@ import re
 from typing import Any
 
 import pytest
+import torch
+import transformers
+from random_trees import path_down, random_tree
 
-torch = pytest.importorskip("torch")
-transformers = pytest.importorskip("transformers")
-
-from random_trees import path_down, random_tree  # noqa: E402
-
-from structgen.engine import huggingface  # noqa: E402
-from structgen.engine.huggingface import HuggingFace  # noqa: E402
-from structgen.engine.model_protocol import VerifiesDrafts  # noqa: E402
-from structgen.errors import OptionError  # noqa: E402
+from structgen.engine import huggingface
+from structgen.engine.huggingface import HuggingFace
+from structgen.engine.model_protocol import VerifiesDrafts
+from structgen.errors import OptionError
 
 WIDTH = 300
 SMALL: dict[str, Any] = {

@@ -10,17 +10,15 @@ from decimal import Decimal
 from typing import Any
 
 import pytest
+import torch
 from for_each import for_each
+from small_models import TreeFunction, tokenizer
 
-torch = pytest.importorskip("torch")
-
-from small_models import TreeFunction, tokenizer  # noqa: E402
-
-import structgen as sg  # noqa: E402
-from structgen.engine import Engine, FinishReason, Request, Sampling  # noqa: E402
-from structgen.engine.requests import DEFAULT_MAX_TOKENS  # noqa: E402
-from structgen.engine.strategies.repetitions import OpenRun, digits_named, is_beyond, run_of  # noqa: E402
-from structgen.speculation.speculation_options import Speculation  # noqa: E402
+import structgen as sg
+from structgen.engine import Engine, FinishReason, Request, Sampling
+from structgen.engine.requests import DEFAULT_MAX_TOKENS
+from structgen.engine.strategies.repetitions import OpenRun, digits_named, is_beyond, run_of
+from structgen.speculation.speculation_options import Speculation
 
 TOKENIZER = tokenizer()
 PROMPT = TOKENIZER.encode(b"x")

@@ -7,8 +7,8 @@ import itertools
 import lark
 import numpy as np
 import pytest
-from toy_models import Toy
 from toy_models import byte_tokenizer as tokenizer
+from toy_models import filled
 
 import structgen as sg
 from structgen.core.compiled import CompiledGrammar
@@ -148,17 +148,7 @@ def test_what_is_infilled_under_a_cut_grammar_is_parsed_by_lark(scheduler: str) 
     source = 'start: "[" [start (", " start)*] "]" | NUMBER\nNUMBER: /[1-9][0-9]?/'
     grammar, parser = sg.lark(source), lark.Lark(source, parser="lalr")
     for seed in range(4):
-        found = sg.infill(
-            Toy(tokenizer()),
-            grammar=grammar,
-            tokenizer=tokenizer(),
-            prompt="p",
-            slots=20,
-            length="exact",
-            depth=6,
-            temperature=1.0,
-            seed=seed,
-            scheduler=scheduler,
-        )
+        options = {"slots": 20, "length": "exact", "depth": 6, "temperature": 1.0}
+        found = filled(grammar=grammar, seed=seed, scheduler=scheduler, **options)
         parser.parse(found.text)
         assert found.exactness == "depth<=6" and found.text.count("[") > 0

@@ -10,9 +10,11 @@ import warnings
 import jsonschema
 import numpy as np
 import pytest
+import toy_models
 from for_each import for_each
 from toy_models import Telling, Toy
 from toy_models import byte_tokenizer as tokenizer
+from toy_models import filled as fill
 
 import structgen as sg
 from structgen.infilling.canvas import Canvas
@@ -39,10 +41,6 @@ SCHEMA = {
 
 def toy(**options: object) -> Toy:
     return Toy(tokenizer(), **options)
-
-
-def fill(template: object = None, model: object = None, **options: object) -> sg.Infilled:
-    return sg.infill(model or toy(), template, **{"tokenizer": tokenizer(), "prompt": "p", **options})
 
 
 @for_each("scheduler", NAMES)
@@ -204,7 +202,7 @@ def test_a_hole_without_an_empty_slot_is_told_if_more_could_be_written(
     assert [one.category for one in caught] == [sg.errors.FullHoleWarning] * len(full)
     assert [one.message.hole for one in caught] == list(full)
     assert all(f"all its {full[one.message.hole]} slots" in str(one.message) for one in caught)
-    assert all(one.filename == __file__ for one in caught)
+    assert all(one.filename == toy_models.__file__ for one in caught)
 
 
 @pytest.mark.parametrize(("context", "slots"), [(4096, 64), (40, 18), (5, 1)])

@@ -13,8 +13,7 @@ import numpy as np
 import pytest
 from enumerated import random_automaton
 from for_each import for_each
-from toy_models import Toy
-from toy_models import byte_tokenizer as tokenizer
+from toy_models import filled as fill
 
 import structgen as sg
 from structgen.infilling.canvas import Piece, whole_part
@@ -23,12 +22,6 @@ from structgen.infilling.lattice import NULL
 from structgen.infilling.schedulers import NAMES
 
 TOKENS, END, PAD = 5, 3, 4
-
-
-def fill(template: str, model: object = None, **options: object) -> sg.Infilled:
-    return sg.infill(
-        model or Toy(tokenizer()), template, **{"tokenizer": tokenizer(), "prompt": "p", **options}
-    )
 
 
 TEMPLATES = {

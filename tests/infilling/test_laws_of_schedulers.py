@@ -15,9 +15,8 @@ import numpy as np
 import pytest
 from enumerated import Enumerated, random_automaton
 from for_each import for_each
-from toy_models import Toy, byte_tokenizer
+from toy_models import Toy, byte_tokenizer, filled
 
-import structgen as sg
 from structgen.infilling.schedulers import (
     Blocks,
     ConfidentPrefix,
@@ -157,18 +156,9 @@ class Fixed(Toy):
 
 def drawn(scheduler: object, pattern: str, draws: int) -> dict[str, float]:
     """Return the shares of the texts that `sg.infill` draws."""
-    tokenizer = byte_tokenizer()
+    template, options = f"{{a: /{pattern}/, 3}}", {"length": "exact", "temperature": 1.0}
     texts = Counter(
-        sg.infill(
-            Fixed(tokenizer),
-            f"{{a: /{pattern}/, 3}}",
-            tokenizer=tokenizer,
-            prompt="p",
-            length="exact",
-            temperature=1.0,
-            scheduler=scheduler,
-            seed=seed,
-        ).text
+        filled(template, Fixed(byte_tokenizer()), scheduler=scheduler, seed=seed, **options).text
         for seed in range(draws)
     )
     return {text: count / draws for text, count in texts.items()}

@@ -67,3 +67,9 @@ class Telling:
             if 0 <= row < len(ids):
                 logits[row, token] = 30.0
         return logits
+
+
+def filled(template: object = None, model: object = None, **options: object) -> sg.Infilled:
+    """Return what a model, by default one of random logits, fills in behind a prompt of one token."""
+    model = model or Toy(byte_tokenizer())
+    return sg.infill(model, template, **{"tokenizer": byte_tokenizer(), "prompt": "p", **options})

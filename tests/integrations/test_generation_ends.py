@@ -10,15 +10,12 @@ from functools import cache
 from typing import Any
 
 import pytest
+import torch
+from small_llama import END, TOKENIZER, WIDTH, batch, opinionated
 
-torch = pytest.importorskip("torch")
-transformers = pytest.importorskip("transformers")
-
-from small_llama import END, TOKENIZER, WIDTH, batch, opinionated  # noqa: E402
-
-import structgen as sg  # noqa: E402
-from structgen.integrations import generation_ends  # noqa: E402
-from structgen.integrations.transformers import LogitsProcessor, custom_generate  # noqa: E402
+import structgen as sg
+from structgen.integrations import generation_ends
+from structgen.integrations.transformers import LogitsProcessor, custom_generate
 
 SPECIAL = next(token for token in TOKENIZER.special_ids if token != END)
 BEYOND = WIDTH - 2

@@ -11,16 +11,14 @@ from dataclasses import dataclass
 from typing import Any
 
 import pytest
+import torch
+import transformers
+from small_llama import END as EOS
+from small_llama import SMALL, TOKENIZER, batch, opinionated
 
-torch = pytest.importorskip("torch")
-transformers = pytest.importorskip("transformers")
-
-from small_llama import END as EOS  # noqa: E402
-from small_llama import SMALL, TOKENIZER, batch, opinionated  # noqa: E402
-
-import structgen as sg  # noqa: E402
-from structgen.integrations.transformers import LogitsProcessor, custom_generate  # noqa: E402
-from structgen.system.resources import embedded_model  # noqa: E402
+import structgen as sg
+from structgen.integrations.transformers import LogitsProcessor, custom_generate
+from structgen.system.resources import embedded_model
 
 PERSON = sg.json_schema(
     {

@@ -7,15 +7,14 @@ from typing import Any
 
 import jsonschema
 import pytest
+import transformers
 
-torch = pytest.importorskip("torch")
-transformers = pytest.importorskip("transformers")
 pytest.importorskip("transformers.generation.continuous_batching.cb_logits_processors")
 
-from small_llama import TOKENIZER, opinionated  # noqa: E402
+from small_llama import TOKENIZER, opinionated
 
-import structgen as sg  # noqa: E402
-from structgen.integrations.transformers import generate_batch  # noqa: E402
+import structgen as sg
+from structgen.integrations.transformers import generate_batch
 
 SCHEMA: dict[str, Any] = {
     "type": "object",

@@ -16,14 +16,11 @@ import jsonschema
 import numpy as np
 import pydantic
 import pytest
+import transformers
+import vllm_stand_in
 
-pytest.importorskip("torch")
-transformers = pytest.importorskip("transformers")
-
-import vllm_stand_in  # noqa: E402
-
-from structgen.integrations import engine_hooks, vllm_plugin  # noqa: E402
-from structgen.integrations.engine_grammars import EngineGrammars  # noqa: E402
+from structgen.integrations import engine_hooks, vllm_plugin
+from structgen.integrations.engine_grammars import EngineGrammars
 
 FOLDER = Path(__file__).parents[1] / "data" / "bpe"
 TOKENIZER = transformers.AutoTokenizer.from_pretrained(FOLDER)

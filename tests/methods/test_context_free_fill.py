@@ -19,6 +19,7 @@ from structgen.errors import GrammarError
 from structgen.infilling.automata_of_grammars import language_of
 from structgen.infilling.lattice import Lattice
 
+pytestmark = pytest.mark.usefixtures("chart_loops")
 LISTS: Grammar = {"S": [[b"[", "L"], [b"a"]], "L": [[b"]"], ["S", "R"]], "R": [[b"]"], [b",", "S", "R"]]}
 PALINDROMES: Grammar = {"P": [[b"ab"], [b"a", "P", b"a"], [b"b", "P", b"b"], [b"a", b"a"]]}
 SUMS: Grammar = {

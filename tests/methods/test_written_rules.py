@@ -19,6 +19,7 @@ from methods.written_rules import written_rules
 import structgen as sg
 from structgen.errors import GrammarError
 
+pytestmark = pytest.mark.usefixtures("chart_loops")
 SUMS = 'root ::= root "+" t | t\nt ::= "(" root ")" | [0-1]+'
 ROUND = 'start: a | b\na: b "x" | "y"\nb: a "z" | "w" start'
 SPACED = 'start: "(" start? ")"\n%ignore " "'

@@ -8,13 +8,10 @@ from typing import Any
 
 import pytest
 from monitor_examples import ANY, END, END_ID, PIECES, TOKENS, Blanks, Dots, PlainRule, allowed, walk
+from strategy_models import TreeTable, interrupted, scrambled
 
-torch = pytest.importorskip("torch")
-
-from strategy_models import TreeTable, interrupted, scrambled  # noqa: E402
-
-import structgen as sg  # noqa: E402
-from structgen.monitors.monitored_text import MonitoredText  # noqa: E402
+import structgen as sg
+from structgen.monitors.monitored_text import MonitoredText
 
 SHORT = sg.regex("[abcé→. (\\n]{1,30}")
 
@@ -91,7 +88,7 @@ def _requests(monitors: list[sg.monitors.Monitor], **options: Any) -> list[sg.Re
         sg.Request(
             [0, at % 4], SHORT, sg.Sampling(seed=at, monitors=monitors), **{"max_tokens": 24, **options}
         )
-        for at in range(8)
+        for at in range(5)
     ]
 
 

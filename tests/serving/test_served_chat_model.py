@@ -8,10 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-
-pytest.importorskip("transformers")
-
-from served_apps import FORMAT, PERSON, TOOL, openai_client, post, run
+from served_apps import FORMAT, PERSON, TOOL, openai_client, post, run, schema_format
 from small_models import write_llama
 
 import structgen as sg
@@ -316,8 +313,7 @@ WIDE = {
 
 
 def asked_for(schema: dict[str, Any], **more: Any) -> dict[str, Any]:
-    form = {"type": "json_schema", "json_schema": {"name": "x", "schema": schema}}
-    return {"messages": HI, "response_format": form, "max_tokens": 30, **more}
+    return {"messages": HI, "response_format": schema_format(schema), "max_tokens": 30, **more}
 
 
 @pytest.mark.parametrize("template", [TEMPLATE, ""])

@@ -11,7 +11,19 @@ from typing import Any, Literal
 import openai
 import pytest
 from pydantic import BaseModel
-from served_apps import ADA, CHAT, FORMAT, PERSON, TEXT, TOOL, http_client, openai_client, post, run
+from served_apps import (
+    ADA,
+    CHAT,
+    FORMAT,
+    PERSON,
+    TEXT,
+    TOOL,
+    http_client,
+    openai_client,
+    post,
+    run,
+    schema_format,
+)
 
 import structgen as sg
 
@@ -119,8 +131,9 @@ def test_without_a_seed_drawn_texts_differ(client: openai.AsyncOpenAI) -> None:
 
 def test_a_budget_closes_the_document(client: openai.AsyncOpenAI) -> None:
     schema = {"type": "array", "items": {"type": "string", "minLength": 1}, "minItems": 1}
-    form = {"type": "json_schema", "json_schema": {"name": "x", "schema": schema}}
-    found = create(client, response_format=form, max_completion_tokens=9, temperature=2, seed=1, n=16)
+    found = create(
+        client, response_format=schema_format(schema), max_completion_tokens=9, temperature=2, seed=1, n=16
+    )
     assert all(json.loads(one.message.content) and one.finish_reason == "stop" for one in found.choices)
     assert any(one.model_dump().get("closed_early") for one in found.choices)
 

@@ -6,10 +6,7 @@ import itertools
 import math
 
 import pytest
-
-torch = pytest.importorskip("torch")
-
-from strategy_models import (  # noqa: E402
+from strategy_models import (
     END,
     LETTERS,
     Table,
@@ -20,8 +17,8 @@ from strategy_models import (  # noqa: E402
     softmax,
 )
 
-import structgen as sg  # noqa: E402
-from structgen.engine import Engine, Request, Sampling  # noqa: E402
+import structgen as sg
+from structgen.engine import Engine, Request, Sampling
 
 ALWAYS = 1e-9
 """An entropy that each choice exceeds."""

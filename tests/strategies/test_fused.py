@@ -9,15 +9,13 @@ from typing import Any
 
 import numpy as np
 import pytest
+import torch
+from strategy_models import LETTERS, TEXTS, Table, interrupted, scrambled
 
-torch = pytest.importorskip("torch")
-
-from strategy_models import LETTERS, TEXTS, Table, interrupted, scrambled  # noqa: E402
-
-import structgen as sg  # noqa: E402
-from structgen.engine import Engine, Request, Sampling  # noqa: E402
-from structgen.engine.composed_models.byte_frontier import ByteFrontier, TokenRanges  # noqa: E402
-from structgen.engine.searches.prefix_rows import ModelRows, numbers  # noqa: E402
+import structgen as sg
+from structgen.engine import Engine, Request, Sampling
+from structgen.engine.composed_models.byte_frontier import ByteFrontier, TokenRanges
+from structgen.engine.searches.prefix_rows import ModelRows, numbers
 
 BYTES = sg.Tokenizer.from_bytes([b"a", b"b", b"c", b"<end>"], eos_token_id=3)
 WIDE_TOKENS = [

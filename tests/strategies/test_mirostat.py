@@ -6,9 +6,6 @@ import math
 from dataclasses import replace
 
 import pytest
-
-pytest.importorskip("torch")
-
 from strategy_models import END, Table, allowed_after, distance, drawn, enumerated, scrambled, softmax
 
 import structgen as sg

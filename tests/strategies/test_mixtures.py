@@ -8,14 +8,12 @@ from typing import Any
 
 import numpy as np
 import pytest
+import torch
+from strategy_models import LETTERS, RULE, Table, distance, drawn, enumerated, scrambled, softmax
 
-torch = pytest.importorskip("torch")
-
-from strategy_models import LETTERS, RULE, Table, distance, drawn, enumerated, scrambled, softmax  # noqa: E402
-
-import structgen as sg  # noqa: E402
-from structgen.engine import Engine, Request, Sampling  # noqa: E402
-from structgen.engine.strategies.strategy import Mixture  # noqa: E402
+import structgen as sg
+from structgen.engine import Engine, Request, Sampling
+from structgen.engine.strategies.strategy import Mixture
 
 LARGE, SMALL, TUNED = scrambled(31), scrambled(32), scrambled(33)
 WITHOUT = [2, 1]

@@ -6,9 +6,6 @@ import math
 from collections.abc import Callable
 
 import pytest
-
-pytest.importorskip("torch")
-
 from strategy_models import LETTERS, RULE, scrambled
 
 import structgen as sg

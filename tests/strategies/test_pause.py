@@ -6,10 +6,7 @@ import math
 
 import numpy as np
 import pytest
-
-torch = pytest.importorskip("torch")
-
-from strategy_models import (  # noqa: E402
+from strategy_models import (
     END,
     LETTERS,
     RULE,
@@ -20,9 +17,9 @@ from strategy_models import (  # noqa: E402
     softmax,
 )
 
-import structgen as sg  # noqa: E402
-from structgen.engine import Engine, Request  # noqa: E402
-from structgen.engine.searches.learnt_pause import learnt_tau  # noqa: E402
+import structgen as sg
+from structgen.engine import Engine, Request
+from structgen.engine.searches.learnt_pause import learnt_tau
 
 MOST = 14
 

@@ -15,15 +15,12 @@ from collections.abc import Callable
 
 import numpy as np
 import pytest
+from searching import decided
+from strategy_models import END, LETTERS, RULE, Table, allowed_after, scrambled, softmax
 
-torch = pytest.importorskip("torch")
-
-from searching import decided  # noqa: E402
-from strategy_models import END, LETTERS, RULE, Table, allowed_after, scrambled, softmax  # noqa: E402
-
-import structgen as sg  # noqa: E402
-from structgen.engine import Engine, Request, Result, Sampling  # noqa: E402
-from structgen.engine.searches import plan as plan_module  # noqa: E402
+import structgen as sg
+from structgen.engine import Engine, Request, Result, Sampling
+from structgen.engine.searches import plan as plan_module
 
 PARTS = [b"x", b"y", b"1", b"+", b"-", b"*", b"<end>"]
 SUMS = sg.Tokenizer.from_bytes(PARTS, eos_token_id=6)

@@ -9,17 +9,15 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
+import torch
+from strategy_models import LETTERS, TEXTS, TreeTable, allowed_after, interrupted, scrambled
 
-torch = pytest.importorskip("torch")
-
-from strategy_models import LETTERS, TEXTS, TreeTable, allowed_after, interrupted, scrambled  # noqa: E402
-
-import structgen as sg  # noqa: E402
-from structgen.engine import Engine, Request, Result, Sampling, loop  # noqa: E402
-from structgen.engine.choice import choose_anywhere  # noqa: E402
-from structgen.engine.searches.cursor import Cursor  # noqa: E402
-from structgen.engine.strategies.strategy import Mixture, SearchStrategy, Strategy  # noqa: E402
-from structgen.engine.strategies.strategy_names import STRATEGIES, strategy_named  # noqa: E402
+import structgen as sg
+from structgen.engine import Engine, Request, Result, Sampling, loop
+from structgen.engine.choice import choose_anywhere
+from structgen.engine.searches.cursor import Cursor
+from structgen.engine.strategies.strategy import Mixture, SearchStrategy, Strategy
+from structgen.engine.strategies.strategy_names import STRATEGIES, strategy_named
 
 SMALL, OTHER = scrambled(21), scrambled(22)
 

@@ -6,16 +6,14 @@ import math
 from collections.abc import Sequence
 
 import pytest
+import torch
 from for_each import for_each
+from strategy_models import END, LETTERS, TEXTS, Table, allowed_after, scrambled
+from torch import Tensor
 
-torch = pytest.importorskip("torch")
-
-from strategy_models import END, LETTERS, TEXTS, Table, allowed_after, scrambled  # noqa: E402
-from torch import Tensor  # noqa: E402
-
-import structgen as sg  # noqa: E402
-from structgen.engine import Engine, Request, Result, Sampling  # noqa: E402
-from structgen.engine.searches.superposed import _log_q, _ngrams  # noqa: E402
+import structgen as sg
+from structgen.engine import Engine, Request, Result, Sampling
+from structgen.engine.searches.superposed import _log_q, _ngrams
 
 MOST = 10
 

@@ -6,13 +6,11 @@ import math
 from typing import Any
 
 import pytest
+import torch
+from strategy_models import LETTERS, TEXTS, Table, interrupted, scrambled
 
-torch = pytest.importorskip("torch")
-
-from strategy_models import LETTERS, TEXTS, Table, interrupted, scrambled  # noqa: E402
-
-import structgen as sg  # noqa: E402
-from structgen.engine import Engine, Request, Sampling  # noqa: E402
+import structgen as sg
+from structgen.engine import Engine, Request, Sampling
 
 OTHER = sg.Tokenizer.from_bytes([b"a", b"c", b"b", b"ab", b"<end>"], eos_token_id=4)
 
