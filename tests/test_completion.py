@@ -13,6 +13,7 @@ import pytest
 from for_each import for_each
 from hypothesis import given
 from hypothesis import strategies as st
+from reading import reached
 
 import structgen as sg
 
@@ -54,8 +55,7 @@ def walk(compiled: sg.CompiledGrammar, chance: random.Random, most: int) -> list
         if not tokens:
             break
         lively = [t for t in tokens if len(PIECES[t]) > 1 or 32 <= PIECES[t][0] < 127]
-        after = compiled.step(states[-1], chance.choice(lively or tokens))
-        assert after is not None
+        after = reached(compiled, chance.choice(lively or tokens), states[-1])
         states.append(after)
     return states
 
@@ -134,8 +134,7 @@ def test_a_completion_is_as_long_as_in_a_grammar_that_was_asked_nothing_else(sch
         fresh = sg.compile(compiled.grammar, TOKENIZER, store=False)
         there = fresh.start
         for token in tokens_to(compiled, states, state):
-            following = fresh.step(there, token)
-            assert following is not None
+            following = reached(fresh, token, there)
             there = following
         assert len(fresh.completion(there)) == len(completed(compiled, state))
 
@@ -190,8 +189,7 @@ def test_names_that_an_object_holds_count_where_few_are_left(schema: Any, nested
                 if state is None:
                     continue
                 fresh = sg.compile(compiled.grammar, TOKENIZER, store=False)
-                there = fresh.step_bytes(fresh.start, text)
-                assert there is not None
+                there = reached(fresh, text)
                 assert len(completed(compiled, state)) == len(fresh.completion(there)), text
                 assert compiled.tokens_to_finish(state) <= fewest(PIECES, compiled.completion(state))
                 asked += 1
@@ -200,8 +198,7 @@ def test_names_that_an_object_holds_count_where_few_are_left(schema: Any, nested
 
 def completion_after(schema: Any, prefix: bytes, **options: Any) -> bytes:
     compiled = sg.compile(sg.json_schema(schema, **options), TOKENIZER, store=False)
-    state = compiled.step_bytes(compiled.start, prefix)
-    assert state is not None
+    state = reached(compiled, prefix)
     return completed(compiled, state)
 
 
@@ -280,8 +277,7 @@ def test_a_budget_leaves_the_tokens_after_which_it_suffices(schema: Any, seed: i
     for state in walk(compiled, chance, 4):
         costs = {}
         for token in compiled.allowed(state):
-            after = compiled.step(state, token)
-            assert after is not None
+            after = reached(compiled, token, state)
             costs[token] = 0 if token == END else compiled.tokens_to_finish(after)
         least = compiled.tokens_to_finish(state)
         for budget in (least + 2, least, least + 1, least + 100):
@@ -326,8 +322,7 @@ def test_a_completion_of_thousands_of_bytes_takes_the_fewest_tokens_that_write_i
             assert compiled.tokens_to_finish(state) == fewest(
                 [piece for piece in PIECES if piece in text], text
             )
-            following = compiled.step_bytes(state, text[:37])
-            assert following is not None
+            following = reached(compiled, text[:37], state)
             state = following
 
 
@@ -335,12 +330,10 @@ def test_a_completion_adds_no_key_that_the_object_holds() -> None:
     schema = {"type": "object", "properties": {"a": {"enum": ["a"]}}}
     for first, second in ((b'{"b":1,', b'"":1,'), (b'{"b":1, ', b'"":1, '), (b'{"":1,', b'" ":1,')):
         compiled = sg.compile(sg.json_schema(schema, **sg.WIDEST), TOKENIZER, store=False)
-        before = compiled.step_bytes(compiled.start, first)
-        assert before is not None
+        before = reached(compiled, first)
         # what was found for an object with other keys is not good for this one
         assert compiled.step_bytes(before, compiled.completion(before)) is not None
-        state = compiled.step_bytes(before, second)
-        assert state is not None
+        state = reached(compiled, second, before)
         assert compiled.step_bytes(state, compiled.completion(state)) is not None
 
 

@@ -11,6 +11,7 @@ from typing import Any
 import jsonschema
 import pytest
 from for_each import for_each
+from reading import reached
 from test_completion import END, PIECES, TOKENIZER, walk
 
 import structgen as sg
@@ -97,15 +98,13 @@ def test_under_its_count_each_state_ends_in_time(seed: int) -> None:
         tokens = within(compiled, state, need)
         assert tokens, (schema, grammar, compiled.completion(state))
         for token in chance.sample(tokens, min(len(tokens), 5)):
-            after = compiled.step(state, token)
-            assert after is not None
+            after = reached(compiled, token, state)
             assert token == END or compiled.tokens_to_finish(after) < need, (schema, grammar)
     for path in paths[:3]:
         state, left = path[-1], compiled.tokens_to_finish(path[-1])
         while not state.is_complete:
             token = chance.choice([one for one in within(compiled, state, left) if one != END])
-            after = compiled.step(state, token)
-            assert after is not None
+            after = reached(compiled, token, state)
             state, left = after, left - 1
         assert left >= 0
 
@@ -126,8 +125,7 @@ def test_what_is_decoded_under_a_budget_is_valid(seed: int) -> None:
             token = chance.choice(within(compiled, state, left))
             if token == END:
                 break
-            after = compiled.step(state, token)
-            assert after is not None
+            after = reached(compiled, token, state)
             state, text, left = after, text + PIECES[token], left - 1
         assert left >= 0
         if not re.search(rb"\\u[dD][89a-fA-F]", text):
@@ -149,8 +147,7 @@ def test_a_completion_inside_an_escape_does_not_depend_on_what_was_asked(seed: i
     chance.shuffle(places)
     other = sg.compile(grammar, TOKENIZER, store=False)
     for at in places:
-        state = other.step_bytes(other.start, whole[:at])
-        assert state is not None
+        state = reached(other, whole[:at])
         assert len(other.completion(state)) == len(whole) - at, (schema, policy, whole[:at])
 
 
@@ -161,8 +158,7 @@ def test_a_key_that_the_object_does_not_hold_is_found_by_its_escape(names: str, 
     compiled = sg.compile(sg.json_schema(schema, **policy), TOKENIZER, store=False)
     held = json.dumps(dict.fromkeys(names[:2], 0), ensure_ascii=policy["escapes"] == "ascii")
     text = held[:-1].encode() + b", "
-    state = compiled.step_bytes(compiled.start, text)
-    assert state is not None
+    state = reached(compiled, text)
     assert set(json.loads(text + compiled.completion(state))) == set(names)
 
 

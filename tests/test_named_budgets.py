@@ -61,8 +61,7 @@ BEGUN = (b"{", b'{"', b'{"a', b'{"a":null,', b'{"a":null,"', b'{"b":null,', b'{"
 def needed(compiled: sg.CompiledGrammar, text: bytes, token: int) -> int:
     """Return the least budget before a token, in a grammar that was asked nothing else."""
     fresh = sg.compile(compiled.grammar, TOKENIZER, store=False)
-    state = fresh.step_bytes(fresh.start, text + WORDS[token])
-    assert state is not None
+    state = reached(fresh, text + WORDS[token])
     return 1 + fresh.tokens_to_finish(state)
 
 
@@ -79,8 +78,7 @@ def reached(compiled: sg.CompiledGrammar, schema: dict[str, Any], chance: random
     for _ in range(2):
         text = b""
         for _ in range(chance.randint(4, 9)):
-            state = compiled.step_bytes(compiled.start, text)
-            assert state is not None
+            state = reached(compiled, text)
             likely = [t for t in compiled.allowed(state) if t >= 256 and t != END] or [
                 t for t in compiled.allowed(state) if t in b'ab":,}'
             ]
@@ -99,8 +97,7 @@ def test_a_budget_allows_what_fits_whatever_names_are_held(
     compiled = sg.compile(sg.json_schema({"type": "object", **schema}, **policy), TOKENIZER, store=False)
     chance, mask = random.Random(5), sg.allocate_mask(1, TOKENIZER.vocab_size)
     for text in reached(compiled, schema, chance):
-        state = compiled.step_bytes(compiled.start, text)
-        assert state is not None
+        state = reached(compiled, text)
         least = compiled.tokens_to_finish(state)
         tokens = [token for token in compiled.allowed(state) if token != END]
         some = {token: needed(compiled, text, token) for token in some_of(tokens, chance)}
@@ -119,7 +116,6 @@ def test_a_key_that_is_open_makes_no_state_for_each_token() -> None:
     compiled = sg.compile(sg.json_schema(schema, whitespace="compact"), tokenizer, store=False)
     mask, before = sg.allocate_mask(1, tokenizer.vocab_size), compiled.sizes["machine_states"]
     for text in (b'{"a', b'{"a":0,"', b'{"a":0,"b', b'{"a":0,"b":0,"ccc'):
-        state = compiled.step_bytes(compiled.start, text)
-        assert state is not None
+        state = reached(compiled, text)
         sg.Matcher(compiled, state).fill_mask(mask, budget=compiled.tokens_to_finish(state) + 1)
     assert compiled.sizes["machine_states"] - before < len(words)

@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 import pytest
 from lark.indenter import PythonIndenter
+from reading import reached
 
 import structgen as sg
 from structgen.lark_grammars import lark_grammar
@@ -106,10 +107,8 @@ def test_a_grammar_of_more_terminals_than_moves_have_room_for_has_right_masks() 
     tokenizer = sg.Tokenizer.from_bytes([*(bytes((byte,)) for byte in range(256)), None], eos_token_id=256)
     for _ in range(2):  # as lark has loaded it, and as it was kept
         compiled = sg.compile(sg.lark(text), tokenizer, store=False)
-        begun = compiled.step(compiled.start, ord("y"))
-        assert begun is not None
-        whole = compiled.step(begun, ord("z"))
-        assert whole is not None
+        begun = reached(compiled, ord("y"))
+        whole = reached(compiled, ord("z"), begun)
         masks = [compiled.allowed(state) for state in (compiled.start, begun, whole)]
         assert masks == [[ord("y")], [ord("z")], [ord("y"), 256]]
 

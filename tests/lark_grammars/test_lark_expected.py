@@ -10,6 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from lark.indenter import Indenter
+from reading import reached
 
 import structgen as sg
 from structgen.system.resources import grammar
@@ -57,8 +58,7 @@ READERS: dict[str, Callable[[], sg.CompiledGrammar]] = {
 
 
 def expected(reader: sg.CompiledGrammar, text: bytes) -> list[sg.core.Expected]:
-    state = reader.step_bytes(reader.start, text)
-    assert state is not None
+    state = reached(reader, text)
     return reader.expected(state)
 
 
@@ -88,8 +88,7 @@ def test_every_byte_that_may_come_has_an_item_and_no_other(
         allowed = _allowed_where_items_say_so(reader, state)
         if not allowed:
             break
-        after = reader.step_bytes(state, bytes((allowed[choice % len(allowed)],)))
-        assert after is not None
+        after = reached(reader, bytes((allowed[choice % len(allowed)],)), state)
         state = after
 
 

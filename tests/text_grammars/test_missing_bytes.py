@@ -15,6 +15,7 @@ import jsonschema
 import lark
 import pytest
 from for_each import for_each
+from reading import reached
 
 import structgen as sg
 
@@ -82,8 +83,7 @@ def compare(grammar: sg.Grammar, oracle: Oracle, depth: int) -> None:
             if token == len(tokens):
                 assert token in within
                 continue
-            after = compiled.step(state, token)
-            assert after is not None
+            after = reached(compiled, token, state)
             assert (compiled.tokens_to_finish(after) < need) == (token in within)
             if len(text + tokens[token]) <= depth:
                 pending.append((text + tokens[token], after))
@@ -343,8 +343,7 @@ def test_a_tag_whose_beginning_cannot_be_written_does_not_begin() -> None:
     tags = [{"begin": begin, "schema": {"const": 1}, "end": "b"} for begin in ("é:", "a:")]
     grammar = sg.structural_tag({"structures": tags, "triggers": ["é:", "a:"]})
     compiled = sg.compile(grammar, tokenizer_of(["a", ":", "b", "1"]), store=False)
-    state = compiled.step_bytes(compiled.start, b"b:a:")
-    assert state is not None
+    state = reached(compiled, b"b:a:")
     assert compiled.allowed(state) == [3]
     assert compiled.completion(state) == b"1b"
 
@@ -354,11 +353,9 @@ def test_special_tokens_stand_between_texts_that_tokens_write() -> None:
     tokenizer = sg.Tokenizer.from_bytes(tokens, eos_token_id=4)
     compiled = sg.compile(sg.regex("[ab]?c") + sg.special(3) + sg.regex("a|b"), tokenizer, store=False)
     assert compiled.allowed(compiled.start) == [0, 1, 2]
-    state = compiled.step(compiled.start, 1)
-    assert state is not None
+    state = reached(compiled, 1)
     assert compiled.allowed(state) == [3]
-    state = compiled.step(state, 3)
-    assert state is not None
+    state = reached(compiled, 3, state)
     assert (compiled.allowed(state), compiled.tokens_to_finish(state)) == ([0], 1)
 
 
@@ -385,8 +382,7 @@ def test_a_mask_asks_once_for_each_class_of_states() -> None:
     letters = [chr(one) for one in range(0x21, 0x7F) if chr(one) != "}"]
     tokens = [*letters, *("".join(pair) for pair in product("abcdefgh", repeat=3)), '"}']
     compiled = sg.compile(sg.json_schema({"type": "object"}), tokenizer_of(tokens), store=False)
-    state = compiled.step_bytes(compiled.start, b'{"ab')
-    assert state is not None
+    state = reached(compiled, b'{"ab')
     asked = len(compiled._language._live)
     assert set(range(len(letters), len(tokens) - 1)) <= set(compiled.allowed(state))
     assert len(compiled._language._live) - asked < 40
@@ -406,6 +402,5 @@ def test_a_composed_part_without_any_text_is_left_out() -> None:
     grammar = "a" + sg.sequence(nothing).repeat(0, 2) + sg.either(nothing, "b")
     compiled = sg.compile(grammar, tokenizer_of(["a", "b", "{", '"']), store=False)
     assert compiled.completion(compiled.start) == b"ab"
-    state = compiled.step_bytes(compiled.start, b"a")
-    assert state is not None
+    state = reached(compiled, b"a")
     assert compiled.allowed(state) == [1]

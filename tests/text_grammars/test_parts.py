@@ -17,6 +17,7 @@ import pytest
 from for_each import for_each
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from reading import reached
 
 import structgen as sg
 from structgen.text_grammars.machine import mask_reuse, text_walks
@@ -301,8 +302,7 @@ def test_a_state_of_free_text_takes_over_what_it_goes_on_with_alike(monkeypatch:
         return int(collect(address, index, wanted))
 
     monkeypatch.setattr(text_walks, "collect", noting)
-    begun = compiled.step_bytes(compiled.start, b"a <")
-    assert begun is not None
+    begun = reached(compiled, b"a <")
     compiled.allowed(compiled.start)
     compiled.allowed(begun)
     assert read[0] == 256
@@ -314,8 +314,7 @@ def test_a_special_token_is_not_taken_over(monkeypatch: pytest.MonkeyPatch) -> N
     tokenizer = tokenizer_of(["and so on"], random.Random(0))
     compiled = sg.compile(sg.special(256).optional() + sg.text(), tokenizer, store=False)
     assert 256 in compiled.allowed(compiled.start)
-    after = compiled.step(compiled.start, 256)
-    assert after is not None
+    after = reached(compiled, 256)
     assert 256 not in compiled.allowed(after)
 
 
@@ -378,8 +377,7 @@ def test_the_tokens_that_a_state_needs_fall_by_one_and_bound_what_is_allowed(nam
                 break
             compiled.fill_within(state.index, mask, 0, left)
             token = chance.choice([int(token) for token in mask.allowed() if token != end])
-            after_token = compiled.step(state, token)
-            assert after_token is not None
+            after_token = reached(compiled, token, state)
             state = after_token
         assert compiled.accepts_end(state)
 
@@ -471,8 +469,7 @@ def test_tokens_of_escapes_are_those_that_the_policy_writes(
     )
     grammar = sg.in_json_string(sg.lark(r"start: /[a\/\n]+/"), escapes=escapes)
     compiled = sg.compile(grammar, tokenizer, store=False)
-    state = compiled.step_bytes(compiled.start, b'"')
-    assert state is not None
+    state = reached(compiled, b'"')
     assert [token for token in compiled.allowed(state) if token > 256] == list(range(257, 257 + written))
 
 
@@ -552,8 +549,7 @@ def test_states_inside_a_text_that_must_come_are_asked_for_in_any_order(first: s
     compiled = sg.compile(grammar, byte_tokenizer(), store=False)
     asked = list(range(len(text)))
     for at in asked if first == "from the front" else reversed(asked):
-        state = compiled.step_bytes(compiled.start, text[:at])
-        assert state is not None
+        state = reached(compiled, text[:at])
         assert compiled.completion(state) == text[at:] + b'{"n":0}</call>'
 
 

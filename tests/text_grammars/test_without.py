@@ -15,6 +15,7 @@ import jsonschema
 import pytest
 from for_each import for_each
 from language_words import words_of
+from reading import reached
 
 import structgen as sg
 from structgen.automata.strings.banned_patterns import pattern_of
@@ -79,8 +80,7 @@ def compiled(grammar: sg.Grammar) -> sg.CompiledGrammar:
 
 def takes(grammar: sg.Grammar, text: str) -> bool:
     of = compiled(grammar)
-    state = of.step_bytes(of.start, text.encode())
-    return state is not None and of.accepts_end(state)
+    return takes(of, text)
 
 
 def strings_of(value: Any) -> Iterator[str]:
@@ -242,8 +242,7 @@ def masks_are_exact(
     of = compiled(grammar)
     places = sorted(beginnings)
     for beginning in places if len(places) <= most else chance.sample(places, most):
-        state = of.step_bytes(of.start, beginning)
-        assert state is not None, beginning
+        state = reached(of, beginning)
         expected = {number for number, token in enumerate(TOKENS) if beginning + token in beginnings}
         if beginning in documents:
             expected.add(END)
@@ -419,10 +418,8 @@ def test_a_key_is_banned_at_every_byte() -> None:
     of = compiled(sg.without(schema, ["aba", "é"]))
     for text in (rb'{"ab', rb'{"\u0061\u0062', rb'{"x":1,"ab', rb'{"a\u006'):
         for at in range(2, len(text) + 1):
-            state = of.step_bytes(of.start, text[:at])
-            assert state is not None
-    state = of.step_bytes(of.start, b'{"ab')
-    assert state is not None
+            state = reached(of, text[:at])
+    state = reached(of, b'{"ab')
     allowed = {TOKENS[token] for token in of.allowed(state) if token != END}
     assert not {b"a", b"ab", b"aba", b"\\u0061", b'a"', b"\xc3\xa9"} & allowed
     assert {b"b", b"ba", b"\\u", b"\\u006", b'":', b"\xc3"} <= allowed
@@ -457,8 +454,7 @@ def test_what_leads_to_a_banned_text_alone_is_not_offered() -> None:
         "then": {"properties": {"value": {"const": "foo"}}},
     }
     of = compiled(sg.without(sg.json_schema(schema, whitespace="compact"), ["foo"]))
-    state = of.step_bytes(of.start, b'{"kind":"')
-    assert state is not None
+    state = reached(of, b'{"kind":"')
     assert {TOKENS[token] for token in of.allowed(state) if len(TOKENS[token]) == 1} == {b"b"}
 
 
@@ -538,13 +534,11 @@ def test_a_state_in_a_text_costs_no_walk_of_the_vocabulary(monkeypatch: pytest.M
 
     monkeypatch.setattr(Recorder, "_walk", counted)
     of = compiled(sg.without(sg.json_schema({"type": "string"}), ["abcdefgh", "bcx", 'h"i']))
-    state = of.step_bytes(of.start, b'"')
-    assert state is not None
+    state = reached(of, b'"')
     of.allowed(state)
     before = len(walked)
     for byte in b"abcdefgabcdefbch":
-        state = of.step_bytes(state, bytes((byte,)))
-        assert state is not None
+        state = reached(of, bytes((byte,)), state)
         of.allowed(state)
     assert len(walked) == before
 
