@@ -146,8 +146,8 @@ UNEVEN = {
 }
 BRACKETS = 'T: "a"\nLPAR: "("\nRPAR: ")"\n%ignore / +/' + ANY_WIDTH
 UNEVEN_BRACKETS = {
-    "by two": "start: stmt+\nstmt: T _NL | open T close _NL\nopen: LPAR | LPAR LPAR\nclose: RPAR | RPAR RPAR\n",
-    "by one": "start: stmt+\nstmt: T _NL | call _NL\ncall: LPAR T | LPAR LPAR T RPAR RPAR\n",
+    "by two": "start: x+\nx: T _NL | open T close _NL\nopen: LPAR | LPAR LPAR\nclose: RPAR | RPAR RPAR\n",
+    "by one": "start: x+\nx: T _NL | call _NL\ncall: LPAR T | LPAR LPAR T RPAR RPAR\n",
 }
 TAKEN_IN = (
     'start: x+\nx: T1 _NL | T1 ":" _NL _INDENT x+ _DEDENT\nT1: "c"\n_NL: /(\\r?\\n[\\t ]*)+/\n%ignore /\\s+/'
