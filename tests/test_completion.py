@@ -95,28 +95,6 @@ def test_a_second_high_surrogate_that_has_begun_may_stand_alone() -> None:
 
 @MODEST
 @given(open_schemas(), st.integers(0, 1 << 30))
-def test_some_token_lowers_the_count_and_history_does_not_matter(schema: Any, seed: int) -> None:
-    chance = random.Random(seed)
-    compiled = compiled_case(schema, chance)
-    if compiled is None:
-        return
-    states = walk(compiled, chance, 5)
-    for state in states:
-        least = compiled.tokens_to_finish(state)
-        assert (least == 0) == state.is_complete
-        assert least <= fewest(PIECES, compiled.completion(state))
-        if least:
-            tokens = [token for token in compiled.allowed(state) if token != END]
-            following = {compiled.step(state, token) for token in tokens}
-            assert min(compiled.tokens_to_finish(after) for after in following if after) < least
-    again = sg.compile(compiled.grammar, TOKENIZER, store=False)
-    text = compiled.completion(states[-1])
-    assert again.completion(again.start) == compiled.completion(compiled.start)
-    assert again.tokens_to_finish(again.start) == compiled.tokens_to_finish(compiled.start), text
-
-
-@MODEST
-@given(open_schemas(), st.integers(0, 1 << 30))
 def test_a_completion_is_as_long_as_in_a_grammar_that_was_asked_nothing_else(schema: Any, seed: int) -> None:
     """States that differ in the names of extra keys are looked at once: one may be answered with another's
     completion."""
@@ -264,26 +242,6 @@ def test_a_long_completion_is_counted() -> None:
     text = compiled.completion(compiled.start)
     assert json.loads(text) == [0] * 3000
     assert compiled.tokens_to_finish(compiled.start) == fewest([b"[[", b"[", b"]", b"0", b","], text)
-
-
-@MODEST
-@given(open_schemas(), st.integers(0, 1 << 30))
-def test_a_budget_leaves_the_tokens_after_which_it_suffices(schema: Any, seed: int) -> None:
-    chance = random.Random(seed)
-    compiled = compiled_case(schema, chance)
-    if compiled is None:
-        return
-    mask = sg.allocate_mask(1, len(PIECES) + 1)
-    for state in walk(compiled, chance, 4):
-        costs = {}
-        for token in compiled.allowed(state):
-            after = reached(compiled, token, state)
-            costs[token] = 0 if token == END else compiled.tokens_to_finish(after)
-        least = compiled.tokens_to_finish(state)
-        for budget in (least + 2, least, least + 1, least + 100):
-            compiled.fill_within(state.index, mask, 0, budget)
-            within = {token for token, cost in costs.items() if token == END or cost < budget}
-            assert set(mask.allowed().tolist()) == within
 
 
 def test_the_count_of_a_state_does_not_depend_on_the_states_asked_before() -> None:

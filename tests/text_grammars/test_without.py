@@ -13,6 +13,7 @@ from typing import Any
 
 import jsonschema
 import pytest
+import reading
 from for_each import for_each
 from language_words import words_of
 from reading import reached
@@ -26,49 +27,9 @@ from structgen.limits import Limits
 from structgen.text_grammars.text_grammar import TextGrammar
 
 BYTES = [bytes((byte,)) for byte in range(256)]
-PIECES = [
-    *(
-        b'"a',
-        b'a"',
-        b'b"}',
-        b"ab",
-        b"ba",
-        b"aba",
-        b"bab",
-        b"\xc3\xa9",
-        b"\xa9a",
-        b"a\xc3",
-        b"\xf0\x9f",
-        b"\x98\x80",
-    ),
-    *(
-        rb"\u",
-        rb"\u00",
-        rb"\u006",
-        rb"\u0061",
-        rb"\u0061b",
-        rb"a\u0062",
-        rb"\ud83d",
-        rb"\ude00",
-        rb"\ud83d\ude00",
-    ),
-    *(
-        rb"\"",
-        rb"\"a",
-        rb"\/",
-        rb"\/a",
-        rb"\n",
-        b'{"',
-        b'":',
-        b'":"',
-        b'","',
-        b'"]',
-        b'["a',
-        b"true",
-        b"11",
-        b"1,",
-    ),
-]
+CROSSING = r""" "a a" b"} ab ba aba bab \u \u00 \u006 \u0061 \u0061b a\u0062 \ud83d \ude00 \ud83d\ude00
+\" \"a \/ \/a \n {" ": ":" "," "] ["a true 11 1,"""
+PIECES = [*CROSSING.encode().split(), "é".encode(), b"\xa9a", b"a\xc3", b"\xf0\x9f", b"\x98\x80"]
 TOKENIZER = sg.Tokenizer.from_bytes([*BYTES, *PIECES, None], eos_token_id=256 + len(PIECES))
 TOKENS = [*BYTES, *PIECES]
 END = len(TOKENS)
@@ -79,8 +40,7 @@ def compiled(grammar: sg.Grammar) -> sg.CompiledGrammar:
 
 
 def takes(grammar: sg.Grammar, text: str) -> bool:
-    of = compiled(grammar)
-    return takes(of, text)
+    return reading.takes(compiled(grammar), text)
 
 
 def strings_of(value: Any) -> Iterator[str]:
