@@ -385,7 +385,7 @@ def test_a_string_that_must_differ_is_completed_however_it_is_escaped(escapes: s
 
 JOINED = (
     *(b'",', b'"]', b'["', b'a"', b'","', b'":', b'"}', b"aa", b"],[", b"],", b'a","a', b"1,", b'",1'),
-    *(b'b","'),
+    b'b","',
 )
 
 
