@@ -110,7 +110,7 @@ docs: $(VENV)/.installed-docs ## the site of the documentation, into site/: sear
 	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build
 	@echo site/index.html
 
-house: $(VENV)/.installed-dev ## the structure of the package in numbers: rooms, floors, circles; lowers house.toml
+house: $(VENV)/.installed-dev ## what the package weighs, by rooms; lowers house.toml to it, its total too
 	$(BIN)/python scripts/house.py --lower
 
 GOLDEN = PYTHONPATH=tests $(BIN)/python -m golden
@@ -198,7 +198,7 @@ bench-serving: $(VENV)/.installed-dev ## vLLM and SGLang with our back end besid
 bench-tools: $(VENV)/.installed-bench ## a tool call beside its schema alone and llguidance; first masks of 1 to 128 tools (MASKBENCH=folder COUNT=236)
 	$(BIN)/python bench/bench_tools.py $(MASKBENCH) $(if $(COUNT),--count $(COUNT))
 
-bench-samplers: $(VENV)/.installed-bench ## samplers on five frozen tasks: error against model rows and time (SAMPLERS="--seeds 3 --rows 3000")
+bench-samplers: $(VENV)/.installed-bench ## samplers on three frozen tasks: error against model rows and time (SAMPLERS="--seeds 3 --rows 3000")
 	$(BIN)/python bench/bench_samplers.py $(SAMPLERS)
 
 bench-strategies: $(VENV)/.installed-dev ## decoding strategies: right fields, calls, time, intervals (STRATEGIES="--sentences 40 --only guidance")
