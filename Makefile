@@ -110,7 +110,7 @@ docs: $(VENV)/.installed-docs ## the site of the documentation, into site/: sear
 	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build
 	@echo site/index.html
 
-house: $(VENV)/.installed-dev ## the structure of the package in numbers: rooms, floors, circles; lowers house.toml
+house: $(VENV)/.installed-dev ## what the package weighs, by rooms; lowers house.toml to it, its total too
 	$(BIN)/python scripts/house.py --lower
 
 GOLDEN = PYTHONPATH=tests $(BIN)/python -m golden
