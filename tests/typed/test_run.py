@@ -176,12 +176,6 @@ def test_a_grammar_keeps_its_policies() -> None:
         sg.run(told(ADA)[0], "Who?", sg.json_schema(SCHEMA), policies={"whitespace": "compact"})
 
 
-@pytest.mark.parametrize("prompt", [3, [], [{"text": "x"}]])
-def test_a_prompt_that_is_none_is_refused(prompt: Any) -> None:
-    with pytest.raises(sg.errors.OptionError, match=r"^prompt: .*(not a prompt|is empty|Message 0 has no)"):
-        sg.run(told(ADA)[0], prompt, Person)
-
-
 @pytest.mark.parametrize("numbers", ["any", "python"])
 def test_an_integer_is_an_int_however_it_is_written(numbers: str) -> None:
     policies = {"numbers": numbers}
