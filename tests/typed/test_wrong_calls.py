@@ -188,14 +188,6 @@ def test_half_of_a_surrogate_pair_in_an_argument_is_refused() -> None:
         asked(int, model="structgen/extract")("\ud800")
 
 
-def test_a_type_in_place_of_a_response_format() -> None:
-    with pytest.raises(
-        sg.errors.OptionError,
-        match=r"holds the type bool, not a dict\. Pass the type itself as the target: bool",
-    ):
-        sg.run("structgen/extract", "x", {"response_format": bool})
-
-
 def test_no_sampling_is_the_default() -> None:
     pytest.importorskip("torch")
     request = sg.Request("x", sg.json_schema({"type": "boolean"}), None)  # type: ignore[arg-type]
