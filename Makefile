@@ -36,7 +36,7 @@ SYNCODE ?=
 MUTANTS ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help demo docs triton smollm2 quick golden lark-oracle golden-mutants sampling-mutants speculation-mutants strategy-mutants methods-mutants kernel-mutants test test-serving test-all lint fmt house bench-masks bench-coverage bench-engine bench-budgets bench-decorator bench-answers bench-grammars bench-tools bench-samplers bench-strategies bench-monitors bench-labels bench-intervals bench-speculation bench-methods bench-kernels bench-infill bench-first-use bench-serving wheel walks-grammars library suite schemastore walks hostile silent-loss maskbench models clean
+.PHONY: help demo docs triton smollm2 quick golden lark-oracle golden-mutants sampling-mutants speculation-mutants strategy-mutants methods-mutants kernel-mutants test test-serving test-all lint fmt house bench-masks bench-coverage bench-engine bench-budgets bench-decorator bench-answers bench-grammars bench-tools bench-samplers bench-strategies bench-monitors bench-intervals bench-speculation bench-methods bench-kernels bench-infill bench-first-use bench-serving wheel walks-grammars library suite schemastore walks hostile silent-loss maskbench models clean
 
 help: ## list the targets
 	@sed -n 's/^\([a-z][a-z-]*\):.*## \(.*\)/  make \1\t\2/p' Makefile | expand -t 24
@@ -110,7 +110,7 @@ docs: $(VENV)/.installed-docs ## the site of the documentation, into site/: sear
 	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build
 	@echo site/index.html
 
-house: $(VENV)/.installed-dev ## the structure of the package in numbers: rooms, floors, circles; lowers house.toml
+house: $(VENV)/.installed-dev ## what the package weighs, by rooms; lowers house.toml to it, its total too
 	$(BIN)/python scripts/house.py --lower
 
 GOLDEN = PYTHONPATH=tests $(BIN)/python -m golden
@@ -198,7 +198,7 @@ bench-serving: $(VENV)/.installed-dev ## vLLM and SGLang with our back end besid
 bench-tools: $(VENV)/.installed-bench ## a tool call beside its schema alone and llguidance; first masks of 1 to 128 tools (MASKBENCH=folder COUNT=236)
 	$(BIN)/python bench/bench_tools.py $(MASKBENCH) $(if $(COUNT),--count $(COUNT))
 
-bench-samplers: $(VENV)/.installed-bench ## samplers on five frozen tasks: error against model rows and time (SAMPLERS="--seeds 3 --rows 3000")
+bench-samplers: $(VENV)/.installed-bench ## samplers on three frozen tasks: error against model rows and time (SAMPLERS="--seeds 3 --rows 3000")
 	$(BIN)/python bench/bench_samplers.py $(SAMPLERS)
 
 bench-strategies: $(VENV)/.installed-dev ## decoding strategies: right fields, calls, time, intervals (STRATEGIES="--sentences 40 --only guidance")
@@ -206,9 +206,6 @@ bench-strategies: $(VENV)/.installed-dev ## decoding strategies: right fields, c
 
 bench-monitors: $(VENV)/.installed-dev ## monitors of Python code: names suggested, attributes that do not exist, lines (MONITORS="--texts 20")
 	$(BIN)/python bench/bench_monitors.py $(MONITORS)
-
-bench-labels: $(VENV)/.installed-dev ## a label that is banned: unsafe programs announced and avoided (LABELS="--programs 60")
-	$(BIN)/python bench/bench_labels.py $(LABELS)
 
 bench-intervals: $(VENV)/.installed-dev ## coverage of the samplers' intervals on 200 random laws; half an hour (INTERVALS="--n 20 --laws 50")
 	$(BIN)/python bench/bench_intervals.py $(INTERVALS)

@@ -138,7 +138,8 @@ def setting(model: str, device: torch.device) -> Setting:
     else:
         folder = folder if model == "extract" else Path(model)
         theirs = AutoModelForCausalLM.from_pretrained(folder, dtype=kind, local_files_only=True).to(device)
-        ours = Llama.read(folder) if model == "extract" else HuggingFace(theirs)
+        is_ours = model == "extract" and device.type == "cpu"
+        ours = Llama.read(folder) if is_ours else HuggingFace(theirs)
     tokenizer = AutoTokenizer.from_pretrained(folder, padding_side="left", local_files_only=True)
     tokenizer.pad_token_id = tokenizer.pad_token_id or 0
     return Setting(model, device, ours, theirs.eval(), sg.Tokenizer.from_huggingface(str(folder)), tokenizer)
