@@ -9,6 +9,9 @@ TESTS ?=
 # Processes that share the tests out: as tests/conftest.py says, but for some that are named (TESTS=tests/test_jit.py).
 WORKERS ?= $(if $(TESTS),0,auto)
 SUITE ?=
+TIMES ?=
+SEED ?=
+SETTINGS ?=
 SCHEMASTORE ?=
 WALK ?=
 GRAMMARS ?=
@@ -36,7 +39,7 @@ SYNCODE ?=
 MUTANTS ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help demo docs triton smollm2 quick golden lark-oracle golden-mutants sampling-mutants speculation-mutants strategy-mutants methods-mutants kernel-mutants test test-serving test-all lint fmt house bench-masks bench-coverage bench-engine bench-budgets bench-decorator bench-answers bench-grammars bench-tools bench-samplers bench-strategies bench-monitors bench-intervals bench-speculation bench-methods bench-kernels bench-infill bench-first-use bench-serving wheel walks-grammars library suite schemastore walks hostile silent-loss maskbench models clean
+.PHONY: help demo docs triton smollm2 quick golden lark-oracle golden-mutants sampling-mutants speculation-mutants strategy-mutants methods-mutants kernel-mutants test test-chance test-serving test-all lint fmt house bench-masks bench-coverage bench-engine bench-budgets bench-decorator bench-answers bench-grammars bench-tools bench-samplers bench-strategies bench-monitors bench-intervals bench-speculation bench-methods bench-kernels bench-infill bench-first-use bench-serving wheel walks-grammars library suite schemastore walks hostile silent-loss maskbench models clean
 
 help: ## list the targets
 	@sed -n 's/^\([a-z][a-z-]*\):.*## \(.*\)/  make \1\t\2/p' Makefile | expand -t 24
@@ -102,6 +105,11 @@ test-all: $(VENV)/.installed-dev ## the slow tests too, and those that need real
 	$(COMPILE)
 	$(PYTEST) -m "" --hypothesis-profile=deep $(TESTS)
 
+# The plugin for random orders is installed into a folder of its own, so that `make test` never has it.
+test-chance: $(VENV)/.installed-dev ## is a test red by chance? random orders, one worker and two, without optional packages, beside a busy job (TESTS=tests/engine, TIMES=20, SEED=1, SETTINGS="one busy")
+	$(COMPILE)
+	$(BIN)/python scripts/chance.py --randomly $(VENV)/randomly $(if $(TIMES),--times $(TIMES)) $(if $(SEED),--seed $(SEED)) $(if $(SETTINGS),--settings $(SETTINGS) --) $(TESTS)
+
 $(VENV)/.installed-docs: $(VENV)/.installed
 	$(PIP) install -e ".[docs]" -c constraints.txt
 	@touch $@
@@ -110,7 +118,7 @@ docs: $(VENV)/.installed-docs ## the site of the documentation, into site/: sear
 	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build
 	@echo site/index.html
 
-house: $(VENV)/.installed-dev ## the structure of the package in numbers: rooms, floors, circles; lowers house.toml
+house: $(VENV)/.installed-dev ## what the package weighs, by rooms; lowers house.toml to it, its total too
 	$(BIN)/python scripts/house.py --lower
 
 GOLDEN = PYTHONPATH=tests $(BIN)/python -m golden
@@ -198,7 +206,7 @@ bench-serving: $(VENV)/.installed-dev ## vLLM and SGLang with our back end besid
 bench-tools: $(VENV)/.installed-bench ## a tool call beside its schema alone and llguidance; first masks of 1 to 128 tools (MASKBENCH=folder COUNT=236)
 	$(BIN)/python bench/bench_tools.py $(MASKBENCH) $(if $(COUNT),--count $(COUNT))
 
-bench-samplers: $(VENV)/.installed-bench ## samplers on five frozen tasks: error against model rows and time (SAMPLERS="--seeds 3 --rows 3000")
+bench-samplers: $(VENV)/.installed-bench ## samplers on three frozen tasks: error against model rows and time (SAMPLERS="--seeds 3 --rows 3000")
 	$(BIN)/python bench/bench_samplers.py $(SAMPLERS)
 
 bench-strategies: $(VENV)/.installed-dev ## decoding strategies: right fields, calls, time, intervals (STRATEGIES="--sentences 40 --only guidance")

@@ -145,19 +145,6 @@ def test_a_branch_that_holds_at_one_of_its_places_is_not_named() -> None:
     assert list(found(schema)) == ["#/$defs/base/anyOf/1"]
 
 
-def test_the_reason_for_a_schema_without_documents_is_in_the_error() -> None:
-    schema = {
-        "properties": {"a": {"minimum": 3, "maximum": 2, "type": "integer"}},
-        "required": ["a"],
-        "type": "object",
-    }
-    with pytest.raises(
-        sg.errors.UnsatisfiableSchema,
-        match=r"type integer, minimum 3 and maximum 2 \(#/properties/a\) contradict each other",
-    ):
-        sg.explain(sg.json_schema(schema))
-
-
 def replaced(schema: Any, pointer: str) -> Any:
     """Return the schema with what stands at a pointer made false, or taken out of its enum."""
     changed = copy.deepcopy(schema)
