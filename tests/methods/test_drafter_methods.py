@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-import speculation_smol
+import speculation_texts
 from methods.aded import Aded, Trigrams
 from methods.aggressive_block import BLOCK, BRANCHES, SLOTS, AggressiveBlock
 from methods.drafters_rows import METHODS, OF_EXTRACT, USUAL, small_model
@@ -46,7 +46,7 @@ SAMPLINGS = {"greedy": sg.Sampling(temperature=0), "drawn": sg.Sampling(temperat
 @cache
 def engine() -> sg.Engine:
     pytest.importorskip("torch")
-    return speculation_smol.free_rows(sg.Engine("structgen/extract"))
+    return speculation_texts.free_rows(sg.Engine("structgen/extract"))
 
 
 @cache
