@@ -9,114 +9,16 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Any, TypeAlias
 
-from data import words as lexicon
 from data.phrases import ROLES, Phrases
+from data.texts import texts
 from data.values import SCHEMAS, Fact, Value, Values, article_of
-from data.words import Words, plural_of, spelled
+from data.words import KNOWN, Words, plural_of, spelled
+
+LISTS = texts("frames")
 
 RequestFacts: TypeAlias = dict[str, Fact]
 Attribute: TypeAlias = tuple[str, Value, tuple[str, ...]]
 """A key, its value, and the ways to say it after a name (`{v}`)."""
-
-_DEALS = (
-    ("sold {t} to", "bought {t} from", "was sold to {b} by {a}", "seller", "buyer"),
-    ("sent {t} to", "received {t} from", "was sent to {b} by {a}", "sender", "recipient"),
-    ("lent {t} to", "borrowed {t} from", "was lent to {b} by {a}", "lender", "borrower"),
-    ("gave {t} to", "got {t} from", "was given to {b} by {a}", "giver", "receiver"),
-    ("handed {t} to", "took {t} from", "was handed to {b} by {a}", "from", "to"),
-    ("shipped {t} to", "is waiting for {t} from", "goes from {a} to {b}", "supplier", "customer"),
-    ("repaired {t} for", "had {t} repaired by", "was repaired for {b} by {a}", "mechanic", "owner"),
-    ("made {t} for", "ordered {t} from", "was made for {b} by {a}", "maker", "client"),
-    ("showed {t} to", "was shown {t} by", "was shown to {b} by {a}", "guide", "visitor"),
-    ("stole {t} from", "lost {t} to", "was stolen from {b} by {a}", "thief", "victim"),
-    ("invited", "was invited by", "", "host", "guest"),
-    ("teaches", "is taught by", "", "teacher", "student"),
-    ("treated", "was treated by", "", "doctor", "patient"),
-    ("examined", "went to see", "", "doctor", "patient"),
-    ("beat", "lost to", "", "winner", "loser"),
-    ("called", "got a call from", "", "caller", "callee"),
-    ("wrote to", "had a letter from", "", "author", "reader"),
-    ("hired", "works for", "", "employer", "employee"),
-    ("interviewed", "was interviewed by", "", "interviewer", "candidate"),
-    ("rents a flat to", "rents a flat from", "", "landlord", "tenant"),
-    ("drove", "was driven by", "", "driver", "passenger"),
-    ("paid", "was paid by", "", "payer", "payee"),
-    ("trains", "is trained by", "", "coach", "player"),
-    ("replaces", "is replaced by", "", "successor", "predecessor"),
-    ("looks after", "is looked after by", "", "carer", "child"),
-    ("found", "was found by", "", "finder", "missing_person"),
-    ("told", "heard it from", "", "speaker", "listener"),
-    ("manages", "reports to", "", "manager", "employee"),
-    ("defended", "was defended by", "", "lawyer", "client"),
-    ("nominated", "was nominated by", "", "nominator", "nominee"),
-)
-"""Who does it to whom, the same the other way round, what it is for the thing, and the two roles."""
-_LISTS: tuple[tuple[str, tuple[str, ...], tuple[str, ...]], ...] = (
-    ("Monday Tuesday Wednesday Thursday Friday Saturday Sunday", ("days", "open_days", "weekdays",
-    "open_on"), (
-        "{s} is open on {v}", "{s} works on {v}", "Classes are on {v}", "{s} is free on {v}", "Closed on {v}",
-        "We are there every {v}", "The market is held on {v}", "{s} comes on {v}")),
-    ("January February March April June July August September October November December",
-     ("months", "in_months", "season"), (
-        "{s} is away in {v}", "It flowers in {v}", "The season is {v}", "Open in {v}", "It rains in {v}")),
-    ("red blue green yellow black white orange purple pink brown grey silver gold navy beige",
-     ("colors", "colours", "available_colors", "shades"), (
-        "It comes in {v}", "{s} painted it {v}", "The flag is {v}", "Available in {v}", "{s} likes {v}",
-        "The colours are {v}", "We stock it in {v}", "The walls are {v}")),
-    ("English French German Spanish Italian Polish Turkish Arabic Hindi Swahili Dutch Greek Thai",
-     ("languages", "speaks", "spoken", "language_skills"), (
-        "{s} speaks {v}", "{s} is fluent in {v}", "{s} learned {v} at school", "The menu is in {v}",
-        "{s} can read {v}", "Guides speak {v}", "{s} grew up with {v}")),
-    ("piano guitar violin drums flute cello trumpet harp organ banjo saxophone accordion oboe",
-     ("instruments", "plays", "music"), (
-        "{s} plays {v}", "{s} can play {v}", "The band has {v}", "{s} owns {v}", "Lessons in {v} are given")),
-    ("maths physics history biology chemistry art music geography latin economics law philosophy",
-     ("subjects", "courses", "studies", "teaches"), (
-        "{s} studies {v}", "{s} teaches {v}", "The exams are in {v}", "{s} is good at {v}",
-        "{s} failed {v}", "This term {s} takes {v}")),
-    ("football tennis chess hockey golf rugby handball boxing judo rowing volleyball badminton",
-     ("sports", "plays", "activities", "games"), (
-        "{s} plays {v}", "{s} does {v}", "The club offers {v}", "On offer are {v}", "{s} watches {v}")),
-    ("dogs cats horses goats sheep cows pigs hens ducks geese rabbits bees donkeys parrots turtles",
-     ("animals", "pets", "livestock", "keeps"), (
-        "{s} keeps {v}", "On the farm there are {v}", "{s} has {v}", "{s} is afraid of {v}", "{v} live here",
-        "{s} breeds {v}", "We saw {v}")),
-    ("ham mushrooms olives onions peppers tuna pineapple bacon chillies tomatoes capers corn basil",
-     ("toppings", "ingredients", "extras", "on_it"), (
-        "A pizza with {v}", "{s} wants {v} on top", "Top it with {v}", "It is made with {v}",
-        "{s} is allergic to {v}", "No {v} for me please", "{s} put {v} in it")),
-    ("wheat maize beans squash potatoes carrots apples cherries grapes hops barley oats lettuce leeks",
-     ("crops", "products", "grows", "vegetables"), (
-        "{s} grows {v}", "{s} sells {v}", "The garden gives {v}", "{s} planted {v}", "On the stall were {v}",
-        "{s} harvested {v}")),
-    ("hammer saw drill ladder spanner rope torch shovel axe brush bucket pliers chisel file",
-     ("tools", "equipment", "brought", "needed"), (
-        "{s} brought {v}", "You will need {v}", "Bring {v}", "In the shed are {v}", "{s} forgot {v}",
-        "{s} borrowed {v}", "Missing: {v}")),
-    ("headache fever cough nausea rash fatigue dizziness sneezing cramps insomnia",
-     ("symptoms", "complaints", "suffers_from"), (
-        "{s} has {v}", "{s} complains of {v}", "The symptoms are {v}", "{s} suffers from {v}")),
-)  # fmt: skip
-_ADJECTIVES: tuple[tuple[str, tuple[str, ...]], ...] = (
-    ("small large tiny huge medium", ("{n}", "{n}_size", "{n}")),
-    ("red blue green yellow black white brown grey", ("{n}_color", "{n}_colour", "{n}")),
-    ("new old used broken", ("{n}_condition", "{n}_state", "{n}")),
-    ("wooden steel plastic glass paper", ("{n}_material", "{n}")),
-    ("hot cold warm frozen", ("{n}", "{n}_temperature")),
-    ("cheap expensive free", ("{n}_price_class", "{n}")),
-    ("sweet sour salty bitter spicy", ("{n}", "{n}_taste")),
-)
-_ORDERS = (
-    "{s} (ordered|bought|needs|wants|asked for|brought|packed|picked up|took|counted|found) {v}",
-    "(We need|Please bring|Send|There are|I would like|Can I have|Add|Put down|Make it) {v}",
-    "(In the box|On the table|In the room|On board|In the bag) (are|were|there are) {v}",
-    "{v} for {s}", "{v}, please", "It has {v}", "{s} left with {v}", "(Order|List|Needed|Missing): {v}",
-    "{v} (were|are) (delivered|ordered|missing|left|on the list)",
-)  # fmt: skip
-
-
-_MONEY = ("amount", "price", "paid", "share", "cost")
-"""Keys of amounts; other numbers of an object are whole."""
 
 
 def joined(parts: list[str], ends: str = "and") -> str:
@@ -129,7 +31,7 @@ def object_schema(value: dict[str, object]) -> dict[str, Any]:
     return {
         "type": "object",
         "properties": {
-            key: {"type": "string" if isinstance(held, str) else "number" if key in _MONEY else "integer"}
+            key: SCHEMAS["string" if isinstance(held, str) else "number" if key in LISTS.money else "integer"]
             for key, held in value.items()
         },
         "required": list(value),
@@ -213,7 +115,7 @@ class Frames:
 
     def _parties(self, facts: RequestFacts) -> str:
         chance = self.chance
-        does, suffers, passive, first, second = chance.choice(_DEALS)
+        does, suffers, passive, first, second = chance.choice(LISTS.deals)
         by_role = chance.random() < 0.3
         if by_role:
             first, second = chance.sample(ROLES, 2)
@@ -326,7 +228,7 @@ class Frames:
     # Numbers and kinds of several things.
 
     def _nouns(self, count: int) -> list[str]:
-        made = [self.chance.choice(lexicon.ITEMS) if self.chance.random() < 0.8 else self.words.made_up()
+        made = [self.chance.choice(KNOWN.items) if self.chance.random() < 0.8 else self.words.made_up()
                 for _ in range(count)]  # fmt: skip
         return list(dict.fromkeys(made))
 
@@ -354,7 +256,7 @@ class Frames:
             keys = [many, many, noun, f"number_of_{many}", f"{noun}_count", f"num_{many}"]
             facts[noun] = Fact(count, keys, SCHEMAS["integer"])
         subject = self.values.person() if chance.random() < 0.5 else None
-        frame = self._chosen(chance.choice(_ORDERS))
+        frame = self._chosen(chance.choice(LISTS.orders))
         if "{s}" in frame and subject is not None:
             keys = ["name", "customer", "person", "who", "client"]
             facts["who"] = Fact(subject, keys, SCHEMAS["string"])
@@ -363,7 +265,7 @@ class Frames:
 
     def _kinds(self, facts: RequestFacts) -> str:
         chance = self.chance
-        pool, keys = chance.choice(_ADJECTIVES)
+        pool, keys = chance.choice(LISTS.adjectives)
         values = pool.split()
         if chance.random() < 0.2:
             values = [self.words.made_up() for _ in range(4)]
@@ -380,7 +282,7 @@ class Frames:
             parts = [f"the {noun} is {option}" for noun, option in zip(nouns, chosen, strict=True)]
             return joined(parts, chance.choice(("and", "but", "while")))
         parts = [f"{article_of(option)} {option} {noun}" for noun, option in zip(nouns, chosen, strict=True)]
-        return self._chosen(chance.choice(_ORDERS)).format(v=joined(parts), s=self._subject())
+        return self._chosen(chance.choice(LISTS.orders)).format(v=joined(parts), s=self._subject())
 
     # Cards and lists.
 
@@ -433,7 +335,7 @@ class Frames:
 
     def _list(self, facts: RequestFacts) -> str:
         chance = self.chance
-        pool, keys, frames = chance.choice(_LISTS)
+        pool, keys, frames = chance.choice(LISTS.lists)
         count = chance.choices((1, 2, 3, 4, 5), (1, 4, 5, 3, 1))[0]
         things = chance.sample(pool.split(), count)
         things = [self.words.made_up() if chance.random() < 0.12 else thing for thing in things]

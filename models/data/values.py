@@ -9,8 +9,7 @@ from dataclasses import dataclass
 from datetime import date
 from typing import Any
 
-from data import words as lexicon
-from data.words import Words, plural_of, spelled
+from data.words import KNOWN, Words, plural_of, spelled
 
 SCHEMAS = {
     "string": {"type": "string"},
@@ -79,8 +78,8 @@ class Values:
         """A name, now and then said with a title that is no part of the value."""
         if self.chance.random() < 0.06:
             title = self.chance.random() < 0.5
-            name = self.words.proper(lexicon.LAST_NAMES) if title else self.words.first_name()
-            before = self.chance.choice(lexicon.TITLES if title else lexicon.NICKNAMES)
+            name = self.words.proper(KNOWN.last_names) if title else self.words.first_name()
+            before = self.chance.choice(KNOWN.titles if title else KNOWN.nicknames)
             return Value(f"{before} {name}", name, "string", "name")
         return self._text(self.words.person(), "name")
 
@@ -88,13 +87,13 @@ class Values:
         return self._text(self.words.first_name(), "name")
 
     def surname(self) -> Value:
-        return self._text(self.words.proper(lexicon.LAST_NAMES), "name")
+        return self._text(self.words.proper(KNOWN.last_names), "name")
 
     def city(self) -> Value:
         return self._text(self.words.city(), "city")
 
     def country(self) -> Value:
-        return self._text(self.words.proper(lexicon.COUNTRIES, 0.6), "city")
+        return self._text(self.words.proper(KNOWN.countries, 0.6), "city")
 
     def company(self) -> Value:
         return self._text(self.words.company(), "name")
@@ -109,19 +108,19 @@ class Values:
         return self._text(self.words.item(plural=True), "item")
 
     def mass(self) -> Value:
-        return self._text(self.chance.choice(lexicon.MASS_ITEMS), "item")
+        return self._text(self.chance.choice(KNOWN.mass_items), "item")
 
     def job(self) -> Value:
-        word = self.chance.choice(lexicon.JOBS) if self.chance.random() < 0.7 else self.words.made_up()
+        word = self.chance.choice(KNOWN.jobs) if self.chance.random() < 0.7 else self.words.made_up()
         start = self.chance.choice(("", "", "", "senior ", "chief ", "junior "))
         return self._text(start + word, "item")
 
     def animal(self) -> Value:
         known = self.chance.random() < 0.8
-        return self._text(self.chance.choice(lexicon.ANIMALS) if known else self.words.made_up(), "item")
+        return self._text(self.chance.choice(KNOWN.animals) if known else self.words.made_up(), "item")
 
     def street(self) -> Value:
-        name, end = self.words.proper(lexicon.LAST_NAMES), self.chance.choice(lexicon.STREETS)
+        name, end = self.words.proper(KNOWN.last_names), self.chance.choice(KNOWN.streets)
         return self._text(f"{self.chance.randint(1, 399)} {name} {end}", "item")
 
     def email(self) -> Value:
@@ -224,7 +223,7 @@ class Values:
         if chance.random() < 0.6:
             year = chance.randint(2015, 2029)
         day = date(year, month, chance.randint(1, calendar.monthrange(year, month)[1]))
-        name = lexicon.MONTHS[month - 1]
+        name = KNOWN.months[month - 1]
         if chance.random() < 0.15:
             name = name[:3] + chance.choice(("", "."))
         d = day.day
@@ -240,8 +239,8 @@ class Values:
                 f"{d:02d}.{month:02d}.{year}",
                 f"{year}/{month:02d}/{d:02d}",
                 f"{name} {d} {year}",
-                f"{lexicon.WEEKDAYS[day.weekday()]}, {d} {name} {year}",
-                f"{lexicon.WEEKDAYS[day.weekday()]}, {name} {d}, {year}",
+                f"{KNOWN.weekdays[day.weekday()]}, {d} {name} {year}",
+                f"{KNOWN.weekdays[day.weekday()]}, {name} {d}, {year}",
             ),
             (8, 8, 3, 4, 3, 2, 4, 2, 1, 2, 2, 2),
         )[0]
@@ -274,7 +273,7 @@ class Values:
 
     def item_list(self) -> Value:
         plural = self.chance.random() < 0.6
-        pool = lexicon.MASS_ITEMS if self.chance.random() < 0.3 else None
+        pool = KNOWN.mass_items if self.chance.random() < 0.3 else None
         if pool:
             return self.listed(self._several(lambda: self.chance.choice(pool)))
         return self.listed(self._several(lambda: self.words.item(plural)))
@@ -286,7 +285,7 @@ class Values:
         return Value(said, things, "strings", "list")
 
     def skill_list(self) -> Value:
-        pool = lexicon.SKILLS + lexicon.HOBBIES
+        pool = KNOWN.skills + KNOWN.hobbies
 
         def skill() -> str:
             return self.chance.choice(pool) if self.chance.random() < 0.8 else self.words.made_up()

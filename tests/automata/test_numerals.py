@@ -10,7 +10,6 @@ import sys
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from decimal import Decimal, localcontext
-from fractions import Fraction
 
 import numeral_twin as twin
 import pytest
@@ -184,36 +183,6 @@ def test_an_automaton_is_empty_where_no_short_numeral_is_met(policy: str, formul
 # -- facts --
 
 
-@pytest.mark.parametrize(
-    ("formula", "good", "bad"),
-    [
-        (
-            ir.TRUE,
-            ["0", "-0", "-0.0", "1e287", "1E-999", "12345678901234567890"],
-            ["01", "1e288", "1e1000", "123456789012345678901", "1.", "-", "1e+"],
-        ),
-        (INTEGER, ["1", "-0"], ["1.0", "10e-1", "1e2", "15e-1", "1.5"]),
-        (interval("5", None), ["5", "5.0", "10"], ["4", "-5", "4.9999", "1e1"]),
-        (interval(None, "0", False, True), ["-1", "-1e-9", "-0.1"], ["0", "-0", "1", "-0e3"]),
-        (ir.Multiple(Decimal("0.01")), ["19.99", "19.990", "-3"], ["1e-2", "19.999"]),
-        (ir.Multiple(Decimal("0.5")), ["0.5", "1", "2.50"], ["0.25", "5e-1"]),
-        (ir.Not(INTEGER), ["0.5", "1.25"], ["1", "1.0", "0"]),
-        (ir.Any_((point("1"), point("2.5"))), ["1", "1.0", "2.5", "2.50"], ["2", "2.51", "-1", "10e-1"]),
-        (interval(None, str(2**64)), [str(2**64), "1.8"], [str(2**64 + 1), "1.8e19"]),
-    ],
-)
-def test_values_compare_as_values(formula: ir.Formula, good: list[str], bad: list[str]) -> None:
-    assert [text for text in good if not accepts(formula, text)] == []
-    assert [text for text in bad if accepts(formula, text)] == []
-
-
-def test_plain_writes_each_integer_without_a_fraction() -> None:
-    good = ["0", "1", "-1", "1.5", "1.50", "-0.5"]
-    bad = ["-0", "1.0", "0.0", "-0.0", "1e0", "1.5e1"]
-    assert [text for text in good if not accepts(ir.TRUE, text, "plain")] == []
-    assert [text for text in bad if accepts(ir.TRUE, text, "plain")] == []
-
-
 def test_any_has_no_last_digit() -> None:
     for text in ("1" * 5_000, "0." + "1" * 5_000, "1e" + "9" * 50):
         assert accepts(ir.TRUE, text, "any")
@@ -242,19 +211,6 @@ def test_an_empty_language_has_no_start() -> None:
         pool = NumberPool(policy, Limits())
         for formula in (ir.FALSE, ir.All((INTEGER, interval("2.1", "2.9"))), interval("3", "2")):
             assert pool.start(ir.Spec((formula,)), numbering()) == ir.DEAD
-
-
-@for_each("numbers", POLICIES)
-@for_each(
-    ("base", "text"),
-    [("0.1", "373.1"), ("0.1", "373." + "0" * 15 + "1"), ("0.007", "373.002"), ("1", "3730")],
-)
-def test_what_begins_as_an_excepted_number_goes_on(numbers: str, base: str, text: str) -> None:
-    but = ir.All((ir.Multiple(Decimal(base)), ir.Not(ir.Any_((point("373"), point("-4"), point("3731"))))))
-    pool = NumberPool(numbers, Limits())
-    state = walk(pool, pool.start(ir.Spec((but,)), numbering()), text)
-    fits = Fraction(text) % Fraction(base) == 0
-    assert (state >= 0 and pool.outcome[state] == 0) == fits
 
 
 def test_a_list_of_numbers_is_one_automaton_however_it_is_written() -> None:
@@ -290,15 +246,6 @@ def test_short_texts_fit_if_and_only_if_they_are_printed() -> None:
         for chars in itertools.product("019-+.e", repeat=length):
             text = "".join(chars)
             assert fits(text) is twin.printed(text), text
-
-
-@given(
-    st.from_regex(r"-?(0|[1-9][0-9]{0,17})(\.[0-9]{1,6})?(e[+-][0-9]{1,3})?", fullmatch=True)
-    | st.from_regex(r"-?[1-9]\.[0-9]{0,14}e[+-](16|15|04|05|99|1[0-9]{2}|30[789]|29[0-9])", fullmatch=True)
-)
-def test_texts_of_few_digits_fit_if_and_only_if_they_are_printed(text: str) -> None:
-    if len(Decimal(text).as_tuple().digits) <= 15 or "." not in text:
-        assert fits(text) is twin.printed(text)
 
 
 def test_no_fitting_text_is_infinite() -> None:
@@ -364,10 +311,10 @@ def test_keys_are_the_same_in_another_process() -> None:
         "pool=NumberPool('bounded',Limits())\n"
         "print(pool.key(pool.start(ir.Spec((ir.Interval(Decimal(1),Decimal('2.5')),)),lambda s:0)).hex())"
     )
-    run = [subprocess.run([sys.executable, "-c", code], capture_output=True, text=True) for _ in range(2)]
+    other = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
     pool = NumberPool("bounded", Limits())
     here = pool.key(pool.start(ir.Spec((interval("1", "2.5"),)), numbering())).hex()
-    assert [one.stdout.strip() for one in run] == [here, here], run[0].stderr
+    assert other.stdout.strip() == here, other.stderr
 
 
 def test_states_of_unequal_languages_have_unequal_keys() -> None:

@@ -1,4 +1,4 @@
-"""Python's patterns in ECMA-262's syntax, held to re.fullmatch by an interpreter of ECMA-262's trees."""
+"""Python's patterns in ECMA-262's syntax, held to re.fullmatch by a matcher of ECMA-262's trees."""
 
 from __future__ import annotations
 
@@ -9,50 +9,12 @@ from collections.abc import Iterator
 import pytest
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
+from regex_twin import ends
 
 import structgen as sg
-from structgen.automata.regex import syntax_tree
 from structgen.automata.regex.ecma_syntax import parse
 from structgen.automata.regex.ecma_text import ecma_of_form
 from structgen.errors import RegexError
-
-
-def ends(node: syntax_tree.Node, text: str, at: int) -> set[int]:
-    match node:
-        case syntax_tree.CharacterClass(ranges=ranges):
-            hit = at < len(text) and any(low <= ord(text[at]) <= high for low, high in ranges)
-            return {at + 1} if hit else set()
-        case syntax_tree.Concatenation(parts=parts):
-            found = {at}
-            for part in parts:
-                found = {end for middle in found for end in ends(part, text, middle)}
-            return found
-        case syntax_tree.Alternation(parts=parts):
-            return {end for part in parts for end in ends(part, text, at)}
-        case syntax_tree.Repetition(of=of, least=least, most=most):
-            found, count, now = set(), 0, {at}
-            seen: set[int] = set()
-            while now and (most is None or count <= most):
-                if count >= least:
-                    if now <= seen:
-                        break
-                    seen |= now
-                    found |= now
-                now = {end for middle in now for end in ends(of, text, middle)}
-                count += 1
-            return found
-        case syntax_tree.TextStart():
-            return {at} if at == 0 else set()
-        case syntax_tree.TextEnd():
-            return {at} if at == len(text) else set()
-        case syntax_tree.LookAround(ahead=ahead, holds=holds, of=of):
-            starts = [at] if ahead else range(at + 1)
-            return (
-                {at}
-                if any(ahead or at in ends(of, text, one) for one in starts if ends(of, text, one)) == holds
-                else set()
-            )
-    raise AssertionError(node)
 
 
 def texts(alphabet: str, most: int) -> Iterator[str]:
@@ -64,7 +26,7 @@ def texts(alphabet: str, most: int) -> Iterator[str]:
 def agree(pattern: str, flags: int = 0, alphabet: str = "ab\n", most: int = 4) -> None:
     tree, compiled = parse(ecma_of_form(pattern, flags)), re.compile(pattern, flags)
     for text in texts(alphabet, most):
-        assert (len(text) in ends(tree, text, 0)) == (compiled.fullmatch(text) is not None), text
+        assert (len(text) in ends(tree, text, {0})) == (compiled.fullmatch(text) is not None), text
 
 
 @pytest.mark.parametrize(

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from functools import cache
 
 import pytest
-import speculation_smol
+import speculation_texts
 
 import structgen as sg
 from structgen.speculation import DraftContext, RequestFacts
@@ -15,7 +15,7 @@ from structgen.speculation import DraftContext, RequestFacts
 @cache
 def engine() -> sg.Engine:
     pytest.importorskip("torch")
-    return speculation_smol.free_rows(sg.Engine("structgen/extract"))
+    return speculation_texts.free_rows(sg.Engine("structgen/extract"))
 
 
 def facts(prompt: Sequence[int], tenant: str = "") -> RequestFacts:

@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-import speculation_smol
+import speculation_texts
 import torch
 from extract_engine import engine, facts, under
 from methods import distilled_ways
@@ -292,6 +292,6 @@ def test_a_file_that_is_no_network_is_refused_with_its_name(tmp_path: Path, faul
 
 
 def test_no_prompt_of_the_workloads_is_trained_on_and_a_draft_has_at_most_two_million_weights() -> None:
-    measured = {text.prompt for text in speculation_smol.texts()}
+    measured = {text.prompt for text in speculation_texts.texts()}
     assert len(asked()) == 60 and not measured & {prompt for prompt, _ in asked()}
     assert sum(one.numel() for one in Trained(2000, 128, 320).parameters()) < 2_000_000

@@ -119,14 +119,7 @@ def test_random_meets(tree: Tree, pattern: str) -> None:
         assert found == expected
 
 
-TOKENS: list[bytes | None] = [bytes((byte,)) for byte in range(256)] + [
-    b"1+",
-    b"(1",
-    b"1)",
-    b"*(",
-    b"1*1",
-    None,
-]
+TOKENS: list[bytes | None] = [*(bytes((byte,)) for byte in range(256)), *b"1+ (1 1) *( 1*1".split(), None]
 END = len(TOKENS) - 1
 
 

@@ -13,6 +13,7 @@ from for_each import for_each
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 from language_words import accepts, words_of
+from reading import reached
 
 import structgen as sg
 from structgen.text_grammars.text_grammar import TextGrammar
@@ -147,8 +148,7 @@ def test_masks_are_what_can_be_read_byte_by_byte(pattern: str) -> None:
             if not going:
                 break
             token = chooser.choice(going)
-            following = compiled.step(state, token)
-            assert following is not None
+            following = reached(compiled, token, state)
             state = following
             for byte in TOKENS[token] or b"":
                 config = language.step(config, byte)
@@ -158,8 +158,7 @@ def test_counted_repeats_of_counted_repeats_are_one_count_or_refused_by_name() -
     language = sg.regex("(a{0,30}){0,30}").language(sg.Limits())
     config = language.start()
     for _ in range(900):
-        after = language.step(config, 97)
-        assert after is not None
+        after = reached(language, 97, config)
         config = after
     assert language.step(config, 97) is None
     assert language.sizes["string_states"] < 1000
@@ -170,8 +169,7 @@ def test_counted_repeats_of_counted_repeats_are_one_count_or_refused_by_name() -
 
 def test_what_cannot_be_completed_is_no_state() -> None:
     language = sg.regex(r"a(?=b)c|b(?<!b)|ad").language(sg.Limits())
-    after = language.step(language.start(), 97)
-    assert after is not None
+    after = reached(language, 97, language.start())
     assert [byte for byte in range(256) if language.step(after, byte) is not None] == [100]
     assert language.step(language.start(), 98) is None
 
