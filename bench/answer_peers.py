@@ -18,7 +18,6 @@ import contextlib
 import functools
 import json
 import os
-import re
 import sys
 import time
 from collections.abc import Callable, Iterator
@@ -26,7 +25,7 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any, Literal, Union, get_args, get_origin
 
-from answer_tasks import Task, arguments, call_schema, hint, plain, read_answer, read_tasks, tools
+from answer_tasks import Task, arguments, call_schema, hint, plain, read_tasks, tools
 from pydantic import TypeAdapter, ValidationError
 
 Answered = tuple[str, int]
@@ -155,75 +154,6 @@ def of_guidance(asked: argparse.Namespace) -> Answerer:
     return answer
 
 
-def of_plain(asked: argparse.Namespace) -> Answerer:
-    """Prompting: the JSON Schema in the prompt, the first JSON in the text, one repair if it does not fit."""
-    import torch
-
-    network, tokenizer = read_model(asked.model)
-    counted = Counted(network)
-
-    def ask(messages: list[dict[str, str]]) -> str:
-        given = tokenizer.apply_chat_template(
-            messages, add_generation_prompt=True, return_tensors="pt", return_dict=True
-        )
-        with torch.no_grad():
-            found = network.generate(**given, max_new_tokens=asked.max_tokens, do_sample=False)
-        (row,) = found[:, given["input_ids"].shape[-1] :]
-        text: str = tokenizer.decode(row, skip_special_tokens=True)
-        return text
-
-    def told(task: Task) -> str:
-        if "regex" in task.type:
-            return f"\n\nAnswer with a text that matches the regular expression {task.type['regex']}"
-        if "lark" in task.type:
-            return "\n\nAnswer with the query alone."
-        if "tools" in task.type:
-            return f"\n\nAnswer in JSON that matches this JSON Schema:\n{json.dumps(call_schema(task))}"
-        made = hint(task)
-        schema = json.dumps(TypeAdapter(made).json_schema())
-        return "" if made is str else f"\n\nAnswer in JSON that matches this JSON Schema:\n{schema}"
-
-    def answer(task: Task, question: str) -> Answered:
-        counted.taken()
-        messages = [{"role": "user", "content": question + told(task)}]
-        text = ask(messages)
-        found, wrong = first_fitting(task, text)
-        if wrong:
-            messages.append({"role": "assistant", "content": text})
-            messages.append({"role": "user", "content": f"{wrong}. Answer again, with the value alone."})
-            again = first_fitting(task, ask(messages))
-            found = again[0] if not again[1] else found
-        return found, counted.taken()
-
-    return answer
-
-
-def first_fitting(task: Task, text: str) -> Answered | tuple[str, str]:
-    """Return the first part of a text that is an answer, and "" or what is wrong with all of them."""
-    text = text.strip()
-    if "regex" in task.type:
-        match = re.search(task.type["regex"], text)
-        return (match[0], "") if match else (text, "That does not match the expression")
-    if "lark" in task.type:
-        match = re.search(r"SELECT [^;`\n]*", text)
-        return (match[0].strip(), "") if match else (text, "That is no query")
-    if "python" in task.type and hint(task) is str:
-        return text, ""
-    decoder, wrong = json.JSONDecoder(), "There is no JSON in that"
-    for place in range(len(text)):
-        if text[place] not in '{["-0123456789tfn':
-            continue
-        with contextlib.suppress(ValueError):
-            value, _ = decoder.raw_decode(text, place)
-            written = json.dumps(value)
-            try:
-                read_answer(task, written)
-                return written, ""
-            except ValueError as error:
-                wrong = f"That is not what was asked for: {str(error).splitlines()[0]}"
-    return text, wrong
-
-
 def call_models(task: Task) -> dict[str, Any]:
     """Return, by name, the class of the arguments of each tool of a task, with the tool's docstring."""
     made = {one.__name__: arguments(one) for one in tools(task)}
@@ -305,7 +235,6 @@ def written(task: Task, value: Any) -> str:
 LIBRARIES: dict[str, tuple[str, Callable[[argparse.Namespace], Answerer]]] = {
     "outlines": ("outlines", of_outlines),
     "guidance": ("guidance", of_guidance),
-    "plain": ("transformers", of_plain),
     "pydantic-ai": ("pydantic-ai-slim", of_pydantic_ai),
     "instructor": ("instructor", of_instructor),
     "instructor-json": ("instructor", lambda asked: of_instructor(asked, "JSON_SCHEMA")),

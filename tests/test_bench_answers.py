@@ -20,7 +20,7 @@ from structgen.python_types.type_hints import read_type
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "bench"))
 
-from answer_peers import first_fitting, literal
+from answer_peers import literal
 from answer_tasks import (
     ANSWERS,
     HALVES,
@@ -250,10 +250,3 @@ def test_a_free_text_is_right_where_it_says_a_value_as_a_word() -> None:
     task = made_task({"city": "Rome", "age": 36, "paid": True, "tags": ["a b"]}, accepts={"/city": ["Roma"]})
     assert count_said(task, "In ROME, aged 36: a b.") == 3
     assert count_said(task, "Roma, 136, cab b") == 1
-
-
-def test_the_first_fitting_json_is_found_in_a_text() -> None:
-    whole = of(python="class P(BaseModel):\n    age: int", returns="P")
-    assert first_fitting(whole, 'Sure: {"name": 1}, or {"age": 7}!') == ('{"age": 7}', "")
-    assert first_fitting(whole, "I am seven.")[1] == "There is no JSON in that"
-    assert first_fitting(of(regex="[0-9]{2}"), "It is 42.") == ("42", "")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
+from hashlib import blake2b
 from pathlib import Path
 from typing import Any
 
@@ -17,11 +18,10 @@ pytest.importorskip("torch")
 
 import bench_speculation as counts  # noqa: E402
 import speculation_answers as answers  # noqa: E402
-import speculation_workloads as workloads  # noqa: E402
+import speculation_texts as texts  # noqa: E402
 from small_models import TreeFunction  # noqa: E402
 
 from structgen.speculation.drafts.drafter import RequestFacts  # noqa: E402
-from structgen.speculation.planning.speculator import Speculator  # noqa: E402
 from structgen.speculation.speculation_options import Speculation  # noqa: E402
 
 SCHEMA = {
@@ -82,7 +82,8 @@ def test_another_text_than_the_frozen_one_is_refused(tmp_path: Path, monkeypatch
 
 
 def test_workloads_are_the_frozen_ones() -> None:
-    assert workloads.digest(workloads.workloads()) == workloads.DIGEST
+    found = json.dumps(texts.workloads()).encode()
+    assert blake2b(found, digest_size=8).hexdigest() == "9b52af8d091dc32b"
 
 
 # --- counting -----------------------------------------------------------------------------------------------
@@ -138,26 +139,12 @@ def test_calls_per_token_are_all_calls_over_all_tokens_and_ratios_are_to_the_sam
 # --- the engine ---------------------------------------------------------------------------------------------
 
 
-class FreeRows(Speculator):
-    """Stands in for the engine's `Speculator`: every row of a pass is free, as it is for `replay`."""
-
-    def wants_drafts(self, count: int, drafters: Any) -> bool:
-        return True
-
-    def propose(self, draftings: Any, views: Any, mosts: Any) -> list[Any]:
-        drafted = zip(draftings, views, mosts, strict=True)
-        return [
-            counts.NO_DRAFT if view is None else one.candidates(view, most) for one, view, most in drafted
-        ]
-
-
 def test_the_engine_takes_the_calls_that_replay_counts(tokenizer: sg.Tokenizer) -> None:
     prompt = tokenizer.encode(b"abc abd abc abd")
     grammar = sg.regex("(ab[cd] ){12}")
     compiled = sg.compile(grammar, tokenizer)
     greedy = sg.Sampling(temperature=0.0)
-    engine: Any = sg.Engine(TreeFunction(tokenizer.vocab_size), tokenizer, max_rows=1)
-    engine._loop._speculator = FreeRows()
+    engine = texts.free_rows(sg.Engine(TreeFunction(tokenizer.vocab_size), tokenizer, max_rows=1))
     how = Speculation([counts.PromptLookup], nodes=10)
     plain, drafted = (
         engine.generate(sg.Request(prompt, compiled, greedy, max_tokens=90, speculation=one))[0]
