@@ -9,6 +9,9 @@ TESTS ?=
 # Processes that share the tests out: as tests/conftest.py says, but for some that are named (TESTS=tests/test_jit.py).
 WORKERS ?= $(if $(TESTS),0,auto)
 SUITE ?=
+TIMES ?=
+SEED ?=
+SETTINGS ?=
 SCHEMASTORE ?=
 WALK ?=
 GRAMMARS ?=
@@ -36,7 +39,7 @@ SYNCODE ?=
 MUTANTS ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help demo docs triton smollm2 quick golden lark-oracle golden-mutants sampling-mutants speculation-mutants strategy-mutants methods-mutants kernel-mutants test test-serving test-all lint fmt house bench-masks bench-coverage bench-engine bench-budgets bench-decorator bench-answers bench-grammars bench-tools bench-samplers bench-strategies bench-monitors bench-intervals bench-speculation bench-methods bench-kernels bench-infill bench-first-use bench-serving wheel walks-grammars library suite schemastore walks hostile silent-loss maskbench models clean
+.PHONY: help demo docs triton smollm2 quick golden lark-oracle golden-mutants sampling-mutants speculation-mutants strategy-mutants methods-mutants kernel-mutants test test-chance test-serving test-all lint fmt house bench-masks bench-coverage bench-engine bench-budgets bench-decorator bench-answers bench-grammars bench-tools bench-samplers bench-strategies bench-monitors bench-intervals bench-speculation bench-methods bench-kernels bench-infill bench-first-use bench-serving wheel walks-grammars library suite schemastore walks hostile silent-loss maskbench models clean
 
 help: ## list the targets
 	@sed -n 's/^\([a-z][a-z-]*\):.*## \(.*\)/  make \1\t\2/p' Makefile | expand -t 24
@@ -101,6 +104,11 @@ test-serving: $(VENV)/.installed-serving ## what starts servers, engines or Ray:
 test-all: $(VENV)/.installed-dev ## the slow tests too, and those that need real vocabularies
 	$(COMPILE)
 	$(PYTEST) -m "" --hypothesis-profile=deep $(TESTS)
+
+# The plugin for random orders is installed into a folder of its own, so that `make test` never has it.
+test-chance: $(VENV)/.installed-dev ## is a test red by chance? random orders, one worker and two, without optional packages, beside a busy job (TESTS=tests/engine, TIMES=20, SEED=1, SETTINGS="one busy")
+	$(COMPILE)
+	$(BIN)/python scripts/chance.py --randomly $(VENV)/randomly $(if $(TIMES),--times $(TIMES)) $(if $(SEED),--seed $(SEED)) $(if $(SETTINGS),--settings $(SETTINGS) --) $(TESTS)
 
 $(VENV)/.installed-docs: $(VENV)/.installed
 	$(PIP) install -e ".[docs]" -c constraints.txt
@@ -189,7 +197,7 @@ bench-answers: $(VENV)/.installed-bench ## right answers of SmolLM2 (after `make
 bench-grammars: $(VENV)/.installed-bench ## masks under Lark grammars on real texts, beside the peers (GRAMMARS="--json folder")
 	$(BIN)/python bench/bench_grammars.py $(GRAMMARS)
 
-walks-grammars: $(VENV)/.installed-dev ## random walks over the sample grammars: none may be stuck, each text its oracle's (WALK="--only sql")
+walks-grammars: $(VENV)/.installed-dev ## random walks over the sample grammars: none may be stuck, each text its oracle's (WALK="sql")
 	$(BIN)/python bench/bench_grammar_walks.py $(WALK)
 
 bench-serving: $(VENV)/.installed-dev ## vLLM and SGLang with our back end beside their own (MASKBENCH=folder COUNT=200)
@@ -217,7 +225,7 @@ bench-speculation: $(VENV)/.installed-bench ## model calls a token of 800 record
 bench-methods: $(VENV)/.installed-bench ## published methods, a table a family (METHODS="--only samplers domains drafters verifiers schedulers infilling strategies")
 	$(BIN)/python bench/bench_methods.py $(METHODS)
 
-bench-infill: $(VENV)/.installed-bench ## lattices of 256 slots; schedulers beside no grammar and checked proposals (INFILL="--only lattice")
+bench-infill: $(VENV)/.installed-bench ## schedulers of infilling beside no grammar (INFILL="--ways confident-prefix")
 	$(BIN)/python bench/bench_infill.py $(INFILL)
 
 bench-kernels: $(VENV)/.installed-kernels $(VENV)/.installed-bench ## masking and sampling kernels on a GPU, beside the memory floor and the peers

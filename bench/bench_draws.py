@@ -63,8 +63,7 @@ def smollm2() -> Iterator[tuple[str, Drawing]]:
     from methods.remembered_model import RememberedModel
 
     engine = sg.Engine("smollm2")
-    where = bench_published.Setting(argparse.Namespace(seeds=1), engine)
-    for name, compiled, prompt, _ in bench_published.sampled_tasks(where):
+    for name, compiled, prompt, _ in bench_published.sampled_tasks(engine):
         own = sg.Engine(RememberedModel(engine, prompt), engine.tokenizer)
         yield name, partial(sg.sample, own, prompt, compiled, max_tokens=24)
 

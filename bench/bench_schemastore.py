@@ -1,6 +1,6 @@
 """Can the schemas that people edit files with be used, and are their own tests judged right?
 
-    python bench/bench_schemastore.py [FOLDER] [--sample 100] [--only azure] [--timeout 20] [--failures FILE]
+    python bench/bench_schemastore.py [FOLDER] [--sample 100] [--only azure] [--timeout 20]
 
 FOLDER holds schemas of SchemaStore with their tests: `tests/NAME` says of `schemas/NAME` which other schemas
 it refers to (`resources`: from URI to file) and has JSON texts (`text`) with two verdicts, jsonschema-rs's
@@ -36,7 +36,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from records import arguments, load, revision, show, write
+from records import arguments, load, show, version, write
 
 import structgen as sg
 from structgen.maskbench.measurements import CaseResult, Failure, SchemaOutcome, Verdict
@@ -155,19 +155,18 @@ def measure(
     options: argparse.Namespace, entries: Iterable[Entry]
 ) -> tuple[list[Judged], dict[str, list[CaseResult]], dict[str, str]]:
     """Return what came of each schema, the results of each engine, and their versions."""
-    vocabulary = ready(options.tokenizer)
-    memory = int(options.gib * (1 << 30))
     found: list[Judged] = []
     results: dict[str, list[CaseResult]] = {}
     versions: dict[str, str] = {}
-    entries = {entry.case.name: entry for entry in entries}
+    known = {entry.case.name: entry for entry in entries}
     for engine in ENGINES:
-        config = engine_config(engine, vocabulary, dict(sg.WIDEST), memory=memory)
+        memory = int(options.gib * (1 << 30))
+        config = engine_config(engine, ready(options.tokenizer), dict(sg.WIDEST), memory=memory)
         ours = engine == OURS
+        # Of the peer the first mask is asked alone.
         cases = [
-            # Of the peer the first mask is asked alone.
-            entry.case if ours else Case(name, "schemastore", entry.case.schema)
-            for name, entry in entries.items()
+            one.case if ours else Case(one.case.name, "schemastore", one.case.schema)
+            for one in known.values()
         ]
         with BenchRun([config], timeout=options.timeout, jobs=options.jobs) as run:
             run.prepare(lambda: (), lambda: None)
@@ -175,11 +174,11 @@ def measure(
                 print(f"{engine} is not measured: {run.unavailable[engine]}", file=sys.stderr)
                 continue
             versions.update(run.versions)
-            gathered = results.setdefault(engine, [])
+            results[engine] = []
             for case, (result,) in run.results(cases):
-                gathered.append(result)
+                results[engine].append(result)
                 if ours:
-                    found.append(judged(entries[case.name], result))
+                    found.append(judged(known[case.name], result))
                     if found[-1].outcome not in (RIGHT, DISPUTED):
                         print(f"{case.name}  {found[-1].outcome}  {found[-1].detail}", flush=True)
     return found, results, versions
@@ -201,22 +200,20 @@ def rows(
     found: Sequence[Judged], results: dict[str, list[CaseResult]], versions: dict[str, str]
 ) -> Iterator[list[object]]:
     """Yield the rows of the results: counts, times, and each schema that is not right."""
-    ours, blank = [OURS, versions.get(OURS, "")], [""] * len(FIGURES)
     outcomes = Counter(one.outcome for one in found)
-    yield [*ours, "schemas", len(found), *blank, ""]
-    for outcome in OUTCOMES:
-        yield [*ours, f"schemas {outcome}", outcomes[outcome], *blank, ""]
+    counts = {(OURS, "schemas"): len(found)}
+    counts |= {(OURS, f"schemas {outcome}"): outcomes[outcome] for outcome in OUTCOMES}
     texts = sum((one.texts for one in found), Counter[str]())
-    for verdict, count in sorted(texts.items()):
-        yield [*ours, f"texts {verdict}", count, *blank, ""]
-    peer = [PEER, versions.get(PEER, "")]
-    counted = Counter(result.outcome.value for result in results.get(PEER, ()))
-    for outcome, count in sorted(counted.items()):
-        yield [*peer, f"schemas {outcome}", count, *blank, ""]
+    counts |= {(OURS, f"texts {verdict}"): count for verdict, count in sorted(texts.items())}
     for engine, gathered in results.items():
-        refused = Counter(result.reason for result in gathered if result.reason)
-        for reason, count in refused.most_common(REASONS):
-            yield [engine, versions[engine], f"refused: {reason}", count, *blank, ""]
+        if engine != OURS:
+            said = Counter(result.outcome.value for result in gathered)
+            counts |= {(engine, f"schemas {outcome}"): count for outcome, count in sorted(said.items())}
+        refused = Counter(result.reason for result in gathered if result.reason).most_common(REASONS)
+        counts |= {(engine, f"refused: {reason}"): count for reason, count in refused}
+    blank = [""] * len(FIGURES)
+    for (engine, what), count in counts.items():
+        yield [engine, versions.get(engine, ""), what, count, *blank, ""]
     compiled = [{one.name for one in gathered if one.compiled} for gathered in results.values()]
     common = set.intersection(*compiled) if compiled else set()
     for engine, gathered in results.items():
@@ -227,19 +224,7 @@ def rows(
                 yield [engine, versions[engine], measure + scope, found_times["count"], *values, ""]
     for one in found:
         if one.outcome != RIGHT:
-            yield [*ours, f"{one.outcome}: {one.name}", 1, *blank, one.detail]
-
-
-def tell(table: Sequence[Sequence[Any]]) -> None:
-    """Print the counts and the times; the schemas that are not right were printed as they came."""
-    counts = [(row[0], row[2], f"{row[3]:,}") for row in table if row[4] == "" and not row[-1]]
-    timed = [
-        (row[0], row[2], f"{row[3]:,}", *(f"{value:,.2f}" for value in row[4:-1]))
-        for row in table
-        if row[4] != ""
-    ]
-    show(("engine", "what", "count"), counts)
-    show(("engine", "ms", "schemas", *FIGURES), timed)
+            yield [OURS, versions.get(OURS, ""), f"{one.outcome}: {one.name}", 1, *blank, one.detail]
 
 
 def main() -> int:
@@ -247,34 +232,25 @@ def main() -> int:
     parser.add_argument("folder", nargs="?", type=Path, help="SchemaStore; default STRUCTGEN_SCHEMASTORE")
     parser.add_argument("--sample", type=int, help="this many schemas, drawn by the seed")
     parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("--only", default="", help="schemas with this in their names")
+    parser.add_argument("--only", default="", help="schemas with this in their names; no file is written")
     parser.add_argument("--jobs", type=int, default=1)
     parser.add_argument("--timeout", type=float, default=20.0, help="seconds: a first mask, a text")
     parser.add_argument("--gib", type=float, default=6.0, help="memory that a worker may map")
     parser.add_argument("--tokenizer", default="small")
-    parser.add_argument("--failures", type=Path, help="write each schema that is not right here, a line each")
     options = parser.parse_args()
     folder = options.folder or Path(os.environ.get("STRUCTGEN_SCHEMASTORE", ""))
     if folder == Path():
         print("Nothing measured: give the folder of SchemaStore, or set STRUCTGEN_SCHEMASTORE to it.")
         return 0
     names = sorted(file.name for file in (folder / "tests").glob("*.json") if options.only in file.name)
-    if not names:
-        print(f"No schema under {folder / 'tests'} has such a name.", file=sys.stderr)
-        return 2
-    whole = not options.only
     if options.sample is not None and options.sample < len(names):
         names = sorted(random.Random(options.seed).sample(names, options.sample))
     before = load()
     found, results, versions = measure(options, read(folder, names))
-    if commit := revision():
-        versions = {**versions, OURS: f"{versions[OURS]} {commit}"}
-    table = list(rows(found, results, versions))
-    tell(table)
-    if options.failures:
-        lines = (f"{one.name}\t{one.outcome}\t{one.detail}\n" for one in found if one.outcome != RIGHT)
-        options.failures.write_text("".join(lines), encoding="utf-8")
-    if whole:
+    versions[OURS] = version()
+    rows_found = list(rows(found, results, versions))
+    show(COLUMNS, rows_found)
+    if not options.only:
         about = {
             "load": f"{before} -> {load()}",
             "python": platform.python_version(),
@@ -283,7 +259,7 @@ def main() -> int:
             "sample": options.sample or "all",
             "timeout_s": options.timeout,
         }
-        print(write(options.results, "schemastore", about, COLUMNS, table))
+        print(write(options.results, "schemastore", about, COLUMNS, rows_found))
     return 1 if any(one.outcome in BAD for one in found) else 0
 
 

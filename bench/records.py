@@ -21,6 +21,8 @@ from rich.table import Table
 import structgen
 from structgen.maskbench import citation
 
+RESULTS = Path(__file__).parent / "results"
+
 
 def machine() -> str:
     """Return the processor, its number of cores, the memory and the system, in one line."""
@@ -66,7 +68,7 @@ def arguments(described: str | None) -> argparse.ArgumentParser:
     docstring, which --help shows."""
     shape = argparse.RawDescriptionHelpFormatter
     parser = argparse.ArgumentParser(description=described, formatter_class=shape)
-    parser.add_argument("--results", type=Path, default=Path(__file__).parent / "results")
+    parser.add_argument("--results", type=Path, default=RESULTS)
     return parser
 
 

@@ -11,14 +11,10 @@ kept, with digests of models and grammars, in sampler_tasks.json; tests/test_ben
 and checks the programme itself against enumeration on shrunken tasks.
 
 The tasks must not be changed: figures of different dates are comparable only as long as the digests agree.
-
-    python bench/sampler_tasks.py            prints a summary of each task
-    python bench/sampler_tasks.py --write    writes sampler_tasks.json (done once)
 """
 
 from __future__ import annotations
 
-import argparse
 import json
 import random
 import re
@@ -665,21 +661,3 @@ def frozen(task: Task, *, exact: bool = True) -> dict[str, Any]:
             },
         }
     return found
-
-
-def main() -> None:
-    """Print the laws; --write keeps them."""
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
-    parser.add_argument("--write", action="store_true", help="write sampler_tasks.json")
-    options = parser.parse_args()
-    found = {name: frozen(task) for name, task in tasks().items()}
-    for name, said in found.items():
-        print(f"{name}: " + ", ".join(f"{key} {value}" for key, value in said.items() if key != "marginals"))
-    if options.write:
-        FROZEN.write_text(json.dumps(found, indent=1) + "\n", encoding="utf-8")
-
-
-if __name__ == "__main__":
-    main()

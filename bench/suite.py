@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import json
 import random
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -18,9 +18,6 @@ from structgen.json_grammars.schema_grammar import unwarned_schema
 from structgen.maskbench.ours import reason_of
 
 DRAFTS = ("draft3", "draft4", "draft6", "draft7", "draft2019-09", "draft2020-12", "v1")
-GROUPS = ("required", "format", "ecmascript-regex", "optional", "proposals")
-"""The parts of a draft, reported apart; what is optional but has no group of its own is "optional"."""
-
 RIGHT, REFUSED, ACCEPTED, REJECTED, CRASHED, TIMED_OUT = VERDICTS = (
     "right",
     "refused at compile",
@@ -32,6 +29,8 @@ RIGHT, REFUSED, ACCEPTED, REJECTED, CRASHED, TIMED_OUT = VERDICTS = (
 
 REMOTES = "http://localhost:1234/"
 SHUFFLE_SEED = 7
+BYTES = sg.Tokenizer.from_bytes([bytes((byte,)) for byte in range(256)] + [None], eos_token_id=256)
+"""Token i is byte i."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,17 +49,7 @@ class File:
         return cases
 
 
-@dataclass(frozen=True, slots=True)
-class Outcome:
-    """What became of one test of one case."""
-
-    case: str
-    test: str
-    verdict: str
-    detail: str = ""
-
-
-def files(root: Path) -> Iterator[File]:
+def suite_files(root: Path) -> Iterator[File]:
     """Yield the files of a suite, draft by draft, in order of their names."""
     for draft in DRAFTS:
         folder = root / "tests" / draft
@@ -91,19 +80,17 @@ def resources(root: Path) -> dict[str, Any]:
     }
 
 
-def judge(
-    file: File, case: Mapping[str, Any], remotes: Mapping[str, Any], tokenizer: sg.Tokenizer
-) -> Iterator[Outcome]:
-    """Yield what becomes of each test of a case.
+def judge(file: File, case: Mapping[str, Any], remotes: Mapping[str, Any]) -> Iterator[tuple[str, str, str]]:
+    """Yield what becomes of each test of a case: what the test is called, a verdict, and a detail.
 
     A schema that no document satisfies is judged as what it is: it refuses every instance.
     """
-    schema, about = case["schema"], case["description"]
+    schema = case["schema"]
     compiled: sg.CompiledGrammar | None = None
     failure: tuple[str, str] | None = None
     try:
         grammar = unwarned_schema(write(schema), resources=remotes, **options_of(file, schema))
-        compiled = sg.compile(grammar, tokenizer, store=False)
+        compiled = sg.compile(grammar, BYTES, store=False)
     except sg.errors.UnsatisfiableSchema:
         pass
     except sg.StructgenError as error:
@@ -111,22 +98,20 @@ def judge(
     except Exception as error:
         failure = CRASHED, f"{type(error).__name__}: {error}"
     for test in case["tests"]:
-        if failure is not None:
-            yield Outcome(about, test["description"], *failure)
-            continue
-        verdict, detail = RIGHT, ""
-        for text in texts(test["data"]):
-            try:
-                taken = -1 if compiled is None else replay(compiled, tokenizer, text.encode())
-            except Exception as error:
-                verdict, detail = CRASHED, f"{type(error).__name__}: {error}; {text}"
-                break
-            accepted = taken > len(text.encode())
-            if accepted is not test["valid"]:
-                verdict = ACCEPTED if accepted else REJECTED
-                detail = text if accepted else f"at byte {max(taken, 0)} of {text}"
-                break
-        yield Outcome(about, test["description"], verdict, detail)
+        yield test["description"], *(failure or _verdict(compiled, test))
+
+
+def _verdict(compiled: sg.CompiledGrammar | None, test: Mapping[str, Any]) -> tuple[str, str]:
+    """Return the verdict on a test, and a detail."""
+    for text in texts(test["data"]):
+        try:
+            taken = -1 if compiled is None else replay(compiled, text.encode())
+        except Exception as error:
+            return CRASHED, f"{type(error).__name__}: {error}; {text}"
+        accepted = taken > len(text.encode())
+        if accepted is not test["valid"]:
+            return (ACCEPTED, text) if accepted else (REJECTED, f"at byte {max(taken, 0)} of {text}")
+    return RIGHT, ""
 
 
 def options_of(file: File, schema: Any) -> dict[str, Any]:
@@ -136,22 +121,16 @@ def options_of(file: File, schema: Any) -> dict[str, Any]:
         "formats": "assert" if file.group == "format" else "annotate",
     }
     # The suite's README: from 2019-09 on `$schema` decides; before, and in v1, the folder does.
-    if file.draft not in ("draft2019-09", "draft2020-12") or "$schema" not in _members(schema):
+    says = isinstance(schema, dict) and "$schema" in schema
+    if file.draft not in ("draft2019-09", "draft2020-12") or not says:
         options["draft"] = file.draft.removeprefix("draft")
     return options
 
 
-def _members(schema: Any) -> Mapping[str, Any]:
-    return schema if isinstance(schema, dict) else {}
-
-
-def replay(compiled: sg.CompiledGrammar, tokenizer: sg.Tokenizer, text: bytes) -> int:
-    """Return how many bytes are taken, each allowed by the mask before it; one more where the text may end.
-
-    The tokenizer's token i is byte i.
-    """
+def replay(compiled: sg.CompiledGrammar, text: bytes) -> int:
+    """Return how many bytes masks allow and the machine takes; one more where the text may end."""
     matcher = sg.Matcher(compiled)
-    mask = sg.allocate_mask(1, tokenizer.vocab_size)
+    mask = sg.allocate_mask(1, BYTES.vocab_size)
     row = mask.array[0]
     for at, byte in enumerate(text):
         matcher.fill_mask(mask)
@@ -159,34 +138,25 @@ def replay(compiled: sg.CompiledGrammar, tokenizer: sg.Tokenizer, text: bytes) -
             return at
         matcher.advance(byte)
     matcher.fill_mask(mask)
-    end = tokenizer.eos_token_ids[0]
-    may_end = bool(int(row[end >> 5]) >> (end & 31) & 1)
+    may_end = bool(int(row[256 >> 5]) & 1)
     if may_end != matcher.is_complete:
         raise AssertionError("the mask and is_complete disagree about the end")
     return len(text) + may_end
 
 
-def byte_tokenizer() -> sg.Tokenizer:
-    """Return the tokenizer whose token i is byte i, for all 256, and whose end token is 256."""
-    return sg.Tokenizer.from_bytes([bytes((byte,)) for byte in range(256)] + [None], eos_token_id=256)
-
-
 def texts(data: Any) -> list[str]:
     """Return an instance as JSON texts: its keys as given, reversed and shuffled, each text once."""
     draw = random.Random(SHUFFLE_SEED)
-    found = [write(data), write(_ordered(data, None)), write(_ordered(data, draw))]
+    found = [write(data), write(_ordered(data, list.reverse)), write(_ordered(data, draw.shuffle))]
     return list(dict.fromkeys(found))
 
 
-def _ordered(data: Any, draw: random.Random | None) -> Any:
-    """Return a copy with the keys of all objects reversed, or shuffled."""
+def _ordered(data: Any, order: Callable[[list[str]], None]) -> Any:
+    """Return a copy with the keys of all objects in another order."""
     if isinstance(data, list):
-        return [_ordered(item, draw) for item in data]
+        return [_ordered(item, order) for item in data]
     if not isinstance(data, dict):
         return data
     keys = list(data)
-    if draw is None:
-        keys.reverse()
-    else:
-        draw.shuffle(keys)
-    return {key: _ordered(data[key], draw) for key in keys}
+    order(keys)
+    return {key: _ordered(data[key], order) for key in keys}

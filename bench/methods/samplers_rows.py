@@ -36,12 +36,11 @@ def rows(seeds: int = 2, most: int = 1000) -> list[dict[str, Any]]:
         if row["method"] != "ideal"
     ]
     try:
-        where = bench_published.Setting(argparse.Namespace(seeds=seeds), sg.Engine("smollm2"))
+        engine = sg.Engine("smollm2")
     except sg.StructgenError as error:
         print(f"not measured on SmolLM2: {error}")
         return found
-    for told in islice(bench_published.samplers(where), ON_SMOLLM2):
-        row = dict(zip(bench_published.SAMPLERS, told, strict=True))
+    for row in islice(bench_published.samplers(engine, argparse.Namespace(seeds=seeds)), ON_SMOLLM2):
         own = {"rows": row["model rows"], "draws": row["n"], "floor": row["error of exact draws"]}
         found.append({"model": "smollm2"} | {column: row.get(column) for column in columns} | own)
     return found

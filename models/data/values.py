@@ -9,8 +9,7 @@ from dataclasses import dataclass
 from datetime import date
 from typing import Any
 
-from data import words as lexicon
-from data.words import Words, plural_of, spelled
+from data.words import KNOWN, Words, plural_of, spelled
 
 SCHEMAS = {
     "string": {"type": "string"},
@@ -32,6 +31,15 @@ class Value:
     value: object
     type: str
     kind: str
+
+    def fact(self, keys: list[str]) -> Fact:
+        """Return the fact that the text tells the value, with the schema of its type."""
+        return Fact(self, keys, SCHEMAS[self.type])
+
+
+def spoken(text: str, kind: str = "item") -> Value:
+    """Return a text as it is said."""
+    return Value(text, text, "string", kind)
 
 
 @dataclass
@@ -72,73 +80,70 @@ class Values:
         make: Callable[[], Value] = getattr(self, kind)
         return make()
 
-    def _text(self, text: str, kind: str) -> Value:
-        return Value(text, text, "string", kind)
-
     def person(self) -> Value:
         """A name, now and then said with a title that is no part of the value."""
         if self.chance.random() < 0.06:
             title = self.chance.random() < 0.5
-            name = self.words.proper(lexicon.LAST_NAMES) if title else self.words.first_name()
-            before = self.chance.choice(lexicon.TITLES if title else lexicon.NICKNAMES)
+            name = self.words.proper(KNOWN.last_names) if title else self.words.first_name()
+            before = self.chance.choice(KNOWN.titles if title else KNOWN.nicknames)
             return Value(f"{before} {name}", name, "string", "name")
-        return self._text(self.words.person(), "name")
+        return spoken(self.words.person(), "name")
 
     def first(self) -> Value:
-        return self._text(self.words.first_name(), "name")
+        return spoken(self.words.first_name(), "name")
 
     def surname(self) -> Value:
-        return self._text(self.words.proper(lexicon.LAST_NAMES), "name")
+        return spoken(self.words.proper(KNOWN.last_names), "name")
 
     def city(self) -> Value:
-        return self._text(self.words.city(), "city")
+        return spoken(self.words.city(), "city")
 
     def country(self) -> Value:
-        return self._text(self.words.proper(lexicon.COUNTRIES, 0.6), "city")
+        return spoken(self.words.proper(KNOWN.countries, 0.6), "city")
 
     def company(self) -> Value:
-        return self._text(self.words.company(), "name")
+        return spoken(self.words.company(), "name")
 
     def title(self) -> Value:
-        return self._text(self.words.title(), "item")
+        return spoken(self.words.title())
 
     def item(self) -> Value:
-        return self._text(self.words.item(), "item")
+        return spoken(self.words.item())
 
     def items(self) -> Value:
-        return self._text(self.words.item(plural=True), "item")
+        return spoken(self.words.item(plural=True))
 
     def mass(self) -> Value:
-        return self._text(self.chance.choice(lexicon.MASS_ITEMS), "item")
+        return spoken(self.chance.choice(KNOWN.mass_items))
 
     def job(self) -> Value:
-        word = self.chance.choice(lexicon.JOBS) if self.chance.random() < 0.7 else self.words.made_up()
+        word = self.chance.choice(KNOWN.jobs) if self.chance.random() < 0.7 else self.words.made_up()
         start = self.chance.choice(("", "", "", "senior ", "chief ", "junior "))
-        return self._text(start + word, "item")
+        return spoken(start + word)
 
     def animal(self) -> Value:
         known = self.chance.random() < 0.8
-        return self._text(self.chance.choice(lexicon.ANIMALS) if known else self.words.made_up(), "item")
+        return spoken(self.chance.choice(KNOWN.animals) if known else self.words.made_up())
 
     def street(self) -> Value:
-        name, end = self.words.proper(lexicon.LAST_NAMES), self.chance.choice(lexicon.STREETS)
-        return self._text(f"{self.chance.randint(1, 399)} {name} {end}", "item")
+        name, end = self.words.proper(KNOWN.last_names), self.chance.choice(KNOWN.streets)
+        return spoken(f"{self.chance.randint(1, 399)} {name} {end}")
 
     def email(self) -> Value:
         user = self.words.made_up() + self.chance.choice(("", "", str(self.chance.randint(1, 99))))
         end = self.chance.choice(("com", "org", "net", "example", "io"))
-        return self._text(f"{user}@{self.words.made_up()}.{end}", "item")
+        return spoken(f"{user}@{self.words.made_up()}.{end}")
 
     def phone(self) -> Value:
         digits = [str(self.chance.randint(10, 999)) for _ in range(self.chance.randint(2, 4))]
         start = self.chance.choice(("", "+", "0", "555-"))
-        return self._text(start + self.chance.choice("- ").join(digits), "item")
+        return spoken(start + self.chance.choice("- ").join(digits))
 
     def code(self) -> Value:
         chance = self.chance
         letters = "".join(chance.choices(string.ascii_uppercase, k=chance.randint(1, 3)))
         digits = "".join(chance.choices(string.digits, k=chance.randint(2, 6)))
-        return self._text(letters + chance.choice(("-", "", "-", "/")) + digits, "item")
+        return spoken(letters + chance.choice(("-", "", "-", "/")) + digits, "item")
 
     def age(self) -> Value:
         age = self.chance.randint(1, 99)
@@ -215,7 +220,7 @@ class Values:
 
     def clock(self) -> Value:
         text = f"{self.chance.randint(0, 23)}:{self.chance.choice((0, 5, 10, 15, 20, 30, 40, 45, 50)):02d}"
-        return self._text(text, "item")
+        return spoken(text)
 
     def date(self) -> Value:
         """A day in one of some ten spellings; the value is the ISO 8601 date."""
@@ -224,7 +229,7 @@ class Values:
         if chance.random() < 0.6:
             year = chance.randint(2015, 2029)
         day = date(year, month, chance.randint(1, calendar.monthrange(year, month)[1]))
-        name = lexicon.MONTHS[month - 1]
+        name = KNOWN.months[month - 1]
         if chance.random() < 0.15:
             name = name[:3] + chance.choice(("", "."))
         d = day.day
@@ -240,13 +245,13 @@ class Values:
                 f"{d:02d}.{month:02d}.{year}",
                 f"{year}/{month:02d}/{d:02d}",
                 f"{name} {d} {year}",
-                f"{lexicon.WEEKDAYS[day.weekday()]}, {d} {name} {year}",
-                f"{lexicon.WEEKDAYS[day.weekday()]}, {name} {d}, {year}",
+                f"{KNOWN.weekdays[day.weekday()]}, {d} {name} {year}",
+                f"{KNOWN.weekdays[day.weekday()]}, {name} {d}, {year}",
             ),
             (8, 8, 3, 4, 3, 2, 4, 2, 1, 2, 2, 2),
         )[0]
         if chance.random() < 0.12:
-            return Value(said, said, "string", "item")
+            return spoken(said)
         return Value(said, day.isoformat(), "date", "date")
 
     def listed(self, things: list[str]) -> Value:
@@ -274,7 +279,7 @@ class Values:
 
     def item_list(self) -> Value:
         plural = self.chance.random() < 0.6
-        pool = lexicon.MASS_ITEMS if self.chance.random() < 0.3 else None
+        pool = KNOWN.mass_items if self.chance.random() < 0.3 else None
         if pool:
             return self.listed(self._several(lambda: self.chance.choice(pool)))
         return self.listed(self._several(lambda: self.words.item(plural)))
@@ -286,7 +291,7 @@ class Values:
         return Value(said, things, "strings", "list")
 
     def skill_list(self) -> Value:
-        pool = lexicon.SKILLS + lexicon.HOBBIES
+        pool = KNOWN.skills + KNOWN.hobbies
 
         def skill() -> str:
             return self.chance.choice(pool) if self.chance.random() < 0.8 else self.words.made_up()

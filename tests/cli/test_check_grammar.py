@@ -6,7 +6,6 @@ import json
 from pathlib import Path
 
 import pytest
-from for_each import for_each
 from typer.testing import CliRunner, Result
 
 from structgen.cli import app
@@ -113,44 +112,6 @@ def test_postlex_is_a_word_or_a_class(tmp_path: Path, monkeypatch: pytest.Monkey
         arguments = ("--grammar", "blocks.lark", "-o", f"postlex={option}")
         assert check("a\n b\n c\nd\n", *arguments).exit_code == 0
         assert check("a\n  b\n c\n", *arguments).exit_code == 1
-
-
-@for_each(
-    ("arguments", "said"),
-    [
-        ([], "One of --schema, --type, --grammar, -o ebnf and --regex is needed."),
-        (
-            ["--grammar", SUM, "--schema", "x.json"],
-            "--grammar: Only one of --schema, --type, --grammar, -o ebnf and --regex may be given.",
-        ),
-        (
-            ["--grammar", SUM, "-o", "whitespace=compact"],
-            "-o whitespace: It needs a schema or a type.",
-        ),
-        (["--grammar", SUM, "-o", "max_string=0"], "-o max_string: It needs a schema or a type."),
-        (["--schema", "x.json", "-o", "start=a"], "-o start: It needs a grammar."),
-        (["--schema", "x.json", "-o", "lexer=characters"], "-o lexer: It needs a Lark grammar."),
-        (
-            ["--schema", "x.json", "-o", "import_paths=a"],
-            "-o import_paths: It needs a Lark grammar.",
-        ),
-        (["--grammar", SUM, "-o", "start=nowhere"], "Pass start= one of its rules: atom, power, product"),
-        (
-            ["--grammar", SUM, "-o", "postlex=perl"],
-            "'perl' is not the name of a class. Write python, or module:Class.",
-        ),
-        (["--grammar", SUM, "-o", "postlex=no_such:X"], "'no_such:X' is not there"),
-        (["--grammar", SUM, "-o", "postlex=json:JSONDecoder"], "cannot be followed"),
-        (["--grammar", "no/such.lark"], "cannot be read"),
-        (["--grammar", SUM, "no_such_text"], "no_such_text"),
-    ],
-)
-def test_bad_input_has_status_2_and_says_why(arguments: list[str], said: str) -> None:
-    result = check("1", *arguments)
-    assert result.exit_code == 2
-    assert said in result.stderr
-    as_json = check("1", *arguments, "--json")
-    assert said in json.loads(as_json.stdout)["error"]["message"]
 
 
 def test_properties_of_the_regex_module_are_refused_with_sets_of_re(tmp_path: Path) -> None:

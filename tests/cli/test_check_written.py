@@ -46,23 +46,6 @@ def test_a_text_is_held_to_rules(tmp_path: Path) -> None:
     assert check("7", "--grammar", str(rules), "-o", "start=item").exit_code == 0
 
 
-@pytest.mark.parametrize(
-    ("options", "said"),
-    [
-        (["--regex", "a("], "column 2"),
-        (["--regex", "a", "-o", "start=x"], "-o start"),
-        (["--regex", "a", "--grammar", "g.lark"], "--regex: Only one of"),
-        (["--regex", "a", "-o", "ebnf=g.gbnf"], "Only one of"),
-        (["--regex", "a", "-o", "whitespace=compact"], "-o whitespace"),
-        (["--grammar", "none.gbnf"], "cannot be read"),
-    ],
-)
-def test_bad_options_are_refused(options: list[str], said: str) -> None:
-    result = check("a", *options)
-    assert result.exit_code == 2
-    assert said in result.stderr
-
-
 def test_a_model_writes_what_matches(tmp_path: Path) -> None:
     pytest.importorskip("torch")
     rules = tmp_path / "list.gbnf"

@@ -73,36 +73,6 @@ def test_json_has_all_of_it(faulty: Path) -> None:
     )
 
 
-@pytest.mark.parametrize(
-    ("arguments", "said"),
-    [
-        (
-            ["--grammar", str(grammar("json")), "--lines", "3"],
-            "A grammar of texts has no outline and no keywords.",
-        ),
-        (
-            ["--grammar", str(grammar("json")), "--openai"],
-            "A grammar of texts has no outline and no keywords.",
-        ),
-        (
-            ["--grammar", str(grammar("json")), "-o", "numbers=plain"],
-            "-o numbers: It needs a schema or a type.",
-        ),
-        (
-            ["--schema", "examples/book.schema.json", "--sentences", "3"],
-            "Random texts are of grammars of texts.",
-        ),
-        (["--regex", "a", "--prove"], "A grammar of texts has no outline and no keywords."),
-        (["--regex", "a", "-o", "lexer=characters"], "-o lexer: It needs a Lark grammar."),
-        ([], "One of --schema, --type, --grammar, -o ebnf and --regex is needed."),
-    ],
-)
-def test_what_says_nothing_is_refused(arguments: list[str], said: str) -> None:
-    result = CliRunner().invoke(app(), ["explain", *arguments])
-    assert result.exit_code == 2
-    assert said in result.stderr
-
-
 RULES = """root ::= item ("," item)*
 item ::= [0-9]+ | endless
 idle ::= "y"

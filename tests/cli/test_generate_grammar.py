@@ -55,25 +55,6 @@ def test_a_file_of_prompts_is_worked_through(tmp_path: Path) -> None:
         PARSER.parse(text)
 
 
-@pytest.mark.parametrize(
-    ("arguments", "said"),
-    [
-        (["--schema", "x.json"], "Only one of --schema, --type, --grammar, -o ebnf and --regex"),
-        (["-o", "start=nowhere"], "Pass start= one of its rules"),
-    ],
-)
-def test_bad_input_has_status_2(arguments: list[str], said: str) -> None:
-    done = generate(*PROMPT, *arguments)
-    assert done.exit_code == 2
-    assert said in done.stderr
-
-
-def test_what_is_of_a_grammar_is_refused_without_one() -> None:
-    done = CliRunner().invoke(app(), ["generate", *PROMPT, "-o", "start=sum"])
-    assert done.exit_code == 2
-    assert "-o start: It needs a grammar." in done.stderr
-
-
 def test_banned_texts_stand_nowhere_in_the_document() -> None:
     schema = Path(__file__).parents[2] / "examples" / "lamp.schema.json"
     lamp = ["--schema", str(schema), "-o", "device=cpu", "--prompt", "Zorvik took a big lamp."]
@@ -85,9 +66,3 @@ def test_banned_texts_stand_nowhere_in_the_document() -> None:
     assert banned.exit_code == 2  # the key "size" is required
     banned = CliRunner().invoke(app(), ["generate", *lamp, "-o", "without=Zorv"])
     assert "Zorv" not in json.loads(banned.stdout)["customer"]
-
-
-def test_a_ban_takes_a_grammar() -> None:
-    done = CliRunner().invoke(app(), ["generate", *PROMPT, "-o", "without=a"])
-    assert done.exit_code == 2
-    assert "-o without: It needs a schema or a grammar" in done.stderr

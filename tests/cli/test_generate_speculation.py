@@ -90,25 +90,3 @@ def test_a_file_of_prompts_is_not_begun_with_a_wrong_draft_model(run: Callable[.
     command = ["bulk", "--prompts", "prompts", "--out", "out", "-o", "draft_model=no/folder"]
     done = CliRunner().invoke(app(), command)
     assert done.exit_code == 2 and not Path("out").exists()
-
-
-@pytest.mark.parametrize(
-    ("options", "told"),
-    [
-        (["-o", "speculation=off", "-o", "edit=old.json"], "-o edit"),
-        (["-o", "speculation=off", "-o", "draft_model=structgen/extract-draft"], "-o draft_model"),
-        (["-o", "speculation=on"], "speculation"),
-        (["-o", "edit=none.json"], "none.json"),
-        (["-o", "draft_model=no/folder"], "no/folder"),
-    ],
-    ids=" ".join,
-)
-def test_what_has_no_meaning_is_refused(run: Callable[..., Any], options: Any, told: str) -> None:
-    done = run(*options)
-    assert done.exit_code == 2 and told in done.output, done.output
-
-
-def test_a_text_to_edit_that_is_no_text_is_refused(run: Callable[..., Any]) -> None:
-    Path("old.json").write_bytes(b'{"customer": "\xff"}')
-    done = run("-o", "edit=old.json")
-    assert done.exit_code == 2 and "Byte 14 of old.json is not UTF-8" in done.output

@@ -12,10 +12,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-
-pytest.importorskip("torch")
-pytest.importorskip("transformers")
-
 from control_texts import MAKERS, TEMPLATES, conversation, harmless, holder, rename_last_tokens, text
 from small_models import write_llama
 from typer.testing import CliRunner

@@ -16,18 +16,16 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 import pytest
+import torch
+from defined_draws import defined_tokens
 from for_each import for_each
+from structgen_kernels import reference
 
-torch = pytest.importorskip("torch")
-
-from defined_draws import defined_tokens  # noqa: E402
-from structgen_kernels import reference  # noqa: E402
-
-from structgen.engine import choice_loops  # noqa: E402
-from structgen.engine.choice import ChoiceRow, choose, choose_anywhere  # noqa: E402
-from structgen.engine.choice_loops import gumbel_of, position_key, uniform_of  # noqa: E402
-from structgen.engine.requests import Sampling  # noqa: E402
-from structgen.native.jit import entry  # noqa: E402
+from structgen.engine import choice_loops
+from structgen.engine.choice import ChoiceRow, choose, choose_anywhere
+from structgen.engine.choice_loops import gumbel_of, position_key, uniform_of
+from structgen.engine.requests import Sampling
+from structgen.native.jit import entry
 
 TILE = reference.TILE
 CLOSE = 2e-6

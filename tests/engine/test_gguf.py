@@ -8,14 +8,10 @@ import struct
 import sys
 from pathlib import Path
 
-import pytest
-
-pytest.importorskip("torch")
-pytest.importorskip("transformers")
-pytest.importorskip("gguf")
-pytest.importorskip("accelerate")
-
 import gguf
+import pytest
+from to_gguf import NUMBERS, convert
+from transformers.convert_slow_tokenizer import bytes_to_unicode
 
 import structgen as sg
 from structgen.engine.forward_pass.gguf_header import MAGIC, GgufHeader
@@ -23,11 +19,6 @@ from structgen.engine.forward_pass.gguf_models import gguf_file, gguf_tokenizer
 from structgen.engine.forward_pass.llama import Llama
 from structgen.json_grammars.prompting import extraction_prompt
 from structgen.system import resources
-
-sys.path.insert(0, str(Path(__file__).parents[2] / "models"))
-
-from to_gguf import NUMBERS, convert
-from transformers.convert_slow_tokenizer import bytes_to_unicode
 
 SCHEMA = {"type": "object", "properties": {"name": {"type": "string"}, "age": {"type": "integer"}}}
 PERSON = sg.json_schema(SCHEMA)

@@ -100,18 +100,6 @@ def test_files_and_their_mutants() -> None:
         assert not differing, differing[0][:400]
 
 
-def test_what_was_read_of_an_accepted_file_is_live() -> None:
-    ours = _ours()
-    for text in _files(2, 2500):
-        if not takes(_reference(), text):
-            continue
-        config = ours.start()
-        for at, byte in enumerate(text.encode()):
-            after = ours.step(config, byte)
-            assert after is not None, text[: at + 1][-80:]
-            config = after
-
-
 def test_a_live_beginning_is_completed_to_a_text_that_lark_takes() -> None:
     ours, source = _ours(), random.Random(3)
     for text in _files(4, 2500):

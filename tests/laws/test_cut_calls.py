@@ -113,7 +113,7 @@ MACHINES = {
 }
 _TEXTS = (
     *(b"ab", b'"a', b'":', b'{"', b"if ", b"aa", b"foo", b" a", b"),", b"((", b"12", b"1.", b"= "),
-    *(b"\n  "),
+    b"\n  ",
 )
 _TOKENS = [*(bytes((byte,)) for byte in range(256)), *_TEXTS]
 TOKENIZER = sg.Tokenizer([*_TOKENS, None], eos_token_ids=[len(_TOKENS)])

@@ -4,14 +4,9 @@ from __future__ import annotations
 
 import itertools
 import math
-import sys
 from collections import Counter
-from pathlib import Path
 
 import pytest
-
-sys.path.insert(0, str(Path(__file__).parents[2] / "bench"))
-
 from methods.list_operations import OPERATIONS, closed_form, measured, results
 
 

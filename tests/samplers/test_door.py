@@ -5,7 +5,6 @@ from __future__ import annotations
 import dataclasses
 import inspect
 import itertools
-import json
 import math
 import signal
 import sys
@@ -13,15 +12,14 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from exact import Bigram, tokenizer
+from exact import Bigram
 from for_each import for_each
+from test_laws import ALIVE, TOKENIZER
 
 import structgen as sg
 from structgen.samplers.methods import METHODS
 from structgen.samplers.sample import SampleOptions, SampleSettings, sample
 
-ALIVE = (b"a", b"b", b"c", b"ab", b"ba")
-TOKENIZER = tokenizer()
 WORDS = sg.regex("[abc]{1,6}")
 
 
@@ -122,12 +120,13 @@ def test_what_is_no_row_of_the_vocabulary_is_an_error(said):
     assert caught.value.where == "model"
 
 
-def _float32(row):
-    return row.astype(np.float32)
-
-
 def _tensor(row):
     return pytest.importorskip("torch").tensor(row, requires_grad=True)
+
+
+def _bfloat16(row):
+    torch = pytest.importorskip("torch")
+    return torch.tensor(row).to(torch.bfloat16)
 
 
 def _longer(row):
@@ -135,17 +134,14 @@ def _longer(row):
     return np.append(row, [-np.inf, -np.inf])
 
 
-@pytest.mark.parametrize("form", [list, _float32, _tensor, _longer])
-def test_rows_may_be_lists_tensors_single_precision_or_longer(form):
+@pytest.mark.parametrize("form", [list, np.float32, _tensor, _longer, _bfloat16])
+def test_rows_may_be_lists_tensors_of_less_precision_or_longer(form):
     expected = draw(method="cars", seed=3)
     found = draw(model=lambda ids: form(Bigram(1, ALIVE)(ids)), method="cars", seed=3)
-    assert found.token_ids == expected.token_ids
-    np.testing.assert_allclose(found.logprobs, expected.logprobs, rtol=1e-5)
-
-
-def test_a_tensor_of_bfloat16_is_a_row():
-    torch = pytest.importorskip("torch")
-    assert draw(1, lambda ids: torch.zeros(TOKENIZER.vocab_size, dtype=torch.bfloat16)).values
+    assert found.token_ids == expected.token_ids or form is _bfloat16
+    np.testing.assert_allclose(
+        found.logprobs[0], expected.logprobs[0], rtol=0.1 if form is _bfloat16 else 1e-5
+    )
 
 
 def test_mass_of_ids_without_a_token_is_not_valid():
@@ -219,21 +215,6 @@ def test_a_tokenizer_without_an_end_token_is_refused():
         sg.Tokenizer.from_bytes([b"a", b"b"], eos_token_id=[])
 
 
-@pytest.mark.parametrize("method", METHODS)
-def test_a_budget_too_small_for_a_text_gives_a_bracket(method):
-    found = draw(100, method=method, budget=1)
-    assert (found.values, found.statistics.stopped) == ([], "budget")
-    assert found.bracket[0] == 0.0 < found.bracket[1]
-    low, high = found.log_z_bounds
-    assert found.log_z_interval is None and low == -math.inf and high > -math.inf
-    assert math.isnan(found.log_z)
-
-
-@pytest.mark.parametrize("method", METHODS)
-def test_a_number_of_draws_beyond_the_budget_costs_nothing(method):
-    assert draw(10**15, method=method, budget=60).statistics.model_rows <= 60
-
-
 @pytest.mark.parametrize("method", ["beams", "cars", "importance", "asap"])
 def test_with_a_tree_an_empty_language_is_proved(method):
     with pytest.raises(sg.StructgenError, match=r"Z = 0"):
@@ -267,14 +248,24 @@ def test_a_run_with_a_budget_goes_on_after_many_fruitless_attempts(monkeypatch):
     assert found.statistics.stopped == "budget"
 
 
+@pytest.mark.parametrize("budget", [1, 2, 40])
 @pytest.mark.parametrize("method", METHODS)
-def test_a_budget_ends_a_run_with_what_is_known(method):
+def test_a_budget_ends_a_run_with_what_is_known(method, budget):
     model = Bigram(1, ALIVE)
-    found = draw(100_000, model, method=method, budget=40)
+    found = draw(10**15, model, method=method, budget=budget)
     assert found.statistics.stopped in ("budget", "exhausted")
-    assert model.asked == found.statistics.model_rows <= 40
-    low, high = found.bracket
-    assert 0 <= low <= high <= 1
+    assert model.asked == found.statistics.model_rows <= budget
+    assert 0 <= found.bracket[0] <= found.bracket[1] <= 1
+    if budget == 1:  # too little for a text
+        low, high = found.log_z_bounds
+        assert (found.values, found.bracket[0], low) == ([], 0.0, -math.inf) and high > -math.inf
+        assert found.log_z_interval is None and math.isnan(found.log_z)
+
+
+@pytest.mark.parametrize("method", ["importance", "beams"])
+def test_a_run_ends_once_log_z_is_known_well_enough(method):
+    found = draw(100_000, method=method, standard_error=0.05)
+    assert found.statistics.stopped == "standard_error"
 
 
 @pytest.mark.parametrize("method", METHODS)
@@ -318,7 +309,7 @@ def pressed():
     signal.raise_signal(signal.SIGINT)
 
 
-@pytest.mark.parametrize("most", [24, pytest.param(10**6, marks=pytest.mark.slow)], ids=["some", "all"])
+@pytest.mark.parametrize("most", [8, pytest.param(10**6, marks=pytest.mark.slow)], ids=["some", "all"])
 @pytest.mark.parametrize("interrupt", [raised, pressed])
 @pytest.mark.parametrize("method", METHODS)
 def test_an_interrupt_at_any_call_returns_what_is_known(method, interrupt, most):
@@ -381,7 +372,7 @@ def pressing_at(place):
 
 @pytest.mark.parametrize(
     ("method", "stride"),
-    [("beams", 7), ("smc", 7), *(pytest.param(method, 1, marks=pytest.mark.slow) for method in METHODS)],
+    [("beams", 11), ("smc", 11), *(pytest.param(method, 1, marks=pytest.mark.slow) for method in METHODS)],
 )
 def test_an_interrupt_at_any_line_of_the_samplers_returns_what_is_known(method, stride):
     def run():
@@ -419,11 +410,6 @@ def test_another_handler_of_the_interrupt_is_left_alone():
     finally:
         signal.signal(signal.SIGINT, before)
     assert (found.statistics.stopped, len(heard)) == ("n", 1)
-
-
-def test_a_run_ends_once_log_z_is_known_well_enough():
-    found = draw(100_000, method="importance", standard_error=0.05)
-    assert found.statistics.stopped == "standard_error"
 
 
 @pytest.mark.parametrize("method", sorted({*METHODS} - {"beams"}))
@@ -485,19 +471,15 @@ def test_progress_is_told():
     assert (seen[-1].accepted, seen[-1].prompt) == (50, 0)
 
 
-def test_progress_is_a_line_on_the_standard_error_output(capsys):
+def test_progress_is_a_line_on_the_standard_error_output_where_it_is_wanted(capsys):
+    draw(50, method="cars", progress=False)
+    assert capsys.readouterr() == ("", "")
     draw(50, method="cars", progress=True)
     out, err = capsys.readouterr()
     assert out == ""
     (line,) = err.strip("\n").split("\n")
     assert line.startswith("50 of 50 texts, ") and " rows, " in line and "<= Z <=" in line
     assert err.endswith("\n")
-
-
-@pytest.mark.parametrize("progress", [None, False])
-def test_without_progress_nothing_is_shown(capsys, progress):
-    draw(50, method="cars", progress=progress)
-    assert capsys.readouterr() == ("", "")
 
 
 def test_statistics_count_what_the_tree_answered_and_what_checkers_were_asked():
@@ -523,14 +505,6 @@ def test_statistics_count_what_the_tree_answered_and_what_checkers_were_asked():
     last = draw(30, method="cars", tree=tree, checkers=[even]).statistics
     assert (last.model_rows, last.reread_positions) == (0, 0)
     assert last.tree_rows >= 30
-
-
-def test_draws_are_written_as_lines_of_json(tmp_path):
-    found = draw(20, method="importance")
-    found.to_jsonl(tmp_path / "draws.jsonl")
-    _, *lines = [json.loads(line) for line in (tmp_path / "draws.jsonl").read_text().splitlines()]
-    assert [line["text"] for line in lines] == found.texts
-    assert sum(line["weight"] for line in lines) == pytest.approx(1)
 
 
 def test_resampling_follows_the_weights():

@@ -79,6 +79,14 @@ def masses_of(attempt):
     return {attempt.tokens: attempt.weight} if attempt.weight > 0 else {}
 
 
+def masses_of_cloud(cloud):
+    """Return the mass that a cloud of particles gives to each sequence."""
+    masses = defaultdict(float)
+    for prefix, log_weight in zip(cloud.prefixes, cloud.log_weights, strict=True):
+        masses[prefix.tokens] += math.exp(cloud.log_z + log_weight) / cloud.count
+    return masses
+
+
 @pytest.mark.parametrize("task", SMALL, ids=str)
 @pytest.mark.parametrize(
     ("way", "together"),
@@ -138,9 +146,7 @@ def test_all_draws_of_particles_have_the_masses_of_the_target(task, count, force
         nonlocal resampled
         cloud = cloud_of(target, count, source, resampling, forced)
         resampled += cloud.log_z != 0
-        masses = defaultdict(float)
-        for prefix, log_weight in zip(cloud.prefixes, cloud.log_weights, strict=True):
-            masses[prefix.tokens] += math.exp(cloud.log_z + log_weight) / count
+        masses = masses_of_cloud(cloud)
         assert math.fsum(masses.values()) == pytest.approx(cloud.estimate, rel=1e-12)
         return masses
 
@@ -167,14 +173,22 @@ def twisted(target, prefix, step, draws):
 def test_particles_with_any_positive_twist_have_the_masses_of_the_target(task, count, forced):
     target = task.target()
 
-    def body(source):
-        cloud = cloud_of(target, count, source, forced=forced, propose=twisted)
-        masses = defaultdict(float)
-        for prefix, log_weight in zip(cloud.prefixes, cloud.log_weights, strict=True):
-            masses[prefix.tokens] += math.exp(cloud.log_z + log_weight) / count
-        return masses
+    found = outcomes(
+        lambda source: masses_of_cloud(cloud_of(target, count, source, forced=forced, propose=twisted))
+    )
+    agree(mean_masses(found), task.law)
 
-    agree(mean_masses(outcomes(body)), task.law)
+
+def end_of_outcomes(monkeypatch):
+    """Have refused edges left out of the sums at once: else one may be drawn again and again, and there is no
+    end of outcomes."""
+    refuse = awrs._Left.refuse
+
+    def refuse_and_sum(left, edge):
+        refuse(left, edge)
+        left._sum()
+
+    monkeypatch.setattr(awrs._Left, "refuse", refuse_and_sum)
 
 
 CHECKED = [task for task in SMALL if task.checker is not None]
@@ -183,23 +197,14 @@ CHECKED = [task for task in SMALL if task.checker is not None]
 @pytest.mark.parametrize("task", CHECKED, ids=str)
 @pytest.mark.parametrize("count", [1, pytest.param(2, marks=pytest.mark.slow)])
 def test_all_draws_of_adaptive_rejection_have_the_masses_of_the_target(task, count, monkeypatch):
-    target, refuse = task.target(), awrs._Left.refuse
-
-    def refuse_and_sum(left, edge):
-        # Else a refused edge may be drawn again and again, and there is no end of outcomes.
-        refuse(left, edge)
-        left._sum()
-
-    monkeypatch.setattr(awrs._Left, "refuse", refuse_and_sum)
-
-    def body(source):
-        cloud = cloud_of(target, count, source, forced=count - 1, propose=awrs.propose)
-        masses = defaultdict(float)
-        for prefix, log_weight in zip(cloud.prefixes, cloud.log_weights, strict=True):
-            masses[prefix.tokens] += math.exp(cloud.log_z + log_weight) / count
-        return masses
-
-    agree(mean_masses(outcomes(body)), task.law)
+    target = task.target()
+    end_of_outcomes(monkeypatch)
+    found = outcomes(
+        lambda source: masses_of_cloud(
+            cloud_of(target, count, source, forced=count - 1, propose=awrs.propose)
+        )
+    )
+    agree(mean_masses(found), task.law)
 
 
 class Ahead(LookAhead):

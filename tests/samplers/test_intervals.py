@@ -44,7 +44,7 @@ def test_an_interval_is_cut_to_both_proven_bounds(interval, wanted):
 
 @pytest.mark.parametrize("method", ["cars", "beams", "importance"])
 def test_no_interval_is_inverted_and_each_lies_within_the_bracket(method):
-    for seed in range(40):
+    for seed in range(12):
         found = TASK.sample(70 if method == "importance" else 12, method, seed=seed)
         low, high = found.log_z_bounds
         lower, upper = map(math.log, found.bracket)
@@ -77,13 +77,8 @@ def test_particles_that_one_first_particle_leaves_are_one_part():
     """Each cloud of three ends in copies of one particle: sixteen clouds are sixteen parts at most."""
     tokenizer = sg.Tokenizer.from_bytes([b"a", b"b", None], eos_token_id=2)
     row = np.log([0.05, 0.9, 0.05])
-    found = sg.sample(
-        *(lambda ids: row, [], sg.regex("a|bbbbbba"), 64),
-        method="smc",
-        max_tokens=7,
-        tokenizer=tokenizer,
-        name="rare",
-    )
+    options = {"method": "smc", "max_tokens": 7, "tokenizer": tokenizer, "name": "rare"}
+    found = sg.sample(lambda ids: row, [], sg.regex("a|bbbbbba"), 64, **options)
     parts = found.contributions(np.ones(len(found)))
     assert len(parts) == 64 and parts.sum() == pytest.approx(1)
     assert found.independent == pytest.approx(1 / (parts @ parts))
@@ -139,7 +134,7 @@ def test_a_large_part_among_small_ones_counts_as_few():
 def test_importance_that_stops_at_n_draws_is_unbiased():
     """The mean over all attempts would be too large by a fifth: half of them are refused at their end."""
     task = Task("even", "[abc]{0,4}", 4, (b"a", b"b", b"c"), seed=13, sharp=0.5, checker=Even())
-    trees = (sg.samplers.PrefixTree(most=0) for _ in range(300))  # a tree that learns nothing: attempts alike
+    trees = (sg.samplers.PrefixTree(most=0) for _ in range(200))  # a tree that learns nothing: attempts alike
     runs = [task.sample(2, "importance", seed=seed, tree=tree) for seed, tree in enumerate(trees)]
     estimates = np.exp([found.log_z for found in runs])
     error = np.std(estimates, ddof=1) / math.sqrt(len(estimates))
@@ -194,16 +189,8 @@ def test_a_vocabulary_of_eight_tokens_needs_no_others(method):
     texts = [b"a", b"b", b"c", b"d", b"ab", b"cd", b"abc", None]
     tokenizer = sg.Tokenizer.from_bytes(texts, eos_token_id=7)
     flat = np.full(8, -math.log(8))
-    found = sg.sample(
-        lambda ids: flat,
-        [],
-        sg.regex("(ab|cd)+"),
-        80,
-        method=method,
-        tokenizer=tokenizer,
-        name="flat",
-        max_tokens=2,
-    )
+    options = {"method": method, "tokenizer": tokenizer, "name": "flat", "max_tokens": 2}
+    found = sg.sample(lambda ids: flat, [], sg.regex("(ab|cd)+"), 80, **options)
     # "ab", "cd" as one token, two tokens, or four texts of two of one token each.
     z = (2 / 8 + 6 / 64) / 8
     low, high = found.log_z_bounds
@@ -226,13 +213,13 @@ def test_draws_from_an_exhausted_tree_are_draws_still(method):
     assert EXHAUSTED.sample(500, "beams", tree=tree).lists_all
     truth = sum(p * len(spelt(tokens)) for tokens, p in EXHAUSTED.law.items()) / sum(EXHAUSTED.law.values())
     inside = []
-    for seed in range(40):
-        found = EXHAUSTED.sample(100, method, seed=seed, tree=tree)
+    for seed in range(30):
+        found = EXHAUSTED.sample(60, method, seed=seed, tree=tree)
         mean, error = found.expectation(len)
-        assert found.bracket[0] == found.bracket[1] and not found.lists_all and found.worth <= 110
+        assert found.bracket[0] == found.bracket[1] and not found.lists_all and found.worth <= 70
         assert error
         inside.append(abs(mean - truth) <= 1.96 * error)
-    assert sum(inside) >= 34  # of 95 %, fewer come in one of 300 trials
+    assert sum(inside) >= 25  # of 95 %, fewer come in one of 300 trials
 
 
 def test_all_valid_texts_listed_are_known_without_an_error():

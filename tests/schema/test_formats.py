@@ -163,32 +163,14 @@ def test_the_local_part_of_an_international_mailbox_has_at_most_64_octets(char: 
 
 _SAME = ("date-time", "date", "time", "duration", "ipv4", "ipv6", "uuid", "json-pointer")
 _PIECES = {
-    "date-time": [
-        "2020",
-        "-",
-        "02",
-        "29",
-        "30",
-        "T",
-        "23",
-        ":",
-        "59",
-        "60",
-        "00",
-        ".5",
-        "Z",
-        "+",
-        "z",
-        "t",
-        "1",
-    ],
-    "date": ["2020", "2021", "-", "02", "29", "28", "30", "31", "04", "1"],
-    "time": ["23", ":", "59", "60", "00", ".5", "Z", "+", "-", "08", "1"],
-    "duration": ["P", "T", "1", "23", "Y", "M", "D", "H", "S", "W", "."],
-    "ipv4": ["1", ".", "255", "256", "0", "01"],
-    "ipv6": ["1", ":", "::", "ffff", "1.2.3.4", "12345", ".", "0"],
-    "uuid": ["2eb8aa08", "-", "aa98", "73b441d16380", "g"],
-    "json-pointer": ["/", "~", "0", "1", "a", "é"],
+    "date-time": "2020 - 02 29 30 T 23 : 59 60 00 .5 Z + z t 1".split(),
+    "date": "2020 2021 - 02 29 28 30 31 04 1".split(),
+    "time": "23 : 59 60 00 .5 Z + - 08 1".split(),
+    "duration": "P T 1 23 Y M D H S W .".split(),
+    "ipv4": "1 . 255 256 0 01".split(),
+    "ipv6": "1 : :: ffff 1.2.3.4 12345 . 0".split(),
+    "uuid": "2eb8aa08 - aa98 73b441d16380 g".split(),
+    "json-pointer": "/ ~ 0 1 a é".split(),
 }
 
 
@@ -197,7 +179,7 @@ _PIECES = {
         lambda n: st.tuples(st.just(n), st.lists(st.sampled_from(_PIECES[n]), max_size=14))
     )
 )
-@settings(max_examples=400, deadline=None)
+@settings(max_examples=8 * settings().max_examples)
 def test_an_independent_validator_agrees(case: tuple[str, list[str]]) -> None:
     name, pieces = case
     text = "".join(pieces)

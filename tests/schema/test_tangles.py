@@ -137,22 +137,6 @@ def test_a_key_goes_on_where_some_key_has_a_value(schema: Any, monkeypatch: pyte
         assert (state is not None) == (key in good), key
 
 
-def test_many_patterns_take_their_values_together() -> None:
-    words = [f"{a}.*{b}" for a in "abc" for b in "abc"]
-    grammar = compiled(
-        {"type": "object", "patternProperties": {word: {"minimum": at} for at, word in enumerate(words)}}
-    )
-    for text, valid in (
-        ('{"ab": 1}', True),
-        ('{"ab": 0}', False),
-        ('{"cxca": 6}', False),
-        ('{"cxca": 8}', True),
-    ):
-        state = grammar.step_bytes(grammar.start, text.encode())
-        assert (state is not None and state.is_complete) == valid, text
-    assert sg.Matcher(grammar).tokens_to_finish() == 2
-
-
 def test_members_that_are_owed_are_found_among_patterns(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(object_frames, "MOST_CLASSES", 0)
     words = [f"{a}{b}" for a in "abc" for b in "abc"]

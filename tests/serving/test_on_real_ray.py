@@ -20,7 +20,6 @@ from typing import Any
 
 import pytest
 
-pytest.importorskip("torch")
 ray = pytest.importorskip("ray")
 
 from structgen.errors import OptionError, StructgenError  # noqa: E402

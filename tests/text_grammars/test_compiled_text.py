@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from reading import reached
 
 import structgen as sg
 from structgen.language.expectation import Expected
@@ -111,8 +112,7 @@ def test_masks_are_those_of_enumeration() -> None:
         assert compiled.allowed(state) == _brute(WORDS, read), read
         for token in compiled.allowed(state):
             if token != END:
-                after = compiled.step(state, token)
-                assert after is not None
+                after = reached(compiled, token, state)
                 pending.append((after, read + _text(token)))
     assert met > 20
 
@@ -167,20 +167,17 @@ def test_counted_tokens_are_part_of_the_state() -> None:
     compiled = _compiled(b"abca", most=3)
     state = compiled.start
     for byte in b"ab":
-        after = compiled.step(state, byte)
-        assert after is not None
+        after = reached(compiled, byte, state)
         state = after
     assert compiled.allowed(state) == [99, TOKENS.index(b"ca")]
     # Words does not see that "c" alone leaves no token for "a"; the count itself refuses the fourth
-    after = compiled.step(state, 99)
-    assert after is not None
+    after = reached(compiled, 99, state)
     assert compiled.allowed(after) == []
 
 
 def test_a_special_token_never_matches_its_text() -> None:
     compiled = _compiled((97, TOKEN + SPECIAL, 98))
-    state = compiled.step(compiled.start, 97)
-    assert state is not None
+    state = reached(compiled, 97)
     assert compiled.allowed(state) == [SPECIAL]
     assert compiled.completion(state) == b"b"
     assert compiled.tokens_to_finish(state) == 2
@@ -230,8 +227,7 @@ def test_a_bound_that_was_met_is_met_again_and_nothing_waits_for_it() -> None:
     for _ in range(2):
         with pytest.raises(sg.errors.LimitError):
             compiled.allowed(compiled.start)
-        state = compiled.step(compiled.start, 97)
-        assert state is not None
+        state = reached(compiled, 97)
         with pytest.raises(sg.errors.LimitError):
             compiled.step(state, 98)
         assert compiled.step(state, 99) is not None

@@ -44,6 +44,7 @@ def test_mypy_infers_what_the_comments_say() -> None:
     assert {int(line): code for line, code in re.findall(r":(\d+): error: .*\[([\w-]+)\]", said)} == WRONG
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(shutil.which("pyright") is None, reason="pyright is not installed")
 def test_pyright_infers_what_the_comments_say() -> None:
     command = ["pyright", "--pythonpath", sys.executable, str(FILE)]

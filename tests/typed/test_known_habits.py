@@ -12,6 +12,7 @@ pytest.importorskip("torch")
 pytest.importorskip("pydantic")
 
 import picklable_functions
+from asked import asked
 from openai_server import serving
 from told import TOKENIZER, told
 
@@ -29,13 +30,8 @@ def test_a_typed_method_pickles_with_its_instance() -> None:
 
 
 def test_a_typed_function_inside_another_says_why_it_does_not_pickle() -> None:
-    @sg.generate(model="structgen/extract")
-    def age(text: str) -> int:
-        """The age in: {text}"""
-        return sg.filled()
-
     with pytest.raises(pickle.PicklingError, match="Define it at the top of a module"):
-        pickle.dumps(age)
+        pickle.dumps(asked(int, model="structgen/extract"))
 
 
 @pytest.mark.parametrize(

@@ -17,6 +17,7 @@ pytest.importorskip("pydantic")
 pytest.importorskip("transformers")
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "engine"))
+from asked import asked  # noqa: E402
 from pydantic import create_model  # noqa: E402
 from small_models import write_chat_llama, write_llama  # noqa: E402
 from typer.testing import CliRunner  # noqa: E402
@@ -48,7 +49,7 @@ def random_schema(draw: random.Random, depth: int) -> dict[str, Any]:
     return {"type": "object", "properties": members, "additionalProperties": False}
 
 
-@pytest.mark.parametrize("seed", range(25))
+@pytest.mark.parametrize("seed", range(10))
 def test_prompt_and_budget_fit_the_context_or_an_error_names_both(
     engine: sg.Engine, monkeypatch: pytest.MonkeyPatch, seed: int
 ) -> None:
@@ -82,22 +83,17 @@ def test_a_function_warns_once_that_its_outline_is_shortened(
 ) -> None:
     monkeypatch.setattr(type(engine.model), "context", 300)
     kind = create_model("Wide", **{f"member_{at}": (str | None, None) for at in range(60)})
-
-    def wide() -> Any:
-        """Which?"""
-
-    wide.__annotations__["return"] = kind
-    asked = sg.generate(model=engine, max_tokens=40)(wide)
+    wide = asked(kind, "Which?", model=engine, max_tokens=40)
     with warnings.catch_warnings(record=True) as seen:
         warnings.simplefilter("always")
-        asked()
-        asked()
+        wide()
+        wide()
     said = [str(one.message) for one in seen if "of the schema" in str(one.message)]
     assert len(said) == 1 and "context of 300" in said[0] and "outline=False" in said[0]
-    found = asked.detailed()
+    found = wide.detailed()
     assert found.usage.outline in said[0]
     assert "member_59" not in found.prompt
-    assert asked.prompt() == found.prompt
+    assert wide.prompt() == found.prompt
 
 
 def generate(*arguments: str) -> Any:
@@ -130,7 +126,6 @@ def test_the_shell_tells_the_outline_as_python_does_and_leaves_it_out(folder: Pa
     "schema",
     [
         {"enum": ["up", "down", "upwards"]},
-        {"type": "boolean"},
         {
             "type": "object",
             "properties": {"mood": {"enum": ["up", "down"]}},

@@ -12,22 +12,12 @@ import pytest
 torch = pytest.importorskip("torch")
 pytest.importorskip("pydantic")
 
+from asked import asked, awaited  # noqa: E402
 from told import told  # noqa: E402
 
 import structgen as sg  # noqa: E402
 
 LONG = '["a", "b", "c", "d", "e", "f", "g", "h"]'
-
-
-def letters(hint: Any = list[str], **options: Any) -> Any:
-    """Return a typed function whose model wants to write more than fits."""
-    engine, _ = told(LONG)
-
-    def found() -> Any:
-        """Which?"""
-
-    found.__annotations__["return"] = hint
-    return sg.generate(model=engine, **{"max_tokens": 8, **options})(found)
 
 
 def warned(call: Any) -> list[str]:
@@ -46,6 +36,11 @@ def test_a_function_warns_at_its_first_call_that_is_shortened() -> None:
     assert warned(few) == []
 
 
+def letters(hint: Any = list[str], make: Any = asked, **options: Any) -> Any:
+    """Return a typed function whose model wants to write more than fits."""
+    return make(hint, model=told(LONG)[0], **{"max_tokens": 8, **options})
+
+
 @pytest.mark.parametrize(
     "call",
     [
@@ -60,15 +55,8 @@ def test_each_way_to_a_value_warns(call: Any) -> None:
 
 
 def test_a_coroutine_warns() -> None:
-    engine, _ = told(LONG)
-
-    @sg.generate(model=engine, max_tokens=8)
-    async def few() -> list[str]:
-        """Which?"""
-        return sg.filled()
-
     async def call() -> None:
-        await few()
+        await letters(make=awaited)()
 
     assert len(warned(lambda: asyncio.run(call()))) == 1
 

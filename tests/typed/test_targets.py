@@ -18,6 +18,7 @@ from for_each import for_each
 torch = pytest.importorskip("torch")
 pytest.importorskip("pydantic")
 
+from asked import asked  # noqa: E402
 from pydantic import AfterValidator, BaseModel  # noqa: E402
 from told import TOKENIZER, Answer, Told, told  # noqa: E402
 
@@ -94,20 +95,12 @@ def in_bulk(engine: sg.Engine, target: Any, folder: Path) -> tuple[str, Any]:
 
 
 def decorated(engine: sg.Engine, target: Any) -> tuple[str, Any]:
-    @sg.generate(model=engine, target=target, **OPTIONS)
-    def write() -> Any:
-        """Write."""
-
-    outcome = write.detailed()
+    outcome = asked(Any, "Write.", model=engine, target=target, **OPTIONS).detailed()
     return outcome.text, outcome.value
 
 
 def annotated(engine: sg.Engine, target: Any) -> tuple[str, Any]:
-    def write():  # type: ignore[no-untyped-def]
-        """Write."""
-
-    write.__annotations__["return"] = target
-    outcome = sg.generate(model=engine, **OPTIONS)(write).detailed()
+    outcome = asked(target, "Write.", model=engine, **OPTIONS).detailed()
     return outcome.text, outcome.value
 
 
@@ -181,6 +174,10 @@ def test_the_value_of_a_text_is_the_same_at_every_door(name: str) -> None:
 # --- what is no target --------------------------------------------------------------------------------------
 
 
+def _called() -> None:
+    raise AssertionError("a function is not called to read it as a type")
+
+
 class Plain:
     """A class whose fields are not known."""
 
@@ -195,7 +192,7 @@ BAD = {
     "set": {"yes"},
     "path": Path("schema.json"),
     "module": json,
-    "function": ran,
+    "function": _called,
     "method": "x".upper,
     "dict": {"colour": "red"},
     "class": Plain,
@@ -238,19 +235,6 @@ def test_the_error_says_what_is_taken(name: str) -> None:
         assert kind in str(caught.value)
 
 
-def test_a_function_is_not_called_to_read_it_as_a_type() -> None:
-    called = []
-    with pytest.raises(sg.errors.UnsupportedError, match="is a function, not a type"):
-        sg.run(ENGINE, "x", lambda: called.append(1))  # type: ignore[call-overload]
-    assert called == []
-
-
-def test_draws_are_of_what_has_a_grammar() -> None:
-    for free in (None, str, {"type": "text"}):
-        with pytest.raises(sg.errors.OptionError, match="Free text is not conditioned"):
-            sg.sample(ENGINE, "x", free, 1)  # type: ignore[arg-type]
-
-
 # --- requests -----------------------------------------------------------------------------------------------
 
 
@@ -273,6 +257,12 @@ def test_the_reader_of_a_type_goes_along_with_its_grammar() -> None:
     for made in (pickle.loads(pickle.dumps(request)), replace(request, prompt="y")):
         assert engine.generate([made])[0].value == Person("A", 3)
     assert engine.generate([replace(request, grammar=SCHEMA)])[0].value == {"name": "A", "age": 3}
+
+
+@for_each("free", [None, str, {"type": "text"}])
+def test_draws_are_of_what_has_a_grammar(free: Any) -> None:
+    with pytest.raises(sg.errors.OptionError, match="Free text is not conditioned"):
+        sg.sample(ENGINE, "x", free, 1)
 
 
 def test_an_annotation_that_is_no_type_is_read_where_annotations_are_texts() -> None:
