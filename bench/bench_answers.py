@@ -67,7 +67,7 @@ import structgen as sg
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "scripts"))
 
-import serving_clients
+import serving_checks
 
 SEALED = {
     "sealed": "dc5af8f44adc053ac75be880511806f0928e965ecc1db2b78d5460c5ae847a5b",
@@ -235,7 +235,7 @@ def peer(library: str, *, our_prompt: bool = False, served: bool = False) -> Cal
             with ExitStack() as stack:
                 if served:
                     options = ("--tool-format", TOOL_FORMAT)
-                    server = serving_clients.serving(*options, model=asked.model, OMP_NUM_THREADS="1")
+                    server = serving_checks.serving(*options, model=asked.model, OMP_NUM_THREADS="1")
                     url, process = stack.enter_context(server)
                     command += ["--url", url, "--server", str(process.pid)]
                 else:

