@@ -7,7 +7,7 @@ Reads questions from standard input, a line of JSON each: `id`, `question`. Writ
 line says which version answers, or what is not installed. bench/bench_answers.py starts it.
 
 Each library is used as its own page shows it, greedily. A model is read by transformers in float32. With
-`pydantic-ai` and `instructor` a server at `--url` answers.
+`instructor` a server at `--url` answers.
 """
 
 from __future__ import annotations
@@ -167,26 +167,6 @@ def as_call(value: Any) -> str:
     return json.dumps({"name": type(value).__name__, "arguments": value.model_dump(mode="json")})
 
 
-def of_pydantic_ai(asked: argparse.Namespace) -> Answerer:
-    """pydantic-ai: an agent with an output type, in the mode that it takes by itself (a tool)."""
-    from pydantic_ai import Agent
-    from pydantic_ai.models.openai import OpenAIChatModel
-    from pydantic_ai.providers.openai import OpenAIProvider
-
-    model = OpenAIChatModel("smollm2", provider=OpenAIProvider(base_url=asked.url, api_key="any"))
-    how: Any = {"temperature": 0.0, "max_tokens": asked.max_tokens}
-
-    def answer(task: Task, question: str) -> Answered:
-        if "regex" in task.type or "lark" in task.type:
-            raise NotImplementedError("takes no grammar")
-        wanted: Any = list(call_models(task).values()) if "tools" in task.type else hint(task)
-        run = Agent(model, output_type=wanted, model_settings=how).run_sync(question)
-        usage = run.usage if not callable(run.usage) else run.usage()
-        return written(task, run.output), usage.output_tokens
-
-    return answer
-
-
 def of_instructor(asked: argparse.Namespace, mode: str = "TOOLS") -> Answerer:
     """instructor: a response model, in the mode that `from_openai` takes by itself, with one retry."""
     import instructor
@@ -235,7 +215,6 @@ def written(task: Task, value: Any) -> str:
 LIBRARIES: dict[str, tuple[str, Callable[[argparse.Namespace], Answerer]]] = {
     "outlines": ("outlines", of_outlines),
     "guidance": ("guidance", of_guidance),
-    "pydantic-ai": ("pydantic-ai-slim", of_pydantic_ai),
     "instructor": ("instructor", of_instructor),
     "instructor-json": ("instructor", lambda asked: of_instructor(asked, "JSON_SCHEMA")),
 }

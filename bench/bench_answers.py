@@ -11,8 +11,8 @@ SEALED was committed before any default was tuned. bench/answer_tasks.py says wh
 
 The model is SmolLM2-135M-Instruct (`make smollm2`), in float32 on one thread, greedy. Our rows use what a new
 user would: a function under `@sg.generate`, `sg.run` for grammars and tools. Other libraries answer in a
-process of their own (bench/answer_peers.py), by the interpreter `--peers`: outlines, guidance, pydantic-ai
-and instructor as clients of `structgen serve`. A row whose library is not installed says so. "Our prompt" is
+process of their own (bench/answer_peers.py), by the interpreter `--peers`: outlines, guidance,
+and instructor as a client of `structgen serve`. A row whose library is not installed says so. "Our prompt" is
 the question with the line that `outline=True` adds. `embedded` is structgen/extract, on the kinds of
 extraction alone, since it follows no instructions.
 
@@ -64,10 +64,12 @@ from records import arguments
 from told import tell
 
 import structgen as sg
+from structgen.engine.forward_pass.gguf_models import gguf_file
+from structgen.json_grammars.prompting import schema_outline
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "scripts"))
 
-import serving_clients
+import serving_checks
 
 SEALED = {
     "sealed": "dc5af8f44adc053ac75be880511806f0928e965ecc1db2b78d5460c5ae847a5b",
@@ -113,7 +115,7 @@ Row = Callable[[Sequence[Task]], Iterator[Answer]]
 
 
 class Missing(Exception):
-    """A row cannot be run here."""
+    """Another library is not installed."""
 
 
 class Bench:
@@ -130,17 +132,12 @@ class Bench:
             import torch
 
             torch.set_num_threads(1)
-            try:
-                self._engine = sg.Engine(self.asked.model)
-            except sg.StructgenError as error:
-                raise Missing(str(error)) from None
+            self._engine = sg.Engine(self.asked.model)
             sg.run(self._engine, "Say yes.", bool, max_tokens=8)  # what is compiled once is no one's time
         return self._engine
 
     def prompt(self, task: Task) -> str:
         """Return the question with the line that our outline adds."""
-        from structgen.json_grammars.prompting import schema_outline
-
         asked = task.question(self.asked.wording)
         if "tools" in task.type:
             return f"{asked}\n\nAnswer in JSON: {schema_outline(call_schema(task))}"
@@ -235,11 +232,11 @@ def peer(library: str, *, our_prompt: bool = False, served: bool = False) -> Cal
             with ExitStack() as stack:
                 if served:
                     options = ("--tool-format", TOOL_FORMAT)
-                    server = serving_clients.serving(*options, model=asked.model, OMP_NUM_THREADS="1")
+                    server = serving_checks.serving(*options, model=asked.model, OMP_NUM_THREADS="1")
                     url, process = stack.enter_context(server)
                     command += ["--url", url, "--server", str(process.pid)]
                 else:
-                    command += ["--model", str(weights(asked.model))]
+                    command += ["--model", str(gguf_file(asked.model))]
                 lines = "\n".join(given)
                 said = subprocess.run(command, input=lines, capture_output=True, text=True, check=False)
             found = [json.loads(line) for line in said.stdout.splitlines()]
@@ -253,16 +250,6 @@ def peer(library: str, *, our_prompt: bool = False, served: bool = False) -> Cal
         return answers
 
     return make
-
-
-def weights(model: str) -> Path:
-    """Return the file of the model."""
-    from structgen.engine.forward_pass.gguf_models import gguf_file
-
-    try:
-        return gguf_file(model)
-    except sg.StructgenError as error:
-        raise Missing(str(error)) from None
 
 
 def judged(task: Task, text: str, tokens: int, seconds: float, away: bool, error: str) -> Answer:
@@ -335,7 +322,6 @@ ROWS: dict[str, Callable[[Bench], Row]] = {
     "outlines, our prompt": peer("outlines", our_prompt=True),
     "guidance": peer("guidance"),
     "guidance, our prompt": peer("guidance", our_prompt=True),
-    "serve + pydantic-ai": peer("pydantic-ai", served=True),
     "serve + instructor": peer("instructor", served=True),
     "serve + instructor, JSON": peer("instructor-json", served=True),
     "embedded": ours(lambda task: {}, "structgen/extract"),
@@ -396,7 +382,7 @@ def measured(bench: Bench, rows: Sequence[str], tasks: Sequence[Task]) -> Iterat
         some = tasks_of(row, tasks)
         try:
             answers = list((ROWS | STRATEGIES)[row](bench)(some))
-        except Missing as error:
+        except (Missing, sg.StructgenError) as error:
             print(f"{row}: not run: {error}")
             continue
         if row in BASES and (not base or row != "defaults"):

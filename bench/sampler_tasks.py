@@ -547,16 +547,6 @@ class Law:
         found = {name: dict(sorted(values.items())) for name, values in sorted(marginals.items())}
         return z, found, length / z, backward
 
-    @cached_property
-    def prefixes(self) -> float:
-        """The number of prefixes, as tokens, from which the model may still write a valid text."""
-        count = np.eye(1, len(self.nodes))[0]
-        total = 1.0
-        for t in range(self._task.max_tokens):
-            count = np.bincount(self._target, count[self._source], len(count)) * (self.h[t + 1] > 0)
-            total += float(count.sum())
-        return total
-
     def draw(self, count: int, seed: int) -> list[tuple[int, ...]]:
         """Return independent draws from the target, exactly: token sequences. What an ideal sampler gives."""
         draws = random.Random(seed)
@@ -651,7 +641,6 @@ def frozen(task: Task, *, exact: bool = True) -> dict[str, Any]:
         law = task.law
         found |= {
             "z": float(f"{law.z:.12g}"),
-            "prefixes": float(f"{law.prefixes:.6g}"),
             "mean_rows": round(law.length, 6),
             "masking_mean_rows": round(law.masked_length, 6),
             "masking_error": round(field_error(law.marginals, law.masked_marginals), 9),
