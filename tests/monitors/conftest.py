@@ -1,6 +1,7 @@
 """What the tests of monitors need, and the table models of the strategies' tests."""
 
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -9,3 +10,12 @@ for _name in ("torch", "jedi"):
     pytest.importorskip(_name)
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "strategies"))
+
+
+@pytest.fixture(autouse=True)
+def _processes_end_with_their_test() -> Iterator[None]:
+    from monitor_examples import MADE
+
+    yield
+    while MADE:
+        MADE.pop().close()
