@@ -19,3 +19,11 @@ def _processes_end_with_their_test() -> Iterator[None]:
     yield
     while MADE:
         MADE.pop().close()
+
+
+@pytest.fixture
+def monitors_here(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Have monitors answer in this process; test_analysers.py has what their processes are for."""
+    from in_this_process import InThisProcess
+
+    monkeypatch.setattr("structgen.monitors.analysis.WorkerProcess", InThisProcess)

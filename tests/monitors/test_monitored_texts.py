@@ -13,6 +13,7 @@ from strategy_models import TreeTable, interrupted, scrambled
 import structgen as sg
 from structgen.monitors.monitored_text import MonitoredText
 
+pytestmark = pytest.mark.usefixtures("monitors_here")
 SHORT = sg.regex("[abcé→. (\\n]{1,30}")
 
 

@@ -11,6 +11,8 @@ from monitor_examples import ANY, END_ID, PIECES, TOKENS, Blanks, Dots, PlainRul
 import structgen as sg
 from structgen.monitors.monitored_text import MonitoredText
 
+pytestmark = pytest.mark.usefixtures("monitors_here")
+
 
 @for_each("seed", range(12))
 def test_masks_are_those_of_the_plain_rule(seed: int) -> None:
