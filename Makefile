@@ -156,11 +156,18 @@ QUICK = $(addprefix tests/,test_golden.py test_import.py test_compile.py test_ex
   text_grammars/test_structural_tags.py text_grammars/test_regular.py engine/test_choice.py engine/test_loop.py \
   typed/test_run.py cli/test_check.py)
 
-quick: $(VENV)/.installed-dev ## after each edit, under a minute: format, lint, some tests, one golden case in eight
+TEST_FILES = $(wildcard tests/test_*.py tests/*/test_*.py)
+# A folder of tests: how many of its files are not among QUICK, and how many it has.
+LEFT_OUT = $(words $(filter-out $(QUICK),$(wildcard $(1)test_*.py))) $(words $(wildcard $(1)test_*.py))
+
+quick: $(VENV)/.installed-dev ## after each edit, under 40 s: format, lint, some tests, one golden case in eight; says what it leaves out
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/python -m pytest -q -n auto --dist worksteal $(QUICK)
 	$(GOLDEN) --sample 8
+	@echo "Not run, of the files of tests (make test):"
+	@printf '  %-24s %s of %s\n' $(foreach folder,$(sort $(dir $(TEST_FILES))),$(folder) $(call LEFT_OUT,$(folder)))
+	@echo "Not run: seven golden cases in eight (make golden); types, layers and weight (make lint); slow tests (make test-all)"
 
 lint: $(VENV)/.installed-dev ## format, lint, types, layers, weight (house.toml)
 	$(BIN)/ruff format --check .
