@@ -3,10 +3,7 @@ to Python's re and Node's RegExp over all characters of the Basic Multilingual P
 
 from __future__ import annotations
 
-import json
 import re
-import shutil
-import subprocess
 import warnings
 from collections.abc import Callable
 from functools import cache
@@ -15,6 +12,7 @@ from typing import Annotated, Any, Final
 
 import pytest
 from for_each import for_each
+from node_regexp import NODE, judged
 
 import structgen as sg
 from structgen.cli.named_options import Given
@@ -23,7 +21,6 @@ from structgen.infilling.automata_of_grammars import grammar_of
 from structgen.python_types.type_hints import read_type
 
 PAGE = (Path(__file__).parents[2] / "docs/grammars.md").read_text(encoding="utf-8")
-NODE = shutil.which("node")
 BEYOND = "\U0001d7ce\U00010400\U00010428\U0001e900\U0001e922\U0001f600\U000e0100\U0010ffff"
 CHARS: Final = [chr(point) for point in range(0x10000) if not 0xD800 <= point < 0xE000] + list(BEYOND)
 TOKENIZER = sg.Tokenizer.from_bytes(
@@ -124,16 +121,10 @@ def of_node(pattern: str, flags: str) -> set[str]:
     """Return the same as RegExp has it."""
     if NODE is None:
         pytest.skip("needs node, whose RegExp is the oracle")
-    program = """
-    const [source, flags, before, chars] = JSON.parse(require("fs").readFileSync(0, "utf8"));
-    const pattern = new RegExp(`^(?:${source})$`, flags);
-    process.stdout.write(JSON.stringify(chars.map((char) => pattern.test(before + char))));
-    """
-    rows = [pattern, flags, "a" if pattern.endswith(ANY) else "", CHARS]
-    done = subprocess.run(
-        [NODE, "-e", program], input=json.dumps(rows), capture_output=True, text=True, check=True
-    )
-    return {char for char, is_matched in zip(CHARS, json.loads(done.stdout), strict=True) if is_matched}
+    before = "a" if pattern.endswith(ANY) else ""
+    (matched,) = judged([(f"^(?:{pattern})$", flags, [before + char for char in CHARS])])
+    assert matched is not None
+    return {char for char, is_matched in zip(CHARS, matched, strict=True) if is_matched}
 
 
 @cache
