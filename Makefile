@@ -98,8 +98,8 @@ test: $(VENV)/.installed-dev ## install what the tests need, and run them (TESTS
 
 test-serving: $(VENV)/.installed-serving ## what starts servers, engines or Ray: minutes (vLLM and SGLang: 4 GB, installed once)
 	$(BIN)/python -m pytest -q -n 0 -m serving $(or $(TESTS),tests/serving)
-	$(if $(TESTS),,$(BIN)/python scripts/serving_load.py --schemas $(or $(MASKBENCH),$(SCHEMAS)))
-	$(if $(TESTS),,$(BIN)/python scripts/serving_engines.py --schemas $(or $(MASKBENCH),$(SCHEMAS)))
+	$(if $(TESTS),,$(BIN)/python scripts/serving_checks.py load --schemas $(or $(MASKBENCH),$(SCHEMAS)))
+	$(if $(TESTS),,$(BIN)/python scripts/serving_checks.py engines --schemas $(or $(MASKBENCH),$(SCHEMAS)))
 
 test-all: $(VENV)/.installed-dev ## the slow tests too, and those that need real vocabularies
 	$(COMPILE)
@@ -225,7 +225,7 @@ bench-speculation: $(VENV)/.installed-bench ## model calls a token of 800 record
 bench-methods: $(VENV)/.installed-bench ## published methods, a table a family (METHODS="--only samplers domains drafters verifiers schedulers infilling strategies")
 	$(BIN)/python bench/bench_methods.py $(METHODS)
 
-bench-infill: $(VENV)/.installed-bench ## lattices of 256 slots; schedulers beside no grammar and checked proposals (INFILL="--only lattice")
+bench-infill: $(VENV)/.installed-bench ## schedulers of infilling beside no grammar (INFILL="--ways confident-prefix")
 	$(BIN)/python bench/bench_infill.py $(INFILL)
 
 bench-kernels: $(VENV)/.installed-kernels $(VENV)/.installed-bench ## masking and sampling kernels on a GPU, beside the memory floor and the peers

@@ -96,13 +96,14 @@ def test_the_order_is_read_into_applicators_in_text_order_but_not_into_not() -> 
         "not": {"properties": {"n": {"type": "string"}}, "required": ["n"]},
         "allOf": [{"$ref": "#/$defs/r"}, {"properties": {"second": {}}}],
         "properties": {"third": {}, "first": {}},
+        "dependentSchemas": {"x": {"properties": {"fourth": {}}}},
         "$defs": {"r": {"properties": {"first": {}, "x": {}}}},
         "type": "object",
     }
     network, residue = begun(schema)
     simple = network.keys(residue)
-    assert sorted(simple) == ["first", "n", "second", "third", "x"]
-    assert named(network, residue) == ["first", "x", "second", "third", "n"]
+    assert sorted(simple) == ["first", "fourth", "n", "second", "third", "x"]
+    assert named(network, residue) == ["first", "x", "second", "third", "fourth", "n"]
     last = network.after(residue, "n", 0)
     assert named(network, last) == []
 

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 from for_each import for_each
-from mark_faults import mark_faults
+from malformed_replies import mark_faults
 from reply_texts import faults
 from test_call_formats import CALL, EXAMPLES, TOOLS, takes
 
