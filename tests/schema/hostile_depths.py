@@ -1,8 +1,34 @@
-"""More schemas made to be hard: depth, sharing, sizes beyond any document, patterns by the dozen."""
+"""What a schema is that was made to be hard; those of depth, sharing, great sizes, patterns by the dozen."""
 
 from __future__ import annotations
 
-from hostile_case import Hostile, Json, dumps, nested
+import json
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+Json = Any
+
+
+@dataclass(frozen=True)
+class Hostile:
+    """A schema with texts that are documents, and texts that are no beginning of one or none at all."""
+
+    name: str
+    make: Callable[[], Json]
+    good: Callable[[], tuple[str, ...]]
+    bad: Callable[[], tuple[str, ...]]
+
+
+def dumps(*values: Json) -> tuple[str, ...]:
+    return tuple(json.dumps(value) for value in values)
+
+
+def nested(depth: int, wrap: Callable[[Json], Json], inner: Json) -> Json:
+    found = inner
+    for _ in range(depth):
+        found = wrap(found)
+    return found
 
 
 def _chain_of_ifs(depth: int) -> Json:
