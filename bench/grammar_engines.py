@@ -36,6 +36,12 @@ class GlrmaskOfLark(GlrmaskEngine):
         return self._module.Grammar.from_lark(text)
 
 
+def session_of(compiled: sg.CompiledGrammar, mask: sg.core.TokenMask) -> Session:
+    """Return a document under a grammar of structgen's, which fills a mask of its own."""
+    matcher = sg.Matcher(compiled)
+    return Session(partial(matcher.fill_mask, mask), matcher.advance, memoryview(mask.array[0]), ())
+
+
 @dataclass
 class Times:
     """What an engine took, in seconds; and how many texts it did not allow."""
