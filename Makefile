@@ -97,8 +97,8 @@ test: $(VENV)/.installed-dev ## install what the tests need, and run them (TESTS
 
 test-serving: $(VENV)/.installed-serving ## what starts servers, engines or Ray: minutes (vLLM and SGLang: 4 GB, installed once)
 	$(BIN)/python -m pytest -q -n 0 -m serving $(or $(TESTS),tests/serving)
-	$(if $(TESTS),,$(BIN)/python scripts/serving_load.py --schemas $(or $(MASKBENCH),$(SCHEMAS)))
-	$(if $(TESTS),,$(BIN)/python scripts/serving_engines.py --schemas $(or $(MASKBENCH),$(SCHEMAS)))
+	$(if $(TESTS),,$(BIN)/python scripts/serving_checks.py load --schemas $(or $(MASKBENCH),$(SCHEMAS)))
+	$(if $(TESTS),,$(BIN)/python scripts/serving_checks.py engines --schemas $(or $(MASKBENCH),$(SCHEMAS)))
 
 test-all: $(VENV)/.installed-dev ## the slow tests too, and those that need real vocabularies
 	$(COMPILE)
@@ -155,11 +155,18 @@ QUICK = $(addprefix tests/,test_golden.py test_import.py test_compile.py test_ex
   text_grammars/test_structural_tags.py text_grammars/test_regular.py engine/test_choice.py engine/test_loop.py \
   typed/test_run.py cli/test_check.py)
 
-quick: $(VENV)/.installed-dev ## after each edit, under a minute: format, lint, some tests, one golden case in eight
+TEST_FILES = $(wildcard tests/test_*.py tests/*/test_*.py)
+# A folder of tests: how many of its files are not among QUICK, and how many it has.
+LEFT_OUT = $(words $(filter-out $(QUICK),$(wildcard $(1)test_*.py))) $(words $(wildcard $(1)test_*.py))
+
+quick: $(VENV)/.installed-dev ## after each edit, under 40 s: format, lint, some tests, one golden case in eight; says what it leaves out
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/python -m pytest -q -n auto --dist worksteal $(QUICK)
 	$(GOLDEN) --sample 8
+	@echo "Not run, of the files of tests (make test):"
+	@printf '  %-24s %s of %s\n' $(foreach folder,$(sort $(dir $(TEST_FILES))),$(folder) $(call LEFT_OUT,$(folder)))
+	@echo "Not run: seven golden cases in eight (make golden); types, layers and weight (make lint); slow tests (make test-all)"
 
 lint: $(VENV)/.installed-dev ## format, lint, types, layers, weight (house.toml)
 	$(BIN)/ruff format --check .
@@ -218,7 +225,7 @@ bench-speculation: $(VENV)/.installed-bench ## model calls a token of 800 record
 bench-methods: $(VENV)/.installed-bench ## published methods, a table a family (METHODS="--only samplers domains drafters verifiers schedulers infilling strategies")
 	$(BIN)/python bench/bench_methods.py $(METHODS)
 
-bench-infill: $(VENV)/.installed-bench ## lattices of 256 slots; schedulers beside no grammar and checked proposals (INFILL="--only lattice")
+bench-infill: $(VENV)/.installed-bench ## schedulers of infilling beside no grammar (INFILL="--ways confident-prefix")
 	$(BIN)/python bench/bench_infill.py $(INFILL)
 
 bench-kernels: $(VENV)/.installed-kernels $(VENV)/.installed-bench ## masking and sampling kernels on a GPU, beside the memory floor and the peers

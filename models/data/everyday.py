@@ -19,7 +19,7 @@ from pathlib import Path
 
 from data import remarks
 from data.texts import texts
-from data.values import SCHEMAS, Fact, Value, Values, article_of, spelled
+from data.values import Fact, Value, Values, article_of, spelled, spoken
 from data.words import KNOWN, Words
 
 LISTS = texts("everyday")
@@ -78,7 +78,7 @@ class Everyday:
         for part in asked.split(" "):
             name, _, keys = part.partition(":")
             value = said[name] if name in said else self._joined([said[one] for one in name.split("+")])
-            facts[name] = Fact(value, list(dict.fromkeys(keys.split(","))), SCHEMAS[value.type])
+            facts[name] = value.fact(list(dict.fromkeys(keys.split(","))))
         return facts, self._finished(text, said)
 
     def _finished(self, text: str, said: dict[str, Value]) -> str:
@@ -105,7 +105,7 @@ class Everyday:
             verbs = LISTS.told if chance.random() < 0.5 else LISTS.told_at
             return chance.choice(verbs) if chance.random() < 0.8 else self.words.made_up()
         if slot == "X":
-            titled = said["X"] = self._text(chance.choice(KNOWN.titles), "item")
+            titled = said["X"] = spoken(chance.choice(KNOWN.titles))
             return titled.said
         if slot[0] == "V":
             form, slot = slot[1:], "V"
@@ -150,9 +150,9 @@ class Everyday:
             )
         }
         if thing.said in text and chance.random() < 0.5:
-            facts["o"] = Fact(thing, ["product", "item", "thing", "about"], SCHEMAS["string"])
+            facts["o"] = thing.fact(["product", "item", "thing", "about"])
         if name.said in text and chance.random() < 0.7:
-            facts["n"] = Fact(name, ["name", "person", "customer"], SCHEMAS["string"])
+            facts["n"] = name.fact(["name", "person", "customer"])
         return facts, text
 
     def _put(self, form: str, it: str, thing: str, name: str) -> str:
@@ -218,8 +218,7 @@ class Everyday:
         if link == ", " and len(parts) > 1 and chance.random() < 0.7:
             text = f"{', '.join(parts[:-1])} and {parts[-1]}"
         key_words = keys.split(",")
-        lead = chance.choice(("", "", "{k}: ", "The {k}: ", "we counted ", "here are the {k}: ", "so far ",
-                              "it says ", "{k} on {y} - ", "I noted ", "today: "))  # fmt: skip
+        lead = chance.choice(LISTS.leads)
         text = lead.format(k=chance.choice(key_words), y=chance.choice(LISTS.days)) + text
         if lead or many:
             text = text[0].upper() + text[1:] if lead or text[0].isdigit() else text
@@ -229,9 +228,6 @@ class Everyday:
         return {"tally": Fact(value, key_words, schema)}, text + chance.choice((".", ".", "", "!"))
 
     # --- values ---------------------------------------------------------------------------------------------
-
-    def _text(self, text: str, kind: str, schema: str = "string") -> Value:
-        return Value(text, text, schema, kind)
 
     def _role(self) -> Value:
         chance = self.chance
@@ -243,25 +239,23 @@ class Everyday:
         area = chance.choice(LISTS.areas) if chance.random() < 0.5 else field
         if draw < 0.22:
             first = chance.choice(("head", "director", "vice president", "manager", "chief", "secretary"))
-            return self._text(f"{first} of {area}", "item")
+            return spoken(f"{first} of {area}")
         if draw < 0.3:
             first = chance.choice(("assistant", "adviser", "secretary", "deputy", "personal assistant"))
-            return self._text(f"{first} to the {chance.choice(LISTS.bosses)}", "item")
+            return spoken(f"{first} to the {chance.choice(LISTS.bosses)}")
         if draw < 0.55:
             level = f"{chance.choice(LISTS.levels)} " if chance.random() < 0.6 else ""
-            return self._text(f"{level}{field} {chance.choice(LISTS.jobs)}", "item")
+            return spoken(f"{level}{field} {chance.choice(LISTS.jobs)}")
         if draw < 0.7:
             level = f"{chance.choice(LISTS.levels)} " if chance.random() < 0.35 else ""
-            return self._text(f"{level}{chance.choice(LISTS.trades)}", "item")
+            return spoken(f"{level}{chance.choice(LISTS.trades)}")
         if draw < 0.78:
             group = chance.choice(("team", "project", "group", "shift"))
-            return self._text(
-                f"{group} {chance.choice(('lead', 'leader', 'manager', 'coordinator'))}", "item"
-            )
+            return spoken(f"{group} {chance.choice(('lead', 'leader', 'manager', 'coordinator'))}", "item")
         if draw < 0.86:
             first = chance.choice(("chief", "data", "press", "safety"))
-            return self._text(f"{first} {field} officer", "item")
-        return self._text(f"{chance.choice(LISTS.levels)} {chance.choice(KNOWN.jobs)}", "item")
+            return spoken(f"{first} {field} officer")
+        return spoken(f"{chance.choice(LISTS.levels)} {chance.choice(KNOWN.jobs)}")
 
     def _long_role(self) -> Value:
         chance = self.chance
@@ -277,7 +271,7 @@ class Everyday:
         if chance.random() < 0.3:
             boss = chance.choice(LISTS.bosses)
             job, kind, end = first, "", f" of {area}{chance.choice(('', f' to the {boss}'))}"
-        return self._text(" ".join(f"{levels} {kind} {job}{end}".split()), "item")
+        return spoken(" ".join(f"{levels} {kind} {job}{end}".split()), "item")
 
     def _mail(self) -> Value:
         chance = self.chance
@@ -294,7 +288,7 @@ class Everyday:
         if chance.random() < 0.25:
             domain += chance.choice(("-", ".", "")) + chance.choice(LISTS.domains)
         mail = f"{local}@{domain}.{chance.choice(LISTS.endings)}"
-        return self._text(mail, "item", chance.choice(("email", "string")))
+        return Value(mail, mail, chance.choice(("email", "string")), "item")
 
     def _zip(self) -> Value:
         chance = self.chance
@@ -322,16 +316,16 @@ class Everyday:
             text = f"{digits(2)}-{digits(3)}"
         else:
             text = digits(int(form))
-        return self._text(text, "item")
+        return spoken(text)
 
     def _street(self) -> Value:
         chance = self.chance
         number = f"{chance.randint(1, 199)}{chance.choice(('', '', '', '', 'a', 'b'))}"
         if chance.random() < 0.3:
             name = self.words.made_up().capitalize()
-            return self._text(chance.choice(LISTS.foreign).format(x=name, X=name, n=number), "item")
+            return spoken(chance.choice(LISTS.foreign).format(x=name, X=name, n=number))
         name = chance.choice(LISTS.streets) if chance.random() < 0.6 else self.words.made_up().capitalize()
-        return self._text(f"{number} {name} {chance.choice(LISTS.roads)}", "item")
+        return spoken(f"{number} {name} {chance.choice(LISTS.roads)}")
 
     def _phone(self) -> Value:
         chance = self.chance
@@ -340,7 +334,7 @@ class Everyday:
             for _ in range(chance.randint(2, 4))
         ]
         lead = chance.choice((f"+{chance.randint(1, 99)} ", "0", f"({chance.randint(20, 999)}) ", ""))
-        return self._text(lead + chance.choice((" ", "-", " ")).join(groups), "item")
+        return spoken(lead + chance.choice((" ", "-", " ")).join(groups), "item")
 
     def _time(self) -> Value:
         chance = self.chance
@@ -380,7 +374,7 @@ class Everyday:
             text, minute = f"{spelled(hour)} o'clock", 0
         if chance.random() < 0.35:
             return Value(text, f"{hour:02d}:{minute:02d}:{second:02d}{zone}", "time", "time")
-        return self._text(text, "item")
+        return spoken(text)
 
     def _topic(self) -> Value:
         chance = self.chance
@@ -395,11 +389,11 @@ class Everyday:
             )
         if draw > 0.4 and chance.random() < 0.5:
             text = f"{chance.choice(('the', 'the', 'our', 'my', 'your'))} {text}"
-        return self._text(text, "item")
+        return spoken(text)
 
     def _untitled(self) -> Value:
         name = self.words.proper(KNOWN.last_names) if self.chance.random() < 0.5 else self.words.full_name()
-        return self._text(name, "name")
+        return spoken(name, "name")
 
     def _person(self) -> Value:
         """A name, now and then said with a title that is no part of the value."""
@@ -436,18 +430,16 @@ class Everyday:
         return self.values.listed(things)
 
     def _day(self) -> Value:
-        return self._text(self.chance.choice(LISTS.days), "item")
+        return spoken(self.chance.choice(LISTS.days))
 
     def _code(self) -> Value:
         if self.chance.random() < 0.5:
-            return self._text(
-                "".join(self.chance.choices(string.digits, k=self.chance.randint(4, 8))), "item"
-            )
+            return spoken("".join(self.chance.choices(string.digits, k=self.chance.randint(4, 8))), "item")
         return self.values.code()
 
     def _meeting(self) -> Value:
         chance = self.chance
-        return self._text(chance.choice(LISTS.meeting).format(p=chance.choice(LISTS.places)), "item")
+        return spoken(chance.choice(LISTS.meeting).format(p=chance.choice(LISTS.places)), "item")
 
     def _task(self) -> Value:
         chance = self.chance
@@ -458,7 +450,7 @@ class Everyday:
         elif chance.random() < 0.15:
             own = chance.choice(("the", "my", "our", "the", "", "{f}'s", "the kids'"))
             thing = f"{own} {chance.choice(LISTS.compounds)} {chance.choice(LISTS.papers)}".strip()
-        return self._text(f"{verb} {thing}".format(f=self.words.first_name()), "item")
+        return spoken(f"{verb} {thing}".format(f=self.words.first_name()), "item")
 
     def _tasks(self, form: str) -> Value:
         """Return a list of things to do, said after `to` (`to` is repeated in form `to`) or after a colon."""

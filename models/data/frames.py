@@ -11,13 +11,13 @@ from typing import Any, TypeAlias
 
 from data.phrases import ROLES, Phrases
 from data.texts import texts
-from data.values import SCHEMAS, Fact, Value, Values, article_of
+from data.values import SCHEMAS, Fact, Value, Values, article_of, spoken
 from data.words import KNOWN, Words, plural_of, spelled
 
 LISTS = texts("frames")
 
 RequestFacts: TypeAlias = dict[str, Fact]
-Attribute: TypeAlias = tuple[str, Value, tuple[str, ...]]
+Attribute: TypeAlias = tuple[str, Value, list[str]]
 """A key, its value, and the ways to say it after a name (`{v}`)."""
 
 
@@ -85,27 +85,9 @@ class Frames:
     # Two people.
 
     def _attribute(self, key: str) -> Attribute:
-        if key == "age":
-            forms = (", {v},", " ({v})", ", aged {v},", ", {v} years old,", ", who is {v},", ", now {v},")
-            return key, self.values.age(), forms
-        if key == "city":
-            forms = (
-                " from {v}",
-                " of {v}",
-                " in {v}",
-                " ({v})",
-                ", who lives in {v},",
-                ", based in {v},",
-                ", {v},",
-            )
-            return key, self.values.city(), forms
-        if key == "job":
-            return (
-                key,
-                self.values.job(),
-                (", a {v},", " ({v})", ", who works as a {v},", ", {v},", ", the {v},"),
-            )
-        return key, self.values.price(), (" ({v})", ", who paid {v},", ", for {v},")
+        values = self.values
+        draw = {"age": values.age, "city": values.city, "job": values.job}.get(key, values.price)
+        return key, draw(), LISTS.attributes[key]
 
     def _described(self, name: str, attributes: list[Attribute]) -> str:
         said = name
@@ -134,11 +116,9 @@ class Frames:
                 value = {"name": name} | {key: held_value.value for key, held_value, _ in held}
                 facts[role] = Fact(Value("", value, "object", "nested"), [role], object_schema(value))
                 continue
-            facts[role] = Fact(
-                Value(name, name, "string", "name"), [role, role, f"{role}_name"], SCHEMAS["string"]
-            )
+            facts[role] = spoken(name, "name").fact([role, role, f"{role}_name"])
             for key, attribute, _ in held:
-                facts[f"{role} {key}"] = Fact(attribute, [f"{role}_{key}"], SCHEMAS[attribute.type])
+                facts[f"{role} {key}"] = attribute.fact([f"{role}_{key}"])
         return text
 
     def _told_of_two(
@@ -154,13 +134,7 @@ class Frames:
         thing = self._thing()
         if by_role:
             (first, *_), (second, *_) = people
-            frame = chance.choice((
-                "The {f} is {a}; the {s} is {b}.", "{f}: {a}. {s}: {b}.", "The {f} {a} met the {s} {b}.",
-                "{a} is the {f} and {b} the {s}.", "{a} as {f} and {b} as {s}.",
-                "The {s} was {b}, the {f} {a}.",
-                "Our {f}, {a}, will call your {s}, {b}.", "{b} is the {s}. The {f} is {a}.",
-                "We have {a} as {f}; {b} is the {s}.", "{f} {a}, {s} {b}", "With {b} as {s}, {a} became {f}.",
-            ))  # fmt: skip
+            frame = chance.choice(LISTS.roles_of_two)
             text = frame.format(f=first, s=second, a=one, b=other)
         elif passive and chance.random() < 0.25:
             text = f"{thing} {passive.format(a=one, b=other)}"
@@ -170,13 +144,11 @@ class Frames:
             text = f"{other} {suffers.format(t=thing)} {one}"
         if thing in text and chance.random() < 0.7:
             item = thing.split(" ", 1)[1]
-            facts["thing"] = Fact(
-                Value(item, item, "string", "item"), ["item", "thing", "object"], SCHEMAS["string"]
-            )
+            facts["thing"] = spoken(item).fact(["item", "thing", "object"])
         if chance.random() < 0.3 and not by_role:
             day = self.values.date()
             text = f"{text.rstrip(',')} on {day.said}"
-            facts["day"] = Fact(day, ["date", "day", "when"], SCHEMAS[day.type])
+            facts["day"] = day.fact(["date", "day", "when"])
         return text.replace(",.", ".").replace(",;", ";").replace(",,", ",").rstrip(",")
 
     # Rows of people.
@@ -188,12 +160,7 @@ class Frames:
         draw = self.words.full_name if chance.random() < 0.3 else self.words.first_name
         names = list(dict.fromkeys(draw() for _ in range(count)))
         held = [self._attribute(key)[1] for _ in names]
-        forms = {
-            "age": (" ({v})", ", {v}", " is {v}", " aged {v}", " turned {v}"),
-            "city": (" ({v})", " from {v}", " lives in {v}", " is from {v}", " in {v}"),
-            "job": (" ({v})", " is a {v}", " as {v}", " the {v}"),
-            "amount": (" ({v})", " paid {v}", " gave {v}", " owes {v}", " with {v}", ": {v}"),
-        }[key]
+        forms = LISTS.row_forms[key]
         form = chance.choice(forms)
         parts = [name + form.format(v=value.said) for name, value in zip(names, held, strict=True)]
         mark = "; " if form.startswith(",") or chance.random() < 0.1 else ", "
@@ -202,26 +169,17 @@ class Frames:
         rows: list[dict[str, object]] = [
             {label: name, key: value.value} for name, value in zip(names, held, strict=True)
         ]
-        group = chance.choice((
-            "people", "guests", "members", "players", "winners", "students", "staff", "children", "donors",
-            "participants", "speakers", "team", "candidates", "entries",
-        ))  # fmt: skip
+        group = chance.choice(LISTS.groups)
         schema = {"type": "array", "items": object_schema(rows[0])}
         facts["rows"] = Fact(Value(said, rows, "lines", "list"), [group], schema)
         if chance.random() < 0.25:
-            facts["names"] = Fact(
-                Value("", names, "strings", "list"), ["names", f"{group}_names"], SCHEMAS["strings"]
-            )
-        frame = chance.choice((
-            "{v}", "The {g} are {v}", "{g}: {v}", "Our {g}: {v}", "We have {v}", "There were {v}",
-            "I know {v}",
-            "These are the {g}: {v}", "{v} are the {g}", "Of the {g}, {v}",
-        ))  # fmt: skip
+            facts["names"] = Value("", names, "strings", "list").fact(["names", f"{group}_names"])
+        frame = chance.choice(LISTS.group_frames)
         if " is " in form or form.split()[0] in ("turned", "lives", "paid", "gave", "owes"):
             frame = chance.choice(("{v}", "{v}", "Of the {g}, {v}", "{g}: {v}", "As for the {g}, {v}"))
         if chance.random() < 0.3:
             number = Value(spelled(len(names)), len(names), "integer", "quantity")
-            facts["number"] = Fact(number, [f"number_of_{group}", "count"], SCHEMAS["integer"])
+            facts["number"] = number.fact([f"number_of_{group}", "count"])
             frame = f"The {number.said} {{g}}: {{v}}"
         return frame.format(v=said, g=group)
 
@@ -254,12 +212,12 @@ class Frames:
                 count = self.values.count()
                 parts.append(f"{count.said} {many}")
             keys = [many, many, noun, f"number_of_{many}", f"{noun}_count", f"num_{many}"]
-            facts[noun] = Fact(count, keys, SCHEMAS["integer"])
+            facts[noun] = count.fact(keys)
         subject = self.values.person() if chance.random() < 0.5 else None
         frame = self._chosen(chance.choice(LISTS.orders))
         if "{s}" in frame and subject is not None:
             keys = ["name", "customer", "person", "who", "client"]
-            facts["who"] = Fact(subject, keys, SCHEMAS["string"])
+            facts["who"] = subject.fact(keys)
         said = subject.said if subject is not None else self._subject()
         return frame.format(v=joined(parts, chance.choice(("and", "and", "plus", "and also", "but"))), s=said)
 
@@ -277,7 +235,7 @@ class Frames:
             schema: dict[str, Any] = {"type": "string", "enum": options}
             if chance.random() < 0.15:
                 schema = SCHEMAS["string"]
-            facts[noun] = Fact(Value(option, option, "string", "enum"), [form.format(n=noun)], schema)
+            facts[noun] = Fact(spoken(option, "enum"), [form.format(n=noun)], schema)
         if chance.random() < 0.35:
             parts = [f"the {noun} is {option}" for noun, option in zip(nouns, chosen, strict=True)]
             return joined(parts, chance.choice(("and", "but", "while")))
@@ -291,11 +249,9 @@ class Frames:
         chance = self.chance
         name, city, street = self.values.person(), self.values.city(), self.values.street()
         if chance.random() < 0.5:
-            name_of = self.words.made_up().capitalize() + chance.choice(
-                ("", "gatan", "straat", "weg", "allee")
-            )
+            name_of = self.words.made_up().capitalize() + chance.choice(LISTS.street_ends)
             said = f"{chance.choice(('', '', 'Via ', 'Rue '))}{name_of} {chance.randint(1, 199)}"
-            street = Value(said, said, "string", "item")
+            street = spoken(said)
         code = Value(
             said := "".join(chance.choices("0123456789", k=chance.choice((4, 5, 5)))), said, "string", "item"
         )
@@ -305,16 +261,16 @@ class Frames:
             address["zip"] = code
             where = f"{street.said}, {code.said} {city.said}"
         age, mail, phone = self.values.age(), self.values.email(), self.values.phone()
-        facts["name"] = Fact(name, ["name", "full_name", "person", "contact"], SCHEMAS["string"])
+        facts["name"] = name.fact(["name", "full_name", "person", "contact"])
         more: list[str] = []
         if chance.random() < 0.4:
-            facts["age"] = Fact(age, ["age", "age", "years_old"], SCHEMAS["integer"])
+            facts["age"] = age.fact(["age", "age", "years_old"])
             more.append(chance.choice(("{v}", "aged {v}", "{v} years old", "age {v}")).format(v=age.said))
         if chance.random() < 0.3:
-            facts["mail"] = Fact(mail, ["email", "mail", "e_mail"], SCHEMAS["string"])
+            facts["mail"] = mail.fact(["email", "mail", "e_mail"])
             more.append(mail.said)
         if chance.random() < 0.3:
-            facts["phone"] = Fact(phone, ["phone", "tel", "phone_number"], SCHEMAS["string"])
+            facts["phone"] = phone.fact(["phone", "tel", "phone_number"])
             more.append(chance.choice(("{v}", "tel. {v}", "phone {v}")).format(v=phone.said))
         if chance.random() < 0.6:
             value = {key: part.value for key, part in address.items()}
@@ -322,16 +278,14 @@ class Frames:
             facts["address"] = Fact(Value("", value, "object", "nested"), keys, object_schema(value))
         else:
             for key, part in address.items():
-                facts[key] = Fact(part, [key, f"home_{key}"], SCHEMAS["string"])
+                facts[key] = part.fact([key, f"home_{key}"])
         draw = chance.random()
         if draw < 0.4:
             return ", ".join([name.said, *more, where])
         if draw < 0.7:
             verb = chance.choice(("lives at", "can be found at", "moved to", "has a shop at", "lives in"))
             return f"{', '.join([name.said, *more])}{',' if more else ''} {verb} {where}"
-        return chance.choice(
-            ("Send it to {n}, {w}", "{n} ({w})", "Contact: {n}, {w}", "Deliver to {n} at {w}")
-        ).format(n=", ".join([name.said, *more]), w=where)
+        return chance.choice(LISTS.contacts).format(n=", ".join([name.said, *more]), w=where)
 
     def _list(self, facts: RequestFacts) -> str:
         chance = self.chance
@@ -340,12 +294,12 @@ class Frames:
         things = chance.sample(pool.split(), count)
         things = [self.words.made_up() if chance.random() < 0.12 else thing for thing in things]
         value = self.values.listed(list(dict.fromkeys(things)))
-        facts["list"] = Fact(value, list(keys), SCHEMAS["strings"])
+        facts["list"] = value.fact(list(keys))
         frame = chance.choice(frames)
         said = self._subject()
         if "{s}" in frame and chance.random() < 0.6:
             person = self.values.person()
-            facts["who"] = Fact(person, ["name", "person", "who", "owner"], SCHEMAS["string"])
+            facts["who"] = person.fact(["name", "person", "who", "owner"])
             said = person.said
         if "{s}" in frame and said in ("they", "we", "I"):
             said = "she"

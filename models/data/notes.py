@@ -11,7 +11,7 @@ from typing import Any
 from data import traits
 from data.phrases import Phrases
 from data.texts import texts
-from data.values import SCHEMAS, Fact, Value, Values, article_of
+from data.values import SCHEMAS, Fact, Value, Values, article_of, spoken
 from data.words import KNOWN, Words, plural_of
 
 LISTS = texts("notes")
@@ -45,16 +45,10 @@ class Notes:
         noun = self.words.item(plural=True)
         last = noun.split()[-1]
         keys = [last, last, noun.replace(" ", "_"), f"number_of_{last}", "quantity"]
-        facts["count"] = Fact(count, keys, SCHEMAS["integer"])
-        facts["who"] = Fact(person, ["customer", "name", "recipient", "for", "person"], SCHEMAS["string"])
-        facts["city"] = Fact(city, ["city", "place", "destination", "town"], SCHEMAS["string"])
-        frame = chance.choice((
-            "{n} of the {t} are for {p} in {c}", "the other {n} {t} go to {p} in {c}",
-            "{n} of my {t} went to {p} in {c}",
-            "of the {t}, {n} belong to {p} of {c}", "{p} from {c} took {n} of the {t}",
-            "{n} more {t} for {p}, {c}",
-            "{p} in {c} is waiting for {n} of these {t}", "I set aside {n} of the {t} for {p} from {c}",
-        ))  # fmt: skip
+        facts["count"] = count.fact(keys)
+        facts["who"] = person.fact(["customer", "name", "recipient", "for", "person"])
+        facts["city"] = city.fact(["city", "place", "destination", "town"])
+        frame = chance.choice(LISTS.shares)
         return frame.format(n=count.said, t=noun, p=person.said, c=city.said)
 
     def _predicates(self, facts: dict[str, Fact]) -> str:
@@ -97,7 +91,7 @@ class Notes:
             options = chance.sample(LISTS.colors, chance.randint(2, 5))
             said = chance.choice(options)
             schema: dict[str, Any] = {"type": "string", "enum": options}
-            value = Value(said, said, "string", "enum")
+            value = spoken(said, "enum")
             if chance.random() < 0.2:
                 schema = SCHEMAS["string"]
         else:
@@ -118,17 +112,10 @@ class Notes:
         word = chance.choice(traits.LISTS.states) if chance.random() < 0.75 else self.words.made_up()
         truth = chance.random() < 0.5
         yes = ("is {w}", "was {w}", "is already {w}", "is now {w}", "has been {w}")
-        no = (
-            "is not {w}",
-            "isn't {w}",
-            "was never {w}",
-            "is no longer {w}",
-            "is not {w} yet",
-            "has not been {w}",
-        )
+        no = LISTS.denials
         keys = [word.replace("-", "_"), f"is_{word}".replace("-", "_")]
         if not taken & set(keys):
-            facts[f"is {word}"] = Fact(Value("", truth, "boolean", "boolean"), keys, SCHEMAS["boolean"])
+            facts[f"is {word}"] = Value("", truth, "boolean", "boolean").fact(keys)
         return chance.choice(yes if truth else no).format(w=word)
 
     def _subject(self, personal: bool, facts: dict[str, Fact]) -> str:
@@ -137,16 +124,16 @@ class Notes:
             if chance.random() < 0.15:
                 return chance.choice(("my brother", "our neighbour", "the new tenant", "she", "he"))
             person = self.values.person()
-            facts["who"] = Fact(person, ["name", "name", "person", "who", "full_name"], SCHEMAS["string"])
+            facts["who"] = person.fact(["name", "name", "person", "who", "full_name"])
             return person.said
         noun = chance.choice(LISTS.kinds) if chance.random() < 0.4 else self.words.item()
         keys = ["item", "thing", "object", "what"]
-        facts["thing"] = Fact(Value(noun, noun, "string", "item"), keys, SCHEMAS["string"])
+        facts["thing"] = spoken(noun).fact(keys)
         first = chance.choice(("the", "the", "my", "our", "this", "her", "that"))
         if chance.random() < 0.2 and not any(
             key in facts for key in ("owner", "for", "maker", "left_by", "met")
         ):
             owner = self.values.person()
-            facts["owner"] = Fact(owner, ["owner", "name", "belongs_to"], SCHEMAS["string"])
+            facts["owner"] = owner.fact(["owner", "name", "belongs_to"])
             first = f"{owner.said}'s"
         return f"{first} {noun}"

@@ -7,7 +7,7 @@ plumber`), so that a model learns forms, and the words of keys, rather than whol
 from __future__ import annotations
 
 from data.texts import texts
-from data.values import SCHEMAS, Fact, Value, Values
+from data.values import Fact, Values, spoken
 from data.words import KNOWN, Words, plural_of
 
 LISTS = texts("phrases")
@@ -107,9 +107,7 @@ class Phrases:
         """Say a person: by a role, a title or the name alone, perhaps with the age."""
         chance = self.chance
         if name == "subject" and chance.random() < 0.2:
-            return chance.choice(
-                ("we", "I", "they", "somebody", "she", "he", "nobody", "my people", "everyone")
-            )
+            return chance.choice(LISTS.somebody)
         draw = chance.random()
         if draw < 0.15:
             value = self.values.surname()
@@ -126,16 +124,12 @@ class Phrases:
             said = chance.choice(LISTS.named).format(r=role, n=said)
         elif name == "other":
             keys = ["other", "partner", "friend", "with", "second_person"]
-        facts[name] = Fact(value, keys, SCHEMAS["string"])
+        facts[name] = value.fact(keys)
         if chance.random() < 0.25:
             age = self.values.age()
-            form = chance.choice(
-                (", {a},", ", aged {a},", " ({a})", ", {a} years old,", ", who is {a},", ", now {a},")
-            )
+            form = chance.choice(LISTS.age_forms)
             said = said.rstrip(",") + form.format(a=age.said)
-            facts[f"{name} age"] = Fact(
-                age, ["age", "age", f"{keys[0]}_age", "years_old"], SCHEMAS["integer"]
-            )
+            facts[f"{name} age"] = age.fact(["age", "age", f"{keys[0]}_age", "years_old"])
         return said
 
     def _something(self, facts: dict[str, Fact]) -> str:
@@ -145,16 +139,12 @@ class Phrases:
             noun = self.words.item(plural=True)
             last = noun.split()[-1]
             keys = [last, noun.replace(" ", "_"), f"number_of_{last}", "quantity", "count"]
-            facts["count"] = Fact(count, keys, SCHEMAS["integer"])
-            facts["things"] = Fact(
-                Value(noun, noun, "string", "item"), ["item", "product", "things"], SCHEMAS["string"]
-            )
+            facts["count"] = count.fact(keys)
+            facts["things"] = spoken(noun).fact(["item", "product", "things"])
             return f"{chance.choice(('', '', '', 'all ', 'about ', 'only ', 'some '))}{count.said} {noun}"
         if draw < 0.7:
             noun = self.words.item()
-            facts["thing"] = Fact(
-                Value(noun, noun, "string", "item"), ["item", "thing", "product", "object"], SCHEMAS["string"]
-            )
+            facts["thing"] = spoken(noun).fact(["item", "thing", "product", "object"])
             return (
                 f"{chance.choice(('a', 'the', 'the', 'this', 'her', 'his', 'another', 'my', 'one'))} {noun}"
             )
@@ -171,35 +161,29 @@ class Phrases:
         keys = {"people_list": ["names", "people"], "city_list": ["cities", "places"]}.get(
             kind, ["items", "list", "things"]
         )
-        form = chance.choice(
-            ("{v}", "{v}", "with {v}", "including {v}", "the {n} {v}", "the following: {v}", "{n}: {v}")
-        )
+        form = chance.choice(LISTS.list_forms)
         if "{n}" in form:
             keys = [noun]
-        facts["list"] = Fact(value, keys, SCHEMAS["strings"])
+        facts["list"] = value.fact(keys)
         return form.format(v=value.said, n=noun)
 
     def _place(self, facts: dict[str, Fact]) -> str:
         value = self.values.city()
-        form = self.chance.choice(
-            ("in", "in", "from", "near", "of", "to", "outside", "at the {p} in", "in the {p} of", "for")
-        )
+        form = self.chance.choice(LISTS.place_forms)
         keys = {"from": ["from", "origin", "start"], "to": ["to", "destination", "goal"]}.get(form, [])
-        facts["place"] = Fact(value, ["city", *keys, "town", "place", "location"], SCHEMAS["string"])
+        facts["place"] = value.fact(["city", *keys, "town", "place", "location"])
         return f"{form.format(p=self.chance.choice(LISTS.places))} {value.said}"
 
     def _day(self, facts: dict[str, Fact]) -> str:
         value = self.values.date()
-        form = self.chance.choice(
-            ("on", "on", "by", "until", "since", "from", "before", "as of", "dated", "no later than")
-        )
+        form = self.chance.choice(LISTS.day_forms)
         keys = [*LISTS.day_keys.get(form, []), "date", "day", "when"]
-        facts["day"] = Fact(value, keys, SCHEMAS[value.type])
+        facts["day"] = value.fact(keys)
         return f"{form} {value.said}"
 
     def _money(self, facts: dict[str, Fact]) -> str:
         value, noun = self.values.price(), self.chance.choice(LISTS.money)
         form = self.chance.choice(LISTS.paid)
         keys = [noun, f"{noun}_amount"] if "{n}" in form else ["price", "cost", "total"]
-        facts["money"] = Fact(value, [*keys, "amount", "sum"], SCHEMAS["number"])
+        facts["money"] = value.fact([*keys, "amount", "sum"])
         return form.format(p=value.said, n=noun)

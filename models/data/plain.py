@@ -11,7 +11,7 @@ from __future__ import annotations
 import re
 
 from data.texts import texts
-from data.values import SCHEMAS, Fact, Value, Values, article_of
+from data.values import SCHEMAS, Fact, Value, Values, article_of, spoken
 from data.words import KNOWN, Words, plural_of
 
 LISTS = texts("plain")
@@ -84,16 +84,16 @@ class Plain:
             word = chance.choice(_POOLS[slot.rstrip("2")]).replace("-", " ")
             if chance.random() < 0.2:
                 word = f"{chance.choice(KNOWN.adjectives)} {word}"
-            return Value(word, word, "string", "item")
+            return spoken(word)
         if slot == "R":
             return self._rows()
         if slot == "w":
             word = chance.choice(LISTS.many)
-            return Value(word, word, "string", "item")
+            return spoken(word)
         if slot[0] in "iI":
             thing = self._thing()
             thing = plural_of(thing) if slot == "I" else thing
-            return Value(thing, thing, "string", "item")
+            return spoken(thing)
         count = int(slot[1]) if len(slot) > 1 else chance.choices((1, 2, 3, 4, 5), (0.5, 6, 7, 4, 1))[0]
         if slot[0] == "N":
             draw = self.words.full_name if chance.random() < 0.25 else self.words.first_name
@@ -127,17 +127,7 @@ class Plain:
         name = chance.choice(("name", "name", "item", "product", "article", "thing", "title"))
         number = chance.choice(("quantity", "quantity", "qty", "count", "amount", "number"))
         money = chance.choice(("price", "price", "cost", "unit_price"))
-        form, priced, counted = chance.choice((
-            ("{q} {I}", False, True), ("{i} x{q}", False, True), ("{q}x {i}", False, True),
-            ("{i} ({q})", False, True), ("{i}: {q}", False, True), ("{q} of the {I}", False, True),
-            ("{I}, {q} of them", False, True),
-            ("{a} {i} at {p}", True, False), ("{a} {i} for {p}", True, False), ("{i} ({p})", True, False),
-            ("{i}: {p}", True, False), ("{i} {p}", True, False), ("{a} {i} that costs {p}", True, False),
-            ("{p} for the {i}", True, False), ("the {i} at {p}", True, False),
-            ("{q} {I} at {p} each", True, True), ("{q} {I} for {p}", True, True),
-            ("{q} {I} ({p} each)", True, True), ("{q} x {i} at {p}", True, True),
-            ("{q} {I}, each {p}", True, True), ("{i}, {q} at {p}", True, True), ("{q} {I}: {p}", True, True),
-        ))  # fmt: skip
+        form, priced, counted = chance.choice(LISTS.row_forms)
         said, rows = [], []
         for _ in range(chance.choices((1, 2, 3, 4), (1, 6, 5, 1))[0]):
             thing = self._thing() if chance.random() < 0.8 else self.words.made_up()

@@ -21,7 +21,7 @@ from data.plain import Plain
 from data.scenes import Scene, Slot, expand, read_scenes
 from data.texts import texts
 from data.traits import Traits
-from data.values import SCHEMAS, Fact, Value, Values
+from data.values import SCHEMAS, Fact, Value, Values, spoken
 from data.words import Words
 
 LISTS = texts("sentences")
@@ -217,14 +217,14 @@ class Examples:
         if slot.kind == "yes":
             truth = self.chance.random() < 0.5
             said = self.chance.choice(slot.yes if truth else slot.no)
-            return Fact(Value(said, truth, "boolean", "boolean"), slot.keys, SCHEMAS["boolean"])
+            return Value(said, truth, "boolean", "boolean").fact(slot.keys)
         if slot.kind == "enum":
             return self.traits.enum_fact(slot.keys, slot.values)
         value = self.values.draw(slot.kind)
         if value.type == "lines":
             assert isinstance(value.value, list)
             return Fact(value, slot.keys, Values.rows_schema(value.value))
-        return Fact(value, slot.keys, SCHEMAS[value.type])
+        return value.fact(slot.keys)
 
     def _sentence(self, scene: Scene, template: str, facts: dict[str, Fact]) -> str:
         chance = self.chance
@@ -241,7 +241,7 @@ class Examples:
                 said = said[0].upper() + said[1:]
                 copied = fact.value.type == "string" and "enum" not in fact.schema
                 if copied and fact.value.value == fact.value.said:
-                    fact.value = Value(said, said, "string", fact.value.kind)
+                    fact.value = spoken(said, fact.value.kind)
             if re.search(r"(^|\s)[aA] $", text) and said[0] in "aeiou" and chance.random() < 0.9:
                 text = text[:-1] + "n "
             text += said

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import TypeAlias
 
 from data.texts import texts
-from data.values import SCHEMAS, Fact, Value, Values
+from data.values import Fact, Value, Values
 from data.words import KNOWN, Words, plural_of
 
 LISTS = texts("traits")
@@ -112,7 +112,7 @@ class Traits:
 
     def _boolean(self, family: Family, word: str, base: str, truth: bool) -> Fact:
         keys = [key.format(w=word, b=base).replace("-", "_") for key in family.keys]
-        return Fact(Value("", truth, "boolean", "boolean"), keys, SCHEMAS["boolean"])
+        return Value("", truth, "boolean", "boolean").fact(keys)
 
     def _one_of(self) -> Trait:
         chance = self.chance
@@ -155,13 +155,11 @@ class Traits:
         text = self.chance.choice(LISTS.counts).format(n=said, things=things)
         text = text[0].upper() + text[1:]
         keys = [things, f"number_of_{things}", f"{noun}_count", f"num_{things}"]
-        return text, [Fact(Value(said, count.value, "integer", "quantity"), keys, SCHEMAS["integer"])]
+        return text, [Value(said, count.value, "integer", "quantity").fact(keys)]
 
     def _measured(self) -> Trait:
         key, unit = self.chance.choice(LISTS.measures)
         value = self.values.measure()
-        text = self.chance.choice(
-            ("It is {v} {u}.", "That makes {v} {u}.", "{K}: {v} {u}.", "It measures {v} {u}.")
-        )
+        text = self.chance.choice(LISTS.measured)
         said = text.format(v=value.said, u=unit, K=key.capitalize())
-        return said, [Fact(value, [key, key, f"total_{key}"], SCHEMAS["number"])]
+        return said, [value.fact([key, key, f"total_{key}"])]

@@ -32,6 +32,15 @@ class Value:
     type: str
     kind: str
 
+    def fact(self, keys: list[str]) -> Fact:
+        """Return the fact that the text tells the value, with the schema of its type."""
+        return Fact(self, keys, SCHEMAS[self.type])
+
+
+def spoken(text: str, kind: str = "item") -> Value:
+    """Return a text as it is said."""
+    return Value(text, text, "string", kind)
+
 
 @dataclass
 class Fact:
@@ -71,9 +80,6 @@ class Values:
         make: Callable[[], Value] = getattr(self, kind)
         return make()
 
-    def _text(self, text: str, kind: str) -> Value:
-        return Value(text, text, "string", kind)
-
     def person(self) -> Value:
         """A name, now and then said with a title that is no part of the value."""
         if self.chance.random() < 0.06:
@@ -81,63 +87,63 @@ class Values:
             name = self.words.proper(KNOWN.last_names) if title else self.words.first_name()
             before = self.chance.choice(KNOWN.titles if title else KNOWN.nicknames)
             return Value(f"{before} {name}", name, "string", "name")
-        return self._text(self.words.person(), "name")
+        return spoken(self.words.person(), "name")
 
     def first(self) -> Value:
-        return self._text(self.words.first_name(), "name")
+        return spoken(self.words.first_name(), "name")
 
     def surname(self) -> Value:
-        return self._text(self.words.proper(KNOWN.last_names), "name")
+        return spoken(self.words.proper(KNOWN.last_names), "name")
 
     def city(self) -> Value:
-        return self._text(self.words.city(), "city")
+        return spoken(self.words.city(), "city")
 
     def country(self) -> Value:
-        return self._text(self.words.proper(KNOWN.countries, 0.6), "city")
+        return spoken(self.words.proper(KNOWN.countries, 0.6), "city")
 
     def company(self) -> Value:
-        return self._text(self.words.company(), "name")
+        return spoken(self.words.company(), "name")
 
     def title(self) -> Value:
-        return self._text(self.words.title(), "item")
+        return spoken(self.words.title())
 
     def item(self) -> Value:
-        return self._text(self.words.item(), "item")
+        return spoken(self.words.item())
 
     def items(self) -> Value:
-        return self._text(self.words.item(plural=True), "item")
+        return spoken(self.words.item(plural=True))
 
     def mass(self) -> Value:
-        return self._text(self.chance.choice(KNOWN.mass_items), "item")
+        return spoken(self.chance.choice(KNOWN.mass_items))
 
     def job(self) -> Value:
         word = self.chance.choice(KNOWN.jobs) if self.chance.random() < 0.7 else self.words.made_up()
         start = self.chance.choice(("", "", "", "senior ", "chief ", "junior "))
-        return self._text(start + word, "item")
+        return spoken(start + word)
 
     def animal(self) -> Value:
         known = self.chance.random() < 0.8
-        return self._text(self.chance.choice(KNOWN.animals) if known else self.words.made_up(), "item")
+        return spoken(self.chance.choice(KNOWN.animals) if known else self.words.made_up())
 
     def street(self) -> Value:
         name, end = self.words.proper(KNOWN.last_names), self.chance.choice(KNOWN.streets)
-        return self._text(f"{self.chance.randint(1, 399)} {name} {end}", "item")
+        return spoken(f"{self.chance.randint(1, 399)} {name} {end}")
 
     def email(self) -> Value:
         user = self.words.made_up() + self.chance.choice(("", "", str(self.chance.randint(1, 99))))
         end = self.chance.choice(("com", "org", "net", "example", "io"))
-        return self._text(f"{user}@{self.words.made_up()}.{end}", "item")
+        return spoken(f"{user}@{self.words.made_up()}.{end}")
 
     def phone(self) -> Value:
         digits = [str(self.chance.randint(10, 999)) for _ in range(self.chance.randint(2, 4))]
         start = self.chance.choice(("", "+", "0", "555-"))
-        return self._text(start + self.chance.choice("- ").join(digits), "item")
+        return spoken(start + self.chance.choice("- ").join(digits))
 
     def code(self) -> Value:
         chance = self.chance
         letters = "".join(chance.choices(string.ascii_uppercase, k=chance.randint(1, 3)))
         digits = "".join(chance.choices(string.digits, k=chance.randint(2, 6)))
-        return self._text(letters + chance.choice(("-", "", "-", "/")) + digits, "item")
+        return spoken(letters + chance.choice(("-", "", "-", "/")) + digits, "item")
 
     def age(self) -> Value:
         age = self.chance.randint(1, 99)
@@ -214,7 +220,7 @@ class Values:
 
     def clock(self) -> Value:
         text = f"{self.chance.randint(0, 23)}:{self.chance.choice((0, 5, 10, 15, 20, 30, 40, 45, 50)):02d}"
-        return self._text(text, "item")
+        return spoken(text)
 
     def date(self) -> Value:
         """A day in one of some ten spellings; the value is the ISO 8601 date."""
@@ -245,7 +251,7 @@ class Values:
             (8, 8, 3, 4, 3, 2, 4, 2, 1, 2, 2, 2),
         )[0]
         if chance.random() < 0.12:
-            return Value(said, said, "string", "item")
+            return spoken(said)
         return Value(said, day.isoformat(), "date", "date")
 
     def listed(self, things: list[str]) -> Value:

@@ -7,11 +7,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import transformers
 
-pytest.importorskip("torch")
-transformers = pytest.importorskip("transformers")
-
-import structgen as sg  # noqa: E402
+import structgen as sg
 
 TOKENIZER = Path(__file__).parents[1] / "data/bpe/tokenizer.json"
 LLAMA = {

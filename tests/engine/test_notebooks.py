@@ -9,10 +9,6 @@ from typing import Any
 
 import pytest
 
-pytest.importorskip("torch")
-pytest.importorskip("pydantic")
-pytest.importorskip("safetensors")
-
 import structgen as sg
 
 SCHEMA = {

@@ -1,4 +1,4 @@
-"""SQL: what the grammar takes, SQLite's own parser takes."""
+"""SQL, and queries alone: what the grammars take, SQLite's own parser takes, and SQL's takes each query."""
 
 from __future__ import annotations
 
@@ -66,7 +66,7 @@ def is_sound(seed: int, count: int) -> int:
     return taken
 
 
-@pytest.mark.parametrize("count", [150, pytest.param(6000, marks=pytest.mark.slow)])
+@pytest.mark.parametrize("count", [60, pytest.param(6000, marks=pytest.mark.slow)])
 def test_sqlite_takes_random_scripts_and_mutants(count: int) -> None:
     assert is_sound(seed=1, count=count) > count
 
@@ -121,3 +121,37 @@ def test_joins_are_sqlites() -> None:
                 taken += 1
                 assert is_sql(text), (text, complaint(text))
     assert taken == 17
+
+
+# The small grammar of queries
+
+QUERY_WORDS = {
+    "NAME": ("a", "b", "first_name", "x2"),
+    "STRING": ("''", "'it is'"),
+    "NUMBER": ("0", "25"),
+    "COMPARISON": (" != ", " <= ", " > "),
+    "FUNCTION": ("COUNT", "MIN"),
+}
+
+
+def test_sqlite_and_the_grammar_of_sql_take_random_queries() -> None:
+    grammar, whole = parser("select"), parser("sql")
+    sentences = Sentences(grammar, seed=3, words=QUERY_WORDS)
+    texts = {"".join(text for _, text in sentences.draw("start", 4 + size % 20)) for size in range(120)}
+    taken = [text for text in texts if accepts(grammar, text)]
+    assert len(taken) > 40
+    assert not [text for text in taken if not is_sql(text) or not accepts(whole, text)]
+
+
+def test_sqlite_takes_each_mutant_that_the_grammar_takes() -> None:
+    grammar, taken, refused = parser("select"), 0, 0
+    for text, label in labelled("select"):
+        if label:
+            words = [word for _, word in lexemes(grammar, text)]
+            for mutant in mutants(words, seed=len(text)):
+                changed = "".join(mutant)
+                verdict = accepts(grammar, changed)
+                taken, refused = taken + verdict, refused + (not verdict)
+                assert not verdict or is_sql(changed), changed
+    assert taken > 3
+    assert refused > 50

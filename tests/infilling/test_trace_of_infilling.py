@@ -7,7 +7,7 @@ import re
 from pathlib import Path
 
 import pytest
-from toy_models import Toy, byte_tokenizer
+from toy_models import filled
 from typer.testing import CliRunner
 
 import structgen as sg
@@ -15,14 +15,7 @@ from structgen.cli import app
 
 
 def test_the_page_shows_each_step_and_escapes_what_the_model_wrote(tmp_path: Path) -> None:
-    tokenizer = byte_tokenizer()
-    found = sg.infill(
-        Toy(tokenizer),
-        "<b>{a: /[<>&]{4}/, 6}</b>",
-        tokenizer=tokenizer,
-        prompt="p",
-        scheduler="low-confidence",
-    )
+    found = filled("<b>{a: /[<>&]{4}/, 6}</b>", scheduler="low-confidence")
     found.write_trace(tmp_path / "page.html", "A < B")
     page = (tmp_path / "page.html").read_text(encoding="utf-8")
     assert page.count("<div class=row>") == len(found.steps)

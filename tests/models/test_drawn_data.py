@@ -76,14 +76,15 @@ DRAWN: dict[str, tuple[Callable[[], object], int, str]] = {
     "traits": (source(Traits, 10), 300, "20947592eadcd835"),
 }
 LISTED = {
-    "everyday": "16cd932ad2e2abe1",
-    "frames": "14564ff6befbb06d",
-    "notes": "bf98748e83f2f3b9",
-    "phrases": "1881f92af3b137d3",
-    "plain": "52ac59294cffba3f",
+    "contracts": "059bf5e13419d4a8",
+    "everyday": "dc271062d2a8f153",
+    "frames": "aaaad04922a8dbf2",
+    "notes": "2ddaef8a60dfc6de",
+    "phrases": "8f84135c50cd4234",
+    "plain": "8520dea296b20b94",
     "remarks": "631916f52be5fb1c",
     "sentences": "929bf0aaaf6db187",
-    "traits": "1783e08607ac0fb7",
+    "traits": "5d601286582b7885",
     "words": "0ed331ed090dade2",
 }
 

@@ -1,6 +1,11 @@
-"""The table models of the strategies' tests."""
+"""What the tests of monitors need, and the table models of the strategies' tests."""
 
 import sys
 from pathlib import Path
 
-sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "strategies"))
+import pytest
+
+for _name in ("torch", "jedi"):
+    pytest.importorskip(_name)
+
+sys.path.insert(0, str(Path(__file__).parents[1] / "strategies"))

@@ -41,6 +41,8 @@ class Dots(sg.monitors.Monitor):
 
     name = "dots"
     trigger_characters = "."
+    seconds = 60.0
+    """Far more than an answer takes: on a busy machine a process waits long for its turn."""
 
     def __init__(self, seed: int = 0, chance: float = 0.8) -> None:
         self.seed, self.chance = seed, chance

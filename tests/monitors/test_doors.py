@@ -8,7 +8,6 @@ import pytest
 from monitor_examples import Dots
 from typer.testing import CliRunner
 
-pytest.importorskip("torch")
 pytest.importorskip("jedi")
 
 import structgen as sg

@@ -8,11 +8,11 @@ from typing import Any
 
 import pytest
 
-for _name in ("torch", "openai", "starlette", "prometheus_client", "tokenizers", "safetensors"):
+for _name in "torch transformers openai typer starlette prometheus_client tokenizers safetensors".split():
     pytest.importorskip(_name)
 
-sys.path.insert(0, str(Path(__file__).parent))
-sys.path.insert(0, str(Path(__file__).parents[1] / "engine"))
+_TESTS = Path(__file__).parents[1]
+sys.path[:0] = [str(_TESTS / one) for one in ("serving", "engine", "tool_calls")]
 
 import structgen as sg  # noqa: E402
 

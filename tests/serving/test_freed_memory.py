@@ -8,7 +8,7 @@ import weakref
 from typing import Any
 
 import pytest
-from served_apps import CHAT, app_of, post
+from served_apps import CHAT, app_of, post, schema_format
 
 import structgen as sg
 from structgen.core.compiled import CompiledGrammar
@@ -44,8 +44,7 @@ def test_what_was_compiled_for_a_refused_request_is_gone_without_garbage_collect
 
     def answered(at: int, most: int) -> int:
         schema = {"type": "object", "properties": {f"freed{at}": {"const": "a"}}, "required": [f"freed{at}"]}
-        form = {"type": "json_schema", "json_schema": {"name": "s", "schema": schema}}
-        body = {**CHAT, "max_tokens": most, "response_format": form}
+        body = {**CHAT, "max_tokens": most, "response_format": schema_format(schema)}
         return post(app, "/v1/chat/completions", body).status_code
 
     gc.collect()

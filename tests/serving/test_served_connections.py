@@ -179,36 +179,6 @@ def test_a_client_that_takes_nothing_is_given_up(single: sg.Engine) -> None:
     run(work)
 
 
-def test_sixteen_at_once_are_all_valid(engine: sg.Engine) -> None:
-    """Their draws are hot, their budgets small: each is a document of its own schema all the same."""
-    schemas = [
-        {
-            "type": "object",
-            "properties": {f"key{at}": {"type": "array", "items": {"type": "integer"}, "minItems": at % 3}},
-            "required": [f"key{at}"],
-            "additionalProperties": False,
-        }
-        for at in range(16)
-    ]
-
-    async def work() -> list[Any]:
-        client = openai_client(app_of(engine))
-        formats: list[Any] = [
-            {"type": "json_schema", "json_schema": {"name": "x", "schema": one}} for one in schemas
-        ]
-        asked = (
-            client.chat.completions.create(**CHAT, response_format=one, temperature=1.5, max_tokens=40)
-            for one in formats
-        )
-        return list(await asyncio.gather(*asked))
-
-    from jsonschema import validate
-
-    for schema, found in zip(schemas, run(work), strict=True):
-        validate(json.loads(found.choices[0].message.content), schema)
-        assert found.usage.completion_tokens <= 41
-
-
 def test_an_application_closes_its_engine_and_cancels_what_is_left(single: sg.Engine) -> None:
     async def work() -> None:
         app = app_of(single)
