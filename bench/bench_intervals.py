@@ -26,7 +26,7 @@ from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Final
+from typing import Final, NamedTuple
 
 import numpy as np
 from records import arguments
@@ -46,8 +46,7 @@ OUTSIDE: Final = 0.001
 """The probability of a cell of exact intervals below its band."""
 
 
-@dataclass
-class Figure:
+class Figure(NamedTuple):
     """A figure of one run."""
 
     name: str
@@ -55,7 +54,7 @@ class Figure:
     """The estimate less the truth."""
     interval: tuple[float, float] | None
     """Less the truth."""
-    is_proven: bool = False
+    is_proven: bool
 
 
 @dataclass
@@ -111,25 +110,24 @@ def band(runs: int) -> float:
 def add(cells: dict[str, Cell], runs: list[tuple[sg.Samples[str], list[Figure]]]) -> None:
     """Add the runs of one law with one method and n."""
     errors: dict[str, list[float]] = defaultdict(list)
-    for _, found in runs:
-        for one in found:
-            errors[one.name].append(one.error)
-    for samples, found in runs:
-        for one in found:
-            cell = cells[one.name]
-            cell.runs += 1
-            cell.proven += one.is_proven
-            if samples.effective_size >= 16 - 1e-9:
-                cell.large.append(one.interval is not None)
-            if one.interval is None or one.is_proven:
-                continue
-            cell.covered.append(one.interval[0] - 1e-9 <= 0 <= one.interval[1] + 1e-9)
-            count, low_high = len(errors[one.name]), one.interval
-            root = math.sqrt(sum(error * error for error in errors[one.name]) / count)
-            # The root of a mean of few squares is too small on average.
-            root /= math.sqrt(2 / count) * math.gamma((count + 1) / 2) / math.gamma(count / 2)
-            cell.widths.append(low_high[1] - low_high[0])
-            cell.oracle.append(2 * NORMAL * root)
+    for one in (one for _, found in runs for one in found):
+        errors[one.name].append(one.error)
+    for samples, one in ((samples, one) for samples, found in runs for one in found):
+        cell = cells[one.name]
+        cell.runs += 1
+        cell.proven += one.is_proven
+        if samples.effective_size >= 16 - 1e-9:
+            cell.large.append(one.interval is not None)
+        if one.interval is None or one.is_proven:
+            continue
+        low, high = one.interval
+        cell.covered.append(low - 1e-9 <= 0 <= high + 1e-9)
+        count = len(errors[one.name])
+        root = math.sqrt(sum(error * error for error in errors[one.name]) / count)
+        # The root of a mean of few squares is too small on average.
+        root /= math.sqrt(2 / count) * math.gamma((count + 1) / 2) / math.gamma(count / 2)
+        cell.widths.append(high - low)
+        cell.oracle.append(2 * NORMAL * root)
 
 
 def row(cell: Cell) -> dict[str, object]:

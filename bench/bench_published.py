@@ -5,7 +5,7 @@
 The parts:
 
     speculation  calls and seconds of processor a token, by drafters, on 24 texts under schemas
-    samplers     error and intervals on three tasks whose law is enumerated
+    samplers     error on three tasks whose law is enumerated
 
 Free text and text under a schema beside transformers' loop: `bench_engine.py --model smollm2`. Answers, by
 strategy too: `bench_answers.py`.
@@ -28,7 +28,7 @@ import time
 from collections import defaultdict
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 import torch
@@ -92,11 +92,10 @@ def speculation(engine: sg.Engine, asked: argparse.Namespace) -> Rows:
 
 # --- samplers -----------------------------------------------------------------------------------------------
 
-LABELS = Literal[
-    "billing", "refund", "delivery", "damage", "warranty", "account", "password", "login", "invoice",
-    "discount", "return", "exchange", "cancel", "upgrade", "complaint", "praise", "question", "address",
-    "payment", "other",
-]  # fmt: skip
+LABELS = (
+    "billing refund delivery damage warranty account password login invoice discount return exchange cancel "
+    "upgrade complaint praise question address payment other"
+).split()
 REVIEW = {
     "type": "object",
     "properties": {
@@ -114,8 +113,7 @@ def sampled_tasks(
     engine: sg.Engine,
 ) -> Iterator[tuple[str, Any, list[int], Callable[[str], dict[Any, str]]]]:
     """Yield a name, a compiled grammar, the prompt's tokens, and what reads the fields of a text."""
-    labels = list(LABELS.__args__)
-    asked = f"Which of these is the message about: {', '.join(labels)}?\n"
+    asked = f"Which of these is the message about: {', '.join(LABELS)}?\n"
     asked += "I was charged twice for the lamp and want my money back.\nAnswer in one word."
     review = sg.json_schema(REVIEW, **{**sg.JSON_DUMPS, "escapes": "utf8"})
     rate = "Rate this review: The room was small and loud, but the staff were kind."
@@ -130,7 +128,7 @@ def sampled_tasks(
         return dict(enumerate(match.groups()))
 
     for task, grammar, prompt, read in (
-        ("a label of 20", sg.choice(labels), asked, lambda text: {"label": text}),
+        ("a label of 20", sg.choice(LABELS), asked, lambda text: {"label": text}),
         ("a review, 30 documents", review, rate, members),
         ("a regex of 240 texts", sg.regex(RIDES), name, groups),
     ):
@@ -200,7 +198,7 @@ def shares(texts: Sequence[str], weights: Sequence[float], read: Any) -> dict[An
 
 
 def samplers(engine: sg.Engine, asked: argparse.Namespace) -> Rows:
-    """Measure error and intervals of draws."""
+    """Measure the error of draws. Whether intervals hold: `bench_intervals.py`."""
     from sampler_tasks import field_error
 
     most, seeds = 24, range(asked.seeds)
@@ -222,8 +220,6 @@ def samplers(engine: sg.Engine, asked: argparse.Namespace) -> Rows:
                 runs = [sg.sample(model, prompt, compiled, n, seed=seed, **how) for seed in seeds]
                 full = [one for one in runs if one.texts]
                 errors = [field_error(exact, shares(one.texts, one.weights, read)) for one in full]
-                ends = [one.log_z_interval for one in full if one.log_z_interval is not None]
-                held, widths = intervals(full, exact, read)
                 yield about | {
                     "method": method,
                     "n": n,
@@ -233,29 +229,7 @@ def samplers(engine: sg.Engine, asked: argparse.Namespace) -> Rows:
                     "runs without a draw": len(runs) - len(full),
                     "model rows": statistics.fmean(one.statistics.model_rows for one in runs),
                     "draws": statistics.fmean(len(one.texts) for one in runs),
-                    "intervals that hold": _mean(held),
-                    "mean width": _mean(widths),
-                    "log Z intervals given": len(ends) / len(runs),
-                    "log Z that hold": _mean(
-                        [low - 1e-3 <= math.log(z) <= high + 1e-3 for low, high in ends]
-                    ),
                 }
-
-
-def intervals(runs: list[Any], exact: Any, read: Any) -> tuple[list[bool], list[float]]:
-    """Return which intervals of the likeliest three values of each field hold the truth, and their widths."""
-    held, widths = [], []
-    for found in runs:
-        for field in exact:
-            for one in found.with_values(read).marginals(lambda value, field=field: value[field], 3):
-                true = exact[field].get(one.value, 0.0)
-                held.append(one.low - 1e-3 <= true <= one.high + 1e-3)
-                widths.append(one.high - one.low)
-    return held, widths
-
-
-def _mean(values: Sequence[float]) -> float | str:
-    return statistics.fmean(values) if values else ""
 
 
 PARTS: dict[str, Callable[[sg.Engine, argparse.Namespace], Rows]] = {

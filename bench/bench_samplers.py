@@ -2,7 +2,6 @@
 
     python bench/bench_samplers.py                       the three frozen tasks, every method, 20 seeds
     python bench/bench_samplers.py --seeds 3 --rows 300 3000 --tasks free-text --methods auto cars
-    python bench/bench_samplers.py --peers PYTHON --seeds 3 --rows 3000 --methods auto smc
 
 The error of a run is the mean, over the fields of a task, of the total variation between the field's exact
 marginal (sampler_tasks.py) and that of the weighted draws. All methods get the same seeds, and errors are
@@ -12,9 +11,6 @@ has the error 1.
 
 `auto` is asked for as many draws as it has rows, so it runs beams where the rows pay for 64 texts, and
 tempered walks where they do not.
-
-With --peers, genlm-control (SMC with AWRS) writes the same tasks beside them, in the environment of that
-interpreter: genlm_control.py says how. It counts as published.
 """
 
 from __future__ import annotations
@@ -22,9 +18,7 @@ from __future__ import annotations
 import argparse
 import json
 import math
-import os
 import statistics
-import subprocess
 import sys
 import time
 from collections import defaultdict
@@ -32,7 +26,6 @@ from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from functools import cache
 from multiprocessing import get_context
-from pathlib import Path
 from typing import Any, Final
 
 import numpy as np
@@ -109,25 +102,6 @@ def work(name: str, method: str, seed: int, rows: int) -> Outcome:
     return about | attempt(ready(name), frozen()[name], method, seed, rows)
 
 
-def of_peer(options: argparse.Namespace) -> Iterator[Outcome]:
-    """Yield genlm-control's outcomes; what else it prints goes to standard error."""
-    here = Path(__file__).resolve().parent
-    paths = os.pathsep.join(map(str, (here.parent, here.parent / "kernels", here)))
-    for rows in options.rows:
-        told = [str(options.seeds), str(rows), *options.tasks]
-        command = [str(options.peers), str(here / "genlm_control.py"), *told]
-        environment = {**os.environ, "PYTHONPATH": paths}
-        with subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env=environment) as process:
-            assert process.stdout is not None
-            for line in process.stdout:
-                if line.startswith("{"):
-                    yield {"rows": rows, **json.loads(line)}
-                else:
-                    print(line, end="", file=sys.stderr)
-        if process.returncode:
-            print(f"genlm-control ended with code {process.returncode}", file=sys.stderr)
-
-
 def measured(options: argparse.Namespace) -> Iterator[Outcome]:
     """Yield all outcomes."""
     runs = [
@@ -141,8 +115,6 @@ def measured(options: argparse.Namespace) -> Iterator[Outcome]:
         for done, outcome in enumerate(pool.map(work, *zip(*runs, strict=True)), 1):
             yield outcome
             print(f"\r{done:,} of {len(runs):,} runs  ", end="", file=sys.stderr)
-    if options.peers is not None:
-        yield from of_peer(options)
 
 
 def table(outcomes: Iterable[Outcome]) -> Iterator[dict[str, Any]]:
@@ -203,7 +175,6 @@ def main(argv: Sequence[str] | None = None) -> None:
     parser.add_argument("--seeds", type=int, default=20)
     parser.add_argument("--rows", type=int, nargs="+", default=[30_000], help="model rows of a run")
     parser.add_argument("--processes", type=int, default=2)
-    parser.add_argument("--peers", type=Path, help="the interpreter of genlm-control")
     options = parser.parse_args(argv)
     tell(options, "samplers", table(measured(options)), ["numpy"])
 

@@ -3,7 +3,7 @@
     python bench/bench_serving.py [vllm] [sglang] [--schemas PATH] [--count 200] [--tokens 256] [--rounds 5]
     python bench/bench_serving.py --model smollm2    the same with a published model (make smollm2)
 
-Each engine is started once with each back end (scripts/serving_engines.py says how, and in which
+Each engine is started once with each back end (scripts/serving_checks.py says how, and in which
 environment), and serves models/extract on a CPU. With `--model smollm2` it is SmolLM2, written to
 build/smollm2 in bfloat16, and the schemas are made so that their documents end under every back end. The
 schemas are divided among the rounds. In a round the
@@ -20,7 +20,6 @@ import contextlib
 import os
 import random
 import statistics
-import subprocess
 import sys
 import time
 from collections import Counter
@@ -32,13 +31,13 @@ from typing import Any
 ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT / "scripts"))
 
-from serving_engines import (  # noqa: E402
+from serving_checks import (  # noqa: E402
     AT_ONCE,
     ENGINES,
     MODEL,
     PROMPT,
     Asking,
-    environment,
+    in_engines,
     judge_of,
     schemas_of,
     served,
@@ -145,8 +144,9 @@ def measured(key: str, slices: list[list[Any]], tokens: int, model: str) -> list
     with contextlib.ExitStack() as servers:
         asked_of = []
         for backend in ("structgen", *ENGINES[key].builtin):
-            address = servers.enter_context(served(key, backend, model))
-            asked_of.append((backend, Asking(ENGINES[key], address), asking_group(address)))
+            address, process = servers.enter_context(served(key, backend, model))
+            # a server leads the process group of its workers
+            asked_of.append((backend, Asking(ENGINES[key], address), process.pid))
             asked(asked_of[-1][1], WARM, 32)
         for number, schemas in enumerate(slices):
             for backend, asking, group in asked_of[number % 3 :] + asked_of[: number % 3]:
@@ -178,22 +178,6 @@ def one_round(asking: Asking, group: int, schemas: list[Any], tokens: int) -> li
     return rows
 
 
-def asking_group(address: str) -> int:
-    """Return the process group that listens at an address of this machine."""
-    port = f":{int(address.rpartition(':')[2].partition('/')[0]):04X}"
-    lines = Path("/proc/net/tcp").read_text().splitlines()[1:]
-    inode = next(
-        line.split()[9] for line in lines if line.split()[1].endswith(port) and line.split()[3] == "0A"
-    )
-    for place in Path("/proc").glob("[0-9]*/fd/*"):
-        try:
-            if os.readlink(place) == f"socket:[{inode}]":
-                return os.getpgid(int(place.parts[2]))
-        except OSError:
-            continue
-    raise RuntimeError(f"nothing listens at {address}")
-
-
 def main() -> None:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
@@ -207,10 +191,7 @@ def main() -> None:
     parser.add_argument("--python", type=Path, help="of an environment that has the engines")
     parser.add_argument("--results", type=Path, default=Path(__file__).parent / "results")
     options = parser.parse_args()
-    if not os.environ.get("STRUCTGEN_IN_ENGINES"):
-        python = options.python or environment()
-        again = {**os.environ, "STRUCTGEN_IN_ENGINES": "1"}
-        sys.exit(subprocess.run([python, __file__, *sys.argv[1:]], env=again).returncode)
+    in_engines(options.python)
     from importlib.metadata import version as version_of
 
     from records import version, write

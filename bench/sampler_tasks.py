@@ -11,14 +11,10 @@ kept, with digests of models and grammars, in sampler_tasks.json; tests/test_ben
 and checks the programme itself against enumeration on shrunken tasks.
 
 The tasks must not be changed: figures of different dates are comparable only as long as the digests agree.
-
-    python bench/sampler_tasks.py            prints a summary of each task
-    python bench/sampler_tasks.py --write    writes sampler_tasks.json (done once)
 """
 
 from __future__ import annotations
 
-import argparse
 import json
 import random
 import re
@@ -551,16 +547,6 @@ class Law:
         found = {name: dict(sorted(values.items())) for name, values in sorted(marginals.items())}
         return z, found, length / z, backward
 
-    @cached_property
-    def prefixes(self) -> float:
-        """The number of prefixes, as tokens, from which the model may still write a valid text."""
-        count = np.eye(1, len(self.nodes))[0]
-        total = 1.0
-        for t in range(self._task.max_tokens):
-            count = np.bincount(self._target, count[self._source], len(count)) * (self.h[t + 1] > 0)
-            total += float(count.sum())
-        return total
-
     def draw(self, count: int, seed: int) -> list[tuple[int, ...]]:
         """Return independent draws from the target, exactly: token sequences. What an ideal sampler gives."""
         draws = random.Random(seed)
@@ -655,7 +641,6 @@ def frozen(task: Task, *, exact: bool = True) -> dict[str, Any]:
         law = task.law
         found |= {
             "z": float(f"{law.z:.12g}"),
-            "prefixes": float(f"{law.prefixes:.6g}"),
             "mean_rows": round(law.length, 6),
             "masking_mean_rows": round(law.masked_length, 6),
             "masking_error": round(field_error(law.marginals, law.masked_marginals), 9),
@@ -665,21 +650,3 @@ def frozen(task: Task, *, exact: bool = True) -> dict[str, Any]:
             },
         }
     return found
-
-
-def main() -> None:
-    """Print the laws; --write keeps them."""
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
-    parser.add_argument("--write", action="store_true", help="write sampler_tasks.json")
-    options = parser.parse_args()
-    found = {name: frozen(task) for name, task in tasks().items()}
-    for name, said in found.items():
-        print(f"{name}: " + ", ".join(f"{key} {value}" for key, value in said.items() if key != "marginals"))
-    if options.write:
-        FROZEN.write_text(json.dumps(found, indent=1) + "\n", encoding="utf-8")
-
-
-if __name__ == "__main__":
-    main()

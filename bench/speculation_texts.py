@@ -262,12 +262,6 @@ class FreeRows(Speculator):
             for drafting, view, most in zip(draftings, views, mosts, strict=True)
         ]
 
-    def ran(self, rows: int, seconds: float) -> None:
-        """Learn nothing."""
-
-    def took(self, seconds: float) -> None:
-        """Learn nothing."""
-
 
 def free_rows(engine: sg.Engine) -> sg.Engine:
     """Return the engine, which from now on plans by nothing but chances."""

@@ -118,22 +118,22 @@ def test_prompt_lookup_is_counted_as_a_scan_of_the_text_counts_it(
     value = {"a": "k78a m78b n78c m78b n78c m78b n78c", "n": 77}
     answer = answers.Answer("x", json.dumps(SCHEMA), value, {"a": "", "n": 0})
     chosen = [one for one in counts.SETS if one.title == counts.LOOKUP]
-    found = [one for one in counts.counted(answer, 0, chosen, ["one line"]) if one.drafters == counts.LOOKUP]
-    facts, tokens, _ = counts.facts_of(answer, counts.SAME, "one line", tokenizer)
-    assert [one.calls for one in found] == [_plain_lookup(list(facts.prompt), tokens, 10, 3)]
-    assert found[0].calls < 0.9 * found[0].tokens
+    tokens, calls, _ = counts.counted(answer, chosen, ["one line"])[counts.SAME, counts.LOOKUP, "one line"]
+    facts, written, _ = counts.facts_of(answer, counts.SAME, "one line", tokenizer)
+    assert calls == _plain_lookup(list(facts.prompt), written, 10, 3)
+    assert calls < 0.9 * tokens
 
 
 def test_calls_per_token_are_all_calls_over_all_tokens_and_ratios_are_to_the_same_answers() -> None:
-    def one(answer: int, drafters: str, tokens: int, calls: int) -> counts.Count:
-        return counts.Count(answer, "one line", counts.SAME, drafters, tokens, calls, 0)
+    def cell(drafters: str) -> tuple[str, str, str]:
+        return counts.SAME, drafters, "one line"
 
-    made = [one(0, counts.LOOKUP, 100, 50), one(1, counts.LOOKUP, 10, 10), one(0, counts.LLGUIDANCE, 100, 75)]
-    made += [one(0, "tree of 16", 100, 30), one(1, "tree of 16", 10, 8)]
-    rows = {row[2]: dict(zip(counts.COLUMNS, row, strict=True)) for row in counts.rows(made)}
+    long = {cell(counts.LOOKUP): (100, 50, 0), cell(counts.LLGUIDANCE): (100, 75, 0)}
+    short = {cell(counts.LOOKUP): (10, 10, 0)}
+    rows = {row["drafters"]: row for row in counts.rows([long, short])}
     assert rows[counts.LOOKUP]["calls_per_token"] == pytest.approx(60 / 110)
+    assert rows[counts.LOOKUP]["mean_of_answers"] == pytest.approx((0.5 + 1) / 2)
     assert rows[counts.LLGUIDANCE]["ratio_to_prompt_lookup"] == pytest.approx(75 / 50)
-    assert "| 0.345 |" in counts.markdown(counts.rows(made))
 
 
 # --- the engine ---------------------------------------------------------------------------------------------

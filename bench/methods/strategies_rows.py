@@ -18,11 +18,9 @@ import bench_strategies
 def rows(sentences: int = 20, tasks: int = 10) -> list[dict[str, Any]]:
     """Return a row for each strategy; of SmolLM2 where it is installed."""
     found = []
-    for told in bench_strategies.ways_measured(["hand-written"], sentences):
-        row = dict(zip(bench_strategies.NAMES, told, strict=True))
-        right = {"fields": row["fields"], "right": row["right"], "difference": row["difference"]}
-        spread = {"low": row["low"], "high": row["high"], "cpu_s": row["seconds"]}
-        found.append({"model": "extract", "way": row["way"]} | right | spread)
+    for row in bench_strategies.ways_measured(["hand-written"], sentences):
+        same = {name: row[name] for name in ("way", "fields", "right", "difference", "low", "high")}
+        found.append({"model": "extract"} | same | {"cpu_s": row["seconds"]})
     asked = argparse.Namespace(model="smollm2", max_tokens=64, wording="first", half="open", answers=None)
     chosen = bench_answers.drawn(bench_answers.read_tasks("open"), tasks)
     rows = bench_answers.measured(bench_answers.Bench(asked), list(bench_answers.STRATEGIES), chosen)

@@ -25,6 +25,7 @@ from structgen.language import ir
 from structgen.limits import Limits
 
 POLICIES = ["bounded", "plain", "any"]
+ALL = [*POLICIES, "python"]
 INTEGER = ir.Multiple(Decimal(1))
 
 
@@ -127,8 +128,8 @@ def short() -> list[str]:
 SHORT = short()
 
 
-@pytest.mark.parametrize("policy", POLICIES)
-@settings(max_examples=settings().max_examples // 2, deadline=None)
+@pytest.mark.parametrize("policy", ALL)
+@settings(max_examples=settings().max_examples // 3, deadline=None)
 @given(
     spec=specs | free_specs,
     texts=st.lists(numerals() | st.sampled_from(NUMBERS + SHORT), min_size=20, max_size=40),
@@ -142,7 +143,7 @@ def test_a_numeral_ends_as_the_twin_says(policy: str, spec: ir.Spec, texts: list
         assert (int(pool.outcome[state]) if state >= 0 else -1) == (outcome(demands) if demands else -1), text
 
 
-@pytest.mark.parametrize("policy", POLICIES)
+@pytest.mark.parametrize("policy", ALL)
 @settings(max_examples=settings().max_examples // 4, deadline=None)
 @given(spec=specs | free_specs, seed=st.integers(0, 1 << 30))
 def test_every_character_that_is_allowed_begins_the_shortest_rest_of_a_numeral(
@@ -170,8 +171,8 @@ def test_every_character_that_is_allowed_begins_the_shortest_rest_of_a_numeral(
         state, text = after[char], text + char
 
 
-@pytest.mark.parametrize("policy", POLICIES)
-@settings(max_examples=40, deadline=None)
+@pytest.mark.parametrize("policy", ALL)
+@settings(deadline=None)
 @given(formula=formulas)
 def test_an_automaton_is_empty_where_no_short_numeral_is_met(policy: str, formula: ir.Formula) -> None:
     spec = ir.Spec((formula,))
@@ -252,29 +253,6 @@ def test_no_fitting_text_is_infinite() -> None:
     assert fits("1.7976931348623157e+308") and not fits("1.7976931348623158e+308")
     assert not fits("2e+308") and not fits("1e+309")
     assert fits("5e-324") and not fits("4e-324") and not fits("5e-325") and not fits("5.0e-324")
-
-
-@pytest.mark.parametrize(
-    "formula",
-    [
-        interval("-2", "1.5"),
-        ir.Multiple(Decimal("0.5")),
-        ir.Points(frozenset((Decimal("0.2"), 300, Decimal("1e-7"), Decimal("-15e18")))),
-        interval("0.00001", "0.0003"),
-        ir.Not(ir.Multiple(Decimal("0.1"))),
-    ],
-    ids=["bounds", "halves", "constants", "tiny", "odd"],
-)
-def test_what_python_prints_is_judged_by_its_value(formula: ir.Formula) -> None:
-    spec = ir.Spec((formula,))
-    pool = NumberPool("python", Limits())
-    start = pool.start(spec, numbering())
-    for text in [*SHORT, *NUMBERS, "1e-07", "-1.5e+19", "1e+19", "1e-7"]:
-        state = walk(pool, start, text)
-        wanted = bool(twin.allowed(spec, text, "python"))
-        assert (state >= 0 and int(pool.outcome[state]) >= 0) is wanted, text
-        if state >= 0:
-            assert twin.allowed(spec, text + pool.finish(state)[0].decode(), "python")
 
 
 def test_what_no_float_is_has_no_state() -> None:
@@ -441,7 +419,7 @@ def test_an_automaton_of_too_many_states_is_refused_by_name(formula: ir.Formula)
     assert caught.value.limit == "automaton_states"
 
 
-@for_each("numbers", [*POLICIES, "python"])
+@for_each("numbers", ALL)
 @for_each("far", ["1e5000", "1e5000000000000", "-3e-5000000000000", "7e123456789012345678"])
 def test_a_number_of_too_many_digits_is_past_a_limit(numbers: str, far: str) -> None:
     pool = NumberPool(numbers, Limits())
@@ -459,7 +437,7 @@ def test_a_bound_that_no_numeral_passes_asks_nothing() -> None:
 
 def test_a_listed_number_of_too_many_digits_is_never_written() -> None:
     some = ir.Points(frozenset((Decimal("1e9999999"), 3, 12)))
-    for policy in (*POLICIES, "python"):
+    for policy in ALL:
         assert accepts(some, "12", policy) and not accepts(some, "13", policy)
 
 

@@ -102,7 +102,7 @@ def hold(logits: Any, mask: npt.NDArray[np.int32] | None, heat: float, first: in
 @for_each("share", [None, 0.01, 0.5, 1.0])
 def test_the_compiled_draw_is_the_kernels_draw(heat: float, share: float | None) -> None:
     draw = np.random.default_rng(7)
-    count, width = 700, 2 * TILE + 77
+    count, width = 250, 2 * TILE + 77
     logits = torch.from_numpy(3 * draw.standard_normal((count, width), np.float32))
     # in some rows a tile lies far above the others, in some nothing of a tile is possible
     logits[::7, :TILE] += 40
@@ -272,7 +272,7 @@ def test_tiles_are_drawn_by_what_the_filters_leave_of_them(way: Any, how: dict[s
 
 # --- the law of the draws -----------------------------------------------------------------------------------
 
-DRAWS = 3_000
+DRAWS = 1_500
 
 
 @for_each(

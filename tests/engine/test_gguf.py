@@ -87,7 +87,7 @@ def test_a_header_cut_at_every_kilobyte_or_with_any_byte_changed_is_read_or_refu
         with pytest.raises(sg.StructgenError, match=r"changed.gguf is cut off.*download it again"):
             GgufHeader.read(changed)
     rng = random.Random(1)
-    for _ in range(200):
+    for _ in range(60):
         data = bytearray(whole[:size])
         data[rng.randrange(len(MAGIC), size)] = rng.randrange(256)
         changed.write_bytes(data)

@@ -163,7 +163,10 @@ def _run(made_model: Any, seed: int, steps: int, partings: Partings) -> None:
 
 @pytest.mark.parametrize(
     ("name", "attention"),
-    [("gpt2", None), ("llama", None), ("llama", "eager"), ("qwen2", None), ("gemma", None), ("bloom", None)],
+    [
+        *(("gpt2", None), ("llama", "eager"), ("bloom", None)),
+        *(pytest.param(name, None, marks=pytest.mark.slow) for name in ("llama", "qwen2", "gemma")),
+    ],
 )
 def test_drafts_and_steps_are_plain_decoding_while_texts_come_and_go(
     name: str, attention: str | None, monkeypatch: pytest.MonkeyPatch
@@ -313,12 +316,12 @@ def test_the_head_computes_no_logits_of_what_is_filled_up() -> None:
     assert widths == [(1, 6)] and not head._forward_pre_hooks
 
 
-def test_hundreds_of_rollbacks_keep_the_batch_narrow() -> None:
+def test_many_rollbacks_keep_the_batch_narrow() -> None:
     torch.manual_seed(0)
     config = transformers.LlamaConfig(**{**SMALL, "num_hidden_layers": 1, "max_position_embeddings": 8192})
     model, draw, widest = HuggingFace(transformers.LlamaForCausalLM(config)), random.Random(0), 0
     caches = [cache for _, cache in model.prefill_many([[1, 2, 3], [4]])]
-    for step in range(400):
+    for step in range(150):
         tokens, parents = random_tree(draw, 6, WIDTH)
         model.decode_tree(tokens, parents[:3] + random_tree(draw, 3, WIDTH)[1], [3, 3], caches)
         # most trees are dropped, of others a node is kept by one text
@@ -327,7 +330,7 @@ def test_hundreds_of_rollbacks_keep_the_batch_narrow() -> None:
         garbage = model._own.shape[1] - max(cache.length for cache in caches)
         widest = max(widest, garbage)
     assert widest <= huggingface._GARBAGE + 6 + 20
-    assert [cache.length for cache in caches] == [23, 21]
+    assert [cache.length for cache in caches] == [11, 8]
 
 
 # a fault in the model's side turns the comparison red

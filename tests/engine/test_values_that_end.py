@@ -250,8 +250,8 @@ def _is_cut(text: str, step: int = 1, most: int = 0) -> bool:
 @for_each("name", PEOPLE)
 def test_no_document_of_a_person_is_cut_also_by_the_usual_budget(name: str) -> None:
     for text in _writings({"of": PEOPLE[name], "and": 1}):
-        assert not _is_cut(text, step=7), text
-        assert not _is_cut(text, step=5, most=DEFAULT_MAX_TOKENS), text
+        assert not _is_cut(text, step=13), text
+        assert not _is_cut(text, step=7, most=DEFAULT_MAX_TOKENS), text
 
 
 NEVER = ["certificate", "matrix", "identity", "board", "blanks", "table", "null digest"]
@@ -296,7 +296,7 @@ def _value(draw: random.Random, depth: int) -> Any:
 
 def test_no_random_document_of_a_person_is_cut() -> None:
     draw = random.Random(54)
-    for _ in range(60):
+    for _ in range(30):
         text = draw.choice(list(_writings(_value(draw, 3))))
         assert not _is_cut(text, step=draw.randrange(1, 6)), text
 

@@ -77,6 +77,14 @@ def test_strings_that_take_nearly_all_are_exact(pattern: str, text: str, escapes
     _masks_are_exact({"type": "string", "pattern": pattern}, text, escapes=escapes)
 
 
+@pytest.mark.parametrize("more", [{}, {"maxLength": 16}])
+def test_strings_of_many_patterns_are_exact(more: dict[str, int]) -> None:
+    parts = ["a", "b", "[0-9]{2}", "é日", "x(yz)+", "-"]
+    _masks_are_exact(
+        {"allOf": [{"pattern": one} for one in parts], "type": "string", **more}, '"ab12-é日xyz"'
+    )
+
+
 @pytest.mark.parametrize(("least", "most"), [(0, 4), (2, 9), (0, 40), (3, 3)])
 def test_strings_of_bounded_length_are_exact(least: int, most: int) -> None:
     _masks_are_exact(

@@ -69,7 +69,7 @@ def written(make: Any, prompt: str, grammar: sg.Grammar) -> list[sg.Result]:
     return engine().generate([sg.Request(prompt, grammar, sampling, max_tokens=60, n=3, speculation=how)])
 
 
-@pytest.mark.parametrize("seed", range(4))
+@pytest.mark.parametrize("seed", range(2))
 @pytest.mark.parametrize("way", ["distilled", "online", "untrained"])
 def test_no_draft_changes_a_token_under_a_random_grammar(seed: int, way: str) -> None:
     draw = random.Random(seed)

@@ -65,7 +65,7 @@ ALL = [
 
 
 @pytest.mark.parametrize("scheduler", ALL, ids=lambda one: type(one).__name__)
-@pytest.mark.parametrize("seed", range(3))
+@pytest.mark.parametrize("seed", [0, *(pytest.param(one, marks=pytest.mark.slow) for one in (1, 2))])
 def test_every_text_is_valid_and_takes_at_most_a_step_a_slot(scheduler: Any, seed: int) -> None:
     found = filled(scheduler, seed)
     value = json.loads(found.text)
@@ -75,7 +75,7 @@ def test_every_text_is_valid_and_takes_at_most_a_step_a_slot(scheduler: Any, see
 
 
 @pytest.mark.parametrize("scheduler", [one for one in ALL if not hasattr(one, "leads_alone")], ids=repr)
-@pytest.mark.parametrize("seed", range(2))
+@pytest.mark.parametrize("seed", [0, pytest.param(1, marks=pytest.mark.slow)])
 def test_guessing_ahead_changes_nothing(scheduler: Any, seed: int) -> None:
     assert canvases(filled(FreeDave(scheduler), seed)) == canvases(filled(scheduler, seed))
 
@@ -93,7 +93,7 @@ def test_guessing_ahead_changes_nothing(scheduler: Any, seed: int) -> None:
     ],
     ids=lambda one: type(one).__name__,
 )
-@pytest.mark.parametrize("seed", range(3))
+@pytest.mark.parametrize("seed", [0, *(pytest.param(one, marks=pytest.mark.slow) for one in (1, 2))])
 def test_at_the_end_of_its_constants_it_is_a_known_one(scheduler: Any, base: Any, seed: int) -> None:
     found, wanted = filled(scheduler, seed, 0.0), filled(base, seed, 0.0)
     assert canvases(found) == canvases(wanted) and found.usage.steps > 2

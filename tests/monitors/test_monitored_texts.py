@@ -88,7 +88,7 @@ def _requests(monitors: list[sg.monitors.Monitor], **options: Any) -> list[sg.Re
         sg.Request(
             [0, at % 4], SHORT, sg.Sampling(seed=at, monitors=monitors), **{"max_tokens": 24, **options}
         )
-        for at in range(5)
+        for at in range(8)
     ]
 
 

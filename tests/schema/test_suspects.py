@@ -146,22 +146,6 @@ def test_the_command_line_says_it_in_a_line_and_refuses_it_if_strict(tmp_path: A
     run = CliRunner().invoke(app(), ["check", "-o", "strict=true", "--schema", str(schema), str(text)])
     assert run.exit_code == 2
     assert ", #/maxLenght: " in run.output
-    run = CliRunner().invoke(
-        app(),
-        [
-            "generate",
-            "--model",
-            "structgen/extract",
-            "--prompt",
-            "x",
-            "-o",
-            "strict=true",
-            "--schema",
-            str(schema),
-        ],
-    )
-    assert run.exit_code == 2
-    assert ", #/maxLenght: " in run.output
 
 
 def test_a_warning_prints_no_character_that_a_terminal_would_obey():

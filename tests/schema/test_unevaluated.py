@@ -53,8 +53,8 @@ WORLDS = {"unevaluatedProperties": (PARTS, OBJECTS), "unevaluatedItems": (LISTS,
 
 
 def combinations(parts: tuple[Any, ...], keyword: str) -> Iterator[Any]:
-    """Yield schemas of two parts: the keyword judges what they leave over, or denies that it does."""
-    for one, other in itertools.product(parts, repeat=2):
+    """Yield schemas of two different parts: the keyword judges what they leave over, or is denied."""
+    for one, other in itertools.permutations(parts, 2):
         for combined in (
             {"allOf": [one, other]},
             {"anyOf": [one, other]},

@@ -433,39 +433,3 @@ def test_a_vocabulary_of_another_size_or_without_an_array_is_built_anew_with_a_w
         assert entries.write(vocabulary.KIND, key, arrays, said)
         with pytest.warns(StoreWarning, match="lacks an array"):
             Vocabulary._read_or_build(of)
-
-
-@pytest.mark.real_tokenizer
-def test_a_real_vocabulary_is_built_as_sorting_says(folder: Path) -> None:
-    """A twin fast enough for 128,000 tokens: sorted strings are the slots, shared beginnings the nodes."""
-    from structgen.maskbench.vocabularies import load
-
-    of = load("llama3")
-    made = Vocabulary.of(of)
-    distinct = sorted({token for token in of.token_bytes if token})
-    expected = []
-    before = b""
-    for slot, token in enumerate(distinct):
-        shared = 0
-        while before[shared : shared + 1] == token[shared : shared + 1] != b"":
-            shared += 1
-        for at in range(shared, len(token)):
-            expected.append((token[at], at + 1, slot if at + 1 == len(token) else -1))
-        before = token
-    assert [unpack(word)[:3] for word in made.nodes] == expected
-    deepest: list[tuple[int, int]] = []  # the open nodes: place, depth
-    for place, (_, depth, _) in [*enumerate(expected), (len(expected), (0, 0, 0))]:
-        while deepest and deepest[-1][1] >= depth:
-            closed = deepest.pop()[0]
-            assert unpack(made.nodes[closed])[3] == place
-        deepest.append((place, depth))
-    assert same(reopen_after(made, of), Vocabulary._build(of))
-
-
-def reopen_after(made: Vocabulary, of: Tokenizer) -> Vocabulary:
-    """The vocabulary from its file, as `made` wrote it."""
-    file = vocabulary._entries().read(vocabulary.KIND, entry_key(vocabulary.KIND, made.fingerprint))
-    assert file is not None
-    found = Vocabulary._from_file(of, file)
-    assert found is not None
-    return found

@@ -54,7 +54,7 @@ def _best_of(model: Table, trials: int) -> dict[tuple[int, ...], float]:
 @pytest.mark.parametrize(
     ("trials", "count", "most"),
     [
-        (3, 800, 0.07),
+        (3, 500, 0.08),
         pytest.param(2, 15_000, 0.02, marks=pytest.mark.slow),
         pytest.param(5, 15_000, 0.02, marks=pytest.mark.slow),
     ],

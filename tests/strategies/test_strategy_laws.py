@@ -73,7 +73,9 @@ def test_the_table_has_each_strategy() -> None:
     assert set(EACH) == set(NEUTRAL) == set(STRATEGIES)
 
 
-def _requests(strategy: Strategy, count: int = 4, **options: Any) -> list[Request]:
+def _requests(strategy: Strategy, count: int = 0, **options: Any) -> list[Request]:
+    """Return so many requests; by default four, and two where each token asks a process for rewards."""
+    count = count or (2 if hasattr(strategy, "reward") else 4)
     how = _sampling(strategy)
     return [
         Request([0, 1, at % 4], TEXTS, replace(how, seed=at), **{"max_tokens": MOST, **options})
@@ -81,7 +83,7 @@ def _requests(strategy: Strategy, count: int = 4, **options: Any) -> list[Reques
     ]
 
 
-def _results(model: Any, strategy: Strategy, count: int = 4, rows: int = 8, **options: Any) -> list[Result]:
+def _results(model: Any, strategy: Strategy, count: int = 0, rows: int = 8, **options: Any) -> list[Result]:
     found = Engine(model, LETTERS, max_rows=rows).generate(_requests(strategy, count, **options))
     assert all(one.error is None for one in found), [one.error for one in found]
     return found
@@ -211,10 +213,10 @@ def test_an_interrupt_at_any_pass_changes_nothing_whole(name: str) -> None:
 
 
 def _hold_interrupts(name: str, passes: Iterable[int]) -> None:
-    expected = _told(_results(scrambled(10), EACH[name], 3))
+    expected = _told(_results(scrambled(10), EACH[name]))
     for at in passes:
         engine = Engine(scrambled(10), LETTERS, max_rows=8)
-        assert _told(interrupted(engine, _requests(EACH[name], 3), at)) == expected
+        assert _told(interrupted(engine, _requests(EACH[name]), at)) == expected
 
 
 @pytest.mark.parametrize("name", sorted(EACH))

@@ -50,24 +50,6 @@ def test_all_texts_over_two_letters_are_judged_right() -> None:
                 assert _accepts(compiled, text) == (not _copies(text, corpus, longest))
 
 
-def test_masks_have_the_tokens_that_copy_nothing() -> None:
-    corpus, longest = "abcabba", 3
-    compiled = sg.compile(sg.without_spans_of(corpus, longest), TOKENIZER)
-    mask = sg.allocate_mask(1, TOKENIZER.vocab_size)
-    numbers = random.Random(6)
-    for _ in range(25):
-        matcher, written = sg.Matcher(compiled), ""
-        for _ in range(8):
-            matcher.fill_mask(mask)
-            allowed = set(mask.allowed(0).tolist())
-            tokens = {256: "ab", 257: "ba", 258: "abc", 97: "a", 98: "b", 99: "c", 122: "z"}
-            for token, piece in tokens.items():
-                assert (token in allowed) == (not _copies(written + piece, corpus, longest))
-            token = numbers.choice([one for one in tokens if one in allowed])
-            matcher.advance(token)
-            written += tokens[token]
-
-
 def test_a_schema_has_the_documents_that_copy_nothing() -> None:
     corpus = "the quick brown fox jumps"
     schema = sg.json_schema(

@@ -24,7 +24,7 @@ from structgen.text_grammars.machine import mask_reuse, text_walks
 from structgen.text_grammars.machine.compiled_text import CompiledText
 from structgen.text_grammars.machine.language import TOKEN, Config, Language
 from structgen.text_grammars.machine.step_table import StepTable
-from structgen.text_grammars.text_grammar import TextGrammar
+from structgen.text_grammars.text_grammar import TextGrammar, in_any_order
 from structgen.tokens.tokenizer import byte_tokenizer
 
 ANSWER = {
@@ -145,6 +145,30 @@ CASES: dict[str, tuple[Callable[[], TextGrammar], list[str]]] = {
         lambda: sg.lark(BEHIND, bind={"CALL": object_of() | number_of("integer")}),
         ["a" + ANSWERED + ".", "b12!"],
     ),
+    "rules over characters": (
+        lambda: sg.ebnf('root ::= root [+-] term | term\nterm ::= "(" root ")" | "1"\n'),
+        ["(1+1)-1", "((1))+1"],
+    ),
+    "a pattern that looks around": (lambda: sg.regex("(?:ab|a)(?!b)[ab\né]*"), ["abaé\nab", "aé"]),
+    "a pattern at boundaries": (lambda: sg.regex(r"(?:\ba|[^a]){2,4}"), ["bé\nb", "éaéa", "a b"]),
+    "rules less a pattern": (
+        lambda: "[" + (sg.ebnf('root ::= "(" root ")" | root "b" root | "a"{2,}') - sg.regex(".*ba{2}b.*"))
+        + sg.text("]", max_tokens=3),
+        ["[((aa)b(aaa))x]", "[aabaaa]"],
+    ),
+    "a span and a string of JSON": (
+        lambda: sg.substring_of("abba") + sg.in_json_string("a\n").repeat(1, 2),
+        ['bb"a\\n"', 'abba"\\u0061\\n""a\\n"'],
+    ),
+    "texts that copy no span": (lambda: sg.without_spans_of("abcabba", 3), ["abcbabz", "bbabc"]),
+    "parts in any order": (
+        lambda: in_any_order(
+            ["<n>" + number_of("integer"), "<s>" + sg.sequence("", sg.json_schema({"type": "string"}))],
+            ["<t>true"],
+        )
+        + ">",
+        ['<n>1<s>"a">', '<t>true<s>"><"<n>-12>'],
+    ),
     "triggered tags": (lambda: triggered("<c", ("<c>", "</c>")), ["so <c>" + ANSWERED + "</c> x"]),
     "two triggers": (called, ["é <a>" + ANSWERED + "</a>[b1]xx! [b2]" + ANSWERED + "é<"]),
     "two triggers, once": (
@@ -164,7 +188,7 @@ def tokenizer_of(texts: list[str], chance: random.Random) -> sg.Tokenizer:
     """Bytes, a special token, an end token, and pieces of some texts, which come past the ends of parts."""
     whole = [text.encode() for text in texts]
     pieces: set[bytes] = set()
-    while len(pieces) < min(90, sum(map(len, whole)) * 2):
+    for _ in range(min(270, sum(map(len, whole)) * 6)):
         text = chance.choice(whole)
         at = chance.randrange(len(text))
         pieces.add(text[at : at + chance.randint(2, 7)])

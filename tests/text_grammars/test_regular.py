@@ -1,10 +1,9 @@
-"""Regular grammars, held to re.fullmatch on all short texts; masks, held to replay byte by byte."""
+"""Regular grammars, held to re.fullmatch on all short texts."""
 
 from __future__ import annotations
 
 import itertools
 import pickle
-import random
 import re
 import warnings
 
@@ -17,12 +16,7 @@ from reading import reached
 
 import structgen as sg
 from structgen.text_grammars.text_grammar import TextGrammar
-
-TOKENS: list[bytes | None] = [bytes((byte,)) for byte in range(256)] + [
-    b"ab", b"ba", b"aab", b"\na", b"bb\n", "é".encode(), "éa".encode(), b"\xa9b", None,
-]  # fmt: skip
-END = len(TOKENS) - 1
-TOKENIZER = sg.Tokenizer.from_bytes(TOKENS, eos_token_id=END)
+from structgen.tokens.tokenizer import byte_tokenizer
 
 
 def matched(pattern: str, alphabet: str, most: int, flags: int = re.ASCII) -> set[str]:
@@ -127,33 +121,6 @@ def test_random_patterns_have_the_texts_of_re(pattern: str) -> None:
     _agrees(pattern)
 
 
-@pytest.mark.parametrize("pattern", ["(?:ab|a)(?!b)[ab\né]*", "(?:é|a|ba){1,3}b?", r"(?:\ba|[^a]){2,4}"])
-def test_masks_are_what_can_be_read_byte_by_byte(pattern: str) -> None:
-    grammar = sg.regex(pattern)
-    compiled = sg.compile(grammar, TOKENIZER, store=False)
-    language = grammar.language(sg.Limits())
-    chooser = random.Random(0)
-    for _ in range(20):
-        state, config = compiled.start, language.start()
-        for _ in range(12):
-            expected = []
-            for token, text in enumerate(TOKENS):
-                after = config
-                for byte in text or b"":
-                    after = None if after is None else language.step(after, byte)
-                if after is not None and (text is not None or language.accepts(config)):
-                    expected.append(token)
-            assert compiled.allowed(state) == expected
-            going = [token for token in expected if token != END]
-            if not going:
-                break
-            token = chooser.choice(going)
-            following = reached(compiled, token, state)
-            state = following
-            for byte in TOKENS[token] or b"":
-                config = language.step(config, byte)
-
-
 def test_counted_repeats_of_counted_repeats_are_one_count_or_refused_by_name() -> None:
     language = sg.regex("(a{0,30}){0,30}").language(sg.Limits())
     config = language.start()
@@ -203,7 +170,11 @@ def test_a_literal_and_a_choice_have_their_texts_alone() -> None:
         (lambda: sg.choice([]), sg.errors.OptionError, "nothing"),
         (lambda: sg.choice(["a", 1]), sg.errors.OptionError, "int"),
         (lambda: sg.literal("\ud800"), sg.errors.OptionError, "surrogate"),
-        (lambda: sg.compile(sg.regex("(?!)"), TOKENIZER, store=False), sg.errors.GrammarError, "No text"),
+        (
+            lambda: sg.compile(sg.regex("(?!)"), byte_tokenizer(), store=False),
+            sg.errors.GrammarError,
+            "No text",
+        ),
     ],
 )
 def test_bad_input_is_refused_by_name(make: object, error: type[Exception], said: str) -> None:

@@ -20,6 +20,14 @@ from pydantic import BaseModel, Field  # noqa: E402
 import structgen as sg  # noqa: E402
 from structgen.typed.remote import LOST  # noqa: E402
 
+pytest.importorskip("torch")
+pytest.importorskip("pydantic")
+import importlib.util  # noqa: E402
+import threading  # noqa: E402
+from dataclasses import dataclass  # noqa: E402
+from http.server import HTTPServer  # noqa: E402
+from pathlib import Path  # noqa: E402
+
 
 class Person(BaseModel):
     name: str
@@ -187,3 +195,47 @@ def test_an_integer_is_an_int_however_the_server_writes_it(text: str) -> None:
             found = sg.run(server.model, "How many?", target)
         (number,) = found if isinstance(found, list) else (found,)
         assert type(number) is int and number == float(text)
+
+
+# --- the example server -------------------------------------------------------------------------------------
+
+
+@dataclass
+class Named:
+    name: str
+    age: int
+
+
+@pytest.fixture(scope="module")
+def model() -> Iterator[str]:
+    path = Path(__file__).parents[2] / "examples/openai_server.py"
+    spec = importlib.util.spec_from_file_location("example_server", path)
+    assert spec is not None and spec.loader is not None
+    example = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(example)
+    with HTTPServer(("127.0.0.1", 0), example.Handler) as host:
+        thread = threading.Thread(target=host.serve_forever, kwargs={"poll_interval": 0.01})
+        thread.start()
+        yield f"openai:http://127.0.0.1:{host.server_address[1]}/v1#extract"
+        host.shutdown()
+        thread.join()
+
+
+def test_the_example_server_streams(model: str) -> None:
+    @sg.generate(model=model)
+    def person(text: str) -> Named:
+        """Extract the person from: {text}"""
+        return sg.filled()
+
+    *parts, last = person.stream("Ada Lovelace is 36 years old.")
+    assert len(parts) > 2
+    assert last.result == person("Ada Lovelace is 36 years old.")
+
+
+def test_the_example_server_writes_a_free_text(model: str) -> None:
+    assert isinstance(sg.run(model, "Hello", str, max_tokens=4), str)
+
+
+def test_the_example_server_says_that_a_request_is_refused(model: str) -> None:
+    with pytest.raises(sg.errors.GenerationError, match="max_tokens"):
+        sg.run(model, "Ada is 36.", Named, max_tokens=1)

@@ -1,0 +1,48 @@
+"""Without torch each entry point says what to install. A process of its own, for torch is loaded here."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+
+import pytest
+
+BLOCK = """
+import sys
+class Blocked:
+    def find_spec(self, name, path=None, target=None):
+        if name.partition(".")[0] in ("torch", "transformers"):
+            raise ModuleNotFoundError(f"No module named {name!r}", name=name)
+sys.meta_path.insert(0, Blocked())
+import structgen as sg
+from structgen.cli import app
+from typer.testing import CliRunner
+def told(call):
+    try:
+        call()
+    except sg.StructgenError as error:
+        return str(error)
+def asks_for_torch(text):
+    needs, _, command = text.partition("pip install ")
+    return " torch" in needs and "[t" in command
+uses = {
+    "sg.Engine": lambda: sg.Engine("structgen/extract"),
+    "sg.run": lambda: sg.run("structgen/extract", "x", bool),
+    "integrations": lambda: sg.integrations.transformers,
+}
+for name, use in uses.items():
+    print(name, asks_for_torch(told(use) or ""))
+found = CliRunner().invoke(app(), ["generate", "--prompt", "x"])
+print("structgen generate", found.exit_code == 2 and asks_for_torch(found.stderr))
+"""
+
+
+def test_without_torch_each_entry_point_says_what_to_install() -> None:
+    pytest.importorskip("pydantic")
+    found = subprocess.run([sys.executable, "-c", BLOCK], capture_output=True, text=True, timeout=120)
+    assert found.stdout.splitlines() == [
+        "sg.Engine True",
+        "sg.run True",
+        "integrations True",
+        "structgen generate True",
+    ], found.stderr
