@@ -180,8 +180,8 @@ def test_a_comment_that_nothing_ends_is_refused_at_the_start() -> None:
 
 
 FAMILIES: dict[str, tuple[Callable[[int], str], str, Any, range]] = {
-    "plain": (drawn.drawn, drawn.ALPHABET, None, range(4000, 4012)),
-    "looking around": (partial(drawn.drawn, looks=True), drawn.ALPHABET, None, range(1000, 1008)),
+    "plain": (drawn.drawn, drawn.ALPHABET, None, range(4000, 4030)),
+    "looking around": (partial(drawn.drawn, looks=True), drawn.ALPHABET, None, range(1000, 1012)),
     "ending in anchors": (partial(drawn.drawn, ends=True), "ab #\n", None, range(7020, 7032)),
     "ignoring literals": (drawn.with_literals_ignored, "abc", None, range(8050, 8066)),
     "indented": (drawn.drawn_blocks, "a(\n :", drawn.Blocks, range(2000, 2006)),
