@@ -134,6 +134,7 @@ def test_a_grammar_of_more_rules_than_terminals_compiles_with_a_store(tmp_path: 
     assert compiled.allowed(compiled.start) == [ord(" "), ord("x")]
 
 
+@pytest.mark.slow
 @pytest.mark.filterwarnings("error::structgen.errors.StoreWarning")
 def test_a_grammar_of_more_terminals_than_moves_have_room_for_has_right_masks() -> None:
     declared = [f"A{number:04}" for number in range(4100)]
