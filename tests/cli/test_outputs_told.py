@@ -200,31 +200,15 @@ def test_progress_is_a_line_each_so_many_seconds_where_there_is_no_terminal(
 
 PERSON = {"type": "object", "properties": {"a": {"type": "boolean"}}, "required": ["a"]}
 INTERRUPTED = {
-    "structgen.cli.check.walk": ["check", "--schema", "s.json", "s.json"],
-    "structgen.explain": ["explain", "--schema", "s.json"],
-    "structgen.engine.Engine.drive": [
-        "generate",
-        "--schema",
-        "s.json",
-        "--prompt",
-        "x",
-        "-o",
-        "trace=t.html",
-    ],
-    "structgen.engine.Engine.step": [
-        "bulk",
-        "--prompts",
-        "in.jsonl",
-        "--schema",
-        "s.json",
-        "--out",
-        "out",
-    ],
-    "structgen.infill": ["infill", "--schema", "s.json", "--prompt", "x", "-o", "trace=t.html"],
-    "structgen.samplers.report.report": ["sample-report", "d.jsonl", "--html", "t.html"],
-    "structgen.cli.warmup.compile_all": ["warmup"],
-    "structgen.maskbench.readers.select": ["maskbench", "."],
-    "structgen.cli.store.files_of": ["store", "clear", "--yes"],
+    "structgen.cli.check.walk": "check --schema s.json s.json",
+    "structgen.explain": "explain --schema s.json",
+    "structgen.engine.Engine.drive": "generate --schema s.json --prompt x -o trace=t.html",
+    "structgen.engine.Engine.step": "bulk --prompts in.jsonl --schema s.json --out out",
+    "structgen.infill": "infill --schema s.json --prompt x -o trace=t.html",
+    "structgen.samplers.report.report": "sample-report d.jsonl --html t.html",
+    "structgen.cli.warmup.compile_all": "warmup",
+    "structgen.maskbench.readers.select": "maskbench .",
+    "structgen.cli.store.files_of": "store clear --yes",
 }
 
 
@@ -244,7 +228,7 @@ def test_an_interrupt_is_told_by_the_status_alone(
     if "report" in place:
         monkeypatch.setattr("structgen.samplers.samples.Samples.from_jsonl", lambda _: None)
     monkeypatch.setattr(place, interrupted)
-    found = CliRunner().invoke(app(), INTERRUPTED[place])
+    found = CliRunner().invoke(app(), INTERRUPTED[place].split())
     assert found.exit_code == 130
     assert "Traceback" not in found.output
     if "--prompts" in INTERRUPTED[place]:

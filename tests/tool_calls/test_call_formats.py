@@ -266,40 +266,9 @@ def test_special_tokens_and_texts_open_calls_beside_one_another() -> None:
 
 
 ODD = (
-    *(
-        "x:y",
-        "a b",
-        "filter[created]",
-        "$filter",
-        "größe",
-        "a,b",
-        "a{",
-        "a}",
-        'x"y',
-        "x'y",
-        "a>b",
-        "a<b",
-        "a=b",
-    ),
-    *(
-        "a&b",
-        "a|b",
-        " a",
-        "a\n",
-        "",
-        "item",
-        "/a",
-        "a/b",
-        "@x",
-        "x.y",
-        "-1",
-        "日本",
-        "a\u2028b",
-        "#",
-        "a(b)",
-        "x;y",
-    ),
-    *("</a>", "~", "a\\b", "a%b", "parameter", "arg_key", "*", "]<]minimax[>[", "<|close|>", "x" * 300),
+    *"x:y filter[created] $filter größe a,b a{ a} x\"y x'y a>b a<b a=b a&b a|b item /a a/b @x x.y -1".split(),
+    *"日本 # a(b) x;y </a> ~ a\\b a%b parameter arg_key * ]<]minimax[>[ <|close|>".split(),
+    *("a b", " a", "a\n", "", "a\u2028b", "x" * 300),
 )
 """Names of arguments."""
 

@@ -116,21 +116,7 @@ EVERY = {
     "required": ["either", "inner"],
     "additionalProperties": False,
 }
-KINDS = [
-    "either",
-    "inner",
-    "flag",
-    "rows",
-    "deep",
-    '"s"',
-    "any",
-    "names",
-    "word",
-    "null",
-    '"flag"',
-    '"rows"',
-    '"any"',
-]
+KINDS = 'either inner flag rows deep "s" any names word null "flag" "rows" "any"'.split()
 
 
 @pytest.mark.parametrize("count", [1, pytest.param(25, marks=pytest.mark.slow)])

@@ -244,20 +244,8 @@ def test_a_reply_nested_deeper_than_python_reads_is_asked_for_again() -> None:
 
 
 PARTS = (
-    *(
-        "<think>",
-        "</think>",
-        "[THINK]",
-        "[/THINK]",
-        "<thinking>",
-        "```json",
-        "Sure: ",
-        "[1] ",
-        "\n",
-        " ",
-        "\ufeff",
-    ),
-    *(ADA, BO, '{"name": "é\\u00e9 }"', '{"a": [1,', "{", "}", "x" * 30, "<b>"),
+    *"<think> </think> [THINK] [/THINK] <thinking> ```json { } <b>".split(),
+    *("Sure: ", "[1] ", "\n", " ", "\ufeff", ADA, BO, '{"name": "é\\u00e9 }"', '{"a": [1,', "x" * 30),
 )
 
 

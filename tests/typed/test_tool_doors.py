@@ -416,26 +416,9 @@ def test_a_budget_shorter_than_any_call_is_refused_with_the_least() -> None:
 # --- bad input ----------------------------------------------------------------------------------------------
 
 
-def bare(city) -> None:  # type: ignore[no-untyped-def]
-    """No annotation."""
-
-
-def many(*cities: str) -> None:
-    """Any number."""
-
-
 BAD = [
     ({"tools": [get_weather, get_weather]}, sg.errors.OptionError, "tools/1/name: A second tool is called"),
-    ({"tools": [bare]}, sg.errors.UnsupportedError, "parameter city of bare has no annotation"),
-    ({"tools": [many]}, sg.errors.UnsupportedError, "cities of many has no name"),
-    (
-        {"tools": [sg.Tool("a b", "", {"type": "object"})]},
-        sg.errors.OptionError,
-        "hermes cannot write the name 'a b'",
-    ),
-    ({"tools": [{"name": "f", "parameters": {"type": "string"}}]}, sg.errors.SchemaError, "are an object"),
     ({"tools": [3]}, sg.errors.OptionError, "tools/0: A int is no tool"),
-    ({"tools": "get_weather"}, sg.errors.OptionError, "in a list"),
     ({"tool_choice": "set_clock"}, sg.errors.OptionError, "tool_choice: No tool is called 'set_clock'"),
     ({"tool_format": "herms"}, sg.errors.OptionError, "Write 'hermes'"),
     ({"tool_format": None}, sg.errors.OptionError, "tool_format: .*no chat template"),
