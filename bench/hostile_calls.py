@@ -32,13 +32,10 @@ def _printed(value: Json) -> sg.Grammar:
 
 
 def _dependent(count: int) -> Json:
-    asked = {
-        f"p{at}": {
-            "required": [f"p{(at * 7 + 3) % count}"],
-            "properties": {f"p{(at + 1) % count}": {"minimum": at}},
-        }
-        for at in range(count)
-    }
+    asked = {}
+    for at in range(count):
+        members = {f"p{(at + 1) % count}": {"minimum": at}}
+        asked[f"p{at}"] = {"required": [f"p{(at * 7 + 3) % count}"], "properties": members}
     return {"type": "object", "dependentSchemas": asked, "minProperties": 3}
 
 
@@ -50,32 +47,23 @@ def _chained(count: int) -> Json:
     return {"type": "object", "minProperties": 5, "allOf": links}
 
 
-def _unique(items: int) -> Json:
-    return {
-        "type": "array",
-        "uniqueItems": True,
-        "minItems": items,
-        "contains": {"type": "object", "required": ["k"]},
-        "minContains": items // 2,
-        "items": {"type": "object", "properties": {"k": {"type": "integer"}}},
-    }
+def _half_of_a_kind(items: int) -> Json:
+    kind = {"type": "object", "properties": {"k": {"type": "integer"}}}
+    held = {"contains": {"type": "object", "required": ["k"]}, "minContains": items // 2}
+    return {"type": "array", "uniqueItems": True, "minItems": items, "items": kind, **held}
 
 
 def _tools(count: int) -> list[Json]:
-    return [
-        {
-            "type": "function",
-            "function": {
-                "name": f"tool_{at}",
-                "parameters": {
-                    "type": "object",
-                    "properties": {f"a{which}": {"type": "string"} for which in range(1 + at % 6)},
-                    "required": ["a0"],
-                },
-            },
-        }
-        for at in range(count)
-    ]
+    found = []
+    for at in range(count):
+        members = {f"a{which}": {"type": "string"} for which in range(1 + at % 6)}
+        parameters = {"type": "object", "properties": members, "required": ["a0"]}
+        found.append({"type": "function", "function": {"name": f"tool_{at}", "parameters": parameters}})
+    return found
+
+
+def _asked(**request: Json) -> sg.Grammar:
+    return sg.read_request({"messages": [], **request}).grammar
 
 
 def _around(key: str) -> Json:
@@ -116,25 +104,15 @@ CALLS: Mapping[str, Callable[[], sg.Grammar]] = {
         + 'NAME: /[a-z]+/\n%ignore " "\n'
     ),
     "lark: counts of counts": lambda: sg.lark("start: A\nA: /((a{0,100}b{0,100}){0,100}c){0,100}/\n"),
-    "request: 300 tools": lambda: sg.read_request({"messages": [], "tools": _tools(300)}).grammar,
-    "request: messages of ten megabytes": lambda: (
-        sg.read_request(
-            {
-                "messages": [{"role": "user", "content": "x" * 10**7}],
-                "response_format": {"type": "json_object"},
-            }
-        ).grammar
+    "request: 300 tools": lambda: _asked(tools=_tools(300)),
+    "request: messages of ten megabytes": lambda: _asked(
+        messages=[{"role": "user", "content": "x" * 10**7}], response_format={"type": "json_object"}
     ),
-    "request: a schema that holds itself": lambda: (
-        sg.read_request(
-            {
-                "messages": [],
-                "response_format": {
-                    "type": "json_schema",
-                    "json_schema": {"name": "n", "schema": _around("properties")},
-                },
-            }
-        ).grammar
+    "request: a schema that holds itself": lambda: _asked(
+        response_format={
+            "type": "json_schema",
+            "json_schema": {"name": "n", "schema": _around("properties")},
+        }
     ),
     "tools: 300 in a format": lambda: sg.tools(_tools(300), format="hermes"),
     "value: a schema that holds itself": lambda: _schema(_around("properties")),
@@ -151,7 +129,7 @@ CALLS: Mapping[str, Callable[[], sg.Grammar]] = {
     ),
     "schema: dependent schemas": lambda: _schema(_dependent(60)),
     "schema: conditions in a chain": lambda: _printed(_chained(60)),
-    "schema: unique items, half of a kind": lambda: _schema(_unique(300)),
+    "schema: unique items, half of a kind": lambda: _schema(_half_of_a_kind(300)),
     **{f"schema: {name}": _grammar_of(make) for name, make in SCHEMAS.items()},
     **{f"text: {name}": make for name, make in TEXTS.items()},
 }

@@ -21,6 +21,14 @@ def _object(members: Mapping[str, Json], **more: Json) -> Json:
     return {"type": "object", "properties": dict(members), "required": [*members], **more}
 
 
+def _of(kind: str, **more: Json) -> Json:
+    return {"type": kind, **more}
+
+
+def _unique(items: int, of: Json) -> Json:
+    return _of("array", uniqueItems=True, minItems=items, items=of)
+
+
 def _nested(depth: int, wrap: Callable[[Json], Json], inner: Json) -> Json:
     for _ in range(depth):
         inner = wrap(inner)
@@ -40,12 +48,23 @@ def _definitions(count: int, branch: Callable[[str, int], Json]) -> Json:
     return {"$ref": "#/$defs/d0", "$defs": found}
 
 
+def _ladder(step: Callable[[Json], Json], last: str) -> Json:
+    """Return 25 definitions, each made from a reference to the next one."""
+    found = {f"d{at}": step({"$ref": f"#/$defs/d{at + 1}"}) for at in range(25)}
+    return {"$ref": "#/$defs/d0", "$defs": {**found, "d25": {"type": last}}}
+
+
 def _keyed(name: str, which: int) -> Json:
     return _object({"ab"[which]: {"$ref": f"#/$defs/{name}"}})
 
 
 def _branches(count: int, kind: str, make: Callable[[int], Json], **more: Json) -> Json:
     return {kind: [make(at) for at in range(count)], **more}
+
+
+def _contained(make: Callable[[int], Json], **more: Json) -> Json:
+    """Return arrays of five items that hold twelve kinds of values."""
+    return _branches(12, "allOf", lambda at: {"contains": make(at)}, type="array", maxItems=5, **more)
 
 
 _PRIMES = (2, 3, 5, 7, 11, 13, 17, 19, 23, 29, 31, 37)
@@ -57,10 +76,10 @@ SCHEMAS: Mapping[str, Callable[[], Json]] = {
     "enums with something in common": lambda: _enums(300, 2000, 1990),
     "300 objects around a contradiction": lambda: _nested(300, lambda s: _object({"k": s}), _NOTHING),
     "300 arrays around a contradiction": lambda: _nested(
-        300, lambda s: {"type": "array", "items": s, "minItems": 1}, _NOTHING
+        300, lambda s: _of("array", items=s, minItems=1), _NOTHING
     ),
     "300 tuples around a contradiction": lambda: _nested(
-        300, lambda s: {"type": "array", "prefixItems": [{}, s], "minItems": 2}, _NOTHING
+        300, lambda s: _of("array", prefixItems=[{}, s], minItems=2), _NOTHING
     ),
     "300 unions around a contradiction": lambda: _nested(
         300, lambda s: {"anyOf": [_object({"k": s}), _object({"l": s})]}, _NOTHING
@@ -73,158 +92,104 @@ SCHEMAS: Mapping[str, Callable[[], Json]] = {
     ),
     "definitions without a finite value": lambda: _definitions(200, _keyed),
     "definitions of arrays without a finite value": lambda: _definitions(
-        200, lambda name, _: {"type": "array", "items": {"$ref": f"#/$defs/{name}"}, "minItems": 1}
+        200, lambda name, _: _of("array", items={"$ref": f"#/$defs/{name}"}, minItems=1)
     ),
-    "12 kinds in five items": lambda: {
-        "type": "array",
-        "maxItems": 5,
-        "allOf": [{"contains": _object({"k": {"const": at}})} for at in range(12)],
-    },
-    "12 divisors in five items": lambda: {
-        "type": "array",
-        "maxItems": 5,
-        "allOf": [{"contains": {"type": "integer", "multipleOf": prime}} for prime in _PRIMES],
-    },
-    "12 patterns in five items": lambda: {
-        "type": "array",
-        "maxItems": 5,
-        "items": {"type": "string", "maxLength": 9},
-        "allOf": [{"contains": {"pattern": f"{chr(97 + at)}.*{chr(98 + at)}"}} for at in range(12)],
-    },
+    "12 kinds in five items": lambda: _contained(lambda at: _object({"k": {"const": at}})),
+    "12 divisors in five items": lambda: _contained(lambda at: _of("integer", multipleOf=_PRIMES[at])),
+    "12 patterns in five items": lambda: _contained(
+        lambda at: {"pattern": f"{chr(97 + at)}.*{chr(98 + at)}"}, items=_of("string", maxLength=9)
+    ),
     "3,000 keys that are contradictory": lambda: _object({f"k{at}": _NOTHING for at in range(3000)}),
     "3,000 lengths that are contradictory": lambda: _object(
-        {f"k{at}": {"type": "string", "minLength": at + 1, "maxLength": at} for at in range(3000)}
+        {f"k{at}": _of("string", minLength=at + 1, maxLength=at) for at in range(3000)}
     ),
     "30 branches, the last of 30 contradictory": lambda: _object(
         {"k": _branches(30, "anyOf", lambda at: _object({f"k{at}": _NOTHING}))}
     ),
-    "30 branches beside unevaluatedProperties": lambda: (
-        _CLOSED | _branches(30, "anyOf", lambda at: _object({f"a{at}": {}, f"b{at}": {"type": "string"}}))
+    "30 branches beside unevaluatedProperties": lambda: _branches(
+        30, "anyOf", lambda at: _object({f"a{at}": {}, f"b{at}": _of("string")}), **_CLOSED
     ),
-    "30 branches of one key beside unevaluatedProperties": lambda: (
-        _CLOSED | _branches(30, "anyOf", lambda at: {"properties": {f"a{at}": {}, "b": {"const": at}}})
+    "30 branches of one key beside unevaluatedProperties": lambda: _branches(
+        30, "anyOf", lambda at: {"properties": {f"a{at}": {}, "b": {"const": at}}}, **_CLOSED
     ),
-    "60 patterns beside unevaluatedProperties": lambda: (
-        _CLOSED | _branches(60, "anyOf", lambda at: {"patternProperties": {f"^x{at}": {"type": "integer"}}})
+    "60 patterns beside unevaluatedProperties": lambda: _branches(
+        60, "anyOf", lambda at: {"patternProperties": {f"^x{at}": _of("integer")}}, **_CLOSED
     ),
-    "30 tuples beside unevaluatedItems": lambda: _branches(
-        30,
-        "anyOf",
-        lambda at: {"prefixItems": [{"const": item} for item in range(at + 1)]},
-        type="array",
-        unevaluatedItems=False,
+    "30 tuples beside unevaluatedItems": lambda: _of(
+        "array", **_branches(30, "anyOf", _tuple_of_constants, unevaluatedItems=False)
     ),
-    "40 conditions beside unevaluatedProperties": lambda: (
-        _CLOSED
-        | _branches(
-            40,
-            "allOf",
-            lambda at: {
-                "if": _object({"t": {"const": at}}),
-                "then": {"properties": {f"b{at}": {}}},
-                "else": {"properties": {f"c{at}": {}}},
-            },
-        )
-    ),
+    "40 conditions beside unevaluatedProperties": lambda: _branches(40, "allOf", _condition, **_CLOSED),
     "25 exclusive branches of optional keys": lambda: _branches(
-        25, "oneOf", lambda at: {"type": "object", "properties": {f"k{at}": {"type": "integer"}}}
+        25, "oneOf", lambda at: _of("object", properties={f"k{at}": _of("integer")})
     ),
     "18 negated objects": lambda: _branches(
         18, "allOf", lambda at: {"not": _object({f"a{at}": {"const": 1}, f"b{at}": {"const": 2}})}
     ),
     "18 negated tuples": lambda: _branches(
-        18, "allOf", lambda at: {"not": {"type": "array", "prefixItems": [{"const": at}, {"const": -at}]}}
+        18, "allOf", lambda at: {"not": _of("array", prefixItems=[{"const": at}, {"const": -at}])}
     ),
     "unions of unions of keys": lambda: _nested(
         12, lambda s: {"anyOf": [s, {"allOf": [s, {"minProperties": 1}]}]}, _object({"k": {}})
     ),
-    "unique long strings": lambda: {
-        "type": "array",
-        "uniqueItems": True,
-        "minItems": 5,
-        "items": {"type": "string", "minLength": 800},
-    },
-    "unique strings of one length": lambda: {
-        "type": "array",
-        "uniqueItems": True,
-        "minItems": 60,
-        "items": {"type": "string", "pattern": "^[ab]{6}$"},
-    },
-    "unique objects of two keys": lambda: {
-        "type": "array",
-        "uniqueItems": True,
-        "minItems": 40,
-        "items": _object({"a": {"enum": [*range(7)]}, "b": {"enum": [*range(7)]}}),
-    },
-    "3,000 patterns of keys": lambda: {
-        "type": "object",
-        "patternProperties": {f"^k{at}[a-z]*$": {"type": "integer"} for at in range(3000)},
-    },
-    "100 overlapping patterns of keys": lambda: {
-        "type": "object",
-        "patternProperties": {f".*k{at}.*": {"minimum": at} for at in range(100)},
-        "minProperties": 2,
-    },
-    "names of keys of many lengths": lambda: {
-        "type": "object",
-        "propertyNames": {"allOf": [{"not": {"pattern": f"^.{{{at}}}$"}} for at in range(60)]},
-        "minProperties": 3,
-    },
-    "40 patterns that hold together": lambda: {
-        "type": "string",
-        "allOf": [{"pattern": f"{chr(97 + at % 26)}.*{chr(97 + at * 7 % 26)}"} for at in range(40)],
-    },
-    "12 multiples that hold together": lambda: {
-        "type": "number",
-        "allOf": [{"multipleOf": prime} for prime in _PRIMES],
-        "minimum": 1,
-    },
-    "200 multiples excluded": lambda: {
-        "type": "integer",
-        "allOf": [{"not": {"multipleOf": at}} for at in range(2, 202)],
-    },
-    "a chain of dependent keys": lambda: {
-        "type": "object",
-        "dependentRequired": {f"k{at}": [f"k{at + 1}"] for at in range(400)},
-        "minProperties": 1,
-    },
-    "a thousand optional keys, five at most": lambda: {
-        "type": "object",
-        "properties": {f"k{at}": {"type": "integer"} for at in range(1000)},
-        "additionalProperties": False,
-        "minProperties": 5,
-        "maxProperties": 5,
-    },
-    "references in a ladder": lambda: {
-        "$ref": "#/$defs/d0",
-        "$defs": {
-            f"d{at}": {"allOf": [{"$ref": f"#/$defs/d{at + 1}"}, {"$ref": f"#/$defs/d{at + 1}"}]}
-            for at in range(25)
-        }
-        | {"d25": {"type": "object"}},
-    },
-    "unions in a ladder": lambda: {
-        "$ref": "#/$defs/d0",
-        "$defs": {
-            f"d{at}": {
-                "anyOf": [{"$ref": f"#/$defs/d{at + 1}"}, _object({"k": {"$ref": f"#/$defs/d{at + 1}"}})]
-            }
-            for at in range(25)
-        }
-        | {"d25": {"type": "integer"}},
-    },
+    "unique long strings": lambda: _unique(5, _of("string", minLength=800)),
+    "unique strings of one length": lambda: _unique(60, _of("string", pattern="^[ab]{6}$")),
+    "unique objects of two keys": lambda: _unique(
+        40, _object({"a": {"enum": [*range(7)]}, "b": {"enum": [*range(7)]}})
+    ),
+    "3,000 patterns of keys": lambda: _of(
+        "object", patternProperties={f"^k{at}[a-z]*$": _of("integer") for at in range(3000)}
+    ),
+    "100 overlapping patterns of keys": lambda: _of(
+        "object", patternProperties={f".*k{at}.*": {"minimum": at} for at in range(100)}, minProperties=2
+    ),
+    "names of keys of many lengths": lambda: _of(
+        "object",
+        propertyNames=_branches(60, "allOf", lambda at: {"not": {"pattern": f"^.{{{at}}}$"}}),
+        minProperties=3,
+    ),
+    "40 patterns that hold together": lambda: _of(
+        "string",
+        **_branches(40, "allOf", lambda at: {"pattern": f"{chr(97 + at % 26)}.*{chr(97 + at * 7 % 26)}"}),
+    ),
+    "12 multiples that hold together": lambda: _of(
+        "number", **_branches(12, "allOf", lambda at: {"multipleOf": _PRIMES[at]}, minimum=1)
+    ),
+    "200 multiples excluded": lambda: _of(
+        "integer", **_branches(200, "allOf", lambda at: {"not": {"multipleOf": at + 2}})
+    ),
+    "a chain of dependent keys": lambda: _of(
+        "object", dependentRequired={f"k{at}": [f"k{at + 1}"] for at in range(400)}, minProperties=1
+    ),
+    "a thousand optional keys, five at most": lambda: _of(
+        "object",
+        properties={f"k{at}": _of("integer") for at in range(1000)},
+        additionalProperties=False,
+        minProperties=5,
+        maxProperties=5,
+    ),
+    "references in a ladder": lambda: _ladder(lambda next: {"allOf": [next, next]}, "object"),
+    "unions in a ladder": lambda: _ladder(lambda next: {"anyOf": [next, _object({"k": next})]}, "integer"),
     "formats that hold together": lambda: {
         "allOf": [{"format": "uri"}, {"format": "iri"}, {"maxLength": 30}]
     },
-    "an optional letter, 5,000 times": lambda: {"type": "string", "pattern": "^(a?){5000}$"},
-    "two optional letters, 2,000 times": lambda: {"type": "string", "pattern": "^(a?b?){2000}$"},
-    "optional letters, counted twice": lambda: {"type": "string", "pattern": "^((a?b?){50}c?){50}$"},
-    "a letter before a distant one": lambda: {"type": "string", "pattern": "^.*a.{25}b$"},
-    "unions of many counts": lambda: {
-        "type": "string",
-        "pattern": "^(" + "|".join(f"(a{{{at}}}b?){{{at}}}" for at in range(2, 40)) + ")$",
-    },
+    "an optional letter, 5,000 times": lambda: _of("string", pattern="^(a?){5000}$"),
+    "two optional letters, 2,000 times": lambda: _of("string", pattern="^(a?b?){2000}$"),
+    "optional letters, counted twice": lambda: _of("string", pattern="^((a?b?){50}c?){50}$"),
+    "a letter before a distant one": lambda: _of("string", pattern="^.*a.{25}b$"),
+    "unions of many counts": lambda: _of(
+        "string", pattern="^(" + "|".join(f"(a{{{at}}}b?){{{at}}}" for at in range(2, 40)) + ")$"
+    ),
 }
+
+
+def _tuple_of_constants(at: int) -> Json:
+    return {"prefixItems": [{"const": item} for item in range(at + 1)]}
+
+
+def _condition(at: int) -> Json:
+    branches = {word: {"properties": {f"{key}{at}": {}}} for word, key in (("then", "b"), ("else", "c"))}
+    return {"if": _object({"t": {"const": at}}), **branches}
+
 
 TEXTS: Mapping[str, Callable[[], sg.Grammar]] = {
     "2,000 optional words": lambda: sg.sequence(*[sg.literal(f"w{at}").optional() for at in range(2000)]),

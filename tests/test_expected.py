@@ -16,7 +16,6 @@ import structgen as sg
 from structgen.json_machine.expected import MOST
 from structgen.language.expectation import Expected
 
-PUNCTUATION = ('","', '":"', '"]"', '"}"')
 ORDER = {
     "type": "object",
     "properties": {

@@ -45,6 +45,15 @@ def files(path: Path) -> list[Path]:
     return sorted(path.rglob(f"*{GRAMMAR_SUFFIX}"))
 
 
+@pytest.fixture
+def queue(monkeypatch: pytest.MonkeyPatch) -> grammar_files._Queue:
+    """Return a queue of the test's own, without a thread."""
+    queue = grammar_files._Queue()
+    monkeypatch.setattr(grammar_files._Queue, "queues", {None: queue})
+    monkeypatch.setattr(threading.Thread, "start", lambda self: None)
+    return queue
+
+
 def until(met: Callable[[], bool], seconds: float = 30) -> bool:
     """Return whether something came true; waits for it."""
     end = time.monotonic() + seconds
@@ -98,11 +107,8 @@ def test_many_that_are_let_go_of_are_written_though_others_are_compiled(
 
 
 def test_no_more_than_a_number_of_grammars_wait_and_the_oldest_are_forgotten(
-    tokenizer: sg.Tokenizer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    tokenizer: sg.Tokenizer, tmp_path: Path, queue: grammar_files._Queue
 ) -> None:
-    queue = grammar_files._Queue()  # of its own, and without a thread
-    monkeypatch.setattr(grammar_files._Queue, "queues", {None: queue})
-    monkeypatch.setattr(threading.Thread, "start", lambda self: None)
     store = sg.MaskStore(tmp_path)
     for number in range(grammar_files._HELD + 3):
         used(tokenizer, store, f"{number}")
@@ -112,11 +118,8 @@ def test_no_more_than_a_number_of_grammars_wait_and_the_oldest_are_forgotten(
 
 
 def test_the_exit_leaves_out_what_is_past_its_bounds(
-    tokenizer: sg.Tokenizer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    tokenizer: sg.Tokenizer, tmp_path: Path, queue: grammar_files._Queue, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    queue = grammar_files._Queue()
-    monkeypatch.setattr(grammar_files._Queue, "queues", {None: queue})
-    monkeypatch.setattr(threading.Thread, "start", lambda self: None)
     store = sg.MaskStore(tmp_path)
     for number in range(3):
         used(tokenizer, store, f"{number}")
@@ -167,14 +170,11 @@ def test_the_exit_does_not_wait_for_a_grammar_that_somebody_holds(
 
 
 def test_an_error_that_nobody_expects_is_told_once_and_ends_the_keeping_not_the_thread(
-    tokenizer: sg.Tokenizer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    tokenizer: sg.Tokenizer, tmp_path: Path, queue: grammar_files._Queue, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def broken(*_: Any) -> Any:
         raise ZeroDivisionError("a mistake of ours")
 
-    queue = grammar_files._Queue()
-    monkeypatch.setattr(grammar_files._Queue, "queues", {None: queue})
-    monkeypatch.setattr(threading.Thread, "start", lambda self: None)
     store = sg.MaskStore(tmp_path)
     used(tokenizer, store, "one")
     used(tokenizer, store, "two")

@@ -128,7 +128,6 @@ TEMPLATE = (
     "{% if add_generation_prompt %}<|assistant|>{% endif %}"
 )
 SCHEMA: dict[str, Any] = {"type": "object", "properties": {"n": {"enum": [1, 2]}}, "required": ["n"]}
-TOLD = [{"role": "user", "content": "Hi"}]
 
 
 class Read(sg.StructgenError):

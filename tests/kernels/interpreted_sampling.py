@@ -88,6 +88,24 @@ def test_each_row_has_its_own_options_and_a_draw_does_not_depend_on_the_batch() 
         assert one.tokens.tolist() == [ours.tokens[row].item()]
 
 
+@pytest.mark.parametrize("heat", [0.5, 2.0])
+def test_a_tile_is_drawn_by_its_sum_at_the_temperature(heat: float) -> None:
+    """One tile has one likely token, the other a less likely one and many that add up."""
+    lines = 10
+    logits = torch.full((lines, 2 * TILE), float("-inf"))
+    logits[:, 5], logits[:, TILE], logits[:, TILE + 1 :] = 4.0, 3.0, 0.0
+    options = {"temperature": heat, "seed": torch.arange(lines)}
+    check_equal(masked_sample(logits, **options), twin(logits, None, **options))
+
+
+def test_of_equal_tokens_top_k_keeps_the_smallest_ids() -> None:
+    lines = 12
+    logits, mask = torch.zeros(lines, 40), masks(1, 40, 1.0).repeat(lines, 1)
+    mask[:, 0] = ~(1 << 1)
+    drawn = masked_sample(logits, mask, top_k=2, seed=torch.arange(lines)).tokens
+    assert set(drawn.tolist()) == {0, 2}
+
+
 @pytest.mark.parametrize("kind", ["normal", "ties", "flat", "peaked", "bfloat16"])
 def test_filters_keep_what_the_twin_keeps(kind: str) -> None:
     torch.manual_seed(5)

@@ -67,8 +67,6 @@ def test_a_piece_of_a_text_is_sent_before_its_end_is_written(
         return decode(*given)
 
     monkeypatch.setattr(engine.model, "decode", waiting)
-    # whether guesses pay is measured on the clock, and passes that check them are not counted here
-    monkeypatch.setattr(engine._loop.trial, "pays", False)
 
     async def work() -> None:
         client = HandClient(
@@ -212,7 +210,6 @@ def test_a_text_that_was_begun_before_its_client_listens_is_sent_at_once(
 
     monkeypatch.setattr(engine.model, "decode", waiting)
     monkeypatch.setattr(engine, "asubmit", submitted_late)
-    monkeypatch.setattr(engine._loop.trial, "pays", False)
 
     async def work() -> None:
         client = HandClient(
