@@ -33,7 +33,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from judging import Outcome, Question, run
+from judging import Named, Outcome, Question, run
 
 import structgen as sg
 from structgen.maskbench.vocabularies import load, ready
@@ -66,13 +66,6 @@ class Clock:
             self.took[figure] = before + one if self.is_sum else max(before, one)
             if figure == "walk_s" or not self.is_sum:
                 self.took["slowest_call_s"] = max(self.took.get("slowest_call_s", 0.0), one)
-
-
-@dataclass(frozen=True)
-class Named:
-    """A schema or a call, which is not sent to a process itself."""
-
-    name: str
 
 
 class Hostility(Question):

@@ -34,22 +34,11 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "tests" / "oracl
 
 from two_judges import readable
 
-CHANGED, ANNOTATION, REDUNDANT = "changed", "annotation", "redundant"
-IMPLIED = "implied"
-"""Nothing changes, and the report says enforced: that the rest of the schema asks as much took a longer proof
-than `structgen explain --prove` looks for."""
-NEEDED = "needed"
-"""Without the keyword it is no schema any more: a reference leads nowhere."""
-LOCAL = "local"
-"""The language of the keyword's place changes; that of the document was not decided."""
-DISPUTED = "disputed"
-"""The language changes, and the judges see no difference on the witness."""
-SILENT = "silent"
-"""The judge sees a difference, and the engine does not."""
-UNTRUE = "untrue"
-"""The language changes, and the report says that it does not."""
-UNKNOWN = "unknown"
-VERDICTS = (CHANGED, NEEDED, ANNOTATION, REDUNDANT, IMPLIED, LOCAL, DISPUTED, SILENT, UNTRUE, UNKNOWN)
+CHANGED, NEEDED, ANNOTATION, REDUNDANT, IMPLIED, LOCAL, DISPUTED, SILENT, UNTRUE, UNKNOWN = VERDICTS = (
+    *("changed", "needed", "annotation", "redundant", "implied", "local", "disputed", "silent", "untrue"),
+    "unknown",
+)
+"""What became of a keyword; bench_loss.py says what each word means."""
 FAULTS = (SILENT, UNTRUE)
 
 _POOL = 160
@@ -99,20 +88,11 @@ class Judge:
     def __init__(self, schema: Any, pointer: str = "#") -> None:
         import jsonschema_rs
 
-        from_draft = (
-            {"$schema": schema["$schema"]} if isinstance(schema, dict) and "$schema" in schema else {}
-        )
         self._valid: Callable[[Any], bool] | None = None
         try:
-            if pointer == "#":
-                made = jsonschema_rs.validator_for(schema, validate_formats=True)
-            else:
-                registry = jsonschema_rs.Registry([("urn:schema", schema)])
-                made = jsonschema_rs.validator_for(
-                    {**from_draft, "$ref": _uri(pointer)},
-                    registry=registry,
-                    validate_formats=True,
-                )
+            registry = None if pointer == "#" else jsonschema_rs.Registry([("urn:schema", schema)])
+            root = schema if pointer == "#" else _place(schema, pointer)
+            made = jsonschema_rs.validator_for(root, registry=registry, validate_formats=True)
             self._valid = made.is_valid
         except Exception:  # it raises errors of several kinds for schemas that it does not take
             return
@@ -159,11 +139,6 @@ class Subject:
         except TimeUpError:
             return findings
 
-    def verdicts(self) -> Iterator[Verdict]:
-        """Yield what becomes of each keyword of each place that the root reaches."""
-        for finding in self.prove(self.report.findings):
-            yield self.verdict(finding)
-
     def verdict(self, finding: Finding) -> Verdict:
         """Delete one keyword, and say what becomes of the language; one that takes too long is unknown."""
         if not finding.pointer.startswith("#"):
@@ -204,7 +179,7 @@ class Subject:
             if idle:
                 return found(UNTRUE, finding.why, witness)
             return self._changed(found, without, plain, witness)
-        differing = self._judged(plain) or self._judged_there(finding, plain)
+        differing = _first(self.judge, Judge(plain), self.pool) or self._judged_there(finding, plain)
         if differing:
             return found(SILENT, f"the report says {finding.standing.value}", differing)
         return found(idle or IMPLIED, finding.why)
@@ -223,7 +198,8 @@ class Subject:
         verdicts = self.judge.valid(value), Judge(plain).valid(value)
         if None in verdicts:
             return found(CHANGED, "the judge does not take the schema", witness)
-        if verdicts[0] != verdicts[1] or self._arbitrated(plain, value) or self._judged(plain):
+        differs = verdicts[0] != verdicts[1] or self._arbitrated(plain, value)
+        if differs or _first(self.judge, Judge(plain), self.pool):
             return found(CHANGED, "", witness)
         return found(DISPUTED, f"jsonschema-rs says {verdicts[0]} of both", witness)
 
@@ -245,11 +221,6 @@ class Subject:
             if None not in verdicts and verdicts[0] != verdicts[1]:
                 return Verdict(finding.pointer, finding.keyword, LOCAL, why, witness)
         return Verdict(finding.pointer, finding.keyword, UNKNOWN, why)
-
-    def _judged(self, plain: Any) -> str:
-        """Return a value at hand on which the judge tells the schema from the other one, or ""."""
-        other = Judge(plain)
-        return _first(self.judge, other, self.pool)
 
     def _judged_there(self, finding: Finding, plain: Any) -> str:
         """Return a value that the judge tells apart at the keyword's place, and the engine does not."""
@@ -275,10 +246,8 @@ class Subject:
             return None
 
     def _of_place(self, schema: Any, pointer: str) -> sg.CompiledGrammar | None:
-        root = {"$ref": _uri(pointer)}
-        if isinstance(schema, dict) and "$schema" in schema:
-            root["$schema"] = schema["$schema"]
-        return self._compiled(sg.json_schema(root, resources={"urn:schema": schema}, **sg.WIDEST))
+        root, resources = _place(schema, pointer), {"urn:schema": schema}
+        return self._compiled(sg.json_schema(root, resources=resources, **sg.WIDEST))
 
     def _arbitrated(self, plain: Any, value: Any) -> bool:
         """Return whether the arbiter tells the two schemas apart on a value."""
@@ -300,9 +269,11 @@ class Subject:
         return text.flat().decode("utf-8", "surrogatepass")
 
 
-def _uri(pointer: str) -> str:
-    """Return the reference to a place (`#/properties/a`) of the resource urn:schema."""
-    return "urn:schema#" + quote(pointer[1:], safe="/~!$&'()*+,;=:@?")
+def _place(schema: Any, pointer: str) -> Any:
+    """Return the schema that refers to a place (`#/properties/a`) of the resource urn:schema, in its
+    dialect."""
+    dialect = {key: schema[key] for key in ("$schema",) if isinstance(schema, dict) and key in schema}
+    return {**dialect, "$ref": "urn:schema#" + quote(pointer[1:], safe="/~!$&'()*+,;=:@?")}
 
 
 def _first(one: Judge, other: Judge, values: Any) -> str:
@@ -316,7 +287,5 @@ def _first(one: Judge, other: Judge, values: Any) -> str:
 
 def accepts(compiled: sg.CompiledGrammar | None, text: bytes) -> bool:
     """Return whether a text is a document of a grammar (None: of the empty one)."""
-    if compiled is None:
-        return False
-    state = compiled.step_bytes(compiled.start, text)
+    state = None if compiled is None else compiled.step_bytes(compiled.start, text)
     return state is not None and state.is_complete

@@ -226,5 +226,5 @@ def test_labels_stay_inside_their_boxes(tmp_path, width):
     options = ["--headless", "--no-sandbox", "--disable-gpu", f"--user-data-dir={tmp_path / 'profile'}"]
     command = [str(BROWSER), *options, f"--window-size={width},900", "--dump-dom", page.as_uri()]
     home = {**os.environ, "HOME": str(tmp_path)}
-    done = subprocess.run(command, capture_output=True, text=True, check=True, timeout=120, env=home)
+    done = subprocess.run(command, capture_output=True, text=True, check=True, timeout=600, env=home)
     assert "<title>true</title>" in done.stdout

@@ -271,6 +271,11 @@ def rare_schema(chance: random.Random, depth: int = 3) -> dict[str, Any]:
     return found
 
 
+def rare_value(chance: random.Random, depth: int = 2) -> Any:
+    """Return a random value over `FOREIGN` or `RARE`."""
+    return value(chance, depth, _rare(chance))
+
+
 def _rare(chance: random.Random) -> Words:
     return RARE if chance.random() < 0.3 else FOREIGN
 
