@@ -50,7 +50,7 @@ def found():
 @pytest.fixture(scope="module")
 def hanging():
     """The results of engines that hang, for two schemas."""
-    every, _ = results("HangsInMask", "HangsInCommit", "HangsCompiling", cases=[SCHEMA, SHORT], timeout=1.0)
+    every, _ = results("HangsInMask", "HangsInCommit", "HangsCompiling", cases=[SCHEMA, SHORT], timeout=2.0)
     return {one.engine: [results[at] for results in every] for at, one in enumerate(every[0])}
 
 
