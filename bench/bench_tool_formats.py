@@ -8,31 +8,31 @@ given to structgen, and as many over structgen's masks and given to xgrammar, wh
 calls often. With `--walks`, as many walks of structgen's grammar alone are read back, for all formats.
 
 A text that one side refuses is a difference. Those that are known have a name (`NAMES`), and are counted
-under it; any other is printed, and the exit status is 1. Writes bench/results/tool-formats-DATE.csv; where
-formats are named, their rows are added to those of the day.
+under it; any other is printed, and a text that is not read back, and the exit status is 1. Writes
+bench/results/tool-formats-DATE.csv.
 """
 
 from __future__ import annotations
 
+import argparse
 import itertools
-import json
 import random
 import re
-import time
-from collections import Counter
+import sys
 from collections.abc import Callable, Iterator, Sequence
 from functools import partial
 from typing import Any, Final, TypeAlias
 
 import numpy as np
-from records import arguments, load, show, versions, write
+from judging import Named, Outcome, Question, run
+from records import versions
 
 import structgen as sg
 from structgen.text_grammars.composition.templates import TEXT, pieces
 from structgen.tool_calls.format_rows import FORMATS
 from structgen.tool_calls.tool_format import ToolFormat
 
-COLUMNS = ("format", "source", "texts", "calls", "differences", "without a name", "names", "seconds")
+NAMELESS, UNREAD = "without a name", "not read back"
 
 
 def _closed(required: list[str], **properties: Any) -> dict[str, Any]:
@@ -325,53 +325,41 @@ def named(
     return ()
 
 
-def compared(name: str, count: int, seed: int) -> Iterator[dict[str, Any]]:
-    """Yield for each source how many of its texts the other refuses; and the texts without a name."""
+def compared(outcome: Outcome, name: str, count: int, seed: int) -> None:
+    """Note for each source how many of its texts the other refuses; and the texts without a name."""
     format, tokens = FORMATS[name], vocabulary(FORMATS[name])
     listed = list(cases(format))
     each = max(1, -(-count // len(listed)))
-    rows = {of: row_of(name, of, refused=[]) for of in ("structgen", "xgrammar")}
-    names = {of: Counter[str]() for of in rows}
     for index, (choice, parallel, thinking) in enumerate(listed):
         grammar = grammar_of(format, choice, parallel, thinking)
         ours, theirs = Walker(grammar, tokens), Peer(tag_of(name, choice, parallel, thinking), tokens)
         wide = Walker(grammar_of(format, choice, parallel, thinking, **WIDE), tokens)
         for of, drawer, judge in (("structgen", ours, theirs), ("xgrammar", theirs, wide)):
-            row, began = rows[of], time.process_time()
-            source = random.Random(f"{seed} {name} {index} {of}")
+            row, source = f"{name}\t{of}", random.Random(f"{seed} {name} {index} {of}")
             for text in itertools.islice(drawn(drawer, source, 5 * each), each):
-                row["texts"] += 1
+                outcome.count(row, "texts")
                 if of == "structgen":
-                    row["calls"] += len(read_back(text, format, thinking).calls)
+                    outcome.count(row, "calls", len(read_back(text, format, thinking).calls))
                 if judge.takes(text):
                     continue
-                row["differences"] += 1
+                outcome.count(row, "differences")
                 found = named(text, of, format, thinking, judge.takes)
-                names[of].update(found)
+                for one in found:
+                    outcome.count(row, one)
                 if not found:
-                    row["without a name"] += 1
-                    row["refused"].append(json.dumps([choice, parallel, thinking, text], ensure_ascii=False))
-            row["seconds"] = round(row["seconds"] + time.process_time() - began, 1)
-    for of, row in rows.items():
-        yield {**row, "names": "; ".join(f"{one}: {count}" for one, count in names[of].most_common())}
+                    outcome.fault(row, NAMELESS, asked=[choice, parallel, thinking], text=text)
 
 
-def row_of(name: str, source: str, **said: Any) -> dict[str, Any]:
-    """Return a row of results, with nothing counted."""
-    return {**dict.fromkeys(COLUMNS, 0), "format": name, "source": source, "names": "", **said}
-
-
-def walked(name: str, count: int, seed: int) -> dict[str, Any]:
-    """Return the row of walks of structgen's grammar that are read back."""
-    format, began, row = FORMATS[name], time.process_time(), row_of(name, "walks", refused=[])
+def walked(outcome: Outcome, name: str, count: int, seed: int) -> None:
+    """Read walks of structgen's grammar back."""
+    format, row = FORMATS[name], f"{name}\twalks"
     listed, tokens = list(cases(format)), vocabulary(format)
     for index, (choice, parallel, thinking) in enumerate(listed):
         walker = Walker(grammar_of(format, choice, parallel, thinking), tokens)
         source = random.Random(f"{seed} {name} {index} walks")
         for _ in range(-(-count // len(listed))):
-            row["texts"] += 1
-            row["calls"] += len(read_back(walker.draw(source), format, thinking).calls)
-    return {**row, "seconds": round(time.process_time() - began, 1)}
+            outcome.count(row, "texts")
+            outcome.count(row, "calls", len(read_back(walker.draw(source), format, thinking).calls))
 
 
 def drawn(drawer: Walker | Peer, source: random.Random, tries: int) -> Iterator[str]:
@@ -393,27 +381,37 @@ def read_back(text: str, format: ToolFormat, thinking: bool | str) -> sg.Reply:
     return reply
 
 
-def main() -> int:
-    parser = arguments(__doc__)
-    parser.add_argument("formats", nargs="*", help="names; all if there is none")
-    parser.add_argument("--count", type=int, default=500)
-    parser.add_argument("--walks", type=int, default=0)
-    parser.add_argument("--seed", type=int, default=0)
-    options = parser.parse_args()
-    rows: list[dict[str, Any]] = []
-    for name in options.formats or FORMATS:
-        if options.count and name in peers():
-            rows += compared(name, options.count, options.seed)
-        if options.walks:
-            rows.append(walked(name, options.walks, options.seed))
-    wrong = [f"{row['format']}, a text of {row['source']}: {one}" for row in rows for one in row["refused"]]
-    listed = [[row[column] for column in COLUMNS] for row in rows]
-    show(COLUMNS, listed)
-    about = {"versions": versions("xgrammar"), "load": load(), "seed": options.seed}
-    path = write(options.results, "tool-formats", about, COLUMNS, listed, more=bool(options.formats))
-    print(*wrong, f"{path}; {len(wrong)} differences without a name", sep="\n")
-    return 1 if wrong else 0
+class Formats(Question):
+    """Holds texts of formats to the other side."""
+
+    name = "tool-formats"
+    keys = ("format", "source")
+    figures = ("texts", "calls", "differences", NAMELESS, *NAMES)
+    bad = (NAMELESS, UNREAD)
+
+    @classmethod
+    def add_options(cls, parser: argparse.ArgumentParser) -> None:
+        parser.set_defaults(timeout=36_000.0)
+        parser.add_argument("--count", type=int, default=500)
+        parser.add_argument("--walks", type=int, default=0)
+
+    def cases(self, wanted: Callable[[str], bool]) -> Iterator[Named]:
+        return (Named(name) for name in FORMATS if wanted(name))
+
+    def judged(self, case: Named) -> Outcome:
+        outcome, options = Outcome(case.name), self.options
+        try:
+            if options.count and case.name in peers():
+                compared(outcome, case.name, options.count, options.seed)
+            if options.walks:
+                walked(outcome, case.name, options.walks, options.seed)
+        except AssertionError as error:
+            outcome.fault(f"{case.name}\t{UNREAD}", UNREAD, str(error))
+        return outcome
+
+    def about(self) -> dict[str, object]:
+        return {"versions": versions("xgrammar"), "seed": self.options.seed}
 
 
 if __name__ == "__main__":
-    raise SystemExit(main())
+    sys.exit(run(Formats, __doc__))

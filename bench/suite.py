@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import json
 import random
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -31,6 +31,7 @@ REMOTES = "http://localhost:1234/"
 SHUFFLE_SEED = 7
 BYTES = sg.Tokenizer.from_bytes([bytes((byte,)) for byte in range(256)] + [None], eos_token_id=256)
 """Token i is byte i."""
+MASK = sg.allocate_mask(1, BYTES.vocab_size)
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,7 +106,7 @@ def _verdict(compiled: sg.CompiledGrammar | None, test: Mapping[str, Any]) -> tu
     """Return the verdict on a test, and a detail."""
     for text in texts(test["data"]):
         try:
-            taken = -1 if compiled is None else replay(compiled, text.encode())
+            taken = -1 if compiled is None else replay(compiled, text.encode(), MASK)
         except Exception as error:
             return CRASHED, f"{type(error).__name__}: {error}; {text}"
         accepted = taken > len(text.encode())
@@ -127,21 +128,29 @@ def options_of(file: File, schema: Any) -> dict[str, Any]:
     return options
 
 
-def replay(compiled: sg.CompiledGrammar, text: bytes) -> int:
-    """Return how many bytes masks allow and the machine takes; one more where the text may end."""
-    matcher = sg.Matcher(compiled)
-    mask = sg.allocate_mask(1, BYTES.vocab_size)
-    row = mask.array[0]
-    for at, byte in enumerate(text):
+def replay(
+    compiled: sg.CompiledGrammar, tokens: Iterable[int], mask: sg.core.TokenMask, every: int = 1
+) -> int:
+    """Return how many tokens the machine takes and the mask before every so many of them allows; one more
+    where the text may end. `mask` is filled for it."""
+    matcher, taken, row = sg.Matcher(compiled), 0, mask.array[0]
+
+    def allows(token: int) -> bool:
         matcher.fill_mask(mask)
-        if not int(row[byte >> 5]) >> (byte & 31) & 1:
-            return at
-        matcher.advance(byte)
-    matcher.fill_mask(mask)
-    may_end = bool(int(row[256 >> 5]) & 1)
+        return bool(int(row[token >> 5]) >> (token & 31) & 1)
+
+    for token in tokens:
+        if taken % every == 0 and not allows(token):
+            return taken
+        try:
+            matcher.advance(token)
+        except sg.errors.TokenError:
+            return taken
+        taken += 1
+    may_end = allows(next(iter(compiled.end_tokens)))
     if may_end != matcher.is_complete:
         raise AssertionError("the mask and is_complete disagree about the end")
-    return len(text) + may_end
+    return taken + may_end
 
 
 def texts(data: Any) -> list[str]:

@@ -168,7 +168,7 @@ def _agrees(rules: Rules, terminals: Mapping[str, str], ignored: Sequence[str] =
     assert read(language, "ab", 5) == expected
 
 
-@settings(max_examples=4 * settings().max_examples)
+@settings(max_examples=2 * settings().max_examples)
 @given(
     rules=RULES,
     terminals=TERMINALS,
@@ -282,10 +282,8 @@ def test_a_long_ring_of_rules_is_not_turned_around() -> None:
 
 
 def test_many_rules_take_time_in_proportion() -> None:
-    rules = [("s", (f"n{i}",)) for i in range(25_000)] + [
-        (f"n{i}", ("a", f"n{i + 1}")) for i in range(24_999)
-    ]
-    language = made([*rules, ("n24999", ("b",))], AB)
+    rules = [("s", (f"n{i}",)) for i in range(6_000)] + [(f"n{i}", ("a", f"n{i + 1}")) for i in range(5_999)]
+    language = made([*rules, ("n5999", ("b",))], AB)
     assert language.accepts(language.step(language.start(), 98))
 
 
