@@ -290,7 +290,7 @@ def hold(method: str, n: int, seeds: range) -> None:
 
 @pytest.mark.parametrize("method", ["auto", "cars", "importance", "smc", "awrs"])
 def test_intervals_of_random_laws_hold_the_truth(method):
-    hold(method, 20, range(900_000, 900_015))
+    hold(method, 20, range(900_000, 900_008))
 
 
 @pytest.mark.slow
