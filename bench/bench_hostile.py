@@ -168,7 +168,7 @@ def walk(
     """Take tokens, each after a mask: those of a schema's first document, then any; of a call its fewest
     tokens are asked before each."""
     start, mask, is_schema = matcher.compiled, sg.allocate_mask(1, tokenizer.vocab_size), clock.is_sum
-    planned = list(pieces(texts[0], tokenizer))[::-1] if texts else []
+    planned = list(tokenizer.encode(texts[0]))[:SCHEMA_TOKENS][::-1] if texts else []
     for _ in range(SCHEMA_TOKENS if is_schema else CALL_TOKENS):
         if not is_schema:
             clock("walk_s", matcher.tokens_to_finish)
@@ -186,18 +186,6 @@ def walk(
         if not planned and texts and matcher.is_complete:
             texts, matcher = [], sg.Matcher(start)
     clock.took["tokens"] = SCHEMA_TOKENS if is_schema else CALL_TOKENS
-
-
-def pieces(text: bytes, tokenizer: sg.Tokenizer) -> Iterator[int]:
-    """Yield the numbers of the tokens, each the longest that fits, that spell the beginning of a text."""
-    numbers = {data: number for number, data in enumerate(tokenizer.token_bytes) if data}
-    longest, at = max(map(len, numbers)), 0
-    for _ in range(SCHEMA_TOKENS):
-        if at >= len(text):
-            return
-        end = next(end for end in range(at + longest, at, -1) if text[at:end] in numbers)
-        yield numbers[text[at:end]]
-        at = min(end, len(text))
 
 
 def warm_up(tokenizer: sg.Tokenizer) -> None:

@@ -14,6 +14,7 @@ import argparse
 import os
 import re
 import resource
+import shutil
 import subprocess
 import sys
 import tempfile
@@ -166,7 +167,11 @@ def tested(part: Faults, fault: Fault | None, tests: tuple[str, ...]) -> tuple[s
     with tempfile.TemporaryDirectory(prefix="mutant-") as temporary:
         copy = Path(temporary)
         for folder in ("structgen", "kernels", "bench"):
-            _link(ROOT / folder, copy / folder, fault)
+            shutil.copytree(ROOT / folder, copy / folder, copy_function=os.symlink)
+        if fault is not None:
+            text = (copy / fault.file).read_text(encoding="utf-8").replace(fault.old, fault.new)
+            (copy / fault.file).unlink()
+            (copy / fault.file).write_text(text, encoding="utf-8")
         (copy / "models").symlink_to(ROOT / "models")
         (copy / "structgen_kernels").symlink_to(copy / "kernels" / "structgen_kernels")
         # -P: or the folder that it runs in would come first on the path, and with it the sound package.
@@ -195,20 +200,6 @@ def tested(part: Faults, fault: Fault | None, tests: tuple[str, ...]) -> tuple[s
     # a table of cases; of pytest's exit codes, 5 says that no test has such a name
     found = re.search(r"^(?:FAILED|ERROR) tests/(\S.*?)(?: - .*)?$", ran.stdout, re.MULTILINE)
     return printed[0] if part.is_golden else found[1] if found else f"it ended: {printed[-1]}", printed[-1]
-
-
-def _link(source: Path, copy: Path, fault: Fault | None) -> None:
-    """Make a copy of a folder of links, in which the file of the fault has it."""
-    changed = ROOT / fault.file if fault is not None else None
-    copy.mkdir()
-    for path in source.iterdir():
-        if changed is None or (path != changed and path not in changed.parents):
-            (copy / path.name).symlink_to(path)
-        elif path == changed and fault is not None:
-            text = path.read_text(encoding="utf-8").replace(fault.old, fault.new)
-            (copy / path.name).write_text(text, encoding="utf-8")
-        else:
-            _link(path, copy / path.name, fault)
 
 
 if __name__ == "__main__":
