@@ -18,7 +18,6 @@ GRAMMARS ?=
 SAMPLERS ?=
 INTERVALS ?=
 SPECULATION ?=
-DECORATOR ?=
 ANSWERS ?=
 MASKBENCH ?=
 GLOB ?=
@@ -39,7 +38,7 @@ SYNCODE ?=
 MUTANTS ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help demo docs triton smollm2 quick golden lark-oracle golden-mutants sampling-mutants speculation-mutants strategy-mutants methods-mutants kernel-mutants test test-chance test-serving test-all lint fmt house bench-masks bench-coverage bench-engine bench-budgets bench-decorator bench-answers bench-grammars bench-tools bench-samplers bench-strategies bench-monitors bench-intervals bench-speculation bench-methods bench-kernels bench-infill bench-first-use bench-serving wheel walks-grammars library suite schemastore walks hostile silent-loss maskbench models clean
+.PHONY: help demo docs triton smollm2 quick golden lark-oracle golden-mutants sampling-mutants speculation-mutants strategy-mutants methods-mutants kernel-mutants test test-chance test-serving test-all lint fmt house bench-masks bench-coverage bench-engine bench-budgets bench-answers bench-grammars bench-tools bench-samplers bench-strategies bench-intervals bench-speculation bench-methods bench-kernels bench-infill bench-first-use wheel walks-grammars library suite schemastore walks hostile silent-loss maskbench models clean
 
 help: ## list the targets
 	@sed -n 's/^\([a-z][a-z-]*\):.*## \(.*\)/  make \1\t\2/p' Makefile | expand -t 24
@@ -156,11 +155,18 @@ QUICK = $(addprefix tests/,test_golden.py test_import.py test_compile.py test_ex
   text_grammars/test_structural_tags.py text_grammars/test_regular.py engine/test_choice.py engine/test_loop.py \
   typed/test_run.py cli/test_check.py)
 
-quick: $(VENV)/.installed-dev ## after each edit, under a minute: format, lint, some tests, one golden case in eight
+TEST_FILES = $(wildcard tests/test_*.py tests/*/test_*.py)
+# A folder of tests: how many of its files are not among QUICK, and how many it has.
+LEFT_OUT = $(words $(filter-out $(QUICK),$(wildcard $(1)test_*.py))) $(words $(wildcard $(1)test_*.py))
+
+quick: $(VENV)/.installed-dev ## after each edit, under 40 s: format, lint, some tests, one golden case in eight; says what it leaves out
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/python -m pytest -q -n auto --dist worksteal $(QUICK)
 	$(GOLDEN) --sample 8
+	@echo "Not run, of the files of tests (make test):"
+	@printf '  %-24s %s of %s\n' $(foreach folder,$(sort $(dir $(TEST_FILES))),$(folder) $(call LEFT_OUT,$(folder)))
+	@echo "Not run: seven golden cases in eight (make golden); types, layers and weight (make lint); slow tests (make test-all)"
 
 lint: $(VENV)/.installed-dev ## format, lint, types, layers, weight (house.toml)
 	$(BIN)/ruff format --check .
@@ -187,9 +193,6 @@ bench-engine: $(VENV)/.installed-bench ## masks in a decode step, throughput bes
 bench-budgets: $(VENV)/.installed-dev ## documents within random budgets: each valid, each in time (MASKBENCH=folder)
 	$(BIN)/python bench/bench_budgets.py $(MASKBENCH)
 
-bench-decorator: $(VENV)/.installed-bench ## typed functions over the engine, streams (DECORATOR="--only calls")
-	$(BIN)/python bench/bench_decorator.py $(DECORATOR)
-
 # The model is of `make smollm2`. Other libraries are read from an environment of their own: bench/README.md.
 bench-answers: $(VENV)/.installed-bench ## right answers of SmolLM2 (after `make smollm2`), by options and beside other libraries; an hour (ANSWERS="--rows defaults outline")
 	$(BIN)/python bench/bench_answers.py $(ANSWERS)
@@ -200,9 +203,6 @@ bench-grammars: $(VENV)/.installed-bench ## masks under Lark grammars on real te
 walks-grammars: $(VENV)/.installed-dev ## random walks over the sample grammars: none may be stuck, each text its oracle's (WALK="sql")
 	$(BIN)/python bench/bench_grammar_walks.py $(WALK)
 
-bench-serving: $(VENV)/.installed-dev ## vLLM and SGLang with our back end beside their own (MASKBENCH=folder COUNT=200)
-	$(BIN)/python bench/bench_serving.py $(if $(MASKBENCH),--schemas $(MASKBENCH)) $(if $(COUNT),--count $(COUNT))
-
 bench-tools: $(VENV)/.installed-bench ## a tool call beside its schema alone and llguidance; first masks of 1 to 128 tools (MASKBENCH=folder COUNT=236)
 	$(BIN)/python bench/bench_tools.py $(MASKBENCH) $(if $(COUNT),--count $(COUNT))
 
@@ -211,9 +211,6 @@ bench-samplers: $(VENV)/.installed-bench ## samplers on three frozen tasks: erro
 
 bench-strategies: $(VENV)/.installed-dev ## decoding strategies: right fields, calls, time, intervals (STRATEGIES="--sentences 40 --only guidance")
 	$(BIN)/python bench/bench_strategies.py $(STRATEGIES)
-
-bench-monitors: $(VENV)/.installed-dev ## monitors of Python code: names suggested, attributes that do not exist, lines (MONITORS="--texts 20")
-	$(BIN)/python bench/bench_monitors.py $(MONITORS)
 
 bench-intervals: $(VENV)/.installed-dev ## coverage of the samplers' intervals on 200 random laws; half an hour (INTERVALS="--n 20 --laws 50")
 	$(BIN)/python bench/bench_intervals.py $(INTERVALS)
@@ -247,7 +244,7 @@ library: $(VENV)/.installed-dev ## 500 files of the standard library under two g
 suite: $(VENV)/.installed-dev ## the official JSON-Schema-Test-Suite, all drafts (SUITE=folder, or STRUCTGEN_SUITE)
 	$(BIN)/python bench/bench_suite.py $(SUITE)
 
-schemastore: $(VENV)/.installed-bench ## schemas of SchemaStore with their own tests, beside llguidance (SCHEMASTORE=folder, or STRUCTGEN_SCHEMASTORE)
+schemastore: $(VENV)/.installed-bench ## schemas of SchemaStore with their own tests, one by one (SCHEMASTORE=folder, or STRUCTGEN_SCHEMASTORE)
 	$(BIN)/python bench/bench_schemastore.py $(SCHEMASTORE)
 
 walks: $(VENV)/.installed-dev ## random walks: none may be stuck, each document valid (WALK="folder --sample 300", WALK="--random 5000 --seed 7")

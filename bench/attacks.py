@@ -17,6 +17,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
+from bench_suite import replay
 from judging import LATE, Outcome
 from violators import parts
 from walks import CRASH, DOUBTFUL, INVALID, KINDS, LOST, Subject, Vocabulary, Walker, walked
@@ -124,19 +125,21 @@ class _Attack:
 
     def _taken(self, compiled: sg.CompiledGrammar, text: bytes) -> bool:
         """Return whether a text is taken, cut into tokens at random, each allowed by the mask before it."""
-        matcher, mask = sg.Matcher(compiled), sg.allocate_mask(1, len(self.vocabulary.bytes))
-        at = 0
-        while at < len(text):
-            ends = range(at + 1, min(at + self.vocabulary.longest, len(text)) + 1)
-            heads = [text[at:end] for end in ends if text[at:end] in self.vocabulary.ids]
-            token = self.vocabulary.ids[self.chance.choice(heads)]
-            matcher.fill_mask(mask)
-            if token not in mask.allowed(0):
-                return False
-            matcher.advance(token)
-            at += len(self.vocabulary.bytes[token])
-        self.outcome.count(DOCUMENT, "tokens", len(matcher.tokens))
-        return matcher.is_complete
+        tokens: list[int] = []
+
+        def cut() -> Iterator[int]:
+            at = 0
+            while at < len(text):
+                ends = range(at + 1, min(at + self.vocabulary.longest, len(text)) + 1)
+                heads = [text[at:end] for end in ends if text[at:end] in self.vocabulary.ids]
+                tokens.append(self.vocabulary.ids[self.chance.choice(heads)])
+                at += len(self.vocabulary.bytes[tokens[-1]])
+                yield tokens[-1]
+
+        taken = replay(compiled, cut(), sg.allocate_mask(1, len(self.vocabulary.bytes)))
+        if taken >= len(tokens):
+            self.outcome.count(DOCUMENT, "tokens", len(tokens))
+        return taken > len(tokens)
 
     def _judged(self, text: bytes) -> str:
         """Return `YES`, `NO` or `UNSURE` for a text in the language or not, or one of `DOUBTFUL`."""

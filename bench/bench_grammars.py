@@ -30,7 +30,7 @@ from typing import Any
 
 import numpy as np
 from grammar_cases import LARKS, Case, case
-from grammar_engines import MAKERS, PREPARING, Times, Worker
+from grammar_engines import PEERS, PREPARING, Worker
 from records import arguments, load, show, versions, write
 
 from structgen.maskbench import vocabularies
@@ -79,30 +79,11 @@ def cases(options: argparse.Namespace) -> Iterator[tuple[Case, list[str]]]:
             yield case(name), python_texts(options.files, options.bytes)
 
 
-def figures(times: Times) -> list[object]:
-    """Return what is said of an engine's times; empty where there are none."""
-    if not times.masks:
-        return [""] * (len(COLUMNS) - 5)
-    masks = 1e6 * np.array(times.masks)
-    return [
-        round(1e3 * times.load, 1),
-        round(1e3 * times.compile, 1),
-        round(float(masks[0]), 1),
-        round(float(masks.mean()), 2),
-        round(float(np.median(masks)), 2),
-        round(float(np.percentile(masks, 99)), 1),
-        round(float(np.percentile(masks, 99.9)), 1),
-        round(1e6 * float(np.mean(times.commits)), 2),
-        times.refused,
-    ]
-
-
 def measure(one: Case, held: list[str], options: argparse.Namespace) -> Iterator[tuple[object, ...]]:
     """Yield a row for each engine on the texts of a grammar."""
     tokenizer = vocabularies.load(options.tokenizer)
     texts = [tokenizer.encode(text.encode()) for text in held]
-    names = [name for name in MAKERS if name != PREPARING]
-    workers = {name: Worker(name, one, options.tokenizer, options.seconds) for name in names}
+    workers = {name: Worker(name, one, options.tokenizer, options.seconds) for name in ("structgen", *PEERS)}
     for tokens in texts:
         for worker in workers.values():
             worker.replay(tokens)
@@ -125,12 +106,18 @@ def measure(one: Case, held: list[str], options: argparse.Namespace) -> Iterator
 
 
 def row_of(one: Case, name: str, texts: int, worker: Worker) -> tuple[object, ...]:
-    """Return what is said of an engine on the texts of a grammar."""
-    times = worker.times
-    note = worker.refused[:120]
-    if times.refused and not times.masks:
+    """Return what is said of an engine on the texts of a grammar; no figures where there are no times."""
+    times, note = worker.times, worker.refused[:120]
+    figures: list[Any] = [""] * (len(COLUMNS) - 5)
+    if times.masks:
+        masks = 1e6 * np.array(times.masks)
+        points = (masks[0], masks.mean(), *np.percentile(masks, (50, 99, 99.9)))
+        commits = 1e6 * float(np.mean(times.commits))
+        figures = [round(float(1e3 * one), 1) for one in (times.load, times.compile)]
+        figures += [*(round(float(one), 2) for one in (*points, commits)), times.refused]
+    elif times.refused:
         note = note or f"allows the first token of none of {times.refused} texts"
-    return one.name, name, texts, len(times.masks), *figures(times), note
+    return one.name, name, texts, len(times.masks), *figures, note
 
 
 def main() -> None:
@@ -150,11 +137,8 @@ def main() -> None:
             rows.append(row)
             print(*row, sep="; ", flush=True)
     show(COLUMNS, rows, "Masks under Lark grammars, cold (microseconds)")
-    about: dict[str, Any] = {
-        "load": f"{before} -> {load()}",
-        "tokenizer": options.tokenizer,
-        "versions": versions("llguidance", "glrmask", "lark", "numba"),
-    }
+    about = {"load": f"{before} -> {load()}", "tokenizer": options.tokenizer}
+    about["versions"] = versions("llguidance", "glrmask", "lark", "numba")
     print(write(options.results, "grammars", about, COLUMNS, rows))
 
 

@@ -33,7 +33,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from judging import Outcome, Question, run
+from judging import Named, Outcome, Question, run
 
 import structgen as sg
 from structgen.maskbench.vocabularies import load, ready
@@ -66,13 +66,6 @@ class Clock:
             self.took[figure] = before + one if self.is_sum else max(before, one)
             if figure == "walk_s" or not self.is_sum:
                 self.took["slowest_call_s"] = max(self.took.get("slowest_call_s", 0.0), one)
-
-
-@dataclass(frozen=True)
-class Named:
-    """A schema or a call, which is not sent to a process itself."""
-
-    name: str
 
 
 class Hostility(Question):
@@ -175,7 +168,7 @@ def walk(
     """Take tokens, each after a mask: those of a schema's first document, then any; of a call its fewest
     tokens are asked before each."""
     start, mask, is_schema = matcher.compiled, sg.allocate_mask(1, tokenizer.vocab_size), clock.is_sum
-    planned = list(pieces(texts[0], tokenizer))[::-1] if texts else []
+    planned = list(tokenizer.encode(texts[0]))[:SCHEMA_TOKENS][::-1] if texts else []
     for _ in range(SCHEMA_TOKENS if is_schema else CALL_TOKENS):
         if not is_schema:
             clock("walk_s", matcher.tokens_to_finish)
@@ -193,18 +186,6 @@ def walk(
         if not planned and texts and matcher.is_complete:
             texts, matcher = [], sg.Matcher(start)
     clock.took["tokens"] = SCHEMA_TOKENS if is_schema else CALL_TOKENS
-
-
-def pieces(text: bytes, tokenizer: sg.Tokenizer) -> Iterator[int]:
-    """Yield the numbers of the tokens, each the longest that fits, that spell the beginning of a text."""
-    numbers = {data: number for number, data in enumerate(tokenizer.token_bytes) if data}
-    longest, at = max(map(len, numbers)), 0
-    for _ in range(SCHEMA_TOKENS):
-        if at >= len(text):
-            return
-        end = next(end for end in range(at + longest, at, -1) if text[at:end] in numbers)
-        yield numbers[text[at:end]]
-        at = min(end, len(text))
 
 
 def warm_up(tokenizer: sg.Tokenizer) -> None:

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
-from typing import Any, Literal, TypeAlias
+from typing import Any
 
 from grammar_cases import Case
 
@@ -18,6 +18,8 @@ from structgen.maskbench.vocabularies import load
 from structgen.system.worker_process import EndedError, LateError, WorkerProcess
 
 _STOP_S = 10.0
+PREPARING = "structgen, preparing"
+"""Works out ahead what masks are put together from, for another process."""
 
 
 class LlguidanceOfLark(LlguidanceEngine):
@@ -36,6 +38,18 @@ class GlrmaskOfLark(GlrmaskEngine):
         return self._module.Grammar.from_lark(text)
 
 
+PEERS = {
+    "llguidance": partial(LlguidanceOfLark, EngineConfig("llguidance", "")),
+    "glrmask AUTO": partial(GlrmaskOfLark, EngineConfig("glrmask", "", variant="auto")),
+}
+
+
+def session_of(compiled: sg.CompiledGrammar, mask: sg.core.TokenMask) -> Session:
+    """Return a document under a grammar of structgen's, which fills a mask of its own."""
+    matcher = sg.Matcher(compiled)
+    return Session(partial(matcher.fill_mask, mask), matcher.advance, memoryview(mask.array[0]), ())
+
+
 @dataclass
 class Times:
     """What an engine took, in seconds; and how many texts it did not allow."""
@@ -48,83 +62,71 @@ class Times:
     refused: int = 0
 
 
-class Ours:
-    """structgen, without a store: nothing was there before; or with one, which another process has filled or
-    is to find filled."""
+class Served:
+    """An engine with one grammar. It answers in a worker's process: with all times so far, or with why there
+    are none."""
 
-    def __init__(
-        self, tokenizer: sg.Tokenizer, folder: Path | None = None, *, prepares: bool = False
-    ) -> None:
-        self._tokenizer, self._prepares = tokenizer, prepares
-        self._store: sg.MaskStore | Literal[False] = False if folder is None else sg.MaskStore(path=folder)
-        self._mask = sg.allocate_mask(1, tokenizer.vocab_size)
+    def __init__(self, name: str, case: Case, tokenizer: str, folder: Path | None) -> None:
+        """`folder`: of structgen's store, which another process has filled or is to find filled; without it
+        nothing was there before."""
+        self.name, self.case, self.vocabulary, self.folder = name, case, tokenizer, folder
+        self.times = Times()
+
+    def __call__(self, question: str, *given: Any) -> Times | str:
+        try:
+            getattr(self, question)(*given)
+        except Unavailable as error:
+            return f"is not here: {error}"
+        except (EngineRefusal, sg.StructgenError) as error:
+            said = str(error).strip().splitlines()[0]
+            return f"stops: {error}" if question == "replay" else f"refuses it: {said}"
+        return self.times
+
+    def load(self) -> None:
+        """Make the engine."""
+        tokenizer = load(self.vocabulary)
+        if self.name in PEERS:
+            self.engine: Any = PEERS[self.name](tokenizer)
+            return
+        self.store: Any = False if self.folder is None else sg.MaskStore(path=self.folder)
+        self.tokenizer, self.mask = tokenizer, sg.allocate_mask(1, tokenizer.vocab_size)
         # what a process loads once is nobody's cost
-        self._session(sg.compile(sg.lark('start: "a"'), tokenizer, store=False)).fill()
+        session_of(sg.compile(sg.lark('start: "a"'), tokenizer, store=False), self.mask).fill()
 
-    def compile(self, case: Case, times: Times) -> Callable[[], Session]:
-        begun = time.perf_counter()
-        grammar = case.grammar()
+    def compile(self) -> None:
+        """Read and compile the grammar."""
+        text, begun = self.case.path.read_text("utf-8"), time.perf_counter()
+        if self.name in PEERS:
+            self.session: Callable[[], Session] = self.engine.compile(text)
+            self.times.compile = time.perf_counter() - begun
+            return
+        grammar = self.case.grammar()
         loaded = time.perf_counter()
-        compiled = sg.compile(grammar, self._tokenizer, store=self._store)
-        times.load, times.compile = loaded - begun, time.perf_counter() - loaded
-        if self._prepares:
+        compiled = sg.compile(grammar, self.tokenizer, store=self.store)
+        self.times.load, self.times.compile = loaded - begun, time.perf_counter() - loaded
+        if self.name == PREPARING:
             compiled.prepare()
-        return partial(self._session, compiled)
+        self.session = partial(session_of, compiled, self.mask)
+
+    def replay(self, tokens: list[int]) -> None:
+        """Replay a text: a mask, a commit, until a token is not allowed."""
+        session, times = self.session(), self.times
+        for token in tokens:
+            begun = time.perf_counter()
+            session.fill()
+            filled = time.perf_counter()
+            if not session.allows(token):
+                times.refused += 1
+                return
+            taken = time.perf_counter()
+            session.commit(token)
+            times.commits.append(time.perf_counter() - taken)
+            times.masks.append(filled - begun)
 
     def close(self) -> None:
         """Write what is to be kept."""
-        if self._store:
-            self._store.flush()
-
-    def _session(self, compiled: sg.CompiledGrammar) -> Session:
-        matcher = sg.Matcher(compiled)
-        return Session(
-            partial(matcher.fill_mask, self._mask), matcher.advance, memoryview(self._mask.array[0]), ()
-        )
-
-
-class Peer:
-    """Another engine, given the grammar's text."""
-
-    def __init__(self, engine: LlguidanceEngine | GlrmaskEngine) -> None:
-        self._engine = engine
-
-    def compile(self, case: Case, times: Times) -> Callable[[], Session]:
-        text, begun = case.path.read_text("utf-8"), time.perf_counter()
-        session = self._engine.compile(text)
-        times.compile = time.perf_counter() - begun
-        return session
-
-    def close(self) -> None:
-        """Nothing is kept."""
-
-
-PREPARING = "structgen, preparing"
-"""Works out ahead what masks are put together from, for another process."""
-Maker: TypeAlias = Callable[[sg.Tokenizer, Path | None], Ours | Peer]
-MAKERS: dict[str, Maker] = {
-    "structgen": Ours,
-    PREPARING: partial(Ours, prepares=True),
-    "llguidance": lambda tokenizer, _: Peer(LlguidanceOfLark(EngineConfig("llguidance", ""), tokenizer)),
-    "glrmask AUTO": lambda tokenizer, _: Peer(
-        GlrmaskOfLark(EngineConfig("glrmask", "", variant="auto"), tokenizer)
-    ),
-}
-
-
-def replay(session: Session, tokens: list[int], times: Times) -> None:
-    """Replay a text: a mask, a commit, until a token is not allowed."""
-    for token in tokens:
-        begun = time.perf_counter()
-        session.fill()
-        filled = time.perf_counter()
-        if not session.allows(token):
-            times.refused += 1
-            return
-        taken = time.perf_counter()
-        session.commit(token)
-        times.commits.append(time.perf_counter() - taken)
-        times.masks.append(filled - begun)
+        if self.folder is not None:
+            self.store.flush()
 
 
 class Worker:
@@ -136,7 +138,7 @@ class Worker:
         """Start it, and wait until it has compiled the grammar, `seconds` at most; `folder`: of its store."""
         self.times, self._seconds = Times(), seconds
         # what lark built stays here: it does not go through a pipe
-        served = _Served(name, Case(case.name, case.path, case.arguments), tokenizer, folder)
+        served = Served(name, Case(case.name, case.path, case.arguments), tokenizer, folder)
         self._process = WorkerProcess(served, name, "", is_fresh=True)
         # a vocabulary may take its time
         self.refused = self._asked(3600.0, "load") or self._asked(seconds, "compile")
@@ -163,33 +165,3 @@ class Worker:
         if not self.refused:
             self._asked(_STOP_S, "close")
         self._process.end()
-
-
-class _Served:
-    """Answers in a worker's process: with all times so far, or with why there are none."""
-
-    def __init__(self, *about: Any) -> None:
-        self._name, self._case, self._tokenizer, self._folder = about
-        self._times = Times()
-
-    def __call__(self, question: str, *given: Any) -> Times | str:
-        try:
-            getattr(self, question)(*given)
-        except Unavailable as error:
-            return f"is not here: {error}"
-        except (EngineRefusal, sg.StructgenError) as error:
-            said = str(error).strip().splitlines()[0]
-            return f"stops: {error}" if question == "replay" else f"refuses it: {said}"
-        return self._times
-
-    def load(self) -> None:
-        self._engine = MAKERS[self._name](load(self._tokenizer), self._folder)
-
-    def compile(self) -> None:
-        self._session = self._engine.compile(self._case, self._times)
-
-    def replay(self, tokens: list[int]) -> None:
-        replay(self._session(), tokens, self._times)
-
-    def close(self) -> None:
-        self._engine.close()

@@ -57,6 +57,13 @@ class Outcome:
         self.faults.append({"row": row, "label": label, "why": why[:400], **known})
 
 
+@dataclass(frozen=True)
+class Named:
+    """A case that is not sent to a process itself."""
+
+    name: str
+
+
 class Question:
     """What a bench asks. The object goes to the processes, before `ready` is called there."""
 

@@ -137,6 +137,7 @@ def cases() -> dict[str, Callable[[], object]]:
         "speculation auto, eight documents": written("auto", 8),
         "speculation, a list of 12 objects": lambda: engine.generate(drafted),
         "decorator, one object": lambda: person("Ada Lovelace is 36 years old."),
+        "decorator, one object streamed": lambda: [*person.stream("Ada Lovelace is 36 years old.")],
         "sample auto, 16 texts": lambda: sg.sample(engine, "x is", few, 16, seed=1),
         "sample smc, 16 texts": lambda: sg.sample(engine, "x is", few, 16, seed=1, method="smc"),
         "serve, one document": served(response_format=form),

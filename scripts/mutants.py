@@ -13,14 +13,17 @@ from __future__ import annotations
 import argparse
 import os
 import re
+import resource
+import shutil
 import subprocess
 import sys
 import tempfile
 import time
+from collections import defaultdict
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from fnmatch import fnmatchcase
-from functools import partial
+from functools import cache, partial
 from pathlib import Path
 from typing import NamedTuple
 
@@ -39,23 +42,6 @@ for package in ("structgen", "structgen_kernels", "methods"):
     assert Path(find_spec(package).origin).is_relative_to(copy), "not the copy"
 sys.exit(pytest.main())
 """
-_GOLDEN = """
-import resource, sys
-from fnmatch import fnmatchcase
-from pathlib import Path
-from golden.book import DIGESTS, differences, read
-from golden.cases import CASES
-from golden.run import run
-# some faults have a search go on for ever
-resource.setrlimit(resource.RLIMIT_AS, (16 << 30, 16 << 30))
-copy, *names = sys.argv[1:]
-cases = [CASES[name] for name in CASES if any(fnmatchcase(name, one) for one in names)]
-ran = run(cases, 1, Path(copy), 1800.0)
-found = differences(read(DIGESTS.read_text(encoding="utf-8")), ran.lines, ran.lines)
-print(*(f"FAILED tests/{one.name} ({one.kind})" for one in found), sep="\\n")
-sys.exit(bool(found))
-"""
-"""The golden cases of these names over a copy, in processes of their own."""
 _PATIENCE = 300.0
 _CHANGE = re.compile("«(.*?)→(.*?)»", re.DOTALL)
 
@@ -100,6 +86,7 @@ def read(text: str = "") -> list[Faults]:
             given = dict(one.split("=") for one in settings)
             patience = float(given.pop("patience", _PATIENCE))
             parts.append(Faults(key, tests == "golden", patience, given, []))
+            named = ()
         elif line.startswith("@ "):
             name = line[2:] if parts[-1].is_golden else f"{tests}/{line[2:]}"
             named, is_open = (*(named if is_open else ()), name), True
@@ -109,11 +96,24 @@ def read(text: str = "") -> list[Faults]:
             parts[-1].faults.append(last._replace(text=more))
         elif line and not line.startswith("#"):
             file, colon, name = line.partition(": ")
-            if not colon or not named:
+            held = named or laws().get(f"{sources}/{file}", ())
+            if not colon or not held:
                 raise SystemExit(f"faults.txt, line {number}: a fault is written `file: name`, below a test.")
-            parts[-1].faults.append(Fault(name, f"{sources}/{file}", named, ""))
+            parts[-1].faults.append(Fault(name, f"{sources}/{file}", held, ""))
             is_open = False
     return parts
+
+
+@cache
+def laws() -> dict[str, tuple[str, ...]]:
+    """Return for each file of a method the laws that docs/methods.md names beside it."""
+    found: defaultdict[str, tuple[str, ...]] = defaultdict(tuple)
+    for row in (ROOT / "docs/methods.md").read_text(encoding="utf-8").splitlines():
+        for file in re.findall(r"`((?:structgen|bench)/[\w/]+\.py)`", row):
+            for name, law in re.findall(r"`(test_\w+\.py)(::test_\w+)`", row):
+                (path,) = (ROOT / "tests").rglob(name)
+                found[file] += (f"{path.relative_to(ROOT)}{law}",)
+    return found
 
 
 def main() -> int:
@@ -126,6 +126,8 @@ def main() -> int:
     parser.add_argument("only", nargs="*", help="names of mutants, with * and ?; all without one")
     parser.add_argument("--jobs", type=int, default=2, help="processes at once")
     options = parser.parse_intermixed_args()
+    if options.set == "golden":  # some faults have a search go on for ever
+        resource.setrlimit(resource.RLIMIT_AS, (16 << 30, 16 << 30))
     return max(run(part, options.only or ["*"], options.jobs) for part in parts if part.set == options.set)
 
 
@@ -165,15 +167,21 @@ def tested(part: Faults, fault: Fault | None, tests: tuple[str, ...]) -> tuple[s
     with tempfile.TemporaryDirectory(prefix="mutant-") as temporary:
         copy = Path(temporary)
         for folder in ("structgen", "kernels", "bench"):
-            _link(ROOT / folder, copy / folder, fault)
+            shutil.copytree(ROOT / folder, copy / folder, copy_function=os.symlink)
+        if fault is not None:
+            text = (copy / fault.file).read_text(encoding="utf-8").replace(fault.old, fault.new)
+            (copy / fault.file).unlink()
+            (copy / fault.file).write_text(text, encoding="utf-8")
         (copy / "models").symlink_to(ROOT / "models")
         (copy / "structgen_kernels").symlink_to(copy / "kernels" / "structgen_kernels")
         # -P: or the folder that it runs in would come first on the path, and with it the sound package.
-        command = [sys.executable, "-P", "-c", _GOLDEN if part.is_golden else _MAIN, temporary]
-        path = [str(ROOT), str(ROOT / "kernels"), str(ROOT / "tests")]
-        if not part.is_golden:
-            command += ["-q", "-x", "-n", "0", "--tb=no", "-rfE", "-p", "no:cacheprovider"]
-            path = [temporary]
+        command = [sys.executable, "-P", "-c", _MAIN, temporary]
+        command += ["-q", "-x", "-n", "0", "--tb=no", "-rfE", "-p", "no:cacheprovider"]
+        path = [temporary]
+        if part.is_golden:
+            command = [sys.executable, "-P", "-m", "golden", "--package", temporary, "--jobs", "1"]
+            command += ["--patience", "1800"]
+            path = [str(ROOT), str(ROOT / "kernels"), str(ROOT / "tests")]
         settings = {"PYTHONPATH": os.pathsep.join(path), "PYTHONDONTWRITEBYTECODE": "1", **part.settings}
         try:
             ran = subprocess.run(
@@ -186,25 +194,12 @@ def tested(part: Faults, fault: Fault | None, tests: tuple[str, ...]) -> tuple[s
             )
         except subprocess.TimeoutExpired:
             return f"{tests[0]}: not ended after {part.patience:.0f} s", ""
+    printed = (ran.stdout.strip() or ran.stderr.strip()).splitlines() or [""]
+    if ran.returncode == 0:
+        return "", printed[-1]
+    # a table of cases; of pytest's exit codes, 5 says that no test has such a name
     found = re.search(r"^(?:FAILED|ERROR) tests/(\S.*?)(?: - .*)?$", ran.stdout, re.MULTILINE)
-    printed = ran.stdout.strip() if not part.is_golden and ran.stdout.strip() else ran.stderr.strip()
-    said = printed.rpartition("\n")[2]
-    # Of pytest's other exit codes, 5 says that no test has such a name.
-    return (found[1] if found else "" if ran.returncode == 0 else f"it ended: {said}"), said
-
-
-def _link(source: Path, copy: Path, fault: Fault | None) -> None:
-    """Make a copy of a folder of links, in which the file of the fault has it."""
-    changed = ROOT / fault.file if fault is not None else None
-    copy.mkdir()
-    for path in source.iterdir():
-        if changed is None or (path != changed and path not in changed.parents):
-            (copy / path.name).symlink_to(path)
-        elif path == changed and fault is not None:
-            text = path.read_text(encoding="utf-8").replace(fault.old, fault.new)
-            (copy / path.name).write_text(text, encoding="utf-8")
-        else:
-            _link(path, copy / path.name, fault)
+    return printed[0] if part.is_golden else found[1] if found else f"it ended: {printed[-1]}", printed[-1]
 
 
 if __name__ == "__main__":

@@ -1,7 +1,7 @@
 """Start servers, and ask them: ours for many schemas, and by other people's clients; vLLM and SGLang with our
 back end, on a CPU.
 
-    python scripts/serving_checks.py load [--schemas PATH] [--count 200] [--distinct 1000] [--kills 3]
+    python scripts/serving_checks.py load [--schemas PATH] [--count 200] [--distinct 1000]
     python scripts/serving_checks.py clients [openai] [pydantic-ai] [instructor]
     python scripts/serving_checks.py engines [vllm] [sglang] [--schemas PATH] [--count 30] [--python PYTHON]
 
@@ -9,8 +9,8 @@ Each server runs in a process of its own and serves the embedded model. PATH is 
 files. Exit status 1 where something is not as it should be, which is printed.
 
 load: schemas and 20 grammars, one at a time and 16 at once; then `--distinct` schemas that nobody has asked
-for, while the memory of the server is looked at; then the server is killed while it writes to its store, and
-another one reads the store. A text may not be invalid, nor cut although its shortest document fits.
+for, while the memory of the server is looked at. A text may not be invalid, nor cut although its shortest
+document fits.
 clients: the checks in tests/serving/clients, and the programs of docs/serving.md that import the client,
 whose output is compared with the page. Pins of instructor and of newer openai exclude each other: each client
 has its own environment in .venv/clients, which is kept.
@@ -25,7 +25,6 @@ import argparse
 import contextlib
 import json
 import os
-import random
 import re
 import shlex
 import signal
@@ -338,27 +337,6 @@ def memory_is_flat(asking: Asking, process: subprocess.Popen[bytes], count: int)
     return seen[-1] <= seen[len(seen) // 2 - 1] * (1 + MOST_GROWTH)
 
 
-def store_survives(store: Path, kills: int) -> bool:
-    """Kill servers while they write to one store; the next one reads it and answers."""
-    draw = random.Random(7)
-    asked = [[distinct(100_000 + 100 * kill + at) for at in range(40)] for kill in range(kills)]
-    for schemas in asked:
-        with serving(STRUCTGEN_CACHE=str(store)) as (address, process), ThreadPoolExecutor(4) as pool:
-            asking = Asking(OURS, address)
-            asking.reply("json", {"type": "integer"}, 40)
-            begun = [pool.submit(asking.outcome, "json", one, judge_of(one), 60) for one in schemas]
-            time.sleep(draw.uniform(0.05, 0.6))
-            process.kill()
-            process.wait()
-            assert any(one.result() != "valid" for one in begun), "killed after its last answer"
-    with serving(STRUCTGEN_CACHE=str(store)) as (address, _):
-        asking = Asking(OURS, address)
-        again = [schema for schemas in asked for schema in schemas[:5]]
-        outcomes = [asking.outcome("json", schema, judge_of(schema), 60) for schema in again]
-    print(f"after {kills} kills: {dict(Counter(outcomes))}", flush=True)
-    return set(outcomes) == {"valid"}
-
-
 def load(options: argparse.Namespace) -> bool:
     """Ask our server for much."""
     jobs = jobs_of(schemas_of(options.schemas, options.count or 200))
@@ -366,16 +344,10 @@ def load(options: argparse.Namespace) -> bool:
     for name in LARK_FILES:
         text = (ROOT / "grammars" / f"{name}.lark").read_text(encoding="utf-8")
         jobs.append((f"{name}.lark", "grammar", text, _of_lark(text)))
-    with tempfile.TemporaryDirectory() as folder:
-        with serving(STRUCTGEN_CACHE=f"{folder}/one") as (address, process):
-            asking = Asking(OURS, address)
-            good = [
-                asking.all_answered(jobs, most_refused=len(jobs) // 200),
-                memory_is_flat(asking, process, options.distinct),
-            ]
-        good.append(store_survives(Path(folder) / "killed", options.kills))
-    print(json.dumps(dict(zip(("texts", "memory", "store"), good, strict=True))))
-    return all(good)
+    with tempfile.TemporaryDirectory() as folder, serving(STRUCTGEN_CACHE=folder) as (address, process):
+        asking = Asking(OURS, address)
+        good = asking.all_answered(jobs, most_refused=len(jobs) // 200)
+        return memory_is_flat(asking, process, options.distinct) and good
 
 
 # --- clients ----------------------------------------------------------------------------------------------
@@ -540,7 +512,6 @@ def main() -> int:
     parser.add_argument("--schemas", type=Path, default=ROOT / "schemas", help="a folder or tar of schemas")
     parser.add_argument("--count", type=int, default=0, help="how many of them")
     parser.add_argument("--distinct", type=int, default=1000, help="schemas for the look at memory")
-    parser.add_argument("--kills", type=int, default=3)
     parser.add_argument("--python", type=Path, help="of an environment that has the engines")
     options = parser.parse_args()
     known = {"load": (), "clients": (*CLIENTS,), "engines": (*ENGINES,)}[options.check]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 from pathlib import Path
 from typing import Any
 
@@ -87,3 +88,35 @@ def test_the_busy_job_ends_with_the_run(chance: Any, monkeypatch: pytest.MonkeyP
     with chance.busy_cores():
         assert started and all(job.poll() is None for job in started)
     assert all(job.poll() is not None for job in started)
+
+
+WAITS = {"wait", "join", "acquire", "communicate"}
+
+
+def short_waits(code: str) -> list[int]:
+    """Return the lines that wait for a thread, a lock or a process for less than five minutes."""
+    found = []
+    for call in ast.walk(ast.parse(code)):
+        if not isinstance(call, ast.Call) or not isinstance(call.func, ast.Attribute):
+            continue
+        on, name = ast.unparse(call.func.value), call.func.attr
+        limits = [one.value for one in call.keywords if one.arg == "timeout"]
+        if name in WAITS:
+            limits += call.args
+        elif on != "subprocess":
+            continue
+        seconds = [one.value for one in limits if isinstance(one, ast.Constant)]
+        found += [call.lineno for one in seconds if isinstance(one, int | float) and 0 < one < 300]
+    return found
+
+
+def test_no_test_waits_for_less_than_a_busy_machine_may_need() -> None:
+    """A limit is there to end a test that hangs. Nothing that is sound may reach it."""
+    assert short_waits("import subprocess\ndone.wait(10)\nlock.acquire(timeout=5)\ndone.wait(600)") == [2, 3]
+    assert short_waits("subprocess.run(command, timeout=120)\nsg.run(model, timeout=0.05)") == [1]
+    found = {
+        f"{file.relative_to(ROOT)}:{line}"
+        for file in (ROOT / "tests").rglob("*.py")
+        for line in short_waits(file.read_text(encoding="utf-8"))
+    }
+    assert not found

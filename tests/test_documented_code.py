@@ -65,6 +65,7 @@ def test_all_that_a_page_shows_is_printed(page: str) -> None:
     _compare(page, lambda piece: not pages.is_of_smollm2(piece))
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(not pages.has_smollm2(), reason="make smollm2 installs the model that these blocks ask")
 @pytest.mark.parametrize(
     "page", [page for page, found in RUN.items() if any(pages.is_of_smollm2(one) for one in found)]

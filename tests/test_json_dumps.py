@@ -9,9 +9,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from compiled_texts import reached, takes
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from reading import reached, takes
 
 import structgen as sg
 from structgen.tokens.tokenizer import byte_tokenizer
@@ -48,7 +48,7 @@ PIECES = r"\" \\ \/ / \b \n \u 00 1f 0a e9 é D8 d83d \ude00 😀".split()
 
 @pytest.mark.parametrize("escapes", ESCAPES)
 @given(pieces=st.lists(st.sampled_from([*PIECES, *"7f 7e 80 \x7f a 000 001 FF ff".split()]), max_size=6))
-@settings(max_examples=300)
+@settings(max_examples=120)
 def test_nothing_else_is_allowed(escapes: str, pieces: list[str]) -> None:
     text = '"' + "".join(pieces) + '"'
     try:
@@ -140,7 +140,7 @@ def few_digits(text: str) -> float:
 
 
 @given(chance=st.integers(0, 2**40).map(random.Random))
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=30, deadline=None)
 def test_what_is_allowed_comes_back(chance: random.Random) -> None:
     grammar = anything()
     text, state = b"", grammar.start

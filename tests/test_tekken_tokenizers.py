@@ -13,6 +13,7 @@ from typing import Any
 
 import jsonschema
 import pytest
+from compiled_texts import written
 from for_each import for_each
 from hypothesis import given
 from hypothesis import strategies as st
@@ -158,18 +159,9 @@ def test_documents_under_a_mask_are_valid_as_the_own_decoder_writes_them(path: P
         "additionalProperties": False,
     }
     compiled = sg.compile(sg.json_schema(schema), made)
-    mask = sg.allocate_mask(1, made.vocab_size)
     chance = random.Random(5)
     for _ in range(10):
-        matcher = sg.Matcher(compiled)
-        ids: list[int] = []
-        while True:
-            matcher.fill_mask(mask, budget=80 - len(ids))
-            token = chance.choice(mask.allowed())
-            if token in made.eos_token_ids:
-                break
-            matcher.advance(token)
-            ids.append(token)
+        ids = written(sg.Matcher(compiled), chance, 80)
         text = own.decode(ids, "ignore")
         assert text.encode() == made.decode(ids)
         jsonschema.validate(json.loads(text), schema)

@@ -1,12 +1,15 @@
-"""The ratchet on weight: `make lint` fails where the package weighs more than house.toml says."""
+"""The ratchet on weight: `make lint` fails where the package weighs more than house.toml says. `make quick`
+says what it leaves out."""
 
 from __future__ import annotations
 
 import ast
+import re
 import shutil
 import subprocess
 import sys
 import tomllib
+from collections import Counter
 from pathlib import Path
 
 import pytest
@@ -197,3 +200,18 @@ def test_make_lint_checks_the_weight_and_make_house_lowers_it() -> None:
     assert "scripts/house.py --check" in recipes["lint"]
     assert "scripts/house.py --lower" in recipes["house"]
     assert set(tomllib.loads((ROOT / "house.toml").read_text())) == {"lines", "numbers", "total"}
+
+
+def test_make_quick_says_of_each_folder_how_many_files_of_tests_it_leaves_out() -> None:
+    done = subprocess.run(["make", "-n", "quick"], cwd=ROOT, capture_output=True, text=True, check=True)
+    quick = re.findall(
+        r"\btests/\S+\.py", next(line for line in done.stdout.splitlines() if "pytest" in line)
+    )
+    assert len(quick) > 10
+    files = [str(path.relative_to(ROOT)) for path in (ROOT / "tests").rglob("test_*.py")]
+    all_of, run = (Counter(f"{Path(name).parent}/" for name in names) for names in (files, quick))
+    (told,) = (line for line in done.stdout.splitlines() if line.startswith("printf"))
+    assert re.findall(r"(tests/\S*) (\d+) (\d+)", told) == [
+        (folder, str(count - run[folder]), str(count)) for folder, count in sorted(all_of.items())
+    ]
+    assert "seven golden cases in eight" in done.stdout and "--sample 8" in done.stdout

@@ -277,12 +277,9 @@ class Everyday:
         chance = self.chance
         first, last = self.words.first_name().lower(), self.words.full_name().split()[-1].lower()
         first, last = (re.sub(r"[^a-z]", "", one) or "info" for one in (first, last))
-        local = chance.choice(
-            (f"{first}.{last}", first, f"{first[0]}.{last}", f"{first}_{last[0]}", f"{first}{last}", last,
-             f"{first}{chance.randint(1, 99)}", "info", "office", "hello", "orders", "jobs", "team",
-             "contact",
-             f"{first}.{last[0]}", f"{first[0]}{last}", f"{last}-{first}", chance.choice(LISTS.fields))
-        )  # fmt: skip
+        number, field = chance.randint(1, 99), chance.choice(LISTS.fields)
+        names = {"first": first, "last": last, "f": first[0], "l": last[0], "number": number, "field": field}
+        local = chance.choice(LISTS.mailboxes).format(**names)
         domain = chance.choice(LISTS.domains) if chance.random() < 0.6 else self.words.made_up().lower()
         domain = re.sub(r"[^a-z-]", "", domain) or "mail"
         if chance.random() < 0.25:
@@ -293,30 +290,17 @@ class Everyday:
     def _zip(self) -> Value:
         chance = self.chance
 
-        def digits(count: int) -> str:
-            return "".join(chance.choices(string.digits, k=count))
-
-        def letters(count: int) -> str:
-            return "".join(chance.choices(string.ascii_uppercase, k=count))
-
-        form = chance.choice(("5", "5", "5", "4", "4", "6", "uk", "uk", "nl", "se", "zip4", "ca", "pl"))
-        if form == "uk":
-            text = (
-                f"{letters(chance.choice((1, 2)))}{chance.randint(1, 29)} {chance.randint(1, 9)}{letters(2)}"
+        def drawn(match: re.Match[str]) -> str:
+            """Return digits for `9`, capitals for `A`, one letter or two for `?`, a number of `1-29`."""
+            mark = match[0]
+            if "-" in mark:
+                return str(chance.randint(*map(int, mark.strip("<>").split("-"))))
+            count = chance.choice((1, 2)) if mark == "?" else len(mark)
+            return "".join(
+                chance.choices(string.digits if mark[0] == "9" else string.ascii_uppercase, k=count)
             )
-        elif form == "nl":
-            text = f"{chance.randint(1000, 9999)} {letters(2)}"
-        elif form == "se":
-            text = f"{chance.randint(100, 999)} {digits(2)}"
-        elif form == "zip4":
-            text = f"{digits(5)}-{digits(4)}"
-        elif form == "ca":
-            text = f"{letters(1)}{digits(1)}{letters(1)} {digits(1)}{letters(1)}{digits(1)}"
-        elif form == "pl":
-            text = f"{digits(2)}-{digits(3)}"
-        else:
-            text = digits(int(form))
-        return spoken(text)
+
+        return spoken(re.sub(r"<\d+-\d+>|\?|9+|A+", drawn, chance.choice(LISTS.postal_codes)))
 
     def _street(self) -> Value:
         chance = self.chance
@@ -360,10 +344,7 @@ class Everyday:
             text = f"{hour}:{minute:02d}{half}" if minute or chance.random() < 0.15 else f"{hour}{half}"
             hour = hour % 12 + (12 if half.strip()[0] in "pP" else 0)
         elif draw < 0.92:
-            before, minute = chance.choice((
-                ("half past", 30), ("quarter past", 15), ("quarter to", -15), ("ten past", 10),
-                ("five to", -5), ("a quarter past", 15), ("twenty to", -20), ("five past", 5),
-            ))  # fmt: skip
+            before, minute = chance.choice(LISTS.quarters)
             text = f"{before} {spelled(hour)}"
             hour, minute = divmod(hour * 60 + minute, 60)
             hour = hour or 12

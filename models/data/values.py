@@ -9,8 +9,10 @@ from dataclasses import dataclass
 from datetime import date
 from typing import Any
 
+from data.texts import texts
 from data.words import KNOWN, Words, plural_of, spelled
 
+LISTS = texts("values")
 SCHEMAS = {
     "string": {"type": "string"},
     "integer": {"type": "integer"},
@@ -153,9 +155,7 @@ class Values:
         """A number of things, of 2 or more, in digits or words."""
         chance, draw = self.chance, self.chance.random()
         if draw < 0.05:
-            said, count = chance.choice(
-                (("a dozen", 12), ("two dozen", 24), ("a couple of", 2), ("half a dozen", 6))
-            )
+            said, count = chance.choice(LISTS.dozens)
             return Value(said, count, "integer", "quantity")
         if draw < 0.17:
             # Words that are met seldom otherwise.
@@ -177,20 +177,9 @@ class Values:
         text = f"{whole:,}" if whole >= 1000 and chance.random() < 0.6 else str(whole)
         if cents or chance.random() < 0.2:
             text += f".{cents:02d}"
-        style = chance.choices(range(7), (10, 4, 3, 3, 2, 1, 1.5))[0]
-        unit = chance.choice(
-            ("dollars", "euros", "pounds", "francs", "crowns", "euro", "USD", "EUR", "rupees")
-        )
-        said = (
-            f"${text}",
-            f"{text} {unit}",
-            f"€{text}",
-            f"£{text}",
-            f"{chance.choice(('USD', 'EUR', 'GBP', 'CHF'))} {text}",
-            f"{text}€",
-            text,
-        )[style]
-        return Value(said, value, "number", "price")
+        form = chance.choices(LISTS.price_forms, LISTS.price_weights)[0]
+        unit, code = chance.choice(LISTS.units), chance.choice(LISTS.codes)
+        return Value(form.format(text=text, unit=unit, code=code), value, "number", "price")
 
     def measure(self) -> Value:
         """A plain number, often with a fraction; the sentence has the unit."""
@@ -232,24 +221,9 @@ class Values:
         name = KNOWN.months[month - 1]
         if chance.random() < 0.15:
             name = name[:3] + chance.choice(("", "."))
-        d = day.day
-        said = chance.choices(
-            (
-                f"{d} {name} {year}",
-                f"{name} {d}, {year}",
-                f"{ordinal(d)} {name} {year}",
-                f"{name} {ordinal(d)}, {year}",
-                f"the {ordinal(d)} of {name} {year}",
-                f"the {ordinal(d)} of {name}, {year}",
-                day.isoformat(),
-                f"{d:02d}.{month:02d}.{year}",
-                f"{year}/{month:02d}/{d:02d}",
-                f"{name} {d} {year}",
-                f"{KNOWN.weekdays[day.weekday()]}, {d} {name} {year}",
-                f"{KNOWN.weekdays[day.weekday()]}, {name} {d}, {year}",
-            ),
-            (8, 8, 3, 4, 3, 2, 4, 2, 1, 2, 2, 2),
-        )[0]
+        form = chance.choices(LISTS.date_forms, LISTS.date_weights)[0]
+        names = {"name": name, "nth": ordinal(day.day), "week": KNOWN.weekdays[day.weekday()]}
+        said = form.format(d=day.day, month=month, year=year, iso=day.isoformat(), **names)
         if chance.random() < 0.12:
             return spoken(said)
         return Value(said, day.isoformat(), "date", "date")

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import re
 from pathlib import Path
 from typing import Any
 
@@ -299,18 +298,3 @@ def test_a_text_is_held_to_rules(tmp_path: Path) -> None:
     said = json.loads(result.stdout)
     assert (said["byte"], said["expected"][0]["what"]) == (2, "/[0-9]+/")
     assert check_text("7", "--grammar", str(rules), "-o", "start=item").exit_code == 0
-
-
-def test_a_model_writes_what_matches(tmp_path: Path) -> None:
-    pytest.importorskip("torch")
-    rules = tmp_path / "list.gbnf"
-    rules.write_text('root ::= "<" [a-z]{2,5} ">"', "utf-8")
-    prompt = ["generate", "-o", "device=cpu", "--prompt", "two lamps", "--max-tokens", "20"]
-    for options, pattern in (
-        (["--regex", r"[A-C]{3}-\d+"], r"[A-C]{3}-\d+"),
-        (["--grammar", str(rules)], "<[a-z]{2,5}>"),
-    ):
-        result = CliRunner().invoke(app(), [*prompt, *options])
-        assert result.exit_code == 0, result.stderr
-        assert re.fullmatch(pattern, result.stdout.rstrip("\n"))
-    assert CliRunner().invoke(app(), [*prompt, "--regex", "a", "--grammar", str(rules)]).exit_code == 2

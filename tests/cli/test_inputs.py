@@ -127,7 +127,7 @@ def test_a_pipe_is_the_prompt_and_an_empty_one_is_none() -> None:
 def test_a_closed_input_is_no_prompt() -> None:
     code = "import os, sys; os.close(0); sys.stdin = None; from structgen.cli import main; main()"
     command = [sys.executable, "-c", code, "generate", "--schema", "true"]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=120)
+    done = subprocess.run(command, capture_output=True, text=True, timeout=600)
     assert done.returncode == 2 and "--prompt" in done.stderr
 
 

@@ -106,7 +106,7 @@ def test_a_browser_shows_the_tokens_and_tells_of_no_error(tmp_path: Path) -> Non
         capture_output=True,
         text=True,
         check=False,
-        timeout=120,
+        timeout=600,
         env={**os.environ, "HOME": str(tmp_path)},
     )
     assert done.returncode == 0, done.stderr
@@ -130,7 +130,7 @@ def test_the_table_fits_its_column(tmp_path: Path, width: int) -> None:
     options = ["--headless", "--no-sandbox", "--disable-gpu", f"--user-data-dir={tmp_path / 'profile'}"]
     command = [str(BROWSER), *options, f"--window-size={width},900", "--dump-dom", page.as_uri()]
     home = {**os.environ, "HOME": str(tmp_path)}
-    done = subprocess.run(command, capture_output=True, text=True, check=True, timeout=120, env=home)
+    done = subprocess.run(command, capture_output=True, text=True, check=True, timeout=600, env=home)
     assert "<title>true</title>" in done.stdout
 
 

@@ -375,7 +375,7 @@ def test_flush_waits_for_what_is_being_written(tmp_path: Path, monkeypatch: pyte
     store = MaskStore(tmp_path)
     masks(compiled(sg.lark(CALLS), store), TEXT)
     compiled(sg.lark(CALLS), store)  # has a thread write the one before
-    assert begun.wait(30)
+    assert begun.wait(600)
     store.flush()
     assert len(list(tmp_path.rglob(f"*{GRAMMAR_SUFFIX}"))) == 1
 

@@ -21,7 +21,7 @@ SCHEMA = Case(
 UNKNOWN = Case("b", "s", json.dumps({"enum": [1], "not": {}}), (Instance(b"1", True),))
 
 
-def results(*factories, cases=(SCHEMA,), timeout=20.0, jobs=1):
+def results(*factories, cases=(SCHEMA,), timeout=600.0, jobs=1):
     """Return the results of each case, one an engine, and the run."""
     configs = [EngineConfig(factory, f"fake_engines:{factory}") for factory in factories]
     with BenchRun(configs, timeout=timeout, jobs=jobs) as run:
@@ -50,7 +50,7 @@ def found():
 @pytest.fixture(scope="module")
 def hanging():
     """The results of engines that hang, for two schemas."""
-    every, _ = results("HangsInMask", "HangsInCommit", "HangsCompiling", cases=[SCHEMA, SHORT], timeout=1.0)
+    every, _ = results("HangsInMask", "HangsInCommit", "HangsCompiling", cases=[SCHEMA, SHORT], timeout=2.0)
     return {one.engine: [results[at] for results in every] for at, one in enumerate(every[0])}
 
 

@@ -76,8 +76,9 @@ DRAWN: dict[str, tuple[Callable[[], object], int, str]] = {
     "traits": (source(Traits, 10), 300, "20947592eadcd835"),
 }
 LISTED = {
+    "values": "958fae17259cc10e",
     "contracts": "059bf5e13419d4a8",
-    "everyday": "dc271062d2a8f153",
+    "everyday": "16023441703b45ab",
     "frames": "aaaad04922a8dbf2",
     "notes": "2ddaef8a60dfc6de",
     "phrases": "8f84135c50cd4234",

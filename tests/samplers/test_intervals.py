@@ -109,11 +109,6 @@ def test_a_mean_over_few_texts_of_beams_has_no_error():
     assert many.expectation(lambda text: text.count("a"))[1] is not None
 
 
-@pytest.mark.parametrize("method", ["masked", "asap", "mcmc"])
-def test_draws_of_another_law_have_no_error(method):
-    assert TASK.sample(100, method).expectation(len)[1] is None
-
-
 def test_draws_that_agree_tell_an_error_of_a_share_alone():
     """Of 20 draws that agree, the share of others is at most 1 - 0.025^(1/20); which numbers there are is
     unknown."""
@@ -229,11 +224,14 @@ def test_all_valid_texts_listed_are_known_without_an_error():
     assert found.expectation(len) == (pytest.approx(truth, abs=1e-12), 0.0)
 
 
-@pytest.mark.parametrize(("method", "why"), [("masked", "another law"), ("beams", "fewer than 32 texts")])
+@pytest.mark.parametrize(
+    ("method", "why"),
+    [*((one, "another law") for one in ("masked", "asap", "mcmc")), ("beams", "fewer than 32 texts")],
+)
 def test_a_missing_error_has_its_reason_in_the_facts(method, why):
     found = TASK.sample(12, method)
     assert why in found.why_no_error and found.expectation(len)[1] is None
-    assert method == "masked" or f"no interval: {found.why_no_error}" in dict(found.facts())["log Z"]
+    assert method != "beams" or f"no interval: {found.why_no_error}" in dict(found.facts())["log Z"]
 
 
 @pytest.mark.parametrize("method", ["cars", "rejection"])
@@ -292,7 +290,7 @@ def hold(method: str, n: int, seeds: range) -> None:
 
 @pytest.mark.parametrize("method", ["auto", "cars", "importance", "smc", "awrs"])
 def test_intervals_of_random_laws_hold_the_truth(method):
-    hold(method, 20, range(900_000, 900_015))
+    hold(method, 20, range(900_000, 900_008))
 
 
 @pytest.mark.slow

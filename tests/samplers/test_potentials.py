@@ -4,7 +4,6 @@ weight of each text, over all random outcomes, is its probability times the exp 
 from __future__ import annotations
 
 import math
-import time
 from collections import defaultdict
 from dataclasses import replace
 from typing import Any
@@ -82,7 +81,7 @@ def _weighted(task: Task, weight: Any) -> dict[tuple[int, ...], float]:
 
 
 @for_each("guesses", [False, True])
-@for_each(("count", "forced"), [(1, 0), (2, 1), (2, 0)])
+@for_each(("count", "forced"), [(1, 0), (2, 1)])
 @for_each("task", SMALL[:6])
 def test_particles_have_the_weighted_masses_whatever_the_critic_guesses(task, count, forced, guesses):
     weight = Weight(guesses=guesses)
@@ -144,7 +143,7 @@ def test_an_expert_of_another_tokenizer_is_refused():
         SMALL[0].sample(4, "smc", checkers=[expert])
 
 
-@for_each("seed", range(3))
+@for_each("seed", range(2))
 @for_each("task", SMALL)
 def test_any_positive_proposal_has_the_masses_of_the_target(task, seed):
     def proposal(written, tokens, probabilities):
@@ -173,12 +172,11 @@ def test_a_wrong_proposal_is_refused(wrong):
 class Learns:
     """A proposal that is an object: it prefers what it has been asked about less often, and so changes."""
 
-    def __init__(self, seconds: float = 0.0) -> None:
+    def __init__(self) -> None:
         self.seen: dict[int, int] = defaultdict(int)
-        self.calls, self.seconds = 0, seconds
+        self.calls = 0
 
     def __call__(self, text, tokens, probabilities):
-        time.sleep(self.seconds)
         self.calls += 1
         for token in tokens:
             self.seen[int(token)] += 1
@@ -220,9 +218,11 @@ def test_a_proposal_cannot_change_what_the_particles_share():
         SMALL[3].sample(4, "smc", proposal=overwrites)
 
 
-def test_a_slow_proposal_ends_with_the_seconds_of_the_run():
-    slow = Learns(seconds=0.02)
-    found = SMALL[3].sample(64, "smc", proposal=slow, seconds=0.01)
+def test_a_slow_proposal_ends_with_the_seconds_of_the_run(monkeypatch):
+    """The clock goes on with the proposal alone: a second a call."""
+    slow = Learns()
+    monkeypatch.setattr("structgen.samplers.run_limits.time.monotonic", lambda: float(slow.calls))
+    found = SMALL[3].sample(64, "smc", proposal=slow, seconds=0.5)
     assert (found.statistics.stopped, slow.calls) == ("seconds", 1)
 
 

@@ -53,6 +53,15 @@ def test_draws_are_read_back(method, tmp_path):
     assert "".join(again.pieces[token] for token in again.token_ids[0]) == again.texts[0]
 
 
+def test_a_run_without_a_draw_is_written_and_read_without_numbers_that_json_does_not_have(tmp_path):
+    found = draw(5, "masked", budget=1)
+    assert not found.texts and math.isnan(found.log_z)
+    found.to_jsonl(tmp_path / "draws.jsonl")
+    assert len(sg.Samples.from_jsonl(tmp_path / "draws.jsonl")) == 0
+    line = (tmp_path / "draws.jsonl").read_text().splitlines()[0]
+    assert json.loads(line, parse_constant=pytest.fail)["log_z"] == "nan"
+
+
 @pytest.mark.parametrize("method", ["beams", "cars", "importance", "smc"])
 def test_standard_errors_are_read_back(method, tmp_path):
     weighted = method in ("importance", "smc")
@@ -97,14 +106,6 @@ def test_json_values_are_read_back(tmp_path):
     again = sg.Samples.from_jsonl(tmp_path / "draws.jsonl")
     assert again.values == found.values
     assert set(again.with_values(json.loads).values) <= {"a", "b", "ab"}
-
-
-def test_the_first_line_is_json_without_numbers_that_json_does_not_have(tmp_path):
-    found = draw(3, "masked")
-    assert math.isnan(found.log_z)
-    found.to_jsonl(tmp_path / "draws.jsonl")
-    line = (tmp_path / "draws.jsonl").read_text().splitlines()[0]
-    assert json.loads(line, parse_constant=pytest.fail)["log_z"] == "nan"
 
 
 @pytest.mark.parametrize("method", METHODS)
@@ -191,13 +192,6 @@ def test_writing_leaves_the_old_file_where_it_fails(written, tmp_path, monkeypat
     with pytest.raises(OSError, match="No space"):
         draw(3).to_jsonl(path)
     assert [(one.name, one.read_text()) for one in tmp_path.iterdir()] == [("draws.jsonl", "old")]
-
-
-def test_a_run_without_a_draw_is_written_and_read(tmp_path):
-    found = draw(5, "rejection", budget=1)
-    assert not found.texts
-    found.to_jsonl(tmp_path / "draws.jsonl")
-    assert len(sg.Samples.from_jsonl(tmp_path / "draws.jsonl")) == 0
 
 
 def test_marginals_of_a_language_that_is_exhausted_are_exact():

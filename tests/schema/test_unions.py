@@ -36,22 +36,6 @@ def test_a_union_takes_what_a_validator_takes(family: Family, size: int) -> None
             assert takes(free, text) is valid, text
 
 
-@for_each("family", [*FAMILIES, *HARDER])
-@for_each("policies", [DECLARED, ANY_ORDER])
-def test_every_beginning_of_a_document_can_be_completed(family: Family, policies: dict[str, Any]) -> None:
-    schema = family.make(3)
-    judge = jsonschema_rs.validator_for(schema)
-    grammar = compiled(schema, **policies)
-    for document in itertools.islice(family.documents(3), 0, None, 3):
-        text = json.dumps(document).encode()
-        for end in range(0, len(text), 4):
-            state = grammar.step_bytes(grammar.start, text[:end])
-            if state is None:
-                break
-            whole = text[:end] + grammar.completion(state)
-            assert judge.is_valid(json.loads(whole)), whole
-
-
 def size_of(network: SchemaNetwork) -> int:
     """Return how much of a network was made: conjunctions, places, states of objects and demands."""
     return sum(network.sizes) + network.shapes._count + len(network.tables.demands)

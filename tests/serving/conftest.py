@@ -14,12 +14,24 @@ for _name in "torch transformers openai typer starlette prometheus_client tokeni
 _TESTS = Path(__file__).parents[1]
 sys.path[:0] = [str(_TESTS / one) for one in ("serving", "engine", "tool_calls")]
 
+from renewed_engine import renew  # noqa: E402
+
 import structgen as sg  # noqa: E402
 
 
 @pytest.fixture(scope="session")
 def engine() -> sg.Engine:
     return sg.Engine("structgen/extract")
+
+
+@pytest.fixture(autouse=True)
+def _renewed(request: pytest.FixtureRequest) -> None:
+    """No test finds what others asked the engine for. Whether guesses pay is measured on the clock: here they
+    do not, and each token is a pass."""
+    if "engine" in request.fixturenames:
+        engine = request.getfixturevalue("engine")
+        renew(engine)
+        engine._loop.trial.pays = False
 
 
 @pytest.fixture(scope="session")

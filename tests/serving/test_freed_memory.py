@@ -21,8 +21,8 @@ def test_memory_is_returned_once_in_so_many_answers() -> None:
     freed = FreedMemory(returned.release)
     for _ in range(2 * ANSWERS):
         freed.answered()
-    assert returned.acquire(timeout=60)
-    assert returned.acquire(timeout=60)
+    assert returned.acquire(timeout=600)
+    assert returned.acquire(timeout=600)
     assert not returned.acquire(blocking=False)
 
 

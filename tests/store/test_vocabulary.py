@@ -310,7 +310,7 @@ def test_processes_that_build_at_once_agree_and_leave_one_whole_file(folder: Pat
         subprocess.Popen([sys.executable, "-c", SCRIPT, str(BPE)], stdout=subprocess.PIPE, text=True)
         for _ in range(2)
     ]
-    said = {process.communicate(timeout=120)[0] for process in running}
+    said = {process.communicate(timeout=600)[0] for process in running}
     assert [process.returncode for process in running] == [0, 0]
     assert len(said) == 1
     assert [path.name for path in (folder / "vocabularies").iterdir()] == [vocabulary_path(tokenizer()).name]

@@ -95,9 +95,9 @@ def test_places_are_sorted_by_what_follows() -> None:
         assert keys == sorted(keys)
 
 
-def test_a_million_characters_take_bounded_memory() -> None:
+def test_a_long_corpus_takes_bounded_memory() -> None:
     numbers = random.Random(9)
-    corpus = "".join(numbers.choices("abcdefgh ", k=1_000_000))
+    corpus = "".join(numbers.choices("abcdefgh ", k=200_000))
     grammar = sg.without_spans_of(corpus, longest=30)
     tracemalloc.start()
     index = grammar.index
@@ -105,7 +105,7 @@ def test_a_million_characters_take_bounded_memory() -> None:
     tracemalloc.stop()
     assert peak < 64 * len(corpus)
     assert kept < 6 * len(corpus)
-    assert index.has(corpus[500_000:500_031])
+    assert index.has(corpus[100_000:100_031])
     assert not index.has("zz")
 
 

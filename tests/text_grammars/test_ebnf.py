@@ -100,6 +100,7 @@ def test_meets_with_regular_expressions_are_decided() -> None:
     assert bytes(language.shortest(config)) == b"bbb"
 
 
+@settings(max_examples=settings().max_examples // 2)
 @given(
     tree=st.recursive(LEAF, _grown, max_leaves=5),
     pattern=st.sampled_from(["a*b*", "(?:ab?)+", "[ab]{2,3}", "b|a.*"]),

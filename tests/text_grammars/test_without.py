@@ -11,12 +11,12 @@ from contextlib import suppress
 from functools import cache
 from typing import Any
 
+import compiled_texts
 import jsonschema
 import pytest
-import reading
+from compiled_texts import reached, written
 from for_each import for_each
 from language_words import words_of
-from reading import reached
 
 import structgen as sg
 from structgen.automata.strings.banned_patterns import pattern_of
@@ -40,7 +40,7 @@ def compiled(grammar: sg.Grammar) -> sg.CompiledGrammar:
 
 
 def takes(grammar: sg.Grammar, text: str) -> bool:
-    return reading.takes(compiled(grammar), text)
+    return compiled_texts.takes(compiled(grammar), text)
 
 
 def strings_of(value: Any) -> Iterator[str]:
@@ -559,27 +559,12 @@ def test_a_special_token_has_no_text_and_may_come() -> None:
 def test_budgets_and_counts_hold_under_a_ban() -> None:
     schema = {"type": "object", "properties": {"a": {"type": "string", "minLength": 3}}, "required": ["a"]}
     grammar = sg.without(sg.json_schema(schema), ["  ", " !", "! "])
-    matcher = sg.Matcher(compiled(grammar))
-    mask = sg.allocate_mask(1, TOKENIZER.vocab_size)
-    chance = random.Random(9)
+    made, chance = compiled(grammar), random.Random(9)
     for _ in range(20):
-        matcher.reset()
-        left = matcher.tokens_to_finish() + 3
-        text = b""
-        while True:
-            matcher.fill_mask(mask, budget=left)
-            token = chance.choice(ids(mask))
-            matcher.advance(token)
-            left -= 1
-            if token == END:
-                break
-            text += TOKENS[token]
-        assert is_valid(json.loads(text), schema) and is_free(json.loads(text), ["  ", " !", "! "])
-
-
-def ids(mask: sg.core.TokenMask) -> list[int]:
-    row = mask.array[0]
-    return [token for token in range(END + 1) if row[token >> 5] >> (token & 31) & 1]
+        matcher = sg.Matcher(made)
+        tokens = written(matcher, chance, matcher.tokens_to_finish() + 3)
+        value = json.loads(b"".join(TOKENS[token] for token in tokens))
+        assert is_valid(value, schema) and is_free(value, ["  ", " !", "! "])
 
 
 def test_events_and_explanations_are_there() -> None:

@@ -9,12 +9,10 @@ from typing import Any
 
 import jinja2
 import pytest
-from for_each import for_each
 from test_call_formats import CALL, EXAMPLES, JSON, TOOLS, takes
 
 import structgen as sg
 from structgen.tool_calls.call_writing import written_calls
-from structgen.tool_calls.format_rows import FORMATS
 
 
 def test_texts_around_calls_and_thoughts_are_kept_apart() -> None:
@@ -214,17 +212,6 @@ def test_what_the_template_writes_of_calls_is_taken_and_read_back(format: str) -
         assert takes(grammar, turn)
         results = text[text.index("\x02") + 1 :]
         assert results == "".join(f'[{call.id}={{"t": 5}}]' for call in first.calls)
-
-
-@for_each("format", FORMATS)
-def test_written_calls_are_read_back(format: str) -> None:
-    row = FORMATS[format]
-    calls = [
-        sg.Call("get_weather", {"city": f"a{index}", "days": index}, f"call_{index}") for index in range(2)
-    ]
-    text = written_calls(calls, format)
-    reply = sg.parse_calls(("".join(row.text[1:2]) if row.end else "") + text + row.end, format, tools=TOOLS)
-    assert [call.arguments for call in reply.calls] == [call.arguments for call in calls]
 
 
 def test_a_string_that_holds_the_end_of_its_argument_cannot_be_written() -> None:

@@ -24,24 +24,16 @@ JSON_FORMATS = [name for name, row in FORMATS.items() if not row.member]
 @pytest.mark.parametrize("count", [1, pytest.param(40, marks=pytest.mark.slow)])
 @for_each("format", FORMATS)
 def test_nothing_is_taken_back_wherever_a_reply_is_cut(format: str, count: int) -> None:
-    """In 60 places, without the tools and with them; of many replies everywhere."""
+    """In 60 places, without the tools and with them; of many replies everywhere. And a whole reply is read as
+    it was written, whatever marks and quotes its strings have."""
     for seed in range(count):
         text, calls, told = reply(random.Random(f"cut {format} {seed}"), format, 2)
         for tools in (None, TOOLS):
             assert list(faults(text, format, tools, step=1 + (count == 1) * len(text) // 60)) == []
             read = sg.parse_calls(text, format, tools=tools)
             assert [call.name for call in read.calls] == [name for name, _ in calls]
-            assert read.text.strip() == told.strip() and not read.problems
-
-
-@for_each("format", FORMATS)
-def test_calls_with_marks_and_quotes_in_their_strings_are_read_as_they_were_written(format: str) -> None:
-    for seed in range(4):
-        text, calls, told = reply(random.Random(f"whole {format} {seed}"), format, 3)
-        read = sg.parse_calls(text, format, tools=TOOLS)
+            assert read.text.strip() == told.strip() and read.complete and not read.problems
         assert [(call.name, dict(call.arguments)) for call in read.calls] == calls
-        assert read.text.strip() == told.strip()
-        assert read.complete and not read.problems
 
 
 @for_each("format", [name for name, row in FORMATS.items() if row.thinking])

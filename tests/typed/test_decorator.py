@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import inspect
 from collections.abc import AsyncIterator, Callable, Iterator, Sequence
-from pathlib import Path
 from typing import Any, Literal
 
 import pytest
@@ -273,12 +272,6 @@ def test_what_can_be_known_is_an_error_at_decoration(make: Any, hint: Any, promp
 def test_a_function_without_a_return_type_is_an_error_at_decoration() -> None:
     with pytest.raises(sg.StructgenError, match="no return type"):
         sg.generate(model="structgen/extract")(_no_type)
-
-
-@pytest.mark.parametrize("model", ["structgen/none", "no/such/folder", Path("/nowhere"), 3])
-def test_a_model_that_is_not_there_is_an_error_at_once(model: Any) -> None:
-    with pytest.raises(sg.StructgenError):
-        sg.generate(model=model)
 
 
 def test_a_value_that_cannot_be_printed_is_an_error_at_the_call() -> None:

@@ -36,22 +36,6 @@ def test_a_typed_function_inside_another_says_why_it_does_not_pickle() -> None:
         pickle.dumps(asked(int, model="structgen/extract"))
 
 
-@pytest.mark.parametrize(
-    "grammar",
-    [
-        sg.json_schema({"type": "object", "properties": {"a": {"pattern": "^x"}}}),
-        sg.regex("a+"),
-        sg.choice(["a", "b"]),
-        sg.lark("start: /a/"),
-        sg.ebnf('root ::= "a"'),
-        "A: " + sg.text(until="."),
-        sg.without(sg.regex("[a-z]+"), ["foo"]),
-    ],
-)
-def test_a_grammar_pickles(grammar: sg.Grammar) -> None:
-    assert pickle.loads(pickle.dumps(grammar)) == grammar
-
-
 @pytest.mark.parametrize("hint", [dict, dict[str, Any], dict[Any, Any]])
 def test_a_dict_is_any_object_of_json(hint: Any) -> None:
     form = form_of(hint)

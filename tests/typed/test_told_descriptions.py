@@ -21,10 +21,8 @@ sys.path.insert(0, str(Path(__file__).parents[1] / "engine"))
 from asked import asked  # noqa: E402
 from pydantic import Field, create_model  # noqa: E402
 from small_models import write_chat_llama  # noqa: E402
-from typer.testing import CliRunner  # noqa: E402
 
 import structgen as sg  # noqa: E402
-from structgen.cli import app  # noqa: E402
 from structgen.engine.model_prompts import ModelPrompts, ModelQuestion  # noqa: E402
 from structgen.json_grammars.prompting import MOST_DESCRIPTION  # noqa: E402
 from structgen.serving.served_model import ServedModel  # noqa: E402
@@ -176,23 +174,6 @@ def test_each_door_tells_each_description_of_a_schema_once(
     answered(ServedModel(engine, "mine"), drawn.schema)
     assert len(prompts) >= 3 and len({*prompts}) == 1
     check(prompts[0], drawn.written)
-
-
-@pytest.mark.parametrize("command", ["generate", "bulk"])
-def test_the_commands_tell_each_description_once(
-    folder: Path, tmp_path: Path, prompts: list[str], command: str
-) -> None:
-    drawn = Drawn(7)
-    (tmp_path / "s.json").write_text(json.dumps(drawn.schema))
-    (tmp_path / "in.jsonl").write_text(json.dumps({"prompt": "Which?"}) + "\n")
-    said = ["--model", str(folder), "--schema", str(tmp_path / "s.json"), "--max-tokens", "8"]
-    if command == "bulk":
-        said += ["--prompts", str(tmp_path / "in.jsonl"), "--out", str(tmp_path / "out.jsonl")]
-    else:
-        said += ["--prompt", "Which?"]
-    found = CliRunner().invoke(app(), [command, *said])
-    assert found.exit_code == 0, found.output
-    check(prompts[-1], drawn.written)
 
 
 def test_a_type_is_told_alike_by_a_call_and_by_a_decorated_function(engine: sg.Engine) -> None:
