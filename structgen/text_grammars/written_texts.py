@@ -210,8 +210,7 @@ class WrittenText(CompiledText):
         self, index: int, tokens: npt.NDArray[np.int64]
     ) -> tuple[list[Config | None], npt.NDArray[np.int64]]:
         """Return configurations after some tokens that the machine allows, None for no text, and for each
-        token which of them is like its own: of many tokens, strings and keys whose texts are free are not told
-        apart."""
+        token which of them is like its own: of many tokens, free strings and keys are not told apart."""
         config = self._config(index)
         state, special = self._language.state(config), self.vocabulary.token_slot[tokens] < 0
         if state < 0 or special.any() or len(tokens) <= _TOLD_APART:
