@@ -151,7 +151,7 @@ speculation-mutants: $(VENV)/.installed-engine $(VENV)/.installed-dev ## seed fa
 
 # Files whose tests are fast and together meet most of the package.
 QUICK = $(addprefix tests/,test_golden.py test_import.py test_compile.py test_expected.py \
-  schema/test_grammar.py schema/test_references.py lark_grammars/test_lexer_traps.py text_grammars/test_composition.py \
+  schema/test_grammar.py schema/test_references.py lark_grammars/test_small_grammars.py text_grammars/test_composition.py \
   text_grammars/test_structural_tags.py text_grammars/test_regular.py engine/test_choice.py engine/test_loop.py \
   typed/test_run.py cli/test_check.py)
 
