@@ -5,10 +5,10 @@
 #   OUT=results scripts/on_a_gpu.sh FOLDER    there: installs them, then runs the parts below
 #   DEVICE=cpu scripts/on_a_gpu.sh            the same parts at small sizes, in the environment as it is
 #
-# Each part has its own limit in seconds; together they take at most eight minutes, on the CPU ten times as long. A part that fails or takes
-# too long does not stop the next. $OUT gets log.txt, the tables as CSV, and summary.txt, which is what is printed.
-# Exit status: 0, or 1 where a part failed. PARTS="tests engine" runs these alone; LIMIT=20 lowers every limit;
-# PYTHON names the interpreter.
+# Each part has its own limit in seconds; together they take at most eight minutes, on the CPU ten times as long.
+# A part that fails or takes too long does not stop the next. $OUT gets log.txt, the tables as CSV, and
+# summary.txt, which is what is printed. Exit status: 0, or 1 where a part failed. PARTS="tests engine" runs
+# these alone; LIMIT=20 lowers every limit; PYTHON names the interpreter.
 set -uo pipefail
 PYTHON=${PYTHON:-python3}
 if [[ ${1:-} == --pack ]]; then
