@@ -226,7 +226,7 @@ def options_of(ask: type[Question], described: str | None) -> argparse.Namespace
 
 def run(ask: type[Question], described: str | None) -> int:
     """Ask the question that the command line describes, and return the status: 1 where anything is bad, or a
-    process died. The rows of some cases alone (`only`) are printed, and not written to the folder of results."""
+    process died. The rows of some cases alone (`only`) are printed, and not written to bench/results."""
     options = options_of(ask, described)
     if ask.source and not options.paths and os.environ.get(ask.source):
         options.paths = [Path(os.environ[ask.source])]
