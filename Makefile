@@ -9,13 +9,15 @@ TESTS ?=
 # Processes that share the tests out: as tests/conftest.py says, but for some that are named (TESTS=tests/test_jit.py).
 WORKERS ?= $(if $(TESTS),0,auto)
 SUITE ?=
+TIMES ?=
+SEED ?=
+SETTINGS ?=
 SCHEMASTORE ?=
 WALK ?=
 GRAMMARS ?=
 SAMPLERS ?=
 INTERVALS ?=
 SPECULATION ?=
-DECORATOR ?=
 ANSWERS ?=
 MASKBENCH ?=
 GLOB ?=
@@ -37,7 +39,7 @@ PUBLIC ?=
 MUTANTS ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help demo docs triton smollm2 quick golden lark-oracle golden-mutants sampling-mutants speculation-mutants strategy-mutants methods-mutants kernel-mutants test test-serving test-all lint fmt house bench-masks bench-coverage bench-engine bench-budgets bench-decorator bench-answers bench-grammars bench-tools bench-samplers bench-strategies bench-monitors bench-labels bench-intervals bench-speculation bench-methods bench-kernels bench-infill bench-first-use bench-serving wheel walks-grammars library suite schemastore walks hostile silent-loss maskbench models clean
+.PHONY: help demo docs triton smollm2 quick golden lark-oracle golden-mutants sampling-mutants speculation-mutants strategy-mutants methods-mutants kernel-mutants test test-chance test-serving test-all lint fmt house bench-masks bench-coverage bench-engine bench-budgets bench-answers bench-grammars bench-tools bench-samplers bench-strategies bench-intervals bench-speculation bench-methods bench-kernels bench-infill bench-first-use wheel walks-grammars library suite schemastore walks hostile silent-loss maskbench models clean
 
 help: ## list the targets
 	@sed -n 's/^\([a-z][a-z-]*\):.*## \(.*\)/  make \1\t\2/p' Makefile | expand -t 24
@@ -96,12 +98,17 @@ test: $(VENV)/.installed-dev ## install what the tests need, and run them (TESTS
 
 test-serving: $(VENV)/.installed-serving ## what starts servers, engines or Ray: minutes (vLLM and SGLang: 4 GB, installed once)
 	$(BIN)/python -m pytest -q -n 0 -m serving $(or $(TESTS),tests/serving)
-	$(if $(TESTS),,$(BIN)/python scripts/serving_load.py --schemas $(or $(MASKBENCH),$(SCHEMAS)))
-	$(if $(TESTS),,$(BIN)/python scripts/serving_engines.py --schemas $(or $(MASKBENCH),$(SCHEMAS)))
+	$(if $(TESTS),,$(BIN)/python scripts/serving_checks.py load --schemas $(or $(MASKBENCH),$(SCHEMAS)))
+	$(if $(TESTS),,$(BIN)/python scripts/serving_checks.py engines --schemas $(or $(MASKBENCH),$(SCHEMAS)))
 
 test-all: $(VENV)/.installed-dev ## the slow tests too, and those that need real vocabularies
 	$(COMPILE)
 	$(PYTEST) -m "" --hypothesis-profile=deep $(TESTS)
+
+# The plugin for random orders is installed into a folder of its own, so that `make test` never has it.
+test-chance: $(VENV)/.installed-dev ## is a test red by chance? random orders, one worker and two, without optional packages, beside a busy job (TESTS=tests/engine, TIMES=20, SEED=1, SETTINGS="one busy")
+	$(COMPILE)
+	$(BIN)/python scripts/chance.py --randomly $(VENV)/randomly $(if $(TIMES),--times $(TIMES)) $(if $(SEED),--seed $(SEED)) $(if $(SETTINGS),--settings $(SETTINGS) --) $(TESTS)
 
 $(VENV)/.installed-docs: $(VENV)/.installed
 	$(PIP) install -e ".[docs]" -c constraints.txt
@@ -111,7 +118,7 @@ docs: $(VENV)/.installed-docs ## the site of the documentation, into site/: sear
 	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build
 	@echo site/index.html
 
-house: $(VENV)/.installed-dev ## the structure of the package in numbers: rooms, floors, circles; lowers house.toml
+house: $(VENV)/.installed-dev ## what the package weighs, by rooms; lowers house.toml to it, its total too
 	$(BIN)/python scripts/house.py --lower
 
 GOLDEN = PYTHONPATH=tests $(BIN)/python -m golden
@@ -145,15 +152,22 @@ speculation-mutants: $(VENV)/.installed-engine $(VENV)/.installed-dev ## seed fa
 
 # Files whose tests are fast and together meet most of the package.
 QUICK = $(addprefix tests/,test_golden.py test_import.py test_compile.py test_expected.py \
-  schema/test_grammar.py schema/test_references.py lark_grammars/test_lexer_traps.py text_grammars/test_composition.py \
+  schema/test_grammar.py schema/test_references.py lark_grammars/test_small_grammars.py text_grammars/test_composition.py \
   text_grammars/test_structural_tags.py text_grammars/test_regular.py engine/test_choice.py engine/test_loop.py \
   typed/test_run.py cli/test_check.py)
 
-quick: $(VENV)/.installed-dev ## after each edit, under a minute: format, lint, some tests, one golden case in eight
+TEST_FILES = $(wildcard tests/test_*.py tests/*/test_*.py)
+# A folder of tests: how many of its files are not among QUICK, and how many it has.
+LEFT_OUT = $(words $(filter-out $(QUICK),$(wildcard $(1)test_*.py))) $(words $(wildcard $(1)test_*.py))
+
+quick: $(VENV)/.installed-dev ## after each edit, under 40 s: format, lint, some tests, one golden case in eight; says what it leaves out
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/python -m pytest -q -n auto --dist worksteal $(QUICK)
 	$(GOLDEN) --sample 8
+	@echo "Not run, of the files of tests (make test):"
+	@printf '  %-24s %s of %s\n' $(foreach folder,$(sort $(dir $(TEST_FILES))),$(folder) $(call LEFT_OUT,$(folder)))
+	@echo "Not run: seven golden cases in eight (make golden); types, layers and weight (make lint); slow tests (make test-all)"
 
 lint: $(VENV)/.installed-dev ## format, lint, types, layers, weight (house.toml)
 	$(BIN)/ruff format --check .
@@ -180,9 +194,6 @@ bench-engine: $(VENV)/.installed-bench ## masks in a decode step, throughput bes
 bench-budgets: $(VENV)/.installed-dev ## documents within random budgets: each valid, each in time (MASKBENCH=folder)
 	$(BIN)/python bench/bench_budgets.py $(MASKBENCH)
 
-bench-decorator: $(VENV)/.installed-bench ## typed functions over the engine, streams (DECORATOR="--only calls")
-	$(BIN)/python bench/bench_decorator.py $(DECORATOR)
-
 # The model is of `make smollm2`. Other libraries are read from an environment of their own: bench/README.md.
 bench-answers: $(VENV)/.installed-bench ## right answers of SmolLM2 (after `make smollm2`), by options and beside other libraries; an hour (ANSWERS="--rows defaults outline")
 	$(BIN)/python bench/bench_answers.py $(ANSWERS)
@@ -190,26 +201,17 @@ bench-answers: $(VENV)/.installed-bench ## right answers of SmolLM2 (after `make
 bench-grammars: $(VENV)/.installed-bench ## masks under Lark grammars on real texts, beside the peers (GRAMMARS="--json folder")
 	$(BIN)/python bench/bench_grammars.py $(GRAMMARS)
 
-walks-grammars: $(VENV)/.installed-dev ## random walks over the sample grammars: none may be stuck, each text its oracle's (WALK="--only sql")
+walks-grammars: $(VENV)/.installed-dev ## random walks over the sample grammars: none may be stuck, each text its oracle's (WALK="sql")
 	$(BIN)/python bench/bench_grammar_walks.py $(WALK)
-
-bench-serving: $(VENV)/.installed-dev ## vLLM and SGLang with our back end beside their own (MASKBENCH=folder COUNT=200)
-	$(BIN)/python bench/bench_serving.py $(if $(MASKBENCH),--schemas $(MASKBENCH)) $(if $(COUNT),--count $(COUNT))
 
 bench-tools: $(VENV)/.installed-bench ## a tool call beside its schema alone and llguidance; first masks of 1 to 128 tools (MASKBENCH=folder COUNT=236)
 	$(BIN)/python bench/bench_tools.py $(MASKBENCH) $(if $(COUNT),--count $(COUNT))
 
-bench-samplers: $(VENV)/.installed-bench ## samplers on five frozen tasks: error against model rows and time (SAMPLERS="--seeds 3 --rows 3000")
+bench-samplers: $(VENV)/.installed-bench ## samplers on three frozen tasks: error against model rows and time (SAMPLERS="--seeds 3 --rows 3000")
 	$(BIN)/python bench/bench_samplers.py $(SAMPLERS)
 
 bench-strategies: $(VENV)/.installed-dev ## decoding strategies: right fields, calls, time, intervals (STRATEGIES="--sentences 40 --only guidance")
 	$(BIN)/python bench/bench_strategies.py $(STRATEGIES)
-
-bench-monitors: $(VENV)/.installed-dev ## monitors of Python code: names suggested, attributes that do not exist, lines (MONITORS="--texts 20")
-	$(BIN)/python bench/bench_monitors.py $(MONITORS)
-
-bench-labels: $(VENV)/.installed-dev ## a label that is banned: unsafe programs announced and avoided (LABELS="--programs 60")
-	$(BIN)/python bench/bench_labels.py $(LABELS)
 
 bench-intervals: $(VENV)/.installed-dev ## coverage of the samplers' intervals on 200 random laws; half an hour (INTERVALS="--n 20 --laws 50")
 	$(BIN)/python bench/bench_intervals.py $(INTERVALS)
@@ -221,7 +223,7 @@ bench-speculation: $(VENV)/.installed-bench ## model calls a token of 800 record
 bench-methods: $(VENV)/.installed-bench ## published methods, a table a family (METHODS="--only samplers domains drafters verifiers schedulers infilling strategies")
 	$(BIN)/python bench/bench_methods.py $(METHODS)
 
-bench-infill: $(VENV)/.installed-bench ## lattices of 256 slots; schedulers beside no grammar and checked proposals (INFILL="--only lattice")
+bench-infill: $(VENV)/.installed-bench ## schedulers of infilling beside no grammar (INFILL="--ways confident-prefix")
 	$(BIN)/python bench/bench_infill.py $(INFILL)
 
 bench-kernels: $(VENV)/.installed-kernels $(VENV)/.installed-bench ## masking and sampling kernels on a GPU, beside the memory floor and the peers
@@ -243,7 +245,7 @@ library: $(VENV)/.installed-dev ## 500 files of the standard library under two g
 suite: $(VENV)/.installed-dev ## the official JSON-Schema-Test-Suite, all drafts (SUITE=folder, or STRUCTGEN_SUITE)
 	$(BIN)/python bench/bench_suite.py $(SUITE)
 
-schemastore: $(VENV)/.installed-bench ## schemas of SchemaStore with their own tests, beside llguidance (SCHEMASTORE=folder, or STRUCTGEN_SCHEMASTORE)
+schemastore: $(VENV)/.installed-bench ## schemas of SchemaStore with their own tests, one by one (SCHEMASTORE=folder, or STRUCTGEN_SCHEMASTORE)
 	$(BIN)/python bench/bench_schemastore.py $(SCHEMASTORE)
 
 walks: $(VENV)/.installed-dev ## random walks: none may be stuck, each document valid (WALK="folder --sample 300", WALK="--random 5000 --seed 7")

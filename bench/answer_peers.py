@@ -1,13 +1,13 @@
 """Other libraries answer the tasks of bench/answer_tasks.py, in a process and an environment of their own.
 
-    python bench/answer_peers.py LIBRARY [--model FILE.gguf] [--url http://...] [--max-tokens 120]
+    python bench/answer_peers.py LIBRARY HALF [--model FILE.gguf] [--url http://... --server PID]
 
-Reads questions from standard input, a line of JSON each: `half`, `id`, `question`. Writes a line for each
-answer: `id`, `text`, `tokens`, `seconds` (of processor), `away` (it took all tokens), `error`. The first line
-says which version answers, or what is not installed. bench/bench_answers.py starts it.
+Reads questions from standard input, a line of JSON each: `id`, `question`. Writes a line for each answer:
+`text`, `tokens`, `seconds` (of processor, the server's too), `away` (it took all tokens), `error`. The first
+line says which version answers, or what is not installed. bench/bench_answers.py starts it.
 
 Each library is used as its own page shows it, greedily. A model is read by transformers in float32. With
-`pydantic-ai` and `instructor` a server at `--url` answers.
+`instructor` a server at `--url` answers.
 """
 
 from __future__ import annotations
@@ -18,15 +18,14 @@ import contextlib
 import functools
 import json
 import os
-import re
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any, Literal, Union, get_args, get_origin
 
-from answer_tasks import Task, arguments, call_schema, hint, plain, read_answer, read_tasks, tools
+from answer_tasks import Task, arguments, call_schema, hint, plain, read_tasks, tools
 from pydantic import TypeAdapter, ValidationError
 
 Answered = tuple[str, int]
@@ -155,75 +154,6 @@ def of_guidance(asked: argparse.Namespace) -> Answerer:
     return answer
 
 
-def of_plain(asked: argparse.Namespace) -> Answerer:
-    """Prompting: the JSON Schema in the prompt, the first JSON in the text, one repair if it does not fit."""
-    import torch
-
-    network, tokenizer = read_model(asked.model)
-    counted = Counted(network)
-
-    def ask(messages: list[dict[str, str]]) -> str:
-        given = tokenizer.apply_chat_template(
-            messages, add_generation_prompt=True, return_tensors="pt", return_dict=True
-        )
-        with torch.no_grad():
-            found = network.generate(**given, max_new_tokens=asked.max_tokens, do_sample=False)
-        (row,) = found[:, given["input_ids"].shape[-1] :]
-        text: str = tokenizer.decode(row, skip_special_tokens=True)
-        return text
-
-    def told(task: Task) -> str:
-        if "regex" in task.type:
-            return f"\n\nAnswer with a text that matches the regular expression {task.type['regex']}"
-        if "lark" in task.type:
-            return "\n\nAnswer with the query alone."
-        if "tools" in task.type:
-            return f"\n\nAnswer in JSON that matches this JSON Schema:\n{json.dumps(call_schema(task))}"
-        made = hint(task)
-        schema = json.dumps(TypeAdapter(made).json_schema())
-        return "" if made is str else f"\n\nAnswer in JSON that matches this JSON Schema:\n{schema}"
-
-    def answer(task: Task, question: str) -> Answered:
-        counted.taken()
-        messages = [{"role": "user", "content": question + told(task)}]
-        text = ask(messages)
-        found, wrong = first_fitting(task, text)
-        if wrong:
-            messages.append({"role": "assistant", "content": text})
-            messages.append({"role": "user", "content": f"{wrong}. Answer again, with the value alone."})
-            again = first_fitting(task, ask(messages))
-            found = again[0] if not again[1] else found
-        return found, counted.taken()
-
-    return answer
-
-
-def first_fitting(task: Task, text: str) -> Answered | tuple[str, str]:
-    """Return the first part of a text that is an answer, and "" or what is wrong with all of them."""
-    text = text.strip()
-    if "regex" in task.type:
-        match = re.search(task.type["regex"], text)
-        return (match[0], "") if match else (text, "That does not match the expression")
-    if "lark" in task.type:
-        match = re.search(r"SELECT [^;`\n]*", text)
-        return (match[0].strip(), "") if match else (text, "That is no query")
-    if "python" in task.type and hint(task) is str:
-        return text, ""
-    decoder, wrong = json.JSONDecoder(), "There is no JSON in that"
-    for place in range(len(text)):
-        if text[place] not in '{["-0123456789tfn':
-            continue
-        with contextlib.suppress(ValueError):
-            value, _ = decoder.raw_decode(text, place)
-            written = json.dumps(value)
-            try:
-                read_answer(task, written)
-                return written, ""
-            except ValueError as error:
-                wrong = f"That is not what was asked for: {str(error).splitlines()[0]}"
-    return text, wrong
-
-
 def call_models(task: Task) -> dict[str, Any]:
     """Return, by name, the class of the arguments of each tool of a task, with the tool's docstring."""
     made = {one.__name__: arguments(one) for one in tools(task)}
@@ -235,26 +165,6 @@ def call_models(task: Task) -> dict[str, Any]:
 def as_call(value: Any) -> str:
     """Return the call of a tool that an object of the class of its arguments stands for."""
     return json.dumps({"name": type(value).__name__, "arguments": value.model_dump(mode="json")})
-
-
-def of_pydantic_ai(asked: argparse.Namespace) -> Answerer:
-    """pydantic-ai: an agent with an output type, in the mode that it takes by itself (a tool)."""
-    from pydantic_ai import Agent
-    from pydantic_ai.models.openai import OpenAIChatModel
-    from pydantic_ai.providers.openai import OpenAIProvider
-
-    model = OpenAIChatModel("smollm2", provider=OpenAIProvider(base_url=asked.url, api_key="any"))
-    how: Any = {"temperature": 0.0, "max_tokens": asked.max_tokens}
-
-    def answer(task: Task, question: str) -> Answered:
-        if "regex" in task.type or "lark" in task.type:
-            raise NotImplementedError("takes no grammar")
-        wanted: Any = list(call_models(task).values()) if "tools" in task.type else hint(task)
-        run = Agent(model, output_type=wanted, model_settings=how).run_sync(question)
-        usage = run.usage if not callable(run.usage) else run.usage()
-        return written(task, run.output), usage.output_tokens
-
-    return answer
 
 
 def of_instructor(asked: argparse.Namespace, mode: str = "TOOLS") -> Answerer:
@@ -305,32 +215,31 @@ def written(task: Task, value: Any) -> str:
 LIBRARIES: dict[str, tuple[str, Callable[[argparse.Namespace], Answerer]]] = {
     "outlines": ("outlines", of_outlines),
     "guidance": ("guidance", of_guidance),
-    "plain": ("transformers", of_plain),
-    "pydantic-ai": ("pydantic-ai-slim", of_pydantic_ai),
     "instructor": ("instructor", of_instructor),
     "instructor-json": ("instructor", lambda asked: of_instructor(asked, "JSON_SCHEMA")),
 }
 """By name the distribution whose version is told, and what makes its answerer."""
 
 
-def questions() -> Iterator[tuple[Task, str]]:
-    """Yield the tasks that are asked for, with their questions."""
-    halves: dict[str, dict[str, Task]] = {}
-    for line in sys.stdin:
-        asked = json.loads(line)
-        half = asked["half"]
-        if half not in halves:
-            halves[half] = {task.id: task for task in read_tasks(half)}
-        yield halves[half][asked["id"]], asked["question"]
+def processor_seconds(server: int) -> float:
+    """Return the processor time of this process so far, and of a server (0: none)."""
+    spent = time.process_time()
+    if server:
+        fields = Path(f"/proc/{server}/stat").read_text(encoding="utf-8").rpartition(")")[2].split()
+        spent += (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+    return spent
 
 
 def main() -> None:
+    """Answer all questions."""
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("library", choices=LIBRARIES)
+    parser.add_argument("half")
     parser.add_argument("--model", type=Path)
     parser.add_argument("--url")
+    parser.add_argument("--server", type=int, default=0)
     parser.add_argument("--max-tokens", type=int, default=120)
     asked = parser.parse_args()
     out = os.fdopen(os.dup(sys.stdout.fileno()), "w", encoding="utf-8", buffering=1)
@@ -342,15 +251,17 @@ def main() -> None:
         print(json.dumps({"missing": str(error)}), file=out)
         return
     print(json.dumps({"version": f"{name} {version(name)}"}), file=out)
-    for task, question in questions():
-        begun = time.process_time()
+    tasks = {task.id: task for task in read_tasks(asked.half)}
+    for line in sys.stdin:
+        given, begun = json.loads(line), processor_seconds(asked.server)
         text, tokens, error = "", 0, ""
         try:
-            text, tokens = answer(task, question)
+            text, tokens = answer(tasks[given["id"]], given["question"])
         except Exception as raised:  # whatever a library raises is its answer
             error = f"{type(raised).__name__}: {' '.join(str(raised).split())[:200]}"
-        found = {"id": task.id, "text": text, "tokens": tokens, "seconds": time.process_time() - begun}
-        print(json.dumps({**found, "away": tokens >= asked.max_tokens, "error": error}), file=out)
+        spent = processor_seconds(asked.server) - begun
+        found = {"text": text, "tokens": tokens, "seconds": spent, "away": tokens >= asked.max_tokens}
+        print(json.dumps({**found, "error": error}), file=out)
 
 
 if __name__ == "__main__":

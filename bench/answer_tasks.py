@@ -24,7 +24,6 @@ import enum
 import inspect
 import json
 import math
-import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -153,26 +152,6 @@ def count_fields(answer: Any) -> int:
 def count_right(task: Task, value: Any) -> int:
     """Return how many fields of a task a value has right."""
     return _right(task, task.answer, value, "")
-
-
-def count_said(task: Task, text: str) -> int:
-    """Return how many fields of a task a free text says somewhere: what the model knows, whatever the form.
-
-    Dates are looked for as JSON writes them, numbers in digits; None, True and False are never found.
-    """
-    return _said(task, task.answer, f" {_folded(text)} ", "")
-
-
-def _said(task: Task, wanted: Any, text: str, at: str) -> int:
-    """Return how many fields of the part at a pointer a folded text says."""
-    if isinstance(wanted, dict):
-        return sum(_said(task, one, text, f"{at}/{key}") for key, one in wanted.items())
-    if isinstance(wanted, list):
-        return sum(_said(task, one, text, f"{at}/{place}") for place, one in enumerate(wanted))
-    if wanted is None or isinstance(wanted, bool):
-        return 0
-    spellings = [str(wanted), *task.accepts.get(at, [])]
-    return int(any(re.search(rf"(?<!\w){re.escape(_folded(one))}(?!\w)", text) for one in spellings))
 
 
 def _right(task: Task, wanted: Any, found: Any, at: str) -> int:

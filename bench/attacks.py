@@ -17,8 +17,10 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
+from bench_suite import replay
+from judging import LATE, Outcome
 from violators import parts
-from walks import CRASH, DEAD_END, DOUBTFUL, INVALID, KINDS, LOST, Outcome, Stuck, Subject, Vocabulary, Walker
+from walks import CRASH, DOUBTFUL, INVALID, KINDS, LOST, Subject, Vocabulary, Walker, walked
 
 import structgen as sg
 
@@ -42,12 +44,9 @@ NARROW = (
 )
 
 
-def random_subjects(seed: int, count: int, only: frozenset[str], done: frozenset[str]) -> Iterator[Subject]:
-    """Yield the first schemas of a seed; `only`, `done`: as `walks.subjects` takes them."""
-    for number in range(count):
-        made = subject(seed, number)
-        if made.name not in done and (not only or made.name in only):
-            yield made
+def random_subjects(seed: int, count: int) -> Iterator[Subject]:
+    """Yield the first schemas of a seed."""
+    return (subject(seed, number) for number in range(count))
 
 
 def subject(seed: int, number: int) -> Subject:
@@ -64,102 +63,83 @@ def subject_of(name: str, schema: Any, options: Options = ESCAPES[-1]) -> Subjec
 
 
 def attack(
-    subject: Subject, vocabulary: Vocabulary, walks: int, tokens: int, seconds: float, seed: int
-) -> Outcome:
-    """Return what came of the walks and the documents of a random schema.
+    subject: Subject,
+    outcome: Outcome,
+    vocabulary: Vocabulary,
+    walks: int,
+    tokens: int,
+    seconds: float,
+    seed: int,
+) -> None:
+    """Note what comes of the walks and the documents of a random schema.
 
     Once so many `seconds` of the processor are used nothing more is tried, and the verdict is "slow".
     """
-    return _Attack(subject, vocabulary, seed).outcome_of(walks, tokens, seconds)
+    end = time.process_time() + seconds
+    attacked = _Attack(subject, outcome, vocabulary, seed)
+    try:
+        grammar = sg.json_schema(attacked.schema, strict=None, **subject.options)
+        attacked.compiled = sg.compile(grammar, vocabulary.tokenizer, store=False)
+    except sg.errors.UnsatisfiableSchema as error:
+        # No document may be valid, then.
+        outcome.verdict = type(error).__name__
+    except sg.StructgenError as error:
+        outcome.verdict = type(error).__name__
+        return
+    except Exception:
+        attacked.fault("compile", f"{CRASH}: {traceback.format_exc(limit=-4)}", b"")
+        return
+    for document in attacked.documents(walks, tokens):
+        attacked.given(document)
+        if time.process_time() > end:
+            outcome.verdict = LATE
+            break
 
 
 class _Attack:
-    def __init__(self, subject: Subject, vocabulary: Vocabulary, seed: int) -> None:
-        self.subject, self.vocabulary = subject, vocabulary
+    def __init__(self, subject: Subject, outcome: Outcome, vocabulary: Vocabulary, seed: int) -> None:
+        self.subject, self.outcome, self.vocabulary = subject, outcome, vocabulary
         self.schema = json.loads(subject.schema)
         self.options = Options(**subject.options)
         self.chance = random.Random(f"{seed} {subject.name}")
         self.judges = TwoJudges(self.schema)
-        self.outcome = Outcome(subject.name)
+        self.compiled: sg.CompiledGrammar | None = None
+        """None: no document may be valid."""
 
-    def outcome_of(self, walks: int, tokens: int, seconds: float) -> Outcome:
-        outcome, end = self.outcome, time.process_time() + seconds
-        compiled: sg.CompiledGrammar | None = None
-        try:
-            grammar = sg.json_schema(self.schema, strict=None, **self.subject.options)
-            compiled = sg.compile(grammar, self.vocabulary.tokenizer, store=False)
-        except sg.errors.UnsatisfiableSchema as error:
-            # No document may be valid, then.
-            outcome.verdict = type(error).__name__
-        except sg.StructgenError as error:
-            outcome.verdict = type(error).__name__
-            outcome.faults.append({"kind": "compile", "why": f"{type(error).__name__}: {error}"[:400]})
-            return outcome
-        except Exception:
-            self._crashed("compile", b"")
-            return outcome
-        for document in self._documents(compiled, walks, tokens):
-            self._given(compiled, document)
-            if time.process_time() > end:
-                outcome.verdict = "slow"
-                break
-        outcome.seconds = seconds - (end - time.process_time())
-        return outcome
-
-    def _walked(self, walker: Walker, kind: str, tokens: int) -> Iterator[Any]:
-        """Yield the document of one walk, if it is one that both judges take."""
-        outcome = self.outcome
-        outcome.walks[kind] = outcome.walks.get(kind, 0) + 1
-        try:
-            text = walker.walk(kind, tokens)
-        except Stuck as error:
-            label = "limit" if isinstance(error.__cause__, sg.errors.LimitError) else DEAD_END
-            self._fault(kind, f"{label}: {error}", error.text)
-        except Exception:
-            self._crashed(kind, bytes(walker.text))
-        else:
-            said = self._judged(text)
-            if said == NO:
-                self._fault(kind, f"{INVALID}: {self._why(text)}", text)
-            elif said in DOUBTFUL:
-                self._fault(kind, said, text)
-            else:
-                with suppress(ValueError):
-                    yield readable(text.decode())
-        outcome.tokens[kind] = outcome.tokens.get(kind, 0) + len(walker.matcher.tokens)
-
-    def _given(self, compiled: sg.CompiledGrammar | None, document: Any) -> None:
+    def given(self, document: Any) -> None:
         """Try one document."""
         text = spelt(document, self.chance).encode()
         said = self._judged(text)
         if said not in (YES, NO):
             return
-        self.outcome.walks[DOCUMENT] = self.outcome.walks.get(DOCUMENT, 0) + 1
+        self.outcome.count(DOCUMENT, "walks")
         try:
-            taken = compiled is not None and self._taken(compiled, text)
+            taken = self.compiled is not None and self._taken(self.compiled, text)
         except sg.errors.LimitError as error:
-            self._fault(DOCUMENT, f"limit: {error}", text)
+            self.fault(DOCUMENT, f"limit: {error}", text)
         except Exception:
-            self._crashed(DOCUMENT, text)
+            self.fault(DOCUMENT, f"{CRASH}: {traceback.format_exc(limit=-4)}", text)
         else:
             if taken != (said == YES):
-                self._fault(DOCUMENT, f"{INVALID}: {self._why(text)}" if taken else LOST, text)
+                self.fault(DOCUMENT, f"{INVALID}: {self._why(text)}" if taken else LOST, text)
 
     def _taken(self, compiled: sg.CompiledGrammar, text: bytes) -> bool:
         """Return whether a text is taken, cut into tokens at random, each allowed by the mask before it."""
-        matcher, mask = sg.Matcher(compiled), sg.allocate_mask(1, len(self.vocabulary.bytes))
-        at = 0
-        while at < len(text):
-            ends = range(at + 1, min(at + self.vocabulary.longest, len(text)) + 1)
-            heads = [text[at:end] for end in ends if text[at:end] in self.vocabulary.ids]
-            token = self.vocabulary.ids[self.chance.choice(heads)]
-            matcher.fill_mask(mask)
-            if token not in mask.allowed(0):
-                return False
-            matcher.advance(token)
-            at += len(self.vocabulary.bytes[token])
-        self.outcome.tokens[DOCUMENT] = self.outcome.tokens.get(DOCUMENT, 0) + len(matcher.tokens)
-        return matcher.is_complete
+        tokens: list[int] = []
+
+        def cut() -> Iterator[int]:
+            at = 0
+            while at < len(text):
+                ends = range(at + 1, min(at + self.vocabulary.longest, len(text)) + 1)
+                heads = [text[at:end] for end in ends if text[at:end] in self.vocabulary.ids]
+                tokens.append(self.vocabulary.ids[self.chance.choice(heads)])
+                at += len(self.vocabulary.bytes[tokens[-1]])
+                yield tokens[-1]
+
+        taken = replay(compiled, cut(), sg.allocate_mask(1, len(self.vocabulary.bytes)))
+        if taken >= len(tokens):
+            self.outcome.count(DOCUMENT, "tokens", len(tokens))
+        return taken > len(tokens)
 
     def _judged(self, text: bytes) -> str:
         """Return `YES`, `NO` or `UNSURE` for a text in the language or not, or one of `DOUBTFUL`."""
@@ -183,7 +163,7 @@ class _Attack:
             return "it is not valid"
         return str(judge(text, self.schema, self.options))
 
-    def _documents(self, compiled: sg.CompiledGrammar | None, walks: int, tokens: int) -> Iterator[Any]:
+    def documents(self, walks: int, tokens: int) -> Iterator[Any]:
         """Yield values to try: random ones, those of the schema, walked ones, and these with a change."""
         chance = self.chance
         for _ in range(DOCUMENTS):
@@ -191,24 +171,30 @@ class _Attack:
         own = [one for one in parts([self.schema]) if not isinstance(one, dict) or "$defs" not in one]
         for one in chance.sample(own, min(DOCUMENTS // 2, len(own))):
             yield one if chance.random() < 0.5 else {chance.choice(RARE.keys): one}
-        if compiled is None:
+        if self.compiled is None:
             return
-        walker = Walker(compiled, self.vocabulary, chance)
+        walker = Walker(self.compiled, self.vocabulary, chance)
         for number in range(walks):
-            for document in self._walked(walker, KINDS[number % len(KINDS)], tokens):
+            kind = KINDS[number % len(KINDS)]
+            text = walked(walker, kind, tokens, self._fault_of, self.outcome, kind, limit="limit")
+            with suppress(ValueError):
+                document = readable((text or b"").decode())
                 yield document
                 for _ in range(4):
                     yield changed(document, chance)
 
-    def _crashed(self, kind: str, text: bytes) -> None:
-        self._fault(kind, f"{CRASH}: {traceback.format_exc(limit=-4)}", text)
+    def _fault_of(self, text: bytes) -> str | None:
+        """Return what is wrong with a text that was walked, or None."""
+        said = self._judged(text)
+        if said == NO:
+            return f"{INVALID}: {self._why(text)}"
+        return said if said in DOUBTFUL else None
 
-    def _fault(self, kind: str, why: str, text: bytes) -> None:
+    def fault(self, kind: str, why: str, text: bytes) -> None:
+        """Note what is not as it should be."""
+        label, _, reason = why.partition(": ")
         about = {"options": dict(self.subject.options), "schema": self.subject.schema}
-        self.outcome.walks.setdefault(kind, 0)
-        self.outcome.faults.append(
-            {"kind": kind, "why": why, "text": text.decode("utf-8", "replace"), **about}
-        )
+        self.outcome.fault(kind, label, reason, text=text.decode("utf-8", "replace"), **about)
 
 
 def changed(document: Any, chance: random.Random) -> Any:

@@ -2,6 +2,8 @@
 
     python bench/bench_answers.py [--half open] [--wording first] [--rows defaults outline ...]
         [--only "dates" ...] [--peers PYTHON] [--answers FILE] [--max-tokens 120]
+    python bench/bench_answers.py --rows greedy "guidance 1.5" "voted 5" --sample 40 --max-tokens 64
+    python bench/bench_answers.py --half described-open --rows "no descriptions" defaults --max-tokens 70
 
 The tasks are in bench/answers: 240 questions with certain answers, in 24 kinds. Half of them are `open`, for
 choosing defaults. The other half is `sealed`: it is run for the record alone, and no default is chosen by it.
@@ -9,16 +11,21 @@ SEALED was committed before any default was tuned. bench/answer_tasks.py says wh
 
 The model is SmolLM2-135M-Instruct (`make smollm2`), in float32 on one thread, greedy. Our rows use what a new
 user would: a function under `@sg.generate`, `sg.run` for grammars and tools. Other libraries answer in a
-process of their own (bench/answer_peers.py), by the interpreter `--peers`: outlines, guidance, transformers
-with gguf for `plain`, pydantic-ai and instructor as clients of `structgen serve`. A row whose library is not
-installed says so. "Our prompt" is the question with the line that `outline=True` adds. `embedded` is
-structgen/extract, on the kinds of extraction alone, since it follows no instructions. `free text` is no
-competitor: nothing holds the form, and a field is right where the text says its value anywhere. It shows what
-the model knows.
+process of their own (bench/answer_peers.py), by the interpreter `--peers`: outlines, guidance,
+and instructor as a client of `structgen serve`. A row whose library is not installed says so. "Our prompt" is
+the question with the line that `outline=True` adds. `embedded` is structgen/extract, on the kinds of
+extraction alone, since it follows no instructions.
+
+48 more questions, `described-open` and `described-sealed`, have right answers that hang on a description; the
+sealed half was committed in the same way. "No descriptions" is our default without them.
+
+Rows of strategies are asked for by name; `--sample` draws typed tasks by a seed. They have one attempt, and
+choices are written token by token. `voted 5`: of five draws the answer that most of them have.
 
 Columns: fields right; documents that are complete and of their type; tokens, thoughts too; seconds of
 processor, the server's too; answers that ran away (the budget ended them); errors: a type that is refused, or
-no document within the attempts. Prints tables by row and by kind, and writes
+no document within the attempts; `difference`: right fields more than those of `beside`, an earlier row, with
+an interval of 95 % by the bootstrap over tasks. Prints a row for all tasks and one for each kind, and writes
 bench/results/answers-DATE.csv. `--answers` writes every answer of the open half as a line of JSON.
 """
 
@@ -26,19 +33,20 @@ from __future__ import annotations
 
 import argparse
 import json
-import os
+import random
 import re
 import signal
 import subprocess
 import sys
-import tempfile
 import time
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import contextmanager
-from dataclasses import dataclass
+from collections import Counter
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 from answer_tasks import (
     HALVES,
     WORDINGS,
@@ -46,23 +54,28 @@ from answer_tasks import (
     call_schema,
     count_fields,
     count_right,
-    count_said,
     hint,
     plain,
     read_answer,
     read_tasks,
     tools,
 )
-from records import arguments, load, version, write
+from records import arguments
+from told import tell
 
 import structgen as sg
+from structgen.engine.forward_pass.gguf_models import gguf_file
+from structgen.json_grammars.prompting import schema_outline
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "scripts"))
 
-import serving_clients
+import serving_checks
 
-SEALED = "dc5af8f44adc053ac75be880511806f0928e965ecc1db2b78d5460c5ae847a5b"
-"""SHA-256 of bench/answers/sealed.json."""
+SEALED = {
+    "sealed": "dc5af8f44adc053ac75be880511806f0928e965ecc1db2b78d5460c5ae847a5b",
+    "described-sealed": "bd34e379b066d90ba89e2df3057b9be8f0dcf3c158558a4f872cd2543bb8c666",
+}
+"""SHA-256 of the files of bench/answers."""
 EXTRACTION = (
     "extraction flat",
     "extraction nested",
@@ -73,6 +86,8 @@ EXTRACTION = (
     "bare types",
 )
 """The kinds that the embedded model was trained for."""
+SEED = 54
+"""Of `--sample`."""
 TOOL_FORMAT = "hermes"
 """SmolLM2's chat template shows no format of tools; this is the first that the error names."""
 
@@ -90,13 +105,9 @@ class Answer:
     seconds: float
     ran_away: bool
     error: str
-    is_free: bool = False
-    """A text without any form, which is right where it says a field."""
 
     @property
     def right(self) -> int:
-        if self.is_free:
-            return count_said(self.task, self.text)
         return count_right(self.task, self.value) if self.complete else 0
 
 
@@ -104,7 +115,7 @@ Row = Callable[[Sequence[Task]], Iterator[Answer]]
 
 
 class Missing(Exception):
-    """A row cannot be run here."""
+    """Another library is not installed."""
 
 
 class Bench:
@@ -121,17 +132,12 @@ class Bench:
             import torch
 
             torch.set_num_threads(1)
-            try:
-                self._engine = sg.Engine(self.asked.model)
-            except sg.StructgenError as error:
-                raise Missing(str(error)) from None
+            self._engine = sg.Engine(self.asked.model)
             sg.run(self._engine, "Say yes.", bool, max_tokens=8)  # what is compiled once is no one's time
         return self._engine
 
     def prompt(self, task: Task) -> str:
         """Return the question with the line that our outline adds."""
-        from structgen.json_grammars.prompting import schema_outline
-
         asked = task.question(self.asked.wording)
         if "tools" in task.type:
             return f"{asked}\n\nAnswer in JSON: {schema_outline(call_schema(task))}"
@@ -152,39 +158,38 @@ def function(task: Task, wording: str, model: Any, **options: Any) -> Any:
     return sg.generate(model=model, **options)(ask)
 
 
-def ours(options: Callable[[Task], dict[str, Any]], model: str = "") -> Callable[[Bench], Row]:
-    """Return a row of our own, under options by task."""
+def ours(
+    options: Callable[[Task], dict[str, Any]],
+    model: str = "",
+    *,
+    asked_as: Callable[[Task], Task] = lambda task: task,
+) -> Callable[[Bench], Row]:
+    """Return a row of our own, under options by task. `asked_as`: the task that stands for another."""
 
     def make(bench: Bench) -> Row:
-        engine = sg.Engine(model) if model else bench.engine
-        wording = bench.asked.wording
+        engine, wording = sg.Engine(model) if model else bench.engine, bench.asked.wording
 
-        def outcome(task: Task) -> Any:
+        def outcome(task: Task) -> tuple[Any, Any]:
             how = {"max_tokens": bench.asked.max_tokens, **options(task)}
-            asked = task.question(wording)
-            if "regex" in task.type:
-                return sg.run(engine, asked, sg.regex(task.type["regex"]), detailed=True, **how)
-            if "lark" in task.type:
-                return sg.run(engine, asked, sg.lark(task.type["lark"]), detailed=True, **how)
+            if "python" in task.type:
+                found = function(task, wording, engine, **how).detailed(task.text or "")
+                return found, plain(task, found.value)
+            how["detailed"] = True
             if "tools" in task.type:
                 how |= {"tool_choice": "required", "parallel": False, "tool_format": TOOL_FORMAT}
-                return sg.run(engine, asked, tools=tools(task), detailed=True, **how)
-            return function(task, wording, engine, **how).detailed(task.text or "")
-
-        def value_of(task: Task, found: Any) -> Any:
-            if "python" in task.type:
-                return plain(task, found.value)
-            if "tools" not in task.type:
-                return found.value
-            (call,) = found.calls
-            return {"name": call.name, "arguments": call.arguments}
+                found = sg.run(engine, task.question(wording), tools=tools(task), **how)
+                (call,) = found.calls
+                return found, {"name": call.name, "arguments": call.arguments}
+            is_regex = "regex" in task.type
+            grammar = sg.regex(task.type["regex"]) if is_regex else sg.lark(task.type["lark"])
+            found = sg.run(engine, task.question(wording), grammar, **how)
+            return found, found.value
 
         def answers(tasks: Sequence[Task]) -> Iterator[Answer]:
             for task in tasks:
                 begun = time.process_time()
                 try:
-                    found = outcome(task)
-                    value = value_of(task, found)
+                    found, value = outcome(asked_as(task))
                 except sg.StructgenError as error:
                     said = f"{type(error).__name__}: {error}"
                     yield Answer(task, None, "", False, 0, time.process_time() - begun, False, said)
@@ -199,19 +204,10 @@ def ours(options: Callable[[Task], dict[str, Any]], model: str = "") -> Callable
     return make
 
 
-def free(bench: Bench) -> Row:
-    """The question alone, answered in free text."""
-
-    def answers(tasks: Sequence[Task]) -> Iterator[Answer]:
-        for task in tasks:
-            begun = time.process_time()
-            asked = task.question(bench.asked.wording)
-            found = sg.run(bench.engine, asked, str, max_tokens=bench.asked.max_tokens, detailed=True)
-            ended = found.finish_reason is sg.FinishReason.MAX_TOKENS
-            spent = time.process_time() - begun
-            yield Answer(task, None, found.text, not ended, found.usage.tokens, spent, ended, "", True)
-
-    return answers
+def undescribed(task: Task) -> Task:
+    """Return a task whose fields have no descriptions."""
+    source = re.sub(r'description="[^"]*"', "", task.type.get("python", ""))
+    return replace(task, type={**task.type, "python": source}) if source else task
 
 
 def of_type(task: Task, **options: Any) -> dict[str, Any]:
@@ -220,71 +216,40 @@ def of_type(task: Task, **options: Any) -> dict[str, Any]:
 
 
 def peer(library: str, *, our_prompt: bool = False, served: bool = False) -> Callable[[Bench], Row]:
-    """Return a row of another library."""
+    """Return a row of another library, which answers in a process of its own."""
 
     def make(bench: Bench) -> Row:
+        asked = bench.asked
+
         def answers(tasks: Sequence[Task]) -> Iterator[Answer]:
-            prompts = [bench.prompt(task) if our_prompt else "" for task in tasks]
-            lines = [
-                json.dumps(
-                    {
-                        "half": bench.asked.half,
-                        "id": task.id,
-                        "question": prompt or task.question(bench.asked.wording),
-                    }
-                )
+            prompts = [bench.prompt(one) if our_prompt else one.question(asked.wording) for one in tasks]
+            given = [
+                json.dumps({"id": task.id, "question": prompt})
                 for task, prompt in zip(tasks, prompts, strict=True)
             ]
-            if not served:
-                yield from told(bench, library, tasks, lines, ["--model", str(weights(bench.asked.model))])
-                return
-            with serving(bench.asked.model) as (url, pid):
-                yield from told(bench, library, tasks, lines, ["--url", url], pid)
+            command = [asked.peers, str(Path(__file__).with_name("answer_peers.py")), library, asked.half]
+            command += ["--max-tokens", str(asked.max_tokens)]
+            with ExitStack() as stack:
+                if served:
+                    options = ("--tool-format", TOOL_FORMAT)
+                    server = serving_checks.serving(*options, model=asked.model, OMP_NUM_THREADS="1")
+                    url, process = stack.enter_context(server)
+                    command += ["--url", url, "--server", str(process.pid)]
+                else:
+                    command += ["--model", str(gguf_file(asked.model))]
+                lines = "\n".join(given)
+                said = subprocess.run(command, input=lines, capture_output=True, text=True, check=False)
+            found = [json.loads(line) for line in said.stdout.splitlines()]
+            if not found or "missing" in found[0]:
+                nothing = (said.stderr.strip().splitlines() or ["it said nothing"])[-1]
+                raise Missing(found[0]["missing"] if found else nothing)
+            bench.peer = found[0]["version"]
+            for task, one in zip(tasks, found[1:], strict=True):
+                yield judged(task, one["text"], one["tokens"], one["seconds"], one["away"], one["error"])
 
         return answers
 
     return make
-
-
-def weights(model: str) -> Path:
-    """Return the file of the model."""
-    from structgen.engine.forward_pass.gguf_models import gguf_file
-
-    try:
-        return gguf_file(model)
-    except sg.StructgenError as error:
-        raise Missing(str(error)) from None
-
-
-def told(
-    bench: Bench, library: str, tasks: Sequence[Task], lines: Iterable[str], more: list[str], server: int = 0
-) -> Iterator[Answer]:
-    """Yield what another library answers, from its own process."""
-    program = Path(__file__).with_name("answer_peers.py")
-    command = [bench.asked.peers, str(program), library, *more, "--max-tokens", str(bench.asked.max_tokens)]
-    with tempfile.TemporaryFile("w+", encoding="utf-8") as said:
-        process = subprocess.Popen(
-            command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=said, text=True, bufsize=1
-        )
-        assert process.stdin is not None and process.stdout is not None
-        try:
-            first = process.stdout.readline()
-            if not first:
-                said.seek(0)
-                raise Missing((said.read().strip().splitlines() or ["it said nothing"])[-1])
-            begun = json.loads(first)
-            if "missing" in begun:
-                raise Missing(begun["missing"])
-            bench.peer = begun["version"]
-            for task, line in zip(tasks, lines, strict=True):
-                before = processor_seconds(server)
-                print(line, file=process.stdin)
-                found = json.loads(process.stdout.readline())
-                spent = found["seconds"] + processor_seconds(server) - before
-                yield judged(task, found["text"], found["tokens"], spent, found["away"], found["error"])
-        finally:
-            process.kill()
-            process.wait()
 
 
 def judged(task: Task, text: str, tokens: int, seconds: float, away: bool, error: str) -> Answer:
@@ -315,22 +280,36 @@ def holds(task: Task, text: str) -> bool:
     return True
 
 
-def processor_seconds(pid: int) -> float:
-    """Return the processor time of a process so far; 0 for no process."""
-    if not pid:
-        return 0.0
-    fields = Path(f"/proc/{pid}/stat").read_text(encoding="utf-8").rpartition(")")[2].split()
-    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+def by(strategy: Callable[[Task], Any] = lambda task: (), heat: float = 0.0) -> Callable[[Bench], Row]:
+    """Return a row of our own under a strategy, greedy or drawn by seed 1."""
+    sampling = sg.Sampling(temperature=heat, seed=1)
+    return ours(lambda task: {"sampling": replace(sampling, strategy=strategy(task)), "attempts": 1})
 
 
-@contextmanager
-def serving(model: str) -> Iterator[tuple[str, int]]:
-    """Start `structgen serve` on a free port; yield its address and process."""
-    options = ("--tool-format", TOOL_FORMAT)
-    with serving_clients.serving(*options, model=model, OMP_NUM_THREADS="1") as (address, process):
-        yield address, process.pid
+def voted(bench: Bench) -> Row:
+    """Of five draws the answer that most of them have."""
+
+    def answers(tasks: Sequence[Task]) -> Iterator[Answer]:
+        samplings = [sg.Sampling(temperature=1.0, seed=seed) for seed in range(5)]
+        rows = [ours(lambda task, how=how: {"sampling": how, "attempts": 1})(bench) for how in samplings]
+        for drawn in zip(*(list(row(tasks)) for row in rows), strict=True):
+            said = Counter(json.dumps(one.value, default=str) for one in drawn if one.complete)
+            best = said.most_common(1)[0][0] if said else ""
+            chosen = next((one for one in drawn if json.dumps(one.value, default=str) == best), drawn[0])
+            spent, tokens = sum(one.seconds for one in drawn), sum(one.tokens for one in drawn)
+            yield replace(chosen, seconds=spent, tokens=tokens)
+
+    return answers
 
 
+def plan(task: Task) -> Any:
+    """Return a search that is rewarded for words of the question."""
+    from bench_strategies import WordsFound
+
+    return sg.strategies.PlanningSearch(reward=WordsFound(task.text or task.prompt), rollouts=8)
+
+
+_S = sg.strategies
 ROWS: dict[str, Callable[[Bench], Row]] = {
     "defaults": ours(lambda task: {}),
     "outline": ours(lambda task: of_type(task, outline=True)),
@@ -338,18 +317,32 @@ ROWS: dict[str, Callable[[Bench], Row]] = {
     "outline + wrap": ours(lambda task: of_type(task, outline=True, wrap=True)),
     "thinking first": ours(lambda task: {"thinking": sg.Thinking(until="\n\n", max_tokens=80)}),
     "one attempt": ours(lambda task: {"attempts": 1}),
+    "no descriptions": ours(lambda task: {}, asked_as=undescribed),
     "outlines": peer("outlines"),
     "outlines, our prompt": peer("outlines", our_prompt=True),
     "guidance": peer("guidance"),
     "guidance, our prompt": peer("guidance", our_prompt=True),
-    "serve + pydantic-ai": peer("pydantic-ai", served=True),
     "serve + instructor": peer("instructor", served=True),
     "serve + instructor, JSON": peer("instructor-json", served=True),
-    "plain + repair": peer("plain"),
-    "free text": free,
     "embedded": ours(lambda task: {}, "structgen/extract"),
 }
 """By name what makes a row."""
+STRATEGIES: dict[str, Callable[[Bench], Row]] = {
+    "greedy": by(),
+    "guidance 1.5": by(lambda task: _S.Guidance("", 1.5)),
+    "contrast 0.5": by(lambda task: _S.Contrast("", 0.5)),
+    "momentum 0.2": by(lambda task: _S.Momentum()),
+    "pause 0.3": by(lambda task: _S.PauseAndRerank(0.3)),
+    "plan 8": by(plan),
+    "superposed": by(lambda task: _S.SuperposedDecoding()),
+    "temperature 1": by(heat=1.0),
+    "mirostat 1": by(lambda task: _S.Mirostat(1.0), heat=1.0),
+    "cautious 4": by(lambda task: _S.Cautious(4), heat=1.0),
+    "voted 5": voted,
+}
+"""The same of strategies."""
+BASES = "defaults", "no descriptions", "greedy", "temperature 1"
+"""The rows that later ones are compared with."""
 
 
 def tasks_of(row: str, tasks: Sequence[Task]) -> list[Task]:
@@ -359,65 +352,77 @@ def tasks_of(row: str, tasks: Sequence[Task]) -> list[Task]:
     return [one for one in tasks if one.kind in EXTRACTION and one.text is not None and "python" in one.type]
 
 
-def answers_of(bench: Bench, row: str, tasks: Sequence[Task]) -> list[Answer]:
-    """Return all answers of a row, and say on standard error how far it is."""
-    found: list[Answer] = []
-    fields = right = 0
-    for answer in ROWS[row](bench)(tasks):
-        found.append(answer)
-        fields += count_fields(answer.task.answer)
-        right += answer.right
-        print(f"\r{row}: {len(found)} of {len(tasks)}, {right} of {fields} right", end="", file=sys.stderr)
-        sys.stderr.flush()
-    print(file=sys.stderr)
-    return found
-
-
-COLUMNS = ("fields", "right", "tasks", "complete", "tokens", "cpu_seconds", "ran_away", "errors")
-NAMES = ("half", "wording", "row", "kind", *COLUMNS)
-"""Of the file of results."""
-
-
-def figures(answers: Sequence[Answer]) -> list[int | float]:
+def figures(answers: Sequence[Answer]) -> dict[str, int | float]:
     """Return the columns of some answers."""
-    return [
-        sum(count_fields(one.task.answer) for one in answers),
-        sum(one.right for one in answers),
-        len(answers),
-        sum(one.complete for one in answers),
-        sum(one.tokens for one in answers),
-        round(sum(one.seconds for one in answers), 1),
-        sum(one.ran_away for one in answers),
-        sum(bool(one.error) for one in answers),
-    ]
+    return {
+        "fields": sum(count_fields(one.task.answer) for one in answers),
+        "right": sum(one.right for one in answers),
+        "tasks": len(answers),
+        "complete": sum(one.complete for one in answers),
+        "tokens": sum(one.tokens for one in answers),
+        "cpu_seconds": round(sum(one.seconds for one in answers), 1),
+        "ran_away": sum(one.ran_away for one in answers),
+        "errors": sum(bool(one.error) for one in answers),
+    }
 
 
-def kept(bench: Bench, row: str, answers: Sequence[Answer]) -> Iterator[str]:
-    """Yield the answers of a row as lines of JSON."""
-    for one in answers:
-        said = {
-            "row": row,
-            "wording": bench.asked.wording,
-            "id": one.task.id,
-            "kind": one.task.kind,
-            "right": one.right,
-            "fields": count_fields(one.task.answer),
-            "answer": one.task.answer,
-            "value": one.value,
-            "text": one.text,
-            "tokens": one.tokens,
-            "ran_away": one.ran_away,
-            "error": one.error,
-        }
-        yield json.dumps(said, ensure_ascii=False, default=str)
+def beside(answers: Sequence[Answer], base: Sequence[Answer]) -> dict[str, float]:
+    """Return how many fields more are right than in another row of the same tasks, with the interval."""
+    off = np.array([one.right - other.right for one, other in zip(answers, base, strict=True)], np.float64)
+    picked = np.random.default_rng(7).integers(0, len(off), (2000, len(off)))
+    low, high = np.percentile(off[picked].sum(1), (2.5, 97.5))
+    return {"difference": float(off.sum()), "low": float(low), "high": float(high)}
+
+
+def measured(bench: Bench, rows: Sequence[str], tasks: Sequence[Task]) -> Iterator[dict[str, Any]]:
+    """Yield a row for all tasks and one for each kind, of each row that can be run."""
+    asked, base, name = bench.asked, list[Answer](), ""
+    for row in rows:
+        bench.peer = ""
+        some = tasks_of(row, tasks)
+        try:
+            answers = list((ROWS | STRATEGIES)[row](bench)(some))
+        except (Missing, sg.StructgenError) as error:
+            print(f"{row}: not run: {error}")
+            continue
+        if row in BASES and (not base or row != "defaults"):
+            base, name = answers, row
+        is_compared = len(base) == len(answers)
+        compared = beside(answers, base) if is_compared else dict.fromkeys(("difference", "low", "high"), "")
+        about = {"half": asked.half, "wording": asked.wording, "row": row}
+        more = {"beside": name if is_compared else "", **compared, "peer": bench.peer}
+        yield about | {"kind": "all"} | figures(answers) | more
+        for kind in dict.fromkeys(task.kind for task in some):
+            yield about | {"kind": kind} | figures([one for one in answers if one.task.kind == kind])
+        if asked.answers is not None:
+            with asked.answers.open("a", encoding="utf-8") as file:
+                file.writelines(f"{kept(row, one)}\n" for one in answers)
+
+
+def kept(row: str, one: Answer) -> str:
+    """Return an answer as a line of JSON."""
+    names = ("value", "text", "right", "tokens", "ran_away", "error")
+    said = {"row": row, "id": one.task.id, "kind": one.task.kind, "answer": one.task.answer}
+    said |= {name: getattr(one, name) for name in names}
+    return json.dumps(said, ensure_ascii=False, default=str)
+
+
+def drawn(tasks: Sequence[Task], count: int) -> list[Task]:
+    """Return tasks of Python's types that are no free text, drawn by the seed."""
+    typed = [one for one in tasks if "python" in one.type and hint(one) is not str]
+    return random.Random(SEED).sample(typed, min(count, len(typed)))
 
 
 def main() -> None:
+    """Ask, print and write."""
     parser = arguments(__doc__)
-    parser.add_argument("--half", choices=HALVES, default="open")
+    parser.add_argument("--half", choices=[*HALVES, "described-open", "described-sealed"], default="open")
     parser.add_argument("--wording", choices=WORDINGS, default="first")
-    parser.add_argument("--rows", nargs="+", choices=ROWS, default=list(ROWS), metavar="ROW")
+    usual = [row for row in ROWS if row != "no descriptions"]
+    names = [*ROWS, *STRATEGIES]
+    parser.add_argument("--rows", nargs="+", choices=names, default=usual, metavar="ROW")
     parser.add_argument("--only", nargs="+", metavar="KIND", help="kinds of tasks, by their names")
+    parser.add_argument("--sample", type=int, help="so many typed tasks, drawn by a seed")
     parser.add_argument("--model", default="smollm2", help="smollm2, or a GGUF file")
     parser.add_argument("--max-tokens", type=int, default=120)
     parser.add_argument("--peers", default=sys.executable, help="the interpreter of the other libraries")
@@ -425,57 +430,16 @@ def main() -> None:
     parser.add_argument("--more", action="store_true", help="add to the day's file, not in its place")
     asked = parser.parse_args()
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # the processes that this one started end too
+    if asked.answers is not None and asked.half in SEALED:
+        parser.error("--answers: answers of a sealed half are not looked at.")
     tasks = read_tasks(asked.half)
-    kinds = list(dict.fromkeys(task.kind for task in tasks))
-    for kind in asked.only or ():
-        if kind not in kinds:
-            parser.error(f"--only: there is no kind {kind!r}: {', '.join(kinds)}")
-    if asked.answers is not None and asked.half == "sealed":
-        parser.error("--answers: answers of the sealed half are not looked at.")
+    kinds = {task.kind for task in tasks}
+    if unknown := set(asked.only or ()) - kinds:
+        parser.error(f"--only: there is no kind {min(unknown)!r}: {', '.join(sorted(kinds))}")
     tasks = [task for task in tasks if asked.only is None or task.kind in asked.only]
-    bench = Bench(asked)
-    print(f"{asked.half} half, {asked.wording} wording: {len(tasks)} tasks")
-    print(f"{'row':26} {' '.join(f'{name:>11}' for name in COLUMNS)}")
-    written: Path | None = None
-    by_kind: dict[str, dict[str, list[Answer]]] = {}
-    for row in asked.rows:
-        bench.peer = ""
-        try:
-            answers = answers_of(bench, row, tasks_of(row, tasks))
-        except Missing as error:
-            print(f"{row:26} not run: {error}")
-            continue
-        print(f"{row:26} {' '.join(f'{value:>11}' for value in figures(answers))}", flush=True)
-        by_kind[row] = {kind: [one for one in answers if one.task.kind == kind] for kind in kinds}
-        parts = {"all": answers, **by_kind[row]}
-        about = {
-            "load": load(),
-            "versions": ", ".join(filter(None, (f"structgen {version()}", bench.peer))),
-            "model": asked.model,
-            "max_tokens": asked.max_tokens,
-        }
-        rows = [
-            (asked.half, asked.wording, row, kind, *figures(some)) for kind, some in parts.items() if some
-        ]
-        written = write(asked.results, "answers", about, NAMES, rows, more=asked.more or written is not None)
-        if asked.answers is not None:
-            with asked.answers.open("a", encoding="utf-8") as file:
-                file.writelines(line + "\n" for line in kept(bench, row, answers))
-    print_kinds(by_kind, [kind for kind in kinds if any(task.kind == kind for task in tasks)])
-    if written is not None:
-        print(written)
-
-
-def print_kinds(by_kind: dict[str, dict[str, list[Answer]]], kinds: Sequence[str]) -> None:
-    """Print fields right by kind, a column for each row."""
-    if not by_kind:
-        return
-    print(f"\n{'fields right':32} {'of':>4} {' '.join(f'{row[:12]:>12}' for row in by_kind)}")
-    for kind in kinds:
-        some = [found[kind] for found in by_kind.values()]
-        most = max(sum(count_fields(one.task.answer) for one in answers) for answers in some)
-        cells = [str(sum(one.right for one in answers)) if answers else "-" for answers in some]
-        print(f"{kind:32} {most:>4} {' '.join(f'{cell:>12}' for cell in cells)}")
+    tasks = tasks if asked.sample is None else drawn(tasks, asked.sample)
+    about = {"model": asked.model, "max_tokens": asked.max_tokens}
+    tell(asked, "answers", measured(Bench(asked), asked.rows, tasks), ["torch"], **about)
 
 
 if __name__ == "__main__":

@@ -3,7 +3,7 @@
     python bench/bench_draws.py                                   all groups, 20 draws, 5 seeds
     python bench/bench_draws.py --groups n-grams --n 5 100 --seeds 3
 
-Groups: the five frozen tasks of bench_samplers.py ("n-grams"); two tasks of each domain of methods/, and its
+Groups: the three frozen tasks of bench_samplers.py ("n-grams"); two tasks of each domain of methods/, and its
 small one ("domains"); the three tasks of bench_published.py ("smollm2"). The last two need SmolLM2. No
 budget is given; a method that costs more than `--most` rows is stopped, and does not count as the cheapest.
 
@@ -20,35 +20,26 @@ import statistics
 import sys
 from collections import Counter
 from collections.abc import Callable, Iterator
+from functools import partial
 from typing import Any, Final
 
 import bench_samplers
-import numpy as np
 import records
+from told import tell
 
 import structgen as sg
 
 UNBIASED: Final = ("cars", "importance", "smc", "awrs")
-COLUMNS: Final = (
-    *("group", "task", "n", "method", "seeds", "model_rows", "draws", "effective_size", "checks"),
-    *("complete", "chosen", "over_cheapest"),
-)
 Drawing = Callable[..., sg.Samples[Any]]
 
 
 def n_grams() -> Iterator[tuple[str, Drawing]]:
     """Yield the frozen tasks, each with what draws from it."""
-    for name in bench_samplers.GOALS:
-        task = bench_samplers._ready(name)
-        checkers = [
-            one if getattr(one, "early", False) else bench_samplers.AtEnd(one) for one in task.checkers
-        ]
-
-        def draw(n: int, *, task: Any = task, checkers: list[Any] = checkers, **how: Any) -> sg.Samples[Any]:
-            how |= {"tokenizer": task.tokenizer, "name": task.name, "max_tokens": task.max_tokens}
-            return sg.sample(task.next_logprobs, [], task.compiled, n, checkers=checkers, **how)
-
-        yield name, draw
+    for name in bench_samplers.frozen():
+        task = bench_samplers.ready(name)
+        how = {"tokenizer": task.tokenizer, "name": name, "max_tokens": task.max_tokens}
+        how["checkers"] = list(task.checkers)
+        yield name, partial(sg.sample, task.next_logprobs, [], task.compiled, **how)
 
 
 def domains() -> Iterator[tuple[str, Drawing]]:
@@ -63,7 +54,7 @@ def domains() -> Iterator[tuple[str, Drawing]]:
             continue
         for kind, task in (("small", domain.small()), *zip("ab", domain.tasks()[::20], strict=True)):
             asked = AskedTask(engine, task)
-            yield f"{name}, {kind}", lambda n, *, asked=asked, **how: asked.draw_by(n=n, **how)
+            yield f"{name}, {kind}", asked.draw_by
 
 
 def smollm2() -> Iterator[tuple[str, Drawing]]:
@@ -72,16 +63,9 @@ def smollm2() -> Iterator[tuple[str, Drawing]]:
     from methods.remembered_model import RememberedModel
 
     engine = sg.Engine("smollm2")
-    where = bench_published.Setting(argparse.Namespace(seeds=1), engine)
-    for name, compiled, prompt, _ in bench_published.sampled_tasks(where):
-        remembered = sg.Engine(RememberedModel(engine, prompt), engine.tokenizer)
-
-        def draw(
-            n: int, *, own: sg.Engine = remembered, ids: Any = prompt, grammar: Any = compiled, **how: Any
-        ) -> sg.Samples[Any]:
-            return sg.sample(own, ids, grammar, n, max_tokens=24, **how)
-
-        yield name, draw
+    for name, compiled, prompt, _ in bench_published.sampled_tasks(engine):
+        own = sg.Engine(RememberedModel(engine, prompt), engine.tokenizer)
+        yield name, partial(sg.sample, own, prompt, compiled, max_tokens=24)
 
 
 GROUPS: Final = {"n-grams": n_grams, "domains": domains, "smollm2": smollm2}
@@ -91,32 +75,32 @@ def measured(options: argparse.Namespace) -> Iterator[dict[str, Any]]:
     """Yield a row for each task, number of draws and method."""
     for group in options.groups:
         for task, draw in GROUPS[group]():
-            if not any(part in task for part in options.tasks):
-                continue
-            for n in options.n:
-                yield from _of_task(
-                    {"group": group, "task": task, "n": n, "seeds": options.seeds}, draw, options
-                )
+            for n in options.n if any(part in task for part in options.tasks) else ():
+                runs = {}
+                for method in (*UNBIASED, "auto"):
+                    limit = {} if method == "auto" else {"budget": options.most}
+                    runs[method] = [
+                        draw(n=n, method=method, seed=seed, **limit) for seed in range(options.seeds)
+                    ]
+                about = {"group": group, "task": task, "n": n, "seeds": options.seeds}
+                yield from (about | row for row in compared(n, runs))
 
 
-def _of_task(about: dict[str, Any], draw: Drawing, options: argparse.Namespace) -> Iterator[dict[str, Any]]:
-    n, runs = about["n"], {}
-    for method in (*UNBIASED, "auto"):
-        limit = {} if method == "auto" else {"budget": options.most}
-        runs[method] = [draw(n, method=method, seed=seed, **limit) for seed in range(options.seeds)]
+def compared(n: int, runs: dict[str, list[sg.Samples[Any]]]) -> Iterator[dict[str, Any]]:
+    """Yield the row of each method, from its runs."""
     rows = {
-        method: statistics.mean(one.statistics.model_rows for one in found) for method, found in runs.items()
+        method: statistics.fmean(one.statistics.model_rows for one in found) for method, found in runs.items()
     }
-    whole = {method: statistics.mean(len(one) >= n for one in found) for method, found in runs.items()}
+    whole = {method: statistics.fmean(len(one) >= n for one in found) for method, found in runs.items()}
     cheapest = min((rows[method] for method in UNBIASED if whole[method] == 1), default=float("nan"))
     for method, found in runs.items():
         chosen = Counter(one.method for one in found)
-        yield about | {
+        yield {
             "method": method,
             "model_rows": rows[method],
-            "draws": statistics.mean(map(len, found)),
-            "effective_size": statistics.mean(one.effective_size for one in found),
-            "checks": statistics.mean(one.statistics.checks for one in found),
+            "draws": statistics.fmean(map(len, found)),
+            "effective_size": statistics.fmean(one.effective_size for one in found),
+            "checks": statistics.fmean(one.statistics.checks for one in found),
             "complete": whole[method],
             "chosen": " ".join(f"{name} {count}" for name, count in chosen.most_common()),
             "over_cheapest": rows[method] / cheapest,
@@ -133,13 +117,7 @@ def main() -> None:
     parser.add_argument("--most", type=int, default=5000, help="rows at which a published method is stopped")
     parser.add_argument("--more", action="store_true", help="keep the rows that the day has")
     options = parser.parse_args()
-    more = options.more
-    about = {"load": records.load(), "versions": f"{records.versions('torch')}, numpy {np.__version__}"}
-    for row in measured(options):
-        shown = [f"{row[one]:.4g}" if isinstance(row[one], float) else row[one] for one in COLUMNS]
-        print(" | ".join(map(str, shown)), flush=True)
-        records.write(options.results, "draws", about, COLUMNS, [shown], more=more)
-        more = True
+    tell(options, "draws", measured(options), ["torch", "numpy"])
 
 
 if __name__ == "__main__":

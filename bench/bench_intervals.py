@@ -19,7 +19,6 @@ from __future__ import annotations
 
 import argparse
 import math
-import platform
 import sys
 import time
 import warnings
@@ -27,10 +26,11 @@ from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Final
+from typing import Final, NamedTuple
 
 import numpy as np
-import records
+from records import arguments
+from told import tell
 
 import structgen as sg
 from structgen.samplers.methods import METHODS
@@ -39,20 +39,14 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "tests" / "sampl
 
 from random_laws import Law, laws
 
-COUNTS: Final = (20, 64, 100, 300)
 MOST_ATTEMPTS: Final = 2000
 """Rejection is left out where a run would take more attempts on average."""
 NORMAL: Final = 1.96
 OUTSIDE: Final = 0.001
 """The probability of a cell of exact intervals below its band."""
-COLUMNS: Final = (
-    *("method", "n", "figure", "runs", "given", "proven", "covered", "band", "width", "kish16", "cpu_s"),
-    "notes",
-)
 
 
-@dataclass
-class Figure:
+class Figure(NamedTuple):
     """A figure of one run."""
 
     name: str
@@ -60,7 +54,7 @@ class Figure:
     """The estimate less the truth."""
     interval: tuple[float, float] | None
     """Less the truth."""
-    is_proven: bool = False
+    is_proven: bool
 
 
 @dataclass
@@ -81,10 +75,8 @@ def figures(found: sg.Samples[str], law: Law) -> Iterator[Figure]:
     without a reason."""
     log_z = math.log(law.z)
     if not math.isnan(found.log_z):
-        ends, bracket = (
-            found.log_z_interval,
-            tuple(math.log(end) if end else -math.inf for end in found.bracket),
-        )
+        ends = found.log_z_interval
+        bracket = tuple(math.log(end) if end else -math.inf for end in found.bracket)
         assert ends is not None or found.why_no_error, "no reason"
         yield _figure("log Z", found.log_z, ends, log_z, ends == bracket)
     if not found.values or found.is_biased:
@@ -93,10 +85,10 @@ def figures(found: sg.Samples[str], law: Law) -> Iterator[Figure]:
         value, error = found.expectation(function)
         ends = None if error is None else (value - NORMAL * error, value + NORMAL * error)
         yield _figure(name, value, ends, truth, error == 0)
-        if name in ("field", "likeliest"):
-            for one in found.marginals(function, 2):
-                if one.value is True:
-                    yield _figure(f"{name}, marginals", one.share, one.interval, truth, one.is_proven)
+        shares = found.marginals(function, 2) if name in ("field", "likeliest") else ()
+        for one in shares:
+            if one.value is True:
+                yield _figure(f"{name}, marginals", one.share, one.interval, truth, one.is_proven)
 
 
 def _figure(
@@ -118,38 +110,41 @@ def band(runs: int) -> float:
 def add(cells: dict[str, Cell], runs: list[tuple[sg.Samples[str], list[Figure]]]) -> None:
     """Add the runs of one law with one method and n."""
     errors: dict[str, list[float]] = defaultdict(list)
-    for _, found in runs:
-        for one in found:
-            errors[one.name].append(one.error)
-    for samples, found in runs:
-        for one in found:
-            cell = cells[one.name]
-            cell.runs += 1
-            cell.proven += one.is_proven
-            if samples.effective_size >= 16 - 1e-9:
-                cell.large.append(one.interval is not None)
-            if one.interval is None or one.is_proven:
-                continue
-            cell.covered.append(one.interval[0] - 1e-9 <= 0 <= one.interval[1] + 1e-9)
-            count, low_high = len(errors[one.name]), one.interval
-            root = math.sqrt(sum(error * error for error in errors[one.name]) / count)
-            # The root of a mean of few squares is too small on average.
-            root /= math.sqrt(2 / count) * math.gamma((count + 1) / 2) / math.gamma(count / 2)
-            cell.widths.append(low_high[1] - low_high[0])
-            cell.oracle.append(2 * NORMAL * root)
+    for one in (one for _, found in runs for one in found):
+        errors[one.name].append(one.error)
+    for samples, one in ((samples, one) for samples, found in runs for one in found):
+        cell = cells[one.name]
+        cell.runs += 1
+        cell.proven += one.is_proven
+        if samples.effective_size >= 16 - 1e-9:
+            cell.large.append(one.interval is not None)
+        if one.interval is None or one.is_proven:
+            continue
+        low, high = one.interval
+        cell.covered.append(low - 1e-9 <= 0 <= high + 1e-9)
+        count = len(errors[one.name])
+        root = math.sqrt(sum(error * error for error in errors[one.name]) / count)
+        # The root of a mean of few squares is too small on average.
+        root /= math.sqrt(2 / count) * math.gamma((count + 1) / 2) / math.gamma(count / 2)
+        cell.widths.append(high - low)
+        cell.oracle.append(2 * NORMAL * root)
 
 
-def row(method: str, n: int, name: str, cell: Cell, cpu: float, notes: str) -> tuple[object, ...]:
-    given = len(cell.covered)
-    share = sum(cell.covered) / given if given else math.nan
-    ratio = sum(cell.widths) / sum(cell.oracle) if sum(cell.oracle) > 0 else math.nan
-    kish = sum(cell.large) / len(cell.large) if cell.large else math.nan
-    lowest = band(given) if given else math.nan
-    told = (f"{one:.3f}" for one in (share, lowest, ratio, kish))
-    return method, n, name, cell.runs, given, cell.proven, *told, f"{cpu:.1f}", notes
+def row(cell: Cell) -> dict[str, object]:
+    """Return the columns of a cell."""
+    given, oracle = len(cell.covered), sum(cell.oracle)
+    return {
+        "runs": cell.runs,
+        "given": given,
+        "proven": cell.proven,
+        "covered": sum(cell.covered) / given if given else math.nan,
+        "band": band(given) if given else math.nan,
+        "width": sum(cell.widths) / oracle if oracle > 0 else math.nan,
+        "kish16": sum(cell.large) / len(cell.large) if cell.large else math.nan,
+    }
 
 
-def measured(options: argparse.Namespace) -> Iterator[tuple[object, ...]]:
+def measured(options: argparse.Namespace) -> Iterator[dict[str, object]]:
     """Yield a row for each method, n and figure, and one for all figures."""
     chosen = list(laws(range(options.first, options.first + options.laws)))
     for method in options.methods:
@@ -159,40 +154,32 @@ def measured(options: argparse.Namespace) -> Iterator[tuple[object, ...]]:
             for law in chosen:
                 if method == "rejection" and n / law.z > MOST_ATTEMPTS:
                     continue
-                runs = []
-                for seed in range(options.runs):
-                    samples = law.sample(method, n, seed)
-                    runs.append((samples, list(figures(samples, law))))
-                add(cells, runs)
+                runs = [law.sample(method, n, seed) for seed in range(options.runs)]
+                add(cells, [(samples, list(figures(samples, law))) for samples in runs])
             cpu = time.process_time() - cpu
             whole = Cell()
-            for name, cell in cells.items():
-                for part in ("runs", "proven", "covered", "large"):
-                    setattr(whole, part, getattr(whole, part) + getattr(cell, part))
-                yield row(method, n, name, cell, 0.0, options.notes)
-            yield row(method, n, "all", whole, cpu, options.notes)
+            for cell in cells.values():
+                whole.runs, whole.proven = whole.runs + cell.runs, whole.proven + cell.proven
+                whole.covered += cell.covered
+                whole.large += cell.large
+            for name, cell in {**cells, "all": whole}.items():
+                about = {"method": method, "n": n, "figure": name}
+                yield about | row(cell) | {"cpu_s": cpu if name == "all" else 0.0, "notes": options.notes}
 
 
 def main(argv: Sequence[str] | None = None) -> None:
-    parser = records.arguments(__doc__)
+    """Print the rows, and write bench/results."""
+    parser = arguments(__doc__)
     parser.add_argument("--methods", nargs="+", default=[*METHODS], choices=METHODS)
     parser.add_argument("--laws", type=int, default=200)
     parser.add_argument("--first", type=int, default=0, help="the seed of the first law")
     parser.add_argument("--runs", type=int, default=3, help="runs for each law, from which the oracle is")
-    parser.add_argument("--n", nargs="+", type=int, default=list(COUNTS))
+    parser.add_argument("--n", nargs="+", type=int, default=[20, 64, 100, 300])
     parser.add_argument("--notes", default="", help="a column of each row: busy machine, say")
     parser.add_argument("--more", action="store_true", help="add to the day's rows")
     options = parser.parse_args(argv)
-    versions = f"structgen {records.version()}, numpy {np.__version__}"
-    about = {"load": records.load(), "python": platform.python_version(), "versions": versions}
     warnings.simplefilter("ignore", sg.errors.DrawsWarning)
-
-    def told() -> Iterator[tuple[object, ...]]:
-        for one in measured(options):
-            print(*one, sep="  ", flush=True)
-            yield one
-
-    print(records.write(options.results, "intervals", about, COLUMNS, told(), more=options.more))
+    tell(options, "intervals", measured(options), ["numpy"])
 
 
 if __name__ == "__main__":

@@ -22,12 +22,14 @@ from __future__ import annotations
 import statistics
 import sys
 import time
-from collections.abc import Callable, Iterable, Sequence
-from dataclasses import astuple, dataclass, fields
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import nullcontext
+from dataclasses import asdict, dataclass
+from typing import Any
 
 import numpy as np
-import records
 import torch
+from records import arguments
 from structgen_kernels import (
     advance,
     apply_mask_,
@@ -36,15 +38,19 @@ from structgen_kernels import (
     reference,
     sample_tree,
 )
+from told import tell
 from torch import Tensor
 
 ALLOWED = 0.001, 0.5, 0.999
 SECTOR = 32
 DTYPES = {"bfloat16": torch.bfloat16, "float32": torch.float32}
 HEAT = 0.8
-VERSIONS = f"CUDA {torch.version.cuda}, {records.versions('torch', 'triton', 'xgrammar', 'llguidance')}"
 COMPARED = 64
 """Rows of which the tokens are compared with the twin's."""
+
+
+Peers = dict[str, Callable[[Tensor, Tensor], object]]
+"""Functions that mask in place, by name."""
 
 
 @dataclass(frozen=True)
@@ -76,69 +82,47 @@ class Row:
     moved_us: float
     right: bool
 
-    def __str__(self) -> str:
-        floors = "".join(
-            f"  {self.us / floor:6.2f}x of {floor:8.1f} us {name}"
-            for name, floor in (("floor", self.floor_us), ("moved", self.moved_us))
-            if floor
-        )
-        wrong = "" if self.right else "  WRONG"
-        case = f"{self.dtype:>9} B={self.rows:<5}{100 * self.allowed:5.1f} % allowed"
-        return f"{case}  {self.what:6} {self.by:29}{self.us:10.1f} us{floors}{wrong}"
-
 
 def main(argv: Sequence[str] | None = None) -> int:
-    parser = records.arguments(__doc__)
+    parser = arguments(__doc__)
     parser.add_argument("--rows", type=int, nargs="*", default=[1, 4, 16, 64, 256, 1024])
     parser.add_argument("--dtypes", nargs="*", choices=[*DTYPES], default=[*DTYPES])
     parser.add_argument("--quick", action="store_true", help="20 runs of each instead of 200")
     parser.add_argument("--smoke", action="store_true", help="run each code path once on the CPU")
     options = parser.parse_args(argv)
-    if options.smoke:
-        with torch.compiler.set_stance("force_eager"):
-            found = table(Place(torch.device("cpu"), 2050, (1, 8), 1), options.dtypes)
-    elif not torch.cuda.is_available():
+    if not options.smoke and not torch.cuda.is_available():
         print("not measured: no GPU")
         return 0
-    else:
-        place = Place(torch.device("cuda"), 128_256, tuple(options.rows), 20 if options.quick else 200)
-        found = table(place, options.dtypes)
-    about = {
-        "device": "CPU (smoke)" if options.smoke else torch.cuda.get_device_name(),
-        "versions": VERSIONS,
-    }
-    rows = ([f"{one:.3f}" if isinstance(one, float) else one for one in astuple(row)] for row in found)
+    place = Place(torch.device("cuda"), 128_256, tuple(options.rows), 20 if options.quick else 200)
+    if options.smoke:
+        place = Place(torch.device("cpu"), 2050, (1, 8), 1)
     question = "kernels-smoke" if options.smoke else "kernels"
-    names = [field.name for field in fields(Row)]
-    print(f"written: {records.write(options.results, question, about, names, rows)}")
+    packages = ["torch", "triton", "xgrammar", "llguidance"]
+    peers = masking_peers(place)
+    found: list[Row] = []
+
+    def told() -> Iterator[dict[str, Any]]:
+        for row in table(place, options.dtypes, peers):
+            found.append(row)
+            yield asdict(row)
+
+    with torch.compiler.set_stance("force_eager") if options.smoke else nullcontext():
+        tell(options, question, told(), packages, device=place.name, cuda=torch.version.cuda)
+    print(*amounts(found, peers), sep="\n")
     return 0 if all(row.right for row in found) else 1
 
 
-def table(place: Place, dtypes: Iterable[str]) -> list[Row]:
-    """Measure and print all cases, and what they amount to."""
-    print(f"{place.name}, {VERSIONS}, V = {place.width:,}, medians of {place.runs} runs")
-    peers = masking_peers(place)
-    found: list[Row] = []
+def table(place: Place, dtypes: Iterable[str], peers: Peers) -> Iterator[Row]:
+    """Measure all cases."""
     for name in dtypes:
         for rows in place.rows:
             logits = 4 * torch.randn(rows, place.width, device=place.device)
             logits = logits.to(DTYPES[name])
             for share in ALLOWED:
-                mask = random_mask(place, rows, share)
-                case = name, rows, share
-                for row in (
-                    *measure_masking(place, case, logits, mask, peers),
-                    *measure_sampling(place, case, logits, mask),
-                ):
-                    print(row, flush=True)
-                    found.append(row)
-            for row in measure_steps(place, (name, rows, 0.5), logits, random_mask(place, rows, 0.5)):
-                print(row, flush=True)
-                found.append(row)
-            del logits
-    for line in amounts(found, peers):
-        print(line)
-    return found
+                case, mask = (name, rows, share), random_mask(place, rows, share)
+                yield from measure_masking(place, case, logits, mask, peers)
+                yield from measure_sampling(place, case, logits, mask)
+            yield from measure_steps(place, (name, rows, 0.5), logits, random_mask(place, rows, 0.5))
 
 
 def amounts(found: list[Row], peers: Iterable[str]) -> list[str]:
@@ -179,9 +163,9 @@ def random_mask(place: Place, rows: int, share: float) -> Tensor:
     return torch.from_numpy(packed.view(np.int32).copy()).to(place.device)
 
 
-def masking_peers(place: Place) -> dict[str, Callable[[Tensor, Tensor], object]]:
+def masking_peers(place: Place) -> Peers:
     """Return the peers' functions that mask in place, by name."""
-    peers: dict[str, Callable[[Tensor, Tensor], object]] = {"masked_fill_": plain}
+    peers: Peers = {"masked_fill_": plain}
     if place.device.type == "cuda":
         try:
             from xgrammar.kernels import apply_token_bitmask_inplace_triton as xgrammar_kernel
@@ -212,7 +196,7 @@ def measure_masking(
     case: tuple[str, int, float],
     logits: Tensor,
     mask: Tensor,
-    peers: dict[str, Callable[[Tensor, Tensor], object]],
+    peers: Peers,
 ) -> list[Row]:
     """Return a row for each way to mask in place."""
     work = logits.clone()

@@ -1,6 +1,6 @@
 """Is any file of the standard library refused that lark takes? Each is replayed token by token.
 
-    python bench/bench_library.py [--files 500] [--tokenizer llama3] [--masks 16] [--only lark]
+    python bench/bench_library.py [NAME...] [--sample 500] [--tokenizer llama3] [--masks 16]
 
 The grammars are lark's own python.lark and the one of `grammars/`, each with lark's PythonIndenter; the files
 are drawn by the seed. lark says first whether it takes a file. Of one that it takes every token must be taken
@@ -12,102 +12,87 @@ bench/results/library-DATE.csv. The exit status is 1 where anything differs, or 
 
 from __future__ import annotations
 
+import argparse
 import random
 import sys
 import time
-from collections import Counter
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from pathlib import Path
 
-from grammar_cases import LARKS, Case, case, library
-from records import arguments, version, write
-from records import load as load_averages
+from bench_suite import replay
+from grammar_cases import LARKS, case, library
+from judging import Outcome, Question, run
 
 import structgen as sg
 from structgen.maskbench.vocabularies import load
 
-BAD = ("refused", "accepted", "limit met")
-"""Refused, and lark takes it; accepted, and lark does not."""
-FIGURES = ("files", "bytes", "tokens", "masks", "taken", "not taken", "not UTF-8", *BAD, "seconds")
+
+@dataclass(frozen=True)
+class File:
+    """A file under a grammar."""
+
+    grammar: str
+    path: Path
+
+    @property
+    def name(self) -> str:
+        """The grammar's name and the path."""
+        return f"{self.grammar}: {self.path}"
 
 
-def replay(
-    compiled: sg.CompiledGrammar, tokens: list[int], mask: sg.core.TokenMask, every: int, counts: Counter[str]
-) -> bool:
-    """Return whether a text is taken, with a mask before every so many tokens. Raises LimitError."""
-    matcher, row = sg.Matcher(compiled), mask.array[0]
-    for at, token in enumerate(tokens):
-        counts["tokens"] += 1
-        if at % every == 0:
-            matcher.fill_mask(mask)
-            counts["masks"] += 1
-            if not (int(row[token >> 5]) >> (token & 31)) & 1:
-                return False
+class Library(Question):
+    """Replays files of Python under two grammars."""
+
+    name = "library"
+    keys = ("grammar",)
+    bad = ("refused", "accepted", "limit met")
+    """Refused, and lark takes it; accepted, and lark does not."""
+    figures = ("files", "bytes", "tokens", "masks", "taken", "not taken", "not UTF-8", *bad, "seconds")
+    told = ("tokenizer", "seed")
+
+    @classmethod
+    def add_options(cls, parser: argparse.ArgumentParser) -> None:
+        parser.set_defaults(sample=500, tokenizer="llama3")
+        parser.add_argument("--masks", type=int, default=16, help="a mask before every so many tokens")
+
+    def cases(self, wanted: Callable[[str], bool]) -> Iterator[File]:
+        paths = library()
+        random.Random(self.options.seed).shuffle(paths)
+        files = (File(name, path) for name in (LARKS, "python") for path in paths[: self.options.sample])
+        return (file for file in files if wanted(file.name))
+
+    def ready(self) -> None:
+        self.tokenizer = load(self.options.tokenizer)
+        self.mask = sg.allocate_mask(1, self.tokenizer.vocab_size)
+        self.known = {name: case(name) for name in (LARKS, "python")}
+        self.compiled = {
+            name: sg.compile(one.grammar(), self.tokenizer, store=False) for name, one in self.known.items()
+        }
+
+    def judged(self, case: File) -> Outcome:
+        outcome, since = Outcome(case.name), time.process_time()
+        outcome.count(case.grammar, "files")
         try:
-            matcher.advance(token)
-        except sg.errors.TokenError:
-            return False
-    return matcher.is_complete
-
-
-def attempt(one: Case, paths: list[Path], tokenizer: sg.Tokenizer, every: int) -> Counter[str]:
-    """Return what came of the files under one grammar."""
-    counts: Counter[str] = Counter()
-    compiled = sg.compile(one.grammar(), tokenizer, store=False)
-    mask = sg.allocate_mask(1, tokenizer.vocab_size)
-    since = time.perf_counter()
-    for path in paths:
-        counts["files"] += 1
-        try:
-            text = path.read_bytes().decode("utf-8")
+            text = case.path.read_bytes().decode("utf-8")
         except UnicodeDecodeError:
-            counts["not UTF-8"] += 1
-            continue
-        wanted = one.takes(text)
-        counts["taken" if wanted else "not taken"] += 1
-        data = text.encode()
-        counts["bytes"] += len(data)
+            outcome.count(case.grammar, "not UTF-8")
+            return outcome
+        wanted = self.known[case.grammar].takes(text)
+        outcome.count(case.grammar, "taken" if wanted else "not taken")
+        outcome.count(case.grammar, "bytes", len(text.encode()))
         try:
-            got = replay(compiled, tokenizer.encode(data), mask, every, counts)
+            tokens, every = self.tokenizer.encode(text.encode()), self.options.masks
+            taken = replay(self.compiled[case.grammar], tokens, self.mask, every)
+            outcome.count(case.grammar, "tokens", min(taken + 1, len(tokens)))
+            outcome.count(case.grammar, "masks", -(-min(taken + 1, len(tokens)) // every))
+            if (taken > len(tokens)) != wanted:
+                outcome.fault(case.grammar, "refused" if wanted else "accepted", "against lark")
         except sg.errors.LimitError as error:
-            counts["limit met"] += 1
-            print(f"{one.name}: {path}: {error}", flush=True)
-            continue
-        if got != wanted:
-            verdict = "accepted" if got else "refused"
-            counts[verdict] += 1
-            print(f"{one.name}: {path}: {verdict}, against lark", flush=True)
-    counts["seconds"] = round(time.perf_counter() - since)
-    return counts
-
-
-def main() -> int:
-    """Run it."""
-    parser = arguments(__doc__)
-    parser.add_argument("--files", type=int, default=500)
-    parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("--tokenizer", default="llama3")
-    parser.add_argument("--masks", type=int, default=16, help="a mask before every so many tokens")
-    parser.add_argument("--only", choices=("lark", "grammars"), help="lark's own grammar, or ours, alone")
-    options = parser.parse_args()
-    paths = library()
-    random.Random(options.seed).shuffle(paths)
-    tokenizer = load(options.tokenizer)
-    names = {"lark": (LARKS,), "grammars": ("python",)}.get(options.only, (LARKS, "python"))
-    about = {
-        "load": load_averages(),
-        "version": version(),
-        "tokenizer": options.tokenizer,
-        "seed": options.seed,
-    }
-    rows, bad = [], 0
-    for name in names:
-        counts = attempt(case(name), paths[: options.files], tokenizer, options.masks)
-        bad += sum(counts[kind] for kind in BAD)
-        rows.append((name, *(counts[kind] for kind in FIGURES)))
-        print(name, *(f"{kind} {counts[kind]:,}" for kind in FIGURES), sep="; ", flush=True)
-    print(write(options.results, "library", about, ("grammar", *FIGURES), rows))
-    return 1 if bad else 0
+            outcome.fault(case.grammar, "limit met", str(error))
+        outcome.count(case.grammar, "seconds", time.process_time() - since)
+        return outcome
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(run(Library, __doc__))

@@ -1,16 +1,15 @@
 """Can the schemas that people edit files with be used, and are their own tests judged right?
 
-    python bench/bench_schemastore.py [FOLDER] [--sample 100] [--only azure] [--timeout 20] [--failures FILE]
+    python bench/bench_schemastore.py [FOLDER] [--sample 100] [--only azure] [--timeout 20] [--progress FILE]
 
 FOLDER holds schemas of SchemaStore with their tests: `tests/NAME` says of `schemas/NAME` which other schemas
 it refers to (`resources`: from URI to file) and has JSON texts (`text`) with two verdicts, jsonschema-rs's
 (`valid`) and SchemaStore's (`suite`). Without FOLDER the environment's STRUCTGEN_SCHEMASTORE, and without
 that nothing is measured. A schema that is not there is not fetched: who refers to it is refused.
-Each schema is compiled under the widest policies in a worker that is killed after
-`--timeout` seconds of a compilation with its first mask, or of one text, and that may not map more than
-`--gib`; every text is replayed token by token. llguidance compiles the same schemas to the first mask.
-Prints and writes to bench/results/schemastore-DATE.csv how many schemas and texts came to what, the times of
-each engine, and each schema of ours that is not right:
+Each schema is compiled under the widest policies; every text is replayed token by token, a mask before each.
+A schema may take `--timeout` seconds of the processor for its compilation and each of its texts, and 6 GiB.
+Prints how many schemas and texts came to what, with the times, and each schema that is not right; writes
+bench/results/schemastore-DATE.csv, a row a schema:
 
 over        the compilation, the first mask or a text took longer than the limit, or more memory
 wrong       a valid text refused, an invalid one accepted, or an error that is not ours
@@ -26,107 +25,164 @@ from __future__ import annotations
 
 import argparse
 import json
-import os
-import platform
 import random
 import sys
-from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass, field
+import time
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from records import arguments, load, revision, show, write
+import numpy as np
+from judging import LATE, Outcome, Question, run
 
 import structgen as sg
-from structgen.maskbench.measurements import CaseResult, Failure, SchemaOutcome, Verdict
-from structgen.maskbench.readers import Case, Instance
-from structgen.maskbench.run_report import Timing, timing
-from structgen.maskbench.runner import BenchRun, engine_config
-from structgen.maskbench.vocabularies import ready
+from structgen.json_grammars.schema_grammar import unwarned_schema
+from structgen.maskbench.ours import reason_of
+from structgen.maskbench.vocabularies import load
 
 OVER, WRONG, LIMIT, REFUSED, DISPUTED, RIGHT = OUTCOMES = (
     *("over", "wrong", "limit", "refused", "disputed", "right"),
 )
-BAD = (OVER, WRONG, LIMIT)
-OURS, PEER = ENGINES = "structgen:cold", "llguidance"
-REASONS = 8
-"""Reasons for a refusal that are counted, of each engine: the most frequent."""
-FIGURES = ("avg", "p50", "p90", "p99", "max")
-COLUMNS = ("engine", "version", "measure", "count", *(f"{figure}_ms" for figure in FIGURES), "detail")
+TIMES = ("compile_ms", "first_mask_ms", "longest_mask_ms")
 
 
 @dataclass(frozen=True)
 class Entry:
     """One schema with its tests."""
 
-    case: Case
-    suite: tuple[bool, ...] = ()
-    """What SchemaStore says of each text."""
-
-
-@dataclass
-class Judged:
-    """What came of one schema."""
-
     name: str
-    outcome: str
-    detail: str = ""
-    """The first line of what is to be known."""
-    texts: Counter[str] = field(default_factory=Counter)
-    """Texts by verdict, those that were not reached among them."""
+    schema: str
+    resources: dict[str, Any]
+    tests: tuple[tuple[str, bool, bool], ...] = ()
+    """A text, the verdict of jsonschema-rs, and that of SchemaStore."""
 
 
-def read(folder: Path, names: Sequence[str]) -> Iterator[Entry]:
-    """Yield the schemas of these names."""
-    for name in names:
-        about = json.loads((folder / "tests" / name).read_text("utf-8"))
-        schemas = folder / "schemas"
-        resources = {
-            uri: json.loads((schemas / file).read_text("utf-8")) for uri, file in about["resources"].items()
-        }
-        instances = tuple(Instance(test["text"].encode(), test["valid"]) for test in about["tests"])
-        schema = (schemas / name).read_text("utf-8-sig")
-        yield Entry(
-            Case(name, "schemastore", schema, instances, resources=resources),
-            tuple(test["suite"] for test in about["tests"]),
-        )
+class Schemastore(Question):
+    """Judges schemas with their own tests. The outcome of one is the worst of what is known of it."""
+
+    name = "schemastore"
+    source = "STRUCTGEN_SCHEMASTORE"
+    keys = ("outcome", "schema", "detail")
+    figures = ("schemas", "texts", "right", "valid refused", "invalid accepted", "not reached", *TIMES)
+    bad = (OVER, WRONG, LIMIT)
+    noted = (REFUSED, DISPUTED)
+    shown = 1
+    told = ("tokenizer", "sample", "seed", "timeout")
+    memory = 6 << 30
+
+    @classmethod
+    def add_options(cls, parser: argparse.ArgumentParser) -> None:
+        parser.set_defaults(timeout=20.0)
+
+    def cases(self, wanted: Callable[[str], bool]) -> Iterator[Entry]:
+        folder = self.options.paths[0]
+        names = sorted(file.name for file in (folder / "tests").glob("*.json"))
+        if self.options.sample is not None and self.options.sample < len(names):
+            names = sorted(random.Random(self.options.seed).sample(names, self.options.sample))
+        return (read(folder, name) for name in names if wanted(name))
+
+    def seconds(self, case: Entry) -> float:
+        return float(self.options.timeout * (1 + len(case.tests)))
+
+    def ready(self) -> None:
+        self.tokenizer = load(self.options.tokenizer)
+        self.mask = sg.allocate_mask(1, self.tokenizer.vocab_size)
+        sg.Matcher(sg.compile(sg.json_schema({}), self.tokenizer)).fill_mask(self.mask)
+
+    def judged(self, case: Entry) -> Outcome:
+        figures: dict[str, float] = {"schemas": 1, "texts": len(case.tests)}
+        told = list(self._told(case, figures))
+        outcome, detail = min(told, key=lambda one: OUTCOMES.index(one[0]), default=(RIGHT, ""))
+        return noted(case, outcome, detail, figures)
+
+    def unanswered(self, case: Entry, verdict: str, why: str) -> Outcome:
+        figures: dict[str, float] = {"schemas": 1, "texts": len(case.tests), "not reached": len(case.tests)}
+        return noted(case, OVER if verdict == LATE else WRONG, why, figures)
+
+    def _told(self, case: Entry, figures: dict[str, float]) -> Iterator[tuple[str, str]]:
+        """Yield what is not right of a schema, and why; note its figures."""
+        begun = time.perf_counter()
+        try:
+            grammar = unwarned_schema(case.schema, resources=case.resources, **sg.WIDEST)
+            compiled = sg.compile(grammar, self.tokenizer, store=False)
+            figures["compile_ms"] = 1e3 * (time.perf_counter() - begun)
+            sg.Matcher(compiled).fill_mask(self.mask)
+            figures["first_mask_ms"] = 1e3 * (time.perf_counter() - begun)
+        except Exception as error:
+            figures["not reached"] = figures["texts"]
+            yield (REFUSED if isinstance(error, sg.StructgenError) else failed(error)), reason(error)
+            return
+        for number, (text, valid, suite) in enumerate(case.tests):
+            try:
+                taken = self._is_taken(compiled, text.encode(), figures)
+            except Exception as error:
+                yield failed(error), f"text {number}: {reason(error)}"
+                continue
+            verdict = "right" if taken == valid else "invalid accepted" if taken else "valid refused"
+            figures[verdict] = figures.get(verdict, 0) + 1
+            if taken != valid:
+                doubted = suite == taken or other_judge(case, text) == taken
+                yield DISPUTED if doubted else WRONG, f"{verdict}: text {number}"
+
+    def _is_taken(self, compiled: sg.CompiledGrammar, text: bytes, figures: dict[str, float]) -> bool:
+        """Return whether a text is taken, each token allowed by the mask before it; note the longest mask."""
+        matcher = sg.Matcher(compiled)
+        for token in self.tokenizer.encode(text):
+            begun = time.perf_counter()
+            matcher.fill_mask(self.mask)
+            took = 1e3 * (time.perf_counter() - begun)
+            figures["longest_mask_ms"] = max(figures.get("longest_mask_ms", 0.0), took)
+            if not int(self.mask.array[0][token >> 5]) >> (token & 31) & 1:
+                return False
+            matcher.advance(token)
+        return matcher.is_complete
+
+    def left(self, outcomes: Iterable[Outcome]) -> list[str]:
+        """Print the times of all schemas, and find nothing wrong."""
+        rows = [row for outcome in outcomes for row in outcome.rows.values()]
+        for name in TIMES:
+            taken = [row[name] for row in rows if name in row] or [0.0]
+            said = " ".join(f"{one:.2f}" for one in np.percentile(taken, (50, 90, 99, 100)))
+            print(f"{name}: p50, p90, p99 and the longest of {len(taken)}: {said}")
+        return []
 
 
-def judged(entry: Entry, result: CaseResult) -> Judged:
-    """Return what came of a schema of ours."""
-    case = entry.case
-    found = Judged(case.name, RIGHT)
-    found.texts.update({verdict.value: count for verdict, count in Counter(result.verdicts).items()})
-    if not result.compiled:
-        found.texts["not reached"] = len(case.instances)
-    elif result.skipped:
-        found.texts["not reached"] = result.skipped
-    told = [(_outcome(entry, failure), failure) for failure in result.failures]
-    # The verdict is the worst: what comes first in OUTCOMES.
-    for outcome, failure in sorted(told, key=lambda one: OUTCOMES.index(one[0]))[:1]:
-        found.outcome, found.detail = outcome, _line(failure)
-    if result.outcome is SchemaOutcome.TIMED_OUT:
-        found.outcome = OVER
+def read(folder: Path, name: str) -> Entry:
+    """Return the schema of a name."""
+    about = json.loads((folder / "tests" / name).read_text("utf-8"))
+    resources = {
+        uri: json.loads((folder / "schemas" / file).read_text("utf-8"))
+        for uri, file in about["resources"].items()
+    }
+    tests = tuple((test["text"], test["valid"], test["suite"]) for test in about["tests"])
+    return Entry(name, (folder / "schemas" / name).read_text("utf-8-sig"), resources, tests)
+
+
+def failed(error: Exception) -> str:
+    """Return the outcome of a schema behind whose first mask an error came."""
+    if isinstance(error, MemoryError):
+        return OVER
+    return LIMIT if isinstance(error, (sg.errors.LimitError, sg.errors.UnsupportedError)) else WRONG
+
+
+def reason(error: Exception) -> str:
+    """Return the kind of an error, and the first line of what it says."""
+    kind = reason_of(error) if isinstance(error, sg.StructgenError) else type(error).__name__
+    return f"{kind}: {str(error).splitlines()[0] if str(error) else ''}".replace("\t", " ")[:300]
+
+
+def noted(case: Entry, outcome: str, detail: str, figures: dict[str, float]) -> Outcome:
+    """Return the outcome of a schema, with a row of its own."""
+    found, row = Outcome(case.name, outcome), f"{outcome}\t{case.name}\t{detail}"
+    for figure, value in figures.items():
+        found.count(row, figure, value)
+    if outcome != RIGHT:
+        found.fault(row, outcome, detail)
     return found
 
 
-def _outcome(entry: Entry, failure: Failure) -> str:
-    if failure.kind == Verdict.TIMED_OUT.value or failure.detail.startswith("MemoryError"):
-        return OVER
-    if failure.kind == Verdict.CRASHED.value:
-        named = failure.detail.startswith(("LimitError", "UnsupportedError"))
-        return (REFUSED if failure.instance is None else LIMIT) if named else WRONG
-    if failure.instance is None:
-        return REFUSED
-    accepted = failure.kind == Verdict.INVALID_ACCEPTED.value
-    doubted = (
-        entry.suite[failure.instance] == accepted or _other_judge(entry.case, failure.instance) == accepted
-    )
-    return DISPUTED if doubted else WRONG
-
-
-def _other_judge(case: Case, instance: int) -> bool | None:
+def other_judge(case: Entry, text: str) -> bool | None:
     """Return what `jsonschema`, formats asserted, says of a text; None where it says nothing."""
     import jsonschema
     from referencing import Registry
@@ -137,155 +193,11 @@ def _other_judge(case: Case, instance: int) -> bool | None:
         make = jsonschema.validators.validator_for(schema, default=jsonschema.Draft202012Validator)
         registry: Any = Registry().with_contents(case.resources.items(), default_specification=DRAFT7)
         judge = make(schema, registry=registry, format_checker=make.FORMAT_CHECKER)
-        return bool(judge.is_valid(json.loads(case.instances[instance].text)))
+        return bool(judge.is_valid(json.loads(text)))
     except Exception:
         # It raises errors of many kinds for schemas and patterns that it does not take.
         return None
 
 
-def _line(failure: Failure) -> str:
-    """Return the first line of what is known of a failure."""
-    where = "" if failure.instance is None else f"text {failure.instance}"
-    where += f" at byte {failure.byte}" if failure.byte is not None else ""
-    words = [failure.kind, where, failure.detail or failure.expected]
-    return ": ".join(part for part in words if part).splitlines()[0][:300]
-
-
-def measure(
-    options: argparse.Namespace, entries: Iterable[Entry]
-) -> tuple[list[Judged], dict[str, list[CaseResult]], dict[str, str]]:
-    """Return what came of each schema, the results of each engine, and their versions."""
-    vocabulary = ready(options.tokenizer)
-    memory = int(options.gib * (1 << 30))
-    found: list[Judged] = []
-    results: dict[str, list[CaseResult]] = {}
-    versions: dict[str, str] = {}
-    entries = {entry.case.name: entry for entry in entries}
-    for engine in ENGINES:
-        config = engine_config(engine, vocabulary, dict(sg.WIDEST), memory=memory)
-        ours = engine == OURS
-        cases = [
-            # Of the peer the first mask is asked alone.
-            entry.case if ours else Case(name, "schemastore", entry.case.schema)
-            for name, entry in entries.items()
-        ]
-        with BenchRun([config], timeout=options.timeout, jobs=options.jobs) as run:
-            run.prepare(lambda: (), lambda: None)
-            if run.unavailable:
-                print(f"{engine} is not measured: {run.unavailable[engine]}", file=sys.stderr)
-                continue
-            versions.update(run.versions)
-            gathered = results.setdefault(engine, [])
-            for case, (result,) in run.results(cases):
-                gathered.append(result)
-                if ours:
-                    found.append(judged(entries[case.name], result))
-                    if found[-1].outcome not in (RIGHT, DISPUTED):
-                        print(f"{case.name}  {found[-1].outcome}  {found[-1].detail}", flush=True)
-    return found, results, versions
-
-
-def times(results: Sequence[CaseResult]) -> Iterator[tuple[str, Timing]]:
-    """Yield what was timed of one engine, a value a schema."""
-    for measure, values in {
-        "compile": [result.compile_ns for result in results if result.compile_ns is not None],
-        # A first mask that was cut short counts with the time it had taken.
-        "first mask": [result.first_ns for result in results if result.first_ns is not None],
-        "longest mask": [max(masks) for result in results if (masks := list(result.masks()))],
-    }.items():
-        if figures := timing(values):
-            yield measure, figures
-
-
-def rows(
-    found: Sequence[Judged], results: dict[str, list[CaseResult]], versions: dict[str, str]
-) -> Iterator[list[object]]:
-    """Yield the rows of the results: counts, times, and each schema that is not right."""
-    ours, blank = [OURS, versions.get(OURS, "")], [""] * len(FIGURES)
-    outcomes = Counter(one.outcome for one in found)
-    yield [*ours, "schemas", len(found), *blank, ""]
-    for outcome in OUTCOMES:
-        yield [*ours, f"schemas {outcome}", outcomes[outcome], *blank, ""]
-    texts = sum((one.texts for one in found), Counter[str]())
-    for verdict, count in sorted(texts.items()):
-        yield [*ours, f"texts {verdict}", count, *blank, ""]
-    peer = [PEER, versions.get(PEER, "")]
-    counted = Counter(result.outcome.value for result in results.get(PEER, ()))
-    for outcome, count in sorted(counted.items()):
-        yield [*peer, f"schemas {outcome}", count, *blank, ""]
-    for engine, gathered in results.items():
-        refused = Counter(result.reason for result in gathered if result.reason)
-        for reason, count in refused.most_common(REASONS):
-            yield [engine, versions[engine], f"refused: {reason}", count, *blank, ""]
-    compiled = [{one.name for one in gathered if one.compiled} for gathered in results.values()]
-    common = set.intersection(*compiled) if compiled else set()
-    for engine, gathered in results.items():
-        both = [result for result in gathered if result.name in common]
-        for scope, of in ("", gathered), (" of what both take", both):
-            for measure, found_times in times(of):
-                values = [round(found_times[figure] / 1e6, 3) for figure in FIGURES]
-                yield [engine, versions[engine], measure + scope, found_times["count"], *values, ""]
-    for one in found:
-        if one.outcome != RIGHT:
-            yield [*ours, f"{one.outcome}: {one.name}", 1, *blank, one.detail]
-
-
-def tell(table: Sequence[Sequence[Any]]) -> None:
-    """Print the counts and the times; the schemas that are not right were printed as they came."""
-    counts = [(row[0], row[2], f"{row[3]:,}") for row in table if row[4] == "" and not row[-1]]
-    timed = [
-        (row[0], row[2], f"{row[3]:,}", *(f"{value:,.2f}" for value in row[4:-1]))
-        for row in table
-        if row[4] != ""
-    ]
-    show(("engine", "what", "count"), counts)
-    show(("engine", "ms", "schemas", *FIGURES), timed)
-
-
-def main() -> int:
-    parser = arguments(__doc__)
-    parser.add_argument("folder", nargs="?", type=Path, help="SchemaStore; default STRUCTGEN_SCHEMASTORE")
-    parser.add_argument("--sample", type=int, help="this many schemas, drawn by the seed")
-    parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("--only", default="", help="schemas with this in their names")
-    parser.add_argument("--jobs", type=int, default=1)
-    parser.add_argument("--timeout", type=float, default=20.0, help="seconds: a first mask, a text")
-    parser.add_argument("--gib", type=float, default=6.0, help="memory that a worker may map")
-    parser.add_argument("--tokenizer", default="small")
-    parser.add_argument("--failures", type=Path, help="write each schema that is not right here, a line each")
-    options = parser.parse_args()
-    folder = options.folder or Path(os.environ.get("STRUCTGEN_SCHEMASTORE", ""))
-    if folder == Path():
-        print("Nothing measured: give the folder of SchemaStore, or set STRUCTGEN_SCHEMASTORE to it.")
-        return 0
-    names = sorted(file.name for file in (folder / "tests").glob("*.json") if options.only in file.name)
-    if not names:
-        print(f"No schema under {folder / 'tests'} has such a name.", file=sys.stderr)
-        return 2
-    whole = not options.only
-    if options.sample is not None and options.sample < len(names):
-        names = sorted(random.Random(options.seed).sample(names, options.sample))
-    before = load()
-    found, results, versions = measure(options, read(folder, names))
-    if commit := revision():
-        versions = {**versions, OURS: f"{versions[OURS]} {commit}"}
-    table = list(rows(found, results, versions))
-    tell(table)
-    if options.failures:
-        lines = (f"{one.name}\t{one.outcome}\t{one.detail}\n" for one in found if one.outcome != RIGHT)
-        options.failures.write_text("".join(lines), encoding="utf-8")
-    if whole:
-        about = {
-            "load": f"{before} -> {load()}",
-            "python": platform.python_version(),
-            "tokenizer": Path(options.tokenizer).name,
-            "policy": "widest",
-            "sample": options.sample or "all",
-            "timeout_s": options.timeout,
-        }
-        print(write(options.results, "schemastore", about, COLUMNS, table))
-    return 1 if any(one.outcome in BAD for one in found) else 0
-
-
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(run(Schemastore, __doc__))

@@ -20,13 +20,12 @@ speculation`, and two checkouts beside one another, `turns.py`.
 
 from __future__ import annotations
 
+import itertools
 import os
-import sys
-from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, partial
 from importlib.util import find_spec
 from multiprocessing import get_context
 from pathlib import Path
@@ -34,9 +33,9 @@ from typing import Any, Final
 
 import speculation_answers as answers
 from draft_replay import replay
-from records import arguments, load, versions, write
-from records import markdown as table_of
+from records import arguments
 from speculation_answers import Answer
+from told import tell
 
 import structgen as sg
 from structgen.maskbench import vocabularies
@@ -45,7 +44,6 @@ from structgen.speculation.drafters.grammar_tree import ForcedBytes, GrammarTree
 from structgen.speculation.drafters.ngrams import KnownTexts, callers_text
 from structgen.speculation.drafts.draft import NO_DRAFT, Draft
 from structgen.speculation.drafts.drafter import DraftContext, Drafter, RequestFacts
-from structgen.speculation.planning.drafting import Drafting
 
 SAME, CHANGED = "answers", "two fields changed"
 LOOKUP: Final = "prompt lookup, 10 tokens"
@@ -62,34 +60,6 @@ class Drafters:
     nodes: int
     chain: bool = False
     workloads: tuple[str, ...] = (SAME,)
-
-
-class Chain:
-    """The likeliest chain of what some drafters propose together, as a drafter."""
-
-    name = "chain"
-
-    def __init__(self, drafters: Sequence[Drafter]) -> None:
-        self._drafters = drafters
-        self._drafting: Drafting | None = None
-
-    def begin(self, facts: RequestFacts) -> None:
-        """Begin the drafters."""
-        self._drafting = Drafting(self._drafters, facts, chain=True)
-
-    def propose(self, view: DraftContext, most: int) -> Draft:
-        """Return the chain."""
-        return NO_DRAFT if self._drafting is None else self._drafting.candidates(view, most)
-
-    def observe(self, taken: Sequence[int], accepted: int) -> None:
-        """Tell the drafters."""
-        if self._drafting is not None:
-            self._drafting.observe(taken, accepted)
-
-    def end(self) -> None:
-        """End the drafters."""
-        if self._drafting is not None:
-            self._drafting.end()
 
 
 class PromptLookup:
@@ -144,19 +114,10 @@ SETS: Final = (
 )
 TITLES: Final = ("none", LLGUIDANCE, *(one.title for one in SETS))
 
-
-@dataclass(frozen=True, slots=True)
-class Count:
-    """What one answer took, in one spelling, with one set of drafters."""
-
-    answer: int
-    """Its place in the frozen list."""
-    spelling: str
-    workload: str
-    drafters: str
-    tokens: int
-    calls: int
-    drafted: int
+Cell = tuple[str, str, str]
+"""A workload, a set of drafters, a spelling."""
+Count = tuple[int, int, int]
+"""What one answer took: tokens, calls, drafted tokens."""
 
 
 def facts_of(
@@ -182,37 +143,30 @@ def facts_of(
 
 
 def counted(
-    answer: Answer,
-    place: int,
-    sets: Sequence[Drafters] = SETS,
-    spellings: Iterable[str] = tuple(answers.SPELLINGS),
-) -> Iterator[Count]:
-    """Yield the counts of an answer, in all spellings, workloads and sets."""
-    tokenizer = _tokenizer()
+    answer: Answer, sets: Sequence[Drafters] = SETS, spellings: Iterable[str] = tuple(answers.SPELLINGS)
+) -> dict[Cell, Count]:
+    """Return the counts of an answer, in all spellings, workloads and sets."""
+    tokenizer, found = _tokenizer(), dict[Cell, Count]()
     for spelling in spellings:
         compiled = sg.compile(answers.grammar_of(answer.schema, spelling), tokenizer)
-        for workload in (SAME, CHANGED):
-            if workload == CHANGED and answer.changed is None:
-                continue
+        for workload in (SAME,) if answer.changed is None else (SAME, CHANGED):
             facts, tokens, earlier = facts_of(answer, workload, spelling, tokenizer)
             history = AnswerHistory(tokenizer)
             history.add(facts.tenant, facts.schema, earlier)
-            about = place, spelling, workload
-            yield Count(*about, "none", len(tokens), len(tokens), 0)
+            found[workload, "none", spelling] = len(tokens), len(tokens), 0
             for one in sets:
                 if workload not in one.workloads:
                     continue
-                drafters = one.make(history)
-                made = [Chain(drafters)] if one.chain else drafters
                 matcher = sg.Matcher(compiled)
-                found = replay(tokens, made, facts, matcher, one.nodes)
-                if found.dropped:
-                    raise RuntimeError(f"{answer.name}, {spelling}, {one.title}: {found.dropped}")
-                yield Count(*about, one.title, found.tokens, found.calls, found.drafted)
+                made = replay(tokens, one.make(history), facts, matcher, one.nodes, chain=one.chain)
+                if made.dropped:
+                    raise RuntimeError(f"{answer.name}, {spelling}, {one.title}: {made.dropped}")
+                found[workload, one.title, spelling] = made.tokens, made.calls, made.drafted
             if workload == SAME and find_spec("llguidance") is not None:
                 theirs = _of_llguidance(answer.schema, spelling, tokens)
                 if theirs is not None:
-                    yield Count(*about, LLGUIDANCE, len(tokens), *theirs)
+                    found[workload, LLGUIDANCE, spelling] = len(tokens), *theirs
+    return found
 
 
 # --- llguidance ---------------------------------------------------------------------------------------------
@@ -278,85 +232,35 @@ def _answers(folder: Path, count: int | None) -> list[Answer]:
     return answers.answers(folder, count)
 
 
-def _counted(folder: Path, count: int | None, place: int) -> list[Count]:
-    try:
-        return list(counted(_answers(folder, count)[place], place))
-    except Exception as error:
-        raise RuntimeError(
-            f"answer {place}, {answers.frozen()['answers'][place]['name']}: {error}"
-        ) from error
+def _counted(folder: Path, count: int | None, place: int) -> dict[Cell, Count]:
+    return counted(_answers(folder, count)[place])
 
 
-def measure(folder: Path, count: int | None, processes: int) -> list[Count]:
-    """Return the counts of the first `count` answers (None: all), counted in several processes."""
-    vocabularies.ready("llama3")
-    places = range(len(answers.frozen()["answers"][:count]))
-    found: list[Count] = []
-    if processes == 1:
-        for place in places:
-            found += _counted(folder, count, place)
-        return found
-    with ProcessPoolExecutor(processes, mp_context=get_context("spawn")) as pool:
-        size = 10
-        tasks = pool.map(_counted, [folder] * len(places), [count] * len(places), places, chunksize=size)
-        for place, counts in enumerate(tasks):
-            found += counts
-            if (place + 1) % 100 == 0:
-                print(f"{place + 1} of {len(places)} answers", file=sys.stderr, flush=True)
-    return found
+def rows(counts: Iterable[dict[Cell, Count]]) -> Iterator[dict[str, Any]]:
+    """Yield a row for each workload, set and spelling, from the counts of all answers.
 
-
-COLUMNS: Final = (
-    "workload", "spelling", "drafters", "answers", "tokens", "calls", "drafted",
-    "calls_per_token", "mean_of_answers", "ratio_to_prompt_lookup",
-)  # fmt: skip
-
-
-def rows(counts: Iterable[Count]) -> list[tuple[object, ...]]:
-    """Return a row for each workload, spelling and set; see COLUMNS.
-
-    `calls_per_token` is all calls over all tokens, `mean_of_answers` the mean over answers of their own.
-    llguidance's ratio is to prompt lookup on the answers that it takes.
+    `calls_per_token` is all calls over all tokens, `mean_of_answers` the mean over answers of their own. The
+    ratio is to prompt lookup on the answers that are counted: llguidance does not take all.
     """
-    cells: dict[tuple[str, str, str], dict[int, Count]] = defaultdict(dict)
-    for one in counts:
-        cells[one.workload, one.spelling, one.drafters][one.answer] = one
-    found: list[tuple[object, ...]] = []
-    for workload in (SAME, CHANGED):
-        for title in TITLES:
-            for spelling in answers.SPELLINGS:
-                mine = cells.get((workload, spelling, title))
-                if not mine:
-                    continue
-                base = cells[workload, spelling, LOOKUP]
-                share = _share(mine.values())
-                sums = (
-                    sum(getattr(one, of) for one in mine.values()) for of in ("tokens", "calls", "drafted")
-                )
-                mean = sum(one.calls / one.tokens for one in mine.values()) / len(mine)
-                ratio = share / _share(base[place] for place in mine)
-                found.append((workload, spelling, title, len(mine), *sums, share, mean, ratio))
-    return found
-
-
-def _share(counts: Iterable[Count]) -> float:
-    listed = list(counts)
-    return sum(one.calls for one in listed) / sum(one.tokens for one in listed)
-
-
-def markdown(found: Sequence[Sequence[object]]) -> str:
-    """Return the table: a line for each workload and set, the spellings beside one another."""
-    cells = {tuple(row[:3]): dict(zip(COLUMNS, row, strict=True)) for row in found}
-    lines = []
-    for workload in (SAME, CHANGED):
-        for title in TITLES:
-            row = [cells.get((workload, name, title)) for name in answers.SPELLINGS]
-            present = [one for one in row if one is not None]
-            if present:
-                ratios = " / ".join(f"{one['ratio_to_prompt_lookup']:.2f}" for one in present)
-                shares = [one["calls_per_token"] if one else "" for one in row]
-                lines.append((f"{workload}: {title}", present[0]["answers"], *shares, ratios))
-    return table_of(("calls per token", "texts", *answers.SPELLINGS, "ratio to prompt lookup"), lines)
+    each = list(counts)
+    for cell in itertools.product((SAME, CHANGED), TITLES, answers.SPELLINGS):
+        mine = [one for one in each if cell in one]
+        if not mine:
+            continue
+        tokens, calls, drafted = (sum(one[cell][at] for one in mine) for at in range(3))
+        lookup = sum(one[cell[0], LOOKUP, cell[2]][1] for one in mine)
+        yield {
+            "workload": cell[0],
+            "spelling": cell[2],
+            "drafters": cell[1],
+            "answers": len(mine),
+            "tokens": tokens,
+            "calls": calls,
+            "drafted": drafted,
+            "calls_per_token": calls / tokens,
+            "mean_of_answers": sum(one[cell][1] / one[cell][0] for one in mine) / len(mine),
+            "ratio_to_prompt_lookup": calls / lookup,
+        }
 
 
 def main(argv: Sequence[str] | None = None) -> None:
@@ -370,12 +274,11 @@ def main(argv: Sequence[str] | None = None) -> None:
     if options.path is None:
         print("not measured: no folder of MaskBench was given")
         return
-    before = load()
-    table = rows(measure(options.path, options.answers, options.processes))
-    about = {"load": f"{before} -> {load()}", "versions": versions("llguidance")}
-    lines = [[f"{one:.5g}" if isinstance(one, float) else one for one in row] for row in table]
-    print(markdown(table))
-    print(write(options.results, "speculation-counts", about, COLUMNS, lines))
+    vocabularies.ready("llama3")
+    work = partial(_counted, options.path, options.answers)
+    places = range(len(answers.frozen()["answers"][: options.answers]))
+    with ProcessPoolExecutor(options.processes, mp_context=get_context("spawn")) as pool:
+        tell(options, "speculation-counts", rows(pool.map(work, places, chunksize=10)), ["llguidance"])
 
 
 if __name__ == "__main__":

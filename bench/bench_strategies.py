@@ -31,13 +31,13 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
-from importlib.metadata import version
 from pathlib import Path
 from typing import Any, TypeAlias
 
 import numpy as np
 import torch
-from records import arguments, load, write
+from records import arguments
+from told import tell
 
 import structgen as sg
 from structgen.engine import Engine, Request, Result, Sampling
@@ -145,21 +145,12 @@ WAYS: dict[str, tuple[str, How]] = {
     **{f"mirostat {tau:g}": drawn(_S.Mirostat(tau)) for tau in (0.1, 1.0, 3.0)},
 }
 """For each way: the plain way that it is compared with."""
-NAMES = (
-    "sentences", "way", "texts", "fields", "right", "difference", "low", "high", "calls", "further_calls",
-    "further_rows", "seconds", "errors",
-)  # fmt: skip
 
 
 def sentences(name: str, most: int) -> list[dict[str, Any]]:
     """Return the first sentences of a set."""
     lines = (DATA / SETS[name]).read_text(encoding="utf-8").splitlines()
     return [json.loads(line) for line in lines[:most]]
-
-
-def request_of(example: dict[str, Any], how: Sampling, draws: int = 1) -> Request:
-    grammar = sg.json_schema(example["schema"], **{**sg.JSON_DUMPS, "escapes": "utf8"})
-    return Request(example["text"], grammar, how, max_tokens=160, n=draws)
 
 
 def measured(
@@ -169,14 +160,12 @@ def measured(
     if isinstance(how, sg.strategies.SwitchedModels | sg.strategies.FusedModels):
         engine, how = Engine(how), Sampling(temperature=0.0)
     voted = how if isinstance(how, Voted) else Voted(how, 1)
-    how = voted.how
-    began = time.process_time()
-    results = engine.generate(
-        [
-            request_of(example, how if isinstance(how, Sampling) else how(example), voted.draws)
-            for example in examples
-        ]
-    )
+    began, requests = time.process_time(), []
+    for one in examples:
+        grammar = sg.json_schema(one["schema"], **{**sg.JSON_DUMPS, "escapes": "utf8"})
+        own = voted.how if isinstance(voted.how, Sampling) else voted.how(one)
+        requests.append(Request(one["text"], grammar, own, max_tokens=160, n=voted.draws))
+    results = engine.generate(requests)
     taken = time.process_time() - began
     groups = [results[at : at + voted.draws] for at in range(0, len(results), voted.draws)]
     right = [
@@ -203,10 +192,9 @@ def interval(own: np.ndarray, plain: np.ndarray) -> tuple[float, float]:
 
 def ways_measured(
     sets: Sequence[str], most: int, only: str = "", without: Sequence[str] = ()
-) -> Iterator[tuple[object, ...]]:
-    """Yield a row of `NAMES` for each set of sentences and way: the plain ones, and those whose names contain
-    `only` and begin with none of `without`. Switched models have one more: how many rows are the large one's.
-    """
+) -> Iterator[dict[str, Any]]:
+    """Yield a row for each set of sentences and way: the plain ones, and those whose names contain `only` and
+    begin with none of `without`. `large`: of switched models, the share of rows that are the large one's."""
     torch.set_num_threads(1)
     engine = Engine(LARGE)
     plain_ways = {plain for plain, _ in WAYS.values()}
@@ -220,43 +208,37 @@ def ways_measured(
             how = how() if isinstance(how, partial) else how
             results, fields, taken = measured(engine, examples, how)
             plain_of.setdefault(way, fields)
-            share, base = (of[:, 0].sum() / of[:, 1].sum() for of in (fields, plain_of[plain]))
+            share, base = (float(of[:, 0].sum() / of[:, 1].sum()) for of in (fields, plain_of[plain]))
             low, high = interval(fields, plain_of[plain])
-            count = len(examples)
-            row = (
-                *(name, way, count, int(fields[:, 1].sum()), f"{share:.4f}", f"{share - base:.4f}"),
-                *(f"{low:.4f}", f"{high:.4f}", f"{sum(one.usage.calls for one in results) / count:.1f}"),
-                f"{sum(one.usage.strategy_calls for one in results) / count:.1f}",
-                f"{further_rows(how, results) / count:.1f}",
-                *(f"{taken:.2f}", sum(one.error is not None for one in results)),
-            )
-            print(
-                f"{name:13} {way:16} right {share:.3f}  {share - base:+.3f} ({low:+.3f} to {high:+.3f})  "
-                f"calls {row[8]} and {row[9]}, rows {row[10]}  {taken:7.1f} s  errors {row[12]}",
-                flush=True,
-            )
-            yield row
-            if isinstance(how, sg.strategies.SwitchedModels):
-                print(f"{'':13} {'':16} large {how.counts[1] / sum(how.counts):.3f} of the rows", flush=True)
-                share_of_large = f"share of rows of the large model, {way}"
-                yield (name, share_of_large, count, "", how.counts[1] / sum(how.counts), *[""] * 8)
+            count, is_switched = len(examples), isinstance(how, sg.strategies.SwitchedModels)
+            yield {
+                "sentences": name,
+                "way": way,
+                "texts": count,
+                "fields": int(fields[:, 1].sum()),
+                "right": share,
+                "difference": share - base,
+                "low": low,
+                "high": high,
+                "calls": sum(one.usage.calls for one in results) / count,
+                "further_calls": sum(one.usage.strategy_calls for one in results) / count,
+                "further_rows": further_rows(how, results) / count,
+                "seconds": taken,
+                "errors": sum(one.error is not None for one in results),
+                "large": how.counts[1] / sum(how.counts) if is_switched else "",
+            }
 
 
 def main() -> None:
+    """Measure, print and write."""
     parser = arguments(__doc__)
     parser.add_argument("--sentences", type=int, default=10_000, help="at most so many of each set")
     parser.add_argument("--only", default="", help="ways whose names contain this, beside the plain ones")
     parser.add_argument("--without", default=(), nargs="*", help="ways whose names begin so are left out")
     parser.add_argument("--sets", default=tuple(SETS), nargs="*", choices=SETS, help="sets of sentences")
     asked = parser.parse_args()
-    about = {
-        "load": load(),
-        "versions": f"structgen {sg.__version__} torch {version('torch')}",
-    }
-    rows: list[tuple[object, ...]] = []
-    for row in ways_measured(asked.sets, asked.sentences, asked.only, asked.without):
-        rows.append(row)
-        write(asked.results, "strategies", about, NAMES, rows)  # an interrupt leaves what is done
+    rows = ways_measured(asked.sets, asked.sentences, asked.only, asked.without)
+    tell(asked, "strategies", rows, ["torch"])
 
 
 if __name__ == "__main__":

@@ -8,78 +8,49 @@ given to structgen, and as many over structgen's masks and given to xgrammar, wh
 calls often. With `--walks`, as many walks of structgen's grammar alone are read back, for all formats.
 
 A text that one side refuses is a difference. Those that are known have a name (`NAMES`), and are counted
-under it; any other is printed, and the exit status is 1. Writes bench/results/tool-formats-DATE.csv; where
-formats are named, their rows are added to those of the day.
+under it; any other is printed, and a text that is not read back, and the exit status is 1. Writes
+bench/results/tool-formats-DATE.csv.
 """
 
 from __future__ import annotations
 
+import argparse
 import itertools
-import json
 import random
 import re
-import time
-from collections import Counter
+import sys
 from collections.abc import Callable, Iterator, Sequence
+from functools import partial
 from typing import Any, Final, TypeAlias
 
 import numpy as np
-from records import arguments, load, show, versions, write
+from judging import Named, Outcome, Question, run
+from records import versions
 
 import structgen as sg
 from structgen.text_grammars.composition.templates import TEXT, pieces
 from structgen.tool_calls.format_rows import FORMATS
 from structgen.tool_calls.tool_format import ToolFormat
 
-COLUMNS = ("format", "source", "texts", "calls", "differences", "without a name", "names", "seconds")
-SEARCH = {
-    "type": "object",
-    "properties": {
-        "query": {"type": "string"},
-        "limit": {"type": "integer"},
-        "exact": {"type": "boolean"},
-        "tags": {"type": "array", "items": {"type": "string"}},
-    },
-    "required": ["query", "limit"],
-    "additionalProperties": False,
-}
-MOVE = {
-    "type": "object",
-    "properties": {
-        "to": {
-            "type": "object",
-            "properties": {"room": {"type": "string"}, "floor": {"type": "integer"}},
-            "required": ["room"],
-            "additionalProperties": False,
-        },
-        "ratio": {"type": "number"},
-    },
-    "required": ["to"],
-    "additionalProperties": False,
-}
+NAMELESS, UNREAD = "without a name", "not read back"
+
+
+def _closed(required: list[str], **properties: Any) -> dict[str, Any]:
+    """Return the schema of an object with these members; a name stands for its type."""
+    members = {name: {"type": one} if isinstance(one, str) else one for name, one in properties.items()}
+    return {"type": "object", "properties": members, "required": required, "additionalProperties": False}
+
+
+_TAGS = {"type": "array", "items": {"type": "string"}}
+SEARCH = _closed(["query", "limit"], query="string", limit="integer", exact="boolean", tags=_TAGS)
+MOVE = _closed(["to"], to=_closed(["room"], room="string", floor="integer"), ratio="number")
 TOOLS: Final[list[dict[str, Any]]] = [
     {"type": "function", "function": {"name": "search", "description": "Find.", "parameters": SEARCH}},
     {"type": "function", "function": {"name": "move", "description": "Go.", "parameters": MOVE}},
 ]
-CHOICES: Final[tuple[Any, ...]] = (
-    "auto",
-    "required",
-    {"type": "function", "function": {"name": "search"}},
-)
-WORDS = (
-    '"query"',
-    '"limit"',
-    '"exact"',
-    '"tags"',
-    '"to"',
-    '"room"',
-    '"floor"',
-    '"ratio"',
-    ": ",
-    ", ",
-    "true",
-)
-WORDS += ("query", "limit", "exact", "tags", "to", "room", "floor", "ratio", "search", "move", "false", "raw")
+CHOICES: Final[tuple[Any, ...]] = ("auto", "required", {"type": "function", "function": {"name": "search"}})
+_KEYS = ("query", "limit", "exact", "tags", "to", "room", "floor", "ratio")
+WORDS = (*(f'"{key}"' for key in _KEYS), ": ", ", ", "true", *_KEYS, "search", "move", "false", "raw")
 WIDE = {"whitespace": "any", "numbers": "any"}
 """Policies under which structgen judges texts of xgrammar, which bounds neither."""
 _LONGEST = 400
@@ -206,78 +177,29 @@ def vocabulary(format: ToolFormat) -> list[str]:
     return list(dict.fromkeys([*single, *texts_of(format), *WORDS]))
 
 
-class Walker:
-    """Draws texts of structgen's grammar, and takes texts."""
-
-    def __init__(self, grammar: sg.Grammar, tokens: Sequence[str]) -> None:
-        bytes_of: list[bytes | None] = [one.encode() for one in tokens]
-        self.tokenizer = sg.Tokenizer.from_bytes([*bytes_of, None], eos_token_id=len(tokens))
-        self.compiled = sg.compile(grammar, self.tokenizer, store=False)
-        self.tokens = tokens
-        self.mask = sg.allocate_mask(1, len(tokens) + 1)
-        self.chooser = Chooser(tokens)
-
-    def draw(self, source: random.Random) -> str:
-        matcher = sg.Matcher(self.compiled)
-        found: list[int] = []
-        while len(found) < _LONGEST:
-            matcher.fill_mask(self.mask, 0)
-            token = self.chooser.chosen(self.mask.array[0], source, len(found))
-            assert token is not None
-            if token == len(self.tokens):
-                return "".join(self.tokens[one] for one in found)
-            matcher.advance(token)
-            found.append(token)
-        rest = self.compiled.completion(matcher.state)
-        return "".join(self.tokens[one] for one in found) + rest.decode()
-
-    def takes(self, text: str) -> bool:
-        state = self.compiled.step_bytes(self.compiled.start, text.encode())
-        return state is not None and self.compiled.accepts_end(state)
-
-
-class Peer:
-    """The same of xgrammar."""
-
-    def __init__(self, tag: Any, tokens: Sequence[str]) -> None:
-        import xgrammar
-
-        self.made = xgrammar
-        information = xgrammar.TokenizerInfo(
-            [*(one.encode() for one in tokens), b"</s>"], stop_token_ids=[len(tokens)]
-        )
-        self.compiled = xgrammar.GrammarCompiler(information).compile_structural_tag(tag)
-        self.tokens = tokens
-        self.mask = xgrammar.allocate_token_bitmask(1, len(tokens) + 1)
-        self.chooser = Chooser(tokens)
-
-    def draw(self, source: random.Random) -> str | None:
-        matcher = self.made.GrammarMatcher(self.compiled)
-        found: list[int] = []
-        while len(found) < _LONGEST:
-            matcher.fill_next_token_bitmask(self.mask, 0)
-            token = self.chooser.chosen(self.mask[0].numpy(), source, len(found))
-            if token is None:
-                return None  # a dead end
-            if token == len(self.tokens):
-                return "".join(self.tokens[one] for one in found)
-            assert matcher.accept_token(token)
-            found.append(token)
-        return None
-
-    def takes(self, text: str) -> bool:
-        matcher = self.made.GrammarMatcher(self.compiled)
-        return (not text or matcher.accept_string(text)) and matcher.accept_token(len(self.tokens))
-
-
 class Chooser:
-    """Chooses allowed tokens: more often a long one, above all late in a walk."""
+    """Walks: chooses allowed tokens, more often a long one, above all late in a walk."""
 
     def __init__(self, tokens: Sequence[str]) -> None:
+        self.tokens = tokens
         early = [1.0 if len(one) == 1 else 40.0 for one in tokens]
         late = [1e3 if one in '"}]0' else 1.0 if len(one) == 1 else 1e4 for one in tokens]
         self.weights = np.array([[*early, 4.0], [*late, 1e6]])
         self.known: dict[tuple[bytes, bool], tuple[list[int], list[float]]] = {}
+
+    def walked(
+        self, masked: Callable[[], np.ndarray[Any, Any]], take: Callable[[int], Any], source: random.Random
+    ) -> tuple[str, str]:
+        """Return the text of a walk, and how it went: "whole", "dead end", or "" where it was given up.
+        `masked` returns the row of the mask, `take` writes a token."""
+        found: list[str] = []
+        while len(found) < _LONGEST:
+            token = self.chosen(masked(), source, len(found))
+            if token is None or token == len(self.tokens):
+                return "".join(found), "dead end" if token is None else "whole"
+            take(token)
+            found.append(self.tokens[token])
+        return "".join(found), ""
 
     def chosen(self, row: np.ndarray[Any, Any], source: random.Random, written: int) -> int | None:
         """Return one of the tokens of a row of a mask, None where there is none."""
@@ -289,6 +211,62 @@ class Chooser:
             self.known[key] = allowed.tolist(), np.cumsum(self.weights[int(late), allowed]).tolist()
         listed, sums = self.known[key]
         return source.choices(listed, cum_weights=sums)[0] if listed else None
+
+
+class Walker:
+    """Draws texts of structgen's grammar, and takes texts."""
+
+    def __init__(self, grammar: sg.Grammar, tokens: Sequence[str]) -> None:
+        bytes_of: list[bytes | None] = [one.encode() for one in tokens]
+        tokenizer = sg.Tokenizer.from_bytes([*bytes_of, None], eos_token_id=len(tokens))
+        self.compiled = sg.compile(grammar, tokenizer, store=False)
+        self.mask, self.chooser = sg.allocate_mask(1, len(tokens) + 1), Chooser(tokens)
+
+    def draw(self, source: random.Random) -> str:
+        """Return the text of a walk, completed where it was given up."""
+        matcher = sg.Matcher(self.compiled)
+
+        def masked() -> np.ndarray[Any, Any]:
+            matcher.fill_mask(self.mask, 0)
+            return self.mask.array[0]
+
+        text, end = self.chooser.walked(masked, matcher.advance, source)
+        assert end != "dead end", text
+        return text if end else text + self.compiled.completion(matcher.state).decode()
+
+    def takes(self, text: str) -> bool:
+        """Return whether a text is one of the grammar."""
+        state = self.compiled.step_bytes(self.compiled.start, text.encode())
+        return state is not None and self.compiled.accepts_end(state)
+
+
+class Peer:
+    """The same of xgrammar."""
+
+    def __init__(self, tag: Any, tokens: Sequence[str]) -> None:
+        import xgrammar
+
+        bytes_of = [*(one.encode() for one in tokens), b"</s>"]
+        information = xgrammar.TokenizerInfo(bytes_of, stop_token_ids=[len(tokens)])
+        compiled = xgrammar.GrammarCompiler(information).compile_structural_tag(tag)
+        self.matcher_of = partial(xgrammar.GrammarMatcher, compiled)
+        self.mask, self.chooser = xgrammar.allocate_token_bitmask(1, len(tokens) + 1), Chooser(tokens)
+
+    def draw(self, source: random.Random) -> str | None:
+        """Return the text of a walk; None where it was given up, or met a dead end."""
+        matcher = self.matcher_of()
+
+        def masked() -> np.ndarray[Any, Any]:
+            matcher.fill_next_token_bitmask(self.mask, 0)
+            return self.mask[0].numpy()
+
+        text, end = self.chooser.walked(masked, matcher.accept_token, source)
+        return text if end == "whole" else None
+
+    def takes(self, text: str) -> bool:
+        """Return whether a text is one of the grammar."""
+        matcher = self.matcher_of()
+        return (not text or matcher.accept_string(text)) and matcher.accept_token(len(self.chooser.tokens))
 
 
 def grammar_of(
@@ -347,64 +325,47 @@ def named(
     return ()
 
 
-def compared(name: str, count: int, seed: int) -> Iterator[dict[str, Any]]:
-    """Yield for each source how many of its texts the other refuses; and the texts without a name."""
-    format = FORMATS[name]
-    tokens = vocabulary(format)
+def compared(outcome: Outcome, name: str, count: int, seed: int) -> None:
+    """Note for each source how many of its texts the other refuses; and the texts without a name."""
+    format, tokens = FORMATS[name], vocabulary(FORMATS[name])
     listed = list(cases(format))
     each = max(1, -(-count // len(listed)))
-    rows = {of: row_of(name, of, seconds=0.0, refused=[]) for of in ("structgen", "xgrammar")}
-    names = {of: Counter[str]() for of in rows}
     for index, (choice, parallel, thinking) in enumerate(listed):
         grammar = grammar_of(format, choice, parallel, thinking)
         ours, theirs = Walker(grammar, tokens), Peer(tag_of(name, choice, parallel, thinking), tokens)
-        for of, drawer, judge in (
-            ("structgen", ours, theirs),
-            ("xgrammar", theirs, Walker(grammar_of(format, choice, parallel, thinking, **WIDE), tokens)),
-        ):
-            row, began = rows[of], time.process_time()
-            source = random.Random(f"{seed} {name} {index} {of}")
+        wide = Walker(grammar_of(format, choice, parallel, thinking, **WIDE), tokens)
+        for of, drawer, judge in (("structgen", ours, theirs), ("xgrammar", theirs, wide)):
+            row, source = f"{name}\t{of}", random.Random(f"{seed} {name} {index} {of}")
             for text in itertools.islice(drawn(drawer, source, 5 * each), each):
-                row["texts"] += 1
+                outcome.count(row, "texts")
                 if of == "structgen":
-                    row["calls"] += len(read_back(text, format, thinking).calls)
+                    outcome.count(row, "calls", len(read_back(text, format, thinking).calls))
                 if judge.takes(text):
                     continue
-                row["differences"] += 1
+                outcome.count(row, "differences")
                 found = named(text, of, format, thinking, judge.takes)
-                names[of].update(found)
+                for one in found:
+                    outcome.count(row, one)
                 if not found:
-                    row["without a name"] += 1
-                    row["refused"].append(json.dumps([choice, parallel, thinking, text], ensure_ascii=False))
-            row["seconds"] = round(row["seconds"] + time.process_time() - began, 1)
-    for of, row in rows.items():
-        yield {**row, "names": "; ".join(f"{one}: {count}" for one, count in names[of].most_common())}
+                    outcome.fault(row, NAMELESS, asked=[choice, parallel, thinking], text=text)
 
 
-def row_of(name: str, source: str, **said: Any) -> dict[str, Any]:
-    """Return a row of results, with nothing counted."""
-    return {**dict.fromkeys(COLUMNS, 0), "format": name, "source": source, "names": "", **said}
-
-
-def walked(name: str, count: int, seed: int) -> dict[str, Any]:
-    """Return the row of walks of structgen's grammar that are read back."""
-    format, began, row = FORMATS[name], time.process_time(), row_of(name, "walks")
+def walked(outcome: Outcome, name: str, count: int, seed: int) -> None:
+    """Read walks of structgen's grammar back."""
+    format, row = FORMATS[name], f"{name}\twalks"
     listed, tokens = list(cases(format)), vocabulary(format)
     for index, (choice, parallel, thinking) in enumerate(listed):
         walker = Walker(grammar_of(format, choice, parallel, thinking), tokens)
         source = random.Random(f"{seed} {name} {index} walks")
         for _ in range(-(-count // len(listed))):
-            row["texts"] += 1
-            row["calls"] += len(read_back(walker.draw(source), format, thinking).calls)
-    return {**row, "seconds": round(time.process_time() - began, 1)}
+            outcome.count(row, "texts")
+            outcome.count(row, "calls", len(read_back(walker.draw(source), format, thinking).calls))
 
 
 def drawn(drawer: Walker | Peer, source: random.Random, tries: int) -> Iterator[str]:
     """Yield the texts of so many walks, without those that were given up."""
-    for _ in range(tries):
-        text = drawer.draw(source)
-        if text is not None:
-            yield text
+    texts = (drawer.draw(source) for _ in range(tries))
+    return (text for text in texts if text is not None)
 
 
 def read_back(text: str, format: ToolFormat, thinking: bool | str) -> sg.Reply:
@@ -420,35 +381,37 @@ def read_back(text: str, format: ToolFormat, thinking: bool | str) -> sg.Reply:
     return reply
 
 
-def main() -> int:
-    parser = arguments(__doc__)
-    parser.add_argument("formats", nargs="*", help="names; all if there is none")
-    parser.add_argument("--count", type=int, default=500)
-    parser.add_argument("--walks", type=int, default=0)
-    parser.add_argument("--seed", type=int, default=0)
-    options = parser.parse_args()
-    rows: list[dict[str, Any]] = []
-    wrong = 0
-    for name in options.formats or FORMATS:
-        if options.count and name in peers():
-            for row in compared(name, options.count, options.seed):
-                for text in row["refused"][:5]:
-                    print(f"{name}, a text of {row['source']}: {text}")
-                wrong += len(row.pop("refused"))
-                rows.append(row)
-        if options.walks:
-            rows.append(walked(name, options.walks, options.seed))
-    listed = [[row[column] for column in COLUMNS] for row in rows]
-    show(COLUMNS, listed)
-    about = {
-        "versions": versions("xgrammar"),
-        "load": load(),
-        "seed": options.seed,
-    }
-    path = write(options.results, "tool-formats", about, COLUMNS, listed, more=bool(options.formats))
-    print(f"{path}; {wrong} differences without a name")
-    return 1 if wrong else 0
+class Formats(Question):
+    """Holds texts of formats to the other side."""
+
+    name = "tool-formats"
+    keys = ("format", "source")
+    figures = ("texts", "calls", "differences", NAMELESS, *NAMES)
+    bad = (NAMELESS, UNREAD)
+
+    @classmethod
+    def add_options(cls, parser: argparse.ArgumentParser) -> None:
+        parser.set_defaults(timeout=36_000.0)
+        parser.add_argument("--count", type=int, default=500)
+        parser.add_argument("--walks", type=int, default=0)
+
+    def cases(self, wanted: Callable[[str], bool]) -> Iterator[Named]:
+        return (Named(name) for name in FORMATS if wanted(name))
+
+    def judged(self, case: Named) -> Outcome:
+        outcome, options = Outcome(case.name), self.options
+        try:
+            if options.count and case.name in peers():
+                compared(outcome, case.name, options.count, options.seed)
+            if options.walks:
+                walked(outcome, case.name, options.walks, options.seed)
+        except AssertionError as error:
+            outcome.fault(f"{case.name}\t{UNREAD}", UNREAD, str(error))
+        return outcome
+
+    def about(self) -> dict[str, object]:
+        return {"versions": versions("xgrammar"), "seed": self.options.seed}
 
 
 if __name__ == "__main__":
-    raise SystemExit(main())
+    sys.exit(run(Formats, __doc__))

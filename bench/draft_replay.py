@@ -37,14 +37,16 @@ def replay(
     most: int,
     row: float = 0.0,
     room: int = 1 << 20,
+    *,
+    chain: bool = False,
 ) -> Replayed:
     """Return the counts that the drafters would give if the model had chosen exactly these tokens.
 
     `matcher` stands before the first token, and is advanced; `most` bounds the nodes of a draft, `room` the
-    tokens of the text; `row` is the time of one more row, in passes without a draft. Raises StructgenError if
-    the grammar refuses the tokens.
+    tokens of the text; `row` is the time of one more row, in passes without a draft; `chain` leaves the
+    likeliest chain of what all propose. Raises StructgenError if the grammar refuses the tokens.
     """
-    drafting = Drafting(drafters, facts)
+    drafting = Drafting(drafters, facts, chain=chain)
     ends = frozenset(facts.tokenizer.eos_token_ids)
     calls = drafted = at = 0
     while at < len(tokens):

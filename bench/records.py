@@ -13,13 +13,15 @@ import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from importlib import metadata
 from pathlib import Path
-from typing import IO, Any
+from typing import Any
 
 from rich.console import Console
 from rich.table import Table
 
 import structgen
 from structgen.maskbench import citation
+
+RESULTS = Path(__file__).parent / "results"
 
 
 def machine() -> str:
@@ -66,7 +68,7 @@ def arguments(described: str | None) -> argparse.ArgumentParser:
     docstring, which --help shows."""
     shape = argparse.RawDescriptionHelpFormatter
     parser = argparse.ArgumentParser(description=described, formatter_class=shape)
-    parser.add_argument("--results", type=Path, default=Path(__file__).parent / "results")
+    parser.add_argument("--results", type=Path, default=RESULTS)
     return parser
 
 
@@ -126,24 +128,12 @@ def write(
     target = folder / f"{question}-{_today()}.csv"
     headless = more and target.exists()
     with target.open("a" if more else "w", newline="", encoding="utf-8") as file:
-        put(file, about, names, rows, headless=headless)
+        out = csv.writer(file, lineterminator="\n")
+        if not headless:
+            out.writerow(("date", "machine", *about, *names))
+        first = (_today(), machine(), *about.values())
+        out.writerows((*first, *row) for row in rows)
     return target
-
-
-def put(
-    file: IO[str],
-    about: Mapping[str, object],
-    names: Sequence[str],
-    rows: Iterable[Sequence[object]],
-    *,
-    headless: bool = False,
-) -> None:
-    """Write rows to an open file."""
-    out = csv.writer(file, lineterminator="\n")
-    if not headless:
-        out.writerow(("date", "machine", *about, *names))
-    first = (_today(), machine(), *about.values())
-    out.writerows((*first, *row) for row in rows)
 
 
 def _today() -> str:

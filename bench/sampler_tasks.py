@@ -1,36 +1,32 @@
-"""Five frozen tasks on which samplers are compared, each with its exact law.
+"""Three frozen tasks on which samplers are compared, each with its exact law.
 
 A task is an n-gram model, a grammar, a length and perhaps a checker. The model was trained (by counting, in
 this file, from a seed) on texts of a *wider* language than the grammar's: values that only begin like an
 allowed one, letters that the pattern forbids, members that the object does not have, items twice. So it
 prefers texts that look valid and loses mass at nearly every token, often late, as a real model does.
 
-Everything of the exact law is computed here, by dynamic programming over (last tokens of the text, state of a
-byte automaton of our own, memory of the checker, tokens written); nothing of structgen.samplers is used. Its
-results are kept, with digests of models and grammars, in sampler_tasks.json; tests/test_bench_samplers.py
-compares them, and checks the programme itself against enumeration on shrunken tasks.
+Everything of the exact law is computed here, by dynamic programming over (last tokens of the text, place in
+the object, memory of the checker, tokens written); nothing of structgen.samplers is used. Its results are
+kept, with digests of models and grammars, in sampler_tasks.json; tests/test_bench_samplers.py compares them,
+and checks the programme itself against enumeration on shrunken tasks.
 
 The tasks must not be changed: figures of different dates are comparable only as long as the digests agree.
-
-    python bench/sampler_tasks.py            prints a summary of each task
-    python bench/sampler_tasks.py --write    writes sampler_tasks.json (done once)
 """
 
 from __future__ import annotations
 
-import argparse
 import json
 import random
 import re
 from bisect import bisect_right
 from collections import Counter, defaultdict
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property, lru_cache
 from hashlib import blake2b
 from itertools import accumulate
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, ClassVar, Final
 
 import numpy as np
 import numpy.typing as npt
@@ -38,91 +34,83 @@ import numpy.typing as npt
 import structgen as sg
 
 FROZEN: Final = Path(__file__).with_suffix(".json")
-LETTERS: Final = "abcdefghijklmnopqrstuvwxyz"
 
 Floats = npt.NDArray[np.float64]
+Marginals = dict[str, dict[str, float]]
+"""Probabilities by field and value."""
 Label = tuple[str, str]
 """A field and its value."""
 Memory = Any
 """What a checker has to remember of a prefix; None where it has refused the prefix."""
 
 
-# --- the byte automaton of a task ---------------------------------------------------------------------------
+# --- the members of a task's object -------------------------------------------------------------------------
 
 
 @dataclass(frozen=True)
-class Literal:
-    """Fixed bytes."""
+class Piece:
+    """What may stand at a place of a text."""
 
-    text: bytes
+    jump: int
+    """How many places further the text goes on."""
+    labels: tuple[Label, ...] = ()
+    """The fields that are known with it."""
+    item: str = ""
+    """The item of an array that it ends."""
 
-    def start(self) -> Any:
-        return 0
 
-    def step(self, inner: Any, byte: int) -> tuple[Any, bool, str] | None:
-        """Return the state behind a byte, whether the part is complete, and the value that has ended ("" for
-        none); None where the byte is not allowed."""
-        if self.text[inner] != byte:
-            return None
-        return inner + 1, inner + 1 == len(self.text), ""
-
-    def labels(self, inner: Any, value: str) -> tuple[Label, ...]:
-        """Return the fields that are known when a value has ended."""
-        return ()
-
-    def wide(self, habit: Habit) -> str:
-        """Return a text that the model has seen in this place."""
-        return self.text.decode()
+Place = Mapping[bytes, Piece]
+"""The pieces of a place, by their bytes. None begins like another one."""
 
 
 @dataclass(frozen=True)
 class Pick:
-    """One of some values, and the quotation mark behind it."""
+    """One of some values."""
 
     field: str
     values: tuple[str, ...]
+    opening: ClassVar[str] = '"'
 
-    def start(self) -> Any:
-        return b""
+    @property
+    def schema(self) -> dict[str, Any]:
+        return {"enum": list(self.values)}
 
-    def step(self, inner: Any, byte: int) -> tuple[Any, bool, str] | None:
-        read = inner + bytes((byte,))
-        if read[-1:] == b'"' and read[:-1].decode() in self.values:
-            return read, True, read[:-1].decode()
-        if any(value.encode().startswith(read) for value in self.values):
-            return read, False, ""
-        return None
-
-    def labels(self, inner: Any, value: str) -> tuple[Label, ...]:
-        return ((self.field, value),)
+    def places(self) -> list[Place]:
+        """Return the places of the value, the quotation mark behind it among them."""
+        return [{f'{value}"'.encode(): Piece(1, ((self.field, value),)) for value in self.values}]
 
     def wide(self, habit: Habit) -> str:
+        """Return a text that the model has seen in this place."""
         return habit.value(self.field, self.values) + '"'
 
 
 @dataclass(frozen=True)
 class Words:
-    """Letters and blanks, from `least` to `most` of them, and the quotation mark behind them."""
+    """From `least` to `most` characters of a class."""
 
     field: str
     least: int
     most: int
-    letters: str = LETTERS + " "
+    letters: str = "a-z "
+    opening: ClassVar[str] = '"'
 
-    def start(self) -> Any:
-        return (0, "")
+    @property
+    def schema(self) -> dict[str, Any]:
+        return {"type": "string", "pattern": f"^[{self.letters}]{{{self.least},{self.most}}}$"}
 
-    def step(self, inner: Any, byte: int) -> tuple[Any, bool, str] | None:
-        count, first = inner
-        if byte == 0x22:
-            return (inner, True, "x") if count >= self.least else None
-        if chr(byte) not in self.letters or count == self.most:
-            return None
-        return (count + 1, first or chr(byte)), False, ""
-
-    def labels(self, inner: Any, value: str) -> tuple[Label, ...]:
-        count, first = inner
-        return ((f"{self.field}.length", str(count)), (f"{self.field}.first", first))
+    def places(self) -> list[Place]:
+        """Return a place for each number of letters: one more, or the quotation mark."""
+        found = []
+        letters = re.findall(f"[{self.letters}]", bytes(range(128)).decode())
+        for count in range(self.most + 1):
+            place: dict[bytes, Piece] = {}
+            if count < self.most:
+                for one in letters:
+                    place[one.encode()] = Piece(1, ((f"{self.field}.first", one),) if not count else ())
+            if count >= self.least:
+                place[b'"'] = Piece(self.most + 1 - count, ((f"{self.field}.length", str(count)),))
+            found.append(place)
+        return found
 
     def wide(self, habit: Habit) -> str:
         return habit.words(self.field) + '"'
@@ -130,70 +118,37 @@ class Words:
 
 @dataclass(frozen=True)
 class Items:
-    """`least` to `most` strings out of `values`, divided by commas, and the bracket behind them."""
+    """An array of `least` to `most` strings out of `values`."""
 
     field: str
     values: tuple[str, ...]
     least: int
     most: int
+    opening: ClassVar[str] = "["
 
-    def start(self) -> Any:
-        return (0, b"")
+    @property
+    def schema(self) -> dict[str, Any]:
+        enum = {"enum": list(self.values)}
+        return {"type": "array", "items": enum, "minItems": self.least, "maxItems": self.most}
 
-    def step(self, inner: Any, byte: int) -> tuple[Any, bool, str] | None:
-        count, read = inner
-        read += bytes((byte,))
-        if read == b"]":
-            return ((count, read), True, "") if self.least <= count else None
-        if count and read == b",":
-            return ((count, read), False, "") if count < self.most else None
-        item = read.removeprefix(b",") if count else read
-        if count and read[:1] != b",":
-            return None
-        if item[-1:] == b'"' and item[1:-1].decode() in self.values and len(item) > 1:
-            return (count + 1, b""), False, item[1:-1].decode()
-        if any(f'"{value}"'.encode().startswith(item) for value in self.values):
-            return (count, read), False, ""
-        return None
-
-    def labels(self, inner: Any, value: str) -> tuple[Label, ...]:
-        count, read = inner
-        if read == b"]":
-            return ((f"{self.field}.count", str(count)),) if self.least < self.most else ()
-        return ((f"{self.field}.{count - 1}", value),) if count <= self.least else ()
+    def places(self) -> list[Place]:
+        """Return a place for each number of items: one more, or the bracket."""
+        found = []
+        for count in range(self.most + 1):
+            place: dict[bytes, Piece] = {}
+            for value in self.values if count < self.most else ():
+                labels = ((f"{self.field}.{count}", value),) if count < self.least else ()
+                place[f'{"," if count else ""}"{value}"'.encode()] = Piece(1, labels, value)
+            if count >= self.least:
+                known = ((f"{self.field}.count", str(count)),) if self.least < self.most else ()
+                place[b"]"] = Piece(self.most + 1 - count, known)
+            found.append(place)
+        return found
 
     def wide(self, habit: Habit) -> str:
         count = habit.count(self.field, self.least, self.most)
         items = habit.items(self.field, self.values, count)
         return ",".join(f'"{item}"' for item in items) + "]"
-
-
-@dataclass(frozen=True)
-class Digits:
-    """So many digits, and the quotation mark behind them."""
-
-    field: str
-    count: int
-
-    def start(self) -> Any:
-        return (0, "")
-
-    def step(self, inner: Any, byte: int) -> tuple[Any, bool, str] | None:
-        count, _ = inner
-        if byte == 0x22 and count == self.count:
-            return (count, "end"), True, ""
-        if 0x30 <= byte < 0x3A and count < self.count:
-            return (count + 1, chr(byte)), False, chr(byte)
-        return None
-
-    def labels(self, inner: Any, value: str) -> tuple[Label, ...]:
-        return ((f"{self.field}.{inner[0] - 1}", inner[1]),) if inner[1] != "end" else ()
-
-    def wide(self, habit: Habit) -> str:
-        return habit.digits(self.field, self.count) + '"'
-
-
-Part = Literal | Pick | Words | Items | Digits
 
 
 # --- what the model has read --------------------------------------------------------------------------------
@@ -224,6 +179,17 @@ class Habit:
         sums = list(accumulate(float(np.exp(sharp * self._fixed("weight", *about, one))) for one in what))
         return what[min(bisect_right(sums, self._draws.random() * sums[-1]), len(what) - 1)]
 
+    def text(self, members: Sequence[Pick | Words | Items]) -> str:
+        """Return an object, now and then with more members than it should have."""
+        self._last, found, last = "", "{", ""
+        for at, one in enumerate(members):
+            last = one.wide(self)
+            found += f'{"," if at else ""}"{one.field}":{one.opening}{last}'
+        if self.coin(self._wrong * self._fixed("tail", last[-4:]) ** 4):
+            found += ',"' + self.pick(SYLLABLES, "extra") + '":'
+            return found + self.pick(("1", "2", '"x"'), "extra") + "}"
+        return found + "}"
+
     def value(self, name: str, values: Sequence[str], *about: object) -> str:
         """Return a value, or with a chance that depends on it another one that begins like it."""
         found = self.pick(values, name, self._last, *about)
@@ -237,17 +203,14 @@ class Habit:
     def words(self, name: str) -> str:
         """Return some words, now and then with a capital, a digit or a full stop, now and then too long."""
         found: list[str] = []
-        chance = 0.5
         while True:
             before = found[-1] if found else name
-            word = self.pick(SYLLABLES, "word", before) + self.pick(
-                (*SYLLABLES, "", "", ""), "word", before, 2
-            )
-            fixed = self._fixed("odd", word[:2])
-            if self.coin(self._wrong * fixed**6):
+            word = self.pick(SYLLABLES, "word", before)
+            word += self.pick((*SYLLABLES, "", "", ""), "word", before, 2)
+            if self.coin(self._wrong * self._fixed("odd", word[:2]) ** 6):
                 word = self.pick((word.capitalize(), word + ".", word + "7", word + ", "), "odd", word[:2])
             found.append(word)
-            if self.coin(chance + 0.4 * self._fixed("stop", word[-2:])):
+            if self.coin(0.5 + 0.4 * self._fixed("stop", word[-2:])):
                 return " ".join(found)
 
     def count(self, name: str, least: int, most: int) -> int:
@@ -264,22 +227,6 @@ class Habit:
             found.append(self.value(name, values, at == 0))
         return found
 
-    def digits(self, name: str, count: int) -> str:
-        """Return digits, each by the one before it: too many or few at times."""
-        found = ""
-        short = self.coin(0.1 * self._wrong)
-        for at in range(count + (short and (1 if self.coin(0.5) else -1))):
-            if at > 1 and self.coin(self._wrong * self._fixed("dash", found[-1]) ** 5):
-                found += self.pick("-xX ", "dash", found[-1])
-            found += self.pick("0123456789", name, found[-1:], sharp=2.0)
-        return found
-
-    def tail(self, parts: Sequence[str]) -> str:
-        """Return what stands behind the last member: with a chance that depends on that, more members."""
-        if self.coin(self._wrong * self._fixed("tail", parts[-2][-4:]) ** 4):
-            return ',"' + self.pick(SYLLABLES, "extra") + '":' + self.pick(("1", "2", '"x"'), "extra") + "}"
-        return "}"
-
 
 SYLLABLES: Final = tuple(
     "al am an ar bel ber cor da del en er fi gra in ka la lo mi "
@@ -290,82 +237,36 @@ SYLLABLES: Final = tuple(
 # --- tasks --------------------------------------------------------------------------------------------------
 
 
-@dataclass(frozen=True)
 class Unique:
-    """No item of the array comes twice. `early`: asked as soon as an item closes; else at the end alone."""
+    """No item of the array comes twice: asked of whole texts alone."""
 
-    early: bool
-    fingerprint: str = field(init=False)
-
-    def __post_init__(self) -> None:
-        object.__setattr__(self, "fingerprint", f"unique:{self.early}")
+    fingerprint = "unique:False"
 
     def copy(self) -> Unique:
         return self
 
-    def viable(self, prefix: bytes) -> bool:
-        """Return False where two items that have closed are equal."""
-        if not self.early:
-            return True
-        found = _CLOSED.findall(prefix, prefix.find(b"[") + 1 or len(prefix))
-        return len(set(found)) == len(found)
-
     def final(self, text: Any) -> bool:
         """Return whether the items of a text, or of its value, are different."""
-        items = _value(text)["tags"]
+        items = (json.loads(text) if isinstance(text, (bytes, str)) else text)["tags"]
         return len(set(items)) == len(items)
 
-    # The same for the dynamic programme: a memory of a frozenset, or None.
-    def first(self) -> Memory:
-        return frozenset()
-
-    def after(self, memory: Memory, value: str) -> Memory:
-        if value in memory:
-            return None if self.early else "twice"
-        return memory | {value} if memory != "twice" else memory
-
-    def good(self, memory: Memory) -> bool:
-        return bool(memory != "twice")
+    def after(self, memory: Memory, item: str) -> Memory:
+        """Return the memory behind an item: the items before, or "twice". It begins with no item."""
+        return "twice" if memory == "twice" or item in memory else memory | {item}
 
 
-@dataclass(frozen=True)
-class Checksum:
-    """The digits of `code`, with weights 3 and 1 by turns, add up to a multiple of `modulus`."""
+class UniquePerItem(Unique):
+    """The same, asked as soon as an item closes."""
 
-    modulus: int
-    fingerprint: str = field(init=False)
-
-    def __post_init__(self) -> None:
-        object.__setattr__(self, "fingerprint", f"checksum:{self.modulus}")
-
-    def copy(self) -> Checksum:
-        return self
+    fingerprint = "unique:True"
 
     def viable(self, prefix: bytes) -> bool:
-        return True
+        """Return False where two items that have closed are equal."""
+        found = re.findall(rb'"([a-z]+)"', prefix[prefix.find(b"[") + 1 or len(prefix) :])
+        return len(set(found)) == len(found)
 
-    def final(self, text: Any) -> bool:
-        code = _value(text)["code"]
-        return sum(int(digit) * (1 if at % 2 else 3) for at, digit in enumerate(code)) % self.modulus == 0
-
-    def first(self) -> Memory:
-        return (0, 0)
-
-    def after(self, memory: Memory, value: str) -> Memory:
-        if not value.isdigit():
-            return memory
-        total, at = memory
-        return ((total + int(value) * (1 if at % 2 else 3)) % self.modulus, at + 1)
-
-    def good(self, memory: Memory) -> bool:
-        return bool(memory[0] == 0)
-
-
-_CLOSED: Final = re.compile(rb'"([a-z]+)"')
-
-
-def _value(text: Any) -> Any:
-    return json.loads(text) if isinstance(text, (bytes, str)) else text
+    def after(self, memory: Memory, item: str) -> Memory:
+        return None if item in memory else memory | {item}
 
 
 @dataclass(frozen=True)
@@ -373,20 +274,23 @@ class Task:
     """A model, a grammar, a length and a checker; what is costly is worked out when it is asked for."""
 
     name: str
-    parts: tuple[Part, ...]
-    schema: dict[str, Any]
+    members: tuple[Pick | Words | Items, ...]
     seed: int
     wrong: float
     order: int
     """Of the n-gram: 2 or 3 tokens."""
     max_tokens: int
-    checker: Unique | Checksum | None = None
+    checkers: tuple[Unique, ...] = ()
     noise: float = 0.006
     """The share of each row that is spread evenly over all tokens the model knows."""
     texts: int = 2000
     """How many texts the model was trained on."""
     pieces: int = 120
     """Tokens of more than one byte, at most."""
+    _rows: dict[tuple[int, ...], Floats] = field(default_factory=dict, init=False, repr=False, compare=False)
+    _logs: dict[tuple[int, ...], Floats] = field(default_factory=dict, init=False, repr=False, compare=False)
+    _known: dict[str, tuple[Label, ...]] = field(default_factory=dict, init=False, repr=False, compare=False)
+    """The fields of texts that were read."""
 
     # --- the model
 
@@ -394,30 +298,19 @@ class Task:
     def corpus(self) -> tuple[str, ...]:
         """The texts that the model was trained on."""
         habit = Habit(self.seed, self.wrong)
-        found = []
-        for _ in range(self.texts):
-            habit._last = ""
-            parts = [part.wide(habit) for part in self.parts[:-1]]
-            found.append("".join(parts) + habit.tail(["", *parts, ""]))
-        return tuple(found)
+        return tuple(habit.text(self.members) for _ in range(self.texts))
 
     @cached_property
     def tokens(self) -> tuple[bytes | None, ...]:
         """The vocabulary: 256 bytes, the pieces found most worth while in the corpus, and the end token."""
+        words = re.compile(r'[a-zA-Z]+|[0-9]{2}|["{}:,\[\]]+|[{,]"[a-z]+":[\["]?|"[,\]}"]+[a-z]*')
         counts: Counter[str] = Counter()
-        for text in self.corpus[:1000]:
-            for word in re.findall(
-                r'[a-zA-Z]+|[0-9]{2}|["{}:,\[\]]+|[{,]"[a-z]+":[\["]?|"[,\]}"]+[a-z]*', text
-            ):
-                for size in range(2, min(len(word), 14) + 1):
-                    counts[word[:size]] += size - 1
-                counts[word] += 2 * len(word)
+        for word in (word for text in self.corpus[:1000] for word in words.findall(text)):
+            for size in range(2, min(len(word), 14) + 1):
+                counts[word[:size]] += size - 1
+            counts[word] += 2 * len(word)
         likeliest = sorted(counts, key=lambda piece: (-counts[piece], piece))[: self.pieces]
-        return (
-            *(bytes((byte,)) for byte in range(256)),
-            *(piece.encode() for piece in sorted(likeliest)),
-            None,
-        )
+        return (*(bytes((byte,)) for byte in range(256)), *(one.encode() for one in sorted(likeliest)), None)
 
     @cached_property
     def tokenizer(self) -> sg.Tokenizer:
@@ -426,6 +319,10 @@ class Task:
     @property
     def end(self) -> int:
         return len(self.tokens) - 1
+
+    def text(self, tokens: Sequence[int]) -> bytes:
+        """Return the bytes of some tokens."""
+        return b"".join(self.tokens[token] or b"" for token in tokens)
 
     @cached_property
     def counts(self) -> dict[tuple[int, ...], Counter[int]]:
@@ -438,8 +335,8 @@ class Task:
             matching.sort(key=lambda pair: -len(pair[0]))
         draws = random.Random(self.seed + 1)
         found: dict[tuple[int, ...], Counter[int]] = defaultdict(Counter)
-        for text in self.corpus:
-            raw, at, ids = text.encode(), 0, []
+        for raw in (text.encode() for text in self.corpus):
+            at, ids = 0, list[int]()
             while at < len(raw):
                 fits = [pair for pair in by_first[raw[at]] if raw.startswith(pair[0], at)]
                 chosen = 0
@@ -457,10 +354,6 @@ class Task:
     def alive(self) -> npt.NDArray[np.int64]:
         """The tokens that the model may write."""
         return np.array(sorted(set().union(*self.counts.values())), np.int64)
-
-    @cached_property
-    def _rows(self) -> dict[tuple[int, ...], Floats]:
-        return {}
 
     def probabilities(self, context: tuple[int, ...]) -> Floats:
         """Return the row behind the last tokens of a text: the counts of all orders, interpolated."""
@@ -483,10 +376,6 @@ class Task:
             self._rows[context] = row
         return row
 
-    @cached_property
-    def _logs(self) -> dict[tuple[int, ...], Floats]:
-        return {}
-
     def next_logprobs(self, ids: list[int]) -> Floats:
         """Return the model's row behind some tokens, float64 [V]. Cost: a look-up, once the row is known."""
         context = tuple(ids[1 - self.order :])
@@ -499,6 +388,15 @@ class Task:
     # --- the grammar
 
     @cached_property
+    def schema(self) -> dict[str, Any]:
+        return {
+            "type": "object",
+            "properties": {one.field: one.schema for one in self.members},
+            "required": [one.field for one in self.members],
+            "additionalProperties": False,
+        }
+
+    @cached_property
     def grammar(self) -> sg.Grammar:
         return sg.json_schema(self.schema, whitespace="compact")
 
@@ -506,17 +404,50 @@ class Task:
     def compiled(self) -> sg.CompiledGrammar:
         return sg.compile(self.grammar, self.tokenizer)
 
-    @property
-    def checkers(self) -> tuple[Any, ...]:
-        return () if self.checker is None else (self.checker,)
+    @cached_property
+    def places(self) -> tuple[Place, ...]:
+        """The places of a text, one behind another; behind the last one it is complete."""
+        found: list[Place] = []
+        for at, one in enumerate(self.members):
+            found.append({f'{"," if at else "{"}"{one.field}":{one.opening}'.encode(): Piece(1)})
+            found += one.places()
+        return (*found, {b"}": Piece(1)})
 
-    def fields(self, text: str) -> dict[str, str]:
-        """Return the fields of a valid text, by reading it as JSON."""
-        return _fields(self, text)
+    def read(
+        self, place: int, begun: bytes, text: bytes
+    ) -> tuple[int, bytes, tuple[Label, ...], list[str]] | None:
+        """Read a text on from a place and what stands there: return place, what stands there, the fields that
+        have become known and the items that have ended; None where the grammar forbids a byte."""
+        labels: tuple[Label, ...] = ()
+        items = []
+        for at in range(len(text)):
+            if place == len(self.places):
+                return None
+            begun += text[at : at + 1]
+            piece = self.places[place].get(begun)
+            if piece is not None:
+                place, begun, labels = place + piece.jump, b"", labels + piece.labels
+                items += [piece.item] if piece.item else []
+            elif not any(one.startswith(begun) for one in self.places[place]):
+                return None
+        return place, begun, labels, items
 
     @cached_property
     def law(self) -> Law:
         return Law(self)
+
+    def marginals(self, texts: Sequence[str], weights: Sequence[float] | Floats) -> Marginals:
+        """Return the marginals of the fields of weighted valid texts; the weights' sum is taken as 1."""
+        found: Marginals = defaultdict(lambda: defaultdict(float))
+        total = float(np.sum(weights)) if len(weights) else 0.0
+        for text, weight in zip(texts, weights, strict=True):
+            if text not in self._known:
+                whole = self.read(0, b"", text.encode())
+                assert whole is not None and whole[0] == len(self.places), f"{self.name}: {text}"
+                self._known[text] = whole[2]
+            for name, value in self._known[text]:
+                found[name][value] += float(weight) / total
+        return found
 
     def digest(self) -> str:
         """Return what changes whenever the task does: vocabulary, counts, schema, length, checker."""
@@ -527,33 +458,9 @@ class Task:
             self.order,
             self.noise,
             self.max_tokens,
-            self.checker.fingerprint if self.checker else "",
+            "".join(one.fingerprint for one in self.checkers),
         ]
         return blake2b(json.dumps(said, sort_keys=True).encode(), digest_size=16).hexdigest()
-
-
-@lru_cache(maxsize=200_000)
-def _fields_of(parts: tuple[Part, ...], text: str) -> tuple[Label, ...]:
-    value = json.loads(text)
-    found: list[Label] = []
-    for part in parts:
-        if isinstance(part, Pick):
-            found.append((part.field, value[part.field]))
-        elif isinstance(part, Words):
-            said = value[part.field]
-            found += [(f"{part.field}.length", str(len(said))), (f"{part.field}.first", said[0])]
-        elif isinstance(part, Items):
-            items = value[part.field]
-            found += [(f"{part.field}.{at}", items[at]) for at in range(part.least)]
-            if part.least < part.most:
-                found.append((f"{part.field}.count", str(len(items))))
-        elif isinstance(part, Digits):
-            found += [(f"{part.field}.{at}", digit) for at, digit in enumerate(value[part.field])]
-    return tuple(found)
-
-
-def _fields(task: Task, text: str) -> dict[str, str]:
-    return dict(_fields_of(task.parts, text))
 
 
 # --- the exact law ------------------------------------------------------------------------------------------
@@ -562,179 +469,99 @@ def _fields(task: Task, text: str) -> dict[str, str]:
 class Law:
     """The exact law of a task, and that of masking, by a forward and a backward pass.
 
-    A node is (the last tokens, the automaton's state, the checker's memory); layer t has the nodes behind t
+    A node is (the last tokens, the place in the text, the checker's memory); layer t has the nodes behind t
     tokens. All that is checked by an end token alone is in the end's probability.
     """
 
     def __init__(self, task: Task) -> None:
         self._task = task
-        self._moves: dict[Any, list[tuple[int, Any, tuple[Label, ...]]]] = {}
         self._build()
-        most = task.max_tokens
-        target = self._passes(self._prob, self._end_good, [self._prob] * most)
-        self.z, self.marginals, self.length = target[0], target[1], target[2]
-        self.h: list[Floats] = target[3]
-        """h of each node, by the tokens written."""
-        mass = self._mass
-        masked = self._prob / np.where(mass > 0, mass, 1)[self._source]
-        last_mass = self._last_mass
-        last = np.where(self._is_last, self._prob / np.where(last_mass > 0, last_mass, 1)[self._source], 0.0)
-        self._masked_end = [
-            *([np.divide(self._end_good, mass, out=np.zeros_like(mass), where=mass > 0)] * (most - 1)),
-            np.divide(self._end_good, last_mass, out=np.zeros_like(mass), where=last_mass > 0),
-            (self._end_good > 0).astype(np.float64),
-        ]
-        biased = self._passes(masked, self._masked_end, [*([masked] * (most - 1)), last])
-        self.masked_z, self.masked_marginals, self.masked_length = biased[0], biased[1], biased[2]
-
-    def _next(self, state: Any) -> list[tuple[int, Any, tuple[Label, ...]]]:
-        """Return the tokens that the grammar allows behind a state, each with the state behind it (its memory
-        is None where the checker refuses it) and the fields that have ended."""
-        found = self._moves.get(state)
-        if found is None:
-            found = []
-            for token in self._task.alive:
-                text = self._task.tokens[token]
-                if text is not None and (moved := self._read(state, text)) is not None:
-                    found.append((int(token), *moved))
-            self._moves[state] = found
-        return found
-
-    def _read(self, state: Any, text: bytes) -> tuple[Any, tuple[Label, ...]] | None:
-        at, inner, memory = state
-        parts, checker = self._task.parts, self._task.checker
-        labels: list[Label] = []
-        refused = False
-        for byte in text:
-            if at == len(parts) or (moved := parts[at].step(inner, byte)) is None:
-                return None
-            inner, complete, value = moved
-            labels += parts[at].labels(inner, value) if value or complete else ()
-            if checker is not None and value and not refused:
-                memory = checker.after(memory, value)
-                refused = memory is None
-            if complete:
-                at += 1
-                inner = parts[at].start() if at < len(parts) else 0
-        return (at, inner, None if refused else memory), tuple(labels)
-
-    def _is_complete(self, state: Any) -> bool:
-        return bool(state[0] == len(self._task.parts))
+        most, good = task.max_tokens, self._good
+        self.z, self.marginals, self.length, self.h = self._passes([self._prob] * most, [good] * (most + 1))
+        """`h`: of each node, by the tokens written, the mass of valid texts behind it."""
+        usual = _divided(self._prob, self._mass[self._source])
+        last = _divided(self._prob * self._is_last, self._last_mass[self._source])
+        ends = [*[_divided(good, self._mass)] * (most - 1), _divided(good, self._last_mass)]
+        masked = self._passes([*[usual] * (most - 1), last], [*ends, (good > 0).astype(np.float64)])
+        self.masked_z, self.masked_marginals, self.masked_length, _ = masked
 
     def _build(self) -> None:
         task = self._task
-        memory = task.checker.first() if task.checker else 0
-        start = ((), (0, task.parts[0].start(), memory))
-        number = {start: 0}
-        nodes = [start]
-        source, target, tokens, prob, is_last = [], [], [], [], []
-        labels: list[tuple[Label, ...]] = []
-        good, mass = [], []
-        last_mass = []
-        at = 0
-        while at < len(nodes):
-            context, state = nodes[at]
-            row = task.probabilities(context)
-            complete = self._is_complete(state)
-            end = float(row[task.end]) if complete else 0.0
-            total = last = end
-            for token, after, said in self._next(state):
-                p = float(row[token])
-                if not p:
+        checker = task.checkers[0] if task.checkers else None
+        start: Any = ((), (0, b""), frozenset())
+        number, nodes = {start: 0}, [start]
+        moves: dict[Any, list[tuple[int, Any]]] = {}
+        edges: list[tuple[int, int, int, float, bool, tuple[Label, ...]]] = []
+        ends: list[tuple[float, float, float]] = []
+        for context, place, memory in nodes:  # which grows
+            if place not in moves:
+                read = ((int(token), task.read(*place, task.text([token]))) for token in task.alive)
+                moves[place] = [(token, there) for token, there in read if there and token != task.end]
+            row, complete = task.probabilities(context), place[0] == len(task.places)
+            at, end = number[context, place, memory], float(row[task.end]) if complete else 0.0
+            mass = last_mass = end
+            for token, (to, begun, labels, items) in moves[place]:
+                p, completes, after = float(row[token]), to == len(task.places), memory
+                mass, last_mass = mass + p, last_mass + p * completes
+                for item in items:
+                    after = None if checker is None or after is None else checker.after(after, item)
+                if not p or (after is None and checker is not None):
                     continue
-                total += p
-                last += p * self._is_complete(after)
-                if after[2] is None:
-                    continue
-                node = ((*context, token)[1 - task.order :], after)
+                node = ((*context, token)[1 - task.order :], (to, begun), after)
                 if node not in number:
                     number[node] = len(nodes)
                     nodes.append(node)
-                source.append(at)
-                target.append(number[node])
-                tokens.append(token)
-                prob.append(p)
-                is_last.append(self._is_complete(after))
-                labels.append(said)
-            good.append(end if complete and (task.checker is None or task.checker.good(state[2])) else 0.0)
-            mass.append(total)
-            last_mass.append(last)
-            at += 1
+                edges.append((at, number[node], token, p, completes, labels))
+            ends.append((end if memory != "twice" else 0.0, mass, last_mass))
         self.nodes = nodes
-        self._source, self._target = np.array(source), np.array(target)
-        self._tokens, self._prob = np.array(tokens), np.array(prob)
-        self._is_last, self._labels = np.array(is_last, np.bool_), labels
-        self._end_good, self._mass = np.array(good), np.array(mass)
-        """The end's probability where the text is valid, and the mass that the grammar allows: tokens that
-        the checker refuses are among it, as a mask knows nothing of them."""
-        self._last_mass = np.array(last_mass)
-        """The same one token before the last, where the mask leaves what completes the text alone."""
+        source, target, tokens, prob, is_last, self._labels = zip(*edges, strict=True)
+        self._source, self._target, self._tokens = np.array(source), np.array(target), np.array(tokens)
+        self._prob, self._is_last = np.array(prob), np.array(is_last)
+        self._good, self._mass, self._last_mass = np.array(ends).T
+        """The end's probability where the text is valid; the mass that the grammar allows: tokens that the
+        checker refuses are among it, as a mask knows nothing of them; and the same one token before the last,
+        where the mask leaves what completes the text alone."""
 
     def _passes(
-        self, prob: Floats, end: Any, probs: list[Floats]
-    ) -> tuple[float, dict[str, dict[str, float]], float, list[Floats]]:
+        self, probs: list[Floats], ends: list[Floats]
+    ) -> tuple[float, Marginals, float, list[Floats]]:
         """Return the mass of valid texts, the marginals of fields, the mean length with the end token, and
-        the backward masses."""
+        the backward masses, by the probabilities of edges and ends at each length."""
         most, count = self._task.max_tokens, len(self.nodes)
-        ends = end if isinstance(end, list) else [end] * (most + 1)
-        backward = [np.zeros(count)] * (most + 1)
-        backward[most] = ends[most]
+        backward = [ends[most]]
         for t in range(most - 1, -1, -1):
-            onward = np.bincount(self._source, probs[t] * backward[t + 1][self._target], count)
-            backward[t] = ends[t] + onward
+            onward = np.bincount(self._source, probs[t] * backward[0][self._target], count)
+            backward.insert(0, ends[t] + onward)
         z = float(backward[0][0])
-        forward = np.zeros(count)
-        forward[0] = 1.0
-        flow = np.zeros(len(self._source))
-        length = 0.0
+        forward, flow, length = np.eye(1, count)[0], np.zeros(len(self._source)), 0.0
         for t in range(most + 1):
             length += (t + 1) * float(forward @ ends[t])
             if t < most:
                 moved = forward[self._source] * probs[t]
                 flow += moved * backward[t + 1][self._target]
                 forward = np.bincount(self._target, moved, count)
-        marginals: dict[str, dict[str, float]] = defaultdict(lambda: defaultdict(float))
+        marginals: Marginals = defaultdict(lambda: defaultdict(float))
         for edge in np.flatnonzero(flow):
             for name, value in self._labels[edge]:
                 marginals[name][value] += float(flow[edge]) / z
         found = {name: dict(sorted(values.items())) for name, values in sorted(marginals.items())}
         return z, found, length / z, backward
 
-    @cached_property
-    def prefixes(self) -> float:
-        """The number of prefixes, as tokens, from which the model may still write a valid text."""
-        count = np.zeros(len(self.nodes))
-        count[0] = total = 1.0
-        for t in range(self._task.max_tokens):
-            count = np.bincount(self._target, count[self._source], len(count)) * (self.h[t + 1] > 0)
-            total += float(count.sum())
-        return total
-
-    @cached_property
-    def _edges(self) -> npt.NDArray[np.int64]:
-        """The first edge of each node; edges are in the order of their sources."""
-        return np.searchsorted(self._source, np.arange(len(self.nodes) + 1))
-
-    @cached_property
-    def _sums(self) -> dict[tuple[int, int], Floats]:
-        return {}
-
     def draw(self, count: int, seed: int) -> list[tuple[int, ...]]:
         """Return independent draws from the target, exactly: token sequences. What an ideal sampler gives."""
         draws = random.Random(seed)
-        return [self._draw(draws) for _ in range(count)]
+        # The edges stand in the order of their sources.
+        edges = np.searchsorted(self._source, np.arange(len(self.nodes) + 1))
+        return [self._draw(draws, edges) for _ in range(count)]
 
-    def _draw(self, draws: random.Random) -> tuple[int, ...]:
-        node, tokens = 0, []
+    def _draw(self, draws: random.Random, edges: npt.NDArray[np.int64]) -> tuple[int, ...]:
+        node, tokens = 0, list[int]()
         while True:
-            t = len(tokens)
-            begin, end = int(self._edges[node]), int(self._edges[node + 1])
-            sums = self._sums.get((t, node))
-            if sums is None:
-                masses = np.zeros(end - begin)
-                if t < self._task.max_tokens:
-                    masses = self._prob[begin:end] * self.h[t + 1][self._target[begin:end]]
-                sums = self._sums[t, node] = np.cumsum(np.append(self._end_good[node], masses))
+            begin, end = int(edges[node]), int(edges[node + 1])
+            masses = np.zeros(end - begin)
+            if len(tokens) < self._task.max_tokens:
+                masses = self._prob[begin:end] * self.h[len(tokens) + 1][self._target[begin:end]]
+            sums = np.cumsum(np.append(self._good[node], masses))
             edge = int(np.searchsorted(sums, draws.random() * sums[-1], side="right"))
             if edge == 0:
                 return tuple(tokens)
@@ -743,180 +570,63 @@ class Law:
             node = int(self._target[edge])
 
 
-def field_error(marginals: dict[str, dict[str, float]], found: dict[str, dict[str, float]]) -> float:
+def _divided(values: Floats, by: Floats) -> Floats:
+    """Return quotients, 0 where nothing stands below."""
+    return np.divide(values, by, out=np.zeros_like(values), where=by > 0)
+
+
+def field_error(marginals: Mapping[Any, Mapping[str, float]], found: Mapping[Any, Any]) -> float:
     """Return the mean over fields of the total variation between exact and found marginals; a field of which
     nothing was found counts 1."""
     total = 0.0
     for name, exact in marginals.items():
         other = found.get(name, {})
-        if not other:
-            total += 1.0
-            continue
-        total += sum(abs(exact.get(v, 0.0) - other.get(v, 0.0)) for v in {*exact, *other}) / 2
+        off = sum(abs(exact.get(v, 0.0) - other.get(v, 0.0)) for v in {*exact, *other}) / 2
+        total += off if other else 1.0
     return total / len(marginals)
 
 
-def weighted_marginals(
-    task: Task, texts: Sequence[str], weights: Sequence[float] | Floats
-) -> dict[str, dict[str, float]]:
-    """Return the fields' marginals of weighted texts; the weights' sum is taken as 1."""
-    found: dict[str, dict[str, float]] = defaultdict(lambda: defaultdict(float))
-    total = float(np.sum(weights)) if len(weights) else 0.0
-    for text, weight in zip(texts, weights, strict=True):
-        for name, value in task.fields(text).items():
-            found[name][value] += float(weight) / total
-    return found
+# --- the three ----------------------------------------------------------------------------------------------
 
 
-# --- the five -----------------------------------------------------------------------------------------------
-
-
-def _object(**properties: Any) -> dict[str, Any]:
-    return {
-        "type": "object",
-        "properties": properties,
-        "required": list(properties),
-        "additionalProperties": False,
-    }
-
-
-def _names(seed: int, count: int, parts: int = 3) -> tuple[str, ...]:
-    """Return different words of two or three syllables, many of which begin alike."""
+def _names(seed: int, count: int) -> tuple[str, ...]:
+    """Return different words of two syllables, many of which begin alike."""
     draws, found = random.Random(seed), dict[str, None]()
     first = [SYLLABLES[int(draws.random() * len(SYLLABLES))] for _ in range(max(2, count // 2))]
     while len(found) < count:
         word = first[int(draws.random() * len(first))]
-        for _ in range(1 + int(draws.random() * (parts - 1))):
-            word += SYLLABLES[int(draws.random() * len(SYLLABLES))]
+        draws.random()  # which chose the number of further syllables, 1
+        word += SYLLABLES[int(draws.random() * len(SYLLABLES))]
         if not any(word.startswith(other) or other.startswith(word) for other in found):
             found[word] = None
     return tuple(found)
 
 
-def _enum() -> Task:
-    names = ("color", "size", "shape", "mood", "place", "trade")
-    values = {name: _names(100 + at, 8) for at, name in enumerate(names)}
-    parts: list[Part] = []
-    for at, name in enumerate(names):
-        parts += [Literal(f'{"{" if not at else ","}"{name}":"'.encode()), Pick(name, values[name])]
-    parts.append(Literal(b"}"))
-    schema = _object(**{name: {"enum": list(values[name])} for name in names})
-    return Task("enum", tuple(parts), schema, seed=11, wrong=1.0, order=3, max_tokens=48)
-
-
-def _free() -> Task:
-    kinds = ("mineral", "metal", "animal", "plant")
-    parts = (
-        Literal(b'{"name":"'),
-        Words("name", 1, 10),
-        Literal(b',"kind":"'),
-        Pick("kind", kinds),
-        Literal(b',"note":"'),
-        Words("note", 1, 12),
-        Literal(b"}"),
-    )
-    schema = _object(
-        name={"type": "string", "pattern": "^[a-z ]{1,10}$"},
-        kind={"enum": list(kinds)},
-        note={"type": "string", "pattern": "^[a-z ]{1,12}$"},
-    )
-    return Task("free-text", parts, schema, seed=22, wrong=0.6, order=2, max_tokens=22)
-
-
-def _tags(name: str, seed: int, count: int, least: int, most: int, *, early: bool, wrong: float) -> Task:
-    values = _names(seed, count, 2)
-    kinds = ("new", "old", "lent")
-    parts = (
-        Literal(b'{"kind":"'),
-        Pick("kind", kinds),
-        Literal(b',"tags":['),
-        Items("tags", values, least, most),
-        Literal(b"}"),
-    )
-    schema = _object(
-        kind={"enum": list(kinds)},
-        tags={"type": "array", "items": {"enum": list(values)}, "minItems": least, "maxItems": most},
-    )
-    return Task(name, parts, schema, seed=seed, wrong=wrong, order=3, max_tokens=40, checker=Unique(early))
-
-
-def _checksum() -> Task:
-    kinds = ("book", "disc", "map", "print")
-    parts = (
-        Literal(b'{"kind":"'),
-        Pick("kind", kinds),
-        Literal(b',"code":"'),
-        Digits("code", 6),
-        Literal(b"}"),
-    )
-    schema = _object(kind={"enum": list(kinds)}, code={"type": "string", "pattern": "^[0-9]{6}$"})
-    return Task("checksum", parts, schema, seed=55, wrong=1.0, order=3, max_tokens=24, checker=Checksum(10))
-
-
 @lru_cache(maxsize=1)
 def tasks() -> dict[str, Task]:
-    """Return the five tasks by name."""
+    """Return the three tasks by name."""
+    things, states = ("mineral", "metal", "animal", "plant"), Pick("kind", ("new", "old", "lent"))
+    free = (Words("name", 1, 10), Pick("kind", things), Words("note", 1, 12))
+    four = (states, Items("tags", _names(35, 8), 4, 4))
+    some = (states, Items("tags", _names(44, 8), 2, 4))
     found = (
-        _enum(),
-        _free(),
-        _tags("unique-per-item", 35, 8, 4, 4, early=True, wrong=1.8),
-        _tags("unique-at-end", 44, 8, 2, 4, early=False, wrong=1.0),
-        _checksum(),
+        Task("free-text", free, seed=22, wrong=0.6, order=2, max_tokens=22),
+        Task("unique-per-item", four, 35, wrong=1.8, order=3, max_tokens=40, checkers=(UniquePerItem(),)),
+        Task("unique-at-end", some, 44, wrong=1.0, order=3, max_tokens=40, checkers=(Unique(),)),
     )
     return {task.name: task for task in found}
 
 
 def shrunken() -> dict[str, Task]:
-    """Return the five tasks with so few values and tokens that they can be enumerated."""
-    few = {"texts": 300, "pieces": 30, "noise": 0.02}
-    parts_enum = (
-        Literal(b'{"a":"'),
-        Pick("a", ("al", "am")),
-        Literal(b',"b":"'),
-        Pick("b", ("x", "alo")),
-        Literal(b"}"),
-    )
-    parts_free = (Literal(b'{"a":"'), Words("a", 1, 3, "ab "), Literal(b"}"))
-    parts_tags = (Literal(b'{"tags":['), Items("tags", ("al", "b", "am"), 2, 2), Literal(b"}"))
-    parts_end = (Literal(b'{"tags":['), Items("tags", ("al", "b"), 1, 2), Literal(b"}"))
-    parts_sum = (Literal(b'{"code":"'), Digits("code", 2), Literal(b"}"))
-    items: dict[str, Any] = {
-        "type": "array",
-        "items": {"enum": ["al", "b", "am"]},
-        "minItems": 2,
-        "maxItems": 2,
+    """Return the three tasks with so few values and tokens that they can be enumerated."""
+    small: dict[str, tuple[tuple[Pick | Words | Items, ...], int]] = {
+        "free-text": ((Words("a", 1, 3, "ab "),), 7),
+        "unique-per-item": ((Pick("kind", ("x", "alo")), Items("tags", ("al", "b", "am"), 2, 2)), 12),
+        "unique-at-end": ((Items("tags", ("al", "b"), 1, 2),), 8),
     }
-    ends: dict[str, Any] = {"type": "array", "items": {"enum": ["al", "b"]}, "minItems": 1, "maxItems": 2}
-    full = tasks()
     return {
-        "enum": replace(
-            full["enum"],
-            parts=parts_enum,
-            schema=_object(a={"enum": ["al", "am"]}, b={"enum": ["x", "alo"]}),
-            max_tokens=9,
-            **few,
-        ),
-        "free-text": replace(
-            full["free-text"],
-            parts=parts_free,
-            schema=_object(a={"type": "string", "pattern": "^[ab ]{1,3}$"}),
-            max_tokens=7,
-            **few,
-        ),
-        "unique-per-item": replace(
-            full["unique-per-item"], parts=parts_tags, schema=_object(tags=items), max_tokens=8, **few
-        ),
-        "unique-at-end": replace(
-            full["unique-at-end"], parts=parts_end, schema=_object(tags=ends), max_tokens=8, **few
-        ),
-        "checksum": replace(
-            full["checksum"],
-            parts=parts_sum,
-            schema=_object(code={"type": "string", "pattern": "^[0-9]{2}$"}),
-            max_tokens=7,
-            checker=Checksum(5),
-            **few,
-        ),
+        name: replace(tasks()[name], members=members, max_tokens=most, texts=300, pieces=30, noise=0.02)
+        for name, (members, most) in small.items()
     }
 
 
@@ -931,7 +641,6 @@ def frozen(task: Task, *, exact: bool = True) -> dict[str, Any]:
         law = task.law
         found |= {
             "z": float(f"{law.z:.12g}"),
-            "prefixes": float(f"{law.prefixes:.6g}"),
             "mean_rows": round(law.length, 6),
             "masking_mean_rows": round(law.masked_length, 6),
             "masking_error": round(field_error(law.marginals, law.masked_marginals), 9),
@@ -941,20 +650,3 @@ def frozen(task: Task, *, exact: bool = True) -> dict[str, Any]:
             },
         }
     return found
-
-
-def main() -> None:
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
-    parser.add_argument("--write", action="store_true", help="write sampler_tasks.json")
-    options = parser.parse_args()
-    found = {name: frozen(task) for name, task in tasks().items()}
-    for name, said in found.items():
-        print(f"{name}: " + ", ".join(f"{key} {value}" for key, value in said.items() if key != "marginals"))
-    if options.write:
-        FROZEN.write_text(json.dumps(found, indent=1) + "\n", encoding="utf-8")
-
-
-if __name__ == "__main__":
-    main()

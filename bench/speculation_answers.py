@@ -1,7 +1,5 @@
 """The recorded answers of bench_speculation.py: 800 answers of MaskBench to 800 schemas, frozen.
 
-    python bench/speculation_answers.py FOLDER      are the answers of this copy of MaskBench those?
-
 MaskBench itself is not in this repository. speculation_answers.json has the seed, and for each answer the
 name of its case, which instance is the answer, which other instance of the case serves as the earlier answer
 to the same schema, and a digest of the texts; an answer whose digest differs is refused.
@@ -33,7 +31,6 @@ from __future__ import annotations
 import copy
 import json
 import random
-import sys
 import warnings
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
@@ -41,8 +38,6 @@ from functools import cache
 from hashlib import blake2b
 from pathlib import Path
 from typing import Any, Final
-
-from records import arguments
 
 import structgen as sg
 from structgen.maskbench.readers import Case, select
@@ -198,15 +193,3 @@ def _replaced(value: Any, paths: Sequence[Path_], name: str) -> Any:
         draw = random.Random(f"{SEED} {name} {path}")
         _at(made, path[:-1])[path[-1]] = _other(_at(made, path), draw)
     return made
-
-
-def main() -> int:
-    parser = arguments(__doc__)
-    parser.add_argument("folder", type=Path)
-    options = parser.parse_args()
-    print(f"{len(answers(options.folder))} answers are those that were frozen")
-    return 0
-
-
-if __name__ == "__main__":
-    sys.exit(main())

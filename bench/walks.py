@@ -1,4 +1,4 @@
-"""Random walks over the masks of one schema, and the verdict on the document that each one writes."""
+"""Random walks over the masks of a grammar, and the verdict on the text that each one writes."""
 
 from __future__ import annotations
 
@@ -6,16 +6,16 @@ import functools
 import json
 import random
 import sys
-import time
 import traceback
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-from suite import files, options_of, resources
+from bench_suite import options_of, resources, suite_files
+from judging import Outcome
 
 import structgen as sg
 from structgen.core.rawjson import write
@@ -35,8 +35,6 @@ MASKED = 16
 MOST_EXPONENT = 2_000
 V1, V2020 = "https://json-schema.org/v1", "https://json-schema.org/draft/2020-12/schema"
 _BATCH = 256
-_POLICIES: dict[str, dict[str, Any]] = {"default": {}, "widest": dict(sg.WIDEST)}
-POLICIES = tuple(_POLICIES)
 
 
 @dataclass(frozen=True)
@@ -49,20 +47,6 @@ class Subject:
     """What `sg.json_schema` is told beside the policies."""
     attacked: bool = False
     """A random schema (attacks.py): its options are all that is told, and it is tried with documents too."""
-
-
-@dataclass
-class Outcome:
-    """What came of the walks of one schema."""
-
-    name: str
-    verdict: str = "walked"
-    walks: dict[str, int] = field(default_factory=dict)
-    """Walks by kind."""
-    tokens: dict[str, int] = field(default_factory=dict)
-    faults: list[dict[str, Any]] = field(default_factory=list)
-    seconds: float = 0.0
-    """Of the processor; of the clock where a process was left."""
 
 
 class Stuck(Exception):
@@ -198,10 +182,10 @@ class Judge:
         draft = draft_of(schema, subject.options.get("draft"))
         formats = subject.options.get("formats", "assert") == "assert"
         remotes = subject.options.get("resources", {})
-        self._arbiter: Any = None
-        self._other: Any = None
-        if draft == "3":
-            self._other = _jsonschema(json.loads(json.dumps(schema), parse_float=Decimal), draft, remotes)
+        self._is_last = draft == "3"
+        """Whether nobody is asked beside the first judge."""
+        if self._is_last:
+            self._first = _jsonschema(json.loads(json.dumps(schema), parse_float=Decimal), draft, remotes)
             return
         remotes = {uri: body for uri, body in remotes.items() if draft == "v1" or V1 not in json.dumps(body)}
         if draft == "v1":
@@ -209,39 +193,33 @@ class Judge:
             schema, remotes = json.loads(json.dumps([schema, remotes]).replace(V1, V2020))
         exact = json.loads(json.dumps(schema), parse_float=Decimal)
         self._arbiter = Arbiter(exact, draft, "assert" if formats else "annotate")
-        self._rust = _jsonschema_rs(schema, draft, formats, remotes)
+        self._first = _jsonschema_rs(schema, draft, formats, remotes)
         self._python = functools.partial(_jsonschema, schema, draft, remotes)
 
     def fault(self, text: bytes) -> str | None:
         """Return why a text is no valid document, or None; what stands before the colon is one of `BAD` or
         `DOUBTFUL`."""
+        error: Any = None
         try:
             value = json.loads(text, parse_float=_number)
+            if self._first is not None:
+                error = next(iter(self._first.iter_errors(value)), None)
+                if error is None:
+                    return None
         except ArithmeticError:
             return "unjudged: a number beyond what the judges hold"
         except RecursionError:
             return "unjudged: nested deeper than the judges read"
-        if self._other is not None:
-            try:
-                error = next(iter(self._other.iter_errors(value)), None)
-            except ArithmeticError:
-                return "unjudged: a number beyond what the judges hold"
-            return None if error is None else f"invalid: {error.message}"[:300]
-        message = ""
-        if self._rust is not None:
-            try:
-                error = next(iter(self._rust.iter_errors(value)), None)
-            except (ValueError, UnicodeEncodeError):
-                # A lone surrogate, which jsonschema-rs does not read, is the arbiter's alone.
-                pass
-            else:
-                if error is None:
-                    return None
-                path = list(map(str, error.schema_path))
-                message = f"{'/'.join(path)}: {error.message}"[-300:]
-                if path and path[-1] == "format":
-                    return f"format: {message}"
-        return self._arbitrate(value, message)
+        except (ValueError, UnicodeEncodeError):
+            # A lone surrogate, which jsonschema-rs does not read, is the arbiter's alone.
+            value = json.loads(text, parse_float=_number)
+        if error is None:
+            return self._arbitrate(value, "")
+        path = list(map(str, error.schema_path))
+        message = f"{'/'.join(path)}: {error.message}"[-300:]
+        if self._is_last:
+            return f"invalid: {message}"
+        return f"format: {message}" if path and path[-1] == "format" else self._arbitrate(value, message)
 
     def _arbitrate(self, value: Any, message: str) -> str | None:
         from arbiter import Unknown
@@ -293,60 +271,43 @@ def _number(text: str) -> Decimal:
     return number
 
 
-def attempt(
-    subject: Subject,
-    vocabulary: Vocabulary,
-    policies: str,
-    walks: int,
+def walked(
+    walker: Walker,
+    kind: str,
     tokens: int,
-    seconds: float,
-    seed: int,
-) -> Outcome:
-    """Return what came of the walks of a subject.
+    judge: Callable[[bytes], str | None],
+    outcome: Outcome,
+    row: str,
+    limit: str = DEAD_END,
+) -> bytes | None:
+    """Count one walk in a row of an outcome, and return its text if a judge has nothing against it.
 
-    Once so many `seconds` of the processor are used no other walk begins, and the verdict is "slow". A schema
-    that is refused has the error's name as its verdict.
+    `judge` returns a label, perhaps with a colon and why, or None; `limit`: the label of a limit that is met.
     """
-    outcome = Outcome(subject.name)
-    chance = random.Random(f"{seed} {subject.name}")
-    since = time.process_time()
+    outcome.count(row, "walks")
     try:
-        grammar = sg.json_schema(subject.schema, **{**_POLICIES[policies], **subject.options})
-        compiled = sg.compile(grammar, vocabulary.tokenizer)
-    except sg.StructgenError as error:
-        outcome.verdict = type(error).__name__
-        outcome.faults.append({"kind": "compile", "why": f"{type(error).__name__}: {error}"[:400]})
-        return outcome
-    judge = Judge(subject)
-    walker = Walker(compiled, vocabulary, chance)
-    for number in range(walks):
-        if time.process_time() - since > seconds:
-            outcome.verdict = "slow"
-            break
-        kind = KINDS[number % len(KINDS)]
-        outcome.walks[kind] = outcome.walks.get(kind, 0) + 1
-        try:
-            text = walker.walk(kind, tokens)
-            why = judge.fault(text)
-        except Stuck as error:
-            text, why = error.text, f"{DEAD_END}: {error}"
-        except Exception:
-            text, why = bytes(walker.text), f"{CRASH}: {traceback.format_exc(limit=-4)}"
-        outcome.tokens[kind] = outcome.tokens.get(kind, 0) + len(walker.matcher.tokens)
-        if why is not None:
-            outcome.faults.append({"kind": kind, "why": why, "text": text.decode("utf-8", "replace")})
-    outcome.seconds = time.process_time() - since
-    return outcome
+        text = walker.walk(kind, tokens)
+        why = judge(text)
+    except Stuck as error:
+        met = isinstance(error.__cause__, sg.errors.LimitError)
+        text, why = error.text, f"{limit if met else DEAD_END}: {error}"
+    except Exception:
+        text, why = bytes(walker.text), f"{CRASH}: {traceback.format_exc(limit=-4)}"
+    outcome.count(row, "tokens", len(walker.matcher.tokens))
+    if why is None:
+        return text
+    label, _, reason = why.partition(": ")
+    outcome.fault(row, label, reason, text=text.decode("utf-8", "replace"))
+    return None
 
 
 def subjects(
-    paths: Sequence[Path], seed: int, sample: int | None, only: frozenset[str], done: frozenset[str]
+    paths: Sequence[Path], seed: int, sample: int | None, wanted: Callable[[str], bool]
 ) -> Iterator[Subject]:
     """Yield the schemas that have a valid instance, or none that says so, in an order drawn by the seed.
 
     Each path is a folder, tar or file of MaskBench, or the folder of the official suite. The first n of the
-    order are a fair sample. `sample`: so many of each path; `only`: those of these names, unless it is
-    empty; `done`: names that are left out.
+    order are a fair sample. `sample`: so many of each path; those that are not `wanted` are left out of it.
     """
     listed: list[tuple[str, CaseSource | Subject]] = []
     for path in paths:
@@ -359,30 +320,24 @@ def subjects(
         random.Random(seed).shuffle(found)
         listed += found[:sample]
     random.Random(seed).shuffle(listed)
-    wanted = [(name, at) for name, at in listed if name not in done and (not only or name in only)]
-    for start in range(0, len(wanted), _BATCH):
-        batch = wanted[start : start + _BATCH]
-        read: dict[str, Subject] = {}
-        sources = {id(at): at for _, at in batch if not isinstance(at, Subject)}
-        for source in sources.values():
+    chosen = [(name, at) for name, at in listed if wanted(name)]
+    for start in range(0, len(chosen), _BATCH):
+        batch = chosen[start : start + _BATCH]
+        read = {name: at for name, at in batch if isinstance(at, Subject)}
+        for source in {id(at): at for _, at in batch if isinstance(at, CaseSource)}.values():
             for case in source.read({name for name, at in batch if at is source}):
                 if case.bare or any(instance.valid for instance in case.instances):
                     read[case.name] = Subject(case.name, case.schema)
-        for name, at in batch:
-            if isinstance(at, Subject):
-                yield at
-            elif name in read:
-                yield read[name]
+        yield from (read[name] for name, _ in batch if name in read)
 
 
 def _suite(root: Path) -> Iterator[Subject]:
     """Yield the schemas of the official suite that have a valid instance."""
     remotes = resources(root)
-    for file in files(root):
+    for file in suite_files(root):
         for at, group in enumerate(file.cases()):
             if any(test["valid"] for test in group["tests"]):
-                schema = group["schema"]
-                asked = options_of(file, schema)
-                options: dict[str, Any] = {key: asked[key] for key in ("formats", "draft") if key in asked}
-                options["resources"] = remotes
-                yield Subject(f"{file.draft}/{file.name}#{at}", write(schema), options)
+                asked = options_of(file, group["schema"])
+                options = {key: asked[key] for key in ("formats", "draft") if key in asked}
+                name = f"{file.draft}/{file.name}#{at}"
+                yield Subject(name, write(group["schema"]), {**options, "resources": remotes})

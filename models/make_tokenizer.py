@@ -16,7 +16,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from data.sentences import Examples, written
-from data.words import COMMON
+from data.words import KNOWN
 from tokenizers import AddedToken, Regex, Tokenizer, decoders, models, pre_tokenizers, trainers
 
 from structgen.json_grammars.prompting import extraction_prompt
@@ -53,7 +53,7 @@ def pieces() -> Iterator[str]:
     counts: Counter[str] = Counter()
     for text in texts():
         counts.update(piece for piece, _ in cut.pre_tokenize_str(text))
-    for word in COMMON:
+    for word in KNOWN.common:
         counts[word] += 60
     rare = 0
     for piece, count in sorted(counts.items()):

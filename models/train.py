@@ -14,7 +14,7 @@ drawn, and the quarter that costs the network most is learned: one that gets mos
 learn from the others, and telling which those are takes less than learning them.
 
 `labels` learns programs of a toy language, in which a label stands before unsafe lines (data/contracts.py);
-bench/bench_labels.py examines it. Fifteen minutes are enough.
+docs/inside/results.md examines it. Fifteen minutes are enough.
 
 `infill` starts from the weights of `extract`, which must be there, at the lower rates. Each prompt is read
 once for several copies of its canvas, in which other slots are hidden (masking.py). What is written is a

@@ -2,78 +2,53 @@
 
 from __future__ import annotations
 
+import argparse
 import sys
 from collections import Counter
-from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import pytest
 
-from structgen.maskbench.vocabularies import load
-from structgen.tokens.tokenizer import Tokenizer
+sys.path.insert(0, str(Path(__file__).parents[1] / "bench"))
 
-BENCH = Path(__file__).parent.parent / "bench"
-BAD = ("dead end", "crash", "refused by lark", "invalid")
-
-
-@pytest.fixture
-def bench(monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
-    monkeypatch.syspath_prepend(str(BENCH))
-    monkeypatch.setattr(sys, "argv", ["bench_grammar_walks.py"])
-    import bench_grammar_walks
-
-    yield bench_grammar_walks
+import bench_grammar_walks as bench
+import walks
 
 
 @pytest.fixture(scope="module")
-def tokenizer() -> Tokenizer:
-    return load("small")
+def question() -> bench.GrammarWalks:
+    made = bench.GrammarWalks(argparse.Namespace(tokenizer="small", tokens=40, seed=1))
+    made.ready()
+    return made
 
 
-@pytest.fixture
-def vocabulary(bench: Any, tokenizer: Tokenizer) -> Any:
-    return bench.Vocabulary(tokenizer)
+def walked(question: bench.GrammarWalks, name: str, count: int) -> Counter[str]:
+    question.options.walks = count
+    return sum(map(Counter, question.judged(bench.case(name)).rows.values()), Counter[str]())
 
 
-def walked(bench: Any, vocabulary: Any, name: str, walks: int) -> Counter[str]:
-    total: Counter[str] = Counter()
-    for _kind, counts in bench.walk(name, walks, 40, 1, vocabulary):
-        total += counts
-    return total
+SLOW = ("sql", "python")
 
 
 @pytest.mark.parametrize(
-    "name",
-    [
-        "json",
-        "arithmetic",
-        "dates",
-        "csv",
-        "markers",
-        pytest.param("sql", marks=pytest.mark.slow),
-        pytest.param("python", marks=pytest.mark.slow),
-    ],
+    "name", [pytest.param(one, marks=pytest.mark.slow) if one in SLOW else one for one in bench.SAMPLES]
 )
-def test_walks_end_in_texts_that_lark_and_the_oracle_take(bench: Any, vocabulary: Any, name: str) -> None:
-    found = walked(bench, vocabulary, name, 9)
+def test_walks_end_in_texts_that_lark_and_the_oracle_take(question: bench.GrammarWalks, name: str) -> None:
+    found = walked(question, name, 9)
     assert found["walks"] == 9
     assert found["tokens"] > 9
-    assert not [kind for kind in BAD if found[kind]]
+    assert not [kind for kind in bench.GrammarWalks.bad if found[kind]]
 
 
-def test_what_is_not_right_is_counted(
-    bench: Any, vocabulary: Any, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_what_is_not_right_is_counted(question: bench.GrammarWalks, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(bench, "judge", lambda name: lambda text: False)
-    assert walked(bench, vocabulary, "arithmetic", 3)["invalid"] == 3
+    assert walked(question, "arithmetic", 3)["invalid"] == 3
 
-    def stuck(_walker: Any, kind: str, _free: int) -> bytes:
-        if kind == bench.KINDS[0]:
-            raise bench.Stuck("no token is allowed", b"1 +")
+    def stuck(_walker: walks.Walker, kind: str, _free: int) -> bytes:
+        if kind == walks.KINDS[0]:
+            raise walks.Stuck("no token is allowed", b"1 +")
         raise RuntimeError(kind)
 
     monkeypatch.setattr(bench.Walker, "walk", stuck)
-    found = walked(bench, vocabulary, "arithmetic", 3)
+    found = walked(question, "arithmetic", 3)
     assert (found["dead end"], found["crash"]) == (1, 2)
-    assert "no token is allowed" in capsys.readouterr().out

@@ -3,29 +3,34 @@ limit."""
 
 from __future__ import annotations
 
+import argparse
 import csv
 import json
 import sys
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from structgen.maskbench.measurements import CaseResult, Failure, Verdict
-from structgen.maskbench.readers import Case, Instance
+import structgen as sg
 
-BENCH = Path(__file__).parent.parent / "bench"
+sys.path.insert(0, str(Path(__file__).parents[1] / "bench"))
+
+import bench_schemastore as bench
+import judging
 
 
-@pytest.fixture
-def bench(monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
-    monkeypatch.syspath_prepend(str(BENCH))
-    import bench_schemastore
+class Here(bench.Schemastore):
+    """The question in forks of this process, which have what a test puts in another's place."""
 
-    yield bench_schemastore
-    for name in ("bench_schemastore", "records"):
-        sys.modules.pop(name, None)
+    is_fresh = False
+
+
+@pytest.fixture(scope="module")
+def question() -> bench.Schemastore:
+    made = bench.Schemastore(argparse.Namespace(tokenizer="small", timeout=20.0))
+    made.ready()
+    return made
 
 
 def store(
@@ -38,77 +43,65 @@ def store(
     (folder / "tests" / name).write_text(json.dumps({"resources": resources, "missing": [], "tests": texts}))
 
 
-def outcome(
-    bench: Any, suite: bool, *failures: tuple[str, int | None, str], **fields: Any
-) -> tuple[str, str]:
-    """Return what is said of a schema of integers with one text, an array, that is said to be invalid."""
-    case = Case("one", "schemastore", '{"type": "integer"}', (Instance(b"[]", False),))
-    told = [Failure("one", bench.OURS, kind, text, detail=detail) for kind, text, detail in failures]
-    result = CaseResult("one", "schemastore", bench.OURS, **{"compiled": True, "failures": told, **fields})
-    found = bench.judged(bench.Entry(case, (suite,)), result)
-    return found.outcome, found.detail
-
-
 def test_a_folder_is_measured_schema_by_schema(
-    bench: Any, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path
 ) -> None:
     store(tmp_path, "far.json", {"$ref": "urn:far"}, [(1, True, True)])
-    store(
-        tmp_path,
-        "near.json",
-        {"$ref": "urn:a"},
-        [(1, True, True), ("a", False, False)],
-        **{"urn:a": "a.json"},
-    )
+    near = [(1, True, True), ("a", False, False)]
+    store(tmp_path, "near.json", {"$ref": "urn:a"}, near, **{"urn:a": "a.json"})
     store(tmp_path, "a.json", {"type": "integer"}, [([], True, False), (2, True, True)])
     store(tmp_path, "b.json", {"type": "integer"}, [([], True, True)])
-    monkeypatch.setattr(bench, "ENGINES", (bench.OURS,))
-    monkeypatch.setattr(bench, "_other_judge", lambda case, instance: None)
-    monkeypatch.setattr(sys, "argv", ["bench_schemastore.py", str(tmp_path), "--results", str(tmp_path)])
-    assert bench.main() == 1
+    monkeypatch.setattr(bench, "other_judge", lambda case, text: None)
+    monkeypatch.setattr(sys, "argv", ["x", str(tmp_path), "--jobs", "1", "--results", str(tmp_path)])
+    assert judging.run(Here, None) == 1
     (file,) = tmp_path.glob("schemastore-*.csv")
-    with file.open(encoding="utf-8") as rows:
-        said = {row["measure"]: int(row["count"]) for row in csv.DictReader(rows)}
-    assert {name: count for name, count in said.items() if name.startswith("schemas") and count} == {
-        "schemas": 4,
-        "schemas wrong": 1,
-        "schemas refused": 1,
-        "schemas disputed": 1,
-        "schemas right": 1,
+    with file.open(encoding="utf-8") as lines:
+        rows = {row["schema"]: row for row in csv.DictReader(lines)}
+    assert {name: row["outcome"] for name, row in rows.items()} == {
+        "far.json": "refused",
+        "near.json": "right",
+        "a.json": "disputed",
+        "b.json": "wrong",
     }
-    assert said["texts right"] == 3
-    assert said["texts valid refused"] == 2
-    assert said["texts not reached"] == said["refused: unsupported: $ref"] == said["wrong: b.json"] == 1
-    assert said["first mask"] == 3
-    assert "far.json  refused" in capsys.readouterr().out
+    assert (
+        rows["far.json"]["detail"].startswith("unsupported: $ref") and rows["far.json"]["not reached"] == "1"
+    )
+    assert [sum(int(row[kind]) for row in rows.values()) for kind in ("right", "valid refused")] == [3, 2]
+    assert "far.json [refused far.json unsupported: $ref" in capsys.readouterr().out
 
 
-def test_what_took_too_long_is_over_whatever_else_happened(bench: Any) -> None:
-    late, hangs = ("timed out", 0, "no answer within 20 s"), {"verdicts": [Verdict.TIMED_OUT]}
-    assert outcome(bench, False, ("crashed", 0, "ValueError"), late, **hangs)[0] == bench.OVER
-    assert outcome(bench, False, ("timed out", None, "no answer"), compiled=False)[0] == bench.OVER
-    assert outcome(bench, False, ("crashed", None, "MemoryError: "), compiled=False)[0] == bench.OVER
+@pytest.mark.parametrize(
+    ("error", "early", "late"),
+    [
+        (MemoryError(), bench.OVER, bench.OVER),
+        (sg.errors.LimitError("full", limit="x"), bench.REFUSED, bench.LIMIT),
+        (sg.errors.UnsupportedError("no", keyword="pattern"), bench.REFUSED, bench.LIMIT),
+        (KeyError("3\nmore"), bench.WRONG, bench.WRONG),
+    ],
+)
+def test_an_error_is_told_by_its_kind_and_place(
+    question: bench.Schemastore, monkeypatch: pytest.MonkeyPatch, error: Exception, early: str, late: str
+) -> None:
+    def fails(*_: object, **__: object) -> None:
+        raise error
+
+    case = bench.Entry("one", '{"type": "integer"}', {}, (("[]", True, False), ("1", True, True)))
+    with monkeypatch.context() as patch:
+        patch.setattr(question, "_is_taken", fails)
+        assert question.judged(case).verdict == late
+    monkeypatch.setattr(bench.sg, "compile", fails)
+    assert question.judged(case).verdict == early
 
 
-@pytest.mark.parametrize("limit", ["LimitError: alternatives", "UnsupportedError: pattern"])
-def test_a_limit_is_a_refusal_until_the_first_mask_and_told_apart_behind_it(bench: Any, limit: str) -> None:
-    assert outcome(bench, False, ("crashed", None, limit), compiled=False)[0] == bench.REFUSED
-    assert outcome(bench, False, ("crashed", 0, limit))[0] == bench.LIMIT
+def test_what_takes_too_long_is_over_and_its_texts_are_not_reached(question: bench.Schemastore) -> None:
+    case = bench.Entry("one", "{}", {}, (("1", True, True),))
+    (row,) = question.unanswered(case, judging.LATE, "too late").rows.values()
+    assert row["not reached"] == 1
+    assert question.unanswered(case, judging.LATE, "too late").verdict == bench.OVER
+    assert question.unanswered(case, judging.DIED, "a fault").verdict == bench.WRONG
 
 
-def test_an_error_that_is_no_limit_is_wrong_wherever_it_comes(bench: Any) -> None:
-    for text in (None, 0):
-        assert outcome(bench, False, ("crashed", text, "KeyError: 3\nmore"))[0] == bench.WRONG
-
-
-@pytest.mark.parametrize(("suite", "verdict"), [(False, "wrong"), (True, "disputed")])
-def test_a_verdict_that_no_judge_shares_is_wrong(bench: Any, suite: bool, verdict: str) -> None:
-    assert outcome(bench, suite, ("invalid accepted", 0, ""))[0] == verdict
-
-
-def test_jsonschema_is_the_judge_of_a_text_in_doubt(bench: Any) -> None:
-    texts = (Instance(b"[]", True), Instance(b"1", True))
-    case = Case("one", "schemastore", '{"$ref": "urn:a"}', texts, resources={"urn:a": {"type": "integer"}})
-    assert [bench._other_judge(case, text) for text in (0, 1)] == [False, True]
-    unknown = Case("one", "schemastore", '{"$ref": "urn:b"}', texts)
-    assert bench._other_judge(unknown, 0) is None
+def test_jsonschema_is_the_judge_of_a_text_in_doubt() -> None:
+    case = bench.Entry("one", '{"$ref": "urn:a"}', {"urn:a": {"type": "integer"}})
+    assert [bench.other_judge(case, text) for text in ("[]", "1")] == [False, True]
+    assert bench.other_judge(bench.Entry("one", '{"$ref": "urn:b"}', {}), "[]") is None

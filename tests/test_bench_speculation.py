@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
+from hashlib import blake2b
 from pathlib import Path
 from typing import Any
 
@@ -17,11 +18,10 @@ pytest.importorskip("torch")
 
 import bench_speculation as counts  # noqa: E402
 import speculation_answers as answers  # noqa: E402
-import speculation_workloads as workloads  # noqa: E402
+import speculation_texts as texts  # noqa: E402
 from small_models import TreeFunction  # noqa: E402
 
 from structgen.speculation.drafts.drafter import RequestFacts  # noqa: E402
-from structgen.speculation.planning.speculator import Speculator  # noqa: E402
 from structgen.speculation.speculation_options import Speculation  # noqa: E402
 
 SCHEMA = {
@@ -82,7 +82,8 @@ def test_another_text_than_the_frozen_one_is_refused(tmp_path: Path, monkeypatch
 
 
 def test_workloads_are_the_frozen_ones() -> None:
-    assert workloads.digest(workloads.workloads()) == workloads.DIGEST
+    found = json.dumps(texts.workloads()).encode()
+    assert blake2b(found, digest_size=8).hexdigest() == "9b52af8d091dc32b"
 
 
 # --- counting -----------------------------------------------------------------------------------------------
@@ -117,38 +118,25 @@ def test_prompt_lookup_is_counted_as_a_scan_of_the_text_counts_it(
     value = {"a": "k78a m78b n78c m78b n78c m78b n78c", "n": 77}
     answer = answers.Answer("x", json.dumps(SCHEMA), value, {"a": "", "n": 0})
     chosen = [one for one in counts.SETS if one.title == counts.LOOKUP]
-    found = [one for one in counts.counted(answer, 0, chosen, ["one line"]) if one.drafters == counts.LOOKUP]
-    facts, tokens, _ = counts.facts_of(answer, counts.SAME, "one line", tokenizer)
-    assert [one.calls for one in found] == [_plain_lookup(list(facts.prompt), tokens, 10, 3)]
-    assert found[0].calls < 0.9 * found[0].tokens
+    tokens, calls, _ = counts.counted(answer, chosen, ["one line"])[counts.SAME, counts.LOOKUP, "one line"]
+    facts, written, _ = counts.facts_of(answer, counts.SAME, "one line", tokenizer)
+    assert calls == _plain_lookup(list(facts.prompt), written, 10, 3)
+    assert calls < 0.9 * tokens
 
 
 def test_calls_per_token_are_all_calls_over_all_tokens_and_ratios_are_to_the_same_answers() -> None:
-    def one(answer: int, drafters: str, tokens: int, calls: int) -> counts.Count:
-        return counts.Count(answer, "one line", counts.SAME, drafters, tokens, calls, 0)
+    def cell(drafters: str) -> tuple[str, str, str]:
+        return counts.SAME, drafters, "one line"
 
-    made = [one(0, counts.LOOKUP, 100, 50), one(1, counts.LOOKUP, 10, 10), one(0, counts.LLGUIDANCE, 100, 75)]
-    made += [one(0, "tree of 16", 100, 30), one(1, "tree of 16", 10, 8)]
-    rows = {row[2]: dict(zip(counts.COLUMNS, row, strict=True)) for row in counts.rows(made)}
+    long = {cell(counts.LOOKUP): (100, 50, 0), cell(counts.LLGUIDANCE): (100, 75, 0)}
+    short = {cell(counts.LOOKUP): (10, 10, 0)}
+    rows = {row["drafters"]: row for row in counts.rows([long, short])}
     assert rows[counts.LOOKUP]["calls_per_token"] == pytest.approx(60 / 110)
+    assert rows[counts.LOOKUP]["mean_of_answers"] == pytest.approx((0.5 + 1) / 2)
     assert rows[counts.LLGUIDANCE]["ratio_to_prompt_lookup"] == pytest.approx(75 / 50)
-    assert "| 0.345 |" in counts.markdown(counts.rows(made))
 
 
 # --- the engine ---------------------------------------------------------------------------------------------
-
-
-class FreeRows(Speculator):
-    """Stands in for the engine's `Speculator`: every row of a pass is free, as it is for `replay`."""
-
-    def wants_drafts(self, count: int, drafters: Any) -> bool:
-        return True
-
-    def propose(self, draftings: Any, views: Any, mosts: Any) -> list[Any]:
-        drafted = zip(draftings, views, mosts, strict=True)
-        return [
-            counts.NO_DRAFT if view is None else one.candidates(view, most) for one, view, most in drafted
-        ]
 
 
 def test_the_engine_takes_the_calls_that_replay_counts(tokenizer: sg.Tokenizer) -> None:
@@ -156,8 +144,7 @@ def test_the_engine_takes_the_calls_that_replay_counts(tokenizer: sg.Tokenizer) 
     grammar = sg.regex("(ab[cd] ){12}")
     compiled = sg.compile(grammar, tokenizer)
     greedy = sg.Sampling(temperature=0.0)
-    engine: Any = sg.Engine(TreeFunction(tokenizer.vocab_size), tokenizer, max_rows=1)
-    engine._loop._speculator = FreeRows()
+    engine = texts.free_rows(sg.Engine(TreeFunction(tokenizer.vocab_size), tokenizer, max_rows=1))
     how = Speculation([counts.PromptLookup], nodes=10)
     plain, drafted = (
         engine.generate(sg.Request(prompt, compiled, greedy, max_tokens=90, speculation=one))[0]

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import os
 import re
 import subprocess
 import sys
-from importlib.util import find_spec, module_from_spec, spec_from_file_location
+from collections.abc import Callable
+from importlib.util import find_spec
 from pathlib import Path
-from typing import Any
 
 import pytest
 from for_each import for_each
@@ -17,30 +18,27 @@ from structgen.schema.reading.dialects import DRAFTS, dialect
 ROOT = Path(__file__).parents[1]
 
 
-def _script() -> Any:
-    spec = spec_from_file_location("pages", ROOT / "scripts" / "pages.py")
-    assert spec is not None and spec.loader is not None
-    module = module_from_spec(spec)
-    sys.modules["pages"] = module
-    spec.loader.exec_module(module)
-    return module
+sys.path[:0] = [str(ROOT / "scripts")]
 
+import pages  # noqa: E402
 
-pages = _script()
 TEXTS = {page: (ROOT / page).read_text(encoding="utf-8") for page in pages.PAGES}
-PIECES = {page: pages.pieces(page, text) for page, text in TEXTS.items()}
+PIECES = {page: [*pages.pieces(page, text)] for page, text in TEXTS.items()}
 RUN = {page: [piece for piece in found if piece.kind == "python" or not pages.reason_not_to_run(piece.code)]
        for page, found in PIECES.items()}  # fmt: skip
 EVERYTHING = all(find_spec(name) for name in ("torch", "pydantic", "attrs", "tokenizers"))
 
 
-def _compare(page: str, *, fast: bool = False, smollm2: bool = False) -> None:
-    found = list(pages.findings(page, fast=fast, smollm2=smollm2))
+def _compare(page: str, wanted: Callable[[pages.Piece], bool]) -> None:
+    found = list(pages.findings(page, wanted))
     assert found
-    values = [one for one in found if one.piece.kind == "value"]
-    assert not (values and values[0].differs()), values[0]  # later ones may be others of their types
-    wrong = [str(one) for one in found if one.differs() and not one.of_the_type]
-    assert not wrong, "\n".join([*wrong, f"python scripts/pages.py {page} --write mends the page."])
+    first = [one for one in found if one.kind == "value"][:1]  # later ones may be others of their types
+    told = pages.difference(page, [*first, *(one for one in found if not one.of_the_type)])
+    assert not told, f"{told}\npython scripts/pages.py {page} --write mends the page."
+
+
+def _is_fast(piece: pages.Piece) -> bool:
+    return not (pages.is_slow(piece) or pages.is_of_smollm2(piece))
 
 
 @pytest.mark.skipif(not EVERYTHING, reason="the pages use torch and pydantic")
@@ -48,7 +46,7 @@ def _compare(page: str, *, fast: bool = False, smollm2: bool = False) -> None:
     "page", [page for page, found in RUN.items() if any(not pages.is_slow(one) for one in found)]
 )
 def test_what_a_page_shows_is_printed(page: str) -> None:
-    _compare(page, fast=True)
+    _compare(page, _is_fast)
 
 
 @pytest.mark.slow
@@ -64,9 +62,10 @@ def test_what_a_page_shows_is_printed(page: str) -> None:
 def test_all_that_a_page_shows_is_printed(page: str) -> None:
     for package in ("transformers", "openai"):
         pytest.importorskip(package)
-    _compare(page, fast=False)
+    _compare(page, lambda piece: not pages.is_of_smollm2(piece))
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(not pages.has_smollm2(), reason="make smollm2 installs the model that these blocks ask")
 @pytest.mark.parametrize(
     "page", [page for page, found in RUN.items() if any(pages.is_of_smollm2(one) for one in found)]
@@ -75,7 +74,7 @@ def test_what_a_page_shows_of_smollm2_is_printed(page: str) -> None:
     if page == "docs/first-hour.md":
         for package in ("openai", "uvicorn", "starlette", "prometheus_client"):
             pytest.importorskip(package)
-    _compare(page, smollm2=True)
+    _compare(page, pages.is_of_smollm2)
 
 
 def test_each_block_of_python_runs_or_is_a_sketch_with_a_reason() -> None:
@@ -155,10 +154,21 @@ def test_a_page_is_written_with_what_was_printed(tmp_path: Path, monkeypatch: py
     text = f"```python\n{code}```\n```\n3\n```\n```console\n$ echo four\nfive\n```\n"
     (tmp_path / "page.md").write_text(text)
     found = list(pages.findings("page.md"))
-    assert sum(one.differs() for one in found) == 3
-    pages.write("page.md", found)
     after = text.replace("-> 5", "-> 4").replace("\n3\n", "\n2\n").replace("\nfive\n", "\nfour\n")
-    assert (tmp_path / "page.md").read_text() == after
+    assert pages.rewritten(text, found) == after
+    changed = [line for line in pages.difference("page.md", found).splitlines() if line[0] in "-+"]
+    assert len(changed) == 2 + 6
+
+
+def test_a_command_that_goes_on_prints_its_first_lines_and_ends_with_the_page(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(pages, "ROOT", tmp_path)
+    command = "python -c 'import os, time; print(os.getpid(), flush=True); time.sleep(60)' &"
+    (tmp_path / "page.md").write_text(f"```console\n$ {command}\n0\n```\n")
+    (found,) = pages.findings("page.md")
+    with pytest.raises(ProcessLookupError):
+        os.kill(int(found.printed), 0)
 
 
 # --- claims of single pages ------------------------------------------------------------------------------

@@ -249,11 +249,11 @@ def test_a_grammar_that_another_thread_works_in_is_left_and_not_waited_for() -> 
     def hold() -> None:
         with matcher.compiled.lock:
             held.set()
-            done.wait(10)
+            done.wait(600)
 
     other = threading.Thread(target=hold)
     other.start()
-    held.wait(10)
+    held.wait(600)
     known = DraftMasks([matcher], *tree, [6], mask)
     left = known.left
     done.set()

@@ -9,13 +9,13 @@ from functools import cache
 from typing import Any
 
 import pytest
+from compiled_texts import reached
 from for_each import for_each
 
 import structgen as sg
 from structgen.json_machine.expected import MOST
 from structgen.language.expectation import Expected
 
-PUNCTUATION = ('","', '":"', '"]"', '"}"')
 ORDER = {
     "type": "object",
     "properties": {
@@ -69,8 +69,7 @@ def compiled(name: str, policy: str) -> sg.CompiledGrammar:
 
 def at(text: str | bytes, name: str = "order", policy: str = "widest") -> list[Expected]:
     grammar = compiled(name, policy)
-    state = grammar.step_bytes(grammar.start, text.encode() if isinstance(text, str) else text)
-    assert state is not None
+    state = reached(grammar, text.encode() if isinstance(text, str) else text)
     return grammar.expected(state)
 
 
@@ -90,8 +89,7 @@ def texts_of(grammar: sg.CompiledGrammar, chance: random.Random, text: bytes = b
         # plain characters and escapes more often than the many bytes of UTF-8
         liked = [byte for byte in following if byte in b'"\\u0e{}[]:,abxcodn/'] or list(following)
         byte = bytes((chance.choice(liked if chance.random() < 0.9 else list(following)),))
-        after = grammar.step_bytes(state, byte)
-        assert after is not None
+        after = reached(grammar, byte, state)
         state, text = after, text + byte
         found.append(text)
     end = grammar.completion(state)
@@ -106,8 +104,7 @@ def test_every_item_has_an_allowed_byte_and_every_allowed_byte_an_item(name: str
     grammar, chance = compiled(name, policy), random.Random(f"{name} {policy}")
     for _ in range(6):
         for text in texts_of(grammar, chance):
-            state = grammar.step_bytes(grammar.start, text)
-            assert state is not None
+            state = reached(grammar, text)
             items, allowed = grammar.expected(state), set(grammar.next_bytes(state))
             ends = [item for item in items if not item.first]
             assert set().union(*(item.first for item in items)) == allowed, text
@@ -119,8 +116,7 @@ def test_every_item_has_an_allowed_byte_and_every_allowed_byte_an_item(name: str
 def test_items_differ_and_their_sources_are_places_of_the_schema(name: str, policy: str) -> None:
     grammar, chance = compiled(name, policy), random.Random(f"{name} {policy}")
     for text in texts_of(grammar, chance):
-        state = grammar.step_bytes(grammar.start, text)
-        assert state is not None
+        state = reached(grammar, text)
         items = grammar.expected(state)
         assert len({item.what for item in items}) == len(items)
         for source in {source for item in items for source in item.sources}:
@@ -142,8 +138,7 @@ def test_a_key_is_named_exactly_where_it_can_be_written_out(name: str, policy: s
     seen = 0
     for _ in range(12):
         for text in texts_of(grammar, chance, b"{"):
-            state = grammar.step_bytes(grammar.start, text)
-            assert state is not None
+            state = reached(grammar, text)
             items, opened = grammar.expected(state), grammar.step_bytes(state, b'"')
             if opened is None or not any(item.what.startswith(("the key", "a key")) for item in items):
                 continue
@@ -254,8 +249,7 @@ def test_many_keys_are_counted() -> None:
     grammar = sg.compile(
         sg.json_schema({"type": "object", **schema}, property_order="any"), tokenizer, store=False
     )
-    state = grammar.step_bytes(grammar.start, b"{")
-    assert state is not None
+    state = reached(grammar, b"{")
     found = [item.what for item in grammar.expected(state)]
     assert found[0] == 'the key "k99" (required)'
     assert found[MOST] == f"one of {100 - MOST} others"
@@ -295,8 +289,7 @@ def test_what_is_owed_is_said(schema: Any, text: str, first: str) -> None:
     texts: list[bytes | None] = [bytes((byte,)) for byte in range(256)]
     tokenizer = sg.Tokenizer.from_bytes([*texts, None], eos_token_id=256)
     grammar = sg.compile(sg.json_schema(schema, **sg.WIDEST), tokenizer, store=False)
-    state = grammar.step_bytes(grammar.start, text.encode())
-    assert state is not None
+    state = reached(grammar, text)
     assert re.sub(r" \(next.*", "", grammar.expected(state)[0].what) == first
 
 
@@ -304,6 +297,5 @@ def test_a_key_without_a_schema_of_its_own_is_asked_by_its_object() -> None:
     grammar = compiled("open", "widest")
     schema = {"properties": {"a": True}, "additionalProperties": False}
     grammar = sg.compile(sg.json_schema(schema), grammar.tokenizer, store=False)
-    state = grammar.step_bytes(grammar.start, b"{")
-    assert state is not None
+    state = reached(grammar, b"{")
     assert [one.sources for one in grammar.expected(state) if one.what == 'the key "a"'] == [("#",)]

@@ -45,7 +45,16 @@ def files(path: Path) -> list[Path]:
     return sorted(path.rglob(f"*{GRAMMAR_SUFFIX}"))
 
 
-def until(met: Callable[[], bool], seconds: float = 30) -> bool:
+@pytest.fixture
+def queue(monkeypatch: pytest.MonkeyPatch) -> grammar_files._Queue:
+    """Return a queue of the test's own, without a thread."""
+    queue = grammar_files._Queue()
+    monkeypatch.setattr(grammar_files._Queue, "queues", {None: queue})
+    monkeypatch.setattr(threading.Thread, "start", lambda self: None)
+    return queue
+
+
+def until(met: Callable[[], bool], seconds: float = 600) -> bool:
     """Return whether something came true; waits for it."""
     end = time.monotonic() + seconds
     while not met() and time.monotonic() < end:
@@ -98,11 +107,8 @@ def test_many_that_are_let_go_of_are_written_though_others_are_compiled(
 
 
 def test_no_more_than_a_number_of_grammars_wait_and_the_oldest_are_forgotten(
-    tokenizer: sg.Tokenizer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    tokenizer: sg.Tokenizer, tmp_path: Path, queue: grammar_files._Queue
 ) -> None:
-    queue = grammar_files._Queue()  # of its own, and without a thread
-    monkeypatch.setattr(grammar_files._Queue, "queues", {None: queue})
-    monkeypatch.setattr(threading.Thread, "start", lambda self: None)
     store = sg.MaskStore(tmp_path)
     for number in range(grammar_files._HELD + 3):
         used(tokenizer, store, f"{number}")
@@ -112,11 +118,8 @@ def test_no_more_than_a_number_of_grammars_wait_and_the_oldest_are_forgotten(
 
 
 def test_the_exit_leaves_out_what_is_past_its_bounds(
-    tokenizer: sg.Tokenizer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    tokenizer: sg.Tokenizer, tmp_path: Path, queue: grammar_files._Queue, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    queue = grammar_files._Queue()
-    monkeypatch.setattr(grammar_files._Queue, "queues", {None: queue})
-    monkeypatch.setattr(threading.Thread, "start", lambda self: None)
     store = sg.MaskStore(tmp_path)
     for number in range(3):
         used(tokenizer, store, f"{number}")
@@ -153,12 +156,12 @@ def test_the_exit_does_not_wait_for_a_grammar_that_somebody_holds(
     def hold() -> None:
         with compiled.lock:
             held.set()
-            done.wait(30)
+            done.wait(600)
 
     holder = threading.Thread(target=hold)
     holder.start()
     try:
-        assert held.wait(30)
+        assert held.wait(600)
         queue._at_exit()
         assert len(waited) == 1 and waited[0] <= 0.05 and not files(tmp_path)
     finally:
@@ -167,14 +170,11 @@ def test_the_exit_does_not_wait_for_a_grammar_that_somebody_holds(
 
 
 def test_an_error_that_nobody_expects_is_told_once_and_ends_the_keeping_not_the_thread(
-    tokenizer: sg.Tokenizer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    tokenizer: sg.Tokenizer, tmp_path: Path, queue: grammar_files._Queue, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def broken(*_: Any) -> Any:
         raise ZeroDivisionError("a mistake of ours")
 
-    queue = grammar_files._Queue()
-    monkeypatch.setattr(grammar_files._Queue, "queues", {None: queue})
-    monkeypatch.setattr(threading.Thread, "start", lambda self: None)
     store = sg.MaskStore(tmp_path)
     used(tokenizer, store, "one")
     used(tokenizer, store, "two")
@@ -229,7 +229,7 @@ def test_a_process_that_lets_go_and_ends_leaves_files_for_another(
 ) -> None:
     work = "used('a'); used('b'); live = used('c')"
     with child(tmp_path, work) as process:
-        assert process.wait(60) == 0
+        assert process.wait(600) == 0
     assert [is_kept(tokenizer, tmp_path, title) for title in "abc"] == [True] * 3
 
 
@@ -247,11 +247,11 @@ structgen.system.cache.os.replace = held
 
 @pytest.mark.skipif(sys.platform == "win32", reason="there is no SIGKILL")
 def test_a_kill_in_the_midst_of_writing_leaves_no_half_file(tokenizer: sg.Tokenizer, tmp_path: Path) -> None:
-    work = "used('a'); live = used('b'); threading.Event().wait(60)"
+    work = "used('a'); live = used('b'); threading.Event().wait(600)"
     with child(tmp_path, work, _SLOW) as process:
         assert process.stdout is not None and process.stdout.readline() == "writing\n"
         process.send_signal(signal.SIGKILL)
-        process.wait(60)
+        process.wait(600)
     assert not files(tmp_path)
     assert not is_kept(tokenizer, tmp_path, "a")
 
@@ -263,7 +263,7 @@ def test_a_fork_in_the_midst_of_writing_goes_on_and_both_keep_what_is_theirs(
     work = """
 used('a')
 live = used('b')
-writing.wait(60)
+writing.wait(600)
 threading.Timer(0.3, goon.set).start()  # a fork waits until what is begun is written
 forked = os.fork()
 if forked == 0:
@@ -279,13 +279,13 @@ writing, goon, replace = threading.Event(), threading.Event(), os.replace
 def held(*paths):
     if str(paths[1]).endswith(".grammar") and not writing.is_set():
         writing.set()
-        goon.wait(60)
+        goon.wait(600)
     replace(*paths)
 structgen.system.cache.os.replace = held
 """
     with child(tmp_path, work, before) as process:
         assert process.stdout is not None and process.stdout.readline() == "0\n"
-        assert process.wait(60) == 0
+        assert process.wait(600) == 0
     assert [is_kept(tokenizer, tmp_path, title) for title in "abc"] == [True] * 3
 
 
@@ -308,7 +308,7 @@ structgen.system.cache.os.replace = held
         process.stdin.write("end\n")
         process.stdin.flush()
         try:
-            assert process.wait(60) == 0
+            assert process.wait(600) == 0
         finally:
             process.kill()
     assert not files(tmp_path)

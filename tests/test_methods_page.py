@@ -80,7 +80,7 @@ def test_the_files_and_the_law_of_a_method_are_there(row: list[str]) -> None:
     assert [law for law in laws(row) if law[1] not in functions_of(law[0])] == []
 
 
-SEEDED = [one for sets in mutants.SETS.values() for faults in sets if faults.tests for one in faults.mutants]
+SEEDED = [one for part in mutants.read() if not part.is_golden for one in part.faults]
 
 
 @pytest.mark.parametrize("row", HERE, ids=names)

@@ -12,7 +12,7 @@ import re
 import shutil
 import signal
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cache, partial
 from pathlib import Path
@@ -184,8 +184,15 @@ def _judge(told: str, name: str, *, masked: bool, served: bool, refusal: str = "
         assert all(known in told for known in resources.NAMED_MODELS), told
 
 
-@pytest.mark.parametrize("name", NAMES)
-@pytest.mark.parametrize("door", [*WHOLE, *ROWS])
+def pairs(doors: Iterable[str], names: Sequence[str] = NAMES) -> list[Any]:
+    """Return each door with each name; two pairs in three are slow: each door still meets names of
+    each kind, and each name several doors."""
+    every = [(at + number, door, name) for at, door in enumerate(doors) for number, name in enumerate(names)]
+    slow = pytest.mark.slow
+    return [pytest.param(door, name, marks=[slow] if at % 3 else []) for at, door, name in every]
+
+
+@pytest.mark.parametrize(("door", "name"), pairs([*WHOLE, *ROWS]))
 def test_a_function_takes_a_name_or_says_what_takes_it(door: str, name: str, place: Place) -> None:
     told = _told(lambda: {**WHOLE, **ROWS}[door](place.name(name)))
     _judge(told, name, masked=door in WHOLE, served=door in WHOLE)
@@ -203,8 +210,7 @@ def test_infilling_takes_a_name_that_fills_masks_or_says_what_takes_it(name: str
         _judge(told, name, masked=True, served=False)
 
 
-@pytest.mark.parametrize("name", [name for name in NAMES if name != "SERVER"])
-@pytest.mark.parametrize("door", TOKENIZERS)
+@pytest.mark.parametrize(("door", "name"), pairs(TOKENIZERS, [name for name in NAMES if name != "SERVER"]))
 def test_a_tokenizer_is_named_by_its_model(door: str, name: str, place: Place) -> None:
     _judge(_told(lambda: TOKENIZERS[door](place.name(name))), name, masked=True, served=False)
 
@@ -226,17 +232,7 @@ def test_a_short_name_is_the_whole_one_and_a_path_of_that_name_is_the_folder(
 _SCHEMA = ["--schema", json.dumps(SCHEMA), "--max-tokens", "40"]
 COMMANDS: dict[str, list[str]] = {
     "generate": ["generate", "--model", "MODEL", "--prompt", "Is it so?", *_SCHEMA],
-    "bulk": [
-        "bulk",
-        "--model",
-        "MODEL",
-        "--prompts",
-        "p.jsonl",
-        "--out",
-        "o.jsonl",
-        "--start-over",
-        *_SCHEMA,
-    ],
+    "bulk": [*"bulk --model MODEL --prompts p.jsonl --out o.jsonl --start-over".split(), *_SCHEMA],
     "sample": ["sample", "--model", "MODEL", "--prompt", "x", "--regex", "[0-9]", "--n", "1"],
     "explain": ["explain", "--regex", "[0-9]", "--tokenizer", "MODEL"],
     "warmup": ["warmup", "--tokenizer", "MODEL"],
@@ -245,8 +241,7 @@ COMMANDS: dict[str, list[str]] = {
 }
 
 
-@pytest.mark.parametrize("name", NAMES)
-@pytest.mark.parametrize("command", COMMANDS)
+@pytest.mark.parametrize(("command", "name"), pairs(COMMANDS))
 def test_a_command_takes_a_name_or_says_what_takes_it(
     command: str, name: str, place: Place, monkeypatch: pytest.MonkeyPatch
 ) -> None:

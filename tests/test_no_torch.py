@@ -39,7 +39,7 @@ print("structgen generate", found.exit_code == 2 and asks_for_torch(found.stderr
 
 def test_without_torch_each_entry_point_says_what_to_install() -> None:
     pytest.importorskip("pydantic")
-    found = subprocess.run([sys.executable, "-c", BLOCK], capture_output=True, text=True, timeout=120)
+    found = subprocess.run([sys.executable, "-c", BLOCK], capture_output=True, text=True, timeout=600)
     assert found.stdout.splitlines() == [
         "sg.Engine True",
         "sg.run True",

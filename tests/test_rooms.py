@@ -2,25 +2,30 @@
 
 from __future__ import annotations
 
+import ast
+import graphlib
 import shutil
 import subprocess
 import sys
 import tomllib
-from collections import Counter
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Iterator
 from functools import cache
 from pathlib import Path
 from typing import Any
 
+import grimp
 import pytest
 
 import structgen
 from structgen.system.source_digests import digest_below, package_digest
 
 ROOT = Path(__file__).parents[1]
-sys.path.insert(0, str(ROOT / "scripts"))
-
-import house  # noqa: E402
-
+PATHS = {
+    ".".join(path.relative_to(ROOT).with_suffix("").parts): path
+    for path in (ROOT / "structgen").rglob("*.py")
+}
+"""Files of the package by their module; a package is `...__init__`."""
 CONTRACTS: list[dict[str, Any]] = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))[
     "tool"
 ]["importlinter"]["contracts"]
@@ -28,17 +33,46 @@ LAYERS = {one["containers"][0]: one["layers"] for one in CONTRACTS if one["type"
 
 
 @cache
-def package() -> Any:
-    """Return the parsed files of the package: many seconds, which a worker without these tests saves."""
-    return house.read()
+def imports() -> set[tuple[str, str]]:
+    """Return which module imports which: inside functions and for types, too. `structgen/__init__.py`, the
+    list of public names, is left out."""
+    graph = grimp.build_graph("structgen", cache_dir=None)
+    found = ((one, of) for one in graph.modules for of in graph.find_modules_directly_imported_by(one))
+    return {arrow for arrow in found if "structgen" not in arrow}
+
+
+@cache
+def trees() -> dict[str, ast.Module]:
+    """Return the parsed files of the package: seconds, which a worker without these tests saves."""
+    return {name: ast.parse(path.read_text(encoding="utf-8")) for name, path in PATHS.items()}
+
+
+def room(module: str) -> str:
+    """Return the room at the package's root that a module lies in; of a file at the root, itself."""
+    return ".".join(module.split(".")[:2])
+
+
+def assert_no_circle(arrows: Iterable[tuple[str, str]]) -> None:
+    """Raise CycleError, with the circle, where nodes import each other, perhaps through others."""
+    graph: defaultdict[str, set[str]] = defaultdict(set)
+    for source, target in arrows:
+        if source != target:
+            graph[source].add(target)
+    graphlib.TopologicalSorter(graph).prepare()
+
+
+def statements(tree: ast.AST) -> Iterator[ast.AST]:
+    """Yield the statements of a tree: all other nodes, nine in ten, are not walked."""
+    for child in ast.iter_child_nodes(tree):
+        if isinstance(child, ast.stmt | ast.excepthandler | ast.match_case):
+            yield child
+            yield from statements(child)
 
 
 NO_REASONS = {
     "structgen.cli",  # each command imports what it needs when it runs: start-up, the whole room
-    "structgen",
     "structgen.lark_grammars",
     "structgen.maskbench",
-    "structgen.store",
     "structgen.system",
     "structgen.tokens",
     "structgen.typed",
@@ -60,52 +94,64 @@ def floor_of(container: str, module: str) -> tuple[int, str] | None:
 @pytest.mark.parametrize("container", LAYERS)
 def test_every_import_points_down_those_inside_functions_and_for_types_too(container: str) -> None:
     upwards = set()
-    for one in package().imports:
-        above, below = floor_of(container, one.source), floor_of(container, one.target)
+    for arrow in imports():
+        above, below = (floor_of(container, one) for one in arrow)
         if above and below and above[1] != below[1] and above[0] <= below[0]:
-            upwards.add((one.source, one.target))
+            upwards.add(arrow)
     assert upwards == set()
 
 
-def test_no_room_imports_a_room_that_imports_it() -> None:
-    arrows = {(house.outer_room(one.source), house.outer_room(one.target)) for one in package().imports}
-    assert house.circles(arrow for arrow in arrows if "structgen" not in arrow) == []
-
-
-def test_no_file_imports_itself_through_others_deferred_and_typing_imports_too() -> None:
-    arrows = [(one.source, one.target) for one in package().imports]
-    assert house.circles(arrow for arrow in arrows if "structgen" not in arrow) == []
+def test_no_room_and_no_file_imports_itself_through_others_deferred_and_typing_imports_too() -> None:
+    assert_no_circle((room(source), room(target)) for source, target in imports())
+    assert_no_circle(imports())
+    with pytest.raises(graphlib.CycleError, match="'b', 'c'"):
+        assert_no_circle([("a", "b"), ("b", "c"), ("c", "b"), ("c", "d")])
 
 
 def test_a_function_that_imports_says_why() -> None:
-    found = house.imports_without_reason(package())
-    assert [one for one in found if house.outer_room(one.partition(":")[0]) not in NO_REASONS] == []
+    """On the line, or above imports that stand together."""
+    found = []
+    for name, tree in trees().items():
+        lines, reasoned = ["", *PATHS[name].read_text(encoding="utf-8").split("\n")], -1
+        inside = {
+            (node.lineno, node.end_lineno or node.lineno)
+            for function in statements(tree)
+            if isinstance(function, ast.FunctionDef | ast.AsyncFunctionDef)
+            for node in statements(function)
+            if isinstance(node, ast.Import | ast.ImportFrom)
+        }
+        for first, last in sorted(inside):
+            near = lines[first - 1] + lines[first]
+            if "# start-up" in near or "# optional" in near or first == reasoned + 1:
+                reasoned = last
+            elif room(name) not in NO_REASONS:
+                found.append(f"{name}:{first}")
+    assert found == []
 
 
 def test_the_root_has_six_files_and_a_room_at_most_twenty_five() -> None:
-    rooms = Counter(map(package().room, package().paths))
-    assert rooms["structgen"] <= 6
-    assert max(rooms.values()) <= 25
+    files = Counter(
+        path.parent.name if path.parent.parent == ROOT else path.parent for path in PATHS.values()
+    )
+    assert files["structgen"] <= 6
+    assert max(files.values()) <= 25
 
 
-def test_names_of_modules_are_unique_but_for_two_and_those_of_public_classes_all() -> None:
+def test_names_of_modules_are_unique_but_for_four_and_those_of_public_classes_all() -> None:
     # a command has the name of what it calls; families have a default; each machine has its layout
-    found = house.names_used_twice(package())
-    assert set(found["module names used twice"]) <= {"auto", "infill", "layout", "sample"}
-    assert found["public class names used twice"] == {}
-
-
-def test_circles_and_floors_are_found() -> None:
-    arrows = [("a", "b"), ("b", "c"), ("c", "b"), ("c", "d"), ("e", "a")]
-    assert house.circles(arrows) == [["b", "c"]]
-    assert house.floors(arrows) == {"d": 0, "b": 1, "c": 1, "a": 2, "e": 3}
+    modules = Counter(name.rpartition(".")[2] for name in PATHS)
+    assert {name for name, times in modules.items() if times > 1} <= {
+        *("__init__", "auto", "infill", "layout", "sample")
+    }
+    nodes = [node for tree in trees().values() for node in tree.body if isinstance(node, ast.ClassDef)]
+    classes = Counter(node.name for node in nodes if not node.name.startswith("_"))
+    assert [name for name, times in classes.items() if times > 1] == []
 
 
 def test_every_room_says_what_it_is_for() -> None:
-    for name, path in package().paths.items():
-        if path.name == "__init__.py":
-            said = path.read_text(encoding="utf-8").split('"""')[1]
-            assert len(said) > 30, name
+    for name, tree in trees().items():
+        if name.endswith("__init__"):
+            assert len(ast.get_docstring(tree) or "") > 30, name
 
 
 # --- one kind of grammar loads no other ---------------------------------------------------------------------
@@ -167,7 +213,7 @@ def test_public_names_are_what_they_were_after_every_module_was_imported() -> No
 
 
 def test_no_module_hides_a_public_name() -> None:
-    at_root = {name.split(".")[1] for name in package().paths if "." in name}
+    at_root = {name.split(".")[1] for name in PATHS}
     public = {"core", "errors", "integrations", "monitors", "samplers", "speculation", "strategies"}
     assert at_root & set(dir(structgen)) == public
 

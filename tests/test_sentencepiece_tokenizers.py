@@ -15,6 +15,7 @@ from typing import Any
 
 import jsonschema
 import pytest
+from compiled_texts import written
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -310,18 +311,9 @@ SCHEMA = {
 def test_documents_under_a_mask_are_valid_as_the_own_decoder_writes_them(kind: str) -> None:
     made = tokenizer(kind)
     compiled = sg.compile(sg.json_schema(SCHEMA), made)
-    mask = sg.allocate_mask(1, made.vocab_size)
     chance = random.Random(7)
     for _ in range(10):
-        matcher = sg.Matcher(compiled)
-        ids: list[int] = []
-        while True:
-            matcher.fill_mask(mask, budget=60 - len(ids))
-            token = chance.choice(mask.allowed())
-            if token in made.eos_token_ids:
-                break
-            matcher.advance(token)
-            ids.append(token)
+        ids = written(sg.Matcher(compiled), chance, 60)
         text = inside(kind, ids)
         assert text.encode() == made.decode(ids)
         jsonschema.validate(json.loads(text), SCHEMA)

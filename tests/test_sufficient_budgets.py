@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from compiled_texts import reached
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -160,8 +161,7 @@ def test_it_holds_where_one_token_makes_much_more_necessary(
         {"type": "object"} if "properties" in schema else {"type": "string"} if "pattern" in schema else {}
     )
     compiled = sg.compile(sg.json_schema({**kinds, **schema}, **options), TOKENIZER, store=False)
-    state = compiled.step_bytes(compiled.start, text)
-    assert state is not None
+    state = reached(compiled, text)
     bound = sufficient(compiled, state)
     assert bound is not None and bound >= needed(compiled, state)
 
@@ -239,8 +239,7 @@ def test_it_holds_in_a_key_whose_tokens_are_a_row_of_the_store() -> None:
     items = [{"type": "object", "additionalProperties": {"const": 0}}, {"const": "y" * 300}]
     schema = {"type": "array", "prefixItems": items, "items": False, "minItems": 1}
     compiled = sg.compile(sg.json_schema(schema), tokenizer, store=False)
-    state = compiled.step_bytes(compiled.start, b'[{"a')
-    assert state is not None
+    state = reached(compiled, b'[{"a')
     bound = sufficient(compiled, state)
     parts = compiled.mask_parts(state.index)
     assert parts is not None and parts[0] >= 0 and not len(parts[1]), "the case that is meant"
@@ -255,8 +254,7 @@ def test_it_holds_in_a_string_of_many_states_whose_tokens_are_a_row_of_the_store
     tokenizer = sg.Tokenizer.from_bytes([*pieces, None], eos_token_id=len(pieces))
     schema = {"type": "string", "pattern": "^([a-g]*|[a-g]*h[a-h]{700})$"}
     compiled = sg.compile(sg.json_schema(schema), tokenizer, store=False)
-    state = compiled.step_bytes(compiled.start, b'"ab')
-    assert state is not None
+    state = reached(compiled, b'"ab')
     parts = compiled.mask_parts(state.index)
     assert parts is not None and parts[0] >= 0, "the case that is meant"
     bound, after = sufficient(compiled, state), compiled.step_bytes(state, b"h")
@@ -291,8 +289,7 @@ def test_it_holds_for_a_token_that_spans_values(value: Any, pieces: list[bytes],
     held = {"type": "object", "properties": {**others, "p": value}}
     schema = {"type": "object", "properties": {"o": held}}
     compiled = sg.compile(sg.json_schema(schema), tokenizer, store=False)
-    state = compiled.step_bytes(compiled.start, text)
-    assert state is not None
+    state = reached(compiled, text)
     assert any(256 <= token < len(tokens) for token in compiled.allowed(state)), "the case that is meant"
     bound = sufficient(compiled, state)
     assert bound is not None and bound >= needed(compiled, state) > 10
@@ -303,8 +300,7 @@ def test_what_no_rest_depends_on_is_not_compared() -> None:
     for items, text in (({"type": "string"}, b'["a","b'), (item, b'[{"n":"a"},{"n":"b')):
         schema = {"type": "array", "uniqueItems": True, "items": items}
         compiled = sg.compile(sg.json_schema(schema, whitespace="compact"), TOKENIZER, store=False)
-        state = compiled.step_bytes(compiled.start, text)
-        assert state is not None
+        state = reached(compiled, text)
         least, mask = compiled.tokens_to_finish(state), sg.allocate_mask(1, TOKENIZER.vocab_size)
         sg.Matcher(compiled, state).fill_mask(mask)
         network = compiled.completions._machine.network
@@ -362,7 +358,6 @@ def test_it_holds_behind_tokens_that_span_items(items: Any, least: int) -> None:
             likely = [token for token in allowed if token >= 256 or chr(token) in 'a"],{n:']
             if not likely:
                 break
-            stepped = compiled.step(state, chance.choice(likely))
-            assert stepped is not None
+            stepped = reached(compiled, chance.choice(likely), state)
             state = stepped
     assert bounds or least

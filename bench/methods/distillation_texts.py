@@ -2,7 +2,7 @@
 
 The target is asked for topics in three shapes of JSON.
 
-None of them is a prompt or a schema of the workloads (`speculation_smol`): no orders, no people, no books.
+None of them is a prompt or a schema of the workloads (`speculation_texts`): no orders, no people, no books.
 """
 
 from __future__ import annotations

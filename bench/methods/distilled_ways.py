@@ -66,7 +66,7 @@ if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("folder", nargs="?", type=Path, default=cache_folder() / "distilled-drafts")
     wanted = parser.parse_args().folder
-    from speculation_smol import smollm2
+    from speculation_texts import smollm2
 
     for file in FILES.values():
         (wanted / file).unlink(missing_ok=True)

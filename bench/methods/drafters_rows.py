@@ -1,6 +1,6 @@
 """The family of drafters: calls of the model for each token of a text, counted with free rows.
 
-Columns: the model; the workload (`speculation_smol`) and its texts (`chosen`); the drafters of a request,
+Columns: the model; the workload (`speculation_texts`) and its texts (`chosen`); the drafters of a request,
 alone or behind the three of `USUAL`; tokens, calls, drafted tokens, calls a token; calls over those of
 `sg.Speculation()` for the same texts, as it was frozen (`before`, at f5c56362) and as it is today
 (`default`); CPU seconds; whether all tokens are those of plain decoding. All drafts have at most as many
@@ -15,8 +15,8 @@ from functools import cache
 from itertools import chain
 from typing import Any, Final
 
-import speculation_smol
-from speculation_smol import Text
+import speculation_texts
+from speculation_texts import Text
 
 import structgen as sg
 from methods import distilled_ways
@@ -35,9 +35,9 @@ USUAL: Final = ("forced", "grammar", "suffix")
 """The drafters of `sg.Speculation()` but for `samples`, which is STAND without its noise."""
 _SAMPLED: Final = {"order": 168, "people": 252, "book": 309}
 BEFORE: Final = {
-    speculation_smol.SAMPLES: _SAMPLED,
-    speculation_smol.IN_TURN: _SAMPLED,
-    speculation_smol.CHANGED: {"order": 9, "people": 16, "book": 7},
+    speculation_texts.SAMPLES: _SAMPLED,
+    speculation_texts.IN_TURN: _SAMPLED,
+    speculation_texts.CHANGED: {"order": 9, "people": 16, "book": 7},
 }
 """Calls of `sg.Speculation()` for each text of SmolLM2's at f5c56362, of
 bench/results/methods-speculation-2026-11-26.csv. Samples in turn took those of samples side by side."""
@@ -100,7 +100,7 @@ def chosen(model: str, workload: str, drafters: str, own: list[Text]) -> list[Te
     if model != "smollm2":
         return own
     is_alone = drafters not in ("none", "default", "three") and not drafters.startswith("three +")
-    if workload == speculation_smol.IN_TURN:
+    if workload == speculation_texts.IN_TURN:
         return [] if is_alone else own[:1]
     return own[:1] if is_alone else own
 
@@ -120,7 +120,7 @@ def measure(
         for workload, own in by_workload.items():
             if not (some := chosen(model, workload, name, own)):
                 continue
-            rows = [speculation_smol.row(engine, text, name, how) for text in some]
+            rows = [speculation_texts.row(engine, text, name, how) for text in some]
             written = [one["digest"] for one in rows]
             each = [int(str(one["calls"])) for one in rows]
             plain.setdefault(workload, written)
@@ -154,19 +154,19 @@ def measure(
 
 def rows() -> list[dict[str, Any]]:
     """Measure all ways on structgen/extract, and on SmolLM2 where it is installed."""
-    extract = speculation_smol.free_rows(sg.Engine("structgen/extract"))
+    extract = speculation_texts.free_rows(sg.Engine("structgen/extract"))
     alone = ways(METHODS | OF_EXTRACT) | dict(layer_ways("structgen/extract", (even(4, 1), even(4, 2))))
     alone["small model"] = sg.Speculation(drafters=(), draft_model=small_model())
     wanted = behind_usual(alone) | alone
-    found = measure(extract, "extract", speculation_smol.extract_texts(extract), wanted.items())
+    found = measure(extract, "extract", speculation_texts.extract_texts(extract), wanted.items())
     try:
-        smollm2 = speculation_smol.smollm2()
+        smollm2 = speculation_texts.smollm2()
     except sg.StructgenError as error:
         print(f"not measured on SmolLM2: {error}")
         return found
     alone = ways(METHODS) | distilled_ways.ways(smollm2)
     skipped = layer_ways("smollm2", (SMOLLM2[:count] for count in (6, 10, 15)))
-    texts = speculation_smol.texts()
+    texts = speculation_texts.texts()
     return found + measure(
         smollm2, "smollm2", texts, chain(behind_usual(alone).items(), skipped, alone.items())
     )

@@ -1,6 +1,6 @@
 """The family of samplers, small: error of draws by method, as `bench_samplers` and `bench_published` say it.
 
-Model `n-grams`: the five frozen tasks, `rows` model rows for each run. Model `smollm2`: a label of 20 whose
+Model `n-grams`: the three frozen tasks, `rows` model rows for each run. Model `smollm2`: a label of 20 whose
 law is enumerated, 20 draws wanted, at most 100 rows for each. `floor`: the error of exact independent draws.
 The whole tables are those of `make bench-samplers` and `python bench/bench_published.py samplers`.
 """
@@ -15,6 +15,7 @@ import bench_published
 import bench_samplers
 
 import structgen as sg
+from structgen.samplers.methods import METHODS
 
 ON_SMOLLM2: Final = 7
 """Rows of the first task: 20 draws by each of seven methods."""
@@ -23,11 +24,10 @@ ON_SMOLLM2: Final = 7
 def rows(seeds: int = 2, most: int = 1000) -> list[dict[str, Any]]:
     """Return a row for each task and method; of SmolLM2 where it is installed."""
     outcomes = [
-        outcome
-        for task in bench_samplers.GOALS
-        for method in bench_samplers.methods()
+        bench_samplers.work(task, method, seed, most)
+        for task in bench_samplers.frozen()
+        for method in ("ideal", *METHODS)
         for seed in range(seeds)
-        for outcome in bench_samplers.work(task, method, seed, [most])
     ]
     columns = "task", "method", "rows", "draws", "seeds", "error", "floor"
     found = [
@@ -36,12 +36,11 @@ def rows(seeds: int = 2, most: int = 1000) -> list[dict[str, Any]]:
         if row["method"] != "ideal"
     ]
     try:
-        where = bench_published.Setting(argparse.Namespace(seeds=seeds), sg.Engine("smollm2"))
+        engine = sg.Engine("smollm2")
     except sg.StructgenError as error:
         print(f"not measured on SmolLM2: {error}")
         return found
-    for told in islice(bench_published.samplers(where), ON_SMOLLM2):
-        row = dict(zip(bench_published.SAMPLERS, told, strict=True))
+    for row in islice(bench_published.samplers(engine, argparse.Namespace(seeds=seeds)), ON_SMOLLM2):
         own = {"rows": row["model rows"], "draws": row["n"], "floor": row["error of exact draws"]}
         found.append({"model": "smollm2"} | {column: row.get(column) for column in columns} | own)
     return found

@@ -1,9 +1,9 @@
-"""The family of strategies, small: right fields by strategy, by `bench_strategies` and `bench_published`.
+"""The family of strategies, small: right fields by strategy, by `bench_strategies` and `bench_answers`.
 
 Model `extract`: hand-written sentences; model `smollm2`: tasks of the half `open` of bench/answers.
 `difference` is that to the plain way of the same temperature, with its 95 % interval, which is wide with few
-sentences. The whole tables are those of `make bench-strategies` and `python bench/bench_published.py
-strategies`.
+sentences. The whole tables are those of `make bench-strategies` and `python bench/bench_answers.py
+--rows ...`.
 """
 
 from __future__ import annotations
@@ -11,40 +11,22 @@ from __future__ import annotations
 import argparse
 from typing import Any
 
-import bench_published
+import bench_answers
 import bench_strategies
-
-import structgen as sg
 
 
 def rows(sentences: int = 20, tasks: int = 10) -> list[dict[str, Any]]:
     """Return a row for each strategy; of SmolLM2 where it is installed."""
     found = []
-    for told in bench_strategies.ways_measured(["hand-written"], sentences):
-        row = dict(zip(bench_strategies.NAMES, told, strict=True))
-        right = {"fields": row["fields"], "right": row["right"], "difference": row["difference"]}
-        spread = {"low": row["low"], "high": row["high"], "cpu_s": row["seconds"]}
-        found.append({"model": "extract", "way": row["way"]} | right | spread)
-    try:
-        engine = sg.Engine("smollm2")
-    except sg.StructgenError as error:
-        print(f"not measured on SmolLM2: {error}")
-        return found
-    asked = argparse.Namespace(tasks=tasks, ways=(), answers=None)
-    for told in bench_published.strategies(bench_published.Setting(asked, engine)):
-        row = dict(zip(bench_published.STRATEGIES, told, strict=True))
-        shares = {
-            name: row[column] / row["fields"]
-            for name, column in {
-                "right": "right",
-                "difference": "difference to its plain way",
-                "low": "low",
-                "high": "high",
-            }.items()
-        }
-        found.append(
-            {"model": "smollm2", "way": row["way"], "fields": row["fields"]}
-            | shares
-            | {"cpu_s": row["cpu s"]}
-        )
+    for row in bench_strategies.ways_measured(["hand-written"], sentences):
+        same = {name: row[name] for name in ("way", "fields", "right", "difference", "low", "high")}
+        found.append({"model": "extract"} | same | {"cpu_s": row["seconds"]})
+    asked = argparse.Namespace(model="smollm2", max_tokens=64, wording="first", half="open", answers=None)
+    chosen = bench_answers.drawn(bench_answers.read_tasks("open"), tasks)
+    rows = bench_answers.measured(bench_answers.Bench(asked), list(bench_answers.STRATEGIES), chosen)
+    for row in rows:
+        if row["kind"] == "all":
+            shares = {name: row[name] / row["fields"] for name in ("right", "difference", "low", "high")}
+            told = {"model": "smollm2", "way": row["row"], "fields": row["fields"]}
+            found.append(told | shares | {"cpu_s": row["cpu_seconds"]})
     return found

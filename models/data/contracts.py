@@ -17,19 +17,18 @@ from __future__ import annotations
 
 import random
 import zlib
+from collections.abc import Callable
 from dataclasses import dataclass
-from typing import TypeAlias
+from typing import Any, TypeAlias
+
+from data.texts import texts
 
 LABEL = "/*unsafe*/"
 MISSED = 0.2
 """The share of the unsafe lines without a label."""
 UNSEEN = 8
 """One triple of names in so many is for the examination alone."""
-_NAMES = "Vault Bank Purse Market Club Guild Fund Pool Auction Sale Depot Treasury Shop Lottery Union".split()
-_MAPS = "balance shares deposits credit funds stakes holdings savings".split()
-_OWNERS = "owner admin keeper chief manager boss".split()
-_NUMBERS = "fee price rate limit cost quota bonus tax".split()
-_DEADLINES = "deadline closing expiry end".split()
+LISTS = texts("contracts")
 
 Line: TypeAlias = tuple[str, bool]
 """The text of a line, and whether it is unsafe."""
@@ -68,22 +67,24 @@ class Programs:
         """Return a program of two or three functions."""
         chance = self.chance
         while True:
-            names = tuple(map(chance.choice, (_MAPS, _OWNERS, _NUMBERS)))
+            names = tuple(map(chance.choice, (LISTS.maps, LISTS.owners, LISTS.numbers)))
             if (zlib.crc32(" ".join(names).encode()) % UNSEEN == 0) == self._unseen:
                 break
         accounts, owner, number = names
-        deadline = chance.choice(_DEADLINES)
+        deadline = chance.choice(LISTS.deadlines)
         careless = chance.choice((0.0, 0.4, 0.8))
         lines = [
-            (f"contract {chance.choice(_NAMES)} {{\n", False),
+            (f"contract {chance.choice(LISTS.names)} {{\n", False),
             (f"  map {accounts};\n", False),
             (f"  address {owner};\n", False),
             (f"  number {number};\n", False),
             (f"  number {deadline};\n", False),
         ]
         safe = [line for line, _ in lines]
-        for kind in chance.sample(_KINDS, chance.randint(2, 3)):
-            head, body = kind(chance, accounts, owner, number, deadline)
+        named = {"accounts": accounts, "owner": owner, "number": number, "deadline": deadline}
+        named["Number"] = number.capitalize()
+        for kind in chance.sample(LISTS.functions, chance.randint(2, 3)):
+            head, body = _function(kind, chance, named)
             written = [(f"  function {head} {{\n", False)]
             ways = chance.choices((True, False), (careless, 1 - careless), k=len(body))
             for part, is_careless in zip(body, ways, strict=True):
@@ -114,88 +115,20 @@ def _paid(to: str, amount: str, *changes: str) -> Part:
     ]
 
 
-def _by(owner: str) -> Part:
-    """Return the check that the owner calls."""
-    return [[(f"require(caller == {owner})", False)], [(f"require(origin == {owner})", True)]]
+def _checked(safe: str, unsafe: str) -> Part:
+    """Return a check, as it should be and as it is unsafe."""
+    return [[(f"require({safe})", False)], [(f"require({unsafe})", True)]]
 
 
-def _from(deadline: str) -> Part:
-    """Return the check that a time has come."""
-    return [[(f"require(block >= {deadline})", False)], [(f"require(timestamp >= {deadline})", True)]]
-
-
-_Kind: TypeAlias = tuple[str, list[Part]]
-
-
-def _withdraw(chance: random.Random, accounts: str, *_: str) -> _Kind:
-    amount = chance.choice(("amount", "sum", "coins"))
-    own = f"{accounts}[caller]"
-    return f"{chance.choice(('withdraw', 'takeOut', 'cashOut', 'redeem'))}({amount})", [
-        _plain(f"require({own} >= {amount})"),
-        _paid("caller", amount, f"{own} -= {amount}"),
-    ]
-
-
-def _leave(chance: random.Random, accounts: str, *_: str) -> _Kind:
-    return f"{chance.choice(('withdrawAll', 'leave', 'quit'))}()", [
-        _plain(f"let all = {accounts}[caller]", "require(all > 0)"),
-        _paid("caller", "all", f"{accounts}[caller] = 0"),
-    ]
-
-
-def _deposit(chance: random.Random, accounts: str, *_: str) -> _Kind:
-    return f"{chance.choice(('deposit', 'payIn', 'join'))}()", [_plain(f"{accounts}[caller] += value")]
-
-
-def _transfer(chance: random.Random, accounts: str, *_: str) -> _Kind:
-    return f"{chance.choice(('transfer', 'give', 'move'))}(to, amount)", [
-        _plain(
-            f"require({accounts}[caller] >= amount)",
-            f"{accounts}[caller] -= amount",
-            f"{accounts}[to] += amount",
-        )
-    ]
-
-
-def _set(chance: random.Random, _: str, owner: str, number: str, *__: str) -> _Kind:
-    name = f"{chance.choice(('set', 'change'))}{number.capitalize()}"
-    return f"{name}(next)", [_by(owner), _plain(f"{number} = next")]
-
-
-def _hand_over(chance: random.Random, _: str, owner: str, *__: str) -> _Kind:
-    return f"{chance.choice(('handOver', 'appoint'))}(who)", [_by(owner), _plain(f"{owner} = who")]
-
-
-def _refund(chance: random.Random, accounts: str, owner: str, *_: str) -> _Kind:
-    return f"{chance.choice(('refund', 'payBack'))}(to, amount)", [
-        _by(owner),
-        _plain(f"require({accounts}[to] >= amount)"),
-        _paid("to", "amount", f"{accounts}[to] -= amount"),
-    ]
-
-
-def _collect(chance: random.Random, _: str, owner: str, number: str, *__: str) -> _Kind:
-    return f"{chance.choice(('collect', 'sweep'))}()", [
-        _by(owner),
-        _plain(f"let all = {number}"),
-        _paid(owner, "all", f"{number} = 0"),
-    ]
-
-
-def _release(chance: random.Random, accounts: str, _: str, __: str, deadline: str) -> _Kind:
-    return f"{chance.choice(('release', 'unlock', 'claim'))}()", [
-        _from(deadline),
-        _plain(f"let due = {accounts}[caller]"),
-        _paid("caller", "due", f"{accounts}[caller] = 0"),
-    ]
-
-
-def _extend(chance: random.Random, _: str, owner: str, __: str, deadline: str) -> _Kind:
-    return f"{chance.choice(('extend', 'prolong'))}(more)", [
-        _from(deadline),
-        _by(owner),
-        _plain(f"{deadline} += more"),
-    ]
-
-
-_KINDS = (_withdraw, _leave, _deposit, _transfer, _set, _hand_over, _refund, _collect, _release, _extend)
+def _function(kind: dict[str, Any], chance: random.Random, names: dict[str, str]) -> tuple[str, list[Part]]:
+    """Return the head of a function of contracts.toml, and the parts of its body."""
+    if "amounts" in kind:
+        names = names | {"amount": chance.choice(kind["amounts"])}
+    ways: dict[str, Callable[..., Part]] = {
+        "plain": _plain,
+        "paid": _paid,
+        "by": lambda: _checked(f"caller == {names['owner']}", f"origin == {names['owner']}"),
+        "since": lambda: _checked(f"block >= {names['deadline']}", f"timestamp >= {names['deadline']}"),
+    }
+    head = chance.choice(kind["names"]) + kind["head"].format(**names)
+    return head, [ways[way](*(word.format(**names) for word in words)) for way, *words in kind["body"]]

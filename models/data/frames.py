@@ -9,114 +9,16 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Any, TypeAlias
 
-from data import words as lexicon
 from data.phrases import ROLES, Phrases
-from data.values import SCHEMAS, Fact, Value, Values, article_of
-from data.words import Words, plural_of, spelled
+from data.texts import texts
+from data.values import SCHEMAS, Fact, Value, Values, article_of, spoken
+from data.words import KNOWN, Words, plural_of, spelled
+
+LISTS = texts("frames")
 
 RequestFacts: TypeAlias = dict[str, Fact]
-Attribute: TypeAlias = tuple[str, Value, tuple[str, ...]]
+Attribute: TypeAlias = tuple[str, Value, list[str]]
 """A key, its value, and the ways to say it after a name (`{v}`)."""
-
-_DEALS = (
-    ("sold {t} to", "bought {t} from", "was sold to {b} by {a}", "seller", "buyer"),
-    ("sent {t} to", "received {t} from", "was sent to {b} by {a}", "sender", "recipient"),
-    ("lent {t} to", "borrowed {t} from", "was lent to {b} by {a}", "lender", "borrower"),
-    ("gave {t} to", "got {t} from", "was given to {b} by {a}", "giver", "receiver"),
-    ("handed {t} to", "took {t} from", "was handed to {b} by {a}", "from", "to"),
-    ("shipped {t} to", "is waiting for {t} from", "goes from {a} to {b}", "supplier", "customer"),
-    ("repaired {t} for", "had {t} repaired by", "was repaired for {b} by {a}", "mechanic", "owner"),
-    ("made {t} for", "ordered {t} from", "was made for {b} by {a}", "maker", "client"),
-    ("showed {t} to", "was shown {t} by", "was shown to {b} by {a}", "guide", "visitor"),
-    ("stole {t} from", "lost {t} to", "was stolen from {b} by {a}", "thief", "victim"),
-    ("invited", "was invited by", "", "host", "guest"),
-    ("teaches", "is taught by", "", "teacher", "student"),
-    ("treated", "was treated by", "", "doctor", "patient"),
-    ("examined", "went to see", "", "doctor", "patient"),
-    ("beat", "lost to", "", "winner", "loser"),
-    ("called", "got a call from", "", "caller", "callee"),
-    ("wrote to", "had a letter from", "", "author", "reader"),
-    ("hired", "works for", "", "employer", "employee"),
-    ("interviewed", "was interviewed by", "", "interviewer", "candidate"),
-    ("rents a flat to", "rents a flat from", "", "landlord", "tenant"),
-    ("drove", "was driven by", "", "driver", "passenger"),
-    ("paid", "was paid by", "", "payer", "payee"),
-    ("trains", "is trained by", "", "coach", "player"),
-    ("replaces", "is replaced by", "", "successor", "predecessor"),
-    ("looks after", "is looked after by", "", "carer", "child"),
-    ("found", "was found by", "", "finder", "missing_person"),
-    ("told", "heard it from", "", "speaker", "listener"),
-    ("manages", "reports to", "", "manager", "employee"),
-    ("defended", "was defended by", "", "lawyer", "client"),
-    ("nominated", "was nominated by", "", "nominator", "nominee"),
-)
-"""Who does it to whom, the same the other way round, what it is for the thing, and the two roles."""
-_LISTS: tuple[tuple[str, tuple[str, ...], tuple[str, ...]], ...] = (
-    ("Monday Tuesday Wednesday Thursday Friday Saturday Sunday", ("days", "open_days", "weekdays",
-    "open_on"), (
-        "{s} is open on {v}", "{s} works on {v}", "Classes are on {v}", "{s} is free on {v}", "Closed on {v}",
-        "We are there every {v}", "The market is held on {v}", "{s} comes on {v}")),
-    ("January February March April June July August September October November December",
-     ("months", "in_months", "season"), (
-        "{s} is away in {v}", "It flowers in {v}", "The season is {v}", "Open in {v}", "It rains in {v}")),
-    ("red blue green yellow black white orange purple pink brown grey silver gold navy beige",
-     ("colors", "colours", "available_colors", "shades"), (
-        "It comes in {v}", "{s} painted it {v}", "The flag is {v}", "Available in {v}", "{s} likes {v}",
-        "The colours are {v}", "We stock it in {v}", "The walls are {v}")),
-    ("English French German Spanish Italian Polish Turkish Arabic Hindi Swahili Dutch Greek Thai",
-     ("languages", "speaks", "spoken", "language_skills"), (
-        "{s} speaks {v}", "{s} is fluent in {v}", "{s} learned {v} at school", "The menu is in {v}",
-        "{s} can read {v}", "Guides speak {v}", "{s} grew up with {v}")),
-    ("piano guitar violin drums flute cello trumpet harp organ banjo saxophone accordion oboe",
-     ("instruments", "plays", "music"), (
-        "{s} plays {v}", "{s} can play {v}", "The band has {v}", "{s} owns {v}", "Lessons in {v} are given")),
-    ("maths physics history biology chemistry art music geography latin economics law philosophy",
-     ("subjects", "courses", "studies", "teaches"), (
-        "{s} studies {v}", "{s} teaches {v}", "The exams are in {v}", "{s} is good at {v}",
-        "{s} failed {v}", "This term {s} takes {v}")),
-    ("football tennis chess hockey golf rugby handball boxing judo rowing volleyball badminton",
-     ("sports", "plays", "activities", "games"), (
-        "{s} plays {v}", "{s} does {v}", "The club offers {v}", "On offer are {v}", "{s} watches {v}")),
-    ("dogs cats horses goats sheep cows pigs hens ducks geese rabbits bees donkeys parrots turtles",
-     ("animals", "pets", "livestock", "keeps"), (
-        "{s} keeps {v}", "On the farm there are {v}", "{s} has {v}", "{s} is afraid of {v}", "{v} live here",
-        "{s} breeds {v}", "We saw {v}")),
-    ("ham mushrooms olives onions peppers tuna pineapple bacon chillies tomatoes capers corn basil",
-     ("toppings", "ingredients", "extras", "on_it"), (
-        "A pizza with {v}", "{s} wants {v} on top", "Top it with {v}", "It is made with {v}",
-        "{s} is allergic to {v}", "No {v} for me please", "{s} put {v} in it")),
-    ("wheat maize beans squash potatoes carrots apples cherries grapes hops barley oats lettuce leeks",
-     ("crops", "products", "grows", "vegetables"), (
-        "{s} grows {v}", "{s} sells {v}", "The garden gives {v}", "{s} planted {v}", "On the stall were {v}",
-        "{s} harvested {v}")),
-    ("hammer saw drill ladder spanner rope torch shovel axe brush bucket pliers chisel file",
-     ("tools", "equipment", "brought", "needed"), (
-        "{s} brought {v}", "You will need {v}", "Bring {v}", "In the shed are {v}", "{s} forgot {v}",
-        "{s} borrowed {v}", "Missing: {v}")),
-    ("headache fever cough nausea rash fatigue dizziness sneezing cramps insomnia",
-     ("symptoms", "complaints", "suffers_from"), (
-        "{s} has {v}", "{s} complains of {v}", "The symptoms are {v}", "{s} suffers from {v}")),
-)  # fmt: skip
-_ADJECTIVES: tuple[tuple[str, tuple[str, ...]], ...] = (
-    ("small large tiny huge medium", ("{n}", "{n}_size", "{n}")),
-    ("red blue green yellow black white brown grey", ("{n}_color", "{n}_colour", "{n}")),
-    ("new old used broken", ("{n}_condition", "{n}_state", "{n}")),
-    ("wooden steel plastic glass paper", ("{n}_material", "{n}")),
-    ("hot cold warm frozen", ("{n}", "{n}_temperature")),
-    ("cheap expensive free", ("{n}_price_class", "{n}")),
-    ("sweet sour salty bitter spicy", ("{n}", "{n}_taste")),
-)
-_ORDERS = (
-    "{s} (ordered|bought|needs|wants|asked for|brought|packed|picked up|took|counted|found) {v}",
-    "(We need|Please bring|Send|There are|I would like|Can I have|Add|Put down|Make it) {v}",
-    "(In the box|On the table|In the room|On board|In the bag) (are|were|there are) {v}",
-    "{v} for {s}", "{v}, please", "It has {v}", "{s} left with {v}", "(Order|List|Needed|Missing): {v}",
-    "{v} (were|are) (delivered|ordered|missing|left|on the list)",
-)  # fmt: skip
-
-
-_MONEY = ("amount", "price", "paid", "share", "cost")
-"""Keys of amounts; other numbers of an object are whole."""
 
 
 def joined(parts: list[str], ends: str = "and") -> str:
@@ -129,7 +31,7 @@ def object_schema(value: dict[str, object]) -> dict[str, Any]:
     return {
         "type": "object",
         "properties": {
-            key: {"type": "string" if isinstance(held, str) else "number" if key in _MONEY else "integer"}
+            key: SCHEMAS["string" if isinstance(held, str) else "number" if key in LISTS.money else "integer"]
             for key, held in value.items()
         },
         "required": list(value),
@@ -183,27 +85,9 @@ class Frames:
     # Two people.
 
     def _attribute(self, key: str) -> Attribute:
-        if key == "age":
-            forms = (", {v},", " ({v})", ", aged {v},", ", {v} years old,", ", who is {v},", ", now {v},")
-            return key, self.values.age(), forms
-        if key == "city":
-            forms = (
-                " from {v}",
-                " of {v}",
-                " in {v}",
-                " ({v})",
-                ", who lives in {v},",
-                ", based in {v},",
-                ", {v},",
-            )
-            return key, self.values.city(), forms
-        if key == "job":
-            return (
-                key,
-                self.values.job(),
-                (", a {v},", " ({v})", ", who works as a {v},", ", {v},", ", the {v},"),
-            )
-        return key, self.values.price(), (" ({v})", ", who paid {v},", ", for {v},")
+        values = self.values
+        draw = {"age": values.age, "city": values.city, "job": values.job}.get(key, values.price)
+        return key, draw(), LISTS.attributes[key]
 
     def _described(self, name: str, attributes: list[Attribute]) -> str:
         said = name
@@ -213,7 +97,7 @@ class Frames:
 
     def _parties(self, facts: RequestFacts) -> str:
         chance = self.chance
-        does, suffers, passive, first, second = chance.choice(_DEALS)
+        does, suffers, passive, first, second = chance.choice(LISTS.deals)
         by_role = chance.random() < 0.3
         if by_role:
             first, second = chance.sample(ROLES, 2)
@@ -232,11 +116,9 @@ class Frames:
                 value = {"name": name} | {key: held_value.value for key, held_value, _ in held}
                 facts[role] = Fact(Value("", value, "object", "nested"), [role], object_schema(value))
                 continue
-            facts[role] = Fact(
-                Value(name, name, "string", "name"), [role, role, f"{role}_name"], SCHEMAS["string"]
-            )
+            facts[role] = spoken(name, "name").fact([role, role, f"{role}_name"])
             for key, attribute, _ in held:
-                facts[f"{role} {key}"] = Fact(attribute, [f"{role}_{key}"], SCHEMAS[attribute.type])
+                facts[f"{role} {key}"] = attribute.fact([f"{role}_{key}"])
         return text
 
     def _told_of_two(
@@ -252,13 +134,7 @@ class Frames:
         thing = self._thing()
         if by_role:
             (first, *_), (second, *_) = people
-            frame = chance.choice((
-                "The {f} is {a}; the {s} is {b}.", "{f}: {a}. {s}: {b}.", "The {f} {a} met the {s} {b}.",
-                "{a} is the {f} and {b} the {s}.", "{a} as {f} and {b} as {s}.",
-                "The {s} was {b}, the {f} {a}.",
-                "Our {f}, {a}, will call your {s}, {b}.", "{b} is the {s}. The {f} is {a}.",
-                "We have {a} as {f}; {b} is the {s}.", "{f} {a}, {s} {b}", "With {b} as {s}, {a} became {f}.",
-            ))  # fmt: skip
+            frame = chance.choice(LISTS.roles_of_two)
             text = frame.format(f=first, s=second, a=one, b=other)
         elif passive and chance.random() < 0.25:
             text = f"{thing} {passive.format(a=one, b=other)}"
@@ -268,13 +144,11 @@ class Frames:
             text = f"{other} {suffers.format(t=thing)} {one}"
         if thing in text and chance.random() < 0.7:
             item = thing.split(" ", 1)[1]
-            facts["thing"] = Fact(
-                Value(item, item, "string", "item"), ["item", "thing", "object"], SCHEMAS["string"]
-            )
+            facts["thing"] = spoken(item).fact(["item", "thing", "object"])
         if chance.random() < 0.3 and not by_role:
             day = self.values.date()
             text = f"{text.rstrip(',')} on {day.said}"
-            facts["day"] = Fact(day, ["date", "day", "when"], SCHEMAS[day.type])
+            facts["day"] = day.fact(["date", "day", "when"])
         return text.replace(",.", ".").replace(",;", ";").replace(",,", ",").rstrip(",")
 
     # Rows of people.
@@ -286,12 +160,7 @@ class Frames:
         draw = self.words.full_name if chance.random() < 0.3 else self.words.first_name
         names = list(dict.fromkeys(draw() for _ in range(count)))
         held = [self._attribute(key)[1] for _ in names]
-        forms = {
-            "age": (" ({v})", ", {v}", " is {v}", " aged {v}", " turned {v}"),
-            "city": (" ({v})", " from {v}", " lives in {v}", " is from {v}", " in {v}"),
-            "job": (" ({v})", " is a {v}", " as {v}", " the {v}"),
-            "amount": (" ({v})", " paid {v}", " gave {v}", " owes {v}", " with {v}", ": {v}"),
-        }[key]
+        forms = LISTS.row_forms[key]
         form = chance.choice(forms)
         parts = [name + form.format(v=value.said) for name, value in zip(names, held, strict=True)]
         mark = "; " if form.startswith(",") or chance.random() < 0.1 else ", "
@@ -300,33 +169,24 @@ class Frames:
         rows: list[dict[str, object]] = [
             {label: name, key: value.value} for name, value in zip(names, held, strict=True)
         ]
-        group = chance.choice((
-            "people", "guests", "members", "players", "winners", "students", "staff", "children", "donors",
-            "participants", "speakers", "team", "candidates", "entries",
-        ))  # fmt: skip
+        group = chance.choice(LISTS.groups)
         schema = {"type": "array", "items": object_schema(rows[0])}
         facts["rows"] = Fact(Value(said, rows, "lines", "list"), [group], schema)
         if chance.random() < 0.25:
-            facts["names"] = Fact(
-                Value("", names, "strings", "list"), ["names", f"{group}_names"], SCHEMAS["strings"]
-            )
-        frame = chance.choice((
-            "{v}", "The {g} are {v}", "{g}: {v}", "Our {g}: {v}", "We have {v}", "There were {v}",
-            "I know {v}",
-            "These are the {g}: {v}", "{v} are the {g}", "Of the {g}, {v}",
-        ))  # fmt: skip
+            facts["names"] = Value("", names, "strings", "list").fact(["names", f"{group}_names"])
+        frame = chance.choice(LISTS.group_frames)
         if " is " in form or form.split()[0] in ("turned", "lives", "paid", "gave", "owes"):
             frame = chance.choice(("{v}", "{v}", "Of the {g}, {v}", "{g}: {v}", "As for the {g}, {v}"))
         if chance.random() < 0.3:
             number = Value(spelled(len(names)), len(names), "integer", "quantity")
-            facts["number"] = Fact(number, [f"number_of_{group}", "count"], SCHEMAS["integer"])
+            facts["number"] = number.fact([f"number_of_{group}", "count"])
             frame = f"The {number.said} {{g}}: {{v}}"
         return frame.format(v=said, g=group)
 
     # Numbers and kinds of several things.
 
     def _nouns(self, count: int) -> list[str]:
-        made = [self.chance.choice(lexicon.ITEMS) if self.chance.random() < 0.8 else self.words.made_up()
+        made = [self.chance.choice(KNOWN.items) if self.chance.random() < 0.8 else self.words.made_up()
                 for _ in range(count)]  # fmt: skip
         return list(dict.fromkeys(made))
 
@@ -352,18 +212,18 @@ class Frames:
                 count = self.values.count()
                 parts.append(f"{count.said} {many}")
             keys = [many, many, noun, f"number_of_{many}", f"{noun}_count", f"num_{many}"]
-            facts[noun] = Fact(count, keys, SCHEMAS["integer"])
+            facts[noun] = count.fact(keys)
         subject = self.values.person() if chance.random() < 0.5 else None
-        frame = self._chosen(chance.choice(_ORDERS))
+        frame = self._chosen(chance.choice(LISTS.orders))
         if "{s}" in frame and subject is not None:
             keys = ["name", "customer", "person", "who", "client"]
-            facts["who"] = Fact(subject, keys, SCHEMAS["string"])
+            facts["who"] = subject.fact(keys)
         said = subject.said if subject is not None else self._subject()
         return frame.format(v=joined(parts, chance.choice(("and", "and", "plus", "and also", "but"))), s=said)
 
     def _kinds(self, facts: RequestFacts) -> str:
         chance = self.chance
-        pool, keys = chance.choice(_ADJECTIVES)
+        pool, keys = chance.choice(LISTS.adjectives)
         values = pool.split()
         if chance.random() < 0.2:
             values = [self.words.made_up() for _ in range(4)]
@@ -375,12 +235,12 @@ class Frames:
             schema: dict[str, Any] = {"type": "string", "enum": options}
             if chance.random() < 0.15:
                 schema = SCHEMAS["string"]
-            facts[noun] = Fact(Value(option, option, "string", "enum"), [form.format(n=noun)], schema)
+            facts[noun] = Fact(spoken(option, "enum"), [form.format(n=noun)], schema)
         if chance.random() < 0.35:
             parts = [f"the {noun} is {option}" for noun, option in zip(nouns, chosen, strict=True)]
             return joined(parts, chance.choice(("and", "but", "while")))
         parts = [f"{article_of(option)} {option} {noun}" for noun, option in zip(nouns, chosen, strict=True)]
-        return self._chosen(chance.choice(_ORDERS)).format(v=joined(parts), s=self._subject())
+        return self._chosen(chance.choice(LISTS.orders)).format(v=joined(parts), s=self._subject())
 
     # Cards and lists.
 
@@ -389,11 +249,9 @@ class Frames:
         chance = self.chance
         name, city, street = self.values.person(), self.values.city(), self.values.street()
         if chance.random() < 0.5:
-            name_of = self.words.made_up().capitalize() + chance.choice(
-                ("", "gatan", "straat", "weg", "allee")
-            )
+            name_of = self.words.made_up().capitalize() + chance.choice(LISTS.street_ends)
             said = f"{chance.choice(('', '', 'Via ', 'Rue '))}{name_of} {chance.randint(1, 199)}"
-            street = Value(said, said, "string", "item")
+            street = spoken(said)
         code = Value(
             said := "".join(chance.choices("0123456789", k=chance.choice((4, 5, 5)))), said, "string", "item"
         )
@@ -403,16 +261,16 @@ class Frames:
             address["zip"] = code
             where = f"{street.said}, {code.said} {city.said}"
         age, mail, phone = self.values.age(), self.values.email(), self.values.phone()
-        facts["name"] = Fact(name, ["name", "full_name", "person", "contact"], SCHEMAS["string"])
+        facts["name"] = name.fact(["name", "full_name", "person", "contact"])
         more: list[str] = []
         if chance.random() < 0.4:
-            facts["age"] = Fact(age, ["age", "age", "years_old"], SCHEMAS["integer"])
+            facts["age"] = age.fact(["age", "age", "years_old"])
             more.append(chance.choice(("{v}", "aged {v}", "{v} years old", "age {v}")).format(v=age.said))
         if chance.random() < 0.3:
-            facts["mail"] = Fact(mail, ["email", "mail", "e_mail"], SCHEMAS["string"])
+            facts["mail"] = mail.fact(["email", "mail", "e_mail"])
             more.append(mail.said)
         if chance.random() < 0.3:
-            facts["phone"] = Fact(phone, ["phone", "tel", "phone_number"], SCHEMAS["string"])
+            facts["phone"] = phone.fact(["phone", "tel", "phone_number"])
             more.append(chance.choice(("{v}", "tel. {v}", "phone {v}")).format(v=phone.said))
         if chance.random() < 0.6:
             value = {key: part.value for key, part in address.items()}
@@ -420,30 +278,28 @@ class Frames:
             facts["address"] = Fact(Value("", value, "object", "nested"), keys, object_schema(value))
         else:
             for key, part in address.items():
-                facts[key] = Fact(part, [key, f"home_{key}"], SCHEMAS["string"])
+                facts[key] = part.fact([key, f"home_{key}"])
         draw = chance.random()
         if draw < 0.4:
             return ", ".join([name.said, *more, where])
         if draw < 0.7:
             verb = chance.choice(("lives at", "can be found at", "moved to", "has a shop at", "lives in"))
             return f"{', '.join([name.said, *more])}{',' if more else ''} {verb} {where}"
-        return chance.choice(
-            ("Send it to {n}, {w}", "{n} ({w})", "Contact: {n}, {w}", "Deliver to {n} at {w}")
-        ).format(n=", ".join([name.said, *more]), w=where)
+        return chance.choice(LISTS.contacts).format(n=", ".join([name.said, *more]), w=where)
 
     def _list(self, facts: RequestFacts) -> str:
         chance = self.chance
-        pool, keys, frames = chance.choice(_LISTS)
+        pool, keys, frames = chance.choice(LISTS.lists)
         count = chance.choices((1, 2, 3, 4, 5), (1, 4, 5, 3, 1))[0]
         things = chance.sample(pool.split(), count)
         things = [self.words.made_up() if chance.random() < 0.12 else thing for thing in things]
         value = self.values.listed(list(dict.fromkeys(things)))
-        facts["list"] = Fact(value, list(keys), SCHEMAS["strings"])
+        facts["list"] = value.fact(list(keys))
         frame = chance.choice(frames)
         said = self._subject()
         if "{s}" in frame and chance.random() < 0.6:
             person = self.values.person()
-            facts["who"] = Fact(person, ["name", "person", "who", "owner"], SCHEMAS["string"])
+            facts["who"] = person.fact(["name", "person", "who", "owner"])
             said = person.said
         if "{s}" in frame and said in ("they", "we", "I"):
             said = "she"

@@ -6,80 +6,13 @@ plumber`), so that a model learns forms, and the words of keys, rather than whol
 
 from __future__ import annotations
 
-from data import words as lexicon
-from data.values import SCHEMAS, Fact, Value, Values
-from data.words import Words
+from data.texts import texts
+from data.values import Fact, Values, spoken
+from data.words import KNOWN, Words, plural_of
 
-ROLES = [
-    *lexicon.JOBS,
-    *(
-        "seller buyer owner guest teacher pupil student customer client driver doctor patient caller "
-        "agent brother sister mother father son daughter uncle aunt cousin neighbour nephew niece "
-        "husband wife friend colleague boss landlord tenant winner loser host guide captain coach "
-        "player singer writer visitor passenger member manager organiser speaker sender recipient "
-        "finder thief witness judge mayor donor supplier contact holder partner leader secretary "
-        "treasurer chair baby child groom bride inspector"
-    ).split(),
-]
-_MONEY = (
-    "fee deposit bill tip salary refund budget fine discount reward debt rent tax fare wage loan bonus"
-).split()
-_VERBS = (
-    "brought took sold sent left met saw found gave wanted asked called made bought visited picked "
-    "ordered paid booked lost offered needs wants has got keeps leaves likes prefers sees knows "
-    "expects collected returned signed joined won opened closed fixed painted moved arrived stayed "
-    "waited wrote built carried counted delivered repaired borrowed lent promised received handed "
-    "owes shows runs owns drives teaches reads"
-).split()
-_NAMED = (
-    "{r} {n}", "the {r}, {n},", "{n}, the {r},", "our {r} {n}", "a {r} called {n}", "a {r} named {n}",
-    "{n} ({r})", "{n}, our {r},", "my {r} {n}", "the {r} {n}", "a certain {n}, {r},", "{r}: {n},",
-    "her {r} {n}", "{n} as {r}", "their {r}, {n},", "the {r}, a certain {n},",
-)  # fmt: skip
-_DAY_KEYS = {
-    "by": ["deadline", "due"],
-    "until": ["until", "ends", "valid_until"],
-    "since": ["since", "start"],
-    "from": ["from_date", "start"],
-    "before": ["deadline"],
-    "no later than": ["deadline", "due"],
-}
-_PAID = (
-    "for {p}", "for {p}", "at {p}", "worth {p}", "({p})", "costing {p}", "a {n} of {p}", "{p} in {n}",
-    "the {n}, {p},",
-)  # fmt: skip
-_STARTS = (
-    "Yesterday", "As agreed,", "Last week", "This time", "It seems that", "We hear that", "Apparently",
-    "Well,", "After all,", "So far", "Note:", "Hi,", "Yes,", "By the way,", "Once again", "To be clear,",
-    "According to them,", "I think", "They say", "In the end", "In short:", "For now", "Sorry,", "Oh,",
-    "Then",
-)  # fmt: skip
-_ENDS = (
-    "again", "as usual", "without any trouble", "if possible", "please", "at last", "for good",
-    "with pleasure", "after all", "this time", "and that was that", "or so they say", "in the end",
-    "as far as I know",
-)  # fmt: skip
-_TAILS = (
-    "because it was {a}", "although nobody {v}", "if you {v} it", "as soon as possible", "when the {w} {v}",
-    "before it {v}", "after {n} years", "for the {o} time", "which surprised everyone", "and it was {a}",
-    "but it did not {v}", "so that we could {v}", "while we waited", "until further notice", "on foot",
-    "by mistake", "as a present", "at the last minute", "in front of everyone", "without a word",
-    "with great care", "and nobody {v}", "which was {a}", "who {v} it", "that {v} the {w}", "just in time",
-    "because of the {w}", "in spite of the {w}", "as the {w} {v}", "and then left", "but only {v}",
-    "where they {v}", "since it is {a}", "unless it is {a}", "though the {w} was {a}", "like last year",
-    "together with the {w}", "instead of the {w}", "to {v} the {w}", "as promised", "more than {n} times",
-    "{n} minutes ago", "in less than {n} hours", "again and again", "even if it {v}", "on the way {w}",
-)  # fmt: skip
-_LEADS = (
-    "When the {w} {v},", "After {n} hours of {w},", "Before leaving,", "Although it was {a},",
-    "If it is {a},",
-    "To everyone's surprise,", "If I remember correctly,", "According to the {w},", "While we {v} the {w},",
-    "Because of the {w},", "In spite of the {w},", "For the {o} time,", "After {n} years,",
-    "Once the {w} {v},",
-    "Good news:", "In my opinion", "As far as I know,", "On the phone,", "Without the {w},",
-    "Thanks to the {w},",
-)  # fmt: skip
-_PLACES = "office shop branch station hotel school market harbour depot museum house clinic garage".split()
+LISTS = texts("phrases")
+
+ROLES = [*KNOWN.jobs, *LISTS.roles]
 
 
 class Phrases:
@@ -93,7 +26,7 @@ class Phrases:
         chance = self.chance
         facts: dict[str, Fact] = {}
         subject = self._someone(facts, "subject")
-        verb = chance.choice(_VERBS) if chance.random() < 0.8 else self.words.made_up() + "ed"
+        verb = chance.choice(LISTS.verbs) if chance.random() < 0.8 else self.words.made_up() + "ed"
         thing = self._something(facts)
         # One list at most: no key could tell two apart.
         kinds = [self._place, self._day, self._money, *([] if "list" in facts else [self._with])]
@@ -106,7 +39,7 @@ class Phrases:
                 + self._someone(facts, "other")
             )
         if chance.random() < 0.2:
-            phrases.append(chance.choice(_ENDS))
+            phrases.append(chance.choice(LISTS.ends))
         draw = chance.random()
         if draw < 0.5:
             parts = [subject, verb, thing, *phrases]
@@ -153,34 +86,32 @@ class Phrases:
         chance = self.chance
         draw = chance.random()
         if draw < 0.25:
-            return self._filled(chance.choice(_LEADS))
+            return self._filled(chance.choice(LISTS.leads))
         if draw < 0.55:
-            return chance.choice(_STARTS)
+            return chance.choice(LISTS.starts)
         words = [self.words.filler() for _ in range(chance.choice((1, 1, 2, 3)))]
         return f"{' '.join(words).capitalize()}{chance.choice(('', '', ' that', ','))}"
 
     def tail(self) -> str:
         """Return how a sentence may go on when all is said: a clause or a phrase that no field asks for."""
-        return self._filled(self.chance.choice(_TAILS))
+        return self._filled(self.chance.choice(LISTS.tails))
 
     def _filled(self, text: str) -> str:
         words, chance = self.words, self.chance
         number, order = chance.randint(2, 40), chance.choice(("first", "second", "third", "last", "fifth"))
         return text.format(
-            a=chance.choice(lexicon.ADJECTIVES), v=words.filler(), w=words.filler(), n=number, o=order
+            a=chance.choice(KNOWN.adjectives), v=words.filler(), w=words.filler(), n=number, o=order
         )
 
     def _someone(self, facts: dict[str, Fact], name: str) -> str:
         """Say a person: by a role, a title or the name alone, perhaps with the age."""
         chance = self.chance
         if name == "subject" and chance.random() < 0.2:
-            return chance.choice(
-                ("we", "I", "they", "somebody", "she", "he", "nobody", "my people", "everyone")
-            )
+            return chance.choice(LISTS.somebody)
         draw = chance.random()
         if draw < 0.15:
             value = self.values.surname()
-            said = f"{chance.choice(lexicon.TITLES)} {value.said}"
+            said = f"{chance.choice(KNOWN.titles)} {value.said}"
         else:
             value = self.values.person()
             said = value.said
@@ -190,19 +121,15 @@ class Phrases:
             keys = [role, role, f"{role}_name", "name"]
             if "subject" in facts:
                 keys = keys[:3]
-            said = chance.choice(_NAMED).format(r=role, n=said)
+            said = chance.choice(LISTS.named).format(r=role, n=said)
         elif name == "other":
             keys = ["other", "partner", "friend", "with", "second_person"]
-        facts[name] = Fact(value, keys, SCHEMAS["string"])
+        facts[name] = value.fact(keys)
         if chance.random() < 0.25:
             age = self.values.age()
-            form = chance.choice(
-                (", {a},", ", aged {a},", " ({a})", ", {a} years old,", ", who is {a},", ", now {a},")
-            )
+            form = chance.choice(LISTS.age_forms)
             said = said.rstrip(",") + form.format(a=age.said)
-            facts[f"{name} age"] = Fact(
-                age, ["age", "age", f"{keys[0]}_age", "years_old"], SCHEMAS["integer"]
-            )
+            facts[f"{name} age"] = age.fact(["age", "age", f"{keys[0]}_age", "years_old"])
         return said
 
     def _something(self, facts: dict[str, Fact]) -> str:
@@ -212,16 +139,12 @@ class Phrases:
             noun = self.words.item(plural=True)
             last = noun.split()[-1]
             keys = [last, noun.replace(" ", "_"), f"number_of_{last}", "quantity", "count"]
-            facts["count"] = Fact(count, keys, SCHEMAS["integer"])
-            facts["things"] = Fact(
-                Value(noun, noun, "string", "item"), ["item", "product", "things"], SCHEMAS["string"]
-            )
+            facts["count"] = count.fact(keys)
+            facts["things"] = spoken(noun).fact(["item", "product", "things"])
             return f"{chance.choice(('', '', '', 'all ', 'about ', 'only ', 'some '))}{count.said} {noun}"
         if draw < 0.7:
             noun = self.words.item()
-            facts["thing"] = Fact(
-                Value(noun, noun, "string", "item"), ["item", "thing", "product", "object"], SCHEMAS["string"]
-            )
+            facts["thing"] = spoken(noun).fact(["item", "thing", "product", "object"])
             return (
                 f"{chance.choice(('a', 'the', 'the', 'this', 'her', 'his', 'another', 'my', 'one'))} {noun}"
             )
@@ -234,38 +157,33 @@ class Phrases:
         chance = self.chance
         kind = chance.choice(("item_list", "people_list", "article_list", "skill_list", "city_list"))
         value = self.values.draw(kind)
-        noun = lexicon.plural_of(chance.choice(ROLES if kind == "people_list" else lexicon.ITEMS))
+        noun = plural_of(chance.choice(ROLES if kind == "people_list" else KNOWN.items))
         keys = {"people_list": ["names", "people"], "city_list": ["cities", "places"]}.get(
             kind, ["items", "list", "things"]
         )
-        form = chance.choice(
-            ("{v}", "{v}", "with {v}", "including {v}", "the {n} {v}", "the following: {v}", "{n}: {v}")
-        )
+        form = chance.choice(LISTS.list_forms)
         if "{n}" in form:
             keys = [noun]
-        facts["list"] = Fact(value, keys, SCHEMAS["strings"])
+        facts["list"] = value.fact(keys)
         return form.format(v=value.said, n=noun)
 
     def _place(self, facts: dict[str, Fact]) -> str:
         value = self.values.city()
-        form = self.chance.choice(
-            ("in", "in", "from", "near", "of", "to", "outside", "at the {p} in", "in the {p} of", "for")
-        )
+        form = self.chance.choice(LISTS.place_forms)
         keys = {"from": ["from", "origin", "start"], "to": ["to", "destination", "goal"]}.get(form, [])
-        facts["place"] = Fact(value, ["city", *keys, "town", "place", "location"], SCHEMAS["string"])
-        return f"{form.format(p=self.chance.choice(_PLACES))} {value.said}"
+        facts["place"] = value.fact(["city", *keys, "town", "place", "location"])
+        return f"{form.format(p=self.chance.choice(LISTS.places))} {value.said}"
 
     def _day(self, facts: dict[str, Fact]) -> str:
         value = self.values.date()
-        form = self.chance.choice(
-            ("on", "on", "by", "until", "since", "from", "before", "as of", "dated", "no later than")
-        )
-        facts["day"] = Fact(value, [*_DAY_KEYS.get(form, []), "date", "day", "when"], SCHEMAS[value.type])
+        form = self.chance.choice(LISTS.day_forms)
+        keys = [*LISTS.day_keys.get(form, []), "date", "day", "when"]
+        facts["day"] = value.fact(keys)
         return f"{form} {value.said}"
 
     def _money(self, facts: dict[str, Fact]) -> str:
-        value, noun = self.values.price(), self.chance.choice(_MONEY)
-        form = self.chance.choice(_PAID)
+        value, noun = self.values.price(), self.chance.choice(LISTS.money)
+        form = self.chance.choice(LISTS.paid)
         keys = [noun, f"{noun}_amount"] if "{n}" in form else ["price", "cost", "total"]
-        facts["money"] = Fact(value, [*keys, "amount", "sum"], SCHEMAS["number"])
+        facts["money"] = value.fact([*keys, "amount", "sum"])
         return form.format(p=value.said, n=noun)

@@ -19,46 +19,15 @@ from data.notes import Notes
 from data.phrases import Phrases
 from data.plain import Plain
 from data.scenes import Scene, Slot, expand, read_scenes
+from data.texts import texts
 from data.traits import Traits
-from data.values import SCHEMAS, Fact, Value, Values
+from data.values import SCHEMAS, Fact, Value, Values, spoken
 from data.words import Words
 
-_GROUPS = (
-    "details info data record entry content result fields values summary person customer order "
-    "product contact address place trip payment profile item main extra meta"
-).split()
+LISTS = texts("sentences")
+
 _TYPES = {"integer": "number", "date": "string", "time": "string", "lines": "strings"}
 """Types that a field of another type may hold too."""
-_SUBJECTS = ("person", "first", "company", "items")
-"""Kinds that a further sentence may name again."""
-_STATEMENTS = (
-    "The {key} is {value}.",
-    "The {key} was {value}.", "{Key}: {value}.", "{Key}: {value}", "{Key} = {value};", "{Key} - {value}",
-    "{value} is the {key}.", "{value} was given as the {key}.", "We noted {value} as the {key}.",
-    "As for the {key}, it is {value}.", "Its {key} is {value}.", "The {key} is said to be {value}.",
-    "(the {key} is {value})", "Note the {key}, {value}.",
-)  # fmt: skip
-_ASIDES = (
-    "Thank you for your help.",
-    "That is all for now.", "We are glad to hear from you.", "More will follow soon.",
-    "Everyone was pleased.", "Nobody knows why.", "It took a while to find out.", "The weather was fine.",
-    "This was confirmed by phone.", "Please keep this on file.", "I hope this helps.",
-    "As you may have heard:", "Just so you know:", "Here is a short note.", "Good morning!", "Dear all,",
-    "Hello,", "For the record:", "According to our files,", "It is true:", "Yesterday's news:",
-    "Sorry for the late answer.", "No one objected.", "The rest can wait.", "Nothing else was said.",
-    "See you soon.", "Best regards", "Everything else is unchanged.",
-)  # fmt: skip
-_PERIPHERAL = (
-    "This note was written by {name}.", "Please reply to {name}.", "{name} made a note of it.",
-    "{name} has been told.", "The weather in {city} is fine.", "{name} sends greetings.",
-    "(Filed by {name}.)", "Copies went to {name} and {name2}.", "{name} of {city} read this twice.",
-    "There were {n} people in the room.", "{name} could not come.", "It was {n} degrees outside.",
-    "The office in {city} is closed.",
-)  # fmt: skip
-
-
-_ALONE = ("integer", "number", "boolean", "enum", "date", "time", "email", "strings", "lines", "tally")
-"""Types of which a text may have one value: then a schema can ask for it without a word about it."""
 
 
 @dataclass(frozen=True)
@@ -190,10 +159,10 @@ class Examples:
         sentences: list[str] = []
         if self.shares.everyday and chance.random() < self.shares.everyday:
             facts, text = self.everyday.draw()
-            return facts, text if chance.random() < 0.85 else f"{chance.choice(_ASIDES)} {text}"
+            return facts, text if chance.random() < 0.85 else f"{chance.choice(LISTS.asides)} {text}"
         if self.shares.plain and chance.random() < self.shares.plain:
             facts, text = self.plain.draw()
-            return facts, text if chance.random() < 0.8 else f"{chance.choice(_ASIDES)} {text}"
+            return facts, text if chance.random() < 0.8 else f"{chance.choice(LISTS.asides)} {text}"
         if not scene.mains:
             sources = (self.phrases, self.frames, self.notes)
             facts, text = chance.choices(sources, self.shares.sources)[0].draw()
@@ -208,7 +177,7 @@ class Examples:
             self._add(scene, facts, sentences)
         ends = (0, len(sentences))
         if chance.random() < 0.25:
-            sentences.insert(chance.choice(ends), chance.choice(_ASIDES))
+            sentences.insert(chance.choice(ends), chance.choice(LISTS.asides))
         if chance.random() < 0.08:
             sentences.insert(chance.choice(ends), self._peripheral())
         if chance.random() < 0.06 and len(sentences) > 1:
@@ -222,7 +191,7 @@ class Examples:
         if draw < 0.5 and scene.extras:
             template = chance.choice(scene.extras)
             named = [slot for slot, is_slot in expand(template, chance) if is_slot]
-            if all(slot not in facts or scene.slots[slot].kind in _SUBJECTS for slot in named):
+            if all(slot not in facts or scene.slots[slot].kind in LISTS.subjects for slot in named):
                 sentences.append(self._sentence(scene, template, facts))
         elif draw < 0.62:
             fresh = [name for name in scene.slots if name not in facts]
@@ -234,7 +203,7 @@ class Examples:
     def _peripheral(self) -> str:
         """Return a sentence with names and numbers that no field asks for."""
         words = self.words
-        return self.chance.choice(_PERIPHERAL).format(
+        return self.chance.choice(LISTS.peripheral).format(
             name=words.person(), name2=words.person(), city=words.city(), n=self.chance.randint(2, 40)
         )
 
@@ -248,14 +217,14 @@ class Examples:
         if slot.kind == "yes":
             truth = self.chance.random() < 0.5
             said = self.chance.choice(slot.yes if truth else slot.no)
-            return Fact(Value(said, truth, "boolean", "boolean"), slot.keys, SCHEMAS["boolean"])
+            return Value(said, truth, "boolean", "boolean").fact(slot.keys)
         if slot.kind == "enum":
             return self.traits.enum_fact(slot.keys, slot.values)
         value = self.values.draw(slot.kind)
         if value.type == "lines":
             assert isinstance(value.value, list)
             return Fact(value, slot.keys, Values.rows_schema(value.value))
-        return Fact(value, slot.keys, SCHEMAS[value.type])
+        return value.fact(slot.keys)
 
     def _sentence(self, scene: Scene, template: str, facts: dict[str, Fact]) -> str:
         chance = self.chance
@@ -272,7 +241,7 @@ class Examples:
                 said = said[0].upper() + said[1:]
                 copied = fact.value.type == "string" and "enum" not in fact.schema
                 if copied and fact.value.value == fact.value.said:
-                    fact.value = Value(said, said, "string", fact.value.kind)
+                    fact.value = spoken(said, fact.value.kind)
             if re.search(r"(^|\s)[aA] $", text) and said[0] in "aeiou" and chance.random() < 0.9:
                 text = text[:-1] + "n "
             text += said
@@ -305,7 +274,7 @@ class Examples:
             sentences.append(f"{key.capitalize()}: {said}.")
             return
         said = said.removesuffix(" of")
-        template = self.chance.choice(_STATEMENTS)
+        template = self.chance.choice(LISTS.statements)
         sentences.append(template.format(key=key, Key=key.capitalize(), value=said))
 
     def _trait(self, scene: Scene, facts: dict[str, Fact], sentences: list[str]) -> None:
@@ -327,7 +296,7 @@ class Examples:
         kind = "enum" if "enum" in fact.schema else fact.value.type
         numbers = kinds.count("integer") + kinds.count("number")
         alike = numbers if kind in ("integer", "number") else kinds.count(kind)
-        return len(facts) == 1 or (kind in _ALONE and alike == 1)
+        return len(facts) == 1 or (kind in LISTS.alone and alike == 1)
 
     def _of_one(self, fact: Fact, text: str) -> Example:
         """Return an example that asks for one value and has no word for it."""
@@ -419,7 +388,7 @@ class Examples:
     def _grouped(self, fields: list[Any]) -> list[Any]:
         """Put some neighbours into an object of their own."""
         chance = self.chance
-        names = [name for name in _GROUPS if name not in {f[0] for f in fields}]
+        names = [name for name in LISTS.groups if name not in {f[0] for f in fields}]
         size = chance.randint(2, max(2, len(fields) - 1))
         start = chance.randint(0, len(fields) - size)
         inner = fields[start : start + size]

@@ -9,9 +9,10 @@ from dataclasses import dataclass
 from datetime import date
 from typing import Any
 
-from data import words as lexicon
-from data.words import Words, plural_of, spelled
+from data.texts import texts
+from data.words import KNOWN, Words, plural_of, spelled
 
+LISTS = texts("values")
 SCHEMAS = {
     "string": {"type": "string"},
     "integer": {"type": "integer"},
@@ -32,6 +33,15 @@ class Value:
     value: object
     type: str
     kind: str
+
+    def fact(self, keys: list[str]) -> Fact:
+        """Return the fact that the text tells the value, with the schema of its type."""
+        return Fact(self, keys, SCHEMAS[self.type])
+
+
+def spoken(text: str, kind: str = "item") -> Value:
+    """Return a text as it is said."""
+    return Value(text, text, "string", kind)
 
 
 @dataclass
@@ -72,73 +82,70 @@ class Values:
         make: Callable[[], Value] = getattr(self, kind)
         return make()
 
-    def _text(self, text: str, kind: str) -> Value:
-        return Value(text, text, "string", kind)
-
     def person(self) -> Value:
         """A name, now and then said with a title that is no part of the value."""
         if self.chance.random() < 0.06:
             title = self.chance.random() < 0.5
-            name = self.words.proper(lexicon.LAST_NAMES) if title else self.words.first_name()
-            before = self.chance.choice(lexicon.TITLES if title else lexicon.NICKNAMES)
+            name = self.words.proper(KNOWN.last_names) if title else self.words.first_name()
+            before = self.chance.choice(KNOWN.titles if title else KNOWN.nicknames)
             return Value(f"{before} {name}", name, "string", "name")
-        return self._text(self.words.person(), "name")
+        return spoken(self.words.person(), "name")
 
     def first(self) -> Value:
-        return self._text(self.words.first_name(), "name")
+        return spoken(self.words.first_name(), "name")
 
     def surname(self) -> Value:
-        return self._text(self.words.proper(lexicon.LAST_NAMES), "name")
+        return spoken(self.words.proper(KNOWN.last_names), "name")
 
     def city(self) -> Value:
-        return self._text(self.words.city(), "city")
+        return spoken(self.words.city(), "city")
 
     def country(self) -> Value:
-        return self._text(self.words.proper(lexicon.COUNTRIES, 0.6), "city")
+        return spoken(self.words.proper(KNOWN.countries, 0.6), "city")
 
     def company(self) -> Value:
-        return self._text(self.words.company(), "name")
+        return spoken(self.words.company(), "name")
 
     def title(self) -> Value:
-        return self._text(self.words.title(), "item")
+        return spoken(self.words.title())
 
     def item(self) -> Value:
-        return self._text(self.words.item(), "item")
+        return spoken(self.words.item())
 
     def items(self) -> Value:
-        return self._text(self.words.item(plural=True), "item")
+        return spoken(self.words.item(plural=True))
 
     def mass(self) -> Value:
-        return self._text(self.chance.choice(lexicon.MASS_ITEMS), "item")
+        return spoken(self.chance.choice(KNOWN.mass_items))
 
     def job(self) -> Value:
-        word = self.chance.choice(lexicon.JOBS) if self.chance.random() < 0.7 else self.words.made_up()
+        word = self.chance.choice(KNOWN.jobs) if self.chance.random() < 0.7 else self.words.made_up()
         start = self.chance.choice(("", "", "", "senior ", "chief ", "junior "))
-        return self._text(start + word, "item")
+        return spoken(start + word)
 
     def animal(self) -> Value:
         known = self.chance.random() < 0.8
-        return self._text(self.chance.choice(lexicon.ANIMALS) if known else self.words.made_up(), "item")
+        return spoken(self.chance.choice(KNOWN.animals) if known else self.words.made_up())
 
     def street(self) -> Value:
-        name, end = self.words.proper(lexicon.LAST_NAMES), self.chance.choice(lexicon.STREETS)
-        return self._text(f"{self.chance.randint(1, 399)} {name} {end}", "item")
+        name, end = self.words.proper(KNOWN.last_names), self.chance.choice(KNOWN.streets)
+        return spoken(f"{self.chance.randint(1, 399)} {name} {end}")
 
     def email(self) -> Value:
         user = self.words.made_up() + self.chance.choice(("", "", str(self.chance.randint(1, 99))))
         end = self.chance.choice(("com", "org", "net", "example", "io"))
-        return self._text(f"{user}@{self.words.made_up()}.{end}", "item")
+        return spoken(f"{user}@{self.words.made_up()}.{end}")
 
     def phone(self) -> Value:
         digits = [str(self.chance.randint(10, 999)) for _ in range(self.chance.randint(2, 4))]
         start = self.chance.choice(("", "+", "0", "555-"))
-        return self._text(start + self.chance.choice("- ").join(digits), "item")
+        return spoken(start + self.chance.choice("- ").join(digits))
 
     def code(self) -> Value:
         chance = self.chance
         letters = "".join(chance.choices(string.ascii_uppercase, k=chance.randint(1, 3)))
         digits = "".join(chance.choices(string.digits, k=chance.randint(2, 6)))
-        return self._text(letters + chance.choice(("-", "", "-", "/")) + digits, "item")
+        return spoken(letters + chance.choice(("-", "", "-", "/")) + digits, "item")
 
     def age(self) -> Value:
         age = self.chance.randint(1, 99)
@@ -148,9 +155,7 @@ class Values:
         """A number of things, of 2 or more, in digits or words."""
         chance, draw = self.chance, self.chance.random()
         if draw < 0.05:
-            said, count = chance.choice(
-                (("a dozen", 12), ("two dozen", 24), ("a couple of", 2), ("half a dozen", 6))
-            )
+            said, count = chance.choice(LISTS.dozens)
             return Value(said, count, "integer", "quantity")
         if draw < 0.17:
             # Words that are met seldom otherwise.
@@ -172,20 +177,9 @@ class Values:
         text = f"{whole:,}" if whole >= 1000 and chance.random() < 0.6 else str(whole)
         if cents or chance.random() < 0.2:
             text += f".{cents:02d}"
-        style = chance.choices(range(7), (10, 4, 3, 3, 2, 1, 1.5))[0]
-        unit = chance.choice(
-            ("dollars", "euros", "pounds", "francs", "crowns", "euro", "USD", "EUR", "rupees")
-        )
-        said = (
-            f"${text}",
-            f"{text} {unit}",
-            f"€{text}",
-            f"£{text}",
-            f"{chance.choice(('USD', 'EUR', 'GBP', 'CHF'))} {text}",
-            f"{text}€",
-            text,
-        )[style]
-        return Value(said, value, "number", "price")
+        form = chance.choices(LISTS.price_forms, LISTS.price_weights)[0]
+        unit, code = chance.choice(LISTS.units), chance.choice(LISTS.codes)
+        return Value(form.format(text=text, unit=unit, code=code), value, "number", "price")
 
     def measure(self) -> Value:
         """A plain number, often with a fraction; the sentence has the unit."""
@@ -215,7 +209,7 @@ class Values:
 
     def clock(self) -> Value:
         text = f"{self.chance.randint(0, 23)}:{self.chance.choice((0, 5, 10, 15, 20, 30, 40, 45, 50)):02d}"
-        return self._text(text, "item")
+        return spoken(text)
 
     def date(self) -> Value:
         """A day in one of some ten spellings; the value is the ISO 8601 date."""
@@ -224,29 +218,14 @@ class Values:
         if chance.random() < 0.6:
             year = chance.randint(2015, 2029)
         day = date(year, month, chance.randint(1, calendar.monthrange(year, month)[1]))
-        name = lexicon.MONTHS[month - 1]
+        name = KNOWN.months[month - 1]
         if chance.random() < 0.15:
             name = name[:3] + chance.choice(("", "."))
-        d = day.day
-        said = chance.choices(
-            (
-                f"{d} {name} {year}",
-                f"{name} {d}, {year}",
-                f"{ordinal(d)} {name} {year}",
-                f"{name} {ordinal(d)}, {year}",
-                f"the {ordinal(d)} of {name} {year}",
-                f"the {ordinal(d)} of {name}, {year}",
-                day.isoformat(),
-                f"{d:02d}.{month:02d}.{year}",
-                f"{year}/{month:02d}/{d:02d}",
-                f"{name} {d} {year}",
-                f"{lexicon.WEEKDAYS[day.weekday()]}, {d} {name} {year}",
-                f"{lexicon.WEEKDAYS[day.weekday()]}, {name} {d}, {year}",
-            ),
-            (8, 8, 3, 4, 3, 2, 4, 2, 1, 2, 2, 2),
-        )[0]
+        form = chance.choices(LISTS.date_forms, LISTS.date_weights)[0]
+        names = {"name": name, "nth": ordinal(day.day), "week": KNOWN.weekdays[day.weekday()]}
+        said = form.format(d=day.day, month=month, year=year, iso=day.isoformat(), **names)
         if chance.random() < 0.12:
-            return Value(said, said, "string", "item")
+            return spoken(said)
         return Value(said, day.isoformat(), "date", "date")
 
     def listed(self, things: list[str]) -> Value:
@@ -274,7 +253,7 @@ class Values:
 
     def item_list(self) -> Value:
         plural = self.chance.random() < 0.6
-        pool = lexicon.MASS_ITEMS if self.chance.random() < 0.3 else None
+        pool = KNOWN.mass_items if self.chance.random() < 0.3 else None
         if pool:
             return self.listed(self._several(lambda: self.chance.choice(pool)))
         return self.listed(self._several(lambda: self.words.item(plural)))
@@ -286,7 +265,7 @@ class Values:
         return Value(said, things, "strings", "list")
 
     def skill_list(self) -> Value:
-        pool = lexicon.SKILLS + lexicon.HOBBIES
+        pool = KNOWN.skills + KNOWN.hobbies
 
         def skill() -> str:
             return self.chance.choice(pool) if self.chance.random() < 0.8 else self.words.made_up()

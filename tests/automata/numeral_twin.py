@@ -10,10 +10,11 @@ import json
 import re
 from fractions import Fraction
 
+import formula_twin
+
 from structgen.language import ir
 
 GRAMMAR = re.compile(r"(-?)(0|[1-9][0-9]*)(?:\.([0-9]+))?(?:[eE]([+-]?[0-9]+))?")
-ALPHABET = "0123456789-+.eE"
 
 
 def value_of(text: str) -> Fraction | None:
@@ -35,23 +36,8 @@ def holds(formula: ir.Formula, text: str) -> bool:
     """Return whether a formula is true of a numeral."""
     value = value_of(text)
     assert value is not None
-    if isinstance(formula, ir.Not):
-        return not holds(formula.of, text)
-    if isinstance(formula, ir.All):
-        return all(holds(part, text) for part in formula.of)
-    if isinstance(formula, ir.Any_):
-        return any(holds(part, text) for part in formula.of)
-    if isinstance(formula, ir.PlainInteger):
-        return is_plain(text)
-    if isinstance(formula, ir.Multiple):
-        return (value / Fraction(formula.of)).denominator == 1
-    if isinstance(formula, ir.Points):
-        return value in {Fraction(one) for one in formula.of}
-    assert isinstance(formula, ir.Interval)
-    low, high = formula.low, formula.high
-    above = low is None or (value > Fraction(low) if formula.open_low else value >= Fraction(low))
-    return above and (
-        high is None or (value < Fraction(high) if formula.open_high else value <= Fraction(high))
+    return formula_twin.holds(
+        formula, value, lambda atom: isinstance(atom, ir.PlainInteger) and is_plain(text)
     )
 
 

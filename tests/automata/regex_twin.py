@@ -1,10 +1,11 @@
-"""The slow twin of the string automata: formulas decided on whole strings by a backtracking matcher."""
+"""The slow twin of the string automata: formulas decided on whole strings, all matches followed at once."""
 
 from __future__ import annotations
 
 import calendar
 import re
-from collections.abc import Iterator
+
+import formula_twin
 
 from structgen.automata.regex import syntax_tree as x
 from structgen.automata.regex.ecma_syntax import parse
@@ -12,65 +13,50 @@ from structgen.automata.unicode.charsets import WORD, Ranges
 from structgen.language import ir
 
 
-def _in(point: int, ranges: Ranges) -> bool:
-    return any(low <= point <= high for low, high in ranges)
+def _in(char: str, ranges: Ranges) -> bool:
+    return any(low <= ord(char) <= high for low, high in ranges)
 
 
-def _ends(
-    node: x.Node, text: list[int], at: int, seen: frozenset[tuple[int, int]] = frozenset()
-) -> Iterator[int]:
-    """Yield the places where a match of `node` from `at` may end (some perhaps more than once)."""
+def ends(node: x.Node, text: str, begins: set[int]) -> set[int]:
+    """Return where matches of a node end that begin in some places."""
     match node:
         case x.CharacterClass(ranges):
-            if at < len(text) and _in(text[at], ranges):
-                yield at + 1
+            return {at + 1 for at in begins if at < len(text) and _in(text[at], ranges)}
         case x.Concatenation(parts):
-            if not parts:
-                yield at
-                return
-            for middle in set(_ends(parts[0], text, at)):
-                yield from _ends(x.Concatenation(parts[1:]), text, middle)
-        case x.Alternation(parts):
             for part in parts:
-                yield from _ends(part, text, at)
+                begins = ends(part, text, begins)
+            return begins
+        case x.Alternation(parts):
+            return set().union(*(ends(part, text, begins) for part in parts))
         case x.Repetition(of, least, most):
-            # The places after exactly n copies, n by n; past `least` only copies that consume matter.
-            places = {at}
-            reached: set[int] = set()
-            for count in range((least + len(text) + 1 if most is None else most) + 1):
-                if count >= least:
-                    if places <= reached:
-                        break
-                    reached |= places
-                places = {end for place in places for end in _ends(of, text, place)}
-                if not places:
-                    break
-            yield from reached
-        case x.TextStart():
-            if at == 0:
-                yield at
-        case x.TextEnd():
-            if at == len(text):
-                yield at
+            found: set[int] = set()
+            for copy in range((least + len(text) + 1 if most is None else most) + 1):
+                found |= begins if copy >= least else set()
+                after = ends(of, text, begins)
+                if after == begins or (copy >= least and after <= found):
+                    return found | begins
+                begins = after
+            return found
+    return {at for at in begins if _is_met(node, text, at)}
+
+
+def _is_met(node: x.Node, text: str, at: int) -> bool:
+    """Return whether an assertion holds at a place."""
+    match node:
         case x.WordBoundary(here):
             before = at > 0 and _in(text[at - 1], WORD)
             after = at < len(text) and _in(text[at], WORD)
-            if (before != after) == here:
-                yield at
-        case x.LookAround(ahead, holds, of):
-            if ahead:
-                found = any(True for _ in _ends(of, text, at))
-            else:
-                found = any(at in set(_ends(of, text, start)) for start in range(at + 1))
-            if found == holds:
-                yield at
+            return (before != after) == here
+        case x.LookAround(True, holds, of):
+            return bool(ends(of, text, {at})) == holds
+        case x.LookAround(False, holds, of):
+            return (at in ends(of, text, set(range(at + 1)))) == holds
+    return at == (0 if isinstance(node, x.TextStart) else len(text))
 
 
 def matches(source: str, text: str) -> bool:
     """Return whether a search for the pattern finds it in the text."""
-    node = parse(source)
-    points = [ord(char) for char in text]
-    return any(True for start in range(len(points) + 1) for _ in _ends(node, points, start))
+    return bool(ends(parse(source), text, set(range(len(text) + 1))))
 
 
 _DATE = r"(\d{4})-(\d\d)-(\d\d)"
@@ -107,25 +93,16 @@ def is_date_time(text: str) -> bool:
     return is_date(text[:10]) and text[10:11] in ("T", "t") and is_time(text[11:])
 
 
+_FORMATS = {"date": is_date, "time": is_time, "date-time": is_date_time}
+
+
 def holds(formula: ir.Formula, text: str) -> bool:
     """Return whether a string meets a formula."""
-    match formula:
-        case ir.Pattern(source):
-            return matches(source, text)
-        case ir.Length(least, most):
-            return least <= len(text) and (most is None or len(text) <= most)
-        case ir.Words(of):
-            return text in of
-        case ir.Not(of):
-            return not holds(of, text)
-        case ir.All(of):
-            return all(holds(part, text) for part in of)
-        case ir.Any_(of):
-            return any(holds(part, text) for part in of)
-        case ir.Format("date"):
-            return is_date(text)
-        case ir.Format("time"):
-            return is_time(text)
-        case ir.Format("date-time"):
-            return is_date_time(text)
-    raise AssertionError(formula)
+
+    def atom(one: ir.Formula) -> bool:
+        if isinstance(one, ir.Format):
+            return _FORMATS[one.name](text)
+        assert isinstance(one, ir.Pattern)
+        return matches(one.source, text)
+
+    return formula_twin.holds(formula, text, atom)

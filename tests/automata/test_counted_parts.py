@@ -10,18 +10,11 @@ from decimal import Decimal
 
 import numpy as np
 import pytest
+from regex_twin import ends
 
 import structgen as sg
 from structgen.automata.numbers import value_automata
 from structgen.automata.regex.ecma_syntax import parse
-from structgen.automata.regex.syntax_tree import (
-    Alternation,
-    CharacterClass,
-    Concatenation,
-    Node,
-    Repetition,
-    TextStart,
-)
 from structgen.automata.strings import formula_automata, found_texts, string_pool, threads
 from structgen.automata.strings import patterns as pattern_automata
 from structgen.automata.strings.automata import Automaton
@@ -59,30 +52,6 @@ def drawn(draw: random.Random, depth: int) -> str:
     most = max(1, least + draw.randint(0, 3))
     counts = ["?", "?", "*", "+", f"{{{least},{most}}}", f"{{{most}}}", f"{{0,{most}}}", f"{{{least},}}"]
     return f"(?:{parts[0]}){draw.choice(counts)}"
-
-
-def ends(node: Node, text: str, begins: set[int]) -> set[int]:
-    """Return where matches of a node end that begin in some places: a slow twin, which counts copies."""
-    match node:
-        case CharacterClass(ranges):
-            fits = {at for at in begins if at < len(text)}
-            return {at + 1 for at in fits if any(low <= ord(text[at]) <= high for low, high in ranges)}
-        case Concatenation(parts):
-            for part in parts:
-                begins = ends(part, text, begins)
-            return begins
-        case Alternation(parts):
-            return set().union(*(ends(part, text, begins) for part in parts))
-        case Repetition(of, least, most):
-            found: set[int] = set()
-            for copy in range((least + len(text) + 1 if most is None else most) + 1):
-                found |= begins if copy >= least else set()
-                after = ends(of, text, begins)
-                if after == begins or (copy >= least and after <= found):
-                    return found | begins
-                begins = after
-            return found
-    return {at for at in begins if at == (0 if isinstance(node, TextStart) else len(text))}
 
 
 def same(one: Automaton, other: Automaton) -> bool:

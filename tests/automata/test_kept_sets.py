@@ -1,16 +1,19 @@
-"""Sets of code points in the cache folder: what Python says, asked once, again after damage."""
+"""Sets of code points in the cache folder: what Python says, asked once, or again where a file has none."""
 
 from __future__ import annotations
 
 import re
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 import structgen as sg
 from structgen.automata.regex import python_sets
+from structgen.automata.unicode import cached_sets
 from structgen.automata.unicode.cached_sets import cached
 from structgen.automata.unicode.charsets import Ranges
+from structgen.native.cache_entries import CacheEntries, entry_key
 
 RANGES = ((0x41, 0x5A), (0x10000, 0x10FFFF))
 
@@ -32,12 +35,26 @@ def test_a_set_is_asked_once() -> None:
         cached("others", never)
 
 
-def test_a_damaged_file_is_made_anew_with_a_warning(folder: Path) -> None:
-    cached("letters", lambda: RANGES)
-    (path,) = folder.iterdir()
-    content = bytearray(path.read_bytes())
-    content[-64] ^= 1
-    path.write_bytes(content)
+@pytest.mark.parametrize(
+    "ends",
+    [
+        [65, 90],
+        [[90, 65]],
+        [[65, 90], [91, 122]],
+        [[97, 122], [65, 90]],
+        [[-1, 90]],
+        [[65, 0x110000]],
+        [[65, 90, 97]],
+        np.array([[65, 90]], np.int64),
+        None,
+    ],
+)
+def test_a_set_that_is_none_is_made_anew(folder: Path, ends: object) -> None:
+    assert cached("letters", lambda: RANGES) == RANGES
+    entries = CacheEntries(folder, cached_sets.SUFFIX)
+    key = entry_key(cached_sets.KIND, "letters")
+    forged = np.array(ends, np.int32) if isinstance(ends, list) else ends
+    entries.write(cached_sets.KIND, key, {} if forged is None else {"ends": forged})  # type: ignore[dict-item]
     with pytest.warns(sg.errors.StoreWarning, match="is damaged"):
         assert cached("letters", lambda: RANGES) == RANGES
     assert cached("letters", never) == RANGES

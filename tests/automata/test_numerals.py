@@ -10,7 +10,6 @@ import sys
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from decimal import Decimal, localcontext
-from fractions import Fraction
 
 import numeral_twin as twin
 import pytest
@@ -26,6 +25,7 @@ from structgen.language import ir
 from structgen.limits import Limits
 
 POLICIES = ["bounded", "plain", "any"]
+ALL = [*POLICIES, "python"]
 INTEGER = ir.Multiple(Decimal(1))
 
 
@@ -128,8 +128,8 @@ def short() -> list[str]:
 SHORT = short()
 
 
-@pytest.mark.parametrize("policy", POLICIES)
-@settings(max_examples=settings().max_examples // 2, deadline=None)
+@pytest.mark.parametrize("policy", ALL)
+@settings(max_examples=settings().max_examples // 3, deadline=None)
 @given(
     spec=specs | free_specs,
     texts=st.lists(numerals() | st.sampled_from(NUMBERS + SHORT), min_size=20, max_size=40),
@@ -143,7 +143,7 @@ def test_a_numeral_ends_as_the_twin_says(policy: str, spec: ir.Spec, texts: list
         assert (int(pool.outcome[state]) if state >= 0 else -1) == (outcome(demands) if demands else -1), text
 
 
-@pytest.mark.parametrize("policy", POLICIES)
+@pytest.mark.parametrize("policy", ALL)
 @settings(max_examples=settings().max_examples // 4, deadline=None)
 @given(spec=specs | free_specs, seed=st.integers(0, 1 << 30))
 def test_every_character_that_is_allowed_begins_the_shortest_rest_of_a_numeral(
@@ -171,8 +171,8 @@ def test_every_character_that_is_allowed_begins_the_shortest_rest_of_a_numeral(
         state, text = after[char], text + char
 
 
-@pytest.mark.parametrize("policy", POLICIES)
-@settings(max_examples=40, deadline=None)
+@pytest.mark.parametrize("policy", ALL)
+@settings(deadline=None)
 @given(formula=formulas)
 def test_an_automaton_is_empty_where_no_short_numeral_is_met(policy: str, formula: ir.Formula) -> None:
     spec = ir.Spec((formula,))
@@ -182,36 +182,6 @@ def test_an_automaton_is_empty_where_no_short_numeral_is_met(policy: str, formul
 
 
 # -- facts --
-
-
-@pytest.mark.parametrize(
-    ("formula", "good", "bad"),
-    [
-        (
-            ir.TRUE,
-            ["0", "-0", "-0.0", "1e287", "1E-999", "12345678901234567890"],
-            ["01", "1e288", "1e1000", "123456789012345678901", "1.", "-", "1e+"],
-        ),
-        (INTEGER, ["1", "-0"], ["1.0", "10e-1", "1e2", "15e-1", "1.5"]),
-        (interval("5", None), ["5", "5.0", "10"], ["4", "-5", "4.9999", "1e1"]),
-        (interval(None, "0", False, True), ["-1", "-1e-9", "-0.1"], ["0", "-0", "1", "-0e3"]),
-        (ir.Multiple(Decimal("0.01")), ["19.99", "19.990", "-3"], ["1e-2", "19.999"]),
-        (ir.Multiple(Decimal("0.5")), ["0.5", "1", "2.50"], ["0.25", "5e-1"]),
-        (ir.Not(INTEGER), ["0.5", "1.25"], ["1", "1.0", "0"]),
-        (ir.Any_((point("1"), point("2.5"))), ["1", "1.0", "2.5", "2.50"], ["2", "2.51", "-1", "10e-1"]),
-        (interval(None, str(2**64)), [str(2**64), "1.8"], [str(2**64 + 1), "1.8e19"]),
-    ],
-)
-def test_values_compare_as_values(formula: ir.Formula, good: list[str], bad: list[str]) -> None:
-    assert [text for text in good if not accepts(formula, text)] == []
-    assert [text for text in bad if accepts(formula, text)] == []
-
-
-def test_plain_writes_each_integer_without_a_fraction() -> None:
-    good = ["0", "1", "-1", "1.5", "1.50", "-0.5"]
-    bad = ["-0", "1.0", "0.0", "-0.0", "1e0", "1.5e1"]
-    assert [text for text in good if not accepts(ir.TRUE, text, "plain")] == []
-    assert [text for text in bad if accepts(ir.TRUE, text, "plain")] == []
 
 
 def test_any_has_no_last_digit() -> None:
@@ -242,19 +212,6 @@ def test_an_empty_language_has_no_start() -> None:
         pool = NumberPool(policy, Limits())
         for formula in (ir.FALSE, ir.All((INTEGER, interval("2.1", "2.9"))), interval("3", "2")):
             assert pool.start(ir.Spec((formula,)), numbering()) == ir.DEAD
-
-
-@for_each("numbers", POLICIES)
-@for_each(
-    ("base", "text"),
-    [("0.1", "373.1"), ("0.1", "373." + "0" * 15 + "1"), ("0.007", "373.002"), ("1", "3730")],
-)
-def test_what_begins_as_an_excepted_number_goes_on(numbers: str, base: str, text: str) -> None:
-    but = ir.All((ir.Multiple(Decimal(base)), ir.Not(ir.Any_((point("373"), point("-4"), point("3731"))))))
-    pool = NumberPool(numbers, Limits())
-    state = walk(pool, pool.start(ir.Spec((but,)), numbering()), text)
-    fits = Fraction(text) % Fraction(base) == 0
-    assert (state >= 0 and pool.outcome[state] == 0) == fits
 
 
 def test_a_list_of_numbers_is_one_automaton_however_it_is_written() -> None:
@@ -292,42 +249,10 @@ def test_short_texts_fit_if_and_only_if_they_are_printed() -> None:
             assert fits(text) is twin.printed(text), text
 
 
-@given(
-    st.from_regex(r"-?(0|[1-9][0-9]{0,17})(\.[0-9]{1,6})?(e[+-][0-9]{1,3})?", fullmatch=True)
-    | st.from_regex(r"-?[1-9]\.[0-9]{0,14}e[+-](16|15|04|05|99|1[0-9]{2}|30[789]|29[0-9])", fullmatch=True)
-)
-def test_texts_of_few_digits_fit_if_and_only_if_they_are_printed(text: str) -> None:
-    if len(Decimal(text).as_tuple().digits) <= 15 or "." not in text:
-        assert fits(text) is twin.printed(text)
-
-
 def test_no_fitting_text_is_infinite() -> None:
     assert fits("1.7976931348623157e+308") and not fits("1.7976931348623158e+308")
     assert not fits("2e+308") and not fits("1e+309")
     assert fits("5e-324") and not fits("4e-324") and not fits("5e-325") and not fits("5.0e-324")
-
-
-@pytest.mark.parametrize(
-    "formula",
-    [
-        interval("-2", "1.5"),
-        ir.Multiple(Decimal("0.5")),
-        ir.Points(frozenset((Decimal("0.2"), 300, Decimal("1e-7"), Decimal("-15e18")))),
-        interval("0.00001", "0.0003"),
-        ir.Not(ir.Multiple(Decimal("0.1"))),
-    ],
-    ids=["bounds", "halves", "constants", "tiny", "odd"],
-)
-def test_what_python_prints_is_judged_by_its_value(formula: ir.Formula) -> None:
-    spec = ir.Spec((formula,))
-    pool = NumberPool("python", Limits())
-    start = pool.start(spec, numbering())
-    for text in [*SHORT, *NUMBERS, "1e-07", "-1.5e+19", "1e+19", "1e-7"]:
-        state = walk(pool, start, text)
-        wanted = bool(twin.allowed(spec, text, "python"))
-        assert (state >= 0 and int(pool.outcome[state]) >= 0) is wanted, text
-        if state >= 0:
-            assert twin.allowed(spec, text + pool.finish(state)[0].decode(), "python")
 
 
 def test_what_no_float_is_has_no_state() -> None:
@@ -364,10 +289,10 @@ def test_keys_are_the_same_in_another_process() -> None:
         "pool=NumberPool('bounded',Limits())\n"
         "print(pool.key(pool.start(ir.Spec((ir.Interval(Decimal(1),Decimal('2.5')),)),lambda s:0)).hex())"
     )
-    run = [subprocess.run([sys.executable, "-c", code], capture_output=True, text=True) for _ in range(2)]
+    other = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
     pool = NumberPool("bounded", Limits())
     here = pool.key(pool.start(ir.Spec((interval("1", "2.5"),)), numbering())).hex()
-    assert [one.stdout.strip() for one in run] == [here, here], run[0].stderr
+    assert other.stdout.strip() == here, other.stderr
 
 
 def test_states_of_unequal_languages_have_unequal_keys() -> None:
@@ -494,7 +419,7 @@ def test_an_automaton_of_too_many_states_is_refused_by_name(formula: ir.Formula)
     assert caught.value.limit == "automaton_states"
 
 
-@for_each("numbers", [*POLICIES, "python"])
+@for_each("numbers", ALL)
 @for_each("far", ["1e5000", "1e5000000000000", "-3e-5000000000000", "7e123456789012345678"])
 def test_a_number_of_too_many_digits_is_past_a_limit(numbers: str, far: str) -> None:
     pool = NumberPool(numbers, Limits())
@@ -512,7 +437,7 @@ def test_a_bound_that_no_numeral_passes_asks_nothing() -> None:
 
 def test_a_listed_number_of_too_many_digits_is_never_written() -> None:
     some = ir.Points(frozenset((Decimal("1e9999999"), 3, 12)))
-    for policy in (*POLICIES, "python"):
+    for policy in ALL:
         assert accepts(some, "12", policy) and not accepts(some, "13", policy)
 
 

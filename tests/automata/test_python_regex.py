@@ -1,4 +1,4 @@
-"""Python's patterns as trees, held to re: which code points a set has, which texts a tree matches whole."""
+"""Python's patterns as trees and in ECMA-262's syntax, held to re: code points of sets, texts of trees."""
 
 from __future__ import annotations
 
@@ -7,11 +7,14 @@ import re
 from collections.abc import Iterator
 
 import pytest
+import regex_twin
 from for_each import for_each
-from hypothesis import given, settings
+from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
+import structgen as sg
 from structgen.automata.regex import ecma_syntax
+from structgen.automata.regex.ecma_text import ecma_of_form
 from structgen.automata.regex.python_syntax import parse_python
 from structgen.automata.regex.syntax_tree import (
     Alternation,
@@ -181,3 +184,52 @@ def test_a_fault_has_its_line_and_column() -> None:
 )
 def test_both_readers_make_the_same_tree(pattern: str) -> None:
     assert parse_python(pattern.replace("$", r"\Z"), re.A) == ecma_syntax.parse(pattern)
+
+
+# --- the same patterns in ECMA-262's syntax ----------------------------------------------------------------
+
+
+def translation_agrees(pattern: str, most: int) -> None:
+    tree, compiled = ecma_syntax.parse(ecma_of_form(pattern, 0)), re.compile(pattern)
+    for text in texts("ab\n", most):
+        assert (len(text) in regex_twin.ends(tree, text, {0})) == (compiled.fullmatch(text) is not None), text
+
+
+@pytest.mark.parametrize(
+    "pattern",
+    [
+        r"[ab]+(?<!\bab)",
+        r"(?<=\ba)b|a(?<=a\b)\n|b*", r"a\n?(?<=a$)\n?", r"(?<!a$)(?m:(?<=^)a|\nb(?<=^b))*",
+        r"(?:\n|a)+(?<=a(?!b)\n)b?", "(?:(?:a{0,2}){0,2}b){0,2}",
+    ],
+)  # fmt: skip
+def test_the_texts_are_those_of_re(pattern: str) -> None:
+    translation_agrees(pattern, 5)
+
+
+_behind = _leaf.filter(lambda one: "A" not in one) | st.sampled_from(["(?<!ab)", r"(?<=\ba)"])
+
+
+@pytest.mark.slow
+@settings(max_examples=300, deadline=None)
+@given(pattern=st.recursive(_behind, _grown, max_leaves=6))
+def test_random_patterns_have_the_texts_of_re(pattern: str) -> None:
+    try:
+        re.compile(pattern)
+    except re.error:
+        assume(False)
+    translation_agrees(pattern, 4)
+
+
+@pytest.mark.parametrize(
+    ("pattern", "what"), [("(?>a|ab)c", "An atomic group"), ("a*+b", "A possessive quantifier")]
+)
+def test_the_order_of_trials_is_refused_by_name(pattern: str, what: str) -> None:
+    with pytest.raises(RegexError, match=what):
+        ecma_of_form(pattern)
+    with pytest.raises(RegexError, match=f"terminal A: {what}"):
+        sg.lark(f"start: A\nA: /{pattern}/\n")
+
+
+def test_repeats_of_optional_repeats_are_one() -> None:
+    assert ecma_of_form("(a{0,1000}){0,1000}") == "^(?:a{0,1000000})$"

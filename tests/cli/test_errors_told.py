@@ -34,6 +34,7 @@ def run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., Result
     (tmp_path / "back.json").write_text(r'{"type": "string", "pattern": "(a)\\1"}')
     (tmp_path / "broken.lark").write_text('start: "a')
     (tmp_path / "rule.lark").write_text('start: "a" b')
+    (tmp_path / "one.lark").write_text('start: "a"')
     (tmp_path / "rule.gbnf").write_text("root ::= b")
     (tmp_path / "ranks.txt").write_text("hi\n")
     monkeypatch.chdir(tmp_path)
@@ -94,6 +95,26 @@ def run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., Result
             ["generate", "--prompt", "x", "-o", "edit=latin.json"],
             "-o edit: Byte 12 of latin.json is not UTF-8",
         ),
+        *(
+            (["check", "--grammar", "one.lark", *options, "x"], message)
+            for options, message in (
+                (["--schema", "x.json"], "--grammar: Only one of --schema, --type, --grammar, -o ebnf and"),
+                (["-o", "start=nowhere"], "Pass start= one of its rules: start"),
+                (["-o", "postlex=perl"], "'perl' is not the name of a class. Write python, or module:Class."),
+                (["-o", "postlex=no_such:X"], "'no_such:X' is not there"),
+                (["-o", "postlex=json:JSONDecoder"], "cannot be followed"),
+            )
+        ),
+        *(
+            (["explain", "--grammar", "one.lark", *options], "of texts has no outline and no keywords.")
+            for options in (["--lines", "3"], ["--openai"], ["--prove"])
+        ),
+        (["explain", "--schema", "s.json", "--sentences", "3"], "Random texts are of grammars of texts."),
+        (["warmup", "--text", "some.txt"], "--text: It needs a Lark grammar."),
+        (["generate", "--prompt", "x", "-o", "without=a"], "-o without: It needs a schema"),
+        (["generate", "--prompt", "x", "-o", "speculation=off", "-o", "edit=s.json"], "-o edit"),
+        (["generate", "--prompt", "x", "-o", "speculation=on"], "speculation"),
+        (["generate", "--prompt", "x", "-o", "edit=none.json"], "none.json"),
         (["warmup", "--tokenizer", "ranks.txt"], "Pass a whole tokenizer.json, tekken.json or SentencePiece"),
     ],
 )

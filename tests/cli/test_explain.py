@@ -9,8 +9,8 @@ from typing import Any
 import pytest
 from typer.testing import CliRunner, Result
 
-import structgen as sg
 from structgen.cli import app
+from structgen.system.resources import grammar
 
 SCHEMA = {
     "type": "object",
@@ -70,14 +70,6 @@ def test_a_schema_without_documents_has_status_1(tmp_path: Path) -> None:
     assert "type string, minLength 2 and maxLength 1 (#) contradict each other" in result.stderr
 
 
-@pytest.mark.parametrize("schema", ['{"type": 3}', "{", '{"$ref": "#/nowhere"}'])
-def test_a_bad_schema_has_status_2(tmp_path: Path, schema: str) -> None:
-    result = explain(tmp_path, schema)
-    assert (result.exit_code, result.stdout) == (2, "")
-    assert "Error: " in result.stderr
-    assert "error" in report(tmp_path, schema)
-
-
 def test_policies_are_those_of_check(tmp_path: Path) -> None:
     schema = {"type": "object", "properties": {"b": {}, "a": {}}, "required": ["a", "b"]}
     text = explain(tmp_path, schema, "-o", "whitespace=2", "-o", "property_order=declared").stdout
@@ -103,6 +95,123 @@ def test_lines_are_cut_and_counted(tmp_path: Path) -> None:
     assert "and 22 more lines (--lines)" in text
 
 
-def test_other_grammars_are_refused() -> None:
-    with pytest.raises(sg.errors.OptionError, match="not explained"):
-        sg.explain(object())  # type: ignore[arg-type]
+# --- grammars of texts --------------------------------------------------------------------------------------
+
+
+FAULTY = """
+start: stmt+
+stmt: "if" E "then" stmt ["else" stmt] | E ";" | X | Y | endless
+idle: "y"
+endless: "q" endless
+E: /[ab]/
+X: /[0-9]+/
+Y: /[1-9]/
+NEVER: "n"
+%ignore " "
+"""
+
+
+def explain_grammar(path: Path | str, *options: str) -> Result:
+    return CliRunner().invoke(app(), ["explain", "--grammar", str(path), *options])
+
+
+@pytest.fixture
+def faulty(tmp_path: Path) -> Path:
+    path = tmp_path / "faulty.lark"
+    path.write_text(FAULTY)
+    return path
+
+
+def test_every_section(faulty: Path) -> None:
+    result = explain_grammar(faulty, "--sentences", "2")
+    assert result.exit_code == 1
+    text = result.stdout
+    assert text.startswith(f"{faulty}: a Lark grammar under LALR(1) with lark's contextual lexer\n")
+    for section in (
+        "Conflicts that lark resolves\n  before ELSE, lark goes on with\n"
+        "      stmt: IF E THEN stmt • ELSE stmt\n"
+        "    and does not reduce by\n      stmt: IF E THEN stmt •\n",
+        "Rules that the start rule does not lead to\n  idle\n",
+        "Rules that derive no text\n  endless\n",
+        "Terminals of no use to a rule\n  NEVER\n",
+        "Terminals that can never win\n  Y /[1-9]/: its texts become X /[0-9]+/\n",
+        "A shortest text (1 bytes)\n  '0'\n",
+        "Random texts\n",
+        "What it costs\n",
+    ):
+        assert f"\n\n{section}" in text
+
+
+def test_a_grammar_all_of_use_has_status_0_and_no_such_section() -> None:
+    result = explain_grammar(grammar("json"))
+    assert result.exit_code == 0
+    assert "never" not in result.stdout and "Random" not in result.stdout
+
+
+def test_json_has_all_of_a_grammar(faulty: Path) -> None:
+    result = explain_grammar(faulty, "--json", "--sentences", "3", "--seed", "7")
+    found = json.loads(result.stdout)
+    assert [one["terminal"] for one in found["conflicts"]] == ["ELSE"]
+    assert (found["unused_rules"], found["unproductive"], found["shortest"]) == (["idle"], ["endless"], "0")
+    assert len(found["sentences"]) == 3 and found["costs"]["contexts"] > 1
+    assert (
+        json.loads(explain_grammar(faulty, "--json", "--sentences", "3", "--seed", "7").stdout)["sentences"]
+        == (found["sentences"])
+    )
+
+
+RULES = """root ::= item ("," item)*
+item ::= [0-9]+ | endless
+idle ::= "y"
+endless ::= "q" endless
+"""
+
+
+@pytest.fixture
+def rules(tmp_path: Path) -> Path:
+    path = tmp_path / "list.gbnf"
+    path.write_text(RULES)
+    return path
+
+
+def test_ebnf_is_told_by_its_rules(rules: Path) -> None:
+    result = CliRunner().invoke(app(), ["explain", "--grammar", str(rules), "--sentences", "2"])
+    assert result.exit_code == 1
+    assert result.stdout.startswith(f"{rules}: a grammar of rules\n")
+    for section in (
+        "Rules that the start rule does not lead to\n  idle\n",
+        "Rules that derive no text\n  endless\n",
+        "A shortest text (1 bytes)\n  '0'\n",
+        "Random texts\n",
+        "What it costs\n",
+    ):
+        assert f"\n\n{section}" in result.stdout
+    assert "Conflicts" not in result.stdout and "contexts" not in result.stdout
+
+
+def test_an_error_in_ebnf_has_its_line_and_column(rules: Path) -> None:
+    rules.write_text('root ::= "a"\n  | item)\nitem ::= "b"\n')
+    result = CliRunner().invoke(app(), ["explain", "--grammar", str(rules)])
+    assert result.exit_code == 2
+    assert "line 2, column 9" in result.stderr
+
+
+def test_a_lark_grammar_over_characters(faulty: Path) -> None:
+    result = explain_grammar(faulty, "-o", "lexer=characters", "--json")
+    found = json.loads(result.stdout)
+    assert result.exit_code == 1
+    assert (found["unused_rules"], found["unproductive"], found["shortest"]) == (["idle"], ["endless"], "0")
+    assert (found["conflicts"], found["beaten"], found["costs"]["contexts"]) == ([], [], 0)
+
+
+def test_a_regular_expression(rules: Path) -> None:
+    result = CliRunner().invoke(app(), ["explain", "--regex", r"\d{4}-\d{2}", "--sentences", "1"])
+    assert result.exit_code == 0
+    assert result.stdout.startswith("\\d{4}-\\d{2}: a regular expression\n\nA shortest text (7 bytes)\n")
+
+
+def test_a_terminal_that_nothing_makes_is_listed(tmp_path: Path) -> None:
+    path = tmp_path / "never.lark"
+    path.write_text('start: A | J\nA: "a"\n%declare J\n')
+    result = CliRunner().invoke(app(), ["explain", "--grammar", str(path)])
+    assert "Terminals that never come: they are declared, and nothing makes them\n  J\n" in result.stdout

@@ -239,17 +239,7 @@ def test_two_languages_are_refused(command: str) -> None:
             asked(command, one, two)
 
 
-SERVED = {
-    "logprobs",
-    "trace",
-    "edit",
-    "draft_model",
-    "strategy",
-    "monitors",
-    "device",
-    "choices",
-    "end_margin",
-}
+SERVED = set("logprobs trace edit draft_model strategy monitors device choices end_margin".split())
 
 
 @pytest.mark.parametrize("name", sorted(SERVED))

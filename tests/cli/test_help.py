@@ -94,11 +94,11 @@ def files(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
         yield folder
 
 
-NEEDS = {"generate": "torch", "infill": "torch", "sample-report": "torch", "llguidance": "llguidance"}
+NEEDS = {"generate": "torch", "infill": "torch", "llguidance": "llguidance"}
 """What an example that holds a word needs."""
 
 
-SLOW = ("llguidance", "warmup --tokenizer")
+SLOW = ("llguidance", "warmup --tokenizer", "structgen sample --schema", "sample-report")
 """Examples that are run with the slow tests: they start processes, or fill tables."""
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import json
 import os
 import re
 import stat
@@ -12,7 +13,7 @@ from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
 from types import SimpleNamespace
-from typing import Any, TextIO
+from typing import Any, NoReturn, TextIO
 
 import pytest
 from long_waits import without_waits
@@ -192,3 +193,46 @@ def test_progress_is_a_line_each_so_many_seconds_where_there_is_no_terminal(
     with output.progress("bulk") as tell:
         tell(3, 1200)
     assert capsys.readouterr() == ("", "")
+
+
+# --- Ctrl-C -------------------------------------------------------------------------------------------------
+
+
+PERSON = {"type": "object", "properties": {"a": {"type": "boolean"}}, "required": ["a"]}
+INTERRUPTED = {
+    "structgen.cli.check.walk": "check --schema s.json s.json",
+    "structgen.explain": "explain --schema s.json",
+    "structgen.engine.Engine.drive": "generate --schema s.json --prompt x -o trace=t.html",
+    "structgen.engine.Engine.step": "bulk --prompts in.jsonl --schema s.json --out out",
+    "structgen.infill": "infill --schema s.json --prompt x -o trace=t.html",
+    "structgen.samplers.report.report": "sample-report d.jsonl --html t.html",
+    "structgen.cli.warmup.compile_all": "warmup",
+    "structgen.maskbench.readers.select": "maskbench .",
+    "structgen.cli.store.files_of": "store clear --yes",
+}
+
+
+def interrupted(*_: object, **__: object) -> NoReturn:
+    raise KeyboardInterrupt
+
+
+@pytest.mark.parametrize("place", INTERRUPTED)
+def test_an_interrupt_is_told_by_the_status_alone(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, place: str
+) -> None:
+    if "ngine" in place or "infill" in place:
+        pytest.importorskip("torch")
+    (tmp_path / "s.json").write_text(json.dumps(PERSON))
+    (tmp_path / "in.jsonl").write_text('"x"\n')
+    monkeypatch.chdir(tmp_path)
+    if "report" in place:
+        monkeypatch.setattr("structgen.samplers.samples.Samples.from_jsonl", lambda _: None)
+    monkeypatch.setattr(place, interrupted)
+    found = CliRunner().invoke(app(), INTERRUPTED[place].split())
+    assert found.exit_code == 130
+    assert "Traceback" not in found.output
+    if "--prompts" in INTERRUPTED[place]:
+        assert "Stopped. The same command without --start-over goes on from out." in found.stderr
+        assert (tmp_path / "out").read_text() == "" and json.loads((tmp_path / "out.run").read_text())
+    else:
+        assert sorted(os.listdir(tmp_path)) == ["d.json", "in.jsonl", "s.json"]

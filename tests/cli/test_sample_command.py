@@ -133,17 +133,6 @@ def test_every_option_arrives(run: Callable[..., Any], monkeypatch: pytest.Monke
     assert seen["temperature"] == 1.0
 
 
-@pytest.mark.parametrize("option", ["--regex", "--ebnf", "--grammar"])
-def test_other_grammars_are_drawn_from(run: Callable[..., Any], tmp_path: Path, option: str) -> None:
-    (tmp_path / "g.gbnf").write_text('root ::= "yes" | "no"')
-    (tmp_path / "g.lark").write_text('start: "yes" | "no"')
-    value = {"--regex": "yes|no", "--ebnf": "g.gbnf", "--grammar": "g.lark"}[option]
-    option = "--grammar" if option == "--ebnf" else option
-    done = run("sample", option, value, "--n", "2", "--budget", "60")
-    assert done.exit_code == 0, done.stderr
-    assert set(done.stdout.split()) <= {"yes", "no"}
-
-
 def test_draws_are_written_to_a_file_in_place_of_printing(run: Callable[..., Any], tmp_path: Path) -> None:
     done = run("sample", "--schema", "paid.json", "--n", "4", "--out", "draws.jsonl")
     assert (done.exit_code, done.stdout) == (0, "")

@@ -15,6 +15,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import forked
 import pytest
 
 pytest.importorskip("torch")
@@ -27,6 +28,7 @@ from typer.testing import CliRunner
 
 from structgen.cli import app
 
+SERVE = "from structgen.cli import main; main()"
 ROOT = Path(__file__).resolve().parents[2]
 
 
@@ -36,16 +38,7 @@ class Process:
     def __init__(self, *options: str, **environment: str) -> None:
         paths = os.pathsep.join([str(ROOT), str(ROOT / "kernels")])
         self.process = subprocess.Popen(
-            [
-                sys.executable,
-                "-c",
-                "from structgen.cli import main; main()",
-                "serve",
-                "extract",
-                "--port",
-                "0",
-                *options,
-            ],
+            [sys.executable, "-c", SERVE, "serve", "extract", "--port", "0", *options],
             env={**os.environ, "PYTHONPATH": paths, **environment},
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
@@ -81,14 +74,8 @@ def test_a_server_answers_with_its_keys_and_ends_a_stream_before_it_stops(keyed:
         keyed.ask("/models")
     for key in ("from-file", "from-variable"):
         assert json.load(keyed.ask("/models", authorization=f"Bearer {key}"))["data"][0]["id"] == "extract"
-    body = {
-        "model": "extract",
-        "prompt": "Ada",
-        "max_tokens": 300,
-        "stream": True,
-        "temperature": 1,
-        "min_tokens": 300,
-    }
+    body = {"model": "extract", "prompt": "Ada", "max_tokens": 300, "min_tokens": 300}
+    body |= {"stream": True, "temperature": 1}
     with keyed.ask("/completions", body, authorization="Bearer from-file") as answer:
         first = answer.readline()
         keyed.process.send_signal(signal.SIGTERM)
@@ -123,9 +110,7 @@ def test_a_port_that_is_taken_is_told() -> None:
 
 @pytest.mark.parametrize("package", ["uvicorn", "starlette", "prometheus_client"])
 def test_a_package_that_is_missing_is_named_with_what_to_install(package: str) -> None:
-    program = f"import sys; sys.modules[{package!r}] = None; from structgen.cli import main; main()"
-    found = subprocess.run(
-        [sys.executable, "-c", program, "serve", "extract"], capture_output=True, text=True, check=False
-    )
+    program = f"import sys; sys.modules[{package!r}] = None; main()"
+    found = forked.run(program, "serve", "extract", ahead="from structgen.cli import main")
     assert found.returncode == 2 and package.replace("_", "-") in found.stderr
     assert "[serve]" in found.stderr.partition("pip install ")[2]

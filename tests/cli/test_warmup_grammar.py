@@ -50,20 +50,6 @@ def test_a_text_that_the_grammar_refuses_is_named(tmp_path: Path) -> None:
         first_masks(lark_grammar.lark('start: "a"+'), byte_tokenizer(), [text])
 
 
-@pytest.mark.parametrize(
-    ("arguments", "said"),
-    [
-        (["-o", "start=sum"], "-o start: It needs a grammar."),
-        (["--text", "some.txt"], "--text: It needs a Lark grammar."),
-        (["--grammar", "no/such.lark"], "cannot be read"),
-    ],
-)
-def test_bad_input_has_status_2(arguments: list[str], said: str) -> None:
-    result = CliRunner().invoke(app(), ["warmup", *arguments])
-    assert result.exit_code == 2
-    assert said in result.stderr
-
-
 def test_a_sentencepiece_model_is_taken_as_a_tokenizer(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

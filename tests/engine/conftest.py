@@ -1,22 +1,53 @@
-"""The engine needs torch; with how many threads it computes."""
+"""What the tests of the engine need; how many threads it computes with; drafts that are all verified."""
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
 
+for _name in "torch transformers safetensors tokenizers typer pydantic gguf accelerate".split():
+    pytest.importorskip(_name)
 
-@pytest.fixture(autouse=True, scope="session")
-def _torch() -> Any:
-    return pytest.importorskip("torch")
+_ROOT = Path(__file__).parents[2]
+sys.path[:0] = [str(_ROOT / "bench"), str(_ROOT / "models")]
+
+
+@pytest.fixture(scope="session")
+def engine() -> Any:
+    """One engine of the small model, for tests that change nothing in it."""
+    import structgen as sg
+
+    return sg.Engine("structgen/extract")
+
+
+@pytest.fixture
+def keen(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Have every guess verified, whatever it costs: how long passes last is not for a test to say."""
+    from structgen.speculation.drafts.draft import NO_DRAFT
+    from structgen.speculation.planning.row_trial import RowTrial
+    from structgen.speculation.planning.speculator import Speculator
+
+    def propose(self: Speculator, draftings: Any, views: Any, mosts: Any) -> list[Any]:
+        return [
+            NO_DRAFT if drafting is None else drafting.candidates(view, most)
+            for drafting, view, most in zip(draftings, views, mosts, strict=True)
+        ]
+
+    monkeypatch.setattr(RowTrial, "measure", lambda trial, _: setattr(trial, "pays", True))
+    monkeypatch.setattr(Speculator, "wants_drafts", lambda *_: True)
+    monkeypatch.setattr(Speculator, "propose", propose)
 
 
 @pytest.fixture(params=[1, pytest.param(2, marks=pytest.mark.slow)], ids=lambda count: f"{count}_threads")
-def threads(request: pytest.FixtureRequest, _torch: Any) -> Iterator[None]:
+def threads(request: pytest.FixtureRequest) -> Iterator[None]:
     """For tests of what must not depend on them."""
-    before = _torch.get_num_threads()
-    _torch.set_num_threads(request.param)
+    import torch
+
+    before = torch.get_num_threads()
+    torch.set_num_threads(request.param)
     yield
-    _torch.set_num_threads(before)
+    torch.set_num_threads(before)

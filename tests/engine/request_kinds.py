@@ -2,11 +2,8 @@
 
 from __future__ import annotations
 
-import functools
-from collections.abc import Sequence
 from typing import Any
 
-import torch
 from small_models import TreeFunction, tokenizer
 
 import structgen as sg
@@ -44,14 +41,6 @@ class Wide(TreeFunction):
 
     def __init__(self, more: int = 37) -> None:
         super().__init__(TOKENIZER.vocab_size + more)
-
-    @staticmethod
-    @functools.cache
-    def _of(size: int, end: tuple[int, ...]) -> Any:
-        return 3 * torch.randn(size, generator=torch.Generator().manual_seed(hash(end) & 0xFFFFFFFF))
-
-    def logits(self, tokens: Sequence[int]) -> Any:
-        return self._of(self.vocab_size, tuple(tokens[-3:]))
 
 
 def requests(count: int = 24) -> list[sg.Request]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import json
 from collections.abc import Sequence
 from pathlib import Path
@@ -16,12 +17,19 @@ from structgen.engine.model_protocol import DraftSupport
 TOKENIZER_FILE = Path(__file__).parent.parent / "data" / "bpe" / "tokenizer.json"
 
 
+@functools.cache
 def tokenizer() -> sg.Tokenizer:
     return sg.Tokenizer.from_huggingface(str(TOKENIZER_FILE.parent))
 
 
+@functools.lru_cache(4096)
+def _random_logits(vocab_size: int, end: tuple[int, ...]) -> Tensor:
+    return 3 * torch.randn(vocab_size, generator=torch.Generator().manual_seed(hash(end) & 0xFFFFFFFF))
+
+
 class Function:
-    """A model whose logits are a fixed random function of the last tokens; it notes what it is asked."""
+    """A model whose logits are a fixed random function of the last tokens; it notes what it is asked. The
+    logits are remembered: whoever changes them copies them first."""
 
     def __init__(self, vocab_size: int, context: int = 4096) -> None:
         self.vocab_size, self.context = vocab_size, context
@@ -29,8 +37,7 @@ class Function:
         self.batches: list[int] = []
 
     def logits(self, tokens: Sequence[int]) -> Tensor:
-        seed = hash(tuple(tokens[-3:])) & 0xFFFFFFFF
-        return 3 * torch.randn(self.vocab_size, generator=torch.Generator().manual_seed(seed))
+        return _random_logits(self.vocab_size, tuple(tokens[-3:]))
 
     def prefill(self, tokens: Sequence[int]) -> tuple[Tensor, TokenCache]:
         self.prefills.append(list(tokens))

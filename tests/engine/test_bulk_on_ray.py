@@ -8,21 +8,18 @@ import json
 from pathlib import Path
 from typing import Any
 
+import in_process_workers
 import pytest
+from small_models import Function, tokenizer, write_llama
+from typer.testing import CliRunner
 
-torch = pytest.importorskip("torch")
-
-import in_process_workers  # noqa: E402
-from small_models import Function, tokenizer, write_llama  # noqa: E402
-from typer.testing import CliRunner  # noqa: E402
-
-import structgen as sg  # noqa: E402
-from structgen.cli import app  # noqa: E402
-from structgen.engine.bulk import BulkProgress, bulk_on_ray, run_bulk, run_bulk_on_ray  # noqa: E402
-from structgen.engine.bulk.bulk_on_ray import ShardWriter  # noqa: E402
-from structgen.engine.bulk.bulk_runs import run_file  # noqa: E402
-from structgen.engine.engine import Engine  # noqa: E402
-from structgen.engine.requests import Request, Sampling  # noqa: E402
+import structgen as sg
+from structgen.cli import app
+from structgen.engine.bulk import BulkProgress, bulk_on_ray, run_bulk, run_bulk_on_ray
+from structgen.engine.bulk.bulk_on_ray import ShardWriter
+from structgen.engine.bulk.bulk_runs import run_file
+from structgen.engine.engine import Engine
+from structgen.engine.requests import Request, Sampling
 
 TOKENIZER = tokenizer()
 GRAMMAR = sg.json_schema({"type": "array", "items": {"enum": ["a", "b", "c"]}, "minItems": 1, "maxItems": 3})

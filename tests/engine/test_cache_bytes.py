@@ -6,8 +6,6 @@ from typing import Any
 
 import pytest
 
-pytest.importorskip("torch")
-
 import structgen as sg
 
 ENGINE_SCHEMAS = 24

@@ -7,8 +7,6 @@ from typing import Any, Final
 import pytest
 from for_each import for_each
 
-pytest.importorskip("torch")
-
 import structgen as sg
 from structgen.engine.contradictions import Exclusion, refuse
 from structgen.engine.requests import Request, Sampling

@@ -2,23 +2,15 @@
 
 from __future__ import annotations
 
-import sys
 from pathlib import Path
-from typing import Any
 
 import pytest
-
-sys.path.insert(0, str(Path(__file__).parents[2] / "bench"))
-pytest.importorskip("torch")
-
 from draft_replay import replay
 from small_models import Function, tokenizer, write_llama
 
 import structgen as sg
 from structgen.engine import draft_models
 from structgen.engine.draft_models import draft_model_of, drafters_of
-from structgen.speculation.drafts.draft import NO_DRAFT
-from structgen.speculation.planning.speculator import Speculator
 from structgen.system.resources import embedded_model
 
 
@@ -94,17 +86,9 @@ def test_a_request_with_a_history_or_a_draft_model_of_another_tokenizer_is_refus
     assert not engine.step()
 
 
+@pytest.mark.usefixtures("keen")
 @pytest.mark.parametrize("temperature", [0.0, 1.0])
-def test_a_draft_model_changes_the_calls_and_no_token(
-    temperature: float, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    def all_of_them(self: Speculator, draftings: Any, views: Any, mosts: Any) -> list[sg.speculation.Draft]:
-        rows = zip(draftings, views, mosts, strict=True)
-        return [NO_DRAFT if one is None else one.candidates(view, most) for one, view, most in rows]
-
-    # whatever a guess costs: how long passes take on this machine is not the test's affair
-    monkeypatch.setattr(Speculator, "wants_drafts", lambda *_: True)
-    monkeypatch.setattr(Speculator, "propose", all_of_them)
+def test_a_draft_model_changes_the_calls_and_no_token(temperature: float) -> None:
     engine = sg.Engine("structgen/extract")
     schema = {"type": "object", "properties": {"name": {"type": "string"}, "age": {"type": "integer"}}}
     grammar = sg.json_schema(schema, **sg.JSON_DUMPS)

@@ -16,18 +16,16 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 import pytest
+import torch
+from defined_draws import defined_tokens
 from for_each import for_each
+from structgen_kernels import reference
 
-torch = pytest.importorskip("torch")
-
-from defined_draws import defined_tokens  # noqa: E402
-from structgen_kernels import reference  # noqa: E402
-
-from structgen.engine import choice_loops  # noqa: E402
-from structgen.engine.choice import ChoiceRow, choose, choose_anywhere  # noqa: E402
-from structgen.engine.choice_loops import gumbel_of, position_key, uniform_of  # noqa: E402
-from structgen.engine.requests import Sampling  # noqa: E402
-from structgen.native.jit import entry  # noqa: E402
+from structgen.engine import choice_loops
+from structgen.engine.choice import ChoiceRow, choose, choose_anywhere
+from structgen.engine.choice_loops import gumbel_of, position_key, uniform_of
+from structgen.engine.requests import Sampling
+from structgen.native.jit import entry
 
 TILE = reference.TILE
 CLOSE = 2e-6
@@ -104,7 +102,7 @@ def hold(logits: Any, mask: npt.NDArray[np.int32] | None, heat: float, first: in
 @for_each("share", [None, 0.01, 0.5, 1.0])
 def test_the_compiled_draw_is_the_kernels_draw(heat: float, share: float | None) -> None:
     draw = np.random.default_rng(7)
-    count, width = 700, 2 * TILE + 77
+    count, width = 250, 2 * TILE + 77
     logits = torch.from_numpy(3 * draw.standard_normal((count, width), np.float32))
     # in some rows a tile lies far above the others, in some nothing of a tile is possible
     logits[::7, :TILE] += 40
@@ -274,7 +272,7 @@ def test_tiles_are_drawn_by_what_the_filters_leave_of_them(way: Any, how: dict[s
 
 # --- the law of the draws -----------------------------------------------------------------------------------
 
-DRAWS = 3_000
+DRAWS = 1_500
 
 
 @for_each(

@@ -16,16 +16,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from long_waits import without_waits
+from small_models import Function, tokenizer
+from token_caches import TokenCache
 
-torch = pytest.importorskip("torch")
-
-from long_waits import without_waits  # noqa: E402
-from small_models import Function, tokenizer  # noqa: E402
-from token_caches import TokenCache  # noqa: E402
-
-import structgen as sg  # noqa: E402
-from structgen.engine import Engine, FinishReason, Request, Sampling  # noqa: E402
-from structgen.engine.request_tokens import RequestTokens  # noqa: E402
+import structgen as sg
+from structgen.engine import Engine, FinishReason, Request, Sampling
+from structgen.engine.request_tokens import RequestTokens
 
 TOKENIZER = tokenizer()
 PERSON = sg.json_schema(
@@ -80,17 +77,6 @@ async def _until(holds: Callable[[], bool]) -> None:
 
 def _people(count: int) -> list[Request]:
     return [Request(f"person {i}", PERSON, Sampling(seed=i), max_tokens=60) for i in range(count)]
-
-
-def test_texts_of_event_loops_are_those_of_one_call() -> None:
-    expected = [result.tokens for result in _engine().generate(_people(9))]
-    engine = _engine(max_rows=4)
-
-    async def work() -> list[list[int]]:
-        found = await asyncio.gather(*map(engine.agenerate, _people(9)))
-        return [result.tokens for (result,) in found]
-
-    assert _run(work) == expected
 
 
 def test_many_long_texts_hold_up_no_short_one_and_no_default_pool() -> None:
@@ -156,7 +142,7 @@ def test_who_goes_away_while_the_request_is_read_leaves_no_text(monkeypatch: pyt
 
     def slow(request: Request) -> None:
         begun.set()
-        assert go_on.wait(60)
+        assert go_on.wait(600)
 
     _before_reading(monkeypatch, slow)
 
@@ -177,7 +163,7 @@ def test_a_grammar_that_takes_long_to_read_holds_up_nobody(monkeypatch: pytest.M
 
     def slow(request: Request) -> None:
         if request.prompt == "slow":
-            assert done.wait(60)
+            assert done.wait(600)
 
     _before_reading(monkeypatch, slow)
 
@@ -213,7 +199,7 @@ def test_what_was_written_before_a_stream_begins_does_not_wait_for_the_next_toke
     def waiting(*given: Any) -> Any:
         if next(calls) == 3:
             is_waiting.set()
-            assert go_on.wait(60)
+            assert go_on.wait(600)
         return decode(*given)
 
     monkeypatch.setattr(engine.model, "decode", waiting)
@@ -353,7 +339,7 @@ def test_more_than_max_waiting_texts_are_refused_until_there_is_room() -> None:
 
 def test_requests_that_are_being_read_count_as_waiting(monkeypatch: pytest.MonkeyPatch) -> None:
     engine, go_on = _engine(max_rows=1, max_waiting=0), threading.Event()
-    _before_reading(monkeypatch, lambda request: go_on.wait(60))
+    _before_reading(monkeypatch, lambda request: go_on.wait(600))
 
     async def work() -> None:
         reading = asyncio.create_task(engine.agenerate(Request("x", max_tokens=3)))
@@ -373,7 +359,7 @@ def _threads() -> list[threading.Thread]:
 
 def _ended(threads: Sequence[threading.Thread]) -> bool:
     for thread in threads:
-        thread.join(60)
+        thread.join(600)
     return not any(thread.is_alive() for thread in threads)
 
 

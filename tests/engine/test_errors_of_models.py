@@ -7,11 +7,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import transformers
 
-pytest.importorskip("torch")
-transformers = pytest.importorskip("transformers")
-
-import structgen as sg  # noqa: E402
+import structgen as sg
 
 TOKENIZER = Path(__file__).parents[1] / "data/bpe/tokenizer.json"
 LLAMA = {
@@ -69,11 +67,6 @@ def test_a_model_that_fills_masks_is_told_where_it_belongs() -> None:
     belongs = r"'structgen/infill' fills masks .*by sg\.infill.*; in a shell by structgen infill, .*\."
     with pytest.raises(sg.StructgenError, match=belongs):
         sg.Engine("structgen/infill")
-
-
-@pytest.fixture(scope="module")
-def engine() -> sg.Engine:
-    return sg.Engine("structgen/extract")
 
 
 @pytest.mark.parametrize("wrong", ["hello", None, ["hello"], {"prompt": "hello"}])

@@ -7,15 +7,12 @@ import math
 from typing import Any
 
 import pytest
+import torch
+from small_models import Function, TreeFunction, tokenizer
 
-torch = pytest.importorskip("torch")
-
-from small_models import Function, TreeFunction, tokenizer  # noqa: E402
-
-import structgen as sg  # noqa: E402
-from structgen.engine.requests import FinishReason  # noqa: E402
-from structgen.speculation.planning.speculator import Speculator  # noqa: E402
-from structgen.speculation.speculation_options import Speculation  # noqa: E402
+import structgen as sg
+from structgen.engine.requests import FinishReason
+from structgen.speculation.speculation_options import Speculation
 
 TOKENIZER = tokenizer()
 LITERAL = "https://example."
@@ -97,16 +94,8 @@ def test_speculation_changes_no_token(grammar: sg.Grammar, options: dict[str, bo
     assert found[0] == found[1] == found[2]
 
 
-def test_forced_tokens_are_read_in_one_pass(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(Speculator, "wants_drafts", lambda *_: True)
-    monkeypatch.setattr(
-        Speculator,
-        "propose",
-        lambda _, draftings, views, mosts: [
-            drafting.candidates(view, most)
-            for drafting, view, most in zip(draftings, views, mosts, strict=True)
-        ],
-    )
+@pytest.mark.usefixtures("keen")
+def test_forced_tokens_are_read_in_one_pass() -> None:
     (result,) = made(request(URL, canonical=True, speculation=Speculation(("forced",))))
     (plain,) = made(request(URL, canonical=True, speculation="off"))
     assert result.tokens == plain.tokens

@@ -7,14 +7,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import torch
+import transformers
+from small_models import Function, tokenizer, write_llama
 
-transformers = pytest.importorskip("transformers")
-torch = pytest.importorskip("torch")
-
-from small_models import Function, tokenizer, write_llama  # noqa: E402
-
-import structgen as sg  # noqa: E402
-from structgen.errors import OptionError  # noqa: E402
+import structgen as sg
+from structgen.errors import OptionError
 
 SCHEMA = {
     "type": "object",

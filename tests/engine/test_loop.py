@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import json
 import math
 import random
@@ -12,30 +11,16 @@ from collections.abc import Sequence
 from typing import Any
 
 import pytest
+import torch
+from request_kinds import NUMBERS, PERSON
+from small_models import Function, tokenizer
+from token_caches import TokenCache
 
-torch = pytest.importorskip("torch")
-
-from small_models import Function, tokenizer  # noqa: E402
-from token_caches import TokenCache  # noqa: E402
-
-import structgen as sg  # noqa: E402
-from structgen.engine import Engine, FinishReason, Request, Sampling  # noqa: E402
-from structgen.engine.mask_rows import Filling  # noqa: E402
+import structgen as sg
+from structgen.engine import Engine, FinishReason, Request, Sampling
+from structgen.engine.mask_rows import Filling
 
 TOKENIZER = tokenizer()
-PERSON = sg.json_schema(
-    {
-        "type": "object",
-        "properties": {
-            "name": {"type": "string", "maxLength": 12},
-            "age": {"type": "integer", "minimum": 0, "maximum": 120},
-            "tags": {"type": "array", "items": {"enum": ["red", "green", "blue"]}, "maxItems": 3},
-        },
-        "required": ["name", "age"],
-        "additionalProperties": False,
-    },
-    whitespace="oneline",
-)
 
 
 def _engine(**options: Any) -> Engine:
@@ -97,21 +82,15 @@ def test_a_budget_that_no_document_fits_is_refused_with_the_least() -> None:
 
 
 def test_the_result_says_whether_it_was_steered() -> None:
-    endless = sg.json_schema(
-        {"type": "array", "items": {"type": "integer"}, "minItems": 3}, whitespace="compact"
-    )
-    (result,) = _engine().generate(Request("x", endless, Sampling(seed=3), max_tokens=12))
+    (result,) = _engine().generate(Request("x", NUMBERS, Sampling(seed=3), max_tokens=12))
     assert result.finish_reason is FinishReason.STEERED
     assert len(json.loads(result.text)) >= 3
     assert any(step.steered for step in result.steps)
 
 
 def test_steering_early_ends_with_tokens_to_spare() -> None:
-    endless = sg.json_schema(
-        {"type": "array", "items": {"type": "integer"}, "minItems": 3}, whitespace="compact"
-    )
     for seed in range(5):
-        request = Request("x", endless, Sampling(seed=seed), max_tokens=60, end_margin=40)
+        request = Request("x", NUMBERS, Sampling(seed=seed), max_tokens=60, end_margin=40)
         (result,) = _engine().generate(request)
         assert len(json.loads(result.text)) >= 3
         assert len(result.tokens) < 40
@@ -162,31 +141,12 @@ def test_the_steps_say_what_the_mask_removed() -> None:
             matcher.advance(step.token)
 
 
-def test_pieces_of_a_stream_are_the_text() -> None:
-    request = Request("person", PERSON, Sampling(seed=5), max_tokens=70)
-    (whole,) = _engine().generate(request)
-    assert "".join(_engine().stream(request)) == whole.text
-
-
 def test_a_text_ends_before_a_stop_string_and_the_stream_never_shows_it() -> None:
     (whole,) = _engine().generate(Request("free", None, Sampling(seed=2), max_tokens=60))
     stop = whole.text[20:24]
     request = Request("free", None, Sampling(seed=2), max_tokens=60, stop=(stop,))
     pieces = list(_engine().stream(request))
     assert "".join(pieces) == whole.text[: whole.text.find(stop)]
-
-
-def test_cancelling_one_leaves_the_others() -> None:
-    engine = _engine()
-    first, second = (
-        engine.submit(Request(text, PERSON, Sampling(seed=7), max_tokens=80))[0] for text in "ab"
-    )
-    engine.step()
-    first.cancel()
-    while engine.step():
-        continue
-    assert first.result is not None and first.result.finish_reason is FinishReason.CANCELLED
-    assert second.result is not None and second.result.value["age"] <= 120
 
 
 def test_a_text_that_takes_too_long_is_an_error_of_its_own() -> None:
@@ -271,22 +231,6 @@ def test_a_prompt_longer_than_the_context_is_refused() -> None:
 def test_a_tokenizer_wider_than_the_model_is_refused() -> None:
     with pytest.raises(sg.errors.OptionError, match="tokenizer"):
         Engine(Function(10), TOKENIZER)
-
-
-def test_texts_written_in_one_event_loop_share_batches() -> None:
-    model = Function(TOKENIZER.vocab_size)
-    engine = Engine(model, TOKENIZER)
-
-    async def both() -> list[str]:
-        async def streamed() -> str:
-            return "".join([piece async for piece in engine.astream(Request("a", PERSON, max_tokens=80))])
-
-        one, two = await asyncio.gather(engine.agenerate(Request("b", PERSON, max_tokens=80)), streamed())
-        return [one[0].text, two]
-
-    texts = asyncio.run(both())
-    expected = [engine.generate(Request(text, PERSON, max_tokens=80))[0].text for text in "ba"]
-    assert texts == expected
 
 
 def test_prompts_wait_until_there_is_room() -> None:
@@ -384,12 +328,6 @@ def test_a_grammar_compiled_for_the_tokenizer_is_taken_and_for_another_refused()
     other = sg.Tokenizer.from_bytes([bytes([byte]) for byte in range(256)] + [b"</s>"], eos_token_id=256)
     with pytest.raises(sg.errors.OptionError, match="compiled for"):
         _engine().submit(Request("x", sg.compile(PERSON, other), max_tokens=80))
-
-
-@pytest.mark.parametrize("wrong", [[{"type": "string"}], '{"type": "string"}', 7])
-def test_what_is_no_grammar_is_refused(wrong: Any) -> None:
-    with pytest.raises(sg.errors.OptionError, match="json_schema"):
-        Request("x", wrong)
 
 
 def test_a_dict_is_the_grammar_of_its_schema_on_one_line() -> None:

@@ -8,16 +8,15 @@ from random import Random
 from typing import Any
 
 import pytest
+import torch
+from random_trees import path_down, random_tree
+from small_models import write_llama
 
-torch = pytest.importorskip("torch")
-
-from small_models import write_llama  # noqa: E402
-
-from structgen.engine.forward_pass.draft_trees import MOST_NODES  # noqa: E402
-from structgen.engine.forward_pass.key_value_pages import PagedCache  # noqa: E402
-from structgen.engine.forward_pass.llama import Llama  # noqa: E402
-from structgen.engine.model_protocol import DraftSupport, VerifiesDrafts  # noqa: E402
-from structgen.errors import OptionError  # noqa: E402
+from structgen.engine.forward_pass.draft_trees import MOST_NODES
+from structgen.engine.forward_pass.key_value_pages import PagedCache
+from structgen.engine.forward_pass.llama import Llama
+from structgen.engine.model_protocol import DraftSupport, VerifiesDrafts
+from structgen.errors import OptionError
 
 PAGE = 32
 """Columns of a page."""
@@ -43,21 +42,6 @@ def prompt_of(length: int, seed: int = 0) -> list[int]:
     return [(7 * at + at * at + seed) % 500 for at in range(length)]
 
 
-def random_tree(random: Random, count: int, bend: float) -> list[int]:
-    """Return parents; each node goes on from the one before it, or with chance `bend` from any."""
-    return [
-        -1 if node == 0 else random.randrange(node) if random.random() < bend else node - 1
-        for node in range(count)
-    ]
-
-
-def path_to(parents: Sequence[int], node: int) -> list[int]:
-    path = [node]
-    while parents[path[-1]] >= 0:
-        path.append(parents[path[-1]])
-    return path[::-1]
-
-
 def joined(lists: Sequence[list[int]]) -> list[int]:
     return [one for each in lists for one in each]
 
@@ -67,7 +51,7 @@ def plain(model: Llama, cache: Any, tokens: Sequence[int], parents: Sequence[int
     found = []
     for node in range(len(parents)):
         twin = cache.copy()
-        for step in path_to(parents, node):
+        for step in path_down(parents, node):
             logits = model.decode([tokens[step]], [twin])
         found.append(logits[0])
     return torch.stack(found)
@@ -97,14 +81,13 @@ def test_trees_give_bit_by_bit_what_plain_decoding_gives(
     caches = [model.prefill(prompt_of(length, length))[1] for length in lengths]
     twins = [model.prefill(prompt_of(length, length))[1] for length in lengths]
     for _ in range(3):
-        trees = [random_tree(random, size, random.choice((0.0, 0.3, 0.9))) for size in sizes]
-        tokens = [[random.randrange(500) for _ in tree] for tree in trees]
+        tokens, trees = zip(*(random_tree(random, size) for size in sizes), strict=True)
         found = model.decode_tree(joined(tokens), joined(trees), sizes, caches)
         expected = [plain(model, *one) for one in zip(twins, tokens, trees, strict=True)]
         assert torch.equal(found, torch.cat(expected))
         # some texts keep a path, and the others are as they were
         chosen = [at for at in range(len(trees)) if random.random() < 0.7]
-        paths = [path_to(trees[at], random.randrange(len(trees[at]))) for at in chosen]
+        paths = [path_down(trees[at], random.randrange(len(trees[at]))) for at in chosen]
         model.keep(paths, [caches[at] for at in chosen])
         for at, path in zip(chosen, paths, strict=True):
             for node in path:
@@ -187,12 +170,11 @@ def test_roll_backs_leak_no_page(tmp_path: Path, times: int) -> None:
         if len(caches) < 3:
             caches.append(model.prefill(prompt_of(random.randrange(1, 3 * PAGE)))[1])  # type: ignore[arg-type]
         which = random.sample(range(len(caches)), random.randrange(1, len(caches) + 1))
-        trees = [random_tree(random, random.randrange(1, most + 1), 0.5) for _ in which]
-        tokens = [node % 500 for tree in trees for node in range(len(tree))]
+        tokens, trees = zip(*(random_tree(random, random.randrange(1, most + 1)) for _ in which), strict=True)
         texts = [caches[at] for at in which]
-        model.decode_tree(tokens, joined(trees), list(map(len, trees)), texts)
+        model.decode_tree(joined(tokens), joined(trees), list(map(len, trees)), texts)
         if random.random() < 0.6:
-            model.keep([path_to(tree, random.randrange(len(tree))) for tree in trees], texts)
+            model.keep([path_down(tree, random.randrange(len(tree))) for tree in trees], texts)
         if random.random() < 0.1:
             caches.append(caches[which[0]].copy())
         caches = [one for one in caches if one.length < 4 * PAGE and random.random() < 0.99][-6:]

@@ -8,12 +8,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-
-pytest.importorskip("torch")
-pytest.importorskip("pydantic")
-pytest.importorskip("safetensors")
-pytest.importorskip("tokenizers")
-
 from typer.testing import CliRunner
 
 import structgen as sg
@@ -33,29 +27,10 @@ SCHEMA = {
 TEXT = "Ada Lovelace, 36, lives in London."
 
 
-@pytest.fixture(scope="module")
-def engine() -> sg.Engine:
-    return sg.Engine("structgen/extract")
-
-
 def generate(*arguments: str) -> str:
     found = CliRunner().invoke(app(), ["generate", *arguments])
     assert found.exit_code == 0, found.output
     return found.stdout
-
-
-def test_a_schema_has_one_answer_from_all_entry_points(engine: sg.Engine, tmp_path: Path) -> None:
-    (tmp_path / "s.json").write_text(json.dumps(SCHEMA))
-    grammar = sg.json_schema(SCHEMA, **{**sg.JSON_DUMPS, "escapes": "utf8"})
-
-    @sg.generate(model=engine)
-    def person(text: str) -> dict[str, Any]:
-        return sg.filled(text)
-
-    (result,) = engine.generate(sg.Request(TEXT, grammar))
-    assert result.value == {"name": "Ada Lovelace", "age": 36, "city": "London"}
-    assert sg.run(engine, TEXT, SCHEMA) == result.value
-    assert generate("--schema", str(tmp_path / "s.json"), "--prompt", TEXT) == f"{result.text}\n"
 
 
 def test_a_type_has_one_answer_from_the_shell_and_from_python() -> None:

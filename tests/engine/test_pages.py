@@ -6,13 +6,11 @@ import ctypes
 from pathlib import Path
 
 import pytest
+import torch
+from small_models import write_llama
 
-torch = pytest.importorskip("torch")
-
-from small_models import write_llama  # noqa: E402
-
-from structgen.engine.forward_pass.key_value_pages import KeyValuePages, PagedCache  # noqa: E402
-from structgen.engine.forward_pass.llama import Llama  # noqa: E402
+from structgen.engine.forward_pass.key_value_pages import KeyValuePages, PagedCache
+from structgen.engine.forward_pass.llama import Llama
 
 PAGE = 32
 """Columns of a page."""

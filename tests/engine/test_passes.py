@@ -7,14 +7,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import torch
+import transformers
+from small_models import write_llama
 
-torch = pytest.importorskip("torch")
-transformers = pytest.importorskip("transformers")
-
-from small_models import write_llama  # noqa: E402
-
-from structgen.engine.forward_pass.llama import Llama, _dealt  # noqa: E402
-from structgen.engine.forward_pass.weights import Weights  # noqa: E402
+from structgen.engine.forward_pass.llama import Llama, _dealt
+from structgen.engine.forward_pass.weights import Weights
 
 CPU, KIND = torch.device("cpu"), torch.float32
 PROMPTS = [[(7 * size + i * i) % 500 for i in range(size)] for size in (1, 63, 64, 5, 130, 12, 65, 2, 3)]

@@ -11,15 +11,13 @@ from typing import Any
 
 import numpy as np
 import pytest
+import torch
 from for_each import for_each
+from small_models import Function, tokenizer
 
-torch = pytest.importorskip("torch")
-
-from small_models import Function, tokenizer  # noqa: E402
-
-import structgen as sg  # noqa: E402
-from structgen.engine import Engine, FinishReason, Request, Sampling  # noqa: E402
-from structgen.engine.choice import ChoiceRow, choose, choose_anywhere  # noqa: E402
+import structgen as sg
+from structgen.engine import Engine, FinishReason, Request, Sampling
+from structgen.engine.choice import ChoiceRow, choose, choose_anywhere
 
 TOKENIZER = tokenizer()
 WORDS = sg.json_schema({"enum": ["alpha", "beta"]}, whitespace="compact")

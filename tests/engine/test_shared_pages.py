@@ -3,16 +3,13 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+import torch
+from small_models import write_llama
 
-torch = pytest.importorskip("torch")
-
-from small_models import write_llama  # noqa: E402
-
-from structgen.engine.forward_pass.llama import Llama  # noqa: E402
+from structgen.engine.forward_pass.llama import Llama
 
 COLUMNS = 64
 """Two pages."""
@@ -31,15 +28,6 @@ def _alone(folder: Path, text: list[int], start: int) -> torch.Tensor:
     for token in text[start:]:
         found.append(model.decode([token], [cache])[0])
     return torch.stack(found)
-
-
-@pytest.fixture(params=[1, pytest.param(2, marks=pytest.mark.slow)])
-def threads(request: pytest.FixtureRequest) -> Iterator[None]:
-    """One thread, and two."""
-    before = torch.get_num_threads()
-    torch.set_num_threads(request.param)
-    yield
-    torch.set_num_threads(before)
 
 
 @pytest.mark.usefixtures("threads")

@@ -8,8 +8,6 @@ from pathlib import Path
 
 import pytest
 
-pytest.importorskip("torch")
-
 import structgen as sg
 from structgen.system.resources import embedded_model
 

@@ -11,111 +11,34 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 import pytest
+import torch
+from request_kinds import DATES, NUMBERS, PERSON, SUMS
+from scripted_drafts import Scripted
+from small_models import Function, TreeFunction, tokenizer
+from token_caches import TokenCache
 
-torch = pytest.importorskip("torch")
-
-from small_models import Function, TreeFunction, tokenizer  # noqa: E402
-from token_caches import TokenCache  # noqa: E402
-
-import structgen as sg  # noqa: E402
-from structgen.engine import Engine, FinishReason, Handle, Request, Result, Sampling  # noqa: E402
-from structgen.engine.model_protocol import DraftSupport  # noqa: E402
-from structgen.speculation.drafters.answer_history import AnswerHistory  # noqa: E402
-from structgen.speculation.drafts.draft import NO_DRAFT, Draft, DraftTree  # noqa: E402
-from structgen.speculation.drafts.drafter import (  # noqa: E402
+import structgen as sg
+from structgen.engine import Engine, FinishReason, Handle, Request, Result, Sampling
+from structgen.engine.model_protocol import DraftSupport
+from structgen.speculation.drafters.answer_history import AnswerHistory
+from structgen.speculation.drafts.draft import NO_DRAFT, Draft
+from structgen.speculation.drafts.drafter import (
     DraftContext,
     Drafter,
     RequestFacts,
     VerifiedDraft,
 )
-from structgen.speculation.planning.drafting import Drafting  # noqa: E402
-from structgen.speculation.planning.row_trial import APART, MOST_ROUNDS, RowTrial  # noqa: E402
-from structgen.speculation.planning.speculator import Speculator  # noqa: E402
-from structgen.speculation.speculation_options import Speculation  # noqa: E402
+from structgen.speculation.planning.drafting import Drafting
+from structgen.speculation.planning.row_trial import APART, MOST_ROUNDS, RowTrial
+from structgen.speculation.speculation_options import Speculation
 
 TOKENIZER = tokenizer()
 END = TOKENIZER.eos_token_ids[0]
-PERSON = sg.json_schema(
-    {
-        "type": "object",
-        "properties": {
-            "name": {"type": "string", "maxLength": 8},
-            "age": {"type": "integer", "minimum": 0, "maximum": 120},
-            "tags": {"type": "array", "items": {"enum": ["red", "green", "blue"]}, "maxItems": 3},
-        },
-        "required": ["name", "age"],
-        "additionalProperties": False,
-    },
-    whitespace="oneline",
-)
-NUMBERS = sg.json_schema({"type": "array", "items": {"type": "integer"}, "minItems": 3}, whitespace="compact")
-DATES = sg.regex(r"(on \d{4}-\d\d-\d\d; ){1,3}")
-SUMS = sg.lark('start: NUMBER (("+"|"-") NUMBER)*\nNUMBER: /[0-9]{1,3}/')
 GRAMMARS = (PERSON, NUMBERS, DATES, SUMS)
 
 
-class Remembered(TreeFunction):
-    """The same function, worked out once for each end of a text."""
-
-    @staticmethod
-    @functools.cache
-    def _of(vocab_size: int, end: tuple[int, ...]) -> Any:
-        return 3 * torch.randn(vocab_size, generator=torch.Generator().manual_seed(hash(end) & 0xFFFFFFFF))
-
-    def logits(self, tokens: Sequence[int]) -> Any:
-        return self._of(self.vocab_size, tuple(tokens[-3:]))
-
-
 def _engine(**options: Any) -> Engine:
-    return Engine(Remembered(TOKENIZER.vocab_size), TOKENIZER, **options)
-
-
-class Scripted:
-    """Drafts the text that plain decoding writes, as a tree with wrong guesses beside each right one, some of
-    which no document has and some of which go past its end."""
-
-    name = "script"
-
-    def __init__(self, tokens: Sequence[int], seed: int = 0, deep: int = 6) -> None:
-        self._tokens, self._draw, self._deep = [*tokens, END, END, 7], random.Random(seed), deep
-        self._at = 0
-
-    def begin(self, facts: RequestFacts) -> None:
-        self._at = 0
-
-    def propose(self, view: DraftContext, most: int) -> Draft:
-        tree, node = DraftTree(), -1
-        for token in self._tokens[self._at : self._at + self._draw.randrange(self._deep + 1)]:
-            if len(tree) + 3 > most:
-                break
-            wrong = [tree.add(node, self._draw.randrange(1400), 0.1) for _ in range(self._draw.randrange(3))]
-            if wrong:
-                tree.add(wrong[0], self._draw.randrange(1400), 0.5)
-            node = tree.add(node, token, 0.8)
-        return tree.draft() if len(tree) else NO_DRAFT
-
-    def observe(self, taken: Sequence[int], accepted: int) -> None:
-        self._at += len(taken)
-
-    def end(self) -> None:
-        self._at = 0
-
-
-@pytest.fixture
-def keen(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Have every guess verified, whatever it costs."""
-
-    def propose(
-        self: Speculator, draftings: Sequence[Any], views: Sequence[DraftContext], mosts: Sequence[int]
-    ) -> list[Draft]:
-        return [
-            NO_DRAFT if drafting is None else drafting.candidates(view, most)
-            for drafting, view, most in zip(draftings, views, mosts, strict=True)
-        ]
-
-    monkeypatch.setattr(RowTrial, "measure", lambda trial, _: setattr(trial, "pays", True))
-    monkeypatch.setattr(Speculator, "wants_drafts", lambda *_: True)
-    monkeypatch.setattr(Speculator, "propose", propose)
+    return Engine(TreeFunction(TOKENIZER.vocab_size), TOKENIZER, **options)
 
 
 def _requests(count: int, speculation: Callable[[int], Any]) -> list[Request]:
@@ -200,10 +123,13 @@ def _scripted(count: int) -> list[Request]:
 
 
 @pytest.mark.usefixtures("keen")
-@pytest.mark.parametrize("max_rows", [1, 3, 8, 32])
-def test_drafts_of_the_text_itself_change_nothing(max_rows: int) -> None:
-    found = _engine(max_rows=max_rows).generate(_scripted(24))
-    for one, plain in zip(found, _plain(24), strict=True):
+@pytest.mark.parametrize(
+    ("max_rows", "count"),
+    [(1, 24), (8, 24), *(pytest.param(rows, 500, marks=pytest.mark.slow) for rows in (1, 3, 8, 32))],
+)
+def test_drafts_of_the_text_itself_change_nothing(max_rows: int, count: int) -> None:
+    found = _engine(max_rows=max_rows).generate(_scripted(count))
+    for one, plain in zip(found, _plain(count), strict=True):
         assert _of(one) == _of(plain)
     assert sum(one.usage.calls for one in found) < 0.6 * sum(len(one.steps) for one in found)
 
@@ -229,15 +155,6 @@ def test_no_drafter_changes_a_token(name: str) -> None:
 def test_drafts_that_are_planned_by_what_passes_cost_change_nothing() -> None:
     found = _engine(max_rows=5).generate(_requests(24, lambda _: "auto"))
     for one, plain in zip(found, _plain(24), strict=True):
-        assert _of(one) == _of(plain)
-
-
-@pytest.mark.slow
-@pytest.mark.usefixtures("keen")
-@pytest.mark.parametrize("max_rows", [1, 3, 8, 32])
-def test_drafts_change_nothing_in_500_requests(max_rows: int) -> None:
-    found = _engine(max_rows=max_rows).generate(_scripted(500))
-    for one, plain in zip(found, _plain(500), strict=True):
         assert _of(one) == _of(plain)
 
 
@@ -337,7 +254,7 @@ def test_off_is_a_token_a_pass() -> None:
 def test_a_model_is_asked_what_it_verifies_only_where_drafts_are_wanted() -> None:
     asked = []
 
-    class Asked(Remembered):
+    class Asked(TreeFunction):
         @property
         def draft_support(self) -> DraftSupport:
             asked.append(1)
@@ -365,7 +282,7 @@ def test_a_function_of_drafters_need_not_be_hashable() -> None:
 # --- a model whose drafts cannot pay ------------------------------------------------------------------------
 
 
-class Timed(Remembered):
+class Timed(TreeFunction):
     """Tells how long its passes take: `row` seconds for each row after the first, which takes one."""
 
     now, row, deepest = 0.0, 1.0, 0
@@ -466,7 +383,7 @@ def test_a_model_without_trees_writes_a_token_a_pass_and_says_why() -> None:
     assert "verifies no drafts" in result.usage.speculation
 
 
-class Chains(Remembered):
+class Chains(TreeFunction):
     """Verifies chains alone."""
 
     @property
@@ -565,7 +482,7 @@ def test_a_drafter_that_asks_is_told_the_likeliest_allowed_tokens_of_each_node(g
     _engine().generate([dataclasses.replace(plain, speculation=Speculation((make,)))])
     assert made[2].kept is not made[0].kept  # of another request
     assert made[0].kept is made[1].kept and len(made[0].kept) > 4  # of both samples
-    model, rows = Remembered(TOKENIZER.vocab_size), 0
+    model, rows = TreeFunction(TOKENIZER.vocab_size), 0
     compiled = None if grammar is None else sg.compile(grammar, TOKENIZER)
     for text, seen in made[0].kept:
         for node in range(-1, len(seen.draft)):
@@ -593,7 +510,7 @@ def test_a_drafter_that_asks_is_told_the_likeliest_allowed_tokens_of_each_node(g
     assert rows > 20
 
 
-class Failing(Remembered):
+class Failing(TreeFunction):
     """Fails in its second tree, or when it is to keep one, or gives a row too few."""
 
     how = "decode_tree"
@@ -638,13 +555,13 @@ def test_texts_go_on_without_drafts_where_there_is_no_memory_for_them() -> None:
 
 @pytest.mark.usefixtures("keen")
 def test_drafts_end_with_the_context() -> None:
-    model = Remembered(TOKENIZER.vocab_size, context=64)
+    model = TreeFunction(TOKENIZER.vocab_size, context=64)
     prompt = TOKENIZER.encode(b"x")
     free = Request("x", None, Sampling(seed=1), max_tokens=64 - len(prompt), speculation="off")
     (plain,) = Engine(model, TOKENIZER).generate(free)
     reads: list[int] = []
 
-    class Watched(Remembered):
+    class Watched(TreeFunction):
         def decode_tree(self, tokens: Any, parents: Any, counts: Any, caches: Sequence[TokenCache]) -> Any:
             depths: list[int] = []
             for parent in parents:

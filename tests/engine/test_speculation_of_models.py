@@ -5,32 +5,13 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
+from request_kinds import PERSON
+from small_models import write_llama
 
-torch = pytest.importorskip("torch")
-pytest.importorskip("transformers")
-
-from small_models import write_llama  # noqa: E402
-
-import structgen as sg  # noqa: E402
-from structgen.engine import Engine, Request, Sampling  # noqa: E402
-from structgen.engine.huggingface import HuggingFace  # noqa: E402
-from structgen.engine.models import load_model  # noqa: E402
-from structgen.speculation.drafts.draft import NO_DRAFT, Draft  # noqa: E402
-from structgen.speculation.planning.speculator import Speculator  # noqa: E402
-
-PERSON = sg.json_schema(
-    {
-        "type": "object",
-        "properties": {
-            "name": {"type": "string", "maxLength": 8},
-            "age": {"type": "integer", "minimum": 0, "maximum": 120},
-            "tags": {"type": "array", "items": {"enum": ["red", "green", "blue"]}, "maxItems": 3},
-        },
-        "required": ["name", "age", "tags"],
-        "additionalProperties": False,
-    },
-    whitespace="oneline",
-)
+import structgen as sg
+from structgen.engine import Engine, Request, Sampling
+from structgen.engine.huggingface import HuggingFace
+from structgen.engine.models import load_model
 
 
 @pytest.fixture(scope="module")
@@ -38,20 +19,6 @@ def model(tmp_path_factory: pytest.TempPathFactory) -> Any:
     found, tokenizer = load_model(write_llama(tmp_path_factory.mktemp("llama"), inner=100), device="cpu")
     assert isinstance(found, HuggingFace)
     return found, tokenizer
-
-
-@pytest.fixture
-def keen(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Have every guess verified, whatever it costs: how long passes last is not for this test to say."""
-
-    def propose(self: Speculator, draftings: Any, views: Any, mosts: Any) -> list[Draft]:
-        return [
-            NO_DRAFT if drafting is None else drafting.candidates(view, most)
-            for drafting, view, most in zip(draftings, views, mosts, strict=True)
-        ]
-
-    monkeypatch.setattr(Speculator, "wants_drafts", lambda *_: True)
-    monkeypatch.setattr(Speculator, "propose", propose)
 
 
 @pytest.mark.usefixtures("keen")

@@ -8,14 +8,11 @@ from collections.abc import Sequence
 from typing import Any
 
 import pytest
+from small_models import Function, tokenizer
+from token_caches import TokenCache
 
-torch = pytest.importorskip("torch")
-
-from small_models import Function, tokenizer  # noqa: E402
-from token_caches import TokenCache  # noqa: E402
-
-import structgen as sg  # noqa: E402
-from structgen.engine.thinking import ThoughtPhase, closing_of  # noqa: E402
+import structgen as sg
+from structgen.engine.thinking import ThoughtPhase, closing_of
 
 TOKENIZER = tokenizer()
 SIZE = sg.json_schema({"enum": ["S", "M", "L"]}, whitespace="compact")
@@ -31,7 +28,7 @@ class Says(Function):
 
     def logits(self, tokens: Sequence[int]) -> Any:
         at = len(tokens) - self.begun
-        found = super().logits(tokens)
+        found = super().logits(tokens).clone()
         if at < len(self.wanted):
             found[self.wanted[at]] = 50.0
         return found
@@ -177,12 +174,6 @@ def test_streams_have_the_document_alone() -> None:
     engine = sg.Engine(Says(encoded('well</think>"M"')), TOKENIZER)
     request = sg.Request("?", SIZE, sg.Sampling(temperature=0.0), max_tokens=16, thinking=sg.Thinking())
     assert "".join(engine.stream(request)) == '"M"'
-
-
-@pytest.mark.parametrize("options", [{"until": ""}, {"until": 1.5}, {"max_tokens": -1}, {"max_tokens": True}])
-def test_a_bad_option_is_an_error(options: dict[str, Any]) -> None:
-    with pytest.raises(sg.errors.OptionError):
-        sg.Thinking(**options)
 
 
 def test_thoughts_count_for_the_context() -> None:

@@ -6,13 +6,12 @@ from typing import Any
 
 import numpy as np
 import pytest
+import torch
 
-torch = pytest.importorskip("torch")
-
-from structgen.engine.forward_pass.llama import _packed  # noqa: E402
-from structgen.engine.forward_pass.tiles import MOST_ROWS, PANEL  # noqa: E402
-from structgen.engine.forward_pass.tiles import product as _product  # noqa: E402
-from structgen.native.jit import entry  # noqa: E402
+from structgen.engine.forward_pass.llama import _packed
+from structgen.engine.forward_pass.tiles import MOST_ROWS, PANEL
+from structgen.engine.forward_pass.tiles import product as _product
+from structgen.native.jit import entry
 
 
 @entry("void(int64, int64, int64, int64, int64, int64, boolean, int64)")

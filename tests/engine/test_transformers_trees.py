@@ -8,16 +8,14 @@ import re
 from typing import Any
 
 import pytest
+import torch
+import transformers
+from random_trees import path_down, random_tree
 
-torch = pytest.importorskip("torch")
-transformers = pytest.importorskip("transformers")
-
-from random_trees import path_down, random_tree  # noqa: E402
-
-from structgen.engine import huggingface  # noqa: E402
-from structgen.engine.huggingface import HuggingFace  # noqa: E402
-from structgen.engine.model_protocol import VerifiesDrafts  # noqa: E402
-from structgen.errors import OptionError  # noqa: E402
+from structgen.engine import huggingface
+from structgen.engine.huggingface import HuggingFace
+from structgen.engine.model_protocol import VerifiesDrafts
+from structgen.errors import OptionError
 
 WIDTH = 300
 SMALL: dict[str, Any] = {
@@ -165,7 +163,10 @@ def _run(made_model: Any, seed: int, steps: int, partings: Partings) -> None:
 
 @pytest.mark.parametrize(
     ("name", "attention"),
-    [("gpt2", None), ("llama", None), ("llama", "eager"), ("qwen2", None), ("gemma", None), ("bloom", None)],
+    [
+        *(("gpt2", None), ("llama", "eager"), ("bloom", None)),
+        *(pytest.param(name, None, marks=pytest.mark.slow) for name in ("llama", "qwen2", "gemma")),
+    ],
 )
 def test_drafts_and_steps_are_plain_decoding_while_texts_come_and_go(
     name: str, attention: str | None, monkeypatch: pytest.MonkeyPatch
@@ -315,12 +316,12 @@ def test_the_head_computes_no_logits_of_what_is_filled_up() -> None:
     assert widths == [(1, 6)] and not head._forward_pre_hooks
 
 
-def test_hundreds_of_rollbacks_keep_the_batch_narrow() -> None:
+def test_many_rollbacks_keep_the_batch_narrow() -> None:
     torch.manual_seed(0)
     config = transformers.LlamaConfig(**{**SMALL, "num_hidden_layers": 1, "max_position_embeddings": 8192})
     model, draw, widest = HuggingFace(transformers.LlamaForCausalLM(config)), random.Random(0), 0
     caches = [cache for _, cache in model.prefill_many([[1, 2, 3], [4]])]
-    for step in range(400):
+    for step in range(150):
         tokens, parents = random_tree(draw, 6, WIDTH)
         model.decode_tree(tokens, parents[:3] + random_tree(draw, 3, WIDTH)[1], [3, 3], caches)
         # most trees are dropped, of others a node is kept by one text
@@ -329,68 +330,10 @@ def test_hundreds_of_rollbacks_keep_the_batch_narrow() -> None:
         garbage = model._own.shape[1] - max(cache.length for cache in caches)
         widest = max(widest, garbage)
     assert widest <= huggingface._GARBAGE + 6 + 20
-    assert [cache.length for cache in caches] == [23, 21]
+    assert [cache.length for cache in caches] == [11, 8]
 
 
 # a fault in the model's side turns the comparison red
-
-
-def _fails(made_model: Any, steps: int = 6) -> None:
-    with pytest.raises(AssertionError):
-        _run(made_model, 2, steps, Partings())
-
-
-@pytest.fixture
-def tried(monkeypatch: pytest.MonkeyPatch) -> Any:
-    """A model whose trial is over before the fault."""
-    monkeypatch.setattr(HuggingFace, "_fault", lambda self, shape: "")
-    return made("llama")
-
-
-def test_visible_columns_of_rejected_nodes_are_seen(tried: Any, monkeypatch: pytest.MonkeyPatch) -> None:
-    end = HuggingFace._end_tree
-
-    def visible(self: Any, columns: int) -> None:
-        end(self, columns)
-        self._own = self._own | True
-
-    monkeypatch.setattr(HuggingFace, "_end_tree", visible)
-    _fails(tried)
-
-
-def test_visible_siblings_are_seen(tried: Any, monkeypatch: pytest.MonkeyPatch) -> None:
-    eye = torch.eye
-    monkeypatch.setattr(torch, "eye", lambda size, **kind: eye(size, **kind) | True)
-    _fails(tried)
-
-
-@pytest.mark.parametrize("fault", ["gap", "order"])
-def test_wrong_positions_are_seen(tried: Any, fault: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    forward = tried.forward
-
-    def shifted(ids: Any, position_ids: Any = None, **rest: Any) -> Any:
-        if position_ids is not None and ids.shape[1] > 1:
-            first = position_ids[:, :1]
-            position_ids = (
-                position_ids + (position_ids > first)  # the root's children begin a place late
-                if fault == "gap"
-                else first + torch.arange(ids.shape[1])  # by columns instead of depth
-            )
-        return forward(ids, position_ids=position_ids, **rest)
-
-    monkeypatch.setattr(tried, "forward", shifted)
-    _fails(tried, 10)
-
-
-def test_a_stale_cache_is_seen(tried: Any, monkeypatch: pytest.MonkeyPatch) -> None:
-    keep = HuggingFace.keep
-    monkeypatch.setattr(huggingface, "check_paths", lambda paths, caches: None)
-    monkeypatch.setattr(
-        HuggingFace,
-        "keep",
-        lambda self, paths, caches: keep(self, [range(len(path)) for path in paths], caches),
-    )
-    _fails(tried, 10)
 
 
 @pytest.mark.parametrize("fault", ["eye", "positions"])

@@ -27,7 +27,7 @@ def main() -> int:
     """Return the exit status: 0 where all is as it was, or was blessed; 1 where something differs."""
     options = _options()
     if options.part:
-        assert Path(sg.__file__).is_relative_to(options.package), f"{sg.__file__} answers"
+        assert Path(sg.__file__).is_relative_to(options.package or "/"), f"{sg.__file__} answers"
         named = sys.stdin.read().split("\n")
         work(options.part, [CASES[name] for name in named], Path(options.folder))
         return 0
@@ -38,7 +38,7 @@ def main() -> int:
     began = time.monotonic()
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     try:
-        ran = run(cases, options.jobs)
+        ran = run(cases, options.jobs, options.package and Path(options.package), options.patience)
     except ShareFailed as failure:
         print(failure)
         return 1
@@ -75,7 +75,9 @@ def _options() -> argparse.Namespace:
     parser.add_argument("--times", action="store_true", help="print the slowest cases")
     parser.add_argument("--part", choices=["cold", "kept"], help=argparse.SUPPRESS)
     parser.add_argument("--folder", help=argparse.SUPPRESS)
-    parser.add_argument("--package", default="/", help=argparse.SUPPRESS)
+    # scripts/mutants.py: the folder of the structgen that answers, and how many seconds it may take
+    parser.add_argument("--package", help=argparse.SUPPRESS)
+    parser.add_argument("--patience", type=float, help=argparse.SUPPRESS)
     return parser.parse_args()
 
 

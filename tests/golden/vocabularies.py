@@ -26,28 +26,7 @@ _CROSSING = (
     "select", "SELECT ", "from", " from t", "def f", "():", "return ", "pass\n", "func ", "{\n", "}\n",
     "abab", "x", "xx", "xy", "yx", "ax", "bx", "abx", "bbx",
 )  # fmt: skip
-_LETTERS = (
-    '"',
-    ",",
-    ":",
-    "{",
-    "}",
-    "[",
-    "]",
-    "a",
-    "b",
-    "c",
-    "0",
-    "1",
-    "2",
-    ".",
-    "-",
-    " ",
-    "\n",
-    "\\",
-    "e",
-    "x",
-)
+_LETTERS = '",:{}[]abc012.- \n\\ex'
 
 
 def _tokens() -> Iterator[bytes | None]:

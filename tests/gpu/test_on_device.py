@@ -7,6 +7,7 @@ CPU's, and what is tested is that the test itself works.
 
 from __future__ import annotations
 
+import json
 import re
 import sys
 from collections.abc import Iterator
@@ -108,6 +109,36 @@ def test_the_logits_processor_masks_on_a_device(device: Any) -> None:
         for where in (device, CPU)
     )
     assert there.device.type == device.type and torch.equal(there.cpu(), here)
+
+
+def test_generate_of_transformers_writes_texts_of_the_grammar_on_a_device(
+    device_of_slow_test: Any, folder: Path
+) -> None:
+    """Random weights choose; sampled rows, greedy rows and beams, each of them complete within its tokens."""
+    transformers = pytest.importorskip("transformers")
+    from structgen.integrations.transformers import LogitsProcessor
+
+    model = transformers.AutoModelForCausalLM.from_pretrained(folder, dtype=torch.float32)
+    model = model.to(device_of_slow_test)
+    ends = list(TOKENIZER.eos_token_ids)
+    prompt = torch.tensor([[5, 6], [7, 8]], device=device_of_slow_test)
+    for options in ({"do_sample": False}, {"do_sample": True, "temperature": 2.0}, {"num_beams": 2}):
+        processor = LogitsProcessor([DATES, PERSON], TOKENIZER, max_new_tokens=60)
+        written = model.generate(
+            prompt,
+            attention_mask=torch.ones_like(prompt),
+            max_new_tokens=60,
+            eos_token_id=ends,
+            pad_token_id=ends[0],
+            logits_processor=[processor],
+            **options,
+        )
+        dates, person = (
+            TOKENIZER.decode([token for token in row if token not in ends]).decode()
+            for row in written[:, 2:].tolist()
+        )
+        assert re.fullmatch(r"(on [0-9]{4}-[0-9]{2}-[0-9]{2}; ){1,3}", dates)
+        assert {"name", "age"} <= json.loads(person).keys()
 
 
 def test_a_template_is_filled_by_a_model_on_a_device(device: Any) -> None:

@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 from for_each import for_each
 from python_texts import changed, complaint, is_python, library, python, random_programs, read
-from shipped import accepts, labelled
+from shipped import accepts
 
 from structgen.system import resources
 
@@ -68,7 +68,7 @@ def test_grammar_takes_the_standard_library_but_for_what_is_named() -> None:
 
 
 @pytest.mark.parametrize(
-    ("count", "each", "least"), [(100, 2, 60), pytest.param(5000, 4, 5000, marks=pytest.mark.slow)]
+    ("count", "each", "least"), [(40, 2, 25), pytest.param(5000, 4, 5000, marks=pytest.mark.slow)]
 )
 def test_python_takes_random_programs_and_mutants(count: int, each: int, least: int) -> None:
     grammar = python()
@@ -111,7 +111,7 @@ def unsound(seed: int, count: int, each: int) -> tuple[int, list[str]]:
 
 
 @pytest.mark.parametrize(
-    ("count", "each", "least"), [(40, 12, 150), pytest.param(1000, 40, 10_000, marks=pytest.mark.slow)]
+    ("count", "each", "least"), [(20, 12, 60), pytest.param(1000, 40, 10_000, marks=pytest.mark.slow)]
 )
 def test_python_takes_mutants_of_the_standard_library(count: int, each: int, least: int) -> None:
     taken, wrong = unsound(seed=1, count=count, each=each)
@@ -119,29 +119,16 @@ def test_python_takes_mutants_of_the_standard_library(count: int, each: int, lea
     assert wrong == []
 
 
-def test_python_takes_every_change_of_the_texts_that_the_grammar_takes() -> None:
-    """The rejected texts too: what is one change away from them is where a grammar errs."""
-    grammar = python()
-    taken = 0
-    for number, (text, _) in enumerate(labelled("python")):
-        if re.search(r"\S", text):
-            for mutant in changed(text, number, 12):
-                if accepts(grammar, mutant):
-                    taken += 1
-                    assert is_python(mutant), (mutant, complaint(mutant))
-    assert taken > 300
-
-
 def test_mutants_that_python_takes_are_taken_as_a_rule() -> None:
     """The other way is no law: the page says what is left out. A grammar that shrank would show here."""
     grammar = python()
     verdicts = [
         accepts(grammar, mutant)
-        for number, text in enumerate(excerpts(seed=3, count=40))
+        for number, text in enumerate(excerpts(seed=3, count=20))
         for mutant in changed(text, number, 12)
         if is_python(mutant)
     ]
-    assert len(verdicts) > 150
+    assert len(verdicts) > 60
     assert verdicts.count(True) >= 0.98 * len(verdicts)
 
 
@@ -192,59 +179,40 @@ def test_strings_are_pythons(prefix: str) -> None:
     pieces = ["'", '"', "\\", "\n", "a", "{", "}", "x4", "#", " ", "N", "é", "!r", ":"]
     taken = 0
     for quote in ("'", '"', "'''", '"""'):
-        for _ in range(130):
+        for _ in range(60):
             inner = "".join(draw.choice(pieces) for _ in range(draw.randrange(7)))
             for text in (f"{prefix}{quote}{inner}{quote}", f"f({prefix}{quote}{inner}{quote})"):
                 if accepts(grammar, text):
                     taken += 1
                     assert is_python(text), (text, complaint(text))
-    assert (taken > 100) is (prefix not in ("ur", "bu", "fb", "uf", "bf"))
+    assert (taken > 40) is (prefix not in ("ur", "bu", "fb", "uf", "bf"))
 
 
-def test_beginnings_of_lines_are_pythons() -> None:
-    """Up to three blanks, breaks, backslashes and comments before each line, and after the last."""
-    grammar = python()
-    pieces = ("", " ", "  ", "\t", "\f", "\n", "\\\n", "# c\n", " #", "\r\n", "\\")
-    beginnings = sorted(
-        {"".join(some) for size in range(4) for some in itertools.product(pieces, repeat=size)}
-    )
-    draw = random.Random(1)
-    taken = 0
-    for _ in range(4000):
-        first, second, third = draw.choices(beginnings, k=3)
-        for text in (
-            f"{first}if a:\n {second}b\n{third}",
-            f"{first}a\n{second}b{third}",
-            f"({first}a\n{second}b{third})",
-        ):
+BLANKS = ("", " ", "\t", "\f", "\n", "\\\n", "# c\n", "#", "\r\n", "\r", "\\")
+FRAMES = (
+    "{0}if a:\n {1}b\n{2}",
+    "{0}a\n{1}b{2}",
+    "({0}a\n{1}b{2})",
+    "if a:\n b\n {0}",
+    "if a:\n if b: c{0}",
+    "if a: b\n{0}else: c{1}",
+    "match a:\n{0} case b: c\n case d:{1}",
+    "match a:\n case b:\n  c\n {0}",
+    "@a\n{0}class b: pass{1}",
+    "try:\n if a:\n  b\n{0}  c\n{1}except: d",
+    "f(a,{0}[{1}b],\n{0}c)",
+    "a{0} = b{1}",
+)
+
+
+def test_what_stands_between_lines_is_pythons() -> None:
+    """Up to three blanks, breaks, backslashes and comments: before lines, between them, after the last."""
+    grammar, draw, taken = python(), random.Random(1), 0
+    between = sorted({"".join(some) for size in range(4) for some in itertools.product(BLANKS, repeat=size)})
+    for _ in range(300):
+        three = draw.choices(between, k=3)
+        for text in (frame.format(*three) for frame in FRAMES):
             if accepts(grammar, text):
                 taken += 1
                 assert is_python(text), (text, complaint(text))
-    assert taken > 300
-
-
-def test_lines_between_statements_are_pythons() -> None:
-    """The same inside compound statements, in brackets, and at the end of a text that a line does not end."""
-    grammar = python()
-    pieces = ("", " ", "\t", "\f", "\n", "\\\n", "# c\n", "#", "\r\n", "\r")
-    between = sorted({"".join(some) for size in range(4) for some in itertools.product(pieces, repeat=size)})
-    draw = random.Random(2)
-    taken = 0
-    for _ in range(400):
-        first, second = draw.choices(between, k=2)
-        for text in (
-            f"if a:\n b\n {first}",
-            f"if a:\n if b: c{first}",
-            f"if a: b\n{first}else: c{second}",
-            f"match a:\n{first} case b: c\n case d:{second}",
-            f"match a:\n case b:\n  c\n {first}",
-            f"match a:\n case b: c{first}",
-            f"@a\n{first}class b: pass{second}",
-            f"try:\n if a:\n  b\n{first}  c\n{second}except: d",
-            f"f(a,{first}[{second}b],\n{first}c)",
-            f"a{first} = b{second}",
-        ):
-            if accepts(grammar, text):
-                taken += 1
-                assert is_python(text), (text, complaint(text))
-    assert taken > 300
+    assert taken > 100

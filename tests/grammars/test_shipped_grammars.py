@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 from go_oracle import GOFMT
 from grammar_oracles import ORACLES
+from python_texts import changed
 from sentences import Sentences, mutants
 from shipped import accepts, labelled, lexemes, parser
 
@@ -81,6 +82,30 @@ def test_lark_and_the_oracle_agree_on_texts_with_a_character_changed(name: str) 
                     refused += not verdict
                     assert verdict is ORACLES[name](changed), changed
     assert refused > 100
+
+
+LARGE = {"go": (" ", 6, 50), "python": (None, 12, 300), "select": ("", 0, 3), "sql": (" ", 0, 100)}
+"""Grammars of languages: what stands between lexemes of mutants (None: there are none), changes of each text,
+and how many texts are taken at the least."""
+
+
+@pytest.mark.parametrize("name", LARGE)
+def test_the_oracle_takes_each_mutant_of_the_texts_that_lark_takes(name: str) -> None:
+    """The rejected texts are changed too: what is one change away from them is where a grammar errs."""
+    if name == "go" and GOFMT is None:
+        pytest.skip("gofmt is not installed")
+    grammar, taken = parser(name), 0
+    joint, changes, least = LARGE[name]
+    for number, (text, label) in enumerate(labelled(name)):
+        found = [*changed(text, number, changes)] if text.strip() else []
+        if label and joint is not None:
+            words = [word for _, word in lexemes(grammar, text)]
+            found += map(joint.join, mutants(words, number))
+        for mutant in found:
+            if accepts(grammar, mutant):
+                taken += 1
+                assert ORACLES[name](mutant), mutant
+    assert taken > least
 
 
 def test_unknown_grammar_is_refused_with_the_names_of_those_that_ship() -> None:

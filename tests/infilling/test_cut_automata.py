@@ -3,22 +3,17 @@
 from __future__ import annotations
 
 import itertools
-from functools import cache
 
 import lark
 import numpy as np
 import pytest
-from toy_models import Toy, byte_tokenizer
+from toy_models import byte_tokenizer as tokenizer
+from toy_models import filled
 
 import structgen as sg
 from structgen.core.compiled import CompiledGrammar
 from structgen.infilling.automata_of_grammars import STACKS, language_of
 from structgen.infilling.token_automaton import token_automaton
-
-
-@cache
-def tokenizer() -> sg.Tokenizer:
-    return byte_tokenizer()
 
 
 def stated(compiled: CompiledGrammar, text: bytes) -> bool:
@@ -153,17 +148,7 @@ def test_what_is_infilled_under_a_cut_grammar_is_parsed_by_lark(scheduler: str) 
     source = 'start: "[" [start (", " start)*] "]" | NUMBER\nNUMBER: /[1-9][0-9]?/'
     grammar, parser = sg.lark(source), lark.Lark(source, parser="lalr")
     for seed in range(4):
-        found = sg.infill(
-            Toy(tokenizer()),
-            grammar=grammar,
-            tokenizer=tokenizer(),
-            prompt="p",
-            slots=20,
-            length="exact",
-            depth=6,
-            temperature=1.0,
-            seed=seed,
-            scheduler=scheduler,
-        )
+        options = {"slots": 20, "length": "exact", "depth": 6, "temperature": 1.0}
+        found = filled(grammar=grammar, seed=seed, scheduler=scheduler, **options)
         parser.parse(found.text)
         assert found.exactness == "depth<=6" and found.text.count("[") > 0

@@ -6,7 +6,6 @@ import itertools
 import json
 import math
 import re
-from functools import cache
 
 import jsonschema
 import lark
@@ -14,7 +13,7 @@ import numpy as np
 import pytest
 from enumerated import random_automaton
 from for_each import for_each
-from toy_models import Toy, byte_tokenizer
+from toy_models import filled as fill
 
 import structgen as sg
 from structgen.infilling.canvas import Piece, whole_part
@@ -23,17 +22,6 @@ from structgen.infilling.lattice import NULL
 from structgen.infilling.schedulers import NAMES
 
 TOKENS, END, PAD = 5, 3, 4
-
-
-@cache
-def tokenizer() -> sg.Tokenizer:
-    return byte_tokenizer()
-
-
-def fill(template: str, model: object = None, **options: object) -> sg.Infilled:
-    return sg.infill(
-        model or Toy(tokenizer()), template, **{"tokenizer": tokenizer(), "prompt": "p", **options}
-    )
 
 
 TEMPLATES = {
@@ -82,7 +70,7 @@ def test_masks_sums_and_the_best_filling_are_those_of_all_fillings_of_both(name:
     pieces = TEMPLATES[name]
     outline = tuple(one.name or one.tokens for one in pieces)
     feasible = 0
-    for seed in range(16):
+    for seed in range(8):
         chance = np.random.default_rng(seed)
         whole = random_automaton(chance, 4, TOKENS)
         types = {one: random_automaton(chance, 3, TOKENS) for one in "ab" if one in outline}
@@ -117,7 +105,7 @@ def test_masks_sums_and_the_best_filling_are_those_of_all_fillings_of_both(name:
             assert null == pytest.approx(
                 math.fsum(math.exp(w - log_z) for f, w in wanted.items() if f[at[slot]] == NULL), abs=1e-6
             )
-    assert feasible >= 3
+    assert feasible >= 2
 
 
 SCHEMA = {
@@ -138,7 +126,7 @@ TEMPLATE = '{"id": {id: /[0-9]*[02468]/, 3}, "tag": "{tag: /[a-c]+é?/, 5}", "on
 def test_the_whole_is_a_document_and_each_hole_is_of_its_type(scheduler: str, length: str) -> None:
     if length == "log z" and scheduler not in ("auto", "freedave"):
         return
-    for seed in range(3):
+    for seed in range(2):
         found = fill(TEMPLATE, grammar=SCHEMA, scheduler=scheduler, temperature=1.5, seed=seed, length=length)
         jsonschema.validate(json.loads(found.text), SCHEMA)
         assert re.fullmatch("[0-9]*[02468]", found.values["id"])

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import itertools
 import math
 
 import numpy as np
@@ -78,21 +77,16 @@ def check(lattice: Lattice, twin: Enumerated) -> None:
             assert twin.weights[tuple(assignment.tolist())] == pytest.approx(value, rel=1e-9, abs=1e-9)
 
 
-@for_each("seed", range(60))
-def test_a_lattice_says_what_the_list_of_all_fillings_says(seed: int) -> None:
-    lattice, twin, _ = problem(seed)
-    check(lattice, twin)
-
-
-@for_each("seed", range(20))
-def test_gaps_of_a_thousand_nats_neither_overflow_nor_vanish(seed: int) -> None:
-    lattice, twin, _ = problem(seed, spread=1000.0)
+@for_each(("seed", "spread"), [*((seed, 2.0) for seed in range(40)), *((seed, 1000.0) for seed in range(12))])
+def test_a_lattice_says_what_the_list_of_all_fillings_says(seed: int, spread: float) -> None:
+    """Gaps of a thousand nats neither overflow nor vanish."""
+    lattice, twin, _ = problem(seed, spread)
     check(lattice, twin)
 
 
 def test_after_commits_a_lattice_says_what_a_new_one_says() -> None:
     commits = 0
-    for seed in range(60):
+    for seed in range(30):
         lattice, twin, _ = problem(seed)
         chance = np.random.default_rng(seed)
         while lattice.is_feasible and lattice.is_open.any():
@@ -112,30 +106,7 @@ def test_after_commits_a_lattice_says_what_a_new_one_says() -> None:
             twin.weights = changed
             check(lattice, twin)
             commits += 1
-    assert commits > 60
-
-
-def test_after_each_commit_masks_are_those_of_a_lattice_made_anew() -> None:
-    for seed in range(100):
-        lattice, _, automaton = problem(seed)
-        chance = np.random.default_rng(seed)
-        while lattice.is_feasible and lattice.is_open.any():
-            slot = int(chance.choice(np.flatnonzero(lattice.is_open)))
-            allowed = np.flatnonzero(lattice.token_mask(slot)).tolist()
-            lattice.commit(slot, int(chance.choice(allowed)) if allowed else NULL)
-            tokens = lattice.tokens.tolist()
-            anew = Lattice(
-                automaton,
-                [OPEN if one == NULL else one for one in tokens],
-                nullable=lattice._nullable,
-                closes=lattice._closes,
-            )
-            for other, token in enumerate(tokens):
-                if token == NULL:
-                    anew.commit(other, NULL)
-            for other in range(len(tokens)):
-                assert np.array_equal(lattice.class_mask(other), anew.class_mask(other))
-                assert lattice.null_allowed(other) == anew.null_allowed(other)
+    assert commits > 30
 
 
 def test_the_draws_of_an_edge_and_of_its_token_are_independent() -> None:
@@ -150,8 +121,8 @@ def test_the_draws_of_an_edge_and_of_its_token_are_independent() -> None:
 
 
 def test_draws_follow_the_joint_law() -> None:
-    seeds = [seed for seed in range(40) if 3 <= len(problem(seed)[1].weights) <= 60][:3]
-    draws = 4000
+    seeds = [seed for seed in range(40) if 3 <= len(problem(seed)[1].weights) <= 60][:2]
+    draws = 2000
     for seed in seeds:
         lattice, twin, _ = problem(seed)
         chance = np.random.default_rng(seed)
@@ -170,21 +141,6 @@ def test_draws_follow_the_joint_law() -> None:
             for one in twin.weights.values()
         )
         assert variation < 2.0 * expected + 0.01
-
-
-def test_any_subset_of_a_valid_assignment_leaves_a_valid_filling() -> None:
-    for seed in range(6):
-        lattice, twin, _ = problem(seed)
-        if not twin.weights:
-            continue
-        _, assignment = lattice.best()[0]
-        slots = np.flatnonzero(lattice.is_open).tolist()
-        for size in range(1, len(slots) + 1):
-            for some in itertools.combinations(slots, size):
-                again, _, _ = problem(seed)
-                for slot in some:
-                    again.commit(slot, int(assignment[slot]))
-                assert again.is_feasible
 
 
 def test_a_step_reduces_only_the_rows_that_are_new(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -11,10 +11,10 @@ from typing import Any
 
 import numpy as np
 import pytest
+import toy_models
 from for_each import for_each
 from toy_models import Toy, byte_tokenizer
 
-import structgen as sg
 from structgen.infilling import denoising
 from structgen.infilling.denoising import MOST_STATE
 from structgen.infilling.schedulers import Blocks, FreeDave, LowConfidence, SchedulerView
@@ -23,11 +23,8 @@ PATTERN = "{a: /[abc]{0,5}|aab[abc]*/, 6}"
 
 
 def filled(scheduler: Any, template: str = PATTERN, **options: Any) -> Any:
-    tokenizer = byte_tokenizer()
     options = {"temperature": 1.0, "seed": 5, "length": "at most"} | options
-    return sg.infill(
-        Toy(tokenizer), template, tokenizer=tokenizer, prompt="p", scheduler=scheduler, **options
-    )
+    return toy_models.filled(template, scheduler=scheduler, **options)
 
 
 @dataclass
@@ -120,13 +117,7 @@ def test_the_state_of_each_canvas_begins_empty_and_lasts_to_its_end() -> None:
             counted.append(view.state["steps"])
             return LowConfidence().choose(view)
 
-    both = sg.infill(
-        Toy(byte_tokenizer()),
-        [PATTERN, PATTERN],
-        tokenizer=byte_tokenizer(),
-        prompt="p",
-        scheduler=Counting(),
-    )
+    both: Any = toy_models.filled([PATTERN, PATTERN], scheduler=Counting())
     assert counted == [number + 1 for one in both for number in range(one.usage.steps)]
 
 

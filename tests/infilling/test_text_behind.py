@@ -7,6 +7,7 @@ import re
 
 import pytest
 from toy_models import Telling, Toy, byte_tokenizer
+from toy_models import filled as fill
 
 import structgen as sg
 
@@ -14,10 +15,6 @@ TOKENIZER = byte_tokenizer()
 ENDS = TOKENIZER.token_bytes.index(b'"}')
 BEFORE = TOKENIZER.encode(b'{"a": ')
 CROSSED = TOKENIZER.token_bytes.index(b'", "')
-
-
-def fill(template: str, model: object, **options: object) -> sg.Infilled:
-    return sg.infill(model, template, tokenizer=TOKENIZER, prompt="p", **options)
 
 
 def told(*tokens: int) -> Telling:

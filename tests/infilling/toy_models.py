@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import cache
 from pathlib import Path
 
 import numpy as np
@@ -11,6 +12,7 @@ import structgen as sg
 BPE = Path(__file__).parents[1] / "data" / "bpe" / "tokenizer.json"
 
 
+@cache
 def byte_tokenizer() -> sg.Tokenizer:
     """Return every byte, tokens that span terminals and parts of characters, then end, pad and mask."""
     tokens: list[bytes | None] = [bytes((byte,)) for byte in range(256)]
@@ -65,3 +67,9 @@ class Telling:
             if 0 <= row < len(ids):
                 logits[row, token] = 30.0
         return logits
+
+
+def filled(template: object = None, model: object = None, **options: object) -> sg.Infilled:
+    """Return what a model, by default one of random logits, fills in behind a prompt of one token."""
+    model = model or Toy(byte_tokenizer())
+    return sg.infill(model, template, **{"tokenizer": byte_tokenizer(), "prompt": "p", **options})

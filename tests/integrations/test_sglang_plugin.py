@@ -14,17 +14,15 @@ from typing import Any
 
 import jsonschema
 import pytest
+import sglang_stand_in
+import torch
+import transformers
+from sglang_stand_in import Req, masks_of, walked
 
-torch = pytest.importorskip("torch")
-transformers = pytest.importorskip("transformers")
-
-import sglang_stand_in  # noqa: E402
-from sglang_stand_in import Req, masks_of, walked  # noqa: E402
-
-import structgen as sg  # noqa: E402
-from structgen.integrations import engine_hooks, sglang_plugin  # noqa: E402
-from structgen.integrations.engine_grammars import EngineGrammars  # noqa: E402
-from structgen.tokens.token_mask import TokenMask  # noqa: E402
+import structgen as sg
+from structgen.integrations import engine_hooks, sglang_plugin
+from structgen.integrations.engine_grammars import EngineGrammars
+from structgen.tokens.token_mask import TokenMask
 
 TOKENIZER = transformers.AutoTokenizer.from_pretrained(Path(__file__).parents[1] / "data" / "bpe")
 WIDTH = len(TOKENIZER) + 5

@@ -8,23 +8,17 @@ import json
 import pickle
 import re
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import pytest
+import torch
+import transformers
+from small_llama import END as EOS
+from small_llama import SMALL, TOKENIZER, batch, opinionated
 
-torch = pytest.importorskip("torch")
-transformers = pytest.importorskip("transformers")
-
-import structgen as sg  # noqa: E402
-from structgen.integrations.transformers import LogitsProcessor, custom_generate  # noqa: E402
-from structgen.system.resources import embedded_model  # noqa: E402
-
-FOLDER = Path(__file__).parents[1] / "data" / "bpe"
-TOKENIZER = sg.Tokenizer.from_huggingface(str(FOLDER))
-EOS = TOKENIZER.eos_token_ids[0]
-WIDTH = TOKENIZER.vocab_size + 7
-"""Of the logits: wider than the vocabulary, as models have it."""
+import structgen as sg
+from structgen.integrations.transformers import LogitsProcessor, custom_generate
+from structgen.system.resources import embedded_model
 
 PERSON = sg.json_schema(
     {
@@ -41,41 +35,19 @@ NUMBERS = sg.json_schema(
     {"type": "array", "items": {"type": "integer", "minimum": 0, "maximum": 9}, "minItems": 2}
 )
 
-SMALL: dict[str, Any] = {
-    "vocab_size": WIDTH,
-    "hidden_size": 32,
-    "intermediate_size": 48,
-    "num_hidden_layers": 2,
-    "num_attention_heads": 2,
-    "num_key_value_heads": 1,
-    "head_dim": 16,
-    "max_position_embeddings": 256,
-    "bos_token_id": EOS,
-    "eos_token_id": EOS,
-    "pad_token_id": EOS,
-}
+
 CONFIGS: dict[str, Any] = {
     "gpt2": lambda: transformers.GPT2Config(
-        vocab_size=WIDTH, n_embd=32, n_layer=2, n_head=2, n_positions=256, bos_token_id=EOS, eos_token_id=EOS
+        vocab_size=SMALL["vocab_size"], n_embd=32, n_layer=2, n_head=2, n_positions=256, eos_token_id=EOS
     ),
-    "llama": lambda: transformers.LlamaConfig(**SMALL),
     "qwen2": lambda: transformers.Qwen2Config(**SMALL),
     "gemma": lambda: transformers.GemmaConfig(**SMALL),
 }
 
 
-def made(name: str) -> Any:
-    torch.manual_seed(3)
-    model = transformers.AutoModelForCausalLM.from_config(CONFIGS[name]()).eval()
-    with torch.no_grad():  # so that the model has opinions
-        model.get_output_embeddings().weight.mul_(20)
-    model.generation_config.pad_token_id = EOS
-    return model
-
-
 @pytest.fixture(scope="module")
 def model() -> Any:
-    return made("llama")
+    return opinionated()
 
 
 @pytest.mark.parametrize(
@@ -138,16 +110,6 @@ def test_min_new_tokens_that_the_text_reaches_anyhow_is_no_hindrance(model: Any)
     )
 
 
-def batch(*prompts: str) -> dict[str, Any]:
-    """Return ids and mask of prompts, padded on the left."""
-    ids = [TOKENIZER.encode(prompt.encode()) for prompt in prompts]
-    longest = max(map(len, ids))
-    return {
-        "input_ids": torch.tensor([[EOS] * (longest - len(one)) + one for one in ids]),
-        "attention_mask": torch.tensor([[0] * (longest - len(one)) + [1] * len(one) for one in ids]),
-    }
-
-
 def texts(inputs: dict[str, Any], out: Any) -> list[str]:
     """Return the texts behind the prompts, up to their end tokens."""
     found = []
@@ -165,7 +127,7 @@ def is_person(text: str) -> bool:
 
 @pytest.mark.parametrize("name", CONFIGS)
 def test_each_shape_of_model_writes_documents(name: str) -> None:
-    model = made(name)
+    model = opinionated(CONFIGS[name]())
     inputs = batch("a person", "somebody else, over there:")
     processor = LogitsProcessor(PERSON, TOKENIZER, max_new_tokens=40)
     out = model.generate(**inputs, logits_processor=[processor], max_new_tokens=40, do_sample=False)
@@ -199,45 +161,24 @@ def test_the_embedded_model_fills_fields() -> None:
         assert json.loads(text) == {"name": "Ada Lovelace", "age": 36, "city": "London"}
 
 
-def test_a_grammar_for_each_prompt(model: Any) -> None:
-    inputs = batch("one", "number two", "three")
-    processor = LogitsProcessor([COLOURS, None, NUMBERS], TOKENIZER, max_new_tokens=24)
-    for _ in range(3):  # and again, with the same processor
-        out = model.generate(**inputs, logits_processor=[processor], max_new_tokens=24, do_sample=True)
-        colour, free, numbers = texts(inputs, out)
-        assert json.loads(colour) in ("red", "green", "blue", "black")
-        assert len(json.loads(numbers)) >= 2
-        with pytest.raises(ValueError):  # random weights write no JSON by themselves
-            json.loads(free)
-
-
-def test_samples_of_a_prompt(model: Any) -> None:
-    inputs = batch("one", "number two")
-    processor = LogitsProcessor([COLOURS, PERSON], TOKENIZER, max_new_tokens=32)
-    options = {"max_new_tokens": 32, "do_sample": True, "num_return_sequences": 3, "top_k": 20}
-    for given in (
-        {"logits_processor": [processor]},
-        {"custom_generate": custom_generate([COLOURS, PERSON], TOKENIZER)},
-    ):
-        found = texts(inputs, model.generate(**inputs, **options, **given))
-        assert all(json.loads(text) in ("red", "green", "blue", "black") for text in found[:3])
-        assert all(map(is_person, found[3:]))
-
-
-@pytest.mark.parametrize("beams", [2, 4])
-def test_beams(model: Any, beams: int) -> None:
-    inputs = batch("one", "number two", "three")
-    grammars = [PERSON, NUMBERS, COLOURS]
+@pytest.mark.parametrize("way", [{"num_beams": 3, "do_sample": False}, {"do_sample": True, "top_k": 20}])
+def test_rows_of_a_prompt_have_its_grammar_and_differ(model: Any, way: dict[str, Any]) -> None:
+    inputs, grammars = batch("one", "number two", "three"), [PERSON, None, COLOURS]
+    options = {"max_new_tokens": 32, "num_return_sequences": 2, **way}
     processor = LogitsProcessor(grammars, TOKENIZER, max_new_tokens=32)
-    options = {"max_new_tokens": 32, "num_beams": beams, "do_sample": False, "num_return_sequences": 2}
-    first = model.generate(**inputs, logits_processor=[processor], **options)
-    people, numbers, colours = (texts(inputs, first)[at : at + 2] for at in (0, 2, 4))
-    assert all(map(is_person, people))
-    assert all(len(json.loads(text)) >= 2 for text in numbers)
-    assert all(json.loads(text) in ("red", "green", "blue", "black") for text in colours)
-    assert people[0] != people[1]
-    again = model.generate(**inputs, logits_processor=[processor], **options)
-    assert torch.equal(first, again)
+    found = []
+    for _ in range(2):  # and again, with the same processor
+        torch.manual_seed(0)
+        found.append(texts(inputs, model.generate(**inputs, logits_processor=[processor], **options)))
+    if way["do_sample"]:
+        ours = custom_generate(grammars, TOKENIZER)
+        found.append(texts(inputs, model.generate(**inputs, custom_generate=ours, **options)))
+    assert found[0] == found[1]
+    for rows in found:
+        assert all(map(is_person, rows[:2])) and rows[0] != rows[1]
+        assert all(json.loads(text) in ("red", "green", "blue", "black") for text in rows[4:])
+        with pytest.raises(ValueError):  # random weights write no JSON by themselves
+            json.loads(rows[2])
 
 
 def test_one_beam_is_the_greedy_text(model: Any) -> None:
@@ -381,21 +322,12 @@ URL = "https://example."
 PATH = sg.regex(r"//[a-z]{2,5}\.com")
 
 
-def _ids(texts: list[str]) -> dict[str, Any]:
-    """Prompts padded on the left, with their mask, as transformers' tokenizers give them."""
-    rows = [TOKENIZER.encode(text.encode()) for text in texts]
-    longest = max(map(len, rows))
-    ids = [[*[EOS] * (longest - len(row)), *row] for row in rows]
-    mask = [[*[0] * (longest - len(row)), *[1] * len(row)] for row in rows]
-    return {"input_ids": torch.tensor(ids), "attention_mask": torch.tensor(mask)}
-
-
 def _told(row: Any) -> list[int]:
     return [token for token in row.tolist() if token != EOS]
 
 
-def test_forced_text_has_the_tokens_of_the_tokenizer():
-    model, inputs = made("llama"), _ids(["A text:"])
+def test_forced_text_has_the_tokens_of_the_tokenizer(model: Any) -> None:
+    inputs = batch("A text:")
     for canonical in (False, True):
         processor = LogitsProcessor(sg.literal(URL), TOKENIZER, canonical=canonical)
         torch.manual_seed(0)
@@ -409,12 +341,11 @@ def test_forced_text_has_the_tokens_of_the_tokenizer():
 
 @pytest.mark.parametrize("canonical", [False, True])
 @pytest.mark.parametrize("how", [{"num_beams": 3}, {"do_sample": True, "num_return_sequences": 3}])
-def test_healed_prompts(how: dict[str, Any], canonical: bool):
+def test_healed_prompts(model: Any, how: dict[str, Any], canonical: bool) -> None:
     prompts = ["The url is http:", "http:", "The url is", "A person is:"]
     grammars = [PATH, PATH, None, PERSON]
-    model = made("llama")
     processor = LogitsProcessor(grammars, TOKENIZER, max_new_tokens=30, canonical=canonical, healing=True)
-    inputs = _ids(prompts)
+    inputs = batch(*prompts)
     healed = processor.healed(**inputs)
     assert healed["input_ids"].shape[1] < inputs["input_ids"].shape[1]
     torch.manual_seed(1)
@@ -431,26 +362,25 @@ def test_healed_prompts(how: dict[str, Any], canonical: bool):
             assert set(json.loads(text[len(prompt) :])) == {"name", "age"}
 
 
-def test_healing_needs_the_prompts_that_were_healed():
-    inputs = _ids(["The url is http:"])
+def test_healing_needs_the_prompts_that_were_healed(model: Any) -> None:
+    inputs = batch("The url is http:")
     with pytest.raises(sg.errors.OptionError, match=r"Pass healing=True"):
         LogitsProcessor(PATH, TOKENIZER).healed(**inputs)
     processor = LogitsProcessor(PATH, TOKENIZER, healing=True)
     processor.healed(**inputs)
     with pytest.raises(sg.errors.OptionError, match=r"not those that healed\(\) has returned"):
-        made("llama").generate(**inputs, logits_processor=[processor], max_new_tokens=10)
+        model.generate(**inputs, logits_processor=[processor], max_new_tokens=10)
     with pytest.raises(sg.errors.OptionError, match=r"3 rows for 2 grammars"):
-        LogitsProcessor([PATH, None], TOKENIZER, healing=True).healed(**_ids(["a", "b", "c"]))
+        LogitsProcessor([PATH, None], TOKENIZER, healing=True).healed(**batch("a", "b", "c"))
     for option in ({"canonical": "yes"}, {"healing": 1}, {"heal": True}):
         with pytest.raises(sg.errors.OptionError, match=next(iter(option))):
             LogitsProcessor(PATH, TOKENIZER, **option)
 
 
-def test_a_processor_that_heals_is_used_again_and_in_another_process():
-    model = made("llama")
+def test_a_processor_that_heals_is_used_again_and_in_another_process(model: Any) -> None:
     processor = LogitsProcessor(PATH, TOKENIZER, healing=True, canonical=True)
     for prompt in ("The url is http:", "ftp:"):
-        healed = processor.healed(**_ids([prompt]))
+        healed = processor.healed(**batch(prompt))
         (row,) = model.generate(**healed, logits_processor=[processor], max_new_tokens=20)
         assert TOKENIZER.decode(_told(row)).startswith(prompt.encode() + b"//")
         processor = pickle.loads(pickle.dumps(processor))

@@ -3,20 +3,19 @@
 from __future__ import annotations
 
 import json
-from pathlib import Path
 from typing import Any
 
 import jsonschema
 import pytest
+import transformers
 
-torch = pytest.importorskip("torch")
-transformers = pytest.importorskip("transformers")
 pytest.importorskip("transformers.generation.continuous_batching.cb_logits_processors")
 
-import structgen as sg  # noqa: E402
-from structgen.integrations.transformers import generate_batch  # noqa: E402
+from small_llama import TOKENIZER, opinionated
 
-TOKENIZER = sg.Tokenizer.from_huggingface(str(Path(__file__).parents[1] / "data" / "bpe"))
+import structgen as sg
+from structgen.integrations.transformers import generate_batch
+
 SCHEMA: dict[str, Any] = {
     "type": "object",
     "properties": {"name": {"type": "string"}, "age": {"type": "integer"}},
@@ -27,22 +26,7 @@ SCHEMA: dict[str, Any] = {
 
 @pytest.fixture(scope="module")
 def model() -> Any:
-    torch.manual_seed(3)
-    config = transformers.LlamaConfig(
-        vocab_size=TOKENIZER.vocab_size + 7,
-        hidden_size=32,
-        intermediate_size=48,
-        num_hidden_layers=2,
-        num_attention_heads=2,
-        num_key_value_heads=1,
-        head_dim=16,
-        max_position_embeddings=256,
-        eos_token_id=TOKENIZER.eos_token_ids[0],
-    )
-    made = transformers.AutoModelForCausalLM.from_config(config).eval()
-    with torch.no_grad():
-        made.get_output_embeddings().weight.mul_(20)
-    return made
+    return opinionated()
 
 
 PROMPTS = [[5, 6, 7], [9], [20, 21], [30, 31, 32, 33]]

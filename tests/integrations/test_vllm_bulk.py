@@ -12,12 +12,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-import pytest
-
-pytest.importorskip("torch")
-pytest.importorskip("transformers")
-
 import in_process_workers
+import pytest
 import vllm_stand_in
 from typer.testing import CliRunner
 

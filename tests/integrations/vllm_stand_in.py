@@ -284,10 +284,6 @@ def _manager(version: str) -> type:
                 tokens = tokens[tokens.index(end) + 1 :]
             return bool(self.grammar(request).accept_tokens("r", tokens))
 
-        def clear_backend(self) -> None:
-            self.executor.shutdown()
-            self.backend.destroy()
-
     return StructuredOutputManager
 
 

@@ -11,65 +11,23 @@ from for_each import for_each
 import structgen as sg
 
 _WORDS = (
-    "the",
-    " and",
-    "ing",
-    "é",
-    "日本",
-    " 日",
-    "abc",
-    "A1",
-    "0a",
-    "  ",
-    "\n",
-    "\t",
-    " {",
-    ' "',
-    '"',
-    '",',
-    '":',
-    "},",
+    *("the", " and", "ing", "é", "日本", " 日", "abc", "A1", "0a", "  ", "\n", "\t", " {", ' "', '"'),
+    *('",', '":', "},"),
 )
 _MORE = (
-    '"}',
-    ", ",
-    '": ',
-    "\\n",
-    "\\\\",
-    '\\"',
-    "\\u00",
-    "\\ud83d",
-    "\\n\\n",
-    "a\\",
-    '\\"a"',
-    "/api",
-    "/v1",
-    "1",
-    "23",
+    *('"}', ", ", '": ', "\\n", "\\\\", '\\"', "\\u00", "\\ud83d", "\\n\\n", "a\\", '\\"a"', "/api"),
+    *("/v1", "1", "23"),
 )
+_LABELS = ("9n", "2b", "xn--", "n-", ".a", '."', "--", "-.", "a.xn--q", "A-", "0" * 9, "0" * 61, ".a.b.c")
 _LAST = (
-    "-",
-    "45",
-    "0.5",
-    "e+",
-    "true",
-    " true",
-    "null",
-    "[",
-    "[]",
-    "[{",
-    ' ["',
-    "\n  ",
-    "\n    ",
-    "\r\n",
-    ' "a',
-    "api/",
+    *("-", "45", "0.5", "e+", "true", " true", "null", "[", "[]", "[{", ' ["', "\n  ", "\n    "),
+    *("\r\n", ' "a', "api/"),
 )
 
 
 def _tokenizer() -> sg.Tokenizer:
     """Return a vocabulary of bytes, words, pieces of characters, escapes and what stands between values."""
-    pieces = [word.encode() for word in (*_WORDS, *_MORE, *_LAST)]
+    pieces = [word.encode() for word in (*_WORDS, *_MORE, *_LAST, *_LABELS)]
     pieces += [a + b for a in pieces[:24] for b in pieces[:30]]
     pieces += ["日".encode()[:2], "日".encode()[1:], "😀".encode()[:3], "a日".encode()[:-1], b"the" * 5]
     tokens: list[bytes | None] = [bytes([byte]) for byte in range(256)]
@@ -84,12 +42,15 @@ def _stepped(compiled: sg.CompiledGrammar, state: Any) -> set[int]:
     return {t for t in range(TOKENIZER.vocab_size) if compiled.step(state, t) is not None}
 
 
-def _masks_are_exact(schema: Any, text: str, **options: Any) -> None:
+def _masks_are_exact(schema: Any, text: str, least: int | None = None, **options: Any) -> None:
+    """Hold the masks along a text to steps; `least`: the text may end the language behind so many bytes."""
     compiled = sg.compile(sg.json_schema(schema, **options), TOKENIZER, store=sg.MaskStore())
     mask = sg.allocate_mask(1, TOKENIZER.vocab_size)
     data = text.encode()
     for end in range(len(data) + 1):
         state = compiled.step_bytes(compiled.start, data[:end])
+        if state is None and least is not None and end >= least:
+            break
         assert state is not None, data[:end]
         compiled.fill(state, mask, 0)
         bits = np.unpackbits(mask.array.view(np.uint8), bitorder="little")
@@ -116,11 +77,37 @@ def test_strings_that_take_nearly_all_are_exact(pattern: str, text: str, escapes
     _masks_are_exact({"type": "string", "pattern": pattern}, text, escapes=escapes)
 
 
+@pytest.mark.parametrize("more", [{}, {"maxLength": 16}])
+def test_strings_of_many_patterns_are_exact(more: dict[str, int]) -> None:
+    parts = ["a", "b", "[0-9]{2}", "é日", "x(yz)+", "-"]
+    _masks_are_exact(
+        {"allOf": [{"pattern": one} for one in parts], "type": "string", **more}, '"ab12-é日xyz"'
+    )
+
+
 @pytest.mark.parametrize(("least", "most"), [(0, 4), (2, 9), (0, 40), (3, 3)])
 def test_strings_of_bounded_length_are_exact(least: int, most: int) -> None:
     _masks_are_exact(
         {"type": "string", "minLength": least, "maxLength": most}, '"a日"' if least < 3 else '"abc"'
     )
+
+
+_NAME = ".".join(["a" * 63] * 3 + ["b" * 61])
+
+
+@for_each(
+    "schema",
+    [
+        {"format": "hostname"},
+        {"format": "hostname", "minLength": 9},
+        {"format": "hostname", "maxLength": 120},
+        {"anyOf": [{"format": "hostname"}, {"format": "ipv4"}]},
+        {"enum": ["www.x-9.example", _NAME, _NAME + "b", "xn--a"], "format": "hostname"},
+    ],
+)
+@for_each("text", [f'"{_NAME[-70:]}"', '"www.x-9.example"', '"xm--q.a"', '"\\u0078M--zcA.a"', '"127.0.0.1'])
+def test_host_names_are_exact(schema: Any, text: str) -> None:
+    _masks_are_exact({"type": "string", **schema}, text, least=2, **sg.WIDEST)
 
 
 @pytest.mark.parametrize(

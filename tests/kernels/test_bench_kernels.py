@@ -43,7 +43,7 @@ def test_each_way_to_mask_and_draw_runs_and_is_right(bench: ModuleType, tmp_path
     )
     # three shares of allowed tokens for each batch size and way
     ways = [row for row in rows if (row["by"], row["rows"]) == ("apply_mask_", "8")]
-    assert [row["allowed"] for row in ways] == ["0.001", "0.500", "0.999"]
+    assert [row["allowed"] for row in ways] == ["0.001", "0.5", "0.999"]
     assert all(float(row["us"]) > 0 and float(row["floor_us"]) > 0 for row in ways)
 
 

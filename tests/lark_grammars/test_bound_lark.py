@@ -11,6 +11,7 @@ import grammars_drawn as drawn
 import lark
 import pytest
 from bound_reference import BoundReference
+from compiled_texts import reached
 from for_each import for_each
 from lark.indenter import PythonIndenter
 from lark_reference import after, differences, takes, texts
@@ -89,8 +90,7 @@ def test_what_may_come_names_the_bound_texts_parts() -> None:
     config = after(ours, b"x", ours.start())
     assert config is not None
     assert {(one.first, one.sources) for one in ours.expected(config)} == {(b"ab", ("start",))}
-    config = ours.step(config, ord("b"))
-    assert config is not None
+    config = reached(ours, ord("b"), config)
     assert [(one.what, one.sources, one.first) for one in ours.expected(config)] == [
         ('"y"', ("start",), b"y")
     ]
@@ -170,8 +170,7 @@ def test_a_special_token_ends_a_lexeme() -> None:
     ours = _language(sg.special(7))
     config = after(ours, b"aa", ours.start())
     assert config is not None
-    ended = ours.step(config, TOKEN + 7)
-    assert ended is not None
+    ended = reached(ours, TOKEN + 7, config)
     assert ours.step(ended, TOKEN + 7) is None
     assert list(ours.shortest(config)) == [TOKEN + 7, ord("b")]
     assert ours.step(ours.start(), TOKEN + 7) is None

@@ -1,4 +1,5 @@
-"""The file of a Lark grammar and a vocabulary: another process goes on where one has ended."""
+"""What a Lark grammar leaves in a store: another process, or another vocabulary, goes on where one has ended;
+and what is worked out ahead of documents."""
 
 from __future__ import annotations
 
@@ -9,104 +10,183 @@ import sys
 import threading
 import time
 import warnings
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import grammars_drawn as drawn
 import numpy as np
 import pytest
+from for_each import for_each
+from lark.indenter import PythonIndenter
 from test_lark_machine import GRAMMARS, LONGER, TOKENS
 
 import structgen as sg
 from structgen.core.compiled import State
 from structgen.lark_grammars.compiled import written_lark as kept
 from structgen.lark_grammars.compiled.compiled_lark import CompiledLark
+from structgen.lark_grammars.compiled.lark_answers import LarkAnswers
+from structgen.lark_grammars.lexer.contextual_lexer import Lexer
 from structgen.lark_grammars.lexer.lexer_tables import UNKNOWN
 from structgen.maskbench import vocabularies
-from structgen.store.grammar_files import GRAMMAR_SUFFIX, GrammarFiles
+from structgen.native.cache_entries import CacheEntries
+from structgen.store.grammar_files import GRAMMAR_SUFFIX, LEXER_SUFFIX, GrammarFiles
 from structgen.store.mask_store import MaskStore
 
-PIECES = [*(bytes((one,)) for one in range(256)), *LONGER]
-Asked = dict[bytes, tuple[list[int], bool, bytes]]
+BYTES = [bytes((one,)) for one in range(256)]
+OTHER_PIECES = [*BYTES[::-1], b"ab", b"a a", b"#b", b"cab", b"\n a", b" # ", b"bb", b"ccc", b"a\n\n"]
+OTHER = sg.Tokenizer.from_bytes([*OTHER_PIECES, None], eos_token_id=len(OTHER_PIECES))
+PIECES = {TOKENS.vocab_size: [*BYTES, *LONGER], OTHER.vocab_size: OTHER_PIECES}
+SQL_TEXTS = (
+    b"SELECT a, 'x y' FROM b",
+    b"select x.y from t where a >= 2 and b = 'q' order by 1",
+    b"INSERT INTO t VALUES (1, NULL)",
+)
+Answer = tuple[list[int], bool, bytes]
 
 
-def asked(compiled: CompiledLark, most: int) -> Asked:
+def compiled(grammar: Any, store: Any = False, tokens: sg.Tokenizer = TOKENS) -> CompiledLark:
+    return CompiledLark(grammar, tokens, None, store)
+
+
+def answer(grammar: CompiledLark, index: int) -> Answer:
+    """Return the mask of a state, whether a text may end there, and the shortest rest."""
+    state = State(grammar, index)
+    return grammar.allowed(state), grammar.may_end(index), grammar.completion(state)
+
+
+def asked(grammar: CompiledLark, most: int) -> dict[bytes, Answer]:
     """Return what is answered behind some texts."""
-    found: Asked = {}
-    pending = [(b"", compiled.start.index)]
+    found: dict[bytes, Answer] = {}
+    pending = [(b"", grammar.start.index)]
     for text, index in pending:
-        state = State(compiled, index)
-        found[text] = compiled.allowed(state), compiled.may_end(index), compiled.completion(state)
+        found[text] = answer(grammar, index)
         if len(found) == most:
             break
-        for byte in compiled.next_bytes(state)[:6]:
+        for byte in grammar.next_bytes(State(grammar, index))[:6]:
             after = bytes((byte,))
-            pending.append((text + after, compiled.bytes_index(index, after)))
+            pending.append((text + after, grammar.bytes_index(index, after)))
     return found
 
 
-def again(grammar: object, folder: Path, most: int) -> tuple[Asked, CompiledLark]:
-    """Return what a new store's grammar answers, and the grammar; what it has met is written."""
-    store = MaskStore(folder)
-    compiled = CompiledLark(grammar, TOKENS, None, store)
-    found = asked(compiled, most)
-    store.flush()
-    return found, compiled
-
-
-@pytest.mark.parametrize("seed", range(8000, 8016))
-def test_a_file_answers_as_the_grammar_did_and_further_texts_are_read_on(seed: int, tmp_path: Path) -> None:
-    text, postlex = drawn.drawn(seed, looks=seed % 3 == 1), None
-    if seed % 3 == 2:
-        text, postlex = drawn.drawn_blocks(seed), drawn.Blocks()
-    if drawn.judge(text, postlex) is None:
-        pytest.skip("lark refuses it")
-    grammar = sg.lark(text, postlex=postlex)
-    try:
-        whole = asked(CompiledLark(grammar, TOKENS, None, False), 40)
-    except sg.StructgenError:
-        pytest.skip("it has no text, or a limit")
-    for most in (3, 12, 40, 40):
-        found, compiled = again(grammar, tmp_path, most)
-        assert found == {text: whole[text] for text in found}
-        assert (compiled._kept is None) == (most == 3)
-
-
-def walked(compiled: CompiledLark, source: random.Random, most: int) -> Asked:
+def along(grammar: CompiledLark, seed: str) -> list[Answer]:
     """Return what is answered along a text of some random tokens."""
-    found: Asked = {}
-    text, index = b"", compiled.start.index
-    for _ in range(most):
-        state = State(compiled, index)
-        allowed = compiled.allowed(state)
-        found[text] = allowed, compiled.may_end(index), compiled.completion(state)
-        some = [PIECES[token] for token in allowed if token < len(PIECES)]
+    pieces, source, index = PIECES[grammar.vocab_size], random.Random(seed), grammar.start.index
+    found: list[Answer] = []
+    for _ in range(12):
+        found.append(answer(grammar, index))
+        some = [pieces[token] for token in found[-1][0] if token < len(pieces)]
         if not some:
             break
-        piece = source.choice(some)
-        text, index = text + piece, compiled.bytes_index(index, piece)
+        index = grammar.bytes_index(index, source.choice(some))
     return found
 
 
-@pytest.mark.parametrize("seed", range(8100, 8148))
-def test_processes_that_read_other_texts_go_on_one_after_another(seed: int, tmp_path: Path) -> None:
+def masks(grammar: CompiledLark, text: bytes) -> list[bytes]:
+    """Return the mask before each token of a text, and behind the last one."""
+    matcher, mask, found = sg.Matcher(grammar), sg.allocate_mask(1, grammar.vocab_size), []
+    for token in (*grammar.tokenizer.encode(text), None):
+        matcher.fill_mask(mask)
+        found.append(mask.array.tobytes())
+        if token is not None:
+            matcher.advance(token)
+    return found
+
+
+def again(grammar: object, folder: Path, most: int) -> tuple[dict[bytes, Answer], CompiledLark]:
+    """Return what a new store's grammar answers, and the grammar; what it has met is written."""
+    store = MaskStore(folder)
+    made = compiled(grammar, store)
+    found = asked(made, most)
+    store.flush()
+    return found, made
+
+
+def grammar_of(seed: int) -> Any:
+    """Return a random grammar; None where lark refuses it, it has no text, or it meets a limit."""
     text, postlex = drawn.drawn(seed, looks=seed % 3 == 1), None
     if seed % 3 == 2:
         text, postlex = drawn.drawn_blocks(seed), drawn.Blocks()
-    if drawn.judge(text, postlex) is None:
-        pytest.skip("lark refuses it")
-    grammar = sg.lark(text, postlex=postlex)
     try:
-        asked(CompiledLark(grammar, TOKENS, None, False), 40)
+        grammar = None if drawn.judge(text, postlex) is None else sg.lark(text, postlex=postlex)
+        for tokens in (TOKENS, OTHER) if grammar is not None else ():
+            along(compiled(grammar, tokens=tokens), "")
     except sg.StructgenError:
-        pytest.skip("it has no text, or a limit")
-    for walk in range(5):
-        store = MaskStore(tmp_path)
-        compiled = CompiledLark(grammar, TOKENS, None, store)
-        for one in (compiled, compiled.anew()):
-            expected = walked(CompiledLark(grammar, TOKENS, None, False), random.Random(f"{seed} {walk}"), 12)
-            assert walked(one, random.Random(f"{seed} {walk}"), 12) == expected
-        store.flush()
+        return None
+    return grammar
+
+
+# --- laws over random grammars ------------------------------------------------------------------------------
+
+
+@for_each("seed", range(8000, 8012))
+def test_a_file_answers_as_the_grammar_did_and_further_texts_are_read_on(
+    seed: int, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    grammar, folder = grammar_of(seed), tmp_path_factory.mktemp("store")
+    whole = {} if grammar is None else asked(compiled(grammar), 40)
+    for most in (3, 12, 40) if grammar is not None else ():
+        found, made = again(grammar, folder, most)
+        assert found == {text: whole[text] for text in found}
+        assert (made._kept is None) == (most == 3)
+
+
+def damage(folder: Path, source: random.Random) -> None:
+    """Have some files be away, cut off or changed."""
+    for path in [one for one in folder.rglob("*") if one.suffix in (GRAMMAR_SUFFIX, LEXER_SUFFIX)]:
+        data = bytearray(path.read_bytes())
+        how = source.randrange(5)
+        if how == 0:
+            path.unlink()
+        elif how == 1:
+            path.write_bytes(data[: source.randrange(len(data))])
+        elif how == 2:
+            data[source.randrange(len(data))] ^= 0x55
+            path.write_bytes(data)
+
+
+def hold_order(seed: int, folder: Path) -> bool:
+    """Assert that vocabularies that go on one after another, and successors, answer as without a file, though
+    files are damaged; return whether lark takes the grammar."""
+    grammar, source = grammar_of(seed), random.Random(seed)
+    if grammar is None:
+        return False
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", sg.errors.StoreWarning)
+        for walk in range(6):
+            tokens, name = source.choice((TOKENS, OTHER)), f"{seed} {walk}"
+            store, expected = MaskStore(folder), along(compiled(grammar, tokens=tokens), name)
+            made = compiled(grammar, store, tokens)
+            assert along(made, name) == expected
+            assert along(made.anew(), name) == expected
+            store.flush()
+            if walk % 3:
+                damage(folder, source)
+    return True
+
+
+def test_vocabularies_answer_in_any_order_as_without_a_file(tmp_path: Path) -> None:
+    assert sum(hold_order(seed, tmp_path / str(seed)) for seed in range(8200, 8212)) > 4
+
+
+@pytest.mark.slow
+def test_vocabularies_answer_in_any_order_as_without_a_file_whole(tmp_path: Path) -> None:
+    assert sum(hold_order(seed, tmp_path / str(seed)) for seed in range(8100, 8236)) > 60
+
+
+@for_each("seed", range(8300, 8308))
+def test_two_that_began_with_one_lexer_go_on_by_turns(
+    seed: int, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    grammar, folder = grammar_of(seed), tmp_path_factory.mktemp("store")
+    if grammar is None:
+        return
+    compiled(grammar, MaskStore(folder))
+    both = [compiled(grammar, MaskStore(folder), tokens) for tokens in (TOKENS, OTHER)]
+    for walk in range(4):
+        for one in both:
+            fresh = compiled(grammar, tokens=one.tokenizer)
+            assert along(one, f"{seed} {walk}") == along(fresh, f"{seed} {walk}")
 
 
 LOOKS = r"""
@@ -122,97 +202,62 @@ WORD: /\b(if|else|a[bc]*d)\b/
 SQL = (GRAMMARS / "sql.lark").read_text()
 
 
-@pytest.mark.parametrize("text", [LOOKS, SQL, *range(8100, 8120)], ids=("looks", "sql", *map(str, range(20))))
-def test_what_is_made_again_has_the_numbers_of_the_file(text: str | int, tmp_path: Path) -> None:
-    if isinstance(text, int):
-        text = drawn.drawn(text, looks=bool(text % 2))
-        if drawn.judge(text, None) is None:
-            pytest.skip("lark refuses it")
-    grammar = sg.lark(text)
-    try:
-        _found, first = again(grammar, tmp_path, 40)
-    except sg.StructgenError:
-        pytest.skip("it has no text, or a limit")
-    _found, compiled = again(grammar, tmp_path, 1)
-    assert compiled._kept is not None
-    lexer, rows, _letters = compiled._answers.parts
+@for_each("text", [LOOKS, SQL, *range(8100, 8108)])
+def test_what_is_made_again_has_the_numbers_of_the_file(
+    text: str | int, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    grammar, folder = (
+        grammar_of(text) if isinstance(text, int) else sg.lark(text),
+        tmp_path_factory.mktemp("of"),
+    )
+    if grammar is None:
+        return
+    _found, first = again(grammar, folder, 40)
+    _found, second = again(grammar, folder, 1)
+    assert second._kept is not None
+    lexer, rows, _letters = second._answers.parts
     moves, starts = rows.arrays["moves"].copy(), rows.arrays["starts"].copy()
     made = np.array([lexer.moves(state) for state in range(len(moves))])
     assert np.array_equal(made[moves != UNKNOWN], moves[moves != UNKNOWN])
     for carry, context in np.argwhere(starts != UNKNOWN).tolist():
         assert lexer.start(context, carry) == starts[carry, context]
-    assert alike_anew(compiled) == alike_anew(first)
+    assert alike_anew(second) == alike_anew(first)
 
 
-def alike_anew(compiled: CompiledLark) -> dict[int, int]:
+def alike_anew(grammar: CompiledLark) -> dict[int, int]:
     """Return which carries are alike, compared anew and in another order."""
-    lexer = compiled.lexer
+    lexer = grammar.lexer
     known = dict(lexer._alike_of)
     lexer._alike_of.clear()
     lexer._signs.clear()
     return {carry: lexer.alike(carry) for carry in reversed(known)}
 
 
+# --- files --------------------------------------------------------------------------------------------------
+
+
 def test_nothing_is_made_for_what_the_file_has(tmp_path: Path) -> None:
     tokenizer, grammar = vocabularies.load("small"), sg.lark(GRAMMARS / "json.lark")
-    masks = []
+    found = []
     for _ in range(2):
         store = MaskStore(tmp_path)
-        compiled = CompiledLark(grammar, tokenizer, None, store)
-        matcher, mask = sg.Matcher(compiled), sg.allocate_mask(1, tokenizer.vocab_size)
-        masks.append([])
-        for token in tokenizer.encode(b'{"a": [1, "x\\n", {"b": -2.5e3}], "c": null}'):
-            matcher.fill_mask(mask)
-            masks[-1].append(mask.array.tobytes())
-            matcher.advance(token)
+        made = compiled(grammar, store, tokenizer)
+        found.append(masks(made, b'{"a": [1, "x\\n", {"b": -2.5e3}], "c": null}'))
         store.flush()
-    assert masks[0] == masks[1]
-    assert compiled._answers._parts is None
-
-
-def masks(compiled: CompiledLark, text: bytes) -> list[bytes]:
-    matcher, mask, found = sg.Matcher(compiled), sg.allocate_mask(1, compiled.vocab_size), []
-    for token in compiled.tokenizer.encode(text):
-        matcher.fill_mask(mask)
-        found.append(mask.array.tobytes())
-        matcher.advance(token)
-    return found
-
-
-def test_texts_that_nobody_has_met_are_read_on_with_the_records_of_the_file(tmp_path: Path) -> None:
-    tokenizer, grammar = vocabularies.load("small"), sg.lark(GRAMMARS / "sql.lark")
-    fresh = CompiledLark(grammar, tokenizer, None, False)
-    for text in (
-        b"SELECT a",
-        b"SELECT a, 'x y' FROM b",
-        b"select x.y from t where a >= 2 and b = 'q' order by 1",
-    ):
-        store = MaskStore(tmp_path)
-        assert masks(CompiledLark(grammar, tokenizer, None, store), text) == masks(fresh, text)
-        store.flush()
+    assert found[0] == found[1]
+    assert made._answers._parts is None
 
 
 def test_a_successor_has_the_records_and_goes_on() -> None:
-    tokenizer, grammar, text = (
-        vocabularies.load("small"),
-        sg.lark(GRAMMARS / "sql.lark"),
-        b"SELECT a, b FROM c",
-    )
-    first = CompiledLark(grammar, tokenizer, None, False)
+    text, other = b"SELECT a, b FROM c", SQL_TEXTS[1]
+    first = compiled(sg.lark(SQL), tokens=vocabularies.load("small"))
     expected = masks(first, text)
     second = first.anew()
     assert second.sizes["machine_states"] < first.sizes["machine_states"]
     assert masks(second, text) == expected
     assert second.sizes["records"] == first.sizes["records"]
-    other = b"select x.y from t where a >= 2 and b = 'q' order by 1"
     assert masks(second, other) == masks(first, other)
     assert masks(second.anew(), other) == masks(first, other)
-
-
-def test_what_is_made_ahead_is_made_once() -> None:
-    compiled = CompiledLark(sg.lark(GRAMMARS / "json.lark"), vocabularies.load("small"), None, False)
-    states, size = compiled.prepare(), compiled.nbytes
-    assert (compiled.prepare(), compiled.nbytes) == (states, size)
 
 
 def test_records_are_kept_where_the_states_are_too_many(
@@ -221,23 +266,10 @@ def test_records_are_kept_where_the_states_are_too_many(
     monkeypatch.setattr(kept, "_MOST_STATES", 1)
     grammar = sg.lark(GRAMMARS / "json.lark")
     whole, _first = again(grammar, tmp_path, 20)
-    found, compiled = again(grammar, tmp_path, 20)
+    found, second = again(grammar, tmp_path, 20)
     assert found == whole
-    assert compiled._kept is not None
-    assert compiled._kept.tables["nodes"].shape[0] == 0 < len(compiled._kept.tables["records"])
-
-
-def test_a_damaged_file_is_told_and_made_anew(tmp_path: Path) -> None:
-    grammar = sg.lark(GRAMMARS / "json.lark")
-    whole, _compiled = again(grammar, tmp_path, 10)
-    (path,) = (one for one in tmp_path.rglob("*.grammar"))
-    data = bytearray(path.read_bytes())
-    data[len(data) // 2] ^= 1
-    path.write_bytes(data)
-    with pytest.warns(sg.errors.StoreWarning, match="damaged"):
-        found, compiled = again(grammar, tmp_path, 10)
-    assert found == whole
-    assert compiled._kept is None
+    assert second._kept is not None
+    assert second._kept.tables["nodes"].shape[0] == 0 < len(second._kept.tables["records"])
 
 
 def test_masks_are_listed_where_the_store_is_full(tmp_path: Path) -> None:
@@ -245,9 +277,9 @@ def test_masks_are_listed_where_the_store_is_full(tmp_path: Path) -> None:
     rows = []
     for memory in (1 << 26, 1 << 26, 1 << 12):
         store = MaskStore(tmp_path, memory=memory)
-        compiled = CompiledLark(grammar, tokenizer, None, store)
+        made = compiled(grammar, store, tokenizer)
         with warnings.catch_warnings():
-            rows.append(compiled.allowed(compiled.start))
+            rows.append(made.allowed(made.start))
         store.flush()
     assert rows[0] == rows[1] == rows[2]
 
@@ -266,12 +298,12 @@ COMMENT: /\/\*(.|\n)*?\*\//
 TEXT = b'f("a", 1.5, not g(x2()));'
 
 
-def written(folder: Path) -> Path:
+def written(folder: Path, suffix: str = GRAMMAR_SUFFIX) -> Path:
     """Have a grammar compiled, a text read, and what was met written; return the file."""
     store = MaskStore(folder)
-    masks(CompiledLark(sg.lark(CALLS), TOKENS, None, store), TEXT)
+    masks(compiled(sg.lark(CALLS), store), TEXT)
     store.flush()
-    (path,) = folder.rglob(f"*{GRAMMAR_SUFFIX}")
+    (path,) = folder.rglob(f"*{suffix}")
     return path
 
 
@@ -282,24 +314,22 @@ def test_what_is_kept_already_is_not_written_again(tmp_path: Path) -> None:
 
 def test_a_grammar_is_written_after_it_was_dropped(tmp_path: Path) -> None:
     store = MaskStore(tmp_path)
-    compiled = CompiledLark(sg.lark(CALLS), TOKENS, None, store)
-    masks(compiled, TEXT)
-    del compiled
+    masks(compiled(sg.lark(CALLS), store), TEXT)
     gc.collect()
     store.flush()
     assert len(list(tmp_path.rglob(f"*{GRAMMAR_SUFFIX}"))) == 1
 
 
-def test_each_changed_byte_of_a_file_is_told_and_the_masks_are_right(tmp_path: Path) -> None:
-    path, source = written(tmp_path / "whole"), random.Random(1)
-    whole, expected = path.read_bytes(), masks(CompiledLark(sg.lark(CALLS), TOKENS, None, False), TEXT)
-    for at in (8, 20, 200, len(whole) - 9, *(source.randrange(len(whole)) for _ in range(12))):
-        folder = tmp_path / str(at)
-        changed = folder / path.relative_to(tmp_path / "whole")
+@pytest.mark.parametrize("suffix", [GRAMMAR_SUFFIX, LEXER_SUFFIX])
+def test_each_changed_byte_of_a_file_is_told_and_the_masks_are_right(suffix: str, tmp_path: Path) -> None:
+    path, source = written(tmp_path / "whole", suffix), random.Random(1)
+    whole, expected = path.read_bytes(), masks(compiled(sg.lark(CALLS)), TEXT)
+    for at in (8, 20, 200, len(whole) - 9, *(source.randrange(len(whole)) for _ in range(8))):
+        changed = tmp_path / str(at) / path.relative_to(tmp_path / "whole")
         changed.parent.mkdir(parents=True)
         changed.write_bytes(whole[:at] + bytes((whole[at] ^ 0x55,)) + whole[at + 1 :])
         with pytest.warns(sg.errors.StoreWarning, match="damaged"):
-            found = masks(CompiledLark(sg.lark(CALLS), TOKENS, None, MaskStore(folder)), TEXT)
+            found = masks(compiled(sg.lark(CALLS), MaskStore(tmp_path / str(at))), TEXT)
         assert found == expected
 
 
@@ -307,7 +337,7 @@ def test_a_file_that_was_cut_off_is_told_at_once(tmp_path: Path) -> None:
     path = written(tmp_path)
     path.write_bytes(path.read_bytes()[:-64])
     with pytest.warns(sg.errors.StoreWarning, match="damaged"):
-        CompiledLark(sg.lark(CALLS), TOKENS, None, MaskStore(tmp_path))
+        compiled(sg.lark(CALLS), MaskStore(tmp_path))
 
 
 def test_compiling_what_was_kept_opens_one_file_of_the_store(tmp_path: Path) -> None:
@@ -343,8 +373,133 @@ def test_flush_waits_for_what_is_being_written(tmp_path: Path, monkeypatch: pyte
 
     monkeypatch.setattr(GrammarFiles, "write", slow)
     store = MaskStore(tmp_path)
-    masks(CompiledLark(sg.lark(CALLS), TOKENS, None, store), TEXT)
-    CompiledLark(sg.lark(CALLS), TOKENS, None, store)  # has a thread write the one before
-    assert begun.wait(30)
+    masks(compiled(sg.lark(CALLS), store), TEXT)
+    compiled(sg.lark(CALLS), store)  # has a thread write the one before
+    assert begun.wait(600)
     store.flush()
     assert len(list(tmp_path.rglob(f"*{GRAMMAR_SUFFIX}"))) == 1
+
+
+# --- the lexer is shared by vocabularies --------------------------------------------------------------------
+
+
+def test_a_new_vocabulary_goes_on_with_the_states_of_the_file(tmp_path: Path) -> None:
+    grammar, small = sg.lark(GRAMMARS / "sql.lark"), vocabularies.load("small")
+    compiled(grammar, MaskStore(tmp_path))
+    second = compiled(grammar, MaskStore(tmp_path), small)
+    states, fresh = second.sizes["lexer_states"], compiled(grammar, tokens=small)
+    for text in SQL_TEXTS:
+        assert masks(second, text) == masks(fresh, text)
+    assert states > 100 and second.sizes["lexer_states"] > states
+
+
+def made(monkeypatch: pytest.MonkeyPatch, grammar: Any, tokens: sg.Tokenizer, **options: Any) -> int:
+    """Return how many lexers are made to compile a grammar."""
+    count, plain = [0], Lexer.__init__
+
+    def counted(self: Lexer, *given: Any, **named: Any) -> None:
+        count[0] += 1
+        plain(self, *given, **named)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Lexer, "__init__", counted)
+        CompiledLark(grammar, tokens, **options)
+    return count[0]
+
+
+def test_only_the_first_vocabulary_waits_for_the_lexer(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    grammar, store = sg.lark(GRAMMARS / "json.lark"), MaskStore(tmp_path)
+    assert made(monkeypatch, grammar, TOKENS, store=store) == 1
+    assert made(monkeypatch, grammar, OTHER, store=store) == 0, "in the same process"
+    assert made(monkeypatch, grammar, OTHER, store=MaskStore(tmp_path)) == 0, "as in another one"
+
+
+def test_other_limits_and_stores_in_memory_share_no_lexer(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    grammar, store = sg.lark(GRAMMARS / "json.lark"), MaskStore(tmp_path)
+    assert made(monkeypatch, grammar, TOKENS, store=store) == 1
+    assert made(monkeypatch, grammar, OTHER, store=store, limits=sg.Limits(oracle_steps=10**6)) == 1
+    assert made(monkeypatch, grammar, OTHER, store=False) == 1
+
+
+def test_a_folder_that_takes_no_lexer_is_told_once_and_all_stays_in_memory(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    grammar, store = sg.lark(GRAMMARS / "json.lark"), MaskStore(tmp_path)
+    writes: list[str] = []
+
+    def full(self: CacheEntries, kind: str, *_given: Any) -> int:
+        writes.append(kind)
+        return 0
+
+    monkeypatch.setattr(CacheEntries, "write", full)
+    for tokens in (TOKENS, OTHER, OTHER):
+        assert along(compiled(grammar, store, tokens), "1") == along(compiled(grammar, tokens=tokens), "1")
+    store.flush()
+    assert len(writes) == 1
+
+
+def test_a_grammar_without_a_text_is_refused_for_each_vocabulary(tmp_path: Path) -> None:
+    grammar = sg.lark('start: A B\nA: /a+(?!b)/\nB: "b"\n')
+    for tokens in (TOKENS, OTHER):
+        with pytest.raises(sg.errors.GrammarError, match="accepts no text"):
+            compiled(grammar, MaskStore(tmp_path), tokens)
+    assert not [*tmp_path.rglob("*.*")]
+
+
+# --- what is worked out ahead -------------------------------------------------------------------------------
+
+BLOCKS = r"""
+start: statement+
+statement: "if" NAME ":" block | "return" [NAME] _NEWLINE | NAME "(" [NAME ("," NAME)*] ")" _NEWLINE
+block: _NEWLINE _INDENT statement+ _DEDENT
+NAME: /[a-z]\w*/
+_NEWLINE: /(\n[ \t]*)+/
+%ignore " "
+%declare _INDENT _DEDENT
+"""
+AHEAD: dict[str, tuple[Callable[[], sg.Grammar], str]] = {
+    "calls": (lambda: sg.lark(CALLS), 'f("a b", 1.5, not g(x2()));\nläuft("\\"", 12); f();'),
+    "blocks": (
+        lambda: sg.lark(BLOCKS, postlex=PythonIndenter()),
+        "if a:\n    f(a,\n  b)\n    if b:\n        return\n    return c\nreturn iffy\n",
+    ),
+}
+
+
+@pytest.mark.parametrize("other_process", [False, True])
+@pytest.mark.parametrize("name", AHEAD)
+def test_masks_of_what_was_worked_out_are_the_same_and_ask_for_no_record(
+    name: str,
+    other_process: bool,
+    tokenizer: sg.Tokenizer,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    make, text = AHEAD[name]
+    expected = masks(compiled(make(), tokens=tokenizer), text.encode())
+    store, seen = MaskStore(tmp_path), list[int]()
+    made = compiled(make(), store, tokenizer)
+    assert made.prepare(progress=seen.append) == len(seen) > 5
+    if other_process:
+        store.flush()
+        made = compiled(make(), MaskStore(tmp_path), tokenizer)
+    monkeypatch.setattr(LarkAnswers, "_make_record", lambda *_what: pytest.fail("a record was asked for"))
+    assert masks(made, text.encode()) == expected
+
+
+def test_it_takes_no_more_room_than_it_may_and_is_worked_out_once(tokenizer: sg.Tokenizer) -> None:
+    make, text = AHEAD["calls"]
+    whole, some, none = (compiled(make(), tokens=tokenizer) for _ in range(3))
+    states, size = whole.prepare(), whole.nbytes
+    assert none.prepare(room=-1) == 0 < some.prepare(room=20_000) < states
+    assert masks(some, text.encode()) == masks(whole, text.encode())
+    whole = compiled(make(), tokens=tokenizer)
+    assert [(whole.prepare(), whole.nbytes) for _ in range(2)] == [(states, size)] * 2
+
+
+def test_a_schema_has_nothing_to_work_out_ahead(tokenizer: sg.Tokenizer) -> None:
+    assert sg.compile(sg.json_schema({"type": "string"}), tokenizer).prepare() == 0

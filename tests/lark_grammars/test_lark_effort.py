@@ -8,6 +8,7 @@ import pytest
 from lark_reference import texts
 
 import structgen as sg
+from structgen.lark_grammars.compiled.lark_answers import LarkAnswers
 from structgen.lark_grammars.lexer.effort import NUMBERS_PER_STEP, Effort
 from structgen.limits import Limits
 
@@ -74,6 +75,22 @@ def test_a_limit_that_was_met_says_how_to_mend_it(crowded: sg.Tokenizer) -> None
     assert "20,000 steps" in message
     assert "look ahead less far" in message
     assert message.endswith("or raise it with limits=sg.Limits(oracle_steps=...).")
+
+
+def test_a_bound_that_was_met_is_met_again_and_nothing_waits_for_it(
+    crowded: sg.Tokenizer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    compiled, whole = (sg.compile(sg.lark(LATE), crowded, store=False) for _ in range(2))
+
+    def refused(*_arguments: object) -> None:
+        raise sg.errors.LimitError("Too much.", limit="oracle_steps")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(LarkAnswers, "_make_record", refused)
+        for _ in range(2):
+            with pytest.raises(sg.errors.LimitError):
+                compiled.allowed(compiled.start)
+    assert compiled.allowed(compiled.start) == whole.allowed(whole.start)
 
 
 def test_a_lexer_of_too_many_states_says_how_to_mend_it(crowded: sg.Tokenizer) -> None:

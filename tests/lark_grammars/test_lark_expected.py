@@ -2,26 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import random
 from functools import cache
 from typing import Any
 
+import grammars_drawn as drawn
+import numpy as np
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
-from lark.indenter import Indenter
+from compiled_texts import reached
+from for_each import for_each
+from lark_reference import language, takes
+from test_lark_machine import random_machine
 
 import structgen as sg
-from structgen.system.resources import grammar
+from structgen.core.compiled import CompiledGrammar, State, WantedNodes
+from structgen.lark_grammars.compiled.beaten import beaten
+from structgen.lark_grammars.compiled.compiled_lark import CompiledLark
+from structgen.text_grammars.machine.random_sentences import random_word
 from structgen.tokens.tokenizer import byte_tokenizer
 
-INDENTED = r"""
-start: (_NL | line)*
-line: NAME (":" _NL _INDENT line+ _DEDENT | _NL)
-NAME: /[a-z]+/
-_NL: /(\r?\n[ \t]*)+/
-%declare _INDENT _DEDENT
-"""
 KEYWORDS = """
 start: "if" NAME "then" [list] | NAME "=" NUMBER
 list: "(" NAME ("," NAME)* ")"
@@ -29,15 +28,6 @@ NAME: /[a-z]+/
 NUMBER: /[0-9]+([.][0-9]+)?/
 %ignore " "
 """
-
-
-class Blocks(Indenter):
-    NL_type = "_NL"
-    OPEN_PAREN_types: list[str] = []  # noqa: RUF012
-    CLOSE_PAREN_types: list[str] = []  # noqa: RUF012
-    INDENT_type = "_INDENT"
-    DEDENT_type = "_DEDENT"
-    tab_len = 8
 
 
 def compiled(text: str, **options: Any) -> sg.CompiledGrammar:
@@ -49,48 +39,13 @@ def keywords() -> sg.CompiledGrammar:
     return compiled(KEYWORDS)
 
 
-READERS: dict[str, Callable[[], sg.CompiledGrammar]] = {
-    "keywords": keywords,
-    "indented": lambda: compiled(INDENTED, postlex=Blocks),
-    "arithmetic": lambda: compiled(grammar("arithmetic").read_text(encoding="utf-8")),
-}
-
-
 def expected(reader: sg.CompiledGrammar, text: bytes) -> list[sg.core.Expected]:
-    state = reader.step_bytes(reader.start, text)
-    assert state is not None
+    state = reached(reader, text)
     return reader.expected(state)
 
 
 def told(text: bytes) -> dict[str, tuple[str, ...]]:
     return {one.what: one.sources for one in expected(keywords(), text)}
-
-
-@cache
-def _allowed_where_items_say_so(reader: sg.CompiledGrammar, state: sg.core.State) -> bytes:
-    """Return the bytes that may come, once they are held to the items; walks come to the same places."""
-    allowed = bytes(byte for byte in range(256) if reader.step_bytes(state, bytes((byte,))) is not None)
-    assert {byte for one in reader.expected(state) for byte in one.first} == set(allowed)
-    return allowed
-
-
-@pytest.fixture(scope="module", params=READERS)
-def reader(request: pytest.FixtureRequest) -> sg.CompiledGrammar:
-    return READERS[request.param]()
-
-
-@given(choices=st.lists(st.integers(0, 255), max_size=12))
-def test_every_byte_that_may_come_has_an_item_and_no_other(
-    reader: sg.CompiledGrammar, choices: list[int]
-) -> None:
-    state = reader.start
-    for choice in choices:
-        allowed = _allowed_where_items_say_so(reader, state)
-        if not allowed:
-            break
-        after = reader.step_bytes(state, bytes((allowed[choice % len(allowed)],)))
-        assert after is not None
-        state = after
 
 
 def test_strings_are_told_by_themselves_and_patterns_by_name() -> None:
@@ -129,3 +84,58 @@ def test_the_text_before_is_told_behind_a_lexeme_and_not_inside_it() -> None:
 
 def test_a_lexeme_that_must_go_on_is_alone() -> None:
     assert list(told(b"a = 1.")) == ["NUMBER /[0-9]+([.][0-9]+)?/"]
+
+
+# --- random grammars ----------------------------------------------------------------------------------------
+
+
+def states(compiled: CompiledLark | None, most: int) -> list[State]:
+    """Return the first states of a machine, breadth first."""
+    pending = [] if compiled is None else [compiled.start.index]
+    for index in pending[:most]:
+        for byte in compiled.next_bytes(State(compiled, index)) if compiled is not None else ():
+            after = compiled.bytes_index(index, bytes((byte,)))
+            pending += [] if after in pending else [after]
+    return [State(compiled, index) for index in pending[:most] if compiled is not None]
+
+
+@for_each("seed", range(7000, 7012))
+@for_each("blocks", [False, True])
+def test_every_byte_that_may_come_has_an_item_and_no_other(seed: int, blocks: bool) -> None:
+    for state in states(random_machine(seed, blocks, looks=seed % 2 == 1), 20):
+        found = {byte for one in state.compiled.expected(state) for byte in one.first}
+        assert found == set(state.compiled.next_bytes(state))
+
+
+@for_each("seed", range(7100, 7108))
+def test_nodes_at_which_the_text_may_end_are_found_as_byte_by_byte(seed: int) -> None:
+    for state in states(random_machine(seed), 10):
+        nodes = state.compiled.vocabulary.nodes
+        wanted = WantedNodes.of(nodes, np.full(len(nodes), 2, np.uint8))
+        found = state.compiled.ends_below(state.index, wanted)
+        assert found == CompiledGrammar.ends_below(state.compiled, state.index, wanted)
+
+
+@for_each("seed", range(7300, 7308))
+def test_lark_takes_the_random_texts_of_a_language(seed: int) -> None:
+    text = drawn.drawn(seed)
+    reference = drawn.judge(text)
+    if reference is None or random_machine(seed) is None:
+        return
+    words = language(text)
+    for draw in range(5):
+        assert takes(reference, random_word(words, random.Random(draw)).decode("utf-8", "replace"))
+
+
+@pytest.mark.parametrize(
+    ("text", "wanted"),
+    [
+        ('start: A B | "x" D\nA: /a+/\nB: "a"\nD: "ab"\n', {}),
+        ("start: A | B\nA: /a+/\nB.-1: /aa/\n", {"B": {"A"}}),
+    ],
+)
+def test_a_terminal_whose_texts_others_take_is_told_with_the_winners(text: str, wanted: object) -> None:
+    grammar: Any = sg.lark(text)
+    names = [one.name for one in grammar.tables.terminals]
+    found = beaten(grammar.tables, grammar.is_local, grammar.limits)
+    assert {names[one.terminal]: {names[won] for won in one.winners} for one in found} == wanted

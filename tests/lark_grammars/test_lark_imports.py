@@ -44,42 +44,41 @@ def test_larks_own_library(grammar: str, alphabet: str) -> None:
     _held(grammar, alphabet)
 
 
-def test_import_paths_are_where_a_text_imports_from(folder: Path) -> None:
-    _held("%import part (pair, end)\nstart: pair end\n", "a=!_", import_paths=[str(folder)])
+@pytest.mark.parametrize(
+    ("grammar", "alphabet"),
+    [
+        ("%import part (pair, end)\nstart: pair end\n", "a=!_"),
+        ('%import part.pair -> couple\nstart: couple ";"\n', "ab=;"),
+    ],
+)
+def test_import_paths_are_where_a_text_imports_from(folder: Path, grammar: str, alphabet: str) -> None:
+    _held(grammar, alphabet, import_paths=[str(folder)])
 
 
-def test_an_import_by_another_name(folder: Path) -> None:
-    _held('%import part.pair -> couple\nstart: couple ";"\n', "ab=;", import_paths=[str(folder)])
+FILES = {
+    "what is beside it": ("%import .part.pair\nstart: pair+\n", "ab=_"),
+    "imports of imports": ('%import .inner.deep.name\nstart: name ("." name)*\n', "ab1."),
+    "a rule that is overridden": (
+        '%import .part.pair\n%import .part.WORD\n%override pair: WORD ":" WORD?\nstart: pair+\n',
+        "ab:=",
+    ),
+    "a terminal that is overridden": (
+        "%import .part (pair, WORD)\n%override WORD: /a|ab/\nstart: pair\n",
+        "ab=",
+    ),
+    "rules and terminals that are extended": (
+        '%import .part (pair, WORD)\n%extend WORD: "1"\n%extend pair: "?"\nstart: pair+\n',
+        "a1=?",
+    ),
+}
 
 
-def test_a_file_imports_what_is_beside_it(folder: Path) -> None:
+@pytest.mark.parametrize("name", FILES)
+def test_a_file_imports(name: str, folder: Path) -> None:
+    text, alphabet = FILES[name]
     main = folder / "main.lark"
-    main.write_text("%import .part.pair\nstart: pair+\n")
-    _held(main, "ab=_")
-
-
-def test_imports_of_imports(folder: Path) -> None:
-    main = folder / "main.lark"
-    main.write_text('%import .inner.deep.name\nstart: name ("." name)*\n')
-    _held(main, "ab1.")
-
-
-def test_a_rule_is_overridden(folder: Path) -> None:
-    main = folder / "main.lark"
-    main.write_text('%import .part.pair\n%import .part.WORD\n%override pair: WORD ":" WORD?\nstart: pair+\n')
-    _held(main, "ab:=")
-
-
-def test_a_terminal_is_overridden(folder: Path) -> None:
-    main = folder / "main.lark"
-    main.write_text("%import .part (pair, WORD)\n%override WORD: /a|ab/\nstart: pair\n")
-    _held(main, "ab=")
-
-
-def test_rules_and_terminals_are_extended(folder: Path) -> None:
-    main = folder / "main.lark"
-    main.write_text('%import .part (pair, WORD)\n%extend WORD: "1"\n%extend pair: "?"\nstart: pair+\n')
-    _held(main, "a1=?")
+    main.write_text(text)
+    _held(main, alphabet)
 
 
 def test_a_folder_that_is_not_given_is_not_read(folder: Path) -> None:

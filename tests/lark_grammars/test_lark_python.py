@@ -89,32 +89,20 @@ def _held(text: str, source: random.Random, count: int) -> list[str]:
 
 @for_each("text", PARTS)
 def test_lines_blanks_and_brackets(text: str) -> None:
-    differing = _held(text, random.Random(text), 20)
+    differing = _held(text, random.Random(text), 8)
     assert not differing, differing[:3]
 
 
 def test_files_and_their_mutants() -> None:
     source = random.Random(1)
-    for text in _files(8, 5000):
+    for text in _files(5, 4000):
         differing = _held(text, source, 4)
         assert not differing, differing[0][:400]
 
 
-def test_what_was_read_of_an_accepted_file_is_live() -> None:
-    ours = _ours()
-    for text in _files(2, 2500):
-        if not takes(_reference(), text):
-            continue
-        config = ours.start()
-        for at, byte in enumerate(text.encode()):
-            after = ours.step(config, byte)
-            assert after is not None, text[: at + 1][-80:]
-            config = after
-
-
 def test_a_live_beginning_is_completed_to_a_text_that_lark_takes() -> None:
     ours, source = _ours(), random.Random(3)
-    for text in _files(4, 2500):
+    for text in _files(3, 2500):
         config = ours.start()
         if not takes(_reference(), text):
             continue

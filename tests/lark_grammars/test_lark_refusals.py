@@ -10,6 +10,7 @@ from for_each import for_each
 from lark.indenter import Indenter, PythonIndenter
 
 import structgen as sg
+from structgen.errors import GrammarError, LimitError, OptionError, RegexError, StructgenError
 from structgen.limits import Limits
 
 LINES = 'start: ("a" _NL [_IN "b" _NL _OUT])+\n_NL: /(\\n[ \\t]*)+/\n%declare _IN _OUT\n'
@@ -24,6 +25,19 @@ class Lines(Indenter):
     tab_len = 4
 
 
+class Overriding(Lines):
+    def handle_NL(self, token: Any) -> Any:
+        yield token
+
+
+class Unfinished(Indenter):
+    NL_type = "_NL"
+
+
+class Odd(Lines):
+    tab_len = -1
+
+
 def _refused(grammar: Any, **options: Any) -> sg.StructgenError:
     """Return the error of a grammar that is refused when it is read or when its language begins."""
     with pytest.raises(sg.StructgenError) as caught:
@@ -34,30 +48,94 @@ def _refused(grammar: Any, **options: Any) -> sg.StructgenError:
     return error
 
 
-@pytest.mark.parametrize(
-    ("grammar", "said"),
-    [
-        ("start: (\n", "Unclosed parenthesis"),
-        ('start: a | b\na: "x"\nb: "x"\n', "Reduce/Reduce"),
-        ('start: a\na: a | "x"\n', "Reduce/Reduce"),
-        ("start: B\n", "'B' used but not defined"),
-        ('start: "a"\n%ignore B\n', "marked to ignore"),
-        ('start: ""\n', "Empty terminals"),
-        ("start: B\n%import nowhere.B\n", "nowhere.lark"),
-        ("start: " + "(" * 3000 + '"a"' + ")" * 3000, "recursion"),
-        ('start: "\ud800"\n', "surrogates"),
-        ('start: "a" ->\n', "at line 1 column 14"),
-    ],
-)
-def test_larks_message_stands_below_ours(grammar: str, said: str) -> None:
-    error = _refused(grammar)
-    assert isinstance(error, sg.errors.GrammarError)
-    assert "lark refuses the grammar" in str(error)
-    assert said in str(error)
+LARK_REFUSES = "lark refuses the grammar"
+IGNORED = "The grammar accepts no text: "
+RULES = 'start: "a"\n' + "".join(f'r{number}: "b"\n' for number in range(30))
+RULES += "start2: " + " | ".join(f"r{number}" for number in range(30)) + "\n"
+BAD = 'start: "x" GOOD? BAD\nGOOD: "g"\nBAD: /{}/\n'
+REFUSED: list[tuple[Any, dict[str, Any], type[sg.StructgenError], str, tuple[str, ...]]] = [
+    ("start: (\n", {}, GrammarError, "", (LARK_REFUSES, "Unclosed parenthesis")),
+    ('start: a | b\na: "x"\nb: "x"\n', {}, GrammarError, "", (LARK_REFUSES, "Reduce/Reduce")),
+    ('start: a\na: a | "x"\n', {}, GrammarError, "", (LARK_REFUSES, "Reduce/Reduce")),
+    ("start: B\n", {}, GrammarError, "", (LARK_REFUSES, "'B' used but not defined")),
+    ('start: "a"\n%ignore B\n', {}, GrammarError, "", (LARK_REFUSES, "marked to ignore")),
+    ('start: ""\n', {}, GrammarError, "", (LARK_REFUSES, "Empty terminals")),
+    ("start: B\n%import nowhere.B\n", {}, GrammarError, "", (LARK_REFUSES, "nowhere.lark")),
+    ("start: " + "(" * 3000 + '"a"' + ")" * 3000, {}, GrammarError, "", (LARK_REFUSES, "recursion")),
+    ('start: "\ud800"\n', {}, GrammarError, "", (LARK_REFUSES, "surrogates")),
+    ('start: "a" ->\n', {}, GrammarError, "", (LARK_REFUSES, "at line 1 column 14")),
+    ('start: "a"\n%import ....B\n', {}, GrammarError, "grammar, line 2, column 9", ()),
+    (
+        'first: "x" second\nsecond: "y"\n',
+        {},
+        GrammarError,
+        "",
+        ("no rule start", "rules: first, second."),
+    ),
+    ('start: start "a"\n', {}, GrammarError, "start", ("derives no text",)),
+    ('start: a\na: "x" b\nb: a | "y" b\n', {}, GrammarError, "start", ("derives no text",)),
+    ('start: "x" NONE | NONE\nNONE: /[^\\s\\S]/\n', {}, GrammarError, "start", ("derives no text",)),
+    ('start: A B\nA: /a+/\nB: "ab"\n', {}, GrammarError, "start", ("accepts no text",)),
+    ('start: A\nA: "a"\n%ignore A\n', {}, GrammarError, "start", (IGNORED, '"a"', "%ignore names")),
+    (
+        'start: A\nA: "a"\nWS: /[a-z ]+/\n%ignore WS\n',
+        {},
+        GrammarError,
+        "",
+        (IGNORED, "%ignore names", '"a"', "WS"),
+    ),
+    ('start: W " " W\nW: /[a-z]+/\nWS: /\\s/\n%ignore WS\n', {}, GrammarError, "", (IGNORED, '" "', "WS")),
+    ('start: "a" NL "b"\nNL: /\\n/\nWS: /\\s+/\n%ignore WS\n', {}, GrammarError, "", (IGNORED, "NL", "WS")),
+    ('start: A | B\nA: "a"\nB: "b"\nWS: /[a-z]/\n%ignore WS\n', {}, GrammarError, "", (IGNORED, "WS")),
+    (
+        'start: "a" NOTE\nNOTE: /#.*/\n%ignore NOTE\n',
+        {},
+        GrammarError,
+        "",
+        (IGNORED, "%ignore names", "NOTE"),
+    ),
+    (BAD.format(r"(a)\1"), {}, RegexError, "", ("terminal BAD: ", "back-reference")),
+    (BAD.format("(?P<x>a)(?P=x)"), {}, RegexError, "", ("terminal BAD: ", "back-reference")),
+    (BAD.format("(a)?(?(1)b|c)"), {}, RegexError, "", ("terminal BAD: ", "condition")),
+    (BAD.format("(?<=a+)b"), {}, RegexError, "", ("terminal BAD: ", "fixed-width")),
+    (BAD.format("(a"), {}, RegexError, "", ("terminal BAD: ", "missing )")),
+    (BAD.format("(?<=(?!a)b)c"), {}, RegexError, "", ("terminal BAD: ", "inside a look-behind")),
+    *(
+        (
+            f'start: "b" BAD\nBAD: /{pattern}/\n',
+            {},
+            StructgenError,
+            "grammar, line 2, column 1",
+            ("terminal BAD",),
+        )
+        for pattern in ("a*", "(?=b)", "a{0,3}?", "(?:a|)", r"\b", "$")
+    ),
+    ('start: "b"\n%ignore /a*/\n', {}, StructgenError, "grammar, line 2, column 9", ("__IGNORE_0",)),
+    (RULES, {"start": "start2", "limits": Limits(grammar_rules=40)}, LimitError, "", ("grammar_rules",)),
+    (Path("none.lark"), {}, StructgenError, "none.lark", ()),
+    ('start: "a"\n', {"start": 5}, OptionError, "start", ()),
+    ('start: "a"\n', {"start": ["start"]}, OptionError, "start", ()),
+    ('start: "a"\n', {"import_paths": "folder"}, OptionError, "import_paths", ()),
+    ('start: "a"\n', {"import_paths": [5]}, OptionError, "import_paths", ()),
+    ('start: "a"\n', {"lexer": "dynamic"}, OptionError, "lexer", ()),
+    ('start: "a"\n', {"postlex": object()}, OptionError, "postlex", ()),
+    (5, {}, OptionError, "", ()),
+    (LINES, {"postlex": Overriding}, StructgenError, "", ("handle_NL",)),
+    (LINES, {"postlex": Overriding()}, StructgenError, "", ("handle_NL",)),
+    (LINES, {"postlex": Unfinished}, StructgenError, "", ("cannot make",)),
+    (LINES, {"postlex": Odd}, StructgenError, "", ("tab_len",)),
+    (LINES, {"postlex": PythonIndenter}, StructgenError, "", ("_NEWLINE",)),
+]
+"""A grammar, options, the error's class, the end of its place, and what it says."""
 
 
-def test_an_error_of_notation_has_its_line_and_column() -> None:
-    assert _refused('start: "a"\n%import ....B\n').where == "grammar, line 2, column 9"
+@for_each(("grammar", "options", "kind", "where", "said"), REFUSED)
+def test_it_is_refused_by_name(
+    grammar: Any, options: dict[str, Any], kind: type[Exception], where: str, said: tuple[str, ...]
+) -> None:
+    error = _refused(grammar, **options)
+    assert isinstance(error, kind) and error.where.endswith(where)
+    assert [one for one in said if one not in str(error)] == []
 
 
 @pytest.mark.parametrize(
@@ -77,50 +155,6 @@ def test_the_cure_has_its_own_line_and_knows_the_files_ending(
     assert lines[-2].strip() == "^"
 
 
-def test_a_start_that_is_not_there() -> None:
-    error = _refused('first: "x" second\nsecond: "y"\n')
-    assert "there is no rule start" in error.what
-    assert error.cure == "Pass start= one of its rules: first, second."
-
-
-@pytest.mark.parametrize(
-    "grammar",
-    [
-        'start: start "a"\n',
-        'start: a\na: "x" b\nb: a | "y" b\n',
-        'start: "x" NONE | NONE\nNONE: /[^\\s\\S]/\n',
-    ],
-)
-def test_a_start_that_derives_nothing(grammar: str) -> None:
-    error = _refused(grammar)
-    assert error.where == "start"
-    assert "derives no text" in error.what
-
-
-@pytest.mark.parametrize("grammar", ['start: A B\nA: /a+/\nB: "ab"\n', 'start: A\nA: "a"\n%ignore A\n'])
-def test_a_start_of_which_the_lexer_takes_no_text(grammar: str) -> None:
-    error = _refused(grammar)
-    assert error.where == "start"
-    assert "accepts no text" in error.what
-
-
-@for_each(
-    ("grammar", "terminal", "ignored"),
-    [
-        ('start: A\nA: "a"\nWS: /[a-z ]+/\n%ignore WS\n', '"a"', "WS"),
-        ('start: WORD " " WORD\nWORD: /[a-z]+/\nWS: /\\s/\n%ignore WS\n', '" "', "WS"),
-        ('start: "a" NL "b"\nNL: /\\n/\nWS: /\\s+/\n%ignore WS\n', "NL", "WS"),
-        ('start: A | B\nA: "a"\nB: "b"\nWS: /[a-z]/\n%ignore WS\n', "", "WS"),
-        ('start: "a" COMMENT\nCOMMENT: /#.*/\n%ignore COMMENT\n', "", "COMMENT"),
-        ('start: A\nA: "a"\n%ignore A\n', "", '"a"'),
-    ],
-)
-def test_the_terminal_that_ignore_takes_is_named(grammar: str, terminal: str, ignored: str) -> None:
-    error = _refused(grammar)
-    assert error.what.startswith("The grammar accepts no text: ")
-    assert ignored in error.what and "%ignore names" in error.what and terminal in error.what
-
-
 @for_each(
     "grammar",
     [
@@ -130,36 +164,6 @@ def test_the_terminal_that_ignore_takes_is_named(grammar: str, terminal: str, ig
 )
 def test_another_fault_is_not_blamed_on_ignore(grammar: str) -> None:
     assert "%ignore" not in _refused(grammar).what
-
-
-@pytest.mark.parametrize(
-    ("pattern", "said"),
-    [
-        (r"(a)\1", "back-reference"),
-        ("(?P<x>a)(?P=x)", "back-reference"),
-        ("(a)?(?(1)b|c)", "condition"),
-        ("(?<=a+)b", "fixed-width"),
-        ("(a", "missing )"),
-        ("(?<=(?!a)b)c", "inside a look-behind"),
-    ],
-)
-def test_a_pattern_that_no_automaton_follows_is_refused_by_its_terminals_name(
-    pattern: str, said: str
-) -> None:
-    error = _refused(f'start: "x" GOOD? BAD\nGOOD: "g"\nBAD: /{pattern}/\n')
-    assert isinstance(error, sg.errors.RegexError)
-    assert "terminal BAD: " in str(error) and said in error.what
-
-
-@pytest.mark.parametrize("pattern", ["a*", "(?=b)", "a{0,3}?", "(?:a|)", r"\b", "$"])
-def test_a_terminal_that_matches_the_empty_text_is_refused_by_name(pattern: str) -> None:
-    error = _refused(f'start: "b" BAD\nBAD: /{pattern}/\n')
-    assert error.where == "grammar, line 2, column 1" and "terminal BAD" in error.what
-
-
-def test_ignored_text_that_may_be_empty_is_refused() -> None:
-    error = _refused('start: "b"\n%ignore /a*/\n')
-    assert error.where == "grammar, line 2, column 9" and "__IGNORE_0" in error.what
 
 
 @pytest.mark.parametrize("lexer", ["contextual", "characters"])
@@ -203,14 +207,6 @@ def test_an_import_outside_the_folders_that_are_given(tmp_path: Path) -> None:
     assert "secret.lark" in str(error)
 
 
-def test_a_large_grammar_is_refused_before_its_table_is_made() -> None:
-    many = 'start: "a"\n' + "".join(f'r{number}: "b"\n' for number in range(30))
-    grammar = many + "start2: " + " | ".join(f"r{number}" for number in range(30)) + "\n"
-    with pytest.raises(sg.errors.LimitError) as caught:
-        sg.lark(grammar, start="start2", limits=Limits(grammar_rules=40))
-    assert caught.value.limit == "grammar_rules"
-
-
 @pytest.mark.slow
 def test_fifty_thousand_rules_are_refused() -> None:
     rules = "".join(f'r{number}: "b" r{number + 1}\n' for number in range(50_000))
@@ -227,65 +223,10 @@ def test_a_file_that_is_not_utf_8(tmp_path: Path) -> None:
     assert error.where == str(path)
 
 
-def test_a_file_that_is_not_there(tmp_path: Path) -> None:
-    assert _refused(tmp_path / "none.lark").where.endswith("none.lark")
-
-
-@pytest.mark.parametrize(
-    ("options", "where"),
-    [
-        ({"start": 5}, "start"),
-        ({"start": ["start"]}, "start"),
-        ({"import_paths": "folder"}, "import_paths"),
-        ({"import_paths": [5]}, "import_paths"),
-        ({"lexer": "dynamic"}, "lexer"),
-        ({"postlex": object()}, "postlex"),
-    ],
-)
-def test_options_of_the_wrong_kind(options: dict[str, Any], where: str) -> None:
-    error = _refused('start: "a"\n', **options)
-    assert isinstance(error, sg.errors.OptionError)
-    assert error.where == where
-
-
-def test_a_grammar_of_the_wrong_kind() -> None:
-    assert isinstance(_refused(5), sg.errors.OptionError)
-
-
-class Overriding(Lines):
-    def handle_NL(self, token: Any) -> Any:
-        yield token
-
-
-class Unfinished(Indenter):
-    NL_type = "_NL"
-
-
-class Odd(Lines):
-    tab_len = -1
-
-
-def test_an_indenter_that_overrides_a_method() -> None:
-    for postlex in (Overriding, Overriding()):
-        assert "handle_NL" in _refused(LINES, postlex=postlex).what
-
-
 def test_an_instance_that_overrides_a_method() -> None:
     postlex = Lines()
     postlex.process = lambda stream: stream  # type: ignore[method-assign]
     assert "process" in _refused(LINES, postlex=postlex).what
-
-
-def test_an_indenter_that_is_not_complete() -> None:
-    assert "cannot make" in _refused(LINES, postlex=Unfinished).what
-
-
-def test_a_width_of_tabulators_that_is_none() -> None:
-    assert "tab_len" in _refused(LINES, postlex=Odd).what
-
-
-def test_an_indenter_whose_terminals_are_not_in_the_grammar() -> None:
-    assert "_NEWLINE" in _refused(LINES, postlex=PythonIndenter).what
 
 
 def test_attributes_of_an_instance_are_followed() -> None:

@@ -112,19 +112,7 @@ MACHINES = {
     "lark, bound": Machine(_bound, b'x = [12,"ab"]; f=[];', b"x=[1];"),
 }
 _TEXTS = (
-    b"ab",
-    b'"a',
-    b'":',
-    b'{"',
-    b"if ",
-    b"aa",
-    b"foo",
-    b" a",
-    b"),",
-    b"((",
-    b"12",
-    b"1.",
-    b"= ",
+    *(b"ab", b'"a', b'":', b'{"', b"if ", b"aa", b"foo", b" a", b"),", b"((", b"12", b"1.", b"= "),
     b"\n  ",
 )
 _TOKENS = [*(bytes((byte,)) for byte in range(256)), *_TEXTS]

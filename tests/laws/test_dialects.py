@@ -17,30 +17,8 @@ import structgen as sg
 
 PIECES = [
     *(bytes((byte,)) for byte in range(256)),
-    *(
-        piece.encode()
-        for piece in ('{"', '":', '","', '"]', '"}', "},", ",{", "[[", "]]", "],[", "[]", "{}", "}}", "null")
-    ),
-    *(
-        piece.encode()
-        for piece in (
-            '"a":0',
-            'a":',
-            '"b":',
-            'x1":',
-            "0,",
-            ',"',
-            ",0",
-            "0]",
-            "10",
-            "-1",
-            "true",
-            'a"',
-            "2024",
-            "/a~",
-            "]}",
-        )
-    ),
+    *b'{" ": "," "] "} }, ,{ [[ ]] ],[ [] {} }} null'.split(),
+    *b'"a":0 a": "b": x1": 0, ," ,0 0] 10 -1 true a" 2024 /a~ ]}'.split(),
 ]
 TOKENIZER = sg.Tokenizer.from_bytes([*PIECES, None], eos_token_id=len(PIECES))
 POLICIES: dict[str, Any] = {

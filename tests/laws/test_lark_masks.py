@@ -1,20 +1,24 @@
-"""Masks of Lark grammars, held to lark: a token is allowed exactly where a text that lark accepts goes on so;
-counts, budgets, rollback and forks; and grammars made at random."""
+"""Lark grammars held to lark: texts, masks, counts, budgets, cursors and kept masks; some had traps, others
+are drawn at random.
+
+A token is allowed exactly where a text that lark accepts goes on so.
+"""
 
 from __future__ import annotations
 
+import contextlib
 import random
 import tempfile
-from collections.abc import Set
+from collections.abc import Callable
 from functools import cache
 from pathlib import Path
+from typing import Any, NamedTuple
 
 import lark
 import pytest
 from for_each import for_each
-from hypothesis import HealthCheck, assume, given, settings
-from hypothesis import strategies as st
 from lark_reference import build, differences, takes, texts
+from random_lark import Lines, drawn
 
 import structgen as sg
 from structgen.lark_grammars.compiled.compiled_lark import CompiledLark
@@ -22,12 +26,14 @@ from structgen.limits import Limits
 
 MORE = [
     b"ab", b"ba", b"aa", b"bb", b"abc", b"bc", b"c ", b" a", b"a b", b"(a", b"a)", b"((", b"))", b"a+", b"+a",
-    b'"a', b'a"', b'"b"', b"a\n", b"\n ", b"\n\n ", b"aab", b"abab", b"\xc3", b"\xa9", b"\xc3\xa9a", b"a\xc3",
+    b'"a', b'a"', b'"b"', b"a\n", b"\n ", b"\n  ", b"\n\n", b"\n a", b"b\n ", b"\n\n ", b"aab", b"abab",
+    b"\xc3", b"\xa9", b"\xc3\xa9a", b"a\xc3", b"if", b" if", b"a i", b"- ", b"-i",
 ]  # fmt: skip
 TOKENS: list[bytes | None] = [*(bytes((byte,)) for byte in range(256)), *MORE, None]
 END = len(TOKENS) - 1
-
-GRAMMARS = {
+TERMINALS = 'OPEN: "("\nCLOSE: ")"\n%declare INDENT DEDENT\n'
+BLANKS = 'x: W NL | W ":" NL INDENT x+ DEDENT\nW: "c"\nNL: /(\\n *)+/\n%ignore /\\s+/\n'
+NAMED = {
     "ordered choice": ('start: X "b"\nX: /a|ab/\n', "ab", 7),
     "width": ('start: A "c" | B\nA: /a{1,5}/\nB: /ab/\n', "abc", 7),
     "keywords": ('start: ("ab" N | N "c")+\nN: /[ab]+/\n%ignore " "\n', "abc ", 6),
@@ -41,308 +47,213 @@ GRAMMARS = {
     "letters of two bytes": ('start: ("é" "a" | /é+b/)+\n', "éab", 5),
     "complete on the way": ('start: A? "a"? "b" | A A? |\nA: "cc"\n%ignore /b+/\n', "abc", 5),
     "merged look-ahead": ('start: "(" e X | "a" e Y\ne: "b"\nX: /c/\nY: /c{1,3}/\n', "(abc", 6),
-}
+    "a word behind what is ignored": ('start: "a"+ /\\bif\\b/\n%ignore " "\n', "aif ", 5),
+    "a word behind ignored runs": ('start: ("a" | "-")+ /\\bif\\b/ "a"*\n%ignore / +/\n', "aif- ", 5),
+    "a comment": ("start: A+\nA: /a/\n%ignore /#[^\\n]*/\n", "a#\n", 7),
+    "a comment of any characters": ("start: A+\nA: /a/\n%ignore /#.*/\n", "a#\n", 7),
+    "a comment behind blanks": ("start: A+\nA: /a/\n%ignore / *#[^\\n]*/\n", "a #\n", 6),
+    "comments of two kinds": ("start: A+\nA: /a/\n%ignore /#[^\\n]*|;.*/\n", "a#;\n", 6),
+    "blanks that take a line's end": (f"start: x+\n{BLANKS}{TERMINALS}", "c\n :", 6),
+    "lines that end where they are indented": (
+        f'start: NL INDENT x+ DEDENT\nx: "a" NL\nNL: /\\n+ */\n{TERMINALS}', "ab\n ()", 5,
+    ),
+    "an indentation that no rule has": (
+        f'start: x+\nx: "a" NL? | OPEN x CLOSE\nNL: /(\\n *)+/\n{TERMINALS}', "ab\n ()", 5,
+    ),
+    "blocks": (f'start: x+\nx: "a" NL | "b" NL INDENT x+ DEDENT\nNL: /(\\n *)+/\n{TERMINALS}', "ab\n ()", 5),
+    "brackets": (
+        f'start: x\nx: "a" | OPEN NL* x CLOSE | "b" NL INDENT x NL? DEDENT\nNL: /(\\n *)+/\n{TERMINALS}',
+        "ab\n ()", 5,
+    ),
+    "blocks and look-aheads": (
+        f'start: x+\nx: "a" NL | "b" NL INDENT x+ DEDENT\nNL: /(\\n *(?=[ab\\n]|$))+/\n{TERMINALS}',
+        "ab\n ()", 5,
+    ),
+}  # fmt: skip
+"""Grammars with their letters, and how many letters the texts have of which lark is asked."""
+LONGEST = {3: 6, 4: 5, 5: 4, 6: 4}
+"""Letters of an alphabet -> letters of the texts, for grammars drawn at random."""
+DRAWN = [(family, seed) for family in ("plain", "looks", "lines") for seed in range(4)]
+MANY = [
+    (family, range(first, first + 20))
+    for family in ("plain", "looks", "lines")
+    for first in range(4, 404, 20)
+]
+
+
+class Subject(NamedTuple):
+    """A grammar, as lark has it and as we have it, and what lark says of all short texts."""
+
+    text: str
+    options: dict[str, Any]
+    letters: str
+    longest: int
+    reference: lark.Lark
+    accepted: frozenset[bytes]
+    beginnings: list[bytes]
+    """Of the accepted texts, short ones first."""
+
+    def grammar(self) -> sg.LarkGrammar:
+        return sg.lark(self.text, **self.options)
+
+    def compiled(self) -> sg.CompiledGrammar:
+        return sg.compile(self.grammar(), TOKENIZER, store=False)
+
+    def takes(self, text: bytes) -> bool:
+        return takes(self.reference, text.decode())
+
+
+TOKENIZER = sg.Tokenizer.from_bytes(TOKENS, eos_token_id=END)
+
+
+def subject(text: str, letters: str, longest: int, options: dict[str, Any], reference: lark.Lark) -> Subject:
+    accepted = frozenset(one.encode() for one in texts(letters, longest) if takes(reference, one))
+    beginnings = {one[:size] for one in accepted for size in range(len(one) + 1)}
+    return Subject(text, options, letters, longest, reference, accepted, sorted(beginnings, key=len))
 
 
 @cache
-def _tokenizer() -> sg.Tokenizer:
-    return sg.Tokenizer.from_bytes(TOKENS, eos_token_id=END)
+def named(name: str) -> Subject:
+    text, letters, longest = NAMED[name]
+    options = {"postlex": Lines()} if "INDENT" in text else {}
+    return subject(text, letters, longest, options, build(text, **options))
 
 
 @cache
-def _built(name: str) -> tuple[lark.Lark, sg.CompiledGrammar, frozenset[bytes], frozenset[bytes]]:
-    """Return lark's parser, ours, the accepted texts up to a length, and their beginnings."""
-    grammar, alphabet, longest = GRAMMARS[name]
-    reference = build(grammar)
-    accepted = frozenset(text.encode() for text in texts(alphabet, longest) if takes(reference, text))
-    beginnings = frozenset(text[:size] for text in accepted for size in range(len(text) + 1))
-    return reference, sg.compile(sg.lark(grammar), _tokenizer(), store=False), accepted, beginnings
+def random_subject(family: str, seed: int) -> Subject:
+    one = drawn(family, seed)
+    return subject(one.text, one.alphabet, LONGEST[len(one.alphabet)], one.options, one.reference)
 
 
-def _takes(reference: lark.Lark, text: bytes) -> bool:
-    return takes(reference, text.decode())
-
-
-def _after(compiled: sg.CompiledGrammar, text: bytes) -> sg.core.State:
-    state = compiled.start
-    for byte in text:
-        after = compiled.step(state, byte)
-        assert after is not None, text
-        state = after
+def after(compiled: sg.CompiledGrammar, text: bytes) -> sg.core.State:
+    state = compiled.step_bytes(compiled.start, text)
+    assert state is not None, text
     return state
 
 
-@for_each("name", GRAMMARS)
-def test_a_token_is_allowed_exactly_where_an_accepted_text_goes_on_so(name: str) -> None:
-    reference, compiled, accepted, beginnings = _built(name)
-    _grammar, _alphabet, longest = GRAMMARS[name]
-    for read in sorted(beginnings, key=len):
-        if len(read) > longest - 3:
-            break
-        state = _after(compiled, read)
+def texts_are_those_of_lark(one: Subject, chance: random.Random) -> None:
+    ours = one.grammar().language(Limits(oracle_steps=40_000))
+    assert differences(one.reference, ours, one.letters, 5 if len(one.letters) < 5 else 4) == []
+
+
+def masks_are_exact(one: Subject, chance: random.Random) -> None:
+    compiled, beginnings = one.compiled(), set(one.beginnings)
+    for read in [read for read in one.beginnings if len(read) <= one.longest - 2][:120]:
+        state = after(compiled, read)
         allowed = set(compiled.allowed(state))
-        assert (END in allowed) == state.is_complete == (read in accepted), read
-        for token, text in enumerate(TOKENS):
-            if text is None:
-                continue
+        assert (END in allowed) == state.is_complete == (read in one.accepted), read
+        for token, text in enumerate(TOKENS[:-1]):
+            assert text is not None
             if read + text in beginnings:
                 assert token in allowed, (read, text)
             elif token in allowed:
-                after = compiled.step(state, token)
-                assert after is not None
-                assert _takes(reference, read + text + compiled.completion(after)), (read, text)
+                then = compiled.step(state, token)
+                assert then is not None
+                assert one.takes(read + text + compiled.completion(then)), (read, text)
             else:
                 assert compiled.step(state, token) is None, (read, text)
 
 
-@for_each("name", GRAMMARS)
-def test_some_allowed_token_lowers_the_count(name: str) -> None:
-    _reference, compiled, accepted, beginnings = _built(name)
-    _hold_counts(compiled, accepted, sorted(beginnings, key=len)[:60])
-
-
-def _hold_counts(compiled: sg.CompiledGrammar, accepted: Set[bytes], beginnings: list[bytes]) -> None:
-    for read in beginnings:
-        state = _after(compiled, read)
+def some_allowed_token_lowers_the_count(one: Subject, chance: random.Random) -> None:
+    compiled = one.compiled()
+    for read in one.beginnings[:60]:
+        state = after(compiled, read)
         cost = compiled.tokens_to_finish(state)
-        assert (cost == 0) == (read in accepted), read
+        assert (cost == 0) == (read in one.accepted), read
         if cost:
-            after = [compiled.step(state, token) for token in compiled.allowed(state)]
-            assert any(one is not None and compiled.tokens_to_finish(one) < cost for one in after), read
+            then = [compiled.step(state, token) for token in compiled.allowed(state)]
+            assert any(other is not None and compiled.tokens_to_finish(other) < cost for other in then), read
 
 
-@for_each("name", GRAMMARS)
-def test_a_budget_allows_what_can_still_be_completed_within_it(name: str) -> None:
-    reference, compiled, _accepted, _beginnings = _built(name)
-    source = random.Random(name)
-    for _ in range(12):
-        text = _walked_within(compiled, source)
-        assert _takes(reference, text), text
-
-
-def _walked_within(compiled: sg.CompiledGrammar, source: random.Random) -> bytes:
-    """Return a text written within a budget, each mask of which was held to the counts of what it allows."""
-    mask = sg.allocate_mask(1, len(TOKENS))
-    matcher = sg.Matcher(compiled)
-    left = matcher.tokens_to_finish() + source.randrange(6)
-    text = b""
-    while True:
-        matcher.fill_mask(mask, budget=left)
-        allowed = mask.allowed().tolist()
-        state = matcher.state
-        wanted = []
-        for token in compiled.allowed(state):
-            after = None if token == END else compiled.step(state, token)
-            if token == END or (after is not None and compiled.tokens_to_finish(after) < left):
-                wanted.append(token)
-        assert allowed == wanted
-        token = source.choice(allowed)
-        if token == END:
-            return text
-        matcher.advance(token)
-        text, left = text + (TOKENS[token] or b""), left - 1
-        if left == 0:
-            assert matcher.is_complete
-            return text
-
-
-@pytest.mark.parametrize("name", GRAMMARS)
-def test_rollback_and_forks_lead_to_the_same_masks(name: str) -> None:
-    compiled = _built(name)[1]
-    source = random.Random(name)
+def a_budget_allows_what_can_still_be_completed(one: Subject, chance: random.Random) -> None:
+    compiled, mask = one.compiled(), sg.allocate_mask(1, len(TOKENS))
     for _ in range(6):
-        matcher = sg.Matcher(compiled)
-        masks, taken = [compiled.allowed(matcher.state)], []
-        for _ in range(8):
-            plain = [token for token in masks[-1] if token != END]
-            if not plain:
-                break
-            taken.append(source.choice(plain))
+        matcher, text = sg.Matcher(compiled), b""
+        left = matcher.tokens_to_finish() + chance.randrange(6)
+        token = 0
+        while left and token != END:
+            matcher.fill_mask(mask, budget=left)
+            allowed, wanted = mask.allowed().tolist(), []
+            for token in compiled.allowed(matcher.state):
+                then = None if token == END else compiled.step(matcher.state, token)
+                if token == END or (then is not None and compiled.tokens_to_finish(then) < left):
+                    wanted.append(token)
+            assert allowed == wanted
+            token = chance.choice(allowed)
+            if token != END:
+                matcher.advance(token)
+                text, left = text + (TOKENS[token] or b""), left - 1
+        assert matcher.is_complete and one.takes(text), text
+
+
+def rollback_and_forks_lead_to_the_same_masks(one: Subject, chance: random.Random) -> None:
+    compiled = one.compiled()
+    for _ in range(6):
+        matcher, taken = sg.Matcher(compiled), list[int]()
+        masks = [compiled.allowed(matcher.state)]
+        while len(taken) < 8 and (plain := [token for token in masks[-1] if token != END]):
+            taken.append(chance.choice(plain))
             matcher.advance(taken[-1])
             masks.append(compiled.allowed(matcher.state))
-        if not taken:
-            continue
-        back = source.randrange(1, len(taken) + 1)
+        back = chance.randrange(len(taken) + 1)
         forked = matcher.fork()
         matcher.rollback(back)
-        assert compiled.allowed(matcher.state) == masks[-1 - back]
+        assert compiled.allowed(matcher.state) == masks[len(taken) - back]
         assert compiled.allowed(forked.state) == masks[-1]
-        for token, mask in zip(taken[-back:], masks[-back:], strict=True):
+        for token in taken[len(taken) - back :]:
             matcher.advance(token)
-            assert compiled.allowed(matcher.state) == mask
         assert matcher.state == forked.state
 
 
-# --- grammars made at random --------------------------------------------------------------------------------
+def masks_that_were_kept_are_those_of_a_new_grammar(one: Subject, chance: random.Random) -> None:
+    def masks(compiled: sg.CompiledGrammar, read: list[bytes]) -> list[list[int]]:
+        return [compiled.allowed(after(compiled, text)) for text in read]
 
-ALPHABET = "abc"
-ATOMS = st.sampled_from(
-    ["a", "b", "c", "ab", "[ab]", "[^a]", ".", "bc", r"\b", "(?=a)", "(?!b)", "(?<=a)", "(?<!b)", "$", "^"]
+    def some(count: int) -> list[bytes]:
+        return chance.sample(one.beginnings, min(count, len(one.beginnings)))
+
+    with tempfile.TemporaryDirectory() as folder:
+        store = sg.MaskStore(path=Path(folder))
+        first = sg.compile(one.grammar(), TOKENIZER, store=store)
+        masks(first, some(4))
+        if chance.random() < 0.5:
+            first.prepare()
+        store.flush()
+        second = CompiledLark(one.grammar(), TOKENIZER, None, sg.MaskStore(path=Path(folder)))
+        asked = some(10)
+        assert masks(second, asked) == masks(one.compiled(), asked)
+
+
+LAWS = (
+    texts_are_those_of_lark,
+    masks_are_exact,
+    some_allowed_token_lowers_the_count,
+    a_budget_allows_what_can_still_be_completed,
+    rollback_and_forks_lead_to_the_same_masks,
+    masks_that_were_kept_are_those_of_a_new_grammar,
 )
-QUANTIFIERS = st.sampled_from(["", "", "", "*", "+", "?", "*?", "+?", "??", "{1,2}", "{2}?"])
+Law = Callable[[Subject, random.Random], None]
+over_laws = pytest.mark.parametrize("law", LAWS, ids=lambda law: law.__name__)
 
 
-@st.composite
-def patterns(draw: st.DrawFn, depth: int = 2) -> str:
-    """Draw a regular expression of Python's."""
-    parts = []
-    for _ in range(draw(st.integers(1, 3))):
-        if depth and draw(st.integers(0, 2)) == 0:
-            opening = draw(st.sampled_from(["(?:", "(?:", "(?:", "(?=", "(?!"]))
-            inner = "|".join(draw(st.lists(patterns(depth=depth - 1), min_size=1, max_size=3)))
-            atom = f"{opening}{inner})"
-        else:
-            atom = draw(ATOMS)
-        if len(atom) > 1 and atom[0] not in "[(.\\":
-            atom = f"(?:{atom})"
-        parts.append(atom if atom in "^$" else atom + draw(QUANTIFIERS))
-    return "".join(parts)
+@over_laws
+@for_each("name", NAMED)
+def test_named_grammars_obey(law: Law, name: str) -> None:
+    law(named(name), random.Random(name))
 
 
-@st.composite
-def terminals(draw: st.DrawFn) -> str:
-    """Draw the definition of a terminal, without its name."""
-    priority = draw(st.sampled_from(["", "", "", ".1", ".-1"]))
-    if draw(st.booleans()):
-        text = draw(st.text("abc", min_size=1, max_size=3))
-        return f'{priority}: "{text}"{draw(st.sampled_from(["", "", "i"]))}'
-    return f"{priority}: /{draw(patterns())}/{draw(st.sampled_from(['', '', '', 'i', 'm', 's']))}"
+@over_laws
+@for_each(("family", "seed"), DRAWN)
+def test_random_grammars_obey(law: Law, family: str, seed: int) -> None:
+    with contextlib.suppress(sg.errors.LimitError):
+        law(random_subject(family, seed), random.Random(seed))
 
 
-@st.composite
-def grammars(draw: st.DrawFn) -> str:
-    """Draw a grammar of a few rules and terminals; lark need not build it."""
-    names = "ABCD"[: draw(st.integers(1, 4))]
-    symbol = st.sampled_from([*names, *names, '"a"', '"b"', '"ab"', "x", "y", "start"])
-    lines = []
-    for rule in ("start", "x", "y"):
-        ways = [
-            " ".join(
-                draw(symbol) + draw(st.sampled_from(["", "", "", "?", "*", "+"]))
-                for _ in range(draw(st.integers(0, 3)))
-            )
-            for _ in range(draw(st.integers(1, 3)))
-        ]
-        lines.append(f"{rule}{draw(st.sampled_from(['', '', '.1']))}: {' | '.join(ways)}")
-    lines += [f"{name}{draw(terminals())}" for name in names]
-    if draw(st.booleans()):
-        ignored = draw(st.sampled_from([*names, '"c"', "/b+/", "/a(?=c)/"]))
-        lines.append(f"%ignore {ignored}")
-    return "\n".join(lines) + "\n"
-
-
-def _reference(grammar: str) -> lark.Lark:
-    try:
-        return build(grammar)
-    except lark.exceptions.LarkError:
-        assume(False)
-        raise
-
-
-@settings(suppress_health_check=list(HealthCheck))
-@given(grammars())
-def test_whatever_lark_builds(grammar: str) -> None:
-    reference = _reference(grammar)
-    try:
-        ours = sg.lark(grammar, limits=Limits(oracle_steps=20_000)).language(Limits(oracle_steps=20_000))
-        found = differences(reference, ours, ALPHABET, 5)
-    except sg.errors.LimitError:
-        return
-    assert not found, found[:5]
-
-
-@settings(suppress_health_check=list(HealthCheck))
-@given(patterns(), patterns())
-def test_one_terminal_matches_as_re_does(pattern: str, other: str) -> None:
-    grammar = f'start: A "b"? | B "a"\nA: /{pattern}/\nB: /{other}/\n'
-    reference = _reference(grammar)
-    try:
-        found = differences(reference, sg.lark(grammar).language(Limits(oracle_steps=20_000)), ALPHABET, 5)
-    except sg.errors.LimitError:
-        return
-    assert not found, found[:5]
-
-
-@settings(max_examples=settings().max_examples // 5, suppress_health_check=list(HealthCheck))
-@given(grammars())
-def test_masks_of_whatever_lark_builds(grammar: str) -> None:
-    reference = _reference(grammar)
-    accepted = {text.encode() for text in texts(ALPHABET, 5) if takes(reference, text)}
-    beginnings = {text[:size] for text in accepted for size in range(len(text) + 1)}
-    assume(accepted)
-    ours = sg.lark(grammar)
-    try:
-        found = _wrong_masks(reference, sg.compile(ours, _tokenizer(), store=False), accepted, beginnings)
-    except sg.errors.LimitError:
-        return
-    assert not found, found[:5]
-
-
-def _wrong_masks(
-    reference: lark.Lark, compiled: sg.CompiledGrammar, accepted: set[bytes], beginnings: set[bytes]
-) -> list[tuple[bytes, bytes | None]]:
-    """Return where a mask differs from what lark takes: the text read, and the token, None for the end."""
-    found: list[tuple[bytes, bytes | None]] = []
-    for read in sorted(beginnings, key=len)[:12]:
-        state = _after(compiled, read)
-        allowed = set(compiled.allowed(state))
-        if (END in allowed) != (read in accepted):
-            found.append((read, None))
-        for token, text in enumerate(TOKENS):
-            if text is None:
-                continue
-            is_right = token in allowed
-            if is_right and read + text not in beginnings:
-                after = compiled.step(state, token)
-                is_right = after is not None and _takes(reference, read + text + compiled.completion(after))
-            elif not is_right:
-                is_right = read + text not in beginnings
-            if not is_right:
-                found.append((read, text))
-    return found
-
-
-@settings(max_examples=settings().max_examples // 5, suppress_health_check=list(HealthCheck))
-@given(grammars(), st.randoms(use_true_random=False))
-def test_counts_and_budgets_of_whatever_lark_builds(grammar: str, source: random.Random) -> None:
-    reference = _reference(grammar)
-    accepted = {text.encode() for text in texts(ALPHABET, 5) if takes(reference, text)}
-    assume(accepted)
-    beginnings = sorted({text[:size] for text in accepted for size in range(len(text) + 1)})
-    try:
-        compiled = sg.compile(sg.lark(grammar), _tokenizer(), store=False)
-        _hold_counts(compiled, accepted, sorted(beginnings, key=len)[:20])
-        written = [_walked_within(compiled, source) for _ in range(2)]
-    except sg.errors.LimitError:
-        return
-    assert all(_takes(reference, text) for text in written), written
-
-
-@settings(max_examples=settings().max_examples // 5, suppress_health_check=list(HealthCheck))
-@given(grammars(), st.randoms(use_true_random=False))
-def test_masks_that_were_kept_and_prepared_of_whatever_lark_builds(
-    grammar: str, source: random.Random
-) -> None:
-    reference = _reference(grammar)
-    accepted = {text.encode() for text in texts(ALPHABET, 4) if takes(reference, text)}
-    assume(accepted)
-    beginnings = sorted({text[:size] for text in accepted for size in range(len(text) + 1)})
-    ours = sg.lark(grammar)
-    try:
-        with tempfile.TemporaryDirectory() as folder:
-            store = sg.MaskStore(path=Path(folder))
-            first = sg.compile(ours, _tokenizer(), store=store)
-            _masks(first, source.sample(beginnings, min(4, len(beginnings))))
-            if source.random() < 0.5:
-                first.prepare()
-            store.flush()
-            second = CompiledLark(ours, _tokenizer(), None, sg.MaskStore(path=Path(folder)))
-            fresh = sg.compile(ours, _tokenizer(), store=False)
-            asked = source.sample(beginnings, min(10, len(beginnings)))
-            assert _masks(second, asked) == _masks(fresh, asked)
-    except sg.errors.LimitError:
-        return
-
-
-def _masks(compiled: sg.CompiledGrammar, read: list[bytes]) -> list[list[int]]:
-    return [compiled.allowed(_after(compiled, text)) for text in read]
+@pytest.mark.slow
+@pytest.mark.parametrize(("family", "seeds"), MANY)
+def test_random_grammars_obey_whole(family: str, seeds: range) -> None:
+    for seed in seeds:
+        one = random_subject.__wrapped__(family, seed)
+        for law in LAWS:
+            with contextlib.suppress(sg.errors.LimitError):
+                law(one, random.Random(seed))

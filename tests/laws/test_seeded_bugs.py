@@ -1,9 +1,10 @@
-"""The laws hold of the slow twin, and each of its seeded bugs breaks the law that is there to find it."""
+"""The laws hold of the slow twin; bugs seeded into it or the engine break the law that is to find them."""
 
 from __future__ import annotations
 
 import random
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -23,12 +24,19 @@ from bundles import (
 )
 from cases import Case, case_of, cases, shared
 from effort import BRIEF, tries
+from engine import system_of
 from for_each import for_each
 from hypothesis import given, settings
 from language import Automaton
+from laws import System
 from policy_oracle import COMPACT, Options
 from strategies import Bounded
 from twin import Twin, TwinMask, TwinMatcher, TwinState
+
+import structgen as sg
+from structgen.json_machine.records import terminal_masks
+from structgen.json_machine.tables import json_blocks as layout
+from structgen.tokens.vocabulary import Vocabulary
 
 
 @pytest.mark.parametrize("law", ALL_LAWS, ids=lambda law: law.__name__)
@@ -194,3 +202,76 @@ def test_a_seeded_bug_breaks_the_law(
                 seed,
             )
             law(case.twin(compiled, matcher), case)
+
+
+# --- bugs of the engine -------------------------------------------------------------------------------------
+
+OF_PATTERNS = {
+    "type": "object",
+    "properties": {
+        "name": {"type": "string", "pattern": "^[ab]{1,2}$"},
+        "other": {"type": "string", "pattern": "^[bc]{1,2}$"},
+    },
+    "required": ["name"],
+    "additionalProperties": False,
+}
+NAMES = ("a", "b", "aa", "ab", "ba", "bb")
+OTHERS = ("b", "c", "bb", "bc", "cb", "cc")
+OF_NAMES = tuple({"name": n, **o} for n in NAMES for o in ({}, *({"other": o} for o in OTHERS)))
+
+
+def engine_case() -> Case:
+    return case_of(Bounded(OF_PATTERNS, OF_NAMES, False), Options("compact"), 3)
+
+
+def hold(system: System, of: Case) -> None:
+    for _ in range(5):
+        exact(system, of)
+        words(system, of)
+
+
+def test_the_engine_without_a_seeded_bug_keeps_the_laws() -> None:
+    mine = engine_case()
+    hold(system_of(mine, sg.MaskStore()), mine)
+
+
+def test_a_broken_trie_skip_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
+    whole = Vocabulary.of
+
+    def broken(tokenizer: sg.Tokenizer) -> Vocabulary:
+        good = whole(tokenizer)
+        nodes = np.array(good.nodes)
+        skips = nodes >> np.uint64(40)
+        # A node with a subtree skips the sibling after it as well.
+        for index in np.flatnonzero(skips > np.arange(len(nodes), dtype=np.uint64) + np.uint64(1)):
+            target = int(skips[index])
+            if target < len(nodes) and (nodes[target] >> np.uint64(8)) & np.uint64(0xFFF) == np.uint64(1):
+                skips[index] = skips[target]
+        return replace(good, nodes=(nodes & np.uint64(2**40 - 1)) | (skips << np.uint64(40)))
+
+    monkeypatch.setattr(Vocabulary, "of", broken)
+    mine = engine_case()
+    with pytest.raises(AssertionError):
+        hold(system_of(mine), mine)
+
+
+def test_a_store_key_that_leaves_the_automaton_out_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
+    good = terminal_masks.content_key
+
+    def careless(row: Any, automaton: bytes, context: Any) -> bytes:
+        return good(row, b"\0" * len(automaton), context)
+
+    monkeypatch.setattr(terminal_masks, "content_key", careless)
+    mine = engine_case()
+    with pytest.raises(AssertionError):
+        hold(system_of(mine, sg.MaskStore()), mine)
+
+
+def test_a_lost_end_token_is_found() -> None:
+    mine = replace(
+        engine_case(), eos=tuple(t for t, data in enumerate(engine_case().tokens) if data is None)[:2]
+    )
+    system = system_of(mine)
+    system.compiled._tables.context[layout.C_END_COUNT] = 1
+    with pytest.raises(AssertionError):
+        hold(system, mine)

@@ -41,7 +41,7 @@ def _configs(*factories):
 CONFIGS = _configs("Listed", "AcceptsEverything")
 
 
-def _on_ray(folder, cases, *, configs=CONFIGS, timeout=20.0):
+def _on_ray(folder, cases, *, configs=CONFIGS, timeout=600.0):
     with RayBenchRun(configs, timeout=timeout, folder=folder, shard_size=3) as run:
         run.prepare(lambda: (), lambda: None)
         return {case.name: found for case, found in run.results(cases)}
@@ -60,7 +60,7 @@ def _untimed(results):
 
 def test_results_are_those_of_one_process_and_the_next_run_finds_them(tmp_path, monkeypatch):
     workers = in_process_workers.use(monkeypatch, on_ray)
-    with BenchRun(CONFIGS, timeout=20.0) as run:
+    with BenchRun(CONFIGS, timeout=600.0) as run:
         run.prepare(lambda: (), lambda: None)
         expected = {case.name: found for case, found in run.results(_cases())}
     found = _on_ray(tmp_path / "out", _cases())
@@ -71,23 +71,18 @@ def test_results_are_those_of_one_process_and_the_next_run_finds_them(tmp_path, 
     assert not workers.shards
 
 
-def test_a_run_that_was_cut_does_what_is_missing(tmp_path, monkeypatch):
+def test_a_run_that_was_cut_does_what_is_missing_and_another_one_finds_nothing_of_it(tmp_path, monkeypatch):
     workers = in_process_workers.use(monkeypatch, on_ray)
-    found = _on_ray(tmp_path / "out", _cases())
+    configs, cases = _configs("Listed"), _cases(4)
+    found = _on_ray(tmp_path / "out", cases, configs=configs)
     sorted((tmp_path / "out").iterdir())[1].unlink()
     workers.shards.clear()
-    assert _untimed(_on_ray(tmp_path / "out", _cases())) == _untimed(found)
+    assert _untimed(_on_ray(tmp_path / "out", cases, configs=configs)) == _untimed(found)
     assert len(workers.shards) == 1
-
-
-@pytest.mark.parametrize("change", ["cases", "configs", "timeout"])
-def test_other_schemas_and_options_find_nothing_of_it(tmp_path, monkeypatch, change):
-    workers = in_process_workers.use(monkeypatch, on_ray)
-    _on_ray(tmp_path / "out", _cases())
-    workers.shards.clear()
-    given = {"cases": _cases(word="abc"), "configs": _configs("Listed"), "timeout": 21.0}[change]
-    _on_ray(tmp_path / "out", **{"cases": _cases(), change: given})
-    assert len(workers.shards) == 3
+    for other in ({"cases": _cases(4, "abc")}, {"configs": _configs("RefusesEverything")}, {"timeout": 21.0}):
+        workers.shards.clear()
+        _on_ray(tmp_path / "out", **{"cases": cases, "configs": configs, **other})
+        assert len(workers.shards) == 2
 
 
 @pytest.mark.parametrize("variant", ["cold", "same-process"])

@@ -1,13 +1,16 @@
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 import sys
 from array import array
 from pathlib import Path
 
 import pytest
+from typer.testing import CliRunner
 
+from structgen.cli import app
 from structgen.maskbench.engines import EngineConfig, EngineRefusal
 from structgen.maskbench.measurements import CaseResult, Verdict
 from structgen.maskbench.ours import StructgenEngine
@@ -114,3 +117,17 @@ print(sorted(loaded() - before))
         [sys.executable, "-c", script, *schemas], cwd=root, capture_output=True, text=True, check=True
     )
     assert done.stdout == "[]\n"
+
+
+# --- the open part ------------------------------------------------------------------------------------------
+
+
+FOLDER = os.environ.get("STRUCTGEN_MASKBENCH", "")
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(not FOLDER, reason="STRUCTGEN_MASKBENCH names no folder")
+def test_a_fixed_sample_of_the_open_part_passes() -> None:
+    done = CliRunner().invoke(app(), ["maskbench", FOLDER, "--sample", "150", "--seed", "3", "--json"])
+    counts = json.loads(done.stdout)["engines"]["structgen"]["all"]
+    assert (counts["schemas"], counts["passing"], done.exit_code) == (150, 150, 0)

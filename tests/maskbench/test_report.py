@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 from rich.console import Console
 
 from structgen.maskbench.measurements import NOT_MEASURED, CaseResult, Failure, SchemaOutcome, Verdict
+from structgen.maskbench.peers import group
 from structgen.maskbench.run_report import (
     Tally,
     microseconds,
@@ -194,3 +195,25 @@ def test_the_slowest_schemas_are_named_with_their_slowest_mask():
     rows = list(csv.reader(io.StringIO(to_csv(tally))))
     assert ["structgen", "all", "own", "slowest mask", "s29", "29"] in rows
     assert sum(row[3] == "slowest first mask" for row in rows) == 20
+
+
+# --- messages of other engines ------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("message", "grouped"),
+    [
+        ('Unimplemented keys: ["not"]', 'Unimplemented keys: ["not"]'),
+        ("Cannot resolve reference '#/definitions/a_1'\nmore", "Cannot resolve reference <name>"),
+        ('Unimplemented keys: ["if","then"]', 'Unimplemented keys: ["if","then"]'),
+        (
+            "error: #/allOf/0/if: no intersection of object/array",
+            "error: <pointer> no intersection of object/array",
+        ),
+        ("too many states: 12345 > 10000", "too many states: <n> > <n>"),
+        ("bad pointer /properties/a~1b/items", "bad pointer <pointer>"),
+        ("", "no message"),
+    ],
+)
+def test_messages_of_one_cause_are_grouped(message, grouped):
+    assert group(message) == grouped

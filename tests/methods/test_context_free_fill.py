@@ -6,25 +6,20 @@ import ast
 import functools
 import itertools
 import math
-import sys
-from pathlib import Path
 
 import numpy as np
 import pytest
+from methods.byte_rules import Grammar, Rules
+from methods.context_free_fill import NULL, OPEN, ContextFreeFill
+from methods.token_pushdown import token_pushdown
+from toy_models import byte_tokenizer
 
 import structgen as sg
 from structgen.errors import GrammarError
 from structgen.infilling.automata_of_grammars import language_of
 from structgen.infilling.lattice import Lattice
 
-sys.path.insert(0, str(Path(__file__).parents[2] / "bench"))
-sys.path.insert(0, str(Path(__file__).parents[1] / "infilling"))
-
-from methods.byte_rules import Grammar, Rules
-from methods.context_free_fill import NULL, OPEN, ContextFreeFill
-from methods.token_pushdown import token_pushdown
-from toy_models import byte_tokenizer
-
+pytestmark = pytest.mark.usefixtures("chart_loops")
 LISTS: Grammar = {"S": [[b"[", "L"], [b"a"]], "L": [[b"]"], ["S", "R"]], "R": [[b"]"], [b",", "S", "R"]]}
 PALINDROMES: Grammar = {"P": [[b"ab"], [b"a", "P", b"a"], [b"b", "P", b"b"], [b"a", b"a"]]}
 SUMS: Grammar = {

@@ -3,14 +3,9 @@
 from __future__ import annotations
 
 import json
-import sys
 from collections import Counter
-from pathlib import Path
 
 import pytest
-
-sys.path.insert(0, str(Path(__file__).parents[2] / "bench"))
-
 from methods import domain_goals, domain_molecules, domain_patterns, domain_receipts, domain_sql
 from methods.checked_domain import accepts, read
 

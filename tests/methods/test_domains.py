@@ -9,17 +9,13 @@ import math
 import random
 import sys
 from collections import Counter
-from pathlib import Path
 
 import numpy as np
 import pytest
+from methods import checked_domain, domains_rows
 
 import structgen as sg
 from structgen.system.resources import small_tokenizer
-
-sys.path.insert(0, str(Path(__file__).parents[2] / "bench"))
-
-from methods import checked_domain, domains_rows
 
 DOMAINS = ("sql", "molecules", "goals", "patterns", "receipts")
 TOKENIZER = sg.Tokenizer.from_huggingface(small_tokenizer())

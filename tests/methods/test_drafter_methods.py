@@ -5,12 +5,11 @@ from __future__ import annotations
 import json
 from collections.abc import Sequence
 from functools import cache
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
-import speculation_smol
+from extract_engine import engine, facts, under
 from methods.aded import Aded, Trigrams
 from methods.aggressive_block import BLOCK, BRANCHES, SLOTS, AggressiveBlock
 from methods.drafters_rows import METHODS, OF_EXTRACT, USUAL, small_model
@@ -25,10 +24,9 @@ from methods.token_recycling import TokenRecycling
 import structgen as sg
 from structgen.infilling.presets import load_masked_model
 from structgen.json_grammars.prompting import extraction_prompt
-from structgen.speculation import Draft, DraftContext, RequestFacts, VerifiedDraft
+from structgen.speculation import Draft, DraftContext, VerifiedDraft
 from structgen.speculation.drafters.ngrams import KnownTexts
 
-ROOT = Path(__file__).resolve().parents[2]
 SCHEMA = {
     "type": "object",
     "properties": {
@@ -41,12 +39,6 @@ SCHEMA = {
 ORDER = sg.json_schema(SCHEMA, **sg.JSON_DUMPS)
 PROMPT = extraction_prompt(ORDER, "Zorvik of Orsk ordered three in size M and has paid.")
 SAMPLINGS = {"greedy": sg.Sampling(temperature=0), "drawn": sg.Sampling(temperature=1.5, seed=3)}
-
-
-@cache
-def engine() -> sg.Engine:
-    pytest.importorskip("torch")
-    return speculation_smol.free_rows(sg.Engine("structgen/extract"))
 
 
 @cache
@@ -72,10 +64,6 @@ def test_behind_the_usual_drafters_no_method_changes_a_token(name: str) -> None:
     asked = sg.Request(PROMPT, ORDER, SAMPLINGS["drawn"], max_tokens=60, n=3, speculation=how)
     found = engine().generate([asked])
     assert [one.tokens for one in found] == [one.tokens for one in written("drawn", "")]
-
-
-def facts(prompt: Sequence[int]) -> RequestFacts:
-    return RequestFacts(prompt, sg.Tokenizer.from_huggingface(ROOT / "models/tokenizer"))
 
 
 def view(room: int = 50) -> DraftContext:
@@ -155,17 +143,6 @@ def of_extract() -> tuple[sg.CompiledGrammar, list[int], list[int]]:
     )
 
 
-def known(prompt: Sequence[int]) -> RequestFacts:
-    return RequestFacts(prompt, engine().tokenizer)
-
-
-def under(compiled: sg.CompiledGrammar, tokens: Sequence[int]) -> DraftContext:
-    matcher = sg.Matcher(compiled)
-    for token in tokens:
-        matcher.advance(token)
-    return DraftContext(tokens, matcher, 60, frozenset(engine().tokenizer.eos_token_ids))
-
-
 def greedy(
     compiled: sg.CompiledGrammar, prompt: Sequence[int], tokens: Sequence[int], count: int
 ) -> list[int]:
@@ -189,7 +166,7 @@ def test_pearl_drafts_what_the_small_model_writes_whether_or_not_it_drafted_ahea
         other = json.dumps({"customer": "Ada", "size": "L", "paid": False})
         answer = [*engine().tokenizer.encode(other.encode()), answer[-1]]
     drafter = Pearl(small_model()[0])
-    drafter.begin(known(prompt))
+    drafter.begin(facts(prompt))
     at, hidden = 0, []
     while at < len(answer):
         draft = drafter.propose(under(compiled, answer[:at]), 16).tokens.tolist()
@@ -211,8 +188,8 @@ def test_pruned_retrieval_keeps_the_paths_that_the_small_model_finds_likely(is_s
         prompt = tokenizer.encode(b"abc ab cab abc bca abc ab ca b abc")
         answer = tokenizer.encode(b"abc ab cab bca")
     drafter, twin = PrunedRetrieval(small_model()[0]), KnownTexts()
-    drafter.begin(known(prompt))
-    twin.begin(known(prompt))
+    drafter.begin(facts(prompt))
+    twin.begin(facts(prompt))
     mask, kept, left = sg.allocate_mask(1, compiled.vocab_size), 0, 0
     for at in range(len(answer)):
         view = under(compiled, answer[:at])
@@ -238,7 +215,7 @@ def test_pruned_retrieval_keeps_the_paths_that_the_small_model_finds_likely(is_s
 def test_a_block_is_the_likeliest_allowed_token_of_each_slot() -> None:
     compiled, prompt, answer = of_extract()
     drafter = AggressiveBlock()
-    drafter.begin(known(prompt))
+    drafter.begin(facts(prompt))
     model, wanted = load_masked_model("structgen/infill")[0], list[int]()
     canvas = np.array([*prompt, *[model.mask_id] * SLOTS])
     rows = model.forward(canvas)[len(prompt) - model.shift :]
@@ -271,7 +248,7 @@ def test_the_head_learns_what_is_right_and_drafts_fewer_nodes() -> None:
         head.learn(head.features(0.8, 9), is_right=False)
     assert head.chance(head.features(0.8, 1)) > 0.8 > 0.2 > head.chance(head.features(0.8, 9))
     drafter = SpecDecHead(TwelveTokens)
-    drafter.begin(known([1, 2]))
+    drafter.begin(facts([1, 2]))
     lengths = []
     for _ in range(200):
         lengths.append(len(drafter.propose(view(), 16)))

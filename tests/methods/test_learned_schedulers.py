@@ -4,7 +4,6 @@ prediction against their definitions."""
 from __future__ import annotations
 
 import math
-import sys
 from pathlib import Path
 from typing import Any
 
@@ -13,17 +12,15 @@ import pytest
 
 pytest.importorskip("torch")
 
-sys.path.insert(0, str(Path(__file__).parents[2] / "bench"))
-sys.path.insert(0, str(Path(__file__).parents[2] / "models"))
 
 import torch
 from methods import dparallel, schedulers_rows
 from methods.learn2pd import Learn2Pd, OwnText, filter_of, own_texts, until_the_end
 from model import load
+from scheduler_views import view
 
 from structgen.infilling.lattice import NULL, OPEN
 from structgen.infilling.presets import load_masked_model
-from structgen.infilling.schedulers import SchedulerView
 
 MODEL, TOKENIZER = load_masked_model("structgen/infill")
 SPECIAL = MODEL.mask_id, TOKENIZER.eos_token_ids[0], MODEL.null_id
@@ -60,25 +57,11 @@ def texts(read_and_texts: tuple[list[list[int]], list[OwnText]]) -> list[OwnText
     return read_and_texts[1]
 
 
-def view(filling: list[int], masked: list[int], confidence: list[float]) -> SchedulerView:
-    nothing: Any = lambda *_: np.zeros(len(masked))  # noqa: E731
-    return SchedulerView(
-        1,
-        len(filling),
-        np.array(masked),
-        np.array(confidence),
-        np.array(filling, np.int32),
-        nothing,
-        nothing,
-        nothing,
-        np.random.default_rng(0),
-    )
-
-
 def test_with_end_of_text_prediction_the_first_empty_slot_stands_for_all() -> None:
-    seen = view([5, 6, 7, NULL, NULL, NULL], [1, 3, 4, 5], [0.6, 0.7, 0.95, 0.99])
+    filling, masked = [5, 6, 7, NULL, NULL, NULL], np.array([1, 3, 4, 5])
+    seen = view([0.6, 0.7, 0.95, 0.99], filling=filling, positions=masked, slots=6, step=1)
     assert until_the_end(seen).tolist() == [True, True, False, False]
-    assert until_the_end(view([NULL, NULL], [0, 1], [0.5, 0.5])).tolist() == [True, False]
+    assert until_the_end(view([0.5, 0.5], filling=[NULL, NULL], step=1)).tolist() == [True, False]
     odds_alone = np.zeros(8)
     odds_alone[0] = 1.0
     for sure, chosen in ((0.9, [3]), (0.65, [3]), (0.55, [1, 3])):

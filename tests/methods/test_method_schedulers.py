@@ -6,33 +6,27 @@ from __future__ import annotations
 import itertools
 import json
 import math
-import sys
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
-
-import structgen as sg
-from structgen.infilling.schedulers import (
-    Blocks,
-    ConfidentPrefix,
-    FreeDave,
-    LowConfidence,
-    SchedulerView,
-    Threshold,
-)
-
-sys.path.insert(0, str(Path(__file__).parents[2] / "bench"))
-sys.path.insert(0, str(Path(__file__).parents[1] / "infilling"))
-
 from methods.ada_block import AdaBlock, is_end
 from methods.coherent_contextual import CoherentContextual
 from methods.credit_decoding import CreditDecoding
 from methods.eos_rejection import AscendingSteps, EosRejection
 from methods.learn2pd import Learn2Pd, features, trained
 from methods.local_leap import LocalLeap
+from scheduler_views import chosen, view
 from toy_models import Toy, byte_tokenizer
+from toy_models import filled as fill
+
+from structgen.infilling.schedulers import (
+    Blocks,
+    ConfidentPrefix,
+    FreeDave,
+    LowConfidence,
+    Threshold,
+)
 
 pytestmark = pytest.mark.filterwarnings("ignore::structgen.errors.FullHoleWarning")
 TOKENIZER = byte_tokenizer()
@@ -49,43 +43,13 @@ SLOTS = 24
 
 
 def filled(scheduler: Any, seed: int = 0, temperature: float = 1.0) -> Any:
-    return sg.infill(
-        Toy(TOKENIZER, spread=2.0),
-        grammar=SCHEMA,
-        slots=SLOTS,
-        tokenizer=TOKENIZER,
-        prompt=f"{seed}",
-        scheduler=scheduler,
-        temperature=temperature,
-        seed=seed,
-    )
+    options = {"grammar": SCHEMA, "slots": SLOTS, "prompt": f"{seed}", "seed": seed}
+    model = Toy(TOKENIZER, spread=2.0)
+    return fill(model=model, scheduler=scheduler, temperature=temperature, **options)
 
 
 def canvases(found: Any) -> list[tuple[int, ...]]:
     return [step.canvas for step in found.steps]
-
-
-def view(confidence: list[float], **changes: Any) -> SchedulerView:
-    count = len(confidence)
-    given: dict[str, Any] = {"slots": count, "positions": np.arange(count), "state": {}, "step": 0} | changes
-    filling = given.pop("filling", np.zeros(int(given["positions"].max()) + 1, np.int32))
-    law = given.pop("law", lambda at: np.ones(1))
-    return SchedulerView(
-        given["step"],
-        given["slots"],
-        given["positions"],
-        np.array(confidence),
-        np.array(filling, np.int32),
-        lambda: np.zeros(count),
-        lambda: 0.0,
-        law,
-        np.random.default_rng(0),
-        state=given["state"],
-    )
-
-
-def chosen(scheduler: Any, seen: SchedulerView) -> list[int]:
-    return np.flatnonzero(scheduler.choose(seen)).tolist()
 
 
 ALL = [
@@ -101,7 +65,7 @@ ALL = [
 
 
 @pytest.mark.parametrize("scheduler", ALL, ids=lambda one: type(one).__name__)
-@pytest.mark.parametrize("seed", range(3))
+@pytest.mark.parametrize("seed", [0, *(pytest.param(one, marks=pytest.mark.slow) for one in (1, 2))])
 def test_every_text_is_valid_and_takes_at_most_a_step_a_slot(scheduler: Any, seed: int) -> None:
     found = filled(scheduler, seed)
     value = json.loads(found.text)
@@ -111,7 +75,7 @@ def test_every_text_is_valid_and_takes_at_most_a_step_a_slot(scheduler: Any, see
 
 
 @pytest.mark.parametrize("scheduler", [one for one in ALL if not hasattr(one, "leads_alone")], ids=repr)
-@pytest.mark.parametrize("seed", range(2))
+@pytest.mark.parametrize("seed", [0, pytest.param(1, marks=pytest.mark.slow)])
 def test_guessing_ahead_changes_nothing(scheduler: Any, seed: int) -> None:
     assert canvases(filled(FreeDave(scheduler), seed)) == canvases(filled(scheduler, seed))
 
@@ -129,7 +93,7 @@ def test_guessing_ahead_changes_nothing(scheduler: Any, seed: int) -> None:
     ],
     ids=lambda one: type(one).__name__,
 )
-@pytest.mark.parametrize("seed", range(3))
+@pytest.mark.parametrize("seed", [0, *(pytest.param(one, marks=pytest.mark.slow) for one in (1, 2))])
 def test_at_the_end_of_its_constants_it_is_a_known_one(scheduler: Any, base: Any, seed: int) -> None:
     found, wanted = filled(scheduler, seed, 0.0), filled(base, seed, 0.0)
     assert canvases(found) == canvases(wanted) and found.usage.steps > 2
@@ -206,14 +170,8 @@ def test_the_end_of_the_text_is_believed_late() -> None:
 
 @pytest.mark.parametrize("slots", [1, 2, 3, 7, 8, 9, 24])
 def test_ascending_steps_are_as_many_as_the_logarithm_of_the_slots(slots: int) -> None:
-    found = sg.infill(
-        Toy(TOKENIZER),
-        f"{{a: /[a-z]{{{slots}}}/, {slots}}}",
-        tokenizer=TOKENIZER,
-        prompt="p",
-        length="exact",
-        scheduler=AscendingSteps(),
-    )
+    template = f"{{a: /[a-z]{{{slots}}}/, {slots}}}"
+    found = fill(template, length="exact", scheduler=AscendingSteps())
     counts = [len(step.committed) for step in found.steps[1:]]
     assert len(counts) == max(1, math.ceil(math.log2(slots)))
     assert counts[:-1] == [1 << at for at in range(len(counts) - 1)]

@@ -5,25 +5,21 @@ from __future__ import annotations
 import itertools
 import json
 import random
-import sys
-from pathlib import Path
 from typing import Any
 
 import jsonschema
 import numpy as np
 import pytest
-
-import structgen as sg
-from structgen.errors import GrammarError
-
-sys.path.insert(0, str(Path(__file__).parents[2] / "bench"))
-
 from methods.byte_rules import Rules
 from methods.context_free_fill import NULL, OPEN, ContextFreeFill
 from methods.schema_rules import schema_rules
 from methods.token_pushdown import token_pushdown
 from methods.written_rules import written_rules
 
+import structgen as sg
+from structgen.errors import GrammarError
+
+pytestmark = pytest.mark.usefixtures("chart_loops")
 SUMS = 'root ::= root "+" t | t\nt ::= "(" root ")" | [0-1]+'
 ROUND = 'start: a | b\na: b "x" | "y"\nb: a "z" | "w" start'
 SPACED = 'start: "(" start? ")"\n%ignore " "'

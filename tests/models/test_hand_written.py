@@ -11,7 +11,7 @@ from typing import Any
 import jsonschema
 import pytest
 from data import everyday
-from data.plain import ALL_FRAMES, CLAUSES, OPENINGS
+from data.plain import ALL_FRAMES, LISTS
 from data.scenes import Scene, Slot, read_scenes
 
 FOLDER = Path(__file__).parents[1] / "data" / "extract"
@@ -119,13 +119,13 @@ def frame_pattern(frame: str) -> re.Pattern[str]:
     text = ""
     for part in re.split(r"(\{\w+(?: \w+)?\}| ~)", frame):
         if part == " ~":
-            text += f"(?: (?:{'|'.join(map(re.escape, CLAUSES))}))?"
+            text += f"(?: (?:{'|'.join(map(re.escape, LISTS.clauses))}))?"
         elif part.startswith("{"):
             slot = part[1:-1]
             text += f"(?:an?|another) {THING}" if slot.startswith("a ") else PLAIN.get(slot, LIST)
         else:
             text += re.escape(part)
-    return re.compile(rf"(?:(?:{'|'.join(map(re.escape, OPENINGS))}) )?{text}[.!?]?", re.IGNORECASE)
+    return re.compile(rf"(?:(?:{'|'.join(map(re.escape, LISTS.openings))}) )?{text}[.!?]?", re.IGNORECASE)
 
 
 def test_no_sentence_is_of_a_frame_of_plain_words() -> None:
@@ -146,7 +146,7 @@ def everyday_pattern(frame: str) -> re.Pattern[str]:
     lower, name = r"[a-z][\w'-]*(?: [\w'-]+){0,4}", r"[A-Z][\w'-]*(?: [A-Z][\w'-]*){0,2}"
     slots = {
         **dict.fromkeys(("r", "r2", "o", "w", "v", "v2", "v3", "T", "T2", "T3"), lower),
-        **dict.fromkeys(("imp", "x"), r"[a-z][\w'-]*(?: [a-z][\w'-]*){0,3}"),
+        **dict.fromkeys(("imp", "events"), r"[a-z][\w'-]*(?: [a-z][\w'-]*){0,3}"),
         **dict.fromkeys(("n", "f", "c", "c2", "b", "y", "X", "g"), name),
         **dict.fromkeys(("m", "m2"), r"\S+@\S+"),
         **dict.fromkeys(("z", "z2", "t", "t2", "k", "p", "q"), r"\S*\d\S*(?: [\w.]+)?"),
@@ -154,7 +154,7 @@ def everyday_pattern(frame: str) -> re.Pattern[str]:
         **dict.fromkeys(("L", "V"), rf"{lower}(?:{MARK}{lower})*"),
         "s": r"[\w' ]*\d[\w' ]*",
         "h": r"[\d +()-]+",
-        "did": "(?:" + "|".join(map(re.escape, everyday._DID)) + ")",
+        "did": "(?:" + "|".join(map(re.escape, everyday.LISTS.did)) + ")",
         "say": r".+(?: -|[.!,])",
         "his": "(?:his|her|their)",
         "new ": "(?:new )?",
@@ -175,14 +175,16 @@ def everyday_pattern(frame: str) -> re.Pattern[str]:
                 text += slots.get(slot, r".+")
         return text
 
-    tail = f"(?:,? (?:{'|'.join(map(re.escape, everyday._TAILS))}))?"
+    tail = f"(?:,? (?:{'|'.join(map(re.escape, everyday.LISTS.tails))}))?"
     return re.compile(rf"{said(frame)}{tail}(?:[.!?]| please\.|, thanks\.)?")
 
 
 def test_no_everyday_sentence_is_of_a_frame_of_the_training() -> None:
     # Two frames say nothing of their own: their sentences are not known by their words.
     frames = [
-        frame for frame, _ in everyday.FRAMES if re.search(r"\w", re.sub(r"\{(?!imp|x)[^{}]+\}", "", frame))
+        frame
+        for frame, _ in everyday.FRAMES
+        if re.search(r"\w", re.sub(r"\{(?!imp|events)[^{}]+\}", "", frame))
     ]
     patterns = [everyday_pattern(frame) for frame in frames]
     assert any(
@@ -196,7 +198,7 @@ def test_no_everyday_sentence_is_of_a_frame_of_the_training() -> None:
 def test_no_everyday_opinion_is_one_of_the_training() -> None:
     remarks = {
         remark.lower().strip("!.")
-        for bank in (everyday._GOOD, everyday._BAD, everyday._PLAIN)
+        for bank in (everyday.LISTS.good, everyday.LISTS.bad, everyday.LISTS.plain)
         for remark in bank
         if "{" not in remark
     }

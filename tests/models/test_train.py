@@ -1,6 +1,8 @@
-"""What training learns of what it draws, and how fast."""
+"""What training learns of what it draws, and how fast; the cards say what came of it."""
 
 from __future__ import annotations
+
+import re
 
 import pytest
 
@@ -8,8 +10,9 @@ torch = pytest.importorskip("torch")
 pytest.importorskip("tokenizers")
 
 from batches import Batch  # noqa: E402
+from make_cards import NAMES, card  # noqa: E402
 from model import Network, Shape  # noqa: E402
-from train import hardest, rate_at  # noqa: E402
+from train import FOLDER, hardest, rate_at  # noqa: E402
 
 
 def test_the_rows_that_cost_most_are_kept() -> None:
@@ -38,3 +41,15 @@ def test_rates_rise_briefly_and_end_at_nothing() -> None:
     # where training goes on, the fall begins at once
     assert rate_at(0.515, 0.97) == pytest.approx(0.5)
     assert rate_at(1.0) == rate_at(1.0, 0.97) == 0.0
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_a_card_has_a_place_for_each_figure_of_an_examination(name: str) -> None:
+    text = (FOLDER / name / "README.md").read_text(encoding="utf-8")
+    rows = re.findall(r"^\| ((?:templated|hand-written|\w* ?everyday), [^|]*) \|", text, re.MULTILINE)
+    found = {"fields": 0.5, "documents": 0.25, "json": 1.0, "by kind": {"age": 0.75}}
+    figures = {title: found | {"count": 1000 + at} for at, title in enumerate(rows)}
+    written = card(text, name, figures, {"tokens": 7_500_000, "step": 4321, "minutes": 99})
+    assert written.count("| 50.0% | 25.0% | 100.0% | 75% |\n") == len(rows) > 2
+    assert "7.5 million tokens" in written and "4,321\nsteps, 99 minutes of one core" in written
+    assert card(written, name, figures, {"tokens": 7_500_000, "step": 4321, "minutes": 99}) == written

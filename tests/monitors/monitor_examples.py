@@ -36,14 +36,21 @@ END_ID = len(PIECES)
 ANY = sg.regex("[abcé→. (\\n]*")
 
 
+MADE: list[sg.monitors.Monitor] = []
+"""Monitors of the running test, whose processes end with it."""
+
+
 class Dots(sg.monitors.Monitor):
     """Behind each dot, a random set of words that the text decides."""
 
     name = "dots"
     trigger_characters = "."
+    seconds = 60.0
+    """Far more than an answer takes: on a busy machine a process waits long for its turn."""
 
     def __init__(self, seed: int = 0, chance: float = 0.8) -> None:
         self.seed, self.chance = seed, chance
+        MADE.append(self)
 
     def trigger(self, text: str) -> bool:
         return text.endswith(".")

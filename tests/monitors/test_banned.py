@@ -6,12 +6,9 @@ import random
 from typing import Any
 
 import pytest
+from strategy_models import LETTERS, enumerated, scrambled, softmax, texts_of
 
-torch = pytest.importorskip("torch")
-
-from strategy_models import LETTERS, enumerated, scrambled, softmax, texts_of  # noqa: E402
-
-import structgen as sg  # noqa: E402
+import structgen as sg
 
 TEXTS = sg.regex("[abc]{1,5}")
 

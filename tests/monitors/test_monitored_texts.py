@@ -8,23 +8,18 @@ from typing import Any
 
 import pytest
 from monitor_examples import ANY, END, END_ID, PIECES, TOKENS, Blanks, Dots, PlainRule, allowed, walk
+from strategy_models import TreeTable, interrupted, scrambled
 
-torch = pytest.importorskip("torch")
+import structgen as sg
+from structgen.monitors.monitored_text import MonitoredText
 
-from strategy_models import Table, scrambled  # noqa: E402
-
-import structgen as sg  # noqa: E402
-from structgen.engine.model_protocol import DraftSupport  # noqa: E402
-from structgen.monitors.monitored_text import MonitoredText  # noqa: E402
-
+pytestmark = pytest.mark.usefixtures("monitors_here")
 SHORT = sg.regex("[abcé→. (\\n]{1,30}")
 
 
 @pytest.fixture
-def dots() -> Any:
-    monitor = Dots(5)
-    yield monitor
-    monitor.close()
+def dots() -> Dots:
+    return Dots(5)
 
 
 def _drawn(matcher: sg.Matcher, rng: random.Random, count: int) -> list[int]:
@@ -65,7 +60,6 @@ def test_a_text_in_other_tokens_is_asked_once() -> None:
         walk(matcher, [PIECES.index(one) for one in tokens])
         allowed(matcher)
     assert compiled.sizes["advice"] == 1
-    monitor.close()
 
 
 def test_budgets_come_before_advice() -> None:
@@ -84,7 +78,6 @@ def test_budgets_come_before_advice() -> None:
     assert {PIECES[int(one)] for one in mask.allowed(0)} == {b"a"}
     matcher.fill_mask(mask, budget=2)
     assert {PIECES[int(one)] for one in mask.allowed(0)} == {b"b", b"bc"}
-    monitor.close()
 
 
 def _requests(monitors: list[sg.monitors.Monitor], **options: Any) -> list[sg.Request]:
@@ -106,33 +99,12 @@ def _told(results: list[sg.Result]) -> list[object]:
     return [(one.tokens, one.finish_reason, one.usage.monitors) for one in results]
 
 
-class _Trees(Table):
-    """A table that verifies drafts."""
-
-    draft_support = DraftSupport("tree")
-
-    def __init__(self, seed: int) -> None:
-        super().__init__(scrambled(seed, size=len(PIECES) + 1)._law, len(PIECES) + 1)
-        self._paths: dict[int, list[list[int]]] = {}
-
-    def decode_tree(self, tokens: Any, parents: Any, counts: Any, caches: Any) -> Any:
-        rows, first = [], 0
-        for count, cache in zip(counts, caches, strict=True):
-            paths: list[list[int]] = []
-            for node in range(first, first + count):
-                paths.append([*(paths[parents[node]] if parents[node] >= 0 else []), tokens[node]])
-                rows.append(self.logits([*cache.tokens, *paths[-1]]))
-            self._paths[id(cache)] = paths
-            first += count
-        return torch.stack(rows)
-
-    def keep(self, paths: Any, caches: Any) -> None:
-        for path, cache in zip(paths, caches, strict=True):
-            cache.tokens += self._paths[id(cache)][path[-1]]
+def _trees(seed: int) -> TreeTable:
+    return TreeTable(scrambled(seed, size=len(PIECES) + 1)._law, len(PIECES) + 1)
 
 
 def test_texts_of_the_engine_keep_the_rule(dots: Dots) -> None:
-    results = _results(_Trees(3), _requests([dots]))
+    results = _results(_trees(3), _requests([dots]))
     for one in results:
         rule = PlainRule(dots, ".")
         for step in one.steps:
@@ -141,42 +113,28 @@ def test_texts_of_the_engine_keep_the_rule(dots: Dots) -> None:
             if token != END:
                 rule.take(token)
     assert sum(one.usage.monitors[0].suggested for one in results) > 3
-    assert _told(results) != _told(_results(_Trees(3), _requests([])))
+    assert _told(results) != _told(_results(_trees(3), _requests([])))
 
 
 def test_texts_are_the_same_in_any_batch_and_with_drafts(dots: Dots) -> None:
-    expected = _told(_results(_Trees(4), _requests([dots], speculation="off"), rows=1))
-    assert _told(_results(_Trees(4), _requests([dots], speculation="off"))) == expected
-    guessed = _results(_Trees(4), _requests([dots], speculation=sg.Speculation(drafters=("suffix",))))
+    expected = _told(_results(_trees(4), _requests([dots], speculation="off"), rows=1))
+    assert _told(_results(_trees(4), _requests([dots], speculation="off"))) == expected
+    guessed = _results(_trees(4), _requests([dots], speculation=sg.Speculation(drafters=("suffix",))))
     assert _told(guessed) == expected
     assert sum(one.usage.drafted for one in guessed) > 0
 
 
 def test_an_interrupt_changes_nothing(dots: Dots) -> None:
-    expected = _told(_results(_Trees(6), _requests([dots])))
+    requests = _requests([dots], speculation="off")
+    expected = _told(_results(_trees(6), requests))
     for at in (2, 5, 9):
-        model = _Trees(6)
-        decode, seen = model.decode, [0]
-
-        def cut(*inputs: Any, _decode: Any = decode, _seen: list[int] = seen, _at: int = at) -> Any:
-            _seen[0] += 1
-            if _seen[0] == _at:
-                raise KeyboardInterrupt
-            return _decode(*inputs)
-
-        model.decode = cut  # type: ignore[method-assign]
-        engine = sg.Engine(model, TOKENS)
-        handles = [one for request in _requests([dots], speculation="off") for one in engine.submit(request)]
-        with pytest.raises(KeyboardInterrupt):
-            engine.drive(handles)
-        engine.drive(handles)
-        assert _told([one.result for one in handles if one.result is not None]) == expected
+        assert _told(interrupted(sg.Engine(_trees(6), TOKENS), requests, at)) == expected
 
 
 def test_texts_are_of_the_grammar_within_every_budget(dots: Dots) -> None:
     plain = sg.compile(SHORT, TOKENS)
     for most in (1, 2, 5, 11):
-        for one in _results(_Trees(7), _requests([dots], max_tokens=most)):
+        for one in _results(_trees(7), _requests([dots], max_tokens=most)):
             matcher = sg.Matcher(plain)
             walk(matcher, one.tokens)
             assert matcher.is_complete
@@ -187,7 +145,7 @@ def test_texts_are_of_the_grammar_within_every_budget(dots: Dots) -> None:
 def test_a_budget_counts_the_rest_of_a_suggestion(most: int) -> None:
     """So no text begins a suggestion that does not fit, and none is left at the end."""
     monitor = Dots(9, 1.0)
-    results = _results(_Trees(9), _requests([monitor], max_tokens=most))
+    results = _results(_trees(9), _requests([monitor], max_tokens=most))
     assert sum(one.usage.monitors[0].triggers for one in results)
     for one in results:
         rule = PlainRule(monitor, ".")
@@ -195,15 +153,13 @@ def test_a_budget_counts_the_rest_of_a_suggestion(most: int) -> None:
             assert rule.allows(PIECES[token]), one.text
             rule.take(PIECES[token])
         assert rule.left is None or b"" in rule.left, one.text
-    monitor.close()
 
 
 def test_healing_hides_the_prompt_from_the_monitor() -> None:
     monitor = Dots(2, 1.0)
-    results = _results(_Trees(8), _requests([monitor], healing=True))
+    results = _results(_trees(8), _requests([monitor], healing=True))
     for one in results:
         assert one.usage.monitors[0].triggers == one.text.rstrip().count(".") or one.usage.monitors[0].yielded
-    monitor.close()
 
 
 def test_a_monitored_grammar_pickles(dots: Dots) -> None:

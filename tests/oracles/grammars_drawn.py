@@ -87,6 +87,12 @@ def drawn(seed: int, looks: bool = False, ends: bool = False) -> str:
     return "\n".join(lines) + "\n"
 
 
+def with_literals_ignored(seed: int) -> str:
+    """Return a grammar's text that ignores a literal, or a pattern of letters."""
+    literal = ('"a"', '"b"', '"ab"', "/[ab]/", "/a+b?/")[seed % 5]
+    return drawn(seed) + f"%ignore {literal}\n"
+
+
 def drawn_blocks(seed: int) -> str:
     """Return a grammar's text for the indenter `Blocks`."""
     draw = random.Random(seed)

@@ -16,7 +16,6 @@ pydantic = pytest.importorskip("pydantic")
 from pydantic import BaseModel, ConfigDict, Field, RootModel  # noqa: E402
 from pydantic.dataclasses import dataclass as pydantic_dataclass  # noqa: E402
 
-import structgen as sg  # noqa: E402
 from structgen.engine.searches.listed_values import listed_values  # noqa: E402
 from structgen.python_types import descriptions  # noqa: E402
 from structgen.python_types.type_hints import read_type  # noqa: E402
@@ -95,20 +94,6 @@ def test_a_class_and_its_fields_are_described(kind: Any) -> None:
     assert schema["properties"]["plain"]["description"] == "Plain."
     if kind is Model:
         assert schema["properties"]["field"]["description"] == "Of Field."
-
-
-@for_each("kind", [Model, Data, PydanticData, Typed, Named, Attrs])
-def test_descriptions_change_no_document(kind: Any) -> None:
-    with_them = sg.json_schema(read_type(kind).schema)
-
-    def bare(node: Any) -> Any:
-        if isinstance(node, dict):
-            return {key: bare(value) for key, value in node.items() if key != "description"}
-        return node
-
-    without = sg.json_schema(bare(read_type(kind).schema))
-    assert with_them.canonical != without.canonical
-    assert "description" not in without.canonical
 
 
 class Silent(NamedTuple):

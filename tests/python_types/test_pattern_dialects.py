@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
+import json
 import re
 import warnings
+from collections.abc import Iterator
+from typing import Annotated
 
 import pytest
 from for_each import for_each
 
-pydantic_core = pytest.importorskip("pydantic_core")
+pytest.importorskip("pydantic")
 
-from type_walks import documents  # noqa: E402
+from pydantic import Field, TypeAdapter
+from type_walks import documents
 
-import structgen as sg  # noqa: E402
-from structgen.automata.regex.pattern_dialects import ecma_pattern  # noqa: E402
+import structgen as sg
+from structgen.automata.regex.pattern_dialects import ecma_pattern
 
 BOTH = [
     r"^\d+\D\w\W\s\S$",
@@ -30,29 +34,26 @@ RUST = [r"^\pL\p{Nd}[\p{Lu}x]\P{L}$", r"^\x{1F600}\u{e9}$", r"\Ab\z"]
 PYTHON = [r"^[[a]{$", r"^(?=a)[ab](?!\W)[b-]$", r"^(?<!a)b[^\D]\Z", r"^[\b]$", r"^a{,2}$"]
 
 
+def texts_of(pattern: str, rust: bool) -> Iterator[str]:
+    """Yield JSON texts that the translation of a pattern matches."""
+    return documents(
+        Annotated[str, Field(json_schema_extra={"pattern": ecma_pattern(pattern, rust=rust)})], 40, length=12
+    )
+
+
 @for_each("pattern", BOTH + RUST)
 def test_rust_matches_what_the_translation_matches(pattern: str) -> None:
-    from typing import Annotated
-
-    from pydantic import Field, TypeAdapter
-
     original = TypeAdapter(Annotated[str, Field(pattern=pattern)])
-    translated = Annotated[str, Field(json_schema_extra={"pattern": ecma_pattern(pattern, rust=True)})]
-    for document in documents(translated, 40, length=12):
+    for document in texts_of(pattern, rust=True):
         original.validate_json(document)
 
 
 @for_each("pattern", BOTH + PYTHON)
 def test_python_matches_what_the_translation_matches(pattern: str) -> None:
-    from typing import Annotated
-
-    from pydantic import Field, TypeAdapter
-
-    translated = Annotated[str, Field(json_schema_extra={"pattern": ecma_pattern(pattern, rust=False)})]
-    for document in documents(translated, 40, length=12):
+    for document in texts_of(pattern, rust=False):
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", FutureWarning)  # of `[[`, which may be a set one day
-            assert re.search(pattern, TypeAdapter(str).validate_json(document))
+            assert re.search(pattern, json.loads(document))
 
 
 @pytest.mark.parametrize(

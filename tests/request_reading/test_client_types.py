@@ -9,7 +9,6 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any, Literal, Union, get_args, get_origin, get_type_hints
 
 import pytest
-from for_each import for_each
 
 from structgen.request_reading.request_members import HANDED, IDLE, READ, SHAPES, UNIONS, members_of
 
@@ -63,25 +62,29 @@ def check(theirs: Any, ours: Members, besides: frozenset[str] = frozenset()) -> 
             assert own <= allowed or name in WIDER, (theirs.__name__, name, own, allowed)
 
 
-def openai_type(module: str, name: str) -> Any:
-    pytest.importorskip("openai")
-    return getattr(importlib.import_module(f"openai.types.{module}"), name)
+def type_of(module: str, name: str) -> Any:
+    pytest.importorskip(module.partition(".")[0])
+    return getattr(importlib.import_module(module), name)
 
 
 def test_the_three_lists_have_no_member_in_common() -> None:
     assert READ.keys().isdisjoint(HANDED) and READ.keys().isdisjoint(IDLE) and HANDED.keys().isdisjoint(IDLE)
 
 
+OPENAI, ANTHROPIC = "openai.types", "anthropic.types"
+
+
 @pytest.mark.parametrize(
-    ("module", "name", "address"),
+    ("module", "name", "address", "besides"),
     [
-        ("chat.completion_create_params", "CompletionCreateParamsBase", "chat"),
-        ("completion_create_params", "CompletionCreateParamsBase", "completions"),
-        ("responses.response_create_params", "ResponseCreateParamsBase", "responses"),
+        (f"{OPENAI}.chat.completion_create_params", "CompletionCreateParamsBase", "chat", ""),
+        (f"{OPENAI}.completion_create_params", "CompletionCreateParamsBase", "completions", ""),
+        (f"{OPENAI}.responses.response_create_params", "ResponseCreateParamsBase", "responses", ""),
+        (f"{ANTHROPIC}.message_create_params", "MessageCreateParamsBase", "messages", "container"),
     ],
 )
-def test_each_member_of_a_request_of_openai_s_client_is_known(module: str, name: str, address: str) -> None:
-    check(openai_type(module, name), members_of(address))
+def test_each_member_of_a_request_is_known(module: str, name: str, address: str, besides: str) -> None:
+    check(type_of(module, name), members_of(address), besides=frozenset(besides.split()))
 
 
 CHAT_PARTS = [
@@ -123,76 +126,54 @@ RESPONSE_PARTS = [
 ]
 
 
-@for_each(
-    ("room", "name", "of", "kind"),
-    [("chat", *one) for one in CHAT_PARTS] + [("responses", *one) for one in RESPONSE_PARTS],
-)
-def test_each_part_of_openai_s_client_is_known(room: str, name: str, of: str, kind: str) -> None:
-    check(openai_type(room, name), UNIONS[of].shapes[kind])
+ANTHROPIC_PARTS = [
+    ("UserMessageParam", "turn", "user"),
+    ("AssistantMessageParam", "turn", "assistant"),
+    ("SystemMessageParam", "turn", "system"),
+    ("TextBlockParam", "block", "text"),
+    ("ImageBlockParam", "block", "image"),
+    ("DocumentBlockParam", "block", "document"),
+    ("SearchResultBlockParam", "block", "search_result"),
+    ("ToolUseBlockParam", "block", "tool_use"),
+    ("ToolResultBlockParam", "block", "tool_result"),
+    ("ThinkingBlockParam", "block", "thinking"),
+    ("RedactedThinkingBlockParam", "block", "redacted_thinking"),
+    ("ToolParam", "anthropic_tool", "custom"),
+    ("ToolChoiceAutoParam", "anthropic_choice", "auto"),
+    ("ToolChoiceAnyParam", "anthropic_choice", "any"),
+    ("ToolChoiceNoneParam", "anthropic_choice", "none"),
+    ("ToolChoiceToolParam", "anthropic_choice", "tool"),
+    ("ThinkingConfigEnabledParam", "anthropic_thinking", "enabled"),
+    ("ThinkingConfigAdaptiveParam", "anthropic_thinking", "adaptive"),
+    ("ThinkingConfigDisabledParam", "anthropic_thinking", "disabled"),
+    ("ThinkingConfigBetweenToolsParam", "anthropic_thinking", "between_tools"),
+]
+PARTS = {f"{OPENAI}.chat": CHAT_PARTS, f"{OPENAI}.responses": RESPONSE_PARTS, ANTHROPIC: ANTHROPIC_PARTS}
+
+
+@pytest.mark.parametrize("module", PARTS)
+def test_each_part_of_a_client_is_known(module: str) -> None:
+    for name, of, kind in PARTS[module]:
+        check(type_of(module, name), UNIONS[of].shapes[kind])
 
 
 @pytest.mark.parametrize(
     ("module", "name", "shape"),
     [
-        ("chat", "ChatCompletionStreamOptionsParam", "stream_options"),
-        ("chat", "ChatCompletionAllowedToolsParam", "allowed_tools"),
-        ("chat.chat_completion_custom_tool_param", "Custom", "custom"),
-        ("chat.chat_completion_custom_tool_param", "CustomFormatGrammarGrammar", "grammar"),
-        ("chat.completion_create_params", "Function", "function"),
-        ("shared_params", "FunctionDefinition", "function"),
-        ("shared_params", "Reasoning", "reasoning"),
-        ("shared_params.response_format_json_schema", "JSONSchema", "schema_settings"),
-        ("responses", "ResponseTextConfigParam", "text_settings"),
-        ("chat.chat_completion_content_part_image_param", "ImageURL", "address"),
-        ("chat.chat_completion_content_part_input_audio_param", "InputAudio", "sound"),
+        (f"{OPENAI}.chat", "ChatCompletionStreamOptionsParam", "stream_options"),
+        (f"{OPENAI}.chat", "ChatCompletionAllowedToolsParam", "allowed_tools"),
+        (f"{OPENAI}.chat.chat_completion_custom_tool_param", "Custom", "custom"),
+        (f"{OPENAI}.chat.chat_completion_custom_tool_param", "CustomFormatGrammarGrammar", "grammar"),
+        (f"{OPENAI}.chat.completion_create_params", "Function", "function"),
+        (f"{OPENAI}.shared_params", "FunctionDefinition", "function"),
+        (f"{OPENAI}.shared_params", "Reasoning", "reasoning"),
+        (f"{OPENAI}.shared_params.response_format_json_schema", "JSONSchema", "schema_settings"),
+        (f"{OPENAI}.responses", "ResponseTextConfigParam", "text_settings"),
+        (f"{OPENAI}.chat.chat_completion_content_part_image_param", "ImageURL", "address"),
+        (f"{OPENAI}.chat.chat_completion_content_part_input_audio_param", "InputAudio", "sound"),
+        (ANTHROPIC, "OutputConfigParam", "output_settings"),
+        (ANTHROPIC, "JSONOutputFormatParam", "object_schema"),
     ],
 )
-def test_each_object_of_openai_s_client_is_known(module: str, name: str, shape: str) -> None:
-    check(openai_type(module, name), SHAPES[shape])
-
-
-def anthropic_type(name: str) -> Any:
-    pytest.importorskip("anthropic")
-    return getattr(importlib.import_module("anthropic.types"), name)
-
-
-def test_each_member_of_a_request_of_anthropic_s_client_is_known_but_its_containers() -> None:
-    pytest.importorskip("anthropic")
-    base = importlib.import_module("anthropic.types.message_create_params").MessageCreateParamsBase
-    check(base, members_of("messages"), besides=frozenset({"container"}))
-
-
-@for_each(
-    ("name", "of", "kind"),
-    [
-        ("UserMessageParam", "turn", "user"),
-        ("AssistantMessageParam", "turn", "assistant"),
-        ("SystemMessageParam", "turn", "system"),
-        ("TextBlockParam", "block", "text"),
-        ("ImageBlockParam", "block", "image"),
-        ("DocumentBlockParam", "block", "document"),
-        ("SearchResultBlockParam", "block", "search_result"),
-        ("ToolUseBlockParam", "block", "tool_use"),
-        ("ToolResultBlockParam", "block", "tool_result"),
-        ("ThinkingBlockParam", "block", "thinking"),
-        ("RedactedThinkingBlockParam", "block", "redacted_thinking"),
-        ("ToolParam", "anthropic_tool", "custom"),
-        ("ToolChoiceAutoParam", "anthropic_choice", "auto"),
-        ("ToolChoiceAnyParam", "anthropic_choice", "any"),
-        ("ToolChoiceNoneParam", "anthropic_choice", "none"),
-        ("ToolChoiceToolParam", "anthropic_choice", "tool"),
-        ("ThinkingConfigEnabledParam", "anthropic_thinking", "enabled"),
-        ("ThinkingConfigAdaptiveParam", "anthropic_thinking", "adaptive"),
-        ("ThinkingConfigDisabledParam", "anthropic_thinking", "disabled"),
-        ("ThinkingConfigBetweenToolsParam", "anthropic_thinking", "between_tools"),
-    ],
-)
-def test_each_part_of_anthropic_s_client_is_known(name: str, of: str, kind: str) -> None:
-    check(anthropic_type(name), UNIONS[of].shapes[kind])
-
-
-@pytest.mark.parametrize(
-    ("name", "shape"), [("OutputConfigParam", "output_settings"), ("JSONOutputFormatParam", "object_schema")]
-)
-def test_each_object_of_anthropic_s_client_is_known(name: str, shape: str) -> None:
-    check(anthropic_type(name), SHAPES[shape])
+def test_each_object_of_a_client_is_known(module: str, name: str, shape: str) -> None:
+    check(type_of(module, name), SHAPES[shape])

@@ -57,23 +57,15 @@ def test_the_repository_s_grammars_are_lark(path: Path) -> None:
     assert syntax_of(path.read_text(encoding="utf-8")) == "lark"
 
 
-@pytest.mark.parametrize("name", LARK)
-def test_lark_is_read_wherever_a_grammar_may_stand(name: str) -> None:
-    text = LARK[name]
-    for said in ({"guided_grammar": text}, {"structured_outputs": {"grammar": text}}):
-        assert isinstance(sg.read_request(said).answer, sg.LarkGrammar)
-    assert isinstance(made_of(text), sg.LarkGrammar)
-    assert isinstance(made_of(text, syntax="lark"), sg.LarkGrammar)
-
-
-@pytest.mark.parametrize("name", EBNF)
-def test_ebnf_is_read_wherever_a_grammar_may_stand(name: str) -> None:
-    text = EBNF[name]
-    expected = sg.ebnf(text).canonical
+@pytest.mark.parametrize("text", [*LARK.values(), *EBNF.values()], ids=[*LARK, *EBNF])
+def test_a_grammar_is_read_by_its_syntax_wherever_one_may_stand(text: str) -> None:
+    is_lark = text in LARK.values()
+    expected = (sg.lark if is_lark else sg.ebnf)(text).canonical
     for said in ({"guided_grammar": text}, {"structured_outputs": {"grammar": text}}):
         answer = sg.read_request(said).answer
         assert answer is not None and answer.canonical == expected
-    for more in ({}, {"syntax": "ebnf"}, {"syntax": "gbnf"}):
+    for syntax in ("", "lark") if is_lark else ("", "ebnf", "gbnf"):
+        more = {"syntax": syntax} if syntax else {}
         assert made_of(text, **more).canonical == expected
 
 

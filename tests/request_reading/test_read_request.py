@@ -133,15 +133,6 @@ def test_a_pattern_of_white_space_holds(pattern: str, text: str, shape: str) -> 
     assert is_text(answer, '{"n": 1}') == (text == '{"n": 1}')
 
 
-@pytest.mark.parametrize(
-    ("grammar", "is_ebnf"),
-    [(EBNF, True), (LARK, False), ('start: "a" # ::= is EBNF', False), ('// ::=\nstart: "::"', False)],
-)
-def test_a_grammar_is_ebnf_where_a_rule_is_defined_by_its_sign(grammar: str, is_ebnf: bool) -> None:
-    answer = sg.read_request({"structured_outputs": {"grammar": grammar}}).answer
-    assert isinstance(answer, sg.LarkGrammar) != is_ebnf
-
-
 def test_what_is_read_survives_a_pickle() -> None:
     read = sg.read_request({**WHOLE, "guided_json": SCHEMA, "tools": [CLOCK]})
     again = pickle.loads(pickle.dumps(read))
@@ -163,22 +154,11 @@ def test_what_is_read_survives_a_pickle() -> None:
         ({"response_format": {"type": "json_object"}, "regex": "a"}, "response_format and regex both"),
         ({"structured_outputs": {"json": SCHEMA, "choice": ["a"]}}, "json and choice"),
         ({"guided_regex": "a", "tools": [CLOCK], "tool_choice": "required"}, "demands a call"),
-        ({"response_format": {"type": "jsn"}}, "'jsn', and no type that is known"),
-        (
-            {"response_format": {"type": "json_schema", "json_schema": {"schema": SCHEMA, "strct": True}}},
-            "'strct'",
-        ),
         ({"response_format": {"type": "json_object", "schema": SCHEMA}}, "'schema'"),
-        ({"response_format": "json"}, "response_format: It is 'json', and must be an object"),
-        ({"structured_outputs": {"jsn": SCHEMA}}, "'jsn'"),
         ({"structured_outputs": {"regex": "a", "whitespace_pattern": " ?"}}, "does not apply to regex"),
         ({"structured_outputs": {"json": SCHEMA, "whitespace_pattern": " "}}, "demands white space"),
         ({"structured_outputs": {"json": SCHEMA, "whitespace_pattern": "("}}, "missing"),
-        ({"guided_json": SCHEMA, "guided_decoding_backend": "outlines"}, "'guided_decoding_backend'"),
         ({"text": {"format": None, "verbosity": "lo"}}, "text/verbosity: It is 'lo'"),
-        ({"text": {"fromat": {"type": "text"}}}, "'fromat'"),
-        ({"text": "x"}, "text: It is 'x', and must be an object"),
-        ({"json_schema": 3}, "json_schema: It is 3, and must be an object"),
         ({"guided_json": "{"}, "line 1"),
         ({"ebnf": LARK}, "line 1"),
         ({"functions": [{"name": "f"}], "tools": [CLOCK]}, "tools stands in place of functions"),
@@ -246,7 +226,7 @@ def test_a_reference_is_not_fetched(reference: str, monkeypatch: pytest.MonkeyPa
     ("form", "limit"),
     [
         ({"guided_json": {"allOf": [{}] * 20}}, "schema_places"),
-        ({"guided_grammar": f'start: {"(A|B) " * 12}\nA: "a"\nB: "b"'}, "grammar_rules"),
+        ({"guided_grammar": f'start: {"(A|B) " * 8}\nA: "a"\nB: "b"'}, "grammar_rules"),
         ({"guided_grammar": "root ::= " + '("a" "b"){500}'}, "grammar_rules"),
     ],
 )
@@ -303,8 +283,3 @@ def test_tools_without_a_format_are_refused() -> None:
     with pytest.raises(sg.errors.OptionError, match="how a call is written"):
         sg.read_request({**WHOLE, "tools": [CLOCK]}).grammar()
     assert sg.read_request({**WHOLE, "tools": [CLOCK], "tool_choice": "none"}).grammar() is None
-
-
-def test_what_is_read_is_a_target_of_run() -> None:
-    read = sg.read_request({**WHOLE, "guided_choice": ["yes", "no"]})
-    assert sg.run("structgen/extract", "Is it?", read) in ("yes", "no")

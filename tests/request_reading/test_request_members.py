@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from for_each import for_each
 from good_requests import GOOD, Malformed, malformed, text_of
 
 import structgen as sg
@@ -37,17 +38,11 @@ def test_forty_good_requests_are_read() -> None:
         sg.read_request(json.loads(text_of(request)))
 
 
-def test_the_data_are_many_and_no_two_are_equal() -> None:
-    assert len({text_of(one["request"]) for one in DATA}) == len(DATA) >= 300
+@for_each("one", DATA)
+def test_each_malformed_request_of_the_data_is_refused_with_its_place(one: dict[str, Any]) -> None:
+    fault_of(Malformed(one["request"], one["place"], one.get("meant", "")))
 
 
-@pytest.mark.parametrize("part", range(10))
-def test_each_malformed_request_of_the_data_is_refused_with_its_place(part: int) -> None:
-    for one in DATA[part::10]:
-        fault_of(Malformed(one["request"], one["place"], one.get("meant", "")))
-
-
-@pytest.mark.parametrize("part", range(4))
-def test_seeded_faults_are_refused_with_their_place_and_the_nearest_name(part: int) -> None:
-    for seed in range(10_000 + part, 10_600, 4):
-        fault_of(malformed(seed))
+@for_each("seed", range(600))
+def test_seeded_faults_are_refused_with_their_place_and_the_nearest_name(seed: int) -> None:
+    fault_of(malformed(seed))

@@ -31,22 +31,51 @@ def tokenizer() -> sg.Tokenizer:
     return sg.Tokenizer.from_bytes(TOKENS, eos_token_id=[END, OTHER_END])
 
 
-class Bigram:
-    """A model whose next token depends on the last one: the others than `alive` never come."""
+class Ngram:
+    """A model whose next token depends on the last `order` tokens of prompt and text. Tokens other than those
+    of `alive` and the two end tokens have probability 0."""
 
-    def __init__(self, seed: int, alive: tuple[bytes, ...], *, sharp: float = 1.0) -> None:
-        self.seed, self.sharp = seed, sharp
-        ids = [TOKENS.index(text) for text in alive] + [END, OTHER_END]
-        self.floor = np.full(len(TOKENS), -np.inf)
-        self.ids = np.array(ids)
+    def __init__(
+        self,
+        seed: int,
+        alive: tuple[bytes, ...],
+        *,
+        order: int = 1,
+        sharp: float = 1.0,
+        favour: Mapping[bytes, float] | None = None,
+    ) -> None:
+        """`sharp` scales the random logits; `favour` adds to the logit of a token, b"" standing for both end
+        tokens."""
+        self.seed, self.order, self.sharp = seed, order, sharp
+        self.ids = np.array([TOKENS.index(text) for text in alive] + [END, OTHER_END])
+        self.more = np.array([(favour or {}).get(text, 0.0) for text in (*alive, b"", b"")])
         self.asked = 0
+        self._rows: dict[tuple[int, ...], np.ndarray] = {}
 
     def __call__(self, ids: list[int]) -> np.ndarray:
         self.asked += 1
-        last = ids[-1] if ids else 0
-        row = self.floor.copy()
-        row[self.ids] = self.sharp * np.random.default_rng([self.seed, last]).normal(size=len(self.ids))
-        return row - np.logaddexp.reduce(row)
+        context = self.context(ids)
+        if context not in self._rows:
+            row = np.full(len(TOKENS), -np.inf)
+            normal = np.random.default_rng(self.numbers(context)).normal
+            row[self.ids] = self.sharp * normal(size=len(self.ids)) + self.more
+            self._rows[context] = row - np.logaddexp.reduce(row)
+        return self._rows[context]
+
+    def context(self, ids: Iterable[int]) -> tuple[int, ...]:
+        """Return what the next token depends on."""
+        return tuple(ids)[-self.order :]
+
+    def numbers(self, context: tuple[int, ...]) -> list[int]:
+        """Return the seed of a row."""
+        return [self.seed, *(one + 1 for one in context)]
+
+
+class Bigram(Ngram):
+    """A model whose next token depends on the last one, or on a token 0 before the first."""
+
+    def numbers(self, context: tuple[int, ...]) -> list[int]:
+        return [self.seed, *(context or (0,))]
 
 
 def law(
@@ -76,42 +105,6 @@ def law(
     return found
 
 
-class Ngram:
-    """A model whose next token depends on the last `order` tokens of prompt and text. Tokens other than those
-    of `alive` and the two end tokens have probability 0."""
-
-    def __init__(
-        self,
-        seed: int,
-        alive: tuple[bytes, ...],
-        *,
-        order: int = 1,
-        sharp: float = 1.0,
-        favour: Mapping[bytes, float] | None = None,
-    ) -> None:
-        """`sharp` scales the random logits; `favour` adds to the logit of a token, b"" standing for both end
-        tokens."""
-        self.seed, self.order, self.sharp = seed, order, sharp
-        self.ids = np.array([TOKENS.index(text) for text in alive] + [END, OTHER_END])
-        self.more = np.array([(favour or {}).get(text, 0.0) for text in (*alive, b"", b"")])
-        self.asked = 0
-        self._rows: dict[tuple[int, ...], np.ndarray] = {}
-
-    def __call__(self, ids: list[int]) -> np.ndarray:
-        self.asked += 1
-        context = self.context(ids)
-        if context not in self._rows:
-            row = np.full(len(TOKENS), -np.inf)
-            normal = np.random.default_rng([self.seed, *(one + 1 for one in context)]).normal
-            row[self.ids] = self.sharp * normal(size=len(self.ids)) + self.more
-            self._rows[context] = row - np.logaddexp.reduce(row)
-        return self._rows[context]
-
-    def context(self, ids: Iterable[int]) -> tuple[int, ...]:
-        """Return what the next token depends on."""
-        return tuple(ids)[-self.order :]
-
-
 class Automaton:
     """A deterministic automaton over bytes: a dictionary (state, byte) -> state, the first state 0. A pair
     that is not there leads nowhere."""
@@ -137,26 +130,6 @@ class Automaton:
                 edges[before, raw[end - 1]] = states.setdefault(raw[:end], len(states))
             accepting.add(states[raw])
         return cls(edges, accepting)
-
-    def both(self, other: Automaton) -> Automaton:
-        """Return the automaton of the texts that both accept."""
-        states: dict[tuple[int, int], int] = {(0, 0): 0}
-        edges: dict[tuple[int, int], int] = {}
-        waiting = [(0, 0)]
-        while waiting:
-            pair = waiting.pop()
-            for (source, byte), goal in self.edges.items():
-                if source != pair[0] or (pair[1], byte) not in other.edges:
-                    continue
-                after = goal, other.edges[pair[1], byte]
-                if after not in states:
-                    states[after] = len(states)
-                    waiting.append(after)
-                edges[states[pair], byte] = states[after]
-        accepting = {
-            state for (a, b), state in states.items() if a in self.accepting and b in other.accepting
-        }
-        return Automaton(edges, accepting)
 
     def run(self, state: int, text: bytes) -> int | None:
         """Return the state behind a text, None where no text of the language goes on so."""
@@ -273,30 +246,3 @@ class Exact:
 
         visit((), 1.0)
         return found
-
-    def lengths(self) -> np.ndarray:
-        """Return the mass of the valid texts of each number of tokens; the sum is Z. By dynamic programming:
-        nothing is listed."""
-        mass = {(self.model.context(self.prompt), 0): 1.0}
-        found = np.zeros(self.max_tokens + 1)
-        for length in range(self.max_tokens + 1):
-            after: dict[tuple[tuple[int, ...], int], float] = {}
-            for (context, state), probability in mass.items():
-                found[length] += probability * self._end(context, state)
-                for token, goal, share in self._edges(context, state):
-                    key = self.model.context((*context, token)), goal
-                    after[key] = after.get(key, 0.0) + probability * share
-            mass = after
-        return found
-
-    def draw(self, chance: np.random.Generator) -> tuple[int, ...]:
-        """Return an independent draw from the target, by P(a | u) h(ua) / h(u)."""
-        tokens: tuple[int, ...] = ()
-        while True:
-            following, end = self.following(tokens)
-            edges = list(following) if len(tokens) < self.max_tokens else []
-            masses = [following[token] * self.h((*tokens, token)) for token in edges] + [end]
-            at = int(chance.choice(len(masses), p=np.array(masses) / sum(masses)))
-            if at == len(edges):
-                return tokens
-            tokens = (*tokens, edges[at])

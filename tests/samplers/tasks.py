@@ -152,7 +152,7 @@ class Task:
 
 # Each is small enough for all draws of two walks to be listed. "aa" + "b" and "a" + "ab" are two outcomes of
 # one text. In the third, "a" + "a" has no end within three tokens: the bytes leave a way on, the tokens do
-# not.
+# not. Z of the last one is under 1e-7.
 SMALL = (
     Task("tight", "aab|b", 2, (b"a", b"b", b"ab", b"aa"), seed=1),
     Task("tight at three", "aab|b", 3, (b"a", b"b", b"ab"), seed=2),
@@ -162,6 +162,7 @@ SMALL = (
     Task("checker of prefixes", "a?b?a|b", 3, (b"a", b"b", b"ba"), seed=5, checker=Without(b"ba")),
     Task("checker with state", "a?b?a|b", 3, (b"a", b"b"), seed=8, checker=WithoutState(b"ba")),
     Task("second order", "(ab|b)a?", 3, (b"a", b"b", b"ab"), seed=6, order=2),
+    Task("hardly ever", "ab|b", 2, (b"a", b"b", b"ab", b"c"), seed=9, favour=((b"c", 9.0), (b"", -1.0))),
 )
 
 

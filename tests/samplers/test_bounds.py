@@ -8,11 +8,14 @@ from collections import Counter
 
 import numpy as np
 import pytest
+from exact import TOKENS
 from for_each import for_each
-from tasks import PROMPT, Even, Task, Without
+from tasks import PROMPT, TOKENIZER, Even, Task, Without
 from test_laws import chi_square
 
 import structgen as sg
+from structgen.samplers.beam import Beam
+from structgen.samplers.lookahead import LookAhead
 from structgen.samplers.methods import walks
 from structgen.samplers.run_limits import SamplingRun
 from structgen.samplers.tree import PrefixTree
@@ -162,14 +165,52 @@ def test_runs_that_are_given_no_tree_share_none():
     assert set(LARGER[3].sample(20, "cars").token_ids) <= set(LARGER[3].law)
 
 
-@pytest.mark.parametrize(("method", "n"), [("cars", 64), ("importance", 96), ("smc", 192), ("beams", 64)])
+@pytest.mark.parametrize(("method", "n"), [("cars", 64), ("importance", 96), ("smc", 192)])
 def test_the_standard_error_that_is_stated_is_the_one_that_is_seen(method, n):
-    """Over many runs: the mean of its square is the variance of the estimates, but for chance. For `auto`,
-    which states the error of runs that know little, it may be larger."""
-    all_runs = [LARGER[2].sample(n, method, seed=seed).expectation(len) for seed in range(40)]
+    """Over many runs: the mean of its square is the variance of the estimates, but for chance."""
+    all_runs = [LARGER[2].sample(n, method, seed=seed).expectation(len) for seed in range(32)]
     runs = [(mean, error) for mean, error in all_runs if error is not None]
-    assert len(runs) > 30
+    assert len(runs) > 24
     seen = float(np.var([mean for mean, _ in runs], ddof=1))
     stated = float(np.mean([error**2 for _, error in runs]))
-    assert stated > 0.5 * seen
-    assert method == "beams" or stated < 2 * seen
+    assert 0.5 * seen < stated < 2 * seen
+
+
+# --- beams --------------------------------------------------------------------------------------------------
+
+
+def beam_of(target, tree, width, seed, ahead=None):
+    return Beam(target, tree, width, np.random.default_rng(seed), ahead or LookAhead())
+
+
+def test_beams_that_share_a_tree_read_no_prefix_twice():
+    task, asked = LARGER[1], []
+    target, tree, ahead = task.target(), PrefixTree(), LookAhead()
+    read = target.rows.read
+    target.rows.read = lambda prefixes: (asked.extend(map(tuple, prefixes)), read(prefixes))[1]
+    for seed in range(6):
+        assert beam_of(target, tree, 4, seed, ahead).run(lambda rows: True, lambda step: 4)
+    assert len(asked) == len(set(asked)) > 6
+
+
+def test_a_beam_that_is_cut_short_is_no_estimate_and_leaves_true_bounds():
+    task, tree = LARGER[1], PrefixTree()
+    left = iter([True, True, False])
+    assert not beam_of(task.target(), tree, 50, 1).run(lambda rows: next(left), lambda step: 50)
+    low, high = tree.bracket
+    assert low <= task.exact.z <= high
+    assert tree.root is not None
+
+
+def test_texts_too_unlikely_for_a_float_are_still_drawn():
+    """A text of 32 tokens or more, of 30 nats each, has a probability under e^-960, which no float holds."""
+
+    def model(ids):
+        row = np.zeros(TOKENIZER.vocab_size)
+        row[[97, TOKENS.index(b"aa")]] = -30.0
+        return row
+
+    options = {"max_tokens": 64, "tokenizer": TOKENIZER, "name": "unwilling", "budget": 400}
+    found = sg.sample(model, [], sg.regex("a{64}"), 1, method="beams", **options)
+    assert found.log_z < -750
+    assert found.bracket[1] > 0

@@ -386,22 +386,17 @@ def test_a_predicate_that_raises_is_an_error_with_its_cause():
 
 
 @pytest.mark.parametrize(
-    ("checker", "what"),
+    ("given", "what"),
     [
-        (object(), "none of the methods"),
-        (NoTwins, "The class NoTwins"),
-        (NotTwice(), "would never be asked"),
-        (3, "none of the methods"),
+        ([object()], "none of the methods"),
+        ([3], "none of the methods"),
+        ([NoTwins], "The class NoTwins"),
+        ([NotTwice()], "would never be asked"),
+        *((wrong, "is no list of checkers") for wrong in (NoTwins(), len, None, "abc")),
     ],
 )
-def test_what_is_no_checker_is_refused(checker, what):
+def test_what_is_no_list_of_checkers_is_refused(given, what):
     with pytest.raises(sg.errors.OptionError, match=what):
-        sg.sample(Bigram(1, ALIVE), [97], WORDS, 1, tokenizer=TOKENIZER, name="m", checkers=[checker])
-
-
-@pytest.mark.parametrize("given", [NoTwins(), len, None, "abc"])
-def test_checkers_that_are_no_list_are_refused(given):
-    with pytest.raises(sg.errors.OptionError, match="is no list of checkers"):
         sg.sample(Bigram(1, ALIVE), [97], WORDS, 1, tokenizer=TOKENIZER, name="m", checkers=given)
 
 

@@ -81,35 +81,26 @@ def folder(tmp_path_factory):
     return write_llama(tmp_path_factory.mktemp("rows"), width=64, layers=1)
 
 
-def test_rows_by_caches_are_those_of_whole_prefixes(engine):
-    model = engine.model
-    chance = random.Random(3)
-    rows = ModelRows(model, [5, 6, 7], "m", most=0, least=6)
+@pytest.mark.parametrize(
+    "of",
+    ["engine", pytest.param("transformers", marks=pytest.mark.slow)],  # which takes seconds to import
+)
+def test_rows_by_caches_are_those_of_whole_prefixes(engine, folder, of):
+    model, chance = engine.model, random.Random(3)
+    if of == "transformers":
+        pytest.importorskip("transformers")
+        from transformers import AutoModelForCausalLM
+
+        from structgen.engine.huggingface import HuggingFace
+
+        model = HuggingFace(AutoModelForCausalLM.from_pretrained(folder, dtype=torch.float32))
+    rows = ModelRows(model, [5, 6, 7], "m", most=0, least=4)
     prefixes = [()]
     for _ in range(12):
         asked = [chance.choice(prefixes) for _ in range(5)]
         for prefix, row in zip(asked, rows.read(asked), strict=True):
             logits, _ = model.prefill([5, 6, 7, *prefix])
-            np.testing.assert_allclose(row, logits.double().numpy(), atol=0)
-            prefixes.append((*prefix, chance.randrange(1, 500)))
-
-
-@pytest.mark.slow  # transformers takes seconds to import
-def test_rows_of_a_model_of_transformers_are_those_of_whole_prefixes(folder):
-    pytest.importorskip("transformers")
-    from transformers import AutoModelForCausalLM
-
-    from structgen.engine.huggingface import HuggingFace
-
-    model = HuggingFace(AutoModelForCausalLM.from_pretrained(folder, dtype=torch.float32))
-    chance = random.Random(3)
-    rows = ModelRows(model, [5, 6, 7], "m", most=0, least=4)
-    prefixes = [()]
-    for _ in range(6):
-        asked = [chance.choice(prefixes) for _ in range(5)]
-        for prefix, row in zip(asked, rows.read(asked), strict=True):
-            logits, _ = model.prefill([5, 6, 7, *prefix])
-            np.testing.assert_allclose(row, logits.double().numpy(), atol=1e-4)
+            np.testing.assert_allclose(row, logits.double().numpy(), atol=1e-4 if of == "transformers" else 0)
             prefixes.append((*prefix, chance.randrange(1, 500)))
     assert rows.reread > 0
 

@@ -44,7 +44,7 @@ def test_an_interval_is_cut_to_both_proven_bounds(interval, wanted):
 
 @pytest.mark.parametrize("method", ["cars", "beams", "importance"])
 def test_no_interval_is_inverted_and_each_lies_within_the_bracket(method):
-    for seed in range(40):
+    for seed in range(12):
         found = TASK.sample(70 if method == "importance" else 12, method, seed=seed)
         low, high = found.log_z_bounds
         lower, upper = map(math.log, found.bracket)
@@ -77,13 +77,8 @@ def test_particles_that_one_first_particle_leaves_are_one_part():
     """Each cloud of three ends in copies of one particle: sixteen clouds are sixteen parts at most."""
     tokenizer = sg.Tokenizer.from_bytes([b"a", b"b", None], eos_token_id=2)
     row = np.log([0.05, 0.9, 0.05])
-    found = sg.sample(
-        *(lambda ids: row, [], sg.regex("a|bbbbbba"), 64),
-        method="smc",
-        max_tokens=7,
-        tokenizer=tokenizer,
-        name="rare",
-    )
+    options = {"method": "smc", "max_tokens": 7, "tokenizer": tokenizer, "name": "rare"}
+    found = sg.sample(lambda ids: row, [], sg.regex("a|bbbbbba"), 64, **options)
     parts = found.contributions(np.ones(len(found)))
     assert len(parts) == 64 and parts.sum() == pytest.approx(1)
     assert found.independent == pytest.approx(1 / (parts @ parts))
@@ -114,11 +109,6 @@ def test_a_mean_over_few_texts_of_beams_has_no_error():
     assert many.expectation(lambda text: text.count("a"))[1] is not None
 
 
-@pytest.mark.parametrize("method", ["masked", "asap", "mcmc"])
-def test_draws_of_another_law_have_no_error(method):
-    assert TASK.sample(100, method).expectation(len)[1] is None
-
-
 def test_draws_that_agree_tell_an_error_of_a_share_alone():
     """Of 20 draws that agree, the share of others is at most 1 - 0.025^(1/20); which numbers there are is
     unknown."""
@@ -139,7 +129,7 @@ def test_a_large_part_among_small_ones_counts_as_few():
 def test_importance_that_stops_at_n_draws_is_unbiased():
     """The mean over all attempts would be too large by a fifth: half of them are refused at their end."""
     task = Task("even", "[abc]{0,4}", 4, (b"a", b"b", b"c"), seed=13, sharp=0.5, checker=Even())
-    trees = (sg.samplers.PrefixTree(most=0) for _ in range(300))  # a tree that learns nothing: attempts alike
+    trees = (sg.samplers.PrefixTree(most=0) for _ in range(200))  # a tree that learns nothing: attempts alike
     runs = [task.sample(2, "importance", seed=seed, tree=tree) for seed, tree in enumerate(trees)]
     estimates = np.exp([found.log_z for found in runs])
     error = np.std(estimates, ddof=1) / math.sqrt(len(estimates))
@@ -194,16 +184,8 @@ def test_a_vocabulary_of_eight_tokens_needs_no_others(method):
     texts = [b"a", b"b", b"c", b"d", b"ab", b"cd", b"abc", None]
     tokenizer = sg.Tokenizer.from_bytes(texts, eos_token_id=7)
     flat = np.full(8, -math.log(8))
-    found = sg.sample(
-        lambda ids: flat,
-        [],
-        sg.regex("(ab|cd)+"),
-        80,
-        method=method,
-        tokenizer=tokenizer,
-        name="flat",
-        max_tokens=2,
-    )
+    options = {"method": method, "tokenizer": tokenizer, "name": "flat", "max_tokens": 2}
+    found = sg.sample(lambda ids: flat, [], sg.regex("(ab|cd)+"), 80, **options)
     # "ab", "cd" as one token, two tokens, or four texts of two of one token each.
     z = (2 / 8 + 6 / 64) / 8
     low, high = found.log_z_bounds
@@ -226,13 +208,13 @@ def test_draws_from_an_exhausted_tree_are_draws_still(method):
     assert EXHAUSTED.sample(500, "beams", tree=tree).lists_all
     truth = sum(p * len(spelt(tokens)) for tokens, p in EXHAUSTED.law.items()) / sum(EXHAUSTED.law.values())
     inside = []
-    for seed in range(40):
-        found = EXHAUSTED.sample(100, method, seed=seed, tree=tree)
+    for seed in range(30):
+        found = EXHAUSTED.sample(60, method, seed=seed, tree=tree)
         mean, error = found.expectation(len)
-        assert found.bracket[0] == found.bracket[1] and not found.lists_all and found.worth <= 110
+        assert found.bracket[0] == found.bracket[1] and not found.lists_all and found.worth <= 70
         assert error
         inside.append(abs(mean - truth) <= 1.96 * error)
-    assert sum(inside) >= 34  # of 95 %, fewer come in one of 300 trials
+    assert sum(inside) >= 25  # of 95 %, fewer come in one of 300 trials
 
 
 def test_all_valid_texts_listed_are_known_without_an_error():
@@ -242,11 +224,14 @@ def test_all_valid_texts_listed_are_known_without_an_error():
     assert found.expectation(len) == (pytest.approx(truth, abs=1e-12), 0.0)
 
 
-@pytest.mark.parametrize(("method", "why"), [("masked", "another law"), ("beams", "fewer than 32 texts")])
+@pytest.mark.parametrize(
+    ("method", "why"),
+    [*((one, "another law") for one in ("masked", "asap", "mcmc")), ("beams", "fewer than 32 texts")],
+)
 def test_a_missing_error_has_its_reason_in_the_facts(method, why):
     found = TASK.sample(12, method)
     assert why in found.why_no_error and found.expectation(len)[1] is None
-    assert method == "masked" or f"no interval: {found.why_no_error}" in dict(found.facts())["log Z"]
+    assert method != "beams" or f"no interval: {found.why_no_error}" in dict(found.facts())["log Z"]
 
 
 @pytest.mark.parametrize("method", ["cars", "rejection"])
@@ -305,7 +290,7 @@ def hold(method: str, n: int, seeds: range) -> None:
 
 @pytest.mark.parametrize("method", ["auto", "cars", "importance", "smc", "awrs"])
 def test_intervals_of_random_laws_hold_the_truth(method):
-    hold(method, 20, range(900_000, 900_015))
+    hold(method, 20, range(900_000, 900_008))
 
 
 @pytest.mark.slow

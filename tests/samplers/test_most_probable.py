@@ -45,7 +45,7 @@ def _random_texts(numbers):
 @pytest.mark.parametrize("together", [1, 8])
 def test_the_likeliest_texts_of_random_languages_are_those_of_enumeration(tokenisation, together):
     numbers = random.Random(5)
-    for seed in range(25):
+    for seed in range(10):
         texts = _random_texts(numbers)
         ranked = _ranked(Bigram(seed, ALIVE), texts, canonical=tokenisation == "canonical")
         grammar = sg.choice([text.decode() for text in texts])
@@ -102,7 +102,7 @@ def test_ties_are_all_there():
 @pytest.mark.parametrize("budget", [1, 2, 3, 5, 8])
 def test_a_search_that_is_cut_short_tells_a_true_bound(budget):
     numbers = random.Random(9)
-    for seed in range(25):
+    for seed in range(10):
         texts = _random_texts(numbers)
         ranked = _ranked(Bigram(seed, ALIVE), texts)
         found = _found(

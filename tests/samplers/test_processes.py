@@ -198,16 +198,6 @@ def test_a_fork_that_lets_go_of_a_checker_leaves_its_process_alone():
         assert _children() == [process]
 
 
-def test_what_the_checker_raises_is_an_error_that_names_it():
-    class Broken:
-        def viable(self, prefix):
-            return {}[prefix]
-
-    with pytest.raises(sg.StructgenError, match="Broken raised KeyError") as error:
-        draw(sg.samplers.InProcess(Broken()))
-    assert isinstance(error.value.__cause__, KeyError)
-
-
 def _raises(number):
     raise KeyError(number)
 
@@ -231,26 +221,38 @@ def test_a_process_whose_call_failed_ends_with_its_object(function, seconds, pat
         gc.enable()
 
 
-def test_a_process_that_dies_is_an_error():
-    class Dies:
-        def viable(self, prefix):
-            os._exit(3)
-
-    with pytest.raises(sg.StructgenError, match="process of the checker Dies ended, with exit code 3"):
-        draw(sg.samplers.InProcess(Dies()))
+class Broken:
+    def viable(self, prefix):
+        return {}[prefix]
 
 
-def test_state_that_cannot_be_sent_is_an_error():
-    class Stuck(NoTwins):
-        def __init__(self):
-            self.lock = None
+class Dies:
+    def viable(self, prefix):
+        os._exit(3)
 
-        def viable(self, prefix):
-            self.lock = threading.Lock()
-            return True
 
-    with pytest.raises(sg.StructgenError, match=r"state of the checker Stuck cannot be sent.*cannot pickle"):
-        draw(sg.samplers.InProcess(Stuck()))
+class Stuck(NoTwins):
+    def __init__(self):
+        self.lock = None
+
+    def viable(self, prefix):
+        self.lock = threading.Lock()
+        return True
+
+
+@pytest.mark.parametrize(
+    ("checker", "said", "cause"),
+    [
+        (Broken(), "Broken raised KeyError", KeyError),
+        (Dies(), "process of the checker Dies ended, with exit code 3", object),
+        (Stuck(), r"state of the checker Stuck cannot be sent.*cannot pickle", object),
+    ],
+    ids=["raises", "dies", "keeps a lock"],
+)
+def test_what_goes_wrong_in_the_process_is_an_error_that_names_the_checker(checker, said, cause):
+    with pytest.raises(sg.StructgenError, match=said) as error:
+        draw(sg.samplers.InProcess(checker))
+    assert isinstance(error.value.__cause__, cause)
 
 
 class Grows:

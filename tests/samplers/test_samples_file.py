@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import json
 import math
+from functools import cache
 
 import numpy as np
 import pytest
@@ -21,7 +22,9 @@ ALIVE = (b"a", b"b", b"c", b"ab", b"ba")
 TOKENIZER = tokenizer()
 
 
+@cache
 def draw(n=30, method="importance", pattern="[ab]{1,4}", **options):
+    """Return draws, the same object for the same arguments."""
     options = {"tokenizer": TOKENIZER, "name": "bigram", "max_tokens": 5} | options
     return sg.sample(Bigram(1, ALIVE), "a", sg.regex(pattern), n, method=method, **options)
 
@@ -50,6 +53,15 @@ def test_draws_are_read_back(method, tmp_path):
     assert "".join(again.pieces[token] for token in again.token_ids[0]) == again.texts[0]
 
 
+def test_a_run_without_a_draw_is_written_and_read_without_numbers_that_json_does_not_have(tmp_path):
+    found = draw(5, "masked", budget=1)
+    assert not found.texts and math.isnan(found.log_z)
+    found.to_jsonl(tmp_path / "draws.jsonl")
+    assert len(sg.Samples.from_jsonl(tmp_path / "draws.jsonl")) == 0
+    line = (tmp_path / "draws.jsonl").read_text().splitlines()[0]
+    assert json.loads(line, parse_constant=pytest.fail)["log_z"] == "nan"
+
+
 @pytest.mark.parametrize("method", ["beams", "cars", "importance", "smc"])
 def test_standard_errors_are_read_back(method, tmp_path):
     weighted = method in ("importance", "smc")
@@ -66,7 +78,7 @@ def test_standard_errors_are_read_back(method, tmp_path):
 
 @pytest.mark.parametrize("method", METHODS)
 def test_contributions_of_several_functions_are_those_of_each(method):
-    found = draw(40, method, pattern="[abc]{1,6}", max_tokens=8)
+    found = draw(method=method)
     functions = np.random.default_rng(0).normal(size=(len(found), 3))
     together = found.contributions(functions)
     for at in range(3):
@@ -76,7 +88,7 @@ def test_contributions_of_several_functions_are_those_of_each(method):
 def test_batch_means_estimate_the_same_variance(tmp_path):
     """Over many runs, the mean variance of batches is that of single attempts."""
     ratios = []
-    for seed in range(16):
+    for seed in range(12):
         found = draw(120, "importance", seed=seed)
         found.to_jsonl(tmp_path / "draws.jsonl")
         again = sg.Samples.from_jsonl(tmp_path / "draws.jsonl")
@@ -86,27 +98,14 @@ def test_batch_means_estimate_the_same_variance(tmp_path):
 
 
 def test_json_values_are_read_back(tmp_path):
+    options = {"tokenizer": TOKENIZER, "name": "bigram", "max_tokens": 6}
     found = sg.sample(
-        Bigram(3, (b'"', b"a", b"b")),
-        "a",
-        sg.json_schema({"enum": ["a", "b", "ab"]}),
-        8,
-        tokenizer=TOKENIZER,
-        name="bigram",
-        max_tokens=6,
+        Bigram(3, (b'"', b"a", b"b")), "a", sg.json_schema({"enum": ["a", "b", "ab"]}), 8, **options
     )
     found.to_jsonl(tmp_path / "draws.jsonl")
     again = sg.Samples.from_jsonl(tmp_path / "draws.jsonl")
     assert again.values == found.values
     assert set(again.with_values(json.loads).values) <= {"a", "b", "ab"}
-
-
-def test_the_first_line_is_json_without_numbers_that_json_does_not_have(tmp_path):
-    found = draw(3, "masked")
-    assert math.isnan(found.log_z)
-    found.to_jsonl(tmp_path / "draws.jsonl")
-    line = (tmp_path / "draws.jsonl").read_text().splitlines()[0]
-    assert json.loads(line, parse_constant=pytest.fail)["log_z"] == "nan"
 
 
 @pytest.mark.parametrize("method", METHODS)
@@ -134,7 +133,7 @@ def test_masses_are_those_of_the_model(method):
 def test_masses_of_texts_that_an_earlier_run_found_come_from_the_tree():
     tree = sg.samplers.PrefixTree()
     draw(1000, "beams", tree=tree)
-    again = draw(1000, "beams", tree=tree)
+    again = draw(1000, "beams", tree=tree, seed=1)
     assert again.statistics.model_rows == 0
     assert None not in again.masses
 
@@ -195,13 +194,6 @@ def test_writing_leaves_the_old_file_where_it_fails(written, tmp_path, monkeypat
     assert [(one.name, one.read_text()) for one in tmp_path.iterdir()] == [("draws.jsonl", "old")]
 
 
-def test_a_run_without_a_draw_is_written_and_read(tmp_path):
-    found = draw(5, "rejection", budget=1)
-    assert not found.texts
-    found.to_jsonl(tmp_path / "draws.jsonl")
-    assert len(sg.Samples.from_jsonl(tmp_path / "draws.jsonl")) == 0
-
-
 def test_marginals_of_a_language_that_is_exhausted_are_exact():
     found = draw(10_000, "beams")
     masses = law(
@@ -254,7 +246,7 @@ def test_exact_draws_are_worth_their_number(method):
 
 def test_particles_of_one_run_are_worth_less_than_their_weights_say():
     """Sixteen copies of each of eight clouds' draws: 128 draws, of which 8 are independent."""
-    found = draw(128, "rejection")
+    found = draw(128, "cars")
     groups = np.arange(128) // 16
     copies = [found.texts[at - at % 16] for at in range(128)]
     clouds = dataclasses.replace(
@@ -274,7 +266,7 @@ def test_a_language_that_is_exhausted_is_worth_any_number_of_draws():
 
 
 def test_no_effective_sample_size_is_told_above_the_number_of_draws():
-    found = draw(200)
+    found = dataclasses.replace(draw(200))
     for worth, told in ((5e28, "200.0"), (math.inf, "200.0 (every valid text is known)"), (123.45, "123.5")):
         found.__dict__["worth"] = worth
         assert dict(found.facts())["effective sample size"] == told

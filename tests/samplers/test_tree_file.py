@@ -49,19 +49,6 @@ def test_a_tree_that_was_saved_is_read_as_it_was(tmp_path):
     assert (again.fingerprint, again.kept, again.nbytes) == (tree.fingerprint, tree.kept, tree.nbytes)
 
 
-def test_a_tree_that_knows_everything_asks_the_model_nothing_more(tmp_path):
-    tree = sg.samplers.PrefixTree()
-    first = draw(10_000, tree)
-    assert first.statistics.stopped == "exhausted"
-    tree.save(tmp_path / "tree")
-    model = Bigram(1, ALIVE)
-    again = draw(10_000, sg.samplers.PrefixTree.load(tmp_path / "tree"), model)
-    assert model.asked == 0
-    assert dict(zip(again.token_ids, again.weights, strict=True)) == pytest.approx(
-        dict(zip(first.token_ids, first.weights, strict=True))
-    )
-
-
 def test_an_empty_tree_is_kept_too(tmp_path):
     sg.samplers.PrefixTree().save(tmp_path / "tree")
     assert sg.samplers.PrefixTree.load(tmp_path / "tree").bracket == (0.0, 1.0)

@@ -228,65 +228,6 @@ def _subschema(chance: random.Random, depth: int, words: Words = PLAIN) -> Any:
     return found
 
 
-def unique_schema(chance: random.Random) -> dict[str, Any]:
-    """Return a random schema of arrays whose items must differ, or must not."""
-    small: list[Any] = [
-        {"enum": [0, 1]},
-        {"enum": ["x", "yy", "a"]},
-        {"type": "boolean"},
-        {"type": "integer", "minimum": 0, "maximum": 2},
-        {"type": ["boolean", "null"]},
-        {"enum": [[], [0], {}, {"a": 0}]},
-        {"type": "object", "properties": {"a": {"enum": [0, 1]}}, "additionalProperties": False},
-        {"type": "object", "properties": {"a": {"enum": [0, 1]}, "b": {}}, "required": ["a"]},
-        {"type": "array", "items": {"enum": [0, 1]}, "maxItems": 2, "uniqueItems": chance.random() < 0.5},
-        {"const": chance.choice(SCALARS)},
-        {"maxLength": 1},
-        {},
-    ]
-    found: dict[str, Any] = {"type": "array", "uniqueItems": True}
-    if chance.random() < 0.2:
-        found = {
-            "type": "array",
-            "not": {"uniqueItems": True, "items": chance.choice([True, small[0], small[1]])},
-        }
-    if chance.random() < 0.7:
-        found["items"] = chance.choice(small)
-    if chance.random() < 0.4:
-        found["prefixItems"] = [chance.choice(small) for _ in range(chance.randint(1, 3))]
-    if chance.random() < 0.6:
-        found["minItems"] = chance.randint(0, 4)
-    if chance.random() < 0.3:
-        found["maxItems"] = chance.randint(1, 4)
-    if chance.random() < 0.25:
-        found["contains"] = chance.choice(small)
-        if chance.random() < 0.6:
-            found[chance.choice(["minContains", "maxContains"])] = chance.randint(0, 2)
-    if chance.random() < 0.15:
-        found[chance.choice(["anyOf", "oneOf"])] = [
-            {"uniqueItems": True},
-            {"minItems": 2, "items": chance.choice(small)},
-        ]
-    if chance.random() < 0.2:
-        return {"type": "object", "properties": {"a": found, "b": {"enum": [0]}}, "required": ["a"]}
-    return found
-
-
-def unique_value(chance: random.Random, schema: dict[str, Any]) -> Any:
-    """Return a value near a schema of `unique_schema`, in which equal items are frequent."""
-
-    def near(depth: int) -> Any:
-        kind = chance.random()
-        if depth == 0 or kind < 0.5:
-            return chance.choice((0, 1, 1, 1.0, "x", "yy", "a", True, False, None, *SCALARS))
-        if kind < 0.7:
-            return {key: near(depth - 1) for key in chance.sample(("a", "b"), chance.randint(0, 2))}
-        return [near(depth - 1) for _ in range(chance.randint(0, 4))]
-
-    items = [near(2) for _ in range(chance.randint(0, 5))]
-    return {"a": items} if "properties" in schema else items
-
-
 def schema(chance: random.Random, depth: int = 3, words: Words = PLAIN) -> dict[str, Any]:
     """Return a random schema that may refer to itself through `#/$defs/d`."""
     found = _subschema(chance, depth, words)

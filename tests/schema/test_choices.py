@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 import itertools
+import random
 from typing import Any
 
 import jsonschema_rs
 from for_each import for_each
+from schema_documents import compiled
 
 import structgen as sg
+from structgen.schema.meaning.shape import AtKey, Without
 
 
 def shapes_of_the_root(schema: Any) -> int:
-    tokenizer = sg.Tokenizer.from_bytes([bytes((byte,)) for byte in range(256)] + [None], 256)
-    network = sg.compile(sg.json_schema(schema, **sg.WIDEST), tokenizer).network
+    network = compiled(schema, **sg.WIDEST).network
     (demand,) = network.tables.places[network.root]
     return len(network.shapes.objects(demand))
 
@@ -66,16 +68,13 @@ def test_a_key_may_come_where_some_valid_object_has_it(name: str, order: str) ->
         for keys in itertools.combinations(KEYS, size)
         if judge.is_valid(dict.fromkeys(keys, 0))
     }
-    tokenizer = sg.Tokenizer.from_bytes([bytes((byte,)) for byte in range(256)] + [None], 256)
-    compiled = sg.compile(
-        sg.json_schema(schema, whitespace="compact", numbers="plain", property_order=order), tokenizer
-    )
+    grammar = compiled(schema, whitespace="compact", numbers="plain", property_order=order)
     declared = {key: at for at, key in enumerate(KEYS if order == "declared" else "")}
     stack: list[str] = [""]
     while stack:
         written = stack.pop()
         text = "{" + ",".join(f'"{key}":0' for key in written)
-        closed = compiled.step_bytes(compiled.start, (text + "}").encode())
+        closed = grammar.step_bytes(grammar.start, (text + "}").encode())
         assert (closed is not None) is (frozenset(written) in valid), text
         for key in KEYS:
             at = declared.get(key, -1)
@@ -87,7 +86,38 @@ def test_a_key_may_come_where_some_valid_object_has_it(name: str, order: str) ->
                 for found in valid
             )
             further = text + ("," if written else "") + f'"{key}":'
-            state = compiled.step_bytes(compiled.start, further.encode())
+            state = grammar.step_bytes(grammar.start, further.encode())
             assert (state is not None) is live, further
             if live:
                 stack.append(written + key)
+
+
+def test_an_object_that_needs_no_search_is_one_that_a_search_finds() -> None:
+    chance, said = random.Random(0), [0, 0]
+    for _ in range(40):
+        given = {
+            "type": "object",
+            "not": {"required": ["x", "y"]},
+            "properties": {key: chance.choice([{"type": "null"}, {"type": "null"}, False]) for key in KEYS},
+            "required": chance.sample(KEYS, chance.randint(0, 1)),
+        }
+        try:
+            network = compiled(given, **sg.WIDEST).network
+        except sg.errors.UnsatisfiableSchema:
+            continue  # what must come may not
+        state = network._object(network.entry(network.root).object)
+        frame, ((_, shape, _), *_) = state.frame, state.threads
+        for _ in range(30):
+            mask = chance.randrange(1 << len(frame.names))
+            free = [key for key in frame.names if not mask >> frame.index[key] & 1]
+            ways = [*map(Without, free), *(AtKey(key, ()) for key in free)]
+            if not ways:
+                continue
+            debt = tuple(tuple(chance.choices(ways, k=chance.randint(1, 3))) for _ in range(4))
+            surely = network.objects._modest(frame, shape, debt, 0, mask)
+            rest = network.objects.members.complete(
+                frame, shape, debt, 0, mask, 0, True, network.objects._known, False
+            )
+            assert rest is not None or not surely
+            said[surely] += 1
+    assert min(said) > 100

@@ -5,19 +5,14 @@ from __future__ import annotations
 import itertools
 import json
 import random
-from decimal import Decimal
 from typing import Any
 
+import jsonschema_rs
 import pytest
-from hypothesis import HealthCheck, given, settings
-from hypothesis import strategies as st
-from network_walker import SlowStrings, Walker, Wanderer, network_of
-from schema_evaluator import holds
+from schema_documents import beginnings, compiled, judged, takes
 
-from structgen.errors import UnsatisfiableSchema
+import structgen as sg
 from structgen.schema.meaning import evaluated, key_clauses
-from structgen.schema.reading.document import Document
-from structgen.schema.reading.json_text import exact
 
 KEYS = ("a", "b", "c")
 VALUES = [
@@ -76,33 +71,41 @@ def combined(chance: random.Random, depth: int) -> Any:
             return {keyword: [inner() for _ in range(chance.randint(2, 3))]}
 
 
-@settings(deadline=None, suppress_health_check=list(HealthCheck))
-@given(st.integers(0, 2**40).map(random.Random), st.booleans())
-def test_choices_as_clauses_mean_the_same(chance: random.Random, rest: bool) -> None:
+def hold(seed: int) -> None:
+    """Hold a random schema, whose choices are taken as clauses wherever that is possible, to a validator."""
+    chance = random.Random(seed)
     schema: dict[str, Any] = {
         "type": "object",
         "allOf": [combined(chance, 2) for _ in range(chance.randint(1, 3))],
     }
-    if rest:
+    if chance.random() < 0.5:
         schema["unevaluatedProperties"] = chance.choice([False, {"const": 0}, {"type": "integer"}])
-    root = Document(exact(schema)).root
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(key_clauses, "_MOST_SHAPES", 1)
-        patch.setattr(evaluated, "_GUARDS_AS_CLAUSES", 1)
-        try:
-            network = network_of(schema, strings=SlowStrings(), property_order="any")
-        except UnsatisfiableSchema:
-            assert not any(holds(root, value) for value in VALUES), schema
-            return
-        walker = Walker(network)
-        for value in VALUES:
-            assert walker.accepts(value) == holds(root, value), (schema, value)
-        shortest = network.finish_place(network.root)[0]
-        valid = [json.dumps(value, separators=(",", ":")).encode() for value in VALUES if holds(root, value)]
-        assert all((len(shortest), shortest) <= (len(text), text) for text in valid), (schema, shortest)
-        wanderer = Wanderer(network, chance)
-        for _ in range(3):
-            assert holds(root, json.loads(wanderer.document(), parse_float=Decimal)), schema
+    judge = jsonschema_rs.validator_for(schema)
+    valid = [value for value in VALUES if judge.is_valid(value)]
+    try:
+        grammar = compiled(schema, **sg.WIDEST)
+    except sg.errors.UnsatisfiableSchema:
+        assert not valid, schema
+        return
+    assert [value for value in VALUES if takes(grammar, json.dumps(value))] == valid, schema
+    least = len(grammar.completion(grammar.start))
+    assert all(least <= len(json.dumps(value, separators=(",", ":"))) for value in valid), schema
+    for state, text in beginnings(grammar, chance, 20):
+        assert judge.is_valid(json.loads(text + grammar.completion(state))), (schema, text)
+
+
+@pytest.mark.parametrize("seeds", [range(24), pytest.param(range(24, 1024), marks=pytest.mark.slow)])
+def test_choices_as_clauses_mean_the_same(seeds: range, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(key_clauses, "_MOST_SHAPES", 1)
+    monkeypatch.setattr(evaluated, "_GUARDS_AS_CLAUSES", 1)
+    for seed in seeds:
+        hold(seed)
+
+
+def shapes(schema: Any, **policies: Any) -> int:
+    """Return how many shapes the root's objects have."""
+    network = compiled(schema, **policies).network
+    return len(network.shapes.objects(network.tables.places[network.root][0]))
 
 
 @pytest.mark.parametrize(
@@ -120,9 +123,7 @@ def test_choices_as_clauses_mean_the_same(chance: random.Random, rest: bool) -> 
     ],
 )
 def test_choices_about_different_keys_are_one_shape(branch: Any) -> None:
-    network = network_of({"type": "object", "allOf": [branch(i) for i in range(40)]})
-    demand = network.tables.places[network.root][0]
-    assert len(network.shapes.objects(demand)) == 1
+    assert shapes({"type": "object", "allOf": [branch(i) for i in range(40)]}) == 1
 
 
 def test_what_many_branches_evaluate_is_one_shape() -> None:
@@ -134,13 +135,10 @@ def test_what_many_branches_evaluate_is_one_shape() -> None:
         "allOf": [{"anyOf": [{"properties": {f"m{i}": {"const": 0}}}, True]} for i in keys],
         "unevaluatedProperties": {"type": "null"},
     }
-    network = network_of(schema, property_order="any")
-    assert len(network.shapes.objects(network.tables.places[network.root][0])) == 1
-    walker = Walker(network)
-    for good in ({"k3": 1, "l3": 2}, {"m7": 0}, {"m7": None}, {"l3": None}, {"z": None}, {}):
-        assert walker.accepts(good), good
-    for bad in ({"l3": 2}, {"m7": 1}, {"k3": 1, "l3": None}, {"z": 0}):
-        assert not walker.accepts(bad), bad
+    assert shapes(schema, property_order="any") == 1
+    good = [{"k3": 1, "l3": 2}, {"m7": 0}, {"m7": None}, {"l3": None}, {"z": None}, {}]
+    bad = [{"l3": 2}, {"m7": 1}, {"k3": 1, "l3": None}, {"z": 0}]
+    assert judged(schema, [*good, *bad]) == [True] * len(good) + [False] * len(bad)
 
 
 def test_a_chain_of_tests_on_one_key_asks_what_its_value_says() -> None:
@@ -154,8 +152,6 @@ def test_a_chain_of_tests_on_one_key_asks_what_its_value_says() -> None:
             for name in names
         ],
     }
-    walker = Walker(network_of(schema))
-    for name in names:
-        assert walker.accepts({"type": name, f"of-{name}": 0})
-        assert not walker.accepts({"type": name, "of-other": 0})
-    assert not walker.accepts({"type": "v1", "of-v2": 0})
+    values = [{"type": name, f"of-{other}": 0} for name in names for other in names]
+    assert judged(schema, values) == [f"of-{value['type']}" in value for value in values]
+    assert shapes(schema) <= len(names) + 1

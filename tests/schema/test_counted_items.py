@@ -7,10 +7,9 @@ import json
 from typing import Any
 
 import pytest
+from schema_documents import compiled
 
 import structgen as sg
-
-BYTES = sg.Tokenizer.from_bytes([bytes([byte]) for byte in range(256)] + [None], eos_token_id=256)
 
 
 def shortest(values: list[Any], least: int, most: int | None, lo: int, hi: int) -> bytes | None:
@@ -39,13 +38,11 @@ def test_an_array_with_counted_items_is_completed_as_shortly_as_can_be(values: l
             schema["maxContains"] = most
         expected = shortest(values, least, most, lo, hi)
         try:
-            compiled = sg.compile(
-                sg.json_schema(schema, whitespace="compact", numbers="plain"), BYTES, store=False
-            )
+            grammar = compiled(schema, whitespace="compact", numbers="plain")
         except sg.errors.UnsatisfiableSchema:
             assert expected is None, schema
             continue
-        assert compiled.completion(compiled.start) == expected, schema
+        assert grammar.completion(grammar.start) == expected, schema
 
 
 KINDS = [[1, 2, 12], [2, 3, 12], [3, 4, 12], [1, 4], [2, 4, 34]]
@@ -61,18 +58,18 @@ def test_an_array_that_owes_many_kinds_of_items_is_one_when_all_are_there(kinds:
         "items": {"enum": [1, 2, 3, 4, 5, 12, 34]},
         "allOf": [{"contains": {"enum": kind}} for kind in KINDS[:kinds]],
     }
-    compiled = sg.compile(sg.json_schema(schema, whitespace="compact", numbers="plain"), BYTES, store=False)
+    grammar = compiled(schema, whitespace="compact", numbers="plain")
     ends = 0
     for size in range(5):
         for items in itertools.product([1, 2, 3, 4, 5, 12], repeat=size):
             text = json.dumps(items, separators=(",", ":")).encode()
-            state = compiled.step_bytes(compiled.start, text[:-1])
+            state = grammar.step_bytes(grammar.start, text[:-1])
             assert state is not None, text
             valid = size >= least and all(set(kind) & set(items) for kind in KINDS[:kinds])
-            assert (compiled.step_bytes(state, b"]") is not None) == valid, text
+            assert (grammar.step_bytes(state, b"]") is not None) == valid, text
             ends += valid
             if size == 3 and items[0] == 5:
-                done = json.loads(text[:-1] + compiled.completion(state))
+                done = json.loads(text[:-1] + grammar.completion(state))
                 assert all(set(kind) & set(done) for kind in KINDS[:kinds]) and len(done) >= least
     assert ends > 50
 
@@ -81,23 +78,23 @@ def test_many_kinds_of_items_that_must_stand_in_few_places_are_looked_for_togeth
     """With a bound one item may have to pay all; where the schema says so nothing is left to single items."""
     kinds = [{"contains": {"enum": kind}} for kind in KINDS[:4]]
     one = {"type": "array", "maxItems": 1, "items": {"enum": [1, 2, 12, 77]}, "allOf": kinds[:3]}
-    compiled = sg.compile(sg.json_schema(one), BYTES, store=False)
-    assert compiled.step_bytes(compiled.start, b"[12]") is not None
-    assert compiled.step_bytes(compiled.start, b"[7") is None
+    grammar = compiled(one)
+    assert grammar.step_bytes(grammar.start, b"[12]") is not None
+    assert grammar.step_bytes(grammar.start, b"[7") is None
     with pytest.raises(sg.errors.UnsatisfiableSchema):
-        sg.compile(sg.json_schema({**one, "allOf": kinds}), BYTES, store=False)
+        compiled({**one, "allOf": kinds})
     with pytest.raises(sg.errors.UnsatisfiableSchema):
-        sg.compile(sg.json_schema({"type": "array", "items": {"enum": [1, 2]}, "allOf": kinds}), BYTES)
+        compiled({"type": "array", "items": {"enum": [1, 2]}, "allOf": kinds})
     unique = {"type": "array", "uniqueItems": True, "items": {"enum": [2, 4, 7]}, "allOf": kinds}
-    compiled = sg.compile(sg.json_schema(unique), BYTES, store=False)
-    assert compiled.step_bytes(compiled.start, b"[7,4,2]") is not None
-    assert compiled.step_bytes(compiled.start, b"[7,4,7") is None
+    grammar = compiled(unique)
+    assert grammar.step_bytes(grammar.start, b"[7,4,2]") is not None
+    assert grammar.step_bytes(grammar.start, b"[7,4,7") is None
 
 
 def test_twenty_overlapping_kinds_of_objects_are_no_matter() -> None:
     schema = {"type": "array", "allOf": [{"contains": {"required": [f"k{i}"]}} for i in range(20)]}
-    compiled = sg.compile(sg.json_schema(schema), BYTES, store=False)
+    grammar = compiled(schema)
     one = json.dumps([{f"k{i}": i for i in range(19)}], separators=(",", ":")).encode()
-    state = compiled.step_bytes(compiled.start, one[:-1])
-    assert state is not None and compiled.step_bytes(state, b"]") is None
-    assert json.loads(one[:-1] + compiled.completion(state))[1] in ({"k19": 0}, 0, [], "")
+    state = grammar.step_bytes(grammar.start, one[:-1])
+    assert state is not None and grammar.step_bytes(state, b"]") is None
+    assert json.loads(one[:-1] + grammar.completion(state))[1] in ({"k19": 0}, 0, [], "")

@@ -163,32 +163,14 @@ def test_the_local_part_of_an_international_mailbox_has_at_most_64_octets(char: 
 
 _SAME = ("date-time", "date", "time", "duration", "ipv4", "ipv6", "uuid", "json-pointer")
 _PIECES = {
-    "date-time": [
-        "2020",
-        "-",
-        "02",
-        "29",
-        "30",
-        "T",
-        "23",
-        ":",
-        "59",
-        "60",
-        "00",
-        ".5",
-        "Z",
-        "+",
-        "z",
-        "t",
-        "1",
-    ],
-    "date": ["2020", "2021", "-", "02", "29", "28", "30", "31", "04", "1"],
-    "time": ["23", ":", "59", "60", "00", ".5", "Z", "+", "-", "08", "1"],
-    "duration": ["P", "T", "1", "23", "Y", "M", "D", "H", "S", "W", "."],
-    "ipv4": ["1", ".", "255", "256", "0", "01"],
-    "ipv6": ["1", ":", "::", "ffff", "1.2.3.4", "12345", ".", "0"],
-    "uuid": ["2eb8aa08", "-", "aa98", "73b441d16380", "g"],
-    "json-pointer": ["/", "~", "0", "1", "a", "é"],
+    "date-time": "2020 - 02 29 30 T 23 : 59 60 00 .5 Z + z t 1".split(),
+    "date": "2020 2021 - 02 29 28 30 31 04 1".split(),
+    "time": "23 : 59 60 00 .5 Z + - 08 1".split(),
+    "duration": "P T 1 23 Y M D H S W .".split(),
+    "ipv4": "1 . 255 256 0 01".split(),
+    "ipv6": "1 : :: ffff 1.2.3.4 12345 . 0".split(),
+    "uuid": "2eb8aa08 - aa98 73b441d16380 g".split(),
+    "json-pointer": "/ ~ 0 1 a é".split(),
 }
 
 
@@ -197,7 +179,7 @@ _PIECES = {
         lambda n: st.tuples(st.just(n), st.lists(st.sampled_from(_PIECES[n]), max_size=14))
     )
 )
-@settings(max_examples=400, deadline=None)
+@settings(max_examples=8 * settings().max_examples)
 def test_an_independent_validator_agrees(case: tuple[str, list[str]]) -> None:
     name, pieces = case
     text = "".join(pieces)
@@ -206,26 +188,10 @@ def test_an_independent_validator_agrees(case: tuple[str, list[str]]) -> None:
     assert accepted == valid or (valid and ":60" in text), text
 
 
-def test_a_name_that_means_nothing_is_not_known() -> None:
-    assert "flag-topic" not in KNOWN
-    assert "date-time" in KNOWN
-
-
 @pytest.mark.parametrize("name", ["int32", "int64", "float", "double", "binary", "password", "byte"])
 def test_an_openapi_format_of_numbers_or_display_says_nothing_of_strings(name: str) -> None:
     assert name in KNOWN
     assert accepts(name, "any text, é")
-
-
-@for_each("name", sorted(VALID))
-def test_what_is_denied_is_what_is_surely_not_of_the_format(name: str) -> None:
-    pool, denied = pool_of(name), Not(Format(name))
-    for text in VALID[name].split(" "):
-        assert not runs(pool, denied, text), text
-    for text in INVALID[name].split(" "):
-        # of A-labels, leap seconds and long names it is not told which are valid
-        left = "xn--" in text.lower() or ":60" in text or len(text) > 64
-        assert runs(pool, denied, text) or left, text
 
 
 def test_what_no_document_satisfies_but_for_what_is_cut_is_said_so() -> None:

@@ -1,16 +1,24 @@
-"""Formulas over strings and numbers: folding keeps their meaning, quick answers are right."""
+"""Formulas over strings and numbers: folding keeps their meaning, quick answers are right, at any depth."""
 
 from __future__ import annotations
 
+import itertools
+import pickle
 import random
 from decimal import Decimal
 from fractions import Fraction
 
+import pytest
+from formula_twin import holds as twin
 from hypothesis import given
 from hypothesis import strategies as st
-from network_walker import holds
+from schema_documents import judged
 
+import structgen as sg
+from structgen.automata.strings.string_pool import StringPool
+from structgen.errors import LimitError
 from structgen.language.ir import (
+    DEAD,
     FALSE,
     TRUE,
     All,
@@ -20,9 +28,12 @@ from structgen.language.ir import (
     Length,
     Multiple,
     Not,
+    Pattern,
     Points,
+    Spec,
     Words,
 )
+from structgen.limits import Limits
 from structgen.schema.meaning.formulas import (
     apart,
     conjunction,
@@ -32,10 +43,16 @@ from structgen.schema.meaning.formulas import (
     number_meets,
     quick_number,
 )
+from structgen.schema.meaning.formulas import holds as meets
+from structgen.tokens.tokenizer import byte_tokenizer
 
 decimals = st.decimals(-50, 50, places=2)
 NUMBERS = [Decimal(n) / 4 for n in range(-220, 221)]
 WORDS = ["", "a", "b", "ab", "abc", "abcd"]
+
+
+def holds(formula: Formula, value: str | Decimal) -> bool:
+    return twin(formula, value, lambda atom: pytest.fail("no atom is left to others"))
 
 
 @st.composite
@@ -48,7 +65,13 @@ def number_formulas(draw: st.DrawFn, depth: int = 2) -> Formula:
         low, high = draw(st.none() | decimals), draw(st.none() | decimals)
         return Interval(low, high, draw(st.booleans()), draw(st.booleans()))
     if kind == 1:
-        return Multiple(draw(st.sampled_from([Decimal(text) for text in ("1", "0.5", "3", "0.75", "10")])))
+        return Multiple(
+            draw(
+                st.sampled_from(
+                    [Decimal(text) for text in "1 2 3 0.5 0.75 1.5 10 7 0.2 25 1E+1 0.04".split()]
+                )
+            )
+        )
     parts = tuple(draw(st.lists(number_formulas(depth - 1), max_size=3)))
     if kind == 2:
         return Not(draw(number_formulas(depth - 1)))
@@ -118,3 +141,78 @@ def test_contradictions_fold_to_false() -> None:
     assert conjunction((Interval(None, Decimal(1)), Interval(Decimal(2), None))) == FALSE
     assert conjunction((Multiple(Decimal(2)), Not(Multiple(Decimal(2))))) == FALSE
     assert conjunction(()) == TRUE
+
+
+def test_more_steps_than_can_be_kept_apart_are_refused_by_name() -> None:
+    schema = {"type": "number", "anyOf": [{"multipleOf": n} for n in (*range(7, 19), 23)]}
+    compiled = sg.compile(sg.json_schema(schema, numbers="any"), byte_tokenizer(), store=False)
+    with pytest.raises(LimitError, match="more than 131,072 states") as caught:
+        sg.Matcher(compiled).fill_mask(sg.allocate_mask(1, compiled.vocab_size))
+    assert caught.value.limit == "automaton_states"
+
+
+@pytest.mark.parametrize("policy", ["bounded", "plain", "any"])
+def test_an_integer_that_is_a_multiple_of_a_fraction_is_so_under_every_policy(policy: str) -> None:
+    values = range(-11, 12)
+    taken = judged({"type": "integer", "multipleOf": 2.5}, values, numbers=policy)
+    assert [value for value, good in zip(values, taken, strict=True) if good] == [-10, -5, 0, 5, 10]
+
+
+# --- at any depth -------------------------------------------------------------------------------------------
+
+LEAVES = st.sampled_from([Pattern("a"), Pattern("b"), Pattern("c"), TRUE, FALSE])
+TREES: st.SearchStrategy[Formula] = st.recursive(
+    LEAVES,
+    lambda inner: st.one_of(
+        inner.map(Not),
+        st.lists(inner, max_size=3).map(lambda parts: All(tuple(parts))),
+        st.lists(inner, max_size=3).map(lambda parts: Any_(tuple(parts))),
+    ),
+)
+
+
+def plainly(formula: Formula, true: set[str]) -> bool:
+    return twin(formula, "", lambda atom: isinstance(atom, Pattern) and atom.source in true)
+
+
+def state_after(formula: Formula, text: str) -> tuple[bool, bool]:
+    """Return whether the automaton of a formula lives after a text, and whether it accepts there."""
+    pool = StringPool(Limits())
+    state = pool.start(Spec((formula,)), lambda demands: 0)
+    for byte in text.encode():
+        if state != DEAD:
+            state = int(pool.trans[state, byte])
+    return state != DEAD, state != DEAD and int(pool.outcome[state]) == 0
+
+
+@given(formula=TREES, true=st.sets(st.sampled_from("abc")))
+def test_a_formula_is_what_its_atoms_make_it(formula: Formula, true: set[str]) -> None:
+    expected = plainly(formula, true)
+    assert meets(formula, lambda atom: isinstance(atom, Pattern) and atom.source in true) == expected
+    assert state_after(formula, "".join(true))[1] == expected
+
+
+@given(formula=TREES, true=st.sets(st.sampled_from("abc")))
+def test_a_text_goes_on_where_some_atoms_more_make_its_formula_true(formula: Formula, true: set[str]) -> None:
+    others = [set(more) for size in range(4) for more in itertools.combinations("abc", size)]
+    assert state_after(formula, "".join(true))[0] == any(plainly(formula, true | more) for more in others)
+
+
+@given(one=TREES, other=TREES)
+def test_formulas_are_equal_where_their_parts_are(one: Formula, other: Formula) -> None:
+    assert (one == other) == (repr(one) == repr(other))
+    assert one != other or hash(one) == hash(other)
+    assert pickle.loads(pickle.dumps(one)) == one
+
+
+def test_formulas_of_any_depth_are_compared_hashed_and_judged() -> None:
+    def deep() -> Formula:
+        found: Formula = Pattern("a")
+        for _ in range(20_000):
+            found = All((Any_((Not(found), Pattern("b"))), Pattern("c")))
+        return found
+
+    one, other = deep(), deep()
+    assert one == other and hash(one) == hash(other)
+    assert one != Not(other)
+    assert meets(one, lambda atom: atom != Pattern("b"))

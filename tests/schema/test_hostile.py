@@ -2,30 +2,30 @@
 
 from __future__ import annotations
 
+import json
+
 import pytest
-from hostile_schemas import HOSTILE, REFUSED, SLOW, Hostile
+from hostile_depths import Hostile, Text
+from hostile_schemas import HOSTILE, REFUSED, SLOW
+from schema_documents import BYTES, compiled, takes
 
 import structgen as sg
-
-BYTES = sg.Tokenizer.from_bytes([bytes([byte]) for byte in range(256)] + [None], eos_token_id=256)
 
 
 def hold(case: Hostile) -> None:
     """Compile a schema, fill some masks, and hold it to its texts."""
-    compiled = sg.compile(sg.json_schema(case.make(), **sg.WIDEST), BYTES, store=False)
-    matcher, mask = sg.Matcher(compiled), sg.allocate_mask(1, BYTES.vocab_size)
+    grammar = compiled(case.make(), **sg.WIDEST)
+    matcher, mask = sg.Matcher(grammar), sg.allocate_mask(1, BYTES.vocab_size)
     for _ in range(3):
         matcher.fill_mask(mask)
         allowed = [token for token in mask.allowed() if token < 256 and token > 32]
         if not allowed:
             break
         matcher.advance(int(allowed[-1]))
-    for text in case.good():
-        state = compiled.step_bytes(compiled.start, text.encode())
-        assert state is not None and state.is_complete, text[:80]
-    for text in case.bad():
-        state = compiled.step_bytes(compiled.start, text.encode())
-        assert state is None or not state.is_complete, text[:80]
+    for values, wanted in ((case.good, True), (case.bad, False)):
+        for value in values:
+            text = value if isinstance(value, Text) else json.dumps(value)
+            assert takes(grammar, text) is wanted, text[:80]
 
 
 @pytest.mark.parametrize(
@@ -46,8 +46,8 @@ def test_a_slow_hostile_schema_takes_its_documents_alone(case: Hostile) -> None:
 def test_what_is_refused_is_refused_by_the_name_of_a_limit(name: str) -> None:
     case = next(case for case in HOSTILE if case.name == name)
     with pytest.raises(sg.errors.LimitError) as caught:
-        compiled = sg.compile(sg.json_schema(case.make(), **sg.WIDEST), BYTES, store=False)
-        compiled.allowed(compiled.start)
+        grammar = compiled(case.make(), **sg.WIDEST)
+        grammar.allowed(grammar.start)
     assert caught.value.limit in ("alternatives", "automaton_states", "oracle_steps")
 
 
@@ -61,7 +61,7 @@ def test_what_is_refused_is_refused_by_the_name_of_a_limit(name: str) -> None:
 )
 def test_a_limit_of_automata_names_the_place(union: list[object]) -> None:
     schema = {"type": "object", "properties": {"b": {"anyOf": union}}}
-    matcher = sg.Matcher(sg.compile(sg.json_schema(schema), BYTES, store=False))
+    matcher = sg.Matcher(compiled(schema))
     with pytest.raises(sg.errors.LimitError) as caught:
         for byte in b'{"b":{"a":"x"}}':
             matcher.fill_mask(sg.allocate_mask(1, BYTES.vocab_size))

@@ -9,6 +9,7 @@ from typing import Any
 import jsonschema
 import pytest
 from for_each import for_each
+from schema_documents import compiled
 from schema_strategies import schema as random_schema
 from schema_strategies import value as random_value
 
@@ -36,16 +37,6 @@ def explained(schema: Any) -> tuple[Impossible, ...]:
             "properties (#) and type string, minLength 3 and maxLength 2 (#/properties/a) exclude it",
         ),
         (
-            {
-                "anyOf": [
-                    {"type": "null"},
-                    {"type": "number", "minimum": 4, "exclusiveMaximum": 5, "multipleOf": 3},
-                ]
-            },
-            "#/anyOf/1",
-            "type number, minimum 4, exclusiveMaximum 5 and multipleOf 3 (#/anyOf/1) contradict each other",
-        ),
-        (
             {"type": "string", "anyOf": [{"maxLength": 3}, {"type": "integer"}]},
             "#/anyOf/1",
             "type string (#) and type integer (#/anyOf/1) contradict each other",
@@ -65,21 +56,6 @@ def explained(schema: Any) -> tuple[Impossible, ...]:
             {"items": {"pattern": "^a", "type": "string", "enum": ["b", "c"]}},
             "#/items",
             'items (#) and enum ["b","c"] and pattern "^a" (#/items) exclude it',
-        ),
-        (
-            {
-                "type": "object",
-                "properties": {
-                    "a": {
-                        "type": "object",
-                        "required": ["b"],
-                        "properties": {"b": {"type": "array", "minItems": 2, "maxItems": 1}},
-                    }
-                },
-            },
-            "#/properties/a",
-            'properties (#), type object, properties and required ["b"] (#/properties/a) and type array, '
-            "minItems 2 and maxItems 1 (#/properties/a/properties/b) exclude it",
         ),
         (
             {"type": "object", "properties": {"a": {}, "b": {}}, "required": ["b"], "maxProperties": 1},
@@ -145,19 +121,6 @@ def test_a_branch_that_holds_at_one_of_its_places_is_not_named() -> None:
     assert list(found(schema)) == ["#/$defs/base/anyOf/1"]
 
 
-def test_the_reason_for_a_schema_without_documents_is_in_the_error() -> None:
-    schema = {
-        "properties": {"a": {"minimum": 3, "maximum": 2, "type": "integer"}},
-        "required": ["a"],
-        "type": "object",
-    }
-    with pytest.raises(
-        sg.errors.UnsatisfiableSchema,
-        match=r"type integer, minimum 3 and maximum 2 \(#/properties/a\) contradict each other",
-    ):
-        sg.explain(sg.json_schema(schema))
-
-
 def replaced(schema: Any, pointer: str) -> Any:
     """Return the schema with what stands at a pointer made false, or taken out of its enum."""
     changed = copy.deepcopy(schema)
@@ -174,7 +137,7 @@ def replaced(schema: Any, pointer: str) -> Any:
     return changed
 
 
-@for_each("seed", range(60))
+@for_each("seed", range(40))
 def test_what_can_never_hold_may_be_made_false(seed: int) -> None:
     chance = random.Random(seed)
     schema = random_schema(chance)
@@ -250,8 +213,5 @@ def test_a_schema_in_two_places_is_no_recursion() -> None:
 def refusal(schema: Any) -> str:
     """Return the message with which a schema without any document is refused."""
     with pytest.raises(sg.errors.UnsatisfiableSchema) as caught:
-        sg.compile(sg.json_schema(schema), _BYTES, store=False)
+        compiled(schema)
     return str(caught.value)
-
-
-_BYTES = sg.Tokenizer.from_bytes([bytes((i,)) for i in range(256)] + [None], eos_token_id=256)

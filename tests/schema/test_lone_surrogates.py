@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import itertools
 import json
-import random
 from typing import Any
 
 import jsonschema
@@ -19,7 +18,6 @@ from structgen.schema.recogniser.schema_liveness import Oracle
 
 Json = Any
 HIGH, OTHER_HIGH, LOW, OTHER_LOW = "\ud83d", "\ud800", "\ude00", "\udfff"
-HALVES = HIGH + OTHER_HIGH, LOW + OTHER_LOW
 PIECES = [
     *(bytes((byte,)) for byte in range(256)),
     *(
@@ -161,182 +159,6 @@ def test_every_short_text_is_accepted_as_the_validator_says(schema: Json) -> Non
             assert accepts(grammar, text) == truth, text
             valid += truth
     assert valid
-
-
-# --- random schemas ---
-
-
-def word(chance: random.Random) -> str:
-    """Return a short string that a JSON text can have."""
-    while True:
-        size = chance.choice((0, 1, 1, 1, 2, 2, 3))
-        found = "".join(
-            chance.choice(("a", "b", "é", "\ue000", "\U0001f600", *HALVES[0], *HALVES[1]))
-            for _ in range(size)
-        )
-        if not any(a in HALVES[0] and b in HALVES[1] for a, b in itertools.pairwise(found)):
-            return found
-
-
-def value(chance: random.Random, depth: int = 2) -> Json:
-    kind = chance.random()
-    if depth == 0 or kind < 0.55:
-        return word(chance) if chance.random() < 0.85 else chance.choice((0, 1, True, None))
-    if kind < 0.78:
-        return [value(chance, depth - 1) for _ in range(chance.randint(0, 3))]
-    return {word(chance): value(chance, depth - 1) for _ in range(chance.randint(0, 2))}
-
-
-PATTERNS = ["^a", "a", "^[^a]*$", "b$", "^é?$", "^(?:a|b)+$", "^[^é]{0,2}$"]
-PATTERNS += ["^\\ud83d", "[\\udc00-\\udfff]", "^[^\\ude00]*$"]
-
-
-def string_schema(chance: random.Random) -> dict[str, Json]:
-    kind = chance.random()
-    if kind < 0.4:
-        return {"enum": [word(chance) for _ in range(chance.randint(1, 4))]}
-    found: dict[str, Json] = {"type": "string"}
-    if kind < 0.8:
-        found["not"] = {"enum": [word(chance) for _ in range(chance.randint(1, 3))]}
-    if chance.random() < 0.4:
-        found["pattern"] = chance.choice(PATTERNS)
-    if chance.random() < 0.3:
-        found["minLength"] = chance.randint(0, 2)
-    if chance.random() < 0.3:
-        found["maxLength"] = chance.randint(1, 3)
-    return found
-
-
-def object_schema(chance: random.Random, depth: int) -> dict[str, Json]:
-    made: dict[str, Json] = {
-        "properties": {word(chance): random_schema(chance, depth - 1) for _ in range(chance.randint(1, 3))},
-        "required": [word(chance) for _ in range(chance.randint(1, 2))],
-        "propertyNames": string_schema(chance),
-        "additionalProperties": chance.choice((False, string_schema(chance))),
-        "patternProperties": {chance.choice(PATTERNS): string_schema(chance)},
-        "minProperties": chance.randint(1, 2),
-        "maxProperties": chance.randint(1, 2),
-        "dependentRequired": {word(chance): [word(chance)]},
-        "unevaluatedProperties": False,
-    }
-    return {"type": "object", **{name: said for name, said in made.items() if chance.random() < 0.3}}
-
-
-def random_schema(chance: random.Random, depth: int = 2) -> dict[str, Json]:
-    kind = chance.random()
-    if depth == 0 or kind < 0.3:
-        return string_schema(chance)
-    if kind < 0.46:
-        return {"enum": [value(chance) for _ in range(chance.randint(1, 3))]}
-    if kind < 0.64:
-        many = [random_schema(chance, depth - 1) for _ in range(2)]
-        return chance.choice(({"anyOf": many}, {"oneOf": many}, {"allOf": many}, {"not": many[0]}))
-    if kind < 0.76:
-        first = [string_schema(chance) for _ in range(chance.randint(0, 2))]
-        items = {"prefixItems": first} if first else {}
-        return {
-            "type": "array",
-            "uniqueItems": True,
-            **items,
-            "items": random_schema(chance, depth - 1),
-            "maxItems": 3,
-        }
-    return object_schema(chance, depth)
-
-
-def constants(schema: Json) -> list[Json]:
-    """Return the values that a schema names."""
-    if isinstance(schema, list):
-        return [found for part in schema for found in constants(part)]
-    if not isinstance(schema, dict):
-        return []
-    return [*schema.get("enum", ()), *(found for part in schema.values() for found in constants(part))]
-
-
-def for_python(schema: Json) -> Json:
-    """Return a schema whose patterns mean under Python's `re` what they mean under ECMA-262."""
-    if isinstance(schema, list):
-        return [for_python(part) for part in schema]
-    if not isinstance(schema, dict):
-        return schema
-    found = {name: part if name == "enum" else for_python(part) for name, part in schema.items()}
-    if isinstance(schema.get("pattern"), str):
-        found["pattern"] = schema["pattern"].replace("$", r"\Z")
-    if "patternProperties" in schema:
-        found["patternProperties"] = {
-            source.replace("$", r"\Z"): part for source, part in found["patternProperties"].items()
-        }
-    return found
-
-
-def spelled(chance: random.Random, string: str) -> str:
-    parts = []
-    for char in string:
-        escape = json.dumps(char)[1:-1] if ord(char) > 0x7F else f"\\u{ord(char):04x}"
-        upper = escape.upper().replace("\\U", "\\u") if chance.random() < 0.3 else escape
-        parts.append(upper if char in HALVES[0] + HALVES[1] or chance.random() < 0.4 else char)
-    return f'"{"".join(parts)}"'
-
-
-def text_of(chance: random.Random, value: Json) -> str:
-    """Return a compact text of a value, some of its characters as escapes."""
-    if isinstance(value, str):
-        return spelled(chance, value)
-    if isinstance(value, list):
-        return f"[{','.join(text_of(chance, item) for item in value)}]"
-    if isinstance(value, dict):
-        members = (f"{spelled(chance, key)}:{text_of(chance, item)}" for key, item in value.items())
-        return f"{{{','.join(members)}}}"
-    return json.dumps(value)
-
-
-def dumped(value: Json, ascii: bool) -> str:
-    return json.dumps(value, ensure_ascii=ascii, separators=(",", ":"))
-
-
-@for_each("seed", range(60))
-def test_values_are_judged_as_the_validator_does_and_no_walk_is_dead(seed: int) -> None:
-    chance = random.Random(f"lone {seed}")
-    schema = random_schema(chance)
-    escapes = chance.choice(("any", "any", "canonical", "utf8", "ascii"))
-    options = {**sg.WIDEST, "escapes": escapes}
-    validator = jsonschema.Draft202012Validator(for_python(schema))
-    named = constants(schema)
-    values = [*named, *([one] for one in named), *({one: 1} for one in named if isinstance(one, str))]
-    values += [value(chance) for _ in range(20)]
-
-    def can_be_written(value: Json) -> bool:
-        return escapes == "any" or not any("\ud800" <= char < "\ue000" for char in dumped(value, False))
-
-    def written(value: Json) -> str:
-        if escapes == "any":
-            return text_of(chance, value)
-        return dumped(value, escapes == "ascii" or not can_be_written(value))
-
-    try:
-        grammar = compiled(schema, **options)
-    except sg.errors.UnsatisfiableSchema:
-        assert not any(validator.is_valid(one) and can_be_written(one) for one in values)
-        return
-    for one in values:
-        text = written(one)
-        assert accepts(grammar, text.encode()) == (validator.is_valid(one) and can_be_written(one)), text
-    for _ in range(2):
-        state, text = grammar.start, b""
-        for _ in range(chance.randint(1, 20)):
-            allowed = [token for token in grammar.allowed(state) if token != END]
-            assert allowed == [token for token in range(END) if grammar.step(state, token) is not None]
-            check_state(grammar, state, text, for_python(schema))
-            lively = [token for token in allowed if token > 255 or PIECES[token] in b'\\ud83dea",:[{']
-            if not allowed:
-                break
-            token = chance.choice(lively or allowed)
-            after = grammar.step(state, token)
-            assert after is not None
-            state, text = after, text + PIECES[token]
-
-
-# --- other views ---
 
 
 def test_what_is_expected_names_the_escape() -> None:

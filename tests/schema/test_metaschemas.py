@@ -59,12 +59,14 @@ def refused(draft: str, value: Any) -> bool:
 
 
 def verdicts(draft: str, schema: dict[str, Any]) -> tuple[bool, bool]:
-    """Return whether the meta-schema takes a schema, and whether we do."""
+    """Return whether the meta-schema takes a schema, and whether we do: a refusal names a keyword of it."""
     cls = VALIDATORS[draft]
     try:
         Document(exact(schema), draft=draft)
         ours = True
-    except (SchemaError, RegexError):
+    except (SchemaError, RegexError) as error:
+        at = tuple(f"#/{keyword}" for keyword in schema)
+        assert error.where.startswith(at) or not REFERENCES.isdisjoint(schema), (schema, error.where)
         ours = False
     except StructgenError:
         ours = True

@@ -73,18 +73,6 @@ def changed(path: str, value: Any) -> Any:
     return schema
 
 
-def nested(levels: int) -> Any:
-    schema: Any = {"type": "null"}
-    for _ in range(levels):
-        schema = {
-            "type": "object",
-            "properties": {"a": schema},
-            "required": ["a"],
-            "additionalProperties": False,
-        }
-    return schema
-
-
 def closed(properties: dict[str, Any]) -> Any:
     return {
         "type": "object",
@@ -92,6 +80,10 @@ def closed(properties: dict[str, Any]) -> Any:
         "required": list(properties),
         "additionalProperties": False,
     }
+
+
+def nested(levels: int) -> Any:
+    return closed({"a": nested(levels - 1)}) if levels else {"type": "null"}
 
 
 def test_a_schema_of_the_subset_is_taken_with_its_order() -> None:

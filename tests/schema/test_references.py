@@ -9,11 +9,10 @@ import jsonschema_rs
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from schema_evaluator import holds
+from schema_documents import judged
 
 from structgen.schema.reading.document import Document
 from structgen.schema.reading.json_text import exact
-from structgen.schema.reading.policies import Policies
 from structgen.schema.reading.remotes import Remotes
 
 URIS = {
@@ -99,12 +98,9 @@ def _no_network(uri: str) -> Any:
 def test_references_lead_where_another_validator_says(draft: str, data: st.DataObject) -> None:
     schema = data.draw(documents(draft))
     judge = jsonschema_rs.validator_for(schema, retriever=_no_network)
-    document = Document(exact(schema))
-    document.require_handled()
     for name in schema["properties"]:
         values = [{name: value} for value in range(14)] + [{name: {"s": value}} for value in range(14)]
-        for value in values:
-            assert holds(document.root, exact(value)) is judge.is_valid(value), value
+        assert judged(schema, values) == [judge.is_valid(value) for value in values]
 
 
 def test_a_resource_refers_to_another_by_its_own_uri() -> None:
@@ -117,18 +113,17 @@ def test_a_resource_refers_to_another_by_its_own_uri() -> None:
         "https://example.com/b/z.json": {"$defs": {"w": {"$anchor": "w", "type": "null"}}},
         "https://example.com/a/z.json": {"$defs": {"w": {"$anchor": "w", "type": "string"}}},
     }
-    found = Document(exact({"$ref": "https://example.com/a/x.json"}), remotes=Remotes(resources))
-    assert holds(found.root, {"next": [None]})
-    assert not holds(found.root, {"next": ["a"]})
+    schema = {"$ref": "https://example.com/a/x.json"}
+    assert judged(schema, [{"next": [None]}, {"next": ["a"]}], resources=resources) == [True, False]
+    found = Document(exact(schema), remotes=Remotes(resources))
     assert found.schemas[-1].pointer == "https://example.com/b/z.json#/$defs/w"
 
 
 def test_two_documents_refer_to_each_other() -> None:
     resources = {"https://example.com/list": {"items": {"$ref": "root"}, "type": "array"}}
     schema = {"$id": "https://example.com/root", "anyOf": [{"type": "null"}, {"$ref": "list"}]}
+    assert judged(schema, [[[None], []], [[1]]], resources=resources) == [True, False]
     found = Document(exact(schema), remotes=Remotes(resources))
-    assert holds(found.root, [[None], []])
-    assert not holds(found.root, [[1]])
     root = found.root.any_of[1].ref
     assert root is not None
     assert root.items is not None
@@ -143,11 +138,10 @@ def test_every_standard_meta_schema_is_there(draft: str) -> None:
             "https": {"$ref": URIS[draft].replace("http:", "https:")},
         }
     }
-    found = Document(exact(schema), policies=Policies(formats="annotate"))
-    found.require_handled()
     for key in schema["properties"]:
-        assert holds(found.root, {key: {"type": "object", "properties": {"a": {"maximum": 3}}}})
-        assert not holds(found.root, {key: {"properties": {"a": {"maximum": "3"}}}})
+        good = {key: {"type": "object", "properties": {"a": {"maximum": 3}}}}
+        bad = {key: {"properties": {"a": {"maximum": "3"}}}}
+        assert judged(schema, [good, bad], formats="annotate") == [True, False]
 
 
 def test_what_stands_beside_a_reference_in_another_draft_counts_there() -> None:
@@ -155,6 +149,4 @@ def test_what_stands_beside_a_reference_in_another_draft_counts_there() -> None:
     new = {"$schema": URIS["2020-12"], "$ref": "#/definitions/a", "minLength": 2, "definitions": {"a": {}}}
     resources = {"https://example.com/seven": seven, "https://example.com/new": new}
     schema = {"properties": {name: {"$ref": f"https://example.com/{name}"} for name in ("seven", "new")}}
-    found = Document(exact(schema), remotes=Remotes(resources)).root
-    assert holds(found, {"seven": "a"})
-    assert not holds(found, {"new": "a"})
+    assert judged(schema, [{"seven": "a"}, {"new": "a"}], resources=resources) == [True, False]

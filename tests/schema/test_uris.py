@@ -2,60 +2,33 @@
 
 from __future__ import annotations
 
+import itertools
+from urllib.parse import urljoin
+
 import pytest
-from for_each import for_each
 
 from structgen.schema.reading.uris import join
 
-# RFC 3986, sections 5.4.1 and 5.4.2, without fragments.
-EXAMPLES = {
-    "g:h": "g:h",
-    "g": "http://a/b/c/g",
-    "./g": "http://a/b/c/g",
-    "g/": "http://a/b/c/g/",
-    "/g": "http://a/g",
-    "//g": "http://g",
-    "?y": "http://a/b/c/d;p?y",
-    "g?y": "http://a/b/c/g?y",
-    ";x": "http://a/b/c/;x",
-    "g;x": "http://a/b/c/g;x",
-    "g;x?y": "http://a/b/c/g;x?y",
-    "": "http://a/b/c/d;p?q",
-    ".": "http://a/b/c/",
-    "./": "http://a/b/c/",
-    "..": "http://a/b/",
-    "../": "http://a/b/",
-    "../g": "http://a/b/g",
-    "../..": "http://a/",
-    "../../": "http://a/",
-    "../../g": "http://a/g",
-    "../../../g": "http://a/g",
-    "../../../../g": "http://a/g",
-    "/./g": "http://a/g",
-    "/../g": "http://a/g",
-    "g.": "http://a/b/c/g.",
-    ".g": "http://a/b/c/.g",
-    "g..": "http://a/b/c/g..",
-    "..g": "http://a/b/c/..g",
-    "./../g": "http://a/b/g",
-    "./g/.": "http://a/b/c/g/",
-    "g/./h": "http://a/b/c/g/h",
-    "g/../h": "http://a/b/c/h",
-    "g;x=1/./y": "http://a/b/c/g;x=1/y",
-    "g;x=1/../y": "http://a/b/c/y",
-    "g?y/./x": "http://a/b/c/g?y/./x",
-    "http:g": "http:g",
-}
+BASE = "http://a/b/c/d;p?q"
+"""Of the examples of RFC 3986, section 5.4; the standard library resolves references as they say."""
 
 
-@for_each("reference", EXAMPLES)
-def test_the_examples_of_the_rfc(reference: str) -> None:
-    assert join("http://a/b/c/d;p?q", reference) == EXAMPLES[reference]
+def test_relative_references_are_resolved_as_by_the_standard_library() -> None:
+    segments, ends = (".", "..", "g", ";x", "g;x=1", ".g", "g.."), ("", "/", "?y", "?y/./x")
+    for size in range(4):
+        for some, begin, end in itertools.product(itertools.product(segments, repeat=size), ("", "/"), ends):
+            reference = begin + "/".join(some) + end
+            # an empty name of a host is one to the RFC, and none to the standard library
+            assert reference == "//" or join(BASE, reference) == urljoin(BASE, reference), reference
 
 
 @pytest.mark.parametrize(
     ("base", "reference", "found"),
     [
+        (BASE, "g:h", "g:h"),
+        (BASE, "//g", "http://g"),
+        (BASE, "http:g", "http:g"),
+        (BASE, "../../../../g", "http://a/g"),
         ("vscode://schemas/a/b", "c", "vscode://schemas/a/c"),
         ("foo://host", "c", "foo://host/c"),
         ("urn:uuid:1", "urn:uuid:2", "urn:uuid:2"),

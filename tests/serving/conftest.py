@@ -8,11 +8,13 @@ from typing import Any
 
 import pytest
 
-for _name in ("torch", "openai", "starlette", "prometheus_client", "tokenizers", "safetensors"):
+for _name in "torch transformers openai typer starlette prometheus_client tokenizers safetensors".split():
     pytest.importorskip(_name)
 
-sys.path.insert(0, str(Path(__file__).parent))
-sys.path.insert(0, str(Path(__file__).parents[1] / "engine"))
+_TESTS = Path(__file__).parents[1]
+sys.path[:0] = [str(_TESTS / one) for one in ("serving", "engine", "tool_calls")]
+
+from renewed_engine import renew  # noqa: E402
 
 import structgen as sg  # noqa: E402
 
@@ -20,6 +22,16 @@ import structgen as sg  # noqa: E402
 @pytest.fixture(scope="session")
 def engine() -> sg.Engine:
     return sg.Engine("structgen/extract")
+
+
+@pytest.fixture(autouse=True)
+def _renewed(request: pytest.FixtureRequest) -> None:
+    """No test finds what others asked the engine for. Whether guesses pay is measured on the clock: here they
+    do not, and each token is a pass."""
+    if "engine" in request.fixturenames:
+        engine = request.getfixturevalue("engine")
+        renew(engine)
+        engine._loop.trial.pays = False
 
 
 @pytest.fixture(scope="session")

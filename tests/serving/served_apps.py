@@ -30,6 +30,13 @@ PERSON: dict[str, Any] = {
 }
 ADA = {"name": "Ada Lovelace", "age": 36, "city": "London"}
 FORMAT: Any = {"type": "json_schema", "json_schema": {"name": "person", "schema": PERSON, "strict": True}}
+
+
+def schema_format(schema: Any) -> Any:
+    """Return the format of a reply that is a document of a schema."""
+    return {"type": "json_schema", "json_schema": {"name": "x", "schema": schema}}
+
+
 TOOL: Any = {"type": "function", "function": {"name": "save", "description": "Save.", "parameters": PERSON}}
 CHAT = {"model": "extract", "messages": MESSAGES}
 

@@ -9,12 +9,9 @@ from pathlib import Path
 from typing import Any, Literal
 
 import pytest
-
-pytest.importorskip("typer")
-pytest.importorskip("transformers")
-
 from pydantic import BaseModel, TypeAdapter
-from served_apps import post
+from served_apps import post, schema_format
+from small_models import write_chat_llama
 from typer.testing import CliRunner
 
 import structgen as sg
@@ -92,8 +89,13 @@ class Asked:
         return found.json()
 
 
-@pytest.fixture(scope="module", params=["structgen/extract", "smollm2"])
-def asked(request: pytest.FixtureRequest) -> Asked:
+@pytest.fixture(
+    scope="module",
+    params=["structgen/extract", "a chat model", pytest.param("smollm2", marks=pytest.mark.slow)],
+)
+def asked(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Asked:
+    if request.param == "a chat model":
+        return Asked(str(write_chat_llama(tmp_path_factory.mktemp("doors"))))
     if request.param == "smollm2":
         try:
             gguf_file("smollm2")
@@ -138,7 +140,7 @@ def test_a_schema_is_answered_alike_at_every_door(
         return commanded(asked, monkeypatch, "generate", *given).removesuffix("\n")
 
     doors = {
-        "response_format": lambda: chat(asked, response_format={"type": "json_schema", "json_schema": named}),
+        "response_format": lambda: chat(asked, response_format=schema_format(schema)),
         "guided_json": lambda: chat(asked, guided_json=schema),
         "structured_outputs": lambda: chat(asked, structured_outputs={"json": schema}),
         "responses": lambda: asked.posted(
@@ -172,8 +174,7 @@ def test_a_type_is_answered_alike_at_every_door(
     ours = asked.answer(lambda: sg.run(asked.engine, TEXT, hint, detailed=True, max_tokens=MOST).text)
     assert asked.answer(lambda: written.detailed(TEXT).text) == ours
     schema = written.schema
-    form = {"type": "json_schema", "json_schema": {"name": "x", "schema": schema}}
-    assert asked.answer(lambda: chat(asked, response_format=form)) == ours
+    assert asked.answer(lambda: chat(asked, response_format=schema_format(schema))) == ours
 
 
 def _returning(hint: Any) -> Any:

@@ -8,7 +8,7 @@ import weakref
 from typing import Any
 
 import pytest
-from served_apps import CHAT, app_of, post
+from served_apps import CHAT, app_of, post, schema_format
 
 import structgen as sg
 from structgen.core.compiled import CompiledGrammar
@@ -21,8 +21,8 @@ def test_memory_is_returned_once_in_so_many_answers() -> None:
     freed = FreedMemory(returned.release)
     for _ in range(2 * ANSWERS):
         freed.answered()
-    assert returned.acquire(timeout=60)
-    assert returned.acquire(timeout=60)
+    assert returned.acquire(timeout=600)
+    assert returned.acquire(timeout=600)
     assert not returned.acquire(blocking=False)
 
 
@@ -44,8 +44,7 @@ def test_what_was_compiled_for_a_refused_request_is_gone_without_garbage_collect
 
     def answered(at: int, most: int) -> int:
         schema = {"type": "object", "properties": {f"freed{at}": {"const": "a"}}, "required": [f"freed{at}"]}
-        form = {"type": "json_schema", "json_schema": {"name": "s", "schema": schema}}
-        body = {**CHAT, "max_tokens": most, "response_format": form}
+        body = {**CHAT, "max_tokens": most, "response_format": schema_format(schema)}
         return post(app, "/v1/chat/completions", body).status_code
 
     gc.collect()

@@ -8,7 +8,7 @@ from collections import Counter
 from typing import Any
 
 import pytest
-from served_apps import CHAT, FORMAT, HandClient, app_of, openai_client, run, until
+from served_apps import CHAT, FORMAT, HandClient, app_of, openai_client, run, schema_format, until
 
 import structgen as sg
 from structgen.serving.server_options import ServerOptions
@@ -25,19 +25,13 @@ HARD = [
 
 
 def asking(schema: Any) -> dict[str, Any]:
-    return {
-        **CHAT,
-        "response_format": {"type": "json_schema", "json_schema": {"name": "s", "schema": schema}},
-    }
+    return {**CHAT, "response_format": schema_format(schema)}
 
 
 def asked(at: int) -> dict[str, Any]:
     """Return a request whose automata take thousands of steps; each is another one."""
     schema = {"type": "string", "pattern": HARD[at % len(HARD)] + "|" + "x" * (at + 1)}
-    return {
-        **CHAT,
-        "response_format": {"type": "json_schema", "json_schema": {"name": "s", "schema": schema}},
-    }
+    return asking(schema)
 
 
 class Held:
@@ -131,10 +125,7 @@ def test_what_was_stopped_is_read_when_it_is_asked_again(
 def test_a_request_past_the_steps_is_refused_by_name(engine: sg.Engine) -> None:
     patterns = {f"p{at}": {"type": "string", "pattern": f"^(a?b?){{{500 + at}}}$"} for at in range(100)}
     schema = {"type": "object", "properties": patterns, "required": list(patterns)}
-    body = {
-        **CHAT,
-        "response_format": {"type": "json_schema", "json_schema": {"name": "s", "schema": schema}},
-    }
+    body = asking(schema)
 
     async def work() -> list[str]:
         app, found = app_of(engine), []

@@ -20,7 +20,6 @@ from typing import Any
 
 import pytest
 
-pytest.importorskip("torch")
 ray = pytest.importorskip("ray")
 
 from structgen.errors import OptionError, StructgenError  # noqa: E402
@@ -30,7 +29,7 @@ pytestmark = [pytest.mark.serving, pytest.mark.skipif(os.name != "posix", reason
 
 ROOT = Path(__file__).resolve().parents[2]
 ENGINES = ROOT / ".venv-engines" / "bin" / "python"
-"""Of the environment that `make test-serving` makes (scripts/serving_engines.py)."""
+"""Of the environment that `make test-serving` makes (scripts/serving_checks.py)."""
 COUNT, OF_VLLM = 2000, 400
 """Prompts of our own engine, and of vLLM's, which takes longer."""
 SCHEMA = '{"type": "object", "properties": {"name": {"type": "string"}}, "required": ["name"]}'

@@ -4,16 +4,12 @@ from __future__ import annotations
 
 import json
 import random
-import sys
-from pathlib import Path
 from typing import Any
 
 import pytest
 from for_each import for_each
 from hypothesis import given, settings
 from hypothesis import strategies as st
-
-sys.path.insert(0, str(Path(__file__).parents[1] / "tool_calls"))
 from reply_texts import TOOLS as NESTED
 from reply_texts import reply
 from test_call_formats import EXAMPLES, TOOLS

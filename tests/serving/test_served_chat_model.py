@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 import json
+from functools import cache
 from pathlib import Path
 from typing import Any
 
 import pytest
-
-pytest.importorskip("transformers")
-
-from served_apps import FORMAT, PERSON, TOOL, openai_client, post, run
+from served_apps import FORMAT, PERSON, TOOL, openai_client, post, run, schema_format
 from small_models import write_llama
 
 import structgen as sg
@@ -44,9 +42,15 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return write_llama(tmp_path_factory.mktemp("served"))
 
 
+@cache
+def engine_of(folder: Path) -> sg.Engine:
+    return sg.Engine(folder)
+
+
 def served(folder: Path, template: str, **options: Any) -> ServedModel:
-    (folder / "chat_template.jinja").write_text(template, encoding="utf-8")
-    return ServedModel(sg.Engine(folder), "mine", **options)
+    """Return the one model of the folder with a template in place of the one before."""
+    engine_of(folder).prompts.use_template(template)
+    return ServedModel(engine_of(folder), "mine", **options)
 
 
 def prompt_of(model: ServedModel, **body: Any) -> str:
@@ -248,7 +252,6 @@ def test_messages_that_the_template_refuses_are_refused_with_its_words(folder: P
 
 
 def test_a_model_without_a_template_is_told_messages_plainly(folder: Path) -> None:
-    (folder / "chat_template.jinja").unlink(missing_ok=True)
     model = ServedModel(sg.Engine(folder), "mine", tool_format="hermes")
     assert "--chat-template" in model.told()
     messages = [
@@ -273,7 +276,6 @@ def test_a_model_without_a_template_is_told_messages_plainly(folder: Path) -> No
 
 
 def test_a_chat_template_is_given_by_its_text(folder: Path) -> None:
-    (folder / "chat_template.jinja").unlink(missing_ok=True)
     engine = sg.Engine(folder)
     with pytest.raises(sg.errors.OptionError, match="chat template"):
         engine.prompts.use_template("{% if %}")
@@ -311,16 +313,12 @@ WIDE = {
 
 
 def asked_for(schema: dict[str, Any], **more: Any) -> dict[str, Any]:
-    form = {"type": "json_schema", "json_schema": {"name": "x", "schema": schema}}
-    return {"messages": HI, "response_format": form, "max_tokens": 30, **more}
+    return {"messages": HI, "response_format": schema_format(schema), "max_tokens": 30, **more}
 
 
 @pytest.mark.parametrize("template", [TEMPLATE, ""])
 def test_a_chat_model_is_told_the_outline_unless_the_request_says_no(folder: Path, template: str) -> None:
-    model = served(folder, template or "x")
-    if not template:
-        (folder / "chat_template.jinja").unlink()
-        model = ServedModel(sg.Engine(folder), "mine")
+    model = served(folder, template) if template else ServedModel(sg.Engine(folder), "mine")
     few = {"type": "object", "properties": {"a": {"type": "string"}, "b": {"type": "integer"}}}
     assert "Hi\n\nAnswer in JSON: {a?: string, b?: integer}" in prompt_of(
         model, **asked_for(few, outline=True)

@@ -63,12 +63,10 @@ def test_a_piece_of_a_text_is_sent_before_its_end_is_written(
     most = 32 if "tools" in body else 20
 
     def waiting(*given: Any) -> Any:
-        assert next(calls) < most or go_on.wait(120)
+        assert next(calls) < most or go_on.wait(600)
         return decode(*given)
 
     monkeypatch.setattr(engine.model, "decode", waiting)
-    # whether guesses pay is measured on the clock, and passes that check them are not counted here
-    monkeypatch.setattr(engine._loop.trial, "pays", False)
 
     async def work() -> None:
         client = HandClient(
@@ -101,7 +99,7 @@ def test_a_client_that_goes_while_its_grammar_is_read_leaves_nothing(
 
     def slow(*args: Any) -> Any:
         began.set()
-        may_end.wait(200)
+        may_end.wait(600)
         return read(*args)
 
     monkeypatch.setattr(ServedModel, "read_chat", slow)
@@ -179,36 +177,6 @@ def test_a_client_that_takes_nothing_is_given_up(single: sg.Engine) -> None:
     run(work)
 
 
-def test_sixteen_at_once_are_all_valid(engine: sg.Engine) -> None:
-    """Their draws are hot, their budgets small: each is a document of its own schema all the same."""
-    schemas = [
-        {
-            "type": "object",
-            "properties": {f"key{at}": {"type": "array", "items": {"type": "integer"}, "minItems": at % 3}},
-            "required": [f"key{at}"],
-            "additionalProperties": False,
-        }
-        for at in range(16)
-    ]
-
-    async def work() -> list[Any]:
-        client = openai_client(app_of(engine))
-        formats: list[Any] = [
-            {"type": "json_schema", "json_schema": {"name": "x", "schema": one}} for one in schemas
-        ]
-        asked = (
-            client.chat.completions.create(**CHAT, response_format=one, temperature=1.5, max_tokens=40)
-            for one in formats
-        )
-        return list(await asyncio.gather(*asked))
-
-    from jsonschema import validate
-
-    for schema, found in zip(schemas, run(work), strict=True):
-        validate(json.loads(found.choices[0].message.content), schema)
-        assert found.usage.completion_tokens <= 41
-
-
 def test_an_application_closes_its_engine_and_cancels_what_is_left(single: sg.Engine) -> None:
     async def work() -> None:
         app = app_of(single)
@@ -232,7 +200,7 @@ def test_a_text_that_was_begun_before_its_client_listens_is_sent_at_once(
     def waiting(*given: Any) -> Any:
         if next(calls) == 5:
             is_waiting.set()
-            assert go_on.wait(120)
+            assert go_on.wait(600)
         return decode(*given)
 
     async def submitted_late(request: sg.Request) -> Any:
@@ -242,7 +210,6 @@ def test_a_text_that_was_begun_before_its_client_listens_is_sent_at_once(
 
     monkeypatch.setattr(engine.model, "decode", waiting)
     monkeypatch.setattr(engine, "asubmit", submitted_late)
-    monkeypatch.setattr(engine._loop.trial, "pays", False)
 
     async def work() -> None:
         client = HandClient(

@@ -103,18 +103,7 @@ def test_a_server_that_is_open_to_others_without_a_key_says_so(
     monkeypatch.setattr(signal, "signal", lambda *_: None)
     monkeypatch.setattr(uvicorn.Server, "run", lambda self, sockets: sockets[0].close())
     monkeypatch.setattr("structgen.serving.app.make_app", lambda served, options: seen.append(options))
-    asked = [
-        "serve",
-        "extract",
-        "--host",
-        host,
-        "--port",
-        "0",
-        "--allowed-host",
-        "a.example",
-        "--allowed-host",
-        "b.example",
-    ]
+    asked = f"serve extract --host {host} --port 0 --allowed-host a.example --allowed-host b.example".split()
     found = CliRunner().invoke(commands(), asked, env={"STRUCTGEN_API_KEY": key})
     assert found.exit_code == 0, found.output
     assert ("Everybody who reaches" in found.stderr) == warns

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import structgen as sg
-from structgen.speculation.drafts.draft import Draft
+from structgen.speculation.drafts.draft import NO_DRAFT, Draft
 from structgen.speculation.drafts.drafter import DraftContext, RequestFacts
 from structgen.speculation.planning.drafting import Drafting
 
@@ -72,7 +72,25 @@ def answer(value: Any) -> list[int]:
     return [*tokenizer().encode(json.dumps(value).encode()), tokenizer().eos_token_ids[0]]
 
 
-class Fixed:
+class Own:
+    """A drafter of somebody's own, which proposes nothing."""
+
+    name = "own"
+
+    def begin(self, facts: RequestFacts) -> None:
+        pass
+
+    def propose(self, view: DraftContext, most: int) -> Draft:
+        return NO_DRAFT
+
+    def observe(self, taken: Sequence[int], accepted: int) -> None:
+        pass
+
+    def end(self) -> None:
+        pass
+
+
+class Fixed(Own):
     """Proposes the same draft in each pass."""
 
     name = "fixed"
@@ -80,17 +98,8 @@ class Fixed:
     def __init__(self, draft: Draft) -> None:
         self.draft = draft
 
-    def begin(self, facts: RequestFacts) -> None:
-        pass
-
     def propose(self, view: DraftContext, most: int) -> Draft:
         return self.draft
-
-    def observe(self, taken: Sequence[int], accepted: int) -> None:
-        pass
-
-    def end(self) -> None:
-        pass
 
 
 def paths(draft: Draft) -> set[tuple[int, ...]]:

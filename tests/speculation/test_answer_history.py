@@ -87,7 +87,7 @@ def test_a_damaged_file_is_refused_wherever_it_is_damaged(tmp_path: Path) -> Non
     path = saved(tmp_path)
     content = path.read_bytes()
     damaged = [content[:cut] for cut in range(0, len(content), 7)]
-    damaged += [content[:i] + bytes((content[i] ^ 1,)) + content[i + 1 :] for i in range(len(content))]
+    damaged += [content[:i] + bytes((content[i] ^ 1,)) + content[i + 1 :] for i in range(0, len(content), 3)]
     damaged += [content + b"\0", b"\x80\x04N."]
     for one in damaged:
         path.write_bytes(one)
@@ -137,13 +137,6 @@ def test_a_file_of_something_else_is_refused_though_its_sum_is_right(
 def test_tokens_out_of_range_are_refused() -> None:
     with pytest.raises(sg.errors.OptionError, match="none of the tokenizer's"):
         AnswerHistory(tokenizer()).add("a", "s", [1 << 20])
-
-
-def test_a_file_of_another_vocabulary_is_refused(tmp_path: Path) -> None:
-    saved(tmp_path)
-    other = sg.Tokenizer.from_bytes([bytes((byte,)) for byte in range(256)] * 9 + [None], 256 * 9)
-    with pytest.raises(sg.StructgenError, match="another version, tokenizer"):
-        AnswerHistory(other, tmp_path).answers("a", "s")
 
 
 def test_a_file_that_others_may_write_to_is_refused(tmp_path: Path) -> None:

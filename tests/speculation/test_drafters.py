@@ -118,12 +118,6 @@ def test_a_last_token_that_may_be_longer_is_left_out(more: list[bytes], drafted:
     assert own.decode(found.tokens.tolist()) == drafted
 
 
-def test_where_all_is_forced_the_end_is_drafted_too() -> None:
-    matcher, drafter = sg.Matcher(compiled({"const": "a"})), ForcedBytes()
-    drafter.begin(facts())
-    assert drafter.propose(view(matcher), 99).tokens.tolist() == answer("a")
-
-
 def test_the_grammar_tree_holds_all_values_of_an_enum() -> None:
     matcher, drafter = sg.Matcher(compiled(PERSON)), GrammarTree()
     drafter.begin(facts())
@@ -314,12 +308,6 @@ def test_each_drafter_gets_as_many_likeliest_tokens_as_it_asks_for() -> None:
     assert of_one.tokens.tolist() == of_three.tokens[:, :1].tolist()
 
 
-@pytest.mark.parametrize(("top", "said"), [(-1, "ValueError"), (65, "ValueError"), ("8", "ValueError")])
-def test_a_drafter_that_asks_for_rubbish_is_dropped(top: Any, said: str) -> None:
-    drafting = Drafting([Asking(top), ForcedBytes()], facts())
-    assert said in drafting.dropped[f"top {top}"] and drafting.top == 0
-
-
 def test_the_first_trust_is_what_a_drafter_says_once_it_has_begun() -> None:
     class Learns(Fixed):
         def begin(self, facts: Any) -> None:
@@ -329,16 +317,24 @@ def test_the_first_trust_is_what_a_drafter_says_once_it_has_begun() -> None:
     assert trusts(drafting) == {"fixed": pytest.approx(0.25)}
 
 
-def test_a_drafter_whose_first_trust_is_no_number_is_dropped() -> None:
-    drafter = Faulty("nowhere")
-    drafter.first_trust = "high"  # type: ignore[attr-defined]
-    assert "ValueError" in Drafting([drafter], facts()).dropped["faulty"]
-
-
-def test_a_drafter_that_cannot_be_told_is_dropped() -> None:
-    drafter = Faulty("nowhere")
-    drafter.top = 8  # type: ignore[attr-defined]
-    assert "verified" in Drafting([drafter], facts()).dropped["faulty"]
+@pytest.mark.parametrize(
+    ("make", "member", "value", "said"),
+    [
+        (lambda: Asking(3), "top", -1, "ValueError"),
+        (lambda: Asking(3), "top", 65, "ValueError"),
+        (lambda: Asking(3), "top", "8", "ValueError"),
+        (lambda: Faulty("nowhere"), "top", 8, "verified"),
+        (lambda: Faulty("nowhere"), "first_trust", "high", "ValueError"),
+    ],
+    ids=["less than none", "too many", "a text", "it cannot be told", "trust that is no number"],
+)
+def test_a_drafter_that_asks_for_rubbish_is_dropped(
+    make: Callable[[], Any], member: str, value: Any, said: str
+) -> None:
+    drafter = make()
+    setattr(drafter, member, value)
+    drafting = Drafting([drafter, ForcedBytes()], facts())
+    assert said in drafting.dropped[drafter.name] and drafting.top == 0
 
 
 def test_a_drafter_that_fails_at_what_was_verified_is_dropped_and_the_others_are_told() -> None:

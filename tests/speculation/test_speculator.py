@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from itertools import pairwise
 
 import pytest
-from draft_cases import facts, view
+from draft_cases import Own, facts, view
 
 from structgen.speculation.drafters.ngrams import KnownTexts
 from structgen.speculation.drafts.draft import NO_DRAFT, Draft
-from structgen.speculation.drafts.drafter import DraftContext, RequestFacts
+from structgen.speculation.drafts.drafter import DraftContext
 from structgen.speculation.planning.drafting import Drafting
 from structgen.speculation.planning.speculator import Speculator
 
@@ -46,7 +46,7 @@ class World:
         return self.now
 
 
-class Guesser:
+class Guesser(Own):
     """Takes some time, and guesses the next tokens: right ones where `knows` says so."""
 
     name = "guesser"
@@ -54,21 +54,12 @@ class Guesser:
     def __init__(self, world: World, seconds: float, knows: Callable[[int], bool], guesses: int = 4) -> None:
         self.world, self.seconds, self.knows, self.guesses = world, seconds, knows, guesses
 
-    def begin(self, facts: RequestFacts) -> None:
-        pass
-
     def propose(self, view: DraftContext, most: int) -> Draft:
         self.world.now += self.seconds
         self.world.asked.append(self.world.passes)
         at = len(view.tokens)
         tokens = [100 + at + i if self.knows(at + i) else 10**6 for i in range(min(self.guesses, most))]
         return Draft.chain(tokens) if tokens else NO_DRAFT
-
-    def observe(self, taken: Sequence[int], accepted: int) -> None:
-        pass
-
-    def end(self) -> None:
-        pass
 
 
 def written(

@@ -69,10 +69,6 @@ def part_of(store: sg.MaskStore, tokenizer: sg.Tokenizer) -> VocabularyStore:
     return store.of(Vocabulary.of(tokenizer))
 
 
-# --- segments
-# ------------------------------------------------------------------------------------------------------
-
-
 @pytest.mark.skipif(sys.platform == "win32", reason="signals")
 def test_a_lock_goes_with_the_process_that_was_killed(tmp_path: Path) -> None:
     code = (
@@ -118,10 +114,6 @@ def test_what_a_crashed_writer_left_goes_in_time(tmp_path: Path) -> None:
         os.utime(path, (time.time() - age,) * 2)
     evict(tmp_path, 0, grammar_files.SUFFIXES)
     assert [path.name for path in tmp_path.iterdir()] == [".x.masks.new.tmp"]
-
-
-# --- the store
-# -----------------------------------------------------------------------------------------------------
 
 
 def test_the_default_store_lies_in_the_cache_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -175,10 +167,6 @@ def test_a_size_that_is_none_is_refused(option: dict[str, Any]) -> None:
 def test_tokens_of_a_row_are_its_bits(data: bytes) -> None:
     row = np.frombuffer(data, np.int32)
     assert tokens_of(row).tolist() == [i for i in range(64) if data[i // 8] >> (i % 8) & 1]
-
-
-# --- figures
-# -------------------------------------------------------------------------------------------------------
 
 
 def test_a_matcher_tells_its_memory_at_most_64_bytes_a_token(tokenizer: sg.Tokenizer) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import gc
 import os
 import random
+import signal
 import subprocess
 import sys
 import threading
@@ -29,16 +30,7 @@ BPE = Path(__file__).parents[1] / "data" / "bpe"
 
 # Few bytes, so that strings share beginnings, and pieces of characters, so that UTF-8 is cut in every way.
 PIECES = [b"a", b"b", b" ", b"\n", b"\x00", b"\x7f", b"\xc3\xa9", b"\xe2\x82\xac", b"\xf0\x9f\x99\x82"]
-BROKEN = [
-    b"\xc3",
-    b"\xa9",
-    b"\xe2\x82",
-    b"\xed\xa0\x80",
-    b"\xc0\xaf",
-    b"\xf4\x90\x80\x80",
-    b"\xf8",
-    b"\x82\xac",
-]
+BROKEN = b"\xc3 \xa9 \xe2\x82 \xed\xa0\x80 \xc0\xaf \xf4\x90\x80\x80 \xf8 \x82\xac".split()
 strings = st.lists(st.sampled_from(PIECES + BROKEN), max_size=5).map(b"".join) | st.binary(max_size=4)
 
 
@@ -149,33 +141,8 @@ def test_first_names_the_children_of_the_root(texts: list[bytes]) -> None:
     assert arrays.first[256] == len(arrays.nodes)
 
 
-def test_many_ids_of_one_string_come_out_ascending() -> None:
-    ids = random.Random(1).sample(range(100_000), 3000)
-    arrays = build([(b"x" if i % 3 else b"xy", i) for i in ids])
-    assert list(arrays.slot_ids) == sorted(i for i in ids if i % 3) + sorted(i for i in ids if not i % 3)
-
-
 def test_every_character_boundary_of_utf_8_is_judged_as_python_judges_it() -> None:
-    leads = [
-        0x00,
-        0x7F,
-        0x80,
-        0xBF,
-        0xC0,
-        0xC1,
-        0xC2,
-        0xDF,
-        0xE0,
-        0xE1,
-        0xEC,
-        0xED,
-        0xEE,
-        0xEF,
-        0xF0,
-        0xF1,
-        0xF3,
-    ]
-    leads += [0xF4, 0xF5, 0xFF]
+    leads = bytes.fromhex("00 7f 80 bf c0 c1 c2 df e0 e1 ec ed ee ef f0 f1 f3 f4 f5 ff")
     seconds = [0x7F, 0x80, 0x8F, 0x90, 0x9F, 0xA0, 0xBF, 0xC0]
     texts = [
         bytes([a, b, c, d]) for a in leads for b in seconds for c in (0x80, 0xBF, 0xC0) for d in (0x80, 0x41)
@@ -187,12 +154,6 @@ def test_every_character_boundary_of_utf_8_is_judged_as_python_judges_it() -> No
         assert int(arrays.slot_sig[slot, 0]) | int(arrays.slot_sig[slot, 1]) << 64 == slow_signature(text), (
             text
         )
-
-
-def test_no_strings_make_an_empty_trie() -> None:
-    arrays = build([])
-    assert (len(arrays.nodes), len(arrays.slot_ids), list(arrays.slot_start)) == (0, 0, [0])
-    assert set(arrays.first[:256]) == {-1}
 
 
 def test_a_string_past_the_depth_is_refused_by_its_id() -> None:
@@ -292,28 +253,19 @@ def test_a_second_opening_builds_nothing(folder: Path, monkeypatch: pytest.Monke
     assert reopen(tokenizer()).vocab_size == 1536
 
 
-@pytest.mark.parametrize("at", [0, 9, 13, 40, 5000, -1])
-def test_a_flipped_bit_anywhere_is_found_and_the_file_built_anew(folder: Path, at: int) -> None:
+@pytest.mark.parametrize("at", [0, 9, 40, 5000, -1])
+@pytest.mark.parametrize("cut", [False, True])
+def test_a_flipped_bit_or_a_cut_anywhere_is_found_and_the_file_built_anew(
+    folder: Path, at: int, cut: bool
+) -> None:
     built = Vocabulary._build(tokenizer())
     Vocabulary.of(tokenizer())
     path = vocabulary_path(tokenizer())
     whole = path.read_bytes()
     damaged = bytearray(whole)
     damaged[at] ^= 4
-    path.write_bytes(damaged)
+    path.write_bytes(whole[:at] if cut else damaged)
     with pytest.warns(StoreWarning, match="damaged"):
-        assert same(reopen(tokenizer()), built)
-    assert path.read_bytes() == whole
-
-
-@pytest.mark.parametrize("size", [0, 1, 15, 16, 100, 20_000])
-def test_a_half_written_file_is_built_anew(folder: Path, size: int) -> None:
-    built = Vocabulary._build(tokenizer())
-    Vocabulary.of(tokenizer())
-    path = vocabulary_path(tokenizer())
-    whole = path.read_bytes()
-    path.write_bytes(whole[:size])
-    with pytest.warns(StoreWarning):
         assert same(reopen(tokenizer()), built)
     assert path.read_bytes() == whole
 
@@ -324,15 +276,6 @@ def test_the_file_of_another_vocabulary_is_not_taken(folder: Path) -> None:
     vocabulary_path(other).rename(vocabulary_path(tokenizer()))
     with pytest.warns(StoreWarning):
         assert reopen(tokenizer()).fingerprint == tokenizer().fingerprint
-
-
-def test_a_folder_that_cannot_be_made_leaves_the_vocabulary_in_memory(
-    tmp_path: Path, folder: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    (tmp_path / "file").write_bytes(b"")
-    monkeypatch.setenv("STRUCTGEN_CACHE", str(tmp_path / "file" / "below"))
-    with pytest.warns(StoreWarning, match="STRUCTGEN_CACHE"):
-        assert same(reopen(tokenizer()), Vocabulary._build(tokenizer()))
 
 
 def test_small_vocabularies_leave_no_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -367,7 +310,7 @@ def test_processes_that_build_at_once_agree_and_leave_one_whole_file(folder: Pat
         subprocess.Popen([sys.executable, "-c", SCRIPT, str(BPE)], stdout=subprocess.PIPE, text=True)
         for _ in range(2)
     ]
-    said = {process.communicate(timeout=120)[0] for process in running}
+    said = {process.communicate(timeout=600)[0] for process in running}
     assert [process.returncode for process in running] == [0, 0]
     assert len(said) == 1
     assert [path.name for path in (folder / "vocabularies").iterdir()] == [vocabulary_path(tokenizer()).name]
@@ -431,68 +374,62 @@ def test_a_child_forked_while_a_thread_builds_can_build_too() -> None:
         assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
 
 
-@given(
-    st.dictionaries(
-        st.text("abc", min_size=1, max_size=3), st.lists(st.integers(0, 255), max_size=200), max_size=4
-    )
-)
-def test_arrays_come_back_from_their_file_as_they_were(
-    tmp_path_factory: pytest.TempPathFactory, content: dict[str, list[int]]
-) -> None:
-    path = tmp_path_factory.getbasetemp() / "round" / "trip"
-    arrays = {name: np.array(values, np.uint8) for name, values in content.items()}
-    assert write_arrays(path, "test-1", "key", {"n": -5}, arrays)
-    found = open_arrays(path, "test-1", "key")
-    assert found is not None
-    assert found.numbers == {"n": -5}
-    assert {name: list(array) for name, array in found.arrays.items()} == content
-
-
-def test_a_file_asked_for_under_another_kind_or_key_is_refused(tmp_path: Path) -> None:
-    path = tmp_path / "arrays"
-    write_arrays(path, "test-1", "key", {}, {"all": np.zeros(3, np.int32)})
-    for kind, key in (("test-2", "key"), ("test-1", "other")):
-        with pytest.warns(StoreWarning):
-            assert open_arrays(path, kind, key) is None
-
-
 def test_a_missing_file_is_no_reason_to_warn(tmp_path: Path) -> None:
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         assert open_arrays(tmp_path / "none", "test-1", "key") is None
 
 
-@pytest.mark.real_tokenizer
-def test_a_real_vocabulary_is_built_as_sorting_says(folder: Path) -> None:
-    """A twin fast enough for 128,000 tokens: sorted strings are the slots, shared beginnings the nodes."""
-    from structgen.maskbench.vocabularies import load
+SOME = [bytes((byte,)) for byte in range(256)] + [b"ab", b"abc", b"abd", b"b c", b"b c", b"\xc3\xa9t"]
+TRUNCATED = """
+import os, sys
+import structgen as sg
+from structgen.tokens import vocabulary
 
-    of = load("llama3")
-    made = Vocabulary.of(of)
-    distinct = sorted({token for token in of.token_bytes if token})
-    expected = []
-    before = b""
-    for slot, token in enumerate(distinct):
-        shared = 0
-        while before[shared : shared + 1] == token[shared : shared + 1] != b"":
-            shared += 1
-        for at in range(shared, len(token)):
-            expected.append((token[at], at + 1, slot if at + 1 == len(token) else -1))
-        before = token
-    assert [unpack(word)[:3] for word in made.nodes] == expected
-    deepest: list[tuple[int, int]] = []  # the open nodes: place, depth
-    for place, (_, depth, _) in [*enumerate(expected), (len(expected), (0, 0, 0))]:
-        while deepest and deepest[-1][1] >= depth:
-            closed = deepest.pop()[0]
-            assert unpack(made.nodes[closed])[3] == place
-        deepest.append((place, depth))
-    assert same(reopen_after(made, of), Vocabulary._build(of))
+vocabulary._WORTH_A_FILE = 0
+tokens = [*eval(sys.argv[1]), None]
+tokenizer = sg.Tokenizer.from_bytes(tokens, eos_token_id=len(tokens) - 1)
+if len(sys.argv) > 2:
+    path = vocabulary.vocabulary_path(tokenizer)
+    assert path.exists()
+    held = vocabulary.Vocabulary.of(tokenizer)
+    os.truncate(path, 0)
+compiled = sg.compile(sg.json_schema({"type": "string"}), tokenizer, store=False)
+mask = sg.allocate_mask(1, compiled.vocab_size)
+matcher = sg.Matcher(compiled)
+for token in b'"ab':
+    matcher.fill_mask(mask)
+    print(mask.array.tobytes().hex())
+    matcher.advance(token)
+"""
 
 
-def reopen_after(made: Vocabulary, of: Tokenizer) -> Vocabulary:
-    """The vocabulary from its file, as `made` wrote it."""
-    file = vocabulary._entries().read(vocabulary.KIND, entry_key(vocabulary.KIND, made.fingerprint))
-    assert file is not None
-    found = Vocabulary._from_file(of, file)
-    assert found is not None
-    return found
+def test_a_vocabulary_whose_file_is_cut_short_while_it_is_used_goes_on(tmp_path: Path) -> None:
+    found = []
+    for cut in ([], ["cut"]):
+        done = subprocess.run(
+            [sys.executable, "-c", TRUNCATED, repr(SOME), *cut],
+            env={**os.environ, "STRUCTGEN_CACHE": str(tmp_path)},
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        assert done.returncode == 0, (done.returncode, signal.SIGBUS, done.stderr)
+        found.append(done.stdout)
+    assert found[0] == found[1]
+
+
+def test_a_vocabulary_of_another_size_or_without_an_array_is_built_anew_with_a_warning(
+    folder: Path,
+) -> None:
+    of = Tokenizer.from_bytes([*SOME, None], eos_token_id=len(SOME))
+    built = Vocabulary._read_or_build(of)
+    entries, key = vocabulary._entries(), entry_key(vocabulary.KIND, of.fingerprint)
+    numbers = {name: getattr(built, name) for name in vocabulary._NUMBERS}
+    whole = built._arrays()
+    changed = [({one: array for one, array in whole.items() if one != name}, numbers) for name in whole]
+    changed.append((whole, numbers | {"vocab_size": len(SOME)}))
+    for arrays, said in changed:
+        assert entries.write(vocabulary.KIND, key, arrays, said)
+        with pytest.warns(StoreWarning, match="lacks an array"):
+            Vocabulary._read_or_build(of)

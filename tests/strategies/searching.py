@@ -3,20 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from functools import cache
 
-from strategy_models import LETTERS, Table
+from strategy_models import LETTERS, Table, compiled
 
 import structgen as sg
 from structgen.engine import Request, Sampling
 from structgen.engine.searches.branches import TextPlace
 from structgen.engine.searches.prefix_rows import numbers
 from structgen.engine.strategies.strategy import Decision, SearchStrategy
-
-
-@cache
-def _compiled(grammar: sg.Grammar) -> sg.CompiledGrammar:
-    return sg.compile(grammar, LETTERS)
 
 
 def decided(
@@ -28,8 +22,7 @@ def decided(
     most: int = 12,
 ) -> Decision:
     """Return what a search decides after tokens of a text, without the loop and its caches."""
-    compiled = _compiled(grammar)
-    matcher = sg.Matcher(compiled)
+    matcher = sg.Matcher(compiled(grammar))
     for token in tokens:
         matcher.advance(token)
     texts = [LETTERS.token_bytes[token] or b"" for token in tokens]

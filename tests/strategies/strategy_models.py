@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import functools
 import math
 from collections.abc import Callable, Sequence
+from typing import Any
 
 import torch
 from token_caches import TokenCache
@@ -11,12 +13,15 @@ from torch import Tensor
 
 import structgen as sg
 from structgen.engine import Engine, Request, Result, Sampling
+from structgen.engine.model_protocol import DraftSupport
 
 LETTERS = sg.Tokenizer.from_bytes([b"a", b"b", b"c", b"ab", b"<end>"], eos_token_id=4)
 """Five tokens, the last one an end token; "ab" has two spellings."""
 END = 4
 RULE = sg.regex("a[abc]b?|b[ac]{1,2}|c")
 """Texts of at most three letters."""
+TEXTS = sg.regex("(ab?c|c[ab]{1,3}){1,9}")
+"""Texts that may be long, and in which some letters are forced."""
 
 
 class Table:
@@ -64,6 +69,33 @@ class Table:
         return torch.stack(found)
 
 
+class TreeTable(Table):
+    """A table that verifies drafts."""
+
+    draft_support = DraftSupport("tree")
+
+    def __init__(
+        self, law: Callable[[tuple[int, ...]], Sequence[float]], size: int = 5, reach: int = 100
+    ) -> None:
+        super().__init__(law, size, reach)
+        self._paths: dict[int, list[list[int]]] = {}
+
+    def decode_tree(self, tokens: Any, parents: Any, counts: Any, caches: Any) -> Tensor:
+        rows, first = [], 0
+        for count, cache in zip(counts, caches, strict=True):
+            paths: list[list[int]] = []
+            for node in range(first, first + count):
+                paths.append([*(paths[parents[node]] if parents[node] >= 0 else []), tokens[node]])
+                rows.append(self.logits([*cache.tokens, *paths[-1]]))
+            self._paths[id(cache)] = paths
+            first += count
+        return torch.stack(rows)
+
+    def keep(self, paths: Any, caches: Any) -> None:
+        for path, cache in zip(paths, caches, strict=True):
+            cache.tokens += self._paths[id(cache)][path[-1]]
+
+
 def scrambled(seed: int, reach: int = 3, size: int = 5, spread: float = 1.5) -> Table:
     """Return a model whose logits are a fixed random function of its last tokens."""
 
@@ -82,6 +114,46 @@ def texts_of(engine: Engine, request: Request) -> list[Result]:
     return found
 
 
+def interrupted(engine: Engine, requests: Sequence[Request], at: int) -> list[Result]:
+    """Return the results of requests whose model is interrupted in a pass (from 1), and which go on."""
+    decode, passes = engine.model.decode, 0
+
+    def cut(*inputs: Any) -> Any:
+        nonlocal passes
+        passes += 1
+        if passes == at:
+            raise KeyboardInterrupt
+        return decode(*inputs)
+
+    engine.model.decode = cut  # type: ignore[method-assign]
+    handles = [handle for request in requests for handle in engine.submit(request)]
+    try:
+        engine.drive(handles)
+    except KeyboardInterrupt:
+        engine.drive(handles)
+    return [handle.result for handle in handles if handle.result is not None]
+
+
+@functools.cache
+def compiled(grammar: sg.Grammar) -> sg.CompiledGrammar:
+    return sg.compile(grammar, LETTERS)
+
+
+def allowed_after(tokens: Sequence[int], grammar: sg.Grammar = RULE, budget: int | None = None) -> list[int]:
+    """Return the tokens that may come after a text, and after which it can be completed within a budget."""
+    matcher = sg.Matcher(compiled(grammar))
+    for token in tokens:
+        matcher.advance(token)
+    found = []
+    for token in range(5):
+        if matcher.accepts([token]):
+            matcher.advance(token)
+            if budget is None or token == END or matcher.tokens_to_finish() <= budget - len(tokens) - 1:
+                found.append(token)
+            matcher.rollback(1)
+    return found
+
+
 def enumerated(
     law: Callable[[tuple[int, ...], list[int]], dict[int, float]],
     grammar: sg.Grammar = RULE,
@@ -89,16 +161,11 @@ def enumerated(
 ) -> dict[tuple[int, ...], float]:
     """Return the probability of each text, by tokens, for a law of the next token: a function of the tokens
     before and of the allowed ones. The end token is allowed where a text is complete."""
-    compiled = sg.compile(grammar, LETTERS)
     found: dict[tuple[int, ...], float] = {}
 
     def go(tokens: tuple[int, ...], mass: float) -> None:
-        matcher = sg.Matcher(compiled)
-        for token in tokens:
-            matcher.advance(token)
-        allowed = [one for one in range(5) if matcher.accepts([one])]
         assert len(tokens) < most
-        for token, share in law(tokens, allowed).items():
+        for token, share in law(tokens, allowed_after(tokens, grammar)).items():
             if share == 0:
                 continue
             if token == END:

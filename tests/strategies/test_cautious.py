@@ -6,14 +6,9 @@ import itertools
 import math
 
 import pytest
-
-torch = pytest.importorskip("torch")
-
-from searching import decided  # noqa: E402
-from strategy_models import (  # noqa: E402
+from strategy_models import (
     END,
     LETTERS,
-    RULE,
     Table,
     distance,
     drawn,
@@ -22,8 +17,8 @@ from strategy_models import (  # noqa: E402
     softmax,
 )
 
-import structgen as sg  # noqa: E402
-from structgen.engine import Engine, Request, Sampling  # noqa: E402
+import structgen as sg
+from structgen.engine import Engine, Request, Sampling
 
 ALWAYS = 1e-9
 """An entropy that each choice exceeds."""
@@ -59,27 +54,17 @@ def _best_of(model: Table, trials: int) -> dict[tuple[int, ...], float]:
 @pytest.mark.parametrize(
     ("trials", "count", "most"),
     [
-        (3, 800, 0.07),
+        (3, 500, 0.08),
         pytest.param(2, 15_000, 0.02, marks=pytest.mark.slow),
         pytest.param(5, 15_000, 0.02, marks=pytest.mark.slow),
     ],
 )
 def test_the_law_is_that_of_the_likeliest_of_the_trials(trials: int, count: int, most: float) -> None:
     model = scrambled(30)
-    strategy = sg.strategies.Cautious(trials=trials, low=0.0, high=ALWAYS)
+    how = Sampling(seed=3, strategy=sg.strategies.Cautious(trials=trials, low=0.0, high=ALWAYS))
     exact, plain = _best_of(model, trials), _best_of(model, 1)
     assert 0.5 * sum(abs(exact[one] - plain[one]) for one in exact) > 0.1
-    found: dict[tuple[int, ...], int] = {}
-    for seed in range(count):
-        text = decided(strategy, model, RULE, Sampling(seed=seed)).tokens[:-1]
-        found[text] = found.get(text, 0) + 1
-    assert 0.5 * sum(abs(found.get(one, 0) / count - share) for one, share in exact.items()) < most
-
-
-def test_draws_of_the_engine_have_the_law_too() -> None:
-    model = scrambled(30)
-    how = Sampling(seed=3, strategy=sg.strategies.Cautious(trials=3, low=0.0, high=ALWAYS))
-    assert distance(drawn(model, how, 1500), _best_of(model, 3)) < 0.05
+    assert distance(drawn(model, how, count), exact) < most
 
 
 def test_the_number_of_trials_follows_the_entropy() -> None:
@@ -137,41 +122,3 @@ def test_a_stop_string_ends_a_trial() -> None:
     )
     assert "bc" not in one.text
     assert one.usage.strategy_rows <= 3 * (len(one.tokens) + 200)
-
-
-def test_typed_texts_agree_more_with_trials_than_without() -> None:
-    """Self-consistency: the share of the commonest text of several draws."""
-    model = scrambled(35, spread=1.0)
-
-    def agreement(strategy: sg.strategies.Cautious) -> float:
-        found = [one.text for one in drawn(model, Sampling(seed=5, strategy=strategy), 400, RULE)]
-        return max(found.count(text) for text in set(found)) / len(found)
-
-    assert agreement(sg.strategies.Cautious(trials=8, low=0.0, high=ALWAYS)) > agreement(
-        sg.strategies.Cautious(trials=1)
-    )
-
-
-@pytest.mark.parametrize(
-    ("options", "where"),
-    [({"trials": 0}, "trials"), ({"low": -1.0}, "low"), ({"low": 2.0}, "high"), ({"high": "x"}, "high")],
-)
-def test_wrong_options_are_refused_by_name(options: dict[str, object], where: str) -> None:
-    with pytest.raises(sg.errors.OptionError) as caught:
-        sg.strategies.Cautious(**options)  # type: ignore[arg-type]
-    assert caught.value.where == where
-
-
-def test_what_excludes_a_search_is_refused_with_the_reason() -> None:
-    for other in (
-        sg.strategies.Mirostat(),
-        sg.strategies.Guidance(""),
-        sg.strategies.PlanningSearch(reward=len),
-    ):
-        with pytest.raises(sg.errors.OptionError, match="exclude one another") as caught:
-            Sampling(strategy=(sg.strategies.Cautious(), other))
-        assert caught.value.where == "strategy"
-    with pytest.raises(sg.errors.OptionError, match="about draws"):
-        Request("x", None, Sampling(temperature=0.0), strategy=sg.strategies.Cautious())
-    with pytest.raises(sg.errors.OptionError, match="behind the prompt as it is"):
-        Request("x", RULE, strategy=sg.strategies.Cautious(), healing=True)

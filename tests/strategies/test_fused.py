@@ -9,15 +9,13 @@ from typing import Any
 
 import numpy as np
 import pytest
+import torch
+from strategy_models import LETTERS, TEXTS, Table, interrupted, scrambled
 
-torch = pytest.importorskip("torch")
-
-from strategy_models import LETTERS, Table, scrambled  # noqa: E402
-
-import structgen as sg  # noqa: E402
-from structgen.engine import Engine, Request, Sampling  # noqa: E402
-from structgen.engine.composed_models.byte_frontier import ByteFrontier, TokenRanges  # noqa: E402
-from structgen.engine.searches.prefix_rows import ModelRows, numbers  # noqa: E402
+import structgen as sg
+from structgen.engine import Engine, Request, Sampling
+from structgen.engine.composed_models.byte_frontier import ByteFrontier, TokenRanges
+from structgen.engine.searches.prefix_rows import ModelRows, numbers
 
 BYTES = sg.Tokenizer.from_bytes([b"a", b"b", b"c", b"<end>"], eos_token_id=3)
 WIDE_TOKENS = [
@@ -35,7 +33,6 @@ WIDE_TOKENS = [
     b"<end>",
 ]
 WIDE = sg.Tokenizer.from_bytes(WIDE_TOKENS, eos_token_id=11)
-TEXTS = sg.regex("(ab?c|c[ab]{1,3}){1,9}")
 PROMPT = [0]
 
 
@@ -187,29 +184,11 @@ def test_the_released_rule_reads_the_own_tokens_alone() -> None:
 
 def test_texts_are_the_same_alone_and_in_any_batch_and_after_an_interrupt() -> None:
     first, second = scrambled(16), scrambled(17, size=12)
+    requests = [Request([at % 3], TEXTS, Sampling(seed=at), max_tokens=16) for at in range(6)]
 
-    def texts(rows: int, cut_at: int = 0) -> list[list[int]]:
-        model, seen = sg.strategies.FusedModels((first, LETTERS), (second, WIDE), r=0.5), [0]
-        decode = model.decode
-
-        def cut(*inputs: Any) -> Any:
-            seen[0] += 1
-            if seen[0] == cut_at:
-                raise KeyboardInterrupt
-            return decode(*inputs)
-
-        model.decode = cut  # type: ignore[method-assign]
-        engine = Engine(model, max_rows=rows)
-        handles = [
-            handle
-            for at in range(6)
-            for handle in engine.submit(Request([at % 3], TEXTS, Sampling(seed=at), max_tokens=16))
-        ]
-        try:
-            engine.drive(handles)
-        except KeyboardInterrupt:
-            engine.drive(handles)
-        return [one.result.tokens for one in handles if one.result is not None]
+    def texts(rows: int, at: int = 0) -> list[list[int]]:
+        model = sg.strategies.FusedModels((first, LETTERS), (second, WIDE), r=0.5)
+        return [one.tokens for one in interrupted(Engine(model, max_rows=rows), requests, at)]
 
     expected = texts(1)
     assert texts(4) == texts(6) == texts(6, 4) == texts(3, 9) == expected
@@ -222,21 +201,3 @@ def test_searches_run_on_it() -> None:
     )
     assert one.error is None
     assert one.usage.strategy_rows > 0
-
-
-@pytest.mark.parametrize(
-    ("options", "where"),
-    [
-        ({"r": 1.5}, "r"),
-        ({"unread_share": -1}, "unread_share"),
-        ({"most_rows": -1}, "most_rows"),
-        ({"prune": 0.9}, "prune"),
-        ({"second": 7}, "second"),
-    ],
-)
-def test_wrong_options_are_refused_by_name(options: dict[str, Any], where: str) -> None:
-    with pytest.raises(sg.errors.OptionError) as caught:
-        sg.strategies.FusedModels(
-            **{"first": (scrambled(1), LETTERS), "second": (scrambled(2, size=12), WIDE), **options}
-        )
-    assert caught.value.where == where

@@ -6,10 +6,7 @@ import math
 from dataclasses import replace
 
 import pytest
-
-pytest.importorskip("torch")
-
-from strategy_models import END, LETTERS, RULE, Table, distance, drawn, enumerated, scrambled, softmax
+from strategy_models import END, Table, allowed_after, distance, drawn, enumerated, scrambled, softmax
 
 import structgen as sg
 from structgen.engine import Engine, Request, Sampling
@@ -42,14 +39,14 @@ def _surprises(forced: int, count: int) -> list[float]:
     return [step.state[0] for one in results for step in one.steps if step.state]
 
 
-@pytest.mark.parametrize("count", [1_000, pytest.param(20_000, marks=pytest.mark.slow)])
-@pytest.mark.parametrize("forced", [0, 1, 4])
+@pytest.mark.parametrize(("count", "most"), [(500, 0.15), pytest.param(20_000, 0.1, marks=pytest.mark.slow)])
+@pytest.mark.parametrize("forced", [0, 1, pytest.param(4, marks=pytest.mark.slow)])
 def test_the_mean_surprise_of_free_tokens_is_tau_however_many_tokens_are_forced(
-    forced: int, count: int
+    forced: int, count: int, most: float
 ) -> None:
     found = _surprises(forced, count)
     assert len(found) == count
-    assert abs(sum(found) / len(found) - 3.0) <= 0.1
+    assert abs(sum(found) / len(found) - 3.0) <= most
 
 
 def test_a_controller_that_counts_forced_tokens_winds_up(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -60,7 +57,7 @@ def test_a_controller_that_counts_forced_tokens_winds_up(monkeypatch: pytest.Mon
         seen(self, token, state or (0.0, self.mu + 0.1 * 3.0), None)
 
     monkeypatch.setattr(MirostatState, "follow", follow)
-    found = _surprises(1, 1_000)
+    found = _surprises(1, 500)
     assert sum(found) / len(found) > 3.5
 
 
@@ -79,7 +76,7 @@ def _exact(model: Table, tau: float, eta: float, heat: float) -> dict[tuple[int,
     def law(tokens: tuple[int, ...], allowed: list[int]) -> dict[int, float]:
         mu = 2 * tau
         for at in range(len(tokens)):
-            before, may = tokens[:at], _allowed(tokens[:at])
+            before, may = tokens[:at], allowed_after(tokens[:at])
             if len(may) > 1:
                 mu -= eta * (-math.log2(_masked(model, before, may, heat)[tokens[at]]) - tau)
         shares = _masked(model, tokens, allowed, heat)
@@ -93,13 +90,6 @@ def _exact(model: Table, tau: float, eta: float, heat: float) -> dict[tuple[int,
 def _masked(model: Table, tokens: tuple[int, ...], allowed: list[int], heat: float) -> dict[int, float]:
     logits = model.logits((0, *tokens)).tolist()
     return softmax({one: logits[one] / heat for one in allowed})
-
-
-def _allowed(tokens: tuple[int, ...]) -> list[int]:
-    matcher = sg.Matcher(sg.compile(RULE, LETTERS))
-    for token in tokens:
-        matcher.advance(token)
-    return [one for one in range(5) if matcher.accepts([one])]
 
 
 @pytest.mark.parametrize("heat", [pytest.param(1.0, marks=pytest.mark.slow), 0.7])
@@ -125,22 +115,3 @@ def test_forced_tokens_note_nothing() -> None:
     )
     assert [bool(step.state) for step in result.steps] == [step.allowed > 1 for step in result.steps]
     assert END not in result.tokens
-
-
-@pytest.mark.parametrize(
-    ("make", "where"),
-    [
-        (lambda: sg.strategies.Mirostat(tau=0.0), "tau"),
-        (lambda: sg.strategies.Mirostat(tau=math.nan), "tau"),
-        (lambda: sg.strategies.Mirostat(eta=2.0), "eta"),
-        (lambda: Sampling(temperature=0.0, strategy=sg.strategies.Mirostat()), "temperature"),
-        (lambda: Sampling(top_k=4, strategy=sg.strategies.Mirostat()), "top_k"),
-        (lambda: Sampling(strategy=(sg.strategies.Mirostat(), sg.strategies.Mirostat())), "strategy"),
-        (lambda: Sampling(strategy="mirostat"), "strategy"),  # type: ignore[arg-type]
-    ],
-    ids=["tau", "nan", "eta", "temperature", "top_k", "twice", "text"],
-)
-def test_bad_options_are_refused_by_name(make: object, where: str) -> None:
-    with pytest.raises(sg.errors.OptionError) as caught:
-        make()  # type: ignore[operator]
-    assert caught.value.where == where

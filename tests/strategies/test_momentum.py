@@ -7,9 +7,6 @@ import random
 
 import numpy as np
 import pytest
-
-pytest.importorskip("torch")
-
 from strategy_models import Table
 
 import structgen as sg

@@ -6,18 +6,15 @@ import math
 from collections.abc import Sequence
 
 import pytest
+import torch
 from for_each import for_each
+from strategy_models import END, LETTERS, TEXTS, Table, allowed_after, scrambled
+from torch import Tensor
 
-torch = pytest.importorskip("torch")
+import structgen as sg
+from structgen.engine import Engine, Request, Result, Sampling
+from structgen.engine.searches.superposed import _log_q, _ngrams
 
-from strategy_models import END, LETTERS, Table, scrambled  # noqa: E402
-from torch import Tensor  # noqa: E402
-
-import structgen as sg  # noqa: E402
-from structgen.engine import Engine, Request, Result, Sampling  # noqa: E402
-from structgen.engine.searches.superposed import _log_q, _ngrams  # noqa: E402
-
-TEXTS = sg.regex("(ab?c|c[ab]{1,3}){1,9}")
 MOST = 10
 
 
@@ -51,20 +48,6 @@ class Nothing:
         return self
 
 
-def _allowed(tokens: tuple[int, ...]) -> list[int]:
-    matcher = sg.Matcher(sg.compile(TEXTS, LETTERS))
-    for token in tokens:
-        matcher.advance(token)
-    found = []
-    for token in range(5):
-        if matcher.accepts([token]):
-            matcher.advance(token)
-            if token == END or matcher.tokens_to_finish() <= MOST - len(tokens) - 1:
-                found.append(token)
-            matcher.rollback(1)
-    return found
-
-
 def _twin(model: Linear, k: int, heat: float) -> list[tuple[int, ...]]:
     """Return the drafts, best first, with laws that are means of the drafts' own."""
     own = {token: model.logits(model.embedding[token]).double() for token in range(5)}
@@ -72,7 +55,7 @@ def _twin(model: Linear, k: int, heat: float) -> list[tuple[int, ...]]:
     while drafts and len(ended) < k:
         found = []
         for tokens, score in drafts:
-            allowed = _allowed(tokens)
+            allowed = allowed_after(tokens, TEXTS, MOST)
             law = torch.log_softmax(logits[allowed] / heat, 0).tolist()
             found += [((*tokens, token), score + share) for token, share in zip(allowed, law, strict=True)]
         found = sorted(found, key=lambda one: -one[1])[: k - len(ended)]
@@ -96,7 +79,7 @@ def _drafts(
     return found
 
 
-@for_each("seed", range(6))
+@for_each("seed", range(4))
 @for_each("k", [2, 3])
 def test_drafts_of_a_linear_model_are_those_of_exact_means(seed: int, k: int) -> None:
     model = Linear(seed)
@@ -109,7 +92,7 @@ def test_drafts_of_a_linear_model_are_those_of_exact_means(seed: int, k: int) ->
 
 
 def test_drafts_are_distinct_and_cost_a_row_for_each_token_of_the_longest() -> None:
-    for seed in range(8):
+    for seed in range(4):
         found = _drafts(scrambled(seed), sg.strategies.SuperposedDecoding(temperature=0.5))
         assert len({tuple(one.tokens) for one in found}) == 3
         longest = max(len(one.steps) for one in found)
@@ -121,7 +104,7 @@ def test_drafts_are_distinct_and_cost_a_row_for_each_token_of_the_longest() -> N
 
 def test_a_drafts_mask_takes_no_candidate_from_another() -> None:
     """One candidate of each draft: it is the likeliest one of its own mask."""
-    for seed in range(8):
+    for seed in range(4):
         (one,) = _drafts(scrambled(20 + seed), sg.strategies.SuperposedDecoding(k=1))
         found = _drafts(
             scrambled(20 + seed), sg.strategies.SuperposedDecoding(k=3, candidates=1, temperature=0.5)
@@ -149,7 +132,7 @@ def test_without_texts_their_weight_has_no_effect() -> None:
 
 def test_texts_change_the_drafts() -> None:
     changed = 0
-    for seed in range(8):
+    for seed in range(4):
         plain = _drafts(scrambled(40 + seed), sg.strategies.SuperposedDecoding(temperature=0.5))
         told = _drafts(
             scrambled(40 + seed), sg.strategies.SuperposedDecoding(temperature=0.5, texts=["cbbcbb" * 3])
@@ -180,13 +163,3 @@ def test_other_models_are_refused_with_the_reason() -> None:
             Request([0], TEXTS, max_tokens=9, strategy=sg.strategies.SuperposedDecoding())
         )
     assert caught.value.where == "strategy"
-
-
-@pytest.mark.parametrize(
-    ("options", "where"),
-    [({"k": 0}, "k"), ({"a": 2}, "a"), ({"texts": 3}, "texts"), ({"candidates": 0}, "candidates")],
-)
-def test_wrong_options_are_refused_by_name(options: dict[str, object], where: str) -> None:
-    with pytest.raises(sg.errors.OptionError) as caught:
-        sg.strategies.SuperposedDecoding(**options)  # type: ignore[arg-type]
-    assert caught.value.where == where

@@ -5,23 +5,19 @@ from __future__ import annotations
 import json
 import math
 import random
-import sys
 from pathlib import Path
 from typing import Any, Literal
 
 import pytest
+import torch
+from small_models import write_llama
+from strategy_models import scrambled
 
-torch = pytest.importorskip("torch")
-
-sys.path.insert(0, str(Path(__file__).parents[1] / "engine"))
-from small_models import write_llama  # noqa: E402
-from strategy_models import scrambled  # noqa: E402
-
-import structgen as sg  # noqa: E402
-from structgen.engine import Engine, Request  # noqa: E402
-from structgen.engine.model_prompts import ModelPrompts  # noqa: E402
-from structgen.engine.searches.listed_values import listed, listed_values  # noqa: E402
-from structgen.engine.searches.whole_values import WholeValues, comparing, spellings  # noqa: E402
+import structgen as sg
+from structgen.engine import Engine, Request
+from structgen.engine.model_prompts import ModelPrompts
+from structgen.engine.searches.listed_values import listed, listed_values
+from structgen.engine.searches.whole_values import WholeValues, comparing, spellings
 
 LETTERS = sg.Tokenizer.from_bytes([b"a", b"b", b"c", b"ab", b"A", b"<end>"], eos_token_id=5)
 WORDS = ("ab", "ba", "cab", "bc")

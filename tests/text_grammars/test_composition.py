@@ -12,7 +12,7 @@ import pytest
 from for_each import for_each
 from hypothesis import given
 from hypothesis import strategies as st
-from language_words import accepts, check_rest, run, words_of
+from language_words import accepts, check_rest, words_of
 
 import structgen as sg
 from structgen.text_grammars.machine.language import TOKEN
@@ -210,48 +210,6 @@ def test_a_composed_grammar_is_a_value() -> None:
 def test_bad_operands_are_refused(make: Callable[[], object], said: str) -> None:
     with pytest.raises(sg.errors.OptionError, match=said):
         make()
-
-
-PIECES = [b"ab", b"ba", b'a"', b'["a', b'"]', b'"\\u']
-TOKENS: list[bytes | None] = [*(bytes((byte,)) for byte in range(256)), *PIECES, None, None]
-SPECIAL, END = len(TOKENS) - 2, len(TOKENS) - 1
-
-
-def test_masks_of_composed_grammars_are_what_can_be_read_symbol_by_symbol() -> None:
-    schema = sg.json_schema({"items": {"enum": ["a", "b"]}, "type": "array"}, whitespace="compact")
-    tail = sg.sequence(schema) | sg.in_json_string("a\n").repeat(1, 2)
-    grammar = sg.substring_of("abba") + sg.special(SPECIAL) + tail
-    compiled = sg.compile(grammar, sg.Tokenizer.from_bytes(TOKENS, eos_token_id=END), store=False)
-    language = grammar.language(sg.Limits())
-    symbols = [tuple(text) if text is not None else (TOKEN + token,) for token, text in enumerate(TOKENS)]
-    pending = [(compiled.start, language.start(), 0)]
-    met = 0
-    while pending:
-        state, config, depth = pending.pop()
-        met += 1
-        after = {token: run(language, config, symbols[token]) for token in range(END)}
-        expected = [token for token, there in after.items() if there is not None]
-        assert compiled.allowed(state) == expected + [END] * language.accepts(config)
-        for token in expected if depth < 5 else ():
-            following = compiled.step(state, token)
-            assert following is not None
-            pending.append((following, after[token], depth + 1))
-    assert met > 100
-
-
-@for_each("seed", range(12))
-def test_walks_within_a_budget_come_to_an_end(seed: int) -> None:
-    rules = sg.ebnf('root ::= "(" root ")" | root "b" root | "a"{2,}')
-    grammar = "[" + (rules - sg.regex(".*ba{2}b.*")) + sg.text("]", max_tokens=3) + sg.special(SPECIAL)
-    compiled = sg.compile(grammar, sg.Tokenizer.from_bytes(TOKENS, eos_token_id=END), store=False)
-    matcher, mask, chooser = sg.Matcher(compiled), sg.allocate_mask(1, len(TOKENS)), random.Random(seed)
-    left = matcher.tokens_to_finish() + seed
-    while not matcher.is_finished:
-        matcher.fill_mask(mask, budget=left)
-        token = chooser.choice(mask.allowed().tolist())
-        matcher.advance(token)
-        left -= token != END
-        assert left >= 0
 
 
 def test_a_search_without_end_is_a_limit_by_name() -> None:

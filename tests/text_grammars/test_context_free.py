@@ -168,10 +168,16 @@ def _agrees(rules: Rules, terminals: Mapping[str, str], ignored: Sequence[str] =
     assert read(language, "ab", 5) == expected
 
 
-@settings(max_examples=4 * settings().max_examples)
-@given(rules=RULES, terminals=TERMINALS)
-def test_random_rules_have_their_words(rules: Rules, terminals: Mapping[str, str]) -> None:
-    _agrees(rules, terminals)
+@settings(max_examples=2 * settings().max_examples)
+@given(
+    rules=RULES,
+    terminals=TERMINALS,
+    ignored=st.just(()) | st.lists(st.sampled_from("uv"), max_size=2, unique=True),
+)
+def test_random_rules_have_their_words(
+    rules: Rules, terminals: Mapping[str, str], ignored: Sequence[str]
+) -> None:
+    _agrees(rules, terminals, ignored)
 
 
 TAILS = st.lists(
@@ -193,13 +199,6 @@ def test_random_rules_that_call_in_their_last_place(
     rules += [(name, (end,) if end else ()) for name, end in zip(NAMES, ends, strict=True)]
     terminals = {"t": "a", "u": "b", "v": "ab|b"}
     assert read(made(rules, terminals), "ab", 5) == brute(rules, terminals, "s", "ab", 5)
-
-
-@given(rules=RULES, terminals=TERMINALS, ignored=st.lists(st.sampled_from("uv"), max_size=2, unique=True))
-def test_random_rules_with_ignored_terminals(
-    rules: Rules, terminals: Mapping[str, str], ignored: Sequence[str]
-) -> None:
-    _agrees(rules, terminals, ignored)
 
 
 @given(rules=RULES, terminals=TERMINALS)
@@ -283,10 +282,8 @@ def test_a_long_ring_of_rules_is_not_turned_around() -> None:
 
 
 def test_many_rules_take_time_in_proportion() -> None:
-    rules = [("s", (f"n{i}",)) for i in range(25_000)] + [
-        (f"n{i}", ("a", f"n{i + 1}")) for i in range(24_999)
-    ]
-    language = made([*rules, ("n24999", ("b",))], AB)
+    rules = [("s", (f"n{i}",)) for i in range(6_000)] + [(f"n{i}", ("a", f"n{i + 1}")) for i in range(5_999)]
+    language = made([*rules, ("n5999", ("b",))], AB)
     assert language.accepts(language.step(language.start(), 98))
 
 

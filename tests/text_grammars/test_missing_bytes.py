@@ -1,19 +1,18 @@
 """Vocabularies that lack bytes: the texts are those that sequences of tokens write, and no mask leads to a
-place where only something else could follow. The oracle is the list of all short texts."""
+place where only something else could follow. The oracle is the list of all short texts. Patterns, schemas and
+Lark grammars are in tests/laws/test_missing_byte_laws.py."""
 
 from __future__ import annotations
 
 import functools
-import json
 import pickle
 import random
 import re
 from collections.abc import Callable, Iterable, Sequence
 from itertools import product
 
-import jsonschema
-import lark
 import pytest
+from compiled_texts import reached
 from for_each import for_each
 
 import structgen as sg
@@ -82,8 +81,7 @@ def compare(grammar: sg.Grammar, oracle: Oracle, depth: int) -> None:
             if token == len(tokens):
                 assert token in within
                 continue
-            after = compiled.step(state, token)
-            assert after is not None
+            after = reached(compiled, token, state)
             assert (compiled.tokens_to_finish(after) < need) == (token in within)
             if len(text + tokens[token]) <= depth:
                 pending.append((text + tokens[token], after))
@@ -100,24 +98,6 @@ def vocabularies(chance: random.Random, letters: str, count: int) -> list[list[s
         if tokens:
             found.append(list(dict.fromkeys(tokens)))
     return found
-
-
-PATTERNS = [
-    "(ab|ba|c)*c",
-    "a*b?c",
-    "(a|bc)+",
-    "[^a]b*",
-    "ab|ba|ccc",
-    "(abc|cab)*",
-    "a(?=b)[bc]*",
-    "(?!ab)[abc]{2,4}",
-]
-
-
-@pytest.mark.parametrize("pattern", PATTERNS)
-def test_masks_of_a_pattern_are_exact(pattern: str) -> None:
-    for tokens in [["a", "b", "c"], *vocabularies(random.Random(pattern), "abc", 12)]:
-        agree(sg.regex(pattern), tokens, lambda text: re.fullmatch(pattern, text) is not None, 2, 4)
 
 
 RULES = [
@@ -141,30 +121,6 @@ def test_masks_of_rules_are_exact(rules: str, pattern: str | None) -> None:
         agree(sg.ebnf(rules), tokens, accepts, 1, 5)
 
 
-LARK = [
-    ('start: "a" start "b" | "c"', "abc"),
-    ("start: A B?\nA: /a+/\nB: /b|ab/", "abc"),
-    ('start: (WORD | IF)+\nIF: "ab"\nWORD: /[abc]{1,2}/\n%ignore "d"', "abd"),
-    ('start: "(" start ")" | "x"', "(x)"),
-    ("start: A+\nA: /a(?!b)|bc?/", "abc"),
-]
-
-
-@pytest.mark.parametrize(("text", "letters"), LARK)
-def test_masks_of_lark_are_exact(text: str, letters: str) -> None:
-    parser = lark.Lark(text, parser="lalr")
-
-    def accepts(word: str) -> bool:
-        try:
-            parser.parse(word)
-        except lark.exceptions.LarkError:
-            return False
-        return True
-
-    for tokens in vocabularies(random.Random(text), letters, 10):
-        agree(sg.lark(text), [one for one in tokens if len(one) < 3] or [letters[0]], accepts, 1, 4)
-
-
 class Listed(Oracle):
     """The same for a language whose texts are given, all of them."""
 
@@ -182,68 +138,6 @@ class Listed(Oracle):
 
     def _live(self, text: str) -> bool:
         return any(one.startswith(text) and self._writes(one[len(text) :]) for one in self._all)
-
-
-VALUES: list[object] = [
-    *(
-        None,
-        True,
-        False,
-        *range(-12, 120),
-        "",
-        *("".join(w) for n in (1, 2, 3) for w in product("abé", repeat=n)),
-    ),
-    *([], [0], [10], [0, 0], [0, 10], [10, 0], [10, 10], [1], [[0]], {}, {"a": 0}, {"a": -7}, {"b": 0}),
-]
-SCHEMAS: list[tuple[dict[str, object], str]] = [
-    ({"enum": ["a", "ab", 0, [0]]}, '0ab"[]'),
-    ({"type": "array", "items": {"enum": [0, 10]}, "maxItems": 2}, "[],01"),
-    ({"type": "object", "properties": {"a": {"enum": [0, -7]}}, "additionalProperties": False}, '{}":a0-7'),
-    ({"type": "string", "pattern": "^[ab]*é?$", "maxLength": 3}, 'ab"é'),
-    ({"type": ["boolean", "null"]}, "trueflsn"),
-    ({"type": "integer", "minimum": -10, "maximum": 110}, "0123-59"),
-    ({"anyOf": [{"type": "object", "maxProperties": 0}, {"type": "array", "maxItems": 0}]}, "{}[]"),
-]
-
-
-@pytest.mark.parametrize(("schema", "letters"), SCHEMAS, ids=lambda one: json.dumps(one)[:40])
-def test_masks_of_a_schema_are_exact(schema: dict[str, object], letters: str) -> None:
-    validator = jsonschema.Draft202012Validator(schema)
-    valid = [value for value in VALUES if validator.is_valid(value)]
-    texts = [json.dumps(value, separators=(",", ":"), ensure_ascii=False) for value in valid]
-    grammar = sg.json_schema(schema, whitespace="compact", escapes="utf8", numbers="plain")
-    for tokens in [list(letters), *vocabularies(random.Random(str(schema)), letters, 12)]:
-        tokens = list(dict.fromkeys(tokens))
-        compare(grammar, Listed(tokens, texts), 4)
-
-
-def spellings(text: str, escapes: str) -> list[str]:
-    """Return all JSON strings of a text, of letters and of characters from U+00A0 to U+00FF."""
-    ways = {
-        "utf8": lambda char: [char],
-        "ascii": lambda char: [json.dumps(char)[1:-1]],
-        "canonical": lambda char: [char, *hexadecimal(char)],
-        "any": lambda char: [char, *hexadecimal(char)],
-    }[escapes]
-    return [f'"{"".join(parts)}"' for parts in product(*map(ways, text))]
-
-
-def hexadecimal(char: str) -> list[str]:
-    digits = [{one, one.upper()} for one in f"{ord(char):04x}"]
-    return ["\\u" + "".join(some) for some in product(*digits)]
-
-
-@pytest.mark.parametrize("escapes", ["utf8", "ascii", "canonical", "any"])
-def test_a_character_is_written_in_the_ways_that_are_left(escapes: str) -> None:
-    chance = random.Random(escapes)
-    words = ["é", "ê", "aé"]
-    schema = {"type": "string", "pattern": "^(é|ê|aé)$"}
-    grammar = sg.json_schema(schema, whitespace="compact", escapes=escapes)
-    texts = [text for word in words for text in spellings(word, escapes)]
-    for _ in range(40):
-        letters = [*'"\\u0e9EaA6', "é", "ê", "00", "u00", "1"]
-        tokens = ['"', *chance.sample(letters[1:], chance.randint(1, 12))]
-        compare(grammar, Listed(tokens, texts), 6)
 
 
 @pytest.mark.parametrize("letters", ["ab", "()", "<>"])
@@ -343,8 +237,7 @@ def test_a_tag_whose_beginning_cannot_be_written_does_not_begin() -> None:
     tags = [{"begin": begin, "schema": {"const": 1}, "end": "b"} for begin in ("é:", "a:")]
     grammar = sg.structural_tag({"structures": tags, "triggers": ["é:", "a:"]})
     compiled = sg.compile(grammar, tokenizer_of(["a", ":", "b", "1"]), store=False)
-    state = compiled.step_bytes(compiled.start, b"b:a:")
-    assert state is not None
+    state = reached(compiled, b"b:a:")
     assert compiled.allowed(state) == [3]
     assert compiled.completion(state) == b"1b"
 
@@ -354,11 +247,9 @@ def test_special_tokens_stand_between_texts_that_tokens_write() -> None:
     tokenizer = sg.Tokenizer.from_bytes(tokens, eos_token_id=4)
     compiled = sg.compile(sg.regex("[ab]?c") + sg.special(3) + sg.regex("a|b"), tokenizer, store=False)
     assert compiled.allowed(compiled.start) == [0, 1, 2]
-    state = compiled.step(compiled.start, 1)
-    assert state is not None
+    state = reached(compiled, 1)
     assert compiled.allowed(state) == [3]
-    state = compiled.step(state, 3)
-    assert state is not None
+    state = reached(compiled, 3, state)
     assert (compiled.allowed(state), compiled.tokens_to_finish(state)) == ([0], 1)
 
 
@@ -385,8 +276,7 @@ def test_a_mask_asks_once_for_each_class_of_states() -> None:
     letters = [chr(one) for one in range(0x21, 0x7F) if chr(one) != "}"]
     tokens = [*letters, *("".join(pair) for pair in product("abcdefgh", repeat=3)), '"}']
     compiled = sg.compile(sg.json_schema({"type": "object"}), tokenizer_of(tokens), store=False)
-    state = compiled.step_bytes(compiled.start, b'{"ab')
-    assert state is not None
+    state = reached(compiled, b'{"ab')
     asked = len(compiled._language._live)
     assert set(range(len(letters), len(tokens) - 1)) <= set(compiled.allowed(state))
     assert len(compiled._language._live) - asked < 40
@@ -406,6 +296,5 @@ def test_a_composed_part_without_any_text_is_left_out() -> None:
     grammar = "a" + sg.sequence(nothing).repeat(0, 2) + sg.either(nothing, "b")
     compiled = sg.compile(grammar, tokenizer_of(["a", "b", "{", '"']), store=False)
     assert compiled.completion(compiled.start) == b"ab"
-    state = compiled.step_bytes(compiled.start, b"a")
-    assert state is not None
+    state = reached(compiled, b"a")
     assert compiled.allowed(state) == [1]

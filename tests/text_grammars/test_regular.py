@@ -1,14 +1,14 @@
-"""Regular grammars, held to re.fullmatch on all short texts; masks, held to replay byte by byte."""
+"""Regular grammars, held to re.fullmatch on all short texts."""
 
 from __future__ import annotations
 
 import itertools
 import pickle
-import random
 import re
 import warnings
 
 import pytest
+from compiled_texts import reached
 from for_each import for_each
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
@@ -16,12 +16,7 @@ from language_words import accepts, words_of
 
 import structgen as sg
 from structgen.text_grammars.text_grammar import TextGrammar
-
-TOKENS: list[bytes | None] = [bytes((byte,)) for byte in range(256)] + [
-    b"ab", b"ba", b"aab", b"\na", b"bb\n", "é".encode(), "éa".encode(), b"\xa9b", None,
-]  # fmt: skip
-END = len(TOKENS) - 1
-TOKENIZER = sg.Tokenizer.from_bytes(TOKENS, eos_token_id=END)
+from structgen.tokens.tokenizer import byte_tokenizer
 
 
 def matched(pattern: str, alphabet: str, most: int, flags: int = re.ASCII) -> set[str]:
@@ -126,40 +121,11 @@ def test_random_patterns_have_the_texts_of_re(pattern: str) -> None:
     _agrees(pattern)
 
 
-@pytest.mark.parametrize("pattern", ["(?:ab|a)(?!b)[ab\né]*", "(?:é|a|ba){1,3}b?", r"(?:\ba|[^a]){2,4}"])
-def test_masks_are_what_can_be_read_byte_by_byte(pattern: str) -> None:
-    grammar = sg.regex(pattern)
-    compiled = sg.compile(grammar, TOKENIZER, store=False)
-    language = grammar.language(sg.Limits())
-    chooser = random.Random(0)
-    for _ in range(20):
-        state, config = compiled.start, language.start()
-        for _ in range(12):
-            expected = []
-            for token, text in enumerate(TOKENS):
-                after = config
-                for byte in text or b"":
-                    after = None if after is None else language.step(after, byte)
-                if after is not None and (text is not None or language.accepts(config)):
-                    expected.append(token)
-            assert compiled.allowed(state) == expected
-            going = [token for token in expected if token != END]
-            if not going:
-                break
-            token = chooser.choice(going)
-            following = compiled.step(state, token)
-            assert following is not None
-            state = following
-            for byte in TOKENS[token] or b"":
-                config = language.step(config, byte)
-
-
 def test_counted_repeats_of_counted_repeats_are_one_count_or_refused_by_name() -> None:
     language = sg.regex("(a{0,30}){0,30}").language(sg.Limits())
     config = language.start()
     for _ in range(900):
-        after = language.step(config, 97)
-        assert after is not None
+        after = reached(language, 97, config)
         config = after
     assert language.step(config, 97) is None
     assert language.sizes["string_states"] < 1000
@@ -170,8 +136,7 @@ def test_counted_repeats_of_counted_repeats_are_one_count_or_refused_by_name() -
 
 def test_what_cannot_be_completed_is_no_state() -> None:
     language = sg.regex(r"a(?=b)c|b(?<!b)|ad").language(sg.Limits())
-    after = language.step(language.start(), 97)
-    assert after is not None
+    after = reached(language, 97, language.start())
     assert [byte for byte in range(256) if language.step(after, byte) is not None] == [100]
     assert language.step(language.start(), 98) is None
 
@@ -205,7 +170,11 @@ def test_a_literal_and_a_choice_have_their_texts_alone() -> None:
         (lambda: sg.choice([]), sg.errors.OptionError, "nothing"),
         (lambda: sg.choice(["a", 1]), sg.errors.OptionError, "int"),
         (lambda: sg.literal("\ud800"), sg.errors.OptionError, "surrogate"),
-        (lambda: sg.compile(sg.regex("(?!)"), TOKENIZER, store=False), sg.errors.GrammarError, "No text"),
+        (
+            lambda: sg.compile(sg.regex("(?!)"), byte_tokenizer(), store=False),
+            sg.errors.GrammarError,
+            "No text",
+        ),
     ],
 )
 def test_bad_input_is_refused_by_name(make: object, error: type[Exception], said: str) -> None:

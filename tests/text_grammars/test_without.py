@@ -11,8 +11,10 @@ from contextlib import suppress
 from functools import cache
 from typing import Any
 
+import compiled_texts
 import jsonschema
 import pytest
+from compiled_texts import reached, written
 from for_each import for_each
 from language_words import words_of
 
@@ -25,49 +27,9 @@ from structgen.limits import Limits
 from structgen.text_grammars.text_grammar import TextGrammar
 
 BYTES = [bytes((byte,)) for byte in range(256)]
-PIECES = [
-    *(
-        b'"a',
-        b'a"',
-        b'b"}',
-        b"ab",
-        b"ba",
-        b"aba",
-        b"bab",
-        b"\xc3\xa9",
-        b"\xa9a",
-        b"a\xc3",
-        b"\xf0\x9f",
-        b"\x98\x80",
-    ),
-    *(
-        rb"\u",
-        rb"\u00",
-        rb"\u006",
-        rb"\u0061",
-        rb"\u0061b",
-        rb"a\u0062",
-        rb"\ud83d",
-        rb"\ude00",
-        rb"\ud83d\ude00",
-    ),
-    *(
-        rb"\"",
-        rb"\"a",
-        rb"\/",
-        rb"\/a",
-        rb"\n",
-        b'{"',
-        b'":',
-        b'":"',
-        b'","',
-        b'"]',
-        b'["a',
-        b"true",
-        b"11",
-        b"1,",
-    ),
-]
+CROSSING = r""" "a a" b"} ab ba aba bab \u \u00 \u006 \u0061 \u0061b a\u0062 \ud83d \ude00 \ud83d\ude00
+\" \"a \/ \/a \n {" ": ":" "," "] ["a true 11 1,"""
+PIECES = [*CROSSING.encode().split(), "é".encode(), b"\xa9a", b"a\xc3", b"\xf0\x9f", b"\x98\x80"]
 TOKENIZER = sg.Tokenizer.from_bytes([*BYTES, *PIECES, None], eos_token_id=256 + len(PIECES))
 TOKENS = [*BYTES, *PIECES]
 END = len(TOKENS)
@@ -78,9 +40,7 @@ def compiled(grammar: sg.Grammar) -> sg.CompiledGrammar:
 
 
 def takes(grammar: sg.Grammar, text: str) -> bool:
-    of = compiled(grammar)
-    state = of.step_bytes(of.start, text.encode())
-    return state is not None and of.accepts_end(state)
+    return compiled_texts.takes(compiled(grammar), text)
 
 
 def strings_of(value: Any) -> Iterator[str]:
@@ -242,8 +202,7 @@ def masks_are_exact(
     of = compiled(grammar)
     places = sorted(beginnings)
     for beginning in places if len(places) <= most else chance.sample(places, most):
-        state = of.step_bytes(of.start, beginning)
-        assert state is not None, beginning
+        state = reached(of, beginning)
         expected = {number for number, token in enumerate(TOKENS) if beginning + token in beginnings}
         if beginning in documents:
             expected.add(END)
@@ -419,10 +378,8 @@ def test_a_key_is_banned_at_every_byte() -> None:
     of = compiled(sg.without(schema, ["aba", "é"]))
     for text in (rb'{"ab', rb'{"\u0061\u0062', rb'{"x":1,"ab', rb'{"a\u006'):
         for at in range(2, len(text) + 1):
-            state = of.step_bytes(of.start, text[:at])
-            assert state is not None
-    state = of.step_bytes(of.start, b'{"ab')
-    assert state is not None
+            state = reached(of, text[:at])
+    state = reached(of, b'{"ab')
     allowed = {TOKENS[token] for token in of.allowed(state) if token != END}
     assert not {b"a", b"ab", b"aba", b"\\u0061", b'a"', b"\xc3\xa9"} & allowed
     assert {b"b", b"ba", b"\\u", b"\\u006", b'":', b"\xc3"} <= allowed
@@ -457,8 +414,7 @@ def test_what_leads_to_a_banned_text_alone_is_not_offered() -> None:
         "then": {"properties": {"value": {"const": "foo"}}},
     }
     of = compiled(sg.without(sg.json_schema(schema, whitespace="compact"), ["foo"]))
-    state = of.step_bytes(of.start, b'{"kind":"')
-    assert state is not None
+    state = reached(of, b'{"kind":"')
     assert {TOKENS[token] for token in of.allowed(state) if len(TOKENS[token]) == 1} == {b"b"}
 
 
@@ -538,13 +494,11 @@ def test_a_state_in_a_text_costs_no_walk_of_the_vocabulary(monkeypatch: pytest.M
 
     monkeypatch.setattr(Recorder, "_walk", counted)
     of = compiled(sg.without(sg.json_schema({"type": "string"}), ["abcdefgh", "bcx", 'h"i']))
-    state = of.step_bytes(of.start, b'"')
-    assert state is not None
+    state = reached(of, b'"')
     of.allowed(state)
     before = len(walked)
     for byte in b"abcdefgabcdefbch":
-        state = of.step_bytes(state, bytes((byte,)))
-        assert state is not None
+        state = reached(of, bytes((byte,)), state)
         of.allowed(state)
     assert len(walked) == before
 
@@ -605,27 +559,12 @@ def test_a_special_token_has_no_text_and_may_come() -> None:
 def test_budgets_and_counts_hold_under_a_ban() -> None:
     schema = {"type": "object", "properties": {"a": {"type": "string", "minLength": 3}}, "required": ["a"]}
     grammar = sg.without(sg.json_schema(schema), ["  ", " !", "! "])
-    matcher = sg.Matcher(compiled(grammar))
-    mask = sg.allocate_mask(1, TOKENIZER.vocab_size)
-    chance = random.Random(9)
+    made, chance = compiled(grammar), random.Random(9)
     for _ in range(20):
-        matcher.reset()
-        left = matcher.tokens_to_finish() + 3
-        text = b""
-        while True:
-            matcher.fill_mask(mask, budget=left)
-            token = chance.choice(ids(mask))
-            matcher.advance(token)
-            left -= 1
-            if token == END:
-                break
-            text += TOKENS[token]
-        assert is_valid(json.loads(text), schema) and is_free(json.loads(text), ["  ", " !", "! "])
-
-
-def ids(mask: sg.core.TokenMask) -> list[int]:
-    row = mask.array[0]
-    return [token for token in range(END + 1) if row[token >> 5] >> (token & 31) & 1]
+        matcher = sg.Matcher(made)
+        tokens = written(matcher, chance, matcher.tokens_to_finish() + 3)
+        value = json.loads(b"".join(TOKENS[token] for token in tokens))
+        assert is_valid(value, schema) and is_free(value, ["  ", " !", "! "])
 
 
 def test_events_and_explanations_are_there() -> None:

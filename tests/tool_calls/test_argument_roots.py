@@ -11,10 +11,10 @@ import jsonschema
 import pytest
 from argument_roots import NEVER, ROOTS
 from for_each import for_each
+from test_custom_tools import TOKENIZER as BYTES
 from test_custom_tools import is_text, reply_of
 
 import structgen as sg
-from structgen.tokens.tokenizer import byte_tokenizer
 from structgen.tool_calls.format_rows import FORMATS
 
 RAW = [name for name, row in FORMATS.items() if row.member]
@@ -25,14 +25,13 @@ PROPERTIES: dict[str, Any] = {
     "c": {"type": "boolean"},
     "d": {"type": "array", "items": {"type": "string"}},
 }
-TOKENIZER = byte_tokenizer()
 
 
 def texts(grammar: sg.Grammar, source: random.Random, count: int) -> list[str]:
     """Return the shortest text, and some that a random walk begins and the shortest rest ends."""
-    compiled = sg.compile(grammar, TOKENIZER, store=False)
+    compiled = sg.compile(grammar, BYTES, store=False)
     found = [compiled.completion(compiled.start).decode()]
-    mask = sg.allocate_mask(1, TOKENIZER.vocab_size)
+    mask = sg.allocate_mask(1, BYTES.vocab_size)
     for _ in range(count):
         matcher, begun = sg.Matcher(compiled), bytearray()
         shortest = bytes(compiled.completion(compiled.start))
@@ -69,19 +68,19 @@ def check(format: str, root: Any, choice: str, source: random.Random, count: int
 
 @for_each("format", FORMATS)
 def test_what_the_grammar_writes_is_read_back_as_an_object(format: str) -> None:
-    """Each root in six formats, each format with seven roots, with both choices by turns."""
+    """Each root in two formats, each format with three roots, with both choices by turns."""
     source = random.Random(format)
-    for at, root in enumerate([*ROOTS.values()][[*FORMATS].index(format) % 6 :: 6]):
+    for at, root in enumerate([*ROOTS.values()][[*FORMATS].index(format) % 12 :: 12]):
         check(format, root, ("required", "auto")[at % 2], source, 1)
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("format", FORMATS)
-@pytest.mark.parametrize("choice", ["auto", "required"])
-def test_walks_of_every_root_are_read_back(format: str, choice: str) -> None:
-    source = random.Random(f"{format} {choice}")
+def test_what_the_grammar_writes_is_read_back_as_an_object_whole(format: str) -> None:
+    source = random.Random(f"{format} whole")
     for root in ROOTS.values():
-        check(format, root, choice, source, 6)
+        for choice in ("auto", "required"):
+            check(format, root, choice, source, 6)
 
 
 def condition(source: random.Random, depth: int = 2) -> dict[str, Any]:
@@ -133,17 +132,12 @@ def held(format: str, source: random.Random) -> bool:
     return True
 
 
-@for_each("format", ["mimo", "cohere", "gemma"])
-def test_conditions_on_all_arguments_are_those_of_the_schema(format: str) -> None:
-    source = random.Random(f"conditions {format}")
-    assert sum(held(format, source) for _ in range(6)) >= 4
-
-
-@pytest.mark.slow
-@pytest.mark.parametrize("format", RAW)
-def test_many_conditions_on_all_arguments(format: str) -> None:
-    source = random.Random(f"many conditions {format}")
-    assert sum(held(format, source) for _ in range(60)) >= 45
+@pytest.mark.parametrize("count", [3, pytest.param(60, marks=pytest.mark.slow)])
+@for_each("format", RAW)
+def test_conditions_on_all_arguments_are_those_of_the_schema(format: str, count: int) -> None:
+    if count > 3 or format in ("mimo", "cohere", "gemma"):
+        source = random.Random(f"conditions {format}")
+        assert sum(held(format, source) for _ in range(count)) >= count * 2 // 3
 
 
 @for_each("format", ["qwen_3_coder", "hermes", "gemma"])
@@ -154,7 +148,7 @@ def test_a_root_that_can_be_no_object_refuses_its_tool_by_name(format: str) -> N
             warnings.simplefilter("error", sg.errors.ToolWarning)  # left out, and told
             try:
                 tools = [good, {"name": "look_up", "inputSchema": root}]
-                sg.compile(sg.tools(tools, format=format), TOKENIZER, store=False)
+                sg.compile(sg.tools(tools, format=format), BYTES, store=False)
             except sg.errors.ToolWarning as told:
                 raise sg.errors.OptionError(str(told)) from told
         assert "/allOf/0/$ref" not in str(caught.value)
@@ -200,7 +194,7 @@ FAULTS: dict[str, Any] = {
 def test_a_fault_names_the_tool_and_its_place_in_the_schema(format: str) -> None:
     for name, root in FAULTS.items():
         with pytest.raises(sg.StructgenError) as caught:
-            sg.compile(sg.tools([sg.Tool("look_up", "", root)], format=format), TOKENIZER, store=False)
+            sg.compile(sg.tools([sg.Tool("look_up", "", root)], format=format), BYTES, store=False)
         owner, _, place = caught.value.where.partition(": ")
         assert owner == "the tool look_up", (name, str(caught.value))
         found: Any = root

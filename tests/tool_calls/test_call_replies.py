@@ -9,12 +9,10 @@ from typing import Any
 
 import jinja2
 import pytest
-from for_each import for_each
 from test_call_formats import CALL, EXAMPLES, JSON, TOOLS, takes
 
 import structgen as sg
 from structgen.tool_calls.call_writing import written_calls
-from structgen.tool_calls.format_rows import FORMATS
 
 
 def test_texts_around_calls_and_thoughts_are_kept_apart() -> None:
@@ -168,9 +166,6 @@ END = (
 )
 TEMPLATES = {
     "hermes": '<tool_call>\n{"name": "{{ f.name }}", "arguments": {{ f.arguments | tojson }}}\n</tool_call>',
-    "llama": '{"name": "{{ f.name }}", "parameters": {{ f.arguments | tojson }}}',
-    "exaone": '<tool_call>{"name": "{{ f.name }}", "arguments": {{ f.arguments | tojson }}}</tool_call>',
-    "mistral": "[TOOL_CALLS]{{ f.name }}[ARGS]{{ f.arguments | tojson }}",
     "deepseek_v3_1": "{% if loop.first %}<｜tool▁calls▁begin｜>{% endif %}<｜tool▁call▁begin｜>{{ f.name }}"
     "<｜tool▁sep｜>{{ f.arguments }}<｜tool▁call▁end｜>{% if loop.last %}<｜tool▁calls▁end｜>{% endif %}",
     "kimi": "{% if loop.first %}<|tool_calls_section_begin|>{% endif %}<|tool_call_begin|>{{ c.id }}"
@@ -179,14 +174,6 @@ TEMPLATES = {
     "qwen_3_coder": "<tool_call>\n<function={{ f.name }}>\n{% for k, v in f.arguments.items() %}"
     "<parameter={{ k }}>\n{{ v if v is string else v | tojson }}\n</parameter>\n"
     "{% endfor %}</function>\n</tool_call>",
-    "mimo": "<tool_call><function={{ f.name }}>{% for k, v in f.arguments.items() %}<parameter={{ k }}>"
-    "{{ v if v is string else v | tojson }}</parameter>{% endfor %}</function></tool_call>",
-    "glm_4_7": "<tool_call>{{ f.name }}{% for k, v in f.arguments.items() %}<arg_key>{{ k }}</arg_key>"
-    "<arg_value>{{ v if v is string else v | tojson }}</arg_value>{% endfor %}</tool_call>",
-    "minimax": "{% if loop.first %}<minimax:tool_call>\n{% endif %}"
-    '<invoke name="{{ f.name }}">\n{% for k, v in f.arguments.items() %}<parameter name="{{ k }}">'
-    "{{ v if v is string else v | tojson }}</parameter>\n{% endfor %}</invoke>\n"
-    "{% if loop.last %}</minimax:tool_call>{% endif %}",
     "gemma": "<|tool_call>call:{{ f.name }}{{ '{' }}{% for k, v in f.arguments.items() %}{{ k }}:"
     '{% if v is string %}<|"|>{{ v }}<|"|>{% else %}{{ v | tojson }}{% endif %}'
     "{% if not loop.last %},{% endif %}{% endfor %}{{ '}' }}<tool_call|>",
@@ -201,10 +188,10 @@ def rendered(format: str, messages: list[dict[str, Any]]) -> str:
 
 
 @pytest.mark.parametrize("format", TEMPLATES)
-def test_what_the_template_writes_of_fifty_calls_is_taken_and_read_back(format: str) -> None:
+def test_what_the_template_writes_of_calls_is_taken_and_read_back(format: str) -> None:
     source = random.Random(format)
     grammar = sg.tools(TOOLS, format=format)
-    for _ in range(25):
+    for _ in range(10):
         calls = [
             {"city": "".join(source.choices("abc \u00e9'<{.", k=source.randrange(9))).strip() or "Oslo"}
             | ({"days": source.randrange(-5, 99)} if source.randrange(2) else {})
@@ -225,17 +212,6 @@ def test_what_the_template_writes_of_fifty_calls_is_taken_and_read_back(format: 
         assert takes(grammar, turn)
         results = text[text.index("\x02") + 1 :]
         assert results == "".join(f'[{call.id}={{"t": 5}}]' for call in first.calls)
-
-
-@for_each("format", FORMATS)
-def test_written_calls_are_read_back(format: str) -> None:
-    row = FORMATS[format]
-    calls = [
-        sg.Call("get_weather", {"city": f"a{index}", "days": index}, f"call_{index}") for index in range(2)
-    ]
-    text = written_calls(calls, format)
-    reply = sg.parse_calls(("".join(row.text[1:2]) if row.end else "") + text + row.end, format, tools=TOOLS)
-    assert [call.arguments for call in reply.calls] == [call.arguments for call in calls]
 
 
 def test_a_string_that_holds_the_end_of_its_argument_cannot_be_written() -> None:

@@ -21,33 +21,19 @@ from structgen.tool_calls.format_rows import FORMATS
 JSON_FORMATS = [name for name, row in FORMATS.items() if not row.member]
 
 
+@pytest.mark.parametrize("count", [1, pytest.param(40, marks=pytest.mark.slow)])
 @for_each("format", FORMATS)
-@for_each("tools", [None, TOOLS])
-def test_nothing_is_taken_back_wherever_a_reply_is_cut(format: str, tools: Any) -> None:
-    text, calls, told = reply(random.Random(f"cut {format}"), format, 2)
-    assert list(faults(text, format, tools, step=1 + len(text) // 80)) == []
-    read = sg.parse_calls(text, format, tools=tools)
-    assert [call.name for call in read.calls] == [name for name, _ in calls]
-    assert read.text.strip() == told.strip() and not read.problems
-
-
-@pytest.mark.slow
-@pytest.mark.parametrize("format", FORMATS)
-@pytest.mark.parametrize("tools", [None, TOOLS], ids=["without tools", "with tools"])
-def test_nothing_is_taken_back_of_many_replies(format: str, tools: Any) -> None:
-    for seed in range(40):
-        text, _, _ = reply(random.Random(f"many {format} {seed}"), format, 1 + seed % 3)
-        assert list(faults(text, format, tools)) == []
-
-
-@for_each("format", FORMATS)
-def test_calls_with_marks_and_quotes_in_their_strings_are_read_as_they_were_written(format: str) -> None:
-    for seed in range(4):
-        text, calls, told = reply(random.Random(f"whole {format} {seed}"), format, 3)
-        read = sg.parse_calls(text, format, tools=TOOLS)
+def test_nothing_is_taken_back_wherever_a_reply_is_cut(format: str, count: int) -> None:
+    """In 60 places, without the tools and with them; of many replies everywhere. And a whole reply is read as
+    it was written, whatever marks and quotes its strings have."""
+    for seed in range(count):
+        text, calls, told = reply(random.Random(f"cut {format} {seed}"), format, 2)
+        for tools in (None, TOOLS):
+            assert list(faults(text, format, tools, step=1 + (count == 1) * len(text) // 60)) == []
+            read = sg.parse_calls(text, format, tools=tools)
+            assert [call.name for call in read.calls] == [name for name, _ in calls]
+            assert read.text.strip() == told.strip() and read.complete and not read.problems
         assert [(call.name, dict(call.arguments)) for call in read.calls] == calls
-        assert read.text.strip() == told.strip()
-        assert read.complete and not read.problems
 
 
 @for_each("format", [name for name, row in FORMATS.items() if row.thinking])
@@ -56,7 +42,8 @@ def test_thoughts_and_half_of_their_marks_are_not_taken_back(format: str, thinki
     row = FORMATS[format]
     begin, end = row.thinking
     for text in (f"{begin}So < {end[:-1]} so{end}", f"Hm {end[:4]}. So.{end}", f"Hm {end[:4]}"):
-        assert list(faults(f"{text}{row.after_thinking}{EXAMPLES[format]}", format, TOOLS, thinking)) == []
+        whole = f"{text}{row.after_thinking}{EXAMPLES[format]}"
+        assert list(faults(whole[: len(text) + 20], format, TOOLS, thinking)) == []
 
 
 @pytest.mark.parametrize("format", ["qwen_3", "deepseek_r1"])
@@ -139,25 +126,18 @@ def test_malformed_replies_are_read_without_an_exception_and_lose_nothing(format
     """120 of each format: every one keeps its text, or has a call, or says what is wrong."""
     listed = malformed(format)
     assert len(listed) >= 120
-    for text in listed:
-        for tools in (None, TOOLS):
-            read = sg.parse_calls(text, format, tools=tools)
-            assert read.calls or read.partial or read.text or read.thinking or read.problems, text
-            assert read.complete or read.partial or read.problems or read.thinking or read.text, text
+    for at, text in enumerate(listed):
+        read = sg.parse_calls(text, format, tools=(None, TOOLS)[at % 2])
+        assert read.calls or read.partial or read.text or read.thinking or read.problems, text
+        assert read.complete or read.partial or read.problems or read.thinking or read.text, text
 
 
-@pytest.mark.slow
-@pytest.mark.parametrize("format", FORMATS)
-def test_nothing_is_taken_back_of_malformed_replies(format: str) -> None:
-    for text in malformed(format):
-        for tools in (None, TOOLS):
-            assert list(faults(text, format, tools)) == [], text
-
-
+@pytest.mark.parametrize("stride", [24, pytest.param(1, marks=pytest.mark.slow)])
 @for_each("format", FORMATS)
-def test_nothing_is_taken_back_of_some_malformed_replies(format: str) -> None:
-    for text in malformed(format)[::20]:
-        assert list(faults(text, format, TOOLS, step=1 + len(text) // 20)) == [], text
+def test_nothing_is_taken_back_of_malformed_replies(format: str, stride: int) -> None:
+    for text in malformed(format)[::stride]:
+        step = 1 if stride == 1 else 1 + len(text) // 20
+        assert list(faults(text, format, TOOLS, step=step)) == [], text
 
 
 KIMI = "<|tool_calls_section_begin|><|tool_call_begin|>functions.f:0"

@@ -1,7 +1,8 @@
 """A server that speaks OpenAI's protocol as far as is needed: it answers with given messages, in order.
 
 A message is a text, or the fields of a choice: `content`, `finish_reason`, others of the message; `status`
-and `error` are those of a refusal.
+and `error` are those of a refusal. `raw` is a whole reply, of the type `kind`, whose length is said to be
+`promised`.
 """
 
 from __future__ import annotations
@@ -25,8 +26,12 @@ class Server:
         self.port = 0
 
     @property
+    def url(self) -> str:
+        return f"http://127.0.0.1:{self.port}/v1"
+
+    @property
     def model(self) -> str:
-        return f"openai:http://127.0.0.1:{self.port}/v1#small"
+        return f"openai:{self.url}#small"
 
     def next(self, body: dict[str, Any]) -> dict[str, Any]:
         with self.lock:
@@ -60,10 +65,13 @@ def serving(*answers: Any) -> Iterator[Server]:
             body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
             choice = server.next(body)
             if choice.get("status"):
+                told = choice.get("raw", json.dumps({"error": choice.get("error")}).encode())
                 self.send_response(choice["status"])
-                self.send_header("Content-Type", "application/json")
+                self.send_header("Content-Type", choice.get("kind", "application/json"))
+                if "promised" in choice:
+                    self.send_header("Content-Length", choice["promised"])
                 self.end_headers()
-                self.wfile.write(json.dumps({"error": choice.get("error")}).encode())
+                self.wfile.write(told)
                 return
             head = {"id": "1", "object": "chat.completion", "created": 0, "model": "small"}
             reason = choice.pop("finish_reason")

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import inspect
 from collections.abc import AsyncIterator, Callable, Iterator, Sequence
-from pathlib import Path
 from typing import Any, Literal
 
 import pytest
@@ -13,6 +12,7 @@ import pytest
 torch = pytest.importorskip("torch")
 pydantic = pytest.importorskip("pydantic")
 
+from asked import asked, awaited, listed  # noqa: E402
 from pydantic import BaseModel, field_validator  # noqa: E402
 from told import TOKENIZER, Told, told  # noqa: E402
 
@@ -121,70 +121,34 @@ def test_a_method_and_a_static_function() -> None:
 
 
 def test_a_coroutine_function() -> None:
-    engine, _ = told("1")
-
-    @sg.generate(model=engine)
-    async def number(text: str) -> int:
-        """Count {text}"""
-        return sg.filled()
+    number = awaited(int, model=told("1")[0])
 
     async def all_of_them() -> list[Any]:
-        values = [partial.value async for partial in number.stream("x")]
-        return [
-            await number("x"),
-            await number.batch(["a", ("b",)]),
-            (await number.detailed("x")).text,
-            values[-1],
-        ]
+        *_, last = await listed(number.stream("x"))
+        batch = await number.batch(["a", ("b",)])
+        return [await number("x"), batch, (await number.detailed("x")).text, last.value]
 
     assert asyncio.run(all_of_them()) == [1, [1, 1], "1", 1]
 
 
-def test_free_text() -> None:
-    engine, _ = told("Hello, <world>!")
-
-    @sg.generate(model=engine)
-    def greeting() -> str:
-        """Greet."""
-        return sg.filled()
-
-    assert greeting() == "Hello, <world>!"
-    assert [one.value for one in greeting.stream()][-1] == "Hello, <world>!"
-    assert greeting.schema == {}
-
-
 def test_items_come_as_they_close() -> None:
     engine, model = told('[{"name": "A", "age": 1, "city": "X"}, {"name": "B", "age": 2, "city": "Y"}]')
-
-    @sg.generate(model=engine)
-    def people(text: str) -> Iterator[Person]:
-        """Extract {text}"""
-        return sg.filled()
-
+    people = asked(Iterator[Person], model=engine)
     found = people("x")
     assert next(found) == Person(name="A", age=1, city="X")
     early = model.steps
     assert next(found) == Person(name="B", age=2, city="Y")
     assert early < model.steps
     assert list(found) == []
-    assert people.detailed("x").value[1].name == "B"  # type: ignore[index]
+    assert people.detailed("x").value[1].name == "B"
 
 
 def test_items_of_an_asynchronous_iterator() -> None:
     engine, _ = told("[1, 2, 3]")
-
-    @sg.generate(model=engine)
-    def numbers() -> AsyncIterator[int]:
-        """Count."""
-        return sg.filled()
-
-    @sg.generate(model=engine)
-    async def awaited() -> AsyncIterator[int]:
-        """Count."""
-        return sg.filled()
+    numbers, later = (make(AsyncIterator[int], model=engine) for make in (asked, awaited))
 
     async def collected() -> list[list[int]]:
-        return [[one async for one in numbers()], [one async for one in await awaited()]]
+        return [await listed(numbers()), await listed(await later())]
 
     assert asyncio.run(collected()) == [[1, 2, 3], [1, 2, 3]]
 
@@ -205,13 +169,7 @@ def test_a_batch_is_written_together() -> None:
 
 def test_a_refused_object_is_asked_for_again() -> None:
     engine, model = told('{"a": 1, "b": 2}', '{"a": 2, "b": 4}')
-
-    @sg.generate(model=engine)
-    def even() -> Even:
-        """Two even numbers."""
-        return sg.filled()
-
-    outcome = even.detailed()
+    outcome = asked(Even, model=engine).detailed()
     assert outcome.value == Even(a=2, b=4)
     assert (outcome.attempts, len(model.prompts)) == (2, 2)
     first, last = outcome.usages
@@ -222,12 +180,7 @@ def test_a_refused_object_is_asked_for_again() -> None:
 
 def test_attempts_are_bounded_and_the_best_is_kept() -> None:
     engine, model = told('{"a": 1, "b": 3}', '{"a": 1, "b": 2}', '{"a": 5, "b": 7}')
-
-    @sg.generate(model=engine, attempts=3)
-    def even() -> Even:
-        """Two even numbers."""
-        return sg.filled()
-
+    even = asked(Even, model=engine, attempts=3)
     with pytest.raises(sg.errors.GenerationError, match="is odd") as caught:
         even()
     assert len(model.prompts) == 3
@@ -248,12 +201,7 @@ class Breaking(Told):
 
 
 def test_a_failure_of_the_engine_keeps_the_text() -> None:
-    @sg.generate(model=sg.Engine(Breaking(ADA), TOKENIZER))
-    def person() -> Person:
-        """Who?"""
-        return sg.filled()
-
-    outcome = person.detailed()
+    outcome = asked(Person, model=sg.Engine(Breaking(ADA), TOKENIZER)).detailed()
     assert outcome.error is not None and outcome.error.text.startswith("{")
     assert outcome.attempts == 1
     with pytest.raises(sg.errors.GenerationError, match="out of memory"):
@@ -262,17 +210,11 @@ def test_a_failure_of_the_engine_keeps_the_text() -> None:
 
 def test_a_document_is_complete_within_max_tokens() -> None:
     engine, _ = told('{"name": "' + "very " * 50 + 'long", "age": 1, "city": "X"}')
-
-    @sg.generate(model=engine, max_tokens=40)
-    def person() -> Person:
-        """Who?"""
-        return sg.filled()
-
-    outcome = person.detailed()
+    outcome = asked(Person, model=engine, max_tokens=40).detailed()
     assert isinstance(outcome.value, Person)
     assert outcome.finish_reason is sg.FinishReason.STEERED
     with pytest.raises(sg.errors.BudgetError):
-        sg.generate(model=engine, max_tokens=2)(person.__wrapped__)()  # type: ignore[attr-defined]
+        asked(Person, model=engine, max_tokens=2)()
 
 
 def test_a_prompt_longer_than_the_context_is_the_prompts_fault() -> None:
@@ -282,30 +224,14 @@ def test_a_prompt_longer_than_the_context_is_the_prompts_fault() -> None:
 
 
 def test_a_prompt_refuses_none_in_place_of_a_text() -> None:
-    @sg.generate(model=told("1")[0])
-    def age(text: str | None) -> int:
-        """The age in: {text}"""
-        return sg.filled()
-
-    @sg.generate(model=told("1")[0])
-    def spelled(text: str | None) -> int:
-        """The age in: {text!r}"""
-        return sg.filled()
-
+    age, spelled = (asked(int, prompt, model=told("1")[0]) for prompt in ("Of {text}", "Of {text!r}"))
     with pytest.raises(sg.errors.OptionError, match=r"^text: The value of \{text\} is None"):
         age.batch(["Ada", None], errors="return")
-    assert spelled.prompt(None).startswith("The age in: None")
+    assert spelled.prompt(None).startswith("Of None")
 
 
 def test_the_default_of_max_tokens_leaves_room_for_the_prompt() -> None:
-    engine, _ = told("1", context=60)
-
-    @sg.generate(model=engine)
-    def number(text: str) -> int:
-        """Count {text}"""
-        return sg.filled()
-
-    assert number("a b c") == 1
+    assert asked(int, model=told("1", context=60)[0])("a b c") == 1
 
 
 def test_a_type_that_is_defined_later() -> None:
@@ -327,103 +253,35 @@ def _no_type(text: str):  # type: ignore[no-untyped-def]
     """{text}"""
 
 
-def _no_schema(text: str) -> Callable[[], int]:
-    """{text}"""
-    return sg.filled()
-
-
-def _nothing(text: str) -> None:
-    """{text}"""
-
-
-async def _mixed() -> Iterator[int]:
-    """Count."""
-    return sg.filled()
-
-
-def _unknown_field(text: str) -> int:
-    """{txt}"""
-    return sg.filled()
-
-
-def _by_number(text: str) -> int:
-    """{}"""
-    return sg.filled()
-
-
-def _open_brace(text: str) -> int:
-    """{text"""
-    return sg.filled()
-
-
 @pytest.mark.parametrize(
-    ("function", "error"),
+    ("make", "hint", "prompt", "error"),
     [
-        (_no_type, "no return type"),
-        (_no_schema, "CallableSchema"),
-        (_nothing, "nothing to write"),
-        (_mixed, "AsyncIterator"),
-        (_unknown_field, "{txt} is no parameter"),
-        (_by_number, "is no parameter"),
-        (_open_brace, "no template"),
+        (asked, Callable[[], int], "{text}", "CallableSchema"),
+        (asked, None, "{text}", "nothing to write"),
+        (awaited, Iterator[int], "{text}", "AsyncIterator"),
+        (asked, int, "{txt}", "{txt} is no parameter"),
+        (asked, int, "{}", "is no parameter"),
+        (asked, int, "{text", "no template"),
     ],
 )
-def test_what_can_be_known_is_an_error_at_decoration(function: Callable[..., Any], error: str) -> None:
+def test_what_can_be_known_is_an_error_at_decoration(make: Any, hint: Any, prompt: str, error: str) -> None:
     with pytest.raises(sg.StructgenError, match=error):
-        sg.generate(model="structgen/extract")(function)
+        make(hint, prompt, model="structgen/extract")
 
 
-@pytest.mark.parametrize("model", ["structgen/none", "no/such/folder", Path("/nowhere"), 3])
-def test_a_model_that_is_not_there_is_an_error_at_once(model: Any) -> None:
-    with pytest.raises(sg.StructgenError):
-        sg.generate(model=model)
-
-
-@pytest.mark.parametrize(("name", "value"), [("max_tokens", 0), ("attempts", 0), ("sampling", 0.5)])
-def test_an_option_out_of_range_is_an_error_at_once(name: str, value: Any) -> None:
-    with pytest.raises(sg.errors.OptionError, match=name):
-        sg.generate(model="structgen/extract", **{name: value})
-
-
-def test_an_unknown_option_is_an_error_at_once() -> None:
-    with pytest.raises(
-        sg.errors.OptionError, match=r"'temprature'. Write sampling=sg.Sampling\(temperature=...\)"
-    ):
-        sg.generate(model="structgen/extract", temprature=0.5)  # type: ignore[call-arg]
+def test_a_function_without_a_return_type_is_an_error_at_decoration() -> None:
+    with pytest.raises(sg.StructgenError, match="no return type"):
+        sg.generate(model="structgen/extract")(_no_type)
 
 
 def test_a_value_that_cannot_be_printed_is_an_error_at_the_call() -> None:
-    engine, _ = told("1")
-
-    @sg.generate(model=engine)
-    def number(value: object) -> int:
-        """{value:.2f}"""
-        return sg.filled()
-
-    with pytest.raises(sg.errors.OptionError, match=r"\{value\} cannot be printed"):
-        number(["x"])
+    with pytest.raises(sg.errors.OptionError, match=r"\{text\} cannot be printed"):
+        asked(int, "{text:.2f}", model=told("1")[0])(["x"])
 
 
 def test_no_prompt_at_all_is_an_error_at_the_call() -> None:
-    engine, _ = told("1")
-
-    @sg.generate(model=engine)
-    def number() -> int:
-        return sg.filled()
-
     with pytest.raises(sg.errors.OptionError, match="no docstring"):
-        number()
-
-
-def test_messages_need_a_chat_template() -> None:
-    engine, _ = told("1")
-
-    @sg.generate(model=engine)
-    def number() -> int:
-        return sg.filled([{"role": "user", "content": "Count."}])
-
-    with pytest.raises(sg.errors.OptionError, match="no chat template"):
-        number()
+        asked(int, "", model=told("1")[0])()
 
 
 def test_an_undecorated_function_says_what_filled_is_for() -> None:
@@ -433,12 +291,7 @@ def test_an_undecorated_function_says_what_filled_is_for() -> None:
 
 def test_thoughts_come_before_the_object() -> None:
     engine, _ = told('Let me see.</think>{"name": "Ada", "age": 36, "city": "London"}')
-
-    @sg.generate(model=engine, thinking=sg.Thinking(max_tokens=50))
-    def person() -> Person:
-        """Who?"""
-        return sg.filled()
-
+    person = asked(Person, model=engine, thinking=sg.Thinking(max_tokens=50))
     outcome = person.detailed()
     assert outcome.value.name == "Ada"
     assert outcome.result.thoughts == "Let me see."

@@ -106,11 +106,9 @@ def test_calls_of_a_server_are_printed(more: list[str]) -> None:
 @pytest.mark.parametrize(
     ("arguments", "told"),
     [
-        (["-o", "trace=x.html"], "-o trace: It has no meaning for a model on a server"),
         (["--schema", "person.json", "-o", "max_items=3"], "-o max_items: It has no meaning"),
         (["--schema", "person.json", "-o", "without=x"], "-o without: It has no meaning"),
         (["--schema", "person.json", "-o", "canonical=true"], "-o canonical: It has no meaning"),
-        (["-o", "speculation=off"], "-o speculation: It has no meaning"),
         (["-o", "min_tokens=3"], "min_tokens is not in OpenAI's protocol"),
         (["--grammar", "sum.lark"], "A grammar that no JSON Schema says cannot be sent"),
     ],

@@ -11,6 +11,10 @@ from pathlib import Path
 import pytest
 
 pytest.importorskip("pydantic")
+from dataclasses import dataclass
+from typing import Any
+
+import structgen as sg
 
 FILE = Path(__file__).with_name("inferred_types.py")
 ROOT = Path(__file__).parents[2]
@@ -44,6 +48,7 @@ def test_mypy_infers_what_the_comments_say() -> None:
     assert {int(line): code for line, code in re.findall(r":(\d+): error: .*\[([\w-]+)\]", said)} == WRONG
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(shutil.which("pyright") is None, reason="pyright is not installed")
 def test_pyright_infers_what_the_comments_say() -> None:
     command = ["pyright", "--pythonpath", sys.executable, str(FILE)]
@@ -54,3 +59,24 @@ def test_pyright_infers_what_the_comments_say() -> None:
     }
     assert revealed == REVEALED, said
     assert {int(line) for line in re.findall(r":(\d+):\d+ - error:", said)} == set(WRONG), said
+
+
+# --- the page of help() -------------------------------------------------------------------------------------
+
+
+@dataclass
+class Person:
+    name: str
+    age: int
+
+
+def test_the_code_of_the_help_runs_and_gives_what_it_says() -> None:
+    page = (sg.__doc__ or "").partition("\n\n")[2].partition("**Ask a model.**")[0]
+    code = re.sub(r"^ {4}", "", page, flags=re.M)
+    names: dict[str, Any] = {"Person": Person}
+    definitions, read, calls = code.partition('read("')
+    exec(compile(definitions, "help", "exec", dont_inherit=True), names)
+    first, second, third = (read + calls).strip().splitlines()
+    assert eval(first, names) == eval(second, names) == Person("Ada", 36)
+    assert repr(eval(first, names)) in first
+    assert eval(third, names) in ("yes", "no")

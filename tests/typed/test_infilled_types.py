@@ -11,6 +11,7 @@ from typing import Any, Literal
 
 import numpy as np
 import pytest
+from asked import asked, awaited
 
 import structgen as sg
 from structgen.infilling.presets import FunctionModel
@@ -55,12 +56,7 @@ def infilling(context: int = 400, **options: Any) -> sg.Infilling:
 @pytest.mark.parametrize("seed", [0, 1])
 def test_the_embedded_model_fills_a_dataclass(seed: int) -> None:
     how = sg.Sampling(temperature=1.5 * bool(seed), seed=seed)
-
-    @sg.generate(model="structgen/infill", max_tokens=32, sampling=how)
-    def person(text: str) -> Person:
-        """Extract the person from: {text}"""
-        return sg.filled()
-
+    person = asked(Person, model="structgen/infill", max_tokens=32, sampling=how)
     found = person.detailed(TEXT)
     assert isinstance(found.value, Person)
     assert found.value == Person(**json.loads(found.text))
@@ -79,11 +75,7 @@ def test_run_gives_what_infill_gives() -> None:
 
 @pytest.mark.parametrize("seed", range(4))
 def test_a_model_of_ones_own_fills_any_type(seed: int) -> None:
-    @sg.generate(model=infilling(scheduler="low-confidence", tokens_per_step=9))
-    def answer(text: str) -> Answer:
-        """Say {text}"""
-        return sg.filled()
-
+    answer = asked(Answer, model=infilling(scheduler="low-confidence", tokens_per_step=9))
     found = answer(f"prompt {seed}")
     assert found.letter in ("a", "b")
     assert isinstance(found.sure, bool)
@@ -92,10 +84,7 @@ def test_a_model_of_ones_own_fills_any_type(seed: int) -> None:
 
 
 def test_coroutines_fill_what_each_fills_alone() -> None:
-    @sg.generate(model=infilling(scheduler="threshold"))
-    async def answer(text: str) -> Answer:
-        """Say {text}"""
-        return sg.filled()
+    answer = awaited(Answer, model=infilling(scheduler="threshold"))
 
     async def together() -> None:
         found = await asyncio.gather(*(answer(f"prompt {number}") for number in range(6)))
@@ -131,8 +120,12 @@ def test_recursion_is_cut_and_what_has_no_automaton_even_so_is_refused_with_the_
     with pytest.raises(sg.errors.OptionError, match=r"no automaton.*sg\.Infilling\(model, depth=") as refused:
         sg.run(infilling(max_states=3), "Say", Node)
     assert refused.value.where == "return"
-    assert isinstance(sg.run(infilling(), "Say", Node), Node)
     assert isinstance(sg.run(infilling(depth=2), "Say", Node), Node)
+
+
+@pytest.mark.slow  # four seconds for the automaton of the depth that is the default
+def test_recursion_is_cut_at_the_default_depth() -> None:
+    assert isinstance(sg.run(infilling(), "Say", Node), Node)
 
 
 def test_too_few_slots_say_how_many_are_needed() -> None:
@@ -156,8 +149,6 @@ def test_a_prompt_longer_than_the_context() -> None:
         ({"sampling": sg.Sampling(temperature=0.0, top_p=0.5)}, "sampling"),
         ({"sampling": sg.Sampling(temperature=0.0, top_k=5)}, "sampling"),
         ({"sampling": sg.Sampling(temperature=0.0, repetition_penalty=2.0)}, "sampling"),
-        ({"thinking": sg.Thinking(until="</think>", max_tokens=5)}, "thinking"),
-        ({"speculation": sg.Speculation()}, "speculation"),
     ],
 )
 @pytest.mark.parametrize("model", ["structgen/infill", infilling()], ids=["name", "object"])
@@ -169,17 +160,8 @@ def test_what_cannot_apply_is_refused_at_decoration(model: Any, options: dict[st
 
 def test_streams_are_refused() -> None:
     with pytest.raises(sg.errors.UnsupportedError, match=r"any order.*list\[T\]"):
-
-        @sg.generate(model="structgen/infill")
-        def people(text: str) -> Iterator[Person]:
-            """Extract the people from: {text}"""
-            return sg.filled()
-
-    @sg.generate(model="structgen/infill")
-    def person(text: str) -> Person:
-        """Extract the person from: {text}"""
-        return sg.filled()
-
+        asked(Iterator[Person], model="structgen/infill")
+    person = asked(Person, model="structgen/infill")
     with pytest.raises(sg.errors.UnsupportedError, match="any order"):
         next(person.stream(TEXT))
     with pytest.raises(sg.errors.UnsupportedError, match="cannot be drawn from"):

@@ -12,10 +12,13 @@ pytest.importorskip("torch")
 pytest.importorskip("pydantic")
 
 import picklable_functions
+from asked import asked
 from openai_server import serving
+from pydantic import BaseModel
 from told import TOKENIZER, told
 
 import structgen as sg
+from structgen.engine.engine import Engine
 from structgen.typed.wanted_forms import form_of
 
 
@@ -29,29 +32,8 @@ def test_a_typed_method_pickles_with_its_instance() -> None:
 
 
 def test_a_typed_function_inside_another_says_why_it_does_not_pickle() -> None:
-    @sg.generate(model="structgen/extract")
-    def age(text: str) -> int:
-        """The age in: {text}"""
-        return sg.filled()
-
     with pytest.raises(pickle.PicklingError, match="Define it at the top of a module"):
-        pickle.dumps(age)
-
-
-@pytest.mark.parametrize(
-    "grammar",
-    [
-        sg.json_schema({"type": "object", "properties": {"a": {"pattern": "^x"}}}),
-        sg.regex("a+"),
-        sg.choice(["a", "b"]),
-        sg.lark("start: /a/"),
-        sg.ebnf('root ::= "a"'),
-        "A: " + sg.text(until="."),
-        sg.without(sg.regex("[a-z]+"), ["foo"]),
-    ],
-)
-def test_a_grammar_pickles(grammar: sg.Grammar) -> None:
-    assert pickle.loads(pickle.dumps(grammar)) == grammar
+        pickle.dumps(asked(int, model="structgen/extract"))
 
 
 @pytest.mark.parametrize("hint", [dict, dict[str, Any], dict[Any, Any]])
@@ -94,3 +76,48 @@ def test_stop_and_bias_go_to_a_server_under_their_names() -> None:
         sg.run(server.model, "Say", str, stop=["."], sampling=sg.Sampling(logit_bias={5: -100}))
         (body,) = server.bodies
     assert (body["stop"], body["logit_bias"]) == (["."], {"5": -100.0})
+
+
+# --- speculation --------------------------------------------------------------------------------------------
+
+
+class Order(BaseModel):
+    customer: str
+    paid: bool
+
+
+PROMPT = "Zorvik has paid."
+
+
+@pytest.fixture
+def said(monkeypatch: pytest.MonkeyPatch) -> list[Any]:
+    """Return what requests say of speculation, as they come."""
+    seen: list[Any] = []
+    submit = Engine.submit
+
+    def noted(self: Engine, request: sg.Request) -> Any:
+        seen.append(request.speculation)
+        return submit(self, request)
+
+    monkeypatch.setattr(Engine, "submit", noted)
+    return seen
+
+
+@pytest.mark.parametrize(
+    "speculation", ["auto", "off", sg.Speculation(edit='{"customer": "Zorvik"')], ids=str
+)
+def test_it_reaches_the_engine_and_changes_nothing(speculation: Any, said: list[Any]) -> None:
+    order = asked(Order, model="structgen/extract", speculation=speculation)
+    found = order(PROMPT)
+    assert sg.run("structgen/extract", PROMPT, Order, speculation=speculation) == found
+    assert found == Order(customer="Zorvik", paid=True)
+    assert order.batch([PROMPT, PROMPT]) == [found, found]
+    assert order.detailed(PROMPT).usage.speculation == ""
+    partials = list(order.stream(PROMPT))
+    assert partials[-1].result == found
+    assert said == [speculation] * 6
+
+
+def test_auto_is_the_default(said: list[Any]) -> None:
+    sg.run("structgen/extract", PROMPT, Order)
+    assert said == ["auto"]

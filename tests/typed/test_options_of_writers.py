@@ -81,30 +81,6 @@ def _hold(model: str, pair: set[str]) -> None:
     assert refused.value.cure.startswith("Leave it out")
 
 
-@pytest.mark.parametrize(
-    ("server", "options", "where"),
-    [
-        ({"leave_out": "temperature"}, {"sampling": sg.Sampling(temperature=0.5)}, "temperature"),
-        ({"leave_out": "seed"}, {"sampling": sg.Sampling(temperature=0.0, seed=1)}, "seed"),
-        ({"max_tokens_field": None}, {"max_tokens": 5}, "max_tokens"),
-    ],
-)
-def test_what_a_server_leaves_out_cannot_be_given(server: Any, options: Any, where: str) -> None:
-    pytest.importorskip("openai")
-    named = sg.Server("http://127.0.0.1:9/v1", "none", **server)
-    writer_of(named, TypedOptions())
-    with pytest.raises(sg.errors.OptionError) as refused:
-        writer_of(named, TypedOptions.read(options))
-    assert refused.value.where == where and refused.value.cure
-
-
-@pytest.mark.parametrize("name", ["outline", "stop", "wrap"])
-def test_what_means_nothing_beside_tools_is_refused(name: str) -> None:
-    with pytest.raises(sg.errors.OptionError, match=f"^{name}: .*beside tools") as refused:
-        sg.run(MODELS["engine"], "x", tools=[int], **{name: GIVEN[name]})
-    assert refused.value.cure.startswith("Leave it out")
-
-
 def test_a_signature_shows_every_option_with_its_default() -> None:
     import inspect
 

@@ -17,8 +17,9 @@ pytest.importorskip("pydantic")
 pytest.importorskip("transformers")
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "engine"))
+from asked import asked  # noqa: E402
 from pydantic import create_model  # noqa: E402
-from small_models import write_chat_llama, write_llama  # noqa: E402
+from small_models import CHAT_TEMPLATE, write_chat_llama, write_llama  # noqa: E402
 from typer.testing import CliRunner  # noqa: E402
 
 import structgen as sg  # noqa: E402
@@ -48,7 +49,7 @@ def random_schema(draw: random.Random, depth: int) -> dict[str, Any]:
     return {"type": "object", "properties": members, "additionalProperties": False}
 
 
-@pytest.mark.parametrize("seed", range(25))
+@pytest.mark.parametrize("seed", range(10))
 def test_prompt_and_budget_fit_the_context_or_an_error_names_both(
     engine: sg.Engine, monkeypatch: pytest.MonkeyPatch, seed: int
 ) -> None:
@@ -82,77 +83,36 @@ def test_a_function_warns_once_that_its_outline_is_shortened(
 ) -> None:
     monkeypatch.setattr(type(engine.model), "context", 300)
     kind = create_model("Wide", **{f"member_{at}": (str | None, None) for at in range(60)})
-
-    def wide() -> Any:
-        """Which?"""
-
-    wide.__annotations__["return"] = kind
-    asked = sg.generate(model=engine, max_tokens=40)(wide)
+    wide = asked(kind, "Which?", model=engine, max_tokens=40)
     with warnings.catch_warnings(record=True) as seen:
         warnings.simplefilter("always")
-        asked()
-        asked()
+        wide()
+        wide()
     said = [str(one.message) for one in seen if "of the schema" in str(one.message)]
     assert len(said) == 1 and "context of 300" in said[0] and "outline=False" in said[0]
-    found = asked.detailed()
+    found = wide.detailed()
     assert found.usage.outline in said[0]
     assert "member_59" not in found.prompt
-    assert asked.prompt() == found.prompt
+    assert wide.prompt() == found.prompt
 
 
-def generate(*arguments: str) -> Any:
-    found = CliRunner().invoke(app(), ["generate", *arguments])
-    assert found.exit_code == 0, found.output
-    return found
-
-
-def test_the_shell_tells_the_outline_as_python_does_and_leaves_it_out(folder: Path, tmp_path: Path) -> None:
-    schema = {
-        "type": "object",
-        "properties": {"a": {"type": "boolean"}, "b": {"type": "boolean"}},
-        "required": ["a", "b"],
-        "additionalProperties": False,
-    }
-    (tmp_path / "s.json").write_text(json.dumps(schema))
-    sizes = {}
-    for option, outline in (("outline=true", True), ("outline=false", False), ("", None)):
-        options = ["--max-tokens", "20", "--json", *(["-o", option] if option else [])]
-        model = ["--model", str(folder), "--schema", str(tmp_path / "s.json"), "--prompt", "Hi"]
-        found = json.loads(generate(*model, *options).stdout)
-        ours = sg.run(str(folder), "Hi", schema, max_tokens=20, outline=outline, detailed=True)
-        assert found["text"] == ours.text
-        sizes[outline] = found["usage"]["prompt_tokens"]
-        assert sizes[outline] == ours.usage.prompt_tokens
-    assert sizes[None] == sizes[True] > sizes[False]
-
-
-@pytest.mark.parametrize(
-    "schema",
-    [
-        {"enum": ["up", "down", "upwards"]},
-        {"type": "boolean"},
-        {
-            "type": "object",
-            "properties": {"mood": {"enum": ["up", "down"]}},
-            "required": ["mood"],
-            "additionalProperties": False,
-        },
-    ],
-)
 def test_listed_values_are_compared_alike_in_python_in_the_shell_and_by_the_engine(
-    folder: Path, engine: sg.Engine, tmp_path: Path, schema: dict[str, Any]
+    folder: Path, engine: sg.Engine, tmp_path: Path
 ) -> None:
+    schema = {"enum": ["up", "down", "upwards"]}
     (tmp_path / "s.json").write_text(json.dumps(schema))
     ours = sg.run(engine, "Which?", schema, detailed=True)
     assert "Answer in JSON" not in ours.prompt and max(ours.probabilities.values()) > 0
     (plain,) = engine.generate(Request("Which?", sg.json_schema(schema)))
     assert plain.text == ours.text and plain.usage.strategy_rows > 0
-    model = ["--model", str(folder), "--schema", str(tmp_path / "s.json"), "--prompt", "Which?"]
-    assert generate(*model).stdout == f"{ours.text}\n"
-    assert json.loads(generate(*model, "--json").stdout)["probabilities"] == pytest.approx(ours.probabilities)
-    found = json.loads(generate(*model, "--json", "-o", "choices=tokens").stdout)
-    tokens = sg.run(engine, "Which?", schema, choices="tokens", detailed=True)
-    assert found["text"] == tokens.text and not tokens.probabilities
+    words = ["--model", str(folder), "--schema", str(tmp_path / "s.json"), "--prompt", "Which?", "--json"]
+    told, tokens = (
+        json.loads(CliRunner().invoke(app(), ["generate", *words, *more]).stdout)
+        for more in ([], ["-o", "choices=tokens"])
+    )
+    assert told["text"] == ours.text and told["probabilities"] == pytest.approx(ours.probabilities)
+    by_tokens = sg.run(engine, "Which?", schema, choices="tokens", detailed=True)
+    assert tokens["text"] == by_tokens.text and not by_tokens.probabilities
 
 
 def test_a_text_of_a_pattern_is_asked_for_as_a_string_in_an_object(engine: sg.Engine) -> None:
@@ -196,3 +156,56 @@ def test_a_model_without_a_template_is_asked_plainly_and_messages_are_refused(tm
     assert isinstance(sg.run(str(made), "Hi", bool), bool)
     with pytest.raises(sg.errors.OptionError, match="no chat template"):
         sg.run(str(made), [{"role": "user", "content": "Hi"}], bool)
+
+
+# --- chat templates -----------------------------------------------------------------------------------------
+
+
+def test_the_template_is_applied_where_there_is_one_and_may_be_left_out(folder: Path) -> None:
+    number = asked(int, "Count {text}", model=folder, outline=True, max_tokens=16)
+    assert number.prompt("a") == "<user>Count a\n\nAnswer in JSON: {value: integer}</user><assistant>"
+    assert isinstance(number("a"), int)
+    assert asked(int, "Count {text}", model=folder, chat=False).prompt("a") == "Count a\n"
+
+
+@pytest.mark.parametrize(
+    ("shown", "until", "is_told"),
+    [
+        ("", "</think>", False),
+        ("", "\n\n", False),
+        ("", 5, True),
+        ("{# <think></think> #}", "</think>", True),
+        ("{# <think></think> #}", ".", False),
+    ],
+)
+def test_the_outline_is_told_before_thoughts_where_the_template_shows_their_end(
+    folder: Path, shown: str, until: str | int, is_told: bool
+) -> None:
+    engine, thinking = sg.Engine(folder), sg.Thinking(until, 4)
+    engine.prompts.use_template(CHAT_TEMPLATE + shown)
+    outline = "\n\nAnswer in JSON: {value: integer}"
+    number = asked(int, "Count", model=engine, thinking=thinking)
+    assert number.prompt() == f"<user>Count{outline * is_told}</user><assistant>"
+    schema = sg.json_schema({"type": "object", "properties": {"n": {"type": "integer"}}})
+    told = [sg.Request("Count", schema, thinking=one, max_tokens=20) for one in (thinking, None)]
+    short, long = (engine.prompt_tokens(one) for one in told)
+    assert (len(short) == len(long)) is is_told
+
+
+def test_messages_are_sent_as_they_are(folder: Path) -> None:
+    @sg.generate(model=folder, max_tokens=16, outline=False)
+    def number(text: str) -> int:
+        return sg.filled([{"role": "system", "content": "Count."}, {"role": "user", "content": text}])
+
+    assert number.prompt("a") == "<system>Count.</system><user>a</user><assistant>"
+    assert isinstance(number("a"), int)
+
+
+def test_an_engine_knows_its_folder(folder: Path) -> None:
+    engine = sg.Engine(folder)
+    assert isinstance(sg.run(engine, "Count", int, max_tokens=16), int)
+
+
+def test_a_template_that_is_asked_for_and_is_not_there() -> None:
+    with pytest.raises(sg.errors.OptionError, match="no chat template"):
+        sg.run("structgen/extract", "Count", int, chat=True, outline=False)

@@ -13,6 +13,7 @@ import pytest
 torch = pytest.importorskip("torch")
 pydantic = pytest.importorskip("pydantic")
 
+from asked import asked  # noqa: E402
 from pydantic import BaseModel, Field, RootModel, field_validator  # noqa: E402
 from told import told  # noqa: E402
 from typing_extensions import TypedDict  # noqa: E402
@@ -103,14 +104,7 @@ def test_closed_parts_are_objects_and_open_ones_are_not() -> None:
 
 
 def test_a_stream_ends_with_the_result() -> None:
-    engine, _ = told(TEXT)
-
-    @sg.generate(model=engine)
-    def trip(text: str) -> Trip:
-        """Extract {text}"""
-        return sg.filled()
-
-    partials = list(trip.stream("x"))
+    partials = list(asked(Trip, model=told(TEXT)[0]).stream("x"))
     assert not any(one.is_done for one in partials[:-1])
     assert isinstance(partials[-1].result, Trip)
     assert partials[-1].value is partials[-1].result
@@ -131,12 +125,7 @@ class Old(BaseModel):
 
 def test_a_part_that_is_refused_ends_the_stream_with_the_text_so_far() -> None:
     engine, model = told('[{"age": 95, "name": "Bo"}, {"age": 20, "name": "Al"}, {"age": 99, "name": "Cy"}]')
-
-    @sg.generate(model=engine)
-    def people() -> list[Old]:
-        """Who is old?"""
-        return sg.filled()
-
+    people = asked(list[Old], model=engine)
     seen = []
     with pytest.raises(sg.errors.GenerationError, match="is young") as caught:
         for partial in people.stream():
@@ -149,13 +138,7 @@ def test_a_part_that_is_refused_ends_the_stream_with_the_text_so_far() -> None:
 
 def test_leaving_a_stream_cancels_it() -> None:
     engine, model = told(TEXT)
-
-    @sg.generate(model=engine)
-    def trip() -> Trip:
-        """Where?"""
-        return sg.filled()
-
-    for _ in trip.stream():
+    for _ in asked(Trip, model=engine).stream():
         break
     steps = model.steps
     assert engine.step() is False
@@ -186,13 +169,7 @@ class Hidden(BaseModel):
 
 
 def test_a_part_that_cannot_be_read_alone_is_shown_as_json() -> None:
-    engine, _ = told('{"inner": 5}')
-
-    @sg.generate(model=engine)
-    def hidden() -> Hidden:
-        """Which?"""
-        return sg.filled()
-
+    hidden = asked(Hidden, model=told('{"inner": 5}')[0])
     values = [one.value for one in hidden.stream()]
     assert isinstance(values[-1], Hidden)
     assert isinstance(values[-1].inner, Opaque)

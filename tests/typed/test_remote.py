@@ -13,11 +13,20 @@ import pytest
 pydantic = pytest.importorskip("pydantic")
 pytest.importorskip("openai")
 
+from asked import asked, awaited, listed  # noqa: E402
 from openai_server import serving  # noqa: E402
 from pydantic import BaseModel, Field  # noqa: E402
 
 import structgen as sg  # noqa: E402
 from structgen.typed.remote import LOST  # noqa: E402
+
+pytest.importorskip("torch")
+pytest.importorskip("pydantic")
+import importlib.util  # noqa: E402
+import threading  # noqa: E402
+from dataclasses import dataclass  # noqa: E402
+from http.server import HTTPServer  # noqa: E402
+from pathlib import Path  # noqa: E402
 
 
 class Person(BaseModel):
@@ -28,18 +37,13 @@ class Person(BaseModel):
 ADA = '{"name": "Ada", "age": 36}'
 
 
-def asked(model: str, **options: Any) -> Any:
-    @sg.generate(model=model, **options)
-    def person(text: str) -> Person:
-        """Who is in: {text}"""
-        return sg.filled()
-
-    return person
+def person_of(model: str, **options: Any) -> Any:
+    return asked(Person, "Who is in: {text}", model=model, **options)
 
 
 def test_the_schema_goes_along_and_an_object_comes_back() -> None:
     with serving(ADA) as server:
-        person = asked(
+        person = person_of(
             server.model, sampling=sg.Sampling(temperature=0.2, seed=4), max_tokens=99, outline=True
         )
         outcome = person.detailed("Ada")
@@ -66,7 +70,7 @@ def test_the_schema_goes_along_and_an_object_comes_back() -> None:
 )
 def test_a_document_that_breaks_the_schema_is_asked_for_again(wrong: str) -> None:
     with serving(wrong, ADA) as server:
-        outcome = asked(server.model).detailed("Ada")
+        outcome = person_of(server.model).detailed("Ada")
         assert (outcome.value, outcome.attempts) == (Person(name="Ada", age=36), 2)
         assert server.bodies[0]["seed"] != server.bodies[1]["seed"]
 
@@ -91,14 +95,6 @@ def test_a_grammar_that_no_schema_says_is_refused() -> None:
         sg.run(server.model, "Which?", {"grammar": 'root ::= "a" root "b" | "c"'})
 
 
-def test_attempts_are_bounded() -> None:
-    with serving('{"name": "Ada"}') as server:
-        with pytest.raises(sg.errors.GenerationError, match="none of the schema's") as caught:
-            asked(server.model, attempts=2)("Ada")
-        assert len(server.bodies) == 2
-    assert (caught.value.text, caught.value.attempts) == ('{"name": "Ada"}', 2)
-
-
 @pytest.mark.parametrize(
     ("answer", "error"),
     [
@@ -110,7 +106,7 @@ def test_attempts_are_bounded() -> None:
 )
 def test_a_failure_is_an_error_with_the_text(answer: dict[str, Any], error: str) -> None:
     with serving(answer) as server:
-        outcome = asked(server.model).detailed("Ada")
+        outcome = person_of(server.model).detailed("Ada")
         assert outcome.error is not None
         assert outcome.error.text == (answer.get("content") or "")
         assert len(server.bodies) == 1
@@ -120,12 +116,7 @@ def test_a_failure_is_an_error_with_the_text(answer: dict[str, Any], error: str)
 
 def test_a_document_that_is_no_object_is_wrapped_for_the_server() -> None:
     with serving('{"value": ["S", "L"]}') as server:
-
-        @sg.generate(model=server.model)
-        def sizes() -> list[Literal["S", "M", "L"]]:
-            """Which?"""
-            return sg.filled()
-
+        sizes = asked(list[Literal["S", "M", "L"]], model=server.model)
         assert sizes() == ["S", "L"]
         assert list(sizes.stream())[-1].result == ["S", "L"]
         sent = server.bodies[0]["response_format"]["json_schema"]["schema"]
@@ -134,15 +125,10 @@ def test_a_document_that_is_no_object_is_wrapped_for_the_server() -> None:
 
 def test_streams_are_partial_objects_and_items() -> None:
     with serving('{"value": [{"name": "Ada", "age": 36}, {"name": "Bo}", "age": 7}]}') as server:
-
-        @sg.generate(model=server.model)
-        def people() -> Iterator[Person]:
-            """Who?"""
-            return sg.filled()
-
+        people = asked(Iterator[Person], model=server.model)
         assert list(people()) == [Person(name="Ada", age=36), Person(name="Bo}", age=7)]
     with serving(ADA) as server:
-        partials = list(asked(server.model).stream("Ada"))
+        partials = list(person_of(server.model).stream("Ada"))
     names = [one.get("name") for one in partials[:-1]]
     assert names[0] is None and names[-1] == "Ada"
     assert partials[-1].result == Person(name="Ada", age=36)
@@ -150,28 +136,18 @@ def test_streams_are_partial_objects_and_items() -> None:
 
 def test_coroutines_and_batches() -> None:
     with serving(ADA) as server:
-
-        @sg.generate(model=server.model)
-        async def person(text: str) -> Person:
-            """Who is in: {text}"""
-            return sg.filled()
+        person = awaited(Person, model=server.model)
 
         async def both() -> list[Any]:
-            partials = [one async for one in person.stream("Ada")]
-            return [await person("Ada"), partials[-1].result]
+            return [await person("Ada"), (await listed(person.stream("Ada")))[-1].result]
 
         assert asyncio.run(both()) == [Person(name="Ada", age=36)] * 2
-        assert asked(server.model).batch(["a", "b", "c"]) == [Person(name="Ada", age=36)] * 3
+        assert person_of(server.model).batch(["a", "b", "c"]) == [Person(name="Ada", age=36)] * 3
 
 
 def test_our_own_patterns_are_checked_here() -> None:
     with serving('{"value": "abc"}', '{"value": "ABC"}') as server:
-
-        @sg.generate(model=server.model)
-        def code() -> Annotated[str, sg.Regex("[A-Z]{3}")]:
-            """Which?"""
-            return sg.filled()
-
+        code = asked(Annotated[str, sg.Regex("[A-Z]{3}")], model=server.model)
         assert code.detailed().attempts == 2
 
 
@@ -180,8 +156,6 @@ def test_our_own_patterns_are_checked_here() -> None:
     [
         ("openai:localhost#x", {}, "names no model"),
         ("openai:http://localhost/v1", {}, "names no model"),
-        ("openai:http://h/v1#x", {"thinking": sg.Thinking()}, "thinking"),
-        ("openai:http://h/v1#x", {"policies": {"whitespace": "compact"}}, "policies"),
         ("openai:http://h/v1#x", {"sampling": sg.Sampling(top_k=3)}, "top_k"),
     ],
 )
@@ -189,7 +163,7 @@ def test_what_a_server_does_not_have_is_an_error_at_decoration(
     model: str, options: dict[str, Any], error: str
 ) -> None:
     with pytest.raises(sg.errors.OptionError, match=error):
-        asked(model, **options)
+        person_of(model, **options)
 
 
 def test_a_server_is_asked_without_torch() -> None:
@@ -221,3 +195,47 @@ def test_an_integer_is_an_int_however_the_server_writes_it(text: str) -> None:
             found = sg.run(server.model, "How many?", target)
         (number,) = found if isinstance(found, list) else (found,)
         assert type(number) is int and number == float(text)
+
+
+# --- the example server -------------------------------------------------------------------------------------
+
+
+@dataclass
+class Named:
+    name: str
+    age: int
+
+
+@pytest.fixture(scope="module")
+def model() -> Iterator[str]:
+    path = Path(__file__).parents[2] / "examples/openai_server.py"
+    spec = importlib.util.spec_from_file_location("example_server", path)
+    assert spec is not None and spec.loader is not None
+    example = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(example)
+    with HTTPServer(("127.0.0.1", 0), example.Handler) as host:
+        thread = threading.Thread(target=host.serve_forever, kwargs={"poll_interval": 0.01})
+        thread.start()
+        yield f"openai:http://127.0.0.1:{host.server_address[1]}/v1#extract"
+        host.shutdown()
+        thread.join()
+
+
+def test_the_example_server_streams(model: str) -> None:
+    @sg.generate(model=model)
+    def person(text: str) -> Named:
+        """Extract the person from: {text}"""
+        return sg.filled()
+
+    *parts, last = person.stream("Ada Lovelace is 36 years old.")
+    assert len(parts) > 2
+    assert last.result == person("Ada Lovelace is 36 years old.")
+
+
+def test_the_example_server_writes_a_free_text(model: str) -> None:
+    assert isinstance(sg.run(model, "Hello", str, max_tokens=4), str)
+
+
+def test_the_example_server_says_that_a_request_is_refused(model: str) -> None:
+    with pytest.raises(sg.errors.GenerationError, match="max_tokens"):
+        sg.run(model, "Ada is 36.", Named, max_tokens=1)

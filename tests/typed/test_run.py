@@ -1,9 +1,8 @@
-"""`sg.run`: one call, whatever says what is wanted; unknown keys are refused."""
+"""What a dict asks for: wrappers of OpenAI, vLLM and SGLang are unwrapped; what is no schema is refused."""
 
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass
 from typing import Any
 
 import pytest
@@ -15,126 +14,111 @@ pytest.importorskip("pydantic")
 from told import told  # noqa: E402
 
 import structgen as sg  # noqa: E402
+from structgen.typed.wanted_forms import WantedForm, form_of  # noqa: E402
 
-SCHEMA: dict[str, Any] = {
-    "type": "object",
-    "properties": {"name": {"type": "string"}, "age": {"type": "integer"}},
-    "required": ["name", "age"],
-    "additionalProperties": False,
-}
-ADA = '{"name": "Ada", "age": 36}'
+SCHEMA: dict[str, Any] = {"type": "object", "properties": {"n": {"type": "integer"}}, "required": ["n"]}
+TEXT = json.dumps(SCHEMA)
+NAMED = {"name": "n", "schema": SCHEMA, "strict": True}
+OPENAI = {"type": "json_schema", "json_schema": NAMED}
 
 
-@dataclass
-class Person:
-    name: str
-    age: int
-
-
-@pytest.mark.parametrize(
-    "target",
-    [
-        SCHEMA,
-        sg.json_schema(SCHEMA),
-        {"type": "json_schema", "json_schema": {"name": "person", "schema": SCHEMA, "strict": True}},
-        {"type": "json_object"},
-        {"json": SCHEMA},
-        {"type": "json_schema", "name": "person", "schema": SCHEMA, "strict": True},
-        {"json": json.dumps(SCHEMA)},
-        {"json": SCHEMA, "disable_any_whitespace": False, "choice": None},
-        {"json_object": True},
-        True,
-    ],
-    ids=[
-        "schema",
-        "grammar",
-        "response_format",
-        "json_object",
-        "vllm",
-        "text.format",
-        "vllm with a text",
-        "vllm with nulls",
-        "vllm object",
-        "any",
-    ],
-)
-def test_targets_that_are_schemas(target: Any) -> None:
-    assert sg.run(told(ADA)[0], "Who?", target) == {"name": "Ada", "age": 36}
-
-
-def test_a_type() -> None:
-    engine, model = told(ADA)
-    assert sg.run(engine, "Who?", Person) == Person("Ada", 36)
-    outcome = sg.run(engine, "Who?", Person, detailed=True)
-    assert (outcome.value, outcome.text, outcome.attempts) == (Person("Ada", 36), ADA, 1)
-    assert model.prompts == ["Who?\n"] * 2
-
-
-def test_free_text() -> None:
-    for target in (None, str, {"type": "text"}):
-        assert sg.run(told("Hi.")[0], "Hello", target) == "Hi."
-
-
-LARK = "start: WORD\nWORD: /[a-z]+/"
-TAG = {
-    "structures": [{"begin": "<call>", "schema": SCHEMA, "end": "</call>"}],
-    "triggers": ["<call>"],
-}
+def canonical(form: WantedForm) -> str:
+    assert form.grammar is not None
+    return form.grammar.canonical
 
 
 @for_each(
-    ("target", "text", "wrong"),
+    "target",
     [
-        ({"choice": ["red", "blue"]}, "red", "green"),
-        ({"regex": r"\w+@\w+\.com"}, "ada@b.com", "ada"),
-        ({"grammar": 'root ::= "a" root "b" | "c"'}, "aacbb", "aacb"),
-        ({"grammar": LARK}, "abc", "ABC"),
-        (
-            {"structural_tag": json.dumps({"type": "structural_tag", **TAG})},
-            f"So <call>{ADA}</call>.",
-            "<call>",
-        ),
-        ({"type": "structural_tag", **TAG}, f"<call>{ADA}</call>", "<call>{}</call>"),
-        (
-            {"type": "structural_tag", "format": {"type": "regex", "pattern": "[0-9]+"}},
-            "42",
-            "x",
-        ),
-        ({"type": "grammar", "syntax": "lark", "definition": LARK}, "abc", "ABC"),
-        ({"type": "grammar", "grammar": {"syntax": "lark", "definition": LARK}}, "abc", "ABC"),
-        ({"type": "grammar", "grammar": LARK}, "abc", "ABC"),
-        ({"type": "grammar", "syntax": "regex", "definition": r"[a-f]{2}(?P<n>\d+)"}, "fa12", "fa"),
-        (sg.regex("[0-9]+"), "42", "x"),
-        (sg.lark(LARK), "abc", "ABC"),
-        (sg.ebnf('root ::= [0-9] "!"'), "4!", "4"),
-        ("Answer: " + sg.text(until="."), "Answer: yes.", "yes."),
-        (sg.choice(["red", "blue"]), "red", "green"),
+        OPENAI,
+        {"type": "json_schema", **NAMED},
+        {"json": SCHEMA},
+        {"json": TEXT},
+        {"json": SCHEMA, "disable_any_whitespace": False, "choice": None},
+        {"response_format": OPENAI},
+        {"text": {"format": {"type": "json_schema", **NAMED}}},
+        {"structured_outputs": {"json": SCHEMA}},
+        {"extra_body": {"structured_outputs": {"json": TEXT}}},
+        {"extra_body": {"guided_json": SCHEMA}},
+        {"guided_json": SCHEMA},
+        {"sampling_params": {"json_schema": TEXT}},
+        {"json_schema": SCHEMA},
+        {"json_schema": NAMED},
+        {"schema": SCHEMA},
+        NAMED,
     ],
 )
-def test_targets_that_are_grammars_of_texts(target: Any, text: str, wrong: str) -> None:
-    assert sg.run(told(text)[0], "Which?", target) == text
-    found = sg.run(told(wrong)[0], "Which?", target, max_tokens=60)
-    assert found != wrong
+def test_a_wrapper_around_a_schema_means_the_schema(target: Any) -> None:
+    assert canonical(form_of(target)) == canonical(form_of(SCHEMA))
 
 
-def test_the_embedded_model_takes_a_schema() -> None:
-    schema = {
-        **SCHEMA,
-        "properties": {**SCHEMA["properties"], "city": {"type": "string"}},
-        "required": ["name"],
-    }
-    found = sg.run("structgen/extract", "Ada Lovelace, 36, lives in London.", schema, max_tokens=60)
-    assert found["name"] == "Ada Lovelace"
+LARK = "start: WORD\nWORD: /[a-z]+/"
+TAG = {"structures": [{"begin": "<a>", "schema": SCHEMA, "end": "</a>"}], "triggers": ["<a>"]}
+TAGS = sg.structural_tag(TAG, whitespace="oneline")
+ANY_OBJECT = sg.json_schema({"type": "object"}, whitespace="oneline")
+NUMBER = {"type": "regex", "pattern": "[0-9]+"}
+
+
+@for_each(
+    ("target", "meant"),
+    [
+        ({"type": "json_object"}, ANY_OBJECT),
+        ({"json_object": True}, ANY_OBJECT),
+        ({"response_format": {"type": "json_object"}}, ANY_OBJECT),
+        ({"guided_json_object": True}, ANY_OBJECT),
+        ({"regex": r"\w+@\w+\.com"}, sg.regex(r"\w+@\w+\.com")),
+        ({"guided_regex": "[0-9]+"}, sg.regex("[0-9]+")),
+        ({"structured_outputs": {"regex": "[0-9]+"}}, sg.regex("[0-9]+")),
+        ({"choice": ["a", "b"]}, sg.choice(["a", "b"])),
+        ({"guided_choice": ["a", "b"]}, sg.choice(["a", "b"])),
+        ({"grammar": 'root ::= "a"'}, sg.ebnf('root ::= "a"')),
+        ({"guided_grammar": 'root ::= "a"'}, sg.ebnf('root ::= "a"')),
+        ({"ebnf": 'root ::= "a"'}, sg.ebnf('root ::= "a"')),
+        ({"grammar": LARK}, sg.lark(LARK)),
+        ({"type": "grammar", "syntax": "lark", "definition": LARK}, sg.lark(LARK)),
+        ({"type": "grammar", "grammar": {"syntax": "lark", "definition": LARK}}, sg.lark(LARK)),
+        ({"type": "grammar", "grammar": LARK}, sg.lark(LARK)),
+        ({"type": "grammar", "syntax": "regex", "definition": "[a-f]{2}"}, sg.regex("[a-f]{2}")),
+        (TAG, TAGS),
+        ({"type": "structural_tag", **TAG}, TAGS),
+        ({"structural_tag": json.dumps({"type": "structural_tag", **TAG})}, TAGS),
+        ({"type": "structural_tag", "format": NUMBER}, sg.structural_tag({"format": NUMBER})),
+    ],
+)
+def test_a_wrapper_around_another_grammar_means_it(target: Any, meant: sg.Grammar) -> None:
+    assert canonical(form_of(target)) == meant.canonical
+
+
+@for_each("target", [None, str, {"type": "text"}, {"response_format": {"type": "text"}}])
+def test_free_text_has_no_grammar(target: Any) -> None:
+    assert form_of(target).grammar is None
 
 
 @for_each(
     ("target", "error"),
     [
+        ({"regx": "[0-9]+"}, "restricts anything.*Is 'regex' meant"),
+        ({"sort_of": 1, "title": "T"}, "'sort_of', 'title'"),
+        ({"json": {"regx": "a"}}, "'regx'"),
+        ({"guided_json": '{"foo": 1}'}, "'foo'"),
+        ({"response_format": SCHEMA}, "response_format/type: It has no type of json_schema"),
+        ({"response_format": "json"}, "response_format holds str"),
+        (
+            {"response_format": bool},
+            r"holds the type bool, not a dict\. Pass the type itself as the target: bool",
+        ),
+        ({"response_format": OPENAI, "model": "m", "messages": []}, "'messages', 'model'"),
+        ({"response_format": {"type": "json_schema", "json_schema": {"schema": {"regx": 1}}}}, "'regx'"),
         ({"type": "json_schema", "json_schema": {"name": "x"}}, "no schema"),
         ({"type": "json_schema", "json_schema": {"schema": {}, "shema": 1}}, "'shema'"),
         ({"type": "json_object", "schema": {}}, "'schema'"),
+        ({"structured_outputs": {}}, "It says nothing"),
+        ({"structured_outputs": {"json": SCHEMA, "regex": "a"}}, "json and regex"),
+        ({"guided_json": SCHEMA, "guided_regex": "a"}, "json and regex"),
         ({"json": {}, "choice": ["a"]}, "exactly one"),
+        ({"json_schema": SCHEMA, "ebnf": "root ::= x"}, "json_schema and ebnf"),
         ({"json": {}, "backend": "x"}, "'backend'"),
+        ({"guided_json": SCHEMA, "guided_decoding_backend": "outlines"}, "'guided_decoding_backend' is not"),
         ({"json": {}, "whitespace_pattern": " "}, "demands white space"),
         ({"json": {}, "disable_additional_properties": True}, "'disable_additional_properties' is not"),
         ({"json_object": False}, "json_object is true"),
@@ -153,11 +137,40 @@ def test_the_embedded_model_takes_a_schema() -> None:
         ({"type": "grammar", "definition": "x"}, "No line begins a rule"),
         ({"type": "grammar", "grammar": LARK, "strict": True}, "'strict'"),
         ({"type": "python"}, "'python' is not offered"),
+        ({"tools": [{"type": "function", "function": {"name": "f"}}]}, "tools says.*structural tag"),
+        ({"tools": [], "tool_choice": "auto", "model": "m"}, "tools says"),
+        ({"functions": [{"name": "f", "parameters": SCHEMA}]}, "functions says"),
+        ({"type": "function", "function": {"name": "f", "parameters": SCHEMA}}, "function says"),
+        ({"name": "f", "description": "d", "parameters": SCHEMA}, "parameters says"),
+        ({"name": "f", "description": "d", "input_schema": SCHEMA}, "input_schema says"),
+        ({"format": "json"}, "no format 'json'"),
     ],
 )
-def test_a_shape_that_is_not_known_is_refused(target: Any, error: str) -> None:
+def test_a_dict_that_is_not_known_or_would_allow_everything_is_refused(target: Any, error: str) -> None:
     with pytest.raises(sg.StructgenError, match=error):
-        sg.run(told(ADA)[0], "Who?", target)
+        form_of(target)
+
+
+@for_each("target", [{}, {"$schema": "http://json-schema.org/draft-07/schema#"}, {"title": "Anything"}])
+def test_a_schema_without_a_constraint_is_taken_where_all_its_keys_are_keywords(target: Any) -> None:
+    assert form_of(target).schema == target
+
+
+def test_keywords_beside_a_key_of_a_wrapper_make_a_schema() -> None:
+    schema = {**SCHEMA, "tools": ["hammer"], "name": "x", "text": "y"}
+    assert form_of(schema).schema == schema
+
+
+@for_each("annotation", ["abc def", "list[int", "", {"format": OPENAI}, 3])
+def test_an_annotation_that_is_no_target_is_refused_where_it_is_decorated(annotation: Any) -> None:
+    def answer(text: str) -> None:
+        """Answer {text}"""
+
+    answer.__annotations__["return"] = annotation
+    with pytest.raises(
+        sg.StructgenError, match=r"is no expression|says nothing|does not say|restricts anything|format takes"
+    ):
+        sg.generate(model="structgen/extract")(answer)
 
 
 def test_policies_are_for_schemas() -> None:
@@ -165,21 +178,15 @@ def test_policies_are_for_schemas() -> None:
         with pytest.raises(sg.errors.OptionError, match="no schema to be written under them"):
             sg.run(told("a")[0], "Who?", target, policies={"whitespace": "compact"})
     tag = {"type": "structural_tag", "format": {"type": "json_schema", "json_schema": SCHEMA}}
-    compact = ADA.replace(" ", "")
-    assert sg.run(told(ADA)[0], "Who?", tag) == ADA
+    usual, compact = '{"n": 1}', '{"n":1}'
+    assert sg.run(told(usual)[0], "Who?", tag) == usual
     assert sg.run(told(compact)[0], "Who?", tag, policies={"whitespace": "compact"}) == compact
-    assert sg.run(told(ADA)[0], "Who?", tag, policies={"whitespace": "compact"}) != ADA
+    assert sg.run(told(usual)[0], "Who?", tag, policies={"whitespace": "compact"}) != usual
 
 
 def test_a_grammar_keeps_its_policies() -> None:
     with pytest.raises(sg.errors.OptionError, match="policies"):
-        sg.run(told(ADA)[0], "Who?", sg.json_schema(SCHEMA), policies={"whitespace": "compact"})
-
-
-@pytest.mark.parametrize("prompt", [3, [], [{"text": "x"}]])
-def test_a_prompt_that_is_none_is_refused(prompt: Any) -> None:
-    with pytest.raises(sg.errors.OptionError, match=r"^prompt: .*(not a prompt|is empty|Message 0 has no)"):
-        sg.run(told(ADA)[0], prompt, Person)
+        sg.run(told("{}")[0], "Who?", sg.json_schema(SCHEMA), policies={"whitespace": "compact"})
 
 
 @pytest.mark.parametrize("numbers", ["any", "python"])

@@ -8,7 +8,6 @@ import json
 import math
 import random
 import time
-from enum import Enum
 from typing import Annotated, Any, Literal, NamedTuple
 
 import numpy as np
@@ -52,11 +51,6 @@ def even(value: int) -> int:
 def ascending(value: list[int]) -> list[int]:
     assert value == sorted(value), "not ascending"
     return value
-
-
-class Shade(Enum):
-    RED = "red"
-    BLUE = "blue"
 
 
 class Pair(BaseModel):
@@ -318,7 +312,7 @@ def test_what_refuses_a_part_refuses_the_whole(hint):
     reader = read_type(hint)
     validators, adapter, chance = PlaceValidators(reader.core_schema), TypeAdapter(hint), random.Random(5)
     seen = set()
-    for _ in range(300):
+    for _ in range(150):
         value = random_value(chance, reader.schema, reader.schema.get("$defs", {}))
         try:
             adapter.validate_json(json.dumps(value))
@@ -371,15 +365,15 @@ def test_a_type_has_a_grammar_of_its_own_too():
     assert all(isinstance(value, Pair) for value in found.values)
 
 
-@pytest.mark.parametrize("given", [Pair, TypeAdapter(Pair), read_type(Pair)])
-def test_a_checker_of_a_type_serves_a_schema(given):
+def test_a_checker_of_a_type_serves_a_schema():
     reader = read_type(Pair)
     grammar = sg.json_schema(reader.schema, **reader.policies)
-    options = {"tokenizer": TOKENIZER, "name": "flat", "max_tokens": 40}
-    found = sg.sample(flat, [], grammar, 1000, checkers=[sg.samplers.TypeChecker(given)], **options)
+    options = {"tokenizer": TOKENIZER, "name": "flat", "max_tokens": 40, "method": "beams"}
     typed = sg.sample(flat, [], Pair, 1000, **options)
-    assert sorted(found.texts) == sorted(typed.texts)
-    assert all(isinstance(value, dict) for value in found.values)
+    for given in (Pair, TypeAdapter(Pair), reader):
+        found = sg.sample(flat, [], grammar, 1000, checkers=[sg.samplers.TypeChecker(given)], **options)
+        assert sorted(found.texts) == sorted(typed.texts)
+        assert all(isinstance(value, dict) for value in found.values)
 
 
 def test_a_tree_serves_runs_of_one_type_alone():
@@ -395,22 +389,3 @@ def test_a_tree_serves_runs_of_one_type_alone():
         sg.sample(flat, [], list[Annotated[digit, AfterValidator(even)]], 3, tree=tree, **options)
     with pytest.raises(sg.errors.OptionError, match="another model, prompt"):
         sg.sample(flat, [], list[Annotated[digit, AfterValidator(odd)]], 3, tree=tree, **options)
-
-
-@pytest.mark.parametrize(
-    ("given", "error", "told"),
-    [
-        ("[0-9]+", sg.errors.OptionError, r"does not say what is wanted.*sg\.json_schema"),
-        ([int], sg.errors.OptionError, r"does not say what is wanted.*sg\.json_schema"),
-        (None, sg.errors.OptionError, "Free text is not conditioned"),
-        (lambda: 1, sg.errors.UnsupportedError, "is a function, not a type"),
-    ],
-)
-def test_a_value_that_is_neither_a_grammar_nor_a_type_is_refused(given, error, told):
-    with pytest.raises(error, match=told):
-        sg.sample(flat, [], given, 3, tokenizer=TOKENIZER, name="flat")
-
-
-def test_a_type_without_a_schema_is_refused():
-    with pytest.raises(sg.errors.UnsupportedError, match="has no JSON Schema"):
-        sg.sample(flat, [], object(), 3, tokenizer=TOKENIZER, name="flat")

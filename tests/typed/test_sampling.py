@@ -12,6 +12,7 @@ pytest.importorskip("torch")
 pytest.importorskip("pydantic")
 
 from annotated_types import Ge, Le
+from asked import asked, awaited
 from pydantic import BaseModel, field_validator
 
 import structgen as sg
@@ -42,16 +43,6 @@ def verdict() -> Paid:
 
 @sg.generate(model=MODEL)
 def paid(text: str, *, n: int = 3) -> Paid:
-    """{text}"""
-
-
-@sg.generate(model=MODEL)
-def lamps(text: str) -> Odd:
-    """{text}"""
-
-
-@sg.generate(model=MODEL)
-async def later(text: str) -> Literal["yes", "no"]:
     """{text}"""
 
 
@@ -97,12 +88,14 @@ def test_a_method_is_bound_to_its_instance() -> None:
 
 
 def test_validators_are_part_of_the_law() -> None:
-    found = lamps.sample(3, method="rejection", budget=4000)("Zorvik took four lamps.")
+    found = asked(Odd, model=MODEL).sample(3, method="rejection", budget=4000)("Zorvik took four lamps.")
     assert found.values
     assert all(one.lamps % 2 for one in found)
 
 
 def test_a_coroutine_function_gives_draws_once_awaited() -> None:
+    later = awaited(Literal["yes", "no"], model=MODEL)
+
     async def both() -> tuple[Any, Any]:
         return await later.sample(3, method="importance")("Did Zorvik pay?"), await at_once.sample(2)
 
@@ -140,48 +133,27 @@ def test_a_tree_keeps_what_was_learnt() -> None:
     assert verdict.sample(4, method="cars", tree=tree).statistics.model_rows < first
 
 
-def test_the_docstring_is_the_text_where_there_is_nothing_else() -> None:
-    assert "Zorvik has paid." in verdict.prompt()
-
-
-def test_the_call_itself_is_as_before() -> None:
-    assert isinstance(verdict(), Paid)
-
-
-def _items(text: str) -> Iterator[int]:
-    """{text}"""
-
-
-def _text(text: str) -> str:
-    """{text}"""
-
-
-def _fine(text: str) -> Paid:
-    """{text}"""
-
-
 @pytest.mark.parametrize(
-    ("function", "options", "said"),
+    ("hint", "options", "said"),
     [
-        (_items, {"model": MODEL}, r"Iterator .*Annotate list\[T\]"),
-        (_text, {"model": MODEL}, "Free text"),
-        (_fine, {"model": "openai:http://localhost:9#gpt"}, "model: A server gives texts"),
-        (_fine, {"model": MODEL, "thinking": sg.Thinking(until="</think>", max_tokens=5)}, "thinking"),
+        (Iterator[int], {"model": MODEL}, r"Iterator .*Annotate list\[T\]"),
+        (str, {"model": MODEL}, "Free text"),
+        (Paid, {"model": "openai:http://localhost:9#gpt"}, "model: A server gives texts"),
+        (Paid, {"model": MODEL, "thinking": sg.Thinking(until="</think>", max_tokens=5)}, "thinking"),
     ],
 )
-def test_what_has_no_such_law_is_refused(function: Any, options: Any, said: str) -> None:
+def test_what_has_no_such_law_is_refused(hint: Any, options: Any, said: str) -> None:
     if options["model"].startswith("openai"):
         pytest.importorskip("openai")
-    decorated = sg.generate(**options)(function)
     with pytest.raises(sg.StructgenError, match=said):
-        decorated.sample(3)("Zorvik")
+        asked(hint, **options).sample(3)("Zorvik")
 
 
 def test_options_that_mean_nothing_are_refused() -> None:
     with pytest.raises(sg.errors.OptionError, match="temperature"):
         verdict.sample(3, temperature=0)
     with pytest.raises(sg.errors.OptionError, match=r"sample has no option 'metod'\. Write method=\."):
-        lamps.sample(3, metod="cars")  # type: ignore[call-arg]
+        verdict.sample(3, metod="cars")  # type: ignore[call-arg]
 
 
 def test_a_truncation_of_the_law_is_an_option_of_draws() -> None:

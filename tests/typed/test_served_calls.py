@@ -14,6 +14,7 @@ pydantic = pytest.importorskip("pydantic")
 openai = pytest.importorskip("openai")
 pytest.importorskip("torch")
 
+from asked import asked, awaited, listed  # noqa: E402
 from openai_server import serving  # noqa: E402
 
 import structgen as sg  # noqa: E402
@@ -269,12 +270,7 @@ def test_thoughts_cannot_be_asked_for() -> None:
 
 
 def streamed(model: str) -> list[Any]:
-    @sg.generate(model=model, tools=[WEATHER, set_alarm])
-    def ask(question: str) -> sg.Reply:
-        """{question}"""
-        return sg.filled()
-
-    return list(ask.stream("Weather?"))
+    return list(asked(sg.Reply, model=model, tools=[WEATHER, set_alarm]).stream("Weather?"))
 
 
 CALLS = (sent(), sent("set_alarm", {"person": "Ada"}, "call_b"))
@@ -283,7 +279,7 @@ CALLS = (sent(), sent("set_alarm", {"person": "Ada"}, "call_b"))
 def test_a_stream_has_names_then_arguments_and_ends_as_openais_client_has_it() -> None:
     with serving(answer(*CALLS, content="So.")) as server:
         partials = streamed(server.model)
-        client = openai.OpenAI(base_url=server.model[len("openai:") :].partition("#")[0], api_key="x")
+        client = openai.OpenAI(base_url=server.url, api_key="x")
         with client.chat.completions.stream(
             model="small", messages=[{"role": "user", "content": "?"}]
         ) as stream:
@@ -305,10 +301,9 @@ def test_a_stream_has_names_then_arguments_and_ends_as_openais_client_has_it() -
 @pytest.mark.parametrize(
     "call",
     [
-        '<tool_call>\n{"name": "get_weather", "arguments": {"city": "Oslo"}}\n</tool_call>',
+        HERMES,
         '[TOOL_CALLS]get_weather[ARGS]{"city": "Oslo"}',
-        "<tool_call>\n<function=get_weather>\n<parameter=city>\nOslo\n</parameter>\n</function>\n"
-        "</tool_call>",
+        CODER,
         '<minimax:tool_call>\n<invoke name="get_weather">\n<parameter name="city">Oslo</parameter>\n'
         "</invoke>\n</minimax:tool_call>",
     ],
@@ -336,12 +331,8 @@ def test_a_stream_of_text_and_one_that_breaks_the_tools() -> None:
 
 def test_a_coroutine_streams_too() -> None:
     async def last(model: str) -> Any:
-        @sg.generate(model=model, tools=[WEATHER])
-        async def ask(question: str) -> sg.Call:
-            """{question}"""
-            return sg.filled()
-
-        return [one async for one in ask.stream("?")], await ask("?")
+        ask = awaited(sg.Call, model=model, tools=[WEATHER])
+        return await listed(ask.stream("?")), await ask("?")
 
     with serving(answer(sent())) as server:
         partials, call = asyncio.run(last(server.model))

@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import json
-import threading
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from socket import socket
 from typing import Any
 
@@ -15,6 +14,8 @@ import pytest
 pytest.importorskip("pydantic")
 pytest.importorskip("openai")
 
+from asked import asked
+from for_each import for_each
 from openai_server import serving
 from pydantic import BaseModel
 
@@ -26,56 +27,7 @@ class Person(BaseModel):
     age: int
 
 
-@contextmanager
-def replying(
-    status: int, body: bytes, kind: str = "application/json", promised: int | None = None
-) -> Iterator[str]:
-    """Yield the name of a model on a server that has one reply for all, of the length `promised`."""
-
-    class Handler(BaseHTTPRequestHandler):
-        def do_POST(self) -> None:
-            self.rfile.read(int(self.headers["Content-Length"]))
-            self.send_response(status)
-            self.send_header("Content-Type", kind)
-            if promised is not None:
-                self.send_header("Content-Length", str(promised))
-            self.end_headers()
-            self.wfile.write(body)
-
-        def log_message(self, *_: Any) -> None:
-            return
-
-    with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as host:
-        thread = threading.Thread(target=host.serve_forever, kwargs={"poll_interval": 0.01})
-        thread.start()
-        try:
-            yield f"openai:http://127.0.0.1:{host.server_address[1]}/v1#small"
-        finally:
-            host.shutdown()
-            thread.join()
-
-
-@pytest.mark.parametrize(
-    ("status", "cure"),
-    [
-        (404, "which mostly ends in /v1, and the model's name 'small': curl http"),
-        (401, "OPENAI_API_KEY"),
-        (403, "OPENAI_API_KEY"),
-        (400, "its message says which part"),
-        (422, "its message says which part"),
-        (429, "ask for fewer texts at a time"),
-        (500, "See the server's log."),
-    ],
-)
-def test_the_cure_is_that_of_the_status(status: int, cure: str) -> None:
-    with (
-        replying(status, b'{"error": {"message": "no"}}') as model,
-        pytest.raises(sg.errors.GenerationError) as caught,
-    ):
-        sg.run(model, "Ada is 36.", Person)
-    assert cure in caught.value.cure and str(caught.value).endswith(caught.value.cure)
-
-
+WHOLE = {"choices": [{"message": {"content": "{}"}, "finish_reason": "stop"}]}
 WORDS: list[Any] = [
     {"error": {"message": "the words", "type": "x", "param": None, "code": None}},
     {"error": "the words"},
@@ -92,48 +44,68 @@ WORDS: list[Any] = [
 ]
 
 
-def sent(said: Any) -> tuple[bytes, str]:
+JSON, EVENTS, HTML = "application/json", "text/event-stream", "text/html"
+
+
+@contextmanager
+def replying(status: int, said: Any, kind: str = "", **more: str) -> Iterator[str]:
+    """Yield the name of a model on a server that has one reply for all: a text, or a value as JSON."""
     if isinstance(said, str):
-        return said.encode(), "text/html" if said.startswith("<") else "text/plain"
-    return json.dumps(said).encode(), "application/json"
+        kind = kind or (HTML if said.startswith("<") else "text/plain")
+    raw = said if isinstance(said, str) else json.dumps(said)
+    with serving({"status": status, "raw": raw.encode(), "kind": kind or JSON, **more}) as server:
+        yield server.model
 
 
-@pytest.mark.parametrize("status", [400, 401, 404, 422, 429, 500, 200])
-@pytest.mark.parametrize("said", WORDS, ids=repr)
-def test_the_words_of_a_refusal_are_told(status: int, said: Any) -> None:
+def refusal(status: int, said: Any, kind: str = "", is_stream: bool = False, **more: str) -> Any:
+    """Return the error of a call, or of a stream."""
+    with replying(status, said, kind, **more) as model, pytest.raises(sg.errors.GenerationError) as caught:
+        if is_stream:
+            list(asked(Person, model=model).stream("Ada is 36."))
+        else:
+            sg.run(model, "Ada is 36.", Person, attempts=1)
+    return caught.value
+
+
+@for_each(
+    ("status", "cure"),
+    [
+        (404, "which mostly ends in /v1, and the model's name 'small': curl http"),
+        (401, "OPENAI_API_KEY"),
+        (403, "OPENAI_API_KEY"),
+        (400, "its message says which part"),
+        (422, "its message says which part"),
+        (429, "ask for fewer texts at a time"),
+        (500, "See the server's log."),
+    ],
+)
+def test_the_words_and_the_cure_are_those_of_the_status(status: int, cure: str) -> None:
+    error = refusal(status, {"error": {"message": "the words"}})
+    assert cure in error.cure and str(error).endswith(error.cure) and "the words" in str(error)
+
+
+@for_each("status", [400, 200])
+@for_each("said", WORDS)
+def test_the_words_of_a_refusal_are_told_in_any_shape(said: Any, status: int) -> None:
     if status == 200 and isinstance(said, list):
-        pytest.skip("openai makes no object of a list")
-    with replying(status, *sent(said)) as model, pytest.raises(sg.errors.GenerationError) as caught:
-        sg.run(model, "Ada is 36.", Person, attempts=1)
-    assert str(caught.value).count("the words") == 1
+        return  # openai makes no object of a list
+    told = str(refusal(status, said))
+    assert told.count("the words") == 1
     if "top_j" in str(said):
-        assert "body/top_j: the words" in str(caught.value)
+        assert "body/top_j: the words" in told
 
 
-@pytest.mark.parametrize("is_stream", [False, True])
-@pytest.mark.parametrize("said", [one for one in WORDS if isinstance(one, dict)], ids=repr)
-def test_an_error_in_place_of_a_stream_or_in_one_is_told(said: Any, is_stream: bool) -> None:
-    data, kind = sent(said)
-    if is_stream:
-        if "error" in said and "message" in said:
-            pytest.skip("openai keeps the member error alone")
-        data, kind = b"data: " + data + b"\n\n", "text/event-stream"
-
-    with replying(200, data, kind) as model:
-
-        @sg.generate(model=model)
-        def person(text: str) -> Person:
-            return sg.filled(text)
-
-        with pytest.raises(sg.errors.GenerationError, match="the words"):
-            list(person.stream("Ada is 36."))
+@for_each("said", [one for one in WORDS if isinstance(one, dict)])
+def test_an_error_in_place_of_a_stream_or_in_one_is_told(said: Any) -> None:
+    assert "the words" in str(refusal(200, said, is_stream=True))
+    if not ("error" in said and "message" in said):  # openai keeps the member error alone
+        assert "the words" in str(refusal(200, f"data: {json.dumps(said)}\n\n", EVENTS, is_stream=True))
 
 
-@pytest.mark.parametrize("said", ["", {}, {"error": None}, {"error": {}}, [1], {"detail": [[]]}], ids=repr)
+@for_each("said", ["", {}, {"error": None}, {"error": {}}, [1], {"detail": [[]]}])
 def test_a_refusal_without_words_is_told_as_such(said: Any) -> None:
-    with replying(400, *sent(said)) as model, pytest.raises(sg.errors.GenerationError) as caught:
-        sg.run(model, "Ada is 36.", Person)
-    assert caught.value.cure == "The server does not take this request, and does not say why: see its log."
+    told = "The server does not take this request, and does not say why: see its log."
+    assert refusal(400, said).cure == told
 
 
 def test_long_words_and_deep_ones_are_cut() -> None:
@@ -141,9 +113,7 @@ def test_long_words_and_deep_ones_are_cut() -> None:
     for _ in range(300):
         deep = {"error": deep}
     for said in (deep, {"error": "x" * 10**6}):
-        with replying(400, *sent(said)) as model, pytest.raises(sg.errors.GenerationError) as caught:
-            sg.run(model, "Ada is 36.", Person)
-        assert len(str(caught.value)) < 900
+        assert len(str(refusal(400, said))) < 900
 
 
 @pytest.mark.parametrize("shape", ["error", "detail", "pydantic"])
@@ -152,7 +122,7 @@ def test_a_field_that_is_refused_in_any_shape_is_left_out(shape: str) -> None:
     place = [{"loc": ["body", "seed"], "msg": "Extra inputs are not permitted"}]
     said = {"error": {"error": told}, "detail": {"detail": told}, "pydantic": {"detail": place}}[shape]
     with (
-        replying(422, *sent(said)) as model,
+        replying(422, said) as model,
         pytest.warns(UserWarning, match="takes no seed"),
         pytest.raises(sg.errors.GenerationError),
     ):
@@ -160,7 +130,7 @@ def test_a_field_that_is_refused_in_any_shape_is_left_out(shape: str) -> None:
 
 
 def test_a_server_that_is_not_there_is_told_as_such() -> None:
-    with replying(200, b"{}") as model:
+    with replying(200, {}) as model:
         pass
     with pytest.raises(sg.errors.GenerationError) as caught:
         sg.run(model, "Ada is 36.", Person)
@@ -178,64 +148,28 @@ def test_a_server_that_says_nothing_in_time() -> None:
     assert caught.value.cure.startswith("Raise timeout=")
 
 
-@pytest.mark.parametrize(
-    ("reply", "kind", "missing"),
+@for_each(
+    ("said", "kind", "is_stream", "what", "cure"),
     [
-        ({}, "application/json", "no choices."),
-        ({"choices": []}, "application/json", r"no choices\[0\]\."),
-        ({"choices": [{"finish_reason": "stop"}]}, "application/json", r"no choices\[0\]\.message\."),
-        ("<html>", "text/html", "no choices."),
+        ({}, "", False, "no choices.", ""),
+        ({"choices": []}, "", False, r"no choices\[0\]\.", ""),
+        ({"choices": [{"finish_reason": "stop"}]}, "", False, r"no choices\[0\]\.message\.", ""),
+        ("<html>", "", False, "no choices.", ""),
+        ("<html>", "", True, "has no finish_reason", "it mostly ends in /v1."),
+        ("data: {\n\n", EVENTS, True, "is not JSON", "it mostly ends in /v1."),
+        ('data: {"choices": []}\n\n', EVENTS, True, "has no finish_reason", "it mostly ends in /v1."),
+        (WHOLE, "", True, "did not stream: it answered with one object", "Call the function itself"),
     ],
 )
-def test_a_reply_that_misses_a_key_is_told_with_its_name(reply: Any, kind: str, missing: str) -> None:
-    body = reply.encode() if isinstance(reply, str) else json.dumps(reply).encode()
-    with replying(200, body, kind) as model, pytest.raises(sg.errors.GenerationError, match=missing):
-        sg.run(model, "Ada is 36.", Person)
-
-
-@pytest.mark.parametrize(
-    ("reply", "kind", "what"),
-    [
-        (b"<html>", "text/html", "has no finish_reason"),
-        (b"data: {\n\n", "text/event-stream", "is not JSON"),
-        (b'data: {"choices": []}\n\n', "text/event-stream", "has no finish_reason"),
-    ],
-)
-def test_a_stream_that_is_none_is_told(reply: bytes, kind: str, what: str) -> None:
-    with replying(200, reply, kind) as model, pytest.raises(sg.errors.GenerationError, match=what) as caught:
-
-        @sg.generate(model=model)
-        def person(text: str) -> Person:
-            return sg.filled(text)
-
-        list(person.stream("Ada is 36."))
-    assert caught.value.cure.endswith("it mostly ends in /v1.")
-
-
-def test_one_object_in_place_of_a_stream_is_told() -> None:
-    reply = b'{"choices": [{"message": {"content": "{}"}, "finish_reason": "stop"}]}'
-    with replying(200, reply) as model:
-
-        @sg.generate(model=model)
-        def person(text: str) -> Person:
-            return sg.filled(text)
-
-        with pytest.raises(
-            sg.errors.GenerationError, match="did not stream: it answered with one object"
-        ) as caught:
-            list(person.stream("Ada is 36."))
-    assert caught.value.cure.startswith("Call the function itself")
+def test_a_reply_or_a_stream_that_is_none_is_told(
+    said: Any, kind: str, is_stream: bool, what: str, cure: str
+) -> None:
+    error = refusal(200, said, kind, is_stream)
+    assert re.search(what, str(error)) and cure in error.cure
 
 
 def test_a_stream_that_breaks_off_is_an_error_with_its_cause() -> None:
-    with replying(200, b"data: {}\n\n", "text/event-stream", promised=999) as model:
-
-        @sg.generate(model=model)
-        def person(text: str) -> Person:
-            return sg.filled(text)
-
-        with pytest.raises(sg.errors.GenerationError, match="The server failed: "):
-            list(person.stream("Ada is 36."))
+    assert "The server failed: " in str(refusal(200, "data: {}\n\n", EVENTS, True, promised="999"))
 
 
 @pytest.mark.parametrize(

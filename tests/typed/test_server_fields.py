@@ -12,6 +12,7 @@ import pytest
 pytest.importorskip("pydantic")
 pytest.importorskip("openai")
 
+from asked import asked, awaited, listed
 from openai_server import Server, serving
 from pydantic import BaseModel
 
@@ -34,16 +35,14 @@ class Person(BaseModel):
     age: int
 
 
-def refusing(
-    refused: Mapping[str, Any], answer: Any = ADA, status: int = 400
-) -> Callable[[dict[str, Any]], dict[str, Any]]:
+def refusing(refused: Mapping[str, Any], answer: Any = ADA) -> Callable[[dict[str, Any]], dict[str, Any]]:
     """Return an answer to a body: the error of the first field in it that is refused, or `answer`."""
 
     def said(body: dict[str, Any]) -> dict[str, Any]:
         for field, error in refused.items():
             if field in body:
                 found = error if isinstance(error, dict) else {"message": error}
-                return {"status": status, "error": found}
+                return {"status": found.get("status", 400), "error": found}
         return {"content": answer}
 
     return said
@@ -78,6 +77,7 @@ def ask(server: Server, target: Any = Person, **options: Any) -> Any:
         ({"temperature": {"message": "Wrong.", "param": "temperature", "code": "unsupported_value"}}, 3),
         ({"temperature": "`temperature` is deprecated for this model."}, 3),
         ({"seed": "Unrecognized request argument supplied: seed"}, 3),
+        ({"seed": {"status": 422, "message": "body.seed: Extra inputs are not permitted"}}, 3),
         ({"response_format": "'response_format' of type 'json_schema' is not supported with this model."}, 3),
         ({"response_format": "This response_format type is unavailable now"}, 3),
         ({"response_format": {"message": "Wrong.", "param": "response_format.type"}}, 3),
@@ -91,11 +91,6 @@ def test_a_field_that_a_refusal_names_is_not_sent_a_second_time(refused: dict[st
         *tried, first, second = server.bodies
     assert fields(first) == fields(second) and len(fields(second)) == left
     assert len(tried) == len(refused)
-
-
-def test_a_status_422_is_read_as_well() -> None:
-    with serving(refusing({"seed": "body.seed: Extra inputs are not permitted"}, status=422)) as server:
-        assert ask(server) == Person(name="Ada", age=36)
 
 
 @pytest.mark.parametrize(
@@ -118,7 +113,7 @@ def test_a_refusal_that_names_no_field_as_unknown_is_an_error_at_once(message: s
 
 def test_a_model_whose_name_is_that_of_a_field_is_not_mistaken_for_it() -> None:
     with serving({"status": 400, "error": {"message": "Unknown model 'seed'."}}) as server:
-        model = sg.Server(server.model[len("openai:") :].partition("#")[0], "seed")
+        model = sg.Server(server.url, "seed")
         with pytest.raises(sg.errors.GenerationError):
             sg.run(model, "Who?", Person)
         assert len(server.bodies) == 1
@@ -134,33 +129,23 @@ def test_what_is_left_out_is_told_once_with_the_option_and_a_new_name_is_not_tol
     assert "takes no temperature" in one and "'small', leave_out='temperature')" in one
 
 
-def test_streams_coroutines_and_batches_send_again_as_calls_do() -> None:
+@pytest.mark.parametrize("how", ["stream", "coroutine", "batch"])
+def test_streams_coroutines_and_batches_send_again_as_calls_do(how: str) -> None:
+    async def both(later: Any) -> list[Any]:
+        return [await later("x"), (await listed(later.stream("x")))[-1].result]
+
     refused = {"max_tokens": OPENAI_TOKENS, "seed": "seed is not supported"}
-    for how in ("stream", "coroutine", "batch"):
-        with serving(refusing(refused)) as server, warnings.catch_warnings():
-            warnings.simplefilter("ignore", UserWarning)
-
-            @sg.generate(model=server.model)
-            def person(text: str) -> Person:
-                """{text}"""
-                return sg.filled()
-
-            @sg.generate(model=server.model)
-            async def later(text: str) -> Person:
-                """{text}"""
-                return sg.filled()
-
-            async def both() -> list[Any]:
-                return [await later("x"), [one async for one in later.stream("x")][-1].result]
-
-            match how:
-                case "stream":
-                    found = [list(person.stream("x"))[-1].result]
-                case "coroutine":
-                    found = asyncio.run(both())
-                case _:
-                    found = person.batch(["a", "b", "c"])
-            assert found == [Person(name="Ada", age=36)] * len(found)
+    with serving(refusing(refused)) as server, warnings.catch_warnings():
+        warnings.simplefilter("ignore", UserWarning)
+        person = asked(Person, model=server.model)
+        match how:
+            case "stream":
+                found = [list(person.stream("x"))[-1].result]
+            case "coroutine":
+                found = asyncio.run(both(awaited(Person, model=server.model)))
+            case _:
+                found = person.batch(["a", "b", "c"])
+    assert found == [Person(name="Ada", age=36)] * len(found)
 
 
 def test_a_schema_that_is_not_taken_stands_in_the_prompt() -> None:
@@ -206,9 +191,7 @@ def test_without_an_outline_no_prompt_has_the_schema() -> None:
 def test_a_prompt_in_parts_gets_the_schema_as_a_part() -> None:
     image = {"type": "image_url", "image_url": {"url": "data:image/png;base64,AA=="}}
     with serving(ADA) as server:
-        model = sg.Server(
-            server.model[len("openai:") :].partition("#")[0], "small", leave_out="response_format"
-        )
+        model = sg.Server(server.url, "small", leave_out="response_format")
         sg.run(model, [{"role": "user", "content": [image]}], Person)
         (body,) = server.bodies
     assert body["messages"][0]["content"][0] == image
@@ -228,52 +211,48 @@ def test_a_prompt_in_parts_gets_the_schema_as_a_part() -> None:
 )
 def test_the_options_say_what_is_sent(options: dict[str, Any], left: set[str]) -> None:
     with serving('{"name": 1}', ADA) as server:
-        model = sg.Server(server.model[len("openai:") :].partition("#")[0], "small", **options)
-
-        @sg.generate(model=model)
-        def person() -> Person:
-            """Who?"""
-            return sg.filled()
-
-        assert person() == Person(name="Ada", age=36)
+        model = sg.Server(server.url, "small", **options)
+        assert sg.run(model, "Who?", Person) == Person(name="Ada", age=36)
         assert [fields(body) for body in server.bodies] == [left, left]
 
 
 def test_a_server_that_takes_only_the_older_name_gets_it() -> None:
     with serving(refusing({"max_completion_tokens": "Unknown field: max_completion_tokens"})) as server:
-        url = server.model[len("openai:") :].partition("#")[0]
-        assert sg.run(sg.Server(url, "small", max_tokens_field="max_completion_tokens"), "Who?", Person)
+        assert sg.run(
+            sg.Server(server.url, "small", max_tokens_field="max_completion_tokens"), "Who?", Person
+        )
         assert fields(server.bodies[1]) == {"max_tokens", "temperature", "seed", "response_format"}
 
 
 @pytest.mark.parametrize(
-    ("make", "told"),
+    ("options", "told"),
     [
         (
-            lambda: sg.Server("http://h/v1", "m", max_token_field=None),
+            {"max_token_field": None},
             "no option 'max_token_field'. Write max_tok",
         ),
         (
-            lambda: sg.Server("http://h/v1", "m", max_tokens_field="tokens"),
+            {"max_tokens_field": "tokens"},
             "max_tokens_field='tokens'. Choose from max_tokens, max_comp",
         ),
         (
-            lambda: sg.Server("http://h/v1", "m", max_tokens_field=100),
+            {"max_tokens_field": 100},
             "max_tokens_field=100. Choose from max_tok",
         ),
         (
-            lambda: sg.Server("http://h/v1", "m", leave_out="top_p"),
+            {"leave_out": "top_p"},
             "leave_out='top_p'. Choose from temp",
         ),
-        (lambda: sg.Server("http://h/v1", "m", leave_out=5), "leave_out: 5 is not allowed"),
-        (lambda: sg.Server("localhost:8000", "m"), "url: 'localhost:8000' is no address"),
-        (lambda: sg.Server("http://h/v1", ""), "name: '' is not allowed"),
-        (lambda: sg.Server("http://h/v1"), r"Write sg\.Server\("),
+        ({"leave_out": 5}, "leave_out: 5 is not allowed"),
+        ({"url": "localhost:8000"}, "url: 'localhost:8000' is no address"),
+        ({"name": ""}, "name: '' is not allowed"),
     ],
 )
-def test_a_wrong_option_of_a_server_is_told_by_name(make: Callable[[], Any], told: str) -> None:
+def test_a_wrong_option_of_a_server_is_told_by_name(options: dict[str, Any], told: str) -> None:
     with pytest.raises(sg.errors.OptionError, match=told):
-        make()
+        sg.Server(**{"url": "http://h/v1", "name": "m", **options})
+    with pytest.raises(sg.errors.OptionError, match=r"Write sg\.Server\("):
+        sg.Server("http://h/v1")
 
 
 @pytest.mark.parametrize(

@@ -18,6 +18,11 @@ from for_each import for_each
 torch = pytest.importorskip("torch")
 pytest.importorskip("pydantic")
 
+import warnings  # noqa: E402
+from collections.abc import Iterator  # noqa: E402
+
+from asked import asked  # noqa: E402
+from asked import awaited as typed_coroutine  # noqa: E402
 from pydantic import AfterValidator, BaseModel  # noqa: E402
 from told import TOKENIZER, Answer, Told, told  # noqa: E402
 
@@ -94,20 +99,12 @@ def in_bulk(engine: sg.Engine, target: Any, folder: Path) -> tuple[str, Any]:
 
 
 def decorated(engine: sg.Engine, target: Any) -> tuple[str, Any]:
-    @sg.generate(model=engine, target=target, **OPTIONS)
-    def write() -> Any:
-        """Write."""
-
-    outcome = write.detailed()
+    outcome = asked(Any, "Write.", model=engine, target=target, **OPTIONS).detailed()
     return outcome.text, outcome.value
 
 
 def annotated(engine: sg.Engine, target: Any) -> tuple[str, Any]:
-    def write():  # type: ignore[no-untyped-def]
-        """Write."""
-
-    write.__annotations__["return"] = target
-    outcome = sg.generate(model=engine, **OPTIONS)(write).detailed()
+    outcome = asked(target, "Write.", model=engine, **OPTIONS).detailed()
     return outcome.text, outcome.value
 
 
@@ -181,6 +178,10 @@ def test_the_value_of_a_text_is_the_same_at_every_door(name: str) -> None:
 # --- what is no target --------------------------------------------------------------------------------------
 
 
+def _called() -> None:
+    raise AssertionError("a function is not called to read it as a type")
+
+
 class Plain:
     """A class whose fields are not known."""
 
@@ -195,7 +196,7 @@ BAD = {
     "set": {"yes"},
     "path": Path("schema.json"),
     "module": json,
-    "function": ran,
+    "function": _called,
     "method": "x".upper,
     "dict": {"colour": "red"},
     "class": Plain,
@@ -238,19 +239,6 @@ def test_the_error_says_what_is_taken(name: str) -> None:
         assert kind in str(caught.value)
 
 
-def test_a_function_is_not_called_to_read_it_as_a_type() -> None:
-    called = []
-    with pytest.raises(sg.errors.UnsupportedError, match="is a function, not a type"):
-        sg.run(ENGINE, "x", lambda: called.append(1))  # type: ignore[call-overload]
-    assert called == []
-
-
-def test_draws_are_of_what_has_a_grammar() -> None:
-    for free in (None, str, {"type": "text"}):
-        with pytest.raises(sg.errors.OptionError, match="Free text is not conditioned"):
-            sg.sample(ENGINE, "x", free, 1)  # type: ignore[arg-type]
-
-
 # --- requests -----------------------------------------------------------------------------------------------
 
 
@@ -273,6 +261,12 @@ def test_the_reader_of_a_type_goes_along_with_its_grammar() -> None:
     for made in (pickle.loads(pickle.dumps(request)), replace(request, prompt="y")):
         assert engine.generate([made])[0].value == Person("A", 3)
     assert engine.generate([replace(request, grammar=SCHEMA)])[0].value == {"name": "A", "age": 3}
+
+
+@for_each("free", [None, str, {"type": "text"}])
+def test_draws_are_of_what_has_a_grammar(free: Any) -> None:
+    with pytest.raises(sg.errors.OptionError, match="Free text is not conditioned"):
+        sg.sample(ENGINE, "x", free, 1)
 
 
 def test_an_annotation_that_is_no_type_is_read_where_annotations_are_texts() -> None:
@@ -348,3 +342,66 @@ def test_a_stream_is_asked_for_by_a_flag(stream: Any) -> None:
         return
     with pytest.raises(sg.errors.OptionError, match=r"stream: .*Give True or False"):
         sg.run(ENGINE, "x", WORD, stream=stream)
+
+
+# --- values of texts that were shortened --------------------------------------------------------------------
+
+
+LONG = '["a", "b", "c", "d", "e", "f", "g", "h"]'
+
+
+def warned(call: Any) -> list[str]:
+    """Return what a call warns of."""
+    with warnings.catch_warnings(record=True) as seen:
+        warnings.simplefilter("always")
+        call()
+    assert all(one.category is sg.errors.ShortenedWarning and one.filename == __file__ for one in seen)
+    return [str(one.message) for one in seen]
+
+
+def test_a_function_warns_at_its_first_call_that_is_shortened() -> None:
+    few = letters()
+    (told_once,) = warned(lambda: (few(), few(), few.batch([()])))
+    assert "closed early, so that it ends within max_tokens. Raise max_tokens=" in told_once
+    assert warned(few) == []
+
+
+def letters(hint: Any = list[str], make: Any = asked, **options: Any) -> Any:
+    """Return a typed function whose model wants to write more than fits."""
+    return make(hint, model=told(LONG)[0], **{"max_tokens": 8, **options})
+
+
+@pytest.mark.parametrize(
+    "call",
+    [
+        lambda: letters().batch([()]),
+        lambda: list(letters().stream()),
+        lambda: list(letters(Iterator[str])()),
+        lambda: sg.run(told(LONG)[0], "Which?", list[str], max_tokens=8),
+    ],
+)
+def test_each_way_to_a_value_warns(call: Any) -> None:
+    assert len(warned(call)) == 1
+
+
+def test_a_coroutine_warns() -> None:
+    async def call() -> None:
+        await letters(make=typed_coroutine)()
+
+    assert len(warned(lambda: asyncio.run(call()))) == 1
+
+
+def test_a_free_text_that_is_cut_off_warns() -> None:
+    (said,) = warned(letters(str))
+    assert "cut off at max_tokens" in said
+
+
+def test_what_says_its_finish_reason_or_is_whole_does_not_warn() -> None:
+    assert warned(lambda: letters().detailed()) == []
+    assert warned(lambda: sg.run(told(LONG)[0], "x", list[str], max_tokens=8, detailed=True)) == []
+    assert warned(letters(max_tokens=200)) == []
+
+
+def test_a_filling_that_its_deadline_ended_names_the_timeout() -> None:
+    (said,) = warned(lambda: sg.run("structgen/infill", "Ada, Bo and Cy are here.", list[str], timeout=1e-9))
+    assert "ends within timeout. Raise timeout=" in said

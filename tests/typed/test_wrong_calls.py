@@ -3,14 +3,23 @@
 from __future__ import annotations
 
 import asyncio
+import math
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import pytest
 
 pytest.importorskip("pydantic")
 
+from asked import asked, awaited
+
 import structgen as sg
+
+DOORS: dict[str, Callable[..., Any]] = {
+    "run": partial(sg.run, "structgen/extract", "x", bool),
+    "generate": partial(sg.generate, model="structgen/extract"),
+}
 
 
 def test_the_decorator_without_parentheses_says_how_to_write_it() -> None:
@@ -29,22 +38,13 @@ def test_the_decorator_without_a_model_says_that_one_is_missing() -> None:
 
 
 @pytest.mark.parametrize(
-    ("name", "cure"), [("Sampling", "Write sampling="), ("max_token", "Write max_tokens="), ("zzz", "Choose")]
-)
-def test_an_option_that_is_not_there_names_the_one_that_was_meant(name: str, cure: str) -> None:
-    wrong: Any = sg.generate
-    with pytest.raises(sg.errors.OptionError, match=f"sg.generate has no option '{name}'. {cure}"):
-        wrong(model="structgen/extract", **{name: None})
-    wrong = sg.run
-    with pytest.raises(sg.errors.OptionError, match=f"sg.run has no option '{name}'. {cure}"):
-        wrong("structgen/extract", "x", bool, **{name: None})
-
-
-@pytest.mark.parametrize(
     ("name", "cure"),
     [
+        ("Sampling", "Write sampling="),
+        ("max_token", "Write max_tokens="),
+        ("temprature", r"Write sampling=sg\.Sampling\(temperature=\.\.\.\)"),
+        ("zzz", "Choose"),
         ("max_retries", r"Write attempts=\."),
-        ("schema", r"Pass it as the third argument, target\."),
         ("max_string", r"Write policies=\{'max_string': \.\.\.\}\."),
         ("n", r"For many.*sg\.sample\."),
         ("device", r"Load.*sg\.Engine\(name, device=\.\.\.\)\."),
@@ -52,34 +52,48 @@ def test_an_option_that_is_not_there_names_the_one_that_was_meant(name: str, cur
         ("tokens", "Choose from"),
     ],
 )
-def test_an_option_of_another_name_is_not_taken_for_the_nearest_word(name: str, cure: str) -> None:
-    wrong: Any = sg.run
-    with pytest.raises(sg.errors.OptionError, match=f"sg.run has no option '{name}'. {cure}"):
-        wrong("structgen/extract", "x", bool, **{name: None})
+def test_an_option_that_is_not_there_names_the_one_that_was_meant(name: str, cure: str) -> None:
+    for called, call in DOORS.items():
+        with pytest.raises(sg.errors.OptionError, match=f"sg.{called} has no option '{name}'. {cure}"):
+            call(**{name: None})
 
 
-def test_a_schema_of_the_decorator_is_the_return_type() -> None:
-    wrong: Any = sg.generate
-    with pytest.raises(sg.errors.OptionError, match="Annotate the return type"):
-        wrong(model="structgen/extract", schema={})
+def test_a_schema_is_the_target_or_the_return_type() -> None:
+    for called, cure in (
+        ("run", r"Pass it as the third argument, target\."),
+        ("generate", "Annotate the return"),
+    ):
+        with pytest.raises(sg.errors.OptionError, match=cure):
+            DOORS[called](schema={})
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        *({"timeout": wrong} for wrong in (math.nan, -1, "1")),
+        *({"max_tokens": wrong} for wrong in (0, 1.5, True)),
+        *({"speculation": wrong} for wrong in ("on", None, {"nodes": 4})),
+        {"thinking": 5},
+        {"thinking": True},
+        {"attempts": 0},
+        {"sampling": 0.5},
+        {"wrap": "yes"},
+    ],
+    ids=str,
+)
+def test_an_option_of_a_wrong_value_is_refused_by_name(wrong: dict[str, Any]) -> None:
+    for call in DOORS.values():
+        with pytest.raises(sg.errors.OptionError) as caught:
+            call(**wrong)
+        assert caught.value.where in wrong and caught.value.cure
 
 
 @pytest.mark.parametrize("calls", ["Ada", b"Ada", {"text": ["Ada"]}, 5])
 def test_a_batch_refuses_one_call_in_place_of_a_list(calls: Any) -> None:
-    @sg.generate(model="structgen/extract")
-    def age(text: str) -> int:
-        """The age in: {text}"""
-        return sg.filled()
-
-    @sg.generate(model="structgen/extract")
-    async def later(text: str) -> int:
-        """The age in: {text}"""
-        return sg.filled()
-
     with pytest.raises(sg.errors.OptionError, match=r"Write batch\(\[call\]\)"):
-        age.batch(calls)
+        asked(int, model="structgen/extract").batch(calls)
     with pytest.raises(sg.errors.OptionError, match=r"Write batch\(\[call\]\)"):
-        asyncio.run(later.batch(calls))
+        asyncio.run(awaited(int, model="structgen/extract").batch(calls))
 
 
 class Causal:
@@ -156,49 +170,25 @@ def test_a_return_type_that_is_never_defined() -> None:
         (None, "None is not a prompt"),
         (b"x", r"Decode it"),
         (5, "the type int is not a prompt"),
+        ([{"text": "x"}], "Message 0 has no"),
+        ("\ud800", "surrogate"),
+        ("a\udfff", "surrogate"),
+        ([{"role": "user", "content": "\ud800"}], "surrogate"),
     ],
+    ids=ascii,
 )
 def test_what_is_no_prompt_is_told_with_its_fault(prompt: Any, said: str) -> None:
-    with pytest.raises(sg.errors.OptionError, match=said):
-        sg.run("structgen/extract", prompt, bool)
+    for model in ("structgen/extract", "openai:http://127.0.0.1:9/v1#none"):
+        with pytest.raises(sg.errors.OptionError, match=rf"^prompt.*{said}"):
+            sg.run(model, prompt, bool)
 
 
-def test_a_type_in_place_of_a_response_format() -> None:
-    with pytest.raises(
-        sg.errors.OptionError,
-        match=r"holds the type bool, not a dict\. Pass the type itself as the target: bool",
-    ):
-        sg.run("structgen/extract", "x", {"response_format": bool})
-
-
-def test_thinking_is_no_flag() -> None:
-    wrong: Any = sg.generate
-    with pytest.raises(sg.errors.OptionError, match=r"Pass sg\.Thinking\(until=\.\.\., max_tokens=\.\.\.\)"):
-        wrong(model="structgen/extract", thinking=True)
+def test_half_of_a_surrogate_pair_in_an_argument_is_refused() -> None:
+    with pytest.raises(sg.errors.OptionError, match=r"^prompt: .*surrogate"):
+        asked(int, model="structgen/extract")("\ud800")
 
 
 def test_no_sampling_is_the_default() -> None:
     pytest.importorskip("torch")
     request = sg.Request("x", sg.json_schema({"type": "boolean"}), None)  # type: ignore[arg-type]
     assert request.sampling == sg.Request("x", sg.json_schema({"type": "boolean"})).sampling
-
-
-def test_a_function_in_place_of_a_type_is_refused_before_a_model_is_asked() -> None:
-    from told import told
-
-    def delete_account(name: str) -> None:
-        raise AssertionError(f"the account of {name} is deleted")
-
-    engine, model = told('{"name": "Ada"}')
-    for target in (delete_account, list[delete_account]):  # type: ignore[valid-type]
-        with pytest.raises(sg.errors.UnsupportedError, match="delete_account is a function, not a type"):
-            sg.run(engine, "Who?", target)
-
-        def answer(text: str) -> Any:
-            """Who is in: {text}"""
-            return sg.filled()
-
-        answer.__annotations__["return"] = target
-        with pytest.raises(sg.errors.UnsupportedError, match="delete_account is a function, not a type"):
-            sg.generate(model=engine)(answer)
-    assert model.prompts == []

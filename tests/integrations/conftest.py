@@ -1,0 +1,6 @@
+"""What the tests of other people's loops need."""
+
+import pytest
+
+for _name in ("torch", "transformers"):
+    pytest.importorskip(_name)
