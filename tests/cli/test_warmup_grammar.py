@@ -48,16 +48,3 @@ def test_a_text_that_the_grammar_refuses_is_named(tmp_path: Path) -> None:
     text.write_bytes(b"aab")
     with pytest.raises(OptionError, match=r"letters\.txt"):
         first_masks(lark_grammar.lark('start: "a"+'), byte_tokenizer(), [text])
-
-
-def test_a_sentencepiece_model_is_taken_as_a_tokenizer(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    trainer = pytest.importorskip("sentencepiece").SentencePieceTrainer
-    monkeypatch.setenv("STRUCTGEN_CACHE", str(tmp_path))
-    with (tmp_path / "tokenizer.model").open("wb") as written:
-        options = {"model_type": "bpe", "byte_fallback": True, "vocab_size": 280, "minloglevel": 2}
-        trainer.train(sentence_iterator=iter(["some text"] * 30), model_writer=written, **options)
-    result = CliRunner().invoke(app(), ["warmup", "--tokenizer", str(tmp_path)])
-    assert result.exit_code == 0, result.output
-    assert f"The tables of {tmp_path} are ready" in result.stdout
