@@ -17,8 +17,8 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
+from bench_suite import replay
 from judging import LATE, Outcome
-from suite import replay
 from violators import parts
 from walks import CRASH, DOUBTFUL, INVALID, KINDS, LOST, Subject, Vocabulary, Walker, walked
 

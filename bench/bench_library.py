@@ -20,9 +20,9 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+from bench_suite import replay
 from grammar_cases import LARKS, case, library
 from judging import Outcome, Question, run
-from suite import replay
 
 import structgen as sg
 from structgen.maskbench.vocabularies import load

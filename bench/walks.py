@@ -14,8 +14,8 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from bench_suite import options_of, resources, suite_files
 from judging import Outcome
-from suite import options_of, resources, suite_files
 
 import structgen as sg
 from structgen.core.rawjson import write

@@ -220,15 +220,8 @@ class Reader:
             with contextlib.redirect_stdout(printed), contextlib.redirect_stderr(printed):
                 runpy.run_path(words[1], run_name="__main__")
             return printed.getvalue()
-        # its `python` and `structgen` are those that run this
-        path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
-        process = subprocess.Popen(
-            ["bash", "-c", f"exec {piece.code.rstrip('&')}" if goes_on else piece.code],
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            text=True,
-            env={**os.environ, "PATH": path, "PYTHONPATH": os.pathsep.join(sys.path)},
-        )
+        bash = ["bash", "-c", f"exec {piece.code.rstrip('&')}" if goes_on else piece.code]
+        process = subprocess.Popen(bash, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
         if not goes_on:
             return process.communicate()[0]
         self.at_the_end.callback(process.wait)
@@ -241,16 +234,19 @@ class Reader:
 def findings(page: str, wanted: Callable[[Piece], bool] = lambda piece: True) -> Iterator[Piece]:
     """Yield what the wanted pieces of a page print, in order.
 
-    They run in a new folder in which the clone's files are found, and what is written stays out of them.
+    They run in a new folder in which the clone's files are found, and what is written stays out of them. A
+    command's `python` and `structgen` are those that run this.
     """
-    terminal = {"COLUMNS": "80", "TERM": "dumb", "NO_COLOR": "1"}
+    path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
+    settings = {"PATH": path, "PYTHONPATH": os.pathsep.join(sys.path)}
+    settings |= {"COLUMNS": "80", "TERM": "dumb", "NO_COLOR": "1"}
     with contextlib.ExitStack() as stack:
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="structgen-page-")))
         for file in ROOT.iterdir():
             if not file.name.startswith("."):
                 (folder / file.name).symlink_to(file)
         stack.enter_context(contextlib.chdir(folder))
-        stack.enter_context(mock.patch.dict(os.environ, terminal))
+        stack.enter_context(mock.patch.dict(os.environ, settings))
         reader = Reader(stack)
         for piece in pieces(page, (ROOT / page).read_text(encoding="utf-8")):
             if wanted(piece):

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +13,9 @@ from structgen.schema.explaining import keyword_report
 from structgen.schema.explaining.schema_difference import SchemaDifference
 from structgen.schema.reading import dialects
 
-BENCH = Path(__file__).parent.parent / "bench"
+sys.path.insert(0, str(Path(__file__).parents[1] / "bench"))
+
+import bench_loss as loss
 
 SCHEMAS: dict[str, Any] = {
     "scalars": {
@@ -91,19 +92,7 @@ SCHEMAS: dict[str, Any] = {
 }
 
 
-@pytest.fixture(scope="module")
-def loss() -> Iterator[Any]:
-    patch = pytest.MonkeyPatch()
-    patch.syspath_prepend(str(BENCH))
-    import loss
-
-    yield loss
-    for name in ("loss", "violators"):
-        sys.modules.pop(name, None)
-    patch.undo()
-
-
-def verdicts(loss: Any, schema: Any) -> dict[str, str]:
+def verdicts(schema: Any) -> dict[str, str]:
     subject = loss.Subject(json.dumps(schema), [], seconds=30.0)
     return {
         f"{one.pointer}/{one.keyword}": one.kind
@@ -112,24 +101,24 @@ def verdicts(loss: Any, schema: Any) -> dict[str, str]:
 
 
 @pytest.mark.parametrize("name", SCHEMAS)
-def test_each_keyword_changes_the_language_or_the_report_says_why_not(loss: Any, name: str) -> None:
-    found = verdicts(loss, SCHEMAS[name])
+def test_each_keyword_changes_the_language_or_the_report_says_why_not(name: str) -> None:
+    found = verdicts(SCHEMAS[name])
     assert set(found.values()) <= {loss.CHANGED, loss.NEEDED, loss.ANNOTATION, loss.REDUNDANT}, found
 
 
-def test_what_only_the_rest_of_the_schema_makes_idle_is_redundant_by_proof(loss: Any) -> None:
-    found = verdicts(loss, {"minimum": 3, "allOf": [{"minimum": 2}]})
+def test_what_only_the_rest_of_the_schema_makes_idle_is_redundant_by_proof() -> None:
+    found = verdicts({"minimum": 3, "allOf": [{"minimum": 2}]})
     assert found["#/allOf/0/minimum"] == loss.REDUNDANT
     assert found["#/minimum"] == loss.CHANGED
 
 
-def test_what_no_proof_was_looked_for_is_told_apart(loss: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_what_no_proof_was_looked_for_is_told_apart(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(loss, "proved", lambda grammar, report, network_of: report)
-    found = verdicts(loss, {"minimum": 3, "allOf": [{"minimum": 2}]})
+    found = verdicts({"minimum": 3, "allOf": [{"minimum": 2}]})
     assert found["#/allOf/0/minimum"] == loss.IMPLIED
 
 
-def test_a_wrong_proof_is_untrue(loss: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_wrong_proof_is_untrue(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(SchemaDifference, "difference", lambda self, other, pointer="#": None)
     subject = loss.Subject('{"minLength": 1}', [], seconds=30.0)
     (said,) = subject.prove(subject.report.findings)
@@ -147,21 +136,19 @@ def test_a_wrong_proof_is_untrue(loss: Any, monkeypatch: pytest.MonkeyPatch) -> 
     ],
 )
 def test_a_keyword_that_the_reader_drops_is_silent(
-    loss: Any, monkeypatch: pytest.MonkeyPatch, keyword: str, schema: Any
+    monkeypatch: pytest.MonkeyPatch, keyword: str, schema: Any
 ) -> None:
     monkeypatch.setitem(dialects.dialect("2020-12").keywords, keyword, lambda *_: None)
-    found = verdicts(loss, schema)
+    found = verdicts(schema)
     assert [kind for at, kind in found.items() if at.endswith("/" + keyword)] == [loss.SILENT]
 
 
-def test_a_keyword_that_the_report_wrongly_calls_redundant_is_untrue(
-    loss: Any, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_keyword_that_the_report_wrongly_calls_redundant_is_untrue(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(keyword_report, "redundant", lambda document, place, raw, keyword: "so it is said")
-    assert verdicts(loss, {"minLength": 1}) == {"#/minLength": loss.UNTRUE}
+    assert verdicts({"minLength": 1}) == {"#/minLength": loss.UNTRUE}
 
 
-def test_a_keyword_that_another_place_refers_to_is_needed(loss: Any) -> None:
+def test_a_keyword_that_another_place_refers_to_is_needed() -> None:
     schema = {"properties": {"a": {"type": "null"}}, "additionalProperties": {"$ref": "#/properties/a"}}
-    found = verdicts(loss, schema)
+    found = verdicts(schema)
     assert found["#/properties"] == loss.NEEDED

@@ -14,7 +14,7 @@ sys.path.insert(0, str(Path(__file__).parents[1] / "bench"))
 
 import bench_suite as bench
 import judging
-from suite import ACCEPTED, DRAFTS, VERDICTS, texts
+from bench_suite import ACCEPTED, DRAFTS, VERDICTS, texts
 
 from structgen.core.rawjson import read
 

@@ -10,10 +10,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from compiled_texts import reached
 from for_each import for_each
 from hypothesis import given
 from hypothesis import strategies as st
-from reading import reached
 
 import structgen as sg
 

@@ -10,8 +10,8 @@ from typing import Any
 
 import jsonschema
 import pytest
+from compiled_texts import reached
 from for_each import for_each
-from reading import reached
 from test_completion import END, PIECES, TOKENIZER, walk
 
 import structgen as sg

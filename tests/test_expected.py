@@ -9,8 +9,8 @@ from functools import cache
 from typing import Any
 
 import pytest
+from compiled_texts import reached
 from for_each import for_each
-from reading import reached
 
 import structgen as sg
 from structgen.json_machine.expected import MOST

@@ -9,9 +9,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from compiled_texts import reached, takes
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from reading import reached, takes
 
 import structgen as sg
 from structgen.tokens.tokenizer import byte_tokenizer

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 
 import pytest
-from reading import reached, takes
+from compiled_texts import reached, takes
 
 import structgen as sg
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 import random
 from typing import Any
 
+from compiled_texts import reached
 from for_each import for_each
-from reading import reached
 
 import structgen as sg
 

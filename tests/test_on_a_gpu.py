@@ -64,8 +64,15 @@ def test_a_part_that_fails_and_one_that_takes_too_long_do_not_stop_the_next(tmp_
     assert status == 1 and said.endswith("a part failed\n")
     assert "compile: FAILED, over 2 s" in said and "kernels: FAILED, exit status 3" in said
     assert "kernel-tests: ok" in said and "engine: ok" in said
+    assert "engine,alone" not in said
     log = (tmp_path / "out/log.txt").read_text()
     assert "== kernels\nwrong\n== engine\nran bench/bench_engine.py --device cpu" in log
+
+
+def test_an_engine_that_fails_beside_its_peers_is_measured_without_them(tmp_path: Path) -> None:
+    python = interpreter(tmp_path, bench_engine="[[ ${HIDDEN_PACKAGES:-} == *xgrammar* ]]")
+    status, said = run(tmp_path / "out", PYTHON=python, PARTS="engine")
+    assert status == 1 and "engine: FAILED, exit status 1" in said and "engine,alone: ok" in said
 
 
 def test_wheels_in_pieces_are_joined_and_installed(tmp_path: Path, wheels: Any) -> None:

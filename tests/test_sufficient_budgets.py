@@ -9,9 +9,9 @@ from typing import Any
 
 import numpy as np
 import pytest
+from compiled_texts import reached
 from hypothesis import given
 from hypothesis import strategies as st
-from reading import reached
 
 import structgen as sg
 

@@ -13,10 +13,10 @@ from typing import Any
 
 import jsonschema
 import pytest
+from compiled_texts import written
 from for_each import for_each
 from hypothesis import given
 from hypothesis import strategies as st
-from reading import written
 
 import structgen as sg
 from structgen import Tokenizer

@@ -11,10 +11,10 @@ import grammars_drawn as drawn
 import lark
 import pytest
 from bound_reference import BoundReference
+from compiled_texts import reached
 from for_each import for_each
 from lark.indenter import PythonIndenter
 from lark_reference import after, differences, takes, texts
-from reading import reached
 
 import structgen as sg
 from structgen.limits import Limits

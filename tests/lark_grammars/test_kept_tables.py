@@ -13,8 +13,8 @@ from typing import Any
 
 import numpy as np
 import pytest
+from compiled_texts import reached
 from lark.indenter import PythonIndenter
-from reading import reached
 
 import structgen as sg
 from structgen.lark_grammars import lark_grammar

@@ -9,9 +9,9 @@ from typing import Any
 import grammars_drawn as drawn
 import numpy as np
 import pytest
+from compiled_texts import reached
 from for_each import for_each
 from lark_reference import language, takes
-from reading import reached
 from test_lark_machine import random_machine
 
 import structgen as sg

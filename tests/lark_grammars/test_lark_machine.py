@@ -13,10 +13,10 @@ from typing import Any
 import grammars_drawn as drawn
 import numpy as np
 import pytest
+from compiled_texts import reached
 from for_each import for_each
 from lark.indenter import PythonIndenter
 from lark_reference import takes
-from reading import reached
 
 import structgen as sg
 from structgen.core.compiled import State

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import itertools
 import json
 import random
@@ -24,6 +25,7 @@ NUMBERS = (0, 1, 2, 12)
 LITERALS = (True, False, None)
 
 
+@functools.cache
 def tokenizer() -> sg.Tokenizer:
     """Return a vocabulary of all bytes, and of some longer tokens that span items."""
     return sg.Tokenizer.from_bytes(
@@ -325,8 +327,13 @@ DIFFERENT = [
 ]
 
 
+@functools.cache
+def widest(schema: str) -> sg.CompiledGrammar:
+    return sg.compile(sg.json_schema(schema, **sg.WIDEST), tokenizer())
+
+
 def taken(schema: Any, text: str) -> bool:
-    compiled = sg.compile(sg.json_schema(schema, **sg.WIDEST), tokenizer())
+    compiled = widest(json.dumps(schema))
     state = compiled.step_bytes(compiled.start, text.encode())
     return state is not None and state.is_complete
 

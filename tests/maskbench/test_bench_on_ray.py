@@ -41,7 +41,7 @@ def _configs(*factories):
 CONFIGS = _configs("Listed", "AcceptsEverything")
 
 
-def _on_ray(folder, cases, *, configs=CONFIGS, timeout=20.0):
+def _on_ray(folder, cases, *, configs=CONFIGS, timeout=600.0):
     with RayBenchRun(configs, timeout=timeout, folder=folder, shard_size=3) as run:
         run.prepare(lambda: (), lambda: None)
         return {case.name: found for case, found in run.results(cases)}
@@ -60,7 +60,7 @@ def _untimed(results):
 
 def test_results_are_those_of_one_process_and_the_next_run_finds_them(tmp_path, monkeypatch):
     workers = in_process_workers.use(monkeypatch, on_ray)
-    with BenchRun(CONFIGS, timeout=20.0) as run:
+    with BenchRun(CONFIGS, timeout=600.0) as run:
         run.prepare(lambda: (), lambda: None)
         expected = {case.name: found for case, found in run.results(_cases())}
     found = _on_ray(tmp_path / "out", _cases())

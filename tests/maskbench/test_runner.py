@@ -21,7 +21,7 @@ SCHEMA = Case(
 UNKNOWN = Case("b", "s", json.dumps({"enum": [1], "not": {}}), (Instance(b"1", True),))
 
 
-def results(*factories, cases=(SCHEMA,), timeout=20.0, jobs=1):
+def results(*factories, cases=(SCHEMA,), timeout=600.0, jobs=1):
     """Return the results of each case, one an engine, and the run."""
     configs = [EngineConfig(factory, f"fake_engines:{factory}") for factory in factories]
     with BenchRun(configs, timeout=timeout, jobs=jobs) as run:

@@ -2,26 +2,25 @@
 
 from __future__ import annotations
 
-import json
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Any
 
 Json = Any
 
 
+class Text(str):
+    """A text as it is written, where a value stands for what `json.dumps` makes of it."""
+
+
 @dataclass(frozen=True)
 class Hostile:
-    """A schema with texts that are documents, and texts that are no beginning of one or none at all."""
+    """A schema with what its documents are, and what is no beginning of one or none at all."""
 
     name: str
     make: Callable[[], Json]
-    good: Callable[[], tuple[str, ...]]
-    bad: Callable[[], tuple[str, ...]]
-
-
-def dumps(*values: Json) -> tuple[str, ...]:
-    return tuple(json.dumps(value) for value in values)
+    good: Iterable[Json]
+    bad: Iterable[Json]
 
 
 def nested(depth: int, wrap: Callable[[Json], Json], inner: Json) -> Json:
@@ -92,28 +91,25 @@ DEPTHS = [
     Hostile(
         "if, then and else 500 deep",
         lambda: _chain_of_ifs(500),
-        lambda: dumps("", "xxx", "x" * 499),
-        lambda: dumps("xyx", "x" * 500, 1),
+        ["", "xxx", "x" * 499],
+        ["xyx", "x" * 500, 1],
     ),
     Hostile(
         "numbers under if 1,000 deep",
         lambda: nested(
             1_000, lambda s: {"if": {"minimum": 3}, "then": s, "else": {"maximum": 2}}, {"type": "integer"}
         ),
-        lambda: dumps(3, 2, 1.5),
-        lambda: dumps(2.5, 3.5),
+        [3, 2, 1.5],
+        [2.5, 3.5],
     ),
     Hostile(
-        "a tower of 10,000 nots",
-        lambda: nested(10_000, lambda s: {"not": s}, {"type": "string"}),
-        lambda: dumps("x"),
-        lambda: dumps(1),
+        "a tower of 10,000 nots", lambda: nested(10_000, lambda s: {"not": s}, {"type": "string"}), ["x"], [1]
     ),
     Hostile(
         "oneOf nested 10,000 deep",
         lambda: nested(10_000, lambda s: {"oneOf": [s, {"type": "null"}]}, {"type": "integer"}),
-        lambda: dumps(1),
-        lambda: dumps("x", True),
+        [1],
+        ["x", True],
     ),
     Hostile(
         "a thousand schemas in a cycle",
@@ -130,21 +126,16 @@ DEPTHS = [
                 for at in range(1_000)
             },
         },
-        lambda: ('{"n":' * 1_500 + "null" + "}" * 1_500,),
-        lambda: dumps({"n": {}}, {}),
+        [Text('{"n":' * 1_500 + "null" + "}" * 1_500)],
+        [{"n": {}}, {}],
     ),
-    Hostile("the same schema 2^100 times", lambda: _twice(100), lambda: dumps(1), lambda: dumps("x")),
-    Hostile(
-        "a document of 2^1000 members",
-        lambda: _doubled(1_000),
-        lambda: (),
-        lambda: dumps({"a": {"b": 1}}, {}),
-    ),
+    Hostile("the same schema 2^100 times", lambda: _twice(100), [1], ["x"]),
+    Hostile("a document of 2^1000 members", lambda: _doubled(1_000), [], [{"a": {"b": 1}}, {}]),
     Hostile(
         "300 objects that the last of their keys tells apart",
         lambda: {"anyOf": [_told_apart_last(at) for at in range(300)]},
-        lambda: dumps(_members("kind0"), _members("kind299")),
-        lambda: dumps(_members("kind300"), {**_members("kind7"), "p7": "x"}),
+        [_members("kind0"), _members("kind299")],
+        [_members("kind300"), {**_members("kind7"), "p7": "x"}],
     ),
     Hostile(
         "items, members and characters beyond 64 bits",
@@ -157,8 +148,8 @@ DEPTHS = [
             },
             "maxProperties": _FAR,
         },
-        lambda: dumps({}, {"text": "x" * 1_000}),
-        lambda: dumps({"items": [1, 2]}, {"kinds": [1]}),
+        [{}, {"text": "x" * 1_000}],
+        [{"items": [1, 2]}, {"kinds": [1]}],
     ),
     Hostile(
         "enum of 100,000 values of every type",
@@ -170,14 +161,8 @@ DEPTHS = [
                 True,
             ]
         },
-        lambda: dumps(32_999, "s0", 7.5, [299], {"a": 0}, None, True, [[5], 5]),
-        lambda: dumps(33_000, "s", 7.25, [300], {"a": 300}, False, [[5], 6]),
-    ),
-    Hostile(
-        "const of 10,000 objects",
-        lambda: {"const": [{"a": at, "b": [at]} for at in range(10_000)]},
-        lambda: dumps([{"a": at, "b": [at]} for at in range(10_000)]),
-        lambda: dumps([{"a": at, "b": [at]} for at in range(9_999)], [{"a": 0, "b": [1]}]),
+        [32_999, "s0", 7.5, [299], {"a": 0}, None, True, [[5], 5]],
+        [33_000, "s", 7.25, [300], {"a": 300}, False, [[5], 6]],
     ),
     Hostile(
         "all of 1,000 different items",
@@ -187,8 +172,8 @@ DEPTHS = [
             "minItems": 1_000,
             "items": {"enum": [f"v{at}" for at in range(1_000)]},
         },
-        lambda: (),
-        lambda: dumps([], ["v0", "v0"], ["v1000"]),
+        [],
+        [[], ["v0", "v0"], ["v1000"]],
     ),
     Hostile(
         "1,000 required keys and a pattern of names",
@@ -197,14 +182,14 @@ DEPTHS = [
             "propertyNames": {"pattern": "^k[0-9]+$"},
             "required": [f"k{at}" for at in range(1_000)],
         },
-        lambda: dumps({f"k{at}": at for at in range(1_001)}),
-        lambda: dumps({f"k{at}": at for at in range(999)}, {"x": 1}),
+        [{f"k{at}": at for at in range(1_001)}],
+        [{f"k{at}": at for at in range(999)}, {"x": 1}],
     ),
     Hostile(
         "unevaluatedProperties nested 50 deep",
         lambda: nested(50, _evaluated, {"type": "null"}),
-        lambda: dumps({"b": 1}, {"c": 1, "a": {"b": 2, "a": {"c": 3}}}),
-        lambda: dumps({}, {"b": 1, "d": 2}, {"b": 1, "a": {}}),
+        [{"b": 1}, {"c": 1, "a": {"b": 2, "a": {"c": 3}}}],
+        [{}, {"b": 1, "d": 2}, {"b": 1, "a": {}}],
     ),
     Hostile(
         "a key of 100,000 characters",
@@ -214,14 +199,14 @@ DEPTHS = [
             "required": ["k" * 100_000],
             "additionalProperties": False,
         },
-        lambda: dumps({"k" * 100_000: 1}),
-        lambda: dumps({"k" * 99_999: 1}, {}),
+        [{"k" * 100_000: 1}],
+        [{"k" * 99_999: 1}, {}],
     ),
     Hostile(
         "1,000 words of 10,000 characters",
         lambda: {"enum": ["k" * 10_000 + str(at) for at in range(1_000)]},
-        lambda: dumps("k" * 10_000 + "999"),
-        lambda: dumps("k" * 10_000 + "1000", "k" * 10_000),
+        ["k" * 10_000 + "999"],
+        ["k" * 10_000 + "1000", "k" * 10_000],
     ),
     Hostile(
         "1,000 patternProperties of prefixes",
@@ -230,20 +215,14 @@ DEPTHS = [
             "patternProperties": {f"^p{at}_": {"maximum": at} for at in range(1_000)},
             "additionalProperties": False,
         },
-        lambda: dumps({"p0_": 0, "p999_x": 999}),
-        lambda: dumps({"p0_": 1}, {"p1000_": 0}, {"p": 0}),
+        [{"p0_": 0, "p999_x": 999}],
+        [{"p0_": 1}, {"p1000_": 0}, {"p": 0}],
     ),
     Hostile(
         "(a?){500}a{500}",
         lambda: {"type": "string", "pattern": "^(a?){500}a{500}$"},
-        lambda: dumps("a" * 500, "a" * 1_000),
-        lambda: dumps("a" * 499, "a" * 1_001),
-    ),
-    Hostile(
-        "twelve look-aheads",
-        lambda: {"type": "string", "pattern": "^" + "".join(f"(?=.*{c})" for c in _LETTERS) + ".*$"},
-        lambda: dumps(_LETTERS, _LETTERS[::-1] + "z"),
-        lambda: dumps(_LETTERS[1:], ""),
+        ["a" * 500, "a" * 1_000],
+        ["a" * 499, "a" * 1_001],
     ),
     Hostile(
         "a password, as forms ask for it",
@@ -251,25 +230,19 @@ DEPTHS = [
             "type": "string",
             "pattern": r"^(?=.*[a-z])(?=.*[A-Z])(?=.*\d)(?=.*[^\w\s])(?!.*\s).{8,64}$",
         },
-        lambda: dumps("aB3$aB3$"),
-        lambda: dumps("aB3$aB3", "aB3$ aB3$", "ab3$ab3$"),
+        ["aB3$aB3$"],
+        ["aB3$aB3", "aB3$ aB3$", "ab3$ab3$"],
     ),
     Hostile(
         "characters of ten scripts in any order",
         lambda: {"type": "string", "allOf": [{"pattern": f"\\p{{Script={name}}}"} for name in _SCRIPTS]},
-        lambda: dumps(_TEN),
-        lambda: dumps(_TEN[1:], "a"),
-    ),
-    Hostile(
-        "a least number of 300 digits",
-        lambda: {"type": "integer", "minimum": int("7" * 300)},
-        lambda: ("7" * 300, "1" + "0" * 300),
-        lambda: ("7" * 299 + "6", "1" + "0" * 299),
+        [_TEN],
+        [_TEN[1:], "a"],
     ),
     Hostile(
         "multiples of 7 from 10^400 on",
         lambda: {"type": "number", "multipleOf": 7, "minimum": 10**400},
-        lambda: (str(7 * 10**400), str(14 * 10**400)),
-        lambda: (str(10**400), str(7 * 10**399)),
+        [Text(str(7 * 10**400)), Text(str(14 * 10**400))],
+        [Text(str(10**400)), Text(str(7 * 10**399))],
     ),
 ]

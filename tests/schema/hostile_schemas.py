@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from hostile_depths import DEPTHS, Hostile, Json, dumps, nested
+from hostile_depths import DEPTHS, Hostile, Json, Text, nested
 from union_families import FAMILIES, HARDER
 
 
@@ -50,62 +50,50 @@ def _all() -> list[Hostile]:
     add(
         "enum of 100,000 strings",
         lambda: {"enum": [f"value {at}" for at in range(100_000)]},
-        lambda: dumps("value 0", "value 99999"),
-        lambda: dumps("value 100000", "value", 1),
+        ["value 0", "value 99999"],
+        ["value 100000", "value", 1],
     )
     add(
         "enum of 1,000,000 integers",
         lambda: {"enum": list(range(0, 3_000_000, 3))},
-        lambda: dumps(0, 2_999_997),
-        lambda: dumps(1, 3_000_000, "0"),
+        [0, 2_999_997],
+        [1, 3_000_000, "0"],
     )
     add(
         "enum of 20,000 floats",
         lambda: {"enum": [at / 8 for at in range(1, 40_000, 2)]},
-        lambda: dumps(0.125, 4_999.875),
-        lambda: dumps(0.25, 1, 5_000.125),
-    )
-    add(
-        "enum of 1,000 objects",
-        lambda: {"enum": [{f"k{k}": at + k for k in range(20)} for at in range(1_000)]},
-        lambda: dumps({f"k{k}": 999 + k for k in range(20)}),
-        lambda: dumps({f"k{k}": 1_000 + k for k in range(20)}, {}),
-    )
-    add(
-        "enum of 100 arrays of 1,000 items",
-        lambda: {"enum": [[at] * 1_000 for at in range(100)]},
-        lambda: dumps([99] * 1_000),
-        lambda: dumps([99] * 999, [99] * 999 + [98]),
+        [0.125, 4_999.875],
+        [0.25, 1, 5_000.125],
     )
     add(
         "const nested 10,000 deep",
         lambda: {"const": nested(10_000, lambda v: [v], 1)},
-        lambda: ("[" * 10_000 + "1" + "]" * 10_000,),
-        lambda: ("[" * 10_001, "[" * 10_000 + "2"),
+        [Text("[" * 10_000 + "1" + "]" * 10_000)],
+        [Text("[" * 10_001), Text("[" * 10_000 + "2")],
     )
     add(
         "const of a million characters",
         lambda: {"const": "ab" * 500_000},
-        lambda: dumps("ab" * 500_000),
-        lambda: dumps("ab" * 499_999, "aa"),
+        ["ab" * 500_000],
+        ["ab" * 499_999, "aa"],
     )
     add(
         "anyOf of 1,000 constants",
         lambda: {"anyOf": [{"const": f"c{at}"} for at in range(1_000)]},
-        lambda: dumps("c0", "c999"),
-        lambda: dumps("c1000", 0),
+        ["c0", "c999"],
+        ["c1000", 0],
     )
     add(
         "oneOf of 1,000 intervals",
         lambda: {"oneOf": [{"type": "integer", "minimum": at, "maximum": at + 1} for at in range(1_000)]},
-        lambda: dumps(0, 1_000),
-        lambda: dumps(1, 999, 1_001),
+        [0, 1_000],
+        [1, 999, 1_001],
     )
     add(
         "not an enum of 10,000",
         lambda: {"type": "string", "not": {"enum": [f"v{at}" for at in range(10_000)]}},
-        lambda: dumps("v10000", "", "v"),
-        lambda: dumps("v0", "v9999", 1),
+        ["v10000", "", "v"],
+        ["v0", "v9999", 1],
     )
     # Objects
     add(
@@ -115,8 +103,8 @@ def _all() -> list[Hostile]:
             "properties": {f"property{at}": {"type": "integer"} for at in range(5_000)},
             "additionalProperties": False,
         },
-        lambda: dumps({}, {"property0": 1, "property4999": 2}),
-        lambda: dumps({"property5000": 1}, {"property0": "1"}),
+        [{}, {"property0": 1, "property4999": 2}],
+        [{"property5000": 1}, {"property0": "1"}],
     )
     add(
         "5,000 required properties",
@@ -125,8 +113,8 @@ def _all() -> list[Hostile]:
             "required": [f"property{at}" for at in range(5_000)],
             "type": "object",
         },
-        lambda: (),
-        lambda: dumps({f"property{at}": at for at in range(40)}, {"property4999": "x"}, {}),
+        [],
+        [{f"property{at}": at for at in range(40)}, {"property4999": "x"}, {}],
     )
     add(
         "50 overlapping patternProperties",
@@ -137,8 +125,8 @@ def _all() -> list[Hostile]:
                 for at in range(1, 51)
             },
         },
-        lambda: dumps({"a": 1, "b": 2, "ab": 3, "zz": "x"}),
-        lambda: dumps({"ab": 2}, {"abcdef": 47}),
+        [{"a": 1, "b": 2, "ab": 3, "zz": "x"}],
+        [{"ab": 2}, {"abcdef": 47}],
     )
     add(
         "50 patternProperties of the ends",
@@ -147,20 +135,14 @@ def _all() -> list[Hostile]:
             "patternProperties": {f"{a}{b}$": {"minimum": i} for i, (a, b) in enumerate(_pairs(50))},
             "additionalProperties": False,
         },
-        lambda: dumps({"xaa": 0, "ab": 1}),
-        lambda: dumps({"xab": 0}, {"": 1}),
-    )
-    add(
-        "maxProperties of a billion",
-        lambda: {"type": "object", "maxProperties": 1_000_000_000, "minProperties": 1},
-        lambda: dumps({"a": 1}),
-        lambda: dumps({}),
+        [{"xaa": 0, "ab": 1}],
+        [{"xab": 0}, {"": 1}],
     )
     add(
         "each of 1,000 keys requires the next",
         lambda: {"type": "object", "dependentRequired": {f"k{at}": [f"k{at + 1}"] for at in range(1_000)}},
-        lambda: dumps({}, {f"k{at}": 0 for at in range(990, 1_001)}),
-        lambda: dumps({f"k{at}": 0 for at in range(990, 1_000)}),
+        [{}, {f"k{at}": 0 for at in range(990, 1_001)}],
+        [{f"k{at}": 0 for at in range(990, 1_000)}],
     )
     add(
         "each of 300 keys requires all",
@@ -168,23 +150,14 @@ def _all() -> list[Hostile]:
             "type": "object",
             "dependentRequired": {f"k{at}": [f"k{n}" for n in range(300)] for at in range(300)},
         },
-        lambda: dumps({}, {"x": 1}, {f"k{at}": 0 for at in range(300)}),
-        lambda: dumps({f"k{at}": 0 for at in range(299)}),
-    )
-    add(
-        "200 dependentSchemas",
-        lambda: {
-            "type": "object",
-            "dependentSchemas": {f"k{at}": {"required": [f"r{at}"]} for at in range(200)},
-        },
-        lambda: dumps({"k7": 0, "r7": 0}, {"r199": 0, "k199": 1}),
-        lambda: dumps({"k7": 0, "r8": 0}),
+        [{}, {"x": 1}, {f"k{at}": 0 for at in range(300)}],
+        [{f"k{at}": 0 for at in range(299)}],
     )
     add(
         "propertyNames of 10,000 words",
         lambda: {"type": "object", "propertyNames": {"enum": [f"word{at}" for at in range(10_000)]}},
-        lambda: dumps({}, {"word9999": [], "word0": {}}),
-        lambda: dumps({"word10000": 1}),
+        [{}, {"word9999": [], "word0": {}}],
+        [{"word10000": 1}],
     )
     # Unions
     add(
@@ -195,14 +168,14 @@ def _all() -> list[Hostile]:
                 for at in range(3_000)
             ]
         },
-        lambda: dumps({"p2999": 1}, {"p1": "x", "p2": 2}),
-        lambda: dumps({}, {"p1": "x"}, {"q": 1}),
+        [{"p2999": 1}, {"p1": "x", "p2": 2}],
+        [{}, {"p1": "x"}, {"q": 1}],
     )
     add(
         "200 overlapping branches of oneOf on numbers",
         lambda: {"type": "integer", "oneOf": [{"minimum": at} for at in range(200)]},
-        lambda: dumps(0),
-        lambda: dumps(1, 199, -1),
+        [0],
+        [1, 199, -1],
     )
     add(
         "20 choices of two, all at once",
@@ -210,14 +183,8 @@ def _all() -> list[Hostile]:
             "type": "object",
             "allOf": [{"anyOf": [{"required": [f"a{at}"]}, {"required": [f"b{at}"]}]} for at in range(20)],
         },
-        lambda: dumps({f"{'ab'[at % 2]}{at}": at for at in range(20)}),
-        lambda: dumps({f"a{at}": at for at in range(19)}, []),
-    )
-    add(
-        "anyOf nested 1,000 deep",
-        lambda: nested(1_000, lambda s: {"anyOf": [s, {"type": "null"}]}, {"type": "integer"}),
-        lambda: dumps(1, None),
-        lambda: dumps("x", True),
+        [{f"{'ab'[at % 2]}{at}": at for at in range(20)}],
+        [{f"a{at}": at for at in range(19)}, []],
     )
     # Depth and references
     add(
@@ -225,38 +192,33 @@ def _all() -> list[Hostile]:
         lambda: nested(
             10_000, lambda s: {"type": "object", "properties": {"a": s}, "required": ["a"]}, {"const": 1}
         ),
-        lambda: ('{"a":' * 10_000 + "1" + "}" * 10_000,),
-        lambda: ('{"a":' * 10_001, "{}"),
+        [Text('{"a":' * 10_000 + "1" + "}" * 10_000)],
+        [Text('{"a":' * 10_001), Text("{}")],
     )
     add(
         "items nested 10,000 deep",
         lambda: nested(10_000, lambda s: {"type": "array", "items": s, "minItems": 1}, {"type": "null"}),
-        lambda: ("[" * 10_000 + "null" + "]" * 10_000,),
-        lambda: ("[" * 10_001, "[]"),
+        [Text("[" * 10_000 + "null" + "]" * 10_000)],
+        [Text("[" * 10_001), Text("[]")],
     )
     add(
         "allOf nested 10,000 deep",
         lambda: nested(10_000, lambda s: {"allOf": [s]}, {"type": "integer"}),
-        lambda: dumps(1),
-        lambda: dumps("x"),
+        [1],
+        ["x"],
     )
     add(
         "a tower of 999 nots, each with a key",
         lambda: nested(999, lambda s: {"not": s, "title": "t"}, {"type": "string"}),
-        lambda: dumps(1, {}),
-        lambda: dumps("x"),
+        [1, {}],
+        ["x"],
     )
-    add(
-        "10,000 references in a chain",
-        lambda: _reference_chain(10_000),
-        lambda: dumps(True),
-        lambda: dumps(1),
-    )
+    add("10,000 references in a chain", lambda: _reference_chain(10_000), [True], [1])
     add(
         "a document 10,000 deep under a recursive schema",
         lambda: _RECURSIVE,
-        lambda: ('{"b":[' * 5_000 + "{}" + "]}" * 5_000, '{"a":' * 10_000 + "{}" + "}" * 10_000),
-        lambda: ('{"b":[' * 5_000 + "1",),
+        [Text('{"b":[' * 5_000 + "{}" + "]}" * 5_000), Text('{"a":' * 10_000 + "{}" + "}" * 10_000)],
+        [Text('{"b":[' * 5_000 + "1")],
     )
     add(
         "allOf that recurs on both sides",
@@ -266,15 +228,15 @@ def _all() -> list[Hostile]:
                 {"properties": {"a": {"$ref": "#/allOf/1"}, "b": {"$ref": "#"}}, "required": ["c"]},
             ]
         },
-        lambda: dumps({"a": {"b": {"c": 1}, "c": 2}, "c": 3}),
-        lambda: dumps({"a": {}, "c": 3}, {}),
+        [{"a": {"b": {"c": 1}, "c": 2}, "c": 3}],
+        [{"a": {}, "c": 3}, {}],
     )
     # Arrays
     add(
         "exactly 10,000 items",
         lambda: {"type": "array", "items": {"type": "null"}, "minItems": 10_000, "maxItems": 10_000},
-        lambda: dumps([None] * 10_000),
-        lambda: dumps([None] * 9_999, [None] * 10_001),
+        [[None] * 10_000],
+        [[None] * 9_999, [None] * 10_001],
     )
     add(
         "10,000 prefixItems",
@@ -284,110 +246,90 @@ def _all() -> list[Hostile]:
             "items": False,
             "minItems": 10_000,
         },
-        lambda: dumps(list(range(10_000))),
-        lambda: dumps(list(range(9_999)), [0, 2]),
+        [list(range(10_000))],
+        [list(range(9_999)), [0, 2]],
     )
     add(
         "1,000 items of one kind among others",
         lambda: {"type": "array", "contains": {"type": "null"}, "minContains": 1_000, "maxContains": 1_001},
-        lambda: dumps([None, 1] * 1_000),
-        lambda: dumps([None, 1] * 999, [None] * 1_002),
+        [[None, 1] * 1_000],
+        [[None, 1] * 999, [None] * 1_002],
     )
     # Strings
     add(
         "a pattern with maxLength of a million",
         lambda: {"type": "string", "pattern": "^[a-z]+( [a-z]+)*$", "maxLength": 1_000_000},
-        lambda: dumps("abc def", "ab " * 1_000 + "c"),
-        lambda: dumps("abc  def", "", "a "),
+        ["abc def", "ab " * 1_000 + "c"],
+        ["abc  def", "", "a "],
     )
-    add(
-        "minLength of a million",
-        lambda: {"type": "string", "minLength": 1_000_000},
-        lambda: (),
-        lambda: dumps("", "abc"),
-    )
+    add("minLength of a million", lambda: {"type": "string", "minLength": 1_000_000}, [], ["", "abc"])
     add(
         "fifty words within 500 characters",
         lambda: {"type": "string", "pattern": r"^(?:\S+\s+){0,49}\S+$", "maxLength": 500},
-        lambda: dumps("one two three", "w " * 49 + "w", "x" * 500),
-        lambda: dumps("w " * 50 + "w", "", "x" * 501),
+        ["one two three", "w " * 49 + "w", "x" * 500],
+        ["w " * 50 + "w", "", "x" * 501],
     )
-    add(
-        "(a|a)*b",
-        lambda: {"type": "string", "pattern": "^(a|a)*b$"},
-        lambda: dumps("b", "a" * 5_000 + "b"),
-        lambda: dumps("a", "ba"),
-    )
+    add("(a|a)*b", lambda: {"type": "string", "pattern": "^(a|a)*b$"}, ["b", "a" * 5_000 + "b"], ["a", "ba"])
     add(
         "a thousand times up to a thousand",
         lambda: {"type": "string", "pattern": "^(a{1,1000}b){1,1000}$"},
-        lambda: dumps("ab", "aab" * 1_000),
-        lambda: dumps("aab" * 1_001, "a", "a" * 1_001),
+        ["ab", "aab" * 1_000],
+        ["aab" * 1_001, "a", "a" * 1_001],
     )
     add(
         "the twentieth letter from the end",
         lambda: {"type": "string", "pattern": "a[ab]{19}$"},
-        lambda: dumps("a" + "b" * 19, "ab" * 30),
-        lambda: dumps("b" * 30, "ba" * 30 + "b"[:0] + "c"),
+        ["a" + "b" * 19, "ab" * 30],
+        ["b" * 30, "ba" * 30 + "b"[:0] + "c"],
     )
     add(
         "all of twenty-six letters and a number of nine digits",
         lambda: {"type": "string", "allOf": [{"pattern": one} for one in (*_ALPHABET, "[0-9]{9}")]},
-        lambda: dumps(_ALPHABET + "123456789", "000000000 sphinx of black quartz, judge my vow"),
-        lambda: dumps(_ALPHABET + "12345678", _ALPHABET[1:] + "123456789", ""),
+        [_ALPHABET + "123456789", "000000000 sphinx of black quartz, judge my vow"],
+        [_ALPHABET + "12345678", _ALPHABET[1:] + "123456789", ""],
     )
     add(
         "a pattern of 5,000 words",
         lambda: {"type": "string", "pattern": "^(" + "|".join(f"word{at}" for at in range(5_000)) + ")$"},
-        lambda: dumps("word0", "word4999"),
-        lambda: dumps("word5000", ""),
+        ["word0", "word4999"],
+        ["word5000", ""],
     )
     add(
         "a pattern of 100,000 characters",
         lambda: {"type": "string", "pattern": "^" + "ab" * 50_000 + "$"},
-        lambda: dumps("ab" * 50_000),
-        lambda: dumps("ab" * 49_999, "aa"),
+        ["ab" * 50_000],
+        ["ab" * 49_999, "aa"],
     )
     add(
         "all of twelve letters within forty characters",
         lambda: {"type": "string", "allOf": [{"pattern": one} for one in _LETTERS], "maxLength": 40},
-        lambda: dumps(_LETTERS, _LETTERS[::-1] + "z" * 28),
-        lambda: dumps(_LETTERS[1:], _LETTERS + "z" * 29),
+        [_LETTERS, _LETTERS[::-1] + "z" * 28],
+        [_LETTERS[1:], _LETTERS + "z" * 29],
     )
     add(
         "one of ten formats and no other",
         lambda: {"oneOf": [{"format": one} for one in _FORMATS], "minLength": 8, "maxLength": 40, **_HEX},
-        lambda: dumps("2024-02-29", "::abcd:123", "a@example.abc"),
-        lambda: dumps("2024-02-30", "abcdefgh i", "/abc" * 11),
+        ["2024-02-29", "::abcd:123", "a@example.abc"],
+        ["2024-02-30", "abcdefgh i", "/abc" * 11],
     )
     add(
         "three alternatives of patterns that multiply",
         lambda: {"type": "string", "anyOf": [_denied(*one) for one in _MULTIPLYING], "maxLength": 120},
-        lambda: dumps("aaaa-00 barbaz" + " " * 26, "0123456789xyz123" + " " * 24),
-        lambda: dumps("aaaa-00 barbaz", "x" * 40),
+        ["aaaa-00 barbaz" + " " * 26, "0123456789xyz123" + " " * 24],
+        ["aaaa-00 barbaz", "x" * 40],
     )
     # Numbers
     add(
         "multipleOf 1e-300",
         lambda: {"type": "number", "multipleOf": 1e-300},
-        lambda: ("1", "0.5", f"0.{'0' * 299}1", f"-0.{'0' * 298}3"),
-        lambda: (f"0.{'0' * 300}1", '"x"'),
+        [Text("1"), Text("0.5"), Text(f"0.{'0' * 299}1"), Text(f"-0.{'0' * 298}3")],
+        [Text(f"0.{'0' * 300}1"), Text('"x"')],
     )
     add(
         "multiples of 10^40 and a little",
         lambda: {"type": "integer", "multipleOf": 10**40 + 1, "minimum": 1},
-        lambda: dumps(10**40 + 1, 7 * 10**40 + 7),
-        lambda: dumps(10**40, 0),
-    )
-    add(
-        "common multiples of six primes",
-        lambda: {
-            "type": "integer",
-            "allOf": [{"multipleOf": prime} for prime in (2, 3, 5, 7, 11, 13)],
-            "exclusiveMinimum": 0,
-        },
-        lambda: dumps(30_030, 2 * 30_030),
-        lambda: dumps(30_031, 0),
+        [10**40 + 1, 7 * 10**40 + 7],
+        [10**40, 0],
     )
     return found
 
@@ -429,30 +371,25 @@ _WRONG: dict[str, Any] = {
 }
 
 
-def _document(name: str, size: int) -> Callable[[], tuple[str, ...]]:
-    return lambda: dumps(_OF_NAME[name].document(size))
-
-
-def _wrong(name: str) -> Callable[[], tuple[str, ...]]:
-    return lambda: dumps(_WRONG.get(name, {"type": "t1", "column": "x", "c1": "x"}))
-
-
 def _make(name: str, size: int) -> Callable[[], Any]:
     return lambda: _OF_NAME[name].make(size)
 
 
+_NOT_INTEGER = {"type": "t1", "column": "x", "c1": "x"}
 NO_KEY = "1,000 branches that no key tells apart"
 
 UNIONS = [
-    Hostile(f"union: {name}, {size:,}", _make(name, size), _document(name, size), _wrong(name))
+    Hostile(
+        f"union: {name}, {size:,}",
+        _make(name, size),
+        [_OF_NAME[name].document(size)],
+        [_WRONG.get(name, _NOT_INTEGER)],
+    )
     for name, size in _SIZES.items()
 ]
 UNIONS.append(
     Hostile(
-        NO_KEY,
-        lambda: {"type": "object", "oneOf": [{"required": [f"k{at}"]} for at in range(1_000)]},
-        lambda: (),
-        lambda: (),
+        NO_KEY, lambda: {"type": "object", "oneOf": [{"required": [f"k{at}"]} for at in range(1_000)]}, [], []
     )
 )
 
@@ -476,15 +413,12 @@ SLOW: frozenset[str] = frozenset(
     {
         "characters of ten scripts in any order",
         "enum of 20,000 floats",
-        "enum of 1,000 objects",
         "const nested 10,000 deep",
         "5,000 required properties",
         "properties nested 10,000 deep",
         "items nested 10,000 deep",
         "10,000 prefixItems",
-        "200 dependentSchemas",
         "enum of 100,000 values of every type",
-        "const of 10,000 objects",
         "oneOf nested 10,000 deep",
         "300 objects that the last of their keys tells apart",
         "all of 1,000 different items",

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from reading import reached
+from compiled_texts import reached
 
 import structgen as sg
 from structgen.language.expectation import Expected

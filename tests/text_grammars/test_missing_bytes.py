@@ -12,8 +12,8 @@ from collections.abc import Callable, Iterable, Sequence
 from itertools import product
 
 import pytest
+from compiled_texts import reached
 from for_each import for_each
-from reading import reached
 
 import structgen as sg
 

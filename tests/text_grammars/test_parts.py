@@ -14,10 +14,10 @@ from typing import Literal
 import numpy as np
 import numpy.typing as npt
 import pytest
+from compiled_texts import reached
 from for_each import for_each
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from reading import reached
 
 import structgen as sg
 from structgen.text_grammars.machine import mask_reuse, text_walks

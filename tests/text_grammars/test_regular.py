@@ -8,11 +8,11 @@ import re
 import warnings
 
 import pytest
+from compiled_texts import reached
 from for_each import for_each
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 from language_words import accepts, words_of
-from reading import reached
 
 import structgen as sg
 from structgen.text_grammars.text_grammar import TextGrammar

@@ -11,12 +11,12 @@ from contextlib import suppress
 from functools import cache
 from typing import Any
 
+import compiled_texts
 import jsonschema
 import pytest
-import reading
+from compiled_texts import reached, written
 from for_each import for_each
 from language_words import words_of
-from reading import reached, written
 
 import structgen as sg
 from structgen.automata.strings.banned_patterns import pattern_of
@@ -40,7 +40,7 @@ def compiled(grammar: sg.Grammar) -> sg.CompiledGrammar:
 
 
 def takes(grammar: sg.Grammar, text: str) -> bool:
-    return reading.takes(compiled(grammar), text)
+    return compiled_texts.takes(compiled(grammar), text)
 
 
 def strings_of(value: Any) -> Iterator[str]:

@@ -21,7 +21,7 @@ pydantic = pytest.importorskip("pydantic")
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "engine"))
 from asked import asked, awaited, listed  # noqa: E402
-from told import TOKENIZER, Told, told  # noqa: E402
+from told_models import TOKENIZER, Told, told  # noqa: E402
 
 import structgen as sg  # noqa: E402
 from structgen.tool_calls.format_rows import FORMATS  # noqa: E402
