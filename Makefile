@@ -35,6 +35,7 @@ ROOM ?=
 BESIDE ?=
 LLAMA3 ?=
 SYNCODE ?=
+PUBLIC ?=
 MUTANTS ?=
 
 .DEFAULT_GOAL := help
@@ -127,9 +128,9 @@ golden: $(VENV)/.installed-dev ## compare what is answered with committed digest
 	$(GOLDEN) $(if $(BLESS),--bless) $(foreach one,$(ONLY),'$(one)')
 
 # Where a digest differs, lark is asked who is right; ROOM=module:function answers in structgen's place, and
-# what is named by BESIDE= is judged beside it. LLAMA3= and SYNCODE= say where these are; without them they are left out.
+# what is named by BESIDE= is judged beside it. LLAMA3=, SYNCODE= and PUBLIC= say where these are; without them they are left out.
 lark-oracle: $(VENV)/.installed-dev ## every step of real texts under Lark grammars, a thousand small grammars, against digests; four minutes (ONLY='traps/*', BLESS=1, ROOM=, BESIDE=, LLAMA3=file, SYNCODE=folder)
-	PYTHONPATH=tests:. $(BIN)/python -m lark_oracle $(if $(BLESS),--bless,--judge) $(if $(ROOM),--room $(ROOM)) $(if $(BESIDE),--beside $(BESIDE)) $(if $(LLAMA3),--llama3 $(LLAMA3)) $(if $(SYNCODE),--syncode $(SYNCODE)) $(foreach one,$(ONLY),'$(one)')
+	PYTHONPATH=tests:. $(BIN)/python -m lark_oracle $(if $(BLESS),--bless,--judge) $(if $(ROOM),--room $(ROOM)) $(if $(BESIDE),--beside $(BESIDE)) $(if $(LLAMA3),--llama3 $(LLAMA3)) $(if $(SYNCODE),--syncode $(SYNCODE)) $(if $(PUBLIC),--public $(PUBLIC)) $(foreach one,$(ONLY),'$(one)')
 
 golden-mutants: $(VENV)/.installed-dev ## seed faults into a copy: each must turn golden red; ten minutes (MUTANTS='max*')
 	$(BIN)/python scripts/mutants.py golden $(if $(MUTANTS),'$(MUTANTS)')
@@ -151,7 +152,7 @@ speculation-mutants: $(VENV)/.installed-engine $(VENV)/.installed-dev ## seed fa
 
 # Files whose tests are fast and together meet most of the package.
 QUICK = $(addprefix tests/,test_golden.py test_import.py test_compile.py test_expected.py \
-  schema/test_grammar.py schema/test_references.py lark_grammars/test_lexer_traps.py text_grammars/test_composition.py \
+  schema/test_grammar.py schema/test_references.py lark_grammars/test_small_grammars.py text_grammars/test_composition.py \
   text_grammars/test_structural_tags.py text_grammars/test_regular.py engine/test_choice.py engine/test_loop.py \
   typed/test_run.py cli/test_check.py)
 

@@ -26,9 +26,7 @@ from collections import defaultdict
 from pathlib import Path
 
 import numba
-from records import arguments, show, version
-from records import load as load_averages
-from records import write as write_rows
+from records import arguments, load, show, version, write
 
 ROOT = Path(__file__).resolve().parent.parent
 FIGURES = ("first_mask_s", "first_mask_cpu_s", "document_s", "document_cpu_s")
@@ -70,15 +68,8 @@ def first(way: str, schema: str, folder: Path, code: Path) -> list[float]:
         "STRUCTGEN_CACHE": str(folder / "masks"),
         "STRUCTGEN_MACHINE_CODE": str(code) if way == "machine code shipped" else "",
     }
-    done = subprocess.run(
-        [sys.executable, "-c", FIRST, way, schema],
-        env=environment,
-        cwd=ROOT,
-        stdout=subprocess.PIPE,
-        text=True,
-        check=True,
-    )
-    return [float(word) for word in done.stdout.split()]
+    command = [sys.executable, "-c", FIRST, way, schema]
+    return [float(word) for word in subprocess.check_output(command, env=environment, cwd=ROOT).split()]
 
 
 def main() -> None:
@@ -89,11 +80,8 @@ def main() -> None:
     taken: dict[tuple[str, str], list[list[float]]] = defaultdict(list)
     with tempfile.TemporaryDirectory() as temporary:
         code = Path(temporary, "code")
-        command = "from structgen.cli import main; main()"
-        subprocess.run(
-            [sys.executable, "-c", command, "warmup", "--target", "generic", "--output", str(code)],
-            check=True,
-        )
+        begin = [sys.executable, "-c", "from structgen.cli import main; main()"]
+        subprocess.run([*begin, "warmup", "--target", "generic", "--output", str(code)], check=True)
         for number in range(options.runs):
             for title, schema in SCHEMAS.items():
                 for way in WAYS:
@@ -107,8 +95,8 @@ def main() -> None:
         medians = [f"{statistics.median(values):.2f}" for values in zip(*runs, strict=True)]
         rows.append((title, way, *medians))
     show(("schema", "way", *FIGURES), rows)
-    about = {"load": load_averages(), "version": version(), "numba": numba.__version__, "runs": options.runs}
-    print(write_rows(options.results, "first-use", about, ("schema", "way", *FIGURES), rows))
+    about = {"load": load(), "version": version(), "numba": numba.__version__, "runs": options.runs}
+    print(write(options.results, "first-use", about, ("schema", "way", *FIGURES), rows))
 
 
 if __name__ == "__main__":

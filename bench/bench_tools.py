@@ -33,7 +33,7 @@ from time import perf_counter_ns, process_time, thread_time_ns
 from typing import Any, TypeAlias
 
 import numpy as np
-from grammar_engines import LlguidanceOfLark, session_of
+from bench_grammars import LlguidanceOfLark, session_of
 from records import arguments, load, show, versions, write
 
 import structgen as sg

@@ -225,8 +225,8 @@ def options_of(ask: type[Question], described: str | None) -> argparse.Namespace
 
 
 def run(ask: type[Question], described: str | None) -> int:
-    """Ask the question that the command line describes, and return the status: 1 where anything is bad. The
-    rows of some cases alone (`only`) are printed, and not written to the folder of results."""
+    """Ask the question that the command line describes, and return the status: 1 where anything is bad, or a
+    process died. The rows of some cases alone (`only`) are printed, and not written to bench/results."""
     options = options_of(ask, described)
     if ask.source and not options.paths and os.environ.get(ask.source):
         options.paths = [Path(os.environ[ask.source])]
@@ -262,4 +262,4 @@ def run(ask: type[Question], described: str | None) -> int:
         about = {"load": f"{before} -> {records.load()}", **question.about()}
         print(records.write(options.results, question.name, about, names, table(question, found)))
     labels = {fault["label"] for one in found for fault in one.faults}
-    return 1 if wrong or labels & {*question.bad} else 0
+    return 1 if wrong or labels & {*question.bad, DIED} else 0

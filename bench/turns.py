@@ -37,9 +37,7 @@ from structgen.serving.served_model import ServedModel
 
 ROOT = Path(__file__).resolve().parent.parent
 MODEL = "structgen/extract"
-COLUMNS = (
-    *("what", "pairs", "before_p50_ms", "after_p50_ms", "p50_ratio", "mean_ratio", "median_of_ratios"),
-)
+COLUMNS = ("what", "pairs", "before_p50_ms", "after_p50_ms", "p50_ratio", "mean_ratio", "median_of_ratios")
 
 
 @dataclass
@@ -98,9 +96,8 @@ def cases() -> dict[str, Callable[[], object]]:
 
     def written(speculation: str, count: int, **how: Any) -> Callable[[], object]:
         drawn = sg.Sampling(seed=1, **how) if how else None
-        asked = [
-            sg.Request(one, order, drawn, max_tokens=200, speculation=speculation) for one in orders[:count]
-        ]
+        how = {"max_tokens": 200, "speculation": speculation}
+        asked = [sg.Request(one, order, drawn, **how) for one in orders[:count]]
         return lambda: engine.generate(asked)
 
     @sg.generate(model=MODEL)
@@ -205,18 +202,14 @@ def main() -> None:
         means = [statistics.mean(one) for one in spent]
         ratios = [after / before for before, after in zip(*spent, strict=True)]
         each = (middle[1] / middle[0], means[1] / means[0], statistics.median(ratios))
-        rows.append(
-            [case, options.pairs, *(f"{one * 1e3:.2f}" for one in middle), *(f"{one:.3f}" for one in each)]
-        )
+        said = (*(f"{one * 1e3:.2f}" for one in middle), *(f"{one:.3f}" for one in each))
+        rows.append([case, options.pairs, *said])
         print(*rows[-1], sep="  ", file=sys.stderr, flush=True)
     for side in sides:
         side.close()
     show(COLUMNS, rows)
-    about = {
-        "load": f"{load_before} -> {load()}",
-        "before": revision(checkouts[0]),
-        "after": revision(checkouts[1]),
-    }
+    about = {"load": f"{load_before} -> {load()}"}
+    about |= dict(zip(("before", "after"), map(revision, checkouts), strict=True))
     print(write(options.results, "turns", about, COLUMNS, rows))
 
 

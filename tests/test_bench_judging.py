@@ -67,7 +67,7 @@ def test_a_case_that_hangs_goes_on_or_dies_is_told_and_the_next_is_judged(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setattr(judging, "PATIENCE", 15)
-    assert ran(monkeypatch, Kinds, tmp_path, "hang", "work", "die", "go") == 0
+    assert ran(monkeypatch, Kinds, tmp_path, "hang", "work", "die", "go") == 1
     said = {(row["kind"], row["what"]) for row in rows(tmp_path, "kinds")}
     assert said == {("", "cases slow"), ("", "cases died"), ("go", "all")}
     told = capsys.readouterr().out

@@ -52,6 +52,8 @@ _HASTE: Final = 16
 search for the shortest would try all texts that are shorter."""
 _TRIED: Final = 4
 """Rests of other states that are tried first, the last ones before the others."""
+_TOLD_APART: Final = 512
+"""So many tokens are asked one by one: texts that a schema compares are alike to the machine."""
 _TAIL: Final = 16
 """From this bit on, the kind of a token says which bytes of a character it leaves open."""
 _CLOSING: Final = -1 << 40
@@ -208,10 +210,10 @@ class WrittenText(CompiledText):
         self, index: int, tokens: npt.NDArray[np.int64]
     ) -> tuple[list[Config | None], npt.NDArray[np.int64]]:
         """Return configurations after some tokens that the machine allows, None for no text, and for each
-        token which of them is like its own: strings and keys whose texts are free are not told apart."""
+        token which of them is like its own: of many tokens, free strings and keys are not told apart."""
         config = self._config(index)
         state, special = self._language.state(config), self.vocabulary.token_slot[tokens] < 0
-        if state < 0 or special.any() or not len(tokens):
+        if state < 0 or special.any() or len(tokens) <= _TOLD_APART:
             return [self._after(config, token) for token in tokens.tolist()], np.arange(len(tokens))
         _, first, which = np.unique(self._alike(state, tokens), return_index=True, return_inverse=True)
         return [self._after(config, token) for token in tokens[first].tolist()], which

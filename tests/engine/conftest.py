@@ -16,6 +16,14 @@ _ROOT = Path(__file__).parents[2]
 sys.path[:0] = [str(_ROOT / "bench"), str(_ROOT / "models")]
 
 
+@pytest.fixture(scope="session")
+def engine() -> Any:
+    """One engine of the small model, for tests that change nothing in it."""
+    import structgen as sg
+
+    return sg.Engine("structgen/extract")
+
+
 @pytest.fixture
 def keen(monkeypatch: pytest.MonkeyPatch) -> None:
     """Have every guess verified, whatever it costs: how long passes last is not for a test to say."""

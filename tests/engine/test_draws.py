@@ -201,16 +201,6 @@ def test_the_interpreted_kernels_choose_the_same() -> None:
     assert done.returncode == 0 and "2 passed" in done.stdout, done.stdout[-5000:] + done.stderr[-2000:]
 
 
-def test_chosen_rows_of_the_logits_are_told_and_drawn_alike() -> None:
-    draw = np.random.default_rng(3)
-    logits = torch.from_numpy(draw.standard_normal((9, TILE + 9), np.float32))
-    places, rows = [4, 4, 0, 8], _rows(FILTERS[:4], 4)
-    mask = random_mask(draw, 4, TILE + 9, 0.5)
-    found = choose_anywhere(logits, mask, rows, places)
-    assert found.tokens == choose(logits[places], mask, rows).tokens
-    assert choose_anywhere(logits, None, [], []).tokens == []
-
-
 def test_rows_of_the_logits_and_of_the_mask_are_named_alike_in_both_ways() -> None:
     draw = np.random.default_rng(5)
     logits = torch.from_numpy(draw.standard_normal((3, TILE + 9), np.float32))
@@ -218,6 +208,7 @@ def test_rows_of_the_logits_and_of_the_mask_are_named_alike_in_both_ways() -> No
     plain = choose(logits[places], mask[lines], rows).tokens
     assert choose(logits, mask, rows, places, lines).tokens == plain
     assert choose_anywhere(logits, mask, rows, places, lines).tokens == plain
+    assert choose_anywhere(logits, None, [], []).tokens == []
 
 
 @pytest.mark.parametrize("way", [choose, choose_anywhere], ids=["compiled", "torch"])

@@ -69,11 +69,6 @@ def test_a_model_that_fills_masks_is_told_where_it_belongs() -> None:
         sg.Engine("structgen/infill")
 
 
-@pytest.fixture(scope="module")
-def engine() -> sg.Engine:
-    return sg.Engine("structgen/extract")
-
-
 @pytest.mark.parametrize("wrong", ["hello", None, ["hello"], {"prompt": "hello"}])
 def test_what_is_no_request_says_how_to_write_one(engine: sg.Engine, wrong: Any) -> None:
     with pytest.raises(sg.errors.OptionError, match=r"Write sg\.Request\(prompt, grammar\)"):

@@ -59,7 +59,7 @@ def shown_by(kind: str, text: str) -> Any:
         found = sg.explain(sg.json_schema({"properties": {"a": {"enum": ["</pre>", "<b>&"]}}}))
         return dataclasses.replace(found, smallest=text.encode("utf-8", "replace").decode())
     if kind == "explained grammar":
-        return dataclasses.replace(sg.explain(sg.regex("<b>&")), kind=text, unused_rules=(text,) * 99)
+        return dataclasses.replace(sg.explain(sg.regex("<b>&")), kind=text, unused_rules=(text,) * 12)
     result = dataclasses.replace(RESULT, error=sg.errors.GenerationError(text, cure=text))
     return ENGINE.trace(SimpleNamespace(result=result), text)
 

@@ -7,8 +7,6 @@ import json
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
-import pytest
-
 import structgen as sg
 
 SCHEMA = {
@@ -17,11 +15,6 @@ SCHEMA = {
     "required": ["name", "age"],
     "additionalProperties": False,
 }
-
-
-@pytest.fixture(scope="module")
-def engine() -> sg.Engine:
-    return sg.Engine("structgen/extract")
 
 
 def test_blocking_calls_work_inside_a_running_loop(engine: sg.Engine) -> None:

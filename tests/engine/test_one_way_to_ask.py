@@ -27,11 +27,6 @@ SCHEMA = {
 TEXT = "Ada Lovelace, 36, lives in London."
 
 
-@pytest.fixture(scope="module")
-def engine() -> sg.Engine:
-    return sg.Engine("structgen/extract")
-
-
 def generate(*arguments: str) -> str:
     found = CliRunner().invoke(app(), ["generate", *arguments])
     assert found.exit_code == 0, found.output

@@ -51,7 +51,6 @@ def test_wrong_options_are_refused(
 
 
 def test_the_command_fills_a_template(tmp_path: Path) -> None:
-    pytest.importorskip("structgen.infilling.presets")
     file, page = tmp_path / "t.txt", tmp_path / "page.html"
     file.write_text('{"age": {age: int, 2}}\n')
     options = ["--template", str(file), "--prompt", "Ada is 36.\n", "--stream", "-o", f"trace={page}"]
@@ -62,13 +61,11 @@ def test_the_command_fills_a_template(tmp_path: Path) -> None:
 
 
 def test_a_template_from_standard_input_is_read_as_one_from_a_file() -> None:
-    pytest.importorskip("structgen.infilling.presets")
     result = CliRunner().invoke(app(), ["infill", "--template", "-"], input="Hi {n: /[0-9]/, 1}\n")
     assert re.fullmatch(r"Hi \d\n", result.stdout)
 
 
 def test_the_command_fills_holes_with_types_from_files_under_a_grammar_of_the_whole(tmp_path: Path) -> None:
-    pytest.importorskip("structgen.infilling.presets")
     for name, text in {
         "t.txt": '{"size": {n}, "kind": "{kind}"}',
         "n.json": '{"type": "integer", "minimum": 3, "maximum": 12}',
@@ -84,7 +81,6 @@ def test_the_command_fills_holes_with_types_from_files_under_a_grammar_of_the_wh
 
 
 def test_the_code_of_the_page_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    pytest.importorskip("structgen.infilling.presets")
     monkeypatch.chdir(tmp_path)
     page = Path(__file__).parents[2] / "docs" / "infilling.md"
     code = "".join(re.findall(r"```python\n(.*?)```", page.read_text(encoding="utf-8"), re.DOTALL))

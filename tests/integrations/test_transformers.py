@@ -50,37 +50,30 @@ def model() -> Any:
     return opinionated()
 
 
+@pytest.mark.parametrize("place", ["arguments", "the model's own config"])
 @pytest.mark.parametrize(
     "other",
-    [{"min_new_tokens": 30}, {"no_repeat_ngram_size": 1}, {"bad_words_ids": [[i] for i in range(1, 256)]}],
+    [
+        {"min_new_tokens": 30},
+        {"min_length": 30, "do_sample": True},
+        {"no_repeat_ngram_size": 1},
+        {"bad_words_ids": [[token] for token in range(1, 256)], "do_sample": True},
+    ],
+    ids=["min_new_tokens", "min_length", "no_repeat_ngram_size", "bad_words_ids"],
 )
-@pytest.mark.parametrize("draws", [False, True])
-def test_a_processor_that_forbids_all_that_is_allowed_is_refused_by_name(
-    model: Any, other: dict[str, Any], draws: bool
+def test_what_forbids_all_that_is_allowed_is_refused_by_name(
+    model: Any, other: dict[str, Any], place: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    aaa = sg.regex("aaaa")
-    with pytest.raises(sg.errors.OptionError, match=r"forbidden all tokens.* Leave out min_new_tokens"):
-        model.generate(
-            torch.tensor([[5, 6]]),
-            logits_processor=[LogitsProcessor(aaa, TOKENIZER)],
-            max_new_tokens=40,
-            do_sample=draws,
-            **other,
-        )
-
-
-@pytest.mark.parametrize("other", [{"min_new_tokens": 30}, {"min_length": 30}, {"no_repeat_ngram_size": 1}])
-def test_options_of_the_model_itself_are_refused_as_arguments_are(
-    model: Any, other: dict[str, Any], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    config = copy.deepcopy(model.generation_config)
-    config.update(**other)
-    monkeypatch.setattr(model, "generation_config", config)
+    if place != "arguments":
+        config = copy.deepcopy(model.generation_config)
+        config.update(**other)
+        monkeypatch.setattr(model, "generation_config", config)
     with pytest.raises(sg.errors.OptionError, match=r"forbidden all tokens.* Leave out min_new_tokens"):
         model.generate(
             torch.tensor([[5, 6]]),
             logits_processor=[LogitsProcessor(sg.regex("aaaa"), TOKENIZER)],
             max_new_tokens=40,
+            **(other if place == "arguments" else {}),
         )
 
 

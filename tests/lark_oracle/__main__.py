@@ -1,7 +1,8 @@
 """`make lark-oracle`: compare what Lark grammars answer with `digests.txt`.
 
     python -m lark_oracle [--bless] [--judge] [--room MODULE:FUNCTION] [--beside MODULE:FUNCTION]
-        [--kinds mask,counts] [--llama3 FILE] [--syncode FOLDER] [NAME...]
+        [--kinds mask,counts] [--llama3 FILE] [--syncode FOLDER]
+        [--public FOLDER] [NAME...]
 
 Where a digest differs, its case, its place and the text before it are printed. `--judge` asks lark there, of
 the room and of the one `beside` it, which of them is right. Llama 3's vocabulary and SynCode's grammars are
@@ -36,9 +37,9 @@ def main() -> int:
     options = _options()
     rooms = {name: _named(name) for name in (options.room, options.beside) if name}
     before = read(DIGESTS.read_text("utf-8")) if DIGESTS.exists() else {}
-    makers = cases(options.syncode, options.llama3)
-    for left_out, option in (("@llama3", options.llama3), ("syncode/", options.syncode)):
-        if option is None:
+    makers = cases(options.syncode, options.llama3, options.public)
+    for left_out in ("@llama3", "syncode/", "public/"):
+        if getattr(options, left_out.strip("@/")) is None:
             print(f"{left_out}: left out, --{left_out.strip('@/')} says where it is")
     names = [one for one in makers if not options.only or any(fnmatchcase(one, own) for own in options.only)]
     lines: dict[str, Line] = {}
@@ -81,6 +82,7 @@ def _options() -> argparse.Namespace:
     parser.add_argument("--kinds", default=",".join(asking.KINDS), help="what is compared, comma-separated")
     parser.add_argument("--llama3", help="Llama 3's vocabulary: a file, or `llama3`, which pip fetches")
     parser.add_argument("--syncode", type=Path, help="SynCode's source distribution, unpacked")
+    parser.add_argument("--public", type=Path, help="clones of public projects, in folders OWNER+NAME")
     return parser.parse_args()
 
 

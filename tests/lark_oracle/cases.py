@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import itertools
 import json
+import subprocess
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cache, cached_property, partial
 from hashlib import blake2b
 from pathlib import Path
@@ -15,7 +16,7 @@ import lark
 from golden.case import drawn as number_drawn
 from golden.vocabularies import ROOT, vocabulary
 from lark.indenter import PythonIndenter
-from lark_reference import build
+from lark_reference import build, takes
 from lark_traps import TRAPS
 from random_lark import drawn
 
@@ -24,6 +25,8 @@ from structgen.maskbench.vocabularies import load
 
 FAMILIES = {"plain": 650, "looks": 200, "lines": 150}
 """How many grammars are drawn at random of each family."""
+PUBLIC = Path(__file__).with_name("public_grammars.txt")
+"""Grammars of public projects: the project, a commit, the file, the rule it starts with."""
 _LARK = Path(lark.__file__).parent
 _PYTHON_FILES = (
     "ast_utils.py", "common.py", "grammar.py", "reconstruct.py", "parsers/lalr_parser_state.py",
@@ -88,9 +91,12 @@ class Case:
         return self.source.read_text("utf-8") if isinstance(self.source, Path) else self.source
 
 
-def cases(syncode: Path | None, llama3: str | None) -> dict[str, Callable[[], Case]]:
+def cases(
+    syncode: Path | None, llama3: str | None, public: Path | None = None
+) -> dict[str, Callable[[], Case]]:
     """Return what makes the cases, by their names. `syncode`: SynCode's source distribution, unpacked;
-    `llama3`: the vocabulary, as the benches name it."""
+    `llama3`: the vocabulary, as the benches name it. `public`: clones of the projects of PUBLIC, in folders
+    OWNER+NAME."""
     found: dict[str, Callable[[], Case]] = {}
 
     def put(kind: Callable[..., Case], name: str, *arguments: Any, **options: Any) -> None:
@@ -108,6 +114,10 @@ def cases(syncode: Path | None, llama3: str | None) -> dict[str, Callable[[], Ca
             (path,) = syncode.rglob(f"parsers/grammars/{language}.lark")
             lines = {"postlex": _SynCodesLines()} if language == "python" else {}
             put(_of_texts, f"syncode/{language}@{size}", path, texts, lines)
+    for line in PUBLIC.read_text("utf-8").splitlines() if public else ():
+        project, commit, path, start = line.split()
+        name = f"public/{project}/{Path(path).stem}@small"
+        put(_of_project, name, public / project.replace("/", "+"), commit, path, start)
     for trap, one in TRAPS.items():
         put(Case, f"traps/{trap.replace(' ', '-')}@letters", one.grammar, alphabet=one.alphabet)
     for family, count in FAMILIES.items():
@@ -122,6 +132,29 @@ def _of_texts(name: str, path: Path, texts: str | tuple[str, ...], options: Mapp
         end = "\n" if name.startswith("syncode") else ""  # theirs want it behind the last line
         texts = tuple(entry["text"] + end for kind in ("accepted", "rejected") for entry in held[kind])
     return Case(name, path, texts, options=options)
+
+
+def _of_project(name: str, clone: Path, commit: str, path: str, start: str) -> Case:
+    """Return the case of a grammar of a public project, with two of its files that lark reads: those whose
+    sizes are nearest to 200 characters; where there is none, walks."""
+
+    def git(*command: str) -> str:
+        run = subprocess.run(["git", "-C", str(clone), *command], capture_output=True, check=True)
+        return run.stdout.decode("utf-8", "replace")
+
+    case = Case(name, git("show", f"{commit}:{path}"), alphabet="abcx01 ()=;\n", options={"start": start})
+    sizes: list[tuple[int, str]] = []
+    for line in git("ls-tree", "-rlz", commit).split("\0")[:-1]:
+        about, _, file = line.partition("\t")
+        size = about.split()[-1]
+        if size.isdigit() and 2 < int(size) <= 600 and not file.endswith(".lark"):
+            sizes.append((abs(int(size) - 200), file))
+    texts: list[str] = []
+    for _, file in sorted(sizes)[:200]:
+        text = git("show", f"{commit}:{file}")
+        if len(texts) < 2 and takes(case.reference, text):
+            texts.append(text)
+    return replace(case, texts=tuple(texts))
 
 
 def _of_files(name: str, path: Path, **options: Any) -> Case:

@@ -8,10 +8,15 @@ import json
 from typing import Any
 
 import lacking
+import numpy as np
 import pytest
 
 import structgen as sg
+from structgen.automata.regex.ecma_syntax import parse
+from structgen.automata.strings.alphabets import characters_of, pattern_of_characters
+from structgen.automata.strings.patterns import automaton_of
 from structgen.json_grammars.compiled_schema import CompiledSchema
+from structgen.serving.served_model import LIMITS
 
 SEED, CASES, PARTS = 7, 60, 3
 MANY = [pytest.param(range(at, at + 20), 3, marks=pytest.mark.slow) for at in range(CASES, 400, 20)]
@@ -139,3 +144,66 @@ def test_two_vocabularies_share_a_store_and_keep_their_own_masks(tmp_path: Any) 
             state = made.step_bytes(made.start, b'"')
             assert state is not None
             assert {tokens[one] for one in made.allowed(state)} & {b"a", b"b"} == left
+
+
+PLAIN: list[Any] = [
+    {},
+    {"type": "string"},
+    {"type": "string", "maxLength": 5},
+    {"type": "string", "pattern": "^a+$"},
+    {"type": "string", "pattern": "^[^\\u4321]*$"},
+    {"type": "string", "format": "date"},
+    {"type": "array", "items": {"type": "string", "minLength": 2}},
+    {"type": "object"},
+    {"type": "object", "additionalProperties": {"type": "string"}},
+    {"type": "object", "patternProperties": {"^x": {"type": "integer"}}},
+    {"type": "object", "properties": {"a": {"type": "string"}, "b": {"type": "integer"}}, "required": ["a"]},
+    {"anyOf": [{"type": "string"}, {"type": "null"}]},
+]
+
+
+def walks_under_the_limits_of_a_server(seed: int) -> None:
+    """Write a few tokens under each plain schema and policy. The vocabulary lacks 1 to 16 bytes beyond ASCII,
+    and a letter."""
+    drawn = np.random.default_rng(seed)
+    absent = frozenset(drawn.choice(range(0x80, 0x100), drawn.integers(1, 17), replace=False).tolist())
+    tokenizer = lacking.tokenizer_of(lacking.tokens_of(absent | {int(drawn.integers(0x41, 0x5B))}))
+    for schema in PLAIN:
+        for escapes in ("any", "canonical", "ascii", "utf8"):
+            grammar = sg.json_schema(schema, escapes=escapes, limits=LIMITS)
+            made = sg.compile(grammar, tokenizer, store=False)
+            state = made.start
+            for _ in range(5):
+                allowed = made.allowed(state)
+                if not allowed or not made.completion(state):
+                    break
+                state = made.step(state, int(drawn.choice(sorted(allowed))))
+
+
+def test_bytes_that_a_vocabulary_lacks_use_up_no_limit_of_a_server() -> None:
+    walks_under_the_limits_of_a_server(3)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("seed", range(60))
+def test_bytes_that_a_vocabulary_lacks_use_up_no_limit_of_a_server_whole(seed: int) -> None:
+    walks_under_the_limits_of_a_server(seed)
+
+
+def test_ranges_of_characters_are_read_as_the_pattern_of_them() -> None:
+    drawn = np.random.default_rng(0)
+    known = [0, 1, 0x7F, 0x80, 0xD800, 0xDFFF, 0xE000, 0x10FFFF, 0x110000]
+    for _ in range(100):
+        points = np.unique(drawn.choice([*known, *drawn.integers(0, 0x110001, 8)], 2 * drawn.integers(1, 8)))
+        pattern = pattern_of_characters(np.append(points, 0x110001)[: len(points) // 2 * 2])
+        found = characters_of(pattern)
+        if found is not None:
+            whole = automaton_of(parse(pattern), 10)
+            assert found[0].starts.tolist() == whole.alphabet.starts.tolist()
+            assert found[0].kinds.tolist() == whole.alphabet.kinds.tolist()
+            assert np.flatnonzero(whole.trans[0] == 0).tolist() == [found[1]]
+
+
+@pytest.mark.parametrize("ranges", [r"\u{9}-\u{6}", r"\u{5}-\u{6}\u{7}-\u{8}", r"\u{5}-\u{110000}", "a-b"])
+def test_other_patterns_are_not_read_as_ranges(ranges: str) -> None:
+    assert characters_of(f"^[{ranges}]*$") is None

@@ -250,7 +250,7 @@ def of_texts(chance: random.Random, small: SmallSchema) -> tuple[list[bytes], in
     tokens = list(dict.fromkeys(tokens))
     if not small.is_free:
         return tokens, len(tokens)
-    used = {*bytes_, *b'"[]{},:12', *(one[0] for one in tokens if len(one) == 1)}
+    used = {*bytes_, *b'"[]{},:12u', *(one[0] for one in tokens if len(one) == 1)}
     return [*tokens, *(bytes((one,)) for one in range(32, 256) if one not in used)], len(tokens)
 
 

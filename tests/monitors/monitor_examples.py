@@ -36,6 +36,10 @@ END_ID = len(PIECES)
 ANY = sg.regex("[abcé→. (\\n]*")
 
 
+MADE: list[sg.monitors.Monitor] = []
+"""Monitors of the running test, whose processes end with it."""
+
+
 class Dots(sg.monitors.Monitor):
     """Behind each dot, a random set of words that the text decides."""
 
@@ -46,6 +50,7 @@ class Dots(sg.monitors.Monitor):
 
     def __init__(self, seed: int = 0, chance: float = 0.8) -> None:
         self.seed, self.chance = seed, chance
+        MADE.append(self)
 
     def trigger(self, text: str) -> bool:
         return text.endswith(".")

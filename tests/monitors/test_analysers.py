@@ -32,7 +32,6 @@ def test_a_late_answer_counts_and_leaves_the_text_free() -> None:
     assert (late.triggers, late.suggested, late.late) == (1, 0, 1)
     assert "within 0.2 seconds" in late.error
     assert {b"a", b"c"} <= masks[0]
-    monitor.close()
     assert answered.triggers == 1
 
 
@@ -49,7 +48,6 @@ def test_after_a_late_answer_the_next_call_is_answered() -> None:
     (answered,), (mask,) = _used(monitor, [[b"c", b"."]])
     assert (late.late, answered.late, answered.suggested) == (1, 0, 1)
     assert mask == {b"a", b"ab", b"ab("}
-    monitor.close()
 
 
 def test_three_late_answers_in_a_row_are_enough() -> None:
@@ -58,7 +56,6 @@ def test_three_late_answers_in_a_row_are_enough() -> None:
     uses, _ = _used(monitor, texts)
     assert [one.late for one in uses] == [1] * 6
     assert "asked no more" in uses[-1].error
-    monitor.close()
 
 
 def test_a_monitor_that_raises_or_crashes_or_answers_nonsense_is_counted() -> None:
@@ -69,7 +66,6 @@ def test_a_monitor_that_raises_or_crashes_or_answers_nonsense_is_counted() -> No
     assert "exit code 3" in uses[1].error
     assert "Return texts" in uses[2].error
     assert masks[3] == {b"a", b"ab", b"ab("}
-    monitor.close()
 
 
 def test_no_process_is_left_of_a_monitor_that_hangs() -> None:

@@ -29,7 +29,6 @@ def test_run_takes_monitors_and_bans() -> None:
     done = sg.run(MODEL, "Go:", sg.regex(r"go\.[a-z]+!"), sampling=how, detailed=True)
     assert done.value == "go.left!"
     assert done.result.usage.monitors[0].suggested == 1
-    monitor.close()
 
 
 def test_typed_functions_take_bans() -> None:

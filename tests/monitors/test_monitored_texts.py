@@ -13,14 +13,13 @@ from strategy_models import TreeTable, interrupted, scrambled
 import structgen as sg
 from structgen.monitors.monitored_text import MonitoredText
 
+pytestmark = pytest.mark.usefixtures("monitors_here")
 SHORT = sg.regex("[abcé→. (\\n]{1,30}")
 
 
 @pytest.fixture
-def dots() -> Any:
-    monitor = Dots(5)
-    yield monitor
-    monitor.close()
+def dots() -> Dots:
+    return Dots(5)
 
 
 def _drawn(matcher: sg.Matcher, rng: random.Random, count: int) -> list[int]:
@@ -61,7 +60,6 @@ def test_a_text_in_other_tokens_is_asked_once() -> None:
         walk(matcher, [PIECES.index(one) for one in tokens])
         allowed(matcher)
     assert compiled.sizes["advice"] == 1
-    monitor.close()
 
 
 def test_budgets_come_before_advice() -> None:
@@ -80,7 +78,6 @@ def test_budgets_come_before_advice() -> None:
     assert {PIECES[int(one)] for one in mask.allowed(0)} == {b"a"}
     matcher.fill_mask(mask, budget=2)
     assert {PIECES[int(one)] for one in mask.allowed(0)} == {b"b", b"bc"}
-    monitor.close()
 
 
 def _requests(monitors: list[sg.monitors.Monitor], **options: Any) -> list[sg.Request]:
@@ -156,7 +153,6 @@ def test_a_budget_counts_the_rest_of_a_suggestion(most: int) -> None:
             assert rule.allows(PIECES[token]), one.text
             rule.take(PIECES[token])
         assert rule.left is None or b"" in rule.left, one.text
-    monitor.close()
 
 
 def test_healing_hides_the_prompt_from_the_monitor() -> None:
@@ -164,7 +160,6 @@ def test_healing_hides_the_prompt_from_the_monitor() -> None:
     results = _results(_trees(8), _requests([monitor], healing=True))
     for one in results:
         assert one.usage.monitors[0].triggers == one.text.rstrip().count(".") or one.usage.monitors[0].yielded
-    monitor.close()
 
 
 def test_a_monitored_grammar_pickles(dots: Dots) -> None:

@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from in_this_process import InThisProcess
 from monitor_examples import allowed, walk
 
 pytest.importorskip("jedi")
@@ -29,9 +30,10 @@ def monitors(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, Mon
     )
     (project / "stat.py").write_text("ours = 1\n")  # in place of the library's
     made = {name: make(project, seconds=60) for name, make in MONITORS.items()}
-    yield {name: MonitoredText(ANY, [one]) for name, one in made.items()}
-    for one in made.values():
-        one.close()
+    with pytest.MonkeyPatch.context() as patch:
+        # three processes would each read the library anew; test_doors.py has one of them
+        patch.setattr("structgen.monitors.analysis.WorkerProcess", InThisProcess)
+        yield {name: MonitoredText(ANY, [one]) for name, one in made.items()}
 
 
 def _next(compiled: MonitoredText, code: str) -> str:
@@ -144,12 +146,14 @@ def test_arguments(monitors: dict[str, MonitoredText], call: str, more: str, is_
     assert _takes(monitors["python-arguments"], code, more) == is_taken
 
 
+@pytest.mark.usefixtures("monitors_here")
 def test_code_before_the_text_counts() -> None:
     monitor = sg.monitors.python_attributes(before="import math\n", seconds=60)
     assert _next(MonitoredText(ANY, [monitor]), "math.p") == "eior"
     monitor.close()
 
 
+@pytest.mark.usefixtures("monitors_here")
 def test_own_attributes_with_the_rest_of_the_class() -> None:
     before = "class A:\n    def f(self):\n"
     after = "\n    def below(self):\n        pass\n"

@@ -11,6 +11,8 @@ from monitor_examples import ANY, END_ID, PIECES, TOKENS, Blanks, Dots, PlainRul
 import structgen as sg
 from structgen.monitors.monitored_text import MonitoredText
 
+pytestmark = pytest.mark.usefixtures("monitors_here")
+
 
 @for_each("seed", range(12))
 def test_masks_are_those_of_the_plain_rule(seed: int) -> None:
@@ -35,7 +37,6 @@ def test_masks_are_those_of_the_plain_rule(seed: int) -> None:
             one.advance(token)
         rule.take(PIECES[token])
     assert narrower > 5
-    monitor.close()
 
 
 @pytest.mark.parametrize("seed", range(6))
@@ -57,8 +58,6 @@ def test_two_monitors_narrow_each_other_and_the_second_yields(seed: int) -> None
             one.advance(token)
         for rule in rules:
             rule.take(PIECES[token])
-    dots.close()
-    blanks.close()
 
 
 def test_a_suggestion_that_the_grammar_refuses_is_no_suggestion() -> None:
@@ -72,7 +71,6 @@ def test_a_suggestion_that_the_grammar_refuses_is_no_suggestion() -> None:
     walk(matcher, [PIECES.index(b"a."), PIECES.index(b"a")])
     assert allowed(matcher) == {PIECES.index(b"b"), PIECES.index(b"bc")} & allowed(matcher)
     assert PIECES.index(b"c") not in allowed(matcher)
-    monitor.close()
 
 
 def test_a_grammar_of_suggestions_ends_where_it_says() -> None:
@@ -88,7 +86,6 @@ def test_a_grammar_of_suggestions_ends_where_it_says() -> None:
     assert told == {b"a", b"b", b"ab", b"ab("}
     matcher.advance(PIECES.index(b"ab("))
     assert {PIECES[one] for one in allowed(matcher) - {END_ID}} >= {b"a", b"c", b"("}
-    monitor.close()
 
 
 def test_a_character_beyond_ascii_ends_a_suggestion_if_it_is_no_letter() -> None:
@@ -102,7 +99,6 @@ def test_a_character_beyond_ascii_ends_a_suggestion_if_it_is_no_letter() -> None
     told = {PIECES[one] for one in allowed(matcher) - {END_ID}}
     assert "→".encode() in told
     assert not told & {"é".encode(), b"\xc3", b"\xe2\x86", b"b"}
-    monitor.close()
 
 
 def test_the_text_may_end_behind_a_whole_suggestion_alone() -> None:
@@ -117,4 +113,3 @@ def test_the_text_may_end_behind_a_whole_suggestion_alone() -> None:
         assert END_ID not in allowed(matcher)
         matcher.advance(PIECES.index(piece))
         assert (END_ID in allowed(matcher)) == may_end
-    monitor.close()

@@ -294,7 +294,7 @@ def test_more_texts_than_may_wait_are_told_to_come_later(monkeypatch: pytest.Mon
     monkeypatch.setattr(engine.model, "decode", waiting)
 
     async def work() -> list[Any]:
-        body = {**CHAT, "max_tokens": 60, "n": 2}
+        body = {**CHAT, "max_tokens": 60, "n": 2, "seed": 1}
         asked = [http_client(app).post("/v1/chat/completions", json=body) for _ in range(5)]
         tasks = [asyncio.ensure_future(one) for one in asked]
         # the texts of one request fill the engine, and no token of them is written yet

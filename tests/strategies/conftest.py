@@ -8,3 +8,11 @@ import pytest
 pytest.importorskip("torch")
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "engine"))
+
+
+@pytest.fixture
+def rewards_here(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Have rewards answer in this process; test_rewarded.py has what their processes are for."""
+    from in_this_process import InThisProcess
+
+    monkeypatch.setattr("structgen.engine.searches.rewards.WorkerProcess", InThisProcess)

@@ -81,6 +81,7 @@ def _solved(count: int) -> tuple[int, int]:
     return planned, drawn
 
 
+@pytest.mark.usefixtures("rewards_here")
 @pytest.mark.parametrize("count", [10, pytest.param(200, marks=pytest.mark.slow)])
 def test_a_plan_finds_half_of_the_programs_and_more_than_draws_with_as_many_rows(count: int) -> None:
     planned, drawn = _solved(count)
@@ -103,6 +104,7 @@ def _is_cut(text: str) -> float:
     return float(re.fullmatch(LONG, text) is None)
 
 
+@pytest.mark.usefixtures("rewards_here")
 def test_rollouts_are_whole_texts_within_the_budget() -> None:
     """The reward finds cut texts best: a plan finds none."""
     for seed in range(3):
@@ -157,6 +159,7 @@ def _by_hand(model: Table, k: int, rollouts: int) -> tuple[tuple[int, ...], floa
     return best[:-1], most
 
 
+@pytest.mark.usefixtures("rewards_here")
 def test_a_plan_is_the_search_by_hand() -> None:
     """The best reward below a child decides where the search goes on, not the last one, nor the mean."""
     for seed in range(5):
@@ -168,6 +171,7 @@ def test_a_plan_is_the_search_by_hand() -> None:
             assert (tuple(one.tokens), one.steps[0].state[0]) == expected
 
 
+@pytest.mark.usefixtures("rewards_here")
 def test_a_plan_without_its_caches_has_the_same_texts(monkeypatch: pytest.MonkeyPatch) -> None:
     class Forgetful(dict):  # type: ignore[type-arg]
         def __setitem__(self, key: object, value: object) -> None:
@@ -299,6 +303,7 @@ def _estimated(model: Table, tokens: tuple[int, ...], alpha: float, count: int, 
     return np.exp(scores - np.logaddexp.reduce(scores))
 
 
+@pytest.mark.usefixtures("rewards_here")
 @pytest.mark.parametrize(("tokens", "alpha"), [((), 0.5), ((0,), 2.0), ((1,), 0.5)])
 def test_the_law_is_that_of_exact_values(tokens: tuple[int, ...], alpha: float) -> None:
     model = scrambled(60)
@@ -309,6 +314,7 @@ def test_the_law_is_that_of_exact_values(tokens: tuple[int, ...], alpha: float) 
     assert 0.5 * sum(abs(plain[one] - exact[one]) for one in exact) > 0.02
 
 
+@pytest.mark.usefixtures("rewards_here")
 def test_more_continuations_come_nearer_to_the_exact_law() -> None:
     model = scrambled(61)
     exact = _exact(model, (), 0.3)
@@ -320,6 +326,7 @@ def test_more_continuations_come_nearer_to_the_exact_law() -> None:
     assert error(64) < 0.5 * error(2)
 
 
+@pytest.mark.usefixtures("rewards_here")
 def test_one_greedy_continuation_is_the_released_rule() -> None:
     """Greedy: the token with the greatest logit + weight reward of one greedy continuation."""
     for seed in range(4):
@@ -345,6 +352,7 @@ def test_one_greedy_continuation_is_the_released_rule() -> None:
         assert tuple(one.tokens) == text[:-1]
 
 
+@pytest.mark.usefixtures("rewards_here")
 def test_a_baseline_continues_in_place_of_the_model() -> None:
     model, baseline = scrambled(80), scrambled(81)
     results = []

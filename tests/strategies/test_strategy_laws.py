@@ -19,6 +19,7 @@ from structgen.engine.searches.cursor import Cursor
 from structgen.engine.strategies.strategy import Mixture, SearchStrategy, Strategy
 from structgen.engine.strategies.strategy_names import STRATEGIES, strategy_named
 
+pytestmark = pytest.mark.usefixtures("rewards_here")
 SMALL, OTHER = scrambled(21), scrambled(22)
 
 

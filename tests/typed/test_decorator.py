@@ -14,7 +14,7 @@ pydantic = pytest.importorskip("pydantic")
 
 from asked import asked, awaited, listed  # noqa: E402
 from pydantic import BaseModel, field_validator  # noqa: E402
-from told import TOKENIZER, Told, told  # noqa: E402
+from told_models import TOKENIZER, Told, told  # noqa: E402
 
 import structgen as sg  # noqa: E402
 from structgen.json_grammars.prompting import extraction_prompt  # noqa: E402

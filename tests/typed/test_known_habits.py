@@ -15,7 +15,7 @@ import picklable_functions
 from asked import asked
 from openai_server import serving
 from pydantic import BaseModel
-from told import TOKENIZER, told
+from told_models import TOKENIZER, told
 
 import structgen as sg
 from structgen.engine.engine import Engine

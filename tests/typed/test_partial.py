@@ -15,7 +15,7 @@ pydantic = pytest.importorskip("pydantic")
 
 from asked import asked  # noqa: E402
 from pydantic import BaseModel, Field, RootModel, field_validator  # noqa: E402
-from told import told  # noqa: E402
+from told_models import told  # noqa: E402
 from typing_extensions import TypedDict  # noqa: E402
 
 import structgen as sg  # noqa: E402

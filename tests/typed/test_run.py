@@ -11,7 +11,7 @@ from for_each import for_each
 torch = pytest.importorskip("torch")
 pytest.importorskip("pydantic")
 
-from told import told  # noqa: E402
+from told_models import told  # noqa: E402
 
 import structgen as sg  # noqa: E402
 from structgen.typed.wanted_forms import WantedForm, form_of  # noqa: E402

@@ -24,7 +24,7 @@ from collections.abc import Iterator  # noqa: E402
 from asked import asked  # noqa: E402
 from asked import awaited as typed_coroutine  # noqa: E402
 from pydantic import AfterValidator, BaseModel  # noqa: E402
-from told import TOKENIZER, Answer, Told, told  # noqa: E402
+from told_models import TOKENIZER, Answer, Told, told  # noqa: E402
 
 import structgen as sg  # noqa: E402
 from structgen.engine.bulk.bulk_file import run_bulk  # noqa: E402

@@ -19,7 +19,7 @@ pydantic = pytest.importorskip("pydantic")
 from asked import asked, awaited, listed  # noqa: E402
 from openai_server import serving  # noqa: E402
 from pydantic import AfterValidator, BaseModel, Field, RootModel, TypeAdapter  # noqa: E402
-from told import told  # noqa: E402
+from told_models import told  # noqa: E402
 from typing_extensions import TypedDict  # noqa: E402
 
 import structgen as sg  # noqa: E402

@@ -14,7 +14,14 @@ from typing import Final, NoReturn, TypeVar
 import numpy as np
 import numpy.typing as npt
 
-from structgen.automata.strings.alphabets import NUMBERS_OF_A_CHARACTER, ONE, Alphabet, common, of_letters
+from structgen.automata.strings.alphabets import (
+    NUMBERS_OF_A_CHARACTER,
+    NUMBERS_OF_A_RANGE,
+    ONE,
+    Alphabet,
+    common,
+    of_letters,
+)
 from structgen.automata.strings.kernels import (
     FAR,
     TOO_MANY_STATES,
@@ -201,7 +208,7 @@ def side_by_side(
         columns,
         all_live,
     )
-    THIS_CALL.work(rows.size + len(alphabet.starts) * (NUMBERS_OF_A_CHARACTER + len(parts)))
+    THIS_CALL.work(rows.size + len(alphabet.starts) * (NUMBERS_OF_A_RANGE + len(parts)))
     states = rows.reshape(count, len(parts))
     met = np.stack([np.append(part.accept, 0)[states[:, at]] for at, part in enumerate(parts)], axis=1)
     return alphabet, trans, met

@@ -37,11 +37,14 @@ class StringCompletions:
         self._accept, self._outcomes, self._last = rows.automaton.accept, rows.outcomes, last
         alphabet = rows.automaton.alphabet
         found: list[tuple[int, bytes, int] | None] = [None] * alphabet.width
+        lives = np.asarray((self._trans >= 0).any(axis=0))
         ends = [*alphabet.starts[1:].tolist(), LAST + 1]
         for low, end, kind in zip(alphabet.starts.tolist(), ends, alphabet.kinds.tolist(), strict=True):
             for first, last_ in ((low, min(end, 0xD800)), (max(low, 0xE000), end)):
                 known = found[kind]
-                if first >= last_ or (known is not None and known[0] == 1 and first >= 0x80):
+                # beyond ASCII UTF-8 ascends with the characters, and is shorter than an escape
+                settled = known is not None and known[0] < 6 and first >= 0x80
+                if first >= last_ or settled or not lives[kind]:
                     continue
                 one = cheapest_point(first, last_ - 1, spelling, missing)
                 if one is not None and (known is None or one < known):

@@ -11,7 +11,12 @@ import numpy as np
 from structgen.automata.formats.named_formats import meaning_of
 from structgen.automata.regex.ecma_syntax import parse
 from structgen.automata.regex.syntax_tree import Node, alternatives
-from structgen.automata.strings.alphabets import NUMBERS_OF_A_CHARACTER, Alphabet
+from structgen.automata.strings.alphabets import (
+    NUMBERS_OF_A_CHARACTER,
+    NUMBERS_OF_A_RANGE,
+    Alphabet,
+    characters_of,
+)
 from structgen.automata.strings.automata import (
     MOST_STATES,
     NONE,
@@ -120,8 +125,14 @@ class FormulaReader:
 
     def _read(self, pattern: Pattern) -> Automaton:
         """Return the automaton of a pattern. A call counts the steps of reading it once."""
-        THIS_CALL.work(NUMBERS_OF_A_CHARACTER * len(pattern.source))
-        return self._found(parse(pattern.source))
+        source = pattern.source
+        if (found := characters_of(source)) is not None:
+            THIS_CALL.work(NUMBERS_OF_A_RANGE // 3 * len(source))
+            alphabet, kind = found
+            trans = np.where(np.arange(alphabet.width) == kind, 0, -1).astype(np.int32)
+            return Automaton(alphabet, trans[None], np.ones(1, np.int32))
+        THIS_CALL.work(NUMBERS_OF_A_CHARACTER * len(source))
+        return self._found(parse(source))
 
     def _found(self, tree: Node) -> Automaton:
         """Return the automaton of the texts in which a search finds a pattern."""

@@ -7,7 +7,6 @@ class are put in their stead, for all states of the automaton at once, and equal
 
 from __future__ import annotations
 
-import functools
 from bisect import bisect_right
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -17,13 +16,13 @@ from typing import Final, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from structgen.automata.strings.alphabets import NUMBERS_OF_A_CHARACTER, Alphabet
+from structgen.automata.strings.alphabets import NUMBERS_OF_A_RANGE, Alphabet
 from structgen.automata.strings.automata import MOST_STATES, Automaton, refuse
 from structgen.automata.strings.kernels import FAR, TOO_MANY_STATES, Longs, Table
 from structgen.automata.strings.lengths import least_rests
 from structgen.automata.unicode.decoded_text import LONE_COLUMN
 from structgen.language.ir import DEAD
-from structgen.system.public_calls import THIS_CALL
+from structgen.system.public_calls import THIS_CALL, billed_cache
 
 WIDTH: Final = 257
 """The columns of a row: the bytes, and the first byte of a lone surrogate (`decoded_text`)."""
@@ -113,8 +112,9 @@ def _inside(alphabet: Alphabet, lone: bool) -> _Inside:
     return found._replace(last=np.append(known[order], np.int32(-1))[found.last])
 
 
-@functools.lru_cache(maxsize=256)
+@billed_cache(256)
 def _inside_of(starts: bytes, kinds: bytes, width: int, lone: bool) -> _Inside:
+    THIS_CALL.work(NUMBERS_OF_A_RANGE * len(kinds))
     places = _Places(Alphabet(np.frombuffer(starts, np.int64), np.frombuffer(kinds, np.int32), width))
     leads = [(byte, 1, places.place(1, (byte & 31) << 6, 0x80, 0x7FF)) for byte in range(0xC2, 0xE0)]
     for byte in range(0xE0, 0xF0):
@@ -177,7 +177,7 @@ def byte_rows(
     Cost: 1 KB a state. Raises `LimitError` past `most` states, those inside characters counted.
     """
     alphabet, trans, count = of.alphabet, of.trans, of.states
-    THIS_CALL.work(_NUMBERS_OF_A_ROW * count + NUMBERS_OF_A_CHARACTER * len(alphabet.starts))
+    THIS_CALL.work(_NUMBERS_OF_A_ROW * count + NUMBERS_OF_A_RANGE * len(alphabet.starts))
     rows = np.full((count, WIDTH), DEAD, np.int32)
     rows[:, :0x80] = trans[:, alphabet.at(np.arange(0x80))]
     far = least_rests(of)

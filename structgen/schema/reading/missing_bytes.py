@@ -106,6 +106,8 @@ class Quoting:
             return None
         import numpy as np  # start-up: few vocabularies lack bytes
 
+        from structgen.automata.strings.alphabets import pattern_of_characters
+
         found = self._raw()
         escaped = np.zeros_like(found)
         if spelled:
@@ -124,9 +126,7 @@ class Quoting:
         found |= escaped
         if found.all():
             return None
-        edges = np.flatnonzero(np.diff(found, prepend=False, append=False)).reshape(-1, 2).tolist()
-        ranges = "".join(f"\\u{{{low:x}}}-\\u{{{end - 1:x}}}" for low, end in edges)
-        return f"^[{ranges}]*$"
+        return pattern_of_characters(np.flatnonzero(np.diff(found, prepend=False, append=False)))
 
     def _raw(self) -> npt.NDArray[np.bool_]:
         """Return for each code point whether it can be written as it is."""
