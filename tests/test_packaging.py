@@ -9,6 +9,7 @@ import subprocess
 import sys
 import tomllib
 import zipfile
+from collections import Counter
 from email import message_from_bytes
 from pathlib import Path
 from typing import Any
@@ -225,3 +226,13 @@ def test_a_wheel_has_the_free_name_and_the_old_package(tmp_path: Path) -> None:
         [sys.executable, "-c", script], cwd=tmp_path / "installed", capture_output=True, text=True, check=True
     )
     assert said_here.stdout.startswith(f"{structgen.__version__} {tmp_path}")
+
+
+def test_modules_of_tests_have_names_of_their_own() -> None:
+    """Their folders stand in one path, and those of bench, scripts and models with them."""
+    beside = [path for place in ("bench", "scripts", "models") for path in (ROOT / place).glob("*.py")]
+    own = {"__init__", "__main__", "conftest"}
+    packages = {path.parent for path in (ROOT / "tests").rglob("__init__.py")}
+    tests = [path for path in (ROOT / "tests").rglob("*.py") if packages.isdisjoint(path.parents)]
+    named = Counter(path.stem for path in [*tests, *beside] if path.stem not in own)
+    assert {path.stem for path in tests if named[path.stem] > 1} == set()

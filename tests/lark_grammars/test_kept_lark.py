@@ -171,10 +171,10 @@ def test_vocabularies_answer_in_any_order_as_without_a_file(tmp_path: Path) -> N
 
 @pytest.mark.slow
 def test_vocabularies_answer_in_any_order_as_without_a_file_whole(tmp_path: Path) -> None:
-    assert sum(hold_order(seed, tmp_path / str(seed)) for seed in range(8100, 8236)) > 60
+    assert sum(hold_order(seed, tmp_path / str(seed)) for seed in range(8100, 8236)) > 40
 
 
-@for_each("seed", range(8300, 8308))
+@for_each("seed", range(8300, 8305))
 def test_two_that_began_with_one_lexer_go_on_by_turns(
     seed: int, tmp_path_factory: pytest.TempPathFactory
 ) -> None:

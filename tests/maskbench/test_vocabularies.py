@@ -1,7 +1,6 @@
 from __future__ import annotations
 
 import base64
-import json
 import subprocess
 
 import pytest
@@ -61,36 +60,3 @@ def test_a_vocabulary_is_fetched_once(tmp_path, monkeypatch):
     paths = {ready("qwen"), ready("qwen")}
     assert len(calls) == len(paths) == 1
     assert load(paths.pop()).token_bytes[0] == b"!"
-
-
-def test_a_sentencepiece_model_and_a_tekken_file_are_known_by_what_they_hold(tmp_path):
-    sentencepiece = pytest.importorskip("sentencepiece")
-    with (tmp_path / "tokenizer.model").open("wb") as written:
-        sentencepiece.SentencePieceTrainer.train(
-            sentence_iterator=iter(["one text", "and another"] * 20),
-            model_writer=written,
-            model_type="bpe",
-            byte_fallback=True,
-            vocab_size=280,
-            minloglevel=2,
-        )
-    (tmp_path / "tekken.json").write_text(
-        json.dumps(
-            {
-                "config": {
-                    "pattern": ".",
-                    "default_vocab_size": 266,
-                    "default_num_special_tokens": 10,
-                    "version": "v3",
-                },
-                "vocab": [
-                    {"rank": byte, "token_bytes": base64.b64encode(bytes([byte])).decode()}
-                    for byte in range(256)
-                ],
-                "special_tokens": [{"rank": 2, "token_str": "</s>"}],
-            }
-        )
-    )
-    assert load(str(tmp_path / "tokenizer.model")).vocab_size == 280
-    assert load(str(tmp_path / "tekken.json")).vocab_size == 266
-    assert load(str(tmp_path)).vocab_size == 266

@@ -6,13 +6,13 @@ import re
 import shutil
 import subprocess
 import sys
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 pytest.importorskip("pydantic")
-from dataclasses import dataclass
-from typing import Any
 
 import structgen as sg
 

@@ -21,7 +21,7 @@ pydantic = pytest.importorskip("pydantic")
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "engine"))
 from asked import asked, awaited, listed  # noqa: E402
-from told_models import TOKENIZER, told  # noqa: E402
+from told_models import TOKENIZER, Told, told  # noqa: E402
 
 import structgen as sg  # noqa: E402
 from structgen.tool_calls.format_rows import FORMATS  # noqa: E402
@@ -213,28 +213,8 @@ def writing(text: str, specials: list[str], ends: tuple[str, ...] = (), monkeypa
     ids = {one: at + index for index, one in enumerate(specials)}
     eos = [*TOKENIZER.eos_token_ids, *(ids[one] for one in ends)]
     tokenizer = sg.Tokenizer.from_bytes([*TOKENIZER.token_bytes, *[None] * len(ids)], eos_token_id=eos)
-    answer: list[int] = []
-    for part in re.split("(" + "|".join(map(re.escape, specials)) + ")", text):
-        answer += [ids[part]] if part in ids else TOKENIZER.encode(part.encode())
-
-    class Model:
-        vocab_size, context = tokenizer.vocab_size, 512
-
-        def _row(self, read: int) -> Any:
-            row = torch.zeros(self.vocab_size)
-            row[answer[read] if read < len(answer) else eos[0]] = 20.0
-            return row
-
-        def prefill(self, tokens: Any) -> Any:
-            return self._row(0), _Read()
-
-        def decode(self, tokens: Any, caches: Any) -> Any:
-            for cache in caches:
-                cache.read += 1
-            return torch.stack([self._row(cache.read) for cache in caches])
-
     monkeypatch.setattr("structgen.engine.engine.special_texts", lambda *_: ids)
-    return sg.Engine(Model(), tokenizer)
+    return sg.Engine(Told(text, context=512, specials=ids), tokenizer)
 
 
 @pytest.mark.filterwarnings("error")
@@ -270,18 +250,6 @@ def test_a_token_of_a_format_that_ends_texts(text: str, said: str, calls: int, m
     outcome = sg.run(engine, "?", tools=[get_weather], tool_format="harmony", detailed=True)
     assert (outcome.text, outcome.reply.text, len(outcome.calls)) == (text, said, calls)
     assert outcome.reply.complete and outcome.reply.problems == []
-
-
-class _Read:
-    nbytes = 0
-
-    def __init__(self) -> None:
-        self.read = 0
-
-    def copy(self) -> _Read:
-        made = _Read()
-        made.read = self.read
-        return made
 
 
 # --- prompts ------------------------------------------------------------------------------------------------

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import re
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 import torch
@@ -29,10 +31,14 @@ class Answer:
 
 
 class Told:
-    """Answers with given texts, the last one again and again; it notes the prompts and counts steps."""
+    """Answers with given texts, the last one again and again; it notes the prompts and counts steps. Some
+    texts are special tokens, of these ids."""
 
-    def __init__(self, *texts: str, context: int = 4096) -> None:
-        self.texts, self.vocab_size, self.context = texts, TOKENIZER.vocab_size, context
+    def __init__(
+        self, *texts: str, context: int = 4096, specials: Mapping[str, int] = MappingProxyType({})
+    ) -> None:
+        self.texts, self.vocab_size, self.context = texts, TOKENIZER.vocab_size + len(specials), context
+        self.specials = specials
         self.prompts: list[str] = []
         self.steps = 0
 
@@ -45,7 +51,10 @@ class Told:
     def prefill(self, tokens: Sequence[int]) -> tuple[Tensor, Answer]:
         text = self.texts[min(len(self.prompts), len(self.texts) - 1)]
         self.prompts.append(TOKENIZER.decode(tokens).decode())
-        answer = Answer(TOKENIZER.encode(text.encode()))
+        answer = Answer([])
+        for part in re.split("|".join(f"({re.escape(one)})" for one in self.specials) or "$^", text):
+            ids = [self.specials[part]] if part in self.specials else TOKENIZER.encode((part or "").encode())
+            answer.tokens += ids
         return self._logits(answer), answer
 
     def decode(self, tokens: Sequence[int], caches: Sequence[Any]) -> Tensor:
