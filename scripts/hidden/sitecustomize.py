@@ -1,6 +1,7 @@
 """Hides packages from every process that has this folder on PYTHONPATH: `HIDDEN_PACKAGES=ray,triton`.
 
-They cannot be imported or found there, as where they are not installed. For scripts/chance.py.
+They cannot be imported or found there, as where they are not installed. A package of that name that a test
+writes into a folder of its own is found. For scripts/chance.py.
 """
 
 from __future__ import annotations
@@ -18,7 +19,9 @@ class Finder(PathFinder):
 
     @classmethod
     def find_spec(cls, fullname: str, *given: Any) -> Any:
-        return None if fullname.partition(".")[0] in HIDDEN else PathFinder.find_spec(fullname, *given)
+        found = PathFinder.find_spec(fullname, *given)
+        name = fullname.partition(".")[0]
+        return None if found and name in HIDDEN and "site-packages" in str(found.origin) else found
 
     @classmethod
     def find_distributions(cls, *given: Any) -> Any:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
+from renewed_engine import renew
 
 import structgen as sg
 
@@ -16,8 +17,14 @@ def schema(at: int) -> dict[str, Any]:
 
 
 @pytest.fixture(scope="module")
-def engine() -> sg.Engine:
+def shared() -> sg.Engine:
     return sg.Engine("structgen/extract")
+
+
+@pytest.fixture
+def engine(shared: sg.Engine) -> sg.Engine:
+    renew(shared)
+    return shared
 
 
 def asked(engine: sg.Engine, count: int) -> list[sg.CompiledGrammar]:
