@@ -14,6 +14,7 @@ import pytest
 import structgen as sg
 
 BYTES: list[bytes | None] = [bytes([byte]) for byte in range(256)]
+TOKENIZER = sg.Tokenizer.from_bytes([*BYTES, None], eos_token_id=256)
 SCHEMA = {"type": "object", "properties": {"a": {"type": "integer"}}, "required": ["a"]}
 
 
@@ -33,8 +34,7 @@ def test_bytes_that_utf_8_never_has_may_be_missing() -> None:
 
 
 def test_a_compiled_grammar_pickles_with_its_limits() -> None:
-    tokenizer = sg.Tokenizer.from_bytes([*BYTES, None], eos_token_id=256)
-    compiled = sg.compile(sg.json_schema(SCHEMA), tokenizer, limits=sg.Limits(depth=7))
+    compiled = sg.compile(sg.json_schema(SCHEMA), TOKENIZER, limits=sg.Limits(depth=7))
     again = pickle.loads(pickle.dumps(compiled))
     assert again.limits == compiled.limits
     assert again.allowed(again.start) == compiled.allowed(compiled.start)
@@ -42,8 +42,7 @@ def test_a_compiled_grammar_pickles_with_its_limits() -> None:
 
 @pytest.mark.parametrize("kind", [str, Path], ids=["text", "path"])
 def test_a_folder_is_the_store_that_lies_there(kind: Any, tmp_path: Path) -> None:
-    tokenizer = sg.Tokenizer.from_bytes([*BYTES, None], eos_token_id=256)
-    compiled = sg.compile(sg.lark('start: "a" "b"'), tokenizer, store=kind(tmp_path / "masks"))
+    compiled = sg.compile(sg.lark('start: "a" "b"'), TOKENIZER, store=kind(tmp_path / "masks"))
     compiled.allowed(compiled.start)
     compiled.store.flush()
     assert compiled.store.path == tmp_path / "masks"
@@ -53,18 +52,16 @@ def test_a_folder_is_the_store_that_lies_there(kind: Any, tmp_path: Path) -> Non
 def test_a_folder_has_one_store_however_it_is_written(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    tokenizer = sg.Tokenizer.from_bytes([*BYTES, None], eos_token_id=256)
     monkeypatch.chdir(tmp_path)
     stores = [
-        sg.compile(sg.json_schema(SCHEMA), tokenizer, store=one).store
+        sg.compile(sg.json_schema(SCHEMA), TOKENIZER, store=one).store
         for one in ("masks", tmp_path / "masks", f"{tmp_path}{os.sep}x{os.sep}..{os.sep}masks{os.sep}")
     ]
     assert stores[0] is stores[1] is stores[2]
 
 
 def test_the_store_of_a_folder_goes_with_the_last_who_has_it(tmp_path: Path) -> None:
-    tokenizer = sg.Tokenizer.from_bytes([*BYTES, None], eos_token_id=256)
-    compiled = sg.compile(sg.json_schema(SCHEMA), tokenizer, store=tmp_path)
+    compiled = sg.compile(sg.json_schema(SCHEMA), TOKENIZER, store=tmp_path)
     gone = weakref.ref(compiled.store)
     del compiled
     gc.collect()
@@ -73,9 +70,8 @@ def test_the_store_of_a_folder_goes_with_the_last_who_has_it(tmp_path: Path) -> 
 
 @pytest.mark.parametrize("store", [True, 3, "", b"masks"], ids=repr)
 def test_what_is_no_store_is_refused(store: Any) -> None:
-    tokenizer = sg.Tokenizer.from_bytes([*BYTES, None], eos_token_id=256)
     with pytest.raises(sg.errors.OptionError, match="MaskStore"):
-        sg.compile(sg.json_schema(SCHEMA), tokenizer, store=store)
+        sg.compile(sg.json_schema(SCHEMA), TOKENIZER, store=store)
 
 
 def test_completions_survive_growing_automata() -> None:
@@ -87,8 +83,7 @@ def test_completions_survive_growing_automata() -> None:
             "properties": {"b": {"minimum": 1}},
         }
     }
-    tokenizer = sg.Tokenizer.from_bytes([*BYTES, None], eos_token_id=256)
-    compiled = sg.compile(sg.json_schema(schema), tokenizer, store=False)
+    compiled = sg.compile(sg.json_schema(schema), TOKENIZER, store=False)
     state = compiled.start
     for byte in '{"}c즻":"}%oé","x":1,"aa":"":'.encode():
         compiled.allowed(state)
@@ -144,8 +139,7 @@ def test_classes_of_keys_and_outcomes_of_values_are_numbered_apart() -> None:
             {"patternProperties": {"^a": {"maxLength": 9}, "b$": {"minLength": 1}}},
         ]
     }
-    tokenizer = sg.Tokenizer.from_bytes([*BYTES, None], eos_token_id=256)
-    compiled = sg.compile(sg.json_schema(schema), tokenizer, store=False)
+    compiled = sg.compile(sg.json_schema(schema), TOKENIZER, store=False)
     state = compiled.step_bytes(compiled.start, b'{"x":"","a":"","ab":"1","b":"')
     assert state is not None
     expander = compiled._expander
@@ -155,8 +149,7 @@ def test_classes_of_keys_and_outcomes_of_values_are_numbered_apart() -> None:
 
 @pytest.mark.parametrize("whitespace", ["any", "bounded"])
 def test_after_an_end_token_white_space_is_refused_too(whitespace: str) -> None:
-    tokens = sg.Tokenizer.from_bytes([*(bytes((byte,)) for byte in range(256)), None], eos_token_id=256)
-    compiled = sg.compile(sg.json_schema({"const": 1}, whitespace=whitespace), tokens, store=False)
+    compiled = sg.compile(sg.json_schema({"const": 1}, whitespace=whitespace), TOKENIZER, store=False)
     for blank in b" \n\t\r":
         matcher = sg.Matcher(compiled)
         assert matcher.accepts([ord("1"), 256, blank]) == 2

@@ -15,6 +15,7 @@ from for_each import for_each
 import structgen as sg
 from structgen.json_machine.expected import MOST
 from structgen.language.expectation import Expected
+from structgen.tokens.tokenizer import byte_tokenizer
 
 ORDER = {
     "type": "object",
@@ -62,9 +63,7 @@ POLICIES: dict[str, dict[str, Any]] = {
 
 @cache
 def compiled(name: str, policy: str) -> sg.CompiledGrammar:
-    texts: list[bytes | None] = [bytes((byte,)) for byte in range(256)]
-    tokenizer = sg.Tokenizer.from_bytes([*texts, None], eos_token_id=256)
-    return sg.compile(sg.json_schema(SCHEMAS[name], **POLICIES[policy]), tokenizer, store=False)
+    return sg.compile(sg.json_schema(SCHEMAS[name], **POLICIES[policy]), byte_tokenizer(), store=False)
 
 
 def at(text: str | bytes, name: str = "order", policy: str = "widest") -> list[Expected]:
@@ -286,9 +285,7 @@ def test_nothing_is_expected_after_the_end() -> None:
     ],
 )
 def test_what_is_owed_is_said(schema: Any, text: str, first: str) -> None:
-    texts: list[bytes | None] = [bytes((byte,)) for byte in range(256)]
-    tokenizer = sg.Tokenizer.from_bytes([*texts, None], eos_token_id=256)
-    grammar = sg.compile(sg.json_schema(schema, **sg.WIDEST), tokenizer, store=False)
+    grammar = sg.compile(sg.json_schema(schema, **sg.WIDEST), byte_tokenizer(), store=False)
     state = reached(grammar, text)
     assert re.sub(r" \(next.*", "", grammar.expected(state)[0].what) == first
 
