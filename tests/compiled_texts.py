@@ -34,3 +34,15 @@ def written(matcher: sg.Matcher, chance: random.Random, budget: int) -> list[int
         if matcher.is_finished:
             return tokens
         tokens.append(token)
+
+
+def masks_along(compiled: sg.CompiledGrammar, text: str | bytes) -> list[bytes]:
+    """Return the mask before each token of a text, and behind the last one."""
+    data = text.encode() if isinstance(text, str) else text
+    matcher, mask, found = sg.Matcher(compiled), sg.allocate_mask(1, compiled.vocab_size), list[bytes]()
+    for token in (*compiled.tokenizer.encode(data), None):
+        matcher.fill_mask(mask)
+        found.append(mask.array.tobytes())
+        if token is not None:
+            matcher.advance(token)
+    return found

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from compiled_texts import masks_along
 
 import structgen as sg
 from structgen.native import jit
@@ -29,15 +30,6 @@ TEXTS = ['{"a": "aabcd", "b": "bfed"}', '{"b": "baaaa", "c": "cfff"}', '{"a": "a
 @pytest.fixture(scope="module")
 def tokenizer() -> sg.Tokenizer:
     return sg.Tokenizer.from_huggingface(small_tokenizer())
-
-
-def masks_of(compiled: sg.CompiledGrammar, text: str) -> list[bytes]:
-    matcher, mask, found = sg.Matcher(compiled), sg.allocate_mask(1, compiled.tokenizer.vocab_size), []
-    for token in compiled.tokenizer.encode(text.encode()):
-        matcher.fill_mask(mask)
-        found.append(mask.array.tobytes())
-        matcher.advance(token)
-    return found
 
 
 def in_child(work: Callable[[], bool], seconds: float = 600) -> bool:
@@ -62,7 +54,7 @@ def in_child(work: Callable[[], bool], seconds: float = 600) -> bool:
 
 def expected_of(tokenizer: sg.Tokenizer) -> list[list[bytes]]:
     compiled = sg.compile(sg.json_schema(SCHEMA), tokenizer, store=False)
-    return [masks_of(compiled, text) for text in TEXTS]
+    return [masks_along(compiled, text) for text in TEXTS]
 
 
 def test_a_child_goes_on_where_other_threads_were_busy(tokenizer: sg.Tokenizer, tmp_path: Path) -> None:
@@ -74,7 +66,7 @@ def test_a_child_goes_on_where_other_threads_were_busy(tokenizer: sg.Tokenizer, 
             compiled = sg.compile(sg.json_schema(SCHEMA), tokenizer, store=sg.MaskStore(tmp_path))
             shared[:] = [compiled]
             for text in TEXTS:
-                masks_of(compiled, text)
+                masks_along(compiled, text)
 
     threads = [threading.Thread(target=busy) for _ in range(2)]
     for thread in threads:
@@ -85,7 +77,7 @@ def test_a_child_goes_on_where_other_threads_were_busy(tokenizer: sg.Tokenizer, 
         for _ in range(12):
             time.sleep(0.007)
             compiled = shared[0]
-            assert in_child(lambda of=compiled: [masks_of(of, text) for text in TEXTS] == expected)
+            assert in_child(lambda of=compiled: [masks_along(of, text) for text in TEXTS] == expected)
     finally:
         stop.set()
         for thread in threads:

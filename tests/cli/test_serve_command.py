@@ -111,6 +111,8 @@ def test_a_port_that_is_taken_is_told() -> None:
 @pytest.mark.parametrize("package", ["uvicorn", "starlette", "prometheus_client"])
 def test_a_package_that_is_missing_is_named_with_what_to_install(package: str) -> None:
     program = f"import sys; sys.modules[{package!r}] = None; main()"
-    found = forked.run(program, "serve", "extract", ahead="from structgen.cli import main")
+    found = forked.run(
+        program, "serve", "extract", ahead="import tokenizers, torch\nfrom structgen.cli import main"
+    )
     assert found.returncode == 2 and package.replace("_", "-") in found.stderr
     assert "[serve]" in found.stderr.partition("pip install ")[2]

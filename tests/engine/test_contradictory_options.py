@@ -110,32 +110,6 @@ def test_what_needs_a_grammar_is_refused_without_one(name: str) -> None:
         _made({name: {**REQUEST, **SAMPLING}[name]})
 
 
-@pytest.mark.parametrize(
-    "strategy", [sg.strategies.Guidance(without="y"), sg.strategies.Cautious()], ids=["mixture", "search"]
-)
-def test_a_strategy_that_reads_further_rows_excludes_healing(strategy: Any) -> None:
-    with pytest.raises(sg.errors.OptionError, match=r"^healing: .*Leave out healing or the strategy\."):
-        Request("x", strategy=strategy, healing=True)
-
-
-@pytest.mark.parametrize(
-    ("strategy", "others", "where"),
-    [
-        (sg.strategies.PauseAndRerank(), {"temperature": 0.5}, "temperature"),
-        (sg.strategies.Mirostat(), {"temperature": 0.0}, "temperature"),
-        (sg.strategies.Guidance(without="y"), {"min_tokens": 2}, "min_tokens"),
-        ((sg.strategies.Guidance(without="y"), sg.strategies.Guidance(without="z")), {}, "strategy"),
-        ((sg.strategies.Mirostat(), sg.strategies.Momentum()), {"temperature": 0.0}, "strategy"),
-        ((sg.strategies.Cautious(), sg.strategies.Mirostat()), {}, "strategy"),
-        ((sg.strategies.Cautious(), sg.strategies.Cautious()), {}, "strategy"),
-    ],
-)
-def test_what_a_strategy_excludes_is_refused(strategy: Any, others: dict[str, Any], where: str) -> None:
-    with pytest.raises(sg.errors.OptionError) as refused:
-        Sampling(strategy=strategy, **others)
-    assert refused.value.where == where and refused.value.cure
-
-
 def test_two_strategies_of_a_request_exclude_one_another_beside_a_sampling() -> None:
     with pytest.raises(sg.errors.OptionError, match="mirostat and momentum exclude one another"):
         Request("x", sampling=Sampling(strategy=sg.strategies.Mirostat()), strategy=sg.strategies.Momentum())

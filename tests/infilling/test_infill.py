@@ -346,11 +346,6 @@ def test_logits_of_another_shape_are_an_error() -> None:
         fill("{a: str}", Wide(tokenizer()))
 
 
-def test_a_grammar_without_an_automaton_is_refused_by_name() -> None:
-    with pytest.raises(sg.errors.OptionError, match="no automaton"):
-        fill(grammar=sg.lark('start: "a" start "b" | "c"'), max_states=2)
-
-
 def test_a_lattice_too_large_for_memory_is_refused_before_it_is_made(monkeypatch: pytest.MonkeyPatch) -> None:
     from structgen.infilling import lattice
 

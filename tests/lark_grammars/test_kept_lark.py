@@ -17,6 +17,7 @@ from typing import Any
 import grammars_drawn as drawn
 import numpy as np
 import pytest
+from compiled_texts import masks_along
 from for_each import for_each
 from lark.indenter import PythonIndenter
 from test_lark_machine import GRAMMARS, LONGER, TOKENS
@@ -79,17 +80,6 @@ def along(grammar: CompiledLark, seed: str) -> list[Answer]:
         if not some:
             break
         index = grammar.bytes_index(index, source.choice(some))
-    return found
-
-
-def masks(grammar: CompiledLark, text: bytes) -> list[bytes]:
-    """Return the mask before each token of a text, and behind the last one."""
-    matcher, mask, found = sg.Matcher(grammar), sg.allocate_mask(1, grammar.vocab_size), []
-    for token in (*grammar.tokenizer.encode(text), None):
-        matcher.fill_mask(mask)
-        found.append(mask.array.tobytes())
-        if token is not None:
-            matcher.advance(token)
     return found
 
 
@@ -242,7 +232,7 @@ def test_nothing_is_made_for_what_the_file_has(tmp_path: Path) -> None:
     for _ in range(2):
         store = MaskStore(tmp_path)
         made = compiled(grammar, store, tokenizer)
-        found.append(masks(made, b'{"a": [1, "x\\n", {"b": -2.5e3}], "c": null}'))
+        found.append(masks_along(made, b'{"a": [1, "x\\n", {"b": -2.5e3}], "c": null}'))
         store.flush()
     assert found[0] == found[1]
     assert made._answers._parts is None
@@ -251,13 +241,13 @@ def test_nothing_is_made_for_what_the_file_has(tmp_path: Path) -> None:
 def test_a_successor_has_the_records_and_goes_on() -> None:
     text, other = b"SELECT a, b FROM c", SQL_TEXTS[1]
     first = compiled(sg.lark(SQL), tokens=vocabularies.load("small"))
-    expected = masks(first, text)
+    expected = masks_along(first, text)
     second = first.anew()
     assert second.sizes["machine_states"] < first.sizes["machine_states"]
-    assert masks(second, text) == expected
+    assert masks_along(second, text) == expected
     assert second.sizes["records"] == first.sizes["records"]
-    assert masks(second, other) == masks(first, other)
-    assert masks(second.anew(), other) == masks(first, other)
+    assert masks_along(second, other) == masks_along(first, other)
+    assert masks_along(second.anew(), other) == masks_along(first, other)
 
 
 def test_records_are_kept_where_the_states_are_too_many(
@@ -301,7 +291,7 @@ TEXT = b'f("a", 1.5, not g(x2()));'
 def written(folder: Path, suffix: str = GRAMMAR_SUFFIX) -> Path:
     """Have a grammar compiled, a text read, and what was met written; return the file."""
     store = MaskStore(folder)
-    masks(compiled(sg.lark(CALLS), store), TEXT)
+    masks_along(compiled(sg.lark(CALLS), store), TEXT)
     store.flush()
     (path,) = folder.rglob(f"*{suffix}")
     return path
@@ -314,7 +304,7 @@ def test_what_is_kept_already_is_not_written_again(tmp_path: Path) -> None:
 
 def test_a_grammar_is_written_after_it_was_dropped(tmp_path: Path) -> None:
     store = MaskStore(tmp_path)
-    masks(compiled(sg.lark(CALLS), store), TEXT)
+    masks_along(compiled(sg.lark(CALLS), store), TEXT)
     gc.collect()
     store.flush()
     assert len(list(tmp_path.rglob(f"*{GRAMMAR_SUFFIX}"))) == 1
@@ -323,13 +313,13 @@ def test_a_grammar_is_written_after_it_was_dropped(tmp_path: Path) -> None:
 @pytest.mark.parametrize("suffix", [GRAMMAR_SUFFIX, LEXER_SUFFIX])
 def test_each_changed_byte_of_a_file_is_told_and_the_masks_are_right(suffix: str, tmp_path: Path) -> None:
     path, source = written(tmp_path / "whole", suffix), random.Random(1)
-    whole, expected = path.read_bytes(), masks(compiled(sg.lark(CALLS)), TEXT)
+    whole, expected = path.read_bytes(), masks_along(compiled(sg.lark(CALLS)), TEXT)
     for at in (8, 20, 200, len(whole) - 9, *(source.randrange(len(whole)) for _ in range(8))):
         changed = tmp_path / str(at) / path.relative_to(tmp_path / "whole")
         changed.parent.mkdir(parents=True)
         changed.write_bytes(whole[:at] + bytes((whole[at] ^ 0x55,)) + whole[at + 1 :])
         with pytest.warns(sg.errors.StoreWarning, match="damaged"):
-            found = masks(compiled(sg.lark(CALLS), MaskStore(tmp_path / str(at))), TEXT)
+            found = masks_along(compiled(sg.lark(CALLS), MaskStore(tmp_path / str(at))), TEXT)
         assert found == expected
 
 
@@ -373,7 +363,7 @@ def test_flush_waits_for_what_is_being_written(tmp_path: Path, monkeypatch: pyte
 
     monkeypatch.setattr(GrammarFiles, "write", slow)
     store = MaskStore(tmp_path)
-    masks(compiled(sg.lark(CALLS), store), TEXT)
+    masks_along(compiled(sg.lark(CALLS), store), TEXT)
     compiled(sg.lark(CALLS), store)  # has a thread write the one before
     assert begun.wait(600)
     store.flush()
@@ -389,7 +379,7 @@ def test_a_new_vocabulary_goes_on_with_the_states_of_the_file(tmp_path: Path) ->
     second = compiled(grammar, MaskStore(tmp_path), small)
     states, fresh = second.sizes["lexer_states"], compiled(grammar, tokens=small)
     for text in SQL_TEXTS:
-        assert masks(second, text) == masks(fresh, text)
+        assert masks_along(second, text) == masks_along(fresh, text)
     assert states > 100 and second.sizes["lexer_states"] > states
 
 
@@ -480,7 +470,7 @@ def test_masks_of_what_was_worked_out_are_the_same_and_ask_for_no_record(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     make, text = AHEAD[name]
-    expected = masks(compiled(make(), tokens=tokenizer), text.encode())
+    expected = masks_along(compiled(make(), tokens=tokenizer), text.encode())
     store, seen = MaskStore(tmp_path), list[int]()
     made = compiled(make(), store, tokenizer)
     assert made.prepare(progress=seen.append) == len(seen) > 5
@@ -488,7 +478,7 @@ def test_masks_of_what_was_worked_out_are_the_same_and_ask_for_no_record(
         store.flush()
         made = compiled(make(), MaskStore(tmp_path), tokenizer)
     monkeypatch.setattr(LarkAnswers, "_make_record", lambda *_what: pytest.fail("a record was asked for"))
-    assert masks(made, text.encode()) == expected
+    assert masks_along(made, text.encode()) == expected
 
 
 def test_it_takes_no_more_room_than_it_may_and_is_worked_out_once(tokenizer: sg.Tokenizer) -> None:
@@ -496,7 +486,7 @@ def test_it_takes_no_more_room_than_it_may_and_is_worked_out_once(tokenizer: sg.
     whole, some, none = (compiled(make(), tokens=tokenizer) for _ in range(3))
     states, size = whole.prepare(), whole.nbytes
     assert none.prepare(room=-1) == 0 < some.prepare(room=20_000) < states
-    assert masks(some, text.encode()) == masks(whole, text.encode())
+    assert masks_along(some, text.encode()) == masks_along(whole, text.encode())
     whole = compiled(make(), tokens=tokenizer)
     assert [(whole.prepare(), whole.nbytes) for _ in range(2)] == [(states, size)] * 2
 

