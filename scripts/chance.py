@@ -102,6 +102,8 @@ def run(tests: list[str], setting: Setting, seed: int, randomly: Path) -> tuple[
         done = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, check=False)
         if done.returncode not in (0, 1):
             said = f"pytest, exit status {done.returncode}: {done.stdout[-2000:]}{done.stderr[-2000:]}"
+            if done.returncode == 4:  # no such tests, or no such option
+                sys.exit(said)
             return 0, [said], 0.0
         return read(report)
 

@@ -71,9 +71,14 @@ def test_red_tests_are_named_with_the_command_that_shows_them_again(
     )
 
 
-def test_where_pytest_does_not_run_the_tests_are_red(chance: Any, folder: Path) -> None:
-    passed, red, _ = chance.run([str(folder / "missing.py")], chance.Setting(0), 7, folder)
-    assert passed == 0 and "exit status 4" in red[0]
+def test_where_pytest_cannot_run_the_tests_are_red_and_what_is_not_there_is_told(
+    chance: Any, folder: Path
+) -> None:
+    with pytest.raises(SystemExit, match=r"(?s)exit status 4: .*missing\.py"):
+        chance.run([str(folder / "missing.py")], chance.Setting(0), 7, folder)
+    (folder / "test_broken.py").write_text("raise RuntimeError('broken')")
+    passed, red, _ = chance.run([str(folder / "test_broken.py")], chance.Setting(0), 7, folder)
+    assert passed == 0 and "broken" in red[0]
 
 
 def test_the_busy_job_ends_with_the_run(chance: Any, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -359,6 +359,7 @@ def test_an_error_in_place_of_a_stream_or_in_one_is_told(said: Any) -> None:
 def test_a_refusal_without_words_is_told_as_such(said: Any) -> None:
     told = "The server does not take this request, and does not say why: see its log."
     assert refusal(400, said).cure == told
+    assert "mostly ends in /v1" in refusal(404, said).cure
 
 
 def test_long_words_and_deep_ones_are_cut() -> None:
