@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import math
+from typing import Any
 
 import numpy as np
 import pytest
 from exact import TOKENS
 from random_laws import laws
-from scipy.stats import beta, binom
 from tasks import Even, Task
 from test_laws import ALIVE
 
@@ -26,6 +26,11 @@ from structgen.samplers.methods import auto
 from structgen.samplers.methods.beams import Spread
 
 TASK = Task("intervals", "[abc]{0,4}(a|cc)", 5, (b"a", b"b", b"c", b"ab"), seed=21)
+
+
+def scipy_stats() -> Any:
+    """Return `scipy.stats`, which takes 0.6 s to import: not where tests are only collected."""
+    return pytest.importorskip("scipy.stats")
 
 
 @pytest.mark.parametrize(
@@ -55,6 +60,7 @@ def test_the_interval_of_equal_bounds_is_that_of_the_number_of_attempts():
     """Attempts until the 100th accepted one have a negative binomial law (Clopper and Pearson)."""
     found = TASK.sample(100, "rejection")
     refused = found.statistics.attempts - 100
+    beta = scipy_stats().beta
     wanted = [beta.ppf(0.025, 100, refused + 1), beta.ppf(0.975, 100, refused)]
     assert np.exp(found.log_z_interval) == pytest.approx(wanted, rel=1e-4)
 
@@ -63,7 +69,7 @@ def test_the_interval_of_equal_bounds_is_that_of_the_number_of_attempts():
 @pytest.mark.parametrize("second", [0.5, 1, 17.5, 300, 100_000])
 def test_quantiles_of_the_beta_distribution(first, second):
     for share in (0.025, 0.975):
-        wanted = beta.ppf(share, first, second)
+        wanted = scipy_stats().beta.ppf(share, first, second)
         assert beta_quantile(share, first, second) == pytest.approx(wanted, rel=1e-3)
 
 
@@ -284,7 +290,7 @@ def hold(method: str, n: int, seeds: range) -> None:
             if error:
                 answers.setdefault(name, []).append(abs(mean - truth) <= 1.96 * error + 1e-9)
     for name, each in answers.items():
-        assert sum(each) >= binom.ppf(0.0005, len(each), 0.95), name
+        assert sum(each) >= scipy_stats().binom.ppf(0.0005, len(each), 0.95), name
     assert sum(given) >= (0.9 if method == "cars" else 0.7) * len(given)
 
 
