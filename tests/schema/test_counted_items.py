@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import itertools
 import json
+import random
 from typing import Any
 
+import jsonschema
 import pytest
-from schema_documents import compiled
+from schema_documents import compiled, judged
 
 import structgen as sg
 
@@ -98,3 +100,46 @@ def test_twenty_overlapping_kinds_of_objects_are_no_matter() -> None:
     state = grammar.step_bytes(grammar.start, one[:-1])
     assert state is not None and grammar.step_bytes(state, b"]") is None
     assert json.loads(one[:-1] + grammar.completion(state))[1] in ({"k19": 0}, 0, [], "")
+
+
+ARRAYS = [list(items) for size in range(4) for items in itertools.product([0, 1, 2], repeat=size)]
+ASKED_BESIDE: list[dict[str, Any]] = [
+    {"not": {"items": {"enum": [0, 1]}}},
+    {"not": {"items": {"const": 2}}},
+    {"not": {"prefixItems": [{"const": 0}, {"enum": [0, 2]}]}},
+    {"anyOf": [{"minItems": 3}, {"contains": {"const": 2}}]},
+    {"anyOf": [{"maxItems": 2}, {"prefixItems": [{"const": 1}]}]},
+    {"prefixItems": [{"enum": [1, 2]}]},
+    {"unevaluatedItems": {"const": 1}},
+    {"not": {"unevaluatedItems": {"const": 1}}},
+    {"minItems": 2},
+    {"maxItems": 3},
+]
+
+
+def asks_for_kinds(seed: int) -> None:
+    """Hold short arrays under three to five kinds of items, and a keyword or two beside, to jsonschema."""
+    chance = random.Random(f"kinds {seed}")
+    kinds = [
+        {"contains": {"enum": chance.sample([0, 1, 2], chance.choice([1, 1, 2]))}}
+        for _ in range(chance.randint(3, 5))
+    ]
+    asked = chance.sample(ASKED_BESIDE, chance.randint(1, 2))
+    schema: dict[str, Any] = {"type": "array", "allOf": [*kinds, *asked]}
+    if chance.random() < 0.3:
+        few = {"allOf": kinds[:2]}
+        schema = {"not": {"if": few, "then": few, **asked[0]}}
+    validator = jsonschema.Draft202012Validator(schema)
+    assert judged(schema, ARRAYS) == [validator.is_valid(one) for one in ARRAYS], schema
+
+
+def test_kinds_of_items_beside_other_keywords_are_counted_as_jsonschema_counts_them() -> None:
+    for seed in range(25):
+        asks_for_kinds(seed)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("first", range(25, 1025, 100))
+def test_kinds_of_items_beside_other_keywords_whole(first: int) -> None:
+    for seed in range(first, first + 100):
+        asks_for_kinds(seed)

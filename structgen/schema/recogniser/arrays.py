@@ -536,7 +536,7 @@ def _joined(threads: list[Thread]) -> list[Thread]:
         return threads
     found: dict[tuple[int, int, Unmet], Thread] = {}
     for at, (j, shape, (unmet, counts)) in enumerate(threads):
-        singly = len(shape.counters) > MANY_KINDS and not shape.obligations and grows(shape)
+        singly = len(shape.counters) > MANY_KINDS and not unmet and grows(shape)
         key = j, shape.id if singly else -1 - at, unmet
         other = found.get(key)
         if other is not None:
