@@ -405,6 +405,11 @@ class Network(Protocol):
         `value` says what its rest costs, `written` what was written of an item whose value matters."""
         ...
 
+    def first_of_alike(self, residue: int, keys: Sequence[str], heads: Mapping[str, bytes]) -> Iterable[str]:
+        """Return of some named keys of an object those with which a shortest rest may begin; `heads`: what is
+        left to write of each."""
+        ...
+
     def owed(self, residue: int) -> tuple[Sequence[str], int]:
         """Return the keys that must still come whatever comes, and how many more members or items there must
         be at least; for messages."""

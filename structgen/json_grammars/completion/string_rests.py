@@ -241,11 +241,14 @@ class Quoted:
         best: Demands = {}
         if place >= 0:
             named = network.menu(residue).named
+            heads: dict[str, bytes] = {}
             for _at, word in machine.listed(machine.key_list(row), place):
                 key = decode(word)
                 head = self.written(word[place & L.POSITION_BITS :]) + b'":'
                 if key in named and self._quoting.missing.isdisjoint(head):
-                    best = least(best, behind(head, self._with_key(residue, key, named[key], regs)))
+                    heads[key] = head
+            for key in network.first_of_alike(residue, sorted(heads, key=heads.__getitem__), heads):
+                best = least(best, behind(heads[key], self._with_key(residue, key, named[key], regs)))
         if int(regs[L.LEX]) & L.STATE_BITS != L.NO_STATE:
             best = least(best, self._extra(index, residue))
         return best

@@ -104,7 +104,7 @@ class Members:
             else self.frames.extra(frame, shape, where)
         )
 
-    def _discharge(self, frame: Frame, alternative: Alternative, where: Where) -> tuple[int, ...] | None:
+    def discharge(self, frame: Frame, alternative: Alternative, where: Where) -> tuple[int, ...] | None:
         """Return the literals under which a member at `where` makes an alternative true; None: it cannot."""
         match alternative:
             case AtKey(key, literals):
@@ -213,7 +213,7 @@ class Members:
                     continue
                 if isinstance(alternative, AtKey) and alternative.key != where:
                     continue
-                literals = self._discharge(frame, alternative, where)
+                literals = self.discharge(frame, alternative, where)
                 if literals is not None:
                     # What every value meets is not asked.
                     news = tuple([one for one in literals if not self.scalars.surely(said, one)])
@@ -329,7 +329,7 @@ class Members:
             self.tables,
             self.frames,
             self.limits,
-            self._discharge,
+            self.discharge,
             frame,
             shape,
             pos,
@@ -535,7 +535,7 @@ class Members:
                 elif isinstance(alternative, (AtPattern, AtOther, BadKey)):
                     any_key = True
                     wanted.update(
-                        name for name in frame.names if self._discharge(frame, alternative, name) is not None
+                        name for name in frame.names if self.discharge(frame, alternative, name) is not None
                     )
                 elif isinstance(alternative, Differs):
                     any_key = True

@@ -548,6 +548,25 @@ class Objects:
             found = state.closing = frozenset(met)
         return found
 
+    def signature(self, state: ObjectState, key: str) -> object:
+        """Return what threads know of a named key beside its value: equal for keys that are alike to them."""
+        frame = state.frame
+        index = frame.index[key]
+        if index < frame.ordered or frame.watch >> index & 1:
+            return key
+        found: list[tuple[int, ...] | None] = []
+        for _, shape, unmet in state.threads:
+            if key in shape.values or self.frames.standing(frame, shape).free_required >> index & 1:
+                return key
+            for obligation in unmet:
+                for alternative in obligation:
+                    if isinstance(alternative, Differs) or (
+                        isinstance(alternative, AtKey | Without) and alternative.key == key
+                    ):
+                        return key
+                    found.append(self.members.discharge(frame, alternative, key))
+        return tuple(found)
+
     def least_more(self, state: ObjectState) -> tuple[tuple[str, ...], int]:
         """Return the keys that must still come whatever comes, and how many more members there must be."""
         frame = state.frame
