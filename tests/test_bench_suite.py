@@ -23,6 +23,7 @@ class Here(bench.Suite):
     """The question in forks of this process, which have what a test puts in another's place."""
 
     is_fresh = False
+    memory = 0
 
 
 def judged(monkeypatch: pytest.MonkeyPatch, folder: Path) -> tuple[int, dict[str, dict[str, int]]]:

@@ -24,7 +24,8 @@ def state(value: Any, seen: set[int] | None = None) -> Any:
     if isinstance(value, sg.Tokenizer) or hasattr(value, "prefill"):
         return id(value)
     if isinstance(value, Mapping):
-        return {str(key): state(one, seen) for key, one in value.items()}
+        plain = [key if isinstance(key, str | int) else type(key).__name__ for key in value]
+        return [(key, state(one, seen)) for key, one in zip(plain, value.values(), strict=True)]
     if isinstance(value, list | tuple | set | frozenset):
         return [state(one, seen) for one in value]
     if id(value) in seen or not type(value).__module__.startswith("structgen"):
