@@ -108,6 +108,7 @@ def test_compiled_code_and_hidden_files_do_not_count(copy: Path) -> None:
         (copy / name).parent.mkdir(exist_ok=True)
         (copy / name).write_bytes(b"1")
     assert digest_below(copy) == before
+    (copy / name).unlink()
 
 
 def test_a_package_without_sources_is_told_apart_by_its_compiled_modules(tmp_path: Path) -> None:

@@ -422,7 +422,8 @@ def test_a_folder_that_takes_no_lexer_is_told_once_and_all_stays_in_memory(
     writes: list[str] = []
 
     def full(self: CacheEntries, kind: str, *_given: Any) -> int:
-        writes.append(kind)
+        if tmp_path in Path(self.folder).parents:  # another test's grammar may be written as late as now
+            writes.append(kind)
         return 0
 
     monkeypatch.setattr(CacheEntries, "write", full)
