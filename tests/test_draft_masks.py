@@ -304,6 +304,7 @@ def test_the_state_behind_recorded_moves_is_found_after_they_were_forgotten(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr(compiled_text, "_MOVES", 4)
+    compiled_of.cache_clear()  # what was recorded before is not forgotten
     draw = random.Random(9)
     for _ in range(10):
         matcher, state = wandered("tagged rules", draw)
