@@ -405,9 +405,9 @@ class Network(Protocol):
         `value` says what its rest costs, `written` what was written of an item whose value matters."""
         ...
 
-    def first_of_alike(self, residue: int, keys: Sequence[str], heads: Mapping[str, bytes]) -> Iterable[str]:
-        """Return of some named keys of an object those with which a shortest rest may begin; `heads`: what is
-        left to write of each."""
+    def first_of_alike(self, residue: int, heads: Mapping[str, bytes]) -> Iterable[str]:
+        """Return the named keys of an object that a shortest rest may begin with. `heads`: the keys that may
+        come, each with the text that is left to write of it."""
         ...
 
     def owed(self, residue: int) -> tuple[Sequence[str], int]:

@@ -53,7 +53,7 @@ search for the shortest would try all texts that are shorter."""
 _TRIED: Final = 4
 """Rests of other states that are tried first, the last ones before the others."""
 _TOLD_APART: Final = 512
-"""So many tokens are asked one by one: texts that a schema compares are alike to the machine."""
+"""Up to so many tokens are asked one by one; of more, one for all that the machine does not tell apart."""
 _TAIL: Final = 16
 """From this bit on, the kind of a token says which bytes of a character it leaves open."""
 _CLOSING: Final = -1 << 40

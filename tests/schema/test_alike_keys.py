@@ -40,8 +40,8 @@ def drawn(chance: random.Random) -> dict[str, Any]:
     return {**schema, "allOf": [{}, *chance.sample(beside, chance.randint(0, 2))]}
 
 
-def every(self: Any, residue: int, keys: Iterable[str], heads: object) -> Iterable[str]:
-    return keys
+def every(self: Any, residue: int, heads: Iterable[str]) -> Iterable[str]:
+    return heads
 
 
 def rests(seed: int, patch: Callable[[], object]) -> list[bytes]:

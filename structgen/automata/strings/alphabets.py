@@ -16,7 +16,7 @@ from structgen.automata.unicode.charsets import LAST, Ranges
 NUMBERS_OF_A_CHARACTER: Final = 100
 """To read a character, or a range of them, takes some 2 us: compiled code reads as many numbers."""
 NUMBERS_OF_A_RANGE: Final = 10
-"""The same of a range that numpy reads."""
+"""numpy reads a range in the time in which compiled code reads so many numbers."""
 
 
 @dataclass(frozen=True, eq=False, slots=True)
@@ -108,15 +108,15 @@ def of_letters(letters: Iterable[str]) -> tuple[Alphabet, dict[str, int]]:
 
 
 def pattern_of_characters(edges: npt.NDArray[np.int64]) -> str:
-    """Return the pattern of the texts of some characters: `edges` are the first of each range and the one
-    behind its last, ascending."""
+    """Return a pattern that matches a text where all of its characters lie in some ranges. `edges` ascend:
+    of each range its first code point, and the one after its last."""
     ranges = [rf"\u{{{low:x}}}-\u{{{end - 1:x}}}" for low, end in edges.reshape(-1, 2).tolist()]
     return f"^[{''.join(ranges)}]*$"
 
 
 def characters_of(pattern: str) -> tuple[Alphabet, int] | None:
-    """Return the alphabet of two classes that a pattern in the form of `pattern_of_characters` asks for, and
-    the class of its characters; None for another. Cost: some 70 ns a character, not 2 us as another's."""
+    """Return an alphabet of the characters that a pattern allows and of all others, with the first's class;
+    None for a pattern that `pattern_of_characters` does not write. Cost: 70 ns a character, not 2 us."""
     if _CHARACTERS.fullmatch(pattern) is None:
         return None
     edges = np.array([int(digits, 16) for digits in _DIGITS.findall(pattern)], np.int64)

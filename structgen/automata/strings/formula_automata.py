@@ -127,7 +127,7 @@ class FormulaReader:
         """Return the automaton of a pattern. A call counts the steps of reading it once."""
         source = pattern.source
         if (found := characters_of(source)) is not None:
-            THIS_CALL.work(NUMBERS_OF_A_RANGE // 3 * len(source))
+            THIS_CALL.work(NUMBERS_OF_A_RANGE // 3 * len(source))  # 70 ns a character
             alphabet, kind = found
             trans = np.where(np.arange(alphabet.width) == kind, 0, -1).astype(np.int32)
             return Automaton(alphabet, trans[None], np.ones(1, np.int32))

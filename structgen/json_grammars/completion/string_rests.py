@@ -247,7 +247,7 @@ class Quoted:
                 head = self.written(word[place & L.POSITION_BITS :]) + b'":'
                 if key in named and self._quoting.missing.isdisjoint(head):
                     heads[key] = head
-            for key in network.first_of_alike(residue, sorted(heads, key=heads.__getitem__), heads):
+            for key in network.first_of_alike(residue, heads):
                 best = least(best, behind(heads[key], self._with_key(residue, key, named[key], regs)))
         if int(regs[L.LEX]) & L.STATE_BITS != L.NO_STATE:
             best = least(best, self._extra(index, residue))

@@ -549,7 +549,7 @@ class Objects:
         return found
 
     def signature(self, state: ObjectState, key: str) -> object:
-        """Return what threads know of a named key beside its value: equal for keys that are alike to them."""
+        """Return a value that is equal for named keys that all threads treat alike, but for their values."""
         frame = state.frame
         index = frame.index[key]
         if index < frame.ordered or frame.watch >> index & 1:

@@ -356,16 +356,16 @@ class SchemaNetwork:
                     _better(best, value[index], self._rests(then, taken))
         return {j: text.flat() for j, text in best.items()}
 
-    def first_of_alike(self, residue: int, keys: Sequence[str], heads: Mapping[str, bytes]) -> Iterable[str]:
-        """Return of some named keys of an object the first of those that are alike (`Objects.signature`) and
-        have heads of one length: where another begins a shortest rest, the first does in its place.
-
-        Cost: some microseconds a key and an open obligation."""
+    def first_of_alike(self, residue: int, heads: Mapping[str, bytes]) -> Iterable[str]:
+        """Return the named keys of an object that a shortest rest may begin with. `heads`: the keys that may
+        come, each with the text that is left to write of it. Cost: some microseconds a key and obligation.
+        Keys with equal signatures, places and lengths of heads can change places in any rest: the one with
+        the smallest head stands for the others."""
         state = self._residues[residue]
         assert isinstance(state, ObjectState)
         places = self.menu(residue).named
         firsts: dict[object, str] = {}
-        for key in keys:
+        for key in sorted(heads, key=heads.__getitem__):
             firsts.setdefault((self.objects.signature(state, key), places[key], len(heads[key])), key)
         return firsts.values()
 
