@@ -41,7 +41,7 @@ def imports() -> set[tuple[str, str]]:
 
 @cache
 def texts() -> dict[str, str]:
-    """Return the files of the package. To parse all of them takes seconds: tests parse those that they ask."""
+    """Return the files of the package. To parse all takes seconds: tests parse those that they ask."""
     return {name: path.read_text(encoding="utf-8") for name, path in PATHS.items()}
 
 
