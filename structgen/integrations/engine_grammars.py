@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 from collections import OrderedDict
 from collections.abc import Mapping, Sequence
+from concurrent.futures import Future
 from typing import Any, Final, TypeVar
 
 from structgen.compilation.compiler import compile
@@ -54,7 +55,7 @@ class EngineGrammars:
         self.tokenizer = Tokenizer.from_huggingface(
             tokenizer, eos_token_id=sorted(end_tokens) or None, vocab_size=vocab_size
         )
-        self._kept: Recent[str, CompiledGrammar] = Recent()
+        self._kept: Recent[str, Future[CompiledGrammar]] = Recent()
         self._held: dict[str, CompiledGrammar] = {}
         self._lock = threading.Lock()
         self._added = 0
@@ -63,28 +64,50 @@ class EngineGrammars:
         """Load ahead what the first request of each kind needs (`sg.preload`)."""
         preload(tokenizer=self.tokenizer)
 
-    def compiled(self, asked: Mapping[str, Any]) -> CompiledGrammar:
-        """Return the compiled grammar of a constraint in a shape that `sg.read_request` knows. Raises
-        StructgenError."""
+    def knows(self, asked: Mapping[str, Any]) -> bool:
+        """Return whether a constraint is compiled, so that `compiled` takes microseconds."""
         key = repr(asked)
         with self._lock:
-            found: CompiledGrammar | None = self._held.get(key) or self._kept.get(key)
-        if found is not None:
-            return found
-        grammar = read_request(asked).answer
-        if grammar is None:
-            raise OptionError("It asks for free text.", where="request", cure="Leave the constraint out.")
-        made: CompiledGrammar = compile(grammar, self.tokenizer)
+            kept = self._kept.get(key)
+            return key in self._held or (kept is not None and kept.done())
+
+    def compiled(self, asked: Mapping[str, Any]) -> CompiledGrammar:
+        """Return the compiled grammar of a constraint in a shape that `sg.read_request` knows. Requests that
+        ask for the same at once wait for one compilation. Raises StructgenError."""
+        key = repr(asked)
         with self._lock:
-            self._kept[key] = made
+            if key in self._held:
+                return self._held[key]
+            making = self._kept.get(key)
+            ours = making is None
+            if making is None:
+                making = self._kept[key] = Future()
+        if ours:
+            self._make(key, asked, making)
+        made: CompiledGrammar = making.result()
+        return made
+
+    def _make(self, key: str, asked: Mapping[str, Any], making: Future[CompiledGrammar]) -> None:
+        """Compile a constraint for all who wait for it; what is refused is not kept."""
+        try:
+            grammar = read_request(asked).answer
+            if grammar is None:
+                raise OptionError("It asks for free text.", where="request", cure="Leave the constraint out.")
+            making.set_result(compile(grammar, self.tokenizer))
+        except BaseException as error:
+            with self._lock:
+                self._kept.pop(key, None)
+            making.set_exception(error)
+            return
+        with self._lock:
             self._added += 1
             if self._added % _WEIGHED_EVERY:
-                return made
-            sizes = [one.nbytes for one in self._kept.values()]  # they grow as texts are written
+                return
+            # they grow as texts are written; what is being compiled has no size yet
+            sizes = [kept.result().nbytes if kept.done() else 0 for kept in self._kept.values()]
             while len(sizes) > 1 and sum(sizes) > _MOST_BYTES:
                 self._kept.popitem(last=False)
                 del sizes[0]
-        return made
 
     def hold(self, asked: Mapping[str, Any], compiled: CompiledGrammar) -> None:
         """Answer a constraint with this grammar until `release`, whatever it says: for a program that makes

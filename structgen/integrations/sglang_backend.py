@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
+from concurrent.futures import Future, wait
+from typing import Any, Final
 
 import torch
 from sglang.srt.constrained.base_grammar_backend import (
@@ -21,6 +22,10 @@ from structgen.core.compiled import CompiledGrammar
 from structgen.errors import OptionError, StructgenError
 from structgen.integrations.engine_grammars import EngineGrammars, EngineText, Recent, check_room
 from structgen.tokens.token_mask import TokenMask
+
+_SOON: Final = 0.003
+"""Seconds that the scheduler waits for a new grammar. Most are compiled by then; for the others it asks
+again in each of its rounds, and sleeps in between."""
 
 
 class SglangGrammar(BaseGrammarObject):  # type: ignore[misc]
@@ -155,6 +160,16 @@ class SglangBackend(BaseGrammarBackend):  # type: ignore[misc]
             return SglangGrammar(self.grammars.compiled({"structured_outputs": {kind: value, **options}}))
         except StructgenError as error:
             return InvalidGrammarObject(str(error))
+
+    def get_cached_or_future_value(
+        self, key: tuple[str, str], require_reasoning: bool
+    ) -> tuple[BaseGrammarObject | Future[BaseGrammarObject], bool]:
+        """Return the grammar of a request, and True; or its future, and False, where it takes longer."""
+        value, known = super().get_cached_or_future_value(key, require_reasoning)
+        if known or not wait((value,), _SOON).done or value.exception() is not None:
+            return value, known
+        self.set_cache(key, value.result().copy())
+        return value.result(), True
 
     def dispatch_json(self, key_string: str) -> BaseGrammarObject:
         """Return the grammar of a JSON Schema; "$$ANY$$" stands for any object."""

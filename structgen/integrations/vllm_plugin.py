@@ -7,10 +7,14 @@ back end of the engine. Each hook passes on what is not ours. docs/serving-engin
 
 from __future__ import annotations
 
+import asyncio
 import logging
 import sys
 from collections.abc import Callable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor, wait
 from contextlib import contextmanager
+from contextvars import ContextVar
+from dataclasses import dataclass, field
 from functools import wraps
 from typing import Annotated, Any, Final, Literal, get_args
 
@@ -30,8 +34,11 @@ HOOKS: Final = (
         ("self", "model_config", "structured_outputs_config", "tokenizer"),
     ),
     Hook("vllm.v1.engine.async_llm:AsyncLLM.__init__", ("self", "vllm_config", "...")),
+    Hook("vllm.v1.engine.async_llm:AsyncLLM.add_request", ("self", "request_id", "prompt", "params", "...")),
+    Hook("vllm.v1.engine.async_llm:AsyncLLM.abort", ("self", "request_id", "internal")),
     Hook("vllm.v1.engine.llm_engine:LLMEngine.__init__", ("self", "vllm_config", "...")),
     Hook(f"{_OUTPUTS}:StructuredOutputManager.__init__", ("self", "vllm_config")),
+    Hook(f"{_OUTPUTS}:StructuredOutputManager.grammar_init", ("self", "request")),
     Hook(f"{_OUTPUTS}:StructuredOutputManager._create_grammar", ("self", "request")),
     Hook(f"{_GRAMMAR}.accept_tokens", ("self", "request_id", "tokens")),
     Hook(f"{_GRAMMAR}.validate_tokens", ("self", "tokens")),
@@ -56,7 +63,26 @@ HOOKS: Final = (
 )
 """What we replace, call and implement."""
 
+_SOON: Final = 0.003
+"""Seconds that a new request waits for its grammar before the scheduler is given it. Most are compiled by
+then; the scheduler asks for the others every millisecond, between which nothing of the request is read."""
+_CHECKS: Final = 2
+"""Requests that the front end checks at once."""
+
 _log = logging.getLogger("vllm.plugins.structgen")
+_checkers = ThreadPoolExecutor(_CHECKS, "structgen-check")
+
+
+@dataclass
+class _Beside:
+    """The checks that run while a request is added."""
+
+    checks: list[Future[None]] = field(default_factory=list)
+    waits: bool = True
+    """Whether the checks will be waited for. A task that was begun meanwhile may ask for more later."""
+
+
+_beside: ContextVar[_Beside | None] = ContextVar("structgen_checks", default=None)
 
 
 def register() -> None:
@@ -145,17 +171,52 @@ def _check_requests() -> None:
             others(self, model_config, settings, tokenizer)
             return
         # start-up: as where the engine begins
-        from structgen.integrations.vllm_backend import check_request, grammars_of
+        from structgen.integrations.vllm_backend import asked_of, check_request, grammars_of
 
         self.structured_outputs._backend = NAME
-        try:
-            check_request(self, grammars_of(model_config, tokenizer))
-        except StructgenError as error:
-            raise VLLMValidationError(str(error)) from error
+        grammars = grammars_of(model_config, tokenizer)
+
+        def check() -> None:
+            try:
+                check_request(self, grammars)
+            except StructgenError as error:
+                raise VLLMValidationError(str(error)) from error
+
+        beside = _beside.get()
+        if beside is None or not beside.waits or grammars.knows(asked_of(self.structured_outputs)):
+            check()
+        else:
+            beside.checks.append(_checkers.submit(check))
 
     for engine in (AsyncLLM, LLMEngine):
         engine.__init__ = started(engine.__init__)
+    AsyncLLM.add_request = _checked_beside(AsyncLLM.add_request)
     SamplingParams._validate_structured_outputs = validate
+
+
+def _checked_beside(others: Callable[..., Any]) -> Callable[..., Any]:
+    """Return what adds a request while its constraint is checked: the engine compiles the grammar and reads
+    the prompt meanwhile, and the event loop serves others. A request that is refused is aborted; no output
+    of a request is shown before its check has ended."""
+
+    @wraps(others)
+    async def add_request(self: Any, *args: Any, **kwargs: Any) -> Any:
+        beside = _Beside()
+        token = _beside.set(beside)
+        try:
+            queue = await others(self, *args, **kwargs)
+        finally:
+            beside.waits = False
+            _beside.reset(token)
+        try:
+            for check in beside.checks:
+                await asyncio.wrap_future(check)
+        except BaseException:
+            await self.abort(queue.request_id, internal=True)
+            raise
+        return queue
+
+    return add_request
 
 
 @contextmanager
@@ -216,6 +277,7 @@ def _serve() -> None:
     from vllm.v1.structured_output import StructuredOutputManager  # optional: the engine
 
     begin, others = StructuredOutputManager.__init__, StructuredOutputManager._create_grammar
+    submit = StructuredOutputManager.grammar_init
 
     def init(self: Any, vllm_config: Any) -> None:
         if vllm_config.structured_outputs_config.backend != NAME:
@@ -233,5 +295,14 @@ def _serve() -> None:
             return others(self, request)
         return self.backend.grammar_of(request, thinks=self.reasoner_cls is not None)
 
+    def grammar_init(self: Any, request: Any) -> None:
+        submit(self, request)
+        asked = request.structured_output_request
+        if asked is not None and getattr(self.backend, "name", None) == NAME:
+            pending = getattr(asked, "_grammar", None)
+            if isinstance(pending, Future):
+                wait((pending,), _SOON)
+
     StructuredOutputManager.__init__ = init
+    StructuredOutputManager.grammar_init = grammar_init
     StructuredOutputManager._create_grammar = create_grammar

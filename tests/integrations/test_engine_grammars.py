@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import threading
+import time
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -31,6 +35,39 @@ def test_grammars_that_are_kept_are_bounded_in_bytes(monkeypatch: pytest.MonkeyP
     monkeypatch.setattr(engine_grammars, "_MOST_BYTES", 1)
     last = grammars.compiled({"structured_outputs": {"regex": "x"}})
     assert grammars.compiled({"structured_outputs": {"regex": "x"}}) is last
+
+
+@pytest.mark.parametrize("pattern", ["a{3}", "(a"])
+def test_requests_that_ask_for_the_same_at_once_wait_for_one_compilation(
+    pattern: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    grammars, asked = EngineGrammars(str(FOLDER), (), 8192), {"structured_outputs": {"regex": pattern}}
+    begun, read = threading.Event(), engine_grammars.read_request
+    calls = []
+
+    def reading(request: Any) -> Any:
+        calls.append(request)
+        assert begun.wait(600)
+        return read(request)
+
+    monkeypatch.setattr(engine_grammars, "read_request", reading)
+
+    def answer() -> Any:
+        try:
+            return grammars.compiled(asked)
+        except sg.errors.StructgenError as error:
+            return error
+
+    with ThreadPoolExecutor(8) as pool:
+        answers = [pool.submit(answer) for _ in range(8)]
+        while not calls:
+            time.sleep(0.001)
+        assert not grammars.knows(asked)
+        begun.set()
+    # who comes after a refusal has it asked anew
+    least = 1 if pattern == "a{3}" else len({id(one.result()) for one in answers})
+    assert len(calls) == least == len({id(one.result()) for one in answers})
+    assert grammars.knows(asked) == (pattern == "a{3}")
 
 
 def test_drafts_end_where_the_rest_would_not_fit() -> None:

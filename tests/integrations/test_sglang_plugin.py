@@ -7,6 +7,7 @@ import json
 import random
 import re
 import sys
+import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from types import SimpleNamespace
@@ -226,6 +227,25 @@ def test_what_is_refused_is_aborted_with_our_message(
         assert asked.aborted is not None
         assert asked.grammar is None
         assert re.search(message, asked.aborted)
+
+
+def test_the_scheduler_waits_a_moment_for_a_grammar_and_no_longer(
+    sglang: SimpleNamespace, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    backend, event = started(sglang).grammar_backend, threading.Event()
+    module = sys.modules["structgen.integrations.sglang_backend"]
+    monkeypatch.setattr(module, "_SOON", 600)
+    grammar, known = backend.get_cached_or_future_value(JSON, False)
+    again, _ = backend.get_cached_or_future_value(JSON, False)
+    assert known and grammar.compiled is again.compiled and grammar is not again
+    refused, known = backend.get_cached_or_future_value(("regex", "(a"), False)
+    assert known and "missing" in refused.error_message
+    monkeypatch.setattr(module, "_SOON", 0.0)
+    monkeypatch.setattr(backend, "dispatch_json", lambda text: event.wait(600) and grammar.copy())
+    later, known = backend.get_cached_or_future_value(("json", "{}"), False)
+    assert not known and not later.done()
+    event.set()
+    assert later.result().compiled is grammar.compiled
 
 
 def test_a_budget_below_the_shortest_text_is_refused_with_the_least(sglang: SimpleNamespace) -> None:

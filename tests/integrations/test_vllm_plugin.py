@@ -3,10 +3,12 @@ come out, with drafts, thoughts and budgets."""
 
 from __future__ import annotations
 
+import asyncio
 import importlib
 import json
 import random
 import sys
+import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from types import ModuleType, SimpleNamespace
@@ -19,7 +21,7 @@ import pytest
 import transformers
 import vllm_stand_in
 
-from structgen.integrations import engine_hooks, vllm_plugin
+from structgen.integrations import engine_grammars, engine_hooks, vllm_plugin
 from structgen.integrations.engine_grammars import EngineGrammars
 
 FOLDER = Path(__file__).parents[1] / "data" / "bpe"
@@ -344,6 +346,120 @@ def test_a_budget_below_the_shortest_text_is_refused_with_the_least(
     written(started, admitted(vllm, started, params(vllm, least, json=SCHEMA)), 2)
     with pytest.raises(vllm_stand_in.VLLMValidationError):
         admitted(vllm, started, params(vllm, least - 1, json=SCHEMA))
+
+
+NEVER = {"type": "integer", "minimum": 3, "maximum": 2}
+
+
+@pytest.fixture
+def held(monkeypatch: pytest.MonkeyPatch) -> threading.Event:
+    """Hold each compilation until the event is set."""
+    event, plain = threading.Event(), engine_grammars.compile
+
+    def compiled(*args: Any) -> Any:
+        assert event.wait(600)
+        return plain(*args)
+
+    monkeypatch.setattr(engine_grammars, "compile", compiled)
+    return event
+
+
+def added(engine: Any, asked: Any, meanwhile: Callable[[], None] = lambda: None) -> Any:
+    """Add a request as the server does; `meanwhile` is called once it is sent and before it is answered."""
+
+    async def add() -> Any:
+        task = asyncio.create_task(engine.add_request("r", "prompt", asked))
+        while not engine.sent and not task.done():
+            await asyncio.sleep(0)
+        meanwhile()
+        return await task
+
+    return asyncio.run(add())
+
+
+def test_a_request_is_sent_to_the_engine_while_its_constraint_is_checked(
+    vllm: SimpleNamespace, engine: Any, held: threading.Event
+) -> None:
+    started = engine()
+
+    def meanwhile() -> None:
+        assert started.sent == ["r"]
+        held.set()
+
+    assert added(started, params(vllm, json=SCHEMA), meanwhile).request_id == "r"
+    assert started.aborted == []
+
+
+@pytest.mark.parametrize("outputs", [{"json": NEVER}, {"json": {"type": "strnig"}}, {"regex": "(a"}])
+def test_a_request_that_was_sent_and_is_refused_is_aborted(
+    vllm: SimpleNamespace, engine: Any, outputs: dict[str, Any]
+) -> None:
+    started = engine()
+    with pytest.raises(vllm_stand_in.VLLMValidationError) as beside:
+        added(started, params(vllm, **outputs))
+    assert started.sent == started.aborted == ["r"]
+    with pytest.raises(vllm_stand_in.VLLMValidationError) as at_once:
+        admitted(vllm, started, params(vllm, **outputs))
+    assert str(beside.value) == str(at_once.value)
+
+
+def test_a_client_that_leaves_while_its_constraint_is_checked_leaves_no_request(
+    vllm: SimpleNamespace, engine: Any, held: threading.Event
+) -> None:
+    started = engine()
+
+    async def leave() -> None:
+        task = asyncio.create_task(started.add_request("r", "prompt", params(vllm, json=SCHEMA)))
+        while not started.sent:
+            await asyncio.sleep(0)
+        task.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await task
+
+    asyncio.run(leave())
+    held.set()
+    assert started.aborted == ["r"]
+
+
+def test_what_a_task_of_a_request_asks_for_later_is_checked_there(vllm: SimpleNamespace, engine: Any) -> None:
+    """An input that streams is read by a task, which goes on when the request has been added."""
+    started, tasks = engine(), []
+    others = params(vllm, json=NEVER)
+
+    async def later() -> None:
+        await asyncio.sleep(0.01)
+        others.verify(started.config.model_config, started.config.structured_outputs_config, TOKENIZER)
+
+    first = params(vllm, json=SCHEMA)
+    verify = first.verify
+
+    def verified(*args: Any) -> None:
+        tasks.append(asyncio.create_task(later()))
+        verify(*args)
+
+    first.verify = verified
+
+    async def add() -> None:
+        await started.add_request("r", "prompt", first)
+        with pytest.raises(vllm_stand_in.VLLMValidationError, match="no document satisfies"):
+            await tasks[0]
+
+    asyncio.run(add())
+
+
+def test_the_scheduler_is_given_a_grammar_that_is_ready_unless_it_takes_long(
+    vllm: SimpleNamespace, engine: Any, held: threading.Event, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    started = engine()
+    slow = vllm.Request(params(vllm, json=SCHEMA))
+    slow.sampling_params.structured_outputs._backend = "structgen"
+    started.manager.grammar_init(slow)
+    assert slow.structured_output_request.grammar is None
+    held.set()
+    monkeypatch.setattr(vllm_plugin, "_SOON", 600)
+    quick = admitted(vllm, started, params(vllm, json={"enum": [1]}))
+    assert quick.structured_output_request.grammar is not None
+    started.manager.grammar_init(vllm.Request(vllm.sampling.SamplingParams()))
 
 
 def test_a_prefill_for_another_instance_has_no_budget(vllm: SimpleNamespace, engine: Any) -> None:

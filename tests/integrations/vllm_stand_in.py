@@ -4,6 +4,7 @@ The manager is written from what was recorded: a grammar is made in a pool, draf
 masks are filled for each of them and they are taken back, and what the model wrote is taken for good.
 """
 
+import asyncio
 import enum
 import json
 import random
@@ -197,6 +198,25 @@ def _request(types: SimpleNamespace) -> SimpleNamespace:
                 return kinds[name.upper()], getattr(params, name)
         raise ValueError("none")
 
+    class StructuredOutputRequest:
+        """What is asked of a request's text, and its grammar, which is a future until it is made."""
+
+        def __init__(self, params: Any) -> None:
+            self.structured_output_key = get_structured_output_key(params)
+            self._grammar: Any = None
+
+        @property
+        def grammar(self) -> Any:
+            if isinstance(self._grammar, Future):
+                if not self._grammar.done():
+                    return None
+                self._grammar = self._grammar.exception() or self._grammar.result()
+            return self._grammar
+
+        @grammar.setter
+        def grammar(self, grammar: Any) -> None:
+            self._grammar = grammar
+
     class Request:
         """What the scheduler holds of a request; `thoughts`: its output begins with reasoning."""
 
@@ -205,10 +225,9 @@ def _request(types: SimpleNamespace) -> SimpleNamespace:
             self.num_prompt_tokens, self.max_tokens = prompt, params.max_tokens
             self.output: list[int] = []
             self.reasoning_ended = not thoughts
+            self.structured_output_request = None
             if params.structured_outputs is not None:
-                self.structured_output_request = SimpleNamespace(
-                    structured_output_key=get_structured_output_key(params.structured_outputs), grammar=None
-                )
+                self.structured_output_request = StructuredOutputRequest(params.structured_outputs)
 
         @property
         def num_output_tokens(self) -> int:
@@ -230,6 +249,8 @@ def _manager(version: str) -> type:
                 self.backend_name: str | None = None
 
         def grammar_init(self, request: Any) -> None:
+            if request.structured_output_request is None:
+                return
             chosen = request.sampling_params.structured_outputs._backend
             if getattr(self, "backend_name", None) not in (None, chosen):
                 raise RuntimeError("one back end an engine")
@@ -243,10 +264,10 @@ def _manager(version: str) -> type:
             return self.backend.compile_grammar(kind, text, stop_token_ids=stops)
 
         def grammar(self, request: Any) -> Any:
-            found = request.structured_output_request.grammar
-            if isinstance(found, Future):
-                found = request.structured_output_request.grammar = found.result()
-            return found
+            asked = request.structured_output_request
+            if isinstance(asked._grammar, Future):
+                asked.grammar = asked._grammar.result()
+            return asked.grammar
 
         def validate_tokens(self, request: Any, drafted: list[int], end: int | None) -> list[int]:
             start = 0
@@ -297,6 +318,22 @@ def _engines(manager: type) -> SimpleNamespace:
     class AsyncLLM(Engine):
         def __init__(self, vllm_config: Any, executor_class: Any, log_stats: bool = False) -> None:
             super().__init__(vllm_config, executor_class, log_stats)
+            self.config = vllm_config
+            self.sent: list[str] = []
+            self.aborted: list[str] = []
+
+        async def add_request(
+            self, request_id: str, prompt: Any, params: Any, arrival_time: float | None = None
+        ) -> Any:
+            settings = self.config
+            params.verify(settings.model_config, settings.structured_outputs_config, settings.tokenizer)
+            await asyncio.sleep(0)
+            self.sent.append(request_id)
+            return SimpleNamespace(request_id=request_id)
+
+        async def abort(self, request_id: str, internal: bool = False) -> None:
+            assert internal
+            self.aborted.append(request_id)
 
     class LLMEngine(Engine):
         def __init__(self, vllm_config: Any, executor_class: Any, log_stats: bool = False) -> None:
