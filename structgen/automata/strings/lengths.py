@@ -17,11 +17,11 @@ import numpy as np
 from structgen.automata.regex.counted_class import without_count
 from structgen.automata.strings.automata import MOST_STATES, NONE, Automaton, both, of_lengths
 from structgen.automata.strings.kernels import Longs, longest, nearest
-from structgen.language.ir import All, Format, Formula, Length, Pattern
+from structgen.language.ir import TRUE, All, Format, Formula, Length, Not, Pattern
 
 
 class Counted(NamedTuple):
-    """A spec of one demand as an automaton and a count that is kept beside it."""
+    """A spec as an automaton and a count that is kept beside it."""
 
     formulas: tuple[Formula, ...]
     """What the automaton says: the spec without the upper bound."""
@@ -68,34 +68,53 @@ def bounds(parts: Iterable[Formula]) -> tuple[int, int | None]:
 
 
 def counted(formulas: tuple[Formula, ...], meaning: Callable[[Format], Formula]) -> Counted | None:
-    """Return a spec of one demand with its upper bound beside it; None where it has no such bound.
+    """Return a spec with the upper bound of its demands beside it; None where that is not one bound.
 
     `meaning`: what a format means beside which nothing is asked but lengths; it may hold a length. A pattern
     that counts one class of characters between its ends is a pattern without that count and a length
     (`counted_class`).
     """
-    if len(formulas) != 1:
+    found = [_without_bound(formula, meaning) for formula in formulas]
+    most = found[0][1] if found else None
+    if most is None or any(bound != most for _, bound in found):
         return None
-    parts = list(_opened([formulas[0]], meaning))
+    return Counted(tuple(formula for formula, _ in found), most)
+
+
+def _without_bound(formula: Formula, meaning: Callable[[Format], Formula]) -> tuple[Formula, int | None]:
+    """Return a formula without its upper bound, and the bound."""
+    parts = list(_opened([formula], meaning))
     if sum(not isinstance(part, Length) for part in parts) > 1:
-        parts = list(_opened([formulas[0]], lambda one: one))
-    rest = [part for part in parts if not isinstance(part, Length)]
+        parts = list(_opened([formula], lambda one: one))
     least, most = bounds(parts)
-    if most is None or not rest:
-        return None
-    lower = (Length(least, None),) if least else ()
-    together = (*rest, *lower)
-    return Counted((together[0] if len(together) == 1 else All(together),), most)
+    if most is None:
+        return formula, None
+    rest: list[Formula] = []
+    for part in parts:
+        denied = part.of if isinstance(part, Not) else None
+        if isinstance(denied, Length) and denied.most is not None and denied.most >= most:
+            most = denied.least - 1  # of what is short enough only that is left which is shorter still
+        elif not isinstance(part, Length):
+            rest.append(part)
+    if least:
+        rest.append(Length(least, None))
+    return (All(tuple(rest)) if len(rest) > 1 else rest[0] if rest else TRUE), most
 
 
 def _opened(parts: Iterable[Formula], meaning: Callable[[Format], Formula]) -> Iterator[Formula]:
-    """Yield the parts of conjunctions, those of formats and of counted patterns too."""
+    """Yield the parts of conjunctions, those of formats and of counted patterns too. A length that is denied
+    is a length where it has one bound."""
     todo = list(parts)[::-1]
     while todo:
         part = todo.pop()
         whole = without_count(part) if isinstance(part, Pattern) else part
         whole = meaning(part) if isinstance(part, Format) else whole
+        denied = whole.of if isinstance(whole, Not) else None
         if isinstance(whole, All) and whole.of:
             todo += whole.of[::-1]
+        elif isinstance(denied, Length) and denied.most is None and denied.least:
+            yield Length(0, denied.least - 1)
+        elif isinstance(denied, Length) and denied.most is not None and not denied.least:
+            yield Length(denied.most + 1, None)
         else:
             yield part if isinstance(part, Format) else whole

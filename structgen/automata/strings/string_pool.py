@@ -136,8 +136,8 @@ class StringPool:
         return found
 
     def counted(self, spec: Spec, outcome: Outcome) -> CountedStart | None:
-        """Return where a spec of one demand starts if whoever reads its strings counts their characters: a
-        text lives while the characters written, and those that its state needs, are at most `most`.
+        """Return where a spec starts if whoever reads its strings counts their characters: a text lives while
+        the characters written, and those that its state needs, are at most `most`.
 
         None where the spec has no upper bound, or where no text is left or it binds none. Errors: those of
         `start`.

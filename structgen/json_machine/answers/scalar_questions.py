@@ -56,10 +56,16 @@ class Strings:
 
     def words(self, formula: Formula, most: int) -> Sequence[str] | None:
         """Return all strings that meet a formula if they are at most `most`, else None."""
-        state = self._pool.start(Spec((formula,)), self._intern)
+        pool, spec = self._pool, Spec((formula,))
+        counted = pool.counted(spec, self._intern)
+        # a text that goes through a loop has one more word for each round of at most so many states
+        if counted is not None and pool.is_infinite(counted.start):
+            if counted.most > (most + 1) * len(counted.states):
+                return None
+        state = pool.start(spec, self._intern)
         if state < 0:
             return ()
-        found = self._pool.is_finite(state, most)
+        found = pool.is_finite(state, most)
         return None if found is None else [decode(word) for word in found]
 
     def is_infinite(self, formula: Formula) -> bool:
