@@ -1,16 +1,18 @@
-"""What do the engines' servers answer with our back end, beside those with their built-in ones?
+"""How fast do the engines' servers answer with our back end, beside those with their built-in ones?
 
-    python bench/bench_serving.py [vllm] [sglang] [--schemas PATH] [--count 200] [--tokens 256] [--rounds 5]
+    python bench/bench_serving.py [vllm] [sglang] [--count 240] [--tokens 256] [--rounds 5]
     python bench/bench_serving.py --model smollm2    the same with a published model (make smollm2)
+    python bench/bench_serving.py --schemas PATH     schemas of MaskBench, in place of some that all can end
 
 Each engine is started once with each back end (scripts/serving_checks.py says how, and in which
 environment), and serves models/extract on a CPU. With `--model smollm2` it is SmolLM2, written to
-build/smollm2 in bfloat16, and the schemas are made so that their documents end under every back end. The
-schemas are divided among the rounds. In a round the
-back ends are asked in turn, at temperature 0: for half of the round's schemas one at a time, for the others
-16 at once. A row of bench/results/serving-DATE.csv is one such half: how many texts were valid, cut, invalid
-and refused (the package jsonschema judges), the median until the first text of a schema, tokens a second,
-and the processor seconds of the server. The last lines are medians of the rounds.
+build/smollm2 in bfloat16. The schemas are all new, and their documents end under every back end. They are
+divided among the rounds. In a round the back ends are asked in turn, at temperature 0: a third of the
+round's schemas one at a time, a third 8 at once, a third 16 at once. The servers of the others are stopped
+meanwhile: an idle scheduler may take a core. A row of bench/results/serving-DATE.csv is one such third: how
+many texts were valid, cut, invalid and refused (the package jsonschema judges), the median until the first
+text of a schema, tokens a second, and the processor seconds of the server. The last lines are medians of the
+rounds, and ratios to the best built-in back end.
 """
 
 from __future__ import annotations
@@ -19,10 +21,12 @@ import argparse
 import contextlib
 import os
 import random
+import signal
 import statistics
 import sys
 import time
 from collections import Counter
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from pathlib import Path
@@ -32,7 +36,6 @@ ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT / "scripts"))
 
 from serving_checks import (  # noqa: E402
-    AT_ONCE,
     ENGINES,
     MODEL,
     PROMPT,
@@ -47,6 +50,8 @@ COLUMNS = (
     *("engine", "backend", "round", "at once", "schemas", "valid", "cut", "invalid", "refused", "error"),
     *("first text ms", "tokens a second", "seconds", "processor seconds", "load"),
 )
+LEVELS = (1, 8, 16)
+"""Requests at once."""
 WARM = {"type": "object", "properties": {"q": {"type": "string"}}, "required": ["q"]}
 
 
@@ -137,30 +142,46 @@ def written_model() -> str:
     return str(folder)
 
 
+@contextlib.contextmanager
+def alone(group: int, groups: list[int]) -> Iterator[None]:
+    """Stop the processes of the other groups meanwhile."""
+    others = [other for other in groups if other != group]
+    for other in others:
+        os.killpg(other, signal.SIGSTOP)
+    try:
+        yield
+    finally:
+        for other in others:
+            os.killpg(other, signal.SIGCONT)
+
+
 def measured(key: str, slices: list[list[Any]], tokens: int, model: str) -> list[tuple[Any, ...]]:
     """Return the rows of an engine. All its back ends are served at once, and asked in turn: in each round
     each of them for the same schemas, which no round before has asked for."""
     rows = []
     with contextlib.ExitStack() as servers:
-        asked_of = []
+        asked_of: list[tuple[str, Asking, int]] = []
         for backend in ("structgen", *ENGINES[key].builtin):
             address, process = servers.enter_context(served(key, backend, model))
             # a server leads the process group of its workers
             asked_of.append((backend, Asking(ENGINES[key], address), process.pid))
-            asked(asked_of[-1][1], WARM, 32)
+            for _ in range(3):
+                asked(asked_of[-1][1], WARM, 32)
+        groups = [group for _, _, group in asked_of]
         for number, schemas in enumerate(slices):
             for backend, asking, group in asked_of[number % 3 :] + asked_of[: number % 3]:
-                for row in one_round(asking, group, schemas, tokens):
-                    rows.append((key, backend, number, *row))
-                    print(*rows[-1], flush=True)
+                with alone(group, groups):
+                    for row in one_round(asking, group, schemas, tokens):
+                        rows.append((key, backend, number, *row))
+                        print(*rows[-1], flush=True)
     return rows
 
 
 def one_round(asking: Asking, group: int, schemas: list[Any], tokens: int) -> list[tuple[Any, ...]]:
-    """Return a row for one at a time, and one for 16 at once, with other schemas."""
+    """Return a row for each number of requests at once, each with other schemas."""
     rows = []
-    half = len(schemas) // 2
-    for at_once, some in ((1, schemas[:half]), (AT_ONCE, schemas[half:])):
+    for level, at_once in enumerate(LEVELS):
+        some = schemas[level :: len(LEVELS)]
         load, spent, before = os.getloadavg()[0], processor_seconds(group), time.perf_counter()
         with ThreadPoolExecutor(at_once) as pool:
             got = list(pool.map(partial(asked, asking, tokens=tokens), some))
@@ -178,13 +199,29 @@ def one_round(asking: Asking, group: int, schemas: list[Any], tokens: int) -> li
     return rows
 
 
+def compared(rows: list[tuple[Any, ...]]) -> Iterator[str]:
+    """Yield the medians of each engine, back end and number of requests, and how structgen's stand to the
+    best of the others."""
+    middle: dict[tuple[str, int], dict[str, tuple[float, float]]] = {}
+    for key, backend, at_once in dict.fromkeys((row[0], row[1], row[3]) for row in rows):
+        same = [row for row in rows if (row[0], row[1], row[3]) == (key, backend, at_once)]
+        first, speed = (statistics.median(row[at] for row in same) for at in (10, 11))
+        middle.setdefault((key, at_once), {})[backend] = first, speed
+        valid, all_ = (sum(row[at] for row in same) for at in (5, 4))
+        yield f"{key} {at_once:>2} {backend:10} {first:7.1f} ms {speed:7.1f} tokens/s, {valid} of {all_} valid"
+    for (key, at_once), found in middle.items():
+        ours = found.pop("structgen")
+        first, speed = min(one[0] for one in found.values()), max(one[1] for one in found.values())
+        yield f"{key} {at_once:>2}: first text {ours[0] / first:.2f}x, tokens a second {ours[1] / speed:.2f}x"
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("engines", nargs="*", help="vllm, sglang; both")
-    parser.add_argument("--schemas", type=Path, default=ROOT / "schemas")
-    parser.add_argument("--count", type=int, default=200)
+    parser.add_argument("--schemas", type=Path, help="a folder or tar of schemas")
+    parser.add_argument("--count", type=int, default=240)
     parser.add_argument("--model", default="", choices=("", "smollm2"), help="in place of models/extract")
     parser.add_argument("--tokens", type=int, default=256)
     parser.add_argument("--rounds", type=int, default=5)
@@ -198,9 +235,9 @@ def main() -> None:
 
     model = written_model() if options.model else MODEL
     schemas = (
-        short_documents(options.count)
-        if options.model
-        else [schema for _, schema in schemas_of(options.schemas, options.count)]
+        [schema for _, schema in schemas_of(options.schemas, options.count)]
+        if options.schemas
+        else short_documents(options.count)
     )
     rows: list[tuple[Any, ...]] = []
     slices = [schemas[number :: options.rounds] for number in range(options.rounds)]
@@ -214,10 +251,7 @@ def main() -> None:
         COLUMNS,
         rows,
     )
-    for case in dict.fromkeys((row[0], row[1], row[3]) for row in rows):
-        same = [row for row in rows if (row[0], row[1], row[3]) == case]
-        middle = [round(statistics.median(row[at] for row in same), 1) for at in range(5, len(COLUMNS))]
-        print(*case, dict(zip(COLUMNS[5:], middle, strict=True)))
+    print(*compared(rows), sep="\n")
 
 
 if __name__ == "__main__":
