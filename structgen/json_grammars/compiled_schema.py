@@ -140,7 +140,8 @@ class CompiledSchema(CompiledGrammar):
             context[L.C_SPACE] = _SPACE[space]
             self._space = (_SPACE[space], b"")
         context[L.C_ESCAPES], context[L.C_KEY_ESCAPES] = _ESCAPES[policies.escapes]
-        self._absent = np.isin(np.arange(256), [*missing]).astype(np.uint8)
+        self._absent = np.zeros(256, np.uint8)
+        self._absent[[*missing]] = 1
         context[L.C_ABSENT] = address_of(self._absent)
         context[L.C_LACKS] = L.LACKS_ESCAPES * (not missing.isdisjoint(_IN_ESCAPES))
         context[L.C_LACKS] |= L.LACKS_TAILS * (not missing.isdisjoint(range(0x80, 0xC0)))

@@ -6,7 +6,8 @@ from __future__ import annotations
 
 import re
 from array import array
-from functools import cache
+from collections.abc import Mapping
+from functools import cache, lru_cache
 from weakref import WeakKeyDictionary, proxy
 
 import numpy as np
@@ -62,6 +63,12 @@ _CHOICES = {
 """The bytes that are looked at beside the completion's first, by mode."""
 
 
+@lru_cache(maxsize=64)
+def _choices_without(missing: frozenset[int]) -> Mapping[int, bytes]:
+    """Return `_CHOICES` without the bytes that no token has."""
+    return {mode: bytes(byte for byte in some if byte not in missing) for mode, some in _CHOICES.items()}
+
+
 class Completer:
     """Completions of the states of one compiled grammar, remembered by state. Its lock is held by the caller.
 
@@ -104,10 +111,7 @@ class Completer:
             for close in (False, True)
         )
         self._shortest = Shortest(machine, quoting)
-        self._choices_of = {
-            mode: bytes(byte for byte in some if byte not in quoting.missing)
-            for mode, some in _CHOICES.items()
-        }
+        self._choices_of = _choices_without(quoting.missing)
         self._ceilings: dict[int, int] = {}
         self._clear()
 

@@ -582,6 +582,10 @@ class Scalars:
                 found = self._numeral(formula)
         elif isinstance(formula, Words):
             found = JsonPieces((shortest_word(formula.of, self.written),))
+        elif isinstance(formula, Length) and formula.least <= _MOST_SPACES and not self.quoting.missing:
+            # a space is the character whose JSON text is the smallest
+            fits = formula.most is None or formula.least <= formula.most
+            found = JsonPieces((b'"' + b" " * formula.least + b'"',)) if fits else None
         else:
             answer = self.strings.shortest(Spec((formula,)))
             found = JsonPieces((answer[0],)) if 0 in answer else None
@@ -621,6 +625,8 @@ def shortest_word(words: frozenset[str], written: Callable[[str], bytes]) -> byt
 
 
 _FREE_STRING = JsonPieces((b'""',))
+_MOST_SPACES = 1 << 12
+"""Characters of a shortest string that are written without an automaton, which bounds the others."""
 _ZERO = JsonPieces((b"0",))
 
 
