@@ -96,7 +96,7 @@ NEEDS = {"generate": "torch", "infill": "torch", "llguidance": "llguidance"}
 """What an example that holds a word needs."""
 
 
-SLOW = ("llguidance", "warmup --tokenizer", "structgen sample --schema", "sample-report")
+SLOW = ("maskbench", "warmup --tokenizer", "structgen sample --schema", "sample-report")
 """Examples that are run with the slow tests: they start processes, or fill tables."""
 
 
