@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import subprocess
-import sys
-
+import forked
 import pytest
 from openai_server import serving
 
@@ -46,8 +44,7 @@ def test_without_torch_a_server_is_asked_and_each_entry_point_says_what_to_insta
     pytest.importorskip("pydantic")
     pytest.importorskip("openai")
     with serving('{"Ada": 36}') as server:
-        command = [sys.executable, "-c", BLOCK, server.model]
-        found = subprocess.run(command, capture_output=True, text=True, timeout=600)
+        found = forked.run(BLOCK, server.model, ahead=forked.NUMBA)
     assert found.stdout.splitlines() == [
         "sg.Engine True",
         "sg.run True",
