@@ -135,6 +135,28 @@ def tokens_to(compiled: sg.CompiledGrammar, states: list[sg.core.State], last: s
     return found
 
 
+@for_each(
+    "schema",
+    [
+        {"properties": {"a": {"type": "integer", "minimum": 1}}, "required": ["a"], "type": "object"},
+        {"type": "array", "items": {"type": ["boolean", "null"]}, "minItems": 2},
+        {"type": "string", "pattern": "^[a-f]{3,4}-[0-9]{2}$"},
+        {"oneOf": [{"const": "a long constant"}, {"type": "number", "minimum": 1000}]},
+        {"enum": ["one", "another", {"k": [1, 2]}]},
+    ],
+)
+def test_a_count_is_the_fewest_tokens_of_any_document(schema: Any) -> None:
+    """Found by breadth-first search over masks and steps alone."""
+    compiled = sg.compile(sg.json_schema(schema, **sg.JSON_DUMPS), TOKENIZER, store=False)
+    level, met, count = [compiled.start], {compiled.start}, 0
+    while not any(compiled.accepts_end(state) for state in level):
+        ahead = [compiled.step(state, token) for state in level for token in compiled.allowed(state)]
+        level = [one for one in dict.fromkeys(ahead) if one is not None and one not in met]
+        met.update(level)
+        count += 1
+    assert compiled.tokens_to_finish(compiled.start) == count
+
+
 FEW_KEYS: list[Any] = [
     {"propertyNames": {"enum": ["a", "b", "cc"]}, "minProperties": 2},
     {"propertyNames": {"pattern": "^[ab]$"}, "minProperties": 2},

@@ -85,7 +85,7 @@ def test_masks_walks_and_completions_agree(name: str, escapes: str) -> None:
     chance = random.Random(name + escapes)
     mask = sg.allocate_mask(1, grammar.vocab_size)
     tokens = [grammar.tokenizer.decode([token]) for token in range(grammar.vocab_size)]
-    for _ in range(4):
+    for _ in range(2):
         matcher = sg.Matcher(grammar)
         for _ in range(12):
             matcher.fill_mask(mask)

@@ -1,10 +1,8 @@
-"""Without torch each entry point says what to install. A process of its own, for torch is loaded here."""
+"""Without torch each entry point says what to install. A process of its own: torch is loaded in this one."""
 
 from __future__ import annotations
 
-import subprocess
-import sys
-
+import forked
 import pytest
 
 BLOCK = """
@@ -39,7 +37,7 @@ print("structgen generate", found.exit_code == 2 and asks_for_torch(found.stderr
 
 def test_without_torch_each_entry_point_says_what_to_install() -> None:
     pytest.importorskip("pydantic")
-    found = subprocess.run([sys.executable, "-c", BLOCK], capture_output=True, text=True, timeout=600)
+    found = forked.run(BLOCK, ahead=forked.NUMBA)
     assert found.stdout.splitlines() == [
         "sg.Engine True",
         "sg.run True",

@@ -71,7 +71,7 @@ class SlowToLoad(Listed):
     """Takes its time before the first schema."""
 
     def warm_up(self, tokenizer):
-        time.sleep(0.2)
+        time.sleep(0.06)
 
 
 class EverythingSession(ListedSession):
@@ -142,7 +142,7 @@ class BeginsLate(Listed):
     """Makes ready for longer than a compilation may take, as on a busy machine."""
 
     def prepare(self):
-        time.sleep(2.5)
+        time.sleep(1.2)
 
 
 class Dies(Listed):

@@ -6,10 +6,8 @@ import math
 from collections.abc import Callable
 
 import laws
-import twin
 from cases import Case
 from laws import System
-from twin import Twin
 
 Law = Callable[[System, Case], None]
 
@@ -71,11 +69,8 @@ def near_counts(system: System, case: Case) -> None:
 
 
 def _no_less(system: System, case: Case, most: float) -> None:
-    slow = Twin(case.automaton, case.tokens, case.eos)
     for prefix in case.prefixes(4):
-        state = slow.step_bytes(slow.start, prefix)
-        assert state is not None
-        least = slow.tokens_to_finish(state)
+        least = case.automaton.tokens_to_finish(case.automaton.step(0, prefix), case.tokens)
         laws.count_is_no_less(system, least, prefix, case.chance, most if least else 1)
 
 
@@ -83,39 +78,3 @@ def budgets(system: System, case: Case) -> None:
     for prefix in case.prefixes(3):
         laws.budget_is_exact(system, prefix, case.chance)
         laws.budget_completes(system, case.language, prefix, case.chance.randint(0, 3), case.chance)
-
-
-def batches(system: System, case: Case) -> None:
-    laws.batch_agrees(system, twin.fill_masks, case.chance)
-    laws.batch_budgets_agree(system, twin.fill_masks, case.chance)
-
-
-def advances(system: System, case: Case) -> None:
-    laws.advance_all_agrees(system, twin.advance_all, case.chance)
-
-
-def drafts(system: System, case: Case) -> None:
-    laws.draft_agrees(system, twin.fill_draft, case.chance)
-
-
-def threads(system: System, case: Case) -> None:
-    laws.threads_agree(system, case.twin(), case.chance)
-
-
-ALL_LAWS: tuple[Law, ...] = (
-    exact,
-    bytes_agree,
-    words,
-    foreign_texts,
-    walks,
-    live,
-    cursors,
-    forced,
-    counts,
-    near_counts,
-    budgets,
-    batches,
-    advances,
-    drafts,
-    threads,
-)

@@ -12,11 +12,9 @@ from effort import MODEST
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 from language import Automaton, Language, Unclear, finite_language
-from laws import System
 from policy_oracle import COMPACT, Options
 from shapes import SHAPE_OPTIONS, automaton_of, shapes
 from strategies import Bounded, bounded_schemas, bounded_strings, schema_text, vocabulary
-from twin import Twin, TwinMask, TwinMatcher
 
 # Spellings of numbers under "bounded" depend on the schema: tests/schema/test_read_numbers.py.
 FLAT_OPTIONS = (
@@ -66,15 +64,6 @@ class Case:
         """Return random words (fewer than `count` where samples grew too long)."""
         samples = [self.automaton.sample(self.chance) for _ in range(count)]
         return [word for word in samples if self.automaton.accepts(self.automaton.step(0, word))]
-
-    def twin(
-        self, compiled: Callable[[Automaton, Any, Any], Twin] = Twin, matcher: Any = TwinMatcher
-    ) -> System:
-        """Return the slow engine, or a version of it, for this case."""
-        made = compiled(self.automaton, self.tokens, self.eos)
-        return System(
-            made, lambda: matcher(made), lambda rows: TwinMask(rows, len(self.tokens)), self.tokens, self.eos
-        )
 
 
 def case_of(bounded: Bounded, options: Options, seed: int) -> Case:

@@ -15,7 +15,6 @@ from typing import Any
 
 import jsonschema
 import jsonschema_rs
-from arbiter import Unknown
 from hypothesis import strategies as st
 from validator import Validator
 
@@ -357,23 +356,11 @@ class Judge:
 
     def __init__(self, dialect: Dialect) -> None:
         schema, draft = dialect.schema, dialect.draft
-        self._third: Any = None
         if draft == "3":
-            self._third = jsonschema.Draft3Validator(schema, format_checker=_checker())
-        else:
-            newest = draft == "v1"
-            self._agreed = Validator(_rewritten(schema) if newest else schema, "2020-12" if newest else draft)
-
-    def valid(self, value: Json) -> bool:
-        """Return whether the value meets the schema."""
-        if self._third is not None:
-            return bool(self._third.is_valid(value))
-        try:
-            return self._agreed.valid(value)
-        except Unknown:
-            opinions = self._agreed.opinions(value)
-            assert len(set(opinions.values())) == 1, (value, opinions)
-            return next(iter(opinions.values()))
+            self.valid = jsonschema.Draft3Validator(schema, format_checker=_checker()).is_valid
+            return
+        newest = draft == "v1"
+        self.valid = Validator(_rewritten(schema) if newest else schema, "2020-12" if newest else draft).valid
 
 
 def texts(value: Json) -> Iterator[str]:

@@ -332,6 +332,15 @@ class Automaton:
             found.update(self._nfa.edges[s])
         return sorted(found)
 
+    def tokens_to_finish(self, state: int | None, tokens: Iterable[bytes | None]) -> int:
+        """Return the least number of tokens that make what led to a state a word, by breadth-first search."""
+        texts, reached, front, count = {text for text in tokens if text}, {state}, {state}, 0
+        while not any(map(self.accepts, front)):
+            front = {self.step(at, text) for at in front for text in texts} - reached - {None}
+            reached |= front
+            count += 1
+        return count
+
     def sample(self, chance: random.Random, longest: int = 400) -> bytes:
         """Return a random word, or a prefix of one where `longest` bytes are reached."""
         state, word = 0, bytearray()
