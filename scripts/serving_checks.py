@@ -168,6 +168,8 @@ GRAMMARS = (
     ("regex", "yes|no|maybe", "yes|no|maybe"),
 )
 """Kind, value, and a pattern of its texts."""
+
+
 class Asking:
     """A server, and what came back from it."""
 
