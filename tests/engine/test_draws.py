@@ -102,7 +102,7 @@ def hold(logits: Any, mask: npt.NDArray[np.int32] | None, heat: float, first: in
 @for_each("share", [None, 0.01, 0.5, 1.0])
 def test_the_compiled_draw_is_the_kernels_draw(heat: float, share: float | None) -> None:
     draw = np.random.default_rng(7)
-    count, width = 250, 2 * TILE + 77
+    count, width = 120, 2 * TILE + 77
     logits = torch.from_numpy(3 * draw.standard_normal((count, width), np.float32))
     # in some rows a tile lies far above the others, in some nothing of a tile is possible
     logits[::7, :TILE] += 40
@@ -248,11 +248,11 @@ def test_tokens_far_below_one_that_is_not_allowed_are_drawn_by_their_own_shares(
         assert (tokens == TILE).mean() == pytest.approx(0.75, abs=0.03)
 
 
-@pytest.mark.parametrize("how", [{"top_k": 2}, {"min_p": 0.9}, {"top_p": 0.15}], ids=str)
-@pytest.mark.parametrize("way", [choose, choose_anywhere], ids=["compiled", "torch"])
+@for_each("how", [{"top_k": 2}, {"min_p": 0.9}, {"top_p": 0.15}])
+@for_each("way", [choose, choose_anywhere])
 def test_tiles_are_drawn_by_what_the_filters_leave_of_them(way: Any, how: dict[str, Any]) -> None:
     """Two equal tokens in two tiles are kept; the third tile, without any of them, is the heaviest."""
-    count = 800
+    count = 400
     logits = torch.zeros(count, 3 * TILE)
     logits[:, TILE:] = -20.0
     logits[:, TILE + 5] = logits[:, 2 * TILE + 5] = 5.0
@@ -263,7 +263,7 @@ def test_tiles_are_drawn_by_what_the_filters_leave_of_them(way: Any, how: dict[s
 
 # --- the law of the draws -----------------------------------------------------------------------------------
 
-DRAWS = 1_500
+DRAWS = 1_000
 
 
 @for_each(

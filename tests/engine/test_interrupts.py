@@ -160,7 +160,7 @@ def _engine() -> Engine:
 @pytest.mark.usefixtures("short")
 def test_an_exception_at_a_line_of_a_step_leaves_the_other_texts_as_they_are() -> None:
     draw = random.Random(5)
-    for number, (place, times) in enumerate(draw.sample(_places(_engine), 5)):
+    for number, (place, times) in enumerate(draw.sample(_places(_engine), 3)):
         _check(_engine(), place, draw.randrange(times), _errors()[number % 2], _expected())
 
 
@@ -174,7 +174,7 @@ def _tree_engine() -> Engine:
 @pytest.mark.usefixtures("short")
 def test_an_exception_at_a_line_of_a_step_with_drafts_leaves_the_other_texts_as_they_are() -> None:
     draw = random.Random(6)
-    for number, (place, times) in enumerate(draw.sample(_places(_tree_engine), 5)):
+    for number, (place, times) in enumerate(draw.sample(_places(_tree_engine), 3)):
         _check(_tree_engine(), place, draw.randrange(times), _errors()[number % 2], _expected())
 
 

@@ -77,7 +77,7 @@ def check(lattice: Lattice, twin: Enumerated) -> None:
             assert twin.weights[tuple(assignment.tolist())] == pytest.approx(value, rel=1e-9, abs=1e-9)
 
 
-@for_each(("seed", "spread"), [*((seed, 2.0) for seed in range(40)), *((seed, 1000.0) for seed in range(12))])
+@for_each(("seed", "spread"), [*((seed, 2.0) for seed in range(24)), *((seed, 1000.0) for seed in range(6))])
 def test_a_lattice_says_what_the_list_of_all_fillings_says(seed: int, spread: float) -> None:
     """Gaps of a thousand nats neither overflow nor vanish."""
     lattice, twin, _ = problem(seed, spread)
@@ -86,7 +86,7 @@ def test_a_lattice_says_what_the_list_of_all_fillings_says(seed: int, spread: fl
 
 def test_after_commits_a_lattice_says_what_a_new_one_says() -> None:
     commits = 0
-    for seed in range(30):
+    for seed in range(20):
         lattice, twin, _ = problem(seed)
         chance = np.random.default_rng(seed)
         while lattice.is_feasible and lattice.is_open.any():
@@ -122,7 +122,7 @@ def test_the_draws_of_an_edge_and_of_its_token_are_independent() -> None:
 
 def test_draws_follow_the_joint_law() -> None:
     seeds = [seed for seed in range(40) if 3 <= len(problem(seed)[1].weights) <= 60][:2]
-    draws = 2000
+    draws = 1000
     for seed in seeds:
         lattice, twin, _ = problem(seed)
         chance = np.random.default_rng(seed)
@@ -173,7 +173,7 @@ def test_logits_that_are_no_numbers_are_refused(value: float, word: str) -> None
         lattice.set_logits(int(np.flatnonzero(lattice.is_open)[0]), row)
 
 
-@for_each("seed", range(30))
+@for_each("seed", range(15))
 def test_the_allowed_law_of_a_slot_is_its_own_softmax_over_what_some_filling_holds(seed: int) -> None:
     lattice, twin, _ = problem(seed)
     if not twin.weights:
@@ -212,7 +212,7 @@ def test_a_null_behind_a_null_of_its_hole_has_the_logit_of_the_pad() -> None:
 
 
 def test_minus_infinity_excludes_a_token() -> None:
-    for seed in range(30):
+    for seed in range(15):
         lattice, twin, _ = problem(seed)
         slots = np.flatnonzero(lattice.is_open).tolist()
         if len(twin.weights) < 4 or not slots:

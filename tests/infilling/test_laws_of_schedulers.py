@@ -191,8 +191,8 @@ def far(one: dict[str, float], other: dict[str, float]) -> float:
 @pytest.mark.parametrize(
     ("scheduler", "draws"),
     [
-        (LeftToRight(), 500),
-        (ConfidentPrefix(0.4), 500),
+        (LeftToRight(), 250),
+        (ConfidentPrefix(0.4), 250),
         *(
             pytest.param(one, 6_000, marks=pytest.mark.slow)
             for one in (LeftToRight(), ConfidentPrefix(), ConfidentPrefix(0.4), ConfidentPrefix(0.0))
@@ -203,7 +203,7 @@ def far(one: dict[str, float], other: dict[str, float]) -> float:
 def test_from_the_left_a_language_has_the_law_of_masking(scheduler: object, draws: int) -> None:
     texts = ["abc", "acb", "baa", "bab", "bac", "bba", "bbb", "caa"]
     found = drawn(scheduler, "abc|acb|ba[abc]|bb[ab]|caa", draws)
-    assert far(found, one_by_one(texts)) < 0.05 < 0.1 < far(found, product(texts))
+    assert far(found, one_by_one(texts)) < 0.08 < 0.1 < far(found, product(texts))
     # of a language of independent slots that is the joint law
     texts = ["".join(one) for one in itertools.product("ab", "bc", "abc")]
     assert far(one_by_one(texts), product(texts)) < 1e-12

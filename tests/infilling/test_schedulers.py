@@ -156,11 +156,11 @@ def test_first_hitting_draws_the_product_law_given_validity() -> None:
     texts = ["aab", "aba", "bca", "caa", "cab"]
     weights = np.array([math.exp(sum(logits[at][ord(one) - 97] for at, one in enumerate(t))) for t in texts])
     counted: Counter[str] = Counter()
-    draws = 300
+    draws = 200
     for seed in range(draws):
         options = {"length": "exact", "temperature": 1.0, "scheduler": FirstHitting(), "seed": seed}
         counted[filled("{a: /aab|aba|bca|ca[ab]/, 3}", Fixed(byte_tokenizer()), **options).text] += 1
     # The token "ab" has no place in three slots of one letter each.
     law = weights / weights.sum()
     variation = 0.5 * sum(abs(counted[t] / draws - p) for t, p in zip(texts, law, strict=True))
-    assert set(counted) <= set(texts) and variation < 0.08
+    assert set(counted) <= set(texts) and variation < 0.1
