@@ -181,25 +181,6 @@ def test_the_embedded_model_writes_the_same_bits(temperature: float) -> None:
         assert sum(one.usage.calls for one in found) < sum(one.usage.calls for one in plain)
 
 
-@pytest.mark.slow
-@pytest.mark.usefixtures("keen")
-@pytest.mark.parametrize("temperature", [0.0, 1.0])
-def test_a_thousand_tokens_are_the_same_bits(temperature: float) -> None:
-    engine = Engine("structgen/extract", max_rows=3)
-    rows = sg.json_schema(
-        {"type": "array", "items": {"type": "integer", "maximum": 9999}, "minItems": 280}, **sg.JSON_DUMPS
-    )
-    requests = [
-        Request("Many.", grammar, Sampling(temperature, seed=i), max_tokens=1000, speculation=how)
-        for how in ("off", "auto")
-        for i, grammar in enumerate((None, rows, rows))
-    ]
-    found = engine.generate(requests)
-    assert [_of(one) for one in found[3:]] == [_of(one) for one in found[:3]]
-    assert min(len(one.tokens) for one in found[1:3]) > 800
-    assert found[4].usage.calls < found[1].usage.calls
-
-
 @pytest.mark.usefixtures("keen")
 def test_a_stream_has_the_same_pieces() -> None:
     def heard(requests: list[Request]) -> list[list[str | None]]:

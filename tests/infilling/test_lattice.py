@@ -84,28 +84,33 @@ def test_a_lattice_says_what_the_list_of_all_fillings_says(seed: int, spread: fl
     check(lattice, twin)
 
 
-def test_after_commits_a_lattice_says_what_a_new_one_says() -> None:
+def test_after_commits_and_new_logits_a_lattice_says_what_the_list_of_all_fillings_says() -> None:
     commits = 0
     for seed in range(20):
         lattice, twin, _ = problem(seed)
         chance = np.random.default_rng(seed)
+
+        def of(slot: int, some: tuple[int, ...], lattice: Lattice = lattice) -> float:
+            """Return the logit that a filling has in a slot."""
+            is_first = slot == 0 or some[slot - 1] != NULL or bool(lattice._closes[slot - 1])
+            token = some[slot] if some[slot] != NULL else END if is_first else PAD
+            return float(lattice._rows[slot][token])
+
         while lattice.is_feasible and lattice.is_open.any():
-            lattice.marginals()  # so that something is there to be brought up to date
-            # Any token of the slot's mask, not only the best: what it excludes may lie anywhere.
+            # A pass is run in between, so that another part is there to be brought up to date.
+            (lattice.log_z, lattice.marginals, lattice.best)[int(chance.integers(3))]()
             slot = int(chance.choice(np.flatnonzero(lattice.is_open)))
-            token = int(chance.choice(sorted({some[slot] for some in twin.weights})))
-            before = 0.0 if token == NULL else float(lattice._rows[slot][token])
-            null = lattice._nulls[slot].tolist()
-            lattice.commit(slot, token)
-            changed = {}
-            for some, weight in twin.weights.items():
-                if some[slot] == token:
-                    is_first = slot == 0 or some[slot - 1] != NULL or bool(lattice._closes[slot - 1])
-                    taken = before if token != NULL else null[0 if is_first else 1]
-                    changed[some] = weight - taken
-            twin.weights = changed
+            left = {some: weight - of(slot, some) for some, weight in twin.weights.items()}
+            if chance.random() < 0.3:
+                lattice.set_logits(slot, (2.0 * chance.standard_normal(WIDTH)).astype(np.float32))
+                twin.weights = {some: weight + of(slot, some) for some, weight in left.items()}
+            else:
+                # Any token of the slot's mask, not only the best: what it excludes may lie anywhere.
+                token = int(chance.choice(sorted({some[slot] for some in twin.weights})))
+                lattice.commit(slot, token)
+                twin.weights = {some: weight for some, weight in left.items() if some[slot] == token}
+                commits += 1
             check(lattice, twin)
-            commits += 1
     assert commits > 30
 
 
