@@ -39,7 +39,7 @@ PUBLIC ?=
 MUTANTS ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help demo docs triton smollm2 quick golden lark-oracle golden-mutants sampling-mutants speculation-mutants strategy-mutants methods-mutants kernel-mutants test test-chance test-serving test-all lint fmt house bench-masks bench-coverage bench-engine bench-budgets bench-answers bench-grammars bench-tools bench-samplers bench-strategies bench-intervals bench-speculation bench-methods bench-kernels bench-infill bench-first-use bench-serving wheel walks-grammars library suite schemastore walks hostile silent-loss maskbench models clean
+.PHONY: help demo docs triton smollm2 quick golden lark-oracle golden-mutants sampling-mutants speculation-mutants strategy-mutants methods-mutants kernel-mutants test test-chance test-serving test-all lint fmt house bench-masks bench-coverage bench-engine bench-answers bench-grammars bench-tools bench-samplers bench-strategies bench-intervals bench-speculation bench-methods bench-kernels bench-infill bench-first-use bench-serving wheel walks-grammars suite schemastore walks hostile silent-loss maskbench models clean
 
 help: ## list the targets
 	@sed -n 's/^\([a-z][a-z-]*\):.*## \(.*\)/  make \1\t\2/p' Makefile | expand -t 24
@@ -98,7 +98,6 @@ test: $(VENV)/.installed-dev ## install what the tests need, and run them (TESTS
 
 test-serving: $(VENV)/.installed-serving ## what starts servers, engines or Ray: minutes (vLLM and SGLang: 4 GB, installed once)
 	$(BIN)/python -m pytest -q -n 0 -m serving $(or $(TESTS),tests/serving)
-	$(if $(TESTS),,$(BIN)/python scripts/serving_checks.py load --schemas $(or $(MASKBENCH),$(SCHEMAS)))
 	$(if $(TESTS),,$(BIN)/python scripts/serving_checks.py engines --schemas $(or $(MASKBENCH),$(SCHEMAS)))
 
 test-all: $(VENV)/.installed-dev ## the slow tests too, and those that need real vocabularies
@@ -191,9 +190,6 @@ bench-coverage: $(VENV)/.installed-dev ## every schema of MaskBench under the wi
 bench-engine: $(VENV)/.installed-bench ## masks in a decode step, throughput beside transformers' (DEVICE=cuda, MODEL=random)
 	$(BIN)/python bench/bench_engine.py --device $(DEVICE) --model "$(MODEL)"
 
-bench-budgets: $(VENV)/.installed-dev ## documents within random budgets: each valid, each in time (MASKBENCH=folder)
-	$(BIN)/python bench/bench_budgets.py $(MASKBENCH)
-
 # The model is of `make smollm2`. Other libraries are read from an environment of their own: bench/README.md.
 bench-answers: $(VENV)/.installed-bench ## right answers of SmolLM2 (after `make smollm2`), by options and beside other libraries; an hour (ANSWERS="--rows defaults outline")
 	$(BIN)/python bench/bench_answers.py $(ANSWERS)
@@ -241,9 +237,6 @@ wheel: $(VENV)/.installed ## build dist/*.whl with the machine code of this kind
 
 bench-first-use: $(VENV)/.installed-dev ## the first mask after an installation: one process, two, shipped machine code, kept
 	$(BIN)/python bench/bench_first_use.py
-
-library: $(VENV)/.installed-dev ## 500 files of the standard library under two grammars of Python, against lark
-	$(BIN)/python bench/bench_library.py
 
 suite: $(VENV)/.installed-dev ## the official JSON-Schema-Test-Suite, all drafts (SUITE=folder, or STRUCTGEN_SUITE)
 	$(BIN)/python bench/bench_suite.py $(SUITE)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import sys
-import sysconfig
 import warnings
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -70,9 +69,3 @@ def judge(name: str) -> Callable[[str], bool]:
             return ORACLES[name](text)
 
     return verdict
-
-
-def library() -> list[Path]:
-    """Return the files of Python's standard library, sorted."""
-    folder = Path(sysconfig.get_paths()["stdlib"])
-    return [path for path in sorted(folder.rglob("*.py")) if "site-packages" not in path.parts]

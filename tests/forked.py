@@ -21,6 +21,8 @@ import numba.core.caching
 numba.njit("int64(int64)")(lambda x: x + 1)
 """
 """What makes numba's compiler ready, without our package."""
+NUMBA = "import numba"
+"""Without its compiler."""
 
 _SERVER = """
 import json, os, socket, sys

@@ -73,13 +73,17 @@ def test_red_tests_are_named_with_the_command_that_shows_them_again(
 
 
 def test_where_pytest_cannot_run_the_tests_are_red_and_what_is_not_there_is_told(
-    chance: Any, folder: Path
+    chance: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    with pytest.raises(SystemExit, match=r"(?s)exit status 4: .*missing\.py"):
-        chance.run([str(folder / "missing.py")], chance.Setting(0), 7, folder)
-    (folder / "test_broken.py").write_text("raise RuntimeError('broken')")
-    passed, red, _ = chance.run([str(folder / "test_broken.py")], chance.Setting(0), 7, folder)
-    assert passed == 0 and "broken" in red[0]
+    def ended(command: list[str], **_: Any) -> Any:
+        status = pytest.ExitCode.USAGE_ERROR if "missing.py" in command else pytest.ExitCode.INTERRUPTED
+        return chance.subprocess.CompletedProcess(command, status, f"said of {command[-1]}", "")
+
+    monkeypatch.setattr(chance.subprocess, "run", ended)
+    with pytest.raises(SystemExit, match=r"exit status 4: said of missing\.py"):
+        chance.run(["missing.py"], chance.Setting(0), 7, tmp_path)
+    passed, red, _ = chance.run(["broken.py"], chance.Setting(0), 7, tmp_path)
+    assert passed == 0 and red == ["pytest, exit status 2: said of broken.py"]
 
 
 def test_the_busy_job_ends_with_the_run(chance: Any, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -116,6 +120,10 @@ def short_waits(code: str) -> list[int]:
     return found
 
 
+LIMIT = re.compile(r"(\b(wait|join|acquire|communicate)\(|\btimeout ?= ?)[0-9.]")
+"""What stands in a file with such a line: no other is parsed."""
+
+
 def test_no_test_waits_for_less_than_a_busy_machine_may_need() -> None:
     """A limit is there to end a test that hangs. Nothing that is sound may reach it."""
     assert short_waits("import subprocess\ndone.wait(10)\nlock.acquire(timeout=5)\ndone.wait(600)") == [2, 3]
@@ -123,6 +131,7 @@ def test_no_test_waits_for_less_than_a_busy_machine_may_need() -> None:
     found = {
         f"{file.relative_to(ROOT)}:{line}"
         for file in (ROOT / "tests").rglob("*.py")
-        for line in short_waits(file.read_text(encoding="utf-8"))
+        if LIMIT.search(code := file.read_text(encoding="utf-8"))
+        for line in short_waits(code)
     }
     assert not found

@@ -5,7 +5,6 @@ from __future__ import annotations
 
 import os
 import signal
-import subprocess
 import sys
 import threading
 import time
@@ -13,6 +12,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import forked
 import pytest
 
 import structgen as sg
@@ -189,6 +189,14 @@ def test_an_error_that_nobody_expects_is_told_once_and_ends_the_keeping_not_the_
 
 # Processes
 
+_LARK = """
+import tokenizers
+import structgen as sg
+bytes_alone = sg.Tokenizer.from_bytes([*(bytes([byte]) for byte in range(256)), None], eos_token_id=256)
+compiled = sg.compile(sg.lark('start: "a"'), bytes_alone, store=False)
+sg.Matcher(compiled).fill_mask(sg.allocate_mask(1, 257))
+"""
+"""Imports what Lark grammars need, for another tokenizer."""
 _CHILD = """
 import os, sys, threading
 import structgen as sg
@@ -211,11 +219,12 @@ def used(title):
 """
 
 
-def child(path: Path, work: str, before: str = "") -> subprocess.Popen[str]:
-    code = _CHILD.format(before=before, work=work)
-    command = [sys.executable, "-W", "error::structgen.errors.StoreWarning", "-c", code, str(path)]
-    pipe = subprocess.PIPE
-    return subprocess.Popen([*command, GRAMMAR, TEXT], text=True, stdin=pipe, stdout=pipe)
+def child(path: Path, work: str, before: str = "") -> int:
+    """Return the exit status of a process that works with a store, and is told of no file."""
+    code = "import warnings\nwarnings.simplefilter('error')\n" + _CHILD.format(before=before, work=work)
+    done = forked.run(code, str(path), GRAMMAR, TEXT, ahead=_LARK)
+    assert done.stderr == ""
+    return done.returncode
 
 
 def is_kept(tokenizer: sg.Tokenizer, path: Path, title: str) -> bool:
@@ -227,31 +236,28 @@ def is_kept(tokenizer: sg.Tokenizer, path: Path, title: str) -> bool:
 def test_a_process_that_lets_go_and_ends_leaves_files_for_another(
     tokenizer: sg.Tokenizer, tmp_path: Path
 ) -> None:
-    work = "used('a'); used('b'); live = used('c')"
-    with child(tmp_path, work) as process:
-        assert process.wait(600) == 0
+    assert child(tmp_path, "used('a'); used('b'); live = used('c')") == 0
     assert [is_kept(tokenizer, tmp_path, title) for title in "abc"] == [True] * 3
 
 
-_SLOW = """
+_HELD = """
 import structgen.system.cache
-replace = os.replace
+writing, replace = threading.Event(), os.replace
 def held(*paths):
-    if str(paths[1]).endswith(".grammar"):
-        print("writing", flush=True)
-        sys.stdin.readline()
+    if str(paths[1]).endswith(".grammar") and not writing.is_set():
+        writing.set()
+        {held}
     replace(*paths)
 structgen.system.cache.os.replace = held
 """
+"""In the midst of the first writing something happens."""
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="there is no SIGKILL")
 def test_a_kill_in_the_midst_of_writing_leaves_no_half_file(tokenizer: sg.Tokenizer, tmp_path: Path) -> None:
     work = "used('a'); live = used('b'); threading.Event().wait(600)"
-    with child(tmp_path, work, _SLOW) as process:
-        assert process.stdout is not None and process.stdout.readline() == "writing\n"
-        process.send_signal(signal.SIGKILL)
-        process.wait(600)
+    killed = _HELD.format(held=f"os.kill(os.getpid(), {int(signal.SIGKILL)})")
+    assert child(tmp_path, work, killed) == -signal.SIGKILL
     assert not files(tmp_path)
     assert not is_kept(tokenizer, tmp_path, "a")
 
@@ -264,51 +270,22 @@ def test_a_fork_in_the_midst_of_writing_goes_on_and_both_keep_what_is_theirs(
 used('a')
 live = used('b')
 writing.wait(600)
-threading.Timer(0.3, goon.set).start()  # a fork waits until what is begun is written
+threading.Timer(0.1, goon.set).start()  # a fork waits until what is begun is written
 forked = os.fork()
 if forked == 0:
     used('c')
     store.flush()
     os._exit(0)
 _, status = os.waitpid(forked, 0)
-print(status, flush=True)
+assert status == 0
 """
-    before = """
-import structgen.system.cache
-writing, goon, replace = threading.Event(), threading.Event(), os.replace
-def held(*paths):
-    if str(paths[1]).endswith(".grammar") and not writing.is_set():
-        writing.set()
-        goon.wait(600)
-    replace(*paths)
-structgen.system.cache.os.replace = held
-"""
-    with child(tmp_path, work, before) as process:
-        assert process.stdout is not None and process.stdout.readline() == "0\n"
-        assert process.wait(600) == 0
+    assert child(tmp_path, work, "goon = threading.Event()" + _HELD.format(held="goon.wait(600)")) == 0
     assert [is_kept(tokenizer, tmp_path, title) for title in "abc"] == [True] * 3
 
 
 def test_a_process_ends_though_its_writer_hangs(tmp_path: Path) -> None:
-    """The thread never comes back from the folder; the exit waits its second, and goes."""
-    before = """
-import structgen.system.cache
-replace = os.replace
-def held(*paths):
-    if threading.current_thread().name == "structgen-grammars":
-        print("writing", flush=True)
-        threading.Event().wait()
-    replace(*paths)
-structgen.system.cache.os.replace = held
-"""
-    work = "used('a'); live = used('b'); sys.stdin.readline()"
-    with child(tmp_path, work, before) as process:
-        assert process.stdout is not None and process.stdin is not None
-        assert process.stdout.readline() == "writing\n"
-        process.stdin.write("end\n")
-        process.stdin.flush()
-        try:
-            assert process.wait(600) == 0
-        finally:
-            process.kill()
+    """The thread never comes back from the folder; the exit waits as long as it may, and goes."""
+    before = "from structgen.store import grammar_files\ngrammar_files.EXIT_SECONDS = 0.1"
+    work = "used('a'); live = used('b'); writing.wait(600)"
+    assert child(tmp_path, work, before + _HELD.format(held="threading.Event().wait()")) == 0
     assert not files(tmp_path)

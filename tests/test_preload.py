@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import subprocess
-import sys
-
+import forked
 import pytest
 from long_waits import without_waits
 
@@ -46,7 +44,7 @@ print(sorted(set(sys.modules) - before), loaded)
 @pytest.mark.parametrize("kind", USES)
 def test_a_first_compilation_afterwards_loads_nothing(kind: str) -> None:
     code = LATER.replace("KIND", repr(kind)).replace("USE", USES[kind])
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    done = forked.run(code, ahead=forked.NUMBA)
     assert (done.stdout, without_waits(done.stderr)) == ("[] []\n", "")
 
 

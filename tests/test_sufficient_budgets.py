@@ -109,8 +109,16 @@ POLICIES: dict[str, dict[str, Any]] = {
 }
 
 
-@pytest.mark.parametrize("policy", POLICIES.values(), ids=POLICIES.keys())
-@pytest.mark.parametrize("schema", KINDS.values(), ids=KINDS.keys())
+def kinds_by_turns() -> list[Any]:
+    """Return each kind under each policy; all but one of them are slow."""
+    return [
+        pytest.param(schema, policy, id=f"{kind}-{name}", marks=[pytest.mark.slow] if (a + b) % 3 else [])
+        for a, (kind, schema) in enumerate(KINDS.items())
+        for b, (name, policy) in enumerate(POLICIES.items())
+    ]
+
+
+@pytest.mark.parametrize(("schema", "policy"), kinds_by_turns())
 def test_it_holds_for_each_kind_of_value(schema: Any, policy: dict[str, Any]) -> None:
     compiled = sg.compile(sg.json_schema({"type": "object", **schema}, **policy), TOKENIZER, store=False)
     chance, bounds = random.Random(1), 0
@@ -342,22 +350,16 @@ def test_it_holds_behind_tokens_that_span_items(items: Any, least: int) -> None:
     schema = {"type": "array", "uniqueItems": True, "items": items, "minItems": least}
     compiled = sg.compile(sg.json_schema(schema, whitespace="compact"), tokenizer, store=False)
     end, chance, bounds = len(tokens), random.Random(least), 0
-    for _ in range(6):
+    for _ in range(4):
         state = compiled.start
         for _ in range(9):
             bound = sufficient(compiled, state)
             allowed = [token for token in compiled.allowed(state) if token != end]
-            after = [compiled.step(state, token) for token in allowed]
             if bound is not None:
                 bounds += 1
-                assert bound >= max(
-                    compiled.tokens_to_finish(state),
-                    *(1 + compiled.tokens_to_finish(one) for one in after if one is not None),
-                    0,
-                )
+                assert bound >= needed(compiled, state)
             likely = [token for token in allowed if token >= 256 or chr(token) in 'a"],{n:']
             if not likely:
                 break
-            stepped = reached(compiled, chance.choice(likely), state)
-            state = stepped
+            state = reached(compiled, chance.choice(likely), state)
     assert bounds or least

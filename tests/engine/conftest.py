@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Iterator
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 for _name in "torch transformers safetensors tokenizers typer pydantic gguf accelerate".split():
-    pytest.importorskip(_name)
+    if find_spec(_name) is None:  # to import them all takes two seconds, and few tests need them all
+        pytest.skip(f"needs {_name}", allow_module_level=True)
 
 _ROOT = Path(__file__).parents[2]
 sys.path[:0] = [str(_ROOT / "bench"), str(_ROOT / "models")]

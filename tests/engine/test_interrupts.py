@@ -17,7 +17,8 @@ from typing import Any
 import pytest
 import torch
 from interrupting import Injected, Place, Tracer, tracing
-from small_models import Function, TreeFunction, tokenizer
+from request_kinds import NUMBERS, PERSON, TOKENIZER
+from small_models import Function, TreeFunction
 from token_caches import TokenCache
 
 import structgen as sg
@@ -25,21 +26,6 @@ from structgen.engine import Engine, FinishReason, Handle, Request, Result, Samp
 from structgen.engine.model_protocol import Model
 from structgen.speculation.planning.row_trial import RowTrial
 from structgen.store.mask_store import default_store
-
-TOKENIZER = tokenizer()
-PERSON = sg.json_schema(
-    {
-        "type": "object",
-        "properties": {
-            "name": {"type": "string", "maxLength": 12},
-            "age": {"type": "integer", "minimum": 0, "maximum": 120},
-        },
-        "required": ["name", "age"],
-        "additionalProperties": False,
-    },
-    whitespace="compact",
-)
-NUMBERS = sg.json_schema({"type": "array", "items": {"type": "integer"}, "minItems": 2}, whitespace="compact")
 
 
 def _requests() -> list[Request]:
@@ -160,7 +146,7 @@ def _engine() -> Engine:
 @pytest.mark.usefixtures("short")
 def test_an_exception_at_a_line_of_a_step_leaves_the_other_texts_as_they_are() -> None:
     draw = random.Random(5)
-    for number, (place, times) in enumerate(draw.sample(_places(_engine), 5)):
+    for number, (place, times) in enumerate(draw.sample(_places(_engine), 3)):
         _check(_engine(), place, draw.randrange(times), _errors()[number % 2], _expected())
 
 
@@ -174,7 +160,7 @@ def _tree_engine() -> Engine:
 @pytest.mark.usefixtures("short")
 def test_an_exception_at_a_line_of_a_step_with_drafts_leaves_the_other_texts_as_they_are() -> None:
     draw = random.Random(6)
-    for number, (place, times) in enumerate(draw.sample(_places(_tree_engine), 5)):
+    for number, (place, times) in enumerate(draw.sample(_places(_tree_engine), 3)):
         _check(_tree_engine(), place, draw.randrange(times), _errors()[number % 2], _expected())
 
 

@@ -32,7 +32,7 @@ HOSTILE = (
         "--><img src=x onerror=alert(1)>",
         "]]>",
         "\u202e",
-        "x" * 100_000,
+        "x" * 30_000,
     ),
 )
 TOKENIZER = tokenizer()

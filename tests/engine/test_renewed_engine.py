@@ -16,12 +16,13 @@ import structgen as sg
 
 
 def state(value: Any, seen: set[int] | None = None) -> Any:
-    """Return what an object of structgen holds, all the way down: models and tokenizers by their identity,
-    objects of other packages, and what was seen before, by their type. Not where its memory lies."""
+    """Return what an object of structgen holds, all the way down: models, tokenizers and compiled grammars by
+    their identity, objects of other packages, and what was seen before, by their type. Not where its memory
+    lies."""
     seen = set() if seen is None else seen
     if isinstance(value, bool | int | float | str | bytes | Enum | type(None)):
         return value
-    if isinstance(value, sg.Tokenizer) or hasattr(value, "prefill"):
+    if isinstance(value, sg.Tokenizer | sg.CompiledGrammar) or hasattr(value, "prefill"):
         return id(value)
     if isinstance(value, Mapping):
         plain = [key if isinstance(key, str | int) else type(key).__name__ for key in value]
@@ -64,12 +65,14 @@ def test_a_renewed_engine_is_as_it_was_made(make: Any, tmp_path: Path) -> None:
 def test_the_state_of_an_engine_holds_what_it_learns() -> None:
     """Each of these decides how many passes a text takes, or is remembered of a request."""
     engine = _of_an_object(Path())
+    before = state(engine)
     for where, name, value in (
         (engine._loop.trial, "pays", True),
         (engine._loop._speculator, "_goodputs", {"kind": 1}),
         (engine._loop, "_ran", 0.5),
         (engine, "_compiled", {"grammar": 1}),
     ):
-        before = state(engine)
         setattr(where, name, value)
-        assert state(engine) != before, name
+        after = state(engine)
+        assert after != before, name
+        before = after

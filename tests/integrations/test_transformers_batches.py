@@ -32,7 +32,7 @@ def model() -> Any:
 PROMPTS = [[5, 6, 7], [9], [20, 21], [30, 31, 32, 33]]
 
 
-@pytest.mark.parametrize("draws", [False, True])
+@pytest.mark.parametrize("draws", [pytest.param(False, marks=pytest.mark.slow), True])
 def test_each_text_is_of_its_grammar_and_complete(model: Any, draws: bool) -> None:
     config = transformers.GenerationConfig(do_sample=draws, top_k=3 if draws else None)
     grammars = [SCHEMA, sg.regex("[ab]{3}c"), None, SCHEMA]

@@ -109,7 +109,7 @@ def grammar_of(seed: int) -> Any:
 # --- laws over random grammars ------------------------------------------------------------------------------
 
 
-@for_each("seed", range(8000, 8012))
+@for_each("seed", range(8000, 8006))
 def test_a_file_answers_as_the_grammar_did_and_further_texts_are_read_on(
     seed: int, tmp_path_factory: pytest.TempPathFactory
 ) -> None:
@@ -156,7 +156,7 @@ def hold_order(seed: int, folder: Path) -> bool:
 
 
 def test_vocabularies_answer_in_any_order_as_without_a_file(tmp_path: Path) -> None:
-    assert sum(hold_order(seed, tmp_path / str(seed)) for seed in range(8200, 8212)) > 4
+    assert sum(hold_order(seed, tmp_path / str(seed)) for seed in range(8200, 8208)) > 2
 
 
 @pytest.mark.slow
@@ -164,7 +164,7 @@ def test_vocabularies_answer_in_any_order_as_without_a_file_whole(tmp_path: Path
     assert sum(hold_order(seed, tmp_path / str(seed)) for seed in range(8100, 8236)) > 40
 
 
-@for_each("seed", range(8300, 8305))
+@for_each("seed", range(8300, 8303))
 def test_two_that_began_with_one_lexer_go_on_by_turns(
     seed: int, tmp_path_factory: pytest.TempPathFactory
 ) -> None:
@@ -172,10 +172,12 @@ def test_two_that_began_with_one_lexer_go_on_by_turns(
     if grammar is None:
         return
     compiled(grammar, MaskStore(folder))
-    both = [compiled(grammar, MaskStore(folder), tokens) for tokens in (TOKENS, OTHER)]
+    both = [
+        (compiled(grammar, MaskStore(folder), tokens), compiled(grammar, tokens=tokens))
+        for tokens in (TOKENS, OTHER)
+    ]
     for walk in range(4):
-        for one in both:
-            fresh = compiled(grammar, tokens=one.tokenizer)
+        for one, fresh in both:
             assert along(one, f"{seed} {walk}") == along(fresh, f"{seed} {walk}")
 
 
@@ -192,7 +194,7 @@ WORD: /\b(if|else|a[bc]*d)\b/
 SQL = (GRAMMARS / "sql.lark").read_text()
 
 
-@for_each("text", [LOOKS, SQL, *range(8100, 8108)])
+@for_each("text", [LOOKS, *range(8100, 8105)])
 def test_what_is_made_again_has_the_numbers_of_the_file(
     text: str | int, tmp_path_factory: pytest.TempPathFactory
 ) -> None:
@@ -314,7 +316,7 @@ def test_a_grammar_is_written_after_it_was_dropped(tmp_path: Path) -> None:
 def test_each_changed_byte_of_a_file_is_told_and_the_masks_are_right(suffix: str, tmp_path: Path) -> None:
     path, source = written(tmp_path / "whole", suffix), random.Random(1)
     whole, expected = path.read_bytes(), masks_along(compiled(sg.lark(CALLS)), TEXT)
-    for at in (8, 20, 200, len(whole) - 9, *(source.randrange(len(whole)) for _ in range(8))):
+    for at in (8, 20, 200, len(whole) - 9, *(source.randrange(len(whole)) for _ in range(3))):
         changed = tmp_path / str(at) / path.relative_to(tmp_path / "whole")
         changed.parent.mkdir(parents=True)
         changed.write_bytes(whole[:at] + bytes((whole[at] ^ 0x55,)) + whole[at + 1 :])
@@ -358,7 +360,7 @@ def test_flush_waits_for_what_is_being_written(tmp_path: Path, monkeypatch: pyte
 
     def slow(files: GrammarFiles, grammar: Any) -> int:
         begun.set()
-        time.sleep(0.5)
+        time.sleep(0.1)
         return write(files, grammar)
 
     monkeypatch.setattr(GrammarFiles, "write", slow)

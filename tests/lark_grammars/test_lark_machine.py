@@ -15,7 +15,6 @@ import numpy as np
 import pytest
 from compiled_texts import reached
 from for_each import for_each
-from lark.indenter import PythonIndenter
 from lark_reference import takes
 
 import structgen as sg
@@ -180,10 +179,10 @@ def test_a_comment_that_nothing_ends_is_refused_at_the_start() -> None:
 
 
 FAMILIES: dict[str, tuple[Callable[[int], str], str, Any, range]] = {
-    "plain": (drawn.drawn, drawn.ALPHABET, None, range(4000, 4030)),
-    "looking around": (partial(drawn.drawn, looks=True), drawn.ALPHABET, None, range(1000, 1012)),
-    "ending in anchors": (partial(drawn.drawn, ends=True), "ab #\n", None, range(7020, 7032)),
-    "ignoring literals": (drawn.with_literals_ignored, "abc", None, range(8050, 8066)),
+    "plain": (drawn.drawn, drawn.ALPHABET, None, range(4000, 4015)),
+    "looking around": (partial(drawn.drawn, looks=True), drawn.ALPHABET, None, range(1000, 1008)),
+    "ending in anchors": (partial(drawn.drawn, ends=True), "ab #\n", None, range(7020, 7028)),
+    "ignoring literals": (drawn.with_literals_ignored, "abc", None, range(8050, 8058)),
     "indented": (drawn.drawn_blocks, "a(\n :", drawn.Blocks, range(2000, 2006)),
 }
 """By family: how it is drawn, the letters of texts, the indenter, and seeds."""
@@ -315,24 +314,6 @@ def test_masks_are_the_same_where_places_are_forgotten(most: int, monkeypatch: p
         one.advance(token)
         other.advance(token)
     assert forgetful.sizes["places"] < whole.sizes["places"]
-
-
-def test_a_lexer_of_a_hundred_thousand_states_is_made_where_texts_need_it() -> None:
-    tokenizer = vocabularies.load("small")
-    grammar = sg.lark(GRAMMARS / "python.lark", postlex=PythonIndenter())
-    compiled = CompiledLark(grammar, tokenizer, None, False)
-    held = json.loads((GRAMMARS / "python.texts.json").read_text(encoding="utf-8"))["accepted"]
-    texts = [one["text"] for one in held if "match" in one["text"] or "f'" in one["text"]]
-    assert len(texts) > 3
-    mask = sg.allocate_mask(1, tokenizer.vocab_size)
-    for text in texts[:2]:
-        matcher = sg.Matcher(compiled)
-        for token in tokenizer.encode(text.encode()):
-            matcher.fill_mask(mask)
-            assert token in mask.allowed()
-            matcher.advance(token)
-        assert compiled.accepts_end(matcher.state)
-    assert compiled.sizes["lexer_states"] < 8_000
 
 
 def test_hundreds_of_strings_of_one_rule_are_told_apart() -> None:

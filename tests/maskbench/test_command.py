@@ -39,16 +39,16 @@ def called(tmp_path, monkeypatch):
 
 
 @pytest.mark.parametrize(
-    ("engine", "column", "status"),
+    ("engine", "column", "status", "timeout"),
     [
-        ("Listed", "passing", 0),
-        ("RefusesEverything", "valid_refused", 1),
-        ("RefusesByPolicy", "policy", 0),
-        ("HangsCompiling", "timed_out", 1),
+        ("Listed", "passing", 0, "600"),
+        ("RefusesEverything", "valid_refused", 1, "600"),
+        ("RefusesByPolicy", "policy", 0, "600"),
+        ("HangsCompiling", "timed_out", 1, "0.05"),
     ],
 )
-def test_the_column_and_the_exit_status_of_a_fault(called, engine, column, status):
-    done = called(engine, "--json", "--timeout", "1")
+def test_the_column_and_the_exit_status_of_a_fault(called, engine, column, status, timeout):
+    done = called(engine, "--json", "--timeout", timeout)
     counts = json.loads(done.stdout)["engines"][engine]["all"]
     assert (counts[column], done.exit_code) == (1, status)
 

@@ -191,6 +191,12 @@ def test_pruned_retrieval_keeps_the_paths_that_the_small_model_finds_likely(is_s
     drafter.begin(facts(prompt))
     twin.begin(facts(prompt))
     mask, kept, left = sg.allocate_mask(1, compiled.vocab_size), 0, 0
+
+    @cache
+    def masses(tokens: tuple[int, ...]) -> np.ndarray:
+        logits, _ = small_model()[0].prefill(tokens)
+        return np.exp(logits.numpy())
+
     for at in range(len(answer)):
         view = under(compiled, answer[:at])
         whole, likely = twin.propose(view, 16), list[list[int]]()
@@ -198,9 +204,8 @@ def test_pruned_retrieval_keeps_the_paths_that_the_small_model_finds_likely(is_s
             share, path, matcher = 1.0, whole.path(node), under(compiled, answer[:at]).matcher
             assert matcher is not None
             for depth, token in enumerate(path):
-                logits, _ = small_model()[0].prefill([*prompt, *answer[:at], *path[:depth]])
                 matcher.fill_mask(mask)
-                law = np.exp(logits.numpy()[mask.allowed()])
+                law = masses((*prompt, *answer[:at], *path[:depth]))[mask.allowed()]
                 share *= float(law[mask.allowed() == token].sum() / law.sum())
                 matcher.advance(token)
             if share >= LEAST:

@@ -44,7 +44,7 @@ def test_one_slot_a_step_is_always_right_and_all_at_once_has_the_known_forms() -
 
 @pytest.mark.parametrize(("operation", "rate"), [("insert", 2), ("replace", 5), ("shuffle", 2), ("sort", 5)])
 def test_what_infilling_draws_is_right_as_often_as_the_closed_form_says(operation: str, rate: int) -> None:
-    draws = 60
+    draws = 40
     wanted = closed_form(operation, 5, rate)
     found = measured(operation, "cadbe", rate, draws)
     assert abs(found - wanted) <= 4.0 * math.sqrt(wanted * (1.0 - wanted) / draws)

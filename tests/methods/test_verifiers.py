@@ -12,7 +12,7 @@ from methods.verifiers import optimal_transport, recursive_rejection, single_dra
 
 import structgen as sg
 
-DRAWS = 2_000
+DRAWS = 1_000
 CHI_SQUARE = {2: 18.4, 3: 21.1, 4: 23.5, 5: 25.7}
 """By degrees of freedom: exceeded once in 10,000 times."""
 

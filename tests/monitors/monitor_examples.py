@@ -73,7 +73,7 @@ class Hangs(Dots):
     """Never answers behind a text that ends in "a."."""
 
     name = "hangs"
-    seconds = 0.2
+    seconds = 0.05
 
     def suggest(self, text: str) -> Iterable[str] | None:
         while text.endswith("a."):

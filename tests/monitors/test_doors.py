@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from pathlib import Path
 
 import pytest
 from monitor_examples import Dots
@@ -40,15 +41,16 @@ def test_typed_functions_take_bans() -> None:
     assert "Ada" not in name("Ada is 36.")
 
 
-def test_the_command_line_takes_monitors() -> None:
-    options = ["--regex", r"import math\nmath\.[a-z]+\(", "--temperature", "1", "--seed", "3", "--json"]
+def test_the_command_line_takes_monitors(tmp_path: Path) -> None:
+    (tmp_path / "paid.py").write_text("def left(): pass\n\n\ndef right(): pass\n")
+    options = ["--regex", r"import paid\npaid\.[a-z]+\(", "--temperature", "1", "--seed", "3", "--json"]
     asked = ["generate", "--model", MODEL, "--prompt", "Code: ", *options]
-    found = CliRunner().invoke(app(), [*asked, "-o", "monitors=python-attributes:seconds=60"])
+    found = CliRunner().invoke(
+        app(), [*asked, "-o", f"monitors=python-attributes:project={tmp_path},seconds=60"]
+    )
     assert found.exit_code == 0, found.output
-    import math
-
     text = json.loads(found.stdout)["text"]
-    assert hasattr(math, text.partition("math.")[2].rstrip("("))
+    assert text.partition("paid.")[2] in ("left(", "right(")
     wrong = CliRunner().invoke(app(), [*asked, "-o", "monitors=python-attribute"])
     assert wrong.exit_code == 2
     assert "python-attributes" in wrong.output

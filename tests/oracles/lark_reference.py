@@ -16,9 +16,9 @@ import structgen as sg
 from structgen.limits import Limits
 from structgen.text_grammars.machine.language import Config, Language
 
-_MOST = 10_000
-"""Rules that lark's parser ends in one text, and a hundredth of them for each character; more is taken for
-rules that it ends for ever."""
+_MOST = 1_000
+"""Rules that lark's parser ends in one text, and a tenth of them for each character; more is taken for rules
+that it ends for ever."""
 
 
 class _Callbacks(dict[Any, Any]):
@@ -47,13 +47,18 @@ def build(grammar: str, **options: Any) -> lark.Lark:
     return reference
 
 
-def takes(reference: lark.Lark, text: str, rules: int = _MOST) -> bool:
-    """Return whether lark takes a text: it does not where it hangs, as it ends more than `rules`, for ever.
+def begin(reference: lark.Lark, text: str) -> None:
+    """Have lark's parser count the rules that it ends in a text."""
+    parser: Any = reference.parser
+    parser.parser.parser.callbacks.left = _MOST + _MOST // 10 * len(text)
+
+
+def takes(reference: lark.Lark, text: str) -> bool:
+    """Return whether lark takes a text: it does not where it hangs, as it ends rules for ever.
     An indenter of lark's fails with IndexError or AssertionError where it refuses, and a lexer with re.error,
     where a terminal of no context is no pattern: it is compiled for the message."""
     if isinstance(reference, lark.Lark):
-        parser: Any = reference.parser
-        parser.parser.parser.callbacks.left = rules + rules // 100 * len(text)
+        begin(reference, text)
     try:
         reference.parse(text)
     except (lark.exceptions.LarkError, IndexError, AssertionError, re.error):

@@ -309,7 +309,7 @@ def pressed():
     signal.raise_signal(signal.SIGINT)
 
 
-@pytest.mark.parametrize("most", [8, pytest.param(10**6, marks=pytest.mark.slow)], ids=["some", "all"])
+@pytest.mark.parametrize("most", [4, pytest.param(10**6, marks=pytest.mark.slow)], ids=["some", "all"])
 @pytest.mark.parametrize("interrupt", [raised, pressed])
 @pytest.mark.parametrize("method", METHODS)
 def test_an_interrupt_at_any_call_returns_what_is_known(method, interrupt, most):
@@ -414,11 +414,11 @@ def test_another_handler_of_the_interrupt_is_left_alone():
 
 @pytest.mark.parametrize("method", sorted({*METHODS} - {"beams"}))
 def test_equal_seeds_give_equal_draws_and_others_do_not(method):
-    first, second, third = (draw(30, method=method, seed=seed).token_ids for seed in (4, 4, 5))
+    first, second, third = (draw(12, method=method, seed=seed).token_ids for seed in (4, 4, 5))
     assert first == second != third
 
 
-BOUNDS = itertools.count(3000)
+BOUNDS = itertools.count(1200)
 
 
 def draw_objects(method, **options):
@@ -662,7 +662,7 @@ def test_equal_seeds_give_equal_draws_for_each_max_rows(method):
     pytest.importorskip("torch")
     engines = [sg.Engine("structgen/extract-draft", max_rows=rows) for rows in (2, 9)]
     options = {"method": method, "max_tokens": 6}
-    runs = [sg.sample(engine, "Zorvik", sg.regex("[a-z]{1,3}"), 12, **options) for engine in engines]
+    runs = [sg.sample(engine, "Zorvik", sg.regex("[a-z]{1,3}"), 6, **options) for engine in engines]
     assert runs[0].token_ids == runs[1].token_ids
     assert runs[0].log_weights.tolist() == runs[1].log_weights.tolist()
 

@@ -95,9 +95,9 @@ def _masked(model: Table, tokens: tuple[int, ...], allowed: list[int], heat: flo
 @pytest.mark.parametrize("heat", [pytest.param(1.0, marks=pytest.mark.slow), 0.7])
 def test_the_law_is_the_formulas(heat: float) -> None:
     how = Sampling(seed=1, temperature=heat, strategy=sg.strategies.Mirostat(tau=0.9, eta=0.9))
-    results = drawn(scrambled(11), how)
-    assert distance(results, _exact(scrambled(11), 0.9, 0.9, heat)) < 0.02
-    assert distance(results, _exact(scrambled(11), 0.9, 0.0, heat)) > 0.02  # a mu that stands still is seen
+    results = drawn(scrambled(11), how, 600)
+    assert distance(results, _exact(scrambled(11), 0.9, 0.9, heat)) < 0.06
+    assert distance(results, _exact(scrambled(11), 0.9, 0.0, heat)) > 0.06  # a mu that stands still is seen
 
 
 def test_a_tau_above_the_entropy_is_told_and_mu_stays_bounded() -> None:

@@ -204,39 +204,43 @@ def _hangs(_: str) -> float:
     return 1.0
 
 
-def _raises(_: str) -> float:
-    raise ValueError("no")
-
-
-def _is_greedy(_: str) -> float:
-    return float(len(bytearray(4 << 30)))
-
-
-def _calls_home(_: str) -> float:
-    socket.create_connection(("127.0.0.1", 1))
-    return 1.0
-
-
 def _dies(_: str) -> float:
     import os
 
     os._exit(3)
 
 
+class _Fails:
+    """Raises, takes too much memory, calls home, returns nothing and returns no number, in turn."""
+
+    def __init__(self) -> None:
+        self.calls = 0
+
+    def __call__(self, _: str) -> float | None:
+        self.calls += 1
+        if self.calls == 1:
+            raise ValueError("no")
+        if self.calls == 2:
+            return float(len(bytearray(4 << 30)))
+        if self.calls == 3:
+            socket.create_connection(("127.0.0.1", 1))
+        return None if self.calls == 4 else math.nan if self.calls == 5 else 1.0
+
+
 @pytest.mark.parametrize(
-    "reward",
-    [_hangs, _raises, _is_greedy, _calls_home, _dies, lambda _: None, lambda _: math.nan],
-    ids=["hangs", "raises", "memory", "network", "dies", "none", "nan"],
+    ("reward", "seconds", "count"), [(_hangs, 0.05, 2), (_dies, 60.0, 2), (_Fails(), 60.0, 5)]
 )
-def test_a_reward_that_fails_counts_as_0_and_is_told(reward: Callable[[str], float]) -> None:
-    strategy = sg.strategies.PlanningSearch(reward=reward, rollouts=3, seconds=0.3, megabytes=64)
+def test_a_reward_that_fails_counts_as_0_and_is_told(
+    reward: Callable[[str], float], seconds: float, count: int
+) -> None:
+    strategy = sg.strategies.PlanningSearch(reward=reward, rollouts=count, seconds=seconds, megabytes=64)
     (one,) = Engine(scrambled(52, size=7), SUMS).generate(
         Request([0], PROGRAM, max_tokens=6, strategy=strategy)
     )
     assert one.error is None
     assert one.text in PROGRAMS
-    assert "3 of their rewards failed" in one.usage.strategy
-    assert one.steps[0].state == (0.0, 3.0, 3.0)
+    assert f"{count} of their rewards failed" in one.usage.strategy
+    assert one.steps[0].state == (0.0, count, count)
 
 
 def test_no_process_is_left() -> None:
@@ -308,10 +312,10 @@ def _estimated(model: Table, tokens: tuple[int, ...], alpha: float, count: int, 
 def test_the_law_is_that_of_exact_values(tokens: tuple[int, ...], alpha: float) -> None:
     model = scrambled(60)
     exact = _exact(model, tokens, alpha)
-    found = _estimated(model, tokens, alpha, 1000)
-    assert 0.5 * sum(abs(found[one] - exact.get(one, 0.0)) for one in range(5)) < 0.02
+    found = _estimated(model, tokens, alpha, 400)
+    assert 0.5 * sum(abs(found[one] - exact.get(one, 0.0)) for one in range(5)) < 0.03
     plain = _shares(model, tokens)
-    assert 0.5 * sum(abs(plain[one] - exact[one]) for one in exact) > 0.02
+    assert 0.5 * sum(abs(plain[one] - exact[one]) for one in exact) > 0.03
 
 
 @pytest.mark.usefixtures("rewards_here")
