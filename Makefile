@@ -98,7 +98,6 @@ test: $(VENV)/.installed-dev ## install what the tests need, and run them (TESTS
 
 test-serving: $(VENV)/.installed-serving ## what starts servers, engines or Ray: minutes (vLLM and SGLang: 4 GB, installed once)
 	$(BIN)/python -m pytest -q -n 0 -m serving $(or $(TESTS),tests/serving)
-	$(if $(TESTS),,$(BIN)/python scripts/serving_checks.py load --schemas $(or $(MASKBENCH),$(SCHEMAS)))
 	$(if $(TESTS),,$(BIN)/python scripts/serving_checks.py engines --schemas $(or $(MASKBENCH),$(SCHEMAS)))
 
 test-all: $(VENV)/.installed-dev ## the slow tests too, and those that need real vocabularies

@@ -86,12 +86,6 @@ def test_lark_says_which_of_two_rooms_lacks_a_token() -> None:
     assert any("refuses b'('" in one for one in found["less"])
 
 
-def test_lark_finds_alone_that_a_token_is_lacking() -> None:
-    place, _ = said(BRACKETS)[0]
-    found = judge.faults(BRACKETS, {"less": without(b"(")}, tokenizer("letters"), place)
-    assert any("refuses b'('" in one for one in found["less"])
-
-
 def test_lark_says_which_room_allows_what_begins_no_text() -> None:
     other = Case("other@letters", 'start: "(" start ")" | "a"\n', alphabet="()a")
     place, _ = said(BRACKETS)[0]

@@ -7,9 +7,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from typer.testing import CliRunner, Result
+from command_line import Result, commanded
 
-from structgen.cli import app
 from structgen.system.resources import grammar
 
 SCHEMA = {
@@ -28,7 +27,7 @@ def schema(tmp_path: Path) -> Path:
 
 
 def check(schema: Path, text: bytes, *options: str) -> Result:
-    return CliRunner().invoke(app(), ["check", "--schema", str(schema), *options], input=text)
+    return commanded("check", "--schema", str(schema), *options, input=text)
 
 
 def report(schema: Path, text: bytes, *options: str) -> Any:
@@ -162,7 +161,7 @@ SUM = str(grammar("arithmetic"))
 
 
 def check_text(text: str, *options: str) -> Result:
-    return CliRunner().invoke(app(), ["check", *options], input=text)
+    return commanded("check", *options, input=text)
 
 
 def test_verdict_for_each_file(tmp_path: Path) -> None:

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 from click.testing import Result
-from typer.testing import CliRunner
+from command_line import commanded
 
 import structgen as sg
 from structgen.tokens.tokenizer import byte_tokenizer
@@ -21,7 +21,6 @@ SCHEMA = {"type": "object", "properties": {"a": {"type": "boolean"}}, "required"
 @pytest.fixture
 def run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., Result]:
     """Return what runs a command in a folder with a few files; nothing but SystemExit may come out."""
-    from structgen.cli import app
 
     (tmp_path / "s.json").write_text(json.dumps(SCHEMA))
     (tmp_path / "broken.json").write_text('{"type": "object"')
@@ -40,7 +39,7 @@ def run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., Result
     monkeypatch.chdir(tmp_path)
 
     def told(*arguments: str, input: Any = None) -> Result:
-        found = CliRunner().invoke(app(), list(arguments), input=input)
+        found = commanded(*arguments, input=input)
         assert found.exception is None or isinstance(found.exception, SystemExit), found.exception
         return found
 

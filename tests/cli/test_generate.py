@@ -9,9 +9,8 @@ from typing import Any
 
 import lark
 import pytest
-from typer.testing import CliRunner
+from command_line import commanded
 
-from structgen.cli import app
 from structgen.system.resources import grammar
 
 pytest.importorskip("torch")
@@ -45,11 +44,10 @@ PROMPT = ["--prompt", "Ada Lovelace, 36, lives in London."]
 @pytest.fixture
 def run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., Any]:
     """Return what runs the command in a folder that holds the module."""
-    from structgen.cli import app
 
     (tmp_path / "people_types.py").write_text(TYPES)
     monkeypatch.chdir(tmp_path)
-    return lambda *arguments: CliRunner().invoke(app(), ["generate", *arguments])
+    return lambda *arguments: commanded("generate", *arguments)
 
 
 def test_a_type_of_a_module(run: Callable[..., Any]) -> None:
@@ -113,13 +111,12 @@ CALL = '<tool_call>\n{"name": "get_weather", "arguments": {"city": "Oslo"}}\n</t
 @pytest.fixture
 def run_tools(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., Any]:
     """Return what runs the command in a folder that holds the tools."""
-    from structgen.cli import app
 
     (tmp_path / "tools.json").write_text((ROOT / "examples/tools.json").read_text())
     (tmp_path / "broken.json").write_text('[\n {"name": }]')
     (tmp_path / "twice.json").write_text('{"tools": [{"name": "f"}, {"name": "f"}]}')
     monkeypatch.chdir(tmp_path)
-    return lambda *arguments: CliRunner().invoke(app(), ["generate", *arguments])
+    return lambda *arguments: commanded("generate", *arguments)
 
 
 REQUIRED = ["--tools", "tools.json", "-o", "tool_choice=required", "-o", "parallel=false"]
@@ -197,13 +194,12 @@ OLD = '{"customer": "Zorvik", "paid": false}'
 @pytest.fixture
 def run_order(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., Any]:
     """Return what runs the command in a folder with a schema and a text to edit."""
-    from structgen.cli import app
 
     (tmp_path / "order.json").write_text(json.dumps(SCHEMA))
     (tmp_path / "old.json").write_text(OLD)
     monkeypatch.chdir(tmp_path)
     base = ["generate", "--model", "structgen/extract", "--prompt", "Zorvik has paid."]
-    return lambda *arguments, **more: CliRunner().invoke(app(), [*base, *arguments], **more)
+    return lambda *arguments, **more: commanded(*base, *arguments, **more)
 
 
 @pytest.mark.parametrize(
@@ -235,26 +231,24 @@ def test_usage_is_told_beside_the_text_and_in_json(run_order: Callable[..., Any]
 
 def test_a_file_of_prompts_may_go_on_with_other_guesses(run_order: Callable[..., Any]) -> None:
     """Guesses change no document, so that the results are of the same run_order."""
-    from structgen.cli import app
 
     Path("prompts").write_text('"Zorvik has paid."\n"Bo has not paid."\n')
     command = ["bulk", "--schema", "order.json", "--prompts", "prompts", "--out", "out"]
-    first = CliRunner().invoke(app(), [*command, "-o", "speculation=off"])
+    first = commanded(*command, "-o", "speculation=off")
     assert first.exit_code == 0, first.output
     whole = Path("out").read_text()
     Path("out").write_text(whole.splitlines(keepends=True)[0])
     more = ["-o", "edit=old.json", "-o", "draft_model=structgen/extract-draft"]
-    second = CliRunner().invoke(app(), [*command, *more])
+    second = commanded(*command, *more)
     assert second.exit_code == 0, second.output
     assert sorted(Path("out").read_text().splitlines()) == sorted(whole.splitlines())
 
 
 def test_a_file_of_prompts_is_not_begun_with_a_wrong_draft_model(run_order: Callable[..., Any]) -> None:
-    from structgen.cli import app
 
     Path("prompts").write_text('"Zorvik has paid."\n')
     command = ["bulk", "--prompts", "prompts", "--out", "out", "-o", "draft_model=no/folder"]
-    done = CliRunner().invoke(app(), command)
+    done = commanded(*command)
     assert done.exit_code == 2 and not Path("out").exists()
 
 
@@ -267,7 +261,7 @@ ORDERED = ["-o", "device=cpu", "--prompt", "Zorvik ordered 3 lamps and 2 chairs.
 
 
 def generate(*arguments: str) -> Any:
-    return CliRunner().invoke(app(), ["generate", "--grammar", str(SUM), *arguments])
+    return commanded("generate", "--grammar", str(SUM), *arguments)
 
 
 @pytest.mark.parametrize("budget", [1, 2, 7, 40])
@@ -293,7 +287,7 @@ def test_a_file_of_prompts_is_worked_through(tmp_path: Path) -> None:
     prompts, out = tmp_path / "prompts.jsonl", tmp_path / "out.jsonl"
     prompts.write_text('"one and two"\n"three"\n', encoding="utf-8")
     files = ["--prompts", str(prompts), "--out", str(out), "--grammar", str(SUM)]
-    done = CliRunner().invoke(app(), ["bulk", "-o", "device=cpu", *files, "--max-tokens", "9"])
+    done = commanded("bulk", "-o", "device=cpu", *files, "--max-tokens", "9")
     assert done.exit_code == 0
     texts = [json.loads(line)["text"] for line in out.read_text(encoding="utf-8").splitlines()]
     assert len(texts) == 2
@@ -305,10 +299,9 @@ def test_banned_texts_stand_nowhere_in_the_document() -> None:
     schema = Path(__file__).parents[2] / "examples" / "lamp.schema.json"
     lamp = ["--schema", str(schema), "-o", "device=cpu", "--prompt", "Zorvik took a big lamp."]
     plain, banned = (
-        CliRunner().invoke(app(), ["generate", *lamp, *more])
-        for more in ([], ["-o", "without=Zorv", "-o", "without=size"])
+        commanded("generate", *lamp, *more) for more in ([], ["-o", "without=Zorv", "-o", "without=size"])
     )
     assert "Zorv" in json.loads(plain.stdout)["customer"]
     assert banned.exit_code == 2  # the key "size" is required
-    banned = CliRunner().invoke(app(), ["generate", *lamp, "-o", "without=Zorv"])
+    banned = commanded("generate", *lamp, "-o", "without=Zorv")
     assert "Zorv" not in json.loads(banned.stdout)["customer"]

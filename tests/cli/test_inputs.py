@@ -10,8 +10,8 @@ import sys
 from pathlib import Path
 
 import pytest
+from command_line import Result, commanded
 from long_waits import without_waits
-from typer.testing import CliRunner, Result
 
 from structgen.cli import app
 from structgen.engine.bulk.bulk_file import read_prompts
@@ -21,7 +21,7 @@ PERSON = '{"type": "object", "properties": {"name": {"type": "string"}}, "requir
 
 
 def run(*arguments: str, text: str = "", **environment: str | None) -> Result:
-    return CliRunner().invoke(app(), list(arguments), input=text, env=environment)
+    return commanded(*arguments, input=text, env=environment)
 
 
 @pytest.mark.parametrize(

@@ -10,10 +10,9 @@ from typing import Any
 
 import numpy as np
 import pytest
-from typer.testing import CliRunner
+from command_line import commanded
 
 import structgen as sg
-from structgen.cli import app
 from structgen.tokens.tokenizer import byte_tokenizer
 
 pytest.importorskip("torch")
@@ -31,14 +30,13 @@ BOTH = {'{"paid": true}', '{"paid": false}'}
 @pytest.fixture
 def run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., Any]:
     """Return what runs the command in a folder with a schema."""
-    from structgen.cli import app
 
     (tmp_path / "paid.json").write_text(json.dumps(SCHEMA))
     monkeypatch.chdir(tmp_path)
     base = ["--model", "structgen/extract-draft", "--prompt", PROMPT]
 
     def runs(command: str, *arguments: str) -> Any:
-        return CliRunner().invoke(app(), [command, *base, *arguments])
+        return commanded(command, *base, *arguments)
 
     return runs
 
@@ -310,7 +308,7 @@ def draws(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture
 def run_report() -> Callable[..., Any]:
-    return lambda *arguments: CliRunner().invoke(app(), ["sample-report", *map(str, arguments)])
+    return lambda *arguments: commanded("sample-report", *map(str, arguments))
 
 
 def test_the_table(run_report: Callable[..., Any], draws: Path) -> None:

@@ -8,10 +8,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from typer.testing import CliRunner, Result
+from command_line import Result, commanded
 
 import structgen as sg
-from structgen.cli import app
 from structgen.cli.warmup import first_masks
 from structgen.errors import OptionError
 from structgen.lark_grammars import lark_grammar
@@ -43,7 +42,7 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 def run(*arguments: str, answer: str = "") -> Result:
-    return CliRunner().invoke(app(), ["store", *arguments], input=answer)
+    return commanded("store", *arguments, input=answer)
 
 
 def left(folder: Path) -> set[str]:
@@ -118,7 +117,7 @@ def test_the_grammar_is_loaded_and_its_masks_filled(tmp_path: Path, monkeypatch:
     monkeypatch.setenv("STRUCTGEN_CACHE", str(tmp_path))
     path = str(grammar("markers"))
     arguments = ["warmup", "--tokenizer", str(small_tokenizer()), "--grammar", path]
-    result = CliRunner().invoke(app(), arguments)
+    result = commanded(*arguments)
     assert result.exit_code == 0
     assert f"{path} is ready, with " in result.stdout
     assert list((tmp_path / "grammars").iterdir())

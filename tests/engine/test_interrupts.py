@@ -17,7 +17,8 @@ from typing import Any
 import pytest
 import torch
 from interrupting import Injected, Place, Tracer, tracing
-from small_models import Function, TreeFunction, tokenizer
+from request_kinds import NUMBERS, PERSON, TOKENIZER
+from small_models import Function, TreeFunction
 from token_caches import TokenCache
 
 import structgen as sg
@@ -25,21 +26,6 @@ from structgen.engine import Engine, FinishReason, Handle, Request, Result, Samp
 from structgen.engine.model_protocol import Model
 from structgen.speculation.planning.row_trial import RowTrial
 from structgen.store.mask_store import default_store
-
-TOKENIZER = tokenizer()
-PERSON = sg.json_schema(
-    {
-        "type": "object",
-        "properties": {
-            "name": {"type": "string", "maxLength": 12},
-            "age": {"type": "integer", "minimum": 0, "maximum": 120},
-        },
-        "required": ["name", "age"],
-        "additionalProperties": False,
-    },
-    whitespace="compact",
-)
-NUMBERS = sg.json_schema({"type": "array", "items": {"type": "integer"}, "minItems": 2}, whitespace="compact")
 
 
 def _requests() -> list[Request]:

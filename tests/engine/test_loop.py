@@ -141,14 +141,6 @@ def test_the_steps_say_what_the_mask_removed() -> None:
             matcher.advance(step.token)
 
 
-def test_a_text_ends_before_a_stop_string_and_the_stream_never_shows_it() -> None:
-    (whole,) = _engine().generate(Request("free", None, Sampling(seed=2), max_tokens=60))
-    stop = whole.text[20:24]
-    request = Request("free", None, Sampling(seed=2), max_tokens=60, stop=(stop,))
-    pieces = list(_engine().stream(request))
-    assert "".join(pieces) == whole.text[: whole.text.find(stop)]
-
-
 def test_a_text_that_takes_too_long_is_an_error_of_its_own() -> None:
     late, fine = _engine().generate(
         [Request("a", PERSON, timeout=0.0, max_tokens=80), Request("b", PERSON, max_tokens=80)]
@@ -286,12 +278,6 @@ def test_a_step_whose_texts_all_fail_leaves_those_that_wait_to_the_next() -> Non
     while engine.step():
         continue
     assert handles[1].result is not None and handles[1].result.value
-
-
-def test_handles_of_another_engine_are_refused() -> None:
-    handles = _engine().submit(Request("a", PERSON, max_tokens=80))
-    with pytest.raises(sg.errors.OptionError, match="another engine"):
-        _engine().drive(handles)
 
 
 def test_logits_of_no_token_are_never_chosen() -> None:

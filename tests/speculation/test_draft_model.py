@@ -218,16 +218,6 @@ def test_logits_that_are_no_numbers_give_no_draft() -> None:
     assert len(one.propose(view(sg.Matcher(of_machine("JSON"))), 16)) == 0
 
 
-def test_a_model_that_fails_is_dropped_and_the_text_goes_on() -> None:
-    class Broken(Small):
-        def decode(self, tokens: Any, caches: Any) -> Any:
-            raise MemoryError("no room")
-
-    matcher = sg.Matcher(of_machine("JSON"))
-    found = replay(TEXTS["JSON"], [DraftModel(Broken())], facts(b"x"), matcher, 8, ROW)
-    assert found.dropped == {"model": "MemoryError: no room"} and found.calls == found.tokens
-
-
 @pytest.mark.parametrize("wrong", [{"depth": 0}, {"depth": 65}, {"branches": 0}, {"least": 2}])
 def test_wrong_settings_are_refused(wrong: Any) -> None:
     with pytest.raises(sg.errors.OptionError, match=f"{next(iter(wrong))}="):

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from typer.testing import CliRunner
+from command_line import commanded
 
 pytest.importorskip("torch")
 pytest.importorskip("pydantic")
@@ -38,9 +38,8 @@ def _folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def run(model: str, *arguments: str) -> Any:
-    from structgen.cli import app
 
-    return CliRunner().invoke(app(), ["generate", "--model", model, "--prompt", "Who?", *arguments])
+    return commanded("generate", "--model", model, "--prompt", "Who?", *arguments)
 
 
 @pytest.mark.parametrize(

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import subprocess
-import sys
 from collections.abc import Iterator
 from typing import Annotated, Any, Literal
 
@@ -164,28 +162,6 @@ def test_what_a_server_does_not_have_is_an_error_at_decoration(
 ) -> None:
     with pytest.raises(sg.errors.OptionError, match=error):
         person_of(model, **options)
-
-
-def test_a_server_is_asked_without_torch() -> None:
-    with serving('{"name": "Ada", "age": 36}') as server:
-        code = f"""
-import sys
-sys.modules["torch"] = sys.modules["transformers"] = None
-import dataclasses, structgen as sg
-
-@dataclasses.dataclass
-class Person:
-    name: str
-    age: int
-
-@sg.generate(model={server.model!r})
-def person() -> Person:
-    "Who?"
-
-assert person() == Person("Ada", 36)
-"""
-        done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
-    assert done.returncode == 0, done.stderr
 
 
 @pytest.mark.parametrize("text", ["-0", "-0.0", "-0.00", "100.0", "100.00"])

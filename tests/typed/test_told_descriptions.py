@@ -21,12 +21,11 @@ pytest.importorskip("transformers")
 sys.path.insert(0, str(Path(__file__).parents[1] / "engine"))
 
 from asked import asked  # noqa: E402
+from command_line import commanded  # noqa: E402
 from pydantic import Field, create_model  # noqa: E402
 from small_models import CHAT_TEMPLATE, write_chat_llama, write_llama  # noqa: E402
-from typer.testing import CliRunner  # noqa: E402
 
 import structgen as sg  # noqa: E402
-from structgen.cli import app  # noqa: E402
 from structgen.engine.model_prompts import ModelPrompts, ModelQuestion  # noqa: E402
 from structgen.engine.requests import Request  # noqa: E402
 from structgen.json_grammars.prompting import MOST_DESCRIPTION, schema_outline  # noqa: E402
@@ -330,8 +329,7 @@ def test_listed_values_are_compared_alike_in_python_in_the_shell_and_by_the_engi
     assert plain.text == ours.text and plain.usage.strategy_rows > 0
     words = ["--model", str(folder), "--schema", str(tmp_path / "s.json"), "--prompt", "Which?", "--json"]
     told, tokens = (
-        json.loads(CliRunner().invoke(app(), ["generate", *words, *more]).stdout)
-        for more in ([], ["-o", "choices=tokens"])
+        json.loads(commanded("generate", *words, *more).stdout) for more in ([], ["-o", "choices=tokens"])
     )
     assert told["text"] == ours.text and told["probabilities"] == pytest.approx(ours.probabilities)
     by_tokens = sg.run(engine, "Which?", schema, choices="tokens", detailed=True)

@@ -10,7 +10,7 @@ import transformers
 
 import structgen as sg
 
-TOKENIZER = sg.Tokenizer.from_huggingface(str(Path(__file__).parents[1] / "data" / "bpe"))
+TOKENIZER = sg.Tokenizer.from_huggingface(str(Path(__file__).parent / "data" / "bpe"))
 END = TOKENIZER.eos_token_ids[0]
 WIDTH = TOKENIZER.vocab_size + 7
 """Of the logits: wider than the vocabulary, as models have it."""
