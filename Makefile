@@ -30,9 +30,7 @@ MODEL ?=
 # Golden cases by name (ONLY='schema/array/*'), and whether their digests are written anew (BLESS=1).
 ONLY ?=
 BLESS ?=
-# `make lark-oracle`: other code that answers, and what is not in the repository.
-ROOM ?=
-BESIDE ?=
+# `make lark-oracle`: what is not in the repository.
 LLAMA3 ?=
 SYNCODE ?=
 PUBLIC ?=
@@ -126,10 +124,9 @@ golden: $(VENV)/.installed-dev ## compare what is answered with committed digest
 	$(COMPILE)
 	$(GOLDEN) $(if $(BLESS),--bless) $(foreach one,$(ONLY),'$(one)')
 
-# Where a digest differs, lark is asked who is right; ROOM=module:function answers in structgen's place, and
-# what is named by BESIDE= is judged beside it. LLAMA3=, SYNCODE= and PUBLIC= say where these are; without them they are left out.
-lark-oracle: $(VENV)/.installed-dev ## every step of real texts under Lark grammars, a thousand small grammars, against digests; four minutes (ONLY='traps/*', BLESS=1, ROOM=, BESIDE=, LLAMA3=file, SYNCODE=folder)
-	PYTHONPATH=tests:. $(BIN)/python -m lark_oracle $(if $(BLESS),--bless,--judge) $(if $(ROOM),--room $(ROOM)) $(if $(BESIDE),--beside $(BESIDE)) $(if $(LLAMA3),--llama3 $(LLAMA3)) $(if $(SYNCODE),--syncode $(SYNCODE)) $(if $(PUBLIC),--public $(PUBLIC)) $(foreach one,$(ONLY),'$(one)')
+# Where a digest differs, lark is asked. LLAMA3=, SYNCODE= and PUBLIC= say where these are; without them they are left out.
+lark-oracle: $(VENV)/.installed-dev ## every step of real texts under Lark grammars, a thousand small grammars, against digests; four minutes (ONLY='traps/*', BLESS=1, LLAMA3=file, SYNCODE=folder)
+	PYTHONPATH=tests:. $(BIN)/python -m lark_oracle $(if $(BLESS),--bless,--judge) $(if $(LLAMA3),--llama3 $(LLAMA3)) $(if $(SYNCODE),--syncode $(SYNCODE)) $(if $(PUBLIC),--public $(PUBLIC)) $(foreach one,$(ONLY),'$(one)')
 
 golden-mutants: $(VENV)/.installed-dev ## seed faults into a copy: each must turn golden red; ten minutes (MUTANTS='max*')
 	$(BIN)/python scripts/mutants.py golden $(if $(MUTANTS),'$(MUTANTS)')

@@ -13,7 +13,6 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
-from for_each import for_each
 from small_models import Function, tokenizer, write_llama
 from typer.testing import CliRunner
 
@@ -307,26 +306,6 @@ def test_half_of_a_surrogate_pair_in_a_line_is_that_lines_error(tmp_path: Path) 
     assert found[1]["error"] is None and found[1]["id"] == "\udc00"
 
 
-def test_the_command_goes_on_with_its_own_run_alone(tmp_path: Path) -> None:
-    first, second = tmp_path / "1.json", tmp_path / "2.json"
-    first.write_text('{"enum": ["a", "b"]}')
-    second.write_text('{"type": "boolean"}')
-    prompts, out = _prompts(tmp_path / "p.jsonl", 2), tmp_path / "r.jsonl"
-
-    def ask(*rest: str) -> Any:
-        common = f"bulk -o device=cpu --prompts {prompts} --out {out} --max-tokens 9"
-        return CliRunner().invoke(app(), [*common.split(), *rest])
-
-    assert ask("--schema", str(first)).exit_code == 0
-    before = out.read_text()
-    assert ask("--schema", str(first)).exit_code == 0 and out.read_text() == before
-    refused = ask("--schema", str(second))
-    assert refused.exit_code == 2 and out.read_text() == before
-    assert "another schema or grammar" in refused.stderr and "Traceback" not in refused.output
-    assert ask("--schema", str(second), "--start-over").exit_code == 0
-    assert all(isinstance(line["value"], bool) for line in _lines(out).values())
-
-
 def test_the_command_writes_documents_a_page_and_bulk_results(tmp_path: Path) -> None:
     pytest.importorskip("transformers")
     model, schema = write_llama(tmp_path / "model"), tmp_path / "s.json"
@@ -350,37 +329,3 @@ def test_the_command_writes_documents_a_page_and_bulk_results(tmp_path: Path) ->
     )
     assert bulk.exit_code == 0, bulk.output
     assert all(isinstance(line["value"], list) for line in _lines(tmp_path / "r.jsonl").values())
-
-
-@for_each(
-    "wrong",
-    [
-        [],
-        ["--prompt", "a", "--prompts", "b"],
-        ["-o"],
-        ["--prompt", "a", "-o", "n"],
-        ["--prompt", "a", "-o", "n=2", "--n", "2"],
-        ["--prompt", "a", "--model", "nowhere"],
-        ["--prompt", "a", "--out", "b"],
-        ["--prompt", "a", "--start-over"],
-        ["--prompt", "a", "--regex", "a+", "-o", "stop=a"],
-        ["--prompt", "a", "-o", "stop="],
-        ["--prompt", "a", "--temperature", "nan"],
-        ["--prompt", "a", "--temperature", "1e-320"],
-        ["--prompt", ""],
-    ],
-)
-def test_wrong_usage_is_told_in_a_line(wrong: list[str]) -> None:
-    result = CliRunner().invoke(app(), ["generate", *wrong])
-    assert result.exit_code == 2
-    assert result.exception is None or isinstance(result.exception, SystemExit)
-    assert "Traceback" not in result.output
-
-
-def test_the_command_ends_free_texts_at_stop_strings() -> None:
-    options = "generate -o device=cpu --max-tokens 24 --temperature 1"
-    asked = [*options.split(), "--prompt", "Ada lives in"]
-    whole = CliRunner().invoke(app(), asked).stdout.rstrip("\n")
-    stop = whole[4:6]
-    found = CliRunner().invoke(app(), [*asked, "-o", "stop=\0 never", "-o", f"stop={stop}"])
-    assert found.exit_code == 0 and found.stdout == whole[: whole.index(stop)] + "\n"

@@ -266,21 +266,6 @@ def test_an_interrupted_step_loses_nothing() -> None:
         assert [(one.result.tokens, one.result.text) for one in handles if one.result] == plain
 
 
-@pytest.mark.parametrize(
-    ("options", "message"),
-    [
-        ({"canonical": 1}, "canonical: 1 is not allowed"),
-        ({"healing": "yes"}, "healing: 'yes' is not allowed"),
-        ({"canonical": True, "grammar": None}, "Free text has no forced parts"),
-        ({"healing": True, "thinking": sg.Thinking()}, "Leave out healing or thinking"),
-        ({"heal": True}, r"sg.Request has no option 'heal'"),
-    ],
-)
-def test_options_that_are_wrong(options: dict[str, Any], message: str) -> None:
-    with pytest.raises(sg.errors.OptionError, match=message):
-        sg.Request(**{"prompt": "A text:", "grammar": URL, **options})
-
-
 def test_a_tokenizer_without_rules_is_refused_when_it_is_asked() -> None:
     own = sg.Tokenizer.from_bytes([bytes((byte,)) for byte in range(256)] + [None], 256)
     engine = sg.Engine(Function(own.vocab_size), own)

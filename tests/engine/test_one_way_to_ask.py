@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from datetime import date
 from pathlib import Path
 from typing import Any
 
@@ -25,19 +24,6 @@ SCHEMA = {
     "additionalProperties": False,
 }
 TEXT = "Ada Lovelace, 36, lives in London."
-
-
-def generate(*arguments: str) -> str:
-    found = CliRunner().invoke(app(), ["generate", *arguments])
-    assert found.exit_code == 0, found.output
-    return found.stdout
-
-
-def test_a_type_has_one_answer_from_the_shell_and_from_python() -> None:
-    text = "The meeting is on 4 May 2026."
-    found = sg.run("structgen/extract", text, date)
-    assert generate("--type", "datetime:date", "--prompt", text) == f'"{found.isoformat()}"\n'
-    assert isinstance(found, date)
 
 
 def test_a_prompt_that_was_made_for_the_model_is_read_as_it_is(engine: sg.Engine) -> None:

@@ -147,14 +147,6 @@ def test_what_every_filling_has_in_common_is_written_before_the_model_is_asked()
     assert [one.token for one in found.steps[0].committed] == list(b"wxyz")
 
 
-def test_a_name_that_stands_twice_holds_the_same_value() -> None:
-    for seed in range(4):
-        found = fill(
-            "<{tag: /[a-z]{1,4}/, 4}>{body: int, 2}</{tag}>", temperature=2.0, seed=seed, scheduler="factor"
-        )
-        assert re.fullmatch(r"<([a-z]{1,4})>-?\d+</\1>", found.text)
-
-
 def test_a_tie_has_the_product_law() -> None:
     class Fixed(Toy):
         def forward(self, ids: np.ndarray) -> np.ndarray:

@@ -17,6 +17,7 @@ import structgen as sg
 from structgen.integrations import generation_ends
 from structgen.integrations.transformers import LogitsProcessor, custom_generate
 
+pytestmark = pytest.mark.filterwarnings("ignore:generate stops")
 SPECIAL = next(token for token in TOKENIZER.special_ids if token != END)
 BEYOND = WIDTH - 2
 """A token of the model, and not of the tokenizer."""
@@ -98,7 +99,6 @@ PAIRS = {(eos, "drawn") for eos in ENDS} | {("a list without it", way) for way i
         for way in WAYS
     ],
 )
-@pytest.mark.filterwarnings("ignore:generate stops")
 def test_each_row_is_one_document_and_ends(eos: str, way: str) -> None:
     pad = PADS.get(eos, END)
     model, inputs = of(ENDS[eos], pad), batch("one", "number two, and longer", "three")
@@ -115,7 +115,6 @@ def test_each_row_is_one_document_and_ends(eos: str, way: str) -> None:
 
 @pytest.mark.parametrize("eos", ["another", "text and another", "none"])
 @pytest.mark.parametrize("door", ["argument", "config", "model's config"])
-@pytest.mark.filterwarnings("ignore:generate stops")
 def test_the_end_tokens_are_those_of_the_generation(eos: str, door: str) -> None:
     model, inputs, options = of(END), batch("one"), dict[str, Any]()
     if door == "argument" and ENDS[eos] is not None:
@@ -136,7 +135,6 @@ def test_the_end_tokens_are_those_of_the_generation(eos: str, door: str) -> None
 
 @pytest.mark.parametrize("eos", [END, SPECIAL, QUOTE])
 @pytest.mark.parametrize("assistant", ["a model", "the prompt"])
-@pytest.mark.filterwarnings("ignore:generate stops")
 def test_drafts_of_an_assistant_are_followed(eos: int, assistant: str) -> None:
     model, inputs = of(eos), batch('{"by":"Ada"} {"by":"Ada"}')
     other = copy.deepcopy(model)
@@ -158,7 +156,6 @@ def test_drafts_of_an_assistant_are_followed(eos: int, assistant: str) -> None:
 
 
 @pytest.mark.parametrize("named", [True, False])
-@pytest.mark.filterwarnings("ignore:generate stops")
 def test_a_loop_of_ones_own_writes_one_document_too(named: bool) -> None:
     model = of([QUOTE, BEYOND])
     processor = LogitsProcessor(OBJECT, TOKENIZER, model=model if named else None)
@@ -174,7 +171,6 @@ def test_a_loop_of_ones_own_writes_one_document_too(named: bool) -> None:
 
 
 @pytest.mark.parametrize("given", [True, False])
-@pytest.mark.filterwarnings("ignore:generate stops")
 def test_an_end_token_that_the_grammar_cannot_do_without_is_refused(given: bool) -> None:
     model = of(TOKENIZER.token_bytes.index(b"~"))
     with pytest.raises(sg.errors.OptionError, match=rf"nothing else writes.*Pass eos_token_id=\[{END}\]"):

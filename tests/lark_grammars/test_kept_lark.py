@@ -109,18 +109,6 @@ def grammar_of(seed: int) -> Any:
 # --- laws over random grammars ------------------------------------------------------------------------------
 
 
-@for_each("seed", range(8000, 8006))
-def test_a_file_answers_as_the_grammar_did_and_further_texts_are_read_on(
-    seed: int, tmp_path_factory: pytest.TempPathFactory
-) -> None:
-    grammar, folder = grammar_of(seed), tmp_path_factory.mktemp("store")
-    whole = {} if grammar is None else asked(compiled(grammar), 40)
-    for most in (3, 12, 40) if grammar is not None else ():
-        found, made = again(grammar, folder, most)
-        assert found == {text: whole[text] for text in found}
-        assert (made._kept is None) == (most == 3)
-
-
 def damage(folder: Path, source: random.Random) -> None:
     """Have some files be away, cut off or changed."""
     for path in [one for one in folder.rglob("*") if one.suffix in (GRAMMAR_SUFFIX, LEXER_SUFFIX)]:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import itertools
 import json
-import random
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
@@ -102,12 +101,7 @@ def hold_tokens(compiled: CompiledLark) -> None:
                 pending.append(after)
 
 
-COMMENT = "start: A+\nA: /a/\n%ignore /#[^\\n]*/\n"
 SHORT = {
-    "a comment": COMMENT,
-    "any characters": "start: A+\nA: /a/\n%ignore /#.*/\n",
-    "blanks before": "start: A+\nA: /a/\n%ignore / *#[^\\n]*/\n",
-    "alternatives": "start: A+\nA: /a/\n%ignore /#[^\\n]*|%[^\\n]*/\n",
     "blanks and comment": 'start: A+\nA: /a/\n%ignore /#[^\\n]*/\n%ignore " "\n',
     "a letter": 'start: A B\nA: "a"\nB: "b"\n%ignore / b?/\n',
     "the rest of a line": 'start: A B | C\nA: /a+/\nB: "a"\nC: "c"\n%ignore / [^\\n]*/\n',
@@ -173,11 +167,6 @@ def test_a_token_is_allowed_where_its_bytes_are_beside_newlines(name: str) -> No
     hold_tokens(machine(NEWLINES[name] + DECLARED, TOKENS, drawn.Blocks()))
 
 
-def test_a_comment_that_nothing_ends_is_refused_at_the_start() -> None:
-    compiled = machine(COMMENT)
-    assert compiled.next_bytes(compiled.start) == b"a"
-
-
 FAMILIES: dict[str, tuple[Callable[[int], str], str, Any, range]] = {
     "plain": (drawn.drawn, drawn.ALPHABET, None, range(4000, 4015)),
     "looking around": (partial(drawn.drawn, looks=True), drawn.ALPHABET, None, range(1000, 1008)),
@@ -226,13 +215,6 @@ def test_searches_say_what_goes_on_where_letters_are_not_settled(
     held("ending in anchors", seed)
 
 
-@for_each("seed", range(3000, 3015))
-def test_a_token_is_allowed_where_its_bytes_are(seed: int) -> None:
-    compiled = random_machine(seed)
-    if compiled is not None:
-        hold_tokens(compiled)
-
-
 def test_a_token_is_allowed_where_its_bytes_are_beside_keywords() -> None:
     words = ["".join(one) for size in (1, 2, 3) for one in itertools.product("selctd (1", repeat=size)]
     held = dict.fromkeys([*map(chr, range(128)), *words, *(" " + one for one in words)])
@@ -261,18 +243,6 @@ def test_a_token_is_allowed_where_its_bytes_are_beside_keywords() -> None:
         assert allowed == known, text
 
 
-def test_a_fork_goes_on_apart_and_a_rollback_comes_back() -> None:
-    matcher = sg.Matcher(machine('start: "a" (B | "c")*\nB: /b+(?!c)/\n%ignore " "\n'))
-    for byte in b"ab":
-        matcher.advance(byte)
-    other, state = matcher.fork(), matcher.state
-    other.advance(ord(" "))
-    assert matcher.state == state
-    assert other.state != state
-    other.rollback(1)
-    assert other.state == state
-
-
 def test_a_lexer_that_looks_ahead_too_far_ends_in_a_named_limit() -> None:
     grammar = sg.lark(
         "start: A B*\nA: /([a-z](?!.{40}q))+z/\nB: /[a-z]+/\n", limits=sg.Limits(oracle_steps=5_000)
@@ -280,11 +250,6 @@ def test_a_lexer_that_looks_ahead_too_far_ends_in_a_named_limit() -> None:
     with pytest.raises(sg.errors.LimitError) as caught:
         CompiledLark(grammar, BYTES, None, False)
     assert caught.value.limit in ("automaton_states", "oracle_steps")
-
-
-def test_a_grammar_without_a_text_is_refused() -> None:
-    with pytest.raises(sg.errors.GrammarError, match="accepts no text"):
-        machine('start: A B\nA: /a+/\nB: "a"\n')
 
 
 def test_two_states_of_the_lexer_that_go_on_as_each_other_have_masks() -> None:
@@ -334,32 +299,6 @@ def test_a_long_text_makes_no_more_states() -> None:
             matcher.advance(byte)
         counts.append(compiled.sizes["machine_states"])
     assert counts[0] == counts[2]
-
-
-@for_each("seed", [*range(4000, 4008), *range(6000, 6004)])
-def test_so_many_tokens_as_are_said_complete_a_text(seed: int) -> None:
-    compiled, draw = random_machine(seed, blocks=seed >= 6000), random.Random(seed)
-    for more in (0, 0, 1, 3) if compiled is not None else ():
-        matcher, mask = sg.Matcher(compiled), sg.allocate_mask(1, compiled.vocab_size)
-        left = matcher.tokens_to_finish() + more
-        while not matcher.is_finished:
-            assert matcher.tokens_to_finish() <= left
-            assert fewest(matcher, left) <= matcher.tokens_to_finish()
-            matcher.fill_mask(mask, budget=left)
-            token = draw.choice(mask.allowed().tolist())
-            matcher.advance(token)
-            left -= token not in compiled.end_tokens
-
-
-def fewest(matcher: sg.Matcher, most: int) -> int:
-    """Return the fewest tokens that complete a text, by trying all of up to two; else three."""
-    compiled, front = matcher.compiled, {matcher.state}
-    for count in range(min(most, 2) + 1):
-        if any(compiled.accepts_end(state) for state in front):
-            return count
-        after = (compiled.step(state, token) for state in front for token in compiled.allowed(state))
-        front = {state for state in after if state is not None}
-    return 3
 
 
 def test_ignored_lexemes_that_owe_different_things_lead_to_one_another() -> None:

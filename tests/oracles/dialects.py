@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import itertools
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -45,7 +45,8 @@ def _strings(letters: str, most: int) -> list[str]:
     return ["".join(word) for size in range(most + 1) for word in itertools.product(letters, repeat=size)]
 
 
-def _objects(choices: dict[str, list[Json]]) -> list[Json]:
+def objects(choices: Mapping[str, Sequence[Json]]) -> list[Json]:
+    """Return the objects with some of the keys, each with one of its values."""
     absent = object()
     rows = itertools.product(*([absent, *values] for values in choices.values()))
     return [
@@ -53,17 +54,18 @@ def _objects(choices: dict[str, list[Json]]) -> list[Json]:
     ]
 
 
-def _arrays(items: list[Json], most: int) -> list[Json]:
+def arrays(items: Sequence[Json], most: int) -> list[Json]:
+    """Return the arrays of up to `most` of the items."""
     return [list(row) for size in range(most + 1) for row in itertools.product(items, repeat=size)]
 
 
-_INNER_VALUES = [None, 0, 1, *_objects({"a": list(_LEAVES)}), *_arrays(list(_LEAVES), 1)]
+_INNER_VALUES = [None, 0, 1, *objects({"a": list(_LEAVES)}), *arrays(list(_LEAVES), 1)]
 FRAMES: dict[str, tuple[Json, list[Json]]] = {
     "objects": (
         {"type": "object", "properties": dict.fromkeys(KEYS, _LEAF), "additionalProperties": False},
-        _objects({key: list(_LEAVES) for key in KEYS}),
+        objects({key: list(_LEAVES) for key in KEYS}),
     ),
-    "arrays": ({"type": "array", "items": _LEAF, "maxItems": 4}, _arrays(list(_LEAVES), 4)),
+    "arrays": ({"type": "array", "items": _LEAF, "maxItems": 4}, arrays(list(_LEAVES), 4)),
     "nested": (
         {
             "type": ["object", "array"],
@@ -72,7 +74,7 @@ FRAMES: dict[str, tuple[Json, list[Json]]] = {
             "items": _INNER,
             "maxItems": 2,
         },
-        [*_objects({"a": _INNER_VALUES, "b": list(_LEAVES)}), *_arrays(_INNER_VALUES, 2)],
+        [*objects({"a": _INNER_VALUES, "b": list(_LEAVES)}), *arrays(_INNER_VALUES, 2)],
     ),
     "scalars": (
         {
