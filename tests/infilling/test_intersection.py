@@ -126,12 +126,11 @@ TEMPLATE = '{"id": {id: /[0-9]*[02468]/, 3}, "tag": "{tag: /[a-c]+é?/, 5}", "on
 def test_the_whole_is_a_document_and_each_hole_is_of_its_type(scheduler: str, length: str) -> None:
     if length == "log z" and scheduler not in ("auto", "freedave"):
         return
-    for seed in range(2):
-        found = fill(TEMPLATE, grammar=SCHEMA, scheduler=scheduler, temperature=1.5, seed=seed, length=length)
-        jsonschema.validate(json.loads(found.text), SCHEMA)
-        assert re.fullmatch("[0-9]*[02468]", found.values["id"])
-        assert re.fullmatch("[a-c]+é?", found.values["tag"]) and found.values["on"] in ("true", "false")
-        assert found.value["tag"] == found.values["tag"]
+    found = fill(TEMPLATE, grammar=SCHEMA, scheduler=scheduler, temperature=1.5, length=length)
+    jsonschema.validate(json.loads(found.text), SCHEMA)
+    assert re.fullmatch("[0-9]*[02468]", found.values["id"])
+    assert re.fullmatch("[a-c]+é?", found.values["tag"]) and found.values["on"] in ("true", "false")
+    assert found.value["tag"] == found.values["tag"]
 
 
 def test_a_hole_with_a_json_type_has_a_value_and_the_whole_is_parsed_by_lark() -> None:
