@@ -361,13 +361,6 @@ def test_beams_that_would_lose_the_constraint_are_refused(vllm: SimpleNamespace,
     assert vllm.ChatCompletionRequest(None).to_beam_search_params(1, {}) == "beams"
 
 
-def test_a_draft_in_which_thoughts_end_is_reserved_for(vllm: SimpleNamespace, engine: Any) -> None:
-    for thinks, reserve in ((object, 4), (None, 0)):
-        started = engine(num_speculative_tokens=4, reasoner=thinks)
-        request = admitted(vllm, started, params(vllm, json=SCHEMA))
-        assert started.manager.grammar(request).text.reserve == reserve
-
-
 def test_a_call_of_a_tool_has_no_members_besides(vllm: SimpleNamespace, engine: Any) -> None:
     for _ in range(2):
         started = engine()
