@@ -102,11 +102,6 @@ def test_a_request_without_a_form_asks_for_free_text(said: dict[str, Any]) -> No
     assert (read.grammar(), read.form, read.choice.mode) == (None, "", "none")
 
 
-def test_true_stands_for_any_json() -> None:
-    answer = sg.read_request(True).answer
-    assert answer is not None and is_text(answer, "[1, null]")
-
-
 def test_a_form_of_free_text_leaves_room_for_another_one() -> None:
     read = sg.read_request({"response_format": {"type": "text"}, "regex": "[ab]"})
     assert read.form == "regex"

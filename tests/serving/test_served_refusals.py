@@ -221,15 +221,6 @@ def test_a_wrong_prompt_is_refused(app: Any, prompt: Any) -> None:
     assert answer.status_code == 400
 
 
-def test_a_grammar_reads_no_file_beside_the_server(
-    app: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.chdir(tmp_path)
-    (tmp_path / "secret.lark").write_text('WORD: "hidden"', encoding="utf-8")
-    error = refused(app, 400, guided_grammar="%import .secret.WORD\nstart: WORD")
-    assert "hidden" not in error["message"] and "lark's own library" in error["message"]
-
-
 def test_addresses_that_are_not_there_have_the_same_error(app: Any) -> None:
     async def work() -> list[Any]:
         http = http_client(app)
