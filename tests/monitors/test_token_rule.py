@@ -15,7 +15,8 @@ pytestmark = pytest.mark.usefixtures("monitors_here")
 
 @for_each("seed", range(8))
 @for_each("both", [False, True])
-def test_masks_are_those_of_the_plain_rule_and_a_second_monitor_yields(seed: int, both: bool) -> None:
+def test_masks_are_those_of_the_plain_rule(seed: int, both: bool) -> None:
+    """Of one monitor, and of two, the second of which yields where nothing would be left."""
     rng = random.Random(seed)
     monitors = {".": Dots(seed, 1.0 if both else 0.8), " ": Blanks(seed, 1.0)}
     marks = ". " if both else "."
