@@ -29,10 +29,20 @@ SMALL: dict[str, Any] = {
 }
 
 
+CONFIGS: dict[str, Any] = {
+    "gpt2": lambda: transformers.GPT2Config(
+        vocab_size=WIDTH, n_embd=32, n_layer=2, n_head=2, n_positions=256, eos_token_id=END
+    ),
+    "llama": lambda: transformers.LlamaConfig(**SMALL),
+    "qwen2": lambda: transformers.Qwen2Config(**SMALL),
+    "gemma": lambda: transformers.GemmaConfig(**SMALL),
+}
+
+
 def opinionated(config: Any = None) -> Any:
     """Return a model of a configuration, by default a Llama, whose logits lie far apart."""
     torch.manual_seed(3)
-    config = config or transformers.LlamaConfig(**SMALL)
+    config = config or CONFIGS["llama"]()
     model = transformers.AutoModelForCausalLM.from_config(config).eval()
     with torch.no_grad():
         model.get_output_embeddings().weight.mul_(20)

@@ -147,7 +147,8 @@ def test_standard_input_that_is_not_utf8_is_told_with_the_byte(
 
 def test_a_missing_schema_is_told_as_json_where_json_is_asked_for(run: Callable[..., Result]) -> None:
     found = run("check", "--schema", "broken.json", "--json", "x")
-    assert json.loads(found.stdout)["error"]["where"] == "broken.json, line 1, column 18"
+    error = json.loads(found.stdout)["error"]
+    assert (error["kind"], error["where"]) == ("SchemaError", "broken.json, line 1, column 18")
 
 
 @pytest.mark.parametrize(

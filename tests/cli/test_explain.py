@@ -188,13 +188,6 @@ def test_ebnf_is_told_by_its_rules(rules: Path) -> None:
     assert "Conflicts" not in result.stdout and "contexts" not in result.stdout
 
 
-def test_an_error_in_ebnf_has_its_line_and_column(rules: Path) -> None:
-    rules.write_text('root ::= "a"\n  | item)\nitem ::= "b"\n')
-    result = commanded("explain", "--grammar", str(rules))
-    assert result.exit_code == 2
-    assert "line 2, column 9" in result.stderr
-
-
 def test_a_lark_grammar_over_characters(faulty: Path) -> None:
     result = explain_grammar(faulty, "-o", "lexer=characters", "--json")
     found = json.loads(result.stdout)

@@ -337,10 +337,3 @@ def test_warmup_refuses_what_says_something_of_what_is_not_there(names: tuple[st
     with pytest.raises(OptionError) as caught:
         asked("warmup", *names)
     assert caught.value.where == where and caught.value.cure
-
-
-@pytest.mark.parametrize("command", ["check", "explain"])
-def test_a_command_that_reads_texts_needs_a_language(command: str) -> None:
-    with pytest.raises(OptionError, match=r"One of .* is needed") as caught:
-        asked(command)
-    assert caught.value.where == "--schema"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -141,20 +142,6 @@ def test_the_name_of_a_tool_a_format_and_tools_on_the_command_line(run_tools: Ca
     assert json.loads(done.stdout) == {"name": "second", "parameters": {}}
 
 
-def test_none_is_text(run_tools: Callable[..., Any]) -> None:
-    done = run_tools(
-        "--tools", "tools.json", "-o", "tool_choice=none", *QUESTION, "--json", "--max-tokens", "20"
-    )
-    assert json.loads(done.stdout)["calls"] == []
-
-
-def test_the_budget_closes_the_call(run_tools: Callable[..., Any]) -> None:
-    done = run_tools(*REQUIRED, "--prompt", "Rio " * 60, "--max-tokens", "60", "--json")
-    found = json.loads(done.stdout)
-    assert done.exit_code == 0 and len(found["calls"]) == 1
-    assert found["usage"]["tokens"] <= 60
-
-
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [
@@ -173,8 +160,6 @@ def test_the_budget_closes_the_call(run_tools: Callable[..., Any]) -> None:
 def test_bad_tools_are_told_with_their_place(
     run_tools: Callable[..., Any], arguments: list[str], said: str
 ) -> None:
-    import re
-
     done = run_tools(*arguments, *QUESTION)
     assert done.exit_code == 2 and re.search(said, done.stderr), done.stderr
 
@@ -275,33 +260,3 @@ def test_a_text_is_accepted_within_its_budget(budget: int) -> None:
     for one in found:
         PARSER.parse(one["text"])
         assert one["tokens"] <= budget
-
-
-def test_a_stream_is_the_text() -> None:
-    plain, streamed = (generate(*ORDERED, "--max-tokens", "12", *more) for more in ([], ["--stream"]))
-    assert plain.stdout == streamed.stdout
-    PARSER.parse(plain.stdout.rstrip("\n"))
-
-
-def test_a_file_of_prompts_is_worked_through(tmp_path: Path) -> None:
-    prompts, out = tmp_path / "prompts.jsonl", tmp_path / "out.jsonl"
-    prompts.write_text('"one and two"\n"three"\n', encoding="utf-8")
-    files = ["--prompts", str(prompts), "--out", str(out), "--grammar", str(SUM)]
-    done = commanded("bulk", "-o", "device=cpu", *files, "--max-tokens", "9")
-    assert done.exit_code == 0
-    texts = [json.loads(line)["text"] for line in out.read_text(encoding="utf-8").splitlines()]
-    assert len(texts) == 2
-    for text in texts:
-        PARSER.parse(text)
-
-
-def test_banned_texts_stand_nowhere_in_the_document() -> None:
-    schema = Path(__file__).parents[2] / "examples" / "lamp.schema.json"
-    lamp = ["--schema", str(schema), "-o", "device=cpu", "--prompt", "Zorvik took a big lamp."]
-    plain, banned = (
-        commanded("generate", *lamp, *more) for more in ([], ["-o", "without=Zorv", "-o", "without=size"])
-    )
-    assert "Zorv" in json.loads(plain.stdout)["customer"]
-    assert banned.exit_code == 2  # the key "size" is required
-    banned = commanded("generate", *lamp, "-o", "without=Zorv")
-    assert "Zorv" not in json.loads(banned.stdout)["customer"]

@@ -84,11 +84,6 @@ def test_colours_are_chosen_by_option_and_environment(
     assert re.sub(r"\x1b\[[0-9;]*m", "", shown) == plain
 
 
-def test_a_text_with_control_characters_stays_printable_in_colours() -> None:
-    shown = run("check", "--regex", "a+", "--color", "always", text="a\x1b]0;evil\x07").stdout
-    assert "\x1b]" not in shown and "\x07" not in shown
-
-
 @pytest.mark.parametrize(
     ("name", "lines", "prompts"),
     [

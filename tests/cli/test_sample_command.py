@@ -183,25 +183,6 @@ def test_a_damaged_tree_has_exit_status_2(run: Callable[..., Any], tmp_path: Pat
     assert (tmp_path / "tree.npz").read_bytes() == b"PK"
 
 
-def test_validators_of_a_type_are_part_of_the_law(run: Callable[..., Any], tmp_path: Path) -> None:
-    pytest.importorskip("pydantic")
-    (tmp_path / "drawn_types.py").write_text(
-        "from pydantic import BaseModel, field_validator\n"
-        "class Paid(BaseModel):\n"
-        "    paid: bool\n"
-        "    @field_validator('paid')\n"
-        "    @classmethod\n"
-        "    def _not(cls, value):\n"
-        "        if value:\n"
-        "            raise ValueError('has not')\n"
-        "        return value\n"
-    )
-    done = run(
-        "sample", "--type", "drawn_types:Paid", "--method", "importance", "--n", "4", "--budget", "400"
-    )
-    assert set(done.stdout.splitlines()) == {'{"paid": false}'}
-
-
 def test_a_budget_too_small_for_one_draw_has_exit_status_1_and_a_bracket(run: Callable[..., Any]) -> None:
     done = run("sample", "--schema", "paid.json", "--method", "rejection", "--budget", "1")
     assert (done.exit_code, done.stdout) == (1, "")
@@ -240,17 +221,11 @@ def test_ctrl_c_prints_what_is_known(run: Callable[..., Any], monkeypatch: pytes
         (["sample", "--method", "cras", "--regex", "a"], "method"),
         (["sample"], "--schema"),
         (["sample", "--regex", "a", "-o", "temperature=0"], "temperature"),
-        (["sample", "--regex", "a", "--stream"], "an option of structgen generate"),
-        (["sample", "--regex", "a", "-o", "trace=page.html"], "one of structgen generate"),
         (["sample", "--regex", "a", "-o", "stop=x"], "one of structgen generate and of structgen bulk"),
-        (["sample", "--regex", "a", "--start-over"], "an option of structgen bulk"),
         (["sample", "--regex", "a", "-o", "seconds=0"], "seconds"),
         (["sample", "--regex", "a", "-o", "standard_error=nan"], "standard_error"),
         (["sample", "--regex", "a", "--out", "nowhere/draws.jsonl"], "--out"),
         (["sample", "--regex", "a", "-o", "tree=nowhere/tree.npz"], "-o tree"),
-        (["generate", "--regex", "a", "-o", "weights=true"], "one of structgen sample"),
-        (["generate", "--regex", "a", "--budget", "9"], "an option of structgen sample"),
-        (["generate", "--regex", "a", "--out", "t"], "an option of structgen sample"),
     ],
 )
 def test_options_that_do_not_go_together_are_refused_by_name(

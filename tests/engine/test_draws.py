@@ -248,19 +248,6 @@ def test_tokens_far_below_one_that_is_not_allowed_are_drawn_by_their_own_shares(
         assert (tokens == TILE).mean() == pytest.approx(0.75, abs=0.03)
 
 
-@for_each("how", [{"top_k": 2}, {"min_p": 0.9}, {"top_p": 0.15}])
-@for_each("way", [choose, choose_anywhere])
-def test_tiles_are_drawn_by_what_the_filters_leave_of_them(way: Any, how: dict[str, Any]) -> None:
-    """Two equal tokens in two tiles are kept; the third tile, without any of them, is the heaviest."""
-    count = 400
-    logits = torch.zeros(count, 3 * TILE)
-    logits[:, TILE:] = -20.0
-    logits[:, TILE + 5] = logits[:, 2 * TILE + 5] = 5.0
-    tokens = way(logits, None, [ChoiceRow(Sampling(**how), i, 0, (), ()) for i in range(count)]).tokens
-    assert set(tokens) == {TILE + 5, 2 * TILE + 5}
-    assert tokens.count(TILE + 5) == pytest.approx(count / 2, abs=5 * math.sqrt(count) / 2)
-
-
 # --- the law of the draws -----------------------------------------------------------------------------------
 
 DRAWS = 1_000

@@ -5,14 +5,13 @@ from __future__ import annotations
 
 import dataclasses
 import functools
-import random
 from collections import Counter
 from collections.abc import Callable, Sequence
 from typing import Any
 
 import pytest
 import torch
-from request_kinds import DATES, NUMBERS, PERSON, SUMS
+from request_kinds import DATES, PERSON, requests
 from scripted_drafts import Scripted
 from small_models import Function, TreeFunction, tokenizer
 from token_caches import TokenCache
@@ -34,7 +33,6 @@ from structgen.speculation.speculation_options import Speculation
 
 TOKENIZER = tokenizer()
 END = TOKENIZER.eos_token_ids[0]
-GRAMMARS = (PERSON, NUMBERS, DATES, SUMS)
 
 
 def _engine(**options: Any) -> Engine:
@@ -42,34 +40,16 @@ def _engine(**options: Any) -> Engine:
 
 
 def _requests(count: int, speculation: Callable[[int], Any]) -> list[Request]:
-    """Requests of all kinds: drawn and likeliest, filtered, penalised, with thoughts, stops, budgets."""
-    made = []
-    for i in range(count):
-        draw = random.Random(i)
-        grammar = None if i % 6 == 5 else GRAMMARS[i % 4]
-        sampling = Sampling(
-            temperature=draw.choice([0.0, 0.5, 1.0]),
-            seed=i,
-            top_p=draw.choice([1.0, 0.9]),
-            top_k=draw.choice([0, 30]),
-            repetition_penalty=draw.choice([1.0, 1.3]),
-            frequency_penalty=draw.choice([0.0, 0.4]),
+    """Requests of all kinds; some are steered early, and each ninth has two samples."""
+    return [
+        dataclasses.replace(
+            request,
+            n=2 if i % 9 == 8 else 1,
+            end_margin=4 if i % 5 == 1 else 0,
+            speculation=speculation(i),
         )
-        made.append(
-            Request(
-                f"text {i}",
-                grammar,
-                sampling,
-                max_tokens=draw.randrange(24, 60),
-                end_margin=draw.choice([0, 0, 4]),
-                stop=() if grammar is not None else ("e", "zz"),
-                n=2 if i % 9 == 8 else 1,
-                logprobs=draw.choice([0, 0, 2]),
-                thinking=sg.Thinking(until="}", max_tokens=6) if i % 5 == 4 else None,
-                speculation=speculation(i),
-            )
-        )
-    return made
+        for i, request in enumerate(requests(count))
+    ]
 
 
 def _of(result: Result | None) -> object:

@@ -11,20 +11,15 @@ import pytest
 import torch
 import transformers
 from random_trees import path_down, random_tree
-from small_llama import SMALL, WIDTH
+from small_llama import CONFIGS, SMALL, WIDTH
 
 from structgen.engine import huggingface
 from structgen.engine.huggingface import HuggingFace
 from structgen.engine.model_protocol import VerifiesDrafts
 from structgen.errors import OptionError
 
-CONFIGS: dict[str, Any] = {
-    "gpt2": lambda: transformers.GPT2Config(
-        vocab_size=WIDTH, n_embd=32, n_layer=2, n_head=2, n_positions=1024
-    ),
-    "llama": lambda: transformers.LlamaConfig(**SMALL),
-    "qwen2": lambda: transformers.Qwen2Config(**SMALL),
-    "gemma": lambda: transformers.GemmaConfig(**SMALL),
+KINDS: dict[str, Any] = {
+    **CONFIGS,
     "bloom": lambda: transformers.BloomConfig(vocab_size=WIDTH, hidden_size=32, n_layer=2, n_head=2),
     "mpt": lambda: transformers.MptConfig(vocab_size=WIDTH, d_model=32, n_layers=2, n_heads=2),
     "mamba": lambda: transformers.MambaConfig(vocab_size=WIDTH, hidden_size=32, num_hidden_layers=2),
@@ -42,7 +37,7 @@ CONFIGS: dict[str, Any] = {
 
 def made(name: str, attention: str | None = None, dtype: Any = None) -> Any:
     torch.manual_seed(3)
-    config = CONFIGS[name]()
+    config = KINDS[name]()
     model = transformers.AutoModelForCausalLM.from_config(config, attn_implementation=attention).eval()
     with torch.no_grad():  # so that attention and the logits have opinions
         for key, weight in model.named_parameters():

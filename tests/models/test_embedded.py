@@ -8,7 +8,6 @@ from typing import Any
 import pytest
 
 import structgen as sg
-from structgen.json_grammars.prompting import extraction_prompt
 from structgen.system import resources
 
 NAMES = [f"structgen/{name}" for name in resources.MODELS]
@@ -95,26 +94,3 @@ def test_transformers_computes_the_same(name: str, plain: Any) -> None:
     with torch.no_grad():
         assert torch.allclose(theirs(ids).logits, plain.load(folder)(ids), atol=2e-4)
     assert tokenizer.decode(ids[0]) == '{name: string}\nZorvik paid.\n{"name": "Zorvik"}'
-
-
-def test_extract_fills_fields_under_the_constraint(plain: Any) -> None:
-    pytest.importorskip("tokenizers")
-    from decode import greedy
-
-    folder = resources.embedded_model("structgen/extract")
-    schema = {
-        "type": "object",
-        "properties": {
-            "buyer": {"type": "string"},
-            "quantity": {"type": "integer"},
-            "city": {"type": "string"},
-        },
-        "required": ["buyer", "quantity", "city"],
-        "additionalProperties": False,
-    }
-    tokenizer = sg.Tokenizer.from_huggingface(folder)
-    prompt = tokenizer.encode(extraction_prompt(schema, "Zorvik bought 14 lamps in Mandelport.").encode())
-    compiled = sg.compile(sg.json_schema(schema, **{**sg.JSON_DUMPS, "escapes": "utf8"}), tokenizer)
-    (output,) = greedy(plain.load(folder), [prompt], tokenizer.eos_token_ids[0], [sg.Matcher(compiled)])
-    text = tokenizer.decode(output).decode()
-    assert json.loads(text) == {"buyer": "Zorvik", "quantity": 14, "city": "Mandelport"}

@@ -8,13 +8,12 @@ from typing import Any
 
 import numpy as np
 import pytest
-from draft_cases import GRAMMARS, ROW, answer, facts, of_machine, paths, replay, tokenizer, view
+from draft_cases import GRAMMARS, ROW, answer, facts, of_machine, replay, tokenizer, view
 
 import structgen as sg
 from structgen.speculation.drafters.draft_model import DraftModel
 from structgen.speculation.drafts.draft import Draft
 from structgen.speculation.drafts.drafter import DraftContext, RequestFacts
-from structgen.speculation.planning.drafting import Drafting
 
 TEXTS = {
     "JSON": answer({"name": "Marta Ortiz", "kind": "supplier", "active": True}),
@@ -92,27 +91,6 @@ def test_a_chain_is_the_small_models_own_greedy_text_under_the_grammar(machine: 
         written.append(token)
         matcher.advance(token)
         one.observe([token], 0)
-
-
-@pytest.mark.parametrize("machine", GRAMMARS)
-def test_a_tree_is_what_the_grammar_allows_and_no_larger_than_asked(machine: str) -> None:
-    """The oracle is Matcher.accepts; the matcher stays where it is."""
-    chooser = np.random.default_rng(5)
-    one = Drafting([DraftModel(Small(), depth=4, branches=3, least=0.001)], facts(b"A prompt."))
-    matcher, written, proposed = sg.Matcher(of_machine(machine)), list[int](), 0
-    for token in TEXTS[machine]:
-        most, room = int(chooser.integers(0, 12)), int(chooser.choice([0, 1, 2, 1000]))
-        before = matcher.tokens, matcher.state
-        draft = one.candidates(view(matcher, written, room), most)
-        assert (matcher.tokens, matcher.state) == before
-        assert len(draft) <= most
-        for path in paths(draft):
-            assert matcher.accepts(path) == len(path) <= min(room, 4)
-        proposed += len(draft)
-        written.append(token)
-        matcher.advance(token)
-        one.observe([token], 0)
-    assert proposed > 20
 
 
 def test_the_chance_of_a_node_is_its_probability_given_the_mask() -> None:

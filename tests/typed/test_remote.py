@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Iterator
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any
 
 import pytest
 
 pydantic = pytest.importorskip("pydantic")
 pytest.importorskip("openai")
 
-from asked import asked, awaited, listed  # noqa: E402
+from asked import asked  # noqa: E402
 from openai_server import serving  # noqa: E402
 from pydantic import BaseModel, Field  # noqa: E402
 
@@ -58,22 +57,6 @@ def test_the_schema_goes_along_and_an_object_comes_back() -> None:
 
 
 @pytest.mark.parametrize(
-    "wrong",
-    [
-        "Here you are: {}",
-        '{"name": "Ada"}',
-        '{"name": "Ada", "age": 151}',
-        '{"name": "Ada", "age": 3, "x": 1}',
-    ],
-)
-def test_a_document_that_breaks_the_schema_is_asked_for_again(wrong: str) -> None:
-    with serving(wrong, ADA) as server:
-        outcome = person_of(server.model).detailed("Ada")
-        assert (outcome.value, outcome.attempts) == (Person(name="Ada", age=36), 2)
-        assert server.bodies[0]["seed"] != server.bodies[1]["seed"]
-
-
-@pytest.mark.parametrize(
     ("target", "schema"),
     [
         ({"choice": ["red", "blue"]}, {"type": "string", "enum": ["blue", "red"]}),
@@ -110,37 +93,6 @@ def test_a_failure_is_an_error_with_the_text(answer: dict[str, Any], error: str)
         assert len(server.bodies) == 1
     with pytest.raises(sg.errors.GenerationError, match=error):
         outcome.value  # noqa: B018
-
-
-def test_a_document_that_is_no_object_is_wrapped_for_the_server() -> None:
-    with serving('{"value": ["S", "L"]}') as server:
-        sizes = asked(list[Literal["S", "M", "L"]], model=server.model)
-        assert sizes() == ["S", "L"]
-        assert list(sizes.stream())[-1].result == ["S", "L"]
-        sent = server.bodies[0]["response_format"]["json_schema"]["schema"]
-    assert (sent["type"], sent["required"]) == ("object", ["value"])
-
-
-def test_streams_are_partial_objects_and_items() -> None:
-    with serving('{"value": [{"name": "Ada", "age": 36}, {"name": "Bo}", "age": 7}]}') as server:
-        people = asked(Iterator[Person], model=server.model)
-        assert list(people()) == [Person(name="Ada", age=36), Person(name="Bo}", age=7)]
-    with serving(ADA) as server:
-        partials = list(person_of(server.model).stream("Ada"))
-    names = [one.get("name") for one in partials[:-1]]
-    assert names[0] is None and names[-1] == "Ada"
-    assert partials[-1].result == Person(name="Ada", age=36)
-
-
-def test_coroutines_and_batches() -> None:
-    with serving(ADA) as server:
-        person = awaited(Person, model=server.model)
-
-        async def both() -> list[Any]:
-            return [await person("Ada"), (await listed(person.stream("Ada")))[-1].result]
-
-        assert asyncio.run(both()) == [Person(name="Ada", age=36)] * 2
-        assert person_of(server.model).batch(["a", "b", "c"]) == [Person(name="Ada", age=36)] * 3
 
 
 def test_our_own_patterns_are_checked_here() -> None:

@@ -16,6 +16,7 @@ pytest.importorskip("torch")
 
 from asked import asked, awaited, listed  # noqa: E402
 from openai_server import serving  # noqa: E402
+from told_models import Even  # noqa: E402
 
 import structgen as sg  # noqa: E402
 from structgen.typed.remote_calls import NATIVE, SentCalls  # noqa: E402
@@ -244,16 +245,6 @@ def test_text_that_looks_like_a_call_of_another_is_told_and_not_dropped() -> Non
 
 
 def test_arguments_that_the_tools_types_refuse_are_asked_for_again() -> None:
-    class Even(pydantic.BaseModel):
-        number: int
-
-        @pydantic.field_validator("number")
-        @classmethod
-        def _even(cls, number: int) -> int:
-            if number % 2:
-                raise ValueError("is odd")
-            return number
-
     found, bodies = ask(
         answer(sent("Even", {"number": 3})), answer(sent("Even", {"number": 4})), tools=[Even]
     )

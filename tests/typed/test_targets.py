@@ -325,16 +325,6 @@ def test_leaving_a_stream_cancels_its_text() -> None:
     assert sg.run(engine, "x", sg.choice(["yes", "no"])) and model.steps - steps < 20
 
 
-def test_coroutines_that_wait_together_share_batches() -> None:
-    async def asked() -> list[Person]:
-        return await asyncio.gather(*(sg.arun(engine, f"x{at}", Person) for at in range(4)))
-
-    engine, model = told('{"name": "A", "age": 3}')
-    assert asyncio.run(asked()) == [Person("A", 3)] * 4
-    alone = len(TOKENIZER.encode(b'{"name": "A", "age": 3}'))
-    assert model.steps < 3 * alone
-
-
 @for_each("stream", [1, "yes", None])
 def test_a_stream_is_asked_for_by_a_flag(stream: Any) -> None:
     if stream is None:

@@ -422,11 +422,6 @@ def test_messages_are_sent_as_they_are(folder: Path) -> None:
     assert isinstance(number("a"), int)
 
 
-def test_an_engine_knows_its_folder(folder: Path) -> None:
-    engine = sg.Engine(folder)
-    assert isinstance(sg.run(engine, "Count", int, max_tokens=16), int)
-
-
 def test_a_template_that_is_asked_for_and_is_not_there() -> None:
     with pytest.raises(sg.errors.OptionError, match="no chat template"):
         sg.run("structgen/extract", "Count", int, chat=True, outline=False)

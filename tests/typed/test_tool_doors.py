@@ -21,7 +21,7 @@ pydantic = pytest.importorskip("pydantic")
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "engine"))
 from asked import asked, awaited, listed  # noqa: E402
-from told_models import TOKENIZER, Told, told  # noqa: E402
+from told_models import TOKENIZER, Even, Told, told  # noqa: E402
 
 import structgen as sg  # noqa: E402
 from structgen.tool_calls.format_rows import FORMATS  # noqa: E402
@@ -39,19 +39,6 @@ def get_weather(city: str, days: int = 1) -> dict[str, Any]:
 def set_alarm(person: str) -> None:
     """Set an alarm."""
     raise AssertionError("tools are never called")
-
-
-class Even(pydantic.BaseModel):
-    """An even number."""
-
-    number: int
-
-    @pydantic.field_validator("number")
-    @classmethod
-    def _even(cls, number: int) -> int:
-        if number % 2:
-            raise ValueError("is odd")
-        return number
 
 
 def run(*texts: str, tools: Any = (get_weather, set_alarm), **options: Any) -> Any:
@@ -431,11 +418,6 @@ def test_a_message_whose_call_is_none_is_told() -> None:
             tools=[get_weather],
             tool_format="hermes",
         )
-
-
-def test_a_closing_tag_inside_a_string_argument_is_data_in_json() -> None:
-    text = OSLO.replace("Oslo", "</tool_call>")
-    assert run(text).calls[0].arguments == {"city": "</tool_call>"}
 
 
 def test_infilling_and_draws_have_no_calls() -> None:

@@ -219,15 +219,6 @@ def test_a_stream_has_values_without_the_wrapper_and_its_text() -> None:
 PEOPLE = '{"value": [{"name": "Bo}", "age": 4}, {"name": "Cy", "age": 5}]}'
 
 
-def test_items_come_one_by_one() -> None:
-    engine, model = told(PEOPLE)
-    found = asked(Iterator[Person], model=engine, wrap=True)("x")
-    assert next(found) == Person(name="Bo}", age=4)
-    steps = model.steps
-    assert list(found) == [Person(name="Cy", age=5)]
-    assert model.steps > steps
-
-
 def test_items_batches_and_coroutines_of_an_event_loop() -> None:
     people = asked(AsyncIterator[Person], model=told(PEOPLE)[0], wrap=True)
     assert [one.name for one in asyncio.run(listed(people("x")))] == ["Bo}", "Cy"]
