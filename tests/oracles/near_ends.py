@@ -10,6 +10,8 @@ import random
 from collections.abc import Iterator
 from typing import Any
 
+from strategies import CROSSING
+
 import structgen as sg
 
 SCRIPTS = (
@@ -22,43 +24,7 @@ SCRIPTS = (
 _WORDS = sorted(
     {piece for text in SCRIPTS for piece in (*text.split(), text[:2], text[1:4], text[2:3]) if piece}
 )
-PIECES = [
-    *(bytes((byte,)) for byte in range(256)),
-    *(word.encode() for word in _WORDS),
-    *(
-        b'":',
-        b'","',
-        b'{"',
-        b'"}',
-        b'"]',
-        b'": "',
-        b'":{"',
-        b'a"',
-        b'b":',
-        b'":"","',
-        b'":0,"',
-        b'"},',
-        b'"},{"',
-        b'["',
-    ),
-    *(
-        b'","a","',
-        b'"],["',
-        b"\\u00",
-        b"\\n",
-        b'\\"',
-        b", ",
-        b"1,",
-        b"00",
-        b"10",
-        b"]]",
-        b"}}",
-        b"}]",
-        b"]}",
-        b"0}",
-        b'"0',
-    ),
-]
+PIECES = [*(bytes((byte,)) for byte in range(256)), *(word.encode() for word in _WORDS), *CROSSING]
 END = len(PIECES)
 TOKENIZER = sg.Tokenizer.from_bytes([*PIECES, None], eos_token_id=END)
 
