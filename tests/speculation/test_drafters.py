@@ -197,6 +197,19 @@ def test_a_draft_larger_than_asked_is_cut() -> None:
     assert len(drafting.candidates(view(None), 0)) == len(drafting.candidates(view(None, room=0), 8)) == 0
 
 
+def test_earlier_answers_are_followed_from_the_first_token_on() -> None:
+    drafter = earlier()
+    drafter.begin(facts(schema="records"))
+    wanted = answer([PEOPLE[1], PEOPLE[1]])
+    first = drafter.propose(view(None), 8)
+    assert wanted[0] in first.tokens.tolist()
+    drafter.observe(wanted[:12], 0)
+    assert drafter.propose(view(None), 8).accepted(wanted[12:]) == 8
+    other = earlier()
+    other.begin(facts(schema="another schema"))
+    assert len(other.propose(view(None), 8)) == 0
+
+
 class Faulty:
     """A drafter that fails in one of its calls."""
 
