@@ -34,11 +34,6 @@ def path(tmp_path: Path) -> Path:
     return path
 
 
-def test_a_file_of_ours_is_read(path: Path) -> None:
-    with TrustedFile(path) as file:
-        assert file.bytes().tobytes() == b"content"
-
-
 @pytest.mark.parametrize("mode", [0o620, 0o602, 0o666])
 def test_a_file_that_others_may_write_to_is_refused(path: Path, mode: int) -> None:
     path.chmod(mode)
@@ -190,7 +185,6 @@ def test_a_full_disk_and_a_folder_that_cannot_be_made_cost_one_warning_and_no_an
     for folder, how, why in (
         (tmp_path / "full", "full", errno.ENOSPC),
         (tmp_path / "file" / "below", "", errno.ENOTDIR),
-        (tmp_path / "file", "", errno.ENOTDIR),
     ):
         found, told = _used(folder, how)
         assert found == masks
