@@ -95,11 +95,15 @@ def texts(alphabet: str, longest: int) -> Iterator[str]:
 
 def differences(reference: lark.Lark, ours: Language, alphabet: str, longest: int) -> list[str]:
     """Return where lark and a language of ours disagree about texts of an alphabet: a verdict, a prefix of an
-    accepted text that is dead, a live one whose completion lark refuses."""
+    accepted text that is dead, a live one whose completion lark refuses, or is longer than need be."""
     found: list[str] = []
     verdicts = {text: takes(reference, text) for text in texts(alphabet, longest)}
     accepted = {text for text, is_taken in verdicts.items() if is_taken}
-    prefixes = {text[:size] for text in accepted for size in range(len(text) + 1)}
+    prefixes: dict[str, int] = {}
+    for text in accepted:
+        for size in range(len(text) + 1):
+            rest = len(text[size:].encode())
+            prefixes[text[:size]] = min(prefixes.get(text[:size], rest), rest)
     try:
         start = ours.start()
     except sg.errors.GrammarError:
@@ -117,6 +121,8 @@ def differences(reference: lark.Lark, ours: Language, alphabet: str, longest: in
             verdicts[whole] = takes(reference, whole)
         if not verdicts[whole]:
             found.append(f"lark refuses {text!r} completed to {whole!r}")
+        if len(whole[len(text) :].encode()) > prefixes.get(text, longest * 4):
+            found.append(f"{text!r} is completed to {whole!r}, and a shorter text is taken")
         if len(text) == longest:
             continue
         for char in alphabet:

@@ -99,23 +99,6 @@ def test_complements_and_de_morgan(a: TextGrammar, b: TextGrammar) -> None:
     assert words(~(a & b)) == words(~a | ~b)
 
 
-@given(a=PART, b=PART, c=PART)
-def test_sums_and_alternatives_are_associative_and_distribute(
-    a: TextGrammar, b: TextGrammar, c: TextGrammar
-) -> None:
-    assert words((a + b) + c) == words(a + (b + c)) == words(sg.sequence(a, b, c))
-    assert words((a | b) | c) == words(a | (b | c)) == words(sg.either(a, b, c))
-    assert words(a + (b | c)) == words((a + b) | (a + c))
-    assert words((a | b) + c) == words((a + c) | (b + c))
-
-
-@given(a=PART)
-def test_units(a: TextGrammar) -> None:
-    assert words("" + a) == words(a + "") == words(a | a) == words(a.repeat(1, 1)) == words(a)
-    assert words(a.optional()) == words(a) | {""}
-    assert words(a.repeat(0, 0)) == {""}
-
-
 def test_what_is_regular_stays_one_automaton() -> None:
     whole = "a" + sg.regex("b+").repeat(0, 3) + (sg.literal("a") | sg.choice(["b", "ba"]))
     assert isinstance(whole, RegularGrammar)
