@@ -173,12 +173,6 @@ def test_free_text_is_refused() -> None:
         sg.run(infilling(), "Say")
 
 
-def test_a_scheduler_that_is_not_known_is_refused_at_once() -> None:
-    with pytest.raises(sg.errors.OptionError) as refused:
-        infilling(scheduler="fastest")
-    assert refused.value.where == "scheduler"
-
-
 def test_a_causal_model_is_refused() -> None:
     with pytest.raises(sg.errors.OptionError, match="causal"):
         sg.run(sg.Infilling("structgen/extract"), "Say", Answer)

@@ -191,11 +191,6 @@ def test_what_is_no_prompt_is_told_with_its_fault(prompt: Any, said: str) -> Non
             sg.run(model, prompt, bool)
 
 
-def test_half_of_a_surrogate_pair_in_an_argument_is_refused() -> None:
-    with pytest.raises(sg.errors.OptionError, match=r"^prompt: .*surrogate"):
-        asked(int, model="structgen/extract")("\ud800")
-
-
 def test_no_sampling_is_the_default() -> None:
     pytest.importorskip("torch")
     request = sg.Request("x", sg.json_schema({"type": "boolean"}), None)  # type: ignore[arg-type]
