@@ -134,13 +134,6 @@ def test_a_step_has_the_figures_of_its_mask() -> None:
     assert len(first.likeliest) == 2
 
 
-def test_samples_are_apart() -> None:
-    results = made(request(PERSON, "A person: {", n=6, canonical=True, healing=True, max_tokens=50))
-    assert len({result.text for result in results}) == 6
-    for result in results:
-        assert set(result.value) == {"name", "age"}
-
-
 @pytest.mark.parametrize("options", [{"canonical": True}, {"canonical": True, "healing": True}])
 @pytest.mark.parametrize("spare", [0, 1, 3])
 def test_documents_are_complete_within_max_tokens(options: dict[str, bool], spare: int) -> None:

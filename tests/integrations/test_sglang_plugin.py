@@ -163,12 +163,6 @@ def test_texts_of_a_batch_are_complete_within_max_new_tokens(sglang: SimpleNames
             jsonschema.validate(json.loads(text), SCHEMA)
 
 
-def test_the_end_of_thoughts_is_reserved_for(sglang: SimpleNamespace) -> None:
-    manager = started(sglang, reasoning_parser="r1")
-    (request,) = admitted(manager, Req(*JSON, thinks=True))
-    assert request.grammar.grammar.text.reserve == 1
-
-
 def test_drafts_are_walked_and_taken_back(sglang: SimpleNamespace) -> None:
     (request,) = admitted(started(sglang), Req("regex", "abc"))
     tokens = [TOKENIZER.encode(one, add_special_tokens=False)[0] for one in "abc"]

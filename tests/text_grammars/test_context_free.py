@@ -10,7 +10,7 @@ import pytest
 from for_each import for_each
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from language_words import check_rest
+from language_words import check_rest, product
 
 from structgen.automata.regex.python_syntax import parse_python
 from structgen.errors import GrammarError, LimitError
@@ -19,10 +19,6 @@ from structgen.text_grammars.context_free.context_free_language import ContextFr
 from structgen.text_grammars.machine.language import Config
 
 Rules = Sequence[tuple[str, tuple[str, ...]]]
-
-
-def product(one: set[str], other: set[str], most: int) -> set[str]:
-    return {a + b for a in one for b in other if len(a) + len(b) <= most}
 
 
 def brute(
