@@ -34,7 +34,11 @@ def words_of(grammar: TextGrammar, alphabet: Iterable[str | int], most: int) -> 
     On the way: every configuration has a word, its shortest rest is one, is empty exactly at a word, and is
     shorter by one at least after its first symbol; no word is shorter than the shortest rest says.
     """
-    language = grammar.language(grammar.limits)
+    return words_of_language(grammar.language(grammar.limits), alphabet, most)
+
+
+def words_of_language(language: Language, alphabet: Iterable[str | int], most: int) -> set[str]:
+    """Return the same of a language."""
     letters = [
         (letter, tuple(letter.encode()))
         if isinstance(letter, str)
