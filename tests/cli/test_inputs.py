@@ -112,7 +112,6 @@ def test_a_broken_line_of_json_is_an_error(tmp_path: Path, name: str, lines: str
 
 
 def test_a_pipe_is_the_prompt_and_an_empty_one_is_none() -> None:
-    pytest.importorskip("torch")
     done = run("generate", "--schema", PERSON, "-o", "device=cpu", text="Ada is 36.\n")
     assert (done.exit_code, json.loads(done.stdout)) == (0, {"name": "Ada"})
     none = run("generate", "--schema", PERSON, text="\n")
@@ -127,7 +126,6 @@ def test_a_closed_input_is_no_prompt() -> None:
 
 
 def test_the_small_model_warns_of_grammars_that_are_not_json(tmp_path: Path) -> None:
-    pytest.importorskip("torch")
     json_grammar = tmp_path / "list.lark"
     json_grammar.write_text('start: "[" NUMBER "]"\nNUMBER: /[0-9]/\n')
     common = ["generate", "-o", "device=cpu", "--max-tokens", "8", "--prompt", "3 lamps"]
@@ -142,7 +140,6 @@ def test_the_small_model_warns_of_grammars_that_are_not_json(tmp_path: Path) -> 
 
 
 def test_explain_reads_a_type_of_python() -> None:
-    pytest.importorskip("pydantic")
     shown = run("explain", "--type", "datetime:date")
     assert shown.exit_code == 0 and shown.stdout.startswith("datetime:date: JSON Schema")
     assert max(map(len, shown.stdout.splitlines())) < 400

@@ -2,28 +2,21 @@
 
 from __future__ import annotations
 
+import importlib.util
+import threading
 from collections.abc import Iterator
+from dataclasses import dataclass
+from http.server import HTTPServer
+from pathlib import Path
 from typing import Annotated, Any
 
 import pytest
+from asked import asked
+from openai_server import serving
+from pydantic import BaseModel, Field
 
-pydantic = pytest.importorskip("pydantic")
-pytest.importorskip("openai")
-
-from asked import asked  # noqa: E402
-from openai_server import serving  # noqa: E402
-from pydantic import BaseModel, Field  # noqa: E402
-
-import structgen as sg  # noqa: E402
-from structgen.typed.remote import LOST  # noqa: E402
-
-pytest.importorskip("torch")
-pytest.importorskip("pydantic")
-import importlib.util  # noqa: E402
-import threading  # noqa: E402
-from dataclasses import dataclass  # noqa: E402
-from http.server import HTTPServer  # noqa: E402
-from pathlib import Path  # noqa: E402
+import structgen as sg
+from structgen.typed.remote import LOST
 
 
 class Person(BaseModel):

@@ -10,12 +10,8 @@ from pathlib import Path
 from typing import Any, Literal
 
 import pytest
-from for_each import for_each
-
-pytest.importorskip("pydantic")
-pytest.importorskip("openai")
-
 from asked import asked
+from for_each import for_each
 from openai_server import serving
 from pydantic import BaseModel
 

@@ -8,18 +8,15 @@ import random
 from types import SimpleNamespace
 from typing import Any
 
+import openai
+import pydantic
 import pytest
+from asked import asked, awaited, listed
+from openai_server import serving
+from told_models import Even
 
-pydantic = pytest.importorskip("pydantic")
-openai = pytest.importorskip("openai")
-pytest.importorskip("torch")
-
-from asked import asked, awaited, listed  # noqa: E402
-from openai_server import serving  # noqa: E402
-from told_models import Even  # noqa: E402
-
-import structgen as sg  # noqa: E402
-from structgen.typed.remote_calls import NATIVE, SentCalls  # noqa: E402
+import structgen as sg
+from structgen.typed.remote_calls import NATIVE, SentCalls
 
 SCHEMA = {
     "type": "object",

@@ -3,21 +3,15 @@
 from __future__ import annotations
 
 import asyncio
+import json
+import re
 import warnings
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from socket import socket
 from typing import Any
 
 import pytest
-
-pytest.importorskip("pydantic")
-pytest.importorskip("openai")
-
-import json
-import re
-from collections.abc import Iterator
-from contextlib import contextmanager
-from socket import socket
-
 from asked import asked, awaited, listed
 from for_each import for_each
 from openai_server import Server, serving
