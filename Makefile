@@ -30,16 +30,14 @@ MODEL ?=
 # Golden cases by name (ONLY='schema/array/*'), and whether their digests are written anew (BLESS=1).
 ONLY ?=
 BLESS ?=
-# `make lark-oracle`: other code that answers, and what is not in the repository.
-ROOM ?=
-BESIDE ?=
+# `make lark-oracle`: what is not in the repository.
 LLAMA3 ?=
 SYNCODE ?=
 PUBLIC ?=
 MUTANTS ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help demo docs triton smollm2 quick golden lark-oracle golden-mutants sampling-mutants speculation-mutants strategy-mutants methods-mutants kernel-mutants test test-chance test-serving test-all lint fmt house bench-masks bench-coverage bench-engine bench-answers bench-grammars bench-tools bench-samplers bench-strategies bench-intervals bench-speculation bench-methods bench-kernels bench-infill bench-first-use bench-serving wheel walks-grammars suite schemastore walks hostile silent-loss maskbench models clean
+.PHONY: help demo docs triton smollm2 quick golden lark-oracle golden-mutants sampling-mutants speculation-mutants strategy-mutants methods-mutants kernel-mutants test test-chance test-serving test-all lint fmt house bench-masks bench-coverage bench-engine bench-answers bench-grammars bench-tools bench-samplers bench-strategies bench-intervals bench-speculation bench-methods bench-kernels bench-infill bench-first-use bench-serving wheel suite schemastore walks hostile silent-loss maskbench models clean
 
 help: ## list the targets
 	@sed -n 's/^\([a-z][a-z-]*\):.*## \(.*\)/  make \1\t\2/p' Makefile | expand -t 24
@@ -98,7 +96,6 @@ test: $(VENV)/.installed-dev ## install what the tests need, and run them (TESTS
 
 test-serving: $(VENV)/.installed-serving ## what starts servers, engines or Ray: minutes (vLLM and SGLang: 4 GB, installed once)
 	$(BIN)/python -m pytest -q -n 0 -m serving $(or $(TESTS),tests/serving)
-	$(if $(TESTS),,$(BIN)/python scripts/serving_checks.py load --schemas $(or $(MASKBENCH),$(SCHEMAS)))
 	$(if $(TESTS),,$(BIN)/python scripts/serving_checks.py engines --schemas $(or $(MASKBENCH),$(SCHEMAS)))
 
 test-all: $(VENV)/.installed-dev ## the slow tests too, and those that need real vocabularies
@@ -127,10 +124,9 @@ golden: $(VENV)/.installed-dev ## compare what is answered with committed digest
 	$(COMPILE)
 	$(GOLDEN) $(if $(BLESS),--bless) $(foreach one,$(ONLY),'$(one)')
 
-# Where a digest differs, lark is asked who is right; ROOM=module:function answers in structgen's place, and
-# what is named by BESIDE= is judged beside it. LLAMA3=, SYNCODE= and PUBLIC= say where these are; without them they are left out.
-lark-oracle: $(VENV)/.installed-dev ## every step of real texts under Lark grammars, a thousand small grammars, against digests; four minutes (ONLY='traps/*', BLESS=1, ROOM=, BESIDE=, LLAMA3=file, SYNCODE=folder)
-	PYTHONPATH=tests:. $(BIN)/python -m lark_oracle $(if $(BLESS),--bless,--judge) $(if $(ROOM),--room $(ROOM)) $(if $(BESIDE),--beside $(BESIDE)) $(if $(LLAMA3),--llama3 $(LLAMA3)) $(if $(SYNCODE),--syncode $(SYNCODE)) $(if $(PUBLIC),--public $(PUBLIC)) $(foreach one,$(ONLY),'$(one)')
+# Where a digest differs, lark is asked. LLAMA3=, SYNCODE= and PUBLIC= say where these are; without them they are left out.
+lark-oracle: $(VENV)/.installed-dev ## every step of real texts under Lark grammars, a thousand small grammars, against digests; four minutes (ONLY='traps/*', BLESS=1, LLAMA3=file, SYNCODE=folder)
+	PYTHONPATH=tests:. $(BIN)/python -m lark_oracle $(if $(BLESS),--bless,--judge) $(if $(LLAMA3),--llama3 $(LLAMA3)) $(if $(SYNCODE),--syncode $(SYNCODE)) $(if $(PUBLIC),--public $(PUBLIC)) $(foreach one,$(ONLY),'$(one)')
 
 golden-mutants: $(VENV)/.installed-dev ## seed faults into a copy: each must turn golden red; ten minutes (MUTANTS='max*')
 	$(BIN)/python scripts/mutants.py golden $(if $(MUTANTS),'$(MUTANTS)')
@@ -197,9 +193,6 @@ bench-answers: $(VENV)/.installed-bench ## right answers of SmolLM2 (after `make
 
 bench-grammars: $(VENV)/.installed-bench ## masks under Lark grammars on real texts, beside the peers (GRAMMARS="--json folder")
 	$(BIN)/python bench/bench_grammars.py $(GRAMMARS)
-
-walks-grammars: $(VENV)/.installed-dev ## random walks over the sample grammars: none may be stuck, each text its oracle's (WALK="sql")
-	$(BIN)/python bench/bench_grammar_walks.py $(WALK)
 
 bench-serving: $(VENV)/.installed-dev ## vLLM and SGLang with our back end beside their own (MASKBENCH=folder COUNT=200)
 	$(BIN)/python bench/bench_serving.py $(if $(MASKBENCH),--schemas $(MASKBENCH)) $(if $(COUNT),--count $(COUNT))

@@ -467,7 +467,7 @@ class Task:
 
 
 class Law:
-    """The exact law of a task, and that of masking, by a forward and a backward pass.
+    """The exact law of a task, by a forward and a backward pass.
 
     A node is (the last tokens, the place in the text, the checker's memory); layer t has the nodes behind t
     tokens. All that is checked by an end token alone is in the end's probability.
@@ -476,14 +476,8 @@ class Law:
     def __init__(self, task: Task) -> None:
         self._task = task
         self._build()
-        most, good = task.max_tokens, self._good
-        self.z, self.marginals, self.length, self.h = self._passes([self._prob] * most, [good] * (most + 1))
+        self.z, self.marginals, self.length, self.h = self._passes()
         """`h`: of each node, by the tokens written, the mass of valid texts behind it."""
-        usual = _divided(self._prob, self._mass[self._source])
-        last = _divided(self._prob * self._is_last, self._last_mass[self._source])
-        ends = [*[_divided(good, self._mass)] * (most - 1), _divided(good, self._last_mass)]
-        masked = self._passes([*[usual] * (most - 1), last], [*ends, (good > 0).astype(np.float64)])
-        self.masked_z, self.masked_marginals, self.masked_length, _ = masked
 
     def _build(self) -> None:
         task = self._task
@@ -491,18 +485,16 @@ class Law:
         start: Any = ((), (0, b""), frozenset())
         number, nodes = {start: 0}, [start]
         moves: dict[Any, list[tuple[int, Any]]] = {}
-        edges: list[tuple[int, int, int, float, bool, tuple[Label, ...]]] = []
-        ends: list[tuple[float, float, float]] = []
+        edges: list[tuple[int, int, int, float, tuple[Label, ...]]] = []
+        ends: list[float] = []
         for context, place, memory in nodes:  # which grows
             if place not in moves:
                 read = ((int(token), task.read(*place, task.text([token]))) for token in task.alive)
                 moves[place] = [(token, there) for token, there in read if there and token != task.end]
             row, complete = task.probabilities(context), place[0] == len(task.places)
             at, end = number[context, place, memory], float(row[task.end]) if complete else 0.0
-            mass = last_mass = end
             for token, (to, begun, labels, items) in moves[place]:
-                p, completes, after = float(row[token]), to == len(task.places), memory
-                mass, last_mass = mass + p, last_mass + p * completes
+                p, after = float(row[token]), memory
                 for item in items:
                     after = None if checker is None or after is None else checker.after(after, item)
                 if not p or (after is None and checker is not None):
@@ -511,33 +503,28 @@ class Law:
                 if node not in number:
                     number[node] = len(nodes)
                     nodes.append(node)
-                edges.append((at, number[node], token, p, completes, labels))
-            ends.append((end if memory != "twice" else 0.0, mass, last_mass))
+                edges.append((at, number[node], token, p, labels))
+            ends.append(end if memory != "twice" else 0.0)
         self.nodes = nodes
-        source, target, tokens, prob, is_last, self._labels = zip(*edges, strict=True)
+        source, target, tokens, prob, self._labels = zip(*edges, strict=True)
         self._source, self._target, self._tokens = np.array(source), np.array(target), np.array(tokens)
-        self._prob, self._is_last = np.array(prob), np.array(is_last)
-        self._good, self._mass, self._last_mass = np.array(ends).T
-        """The end's probability where the text is valid; the mass that the grammar allows: tokens that the
-        checker refuses are among it, as a mask knows nothing of them; and the same one token before the last,
-        where the mask leaves what completes the text alone."""
+        self._prob, self._good = np.array(prob), np.array(ends)
+        """`_good`: the end's probability where the text is valid."""
 
-    def _passes(
-        self, probs: list[Floats], ends: list[Floats]
-    ) -> tuple[float, Marginals, float, list[Floats]]:
+    def _passes(self) -> tuple[float, Marginals, float, list[Floats]]:
         """Return the mass of valid texts, the marginals of fields, the mean length with the end token, and
-        the backward masses, by the probabilities of edges and ends at each length."""
+        the backward masses."""
         most, count = self._task.max_tokens, len(self.nodes)
-        backward = [ends[most]]
-        for t in range(most - 1, -1, -1):
-            onward = np.bincount(self._source, probs[t] * backward[0][self._target], count)
-            backward.insert(0, ends[t] + onward)
+        backward = [self._good]
+        for _ in range(most):
+            onward = np.bincount(self._source, self._prob * backward[0][self._target], count)
+            backward.insert(0, self._good + onward)
         z = float(backward[0][0])
         forward, flow, length = np.eye(1, count)[0], np.zeros(len(self._source)), 0.0
         for t in range(most + 1):
-            length += (t + 1) * float(forward @ ends[t])
+            length += (t + 1) * float(forward @ self._good)
             if t < most:
-                moved = forward[self._source] * probs[t]
+                moved = forward[self._source] * self._prob
                 flow += moved * backward[t + 1][self._target]
                 forward = np.bincount(self._target, moved, count)
         marginals: Marginals = defaultdict(lambda: defaultdict(float))
@@ -568,11 +555,6 @@ class Law:
             edge = begin + min(edge, end - begin) - 1
             tokens.append(int(self._tokens[edge]))
             node = int(self._target[edge])
-
-
-def _divided(values: Floats, by: Floats) -> Floats:
-    """Return quotients, 0 where nothing stands below."""
-    return np.divide(values, by, out=np.zeros_like(values), where=by > 0)
 
 
 def field_error(marginals: Mapping[Any, Mapping[str, float]], found: Mapping[Any, Any]) -> float:
@@ -630,23 +612,17 @@ def shrunken() -> dict[str, Task]:
     }
 
 
-def frozen(task: Task, *, exact: bool = True) -> dict[str, Any]:
-    """Return what sampler_tasks.json keeps of a task; without `exact`, what takes no dynamic programme."""
-    found: dict[str, Any] = {
+def frozen(task: Task) -> dict[str, Any]:
+    """Return what sampler_tasks.json keeps of a task."""
+    law = task.law
+    return {
         "digest": task.digest(),
         "tokens": len(task.tokens),
         "max_tokens": task.max_tokens,
+        "z": float(f"{law.z:.12g}"),
+        "mean_rows": round(law.length, 6),
+        "marginals": {
+            name: {value: float(f"{p:.12g}") for value, p in values.items()}
+            for name, values in law.marginals.items()
+        },
     }
-    if exact:
-        law = task.law
-        found |= {
-            "z": float(f"{law.z:.12g}"),
-            "mean_rows": round(law.length, 6),
-            "masking_mean_rows": round(law.masked_length, 6),
-            "masking_error": round(field_error(law.marginals, law.masked_marginals), 9),
-            "marginals": {
-                name: {value: float(f"{p:.12g}") for value, p in values.items()}
-                for name, values in law.marginals.items()
-            },
-        }
-    return found

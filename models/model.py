@@ -236,42 +236,24 @@ class Network(nn.Module):
 
 def config_of(shape: Shape, special: dict[str, int]) -> dict[str, Any]:
     """Return config.json: that of transformers' Llama, and for a network that fills masks its conventions."""
-    config: dict[str, Any] = {
-        "architectures": ["LlamaForCausalLM"],
-        "model_type": "llama",
-        "attention_bias": False,
-        "attention_dropout": 0.0,
-        "bos_token_id": None,
+    known = json.loads(Path(__file__).with_name("config.json").read_text(encoding="utf-8"))
+    config: dict[str, Any] = known["llama"] | {
         "eos_token_id": special["<|end|>"],
         "pad_token_id": special["<|pad|>"],
         "head_dim": HEAD,
-        "hidden_act": "silu",
         "hidden_size": shape.width,
-        "initializer_range": 0.02,
         "intermediate_size": shape.inner,
         "max_position_embeddings": shape.context,
-        "mlp_bias": False,
         "num_attention_heads": shape.width // HEAD,
         "num_hidden_layers": shape.layers,
         "num_key_value_heads": shape.width // HEAD,
-        "pretraining_tp": 1,
         "rms_norm_eps": shape.epsilon,
         "rope_parameters": {"rope_theta": shape.theta, "rope_type": "default"},
         "rope_theta": shape.theta,
-        "tie_word_embeddings": True,
-        "torch_dtype": "bfloat16",
-        "use_cache": True,
         "vocab_size": shape.vocabulary,
     }
     if not shape.causal:
-        config |= {
-            "architectures": ["StructgenInfill"],
-            "is_causal": False,
-            "causal_prefix": True,
-            "logits_shift": 1,
-            "mask_token_id": special["<|mask|>"],
-            "use_cache": False,
-        }
+        config |= known["infill"] | {"mask_token_id": special["<|mask|>"]}
     return config
 
 

@@ -92,15 +92,20 @@ def rate_at(share: float, decay: float = DECAY) -> float:
     return min(1.0, (share + 1e-4) / WARM_UP, max(0.0, 1 - share) / decay)
 
 
-def loss_of(network: Network, batch: Batch) -> Tensor:
-    """Return the mean cross entropy of the tokens of the document, each given those before it."""
+def token_losses(network: Network, batch: Batch) -> Tensor:
+    """Return the cross entropy of each token of the documents, given those before it."""
     places = batch.answer[:, 1:].flatten().nonzero()[:, 0]
     # Their number is rounded up, so that few shapes are met.
     blank = -len(places) % 256
     hidden = network.hidden(batch.ids[:, :-1], dtype=TYPE, places=F.pad(places, (0, blank)))
     goal = F.pad(batch.ids[:, 1:].flatten()[places], (0, blank), value=-100)
-    losses = F.cross_entropy(network.logits(hidden), goal, reduction="none")
-    return losses[: len(places)].sum() / len(places)
+    return F.cross_entropy(network.logits(hidden), goal, reduction="none")[: len(places)]
+
+
+def loss_of(network: Network, batch: Batch) -> Tensor:
+    """Return the mean cross entropy of the tokens of the documents."""
+    losses = token_losses(network, batch)
+    return losses.sum() / len(losses)
 
 
 def masked_loss(
@@ -152,12 +157,8 @@ def masked_loss(
 def hardest(network: Network, batch: Batch, times: int) -> Batch:
     """Return one row in `times` of the batch: those whose documents the network thinks least likely."""
     wanted = batch.answer[:, 1:]
-    places = wanted.flatten().nonzero()[:, 0]
-    blank = -len(places) % 256
-    hidden = network.hidden(batch.ids[:, :-1], dtype=TYPE, places=F.pad(places, (0, blank)))
-    logits = network.logits(hidden)[: len(places)]
-    losses = F.cross_entropy(logits, batch.ids[:, 1:].flatten()[places], reduction="none")
-    costs = torch.zeros(len(wanted)).index_add_(0, wanted.nonzero()[:, 0], losses.float())
+    losses = token_losses(network, batch).float()
+    costs = torch.zeros(len(wanted)).index_add_(0, wanted.nonzero()[:, 0], losses)
     kept = costs.topk(-(-len(costs) // times)).indices
     return Batch(batch.ids[kept], batch.answer[kept], batch.real[kept])
 
@@ -369,27 +370,19 @@ def main() -> None:
     parser.add_argument("--threads", type=int, default=1)
     parser.add_argument("--resume", action="store_true")
     parser.add_argument("--start", type=Path, help="a folder with weights to go on from")
-    parser.add_argument("--hardest", type=int, default=1, help="draw so many times what is learned")
-    parser.add_argument("--compile", action="store_true")
+    parser.add_argument(
+        "--hardest", dest="times", type=int, default=1, help="draw so many times what is learned"
+    )
+    parser.add_argument("--compile", dest="compiled", action="store_true")
     parser.add_argument("--write", action="store_true", help="only write what the last checkpoint holds")
-    options = parser.parse_args()
-    torch.set_num_threads(options.threads)
-    if options.write:
-        write(options.name)
-    else:
-        if options.hardest > 1 and not SHAPES[options.name].causal:
-            parser.error(
-                "--hardest is for causal networks: what a masked one is asked is drawn anew each time"
-            )
-        train(
-            options.name,
-            options.minutes,
-            options.seed,
-            options.resume,
-            options.compile,
-            options.start,
-            options.hardest,
-        )
+    options = vars(parser.parse_args())
+    torch.set_num_threads(options.pop("threads"))
+    if options.pop("write"):
+        write(options["name"])
+        return
+    if options["times"] > 1 and not SHAPES[options["name"]].causal:
+        parser.error("--hardest is for causal networks: what a masked one is asked is drawn anew each time")
+    train(**options)
 
 
 if __name__ == "__main__":

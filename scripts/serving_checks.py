@@ -1,16 +1,11 @@
-"""Start servers, and ask them: ours for many schemas, and by other people's clients; vLLM and SGLang with our
-back end, on a CPU.
+"""Start servers, and ask them: ours by other people's clients; vLLM and SGLang with our back end, on a CPU.
 
-    python scripts/serving_checks.py load [--schemas PATH] [--count 200] [--distinct 1000]
     python scripts/serving_checks.py clients [openai] [pydantic-ai] [instructor]
     python scripts/serving_checks.py engines [vllm] [sglang] [--schemas PATH] [--count 30] [--python PYTHON]
 
 Each server runs in a process of its own and serves the embedded model. PATH is a folder or tar of MaskBench's
 files. Exit status 1 where something is not as it should be, which is printed.
 
-load: schemas and 20 grammars, one at a time and 16 at once; then `--distinct` schemas that nobody has asked
-for, while the memory of the server is looked at. A text may not be invalid, nor cut although its shortest
-document fits.
 clients: the checks in tests/serving/clients, and the programs of docs/serving.md that import the client,
 whose output is compared with the page. Pins of instructor and of newer openai exclude each other: each client
 has its own environment in .venv/clients, which is kept.
@@ -136,7 +131,6 @@ def _structured_outputs(kind: str, value: Any) -> dict[str, Any]:
     return {"structured_outputs": {kind: value}}
 
 
-OURS = Engine("structgen", "", "", _structured_outputs, ())
 ENGINES = {
     "vllm": Engine(
         "vLLM",
@@ -174,19 +168,6 @@ GRAMMARS = (
     ("regex", "yes|no|maybe", "yes|no|maybe"),
 )
 """Kind, value, and a pattern of its texts."""
-PATTERNS = (
-    r"\d{4}-\d{2}-\d{2}",
-    r"[A-Z]{2}\d{2}( \d{4}){3}",
-    r"(a|b)*c",
-    r"#[0-9a-f]{6}",
-    r"[\w.]{1,12}@[a-z]{1,9}\.(com|org)",
-    r"(\(\d{3}\) )?\d{3}-\d{4}",
-    r"v\d+\.\d+\.\d+(-(alpha|beta)\.\d)?",
-    r"[^\n]{3,20}",
-    r"(red|green|blue)(, (red|green|blue)){0,4}",
-    r"0x[0-9A-F]+",
-)
-LARK_FILES = ("arithmetic", "csv", "dates", "json", "sql")
 
 
 class Asking:
@@ -257,7 +238,7 @@ def schemas_of(path: Path, count: int) -> list[tuple[str, Any]]:
 
 
 def jobs_of(schemas: list[tuple[str, Any]]) -> list[Job]:
-    """Return jobs of schemas, and of the grammars that all servers take."""
+    """Return jobs of schemas, and of the grammars that both engines take."""
     jobs = [(name, "json", schema, judge_of(schema)) for name, schema in schemas]
     return jobs + [
         (f"{kind} {at}", kind, of, _of_pattern(one)) for at, (kind, of, one) in enumerate(GRAMMARS)
@@ -274,21 +255,6 @@ def judge_of(schema: Any) -> Judge:
 
 def _of_pattern(pattern: str) -> Judge:
     return lambda text: re.fullmatch(pattern, text) is not None
-
-
-def _of_lark(grammar: str) -> Judge:
-    import lark
-
-    parser = lark.Lark(grammar, parser="lalr")
-
-    def judge(document: str) -> bool:
-        try:
-            parser.parse(document)
-        except lark.exceptions.LarkError:
-            return False
-        return True
-
-    return judge
 
 
 # --- pages ------------------------------------------------------------------------------------------------
@@ -310,44 +276,6 @@ def prints(name: str, python: str | Path, program: str, shown: str, address: str
     what = "what the page says" if good else f"\n{ran.stdout}{ran.stderr}the page\n{shown}"
     print(f"{name}: a program printed {what}")
     return good
-
-
-# --- load -------------------------------------------------------------------------------------------------
-
-MOST_GROWTH = 0.03
-"""By this share the memory of the server may grow over the second half of the distinct schemas: what caches
-hold is bounded, and the allocator's own noise is about a hundredth."""
-
-
-def distinct(number: int) -> dict[str, Any]:
-    """Return a schema that no other number gives."""
-    properties = {f"k{number}": {"type": "string", "maxLength": 8}, f"n{number}": {"type": "integer"}}
-    return {"type": "object", "properties": properties, "required": [f"k{number}"]}
-
-
-def memory_is_flat(asking: Asking, process: subprocess.Popen[bytes], count: int) -> bool:
-    """Ask for schemas that are all different; print the server's memory ten times."""
-    seen = []
-    for number in range(count):
-        asking.reply("json", distinct(number), 40)
-        if (number + 1) % max(count // 10, 1) == 0:
-            pages = int(Path(f"/proc/{process.pid}/statm").read_text().split()[1])
-            seen.append(pages * os.sysconf("SC_PAGE_SIZE") / 2**20)
-            print(f"after {number + 1} schemas: {seen[-1]:.0f} MiB", flush=True)
-    return seen[-1] <= seen[len(seen) // 2 - 1] * (1 + MOST_GROWTH)
-
-
-def load(options: argparse.Namespace) -> bool:
-    """Ask our server for much."""
-    jobs = jobs_of(schemas_of(options.schemas, options.count or 200))
-    jobs += [(pattern, "regex", pattern, _of_pattern(pattern)) for pattern in PATTERNS]
-    for name in LARK_FILES:
-        text = (ROOT / "grammars" / f"{name}.lark").read_text(encoding="utf-8")
-        jobs.append((f"{name}.lark", "grammar", text, _of_lark(text)))
-    with tempfile.TemporaryDirectory() as folder, serving(STRUCTGEN_CACHE=folder) as (address, process):
-        asking = Asking(OURS, address)
-        good = asking.all_answered(jobs, most_refused=len(jobs) // 200)
-        return memory_is_flat(asking, process, options.distinct) and good
 
 
 # --- clients ----------------------------------------------------------------------------------------------
@@ -507,17 +435,16 @@ def main() -> int:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("check", choices=["load", "clients", "engines"])
+    parser.add_argument("check", choices=["clients", "engines"])
     parser.add_argument("names", nargs="*", help="of clients or engines; all without one")
     parser.add_argument("--schemas", type=Path, default=ROOT / "schemas", help="a folder or tar of schemas")
     parser.add_argument("--count", type=int, default=0, help="how many of them")
-    parser.add_argument("--distinct", type=int, default=1000, help="schemas for the look at memory")
     parser.add_argument("--python", type=Path, help="of an environment that has the engines")
     options = parser.parse_args()
-    known = {"load": (), "clients": (*CLIENTS,), "engines": (*ENGINES,)}[options.check]
+    known = {"clients": (*CLIENTS,), "engines": (*ENGINES,)}[options.check]
     if unknown := sorted(set(options.names) - set(known)):
         parser.error(f"no such name: {', '.join(unknown)}")
-    good = {"load": load, "clients": clients, "engines": engines}[options.check](options)
+    good = {"clients": clients, "engines": engines}[options.check](options)
     print("all as it should be" if good else "FAULTS")
     return 0 if good else 1
 

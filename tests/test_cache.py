@@ -16,25 +16,15 @@ from structgen.system import cache
 from structgen.system.cache import cache_folder, write_atomically
 
 
-def test_the_environment_names_the_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("STRUCTGEN_CACHE", str(tmp_path / "here"))
-    assert cache_folder() == tmp_path / "here"
-
-
-def test_a_tilde_is_the_home_folder(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("STRUCTGEN_CACHE", "~/somewhere")
-    assert cache_folder() == Path.home() / "somewhere"
-
-
-@pytest.mark.parametrize("value", [None, ""])
-def test_without_the_variable_it_is_the_platforms_folder(
-    value: str | None, monkeypatch: pytest.MonkeyPatch
-) -> None:
+@pytest.mark.parametrize("value", ["/here/and/there", "~/somewhere", "", None])
+def test_the_environment_names_the_folder(value: str | None, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A tilde is the home folder; without the variable it is the platform's folder."""
     if value is None:
         monkeypatch.delenv("STRUCTGEN_CACHE", raising=False)
     else:
         monkeypatch.setenv("STRUCTGEN_CACHE", value)
-    assert cache_folder() == Path(platformdirs.user_cache_dir("structgen", appauthor=False))
+    usual = platformdirs.user_cache_dir("structgen", appauthor=False)
+    assert cache_folder() == Path(value or usual).expanduser()
 
 
 def test_asking_for_the_folder_does_not_make_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -96,24 +96,6 @@ def test_completions_survive_growing_automata() -> None:
     assert rest is not None and rest.is_complete
 
 
-def test_strings_and_numerals_opened_by_one_token_are_exact() -> None:
-    """Tokens that begin a value or a key come from masks shared by all places; white space still holds."""
-    tokens = [*BYTES, b"-1", b'"a', b"[1", b'"a":', b"\n  ", b' "', None]
-    tokenizer = sg.Tokenizer.from_bytes(tokens, eos_token_id=len(tokens) - 1)
-    store = sg.MaskStore()
-    for whitespace in ("bounded", "compact", "oneline", "any", 2):
-        compiled = sg.compile(sg.json_schema(True, whitespace=whitespace), tokenizer, store=store)
-        for text in (b"", b"[", b"[1,", b"{", b'{"a":', b'{"a": ', b'{\n  "a": ', b"[\n  "):
-            state = compiled.step_bytes(compiled.start, text)
-            if state is None:
-                continue
-            brute = [
-                t for t in range(len(tokens) - 1) if compiled.step_bytes(state, tokens[t] or b"") is not None
-            ]
-            ends = [len(tokens) - 1] if state.is_complete else []
-            assert compiled.allowed(state) == brute + ends, (whitespace, text)
-
-
 def test_a_vocabulary_and_its_masks_outlive_the_last_grammar() -> None:
     """A server's next grammar finds what the last one left: nothing is walked again."""
     store = sg.MaskStore()

@@ -60,28 +60,12 @@ CASES = list(product(SCHEMAS, ("bytes", "bpe")))
 def test_every_token_leads_where_the_grammar_steps(name: str, vocabulary: str) -> None:
     grammar, dfa, chance = compiled(name, vocabulary), automaton(name, vocabulary), random.Random(1)
     where = {state: number for number, state in enumerate(dfa.states)}
-    some = range(len(dfa)) if len(dfa) < 30 else chance.sample(range(len(dfa)), 30)
+    some = range(len(dfa)) if len(dfa) < 60 else chance.sample(range(len(dfa)), 60)
     for number in some:
+        assert bool(dfa.accepting[number]) == dfa.states[number].is_complete
         for token in range(grammar.tokenizer.vocab_size):
             after = None if token in grammar.end_tokens else grammar.step(dfa.states[number], token)
             assert dfa.step(number, token) == (-1 if after is None else where[after])
-
-
-@pytest.mark.parametrize(("name", "vocabulary"), CASES)
-def test_random_token_strings_live_and_end_alike(name: str, vocabulary: str) -> None:
-    grammar, dfa, chance = compiled(name, vocabulary), automaton(name, vocabulary), random.Random(2)
-    for _ in range(15):
-        state, number = grammar.start, dfa.start
-        for _ in range(30):
-            assert bool(dfa.accepting[number]) == state.is_complete
-            allowed = [token for token in grammar.allowed(state) if token not in grammar.end_tokens]
-            assert allowed == [t for t in range(grammar.tokenizer.vocab_size) if dfa.step(number, t) >= 0]
-            if not allowed:
-                break
-            token = chance.choice(allowed)
-            after = grammar.step(state, token)
-            assert after is not None
-            state, number = after, dfa.step(number, token)
 
 
 @pytest.mark.parametrize(("name", "vocabulary"), CASES)
@@ -90,11 +74,6 @@ def test_two_classes_differ_somewhere_and_each_has_a_token(name: str, vocabulary
     classes = dfa.transitions.shape[1]
     assert len(np.unique(dfa.transitions, axis=1).T) == classes
     assert set(dfa.token_class.tolist()) - {-1} == set(range(classes))
-
-
-def test_tokens_of_no_text_have_no_class() -> None:
-    dfa = automaton("record", "bytes")
-    assert dfa.token_class[[266, 267, 268]].tolist() == [-1, -1, -1]
 
 
 def test_tokens_of_equal_bytes_share_a_class() -> None:

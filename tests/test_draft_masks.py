@@ -377,17 +377,6 @@ def test_a_walk_gives_the_states_that_steps_give(name: str) -> None:
         assert found.tolist() == states[1:]
 
 
-def test_a_walk_says_where_a_limit_was_reached() -> None:
-    grammar, text, states = DEEP["characters"]
-    compiled = sg.compile(grammar(), TOKENIZER, limits=sg.Limits(parser_states=states), store=False)
-    mask, parents = sg.allocate_mask(len(text) + 1, SIZE), range(-1, len(text) - 1)
-    masks = DraftMasks([sg.Matcher(compiled)], [*text], parents, [len(text)], mask)
-    masks.fill_left()
-    found = masks.states[1:].tolist()
-    first = found.index(-2)
-    assert min(found[:first]) >= 0 and set(found[first + 1 :]) == {-1}
-
-
 @pytest.mark.parametrize("name", [*MACHINES, None])
 def test_a_token_that_no_vocabulary_has_is_refused(name: str | None) -> None:
     matcher = None if name is None else sg.Matcher(compiled_of(name))

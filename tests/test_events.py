@@ -204,19 +204,6 @@ def test_a_fork_has_events_of_its_own(text: bytes, chance: random.Random) -> Non
     assert len(written(matcher)) <= length
 
 
-def test_a_number_that_is_the_document_closes_at_the_end_token_and_opens_again_when_that_is_undone() -> None:
-    matcher = sg.Matcher(compiled())
-    for token in compiled().tokenizer.encode(b"12"):
-        matcher.advance(token)
-    begun = matcher.events()
-    assert begun[-1] == Event(EventKind.TERMINAL_BEGIN, begun[0].place, 0, None, TerminalKind.NUMBER)
-    matcher.advance(end_token())
-    kinds = [event.kind for event in matcher.events(len(matcher.tokens) - 1)]
-    assert kinds == [EventKind.TERMINAL_END, EventKind.VALUE_END]
-    matcher.rollback(1)
-    assert matcher.events() == begun
-
-
 def test_brackets_may_be_nested_as_deep_as_the_limit() -> None:
     matcher, depth = sg.Matcher(compiled()), 5_000
     for token in compiled().tokenizer.encode(b"[" * depth + b"]" * depth):

@@ -95,6 +95,7 @@ def texts_of(grammar: sg.CompiledGrammar, chance: random.Random, text: bytes = b
     return found + [text + end[:length] for length in range(1, len(end) + 1)]
 
 
+UNNAMED = 'a key that the schema does not name that does not match "^x-"'
 CASES = [(name, policy) for name in SCHEMAS for policy in POLICIES]
 
 
@@ -208,27 +209,19 @@ def test_the_words(text: str | bytes, expected: list[str]) -> None:
 
 
 @pytest.mark.parametrize(
-    ("text", "expected"),
+    ("name", "policy", "text", "expected"),
     [
-        (
-            "{",
-            [
-                'a key that matches "^x-"',
-                'a key that the schema does not name that does not match "^x-"',
-                'the key "ab"',
-            ],
-        ),
-        ('{"q', ["the closing quote", "the rest of a key that the schema does not name"]),
+        ("open", "widest", "{", ['a key that matches "^x-"', UNNAMED, 'the key "ab"']),
+        ("open", "widest", '{"q', ["the closing quote", "the rest of a key that the schema does not name"]),
+        ("order", "oneline", '{"id":', ["a blank"]),
+        ("order", "indent", "{", ["a line break"]),
     ],
 )
-def test_the_words_for_keys_without_a_name(text: str, expected: list[str]) -> None:
-    found = whats(text, "open")
-    assert [what for what in found if what in expected] == expected
-
-
-def test_obligatory_white_space_is_named() -> None:
-    assert whats('{"id":', policy="oneline") == ["a blank"]
-    assert whats("{", policy="indent") == ["a line break"]
+def test_the_words_for_keys_without_a_name_and_for_obligatory_white_space(
+    name: str, policy: str, text: str, expected: list[str]
+) -> None:
+    found = whats(text, name, policy)
+    assert [what for what in found if what in expected or policy != "widest"] == expected
 
 
 def test_sources_say_who_asks() -> None:

@@ -80,17 +80,18 @@ def test_one_processor_compiles_without_another_process(package: Path) -> None:
     assert process(package, WHOLE, cores=1).stdout.split() == ["0", "0", "0", "0"]
 
 
-def test_a_process_that_cannot_be_started_costs_time_alone(package: Path) -> None:
-    refused = (
-        "def refuse(*a, **k): raise PermissionError(1, 'no')\nfirst_use.subprocess.Popen.__init__ = refuse\n"
-    )
-    done = process(package, refused + "print(loop(4), jit._entries['structgen.machine.two'].is_ready())")
-    assert (done.stdout, done.stderr) == ("4 True\n", LINE)
+OTHERS = {
+    "cannot be started": """
+def refuse(*a, **k): raise PermissionError(1, 'no')
+first_use.subprocess.Popen.__init__ = refuse
+""",
+    "dies": "first_use._COMPILING = 'raise SystemExit(3)  # {path!r}'\n",
+}
 
 
-def test_a_process_that_dies_costs_time_alone(package: Path) -> None:
-    died = "first_use._COMPILING = 'raise SystemExit(3)  # {path!r}'\n"
-    done = process(package, died + "print(loop(4), jit._entries['structgen.machine.two'].is_ready())")
+@pytest.mark.parametrize("what", OTHERS)
+def test_another_process_that_cannot_be_started_or_dies_costs_time_alone(package: Path, what: str) -> None:
+    done = process(package, OTHERS[what] + "print(loop(4), jit._entries['structgen.machine.two'].is_ready())")
     assert (done.stdout, done.stderr) == ("4 True\n", LINE)
 
 
@@ -224,30 +225,27 @@ def test_a_stderr_that_is_closed_costs_the_line_alone(package: Path, way: str) -
     assert done.stdout == "1\n"
 
 
-def test_where_no_folder_can_be_written_a_warning_says_so_once(package: Path) -> None:
-    refused = """
-    import numba.core.caching as caching
-    def refuse(self): raise OSError(30, "Read-only file system")
-    for kind in (caching._CacheLocator, *caching._CacheLocator.__subclasses__()):
-        if "ensure_cache_path" in vars(kind):
-            kind.ensure_cache_path = refuse
-    print(loop(4))
-    """
-    done = process(package, refused, cores=1)
-    assert done.stdout == "4\n"
-    assert done.stderr.count("NUMBA_CACHE_DIR to a folder that can be written") == 1
+FOLDERS = {
+    "NUMBA_CACHE_DIR to a folder that can be written": """
+import numba.core.caching as caching
+def refuse(self): raise OSError(30, "Read-only file system")
+for kind in (caching._CacheLocator, *caching._CacheLocator.__subclasses__()):
+    if "ensure_cache_path" in vars(kind):
+        kind.ensure_cache_path = refuse
+""",
+    "No space left on device": """
+from numba.core.caching import IndexDataCacheFile
+def refuse(*_): raise OSError(28, "No space left on device")
+IndexDataCacheFile._save_data = refuse
+""",
+}
 
 
-def test_a_full_disk_costs_the_kept_code_alone(package: Path) -> None:
-    full = """
-    from numba.core.caching import IndexDataCacheFile
-    def refuse(*_): raise OSError(28, "No space left on device")
-    IndexDataCacheFile._save_data = refuse
-    print(loop(4))
-    """
-    done = process(package, full, cores=1)
+@pytest.mark.parametrize("told", FOLDERS)
+def test_where_no_file_can_be_written_a_warning_says_so_once(package: Path, told: str) -> None:
+    done = process(package, f"{FOLDERS[told]}print(loop(4))", cores=1)
     assert done.stdout == "4\n"
-    assert done.stderr.count("No space left on device") == 1
+    assert done.stderr.count(told) == 1
 
 
 def test_each_module_with_entry_points_is_in_one_group_so_that_each_wait_is_told() -> None:

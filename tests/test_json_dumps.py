@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import random
 from functools import cache
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -68,44 +67,6 @@ def test_keys_and_constants_are_written_so_too(escapes: str) -> None:
         assert not takes(grammar, json.dumps(value, ensure_ascii=not plain)), value
     assert not takes(grammar, '{"\\u00E9": "/"}')
     assert not takes(grammar, json.dumps({"é": "/"}, ensure_ascii=plain).replace("/", "\\/"))
-
-
-@cache
-def worded(name: str, escapes: str) -> sg.CompiledGrammar:
-    tokenizer = sg.Tokenizer.from_huggingface(str(Path(__file__).parent / "data/bpe/tokenizer.json"))
-    return sg.compile(
-        sg.json_schema(SCHEMAS[name], whitespace="oneline", escapes=escapes), tokenizer, store=False
-    )
-
-
-@pytest.mark.parametrize("name", SCHEMAS)
-@pytest.mark.parametrize("escapes", ESCAPES)
-def test_masks_walks_and_completions_agree(name: str, escapes: str) -> None:
-    grammar = worded(name, escapes)
-    chance = random.Random(name + escapes)
-    mask = sg.allocate_mask(1, grammar.vocab_size)
-    tokens = [grammar.tokenizer.decode([token]) for token in range(grammar.vocab_size)]
-    for _ in range(2):
-        matcher = sg.Matcher(grammar)
-        for _ in range(12):
-            matcher.fill_mask(mask)
-            allowed = [token for token in mask.allowed().tolist() if token not in grammar.end_tokens]
-            state = matcher.state
-            alive = [
-                token
-                for token, data in enumerate(tokens)
-                if token not in grammar.end_tokens and data and grammar.step_bytes(state, data) is not None
-            ]
-            assert sorted(allowed) == alive
-            rest = grammar.completion(state)
-            after = grammar.step_bytes(state, rest)
-            assert after is not None and grammar.accepts_end(after)
-            if not allowed:
-                break
-            odd = [token for token in allowed if not tokens[token].isalnum()]
-            matcher.advance(
-                chance.choice(odd or allowed) if chance.random() < 0.7 else chance.choice(allowed)
-            )
 
 
 VALUES = st.recursive(

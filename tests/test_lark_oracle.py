@@ -1,14 +1,13 @@
-"""The oracle of Lark grammars: it answers as in its digests, names each change, and lark says who erred."""
+"""The oracle of Lark grammars: it answers as in its digests, names each change; lark says what is wrong."""
 
 from __future__ import annotations
 
-from typing import Any
+from dataclasses import replace
 
 import pytest
-from lark_oracle import answers, book, judge
+from lark_oracle import answers, book
+from lark_oracle.__main__ import faults
 from lark_oracle.cases import Case, cases, tokenizer
-
-import structgen as sg
 
 CASES = cases(None, None)
 NAMES = ("shipped/dates@small", "traps/brackets@letters", "plain/0@letters", "lines/0@letters")
@@ -19,25 +18,8 @@ def committed() -> dict[str, book.Line]:
     return book.read(book.DIGESTS.read_text("utf-8"))
 
 
-def said(case: Case, room: answers.Room = answers.structgen_room) -> list[answers.Answer]:
-    return list(answers.answers(case, room, tokenizer(case.vocabulary)))
-
-
-def without(dropped: bytes) -> answers.Room:
-    """Return a room whose masks never have a token."""
-
-    def room(source: Any, words: sg.Tokenizer, **options: Any) -> Any:
-        compiled = answers.structgen_room(source, words, **options)
-        token, fill = words.token_bytes.index(dropped), compiled.fill
-
-        def less(state: sg.core.State, mask: sg.core.TokenMask, row: int = 0) -> None:
-            fill(state, mask, row)
-            mask.array[row, token >> 5] &= ~(1 << (token & 31))
-
-        compiled.fill = less  # type: ignore[method-assign]
-        return compiled
-
-    return room
+def said(case: Case) -> list[answers.Answer]:
+    return list(answers.answers(case, tokenizer(case.vocabulary)))
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -78,27 +60,8 @@ def test_lines_are_read_as_they_were_written() -> None:
     assert book.read(book.write(lines)) == lines
 
 
-def test_lark_says_which_of_two_rooms_lacks_a_token() -> None:
-    place, _ = said(BRACKETS)[0]
-    rooms = {"less": without(b"("), "whole": answers.structgen_room}
-    found = judge.faults(BRACKETS, rooms, tokenizer("letters"), place)
-    assert found["whole"] == []
-    assert any("refuses b'('" in one for one in found["less"])
-
-
-def test_lark_finds_alone_that_a_token_is_lacking() -> None:
-    place, _ = said(BRACKETS)[0]
-    found = judge.faults(BRACKETS, {"less": without(b"(")}, tokenizer("letters"), place)
-    assert any("refuses b'('" in one for one in found["less"])
-
-
-def test_lark_says_which_room_allows_what_begins_no_text() -> None:
-    other = Case("other@letters", 'start: "(" start ")" | "a"\n', alphabet="()a")
-    place, _ = said(BRACKETS)[0]
-
-    def more(_source: Any, words: sg.Tokenizer) -> sg.CompiledGrammar:
-        return answers.structgen_room(other.source, words)
-
-    found = judge.faults(BRACKETS, {"more": more}, tokenizer("letters"), place)
-    assert any("allows b'a'" in one for one in found["more"])
-    assert any("lark takes b''" in one for one in found["more"])
+def test_lark_says_what_is_wrong_of_a_case() -> None:
+    assert faults(BRACKETS) == []
+    other = replace(BRACKETS, source='start: "(" start ")" | ")"\n')
+    vars(other)["reference"] = BRACKETS.reference
+    assert "lark takes ''" in faults(other)

@@ -139,24 +139,3 @@ def test_every_file_of_figures_and_every_decision_that_is_named_is_there() -> No
 
 def test_every_family_of_the_bench_is_on_the_page() -> None:
     assert [name for name in FAMILIES if f"`{name}`" not in PAGE] == []
-
-
-def test_every_link_of_the_page_leads_somewhere() -> None:
-    links = re.findall(r"\]\(([\w/.-]+\.md)?(?:#([\w-]+))?\)", PAGE)
-    assert len(links) > 10
-    for page, heading in links:
-        text = (ROOT / "docs" / (page or "methods.md")).read_text(encoding="utf-8")
-        assert not heading or heading in anchors(text), (page, heading)
-
-
-def test_links_to_the_page_lead_to_its_sections() -> None:
-    pages = [page.read_text(encoding="utf-8") for page in (ROOT / "docs").rglob("*.md")]
-    named = [one for page in pages for one in re.findall(r"methods\.md#([\w-]+)\)", page)]
-    assert len(named) >= 4
-    assert {*named} <= anchors(PAGE)
-
-
-def anchors(text: str) -> set[str]:
-    """Return the anchors of a page's titles."""
-    titles = re.findall(r"^#+ (.*)$", text, re.M)
-    return {re.sub(r"[^\w -]", "", title).lower().replace(" ", "-") for title in titles}

@@ -46,7 +46,7 @@ from structgen.tokens.tokenizer import Tokenizer
 from structgen.typed import local
 
 sys.path += [str(Path(__file__).parents[1] / "models")]
-sys.path += [str(Path(__file__).parent / room) for room in ("typed", "integrations")]
+sys.path += [str(Path(__file__).parent / "integrations")]
 
 import vllm_stand_in
 from openai_server import serving

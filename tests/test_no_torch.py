@@ -1,9 +1,10 @@
-"""Without torch each entry point says what to install. A process of its own: torch is loaded in this one."""
+"""Without torch a server is asked, and all else says what to install. In a process: torch is loaded here."""
 
 from __future__ import annotations
 
 import forked
 import pytest
+from openai_server import serving
 
 BLOCK = """
 import sys
@@ -30,17 +31,24 @@ uses = {
 }
 for name, use in uses.items():
     print(name, asks_for_torch(told(use) or ""))
+@sg.generate(model=sys.argv[1])
+def person() -> dict[str, int]:
+    "Who?"
+print("a server", person() == {"Ada": 36})
 found = CliRunner().invoke(app(), ["generate", "--prompt", "x"])
 print("structgen generate", found.exit_code == 2 and asks_for_torch(found.stderr))
 """
 
 
-def test_without_torch_each_entry_point_says_what_to_install() -> None:
+def test_without_torch_a_server_is_asked_and_each_entry_point_says_what_to_install() -> None:
     pytest.importorskip("pydantic")
-    found = forked.run(BLOCK, ahead=forked.NUMBA)
+    pytest.importorskip("openai")
+    with serving('{"Ada": 36}') as server:
+        found = forked.run(BLOCK, server.model, ahead=forked.NUMBA)
     assert found.stdout.splitlines() == [
         "sg.Engine True",
         "sg.run True",
         "integrations True",
+        "a server True",
         "structgen generate True",
     ], found.stderr

@@ -8,9 +8,7 @@ import shutil
 import subprocess
 import sys
 import tomllib
-import zipfile
 from collections import Counter
-from email import message_from_bytes
 from pathlib import Path
 from typing import Any
 
@@ -202,30 +200,6 @@ def test_the_first_mask_from_a_wheel_with_machine_code_compiles_nothing(tmp_path
     assert not list((tmp_path / "none").rglob("*.nbc"))
     shutil.rmtree(packages / "structgen/machine_code")
     assert "structgen: compiling the inner loops of JSON masks" in first_mask().stderr
-
-
-@pytest.mark.slow
-def test_a_wheel_has_the_free_name_and_the_old_package(tmp_path: Path) -> None:
-    pytest.importorskip("hatchling")
-    subprocess.run(
-        [sys.executable, "-m", "hatchling", "build", "-t", "wheel", "-d", str(tmp_path)], cwd=ROOT, check=True
-    )
-    (built,) = tmp_path.glob("*.whl")
-    with zipfile.ZipFile(built) as wheel:
-        about = f"structgen_toolkit-{structgen.__version__}.dist-info"
-        said = message_from_bytes(wheel.read(f"{about}/METADATA"))
-        assert (said["Name"], said["Version"]) == ("structgen-toolkit", structgen.__version__)
-        wanted = said.get_all("Requires-Dist") or []
-        assert not [line for line in wanted if re.match(r"structgen(?!-toolkit)", line)]
-        assert b"structgen = structgen.cli:main" in wheel.read(f"{about}/entry_points.txt")
-        assert {name.split("/")[0] for name in wheel.namelist()} == {"structgen", "structgen_kernels", about}
-        wheel.extractall(tmp_path / "installed")
-    # The wheel alone imports, without any installed distribution's metadata.
-    script = "import structgen; print(structgen.__version__, structgen.__file__)"
-    said_here = subprocess.run(
-        [sys.executable, "-c", script], cwd=tmp_path / "installed", capture_output=True, text=True, check=True
-    )
-    assert said_here.stdout.startswith(f"{structgen.__version__} {tmp_path}")
 
 
 def test_modules_of_tests_have_names_of_their_own() -> None:

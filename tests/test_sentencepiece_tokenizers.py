@@ -6,8 +6,6 @@ import io
 import json
 import pickle
 import random
-import subprocess
-import sys
 from collections.abc import Callable
 from functools import cache
 from pathlib import Path
@@ -388,25 +386,6 @@ def test_objects_inside_one_another_without_end_are_refused() -> None:
 
     with pytest.raises(TokenizerError, match="Circle has no backend"):
         Tokenizer.from_huggingface(Circle())
-
-
-def test_without_the_package_the_error_says_what_to_install(tmp_path: Path) -> None:
-    path = tmp_path / "tokenizer.model"
-    path.write_bytes(model("bpe"))
-    script = """
-import sys
-sys.modules["sentencepiece"] = None
-from structgen.errors import TokenizerError
-from structgen.tokens.tokenizer import Tokenizer
-try:
-    Tokenizer.from_huggingface(sys.argv[1])
-except TokenizerError as error:
-    print(error)
-"""
-    said = subprocess.run(
-        [sys.executable, "-c", script, str(path)], capture_output=True, text=True, check=True
-    )
-    assert "sentencepiece, which is not installed" in said.stdout
 
 
 def test_a_damaged_model_is_read_or_refused_and_nothing_else() -> None:

@@ -64,10 +64,6 @@ def test_code_of_a_level_that_fits_is_used(tmp_path: Path, shipped: Path) -> Non
     assert not list((tmp_path / "cache").rglob("*.nbc"))
 
 
-def test_without_the_folder_it_is_compiled(tmp_path: Path, shipped: Path) -> None:
-    assert run(tmp_path, USE, STRUCTGEN_MACHINE_CODE="") == ["15", "0"]
-
-
 def test_code_of_other_sources_is_not_used(tmp_path: Path, shipped: Path) -> None:
     other = LOOP.replace("x * 3", "x * 4")
     assert run(tmp_path, USE, source=other, STRUCTGEN_MACHINE_CODE=str(shipped)) == ["20", "0"]

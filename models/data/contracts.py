@@ -73,16 +73,10 @@ class Programs:
         accounts, owner, number = names
         deadline = chance.choice(LISTS.deadlines)
         careless = chance.choice((0.0, 0.4, 0.8))
-        lines = [
-            (f"contract {chance.choice(LISTS.names)} {{\n", False),
-            (f"  map {accounts};\n", False),
-            (f"  address {owner};\n", False),
-            (f"  number {number};\n", False),
-            (f"  number {deadline};\n", False),
-        ]
-        safe = [line for line, _ in lines]
         named = {"accounts": accounts, "owner": owner, "number": number, "deadline": deadline}
-        named["Number"] = number.capitalize()
+        named |= {"Number": number.capitalize(), "name": chance.choice(LISTS.names)}
+        safe = [f"{line.format(**named)}\n" for line in LISTS.declarations]
+        lines = [(line, False) for line in safe]
         for kind in chance.sample(LISTS.functions, chance.randint(2, 3)):
             head, body = _function(kind, chance, named)
             written = [(f"  function {head} {{\n", False)]

@@ -11,7 +11,6 @@ the words of their keys. No frame has the form of an examination's sentence.
 
 from __future__ import annotations
 
-import random
 import re
 import string
 from collections.abc import Callable, Iterator
@@ -48,13 +47,6 @@ class Everyday:
 
     def __init__(self, words: Words, values: Values) -> None:
         self.words, self.values, self.chance = words, values, words.chance
-        self._makers: dict[str, Callable[[], Value]] = {
-            "n": self._person, "f": values.first, "c": values.city, "p": values.price, "q": values.small,
-            "b": values.company, "r": self._role, "m": self._mail, "z": self._zip, "s": self._street,
-            "h": self._phone, "t": self._time, "y": self._day, "k": self._code, "v": self._task,
-            "w": self._meeting, "o": values.item, "T": self._topic,
-            "P": self._people, "g": self._untitled, "L": self._goods,
-        }  # fmt: skip
 
     def draw(self) -> tuple[dict[str, Fact], str]:
         """Return the facts by name, and the sentence."""
@@ -113,7 +105,7 @@ class Everyday:
             return value.said
         article = slot.startswith("a ")
         slot = slot.removeprefix("a ")
-        value = said[slot] = self._makers[slot.rstrip("23")]()
+        value = said[slot] = self._value(LISTS.kinds[slot.rstrip("23")])
         if article:
             return f"{'an' if value.said[0] in 'aeiou' else 'a'} {value.said}"
         return value.said
@@ -144,11 +136,8 @@ class Everyday:
             chance.shuffle(options)
         if chance.random() < 0.15:
             options, answer = [one.upper() for one in options], answer.upper()
-        facts = {
-            "opinion": Fact(
-                Value("", answer, "string", "enum"), LISTS.opinion, {"type": "string", "enum": options}
-            )
-        }
+        schema = {"type": "string", "enum": options}
+        facts = {"opinion": Fact(Value("", answer, "string", "enum"), LISTS.opinion, schema)}
         if thing.said in text and chance.random() < 0.5:
             facts["o"] = thing.fact(["product", "item", "thing", "about"])
         if name.said in text and chance.random() < 0.7:
@@ -190,9 +179,8 @@ class Everyday:
     def _tally(self) -> tuple[dict[str, Fact], str]:
         """Return a number for each of several names or things, whose keys the text alone tells."""
         chance = self.chance
-        names = chance.choice(
-            (self.words.first_name, self.words.first_name, self.words.city, self.words.item)
-        )
+        words = self.words
+        names = chance.choice((words.first_name, words.first_name, words.city, words.item))
         what, keys, unit = chance.choice(LISTS.tallies)
         many = names == self.words.item
         money = what == "money"
@@ -227,6 +215,11 @@ class Everyday:
         schema = {"type": "object", "additionalProperties": inner}
         return {"tally": Fact(value, key_words, schema)}, text + chance.choice((".", ".", "", "!"))
 
+    def _value(self, kind: str) -> Value:
+        """Return a value of a kind: `_role`, ... (the methods below), or one of values.py."""
+        make: Callable[[], Value] = getattr(self if kind.startswith("_") else self.values, kind)
+        return make()
+
     # --- values ---------------------------------------------------------------------------------------------
 
     def _role(self) -> Value:
@@ -238,11 +231,9 @@ class Everyday:
         field = chance.choice(LISTS.fields) if chance.random() < 0.85 else self.words.made_up()
         area = chance.choice(LISTS.areas) if chance.random() < 0.5 else field
         if draw < 0.22:
-            first = chance.choice(("head", "director", "vice president", "manager", "chief", "secretary"))
-            return spoken(f"{first} of {area}")
+            return spoken(f"{chance.choice(LISTS.heads_of)} of {area}")
         if draw < 0.3:
-            first = chance.choice(("assistant", "adviser", "secretary", "deputy", "personal assistant"))
-            return spoken(f"{first} to the {chance.choice(LISTS.bosses)}")
+            return spoken(f"{chance.choice(LISTS.assistants)} to the {chance.choice(LISTS.bosses)}")
         if draw < 0.55:
             level = f"{chance.choice(LISTS.levels)} " if chance.random() < 0.6 else ""
             return spoken(f"{level}{field} {chance.choice(LISTS.jobs)}")
@@ -250,24 +241,21 @@ class Everyday:
             level = f"{chance.choice(LISTS.levels)} " if chance.random() < 0.35 else ""
             return spoken(f"{level}{chance.choice(LISTS.trades)}")
         if draw < 0.78:
-            group = chance.choice(("team", "project", "group", "shift"))
-            return spoken(f"{group} {chance.choice(('lead', 'leader', 'manager', 'coordinator'))}", "item")
+            return spoken(f"{chance.choice(LISTS.groups)} {chance.choice(LISTS.leaders)}", "item")
         if draw < 0.86:
-            first = chance.choice(("chief", "data", "press", "safety"))
-            return spoken(f"{first} {field} officer")
+            return spoken(f"{chance.choice(LISTS.officers)} {field} officer")
         return spoken(f"{chance.choice(LISTS.levels)} {chance.choice(KNOWN.jobs)}")
 
     def _long_role(self) -> Value:
         chance = self.chance
         area = chance.choice(LISTS.areas) if chance.random() < 0.5 else chance.choice(LISTS.fields)
-        first = chance.choice(("head", "director", "deputy head", "chief", "secretary", "manager", "member"))
+        first = chance.choice(LISTS.members)
         levels = " ".join(chance.sample(LISTS.levels, chance.choice((0, 1, 1, 2))))
         field = chance.choice(LISTS.fields)
         kind = chance.choice(("", field, self.words.made_up(), "project", "team", "night"))
         job = chance.choice(LISTS.jobs) if chance.random() < 0.6 else chance.choice(KNOWN.jobs)
-        end = chance.choice(
-            ("", "", f" to the {chance.choice(LISTS.bosses)}", f" for {area}", f" of {area}", f" in {area}")
-        )
+        boss = chance.choice(LISTS.bosses)
+        end = chance.choice(LISTS.role_ends).format(boss=boss, area=area)
         if chance.random() < 0.3:
             boss = chance.choice(LISTS.bosses)
             job, kind, end = first, "", f" of {area}{chance.choice(('', f' to the {boss}'))}"
@@ -296,9 +284,8 @@ class Everyday:
             if "-" in mark:
                 return str(chance.randint(*map(int, mark.strip("<>").split("-"))))
             count = chance.choice((1, 2)) if mark == "?" else len(mark)
-            return "".join(
-                chance.choices(string.digits if mark[0] == "9" else string.ascii_uppercase, k=count)
-            )
+            signs = string.digits if mark[0] == "9" else string.ascii_uppercase
+            return "".join(chance.choices(signs, k=count))
 
         return spoken(re.sub(r"<\d+-\d+>|\?|9+|A+", drawn, chance.choice(LISTS.postal_codes)))
 
@@ -313,19 +300,14 @@ class Everyday:
 
     def _phone(self) -> Value:
         chance = self.chance
-        groups = [
-            "".join(chance.choices(string.digits, k=chance.randint(2, 4)))
-            for _ in range(chance.randint(2, 4))
-        ]
+        count = chance.randint(2, 4)
+        groups = ["".join(chance.choices(string.digits, k=chance.randint(2, 4))) for _ in range(count)]
         lead = chance.choice((f"+{chance.randint(1, 99)} ", "0", f"({chance.randint(20, 999)}) ", ""))
         return spoken(lead + chance.choice((" ", "-", " ")).join(groups), "item")
 
     def _time(self) -> Value:
         chance = self.chance
-        hour, minute = (
-            chance.randint(1, 12),
-            chance.choice((0, 5, 10, 12, 15, 20, 25, 30, 37, 40, 45, 50, 55)),
-        )
+        hour, minute = chance.randint(1, 12), chance.choice(LISTS.minutes)
         draw, second, zone = chance.random(), 0, ""
         if draw < 0.42:
             hour = chance.randint(0, 23)
@@ -339,7 +321,7 @@ class Everyday:
             elif chance.random() < 0.2:
                 text, zone = text + chance.choice((" UTC", " GMT", "Z", " utc")), "Z"
         elif draw < 0.82:
-            half = chance.choice((" am", " pm", "am", "pm", " a.m.", " p.m.", " AM", " PM"))
+            half = chance.choice(LISTS.halves)
             minute = 0 if chance.random() < 0.5 else minute
             text = f"{hour}:{minute:02d}{half}" if minute or chance.random() < 0.15 else f"{hour}{half}"
             hour = hour % 12 + (12 if half.strip()[0] in "pP" else 0)
@@ -365,9 +347,8 @@ class Everyday:
         if draw < 0.3:
             text = f"{chance.choice(LISTS.turns)} {text}"
         elif draw < 0.55:
-            text = f"{text} {chance.choice(LISTS.ends)}".format(
-                c=self.words.city(), h=chance.choice(LISTS.heads)
-            )
+            end = chance.choice(LISTS.ends)
+            text = f"{text} {end}".format(c=self.words.city(), h=chance.choice(LISTS.heads))
         if draw > 0.4 and chance.random() < 0.5:
             text = f"{chance.choice(('the', 'the', 'our', 'my', 'your'))} {text}"
         return spoken(text)
@@ -399,12 +380,9 @@ class Everyday:
             goods = chance.choice(LISTS.goods) if chance.random() < 0.8 else self.words.item(plural=True)
             draw = chance.random()
             if draw < 0.2:
-                measure = (
-                    f"{chance.choice(('a', 'a', 'one', 'two', 'a big'))} {chance.choice(KNOWN.containers)}"
-                )
-                return f"{measure} of {goods}"
+                return f"{chance.choice(LISTS.measures)} {chance.choice(KNOWN.containers)} of {goods}"
             if draw < 0.28:
-                return f"{chance.choice(('some', 'more', 'fresh', 'green', 'cheap'))} {goods}"
+                return f"{chance.choice(LISTS.some)} {goods}"
             return goods
 
         things = list(dict.fromkeys(thing() for _ in range(chance.choice((1, 2, 3, 3, 3, 4)))))
@@ -429,8 +407,8 @@ class Everyday:
         if chance.random() < 0.25:
             thing = f"{chance.choice(('the', 'a', 'my', 'some'))} {self.words.item()}"
         elif chance.random() < 0.15:
-            own = chance.choice(("the", "my", "our", "the", "", "{f}'s", "the kids'"))
-            thing = f"{own} {chance.choice(LISTS.compounds)} {chance.choice(LISTS.papers)}".strip()
+            paper = f"{chance.choice(LISTS.owners)} {chance.choice(LISTS.compounds)}"
+            thing = f"{paper} {chance.choice(LISTS.papers)}".strip()
         return spoken(f"{verb} {thing}".format(f=self.words.first_name()), "item")
 
     def _tasks(self, form: str) -> Value:
@@ -452,10 +430,3 @@ class Everyday:
     def _joined(parts: list[Value]) -> Value:
         """Return one list of values that are said apart."""
         return Value("", list(dict.fromkeys(str(part.value) for part in parts)), "strings", "list")
-
-
-def sample(count: int, seed: int = 0) -> list[str]:
-    """Return some sentences, to read."""
-    words = Words(random.Random(seed))
-    source = Everyday(words, Values(words))
-    return [source.draw()[1] for _ in range(count)]

@@ -75,8 +75,7 @@ class Frames:
 
     def _subject(self) -> str:
         """Return somebody that no field asks for."""
-        names = ("she", "he", "they", "we", "I", "the shop", "the club", "my aunt", "the old man", "the team")
-        return self.chance.choice(names) if self.chance.random() < 0.6 else self.words.person()
+        return self.chance.choice(LISTS.subjects) if self.chance.random() < 0.6 else self.words.person()
 
     def _thing(self) -> str:
         thing = self.words.item()
@@ -176,7 +175,7 @@ class Frames:
             facts["names"] = Value("", names, "strings", "list").fact(["names", f"{group}_names"])
         frame = chance.choice(LISTS.group_frames)
         if " is " in form or form.split()[0] in ("turned", "lives", "paid", "gave", "owes"):
-            frame = chance.choice(("{v}", "{v}", "Of the {g}, {v}", "{g}: {v}", "As for the {g}, {v}"))
+            frame = chance.choice(LISTS.told_frames)
         if chance.random() < 0.3:
             number = Value(spelled(len(names)), len(names), "integer", "quantity")
             facts["number"] = number.fact([f"number_of_{group}", "count"])
@@ -198,12 +197,8 @@ class Frames:
             many = plural_of(noun)
             draw = chance.random()
             if draw < 0.25:
-                count = Value(
-                    chance.choice(("one", article_of(noun), article_of(noun), "1", "a single")),
-                    1,
-                    "integer",
-                    "quantity",
-                )
+                one = chance.choice(LISTS.ones).format(a=article_of(noun))
+                count = Value(one, 1, "integer", "quantity")
                 parts.append(f"{count.said} {noun}")
             elif draw < 0.3:
                 count = Value("no", 0, "integer", "quantity")

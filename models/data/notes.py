@@ -11,7 +11,7 @@ from typing import Any
 from data import traits
 from data.phrases import Phrases
 from data.texts import texts
-from data.values import SCHEMAS, Fact, Value, Values, article_of, spoken
+from data.values import SCHEMAS, Fact, Value, Values, article_of, schema_of, spoken
 from data.words import KNOWN, Words, plural_of
 
 LISTS = texts("notes")
@@ -98,11 +98,7 @@ class Notes:
             value = self.values.draw(kind)
             if value.said.endswith((" of", "dozen")):
                 value = Value("12", 12, "integer", "quantity")
-            if value.type == "lines":
-                assert isinstance(value.value, list)
-                schema = self.values.rows_schema(value.value)
-            else:
-                schema = SCHEMAS[value.type]
+            schema = schema_of(value)
         facts[names[0]] = Fact(value, names, schema)
         unit = chance.choice(("night", "month", "week", "day", "year", "kilo", "piece", "person"))
         return frame.format(v=value.said, t=plural_of(noun), u=unit, a=article_of(value.said))
@@ -127,12 +123,9 @@ class Notes:
             facts["who"] = person.fact(["name", "name", "person", "who", "full_name"])
             return person.said
         noun = chance.choice(LISTS.kinds) if chance.random() < 0.4 else self.words.item()
-        keys = ["item", "thing", "object", "what"]
-        facts["thing"] = spoken(noun).fact(keys)
+        facts["thing"] = spoken(noun).fact(["item", "thing", "object", "what"])
         first = chance.choice(("the", "the", "my", "our", "this", "her", "that"))
-        if chance.random() < 0.2 and not any(
-            key in facts for key in ("owner", "for", "maker", "left_by", "met")
-        ):
+        if chance.random() < 0.2 and not facts.keys() & {"owner", "for", "maker", "left_by", "met"}:
             owner = self.values.person()
             facts["owner"] = owner.fact(["owner", "name", "belongs_to"])
             first = f"{owner.said}'s"

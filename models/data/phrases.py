@@ -33,42 +33,22 @@ class Phrases:
         makers = chance.sample(kinds, min(len(kinds), chance.choice((0, 1, 1, 2, 2, 3))))
         phrases = [make(facts) for make in makers]
         if chance.random() < 0.25:
-            phrases.append(
-                chance.choice(("to", "from", "with", "for", "by", "and"))
-                + " "
-                + self._someone(facts, "other")
-            )
+            phrases.append(f"{chance.choice(LISTS.links)} {self._someone(facts, 'other')}")
         if chance.random() < 0.2:
             phrases.append(chance.choice(LISTS.ends))
         draw = chance.random()
         if draw < 0.5:
             parts = [subject, verb, thing, *phrases]
         elif draw < 0.65:
-            parts = [
-                thing,
-                chance.choice(("was", "were", "is", "has been", "will be")),
-                verb,
-                "by",
-                subject,
-                *phrases,
-            ]
+            parts = [thing, chance.choice(LISTS.passives), verb, "by", subject, *phrases]
         elif draw < 0.8 and phrases:
             parts = [phrases[0] + ",", subject, verb, thing, *phrases[1:]]
         elif draw < 0.9:
-            parts = [
-                *chance.sample(
-                    [subject + ",", thing + ",", *(phrase + "," for phrase in phrases)], 2 + len(phrases)
-                )
-            ]
+            parts = [f"{part}," for part in (subject, thing, *phrases)]
+            parts = chance.sample(parts, len(parts))
             parts[-1] = parts[-1].rstrip(",")
         else:
-            parts = [
-                chance.choice(("Could", "Did", "Will", "Can", "Please let")),
-                subject,
-                verb,
-                thing,
-                *phrases,
-            ]
+            parts = [chance.choice(LISTS.questions), subject, verb, thing, *phrases]
         if chance.random() < 0.4:
             parts.insert(0, self.start())
         if chance.random() < 0.2:
@@ -145,9 +125,7 @@ class Phrases:
         if draw < 0.7:
             noun = self.words.item()
             facts["thing"] = spoken(noun).fact(["item", "thing", "product", "object"])
-            return (
-                f"{chance.choice(('a', 'the', 'the', 'this', 'her', 'his', 'another', 'my', 'one'))} {noun}"
-            )
+            return f"{chance.choice(LISTS.articles)} {noun}"
         if draw < 0.9:
             return self._with(facts)
         return chance.choice(("it", "everything", "nothing", "them", "that"))
@@ -155,16 +133,11 @@ class Phrases:
     def _with(self, facts: dict[str, Fact]) -> str:
         """Say a list, after the word that is its key or after none."""
         chance = self.chance
-        kind = chance.choice(("item_list", "people_list", "article_list", "skill_list", "city_list"))
+        kind, *keys = chance.choice(LISTS.list_kinds)
         value = self.values.draw(kind)
         noun = plural_of(chance.choice(ROLES if kind == "people_list" else KNOWN.items))
-        keys = {"people_list": ["names", "people"], "city_list": ["cities", "places"]}.get(
-            kind, ["items", "list", "things"]
-        )
         form = chance.choice(LISTS.list_forms)
-        if "{n}" in form:
-            keys = [noun]
-        facts["list"] = value.fact(keys)
+        facts["list"] = value.fact([noun] if "{n}" in form else keys)
         return form.format(v=value.said, n=noun)
 
     def _place(self, facts: dict[str, Fact]) -> str:

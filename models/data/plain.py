@@ -11,7 +11,7 @@ from __future__ import annotations
 import re
 
 from data.texts import texts
-from data.values import SCHEMAS, Fact, Value, Values, article_of, spoken
+from data.values import Fact, Value, Values, article_of, spoken
 from data.words import KNOWN, Words, plural_of
 
 LISTS = texts("plain")
@@ -45,8 +45,7 @@ class Plain:
         for part in asked.split():
             name, _, keys = part.partition(":")
             value = said[name] if name in said else self._joined([said[one] for one in name.split("+")])
-            schema = Values.rows_schema(value.value) if value.type == "lines" else SCHEMAS[value.type]
-            facts[name] = Fact(value, keys.split(","), schema)
+            facts[name] = value.fact(keys.split(","))
         if chance.random() < 0.2:
             opening = chance.choice(LISTS.openings)
             text = f"{opening} {text}"
@@ -73,13 +72,8 @@ class Plain:
 
     def _value(self, slot: str) -> Value:
         chance, values = self.chance, self.values
-        plain = {"n": values.person, "f": values.first, "c": values.city, "c2": values.city,
-                 "p": values.price,
-                 "d": values.date, "age": values.age, "j": values.job, "q": values.small,
-                 "C": values.city_list, "t": values.clock, "k": values.code, "p2": values.price,
-                 "S": values.skill_list}  # fmt: skip
-        if slot in plain:
-            return plain[slot]()
+        if slot in LISTS.kinds:
+            return values.draw(LISTS.kinds[slot])
         if slot.rstrip("2") in _POOLS:
             word = chance.choice(_POOLS[slot.rstrip("2")]).replace("-", " ")
             if chance.random() < 0.2:

@@ -220,11 +220,7 @@ class Examples:
             return Value(said, truth, "boolean", "boolean").fact(slot.keys)
         if slot.kind == "enum":
             return self.traits.enum_fact(slot.keys, slot.values)
-        value = self.values.draw(slot.kind)
-        if value.type == "lines":
-            assert isinstance(value.value, list)
-            return Fact(value, slot.keys, Values.rows_schema(value.value))
-        return value.fact(slot.keys)
+        return self.values.draw(slot.kind).fact(slot.keys)
 
     def _sentence(self, scene: Scene, template: str, facts: dict[str, Fact]) -> str:
         chance = self.chance

@@ -13,16 +13,7 @@ from data.texts import texts
 from data.words import KNOWN, Words, plural_of, spelled
 
 LISTS = texts("values")
-SCHEMAS = {
-    "string": {"type": "string"},
-    "integer": {"type": "integer"},
-    "number": {"type": "number"},
-    "boolean": {"type": "boolean"},
-    "date": {"type": "string", "format": "date"},
-    "time": {"type": "string", "format": "time"},
-    "email": {"type": "string", "format": "email"},
-    "strings": {"type": "array", "items": {"type": "string"}},
-}
+SCHEMAS = LISTS.schemas
 
 
 @dataclass(frozen=True)
@@ -36,7 +27,17 @@ class Value:
 
     def fact(self, keys: list[str]) -> Fact:
         """Return the fact that the text tells the value, with the schema of its type."""
-        return Fact(self, keys, SCHEMAS[self.type])
+        return Fact(self, keys, schema_of(self))
+
+
+def schema_of(value: Value) -> dict[str, Any]:
+    """Return the schema of a value: that of its type, or that of rows."""
+    if value.type != "lines":
+        return SCHEMAS[value.type]
+    assert isinstance(value.value, list)
+    keys = list(value.value[0])
+    properties = {key: {"type": LISTS.row_types.get(key, "string")} for key in keys}
+    return {"type": "array", "items": {"type": "object", "properties": properties, "required": keys}}
 
 
 def spoken(text: str, kind: str = "item") -> Value:
@@ -274,15 +275,6 @@ class Values:
 
     def city_list(self) -> Value:
         return self.listed(self._several(self.words.city, 4))
-
-    @staticmethod
-    def rows_schema(rows: list[dict[str, object]]) -> dict[str, Any]:
-        """Return the schema of what `lines` draws."""
-        names = dict.fromkeys(("quantity", "qty", "count", "amount", "number"), "integer")
-        numbers = {"price": "number", "cost": "number", "unit_price": "number"}
-        keys = list(rows[0])
-        properties = {key: {"type": names.get(key) or numbers.get(key) or "string"} for key in keys}
-        return {"type": "array", "items": {"type": "object", "properties": properties, "required": keys}}
 
     def lines(self) -> Value:
         """Things with their counts, or with their prices, or both: a list of objects."""

@@ -207,13 +207,6 @@ def test_digit_caps_follow_the_numbers_of_the_spec(formula: ir.Formula, whole: i
         assert not accepts(free, text + more)
 
 
-def test_an_empty_language_has_no_start() -> None:
-    for policy in POLICIES:
-        pool = NumberPool(policy, Limits())
-        for formula in (ir.FALSE, ir.All((INTEGER, interval("2.1", "2.9"))), interval("3", "2")):
-            assert pool.start(ir.Spec((formula,)), numbering()) == ir.DEAD
-
-
 def test_a_list_of_numbers_is_one_automaton_however_it_is_written() -> None:
     values = [n * n for n in range(3_000)]
     pool = NumberPool("bounded", Limits())

@@ -45,8 +45,8 @@ def judge_of(name: str) -> Callable[[str], bool]:
 def test_a_text_of_a_format_is_one_and_none_of_its_negation_is(name: str) -> None:
     judge, denied = judge_of(name), Walker(Not(Format(name)))
     chance = random.Random(name)
-    texts = [text.decode() for of in (walker(name), denied) for text in of.texts(30, seed=len(name))]
-    for text in texts[:30] * 4:
+    texts = [text.decode() for of in (walker(name), denied) for text in of.texts(15, seed=len(name))]
+    for text in texts[:30] * 2:
         at = chance.randrange(len(text) + 1)
         texts.append(text[:at] + chance.choice(["", *"a0-.:/@é"]) + text[at + chance.randrange(2) :])
     for text in texts:

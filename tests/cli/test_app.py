@@ -5,15 +5,13 @@ from __future__ import annotations
 import io
 import json
 from pathlib import Path
-from typing import Any
 
 import pytest
+from command_line import GROUP, commanded
 from for_each import for_each
-from typer.main import get_command
-from typer.testing import CliRunner
 
 import structgen
-from structgen.cli import SUMMARIES, app
+from structgen.cli import SUMMARIES
 from structgen.cli.command_words import MEANT
 from structgen.cli.option_names import OF_ENGINE, OF_REQUEST, OF_SAMPLING, OF_TOOLS, POLICIES
 from structgen.system import resources
@@ -21,13 +19,13 @@ from structgen.system.resources import MODELS
 
 
 def test_version_is_that_of_the_package() -> None:
-    result = CliRunner().invoke(app(), ["--version"])
+    result = commanded("--version")
     assert (result.exit_code, result.stdout) == (0, f"structgen {structgen.__version__}\n")
 
 
 @pytest.mark.parametrize("arguments", [[], ["unknown"], ["check"]])
 def test_wrong_usage_has_status_2(arguments: list[str]) -> None:
-    assert CliRunner().invoke(app(), arguments).exit_code == 2
+    assert commanded(*arguments).exit_code == 2
 
 
 @pytest.mark.parametrize(
@@ -40,19 +38,19 @@ def test_wrong_usage_has_status_2(arguments: list[str]) -> None:
     ],
 )
 def test_a_text_without_its_option_is_told_which_option(arguments: list[str], told: str) -> None:
-    found = CliRunner().invoke(app(), arguments)
+    found = commanded(*arguments)
     assert found.exit_code == 2
     assert found.stderr.rstrip().endswith(told)
 
 
 def test_help_has_a_short_name() -> None:
     for command in ([], ["explain"], ["store", "clear"]):
-        long, short = (CliRunner().invoke(app(), [*command, option]) for option in ("--help", "-h"))
+        long, short = (commanded(*command, option) for option in ("--help", "-h"))
         assert (short.exit_code, short.stdout) == (0, long.stdout)
 
 
 def test_warmup_compiles_and_says_so() -> None:
-    result = CliRunner().invoke(app(), ["warmup"])
+    result = commanded("warmup")
     assert result.exit_code == 0
     assert "The inner loops are ready" in result.stdout
 
@@ -64,14 +62,11 @@ def test_a_terminal_is_told_that_its_input_is_waited_for(
         typed = io.TextIOWrapper(io.BytesIO(b"12"))
         monkeypatch.setattr(typed, "isatty", lambda is_terminal=is_terminal: is_terminal, raising=False)
         monkeypatch.setattr("sys.stdin", typed)
-        get_command(app()).main(["check", "--regex", "[0-9]+"], standalone_mode=False)
+        GROUP.main(["check", "--regex", "[0-9]+"], standalone_mode=False)
         assert capsys.readouterr() == ("standard input: valid\n", told)
 
 
 # --- commands that are not known ----------------------------------------------------------------------------
-
-
-GROUP: Any = get_command(app())
 
 
 def told_of(word: str) -> str:
@@ -150,9 +145,8 @@ TEXTS = {"strategy", "monitors", "stop", "resources", "any_value", "whitespace",
     ],
 )
 def test_an_error_names_the_option_as_it_was_written(besides: tuple[str, ...], name: str) -> None:
-    pytest.importorskip("torch")
     words = ["generate", "--prompt", "x", *besides, "-o", f"{name}=[[-1]]"]
-    done = CliRunner().invoke(app(), words)
+    done = commanded(*words)
     assert done.exit_code == 2, done.output
     written = f"--{name.replace('_', '-')}" if name in FLAGS else f"-o {name}"
     assert done.stderr.splitlines()[-1].partition(": ")[2].startswith(written), done.stderr
@@ -165,7 +159,7 @@ def test_embedded_models_stand_with_their_folders_and_the_missing_one_with_its_c
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr(resources, "find_spec", lambda name: None)
-    told = json.loads(CliRunner().invoke(app(), ["models", "--json"]).stdout)
+    told = json.loads(commanded("models", "--json").stdout)
     *embedded, smollm2 = told
     assert [one["name"] for one in embedded] == [f"structgen/{name}" for name in MODELS]
     assert all(Path(one["path"], "config.json").is_file() and one["install"] is None for one in embedded)
@@ -186,6 +180,6 @@ def test_the_table_names_the_file_of_smollm2_where_it_is(
     (file.parent / "__init__.py").touch()
     file.write_bytes(b"GGUF")
     monkeypatch.syspath_prepend(str(tmp_path))
-    lines = CliRunner().invoke(app(), ["models"]).stdout.splitlines()
+    lines = commanded("models").stdout.splitlines()
     assert len(lines) == len(MODELS) + 2
     assert lines[-2].split()[:: len(lines[-2].split()) - 1] == ["smollm2", str(file)]

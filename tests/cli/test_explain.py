@@ -7,9 +7,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from typer.testing import CliRunner, Result
+from command_line import Result, commanded
 
-from structgen.cli import app
 from structgen.system.resources import grammar
 
 SCHEMA = {
@@ -28,7 +27,7 @@ SCHEMA = {
 def explain(folder: Path, schema: Any, *options: str) -> Result:
     path = folder / "schema.json"
     path.write_text(schema if isinstance(schema, str) else json.dumps(schema))
-    return CliRunner().invoke(app(), ["explain", "--schema", str(path), *options])
+    return commanded("explain", "--schema", str(path), *options)
 
 
 def report(folder: Path, schema: Any, *options: str) -> Any:
@@ -112,7 +111,7 @@ NEVER: "n"
 
 
 def explain_grammar(path: Path | str, *options: str) -> Result:
-    return CliRunner().invoke(app(), ["explain", "--grammar", str(path), *options])
+    return commanded("explain", "--grammar", str(path), *options)
 
 
 @pytest.fixture
@@ -175,7 +174,7 @@ def rules(tmp_path: Path) -> Path:
 
 
 def test_ebnf_is_told_by_its_rules(rules: Path) -> None:
-    result = CliRunner().invoke(app(), ["explain", "--grammar", str(rules), "--sentences", "2"])
+    result = commanded("explain", "--grammar", str(rules), "--sentences", "2")
     assert result.exit_code == 1
     assert result.stdout.startswith(f"{rules}: a grammar of rules\n")
     for section in (
@@ -189,13 +188,6 @@ def test_ebnf_is_told_by_its_rules(rules: Path) -> None:
     assert "Conflicts" not in result.stdout and "contexts" not in result.stdout
 
 
-def test_an_error_in_ebnf_has_its_line_and_column(rules: Path) -> None:
-    rules.write_text('root ::= "a"\n  | item)\nitem ::= "b"\n')
-    result = CliRunner().invoke(app(), ["explain", "--grammar", str(rules)])
-    assert result.exit_code == 2
-    assert "line 2, column 9" in result.stderr
-
-
 def test_a_lark_grammar_over_characters(faulty: Path) -> None:
     result = explain_grammar(faulty, "-o", "lexer=characters", "--json")
     found = json.loads(result.stdout)
@@ -205,7 +197,7 @@ def test_a_lark_grammar_over_characters(faulty: Path) -> None:
 
 
 def test_a_regular_expression(rules: Path) -> None:
-    result = CliRunner().invoke(app(), ["explain", "--regex", r"\d{4}-\d{2}", "--sentences", "1"])
+    result = commanded("explain", "--regex", r"\d{4}-\d{2}", "--sentences", "1")
     assert result.exit_code == 0
     assert result.stdout.startswith("\\d{4}-\\d{2}: a regular expression\n\nA shortest text (7 bytes)\n")
 
@@ -213,5 +205,5 @@ def test_a_regular_expression(rules: Path) -> None:
 def test_a_terminal_that_nothing_makes_is_listed(tmp_path: Path) -> None:
     path = tmp_path / "never.lark"
     path.write_text('start: A | J\nA: "a"\n%declare J\n')
-    result = CliRunner().invoke(app(), ["explain", "--grammar", str(path)])
+    result = commanded("explain", "--grammar", str(path))
     assert "Terminals that never come: they are declared, and nothing makes them\n  J\n" in result.stdout

@@ -8,10 +8,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from typer.main import get_command
-from typer.testing import CliRunner
+from command_line import GROUP, commanded
 
-from structgen.cli import app
 from structgen.cli.named_options import Given, read_options
 from structgen.cli.option_names import LANGUAGES, LISTS, NAMES, SWITCHES
 from structgen.cli.wanted_language import WantedLanguage
@@ -149,7 +147,7 @@ def files(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def commands() -> dict[str, Any]:
-    return {name: get_command(app()).commands[name] for name in NAMES}  # type: ignore[attr-defined]
+    return {name: GROUP.commands[name] for name in NAMES}
 
 
 @pytest.mark.parametrize("command", NAMES)
@@ -161,7 +159,7 @@ def test_a_command_has_at_most_fifteen_flags(command: str) -> None:
 
 @pytest.mark.parametrize("command", NAMES)
 def test_each_name_stands_in_the_help_or_has_a_flag(command: str) -> None:
-    told = " ".join(CliRunner().invoke(app(), [command, "--help"], terminal_width=200).stdout.split())
+    told = " ".join(commanded(command, "--help", terminal_width=200).stdout.split())
     for name in NAMES[command]:
         assert f"--{name.replace('_', '-')}" in told or f" {name}" in told, name
 
@@ -181,7 +179,6 @@ def asked(command: str, *names: str) -> None:
 @pytest.mark.parametrize("command", (*WRITERS, *READERS))
 def test_each_pair_of_options_is_refused_by_name_or_makes_a_request(command: str) -> None:
     """With a schema, a Lark grammar or none beside them: a StructgenError names an option and a cure."""
-    pytest.importorskip("torch")
     refused = 0
     for pair in combinations(NAMES[command], 2):
         language = [] if set(pair) & {*LANGUAGES, "tools"} else ["schema"]
@@ -217,7 +214,6 @@ def lacks(name: str, other: str) -> bool:
 
 @pytest.mark.parametrize("command", (*WRITERS, *READERS))
 def test_what_says_something_of_what_is_not_there_is_refused_by_its_name(command: str) -> None:
-    pytest.importorskip("torch")
     tried = 0
     for name in NAMES[command]:
         for other in ("regex", "temperature", "grammar", "schema"):
@@ -233,7 +229,6 @@ def test_what_says_something_of_what_is_not_there_is_refused_by_its_name(command
 
 @pytest.mark.parametrize("command", (*WRITERS, *READERS))
 def test_two_languages_are_refused(command: str) -> None:
-    pytest.importorskip("torch")
     for one, two in combinations(LANGUAGES, 2):
         with pytest.raises(OptionError, match="Only one of"):
             asked(command, one, two)
@@ -317,11 +312,11 @@ def test_a_file_that_is_wrong_is_told_by_its_name(tmp_path: Path, text: str) -> 
 
 
 def test_a_flag_of_another_command_or_without_a_dash_names_what_to_write() -> None:
-    told = CliRunner().invoke(app(), ["generate", "--prompt", "x", "--top-p", "0.5"]).stderr
+    told = commanded("generate", "--prompt", "x", "--top-p", "0.5").stderr
     assert "Write -o top_p=VALUE" in told
-    told = CliRunner().invoke(app(), ["infill", "--hole", "a=b.json"]).stderr
+    told = commanded("infill", "--hole", "a=b.json").stderr
     assert "Write -o holes=VALUE" in told
-    told = CliRunner().invoke(app(), ["generate", "--prompt", "x", "--method", "cars"]).stderr
+    told = commanded("generate", "--prompt", "x", "--method", "cars").stderr
     assert "It is an option of structgen sample" in told
 
 
@@ -339,10 +334,3 @@ def test_warmup_refuses_what_says_something_of_what_is_not_there(names: tuple[st
     with pytest.raises(OptionError) as caught:
         asked("warmup", *names)
     assert caught.value.where == where and caught.value.cure
-
-
-@pytest.mark.parametrize("command", ["check", "explain"])
-def test_a_command_that_reads_texts_needs_a_language(command: str) -> None:
-    with pytest.raises(OptionError, match=r"One of .* is needed") as caught:
-        asked(command)
-    assert caught.value.where == "--schema"

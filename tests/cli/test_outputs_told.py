@@ -16,8 +16,8 @@ from types import SimpleNamespace
 from typing import Any, NoReturn, TextIO
 
 import pytest
+from command_line import commanded
 from long_waits import without_waits
-from typer.testing import CliRunner
 
 import structgen as sg
 from structgen.cli import app, main, output
@@ -133,7 +133,6 @@ WRITING = [
 def test_a_file_on_a_full_disk_is_told_by_its_path(
     folder: Path, monkeypatch: pytest.MonkeyPatch, command: list[str]
 ) -> None:
-    pytest.importorskip("torch")
     (folder / "p.jsonl").write_text('"x"\n')
     system_open, path_open = os.open, Path.open
 
@@ -149,7 +148,7 @@ def test_a_file_on_a_full_disk_is_told_by_its_path(
 
     monkeypatch.setattr(os, "open", opened)
     monkeypatch.setattr(Path, "open", opened_at_once)
-    found = CliRunner().invoke(app(), command)
+    found = commanded(*command)
     assert re.search(r"full: No space left on device\. Free some space there", found.stderr), found.output
     assert "standard output" not in found.output and found.exit_code == 2
 
@@ -220,15 +219,13 @@ def interrupted(*_: object, **__: object) -> NoReturn:
 def test_an_interrupt_is_told_by_the_status_alone(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, place: str
 ) -> None:
-    if "ngine" in place or "infill" in place:
-        pytest.importorskip("torch")
     (tmp_path / "s.json").write_text(json.dumps(PERSON))
     (tmp_path / "in.jsonl").write_text('"x"\n')
     monkeypatch.chdir(tmp_path)
     if "report" in place:
         monkeypatch.setattr("structgen.samplers.samples.Samples.from_jsonl", lambda _: None)
     monkeypatch.setattr(place, interrupted)
-    found = CliRunner().invoke(app(), INTERRUPTED[place].split())
+    found = commanded(*INTERRUPTED[place].split())
     assert found.exit_code == 130
     assert "Traceback" not in found.output
     if "--prompts" in INTERRUPTED[place]:

@@ -10,13 +10,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from command_line import Result, commanded
 from for_each import for_each
 from hypothesis import given
 from hypothesis import strategies as st
-from typer.testing import CliRunner, Result
 
 import structgen as sg
-from structgen.cli import app
 from structgen.errors import StructgenError
 from structgen.printable import json_text, printable
 from structgen.system import cache
@@ -30,7 +29,7 @@ RICH = re.compile(r"\x1b\[[0-9;]*m|\x1b\[\?25[hl]|\r(?:\x1b\[1A)?\x1b\[2K")
 def run(*arguments: str | Path, given: str | None = None, terminal: bool = False) -> Result:
     """Return what a command prints."""
     env = {"FORCE_COLOR": "1", "COLUMNS": "200"} if terminal else {"FORCE_COLOR": None}
-    return CliRunner().invoke(app(), [str(one) for one in arguments], input=given, env=env)
+    return commanded(*arguments, input=given, env=env)
 
 
 def nothing_hidden(result: Result, terminal: bool = False) -> str:

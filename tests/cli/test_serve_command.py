@@ -15,18 +15,8 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-import forked
 import pytest
-
-pytest.importorskip("torch")
-pytest.importorskip("starlette")
-pytest.importorskip("uvicorn")
-pytest.importorskip("prometheus_client")
-pytest.importorskip("tokenizers")
-
-from typer.testing import CliRunner
-
-from structgen.cli import app
+from command_line import commanded
 
 SERVE = "from structgen.cli import main; main()"
 ROOT = Path(__file__).resolve().parents[2]
@@ -98,21 +88,23 @@ def test_a_server_answers_with_its_keys_and_ends_a_stream_before_it_stops(keyed:
     ],
 )
 def test_what_is_wrong_is_said_before_the_server_begins(arguments: list[str], said: str) -> None:
-    found = CliRunner().invoke(app(), ["serve", *arguments])
+    found = commanded("serve", *arguments)
     assert found.exit_code == 2 and re.search(said, found.output), found.output
 
 
 def test_a_port_that_is_taken_is_told() -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken:
-        found = CliRunner().invoke(app(), ["serve", "extract", "--port", str(taken.getsockname()[1])])
+        found = commanded("serve", "extract", "--port", str(taken.getsockname()[1]))
     assert found.exit_code == 2 and "in use" in found.output
 
 
 @pytest.mark.parametrize("package", ["uvicorn", "starlette", "prometheus_client"])
-def test_a_package_that_is_missing_is_named_with_what_to_install(package: str) -> None:
-    program = f"import sys; sys.modules[{package!r}] = None; main()"
-    found = forked.run(
-        program, "serve", "extract", ahead="import tokenizers, torch\nfrom structgen.cli import main"
-    )
-    assert found.returncode == 2 and package.replace("_", "-") in found.stderr
+def test_a_package_that_is_missing_is_named_with_what_to_install(
+    monkeypatch: pytest.MonkeyPatch, package: str
+) -> None:
+    for name in [one for one in sys.modules if one.startswith(("structgen.serving", f"{package}."))]:
+        monkeypatch.delitem(sys.modules, name)
+    monkeypatch.setitem(sys.modules, package, None)
+    found = commanded("serve", "extract")
+    assert found.exit_code == 2 and package.replace("_", "-") in found.stderr
     assert "[serve]" in found.stderr.partition("pip install ")[2]

@@ -8,14 +8,14 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from typer.testing import CliRunner, Result
+from command_line import Result, commanded
 
 import structgen as sg
-from structgen.cli import app
 from structgen.cli.warmup import first_masks
 from structgen.errors import OptionError
 from structgen.lark_grammars import lark_grammar
 from structgen.system.resources import grammar, small_tokenizer
+from structgen.tokens.tokenizer import byte_tokenizer
 
 FILES = {
     "vocabularies/abc-vocabulary-6.arrays": 10,
@@ -43,7 +43,7 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 def run(*arguments: str, answer: str = "") -> Result:
-    return CliRunner().invoke(app(), ["store", *arguments], input=answer)
+    return commanded("store", *arguments, input=answer)
 
 
 def left(folder: Path) -> set[str]:
@@ -118,7 +118,7 @@ def test_the_grammar_is_loaded_and_its_masks_filled(tmp_path: Path, monkeypatch:
     monkeypatch.setenv("STRUCTGEN_CACHE", str(tmp_path))
     path = str(grammar("markers"))
     arguments = ["warmup", "--tokenizer", str(small_tokenizer()), "--grammar", path]
-    result = CliRunner().invoke(app(), arguments)
+    result = commanded(*arguments)
     assert result.exit_code == 0
     assert f"{path} is ready, with " in result.stdout
     assert list((tmp_path / "grammars").iterdir())
@@ -128,22 +128,16 @@ def test_the_grammar_is_loaded_and_its_masks_filled(tmp_path: Path, monkeypatch:
 
 
 def test_a_mask_is_filled_before_each_token_and_at_the_end() -> None:
-    from structgen.tokens.tokenizer import byte_tokenizer
-
     assert first_masks(lark_grammar.lark('start: "abc"'), byte_tokenizer()) == 4
 
 
 def test_masks_are_filled_along_texts_too(tmp_path: Path) -> None:
-    from structgen.tokens.tokenizer import byte_tokenizer
-
     text = tmp_path / "letters.txt"
     text.write_bytes(b"aaa")
     assert first_masks(lark_grammar.lark('start: "a"+'), byte_tokenizer(), [text]) == 2 + 4
 
 
 def test_a_text_that_the_grammar_refuses_is_named(tmp_path: Path) -> None:
-    from structgen.tokens.tokenizer import byte_tokenizer
-
     text = tmp_path / "letters.txt"
     text.write_bytes(b"aab")
     with pytest.raises(OptionError, match=r"letters\.txt"):

@@ -218,6 +218,8 @@ def test_the_command_works_on_ray_and_goes_on(tmp_path: Path, monkeypatch: pytes
     assert "2 of them before" in ask().stderr
     refused = ask("--max-tokens", "7")
     assert refused.exit_code == 2 and "another max_tokens" in refused.stderr
+    assert "Traceback" not in refused.output and len(_sorted(out)) == 2
+    assert "of them before" not in ask("--max-tokens", "7", "--start-over").stderr
 
 
 @pytest.mark.parametrize("wrong", [["--workers", "2"], ["-o", "shard_size=2"], ["-o", "engine=vllm"]])

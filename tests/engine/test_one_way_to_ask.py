@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import json
-from datetime import date
 from pathlib import Path
 from typing import Any
 
 import pytest
+from object_schemas import INTEGER, STRING, object_of
 from typer.testing import CliRunner
 
 import structgen as sg
@@ -18,26 +18,8 @@ from structgen.json_grammars.prompting import extraction_prompt, schema_outline
 from structgen.samplers.problem import Problem
 from structgen.system.resources import embedded_model
 
-SCHEMA = {
-    "type": "object",
-    "properties": {"name": {"type": "string"}, "age": {"type": "integer"}, "city": {"type": "string"}},
-    "required": ["name", "age", "city"],
-    "additionalProperties": False,
-}
+SCHEMA = object_of(name=STRING, age=INTEGER, city=STRING)
 TEXT = "Ada Lovelace, 36, lives in London."
-
-
-def generate(*arguments: str) -> str:
-    found = CliRunner().invoke(app(), ["generate", *arguments])
-    assert found.exit_code == 0, found.output
-    return found.stdout
-
-
-def test_a_type_has_one_answer_from_the_shell_and_from_python() -> None:
-    text = "The meeting is on 4 May 2026."
-    found = sg.run("structgen/extract", text, date)
-    assert generate("--type", "datetime:date", "--prompt", text) == f'"{found.isoformat()}"\n'
-    assert isinstance(found, date)
 
 
 def test_a_prompt_that_was_made_for_the_model_is_read_as_it_is(engine: sg.Engine) -> None:

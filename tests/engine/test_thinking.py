@@ -3,7 +3,6 @@ grammar."""
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 from typing import Any
 
@@ -152,22 +151,6 @@ def test_thoughts_are_heard_while_they_grow() -> None:
     engine.drive([handle])
     assert handle.result is not None and handle.result.thoughts == heard[-1] == "one two three four"
     assert len(heard) > 1 and all(heard[-1].startswith(one) for one in heard)
-
-
-def test_many_texts_with_thoughts_and_without_in_one_batch() -> None:
-    engine = sg.Engine(Function(TOKENIZER.vocab_size), TOKENIZER, max_rows=4)
-    thinking = sg.Thinking(max_tokens=6)
-    requests = [
-        sg.Request(f"{i}", SIZE if i % 3 else None, max_tokens=20, thinking=thinking if i % 2 else None, n=2)
-        for i in range(8)
-    ]
-    together = engine.generate(requests)
-    for request, first in zip(requests, together[::2], strict=True):
-        assert (first.usage.thought_tokens > 0) is (request.thinking is not None)
-        if request.grammar is not None:
-            assert json.loads(first.text) in ("S", "M", "L")
-    alone = [result for request in requests for result in engine.generate(request)]
-    assert [(one.text, one.thoughts) for one in alone] == [(one.text, one.thoughts) for one in together]
 
 
 def test_streams_have_the_document_alone() -> None:

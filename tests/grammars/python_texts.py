@@ -8,6 +8,7 @@ import re
 import sysconfig
 import warnings
 from collections.abc import Iterator
+from functools import cache
 from pathlib import Path
 
 from lark import Lark
@@ -133,6 +134,7 @@ def changed(text: str, seed: int, count: int) -> Iterator[str]:
         yield "".join(mutant)
 
 
+@cache
 def library() -> list[Path]:
     """Return the files of the standard library, sorted; a few are not Python, to test what reads them."""
     folder = Path(sysconfig.get_path("stdlib"))

@@ -50,15 +50,6 @@ def refused(files: list[Path]) -> set[str]:
     return names
 
 
-@pytest.mark.slow
-@only_311
-def test_grammar_takes_a_sample_of_the_standard_library() -> None:
-    files = [path for path in library() if "/test" not in path.as_posix() and path.stat().st_size < 60_000]
-    assert len(files) > 300
-    sample = random.Random(1).sample(files, 60)
-    assert refused(sample) <= EXCEPTIONS.keys()
-
-
 @only_311
 @pytest.mark.slow
 def test_grammar_takes_the_standard_library_but_for_what_is_named() -> None:
@@ -85,7 +76,7 @@ def test_python_takes_random_programs_and_mutants(count: int, each: int, least: 
 def excerpts(seed: int, count: int) -> list[str]:
     """Return pieces of the standard library that are Python by themselves, of thirty lines or fewer."""
     draw = random.Random(seed)
-    files = [path for path in library() if path.stat().st_size < 30_000]
+    files = [path for path in library() if path.parent == library()[0].parent]
     found: list[str] = []
     while len(found) < count:
         lines = read(draw.choice(files)).split("\n")
@@ -96,40 +87,19 @@ def excerpts(seed: int, count: int) -> list[str]:
     return found
 
 
-def unsound(seed: int, count: int, each: int) -> tuple[int, list[str]]:
-    """Return how many mutants of excerpts lark takes, and those of them that Python does not."""
-    grammar = python()
-    taken = 0
-    wrong = []
-    for number, text in enumerate(excerpts(seed, count)):
-        for mutant in changed(text, number, each):
-            if accepts(grammar, mutant):
-                taken += 1
-                if not is_python(mutant):
-                    wrong.append(mutant)
-    return taken, wrong
-
-
 @pytest.mark.parametrize(
     ("count", "each", "least"), [(20, 12, 60), pytest.param(1000, 40, 10_000, marks=pytest.mark.slow)]
 )
-def test_python_takes_mutants_of_the_standard_library(count: int, each: int, least: int) -> None:
-    taken, wrong = unsound(seed=1, count=count, each=each)
-    assert taken > least
-    assert wrong == []
-
-
-def test_mutants_that_python_takes_are_taken_as_a_rule() -> None:
-    """The other way is no law: the page says what is left out. A grammar that shrank would show here."""
-    grammar = python()
-    verdicts = [
-        accepts(grammar, mutant)
-        for number, text in enumerate(excerpts(seed=3, count=20))
-        for mutant in changed(text, number, 12)
-        if is_python(mutant)
-    ]
-    assert len(verdicts) > 60
-    assert verdicts.count(True) >= 0.98 * len(verdicts)
+def test_mutants_of_the_standard_library_have_pythons_verdict(count: int, each: int, least: int) -> None:
+    """What Python takes is taken as a rule alone: the page says what is left out."""
+    grammar, taken, left_out = python(), 0, 0
+    for number, text in enumerate(excerpts(seed=1, count=count)):
+        for mutant in changed(text, number, each):
+            ours, theirs = accepts(grammar, mutant), is_python(mutant)
+            assert theirs or not ours, (mutant, complaint(mutant))
+            taken += ours
+            left_out += theirs and not ours
+    assert taken > least and left_out <= 0.02 * taken
 
 
 @pytest.mark.parametrize("width", [1, 2, 3, 8])

@@ -9,7 +9,6 @@ import pytest
 
 from structgen.errors import OptionError, StructgenError, TokenError
 from structgen.infilling.bidirectional import BidirectionalLlama
-from structgen.infilling.masked_model import MaskedModel
 
 MASK, WORDS = 2, 40
 CONFIG: dict[str, Any] = {
@@ -107,22 +106,17 @@ def plainly(weights: dict[str, np.ndarray], ids: np.ndarray, *, causal_prefix: b
     return np.array([w["model.embed_tokens.weight"] @ norm(row, w["model.norm.weight"]) for row in x])
 
 
-def test_the_logits_are_those_of_the_definition_written_out(model: BidirectionalLlama) -> None:
-    ids = canvas(11, 5)
-    wanted = plainly(tensors(), ids)
-    found = model.forward(ids)
-    assert found.dtype == np.float32
-    np.testing.assert_allclose(found, wanted, atol=1e-5 * np.abs(wanted).max())
-
-
 CAUSAL = CONFIG | {"causal_prefix": True}
 
 
+@pytest.mark.parametrize("causal", [False, True])
 @pytest.mark.parametrize(("length", "masked"), [(11, 5), (9, 9), (9, 8), (12, 0), (50, 9)])
-def test_the_prefix_reads_only_what_is_on_its_left(length: int, masked: int) -> None:
+def test_the_logits_are_those_of_the_definition_written_out(causal: bool, length: int, masked: int) -> None:
+    """A causal prefix reads only what is on its left."""
     ids = canvas(length, masked)
-    wanted = plainly(tensors(), ids, causal_prefix=True)
-    found = BidirectionalLlama(CAUSAL, tensors()).forward(ids)
+    wanted = plainly(tensors(), ids, causal_prefix=causal)
+    found = BidirectionalLlama(CAUSAL if causal else CONFIG, tensors()).forward(ids)
+    assert found.dtype == np.float32
     np.testing.assert_allclose(found, wanted, atol=1e-5 * np.abs(wanted).max())
 
 
@@ -159,11 +153,6 @@ def test_a_known_prefix_is_not_read_again(monkeypatch: pytest.MonkeyPatch) -> No
     model.forward_rows(canvas(60, 20), [50])
     model.forward_rows(canvas(60, 20), [51])
     assert read == [(0, 32), (32, 60), (32, 60)]
-
-
-def test_it_is_a_masked_model(model: BidirectionalLlama) -> None:
-    assert isinstance(model, MaskedModel)
-    assert (model.mask_id, model.shift, model.vocab_size, model.context) == (MASK, True, WORDS, 64)
 
 
 @pytest.mark.parametrize(

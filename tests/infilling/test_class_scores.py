@@ -126,14 +126,6 @@ def test_classes_that_a_slot_cannot_hold_are_not_scored() -> None:
     assert ((scores > -math.inf) == allowed).all() and ((means > -math.inf) == allowed).all()
 
 
-def test_a_slot_has_the_chances_of_what_it_may_hold() -> None:
-    lattice = only(2, "normal")
-    assert lattice.class_mask(0).tolist() == (np.arange(len(SIZES)) == 2).tolist()
-    chances, _ = lattice.marginals()
-    assert chances[0].sum() == pytest.approx(1.0)
-    assert lattice.entropies(lattice.marginals())[0] >= 0.0
-
-
 @pytest.mark.parametrize("seed", range(8))
 def test_a_place_is_drawn_where_the_running_sum_of_the_softmax_passes_the_number(seed: int) -> None:
     draws = np.random.default_rng(seed)

@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 import toy_models
 from for_each import for_each
+from object_schemas import BOOLEAN, object_of
 from toy_models import Telling, Toy
 from toy_models import byte_tokenizer as tokenizer
 from toy_models import filled as fill
@@ -21,29 +22,8 @@ from structgen.infilling.canvas import Canvas
 from structgen.infilling.denoising import DenoisingStep
 from structgen.infilling.schedulers import NAMES, FreeDave, LowConfidence, SchedulerView
 
-FLAT = {
-    "type": "object",
-    "properties": {
-        "id": {"type": "integer", "minimum": 0, "maximum": 120},
-        "tag": {"type": "string", "maxLength": 4},
-    },
-    "required": ["id", "tag"],
-    "additionalProperties": False,
-}
-SCHEMA = {
-    **FLAT,
-    "properties": {
-        **FLAT["properties"],
-        "on": {"type": "boolean"},
-        "inner": {
-            "type": "object",
-            "properties": {"x": {"enum": ["ab", "\u20ac", None]}},
-            "required": ["x"],
-            "additionalProperties": False,
-        },
-    },
-    "required": ["id", "tag", "on", "inner"],
-}
+FLAT = object_of(id={"type": "integer", "minimum": 0, "maximum": 120}, tag={"type": "string", "maxLength": 4})
+SCHEMA = object_of(**FLAT["properties"], on=BOOLEAN, inner=object_of(x={"enum": ["ab", "\u20ac", None]}))
 
 
 def toy(**options: object) -> Toy:
@@ -145,14 +125,6 @@ def test_what_every_filling_has_in_common_is_written_before_the_model_is_asked()
     found = fill("{a: /wxyz?/, 4}", model, length="exact")
     assert found.text == "wxyz" and model.calls == 0 and found.usage.steps == 0
     assert [one.token for one in found.steps[0].committed] == list(b"wxyz")
-
-
-def test_a_name_that_stands_twice_holds_the_same_value() -> None:
-    for seed in range(4):
-        found = fill(
-            "<{tag: /[a-z]{1,4}/, 4}>{body: int, 2}</{tag}>", temperature=2.0, seed=seed, scheduler="factor"
-        )
-        assert re.fullmatch(r"<([a-z]{1,4})>-?\d+</\1>", found.text)
 
 
 def test_a_tie_has_the_product_law() -> None:

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import itertools
-import math
-from collections import Counter
 from dataclasses import replace
 
 import numpy as np
@@ -20,7 +18,6 @@ from structgen.infilling.schedulers import (
     ConfidentPrefix,
     EntropyBound,
     Factor,
-    FirstHitting,
     LeftToRight,
     LowConfidence,
     Prophet,
@@ -140,27 +137,3 @@ def test_blocks_are_filled_from_the_left_one_after_another() -> None:
 
     filled("{a: /[a-z]*/, 14}", length="exact", scheduler=Blocks(LowConfidence(2), 4), listen=listen)
     assert order == sorted(order) and set(order) == {0, 1, 2, 3}
-
-
-def test_first_hitting_draws_the_product_law_given_validity() -> None:
-    logits = np.random.default_rng(3).standard_normal((3, 3))
-
-    class Fixed(Toy):
-        """Logits that do not depend on the canvas: then every order of slots gives one law."""
-
-        def forward(self, ids: np.ndarray) -> np.ndarray:
-            rows = np.zeros((len(ids), self.vocab_size), np.float32)
-            rows[1:4, [97, 98, 99]] = logits
-            return rows
-
-    texts = ["aab", "aba", "bca", "caa", "cab"]
-    weights = np.array([math.exp(sum(logits[at][ord(one) - 97] for at, one in enumerate(t))) for t in texts])
-    counted: Counter[str] = Counter()
-    draws = 200
-    for seed in range(draws):
-        options = {"length": "exact", "temperature": 1.0, "scheduler": FirstHitting(), "seed": seed}
-        counted[filled("{a: /aab|aba|bca|ca[ab]/, 3}", Fixed(byte_tokenizer()), **options).text] += 1
-    # The token "ab" has no place in three slots of one letter each.
-    law = weights / weights.sum()
-    variation = 0.5 * sum(abs(counted[t] / draws - p) for t, p in zip(texts, law, strict=True))
-    assert set(counted) <= set(texts) and variation < 0.1

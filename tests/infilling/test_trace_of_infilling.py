@@ -10,7 +10,6 @@ import pytest
 from toy_models import filled
 from typer.testing import CliRunner
 
-import structgen as sg
 from structgen.cli import app
 
 
@@ -78,15 +77,3 @@ def test_the_command_fills_holes_with_types_from_files_under_a_grammar_of_the_wh
     assert result.exit_code == 0, result.output
     values = json.loads(result.stdout)["values"]
     assert values["n"] in (10, 11, 12) and re.fullmatch("[xy]{1,2}", values["kind"])
-
-
-def test_the_code_of_the_page_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.chdir(tmp_path)
-    page = Path(__file__).parents[2] / "docs" / "infilling.md"
-    code = "".join(re.findall(r"```python\n(.*?)```", page.read_text(encoding="utf-8"), re.DOTALL))
-    names: dict[str, object] = {"__name__": __name__}  # a module that dataclasses find
-    exec(compile(code, str(page), "exec"), names)
-    found = names["found"]
-    assert isinstance(found, sg.Infilled) and set(found.value) == {"name", "age", "city"}
-    assert (tmp_path / "page.html").is_file()
-    assert isinstance(names["maria"], names["Person"])  # type: ignore[arg-type]

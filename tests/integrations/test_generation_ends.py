@@ -11,27 +11,21 @@ from typing import Any
 
 import pytest
 import torch
+from object_schemas import object_of
 from small_llama import END, TOKENIZER, WIDTH, batch, opinionated
 
 import structgen as sg
 from structgen.integrations import generation_ends
 from structgen.integrations.transformers import LogitsProcessor, custom_generate
 
+pytestmark = pytest.mark.filterwarnings("ignore:generate stops")
 SPECIAL = next(token for token in TOKENIZER.special_ids if token != END)
 BEYOND = WIDTH - 2
 """A token of the model, and not of the tokenizer."""
 QUOTE = TOKENIZER.token_bytes.index(b'"')
 MOST = 16
 
-OBJECT = sg.json_schema(
-    {
-        "type": "object",
-        "properties": {"by": {"enum": ["Ada", "Bob"]}},
-        "required": ["by"],
-        "additionalProperties": False,
-    },
-    whitespace="compact",
-)
+OBJECT = sg.json_schema(object_of(by={"enum": ["Ada", "Bob"]}), whitespace="compact")
 NUMBERS = sg.json_schema(
     {"type": "array", "items": {"type": "integer", "minimum": 0, "maximum": 99}, "minItems": 1, "maxItems": 3}
 )
@@ -98,7 +92,6 @@ PAIRS = {(eos, "drawn") for eos in ENDS} | {("a list without it", way) for way i
         for way in WAYS
     ],
 )
-@pytest.mark.filterwarnings("ignore:generate stops")
 def test_each_row_is_one_document_and_ends(eos: str, way: str) -> None:
     pad = PADS.get(eos, END)
     model, inputs = of(ENDS[eos], pad), batch("one", "number two, and longer", "three")
@@ -115,7 +108,6 @@ def test_each_row_is_one_document_and_ends(eos: str, way: str) -> None:
 
 @pytest.mark.parametrize("eos", ["another", "text and another", "none"])
 @pytest.mark.parametrize("door", ["argument", "config", "model's config"])
-@pytest.mark.filterwarnings("ignore:generate stops")
 def test_the_end_tokens_are_those_of_the_generation(eos: str, door: str) -> None:
     model, inputs, options = of(END), batch("one"), dict[str, Any]()
     if door == "argument" and ENDS[eos] is not None:
@@ -136,7 +128,6 @@ def test_the_end_tokens_are_those_of_the_generation(eos: str, door: str) -> None
 
 @pytest.mark.parametrize("eos", [END, SPECIAL, QUOTE])
 @pytest.mark.parametrize("assistant", ["a model", "the prompt"])
-@pytest.mark.filterwarnings("ignore:generate stops")
 def test_drafts_of_an_assistant_are_followed(eos: int, assistant: str) -> None:
     model, inputs = of(eos), batch('{"by":"Ada"} {"by":"Ada"}')
     other = copy.deepcopy(model)
@@ -158,7 +149,6 @@ def test_drafts_of_an_assistant_are_followed(eos: int, assistant: str) -> None:
 
 
 @pytest.mark.parametrize("named", [True, False])
-@pytest.mark.filterwarnings("ignore:generate stops")
 def test_a_loop_of_ones_own_writes_one_document_too(named: bool) -> None:
     model = of([QUOTE, BEYOND])
     processor = LogitsProcessor(OBJECT, TOKENIZER, model=model if named else None)
@@ -174,7 +164,6 @@ def test_a_loop_of_ones_own_writes_one_document_too(named: bool) -> None:
 
 
 @pytest.mark.parametrize("given", [True, False])
-@pytest.mark.filterwarnings("ignore:generate stops")
 def test_an_end_token_that_the_grammar_cannot_do_without_is_refused(given: bool) -> None:
     model = of(TOKENIZER.token_bytes.index(b"~"))
     with pytest.raises(sg.errors.OptionError, match=rf"nothing else writes.*Pass eos_token_id=\[{END}\]"):

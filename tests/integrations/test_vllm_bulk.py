@@ -15,6 +15,7 @@ from typing import Any
 import in_process_workers
 import pytest
 import vllm_stand_in
+from object_schemas import STRING, object_of
 from typer.testing import CliRunner
 
 import structgen as sg
@@ -25,13 +26,9 @@ from structgen.integrations.engine_grammars import EngineGrammars
 FOLDER = Path(__file__).parents[1] / "data" / "bpe"
 TOKENIZER = sg.Tokenizer.from_huggingface(str(FOLDER))
 COUNT = 11
-PERSON = {
-    "type": "object",
-    "properties": {"name": {"type": "string"}, "ages": {"type": "array", "items": {"type": "integer"}}},
-    "required": ["name", "ages"],
-    "additionalProperties": False,
-}
+PERSON = object_of(name=STRING, ages={"type": "array", "items": {"type": "integer"}})
 COMPACT = sg.json_schema(PERSON, whitespace="compact")
+pytestmark = pytest.mark.usefixtures("vllm", "workers")
 
 
 @pytest.fixture
@@ -91,7 +88,6 @@ def run(prompts: Path, request_of: Callable[[str], Any], **options: Any) -> list
 # --- the grammar of a request -------------------------------------------------------------------------------
 
 
-@pytest.mark.usefixtures("vllm", "workers")
 @pytest.mark.parametrize(
     ("grammar", "judge"),
     [
@@ -115,13 +111,11 @@ def test_the_requests_own_grammar_holds_with_its_policies(
         assert line["finish_reason"] == "stop" and line["text"] == judge(line["text"])
 
 
-@pytest.mark.usefixtures("vllm", "workers")
 def test_each_text_of_a_shard_has_the_grammar_of_its_own_request(prompts: Path) -> None:
     found = run(prompts, _by_length, shard_size=COUNT)
     assert [line["text"] for line in found] == ["answer 2"] * 10 + ["answer 3"]
 
 
-@pytest.mark.usefixtures("vllm", "workers")
 def test_a_grammar_is_held_for_its_shard_alone_and_no_text_names_it(
     prompts: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -140,7 +134,6 @@ def test_a_grammar_is_held_for_its_shard_alone_and_no_text_names_it(
     assert state is not None and state.is_complete
 
 
-@pytest.mark.usefixtures("vllm", "workers")
 def test_texts_are_complete_within_max_tokens_and_the_least_is_told(prompts: Path) -> None:
     found = run(prompts, _fits_p3)
     assert "No document fits max_tokens=2: the shortest takes" in found.pop(3)["error"]
@@ -153,7 +146,6 @@ def test_texts_are_complete_within_max_tokens_and_the_least_is_told(prompts: Pat
     assert "the shortest takes" in run(prompts, Asks(max_tokens=least - 1), start_over=True)[0]["error"]
 
 
-@pytest.mark.usefixtures("vllm", "workers")
 def test_the_end_token_has_its_place_in_the_window_of_the_model(prompts: Path) -> None:
     asks, size = Asks(sg.literal("x" * 50), max_tokens=50), len(TOKENIZER.encode(b"p0"))
     for window, reason in ((size + 50, None), (size + 51, "stop")):
@@ -162,7 +154,6 @@ def test_the_end_token_has_its_place_in_the_window_of_the_model(prompts: Path) -
         assert line.get("finish_reason") == reason
 
 
-@pytest.mark.usefixtures("vllm", "workers")
 def test_prompts_that_leave_no_room_are_refused_in_their_lines(prompts: Path) -> None:
     options = {"max_model_len": 70}
     texts = run(prompts, Asks(max_tokens=69), engine_options=options)
@@ -171,7 +162,6 @@ def test_prompts_that_leave_no_room_are_refused_in_their_lines(prompts: Path) ->
     assert all(line["finish_reason"] == "stop" for line in texts)
 
 
-@pytest.mark.usefixtures("vllm", "workers")
 def test_a_mask_that_cannot_be_filled_is_the_error_of_its_line(
     prompts: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -191,7 +181,6 @@ def test_a_mask_that_cannot_be_filled_is_the_error_of_its_line(
 # --- lines --------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.usefixtures("vllm", "workers")
 def test_lines_have_the_shape_of_our_own_engine(prompts: Path, tmp_path: Path) -> None:
     run_bulk(sg.Engine("structgen/extract", device="cpu"), prompts, tmp_path / "one.jsonl", _refuses_p3)
     own = {line["line"]: line for line in map(json.loads, (tmp_path / "one.jsonl").read_text().splitlines())}
@@ -200,7 +189,6 @@ def test_lines_have_the_shape_of_our_own_engine(prompts: Path, tmp_path: Path) -
         assert (line["id"], line.get("error")) == (own[line["line"]]["id"], own[line["line"]].get("error"))
 
 
-@pytest.mark.usefixtures("vllm", "workers")
 def test_free_texts_end_at_a_stop_string_or_at_max_tokens(prompts: Path) -> None:
     free = run(prompts, Asks(None, max_tokens=30))
     assert all(line["finish_reason"] == "max_tokens" and line["tokens"] == 30 for line in free)
@@ -209,7 +197,6 @@ def test_free_texts_end_at_a_stop_string_or_at_max_tokens(prompts: Path) -> None
     assert (cut["text"], cut["finish_reason"]) == (free[0]["text"].partition(stop)[0], "stop")
 
 
-@pytest.mark.usefixtures("workers")
 def test_what_a_request_says_of_sampling_reaches_vllm(
     prompts: Path, vllm: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -231,7 +218,6 @@ def test_what_a_request_says_of_sampling_reaches_vllm(
     assert {one.temperature for one in seen} == {0.0}
 
 
-@pytest.mark.usefixtures("vllm", "workers")
 def test_results_of_another_engine_or_other_options_are_refused(prompts: Path) -> None:
     run(prompts, Asks())
     with pytest.raises(sg.errors.OptionError, match=r"another model\."):
@@ -280,14 +266,12 @@ def test_an_engine_that_is_not_known_is_refused_with_those_that_are(prompts: Pat
         run(prompts, Asks(), engine="structgen", engine_options={"dtype": "auto"})
 
 
-@pytest.mark.usefixtures("vllm", "workers")
 def test_a_release_that_is_not_known_is_refused(prompts: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(sys.modules["vllm"], "__version__", "0.34.0")
     with pytest.raises(sg.StructgenError, match=r"does not know vllm 0\.34\.0"):
         run(prompts, Asks())
 
 
-@pytest.mark.usefixtures("vllm", "workers")
 def test_a_vllm_that_is_missing_or_does_not_start_is_told(
     prompts: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -301,7 +285,6 @@ def test_a_vllm_that_is_missing_or_does_not_start_is_told(
         run(prompts, Asks())
 
 
-@pytest.mark.usefixtures("vllm", "workers")
 def test_the_command_names_the_engine(prompts: Path) -> None:
     out = prompts.parent / "out"
     given = ["bulk", "--prompts", str(prompts), "--out", str(out), "--regex", "ab{2}", "--model", str(FOLDER)]

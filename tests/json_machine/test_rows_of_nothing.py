@@ -25,17 +25,20 @@ def node(tables: GrowingTables, at: int) -> int:
     return int(state_walk.put_node(tables.address, 0, 0, at))
 
 
-@pytest.mark.parametrize("count", [1, 3, 100])
+@pytest.mark.parametrize("count", [0, 1, 3, 100, MANY])
 def test_a_row_has_the_same_number_after_growth_and_after_loading(count: int) -> None:
     tables, table = GrowingTables(Limits(), JSON_TABLES), L.T_NODE
+    tables.room(table, count)
     numbers = [node(tables, at) for at in range(count)]
-    assert len(set(numbers)) == count and min(numbers) == int(JSON_TABLES.sizes[table].nothing)
-    tables.room(table, MANY)
+    assert numbers == [int(JSON_TABLES.sizes[table].nothing) + at for at in range(count)]
+    tables.room(table, 2 * MANY)
     assert [node(tables, at) for at in range(count)] == numbers
     other = GrowingTables(Limits(), JSON_TABLES)
     other.load(table, tables.rows(table)[: tables.count(table)].copy())
-    tables.room(table, 1)
     assert [node(other, at) for at in range(count)] == numbers
+    for at in range(count, count + 40):  # more are made room for
+        other.room(table, 1)
+        assert node(other, at) == int(JSON_TABLES.sizes[table].nothing) + at
 
 
 def indexed(slots: npt.NDArray[np.integer]) -> list[int]:

@@ -53,7 +53,7 @@ def test_the_twin_masks_as_the_bits_say() -> None:
 
 
 @pytest.mark.parametrize("dtype", FLOATS, ids=str)
-@pytest.mark.parametrize("width", [1, 31, 129, 4000])
+@pytest.mark.parametrize("width", [1, 31, 129, 9001])
 def test_kernel_and_twin_are_equal_over_types_and_widths(dtype: torch.dtype, width: int) -> None:
     torch.manual_seed(width)
     logits = torch.randn(6, width).to(dtype)
@@ -63,12 +63,6 @@ def test_kernel_and_twin_are_equal_over_types_and_widths(dtype: torch.dtype, wid
         ours, twin = logits.clone(), logits.clone()
         assert apply_mask_(ours, mask) is ours
         assert torch.equal(raw(ours), raw(reference.apply_mask_(twin, mask)))
-
-
-def test_a_row_wider_than_a_tile_is_masked_whole() -> None:
-    logits, mask = torch.randn(2, 9001), masks(2, 9001, 0.5)
-    expected = reference.apply_mask_(logits.clone(), mask)
-    assert torch.equal(apply_mask_(logits, mask), expected)
 
 
 @pytest.mark.parametrize("count", [0, 1, 2, 257])

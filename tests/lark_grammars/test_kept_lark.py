@@ -109,18 +109,6 @@ def grammar_of(seed: int) -> Any:
 # --- laws over random grammars ------------------------------------------------------------------------------
 
 
-@for_each("seed", range(8000, 8012))
-def test_a_file_answers_as_the_grammar_did_and_further_texts_are_read_on(
-    seed: int, tmp_path_factory: pytest.TempPathFactory
-) -> None:
-    grammar, folder = grammar_of(seed), tmp_path_factory.mktemp("store")
-    whole = {} if grammar is None else asked(compiled(grammar), 40)
-    for most in (3, 12, 40) if grammar is not None else ():
-        found, made = again(grammar, folder, most)
-        assert found == {text: whole[text] for text in found}
-        assert (made._kept is None) == (most == 3)
-
-
 def damage(folder: Path, source: random.Random) -> None:
     """Have some files be away, cut off or changed."""
     for path in [one for one in folder.rglob("*") if one.suffix in (GRAMMAR_SUFFIX, LEXER_SUFFIX)]:
@@ -156,7 +144,7 @@ def hold_order(seed: int, folder: Path) -> bool:
 
 
 def test_vocabularies_answer_in_any_order_as_without_a_file(tmp_path: Path) -> None:
-    assert sum(hold_order(seed, tmp_path / str(seed)) for seed in range(8200, 8212)) > 4
+    assert sum(hold_order(seed, tmp_path / str(seed)) for seed in range(8200, 8208)) > 2
 
 
 @pytest.mark.slow
@@ -164,7 +152,7 @@ def test_vocabularies_answer_in_any_order_as_without_a_file_whole(tmp_path: Path
     assert sum(hold_order(seed, tmp_path / str(seed)) for seed in range(8100, 8236)) > 40
 
 
-@for_each("seed", range(8300, 8305))
+@for_each("seed", range(8300, 8303))
 def test_two_that_began_with_one_lexer_go_on_by_turns(
     seed: int, tmp_path_factory: pytest.TempPathFactory
 ) -> None:
@@ -172,10 +160,12 @@ def test_two_that_began_with_one_lexer_go_on_by_turns(
     if grammar is None:
         return
     compiled(grammar, MaskStore(folder))
-    both = [compiled(grammar, MaskStore(folder), tokens) for tokens in (TOKENS, OTHER)]
+    both = [
+        (compiled(grammar, MaskStore(folder), tokens), compiled(grammar, tokens=tokens))
+        for tokens in (TOKENS, OTHER)
+    ]
     for walk in range(4):
-        for one in both:
-            fresh = compiled(grammar, tokens=one.tokenizer)
+        for one, fresh in both:
             assert along(one, f"{seed} {walk}") == along(fresh, f"{seed} {walk}")
 
 
@@ -189,10 +179,7 @@ WORD: /\b(if|else|a[bc]*d)\b/
 """
 
 
-SQL = (GRAMMARS / "sql.lark").read_text()
-
-
-@for_each("text", [LOOKS, SQL, *range(8100, 8108)])
+@for_each("text", [LOOKS, *range(8100, 8105)])
 def test_what_is_made_again_has_the_numbers_of_the_file(
     text: str | int, tmp_path_factory: pytest.TempPathFactory
 ) -> None:
@@ -239,8 +226,8 @@ def test_nothing_is_made_for_what_the_file_has(tmp_path: Path) -> None:
 
 
 def test_a_successor_has_the_records_and_goes_on() -> None:
-    text, other = b"SELECT a, b FROM c", SQL_TEXTS[1]
-    first = compiled(sg.lark(SQL), tokens=vocabularies.load("small"))
+    text, other = b'{"a": [1, "x"]}', b'[true, null, {"b": -2.5e3}]'
+    first = compiled(sg.lark(GRAMMARS / "json.lark"), tokens=vocabularies.load("small"))
     expected = masks_along(first, text)
     second = first.anew()
     assert second.sizes["machine_states"] < first.sizes["machine_states"]
@@ -314,7 +301,7 @@ def test_a_grammar_is_written_after_it_was_dropped(tmp_path: Path) -> None:
 def test_each_changed_byte_of_a_file_is_told_and_the_masks_are_right(suffix: str, tmp_path: Path) -> None:
     path, source = written(tmp_path / "whole", suffix), random.Random(1)
     whole, expected = path.read_bytes(), masks_along(compiled(sg.lark(CALLS)), TEXT)
-    for at in (8, 20, 200, len(whole) - 9, *(source.randrange(len(whole)) for _ in range(8))):
+    for at in (8, 20, 200, len(whole) - 9, *(source.randrange(len(whole)) for _ in range(3))):
         changed = tmp_path / str(at) / path.relative_to(tmp_path / "whole")
         changed.parent.mkdir(parents=True)
         changed.write_bytes(whole[:at] + bytes((whole[at] ^ 0x55,)) + whole[at + 1 :])
@@ -330,7 +317,7 @@ def test_a_file_that_was_cut_off_is_told_at_once(tmp_path: Path) -> None:
         compiled(sg.lark(CALLS), MaskStore(tmp_path))
 
 
-def test_compiling_what_was_kept_opens_one_file_of_the_store(tmp_path: Path) -> None:
+def test_compiling_what_was_kept_opens_one_file_of_the_store(tmp_path: Path, tokenizer: sg.Tokenizer) -> None:
     code = """
 import sys
 from pathlib import Path
@@ -341,16 +328,18 @@ grammar = sg.lark(text)
 sg.compile(sg.lark('start: "a"'), tokenizer, store=False)
 opened = []
 sys.addaudithook(lambda event, said: opened.append(str(said[0])) if event == "open" else None)
-store = sg.MaskStore(path=folder)
-compiled = sg.compile(grammar, tokenizer, store=store)
+compiled = sg.compile(grammar, tokenizer, store=folder)
 compiled.allowed(compiled.start)
 print(*(Path(one).suffix for one in opened if one.startswith(folder) and not Path(one).is_dir()))
-store.flush()
 """
+    store = MaskStore(tmp_path)
+    here = compiled(sg.lark(CALLS), store, tokenizer)
+    here.allowed(here.start)
+    store.flush()
     path = GRAMMARS.parent / "tests" / "data" / "bpe" / "tokenizer.json"
     command = [sys.executable, "-c", code, CALLS, str(path), str(tmp_path)]
-    runs = [subprocess.run(command, capture_output=True, text=True, check=True) for _ in range(2)]
-    assert runs[1].stdout.split() == [GRAMMAR_SUFFIX]
+    found = subprocess.run(command, capture_output=True, text=True, check=True)
+    assert found.stdout.split() == [GRAMMAR_SUFFIX]
 
 
 def test_flush_waits_for_what_is_being_written(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -358,7 +347,7 @@ def test_flush_waits_for_what_is_being_written(tmp_path: Path, monkeypatch: pyte
 
     def slow(files: GrammarFiles, grammar: Any) -> int:
         begun.set()
-        time.sleep(0.5)
+        time.sleep(0.1)
         return write(files, grammar)
 
     monkeypatch.setattr(GrammarFiles, "write", slow)

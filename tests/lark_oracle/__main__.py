@@ -1,12 +1,11 @@
 """`make lark-oracle`: compare what Lark grammars answer with `digests.txt`.
 
-    python -m lark_oracle [--bless] [--judge] [--room MODULE:FUNCTION] [--beside MODULE:FUNCTION]
-        [--kinds mask,counts] [--llama3 FILE] [--syncode FOLDER]
+    python -m lark_oracle [--bless] [--judge] [--kinds mask,counts] [--llama3 FILE] [--syncode FOLDER]
         [--public FOLDER] [NAME...]
 
-Where a digest differs, its case, its place and the text before it are printed. `--judge` asks lark there, of
-the room and of the one `beside` it, which of them is right. Llama 3's vocabulary and SynCode's grammars are
-left out, with a line, where nobody says where they are.
+Where a digest differs, its case, its place and the text before it are printed. `--judge` holds such a case to
+lark, where it has letters: all of their short texts, and the completion of each beginning. Llama 3's
+vocabulary and SynCode's grammars are left out, with a line, where nobody says where they are.
 """
 
 from __future__ import annotations
@@ -16,26 +15,25 @@ import sys
 import time
 from collections import Counter
 from fnmatch import fnmatchcase
-from importlib import import_module
 from pathlib import Path
-from typing import Any
+
+from lark_reference import differences as differences_from_lark
+from lark_reference import language
 
 from . import answers as asking
 from .book import DIGESTS, Difference, Line, differences, line, read, write
 from .cases import Case, cases, tokenizer
-from .judge import faults
 
-Rooms = dict[str, asking.Room]
-_TODAY = "lark_oracle.answers:structgen_room"
 _SHOWN = 3
-"""Differing texts of one case that are printed, and faults of one room at a place."""
+"""Differing texts of one case that are printed, and what lark says against it."""
+_LONGEST = 5
+"""Letters of the texts of which lark is asked."""
 
 
 def main() -> int:
     """Return the exit status: 0 where all is as it was, or was blessed; 1 where something differs; 2 where no
     case is named so."""
     options = _options()
-    rooms = {name: _named(name) for name in (options.room, options.beside) if name}
     before = read(DIGESTS.read_text("utf-8")) if DIGESTS.exists() else {}
     makers = cases(options.syncode, options.llama3, options.public)
     for left_out in ("@llama3", "syncode/", "public/"):
@@ -48,7 +46,7 @@ def main() -> int:
     for name in names:
         case = makers[name]()
         words = tokenizer(case.vocabulary, options.llama3 if case.vocabulary == "llama3" else None)
-        said = list(asking.answers(case, rooms[options.room], words))
+        said = list(asking.answers(case, words))
         lines[name] = line(case.inputs, said)
         tally["digests"] += len(said)
         was = before.get(name)
@@ -59,9 +57,12 @@ def main() -> int:
         found = differences(name, was, said, options.kinds.split(","))
         tally["cases that differ"] += bool(found)
         for one in found[:_SHOWN]:
-            tally.update(_shown(one, case, rooms, words, options.judge))
+            print(_told(one), flush=True)
         if len(found) > _SHOWN:
             print(f"{name}: and {len(found) - _SHOWN} texts more")
+        if found and options.judge and case.alphabet:
+            for told in faults(case)[:_SHOWN] or ["lark has nothing against it"]:
+                print(f"    {told}")
     if not names:
         print(f"No case is named {' or '.join(options.only)}.")
         return 2
@@ -77,8 +78,6 @@ def _options() -> argparse.Namespace:
     parser.add_argument("only", nargs="*", help="names of cases, with * and ?; all without one")
     parser.add_argument("--bless", action="store_true", help="write what is answered to digests.txt")
     parser.add_argument("--judge", action="store_true", help="ask lark where a digest differs")
-    parser.add_argument("--room", default=_TODAY, help="what answers: MODULE:FUNCTION, as `answers.Room`")
-    parser.add_argument("--beside", help="another room, whose answers are judged beside them")
     parser.add_argument("--kinds", default=",".join(asking.KINDS), help="what is compared, comma-separated")
     parser.add_argument("--llama3", help="Llama 3's vocabulary: a file, or `llama3`, which pip fetches")
     parser.add_argument("--syncode", type=Path, help="SynCode's source distribution, unpacked")
@@ -86,27 +85,22 @@ def _options() -> argparse.Namespace:
     return parser.parse_args()
 
 
-def _named(room: str) -> asking.Room:
-    module, _, function = room.partition(":")
-    return getattr(import_module(module), function)  # type: ignore[no-any-return]
+def faults(case: Case) -> list[str]:
+    """Return what lark says against the answers to a case, over all short texts of its letters."""
+    try:
+        return differences_from_lark(
+            case.reference, language(case.source, **case.options), case.alphabet, _LONGEST
+        )
+    except Exception as error:
+        return [f"{type(error).__name__}: {error}"]
 
 
-def _shown(one: Difference, case: Case, rooms: Rooms, words: Any, judged: bool) -> Counter[str]:
-    """Print a difference, and what lark says of it; return who was right, counted."""
+def _told(one: Difference) -> str:
+    """Return a difference in words."""
     text, tokens, before = one.place
     where = "bytes" if tokens is None else f"token {len(tokens)}"
     kinds = ", ".join(one.kinds)
-    print(
-        f"{one.name}: {kinds}; text {text}, {where}, after {before[-60:]!r}; {one.further} behind it",
-        flush=True,
-    )
-    tally: Counter[str] = Counter({f"{kind} differ": 1 for kind in one.kinds})
-    if judged:
-        for room, said in faults(case, rooms, words, one.place).items():
-            tally[f"{room} {'wrong' if said else 'not wrong'}"] += 1
-            for told in said[:_SHOWN] or ["nothing is said against it"]:
-                print(f"    {room}: {told}")
-    return tally
+    return f"{one.name}: {kinds}; text {text}, {where}, after {before[-60:]!r}; {one.further} behind it"
 
 
 if __name__ == "__main__":

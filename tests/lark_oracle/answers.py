@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from hashlib import blake2b
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from golden.answers import told
 from golden.case import drawn
@@ -13,9 +13,6 @@ import structgen as sg
 
 from .cases import Case
 
-Room = Callable[..., sg.CompiledGrammar]
-"""Called with a grammar's text or path, a tokenizer and options of `sg.lark`. What it returns has the names
-of a compiled grammar that are used here; an error is an answer."""
 KINDS = {"mask": slice(0, 4), "counts": slice(4, 6), "completion": slice(6, 8)}
 """The parts of a digest: the mask with its end tokens; how many tokens and bytes finish; which bytes."""
 WALKS, STEPS = 4, 6
@@ -37,15 +34,10 @@ class Place(NamedTuple):
 Answer = tuple[Place, bytes]
 
 
-def structgen_room(source: Any, tokenizer: sg.Tokenizer, **options: Any) -> sg.CompiledGrammar:
-    """Return a grammar as structgen compiles it, without a store."""
-    return sg.compile(sg.lark(source, **options), tokenizer, store=False)
-
-
-def answers(case: Case, room: Room, tokenizer: sg.Tokenizer) -> Iterator[Answer]:
+def answers(case: Case, tokenizer: sg.Tokenizer) -> Iterator[Answer]:
     """Yield the places of a case in order, each with its digest. An error is an answer, and ends its text."""
     try:
-        compiled = room(case.source, tokenizer, **case.options)
+        compiled = sg.compile(sg.lark(case.source, **case.options), tokenizer, store=False)
     except Exception as error:
         yield Place(0, (), b""), _digest(told(error), 8)
         return

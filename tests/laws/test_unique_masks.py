@@ -1,4 +1,5 @@
-"""Items that must differ: masks are exact, token by token, against every document of small languages."""
+"""Items that must differ, and keys that run out: masks are exact, token by token, against every document of
+small languages."""
 
 from __future__ import annotations
 
@@ -6,11 +7,13 @@ import functools
 import itertools
 import json
 import random
-from collections.abc import Iterator
+import re
+from collections.abc import Sequence
 from typing import Any
 
 import jsonschema_rs
 import pytest
+from dialects import arrays, objects, texts
 from for_each import for_each
 
 import structgen as sg
@@ -34,40 +37,13 @@ def tokenizer() -> sg.Tokenizer:
     )
 
 
-def texts(value: Any) -> Iterator[str]:
-    """Yield the compact texts of a value, the members of objects in every order."""
-    if isinstance(value, list):
-        for items in itertools.product(*(list(texts(item)) for item in value)):
-            yield "[" + ",".join(items) + "]"
-    elif isinstance(value, dict):
-        for order in itertools.permutations(value.items()):
-            for members in itertools.product(*(list(texts(child)) for _, child in order)):
-                named = (json.dumps(key) + ":" + text for (key, _), text in zip(order, members, strict=True))
-                yield "{" + ",".join(named) + "}"
-    else:
-        yield json.dumps(value)
-
-
-def objects(keys: str, values: tuple[Any, ...]) -> list[Any]:
-    found = []
-    for size in range(len(keys) + 1):
-        for held in itertools.combinations(keys, size):
-            found += [
-                dict(zip(held, chosen, strict=True)) for chosen in itertools.product(values, repeat=size)
-            ]
-    return found
-
-
-def arrays(items: tuple[Any, ...], most: int) -> list[Any]:
-    return [list(held) for size in range(most + 1) for held in itertools.product(items, repeat=size)]
-
-
 def closed(properties: dict[str, Any], **more: Any) -> dict[str, Any]:
     return {"type": "object", "properties": properties, "additionalProperties": False, **more}
 
 
 STRINGS = {"type": "string", "pattern": "^(a|b|ab|aa)?$"}
 BIT = {"enum": [0, 1]}
+OF_BITS = objects(dict.fromkeys("ab", (0, 1)))
 # the schema of the root, the values that its items may have, and the most items
 CASES: dict[str, tuple[dict[str, Any], list[Any], int]] = {
     "strings": ({"items": STRINGS, "maxItems": 3}, list(WORDS), 3),
@@ -117,17 +93,17 @@ CASES: dict[str, tuple[dict[str, Any], list[Any], int]] = {
     ),
     "objects": (
         {"items": closed({"a": BIT, "b": BIT}), "maxItems": 2},
-        objects("ab", (0, 1)),
+        OF_BITS,
         2,
     ),
     "objects, all needed": (
         {"items": closed({"a": BIT}), "minItems": 3},
-        objects("a", (0, 1)),
+        objects(dict.fromkeys("a", (0, 1))),
         3,
     ),
     "objects with a required key": (
         {"items": closed({"a": BIT, "b": {"const": 1}}, required=["a"]), "minItems": 2, "maxItems": 3},
-        objects("ab", (0, 1)),
+        OF_BITS,
         3,
     ),
     "arrays": ({"items": {"items": BIT, "type": "array", "maxItems": 1}}, arrays((0, 1), 1), 3),
@@ -146,7 +122,7 @@ CASES: dict[str, tuple[dict[str, Any], list[Any], int]] = {
     ),
     "words and objects of one key": (
         {"items": {"anyOf": [closed({"a": {"const": 1}, "b": BIT}), {"enum": list(WORDS)}]}, "maxItems": 2},
-        [*WORDS, *objects("ab", (0, 1))],
+        [*WORDS, *OF_BITS],
         2,
     ),
     "words and one array": (
@@ -172,37 +148,35 @@ NOT_UNIQUE: dict[str, tuple[dict[str, Any], list[Any], int]] = {
         ["a", "b", 1, 2],
         3,
     ),
-    "repeated objects": ({"items": closed({"a": BIT, "b": BIT}), "maxItems": 2}, objects("ab", (0, 1)), 2),
+    "repeated objects": (
+        {"items": closed({"a": BIT, "b": BIT}), "maxItems": 2},
+        OF_BITS,
+        2,
+    ),
 }
 
 
-def check(schema: dict[str, Any], values: list[Any], most: int) -> None:
-    """Compare all masks of a schema with the prefixes of its documents."""
-    validator = jsonschema_rs.validator_for(schema)
-    words = {
-        text for value in arrays(tuple(values), most) if validator.is_valid(value) for text in texts(value)
-    }
+def check(schema: dict[str, Any], values: list[Any], names: Sequence[str] | None = None) -> None:
+    """Compare all masks of a schema with the prefixes of its documents, which are among the values. `names`:
+    the keys that come in the declared order, if any does."""
+    valid = jsonschema_rs.validator_for(schema).is_valid
+    words = {text for value in values if valid(value) for text in texts(value)}
+    if names is not None:
+        words = {text for text in words if in_order(list(json.loads(text)), names)}
     live = {text[:end] for text in words for end in range(len(text) + 1)}
     tokens = tokenizer()
-    options = {"whitespace": "compact", "numbers": "plain", "property_order": "any"}
-    compiled = sg.compile(sg.json_schema(schema, **options), tokens)
-    width = 257 + len(PIECES)
-    mask = sg.allocate_mask(1, width)
-    longer = [(256 + at, piece) for at, piece in enumerate(PIECES)]
+    options = {"whitespace": "compact", "numbers": "plain"}
+    order = "any" if names is None else "declared"
+    compiled = sg.compile(sg.json_schema(schema, **options, property_order=order), tokens)
     for prefix in sorted(live):
-        matcher = sg.Matcher(compiled)
-        for byte in prefix.encode():
-            matcher.advance(byte)
-        matcher.fill_mask(mask)
-        assert matcher.is_complete == (prefix in words), prefix
-        allowed = set(mask.allowed(0).tolist()) - {width - 1, 92}  # no escapes
+        state = compiled.step_bytes(compiled.start, prefix.encode())
+        assert state is not None, prefix
+        assert state.is_complete == (prefix in words), prefix
+        allowed = set(compiled.allowed(state)) - {256 + len(PIECES), 92}  # no escapes
         wanted = {byte for byte in range(128) if prefix + chr(byte) in live}
-        wanted |= {token for token, piece in longer if prefix + piece in live}
-        assert allowed == wanted, (
-            prefix,
-            [tokens.token_bytes[token] for token in allowed ^ wanted],
-        )
-        rest = compiled.completion(matcher.state).decode()
+        wanted |= {256 + at for at, piece in enumerate(PIECES) if prefix + piece in live}
+        assert allowed == wanted, (prefix, [tokens.token_bytes[token] for token in allowed ^ wanted])
+        rest = compiled.completion(state).decode()
         assert prefix + rest in words, (prefix, rest)
         shortest = min(len(word) for word in words if word.startswith(prefix))
         assert len(prefix + rest) == shortest, (prefix, rest)
@@ -211,13 +185,49 @@ def check(schema: dict[str, Any], values: list[Any], most: int) -> None:
 @for_each("name", CASES)
 def test_an_item_goes_on_exactly_where_it_can_differ(name: str) -> None:
     schema, values, most = CASES[name]
-    check({"type": "array", "uniqueItems": True, **schema}, values, most)
+    check({"type": "array", "uniqueItems": True, **schema}, arrays(values, most))
 
 
 @pytest.mark.parametrize("name", NOT_UNIQUE)
 def test_an_array_goes_on_exactly_where_an_item_can_be_repeated(name: str) -> None:
     schema, values, most = NOT_UNIQUE[name]
-    check({"type": "array", "not": {"uniqueItems": True}, **schema}, values, most)
+    check({"type": "array", "not": {"uniqueItems": True}, **schema}, arrays(values, most))
+
+
+FEW_KEYS: list[tuple[str, list[str], int, int]] = [
+    ("^[ab]$", [], 0, 9),
+    ("^x[ab]$", [], 0, 9),
+    ("^x[ab]$", ["xa"], 0, 9),
+    ("^[xy]?[ab]$", ["a", "yb"], 0, 3),
+    ("^x[ab]$", ["x", "xa", "xb"], 1, 9),
+    ("^(a|ab|abx)$", [], 2, 9),
+    ("^(a|ab|abx)$", ["ab"], 3, 9),
+    ("^[xy][xy]$", [], 3, 4),
+]
+"""A pattern of keys, names of others, the least and the most members."""
+
+
+@for_each(("pattern", "names", "least", "most"), FEW_KEYS)
+@pytest.mark.parametrize("order", ["any", "declared"])
+def test_a_key_goes_on_exactly_where_one_is_left(
+    pattern: str, names: list[str], least: int, most: int, order: str
+) -> None:
+    schema = closed(
+        {name: {"const": 1} for name in names},
+        patternProperties={pattern: {"const": 1}},
+        minProperties=least,
+        maxProperties=most,
+    )
+    words = map("".join, itertools.chain(*(itertools.product("abxy", repeat=size) for size in range(4))))
+    keys = [word for word in words if word in names or re.search(pattern, word)]
+    held = itertools.chain(*(itertools.combinations(keys, size) for size in range(most + 1)))
+    check(schema, [dict.fromkeys(some, 1) for some in held], names if order == "declared" else None)
+
+
+def in_order(keys: list[str], names: Sequence[str]) -> bool:
+    """Return whether the declared names come first, in their order."""
+    ranks = [names.index(key) if key in names else len(names) for key in keys]
+    return ranks == sorted(ranks)
 
 
 def viable(text: str, least: int, most: int) -> bool:
@@ -432,3 +442,38 @@ def test_answers_do_not_depend_on_what_was_asked_before() -> None:
 def test_answers_do_not_depend_on_what_was_asked_before_whole(first: int) -> None:
     for seed in range(first, first + 50):
         forgets(seed)
+
+
+def test_an_escape_in_a_key_goes_on_only_to_a_key_that_is_left() -> None:
+    schema = {"patternProperties": {"^x[ab]$": True}, "additionalProperties": False, "type": "object"}
+    options = {"whitespace": "compact", "escapes": "any"}
+    compiled = sg.compile(sg.json_schema(schema, **options), tokenizer())
+    matcher = sg.Matcher(compiled)
+    begun = b'{"xa":1,"x\\u006'
+    assert matcher.accepts(list(begun)) == len(begun)
+    assert matcher.accepts([*begun, ord("1")]) == len(begun)
+    assert matcher.accepts([*begun, ord("2")]) == len(begun) + 1
+    held = b'{"xa":1,"xb":1'
+    assert matcher.accepts([*held, ord(",")]) == len(held)
+
+
+@pytest.mark.parametrize("key", ["b", "é", "š", "\U0001f600", "\ud83d"])
+def test_an_escape_that_only_a_named_key_completes_is_in_the_mask(key: str) -> None:
+    schema = {"properties": {key: True}, "patternProperties": {"^a": True}, "additionalProperties": False}
+    options = {"whitespace": "compact", "escapes": "any"}
+    compiled = sg.compile(sg.json_schema({"type": "object", **schema}, **options), tokenizer())
+    units = key.encode("utf-16-be", "surrogatepass").hex()
+    state = compiled.step_bytes(compiled.start, b'{"')
+    for byte in "".join("\\u" + units[at : at + 4] for at in range(0, len(units), 4)).encode():
+        assert state is not None and byte in compiled.allowed(state)
+        state = compiled.step(state, byte)
+
+
+def test_a_key_of_any_length_may_be_written() -> None:
+    compiled = sg.compile(sg.json_schema({"type": "object"}, whitespace="compact"), tokenizer())
+    key = b"a" * 70_000  # more than 2**16
+    text = b'{"' + key + b'":1,"' + key + b"b" + b'":1}'
+    matcher = sg.Matcher(compiled)
+    assert matcher.accepts(list(text)) == len(text)
+    twice = b'{"' + key + b'":1,"' + key + b'"'
+    assert matcher.accepts(list(twice)) == len(twice) - 1

@@ -49,6 +49,8 @@ class Listed(MaskEngine):
     """Reads schemas of the form {"enum": [...]}; anything else it refuses, by the first keyword."""
 
     version = "1"
+    session: type[ListedSession] = ListedSession
+    """What a document is written with; engines with a fault have a session with it."""
 
     def __init__(self, config: EngineConfig, tokenizer):
         self.name, self.tokenizer = config.name, tokenizer
@@ -64,7 +66,7 @@ class Listed(MaskEngine):
 
     def compile(self, schema: str) -> Callable[[], Session]:
         texts = self.texts(schema)
-        return lambda: ListedSession(texts, self.tokenizer)
+        return lambda: self.session(texts, self.tokenizer)
 
 
 class SlowToLoad(Listed):
@@ -74,25 +76,18 @@ class SlowToLoad(Listed):
         time.sleep(0.06)
 
 
-class EverythingSession(ListedSession):
-    def __init__(self, tokenizer):
-        super().__init__([], tokenizer)
-
-    def allowed(self, token):
-        return True
-
-    def take(self, token):
-        self.written += self.tokenizer.token_bytes[token] or b""
-
-
 class AcceptsEverything(Listed):
-    def compile(self, schema):
-        return lambda: EverythingSession(self.tokenizer)
+    class session(ListedSession):
+        def allowed(self, token):
+            return True
+
+        def take(self, token):
+            self.written += self.tokenizer.token_bytes[token] or b""
 
 
 class RefusesEverything(Listed):
-    def compile(self, schema):
-        return lambda: ListedSession([], self.tokenizer)
+    def texts(self, schema):
+        return []
 
 
 class RefusesByPolicy(RefusesEverything):
@@ -110,27 +105,17 @@ class UnsatisfiableByPolicy(RefusesByPolicy):
 class HangsInMask(Listed):
     """Hangs in the third mask of a document."""
 
-    def compile(self, schema):
-        texts = self.texts(schema)
-
-        class Hanging(ListedSession):
-            def fill_row(self):
-                if len(self.written) >= 2:
-                    time.sleep(1000)
-                super().fill_row()
-
-        return lambda: Hanging(texts, self.tokenizer)
+    class session(ListedSession):
+        def fill_row(self):
+            if len(self.written) >= 2:
+                time.sleep(1000)
+            super().fill_row()
 
 
 class HangsInCommit(Listed):
-    def compile(self, schema):
-        texts = self.texts(schema)
-
-        class Hanging(ListedSession):
-            def take(self, token):
-                time.sleep(1000)
-
-        return lambda: Hanging(texts, self.tokenizer)
+    class session(ListedSession):
+        def take(self, token):
+            time.sleep(1000)
 
 
 class HangsCompiling(Listed):
@@ -148,32 +133,22 @@ class BeginsLate(Listed):
 class Dies(Listed):
     """Ends its process in the second commit of a document."""
 
-    def compile(self, schema):
-        texts = self.texts(schema)
-
-        class Dying(ListedSession):
-            def take(self, token):
-                if self.written:
-                    os.write(2, f"{SECRET}\n".encode())
-                    os.abort()
-                super().take(token)
-
-        return lambda: Dying(texts, self.tokenizer)
+    class session(ListedSession):
+        def take(self, token):
+            if self.written:
+                os.write(2, f"{SECRET}\n".encode())
+                os.abort()
+            super().take(token)
 
 
 class Raises(Listed):
     """Raises in the second mask of a document."""
 
-    def compile(self, schema):
-        texts = self.texts(schema)
-
-        class Raising(ListedSession):
-            def fill_row(self):
-                if self.written:
-                    raise RuntimeError("a bug")
-                super().fill_row()
-
-        return lambda: Raising(texts, self.tokenizer)
+    class session(ListedSession):
+        def fill_row(self):
+            if self.written:
+                raise RuntimeError("a bug")
+            super().fill_row()
 
 
 class Limited(Listed):
@@ -181,47 +156,32 @@ class Limited(Listed):
 
     limits = StructgenEngine.limits
 
-    def compile(self, schema):
-        texts = self.texts(schema)
-
-        class Stopped(ListedSession):
-            def fill_row(self):
-                if self.written:
-                    raise LimitError("too many steps", limit="oracle_steps")
-                super().fill_row()
-
-        return lambda: Stopped(texts, self.tokenizer)
+    class session(ListedSession):
+        def fill_row(self):
+            if self.written:
+                raise LimitError("too many steps", limit="oracle_steps")
+            super().fill_row()
 
 
 class SaysItIsLimited(Listed):
     """Takes no second token, and says that a bound on its work was met."""
 
-    def compile(self, schema):
-        texts = self.texts(schema)
+    class session(ListedSession):
+        def fill_row(self):
+            super().fill_row()
+            if self.written:
+                self.row[:] = array("i", [0] * len(self.row))
 
-        class Stopped(ListedSession):
-            def fill_row(self):
-                super().fill_row()
-                if self.written:
-                    self.row[:] = array("i", [0] * len(self.row))
-
-            def is_limited(self):
-                return bool(self.written)
-
-        return lambda: Stopped(texts, self.tokenizer)
+        def is_limited(self):
+            return bool(self.written)
 
 
 class Contradicts(Listed):
     """Refuses in commit what its mask allows."""
 
-    def compile(self, schema):
-        texts = self.texts(schema)
-
-        class Contradicting(ListedSession):
-            def take(self, token):
-                raise ValueError(token)
-
-        return lambda: Contradicting(texts, self.tokenizer)
+    class session(ListedSession):
+        def take(self, token):
+            raise ValueError(token)
 
 
 class Missing(Listed):

@@ -10,7 +10,6 @@ from structgen.errors import OptionError
 from structgen.maskbench.engines import EngineConfig
 from structgen.maskbench.measurements import SchemaOutcome, Verdict
 from structgen.maskbench.readers import Case, Instance
-from structgen.maskbench.run_report import Tally
 from structgen.maskbench.runner import BenchRun, engine_config
 
 SCHEMA = Case(
@@ -106,14 +105,6 @@ def test_what_is_measured_and_told_of_an_engine(found):
 def test_a_refused_schema_is_counted_under_its_reason(found):
     one = found["Listed"][1]
     assert (one.outcome, one.reason, one.first_ns) == (SchemaOutcome.REFUSED, "unsupported: not", None)
-
-
-def test_a_policy_has_its_own_column(found):
-    tally = Tally()
-    tally.add([found["RefusesByPolicy"][0]])
-    counts = tally.counts("RefusesByPolicy")
-    assert [counts[name] for name in ("policy", "valid_refused", "passing")] == [1, 0, 0]
-    assert tally.faults("RefusesByPolicy") == 0
 
 
 def test_a_file_that_could_not_be_read_is_refused_without_an_engine_seeing_it():

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -95,53 +94,3 @@ def test_transformers_computes_the_same(name: str, plain: Any) -> None:
     with torch.no_grad():
         assert torch.allclose(theirs(ids).logits, plain.load(folder)(ids), atol=2e-4)
     assert tokenizer.decode(ids[0]) == '{name: string}\nZorvik paid.\n{"name": "Zorvik"}'
-
-
-def prompt_for(folder: Path, schema: dict[str, Any], text: str) -> Any:
-    from structgen.json_grammars.prompting import extraction_prompt
-
-    tokenizer = sg.Tokenizer.from_huggingface(folder)
-    return tokenizer, tokenizer.encode(extraction_prompt(schema, text).encode())
-
-
-def test_extract_fills_fields_under_the_constraint(plain: Any) -> None:
-    pytest.importorskip("tokenizers")
-    from decode import greedy
-
-    folder = resources.embedded_model("structgen/extract")
-    schema = {
-        "type": "object",
-        "properties": {
-            "buyer": {"type": "string"},
-            "quantity": {"type": "integer"},
-            "city": {"type": "string"},
-        },
-        "required": ["buyer", "quantity", "city"],
-        "additionalProperties": False,
-    }
-    tokenizer, prompt = prompt_for(folder, schema, "Zorvik bought 14 lamps in Mandelport.")
-    compiled = sg.compile(sg.json_schema(schema, **{**sg.JSON_DUMPS, "escapes": "utf8"}), tokenizer)
-    (output,) = greedy(plain.load(folder), [prompt], tokenizer.eos_token_ids[0], [sg.Matcher(compiled)])
-    text = tokenizer.decode(output).decode()
-    assert json.loads(text) == {"buyer": "Zorvik", "quantity": 14, "city": "Mandelport"}
-
-
-def test_infill_fills_masks_from_both_sides(plain: Any) -> None:
-    pytest.importorskip("tokenizers")
-    torch = pytest.importorskip("torch")
-    folder = resources.embedded_model("structgen/infill")
-    schema = {
-        "type": "object",
-        "properties": {"buyer": {"type": "string"}, "quantity": {"type": "integer"}},
-        "required": ["buyer", "quantity"],
-        "additionalProperties": False,
-    }
-    tokenizer, prompt = prompt_for(folder, schema, "Zorvik bought 14 lamps in Mandelport.")
-    document = tokenizer.encode(b'{"buyer": "Zorvik", "quantity": 14}')
-    (at,) = [place for place, token in enumerate(document) if tokenizer.decode([token]) == b"1"]
-    hidden = [*document[:at], config("structgen/infill")["mask_token_id"], *document[at + 1 :]]
-    with torch.no_grad():
-        # The logits of a place are for the next one.
-        ids = torch.tensor([prompt + hidden + list(tokenizer.eos_token_ids)])
-        logits = plain.load(folder)(ids, first=torch.tensor([len(prompt) + at]))[0]
-    assert int(logits[len(prompt) + at - 1].argmax()) == document[at]

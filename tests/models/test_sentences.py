@@ -27,12 +27,6 @@ def drawn() -> list[Example]:
     return [source.draw() for _ in range(COUNT)]
 
 
-def test_the_seed_decides(drawn: list[Example]) -> None:
-    again, other = Examples(5), Examples(6)
-    assert [again.draw() for _ in range(20)] == drawn[:20]
-    assert [other.draw() for _ in range(20)] != drawn[:20]
-
-
 def test_documents_are_valid(drawn: list[Example]) -> None:
     for example in drawn:
         checker = jsonschema.Draft202012Validator.FORMAT_CHECKER

@@ -9,6 +9,7 @@ import time
 from collections.abc import Iterable, Sequence
 
 import structgen as sg
+from structgen.monitors.monitored_text import MonitoredText
 
 END = b"<end>"
 PIECES = [
@@ -55,7 +56,7 @@ class Dots(sg.monitors.Monitor):
     def trigger(self, text: str) -> bool:
         return text.endswith(".")
 
-    def suggest(self, text: str) -> Iterable[str] | None:
+    def suggest(self, text: str) -> Iterable[str] | sg.Grammar | None:
         return words(self.seed, self.chance, text)
 
 
@@ -67,6 +68,17 @@ class Blanks(Dots):
 
     def trigger(self, text: str) -> bool:
         return text.endswith(" ")
+
+
+class Says(Dots):
+    """Behind each dot the same suggestions."""
+
+    def __init__(self, suggestions: list[str] | sg.Grammar) -> None:
+        super().__init__()
+        self.suggestions = suggestions
+
+    def suggest(self, text: str) -> list[str] | sg.Grammar:
+        return self.suggestions
 
 
 class Hangs(Dots):
@@ -160,6 +172,13 @@ def allowed(matcher: sg.Matcher, tokenizer: sg.Tokenizer = TOKENS) -> set[int]:
     mask = sg.allocate_mask(1, tokenizer.vocab_size)
     matcher.fill_mask(mask)
     return {int(token) for token in mask.allowed(0)}
+
+
+def monitored(*monitors: sg.monitors.Monitor, grammar: sg.Grammar = ANY, written: bytes = b"") -> sg.Matcher:
+    """Return a matcher under monitors, behind the tokens of single letters that are written."""
+    matcher = sg.Matcher(MonitoredText(sg.compile(grammar, TOKENS), [*monitors]))
+    walk(matcher, [PIECES.index(bytes([one])) for one in written])
+    return matcher
 
 
 def walk(matcher: sg.Matcher, tokens: Sequence[int]) -> None:

@@ -7,7 +7,7 @@ import time
 from pathlib import Path
 
 import pytest
-from monitor_examples import ANY, PIECES, TOKENS, Dots, Hangs, Raises, allowed, walk
+from monitor_examples import ANY, PIECES, TOKENS, Dots, Hangs, Raises, allowed, monitored, walk
 
 import structgen as sg
 from structgen.monitors.monitored_text import MonitoredText
@@ -103,6 +103,6 @@ def test_a_trigger_that_raises_is_an_error_of_the_text() -> None:
                 raise KeyError("broken")
             return False
 
-    matcher = sg.Matcher(MonitoredText(sg.compile(ANY, TOKENS), [Broken()]))
+    matcher = monitored(Broken())
     with pytest.raises(sg.errors.OptionError, match=r"Broken|dots"):
         matcher.advance(0)

@@ -6,7 +6,7 @@ import json
 from pathlib import Path
 
 import pytest
-from monitor_examples import Dots
+from monitor_examples import Says
 from typer.testing import CliRunner
 
 pytest.importorskip("jedi")
@@ -17,16 +17,8 @@ from structgen.cli import app
 MODEL = "structgen/extract-draft"
 
 
-class Two(Dots):
-    """Behind a dot: one of two words."""
-
-    def suggest(self, text: str) -> list[str]:
-        return ["left", "right"]
-
-
 def test_run_takes_monitors_and_bans() -> None:
-    monitor = Two()
-    how = sg.Sampling(seed=1, monitors=[monitor], banned=["right"])
+    how = sg.Sampling(seed=1, monitors=[Says(["left", "right"])], banned=["right"])
     done = sg.run(MODEL, "Go:", sg.regex(r"go\.[a-z]+!"), sampling=how, detailed=True)
     assert done.value == "go.left!"
     assert done.result.usage.monitors[0].suggested == 1

@@ -7,7 +7,20 @@ import random
 from typing import Any
 
 import pytest
-from monitor_examples import ANY, END, END_ID, PIECES, TOKENS, Blanks, Dots, PlainRule, allowed, walk
+from monitor_examples import (
+    ANY,
+    END,
+    END_ID,
+    PIECES,
+    TOKENS,
+    Blanks,
+    Dots,
+    PlainRule,
+    Says,
+    allowed,
+    monitored,
+    walk,
+)
 from strategy_models import TreeTable, interrupted, scrambled
 
 import structgen as sg
@@ -29,15 +42,14 @@ def _drawn(matcher: sg.Matcher, rng: random.Random, count: int) -> list[int]:
 
 
 def test_rollback_and_forks_have_the_masks_of_a_fresh_matcher(dots: Dots) -> None:
-    compiled = MonitoredText(sg.compile(ANY, TOKENS), [dots])
     rng = random.Random(1)
     for _ in range(20):
-        matcher = sg.Matcher(compiled)
+        matcher = monitored(dots)
         tokens = _drawn(matcher, rng, 20)
         fork = matcher.fork()
         back = rng.randint(0, 20)
         matcher.rollback(back)
-        fresh = sg.Matcher(MonitoredText(sg.compile(ANY, TOKENS), [dots]))
+        fresh = monitored(dots)
         walk(fresh, tokens[: 20 - back])
         assert allowed(matcher) == allowed(fresh)
         _drawn(matcher, rng, 5)
@@ -63,16 +75,9 @@ def test_a_text_in_other_tokens_is_asked_once() -> None:
 
 
 def test_budgets_come_before_advice() -> None:
-    """Under a tight budget the suggestion "abc" is left; each allowed token can be completed in time."""
-
-    class Long(Dots):
-        def suggest(self, text: str) -> list[str]:
-            return ["aaaaaaaa"]
-
-    monitor = Long()
-    plain = sg.compile(sg.regex(r"(a{0,12}|b\.(a{8}|b)c)"), TOKENS)
-    matcher = sg.Matcher(MonitoredText(plain, [monitor]))
-    walk(matcher, [PIECES.index(b"b"), PIECES.index(b".")])
+    """Under a tight budget the suggestion is left; each allowed token can be completed in time."""
+    grammar = sg.regex(r"(a{0,12}|b\.(a{8}|b)c)")
+    matcher = monitored(Says(["a" * 8]), grammar=grammar, written=b"b.")
     mask = sg.allocate_mask(1, TOKENS.vocab_size)
     matcher.fill_mask(mask, budget=9)
     assert {PIECES[int(one)] for one in mask.allowed(0)} == {b"a"}
@@ -163,8 +168,7 @@ def test_healing_hides_the_prompt_from_the_monitor() -> None:
 
 
 def test_a_monitored_grammar_pickles(dots: Dots) -> None:
-    matcher = sg.Matcher(MonitoredText(sg.compile(ANY, TOKENS), [dots, Blanks(3)]))
-    walk(matcher, [PIECES.index(b"a.")])
+    matcher = monitored(dots, Blanks(3), written=b"a.")
     assert allowed(pickle.loads(pickle.dumps(matcher))) == allowed(matcher)
 
 

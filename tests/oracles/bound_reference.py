@@ -8,7 +8,7 @@ from typing import Any
 
 import lark
 from lark.lexer import LexerState, TextSlice, Token
-from lark_reference import build
+from lark_reference import begin, build
 
 
 class BoundReference:
@@ -31,6 +31,7 @@ class BoundReference:
 
     def parse(self, text: str) -> None:
         """Raise lark's error where no way is taken."""
+        begin(self.lark, text)
         begun = self.lark.parse_interactive("")
         seen: set[object] = set()
         pending = [(0, begun.as_immutable(), (0,), 0)]

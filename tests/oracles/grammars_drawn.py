@@ -3,14 +3,13 @@ takes."""
 
 from __future__ import annotations
 
-import itertools
 import random
 from typing import Any
 
 import lark
 import lark.lexer
 from lark.indenter import Indenter
-from lark_reference import build, takes
+from lark_reference import build
 
 ALPHABET = "abc# "
 IGNORED = (
@@ -121,9 +120,3 @@ def judge(text: str, postlex: Any = None) -> lark.Lark | None:
         return build(text, **({} if postlex is None else {"postlex": postlex}))
     except lark.exceptions.LarkError:
         return None
-
-
-def taken(reference: lark.Lark, alphabet: str, longest: int) -> set[bytes]:
-    """Return the texts of an alphabet that lark takes, up to some characters."""
-    texts = ("".join(one) for size in range(longest + 1) for one in itertools.product(alphabet, repeat=size))
-    return {one.encode() for one in texts if takes(reference, one)}

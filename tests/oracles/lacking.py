@@ -15,39 +15,19 @@ import random
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
+from schema_strategies import rare_schema
+from strategies import CROSSING
+
 import structgen as sg
 
 SINGLE = [bytes([byte]) for byte in range(256)]
-WORDS = (
-    *(
-        "the",
-        "name",
-        "true",
-        "false",
-        "null",
-        '": "',
-        '", "',
-        '"}',
-        "[]",
-        "{}",
-        '":',
-        "12",
-        "00",
-        "0.5",
-        "-1",
-    ),
-    *("\\u", "\\u00", "\\ud83d", "\\n", 'a"', '"a', "é", "ка", "日本", "🙂", "  ", "\n  ", "e+1", "99"),
-)
 PIECES = (
+    *CROSSING,
+    *map(str.encode, ("the", "name", "ка", "日本", "🙂")),
     b"\xe3\x81",
-    b"\xd0",
     b"\xa9\xc3",
-    b"\x9f\x98",
-    b"\xf0\x9f",
     b"a\xe9",
     b'\xa9"',
-    b"\\u0",
-    b"\xc3\xa9\xc3",
 )
 KINDS: tuple[Sequence[int], ...] = (
     range(0xC2, 0xE0), range(0xE0, 0xF0), range(0xF0, 0xF5), range(0x80, 0xC0), range(0x80, 0xC0),
@@ -68,7 +48,7 @@ def absent_bytes(chance: random.Random) -> frozenset[int]:
 
 def tokens_of(absent: frozenset[int]) -> list[bytes]:
     """Return single bytes and longer tokens of which none has an absent byte."""
-    every = (*SINGLE, *map(str.encode, WORDS), *PIECES)
+    every = (*SINGLE, *PIECES)
     return [token for token in every if absent.isdisjoint(token)]
 
 
@@ -188,65 +168,6 @@ class Lacking:
             yield f"{text!r} ends in {rest!r}, of more tokens than bytes"
 
 
-def literals(chance: random.Random) -> Any:
-    """Return a schema with constants, keys, patterns and formats in several scripts."""
-    word = lambda: chance.choice(TEXTS)  # noqa: E731
-    kinds: list[Callable[[], Any]] = [
-        lambda: {"const": word()},
-        lambda: {"enum": [word(), word(), chance.choice((7, True, None, 1.5))]},
-        lambda: {"type": "string", "pattern": chance.choice(PATTERNS)},
-        lambda: {"type": "string", "pattern": chance.choice(PATTERNS), "maxLength": chance.randint(1, 9)},
-        lambda: {"type": "string", "minLength": chance.randint(0, 3), "maxLength": chance.randint(3, 5)},
-        lambda: {"type": "string", "format": chance.choice(("date", "uuid", "ipv4", "email", "time"))},
-        lambda: {"type": "integer", "minimum": chance.randint(-20, 20), "maximum": chance.randint(20, 99)},
-        lambda: {"type": "number", "multipleOf": chance.choice((0.5, 2, 5, 0.25))},
-        lambda: {"type": chance.choice(("boolean", "null", "string", "integer", "object", "array"))},
-    ]
-    nested: list[Callable[[], Any]] = [
-        lambda: {"type": "object", "properties": (p := {word(): literals(chance) for _ in range(3)}),
-                 "required": chance.sample(sorted(p), chance.randint(0, 2)) if len(p) > 1 else [],
-                 "additionalProperties": chance.choice((True, False, {"type": "null"}))},
-        lambda: {"type": "object", "patternProperties": {chance.choice(PATTERNS): literals(chance)},
-                 "additionalProperties": chance.choice((True, False)), "minProperties": chance.randint(0, 2)},
-        lambda: {"type": "object", "propertyNames": {"pattern": chance.choice(PATTERNS)},
-                 "minProperties": chance.randint(0, 1)},
-        lambda: {"type": "object", "minProperties": chance.randint(0, 3), "maxProperties": 3,
-                 "additionalProperties": literals(chance)},
-        lambda: {"type": "array", "items": literals(chance), "minItems": chance.randint(0, 2), "maxItems": 3,
-                 "uniqueItems": chance.random() < 0.4},
-        lambda: {"type": "array", "items": literals(chance), "contains": literals(chance), "maxItems": 3},
-        lambda: {"anyOf": [literals(chance), literals(chance)]},
-        lambda: {"oneOf": [literals(chance), literals(chance)]},
-        lambda: {"not": literals(chance)},
-        lambda: {"allOf": [literals(chance), {"not": literals(chance)}]},
-        lambda: {"type": "object", "properties": {"a": literals(chance), word(): literals(chance)},
-                 "dependentRequired": {"a": [word()]}},
-        lambda: {"type": "object", "properties": {"a": literals(chance)}, "required": ["a"],
-                 "if": {"properties": {"a": literals(chance)}}, "then": {"required": [word()]}},
-    ]  # fmt: skip
-    return chance.choice(kinds if chance.random() < 0.5 else nested)()
-
-
-TEXTS = (
-    "a",
-    "name",
-    "q",
-    "été",
-    "ключ",
-    "\u9999",
-    "日本",
-    "🙂",
-    "a\nb",
-    'say "x"',
-    "x/y\\z",
-    "",
-    "0",
-    "Zürich",
-)
-PATTERNS = (
-    "^[a-z]+$", "é", "^(日本|ab)$", "^[\\u0400-\\u04ff]{1,4}$", "^[^a-y]*$", "[0-9]{2}$", "^\\S+@\\S+$",
-    "^(?:😀|🙂|x)+$", "^.{2,3}$", "\\\\", "^[é-ü]{1,2}$", "^\\u9999?q?$", "^(?!a)[a-c]*$",
-)  # fmt: skip
 OPTIONS: tuple[dict[str, Any], ...] = (
     {}, {}, {}, {"escapes": "any"}, {"escapes": "utf8"}, dict(sg.JSON_DUMPS), dict(sg.WIDEST),
     {"whitespace": 2}, {"whitespace": "compact", "numbers": "plain"}, {"max_string": 6},
@@ -256,7 +177,7 @@ OPTIONS: tuple[dict[str, Any], ...] = (
 def case(seed: int, number: int) -> tuple[Any, dict[str, Any], frozenset[int], random.Random]:
     """Return a schema, its options, absent bytes, and what walks draw from."""
     chance = random.Random(f"{seed} {number}")
-    return literals(chance), chance.choice(OPTIONS), absent_bytes(chance), chance
+    return rare_schema(chance, 2), chance.choice(OPTIONS), absent_bytes(chance), chance
 
 
 def judge(schema: Any) -> Callable[[bytes], bool]:

@@ -16,9 +16,9 @@ import structgen as sg
 from structgen.limits import Limits
 from structgen.text_grammars.machine.language import Config, Language
 
-_MOST = 10_000
-"""Rules that lark's parser ends in one text, and a hundredth of them for each character; more is taken for
-rules that it ends for ever."""
+_MOST = 1_000
+"""Rules that lark's parser ends in one text, and a tenth of them for each character; more is taken for rules
+that it ends for ever."""
 
 
 class _Callbacks(dict[Any, Any]):
@@ -47,13 +47,25 @@ def build(grammar: str, **options: Any) -> lark.Lark:
     return reference
 
 
-def takes(reference: lark.Lark, text: str, rules: int = _MOST) -> bool:
-    """Return whether lark takes a text: it does not where it hangs, as it ends more than `rules`, for ever.
+class Earley:
+    """lark's parser without a lexer: all that the rules derive."""
+
+    def __init__(self, grammar: str) -> None:
+        self.parse = lark.Lark(grammar, parser="earley", lexer="dynamic_complete").parse
+
+
+def begin(reference: lark.Lark, text: str) -> None:
+    """Have lark's parser count the rules that it ends in a text."""
+    parser: Any = reference.parser
+    parser.parser.parser.callbacks.left = _MOST + _MOST // 10 * len(text)
+
+
+def takes(reference: Any, text: str) -> bool:
+    """Return whether lark takes a text: it does not where it hangs, as it ends rules for ever.
     An indenter of lark's fails with IndexError or AssertionError where it refuses, and a lexer with re.error,
     where a terminal of no context is no pattern: it is compiled for the message."""
     if isinstance(reference, lark.Lark):
-        parser: Any = reference.parser
-        parser.parser.parser.callbacks.left = rules + rules // 100 * len(text)
+        begin(reference, text)
     try:
         reference.parse(text)
     except (lark.exceptions.LarkError, IndexError, AssertionError, re.error):
@@ -88,13 +100,17 @@ def texts(alphabet: str, longest: int) -> Iterator[str]:
         yield from map("".join, itertools.product(alphabet, repeat=size))
 
 
-def differences(reference: lark.Lark, ours: Language, alphabet: str, longest: int) -> list[str]:
+def differences(reference: Any, ours: Language, alphabet: str, longest: int) -> list[str]:
     """Return where lark and a language of ours disagree about texts of an alphabet: a verdict, a prefix of an
-    accepted text that is dead, a live one whose completion lark refuses."""
+    accepted text that is dead, a live one whose completion lark refuses, or is longer than need be."""
     found: list[str] = []
     verdicts = {text: takes(reference, text) for text in texts(alphabet, longest)}
     accepted = {text for text, is_taken in verdicts.items() if is_taken}
-    prefixes = {text[:size] for text in accepted for size in range(len(text) + 1)}
+    prefixes: dict[str, int] = {}
+    for text in accepted:
+        for size in range(len(text) + 1):
+            rest = len(text[size:].encode())
+            prefixes[text[:size]] = min(prefixes.get(text[:size], rest), rest)
     try:
         start = ours.start()
     except sg.errors.GrammarError:
@@ -112,6 +128,8 @@ def differences(reference: lark.Lark, ours: Language, alphabet: str, longest: in
             verdicts[whole] = takes(reference, whole)
         if not verdicts[whole]:
             found.append(f"lark refuses {text!r} completed to {whole!r}")
+        if len(whole[len(text) :].encode()) > prefixes.get(text, longest * 4):
+            found.append(f"{text!r} is completed to {whole!r}, and a shorter text is taken")
         if len(text) == longest:
             continue
         for char in alphabet:

@@ -6,15 +6,20 @@ from __future__ import annotations
 
 import itertools
 import random
+import sys
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
-from functools import cache
+from pathlib import Path
 from typing import Any
 
 from hypothesis import strategies as st
 from language import character_spellings
 from policy_oracle import canonical
+
+sys.path.append(str(Path(__file__).parents[1] / "schema"))
+
+from schema_strategies import PLAIN, Words, subschema
 
 Json = Any
 
@@ -49,111 +54,26 @@ LEAVES: tuple[Json, ...] = (
 STRING_PATTERNS = ("^a", "b$", "^[ab]*$", "a|b", "^$", "^.b")
 
 
-def leaf_schemas(strings: bool) -> st.SearchStrategy[Json]:
-    """Return schemas that speak of scalars. `strings`: with enum and const strings among them."""
-    values = LEAVES if strings else tuple(v for v in LEAVES if not isinstance(v, str))
-    member = st.sampled_from(values)
-    return st.one_of(
-        st.sampled_from([True, {}]),
-        st.sampled_from(["null", "boolean", "integer", "number", "string", "array", "object"]).map(
-            lambda t: {"type": t}
-        ),
-        st.lists(
-            st.sampled_from(["null", "integer", "string", "object"]), min_size=1, max_size=3, unique=True
-        ).map(lambda t: {"type": t}),
-        member.map(lambda v: {"const": v}),
-        st.lists(member, min_size=1, max_size=4, unique_by=repr).map(lambda v: {"enum": v}),
-        st.integers(0, 2).map(lambda n: {"minLength": n}),
-        st.integers(0, 2).map(lambda n: {"maxLength": n}),
-        st.sampled_from(STRING_PATTERNS).map(lambda p: {"pattern": p}),
-        st.sampled_from([-1, 0, 1, Decimal("0.5")]).map(lambda n: {"minimum": n}),
-        st.sampled_from([0, 1, 2]).map(lambda n: {"exclusiveMaximum": n}),
-        st.sampled_from([1, 2, Decimal("0.5"), Decimal("0.75")]).map(lambda n: {"multipleOf": n}),
-    )
+WORDS = Words(
+    KEYS,
+    LEAVES,
+    (
+        *(True, {}, {"$ref": "#/$defs/d"}, {"$ref": "#/$defs/d"}, {"type": ["null", "integer", "string"]}),
+        *({"type": name} for name in ("null", "boolean", "integer", "number", "string", "array", "object")),
+        *({"minLength": 1}, {"minLength": 2}, {"maxLength": 0}, {"maxLength": 1}),
+        *({"pattern": pattern} for pattern in STRING_PATTERNS),
+        *({"minimum": 0}, {"minimum": Decimal("0.5")}, {"exclusiveMaximum": 1}, {"exclusiveMaximum": 2}),
+        *({"multipleOf": step} for step in (2, Decimal("0.5"), Decimal("0.75"))),
+    ),
+    KEY_SCHEMAS,
+    KEY_PATTERNS,
+    PLAIN.keywords,
+)
 
 
-@cache
-def schemas(strings: bool = True, references: bool = True) -> st.SearchStrategy[Json]:
-    """Return schemas over all keywords, small and weighted towards keywords that meet each other.
-
-    `references`: with `{"$ref": "#/$defs/d"}` among the leaves; the caller gives `$defs` a "d".
-    """
-    leaves = leaf_schemas(strings)
-    if references:
-        leaves = st.one_of(leaves, leaves, leaves, st.just({"$ref": "#/$defs/d"}))
-    return st.recursive(leaves, _wider, max_leaves=8)
-
-
-def _wider(inner: st.SearchStrategy[Json]) -> st.SearchStrategy[Json]:
-    keys = st.sampled_from(KEYS)
-    properties = st.dictionaries(keys, inner, min_size=1, max_size=3)
-    required = st.lists(keys, min_size=1, max_size=2, unique=True)
-    branches = st.lists(inner, min_size=1, max_size=3)
-    objects = st.fixed_dictionaries(
-        {"properties": properties},
-        optional={
-            "required": required,
-            "additionalProperties": st.one_of(st.just(False), inner),
-            "patternProperties": st.dictionaries(
-                st.sampled_from(KEY_PATTERNS), inner, min_size=1, max_size=2
-            ),
-            "minProperties": st.integers(1, 2),
-            "maxProperties": st.integers(0, 2),
-            "type": st.sampled_from(["object", ["object", "null"]]),
-            "propertyNames": st.sampled_from(KEY_SCHEMAS),
-            "dependentRequired": st.dictionaries(
-                keys, st.lists(keys, max_size=2, unique=True), min_size=1, max_size=2
-            ),
-            "dependentSchemas": st.dictionaries(keys, inner, min_size=1, max_size=1),
-        },
-    )
-    counted = st.fixed_dictionaries(
-        {"contains": inner},
-        optional={"minContains": st.integers(0, 2), "maxContains": st.integers(0, 2), "items": inner},
-    )
-    conditions = st.fixed_dictionaries({"if": inner}, optional={"then": inner, "else": inner})
-    arrays = st.fixed_dictionaries(
-        {},
-        optional={
-            "prefixItems": st.lists(inner, min_size=1, max_size=2),
-            "items": inner,
-            "minItems": st.integers(0, 2),
-            "maxItems": st.integers(0, 2),
-            "type": st.just("array"),
-        },
-    )
-    rest = st.one_of(st.just(False), inner)
-    open_objects = st.fixed_dictionaries(
-        {"unevaluatedProperties": rest},
-        optional={"properties": properties, "dependentSchemas": properties, "allOf": branches},
-    )
-    open_arrays = st.fixed_dictionaries(
-        {"unevaluatedItems": rest},
-        optional={"contains": inner, "prefixItems": st.lists(inner, min_size=1, max_size=2)},
-    )
-    several = st.lists(st.one_of(objects, open_objects, arrays, inner), min_size=1, max_size=3)
-    return st.one_of(
-        objects,
-        objects,
-        arrays,
-        counted,
-        conditions,
-        st.tuples(
-            st.one_of(open_objects, open_arrays), several, st.sampled_from(["allOf", "anyOf", "oneOf"])
-        ).map(lambda t: {**t[0], t[2]: t[1]}),
-        st.tuples(st.one_of(open_objects, open_arrays), inner, inner, inner).map(
-            lambda t: {**t[0], "if": t[1], "then": t[2], "else": t[3]}
-        ),
-        required.map(lambda names: {"required": names}),
-        branches.map(lambda s: {"allOf": s}),
-        branches.map(lambda s: {"anyOf": s}),
-        branches.map(lambda s: {"oneOf": s}),
-        inner.map(lambda s: {"not": s}),
-        st.tuples(objects, branches, st.sampled_from(["allOf", "anyOf", "oneOf"])).map(
-            lambda t: {**t[0], t[2]: t[1]}
-        ),
-        st.tuples(objects, inner).map(lambda t: {**t[0], "not": t[1]}),
-    )
+def schemas() -> st.SearchStrategy[Json]:
+    """Return small schemas over all keywords, which may refer to `#/$defs/d`: the caller gives it."""
+    return st.integers(0, 2**32).map(lambda seed: subschema(random.Random(seed), 2, WORDS))
 
 
 @dataclass(frozen=True)
@@ -175,7 +95,7 @@ def bounded_schemas(draw: st.DrawFn, depth: int = 2) -> Bounded:
     leaves = draw(st.lists(st.sampled_from(LEAVES), min_size=2, max_size=4, unique_by=repr))
     frame, universe = _frame(leaves, depth, draw(st.booleans()))
     schema = draw(schemas())
-    definition = draw(schemas(references=False))
+    definition = _guarded(draw(schemas()))
     if isinstance(schema, bool):
         schema = {}
     if "allOf" not in schema and draw(st.booleans()):

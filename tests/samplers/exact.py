@@ -105,6 +105,20 @@ def law(
     return found
 
 
+def law_of_texts(
+    model: Callable[[list[int]], np.ndarray],
+    texts: Iterable[str | bytes],
+    max_tokens: int,
+    prompt: Iterable[int] = (97,),
+    temperature: float = 1.0,
+) -> dict[tuple[int, ...], float]:
+    """Return the law of a finite language; sequences without mass are left out."""
+    whole = {text.encode("latin-1") if isinstance(text, str) else text for text in texts}
+    begun = {text[:end] for text in whole for end in range(len(text) + 1)}
+    found = law(model, [*prompt], whole.__contains__, begun.__contains__, max_tokens, temperature)
+    return {tokens: mass for tokens, mass in found.items() if mass}
+
+
 class Automaton:
     """A deterministic automaton over bytes: a dictionary (state, byte) -> state, the first state 0. A pair
     that is not there leads nowhere."""

@@ -145,12 +145,3 @@ def test_only_tokens_that_were_drawn_are_checked():
     assert found.statistics.checks == len(asked)
     # Each of the 2 * 5 steps has 6 edges, and could have taken 60 questions.
     assert len(asked) < 30
-
-
-def test_a_prefix_behind_which_nothing_passes_has_no_weight():
-    def never(text):
-        return False
-
-    found = drawn(8, Bigram(5, ALIVE), [never])
-    assert len(found) == 0
-    assert found.log_z == -math.inf

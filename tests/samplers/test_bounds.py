@@ -4,20 +4,16 @@ how accepted texts are distributed by their place in a run."""
 from __future__ import annotations
 
 import math
-from collections import Counter
 
 import numpy as np
 import pytest
 from exact import TOKENS
 from for_each import for_each
 from tasks import PROMPT, TOKENIZER, Even, Task, Without
-from test_laws import chi_square
 
 import structgen as sg
 from structgen.samplers.beam import Beam
 from structgen.samplers.lookahead import LookAhead
-from structgen.samplers.methods import walks
-from structgen.samplers.run_limits import SamplingRun
 from structgen.samplers.tree import PrefixTree
 from structgen.samplers.walk import Finish, Walker
 
@@ -141,21 +137,6 @@ def test_what_a_tree_holds_of_the_model_is_what_was_seen_first():
                 row = row - np.logaddexp.reduce(row)
                 wanted += np.logaddexp(row[-1], row[-2]) if at == len(tokens) else row[tokens[at]]
             assert logprob == pytest.approx(wanted, rel=1e-9)
-
-
-@pytest.mark.parametrize("width", [1, 5])
-def test_the_first_and_each_later_text_of_cars_are_draws_from_the_target(width):
-    """By their place in a run, each of which begins with an empty tree. (That the walks of a batch count in
-    the order in which they began is held to by listing all their draws.)"""
-    task = LARGER[2]
-    target, by_place = task.target(), [[] for _ in range(4)]
-    for seed in range(120):
-        found = walks.draw(SamplingRun(target, PrefixTree(), 4, seed, width), "cars")
-        for place, tokens in zip(by_place, found.tokens, strict=True):
-            place.append(tokens)
-    for place in by_place:
-        assert chi_square(place, task.law) < 5
-    assert len(Counter(by_place[0])) > 5
 
 
 def test_runs_that_are_given_no_tree_share_none():

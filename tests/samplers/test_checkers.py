@@ -13,7 +13,7 @@ from collections import Counter
 
 import numpy as np
 import pytest
-from exact import END, OTHER_END, TOKENS, Bigram, law, tokenizer
+from exact import END, OTHER_END, TOKENS, Bigram, law_of_texts, tokenizer
 
 import structgen as sg
 from structgen.samplers import target as target_module
@@ -60,11 +60,6 @@ def exhausted(compiled, model, *checkers, max_tokens=8, **options):
     found = sg.sample(model, [97], compiled, 100_000, method="beams", checkers=checkers, **options)
     assert found.statistics.stopped == "exhausted"
     return dict(zip(found.token_ids, np.exp(found.log_weights), strict=True))
-
-
-def expected(model, texts, max_tokens=8):
-    beginnings = {text[:end] for text in texts for end in range(len(text) + 1)}
-    return law(model, [97], texts.__contains__, beginnings.__contains__, max_tokens)
 
 
 def words(accepts):
@@ -131,13 +126,7 @@ class NoBBehindA:
 def test_any_subset_of_methods_is_part_of_the_law(checkers, accepts):
     model = Bigram(3, ALIVE)
     found = exhausted(WORDS, model, *checkers)
-    assert found == pytest.approx(expected(model, words(accepts)), rel=1e-9)
-
-
-def test_a_checker_of_closed_values_is_part_of_the_law():
-    model = Digits(4)
-    found = exhausted(LISTS, model, NotTwice())
-    assert found == pytest.approx(expected(model, lists(lambda one: len(set(one)) == len(one))), rel=1e-9)
+    assert found == pytest.approx(law_of_texts(model, words(accepts), 8), rel=1e-9)
 
 
 def test_a_mask_is_part_of_the_law():
@@ -145,7 +134,7 @@ def test_a_mask_is_part_of_the_law():
     found = exhausted(WORDS, model, NoBBehindA(), max_tokens=4)
     wanted = {
         tokens: mass
-        for tokens, mass in expected(model, words(lambda text: True), 4).items()
+        for tokens, mass in law_of_texts(model, words(lambda text: True), 4).items()
         if not any(
             TOKENS[one].endswith(b"a") and TOKENS[other].startswith(b"b")
             for one, other in itertools.pairwise(tokens)
@@ -163,14 +152,14 @@ def test_a_mask_may_keep_a_text_from_ending():
 
     model = Bigram(3, ALIVE)
     found = exhausted(WORDS, model, Longer())
-    assert found == pytest.approx(expected(model, words(lambda text: len(text) >= 3)), rel=1e-9)
+    assert found == pytest.approx(law_of_texts(model, words(lambda text: len(text) >= 3), 8), rel=1e-9)
 
 
 @pytest.mark.parametrize("method", [*WALKS, "smc", "awrs", "rejection", "masked"])
 def test_state_belongs_to_a_prefix_in_every_method(method):
     """With a set that particles or walks share, lists that were fine would be refused, or twins pass."""
     model, checker = Digits(4), NotTwice()
-    wanted = expected(model, lists(lambda one: len(set(one)) == len(one)))
+    wanted = law_of_texts(model, lists(lambda one: len(set(one)) == len(one)), 8)
     options = {"tokenizer": TOKENIZER, "name": "bigram", "max_tokens": 8, "budget": 1500}
     found = sg.sample(model, [97], LISTS, 60, method=method, checkers=[checker], **options)
     assert all(len(set(value)) == len(value) for value in found.values)
@@ -188,8 +177,9 @@ def test_state_belongs_to_a_prefix_in_every_method(method):
         assert abs(np.mean(estimates) - z) < 4 * np.std(estimates, ddof=1) / math.sqrt(len(estimates))
 
 
-def test_a_checker_is_copied_by_its_own_copy_where_it_has_one():
-    made = []
+def test_a_checker_of_closed_values_is_part_of_the_law_and_is_copied_by_its_own_copy_where_it_has_one():
+    made, model = [], Digits(4)
+    wanted = pytest.approx(law_of_texts(model, lists(lambda one: len(set(one)) == len(one)), 8), rel=1e-9)
 
     class Counted(NotTwice):
         def copy(self):
@@ -198,9 +188,8 @@ def test_a_checker_is_copied_by_its_own_copy_where_it_has_one():
             made.append(twin)
             return twin
 
-    model = Digits(4)
-    found = exhausted(LISTS, model, Counted())
-    assert found == pytest.approx(expected(model, lists(lambda one: len(set(one)) == len(one))), rel=1e-9)
+    assert exhausted(LISTS, model, NotTwice()) == wanted
+    assert exhausted(LISTS, model, Counted()) == wanted
     assert made
 
 
@@ -331,7 +320,7 @@ def test_a_forced_rest_is_checked_before_its_rows_are_read():
     assert target.passes(whole)
     assert target.checks == 3
     found = exhausted(compiled, model, lambda text: text == "baba")
-    assert found == pytest.approx(expected(model, {b"baba"}), rel=1e-9)
+    assert found == pytest.approx(law_of_texts(model, {b"baba"}, 8), rel=1e-9)
 
 
 def test_a_rest_that_a_token_without_text_may_follow_is_not_forced():

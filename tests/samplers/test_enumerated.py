@@ -17,7 +17,7 @@ from tasks import SMALL, Even, Task, Without, cloud_of
 
 from structgen.samplers.beam import Beam
 from structgen.samplers.lookahead import LookAhead
-from structgen.samplers.methods import awrs, beams, proposals
+from structgen.samplers.methods import awrs, beams
 from structgen.samplers.run_limits import Particles, SamplingRun, drawn
 from structgen.samplers.tree import PrefixTree
 from structgen.samplers.walk import Finish, Walker
@@ -161,30 +161,6 @@ def test_all_draws_of_particles_have_the_masses_of_the_target(task, count, force
     agree(mean_masses(outcomes(body)), task.law)
     if forced:
         assert resampled
-
-
-def twisted(target, prefix, step, draws):
-    """Draw an edge by P(a | u) times any positive number, and weigh it by what that changes."""
-    masses = np.append(step.probabilities, step.end)
-    twist = 0.05 + np.random.default_rng([len(prefix.tokens), prefix.state]).random(len(masses))
-    shares = masses * twist
-    if not shares.sum() > 0:
-        return None
-    shares /= shares.sum()
-    edge = int(draws.choice(len(shares), p=shares))
-    after = proposals.checked(target, prefix, step, edge)
-    return None if after is None else proposals.TakenEdge(edge, after, float(masses[edge] / shares[edge]))
-
-
-@pytest.mark.parametrize("task", SMALL, ids=str)
-@pytest.mark.parametrize(("count", "forced"), [(1, 0), (2, 1)])
-def test_particles_with_any_positive_twist_have_the_masses_of_the_target(task, count, forced):
-    target = task.target()
-
-    found = outcomes(
-        lambda source: masses_of_cloud(cloud_of(target, count, source, forced=forced, propose=twisted))
-    )
-    agree(mean_masses(found), task.law)
 
 
 def end_of_outcomes(monkeypatch):

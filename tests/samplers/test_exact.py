@@ -5,23 +5,13 @@ from __future__ import annotations
 import numpy as np
 import pytest
 from enumeration import outcomes
-from exact import TOKENS, Automaton, Exact, Ngram, law
+from exact import TOKENS, Automaton, Exact, Ngram, law_of_texts
 from tasks import PROMPT, SMALL
 
 
 @pytest.mark.parametrize("task", SMALL, ids=str)
 def test_z_by_dynamic_programming_is_the_sum_over_all_sequences(task):
-    texts = {text.encode() for text in task.texts}
-    beginnings = {text[:end] for text in texts for end in range(len(text) + 1)}
-    listed = law(
-        task.model(),
-        [*PROMPT],
-        texts.__contains__,
-        beginnings.__contains__,
-        task.max_tokens,
-        task.temperature,
-    )
-    listed = {tokens: mass for tokens, mass in listed.items() if mass}
+    listed = law_of_texts(task.model(), task.texts, task.max_tokens, PROMPT, task.temperature)
     assert task.exact.law() == pytest.approx(listed, rel=1e-12)
     assert task.exact.z == pytest.approx(sum(listed.values()), rel=1e-12)
     for prefix in {tokens[:end] for tokens in listed for end in range(len(tokens) + 1)}:
@@ -30,12 +20,6 @@ def test_z_by_dynamic_programming_is_the_sum_over_all_sequences(task):
         for at, token in enumerate(prefix):
             above *= task.exact.row((*PROMPT, *prefix[:at]))[token]
         assert task.exact.h(prefix) == pytest.approx(below / above, rel=1e-12)
-
-
-def test_fewer_tokens_leave_less_mass():
-    model, automaton = Ngram(1, (b"a", b"b", b"ab")), Automaton.of_texts(["ababab"])
-    masses = [Exact(model, automaton, most).z for most in range(2, 8)]
-    assert masses[0] == 0.0 < masses[1] < masses[2] < masses[3] < masses[4] == masses[5]
 
 
 def test_a_language_with_too_many_texts_to_list_has_its_z():

@@ -8,7 +8,7 @@ from collections import Counter, defaultdict
 import numpy as np
 import pytest
 from enumeration import outcomes
-from exact import Automaton, Bigram, Exact, Ngram, law, tokenizer
+from exact import Automaton, Bigram, Exact, Ngram, law_of_texts, tokenizer
 from tasks import texts_of
 
 import structgen as sg
@@ -25,18 +25,6 @@ PATTERN = "[abc]{0,3}a?(b|c)?"
 TEXTS = frozenset(texts_of(PATTERN))
 TOKENIZER = tokenizer()
 COMPILED = sg.compile(sg.regex(PATTERN), TOKENIZER)
-
-
-def exact(model, max_tokens, temperature=1.0, texts=TEXTS):
-    beginnings = {text[:end] for text in texts for end in range(len(text) + 1)}
-    return law(
-        model,
-        [97],
-        lambda text: text.decode("latin-1") in texts,
-        lambda text: text.decode("latin-1") in beginnings,
-        max_tokens,
-        temperature,
-    )
 
 
 def drawn(model, n, method, **options):
@@ -67,7 +55,7 @@ def chi_square(tokens, expected):
 def test_exact_methods_draw_from_the_target(method, max_tokens, temperature):
     model = Bigram(3, ALIVE)
     found = drawn(model, 500, method, max_tokens=max_tokens, temperature=temperature)
-    expected = exact(model, max_tokens, temperature)
+    expected = law_of_texts(model, TEXTS, max_tokens, temperature=temperature)
     assert found.is_exact
     assert chi_square(found.token_ids, expected) < 5
     assert math.exp(found.log_z) == pytest.approx(sum(expected.values()), rel=0.1)
@@ -76,7 +64,7 @@ def test_exact_methods_draw_from_the_target(method, max_tokens, temperature):
 def test_sums_of_beams_through_the_door_are_unbiased():
     """The sum of weight times f is unbiased for the sum of P(x) f(x), with f = 1 for Z."""
     model = Bigram(5, ALIVE, sharp=2.0)
-    expected = exact(model, 4)
+    expected = law_of_texts(model, TEXTS, 4)
     sums = []
     for seed in range(60):
         found = drawn(model, 8, "beams", seed=seed)
@@ -111,7 +99,7 @@ def test_a_node_that_the_tree_has_no_room_for_teaches_it_nothing():
 def test_z_is_not_overestimated_by_stopping_at_the_last_wanted_text(method):
     """The mean over all attempts would be too large by half the distance from Z to 1, at two draws."""
     model = Bigram(4, ALIVE)
-    z = sum(exact(model, 4).values())
+    z = sum(law_of_texts(model, TEXTS, 4).values())
     found = []
     for seed in range(80):
         tree = PrefixTree(most=0) if method == "cars" else None  # a tree that learns nothing: attempts alike

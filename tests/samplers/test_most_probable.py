@@ -7,7 +7,7 @@ import random
 
 import numpy as np
 import pytest
-from exact import END, OTHER_END, TOKENS, Bigram, law, tokenizer
+from exact import END, OTHER_END, TOKENS, Bigram, law_of_texts, tokenizer
 
 import structgen as sg
 
@@ -22,14 +22,12 @@ def _found(model, grammar, **options):
 
 def _ranked(model, texts, max_tokens=6, canonical=False):
     """Return log P(tokens, end) of all sequences that write some texts, likeliest first."""
-    whole = set(texts)
-    begun = {text[:size] for text in texts for size in range(len(text) + 1)}
-    exact = law(model, [97], lambda text: text in whole, lambda text: text in begun, max_tokens)
+    exact = law_of_texts(model, texts, max_tokens)
     if canonical:
         exact = {
             one: p for one, p in exact.items() if one == tuple(TOKENIZER.encode(TOKENIZER.decode(list(one))))
         }
-    return sorted(((math.log(p), one) for one, p in exact.items() if p), reverse=True)
+    return sorted(((math.log(p), one) for one, p in exact.items()), reverse=True)
 
 
 def _random_texts(numbers):

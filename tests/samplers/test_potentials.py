@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 import pytest
 from enumeration import outcomes
-from exact import Ngram, law
+from exact import Ngram, law_of_texts
 from for_each import for_each
 from tasks import PROMPT, SMALL, TOKENIZER, Task, cloud_of, texts_of
 from test_enumerated import agree, end_of_outcomes, masses_of_cloud, mean_masses, walker_of
@@ -153,7 +153,7 @@ def test_any_positive_proposal_has_the_masses_of_the_target(task, seed):
     target = task.target()
     found = outcomes(
         lambda source: masses_of_cloud(
-            cloud_of(target, 2 if seed else 1, source, propose=proposed_by(proposal))
+            cloud_of(target, 1 + seed, source, forced=seed, propose=proposed_by(proposal))
         )
     )
     agree(mean_masses(found), task.law)
@@ -295,10 +295,7 @@ def test_the_target_of_a_truncated_model_is_its_law_on_the_valid_texts(how):
         with np.errstate(divide="ignore"):
             return np.log(_kept(np.exp(plain(ids)), *how))
 
-    texts = {text.encode() for text in texts_of(task.pattern)}
-    beginnings = {text[:end] for text in texts for end in range(len(text) + 1)}
-    exact = law(model, list(PROMPT), texts.__contains__, beginnings.__contains__, task.max_tokens)
-    exact = {tokens: mass for tokens, mass in exact.items() if mass}
+    exact = law_of_texts(model, texts_of(task.pattern), task.max_tokens, PROMPT)
     top_k, top_p, min_p = how
     found = task.sample(10_000, "beams", top_k=top_k, top_p=top_p, min_p=min_p)
     assert found.statistics.stopped == "exhausted"

@@ -14,7 +14,8 @@ import warnings
 
 import numpy as np
 import pytest
-from exact import Bigram, law, tokenizer
+from exact import Bigram, law_of_texts, tokenizer
+from tasks import texts_of
 from typer.testing import CliRunner
 
 import structgen as sg
@@ -46,7 +47,7 @@ def viable(text):
     return len(text) <= 3 and set(text) <= set(b"ab")
 
 
-LAW = law(MODEL, PROMPT, accepts, viable, 4)
+LAW = law_of_texts(MODEL, texts_of("[ab]{1,3}"), 4, PROMPT)
 Z = sum(LAW.values())
 
 

@@ -9,7 +9,8 @@ from functools import cache
 
 import numpy as np
 import pytest
-from exact import Bigram, law, tokenizer
+from exact import Bigram, law_of_texts, tokenizer
+from tasks import texts_of
 
 import structgen as sg
 from structgen.samplers import samples_file
@@ -196,13 +197,7 @@ def test_writing_leaves_the_old_file_where_it_fails(written, tmp_path, monkeypat
 
 def test_marginals_of_a_language_that_is_exhausted_are_exact():
     found = draw(10_000, "beams")
-    masses = law(
-        Bigram(1, ALIVE),
-        TOKENIZER.encode(b"a"),
-        lambda text: 1 <= len(text) <= 4 and set(text) <= set(b"ab"),
-        lambda text: len(text) <= 4 and set(text) <= set(b"ab"),
-        5,
-    )
+    masses = law_of_texts(Bigram(1, ALIVE), texts_of("[ab]{1,4}"), 5)
     z = sum(masses.values())
     share = sum(
         p

@@ -7,7 +7,8 @@ from typing import Annotated
 
 import numpy as np
 import pytest
-from exact import Bigram, law, tokenizer
+from exact import Bigram, law_of_texts, tokenizer
+from tasks import texts_of
 
 import structgen as sg
 
@@ -40,12 +41,7 @@ def draw(n=10_000, **options):
 
 
 def exact(temperature=1.0):
-    def accepts(text):
-        return 1 <= len(text) <= 3 and set(text) <= set(b"abc")
-
-    return law(
-        Bigram(1, ALIVE), [97], accepts, lambda text: not text or accepts(text), 4, temperature=temperature
-    )
+    return law_of_texts(Bigram(1, ALIVE), texts_of("[abc]{1,3}"), 4, temperature=temperature)
 
 
 @pytest.mark.parametrize("temperature", [1.0, 0.5])
@@ -139,18 +135,6 @@ def test_each_prefix_of_the_valid_texts_is_read_once():
     }
     score([*TEXTS, *TEXTS, "xxxxxxxxx"], model)
     assert model.asked == len(prefixes)
-
-
-def test_texts_that_are_refused_cost_no_row():
-    model = Bigram(1, ALIVE)
-    score(["x", "abcabc"], model)
-    assert model.asked == 0
-
-
-def test_a_text_is_scored_with_all_end_tokens_together():
-    """The tokenizer has two of them."""
-    assert len(TOKENIZER.eos_token_ids) == 2
-    assert math.exp(score(["a"])[0].logprob) == pytest.approx(exact()[(97,)])
 
 
 @pytest.mark.parametrize(

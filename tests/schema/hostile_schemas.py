@@ -48,22 +48,10 @@ def _all() -> list[Hostile]:
 
     # Sets of values
     add(
-        "enum of 100,000 strings",
-        lambda: {"enum": [f"value {at}" for at in range(100_000)]},
-        ["value 0", "value 99999"],
-        ["value 100000", "value", 1],
-    )
-    add(
         "enum of 1,000,000 integers",
         lambda: {"enum": list(range(0, 3_000_000, 3))},
         [0, 2_999_997],
         [1, 3_000_000, "0"],
-    )
-    add(
-        "enum of 20,000 floats",
-        lambda: {"enum": [at / 8 for at in range(1, 40_000, 2)]},
-        [0.125, 4_999.875],
-        [0.25, 1, 5_000.125],
     )
     add(
         "const nested 10,000 deep",
@@ -76,12 +64,6 @@ def _all() -> list[Hostile]:
         lambda: {"const": "ab" * 500_000},
         ["ab" * 500_000],
         ["ab" * 499_999, "aa"],
-    )
-    add(
-        "anyOf of 1,000 constants",
-        lambda: {"anyOf": [{"const": f"c{at}"} for at in range(1_000)]},
-        ["c0", "c999"],
-        ["c1000", 0],
     )
     add(
         "oneOf of 1,000 intervals",
@@ -107,16 +89,6 @@ def _all() -> list[Hostile]:
         [{"property5000": 1}, {"property0": "1"}],
     )
     add(
-        "5,000 required properties",
-        lambda: {
-            "properties": {f"property{at}": {"type": "integer"} for at in range(5_000)},
-            "required": [f"property{at}" for at in range(5_000)],
-            "type": "object",
-        },
-        [],
-        [{f"property{at}": at for at in range(40)}, {"property4999": "x"}, {}],
-    )
-    add(
         "50 overlapping patternProperties",
         lambda: {
             "type": "object",
@@ -127,16 +99,6 @@ def _all() -> list[Hostile]:
         },
         [{"a": 1, "b": 2, "ab": 3, "zz": "x"}],
         [{"ab": 2}, {"abcdef": 47}],
-    )
-    add(
-        "50 patternProperties of the ends",
-        lambda: {
-            "type": "object",
-            "patternProperties": {f"{a}{b}$": {"minimum": i} for i, (a, b) in enumerate(_pairs(50))},
-            "additionalProperties": False,
-        },
-        [{"xaa": 0, "ab": 1}],
-        [{"xab": 0}, {"": 1}],
     )
     add(
         "each of 1,000 keys requires the next",
@@ -161,23 +123,6 @@ def _all() -> list[Hostile]:
     )
     # Unions
     add(
-        "a union of 3,000 objects, told apart by what they require",
-        lambda: {
-            "anyOf": [
-                {"type": "object", "properties": {f"p{at}": {"type": "integer"}}, "required": [f"p{at}"]}
-                for at in range(3_000)
-            ]
-        },
-        [{"p2999": 1}, {"p1": "x", "p2": 2}],
-        [{}, {"p1": "x"}, {"q": 1}],
-    )
-    add(
-        "200 overlapping branches of oneOf on numbers",
-        lambda: {"type": "integer", "oneOf": [{"minimum": at} for at in range(200)]},
-        [0],
-        [1, 199, -1],
-    )
-    add(
         "20 choices of two, all at once",
         lambda: {
             "type": "object",
@@ -188,18 +133,18 @@ def _all() -> list[Hostile]:
     )
     # Depth and references
     add(
-        "properties nested 10,000 deep",
+        "properties and items nested 10,000 deep",
         lambda: nested(
-            10_000, lambda s: {"type": "object", "properties": {"a": s}, "required": ["a"]}, {"const": 1}
+            5_000,
+            lambda s: {
+                "type": "object",
+                "properties": {"a": {"type": "array", "items": s, "minItems": 1}},
+                "required": ["a"],
+            },
+            {"const": 1},
         ),
-        [Text('{"a":' * 10_000 + "1" + "}" * 10_000)],
-        [Text('{"a":' * 10_001), Text("{}")],
-    )
-    add(
-        "items nested 10,000 deep",
-        lambda: nested(10_000, lambda s: {"type": "array", "items": s, "minItems": 1}, {"type": "null"}),
-        [Text("[" * 10_000 + "null" + "]" * 10_000)],
-        [Text("[" * 10_001), Text("[]")],
+        [Text('{"a":[' * 5_000 + "1" + "]}" * 5_000)],
+        [Text('{"a":[' * 5_001), Text('{"a":[{}]}')],
     )
     add(
         "allOf nested 10,000 deep",
@@ -269,7 +214,6 @@ def _all() -> list[Hostile]:
         ["one two three", "w " * 49 + "w", "x" * 500],
         ["w " * 50 + "w", "", "x" * 501],
     )
-    add("(a|a)*b", lambda: {"type": "string", "pattern": "^(a|a)*b$"}, ["b", "a" * 5_000 + "b"], ["a", "ba"])
     add(
         "a thousand times up to a thousand",
         lambda: {"type": "string", "pattern": "^(a{1,1000}b){1,1000}$"},
@@ -332,10 +276,6 @@ def _all() -> list[Hostile]:
         [10**40, 0],
     )
     return found
-
-
-def _pairs(count: int) -> list[tuple[str, str]]:
-    return [(a, b) for a in "abcdefgh" for b in "abcdefgh"][:count]
 
 
 # The families of union_families.py at sizes where combinations of branches would be out of reach
@@ -412,18 +352,20 @@ REFUSED: frozenset[str] = frozenset(
 SLOW: frozenset[str] = frozenset(
     {
         "characters of ten scripts in any order",
-        "enum of 20,000 floats",
         "const nested 10,000 deep",
-        "5,000 required properties",
-        "properties nested 10,000 deep",
-        "items nested 10,000 deep",
+        "properties and items nested 10,000 deep",
+        "multiples of 10^40 and a little",
+        "oneOf of 1,000 intervals",
+        "a pattern of 5,000 words",
+        "if, then and else 500 deep",
+        "1,000 patternProperties of prefixes",
+        "union: required constant, 1,000",
         "10,000 prefixItems",
         "enum of 100,000 values of every type",
         "oneOf nested 10,000 deep",
         "300 objects that the last of their keys tells apart",
         "all of 1,000 different items",
         "1,000 required keys and a pattern of names",
-        "200 overlapping branches of oneOf on numbers",
         "one of ten formats and no other",
         "each of 300 keys requires all",
         "(a?){500}a{500}",
@@ -431,7 +373,6 @@ SLOW: frozenset[str] = frozenset(
         "union: optional pattern, 1,000",
         "union: optional range, 1,000",
         "union: if and then, 1,000",
-        "a union of 3,000 objects, told apart by what they require",
     }
 )
 """More than a second or so: not in every run of the tests."""

@@ -149,7 +149,7 @@ def _unions(chance: random.Random, words: Words) -> dict[str, Any]:
     """Return a union, or two of the same keys, beside what an object must be as a whole."""
 
     def inner() -> Any:
-        return _subschema(chance, chance.choice([0, 0, 1]), words)
+        return subschema(chance, chance.choice([0, 0, 1]), words)
 
     found = _union(chance, words, inner)
     if chance.random() < 0.4:
@@ -166,7 +166,8 @@ def _unions(chance: random.Random, words: Words) -> dict[str, Any]:
     return {"properties": {"a": found, "b": found}, "required": ["a"]} if chance.random() < 0.15 else found
 
 
-def _subschema(chance: random.Random, depth: int, words: Words = PLAIN) -> Any:
+def subschema(chance: random.Random, depth: int, words: Words = PLAIN) -> Any:
+    """Return a random schema, which may refer to what its leaves refer to."""
     if depth == 0 or chance.random() < 0.08:
         scalars = words.scalars
         finite = [{"const": chance.choice(scalars)}, {"enum": [chance.choice(scalars) for _ in range(3)]}]
@@ -174,7 +175,7 @@ def _subschema(chance: random.Random, depth: int, words: Words = PLAIN) -> Any:
     found: dict[str, Any] = {}
 
     def inner() -> Any:
-        return _subschema(chance, depth - 1, words)
+        return subschema(chance, depth - 1, words)
 
     if chance.random() < 0.25:
         found["type"] = chance.choice(
@@ -230,15 +231,15 @@ def _subschema(chance: random.Random, depth: int, words: Words = PLAIN) -> Any:
 
 def schema(chance: random.Random, depth: int = 3, words: Words = PLAIN) -> dict[str, Any]:
     """Return a random schema that may refer to itself through `#/$defs/d`."""
-    found = _subschema(chance, depth, words)
+    found = subschema(chance, depth, words)
     # Leaves are shared: a copy takes the definitions.
     found = dict(found) if isinstance(found, dict) else {"allOf": [found]}
     found["$defs"] = {
         "d": {
             "type": ["object", "array", "integer"],
             "properties": {
-                "a": chance.choice([_subschema(chance, 1, words), {"$ref": "#/$defs/d"}]),
-                "b": _subschema(chance, 1, words),
+                "a": chance.choice([subschema(chance, 1, words), {"$ref": "#/$defs/d"}]),
+                "b": subschema(chance, 1, words),
             },
             "required": chance.sample(["a", "b"], chance.randint(0, 1)),
         }
@@ -267,7 +268,7 @@ def rare_schema(chance: random.Random, depth: int = 3) -> dict[str, Any]:
     if chance.random() < 0.5:
         found["$dynamicAnchor"] = "n"
     else:
-        found["$defs"]["n"] = {"$dynamicAnchor": "n", "properties": {"b": _subschema(chance, 1, words)}}
+        found["$defs"]["n"] = {"$dynamicAnchor": "n", "properties": {"b": subschema(chance, 1, words)}}
     return found
 
 

@@ -10,6 +10,7 @@ from typing import Any
 import jsonschema_rs
 import pytest
 from schema_documents import beginnings, compiled, judged, takes
+from schema_strategies import Words, subschema
 
 import structgen as sg
 from structgen.schema.meaning import evaluated, key_clauses
@@ -21,54 +22,18 @@ VALUES = [
     for keys in itertools.combinations(KEYS, size)
     for chosen in itertools.product((0, 1, "x"), repeat=size)
 ]
-LEAVES: tuple[Any, ...] = (
-    True,
-    False,
-    {"const": 0},
-    {"type": "integer"},
-    {"not": {"const": 1}},
-    {"minimum": 1},
+WORDS = Words(
+    KEYS,
+    (0, 1, "x"),
+    (True, False, {"type": "integer"}, {"not": {"const": 1}}, {"minimum": 1}),
+    (),
+    (),
+    (
+        *("required properties properties minProperties maxProperties dependentRequired").split(),
+        *("anyOf oneOf allOf not if dependentSchemas").split(),
+    ),
 )
-
-
-def plain(chance: random.Random) -> Any:
-    """Return a schema that clauses can say."""
-    found: dict[str, Any] = {}
-    for _ in range(chance.randint(1, 2)):
-        match chance.choice(["required", "properties", "properties", "count", "dependentRequired"]):
-            case "required":
-                found["required"] = chance.sample(KEYS, chance.randint(1, 2))
-            case "properties":
-                found["properties"] = {
-                    key: chance.choice(LEAVES) for key in chance.sample(KEYS, chance.randint(1, 2))
-                }
-            case "count":
-                found[chance.choice(["minProperties", "maxProperties"])] = chance.randint(1, 2)
-            case "dependentRequired":
-                found["dependentRequired"] = {chance.choice(KEYS): [chance.choice(KEYS)]}
-    return found
-
-
-def combined(chance: random.Random, depth: int) -> Any:
-    """Return a combination of such schemas."""
-    if not depth or chance.random() < 0.3:
-        return plain(chance)
-
-    def inner() -> Any:
-        return combined(chance, depth - 1)
-
-    match chance.choice(["anyOf", "oneOf", "allOf", "not", "if", "dependentSchemas"]):
-        case "not":
-            return {"not": inner()}
-        case "if":
-            return {
-                "if": inner(),
-                **{name: inner() for name in chance.sample(["then", "else"], chance.randint(1, 2))},
-            }
-        case "dependentSchemas":
-            return {"dependentSchemas": {key: inner() for key in chance.sample(KEYS, 2)}}
-        case keyword:
-            return {keyword: [inner() for _ in range(chance.randint(2, 3))]}
+"""What clauses can say."""
 
 
 def hold(seed: int) -> None:
@@ -76,7 +41,7 @@ def hold(seed: int) -> None:
     chance = random.Random(seed)
     schema: dict[str, Any] = {
         "type": "object",
-        "allOf": [combined(chance, 2) for _ in range(chance.randint(1, 3))],
+        "allOf": [subschema(chance, 3, WORDS) for _ in range(chance.randint(1, 3))],
     }
     if chance.random() < 0.5:
         schema["unevaluatedProperties"] = chance.choice([False, {"const": 0}, {"type": "integer"}])

@@ -21,7 +21,7 @@ from structgen.engine.forward_pass.gguf_models import gguf_file
 from structgen.serving.app import make_app
 from structgen.serving.served_model import ServedModel
 
-MOST = 60
+MOST = 50
 TEXT = "Ada Lovelace, 36, lives in London with her cats Tom and Kit."
 MESSAGES = [{"role": "user", "content": TEXT}]
 

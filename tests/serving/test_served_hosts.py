@@ -8,11 +8,10 @@ import socket
 from typing import Any
 
 import pytest
+from command_line import commanded
 from served_apps import CHAT, app_of, http_client, run
-from typer.testing import CliRunner
 
 import structgen as sg
-from structgen.cli import app as commands
 from structgen.errors import OptionError
 from structgen.serving.server_options import ServerOptions, named_server
 
@@ -104,7 +103,7 @@ def test_a_server_that_is_open_to_others_without_a_key_says_so(
     monkeypatch.setattr(uvicorn.Server, "run", lambda self, sockets: sockets[0].close())
     monkeypatch.setattr("structgen.serving.app.make_app", lambda served, options: seen.append(options))
     asked = f"serve extract --host {host} --port 0 --allowed-host a.example --allowed-host b.example".split()
-    found = CliRunner().invoke(commands(), asked, env={"STRUCTGEN_API_KEY": key})
+    found = commanded(*asked, env={"STRUCTGEN_API_KEY": key})
     assert found.exit_code == 0, found.output
     assert ("Everybody who reaches" in found.stderr) == warns
     assert seen[0].answers_to("a.example") and seen[0].answers_to("b.example:1")

@@ -126,12 +126,10 @@ def test_other_addresses_name_their_own_members(app: Any, path: str, body: Any, 
 
 def cures() -> list[str]:
     """The cures that stand in the package as texts."""
-    found = []
-    for file in Path(sg.__file__).parent.rglob("*.py"):
-        for node in ast.walk(ast.parse(file.read_text(encoding="utf-8"))):
-            if isinstance(node, ast.keyword) and node.arg == "cure" and isinstance(node.value, ast.Constant):
-                found.append(str(node.value.value))
-    return found
+    text = r""" "(?:[^"\\]|\\.)*" | '(?:[^'\\]|\\.)*' """
+    literal = re.compile(rf"\bcure=\(?\s* ((?:(?:{text})\s*)+) [,)]", re.VERBOSE)
+    sources = (file.read_text(encoding="utf-8") for file in Path(sg.__file__).parent.rglob("*.py"))
+    return [ast.literal_eval(f"({cure})") for source in sources for cure in literal.findall(source)]
 
 
 def test_a_cure_for_clients_leaves_out_what_only_a_program_can_do() -> None:

@@ -131,21 +131,6 @@ def test_the_grammar_tree_holds_all_values_of_an_enum() -> None:
     assert len(Drafting([drafter], facts()).candidates(view(matcher), 3)) == 3
 
 
-def test_the_callers_text_is_taken_up_behind_an_edit() -> None:
-    old = answer(PEOPLE)[:-1]
-    new = answer([{**PEOPLE[0], "name": "Zoe Q. Smithson"}, *PEOPLE[1:]])[:-1]
-    drafter = callers_text()
-    drafter.begin(facts(text=json.dumps(PEOPLE).encode()))
-    assert drafter.propose(view(None), 6).accepted(old) >= 3  # from the first token on
-    lost = []
-    for at, token in enumerate(new):
-        if at and drafter.propose(view(None, new[:at]), 6).accepted(new[at:]) == 0:
-            lost.append(at)
-        drafter.observe([token], 0)
-    edited = tokenizer().encode(b"Zoe Q. Smithson")
-    assert 0 < len(lost) <= len(edited) + 2
-
-
 @pytest.mark.parametrize("drafter", [ForcedBytes(), GrammarTree()])
 def test_what_is_remembered_of_a_grammar_is_bounded(
     drafter: Drafter, monkeypatch: pytest.MonkeyPatch
@@ -479,13 +464,6 @@ def test_texts_that_are_no_json_are_drafted_too(machine: str, written: bytes) ->
     found = replay(tokens, drafters, facts(), sg.Matcher(of_machine(machine)), 16, ROW)
     assert not found.dropped
     assert found.calls < 0.7 * len(tokens)
-
-
-def test_a_replay_whose_rows_are_dear_is_plain_decoding() -> None:
-    tokens = answer(PEOPLE)
-    known = facts(json.dumps(PEOPLE).encode())
-    found = replay(tokens, [ForcedBytes(), KnownTexts()], known, sg.Matcher(compiled(RECORDS)), 16, 1.0)
-    assert found.drafted == 0 and found.calls == len(tokens)
 
 
 def test_who_proposed_a_token_is_told_in_order() -> None:

@@ -64,11 +64,6 @@ def test_the_likeliest_continuations_come_first_and_within_the_room() -> None:
     assert max(map(len, paths(one.propose(view(None, room=2), 16)))) == 2
 
 
-def test_a_long_match_counts_more_than_many_short_ones() -> None:
-    one = drafter([5, 6, 7, 8, 1, *[8, 2] * 9, 5, 6, 7, 8])
-    assert one.propose(view(None), 1).tokens.tolist() == [1]
-
-
 def test_a_copy_is_drafted_to_the_bound_and_an_unsure_tree_not_above_its_own() -> None:
     copied = list(range(100, 160))
     assert one_of(copied, copied[:20]) == 32

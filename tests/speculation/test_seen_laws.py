@@ -63,16 +63,3 @@ def test_samples_of_a_request_learn_from_each_other() -> None:
     end = list(asked.prompt)
     assert dict(laws.after(end)) == pytest.approx({7: 0.6, 8: 0.3})
     assert dict(laws.after([*end, 7])) == pytest.approx({9: 0.9})
-
-
-@pytest.mark.parametrize("temperature", [0.5, 1.5])
-def test_samples_have_the_tokens_of_plain_decoding(temperature: float) -> None:
-    engine = sg.Engine("structgen/extract")
-    names = sg.regex("([A-Z][a-z]{2,5}, ){4}[A-Z][a-z]{2,5}\\.")
-    sampling = sg.Sampling(temperature=temperature, seed=3)
-    plain, drafted = (
-        engine.generate([sg.Request("Names.", names, sampling, n=4, speculation=how)])
-        for how in ("off", sg.Speculation(drafters="samples"))
-    )
-    assert [one.tokens for one in drafted] == [one.tokens for one in plain]
-    assert {one.usage.speculation for one in drafted} == {""}

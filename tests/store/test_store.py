@@ -3,9 +3,6 @@
 from __future__ import annotations
 
 import os
-import signal
-import subprocess
-import sys
 import time
 from pathlib import Path
 from typing import Any
@@ -20,7 +17,6 @@ from structgen.errors import OptionError
 from structgen.native.cache_entries import evict
 from structgen.store import grammar_files
 from structgen.store.mask_store import VocabularyStore, default_store
-from structgen.system.file_locks import exclusive
 from structgen.system.resources import small_tokenizer
 from structgen.tokens.token_mask import tokens_of
 from structgen.tokens.vocabulary import Vocabulary
@@ -67,23 +63,6 @@ def expected(tokenizer: sg.Tokenizer) -> list[bytes]:
 
 def part_of(store: sg.MaskStore, tokenizer: sg.Tokenizer) -> VocabularyStore:
     return store.of(Vocabulary.of(tokenizer))
-
-
-@pytest.mark.skipif(sys.platform == "win32", reason="signals")
-def test_a_lock_goes_with_the_process_that_was_killed(tmp_path: Path) -> None:
-    code = (
-        "import sys, time; from pathlib import Path; from structgen.system.file_locks import exclusive\n"
-        "with exclusive(Path(sys.argv[1])) as mine: print(mine, flush=True); time.sleep(60)"
-    )
-    process = subprocess.Popen([sys.executable, "-c", code, str(tmp_path / "lock")], stdout=subprocess.PIPE)
-    assert process.stdout is not None and process.stdout.readline() == b"True\n"
-    with exclusive(tmp_path / "lock") as mine:
-        assert not mine
-    process.send_signal(signal.SIGKILL)
-    process.wait()
-    process.stdout.close()
-    with exclusive(tmp_path / "lock") as mine:
-        assert mine
 
 
 def test_the_oldest_files_go_when_the_folder_is_full_those_of_earlier_versions_too(tmp_path: Path) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -73,27 +74,25 @@ def test_each_row_is_that_of_the_model_that_a_twin_has_in_charge(
     assert switches > 3
 
 
-def test_texts_are_the_same_alone_and_in_any_batch() -> None:
-    def texts(rows: int) -> list[list[int]]:
-        model = _switched(scrambled(5), scrambled(6), tau=0.8)
-        return [
-            one.tokens
-            for one in Engine(model, LETTERS, max_rows=rows).generate(
-                [Request([at % 4], TEXTS, Sampling(seed=at), max_tokens=16) for at in range(9)]
-            )
-        ]
-
-    assert texts(1) == texts(3) == texts(9)
+WIDE = sg.Tokenizer.from_bytes([b"a", b"b", b"c", b"ab", b"ca", b"abc", b"<end>"], eos_token_id=6)
+COMPOSED: dict[str, Callable[[], Any]] = {
+    "switched": lambda: _switched(scrambled(7), scrambled(8), tau=0.8),
+    "fused": lambda: sg.strategies.FusedModels(
+        (scrambled(16), LETTERS), (scrambled(17, size=7), WIDE), r=0.5
+    ),
+}
 
 
-@pytest.mark.parametrize(
-    "at", [1, 2, 5, 9, *(pytest.param(at, marks=pytest.mark.slow) for at in (3, 4, 6, 7, 8))]
-)
-def test_an_interrupt_at_any_pass_changes_nothing(at: int) -> None:
-    model = _switched(scrambled(7), scrambled(8), tau=0.8)
-    requests = [Request([one % 4, 1], TEXTS, Sampling(seed=one), max_tokens=16) for one in range(3)]
-    found = interrupted(Engine(model, LETTERS, max_rows=8), requests, at)
-    assert [one.tokens for one in found] == _tokens(_switched(scrambled(7), scrambled(8), tau=0.8), 3)
+@pytest.mark.parametrize("name", COMPOSED)
+def test_texts_are_the_same_alone_and_in_any_batch_and_after_an_interrupt(name: str) -> None:
+    requests = [Request([at % 3], TEXTS, Sampling(seed=at), max_tokens=16) for at in range(4)]
+
+    def texts(rows: int, at: int = 0) -> list[list[int]]:
+        engine = Engine(COMPOSED[name](), LETTERS, max_rows=rows)
+        return [one.tokens for one in interrupted(engine, requests, at)]
+
+    expected = texts(1)
+    assert texts(4) == texts(4, 1) == texts(4, 2) == texts(3, 9) == expected
 
 
 def test_caches_are_those_of_a_fresh_prefill() -> None:

@@ -46,9 +46,9 @@ def answers(compiled: sg.CompiledGrammar, text: str) -> tuple[int, bytes]:
 @pytest.mark.parametrize("name", GRAMMARS)
 def test_completions_are_the_same_whatever_was_asked_before(name: str) -> None:
     make, whole = GRAMMARS[name]
-    texts = [whole[:size] for size in range(0, len(whole), 2)]
+    texts = [whole[:size] for size in range(0, len(whole), 4)]
     alone = {text: answers(sg.compile(make(), TOKENIZER, store=False), text) for text in texts}
-    for seed in range(3):
+    for seed in range(2):
         random.Random(seed).shuffle(texts)
         compiled = sg.compile(make(), TOKENIZER, store=False)
         assert {text: answers(compiled, text) for text in texts} == alone

@@ -23,9 +23,9 @@ from structgen.infilling.automata_of_grammars import grammar_of
 from structgen.python_types.type_hints import read_type
 
 PAGE = (Path(__file__).parents[2] / "docs/grammars.md").read_text(encoding="utf-8")
-BEYOND = "\U0001d7ce\U00010400\U00010428\U0001e900\U0001e922\U0001f600\U000e0100\U0010ffff"
-EVERY: Final = [chr(point) for point in range(0x10000) if not 0xD800 <= point < 0xE000] + list(BEYOND)
-CHARS = [char for char in EVERY if char < "\u2100" or ord(char) % 9 == 0 or char in BEYOND]
+BEYOND = "\u1e9e\u212a\U0001d7ce\U00010400\U00010428\U0001e900\U0001e922\U0001f600\U000e0100\U0010ffff"
+EVERY: Final = [chr(point) for point in range(0x10000) if not 0xD800 <= point < 0xE000] + list(BEYOND[2:])
+CHARS = [char for char in EVERY if char < "\u0600" or ord(char) % 23 == 0 or char in BEYOND]
 """Those of the quick share, in which each door has half of the patterns."""
 
 
@@ -126,14 +126,17 @@ def of_one_kind(pattern: str) -> set[str]:
 
 
 @cache
-def of_node(pattern: str, flags: str) -> set[str]:
-    """Return the same as RegExp has it."""
+def of_node() -> dict[str, set[str]]:
+    """Return the same of each pattern as RegExp has it."""
     if NODE is None:
         pytest.skip("needs node, whose RegExp is the oracle")
-    before = "a" if pattern.endswith(ANY) else ""
-    (matched,) = judged([(f"^(?:{pattern})$", flags, [before + char for char in CHARS])])
-    assert matched is not None
-    return {char for char, is_matched in zip(CHARS, matched, strict=True) if is_matched}
+    asked = [(pattern, "ui" if column == 4 else "u") for column in COLUMNS for pattern in COLUMNS[column]]
+    texts = [["a" * pattern.endswith(ANY) + char for char in CHARS] for pattern, _flags in asked]
+    matches = judged([(f"^(?:{one})$", flags, of) for (one, flags), of in zip(asked, texts, strict=True)])
+    return {
+        pattern: {char for char, is_matched in zip(CHARS, matched or (), strict=True) if is_matched}
+        for (pattern, _flags), matched in zip(asked, matches, strict=True)
+    }
 
 
 @cache
@@ -148,7 +151,7 @@ def expected(word: str, column: int, pattern: str) -> set[str]:
         case "Unicode":
             return of_re(pattern, folded)
         case "ECMA-262":
-            return of_node(pattern, "ui" if folded else "u")
+            return of_node()[pattern]
     raise AssertionError(word)
 
 

@@ -350,7 +350,7 @@ def test_masks_inside_free_strings_are_exact(texts: list[str], least: int, most:
     if most is not None:
         schema["maxLength"] = most
     of = compiled(sg.without(sg.json_schema(schema, whitespace="compact"), texts))
-    for _ in range(3):
+    for _ in range(2):
         state, text = of.step_bytes(of.start, b'"'), b""
         for _ in range(6):
             assert state is not None
@@ -531,16 +531,6 @@ def test_other_grammars_lose_the_texts_that_hold_a_banned_one(name: str) -> None
         except sg.errors.GrammarError:
             found = set()
         assert found == left, texts
-
-
-def test_masks_of_other_grammars_have_no_dead_ends() -> None:
-    chance = random.Random(1)
-    for texts in (["ab"], ["b"], ["aab", "ba"], ["a"]):
-        words = {
-            word for word in ("ab", "aab", "b", "ba", "abba", "aba") if not any(t in word for t in texts)
-        }
-        grammar = sg.without(sg.choice(["ab", "aab", "b", "ba", "abba", "aba"]), texts)
-        masks_are_exact(grammar, {word.encode() for word in words}, chance)
 
 
 def test_a_special_token_has_no_text_and_may_come() -> None:

@@ -8,17 +8,13 @@ from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from typing import Any, Literal
 
 import pytest
+from asked import asked, awaited, listed
+from pydantic import BaseModel, field_validator
+from told_models import TOKENIZER, Told, told
 
-torch = pytest.importorskip("torch")
-pydantic = pytest.importorskip("pydantic")
-
-from asked import asked, awaited, listed  # noqa: E402
-from pydantic import BaseModel, field_validator  # noqa: E402
-from told_models import TOKENIZER, Told, told  # noqa: E402
-
-import structgen as sg  # noqa: E402
-from structgen.json_grammars.prompting import extraction_prompt  # noqa: E402
-from structgen.typed.local import local_model  # noqa: E402
+import structgen as sg
+from structgen.json_grammars.prompting import extraction_prompt
+from structgen.typed.local import local_model
 
 
 class Person(BaseModel):
@@ -120,17 +116,6 @@ def test_a_method_and_a_static_function() -> None:
     assert list(inspect.signature(Counter().count).parameters) == ["text"]
 
 
-def test_a_coroutine_function() -> None:
-    number = awaited(int, model=told("1")[0])
-
-    async def all_of_them() -> list[Any]:
-        *_, last = await listed(number.stream("x"))
-        batch = await number.batch(["a", ("b",)])
-        return [await number("x"), batch, (await number.detailed("x")).text, last.value]
-
-    assert asyncio.run(all_of_them()) == [1, [1, 1], "1", 1]
-
-
 def test_items_come_as_they_close() -> None:
     engine, model = told('[{"name": "A", "age": 1, "city": "X"}, {"name": "B", "age": 2, "city": "Y"}]')
     people = asked(Iterator[Person], model=engine)
@@ -208,15 +193,6 @@ def test_a_failure_of_the_engine_keeps_the_text() -> None:
         outcome.value  # noqa: B018
 
 
-def test_a_document_is_complete_within_max_tokens() -> None:
-    engine, _ = told('{"name": "' + "very " * 50 + 'long", "age": 1, "city": "X"}')
-    outcome = asked(Person, model=engine, max_tokens=40).detailed()
-    assert isinstance(outcome.value, Person)
-    assert outcome.finish_reason is sg.FinishReason.STEERED
-    with pytest.raises(sg.errors.BudgetError):
-        asked(Person, model=engine, max_tokens=2)()
-
-
 def test_a_prompt_longer_than_the_context_is_the_prompts_fault() -> None:
     with pytest.raises(sg.errors.OptionError, match=r"^prompt: The prompt has [\d,]+ tokens") as caught:
         sg.run(told("1")[0], "x" * 5000, int)
@@ -287,12 +263,3 @@ def test_no_prompt_at_all_is_an_error_at_the_call() -> None:
 def test_an_undecorated_function_says_what_filled_is_for() -> None:
     with pytest.raises(Exception, match=r"sg\.generate"):
         sg.filled()
-
-
-def test_thoughts_come_before_the_object() -> None:
-    engine, _ = told('Let me see.</think>{"name": "Ada", "age": 36, "city": "London"}')
-    person = asked(Person, model=engine, thinking=sg.Thinking(max_tokens=50))
-    outcome = person.detailed()
-    assert outcome.value.name == "Ada"
-    assert outcome.result.thoughts == "Let me see."
-    assert next(iter(person.stream())).text.startswith("{")

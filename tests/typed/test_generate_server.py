@@ -7,12 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from typer.testing import CliRunner
-
-pytest.importorskip("torch")
-pytest.importorskip("pydantic")
-pytest.importorskip("openai")
-
+from command_line import commanded
 from openai_server import serving
 
 ADA = '{"name": "Ada", "age": 36}'
@@ -38,9 +33,8 @@ def _folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def run(model: str, *arguments: str) -> Any:
-    from structgen.cli import app
 
-    return CliRunner().invoke(app(), ["generate", "--model", model, "--prompt", "Who?", *arguments])
+    return commanded("generate", "--model", model, "--prompt", "Who?", *arguments)
 
 
 @pytest.mark.parametrize(

@@ -2,31 +2,21 @@
 
 from __future__ import annotations
 
-import asyncio
-import subprocess
-import sys
+import importlib.util
+import threading
 from collections.abc import Iterator
-from typing import Annotated, Any, Literal
+from dataclasses import dataclass
+from http.server import HTTPServer
+from pathlib import Path
+from typing import Annotated, Any
 
 import pytest
+from asked import asked
+from openai_server import serving
+from pydantic import BaseModel, Field
 
-pydantic = pytest.importorskip("pydantic")
-pytest.importorskip("openai")
-
-from asked import asked, awaited, listed  # noqa: E402
-from openai_server import serving  # noqa: E402
-from pydantic import BaseModel, Field  # noqa: E402
-
-import structgen as sg  # noqa: E402
-from structgen.typed.remote import LOST  # noqa: E402
-
-pytest.importorskip("torch")
-pytest.importorskip("pydantic")
-import importlib.util  # noqa: E402
-import threading  # noqa: E402
-from dataclasses import dataclass  # noqa: E402
-from http.server import HTTPServer  # noqa: E402
-from pathlib import Path  # noqa: E402
+import structgen as sg
+from structgen.typed.remote import LOST
 
 
 class Person(BaseModel):
@@ -57,22 +47,6 @@ def test_the_schema_goes_along_and_an_object_comes_back() -> None:
     assert body["messages"][0]["content"].startswith("Who is in: Ada\n\nAnswer in JSON: {name: string")
     assert person.lost == LOST
     assert person.prompt("Ada") == body["messages"][0]["content"]
-
-
-@pytest.mark.parametrize(
-    "wrong",
-    [
-        "Here you are: {}",
-        '{"name": "Ada"}',
-        '{"name": "Ada", "age": 151}',
-        '{"name": "Ada", "age": 3, "x": 1}',
-    ],
-)
-def test_a_document_that_breaks_the_schema_is_asked_for_again(wrong: str) -> None:
-    with serving(wrong, ADA) as server:
-        outcome = person_of(server.model).detailed("Ada")
-        assert (outcome.value, outcome.attempts) == (Person(name="Ada", age=36), 2)
-        assert server.bodies[0]["seed"] != server.bodies[1]["seed"]
 
 
 @pytest.mark.parametrize(
@@ -114,37 +88,6 @@ def test_a_failure_is_an_error_with_the_text(answer: dict[str, Any], error: str)
         outcome.value  # noqa: B018
 
 
-def test_a_document_that_is_no_object_is_wrapped_for_the_server() -> None:
-    with serving('{"value": ["S", "L"]}') as server:
-        sizes = asked(list[Literal["S", "M", "L"]], model=server.model)
-        assert sizes() == ["S", "L"]
-        assert list(sizes.stream())[-1].result == ["S", "L"]
-        sent = server.bodies[0]["response_format"]["json_schema"]["schema"]
-    assert (sent["type"], sent["required"]) == ("object", ["value"])
-
-
-def test_streams_are_partial_objects_and_items() -> None:
-    with serving('{"value": [{"name": "Ada", "age": 36}, {"name": "Bo}", "age": 7}]}') as server:
-        people = asked(Iterator[Person], model=server.model)
-        assert list(people()) == [Person(name="Ada", age=36), Person(name="Bo}", age=7)]
-    with serving(ADA) as server:
-        partials = list(person_of(server.model).stream("Ada"))
-    names = [one.get("name") for one in partials[:-1]]
-    assert names[0] is None and names[-1] == "Ada"
-    assert partials[-1].result == Person(name="Ada", age=36)
-
-
-def test_coroutines_and_batches() -> None:
-    with serving(ADA) as server:
-        person = awaited(Person, model=server.model)
-
-        async def both() -> list[Any]:
-            return [await person("Ada"), (await listed(person.stream("Ada")))[-1].result]
-
-        assert asyncio.run(both()) == [Person(name="Ada", age=36)] * 2
-        assert person_of(server.model).batch(["a", "b", "c"]) == [Person(name="Ada", age=36)] * 3
-
-
 def test_our_own_patterns_are_checked_here() -> None:
     with serving('{"value": "abc"}', '{"value": "ABC"}') as server:
         code = asked(Annotated[str, sg.Regex("[A-Z]{3}")], model=server.model)
@@ -164,28 +107,6 @@ def test_what_a_server_does_not_have_is_an_error_at_decoration(
 ) -> None:
     with pytest.raises(sg.errors.OptionError, match=error):
         person_of(model, **options)
-
-
-def test_a_server_is_asked_without_torch() -> None:
-    with serving('{"name": "Ada", "age": 36}') as server:
-        code = f"""
-import sys
-sys.modules["torch"] = sys.modules["transformers"] = None
-import dataclasses, structgen as sg
-
-@dataclasses.dataclass
-class Person:
-    name: str
-    age: int
-
-@sg.generate(model={server.model!r})
-def person() -> Person:
-    "Who?"
-
-assert person() == Person("Ada", 36)
-"""
-        done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
-    assert done.returncode == 0, done.stderr
 
 
 @pytest.mark.parametrize("text", ["-0", "-0.0", "-0.00", "100.0", "100.00"])

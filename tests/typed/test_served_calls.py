@@ -8,17 +8,15 @@ import random
 from types import SimpleNamespace
 from typing import Any
 
+import openai
+import pydantic
 import pytest
+from asked import asked, awaited, listed
+from openai_server import serving
+from told_models import Even
 
-pydantic = pytest.importorskip("pydantic")
-openai = pytest.importorskip("openai")
-pytest.importorskip("torch")
-
-from asked import asked, awaited, listed  # noqa: E402
-from openai_server import serving  # noqa: E402
-
-import structgen as sg  # noqa: E402
-from structgen.typed.remote_calls import NATIVE, SentCalls  # noqa: E402
+import structgen as sg
+from structgen.typed.remote_calls import NATIVE, SentCalls
 
 SCHEMA = {
     "type": "object",
@@ -244,16 +242,6 @@ def test_text_that_looks_like_a_call_of_another_is_told_and_not_dropped() -> Non
 
 
 def test_arguments_that_the_tools_types_refuse_are_asked_for_again() -> None:
-    class Even(pydantic.BaseModel):
-        number: int
-
-        @pydantic.field_validator("number")
-        @classmethod
-        def _even(cls, number: int) -> int:
-            if number % 2:
-                raise ValueError("is odd")
-            return number
-
     found, bodies = ask(
         answer(sent("Even", {"number": 3})), answer(sent("Even", {"number": 4})), tools=[Even]
     )

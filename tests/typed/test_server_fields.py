@@ -3,21 +3,15 @@
 from __future__ import annotations
 
 import asyncio
+import json
+import re
 import warnings
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from socket import socket
 from typing import Any
 
 import pytest
-
-pytest.importorskip("pydantic")
-pytest.importorskip("openai")
-
-import json
-import re
-from collections.abc import Iterator
-from contextlib import contextmanager
-from socket import socket
-
 from asked import asked, awaited, listed
 from for_each import for_each
 from openai_server import Server, serving
@@ -424,16 +418,3 @@ def test_a_reply_or_a_stream_that_is_none_is_told(
 
 def test_a_stream_that_breaks_off_is_an_error_with_its_cause() -> None:
     assert "The server failed: " in str(refusal(200, "data: {}\n\n", EVENTS, True, promised="999"))
-
-
-@pytest.mark.parametrize(
-    ("document", "told"),
-    [
-        ('{"name": "Ada"}', '\'}\' cannot come at byte 14, where "," (the key "age" must still come)'),
-        ('{"name": "Ada", ', 'it ends too early at byte 16, where the key "age"'),
-    ],
-)
-def test_a_document_that_misses_a_key_is_told_with_its_name(document: str, told: str) -> None:
-    with serving(document) as server, pytest.raises(sg.errors.GenerationError) as caught:
-        sg.run(server.model, "Ada is 36.", Person, attempts=1)
-    assert told in str(caught.value)

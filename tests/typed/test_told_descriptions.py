@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import random
 import re
-import sys
 import warnings
 from collections.abc import Iterator
 from dataclasses import replace
@@ -13,27 +12,19 @@ from pathlib import Path
 from typing import Annotated, Any
 
 import pytest
+from asked import asked
+from command_line import commanded
+from pydantic import Field, create_model
+from small_models import CHAT_TEMPLATE, write_chat_llama, write_llama
 
-torch = pytest.importorskip("torch")
-pytest.importorskip("pydantic")
-pytest.importorskip("transformers")
-
-sys.path.insert(0, str(Path(__file__).parents[1] / "engine"))
-
-from asked import asked  # noqa: E402
-from pydantic import Field, create_model  # noqa: E402
-from small_models import CHAT_TEMPLATE, write_chat_llama, write_llama  # noqa: E402
-from typer.testing import CliRunner  # noqa: E402
-
-import structgen as sg  # noqa: E402
-from structgen.cli import app  # noqa: E402
-from structgen.engine.model_prompts import ModelPrompts, ModelQuestion  # noqa: E402
-from structgen.engine.requests import Request  # noqa: E402
-from structgen.json_grammars.prompting import MOST_DESCRIPTION, schema_outline  # noqa: E402
-from structgen.serving.served_model import ServedModel  # noqa: E402
-from structgen.tool_calls.format_rows import FORMATS  # noqa: E402
-from structgen.tool_calls.tool_definitions import read_tools  # noqa: E402
-from structgen.typed.tool_prompts import plain_chat  # noqa: E402
+import structgen as sg
+from structgen.engine.model_prompts import ModelPrompts, ModelQuestion
+from structgen.engine.requests import Request
+from structgen.json_grammars.prompting import MOST_DESCRIPTION, schema_outline
+from structgen.serving.served_model import ServedModel
+from structgen.tool_calls.format_rows import FORMATS
+from structgen.tool_calls.tool_definitions import read_tools
+from structgen.typed.tool_prompts import plain_chat
 
 
 @pytest.fixture(scope="module")
@@ -330,8 +321,7 @@ def test_listed_values_are_compared_alike_in_python_in_the_shell_and_by_the_engi
     assert plain.text == ours.text and plain.usage.strategy_rows > 0
     words = ["--model", str(folder), "--schema", str(tmp_path / "s.json"), "--prompt", "Which?", "--json"]
     told, tokens = (
-        json.loads(CliRunner().invoke(app(), ["generate", *words, *more]).stdout)
-        for more in ([], ["-o", "choices=tokens"])
+        json.loads(commanded("generate", *words, *more).stdout) for more in ([], ["-o", "choices=tokens"])
     )
     assert told["text"] == ours.text and told["probabilities"] == pytest.approx(ours.probabilities)
     by_tokens = sg.run(engine, "Which?", schema, choices="tokens", detailed=True)
@@ -422,11 +412,6 @@ def test_messages_are_sent_as_they_are(folder: Path) -> None:
 
     assert number.prompt("a") == "<system>Count.</system><user>a</user><assistant>"
     assert isinstance(number("a"), int)
-
-
-def test_an_engine_knows_its_folder(folder: Path) -> None:
-    engine = sg.Engine(folder)
-    assert isinstance(sg.run(engine, "Count", int, max_tokens=16), int)
 
 
 def test_a_template_that_is_asked_for_and_is_not_there() -> None:

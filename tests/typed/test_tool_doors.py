@@ -8,23 +8,18 @@ import itertools
 import json
 import re
 import shutil
-import sys
 import warnings
 from pathlib import Path
 from typing import Any
 
 import pytest
+from asked import asked, awaited, listed
 from for_each import for_each
+from small_models import write_llama
+from told_models import TOKENIZER, Even, Told, told
 
-torch = pytest.importorskip("torch")
-pydantic = pytest.importorskip("pydantic")
-
-sys.path.insert(0, str(Path(__file__).parents[1] / "engine"))
-from asked import asked, awaited, listed  # noqa: E402
-from told_models import TOKENIZER, Told, told  # noqa: E402
-
-import structgen as sg  # noqa: E402
-from structgen.tool_calls.format_rows import FORMATS  # noqa: E402
+import structgen as sg
+from structgen.tool_calls.format_rows import FORMATS
 
 OSLO = '<tool_call>\n{"name": "get_weather", "arguments": {"city": "Oslo"}}\n</tool_call>'
 ROME = OSLO.replace("Oslo", "Rome")
@@ -39,19 +34,6 @@ def get_weather(city: str, days: int = 1) -> dict[str, Any]:
 def set_alarm(person: str) -> None:
     """Set an alarm."""
     raise AssertionError("tools are never called")
-
-
-class Even(pydantic.BaseModel):
-    """An even number."""
-
-    number: int
-
-    @pydantic.field_validator("number")
-    @classmethod
-    def _even(cls, number: int) -> int:
-        if number % 2:
-            raise ValueError("is odd")
-        return number
 
 
 def run(*texts: str, tools: Any = (get_weather, set_alarm), **options: Any) -> Any:
@@ -265,9 +247,6 @@ TEMPLATE = (
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    pytest.importorskip("transformers")
-    from small_models import write_llama
-
     made = write_llama(tmp_path_factory.mktemp("tools"))
     (made / "chat_template.jinja").write_text(TEMPLATE)
     return made
@@ -386,11 +365,8 @@ def test_a_budget_shorter_than_any_call_is_refused_with_the_least() -> None:
 
 BAD = [
     ({"tools": [get_weather, get_weather]}, sg.errors.OptionError, "tools/1/name: A second tool is called"),
-    ({"tools": [3]}, sg.errors.OptionError, "tools/0: A int is no tool"),
-    ({"tool_choice": "set_clock"}, sg.errors.OptionError, "tool_choice: No tool is called 'set_clock'"),
     ({"tool_format": "herms"}, sg.errors.OptionError, "Write 'hermes'"),
     ({"tool_format": None}, sg.errors.OptionError, "tool_format: .*no chat template"),
-    ({"parallel": 0}, sg.errors.OptionError, "parallel is 0"),
     ({"thinking": True, "tool_format": "llama"}, sg.errors.OptionError, "llama has no thoughts"),
     ({"outline": True}, sg.errors.OptionError, "outline has no meaning beside tools"),
     ({"stop": "x"}, sg.errors.OptionError, "stop has no meaning beside tools"),
@@ -431,11 +407,6 @@ def test_a_message_whose_call_is_none_is_told() -> None:
             tools=[get_weather],
             tool_format="hermes",
         )
-
-
-def test_a_closing_tag_inside_a_string_argument_is_data_in_json() -> None:
-    text = OSLO.replace("Oslo", "</tool_call>")
-    assert run(text).calls[0].arguments == {"city": "</tool_call>"}
 
 
 def test_infilling_and_draws_have_no_calls() -> None:

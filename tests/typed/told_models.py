@@ -8,12 +8,26 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Any
 
+import pydantic
 import torch
 from torch import Tensor
 
 import structgen as sg
 
 TOKENIZER = sg.Tokenizer.from_huggingface(str(Path(__file__).parents[1] / "data" / "bpe"))
+
+
+class Even(pydantic.BaseModel):
+    """An even number."""
+
+    number: int
+
+    @pydantic.field_validator("number")
+    @classmethod
+    def _even(cls, number: int) -> int:
+        if number % 2:
+            raise ValueError("is odd")
+        return number
 
 
 class Answer:

@@ -163,12 +163,8 @@ class ArrayProgress:
 
         Any number of items may follow then, and an item of several kinds is counted for all of them once its
         value is known (`_joined`)."""
-        required = [
-            counter
-            for counter, count in zip(shape.counters, progress[1], strict=True)
-            if count < counter.least
-        ]
-        return len(required) > MANY_KINDS and not progress[0] and grows(shape)
+        owed = sum(n < counter.least for counter, n in zip(shape.counters, progress[1], strict=True))
+        return owed > MANY_KINDS and counts_singly(shape, progress[0])
 
     def single_ways(
         self, shape: ArrayShape, base: int, counts: tuple[int, ...]
@@ -256,6 +252,8 @@ def _reaches(alternative: Alternative, index: int) -> bool:
     return False
 
 
-def grows(shape: ArrayShape) -> bool:
-    """Return whether any number of items may follow, and kinds of them are counted up to a least alone."""
-    return shape.hi is None and not shape.unique and all(one.most is None for one in shape.counters)
+def counts_singly(shape: ArrayShape, unmet: Unmet) -> bool:
+    """Return whether a thread asks for least counts of many kinds alone: each item may count for one."""
+    if unmet or shape.hi is not None or shape.unique or len(shape.counters) <= MANY_KINDS:
+        return False
+    return all(one.most is None for one in shape.counters)

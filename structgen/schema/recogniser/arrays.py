@@ -23,7 +23,7 @@ from structgen.schema.recogniser.array_progress import (
     ArrayProgress,
     Progress,
     Values,
-    grows,
+    counts_singly,
     watches,
 )
 from structgen.schema.recogniser.distinct_values import Distinct
@@ -536,8 +536,7 @@ def _joined(threads: list[Thread]) -> list[Thread]:
         return threads
     found: dict[tuple[int, int, Unmet], Thread] = {}
     for at, (j, shape, (unmet, counts)) in enumerate(threads):
-        singly = len(shape.counters) > MANY_KINDS and not unmet and grows(shape)
-        key = j, shape.id if singly else -1 - at, unmet
+        key = j, shape.id if counts_singly(shape, unmet) else -1 - at, unmet
         other = found.get(key)
         if other is not None:
             counts = tuple(map(max, counts, other[2][1]))

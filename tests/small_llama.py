@@ -10,7 +10,7 @@ import transformers
 
 import structgen as sg
 
-TOKENIZER = sg.Tokenizer.from_huggingface(str(Path(__file__).parents[1] / "data" / "bpe"))
+TOKENIZER = sg.Tokenizer.from_huggingface(str(Path(__file__).parent / "data" / "bpe"))
 END = TOKENIZER.eos_token_ids[0]
 WIDTH = TOKENIZER.vocab_size + 7
 """Of the logits: wider than the vocabulary, as models have it."""
@@ -29,10 +29,20 @@ SMALL: dict[str, Any] = {
 }
 
 
+CONFIGS: dict[str, Any] = {
+    "gpt2": lambda: transformers.GPT2Config(
+        vocab_size=WIDTH, n_embd=32, n_layer=2, n_head=2, n_positions=256, eos_token_id=END
+    ),
+    "llama": lambda: transformers.LlamaConfig(**SMALL),
+    "qwen2": lambda: transformers.Qwen2Config(**SMALL),
+    "gemma": lambda: transformers.GemmaConfig(**SMALL),
+}
+
+
 def opinionated(config: Any = None) -> Any:
     """Return a model of a configuration, by default a Llama, whose logits lie far apart."""
     torch.manual_seed(3)
-    config = config or transformers.LlamaConfig(**SMALL)
+    config = config or CONFIGS["llama"]()
     model = transformers.AutoModelForCausalLM.from_config(config).eval()
     with torch.no_grad():
         model.get_output_embeddings().weight.mul_(20)
