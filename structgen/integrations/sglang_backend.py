@@ -40,7 +40,8 @@ class SglangGrammar(BaseGrammarObject):  # type: ignore[misc]
         """Learn of the request; it is aborted, with status 400, where no text fits."""
         params = request.sampling_params
         try:
-            if params.max_new_tokens is not None:
+            # without any it only fills the cache, as the first request of several texts does
+            if params.max_new_tokens:
                 check_room(self.compiled, params.max_new_tokens, "max_new_tokens")
             if params.min_new_tokens:
                 raise OptionError(

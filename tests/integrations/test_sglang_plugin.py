@@ -247,6 +247,12 @@ def test_a_budget_below_the_shortest_text_is_refused_with_the_least(sglang: Simp
     run(sglang, admitted(manager, Req(*JSON, least)))
 
 
+def test_a_request_without_tokens_fills_the_cache(sglang: SimpleNamespace) -> None:
+    """SGLang sends one before the texts of a request with `n`."""
+    (asked,) = admitted(started(sglang), Req(*JSON, 0))
+    assert torch.isfinite(masks_of(sglang.base, [asked], WIDTH)[0]).any()
+
+
 def test_an_end_that_could_be_forbidden_is_refused(sglang: SimpleNamespace) -> None:
     asked = Req(*JSON, min_new_tokens=5)
     started(sglang).admit(asked)
