@@ -11,6 +11,7 @@ from collections.abc import Iterator
 from typing import Annotated, Any
 
 import pytest
+from compiled_texts import takes
 from for_each import for_each
 from type_walks import documents, grammar_of
 
@@ -47,8 +48,7 @@ def differences(hint: Any, texts: list[str]) -> list[tuple[str, bool]]:
             valid = True
         except pydantic.ValidationError:
             valid = False
-        state = None if compiled is None else compiled.step_bytes(compiled.start, text.encode())
-        if valid != (compiled is not None and state is not None and compiled.accepts_end(state)):
+        if valid != (compiled is not None and takes(compiled, text)):
             found.append((text, valid))
     return found
 

@@ -8,7 +8,8 @@ from collections.abc import Callable, Iterable
 from typing import Any
 
 import pytest
-from schema_documents import beginnings, compiled, takes
+from compiled_texts import takes
+from schema_documents import beginnings, compiled
 
 import structgen as sg
 from structgen.schema.recogniser.schema_network import SchemaNetwork

@@ -9,8 +9,9 @@ from typing import Any
 
 import jsonschema_rs
 import pytest
+from compiled_texts import takes
 from for_each import for_each
-from schema_documents import compiled, takes
+from schema_documents import compiled
 from union_families import FAMILIES, HARDER, Family
 
 import structgen as sg
