@@ -45,10 +45,6 @@ from structgen.maskbench.readers import Case, select
 FROZEN: Final = Path(__file__).with_name("speculation_answers.json")
 SEED: Final = 25
 COUNT: Final = 800
-MOST_PROMPT, LEAST_ANSWER, MOST_ANSWER = 3_000, 8, 600
-"""Tokens of a schema's text, and of an answer in one line."""
-CHANGEABLE, LEAST_CHANGED = 8, 60
-"""Values and tokens of a document of which two fields are changed, at least."""
 
 SPELLINGS: Final[dict[str, dict[str, Any]]] = {
     "one line": {},

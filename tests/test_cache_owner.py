@@ -2,17 +2,11 @@
 
 from __future__ import annotations
 
-import errno
 import os
-import random
-import shutil
 import warnings
-from collections.abc import Callable
 from pathlib import Path
 
-import forked
 import pytest
-from long_waits import without_waits
 
 from structgen.errors import StoreWarning
 from structgen.system import cache
@@ -107,132 +101,6 @@ def test_the_files_of_others_are_told_of_once(path: Path) -> None:
             assert open_trusted(one, "it is made anew.") is None
     (said,) = caught
     assert said.category is StoreWarning and "others may write to it" in str(said.message)
-
-
-_KINDS = """
-import structgen as sg
-import tokenizers
-bytes_alone = sg.Tokenizer.from_bytes([*(bytes([byte]) for byte in range(256)), None], eos_token_id=256)
-for grammar in (sg.json_schema({"const": 1}), sg.lark('start: "a"'), sg.regex("a", dialect="python")):
-    compiled = sg.compile(grammar, bytes_alone, store=False)
-    sg.Matcher(compiled).fill_mask(sg.allocate_mask(1, 257))
-"""
-"""Imports what each kind of grammar needs, for another tokenizer."""
-
-_USE = """
-import errno, os, sys, warnings
-warnings.simplefilter("always")
-import structgen as sg
-from structgen.system import cache
-from structgen.system.resources import small_tokenizer
-
-caught = []
-warnings.showwarning = lambda message, category, *_: caught.append(f"{category.__name__}: {message}")
-full = sys.argv[1] == "full"
-if full:
-    really = os.open
-    def none_left(path, flags, *rest, **more):
-        if flags & os.O_CREAT and str(path).startswith(os.environ["STRUCTGEN_CACHE"]):
-            raise OSError(errno.ENOSPC, "No space left on device")
-        return really(path, flags, *rest, **more)
-    os.open = none_left
-
-from structgen.store import grammar_files
-from structgen.tokens import vocabulary
-vocabulary._WORTH_A_FILE = 0
-tokenizer = sg.Tokenizer.from_huggingface(small_tokenizer())
-found = []
-grammars = (
-    sg.json_schema({"type": "integer"}),
-    sg.lark('start: "ab" "c"+'),
-    sg.regex(r"(?i:\\w)[0-9]+", dialect="python"),
-)
-for grammar in grammars:
-    compiled = sg.compile(grammar, tokenizer)
-    mask = sg.allocate_mask(1, compiled.vocab_size)
-    sg.Matcher(compiled).fill_mask(mask)
-    found.append(mask.array.tobytes().hex())
-sg.MaskStore(os.path.join(os.environ["STRUCTGEN_CACHE"], "masks")).flush()
-grammar_files._Queue.get().flush()
-print("\\n".join([*found, *caught]))
-"""
-
-
-def _used(folder: Path, how: str) -> tuple[list[str], list[str]]:
-    """Return the masks that a process finds, and what it is told."""
-    environment = {**os.environ, "STRUCTGEN_CACHE": str(folder)}
-    done = forked.run(_USE, how, ahead=_KINDS, env=environment)
-    assert done.returncode == 0, done.stderr
-    assert not without_waits(done.stderr)
-    lines = done.stdout.splitlines()
-    return lines[:3], lines[3:]
-
-
-@pytest.fixture(scope="module")
-def well(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, list[str]]:
-    """Return a folder that a process has filled, and the masks that it found."""
-    folder = tmp_path_factory.mktemp("well")
-    masks, told = _used(folder, "")
-    assert not told
-    return folder, masks
-
-
-def test_a_full_disk_and_a_folder_that_cannot_be_made_cost_one_warning_and_no_answer(
-    tmp_path: Path, well: tuple[Path, list[str]]
-) -> None:
-    masks = well[1]
-    (tmp_path / "file").write_bytes(b"")
-    for folder, how, why in (
-        (tmp_path / "full", "full", errno.ENOSPC),
-        (tmp_path / "file" / "below", "", errno.ENOTDIR),
-    ):
-        found, told = _used(folder, how)
-        assert found == masks
-        (said,) = told
-        assert said.startswith("StoreWarning: cannot write") and os.strerror(why) in said
-
-
-def _flipped(path: Path, _other: Path) -> None:
-    data = bytearray(path.read_bytes())
-    data[random.Random(path.name).randrange(len(data))] ^= 0x10
-    path.write_bytes(data)
-
-
-def _cut_off(path: Path, _other: Path) -> None:
-    os.truncate(path, path.stat().st_size * 2 // 3)
-
-
-def _made_foreign(path: Path, _other: Path) -> None:
-    _flipped(path, path)  # what it holds would be told of, if it were read
-    path.chmod(0o666)
-
-
-def _of_another_key(path: Path, other: Path) -> None:
-    path.write_bytes(other.read_bytes() if other != path else path.read_bytes()[::-1])
-
-
-@pytest.mark.parametrize("fault", [_flipped, _cut_off, _made_foreign, _of_another_key])
-def test_damaged_foreign_and_other_files_change_no_answer(
-    tmp_path: Path, well: tuple[Path, list[str]], fault: Callable[[Path, Path], None]
-) -> None:
-    """The promise of docs/inside/cache.md, for every file that the grammars of all kinds leave."""
-    masks, folder = well[1], tmp_path / "folder"
-    shutil.copytree(well[0], folder)
-    left = sorted(path for path in folder.rglob("*") if path.is_file() and path.stat().st_size)
-    assert {path.suffix for path in left} >= {
-        ".arrays",
-        ".grammar",
-        ".lark-tables",
-        ".lexer",
-        ".ranges",
-    }
-    for path, other in zip(left, [*left[1:], left[0]], strict=True):
-        fault(path, other)
-    found, told = _used(folder, "")
-    assert found == masks
-    assert told and all(one.startswith("StoreWarning: ") for one in told)
-    if fault is _made_foreign:
-        assert all(path.exists() for path in left) and len(told) == 1 and "others may write" in told[0]
 
 
 def test_a_file_whose_opening_was_cut_short_is_let_go_of_in_silence() -> None:

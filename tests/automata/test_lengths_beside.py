@@ -69,15 +69,6 @@ def test_a_bound_that_no_text_passes_adds_no_states() -> None:
     assert Walker(All((Pattern("^(?:ab|c){2,5}$"), Length(0, 90_000)))).pool.count == bare.pool.count
 
 
-def test_lengths_of_repeated_words_are_those_within_the_bounds() -> None:
-    texts = ["ab" * pairs + "c" * ones for pairs in range(6) for ones in range(6 - pairs) if pairs + ones > 1]
-    for least in range(12):
-        for most in range(least, 12):
-            walker = Walker(All((Pattern("^(?:ab|c){2,5}$"), Length(least, most))))
-            for text in texts:
-                assert walker.accepts(text) == (least <= len(text) <= most)
-
-
 def test_a_spec_of_several_demands_keeps_its_bounds_inside() -> None:
     formulas = Length(0, 3), Length(2, 4), Not(Words(frozenset(("ab",))))
     assert StringPool(Limits()).counted(Spec(formulas), lambda met: 0) is None

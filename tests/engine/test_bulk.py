@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import shutil
 import subprocess
 import sys
 from collections.abc import Callable
@@ -166,7 +167,7 @@ class _Killed(BaseException):
     """Comes in the middle of the work."""
 
 
-def _half_done(folder: Path, engine: Engine | None = None) -> tuple[Path, Path]:
+def _cut_off(folder: Path, engine: Engine) -> tuple[Path, Path]:
     """Return prompts and results of a run of `_request` that was cut off."""
 
     def tell(progress: BulkProgress) -> None:
@@ -175,14 +176,22 @@ def _half_done(folder: Path, engine: Engine | None = None) -> tuple[Path, Path]:
 
     prompts, out = _prompts(folder / "p.jsonl", 6), folder / "r.jsonl"
     with pytest.raises(_Killed):
-        run_bulk(
-            engine or _engine(max_rows=1),
-            prompts,
-            out,
-            _request,
-            tell,
-        )
+        run_bulk(engine, prompts, out, _request, tell)
     return prompts, out
+
+
+@pytest.fixture(scope="module")
+def cut_off(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with one, which tests copy."""
+    folder = tmp_path_factory.mktemp("cut")
+    _cut_off(folder, _engine(max_rows=1))
+    return folder
+
+
+@pytest.fixture
+def half_done(cut_off: Path, tmp_path: Path) -> tuple[Path, Path]:
+    shutil.copytree(cut_off, tmp_path, dirs_exist_ok=True)
+    return tmp_path / "p.jsonl", tmp_path / "r.jsonl"
 
 
 SHORT = sg.Thinking(max_tokens=3)
@@ -198,8 +207,10 @@ OTHERS: dict[str, Callable[[str], Request]] = {
 
 
 @pytest.mark.parametrize("told", OTHERS)
-def test_results_of_another_run_are_refused_with_what_differs(tmp_path: Path, told: str) -> None:
-    prompts, out = _half_done(tmp_path)
+def test_results_of_another_run_are_refused_with_what_differs(
+    tmp_path: Path, half_done: tuple[Path, Path], told: str
+) -> None:
+    prompts, out = half_done
     before = out.read_bytes(), run_file(out).read_bytes()
     with pytest.raises(sg.errors.OptionError) as caught:
         run_bulk(_engine(), prompts, out, OTHERS[told])
@@ -213,7 +224,7 @@ def test_results_of_another_run_are_refused_with_what_differs(tmp_path: Path, to
 
 def test_results_of_another_model_or_tokenizer_are_refused(tmp_path: Path) -> None:
     first = Engine("structgen/extract", max_rows=1, device="cpu")
-    prompts, out = _half_done(tmp_path, first)
+    prompts, out = _cut_off(tmp_path, first)
     with pytest.raises(sg.errors.OptionError, match=r"had another model\."):
         run_bulk(Engine("structgen/extract-draft", device="cpu"), prompts, out, _request)
     with pytest.raises(sg.errors.OptionError, match=r"another model and tokenizer\."):
@@ -236,8 +247,10 @@ def test_a_model_is_known_by_its_folders_weights_wherever_it_lies(tmp_path: Path
     assert known != digest(tmp_path / "moved")
 
 
-def test_prompts_that_were_changed_are_refused_and_those_that_were_added_are_done(tmp_path: Path) -> None:
-    prompts, out = _half_done(tmp_path)
+def test_prompts_that_were_changed_are_refused_and_those_that_were_added_are_done(
+    half_done: tuple[Path, Path],
+) -> None:
+    prompts, out = half_done
     text = prompts.read_text().rstrip("\n")
     for changed in (text.replace('"p4"', '"p9"'), text.replace("id1", "id7"), text.partition("\n")[0]):
         prompts.write_text(changed)
@@ -250,8 +263,10 @@ def test_prompts_that_were_changed_are_refused_and_those_that_were_added_are_don
         run_bulk(_engine(), prompts, out, _request)
 
 
-def test_results_of_another_version_are_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    prompts, out = _half_done(tmp_path)
+def test_results_of_another_version_are_refused(
+    half_done: tuple[Path, Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    prompts, out = half_done
     known = sg.__version__
     monkeypatch.setattr(sg, "__version__", "99.1")
     with pytest.raises(sg.errors.OptionError, match=rf"another version of structgen \({re.escape(known)}\)"):
@@ -259,8 +274,10 @@ def test_results_of_another_version_are_refused(tmp_path: Path, monkeypatch: pyt
 
 
 @pytest.mark.parametrize("damage", [None, b"", b"{", b"[]", b'{"format": 1}', b"\xff", b"7", b"[" * 99999])
-def test_results_without_a_file_that_says_their_run_are_refused(tmp_path: Path, damage: bytes | None) -> None:
-    prompts, out = _half_done(tmp_path)
+def test_results_without_a_file_that_says_their_run_are_refused(
+    half_done: tuple[Path, Path], damage: bytes | None
+) -> None:
+    prompts, out = half_done
     before = out.read_bytes()
     run_file(out).unlink()
     if damage is not None:
@@ -290,7 +307,7 @@ def test_what_a_run_is_is_written_before_its_first_result(tmp_path: Path) -> Non
 
 def test_work_that_is_interrupted_leaves_nothing_in_the_engine(tmp_path: Path) -> None:
     engine = _engine(max_rows=2)
-    _half_done(tmp_path, engine)
+    _cut_off(tmp_path, engine)
     prefills = len(engine.model.prefills)  # type: ignore[attr-defined]
     while engine.step():
         continue

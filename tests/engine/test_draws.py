@@ -8,9 +8,6 @@ far apart they are.
 from __future__ import annotations
 
 import math
-import os
-import subprocess
-import sys
 from typing import Any
 
 import numpy as np
@@ -186,19 +183,6 @@ def test_both_ways_choose_the_same_with_filters_and_penalties_over_tiles(width: 
         assert here.removed == pytest.approx(there.removed, abs=1e-6)
         assert here.logprob == pytest.approx(there.logprob, abs=1e-5)
         assert here.constrained == pytest.approx(there.constrained, abs=1e-5)
-
-
-@pytest.mark.slow
-def test_the_interpreted_kernels_choose_the_same() -> None:
-    """The test above, in a process whose `masked_sample` runs the Triton kernels under their interpreter."""
-    pytest.importorskip("triton", reason="needs triton: pip install 'structgen-toolkit[triton]'")
-    command = [sys.executable, "-m", "pytest", "-q", "-n", "0", "-p", "no:cacheprovider", __file__]
-    command += ["-k", "choose_the_same_with_filters and (33 or 1025)"]
-    environment = {name: value for name, value in os.environ.items() if not name.startswith("PYTEST_")}
-    done = subprocess.run(
-        command, env=environment | {"TRITON_INTERPRET": "1"}, capture_output=True, text=True, timeout=900
-    )
-    assert done.returncode == 0 and "2 passed" in done.stdout, done.stdout[-5000:] + done.stderr[-2000:]
 
 
 def test_rows_of_the_logits_and_of_the_mask_are_named_alike_in_both_ways() -> None:

@@ -158,7 +158,7 @@ def test_what_is_no_path_is_refused(model: Llama, path: list[int]) -> None:
         model.keep([[0]], [cache])
 
 
-@pytest.mark.parametrize("times", [2_000, pytest.param(100_000, marks=pytest.mark.slow)])
+@pytest.mark.parametrize("times", [1_000, pytest.param(100_000, marks=pytest.mark.slow)])
 def test_roll_backs_leak_no_page(tmp_path: Path, times: int) -> None:
     """Read trees and keep a random path or none, in texts that come, are copied and end; count the pages."""
     folder = write_llama(tmp_path, width=64, layers=1, inner=32)

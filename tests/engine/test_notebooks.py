@@ -1,20 +1,16 @@
-"""Calls work in a running event loop, as a notebook has one, and from several threads at once."""
+"""Calls work in a running event loop, as a notebook has one."""
 
 from __future__ import annotations
 
 import asyncio
 import json
-from concurrent.futures import ThreadPoolExecutor
 from typing import Any
+
+from object_schemas import INTEGER, STRING, object_of
 
 import structgen as sg
 
-SCHEMA = {
-    "type": "object",
-    "properties": {"name": {"type": "string"}, "age": {"type": "integer"}},
-    "required": ["name", "age"],
-    "additionalProperties": False,
-}
+SCHEMA = object_of(name=STRING, age=INTEGER)
 
 
 def test_blocking_calls_work_inside_a_running_loop(engine: sg.Engine) -> None:
@@ -43,10 +39,3 @@ def test_blocking_calls_work_inside_a_running_loop(engine: sg.Engine) -> None:
 
     found = asyncio.run(cell())
     assert found == [{"name": "Ada Lovelace", "age": 36}] * 4 + [dict, int, 2]
-
-
-def test_threads_that_share_an_engine_each_get_their_own_answer(engine: sg.Engine) -> None:
-    ages = list(range(30, 42))
-    with ThreadPoolExecutor(4) as threads:
-        found = list(threads.map(lambda age: sg.run(engine, f"Ada Lovelace, {age}, lives.", SCHEMA), ages))
-    assert found == [sg.run(engine, f"Ada Lovelace, {age}, lives.", SCHEMA) for age in ages]

@@ -26,7 +26,6 @@ from structgen_kernels import reference  # noqa: E402
 import structgen as sg  # noqa: E402
 
 CPU = torch.device("cpu")
-_MISSING = "torch has no CUDA device here (torch.cuda.is_available() is False)"
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -38,11 +37,15 @@ def _one_thread() -> Iterator[None]:
     torch.set_num_threads(before)
 
 
+def _device(name: str) -> Any:
+    if name == "cuda" and not torch.cuda.is_available():
+        pytest.skip("torch has no CUDA device here (torch.cuda.is_available() is False)")
+    return torch.device(name)
+
+
 @pytest.fixture(params=["cpu", pytest.param("cuda", marks=pytest.mark.gpu)])
 def device(request: pytest.FixtureRequest) -> Any:
-    if request.param == "cuda" and not torch.cuda.is_available():
-        pytest.skip(_MISSING)
-    return torch.device(request.param)
+    return _device(request.param)
 
 
 @pytest.fixture(
@@ -50,9 +53,7 @@ def device(request: pytest.FixtureRequest) -> Any:
 )
 def device_of_slow_test(request: pytest.FixtureRequest) -> Any:
     """A test that reads models by transformers takes seconds: on the CPU it is for `make test-all`."""
-    if request.param == "cuda" and not torch.cuda.is_available():
-        pytest.skip(_MISSING)
-    return torch.device(request.param)
+    return _device(request.param)
 
 
 @pytest.fixture(scope="module")

@@ -10,6 +10,7 @@ from typing import Any
 
 import jsonschema
 import pytest
+from for_each import for_each
 from toy_models import byte_tokenizer
 
 import structgen as sg
@@ -149,7 +150,7 @@ def open_schema(chance: random.Random) -> dict[str, Any]:
     )
 
 
-@pytest.mark.parametrize("seed", range(12))
+@for_each("seed", range(8))
 def test_without_a_depth_the_texts_are_valid_and_flat_documents_of_named_keys_are_there(
     seed: int,
 ) -> None:

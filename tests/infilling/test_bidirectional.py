@@ -9,7 +9,6 @@ import pytest
 
 from structgen.errors import OptionError, StructgenError, TokenError
 from structgen.infilling.bidirectional import BidirectionalLlama
-from structgen.infilling.masked_model import MaskedModel
 
 MASK, WORDS = 2, 40
 CONFIG: dict[str, Any] = {
@@ -154,11 +153,6 @@ def test_a_known_prefix_is_not_read_again(monkeypatch: pytest.MonkeyPatch) -> No
     model.forward_rows(canvas(60, 20), [50])
     model.forward_rows(canvas(60, 20), [51])
     assert read == [(0, 32), (32, 60), (32, 60)]
-
-
-def test_it_is_a_masked_model(model: BidirectionalLlama) -> None:
-    assert isinstance(model, MaskedModel)
-    assert (model.mask_id, model.shift, model.vocab_size, model.context) == (MASK, True, WORDS, 64)
 
 
 @pytest.mark.parametrize(

@@ -6,11 +6,10 @@ import math
 
 import numpy as np
 import pytest
-from enumerated import Enumerated, random_automaton
+from enumerated import Weights, check, fillings_of, log_z, random_automaton
 from for_each import for_each
 
 from structgen.core.dfa import Dfa
-from structgen.errors import StructgenError
 from structgen.infilling import lattice as lattices
 from structgen.infilling.lattice import NULL, OPEN, Lattice
 from structgen.infilling.lattice_loops import class_scores
@@ -21,7 +20,7 @@ WIDTH = 7
 """Six tokens of texts at most, and the end and the pad, which the automata refuse."""
 
 
-def problem(seed: int, spread: float = 2.0) -> tuple[Lattice, Enumerated, TokenAutomaton]:
+def problem(seed: int, spread: float = 2.0) -> tuple[Lattice, Weights]:
     """Return a lattice and its twin: three to five slots, some fixed, some in holes that may stay empty."""
     chance = np.random.default_rng(seed)
     automaton = random_automaton(chance, int(chance.integers(2, 6)), 5)
@@ -44,50 +43,20 @@ def problem(seed: int, spread: float = 2.0) -> tuple[Lattice, Enumerated, TokenA
     lattice = Lattice(automaton, tokens, nullable=nullable, closes=closes, end_token=END, pad_token=PAD)
     for slot in range(count):
         lattice.set_logits(slot, logits[slot])
-    return lattice, Enumerated(automaton, tokens, logits, nullable, closes, END, PAD), automaton
-
-
-def check(lattice: Lattice, twin: Enumerated) -> None:
-    """Compare everything that a lattice says with its twin."""
-    assert lattice.is_feasible == bool(twin.weights)
-    assert lattice.log_z() == pytest.approx(twin.log_z(), rel=1e-9, abs=1e-9)
-    if not twin.weights:
-        with pytest.raises(StructgenError, match="No filling"):
-            lattice.best()
-        return
-    marginals = lattice.marginals()
-    entropies = lattice.entropies(marginals)
-    for slot in np.flatnonzero(lattice.is_open).tolist():
-        mask, (chances, null) = lattice.token_mask(slot), lattice.token_marginals(slot, lattice.marginals())
-        known = [twin.marginal(slot, token) for token in range(WIDTH)]
-        assert [bool(one) for one in mask] == [
-            any(some[slot] == token for some in twin.weights) for token in range(WIDTH)
-        ]
-        assert lattice.null_allowed(slot) == any(some[slot] == NULL for some in twin.weights)
-        assert chances == pytest.approx(known, rel=1e-9, abs=1e-12)
-        assert null == pytest.approx(twin.marginal(slot, NULL), rel=1e-9, abs=1e-12)
-        entropy = -math.fsum(one * math.log(one) for one in [*known, twin.marginal(slot, NULL)] if one > 0)
-        assert entropies[slot] == pytest.approx(entropy, abs=1e-9)
-    ordered = sorted(twin.weights.values(), reverse=True)
-    for k in (1, 2, 5):
-        found = lattice.best(k)
-        assert [value for value, _ in found] == pytest.approx(ordered[:k], rel=1e-9, abs=1e-9)
-        assert len({tuple(one.tolist()) for _, one in found}) == len(found)
-        for value, assignment in found:
-            assert twin.weights[tuple(assignment.tolist())] == pytest.approx(value, rel=1e-9, abs=1e-9)
+    return lattice, fillings_of(automaton, tokens, logits, nullable, closes, END, PAD)
 
 
 @for_each(("seed", "spread"), [*((seed, 2.0) for seed in range(24)), *((seed, 1000.0) for seed in range(6))])
 def test_a_lattice_says_what_the_list_of_all_fillings_says(seed: int, spread: float) -> None:
     """Gaps of a thousand nats neither overflow nor vanish."""
-    lattice, twin, _ = problem(seed, spread)
-    check(lattice, twin)
+    lattice, weights = problem(seed, spread)
+    check(lattice, weights)
 
 
 def test_after_commits_and_new_logits_a_lattice_says_what_the_list_of_all_fillings_says() -> None:
     commits = 0
     for seed in range(20):
-        lattice, twin, _ = problem(seed)
+        lattice, weights = problem(seed)
         chance = np.random.default_rng(seed)
 
         def of(slot: int, some: tuple[int, ...], lattice: Lattice = lattice) -> float:
@@ -100,17 +69,17 @@ def test_after_commits_and_new_logits_a_lattice_says_what_the_list_of_all_fillin
             # A pass is run in between, so that another part is there to be brought up to date.
             (lattice.log_z, lattice.marginals, lattice.best)[int(chance.integers(3))]()
             slot = int(chance.choice(np.flatnonzero(lattice.is_open)))
-            left = {some: weight - of(slot, some) for some, weight in twin.weights.items()}
+            left = {some: weight - of(slot, some) for some, weight in weights.items()}
             if chance.random() < 0.3:
                 lattice.set_logits(slot, (2.0 * chance.standard_normal(WIDTH)).astype(np.float32))
-                twin.weights = {some: weight + of(slot, some) for some, weight in left.items()}
+                weights = {some: weight + of(slot, some) for some, weight in left.items()}
             else:
                 # Any token of the slot's mask, not only the best: what it excludes may lie anywhere.
-                token = int(chance.choice(sorted({some[slot] for some in twin.weights})))
+                token = int(chance.choice(sorted({some[slot] for some in weights})))
                 lattice.commit(slot, token)
-                twin.weights = {some: weight for some, weight in left.items() if some[slot] == token}
+                weights = {some: weight for some, weight in left.items() if some[slot] == token}
                 commits += 1
-            check(lattice, twin)
+            check(lattice, weights)
     assert commits > 30
 
 
@@ -126,24 +95,24 @@ def test_the_draws_of_an_edge_and_of_its_token_are_independent() -> None:
 
 
 def test_draws_follow_the_joint_law() -> None:
-    seeds = [seed for seed in range(40) if 3 <= len(problem(seed)[1].weights) <= 60][:2]
+    seeds = [seed for seed in range(40) if 3 <= len(problem(seed)[1]) <= 60][:2]
     draws = 1000
     for seed in seeds:
-        lattice, twin, _ = problem(seed)
+        lattice, weights = problem(seed)
         chance = np.random.default_rng(seed)
         counted: dict[tuple[int, ...], int] = {}
         for uniforms in chance.random((draws, len(lattice), 3)):
             drawn = tuple(lattice.sample(uniforms).tolist())
             counted[drawn] = counted.get(drawn, 0) + 1
-        z = twin.log_z()
-        assert set(counted) <= set(twin.weights)
+        z = log_z(weights)
+        assert set(counted) <= set(weights)
         variation = 0.5 * sum(
-            abs(counted.get(some, 0) / draws - math.exp(weight - z)) for some, weight in twin.weights.items()
+            abs(counted.get(some, 0) / draws - math.exp(weight - z)) for some, weight in weights.items()
         )
         # The expected distance of an exact sampler is at most sum sqrt(p (1 - p) / (2 pi n)).
         expected = sum(
             math.sqrt(math.exp(one - z) * (1 - math.exp(one - z)) / (2 * math.pi * draws))
-            for one in twin.weights.values()
+            for one in weights.values()
         )
         assert variation < 2.0 * expected + 0.01
 
@@ -156,7 +125,7 @@ def test_a_step_reduces_only_the_rows_that_are_new(monkeypatch: pytest.MonkeyPat
         return class_scores(automaton, row, *more)
 
     monkeypatch.setattr(lattices, "class_scores", counted)
-    lattice, _twin, _ = problem(next(seed for seed in range(40) if len(problem(seed)[1].weights) > 5))
+    lattice, _ = problem(next(seed for seed in range(40) if len(problem(seed)[1]) > 5))
     lattice.marginals()
     lattice.best(2)
     assert len(reduced) == int(lattice.is_open.sum())
@@ -171,14 +140,13 @@ def test_a_step_reduces_only_the_rows_that_are_new(monkeypatch: pytest.MonkeyPat
 
 @for_each("seed", range(15))
 def test_the_allowed_law_of_a_slot_is_its_own_softmax_over_what_some_filling_holds(seed: int) -> None:
-    lattice, twin, _ = problem(seed)
-    if not twin.weights:
+    lattice, weights = problem(seed)
+    if not weights:
         return
     for slot in np.flatnonzero(lattice.is_open).tolist():
         row = lattice._rows[slot].astype(np.float64)
-        wanted = {token: math.exp(row[token]) for token in range(WIDTH) if twin.marginal(slot, token) > 0.0}
-        if twin.marginal(slot, NULL) > 0.0:
-            wanted[NULL] = math.exp(row[END])
+        held = {some[slot] for some in weights}
+        wanted = {token: math.exp(row[token if token != NULL else END]) for token in held}
         total = sum(wanted.values())
         law, null = lattice.allowed_law(slot)
         assert null == pytest.approx(wanted.get(NULL, 0.0) / total, rel=1e-9)

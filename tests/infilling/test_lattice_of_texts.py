@@ -9,6 +9,7 @@ from functools import cache
 
 import numpy as np
 import pytest
+from enumerated import check
 
 import structgen as sg
 from structgen.infilling.automata_of_grammars import language_of
@@ -70,25 +71,7 @@ def test_a_lattice_of_texts_is_the_list_of_texts_that_fit(pattern: str, fixed: d
     lattice = Lattice(automaton, [fixed.get(slot, OPEN) for slot in range(slots)])
     for slot in free:
         lattice.set_logits(slot, logits[slot])
-    assert lattice.is_feasible == bool(weights)
-    for slot in free:
-        held = {filling[slot] for filling in weights}
-        assert set(np.flatnonzero(lattice.token_mask(slot)).tolist()) == held
-    if not weights:
-        return
-    z = math.log(math.fsum(math.exp(one) for one in weights.values()))
-    assert lattice.log_z() == pytest.approx(z, rel=1e-9, abs=1e-9)
-    for slot in free:
-        chances, _ = lattice.token_marginals(slot, lattice.marginals())
-        for token in range(len(TEXTS)):
-            share = math.fsum(math.exp(one - z) for some, one in weights.items() if some[slot] == token)
-            assert chances[token] == pytest.approx(share, rel=1e-9, abs=1e-12)
-    best = lattice.best(3)
-    assert [value for value, _ in best] == pytest.approx(sorted(weights.values(), reverse=True)[:3], rel=1e-9)
-    for value, filling in best:
-        assert weights[tuple(filling.tolist())] == pytest.approx(value, rel=1e-9)
-    for uniforms in np.random.default_rng(1).random((20, slots, 3)):
-        assert tuple(lattice.sample(uniforms).tolist()) in weights
+    check(lattice, weights)
 
 
 def test_some_text_has_a_character_in_two_slots_and_a_token_over_two_terminals() -> None:

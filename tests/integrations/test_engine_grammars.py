@@ -33,13 +33,6 @@ def test_grammars_that_are_kept_are_bounded_in_bytes(monkeypatch: pytest.MonkeyP
     assert grammars.compiled({"structured_outputs": {"regex": "x"}}) is last
 
 
-def test_drafts_end_where_the_rest_would_not_fit() -> None:
-    text = text_of("a(bc{9})?")
-    for budget, count in ((None, 3), (11, 3), (10, 1), (5, 1), (1, 1)):
-        assert text.allowed(list(b"abc"), budget) == count
-        assert text.size == 0
-
-
 def test_a_stop_is_taken_back_as_the_token_that_it_is() -> None:
     text = text_of("ab?", (STOP,))
     for token in (ord("a"), STOP):
@@ -50,16 +43,6 @@ def test_a_stop_is_taken_back_as_the_token_that_it_is() -> None:
     text.take(STOP)
     text.rollback(2)
     assert not text.is_finished and text.size == 0
-
-
-def test_thoughts_and_what_may_still_be_thought_count() -> None:
-    text = text_of("a{9}")
-    text.reserve = 3
-    assert text.left(30, 5) == 30 - 1 - 5 - 3
-    text.take(ord("a"))
-    assert text.left(30, 6) == 30 - 1 - 6 - 3
-    text.take(ord("a"))  # of a draft: not yet the request's
-    assert text.left(30, 6) == 30 - 1 - 7 - 3
 
 
 def test_a_text_that_goes_on_with_a_stop_alone_has_failed() -> None:

@@ -17,6 +17,7 @@ import pytest
 import sglang_stand_in
 import torch
 import transformers
+from object_schemas import STRING, object_of
 from sglang_stand_in import Req, masks_of, walked
 
 import structgen as sg
@@ -27,12 +28,7 @@ from structgen.tokens.token_mask import TokenMask
 TOKENIZER = transformers.AutoTokenizer.from_pretrained(Path(__file__).parents[1] / "data" / "bpe")
 WIDTH = len(TOKENIZER) + 5
 EOS = TOKENIZER.eos_token_id
-SCHEMA: dict[str, Any] = {
-    "type": "object",
-    "properties": {"name": {"type": "string"}, "ages": {"type": "array", "items": {"type": "integer"}}},
-    "required": ["name", "ages"],
-    "additionalProperties": False,
-}
+SCHEMA: dict[str, Any] = object_of(name=STRING, ages={"type": "array", "items": {"type": "integer"}})
 JSON = ("json", json.dumps(SCHEMA))
 
 
@@ -161,12 +157,6 @@ def test_texts_of_a_batch_are_complete_within_max_new_tokens(sglang: SimpleNames
         requests = admitted(manager, *(Req(*JSON, each, thinks=thinks) for each in most))
         for text in run(sglang, requests, seed):
             jsonschema.validate(json.loads(text), SCHEMA)
-
-
-def test_the_end_of_thoughts_is_reserved_for(sglang: SimpleNamespace) -> None:
-    manager = started(sglang, reasoning_parser="r1")
-    (request,) = admitted(manager, Req(*JSON, thinks=True))
-    assert request.grammar.grammar.text.reserve == 1
 
 
 def test_drafts_are_walked_and_taken_back(sglang: SimpleNamespace) -> None:

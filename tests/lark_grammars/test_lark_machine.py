@@ -109,15 +109,13 @@ UNEVEN_BRACKETS = {
     "by two": "start: x+\nx: T _NL | open T close _NL\nopen: LPAR | LPAR LPAR\nclose: RPAR | RPAR RPAR\n",
     "by one": "start: x+\nx: T _NL | call _NL\ncall: LPAR T | LPAR LPAR T RPAR RPAR\n",
 }
-TAKEN_IN = (
-    'start: x+\nx: T1 _NL | T1 ":" _NL _INDENT x+ _DEDENT\nT1: "c"\n_NL: /(\\r?\\n[\\t ]*)+/\n%ignore /\\s+/'
-)
+
+
 CASES = {
     **{name: (text, "ab# %", 4) for name, text in SHORT.items()},
     **{name: (text, "abc", 5) for name, text in LONG.items()},
     **{name: (text, "ab\n ", 5) for name, text in (NEWLINES | UNEVEN).items()},
     **{f"brackets {name}": (text + BRACKETS, "a()\n ", 5) for name, text in UNEVEN_BRACKETS.items()},
-    "newlines taken in by blanks": (TAKEN_IN, "c:\n ", 4),
 }
 DECLARED = "\n%declare _INDENT _DEDENT\n"
 

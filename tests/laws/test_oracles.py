@@ -16,7 +16,7 @@ from for_each import for_each
 from hypothesis import assume, given
 from hypothesis import strategies as st
 from json_text import TextError, parse
-from language import Automaton, Language, Nfa, Numeral, Unclear, finite_language
+from language import Automaton, Language, Nfa, Unclear, finite_language, numeral_pattern
 from policy_oracle import COMPACT, WIDEST, Answer, Options, judge, layout
 from strategies import LEAVES, Bounded, Writer, bounded_schemas, bounded_strings, open_schemas, values
 from validator import DISAGREEMENTS, Validator
@@ -157,7 +157,7 @@ def test_the_translated_patterns_agree_with_node(pattern: str, text: str) -> Non
 def test_spelt_numerals_have_the_value_and_keep_to_the_policy(value: Any, data: st.DataObject) -> None:
     policy = data.draw(st.sampled_from(["plain", "bounded"]))
     nfa = Nfa()
-    nfa.final.add(nfa.piece(0, Numeral(Decimal(value), policy)))
+    nfa.final.add(nfa.piece(0, numeral_pattern(Decimal(value), policy)))
     numeral = Automaton(nfa).sample(random.Random(data.draw(st.integers(0, 2**32))))
     assert Decimal(numeral.decode()) == value
     assert judge(numeral, {}, Options(whitespace="compact", numbers=policy)).answer is Answer.YES

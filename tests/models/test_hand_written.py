@@ -87,15 +87,15 @@ def pattern_of(template: str, scene: Scene) -> re.Pattern[str]:
     return re.compile(text.replace(r"\ ", r"\s*").removesuffix(r"\.") + r"\.?")
 
 
+def said_by(patterns: list[re.Pattern[str]], texts: list[str]) -> list[str]:
+    """Return the texts that some pattern can say."""
+    return [text for text in texts if any(pattern.fullmatch(text) for pattern in patterns)]
+
+
 def test_no_sentence_is_of_a_template() -> None:
     patterns = [pattern_of(template, scene) for scene in read_scenes() for template in scene.mains]
-    assert any(pattern.fullmatch("Zsofia adopted a cat called Bolt.") for pattern in patterns)
-    matched = [
-        line["text"]
-        for line in lines("hand_written")
-        if any(pattern.fullmatch(line["text"]) for pattern in patterns)
-    ]
-    assert matched == []
+    assert said_by(patterns, ["Zsofia adopted a cat called Bolt."])
+    assert said_by(patterns, [line["text"] for line in lines("hand_written")]) == []
 
 
 WORDS = r"[^\s,;]+(?: [^\s,;]+){{0,{}}}"
@@ -130,15 +130,8 @@ def frame_pattern(frame: str) -> re.Pattern[str]:
 
 def test_no_sentence_is_of_a_frame_of_plain_words() -> None:
     patterns = [frame_pattern(frame) for frame, _ in ALL_FRAMES]
-    assert any(
-        pattern.fullmatch("The other day Ida lent me her old canoe as a surprise.") for pattern in patterns
-    )
-    matched = [
-        line["text"]
-        for line in lines("hand_written")
-        if any(pattern.fullmatch(line["text"]) for pattern in patterns)
-    ]
-    assert matched == []
+    assert said_by(patterns, ["The other day Ida lent me her old canoe as a surprise."])
+    assert said_by(patterns, [line["text"] for line in lines("hand_written")]) == []
 
 
 def everyday_pattern(frame: str) -> re.Pattern[str]:
@@ -187,12 +180,10 @@ def test_no_everyday_sentence_is_of_a_frame_of_the_training() -> None:
         if re.search(r"\w", re.sub(r"\{(?!imp|events)[^{}]+\}", "", frame))
     ]
     patterns = [everyday_pattern(frame) for frame in frames]
-    assert any(
-        pattern.fullmatch("I mean to feed the cat and mow the lawn by Friday.") for pattern in patterns
-    )
+    assert said_by(patterns, ["I mean to feed the cat and mow the lawn by Friday."])
     texts = [line["text"] for name in FILES for line in lines(name)]
     texts += [text[0].lower() + text[1:] for text in texts]
-    assert [text for text in texts if any(pattern.fullmatch(text) for pattern in patterns)] == []
+    assert said_by(patterns, texts) == []
 
 
 def test_no_everyday_opinion_is_one_of_the_training() -> None:

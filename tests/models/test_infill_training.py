@@ -68,7 +68,7 @@ def test_copies_of_a_canvas_cost_what_each_does_alone() -> None:
     network = Network(Shape(layers=2, width=128, inner=64, vocabulary=2048, causal=False))
     for parameter in network.parameters():
         parameter.data.add_(0.1 * torch.randn_like(parameter))
-    batch = next(canvases(encoder, 6, 1500, 3))
+    batch = next(canvases(encoder, 6, 700, 3))
     answer = batch.answer[:, None].expand(-1, 3, -1)
     hidden, weights = (
         found.view(answer.shape) for found in hidden_places(answer.flatten(0, 1), torch.Generator())

@@ -13,13 +13,14 @@ import itertools
 import random
 import re
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
 from decimal import Decimal
 from functools import lru_cache
+from re import _constants as syntax
+from re import _parser as parser
 from typing import Any
 
 from json_text import parse
-from policy_oracle import BASE_CAPS, Answer, Caps, Options, canonical, judge, layout
+from policy_oracle import BASE_CAPS, Answer, Caps, Options, canonical, gap_pattern, judge, layout
 from schema_text import (
     Part,
     Source,
@@ -58,7 +59,7 @@ class Language:
 
 
 class Nfa:
-    """A non-deterministic automaton over bytes, built piece by piece; equal pieces after equal states are
+    """A non-deterministic automaton over bytes, of regular expressions; equal ones after equal states are
     shared.
     """
 
@@ -74,32 +75,53 @@ class Nfa:
         self.silent.append(set())
         return len(self.edges) - 1
 
-    def text(self, start: int, data: bytes) -> int:
-        """Return the state after exactly `data`."""
-        for byte in data:
-            start = self.shared(start, byte)
+    def piece(self, start: int, pattern: bytes) -> int:
+        """Return the state after any text of a pattern: literals, sets, groups, alternatives, counts."""
+        key = (start, pattern)
+        if key not in self._shared:
+            self._shared[key] = self._after(start, _parsed(pattern))
+        return self._shared[key]
+
+    def _after(self, start: int, nodes: Iterable[tuple[Any, Any]]) -> int:
+        for kind, of in nodes:
+            if kind is syntax.LITERAL:
+                start = self._by(start, (of,))
+            elif kind is syntax.IN:
+                spans = [(of, of) if kind is syntax.LITERAL else of for kind, of in of]
+                start = self._by(start, [byte for low, high in spans for byte in range(low, high + 1)])
+            elif kind is syntax.SUBPATTERN:
+                start = self._after(start, of[-1])
+            elif kind is syntax.BRANCH:
+                start = self._joined([self._after(start, way) for way in of[1]])
+            else:
+                least, most, body = of
+                assert kind is syntax.MAX_REPEAT
+                for _ in range(least):
+                    start = self._after(start, body)
+                if most == syntax.MAXREPEAT:
+                    start = self._joined([start])
+                    self.silent[self._after(start, body)].add(start)
+                    continue
+                ends = [start]
+                for _ in range(most - least):
+                    ends.append(self._after(ends[-1], body))
+                start = self._joined(ends)
         return start
 
-    def shared(self, start: int, byte: int) -> int:
-        """Return the state after one byte that only this path leads to."""
-        key = (start, byte)
+    def _by(self, start: int, some: Sequence[int]) -> int:
+        """Return the state after one of some bytes: no other path leads there."""
+        key = (start, tuple(some))
         if key not in self._shared:
             self._shared[key] = self.state()
-            self.edges[start].setdefault(byte, set()).add(self._shared[key])
+            for byte in some:
+                self.edges[start].setdefault(byte, set()).add(self._shared[key])
         return self._shared[key]
 
-    def piece(self, start: int, piece: Piece) -> int:
-        """Return the state after any text of a piece."""
-        key = (start, piece)
-        if key not in self._shared:
-            self._shared[key] = end = self.state()
-            piece.build(self, start, end)
-        return self._shared[key]
-
-    def link(self, start: int, data: bytes, end: int) -> None:
-        """Lead from `start` to `end` by `data`."""
-        at = self.text(start, data)
-        self.silent[at].add(end)
+    def _joined(self, states: Iterable[int]) -> int:
+        end = self.state()
+        for state in states:
+            self.silent[state].add(end)
+        return end
 
     def closed(self, states: Iterable[int]) -> frozenset[int]:
         """Return the states with all that is reached in silence."""
@@ -111,58 +133,9 @@ class Nfa:
         return frozenset(found)
 
 
-class Piece:
-    """A part of a document with more than one spelling."""
-
-    def build(self, nfa: Nfa, start: int, end: int) -> None:
-        """Add every spelling between two states."""
-        raise NotImplementedError
-
-
-@dataclass(frozen=True)
-class Fixed(Piece):
-    """One text alone."""
-
-    data: bytes
-
-    def build(self, nfa: Nfa, start: int, end: int) -> None:
-        """Add the text."""
-        nfa.link(start, self.data, end)
-
-
-@dataclass(frozen=True)
-class Gap(Piece):
-    """White space under "bounded" (`level` as in `policy_oracle.gap_pattern`) or, level None, under "any"."""
-
-    level: int | None
-
-    def build(self, nfa: Nfa, start: int, end: int) -> None:
-        """Add every run of white space."""
-        here = nfa.state()
-        nfa.silent[start].add(here)
-        nfa.silent[here].add(end)
-        if self.level is None:
-            for byte in b" \t\r\n":
-                nfa.edges[here][byte] = {here}
-            return
-        blanks = nfa.state()
-        nfa.edges[here].setdefault(ord("\n"), set()).add(blanks)
-        cr = nfa.state()
-        nfa.edges[here].setdefault(ord("\r"), set()).add(cr)
-        nfa.edges[cr].setdefault(ord("\n"), set()).add(blanks)
-        for _ in range(8):
-            after = nfa.state()
-            for byte in b" \t\r\n":
-                nfa.edges[here].setdefault(byte, set()).add(after)
-            nfa.silent[after].add(end)
-            here = after
-        nfa.silent[blanks].add(end)
-        for _ in range(8 * self.level):
-            after = nfa.state()
-            for byte in b" \t":
-                nfa.edges[blanks].setdefault(byte, set()).add(after)
-            nfa.silent[after].add(end)
-            blanks = after
+@lru_cache(4096)
+def _parsed(pattern: bytes) -> Any:
+    return parser.parse(pattern)
 
 
 def character_spellings(character: str) -> Iterator[str]:
@@ -183,66 +156,29 @@ def character_spellings(character: str) -> Iterator[str]:
         yield "".join("\\u" + text[i : i + 4] for i in range(0, len(text), 4))
 
 
-@dataclass(frozen=True)
-class Text(Piece):
-    """A string in every legal spelling, quotes included."""
-
-    value: str
-
-    def build(self, nfa: Nfa, start: int, end: int) -> None:
-        """Add the spellings, character by character."""
-        at = nfa.text(start, b'"')
-        for character in self.value:
-            after = nfa.state()
-            for spelling in character_spellings(character):
-                nfa.link(at, spelling.encode(), after)
-            at = after
-        nfa.link(at, b'"', end)
+def either(ways: Iterable[str]) -> str:
+    """Return a pattern of one of some texts."""
+    return f"(?:{'|'.join(map(re.escape, ways))})"
 
 
-@dataclass(frozen=True)
-class Numeral(Piece):
-    """A number in every spelling that a policy allows ("plain" or "bounded"), within the caps."""
-
-    value: Decimal
-    policy: str
-    caps: Caps = BASE_CAPS
-
-    def build(self, nfa: Nfa, start: int, end: int) -> None:
-        """Add the numerals: mantissas as a trie, exponents shared by value."""
-        tails: dict[int | None, int] = {}
-        for mantissa, exponent in numerals(abs(self.value), self.policy, self.caps):
-            if exponent not in tails:
-                tails[exponent] = nfa.state()
-                if exponent is None:
-                    nfa.silent[tails[exponent]].add(end)
-                else:
-                    for tail in exponents(exponent, self.caps.exponent):
-                        nfa.link(tails[exponent], tail.encode(), end)
-            if self.value == 0 and self.policy != "plain" and self.caps.exponent:
-                _zero_exponents(nfa, tails[exponent], end, self.caps.exponent)
-            signs = (
-                ("", "-")
-                if self.value == 0 and self.policy != "plain"
-                else ("-",)
-                if self.value < 0
-                else ("",)
-            )
-            for sign in signs:
-                at = nfa.text(start, (sign + mantissa).encode())
-                nfa.silent[at].add(tails[exponent])
+def string_pattern(value: str) -> bytes:
+    """Return a pattern of a string in every legal spelling, quotes included."""
+    return f'"{"".join(either(character_spellings(one)) for one in value)}"'.encode()
 
 
-def _zero_exponents(nfa: Nfa, start: int, end: int, digits: int) -> None:
-    """Add every exponent, of any value: zero stays zero."""
-    for head in ("e", "E", "e+", "e-", "E+", "E-"):
-        at = nfa.text(start, head.encode())
-        for _ in range(digits):
-            after = nfa.state()
-            for digit in b"0123456789":
-                nfa.edges[at].setdefault(digit, set()).add(after)
-            nfa.silent[after].add(end)
-            at = after
+def numeral_pattern(value: Decimal, policy: str, caps: Caps = BASE_CAPS) -> bytes:
+    """Return a pattern of a number in every spelling that a policy allows ("plain" or "bounded")."""
+    mantissas: dict[int | None, list[str]] = {}
+    for mantissa, exponent in numerals(abs(value), policy, caps):
+        mantissas.setdefault(exponent, []).append(mantissa)
+    ways = []
+    for exponent, some in mantissas.items():
+        tail = "" if exponent is None else either(exponents(exponent, caps.exponent))
+        if value == 0 and policy != "plain" and caps.exponent:  # it stays zero
+            tail = f"(?:[eE][-+]?[0-9]{{1,{caps.exponent}}})?"
+        ways.append(either(some) + tail)
+    sign = "-" if value < 0 else "-?" if value == 0 and policy != "plain" else ""
+    return f"{sign}(?:{'|'.join(ways)})".encode()
 
 
 @lru_cache(256)
@@ -399,7 +335,7 @@ def finite_language(
 
 def documents(
     value: Json, roots: list[Part], source: Source, options: Options, named: bool | None = None
-) -> Iterator[list[Piece]]:
+) -> Iterator[list[bytes]]:
     """Yield the value's tokens as pieces, once for each order of keys that the policy allows."""
     parts = in_place(source, roots, kind_of(value))
     if isinstance(value, dict):
@@ -413,7 +349,7 @@ def documents(
     elif isinstance(value, str):
         yield [_string_piece(value, parts, options, named)]
     elif isinstance(value, bool) or value is None:
-        yield [Fixed({True: b"true", False: b"false", None: b"null"}[value])]
+        yield [{True: b"true", False: b"false", None: b"null"}[value]]
     else:
         if any(abs(c) > 10**15 or c != round(c, 15) for c in numbers_in(parts, source)):
             raise Unclear("constants that may raise the caps")
@@ -421,7 +357,7 @@ def documents(
             "integer" in str(members.get("type")) or members.keys() & {"multipleOf", "divisibleBy"}
             for members in (source.members(part.schema) for part in parts)
         )
-        yield [Numeral(Decimal(value), options.numbers, Caps(exponent=0) if judged else BASE_CAPS)]
+        yield [numeral_pattern(Decimal(value), options.numbers, Caps(exponent=0) if judged else BASE_CAPS)]
 
 
 def _objects(
@@ -431,7 +367,7 @@ def _objects(
     source: Source,
     options: Options,
     named: bool | None,
-) -> Iterator[list[Piece]]:
+) -> Iterator[list[bytes]]:
     for keys in itertools.permutations(value):
         if options.property_order == "declared":
             verdicts = set()
@@ -449,8 +385,8 @@ def _objects(
         for chosen in itertools.product(*choices):
             members = [
                 [
-                    Text(key) if options.escapes == "any" else Fixed(canonical(key).encode()),
-                    Fixed(b":"),
+                    string_pattern(key) if options.escapes == "any" else escaped(canonical(key)),
+                    b":",
                     *pieces,
                 ]
                 for key, pieces in zip(keys, chosen, strict=True)
@@ -458,47 +394,48 @@ def _objects(
             yield _listed(members, "{", "}")
 
 
-def _listed(members: Sequence[list[Piece]], opener: str, closer: str) -> list[Piece]:
-    pieces: list[Piece] = [Fixed(opener.encode())]
+def escaped(text: str) -> bytes:
+    """Return a pattern of one text alone."""
+    return re.escape(text.encode())
+
+
+SIGNS = {escaped(sign): sign for sign in "{}[],:"}
+
+
+def _listed(members: Sequence[list[bytes]], opener: str, closer: str) -> list[bytes]:
+    pieces = [escaped(opener)]
     for index, member in enumerate(members):
-        pieces += [Fixed(b",")] * (index > 0) + member
-    return [*pieces, Fixed(closer.encode())]
+        pieces += [b","] * (index > 0) + member
+    return [*pieces, escaped(closer)]
 
 
-def _string_piece(value: str, parts: list[Part], options: Options, named: bool | None) -> Piece:
+def _string_piece(value: str, parts: list[Part], options: Options, named: bool | None) -> bytes:
     if options.escapes != "any" and named is None:
         naming = [p for p in parts if isinstance(p.schema, dict) and _names_strings(p.schema)]
         named = any(p.certain and not p.negated for p in naming)
         if naming and not named:
             raise Unclear("enum or const strings on some branch")
-    return Fixed(canonical(value).encode()) if options.escapes != "any" and named else Text(value)
+    return escaped(canonical(value)) if options.escapes != "any" and named else string_pattern(value)
 
 
 def _names_strings(schema: dict[str, Json]) -> bool:
     return any(isinstance(v, str) for v in [schema.get("const"), *schema.get("enum", [])])
 
 
-def _laid_out(pieces: list[Piece], options: Options) -> Iterator[Piece]:
+def _laid_out(pieces: list[bytes], options: Options) -> Iterator[bytes]:
     """Yield the pieces with white space between them, and before the first and after the last."""
-    policy = options.whitespace
-    if policy in ("bounded", "any"):
+    if options.whitespace in ("bounded", "any"):
         level = 0
         for piece in pieces:
-            if isinstance(piece, Fixed) and piece.data in (b"{", b"[", b"}", b"]"):
-                level += 1 if piece.data in (b"{", b"[") else -1
-            yield Gap(None if policy == "any" else level)
+            level += (SIGNS.get(piece, " ") in "{[") - (SIGNS.get(piece, " ") in "}]")
+            yield gap_pattern(level, options).encode()
             yield piece
-        yield Gap(None if policy == "any" else 0)
+        yield gap_pattern(0, options).encode()
         return
     # A layout's blanks do not depend on what scalars say: mark each by its number and read the marks back.
-    signs = [
-        p.data.decode()
-        if isinstance(p, Fixed) and p.data in (b"{", b"[", b"}", b"]", b",", b":")
-        else f"<{i}>"
-        for i, p in enumerate(pieces)
-    ]
-    for part in re.split(r"(<\d+>)", layout(signs, policy)):
+    signs = [SIGNS.get(piece, f"<{i}>") for i, piece in enumerate(pieces)]
+    for part in re.split(r"(<\d+>)", layout(signs, options.whitespace)):
         if mark := re.fullmatch(r"<(\d+)>", part):
             yield pieces[int(mark[1])]
         elif part:
-            yield Fixed(part.encode())
+            yield escaped(part)

@@ -47,13 +47,20 @@ def build(grammar: str, **options: Any) -> lark.Lark:
     return reference
 
 
+class Earley:
+    """lark's parser without a lexer: all that the rules derive."""
+
+    def __init__(self, grammar: str) -> None:
+        self.parse = lark.Lark(grammar, parser="earley", lexer="dynamic_complete").parse
+
+
 def begin(reference: lark.Lark, text: str) -> None:
     """Have lark's parser count the rules that it ends in a text."""
     parser: Any = reference.parser
     parser.parser.parser.callbacks.left = _MOST + _MOST // 10 * len(text)
 
 
-def takes(reference: lark.Lark, text: str) -> bool:
+def takes(reference: Any, text: str) -> bool:
     """Return whether lark takes a text: it does not where it hangs, as it ends rules for ever.
     An indenter of lark's fails with IndexError or AssertionError where it refuses, and a lexer with re.error,
     where a terminal of no context is no pattern: it is compiled for the message."""
@@ -93,7 +100,7 @@ def texts(alphabet: str, longest: int) -> Iterator[str]:
         yield from map("".join, itertools.product(alphabet, repeat=size))
 
 
-def differences(reference: lark.Lark, ours: Language, alphabet: str, longest: int) -> list[str]:
+def differences(reference: Any, ours: Language, alphabet: str, longest: int) -> list[str]:
     """Return where lark and a language of ours disagree about texts of an alphabet: a verdict, a prefix of an
     accepted text that is dead, a live one whose completion lark refuses, or is longer than need be."""
     found: list[str] = []

@@ -6,16 +6,28 @@ the way to a word, so these languages too have exact masks by brute force.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import re
 from dataclasses import dataclass
 from typing import Any
 
 from hypothesis import strategies as st
-from language import Automaton, Gap, Nfa
-from policy_oracle import Options, canonical
+from language import Automaton, Nfa
+from policy_oracle import Options, canonical, gap_pattern
 
 Json = Any
-HEX = b"0123456789abcdefABCDEF"
+_TAIL = r"[\x80-\xbf]"
+_RAW = (
+    r"[\x20!#-\[\]-\x7f]", rf"[\xc2-\xdf]{_TAIL}", rf"\xe0[\xa0-\xbf]{_TAIL}", rf"\xed[\x80-\x9f]{_TAIL}",
+    rf"[\xe1-\xec\xee\xef]{_TAIL}{{2}}", rf"\xf0[\x90-\xbf]{_TAIL}{{2}}", rf"[\xf1-\xf3]{_TAIL}{{3}}",
+    rf"\xf4[\x80-\x8f]{_TAIL}{{2}}",
+)  # fmt: skip
+"""Characters as they are: RFC 3629 section 4, without the two that must be escaped and the controls."""
+_HEX = "[0-9a-fA-F]"
+_HIGH, _LOW = rf"\\u[dD][89abAB]{_HEX}{{2}}", rf"\\u[dD][c-fC-F]{_HEX}{{2}}"
+_ESCAPED = (
+    r'\\["\\/bfnrt]', rf"\\u[0-9abcefABCEF]{_HEX}{{3}}", rf"\\u[dD][0-7]{_HEX}{{2}}", _HIGH + _LOW,
+)  # fmt: skip
+_EXPONENT = r"[eE](?:-[0-9]{1,3}|\+?(?:[0-9]{1,2}|[01][0-9]{2}|2[0-7][0-9]|28[0-7]))"
 
 
 class Shape:
@@ -25,51 +37,9 @@ class Shape:
         """Return the schema."""
         raise NotImplementedError
 
-    def build(self, nfa: Nfa, start: int, end: int, level: int, options: Options) -> None:
-        """Add every text between two states; `level` brackets are open around it."""
+    def pattern(self, level: int, options: Options) -> str:
+        """Return a pattern of every text; `level` brackets are open around it."""
         raise NotImplementedError
-
-
-def edge(nfa: Nfa, start: int, steps: Sequence[bytes], end: int) -> None:
-    """Lead from `start` to `end` by one byte of each set in turn."""
-    for index, options in enumerate(steps):
-        after = end if index == len(steps) - 1 else nfa.state()
-        for byte in options:
-            nfa.edges[start].setdefault(byte, set()).add(after)
-        start = after
-
-
-def span(low: int, high: int) -> bytes:
-    """Return the bytes from `low` to `high`, both included."""
-    return bytes(range(low, high + 1))
-
-
-TAIL = span(0x80, 0xBF)
-RAW: tuple[tuple[bytes, ...], ...] = (
-    (bytes(b for b in range(0x20, 0x80) if b not in b'"\\'),),
-    (span(0xC2, 0xDF), TAIL),
-    (b"\xe0", span(0xA0, 0xBF), TAIL),
-    (span(0xE1, 0xEC) + b"\xee\xef", TAIL, TAIL),
-    (b"\xed", span(0x80, 0x9F), TAIL),
-    (b"\xf0", span(0x90, 0xBF), TAIL, TAIL),
-    (span(0xF1, 0xF3), TAIL, TAIL, TAIL),
-    (b"\xf4", span(0x80, 0x8F), TAIL, TAIL),
-)
-"""Characters as they are: RFC 3629 section 4, without the two that must be escaped and the controls."""
-HIGH = (b"\\", b"u", b"dD", b"89abAB", HEX, HEX)
-LOW = (b"\\", b"u", b"dD", b"cdefCDEF", HEX, HEX)
-ESCAPED: tuple[tuple[bytes, ...], ...] = (
-    (b"\\", b'"\\/bfnrt'),
-    (b"\\", b"u", bytes(set(HEX) - set(b"dD")), HEX, HEX, HEX),
-    (b"\\", b"u", b"dD", b"01234567", HEX, HEX),
-    (*HIGH, *LOW),
-)
-
-
-def character(nfa: Nfa, start: int, end: int, lone: bool) -> None:
-    """Add one character in every spelling; `lone`: escapes for lone surrogates too."""
-    for steps in (*RAW, *ESCAPED, *((HIGH, LOW) if lone else ())):
-        edge(nfa, start, steps, end)
 
 
 @dataclass(frozen=True)
@@ -86,21 +56,10 @@ class Text(Shape):
             found["minLength"] = self.least
         return found if self.most is None else {**found, "maxLength": self.most}
 
-    def build(self, nfa: Nfa, start: int, end: int, level: int, options: Options) -> None:
-        """Add a state for each number of characters."""
-        at = nfa.state()
-        edge(nfa, start, [b'"'], at)
-        lone = options.escapes == "any"
-        count = self.least if self.most is None else self.most
-        for index in range(count):
-            if index >= self.least:
-                edge(nfa, at, [b'"'], end)
-            after = nfa.state()
-            character(nfa, at, after, lone)
-            at = after
-        edge(nfa, at, [b'"'], end)
-        if self.most is None:
-            character(nfa, at, at, lone)
+    def pattern(self, level: int, options: Options) -> str:
+        """Return characters in every spelling, so many."""
+        lone = (_HIGH, _LOW) if options.escapes == "any" else ()
+        return f'"(?:{"|".join((*_RAW, *_ESCAPED, *lone))})' + _count(self.least, self.most) + '"'
 
 
 @dataclass(frozen=True)
@@ -113,65 +72,15 @@ class Number(Shape):
         """Return the schema."""
         return {"type": "integer" if self.integer else "number"}
 
-    def build(self, nfa: Nfa, start: int, end: int, level: int, options: Options) -> None:
-        """Add the numerals: at most 20 integer and 20 fraction digits, 3 exponent digits, 287 at most."""
-        plain = options.numbers == "plain"
-        minus, tails = nfa.state(), {False: nfa.state(), True: nfa.state()}
-        edge(nfa, start, [b"-"], minus)
-        for sign, at in ((False, start), (True, minus)):
-            zero = nfa.state()
-            edge(nfa, at, [b"0"], zero)
-            # -0 and -0.0 are not plain: after a minus and zero a fraction must follow, and it is never zero.
-            if not (plain and sign):
-                nfa.silent[zero].add(tails[False])
-            nfa.silent[zero].add(tails[True])
-            for index in range(20):
-                after = nfa.state()
-                edge(nfa, at, [b"123456789" if index == 0 else b"0123456789"], after)
-                nfa.silent[after].update(tails.values())
-                at = after
-        finish = nfa.state()
-        nfa.silent[tails[False]].add(finish)
-        nfa.silent[finish].add(end)
-        if self.integer:
-            # No way on: what leads to the fraction is taken back, for it would be dead.
-            for targets in nfa.silent:
-                targets.discard(tails[True])
-            del nfa.edges[minus][ord("0")]
-            return
-        self._fraction(nfa, tails[True], finish, plain)
-        if not plain:
-            positive, negative, digit = nfa.state(), nfa.state(), b"0123456789"
-            edge(nfa, finish, [b"eE"], positive)
-            edge(nfa, finish, [b"eE", b"+"], positive)
-            edge(nfa, finish, [b"eE", b"-"], negative)
-            for count in range(1, 4):
-                edge(nfa, negative, [digit] * count, end)
-            # up to 287
-            for steps in ([digit], [digit] * 2, [b"01", digit, digit], [b"2", b"01234567", digit]):
-                edge(nfa, positive, steps, end)
-            edge(nfa, positive, [b"2", b"8", b"01234567"], end)
-
-    @staticmethod
-    def _fraction(nfa: Nfa, start: int, end: int, plain: bool) -> None:
-        zeros = nfa.state()
-        edge(nfa, start, [b"."], zeros)
-        some: int | None = None
-        for index in range(20):
-            last = index == 19
-            after, follow = nfa.state(), nfa.state()
-            if plain:
-                if not last:
-                    edge(nfa, zeros, [b"0"], after)
-                edge(nfa, zeros, [b"123456789"], follow)
-            else:
-                edge(nfa, zeros, [b"0123456789"], follow)
-            if some is not None:
-                edge(nfa, some, [b"0123456789"], follow)
-            nfa.silent[follow].add(end)
-            some, zeros = follow, after
-            if not plain:
-                zeros = nfa.state()
+    def pattern(self, level: int, options: Options) -> str:
+        """Return numerals: at most 20 integer and 20 fraction digits, 3 exponent digits, 287 at most."""
+        whole = "[1-9][0-9]{0,19}"
+        if options.numbers != "plain":
+            return rf"-?(?:0|{whole})(?:\.[0-9]{{1,20}})?(?:{_EXPONENT})?"
+        integer = f"0|-?{whole}"
+        # a fraction is never zero
+        broken = "|".join(f"0{{{zeros}}}[1-9][0-9]{{0,{19 - zeros}}}" for zeros in range(20))
+        return f"(?:{integer})" if self.integer else rf"(?:{integer}|-?(?:0|{whole})\.(?:{broken}))"
 
 
 @dataclass(frozen=True)
@@ -189,25 +98,14 @@ class Array(Shape):
             found["minItems"] = self.least
         return found if self.most is None else {**found, "maxItems": self.most}
 
-    def build(self, nfa: Nfa, start: int, end: int, level: int, options: Options) -> None:
-        """Add a state for each number of items, and a loop where there is no most."""
+    def pattern(self, level: int, options: Options) -> str:
+        """Return the first item and others, so many, or none."""
         level += 1
-        at = nfa.state()
-        edge(nfa, start, [b"["], at)
-        count = max(self.least, 1) if self.most is None else self.most
-        for index in range(count):
-            if index >= self.least:
-                _close(nfa, at, b"]", end, level, index == 0, options)
-            at = self._item(nfa, at, level, index == 0, options)
-        _close(nfa, at, b"]", end, level, count == 0, options)
-        if self.most is None:
-            nfa.silent[self._item(nfa, at, level, False, options)].add(at)
-
-    def _item(self, nfa: Nfa, at: int, level: int, first: bool, options: Options) -> int:
-        at = _begin(nfa, at, level, first, _opens(self.item), options)
-        after = nfa.state()
-        self.item.build(nfa, at, after, level, options)
-        return after
+        item, opens = self.item.pattern(level, options), _opens(self.item)
+        others = f"(?:{_begin(level, False, opens, options)}{item})"
+        others += _count(max(self.least, 1) - 1, None if self.most is None else self.most - 1)
+        some = _begin(level, True, opens, options) + item + others + _close("]", level, False, options)
+        return rf"\[(?:{some}{'' if self.least else '|' + _close(']', level, True, options)})"
 
 
 @dataclass(frozen=True)
@@ -226,89 +124,52 @@ class Object(Shape):
             **({"required": required} if required else {}),
         }
 
-    def build(self, nfa: Nfa, start: int, end: int, level: int, options: Options) -> None:
-        """Add the members in turn, each with a way past it where it is optional."""
+    def pattern(self, level: int, options: Options) -> str:
+        """Return the members in turn, with a way past each that is optional."""
         level += 1
-        fresh, written = nfa.state(), None
-        edge(nfa, start, [b"{"], fresh)
-        empty: int | None = fresh
-        for key, shape, needed in self.members:
-            after = nfa.state()
-            for at, first in ((empty, True), (written, False)):
-                if at is not None:
-                    self._member(nfa, at, after, key, shape, level, first, options)
-            if written is not None and not needed:
-                nfa.silent[written].add(after)
-            if needed:
-                empty = None
-            written = after
-        if empty is not None:
-            _close(nfa, empty, b"}", end, level, True, options)
-        if written is not None:
-            _close(nfa, written, b"}", end, level, False, options)
+        first, later = _close("}", level, True, options), _close("}", level, False, options)
+        for key, shape, needed in reversed(self.members):
+            blank = " " if isinstance(options.whitespace, int) or options.whitespace == "oneline" else ""
+            member = re.escape(canonical(key)) + _gap(level, options) + ":" + blank
+            member += _gap(level + _opens(shape), options) + shape.pattern(level, options)
+            here = _begin(level, True, False, options) + member + later
+            later = f"(?:{_begin(level, False, False, options)}{member}){'' if needed else '?'}{later}"
+            first = here if needed else f"(?:{here}|{first})"
+        return rf"\{{{first}"
 
-    @staticmethod
-    def _member(
-        nfa: Nfa, at: int, end: int, key: str, shape: Shape, level: int, first: bool, options: Options
-    ) -> None:
-        at = _begin(nfa, at, level, first, False, options)
-        after = nfa.state()
-        edge(nfa, at, [bytes([b]) for b in canonical(key).encode()], after)
-        after = _gap(nfa, after, level, options)
-        colon = nfa.state()
-        edge(nfa, after, [b":"], colon)
-        if isinstance(options.whitespace, int) or options.whitespace == "oneline":
-            blank = nfa.state()
-            edge(nfa, colon, [b" "], blank)
-            colon = blank
-        colon = _gap(nfa, colon, level + _opens(shape), options)
-        shape.build(nfa, colon, end, level, options)
+
+def _count(least: int, most: int | None) -> str:
+    return f"{{{least},{'' if most is None else most}}}"
 
 
 def _opens(shape: Shape) -> bool:
     return isinstance(shape, (Array, Object))
 
 
-def _gap(nfa: Nfa, at: int, level: int, options: Options) -> int:
-    """Return the state after white space before a token that leaves `level` brackets open."""
-    if options.whitespace not in ("bounded", "any"):
-        return at
-    after = nfa.state()
-    Gap(None if options.whitespace == "any" else level).build(nfa, at, after)
-    return after
+def _gap(level: int, options: Options) -> str:
+    """Return white space before a token that leaves `level` brackets open."""
+    return gap_pattern(level, options) if options.whitespace in ("bounded", "any") else ""
 
 
-def _begin(nfa: Nfa, at: int, level: int, first: bool, opens: bool, options: Options) -> int:
-    """Return the state before a member or an item: after a comma, but for the first, and white space."""
-    if not first:
-        at = _gap(nfa, at, level, options)
-        comma = nfa.state()
-        edge(nfa, at, [b","], comma)
-        at = comma
-        if options.whitespace == "oneline":
-            at = nfa.state()
-            edge(nfa, comma, [b" "], at)
-    if isinstance(options.whitespace, int):
-        after = nfa.state()
-        edge(nfa, at, [b"\n", *[b" "] * (options.whitespace * level)], after)
-        at = after
-    return _gap(nfa, at, level + opens, options)
+def _line(level: int, options: Options) -> str:
+    return "\n" + " " * (options.whitespace * level) if isinstance(options.whitespace, int) else ""
 
 
-def _close(nfa: Nfa, at: int, closer: bytes, end: int, level: int, empty: bool, options: Options) -> None:
-    if isinstance(options.whitespace, int) and not empty:
-        after = nfa.state()
-        edge(nfa, at, [b"\n", *[b" "] * (options.whitespace * (level - 1))], after)
-        at = after
-    edge(nfa, _gap(nfa, at, level - 1, options), [closer], end)
+def _begin(level: int, first: bool, opens: bool, options: Options) -> str:
+    """Return what stands before a member or an item: a comma, but for the first, and white space."""
+    comma = "" if first else _gap(level, options) + "," + " " * (options.whitespace == "oneline")
+    return comma + _line(level, options) + _gap(level + opens, options)
+
+
+def _close(closer: str, level: int, empty: bool, options: Options) -> str:
+    return ("" if empty else _line(level - 1, options)) + _gap(level - 1, options) + "\\" + closer
 
 
 def automaton_of(shape: Shape, options: Options) -> Automaton:
     """Return the automaton of a shape's documents."""
     nfa = Nfa()
-    end = nfa.state()
-    shape.build(nfa, _gap(nfa, 0, int(_opens(shape)), options), end, 0, options)
-    nfa.final.add(_gap(nfa, end, 0, options))
+    whole = _gap(int(_opens(shape)), options) + shape.pattern(0, options) + _gap(0, options)
+    nfa.final.add(nfa.piece(0, whole.encode()))
     return Automaton(nfa)
 
 

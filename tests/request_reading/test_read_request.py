@@ -11,9 +11,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from compiled_texts import takes
 from for_each import for_each
 
 import structgen as sg
+from structgen.request_reading.targets import read_target
+from structgen.tokens.tokenizer import byte_tokenizer
 
 SCHEMA: dict[str, Any] = {"type": "object", "properties": {"n": {"type": "integer"}}, "required": ["n"]}
 NAMED = {"name": "n", "schema": SCHEMA, "strict": True}
@@ -32,13 +35,11 @@ TAG = {
 OLD_TAG = {"structures": [{"begin": "<a>", "schema": SCHEMA, "end": "</a>"}], "triggers": ["<a>"]}
 WHOLE = {"model": "m", "messages": [{"role": "user", "content": "Hi"}], "temperature": 0.5}
 CLOCK = {"type": "function", "function": {"name": "clock", "parameters": SCHEMA}}
-TOKENIZER = sg.Tokenizer.from_bytes([*(bytes((byte,)) for byte in range(256)), None], eos_token_id=256)
+TOKENIZER = byte_tokenizer()
 
 
 def is_text(grammar: sg.Grammar, text: str) -> bool:
-    compiled = sg.compile(grammar, TOKENIZER)
-    state = compiled.step_bytes(compiled.start, text.encode())
-    return state is not None and compiled.tokens_to_finish(state) == 0
+    return takes(sg.compile(grammar, TOKENIZER), text)
 
 
 # --- forms --------------------------------------------------------------------------------------------------
@@ -80,18 +81,43 @@ FORMS: list[tuple[dict[str, Any], str]] = [
 ]
 
 
-@for_each(("form", "canonical"), FORMS)
-@for_each("others", [{}, WHOLE])
-def test_a_form_means_its_grammar(form: dict[str, Any], canonical: str, others: dict[str, Any]) -> None:
-    read = sg.read_request({**others, **form})
-    assert read.answer is not None and read.grammar() is read.answer
-    assert (read.answer.canonical, read.form) == (canonical, next(iter(form)))
+ALONE: list[tuple[dict[str, Any], str]] = [
+    (SCHEMA, ONELINE),
+    (NAMED, ONELINE),
+    ({"type": "json_schema", "json_schema": NAMED}, ONELINE),
+    ({"type": "json_schema", **NAMED}, ONELINE),
+    ({"schema": SCHEMA}, ONELINE),
+    ({"json": SCHEMA, "disable_any_whitespace": False, "choice": None}, ONELINE),
+    ({"json_schema": SCHEMA}, ONELINE),
+    ({"json_schema": NAMED}, ONELINE),
+    ({"extra_body": {"guided_json": SCHEMA}}, ONELINE),
+    ({"sampling_params": {"json_schema": json.dumps(SCHEMA)}}, ONELINE),
+    ({"type": "json_object"}, OBJECT),
+    ({"json_object": True}, OBJECT),
+    ({"choice": ["a", "b"]}, sg.choice(["a", "b"]).canonical),
+    ({"grammar": EBNF}, sg.ebnf(EBNF).canonical),
+    (
+        {"type": "grammar", "syntax": "regex", "definition": "[ab]"},
+        sg.regex("[ab]", dialect="ecma").canonical,
+    ),
+    ({"type": "grammar", "grammar": {"syntax": "lark", "definition": LARK}}, sg.lark(LARK).canonical),
+    (TAG, sg.structural_tag(TAG, whitespace="oneline").canonical),
+    (OLD_TAG, sg.structural_tag(OLD_TAG, whitespace="oneline").canonical),
+]
+"""What stands in a form, or in a member of a client, by itself."""
 
 
-@pytest.mark.parametrize("schema", [SCHEMA, NAMED, {"type": "json_schema", "json_schema": NAMED}])
-def test_a_schema_or_a_form_alone_means_itself(schema: Any) -> None:
-    answer = sg.read_request(schema).answer
-    assert answer is not None and answer.canonical == ONELINE
+@for_each(("form", "canonical"), [*FORMS, *ALONE])
+def test_a_form_means_its_grammar_in_a_request_alone_and_as_a_target(
+    form: dict[str, Any], canonical: str
+) -> None:
+    for said in ({**WHOLE, **form}, form) if (form, canonical) in FORMS else (form,):
+        read = sg.read_request(said)
+        assert read.answer is not None and read.grammar() is read.answer
+        assert read.answer.canonical == canonical
+        assert read.form == next(iter(form)) or (form, canonical) in ALONE
+    target = read_target(form).grammar
+    assert isinstance(target, sg.Grammar) and target.canonical == canonical
 
 
 @pytest.mark.parametrize(
@@ -100,11 +126,6 @@ def test_a_schema_or_a_form_alone_means_itself(schema: Any) -> None:
 def test_a_request_without_a_form_asks_for_free_text(said: dict[str, Any]) -> None:
     read = sg.read_request(said)
     assert (read.grammar(), read.form, read.choice.mode) == (None, "", "none")
-
-
-def test_true_stands_for_any_json() -> None:
-    answer = sg.read_request(True).answer
-    assert answer is not None and is_text(answer, "[1, null]")
 
 
 def test_a_form_of_free_text_leaves_room_for_another_one() -> None:

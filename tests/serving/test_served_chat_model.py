@@ -120,24 +120,6 @@ def test_a_template_that_shows_no_format_says_which_option_to_give(folder: Path)
     assert answer.json()["choices"][0]["finish_reason"] == "tool_calls"
 
 
-@pytest.mark.parametrize(
-    ("template", "option", "tag"),
-    [
-        (TEMPLATE, None, None),
-        (THINKING, None, "</think>"),
-        (HYBRID, None, None),
-        (HYBRID, "</think>", "</think>"),
-    ],
-)
-def test_thoughts_are_where_the_template_opens_them_or_an_option_asks(
-    folder: Path, template: str, option: str | None, tag: str | None
-) -> None:
-    model = served(folder, template, thinking=option)
-    assert (None if model.thinking is None else model.thinking.until) == tag
-    prompt = prompt_of(model, messages=[{"role": "user", "content": "Hi"}])
-    assert prompt.endswith("<none>") == (template is HYBRID and option is None)
-
-
 @pytest.mark.parametrize("stream", [True, False])
 def test_thoughts_come_apart_and_before_the_document(folder: Path, stream: bool) -> None:
     client = openai_client(make_app(served(folder, THINKING, thinking_tokens=8)))
@@ -205,6 +187,8 @@ ON, OFF = {"enable_thinking": True}, {"enable_thinking": False}
         (SWITCHED, None, {"reasoning_effort": "low"}, "</think>", "<think>\n[low]"),
         (SWITCHED, None, {"chat_template_kwargs": {"more": "x"}}, None, "<think>\n\n</think>\n\nx"),
         (HYBRID + "{# <think> </think> #}", None, {"chat_template_kwargs": ON}, "</think>", ""),
+        (HYBRID, None, {}, None, "<none>"),
+        (HYBRID, "</think>", {}, "</think>", ""),
         (TEMPLATE, None, {"chat_template_kwargs": OFF}, None, ""),
         (TEMPLATE, "</own>", {"reasoning_effort": "high"}, "</own>", ""),
     ],
@@ -240,15 +224,6 @@ def test_what_the_template_cannot_be_told_is_refused_by_its_place(
     with pytest.raises(sg.errors.OptionError) as caught:
         thinking_of(served(folder, TEMPLATE), **body)
     assert caught.value.where == place
-
-
-def test_messages_that_the_template_refuses_are_refused_with_its_words(folder: Path) -> None:
-    model = served(
-        folder, "{% if messages[0].role == 'user' %}x{% else %}{{ raise_exception('No!') }}{% endif %}"
-    )
-    body = {"model": "mine", "messages": [{"role": "system", "content": "x"}]}
-    answer = post(make_app(model), "/v1/chat/completions", body)
-    assert answer.status_code == 400 and "No!" in answer.json()["error"]["message"]
 
 
 def test_a_model_without_a_template_is_told_messages_plainly(folder: Path) -> None:

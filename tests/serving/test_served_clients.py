@@ -65,13 +65,6 @@ def test_a_reply_is_a_document_of_its_format(client: openai.AsyncOpenAI, engine:
     assert json.loads(choice.message.content) == sg.run(engine, TEXT, PERSON)
 
 
-def test_parse_returns_an_object(client: openai.AsyncOpenAI) -> None:
-    async def work() -> Any:
-        return await client.chat.completions.parse(**CHAT, response_format=Person)
-
-    assert run(work).choices[0].message.parsed == Person(**ADA)  # type: ignore[arg-type]
-
-
 def test_a_stream_has_the_text_of_the_whole_reply(client: openai.AsyncOpenAI) -> None:
     chunks = stream(client, response_format=FORMAT, stream_options={"include_usage": True})
     text = "".join(one.choices[0].delta.content or "" for one in chunks if one.choices)
@@ -138,11 +131,6 @@ def test_a_budget_closes_the_document(client: openai.AsyncOpenAI) -> None:
     assert any(one.model_dump().get("closed_early") for one in found.choices)
 
 
-def test_free_text_is_cut_with_the_reason_length(client: openai.AsyncOpenAI) -> None:
-    found = create(client, max_tokens=5, temperature=0)
-    assert found.choices[0].finish_reason == "length" and found.usage.completion_tokens == 5
-
-
 def test_a_text_ends_at_a_stop_string(client: openai.AsyncOpenAI) -> None:
     options = {"seed": 3, "temperature": 1, "max_tokens": 40}
     whole = create(client, **options).choices[0].message.content
@@ -160,40 +148,7 @@ def test_log_probabilities_are_those_of_the_tokens(client: openai.AsyncOpenAI) -
     assert [one.token for one in last.logprobs.content] == [one.token for one in content]
 
 
-@pytest.mark.parametrize(
-    "extra",
-    [
-        {"structured_outputs": {"choice": ["yes", "no"]}},
-        {"guided_choice": ["yes", "no"]},
-        {"regex": "yes|no"},
-        {"ebnf": 'root ::= "yes" | "no"'},
-        {"guided_grammar": 'start: "yes" | "no"'},
-    ],
-)
-def test_forms_of_other_servers_hold_the_reply(client: openai.AsyncOpenAI, extra: dict[str, Any]) -> None:
-    assert create(client, extra_body=extra).choices[0].message.content in ("yes", "no")
-
-
-def test_members_that_change_no_text_are_taken(client: openai.AsyncOpenAI) -> None:
-    idle = {"user": "u", "store": True, "metadata": {"a": "b"}, "service_tier": "auto"}
-    more = {"prompt_cache_key": "k", "safety_identifier": "s", "modalities": ["text"]}
-    assert (
-        json.loads(create(client, response_format=FORMAT, **idle, **more).choices[0].message.content) == ADA
-    )
-
-
 # --- responses and completions ------------------------------------------------------------------------------
-
-
-def test_a_response_is_parsed(client: openai.AsyncOpenAI) -> None:
-    async def work() -> Any:
-        return await client.responses.parse(
-            model="extract", input=TEXT, instructions="Extract.", text_format=Person
-        )
-
-    found = run(work)
-    assert found.output_parsed == Person(**ADA) and found.status == "completed"  # type: ignore[arg-type]
-    assert found.usage.output_tokens > 0
 
 
 def test_a_response_comes_as_events(client: openai.AsyncOpenAI) -> None:
@@ -258,18 +213,6 @@ def test_completions_take_prompts_and_ids(client: openai.AsyncOpenAI, engine: sg
     shown = single.choices[0].logprobs
     assert "".join(shown.tokens) == single.choices[0].text
     assert shown.text_offset == [len("".join(shown.tokens[:at])) for at in range(len(shown.tokens))]
-
-
-def test_completions_stream(client: openai.AsyncOpenAI) -> None:
-    async def work() -> list[Any]:
-        events = await client.completions.create(
-            model="extract", prompt=TEXT, stream=True, extra_body={"guided_json": PERSON}
-        )
-        return [one async for one in events]
-
-    chunks = run(work)
-    assert json.loads("".join(one.choices[0].text for one in chunks)) == ADA
-    assert chunks[-1].choices[0].finish_reason == "stop"
 
 
 # --- many, and addresses ------------------------------------------------------------------------------------

@@ -146,7 +146,6 @@ def test_members_that_would_change_the_text_are_refused_by_name(app: Any, path: 
         ({"model": "gpt-4o"}, 404, "model"),
         ({"model": None}, 400, "model"),
         ({"messages": []}, 400, "messages"),
-        ({"messages": "Hi"}, 400, "messages"),
         ({"messages": [{"role": "wizard", "content": "x"}]}, 400, "messages"),
         ({"messages": [{"role": "user"}]}, 400, "messages"),
         (
@@ -164,29 +163,18 @@ def test_members_that_would_change_the_text_are_refused_by_name(app: Any, path: 
             "messages",
         ),
         ({"temperature": -1}, 400, "temperature"),
-        ({"temperature": "hot"}, 400, "temperature"),
         ({"top_p": 2}, 400, "top_p"),
         ({"n": 1000}, 400, "n"),
-        ({"n": 0}, 400, "n"),
-        ({"n": True}, 400, "n"),
-        ({"seed": "x"}, 400, "seed"),
-        ({"stop": [1]}, 400, "stop"),
         ({"stop": ["x"], "response_format": FORMAT}, 400, "stop"),
-        ({"stream": "yes"}, 400, "stream"),
-        ({"stream": True, "stream_options": {"foo": 1}}, 400, "stream_options"),
         ({"stream_options": {"include_usage": True}}, 400, "stream_options"),
         ({"logprobs": True, "top_logprobs": 50}, 400, "top_logprobs"),
         ({"top_logprobs": 3}, 400, "top_logprobs"),
-        ({"logit_bias": {"x": 1}}, 400, "logit_bias"),
-        ({"max_tokens": 0}, 400, "max_tokens"),
         ({"max_tokens": 10**9}, 400, "max_tokens"),
         ({"max_tokens": 2, "response_format": FORMAT}, 400, "max_tokens"),
         ({"messages": [{"role": "user", "content": "word " * 20_000}]}, 400, "messages"),
         ({"tools": [TOOL], "tool_choice": "erase"}, 400, "tool_choice"),
-        ({"tools": [TOOL, TOOL]}, 400, "tools"),
         ({"tools": [{"type": "web_search"}]}, 400, "tools"),
         ({"response_format": {"type": "json_schema"}}, 400, "response_format"),
-        ({"response_format": FORMAT, "regex": "a"}, 400, "regex"),
         ({"guided_grammar": "%import .secret.WORD\nstart: WORD"}, 400, "grammar"),
         ({"guided_grammar": 'start: A~1000000000\nA: "a"'}, 400, "grammar"),
         ({"guided_regex": "("}, 400, None),
@@ -219,15 +207,6 @@ def test_a_wrong_member_of_a_response_is_named(app: Any, body: dict[str, Any], p
 def test_a_wrong_prompt_is_refused(app: Any, prompt: Any) -> None:
     answer = post(app, "/v1/completions", {"model": "extract", "prompt": prompt})
     assert answer.status_code == 400
-
-
-def test_a_grammar_reads_no_file_beside_the_server(
-    app: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.chdir(tmp_path)
-    (tmp_path / "secret.lark").write_text('WORD: "hidden"', encoding="utf-8")
-    error = refused(app, 400, guided_grammar="%import .secret.WORD\nstart: WORD")
-    assert "hidden" not in error["message"] and "lark's own library" in error["message"]
 
 
 def test_addresses_that_are_not_there_have_the_same_error(app: Any) -> None:

@@ -201,6 +201,23 @@ def test_a_folder_that_does_not_take_a_file(
     assert not list(tmp_path.iterdir())
 
 
+def test_a_full_disk_costs_one_warning_and_no_answer(
+    kind: tuple[Callable[[Path], object], str], folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    make, suffix = kind
+    wanted = make(folder)
+    for path in folder.rglob(f"*{suffix}"):
+        path.unlink()
+
+    def fails(*_: object) -> None:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    monkeypatch.setattr("structgen.system.cache.os.replace", fails)
+    found: list[object] = []
+    (said,) = told(lambda: found.append(make(folder)))
+    assert found == [wanted] and said.startswith("cannot write") and not [*folder.rglob(f"*{suffix}")]
+
+
 def test_a_file_in_the_place_of_the_folder(tmp_path: Path) -> None:
     (tmp_path / "taken").touch()
     (said,) = told(lambda: write_atomically(tmp_path / "taken" / "file", [b"x"]))

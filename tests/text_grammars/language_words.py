@@ -2,10 +2,30 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Iterable
 
 from structgen.text_grammars.machine.language import TOKEN, Config, Language
 from structgen.text_grammars.text_grammar import TextGrammar
+
+
+def texts(alphabet: str, most: int) -> list[str]:
+    """Return all texts of at most so many letters, short ones first."""
+    return ["".join(word) for size in range(most + 1) for word in itertools.product(alphabet, repeat=size)]
+
+
+def product(one: set[str], other: set[str], most: int) -> set[str]:
+    """Return the texts of one set with one of the other behind, of at most so many letters."""
+    return {a + b for a in one for b in other if len(a) + len(b) <= most}
+
+
+def power(words: set[str], least: int, most: int, longest: int) -> set[str]:
+    """Return the texts of `least` to `most` words, of at most `longest` letters."""
+    found, now = set[str](), {""}
+    for count in range(most + 1):
+        found |= now if count >= least else set()
+        now = product(now, words, longest)
+    return found
 
 
 def words_of(grammar: TextGrammar, alphabet: Iterable[str | int], most: int) -> set[str]:
@@ -14,7 +34,11 @@ def words_of(grammar: TextGrammar, alphabet: Iterable[str | int], most: int) -> 
     On the way: every configuration has a word, its shortest rest is one, is empty exactly at a word, and is
     shorter by one at least after its first symbol; no word is shorter than the shortest rest says.
     """
-    language = grammar.language(grammar.limits)
+    return words_of_language(grammar.language(grammar.limits), alphabet, most)
+
+
+def words_of_language(language: Language, alphabet: Iterable[str | int], most: int) -> set[str]:
+    """Return the same of a language."""
     letters = [
         (letter, tuple(letter.encode()))
         if isinstance(letter, str)

@@ -1,4 +1,4 @@
-"""`CompiledText`: ends, special tokens, budgets, and bounds that are met. Masks, counts and completions are
+"""`CompiledText`: ends, special tokens, and bounds that are met. Masks, counts and completions are
 held to bytes in test_parts.py."""
 
 from __future__ import annotations
@@ -31,17 +31,6 @@ def _compiled(grammar: TextGrammar) -> sg.CompiledGrammar:
     return sg.compile(grammar, TOKENIZER, store=False)
 
 
-WITH_SPECIAL = "a" + sg.special(SPECIAL) + "b" | sg.choice(["abca", "abcc", "ab", "aaaab", "b", "bbbb"])
-
-
-def test_what_no_mask_allows_is_refused() -> None:
-    compiled = _compiled(WITH_SPECIAL)
-    for state in (compiled.start, reached(compiled, b"a"), reached(compiled, b"ab")):
-        allowed = compiled.allowed(state)
-        for token in range(len(TOKENS)):
-            assert (compiled.step(state, token) is not None) == (token in allowed), token
-
-
 def test_the_end_token_ends_and_nothing_follows() -> None:
     matcher = sg.Matcher(_compiled(sg.literal("b")))
     matcher.advance(98)
@@ -52,16 +41,6 @@ def test_the_end_token_ends_and_nothing_follows() -> None:
         matcher.fill_mask(sg.allocate_mask(1, len(TOKENS)))
     matcher.rollback(2)
     assert matcher.tokens_to_finish() == 1
-
-
-def test_a_budget_allows_what_can_still_be_completed() -> None:
-    matcher = sg.Matcher(_compiled(sg.choice(["abca", "aaaab"])))
-    mask = sg.allocate_mask(1, len(TOKENS))
-    matcher.fill_mask(mask, budget=2)
-    assert mask.allowed().tolist() == [TOKENS.index(text) for text in (b"ab", b"abc", b"aaaa")]
-    with pytest.raises(sg.errors.BudgetError) as caught:
-        matcher.fill_mask(mask, budget=1)
-    assert caught.value.minimum == 2
 
 
 def test_a_special_token_never_matches_its_text() -> None:

@@ -12,7 +12,7 @@ import pytest
 from for_each import for_each
 from hypothesis import given
 from hypothesis import strategies as st
-from language_words import accepts, check_rest, words_of
+from language_words import accepts, check_rest, power, product, texts, words_of
 
 import structgen as sg
 from structgen.text_grammars.machine.language import TOKEN
@@ -20,7 +20,7 @@ from structgen.text_grammars.regular import RegularGrammar
 from structgen.text_grammars.text_grammar import TextGrammar
 
 ALPHABET, MOST = "ab", 5
-ALL = {"".join(word) for size in range(MOST + 1) for word in itertools.product(ALPHABET, repeat=size)}
+ALL = set(texts(ALPHABET, MOST))
 
 
 def words(grammar: TextGrammar) -> set[str]:
@@ -29,19 +29,6 @@ def words(grammar: TextGrammar) -> set[str]:
     except sg.errors.GrammarError as error:
         assert type(error) is sg.errors.GrammarError
         return set()
-
-
-def product(one: set[str], other: set[str]) -> set[str]:
-    return {a + b for a in one for b in other if len(a + b) <= MOST}
-
-
-def power(one: set[str], least: int, most: int) -> set[str]:
-    found, now = set(), {""}
-    for count in range(most + 1):
-        if count >= least:
-            found |= now
-        now = product(now, one)
-    return found
 
 
 # grammars with assertions are not merged into one pattern, free texts are not even regular grammars
@@ -66,7 +53,7 @@ REGULAR = st.sampled_from(["literal", "empty", "choice", "letters", "pattern", "
 
 @given(a=PART, b=PART)
 def test_a_sum_has_the_products_of_the_words(a: TextGrammar, b: TextGrammar) -> None:
-    assert words(a + b) == product(words(a), words(b))
+    assert words(a + b) == product(words(a), words(b), MOST)
 
 
 def test_a_choice_of_characters_stays_one_part_of_a_sum() -> None:
@@ -82,7 +69,8 @@ def test_alternatives_have_the_words_of_either(a: TextGrammar, b: TextGrammar) -
 @given(a=PART, least=st.integers(0, 3), more=st.none() | st.integers(0, 2))
 def test_repeats_have_the_powers_of_the_words(a: TextGrammar, least: int, more: int | None) -> None:
     most = None if more is None else least + more
-    assert words(a.repeat(least, most)) == power(words(a), least, least + MOST if most is None else most)
+    powers = power(words(a), least, least + MOST if most is None else most, MOST)
+    assert words(a.repeat(least, most)) == powers
 
 
 @given(a=PART, b=REGULAR)
@@ -242,11 +230,11 @@ def quoted(some: set[str]) -> set[str]:
 
 
 OPERATORS: dict[str, tuple[Callable[[TextGrammar], TextGrammar], Callable[[set[str]], set[str]]]] = {
-    "before": (lambda one: "a" + one, lambda some: product({"a"}, some)),
-    "behind": (lambda one: one + "c", lambda some: product(some, {"c"})),
+    "before": (lambda one: "a" + one, lambda some: product({"a"}, some, MOST)),
+    "behind": (lambda one: one + "c", lambda some: product(some, {"c"}, MOST)),
     "or": (lambda one: one | "ca", lambda some: some | {"ca"}),
     "optional": (lambda one: one.optional(), lambda some: some | {""}),
-    "repeat": (lambda one: one.repeat(1, 2), lambda some: power(some, 1, 2)),
+    "repeat": (lambda one: one.repeat(1, 2), lambda some: power(some, 1, 2, MOST)),
     "and": (
         lambda one: one & sg.regex("(?s:.{1,3})"),
         lambda some: {one for one in some if 0 < len(one) < 4},

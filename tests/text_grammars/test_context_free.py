@@ -10,7 +10,7 @@ import pytest
 from for_each import for_each
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from language_words import check_rest
+from language_words import product, words_of_language
 
 from structgen.automata.regex.python_syntax import parse_python
 from structgen.errors import GrammarError, LimitError
@@ -19,10 +19,6 @@ from structgen.text_grammars.context_free.context_free_language import ContextFr
 from structgen.text_grammars.machine.language import Config
 
 Rules = Sequence[tuple[str, tuple[str, ...]]]
-
-
-def product(one: set[str], other: set[str], most: int) -> set[str]:
-    return {a + b for a in one for b in other if len(a) + len(b) <= most}
 
 
 def brute(
@@ -56,26 +52,6 @@ def brute(
             known[left] |= made
         if sum(map(len, known.values())) == before:
             return product(space, known[start], most)
-
-
-def read(language: ContextFree, alphabet: str, most: int) -> set[str]:
-    found: set[str] = set()
-    seen: set[Config] = set()
-    pending = [(language.start(), "")]
-    while pending:
-        config, word = pending.pop()
-        if config not in seen:
-            seen.add(config)
-            check_rest(language, config)
-        if language.accepts(config):
-            found.add(word)
-        if len(word) < most:
-            for letter in alphabet:
-                after = language.step(config, ord(letter))
-                if after is not None:
-                    assert len(language.shortest(after)) >= len(language.shortest(config)) - 1
-                    pending.append((after, word + letter))
-    return found
 
 
 def made(
@@ -134,14 +110,14 @@ CASES: list[tuple[str, Rules, Mapping[str, str]]] = [
 
 @for_each(("rules", "terminals"), [case[1:] for case in CASES])
 def test_the_words_are_those_of_the_rules(rules: Rules, terminals: Mapping[str, str]) -> None:
-    assert read(made(rules, terminals), "ab", 6) == brute(rules, terminals, "s", "ab", 6)
+    assert words_of_language(made(rules, terminals), "ab", 6) == brute(rules, terminals, "s", "ab", 6)
 
 
 @for_each(("rules", "terminals"), [case[1:] for case in CASES[:12]])
 def test_ignored_terminals_stand_anywhere_between(rules: Rules, terminals: Mapping[str, str]) -> None:
     terminals = {**terminals, "w": " ", "c": "b b"}
     language = made(rules, terminals, ignored=("w", "c"))
-    assert read(language, "ab ", 4) == brute(rules, terminals, "s", "ab ", 4, ("w", "c"))
+    assert words_of_language(language, "ab ", 4) == brute(rules, terminals, "s", "ab ", 4, ("w", "c"))
 
 
 NAMES = ["s", "x", "y"]
@@ -165,7 +141,7 @@ def _agrees(rules: Rules, terminals: Mapping[str, str], ignored: Sequence[str] =
     except GrammarError:
         assert not expected
         return
-    assert read(language, "ab", 5) == expected
+    assert words_of_language(language, "ab", 5) == expected
 
 
 @settings(max_examples=2 * settings().max_examples)
@@ -198,7 +174,7 @@ def test_random_rules_that_call_in_their_last_place(
     rules = [(left, (*before, last)) for left, before, last in tails]
     rules += [(name, (end,) if end else ()) for name, end in zip(NAMES, ends, strict=True)]
     terminals = {"t": "a", "u": "b", "v": "ab|b"}
-    assert read(made(rules, terminals), "ab", 5) == brute(rules, terminals, "s", "ab", 5)
+    assert words_of_language(made(rules, terminals), "ab", 5) == brute(rules, terminals, "s", "ab", 5)
 
 
 @given(rules=RULES, terminals=TERMINALS)

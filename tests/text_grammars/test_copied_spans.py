@@ -105,26 +105,6 @@ def test_a_long_corpus_takes_bounded_memory() -> None:
     assert not index.has("zz")
 
 
-def test_an_engine_copies_no_long_run_of_its_prompt() -> None:
-    text = "Ada Lovelace wrote the first program."
-    schema = sg.json_schema(
-        {"type": "object", "properties": {"name": {"type": "string", "maxLength": 20}}, "required": ["name"]},
-        **sg.JSON_DUMPS,
-    )
-    how = sg.Sampling(temperature=0.0)
-    engine = sg.Engine("structgen/extract")
-    prompt = engine.prompt_tokens(sg.Request(text, schema))
-    free, held = engine.generate(
-        [
-            sg.Request(prompt, grammar, how, max_tokens=40)
-            for grammar in (schema, schema & sg.without_spans_of(text, longest=5))
-        ]
-    )
-    assert held.error is None
-    assert _copies(free.text, text, 5)
-    assert not _copies(held.text, text, 5)
-
-
 def test_the_grammar_can_be_pickled() -> None:
     grammar = sg.without_spans_of("abc", 2)
     again = pickle.loads(pickle.dumps(grammar))

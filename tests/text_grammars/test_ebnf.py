@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import ast
-import itertools
 import json
 import pickle
 import re
@@ -11,25 +10,13 @@ import re
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from language_words import accepts, words_of
+from language_words import accepts, power, product, texts, words_of
 
 import structgen as sg
 
 MOST = 4
 Tree = tuple[str, set[str]]
 """An expression in writing, and its words of at most MOST letters."""
-
-
-def product(one: set[str], other: set[str]) -> set[str]:
-    return {a + b for a in one for b in other if len(a + b) <= MOST}
-
-
-def power(words: set[str], least: int, most: int) -> set[str]:
-    found, now = set(), {""}
-    for count in range(most + 1):
-        found |= now if count >= least else set()
-        now = product(now, words)
-    return found
 
 
 COUNTS = {"*": (0, MOST), "+": (1, MOST + 1), "?": (0, 1), "{2}": (2, 2), "{1,}": (1, MOST + 1),
@@ -42,13 +29,15 @@ LEAF: st.SearchStrategy[Tree] = st.sampled_from(
 
 def _grown(children: st.SearchStrategy[Tree]) -> st.SearchStrategy[Tree]:
     return st.one_of(
-        st.tuples(children, children).map(lambda t: (f"{t[0][0]} {t[1][0]}", product(t[0][1], t[1][1]))),
+        st.tuples(children, children).map(
+            lambda t: (f"{t[0][0]} {t[1][0]}", product(t[0][1], t[1][1], MOST))
+        ),
         st.tuples(children, children).map(lambda t: (f"({t[0][0]} | {t[1][0]})", t[0][1] | t[1][1])),
         st.tuples(children, st.sampled_from(sorted(COUNTS))).map(
-            lambda t: (f"({t[0][0]}){t[1]}", power(t[0][1], *COUNTS[t[1]]))
+            lambda t: (f"({t[0][0]}){t[1]}", power(t[0][1], *COUNTS[t[1]], MOST))
         ),
         st.tuples(LEAF, st.sampled_from(sorted(COUNTS))).map(
-            lambda t: (t[0][0] + t[1], power(t[0][1], *COUNTS[t[1]]))
+            lambda t: (t[0][0] + t[1], power(t[0][1], *COUNTS[t[1]], MOST))
         ),
     )
 
@@ -80,8 +69,8 @@ def test_recursive_rules() -> None:
         return True
 
     alphabet = "(1)+*"
-    every = ("".join(word) for size in range(6) for word in itertools.product(alphabet, repeat=size))
-    assert words_of(sg.ebnf(ARITHMETIC), alphabet, 5) == {text for text in every if good(text)}
+    every = {text for text in texts(alphabet, 5) if good(text)}
+    assert words_of(sg.ebnf(ARITHMETIC), alphabet, 5) == every
 
 
 def test_meets_with_regular_expressions_are_decided() -> None:

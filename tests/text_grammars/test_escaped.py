@@ -11,7 +11,7 @@ import pytest
 from for_each import for_each
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from language_words import accepts, check_rest, run
+from language_words import accepts, check_rest
 
 import structgen as sg
 
@@ -98,16 +98,6 @@ def test_rests_are_the_shortest_in_every_place(pattern: str) -> None:
             # escapes are few among the bytes that may come
             escape = language.step(config, 0x5C)
             config = chooser.choice(going) if escape is None or chooser.random() < 0.4 else escape
-
-
-def test_only_escapes_that_come_to_something_are_begun() -> None:
-    language = sg.in_json_string(sg.literal("é")).language(sg.Limits())
-    at = run(language, language.start(), b'"\\')
-    assert at is not None
-    assert bytes(byte for byte in range(256) if language.step(at, byte) is not None) == b"u"
-    at = run(language, at, b"u00")
-    assert at is not None
-    assert bytes(byte for byte in range(256) if language.step(at, byte) is not None) == b"Ee"
 
 
 def test_composed_grammars_and_schemas_are_escaped_part_by_part() -> None:

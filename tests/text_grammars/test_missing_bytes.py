@@ -163,18 +163,6 @@ def test_masks_of_composed_grammars_are_exact(letters: str) -> None:
             compare(grammar, Listed(tokens, texts), 4)
 
 
-def test_a_bracket_that_cannot_be_closed_is_not_opened() -> None:
-    for grammar in (
-        sg.lark('start: "(" start ")" | "x"'),
-        sg.ebnf('root ::= "(" root ")" | "x"'),
-        sg.json_schema(True),
-    ):
-        tokenizer = tokenizer_of(["(", "x", "{", "[", '"', ":", "1", ","])
-        compiled = sg.compile(grammar, tokenizer, store=False)
-        allowed = {tokenizer.token_bytes[token] for token in compiled.allowed(compiled.start)}
-        assert allowed in ({b"x"}, {b'"', b"1"})
-
-
 def test_the_missing_bytes_are_listed_and_the_shortest_text_is_one_that_tokens_write() -> None:
     tokenizer = tokenizer_of(["a", "c"])
     missing = tuple(byte for byte in range(256) if byte not in b"ac")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import itertools
 import pickle
 import re
 import warnings
@@ -12,7 +11,7 @@ from compiled_texts import reached
 from for_each import for_each
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
-from language_words import accepts, words_of
+from language_words import accepts, texts, words_of
 
 import structgen as sg
 from structgen.text_grammars.text_grammar import TextGrammar
@@ -20,8 +19,7 @@ from structgen.tokens.tokenizer import byte_tokenizer
 
 
 def matched(pattern: str, alphabet: str, most: int, flags: int = re.ASCII) -> set[str]:
-    texts = ("".join(word) for size in range(most + 1) for word in itertools.product(alphabet, repeat=size))
-    return {text for text in texts if re.fullmatch(pattern, text, flags)}
+    return {text for text in texts(alphabet, most) if re.fullmatch(pattern, text, flags)}
 
 
 @for_each(

@@ -154,34 +154,6 @@ def test_an_argument_that_can_only_hold_the_closing_tag_is_left_out_or_refused()
     sg.tools(ending, format="hermes")  # JSON has escapes
 
 
-def test_names_of_arguments_that_a_format_cannot_write() -> None:
-    tools = [{"name": "f", "inputSchema": {"type": "object", "properties": {"a>b": {"type": "string"}}}}]
-    with pytest.raises(sg.errors.UnsupportedError, match="cannot write the name 'a>b'"):
-        sg.tools(tools, format="qwen_3_coder")
-    sg.tools(tools, format="hermes")  # JSON can
-
-
-def test_nested_values_are_read_back() -> None:
-    schema = {
-        "type": "object",
-        "properties": {"l": {"type": "array", "items": {"type": "integer"}, "minItems": 1, "maxItems": 2}},
-        "required": ["l"],
-    }
-    tools = tool(schema)
-    written = {
-        "gemma": "<|tool_call>call:f{a:{l:[1,2]}}<tool_call|>",
-        "cohere": '<cofl:tool_calls><cofl:tool_call id="0" name="f"><cofl:value name="a" type="dict">'
-        '<cofl:value name="l" type="list"><cofl:value type="json">1</cofl:value><cofl:value type="json">2'
-        "</cofl:value></cofl:value></cofl:value></cofl:tool_call></cofl:tool_calls>",
-    }
-    for format, text in written.items():
-        grammar = sg.tools(tools, format=format)
-        assert takes(grammar, text)
-        assert not takes(grammar, text.replace("2", "x"))
-        assert sg.parse_calls(text, format, tools=tools).calls[0].arguments == {"a": {"l": [1, 2]}}
-    assert not takes(sg.tools(tools, format="gemma"), "<|tool_call>call:f{a:{l:[1,2,3]}}<tool_call|>")
-
-
 PERSON = {
     "type": "object",
     "properties": {"kind": {"const": "a"}, "n": {"type": "integer"}},
@@ -255,14 +227,3 @@ def written_as(format: str, value: Any) -> str:
             row, item="", types={**row.types, "object": "json", "array": "json"} if row.types else {}
         )
     return written_calls([sg.Call("f", {"a": value}, "call_0")], row)
-
-
-def test_a_tool_that_a_format_cannot_write_is_left_out_alone() -> None:
-    good, bad = tool({"type": "string"}), tool({"type": "object", "properties": {"a b": {}}})
-    both = [*good, {**bad[0], "name": "g"}]
-    with pytest.warns(sg.errors.ToolWarning, match="the tool g.*#/properties/a"):
-        grammar = sg.tools(both, format="gemma", tool_choice="required")
-    assert takes(grammar, '<|tool_call>call:f{a:<|"|>x<|"|>}<tool_call|>')
-    assert not takes(grammar, "<|tool_call>call:g{a:{}}<tool_call|>")
-    with pytest.raises(sg.errors.UnsupportedError, match="the tool g"):
-        sg.tools(both, format="gemma", tool_choice="g")

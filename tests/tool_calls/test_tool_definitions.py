@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import subprocess
 import sys
 from collections.abc import Callable
 from dataclasses import dataclass, field, make_dataclass
@@ -111,11 +110,11 @@ def test_tools_of_the_package_mcp() -> None:
     assert sg.tools(message, format="hermes") == sg.tools([KNOWN], format="hermes")
 
 
-def test_the_package_mcp_is_not_imported_for_a_definition_of_its_own() -> None:
-    reads = f"import structgen as sg, sys; sg.tools({camel(SCHEMA)!r}, format='hermes')"
-    code = f"{reads}; print('mcp' in sys.modules)"
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
-    assert done.stdout == "False\n"
+def test_the_package_mcp_is_not_imported_for_a_definition_of_its_own(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in [one for one in sys.modules if one.partition(".")[0] == "mcp"]:
+        monkeypatch.delitem(sys.modules, name)
+    sg.tools(camel(SCHEMA), format="hermes")
+    assert "mcp" not in sys.modules
 
 
 def test_a_function_or_a_type_stands_for_a_list_of_it() -> None:

@@ -14,7 +14,6 @@ from test_call_formats import EXAMPLES, TOOLS, takes
 
 import structgen as sg
 from structgen.tool_calls.format_rows import FORMATS
-from structgen.tool_calls.tool_choices import read_choice
 from structgen.tool_calls.tool_definitions import read_tools
 
 
@@ -174,25 +173,6 @@ def test_no_tools_and_none_leave_text(format: str) -> None:
     assert takes(sg.tools([], format=format), ("" if not row.blocks else row.text[0]) + "Hi." + end)
 
 
-def test_a_request_is_read() -> None:
-    request = {
-        "model": "m",
-        "messages": [],
-        "tools": TWO,
-        "tool_choice": ALLOWED,
-        "parallel_tool_calls": False,
-    }
-    read = sg.read_request(request)
-    assert [tool.name for tool in read.tools] == ["one", "two"]
-    assert ([tool.name for tool in read.choice.tools], read.choice.mode, read.choice.most) == (
-        ["two"],
-        "auto",
-        1,
-    )
-    assert takes(read.grammar("hermes"), f"hi {OTHER}") and not takes(read.grammar("hermes"), ONE)
-    assert sg.read_request({"messages": []}).choice.mode == "none"
-
-
 # --- what is refused ----------------------------------------------------------------------------------------
 
 
@@ -242,23 +222,3 @@ def test_wrong_tools_and_options(tools: Any, options: dict[str, Any], where: str
         sg.tools(tools, **{"format": "hermes", **options})
     assert caught.value.where.startswith(where)
     assert caught.value.cure
-
-
-@pytest.mark.parametrize(
-    ("request_", "where"),
-    [
-        ({"functions": []}, "functions"),
-        ({"tools": TWO, "parallel_tool_calls": 2}, "parallel_tool_calls"),
-        ({"tools": TWO, "tool_choice": "x"}, "tool_choice"),
-        ({"tools": {}}, "tools"),
-    ],
-)
-def test_wrong_requests(request_: dict[str, Any], where: str) -> None:
-    with pytest.raises(sg.StructgenError) as caught:
-        sg.read_request(request_)
-    assert caught.value.where.startswith(where)
-
-
-def test_a_choice_is_a_value() -> None:
-    choice = read_choice(read_tools(TWO), "auto", 3)
-    assert (choice.mode, choice.most) == ("auto", 3)

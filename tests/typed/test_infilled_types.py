@@ -173,19 +173,12 @@ def test_free_text_is_refused() -> None:
         sg.run(infilling(), "Say")
 
 
-def test_a_scheduler_that_is_not_known_is_refused_at_once() -> None:
-    with pytest.raises(sg.errors.OptionError) as refused:
-        infilling(scheduler="fastest")
-    assert refused.value.where == "scheduler"
-
-
 def test_a_causal_model_is_refused() -> None:
     with pytest.raises(sg.errors.OptionError, match="causal"):
         sg.run(sg.Infilling("structgen/extract"), "Say", Answer)
 
 
 def test_the_engine_sends_a_model_that_fills_masks_to_infill() -> None:
-    pytest.importorskip("torch")
     with pytest.raises(sg.StructgenError, match=r"sg\.infill"):
         sg.Engine("structgen/infill")
 

@@ -5,23 +5,19 @@ from __future__ import annotations
 import copy
 import datetime as dt
 import itertools
-import json
 from typing import Annotated, Any, Literal, NamedTuple
 
+import pydantic
 import pytest
+from asked import asked
+from pydantic import BaseModel, Field, RootModel, field_validator
+from told_models import told
+from typing_extensions import TypedDict
 
-torch = pytest.importorskip("torch")
-pydantic = pytest.importorskip("pydantic")
-
-from asked import asked  # noqa: E402
-from pydantic import BaseModel, Field, RootModel, field_validator  # noqa: E402
-from told_models import told  # noqa: E402
-from typing_extensions import TypedDict  # noqa: E402
-
-import structgen as sg  # noqa: E402
-from structgen.python_types.type_hints import read_type  # noqa: E402
-from structgen.python_types.type_places import TypeParts  # noqa: E402
-from structgen.typed.partial import PartialDocument  # noqa: E402
+import structgen as sg
+from structgen.python_types.type_hints import read_type
+from structgen.python_types.type_places import TypeParts
+from structgen.typed.partial import PartialDocument
 
 
 class Stop(NamedTuple):
@@ -103,14 +99,6 @@ def test_closed_parts_are_objects_and_open_ones_are_not() -> None:
         partial.result  # noqa: B018
 
 
-def test_a_stream_ends_with_the_result() -> None:
-    partials = list(asked(Trip, model=told(TEXT)[0]).stream("x"))
-    assert not any(one.is_done for one in partials[:-1])
-    assert isinstance(partials[-1].result, Trip)
-    assert partials[-1].value is partials[-1].result
-    assert json.loads(partials[-1].text)["stops"][1]["place"] == "Bodø"
-
-
 class Old(BaseModel):
     age: int
     name: str
@@ -134,15 +122,6 @@ def test_a_part_that_is_refused_ends_the_stream_with_the_text_so_far() -> None:
     assert "Cy" not in caught.value.text
     assert seen[-1][0] == Old(age=95, name="Bo")
     assert len(model.prompts) == 1
-
-
-def test_leaving_a_stream_cancels_it() -> None:
-    engine, model = told(TEXT)
-    for _ in asked(Trip, model=engine).stream():
-        break
-    steps = model.steps
-    assert engine.step() is False
-    assert model.steps == steps
 
 
 class Configured(BaseModel):
