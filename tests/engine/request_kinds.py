@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from object_schemas import object_of
 from small_models import TreeFunction, tokenizer
 
 import structgen as sg
@@ -11,16 +12,12 @@ from structgen.speculation.speculation_options import Speculation
 
 TOKENIZER = tokenizer()
 PERSON = sg.json_schema(
-    {
-        "type": "object",
-        "properties": {
-            "name": {"type": "string", "maxLength": 8},
-            "age": {"type": "integer", "minimum": 0, "maximum": 120},
-            "tags": {"type": "array", "items": {"enum": ["red", "green", "blue"]}, "maxItems": 3},
-        },
-        "required": ["name", "age"],
-        "additionalProperties": False,
-    },
+    object_of(
+        name={"type": "string", "maxLength": 8},
+        age={"type": "integer", "minimum": 0, "maximum": 120},
+        tags={"type": "array", "items": {"enum": ["red", "green", "blue"]}, "maxItems": 3},
+        required=["name", "age"],
+    ),
     whitespace="oneline",
 )
 NUMBERS = sg.json_schema({"type": "array", "items": {"type": "integer"}, "minItems": 3}, whitespace="compact")

@@ -9,18 +9,14 @@ from itertools import product
 from typing import Any
 
 import pytest
+from object_schemas import object_of
 from small_models import Function, tokenizer
 from torch import softmax
 
 import structgen as sg
 
 WORDS, OTHERS = ["x", "yes", "xy"], ["n", "nu", None, True]
-SCHEMA: dict[str, Any] = {
-    "type": "object",
-    "properties": {"a": {"enum": WORDS}, "b": {"type": "array", "items": {"enum": OTHERS}}},
-    "required": ["a", "b"],
-    "additionalProperties": False,
-}
+SCHEMA: dict[str, Any] = object_of(a={"enum": WORDS}, b={"type": "array", "items": {"enum": OTHERS}})
 SCHEMA["properties"]["b"] |= {"minItems": 1, "maxItems": 1}
 DOCUMENTS = [json.dumps({"a": a, "b": [b]}).encode() for a, b in product(WORDS, OTHERS)]
 TOKENIZER = tokenizer()

@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 import torch
+from object_schemas import object_of
 from small_models import Function, TreeFunction, tokenizer
 
 import structgen as sg
@@ -19,12 +20,7 @@ LITERAL = "https://example."
 URL = sg.literal(LITERAL)
 PATH = sg.regex(r"//[a-z]{2,5}\.com")
 PERSON = sg.json_schema(
-    {
-        "type": "object",
-        "properties": {"name": {"type": "string", "maxLength": 8}, "age": {"type": "integer", "maximum": 99}},
-        "required": ["name", "age"],
-        "additionalProperties": False,
-    },
+    object_of(name={"type": "string", "maxLength": 8}, age={"type": "integer", "maximum": 99}),
     **sg.JSON_DUMPS,
 )
 COLON = TOKENIZER.encode(b":")[0]

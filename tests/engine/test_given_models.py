@@ -9,17 +9,13 @@ from typing import Any
 import pytest
 import torch
 import transformers
+from object_schemas import BOOLEAN, object_of
 from small_models import Function, tokenizer, write_llama
 
 import structgen as sg
 from structgen.errors import OptionError
 
-SCHEMA = {
-    "type": "object",
-    "properties": {"ok": {"type": "boolean"}, "size": {"enum": ["small", "large"]}},
-    "required": ["ok", "size"],
-    "additionalProperties": False,
-}
+SCHEMA = object_of(ok=BOOLEAN, size={"enum": ["small", "large"]})
 REQUEST = sg.Request("A text", sg.json_schema(SCHEMA), sg.Sampling(seed=3), max_tokens=60)
 
 

@@ -6,14 +6,11 @@ import asyncio
 import json
 from typing import Any
 
+from object_schemas import INTEGER, STRING, object_of
+
 import structgen as sg
 
-SCHEMA = {
-    "type": "object",
-    "properties": {"name": {"type": "string"}, "age": {"type": "integer"}},
-    "required": ["name", "age"],
-    "additionalProperties": False,
-}
+SCHEMA = object_of(name=STRING, age=INTEGER)
 
 
 def test_blocking_calls_work_inside_a_running_loop(engine: sg.Engine) -> None:

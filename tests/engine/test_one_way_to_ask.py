@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from object_schemas import INTEGER, STRING, object_of
 from typer.testing import CliRunner
 
 import structgen as sg
@@ -17,12 +18,7 @@ from structgen.json_grammars.prompting import extraction_prompt, schema_outline
 from structgen.samplers.problem import Problem
 from structgen.system.resources import embedded_model
 
-SCHEMA = {
-    "type": "object",
-    "properties": {"name": {"type": "string"}, "age": {"type": "integer"}, "city": {"type": "string"}},
-    "required": ["name", "age", "city"],
-    "additionalProperties": False,
-}
+SCHEMA = object_of(name=STRING, age=INTEGER, city=STRING)
 TEXT = "Ada Lovelace, 36, lives in London."
 
 

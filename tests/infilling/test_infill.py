@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 import toy_models
 from for_each import for_each
+from object_schemas import BOOLEAN, object_of
 from toy_models import Telling, Toy
 from toy_models import byte_tokenizer as tokenizer
 from toy_models import filled as fill
@@ -21,29 +22,8 @@ from structgen.infilling.canvas import Canvas
 from structgen.infilling.denoising import DenoisingStep
 from structgen.infilling.schedulers import NAMES, FreeDave, LowConfidence, SchedulerView
 
-FLAT = {
-    "type": "object",
-    "properties": {
-        "id": {"type": "integer", "minimum": 0, "maximum": 120},
-        "tag": {"type": "string", "maxLength": 4},
-    },
-    "required": ["id", "tag"],
-    "additionalProperties": False,
-}
-SCHEMA = {
-    **FLAT,
-    "properties": {
-        **FLAT["properties"],
-        "on": {"type": "boolean"},
-        "inner": {
-            "type": "object",
-            "properties": {"x": {"enum": ["ab", "\u20ac", None]}},
-            "required": ["x"],
-            "additionalProperties": False,
-        },
-    },
-    "required": ["id", "tag", "on", "inner"],
-}
+FLAT = object_of(id={"type": "integer", "minimum": 0, "maximum": 120}, tag={"type": "string", "maxLength": 4})
+SCHEMA = object_of(**FLAT["properties"], on=BOOLEAN, inner=object_of(x={"enum": ["ab", "\u20ac", None]}))
 
 
 def toy(**options: object) -> Toy:

@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 from enumerated import check, random_automaton
 from for_each import for_each
+from object_schemas import BOOLEAN, object_of
 from toy_models import filled as fill
 
 import structgen as sg
@@ -85,16 +86,9 @@ def test_masks_sums_and_the_best_filling_are_those_of_all_fillings_of_both(name:
     assert feasible >= 2
 
 
-SCHEMA = {
-    "type": "object",
-    "properties": {
-        "id": {"type": "integer", "minimum": 5, "maximum": 40},
-        "tag": {"type": "string", "maxLength": 5},
-        "on": {"type": "boolean"},
-    },
-    "required": ["id", "tag", "on"],
-    "additionalProperties": False,
-}
+SCHEMA = object_of(
+    id={"type": "integer", "minimum": 5, "maximum": 40}, tag={"type": "string", "maxLength": 5}, on=BOOLEAN
+)
 TEMPLATE = '{"id": {id: /[0-9]*[02468]/, 3}, "tag": "{tag: /[a-c]+é?/, 5}", "on": {on}}'
 
 

@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 import torch
+from object_schemas import object_of
 from small_llama import END, TOKENIZER, WIDTH, batch, opinionated
 
 import structgen as sg
@@ -24,15 +25,7 @@ BEYOND = WIDTH - 2
 QUOTE = TOKENIZER.token_bytes.index(b'"')
 MOST = 16
 
-OBJECT = sg.json_schema(
-    {
-        "type": "object",
-        "properties": {"by": {"enum": ["Ada", "Bob"]}},
-        "required": ["by"],
-        "additionalProperties": False,
-    },
-    whitespace="compact",
-)
+OBJECT = sg.json_schema(object_of(by={"enum": ["Ada", "Bob"]}), whitespace="compact")
 NUMBERS = sg.json_schema(
     {"type": "array", "items": {"type": "integer", "minimum": 0, "maximum": 99}, "minItems": 1, "maxItems": 3}
 )

@@ -15,17 +15,13 @@ from typing import Any
 import jsonschema
 import numpy as np
 import pytest
+from object_schemas import INTEGER, STRING, object_of
 
 import structgen as sg
 
 OURS = sg.Tokenizer.from_huggingface(str(Path(__file__).parents[1] / "data" / "bpe"))
 EOS = OURS.eos_token_ids[0]
-SCHEMA: dict[str, Any] = {
-    "type": "object",
-    "properties": {"name": {"type": "string"}, "age": {"type": "integer"}},
-    "required": ["name", "age"],
-    "additionalProperties": False,
-}
+SCHEMA: dict[str, Any] = object_of(name=STRING, age=INTEGER)
 
 
 class Llama:

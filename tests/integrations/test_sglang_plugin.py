@@ -17,6 +17,7 @@ import pytest
 import sglang_stand_in
 import torch
 import transformers
+from object_schemas import STRING, object_of
 from sglang_stand_in import Req, masks_of, walked
 
 import structgen as sg
@@ -27,12 +28,7 @@ from structgen.tokens.token_mask import TokenMask
 TOKENIZER = transformers.AutoTokenizer.from_pretrained(Path(__file__).parents[1] / "data" / "bpe")
 WIDTH = len(TOKENIZER) + 5
 EOS = TOKENIZER.eos_token_id
-SCHEMA: dict[str, Any] = {
-    "type": "object",
-    "properties": {"name": {"type": "string"}, "ages": {"type": "array", "items": {"type": "integer"}}},
-    "required": ["name", "ages"],
-    "additionalProperties": False,
-}
+SCHEMA: dict[str, Any] = object_of(name=STRING, ages={"type": "array", "items": {"type": "integer"}})
 JSON = ("json", json.dumps(SCHEMA))
 
 

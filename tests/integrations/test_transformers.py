@@ -13,6 +13,7 @@ from typing import Any
 import pytest
 import torch
 import transformers
+from object_schemas import INTEGER, STRING, object_of
 from small_llama import CONFIGS, TOKENIZER, batch, opinionated
 from small_llama import END as EOS
 
@@ -21,12 +22,7 @@ from structgen.integrations.transformers import LogitsProcessor, custom_generate
 from structgen.system.resources import embedded_model
 
 PERSON = sg.json_schema(
-    {
-        "type": "object",
-        "properties": {"name": {"type": "string", "maxLength": 8}, "age": {"type": "integer", "maximum": 99}},
-        "required": ["name", "age"],
-        "additionalProperties": False,
-    },
+    object_of(name={"type": "string", "maxLength": 8}, age={"type": "integer", "maximum": 99}),
     whitespace="oneline",
     numbers="plain",
 )
@@ -128,12 +124,7 @@ def test_the_embedded_model_fills_fields() -> None:
     folder = embedded_model("structgen/extract")
     model = transformers.AutoModelForCausalLM.from_pretrained(folder, dtype=torch.float32)
     tokenizer = transformers.AutoTokenizer.from_pretrained(folder)
-    schema = {
-        "type": "object",
-        "properties": {"name": {"type": "string"}, "age": {"type": "integer"}, "city": {"type": "string"}},
-        "required": ["name", "age", "city"],
-        "additionalProperties": False,
-    }
+    schema = object_of(name=STRING, age=INTEGER, city=STRING)
     grammar = sg.json_schema(schema, **{**sg.JSON_DUMPS, "escapes": "utf8"})
     inputs = tokenizer(extraction_prompt(schema, "Ada Lovelace, 36, lives in London."), return_tensors="pt")
     for options in (

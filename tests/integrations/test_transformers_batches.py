@@ -8,6 +8,7 @@ from typing import Any
 import jsonschema
 import pytest
 import transformers
+from object_schemas import INTEGER, STRING, object_of
 
 pytest.importorskip("transformers.generation.continuous_batching.cb_logits_processors")
 
@@ -16,12 +17,7 @@ from small_llama import TOKENIZER, opinionated
 import structgen as sg
 from structgen.integrations.transformers import generate_batch
 
-SCHEMA: dict[str, Any] = {
-    "type": "object",
-    "properties": {"name": {"type": "string"}, "age": {"type": "integer"}},
-    "required": ["name", "age"],
-    "additionalProperties": False,
-}
+SCHEMA: dict[str, Any] = object_of(name=STRING, age=INTEGER)
 
 
 @pytest.fixture(scope="module")

@@ -15,6 +15,7 @@ from typing import Any
 import in_process_workers
 import pytest
 import vllm_stand_in
+from object_schemas import STRING, object_of
 from typer.testing import CliRunner
 
 import structgen as sg
@@ -25,12 +26,7 @@ from structgen.integrations.engine_grammars import EngineGrammars
 FOLDER = Path(__file__).parents[1] / "data" / "bpe"
 TOKENIZER = sg.Tokenizer.from_huggingface(str(FOLDER))
 COUNT = 11
-PERSON = {
-    "type": "object",
-    "properties": {"name": {"type": "string"}, "ages": {"type": "array", "items": {"type": "integer"}}},
-    "required": ["name", "ages"],
-    "additionalProperties": False,
-}
+PERSON = object_of(name=STRING, ages={"type": "array", "items": {"type": "integer"}})
 COMPACT = sg.json_schema(PERSON, whitespace="compact")
 pytestmark = pytest.mark.usefixtures("vllm", "workers")
 

@@ -18,6 +18,7 @@ import pydantic
 import pytest
 import transformers
 import vllm_stand_in
+from object_schemas import STRING, object_of
 
 from structgen.integrations import engine_hooks, vllm_plugin
 from structgen.integrations.engine_grammars import EngineGrammars
@@ -27,12 +28,7 @@ TOKENIZER = transformers.AutoTokenizer.from_pretrained(FOLDER)
 WIDTH = len(TOKENIZER) + 5
 EOS = TOKENIZER.eos_token_id
 THOUGHT_ENDS = 300
-SCHEMA: dict[str, Any] = {
-    "type": "object",
-    "properties": {"name": {"type": "string"}, "ages": {"type": "array", "items": {"type": "integer"}}},
-    "required": ["name", "ages"],
-    "additionalProperties": False,
-}
+SCHEMA: dict[str, Any] = object_of(name=STRING, ages={"type": "array", "items": {"type": "integer"}})
 
 
 @pytest.fixture(params=vllm_stand_in.VERSIONS)

@@ -8,14 +8,13 @@ the same law is tried on the engine, and on the engine with seeded bugs.
 from __future__ import annotations
 
 import random
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
 import pytest
-from json_text import Node, parse
 from language import Automaton, Language
 from policy_oracle import Answer
 
@@ -352,50 +351,6 @@ def _accepts_counts(system: System, matcher: Any, path: list[int], tokens: list[
     assert count == taken, f"accepts({tokens}) says {count}, replay takes {taken}"
 
 
-Event = tuple[str, str, int, int | None]
-
-
-def events_of(node: Node, pointer: str = "", name: str = "value") -> Iterator[Event]:
-    """Yield (kind, pointer, start, end) of what begins and closes in a value, in the order of the text."""
-    start, end = node.token.start, node.end
-    kind = node.kind if node.kind in ("object", "array") else "terminal"
-    yield f"{name}_begin", pointer, start, None
-    yield f"{kind}_begin", pointer, start, None
-    for key, value in node.members:
-        below = f"{pointer}/{key.value.replace('~', '~0').replace('/', '~1')}"
-        yield "key_begin", pointer, key.start, None
-        yield "key_end", below, key.start, key.end
-        yield from events_of(value, below)
-    for index, item in enumerate(node.items):
-        yield from events_of(item, f"{pointer}/{index}", "item")
-    yield f"{kind}_end", pointer, start, end
-    yield f"{name}_end", pointer, start, end
-
-
-def events_tell_the_document(system: System, word: bytes, chance: random.Random) -> None:
-    """The events of a document are those of its value, in any tokens and with rollbacks."""
-    matcher = system.matcher()
-    tokens = [*tokenise(system, word, chance), system.eos[0]]
-    at = 0
-    while at < len(tokens):
-        take(matcher, tokens[at], word)
-        at += 1
-        if chance.random() < 0.2:
-            matcher.events(chance.randint(0, at))
-            back = chance.randint(0, min(3, at))
-            matcher.rollback(back)
-            at -= back
-    told = [(e.kind.value, e.pointer, e.start, e.end) for e in matcher.events(0)]
-    assert told == list(events_of(parse(word)[0])), f"the events of {word!r}"
-    since = chance.randint(0, len(tokens))
-    earlier = system.matcher()
-    for token in tokens[:since]:
-        take(earlier, token, word)
-    first = [(e.kind.value, e.pointer, e.start, e.end) for e in earlier.events(0)]
-    later = [(e.kind.value, e.pointer, e.start, e.end) for e in matcher.events(since)]
-    assert first + later == told, f"events since {since} of {word!r}"
-
-
 def end_is_the_end(system: System, word: bytes, chance: random.Random) -> None:
     """After an end token nothing may be filled or taken; one step back everything is as before."""
     matcher = advanced(system, word, chance)
@@ -584,38 +539,6 @@ def advance_all_agrees(system: System, advance_all: Any, chance: random.Random) 
         assert snapshot(system, matcher) == snapshot(system, twin)
     good = {status for status, bad in zip(statuses, refused, strict=True) if not bad}
     assert good.isdisjoint(status for status, bad in zip(statuses, refused, strict=True) if bad)
-
-
-def draft_agrees(system: System, fill_draft: Any, chance: random.Random) -> None:
-    """The rows of a draft tree are the masks of its nodes, the root's first; below a refused token all is
-    0.
-    """
-    matcher = wandered(system, chance)
-    nodes: list[Any] = [matcher.fork()]
-    tokens: list[int] = []
-    parents: list[int] = []
-    for _ in range(8):
-        parent = chance.randrange(len(nodes))
-        base = nodes[parent]
-        allowed = set() if base is None or base.is_finished else mask_of(system, base)
-        good = bool(allowed) and chance.random() < 0.8
-        token = chance.choice(sorted(allowed)) if good else chance.randrange(len(system.tokens))
-        tokens.append(token)
-        parents.append(parent - 1)
-        child = None
-        if token in allowed:
-            child = base.fork()
-            take(child, token, "a draft")
-        nodes.append(child)
-    before = snapshot(system, matcher)
-    rows = chance.sample(range(12), 9)
-    mask = system.mask(12)
-    mask.array[...] = 5
-    fill_draft(matcher, tokens, parents, mask, rows)
-    for row, node in zip(rows, nodes, strict=True):
-        expected = set() if node is None or node.is_finished else mask_of(system, node)
-        _compare(system, f"draft {tokens} {parents}", ids_of(system, mask.array[row]), expected)
-    assert snapshot(system, matcher) == before, "a draft moved its matcher"
 
 
 def threads_agree(system: System, serial: System, chance: random.Random, threads: int = 8) -> None:

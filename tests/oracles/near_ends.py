@@ -157,21 +157,3 @@ def fault(
             said = "allowed" if token in allowed else "denied"
             return f"{text!r}, {budget} left: {token} is {said}, and {need} are needed behind it"
     return None
-
-
-def ended(compiled: sg.CompiledGrammar, text: bytes, more: int, chance: random.Random) -> bytes | None:
-    """Return a document that begins with a text, of random allowed tokens under a budget of so much more than
-    it needs; None where it is not complete in time."""
-    state = compiled.step_bytes(compiled.start, text)
-    assert state is not None
-    matcher, mask = sg.Matcher(compiled, state), sg.allocate_mask(1, compiled.vocab_size)
-    pieces, budget = compiled.tokenizer.token_bytes, more + compiled.tokens_to_finish(state)
-    for left in range(budget, -1, -1):
-        matcher.fill_mask(mask, budget=left)
-        token = chance.choice(mask.allowed().tolist())
-        piece = pieces[token]
-        if piece is None:
-            return text
-        matcher.advance(token)
-        text += piece
-    return text if matcher.is_complete else None

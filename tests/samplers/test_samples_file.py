@@ -9,7 +9,7 @@ from functools import cache
 
 import numpy as np
 import pytest
-from exact import Bigram, law_of_texts, tokenizer
+from exact import ALIVE, TOKENIZER, Bigram, law_of_texts
 from tasks import texts_of
 
 import structgen as sg
@@ -18,9 +18,6 @@ from structgen.samplers.methods import METHODS
 from structgen.samplers.report import report
 from structgen.samplers.report_page import page_of
 from structgen.samplers.samples import between
-
-ALIVE = (b"a", b"b", b"c", b"ab", b"ba")
-TOKENIZER = tokenizer()
 
 
 @cache

@@ -9,6 +9,8 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
+from object_schemas import BOOLEAN, STRING, object_of
+
 import structgen as sg
 from structgen.speculation.drafts.draft import NO_DRAFT, Draft
 from structgen.speculation.drafts.drafter import DraftContext, RequestFacts
@@ -20,16 +22,7 @@ from draft_replay import replay as replay  # noqa: E402
 
 ROW = 0.01
 """The cost of one more row in passes, next to nothing: every guess is worth one."""
-PERSON: dict[str, Any] = {
-    "type": "object",
-    "properties": {
-        "name": {"type": "string"},
-        "kind": {"enum": ["customer", "supplier"]},
-        "active": {"type": "boolean"},
-    },
-    "required": ["name", "kind", "active"],
-    "additionalProperties": False,
-}
+PERSON: dict[str, Any] = object_of(name=STRING, kind={"enum": ["customer", "supplier"]}, active=BOOLEAN)
 
 
 @cache

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 from draft_cases import GRAMMARS, ROW, answer, facts, of_machine, replay, tokenizer, view
+from object_schemas import BOOLEAN, INTEGER, STRING, object_of
 
 import structgen as sg
 from structgen.speculation.drafters.draft_model import DraftModel
@@ -212,17 +213,7 @@ class Unmasked(DraftModel):
 def test_masked_drafts_are_accepted_more_than_unmasked_ones() -> None:
     """Texts that structgen/extract wrote, under a grammar whose white space is not the models' own."""
     pytest.importorskip("torch")
-    schema = {
-        "type": "object",
-        "properties": {
-            "customer": {"type": "string"},
-            "quantity": {"type": "integer"},
-            "paid": {"type": "boolean"},
-            "size": {"enum": ["S", "M", "L"]},
-        },
-        "required": ["customer", "quantity", "paid", "size"],
-        "additionalProperties": False,
-    }
+    schema = object_of(customer=STRING, quantity=INTEGER, paid=BOOLEAN, size={"enum": ["S", "M", "L"]})
     grammar = sg.json_schema(schema, whitespace="compact")
     engine = sg.Engine("structgen/extract")
     texts = ["Zorvik took three in size M and paid.", "Marta Ortiz wants five large ones, not paid yet."]

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import subprocess
-import sys
 from typing import Any
 
+import forked
 import pytest
 from draft_cases import Own, tokenizer
 from for_each import for_each
@@ -93,6 +92,5 @@ def test_what_a_drafter_of_ones_own_needs_is_public_and_brings_no_torch() -> Non
         f"import sys, structgen; [getattr(structgen.speculation, name) for name in {names}]; "
         "structgen.Speculation().make(); print('torch' in sys.modules)"
     )
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
-    assert done.stdout.strip() == "False"
+    assert forked.run(code).stdout.strip() == "False"
     assert isinstance(Own(), sg.speculation.Drafter)
