@@ -99,7 +99,7 @@ def test_logits_that_are_no_numbers_are_an_error(bad):
         draw(model=lambda ids: np.full(TOKENIZER.vocab_size, bad))
 
 
-@pytest.mark.parametrize(
+@for_each(
     "said",
     [
         np.zeros(3),
@@ -111,7 +111,6 @@ def test_logits_that_are_no_numbers_are_an_error(bad):
         np.zeros(TOKENIZER.vocab_size, np.complex128),
         np.zeros(TOKENIZER.vocab_size, np.bool_),
     ],
-    ids=["short", "batch", "number", "none", "text", "ragged", "complex", "bool"],
 )
 def test_what_is_no_row_of_the_vocabulary_is_an_error(said):
     with pytest.raises(sg.errors.OptionError, match="function returned") as caught:
@@ -247,8 +246,8 @@ def test_a_run_with_a_budget_goes_on_after_many_fruitless_attempts(monkeypatch):
     assert found.statistics.stopped == "budget"
 
 
-@pytest.mark.parametrize("budget", [1, 2, 40])
-@pytest.mark.parametrize("method", METHODS)
+@for_each("budget", [1, 2, 40])
+@for_each("method", METHODS)
 def test_a_budget_ends_a_run_with_what_is_known(method, budget):
     model = Bigram(1, ALIVE)
     found = draw(10**15, model, method=method, budget=budget)

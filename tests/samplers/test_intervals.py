@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 from exact import ALIVE, TOKENS
+from for_each import for_each
 from random_laws import laws
 from tasks import Even, Task
 
@@ -64,8 +65,8 @@ def test_the_interval_of_equal_bounds_is_that_of_the_number_of_attempts():
     assert np.exp(found.log_z_interval) == pytest.approx(wanted, rel=1e-4)
 
 
-@pytest.mark.parametrize("first", [0.5, 1, 3.3, 20, 5000])
-@pytest.mark.parametrize("second", [0.5, 1, 17.5, 300, 100_000])
+@for_each("first", [0.5, 1, 3.3, 20, 5000])
+@for_each("second", [0.5, 1, 17.5, 300, 100_000])
 def test_quantiles_of_the_beta_distribution(first, second):
     for share in (0.025, 0.975):
         wanted = scipy_stats().beta.ppf(share, first, second)

@@ -10,6 +10,7 @@ from functools import cache
 import numpy as np
 import pytest
 from exact import ALIVE, TOKENIZER, Bigram, law_of_texts
+from for_each import for_each
 from tasks import texts_of
 
 import structgen as sg
@@ -136,7 +137,7 @@ def test_masses_of_texts_that_an_earlier_run_found_come_from_the_tree():
     assert None not in again.masses
 
 
-@pytest.mark.parametrize(
+@for_each(
     ("line", "change", "said"),
     [
         (1, "{", "line 1: .*not JSON"),
