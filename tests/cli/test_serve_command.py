@@ -16,13 +16,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-
-pytest.importorskip("torch")
-pytest.importorskip("starlette")
-pytest.importorskip("uvicorn")
-pytest.importorskip("prometheus_client")
-pytest.importorskip("tokenizers")
-
 from command_line import commanded
 
 SERVE = "from structgen.cli import main; main()"
