@@ -39,31 +39,14 @@ class Token:
 @dataclass(slots=True)
 class Node:
     """One value with its place in the text: `kind` is object, array, string, number or literal; `end` is the
-    byte behind it."""
+    byte behind it. Numbers are int, or Decimal where the numeral has a fraction or an exponent."""
 
     kind: str
     token: Token
     end: int
+    value: Any
     items: list[Node] = field(default_factory=list)
     members: list[tuple[Token, Node]] = field(default_factory=list)
-
-    def value(self) -> Any:
-        """Return the value: numbers are int, or Decimal where the numeral has a fraction or an exponent."""
-        done: dict[int, Any] = {}
-        stack: list[tuple[Node, bool]] = [(self, False)]
-        while stack:
-            node, ready = stack.pop()
-            children = [child for _, child in node.members] if node.kind == "object" else node.items
-            if node.kind not in ("object", "array"):
-                done[id(node)] = node.token.value
-            elif not ready:
-                stack.append((node, True))
-                stack.extend((child, False) for child in children)
-            elif node.kind == "object":
-                done[id(node)] = {key.value: done[id(child)] for key, child in node.members}
-            else:
-                done[id(node)] = [done[id(child)] for child in children]
-        return done[id(self)]
 
 
 FARTHEST = 10_000
@@ -141,14 +124,17 @@ def parse(text: bytes) -> tuple[Node, list[Token]]:
         kinds = {"{": "object", "[": "array", "string": "string", "number": "number", "literal": "literal"}
         if token.kind not in kinds:
             raise TextError(token.start, f"{token.kind} where a value was expected")
-        node = Node(kinds[token.kind], token, token.end)
+        value = {"{": {}, "[": []}.get(token.kind, token.value)
+        node = Node(kinds[token.kind], token, token.end, value)
         if not open_nodes:
             root = node
         elif open_nodes[-1].kind == "object":
             assert key is not None
             open_nodes[-1].members.append((key, node))
+            open_nodes[-1].value[key.value] = value
         else:
             open_nodes[-1].items.append(node)
+            open_nodes[-1].value.append(value)
         if node.kind in ("object", "array"):
             open_nodes.append(node)
             if node.kind == "object":
