@@ -13,15 +13,13 @@ from collections import Counter
 
 import numpy as np
 import pytest
-from exact import END, OTHER_END, TOKENS, Bigram, law_of_texts, tokenizer
+from exact import ALIVE, END, OTHER_END, TOKENIZER, TOKENS, Bigram, law_of_texts
 
 import structgen as sg
 from structgen.samplers import target as target_module
 from structgen.samplers.rows import FunctionRows
 from structgen.samplers.target import Target
 
-ALIVE = (b"a", b"b", b"c", b"ab", b"ba")
-TOKENIZER = tokenizer()
 WORDS = sg.compile(sg.regex("[abc]{0,4}"), TOKENIZER)
 LISTS = sg.compile(
     sg.json_schema(
