@@ -18,10 +18,10 @@ import pytest
 from bundles import Law
 from cases import FLAT_OPTIONS, Case, any_cases, case_of, cases
 from effort import BRIEF, DEEP, MODEST
-from engine import compiled_system, system_of
 from hypothesis import assume, currently_in_test_context, event, given
 from hypothesis import strategies as st
 from language import Language, Unclear
+from laws import compiled_system, system_of
 from policy_oracle import COMPACT, WIDEST, Answer, Options
 from shapes import Array, Number, Object, Shape, Text, automaton_of
 from strategies import Bounded, Writer, bounded_schemas, open_schemas, values, vocabulary

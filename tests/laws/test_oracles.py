@@ -60,7 +60,7 @@ def test_the_writer_changes_the_spelling_and_not_the_value(value: Any, seed: int
 
 
 def test_the_reader_takes_deep_documents() -> None:
-    depth = 50_000
+    depth = 20_000
     assert len(parse(b"[" * depth + b"]" * depth)[1]) == 2 * depth
 
 

@@ -1,43 +1,64 @@
 """The laws of any engine, as functions that raise `AssertionError`: each takes a system and looks at one
 promise.
 
-A system is an engine with one grammar and one vocabulary. The functions know nothing of what is inside, so
-the same law is tried on the engine, and on the engine with seeded bugs.
+A system is the engine with one grammar and one vocabulary, or with cursors that have a seeded bug.
 """
 
 from __future__ import annotations
 
 import random
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 import pytest
+from cases import Case
 from language import Automaton, Language
-from policy_oracle import Answer
+from policy_oracle import Answer, Options
+from strategies import schema_text
 
+import structgen as sg
 from structgen.errors import BudgetError, FinishedError, TokenError
 
 
 @dataclass
 class System:
-    """An engine: `compiled`, `matcher()` for a new cursor, `mask(rows)` for an empty mask, and what it was
-    made of.
-    """
+    """A compiled grammar, and the class of its cursors."""
 
-    compiled: Any
-    matcher: Callable[[], Any]
-    mask: Callable[[int], Any]
-    tokens: Sequence[bytes | None]
-    eos: tuple[int, ...]
-    by_first: dict[int, list[int]] = field(default_factory=dict)
+    compiled: sg.CompiledGrammar
+    matcher_class: type[sg.Matcher] = sg.Matcher
 
     def __post_init__(self) -> None:
+        """List the tokens by their first bytes."""
+        self.tokens, self.eos = self.compiled.tokenizer.token_bytes, self.compiled.tokenizer.eos_token_ids
+        self.by_first: dict[int, list[int]] = {}
         for token, data in enumerate(self.tokens):
             if data and token not in self.eos:
                 self.by_first.setdefault(data[0], []).append(token)
+
+    def matcher(self) -> sg.Matcher:
+        """Return a new cursor."""
+        return self.matcher_class(self.compiled)
+
+    def mask(self, rows: int) -> sg.TokenMask:
+        """Return an empty mask."""
+        return sg.allocate_mask(rows, len(self.tokens))
+
+
+def system_of(case: Case, store: Any = False) -> System:
+    """Return the engine compiled for a case."""
+    return compiled_system(case.schema, case.options, case.tokens, case.eos, store)
+
+
+def compiled_system(
+    schema: Any, options: Options, tokens: Sequence[bytes | None], eos: Sequence[int], store: Any = False
+) -> System:
+    """Return the engine compiled for a schema. The schema goes in as text, so that its numbers are exact."""
+    tokenizer = sg.Tokenizer.from_bytes(list(tokens), eos_token_id=list(eos))
+    grammar = sg.json_schema(schema_text(schema), **options.arguments())
+    return System(sg.compile(grammar, tokenizer, store=store))
 
 
 def ids_of(system: System, row: np.ndarray) -> set[int]:
