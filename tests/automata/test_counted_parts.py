@@ -124,7 +124,8 @@ def is_made_within_the_steps_of_a_request(source: str) -> None:
 def has_one_answer_and_its_steps_where_its_parts_are_held(source: str) -> None:
     more = ({"maxLength": 40}, {"minLength": 3}, {"not": {"pattern": "cc"}})[CLASS.index(source) % 3]
     value = {"type": "string", "pattern": source, **more}
-    schema = sg.json_schema({"properties": {"k": value}, "required": ["k"]}, limits=LIMITS)
+    whole = {"type": "object", "properties": {"k": value}, "required": ["k"]}
+    schema = sg.json_schema(whole, limits=LIMITS)
     answers = []
     for _ in range(2):
         try:
