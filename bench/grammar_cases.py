@@ -1,10 +1,9 @@
-"""The grammars that ship and lark's own of Python, with lark's reader of each, and who else judges texts."""
+"""The grammars that ship and lark's own of Python, with lark's reader of each."""
 
 from __future__ import annotations
 
 import sys
-import warnings
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
@@ -19,11 +18,8 @@ from structgen.system import resources
 _TESTS = Path(__file__).resolve().parent.parent / "tests"
 sys.path[:0] = [str(_TESTS / "grammars"), str(_TESTS / "oracles")]
 
-from grammar_oracles import ORACLES  # noqa: E402
 from lark_reference import build, takes  # noqa: E402
 
-SAMPLES = ("json", "arithmetic", "dates", "csv", "markers", "sql", "python")
-"""The grammars of `grammars/`."""
 LARKS = "python (lark's)"
 
 
@@ -58,14 +54,3 @@ def case(name: str) -> Case:
         return Case(name, path, {"start": "file_input", "postlex": PythonIndenter()})
     arguments = {"postlex": PythonIndenter()} if name == "python" else {}
     return Case(name, resources.grammar(name), arguments)
-
-
-def judge(name: str) -> Callable[[str], bool]:
-    """Return who else says whether a text is one of a sample grammar: `ast.parse`, sqlite3, `json.loads`."""
-
-    def verdict(text: str) -> bool:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            return ORACLES[name](text)
-
-    return verdict

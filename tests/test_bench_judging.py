@@ -10,7 +10,7 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 from types import SimpleNamespace
-from typing import Any
+from typing import Any, cast
 
 import pytest
 
@@ -18,6 +18,7 @@ sys.path.insert(0, str(Path(__file__).parents[1] / "bench"))
 
 import bench_walks
 import judging
+import walks
 from judging import Outcome, Question
 
 
@@ -103,3 +104,16 @@ def test_random_schemas_are_walked_and_counted(monkeypatch: pytest.MonkeyPatch, 
     assert walked["document"] > 20
     assert walked["uniform"] == walked["closing"] == walked["budget"] == 2
     assert sum(int(row["schemas"]) for row in found if row["kind"].startswith("schemas ")) == 2
+
+
+def test_a_walk_that_is_stuck_or_fails_is_told() -> None:
+    class Fails:
+        text, matcher = bytearray(b"1 +"), SimpleNamespace(tokens=[])
+
+        def walk(self, kind: str, tokens: int) -> bytes:
+            raise walks.Stuck("no token is allowed", b"1 +") if kind == "uniform" else KeyError(kind)
+
+    outcome, fails = Outcome("one"), cast(walks.Walker, Fails())
+    for kind in ("uniform", "closing"):
+        assert walks.walked(fails, kind, 3, lambda text: None, outcome, kind) is None
+    assert [one["label"] for one in outcome.faults] == [walks.DEAD_END, walks.CRASH]

@@ -116,7 +116,7 @@ def test_a_fork_waits_for_who_holds_a_lock() -> None:
         with lock:
             half_changed.append(1)
             inside.set()
-            time.sleep(0.3)
+            time.sleep(0.1)
             half_changed.clear()
 
     thread = threading.Thread(target=change)
@@ -136,7 +136,7 @@ def test_a_fork_waits_for_machine_code_that_is_loaded(monkeypatch: pytest.Monkey
 
     def slowly(*arguments: Any) -> Any:
         begun.set()
-        time.sleep(0.3)
+        time.sleep(0.1)
         return load(*arguments)
 
     monkeypatch.setattr(jit.EntriesCache, "load_overload", slowly)

@@ -145,7 +145,6 @@ TEXTS = {"strategy", "monitors", "stop", "resources", "any_value", "whitespace",
     ],
 )
 def test_an_error_names_the_option_as_it_was_written(besides: tuple[str, ...], name: str) -> None:
-    pytest.importorskip("torch")
     words = ["generate", "--prompt", "x", *besides, "-o", f"{name}=[[-1]]"]
     done = commanded(*words)
     assert done.exit_code == 2, done.output

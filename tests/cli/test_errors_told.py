@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
-from click.testing import Result
-from command_line import commanded
+import torch
+from command_line import Result, commanded
 
 import structgen as sg
 from structgen.tokens.tokenizer import byte_tokenizer
@@ -18,10 +17,9 @@ LATIN = "Müller".encode("latin-1")
 SCHEMA = {"type": "object", "properties": {"a": {"type": "boolean"}}, "required": ["a"]}
 
 
-@pytest.fixture
-def run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., Result]:
-    """Return what runs a command in a folder with a few files; nothing but SystemExit may come out."""
-
+@pytest.fixture(autouse=True)
+def files(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Make a folder with a few files."""
     (tmp_path / "s.json").write_text(json.dumps(SCHEMA))
     (tmp_path / "broken.json").write_text('{"type": "object"')
     (tmp_path / "wrong.json").write_text('{"type": "objct"}')
@@ -38,12 +36,12 @@ def run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., Result
     (tmp_path / "ranks.txt").write_text("hi\n")
     monkeypatch.chdir(tmp_path)
 
-    def told(*arguments: str, input: Any = None) -> Result:
-        found = commanded(*arguments, input=input)
-        assert found.exception is None or isinstance(found.exception, SystemExit), found.exception
-        return found
 
-    return told
+def run(*arguments: str, input: Any = None) -> Result:
+    """Return how a command ends; nothing but SystemExit may come out."""
+    found = commanded(*arguments, input=input)
+    assert found.exception is None or isinstance(found.exception, SystemExit), found.exception
+    return found
 
 
 @pytest.mark.parametrize(
@@ -118,7 +116,7 @@ def run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., Result
     ],
 )
 def test_the_message_names_the_file_and_the_cure(
-    run: Callable[..., Result], monkeypatch: pytest.MonkeyPatch, arguments: list[str], message: str
+    monkeypatch: pytest.MonkeyPatch, arguments: list[str], message: str
 ) -> None:
     monkeypatch.setattr("structgen.cli.warmup.compile_all", lambda *_: None)
     monkeypatch.setattr("structgen.preload", lambda *_, **__: None)
@@ -135,17 +133,13 @@ def test_the_message_names_the_file_and_the_cure(
         (["infill", "--template", "-"], "--template -"),
     ],
 )
-def test_standard_input_that_is_not_utf8_is_told_with_the_byte(
-    run: Callable[..., Result], arguments: list[str], option: str
-) -> None:
-    if arguments[0] == "generate":
-        pytest.importorskip("torch")
+def test_standard_input_that_is_not_utf8_is_told_with_the_byte(arguments: list[str], option: str) -> None:
     found = run(*arguments, input=LATIN)
     assert (found.exit_code, found.stdout) == (2, "")
     assert found.stderr.startswith(f"OptionError: {option}: Byte 1 of standard input is not UTF-8: 0xfc.")
 
 
-def test_a_missing_schema_is_told_as_json_where_json_is_asked_for(run: Callable[..., Result]) -> None:
+def test_a_missing_schema_is_told_as_json_where_json_is_asked_for() -> None:
     found = run("check", "--schema", "broken.json", "--json", "x")
     error = json.loads(found.stdout)["error"]
     assert (error["kind"], error["where"]) == ("SchemaError", "broken.json, line 1, column 18")
@@ -164,10 +158,7 @@ def test_a_missing_schema_is_told_as_json_where_json_is_asked_for(run: Callable[
         (["-o", "draft_model=gpt2"], "draft_model: There is no folder 'gpt2'"),
     ],
 )
-def test_a_model_or_a_device_that_is_not_there(
-    run: Callable[..., Result], options: list[str], message: str
-) -> None:
-    torch = pytest.importorskip("torch")
+def test_a_model_or_a_device_that_is_not_there(options: list[str], message: str) -> None:
     if options[-1] == "cuda" and torch.cuda.is_available():
         pytest.skip("there is a GPU")
     found = run("generate", "--prompt", "x", *options)
@@ -185,7 +176,7 @@ def test_a_model_or_a_device_that_is_not_there(
     ],
 )
 def test_a_schema_that_was_read_from_a_path_is_named_by_the_library(
-    run: Callable[..., Result], name: str, kind: type[sg.StructgenError], where: str
+    name: str, kind: type[sg.StructgenError], where: str
 ) -> None:
     Path("never.json").write_text('{"allOf": [{"const": 1}, {"const": 2}]}')
     with pytest.raises(kind) as caught:
@@ -200,8 +191,7 @@ def test_a_schema_that_was_no_file_has_its_own_place_alone() -> None:
     assert caught.value.where == "#/type"
 
 
-def test_infill_tells_how_to_mend_in_words_of_the_shell(run: Callable[..., Result], tmp_path: Path) -> None:
-    pytest.importorskip("torch")
+def test_infill_tells_how_to_mend_in_words_of_the_shell(tmp_path: Path) -> None:
     Path("letter.txt").write_text("You owe {sum: int, 1} euros, {name}.")
     Path("one.txt").write_text("You owe {sum: /[a-z]{30}/, 1} euros.")
     Path("city.json").write_text('{"type": "string", "enum": ["a long text with many tokens"]}')

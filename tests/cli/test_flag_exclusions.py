@@ -179,7 +179,6 @@ def asked(command: str, *names: str) -> None:
 @pytest.mark.parametrize("command", (*WRITERS, *READERS))
 def test_each_pair_of_options_is_refused_by_name_or_makes_a_request(command: str) -> None:
     """With a schema, a Lark grammar or none beside them: a StructgenError names an option and a cure."""
-    pytest.importorskip("torch")
     refused = 0
     for pair in combinations(NAMES[command], 2):
         language = [] if set(pair) & {*LANGUAGES, "tools"} else ["schema"]
@@ -215,7 +214,6 @@ def lacks(name: str, other: str) -> bool:
 
 @pytest.mark.parametrize("command", (*WRITERS, *READERS))
 def test_what_says_something_of_what_is_not_there_is_refused_by_its_name(command: str) -> None:
-    pytest.importorskip("torch")
     tried = 0
     for name in NAMES[command]:
         for other in ("regex", "temperature", "grammar", "schema"):
@@ -231,7 +229,6 @@ def test_what_says_something_of_what_is_not_there_is_refused_by_its_name(command
 
 @pytest.mark.parametrize("command", (*WRITERS, *READERS))
 def test_two_languages_are_refused(command: str) -> None:
-    pytest.importorskip("torch")
     for one, two in combinations(LANGUAGES, 2):
         with pytest.raises(OptionError, match="Only one of"):
             asked(command, one, two)

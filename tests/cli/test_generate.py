@@ -4,19 +4,14 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import lark
 import pytest
-from command_line import commanded
+from command_line import Result, commanded
 
 from structgen.system.resources import grammar
-
-pytest.importorskip("torch")
-pytest.importorskip("pydantic")
-
 
 TYPES = """
 from pydantic import BaseModel, field_validator
@@ -39,25 +34,38 @@ class Old(Person):
             raise ValueError("is young")
         return value
 """
+ROOT = Path(__file__).parents[2]
 PROMPT = ["--prompt", "Ada Lovelace, 36, lives in London."]
 
 
-@pytest.fixture
-def run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., Any]:
-    """Return what runs the command in a folder that holds the module."""
-
+@pytest.fixture(autouse=True)
+def files(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Make a folder with a module, tools, a schema and a text to edit."""
     (tmp_path / "people_types.py").write_text(TYPES)
+    (tmp_path / "tools.json").write_text((ROOT / "examples/tools.json").read_text())
+    (tmp_path / "broken.json").write_text('[\n {"name": }]')
+    (tmp_path / "twice.json").write_text('{"tools": [{"name": "f"}, {"name": "f"}]}')
+    (tmp_path / "order.json").write_text(json.dumps(SCHEMA))
+    (tmp_path / "old.json").write_text(OLD)
     monkeypatch.chdir(tmp_path)
-    return lambda *arguments: commanded("generate", *arguments)
 
 
-def test_a_type_of_a_module(run: Callable[..., Any]) -> None:
+def run(*arguments: str) -> Result:
+    return commanded("generate", *arguments)
+
+
+def run_order(*arguments: str, **more: Any) -> Result:
+    base = ["--model", "structgen/extract", "--prompt", "Zorvik has paid."]
+    return commanded("generate", *base, *arguments, **more)
+
+
+def test_a_type_of_a_module() -> None:
     done = run("--type", "people_types:Person", *PROMPT)
     assert json.loads(done.stdout) == {"name": "Ada Lovelace", "age": 36, "city": "London"}
     assert done.exit_code == 0
 
 
-def test_a_document_that_the_type_refuses_has_exit_status_1(run: Callable[..., Any]) -> None:
+def test_a_document_that_the_type_refuses_has_exit_status_1() -> None:
     done = run("--type", "people_types:Old", *PROMPT)
     assert (done.exit_code, json.loads(done.stdout)["age"]) == (1, 36)
     assert "is young" in done.stderr
@@ -74,9 +82,7 @@ def test_a_document_that_the_type_refuses_has_exit_status_1(run: Callable[..., A
         (["--type", "builtins:str", "-o", "wrap=true"], "Free text is no document"),
     ],
 )
-def test_what_is_no_type_of_a_document_has_exit_status_2(
-    run: Callable[..., Any], options: list[str], said: str
-) -> None:
+def test_what_is_no_type_of_a_document_has_exit_status_2(options: list[str], said: str) -> None:
     done = run(*options, *PROMPT)
     assert (done.exit_code, said in done.stderr) == (2, True)
 
@@ -85,18 +91,16 @@ NAMES = ["--type", "people_types:Names", "--prompt", "Priya, Jonas and Mei are c
 
 
 @pytest.mark.parametrize("more", [[], ["--stream"], ["-o", "wrap=true"]])
-def test_a_document_that_is_no_object_is_printed_without_its_wrapper(
-    run: Callable[..., Any], more: list[str]
-) -> None:
+def test_a_document_that_is_no_object_is_printed_without_its_wrapper(more: list[str]) -> None:
     assert run(*NAMES, *more).stdout == '["Priya", "Jonas", "Mei"]\n'
 
 
-def test_lines_of_json_have_the_text(run: Callable[..., Any]) -> None:
+def test_lines_of_json_have_the_text() -> None:
     found = json.loads(run(*NAMES, "--json").stdout)
     assert json.loads(found["text"]) == found["value"] == {"value": ["Priya", "Jonas", "Mei"]}
 
 
-def test_the_bare_document_can_be_asked_for(run: Callable[..., Any]) -> None:
+def test_the_bare_document_can_be_asked_for() -> None:
     found = json.loads(run(*NAMES, "-o", "wrap=false", "--max-tokens", "20", "--json").stdout)
     assert found["text"].startswith("[")
 
@@ -104,41 +108,29 @@ def test_the_bare_document_can_be_asked_for(run: Callable[..., Any]) -> None:
 # --- tools --------------------------------------------------------------------------------------------------
 
 
-ROOT = Path(__file__).parents[2]
 QUESTION = ["--prompt", "What is the weather in Oslo?"]
 CALL = '<tool_call>\n{"name": "get_weather", "arguments": {"city": "Oslo"}}\n</tool_call>\n'
-
-
-@pytest.fixture
-def run_tools(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., Any]:
-    """Return what runs the command in a folder that holds the tools."""
-
-    (tmp_path / "tools.json").write_text((ROOT / "examples/tools.json").read_text())
-    (tmp_path / "broken.json").write_text('[\n {"name": }]')
-    (tmp_path / "twice.json").write_text('{"tools": [{"name": "f"}, {"name": "f"}]}')
-    monkeypatch.chdir(tmp_path)
-    return lambda *arguments: commanded("generate", *arguments)
 
 
 REQUIRED = ["--tools", "tools.json", "-o", "tool_choice=required", "-o", "parallel=false"]
 
 
 @pytest.mark.parametrize("more", [[], ["--stream"]])
-def test_the_reply_is_printed_as_it_was_written(run_tools: Callable[..., Any], more: list[str]) -> None:
-    done = run_tools(*REQUIRED, *QUESTION, *more)
+def test_the_reply_is_printed_as_it_was_written(more: list[str]) -> None:
+    done = run(*REQUIRED, *QUESTION, *more)
     assert (done.exit_code, done.stdout) == (0, CALL), done.stderr
     assert "was not trained for tools" in done.stderr
 
 
-def test_json_has_texts_and_calls_apart(run_tools: Callable[..., Any]) -> None:
-    found = json.loads(run_tools(*REQUIRED, *QUESTION, "--json").stdout)
+def test_json_has_texts_and_calls_apart() -> None:
+    found = json.loads(run(*REQUIRED, *QUESTION, "--json").stdout)
     assert found["calls"] == [{"id": "call_0", "name": "get_weather", "arguments": {"city": "Oslo"}}]
     assert (found["texts"], found["text"], found["error"]) == (["", ""], CALL.strip(), None)
 
 
-def test_the_name_of_a_tool_a_format_and_tools_on_the_command_line(run_tools: Callable[..., Any]) -> None:
+def test_the_name_of_a_tool_a_format_and_tools_on_the_command_line() -> None:
     tools = '[{"name": "first"}, {"name": "second", "parameters": {"type": "object", "properties": {}}}]'
-    done = run_tools("--tools", tools, "-o", "tool_choice=second", "-o", "tool_format=llama", *QUESTION)
+    done = run("--tools", tools, "-o", "tool_choice=second", "-o", "tool_format=llama", *QUESTION)
     assert json.loads(done.stdout) == {"name": "second", "parameters": {}}
 
 
@@ -157,10 +149,8 @@ def test_the_name_of_a_tool_a_format_and_tools_on_the_command_line(run_tools: Ca
         (["-o", "tool_choice=auto"], "-o tool_choice: It needs tools"),
     ],
 )
-def test_bad_tools_are_told_with_their_place(
-    run_tools: Callable[..., Any], arguments: list[str], said: str
-) -> None:
-    done = run_tools(*arguments, *QUESTION)
+def test_bad_tools_are_told_with_their_place(arguments: list[str], said: str) -> None:
+    done = run(*arguments, *QUESTION)
     assert done.exit_code == 2 and re.search(said, done.stderr), done.stderr
 
 
@@ -176,34 +166,23 @@ SCHEMA = {
 OLD = '{"customer": "Zorvik", "paid": false}'
 
 
-@pytest.fixture
-def run_order(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., Any]:
-    """Return what runs the command in a folder with a schema and a text to edit."""
-
-    (tmp_path / "order.json").write_text(json.dumps(SCHEMA))
-    (tmp_path / "old.json").write_text(OLD)
-    monkeypatch.chdir(tmp_path)
-    base = ["generate", "--model", "structgen/extract", "--prompt", "Zorvik has paid."]
-    return lambda *arguments, **more: commanded(*base, *arguments, **more)
-
-
 @pytest.mark.parametrize(
     "options",
     [["-o", "speculation=auto"], ["-o", "edit=old.json"], ["-o", "draft_model=structgen/extract-draft"]],
     ids=lambda options: options[0],
 )
-def test_the_text_is_that_of_plain_decoding(run_order: Callable[..., Any], options: list[str]) -> None:
+def test_the_text_is_that_of_plain_decoding(options: list[str]) -> None:
     plain = run_order("--schema", "order.json", "-o", "speculation=off")
     drafted = run_order("--schema", "order.json", *options)
     assert drafted.exit_code == 0, drafted.output
     assert drafted.stdout == plain.stdout == '{"customer": "Zorvik", "paid": true}\n'
 
 
-def test_the_text_to_edit_may_come_from_standard_input(run_order: Callable[..., Any]) -> None:
+def test_the_text_to_edit_may_come_from_standard_input() -> None:
     assert run_order("--schema", "order.json", "-o", "edit=-", input=OLD).exit_code == 0
 
 
-def test_usage_is_told_beside_the_text_and_in_json(run_order: Callable[..., Any]) -> None:
+def test_usage_is_told_beside_the_text_and_in_json() -> None:
     done = run_order("--schema", "order.json", "-o", "usage=true")
     assert "tokens, " in done.stderr and "calls of the model" in done.stderr
     assert done.stdout == '{"customer": "Zorvik", "paid": true}\n'
@@ -214,7 +193,7 @@ def test_usage_is_told_beside_the_text_and_in_json(run_order: Callable[..., Any]
     assert usage["tokens_per_call"] == pytest.approx(usage["tokens"] / usage["calls"], abs=1e-3)
 
 
-def test_a_file_of_prompts_may_go_on_with_other_guesses(run_order: Callable[..., Any]) -> None:
+def test_a_file_of_prompts_may_go_on_with_other_guesses() -> None:
     """Guesses change no document, so that the results are of the same run_order."""
 
     Path("prompts").write_text('"Zorvik has paid."\n"Bo has not paid."\n')
@@ -229,7 +208,7 @@ def test_a_file_of_prompts_may_go_on_with_other_guesses(run_order: Callable[...,
     assert sorted(Path("out").read_text().splitlines()) == sorted(whole.splitlines())
 
 
-def test_a_file_of_prompts_is_not_begun_with_a_wrong_draft_model(run_order: Callable[..., Any]) -> None:
+def test_a_file_of_prompts_is_not_begun_with_a_wrong_draft_model() -> None:
 
     Path("prompts").write_text('"Zorvik has paid."\n')
     command = ["bulk", "--prompts", "prompts", "--out", "out", "-o", "draft_model=no/folder"]

@@ -133,7 +133,6 @@ WRITING = [
 def test_a_file_on_a_full_disk_is_told_by_its_path(
     folder: Path, monkeypatch: pytest.MonkeyPatch, command: list[str]
 ) -> None:
-    pytest.importorskip("torch")
     (folder / "p.jsonl").write_text('"x"\n')
     system_open, path_open = os.open, Path.open
 
@@ -220,8 +219,6 @@ def interrupted(*_: object, **__: object) -> NoReturn:
 def test_an_interrupt_is_told_by_the_status_alone(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, place: str
 ) -> None:
-    if "ngine" in place or "infill" in place:
-        pytest.importorskip("torch")
     (tmp_path / "s.json").write_text(json.dumps(PERSON))
     (tmp_path / "in.jsonl").write_text('"x"\n')
     monkeypatch.chdir(tmp_path)

@@ -4,18 +4,15 @@ from __future__ import annotations
 
 import json
 import signal
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
-from command_line import commanded
+from command_line import Result, commanded
 
 import structgen as sg
 from structgen.tokens.tokenizer import byte_tokenizer
-
-pytest.importorskip("torch")
 
 PROMPT = "Zorvik has paid."
 SCHEMA = {
@@ -27,21 +24,17 @@ SCHEMA = {
 BOTH = {'{"paid": true}', '{"paid": false}'}
 
 
-@pytest.fixture
-def run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., Any]:
-    """Return what runs the command in a folder with a schema."""
-
+@pytest.fixture(autouse=True)
+def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "paid.json").write_text(json.dumps(SCHEMA))
     monkeypatch.chdir(tmp_path)
-    base = ["--model", "structgen/extract-draft", "--prompt", PROMPT]
-
-    def runs(command: str, *arguments: str) -> Any:
-        return commanded(command, *base, *arguments)
-
-    return runs
 
 
-def test_texts_are_printed_one_a_line_and_a_summary_beside(run: Callable[..., Any]) -> None:
+def run(command: str, *arguments: str) -> Result:
+    return commanded(command, "--model", "structgen/extract-draft", "--prompt", PROMPT, *arguments)
+
+
+def test_texts_are_printed_one_a_line_and_a_summary_beside() -> None:
     done = run("sample", "--schema", "paid.json", "--method", "importance", "--n", "5", "--max-tokens", "30")
     assert done.exit_code == 0, done.stderr
     lines = done.stdout.splitlines()
@@ -51,7 +44,7 @@ def test_texts_are_printed_one_a_line_and_a_summary_beside(run: Callable[..., An
         assert said in done.stderr
 
 
-def test_equal_samples_and_free_text_of_a_small_model_bring_a_hint(run: Callable[..., Any]) -> None:
+def test_equal_samples_and_free_text_of_a_small_model_bring_a_hint() -> None:
     schema = ["--schema", "paid.json", "--max-tokens", "30"]
     for options, same, free in (
         (["--n", "2", *schema], True, False),
@@ -64,7 +57,7 @@ def test_equal_samples_and_free_text_of_a_small_model_bring_a_hint(run: Callable
         assert ("knows JSON alone. Give --schema" in told) == free
 
 
-def test_policies_of_the_schema_arrive(run: Callable[..., Any]) -> None:
+def test_policies_of_the_schema_arrive() -> None:
     schema = ["--schema", "paid.json", "--max-tokens", "30"]
     assert run("generate", *schema, "-o", "whitespace=compact").stdout in (
         '{"paid":true}\n',
@@ -79,14 +72,14 @@ def test_policies_of_the_schema_arrive(run: Callable[..., Any]) -> None:
     assert (refused.exit_code, "-o max_string: It needs a schema" in refused.stderr) == (2, True)
 
 
-def test_weights_stand_before_the_texts(run: Callable[..., Any]) -> None:
+def test_weights_stand_before_the_texts() -> None:
     done = run("sample", "--schema", "paid.json", "--n", "9", "-o", "weights=true", "--max-tokens", "30")
     rows = [line.split("\t") for line in done.stdout.splitlines()]
     assert sum(float(weight) for weight, *_ in rows) == pytest.approx(1, abs=1e-4)
     assert all(float(logprob) < 0 and text in BOTH for _, _, logprob, text in rows)
 
 
-def test_the_draws_are_those_of_the_library(run: Callable[..., Any]) -> None:
+def test_the_draws_are_those_of_the_library() -> None:
     """The same prompt as `generate` sends, the same options."""
     from structgen.json_grammars.prompting import extraction_prompt
 
@@ -109,7 +102,7 @@ def test_the_draws_are_those_of_the_library(run: Callable[..., Any]) -> None:
     assert [line["logprob"] for line in lines] == pytest.approx(list(found.logprobs))
 
 
-def test_every_option_arrives(run: Callable[..., Any], monkeypatch: pytest.MonkeyPatch) -> None:
+def test_every_option_arrives(monkeypatch: pytest.MonkeyPatch) -> None:
     seen = {}
 
     def sample(model: Any, prompt: Any, grammar: Any, n: int, **options: Any) -> Any:
@@ -134,7 +127,7 @@ def test_every_option_arrives(run: Callable[..., Any], monkeypatch: pytest.Monke
     assert seen["temperature"] == 1.0
 
 
-def test_draws_are_written_to_a_file_in_place_of_printing(run: Callable[..., Any], tmp_path: Path) -> None:
+def test_draws_are_written_to_a_file_in_place_of_printing(tmp_path: Path) -> None:
     done = run("sample", "--schema", "paid.json", "--n", "4", "--out", "draws.jsonl")
     assert (done.exit_code, done.stdout) == (0, "")
     found = sg.Samples.from_jsonl(tmp_path / "draws.jsonl")
@@ -142,7 +135,7 @@ def test_draws_are_written_to_a_file_in_place_of_printing(run: Callable[..., Any
     assert found.about["model"] == "structgen/extract-draft"
 
 
-def test_a_tree_is_written_and_read_again(run: Callable[..., Any], tmp_path: Path) -> None:
+def test_a_tree_is_written_and_read_again(tmp_path: Path) -> None:
     options = ("--schema", "paid.json", "--method", "cars", "--n", "3", "-o", "tree=tree.npz")
     assert run("sample", *options, "--max-tokens", "30").exit_code == 0
     before = sg.samplers.PrefixTree.load(tmp_path / "tree.npz")
@@ -155,7 +148,7 @@ def test_a_tree_is_written_and_read_again(run: Callable[..., Any], tmp_path: Pat
 
 
 def test_draws_are_printed_where_another_process_has_saved_the_tree_meanwhile(
-    run: Callable[..., Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     from structgen.engine.searches.prefix_rows import ModelRows
 
@@ -175,7 +168,7 @@ def test_draws_are_printed_where_another_process_has_saved_the_tree_meanwhile(
     assert sg.samplers.PrefixTree.load(path).root is None
 
 
-def test_a_damaged_tree_has_exit_status_2(run: Callable[..., Any], tmp_path: Path) -> None:
+def test_a_damaged_tree_has_exit_status_2(tmp_path: Path) -> None:
     (tmp_path / "tree.npz").write_bytes(b"PK")
     done = run("sample", "--schema", "paid.json", "-o", "tree=tree.npz")
     assert done.exit_code == 2
@@ -183,20 +176,20 @@ def test_a_damaged_tree_has_exit_status_2(run: Callable[..., Any], tmp_path: Pat
     assert (tmp_path / "tree.npz").read_bytes() == b"PK"
 
 
-def test_a_budget_too_small_for_one_draw_has_exit_status_1_and_a_bracket(run: Callable[..., Any]) -> None:
+def test_a_budget_too_small_for_one_draw_has_exit_status_1_and_a_bracket() -> None:
     done = run("sample", "--schema", "paid.json", "--method", "rejection", "--budget", "1")
     assert (done.exit_code, done.stdout) == (1, "")
     assert "Z, proven" in done.stderr
     assert "budget" in done.stderr
 
 
-def test_a_language_without_a_text_in_reach_has_exit_status_1(run: Callable[..., Any]) -> None:
+def test_a_language_without_a_text_in_reach_has_exit_status_1() -> None:
     done = run("sample", "--regex", "(yes){200}", "--max-tokens", "2", "--budget", "5000")
     assert done.exit_code == 1
     assert "Z = 0" in done.stderr
 
 
-def test_ctrl_c_prints_what_is_known(run: Callable[..., Any], monkeypatch: pytest.MonkeyPatch) -> None:
+def test_ctrl_c_prints_what_is_known(monkeypatch: pytest.MonkeyPatch) -> None:
     from structgen.engine.searches.prefix_rows import ModelRows
 
     read, told = ModelRows.read, []
@@ -229,7 +222,7 @@ def test_ctrl_c_prints_what_is_known(run: Callable[..., Any], monkeypatch: pytes
     ],
 )
 def test_options_that_do_not_go_together_are_refused_by_name(
-    run: Callable[..., Any], monkeypatch: pytest.MonkeyPatch, options: list[str], where: str
+    monkeypatch: pytest.MonkeyPatch, options: list[str], where: str
 ) -> None:
     def loaded(*arguments: Any, **named: Any) -> Any:
         pytest.fail("The model is not needed to tell.")
@@ -260,16 +253,10 @@ def draws(tmp_path_factory: pytest.TempPathFactory) -> Path:
             row[list(tokenizer.eos_token_ids)] = 0.0
         return row
 
-    schema = {
-        "type": "object",
-        "properties": {"paid": {"type": "boolean"}},
-        "required": ["paid"],
-        "additionalProperties": False,
-    }
     found = sg.sample(
         model,
         [],
-        sg.json_schema(schema, **sg.JSON_DUMPS),
+        sg.json_schema(SCHEMA, **sg.JSON_DUMPS),
         20,
         method="beams",
         tokenizer=tokenizer,
@@ -281,12 +268,11 @@ def draws(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return path
 
 
-@pytest.fixture
-def run_report() -> Callable[..., Any]:
-    return lambda *arguments: commanded("sample-report", *map(str, arguments))
+def run_report(*arguments: object) -> Result:
+    return commanded("sample-report", *arguments)
 
 
-def test_the_table(run_report: Callable[..., Any], draws: Path) -> None:
+def test_the_table(draws: Path) -> None:
     done = run_report(draws)
     assert done.exit_code == 0, done.stderr
     for said in (
@@ -304,7 +290,7 @@ def test_the_table(run_report: Callable[..., Any], draws: Path) -> None:
     assert max(map(len, done.stdout.splitlines())) <= 80
 
 
-def test_the_numbers_as_json(run_report: Callable[..., Any], draws: Path) -> None:
+def test_the_numbers_as_json(draws: Path) -> None:
     said = json.loads(run_report(draws, "--json", "--false-accepts", "0.1").stdout)
     (paid,) = [field for field in said["fields"] if field["field"] == "paid"]
     assert [one["value"] for one in paid["values"]] == [True, False]
@@ -314,40 +300,36 @@ def test_the_numbers_as_json(run_report: Callable[..., Any], draws: Path) -> Non
     assert said["ceiling"]["right_given_accepted"][0] == pytest.approx((0.3 / 0.9) / 0.4, abs=1e-6)
 
 
-def test_the_page(run_report: Callable[..., Any], draws: Path, tmp_path: Path) -> None:
+def test_the_page(draws: Path, tmp_path: Path) -> None:
     done = run_report(draws, "--html", tmp_path / "page.html", "--false-accepts", "0.1")
     assert done.exit_code == 0, done.stderr
     page = (tmp_path / "page.html").read_text(encoding="utf-8")
     for title in ("Mass removed by position", "Distribution of the weights", "Ceiling of accuracy", "Fields"):
         assert title in page
     assert "token 10: 60.0% removed" in page
-    assert [one.name for one in tmp_path.iterdir()] == ["page.html"]
+    assert {one.name for one in tmp_path.iterdir()} == {"page.html", "paid.json"}
 
 
 @pytest.mark.parametrize("as_json", [False, True])
-def test_a_damaged_file_has_exit_status_2_and_its_line(
-    run_report: Callable[..., Any], draws: Path, tmp_path: Path, as_json: bool
-) -> None:
+def test_a_damaged_file_has_exit_status_2_and_its_line(draws: Path, tmp_path: Path, as_json: bool) -> None:
     (tmp_path / "draws.jsonl").write_bytes(draws.read_bytes()[:-9])
     done = run_report(tmp_path / "draws.jsonl", *(["--json"] if as_json else []))
     assert done.exit_code == 2
     assert "draws.jsonl, line" in done.output
 
 
-def test_a_comparison_takes_draws_by_masking(run_report: Callable[..., Any], draws: Path) -> None:
+def test_a_comparison_takes_draws_by_masking(draws: Path) -> None:
     done = run_report(draws, "--masked", draws)
     assert (done.exit_code, "draws by beams" in done.stderr) == (2, True)
 
 
-def test_a_file_that_is_not_there_and_a_share_that_is_none(
-    run_report: Callable[..., Any], draws: Path
-) -> None:
+def test_a_file_that_is_not_there_and_a_share_that_is_none(draws: Path) -> None:
     assert run_report("nothing.jsonl").exit_code == 2
     done = run_report(draws, "--false-accepts", "1.5")
     assert (done.exit_code, "false_accepts" in done.stderr) == (2, True)
 
 
-def test_a_grammar_that_removes_nothing_is_told(run_report: Callable[..., Any], tmp_path: Path) -> None:
+def test_a_grammar_that_removes_nothing_is_told(tmp_path: Path) -> None:
     def model(ids: list[int]) -> np.ndarray:
         row = np.full(257, -99.0)
         row[[256] if ids else [ord("a"), ord("b")]] = 0.0

@@ -2,17 +2,24 @@
 
 from __future__ import annotations
 
+import random
+import warnings
+
 import pytest
+from compiled_texts import written
 from go_oracle import GOFMT
 from grammar_oracles import ORACLES
+from lark.indenter import PythonIndenter
 from python_texts import changed
 from sentences import Sentences, mutants
 from shipped import accepts, labelled, lexemes, parser
 
+import structgen as sg
 from structgen.errors import StructgenError
 from structgen.system import resources
 
 PLAIN = ("arithmetic", "csv", "dates", "goals", "json", "markers", "smiles")
+SLOW = ("python", "sql")
 JOINTS = {"csv": "", "dates": "", "goals": "", "smiles": ""}
 """What stands between two lexemes of a random sentence: a space, where white space is ignored."""
 
@@ -50,6 +57,23 @@ def test_oracle_takes_random_sentences(name: str) -> None:
             taken += 1
             assert ORACLES[name](text), text
     assert taken > 125
+
+
+@pytest.mark.parametrize("count", [6, pytest.param(1000, marks=pytest.mark.slow)])
+@pytest.mark.parametrize("name", [*PLAIN, *(pytest.param(one, marks=pytest.mark.slow) for one in SLOW)])
+def test_walks_over_the_masks_of_a_budget_end_in_texts_that_lark_and_the_oracle_take(
+    name: str, count: int
+) -> None:
+    tokenizer, chance = sg.Tokenizer.from_huggingface(resources.small_tokenizer()), random.Random(name)
+    lines = {"postlex": PythonIndenter()} if name == "python" else {}
+    compiled = sg.compile(sg.lark(resources.grammar(name), **lines), tokenizer, store=False)
+    for _ in range(count):
+        matcher = sg.Matcher(compiled)
+        budget = matcher.tokens_to_finish() + chance.randrange(60)
+        text = tokenizer.decode(written(matcher, chance, budget)).decode()
+        assert accepts(parser(name), text), text
+        with warnings.catch_warnings(action="ignore"):
+            assert ORACLES[name](text), text
 
 
 @pytest.mark.parametrize("name", PLAIN)

@@ -1,4 +1,4 @@
-"""The laws over cases, of the engine: masks, counts, budgets, batches, cursors, events, stores and threads.
+"""The laws over cases, of the engine: masks, counts, budgets, batches, cursors, stores and threads.
 
 A case is a small language with its automaton and a random vocabulary; all laws of a process share some.
 """
@@ -6,7 +6,6 @@ A case is a small language with its automaton and a random vocabulary; all laws 
 from __future__ import annotations
 
 import contextlib
-import os
 import random
 from collections.abc import Callable
 from dataclasses import replace
@@ -19,11 +18,10 @@ import pytest
 from bundles import Law
 from cases import FLAT_OPTIONS, Case, any_cases, case_of, cases
 from effort import BRIEF, DEEP, MODEST
-from engine import compiled_system, system_of
 from hypothesis import assume, currently_in_test_context, event, given
 from hypothesis import strategies as st
 from language import Language, Unclear
-from laws import System
+from laws import compiled_system, system_of
 from policy_oracle import COMPACT, WIDEST, Answer, Options
 from shapes import Array, Number, Object, Shape, Text, automaton_of
 from strategies import Bounded, Writer, bounded_schemas, open_schemas, values, vocabulary
@@ -40,16 +38,6 @@ def with_chance(law: Callable[..., None], *given: Any) -> Law:
     return lambda system, case: law(system, *given, case.chance)
 
 
-def _drafts(system: System, case: Case) -> None:
-    for _ in range(3):
-        laws.draft_agrees(system, sg.core.fill_draft, case.chance)
-
-
-def _events(system: System, case: Case) -> None:
-    for word in case.words(3):
-        laws.events_tell_the_document(system, word, case.chance)
-
-
 LAWS: dict[str, Law] = {
     "a mask is what every token tried on the explicit automaton gives": bundles.exact,
     "a mask is what the byte recogniser takes": bundles.bytes_agree,
@@ -62,10 +50,8 @@ LAWS: dict[str, Law] = {
     "a batch fills what single calls fill": with_chance(laws.batch_agrees, sg.core.fill_masks),
     "a budget too small fails its own row alone": with_chance(laws.batch_budgets_agree, sg.core.fill_masks),
     "a batch advances what single calls advance": with_chance(laws.advance_all_agrees, sg.core.advance_all),
-    "a draft tree is filled node by node": _drafts,
     "a matcher agrees with replay after any moves": bundles.cursors,
     "forced bytes are what every word goes on with": bundles.forced,
-    "events tell the document under any tokens and rollbacks": _events,
 }
 
 
@@ -89,23 +75,6 @@ def test_masks_are_exact_in_many_cases(case: Case) -> None:
 @given(any_cases())
 def test_eight_threads_see_what_one_sees(case: Case) -> None:
     laws.threads_agree(system_of(case, sg.MaskStore()), system_of(case), case.chance)
-
-
-@pytest.mark.skipif(not hasattr(os, "fork"), reason="there is no fork on this system")
-@BRIEF
-@given(any_cases())
-def test_masks_are_exact_in_a_forked_process(case: Case) -> None:
-    system = system_of(case)
-    bundles.exact(system, case)  # so that locks, threads and tables are there before the fork
-    child = os.fork()
-    if child == 0:  # pragma: no cover - the child's lines are not seen
-        try:
-            bundles.exact(system, case)
-        except BaseException:
-            os._exit(1)
-        os._exit(0)
-    assert os.waitpid(child, 0)[1] == 0
-    bundles.exact(system, case)
 
 
 @pytest.mark.parametrize("let_go", [True, False])

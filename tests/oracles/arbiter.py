@@ -93,7 +93,7 @@ def _validators(draft: str, formats: bool) -> Any:
     }
     own |= {"format": _format} if formats else {}
     own |= {_COUNTED: known.VALIDATORS["contains"]} if draft == "2019-09" else {}
-    types = known.TYPE_CHECKER if draft == "4" else known.TYPE_CHECKER.redefine("integer", _is_integer)
+    types = known.TYPE_CHECKER if draft in ("3", "4") else known.TYPE_CHECKER.redefine("integer", _is_integer)
     return extend(known, own, type_checker=types)
 
 
@@ -110,6 +110,8 @@ def _written(schema: Json, draft: str, around: str = "") -> Json:
         if around not in _NAMES:
             if name == "contains" and draft == "2019-09":
                 name = _COUNTED
+            elif name == "items" and draft == "2019-09" and isinstance(body, bool):
+                body = {} if body else {"not": {}}  # jsonschema asks for its length
             elif name == "dependencies" and draft in OLD_DRAFTS and isinstance(body, dict):
                 # referencing 0.37 takes such a list for a schema
                 body = {key: {"required": one} if isinstance(one, list) else one for key, one in body.items()}

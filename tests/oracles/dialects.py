@@ -9,17 +9,17 @@ from __future__ import annotations
 
 import itertools
 import json
+import random
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-import jsonschema
-import jsonschema_rs
+from arbiter import Arbiter
 from hypothesis import strategies as st
+from strategies import PLAIN, Words, subschema
 from validator import Validator
 
 Json = Any
-Schemas = st.SearchStrategy[Json]
 
 DRAFTS = ("3", "4", "6", "7", "2019-09", "2020-12", "v1")
 KEYS = ("a", "b", "x1")
@@ -102,159 +102,95 @@ def _definitions(draft: str) -> str:
     return "$defs" if since(draft, "2019-09") else "definitions"
 
 
-def _scalar_keywords(draft: str) -> list[Schemas]:
-    bound = st.integers(-1, 3)
-    step = "multipleOf" if since(draft, "4") else "divisibleBy"
-    found = [
-        st.integers(0, 2).map(lambda n: {"minLength": n}),
-        st.integers(0, 2).map(lambda n: {"maxLength": n}),
-        st.sampled_from(["^a", "b$", "^[ab]*$", "a|2", "^$", "^.b"]).map(lambda p: {"pattern": p}),
-        st.sampled_from(FORMATS).map(lambda f: {"format": f}),
-        bound.map(lambda n: {"minimum": n}),
-        bound.map(lambda n: {"maximum": n}),
-        st.sampled_from([1, 2, 3, 0.5]).map(lambda n: {step: n}),
-    ]
-    sides = [("minimum", "exclusiveMinimum"), ("maximum", "exclusiveMaximum")]
-    for side, strict in sides:
-        if since(draft, "6"):
-            found.append(bound.map(lambda n, strict=strict: {strict: n}))
-        else:
-            flags = st.booleans()
-            found.append(
-                st.tuples(bound, flags).map(lambda t, side=side, strict=strict: {side: t[0], strict: t[1]})
-            )
-    return found
+WORDS = Words(
+    KEYS,
+    (*_LEAVES, 1, 2, "b", True),
+    (
+        *(True, False, {}, {"type": ["null", "string"]}, {"type": ["integer", "array", "object"]}),
+        *({"type": name} for name in ("null", "boolean", "integer", "number", "string", "array", "object")),
+        *({"minLength": 1}, {"minLength": 2}, {"maxLength": 1}, {"multipleOf": 2}, {"multipleOf": 0.5}),
+        *({"minimum": 0}, {"maximum": 2}, {"exclusiveMinimum": 0}, {"exclusiveMaximum": 2}),
+        *({"pattern": pattern} for pattern in ("^a", "b$", "^[ab]*$", "a|2", "^$", "^.b")),
+        *({"format": name} for name in FORMATS),
+        *({"$ref": reference} for reference in ("#/$defs/d", "#anchored", "list")),
+    ),
+    ({"maxLength": 1}, {"enum": ["a", "x1"]}, {"not": {"const": "b"}}, {"pattern": "[ab]"}, True, False),
+    ("^[ax]", "b", "1$"),
+    PLAIN.keywords,
+)
+_MAPS = frozenset(("properties", "patternProperties", "dependentSchemas"))
+_LISTS = frozenset(("allOf", "anyOf", "oneOf", "prefixItems"))
+_SINGLE = frozenset(
+    ("additionalProperties", "items", "contains", "not", "if", "then", "else", "propertyNames")
+) | {"unevaluatedProperties", "unevaluatedItems"}
+_SINCE = {
+    "4": ("minProperties", "maxProperties", "oneOf"),
+    "6": ("contains", "propertyNames"),
+    "7": ("if", "then", "else"),
+    "2019-09": ("minContains", "maxContains", "unevaluatedProperties", "unevaluatedItems"),
+}
+"""Keywords that no other of an earlier draft can say."""
 
 
-def _leaves(draft: str) -> Schemas:
-    names = ["null", "boolean", "integer", "number", "string", "array", "object"]
-    name = st.sampled_from(names)
-    value = st.sampled_from([*_LEAVES, 1, 2, "b", True, {"a": 0}, [0], [], {}])
-    found: list[Schemas] = [
-        st.just({}),
-        name.map(lambda t: {"type": t}),
-        st.lists(name, min_size=1, max_size=3, unique=True).map(lambda t: {"type": t}),
-        st.lists(value, min_size=1, max_size=4, unique_by=repr).map(lambda v: {"enum": v}),
-        *_scalar_keywords(draft),
-        *_references(draft),
-    ]
-    if since(draft, "6"):
-        found += [st.booleans(), value.map(lambda v: {"const": v})]
-    return st.one_of(found)
+def in_words_of(draft: str, schema: Json, chance: random.Random) -> Json:
+    """Return a schema in the words of a draft, without what it cannot say."""
+    if isinstance(schema, bool):
+        never = {"not": {}} if draft == "4" else {"disallow": "any"}
+        return schema if since(draft, "6") else {} if schema else never
 
+    def inner(one: Json) -> Json:
+        return in_words_of(draft, one, chance)
 
-def _references(draft: str) -> list[Schemas]:
-    """Return references to what `_whole` defines: by pointer, by anchor, and to the list."""
-    pointer = st.just({"$ref": f"#/{_definitions(draft)}/d"})
-    if not since(draft, "4"):
-        return [pointer]
-    found = [pointer, st.just({"$ref": "#anchored"})]
-    if draft in ("2019-09", "2020-12"):
-        found.append(st.just({"$ref": "list"}))
-    return found
-
-
-def _object_keywords(draft: str, inner: Schemas) -> dict[str, Schemas]:
-    key = st.sampled_from(KEYS)
-    keys = st.lists(key, min_size=1, max_size=2, unique=True)
-    found: dict[str, Schemas] = {
-        "properties": st.dictionaries(key, inner, min_size=1, max_size=2),
-        "patternProperties": st.dictionaries(
-            st.sampled_from(["^[ax]", "b", "1$"]), inner, min_size=1, max_size=2
-        ),
-        "additionalProperties": st.one_of(st.just(False), inner),
-    }
-    if not since(draft, "4"):
-        member = st.tuples(inner, st.booleans()).map(lambda t: {**t[0], "required": t[1]})
-        found["properties"] = st.dictionaries(key, member, min_size=1, max_size=2)
-        found["dependencies"] = st.dictionaries(key, st.one_of(key, keys, inner), min_size=1, max_size=2)
-        return found
-    found |= {
-        "required": keys,
-        "minProperties": st.integers(1, 2),
-        "maxProperties": st.integers(0, 2),
-    }
-    if since(draft, "6"):
-        name = st.sampled_from(
-            [{"maxLength": 1}, {"enum": ["a", "x1"]}, {"not": {"const": "b"}}, {"pattern": "[ab]"}]
-        )
-        found["propertyNames"] = st.one_of(name, st.booleans())
+    found: dict[str, Json] = {}
+    for name, body in schema.items():
+        if name in _MAPS:
+            body = {key: inner(one) for key, one in body.items()}
+        elif name in _LISTS:
+            body = [inner(one) for one in body]
+        found[name] = inner(body) if name in _SINGLE else body
+    for first, names in _SINCE.items():
+        if not since(draft, first):
+            found = {name: body for name, body in found.items() if name not in names}
+    if draft == "v1" and "dependentSchemas" in found:
+        found["propertyDependencies"] = {key: {"a": one} for key, one in found["dependentSchemas"].items()}
+    if not since(draft, "2020-12") and "prefixItems" in found:
+        if "items" in found:
+            found["additionalItems"] = found.pop("items")
+        found["items"] = found.pop("prefixItems")
     if not since(draft, "2019-09"):
-        found["dependencies"] = st.dictionaries(key, st.one_of(keys, inner), min_size=1, max_size=2)
-    else:
-        found |= {
-            "dependentRequired": st.dictionaries(key, keys, min_size=1, max_size=2),
-            "dependentSchemas": st.dictionaries(key, inner, min_size=1, max_size=2),
-            "unevaluatedProperties": st.one_of(st.just(False), inner),
-        }
-    if draft == "v1":
-        by_value = st.dictionaries(st.just("a"), inner, min_size=1, max_size=1)
-        found["propertyDependencies"] = st.dictionaries(key, by_value, min_size=1, max_size=2)
+        lists = {key: some for key, some in found.pop("dependentRequired", {}).items() if some}
+        if dependencies := lists | found.pop("dependentSchemas", {}):
+            found["dependencies"] = dependencies
+    if "$ref" in found and found["$ref"] != "#/$defs/d":
+        if draft == "3" or (found["$ref"] == "list" and draft not in ("2019-09", "2020-12")):
+            found["$ref"] = "#/$defs/d"
+    if "$ref" in found and not since(draft, "2019-09"):
+        found["$ref"] = found["$ref"].replace("$defs", "definitions")
+    return found if since(draft, "6") else _flagged(draft, found, chance)
+
+
+def _flagged(draft: str, found: dict[str, Json], chance: random.Random) -> Json:
+    """Return a schema in the words of draft 4 or 3: bounds have flags."""
+    if "const" in found:
+        found["enum"] = [found.pop("const")]
+    for side, strict in (("minimum", "exclusiveMinimum"), ("maximum", "exclusiveMaximum")):
+        if strict in found:
+            found |= {side: found[strict], strict: chance.random() < 0.5}
+    if draft == "4":
+        return found
+    if "required" in found:
+        members = found.setdefault("properties", {})
+        members.update({key: {**members.get(key, {}), "required": True} for key in found.pop("required")})
+    for key, one in found.get("dependencies", {}).items():
+        if isinstance(one, list) and len(one) == 1:  # may stand by itself
+            found["dependencies"][key] = one[0]
+    if "anyOf" in found:
+        named = found.get("type", [])
+        found["type"] = [*([named] if isinstance(named, str) else named), *found.pop("anyOf")]
+    for old, new in (("multipleOf", "divisibleBy"), ("allOf", "extends"), ("not", "disallow")):
+        if new not in found and old in found:
+            found[new] = [found.pop(old)] if old == "not" else found.pop(old)
     return found
-
-
-def _array_keywords(draft: str, inner: Schemas) -> dict[str, Schemas]:
-    count = st.integers(0, 3)
-    rows = st.lists(inner, min_size=1, max_size=3)
-    found: dict[str, Schemas] = {
-        "items": inner,
-        "minItems": count,
-        "maxItems": count,
-        "uniqueItems": st.booleans(),
-    }
-    if since(draft, "2020-12"):
-        found["prefixItems"] = rows
-    else:
-        found["items"] = st.one_of(inner, rows)
-        found["additionalItems"] = st.one_of(inner, st.just(False))
-    if since(draft, "6"):
-        found["contains"] = inner
-    if since(draft, "2019-09"):
-        found |= {
-            "minContains": st.integers(0, 2),
-            "maxContains": st.integers(0, 2),
-            "unevaluatedItems": st.one_of(st.just(False), inner),
-        }
-    return found
-
-
-def _combinations(draft: str, inner: Schemas) -> list[Schemas]:
-    branches = st.lists(inner, min_size=1, max_size=3)
-    if not since(draft, "4"):
-        types = st.lists(
-            st.one_of(inner, st.sampled_from(["integer", "object", "null"])), min_size=1, max_size=3
-        )
-        return [
-            branches.map(lambda s: {"extends": s}),
-            inner.map(lambda s: {"extends": s}),
-            types.map(lambda t: {"type": t}),
-            types.map(lambda t: {"disallow": t}),
-        ]
-    found: list[Schemas] = [
-        branches.map(lambda s: {"allOf": s}),
-        branches.map(lambda s: {"anyOf": s}),
-        branches.map(lambda s: {"oneOf": s}),
-        inner.map(lambda s: {"not": s}),
-    ]
-    if since(draft, "7"):
-        found.append(st.fixed_dictionaries({"if": inner}, optional={"then": inner, "else": inner}))
-    return found
-
-
-def _wider(draft: str, inner: Schemas) -> Schemas:
-    """Return schemas with some keywords of one kind, and perhaps a combination beside them."""
-    objects = _several(_object_keywords(draft, inner))
-    arrays = _several(_array_keywords(draft, inner))
-    combined = st.one_of(_combinations(draft, inner))
-    plain = st.one_of(objects, arrays)
-    return st.one_of(
-        plain, plain, combined, st.tuples(plain, combined).map(lambda t: {**t[0], **t[1]}), inner
-    )
-
-
-def _several(keywords: dict[str, Schemas]) -> Schemas:
-    names = st.lists(st.sampled_from(sorted(keywords)), min_size=1, max_size=4, unique=True)
-    return names.flatmap(lambda chosen: st.fixed_dictionaries({name: keywords[name] for name in chosen}))
 
 
 def _bare(schema: Json) -> Json:
@@ -284,9 +220,10 @@ class Dialect:
 def dialects(draw: st.DrawFn, draft: str) -> Dialect:
     """Return random schemas of a draft, each beside the frame of a universe."""
     name = draw(st.sampled_from(sorted(FRAMES)))
-    schemas = st.recursive(_leaves(draft), lambda inner: _wider(draft, inner), max_leaves=7)
-    parts: list[Json] = [draw(schemas), FRAMES[name][0]]
-    defined = {key: _bare(draw(schemas)) for key in ("d", "anchored")}
+    chance = random.Random(draw(st.integers(0, 2**32)))
+    some = [in_words_of(draft, subschema(chance, depth, WORDS), chance) for depth in (2, 1, 1)]
+    parts: list[Json] = [some[0], FRAMES[name][0]]
+    defined = {"d": _bare(some[1]), "anchored": _bare(some[2])}
     own = f"#/{_definitions(draft)}/d"
     if draw(st.booleans()):
         defined["d"] = draw(
@@ -344,25 +281,13 @@ def _rewritten(schema: Json) -> Json:
     return {**found, "allOf": [*found.get("allOf", []), *rules]} if rules else found
 
 
-def _checker() -> jsonschema.FormatChecker:
-    """Return a checker of formats that asks jsonschema-rs, whatever else is installed."""
-    checker = jsonschema.FormatChecker(formats=())
-    for name in FORMATS:
-        judge = jsonschema_rs.validator_for({"format": name}, validate_formats=True)
-        checker.checks(name)(judge.is_valid)
-    return checker
-
-
-class Judge:
-    """The truth of values under a schema of any draft, agreed by all validators that know it."""
-
-    def __init__(self, dialect: Dialect) -> None:
-        schema, draft = dialect.schema, dialect.draft
-        if draft == "3":
-            self.valid = jsonschema.Draft3Validator(schema, format_checker=_checker()).is_valid
-            return
-        newest = draft == "v1"
-        self.valid = Validator(_rewritten(schema) if newest else schema, "2020-12" if newest else draft).valid
+def judge_of(dialect: Dialect) -> Arbiter | Validator:
+    """Return the judge of values under a schema of any draft: jsonschema-rs knows no draft 3."""
+    if dialect.draft == "3":
+        return Arbiter(dialect.schema, "3")
+    if dialect.draft == "v1":
+        return Validator(_rewritten(dialect.schema), "2020-12")
+    return Validator(dialect.schema, dialect.draft)
 
 
 def texts(value: Json) -> Iterator[str]:

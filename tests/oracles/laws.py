@@ -1,44 +1,64 @@
 """The laws of any engine, as functions that raise `AssertionError`: each takes a system and looks at one
 promise.
 
-A system is an engine with one grammar and one vocabulary. The functions know nothing of what is inside, so
-the same law is tried on the engine, and on the engine with seeded bugs.
+A system is the engine with one grammar and one vocabulary, or with cursors that have a seeded bug.
 """
 
 from __future__ import annotations
 
 import random
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 import pytest
-from json_text import Node, parse
+from cases import Case
 from language import Automaton, Language
-from policy_oracle import Answer
+from policy_oracle import Answer, Options
+from strategies import schema_text
 
+import structgen as sg
 from structgen.errors import BudgetError, FinishedError, TokenError
 
 
 @dataclass
 class System:
-    """An engine: `compiled`, `matcher()` for a new cursor, `mask(rows)` for an empty mask, and what it was
-    made of.
-    """
+    """A compiled grammar, and the class of its cursors."""
 
-    compiled: Any
-    matcher: Callable[[], Any]
-    mask: Callable[[int], Any]
-    tokens: Sequence[bytes | None]
-    eos: tuple[int, ...]
-    by_first: dict[int, list[int]] = field(default_factory=dict)
+    compiled: sg.CompiledGrammar
+    matcher_class: type[sg.Matcher] = sg.Matcher
 
     def __post_init__(self) -> None:
+        """List the tokens by their first bytes."""
+        self.tokens, self.eos = self.compiled.tokenizer.token_bytes, self.compiled.tokenizer.eos_token_ids
+        self.by_first: dict[int, list[int]] = {}
         for token, data in enumerate(self.tokens):
             if data and token not in self.eos:
                 self.by_first.setdefault(data[0], []).append(token)
+
+    def matcher(self) -> sg.Matcher:
+        """Return a new cursor."""
+        return self.matcher_class(self.compiled)
+
+    def mask(self, rows: int) -> sg.TokenMask:
+        """Return an empty mask."""
+        return sg.allocate_mask(rows, len(self.tokens))
+
+
+def system_of(case: Case, store: Any = False) -> System:
+    """Return the engine compiled for a case."""
+    return compiled_system(case.schema, case.options, case.tokens, case.eos, store)
+
+
+def compiled_system(
+    schema: Any, options: Options, tokens: Sequence[bytes | None], eos: Sequence[int], store: Any = False
+) -> System:
+    """Return the engine compiled for a schema. The schema goes in as text, so that its numbers are exact."""
+    tokenizer = sg.Tokenizer.from_bytes(list(tokens), eos_token_id=list(eos))
+    grammar = sg.json_schema(schema_text(schema), **options.arguments())
+    return System(sg.compile(grammar, tokenizer, store=store))
 
 
 def ids_of(system: System, row: np.ndarray) -> set[int]:
@@ -352,50 +372,6 @@ def _accepts_counts(system: System, matcher: Any, path: list[int], tokens: list[
     assert count == taken, f"accepts({tokens}) says {count}, replay takes {taken}"
 
 
-Event = tuple[str, str, int, int | None]
-
-
-def events_of(node: Node, pointer: str = "", name: str = "value") -> Iterator[Event]:
-    """Yield (kind, pointer, start, end) of what begins and closes in a value, in the order of the text."""
-    start, end = node.token.start, node.end
-    kind = node.kind if node.kind in ("object", "array") else "terminal"
-    yield f"{name}_begin", pointer, start, None
-    yield f"{kind}_begin", pointer, start, None
-    for key, value in node.members:
-        below = f"{pointer}/{key.value.replace('~', '~0').replace('/', '~1')}"
-        yield "key_begin", pointer, key.start, None
-        yield "key_end", below, key.start, key.end
-        yield from events_of(value, below)
-    for index, item in enumerate(node.items):
-        yield from events_of(item, f"{pointer}/{index}", "item")
-    yield f"{kind}_end", pointer, start, end
-    yield f"{name}_end", pointer, start, end
-
-
-def events_tell_the_document(system: System, word: bytes, chance: random.Random) -> None:
-    """The events of a document are those of its value, in any tokens and with rollbacks."""
-    matcher = system.matcher()
-    tokens = [*tokenise(system, word, chance), system.eos[0]]
-    at = 0
-    while at < len(tokens):
-        take(matcher, tokens[at], word)
-        at += 1
-        if chance.random() < 0.2:
-            matcher.events(chance.randint(0, at))
-            back = chance.randint(0, min(3, at))
-            matcher.rollback(back)
-            at -= back
-    told = [(e.kind.value, e.pointer, e.start, e.end) for e in matcher.events(0)]
-    assert told == list(events_of(parse(word)[0])), f"the events of {word!r}"
-    since = chance.randint(0, len(tokens))
-    earlier = system.matcher()
-    for token in tokens[:since]:
-        take(earlier, token, word)
-    first = [(e.kind.value, e.pointer, e.start, e.end) for e in earlier.events(0)]
-    later = [(e.kind.value, e.pointer, e.start, e.end) for e in matcher.events(since)]
-    assert first + later == told, f"events since {since} of {word!r}"
-
-
 def end_is_the_end(system: System, word: bytes, chance: random.Random) -> None:
     """After an end token nothing may be filled or taken; one step back everything is as before."""
     matcher = advanced(system, word, chance)
@@ -584,38 +560,6 @@ def advance_all_agrees(system: System, advance_all: Any, chance: random.Random) 
         assert snapshot(system, matcher) == snapshot(system, twin)
     good = {status for status, bad in zip(statuses, refused, strict=True) if not bad}
     assert good.isdisjoint(status for status, bad in zip(statuses, refused, strict=True) if bad)
-
-
-def draft_agrees(system: System, fill_draft: Any, chance: random.Random) -> None:
-    """The rows of a draft tree are the masks of its nodes, the root's first; below a refused token all is
-    0.
-    """
-    matcher = wandered(system, chance)
-    nodes: list[Any] = [matcher.fork()]
-    tokens: list[int] = []
-    parents: list[int] = []
-    for _ in range(8):
-        parent = chance.randrange(len(nodes))
-        base = nodes[parent]
-        allowed = set() if base is None or base.is_finished else mask_of(system, base)
-        good = bool(allowed) and chance.random() < 0.8
-        token = chance.choice(sorted(allowed)) if good else chance.randrange(len(system.tokens))
-        tokens.append(token)
-        parents.append(parent - 1)
-        child = None
-        if token in allowed:
-            child = base.fork()
-            take(child, token, "a draft")
-        nodes.append(child)
-    before = snapshot(system, matcher)
-    rows = chance.sample(range(12), 9)
-    mask = system.mask(12)
-    mask.array[...] = 5
-    fill_draft(matcher, tokens, parents, mask, rows)
-    for row, node in zip(rows, nodes, strict=True):
-        expected = set() if node is None or node.is_finished else mask_of(system, node)
-        _compare(system, f"draft {tokens} {parents}", ids_of(system, mask.array[row]), expected)
-    assert snapshot(system, matcher) == before, "a draft moved its matcher"
 
 
 def threads_agree(system: System, serial: System, chance: random.Random, threads: int = 8) -> None:

@@ -11,13 +11,16 @@ from typing import Any
 import jsonschema_rs
 import pytest
 from called import calls
-from schema_documents import compiled, judged, shortest
+from schema_documents import beginnings, compiled, judged, shortest
 from schema_strategies import schema as random_schema
 from schema_strategies import value as random_value
 
 import structgen as sg
 from structgen.errors import LimitError, UnsatisfiableSchema
 from structgen.limits import Limits
+from structgen.schema.reading.json_values import JsonPieces
+from structgen.schema.recogniser.members import Members
+from structgen.schema.recogniser.object_search import Undecided, Witness
 from structgen.schema.recogniser.schema_network import SchemaNetwork
 
 SEEDS = [range(40), pytest.param(range(40, 1040), marks=pytest.mark.slow)]
@@ -67,15 +70,6 @@ def test_any_order_needs_no_factorial_of_residues() -> None:
         residue = network.after(residue, key, 0)
     assert network.menu(residue).close == 0
     assert len(network._residues) < 60
-
-
-# Completions
-
-
-def test_a_completion_does_not_repeat_a_key_that_the_object_holds() -> None:
-    network, residue = begun({"type": "object", "minProperties": 2})
-    after = network.after(residue, frozenset({0}), 0)
-    assert network.finish(after, {""})[0] == b'," ":0}'
 
 
 # Work and memory
@@ -232,3 +226,45 @@ def test_a_rest_writes_no_name_that_the_object_holds() -> None:
     for held in itertools.combinations([*free, "other"], 2):
         (rest,) = network.finish(residue, held).values()
         assert not set(json.loads(b"{" + rest)) & set(held)
+
+
+# The goal-directed search for a rest of an object, beside the search over all sets of members
+
+
+def _undecided(self: Witness, debt: object) -> None:
+    raise Undecided
+
+
+@pytest.mark.parametrize("order", ["any", "declared"])
+@pytest.mark.parametrize("seeds", SEEDS)
+def test_rests_are_those_of_the_search_over_all_sets_of_members(
+    seeds: range, order: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    complete, compared = Members.complete, 0
+
+    def both(self: Members, *args: Any) -> JsonPieces | None:
+        nonlocal compared
+        found = complete(self, *args)
+        ask, written = args[7], args[8]
+        if "<locals>" in ask.__qualname__:
+            return found  # asked while the answers are still being worked out
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(Witness, "find", _undecided)
+            slow = complete(self, *args)
+        assert (found is None) == (slow is None)
+        if written and found is not None and slow is not None:
+            assert found.flat() == slow.flat()
+            compared += 1
+        return found
+
+    monkeypatch.setattr(Members, "complete", both)
+    for seed in seeds:
+        chance = random.Random(seed)
+        schema = random_schema(chance)
+        try:
+            grammar = compiled(schema, property_order=order)
+        except UnsatisfiableSchema:
+            continue
+        for state, _ in beginnings(grammar, chance, 20):
+            grammar.completion(state)
+    assert compared > len(seeds)

@@ -8,17 +8,13 @@ from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from typing import Any, Literal
 
 import pytest
+from asked import asked, awaited, listed
+from pydantic import BaseModel, field_validator
+from told_models import TOKENIZER, Told, told
 
-torch = pytest.importorskip("torch")
-pydantic = pytest.importorskip("pydantic")
-
-from asked import asked, awaited, listed  # noqa: E402
-from pydantic import BaseModel, field_validator  # noqa: E402
-from told_models import TOKENIZER, Told, told  # noqa: E402
-
-import structgen as sg  # noqa: E402
-from structgen.json_grammars.prompting import extraction_prompt  # noqa: E402
-from structgen.typed.local import local_model  # noqa: E402
+import structgen as sg
+from structgen.json_grammars.prompting import extraction_prompt
+from structgen.typed.local import local_model
 
 
 class Person(BaseModel):

@@ -8,11 +8,6 @@ from typing import Any
 
 import pytest
 from command_line import commanded
-
-pytest.importorskip("torch")
-pytest.importorskip("pydantic")
-pytest.importorskip("openai")
-
 from openai_server import serving
 
 ADA = '{"name": "Ada", "age": 36}'

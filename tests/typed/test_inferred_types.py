@@ -12,8 +12,6 @@ from typing import Any
 
 import pytest
 
-pytest.importorskip("pydantic")
-
 import structgen as sg
 
 FILE = Path(__file__).with_name("inferred_types.py")

@@ -179,7 +179,6 @@ def test_a_causal_model_is_refused() -> None:
 
 
 def test_the_engine_sends_a_model_that_fills_masks_to_infill() -> None:
-    pytest.importorskip("torch")
     with pytest.raises(sg.StructgenError, match=r"sg\.infill"):
         sg.Engine("structgen/infill")
 

@@ -6,12 +6,8 @@ import json
 import pickle
 from typing import Any
 
-import pytest
-
-pytest.importorskip("torch")
-pytest.importorskip("pydantic")
-
 import picklable_functions
+import pytest
 from asked import asked
 from openai_server import serving
 from pydantic import BaseModel
@@ -71,7 +67,6 @@ def test_a_bias_bans_a_token_and_forces_another_within_the_grammar() -> None:
 
 
 def test_stop_and_bias_go_to_a_server_under_their_names() -> None:
-    pytest.importorskip("openai")
     with serving("one") as server:
         sg.run(server.model, "Say", str, stop=["."], sampling=sg.Sampling(logit_bias={5: -100}))
         (body,) = server.bodies

@@ -7,20 +7,17 @@ import datetime as dt
 import itertools
 from typing import Annotated, Any, Literal, NamedTuple
 
+import pydantic
 import pytest
+from asked import asked
+from pydantic import BaseModel, Field, RootModel, field_validator
+from told_models import told
+from typing_extensions import TypedDict
 
-torch = pytest.importorskip("torch")
-pydantic = pytest.importorskip("pydantic")
-
-from asked import asked  # noqa: E402
-from pydantic import BaseModel, Field, RootModel, field_validator  # noqa: E402
-from told_models import told  # noqa: E402
-from typing_extensions import TypedDict  # noqa: E402
-
-import structgen as sg  # noqa: E402
-from structgen.python_types.type_hints import read_type  # noqa: E402
-from structgen.python_types.type_places import TypeParts  # noqa: E402
-from structgen.typed.partial import PartialDocument  # noqa: E402
+import structgen as sg
+from structgen.python_types.type_hints import read_type
+from structgen.python_types.type_places import TypeParts
+from structgen.typed.partial import PartialDocument
 
 
 class Stop(NamedTuple):

@@ -6,14 +6,10 @@ from typing import Any
 
 import pytest
 from for_each import for_each
+from told_models import told
 
-torch = pytest.importorskip("torch")
-pytest.importorskip("pydantic")
-
-from told_models import told  # noqa: E402
-
-import structgen as sg  # noqa: E402
-from structgen.typed.wanted_forms import form_of  # noqa: E402
+import structgen as sg
+from structgen.typed.wanted_forms import form_of
 
 SCHEMA: dict[str, Any] = {"type": "object", "properties": {"n": {"type": "integer"}}, "required": ["n"]}
 NAMED = {"name": "n", "schema": SCHEMA, "strict": True}

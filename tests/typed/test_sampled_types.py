@@ -12,12 +12,11 @@ from collections.abc import Iterator
 from typing import Annotated, Any, Literal, NamedTuple
 
 import numpy as np
+import pydantic
 import pytest
+from asked import asked, awaited
 from for_each import for_each
-
-pydantic = pytest.importorskip("pydantic")
-
-from pydantic import (  # noqa: E402
+from pydantic import (
     AfterValidator,
     BaseModel,
     BeforeValidator,
@@ -29,20 +28,15 @@ from pydantic import (  # noqa: E402
     field_validator,
     model_validator,
 )
-from typing_extensions import TypedDict  # noqa: E402
+from typing_extensions import TypedDict
 
-import structgen as sg  # noqa: E402
-from structgen.python_types.type_hints import read_type  # noqa: E402
-from structgen.python_types.type_places import PlaceValidators, refuses  # noqa: E402
-from structgen.request_reading.targets import ReadTarget  # noqa: E402
-from structgen.samplers.rows import FunctionRows  # noqa: E402
-from structgen.samplers.target import Target  # noqa: E402
-from structgen.samplers.types import understood  # noqa: E402
-
-pytest.importorskip("torch")
-pytest.importorskip("pydantic")
-
-from asked import asked, awaited  # noqa: E402
+import structgen as sg
+from structgen.python_types.type_hints import read_type
+from structgen.python_types.type_places import PlaceValidators, refuses
+from structgen.request_reading.targets import ReadTarget
+from structgen.samplers.rows import FunctionRows
+from structgen.samplers.target import Target
+from structgen.samplers.types import understood
 
 END = 256
 TOKENIZER = sg.Tokenizer.from_bytes([*(bytes((byte,)) for byte in range(256)), None], eos_token_id=END)
@@ -490,8 +484,6 @@ def test_every_option_arrives(monkeypatch: pytest.MonkeyPatch) -> None:
     ],
 )
 def test_what_has_no_such_law_is_refused(hint: Any, options: Any, said: str) -> None:
-    if options["model"].startswith("openai"):
-        pytest.importorskip("openai")
     with pytest.raises(sg.StructgenError, match=said):
         asked(hint, **options).sample(3)("Zorvik")
 

@@ -7,28 +7,23 @@ import datetime as dt
 import json
 import pickle
 import re
-from collections.abc import Callable, Sequence
+import warnings
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
 import pytest
+import torch
+from asked import asked
+from asked import awaited as typed_coroutine
 from for_each import for_each
+from pydantic import AfterValidator, BaseModel
+from told_models import TOKENIZER, Answer, Told, told
 
-torch = pytest.importorskip("torch")
-pytest.importorskip("pydantic")
-
-import warnings  # noqa: E402
-from collections.abc import Iterator  # noqa: E402
-
-from asked import asked  # noqa: E402
-from asked import awaited as typed_coroutine  # noqa: E402
-from pydantic import AfterValidator, BaseModel  # noqa: E402
-from told_models import TOKENIZER, Answer, Told, told  # noqa: E402
-
-import structgen as sg  # noqa: E402
-from structgen.engine.bulk.bulk_file import run_bulk  # noqa: E402
-from structgen.request_reading.targets import read_target  # noqa: E402
+import structgen as sg
+from structgen.engine.bulk.bulk_file import run_bulk
+from structgen.request_reading.targets import read_target
 
 pytestmark = pytest.mark.filterwarnings("ignore::structgen.errors.ShortenedWarning")
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import random
 import re
-import sys
 import warnings
 from collections.abc import Iterator
 from dataclasses import replace
@@ -13,26 +12,19 @@ from pathlib import Path
 from typing import Annotated, Any
 
 import pytest
+from asked import asked
+from command_line import commanded
+from pydantic import Field, create_model
+from small_models import CHAT_TEMPLATE, write_chat_llama, write_llama
 
-torch = pytest.importorskip("torch")
-pytest.importorskip("pydantic")
-pytest.importorskip("transformers")
-
-sys.path.insert(0, str(Path(__file__).parents[1] / "engine"))
-
-from asked import asked  # noqa: E402
-from command_line import commanded  # noqa: E402
-from pydantic import Field, create_model  # noqa: E402
-from small_models import CHAT_TEMPLATE, write_chat_llama, write_llama  # noqa: E402
-
-import structgen as sg  # noqa: E402
-from structgen.engine.model_prompts import ModelPrompts, ModelQuestion  # noqa: E402
-from structgen.engine.requests import Request  # noqa: E402
-from structgen.json_grammars.prompting import MOST_DESCRIPTION, schema_outline  # noqa: E402
-from structgen.serving.served_model import ServedModel  # noqa: E402
-from structgen.tool_calls.format_rows import FORMATS  # noqa: E402
-from structgen.tool_calls.tool_definitions import read_tools  # noqa: E402
-from structgen.typed.tool_prompts import plain_chat  # noqa: E402
+import structgen as sg
+from structgen.engine.model_prompts import ModelPrompts, ModelQuestion
+from structgen.engine.requests import Request
+from structgen.json_grammars.prompting import MOST_DESCRIPTION, schema_outline
+from structgen.serving.served_model import ServedModel
+from structgen.tool_calls.format_rows import FORMATS
+from structgen.tool_calls.tool_definitions import read_tools
+from structgen.typed.tool_prompts import plain_chat
 
 
 @pytest.fixture(scope="module")

@@ -11,24 +11,20 @@ from collections.abc import AsyncIterator, Iterator
 from typing import Annotated, Any, Literal, Optional
 
 import pytest
+from asked import Person, asked, awaited, listed
 from for_each import for_each
+from openai_server import serving
+from pydantic import AfterValidator, BaseModel, Field, RootModel, TypeAdapter
+from told_models import told
+from typing_extensions import TypedDict
 
-torch = pytest.importorskip("torch")
-pydantic = pytest.importorskip("pydantic")
-
-from asked import asked, awaited, listed  # noqa: E402
-from openai_server import serving  # noqa: E402
-from pydantic import AfterValidator, BaseModel, Field, RootModel, TypeAdapter  # noqa: E402
-from told_models import told  # noqa: E402
-from typing_extensions import TypedDict  # noqa: E402
-
-import structgen as sg  # noqa: E402
-from structgen.core.events import Place  # noqa: E402
-from structgen.python_types.type_hints import read_type  # noqa: E402
-from structgen.python_types.type_places import TypeParts  # noqa: E402
-from structgen.typed.partial import PartialDocument  # noqa: E402
-from structgen.typed.wanted_forms import form_of  # noqa: E402
-from structgen.typed.wrapping import Unwrapping, WrappedReader, unwrapped, wrapped  # noqa: E402
+import structgen as sg
+from structgen.core.events import Place
+from structgen.python_types.type_hints import read_type
+from structgen.python_types.type_places import TypeParts
+from structgen.typed.partial import PartialDocument
+from structgen.typed.wanted_forms import form_of
+from structgen.typed.wrapping import Unwrapping, WrappedReader, unwrapped, wrapped
 
 ADA = "Ada is 36 years old."
 
@@ -36,11 +32,6 @@ ADA = "Ada is 36 years old."
 class Size(enum.Enum):
     SMALL = "S"
     LARGE = "L"
-
-
-class Person(BaseModel):
-    name: str
-    age: int
 
 
 class Held(TypedDict):

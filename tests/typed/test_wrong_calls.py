@@ -6,21 +6,13 @@ import asyncio
 import math
 from collections.abc import Callable
 from functools import partial
-from typing import Any
+from typing import Any, Final
 
 import pytest
-
-pytest.importorskip("pydantic")
-
 from asked import asked, awaited
-
-import structgen as sg
-
-pytest.importorskip("torch")
-from typing import Final
-
 from for_each import for_each
 
+import structgen as sg
 from structgen.typed.options import CallOptions, TypedOptions
 from structgen.typed.writers import writer_of
 
@@ -192,7 +184,6 @@ def test_what_is_no_prompt_is_told_with_its_fault(prompt: Any, said: str) -> Non
 
 
 def test_no_sampling_is_the_default() -> None:
-    pytest.importorskip("torch")
     request = sg.Request("x", sg.json_schema({"type": "boolean"}), None)  # type: ignore[arg-type]
     assert request.sampling == sg.Request("x", sg.json_schema({"type": "boolean"})).sampling
 
@@ -237,8 +228,6 @@ MODELS: Final = {
 
 
 def _read(model: str, options: dict[str, Any]) -> None:
-    if model == "server":
-        pytest.importorskip("openai")
     writer_of(MODELS[model], TypedOptions.read(options))
 
 

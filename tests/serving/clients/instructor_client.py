@@ -5,26 +5,14 @@ from __future__ import annotations
 import sys
 import warnings
 from collections.abc import Iterable
-from typing import Any, Literal
+from typing import Any
 
 import instructor
 import openai
-from pydantic import BaseModel
+from person import ADA, TEXT, Person
 
 warnings.simplefilter("ignore")
-TEXT = "Ada Lovelace, 36, lives in London."
 MESSAGES: Any = [{"role": "system", "content": "Extract the person."}, {"role": "user", "content": TEXT}]
-
-
-class Person(BaseModel):
-    """A person."""
-
-    name: str
-    age: int
-    city: Literal["London", "Paris"] | None
-
-
-ADA = Person(name="Ada Lovelace", age=36, city="London")
 
 
 def client_of(mode: str) -> Any:

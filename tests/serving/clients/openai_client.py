@@ -7,24 +7,14 @@ from __future__ import annotations
 
 import json
 import sys
-from typing import Any, Literal
+from typing import Any
 
 import openai
-from pydantic import BaseModel
+from person import ADA, TEXT, Person
 
-TEXT = "Ada Lovelace, 36, lives in London."
 MESSAGES: Any = [{"role": "user", "content": TEXT}]
 
 
-class Person(BaseModel):
-    """A person."""
-
-    name: str
-    age: int
-    city: Literal["London", "Paris"] | None
-
-
-ADA = Person(name="Ada Lovelace", age=36, city="London")
 client = openai.OpenAI(base_url=sys.argv[1], api_key="any", max_retries=0)
 chat = client.chat.completions
 schema: Any = {"type": "json_schema", "json_schema": {"name": "p", "schema": Person.model_json_schema()}}

@@ -4,26 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import sys
-from typing import Any, Literal
+from typing import Any
 
-from pydantic import BaseModel
+from person import ADA, TEXT, Person
 from pydantic_ai import Agent, NativeOutput, ToolOutput
 from pydantic_ai.exceptions import ModelHTTPError
 from pydantic_ai.models.openai import OpenAIChatModel, OpenAIResponsesModel
 from pydantic_ai.providers.openai import OpenAIProvider
 
-TEXT = "Ada Lovelace, 36, lives in London."
-
-
-class Person(BaseModel):
-    """A person."""
-
-    name: str
-    age: int
-    city: Literal["London", "Paris"] | None
-
-
-ADA = Person(name="Ada Lovelace", age=36, city="London")
 provider = OpenAIProvider(base_url=sys.argv[1], api_key="any")
 model = OpenAIChatModel("extract", provider=provider)
 kinds: dict[str, Any] = {"native": NativeOutput(Person), "tool": ToolOutput(Person), "default": Person}
