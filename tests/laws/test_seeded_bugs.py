@@ -8,10 +8,21 @@ from typing import Any
 
 import numpy as np
 import pytest
-from bundles import Law, budgets, bytes_agree, counts, cursors, exact, forced, near_counts, words
 from cases import Case, case_of
 from for_each import for_each
-from laws import System, system_of
+from laws import (
+    Law,
+    System,
+    budgets,
+    bytes_agree,
+    counts,
+    cursors,
+    exact,
+    forced,
+    near_counts,
+    system_of,
+    words,
+)
 from policy_oracle import Options
 from strategies import Bounded
 

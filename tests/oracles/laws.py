@@ -6,8 +6,9 @@ A system is the engine with one grammar and one vocabulary, or with cursors that
 
 from __future__ import annotations
 
+import math
 import random
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Any
@@ -584,3 +585,74 @@ def threads_agree(system: System, serial: System, chance: random.Random, threads
     with ThreadPoolExecutor(threads) as pool:
         together = list(pool.map(lambda seed: trace(system, seed), seeds))
     assert together == [trace(serial, seed) for seed in seeds]
+
+
+# The laws over the places of one case, in bundles
+
+Law = Callable[[System, Case], None]
+
+
+def exact(system: System, case: Case) -> None:
+    for prefix in case.prefixes(6):
+        mask_is_exact(system, case.automaton, prefix, case.chance)
+
+
+def bytes_agree(system: System, case: Case) -> None:
+    for prefix in case.prefixes(3):
+        state = system.compiled.step_bytes(system.compiled.start, prefix)
+        mask_agrees_with_bytes(system, state, prefix)
+        step_agrees_with_mask(system, state, case.chance)
+
+
+def words(system: System, case: Case) -> None:
+    for word in case.words(3):
+        word_is_taken(system, word, case.chance)
+        end_is_the_end(system, word, case.chance)
+        states_are_values(system, word, case.chance)
+
+
+def foreign_texts(system: System, case: Case) -> None:
+    for prefix in case.prefixes(6):
+        judged_text(system, case.language, prefix + case.chance.choice([b"", b" ", b"}", b"1"]), case.chance)
+
+
+def walks(system: System, case: Case) -> None:
+    for _ in range(3):
+        walk_ends_in_the_language(system, case.language, case.chance, 20)
+
+
+def live(system: System, case: Case) -> None:
+    for prefix in case.prefixes(2):
+        allowed_tokens_are_live(system, case.language, prefix, case.chance)
+
+
+def cursors(system: System, case: Case) -> None:
+    for _ in range(3):
+        cursor_agrees_with_replay(system, case.chance)
+
+
+def forced(system: System, case: Case) -> None:
+    for prefix in case.prefixes(5):
+        assert forced_is_sound(system, case.automaton, prefix, case.chance) == 0
+
+
+def counts(system: System, case: Case) -> None:
+    for prefix in case.prefixes(4):
+        count_falls(system, prefix, case.chance)
+    _no_less(system, case, math.inf)
+
+
+def near_counts(system: System, case: Case) -> None:
+    _no_less(system, case, 1.1)
+
+
+def _no_less(system: System, case: Case, most: float) -> None:
+    for prefix in case.prefixes(4):
+        least = case.automaton.tokens_to_finish(case.automaton.step(0, prefix), case.tokens)
+        count_is_no_less(system, least, prefix, case.chance, most if least else 1)
+
+
+def budgets(system: System, case: Case) -> None:
+    for prefix in case.prefixes(3):
+        budget_is_exact(system, prefix, case.chance)
+        budget_completes(system, case.language, prefix, case.chance.randint(0, 3), case.chance)
