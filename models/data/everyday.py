@@ -18,7 +18,7 @@ from pathlib import Path
 
 from data import remarks
 from data.texts import texts
-from data.values import Fact, Value, Values, article_of, spelled, spoken
+from data.values import Fact, Value, Values, article_of, facts_of, spelled, spoken
 from data.words import KNOWN, Words
 
 LISTS = texts("everyday")
@@ -66,12 +66,7 @@ class Everyday:
         said: dict[str, Value] = {}
         text = _SLOT.sub(lambda match: self._filled(match[1], said), frame)
         text = re.sub(" +", " ", text).strip()
-        facts: dict[str, Fact] = {}
-        for part in asked.split(" "):
-            name, _, keys = part.partition(":")
-            value = said[name] if name in said else self._joined([said[one] for one in name.split("+")])
-            facts[name] = value.fact(list(dict.fromkeys(keys.split(","))))
-        return facts, self._finished(text, said)
+        return facts_of(said, asked), self._finished(text, said)
 
     def _finished(self, text: str, said: dict[str, Value]) -> str:
         """Return the sentence with a capital letter where no value begins it, and with its end."""
@@ -425,8 +420,3 @@ class Everyday:
         link = chance.choice((" and ", " and ", ", and ", " and then ", ", then "))
         said = ", ".join([tasks[0], *(again + one for one in tasks[1:-1])]) + link + again + tasks[-1]
         return Value(said, tasks, "strings", "list")
-
-    @staticmethod
-    def _joined(parts: list[Value]) -> Value:
-        """Return one list of values that are said apart."""
-        return Value("", list(dict.fromkeys(str(part.value) for part in parts)), "strings", "list")

@@ -11,7 +11,7 @@ from __future__ import annotations
 import re
 
 from data.texts import texts
-from data.values import Fact, Value, Values, article_of, spoken
+from data.values import Fact, Value, Values, article_of, facts_of, spoken
 from data.words import KNOWN, Words, plural_of
 
 LISTS = texts("plain")
@@ -41,11 +41,7 @@ class Plain:
         text = _SLOT.sub(filled, frame)
         clause = chance.choice(LISTS.clauses) if chance.random() < 0.6 else ""
         text = re.sub(r" ~", f" {clause}" if clause else "", text)
-        facts: dict[str, Fact] = {}
-        for part in asked.split():
-            name, _, keys = part.partition(":")
-            value = said[name] if name in said else self._joined([said[one] for one in name.split("+")])
-            facts[name] = value.fact(keys.split(","))
+        facts = facts_of(said, asked)
         if chance.random() < 0.2:
             opening = chance.choice(LISTS.openings)
             text = f"{opening} {text}"
@@ -136,11 +132,3 @@ class Plain:
         if "," in form:
             return Value("; ".join(said), rows, "lines", "list")
         return Value(values.listed(said).said, rows, "lines", "list")
-
-    @staticmethod
-    def _joined(parts: list[Value]) -> Value:
-        """Return one list of values that are said apart."""
-        every: list[object] = []
-        for part in parts:
-            every += part.value if isinstance(part.value, list) else [part.value]
-        return Value("", list(dict.fromkeys(every)), "strings", "list")

@@ -54,6 +54,21 @@ class Fact:
     schema: dict[str, Any]
 
 
+def facts_of(said: dict[str, Value], asked: str) -> dict[str, Fact]:
+    """Return the facts that may be asked for: parts `slot:key,key`, or `slot+slot:key` for a list of what is
+    said apart."""
+    facts: dict[str, Fact] = {}
+    for part in asked.split():
+        name, _, keys = part.partition(":")
+        told = said.get(name)
+        if told is None:
+            held = [said[one].value for one in name.split("+")]
+            every = [item for one in held for item in (one if isinstance(one, list) else [one])]
+            told = Value("", list(dict.fromkeys(every)), "strings", "list")
+        facts[name] = told.fact(list(dict.fromkeys(keys.split(","))))
+    return facts
+
+
 def ordinal(day: int) -> str:
     """Return 1st, 2nd, 3rd, 4th, ..."""
     if day in (11, 12, 13):

@@ -377,8 +377,8 @@ def test_far_bounds_and_long_lists_are_answered(numbers: str) -> None:
         ir.Multiple(Decimal("1e-300")),
         ir.Multiple(Decimal("1e300")),
         interval("1e400", None),
-        ir.Points(frozenset(range(0, 100_000, 7))),
-        ir.Not(ir.Points(frozenset(range(0, 100_000, 7)))),
+        ir.Points(frozenset(range(0, 30_000, 7))),
+        ir.Not(ir.Points(frozenset(range(0, 30_000, 7)))),
     ):
         state = pool.start(ir.Spec((formula,)), numbering())
         assert state >= 0
@@ -408,7 +408,7 @@ def test_a_multiple_between_bounds_of_four_thousand_digits_is_found(numbers: str
 )
 def test_an_automaton_of_too_many_states_is_refused_by_name(formula: ir.Formula) -> None:
     with pytest.raises(LimitError, match="Write multipleOf with fewer digits") as caught:
-        NumberPool("bounded", Limits()).start(ir.Spec((formula,)), numbering())
+        NumberPool("bounded", Limits(automaton_states=10_000)).start(ir.Spec((formula,)), numbering())
     assert caught.value.limit == "automaton_states"
 
 
@@ -446,7 +446,7 @@ def test_of_a_divisor_of_many_remainders_the_nearest_multiples_are_written(by: s
 
 def test_a_formula_of_any_depth_is_read() -> None:
     deep: ir.Formula = interval("3", None)
-    for _ in range(20_001):
+    for _ in range(5_001):
         deep = ir.Not(deep)
     assert accepts(deep, "2") and not accepts(deep, "3")
 

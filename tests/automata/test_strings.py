@@ -341,7 +341,7 @@ def test_what_multiplies_is_refused_by_name_or_made(source: str) -> None:
 
 def test_a_formula_may_be_deep() -> None:
     deep: Formula = Pattern("^a+$")
-    for _ in range(2_000):
+    for _ in range(700):
         deep = Not(All((Not(Any_((deep, Words(frozenset(("b",)))))), TRUE)))
     walker, flat = Walker(deep), Walker(Pattern("^(?:a+|b)$"))
     assert walker.pool.key(walker.start) == flat.pool.key(flat.start)

@@ -82,12 +82,6 @@ def test_column_of_a_byte_inside_a_character_is_that_of_the_character() -> None:
     assert position.column(b"\xbc\xa2") == 3
 
 
-def test_caret_stands_under_the_character() -> None:
-    position = Position()
-    position.feed(b'{\n  "a": 1, ')
-    assert position.excerpt(b'x": 2}\n}') == ('  "a": 1, x": 2}', "          ^")
-
-
 def test_caret_counts_two_cells_for_a_wide_character_and_keeps_tabs() -> None:
     position = Position()
     position.feed('\t"漢": '.encode())

@@ -5,6 +5,7 @@ Workers are in this process here; tests/serving has those of Ray."""
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +25,8 @@ from structgen.engine.requests import Request, Sampling
 TOKENIZER = tokenizer()
 GRAMMAR = sg.json_schema({"type": "array", "items": {"enum": ["a", "b", "c"]}, "minItems": 1, "maxItems": 3})
 COUNT = 23
+Workers = in_process_workers.InProcessWorkers
+Lines = tuple[list[bytes], bytes]
 
 
 def _engine() -> Engine:
@@ -44,7 +47,7 @@ def _writer(model: str, options: dict[str, Any], request_of: Any) -> ShardWriter
 
 
 @pytest.fixture
-def workers(monkeypatch: pytest.MonkeyPatch) -> in_process_workers.InProcessWorkers:
+def workers(monkeypatch: pytest.MonkeyPatch) -> Workers:
     monkeypatch.setattr(bulk_on_ray, "_writer", _writer)
     return in_process_workers.use(monkeypatch, bulk_on_ray)
 
@@ -67,7 +70,7 @@ def _sorted(out: Path) -> list[bytes]:
 
 
 @pytest.fixture(scope="module")
-def expected(tmp_path_factory: pytest.TempPathFactory) -> tuple[list[bytes], bytes]:
+def expected(tmp_path_factory: pytest.TempPathFactory) -> Lines:
     """Return the lines of one process, and what it writes of its run."""
     folder = tmp_path_factory.mktemp("one")
     run_bulk(_engine(), _prompts(folder), folder / "one.jsonl", _request)
@@ -80,12 +83,9 @@ def _run(prompts: Path, out: Path, request_of: Any = _request, **options: Any) -
 
 
 def test_results_are_the_lines_of_one_process_and_the_same_run(
-    tmp_path: Path,
-    prompts: Path,
-    workers: in_process_workers.InProcessWorkers,
-    expected: tuple[list[bytes], bytes],
+    prompts: Path, workers: Workers, expected: Lines
 ) -> None:
-    out, seen = tmp_path / "out.jsonl", list[BulkProgress]()
+    out, seen = prompts.with_name("out.jsonl"), list[BulkProgress]()
     last = _run(prompts, out, tell=seen.append)
     assert (_sorted(out), run_file(out).read_bytes()) == expected
     assert [len(shard) for shard in workers.shards] == [5, 5, 5, 5, 3] and not workers.lent
@@ -97,23 +97,23 @@ class _Killed(BaseException):
     """Comes in the middle of the work."""
 
 
-@pytest.mark.parametrize(("after", "size"), [(1, 7), (5, 5), (8, 3), (17, 7), (COUNT, 5)])
-def test_the_next_run_hands_out_what_is_missing_alone(
-    tmp_path: Path,
-    prompts: Path,
-    workers: in_process_workers.InProcessWorkers,
-    expected: tuple[list[bytes], bytes],
-    after: int,
-    size: int,
-) -> None:
-    out = tmp_path / "out.jsonl"
+def _dies(after: int) -> Callable[[BulkProgress], None]:
+    """Return a listener that ends a run after so many texts."""
 
     def tell(now: BulkProgress) -> None:
-        if now.done == after:
+        if now.done == now.before + after:
             raise _Killed
 
+    return tell
+
+
+@pytest.mark.parametrize(("after", "size"), [(1, 7), (5, 5), (8, 3), (17, 7), (COUNT, 5)])
+def test_the_next_run_hands_out_what_is_missing_alone(
+    prompts: Path, workers: Workers, expected: Lines, after: int, size: int
+) -> None:
+    out = prompts.with_name("out.jsonl")
     with pytest.raises(_Killed):
-        _run(prompts, out, tell=tell)
+        _run(prompts, out, tell=_dies(after))
     assert not workers.lent
     workers.shards.clear()
     before = {json.loads(line)["line"] for line in out.read_bytes().splitlines()}
@@ -125,21 +125,13 @@ def test_the_next_run_hands_out_what_is_missing_alone(
 
 
 def test_one_process_goes_on_with_a_run_on_ray_and_the_other_way_round(
-    tmp_path: Path,
-    prompts: Path,
-    workers: in_process_workers.InProcessWorkers,
-    expected: tuple[list[bytes], bytes],
+    prompts: Path, workers: Workers, expected: Lines
 ) -> None:
-    out = tmp_path / "out.jsonl"
-
-    def tell(now: BulkProgress) -> None:
-        if now.done == now.before + 8:
-            raise _Killed
-
+    out = prompts.with_name("out.jsonl")
     with pytest.raises(_Killed):
-        _run(prompts, out, tell=tell)
+        _run(prompts, out, tell=_dies(8))
     with pytest.raises(_Killed):
-        run_bulk(_engine(), prompts, out, _request, tell)
+        run_bulk(_engine(), prompts, out, _request, _dies(8))
     assert _run(prompts, out).before == 16
     assert _sorted(out) == expected[0]
 
@@ -184,7 +176,7 @@ def test_numbers_below_one_are_refused(tmp_path: Path, prompts: Path, name: str)
 def test_workers_have_gpus_where_the_device_says_so(
     tmp_path: Path,
     prompts: Path,
-    workers: in_process_workers.InProcessWorkers,
+    workers: Workers,
     device: str | None,
     gpu: bool | None,
 ) -> None:

@@ -270,7 +270,3 @@ def test_the_options_of_run() -> None:
     assert found.result.tokens == TOKENIZER.encode(LITERAL.encode())
     found = sg.run(engine, "http:", PATH, sampling=how, canonical=True, healing=True, detailed=True)
     assert TOKENIZER.token_bytes[found.result.tokens[0]] == b"://"
-    for model in ("openai:http://localhost:1/v1#m", "structgen/infill"):
-        for name in ("canonical", "healing"):
-            with pytest.raises(sg.errors.OptionError, match=name):
-                sg.run(model, "A text:", int, **{name: True})

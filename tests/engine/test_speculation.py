@@ -7,18 +7,21 @@ import dataclasses
 import functools
 from collections import Counter
 from collections.abc import Callable, Sequence
+from pathlib import Path
 from typing import Any
 
 import pytest
 import torch
 from request_kinds import DATES, PERSON, requests
 from scripted_drafts import Scripted
-from small_models import Function, TreeFunction, tokenizer
+from small_models import Function, TreeFunction, tokenizer, write_llama
 from token_caches import TokenCache
 
 import structgen as sg
 from structgen.engine import Engine, FinishReason, Handle, Request, Result, Sampling
+from structgen.engine.huggingface import HuggingFace
 from structgen.engine.model_protocol import DraftSupport
+from structgen.engine.models import load_model
 from structgen.speculation.drafters.answer_history import AnswerHistory
 from structgen.speculation.drafts.draft import NO_DRAFT, Draft
 from structgen.speculation.drafts.drafter import (
@@ -159,6 +162,17 @@ def test_the_embedded_model_writes_the_same_bits(temperature: float) -> None:
         found = engine.generate(drafted)
         assert [_of(one) for one in found] == [_of(one) for one in plain]
         assert sum(one.usage.calls for one in found) < sum(one.usage.calls for one in plain)
+
+
+@pytest.mark.usefixtures("keen")
+def test_a_model_of_transformers_writes_the_same_tokens(tmp_path: Path) -> None:
+    model, own = load_model(write_llama(tmp_path, inner=100), device="cpu")
+    assert isinstance(model, HuggingFace)
+    engine = Engine(model, tokenizer=own, max_rows=3)
+    plain, drafted = (engine.generate(_requests(7, lambda _: how)) for how in ("off", Speculation(nodes=8)))  # noqa: B023
+    assert [(one.tokens, one.thoughts) for one in drafted] == [(one.tokens, one.thoughts) for one in plain]
+    assert all(one.usage.speculation == "" for one in drafted)
+    assert sum(one.usage.calls for one in drafted) < sum(one.usage.calls for one in plain)
 
 
 @pytest.mark.usefixtures("keen")

@@ -161,7 +161,9 @@ def test_drafts_and_steps_are_plain_decoding_while_texts_come_and_go(
     monkeypatch.setattr(
         HuggingFace, "_compact", lambda self, longest: moved.append(longest) or compact(self, longest)
     )
-    _run(made(name, attention), 0, 12, partings)
+    model = made(name, attention)
+    assert HuggingFace(model).draft_support.shape == ("chain" if name == "bloom" else "tree")
+    _run(model, 0, 12, partings)
     assert partings.seen > 60 and partings.parted == 0 and moved
 
 

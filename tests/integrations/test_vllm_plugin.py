@@ -255,6 +255,7 @@ def test_each_kind_of_constraint_holds(vllm: SimpleNamespace, engine: Any, name:
             jsonschema.validate(json.loads(text), SCHEMA if name == "schema" else {"type": "object"})
 
 
+@pytest.mark.parametrize("version", ["0.33.0"], indirect=True)
 @pytest.mark.parametrize("drafts", [0, 4])
 @pytest.mark.parametrize("thoughts", [False, True])
 @pytest.mark.parametrize("most", [12, 25, 60])

@@ -38,11 +38,6 @@ BYTES = [bytes((one,)) for one in range(256)]
 OTHER_PIECES = [*BYTES[::-1], b"ab", b"a a", b"#b", b"cab", b"\n a", b" # ", b"bb", b"ccc", b"a\n\n"]
 OTHER = sg.Tokenizer.from_bytes([*OTHER_PIECES, None], eos_token_id=len(OTHER_PIECES))
 PIECES = {TOKENS.vocab_size: [*BYTES, *LONGER], OTHER.vocab_size: OTHER_PIECES}
-SQL_TEXTS = (
-    b"SELECT a, 'x y' FROM b",
-    b"select x.y from t where a >= 2 and b = 'q' order by 1",
-    b"INSERT INTO t VALUES (1, NULL)",
-)
 Answer = tuple[list[int], bool, bytes]
 
 
@@ -363,13 +358,13 @@ def test_flush_waits_for_what_is_being_written(tmp_path: Path, monkeypatch: pyte
 
 
 def test_a_new_vocabulary_goes_on_with_the_states_of_the_file(tmp_path: Path) -> None:
-    grammar, small = sg.lark(GRAMMARS / "sql.lark"), vocabularies.load("small")
+    grammar, small = sg.lark(GRAMMARS / "markers.lark"), vocabularies.load("small")
     compiled(grammar, MaskStore(tmp_path))
     second = compiled(grammar, MaskStore(tmp_path), small)
     states, fresh = second.sizes["lexer_states"], compiled(grammar, tokens=small)
-    for text in SQL_TEXTS:
+    for text in (b"python_version >= '3.11' and os_name == 'nt'", b"extra=='a b' or 'x' not in sys_platform"):
         assert masks_along(second, text) == masks_along(fresh, text)
-    assert states > 100 and second.sizes["lexer_states"] > states
+    assert states > 40 and second.sizes["lexer_states"] > states
 
 
 def made(monkeypatch: pytest.MonkeyPatch, grammar: Any, tokens: sg.Tokenizer, **options: Any) -> int:

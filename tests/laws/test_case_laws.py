@@ -12,16 +12,14 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-import bundles
 import laws
 import pytest
-from bundles import Law
 from cases import FLAT_OPTIONS, Case, any_cases, case_of, cases
 from effort import BRIEF, DEEP, MODEST
-from engine import compiled_system, system_of
 from hypothesis import assume, currently_in_test_context, event, given
 from hypothesis import strategies as st
 from language import Language, Unclear
+from laws import Law, compiled_system, system_of
 from policy_oracle import COMPACT, WIDEST, Answer, Options
 from shapes import Array, Number, Object, Shape, Text, automaton_of
 from strategies import Bounded, Writer, bounded_schemas, open_schemas, values, vocabulary
@@ -39,19 +37,19 @@ def with_chance(law: Callable[..., None], *given: Any) -> Law:
 
 
 LAWS: dict[str, Law] = {
-    "a mask is what every token tried on the explicit automaton gives": bundles.exact,
-    "a mask is what the byte recogniser takes": bundles.bytes_agree,
-    "every word is taken under random tokens and may end": bundles.words,
-    "what is no word is refused or may not end": bundles.foreign_texts,
-    "walks of a finite language end in its words": bundles.walks,
-    "every allowed token leads to a word": bundles.live,
-    "the count falls and is no less than the least": bundles.counts,
-    "a budget allows what fits and completes in time": bundles.budgets,
+    "a mask is what every token tried on the explicit automaton gives": laws.exact,
+    "a mask is what the byte recogniser takes": laws.bytes_agree,
+    "every word is taken under random tokens and may end": laws.words,
+    "what is no word is refused or may not end": laws.foreign_texts,
+    "walks of a finite language end in its words": laws.walks,
+    "every allowed token leads to a word": laws.live,
+    "the count falls and is no less than the least": laws.counts,
+    "a budget allows what fits and completes in time": laws.budgets,
     "a batch fills what single calls fill": with_chance(laws.batch_agrees, sg.core.fill_masks),
     "a budget too small fails its own row alone": with_chance(laws.batch_budgets_agree, sg.core.fill_masks),
     "a batch advances what single calls advance": with_chance(laws.advance_all_agrees, sg.core.advance_all),
-    "a matcher agrees with replay after any moves": bundles.cursors,
-    "forced bytes are what every word goes on with": bundles.forced,
+    "a matcher agrees with replay after any moves": laws.cursors,
+    "forced bytes are what every word goes on with": laws.forced,
 }
 
 
@@ -67,8 +65,8 @@ def test_the_engine_keeps_the_law(law: Law, case: Case) -> None:
 @given(any_cases())
 def test_masks_are_exact_in_many_cases(case: Case) -> None:
     system = system_of(case)
-    bundles.exact(system, case)
-    bundles.words(system, case)
+    laws.exact(system, case)
+    laws.words(system, case)
 
 
 @BRIEF
@@ -82,10 +80,10 @@ def test_eight_threads_see_what_one_sees(case: Case) -> None:
 @given(case=any_cases())
 def test_masks_from_a_cold_and_a_warm_store_are_exact(let_go: bool, case: Case) -> None:
     store = sg.MaskStore()
-    bundles.exact(system_of(case, store), case)
+    laws.exact(system_of(case, store), case)
     if let_go:
         store.let_go()  # so that another grammar finds the masks
-    bundles.exact(system_of(case, store), case)
+    laws.exact(system_of(case, store), case)
 
 
 @BRIEF
@@ -103,7 +101,7 @@ def test_masks_from_a_store_that_others_filled_are_exact(some: list[Bounded], op
     for case in found:
         # One vocabulary for all: rows are shared between the grammars of a vocabulary.
         shared = replace(case, tokens=found[0].tokens, eos=found[0].eos)
-        bundles.exact(system_of(shared, store), shared)
+        laws.exact(system_of(shared, store), shared)
 
 
 @MODEST
@@ -149,7 +147,7 @@ def test_the_count_is_within_a_tenth_of_the_least_on_samples(shape: Shape) -> No
     automaton, chance = automaton_of(shape, options), random.Random(1)
     case = Case(shape.schema(), options, automaton, tokenizer.token_bytes, tokenizer.eos_token_ids, chance)
     for _ in range(2):
-        bundles.near_counts(system_of(case), case)
+        laws.near_counts(system_of(case), case)
 
 
 def hold_to_the_judge(schema: Any, options: Options, some: list[Any], seed: int) -> None:

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from dialects import DRAFTS, Dialect, Judge, dialects, texts
+from dialects import DRAFTS, Dialect, dialects, judge_of, texts
 from effort import DEEP, MODEST
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -31,7 +31,7 @@ POLICIES: dict[str, Any] = {
 
 def hold_to_the_enumeration(dialect: Dialect, most: int) -> None:
     """Compare the masks after at most `most` live prefixes with what the enumeration says."""
-    judge = Judge(dialect)
+    judge = judge_of(dialect)
     words = {text.encode() for value in dialect.universe if judge.valid(value) for text in texts(value)}
     grammar = sg.json_schema(dialect.schema, draft=dialect.draft, **POLICIES)
     if not words:

@@ -36,9 +36,9 @@ BLANKS = 'x: W NL | W ":" NL INDENT x+ DEDENT\nW: "c"\nNL: /(\\n *)+/\n%ignore /
 NAMED = {
     "ordered choice": ('start: X "b"\nX: /a|ab/\n', "ab", 7),
     "width": ('start: A "c" | B\nA: /a{1,5}/\nB: /ab/\n', "abc", 7),
-    "keywords": ('start: ("ab" N | N "c")+\nN: /[ab]+/\n%ignore " "\n', "abc ", 6),
-    "an ignored keyword": ('start: N+\nN: /[abc]+/\n%ignore "ab"\n%ignore " "\n', "abc ", 6),
-    "an expression": ('start: start "+" t | t\nt: "a" | "(" start ")"\n', "a+()", 6),
+    "keywords": ('start: ("ab" N | N "c")+\nN: /[ab]+/\n%ignore " "\n', "abc ", 5),
+    "an ignored keyword": ('start: N+\nN: /[abc]+/\n%ignore "ab"\n%ignore " "\n', "abc ", 5),
+    "an expression": ('start: start "+" t | t\nt: "a" | "(" start ")"\n', "a+()", 5),
     "strings lazily ended": ('start: S+\nS: /"(a|b|c)*?"/\n', 'ab"', 7),
     "a look-ahead": ('start: (A | "b" | "c")+\nA: /a(?=b|.c)/\n', "abc", 6),
     "a look-behind": ('start: ("a" | B | "c")+\nB: /(?<!a)b/ | /(?<=ac)b/\n', "abc", 6),
@@ -46,7 +46,7 @@ NAMED = {
     "lines": ('start: (A "\\n")+\nA: /^a+/m\n%ignore " "\n', "a \n", 7),
     "letters of two bytes": ('start: ("é" "a" | /é+b/)+\n', "éab", 5),
     "complete on the way": ('start: A? "a"? "b" | A A? |\nA: "cc"\n%ignore /b+/\n', "abc", 5),
-    "merged look-ahead": ('start: "(" e X | "a" e Y\ne: "b"\nX: /c/\nY: /c{1,3}/\n', "(abc", 6),
+    "merged look-ahead": ('start: "(" e X | "a" e Y\ne: "b"\nX: /c/\nY: /c{1,3}/\n', "(abc", 5),
     "a word behind what is ignored": ('start: "a"+ /\\bif\\b/\n%ignore " "\n', "aif ", 5),
     "a word behind ignored runs": ('start: ("a" | "-")+ /\\bif\\b/ "a"*\n%ignore / +/\n', "aif- ", 5),
     "a comment": ("start: A+\nA: /a/\n%ignore /#[^\\n]*/\n", "a#\n", 7),
@@ -55,19 +55,19 @@ NAMED = {
     "comments of two kinds": ("start: A+\nA: /a/\n%ignore /#[^\\n]*|;.*/\n", "a#;\n", 6),
     "blanks that take a line's end": (f"start: x+\n{BLANKS}{TERMINALS}", "c\n :", 6),
     "lines that end where they are indented": (
-        f'start: NL INDENT x+ DEDENT\nx: "a" NL\nNL: /\\n+ */\n{TERMINALS}', "ab\n ()", 5,
+        f'start: NL INDENT x+ DEDENT\nx: "a" NL\nNL: /\\n+ */\n{TERMINALS}', "a\n ", 6,
     ),
     "an indentation that no rule has": (
-        f'start: x+\nx: "a" NL? | OPEN x CLOSE\nNL: /(\\n *)+/\n{TERMINALS}', "ab\n ()", 5,
+        f'start: x+\nx: "a" NL? | OPEN x CLOSE\nNL: /(\\n *)+/\n{TERMINALS}', "a\n ()", 5,
     ),
-    "blocks": (f'start: x+\nx: "a" NL | "b" NL INDENT x+ DEDENT\nNL: /(\\n *)+/\n{TERMINALS}', "ab\n ()", 5),
+    "blocks": (f'start: x+\nx: "a" NL | "b" NL INDENT x+ DEDENT\nNL: /(\\n *)+/\n{TERMINALS}', "ab\n ", 6),
     "brackets": (
         f'start: x\nx: "a" | OPEN NL* x CLOSE | "b" NL INDENT x NL? DEDENT\nNL: /(\\n *)+/\n{TERMINALS}',
         "ab\n ()", 5,
     ),
     "blocks and look-aheads": (
         f'start: x+\nx: "a" NL | "b" NL INDENT x+ DEDENT\nNL: /(\\n *(?=[ab\\n]|$))+/\n{TERMINALS}',
-        "ab\n ()", 5,
+        "ab\n ", 5,
     ),
 }  # fmt: skip
 """Grammars with their letters, and how many letters the texts have of which lark is asked."""
@@ -138,7 +138,7 @@ def texts_are_those_of_lark(one: Subject, chance: random.Random) -> None:
 
 def masks_are_exact(one: Subject, chance: random.Random) -> None:
     compiled, beginnings = one.compiled(), set(one.beginnings)
-    for read in [read for read in one.beginnings if len(read) <= one.longest - 2][:120]:
+    for read in [read for read in one.beginnings if len(read) <= one.longest - 2][:80]:
         state = after(compiled, read)
         allowed = set(compiled.allowed(state))
         assert (END in allowed) == state.is_complete == (read in one.accepted), read

@@ -30,7 +30,7 @@ def _pair(schema: Any, **options: Any) -> tuple[sg.CompiledGrammar, sg.CompiledG
 @pytest.mark.parametrize("part", [0, *(pytest.param(part, marks=pytest.mark.slow) for part in (1, 2))])
 def test_masks_of_long_texts_are_exact_near_the_end(part: int) -> None:
     chance, asked = random.Random(part), 0
-    for schema in islice(schemas(chance), 40):
+    for schema in islice(schemas(chance), 30):
         options = {
             "whitespace": chance.choice(["compact", "bounded", "oneline", 2]),
             "escapes": chance.choice(["canonical", "any"]),
@@ -43,7 +43,7 @@ def test_masks_of_long_texts_are_exact_near_the_end(part: int) -> None:
             for text in (texts(apart, chance, chance.choice([20, 60, 300])) for _ in range(2)):
                 assert fault(compiled, apart, text, more, chance, 12) is None, (schema, options)
                 asked += 1
-    assert asked > 200
+    assert asked > 150
 
 
 LONG = {

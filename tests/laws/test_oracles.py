@@ -49,23 +49,23 @@ def test_the_reader_refuses_what_is_not_json(text: bytes) -> None:
 def test_the_reader_reads_what_the_standard_library_writes(value: Any) -> None:
     text = json.dumps(value, default=str)
     expected = json.loads(text, parse_float=Decimal)
-    assert parse(text.encode())[0].value() == expected
+    assert parse(text.encode())[0].value == expected
 
 
 @MODEST
 @given(values(), st.integers(0, 2**32))
 def test_the_writer_changes_the_spelling_and_not_the_value(value: Any, seed: int) -> None:
     text = Writer(random.Random(seed), 0.4, 0.6).text(value)
-    assert Arbiter({"const": value}).valid(parse(text)[0].value())
+    assert Arbiter({"const": value}).valid(parse(text)[0].value)
 
 
 def test_the_reader_takes_deep_documents() -> None:
-    depth = 50_000
+    depth = 20_000
     assert len(parse(b"[" * depth + b"]" * depth)[1]) == 2 * depth
 
 
 def test_a_pair_of_escapes_is_one_character_and_a_lone_one_stays() -> None:
-    assert parse(b'["\\ud83d\\ude00","\\ude00\\ud83d"]')[0].value() == ["\U0001f600", "\ude00\ud83d"]
+    assert parse(b'["\\ud83d\\ude00","\\ude00\\ud83d"]')[0].value == ["\U0001f600", "\ude00\ud83d"]
 
 
 @MODEST

@@ -21,7 +21,7 @@ from judging import Outcome
 from two_judges import has_lone
 from walks import BAD, Subject, Vocabulary
 
-SEED, SIZE, PARTS = 2026, 48, 4
+SEED, SIZE, PARTS = 2026, 36, 4
 
 
 @pytest.fixture(scope="module")

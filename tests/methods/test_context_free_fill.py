@@ -9,6 +9,7 @@ import math
 
 import numpy as np
 import pytest
+from for_each import for_each
 from methods.byte_rules import Grammar, Rules
 from methods.context_free_fill import NULL, OPEN, ContextFreeFill
 from methods.token_pushdown import token_pushdown
@@ -95,9 +96,9 @@ def hole_of(name: str, slots: int, seed: int) -> tuple[Listed, ContextFreeFill]:
     return listed, ContextFreeFill(token_pushdown(rules, tokens), hole, logits, least)
 
 
-@pytest.mark.parametrize("slots", [1, 2, 3, 4])
-@pytest.mark.parametrize("name", "SPEW")
-@pytest.mark.parametrize("seed", range(4))
+@for_each("slots", [1, 2, 3, 4])
+@for_each("name", "SPEW")
+@for_each("seed", range(4))
 def test_sums_are_those_of_all_listed_fillings(name: str, slots: int, seed: int) -> None:
     listed, fill = hole_of(name, slots, seed)
     assert fill.log_z() == pytest.approx(listed.log_z, abs=1e-9)
@@ -105,9 +106,9 @@ def test_sums_are_those_of_all_listed_fillings(name: str, slots: int, seed: int)
         assert np.abs(fill.marginals() - listed.marginals).max() < 1e-9
 
 
-@pytest.mark.parametrize("slots", [1, 3, 4])
-@pytest.mark.parametrize("name", "SPEQW")
-@pytest.mark.parametrize("seed", range(4))
+@for_each("slots", [1, 3, 4])
+@for_each("name", "SPEQW")
+@for_each("seed", range(4))
 def test_masks_and_the_best_filling_are_those_of_all_listed_ones(name: str, slots: int, seed: int) -> None:
     listed, fill = hole_of(name, slots, seed)
     assert np.array_equal(fill.masks(), listed.marginals > 0)
@@ -127,7 +128,7 @@ def test_equal_fillings_are_not_mixed() -> None:
     assert value == 0.0 and derives("P", ("P",), b"".join(tokens[one] for one in best))
 
 
-@pytest.mark.parametrize("seed", range(6))
+@for_each("seed", range(6))
 def test_any_tokens_of_masks_in_any_order_of_slots_end_in_a_text(seed: int) -> None:
     tokens = TOKENS["E"]
     tables = token_pushdown(Rules(SUMS, "E"), tokens)
@@ -159,7 +160,7 @@ def random_grammar(seed: int) -> tuple[str, tuple[bytes, ...]]:
     return name, (b"a", b"b", b"(", b"aa", b"(a", b"ab(")
 
 
-@pytest.mark.parametrize("seed", range(8))
+@for_each("seed", range(8))
 def test_chart_list_and_automaton_agree_on_random_grammars_after_random_commits(seed: int) -> None:
     name, tokens = random_grammar(seed)
     chance, slots, rules = np.random.default_rng(seed), 4, Rules(GRAMMARS[name], name)

@@ -10,6 +10,7 @@ from typing import Any
 import jsonschema
 import numpy as np
 import pytest
+from for_each import for_each
 from methods.byte_rules import Rules
 from methods.context_free_fill import NULL, OPEN, ContextFreeFill
 from methods.schema_rules import schema_rules
@@ -82,7 +83,7 @@ def tree(chance: random.Random, depth: int) -> dict[str, Any]:
     return members
 
 
-@pytest.mark.parametrize("seed", range(20))
+@for_each("seed", range(20))
 def test_rules_of_a_recursive_schema_take_its_values_and_no_others(seed: int) -> None:
     chance, rules = random.Random(seed), schema_rules(TREES)
     value = tree(chance, 4)
@@ -98,7 +99,7 @@ def test_rules_of_a_recursive_schema_take_its_values_and_no_others(seed: int) ->
     assert holds(rules, changed.encode()) == wanted
 
 
-@pytest.mark.parametrize("seed", range(4))
+@for_each("seed", range(4))
 def test_a_hole_under_a_recursive_schema_is_filled_with_valid_values(seed: int) -> None:
     chance = np.random.default_rng(seed)
     fill = ContextFreeFill(

@@ -6,6 +6,7 @@ import random
 from typing import Any
 
 import pytest
+from for_each import for_each
 from strategy_models import LETTERS, enumerated, scrambled, softmax, texts_of
 
 import structgen as sg
@@ -13,7 +14,7 @@ import structgen as sg
 TEXTS = sg.regex("[abc]{1,5}")
 
 
-@pytest.mark.parametrize("seed", range(6))
+@for_each("seed", range(6))
 def test_banned_texts_are_in_no_text_in_whichever_tokens(seed: int) -> None:
     rng = random.Random(seed)
     banned = ["".join(rng.choices("abc", k=rng.randint(1, 2))) for _ in range(2)]

@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from for_each import for_each
 from in_this_process import InThisProcess
 from monitor_examples import allowed, walk
 
@@ -95,7 +96,7 @@ def test_attributes(monitors: dict[str, MonitoredText], code: str, more: str, is
     assert _takes(monitors["python-attributes"], code, more) == is_taken
 
 
-@pytest.mark.parametrize(
+@for_each(
     ("code", "more", "is_taken"),
     [
         ("import math\nx =", " math.pi", True),
@@ -120,7 +121,7 @@ def test_names(monitors: dict[str, MonitoredText], code: str, more: str, is_take
     assert _takes(monitors["python-names"], code, more) == is_taken
 
 
-@pytest.mark.parametrize(
+@for_each(
     ("call", "more", "is_taken"),
     [
         ("f(", ")", False),

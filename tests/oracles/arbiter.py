@@ -93,7 +93,7 @@ def _validators(draft: str, formats: bool) -> Any:
     }
     own |= {"format": _format} if formats else {}
     own |= {_COUNTED: known.VALIDATORS["contains"]} if draft == "2019-09" else {}
-    types = known.TYPE_CHECKER if draft == "4" else known.TYPE_CHECKER.redefine("integer", _is_integer)
+    types = known.TYPE_CHECKER if draft in ("3", "4") else known.TYPE_CHECKER.redefine("integer", _is_integer)
     return extend(known, own, type_checker=types)
 
 

@@ -14,8 +14,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-import jsonschema
-import jsonschema_rs
+from arbiter import Arbiter
 from hypothesis import strategies as st
 from strategies import PLAIN, Words, subschema
 from validator import Validator
@@ -282,25 +281,13 @@ def _rewritten(schema: Json) -> Json:
     return {**found, "allOf": [*found.get("allOf", []), *rules]} if rules else found
 
 
-def _checker() -> jsonschema.FormatChecker:
-    """Return a checker of formats that asks jsonschema-rs, whatever else is installed."""
-    checker = jsonschema.FormatChecker(formats=())
-    for name in FORMATS:
-        judge = jsonschema_rs.validator_for({"format": name}, validate_formats=True)
-        checker.checks(name)(judge.is_valid)
-    return checker
-
-
-class Judge:
-    """The truth of values under a schema of any draft, agreed by all validators that know it."""
-
-    def __init__(self, dialect: Dialect) -> None:
-        schema, draft = dialect.schema, dialect.draft
-        if draft == "3":
-            self.valid = jsonschema.Draft3Validator(schema, format_checker=_checker()).is_valid
-            return
-        newest = draft == "v1"
-        self.valid = Validator(_rewritten(schema) if newest else schema, "2020-12" if newest else draft).valid
+def judge_of(dialect: Dialect) -> Arbiter | Validator:
+    """Return the judge of values under a schema of any draft: jsonschema-rs knows no draft 3."""
+    if dialect.draft == "3":
+        return Arbiter(dialect.schema, "3")
+    if dialect.draft == "v1":
+        return Validator(_rewritten(dialect.schema), "2020-12")
+    return Validator(dialect.schema, dialect.draft)
 
 
 def texts(value: Json) -> Iterator[str]:

@@ -53,7 +53,7 @@ class Language:
         judgement = judge(text, self.schema, self.options, self.draft)
         if judgement.answer is Answer.NO:
             return Answer.NO
-        if not self.validator.valid(parse(text)[0].value()):
+        if not self.validator.valid(parse(text)[0].value):
             return Answer.NO
         return judgement.answer
 

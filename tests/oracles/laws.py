@@ -1,43 +1,65 @@
 """The laws of any engine, as functions that raise `AssertionError`: each takes a system and looks at one
 promise.
 
-A system is an engine with one grammar and one vocabulary. The functions know nothing of what is inside, so
-the same law is tried on the engine, and on the engine with seeded bugs.
+A system is the engine with one grammar and one vocabulary, or with cursors that have a seeded bug.
 """
 
 from __future__ import annotations
 
+import math
 import random
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 import pytest
+from cases import Case
 from language import Automaton, Language
-from policy_oracle import Answer
+from policy_oracle import Answer, Options
+from strategies import schema_text
 
+import structgen as sg
 from structgen.errors import BudgetError, FinishedError, TokenError
 
 
 @dataclass
 class System:
-    """An engine: `compiled`, `matcher()` for a new cursor, `mask(rows)` for an empty mask, and what it was
-    made of.
-    """
+    """A compiled grammar, and the class of its cursors."""
 
-    compiled: Any
-    matcher: Callable[[], Any]
-    mask: Callable[[int], Any]
-    tokens: Sequence[bytes | None]
-    eos: tuple[int, ...]
-    by_first: dict[int, list[int]] = field(default_factory=dict)
+    compiled: sg.CompiledGrammar
+    matcher_class: type[sg.Matcher] = sg.Matcher
 
     def __post_init__(self) -> None:
+        """List the tokens by their first bytes."""
+        self.tokens, self.eos = self.compiled.tokenizer.token_bytes, self.compiled.tokenizer.eos_token_ids
+        self.by_first: dict[int, list[int]] = {}
         for token, data in enumerate(self.tokens):
             if data and token not in self.eos:
                 self.by_first.setdefault(data[0], []).append(token)
+
+    def matcher(self) -> sg.Matcher:
+        """Return a new cursor."""
+        return self.matcher_class(self.compiled)
+
+    def mask(self, rows: int) -> sg.TokenMask:
+        """Return an empty mask."""
+        return sg.allocate_mask(rows, len(self.tokens))
+
+
+def system_of(case: Case, store: Any = False) -> System:
+    """Return the engine compiled for a case."""
+    return compiled_system(case.schema, case.options, case.tokens, case.eos, store)
+
+
+def compiled_system(
+    schema: Any, options: Options, tokens: Sequence[bytes | None], eos: Sequence[int], store: Any = False
+) -> System:
+    """Return the engine compiled for a schema. The schema goes in as text, so that its numbers are exact."""
+    tokenizer = sg.Tokenizer.from_bytes(list(tokens), eos_token_id=list(eos))
+    grammar = sg.json_schema(schema_text(schema), **options.arguments())
+    return System(sg.compile(grammar, tokenizer, store=store))
 
 
 def ids_of(system: System, row: np.ndarray) -> set[int]:
@@ -563,3 +585,74 @@ def threads_agree(system: System, serial: System, chance: random.Random, threads
     with ThreadPoolExecutor(threads) as pool:
         together = list(pool.map(lambda seed: trace(system, seed), seeds))
     assert together == [trace(serial, seed) for seed in seeds]
+
+
+# The laws over the places of one case, in bundles
+
+Law = Callable[[System, Case], None]
+
+
+def exact(system: System, case: Case) -> None:
+    for prefix in case.prefixes(6):
+        mask_is_exact(system, case.automaton, prefix, case.chance)
+
+
+def bytes_agree(system: System, case: Case) -> None:
+    for prefix in case.prefixes(3):
+        state = system.compiled.step_bytes(system.compiled.start, prefix)
+        mask_agrees_with_bytes(system, state, prefix)
+        step_agrees_with_mask(system, state, case.chance)
+
+
+def words(system: System, case: Case) -> None:
+    for word in case.words(3):
+        word_is_taken(system, word, case.chance)
+        end_is_the_end(system, word, case.chance)
+        states_are_values(system, word, case.chance)
+
+
+def foreign_texts(system: System, case: Case) -> None:
+    for prefix in case.prefixes(6):
+        judged_text(system, case.language, prefix + case.chance.choice([b"", b" ", b"}", b"1"]), case.chance)
+
+
+def walks(system: System, case: Case) -> None:
+    for _ in range(3):
+        walk_ends_in_the_language(system, case.language, case.chance, 20)
+
+
+def live(system: System, case: Case) -> None:
+    for prefix in case.prefixes(2):
+        allowed_tokens_are_live(system, case.language, prefix, case.chance)
+
+
+def cursors(system: System, case: Case) -> None:
+    for _ in range(3):
+        cursor_agrees_with_replay(system, case.chance)
+
+
+def forced(system: System, case: Case) -> None:
+    for prefix in case.prefixes(5):
+        assert forced_is_sound(system, case.automaton, prefix, case.chance) == 0
+
+
+def counts(system: System, case: Case) -> None:
+    for prefix in case.prefixes(4):
+        count_falls(system, prefix, case.chance)
+    _no_less(system, case, math.inf)
+
+
+def near_counts(system: System, case: Case) -> None:
+    _no_less(system, case, 1.1)
+
+
+def _no_less(system: System, case: Case, most: float) -> None:
+    for prefix in case.prefixes(4):
+        least = case.automaton.tokens_to_finish(case.automaton.step(0, prefix), case.tokens)
+        count_is_no_less(system, least, prefix, case.chance, most if least else 1)
+
+
+def budgets(system: System, case: Case) -> None:
+    for prefix in case.prefixes(3):
+        budget_is_exact(system, prefix, case.chance)
+        budget_completes(system, case.language, prefix, case.chance.randint(0, 3), case.chance)

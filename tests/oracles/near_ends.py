@@ -10,7 +10,7 @@ import random
 from collections.abc import Iterator
 from typing import Any
 
-from strategies import CROSSING
+from strategies import CROSSING, Words, subschema
 
 import structgen as sg
 
@@ -29,74 +29,39 @@ END = len(PIECES)
 TOKENIZER = sg.Tokenizer.from_bytes([*PIECES, None], eos_token_id=END)
 
 
-def _value(chance: random.Random, depth: int) -> Any:
-    kinds: list[Any] = [
-        {},
-        {"type": "string"},
-        {"type": "string", "minLength": chance.randint(1, 3)},
-        {"type": "integer"},
-        {"type": "number", "minimum": 0},
-        {"type": "boolean"},
-        {"enum": ["a", "ab", "日本", 1, None, [], {}][: chance.randint(2, 7)]},
-        {"type": ["string", "null", "array"]},
-    ]
-    if depth:
-        kinds += [array(chance, depth - 1), array(chance, depth - 1), object_(chance, depth - 1)]
-        kinds += [
-            {
-                "type": "object",
-                "properties": {"n": _value(chance, 0)},
-                "required": ["n"],
-                "additionalProperties": chance.choice([True, False]),
-            }
-        ]
-    return chance.choice(kinds)
-
-
-def array(chance: random.Random, depth: int = 1) -> Any:
-    schema: dict[str, Any] = {"type": "array", "items": _value(chance, depth)}
-    if chance.random() < 0.75:
-        schema["uniqueItems"] = True
-    if chance.random() < 0.4:
-        schema["minItems"] = chance.randint(1, 4)
-    if chance.random() < 0.2:
-        schema["contains"] = chance.choice([{"type": "string"}, {"const": "a"}, {"type": "object"}])
-    if chance.random() < 0.1:
-        schema["maxItems"] = chance.randint(schema.get("minItems", 1), 6)
-    return schema
-
-
-def object_(chance: random.Random, depth: int = 1) -> Any:
-    schema: dict[str, Any] = {"type": "object"}
-    if chance.random() < 0.6:
-        schema["additionalProperties"] = _value(chance, depth)
-    if chance.random() < 0.3:
-        schema["minProperties"] = chance.randint(1, 4)
-    if chance.random() < 0.25:
-        schema["propertyNames"] = chance.choice(
-            [
-                {"pattern": "^[^x]*$"},
-                {"minLength": 2},
-                {"not": {"enum": ["", "a", "b"]}},
-                {"maxLength": 400},
-                {"pattern": "^(x[ab]|.{3,})$"},
-            ]
-        )
-    if chance.random() < 0.25:
-        schema["patternProperties"] = {
-            chance.choice(["^a", "ш", "本$", "^x[ab]$", "[0-9]{3}"]): _value(chance, 0)
-        }
-    if chance.random() < 0.3:
-        names = chance.sample(["a", "name", "日本語", "0", ""], 2)
-        schema["properties"] = {name: _value(chance, depth) for name in names}
-        schema["required"] = names[: chance.randint(0, 2)]
-    return schema
+WORDS = Words(
+    ("a", "name", "日本語", "0", ""),
+    ("a", "ab", "日本", 1, None),
+    (
+        *(
+            {},
+            {"type": "string"},
+            {"type": "string", "minLength": 2},
+            {"type": "integer"},
+            {"type": "boolean"},
+        ),
+        *({"type": "number", "minimum": 0}, {"enum": ["a", "ab", "日本", 1, None, [], {}]}),
+        *({"type": ["string", "null", "array"]}, {"type": "object"}, {"type": "boolean"}),
+    ),
+    (
+        *({"pattern": "^[^x]*$"}, {"minLength": 2}, {"not": {"enum": ["", "a", "b"]}}, {"maxLength": 400}),
+        {"pattern": "^(x[ab]|.{3,})$"},
+    ),
+    ("^a", "ш", "本$", "^x[ab]$", "[0-9]{3}"),
+    (
+        *(
+            "items items items uniqueItems uniqueItems uniqueItems minItems maxItems contains properties"
+        ).split(),
+        *("additionalProperties additionalProperties minProperties propertyNames patternProperties").split(),
+        "required",
+    ),
+)
 
 
 def schemas(chance: random.Random) -> Iterator[Any]:
-    """Yield schemas without end."""
+    """Yield schemas of arrays and objects without end."""
     while True:
-        yield chance.choice((array, object_))(chance, 2)
+        yield {**subschema(chance, 3, WORDS), "type": chance.choice(["array", "object"])}
 
 
 def texts(compiled: sg.CompiledGrammar, chance: random.Random, most: int) -> bytes:

@@ -222,24 +222,6 @@ class Caps:
 BASE_CAPS = Caps()
 
 
-def plain_digits(value: Decimal) -> tuple[int, int]:
-    """Return how many integer and fraction digits a number needs without an exponent."""
-    _, digits, exponent = value.as_tuple()
-    assert isinstance(exponent, int)
-    text = "".join(map(str, digits)).rstrip("0") or "0"
-    shift = exponent + len(digits) - len(text) if text != "0" else 0
-    return max(len(text) + shift, 1), max(-shift, 0)
-
-
-def caps_for(constants: list[Decimal]) -> Caps:
-    """Return the most that constants can raise the caps to."""
-    base = Caps()
-    whole = max([base.integer, *(plain_digits(c)[0] + 1 for c in constants)])
-    fraction = max([base.fraction, *(plain_digits(c)[1] + 1 for c in constants)])
-    exponent = max([base.exponent, *(len(str(abs(c.adjusted()))) for c in constants)])
-    return Caps(whole, fraction, exponent)
-
-
 _OF_INTEGERS = ("integer", "multipleOf", "divisibleBy", "enum", "const")
 _BOUNDS = ("inimum", "aximum")
 
@@ -270,7 +252,7 @@ def _numeral(
                 answer = Answer.UNSURE if constants else Answer.NO
                 return Judgement(answer, token.start, "numbers", "too large for a float")
         return Judgement(Answer.YES)
-    answer = Answer.UNSURE if within(numeral, caps_for(constants)) else Answer.NO
+    answer = Answer.UNSURE if constants else Answer.NO  # constants may raise the caps
     return Judgement(answer, token.start, "numbers", "too many digits")
 
 

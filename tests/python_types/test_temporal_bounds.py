@@ -11,6 +11,7 @@ from collections.abc import Iterator
 from typing import Annotated, Any
 
 import pytest
+from compiled_texts import takes
 from for_each import for_each
 from type_walks import documents, grammar_of
 
@@ -47,8 +48,7 @@ def differences(hint: Any, texts: list[str]) -> list[tuple[str, bool]]:
             valid = True
         except pydantic.ValidationError:
             valid = False
-        state = None if compiled is None else compiled.step_bytes(compiled.start, text.encode())
-        if valid != (compiled is not None and state is not None and compiled.accepts_end(state)):
+        if valid != (compiled is not None and takes(compiled, text)):
             found.append((text, valid))
     return found
 
@@ -95,7 +95,7 @@ def test_dates(seed: int) -> None:
         assert differences(Annotated[dt.date, Field(**{name: bound})], texts) == [], (name, bound)
 
 
-@for_each("seed", range(12))
+@for_each("seed", range(8))
 def test_points_in_time_and_times_of_the_day(seed: int) -> None:
     chance, zone = random.Random(seed), ZONES[seed % 4]
     bound = some_point(chance, zone)
@@ -109,7 +109,7 @@ def test_points_in_time_and_times_of_the_day(seed: int) -> None:
         assert differences(Annotated[dt.time, Field(**{name: clock})], of_day) == [], (name, clock)
 
 
-@for_each("seed", range(8))
+@for_each("seed", range(6))
 def test_other_zones_are_written_a_day_from_the_bound(seed: int) -> None:
     chance = random.Random(seed)
     bound = some_point(chance, ZONES[1 + seed % 3])
@@ -124,7 +124,7 @@ def test_other_zones_are_written_a_day_from_the_bound(seed: int) -> None:
         assert differences(hint, far) == []
 
 
-@for_each("seed", range(16))
+@for_each("seed", range(13))
 def test_durations(seed: int) -> None:
     chance, adapter = random.Random(seed), TypeAdapter(dt.timedelta)
     listed = [0, 0.5, 1, 59, 60, 90, 3600, 5400, 86_400, 100_000, 604_800]

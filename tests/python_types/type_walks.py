@@ -6,6 +6,8 @@ import random
 from collections.abc import Iterator
 from typing import Any
 
+from compiled_texts import takes
+
 import structgen as sg
 from structgen.python_types.type_hints import read_type
 from structgen.tokens.tokenizer import byte_tokenizer
@@ -41,6 +43,4 @@ def documents(hint: Any, count: int, *, seed: int = 0, length: int = 60) -> Iter
 
 def accepts(hint: Any, document: str) -> bool:
     """Tell whether a document is in the grammar of a type."""
-    compiled = grammar_of(hint)
-    state = compiled.step_bytes(compiled.start, document.encode())
-    return state is not None and compiled.accepts_end(state)
+    return takes(grammar_of(hint), document)

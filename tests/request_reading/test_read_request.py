@@ -11,10 +11,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from compiled_texts import takes
 from for_each import for_each
 
 import structgen as sg
 from structgen.request_reading.targets import read_target
+from structgen.tokens.tokenizer import byte_tokenizer
 
 SCHEMA: dict[str, Any] = {"type": "object", "properties": {"n": {"type": "integer"}}, "required": ["n"]}
 NAMED = {"name": "n", "schema": SCHEMA, "strict": True}
@@ -33,13 +35,11 @@ TAG = {
 OLD_TAG = {"structures": [{"begin": "<a>", "schema": SCHEMA, "end": "</a>"}], "triggers": ["<a>"]}
 WHOLE = {"model": "m", "messages": [{"role": "user", "content": "Hi"}], "temperature": 0.5}
 CLOCK = {"type": "function", "function": {"name": "clock", "parameters": SCHEMA}}
-TOKENIZER = sg.Tokenizer.from_bytes([*(bytes((byte,)) for byte in range(256)), None], eos_token_id=256)
+TOKENIZER = byte_tokenizer()
 
 
 def is_text(grammar: sg.Grammar, text: str) -> bool:
-    compiled = sg.compile(grammar, TOKENIZER)
-    state = compiled.step_bytes(compiled.start, text.encode())
-    return state is not None and compiled.tokens_to_finish(state) == 0
+    return takes(sg.compile(grammar, TOKENIZER), text)
 
 
 # --- forms --------------------------------------------------------------------------------------------------

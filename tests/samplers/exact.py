@@ -31,6 +31,11 @@ def tokenizer() -> sg.Tokenizer:
     return sg.Tokenizer.from_bytes(TOKENS, eos_token_id=[END, OTHER_END])
 
 
+TOKENIZER = tokenizer()
+ALIVE = (b"a", b"b", b"c", b"ab", b"ba")
+"""Tokens that the models of most tests write."""
+
+
 class Ngram:
     """A model whose next token depends on the last `order` tokens of prompt and text. Tokens other than those
     of `alive` and the two end tokens have probability 0."""

@@ -9,7 +9,7 @@ from functools import cache, cached_property
 from typing import Any
 
 import numpy as np
-from exact import Automaton, Exact, Ngram, tokenizer
+from exact import TOKENIZER, Automaton, Exact, Ngram
 
 import structgen as sg
 from structgen.samplers.methods.proposals import Propose, masked
@@ -17,7 +17,6 @@ from structgen.samplers.methods.smc import Cloud
 from structgen.samplers.rows import FunctionRows
 from structgen.samplers.target import Target
 
-TOKENIZER = tokenizer()
 PROMPT = (97,)
 
 

@@ -8,14 +8,12 @@ from types import SimpleNamespace
 
 import numpy as np
 import pytest
-from exact import Bigram, tokenizer
-from test_laws import ALIVE
+from exact import ALIVE, TOKENIZER, Bigram
 
 import structgen as sg
 from structgen.samplers.methods import awrs
 from structgen.samplers.target import TargetStep
 
-TOKENIZER = tokenizer()
 PATTERN = sg.compile(sg.regex("[abc]{1,5}"), TOKENIZER)
 
 

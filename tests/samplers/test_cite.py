@@ -7,12 +7,11 @@ from itertools import pairwise
 
 import numpy as np
 import pytest
-from exact import END, OTHER_END, TOKENS, tokenizer
+from exact import END, OTHER_END, TOKENIZER, TOKENS
 from for_each import for_each
 
 import structgen as sg
 
-TOKENIZER = tokenizer()
 TEXT = (
     "The cat sat. The cat ran away. A dog barked! Was it late? It was late. "
     "The cat sat.\nNo stop here\nThe end came soon."

@@ -12,9 +12,8 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from exact import Bigram
+from exact import ALIVE, TOKENIZER, Bigram
 from for_each import for_each
-from test_laws import ALIVE, TOKENIZER
 
 import structgen as sg
 from structgen.samplers.methods import METHODS
@@ -100,7 +99,7 @@ def test_logits_that_are_no_numbers_are_an_error(bad):
         draw(model=lambda ids: np.full(TOKENIZER.vocab_size, bad))
 
 
-@pytest.mark.parametrize(
+@for_each(
     "said",
     [
         np.zeros(3),
@@ -112,7 +111,6 @@ def test_logits_that_are_no_numbers_are_an_error(bad):
         np.zeros(TOKENIZER.vocab_size, np.complex128),
         np.zeros(TOKENIZER.vocab_size, np.bool_),
     ],
-    ids=["short", "batch", "number", "none", "text", "ragged", "complex", "bool"],
 )
 def test_what_is_no_row_of_the_vocabulary_is_an_error(said):
     with pytest.raises(sg.errors.OptionError, match="function returned") as caught:
@@ -248,8 +246,8 @@ def test_a_run_with_a_budget_goes_on_after_many_fruitless_attempts(monkeypatch):
     assert found.statistics.stopped == "budget"
 
 
-@pytest.mark.parametrize("budget", [1, 2, 40])
-@pytest.mark.parametrize("method", METHODS)
+@for_each("budget", [1, 2, 40])
+@for_each("method", METHODS)
 def test_a_budget_ends_a_run_with_what_is_known(method, budget):
     model = Bigram(1, ALIVE)
     found = draw(10**15, model, method=method, budget=budget)
@@ -464,13 +462,6 @@ def test_runs_of_particles_are_independent():
     assert len(set(quarters)) == 4
 
 
-def test_progress_is_told():
-    seen = []
-    draw(50, method="cars", progress=seen.append)
-    assert seen[0].wanted == 50
-    assert (seen[-1].accepted, seen[-1].prompt) == (50, 0)
-
-
 def test_progress_is_a_line_on_the_standard_error_output_where_it_is_wanted(capsys):
     draw(50, method="cars", progress=False)
     assert capsys.readouterr() == ("", "")
@@ -653,6 +644,7 @@ def test_a_wrong_prompt_among_several_is_named():
 def test_progress_tells_the_prompt():
     seen = []
     draw_all(PROMPTS, progress=seen.append)
+    assert {one.wanted for one in seen} == {20}
     assert [one.prompt for one in seen if one.accepted == 20] == [0, 1, 2]
     assert {one.prompts for one in seen} == {3}
 

@@ -13,6 +13,7 @@ from collections import defaultdict
 import numpy as np
 import pytest
 from enumeration import outcomes
+from for_each import for_each
 from tasks import SMALL, Even, Task, Without, cloud_of
 
 from structgen.samplers.beam import Beam
@@ -258,9 +259,9 @@ def allowed(task, tokens):
 ASAP = [task for task in SMALL if task.checker is None]
 
 
-@pytest.mark.parametrize("task", ASAP, ids=str)
-@pytest.mark.parametrize("before", [0, 1, 4])
-@pytest.mark.parametrize("kept", [64, 1])
+@for_each("task", ASAP)
+@for_each("before", [0, 1, 4])
+@for_each("kept", [64, 1])
 def test_the_law_of_asap_given_its_tree_is_that_of_the_paper(task, before, kept):
     """Draws of ASAp: P(a | u) c(ua) over its sum, at each token. Nothing is claimed of how far that is from
     the target: the divergence may rise before it falls."""
@@ -305,8 +306,8 @@ SURE = [task for task in SMALL if task.checker is None and task is not DEAD_ENDS
 """Tasks in which every walk under the mask comes to the end of a text."""
 
 
-@pytest.mark.parametrize("task", SURE, ids=str)
-@pytest.mark.parametrize("method", ["smc", "importance"])
+@for_each("task", SURE)
+@for_each("method", ["smc", "importance"])
 def test_a_draw_through_the_door_has_the_masses_of_the_target(task, method, monkeypatch):
     """`sg.sample` itself, with every random number generator replaced."""
     sources = []

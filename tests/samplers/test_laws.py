@@ -8,7 +8,7 @@ from collections import Counter, defaultdict
 import numpy as np
 import pytest
 from enumeration import outcomes
-from exact import Automaton, Bigram, Exact, Ngram, law_of_texts, tokenizer
+from exact import ALIVE, TOKENIZER, Automaton, Bigram, Exact, Ngram, law_of_texts
 from tasks import texts_of
 
 import structgen as sg
@@ -18,12 +18,10 @@ from structgen.samplers.sample import sample
 from structgen.samplers.target import END, TargetStep
 from structgen.samplers.tree import PrefixTree
 
-ALIVE = (b"a", b"b", b"c", b"ab", b"ba")
 PATTERN = "[abc]{0,3}a?(b|c)?"
 
 
 TEXTS = frozenset(texts_of(PATTERN))
-TOKENIZER = tokenizer()
 COMPILED = sg.compile(sg.regex(PATTERN), TOKENIZER)
 
 
@@ -117,7 +115,7 @@ TOKENS = list(EXACT.law())
 
 
 def drawn_by_chains(n, seed=0):
-    options = {"tokenizer": tokenizer(), "name": "ngram", "max_tokens": 3, "seed": seed}
+    options = {"tokenizer": TOKENIZER, "name": "ngram", "max_tokens": 3, "seed": seed}
     return sg.sample(MODEL, "", sg.choice(WORDS), n, method="mcmc", **options)
 
 

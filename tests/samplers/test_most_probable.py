@@ -7,12 +7,11 @@ import random
 
 import numpy as np
 import pytest
-from exact import END, OTHER_END, TOKENS, Bigram, law_of_texts, tokenizer
+from exact import END, OTHER_END, TOKENIZER, TOKENS, Bigram, law_of_texts
 
 import structgen as sg
 
 ALIVE = (b"a", b"b", b"c", b"ab", b"ba", b"abc")
-TOKENIZER = tokenizer()
 
 
 def _found(model, grammar, **options):

@@ -117,8 +117,8 @@ def test_a_text_without_weight_is_not_drawn(guesses):
     agree(mean_masses(found), _weighted(task, weight.weigh))
 
 
-@pytest.mark.parametrize("power", [1.0, -0.5, 0.0])
-@pytest.mark.parametrize("task", PLAIN[:3], ids=str)
+@for_each("power", [1.0, -0.5, 0.0])
+@for_each("task", PLAIN[:3])
 def test_a_product_of_models_has_the_product_of_their_laws(task, power):
     other = Ngram(77, task.alive, order=1)
     theirs = replace(task, seed=77).law
@@ -333,7 +333,7 @@ def test_the_threshold_says_when_particles_are_resampled(threshold, is_resampled
     assert bool(resampled) == is_resampled
 
 
-@pytest.mark.parametrize(
+@for_each(
     ("options", "where"),
     [
         ({"method": "cars", "particles": 4}, "particles"),

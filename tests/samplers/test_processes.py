@@ -14,7 +14,7 @@ import time
 from types import SimpleNamespace
 
 import pytest
-from exact import Bigram, tokenizer
+from exact import ALIVE, Bigram
 from test_checkers import (
     LISTS,
     TOKENIZER,
@@ -30,9 +30,6 @@ import structgen as sg
 from structgen.core.events import Place
 from structgen.samplers.processes import MOST_STATE
 from structgen.system.worker_process import LateError, WorkerProcess
-
-ALIVE = (b"a", b"b", b"c", b"ab", b"ba")
-
 
 _others = list[multiprocessing.Process]()
 """Processes that objects of other tests hold while a test here begins."""
@@ -72,7 +69,7 @@ class Interrupts(Hangs):
 
 
 def draw(checker, n=5, **options):
-    options = {"tokenizer": tokenizer(), "name": "bigram", "max_tokens": 4, "method": "cars"} | options
+    options = {"tokenizer": TOKENIZER, "name": "bigram", "max_tokens": 4, "method": "cars"} | options
     return sg.sample(Bigram(3, ALIVE), [97], WORDS, n, checkers=[checker], **options)
 
 

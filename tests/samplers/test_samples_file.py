@@ -9,7 +9,8 @@ from functools import cache
 
 import numpy as np
 import pytest
-from exact import Bigram, law_of_texts, tokenizer
+from exact import ALIVE, TOKENIZER, Bigram, law_of_texts
+from for_each import for_each
 from tasks import texts_of
 
 import structgen as sg
@@ -18,9 +19,6 @@ from structgen.samplers.methods import METHODS
 from structgen.samplers.report import report
 from structgen.samplers.report_page import page_of
 from structgen.samplers.samples import between
-
-ALIVE = (b"a", b"b", b"c", b"ab", b"ba")
-TOKENIZER = tokenizer()
 
 
 @cache
@@ -139,7 +137,7 @@ def test_masses_of_texts_that_an_earlier_run_found_come_from_the_tree():
     assert None not in again.masses
 
 
-@pytest.mark.parametrize(
+@for_each(
     ("line", "change", "said"),
     [
         (1, "{", "line 1: .*not JSON"),

@@ -7,13 +7,12 @@ from typing import Annotated
 
 import numpy as np
 import pytest
-from exact import Bigram, law_of_texts, tokenizer
+from exact import TOKENIZER, Bigram, law_of_texts
 from tasks import texts_of
 
 import structgen as sg
 
 ALIVE = (b"a", b"b", b"c", b"ab", b"ba", b"abc")
-TOKENIZER = tokenizer()
 WORDS = sg.regex("[abc]{1,3}")
 TEXTS = ["a", "ab", "abc", "cab", "bab"]
 

@@ -6,7 +6,7 @@ import random
 
 import numpy as np
 import pytest
-from exact import END, Bigram, tokenizer
+from exact import ALIVE, END, TOKENIZER, Bigram
 
 import structgen as sg
 from structgen.native.array_file import decode_arrays, encode_arrays
@@ -14,8 +14,6 @@ from structgen.samplers import tree_file
 from structgen.samplers.tree_file import _listed
 from structgen.system.file_locks import exclusive
 
-ALIVE = (b"a", b"b", b"c", b"ab", b"ba")
-TOKENIZER = tokenizer()
 REGEX = sg.regex("[abc]{1,3}")
 
 

@@ -7,6 +7,8 @@ import random
 from collections.abc import Iterable, Iterator
 from typing import Any
 
+from compiled_texts import takes
+
 import structgen as sg
 from structgen.tokens.tokenizer import byte_tokenizer
 
@@ -17,12 +19,6 @@ BYTES = byte_tokenizer()
 def compiled(schema: Any, **options: Any) -> sg.CompiledGrammar:
     """Return a compiled schema, which shares nothing with others."""
     return sg.compile(sg.json_schema(schema, strict=None, **options), BYTES, store=False)
-
-
-def takes(grammar: sg.CompiledGrammar, text: str | bytes) -> bool:
-    """Return whether a text is a document of a grammar."""
-    state = grammar.step_bytes(grammar.start, text.encode() if isinstance(text, str) else text)
-    return state is not None and grammar.accepts_end(state)
 
 
 def judged(schema: Any, values: Iterable[Any], **options: Any) -> list[bool]:

@@ -9,7 +9,8 @@ from typing import Any
 
 import jsonschema_rs
 import pytest
-from schema_documents import beginnings, compiled, judged, takes
+from compiled_texts import takes
+from schema_documents import beginnings, compiled, judged
 from schema_strategies import Words, subschema
 
 import structgen as sg

@@ -6,8 +6,9 @@ import pickle
 import struct
 
 import pytest
+from compiled_texts import takes
 from for_each import for_each
-from schema_documents import BYTES, compiled, takes
+from schema_documents import BYTES, compiled
 
 import structgen as sg
 

@@ -5,9 +5,10 @@ from __future__ import annotations
 import json
 
 import pytest
+from compiled_texts import takes
 from hostile_depths import Hostile, Text
 from hostile_schemas import HOSTILE, REFUSED, SLOW
-from schema_documents import BYTES, compiled, takes
+from schema_documents import BYTES, compiled
 
 import structgen as sg
 

@@ -11,8 +11,9 @@ from typing import Any
 
 import jsonschema
 import pytest
+from compiled_texts import takes
 from for_each import for_each
-from schema_documents import compiled, takes
+from schema_documents import compiled
 
 import structgen as sg
 from structgen.schema.recogniser.schema_liveness import Oracle

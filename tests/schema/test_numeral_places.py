@@ -14,7 +14,8 @@ from typing import Any
 
 import jsonschema
 import pytest
-from schema_documents import BYTES, takes
+from compiled_texts import takes
+from schema_documents import BYTES
 
 import structgen as sg
 

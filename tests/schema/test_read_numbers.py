@@ -14,8 +14,9 @@ from typing import Any
 
 import jsonschema
 import pytest
+from compiled_texts import takes
 from for_each import for_each
-from schema_documents import BYTES, takes
+from schema_documents import BYTES
 
 import structgen as sg
 

@@ -62,7 +62,7 @@ def written(schema: Any, tangled: bool) -> sg.CompiledGrammar | None:
             return None
 
 
-@settings(max_examples=40)
+@settings(max_examples=28)
 @given(schema=objects(), seed=st.integers(0, 1 << 30))
 def test_masks_are_those_of_listed_classes(schema: Any, seed: int) -> None:
     listed, tangled = written(schema, False), written(schema, True)

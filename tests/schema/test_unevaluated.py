@@ -78,7 +78,7 @@ def hold(keyword: str, count: int | None) -> None:
 
 @pytest.mark.parametrize("keyword", WORLDS)
 def test_two_branches_are_judged_as_the_validator_does(keyword: str) -> None:
-    hold(keyword, 150)
+    hold(keyword, 100)
 
 
 @pytest.mark.slow

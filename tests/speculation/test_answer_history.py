@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import threading
+from concurrent.futures import ThreadPoolExecutor
 from hashlib import blake2b
 from pathlib import Path
 from typing import Any
@@ -186,25 +186,18 @@ def test_the_index_is_bounded_and_holds_the_newest() -> None:
 
 def test_threads_may_add_and_read_at_once() -> None:
     history = AnswerHistory(tokenizer(), tenant_bytes=4000, most_bytes=6000)
-    failures: list[BaseException] = []
 
     def work(tenant: str) -> None:
-        try:
-            for number in range(60):
-                history.add(tenant, "s", answer(number))
-                index = history.index(tenant, "s")
-                assert index is None or len(index.text)
-                if number % 20 == 19:
-                    history.delete(tenant)
-        except BaseException as error:
-            failures.append(error)
+        for number in range(60):
+            history.add(tenant, "s", answer(number))
+            index = history.index(tenant, "s")
+            assert index is None or len(index.text)
+            if number % 20 == 19:
+                history.delete(tenant)
 
-    threads = [threading.Thread(target=work, args=(tenant,)) for tenant in "aabb"]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
-    assert not failures and history.nbytes <= 6000
+    with ThreadPoolExecutor(4) as threads:
+        list(threads.map(work, "aabb"))
+    assert history.nbytes <= 6000
 
 
 def test_a_history_without_a_folder_cannot_be_saved(tmp_path: Path) -> None:

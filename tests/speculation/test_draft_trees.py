@@ -198,11 +198,9 @@ def test_trust_is_the_mean_of_what_was_right() -> None:
         drafting.observe(taken, 0)
         return trusts(drafting)["fixed"]
 
-    assert trust_after([101, 102, 109]) == pytest.approx(
-        5 / 7
-    )  # three of four at first; two right, one wrong
-    assert trust_after([101, 102, 103, 104]) == pytest.approx(
-        8 / 10
-    )  # behind its end the draft guesses nothing
+    # three of four at first; two right, one wrong
+    assert trust_after([101, 102, 109]) == pytest.approx(5 / 7)
+    # behind its end the draft guesses nothing
+    assert trust_after([101, 102, 103, 104]) == pytest.approx(8 / 10)
     drafter.draft = NO_DRAFT
     assert trust_after([101]) == pytest.approx(8 / 10)

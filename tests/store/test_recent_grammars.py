@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import gc
-import threading
 import weakref
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import pytest
@@ -114,15 +114,11 @@ def test_the_oldest_go_where_all_hold_more_bytes_than_they_may() -> None:
 
 def test_threads_that_compile_one_schema_at_once_get_the_same_masks() -> None:
     store = sg.MaskStore()
-    found: list[list[int]] = []
 
-    def use() -> None:
-        one = compiled(3, store)
-        found.append(one.allowed(one.start))
+    def use(number: int) -> list[int]:
+        one = compiled(number, store)
+        return one.allowed(one.start)
 
-    threads = [threading.Thread(target=use) for _ in range(4)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
-    assert len(found) == 4 and all(one == found[0] for one in found)
+    with ThreadPoolExecutor(4) as threads:
+        found = list(threads.map(use, [3] * 4))
+    assert all(one == found[0] for one in found)

@@ -9,6 +9,7 @@ import threading
 import time
 import warnings
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -316,17 +317,13 @@ def test_a_file_can_be_replaced_while_it_is_read(folder: Path) -> None:
 def test_threads_that_ask_at_once_get_one_object(folder: Path) -> None:
     gc.collect()
     barrier = threading.Barrier(4)
-    found: list[Vocabulary] = []
 
-    def ask(of: Tokenizer) -> None:
+    def ask(of: Tokenizer) -> Vocabulary:
         barrier.wait()
-        found.append(Vocabulary.of(of))
+        return Vocabulary.of(of)
 
-    threads = [threading.Thread(target=ask, args=(tokenizer(),)) for _ in range(4)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
+    with ThreadPoolExecutor(4) as threads:
+        found = list(threads.map(ask, [tokenizer() for _ in range(4)]))
     assert len({id(one) for one in found}) == 1
 
 

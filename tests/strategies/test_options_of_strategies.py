@@ -6,6 +6,7 @@ import math
 from collections.abc import Callable
 
 import pytest
+from for_each import for_each
 from strategy_models import LETTERS, RULE, scrambled
 
 import structgen as sg
@@ -92,8 +93,9 @@ REFUSED: dict[str, tuple[Callable[[], object], str]] = {
 }
 
 
-@pytest.mark.parametrize(("make", "where"), REFUSED.values(), ids=REFUSED)
-def test_wrong_options_are_refused_by_name(make: Callable[[], object], where: str) -> None:
+@for_each("name", REFUSED)
+def test_wrong_options_are_refused_by_name(name: str) -> None:
+    make, where = REFUSED[name]
     with pytest.raises(sg.errors.OptionError) as caught:
         make()
     assert caught.value.where == where and caught.value.cure

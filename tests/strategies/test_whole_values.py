@@ -10,6 +10,7 @@ from typing import Any, Literal
 
 import pytest
 import torch
+from for_each import for_each
 from small_models import write_llama
 from strategy_models import scrambled
 
@@ -33,8 +34,8 @@ def _logprob(model: object, prompt: list[int], text: str, more: tuple[int, ...] 
     return found
 
 
-@pytest.mark.parametrize("neutral", [(), (1,)])
-@pytest.mark.parametrize("seed", range(12))
+@for_each("neutral", [(), (1,)])
+@for_each("seed", range(12))
 def test_the_likeliest_text_by_all_its_spellings_is_written(seed: int, neutral: tuple[int, ...]) -> None:
     model = scrambled(seed, size=6)
     how = WholeValues(WORDS, neutral)
@@ -143,7 +144,7 @@ def test_values_are_compared_where_nothing_else_is_said_of_the_choice() -> None:
         Request([2], few, choices="best")
 
 
-@pytest.mark.parametrize("seed", range(60))
+@for_each("seed", range(60))
 def test_values_that_begin_one_another_are_compared_by_what_ends_them(seed: int) -> None:
     draw, model = random.Random(seed), scrambled(seed, size=6)
     words = sorted({"".join(draw.choices("abA", k=draw.randint(0, 3))) for _ in range(draw.randint(2, 7))})

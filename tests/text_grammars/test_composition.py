@@ -293,7 +293,7 @@ PAIRS = [(name,) for name in OPERATORS] + list(itertools.product(OPERATORS, repe
 
 @for_each("kind", KINDS)
 def test_operators_on_each_kind_of_grammar_have_the_words_that_sets_say(kind: str) -> None:
-    for names in (("string",), *random.Random(kind).sample(PAIRS, 2)):
+    for names in (("string",), random.Random(kind).choice(PAIRS)):
         hold_operators(kind, names)
 
 

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import ast
-import json
 import pickle
 import re
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from language_words import accepts, power, product, texts, words_of
+from language_words import power, product, texts, words_of
 
 import structgen as sg
 
@@ -107,14 +106,6 @@ def test_random_meets(tree: Tree, pattern: str) -> None:
             assert type(error) is sg.errors.GrammarError
             found = set()
         assert found == expected
-
-
-def test_inside_a_json_string_escapes_go_letter_by_letter() -> None:
-    grammar = sg.in_json_string(sg.ebnf('root ::= "\\n" root "\\"" | "x"'))
-    value = '\n\nx""'
-    assert accepts(grammar, json.dumps(value)) and not accepts(grammar, json.dumps(value + '"'))
-    language = grammar.language(sg.Limits())
-    assert bytes(language.shortest(language.start())) == b'"x"'
 
 
 def test_what_may_come_is_said_in_words() -> None:

@@ -34,6 +34,10 @@ GRAMMARS: dict[str, tuple[Callable[[], sg.Grammar], str]] = {
     "arithmetic": (lambda: sg.ebnf(ARITHMETIC), "((ab +1)*2 -x) =(y)\n"),
     "contextual": (lambda: sg.lark(STATEMENTS), STATEMENT),
     "characters": (lambda: sg.lark(STATEMENTS, lexer="characters"), STATEMENT),
+    "a text that must come": (
+        lambda: "<call=weather>" + sg.json_schema({"enum": [1]}) + "<",
+        "<call=weather>1<",
+    ),
 }
 
 

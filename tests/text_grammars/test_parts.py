@@ -25,7 +25,6 @@ from structgen.text_grammars.machine.compiled_text import CompiledText
 from structgen.text_grammars.machine.language import TOKEN, Config, Language
 from structgen.text_grammars.machine.step_table import StepTable
 from structgen.text_grammars.text_grammar import TextGrammar, in_any_order
-from structgen.tokens.tokenizer import byte_tokenizer
 
 ANSWER = {
     "type": "object",
@@ -530,17 +529,6 @@ def test_a_grammar_with_the_same_triggers_takes_over_the_masks_of_free_text() ->
     assert set(texts) <= sg.compile(other, tokenizer, store=store)._language.compiled_parts and texts
     apart = sg.compile(other, tokenizer, store=sg.MaskStore())
     assert not apart._language.compiled_parts.intersection(texts)
-
-
-@pytest.mark.parametrize("first", ["from the front", "from the back"])
-def test_states_inside_a_text_that_must_come_are_asked_for_in_any_order(first: str) -> None:
-    text = b"<call=weather>"
-    grammar = sg.sequence(text.decode(), sg.json_schema(ANSWER), "</call>")
-    compiled = sg.compile(grammar, byte_tokenizer(), store=False)
-    asked = list(range(len(text)))
-    for at in asked if first == "from the front" else reversed(asked):
-        state = reached(compiled, text[:at])
-        assert compiled.completion(state) == text[at:] + b'{"n":0}</call>'
 
 
 def test_a_token_that_stays_in_a_part_and_leaves_it_does_both() -> None:

@@ -132,13 +132,6 @@ def test_counted_repeats_of_counted_repeats_are_one_count_or_refused_by_name() -
     assert caught.value.limit == "automaton_states"
 
 
-def test_what_cannot_be_completed_is_no_state() -> None:
-    language = sg.regex(r"a(?=b)c|b(?<!b)|ad").language(sg.Limits())
-    after = reached(language, 97, language.start())
-    assert [byte for byte in range(256) if language.step(after, byte) is not None] == [100]
-    assert language.step(language.start(), 98) is None
-
-
 def test_the_shortest_rest_is_counted_in_bytes() -> None:
     # in JSON text the two quotes would be longer than three letters
     language = sg.regex('""|abc').language(sg.Limits())

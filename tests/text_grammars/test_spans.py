@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from language_words import accepts, words_of
+from language_words import words_of
 
 import structgen as sg
 from structgen.text_grammars.substrings import suffix_automaton
@@ -23,11 +23,6 @@ def test_the_automaton_is_of_linear_size(document: str) -> None:
     moves = suffix_automaton(document)
     assert len(moves) <= 2 * len(document)
     assert sum(map(len, moves)) <= 3 * len(document)
-
-
-def test_spans_are_quoted_in_other_grammars() -> None:
-    grammar = '"' + sg.substring_of("to be or not to be") + '"'
-    assert accepts(grammar, '"or not"') and not accepts(grammar, '"be to"') and not accepts(grammar, '""')
 
 
 def test_bad_documents_are_refused() -> None:

@@ -12,12 +12,14 @@ import jsonschema
 import pytest
 from argument_roots import NEVER, ROOTS
 from for_each import for_each
-from test_custom_tools import TOKENIZER as BYTES
-from test_custom_tools import is_text, reply_of
+from test_call_formats import takes
+from test_custom_tools import reply_of
 
 import structgen as sg
+from structgen.tokens.tokenizer import byte_tokenizer
 from structgen.tool_calls.format_rows import FORMATS
 
+BYTES = byte_tokenizer()
 RAW = [name for name, row in FORMATS.items() if row.member]
 VALUES: dict[str, Any] = {"a": "x", "b": 5, "c": True, "d": ["y"]}
 PROPERTIES: dict[str, Any] = {
@@ -129,7 +131,7 @@ def held(format: str, source: random.Random) -> bool:
         return True
     for keys, value in taken.items():
         call = sg.Call("f", {key: VALUES[key] for key in keys}, "call_0")
-        assert is_text(grammar, reply_of([call], FORMATS[format])) is (value is not None), (schema, keys)
+        assert takes(grammar, reply_of([call], FORMATS[format])) is (value is not None), (schema, keys)
     return True
 
 
@@ -173,7 +175,7 @@ def test_references_to_the_root_mean_the_root() -> None:
     grammar = sg.tools([sg.Tool("f", "", schema)], format="qwen_3_coder", tool_choice="required")
     for rest, is_taken in (([{"n": 1}], True), ([{"n": 1, "rest": [{"n": 2}]}], True), ([[]], False)):
         text = reply_of([sg.Call("f", {"n": 1, "rest": rest}, "call_0")], FORMATS["qwen_3_coder"])
-        assert is_text(grammar, text) is is_taken
+        assert takes(grammar, text) is is_taken
 
 
 _PART: dict[str, Any] = {"type": "object", "properties": {"x": {"$ref": "#/$defs/part"}}}
@@ -288,7 +290,7 @@ def check_keyword(format: str, source: random.Random, count: int) -> None:
         warnings.simplefilter("always", sg.errors.ToolWarning)
         grammar = sg.tools(tools, format=format, tool_choice="required")
     row, told = FORMATS[format], [str(one.message) for one in said if one.category is sg.errors.ToolWarning]
-    assert is_text(grammar, reply_of([sg.Call("plain", {"n": 3}, "call_0")], row))
+    assert takes(grammar, reply_of([sg.Call("plain", {"n": 3}, "call_0")], row))
     if told:
         assert row.member and not row.quote, "JSON writes everything, and so do Gemma's formats"
         assert len(told) == 1 and "the tool odd: #" in told[0], told
@@ -296,7 +298,7 @@ def check_keyword(format: str, source: random.Random, count: int) -> None:
     for _ in range(count):
         value = arguments_of(source, schema)
         texts = spellings(value, format)
-        taken = [is_text(grammar, text) for text in texts]
+        taken = [takes(grammar, text) for text in texts]
         assert any(taken) or faulty(schema, value), (schema, texts)
         for text, is_taken in zip(texts, taken, strict=True):
             if is_taken:  # a number may have been read as the string that it is too
@@ -335,5 +337,5 @@ def test_distinct_strings_and_keys_by_pattern_are_no_reason_to_refuse_a_tool(
     good, bad = (["a", "b"], ["a", "a"]) if "items" in schema else ({"x": 1}, {"xyz": []})
     if "propertyNames" in schema:
         good = {"x": "y"}
-    assert any(is_text(grammar, text) for text in spellings({"v": good}, format))
-    assert not any(is_text(grammar, text) for text in spellings({"v": bad}, format))
+    assert any(takes(grammar, text) for text in spellings({"v": good}, format))
+    assert not any(takes(grammar, text) for text in spellings({"v": bad}, format))

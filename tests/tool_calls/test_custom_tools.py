@@ -6,12 +6,13 @@ from typing import Any
 
 import pytest
 from for_each import for_each
+from test_call_formats import takes
 
 import structgen as sg
+from structgen.tokens.tokenizer import byte_tokenizer
 from structgen.tool_calls.call_writing import written_calls
 from structgen.tool_calls.format_rows import FORMATS
 
-TOKENIZER = sg.Tokenizer.from_bytes([*(bytes((byte,)) for byte in range(256)), None], eos_token_id=256)
 LARK = 'start: NUM ("+" NUM)*\nNUM: /[0-9]+/\n'
 GRAMMARS: list[tuple[dict[str, Any], bool]] = [
     ({"type": "grammar", "syntax": "lark", "definition": LARK}, True),
@@ -22,12 +23,6 @@ GRAMMARS: list[tuple[dict[str, Any], bool]] = [
 
 def tool_of(format: dict[str, Any]) -> dict[str, Any]:
     return {"type": "custom", "name": "sum", "description": "Adds.", "format": format}
-
-
-def is_text(grammar: sg.Grammar, text: str) -> bool:
-    compiled = sg.compile(grammar, TOKENIZER)
-    state = compiled.step_bytes(compiled.start, text.encode())
-    return state is not None and compiled.tokens_to_finish(state) == 0
 
 
 def reply_of(calls: list[sg.Call], row: sg.ToolFormat) -> str:
@@ -43,7 +38,7 @@ def test_inputs_are_texts_of_the_grammar_in_each_format(name: str) -> None:
     grammar = sg.tools([tool_of(format)], format=name, tool_choice="sum")
     for said, is_one in (("1+22", True), ("1+", not is_held)):
         text = reply_of([sg.Call("sum", {"input": said}, "call_0")], FORMATS[name])
-        assert is_text(grammar, text) == is_one
+        assert takes(grammar, text) == is_one
         if is_one:
             (call,) = sg.parse_calls(text, name, tools=[tool_of(format)]).calls
             assert call.arguments == {"input": said} and call.tool is not None and call.tool.custom
@@ -52,9 +47,11 @@ def test_inputs_are_texts_of_the_grammar_in_each_format(name: str) -> None:
 @pytest.mark.parametrize("name", ["hermes", "qwen_3_coder", "kimi_k3"])
 def test_the_shortest_call_is_read_back_as_a_text_of_the_grammar(name: str) -> None:
     tool = tool_of(GRAMMARS[0][0])
-    compiled = sg.compile(sg.tools([tool], format=name, tool_choice="required", parallel=False), TOKENIZER)
+    compiled = sg.compile(
+        sg.tools([tool], format=name, tool_choice="required", parallel=False), byte_tokenizer()
+    )
     (call,) = sg.parse_calls(compiled.completion(compiled.start).decode(), name, tools=[tool]).calls
-    assert is_text(sg.lark(LARK), str(call.arguments["input"]))
+    assert takes(sg.lark(LARK), str(call.arguments["input"]))
 
 
 def test_both_shapes_mean_the_same_tool() -> None:

@@ -4,7 +4,16 @@ from __future__ import annotations
 
 from typing import Any
 
+from pydantic import BaseModel
+
 import structgen as sg
+
+ADA = '{"name": "Ada", "age": 36}'
+
+
+class Person(BaseModel):
+    name: str
+    age: int
 
 
 def asked(hint: Any, prompt: str = "{text}", **options: Any) -> Any:

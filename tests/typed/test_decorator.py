@@ -250,14 +250,12 @@ def test_a_function_without_a_return_type_is_an_error_at_decoration() -> None:
         sg.generate(model="structgen/extract")(_no_type)
 
 
-def test_a_value_that_cannot_be_printed_is_an_error_at_the_call() -> None:
-    with pytest.raises(sg.errors.OptionError, match=r"\{text\} cannot be printed"):
-        asked(int, "{text:.2f}", model=told("1")[0])(["x"])
-
-
-def test_no_prompt_at_all_is_an_error_at_the_call() -> None:
-    with pytest.raises(sg.errors.OptionError, match="no docstring"):
-        asked(int, "", model=told("1")[0])()
+@pytest.mark.parametrize(
+    ("prompt", "error"), [("{text:.2f}", r"\{text\} cannot be printed"), ("", "no docstring")]
+)
+def test_a_prompt_that_cannot_be_made_is_an_error_at_the_call(prompt: str, error: str) -> None:
+    with pytest.raises(sg.errors.OptionError, match=error):
+        asked(int, prompt, model=told("1")[0])(["x"])
 
 
 def test_an_undecorated_function_says_what_filled_is_for() -> None:

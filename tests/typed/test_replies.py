@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 import pytest
-from asked import asked
+from asked import ADA, Person, asked
 from for_each import for_each
 from openai_server import serving
 from pydantic import BaseModel
@@ -19,7 +19,6 @@ import structgen as sg
 from structgen.typed.server_replies import ArrivingObject, read
 
 PAGE = Path(__file__).parents[2] / "docs" / "typed-functions.md"
-ADA = '{"name": "Ada", "age": 36}'
 BO = '{"name": "Bo", "age": 7}'
 PRETTY = json.dumps(json.loads(ADA), indent=2)
 THOUGHT = 'The text says {"name": "Bo", "age": 7}, no: Ada.'
@@ -48,11 +47,6 @@ CASES: list[tuple[str, str, Any]] = [
     ("a refusal in the field `refusal`", "error", {"refusal": "I will not."}),
     ("a call of a tool in `tool_calls`", "error", {"finish_reason": "tool_calls", "tool_calls": []}),
 ]
-
-
-class Person(BaseModel):
-    name: str
-    age: int
 
 
 def person_from(*replies: Any, **options: Any) -> tuple[Any, list[dict[str, Any]]]:

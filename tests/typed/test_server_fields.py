@@ -12,14 +12,13 @@ from socket import socket
 from typing import Any
 
 import pytest
-from asked import asked, awaited, listed
+from asked import ADA, Person, asked, awaited, listed
 from for_each import for_each
 from openai_server import Server, serving
 from pydantic import BaseModel
 
 import structgen as sg
 
-ADA = '{"name": "Ada", "age": 36}'
 FIELDS = ("max_tokens", "max_completion_tokens", "temperature", "seed", "response_format")
 OPENAI_TOKENS = (
     "Unsupported parameter: 'max_tokens' is not supported with this model. "
@@ -29,11 +28,6 @@ OPENAI_TEMPERATURE = (
     "Unsupported value: 'temperature' does not support 0 with this model. "
     "Only the default (1) value is supported."
 )
-
-
-class Person(BaseModel):
-    name: str
-    age: int
 
 
 def refusing(refused: Mapping[str, Any], answer: Any = ADA) -> Callable[[dict[str, Any]], dict[str, Any]]:

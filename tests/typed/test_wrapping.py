@@ -11,7 +11,7 @@ from collections.abc import AsyncIterator, Iterator
 from typing import Annotated, Any, Literal, Optional
 
 import pytest
-from asked import asked, awaited, listed
+from asked import Person, asked, awaited, listed
 from for_each import for_each
 from openai_server import serving
 from pydantic import AfterValidator, BaseModel, Field, RootModel, TypeAdapter
@@ -32,11 +32,6 @@ ADA = "Ada is 36 years old."
 class Size(enum.Enum):
     SMALL = "S"
     LARGE = "L"
-
-
-class Person(BaseModel):
-    name: str
-    age: int
 
 
 class Held(TypedDict):
