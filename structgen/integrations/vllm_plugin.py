@@ -75,9 +75,9 @@ _checkers = ThreadPoolExecutor(_CHECKS, "structgen-check")
 
 @dataclass
 class _Beside:
-    """The checks that run while a request is added."""
+    """The checks of a request that is being added."""
 
-    checks: list[Future[None]] = field(default_factory=list)
+    checks: list[Callable[[], None]] = field(default_factory=list)
     waits: bool = True
     """Whether the checks will be waited for. A task that was begun meanwhile may ask for more later."""
 
@@ -186,7 +186,7 @@ def _check_requests() -> None:
         if beside is None or not beside.waits or grammars.knows(asked_of(self.structured_outputs)):
             check()
         else:
-            beside.checks.append(_checkers.submit(check))
+            beside.checks.append(check)
 
     for engine in (AsyncLLM, LLMEngine):
         engine.__init__ = started(engine.__init__)
@@ -195,9 +195,10 @@ def _check_requests() -> None:
 
 
 def _checked_beside(others: Callable[..., Any]) -> Callable[..., Any]:
-    """Return what adds a request while its constraint is checked: the engine compiles the grammar and reads
+    """Return what adds a request and then checks its constraint: the engine compiles the grammar and reads
     the prompt meanwhile, and the event loop serves others. A request that is refused is aborted; no output
-    of a request is shown before its check has ended."""
+    of a request is shown before its check has ended. (A check that began before the request is sent would
+    hold the interpreter, and the request, for its time.)"""
 
     @wraps(others)
     async def add_request(self: Any, *args: Any, **kwargs: Any) -> Any:
@@ -210,7 +211,7 @@ def _checked_beside(others: Callable[..., Any]) -> Callable[..., Any]:
             _beside.reset(token)
         try:
             for check in beside.checks:
-                await asyncio.wrap_future(check)
+                await asyncio.wrap_future(_checkers.submit(check))
         except BaseException:
             await self.abort(queue.request_id, internal=True)
             raise
