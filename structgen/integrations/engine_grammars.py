@@ -64,13 +64,6 @@ class EngineGrammars:
         """Load ahead what the first request of each kind needs (`sg.preload`)."""
         preload(tokenizer=self.tokenizer)
 
-    def knows(self, asked: Mapping[str, Any]) -> bool:
-        """Return whether a constraint is compiled, so that `compiled` takes microseconds."""
-        key = repr(asked)
-        with self._lock:
-            kept = self._kept.get(key)
-            return key in self._held or (kept is not None and kept.done())
-
     def compiled(self, asked: Mapping[str, Any]) -> CompiledGrammar:
         """Return the compiled grammar of a constraint in a shape that `sg.read_request` knows. Requests that
         ask for the same at once wait for one compilation. Raises StructgenError."""

@@ -37,9 +37,10 @@ def grammars_of(model_config: Any, tokenizer: Any) -> EngineGrammars:
         return found[1]
 
 
-def check_request(params: Any, grammars: EngineGrammars) -> None:
-    """Compile what a request's parameters ask for. Raises StructgenError for what is refused: here it is the
-    client's error, in the engine it would be the server's."""
+def check_request(params: Any, grammars: EngineGrammars, room: int | None = None) -> None:
+    """Compile what a request's parameters ask for; `room`: the tokens that the model has left. Raises
+    StructgenError for what is refused: here it is the client's error, in the engine it would be the
+    server's."""
     if params.ignore_eos:
         raise OptionError(
             "Behind the end of the document nothing would be constrained.",
@@ -47,8 +48,9 @@ def check_request(params: Any, grammars: EngineGrammars) -> None:
             cure="Leave it out.",
         )
     compiled = grammars.compiled(asked_of(params.structured_outputs))
-    if params.max_tokens is not None and not _is_prefill(params):
-        check_room(compiled, params.max_tokens, "max_tokens")
+    bounds = [bound for bound in (params.max_tokens, room) if bound is not None]
+    if bounds and not _is_prefill(params):
+        check_room(compiled, min(bounds), "max_tokens")
 
 
 def asked_of(outputs: Any) -> dict[str, Any]:
@@ -74,8 +76,7 @@ class VllmGrammar(StructuredOutputGrammar):  # type: ignore[misc]
         request = self.request
         if request is None:
             return None
-        most = min(request.max_tokens, self.backend.model_len - request.num_prompt_tokens)
-        return self.text.left(most, request.num_output_tokens)
+        return self.text.left(self.backend.most(request), request.num_output_tokens)
 
     def accept_tokens(self, request_id: str, tokens: list[int]) -> bool:
         """Take tokens; return False, and say why in the log, where one may not come."""
@@ -140,12 +141,18 @@ class VllmBackend(StructuredOutputBackend):  # type: ignore[misc]
         params = request.sampling_params
         try:
             compiled = self.grammars.compiled(asked_of(params.structured_outputs))
+            if not _is_prefill(params):
+                check_room(compiled, self.most(request), "max_tokens")
         except StructgenError as error:
             _log.error("Request %s: %s", request.request_id, error)
             raise
         # thoughts may take tokens unseen, in a draft in which they end
         made = EngineText(compiled, tuple(params.all_stop_token_ids), self.drafted if thinks else 0)
         return VllmGrammar(self, made, None if _is_prefill(params) else request)
+
+    def most(self, request: Any) -> int:
+        """Return the most tokens of a request's text, its end token among them."""
+        return int(min(request.max_tokens, self.model_len - request.num_prompt_tokens))
 
     def allocate_token_bitmask(self, max_num_seqs: int) -> torch.Tensor:
         """Return masks that allow everything."""

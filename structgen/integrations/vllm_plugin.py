@@ -10,11 +10,10 @@ from __future__ import annotations
 import asyncio
 import logging
 import sys
-from collections.abc import Callable, Iterator
-from concurrent.futures import Future, ThreadPoolExecutor, wait
+from collections.abc import AsyncIterator, Callable, Iterator
+from concurrent.futures import Future, wait
 from contextlib import contextmanager
 from contextvars import ContextVar
-from dataclasses import dataclass, field
 from functools import wraps
 from typing import Annotated, Any, Final, Literal, get_args
 
@@ -34,8 +33,10 @@ HOOKS: Final = (
         ("self", "model_config", "structured_outputs_config", "tokenizer"),
     ),
     Hook("vllm.v1.engine.async_llm:AsyncLLM.__init__", ("self", "vllm_config", "...")),
-    Hook("vllm.v1.engine.async_llm:AsyncLLM.add_request", ("self", "request_id", "prompt", "params", "...")),
-    Hook("vllm.v1.engine.async_llm:AsyncLLM.abort", ("self", "request_id", "internal")),
+    Hook(
+        "vllm.v1.engine.async_llm:AsyncLLM.generate",
+        ("self", "prompt", "sampling_params", "request_id", "..."),
+    ),
     Hook("vllm.v1.engine.llm_engine:LLMEngine.__init__", ("self", "vllm_config", "...")),
     Hook(f"{_OUTPUTS}:StructuredOutputManager.__init__", ("self", "vllm_config")),
     Hook(f"{_OUTPUTS}:StructuredOutputManager.grammar_init", ("self", "request")),
@@ -66,23 +67,11 @@ HOOKS: Final = (
 _SOON: Final = 0.003
 """Seconds that a new request waits for its grammar before the scheduler is given it. Most are compiled by
 then; the scheduler asks for the others every millisecond, between which nothing of the request is read."""
-_CHECKS: Final = 2
-"""Requests that the front end checks at once."""
-
 _log = logging.getLogger("vllm.plugins.structgen")
-_checkers = ThreadPoolExecutor(_CHECKS, "structgen-check")
-
-
-@dataclass
-class _Beside:
-    """The checks of a request that is being added."""
-
-    checks: list[Callable[[], None]] = field(default_factory=list)
-    waits: bool = True
-    """Whether the checks will be waited for. A task that was begun meanwhile may ask for more later."""
-
-
-_beside: ContextVar[_Beside | None] = ContextVar("structgen_checks", default=None)
+Check = Callable[[int], None]
+"""The check of a request; its argument: the tokens that the model has left behind the prompt."""
+_left_to_engine: ContextVar[list[Check] | None] = ContextVar("structgen_checks", default=None)
+"""Where the checks of a request are put that the engine makes as well. None: a check is made at once."""
 
 
 def register() -> None:
@@ -171,53 +160,55 @@ def _check_requests() -> None:
             others(self, model_config, settings, tokenizer)
             return
         # start-up: as where the engine begins
-        from structgen.integrations.vllm_backend import asked_of, check_request, grammars_of
+        from structgen.integrations.vllm_backend import check_request, grammars_of
 
         self.structured_outputs._backend = NAME
         grammars = grammars_of(model_config, tokenizer)
 
-        def check() -> None:
+        def check(room: int | None = None) -> None:
             try:
-                check_request(self, grammars)
+                check_request(self, grammars, room)
             except StructgenError as error:
                 raise VLLMValidationError(str(error)) from error
 
-        beside = _beside.get()
-        if beside is None or not beside.waits or grammars.knows(asked_of(self.structured_outputs)):
+        checks = _left_to_engine.get()
+        if checks is None or self.ignore_eos:
             check()
         else:
-            beside.checks.append(check)
+            checks.append(check)
 
     for engine in (AsyncLLM, LLMEngine):
         engine.__init__ = started(engine.__init__)
-    AsyncLLM.add_request = _checked_beside(AsyncLLM.add_request)
+    AsyncLLM.generate = _told_why(AsyncLLM.generate)
     SamplingParams._validate_structured_outputs = validate
 
 
-def _checked_beside(others: Callable[..., Any]) -> Callable[..., Any]:
-    """Return what adds a request and then checks its constraint: the engine compiles the grammar and reads
-    the prompt meanwhile, and the event loop serves others. A request that is refused is aborted; no output
-    of a request is shown before its check has ended. (A check that began before the request is sent would
-    hold the interpreter, and the request, for its time.)"""
+def _told_why(others: Callable[..., Any]) -> Callable[..., Any]:
+    """Return what yields the outputs of a request whose constraint the engine alone compiles. An engine says
+    only that a request has failed: its check is then made here, in a thread, for the client's error."""
 
     @wraps(others)
-    async def add_request(self: Any, *args: Any, **kwargs: Any) -> Any:
-        beside = _Beside()
-        token = _beside.set(beside)
+    async def generate(self: Any, *args: Any, **kwargs: Any) -> AsyncIterator[Any]:
+        checks: list[Check] = []
+        outputs = others(self, *args, **kwargs)
         try:
-            queue = await others(self, *args, **kwargs)
+            while True:
+                token = _left_to_engine.set(checks)
+                try:
+                    output = await anext(outputs, None)
+                finally:
+                    _left_to_engine.reset(token)
+                if output is None:
+                    return
+                if any(text.finish_reason == "error" for text in output.outputs):
+                    room = self.model_config.max_model_len - len(output.prompt_token_ids or ())
+                    for check in checks:
+                        await asyncio.to_thread(check, room)
+                yield output
         finally:
-            beside.waits = False
-            _beside.reset(token)
-        try:
-            for check in beside.checks:
-                await asyncio.wrap_future(_checkers.submit(check))
-        except BaseException:
-            await self.abort(queue.request_id, internal=True)
-            raise
-        return queue
+            await outputs.aclose()
 
-    return add_request
+    return generate
 
 
 @contextmanager

@@ -62,12 +62,10 @@ def test_requests_that_ask_for_the_same_at_once_wait_for_one_compilation(
         answers = [pool.submit(answer) for _ in range(8)]
         while not calls:
             time.sleep(0.001)
-        assert not grammars.knows(asked)
         begun.set()
     # who comes after a refusal has it asked anew
     least = 1 if pattern == "a{3}" else len({id(one.result()) for one in answers})
     assert len(calls) == least == len({id(one.result()) for one in answers})
-    assert grammars.knows(asked) == (pattern == "a{3}")
 
 
 def test_a_stop_is_taken_back_as_the_token_that_it_is() -> None:

@@ -353,87 +353,64 @@ def held(monkeypatch: pytest.MonkeyPatch) -> threading.Event:
     return event
 
 
-def added(engine: Any, asked: Any, meanwhile: Callable[[], None] = lambda: None) -> Any:
-    """Add a request as the server does; `meanwhile` is called once it is sent and before it is answered."""
-
-    async def add() -> Any:
-        task = asyncio.create_task(engine.add_request("r", "prompt", asked))
-        while not engine.sent and not task.done():
-            await asyncio.sleep(0)
-        meanwhile()
-        return await task
-
-    return asyncio.run(add())
+async def outputs_of(engine: Any, asked: Any, prompt: int = 5) -> list[str | None]:
+    """Return why each output ends, as the server reads them."""
+    return [one.outputs[0].finish_reason async for one in engine.generate([7] * prompt, asked, "r")]
 
 
-def test_a_request_is_sent_to_the_engine_while_its_constraint_is_checked(
-    vllm: SimpleNamespace, engine: Any, held: threading.Event
+def test_the_engine_alone_compiles_a_constraint(
+    vllm: SimpleNamespace, engine: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    started, calls = engine(), []
+    read = engine_grammars.read_request
+    monkeypatch.setattr(engine_grammars, "read_request", lambda asked: calls.append(asked) or read(asked))
+    asked = params(vllm, json=SCHEMA)
+    asked.max_tokens = 60
+    monkeypatch.setattr(started.manager.backend, "grammars", EngineGrammars(TOKENIZER, [EOS], WIDTH))
+    assert asyncio.run(outputs_of(started, asked)) == [None, "stop"]
+    assert len(calls) == 1
+
+
+@pytest.mark.parametrize(
+    ("outputs", "most"),
+    [({"json": NEVER}, 60), ({"json": {"type": "strnig"}}, 60), ({"regex": "(a"}, 60), ({"json": SCHEMA}, 5)],
+)
+def test_what_the_engine_refuses_is_the_clients_error_with_the_same_words(
+    vllm: SimpleNamespace, engine: Any, outputs: dict[str, Any], most: int
 ) -> None:
     started = engine()
-
-    def meanwhile() -> None:
-        assert started.sent == ["r"]
-        held.set()
-
-    assert added(started, params(vllm, json=SCHEMA), meanwhile).request_id == "r"
-    assert started.aborted == []
-
-
-@pytest.mark.parametrize("outputs", [{"json": NEVER}, {"json": {"type": "strnig"}}, {"regex": "(a"}])
-def test_a_request_that_was_sent_and_is_refused_is_aborted(
-    vllm: SimpleNamespace, engine: Any, outputs: dict[str, Any]
-) -> None:
-    started = engine()
-    with pytest.raises(vllm_stand_in.VLLMValidationError) as beside:
-        added(started, params(vllm, **outputs))
-    assert started.sent == started.aborted == ["r"]
+    with pytest.raises(vllm_stand_in.VLLMValidationError) as refused:
+        asyncio.run(outputs_of(started, params(vllm, most, **outputs)))
+    assert started.sent == ["r"] and started.closed == 1
     with pytest.raises(vllm_stand_in.VLLMValidationError) as at_once:
-        admitted(vllm, started, params(vllm, **outputs))
-    assert str(beside.value) == str(at_once.value)
+        admitted(vllm, started, params(vllm, most, **outputs))
+    assert str(refused.value) == str(at_once.value)
 
 
-def test_a_client_that_leaves_while_its_constraint_is_checked_leaves_no_request(
-    vllm: SimpleNamespace, engine: Any, held: threading.Event
+def test_a_window_in_which_no_text_fits_is_the_clients_error(vllm: SimpleNamespace, engine: Any) -> None:
+    asked = params(vllm, 60, json=SCHEMA)
+    with pytest.raises(vllm_stand_in.VLLMValidationError, match="and 4 are allowed"):
+        asyncio.run(outputs_of(engine(max_model_len=40), asked, prompt=36))
+
+
+def test_another_failure_of_the_engine_stays_its_own(
+    vllm: SimpleNamespace, engine: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    started = engine()
+    monkeypatch.setattr(started.manager.backend, "grammar_of", lambda *_, **__: 1 / 0)
+    assert asyncio.run(outputs_of(started, params(vllm, json=SCHEMA))) == ["error"]
+
+
+def test_a_client_that_leaves_closes_its_request(vllm: SimpleNamespace, engine: Any) -> None:
     started = engine()
 
     async def leave() -> None:
-        task = asyncio.create_task(started.add_request("r", "prompt", params(vllm, json=SCHEMA)))
-        while not started.sent:
-            await asyncio.sleep(0)
-        task.cancel()
-        with pytest.raises(asyncio.CancelledError):
-            await task
+        outputs = started.generate([7], params(vllm, json=SCHEMA), "r")
+        await anext(outputs)
+        await outputs.aclose()
 
     asyncio.run(leave())
-    held.set()
-    assert started.aborted == ["r"]
-
-
-def test_what_a_task_of_a_request_asks_for_later_is_checked_there(vllm: SimpleNamespace, engine: Any) -> None:
-    """An input that streams is read by a task, which goes on when the request has been added."""
-    started, tasks = engine(), []
-    others = params(vllm, json=NEVER)
-
-    async def later() -> None:
-        await asyncio.sleep(0.01)
-        others.verify(started.config.model_config, started.config.structured_outputs_config, TOKENIZER)
-
-    first = params(vllm, json=SCHEMA)
-    verify = first.verify
-
-    def verified(*args: Any) -> None:
-        tasks.append(asyncio.create_task(later()))
-        verify(*args)
-
-    first.verify = verified
-
-    async def add() -> None:
-        await started.add_request("r", "prompt", first)
-        with pytest.raises(vllm_stand_in.VLLMValidationError, match="no document satisfies"):
-            await tasks[0]
-
-    asyncio.run(add())
+    assert started.closed == 1
 
 
 def test_the_scheduler_is_given_a_grammar_that_is_ready_unless_it_takes_long(

@@ -10,7 +10,7 @@ import json
 import random
 import sys
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
 from types import ModuleType, SimpleNamespace
@@ -29,7 +29,7 @@ def install(version: str, put: Callable[[str, ModuleType], None]) -> SimpleNames
     types, sampling, protocol = _backend_types(), _sampling(), _protocol()
     request, settings = _request(types), _settings()
     manager = _manager(version)
-    engines = _engines(manager)
+    engines = _engines(manager, request.Request)
     llm = _llm(engines.LLMEngine, request.Request, settings)
     modules: dict[str, Mapping[str, Any]] = {
         "vllm": {"__version__": version, "LLM": llm},
@@ -308,7 +308,7 @@ def _manager(version: str) -> type:
     return StructuredOutputManager
 
 
-def _engines(manager: type) -> SimpleNamespace:
+def _engines(manager: type, request: type) -> SimpleNamespace:
     class Engine:
         def __init__(self, vllm_config: Any, executor_class: Any, log_stats: bool = False) -> None:
             self.input_processor = SimpleNamespace(tokenizer=vllm_config.tokenizer)
@@ -318,22 +318,28 @@ def _engines(manager: type) -> SimpleNamespace:
     class AsyncLLM(Engine):
         def __init__(self, vllm_config: Any, executor_class: Any, log_stats: bool = False) -> None:
             super().__init__(vllm_config, executor_class, log_stats)
-            self.config = vllm_config
+            self.config, self.model_config = vllm_config, vllm_config.model_config
             self.sent: list[str] = []
-            self.aborted: list[str] = []
+            self.closed = 0
 
-        async def add_request(
-            self, request_id: str, prompt: Any, params: Any, arrival_time: float | None = None
-        ) -> Any:
-            settings = self.config
-            params.verify(settings.model_config, settings.structured_outputs_config, settings.tokenizer)
-            await asyncio.sleep(0)
-            self.sent.append(request_id)
-            return SimpleNamespace(request_id=request_id)
-
-        async def abort(self, request_id: str, internal: bool = False) -> None:
-            assert internal
-            self.aborted.append(request_id)
+        async def generate(self, prompt: Any, sampling_params: Any, request_id: str) -> AsyncIterator[Any]:
+            """Yield two outputs; where the grammar is not compiled, one that says that the request failed."""
+            try:
+                settings = self.config
+                sampling_params.verify(
+                    settings.model_config, settings.structured_outputs_config, settings.tokenizer
+                )
+                self.sent.append(request_id)
+                made = request(sampling_params, len(prompt))
+                self.manager.grammar_init(made)
+                pending = made.structured_output_request._grammar
+                failed = await asyncio.to_thread(pending.exception)
+                for reason in ("error",) if failed else (None, "stop"):
+                    yield SimpleNamespace(
+                        prompt_token_ids=prompt, outputs=[SimpleNamespace(finish_reason=reason)]
+                    )
+            finally:
+                self.closed += 1
 
     class LLMEngine(Engine):
         def __init__(self, vllm_config: Any, executor_class: Any, log_stats: bool = False) -> None:
