@@ -133,6 +133,8 @@ class EngineText:
         self.stops = tuple(sorted(set(stops) - set(compiled.end_tokens)))
         self.failure: StructgenError | None = None
         """Why no mask could be filled. The text takes no token any more."""
+        self.must_fit = False
+        """Whether a request fails for whose tokens even the shortest text is too long."""
         self._stopped = self._before = 0
         """Stops taken; tokens of the request that are none of the text's: its thoughts."""
 
@@ -205,6 +207,8 @@ class EngineText:
             try:
                 self.matcher.fill_mask(mask, row, budget=budget)
             except BudgetError as error:
+                if self.must_fit and not self.size + self._before:
+                    raise
                 self.matcher.fill_mask(mask, row, budget=error.minimum)
             complete = bool(self.stops) and self.matcher.is_complete
             for token in self.stops:

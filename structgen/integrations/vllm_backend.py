@@ -76,7 +76,8 @@ class VllmGrammar(StructuredOutputGrammar):  # type: ignore[misc]
         request = self.request
         if request is None:
             return None
-        return self.text.left(self.backend.most(request), request.num_output_tokens)
+        most = min(request.max_tokens, self.backend.model_len - request.num_prompt_tokens)
+        return self.text.left(most, request.num_output_tokens)
 
     def accept_tokens(self, request_id: str, tokens: list[int]) -> bool:
         """Take tokens; return False, and say why in the log, where one may not come."""
@@ -141,18 +142,14 @@ class VllmBackend(StructuredOutputBackend):  # type: ignore[misc]
         params = request.sampling_params
         try:
             compiled = self.grammars.compiled(asked_of(params.structured_outputs))
-            if not _is_prefill(params):
-                check_room(compiled, self.most(request), "max_tokens")
         except StructgenError as error:
             _log.error("Request %s: %s", request.request_id, error)
             raise
         # thoughts may take tokens unseen, in a draft in which they end
         made = EngineText(compiled, tuple(params.all_stop_token_ids), self.drafted if thinks else 0)
+        # the first mask finds out, at no cost, whether the text fits
+        made.must_fit = not thinks
         return VllmGrammar(self, made, None if _is_prefill(params) else request)
-
-    def most(self, request: Any) -> int:
-        """Return the most tokens of a request's text, its end token among them."""
-        return int(min(request.max_tokens, self.model_len - request.num_prompt_tokens))
 
     def allocate_token_bitmask(self, max_num_seqs: int) -> torch.Tensor:
         """Return masks that allow everything."""

@@ -333,7 +333,12 @@ def _engines(manager: type, request: type) -> SimpleNamespace:
                 made = request(sampling_params, len(prompt))
                 self.manager.grammar_init(made)
                 pending = made.structured_output_request._grammar
-                failed = await asyncio.to_thread(pending.exception)
+                failed = await asyncio.to_thread(pending.exception) is not None
+                if not failed:  # the first step: its mask allows something, which the grammar takes
+                    bits = self.manager.grammar_bitmask(made, [], None)[0].view(np.uint8)
+                    token = int(np.flatnonzero(np.unpackbits(bits, bitorder="little"))[0])
+                    made.output.append(token)
+                    failed = not self.manager.accept_tokens(made, [token], None)
                 for reason in ("error",) if failed else (None, "stop"):
                     yield SimpleNamespace(
                         prompt_token_ids=prompt, outputs=[SimpleNamespace(finish_reason=reason)]
