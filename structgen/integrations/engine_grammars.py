@@ -22,6 +22,9 @@ _MOST_KEPT: Final = 256
 _MOST_BYTES: Final = 1 << 29
 """Bytes of their tables: most have a megabyte, one of a deep schema a hundred, and as much again lies outside
 of them."""
+SOON: Final = 0.003
+"""Seconds that a new request waits for its grammar before the engine's scheduler is given it. Most are
+compiled by then; the scheduler asks for the others again and again, and sleeps in between."""
 _WEIGHED_EVERY: Final = 16
 """New grammars between two sums of bytes. Each sum asks all that are kept, which takes as long as half of a
 plain schema's compilation."""

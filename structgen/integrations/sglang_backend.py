@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from concurrent.futures import Future, wait
-from typing import Any, Final
+from typing import Any
 
 import torch
 from sglang.srt.constrained.base_grammar_backend import (
@@ -20,12 +20,14 @@ from structgen_kernels import apply_mask_
 from structgen.core.batch import RowStatus, fill_masks
 from structgen.core.compiled import CompiledGrammar
 from structgen.errors import OptionError, StructgenError
-from structgen.integrations.engine_grammars import EngineGrammars, EngineText, Recent, check_room
+from structgen.integrations.engine_grammars import (
+    SOON,
+    EngineGrammars,
+    EngineText,
+    Recent,
+    check_room,
+)
 from structgen.tokens.token_mask import TokenMask
-
-_SOON: Final = 0.003
-"""Seconds that the scheduler waits for a new grammar. Most are compiled by then; for the others it asks
-again in each of its rounds, and sleeps in between."""
 
 
 class SglangGrammar(BaseGrammarObject):  # type: ignore[misc]
@@ -167,7 +169,7 @@ class SglangBackend(BaseGrammarBackend):  # type: ignore[misc]
     ) -> tuple[BaseGrammarObject | Future[BaseGrammarObject], bool]:
         """Return the grammar of a request, and True; or its future, and False, where it takes longer."""
         value, known = super().get_cached_or_future_value(key, require_reasoning)
-        if known or not wait((value,), _SOON).done or value.exception() is not None:
+        if known or not wait((value,), SOON).done or value.exception() is not None:
             return value, known
         self.set_cache(key, value.result().copy())
         return value.result(), True

@@ -11,7 +11,7 @@ import torch
 from vllm.v1.structured_output.backend_types import StructuredOutputBackend, StructuredOutputGrammar
 
 from structgen.errors import OptionError, StructgenError
-from structgen.integrations.engine_grammars import EngineGrammars, EngineText, check_room
+from structgen.integrations.engine_grammars import SOON, EngineGrammars, EngineText, check_room
 from structgen.tokens.token_mask import TokenMask
 
 _log = logging.getLogger("vllm.plugins.structgen")
@@ -119,6 +119,7 @@ class VllmBackend(StructuredOutputBackend):  # type: ignore[misc]
     """The back end of one engine."""
 
     name: ClassVar[str] = "structgen"
+    soon = SOON
 
     def __init__(self, vllm_config: Any, tokenizer: Any, vocab_size: int) -> None:
         super().__init__(vllm_config, tokenizer, vocab_size)

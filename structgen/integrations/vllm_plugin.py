@@ -64,9 +64,6 @@ HOOKS: Final = (
 )
 """What we replace, call and implement."""
 
-_SOON: Final = 0.003
-"""Seconds that a new request waits for its grammar before the scheduler is given it. Most are compiled by
-then; the scheduler asks for the others every millisecond, between which nothing of the request is read."""
 _log = logging.getLogger("vllm.plugins.structgen")
 Check = Callable[[int], None]
 """The check of a request; its argument: the tokens that the model has left behind the prompt."""
@@ -293,7 +290,7 @@ def _serve() -> None:
         if asked is not None and getattr(self.backend, "name", None) == NAME:
             pending = getattr(asked, "_grammar", None)
             if isinstance(pending, Future):
-                wait((pending,), _SOON)
+                wait((pending,), self.backend.soon)
 
     StructuredOutputManager.__init__ = init
     StructuredOutputManager.grammar_init = grammar_init

@@ -224,13 +224,13 @@ def test_the_scheduler_waits_a_moment_for_a_grammar_and_no_longer(
 ) -> None:
     backend, event = started(sglang).grammar_backend, threading.Event()
     module = sys.modules["structgen.integrations.sglang_backend"]
-    monkeypatch.setattr(module, "_SOON", 600)
+    monkeypatch.setattr(module, "SOON", 600)
     grammar, known = backend.get_cached_or_future_value(JSON, False)
     again, _ = backend.get_cached_or_future_value(JSON, False)
     assert known and grammar.compiled is again.compiled and grammar is not again
     refused, known = backend.get_cached_or_future_value(("regex", "(a"), False)
     assert known and "missing" in refused.error_message
-    monkeypatch.setattr(module, "_SOON", 0.0)
+    monkeypatch.setattr(module, "SOON", 0.0)
     monkeypatch.setattr(backend, "dispatch_json", lambda text: event.wait(600) and grammar.copy())
     later, known = backend.get_cached_or_future_value(("json", "{}"), False)
     assert not known and not later.done()

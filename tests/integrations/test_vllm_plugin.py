@@ -422,7 +422,7 @@ def test_the_scheduler_is_given_a_grammar_that_is_ready_unless_it_takes_long(
     started.manager.grammar_init(slow)
     assert slow.structured_output_request.grammar is None
     held.set()
-    monkeypatch.setattr(vllm_plugin, "_SOON", 600)
+    monkeypatch.setattr(started.manager.backend, "soon", 600)
     quick = admitted(vllm, started, params(vllm, json={"enum": [1]}))
     assert quick.structured_output_request.grammar is not None
     started.manager.grammar_init(vllm.Request(vllm.sampling.SamplingParams()))
