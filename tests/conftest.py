@@ -46,7 +46,6 @@ def pytest_collection() -> None:
 def pytest_collection_finish() -> None:
     """Take modules and collected tests out of garbage collection: a tenth of a run went through them."""
     gc.enable()
-    gc.collect()
     gc.freeze()
 
 

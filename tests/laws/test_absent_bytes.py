@@ -18,8 +18,8 @@ from structgen.automata.strings.patterns import automaton_of
 from structgen.json_grammars.compiled_schema import CompiledSchema
 from structgen.serving.served_model import LIMITS
 
-SEED, CASES, PARTS = 7, 30, 3
-MANY = [pytest.param(range(at, at + 20), 3, marks=pytest.mark.slow) for at in range(CASES, 230, 20)]
+SEED, CASES, PARTS = 7, 18, 3
+MANY = [pytest.param(range(at, at + 20), 3, marks=pytest.mark.slow) for at in range(CASES, 238, 20)]
 
 
 def faults(number: int, walks: int) -> list[str]:
