@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import logging
 import re
 import subprocess
 import sys
@@ -169,6 +168,7 @@ def test_the_command_line_tells_the_log_of_first_compilations_off_a_terminal() -
 import logging, sys
 sys.argv = ["structgen", "--version"]
 from structgen.cli import main
+assert logging.getLogger("structgen").level == logging.NOTSET
 try:
     main()
 except SystemExit:
@@ -180,4 +180,3 @@ first_use.announce(first_use.JSON, list(first_use.GROUPS[first_use.JSON]), 2)
     assert without_waits(done.stderr).startswith(
         "structgen: compiling the inner loops of JSON masks, once after"
     )
-    assert logging.getLogger("structgen").level == logging.NOTSET
