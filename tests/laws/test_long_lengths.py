@@ -114,13 +114,29 @@ def test_a_bound_that_no_text_meets_changes_nothing(name: str) -> None:
         assert answers(schema_of(name, most), TEXTS[name]) == want, most
 
 
+def lengths_taken(schema: Any) -> list[int]:
+    """Return how many letters "a" a string of a schema may have, of at most eight."""
+    matcher = sg.Matcher(sg.compile(sg.json_schema(schema), BYTES))
+    texts = [list(b'"' + b"a" * size + b'"') for size in range(9)]
+    return [size for size, text in enumerate(texts) if matcher.accepts(text) == len(text)]
+
+
+@pytest.mark.parametrize("most", range(1, 5))
+def test_a_length_that_is_denied_takes_away_its_own_lengths_alone(most: int) -> None:
+    for low, high in itertools.combinations_with_replacement(range(1, 8), 2):
+        for pattern in ({}, {"pattern": "^a*$"}):
+            schema = {"type": "string", "maxLength": most, "not": {"minLength": low, "maxLength": high}}
+            want = [size for size in range(most + 1) if not low <= size <= high]
+            assert lengths_taken({**schema, **pattern}) == want, (low, high, pattern)
+
+
 def drawn(draw: random.Random, depth: int = 2) -> dict[str, Any]:
-    """Return a schema of strings of at most five characters, more or less."""
+    """Return a schema of strings by their lengths. A length that is denied may lie past a bound beside it."""
     kind = draw.choice(
         ["lengths", "lengths", "not", "allOf", "anyOf", "oneOf", "pattern"] if depth else ["lengths"]
     )
     if kind == "lengths":
-        bounds = {"minLength": draw.randint(0, 3), "maxLength": draw.randint(1, 5)}
+        bounds = {"minLength": draw.randint(0, 6), "maxLength": draw.randint(1, 8)}
         return {name: bounds[name] for name in draw.choice([["minLength"], ["maxLength"], [*bounds]])}
     if kind == "pattern":
         return {"pattern": draw.choice(["^a*$", "^(aa)+$", "b", "^a{0,4}$", "^[ab]{2,3}$"])}

@@ -21,7 +21,7 @@ from structgen.language.ir import TRUE, All, Format, Formula, Length, Not, Patte
 
 
 class Counted(NamedTuple):
-    """A spec as an automaton and a count that is kept beside it."""
+    """A spec without its upper bound on lengths, which whoever reads its strings counts."""
 
     formulas: tuple[Formula, ...]
     """What the automaton says: the spec without the upper bound."""
@@ -68,7 +68,8 @@ def bounds(parts: Iterable[Formula]) -> tuple[int, int | None]:
 
 
 def counted(formulas: tuple[Formula, ...], meaning: Callable[[Format], Formula]) -> Counted | None:
-    """Return a spec with the upper bound of its demands beside it; None where that is not one bound.
+    """Return a spec without the upper bound on lengths that all its demands have, and that bound; None where
+    a demand has no bound or another one.
 
     `meaning`: what a format means beside which nothing is asked but lengths; it may hold a length. A pattern
     that counts one class of characters between its ends is a pattern without that count and a length
@@ -82,7 +83,8 @@ def counted(formulas: tuple[Formula, ...], meaning: Callable[[Format], Formula])
 
 
 def _without_bound(formula: Formula, meaning: Callable[[Format], Formula]) -> tuple[Formula, int | None]:
-    """Return a formula without its upper bound, and the bound."""
+    """Return (the formula without its upper bound on lengths, the bound); (the formula, None) where it has
+    no bound."""
     parts = list(_opened([formula], meaning))
     if sum(not isinstance(part, Length) for part in parts) > 1:
         parts = list(_opened([formula], lambda one: one))
@@ -93,7 +95,7 @@ def _without_bound(formula: Formula, meaning: Callable[[Format], Formula]) -> tu
     for part in parts:
         denied = part.of if isinstance(part, Not) else None
         if isinstance(denied, Length) and denied.most is not None and denied.most >= most:
-            most = denied.least - 1  # of what is short enough only that is left which is shorter still
+            most = min(most, denied.least - 1)  # no text between the two is short enough
         elif not isinstance(part, Length):
             rest.append(part)
     if least:
