@@ -147,6 +147,17 @@ def written_model() -> str:
     return str(folder)
 
 
+def warmed(servers: contextlib.ExitStack, key: str, backend: str, model: str) -> tuple[str, Asking, int]:
+    """Start a server of an engine with a back end, which `servers` ends; return the back end, the server that
+    has answered some requests, and its process group."""
+    settings = "" if backend == "structgen" else COMPACT[key].format(backend)
+    address, process = servers.enter_context(served(key, backend, model, settings))
+    asking = Asking(ENGINES[key], address)
+    for _ in range(3):
+        asked(asking, WARM, 32)
+    return backend, asking, process.pid  # a server leads the process group of its workers
+
+
 @contextlib.contextmanager
 def alone(group: int, groups: list[int]) -> Iterator[None]:
     """Stop the processes of the other groups meanwhile."""
@@ -167,14 +178,7 @@ def measured(key: str, slices: list[list[Any]], first: int, tokens: int, model: 
     rows = []
     backends = ("structgen", *ENGINES[key].builtin)[:: -1 if first % 2 else 1]
     with contextlib.ExitStack() as servers:
-        asked_of: list[tuple[str, Asking, int]] = []
-        for backend in backends:
-            settings = "" if backend == "structgen" else COMPACT[key].format(backend)
-            address, process = servers.enter_context(served(key, backend, model, settings))
-            # a server leads the process group of its workers
-            asked_of.append((backend, Asking(ENGINES[key], address), process.pid))
-            for _ in range(3):
-                asked(asked_of[-1][1], WARM, 32)
+        asked_of = [warmed(servers, key, backend, model) for backend in backends]
         groups = [group for _, _, group in asked_of]
         for number, schemas in enumerate(slices, first):
             for backend, asking, group in asked_of[number % 3 :] + asked_of[: number % 3]:

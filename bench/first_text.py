@@ -24,18 +24,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from bench_serving import (
-    COMPACT,
-    ENGINES,
-    MODEL,
-    WARM,
-    Asking,
-    alone,
-    asked,
-    in_engines,
-    served,
-    short_documents,
-)
+from bench_serving import ENGINES, MODEL, alone, asked, in_engines, short_documents, warmed
 
 TURN = 10
 """Schemas that a back end is asked for before the next one's turn."""
@@ -81,10 +70,7 @@ def measured(key: str, count: int, known: bool, at_once: int) -> dict[str, list[
         asked_of = []
         for backend in ("structgen", *ENGINES[key].builtin):
             os.environ["STRUCTGEN_PROBE"] = str(folder / backend)
-            settings = "" if backend == "structgen" else COMPACT[key].format(backend)
-            address, process = servers.enter_context(served(key, backend, MODEL, settings))
-            asked_of.append((backend, Asking(ENGINES[key], address), process.pid))
-            asked(asked_of[-1][1], WARM, 32)
+            asked_of.append(warmed(servers, key, backend, MODEL))
         groups = [group for _, _, group in asked_of]
         for turn in range(0, count, TURN):
             for backend, asking, group in asked_of:

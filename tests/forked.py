@@ -12,6 +12,8 @@ import socket
 import subprocess
 import sys
 import tempfile
+import warnings
+from collections.abc import Callable
 from functools import cache
 from pathlib import Path
 
@@ -47,6 +49,20 @@ os.chdir(folder)
 sys.path[:0] = [".", *environment.get("PYTHONPATH", "").split(os.pathsep)]
 exec(compile(code, "<string>", "exec"))
 """
+
+
+def begun(work: Callable[[], bool]) -> int:
+    """Begin a fork of this process, which ends with 0 where `work` returns True; return its id."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", DeprecationWarning)  # Python 3.12 warns of forks beside threads
+        child = os.fork()
+    if child == 0:
+        status = 1
+        try:
+            status = 0 if work() else 1
+        finally:
+            os._exit(status)
+    return child
 
 
 @cache

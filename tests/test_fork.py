@@ -10,6 +10,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import forked
 import pytest
 from compiled_texts import masks_along
 
@@ -34,13 +35,7 @@ def tokenizer() -> sg.Tokenizer:
 
 def in_child(work: Callable[[], bool], seconds: float = 600) -> bool:
     """Return what `work` returned in a forked child; a child that hangs is killed, and said no."""
-    child = os.fork()
-    if child == 0:
-        status = 1
-        try:
-            status = 0 if work() else 1
-        finally:
-            os._exit(status)
+    child = forked.begun(work)
     until = time.monotonic() + seconds
     while time.monotonic() < until:
         done, status = os.waitpid(child, os.WNOHANG)

@@ -84,7 +84,7 @@ class EngineGrammars:
         return made
 
     def _make(self, key: str, asked: Mapping[str, Any], making: Future[CompiledGrammar]) -> None:
-        """Compile a constraint for all who wait for it; what is refused is not kept."""
+        """Compile a constraint for all requests that wait for it. A refusal is not kept."""
         try:
             grammar = read_request(asked).answer
             if grammar is None:
@@ -137,7 +137,7 @@ class EngineText:
         self.failure: StructgenError | None = None
         """Why no mask could be filled. The text takes no token any more."""
         self.must_fit = False
-        """Whether a request fails for whose tokens even the shortest text is too long."""
+        """Whether the text fails where its first budget is below the least, instead of being cut."""
         self._stopped = self._before = 0
         """Stops taken; tokens of the request that are none of the text's: its thoughts."""
 

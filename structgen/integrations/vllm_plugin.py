@@ -68,7 +68,7 @@ _log = logging.getLogger("vllm.plugins.structgen")
 Check = Callable[[int], None]
 """The check of a request; its argument: the tokens that the model has left behind the prompt."""
 _left_to_engine: ContextVar[list[Check] | None] = ContextVar("structgen_checks", default=None)
-"""Where the checks of a request are put that the engine makes as well. None: a check is made at once."""
+"""The list to which a check is added that the engine makes as well. None: the server makes it at once."""
 
 
 def register() -> None:
@@ -181,8 +181,8 @@ def _check_requests() -> None:
 
 
 def _told_why(others: Callable[..., Any]) -> Callable[..., Any]:
-    """Return what yields the outputs of a request whose constraint the engine alone compiles. An engine says
-    only that a request has failed: its check is then made here, in a thread, for the client's error."""
+    """Return a `generate` under which the engine alone compiles the constraint of a request. vLLM's engine
+    says only that a request has failed. The server then makes the check in a thread, and raises its error."""
 
     @wraps(others)
     async def generate(self: Any, *args: Any, **kwargs: Any) -> AsyncIterator[Any]:

@@ -8,11 +8,11 @@ import random
 import threading
 import time
 import warnings
-from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
+import forked
 import numpy as np
 import pytest
 from hypothesis import given
@@ -249,20 +249,6 @@ def test_writing_to_a_read_vocabulary_does_not_reach_the_file(folder: Path) -> N
     assert vocabulary_path(tokenizer()).read_bytes() == before
 
 
-def in_child(work: Callable[[], bool]) -> int:
-    """Begin a fork of this process, which ends with 0 where `work` returns True; return its id."""
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", DeprecationWarning)  # Python 3.12 warns of forks beside threads
-        child = os.fork()
-    if child == 0:
-        status = 1
-        try:
-            status = 0 if work() else 1
-        finally:
-            os._exit(status)
-    return child
-
-
 def status_of(child: int) -> int:
     return os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
 
@@ -278,7 +264,7 @@ def test_processes_that_build_at_once_agree_and_leave_one_whole_file(folder: Pat
         warnings.simplefilter("error")
         return same(Vocabulary.of(tokenizer()), built)
 
-    children = [in_child(build_too) for _ in range(3)]
+    children = [forked.begun(build_too) for _ in range(3)]
     begun.touch()
     assert [status_of(child) for child in children] == [0, 0, 0]
     assert [path.name for path in (folder / "vocabularies").iterdir()] == [vocabulary_path(tokenizer()).name]
@@ -330,7 +316,7 @@ def test_threads_that_ask_at_once_get_one_object(folder: Path) -> None:
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="no fork on this platform")
 def test_a_child_forked_while_a_thread_builds_can_build_too() -> None:
     with Vocabulary._lock():
-        child = in_child(lambda: Vocabulary.of(tokenizer()).vocab_size == len(SOME) + 1)
+        child = forked.begun(lambda: Vocabulary.of(tokenizer()).vocab_size == len(SOME) + 1)
         assert status_of(child) == 0
 
 
@@ -356,7 +342,7 @@ def test_a_vocabulary_whose_file_is_cut_short_while_it_is_used_goes_on(folder: P
         return masks() == expected and held.vocab_size == len(SOME) + 1
 
     assert vocabulary_path(tokenizer()).exists()
-    assert status_of(in_child(masks_of_the_rest)) == 0
+    assert status_of(forked.begun(masks_of_the_rest)) == 0
 
 
 def test_a_vocabulary_of_another_size_or_without_an_array_is_built_anew_with_a_warning(

@@ -58,9 +58,9 @@ class Strings:
         """Return all strings that meet a formula if they are at most `most`, else None."""
         pool, spec = self._pool, Spec((formula,))
         counted = pool.counted(spec, self._intern)
-        # a text that goes through a loop has one more word for each round of at most so many states
-        if counted is not None and pool.is_infinite(counted.start):
-            if counted.most > (most + 1) * len(counted.states):
+        # each round of a loop is one more word, and a round goes through each state at most once
+        if counted is not None and counted.most > (most + 1) * len(counted.states):
+            if pool.is_infinite(counted.start):
                 return None
         state = pool.start(spec, self._intern)
         if state < 0:

@@ -626,7 +626,8 @@ def shortest_word(words: frozenset[str], written: Callable[[str], bytes]) -> byt
 
 _FREE_STRING = JsonPieces((b'""',))
 _MOST_SPACES = 1 << 12
-"""Characters of a shortest string that are written without an automaton, which bounds the others."""
+"""The longest shortest string that is written as spaces. A longer one is read off an automaton, whose limit
+bounds it."""
 _ZERO = JsonPieces((b"0",))
 
 

@@ -549,7 +549,8 @@ class Objects:
         return found
 
     def signature(self, state: ObjectState, key: str) -> object:
-        """Return a value that is equal for named keys that all threads treat alike, but for their values."""
+        """Return a value that two named keys share where every thread treats both in the same way. What their
+        values must be is not compared."""
         frame = state.frame
         index = frame.index[key]
         if index < frame.ordered or frame.watch >> index & 1:
