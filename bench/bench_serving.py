@@ -11,7 +11,8 @@ divided among the rounds. In a round the back ends are asked in turn, at tempera
 round's schemas one at a time, two fifths 8 at once, two fifths 16 at once. The servers of the others are stopped
 meanwhile: an idle scheduler may take a core. A row of bench/results/serving-DATE.csv is one such part: how
 many texts were valid, cut, invalid and refused (the package jsonschema judges), the median until the first
-text of a schema, tokens a second, and the processor seconds of the server. The last lines are medians of the
+text of a schema, tokens a second, and the processor seconds of the server. A command that names an engine
+writes its rows behind those of the day; one that names none replaces them. The last lines are medians of the
 rounds, and ratios to the best built-in back end.
 """
 
@@ -264,7 +265,7 @@ def main() -> None:
         {"structgen": version(), **versions, "tokens": options.tokens},
         COLUMNS,
         rows,
-        more=True,  # the engines may be asked by two commands
+        more=bool(options.engines),
     )
     print(*compared(rows), sep="\n")
 
