@@ -7,8 +7,8 @@
 Each engine is started twice with each back end (scripts/serving_checks.py says how, and in which
 environment), and serves models/extract on a CPU. With `--model smollm2` it is SmolLM2, written to
 build/smollm2 in bfloat16. The schemas are all new, and their documents end under every back end. They are
-divided among the rounds. In a round the back ends are asked in turn, at temperature 0: a fifth of the
-round's schemas one at a time, two fifths 8 at once, two fifths 16 at once. The servers of the others are stopped
+divided among the rounds. In a round the back ends are asked in turn, at temperature 0: a fifth of the round's
+schemas one at a time, two fifths 8 at once, two fifths 16 at once. The servers of the others are stopped
 meanwhile: an idle scheduler may take a core. A row of bench/results/serving-DATE.csv is one such part: how
 many texts were valid, cut, invalid and refused (the package jsonschema judges), the median until the first
 text of a schema, tokens a second, and the processor seconds of the server. A command that names an engine
