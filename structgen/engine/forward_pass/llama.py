@@ -20,7 +20,7 @@ from torch import Tensor
 
 from structgen.engine.forward_pass.draft_trees import check_paths, depths_of
 from structgen.engine.forward_pass.forward import run_rows
-from structgen.engine.forward_pass.key_value_pages import KeyValuePages, PagedCache
+from structgen.engine.forward_pass.key_value_pages import PagedCache
 from structgen.engine.forward_pass.paged_attention import move_columns
 from structgen.engine.forward_pass.tiles import IS_FUSED, PANEL
 from structgen.engine.forward_pass.weights import Weights
@@ -58,7 +58,7 @@ class Llama:
         self._tables = weights.embedding.numpy(), weights.cos.numpy(), weights.sin.numpy()
         self._others: ThreadPoolExecutor | None = None
         self._lock = threading.Lock()
-        self.pages = KeyValuePages(sizes.layers, sizes.groups, sizes.head, sizes.context)
+        self._page_bytes = 4 * sizes.layers * 2 * sizes.groups * PANEL * sizes.head
 
     @classmethod
     def read(cls, folder: Path) -> Llama:
@@ -81,8 +81,7 @@ class Llama:
         """Return the logits [V] after each prompt, and its cache; the prompts are read in one pass. Common
         prefixes are read once; the result is the same to the bit."""
         with self._lock:
-            self.pages.sweep()
-            caches = [PagedCache(self.pages, len(prompt)) for prompt in prompts]
+            caches = [PagedCache(self._page_bytes, self.context, len(prompt)) for prompt in prompts]
             starts = [0] * len(prompts)
             prefixes = _common_prefixes(prompts)
             if prefixes:
@@ -119,7 +118,6 @@ class Llama:
                 self._tables = tables
 
     def _decode(self, tokens: Sequence[int], caches: Sequence[PagedCache]) -> Tensor:
-        self.pages.sweep()
         rows = []
         for token, cache in zip(tokens, caches, strict=True):
             place = cache.length
@@ -151,7 +149,6 @@ class Llama:
         """
         with self._lock:
             rows = _tree_rows(tokens, parents, counts, caches, self.context)
-            self.pages.sweep()
             # the compiled code follows the parents in this array, so the threads keep it and the caches alive
             numbers = np.array(parents, np.int64)
             start = 0
@@ -172,7 +169,7 @@ class Llama:
             for path, cache in zip(paths, caches, strict=True):
                 if path[-1] >= len(path):
                     columns = np.array(path, np.int64) + cache.length
-                    move_columns(cache.address, columns, cache.length, self.pages.layers, groups, head)
+                    move_columns(cache.address, columns, cache.length, len(self._offsets) - 1, groups, head)
                 cache.parents = []
                 cache.length += len(path)
 
