@@ -31,7 +31,7 @@ _MOST_ROWS = 64
 _LEAST_ROWS = 4
 """A pass uses at most one thread for so many rows."""
 _PREFIX = 16
-"""Prompts share a prefix from so many common tokens on."""
+"""Prompts share what all of them begin with from so many tokens on."""
 _LINE = 16
 """Alignment of the parts of the weights, in numbers: a cache line."""
 _WORD = 8
@@ -78,27 +78,19 @@ class Llama:
         return found
 
     def prefill_many(self, prompts: Sequence[Sequence[int]]) -> list[tuple[Tensor, PagedCache]]:
-        """Return the logits [V] after each prompt, and its cache; the prompts are read in one pass. Common
-        prefixes are read once; the result is the same to the bit."""
+        """Return the logits [V] after each prompt, and its cache; the prompts are read in one pass. What all
+        of them begin with is read once; the result is the same to the bit."""
         with self._lock:
             caches = [PagedCache(self._page_bytes, self.context, len(prompt)) for prompt in prompts]
-            starts = [0] * len(prompts)
-            prefixes = _common_prefixes(prompts)
-            if prefixes:
-                firsts = [group[0] for group, _ in prefixes]
-                ends = [length for _, length in prefixes]
-                for at, end in zip(firsts, ends, strict=True):
-                    caches[at].grow(end)
-                self._run(*_rows_of(prompts, caches, firsts, [0] * len(firsts), ends), caches)
-            for group, length in prefixes:
-                for at in group:
-                    starts[at] = length
-                    if at != group[0]:
-                        caches[at].begin_as(caches[group[0]], length)
-            every, lengths = range(len(prompts)), [len(prompt) for prompt in prompts]
+            common = _common(prompts)
+            if common:
+                caches[0].grow(common)
+                self._run(*_rows_of(prompts[:1], caches, 0, [common]), caches)
+                for cache in caches[1:]:
+                    cache.begin_as(caches[0], common)
             for cache in caches:
                 cache.grow(cache.length)
-            logits = self._run(*_rows_of(prompts, caches, every, starts, lengths), caches)
+            logits = self._run(*_rows_of(prompts, caches, common, [*map(len, prompts)]), caches)
             return list(zip(logits, caches, strict=True))
 
     def decode(self, tokens: Sequence[int], caches: Sequence[PagedCache]) -> Tensor:
@@ -221,21 +213,27 @@ class Llama:
 
 
 def _rows_of(
-    prompts: Sequence[Sequence[int]],
-    caches: Sequence[PagedCache],
-    which: Sequence[int],
-    starts: Sequence[int],
-    ends: Sequence[int],
+    prompts: Sequence[Sequence[int]], caches: Sequence[PagedCache], start: int, ends: Sequence[int]
 ) -> tuple[_Rows, list[int]]:
-    """Return the rows of parts of prompts, and the number of rows of each part."""
-    counts = [end - start for start, end in zip(starts, ends, strict=True)]
+    """Return the rows of prompts from `start` to their ends, and the number of rows of each."""
+    counts = [end - start for end in ends]
     rows, done = np.zeros((sum(counts), 6), np.int64), 0
-    for at, start, end in zip(which, starts, ends, strict=True):
+    for prompt, cache, end in zip(prompts, caches, ends, strict=False):
         own = rows[done : done + end - start]
-        own[:, 0], own[:, 1], own[:, 2] = prompts[at][start:end], np.arange(start, end), caches[at].address
+        own[:, 0], own[:, 1], own[:, 2] = prompt[start:end], np.arange(start, end), cache.address
         own[:, 3], own[:, 4] = own[:, 1], start
         done += end - start
     return rows, counts
+
+
+def _common(prompts: Sequence[Sequence[int]]) -> int:
+    """Return how many tokens all prompts begin with, the last one of each left out; 0 for few."""
+    if len(prompts) < 2:
+        return 0
+    least = min(map(len, prompts)) - 1
+    parts = (at for at in range(least) if any(one[at] != prompts[0][at] for one in prompts))
+    common = next(parts, least)
+    return common if common >= _PREFIX else 0
 
 
 def _tree_rows(
@@ -256,30 +254,6 @@ def _tree_rows(
             for node in range(start, start + count)
         ]
     return np.array(rows, np.int64)
-
-
-def _common_prefixes(prompts: Sequence[Sequence[int]]) -> list[tuple[list[int], int]]:
-    """Return groups of prompts with a common prefix, and its length: at least _PREFIX, and shorter than each
-    of the prompts."""
-    order = sorted(range(len(prompts)), key=lambda at: list(prompts[at]))
-    found: list[tuple[list[int], int]] = []
-    group, length = order[:1], len(prompts[order[0]]) - 1
-    for at in order[1:]:
-        common = min(_common(prompts[group[0]], prompts[at]), length, len(prompts[at]) - 1)
-        if common >= _PREFIX and 2 * common >= length:
-            group.append(at)
-            length = common
-            continue
-        found.append((group, length))
-        group, length = [at], len(prompts[at]) - 1
-    found.append((group, length))
-    return [(group, length) for group, length in found if len(group) > 1]
-
-
-def _common(one: Sequence[int], other: Sequence[int]) -> int:
-    """Return the length of the common prefix of two prompts."""
-    pairs = enumerate(zip(one, other, strict=False))
-    return next((at for at, (a, b) in pairs if a != b), min(len(one), len(other)))
 
 
 def _laid_out(weights: Weights, half: bool) -> tuple[_Numbers, npt.NDArray[np.int64]]:
