@@ -35,7 +35,7 @@ from structgen.engine.searches.whole_values import comparing
 from structgen.engine.special_texts import special_texts, warn_of_special_texts
 from structgen.engine.strategies.strategy import SearchStrategy
 from structgen.engine.strategies.strategy_loading import strategies_of
-from structgen.engine.text import Decided, PromptBorder, Text, TextStart
+from structgen.engine.text import Decided, PromptBorder, RequestStart, Text
 from structgen.engine.text_drafts import DraftStart
 from structgen.engine.thinking import Thinking, ThoughtClosing, closing_of
 from structgen.engine.trace import Trace, trace_page
@@ -261,7 +261,7 @@ class Engine:
         strategies = None
         if request.chosen_by.strategy:
             strategies = strategies_of(request, prompt, reading, self.model, besides)
-        start = TextStart(
+        start = RequestStart(
             request=request,
             prompt=prompt,
             tokenizer=self.tokenizer,

@@ -1,7 +1,7 @@
 """One text of a batch: `Text(start, decided)`. `take` decides a token, `reason` says why the text ends.
 
 What is decided is never taken back: the tokens of the thoughts, the steps, an error, and what a search chose
-(`Decided`). One assignment decides. All other state follows from that and from the `TextStart`: the matcher,
+(`Decided`). One assignment decides. All other state follows from that and the `RequestStart`: the matcher,
 the characters, the logits, the cache. So a restart is another `Text` of the same two, with nothing read, and
 an exception at any line loses nothing.
 """
@@ -52,7 +52,7 @@ class PromptBorder:
 
 
 @dataclass(frozen=True, slots=True)
-class TextStart:
+class RequestStart:
     """What is known of the texts of a request before their first token. It outlives a restart."""
 
     request: Request
@@ -95,7 +95,7 @@ class Text:
     Cost: taking all tokens, some microseconds each. Raises whatever the machines and strategies raise.
     """
 
-    def __init__(self, start: TextStart, decided: Decided) -> None:
+    def __init__(self, start: RequestStart, decided: Decided) -> None:
         request, compiled = start.request, start.grammar
         self.start, self.decided, self.handle = start, decided, decided.handle
         self.steps, self.thought, self.usage = decided.steps, decided.thought, decided.usage
