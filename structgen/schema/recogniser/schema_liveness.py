@@ -239,7 +239,11 @@ class Oracle:
     def text(self, demand: int) -> JsonPieces | None:
         """Return the shortest compact JSON text that meets a demand (ties: the smaller bytes), or None."""
         if demand not in self._texts:
-            self._search_text(demand)
+            leaf = self._leaf(demand)
+            if leaf is None:
+                self._search_text(demand)
+            else:
+                self._texts[demand] = leaf
         return self._texts[demand]
 
     def _search_text(self, root: int) -> None:
