@@ -23,7 +23,7 @@ from structgen.infilling.canvas import Canvas
 from structgen.infilling.lattice import NULL, Tokens
 from structgen.infilling.masked_model import MaskedModel
 from structgen.infilling.schedulers import Bools, ConfidentPrefix, Scheduler, SchedulerView
-from structgen.speculation.planning.drafting import SLOW
+from structgen.system.guarded import SLOW
 from structgen.system.held_bytes import held_bytes
 
 MOST_STATE: Final = 1 << 26

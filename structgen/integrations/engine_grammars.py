@@ -69,8 +69,8 @@ class EngineGrammars:
         preload(tokenizer=self.tokenizer)
 
     def compiled(self, asked: Mapping[str, Any]) -> CompiledGrammar:
-        """Return the compiled grammar of a constraint, as the member of a request says it. Requests that ask for
-        the same at once wait for one compilation. Raises StructgenError."""
+        """Return the compiled grammar of a constraint, as the member of a request says it. Requests that ask
+        for the same at once wait for one compilation. Raises StructgenError."""
         key = repr(asked)
         with self._lock:
             if key in self._held:

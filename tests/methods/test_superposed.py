@@ -8,12 +8,12 @@ from collections.abc import Sequence
 import pytest
 import torch
 from for_each import for_each
+from methods.superposed import SuperposedDecoding, _log_q, _ngrams, superposable
 from strategy_models import END, LETTERS, TEXTS, Table, allowed_after, scrambled
 from torch import Tensor
 
 import structgen as sg
 from structgen.engine import Engine, Request, Result, Sampling
-from structgen.engine.searches.superposed import _log_q, _ngrams
 
 MOST = 10
 
@@ -24,7 +24,7 @@ class Linear:
     def __init__(self, seed: int) -> None:
         numbers = torch.Generator().manual_seed(seed)
         self.vocab_size, self.context = 5, 1000
-        self.embedding, self.head = torch.randn(5, 3, generator=numbers), torch.randn(5, 3, generator=numbers)
+        self.embedding, self.head = torch.randn(6, 3, generator=numbers), torch.randn(5, 3, generator=numbers)
         self.inputs: list[Tensor] = []
 
     def logits(self, read: Tensor) -> Tensor:
@@ -34,11 +34,8 @@ class Linear:
         return self.logits(self.embedding[tokens[-1]]), Nothing()
 
     def decode(self, tokens: Sequence[int], caches: Sequence[Nothing]) -> Tensor:
+        self.inputs += [self.embedding[token].clone() for token in tokens if token == 5]
         return torch.stack([self.logits(self.embedding[token]) for token in tokens])
-
-    def decode_embedded(self, inputs: Tensor, caches: Sequence[Nothing]) -> Tensor:
-        self.inputs.append(inputs[0])
-        return self.logits(inputs)
 
 
 class Nothing:
@@ -68,9 +65,7 @@ def _twin(model: Linear, k: int, heat: float) -> list[tuple[int, ...]]:
     return [tokens for tokens, _ in sorted(ended, key=lambda one: -one[1])]
 
 
-def _drafts(
-    model: Linear | Table, strategy: sg.strategies.SuperposedDecoding, most: int = MOST
-) -> list[Result]:
+def _drafts(model: Linear | Table, strategy: SuperposedDecoding, most: int = MOST) -> list[Result]:
     engine = Engine(model, LETTERS)
     found = engine.generate(
         Request([0], TEXTS, Sampling(temperature=0.0), max_tokens=most, n=strategy.k, strategy=strategy)
@@ -83,17 +78,15 @@ def _drafts(
 @for_each("k", [2, 3])
 def test_drafts_of_a_linear_model_are_those_of_exact_means(seed: int, k: int) -> None:
     model = Linear(seed)
-    found = [
-        tuple(one.tokens) for one in _drafts(model, sg.strategies.SuperposedDecoding(k=k, temperature=0.5))
-    ]
+    found = [tuple(one.tokens) for one in _drafts(model, SuperposedDecoding(k=k, temperature=0.5))]
     expected = [tuple(token for token in tokens if token != END) for tokens in _twin(model, k, 0.5)]
     assert found == expected
-    assert any(not torch.isclose(model.embedding, one).all(1).any() for one in model.inputs)
+    assert any(not torch.isclose(model.embedding[:5], one).all(1).any() for one in model.inputs)
 
 
 def test_drafts_are_distinct_and_cost_a_row_for_each_token_of_the_longest() -> None:
     for seed in range(4):
-        found = _drafts(scrambled(seed), sg.strategies.SuperposedDecoding(temperature=0.5))
+        found = _drafts(scrambled(seed), SuperposedDecoding(temperature=0.5))
         assert len({tuple(one.tokens) for one in found}) == 3
         longest = max(len(one.steps) for one in found)
         assert all(one.usage.strategy_rows <= longest for one in found)
@@ -105,10 +98,8 @@ def test_drafts_are_distinct_and_cost_a_row_for_each_token_of_the_longest() -> N
 def test_a_drafts_mask_takes_no_candidate_from_another() -> None:
     """One candidate of each draft: it is the likeliest one of its own mask."""
     for seed in range(4):
-        (one,) = _drafts(scrambled(20 + seed), sg.strategies.SuperposedDecoding(k=1))
-        found = _drafts(
-            scrambled(20 + seed), sg.strategies.SuperposedDecoding(k=3, candidates=1, temperature=0.5)
-        )
+        (one,) = _drafts(scrambled(20 + seed), SuperposedDecoding(k=1))
+        found = _drafts(scrambled(20 + seed), SuperposedDecoding(k=3, candidates=1, temperature=0.5))
         assert [draft.tokens for draft in found] == [one.tokens] * 3
 
 
@@ -122,9 +113,7 @@ def test_ngrams_are_the_stated_mixture() -> None:
 
 def test_without_texts_their_weight_has_no_effect() -> None:
     model = scrambled(39)
-    plain, weighted = (
-        _drafts(model, sg.strategies.SuperposedDecoding(temperature=0.5, a=a)) for a in (0.0, 0.9)
-    )
+    plain, weighted = (_drafts(model, SuperposedDecoding(temperature=0.5, a=a)) for a in (0.0, 0.9))
     assert [one.tokens for one in plain] == [one.tokens for one in weighted]
     states = [[step.state for one in drafts for step in one.steps] for drafts in (plain, weighted)]
     assert states[0] == states[1]
@@ -133,33 +122,28 @@ def test_without_texts_their_weight_has_no_effect() -> None:
 def test_texts_change_the_drafts() -> None:
     changed = 0
     for seed in range(4):
-        plain = _drafts(scrambled(40 + seed), sg.strategies.SuperposedDecoding(temperature=0.5))
-        told = _drafts(
-            scrambled(40 + seed), sg.strategies.SuperposedDecoding(temperature=0.5, texts=["cbbcbb" * 3])
-        )
+        plain = _drafts(scrambled(40 + seed), SuperposedDecoding(temperature=0.5))
+        told = _drafts(scrambled(40 + seed), SuperposedDecoding(temperature=0.5, texts=["cbbcbb" * 3]))
         changed += [one.tokens for one in plain] != [one.tokens for one in told]
     assert changed
 
 
 def test_a_llama_reads_one_draft_as_its_tokens() -> None:
     """The mean of one embedding is that embedding: the logits are those of the token, to the bit."""
-    engine = Engine("structgen/extract")
+    engine = superposable("structgen/extract")
     model, prompt = engine.model, engine.tokenizer.encode(b"Ada is 36.")
     _, cache = model.prefill(prompt)
     other = cache.copy()
     for token in engine.tokenizer.encode(b" years old"):
         plain = model.decode([token], [cache])
-        embedded = model.decode_embedded(model.embedding[[token]], [other])  # type: ignore[attr-defined]
+        model.embedding[-1] = model.embedding[token]  # type: ignore[attr-defined]
+        embedded = model.decode([model.vocab_size], [other])
         assert torch.equal(plain, embedded)
 
 
 def test_other_models_are_refused_with_the_reason() -> None:
-    class Plain(Table):
-        decode_embedded = property()  # type: ignore[assignment]
-
-    model = Plain(lambda tokens: [0.0] * 5)
+    model = Table(lambda tokens: [0.0] * 5)
+    model.embedding = model.embedding[:5]
     with pytest.raises(sg.errors.OptionError, match="does not read the mean") as caught:
-        Engine(model, LETTERS).generate(
-            Request([0], TEXTS, max_tokens=9, strategy=sg.strategies.SuperposedDecoding())
-        )
+        Engine(model, LETTERS).generate(Request([0], TEXTS, max_tokens=9, strategy=SuperposedDecoding()))
     assert caught.value.where == "strategy"
