@@ -425,7 +425,7 @@ def _told_outline(outline: str) -> str:
     return f"\n\nAnswer in JSON: {outline}"
 
 
-# --- the tokens of a request, the same for every engine ------------------------------------------------------
+# --- the tokens of a request, the same for every engine -----------------------------------------------------
 
 
 @dataclass(frozen=True, slots=True)
