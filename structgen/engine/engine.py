@@ -436,9 +436,9 @@ class Engine:
 
     def _bring_on(self, handle: Handle) -> None:
         """Take a step for a text that is not done; end it where it was cancelled, without one."""
-        if handle.cancelled and self._loop.drop(handle):
-            return
-        if not self.step() and not handle.is_done:
+        if handle.cancelled:
+            self._loop.sweep()
+        if not handle.is_done and not self.step() and not handle.is_done:
             raise foreign_handle()
 
     def trace(self, result: Any, title: str = "A generation") -> Trace:
