@@ -22,7 +22,6 @@ from structgen.engine.choice import ChoiceRow
 from structgen.engine.model_protocol import Model
 from structgen.engine.requests import COMPLETE, FinishReason, Handle, Result, Step, Usage, fault_of
 from structgen.engine.searches.branches import TextPlace
-from structgen.engine.searches.prefix_rows import numbers
 from structgen.engine.searches.search_run import SearchRun
 from structgen.engine.strategies.repetitions import OpenRun
 from structgen.engine.strategies.second_rows import SecondRow
@@ -33,6 +32,7 @@ from structgen.engine.verified_draft import Guesses
 from structgen.errors import StructgenError, ValidatorError
 from structgen.monitors.monitored_text import MonitoredText
 from structgen.speculation.drafts.drafter import DraftContext
+from structgen.speculation.drafts.model_rows import numbers
 from structgen.speculation.planning.drafting import Drafting
 from structgen.tokens.tokenizer import Tokenizer
 

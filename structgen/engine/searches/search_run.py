@@ -7,9 +7,9 @@ from typing import Any, Final
 
 from structgen.engine.model_protocol import Model
 from structgen.engine.searches.branches import Branch, TextPlace
-from structgen.engine.searches.prefix_rows import ModelRows
 from structgen.engine.strategies.strategy import Decision, Scores, SearchStrategy
 from structgen.errors import LimitError
+from structgen.speculation.drafts.model_rows import ModelRows
 
 _CACHED: Final = 1 << 26
 """The most bytes of caches that a decision keeps beside the text's own; at least 64 branches'."""
