@@ -53,8 +53,6 @@ class Llama:
         )
         self._epsilon = np.float32(sizes.epsilon)
         self.vocab_size, self.context = len(weights.head), sizes.context
-        self.embedding = weights.embedding
-        """The embeddings of the tokens [V, width]."""
         self._tables = weights.embedding.numpy(), weights.cos.numpy(), weights.sin.numpy()
         self._others: ThreadPoolExecutor | None = None
         self._lock = threading.Lock()
@@ -96,30 +94,16 @@ class Llama:
     def decode(self, tokens: Sequence[int], caches: Sequence[PagedCache]) -> Tensor:
         """Return the logits [rows, V] after one more token of each text. The caches then hold it."""
         with self._lock:
-            return self._decode(tokens, caches)
-
-    def decode_embedded(self, inputs: Tensor, caches: Sequence[PagedCache]) -> Tensor:
-        """Return the logits [rows, V] after one more column of each text, whose inputs are rows of numbers
-        [rows, width] in place of tokens' embeddings."""
-        with self._lock:
-            tables = self._tables
-            self._tables = np.ascontiguousarray(inputs.numpy(), np.float32), *tables[1:]
-            try:
-                return self._decode(range(len(caches)), caches)
-            finally:
-                self._tables = tables
-
-    def _decode(self, tokens: Sequence[int], caches: Sequence[PagedCache]) -> Tensor:
-        rows = []
-        for token, cache in zip(tokens, caches, strict=True):
-            place = cache.length
-            cache.grow(place + 1)
-            cache.parents = []
-            rows.append((token, place, cache.address, place, place, 0))
-        logits = self._run(np.array(rows, np.int64), [1] * len(rows), caches)
-        for cache in caches:
-            cache.length += 1
-        return logits
+            rows = []
+            for token, cache in zip(tokens, caches, strict=True):
+                place = cache.length
+                cache.grow(place + 1)
+                cache.parents = []
+                rows.append((token, place, cache.address, place, place, 0))
+            logits = self._run(np.array(rows, np.int64), [1] * len(rows), caches)
+            for cache in caches:
+                cache.length += 1
+            return logits
 
     @property
     def draft_support(self) -> DraftSupport:
