@@ -48,7 +48,7 @@ NAMES: Final[Mapping[str, tuple[str, ...]]] = {
     ),
     "infill": (
         *("model", "template", *LANGUAGES, *OF_LARK, "given", "holes", "prompt", "outline", "chat"),
-        *("slots", "length", "scheduler", "tokens_per_step", "temperature", "seed", "depth", "max_states"),
+        *("slots", "length", "scheduler", "sure", "temperature", "seed", "depth", "max_states"),
         *("timeout", "stream", "trace"),
     ),
     "serve": (
