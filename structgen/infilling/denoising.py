@@ -150,6 +150,9 @@ class _Asked:
 
     def fill(self, step: Step) -> None:
         """Have the scheduler fill slots; the first one is filled if it fills none."""
+        if isinstance(self.scheduler, ConfidentPrefix):
+            self.scheduler.fill(step)
+            return
         began = time.monotonic()
         try:
             self.scheduler.fill(step)
@@ -160,8 +163,6 @@ class _Asked:
                 step.state.clear()
                 raise MemoryError(f"its state holds more than {MOST_STATE:,} bytes")
         except Exception as error:  # any error of a scheduler: the canvas is filled without it
-            if isinstance(self.scheduler, ConfidentPrefix):
-                raise
             self.failure = f"{type(self.scheduler).__name__}.fill: {type(error).__name__}: {error}"
             self.scheduler = ConfidentPrefix()
         if not step.written:
