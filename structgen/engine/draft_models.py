@@ -7,12 +7,12 @@ import threading
 from collections import OrderedDict
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import Any, ClassVar, Final
+from os import PathLike
+from typing import Any, ClassVar, Final, TypeAlias
 
 from structgen.engine.model_protocol import Model, verifier_of
 from structgen.engine.models import given_model, load_model
 from structgen.engine.sequences import TextSequence
-from structgen.engine.strategies.strategy import GivenModel
 from structgen.errors import OptionError, StructgenError
 from structgen.speculation.drafts.drafter import Drafter
 from structgen.speculation.planning.row_trial import GUESSES, RowTrial
@@ -20,6 +20,8 @@ from structgen.speculation.speculation_options import Speculation
 from structgen.system.resources import model_name
 from structgen.tokens.tokenizer import Tokenizer
 
+GivenModel: TypeAlias = str | PathLike[str] | tuple[Any, Any]
+"""A name or a folder as for `sg.Engine`, or a pair of a model object and its tokenizer."""
 MOST_MODELS: Final = 4
 """The most draft models that a process keeps; the least recently used is dropped first."""
 

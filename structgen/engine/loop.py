@@ -40,7 +40,6 @@ few assignments a step.
 
 from __future__ import annotations
 
-import math
 import threading
 import time
 from collections.abc import Callable, Sequence
@@ -56,12 +55,9 @@ from structgen.engine.mask_rows import BatchMasks, forbid
 from structgen.engine.model_protocol import Model
 from structgen.engine.model_reading import ModelReading, failed, release
 from structgen.engine.requests import FinishReason, Handle, Step, fault_of
-from structgen.engine.searches.prefix_rows import numbers
 from structgen.engine.sequences import TextSequence
 from structgen.engine.strategies.repetitions import LAST_STAGE, NUMERAL, OpenRun
 from structgen.engine.strategies.second_rows import read_on
-from structgen.engine.strategies.strategy import entropy, log_softmax
-from structgen.engine.strategies.text_strategies import allowed_ids
 from structgen.engine.thinking import ThoughtPhase
 from structgen.errors import OptionError, StructgenError
 from structgen.speculation.drafts.draft import NO_DRAFT, Draft
@@ -320,24 +316,22 @@ class Loop:
             text.logits, text.place, text.search = self._reading.logits_of(text).clone(), -1, search
 
     def _with_seconds(self, rows: Sequence[TextSequence]) -> Sequence[TextSequence]:
-        """Have models read the further rows that strategies of sequences need for the next choice. Returns
-        the sequences without a failure."""
-        wanted = [text for text in rows if text.seconds]
+        """Have the model read the second rows of sequences, before the next choice. Returns the sequences
+        without a failure."""
+        wanted = [(row, text) for text in rows if (row := text.second) is not None]
         if not wanted:
             return rows
         began = time.perf_counter()
-        models = {id(row.model): row.model for text in wanted for row in text.seconds}
-        for model in models.values():
-            own = [(row, text) for text in wanted for row in text.seconds if row.model is model]
-            try:
-                read_on(model, [(row, text.written) for row, text in own])
-            except Exception as error:  # any error of the model: it is unknown what the caches hold
-                for _row, text in own:
-                    text.error = text.error or failed(error)
+        before = [row.calls for row, _ in wanted]
+        try:
+            read_on(self._model, [(row, text.written) for row, text in wanted])
+        except Exception as error:  # any error of the model: it is unknown what the caches hold
+            for _row, text in wanted:
+                text.error = text.error or failed(error)
         ran = time.perf_counter() - began
-        for text in wanted:
+        for (row, text), calls in zip(wanted, before, strict=True):
             text.usage.model_seconds += ran
-            text.usage.strategy_calls += sum(row.taken_calls() for row in text.seconds)
+            text.usage.strategy_calls += row.calls - calls
         self._settle()
         return [text for text in rows if text.error is None]
 
@@ -395,11 +389,6 @@ class Loop:
             logits = self._reading.logits_of(text)
             step.likeliest = candidates(logits, None, count)
             step.likeliest_allowed = candidates(logits, words, count)
-        if self._reading.hears_entropy:
-            ids = allowed_ids(words, self._tokenizer.vocab_size)
-            if len(ids) > 1:
-                law = log_softmax(numbers(self._reading.logits_of(text))[ids])
-                step.entropy = entropy(law) / math.log(2)
         return step
 
     def _think(self, text: TextSequence, phase: ThoughtPhase, token: int) -> None:

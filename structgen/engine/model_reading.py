@@ -1,5 +1,5 @@
 """What the model reads for the loop: prompts, chosen tokens and drafts. This file alone asks what else a
-model can do (model_protocol): read many prompts, verify drafts, hear entropies.
+model can do (model_protocol): read many prompts, verify drafts.
 
 An error of the model is the error of the sequences of that pass. If memory ran out, they are read again
 without drafts (`recover`).
@@ -15,13 +15,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from structgen.engine.model_protocol import (
-    HearsEntropy,
-    KeepsPromptApart,
-    Model,
-    ReadsMany,
-    verifier_of,
-)
+from structgen.engine.model_protocol import Model, ReadsMany, verifier_of
 from structgen.engine.sequences import TextSequence
 from structgen.errors import StructgenError
 from structgen.speculation.drafts.draft import Draft
@@ -32,10 +26,6 @@ class ModelReading:
 
     def __init__(self, model: Model) -> None:
         self.model = model
-        # asked once: the question takes as long as a tenth of a short pass
-        self._hearer = model if isinstance(model, HearsEntropy) else None
-        self.hears_entropy = self._hearer is not None
-        """Whether the model is told the entropy of each token's law (`Step.entropy`)."""
         self.logits = torch.empty(0)
         """The logits of the last step, one row for each of its sequences (`TextSequence.place`)."""
         self._verifier = verifier_of(model)
@@ -66,8 +56,6 @@ class ModelReading:
             try:
                 if first is not text and first.error is None:
                     text.logits, text.cache = first.logits, first.cache.copy()
-                elif text.is_begun and isinstance(self.model, KeepsPromptApart):
-                    text.logits, text.cache = self._read_again(text)
                 else:
                     logits, text.cache = found.pop(0) if found else self.model.prefill(text.read)
                     text.logits = self._checked(logits)
@@ -77,18 +65,6 @@ class ModelReading:
         for text in texts:
             text.place, text.ran = -1, ran
             text.usage.model_seconds += ran
-
-    def _read_again(self, text: TextSequence) -> tuple[Tensor, Any]:
-        """Return the logits and the cache after a sequence that was begun, for a model that keeps its prompt
-        apart: it reads the tokens one by one."""
-        logits, cache = self.model.prefill(text.start.prompt)
-        for token in text.thought:
-            (logits,) = self._decoded([token], [cache])
-        for step in text.steps:
-            if self._hearer is not None:
-                self._hearer.hear([step.entropy], [cache])
-            (logits,) = self._decoded([step.token], [cache])
-        return self._checked(logits), cache
 
     def _decoded(self, tokens: Sequence[int], caches: Sequence[Any]) -> Tensor:
         """Return the logits [rows, V] after one more token of each text."""
@@ -107,9 +83,6 @@ class ModelReading:
         """Have the logits stand after the last tokens of sequences and after their guesses, sequence by
         sequence. Raises errors of the model."""
         caches = [text.cache for text in rows]
-        if self._hearer is not None:
-            heard = [text for text in rows if text.steps]  # and not in the thoughts
-            self._hearer.hear([text.steps[-1].entropy for text in heard], [text.cache for text in heard])
         if not any(map(len, drafts)):
             self.logits = self._decoded([text.last for text in rows], caches)
             for place, text in enumerate(rows):
@@ -167,7 +140,7 @@ class ModelReading:
 def release(text: TextSequence) -> None:
     """Let go of what a sequence holds, after a failure."""
     text.cache = None
-    text.release_seconds()
+    text.release_strategy()
 
 
 def failed(error: Exception) -> StructgenError:

@@ -310,10 +310,6 @@ class Step:
     """What a strategy notes of the token (docs/strategies.md). Mirostat: its surprise in bits, and the bound
     mu after it; () where there was no choice."""
 
-    entropy: float | None = None
-    """For a model that asks for it (`sg.strategies.SwitchedModels`): the entropy of the law among the
-    allowed tokens, in bits. None where one token was allowed, and for other models."""
-
 
 @dataclass(slots=True)
 class Usage:

@@ -385,14 +385,14 @@ class TextSequence:
             self.handle.tell(self.text[: self.sure])
 
     @property
-    def seconds(self) -> list[SecondRow]:
-        """The further rows that strategies read beside the text."""
-        return [] if self.row.law is None else self.row.law.seconds
+    def second(self) -> SecondRow | None:
+        """The second row that is read beside the text."""
+        return None if self.row.law is None else self.row.law.second
 
-    def release_seconds(self) -> None:
-        """Let go of the caches of the further rows, and of what a search holds."""
-        for row in self.seconds:
-            row.cache = None
+    def release_strategy(self) -> None:
+        """Let go of the cache of the second row, and of what a search holds."""
+        if self.second is not None:
+            self.second.cache = None
         if self.search is not None:
             self.search.close()
             self.search = None
@@ -464,14 +464,14 @@ class TextSequence:
         self.text += self.decoder.decode(b"", True) if self.stop is None else ""
         self.usage.tokens, self.usage.thought_tokens = len(self.tokens), len(self.thought)
         if self.cache is not None:
-            others = sum(int(row.cache.nbytes) for row in self.seconds if row.cache is not None)
-            self.usage.cache_bytes = int(self.cache.nbytes) + others
+            second = None if self.second is None else self.second.cache
+            self.usage.cache_bytes = sum(int(one.nbytes) for one in (self.cache, second) if one is not None)
         self._end_drafting(reason)
         self.usage.closed = tuple(dict.fromkeys(step.closed for step in self.steps if step.closed))
         self.usage.strategy = told(self.row.sampling.strategies, [step.state for step in self.steps])
         if self.matcher is not None and isinstance(self.matcher.compiled, MonitoredText):
             self.usage.monitors = self.matcher.compiled.uses(self.matcher)
-        self.release_seconds()
+        self.release_strategy()
         self.cache = self.logits = self.guesses = None
         value = self._value(reason)
         self.handle.finish(

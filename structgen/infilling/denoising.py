@@ -7,10 +7,10 @@ the logits that are known.
 
 from __future__ import annotations
 
-import math
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, Final
 
 import numpy as np
@@ -20,7 +20,7 @@ from structgen.infilling.canvas import Canvas
 from structgen.infilling.lattice import NULL
 from structgen.infilling.masked_model import MaskedModel
 from structgen.infilling.schedulers import ConfidentPrefix, Scheduler, Step
-from structgen.speculation.planning.drafting import SLOW
+from structgen.system.guarded import SLOW, Guarded
 from structgen.system.held_bytes import held_bytes
 
 MOST_STATE: Final = 1 << 26
@@ -102,10 +102,15 @@ class Denoiser:
             if listen is not None:
                 listen(steps[-1], canvas)
 
+        def dropped(error: Exception) -> None:
+            usage.scheduler = f"{type(self.scheduler).__name__}: {type(error).__name__}: {error}"
+
         began = time.perf_counter()
         slots, state = len(canvas.open_slots()), dict[str, Any]()
         add(canvas.commit_forced(), 0.0, began)
-        asked = _Asked(self.scheduler)
+        is_own = isinstance(self.scheduler, ConfidentPrefix)
+        default = self.scheduler if is_own else ConfidentPrefix()
+        ask = Guarded(partial(_ask, self.scheduler), SLOW, dropped)
         while canvas.open_slots():
             began = time.perf_counter()
             step = Step(canvas, usage.steps, slots, self.temperature, self.seed, None, state)
@@ -117,8 +122,10 @@ class Denoiser:
             self._read(canvas)
             read = time.perf_counter()
             step.block_length = self.model.block_length
-            asked.fill(step)
-            usage.scheduler = asked.failure
+            if not is_own and not usage.scheduler:
+                ask(step)
+            if not step.written:
+                default.fill(step)
             usage.steps += 1
             add([*step.written, *canvas.commit_forced()], read - began, read)
         return steps, False
@@ -139,31 +146,8 @@ class Denoiser:
         canvas.read(np.asarray(logits, np.float32), rows)
 
 
-class _Asked:
-    """A scheduler while one canvas is filled. It is asked until it fails; then the default scheduler goes on,
-    and `failure` says why."""
-
-    def __init__(self, scheduler: Scheduler) -> None:
-        self.scheduler = scheduler
-        self.failure = ""
-        self._slow = 0
-
-    def fill(self, step: Step) -> None:
-        """Have the scheduler fill slots; the first one is filled if it fills none."""
-        if isinstance(self.scheduler, ConfidentPrefix):
-            self.scheduler.fill(step)
-            return
-        began = time.monotonic()
-        try:
-            self.scheduler.fill(step)
-            self._slow += (seconds := time.monotonic() - began) > SLOW
-            if self._slow > 1:
-                raise TimeoutError(f"it took {seconds:.0f} seconds")
-            if held_bytes(step.state, MOST_STATE) > MOST_STATE:
-                step.state.clear()
-                raise MemoryError(f"its state holds more than {MOST_STATE:,} bytes")
-        except Exception as error:  # any error of a scheduler: the canvas is filled without it
-            self.failure = f"{type(self.scheduler).__name__}.fill: {type(error).__name__}: {error}"
-            self.scheduler = ConfidentPrefix()
-        if not step.written:
-            ConfidentPrefix(math.inf).fill(step)
+def _ask(scheduler: Scheduler, step: Step) -> None:
+    scheduler.fill(step)
+    if held_bytes(step.state, MOST_STATE) > MOST_STATE:
+        step.state.clear()
+        raise MemoryError(f"its state holds more than {MOST_STATE:,} bytes")

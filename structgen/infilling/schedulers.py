@@ -78,8 +78,8 @@ class Scheduler(Protocol):
     """Fills some masked slots in each step. One object serves many canvases, so it writes what it remembers
     into `step.state`, and never into itself.
 
-    Where it fills none, the first masked slot is filled. A scheduler that raises is not asked again for this
-    canvas: the default scheduler goes on, and `usage.scheduler` says why.
+    Where it fills none, the default scheduler does. A scheduler that raises, is slow, or remembers more than
+    64 MiB is not asked again for this canvas: the default scheduler goes on, and `usage.scheduler` says why.
     """
 
     def fill(self, step: Step) -> None:

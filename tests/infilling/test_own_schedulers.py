@@ -51,13 +51,13 @@ def test_any_slots_may_be_filled_in_any_order_by_what_fits(seed: int) -> None:
     assert all(step.committed for step in found.steps[1:])
 
 
-def test_where_a_scheduler_fills_nothing_the_first_slot_is_filled() -> None:
+def test_where_a_scheduler_fills_nothing_the_default_one_does() -> None:
     class Idle:
         def fill(self, step: Step) -> None:
             pass
 
     found = filled(Idle())
-    assert [step.committed[0].position for step in found.steps[1:]] == list(range(found.usage.steps))
+    assert [one.canvas for one in found.steps] == [one.canvas for one in filled("auto").steps]
     assert not found.usage.scheduler
 
 
@@ -153,7 +153,7 @@ def test_without_a_scheduler_that_fails_the_default_one_goes_on(fault: Any, told
             fault(step)
 
     found = filled(Odd())
-    assert found.usage.scheduler.startswith(f"Odd.fill: {told}") and asked == [0]
+    assert found.usage.scheduler.startswith(f"Odd: {told}") and asked == [0]
     assert re.fullmatch("[abc]{0,5}|aab[abc]*", found.text)
 
 
@@ -166,5 +166,5 @@ def test_a_scheduler_that_is_slow_twice_is_dropped(monkeypatch: pytest.MonkeyPat
             asked.append(step.number)
 
     found = filled(Slow())
-    assert len(asked) == 2 and found.usage.scheduler.startswith("Slow.fill: TimeoutError: it took")
+    assert len(asked) == 2 and found.usage.scheduler.startswith("Slow: TimeoutError: a call took")
     assert re.fullmatch("[abc]{0,5}|aab[abc]*", found.text)

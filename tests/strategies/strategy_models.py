@@ -196,3 +196,9 @@ def distance(results: Sequence[Result], exact: dict[tuple[int, ...], float]) -> 
 def drawn(model: Table, how: Sampling, count: int = 4_000, grammar: sg.Grammar = RULE) -> list[Result]:
     engine = Engine(model, LETTERS, max_rows=512)
     return texts_of(engine, Request([0], grammar, how, max_tokens=12, n=count))
+
+
+def shares_after(model: Table, tokens: tuple[int, ...], grammar: sg.Grammar = RULE) -> dict[int, float]:
+    """Return the model's law of the next token under a grammar, behind the prompt [0]."""
+    row = model.logits([0, *tokens])
+    return softmax({one: float(row[one]) for one in allowed_after(tokens, grammar)})

@@ -109,7 +109,7 @@ class Llama:
 
     def decode_embedded(self, inputs: Tensor, caches: Sequence[PagedCache]) -> Tensor:
         """Return the logits [rows, V] after one more column of each text, whose inputs are rows of numbers
-        [rows, width] in place of tokens' embeddings (`ReadsEmbeddings`)."""
+        [rows, width] in place of tokens' embeddings."""
         with self._lock:
             tables = self._tables
             self._tables = np.ascontiguousarray(inputs.numpy(), np.float32), *tables[1:]

@@ -1,16 +1,14 @@
-"""What begins the strategies of a request: second prompts are read, and models that it names loaded."""
+"""What begins the strategies of a request: the tokens of a second prompt, and what a search holds."""
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Callable, Sequence
 
-from structgen.engine.draft_models import shared_model
 from structgen.engine.model_protocol import Model
 from structgen.engine.request_tokens import RequestTokens
 from structgen.engine.requests import Request
 from structgen.engine.strategies.second_rows import SecondRow
-from structgen.engine.strategies.strategy import Mixture, Narrowing, SearchStrategy, Second
+from structgen.engine.strategies.strategy import Mixture, Narrowing, SearchStrategy
 from structgen.engine.strategies.text_strategies import RowLaw
 from structgen.errors import OptionError
 
@@ -21,7 +19,7 @@ def law_maker(
     """Return what makes the law of a text of a request, anew for each restart; None for no strategies.
 
     `prompt`: its tokens; `besides`: tokens that are neither prompt nor text. Raises OptionError for a second
-    prompt that does not fit the context, and for a model of another tokenizer.
+    prompt that does not fit the context, and what the search raises.
     """
     strategies = request.chosen_by.strategies
     if not strategies:
@@ -32,40 +30,32 @@ def law_maker(
     held = None
     if search is not None:
         held = search.begin(model, reading.tokenizer)
-    seconds = (
-        []
-        if mixture is None
-        else [_maker(second, request, prompt, reading, model, besides) for second in mixture.seconds]
+    other = (
+        None if mixture is None or mixture.is_neutral else _read(mixture, request, reading, model, besides)
     )
 
     def made() -> RowLaw:
         state = None if narrowing is None else narrowing.begin(prompt)
-        return RowLaw(mixture, [second() for second in seconds], state, search, held)
+        return RowLaw(mixture, None if other is None else SecondRow(other), state, search, held)
 
     return made
 
 
-def _maker(
-    second: Second,
-    request: Request,
-    prompt: Sequence[int],
-    reading: RequestTokens,
-    model: Model,
-    besides: int,
-) -> Callable[[], SecondRow]:
-    """Return what makes one further row."""
-    where = second.option
-    shared = None if second.model is None else shared_model(second.model, reading.tokenizer, where)
-    reader = model if shared is None else shared.model
-    tokens = list(prompt) if second.prompt is None else reading.prompt(request, second.prompt)
+def _read(
+    mixture: Mixture, request: Request, reading: RequestTokens, model: Model, besides: int
+) -> list[int]:
+    """Return the tokens of the other prompt."""
+    tokens = reading.prompt(request, getattr(mixture, mixture.other))
     if not tokens:
-        raise OptionError("It has no token that the model could read.", where=where, cure="Give a text.")
+        raise OptionError(
+            "It has no token that the model could read.", where=mixture.other, cure="Give a text."
+        )
     needed = len(tokens) + besides + request.most_tokens
-    if needed > reader.context:
+    if needed > model.context:
         raise OptionError(
             f"{len(tokens):,} tokens of this prompt and those of the text make {needed:,}; the model's "
-            f"context is {reader.context:,}.",
-            where=where,
+            f"context is {model.context:,}.",
+            where=mixture.other,
             cure="Shorten the prompt, or ask for fewer tokens.",
         )
-    return lambda: SecondRow(reader, tokens, threading.Lock() if shared is None else shared.lock)
+    return tokens

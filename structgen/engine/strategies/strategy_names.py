@@ -9,25 +9,29 @@ from difflib import get_close_matches
 from typing import Any, Final
 
 from structgen.engine.searches.cautious import Cautious
-from structgen.engine.searches.pause_and_rerank import PauseAndRerank
 from structgen.engine.searches.plan import PlanningSearch
-from structgen.engine.searches.superposed import SuperposedDecoding
-from structgen.engine.searches.valued import ValueGuided
-from structgen.engine.strategies.contrast import Contrast
 from structgen.engine.strategies.guidance import Guidance
 from structgen.engine.strategies.mirostat import Mirostat
-from structgen.engine.strategies.model_arithmetic import ContrastiveDecoding, ProxyTuning
-from structgen.engine.strategies.momentum import Momentum
 from structgen.engine.strategies.strategy import Strategy
 from structgen.errors import OptionError
 
 STRATEGIES: Final[dict[str, type[Strategy]]] = {
-    one.name: one
-    for one in (
-        *(Mirostat, Momentum, Guidance, Contrast, ContrastiveDecoding, ProxyTuning),
-        *(Cautious, PauseAndRerank, PlanningSearch, ValueGuided, SuperposedDecoding),
-    )
+    one.name: one for one in (Mirostat, Guidance, Cautious, PlanningSearch)
 }
+GONE: Final = {
+    "momentum": "Momentum",
+    "contrast": "Contrast",
+    "contrastive": "ContrastiveDecoding",
+    "proxy": "ProxyTuning",
+    "pause": "PauseAndRerank",
+    "valued": "ValueGuided",
+    "superposed": "SuperposedDecoding",
+    "fused": "FusedModels",
+    "switched": "SwitchedModels",
+}
+"""Methods that did not pay in the package, by their names here: their classes."""
+WHERE: Final = "Take it from bench/methods of the sources; docs/methods.md names its file."
+"""Where these are."""
 _NEXT_OPTION: Final = re.compile(r",(?=[a-z_]+=)")
 
 
@@ -38,6 +42,8 @@ def strategy_named(told: str, object_of: Callable[[str, str], Any] | None = None
     strategy."""
     name, _colon, rest = told.partition(":")
     kind: Any = STRATEGIES.get(name)
+    if name in GONE:
+        raise OptionError(f"{GONE[name]} is no longer in the package.", where="strategy", cure=WHERE)
     if kind is None:
         near = [*get_close_matches(name, STRATEGIES, 1), ""][0]
         raise OptionError(

@@ -32,8 +32,8 @@ class RowLaw:
     """The law of one text. It holds what follows from its tokens, and is made anew for a restart."""
 
     mixture: Mixture | None
-    seconds: list[SecondRow]
-    """The further rows of the mixture."""
+    second: SecondRow | None
+    """The row of the mixture's other prompt; None where nothing is mixed."""
     narrowing: NarrowingState | None
     search: SearchStrategy | None = None
     held: Any = None
@@ -82,9 +82,9 @@ class RowLaw:
         ids = allowed_ids(words, len(raw))
         self.was_free = len(ids) > 1
         scores: Scores | None = None
-        if self.mixture is not None and self.seconds and self.was_free:
-            others = [_like(row.logits, raw, ids) for row in self.seconds]
-            found = self.mixture.mixed(raw[ids].astype(np.float64), others)
+        if self.mixture is not None and self.second is not None and self.was_free:
+            other = self.second.logits.double().cpu().numpy()[ids]
+            found = self.mixture.mixed(raw[ids].astype(np.float64), other)
             scores = None if found is None else _spread(found, ids, len(raw))
         if penalised is not None:
             scores = penalised(raw if scores is None else scores)
@@ -130,16 +130,6 @@ def told(strategies: Sequence[Strategy], states: Sequence[tuple[float, ...]]) ->
     return "; ".join(
         filter(None, (one.told(noted) for one in strategies if isinstance(one, Narrowing | SearchStrategy)))
     )
-
-
-def _like(logits: Any, raw: npt.NDArray[np.float32], ids: Ids) -> Scores:
-    """Return the logits of a further row for some tokens. A token that its model does not have counts as the
-    row's own model has it."""
-    other: npt.NDArray[np.float32] = logits.float().cpu().numpy()
-    found = raw[ids].astype(np.float64)
-    is_there = ids < len(other)
-    found[is_there] = other[ids[is_there]]
-    return found
 
 
 def _spread(scores: Scores, ids: Ids, size: int) -> Scores:

@@ -10,12 +10,13 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from methods.byte_frontier import ByteFrontier, TokenRanges
+from methods.fused_models import FusedModels
 from strategy_models import LETTERS, TEXTS, Table, scrambled
 
 import structgen as sg
 from structgen.engine import Engine, Request, Sampling
-from structgen.engine.composed_models.byte_frontier import ByteFrontier, TokenRanges
-from structgen.engine.searches.prefix_rows import ModelRows, numbers
+from structgen.strategies import Cautious, ModelRows
 
 WIDE_TOKENS = [
     *(b"a", b"b", b"c", b"ab", b"bc", b"abc", b"ca"),
@@ -26,7 +27,7 @@ PROMPT = [0]
 
 
 def _law(model: Table, tokens: tuple[int, ...]) -> np.ndarray:
-    row = numbers(model.logits([*PROMPT, *tokens]))
+    row = model.logits([*PROMPT, *tokens]).double().numpy()
     return row - np.logaddexp.reduce(row)
 
 
@@ -95,7 +96,7 @@ def _formula(first: Table, second: Table, tokens: tuple[int, ...], r: float) -> 
     whole = _enumerated(second, texts, data)
     other = [_enumerated(second, texts, data + (LETTERS.token_bytes[token] or b"")) for token in range(4)]
     other.append(math.exp(_frontier(second, WIDE).after(data).end_logprob()))
-    row = numbers(first.logits([*PROMPT, *tokens]))
+    row = first.logits([*PROMPT, *tokens]).double().numpy()
     own = row - np.logaddexp.reduce(row)
     found = (1 - r) * own + r * (np.log(other) - math.log(whole))
     return found - np.logaddexp.reduce(found)
@@ -104,8 +105,8 @@ def _formula(first: Table, second: Table, tokens: tuple[int, ...], r: float) -> 
 @pytest.mark.parametrize("r", [0.2, 0.7, 1.0])
 def test_the_law_is_the_formula(r: float) -> None:
     first, second = scrambled(6), scrambled(7, size=12)
-    model = sg.strategies.FusedModels(
-        (first, LETTERS), (second, WIDE), r=r, unread_share=0.0, most_rows=10_000, prune=0.0
+    model = FusedModels(
+        Engine(first, LETTERS), Engine(second, WIDE), r=r, unread_share=0.0, most_rows=10_000, prune=0.0
     )
     for tokens in ((), (0,), (3,), (2, 0), (0, 1, 2), (3, 2, 0)):
         logits, cache = model.prefill(PROMPT)
@@ -118,11 +119,11 @@ def test_the_law_is_the_formula(r: float) -> None:
 
 def test_without_weight_it_is_the_first_model_token_for_token() -> None:
     first, second = scrambled(8), scrambled(9, size=12)
-    model = sg.strategies.FusedModels((first, LETTERS), (second, WIDE), r=0.0)
+    model = FusedModels(Engine(first, LETTERS), Engine(second, WIDE), r=0.0)
     requests = [Request([0], TEXTS, Sampling(seed=at), max_tokens=16) for at in range(20)]
     plain = [one.tokens for one in Engine(first, LETTERS).generate(requests)]
     assert [one.tokens for one in Engine(model).generate(requests)] == plain
-    other = sg.strategies.FusedModels((first, LETTERS), (second, WIDE), r=0.8)
+    other = FusedModels(Engine(first, LETTERS), Engine(second, WIDE), r=0.8)
     assert [one.tokens for one in Engine(other).generate(requests)] != plain
 
 
@@ -130,8 +131,8 @@ def test_what_is_not_read_is_told_and_small() -> None:
     first, second = scrambled(12, size=12), scrambled(13)
     shares = []
     for most in (0, 1, 1000):
-        model = sg.strategies.FusedModels(
-            (first, WIDE), (second, LETTERS), unread_share=0.0, most_rows=most, prune=0.0
+        model = FusedModels(
+            Engine(first, WIDE), Engine(second, LETTERS), unread_share=0.0, most_rows=most, prune=0.0
         )
         _, cache = model.prefill(PROMPT)
         shares.append(cache.unread_share)
@@ -141,8 +142,8 @@ def test_what_is_not_read_is_told_and_small() -> None:
 def test_the_released_rule_reads_the_own_tokens_alone() -> None:
     first, second = scrambled(14), scrambled(15, size=12)
     exact, released = (
-        sg.strategies.FusedModels(
-            (first, LETTERS), (second, WIDE), approximate=approximate, unread_share=0.0, prune=0.0
+        FusedModels(
+            Engine(first, LETTERS), Engine(second, WIDE), approximate=approximate, unread_share=0.0, prune=0.0
         )
         for approximate in (False, True)
     )
@@ -161,9 +162,9 @@ def test_the_released_rule_reads_the_own_tokens_alone() -> None:
 
 
 def test_searches_run_on_it() -> None:
-    model = sg.strategies.FusedModels((scrambled(18), LETTERS), (scrambled(19, size=12), WIDE))
+    model = FusedModels(Engine(scrambled(18), LETTERS), Engine(scrambled(19, size=12), WIDE))
     (one,) = Engine(model).generate(
-        Request([0], TEXTS, max_tokens=16, strategy=sg.strategies.PauseAndRerank(tau=0.1, depth=2))
+        Request([0], TEXTS, max_tokens=16, strategy=Cautious(trials=3, low=0.0, high=0.1))
     )
     assert one.error is None
     assert one.usage.strategy_rows > 0

@@ -11,7 +11,7 @@ from typing import Final, TypeAlias
 import numpy as np
 import numpy.typing as npt
 
-from structgen.engine.composed_models.byte_frontier import TokenRanges
+from methods.byte_frontier import TokenRanges
 
 Places: TypeAlias = npt.NDArray[np.int64]
 _MOST_WALKS: Final = 1024

@@ -15,17 +15,13 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Annotated, ClassVar, Final
+from typing import Any, ClassVar, Final
 
 import numpy as np
 
-from structgen.engine.strategies.json_events import is_in_string
-from structgen.engine.strategies.strategy import Ids, Narrowing, NarrowingState, Scores, log_softmax
-from structgen.errors import fields_named
-from structgen.language.checks import Number, Whole
-
-if TYPE_CHECKING:
-    from structgen.core.matcher import Matcher
+import structgen as sg
+from structgen.core import EventKind
+from structgen.strategies import Narrowing, NarrowingState
 
 _RESISTANCE: Final = (0.0, 1.0, 3.0, 4.0, 5.0, 6.0, 1e9)
 """By n. Six tokens or more count as one number."""
@@ -33,16 +29,15 @@ _FREE_SHARE: Final = 0.25
 """The least share of allowed tokens in free text."""
 
 
-@fields_named("sg.strategies.Momentum(alpha=0.2)")
 @dataclass(frozen=True, slots=True)
 class Momentum(Narrowing):
     """The best token, repetitions in free text held against it; needs temperature 0."""
 
     name: ClassVar[str] = "momentum"
     is_greedy: ClassVar[bool] = True
-    alpha: Annotated[float, Number(0.0, 1e6, "a number from 0 to 1,000,000")] = 0.2
+    alpha: float = 0.2
     """How much probability a unit of resistance costs; 0 is greedy."""
-    k: Annotated[int, Whole(1)] = 5
+    k: int = 5
     """How many of the likeliest tokens are candidates."""
 
     def begin(self, prompt: Sequence[int]) -> MomentumState:
@@ -78,21 +73,34 @@ class MomentumState(NarrowingState):
             length += 1
         return _RESISTANCE[length]
 
-    def kept(self, ids: Ids, scores: Scores, temperature: float, size: int) -> Scores | None:
+    def kept(self, ids: Any, scores: Any, temperature: float, size: int) -> Any:
         """Return the scores of the candidates, minus infinity for the others; None outside free text."""
         how = self._how
         if not how.alpha or self._is_inside is False or len(ids) < _FREE_SHARE * size:
             return None
-        shares = np.exp(log_softmax(scores))
+        shares = np.exp(scores - np.logaddexp.reduce(scores))
         best = np.argsort(-shares, kind="stable")[: how.k]
         found = np.full(len(ids), -np.inf)
         for at in best[shares[best] > 0]:
             found[at] = shares[at] - how.alpha * self.resistance(int(ids[at]))
         return found
 
-    def follow(self, token: int, state: tuple[float, ...], matcher: Matcher | None) -> None:
+    def follow(self, token: int, state: tuple[float, ...], matcher: sg.Matcher | None) -> None:
         """Take a decided token, and look where in a JSON document the text is."""
         self._add(token)
         if matcher is not None and matcher.compiled.has_events:
-            self._is_inside = is_in_string(matcher, bool(self._is_inside), self._count)
+            self._is_inside = _is_in_string(matcher, bool(self._is_inside), self._count)
         self._count += 1
+
+
+def _is_in_string(matcher: sg.Matcher, before: bool, since: int) -> bool:
+    """Return whether a JSON document stands inside the string of a value, from whether it did before its
+    tokens from `since` on. One that began inside of a token of the thoughts is not known."""
+    try:
+        events = matcher.events(since)
+    except sg.StructgenError:
+        return before
+    for event in events:
+        if event.kind in (EventKind.TERMINAL_BEGIN, EventKind.TERMINAL_END):
+            before = event.kind is EventKind.TERMINAL_BEGIN and event.terminal.value == "string"
+    return before

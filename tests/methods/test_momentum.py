@@ -7,16 +7,16 @@ import random
 
 import numpy as np
 import pytest
+from methods.momentum import Momentum, MomentumState
 from strategy_models import Table
 
 import structgen as sg
 from structgen.engine import Engine, Request, Sampling
-from structgen.engine.strategies.momentum import MomentumState
 
 LETTERS = [bytes([97 + at]) for at in range(12)]
 WORDS = sg.Tokenizer.from_bytes([*LETTERS, b"<end>"], eos_token_id=12)
 GREEDY = Sampling(temperature=0.0)
-MOMENTUM = Sampling(temperature=0.0, strategy=sg.strategies.Momentum())
+MOMENTUM = Sampling(temperature=0.0, strategy=Momentum())
 
 
 def _twin(history: list[int], token: int) -> float:
@@ -35,13 +35,13 @@ def test_the_resistance_is_that_of_a_quadratic_twin() -> None:
     for _ in range(60):
         size = numbers.randint(1, 4)
         history = [numbers.randrange(size) for _ in range(numbers.randint(0, 40))]
-        state = MomentumState(sg.strategies.Momentum(), history)
+        state = MomentumState(Momentum(), history)
         for token in range(size + 1):
             assert state.resistance(token) == _twin(history, token)
 
 
 def test_the_score_is_probability_minus_resistance() -> None:
-    state = MomentumState(sg.strategies.Momentum(alpha=0.1, k=2), [0, 1, 0])
+    state = MomentumState(Momentum(alpha=0.1, k=2), [0, 1, 0])
     logits = np.log(np.array([0.2, 0.5, 0.3]))
     found = state.kept(np.arange(3), logits, 0.0, 3)
     assert found is not None

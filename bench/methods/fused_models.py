@@ -13,6 +13,9 @@ among the tokens there as A divides its own.
 
 `approximate=True` is the rule of the paper's code: B's own tokenisation of s alone, and all tokens that may
 stick out of it; B reads nothing ahead.
+
+Its law after a text hangs on where the prompt ends: a text that is read again after an interrupt has its own
+tokens among the prompt's.
 """
 
 from __future__ import annotations
@@ -25,13 +28,10 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from structgen.engine.composed_models.byte_frontier import ByteFrontier, Covering, TokenRanges
-from structgen.engine.composed_models.part_models import GivenPart, part_of
-from structgen.engine.composed_models.token_walks import Places, TokenWalks, Walks
-from structgen.engine.searches.prefix_rows import Floats, ModelRows, numbers
-from structgen.engine.strategies.strategy import log_softmax
-from structgen.errors import options_named
-from structgen.language import checks
+import structgen as sg
+from methods.byte_frontier import ByteFrontier, Covering, Floats, TokenRanges
+from methods.token_walks import Places, TokenWalks, Walks
+from structgen.strategies import ModelRows
 
 _CACHED = 1 << 26
 """The most bytes of caches of the second model that a text keeps."""
@@ -42,13 +42,12 @@ _TOGETHER = 16
 
 
 class FusedModels:
-    """A model that writes the first model's tokens: `sg.Engine(sg.strategies.FusedModels(first, second))`."""
+    """A model that writes the first model's tokens: `sg.Engine(FusedModels(first, second))`."""
 
-    @options_named('sg.strategies.FusedModels("structgen/extract", other)', name="sg.strategies.FusedModels")
     def __init__(
         self,
-        first: GivenPart,
-        second: GivenPart,
+        first: sg.Engine,
+        second: sg.Engine,
         *,
         r: float = 0.2,
         unread_share: float = 0.02,
@@ -58,18 +57,12 @@ class FusedModels:
     ) -> None:
         """`r`: the weight of the second model, 0 to 1. `unread_share`: the share of its probability that may
         stay unread in a step; 0 reads all. `most_rows`: the most rows that it reads ahead for a step.
-        `prune`: coverings of less than this share of P_B(s) are dropped; 0 keeps all.
-
-        Raises OptionError for what is no model, and options out of range.
-        """
-        self.r = checks.number("r", r, 0.0, 1.0, "a number from 0 to 1")
-        self.unread_share = checks.number("unread_share", unread_share, 0.0, 1.0, "a number from 0 to 1")
-        self.most_rows = checks.whole("most_rows", most_rows, 0)
-        self.prune = checks.number("prune", prune, 0.0, 0.5, "a number from 0 to 0.5")
-        self.approximate = bool(checks.flag("approximate", approximate))
-        self._first, self.tokenizer, self.asked_as = part_of("first", first)
-        self._second, others, _ = part_of("second", second)
-        self._ranges = TokenRanges(others)
+        `prune`: coverings of less than this share of P_B(s) are dropped; 0 keeps all."""
+        self.r, self.unread_share, self.most_rows = r, unread_share, most_rows
+        self.prune, self.approximate = prune, approximate
+        self._first, self.tokenizer, self.asked_as = first.model, first.tokenizer, first.name
+        self._second = second.model
+        self._ranges = TokenRanges(second.tokenizer)
         self._walks = TokenWalks(TokenRanges(self.tokenizer), self._ranges)
         self._ends = np.array(sorted(self.tokenizer.eos_token_ids), np.int64)
         tokens = enumerate(self.tokenizer.token_bytes)
@@ -82,9 +75,6 @@ class FusedModels:
         """Rows that the second model gave."""
         self.passes = 0
         """Its passes."""
-
-    keeps_prompt_apart = True
-    """Its law after a text hangs on where the prompt ends (`KeepsPromptApart`)."""
 
     @property
     def vocab_size(self) -> int:
@@ -129,7 +119,8 @@ class FusedModels:
 
     def _fused(self, logits: Tensor, cache: FusedCache) -> Tensor:
         """Return the fused logits of one text: log-probabilities, up to a constant."""
-        own = log_softmax(numbers(logits))
+        row = logits.double().cpu().numpy()
+        own = row - np.logaddexp.reduce(row)
         assert cache.frontier is not None
         rows = cache.frontier.rows
         before = rows.count + rows.reread, rows.passes

@@ -6,6 +6,7 @@ import math
 
 import numpy as np
 import pytest
+from methods.pause_and_rerank import PauseAndRerank, learnt, learnt_tau
 from strategy_models import (
     END,
     LETTERS,
@@ -19,7 +20,6 @@ from strategy_models import (
 
 import structgen as sg
 from structgen.engine import Engine, Request
-from structgen.engine.searches.learnt_pause import learnt_tau
 
 MOST = 14
 
@@ -61,7 +61,7 @@ def test_texts_are_those_of_a_twin(tau: float, beams: int, depth: int) -> None:
     differing = 0
     for seed in range(3):
         model = scrambled(100 + seed)
-        strategy = sg.strategies.PauseAndRerank(tau=tau, beams=beams, depth=depth)
+        strategy = PauseAndRerank(tau=tau, beams=beams, depth=depth)
         (one,) = Engine(model, LETTERS).generate(Request([0], TEXTS, max_tokens=MOST, strategy=strategy))
         assert tuple(one.tokens) == _twin(model, tau, beams, depth)
         differing += tuple(one.tokens) != _twin(model, math.inf, 1, 0)
@@ -70,7 +70,7 @@ def test_texts_are_those_of_a_twin(tau: float, beams: int, depth: int) -> None:
 
 @pytest.mark.parametrize("options", [{"beams": 1}, {"depth": 0}, {"tau": math.inf}])
 def test_neutral_settings_read_no_rows(options: dict[str, float]) -> None:
-    strategy = sg.strategies.PauseAndRerank(**{"tau": 0.0, **options})  # type: ignore[arg-type]
+    strategy = PauseAndRerank(**{"tau": 0.0, **options})  # type: ignore[arg-type]
     (one,) = Engine(scrambled(40), LETTERS).generate(Request([0], TEXTS, max_tokens=MOST, strategy=strategy))
     assert one.usage.strategy_rows == 0
 
@@ -94,9 +94,9 @@ def test_a_model_learns_its_own_threshold() -> None:
     engine = Engine(scrambled(41), LETTERS)
     request = Request([0], RULE)
     examples = [(request, text) for text in ("abb", "acb", "bca", "c", "bc", "aa")]
-    strategy = sg.strategies.PauseAndRerank.learnt(engine, examples)
-    assert strategy == sg.strategies.PauseAndRerank.learnt(engine, examples)
+    strategy = learnt(engine, examples)
+    assert strategy == learnt(engine, examples)
     assert 0 <= strategy.tau < math.log(4)
     with pytest.raises(sg.errors.OptionError, match="no text of the grammar") as caught:
-        sg.strategies.PauseAndRerank.learnt(engine, [(request, "cc")])
+        learnt(engine, [(request, "cc")])
     assert caught.value.where == "examples[0]"

@@ -8,12 +8,12 @@ from collections.abc import Sequence
 import pytest
 import torch
 from for_each import for_each
+from methods.superposed import SuperposedDecoding, _log_q, _ngrams
 from strategy_models import END, LETTERS, TEXTS, Table, allowed_after, scrambled
 from torch import Tensor
 
 import structgen as sg
 from structgen.engine import Engine, Request, Result, Sampling
-from structgen.engine.searches.superposed import _log_q, _ngrams
 
 MOST = 10
 
@@ -68,9 +68,7 @@ def _twin(model: Linear, k: int, heat: float) -> list[tuple[int, ...]]:
     return [tokens for tokens, _ in sorted(ended, key=lambda one: -one[1])]
 
 
-def _drafts(
-    model: Linear | Table, strategy: sg.strategies.SuperposedDecoding, most: int = MOST
-) -> list[Result]:
+def _drafts(model: Linear | Table, strategy: SuperposedDecoding, most: int = MOST) -> list[Result]:
     engine = Engine(model, LETTERS)
     found = engine.generate(
         Request([0], TEXTS, Sampling(temperature=0.0), max_tokens=most, n=strategy.k, strategy=strategy)
@@ -83,9 +81,7 @@ def _drafts(
 @for_each("k", [2, 3])
 def test_drafts_of_a_linear_model_are_those_of_exact_means(seed: int, k: int) -> None:
     model = Linear(seed)
-    found = [
-        tuple(one.tokens) for one in _drafts(model, sg.strategies.SuperposedDecoding(k=k, temperature=0.5))
-    ]
+    found = [tuple(one.tokens) for one in _drafts(model, SuperposedDecoding(k=k, temperature=0.5))]
     expected = [tuple(token for token in tokens if token != END) for tokens in _twin(model, k, 0.5)]
     assert found == expected
     assert any(not torch.isclose(model.embedding, one).all(1).any() for one in model.inputs)
@@ -93,7 +89,7 @@ def test_drafts_of_a_linear_model_are_those_of_exact_means(seed: int, k: int) ->
 
 def test_drafts_are_distinct_and_cost_a_row_for_each_token_of_the_longest() -> None:
     for seed in range(4):
-        found = _drafts(scrambled(seed), sg.strategies.SuperposedDecoding(temperature=0.5))
+        found = _drafts(scrambled(seed), SuperposedDecoding(temperature=0.5))
         assert len({tuple(one.tokens) for one in found}) == 3
         longest = max(len(one.steps) for one in found)
         assert all(one.usage.strategy_rows <= longest for one in found)
@@ -105,10 +101,8 @@ def test_drafts_are_distinct_and_cost_a_row_for_each_token_of_the_longest() -> N
 def test_a_drafts_mask_takes_no_candidate_from_another() -> None:
     """One candidate of each draft: it is the likeliest one of its own mask."""
     for seed in range(4):
-        (one,) = _drafts(scrambled(20 + seed), sg.strategies.SuperposedDecoding(k=1))
-        found = _drafts(
-            scrambled(20 + seed), sg.strategies.SuperposedDecoding(k=3, candidates=1, temperature=0.5)
-        )
+        (one,) = _drafts(scrambled(20 + seed), SuperposedDecoding(k=1))
+        found = _drafts(scrambled(20 + seed), SuperposedDecoding(k=3, candidates=1, temperature=0.5))
         assert [draft.tokens for draft in found] == [one.tokens] * 3
 
 
@@ -122,9 +116,7 @@ def test_ngrams_are_the_stated_mixture() -> None:
 
 def test_without_texts_their_weight_has_no_effect() -> None:
     model = scrambled(39)
-    plain, weighted = (
-        _drafts(model, sg.strategies.SuperposedDecoding(temperature=0.5, a=a)) for a in (0.0, 0.9)
-    )
+    plain, weighted = (_drafts(model, SuperposedDecoding(temperature=0.5, a=a)) for a in (0.0, 0.9))
     assert [one.tokens for one in plain] == [one.tokens for one in weighted]
     states = [[step.state for one in drafts for step in one.steps] for drafts in (plain, weighted)]
     assert states[0] == states[1]
@@ -133,10 +125,8 @@ def test_without_texts_their_weight_has_no_effect() -> None:
 def test_texts_change_the_drafts() -> None:
     changed = 0
     for seed in range(4):
-        plain = _drafts(scrambled(40 + seed), sg.strategies.SuperposedDecoding(temperature=0.5))
-        told = _drafts(
-            scrambled(40 + seed), sg.strategies.SuperposedDecoding(temperature=0.5, texts=["cbbcbb" * 3])
-        )
+        plain = _drafts(scrambled(40 + seed), SuperposedDecoding(temperature=0.5))
+        told = _drafts(scrambled(40 + seed), SuperposedDecoding(temperature=0.5, texts=["cbbcbb" * 3]))
         changed += [one.tokens for one in plain] != [one.tokens for one in told]
     assert changed
 
@@ -159,7 +149,5 @@ def test_other_models_are_refused_with_the_reason() -> None:
 
     model = Plain(lambda tokens: [0.0] * 5)
     with pytest.raises(sg.errors.OptionError, match="does not read the mean") as caught:
-        Engine(model, LETTERS).generate(
-            Request([0], TEXTS, max_tokens=9, strategy=sg.strategies.SuperposedDecoding())
-        )
+        Engine(model, LETTERS).generate(Request([0], TEXTS, max_tokens=9, strategy=SuperposedDecoding()))
     assert caught.value.where == "strategy"

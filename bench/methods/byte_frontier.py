@@ -17,17 +17,19 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
+import numpy.typing as npt
 
-from structgen.engine.searches.prefix_rows import Floats, ModelRows, Tokens
-from structgen.engine.strategies.strategy import log_softmax
-from structgen.errors import TokenizerError
-from structgen.tokens.tokenizer import Tokenizer
+import structgen as sg
+from structgen.strategies import ModelRows
+
+Floats = npt.NDArray[np.float64]
+Tokens = tuple[int, ...]
 
 
 class TokenRanges:
     """Which tokens begin with some bytes."""
 
-    def __init__(self, tokenizer: Tokenizer) -> None:
+    def __init__(self, tokenizer: sg.Tokenizer) -> None:
         self.tokenizer = tokenizer
         pairs = sorted((data, token) for token, data in enumerate(tokenizer.token_bytes) if data)
         self.data = [data for data, _ in pairs]
@@ -88,7 +90,7 @@ class ByteFrontier:
         """Have the model read coverings whose laws are not known, in few passes."""
         unread = [one for one in coverings if one.law is None]
         for one, row in zip(unread, self.rows.read([one.tokens for one in unread]), strict=True):
-            one.law = log_softmax(row)
+            one.law = row - np.logaddexp.reduce(row)
 
     @property
     def logprob(self) -> float:
@@ -142,7 +144,7 @@ class ByteFrontier:
     def _own_tokens(self, text: bytes) -> Tokens:
         try:
             return tuple(self.ranges.tokenizer.encode(text))
-        except TokenizerError:  # bytes that no token writes
+        except sg.errors.TokenizerError:  # bytes that no token writes
             return ()
 
     def _kept(self, coverings: list[Covering], text: bytes) -> ByteFrontier:

@@ -17,52 +17,45 @@ from collections import Counter
 from collections.abc import Generator, Sequence
 from dataclasses import dataclass, field
 from functools import lru_cache
-from typing import Annotated, ClassVar, Final, TypeAlias
+from typing import Any, ClassVar, Final, TypeAlias
 
 import numpy as np
 import torch
 
-from structgen.engine.model_protocol import Model, ReadsEmbeddings
-from structgen.engine.searches.branches import Branch, TextPlace
-from structgen.engine.searches.prefix_rows import Tokens
-from structgen.engine.strategies.strategy import Decision, Scores, SearchStrategy, log_softmax
-from structgen.errors import OptionError, fields_named
-from structgen.language import checks
-from structgen.language.checks import Number, Whole
-from structgen.tokens.tokenizer import Tokenizer
+import structgen as sg
+from structgen.strategies import Branch, Decision, SearchStrategy, TextPlace
 
 _WEIGHTS: Final = {2: 0.01, 3: 0.04, 4: 0.15, 5: 0.18, 6: 0.12}
 """Of the n-grams, by n, from the paper's code."""
 _UNKNOWN: Final = -200.0
 """What a token loses that no n-gram knows."""
-_Ngrams: TypeAlias = tuple[Counter[Tokens], Counter[Tokens]]
+_Ngrams: TypeAlias = tuple[Counter[tuple[int, ...]], Counter[tuple[int, ...]]]
 """The count of each n-gram in some texts, and of the places where a token follows all its tokens but the
 last."""
 
 
-@fields_named("sg.strategies.SuperposedDecoding(k=3)")
 @dataclass(frozen=True, slots=True)
 class SuperposedDecoding(SearchStrategy):
     """The best of `k` drafts that share one row; for models that structgen reads itself."""
 
     name: ClassVar[str] = "superposed"
     is_greedy: ClassVar[bool] = True
-    k: Annotated[int, Whole(1, 1024)] = 3
+    k: int = 3
     """How many drafts; 1 is greedy."""
-    texts: Annotated[str | Sequence[str], checks.texts] = field(default=(), repr=False)
-    """Texts whose n-grams say how a draft goes on; without them p alone counts. Kept as a tuple."""
-    a: Annotated[float, Number(0.0, 1.0, "a number from 0 to 1")] = 0.02
+    texts: Sequence[str] = field(default=(), repr=False)
+    """Texts whose n-grams say how a draft goes on; without them p alone counts."""
+    a: float = 0.02
     """The weight of the n-grams, 0 to 1; fitted to `structgen/extract`. The paper's, for Llama 2, is 0.54."""
-    candidates: Annotated[int, Whole(1)] = 9
+    candidates: int = 9
     """How many tokens of each draft are looked at."""
-    temperature: Annotated[float, Number(1e-6, 1e6, "a number above 0")] = 0.06
+    temperature: float = 0.06
     """Of the law in the scores; the paper's."""
 
-    def begin(self, model: Model, tokenizer: Tokenizer) -> tuple[ReadsEmbeddings, _Ngrams]:
+    def begin(self, model: Any, tokenizer: sg.Tokenizer) -> tuple[Any, _Ngrams]:
         """Return the model, and the n-grams of the texts. Cost: microseconds for each token of the texts,
         once for the latest few of them. Raises OptionError for a model that does not read embeddings."""
-        if not isinstance(model, ReadsEmbeddings):
-            raise OptionError(
+        if not hasattr(model, "decode_embedded"):
+            raise sg.errors.OptionError(
                 f"A {type(model).__name__} does not read the mean of some tokens.",
                 where="strategy",
                 cure="Use a Llama of a name such as structgen/extract; for other models "
@@ -71,8 +64,8 @@ class SuperposedDecoding(SearchStrategy):
         return model, _ngrams(tuple(self.texts), tokenizer)
 
     def plan(
-        self, place: TextPlace, held: tuple[ReadsEmbeddings, _Ngrams]
-    ) -> Generator[Sequence[Branch], list[Scores], Decision]:
+        self, place: TextPlace, held: tuple[Any, _Ngrams]
+    ) -> Generator[Sequence[Branch], list[Any], Decision]:
         """Return the rest of the draft with the number of the sample. Cost: one row for each token of the
         longest draft."""
         if self.k == 1:
@@ -86,7 +79,7 @@ class SuperposedDecoding(SearchStrategy):
             drafts = [one for one in drafts if not one[0].is_over]
             if not drafts or len(ended) >= self.k:
                 break
-            shares = torch.from_numpy(np.exp(log_softmax(np.array([score for _, score in drafts]))))
+            shares = torch.softmax(torch.tensor([score for _, score in drafts], dtype=torch.float64), 0)
             last = torch.tensor([branch.tokens[-1] for branch, _ in drafts])
             rows = model.embedding[last]
             mean = (shares.to(rows)[:, None] * rows).sum(0)
@@ -99,13 +92,14 @@ class SuperposedDecoding(SearchStrategy):
         return Decision(branch.tokens, states=((score, float(len(ended))),))
 
     def _best(
-        self, drafts: Sequence[tuple[Branch, float]], logits: Scores, count: int, grams: _Ngrams
+        self, drafts: Sequence[tuple[Branch, float]], logits: Any, count: int, grams: _Ngrams
     ) -> list[tuple[Branch, float]]:
         """Return the best continuations of some drafts, each under its own mask."""
         a = self.a if self.texts else 0.0
         found: list[tuple[float, int, int]] = []
         for at, (branch, score) in enumerate(drafts):
-            law = log_softmax(branch.scores(logits)[branch.allowed] / self.temperature)
+            law = branch.scores(logits)[branch.allowed] / self.temperature
+            law -= np.logaddexp.reduce(law)
             order = np.argsort(-law, kind="stable")[: self.candidates]
             before = (*branch.place.tokens, *branch.tokens)
             for token, logprob in zip(branch.allowed[order].tolist(), law[order].tolist(), strict=True):
@@ -116,10 +110,10 @@ class SuperposedDecoding(SearchStrategy):
 
 
 @lru_cache(maxsize=4)
-def _ngrams(texts: tuple[str, ...], tokenizer: Tokenizer) -> _Ngrams:
+def _ngrams(texts: tuple[str, ...], tokenizer: sg.Tokenizer) -> _Ngrams:
     """Return how often the tokens of texts follow others, and how often anything does: the requests of a
     batch share them."""
-    runs, contexts = Counter[Tokens](), Counter[Tokens]()
+    runs, contexts = Counter[tuple[int, ...]](), Counter[tuple[int, ...]]()
     for text in texts:
         tokens = tuple(tokenizer.encode(text.encode()))
         for n in _WEIGHTS:
@@ -129,7 +123,7 @@ def _ngrams(texts: tuple[str, ...], tokenizer: Tokenizer) -> _Ngrams:
     return runs, contexts
 
 
-def _log_q(grams: _Ngrams, before: Tokens, token: int) -> float:
+def _log_q(grams: _Ngrams, before: tuple[int, ...], token: int) -> float:
     """Return log q of a token behind others."""
     runs, contexts = grams
     q = 0.0
