@@ -20,7 +20,7 @@ from typing import Any
 import numpy as np
 
 from methods.fast_dllm import Threshold
-from structgen.infilling.schedulers import Scheduler, Step
+from structgen.infilling.schedulers import CanvasStep, Scheduler
 
 
 @dataclass(frozen=True)
@@ -44,7 +44,7 @@ class CreditDecoding:
             for token, c in credit.items():
                 row[token] += self.alpha * np.log1p(c)
 
-    def fill(self, step: Step) -> None:
+    def fill(self, step: CanvasStep) -> None:
         """Fill what the other scheduler fills by the new logits."""
         places, parts = step.masked(), step.canvas.parts
         if places:

@@ -19,7 +19,7 @@ from typing import Any
 import numpy as np
 
 from structgen.infilling.canvas import Canvas
-from structgen.infilling.schedulers import Scheduler, Step
+from structgen.infilling.schedulers import CanvasStep, Scheduler
 
 
 class FreeDave:
@@ -32,9 +32,9 @@ class FreeDave:
         self.vocab_size, self.context = model.vocab_size, model.context
         self.null_id = getattr(model, "null_id", None)
         self._known: dict[bytes, np.ndarray] = {}
-        self._last: Step | None = None
+        self._last: CanvasStep | None = None
 
-    def fill(self, step: Step) -> None:
+    def fill(self, step: CanvasStep) -> None:
         """Take the other scheduler's step."""
         self.inner.fill(step)
         self._last = step

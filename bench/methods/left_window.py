@@ -17,7 +17,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from methods.whole_filling import Bools, SchedulerView, view_of, write
-from structgen.infilling.schedulers import ConfidentPrefix, Step
+from structgen.infilling.schedulers import CanvasStep, ConfidentPrefix
 
 
 @dataclass(frozen=True)
@@ -37,7 +37,7 @@ class LeftWindow:
         chosen[:window] = near.most(near.confidence, self.tokens_per_step - 1)
         return chosen
 
-    def fill(self, step: Step) -> None:
+    def fill(self, step: CanvasStep) -> None:
         """Fill the first slot, and then those that are chosen of the filling that is proposed behind it."""
         ConfidentPrefix(math.inf).fill(step)
         if self.tokens_per_step > 1 and step.masked():

@@ -26,7 +26,7 @@ import numpy.typing as npt
 
 from methods.lattice_sums import LatticeSums
 from structgen.infilling.lattice import NULL
-from structgen.infilling.schedulers import Step
+from structgen.infilling.schedulers import CanvasStep
 
 Bools = npt.NDArray[np.bool_]
 Floats = npt.NDArray[np.float64]
@@ -102,7 +102,7 @@ class SchedulerView:
         return chosen
 
 
-def view_of(step: Step) -> SchedulerView:
+def view_of(step: CanvasStep) -> SchedulerView:
     """Return the view of a step: the proposal of the canvas as it is now."""
     parts, places = step.canvas.parts, step.masked()
     sums = [LatticeSums(one.lattice) for one in parts]
@@ -152,7 +152,7 @@ class WholeFilling:
         """Return for each masked slot whether it is written."""
         raise NotImplementedError
 
-    def fill(self, step: Step) -> None:
+    def fill(self, step: CanvasStep) -> None:
         """Write the chosen slots of the proposal."""
         view = view_of(step)
         chosen = np.array(self.choose(view), np.bool_)
@@ -161,7 +161,7 @@ class WholeFilling:
         write(step, view, chosen)
 
 
-def write(step: Step, view: SchedulerView, chosen: Bools) -> None:
+def write(step: CanvasStep, view: SchedulerView, chosen: Bools) -> None:
     """Write some slots of a step's proposal."""
     for place, token, chance, is_chosen in zip(
         step.masked(), view.tokens.tolist(), view.confidence.tolist(), chosen.tolist(), strict=True

@@ -57,7 +57,7 @@ class Conventions:
     shift: bool
 
 
-class Place(NamedTuple):
+class MaskedSlot(NamedTuple):
     """A masked slot of a canvas."""
 
     position: int
@@ -174,7 +174,7 @@ class Canvas:
 
     # --- for the loop ---------------------------------------------------------------------------------------
 
-    def open_slots(self) -> list[Place]:
+    def open_slots(self) -> list[MaskedSlot]:
         """Return the masked slots, once for each name, in canvas order."""
         return sorted(
             self._place(number, slot)
@@ -182,10 +182,10 @@ class Canvas:
             for slot in part.lattice.open_slots.tolist()
         )
 
-    def _place(self, part: int, slot: int) -> Place:
-        return Place(int(self.parts[part].at[0, slot]), part, slot)
+    def _place(self, part: int, slot: int) -> MaskedSlot:
+        return MaskedSlot(int(self.parts[part].at[0, slot]), part, slot)
 
-    def commit(self, place: Place, token: int) -> None:
+    def commit(self, place: MaskedSlot, token: int) -> None:
         """Write a token or NULL into a masked slot, in every hole of that name."""
         self.parts[place.part].lattice.commit(place.slot, token)
         self.tokens[self.parts[place.part].at[:, place.slot]] = token

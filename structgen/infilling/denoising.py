@@ -19,7 +19,7 @@ from structgen.errors import OptionError
 from structgen.infilling.canvas import Canvas
 from structgen.infilling.lattice import NULL
 from structgen.infilling.masked_model import MaskedModel
-from structgen.infilling.schedulers import ConfidentPrefix, Scheduler, Step
+from structgen.infilling.schedulers import CanvasStep, ConfidentPrefix, Scheduler
 from structgen.system.guarded import SLOW, Guarded
 from structgen.system.held_bytes import held_bytes
 
@@ -113,7 +113,7 @@ class Denoiser:
         ask = Guarded(partial(_ask, self.scheduler), SLOW, dropped)
         while canvas.open_slots():
             began = time.perf_counter()
-            step = Step(canvas, usage.steps, slots, self.temperature, self.seed, None, state)
+            step = CanvasStep(canvas, usage.steps, slots, self.temperature, self.seed, None, state)
             if deadline is not None and time.monotonic() >= deadline:
                 step.temperature = 0.0
                 ConfidentPrefix(0.0).fill(step)
@@ -146,7 +146,7 @@ class Denoiser:
         canvas.read(np.asarray(logits, np.float32), rows)
 
 
-def _ask(scheduler: Scheduler, step: Step) -> None:
+def _ask(scheduler: Scheduler, step: CanvasStep) -> None:
     scheduler.fill(step)
     if held_bytes(step.state, MOST_STATE) > MOST_STATE:
         step.state.clear()

@@ -1,8 +1,8 @@
 """Schedulers: which slots a step fills, and with which tokens.
 
-`Step` says what the model knows after a pass, and writes tokens. It writes no token after which no filling is
-valid, so no scheduler causes a dead end. The schedulers here fill slots from left to right; those of papers
-are files of bench/methods.
+`CanvasStep` says what the model knows after a pass, and writes tokens. It writes no token after which no
+filling is valid, so no scheduler causes a dead end. The schedulers here fill slots from left to right; those
+of papers are files of bench/methods.
 
 Laws of draws (a temperature above 0). If the logits do not depend on the canvas, there is one joint law of
 the slots, given that the text is valid. From left to right a text has this law if the tokens that may stand
@@ -20,7 +20,7 @@ from typing import Any, Final, Protocol, runtime_checkable
 import numpy as np
 
 from structgen.errors import OptionError
-from structgen.infilling.canvas import Canvas, Place
+from structgen.infilling.canvas import Canvas, MaskedSlot
 from structgen.infilling.lattice import NULL, Floats
 from structgen.language import checks
 
@@ -30,7 +30,7 @@ GONE: Final = {"tokens_per_step": 'Write scheduler="left-to-right" for one token
 
 
 @dataclass
-class Step:
+class CanvasStep:
     """A step of the denoising loop, after the model's pass over the canvas."""
 
     canvas: Canvas
@@ -48,11 +48,11 @@ class Step:
     written: list[tuple[int, int, float]] = field(default_factory=list)
     """Position, token (or NULL) and probability of each slot that the step has filled."""
 
-    def masked(self) -> list[Place]:
+    def masked(self) -> list[MaskedSlot]:
         """Return the masked slots, from left to right."""
         return self.canvas.open_slots()
 
-    def law(self, place: Place, temperature: float = 1.0) -> Floats:
+    def law(self, place: MaskedSlot, temperature: float = 1.0) -> Floats:
         """Return the probability of each token [V of the tokenizer], and last that of staying empty, at a
         masked slot by the model's logits for it, among those that leave a valid filling."""
         return self.canvas.parts[place.part].lattice.allowed_law(place.slot, 1.0 / temperature)
@@ -64,7 +64,7 @@ class Step:
             np.random.Philox(np.random.SeedSequence([self.seed, self.number, purpose]))
         )
 
-    def write(self, place: Place, token: int, probability: float) -> None:
+    def write(self, place: MaskedSlot, token: int, probability: float) -> None:
         """Fill a masked slot with a token, or with NULL, after which it stays empty. Raises ValueError if no
         filling is valid then."""
         if not self.canvas.parts[place.part].lattice.allows(place.slot, token):
@@ -82,7 +82,7 @@ class Scheduler(Protocol):
     64 MiB is not asked again for this canvas: the default scheduler goes on, and `usage.scheduler` says why.
     """
 
-    def fill(self, step: Step) -> None:
+    def fill(self, step: CanvasStep) -> None:
         """Fill masked slots with `step.write`."""
         ...
 
@@ -106,7 +106,7 @@ class ConfidentPrefix:
     """At 0.95 as many fields are right as at one token a step (docs/infilling.md); at 0.9 one in 138 less.
     Above 1, a step fills one slot: `left-to-right`."""
 
-    def fill(self, step: Step) -> None:
+    def fill(self, step: CanvasStep) -> None:
         """Fill the first masked slot, and those after it that are sure."""
         chance = step.chance(2)
         places = step.masked()

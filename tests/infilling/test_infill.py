@@ -21,7 +21,7 @@ import structgen as sg
 from structgen.infilling.canvas import Canvas
 from structgen.infilling.denoising import DenoisingStep
 from structgen.infilling.lattice import NULL
-from structgen.infilling.schedulers import NAMES, Step
+from structgen.infilling.schedulers import NAMES, CanvasStep
 
 FLAT = object_of(id={"type": "integer", "minimum": 0, "maximum": 120}, tag={"type": "string", "maxLength": 4})
 SCHEMA = object_of(**FLAT["properties"], on=BOOLEAN, inner=object_of(x={"enum": ["ab", "\u20ac", None]}))
@@ -152,7 +152,7 @@ def test_holes_without_a_number_of_slots_share_what_the_context_leaves(context: 
 class FromTheRight:
     """One slot a step, the last one first."""
 
-    def fill(self, step: Step) -> None:
+    def fill(self, step: CanvasStep) -> None:
         place = step.masked()[-1]
         token = int(step.law(place).argmax())
         step.write(place, token if token < tokenizer().vocab_size else NULL, 1.0)

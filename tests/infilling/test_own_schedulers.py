@@ -15,7 +15,7 @@ from structgen.infilling import denoising
 from structgen.infilling.canvas import Canvas
 from structgen.infilling.denoising import MOST_STATE, DenoisingStep
 from structgen.infilling.lattice import NULL
-from structgen.infilling.schedulers import Step
+from structgen.infilling.schedulers import CanvasStep
 
 PATTERN = "{a: /[abc]{0,5}|aab[abc]*/, 6}"
 
@@ -28,7 +28,7 @@ def filled(scheduler: Any, template: str = PATTERN, **options: Any) -> Any:
 class Whimsical:
     """Fills some slots in any order with any tokens that fit; sometimes none."""
 
-    def fill(self, step: Step) -> None:
+    def fill(self, step: CanvasStep) -> None:
         chance = step.chance()
         places = step.masked()
         for at in chance.permutation(len(places))[: chance.integers(3)].tolist():
@@ -53,7 +53,7 @@ def test_any_slots_may_be_filled_in_any_order_by_what_fits(seed: int) -> None:
 
 def test_where_a_scheduler_fills_nothing_the_default_one_does() -> None:
     class Idle:
-        def fill(self, step: Step) -> None:
+        def fill(self, step: CanvasStep) -> None:
             pass
 
     found = filled(Idle())
@@ -63,7 +63,7 @@ def test_where_a_scheduler_fills_nothing_the_default_one_does() -> None:
 
 def test_what_a_step_writes_is_what_is_told_of_it() -> None:
     class Last:
-        def fill(self, step: Step) -> None:
+        def fill(self, step: CanvasStep) -> None:
             place = step.masked()[-1]
             law = step.law(place)
             step.write(place, int(law[:-1].argmax()), 0.25)
@@ -76,7 +76,7 @@ def test_the_law_of_a_slot_is_the_softmax_of_its_logits_over_what_fits() -> None
     laws: list[np.ndarray] = []
 
     class Noting:
-        def fill(self, step: Step) -> None:
+        def fill(self, step: CanvasStep) -> None:
             if not laws:
                 laws.extend(step.law(one, 0.5) for one in step.masked())
 
@@ -99,7 +99,7 @@ def test_the_state_of_each_canvas_begins_empty_and_lasts_to_its_end() -> None:
     counted: list[int] = []
 
     class Counting:
-        def fill(self, step: Step) -> None:
+        def fill(self, step: CanvasStep) -> None:
             assert ("steps" in step.state) == (step.number > 0)
             step.state["steps"] = step.state.get("steps", 0) + 1
             counted.append(step.state["steps"])
@@ -108,22 +108,22 @@ def test_the_state_of_each_canvas_begins_empty_and_lasts_to_its_end() -> None:
     assert counted == [number + 1 for one in both for number in range(one.usage.steps)]
 
 
-def raises(step: Step) -> None:
+def raises(step: CanvasStep) -> None:
     raise ValueError("no idea")
 
 
-def writes_what_does_not_fit(step: Step) -> None:
+def writes_what_does_not_fit(step: CanvasStep) -> None:
     step.write(step.masked()[0], ord("z"), 1.0)
 
 
-def writes_twice(step: Step) -> None:
+def writes_twice(step: CanvasStep) -> None:
     place = step.masked()[0]
     for _ in range(2):
         step.write(place, ord("a"), 1.0)
 
 
 def remembers(held: Any) -> Any:
-    def fill(step: Step) -> None:
+    def fill(step: CanvasStep) -> None:
         step.state["all"] = held
 
     return fill
@@ -148,7 +148,7 @@ def test_without_a_scheduler_that_fails_the_default_one_goes_on(fault: Any, told
     asked: list[int] = []
 
     class Odd:
-        def fill(self, step: Step) -> None:
+        def fill(self, step: CanvasStep) -> None:
             asked.append(step.number)
             fault(step)
 
@@ -162,7 +162,7 @@ def test_a_scheduler_that_is_slow_twice_is_dropped(monkeypatch: pytest.MonkeyPat
     asked: list[int] = []
 
     class Slow:
-        def fill(self, step: Step) -> None:
+        def fill(self, step: CanvasStep) -> None:
             asked.append(step.number)
 
     found = filled(Slow())

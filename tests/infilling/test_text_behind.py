@@ -10,7 +10,7 @@ from toy_models import Telling, Toy, byte_tokenizer
 from toy_models import filled as fill
 
 import structgen as sg
-from structgen.infilling.schedulers import ConfidentPrefix, Step
+from structgen.infilling.schedulers import CanvasStep, ConfidentPrefix
 
 TOKENIZER = byte_tokenizer()
 ENDS = TOKENIZER.token_bytes.index(b'"}')
@@ -33,7 +33,7 @@ def test_a_hole_ends_with_the_token_that_holds_the_text_behind_it(scheduler: str
 class Whole:
     """A scheduler of the caller's own."""
 
-    def fill(self, step: Step) -> None:
+    def fill(self, step: CanvasStep) -> None:
         ConfidentPrefix(0.0).fill(step)
 
 
