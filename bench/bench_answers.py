@@ -63,7 +63,6 @@ from answer_tasks import (
 from methods.contrast import Contrast
 from methods.momentum import Momentum
 from methods.pause_and_rerank import PauseAndRerank
-from methods.superposed import SuperposedDecoding
 from records import arguments
 from told import tell
 
@@ -338,7 +337,6 @@ STRATEGIES: dict[str, Callable[[Bench], Row]] = {
     "momentum 0.2": by(lambda task: Momentum()),
     "pause 0.3": by(lambda task: PauseAndRerank(0.3)),
     "plan 8": by(plan),
-    "superposed": by(lambda task: SuperposedDecoding()),
     "temperature 1": by(heat=1.0),
     "mirostat 1": by(lambda task: _S.Mirostat(1.0), heat=1.0),
     "cautious 4": by(lambda task: _S.Cautious(4), heat=1.0),

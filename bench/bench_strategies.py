@@ -41,7 +41,7 @@ from methods.fused_models import FusedModels
 from methods.model_arithmetic import ContrastiveDecoding, ProxyTuning
 from methods.momentum import Momentum
 from methods.pause_and_rerank import PauseAndRerank
-from methods.superposed import SuperposedDecoding
+from methods.superposed import SuperposedDecoding, superposable
 from methods.switched_models import SwitchedModels
 from methods.value_guided import ValueGuided
 from records import arguments
@@ -181,6 +181,8 @@ def measured(
     if isinstance(how, SwitchedModels | FusedModels):
         engine, how = Engine(how), Sampling(temperature=0.0, strategy=getattr(how, "listener", ()))
     voted = how if isinstance(how, Voted) else Voted(how, 1)
+    if isinstance(how, Sampling) and any(isinstance(one, SuperposedDecoding) for one in how.strategies):
+        engine = superposable(LARGE)
     began, requests = time.process_time(), []
     for one in examples:
         grammar = sg.json_schema(one["schema"], **{**sg.JSON_DUMPS, "escapes": "utf8"})

@@ -7,6 +7,9 @@ the `candidates` likeliest ones at `temperature` have the score (1 - a) log p + 
 of 2 to 6 tokens of given texts, read behind the draft's own tokens. A token that no n-gram knows loses 200.
 The best drafts of all candidates go on. A draft that ends leaves the mean.
 
+The model's table of embeddings has one row more than there are tokens, for the mean: `superposable` makes
+such a Llama.
+
 Scores are no log-probabilities of the model. The text's own row reads the chosen draft again, and so each
 step has the model's figures. `n` samples are the best n drafts.
 """
@@ -15,7 +18,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Generator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import lru_cache
 from typing import Any, ClassVar, Final, TypeAlias
 
@@ -23,6 +26,8 @@ import numpy as np
 import torch
 
 import structgen as sg
+from methods.layer_skipping import weights_of
+from structgen.engine.forward_pass.llama import Llama
 from structgen.strategies import Branch, Decision, SearchStrategy, TextPlace
 
 _WEIGHTS: Final = {2: 0.01, 3: 0.04, 4: 0.15, 5: 0.18, 6: 0.12}
@@ -36,7 +41,7 @@ last."""
 
 @dataclass(frozen=True, slots=True)
 class SuperposedDecoding(SearchStrategy):
-    """The best of `k` drafts that share one row; for models that structgen reads itself."""
+    """The best of `k` drafts that share one row; for models that `superposable` makes."""
 
     name: ClassVar[str] = "superposed"
     is_greedy: ClassVar[bool] = True
@@ -53,13 +58,12 @@ class SuperposedDecoding(SearchStrategy):
 
     def begin(self, model: Any, tokenizer: sg.Tokenizer) -> tuple[Any, _Ngrams]:
         """Return the model, and the n-grams of the texts. Cost: microseconds for each token of the texts,
-        once for the latest few of them. Raises OptionError for a model that does not read embeddings."""
-        if not hasattr(model, "decode_embedded"):
+        once for the latest few of them. Raises OptionError for a model without a row for the mean."""
+        if len(getattr(model, "embedding", ())) <= model.vocab_size:
             raise sg.errors.OptionError(
                 f"A {type(model).__name__} does not read the mean of some tokens.",
                 where="strategy",
-                cure="Use a Llama of a name such as structgen/extract; for other models "
-                "sg.strategies.Cautious tries several texts too.",
+                cure="Take the engine of superposable(name).",
             )
         return model, _ngrams(tuple(self.texts), tokenizer)
 
@@ -82,8 +86,8 @@ class SuperposedDecoding(SearchStrategy):
             shares = torch.softmax(torch.tensor([score for _, score in drafts], dtype=torch.float64), 0)
             last = torch.tensor([branch.tokens[-1] for branch, _ in drafts])
             rows = model.embedding[last]
-            mean = (shares.to(rows)[:, None] * rows).sum(0)
-            logits = model.decode_embedded(mean[None], [cache])[0].double().cpu().numpy()
+            model.embedding[-1] = (shares.to(rows)[:, None] * rows).sum(0)
+            logits = model.decode([len(model.embedding) - 1], [cache])[0].double().cpu().numpy()
             place.passes += 1
             place.rows += 1
             yield []
@@ -107,6 +111,16 @@ class SuperposedDecoding(SearchStrategy):
                 found.append((score + (1 - a) * logprob + a * gram, at, token))
         found.sort(key=lambda one: -one[0])
         return [(drafts[at][0].after(token), score) for score, at, token in found[:count]]
+
+
+def superposable(name: str) -> sg.Engine:
+    """Return an engine of a Llama that structgen reads itself, with a further row of embeddings. Cost: the
+    weights are read anew."""
+    weights = weights_of(name)
+    table = torch.cat((weights.embedding, torch.zeros_like(weights.embedding[:1])))
+    model: Any = Llama(replace(weights, embedding=table))
+    model.embedding, model.asked_as = table, name
+    return sg.Engine(model, sg.Engine(name).tokenizer)
 
 
 @lru_cache(maxsize=4)

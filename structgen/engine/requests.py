@@ -157,7 +157,7 @@ def with_strategy(
     """Return a sampling with further strategies. Where none is given (None), it has the `temperature`, but 1
     beside a strategy that draws, and 0 beside one that takes the best token. Raises OptionError for
     strategies that exclude one another."""
-    given = checked_strategies(strategy)
+    given = checked_strategies(strategy) if strategy else ()
     if how is not None:
         return replace(how, strategy=(*how.strategies, *given)) if given else how
     heats = [1.0 if one.draws else 0.0 for one in given if one.draws or one.is_greedy]
@@ -244,7 +244,9 @@ class Request:
 
     def __post_init__(self) -> None:
         check_fields(self)
-        refuse(OF_REQUESTS, self, self.chosen_by)
+        how = self.chosen_by
+        if self.stop or self.canonical or self.healing or how.monitors or how.min_tokens:
+            refuse(OF_REQUESTS, self, how)  # each row is about one of these
 
     @property
     def most_tokens(self) -> int:
@@ -428,7 +430,8 @@ class Handle:
     is_done: bool = False
     """Whether there is a result, and all listeners have been called with None."""
     _lock: threading.Lock = field(default_factory=threading.Lock)
-    _listeners: list[_Listener] = field(default_factory=list)
+    listeners: list[_Listener] = field(default_factory=list)
+    """Who hears of the text."""
     _thinking: list[Callable[[], None]] = field(default_factory=list)
 
     def cancel(self) -> None:
@@ -444,7 +447,7 @@ class Handle:
         """
         listener = _Listener(want)
         with self._lock:
-            self._listeners.append(listener)
+            self.listeners.append(listener)
             late = self.is_done
         if late:
             listener.end(self.written)
@@ -468,15 +471,14 @@ class Handle:
         listeners."""
         self._lock = threading.Lock()
         if is_left:
-            self._listeners, self._thinking, self.cancelled = [], [], True
+            self.listeners, self._thinking, self.cancelled = [], [], True
 
-    def tell(self, text: str) -> None:
-        """Store the text so far, and call each listener with the part that is new to it. Raises
-        StructgenError if one fails; it gets no more parts."""
-        self.written = text
-        for listener in self._listeners:
+    def tell(self) -> None:
+        """Call each listener with the part of `written` that is new to it. Raises StructgenError if one
+        fails; it gets no more parts."""
+        for listener in self.listeners:
             try:
-                listener.hear(text)
+                listener.hear(self.written)
             except Exception as error:
                 raise _of_listener(error) from error
 
@@ -487,7 +489,7 @@ class Handle:
             self.written = result.text
             self.result = result
         while not self.is_done:
-            for listener in list(self._listeners):
+            for listener in list(self.listeners):
                 try:
                     listener.end(self.written)
                 except Exception as error:
@@ -495,7 +497,7 @@ class Handle:
                         self.result.error = _of_listener(error)
                         self.result.finish_reason = FinishReason.ERROR
             with self._lock:  # another listener may have been added
-                self.is_done = all(listener.is_over for listener in self._listeners)
+                self.is_done = all(listener.is_over for listener in self.listeners)
 
 
 @dataclass(slots=True, eq=False)

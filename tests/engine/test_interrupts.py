@@ -136,7 +136,7 @@ def test_an_exception_at_a_line_of_a_step_leaves_the_other_texts_as_they_are() -
 def _tree_engine() -> Engine:
     engine = Engine(TreeFunction(TOKENIZER.vocab_size), TOKENIZER, max_rows=3)
     # all passes take as long as each other: after two rounds of the model's trial there are drafts
-    engine._loop.trial = RowTrial(clock=map(float, itertools.count()).__next__)
+    engine._loop.drafts.trial = RowTrial(clock=map(float, itertools.count()).__next__)
     return engine
 
 

@@ -15,7 +15,7 @@ from methods.contrast import Contrast
 from methods.model_arithmetic import ContrastiveDecoding, ProxyTuning
 from methods.momentum import Momentum
 from methods.pause_and_rerank import PauseAndRerank
-from methods.superposed import SuperposedDecoding
+from methods.superposed import SuperposedDecoding, superposable
 from methods.value_guided import ValueGuided
 from strategy_laws import LAWS, MOST
 from strategy_models import LETTERS, RULE, Table, distance, drawn, enumerated, scrambled, softmax
@@ -82,11 +82,12 @@ def test_calls_of_a_method_are_counted(name: str) -> None:
     strategy_laws.calls_are_counted(EACH[name], OTHERS.get(name, ()), MOST_ROWS.get(name, 0))
 
 
-@pytest.mark.parametrize(
-    "strategy", [PauseAndRerank(tau=0.001), SuperposedDecoding(temperature=1.0)], ids=["pause", "superposed"]
-)
-def test_searches_of_a_llama_over_shared_pages_do_not_depend_on_the_batch(strategy: Any) -> None:
-    strategy_laws.on_a_llama_texts_do_not_depend_on_the_batch(strategy)
+def test_searches_of_a_llama_over_shared_pages_do_not_depend_on_the_batch() -> None:
+    for strategy, engine in (
+        (PauseAndRerank(tau=0.001), Engine("structgen/extract")),
+        (SuperposedDecoding(temperature=1.0), superposable("structgen/extract")),
+    ):
+        strategy_laws.on_a_llama_texts_do_not_depend_on_the_batch(strategy, engine)
 
 
 # --- the laws of mixtures, by enumeration -------------------------------------------------------------------

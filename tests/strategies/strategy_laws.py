@@ -149,7 +149,7 @@ def free_text_takes_it(strategy: Strategy) -> None:
     assert all(one.error is None for one in found)
 
 
-def on_a_llama_texts_do_not_depend_on_the_batch(strategy: Strategy) -> None:
+def on_a_llama_texts_do_not_depend_on_the_batch(strategy: Strategy, engine: Engine) -> None:
     """Over shared pages."""
     grammar = sg.json_schema(
         {"type": "object", "properties": {"what": {"type": "string"}, "count": {"type": "integer"}}},
@@ -159,7 +159,6 @@ def on_a_llama_texts_do_not_depend_on_the_batch(strategy: Strategy) -> None:
         Request(text, grammar, max_tokens=20, strategy=strategy)
         for text in ("Nine brooms were sold, two of them green.", "Zorvik took 3 lamps.")
     ]
-    engine = Engine("structgen/extract")
     alone = [told(engine.generate(one)) for one in requests]
     assert [told([one]) for one in engine.generate(requests)] == alone
 

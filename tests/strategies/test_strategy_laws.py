@@ -115,4 +115,4 @@ def _few_letters(value: object) -> float:
     ids=["cautious", "plan"],
 )
 def test_searches_of_a_llama_over_shared_pages_do_not_depend_on_the_batch(strategy: Strategy) -> None:
-    strategy_laws.on_a_llama_texts_do_not_depend_on_the_batch(strategy)
+    strategy_laws.on_a_llama_texts_do_not_depend_on_the_batch(strategy, Engine("structgen/extract"))

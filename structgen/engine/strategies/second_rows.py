@@ -8,27 +8,12 @@ made again.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
-from typing import Any
+from dataclasses import dataclass
 
-import torch
-from torch import Tensor
-
+from structgen.engine.model_faults import failed
 from structgen.engine.model_protocol import Model
-
-
-@dataclass(slots=True, eq=False)
-class SecondRow:
-    """What the model has read behind another prompt, and the logits after that."""
-
-    prompt: Sequence[int]
-    cache: Any = None
-    read: int = 0
-    """How many tokens of the text it has read."""
-    logits: Tensor = field(default_factory=lambda: torch.empty(0))
-    """The logits [V] after the tokens that it has read."""
-    calls: int = 0
-    """The passes that the row was part of, its prompt's included."""
+from structgen.engine.strategies.text_strategies import SecondRow
+from structgen.engine.text import LogitsOf, Text
 
 
 def read_on(model: Model, rows: Sequence[tuple[SecondRow, Sequence[int]]]) -> None:
@@ -50,3 +35,27 @@ def read_on(model: Model, rows: Sequence[tuple[SecondRow, Sequence[int]]]) -> No
         logits = model.decode([of[row.read] for row, of in late], [row.cache for row, _ in late])
         for (row, _), own in zip(late, logits, strict=True):
             row.logits, row.read, row.calls = own, row.read + 1, row.calls + 1
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class SecondRowsEdit:
+    """The edit that has the model read second rows, before each choice."""
+
+    model: Model
+
+    def __call__(self, texts: Sequence[Text], logits: LogitsOf) -> Sequence[Text]:
+        """Return the texts without a failure."""
+        rows = [
+            (law.second, text)
+            for text in texts
+            if (law := text.row.law) is not None and law.second is not None
+        ]
+        before = [row.calls for row, _ in rows]
+        try:
+            read_on(self.model, [(row, text.written) for row, text in rows])
+        except Exception as error:  # any error of the model: it is unknown what the caches hold
+            for _row, text in rows:
+                text.fail(failed(error))
+        for (row, text), calls in zip(rows, before, strict=True):
+            text.usage.strategy_calls += row.calls - calls
+        return [text for text in texts if text.decided.error is None]

@@ -1,44 +1,41 @@
-"""What begins the strategies of a request: the tokens of a second prompt, and what a search holds."""
+"""What begins the strategies of a request: a second prompt, what a search holds, and the edits."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 
 from structgen.engine.model_protocol import Model
 from structgen.engine.request_tokens import RequestTokens
 from structgen.engine.requests import Request
-from structgen.engine.strategies.second_rows import SecondRow
+from structgen.engine.searches.search_run import SearchEdit
+from structgen.engine.strategies.second_rows import SecondRowsEdit
 from structgen.engine.strategies.strategy import Mixture, Narrowing, SearchStrategy
-from structgen.engine.strategies.text_strategies import RowLaw
+from structgen.engine.strategies.text_strategies import RequestStrategies
+from structgen.engine.text import Edit
 from structgen.errors import OptionError
 
 
-def law_maker(
+def strategies_of(
     request: Request, prompt: Sequence[int], reading: RequestTokens, model: Model, besides: int
-) -> Callable[[], RowLaw] | None:
-    """Return what makes the law of a text of a request, anew for each restart; None for no strategies.
+) -> RequestStrategies:
+    """Return the strategies of a request.
 
     `prompt`: its tokens; `besides`: tokens that are neither prompt nor text. Raises OptionError for a second
     prompt that does not fit the context, and what the search raises.
     """
     strategies = request.chosen_by.strategies
-    if not strategies:
-        return None
     mixture = next((one for one in strategies if isinstance(one, Mixture)), None)
     narrowing = next((one for one in strategies if isinstance(one, Narrowing)), None)
     search = next((one for one in strategies if isinstance(one, SearchStrategy)), None)
-    held = None
+    held = None if search is None else search.begin(model, reading.tokenizer)
+    is_mixed = mixture is not None and not mixture.is_neutral
+    other = _read(mixture, request, reading, model, besides) if mixture is not None and is_mixed else None
+    edits: list[Edit] = []
+    if other is not None:
+        edits.append(SecondRowsEdit(model))
     if search is not None:
-        held = search.begin(model, reading.tokenizer)
-    other = (
-        None if mixture is None or mixture.is_neutral else _read(mixture, request, reading, model, besides)
-    )
-
-    def made() -> RowLaw:
-        state = None if narrowing is None else narrowing.begin(prompt)
-        return RowLaw(mixture, None if other is None else SecondRow(other), state, search, held)
-
-    return made
+        edits.append(SearchEdit(model))
+    return RequestStrategies(mixture, other, narrowing, search, held, prompt, tuple(edits))
 
 
 def _read(

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
+import torch
+from torch import Tensor
 
 from structgen.core.matcher import Matcher
-from structgen.engine.strategies.second_rows import SecondRow
 from structgen.engine.strategies.strategy import (
     Decision,
     Ids,
@@ -19,12 +20,25 @@ from structgen.engine.strategies.strategy import (
     NarrowingState,
     Scores,
     SearchStrategy,
-    Strategy,
 )
 from structgen.tokens.token_mask import tokens_of
 
 Penalised: TypeAlias = Callable[[npt.NDArray[Any]], Scores]
 """Applies a row's penalties to logits."""
+
+
+@dataclass(slots=True, eq=False)
+class SecondRow:
+    """What the model has read behind another prompt, and the logits after that."""
+
+    prompt: Sequence[int]
+    cache: Any = None
+    read: int = 0
+    """How many tokens of the text it has read."""
+    logits: Tensor = field(default_factory=lambda: torch.empty(0))
+    """The logits [V] after the tokens that it has read."""
+    calls: int = 0
+    """The passes that the row was part of, its prompt's included."""
 
 
 @dataclass(slots=True)
@@ -116,20 +130,40 @@ class RowLaw:
             self.narrowing.follow(token, state, matcher)
 
 
+@dataclass(frozen=True, slots=True)
+class RequestStrategies:
+    """What the texts of one request share."""
+
+    mixture: Mixture | None
+    other: list[int] | None
+    """The tokens of the mixture's other prompt; None where nothing is mixed."""
+    narrowing: Narrowing | None
+    search: SearchStrategy | None
+    held: Any
+    """What the search holds."""
+    prompt: Sequence[int]
+    edits: tuple[Any, ...]
+    """The `Edit`s of `engine.text`, which knows this module: hence Any."""
+
+    def begun(self) -> RowLaw:
+        """Return the law of a text, anew for each restart."""
+        state = None if self.narrowing is None else self.narrowing.begin(self.prompt)
+        second = None if self.other is None else SecondRow(self.other)
+        return RowLaw(self.mixture, second, state, self.search, self.held)
+
+    def told(self, states: Sequence[tuple[float, ...]]) -> str:
+        """Return what a user should know of a text, from the states of its steps."""
+        noted = [state for state in states if state]
+        those = (self.narrowing, self.search)
+        return "; ".join(filter(None, (one.told(noted) for one in those if one is not None)))
+
+
 def allowed_ids(words: npt.NDArray[np.int32] | None, size: int) -> Ids:
     """Return the tokens below `size` that a mask allows, ascending; None allows all."""
     if words is None:
         return np.arange(size)
     ids = tokens_of(words)
     return ids[: np.searchsorted(ids, size)]
-
-
-def told(strategies: Sequence[Strategy], states: Sequence[tuple[float, ...]]) -> str:
-    """Return what a user should know of a text, from the states of its steps."""
-    noted = [state for state in states if state]
-    return "; ".join(
-        filter(None, (one.told(noted) for one in strategies if isinstance(one, Narrowing | SearchStrategy)))
-    )
 
 
 def _spread(scores: Scores, ids: Ids, size: int) -> Scores:
