@@ -20,7 +20,6 @@ if TYPE_CHECKING:
     from structgen.engine.searches.branches import TextPlace as TextPlace
     from structgen.engine.searches.cautious import Cautious as Cautious
     from structgen.engine.searches.plan import PlanningSearch as PlanningSearch
-    from structgen.engine.searches.prefix_rows import ModelRows as ModelRows
     from structgen.engine.searches.rewards import RewardedSearch as RewardedSearch
     from structgen.engine.strategies.guidance import Guidance as Guidance
     from structgen.engine.strategies.mirostat import Mirostat as Mirostat
@@ -30,6 +29,7 @@ if TYPE_CHECKING:
     from structgen.engine.strategies.strategy import Narrowing as Narrowing
     from structgen.engine.strategies.strategy import NarrowingState as NarrowingState
     from structgen.engine.strategies.strategy import SearchStrategy as SearchStrategy
+    from structgen.speculation.drafts.model_rows import ModelRows as ModelRows
 
 _load, __dir__ = lazy_names(
     __name__,
@@ -37,7 +37,7 @@ _load, __dir__ = lazy_names(
         "structgen.engine.searches.branches": "Branch TextPlace",
         "structgen.engine.searches.cautious": "Cautious",
         "structgen.engine.searches.plan": "PlanningSearch",
-        "structgen.engine.searches.prefix_rows": "ModelRows",
+        "structgen.speculation.drafts.model_rows": "ModelRows",
         "structgen.engine.searches.rewards": "RewardedSearch",
         "structgen.engine.strategies.guidance": "Guidance",
         "structgen.engine.strategies.mirostat": "Mirostat",
@@ -53,7 +53,7 @@ def __getattr__(name: str) -> object:
         return _load(name)
     except AttributeError:
         # start-up: numpy
-        from structgen.engine.strategies.strategy_names import GONE, WHERE
+        from structgen.engine.strategies.strategy import GONE, WHERE
 
         if name not in GONE.values():
             raise

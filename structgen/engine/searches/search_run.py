@@ -11,11 +11,11 @@ from torch import Tensor
 from structgen.engine.model_protocol import Model
 from structgen.engine.requests import fault_of
 from structgen.engine.searches.branches import Branch, TextPlace
-from structgen.engine.searches.prefix_rows import ModelRows, numbers
 from structgen.engine.strategies.strategy import Decision, Scores, SearchStrategy
 from structgen.engine.strategies.text_strategies import RowLaw
 from structgen.engine.text import LogitsOf, Text
 from structgen.errors import LimitError
+from structgen.speculation.drafts.model_rows import ModelRows, numbers
 
 _CACHED: Final = 1 << 26
 """The most bytes of caches that a decision keeps beside the text's own; at least 64 branches'."""

@@ -25,10 +25,10 @@ from structgen.engine.model_protocol import Model
 from structgen.engine.requests import Request, Sampling
 from structgen.engine.searches.branches import Branch, TextPlace
 from structgen.engine.searches.listed_values import MOST_VALUES, listed
-from structgen.engine.searches.prefix_rows import ModelRows, Tokens
 from structgen.engine.strategies.repetitions import ENDS
 from structgen.engine.strategies.strategy import Decision, Scores, SearchStrategy, log_softmax
 from structgen.errors import TokenizerError
+from structgen.speculation.drafts.model_rows import ModelRows, Tokens
 from structgen.tokens.tokenizer import Tokenizer
 
 _Spelling: TypeAlias = tuple[Tokens, bool]
