@@ -47,7 +47,7 @@ class Llama:
     def __init__(self, weights: Weights) -> None:
         sizes = weights.sizes
         half = all(map(_is_half, weights.products()))
-        width, inner = weights.layers[0].down.shape
+        width, inner = weights.layers[0][-1].shape
         self._weights, self._offsets = _laid_out(weights, half)
         self._sizes = np.array(
             (sizes.heads, sizes.groups, sizes.head, width, inner, len(weights.head), half), np.int64
@@ -241,11 +241,8 @@ def _tree_rows(
 
 def _laid_out(weights: Weights, half: bool) -> tuple[_Numbers, npt.NDArray[np.int64]]:
     """Return norms and packed matrices in one array, and their offsets (columns as in `forward`)."""
-    parts: list[list[_Numbers]] = []
-    for layer in weights.layers:
-        qkv, out, gate_up, down = (_packed(matrix, half) for matrix in layer.products())
-        parts.append([layer.before.numpy(), qkv, out, layer.between.numpy(), gate_up, down])
-    parts.append([weights.norm.numpy(), _packed(weights.head, half)])
+    layers = [*weights.layers, [weights.norm, weights.head]]
+    parts = [[one.numpy() if one.dim() == 1 else _packed(one, half) for one in layer] for layer in layers]
     offsets, length = np.zeros((len(parts), 6), np.int64), 0
     for row, of_layer in enumerate(parts):
         for column, part in enumerate(of_layer):
