@@ -60,6 +60,9 @@ from answer_tasks import (
     read_tasks,
     tools,
 )
+from methods.contrast import Contrast
+from methods.momentum import Momentum
+from methods.pause_and_rerank import PauseAndRerank
 from records import arguments
 from told import tell
 
@@ -330,11 +333,10 @@ ROWS: dict[str, Callable[[Bench], Row]] = {
 STRATEGIES: dict[str, Callable[[Bench], Row]] = {
     "greedy": by(),
     "guidance 1.5": by(lambda task: _S.Guidance("", 1.5)),
-    "contrast 0.5": by(lambda task: _S.Contrast("", 0.5)),
-    "momentum 0.2": by(lambda task: _S.Momentum()),
-    "pause 0.3": by(lambda task: _S.PauseAndRerank(0.3)),
+    "contrast 0.5": by(lambda task: Contrast("", 0.5)),
+    "momentum 0.2": by(lambda task: Momentum()),
+    "pause 0.3": by(lambda task: PauseAndRerank(0.3)),
     "plan 8": by(plan),
-    "superposed": by(lambda task: _S.SuperposedDecoding()),
     "temperature 1": by(heat=1.0),
     "mirostat 1": by(lambda task: _S.Mirostat(1.0), heat=1.0),
     "cautious 4": by(lambda task: _S.Cautious(4), heat=1.0),

@@ -7,9 +7,9 @@
 Each engine is started twice with each back end (scripts/serving_checks.py says how, and in which
 environment), and serves models/extract on a CPU. With `--model smollm2` it is SmolLM2, written to
 build/smollm2 in bfloat16. The schemas are all new, and their documents end under every back end. They are
-divided among the rounds. In a round the back ends are asked in turn, at temperature 0: a third of the
-round's schemas one at a time, a third 8 at once, a third 16 at once. The servers of the others are stopped
-meanwhile: an idle scheduler may take a core. A row of bench/results/serving-DATE.csv is one such third: how
+divided among the rounds. In a round the back ends are asked in turn, at temperature 0: a fifth of the round's
+schemas one at a time, two fifths 8 at once, two fifths 16 at once. The servers of the others are stopped
+meanwhile: an idle scheduler may take a core. A row of bench/results/serving-DATE.csv is one such part: how
 many texts were valid, cut, invalid and refused (the package jsonschema judges), the median until the first
 text of a schema, tokens a second, and the processor seconds of the server. A command that names an engine
 writes its rows behind those of the day; one that names none replaces them. The last lines are medians of the
@@ -194,7 +194,7 @@ def one_round(asking: Asking, group: int, schemas: list[Any], tokens: int) -> li
     """Return a row for each number of requests at once, each with other schemas."""
     rows = []
     for level, at_once in enumerate(LEVELS):
-        some = schemas[level :: len(LEVELS)]
+        some = [*schemas[level::5], *(schemas[level + 2 :: 5] if level else [])]
         load, spent, before = os.getloadavg()[0], processor_seconds(group), time.perf_counter()
         with ThreadPoolExecutor(at_once) as pool:
             got = list(pool.map(partial(asked, asking, tokens=tokens), some))

@@ -36,6 +36,14 @@ from typing import Any, TypeAlias
 
 import numpy as np
 import torch
+from methods.contrast import Contrast
+from methods.fused_models import FusedModels
+from methods.model_arithmetic import ContrastiveDecoding, ProxyTuning
+from methods.momentum import Momentum
+from methods.pause_and_rerank import PauseAndRerank
+from methods.superposed import SuperposedDecoding, superposable
+from methods.switched_models import SwitchedModels
+from methods.value_guided import ValueGuided
 from records import arguments
 from told import tell
 
@@ -108,36 +116,49 @@ def drawn(strategy: Any = ()) -> tuple[str, How]:
     return "temperature 1", Sampling(seed=1, strategy=strategy)
 
 
+def both(kind: Callable[..., Any], *names: str, **options: Any) -> Any:
+    """Return what is made of two models, by their names."""
+    return kind(*map(Engine, names), **options)
+
+
+def arithmetic(kind: Callable[..., Any], *names: str, **options: Any) -> Sampling:
+    """Return greedy choice with small models beside the text's own, by their names."""
+    return Sampling(temperature=0.0, strategy=both(kind, *names, **options))
+
+
 _S = sg.strategies
 WAYS: dict[str, tuple[str, How]] = {
     "greedy": greedy(),
     **{f"guidance {scale:g}": greedy(_S.Guidance("", scale)) for scale in (0.5, 1.5, 2.0, 3.0)},
-    **{f"contrast {weight:g}": greedy(_S.Contrast("", weight)) for weight in (0.25, 0.5, 1.0)},
+    **{f"contrast {weight:g}": greedy(Contrast("", weight)) for weight in (0.25, 0.5, 1.0)},
     **{
-        f"contrastive {weight:g}": greedy(_S.ContrastiveDecoding(SMALL, weight))
+        f"contrastive {weight:g}": ("greedy", partial(arithmetic, ContrastiveDecoding, SMALL, weight=weight))
         for weight in (0.25, 0.5, 1.0)
     },
-    **{f"proxy {weight:g}": greedy(_S.ProxyTuning(LARGE, SMALL, weight)) for weight in (0.25, 1.0)},
-    "momentum 0.2": greedy(_S.Momentum()),
-    **{f"pause {tau:g}": greedy(_S.PauseAndRerank(tau)) for tau in (0.05, 0.3, 1.0)},
+    **{
+        f"proxy {weight:g}": ("greedy", partial(arithmetic, ProxyTuning, LARGE, SMALL, weight=weight))
+        for weight in (0.25, 1.0)
+    },
+    "momentum 0.2": greedy(Momentum()),
+    **{f"pause {tau:g}": greedy(PauseAndRerank(tau)) for tau in (0.05, 0.3, 1.0)},
     **{
         f"plan {rollouts}": ("greedy", rewarded(_S.PlanningSearch, rollouts=rollouts)) for rollouts in (8, 32)
     },
-    "valued 0.2": ("greedy", rewarded(_S.ValueGuided, k=3)),
-    **{f"superposed {heat:g}": greedy(_S.SuperposedDecoding(temperature=heat)) for heat in (0.06, 1.0)},
+    "valued 0.2": ("greedy", rewarded(ValueGuided, k=3)),
+    **{f"superposed {heat:g}": greedy(SuperposedDecoding(temperature=heat)) for heat in (0.06, 1.0)},
     **{
-        f"superposed 0.06, n-grams {a:g}": greedy(_S.SuperposedDecoding(texts=TRAINING, a=a))
+        f"superposed 0.06, n-grams {a:g}": greedy(SuperposedDecoding(texts=TRAINING, a=a))
         for a in (0.02, 0.54)
     },
     **{
         f"switched {tau:g}": (
             "greedy",
-            partial(_S.SwitchedModels, SMALL, LARGE, tau=tau, window=2, least_tokens=1),
+            partial(both, SwitchedModels, SMALL, LARGE, tau=tau, window=2, least_tokens=1),
         )
         for tau in (-1.0, 0.0, 0.01, 0.03, 0.1, 0.3, 1.0, 10.0)
     },
-    "fused 0.2": ("greedy", partial(_S.FusedModels, LARGE, SMALL)),
-    "fused 0.2 released": ("greedy", partial(_S.FusedModels, LARGE, SMALL, approximate=True)),
+    "fused 0.2": ("greedy", partial(both, FusedModels, LARGE, SMALL)),
+    "fused 0.2 released": ("greedy", partial(both, FusedModels, LARGE, SMALL, approximate=True)),
     "temperature 1": drawn(),
     **{f"cautious {trials}": drawn(_S.Cautious(trials)) for trials in (3, 10)},
     "voted 10": ("temperature 1", Voted(Sampling(seed=1), 10)),
@@ -157,9 +178,11 @@ def measured(
     engine: Engine, examples: list[dict[str, Any]], how: Any
 ) -> tuple[list[Result], np.ndarray, float]:
     """Return the results, right and asked fields for each sentence, and processor seconds."""
-    if isinstance(how, sg.strategies.SwitchedModels | sg.strategies.FusedModels):
-        engine, how = Engine(how), Sampling(temperature=0.0)
+    if isinstance(how, SwitchedModels | FusedModels):
+        engine, how = Engine(how), Sampling(temperature=0.0, strategy=getattr(how, "listener", ()))
     voted = how if isinstance(how, Voted) else Voted(how, 1)
+    if isinstance(how, Sampling) and any(isinstance(one, SuperposedDecoding) for one in how.strategies):
+        engine = superposable(LARGE)
     began, requests = time.process_time(), []
     for one in examples:
         grammar = sg.json_schema(one["schema"], **{**sg.JSON_DUMPS, "escapes": "utf8"})
@@ -177,7 +200,7 @@ def measured(
 
 def further_rows(how: Any, results: list[Result]) -> int:
     """Return the rows besides the texts' own: of searches, mixtures, or the second model of a fused one."""
-    if isinstance(how, sg.strategies.FusedModels):
+    if isinstance(how, FusedModels):
         return how.rows
     return sum(max(one.usage.strategy_rows, one.usage.strategy_calls) for one in results)
 
@@ -210,7 +233,7 @@ def ways_measured(
             plain_of.setdefault(way, fields)
             share, base = (float(of[:, 0].sum() / of[:, 1].sum()) for of in (fields, plain_of[plain]))
             low, high = interval(fields, plain_of[plain])
-            count, is_switched = len(examples), isinstance(how, sg.strategies.SwitchedModels)
+            count, is_switched = len(examples), isinstance(how, SwitchedModels)
             yield {
                 "sentences": name,
                 "way": way,

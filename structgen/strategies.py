@@ -1,10 +1,12 @@
 """Decoding strategies: published changes of the choice of tokens (docs/strategies.md), as
 `sg.Sampling(strategy=...)`.
 
-Changes of the law of the next token: `Mirostat`, `Momentum`, `Guidance`, `Contrast`, `ContrastiveDecoding`,
-`ProxyTuning`; loops of a model that repeats itself: `Repetitions`. Searches that read ahead: `Cautious`,
-`PauseAndRerank`, `PlanningSearch`, `ValueGuided`, `SuperposedDecoding`. Models made of models, for
-`sg.Engine`: `FusedModels`, `SwitchedModels`.
+Changes of the law of the next token: `Mirostat`, `Guidance`; loops of a model that repeats itself:
+`Repetitions`. Searches that read ahead: `Cautious`, `PlanningSearch`.
+
+A strategy of your own is a subclass of `Mixture`, `Narrowing` (with its `NarrowingState`) or `SearchStrategy`
+(which returns a `Decision`; with a reward: `RewardedSearch`). A search looks ahead from a `TextPlace` by
+`Branch`es; `ModelRows` reads another model. bench/methods has published ones.
 """
 
 from __future__ import annotations
@@ -14,36 +16,45 @@ from typing import TYPE_CHECKING
 from structgen.system.lazy_names import lazy_names
 
 if TYPE_CHECKING:
-    from structgen.engine.composed_models.fused import FusedModels as FusedModels
-    from structgen.engine.composed_models.switched import SwitchedModels as SwitchedModels
+    from structgen.engine.searches.branches import Branch as Branch
+    from structgen.engine.searches.branches import TextPlace as TextPlace
     from structgen.engine.searches.cautious import Cautious as Cautious
-    from structgen.engine.searches.pause_and_rerank import PauseAndRerank as PauseAndRerank
     from structgen.engine.searches.plan import PlanningSearch as PlanningSearch
-    from structgen.engine.searches.superposed import SuperposedDecoding as SuperposedDecoding
-    from structgen.engine.searches.valued import ValueGuided as ValueGuided
-    from structgen.engine.strategies.contrast import Contrast as Contrast
+    from structgen.engine.searches.rewards import RewardedSearch as RewardedSearch
     from structgen.engine.strategies.guidance import Guidance as Guidance
     from structgen.engine.strategies.mirostat import Mirostat as Mirostat
-    from structgen.engine.strategies.model_arithmetic import ContrastiveDecoding as ContrastiveDecoding
-    from structgen.engine.strategies.model_arithmetic import ProxyTuning as ProxyTuning
-    from structgen.engine.strategies.momentum import Momentum as Momentum
     from structgen.engine.strategies.repetitions import Repetitions as Repetitions
+    from structgen.engine.strategies.strategy import Decision as Decision
+    from structgen.engine.strategies.strategy import Mixture as Mixture
+    from structgen.engine.strategies.strategy import Narrowing as Narrowing
+    from structgen.engine.strategies.strategy import NarrowingState as NarrowingState
+    from structgen.engine.strategies.strategy import SearchStrategy as SearchStrategy
+    from structgen.speculation.drafts.model_rows import ModelRows as ModelRows
 
-__getattr__, __dir__ = lazy_names(
+_load, __dir__ = lazy_names(
     __name__,
     {
-        "structgen.engine.composed_models.fused": "FusedModels",
-        "structgen.engine.composed_models.switched": "SwitchedModels",
+        "structgen.engine.searches.branches": "Branch TextPlace",
         "structgen.engine.searches.cautious": "Cautious",
-        "structgen.engine.searches.pause_and_rerank": "PauseAndRerank",
         "structgen.engine.searches.plan": "PlanningSearch",
-        "structgen.engine.searches.superposed": "SuperposedDecoding",
-        "structgen.engine.searches.valued": "ValueGuided",
-        "structgen.engine.strategies.contrast": "Contrast",
+        "structgen.speculation.drafts.model_rows": "ModelRows",
+        "structgen.engine.searches.rewards": "RewardedSearch",
         "structgen.engine.strategies.guidance": "Guidance",
         "structgen.engine.strategies.mirostat": "Mirostat",
-        "structgen.engine.strategies.model_arithmetic": "ContrastiveDecoding ProxyTuning",
-        "structgen.engine.strategies.momentum": "Momentum",
         "structgen.engine.strategies.repetitions": "Repetitions",
+        "structgen.engine.strategies.strategy": "Decision Mixture Narrowing NarrowingState SearchStrategy",
     },
 )
+
+
+def __getattr__(name: str) -> object:
+    """Return a public name. Raises AttributeError, which says where a method is that went."""
+    try:
+        return _load(name)
+    except AttributeError:
+        # start-up: numpy
+        from structgen.engine.strategies.strategy import GONE, WHERE
+
+        if name not in GONE.values():
+            raise
+    raise AttributeError(f"sg.strategies.{name} is no longer in the package. {WHERE}")

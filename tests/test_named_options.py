@@ -13,6 +13,7 @@ import pytest
 from for_each import for_each
 
 import structgen as sg
+from structgen.cli import named_values
 from structgen.json_grammars.schema_grammar import json_schema
 
 EACH_TOKEN = {"allocate_mask"}
@@ -31,7 +32,7 @@ CLASSES = (
     "Request",
     "Sampling",
 )
-STRATEGIES = [f"strategies.{name}" for name in dir(sg.strategies) if name != "Repetitions"]
+STRATEGIES = [f"strategies.{one.__name__}" for one in named_values.STRATEGIES.values()]
 
 
 @for_each("name", [*FUNCTIONS, *CLASSES, *STRATEGIES, "Engine", "Speculation", "Thinking"])

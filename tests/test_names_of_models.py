@@ -36,7 +36,6 @@ import structgen as sg
 from structgen.cli import app, warmup
 from structgen.engine import models
 from structgen.engine.bulk import bulk_on_ray, run_bulk_on_ray
-from structgen.engine.composed_models.part_models import part_of
 from structgen.engine.draft_models import check_speculation
 from structgen.engine.models import tokenizer_of
 from structgen.infilling import presets
@@ -155,7 +154,6 @@ ROWS: dict[str, Callable[[str], Any]] = {
     "sg.most_probable": lambda model: sg.most_probable(model, "x", DIGIT, max_tokens=4),
     "sg.cite": lambda model: sg.cite(model, "It is so. I know.", "Is it so?", k=1),
     "draft_model": _drafted,
-    "composed": lambda model: part_of("base", model),
     "run_bulk_on_ray": _on_ray,
     "run_bulk_on_ray with vLLM": _on_ray_with_vllm,
 }

@@ -1,25 +1,23 @@
-"""The drafters of a request: their checks against the engine's tokenizer, the cache of draft models, and
-whether "auto" drafts."""
+"""The drafters of a request: their checks against the engine's tokenizer, and the cache of draft models."""
 
 from __future__ import annotations
 
 import threading
 from collections import OrderedDict
-from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import Any, ClassVar, Final
+from os import PathLike
+from typing import Any, ClassVar, Final, TypeAlias
 
-from structgen.engine.model_protocol import Model, verifier_of
+from structgen.engine.model_protocol import Model
 from structgen.engine.models import given_model, load_model
-from structgen.engine.sequences import TextSequence
-from structgen.engine.strategies.strategy import GivenModel
 from structgen.errors import OptionError, StructgenError
 from structgen.speculation.drafts.drafter import Drafter
-from structgen.speculation.planning.row_trial import GUESSES, RowTrial
 from structgen.speculation.speculation_options import Speculation
 from structgen.system.resources import model_name
 from structgen.tokens.tokenizer import Tokenizer
 
+GivenModel: TypeAlias = str | PathLike[str] | tuple[Any, Any]
+"""A name or a folder as for `sg.Engine`, or a pair of a model object and its tokenizer."""
 MOST_MODELS: Final = 4
 """The most draft models that a process keeps; the least recently used is dropped first."""
 
@@ -97,37 +95,6 @@ def shared_model(wanted: GivenModel, tokenizer: Tokenizer, where: str) -> Shared
             _Loaded.models.popitem(last=False)
     _check_tokens(found, tokenizer, where)
     return found
-
-
-def without_auto(rows: Sequence[TextSequence], trial: RowTrial, model: Model) -> list[int]:
-    """Return the most guesses of each sequence, for a model whose trial has not ended well: none for "auto".
-
-    The first sequence of "auto" goes on with the trial. When it has ended badly, these sequences are plain.
-    """
-    autos = [text for text in rows if text.most_guesses and text.handle.request.speculation == "auto"]
-    if autos and trial.pays is None and len(autos[0].read) + GUESSES <= model.context:
-        try:
-            # the sequence's own cache stays as it is, whatever the model does
-            _go_on(trial, model, autos[0].last, autos[0].cache.copy())
-        except Exception as error:  # any error of the model: its texts go on without drafts
-            trial.pays = False
-            autos[0].forgo_drafts(f"the model failed at one: {error}")
-    if trial.pays is False:
-        for text in autos:
-            text.most_guesses = 0
-    return [0 if not trial.pays and text in autos else text.most_guesses for text in rows]
-
-
-def _go_on(trial: RowTrial, model: Model, token: int, cache: Any) -> None:
-    """Go on with a trial by chains of equal tokens. A cache holds no guesses until they are kept."""
-    verifier = verifier_of(model)
-    assert verifier is not None
-
-    def run(rows: int) -> None:
-        logits = verifier.decode_tree([token] * rows, [*range(-1, rows - 1)], [rows], [cache])
-        logits[-1, -1].item()  # waits for a device
-
-    trial.measure(run)
 
 
 def _check_tokens(found: SharedModel, tokenizer: Tokenizer, where: str) -> None:

@@ -11,8 +11,7 @@ they are, masked out, until they are many; then the columns that are still in us
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Literal
 
@@ -218,9 +217,8 @@ class HuggingFace:
     ) -> Tensor:
         """Return the logits [sum(counts), V] behind the nodes of a tree for each text (`VerifiesDrafts`).
 
-        Each text's row takes as many columns as the largest tree has nodes. Only the nodes' hidden states
-        reach the head. Raises OptionError for what is no tree, and for a draft of another shape than
-        `draft_support` says; no cache is changed then.
+        Each text's row takes as many columns as the largest tree has nodes. Raises OptionError for what is no
+        tree, and for a draft of another shape than `draft_support` says; no cache is changed then.
         """
         depths_of(tokens, parents, counts, caches, self._context)
         shape, chain = self.draft_support.shape, [at - 1 for count in counts for at in range(count)]
@@ -264,7 +262,7 @@ class HuggingFace:
             filled = torch.arange(most)[None] < torch.tensor(counts)[:, None]
             mask = torch.cat((self._own, filled.to(device)), 1).long()
         self._rows = []
-        with torch.inference_mode(), _only(self._model, places, rows * most):
+        with torch.inference_mode():
             out = self._model(
                 ids.to(device),
                 attention_mask=mask,
@@ -279,8 +277,8 @@ class HuggingFace:
         for cache, count in zip(caches, counts, strict=True):
             cache.parents = list(parents[start : start + count])
             start += count
-        logits: Tensor = out.logits.flatten(0, 1)
-        return logits if len(logits) == len(places) else logits[torch.tensor(places, device=logits.device)]
+        logits: Tensor = out.logits.flatten(0, 1)[torch.tensor(places, device=device)]
+        return logits
 
     def keep(self, paths: Sequence[Sequence[int]], caches: Sequence[HuggingFaceCache]) -> None:
         """Have each cache hold the nodes of a path of its last tree (`VerifiesDrafts`).
@@ -421,17 +419,12 @@ def _allowed(model: Any) -> tuple[_Shape, str]:
         layers = DynamicCache(config=model.config).layers
     except (TypeError, KeyError, AttributeError) as error:
         return "none", f"transformers does not say what cache {name} needs ({type(error).__name__}: {error})."
-    kinds = sorted({type(layer).__name__ for layer in layers} - {"DynamicLayer"})
-    if getattr(model, "_is_stateful", False) or any("Linear" in kind for kind in kinds):
-        return "none", f"{name} has recurrent layers: a token that they have read cannot be taken back."
     local = "local" in (getattr(config, "attention_layers", None) or ())
     if local or any(getattr(layer, "is_sliding", False) for layer in layers):
         told = (
             f"{name} has sliding windows: they count the columns of the cache, rejected guesses among them."
         )
         return "none", told
-    if kinds:
-        return "none", f"{name} has layers whose cache takes no mask of ours: {', '.join(kinds)}."
     backend = _backend(model)
     if backend not in _MASKED:
         return "chain", f"The attention back end {backend} takes no mask for each node."
@@ -457,26 +450,3 @@ def _additive(shown: Tensor, dtype: torch.dtype) -> Tensor:
     """Return a mask to add to attention scores: 0 where a column is shown, the least number elsewhere."""
     nothing = torch.zeros((), dtype=dtype, device=shown.device)
     return nothing.where(shown, torch.finfo(dtype).min)
-
-
-@contextmanager
-def _only(model: Any, places: list[int], of: int) -> Iterator[None]:
-    """Have a model's head compute the logits of these places of the batch alone, laid out one by one.
-
-    Rows of a batch that differ in their nodes would else be filled up to [rows, nodes, vocabulary].
-    """
-
-    def chosen(_: Any, given: tuple[Any, ...]) -> tuple[Any, ...] | None:
-        if not given or given[0].dim() != 3 or given[0].shape[:2].numel() != of:
-            return None
-        hidden = given[0].flatten(0, 1)
-        return (hidden[torch.tensor(places, device=hidden.device)][None], *given[1:])
-
-    if len(places) == of:
-        yield
-        return
-    hook = model.get_output_embeddings().register_forward_pre_hook(chosen)
-    try:
-        yield
-    finally:
-        hook.remove()

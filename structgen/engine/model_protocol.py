@@ -59,39 +59,6 @@ class ReadsMany(Protocol):
         ...
 
 
-@runtime_checkable
-class HearsEntropy(Protocol):
-    """Optional: is told how sure the law of each token was that it reads next."""
-
-    def hear(self, entropies: Sequence[float | None], caches: Sequence[Any]) -> None:
-        """Take the entropies, in bits, of the laws among the allowed tokens from which the next tokens of
-        texts come. None: there was one token alone. Called before `decode`, which reads these tokens."""
-        ...
-
-
-@runtime_checkable
-class KeepsPromptApart(Protocol):
-    """Optional: a model whose law after a text hangs on where the prompt ends. A text that is read again is
-    then read token by token."""
-
-    keeps_prompt_apart: bool
-
-
-@runtime_checkable
-class ReadsEmbeddings(Protocol):
-    """Optional: reads rows of numbers in place of tokens."""
-
-    @property
-    def embedding(self) -> Tensor:
-        """The embeddings of the tokens [V, width]."""
-        ...
-
-    def decode_embedded(self, inputs: Tensor, caches: Sequence[Any]) -> Tensor:
-        """Return the logits [rows, V] after one more column of each text, whose input is a row of `inputs`
-        [rows, width]. The caches then hold it."""
-        ...
-
-
 @dataclass(frozen=True, slots=True)
 class DraftSupport:
     """Which drafts a model verifies in one pass, and the reason if it is not trees."""

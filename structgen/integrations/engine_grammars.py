@@ -13,7 +13,8 @@ from structgen.compilation.preloading import preload
 from structgen.core.compiled import CompiledGrammar
 from structgen.core.matcher import Matcher
 from structgen.errors import BudgetError, OptionError, StructgenError
-from structgen.request_reading.request_reader import read_request
+from structgen.request_reading.grammar_forms import requested
+from structgen.request_reading.request_reader import SERVED
 from structgen.tokens.token_mask import TokenMask
 from structgen.tokens.tokenizer import Tokenizer
 
@@ -68,8 +69,8 @@ class EngineGrammars:
         preload(tokenizer=self.tokenizer)
 
     def compiled(self, asked: Mapping[str, Any]) -> CompiledGrammar:
-        """Return the compiled grammar of a constraint in a shape that `sg.read_request` knows. Requests that
-        ask for the same at once wait for one compilation. Raises StructgenError."""
+        """Return the compiled grammar of a constraint, as the member of a request says it. Requests that ask
+        for the same at once wait for one compilation. Raises StructgenError."""
         key = repr(asked)
         with self._lock:
             if key in self._held:
@@ -86,7 +87,7 @@ class EngineGrammars:
     def _make(self, key: str, asked: Mapping[str, Any], making: Future[CompiledGrammar]) -> None:
         """Compile a constraint for all requests that wait for it. A refusal is not kept."""
         try:
-            grammar = read_request(asked).answer
+            grammar = requested(asked, None, SERVED)
             if grammar is None:
                 raise OptionError("It asks for free text.", where="request", cure="Leave the constraint out.")
             making.set_result(compile(grammar, self.tokenizer))

@@ -72,7 +72,7 @@ class VllmGrammar(StructuredOutputGrammar):  # type: ignore[misc]
     def __init__(self, backend: VllmBackend, text: EngineText, request: Any = None) -> None:
         """Without a `request` there is no budget. The request holds the grammar, and is not kept alive."""
         self.backend, self.text = backend, text
-        self.request = None if request is None else proxy(request)
+        self.request: Any = None if request is None else proxy(request)
 
     def _budget(self) -> int | None:
         request = self.request

@@ -6,6 +6,7 @@ its analyser; then its process is ended, and the next call starts another (`syst
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable
 from dataclasses import dataclass
 from itertools import islice
@@ -14,6 +15,7 @@ from typing import Any, Final, Literal
 from structgen.core.grammar import Grammar
 from structgen.errors import OptionError
 from structgen.monitors.monitor import ANALYST, Monitor, name_of
+from structgen.system.guarded import Guarded
 from structgen.system.worker_process import LateError, WorkerProcess
 
 _PREPARING: Final = 60.0
@@ -43,25 +45,26 @@ class Analyst:
         self._monitor = monitor
         self._worker = WorkerProcess(_Answers(monitor), f"monitor {name_of(monitor)}", "monitors", _PATIENCE)
         self._is_prepared = False
+        self.advice = Guarded(self._advice, math.inf, _no_advice)
+        """From a text to the suggestions for it. No error of the monitor is raised: it becomes a fault."""
 
-    def advice(self, text: str) -> Advice:
-        """Return the suggestions for a text. No error of the monitor is raised: it becomes a fault."""
-        seconds = self._monitor.seconds
+    def _advice(self, text: str) -> Advice:
+        """Raises LateError, and the errors of the monitor and of its process."""
         cure = "Give the monitor a larger limit: seconds=..."
-        try:
-            if not (self._is_prepared and self._worker.is_running):
-                self._worker.ask(("prepare",), _PREPARING, "prepare", cure)
-                self._is_prepared = True
-            found: tuple[str, ...] | Grammar = self._worker.ask(("suggest", text), seconds, "suggest", cure)
-            return Advice(found)
-        except LateError as error:
-            return Advice(fault="late", error=str(error))
-        except Exception as error:  # any error of a monitor: it is advice, and the text goes on
-            return Advice(fault="failed", error=f"{type(error).__name__}: {error}")
+        if not (self._is_prepared and self._worker.is_running):
+            self._worker.ask(("prepare",), _PREPARING, "prepare", cure)
+            self._is_prepared = True
+        return Advice(self._worker.ask(("suggest", text), self._monitor.seconds, "suggest", cure))
 
     def end(self) -> None:
         """End the process; the next call starts another."""
         self._worker.end()
+
+
+def _no_advice(error: Exception) -> Advice:
+    if isinstance(error, LateError):
+        return Advice(fault="late", error=str(error))
+    return Advice(fault="failed", error=f"{type(error).__name__}: {error}")
 
 
 def analyst_of(monitor: Monitor) -> Analyst:

@@ -8,8 +8,8 @@ import pytest
 from for_each import for_each
 
 import structgen as sg
-from structgen.engine.contradictions import Exclusion, refuse
 from structgen.engine.requests import Request, Sampling
+from structgen.language.exclusions import Exclusion, refuse
 from structgen.monitors.monitor import Monitor
 
 
@@ -111,8 +111,8 @@ def test_what_needs_a_grammar_is_refused_without_one(name: str) -> None:
 
 
 def test_two_strategies_of_a_request_exclude_one_another_beside_a_sampling() -> None:
-    with pytest.raises(sg.errors.OptionError, match="mirostat and momentum exclude one another"):
-        Request("x", sampling=Sampling(strategy=sg.strategies.Mirostat()), strategy=sg.strategies.Momentum())
+    with pytest.raises(sg.errors.OptionError, match="mirostat and mirostat exclude one another"):
+        Request("x", sampling=Sampling(strategy=sg.strategies.Mirostat()), strategy=sg.strategies.Mirostat())
 
 
 def test_a_row_without_a_finding_refuses_nothing_and_one_with_a_keyword_is_unsupported() -> None:

@@ -35,7 +35,7 @@ WRONG: list[tuple[str, tuple[Any, ...]]] = [
     ("frequency_penalty", (*NO_NUMBER, 1e7, -1e300)),
     ("seed", NO_WHOLE),
     ("strategy", (7, "mirostat", True, None, ["mirostat"], (sg.strategies.Mirostat(),
-    sg.strategies.Momentum()))), ("monitors", (7, "dots", True, None, ["dots"], [sg.monitors.Monitor])),
+    sg.strategies.Mirostat()))), ("monitors", (7, "dots", True, None, ["dots"], [sg.monitors.Monitor])),
     ("repetition", (7, True, "off", {"length": 256}, sg.strategies.Repetitions)),
     ("banned", (True, None, 1.5, -1, "", [""], [1.5], [True], b"a", {1})),
     ("prompt", ("", "\ud800", "a\udc00", [], (), np.array([], int), None, 7, True, b"ab", bytearray(b"a"))),

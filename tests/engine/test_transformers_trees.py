@@ -193,8 +193,8 @@ def test_in_double_precision_what_is_filled_up_is_a_number() -> None:
         ("llama", "flex_attention", "chain", "back end flex_attention"),
         ("bloom", None, "chain", "Bloom.*ALiBi"),
         ("mpt", None, "none", "Mpt.*ALiBi.* trial of a chain, logits differed"),
-        ("mamba", None, "none", "MambaForCausalLM has recurrent layers"),
-        ("lfm2", None, "none", "Lfm2.* recurrent layers"),
+        ("mamba", None, "none", "trial of a chain, the model failed"),
+        ("lfm2", None, "none", "trial of a chain"),
         ("mistral", None, "none", "MistralForCausalLM has sliding windows"),
         ("gpt_neo", None, "none", "GPTNeo.* sliding windows"),
     ],
@@ -290,17 +290,6 @@ def test_what_is_no_tree_or_no_path_changes_no_text() -> None:
     model.keep([[0, 2]], [cache])
     expected = model.prefill([5, 6, 7, 1, 3, 9])[0]
     assert torch.allclose(model.decode([9], [cache])[0], expected, atol=1e-4)
-
-
-def test_the_head_computes_no_logits_of_what_is_filled_up() -> None:
-    model = HuggingFace(made("llama"))
-    caches = [cache for _, cache in model.prefill_many([[1, 2, 3], [4]])]
-    assert model.draft_support.shape == "tree"
-    widths = []
-    head = model._model.get_output_embeddings()
-    head.register_forward_hook(lambda module, given, out: widths.append(tuple(out.shape[:2])))
-    model.decode_tree([5, 6, 7, 8, 9, 1], [-1, 0, 0, 0, 0, -1], [5, 1], caches)
-    assert widths == [(1, 6)] and not head._forward_pre_hooks
 
 
 def test_many_rollbacks_keep_the_batch_narrow() -> None:

@@ -352,7 +352,7 @@ def test_free_text_and_searches_are_left_alone() -> None:
     soon = sg.strategies.Repetitions(length=40, times=3)
     for strategy, reason in (
         ((), FinishReason.REPETITION),
-        (sg.strategies.PauseAndRerank(tau=0.1), FinishReason.STEERED),
+        (sg.strategies.PlanningSearch(reward=len, rollouts=1), FinishReason.STEERED),
     ):
         how = Sampling(temperature=0, repetition=soon, strategy=strategy)
         found = _result(_of(a=S), '{"a": "', "a", how, max_tokens=80)

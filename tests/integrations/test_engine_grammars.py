@@ -42,15 +42,15 @@ def test_requests_that_ask_for_the_same_at_once_wait_for_one_compilation(
     pattern: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     grammars, asked = EngineGrammars(str(FOLDER), (), 8192), {"structured_outputs": {"regex": pattern}}
-    begun, read = threading.Event(), engine_grammars.read_request
+    begun, read = threading.Event(), engine_grammars.requested
     calls = []
 
-    def reading(request: Any) -> Any:
-        calls.append(request)
+    def reading(*given: Any) -> Any:
+        calls.append(given)
         assert begun.wait(600)
-        return read(request)
+        return read(*given)
 
-    monkeypatch.setattr(engine_grammars, "read_request", reading)
+    monkeypatch.setattr(engine_grammars, "requested", reading)
 
     def answer() -> Any:
         try:

@@ -1,4 +1,5 @@
-"""Tests of bench/methods, which is no part of the package; some share models with the tests of infilling."""
+"""Tests of bench/methods, which is no part of the package; some share models with the tests of infilling and
+of strategies."""
 
 from __future__ import annotations
 
@@ -10,7 +11,8 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).resolve().parents[2]
-sys.path[:0] = [str(ROOT / "bench"), str(ROOT / "models"), str(ROOT / "tests" / "infilling")]
+sys.path[:0] = [str(ROOT / "bench"), str(ROOT / "models")]
+sys.path[:0] = [str(ROOT / "tests" / room) for room in ("infilling", "strategies", "engine")]
 
 
 @pytest.fixture(params=["in Python", pytest.param("compiled", marks=pytest.mark.slow)])

@@ -20,8 +20,8 @@ sys.path.append(str(Path(__file__).parents[1] / "engine"))
 from small_models import Function, tokenizer, write_llama  # noqa: E402
 
 from structgen.engine.forward_pass.llama import Llama  # noqa: E402
-from structgen.engine.searches import prefix_rows as rows_module  # noqa: E402
-from structgen.engine.searches.prefix_rows import ModelRows  # noqa: E402
+from structgen.speculation.drafts import model_rows as rows_module  # noqa: E402
+from structgen.speculation.drafts.model_rows import ModelRows  # noqa: E402
 
 
 class Text:
@@ -107,14 +107,12 @@ def test_rows_by_caches_are_those_of_whole_prefixes(engine, folder, of):
 
 def test_children_of_a_prompt_share_its_pages(folder):
     model = Llama.read(folder)
-    pages = model.pages
+    _, cache = model.prefill([1])
+    page_bytes = cache.nbytes
     prompt = list(range(1, 71))  # two full pages of 32 columns, and a part of a third
     rows = ModelRows(model, prompt, "m")
-    rows.read([()])
-    assert len(pages._holders) == 3
-    rows.read([(token,) for token in range(40)])
-    assert len(pages._holders) == 3 + 40
-    assert rows.nbytes == 40 * pages.page_bytes
+    rows.read([(), *((token,) for token in range(40))])
+    assert rows.nbytes == 40 * page_bytes
 
 
 def test_a_step_of_many_particles_is_one_pass():

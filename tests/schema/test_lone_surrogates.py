@@ -32,7 +32,11 @@ def test_no_listed_word_goes_on_with_a_raw_byte_of_a_surrogate(text: bytes) -> N
 
 @for_each("escapes", ["canonical", "utf8", "ascii"])
 @for_each(
-    "schema", [{"const": HIGH}, {"const": [HIGH]}, {"const": {HIGH: 1}}, {"enum": [{"a": [LOW]}, [[HIGH]]]}]
+    "schema",
+    [
+        *({"const": HIGH}, {"const": [HIGH]}, {"const": {HIGH: 1}}, {"enum": [{"a": [LOW]}, [[HIGH]]]}),
+        {"type": "array", "enum": [[HIGH], {"a": 1}]},
+    ],
 )
 def test_where_none_can_be_written_a_constant_with_one_is_refused(schema: Json, escapes: str) -> None:
     with pytest.raises(sg.errors.UnsatisfiableUnderPolicy, match="escapes"):

@@ -176,3 +176,29 @@ def test_items_of_integers_are_digits_alone_whatever_else_counts_them() -> None:
             one = "[" + ",".join(text(chance, 0) for _ in range(chance.randrange(4))) + "]"
             digits = all(numeral.isdigit() for numeral in NUMERAL.findall(one))
             assert takes(compiled, one) == (digits and valid(json.loads(one))), (source, one)
+
+
+def test_the_completion_of_a_number_is_the_first_of_its_shortest_numerals() -> None:
+    chance = random.Random(81)
+    for _ in range(150):
+        low = chance.choice([None, -120, -7, 0, 2, 9, 10, 18, 99, 100, 250, 1001, 2.5, 99.5])
+        high = chance.choice([None, -1001, -250, -11, -2.5, -1, 0, 3, 19, 1001])
+        schema: dict[str, Any] = {"type": chance.choice(["integer", "number"])}
+        schema |= {} if low is None else {chance.choice(["minimum", "exclusiveMinimum"]): low}
+        schema |= {} if high is None else {chance.choice(["maximum", "exclusiveMaximum"]): high}
+        schema |= chance.choice([{}, {}, {}, {"multipleOf": 7}, {"enum": [12, -3, 2.5, 4000, 260]}])
+        numbers = chance.choice(["bounded", "bounded", "plain", "any", "python"])
+        try:
+            compiled = sg.compile(sg.json_schema(schema, numbers=numbers), BYTES, store=False)
+        except sg.errors.UnsatisfiableSchema:
+            continue
+        texts = {b"": compiled.start}
+        while not (whole := [text for text, state in texts.items() if compiled.accepts_end(state)]):
+            steps = [
+                (text, bytes([byte]), state)
+                for text, state in texts.items()
+                for byte in sorted(b"-+.0123456789eE")
+            ]
+            after = {text + byte: compiled.step_bytes(state, byte) for text, byte, state in steps}
+            texts = {text: state for text, state in after.items() if state is not None}
+        assert compiled.completion(compiled.start) == min(whole), (schema, numbers)

@@ -23,6 +23,15 @@ TEXTS = {
 }
 
 
+class Read(list[int]):
+    """The cache of such a model: the tokens."""
+
+    nbytes = 8
+
+    def copy(self) -> Read:
+        return Read(self)
+
+
 class Small:
     """A model without torch: its logits are a fixed random function of the last three tokens of a text."""
 
@@ -37,10 +46,10 @@ class Small:
     def logits(self, tokens: Sequence[int]) -> Any:
         return 4 * np.random.default_rng(list(tokens[-3:])).standard_normal(self.vocab_size)
 
-    def prefill(self, tokens: Sequence[int]) -> tuple[Any, list[int]]:
+    def prefill(self, tokens: Sequence[int]) -> tuple[Any, Read]:
         self.prefills += 1
         assert 0 < len(tokens) <= self.context
-        return self.logits(tokens), list(tokens)
+        return self.logits(tokens), Read(tokens)
 
     def decode(self, tokens: Sequence[int], caches: Sequence[list[int]]) -> Any:
         self.rows.append(len(tokens))

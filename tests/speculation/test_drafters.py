@@ -34,8 +34,8 @@ from structgen.speculation.drafts import grammar_memo
 from structgen.speculation.drafts.draft import Draft
 from structgen.speculation.drafts.drafter import DraftContext, Drafter, RequestFacts, VerifiedDraft
 from structgen.speculation.drafts.grammar_memo import memo_of
-from structgen.speculation.planning import drafting as planned_drafting
-from structgen.speculation.planning.drafting import MOST_BYTES, MOST_DRAFTED, SLOW, Drafting
+from structgen.speculation.planning.drafting import MOST_BYTES, MOST_DRAFTED, Drafting
+from structgen.system import guarded
 
 RECORDS = {"type": "array", "items": PERSON, "minItems": 1}
 PEOPLE = [
@@ -369,14 +369,14 @@ def test_a_drafter_of_a_huge_draft_is_dropped() -> None:
 
 def test_a_drafter_that_is_slow_twice_is_dropped(monkeypatch: pytest.MonkeyPatch) -> None:
     """By a clock of its own: the drafter takes as many seconds as are left to it."""
-    now, waits = [0.0], [SLOW + 1, 0.0, SLOW, SLOW + 1, 0.0]
+    now, waits = [0.0], [guarded.SLOW + 1, 0.0, guarded.SLOW, guarded.SLOW + 1, 0.0]
 
     class Slow(Faulty):
         def observe(self, taken: Sequence[int], accepted: int) -> None:
             self.calls += 1
             now[0] += waits[self.calls - 1]
 
-    monkeypatch.setattr(planned_drafting, "perf_counter", lambda: now[0])
+    monkeypatch.setattr(guarded, "perf_counter", lambda: now[0])
     slow = Slow("nowhere")
     drafting = Drafting([slow], facts())
     for _ in waits:

@@ -34,6 +34,8 @@ class Table:
         self.vocab_size, self.context, self._law, self._reach = size, 100_000, law, reach
         self.passes = self.rows = 0
         self._known: dict[tuple[int, ...], Tensor] = {}
+        self.embedding = torch.eye(size + 1, size)
+        """One-hot; the last row is written."""
 
     def logits(self, tokens: Sequence[int]) -> Tensor:
         key = tuple(tokens[-self._reach :])
@@ -48,25 +50,15 @@ class Table:
     def decode(self, tokens: Sequence[int], caches: Sequence[TokenCache]) -> Tensor:
         self.passes += 1
         self.rows += len(tokens)
-        for token, cache in zip(tokens, caches, strict=True):
-            cache.tokens.append(token)
-        return torch.stack([self.logits(cache.tokens) for cache in caches])
+        return torch.stack([self._read(token, cache) for token, cache in zip(tokens, caches, strict=True)])
 
-    @property
-    def embedding(self) -> Tensor:
-        return torch.eye(self.vocab_size)
-
-    def decode_embedded(self, inputs: Tensor, caches: Sequence[TokenCache]) -> Tensor:
-        """Return the mean of the logits after each token, by the numbers of the input; the likeliest token
-        is read."""
-        self.passes += 1
-        self.rows += len(caches)
-        found = []
-        for row, cache in zip(inputs, caches, strict=True):
-            each = [self.logits([*cache.tokens, token]) for token in range(self.vocab_size)]
-            found.append((row[:, None] * torch.stack(each)).sum(0))
-            cache.tokens.append(int(row.argmax()))
-        return torch.stack(found)
+    def _read(self, token: int, cache: TokenCache) -> Tensor:
+        """Return the logits after a token; after the last row of embeddings the mean of those after each
+        token, by its numbers: then the likeliest token is read."""
+        row = self.embedding[token]
+        each = [self.logits([*cache.tokens, one]) for one in row.nonzero()[:, 0].tolist()]
+        cache.tokens.append(int(row.argmax()))
+        return (row[row > 0][:, None] * torch.stack(each)).sum(0)
 
 
 class TreeTable(Table):
@@ -196,3 +188,9 @@ def distance(results: Sequence[Result], exact: dict[tuple[int, ...], float]) -> 
 def drawn(model: Table, how: Sampling, count: int = 4_000, grammar: sg.Grammar = RULE) -> list[Result]:
     engine = Engine(model, LETTERS, max_rows=512)
     return texts_of(engine, Request([0], grammar, how, max_tokens=12, n=count))
+
+
+def shares_after(model: Table, tokens: tuple[int, ...], grammar: sg.Grammar = RULE) -> dict[int, float]:
+    """Return the model's law of the next token under a grammar, behind the prompt [0]."""
+    row = model.logits([0, *tokens])
+    return softmax({one: float(row[one]) for one in allowed_after(tokens, grammar)})

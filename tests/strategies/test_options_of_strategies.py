@@ -7,15 +7,13 @@ from collections.abc import Callable
 
 import pytest
 from for_each import for_each
-from strategy_models import LETTERS, RULE, scrambled
+from strategy_models import RULE
 
 import structgen as sg
+from structgen.cli.named_values import strategy_named
 from structgen.engine import Request, Sampling
-from structgen.engine.strategies.strategy_names import strategy_named
 
 S = sg.strategies
-OTHER = sg.Tokenizer.from_bytes([b"a", b"c", b"b", b"ab", b"<end>"], eos_token_id=4)
-ONE, TWO = (scrambled(1), LETTERS), (scrambled(2), LETTERS)
 
 REFUSED: dict[str, tuple[Callable[[], object], str]] = {
     "cautious trials": (lambda: S.Cautious(trials=0), "trials"),
@@ -27,12 +25,8 @@ REFUSED: dict[str, tuple[Callable[[], object], str]] = {
     "two searches": (lambda: Sampling(strategy=(S.Cautious(), S.PlanningSearch(reward=len))), "strategy"),
     "cautious twice": (lambda: Sampling(strategy=(S.Cautious(), S.Cautious())), "strategy"),
     "guidance twice": (lambda: Sampling(strategy=(S.Guidance("y"), S.Guidance("z"))), "strategy"),
-    "mirostat and momentum": (
-        lambda: Sampling(temperature=0.0, strategy=(S.Mirostat(), S.Momentum())),
-        "strategy",
-    ),
-    "pause and a temperature": (
-        lambda: Sampling(temperature=0.5, strategy=S.PauseAndRerank()),
+    "plan and a temperature": (
+        lambda: Sampling(temperature=0.5, strategy=S.PlanningSearch(reward=len)),
         "temperature",
     ),
     "cautious, greedy": (
@@ -40,11 +34,6 @@ REFUSED: dict[str, tuple[Callable[[], object], str]] = {
         "temperature",
     ),
     "cautious, healing": (lambda: Request("x", RULE, strategy=S.Cautious(), healing=True), "healing"),
-    "fused r": (lambda: S.FusedModels(ONE, TWO, r=1.5), "r"),
-    "fused unread_share": (lambda: S.FusedModels(ONE, TWO, unread_share=-1), "unread_share"),
-    "fused most_rows": (lambda: S.FusedModels(ONE, TWO, most_rows=-1), "most_rows"),
-    "fused prune": (lambda: S.FusedModels(ONE, TWO, prune=0.9), "prune"),
-    "fused second": (lambda: S.FusedModels(ONE, 7), "second"),  # type: ignore[arg-type]
     "mirostat tau": (lambda: S.Mirostat(tau=0.0), "tau"),
     "mirostat nan": (lambda: S.Mirostat(tau=math.nan), "tau"),
     "mirostat eta": (lambda: S.Mirostat(eta=2.0), "eta"),
@@ -52,15 +41,8 @@ REFUSED: dict[str, tuple[Callable[[], object], str]] = {
     "mirostat and top_k": (lambda: Sampling(top_k=4, strategy=S.Mirostat()), "top_k"),
     "mirostat twice": (lambda: Sampling(strategy=(S.Mirostat(), S.Mirostat())), "strategy"),
     "a text": (lambda: Sampling(strategy="mirostat"), "strategy"),  # type: ignore[arg-type]
-    "contrast without": (lambda: S.Contrast(), "weak_prompt"),
-    "contrast floor": (lambda: S.Contrast("x", floor=2.0), "floor"),
     "guidance scale": (lambda: S.Guidance(scale=-1.0), "scale"),
     "guidance prompt": (lambda: S.Guidance(without=3), "without"),  # type: ignore[arg-type]
-    "contrastive small": (lambda: S.ContrastiveDecoding(), "small"),
-    "proxy untuned": (lambda: S.ProxyTuning("structgen/extract"), "untuned"),
-    "momentum k": (lambda: S.Momentum(k=0), "k"),
-    "momentum, drawn": (lambda: Sampling(strategy=S.Momentum()), "temperature"),
-    "two mixtures": (lambda: Sampling(strategy=(S.Guidance(), S.Contrast("x"))), "strategy"),
     "guidance and min_tokens": (lambda: Sampling(min_tokens=3, strategy=S.Guidance()), "min_tokens"),
     "guidance, healing": (
         lambda: Request("x", sampling=Sampling(strategy=S.Guidance()), healing=True),
@@ -72,21 +54,8 @@ REFUSED: dict[str, tuple[Callable[[], object], str]] = {
     "plan rollouts": (lambda: S.PlanningSearch(reward=len, rollouts=0), "rollouts"),
     "plan seconds": (lambda: S.PlanningSearch(reward=len, seconds=0), "seconds"),
     "plan megabytes": (lambda: S.PlanningSearch(reward=len, megabytes=1), "megabytes"),
-    "valued without": (lambda: S.ValueGuided(), "reward"),
-    "valued alpha": (lambda: S.ValueGuided(reward=len, alpha=0), "alpha"),
-    "valued continuations": (lambda: S.ValueGuided(reward=len, continuations=0), "continuations"),
-    "valued baseline": (lambda: S.ValueGuided(reward=len, baseline=7), "baseline"),  # type: ignore[arg-type]
-    "superposed k": (lambda: S.SuperposedDecoding(k=0), "k"),
-    "superposed a": (lambda: S.SuperposedDecoding(a=2), "a"),
-    "superposed texts": (lambda: S.SuperposedDecoding(texts=3), "texts"),  # type: ignore[arg-type]
-    "superposed candidates": (lambda: S.SuperposedDecoding(candidates=0), "candidates"),
-    "switched small": (lambda: S.SwitchedModels(7, ONE), "small"),  # type: ignore[arg-type]
-    "switched large": (lambda: S.SwitchedModels(ONE, (scrambled(2), OTHER)), "large"),
-    "switched tau": (lambda: S.SwitchedModels(ONE, TWO, tau=math.nan), "tau"),
-    "switched window": (lambda: S.SwitchedModels(ONE, TWO, window=0), "window"),
-    "switched least_tokens": (lambda: S.SwitchedModels(ONE, TWO, least_tokens=-1), "least_tokens"),
     "named tau": (lambda: strategy_named("mirostat:tau=0"), "tau"),
-    "named taus": (lambda: strategy_named("mirostat:taus=1"), "taus"),
+    "named taus": (lambda: strategy_named("mirostat:taus=1"), "strategy"),
     "named without a value": (lambda: strategy_named("mirostat:tau"), "strategy"),
     "named tau=x": (lambda: strategy_named("mirostat:tau=x"), "tau"),
     "an unknown name": (lambda: strategy_named("mirostatt"), "strategy"),

@@ -20,7 +20,7 @@ from torch import Tensor
 
 from structgen.engine.forward_pass.draft_trees import check_paths, depths_of
 from structgen.engine.forward_pass.forward import run_rows
-from structgen.engine.forward_pass.key_value_pages import KeyValuePages, PagedCache
+from structgen.engine.forward_pass.key_value_pages import PagedCache
 from structgen.engine.forward_pass.paged_attention import move_columns
 from structgen.engine.forward_pass.tiles import IS_FUSED, PANEL
 from structgen.engine.forward_pass.weights import Weights
@@ -31,7 +31,7 @@ _MOST_ROWS = 64
 _LEAST_ROWS = 4
 """A pass uses at most one thread for so many rows."""
 _PREFIX = 16
-"""Prompts share a prefix from so many common tokens on."""
+"""Prompts share what all of them begin with from so many tokens on."""
 _LINE = 16
 """Alignment of the parts of the weights, in numbers: a cache line."""
 _WORD = 8
@@ -53,12 +53,10 @@ class Llama:
         )
         self._epsilon = np.float32(sizes.epsilon)
         self.vocab_size, self.context = len(weights.head), sizes.context
-        self.embedding = weights.embedding
-        """The embeddings of the tokens [V, width]."""
         self._tables = weights.embedding.numpy(), weights.cos.numpy(), weights.sin.numpy()
         self._others: ThreadPoolExecutor | None = None
         self._lock = threading.Lock()
-        self.pages = KeyValuePages(sizes.layers, sizes.groups, sizes.head, sizes.context)
+        self._page_bytes = 4 * sizes.layers * 2 * sizes.groups * PANEL * sizes.head
 
     @classmethod
     def read(cls, folder: Path) -> Llama:
@@ -78,58 +76,34 @@ class Llama:
         return found
 
     def prefill_many(self, prompts: Sequence[Sequence[int]]) -> list[tuple[Tensor, PagedCache]]:
-        """Return the logits [V] after each prompt, and its cache; the prompts are read in one pass. Common
-        prefixes are read once; the result is the same to the bit."""
+        """Return the logits [V] after each prompt, and its cache; the prompts are read in one pass. What all
+        of them begin with is read once; the result is the same to the bit."""
         with self._lock:
-            self.pages.sweep()
-            caches = [PagedCache(self.pages, len(prompt)) for prompt in prompts]
-            starts = [0] * len(prompts)
-            prefixes = _common_prefixes(prompts)
-            if prefixes:
-                firsts = [group[0] for group, _ in prefixes]
-                ends = [length for _, length in prefixes]
-                for at, end in zip(firsts, ends, strict=True):
-                    caches[at].grow(end)
-                self._run(*_rows_of(prompts, caches, firsts, [0] * len(firsts), ends), caches)
-            for group, length in prefixes:
-                for at in group:
-                    starts[at] = length
-                    if at != group[0]:
-                        caches[at].begin_as(caches[group[0]], length)
-            every, lengths = range(len(prompts)), [len(prompt) for prompt in prompts]
+            caches = [PagedCache(self._page_bytes, self.context, len(prompt)) for prompt in prompts]
+            common = _common(prompts)
+            if common:
+                caches[0].grow(common)
+                self._run(*_rows_of(prompts[:1], caches, 0, [common]), caches)
+                for cache in caches[1:]:
+                    cache.begin_as(caches[0], common)
             for cache in caches:
                 cache.grow(cache.length)
-            logits = self._run(*_rows_of(prompts, caches, every, starts, lengths), caches)
+            logits = self._run(*_rows_of(prompts, caches, common, [*map(len, prompts)]), caches)
             return list(zip(logits, caches, strict=True))
 
     def decode(self, tokens: Sequence[int], caches: Sequence[PagedCache]) -> Tensor:
         """Return the logits [rows, V] after one more token of each text. The caches then hold it."""
         with self._lock:
-            return self._decode(tokens, caches)
-
-    def decode_embedded(self, inputs: Tensor, caches: Sequence[PagedCache]) -> Tensor:
-        """Return the logits [rows, V] after one more column of each text, whose inputs are rows of numbers
-        [rows, width] in place of tokens' embeddings (`ReadsEmbeddings`)."""
-        with self._lock:
-            tables = self._tables
-            self._tables = np.ascontiguousarray(inputs.numpy(), np.float32), *tables[1:]
-            try:
-                return self._decode(range(len(caches)), caches)
-            finally:
-                self._tables = tables
-
-    def _decode(self, tokens: Sequence[int], caches: Sequence[PagedCache]) -> Tensor:
-        self.pages.sweep()
-        rows = []
-        for token, cache in zip(tokens, caches, strict=True):
-            place = cache.length
-            cache.grow(place + 1)
-            cache.parents = []
-            rows.append((token, place, cache.address, place, place, 0))
-        logits = self._run(np.array(rows, np.int64), [1] * len(rows), caches)
-        for cache in caches:
-            cache.length += 1
-        return logits
+            rows = []
+            for token, cache in zip(tokens, caches, strict=True):
+                place = cache.length
+                cache.grow(place + 1)
+                cache.parents = []
+                rows.append((token, place, cache.address, place, place, 0))
+            logits = self._run(np.array(rows, np.int64), [1] * len(rows), caches)
+            for cache in caches:
+                cache.length += 1
+            return logits
 
     @property
     def draft_support(self) -> DraftSupport:
@@ -151,7 +125,6 @@ class Llama:
         """
         with self._lock:
             rows = _tree_rows(tokens, parents, counts, caches, self.context)
-            self.pages.sweep()
             # the compiled code follows the parents in this array, so the threads keep it and the caches alive
             numbers = np.array(parents, np.int64)
             start = 0
@@ -172,7 +145,7 @@ class Llama:
             for path, cache in zip(paths, caches, strict=True):
                 if path[-1] >= len(path):
                     columns = np.array(path, np.int64) + cache.length
-                    move_columns(cache.address, columns, cache.length, self.pages.layers, groups, head)
+                    move_columns(cache.address, columns, cache.length, len(self._offsets) - 1, groups, head)
                 cache.parents = []
                 cache.length += len(path)
 
@@ -224,21 +197,27 @@ class Llama:
 
 
 def _rows_of(
-    prompts: Sequence[Sequence[int]],
-    caches: Sequence[PagedCache],
-    which: Sequence[int],
-    starts: Sequence[int],
-    ends: Sequence[int],
+    prompts: Sequence[Sequence[int]], caches: Sequence[PagedCache], start: int, ends: Sequence[int]
 ) -> tuple[_Rows, list[int]]:
-    """Return the rows of parts of prompts, and the number of rows of each part."""
-    counts = [end - start for start, end in zip(starts, ends, strict=True)]
+    """Return the rows of prompts from `start` to their ends, and the number of rows of each."""
+    counts = [end - start for end in ends]
     rows, done = np.zeros((sum(counts), 6), np.int64), 0
-    for at, start, end in zip(which, starts, ends, strict=True):
+    for prompt, cache, end in zip(prompts, caches, ends, strict=False):
         own = rows[done : done + end - start]
-        own[:, 0], own[:, 1], own[:, 2] = prompts[at][start:end], np.arange(start, end), caches[at].address
+        own[:, 0], own[:, 1], own[:, 2] = prompt[start:end], np.arange(start, end), cache.address
         own[:, 3], own[:, 4] = own[:, 1], start
         done += end - start
     return rows, counts
+
+
+def _common(prompts: Sequence[Sequence[int]]) -> int:
+    """Return how many tokens all prompts begin with, the last one of each left out; 0 for few."""
+    if len(prompts) < 2:
+        return 0
+    least = min(map(len, prompts)) - 1
+    parts = (at for at in range(least) if any(one[at] != prompts[0][at] for one in prompts))
+    common = next(parts, least)
+    return common if common >= _PREFIX else 0
 
 
 def _tree_rows(
@@ -259,30 +238,6 @@ def _tree_rows(
             for node in range(start, start + count)
         ]
     return np.array(rows, np.int64)
-
-
-def _common_prefixes(prompts: Sequence[Sequence[int]]) -> list[tuple[list[int], int]]:
-    """Return groups of prompts with a common prefix, and its length: at least _PREFIX, and shorter than each
-    of the prompts."""
-    order = sorted(range(len(prompts)), key=lambda at: list(prompts[at]))
-    found: list[tuple[list[int], int]] = []
-    group, length = order[:1], len(prompts[order[0]]) - 1
-    for at in order[1:]:
-        common = min(_common(prompts[group[0]], prompts[at]), length, len(prompts[at]) - 1)
-        if common >= _PREFIX and 2 * common >= length:
-            group.append(at)
-            length = common
-            continue
-        found.append((group, length))
-        group, length = [at], len(prompts[at]) - 1
-    found.append((group, length))
-    return [(group, length) for group, length in found if len(group) > 1]
-
-
-def _common(one: Sequence[int], other: Sequence[int]) -> int:
-    """Return the length of the common prefix of two prompts."""
-    pairs = enumerate(zip(one, other, strict=False))
-    return next((at for at, (a, b) in pairs if a != b), min(len(one), len(other)))
 
 
 def _laid_out(weights: Weights, half: bool) -> tuple[_Numbers, npt.NDArray[np.int64]]:

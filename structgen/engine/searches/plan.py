@@ -20,11 +20,11 @@ from typing import Annotated, ClassVar, TypeAlias
 import numpy as np
 
 from structgen.engine.searches.branches import Branch, TextPlace
-from structgen.engine.searches.prefix_rows import Tokens
 from structgen.engine.searches.rewards import RewardedSearch, Rewards
 from structgen.engine.strategies.strategy import Decision, Scores
 from structgen.errors import fields_named
 from structgen.language.checks import Whole
+from structgen.speculation.drafts.model_rows import Tokens
 
 _Reading: TypeAlias = Generator[Sequence[Branch], list[Scores], Branch]
 

@@ -14,18 +14,18 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import partial
 from numbers import Real
-from typing import Annotated, Any, Final, TypeAlias
+from typing import Annotated, Any, TypeAlias
 
 from structgen.engine.model_protocol import Model
 from structgen.engine.strategies.strategy import SearchStrategy
 from structgen.errors import OptionError
 from structgen.language.checks import Number, Whole, check_fields
+from structgen.system.guarded import Guarded
 from structgen.system.worker_process import NotStartedError, WorkerProcess
 from structgen.tokens.tokenizer import Tokenizer
 
 Reward: TypeAlias = Callable[[Any], float]
 """From the value of a JSON document, or a text, to a number."""
-_LATE: Final = "Give seconds= a larger number."
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,25 +68,30 @@ class Rewards:
     """Rewards of the texts of one request; each text is asked once. The process ends with this object."""
 
     def __init__(self, reward: Reward, seconds: float, megabytes: int) -> None:
-        self._seconds = seconds
-        self._worker = WorkerProcess(
-            reward, f"reward {named_reward(reward)}", "reward", begin=partial(_confine, megabytes << 20)
-        )
+        begin = partial(_confine, megabytes << 20)
+        worker = WorkerProcess(reward, f"reward {named_reward(reward)}", "reward", begin=begin)
+        self._ask = Guarded(partial(_number, worker, seconds), math.inf, _unless_not_started)
         self._known: dict[bytes, float | None] = {}
 
     def of(self, text: bytes, value: Any) -> float | None:
         """Return the reward of a text with a value; None if the call raised, was late or returned no number.
         Raises StructgenError if no process can be started."""
         if text not in self._known:
-            try:
-                found = self._worker.ask((value,), self._seconds, "about a text", _LATE)
-            except NotStartedError:
-                raise
-            except Exception:  # the reward's own error, or its end
-                found = None
-            is_number = isinstance(found, Real) and math.isfinite(found)
-            self._known[text] = float(found) if is_number else None
+            self._known[text] = self._ask(value)
         return self._known[text]
+
+
+def _number(worker: WorkerProcess, seconds: float, value: Any) -> float:
+    """Return the reward of a value. Raises the reward's errors, ValueError for no finite number."""
+    found = worker.ask((value,), seconds, "about a text", "Give seconds= a larger number.")
+    if not (isinstance(found, Real) and math.isfinite(found)):
+        raise ValueError(f"{found!r:.60} is no number")
+    return float(found)
+
+
+def _unless_not_started(error: Exception) -> None:
+    if isinstance(error, NotStartedError):
+        raise error
 
 
 def _confine(memory: int) -> None:

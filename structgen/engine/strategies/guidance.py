@@ -7,13 +7,17 @@ the other prompt, plus scale times those behind the prompt.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Annotated, ClassVar
+from typing import Annotated, ClassVar, Final
 
-from structgen.engine.strategies.strategy import GivenPrompt, Mixture, Scores, Second, bounded, given_prompt
+import numpy as np
+
+from structgen.engine.strategies.strategy import GivenPrompt, Mixture, Scores, given_prompt
 from structgen.errors import fields_named
 from structgen.language.checks import Number
+
+_LEAST: Final = 1e5
+"""Nats. A token that a model never writes stays finite in differences."""
 
 
 @fields_named('sg.strategies.Guidance(without="", scale=1.5)')
@@ -22,6 +26,7 @@ class Guidance(Mixture):
     """More of what the prompt has and `without` has not."""
 
     name: ClassVar[str] = "guidance"
+    other: ClassVar[str] = "without"
     without: Annotated[GivenPrompt, given_prompt] = ""
     """The other prompt: the prompt without a part of it, or "" (for token ids: at least one). It is read as
     the prompt is, with outline and chat template."""
@@ -29,10 +34,15 @@ class Guidance(Mixture):
     """1 is the prompt's own law, 0 the other's; the paper's best is 2."""
 
     @property
-    def seconds(self) -> tuple[Second, ...]:
-        """The row of the other prompt."""
-        return () if self.scale == 1.0 else (Second("without", self.without),)
+    def is_neutral(self) -> bool:
+        """Whether the law is the prompt's own."""
+        return self.scale == 1.0
 
-    def mixed(self, own: Scores, others: Sequence[Scores]) -> Scores | None:
-        """Return (1 - scale) others + scale own."""
-        return (1.0 - self.scale) * bounded(others[0]) + self.scale * bounded(own)
+    def mixed(self, own: Scores, other: Scores) -> Scores | None:
+        """Return (1 - scale) other + scale own."""
+        return (1.0 - self.scale) * _bounded(other) + self.scale * _bounded(own)
+
+
+def _bounded(scores: Scores) -> Scores:
+    """Return scores that are finite: none is more than 100,000 nats below the greatest."""
+    return np.asarray(np.maximum(scores, scores.max() - _LEAST))

@@ -5,8 +5,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Generator, Sequence
 from dataclasses import dataclass
-from os import PathLike
-from typing import TYPE_CHECKING, Any, ClassVar, TypeAlias
+from typing import TYPE_CHECKING, Any, ClassVar, Final, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
@@ -22,13 +21,21 @@ if TYPE_CHECKING:
 Scores: TypeAlias = npt.NDArray[np.float64]
 """A number for each allowed token: logits, up to a constant."""
 Ids: TypeAlias = npt.NDArray[np.int64]
-GivenModel: TypeAlias = str | PathLike[str] | tuple[Any, Any]
-"""A name or a folder as for `sg.Engine`, or a pair of a model object and its tokenizer."""
 GivenPrompt: TypeAlias = str | Sequence[int]
-
-
-_LEAST = 1e5
-"""Nats. A token that a model never writes stays finite in differences."""
+GONE: Final = {
+    "momentum": "Momentum",
+    "contrast": "Contrast",
+    "contrastive": "ContrastiveDecoding",
+    "proxy": "ProxyTuning",
+    "pause": "PauseAndRerank",
+    "valued": "ValueGuided",
+    "superposed": "SuperposedDecoding",
+    "fused": "FusedModels",
+    "switched": "SwitchedModels",
+}
+"""Methods that did not pay in the package, by their names on a command line: their classes."""
+WHERE: Final = "Take it from bench/methods of the sources; docs/methods.md names its file."
+"""Where these are."""
 
 
 class Strategy(ABC):
@@ -47,32 +54,22 @@ class Strategy(ABC):
         checks.check_fields(self)
 
 
-@dataclass(frozen=True, slots=True)
-class Second:
-    """A further row that a model reads beside the text."""
-
-    option: str
-    """The option of the strategy that names it, for messages."""
-    prompt: GivenPrompt | None = None
-    """What it reads in place of the prompt; None: the prompt."""
-    model: GivenModel | None = None
-    """The model that reads it; None: the engine's."""
-
-
 class Mixture(Strategy):
-    """Puts the logits of further rows into those of the model, before the mask."""
+    """Puts the logits behind another prompt into those of the model, before the mask."""
 
     __slots__ = ()
+    other: ClassVar[str]
+    """The field that has the other prompt, which is read as the prompt is."""
 
     @property
     @abstractmethod
-    def seconds(self) -> tuple[Second, ...]:
-        """The further rows, in the order in which `mixed` takes them; none for a neutral setting."""
+    def is_neutral(self) -> bool:
+        """Whether it never changes anything: the other prompt is not read."""
 
     @abstractmethod
-    def mixed(self, own: Scores, others: Sequence[Scores]) -> Scores | None:
-        """Return the scores of the allowed tokens, from those of the model and of the further rows; None
-        where those of the model stay. Minus infinity drops a token; at least one stays."""
+    def mixed(self, own: Scores, other: Scores) -> Scores | None:
+        """Return the scores of the allowed tokens, from those behind the prompt and behind the other one;
+        None where the former stay. Minus infinity drops a token; at least one stays."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -163,31 +160,6 @@ def checked_strategies(value: Any) -> tuple[Strategy, ...]:
 def given_prompt(name: str, value: Any) -> GivenPrompt:
     """Return a second prompt, a text that may be empty, or token ids. Raises OptionError."""
     return checks.encodable(name, value) if isinstance(value, str) else checks.tokens(name, value)
-
-
-def given_model(name: str, value: Any) -> GivenModel:
-    """Return what names a model. Raises OptionError for what names none."""
-    is_pair = isinstance(value, tuple) and len(value) == 2
-    if not (isinstance(value, str | PathLike) and str(value)) and not is_pair:
-        raise OptionError(
-            f"A {type(value).__name__} is no model.",
-            where=name,
-            cure="Give its name or folder, or a pair of a model object and its tokenizer.",
-        )
-    found: GivenModel = value
-    return found
-
-
-def bounded(scores: Scores) -> Scores:
-    """Return scores that are finite: none is more than 100,000 nats below the greatest."""
-    return np.asarray(np.maximum(scores, scores.max() - _LEAST))
-
-
-def without_unlikely(scores: Scores, own: Scores, floor: float) -> Scores:
-    """Return scores, minus infinity for tokens with less than a share of the likeliest one's probability in
-    `own`."""
-    with np.errstate(divide="ignore"):
-        return np.where(own >= own.max() + np.log(floor), scores, -np.inf)
 
 
 def log_softmax(scores: Scores) -> Scores:

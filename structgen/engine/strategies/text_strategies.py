@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
+import torch
+from torch import Tensor
 
 from structgen.core.matcher import Matcher
-from structgen.engine.strategies.second_rows import SecondRow
 from structgen.engine.strategies.strategy import (
     Decision,
     Ids,
@@ -19,7 +20,6 @@ from structgen.engine.strategies.strategy import (
     NarrowingState,
     Scores,
     SearchStrategy,
-    Strategy,
 )
 from structgen.tokens.token_mask import tokens_of
 
@@ -27,13 +27,27 @@ Penalised: TypeAlias = Callable[[npt.NDArray[Any]], Scores]
 """Applies a row's penalties to logits."""
 
 
+@dataclass(slots=True, eq=False)
+class SecondRow:
+    """What the model has read behind another prompt, and the logits after that."""
+
+    prompt: Sequence[int]
+    cache: Any = None
+    read: int = 0
+    """How many tokens of the text it has read."""
+    logits: Tensor = field(default_factory=lambda: torch.empty(0))
+    """The logits [V] after the tokens that it has read."""
+    calls: int = 0
+    """The passes that the row was part of, its prompt's included."""
+
+
 @dataclass(slots=True)
 class RowLaw:
     """The law of one text. It holds what follows from its tokens, and is made anew for a restart."""
 
     mixture: Mixture | None
-    seconds: list[SecondRow]
-    """The further rows of the mixture."""
+    second: SecondRow | None
+    """The row of the mixture's other prompt; None where nothing is mixed."""
     narrowing: NarrowingState | None
     search: SearchStrategy | None = None
     held: Any = None
@@ -82,9 +96,9 @@ class RowLaw:
         ids = allowed_ids(words, len(raw))
         self.was_free = len(ids) > 1
         scores: Scores | None = None
-        if self.mixture is not None and self.seconds and self.was_free:
-            others = [_like(row.logits, raw, ids) for row in self.seconds]
-            found = self.mixture.mixed(raw[ids].astype(np.float64), others)
+        if self.mixture is not None and self.second is not None and self.was_free:
+            other = self.second.logits.double().cpu().numpy()[ids]
+            found = self.mixture.mixed(raw[ids].astype(np.float64), other)
             scores = None if found is None else _spread(found, ids, len(raw))
         if penalised is not None:
             scores = penalised(raw if scores is None else scores)
@@ -116,30 +130,40 @@ class RowLaw:
             self.narrowing.follow(token, state, matcher)
 
 
+@dataclass(frozen=True, slots=True)
+class RequestStrategies:
+    """What the texts of one request share."""
+
+    mixture: Mixture | None
+    other: list[int] | None
+    """The tokens of the mixture's other prompt; None where nothing is mixed."""
+    narrowing: Narrowing | None
+    search: SearchStrategy | None
+    held: Any
+    """What the search holds."""
+    prompt: Sequence[int]
+    edits: tuple[Any, ...]
+    """The `Edit`s of `engine.text`, which knows this module: hence Any."""
+
+    def begun(self) -> RowLaw:
+        """Return the law of a text, anew for each restart."""
+        state = None if self.narrowing is None else self.narrowing.begin(self.prompt)
+        second = None if self.other is None else SecondRow(self.other)
+        return RowLaw(self.mixture, second, state, self.search, self.held)
+
+    def told(self, states: Sequence[tuple[float, ...]]) -> str:
+        """Return what a user should know of a text, from the states of its steps."""
+        noted = [state for state in states if state]
+        those = (self.narrowing, self.search)
+        return "; ".join(filter(None, (one.told(noted) for one in those if one is not None)))
+
+
 def allowed_ids(words: npt.NDArray[np.int32] | None, size: int) -> Ids:
     """Return the tokens below `size` that a mask allows, ascending; None allows all."""
     if words is None:
         return np.arange(size)
     ids = tokens_of(words)
     return ids[: np.searchsorted(ids, size)]
-
-
-def told(strategies: Sequence[Strategy], states: Sequence[tuple[float, ...]]) -> str:
-    """Return what a user should know of a text, from the states of its steps."""
-    noted = [state for state in states if state]
-    return "; ".join(
-        filter(None, (one.told(noted) for one in strategies if isinstance(one, Narrowing | SearchStrategy)))
-    )
-
-
-def _like(logits: Any, raw: npt.NDArray[np.float32], ids: Ids) -> Scores:
-    """Return the logits of a further row for some tokens. A token that its model does not have counts as the
-    row's own model has it."""
-    other: npt.NDArray[np.float32] = logits.float().cpu().numpy()
-    found = raw[ids].astype(np.float64)
-    is_there = ids < len(other)
-    found[is_there] = other[ids[is_there]]
-    return found
 
 
 def _spread(scores: Scores, ids: Ids, size: int) -> Scores:

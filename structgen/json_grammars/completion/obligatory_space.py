@@ -101,6 +101,8 @@ def spaced(machine: Inspection, text: bytes, regs: Registers) -> bytes:
 
 def one_line(text: bytes) -> bytes:
     """Return compact text, from outside of strings on, with the blanks of the policy "oneline"."""
+    if b"," not in text and b":" not in text:
+        return text
     return _PARTS.sub(lambda part: part[0] + b" " if part[0] in b",:" else part[0], text)
 
 

@@ -416,12 +416,12 @@ class TokenBounds:
     def _simple(self, simple: SimpleObject) -> tuple[int, int]:
         rest, most = 1, 0
         for name, place, required in zip(simple.names, simple.places, simple.required, strict=True):
-            texts = self._texts.values(place) if place >= 0 else []
+            texts = self._texts.values(place) if place >= 0 else ()
             if texts:
                 # apart from its key, a large value is counted once for all that hold it
-                head = self._spaced([b"," + self._literal(name) + b":"])
-                most = max(most, self._escape + head + max(self._spaced([text]) for text in texts))
-                rest += head + self._spaced([min(texts, key=len)]) if required else 0
+                head = self._one(b"," + self._literal(name) + b":")
+                most = max(most, self._escape + head + max(map(self._one, texts)))
+                rest += head + self._one(min(texts, key=len)) if required else 0
         if simple.extra >= 0 and not self._many:
             most = L.UNBOUNDED
         elif simple.extra >= 0:
@@ -479,6 +479,12 @@ class TokenBounds:
         """Return `_most` of compact texts, spaced as the policy asks; `least` where there are none."""
         one = self._machine.space[0] == L.SPACE_ONELINE
         return self._most(map(one_line, texts) if one else texts, least)
+
+    def _one(self, text: bytes) -> int:
+        """Return `_spaced` of one text."""
+        if self._machine.space[0] == L.SPACE_ONELINE:
+            text = one_line(text)
+        return len(text) if len(text) <= self._short else self._texts.tokens([text])
 
     def _most(self, texts: Iterable[bytes], least: int = L.UNBOUNDED) -> int:
         """Return the most tokens that a rest of any of some texts takes: no more than it has bytes."""

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import json
 from collections import Counter
-from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
-from decimal import Decimal
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from decimal import ROUND_CEILING, ROUND_FLOOR, Decimal
 from functools import cached_property, partial
 from typing import NamedTuple, Protocol
 
@@ -31,6 +31,7 @@ from structgen.language.ir import (
 )
 from structgen.limits import Limits
 from structgen.schema.meaning.formulas import (
+    FEW_DIGITS,
     LISTED,
     any_number,
     apart,
@@ -574,15 +575,12 @@ class Scalars:
         if kind == NUMBER:
             if self.quoting.numerals_lack:
                 found = self._numeral(formula)
-            elif number_meets(formula, Decimal(0)):
-                found = _ZERO
-            elif (point := _plain_point(formula)) is not None:
-                found = JsonPieces((b"%d" % point,))
             else:
-                found = self._numeral(formula)
+                plain = next((one for one in _next_to_zero(formula) if number_meets(formula, one)), None)
+                found = self._numeral(formula) if plain is None else JsonPieces((b"%d" % plain,))
         elif isinstance(formula, Words):
             found = JsonPieces((shortest_word(formula.of, self.written),))
-        elif isinstance(formula, Length) and formula.least <= _MOST_SPACES and not self.quoting.missing:
+        elif isinstance(formula, Length) and formula.least <= _MOST_SPACES and self.quoting.blank == b" ":
             # a space is the character whose JSON text is the smallest
             fits = formula.most is None or formula.least <= formula.most
             found = JsonPieces((b'"' + b" " * formula.least + b'"',)) if fits else None
@@ -597,14 +595,24 @@ class Scalars:
         return JsonPieces((answer[0],)) if 0 in answer else None
 
 
-def _plain_point(formula: Formula) -> int | None:
-    """Return the integer that is the only number of a formula, where no text of it is shorter than its
-    digits: an exponent saves nothing on fewer than three zeros."""
-    if isinstance(formula, Points) and len(formula.of) == 1:
-        value = Decimal(next(iter(formula.of)))
-        if value.adjusted() < 15 and value == value.to_integral_value() and value % 1000:
-            return int(value)
-    return None
+def _next_to_zero(formula: Formula) -> Iterator[Decimal]:
+    """Yield integers of which the first that meets a formula has its shortest numeral, and the smallest of
+    these: no numeral that is held to a bound or a value has an exponent."""
+    yield Decimal(0)
+    parts = formula.of if isinstance(formula, All) else (formula,)
+    for part in parts if all(isinstance(part, _RANGES) or part == _WHOLE for part in parts) else ():
+        low = high = None
+        if isinstance(part, Interval):
+            low, high = part.low, part.high
+        elif isinstance(part, Points) and len(part.of) == 1:
+            (low,) = map(Decimal, part.of)
+            high = low
+        if low is not None and low >= 0 and low.adjusted() < FEW_DIGITS:
+            whole = low.to_integral_value(ROUND_CEILING)
+            yield from (whole, whole + 1)
+        elif high is not None and high <= 0 and high.adjusted() < FEW_DIGITS:
+            whole = high.to_integral_value(ROUND_FLOOR)
+            yield from (whole, whole - 1)
 
 
 def _unknown(formula: Formula) -> bool | None:
@@ -629,6 +637,8 @@ _MOST_SPACES = 1 << 12
 """The longest shortest string that is written as spaces. A longer one is read off an automaton, whose limit
 bounds it."""
 _ZERO = JsonPieces((b"0",))
+_WHOLE = Multiple(Decimal(1))
+_RANGES = (Interval, Points, PlainInteger)
 
 
 def _operands(schema: Schema) -> list[Schema]:

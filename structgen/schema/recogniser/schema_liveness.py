@@ -27,6 +27,7 @@ from structgen.schema.meaning.place import (
     STRING,
     Info,
     PlaceTables,
+    type_bit,
 )
 from structgen.schema.meaning.scalars import Scalars
 from structgen.schema.meaning.shape_disjunctions import Shapes
@@ -108,8 +109,8 @@ class Oracle:
             # Strings that cannot be written (lone surrogates) need a closer look.
             if plain and types & ~(STRING | ARRAY | OBJECT):
                 return True
-            listed = schema.enum if plain and types & ~STRING else None
-            return True if listed and any(map(self._can_be_written, listed)) else None
+            listed = schema.enum if plain and types else None
+            return any(type_bit(one) & types and self._can_be_written(one) for one in listed or ()) or None
         if types & (NULL | BOOLEAN):
             return True
         if types & NUMBER and (not info.numbers or _is_half_open(schema)):
@@ -123,8 +124,8 @@ class Oracle:
         return None
 
     def _can_be_written(self, value: Json) -> bool:
-        """Return whether all strings and keys of a constant can be written, in an array or object. Linear."""
-        stack: list[Json] = [value] if isinstance(value, (list, dict)) else []
+        """Return whether all strings and keys of a string, an array or an object can be written. Linear."""
+        stack: list[Json] = [value] if isinstance(value, (str, list, dict)) else []
         found = bool(stack)
         while stack and found:
             node = stack.pop()
@@ -239,7 +240,11 @@ class Oracle:
     def text(self, demand: int) -> JsonPieces | None:
         """Return the shortest compact JSON text that meets a demand (ties: the smaller bytes), or None."""
         if demand not in self._texts:
-            self._search_text(demand)
+            leaf = self._leaf(demand)
+            if leaf is None:
+                self._search_text(demand)
+            else:
+                self._texts[demand] = leaf
         return self._texts[demand]
 
     def _search_text(self, root: int) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from time import perf_counter
+from functools import partial
 from typing import Any, Final
 
 from structgen.errors import LimitError
@@ -15,6 +15,7 @@ from structgen.speculation.drafts.drafter import (
     RequestFacts,
     VerifiedDraft,
 )
+from structgen.system.guarded import SLOW, Guarded
 from structgen.system.held_bytes import held_bytes
 
 _FIRST: Final = 4.0
@@ -29,9 +30,6 @@ MOST_DRAFTED: Final = 1 << 12
 """The most nodes of one drafter's draft, 16 times as many as a pass may check."""
 MOST_BYTES: Final = 1 << 26
 """The most bytes that a drafter may hold by its own `nbytes`, and that those of a request may share."""
-SLOW: Final = 5.0
-"""Seconds of a call of a drafter, or of a scheduler of infilling, that are too many: all texts of the batch
-wait for it. The first such call is forgiven, because it may load code or read a long prompt."""
 _MEASURED_EVERY: Final = 16
 """Calls of a drafter between two measurements of what is shared, which visit each object in it."""
 
@@ -43,18 +41,35 @@ class _Member:
     if the model chose one of them, whether or not the planner took it.
     """
 
-    __slots__ = ("bad", "calls", "drafter", "good", "slow", "top")
+    __slots__ = ("bad", "calls", "drafter", "good", "shared", "top")
 
-    def __init__(self, drafter: Drafter) -> None:
-        self.drafter, self.calls, self.slow, self.top = drafter, 0, 0, 0
+    def __init__(self, drafter: Drafter, shared: dict[str, Any]) -> None:
+        """`shared`: what the drafters of a request share."""
+        self.drafter, self.shared, self.calls, self.top = drafter, shared, 0, 0
         self.good = self.bad = 0.0
 
-    def begun(self) -> None:
-        """Read the optional members of a drafter that has begun. Raises ValueError or TypeError for values
-        that they may not have."""
-        self.top = _top_of(self.drafter)
-        likely = min(max(float(getattr(self.drafter, "first_trust", 0.75)), 0.01), 0.99)
-        self.good, self.bad = _FIRST * likely, _FIRST * (1.0 - likely)
+    def answer(self, call: str, *given: Any) -> Draft:
+        """Call the drafter; return its draft, if the call is `propose`. Raises its errors, ValueError or
+        TypeError for wrong answers and members, MemoryError where it holds too much."""
+        try:
+            draft = getattr(self.drafter, call)(*given)
+        except LimitError:
+            if call != "propose":
+                raise
+            return NO_DRAFT  # the grammar may be compiled again later
+        if call == "begin":
+            self.top = _top_of(self.drafter)
+            likely = min(max(float(getattr(self.drafter, "first_trust", 0.75)), 0.01), 0.99)
+            self.good, self.bad = _FIRST * likely, _FIRST * (1.0 - likely)
+        elif call == "propose":
+            _check_draft(draft)
+        if (held := getattr(self.drafter, "nbytes", 0)) > MOST_BYTES:
+            raise MemoryError(f"it holds {held:,} bytes, of at most {MOST_BYTES:,}")
+        self.calls += 1
+        if self.calls % _MEASURED_EVERY == 0 and held_bytes(self.shared, MOST_BYTES) > MOST_BYTES:
+            self.shared.clear()
+            raise MemoryError(f"drafters share more than {MOST_BYTES:,} bytes")
+        return draft if call == "propose" else NO_DRAFT
 
     @property
     def trust(self) -> float:
@@ -128,20 +143,22 @@ class Drafting:
     def __init__(self, drafters: Sequence[Drafter], facts: RequestFacts, *, chain: bool = False) -> None:
         """Begin all drafters. A drafter that raises, here or later, is dropped; `dropped` says why. `chain`:
         `candidates` returns drafts in which each node has at most one child."""
-        self._chain, self._shared = chain, facts.shared
+        self._chain = chain
         self.dropped: dict[str, str] = {}
         self.accepted: dict[str, int] = {one.name: 0 for one in drafters}
         """Accepted tokens by drafter; a token that several had proposed counts for each."""
         self.saved = 0
         """Accepted tokens, each counted once."""
-        self._members: list[_Member] = []
+        self._members: dict[_Member, Guarded] = {}
+        """The drafters that have not failed, and how to call each."""
         self._tree: _JointTree | None = None
         """All proposals for this pass."""
         self._reached: int | None = -1
         """The node of the last token that `sources` was asked for."""
         for drafter in drafters:
-            self._members.append(member := _Member(drafter))
-            self._ask(member, "begin", facts)
+            member = _Member(drafter, facts.shared)
+            ask = self._members[member] = Guarded(member.answer, SLOW, partial(self._drop, member))
+            ask("begin", facts)
 
     @property
     def top(self) -> int:
@@ -155,8 +172,8 @@ class Drafting:
         if most <= 0 or view.room <= 0:
             return NO_DRAFT
         tree = self._tree = _JointTree(view)
-        for member in self._members.copy():
-            tree.graft(self._ask(member, "propose", view, most), member)
+        for member, ask in self._members.copy().items():
+            tree.graft(ask("propose", view, most), member)
         return tree.likeliest(most, chain=self._chain) if len(tree) else NO_DRAFT
 
     def sources(self, token: int) -> list[str]:
@@ -172,9 +189,10 @@ class Drafting:
     def verified(self, seen: VerifiedDraft) -> None:
         """Tell the drafters that ask for it what the pass knew. Called before `observe`, of a pass whose
         draft came from `candidates`; `seen` has `top` columns."""
-        for member in [one for one in self._members if one.top]:
-            own = VerifiedDraft(seen.draft, seen.tokens[:, : member.top], seen.chances[:, : member.top])
-            self._ask(member, "verified", own)
+        for member, ask in self._members.copy().items():
+            if member.top:
+                tokens, chances = seen.tokens[:, : member.top], seen.chances[:, : member.top]
+                ask("verified", VerifiedDraft(seen.draft, tokens, chances))
 
     def observe(self, taken: Sequence[int], accepted: int) -> None:
         """Note the tokens that the text has taken since `candidates`; the first `accepted` were drafted.
@@ -194,42 +212,20 @@ class Drafting:
                 if chosen is None:
                     break
                 node = chosen
-        for member in self._members.copy():
-            self._ask(member, "observe", taken, accepted)
+        for ask in [*self._members.values()]:
+            ask("observe", taken, accepted)
 
     def end(self) -> None:
         """End all drafters."""
-        for member in self._members.copy():
-            self._ask(member, "end")
-        self._members, self._tree = [], None
+        for ask in [*self._members.values()]:
+            ask("end")
+        self._members, self._tree = {}, None
 
-    def _ask(self, member: _Member, call: str, *given: Any) -> Draft:
-        """Call a drafter; return its draft, if the call is `propose`. A drafter that fails is dropped, and
-        the text is written without it."""
-        drafter, began = member.drafter, perf_counter()
-        try:
-            draft = getattr(drafter, call)(*given)
-            if call == "begin":
-                member.begun()
-            elif call == "propose":
-                _check_draft(draft)
-            seconds = perf_counter() - began
-            member.slow += seconds > SLOW
-            if member.slow > 1:
-                raise TimeoutError(f"{call}() took {seconds:.0f} seconds")
-            if (held := getattr(drafter, "nbytes", 0)) > MOST_BYTES:
-                raise MemoryError(f"it holds {held:,} bytes, of at most {MOST_BYTES:,}")
-            member.calls += 1
-            if member.calls % _MEASURED_EVERY == 0 and held_bytes(self._shared, MOST_BYTES) > MOST_BYTES:
-                self._shared.clear()
-                raise MemoryError(f"drafters share more than {MOST_BYTES:,} bytes")
-        except Exception as error:  # any error of a drafter
-            # at a limit of the grammar it stays: the grammar may be compiled again later
-            if call != "propose" or not isinstance(error, LimitError):
-                self.dropped[drafter.name] = f"{type(error).__name__}: {error}"
-                self._members.remove(member)
-            return NO_DRAFT
-        return draft if call == "propose" else NO_DRAFT
+    def _drop(self, member: _Member, error: Exception) -> Draft:
+        """Go on without a drafter that failed."""
+        self.dropped[member.drafter.name] = f"{type(error).__name__}: {error}"
+        del self._members[member]
+        return NO_DRAFT
 
 
 def _top_of(drafter: Drafter) -> int:

@@ -1,0 +1,203 @@
+"""Rows of a model beside a text: the logits behind a text that begins at a prompt, for many at once.
+
+Samplers, searches and the draft model read ahead here. Prefixes share the keys and values of what they have
+in common, where the model's caches share memory (`PagedCache`). The caches of the prefixes that were read
+last are kept.
+"""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from collections.abc import Sequence
+from typing import Any, Final, NamedTuple, Protocol, runtime_checkable
+
+import numpy as np
+import numpy.typing as npt
+
+Floats = npt.NDArray[np.float64]
+Tokens = tuple[int, ...]
+
+CACHED: Final = 1 << 30
+"""The most bytes of caches that `ModelRows` keeps between two calls."""
+PASS: Final = 1 << 28
+"""The most bytes of float64 logits of one forward pass of `ModelRows`."""
+
+
+_MOST_CHAIN: Final = 256
+"""The most tokens of one text that are read in one pass."""
+
+
+@runtime_checkable
+class CausalModel(Protocol):
+    """The protocol of a model: `structgen.engine.model_protocol.Model`, without torch. Logits may be any
+    array that numpy reads, or a torch tensor."""
+
+    @property
+    def vocab_size(self) -> int:
+        """Width of the logits; at least the tokenizer's vocabulary."""
+        ...
+
+    @property
+    def context(self) -> int:
+        """The most tokens of a text, prompt included."""
+        ...
+
+    def prefill(self, tokens: Sequence[int]) -> tuple[Any, Any]:
+        """Return the logits [V] after a text, and its cache, which has a `copy` and `nbytes`."""
+        ...
+
+    def decode(self, tokens: Sequence[int], caches: Sequence[Any]) -> Any:
+        """Return the logits [rows, V] after one more token of each text; the caches then hold it."""
+        ...
+
+
+class _Kept(NamedTuple):
+    """The cache of a prefix, and its bytes without those shared with the prompt's."""
+
+    cache: Any
+    nbytes: int
+
+
+class ModelRows:
+    """Rows of a model of the engine. The prompt is read once; the cache of each prefix begins as a copy of
+    the prompt's. A model whose caches share memory (`PagedCache`) stores the prompt's keys once.
+
+    The most recently used caches of prefixes are kept, up to `most` bytes, but at least `least` of them. A
+    prefix that is one token longer than a cached one takes one decoding step. If its parent's cache was
+    dropped, the tokens after the nearest cached ancestor (at worst the prompt) are read again; `reread`
+    counts them.
+
+    A call may hold up to twice this memory: the caches that it begins with stay until it ends.
+    """
+
+    def __init__(
+        self,
+        model: CausalModel,
+        prompt: Sequence[int],
+        name: str,
+        *,
+        most: int = CACHED,
+        least: int = 64,
+        begun: tuple[Any, Any] | None = None,
+    ) -> None:
+        """`begun`: the result of the model's `prefill` for the prompt, if it was read before."""
+        self.name, self.count, self.reread, self.passes = name, 0, 0, 0
+        self._model, self._prompt, self._most, self._least = model, list(prompt), most, least
+        self._root: tuple[Floats, Any] | None = None if begun is None else (numbers(begun[0]), begun[1])
+        self._kept: OrderedDict[Tokens, _Kept] = OrderedDict()
+        self._largest = 1
+        self.nbytes = 0
+        """Bytes of the kept caches, without the prompt's."""
+
+    def read(self, prefixes: Sequence[Tokens]) -> list[Floats]:
+        """Return the logits after each prefix.
+
+        Prefixes that are one token longer than a cached one share one forward pass; those that lack d tokens
+        share d passes. One prefix alone is read in one pass where the model verifies drafts. A pass has at
+        most as many rows as `PASS` bytes of logits hold and `most` bytes of caches allow, but at least
+        `least`.
+        """
+        wanted = dict.fromkeys(prefixes)
+        self.count += len(wanted)
+        found: dict[Tokens, Floats] = {}
+        if () in wanted:
+            found[()] = self._first()[0]
+        caches, rounds = self._planned([prefix for prefix in wanted if prefix])
+        self.reread += sum(map(len, rounds)) - sum(map(bool, wanted))
+        if 1 < len(rounds) <= _MOST_CHAIN and self._reads_chains and all(len(one) == 1 for one in rounds):
+            chain = [one[0] for one in rounds]
+            read = self._chain(chain, caches[chain[0][:-1]].copy())
+            found.update(zip(chain, read, strict=True))
+            rounds = []
+        for number, together in enumerate(rounds):
+            later = {prefix[:-1] for prefix in rounds[number + 1]} if number + 1 < len(rounds) else set()
+            rows = self._rows_of_pass()
+            for begin in range(0, len(together), rows):
+                part = together[begin : begin + rows]
+                fresh = [caches[prefix[:-1]].copy() for prefix in part]
+                self.passes += 1
+                logits = self._model.decode([prefix[-1] for prefix in part], fresh)
+                asked = [at for at, prefix in enumerate(part) if prefix in wanted]
+                # Rows that nobody asked for are not copied from the device.
+                read = numbers(logits if len(asked) == len(part) else logits[asked])
+                found.update((part[at], row) for at, row in zip(asked, read, strict=True))
+                for prefix, cache in zip(part, fresh, strict=True):
+                    if prefix in later:
+                        caches[prefix] = cache
+                    self._keep(prefix, cache)
+        return [found[prefix] for prefix in prefixes]
+
+    @property
+    def _reads_chains(self) -> bool:
+        """Whether the model reads several tokens of a text in one pass."""
+        support = getattr(self._model, "draft_support", None)
+        return support is not None and support.shape != "none"
+
+    def _chain(self, chain: Sequence[Tokens], cache: Any) -> Floats:
+        """Return the logits after prefixes, each one token longer than the one before. Keep the last one's
+        cache."""
+        model: Any = self._model
+        tokens = [prefix[-1] for prefix in chain]
+        self.passes += 1
+        logits = model.decode_tree(tokens, range(-1, len(tokens) - 1), [len(tokens)], [cache])
+        model.keep([range(len(tokens))], [cache])
+        self._keep(chain[-1], cache)
+        return numbers(logits)
+
+    def _first(self) -> tuple[Floats, Any]:
+        """Return the logits after the prompt, and its cache."""
+        if self._root is None:
+            logits, cache = self._model.prefill(self._prompt)
+            self._root = numbers(logits), cache
+        return self._root
+
+    def _planned(self, prefixes: Sequence[Tokens]) -> tuple[dict[Tokens, Any], list[list[Tokens]]]:
+        """Return the caches to begin with, and the prefixes of each pass: first the children of cached
+        prefixes, then the children of the first pass, and so on."""
+        caches: dict[Tokens, Any] = {}
+        rounds: list[dict[Tokens, None]] = []
+        for prefix in prefixes:
+            begin = len(prefix) - 1
+            while begin and prefix[:begin] not in self._kept:
+                begin -= 1
+            start = prefix[:begin]
+            if start:
+                self._kept.move_to_end(start)
+                caches[start] = self._kept[start].cache
+            else:
+                caches[start] = self._first()[1]
+            while len(rounds) < len(prefix) - begin:
+                rounds.append({})
+            for end in range(begin + 1, len(prefix) + 1):
+                rounds[end - begin - 1][prefix[:end]] = None
+        return caches, [list(together) for together in rounds]
+
+    def _rows_of_pass(self) -> int:
+        """Return the most rows of one forward pass."""
+        largest = max(self._largest, self._own_bytes(self._first()[1]))
+        of_memory = max(self._most // largest, self._least)
+        return max(1, min(of_memory, PASS // (8 * self._model.vocab_size)))
+
+    def _keep(self, prefix: Tokens, cache: Any) -> None:
+        """Keep a cache; drop the least recently used ones while there are too many bytes."""
+        before = self._kept.pop(prefix, None)
+        nbytes = self._own_bytes(cache)
+        self._kept[prefix] = _Kept(cache, nbytes)
+        self._largest = max(self._largest, nbytes)
+        self.nbytes += nbytes - (before.nbytes if before else 0)
+        while self.nbytes > self._most and len(self._kept) > self._least:
+            _, gone = self._kept.popitem(last=False)
+            self.nbytes -= gone.nbytes
+
+    def _own_bytes(self, cache: Any) -> int:
+        """Return the bytes of a cache without those shared with the prompt's."""
+        if hasattr(cache, "nbytes_beside"):
+            return int(cache.nbytes_beside(self._first()[1]))
+        return int(cache.nbytes)
+
+
+def numbers(logits: Any) -> Floats:
+    """Return logits of numpy, or a tensor on any device, as float64."""
+    if hasattr(logits, "detach"):
+        logits = logits.detach().to("cpu").double().numpy()
+    return np.asarray(logits, np.float64)
