@@ -53,7 +53,7 @@ def __getattr__(name: str) -> object:
         return _load(name)
     except AttributeError:
         # start-up: numpy
-        from structgen.engine.strategies.strategy_names import GONE, WHERE
+        from structgen.engine.strategies.strategy import GONE, WHERE
 
         if name not in GONE.values():
             raise

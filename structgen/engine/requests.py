@@ -13,7 +13,7 @@ from typing import Annotated, Any, Final
 from structgen.compilation.request_bans import checked_bans
 from structgen.core.compiled import CompiledGrammar
 from structgen.core.grammar import Grammar
-from structgen.engine.contradictions import OF_REQUESTS, OF_SAMPLING, refuse
+from structgen.engine.contradictions import OF_REQUESTS, OF_SAMPLING
 from structgen.engine.strategies.repetitions import ENDS, Repetitions
 from structgen.engine.strategies.strategy import Strategy, checked_strategies
 from structgen.engine.thinking import Thinking
@@ -21,6 +21,7 @@ from structgen.errors import StructgenError, fields_named
 from structgen.json_grammars.schema_grammar import JsonSchemaGrammar
 from structgen.language import checks
 from structgen.language.checks import By, Instance, Number, OneOf, Whole, check_fields
+from structgen.language.exclusions import refuse
 from structgen.monitors.monitor import Monitor, MonitorUse, checked_monitors
 from structgen.printable import short_repr
 from structgen.speculation.speculation_options import AUTO, Speculation, checked_speculation

@@ -9,5 +9,4 @@ the noise and the figures of a step stay as they are.
 2. `mirostat` and `momentum` narrow; `guidance`, `contrast` and `model_arithmetic` mix.
 3. `text_strategies` is the strategies of one text while it is written; `second_rows` the further rows
    that models read for it; `strategy_loading` begins both for a request.
-4. `strategy_names` reads `NAME:option=value` of a command line.
 """

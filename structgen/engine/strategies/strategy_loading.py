@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from structgen.engine.model_prompts import RequestTokens
 from structgen.engine.model_protocol import Model
-from structgen.engine.request_tokens import RequestTokens
 from structgen.engine.requests import Request
 from structgen.engine.searches.search_run import SearchEdit
 from structgen.engine.strategies.second_rows import SecondRowsEdit
@@ -42,7 +42,7 @@ def _read(
     mixture: Mixture, request: Request, reading: RequestTokens, model: Model, besides: int
 ) -> list[int]:
     """Return the tokens of the other prompt."""
-    tokens = reading.prompt(request, getattr(mixture, mixture.other))
+    tokens = reading.read(request, getattr(mixture, mixture.other)).tokens
     if not tokens:
         raise OptionError(
             "It has no token that the model could read.", where=mixture.other, cure="Give a text."
