@@ -4,9 +4,10 @@
 Changes of the law of the next token: `Mirostat`, `Guidance`; loops of a model that repeats itself:
 `Repetitions`. Searches that read ahead: `Cautious`, `PlanningSearch`.
 
-A strategy of your own is a subclass of `Mixture`, `Narrowing` (with its `NarrowingState`) or `SearchStrategy`,
-which returns a `Decision`. A search looks ahead from a `TextPlace` by `Branch`es; `ModelRows` reads another
-model, `Rewards` judge texts in a process of their own. bench/methods has published ones.
+A strategy of your own is a subclass of `Mixture`, of `Narrowing` (with its `NarrowingState`) or of
+`SearchStrategy`, which returns a `Decision`. A search looks ahead from a `TextPlace` by `Branch`es;
+`ModelRows` reads another model, `Rewards` judge texts in a process of their own. bench/methods has published
+ones.
 """
 
 from __future__ import annotations
