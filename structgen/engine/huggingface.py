@@ -19,9 +19,9 @@ import torch
 from torch import Tensor
 
 from structgen.engine.forward_pass.draft_trees import check_paths, depths_of
-from structgen.engine.forward_pass.quiet_loading import pretrained
+from structgen.engine.forward_pass.quiet_loading import pretrained, reading
 from structgen.engine.model_protocol import DraftSupport
-from structgen.errors import OptionError, StructgenError
+from structgen.errors import OptionError
 from structgen.system.installation import not_installed
 
 _PASS = 16_384
@@ -85,20 +85,9 @@ class HuggingFace:
             from transformers import AutoModelForCausalLM
         except ImportError as error:
             raise not_installed("The model", "transformers", where=str(folder)) from error
-        try:
+        cure = "Check that the folder holds a whole causal language model (AutoModelForCausalLM reads it)."
+        with reading(folder, cure):
             model = pretrained(AutoModelForCausalLM, folder, dtype=dtype, local_files_only=True)
-        except StructgenError:
-            raise
-        except (
-            Exception
-        ) as error:  # whatever a damaged or unknown model raises in transformers or safetensors
-            told = " ".join(str(error).split())
-            raise StructgenError(
-                f"transformers cannot read the model: {type(error).__name__}: {told:.400}",
-                where=str(folder),
-                cure="Check that the folder holds a whole causal language model "
-                "(AutoModelForCausalLM.from_pretrained reads it).",
-            ) from error
         return cls(model.to(device))
 
     @property
