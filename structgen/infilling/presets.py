@@ -145,38 +145,35 @@ def load_masked_model(
     """Return a masked-diffusion model and its tokenizer: `structgen/infill` (or `infill`), or a local folder.
 
     `mask_id`, `shift` and `block_length` override the family's and config.json's values; for an unknown
-    architecture `mask_id` and `shift` are required. `device` (as in torch; default: cuda if there is one,
-    else cpu) and `dtype` (float32 or bfloat16; default float32 on a CPU, else bfloat16) apply to a folder:
-    the embedded model always runs in float32 on the CPU, without torch.
+    architecture `mask_id` and `shift` are required. `device` is as in torch (default: cuda if there is one,
+    else cpu), `dtype` float32 or bfloat16 (default: float32 on a CPU, else bfloat16). The embedded model has
+    none of these options: it runs in float32 on the CPU, without torch.
 
     Errors, each a StructgenError: no such folder; a server; a causal model, by its name or its GGUF file;
     untrusted code in the folder; missing torch, transformers or safetensors; a mask outside the vocabulary.
     """
     named = model_name(name)
     check_model(named)
-    if named in NAMED_MODELS or gguf_file(named) is not None:
-        if named != _OWN:
-            raise OptionError(
-                f"{named} is a causal model: it reads from left to right and fills no masks.",
-                where="model",
-                cure=f"Use {_OWN}; write with this one through sg.Engine or sg.run, in a shell by "
-                "structgen generate.",
-            )
-        for option, value in (("device", device), ("dtype", dtype)):
+    if named != _OWN and (named in NAMED_MODELS or gguf_file(named) is not None):
+        raise OptionError(
+            f"{named} is a causal model: it reads from left to right and fills no masks.",
+            where="model",
+            cure=f"Use {_OWN}; write with this one through sg.Engine or sg.run, in a shell by "
+            "structgen generate.",
+        )
+    folder = model_path(named) if named == _OWN else Path(named)
+    config = _config(folder)
+    if OWN_MASKED_KIND in config.get("architectures", ()):
+        own = {"mask_id": mask_id, "shift": shift, "block_length": block_length}
+        for option, value in {**own, "device": device, "dtype": dtype}.items():
             if value not in (None, "cpu", "float32"):
                 raise OptionError(
-                    f"{option}={value!r}; the embedded model is computed in float32 on the CPU.",
+                    f"{option}={value!r}; a model of structgen's says this itself, and is computed in float32 "
+                    "on the CPU.",
                     where=option,
                     cure="Leave it out.",
                 )
-        folder = model_path(named)
-        embedded = _said(BidirectionalLlama.read(folder), mask_id, shift, block_length)
-        return embedded, Tokenizer.from_huggingface(str(folder))
-    folder = Path(named)
-    config = _config(folder)
-    if OWN_MASKED_KIND in config.get("architectures", ()):
-        model = BidirectionalLlama.read(folder)
-        return _said(model, mask_id, shift, block_length), Tokenizer.from_huggingface(str(folder))
+        return BidirectionalLlama.read(folder), Tokenizer.from_huggingface(str(folder))
     convention = convention_of(config, str(folder), mask_id=mask_id, shift=shift, block_length=block_length)
     if not trust_remote_code and "auto_map" in config:
         raise OptionError(
@@ -186,7 +183,7 @@ def load_masked_model(
             "FunctionModel.",
         )
     with told(f"loading the model {name}"):
-        read = _transformers_model(folder, convention, trust_remote_code, device, dtype)
+        read = _transformers_model(folder, config, convention, trust_remote_code, device, dtype)
     return read, Tokenizer.from_huggingface(str(folder))
 
 
@@ -275,23 +272,6 @@ def _refusal(architecture: str, where: str) -> OptionError:
     )
 
 
-def _said(
-    model: BidirectionalLlama, mask_id: int | None, shift: bool | None, block_length: int | None
-) -> MaskedModel:
-    """Return the model with the caller's values in place of its own."""
-    if mask_id is None and shift is None and block_length is None:
-        return model
-    return FunctionModel(
-        model.forward,
-        mask_id=model.mask_id if mask_id is None else mask_id,
-        vocab_size=model.vocab_size,
-        shift=model.shift if shift is None else shift,
-        block_length=block_length,
-        context=model.context,
-        null_id=model.null_id,
-    )
-
-
 def _config(folder: Path) -> dict[str, Any]:
     """Return the config.json of a folder. Raises StructgenError."""
     path = folder / "config.json"
@@ -307,7 +287,12 @@ def _config(folder: Path) -> dict[str, Any]:
 
 
 def _transformers_model(
-    folder: Path, convention: Convention, trusted: bool, device: str | None, dtype: str | None
+    folder: Path,
+    config: dict[str, Any],
+    convention: Convention,
+    trusted: bool,
+    device: str | None,
+    dtype: str | None,
 ) -> FunctionModel:
     """Return the model of a folder, run by transformers with the code in the folder."""
     try:
@@ -329,7 +314,7 @@ def _transformers_model(
     kind = getattr(torch, dtype or ("float32" if where.type == "cpu" else "bfloat16"))
     # Some families register their class under one of these names, some under both; prefer the one with the
     # head.
-    classes = json.loads((folder / "config.json").read_text(encoding="utf-8")).get("auto_map", {})
+    classes = config.get("auto_map", {})
     auto = "AutoModelForCausalLM" if "AutoModelForCausalLM" in classes or not classes else "AutoModel"
     try:
         loaded = pretrained(

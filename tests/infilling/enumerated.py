@@ -76,7 +76,7 @@ def check(lattice: Lattice, weights: Weights, at: np.ndarray | None = None) -> N
     if not weights:
         return
     for slot, tokens in held.items():
-        assert set(np.flatnonzero(lattice.token_mask(slot)).tolist()) == tokens - {NULL}
-        assert lattice.null_allowed(slot) == (NULL in tokens)
         count = len(lattice.automaton.token_class)
+        mask = np.flatnonzero(lattice.token_mask(slot)).tolist()
+        assert {NULL if one == count else one for one in mask} == tokens
         assert {one for one in (NULL, *range(count)) if lattice.allows(slot, one)} == tokens
