@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import KW_ONLY, dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -47,8 +47,6 @@ class Convention:
     """True: row i of its logits predicts position i + 1."""
     block_length: int | None
     """Slots of a block for a model that fills blocks from left to right; None for the whole canvas."""
-    end_ids: tuple[int, ...]
-    """Tokens that end an answer."""
     pad_id: int | None
     """The token of unused slots; None if it is unknown."""
     attention: Literal["full", "blocks", "added blocks"] = "full"
@@ -57,12 +55,12 @@ class Convention:
 
 
 FAMILIES: dict[str, Convention] = {
-    "LLaDAModelLM": Convention("LLaDA", 126336, False, None, (126081, 126348), 126081),
-    "LLaDAMoEModelLM": Convention("LLaDA-MoE", 156895, False, 32, (156892,), 156892),
-    "LLaDA2MoeModelLM": Convention("LLaDA 2", 156895, False, 32, (156892,), 156892, "added blocks"),
-    "DreamModel": Convention("Dream and DiffuCoder", 151666, True, None, (151643, 151645), 151643),
-    "SDARForCausalLM": Convention("SDAR", 151669, False, 4, (151643, 151645), 151643, "blocks"),
-    "SDARMoeForCausalLM": Convention("SDAR-MoE", 151669, False, 4, (151643, 151645), 151643, "blocks"),
+    "LLaDAModelLM": Convention("LLaDA", 126336, False, None, 126081),
+    "LLaDAMoEModelLM": Convention("LLaDA-MoE", 156895, False, 32, 156892),
+    "LLaDA2MoeModelLM": Convention("LLaDA 2", 156895, False, 32, 156892, "added blocks"),
+    "DreamModel": Convention("Dream and DiffuCoder", 151666, True, None, 151643),
+    "SDARForCausalLM": Convention("SDAR", 151669, False, 4, 151643, "blocks"),
+    "SDARMoeForCausalLM": Convention("SDAR-MoE", 151669, False, 4, 151643, "blocks"),
 }
 """By the architecture in config.json. Sources: the config.json and generation code of each family, and
 SGLang's table of diffusion models. Entries of config.json take precedence."""
@@ -71,65 +69,38 @@ _BLOCK_NAMES = ("block_length", "block_size", "bd_size")
 _CONTEXT_NAMES = ("max_position_embeddings", "max_sequence_length", "n_positions", "seq_length")
 
 
+@dataclass(frozen=True)
 class FunctionModel:
-    """A `MaskedModel` around a function from ids [L] to logits [L, V].
+    """A `MaskedModel` around a function from ids [L] to logits [L, V], which are converted to float32.
 
-    Logits are converted to float32. NaN, another shape than [L, vocab_size] and ids beyond `context` are
-    errors (OptionError). Whether the function reads in both directions is not checked.
+    Whether the function reads in both directions is not checked. Raises OptionError for a mask outside the
+    vocabulary, and for an empty block or context.
     """
 
-    def __init__(
-        self,
-        forward: Callable[[npt.NDArray[np.int64]], npt.ArrayLike],
-        *,
-        mask_id: int,
-        vocab_size: int,
-        shift: bool = False,
-        block_length: int | None = None,
-        context: int = 1 << 30,
-        null_id: int | None = None,
-    ) -> None:
-        """Store the function and the facts about it. `null_id`: the token of unused slots of a hole, after
-        its value.
+    function: Callable[[npt.NDArray[np.int64]], npt.ArrayLike]
+    _: KW_ONLY
+    mask_id: int
+    vocab_size: int
+    shift: bool = False
+    block_length: int | None = None
+    context: int = 1 << 30
+    null_id: int | None = None
+    """The token of unused slots of a hole, after its value."""
 
-        Raises OptionError for a mask outside the vocabulary, and for an empty block or context."""
-        if not 0 <= mask_id < vocab_size:
+    def __post_init__(self) -> None:
+        if not 0 <= self.mask_id < self.vocab_size:
             raise OptionError(
-                f"The mask id {mask_id} is outside a vocabulary of {vocab_size}.",
+                f"The mask id {self.mask_id} is outside a vocabulary of {self.vocab_size}.",
                 where="mask_id",
                 cure="Pass the id of the token that stands in masked slots, and the width of the logits.",
             )
-        for name, value in (("block_length", block_length), ("context", context)):
+        for name, value in (("block_length", self.block_length), ("context", self.context)):
             if value is not None and value < 1:
                 raise OptionError(f"{name}={value}.", where=name, cure="Pass 1 or more, or leave it out.")
-        self.mask_id, self.vocab_size, self.shift = mask_id, vocab_size, shift
-        self.block_length, self.context, self.null_id = block_length, context, null_id
-        self._forward = forward
 
     def forward(self, ids: npt.NDArray[np.int64]) -> npt.NDArray[np.float32]:
-        """Return float32 logits [L, V] for int ids [L]."""
-        canvas = np.asarray(ids, np.int64)
-        if canvas.ndim != 1 or not 1 <= len(canvas) <= self.context:
-            raise OptionError(
-                f"ids of shape {canvas.shape}; the model reads 1 to {self.context}.",
-                where="ids",
-                cure="Shorten the prompt or the canvas.",
-            )
-        logits = np.asarray(self._forward(canvas), np.float32)
-        if logits.shape != (len(canvas), self.vocab_size):
-            raise OptionError(
-                f"forward returned logits of shape {logits.shape} for {len(canvas)} ids.",
-                where="forward",
-                cure=f"Return [{len(canvas)}, {self.vocab_size}]: one row per id, without a batch dimension.",
-            )
-        if np.isnan(logits).any():
-            row = int(np.isnan(logits).any(1).argmax())
-            raise OptionError(
-                f"forward returned NaN in row {row}.",
-                where="forward",
-                cure="Compute in float32 or bfloat16; float16 overflows in some models.",
-            )
-        return logits
+        """Return float32 logits [L, V] for int ids [L]; `infill` checks their shape, and refuses NaN."""
+        return np.asarray(self.function(np.asarray(ids, np.int64)), np.float32)
 
 
 def load_masked_model(
@@ -168,8 +139,7 @@ def load_masked_model(
         for option, value in {**own, "device": device, "dtype": dtype}.items():
             if value not in (None, "cpu", "float32"):
                 raise OptionError(
-                    f"{option}={value!r}; a model of structgen's says this itself, and is computed in float32 "
-                    "on the CPU.",
+                    f"{option}={value!r}; this model says it itself, and runs in float32 on the CPU.",
                     where=option,
                     cure="Leave it out.",
                 )
@@ -206,9 +176,9 @@ def convention_of(
 ) -> Convention:
     """Return the convention of a model by its config.json. The caller's values come first.
 
-    Then come the values of the config (`mask_token_id`, `block_length` or `block_size`, `eos_token_id`,
-    `pad_token_id`), then FAMILIES. Raises OptionError for a causal model, for a diffusion model without a
-    mask token, and for an unknown architecture if the caller gives no `mask_id` and `shift`.
+    Then come the values of the config (`mask_token_id`, `block_length` or `block_size`, `pad_token_id`), then
+    FAMILIES. Raises OptionError for a causal model, for a diffusion model without a mask token, and for an
+    unknown architecture if the caller gives no `mask_id` and `shift`.
     """
     named = config.get("architectures") or [f"model of type {config.get('model_type')!r}"]
     architecture = str(named[0])
@@ -222,14 +192,12 @@ def convention_of(
     if known is None:
         if mask_id is None or shift is None:
             raise _refusal(architecture, where)
-        known = Convention(architecture, mask_id, shift, None, (), None)
-    ends = config.get("eos_token_id")
+        known = Convention(architecture, mask_id, shift, None, None)
     found = replace(
         known,
         mask_id=_first(mask_id, config.get("mask_token_id"), known.mask_id),
         shift=known.shift if shift is None else shift,
         block_length=_first(block_length, *(config.get(key) for key in _BLOCK_NAMES), known.block_length),
-        end_ids=known.end_ids if ends is None else tuple([ends] if isinstance(ends, int) else ends),
         pad_id=_first(config.get("pad_token_id"), known.pad_id),
     )
     if found.block_length is not None and found.block_length < 1:
