@@ -26,10 +26,9 @@ from structgen.engine.draft_models import check_speculation
 from structgen.engine.driver import Driver, foreign_handle, listening
 from structgen.engine.forward_pass.gguf_models import gguf_file, gguf_tokenizer
 from structgen.engine.loop import Loop
-from structgen.engine.model_prompts import ModelPrompts
+from structgen.engine.model_prompts import ModelPrompts, RequestTokens, check_budget
 from structgen.engine.model_protocol import Model, draft_support_of
 from structgen.engine.models import given_model, load_model, tokenizer_of
-from structgen.engine.request_tokens import RequestTokens, check_budget
 from structgen.engine.requests import Handle, Request, Result, Usage
 from structgen.engine.searches.whole_values import comparing
 from structgen.engine.special_texts import special_texts, warn_of_special_texts
@@ -118,6 +117,8 @@ class Engine:
                 cure="Use the model's own tokenizer.",
             )
         self.tokenizer, self.max_rows = tokenizer, max_rows
+        self.reading = RequestTokens(self.prompts, tokenizer, self.model.vocab_size, self.model.context)
+        """How the model reads requests."""
         self._loop = Loop(self.model, tokenizer, max_rows)
         self._driver = Driver(self._loop, most)
         self._compiled: dict[tuple[Grammar, str], CompiledGrammar] = {}
@@ -437,9 +438,9 @@ class Engine:
 
     def _bring_on(self, handle: Handle) -> None:
         """Take a step for a text that is not done; end it where it was cancelled, without one."""
-        if handle.cancelled and self._loop.drop(handle):
-            return
-        if not self.step() and not handle.is_done:
+        if handle.cancelled:
+            self._loop.sweep()
+        if not handle.is_done and not self.step() and not handle.is_done:
             raise foreign_handle()
 
     def trace(self, result: Any, title: str = "A generation") -> Trace:
@@ -460,15 +461,10 @@ class Engine:
         self._driver.close()
         self._loop.close()
 
-    @property
-    def reading(self) -> RequestTokens:
-        """How the model reads requests."""
-        return RequestTokens(self.prompts, self.tokenizer, self.model.vocab_size, self.model.context)
-
     def prompt_tokens(self, request: Request) -> list[int]:
         """Return the tokens that the model reads of a request: those of its prompt in the form that the model
         needs, or the ids that were given. Raises OptionError for ids that are none of the model's."""
-        return self.reading.prompt(request)
+        return self.reading.read(request).tokens
 
 
 def _listed(requests: Any) -> list[Request]:
