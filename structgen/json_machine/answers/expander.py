@@ -5,6 +5,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from contextlib import suppress
+from itertools import accumulate
 from weakref import proxy
 
 import numpy as np
@@ -248,13 +249,9 @@ class Expander:
         row = self._list_of_keys.get(keys)
         if row is None:
             encoded = [encode(key) for key in keys]
-            lengths = np.fromiter(map(len, encoded), np.int64, len(encoded))
             blob = b"".join(encoded)
             start = self._tables.extend(L.T_BLOB, np.frombuffer(blob, np.uint8), len(blob))
-            offsets = np.empty(len(encoded) + 1, np.int64)
-            offsets[0] = start
-            np.cumsum(lengths, out=offsets[1:])
-            offsets[1:] += start
+            offsets = np.array([*accumulate(map(len, encoded), initial=start)])
             at = self._tables.extend(L.T_OFFSET, offsets[:, None], len(offsets))
             row = self._tables.append(L.T_LEX, (at, len(encoded)))
             self._list_of_keys[keys] = row
