@@ -3,9 +3,9 @@
     python bench/bench_infill.py [--prompts 60] [--ways confident-prefix,...]
 
 structgen/infill fills sentences written by hand (tests/data/extract), one canvas for the document. Beside our
-schedulers stands the model without a grammar. Columns: tokens a step, steps, passes of the model, share of
-valid documents (as jsonschema says), of right fields, process CPU seconds a document, and seconds by the
-clock of the lattice.
+schedulers stands the model without a grammar; those of papers: bench/methods/schedulers_rows.py. Columns:
+tokens a step, steps (each a pass of the model), share of valid documents (as jsonschema says), of right
+fields, process CPU seconds a document, and seconds by the clock of the lattice.
 
 How many fields are right on more sentences, with the grammar and without: `models/evaluate.py infill`.
 
@@ -44,12 +44,8 @@ from evaluate import SENTENCES, closed, hand_written, right_fields
 
 WAYS: list[tuple[str, int | None]] = [
     *(("no grammar", rate) for rate in (1, 4, 16)),
-    *(("low-confidence", rate) for rate in (1, 4, 16, 128)),
-    *(("left-to-right", rate) for rate in (1, 4)),
-    ("blocks", 4),
-    *((way, None) for way in ("threshold", "factor", "entropy-bound", "prophet")),
-    ("freedave", 1),
-    *((way, None) for way in ("first-hitting", "confident-prefix")),
+    ("left-to-right", 1),
+    ("confident-prefix", None),
 ]
 """Each with the tokens of a step; the last one is the default."""
 
@@ -120,18 +116,15 @@ def scheduler_rows(count: int, asked: list[str]) -> Iterator[dict[str, Any]]:
             began = time.process_time()
             if way == "no grammar":
                 tokens, steps = by_confidence(model, prompt, slots, rate or 1, ends)
-                text, passes, own = said(tokens, ends, tokenizer), steps, 0.0
+                text, own = said(tokens, ends, tokenizer), 0.0
             else:
                 how = {"grammar": schema, "prompt": prompt, "slots": slots, "scheduler": way}
-                how |= {} if rate is None else {"tokens_per_step": rate}
                 found = sg.infill(model, tokenizer=tokenizer, **how)
-                text, steps, passes = found.text, found.usage.steps, found.usage.passes
-                own = found.usage.lattice_seconds
+                text, steps, own = found.text, found.usage.steps, found.usage.lattice_seconds
             good = right_fields(one, text).values()
             sums["seconds"] += time.process_time() - began
             sums["own_seconds"] += own
             sums["steps"] += steps
-            sums["passes"] += passes
             sums["valid"] += is_valid(schema, text)
             sums["right"] += sum(good)
             sums["fields"] += len(good)
@@ -140,7 +133,6 @@ def scheduler_rows(count: int, asked: list[str]) -> Iterator[dict[str, Any]]:
             "way": way,
             "tokens_per_step": rate or "",
             "steps": sums["steps"] / n,
-            "passes": sums["passes"] / n,
             "valid": sums["valid"] / n,
             "right_fields": sums["right"] / sums["fields"],
             "seconds": sums["seconds"] / n,

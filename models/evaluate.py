@@ -24,6 +24,7 @@ import argparse
 import json
 import random
 import re
+import sys
 import time
 from collections import defaultdict
 from contextlib import suppress
@@ -31,10 +32,14 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Literal
 
+sys.path.append(str(Path(__file__).parents[1] / "bench"))
+
 import torch
 from batches import LONGEST, Encoder
 from data.sentences import Example, Examples
 from decode import fill, greedy
+from methods.left_window import LeftWindow
+from methods.low_confidence import LowConfidence
 from model import Network, load
 from train import TYPE
 
@@ -161,8 +166,7 @@ def constrained_fill(folder: Path, examples: list[Example], prompts: list[list[i
             grammar=sg.json_schema(closed(example.schema), **OPTIONS),
             prompt=prompt,
             slots=SLOTS,
-            scheduler="left-to-right" if way.order == "left" else "low-confidence",
-            tokens_per_step=way.at_once,
+            scheduler=(LeftWindow if way.order == "left" else LowConfidence)(way.at_once),
             tokenizer=tokenizer,
         ).text
         for example, prompt in zip(examples, prompts, strict=True)

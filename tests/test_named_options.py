@@ -13,7 +13,7 @@ import pytest
 from for_each import for_each
 
 import structgen as sg
-from structgen.engine.strategies import strategy_names
+from structgen.cli import named_values
 from structgen.json_grammars.schema_grammar import json_schema
 
 EACH_TOKEN = {"allocate_mask"}
@@ -32,7 +32,7 @@ CLASSES = (
     "Request",
     "Sampling",
 )
-STRATEGIES = [f"strategies.{one.__name__}" for one in strategy_names.STRATEGIES.values()]
+STRATEGIES = [f"strategies.{one.__name__}" for one in named_values.STRATEGIES.values()]
 
 
 @for_each("name", [*FUNCTIONS, *CLASSES, *STRATEGIES, "Engine", "Speculation", "Thinking"])

@@ -18,15 +18,16 @@ from dataclasses import dataclass, field
 import numpy as np
 
 import structgen as sg
-from structgen.infilling.schedulers import Bools, Scheduler, SchedulerView, Threshold
+from methods.fast_dllm import Threshold
+from methods.whole_filling import Bools, SchedulerView, WholeFilling
 
 
 @dataclass(frozen=True)
-class AdaBlock:
+class AdaBlock(WholeFilling):
     """Blocks of a JSON document around another scheduler."""
 
     tokenizer: sg.Tokenizer
-    inner: Scheduler = field(default_factory=Threshold)
+    inner: WholeFilling = field(default_factory=Threshold)
     tau: float = 0.3
     length: int = 32
     """The slots of a block without a delimiter."""

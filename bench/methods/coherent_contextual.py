@@ -18,7 +18,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from structgen.infilling.schedulers import Bools, SchedulerView
+from methods.whole_filling import Bools, SchedulerView, WholeFilling
 
 
 def entropy(law: np.ndarray) -> float:
@@ -28,7 +28,7 @@ def entropy(law: np.ndarray) -> float:
 
 
 @dataclass(frozen=True)
-class CoherentContextual:
+class CoherentContextual(WholeFilling):
     """The scheduler; `steps` is h."""
 
     steps: int = 3

@@ -5,10 +5,10 @@ Credits, 2025 (arXiv 2510.06133). In each step, for each masked slot and token, 
 the slot's likeliest] p^gamma, where p is its probability; then logit <- logit + alpha log(1 + c). Another
 scheduler chooses by the new logits.
 
-What differs here: the logits are changed before the lattice reads them, so that proposal and confidence are
-those of the changed logits given validity. p is the model's own probability, without the grammar. Tokens that
-never were the likeliest have no credit, so a dict of tokens is kept for each slot. Two public
-re-implementations disagree on the constants: `schedulers_rows.py` sweeps them. alpha = 0 is the other
+What differs here: the logits are changed before the other scheduler reads them, so that proposal and
+confidence are those of the changed logits given validity. p is the model's own probability, without the
+grammar. Tokens that never were the likeliest have no credit, so a dict of tokens is kept for each slot. Two
+public re-implementations disagree on the constants: `schedulers_rows.py` sweeps them. alpha = 0 is the other
 scheduler.
 """
 
@@ -19,7 +19,8 @@ from typing import Any
 
 import numpy as np
 
-from structgen.infilling.schedulers import Bools, Scheduler, SchedulerView, Threshold
+from methods.fast_dllm import Threshold
+from structgen.infilling.schedulers import CanvasStep, Scheduler
 
 
 @dataclass(frozen=True)
@@ -30,12 +31,6 @@ class CreditDecoding:
     alpha: float = 0.7
     beta: float = 0.8
     gamma: float = 0.2
-
-    def __getattr__(self, name: str) -> Any:
-        """`leads_alone`, `sure` and `drafts` are those of the other scheduler."""
-        if name not in ("leads_alone", "sure", "drafts"):
-            raise AttributeError(name)
-        return getattr(self.inner, name)
 
     def adjust(self, logits: np.ndarray, positions: np.ndarray, state: dict[str, Any]) -> None:
         """Add the credit to the logits, after that of this step."""
@@ -49,6 +44,12 @@ class CreditDecoding:
             for token, c in credit.items():
                 row[token] += self.alpha * np.log1p(c)
 
-    def choose(self, view: SchedulerView) -> Bools:
-        """Return what the other scheduler chooses."""
-        return self.inner.choose(view)
+    def fill(self, step: CanvasStep) -> None:
+        """Fill what the other scheduler fills by the new logits."""
+        places, parts = step.masked(), step.canvas.parts
+        if places:
+            rows = np.array([parts[one.part].lattice.logits[one.slot] for one in places])
+            self.adjust(rows, np.array([one.position for one in places]), step.state)
+            for one, row in zip(places, rows, strict=True):
+                parts[one.part].lattice.set_logits(one.slot, row)
+        self.inner.fill(step)

@@ -17,15 +17,16 @@ from dataclasses import dataclass, field, replace
 
 import numpy as np
 
-from structgen.infilling.schedulers import Bools, LowConfidence, Scheduler, SchedulerView
+from methods.low_confidence import LowConfidence
+from methods.whole_filling import Bools, SchedulerView, WholeFilling
 
 
 @dataclass(frozen=True)
-class EosRejection:
+class EosRejection(WholeFilling):
     """What another scheduler chooses if empty slots are less sure: their confidences times g, from `least`
     before the first slot is filled to 1 when all are."""
 
-    inner: Scheduler = field(default_factory=LowConfidence)
+    inner: WholeFilling = field(default_factory=LowConfidence)
     least: float = 0.4
 
     def choose(self, view: SchedulerView) -> Bools:
@@ -36,7 +37,7 @@ class EosRejection:
 
 
 @dataclass(frozen=True)
-class AscendingSteps:
+class AscendingSteps(WholeFilling):
     """The 2^i surest slots in step i; all in the last step."""
 
     def choose(self, view: SchedulerView) -> Bools:

@@ -6,7 +6,7 @@ Chart: any JSON value, and the values of a recursive schema, as json.dumps write
 model's vocabulary (2,048 tokens), random logits. Times are process CPU, the least of 3 but for tables. All
 slots masked: the masks by classes, log Z with marginals, the best filling. Then the masks after each commit
 of that filling in a random order: the longest time from each share of filled slots on to the next. Beside it
-the automaton of JSON at depth 4, in `structgen.infilling.lattice`.
+the automaton of JSON at depth 4, with its sums (`lattice_sums`).
 
 List operations on 5 items (`list_operations`): closed form and measured share of right results by slots a
 step.
@@ -27,6 +27,7 @@ import numpy as np
 
 from methods.byte_rules import JSON, Rules
 from methods.context_free_fill import OPEN, ContextFreeFill
+from methods.lattice_sums import LatticeSums
 from methods.list_operations import OPERATIONS, closed_form, measured
 from methods.schema_rules import schema_rules
 from methods.token_pushdown import token_pushdown
@@ -89,16 +90,12 @@ def chart_rows(slots: int) -> list[dict[str, Any]]:
     for slot in range(slots):
         lattice.set_logits(slot, logits[slot, :-1].astype(np.float32))
 
-    def fresh(run: Callable[[], object]) -> None:
-        lattice._weights.clear()
-        run()
-
     size = f"JSON, {slots} slots, {automaton.states} states, {automaton.classes} classes"
     times = {
         "tables": built,
         "all masks": milliseconds(lambda: Lattice(automaton, [OPEN] * slots).forced()),
-        "log Z and marginals": milliseconds(lambda: fresh(lattice.marginals)),
-        "best filling": milliseconds(lambda: fresh(lattice.best)),
+        "log Z and marginals": milliseconds(lambda: LatticeSums(lattice).marginals),
+        "best filling": milliseconds(lambda: LatticeSums(lattice).best()),
     }
     return found + [row("automaton, depth 4", size, figure, value, "ms") for figure, value in times.items()]
 

@@ -29,8 +29,8 @@ from bench_infill import asked_of
 
 import structgen as sg
 from methods.eos_rejection import EosRejection
+from methods.whole_filling import Bools, SchedulerView, WholeFilling
 from structgen.infilling.lattice import NULL
-from structgen.infilling.schedulers import Bools, Scheduler, SchedulerView
 
 _SEED = 88_000_000  # neither training's nor an examination's
 _RIDGE = 1e-3
@@ -93,10 +93,10 @@ class OwnText:
 
 
 @dataclass(frozen=True)
-class Traced:
+class Traced(WholeFilling):
     """The slow schedule; notes features, places, tokens and ends of the proposal of each step."""
 
-    inner: Scheduler = field(default_factory=EosRejection)
+    inner: WholeFilling = field(default_factory=EosRejection)
     steps: list[tuple[np.ndarray, ...]] = field(default_factory=list)
 
     def choose(self, view: SchedulerView) -> Bools:
@@ -131,7 +131,7 @@ def filter_of(texts: list[OwnText], *, predicts_ends: bool) -> np.ndarray:
 
 
 @dataclass(frozen=True)
-class Learn2Pd:
+class Learn2Pd(WholeFilling):
     """The slots of which the filter is sure; `predicts_ends`: with end-of-text prediction."""
 
     weights: np.ndarray

@@ -21,7 +21,7 @@ from dataclasses import dataclass
 import numpy as np
 
 import structgen as sg
-from structgen.infilling.schedulers import Bools, SchedulerView
+from methods.whole_filling import Bools, SchedulerView, WholeFilling
 
 OPERATIONS = ("copy", "sort", "insert", "replace", "shuffle")
 LETTERS = "abcdefghx"  # the items, and x, which is new
@@ -69,7 +69,7 @@ def _steps(slots: int, rate: int) -> Iterator[tuple[int, int]]:
 
 
 @dataclass(frozen=True)
-class FirstSlots:
+class FirstSlots(WholeFilling):
     """The first `rate` masked slots."""
 
     rate: int

@@ -16,11 +16,11 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from structgen.infilling.schedulers import Bools, SchedulerView
+from methods.whole_filling import Bools, SchedulerView, WholeFilling
 
 
 @dataclass(frozen=True)
-class LocalLeap:
+class LocalLeap(WholeFilling):
     """The scheduler, with the constants of the paper."""
 
     anchor: float = 0.9

@@ -24,40 +24,45 @@ from evaluate import right_fields
 
 import structgen as sg
 from methods.ada_block import AdaBlock
+from methods.blocks import Blocks
 from methods.coherent_contextual import CoherentContextual
 from methods.credit_decoding import CreditDecoding
 from methods.dparallel import model_of, read, trained
+from methods.entropy_bound import EntropyBound
 from methods.eos_rejection import AscendingSteps, EosRejection
+from methods.fast_dllm import Factor, Threshold
+from methods.first_hitting import FirstHitting
+from methods.free_dave import FreeDave
 from methods.learn2pd import Learn2Pd, OwnText, filter_of, own_texts
+from methods.left_window import LeftWindow
 from methods.local_leap import LocalLeap
+from methods.low_confidence import LowConfidence
+from methods.prophet import Prophet
 from structgen.infilling.presets import load_masked_model
-from structgen.infilling.schedulers import (
-    Blocks,
-    ConfidentPrefix,
-    Factor,
-    LowConfidence,
-    Scheduler,
-    Threshold,
-    named,
-)
+from structgen.infilling.schedulers import ConfidentPrefix, Scheduler, named
 
-COMPARED: dict[str, Scheduler] = {
-    "confident-prefix": ConfidentPrefix(),
-    "threshold 0.9": Threshold(),
-    "factor 1": Factor(),
-    **{f"low-confidence, {rate} a step": LowConfidence(rate) for rate in (2, 4, 8)},
+COMPARED: dict[tuple[str, str], Scheduler] = {
+    ("default", "confident-prefix"): ConfidentPrefix(),
+    ("fast-dllm", "threshold 0.9"): Threshold(),
+    ("fast-dllm", "factor 1"): Factor(),
+    **{("low-confidence", f"{rate} a step"): LowConfidence(rate) for rate in (2, 4, 8)},
 }
-"""Schedulers of structgen, which dParallel's weights are measured with before and after."""
+"""By method and constants: those that dParallel's weights are measured with before and after."""
 
 
-def cases(tokenizer: sg.Tokenizer) -> Iterator[tuple[str, str, Any]]:
-    """Yield each method, its constants, and the scheduler; first those of structgen that they are compared
-    with."""
-    for case, scheduler in COMPARED.items():
-        yield "default", case, scheduler
-    yield "default", "blocks of 32, threshold", Blocks(Threshold())
-    for name in ("left-to-right", "entropy-bound", "prophet", "freedave", "first-hitting"):
-        yield "option", name, named(name)
+def cases(model: Any, tokenizer: sg.Tokenizer) -> Iterator[tuple[str, str, Any]]:
+    """Yield each method, its constants, and the scheduler; first those that others are compared with."""
+    for (method, case), scheduler in COMPARED.items():
+        yield method, case, scheduler
+    yield "option", "left-to-right", named("left-to-right")
+    yield "low-confidence", "1 a step", LowConfidence()
+    yield "left-window", "4 a step", LeftWindow(4)
+    yield "blocks", "of 32, threshold", Blocks(Threshold())
+    yield "blocks", "of 32, low-confidence 4", Blocks(LowConfidence(4))
+    yield "entropy-bound", "0.1 nats", EntropyBound()
+    yield "prophet", "around low-confidence 1", Prophet()
+    yield "free-dave", "around low-confidence 1", FreeDave(model, LowConfidence())
+    yield "first-hitting", "", FirstHitting()
     yield "local-leap", "0.9, 0.75, radius 4", LocalLeap()
     yield "local-leap", "0.9, 0.5, radius 4", LocalLeap(relaxed=0.5)
     yield "local-leap", "0.99, 0.9, radius 2", LocalLeap(0.99, 0.9, 2)
@@ -92,20 +97,23 @@ def learned(texts: list[OwnText], *, predicts_ends: bool) -> dict[str, Learn2Pd]
 
 def measured(model: Any, tokenizer: sg.Tokenizer, questions: list[Any], scheduler: Any) -> dict[str, float]:
     """Return the figures of a scheduler over all questions."""
-    steps = passes = valid = right = fields = 0
+    steps = valid = right = fields = 0
     began = time.process_time()
+    reads = scheduler if isinstance(scheduler, FreeDave) else model
     for one in questions:
         schema, prompt, slots = asked_of(one, tokenizer)
         found = sg.infill(
-            model, grammar=schema, prompt=prompt, slots=slots, scheduler=scheduler, tokenizer=tokenizer
+            reads, grammar=schema, prompt=prompt, slots=slots, scheduler=scheduler, tokenizer=tokenizer
         )
+        if found.usage.scheduler:
+            raise RuntimeError(found.usage.scheduler)
         good = right_fields(one, found.text).values()
-        steps, passes = steps + found.usage.steps, passes + found.usage.passes
+        steps = steps + found.usage.steps
         valid, right, fields = valid + is_valid(schema, found.text), right + sum(good), fields + len(good)
     n = len(questions)
     return {
         "steps": steps / n,
-        "passes": passes / n,
+        "passes": getattr(reads, "passes", steps) / n,
         "valid": valid / n,
         "right_fields": right / fields,
         "fields": fields,
@@ -117,14 +125,15 @@ def ways(
     model: Any, tokenizer: sg.Tokenizer, texts: list[OwnText], certain: Any
 ) -> Iterator[tuple[Any, str, str, Any]]:
     """Yield the model, method, case and scheduler of each row; `certain` is the model after dParallel."""
-    for one in cases(tokenizer):
+    for one in cases(model, tokenizer):
         yield (model, *one)
     filters = learned(texts, predicts_ends=True)
     for case, scheduler in (learned(texts, predicts_ends=False) | filters).items():
         yield model, "learn2pd", case, scheduler
-    both: dict[str, Scheduler] = {f"learn2pd, {case}": one for case, one in filters.items()}
-    for case, scheduler in (COMPARED | both).items():
-        yield certain, "dparallel", case, scheduler
+    for (method, case), compared in COMPARED.items():
+        yield certain, "dparallel", f"{method}, {case}", compared
+    for case, scheduler in filters.items():
+        yield certain, "dparallel", f"learn2pd, {case}", scheduler
 
 
 def rows(prompts: int = 60, sentences: int = 120, file: Path | None = None) -> list[dict[str, Any]]:

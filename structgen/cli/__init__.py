@@ -116,8 +116,9 @@ EXAMPLES: Final = {
     "infill": (
         """structgen infill --schema person.schema.json \\
       --prompt 'Ada Lovelace, 36, lives in London.'""",
-        """structgen infill --template letter.txt \\
-      --prompt 'Ada owes 40 euros.'""",
+        """structgen infill --template form.txt \\
+      --schema person.schema.json \\
+      --prompt 'Ada Lovelace, 36, lives in London.'""",
     ),
     "maskbench": (
         "structgen maskbench schemas/ --tokenizer tokenizer.json",

@@ -121,11 +121,10 @@ FLAGS: Final[dict[str, Flag]] = {
     ),
     "scheduler": Flag(
         str,
-        "auto (it is confident-prefix), confident-prefix, low-confidence, left-to-right, blocks, "
-        "threshold, factor, entropy-bound, prophet, freedave, first-hitting (docs/infilling.md).  "
+        "auto, which fills as many slots in a step as the model is sure of; left-to-right, which fills one.  "
         "[default: auto]",
     ),
-    "infill temperature": Flag(float, "0 takes the most probable filling.  [default: 0]", least=0.0),
+    "infill temperature": Flag(float, "0 takes the most probable tokens.  [default: 0]", least=0.0),
     "infill stream": Flag(bool, "Print the canvas behind each step, on stderr."),
     # --- warmup ---------------------------------------------------------------------------------------------
     "warmup tokenizer": Flag(

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 
 _OF_INFILL: Final = (
-    *("length", "scheduler", "tokens_per_step", "temperature", "seed", "depth", "max_states", "timeout"),
+    *("length", "scheduler", "sure", "temperature", "seed", "depth", "max_states", "timeout"),
     *("prompt", "outline", "chat"),
 )
 """Options that go to `sg.infill` as they are."""

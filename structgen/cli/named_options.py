@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from structgen.cli.option_names import DEFAULTS, LISTS, NAMES, SWITCHES, TEXTS
+from structgen.cli.option_names import DEFAULTS, GONE, LISTS, NAMES, SWITCHES, TEXTS
 from structgen.cli.output import read_input
 from structgen.errors import OptionError, StructgenError, unknown_option
 from structgen.system.resources import ON_A_SERVER
@@ -132,4 +132,4 @@ def _known(command: str, name: str, where: str = "-o") -> str:
             where=where,
             cure=f"It is one of structgen {' and of structgen '.join(elsewhere)}.",
         )
-    raise unknown_option(f"structgen {command}", name, NAMES[command], where=where)
+    raise unknown_option(f"structgen {command}", name, NAMES[command], GONE.get(command, {}), where)

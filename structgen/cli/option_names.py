@@ -48,7 +48,7 @@ NAMES: Final[Mapping[str, tuple[str, ...]]] = {
     ),
     "infill": (
         *("model", "template", *LANGUAGES, *OF_LARK, "given", "holes", "prompt", "outline", "chat"),
-        *("slots", "length", "scheduler", "tokens_per_step", "temperature", "seed", "depth", "max_states"),
+        *("slots", "length", "scheduler", "sure", "temperature", "seed", "depth", "max_states"),
         *("timeout", "stream", "trace"),
     ),
     "serve": (
@@ -63,6 +63,10 @@ RENAMED: Final[Mapping[str, str]] = {
     "import_path": "import_paths", "resource": "resources", "hole": "holes", "monitor": "monitors",
 }  # fmt: skip
 """Flags of before by the names that their options have in Python."""
+GONE: Final[Mapping[str, Mapping[str, str]]] = {
+    "infill": {"tokens_per_step": "Write --scheduler left-to-right for one token in a step"},
+}
+"""Options of before, and what to write instead."""
 DEFAULTS: Final[Mapping[str, Mapping[str, object]]] = {
     "generate": {"model": "structgen/extract"},
     "sample": {"model": "structgen/extract", "n": 10, "method": "auto"},

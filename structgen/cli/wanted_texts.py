@@ -116,14 +116,12 @@ class WantedTexts(WantedLanguage):
         found = self.given.some(OF_SAMPLING)
         if "strategy" in found:
             # start-up time: numpy
-            from structgen.engine.strategies.strategy_names import strategy_named
+            from structgen.cli.named_values import strategy_named
 
-            found["strategy"] = [
-                strategy_named(one, lambda name, option: named(name, option, "module:function"))
-                for one in listed(found["strategy"])
-            ]
+            found["strategy"] = [strategy_named(one) for one in listed(found["strategy"])]
         if "monitors" in found:
-            from structgen.monitors.monitor_names import monitor_named
+            # start-up time: numpy
+            from structgen.cli.named_values import monitor_named
 
             found["monitors"] = [monitor_named(one) for one in listed(found["monitors"])]
         if "logit_bias" in found:

@@ -1,21 +1,16 @@
-"""The drafters of a request: their checks against the engine's tokenizer, the cache of draft models, and
-whether "auto" drafts."""
+"""The drafters of a request: their checks against the engine's tokenizer, and the cache of draft models."""
 
 from __future__ import annotations
 
 import threading
-from collections import OrderedDict
-from collections.abc import Sequence
 from dataclasses import dataclass, field
 from os import PathLike
-from typing import Any, ClassVar, Final, TypeAlias
+from typing import Any, Final, TypeAlias
 
-from structgen.engine.model_protocol import Model, verifier_of
+from structgen.engine.model_protocol import Model
 from structgen.engine.models import given_model, load_model
-from structgen.engine.sequences import TextSequence
 from structgen.errors import OptionError, StructgenError
 from structgen.speculation.drafts.drafter import Drafter
-from structgen.speculation.planning.row_trial import GUESSES, RowTrial
 from structgen.speculation.speculation_options import Speculation
 from structgen.system.resources import model_name
 from structgen.tokens.tokenizer import Tokenizer
@@ -37,11 +32,9 @@ class SharedModel:
     lock: threading.Lock = field(default_factory=threading.Lock)
 
 
-class _Loaded:
-    """The draft models of the process, the most recently used last."""
-
-    models: ClassVar[OrderedDict[str | tuple[int, int], SharedModel]] = OrderedDict()
-    lock: ClassVar[threading.Lock] = threading.Lock()
+_LOADED: Final[dict[str | tuple[int, int], SharedModel]] = {}
+"""The draft models of the process, the most recently used last."""
+_LOCK: Final = threading.Lock()
 
 
 def drafters_of(speculation: Speculation, tokenizer: Tokenizer, samples: int = 1) -> list[Drafter]:
@@ -78,64 +71,32 @@ def draft_model_of(speculation: Speculation, tokenizer: Tokenizer) -> SharedMode
     or torch is not installed.
     """
     wanted = speculation.draft_model
-    return None if wanted is None else shared_model(wanted, tokenizer, "draft_model")
-
-
-def shared_model(wanted: GivenModel, tokenizer: Tokenizer, where: str) -> SharedModel:
-    """Return a model that the option `where` names, loaded once and shared. Errors as of `draft_model_of`."""
+    if wanted is None:
+        return None
     key = (id(wanted[0]), id(wanted[1])) if isinstance(wanted, tuple) else model_name(wanted)
-    with _Loaded.lock:
-        found = _Loaded.models.pop(key, None)
-        if found is None:
-            try:
-                own = given_model(*wanted) if isinstance(wanted, tuple) else load_model(str(wanted))
-            except StructgenError as error:
-                if error.where != "model":
-                    raise
-                raise StructgenError(error.what, where=where, cure=error.cure) from error
-            found = SharedModel(*own, wanted)
-        _Loaded.models[key] = found
-        if len(_Loaded.models) > MOST_MODELS:
-            _Loaded.models.popitem(last=False)
-    _check_tokens(found, tokenizer, where)
+    with _LOCK:
+        try:
+            found = _LOADED.pop(key, None) or _loaded(wanted)
+        except StructgenError as error:
+            if error.where != "model":
+                raise
+            raise StructgenError(error.what, where="draft_model", cure=error.cure) from error
+        _LOADED[key] = found
+        if len(_LOADED) > MOST_MODELS:
+            del _LOADED[next(iter(_LOADED))]
+    _check_tokens(found, tokenizer)
     return found
 
 
-def without_auto(rows: Sequence[TextSequence], trial: RowTrial, model: Model) -> list[int]:
-    """Return the most guesses of each sequence, for a model whose trial has not ended well: none for "auto".
-
-    The first sequence of "auto" goes on with the trial. When it has ended badly, these sequences are plain.
-    """
-    autos = [text for text in rows if text.most_guesses and text.handle.request.speculation == "auto"]
-    if autos and trial.pays is None and len(autos[0].read) + GUESSES <= model.context:
-        try:
-            # the sequence's own cache stays as it is, whatever the model does
-            _go_on(trial, model, autos[0].last, autos[0].cache.copy())
-        except Exception as error:  # any error of the model: its texts go on without drafts
-            trial.pays = False
-            autos[0].forgo_drafts(f"the model failed at one: {error}")
-    if trial.pays is False:
-        for text in autos:
-            text.most_guesses = 0
-    return [0 if not trial.pays and text in autos else text.most_guesses for text in rows]
+def _loaded(wanted: GivenModel) -> SharedModel:
+    own = given_model(*wanted) if isinstance(wanted, tuple) else load_model(str(wanted))
+    return SharedModel(*own, wanted)
 
 
-def _go_on(trial: RowTrial, model: Model, token: int, cache: Any) -> None:
-    """Go on with a trial by chains of equal tokens. A cache holds no guesses until they are kept."""
-    verifier = verifier_of(model)
-    assert verifier is not None
-
-    def run(rows: int) -> None:
-        logits = verifier.decode_tree([token] * rows, [*range(-1, rows - 1)], [rows], [cache])
-        logits[-1, -1].item()  # waits for a device
-
-    trial.measure(run)
-
-
-def _check_tokens(found: SharedModel, tokenizer: Tokenizer, where: str) -> None:
+def _check_tokens(found: SharedModel, tokenizer: Tokenizer) -> None:
     """Raise OptionError unless each token has the same bytes in both vocabularies. A special token may be in
     one of them only, and end tokens may differ: they affect only how good the guesses are."""
-    cure = f"Give one with the tokenizer of the model, or leave {where} out."
+    cure = "Give one with the tokenizer of the model, or leave draft_model out."
     theirs, ours = found.tokenizer.token_bytes, tokenizer.token_bytes
     if theirs != ours:
         most = max(len(theirs), len(ours))
@@ -145,13 +106,13 @@ def _check_tokens(found: SharedModel, tokenizer: Tokenizer, where: str) -> None:
             one, other = (of[wrong] if wrong < len(of) else None for of in (theirs, ours))
             raise OptionError(
                 f"It has another tokenizer: token {wrong} is {_said(one)} there, and {_said(other)} here.",
-                where=where,
+                where="draft_model",
                 cure=cure,
             )
     if found.model.vocab_size < min(len(theirs), len(ours)):
         raise OptionError(
             f"It has logits for {found.model.vocab_size:,} tokens, and the tokenizer has {len(theirs):,}.",
-            where=where,
+            where="draft_model",
             cure=cure,
         )
 

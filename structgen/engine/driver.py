@@ -28,7 +28,7 @@ class Driver:
     """
 
     def __init__(self, loop: Loop, most: int | None) -> None:
-        self._loop, self._most = loop, most
+        self._loop, self.most = loop, most
         self._begin()
         fork_locks.tell(self)
 
@@ -53,9 +53,9 @@ class Driver:
         """Count texts that are about to come, until `entered`. Raises BusyError where there are too many."""
         with self._lock:
             there = self._loop.count + self._entering
-            if self._most is not None and there + count > self._most:
+            if self.most is not None and there + count > self.most:
                 raise BusyError(
-                    f"{there:,} texts are being written or wait, and {self._most:,} may.",
+                    f"{there:,} texts are being written or wait, and {self.most:,} may.",
                     where="max_waiting",
                     cure="Ask again later, or for fewer samples.",
                 )
@@ -162,13 +162,12 @@ def listening(handles: Sequence[Handle], *, pieces: bool) -> asyncio.Event:
     not wait for the model's next token."""
     loop, woken = asyncio.get_running_loop(), asyncio.Event()
 
-    def wake(piece: str | None = "") -> None:
+    def wake(piece: str | None) -> None:
         if pieces or piece is None:
             loop.call_soon_threadsafe(woken.set)
 
     for handle in handles:
         handle.listen(wake)
-        handle.listen_to_thoughts(wake)
     if pieces:
         woken.set()
     return woken

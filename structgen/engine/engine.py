@@ -7,15 +7,12 @@ import threading
 from collections.abc import (
     AsyncGenerator,
     AsyncIterator,
-    Callable,
     Generator,
     Iterable,
     Iterator,
     Sequence,
 )
 from contextlib import aclosing
-from dataclasses import replace
-from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -25,21 +22,21 @@ from structgen.core.compiled import CompiledGrammar
 from structgen.core.forced_text import AnyText, half_character, prompt_border, with_forced_text
 from structgen.core.grammar import Grammar
 from structgen.core.matcher import Matcher
-from structgen.engine.draft_models import check_speculation, drafters_of
+from structgen.engine.draft_models import check_speculation
 from structgen.engine.driver import Driver, foreign_handle, listening
 from structgen.engine.forward_pass.gguf_models import gguf_file, gguf_tokenizer
 from structgen.engine.loop import Loop
-from structgen.engine.model_prompts import ModelPrompts
+from structgen.engine.model_prompts import ModelPrompts, RequestTokens, check_budget
 from structgen.engine.model_protocol import Model, draft_support_of
 from structgen.engine.models import given_model, load_model, tokenizer_of
-from structgen.engine.request_tokens import RequestTokens, check_budget
 from structgen.engine.requests import Handle, Request, Result, Usage
 from structgen.engine.searches.whole_values import comparing
-from structgen.engine.sequences import NO_BORDER, PromptBorder, SequenceStart, TextSequence
 from structgen.engine.special_texts import special_texts, warn_of_special_texts
 from structgen.engine.strategies.strategy import SearchStrategy
-from structgen.engine.strategies.strategy_loading import law_maker
-from structgen.engine.thinking import Thinking, ThoughtClosing, ThoughtPhase, closing_of
+from structgen.engine.strategies.strategy_loading import strategies_of
+from structgen.engine.text import Decided, PromptBorder, RequestStart, Text
+from structgen.engine.text_drafts import DraftStart
+from structgen.engine.thinking import Thinking, ThoughtClosing, closing_of
 from structgen.engine.trace import Trace, trace_page
 from structgen.errors import OptionError, options_named
 from structgen.language import checks
@@ -47,7 +44,6 @@ from structgen.lark_grammars.lark_grammar import LarkGrammar
 from structgen.limits import CACHE_BYTES
 from structgen.monitors.monitored_text import MonitoredText
 from structgen.speculation.drafts.drafter import RequestFacts
-from structgen.speculation.planning.drafting import Drafting
 from structgen.system.resources import model_name
 from structgen.text_grammars.text_grammar import TextGrammar
 from structgen.tokens.tokenizer import Tokenizer
@@ -121,6 +117,8 @@ class Engine:
                 cure="Use the model's own tokenizer.",
             )
         self.tokenizer, self.max_rows = tokenizer, max_rows
+        self.reading = RequestTokens(self.prompts, tokenizer, self.model.vocab_size, self.model.context)
+        """How the model reads requests."""
         self._loop = Loop(self.model, tokenizer, max_rows)
         self._driver = Driver(self._loop, most)
         self._compiled: dict[tuple[Grammar, str], CompiledGrammar] = {}
@@ -232,6 +230,8 @@ class Engine:
         of another tokenizer.
         """
         count = _checked(request).n
+        if self._driver.most is None:
+            return self._submitted(request)
         self._driver.enter(count)
         try:
             return self._submitted(request)
@@ -239,63 +239,64 @@ class Engine:
             self._driver.entered(count)
 
     def _submitted(self, request: Request) -> list[Handle]:
-        reading = self.reading
-        request, token_by_token = comparing(request, self.prompts)
-        closing = None if request.thinking is None else self._closing(request.thinking)
-        besides = 0
-        if request.thinking is not None and closing is not None:
+        reading, token_by_token = self.reading, ""
+        if not self.prompts.is_embedded:  # those write token by token
+            request, token_by_token = comparing(request, self.prompts)
+        closing, besides = None, 0
+        if request.thinking is not None:
+            closing = self._closing(request.thinking)
             besides = request.thinking.max_tokens + len(closing.tokens)
         read = reading.read(request, besides=besides)
-        prompt = read.tokens
-        request = reading.bounded(request, len(prompt), besides)
-        compiled, prompt, border = self._forced_text(request, prompt)
-        if compiled is not None and request.chosen_by.watching:
-            compiled = MonitoredText(compiled, request.chosen_by.watching, border.size)
+        request = reading.bounded(request, len(read.tokens), besides)
+        compiled, prompt, border = self._forced_text(request, read.tokens)
         least = 0 if compiled is None else None
-        if compiled is not None and not (begun := Matcher(compiled)).budget_suffices(request.most_tokens):
-            least = begun.tokens_to_finish()
-            check_budget(request, least)
-        thoughts: Callable[[Matcher | None], ThoughtPhase] | None = None
-        if request.thinking is not None and closing is not None:
-            thoughts = partial(ThoughtPhase, request.thinking, closing, self.tokenizer)
-        drafting, less = self._drafting(request, prompt, compiled)
+        if compiled is not None:
+            if request.chosen_by.monitors:
+                size = 0 if border is None else border.size
+                compiled = MonitoredText(compiled, request.chosen_by.watching, size)
+            if not (begun := Matcher(compiled)).budget_suffices(request.most_tokens):
+                least = begun.tokens_to_finish()
+                check_budget(request, least)
+        drafts, less = self._draft_start(request, prompt, compiled)
         named = self.specials if request.special_texts else {}
-        start = SequenceStart(
-            Handle(request, 0),
-            prompt,
-            self.tokenizer,
-            compiled,
-            least,
-            thoughts,
-            drafting,
-            border,
-            {token: text.encode() for text, token in named.items()},
-            law_maker(request, prompt, reading, self.model, besides),
+        strategies = None
+        if request.chosen_by.strategy:
+            strategies = strategies_of(request, prompt, reading, self.model, besides)
+        start = RequestStart(
+            request=request,
+            prompt=prompt,
+            tokenizer=self.tokenizer,
+            grammar=compiled,
+            least=least,
+            border=border,
+            closing=closing,
+            drafts=drafts,
+            specials={token: text.encode() for text, token in named.items()},
+            strategies=strategies,
         )
-        most_guesses = 0 if request.drafts is None or drafting is None else request.drafts.nodes
-        outline = request.shortened or read.shortened
         texts = []
         for sample in range(request.n):
-            own = replace(start, handle=Handle(request, sample))
-            usage = Usage(len(prompt), outline=outline, choices=token_by_token, speculation=less)
-            texts.append(TextSequence(own, usage, most_guesses=most_guesses))
+            usage = Usage(len(prompt), outline=request.shortened or read.shortened)
+            usage.choices, usage.speculation = token_by_token, less
+            most_guesses = 0 if drafts is None else drafts.how.nodes
+            texts.append(Text(start, Decided(Handle(request, sample), usage, most_guesses)))
         self._loop.add(texts)
         return [text.handle for text in texts]
 
     def _forced_text(
         self, request: Request, prompt: list[int]
-    ) -> tuple[CompiledGrammar | None, list[int], PromptBorder]:
+    ) -> tuple[CompiledGrammar | None, list[int], PromptBorder | None]:
         """Return the compiled grammar of a request with its options for forced text, the tokens of its prompt
-        that the model reads, and the border behind them. Raises OptionError, TokenizerError."""
-        compiled = None
-        bans = request.chosen_by.bans
-        grammar = without_banned_texts(request.grammar, bans)
+        that the model reads, and the border behind them, if any. Raises OptionError, TokenizerError."""
+        compiled, grammar, bans = None, request.grammar, request.chosen_by.bans
+        if bans:
+            grammar = without_banned_texts(grammar, bans)
         if grammar is not None:
             compiled = self.compiled(grammar, warns=not request.special_texts, bans=bans)
         if not request.healing:
-            if compiled is not None:
-                compiled = with_forced_text(compiled, canonical=request.canonical)
-            return compiled, prompt, NO_BORDER
+            if compiled is not None and request.canonical:
+                compiled = with_forced_text(compiled, canonical=True)
+            return compiled, prompt, None
         is_free = compiled is None
         if compiled is None:
             if self._any_text is None:
@@ -308,15 +309,15 @@ class Engine:
         border = PromptBorder(len(behind), half, is_free)
         return None if is_free and not behind else policy, prompt[:kept], border
 
-    def _drafting(
+    def _draft_start(
         self, request: Request, prompt: list[int], compiled: CompiledGrammar | None
-    ) -> tuple[Callable[[], Drafting] | None, str]:
-        """Return what begins the drafters of a text, None where it has none, and why it has less of them than
+    ) -> tuple[DraftStart | None, str]:
+        """Return what makes the drafters of a text, None where it has none, and why it has less of them than
         was asked for. Raises OptionError for a history or a draft model of another tokenizer."""
         how = request.drafts
         if how is not None and any(isinstance(one, SearchStrategy) for one in request.chosen_by.strategies):
             return None, "the strategy reads ahead itself"
-        if how is None or (request.speculation == "auto" and self._loop.trial.pays is False):
+        if how is None or (request.speculation == "auto" and self._loop.drafts.trial.pays is False):
             return None, ""
         check_speculation(how, self.tokenizer)
         support = draft_support_of(self.model)
@@ -328,8 +329,7 @@ class Engine:
             schema = compiled.grammar.fingerprint
         facts = RequestFacts(prompt, self.tokenizer, how.edit.encode(), schema, how.tenant)
         chain = how.chain or support.shape == "chain"
-        made = partial(drafters_of, how, self.tokenizer, request.n)
-        return lambda: Drafting(made(), facts, chain=chain), support.reason
+        return DraftStart(how, facts, self.tokenizer, request.n, chain), support.reason
 
     def compiled(
         self, grammar: Grammar | CompiledGrammar, *, warns: bool = True, bans: Sequence[int | str] = ()
@@ -348,7 +348,7 @@ class Engine:
                     cure="Give the grammar itself, or compile it for engine.tokenizer.",
                 )
             return grammar
-        tokenizer = without_tokens(self.tokenizer, bans)
+        tokenizer = without_tokens(self.tokenizer, bans) if bans else self.tokenizer
         key = grammar, tokenizer.fingerprint
         with self._of_grammars:
             found = self._compiled.pop(key, None)
@@ -438,9 +438,9 @@ class Engine:
 
     def _bring_on(self, handle: Handle) -> None:
         """Take a step for a text that is not done; end it where it was cancelled, without one."""
-        if handle.cancelled and self._loop.drop(handle):
-            return
-        if not self.step() and not handle.is_done:
+        if handle.cancelled:
+            self._loop.sweep()
+        if not handle.is_done and not self.step() and not handle.is_done:
             raise foreign_handle()
 
     def trace(self, result: Any, title: str = "A generation") -> Trace:
@@ -461,15 +461,10 @@ class Engine:
         self._driver.close()
         self._loop.close()
 
-    @property
-    def reading(self) -> RequestTokens:
-        """How the model reads requests."""
-        return RequestTokens(self.prompts, self.tokenizer, self.model.vocab_size, self.model.context)
-
     def prompt_tokens(self, request: Request) -> list[int]:
         """Return the tokens that the model reads of a request: those of its prompt in the form that the model
         needs, or the ids that were given. Raises OptionError for ids that are none of the model's."""
-        return self.reading.prompt(request)
+        return self.reading.read(request).tokens
 
 
 def _listed(requests: Any) -> list[Request]:

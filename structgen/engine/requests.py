@@ -13,7 +13,7 @@ from typing import Annotated, Any, Final
 from structgen.compilation.request_bans import checked_bans
 from structgen.core.compiled import CompiledGrammar
 from structgen.core.grammar import Grammar
-from structgen.engine.contradictions import OF_REQUESTS, OF_SAMPLING, refuse
+from structgen.engine.contradictions import OF_REQUESTS, OF_SAMPLING
 from structgen.engine.strategies.repetitions import ENDS, Repetitions
 from structgen.engine.strategies.strategy import Strategy, checked_strategies
 from structgen.engine.thinking import Thinking
@@ -21,6 +21,7 @@ from structgen.errors import StructgenError, fields_named
 from structgen.json_grammars.schema_grammar import JsonSchemaGrammar
 from structgen.language import checks
 from structgen.language.checks import By, Instance, Number, OneOf, Whole, check_fields
+from structgen.language.exclusions import refuse
 from structgen.monitors.monitor import Monitor, MonitorUse, checked_monitors
 from structgen.printable import short_repr
 from structgen.speculation.speculation_options import AUTO, Speculation, checked_speculation
@@ -157,7 +158,7 @@ def with_strategy(
     """Return a sampling with further strategies. Where none is given (None), it has the `temperature`, but 1
     beside a strategy that draws, and 0 beside one that takes the best token. Raises OptionError for
     strategies that exclude one another."""
-    given = checked_strategies(strategy)
+    given = checked_strategies(strategy) if strategy else ()
     if how is not None:
         return replace(how, strategy=(*how.strategies, *given)) if given else how
     heats = [1.0 if one.draws else 0.0 for one in given if one.draws or one.is_greedy]
@@ -244,7 +245,9 @@ class Request:
 
     def __post_init__(self) -> None:
         check_fields(self)
-        refuse(OF_REQUESTS, self, self.chosen_by)
+        how = self.chosen_by
+        if self.stop or self.canonical or self.healing or how.monitors or how.min_tokens:
+            refuse(OF_REQUESTS, self, how)  # each row is about one of these
 
     @property
     def most_tokens(self) -> int:
@@ -428,8 +431,8 @@ class Handle:
     is_done: bool = False
     """Whether there is a result, and all listeners have been called with None."""
     _lock: threading.Lock = field(default_factory=threading.Lock)
-    _listeners: list[_Listener] = field(default_factory=list)
-    _thinking: list[Callable[[], None]] = field(default_factory=list)
+    listeners: list[_Listener] = field(default_factory=list)
+    """Who hears of the text."""
 
     def cancel(self) -> None:
         """End the text at the next step. The result has the text so far."""
@@ -437,29 +440,25 @@ class Handle:
 
     def listen(self, want: Callable[[str | None], None]) -> None:
         """Call a function with each new part of the text, and with None at the end, in the thread that runs
-        the engine's steps. The first part includes the text so far.
+        the engine's steps. The first part includes the text so far. The part is "" where `thoughts` have
+        grown.
 
         If the function raises, the text ends with that error. If a KeyboardInterrupt interrupts a call, it is
         unknown whether the part arrived; the text then ends with an error, too.
         """
         listener = _Listener(want)
         with self._lock:
-            self._listeners.append(listener)
+            self.listeners.append(listener)
             late = self.is_done
         if late:
             listener.end(self.written)
 
-    def listen_to_thoughts(self, want: Callable[[], None]) -> None:
-        """Call a function each time that `thoughts` has grown, in the thread that runs the engine's steps. If
-        the function raises, the text ends with that error."""
-        self._thinking.append(want)
-
     def think(self, thoughts: str) -> None:
         """Store the thoughts so far, and call who listens to them. Raises StructgenError if one fails."""
         has_grown, self.thoughts = len(thoughts) > len(self.thoughts), thoughts
-        for want in self._thinking if has_grown else ():
+        for listener in self.listeners if has_grown else ():
             try:
-                want()
+                listener.want("")
             except Exception as error:
                 raise _of_listener(error) from error
 
@@ -468,15 +467,14 @@ class Handle:
         listeners."""
         self._lock = threading.Lock()
         if is_left:
-            self._listeners, self._thinking, self.cancelled = [], [], True
+            self.listeners, self.cancelled = [], True
 
-    def tell(self, text: str) -> None:
-        """Store the text so far, and call each listener with the part that is new to it. Raises
-        StructgenError if one fails; it gets no more parts."""
-        self.written = text
-        for listener in self._listeners:
+    def tell(self) -> None:
+        """Call each listener with the part of `written` that is new to it. Raises StructgenError if one
+        fails; it gets no more parts."""
+        for listener in self.listeners:
             try:
-                listener.hear(text)
+                listener.hear(self.written)
             except Exception as error:
                 raise _of_listener(error) from error
 
@@ -487,7 +485,7 @@ class Handle:
             self.written = result.text
             self.result = result
         while not self.is_done:
-            for listener in list(self._listeners):
+            for listener in list(self.listeners):
                 try:
                     listener.end(self.written)
                 except Exception as error:
@@ -495,7 +493,7 @@ class Handle:
                         self.result.error = _of_listener(error)
                         self.result.finish_reason = FinishReason.ERROR
             with self._lock:  # another listener may have been added
-                self.is_done = all(listener.is_over for listener in self._listeners)
+                self.is_done = all(listener.is_over for listener in self.listeners)
 
 
 @dataclass(slots=True, eq=False)

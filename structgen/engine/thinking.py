@@ -4,7 +4,7 @@ spent. The grammar applies from the next byte on."""
 from __future__ import annotations
 
 import codecs
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import Annotated, Any
@@ -13,6 +13,7 @@ from structgen.core.matcher import Matcher
 from structgen.errors import OptionError, fields_named
 from structgen.language import checks
 from structgen.language.checks import Whole, check_fields
+from structgen.tokens.token_mask import TokenMask
 from structgen.tokens.tokenizer import Tokenizer
 
 TAG_TOKENS = 16
@@ -173,3 +174,9 @@ class ThoughtPhase:
         if self.closing.token is None and self.is_over:
             data = data[: data.rfind(self.closing.text)]
         return data.decode("utf-8", "replace")
+
+
+def forbid(mask: TokenMask, row: int, tokens: Sequence[int]) -> None:
+    """Clear the bits of tokens in a row of a mask."""
+    for token in tokens:
+        mask.array[row, token // 32] &= ~(1 << token % 32) if token % 32 < 31 else 0x7FFFFFFF

@@ -10,15 +10,14 @@ A token never crosses the edge of a hole; a typed hole takes over the punctuatio
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 
-from structgen.infilling.lattice import NULL, OPEN, Bools, Floats, Lattice, Tokens
+from structgen.infilling.lattice import NULL, OPEN, Lattice, Tokens
 from structgen.infilling.token_automaton import TokenAutomaton
 
 if TYPE_CHECKING:
@@ -58,6 +57,15 @@ class Conventions:
     shift: bool
 
 
+class MaskedSlot(NamedTuple):
+    """A masked slot of a canvas."""
+
+    position: int
+    """In the canvas, without the prompt; of holes with one name, that in the first."""
+    part: int
+    slot: int
+
+
 @dataclass
 class LatticePart:
     """A lattice, and the positions of its slots in the canvas: [occurrences, slots]."""
@@ -78,8 +86,6 @@ class Canvas:
     tail: int
     """The first slot of a hole at the very end that may have empty slots; the number of slots if there is
     none."""
-    scale: float = 1.0
-    """1 / temperature of draws. The model's confidence, for schedulers, does not depend on it."""
 
     @classmethod
     def of(
@@ -89,7 +95,6 @@ class Canvas:
         conventions: Conventions,
         whole: TokenAutomaton | None,
         holes: dict[str, TokenAutomaton],
-        scale: float,
         marks: Marks | None = None,
     ) -> Canvas:
         """Return a new canvas: under one automaton for the whole (with `marks` if some holes have types of
@@ -119,12 +124,7 @@ class Canvas:
                 parts.append(LatticePart(lattice, at))
         last = pieces[-1]
         tail = len(tokens) - last.slots if last.name and last.least < last.slots else len(tokens)
-        return cls(tuple(prompt), tuple(pieces), conventions, parts, tokens, tail, scale)
-
-    def copy(self) -> Canvas:
-        """Return an independent copy; logits are shared."""
-        parts = [LatticePart(one.lattice.copy(), one.at) for one in self.parts]
-        return replace(self, parts=parts, tokens=self.tokens.copy())
+        return cls(tuple(prompt), tuple(pieces), conventions, parts, tokens, tail)
 
     # --- for the model --------------------------------------------------------------------------------------
 
@@ -158,7 +158,7 @@ class Canvas:
         """Take the model's logits [len(rows), V] for the rows `rows()`. Raises StructgenError for NaN."""
         row_of = self.row_of()
         for part in self.parts:
-            for slot in np.flatnonzero(part.lattice.is_open).tolist():
+            for slot in part.lattice.open_slots.tolist():
                 found = np.searchsorted(rows, row_of[part.at[:, slot]])
                 row = logits[found[0]]
                 for other in found[1:]:
@@ -174,62 +174,32 @@ class Canvas:
 
     # --- for the loop ---------------------------------------------------------------------------------------
 
-    def open_slots(self) -> list[tuple[int, int]]:
-        """Return the masked slots as (part, slot), once for each name, in canvas order."""
-        found = [
-            (int(part.at[0, slot]), number, slot)
+    def open_slots(self) -> list[MaskedSlot]:
+        """Return the masked slots, once for each name, in canvas order."""
+        return sorted(
+            self._place(number, slot)
             for number, part in enumerate(self.parts)
-            for slot in np.flatnonzero(part.lattice.is_open).tolist()
-        ]
-        return [(number, slot) for _, number, slot in sorted(found)]
+            for slot in part.lattice.open_slots.tolist()
+        )
 
-    def commit(self, part: int, slot: int, token: int) -> int:
-        """Write a token or NULL into a masked slot, in every hole of that name; return its position."""
-        self.parts[part].lattice.commit(slot, token)
-        self.tokens[self.parts[part].at[:, slot]] = token
-        return int(self.parts[part].at[0, slot])
+    def _place(self, part: int, slot: int) -> MaskedSlot:
+        return MaskedSlot(int(self.parts[part].at[0, slot]), part, slot)
+
+    def commit(self, place: MaskedSlot, token: int) -> None:
+        """Write a token or NULL into a masked slot, in every hole of that name."""
+        self.parts[place.part].lattice.commit(place.slot, token)
+        self.tokens[self.parts[place.part].at[:, place.slot]] = token
 
     def commit_forced(self) -> list[tuple[int, int, float]]:
         """Commit the slots that are the same in every valid filling; return position, token and probability
         (1) of each."""
-        return [
-            (self.commit(number, slot, token), token, 1.0)
-            for number, part in enumerate(self.parts)
-            for slot, token in part.lattice.forced()
-        ]
-
-    def best(self, k: int = 1) -> list[tuple[float, list[Tokens]]]:
-        """Return the most probable valid filling, an assignment for each part. With k = 2 also the second
-        one, if there is one; it differs from the best in one part."""
-        found = [part.lattice.best(k) for part in self.parts]
-        value = math.fsum(one[0][0] for one in found)
-        first = [one[0][1] for one in found]
-        result = [(value, first)]
-        behind = [(one[0][0] - one[1][0], at) for at, one in enumerate(found) if len(one) > 1]
-        if behind:
-            gap, at = min(behind)
-            result.append((value - gap, [*first[:at], found[at][1][1], *first[at + 1 :]]))
-        return result
-
-    def sample(self, chance: np.random.Generator) -> list[Tokens]:
-        """Return an exact draw of a valid filling, an assignment for each part."""
-        return [part.lattice.sample(chance.random((len(part.lattice), 3)), self.scale) for part in self.parts]
-
-    def marginals(self) -> list[tuple[Floats, Floats]]:
-        """Return each part's constrained marginals, at temperature 1."""
-        return [part.lattice.marginals() for part in self.parts]
-
-    def log_validity(self) -> float:
-        """Return the logarithm of the probability that independent draws from the model's logits are valid,
-        divided by the number of masked slots: otherwise few slots would win for being few."""
-        total = math.fsum(one.lattice.log_z() - one.lattice.log_total() for one in self.parts)
-        return total / max(len(self.open_slots()), 1)
-
-    @property
-    def is_open(self) -> Bools:
-        """[slots]: which are masked."""
-        masked: Bools = self.tokens == OPEN
-        return masked
+        found = []
+        for number, part in enumerate(self.parts):
+            for slot, token in part.lattice.forced():
+                place = self._place(number, slot)
+                self.commit(place, token)
+                found.append((place.position, token, 1.0))
+        return found
 
     def hole_tokens(self, piece: int) -> list[int]:
         """Return the tokens of a part, without empty slots."""

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterator
 from typing import Final
 
@@ -20,15 +19,15 @@ _TEMPLATE: Final = """\
 {%- for text, number, chance in pieces %}
 {%- if number is none %}<span class=fixed>{{ text }}</span>
 {%- else %}{{ token(text, 0.7 * number / last, hint(number, chance)) }}{% endif %}{% endfor %}</div>
-<p class=faint>Grey: fixed text. The redder a token, the later it was written. Hover for its step and its probability, given
-that the whole is valid.</p>
+<p class=faint>Grey: fixed text. The redder a token, the later it was written. Hover for its step and its probability among
+the tokens that fit.</p>
 <h2>Step by step</h2>
 {% for step, cells in rows %}
 <div class=row><small>{{ "step " ~ step.number if step.number else "before" }}: {{ step.committed|length }} slots</small><div>
 {%- for text, kind, chance in cells %}
 {%- if kind == "open" %}<i></i>
 {%- elif kind == "new" %}<b style='background:color-mix(in srgb,var(--blue)
-{{- " " ~ (0.5 if chance != chance else 0.1 + 0.4 * chance)|css }},transparent)' title="{{ hint(step.number, chance) }}">{{ text }}</b>
+{{- " " ~ (0.1 + 0.4 * chance)|css }},transparent)' title="{{ hint(step.number, chance) }}">{{ text }}</b>
 {%- else %}<span class={{ kind }}>{{ text }}</span>{% endif %}{% endfor %}</div></div>
 {% endfor %}
 <p class=faint>Boxes: masked slots; framed: written in this step, the paler the less probable; ∅: stays empty.</p>
@@ -73,8 +72,8 @@ def canvas_page(
         in_all=[
             ("finish reason", finish_reason),
             ("exactness", exactness),
-            ("steps", f"{usage.steps:,} for {len(written):,} slots; {usage.passes:,} passes of the model"),
-            ("model", f"{usage.model_seconds:.3f} s, {usage.canvases:,} canvases"),
+            ("steps", f"{usage.steps:,} for {len(written):,} slots"),
+            ("model", f"{usage.model_seconds:.3f} s"),
             ("lattice", f"{usage.lattice_seconds:.3f} s"),
             ("automata", f"{usage.compile_seconds:.3f} s"),
         ],
@@ -97,8 +96,6 @@ def _shown(token: int, tokenizer: Tokenizer) -> str:
 def _hint(number: int, chance: float) -> str:
     if number == 0:
         return "sure before the first pass"
-    if math.isnan(chance):
-        return f"step {number}, at the deadline"
     return f"step {number}, probability {chance:.3f}"
 
 

@@ -38,7 +38,7 @@ from structgen.infilling.intersection import Marks, intersection
 from structgen.infilling.masked_model import MaskedModel
 from structgen.infilling.obstacles import refuse
 from structgen.infilling.results import Infilled, text_of
-from structgen.infilling.schedulers import Scheduler, named
+from structgen.infilling.schedulers import GONE, ConfidentPrefix, Scheduler, named
 from structgen.infilling.template import TYPES, FixedText, Hole, parts_of
 from structgen.infilling.text_behind import ended, punctuation_behind, without
 from structgen.infilling.token_automaton import TokenAutomaton
@@ -48,15 +48,21 @@ from structgen.language import checks
 from structgen.system.resources import model_name
 from structgen.tokens.tokenizer import Tokenizer
 
-Length = Literal["at most", "exact", "log z"]
+Length = Literal["at most", "exact"]
 
 SLOTS: Final = 64
 """The slots of a hole, unless the caller says how many; fewer where the model's context leaves fewer."""
-_LENGTHS: Final = ("at most", "exact", "log z")
 _MASK_TEXTS: Final = ("<|mask|>", "<|mdm_mask|>", "[MASK]", "<mask>", "<|MASK|>")
 """The mask tokens of known models (LLaDA, Dream, SDAR, BERT, structgen)."""
-_MOST_LENGTHS: Final = 64
-"""The most lengths of one hole that are compared by log Z."""
+_KINDS: Final = {
+    "template": checks.Instance(str | None, "Give a text, or a list of texts."),
+    "holes": checks.Instance(Mapping | None, "Give a dict of types by the holes' names."),
+    "given": checks.Instance(Mapping | None, "Give a dict of the fields that are known."),
+    "prompt": checks.Instance(str | Sequence, "Give a text, or a sequence of token ids."),
+    "slots": checks.Instance(int | Mapping | None, "Give a number, or a dict of them by the holes' names."),
+    "listen": checks.Instance(Callable | None, "Give a function of a step and a canvas."),  # type: ignore[arg-type]
+}
+"""Of what kind options are."""
 
 
 class InfillOptions(TypedDict, total=False):
@@ -71,7 +77,7 @@ class InfillOptions(TypedDict, total=False):
     slots: int | Mapping[str, int] | None
     length: Length
     scheduler: str | Scheduler
-    tokens_per_step: int | None
+    sure: float | None
     temperature: float
     seed: int
     tokenizer: Tokenizer | Any | None
@@ -89,7 +95,7 @@ def infill(model: Any, template: str | None = None, **options: Unpack[InfillOpti
 def infill(model: Any, template: list[str], **options: Unpack[InfillOptions]) -> list[Infilled]: ...
 
 
-@options_named('sg.infill("structgen/infill", grammar=grammar, prompt=prompt)')
+@options_named('sg.infill("structgen/infill", grammar=grammar, prompt=prompt)', GONE)
 def infill(
     model: MaskedModel | str | Path | Any,
     template: str | list[str] | None = None,
@@ -103,7 +109,7 @@ def infill(
     slots: int | Mapping[str, int] | None = None,
     length: Length = "at most",
     scheduler: str | Scheduler = "auto",
-    tokens_per_step: int | None = None,
+    sure: float | None = None,
     temperature: float = 0.0,
     seed: int = 0,
     tokenizer: Tokenizer | Any | None = None,
@@ -137,17 +143,15 @@ def infill(
         `outline` and `chat` say otherwise. Token ids are read as they are.
     slots, length
         the tokens of a hole, for all holes or by name; a hole without a number has 64, or an equal share of
-        the context if that is less. With length "at most" a hole may leave some slots empty; a SlotsWarning
-        says where it leaves none, though a longer text was possible. "exact" fills all. "log z" tries all
-        lengths up to that, at one pass of the model each, and takes the one with the highest probability per
-        slot that independent draws are valid.
-    scheduler, tokens_per_step
-        which slots are filled together: a name (`schedulers.NAMES`) or an object. "auto" is
-        "confident-prefix": from left to right, as many slots in a step as the model is sure of.
+        the context if that is less. With length "at most" a hole may leave some slots empty; a warning
+        (FullHoleWarning) says where it leaves none, though a longer text was possible. "exact" fills all.
+    scheduler, sure
+        which slots are filled together. "auto" is "confident-prefix": from left to right, as many slots in a
+        step as the model is sure of, with the probability `sure` (default: 0.95). "left-to-right" fills one
+        slot in a step. An object decides by itself (`schedulers.Scheduler`).
     temperature, seed
-        0: the most probable tokens, for left-to-right and confident-prefix of the first slots, for others of
-        a whole valid filling; above: draws. Which scheduler draws from which law: `schedulers`. The same seed
-        gives the same canvas, alone and in a batch.
+        0: the most probable tokens; above: draws. From which law: `schedulers`. The same seed gives the same
+        canvas, alone and in a batch.
     depth, max_states
         `depth` limits recursion: the open brackets (JSON) or parser stack entries (other grammars), in all
         grammars that have either. `max_states` limits the states of an automaton before minimisation
@@ -169,16 +173,16 @@ def infill(
     timeout = checks.seconds("timeout", timeout)
     max_states = None if max_states is None else checks.whole("max_states", max_states, 1)
     depth = None if depth is None else checks.whole("depth", depth, 0)
-    _check_kinds(template, holes, given, prompt, slots, listen)
-    if length not in _LENGTHS:
-        raise OptionError(
-            f"length={length!r}.", where="length", cure=f"Choose one of {', '.join(map(repr, _LENGTHS))}."
-        )
-    chosen = named(scheduler, tokens_per_step=tokens_per_step)
+    kinds = {"template": template, "holes": holes, "given": given, "prompt": prompt, "slots": slots}
+    for name, value in {**kinds, "listen": listen}.items():
+        _KINDS[name](name, value)
+    if length not in ("at most", "exact"):
+        raise OptionError(f"length={length!r}.", where="length", cure='Say "at most" or "exact".')
+    chosen = named(scheduler, sure=sure)
     began = time.monotonic()
     reads, words = model_of(model, tokenizer)
-    # who proposes whole fillings is led by the fixed text that it sees behind a hole
-    takes_over = length == "at most" and hasattr(chosen, "leads_alone")
+    # what fills slots anywhere is led by the fixed text that the model sees behind a hole
+    takes_over = length == "at most" and isinstance(chosen, ConfidentPrefix)
     asked = _Asked(reads, words, grammar, dict(holes or {}), slots, length, depth, max_states, takes_over)
     if given is not None:
         if template is not None:
@@ -215,17 +219,14 @@ def infill(
     usage.compile_seconds = time.monotonic() - began
     denoiser = Denoiser(reads, chosen, temperature, seed)
     deadline = None if timeout is None else began + timeout
-    sized = problem
-    if length == "log z":
-        sized = _chosen_lengths(problem, denoiser, usage, deadline)
-    canvas = sized.canvas(1.0 if temperature == 0.0 else 1.0 / temperature)
+    canvas = problem.canvas()
     steps, is_late = denoiser.fill(canvas, usage, deadline=deadline, listen=listen)
     full = {} if is_late else problem.full(canvas)  # after a deadline a filling is any that is valid
     for name, count in full.items():
         what = f"The hole {name!r} fills all its {count} slots: its text may have been cut short."
         cure = "Give it more slots (max_tokens of a typed function)."
         warnings.warn(FullHoleWarning(f"{what} {cure}", hole=name), stacklevel=warning_level())
-    return sized.result(canvas, steps, usage, is_late, given is not None, tuple(full))
+    return problem.result(canvas, steps, usage, is_late, given is not None, tuple(full))
 
 
 @dataclass(frozen=True)
@@ -247,9 +248,9 @@ class _Problem:
         whole = None if self.whole is None else self.whole.automaton
         return whole, {name: one.automaton for name, one in self.holes.items()}
 
-    def canvas(self, scale: float = 1.0) -> Canvas:
+    def canvas(self) -> Canvas:
         """Return a new canvas."""
-        return Canvas.of(self.prompt, self.pieces, self.conventions, *self.automata, scale, self.marks)
+        return Canvas.of(self.prompt, self.pieces, self.conventions, *self.automata, self.marks)
 
     def exactly(self, name: str, count: int) -> _Problem:
         """Return the problem in which the holes of a name have so many slots and fill them all."""
@@ -545,58 +546,6 @@ def _check_text(parts: list[FixedText | Hole]) -> None:
                     where="template",
                     cure="Write a hole, {name}, where something is to come; take it out elsewhere.",
                 )
-
-
-def _chosen_lengths(
-    problem: _Problem, denoiser: Denoiser, usage: CanvasUsage, deadline: float | None
-) -> _Problem:
-    """Return the problem with the length of each hole chosen, from left to right: the length with the highest
-    probability per slot that independent draws from the model's logits are valid.
-
-    While one hole is tried its length is exact; later holes still have their greatest length. After the
-    deadline the first feasible length is taken.
-    """
-    for number, piece in enumerate(problem.pieces):
-        first = next(at for at, one in enumerate(problem.pieces) if one.name == piece.name)
-        if not piece.name or number != first:
-            continue
-        best: tuple[float, _Problem] | None = None
-        for count in range(1, min(piece.slots, _MOST_LENGTHS) + 1):
-            tried = problem.exactly(piece.name, count)
-            canvas = tried.canvas()
-            if not all(part.lattice.is_feasible for part in canvas.parts):
-                continue
-            if best is not None and deadline is not None and time.monotonic() >= deadline:
-                break
-            canvas.read(*denoiser._read([canvas], usage)[0])
-            value = canvas.log_validity()
-            if best is None or value > best[0]:
-                best = value, tried
-        if best is None:
-            problem.refuse()
-        problem = best[1]
-    return problem
-
-
-def _check_kinds(
-    template: object, holes: object, given: object, prompt: object, slots: object, listen: object
-) -> None:
-    """Raise OptionError for an argument of a wrong type."""
-    kinds = {
-        "template": (template, template is None or isinstance(template, str), "a text, or a list of texts"),
-        "holes": (holes, holes is None or isinstance(holes, Mapping), "a dict of types by the holes' names"),
-        "given": (given, given is None or isinstance(given, Mapping), "a dict of the fields that are known"),
-        "prompt": (prompt, isinstance(prompt, str | Sequence), "a text, or a sequence of token ids"),
-        "slots": (
-            slots,
-            slots is None or (isinstance(slots, int | Mapping) and not isinstance(slots, bool)),
-            "a whole number, or a dict of numbers by the holes' names",
-        ),
-        "listen": (listen, listen is None or callable(listen), "a function of a step and a canvas"),
-    }
-    for name, (value, is_right, wanted) in kinds.items():
-        if not is_right:
-            raise OptionError(f"{name} is a {type(value).__name__}.", where=name, cure=f"Give {wanted}.")
 
 
 def model_of(model: Any, tokenizer: Any) -> tuple[MaskedModel, Tokenizer]:

@@ -9,7 +9,7 @@ an object behind a dot; the mask of the grammar is narrowed to them.
 3. `monitored_text` is a compiled grammar under monitors: matchers, batches, drafts and budgets use it as any
    other.
 4. `python_position` tells where in Python code a text ends; `python_code` has the monitors of Python, on
-   jedi. `monitor_names` reads `NAME:option=value` of a command line.
+   jedi.
 
 Public: `Monitor`, `MonitorUse`; `python_attributes`, `python_names`, `python_arguments`.
 """

@@ -13,7 +13,6 @@ from structgen.core.compiled import CompiledGrammar
 from structgen.engine.model_protocol import ReadsMany
 from structgen.engine.models import tokenizer_of
 from structgen.engine.requests import Request
-from structgen.engine.searches.prefix_rows import ModelRows
 from structgen.errors import OptionError
 from structgen.language import checks
 from structgen.samplers.checkers import Checker
@@ -21,6 +20,7 @@ from structgen.samplers.rows import FunctionRows, PrefixRows
 from structgen.samplers.target import Target
 from structgen.samplers.targets.truncation import NO_TRUNCATION, Truncation
 from structgen.samplers.types import understood
+from structgen.speculation.drafts.model_rows import ModelRows
 from structgen.tokens.tokenizer import Tokenizer
 
 if TYPE_CHECKING:

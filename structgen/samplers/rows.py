@@ -1,7 +1,7 @@
 """Model rows: the next-token logits after a prompt and a prefix.
 
 Samplers count their cost in model rows: the logits after one prefix. `PrefixRows` is the protocol.
-`FunctionRows` calls a function of the caller's; `ModelRows` (`engine.searches.prefix_rows`) a model.
+`FunctionRows` calls a function of the caller's; `ModelRows` (`speculation.drafts.model_rows`) a model.
 """
 
 from __future__ import annotations
@@ -11,8 +11,8 @@ from typing import Any, Protocol
 
 import numpy as np
 
-from structgen.engine.searches.prefix_rows import Floats, Tokens, numbers
 from structgen.errors import OptionError
+from structgen.speculation.drafts.model_rows import Floats, Tokens, numbers
 
 
 class PrefixRows(Protocol):

@@ -14,7 +14,6 @@ from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 
-from structgen.engine.searches.prefix_rows import PASS, Tokens
 from structgen.errors import OptionError, TokenizerError, options_named
 from structgen.language import checks
 from structgen.samplers.checkers import Checker
@@ -24,6 +23,7 @@ from structgen.samplers.problem import Problem, known_fingerprint
 from structgen.samplers.sample import Interruption, SampleSettings, Wanted, drawn_for
 from structgen.samplers.samples import Samples
 from structgen.samplers.target import Target, log_law
+from structgen.speculation.drafts.model_rows import PASS, Tokens
 from structgen.system.html_pages import cell
 from structgen.tokens.tokenizer import Tokenizer
 

@@ -13,11 +13,12 @@ from structgen.errors import OptionError, fields_named
 from structgen.language import checks
 from structgen.language.checks import By, Instance, Whole, check_fields, shown, wrong
 from structgen.speculation.drafters.answer_history import AnswerHistory
-from structgen.speculation.drafters.draft_model import CausalModel, DraftModel
+from structgen.speculation.drafters.draft_model import DraftModel
 from structgen.speculation.drafters.grammar_tree import ForcedBytes, GrammarTree
 from structgen.speculation.drafters.ngrams import KnownTexts, callers_text
 from structgen.speculation.drafters.seen_laws import OtherSamples
 from structgen.speculation.drafts.drafter import Drafter
+from structgen.speculation.drafts.model_rows import CausalModel
 
 DRAFTERS: Final = MappingProxyType[str, Callable[[], Drafter]](
     {"forced": ForcedBytes, "grammar": GrammarTree, "suffix": KnownTexts, "samples": OtherSamples}

@@ -29,7 +29,10 @@ _MOST_MODELS: Final = 2
 """Models that are kept by name in a process."""
 
 
-@fields_named('sg.Infilling("structgen/infill")')
+@fields_named(
+    'sg.Infilling("structgen/infill")',
+    {"tokens_per_step": 'Write scheduler="left-to-right" for one token in a step'},
+)
 @dataclass(frozen=True)
 class Infilling:
     """A masked-diffusion model for `sg.generate` and `sg.run`, with those options of `sg.infill` that a typed
@@ -40,7 +43,7 @@ class Infilling:
     tokenizer: Tokenizer | Any | None = None
     """Of a model that is no name."""
     scheduler: str | Scheduler = "auto"
-    tokens_per_step: int | None = None
+    sure: float | None = None
     length: Length = "at most"
     depth: int | None = None
     """Recursion of the type is cut at so many open brackets."""
@@ -49,7 +52,7 @@ class Infilling:
     def __post_init__(self) -> None:
         from structgen.infilling.schedulers import named
 
-        named(self.scheduler, tokens_per_step=self.tokens_per_step)
+        named(self.scheduler, sure=self.sure)
 
     @property
     def name(self) -> str:
@@ -128,7 +131,7 @@ class Infiller:
                 slots=None if options.max_tokens is None else min(options.max_tokens, room),
                 length=how.length,
                 scheduler=how.scheduler,
-                tokens_per_step=how.tokens_per_step,
+                sure=how.sure,
                 temperature=drawn.temperature,
                 seed=drawn.seed,
                 tokenizer=tokenizer,
@@ -185,7 +188,7 @@ def _result(found: Infilled, prompt: int) -> Result:
         tokens=len(found.tokens),
         model_seconds=cost.model_seconds,
         mask_seconds=cost.lattice_seconds,
-        calls=cost.passes,
+        calls=cost.steps,
     )
     is_late = found.finish_reason == "deadline"
     return Result(

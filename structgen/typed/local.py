@@ -11,7 +11,7 @@ from functools import lru_cache
 from typing import TYPE_CHECKING, Final
 from weakref import WeakKeyDictionary
 
-from structgen.engine.request_tokens import ReadPrompt
+from structgen.engine.model_prompts import ReadPrompt
 from structgen.engine.requests import Request, Result
 from structgen.engine.thinking import most_tokens
 from structgen.tool_calls.tool_replies import Reply
@@ -48,9 +48,12 @@ class Local:
     def _read(self, wanted: WantedText, source: PromptSource) -> ReadPrompt:
         """Return a prompt as the model reads it, shortened where it leaves no room."""
         options, calling = wanted.options, self._calling(wanted)
-        question = source.question(wanted, outline="") if calling is None else calling.question(source)
+        if calling is None:
+            question = source.question(wanted, "", knows_choices=not self.engine.prompts.is_embedded)
+        else:
+            question = calling.question(source)
         outlines = wanted.form.outlines if calling is None else None
-        thoughts = most_tokens(options.thinking)
+        thoughts = 0 if options.thinking is None else most_tokens(options.thinking)
         return self.engine.reading.fitted(question, outlines, options.max_tokens, thoughts)
 
     def _calling(self, wanted: WantedText) -> ToolPrompts | None:

@@ -7,8 +7,8 @@ from collections.abc import Callable
 from dataclasses import fields
 from typing import Final
 
-from structgen.engine.contradictions import Exclusion
 from structgen.engine.requests import OF_TOKENS_BEFORE, Sampling
+from structgen.language.exclusions import Exclusion
 from structgen.typed.options import TypedOptions
 
 
@@ -109,7 +109,7 @@ OF_INFILLING: Final = (
         lambda options: options.speculation not in ("auto", "off"),
         "speculation",
         "Speculation guesses next tokens, and infilling has none.",
-        'Leave it out; sg.Infilling(model, scheduler="freedave") saves passes of the model.',
+        "Leave it out; sg.Infilling(model, sure=0.8) makes larger steps.",
     ),
 )
 """Of a typed function's options."""

@@ -32,8 +32,11 @@ class PromptSource:
     neutral: str = NEUTRAL
     """The prompt with nothing in place of the arguments."""
 
-    def question(self, wanted: WantedText, outline: str | None = None) -> ModelQuestion:
-        """Return what is asked of a model. `outline`: None for the form's own."""
+    def question(
+        self, wanted: WantedText, outline: str | None = None, *, knows_choices: bool = True
+    ) -> ModelQuestion:
+        """Return what is asked of a model. `outline`: None for the form's own; `knows_choices`: whether the
+        model is asked otherwise where values are listed."""
         form, options = wanted.form, wanted.options
         return ModelQuestion(
             self.prompt,
@@ -43,8 +46,8 @@ class PromptSource:
             options.outline,
             options.chat,
             self.refused,
-            is_choice=bool(form.choices),
-            thinks_until=text_behind(options.thinking),
+            is_choice=knows_choices and bool(form.choices),
+            thinks_until="" if options.thinking is None else text_behind(options.thinking),
         )
 
     def __post_init__(self) -> None:

@@ -111,7 +111,7 @@ VALUES: dict[str, Any] = {
     "slots": [4],
     "length": "exact",
     "scheduler": "blocks",
-    "tokens_per_step": 2,
+    "sure": 0.5,
     "depth": 2,
     "max_states": 99,
     "host": "127.0.0.1",
@@ -301,6 +301,11 @@ def test_a_switch_that_is_off_is_not_given(tmp_path: Path, name: str) -> None:
 def test_a_named_option_that_is_wrong_is_told(named: str, said: str) -> None:
     with pytest.raises(OptionError, match=said):
         read_options("generate", {"n": 2}, [named], None)
+
+
+def test_a_named_option_that_went_says_what_to_write() -> None:
+    with pytest.raises(OptionError, match="Write --scheduler left-to-right"):
+        read_options("infill", {}, ["tokens_per_step=2"], None)
 
 
 @pytest.mark.parametrize("text", ["seed = ", "seed", "[sampling]\nseed = 1", "seed = 1\nseed = 2", "\0"])

@@ -79,7 +79,7 @@ def files(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
         "tools.json": (ROOT / "examples/tools.json").read_text(),
         "in.jsonl": '"Ada bought 3 lamps."\n{"prompt": "Bob bought a chair."}\n',
         "person.schema.json": (ROOT / "examples/person.schema.json").read_text(),
-        "letter.txt": "Dear Ada, you owe {sum: int} euros.",
+        "form.txt": '{"name": {who}, "age": 36, "city": {city}}',
         "tokenizer.json": (ROOT / "tests/data/bpe/tokenizer.json").read_text(),
     }.items():
         (folder / name).write_text(text)
@@ -115,6 +115,8 @@ def test_each_example_runs_as_it_stands(files: Path, example: str) -> None:
     assert found.exit_code == 0, found.output
     if "datetime:date" in example:
         assert found.stdout == '"2026-05-04"\n'
+    if " infill " in example:
+        assert found.stdout == '{"name": "Ada Lovelace", "age": 36, "city": "London"}\n'
 
 
 def test_the_examples_stand_in_the_help_as_they_are() -> None:

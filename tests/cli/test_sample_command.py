@@ -150,7 +150,7 @@ def test_a_tree_is_written_and_read_again(tmp_path: Path) -> None:
 def test_draws_are_printed_where_another_process_has_saved_the_tree_meanwhile(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from structgen.engine.searches.prefix_rows import ModelRows
+    from structgen.speculation.drafts.model_rows import ModelRows
 
     read, path = ModelRows.read, tmp_path / "tree.npz"
 
@@ -190,7 +190,7 @@ def test_a_language_without_a_text_in_reach_has_exit_status_1() -> None:
 
 
 def test_ctrl_c_prints_what_is_known(monkeypatch: pytest.MonkeyPatch) -> None:
-    from structgen.engine.searches.prefix_rows import ModelRows
+    from structgen.speculation.drafts.model_rows import ModelRows
 
     read, told = ModelRows.read, []
 

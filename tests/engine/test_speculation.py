@@ -276,7 +276,7 @@ def _timed(row: float) -> tuple[Engine, Timed]:
     model = Timed(TOKENIZER.vocab_size)
     model.row = row
     engine = Engine(model, TOKENIZER, max_rows=3)
-    engine._loop.trial = RowTrial(clock=lambda: model.now)
+    engine._loop.drafts.trial = RowTrial(clock=lambda: model.now)
     return engine, model
 
 
@@ -298,7 +298,7 @@ def test_where_a_row_costs_as_much_as_a_pass_auto_is_plain_decoding(made: list[D
     engine, model = _timed(row=1.0)
     found = engine.generate(_requests(KINDS, lambda _: "auto"))
     assert [_of(one) for one in found] == [_of(one) for one in _plain()]
-    assert engine._loop.trial.pays is False and not made
+    assert engine._loop.drafts.trial.pays is False and not made
     assert not any(one.usage.drafted for one in found)
     passes = len(model.trees)
     engine.generate(_requests(6, lambda _: "auto"))
@@ -309,14 +309,14 @@ def test_where_rows_are_cheap_auto_asks_drafters(made: list[Drafting]) -> None:
     engine, _ = _timed(row=0.01)
     found = engine.generate(_requests(KINDS, lambda _: "auto"))
     assert [_of(one) for one in found] == [_of(one) for one in _plain()]
-    assert engine._loop.trial.pays is True and made
+    assert engine._loop.drafts.trial.pays is True and made
 
 
 def test_drafts_that_were_asked_for_are_made_whatever_rows_cost(made: list[Drafting]) -> None:
     engine, _ = _timed(row=1.0)
     found = engine.generate(_requests(12, lambda i: Speculation() if i % 2 else "auto"))
     assert [_of(one) for one in found] == [_of(one) for one in _plain(12)]
-    assert made and engine._loop.trial.pays is False
+    assert made and engine._loop.drafts.trial.pays is False
 
 
 def test_a_model_that_fails_when_it_is_tried_writes_without_drafts(made: list[Drafting]) -> None:

@@ -20,7 +20,8 @@ from toy_models import filled as fill
 import structgen as sg
 from structgen.infilling.canvas import Canvas
 from structgen.infilling.denoising import DenoisingStep
-from structgen.infilling.schedulers import NAMES, FreeDave, LowConfidence, SchedulerView
+from structgen.infilling.lattice import NULL
+from structgen.infilling.schedulers import NAMES, CanvasStep
 
 FLAT = object_of(id={"type": "integer", "minimum": 0, "maximum": 120}, tag={"type": "string", "maxLength": 4})
 SCHEMA = object_of(**FLAT["properties"], on=BOOLEAN, inner=object_of(x={"enum": ["ab", "\u20ac", None]}))
@@ -39,31 +40,6 @@ def test_every_scheduler_ends_within_the_slots_with_a_document(scheduler: str) -
     assert found.finish_reason == "done" and found.exactness == "exact-fsa"
 
 
-class Whimsical:
-    """Commits any subset, by the seed."""
-
-    def choose(self, view: SchedulerView) -> np.ndarray:
-        return view.chance.random(len(view.positions)) < 0.3
-
-
-@pytest.mark.parametrize("seed", range(6))
-def test_any_subset_of_a_proposal_may_be_committed(seed: int) -> None:
-    left: list[bool] = []
-
-    def listen(step: DenoisingStep, canvas: Canvas) -> None:
-        left.append(all(part.lattice.is_feasible for part in canvas.parts))
-
-    found = fill(
-        "{a: /(ab|b\u20ac)+c?/, 12} {b: int, 4}",
-        scheduler=Whimsical(),
-        temperature=1.5,
-        seed=seed,
-        listen=listen,
-    )
-    assert all(left)
-    assert re.fullmatch(r"(ab|b\u20ac)+c? -?(0|[1-9]\d*)", found.text)
-
-
 @pytest.mark.parametrize("shift", [False, True])
 def test_position_i_predicts_token_i(shift: bool) -> None:
     told = list(b"qwertyui")
@@ -74,7 +50,7 @@ def test_position_i_predicts_token_i(shift: bool) -> None:
 
 @pytest.mark.parametrize(
     "how",
-    [{}, {"scheduler": "freedave"}, {"length": "log z", "slots": 5}, {"scheduler": "first-hitting"}],
+    [{}, {"sure": 0.3}, {"scheduler": "left-to-right"}],
     ids=str,
 )
 def test_the_same_seed_gives_the_same_canvas_alone_and_among_others(how: dict[str, object]) -> None:
@@ -96,28 +72,10 @@ def test_a_temperature_near_zero_gives_the_canvas_of_zero_step_by_step(scheduler
     assert told == pytest.approx(wanted)
 
 
-@pytest.mark.parametrize("temperature", [0.0, 1.0])
-@pytest.mark.parametrize("rate", [1, 3])
-def test_freedave_gives_the_static_schedules_canvas_in_fewer_passes(rate: int, temperature: float) -> None:
-    class Settled(Toy):
-        """Logits that depend on the canvas's first masked slots only a little."""
-
-        def forward(self, ids: np.ndarray) -> np.ndarray:
-            base = np.random.default_rng(len(ids)).standard_normal((len(ids), self.vocab_size))
-            return (4.0 * base + 0.1 * super().forward(ids)).astype(np.float32)
-
-    options = {"slots": 24, "temperature": temperature, "length": "exact"}
-    static = fill("{a: /[a-z ]*/}", Settled(tokenizer()), scheduler=LowConfidence(rate), **options)
-    drafted = fill("{a: /[a-z ]*/}", Settled(tokenizer()), scheduler=FreeDave(LowConfidence(rate)), **options)
-    assert [one.canvas for one in drafted.steps] == [one.canvas for one in static.steps]
-    assert drafted.usage.steps == static.usage.steps == static.usage.passes
-    assert drafted.usage.passes < static.usage.passes
-
-
 def test_a_deadline_leaves_a_whole_text() -> None:
-    found = fill(grammar=SCHEMA, slots=60, scheduler="low-confidence", timeout=0.0)
+    found = fill(grammar=SCHEMA, slots=60, timeout=0.0)
     jsonschema.validate(json.loads(found.text), SCHEMA)
-    assert found.finish_reason == "deadline" and found.usage.passes == 0
+    assert found.finish_reason == "deadline" and found.usage.steps == 0
 
 
 def test_what_every_filling_has_in_common_is_written_before_the_model_is_asked() -> None:
@@ -146,7 +104,7 @@ def test_a_tie_has_the_product_law() -> None:
     assert chances == pytest.approx([math.exp(2) / (math.exp(2) + math.exp(1))], rel=1e-6)
 
 
-@pytest.mark.parametrize("length", ["at most", "exact", "log z"])
+@pytest.mark.parametrize("length", ["at most", "exact"])
 def test_lengths_of_a_hole(length: str) -> None:
     found = fill("{a: /(abc)*/, 9}|", length=length)
     assert re.fullmatch(r"(abc)*\|", found.text)
@@ -160,7 +118,6 @@ def test_lengths_of_a_hole(length: str) -> None:
     ("template", "options", "full"),
     [
         ("{a: /[a-z]*/, 3}", {}, {"a": 3}),
-        ("{a: /qwe[a-z]*/, 3}", {"length": "log z"}, {"a": 3}),
         ("{a: /[a-z]*/, 7}", {}, {}),
         # All texts have three tokens, or the caller wants all slots filled.
         ("{a: /[a-z]{3}/, 3}", {}, {}),
@@ -192,9 +149,13 @@ def test_holes_without_a_number_of_slots_share_what_the_context_leaves(context: 
     assert [one.slots - one.more for one in found.canvas.pieces if one.name] == [slots, slots]
 
 
-def test_log_z_chooses_the_length_that_the_model_wants() -> None:
-    model = Telling(tokenizer(), 1, list(b'"abc"'), shift=False)
-    assert fill("{a: str, 9}", model, length="log z").text == '"abc"'
+class FromTheRight:
+    """One slot a step, the last one first."""
+
+    def fill(self, step: CanvasStep) -> None:
+        place = step.masked()[-1]
+        token = int(step.law(place).argmax())
+        step.write(place, token if token < tokenizer().vocab_size else NULL, 1.0)
 
 
 def test_nulls_stand_only_at_a_holes_end_and_are_not_read_inside() -> None:
@@ -205,7 +166,7 @@ def test_nulls_stand_only_at_a_holes_end_and_are_not_read_inside() -> None:
             seen.append(ids.copy())
             return super().forward(ids)
 
-    found = fill("({a: /[a-z]{2}/, 6})", Seeing(tokenizer()), scheduler="low-confidence")
+    found = fill("({a: /[a-z]{2}/, 6})", Seeing(tokenizer()), scheduler=FromTheRight())
     canvas = list(found.steps[-1].canvas)
     assert re.fullmatch(r"\([a-z]{2}\)", found.text)
     inside = canvas[1:-1]
@@ -255,9 +216,13 @@ REFUSED = [
     ({"grammar": SCHEMA, "given": {"id": "no"}}, sg.errors.NoFillingError, "the schema wants integer"),
     ({"grammar": SCHEMA, "given": {"other": 1}}, sg.errors.OptionError, "no property"),
     ({"grammar": "x*", "given": {"other": 1}}, sg.errors.OptionError, "needs the schema"),
-    ({"grammar": SCHEMA, "scheduler": "quick"}, sg.errors.OptionError, "no scheduler"),
-    ({"grammar": SCHEMA, "scheduler": "factor", "tokens_per_step": 2}, sg.errors.OptionError, "fixed number"),
-    ({"grammar": SCHEMA, "length": "long"}, sg.errors.OptionError, "length="),
+    ({"grammar": SCHEMA, "scheduler": "quick"}, sg.errors.OptionError, "no scheduler 'quick'"),
+    ({"grammar": SCHEMA, "scheduler": "threshold"}, sg.errors.OptionError, "files in bench/methods"),
+    ({"grammar": SCHEMA, "scheduler": object()}, sg.errors.OptionError, r"has no fill\(step\)"),
+    ({"grammar": SCHEMA, "tokens_per_step": 1}, sg.errors.OptionError, 'Write scheduler="left-to-right"'),
+    ({"grammar": SCHEMA, "sure": 1.5}, sg.errors.OptionError, "sure"),
+    ({"grammar": SCHEMA, "sure": 0.5, "scheduler": "left-to-right"}, sg.errors.OptionError, "sure: Only"),
+    ({"grammar": SCHEMA, "length": "log z"}, sg.errors.OptionError, 'length=.* Say "at most" or "exact"'),
     ({"grammar": SCHEMA, "seed": -1}, sg.errors.OptionError, "seed"),
     ({"grammar": SCHEMA, "temperature": math.nan}, sg.errors.OptionError, "temperature"),
     ({"grammar": SCHEMA, "given": ["id"]}, sg.errors.OptionError, "given is a list. Give a dict"),

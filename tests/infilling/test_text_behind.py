@@ -10,6 +10,7 @@ from toy_models import Telling, Toy, byte_tokenizer
 from toy_models import filled as fill
 
 import structgen as sg
+from structgen.infilling.schedulers import CanvasStep, ConfidentPrefix
 
 TOKENIZER = byte_tokenizer()
 ENDS = TOKENIZER.token_bytes.index(b'"}')
@@ -29,9 +30,16 @@ def test_a_hole_ends_with_the_token_that_holds_the_text_behind_it(scheduler: str
     assert ENDS in found.tokens and not found.full
 
 
+class Whole:
+    """A scheduler of the caller's own."""
+
+    def fill(self, step: CanvasStep) -> None:
+        ConfidentPrefix(0.0).fill(step)
+
+
 @pytest.mark.parametrize(
     "options",
-    [{"length": "exact"}, {"scheduler": "threshold"}, {"scheduler": "low-confidence"}],
+    [{"length": "exact"}, {"scheduler": Whole()}],
     ids=str,
 )
 def test_elsewhere_no_token_crosses_the_edge(options: dict[str, object]) -> None:

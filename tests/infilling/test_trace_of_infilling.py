@@ -14,13 +14,13 @@ from structgen.cli import app
 
 
 def test_the_page_shows_each_step_and_escapes_what_the_model_wrote(tmp_path: Path) -> None:
-    found = filled("<b>{a: /[<>&]{4}/, 6}</b>", scheduler="low-confidence")
+    found = filled("<b>{a: /[<>&]{4}/, 6} b</b>")
     found.write_trace(tmp_path / "page.html", "A < B")
     page = (tmp_path / "page.html").read_text(encoding="utf-8")
     assert page.count("<div class=row>") == len(found.steps)
     assert "A &lt; B" in page and "<b>" not in page
     shown = re.findall(r"<span class=fixed>(.*?)</span>", page.partition("Step by step")[0])
-    assert "".join(shown) == "&lt;b&gt;&lt;/b&gt;"
+    assert "".join(shown) == "&lt;b&gt; b&lt;/b&gt;"
     boxes = [row.count("<i></i>") for row in re.findall(r"<div class=row>.*?</div></div>", page)]
     assert boxes == sorted(boxes, reverse=True) and boxes[-1] == 0
 

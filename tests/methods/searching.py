@@ -9,8 +9,8 @@ from strategy_models import LETTERS, Table, compiled
 import structgen as sg
 from structgen.engine import Request, Sampling
 from structgen.engine.searches.branches import TextPlace
-from structgen.engine.searches.prefix_rows import numbers
 from structgen.engine.strategies.strategy import Decision, SearchStrategy
+from structgen.speculation.drafts.model_rows import numbers
 
 
 def decided(

@@ -11,22 +11,20 @@ from typing import Any
 import numpy as np
 import pytest
 from methods.ada_block import AdaBlock, is_end
+from methods.blocks import Blocks
 from methods.coherent_contextual import CoherentContextual
 from methods.credit_decoding import CreditDecoding
 from methods.eos_rejection import AscendingSteps, EosRejection
+from methods.fast_dllm import Threshold
+from methods.free_dave import FreeDave
 from methods.learn2pd import Learn2Pd, features, trained
 from methods.local_leap import LocalLeap
+from methods.low_confidence import LowConfidence
 from scheduler_views import chosen, view
 from toy_models import Toy, byte_tokenizer
 from toy_models import filled as fill
 
-from structgen.infilling.schedulers import (
-    Blocks,
-    ConfidentPrefix,
-    FreeDave,
-    LowConfidence,
-    Threshold,
-)
+from structgen.infilling.schedulers import ConfidentPrefix
 
 pytestmark = pytest.mark.filterwarnings("ignore::structgen.errors.FullHoleWarning")
 TOKENIZER = byte_tokenizer()
@@ -44,8 +42,10 @@ SLOTS = 24
 
 def filled(scheduler: Any, seed: int = 0, temperature: float = 1.0) -> Any:
     options = {"grammar": SCHEMA, "slots": SLOTS, "prompt": f"{seed}", "seed": seed}
-    model = Toy(TOKENIZER, spread=2.0)
-    return fill(model=model, scheduler=scheduler, temperature=temperature, **options)
+    model = scheduler if isinstance(scheduler, FreeDave) else Toy(TOKENIZER, spread=2.0)
+    found = fill(model=model, scheduler=scheduler, temperature=temperature, **options)
+    assert not found.usage.scheduler
+    return found
 
 
 def canvases(found: Any) -> list[tuple[int, ...]]:
@@ -74,10 +74,11 @@ def test_every_text_is_valid_and_takes_at_most_a_step_a_slot(scheduler: Any, see
     assert 1 <= found.usage.steps <= SLOTS
 
 
-@pytest.mark.parametrize("scheduler", [one for one in ALL if not hasattr(one, "leads_alone")], ids=repr)
+@pytest.mark.parametrize("scheduler", ALL, ids=repr)
 @pytest.mark.parametrize("seed", [0, pytest.param(1, marks=pytest.mark.slow)])
 def test_guessing_ahead_changes_nothing(scheduler: Any, seed: int) -> None:
-    assert canvases(filled(FreeDave(scheduler), seed)) == canvases(filled(scheduler, seed))
+    ahead = FreeDave(Toy(TOKENIZER, spread=2.0), scheduler)
+    assert canvases(filled(ahead, seed)) == canvases(filled(scheduler, seed))
 
 
 @pytest.mark.parametrize(

@@ -15,7 +15,7 @@ from monitor_examples import allowed, walk
 pytest.importorskip("jedi")
 
 import structgen as sg
-from structgen.monitors.monitor_names import MONITORS, monitor_named
+from structgen.cli.named_values import MONITORS, monitor_named
 from structgen.monitors.monitored_text import MonitoredText
 from structgen.monitors.python_position import PythonReader, arguments_of
 

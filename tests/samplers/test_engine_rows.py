@@ -20,8 +20,8 @@ sys.path.append(str(Path(__file__).parents[1] / "engine"))
 from small_models import Function, tokenizer, write_llama  # noqa: E402
 
 from structgen.engine.forward_pass.llama import Llama  # noqa: E402
-from structgen.engine.searches import prefix_rows as rows_module  # noqa: E402
-from structgen.engine.searches.prefix_rows import ModelRows  # noqa: E402
+from structgen.speculation.drafts import model_rows as rows_module  # noqa: E402
+from structgen.speculation.drafts.model_rows import ModelRows  # noqa: E402
 
 
 class Text:

@@ -31,7 +31,7 @@ def _renewed(request: pytest.FixtureRequest) -> None:
     if "engine" in request.fixturenames:
         engine = request.getfixturevalue("engine")
         renew(engine)
-        engine._loop.trial.pays = False
+        engine._loop.drafts.trial.pays = False
 
 
 @pytest.fixture(scope="session")

@@ -10,8 +10,8 @@ from for_each import for_each
 from strategy_models import RULE
 
 import structgen as sg
+from structgen.cli.named_values import strategy_named
 from structgen.engine import Request, Sampling
-from structgen.engine.strategies.strategy_names import strategy_named
 
 S = sg.strategies
 
@@ -55,7 +55,7 @@ REFUSED: dict[str, tuple[Callable[[], object], str]] = {
     "plan seconds": (lambda: S.PlanningSearch(reward=len, seconds=0), "seconds"),
     "plan megabytes": (lambda: S.PlanningSearch(reward=len, megabytes=1), "megabytes"),
     "named tau": (lambda: strategy_named("mirostat:tau=0"), "tau"),
-    "named taus": (lambda: strategy_named("mirostat:taus=1"), "taus"),
+    "named taus": (lambda: strategy_named("mirostat:taus=1"), "strategy"),
     "named without a value": (lambda: strategy_named("mirostat:tau"), "strategy"),
     "named tau=x": (lambda: strategy_named("mirostat:tau=x"), "tau"),
     "an unknown name": (lambda: strategy_named("mirostatt"), "strategy"),

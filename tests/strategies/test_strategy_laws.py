@@ -11,10 +11,10 @@ from strategy_laws import LAWS, MOST
 from strategy_models import LETTERS, TEXTS, scrambled
 
 import structgen as sg
+from structgen.cli.named_values import STRATEGIES, strategy_named
 from structgen.engine import Engine, Request, Sampling
 from structgen.engine.searches.cursor import Cursor
-from structgen.engine.strategies.strategy import Strategy
-from structgen.engine.strategies.strategy_names import GONE, STRATEGIES, strategy_named
+from structgen.engine.strategies.strategy import GONE, Strategy
 
 pytestmark = pytest.mark.usefixtures("rewards_here")
 

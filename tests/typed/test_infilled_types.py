@@ -75,7 +75,7 @@ def test_run_gives_what_infill_gives() -> None:
 
 @pytest.mark.parametrize("seed", range(4))
 def test_a_model_of_ones_own_fills_any_type(seed: int) -> None:
-    answer = asked(Answer, model=infilling(scheduler="low-confidence", tokens_per_step=9))
+    answer = asked(Answer, model=infilling(scheduler="left-to-right"))
     found = answer(f"prompt {seed}")
     assert found.letter in ("a", "b")
     assert isinstance(found.sure, bool)
@@ -84,7 +84,7 @@ def test_a_model_of_ones_own_fills_any_type(seed: int) -> None:
 
 
 def test_coroutines_fill_what_each_fills_alone() -> None:
-    answer = awaited(Answer, model=infilling(scheduler="threshold"))
+    answer = awaited(Answer, model=infilling(sure=0.5))
 
     async def together() -> None:
         found = await asyncio.gather(*(answer(f"prompt {number}") for number in range(6)))

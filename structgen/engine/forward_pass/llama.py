@@ -10,7 +10,8 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Sequence
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import ThreadPoolExecutor, wait
+from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
@@ -46,7 +47,7 @@ class Llama:
     def __init__(self, weights: Weights) -> None:
         sizes = weights.sizes
         half = all(map(_is_half, weights.products()))
-        width, inner = weights.layers[0].down.shape
+        width, inner = weights.layers[0][-1].shape
         self._weights, self._offsets = _laid_out(weights, half)
         self._sizes = np.array(
             (sizes.heads, sizes.groups, sizes.head, width, inner, len(weights.head), half), np.int64
@@ -164,21 +165,19 @@ class Llama:
             self._run_part(rows, asked, 0, len(rows), logits, held)
             return torch.from_numpy(logits)
         ends = np.cumsum(counts)
+        # parts end where texts do, and have nearly equal numbers of rows
+        nearly = np.searchsorted(ends, len(rows) * np.arange(1, threads) // threads)
+        parts = pairwise(sorted({0, len(rows), *ends[nearly].tolist()}))
         if self._others is None:
             self._others = ThreadPoolExecutor(thread_name_prefix="structgen-engine-rows")
-        stops = _dealt(ends, threads)
-        futures, start = [], 0
-        for stop in (int(ends[stop - 1]) for stop in stops[:-1]):
-            futures.append(self._others.submit(self._run_part, rows, asked, start, stop, logits, held))
-            start = stop
-        failed: BaseException | None = None
+        first, *others = parts
+        futures = [self._others.submit(self._run_part, rows, asked, *part, logits, held) for part in others]
         try:
-            self._run_part(rows, asked, start, len(rows), logits, held)
+            self._run_part(rows, asked, *first, logits, held)
         finally:
-            for future in futures:
-                failed = future.exception() or failed
-        if failed is not None:
-            raise failed
+            wait(futures)
+        for future in futures:
+            future.result()
         return torch.from_numpy(logits)
 
     def _run_part(
@@ -242,11 +241,8 @@ def _tree_rows(
 
 def _laid_out(weights: Weights, half: bool) -> tuple[_Numbers, npt.NDArray[np.int64]]:
     """Return norms and packed matrices in one array, and their offsets (columns as in `forward`)."""
-    parts: list[list[_Numbers]] = []
-    for layer in weights.layers:
-        qkv, out, gate_up, down = (_packed(matrix, half) for matrix in layer.products())
-        parts.append([layer.before.numpy(), qkv, out, layer.between.numpy(), gate_up, down])
-    parts.append([weights.norm.numpy(), _packed(weights.head, half)])
+    layers = [*weights.layers, [weights.norm, weights.head]]
+    parts = [[one.numpy() if one.dim() == 1 else _packed(one, half) for one in layer] for layer in layers]
     offsets, length = np.zeros((len(parts), 6), np.int64), 0
     for row, of_layer in enumerate(parts):
         for column, part in enumerate(of_layer):
@@ -278,14 +274,3 @@ def _packed(matrix: Tensor, half: bool) -> _Numbers:
 def _is_half(matrix: Tensor) -> bool:
     """Return whether all numbers of a matrix are exact in bfloat16."""
     return not bool((matrix.contiguous().numpy().view(np.uint32) & np.uint32(0xFFFF)).any())
-
-
-def _dealt(ends: _Rows, parts: int) -> list[int]:
-    """Divide the texts into parts with nearly equal numbers of rows, none empty; return the end of each
-    part."""
-    total, stops = int(ends[-1]), list[int]()
-    for part in range(1, parts):
-        at = int(np.searchsorted(ends, total * part // parts)) + 1
-        at = max(at, stops[-1] + 1 if stops else 1)
-        stops.append(min(at, len(ends) - parts + part))
-    return [*stops, len(ends)]

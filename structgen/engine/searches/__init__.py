@@ -4,8 +4,7 @@ What comes in: a place of a text (`branches.TextPlace`), with the model's logits
 tokens (`strategies.strategy.Decision`), which the engine then takes one by one, each with the figures of its
 step.
 
-1. `prefix_rows` reads the model after prefixes, many in one pass, over shared pages.
-2. `cursor` is a prefix and what may follow it; `branches` adds mask, law and noise.
-3. `search_run` is one decision under way. A step of the loop reads one pass for it; other texts go on.
-4. `cautious` and the files beside it are the searches.
+1. `cursor` is a prefix and what may follow it; `branches` adds mask, law and noise.
+2. `search_run` is one decision under way. A step of the loop reads one pass for it; other texts go on.
+3. `cautious` and the files beside it are the searches.
 """

@@ -20,9 +20,9 @@ from structgen.core.matcher import Matcher
 from structgen.engine.choice import ChoiceRow, choose, penalised_scores
 from structgen.engine.requests import Request
 from structgen.engine.searches.cursor import Cursor
-from structgen.engine.searches.prefix_rows import Floats
 from structgen.engine.strategies.strategy import Ids, Scores, log_softmax
 from structgen.engine.strategies.text_strategies import allowed_ids
+from structgen.speculation.drafts.model_rows import Floats
 from structgen.tokens.token_mask import TokenMask, allocate_mask
 from structgen.tokens.tokenizer import Tokenizer
 

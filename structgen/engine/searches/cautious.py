@@ -15,11 +15,11 @@ from collections.abc import Generator, Sequence
 from dataclasses import dataclass
 from typing import Annotated, ClassVar, Final
 
-from structgen.core.events import EventKind
+from structgen.core.events import Event, EventKind, TerminalKind
+from structgen.core.matcher import Matcher
 from structgen.engine.searches.branches import Branch, TextPlace
-from structgen.engine.strategies.json_events import events_since, is_in_string
 from structgen.engine.strategies.strategy import Decision, Scores, SearchStrategy, entropy
-from structgen.errors import fields_named
+from structgen.errors import StructgenError, fields_named
 from structgen.language import checks
 from structgen.language.checks import Number, Whole, check_fields
 
@@ -85,7 +85,7 @@ class _Trial:
         self._matcher, self._is_inside = None, False
         """Of a JSON document: it tells what begins and closes."""
         if own is not None and own.compiled.has_events:
-            self._is_inside = is_in_string(own, False, 0)  # `own` keeps what it has scanned
+            self._is_inside = _is_in_string(_events(own, 0), False)  # `own` keeps what it has scanned
             self._matcher = own.fork()
 
     @property
@@ -106,7 +106,26 @@ class _Trial:
             self._matcher.advance(token)
             at = len(branch.place.tokens) + len(branch.tokens) - 1
             ends = (EventKind.VALUE_END, EventKind.ITEM_END)
-            self._is_inside = is_in_string(self._matcher, self._is_inside, at)
-            has_closed = any(event.kind in ends for event in events_since(self._matcher, at))
+            events = _events(self._matcher, at)
+            self._is_inside = _is_in_string(events, self._is_inside)
+            has_closed = any(event.kind in ends for event in events)
             has_ended = has_closed or (has_ended and self._is_inside)
         self.is_over = has_ended or branch.is_over
+
+
+def _events(matcher: Matcher, since: int) -> list[Event]:
+    """Return what began and closed in the tokens after the first `since`; nothing for a document that began
+    in the middle of a token of the thoughts, whose matcher does not know its first bytes."""
+    try:
+        return matcher.events(since)
+    except StructgenError:
+        return []
+
+
+def _is_in_string(events: Sequence[Event], before: bool) -> bool:
+    """Return whether a JSON document stands inside the string of a value after some events, from whether it
+    did before."""
+    for event in events:
+        if event.kind in (EventKind.TERMINAL_BEGIN, EventKind.TERMINAL_END):
+            before = event.kind is EventKind.TERMINAL_BEGIN and event.terminal is TerminalKind.STRING
+    return before

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field, replace
 from typing import Self
 
 from structgen.core.compiled import CompiledGrammar
-from structgen.engine.searches.prefix_rows import Tokens
+from structgen.speculation.drafts.model_rows import Tokens
 from structgen.tokens.tokenizer import Tokenizer
 
 

@@ -25,11 +25,10 @@ from structgen.engine.model_protocol import Model
 from structgen.engine.requests import Request, Sampling
 from structgen.engine.searches.branches import Branch, TextPlace
 from structgen.engine.searches.listed_values import MOST_VALUES, listed
-from structgen.engine.searches.prefix_rows import ModelRows, Tokens
 from structgen.engine.strategies.repetitions import ENDS
 from structgen.engine.strategies.strategy import Decision, Scores, SearchStrategy, log_softmax
-from structgen.errors import OptionError, TokenizerError
-from structgen.language import checks
+from structgen.errors import TokenizerError
+from structgen.speculation.drafts.model_rows import ModelRows, Tokens
 from structgen.tokens.tokenizer import Tokenizer
 
 _Spelling: TypeAlias = tuple[Tokens, bool]
@@ -45,26 +44,14 @@ class WholeValues(SearchStrategy):
     is_greedy: ClassVar[bool] = True
     looks_over_forced: ClassVar[bool] = True  # spellings begin there that the grammar does not have
     texts: tuple[str, ...] = ()
-    """The texts as the grammar has them, such as `'"positive"'`; at most 64. One that the grammar refuses is
-    not written."""
+    """The texts as the grammar has them, such as `'"positive"'`. One that the grammar refuses is not
+    written."""
     neutral: tuple[int, ...] = ()
     """The tokens of the neutral prompt; (): nothing is subtracted."""
     before: str = ""
     """What each text begins with; its value stands behind it."""
     behind: str = ""
     """What each text ends with."""
-
-    def __post_init__(self) -> None:
-        texts = tuple(text and checks.text("texts", text) for text in self.texts)
-        if not 0 < len(texts) <= MOST_VALUES:
-            raise OptionError(
-                f"{len(texts):,} texts are compared.",
-                where="texts",
-                cure=f"Give 1 to {MOST_VALUES}, or leave the strategy out.",
-            )
-        object.__setattr__(self, "texts", texts)
-        if self.neutral:
-            object.__setattr__(self, "neutral", checks.tokens("neutral", self.neutral))
 
     def begin(self, model: Model, tokenizer: Tokenizer) -> Model:
         """Return the model: it reads spellings that the grammar does not have."""

@@ -3,8 +3,8 @@
 A model may write the same words for ever, and every text so far begins a document of the grammar. A *run* is
 the end of a text in which each character is the one a period before it. A run that is long enough ends at the
 next place where the grammar lets it: what was written stays, and only the choice of the next tokens is
-narrowed (`Loop`). It begins where the document is nearest to its end, in a list behind a whole item, and has
-three stages:
+narrowed (`OpenRun.amended`). It begins where the document is nearest to its end, in a list behind a whole
+item, and has three stages:
 
     1  nothing may come that leads away from the end of the document: an item is finished, no other begins
     2  after one more period: only what begins as the shortest completion begins, as the closing quote does
@@ -251,6 +251,52 @@ class OpenRun:
         grown = max(len(self.text) - self._began, 0)
         return min(1 + grown // (self._period + _STEP), LAST_STAGE)
 
+    def amended(self, text: Any, matcher: Matcher, step: Any, again: Any) -> Any:
+        """Return the step that a text takes in place of a chosen one: another one, chosen with the same
+        noise, where a number would have too many digits, or where a run is to be closed. The types are those
+        of `engine.text`, which knows this module: hence Any."""
+        data = text.start.tokenizer.token_bytes[step.token] or b""
+        if self.has_too_many_digits(data):
+            closed = "a number of too many digits"
+            step = again.within(text, matcher, text.room, closed, _ends_numeral) or step
+        if not self.is_long:
+            return step
+        awaited = self.awaited(matcher)
+        if not awaited:
+            return self._towards_end(text, matcher, step, again)
+        if len(data) > len(awaited) and data.startswith(awaited):
+            step = (
+                again.within(
+                    text, matcher, text.room, self.told, lambda data: data != b"" and awaited.startswith(data)
+                )
+                or step
+            )
+        return step
+
+    def _towards_end(self, text: Any, matcher: Matcher, step: Any, again: Any) -> Any:
+        """Return the step behind a run: another one where the chosen one leads away from the end of what
+        repeats itself. The matcher stays where it is."""
+        text.least = least = matcher.tokens_to_finish()
+        room = text.room
+        completion = matcher.compiled.completion(matcher.state)
+        stage, end = self.stage(len(completion)), completion[:1]
+        is_last = stage == LAST_STAGE
+        data = text.start.tokenizer.token_bytes[step.token] or b""
+        matcher.advance(step.token)
+        is_over = step.token in text.row.ends
+        after = -1 if is_over else matcher.tokens_to_finish()
+        is_away = after > (min(room, least) if is_last else room) - 1
+        if not (is_last or is_away or is_over):
+            is_longer = len(matcher.compiled.completion(matcher.state)) > len(completion)
+            is_away = is_longer or (stage > 1 and data[:1] != end)
+        matcher.rollback(1)
+        if not is_away:
+            return step
+        budget = min(room, least + (not is_last))
+        begins = None if is_last else lambda data: data[:1] == end
+        found = again.within(text, matcher, budget, self.told, begins)
+        return found or again.within(text, matcher, budget, self.told) or step
+
     @property
     def told(self) -> str:
         """What is closed, in words."""
@@ -287,6 +333,11 @@ class OpenRun:
             asked = () if self.schema is None else digits_named(self.schema.schema)
             self._asked = max((self.how.digits, *asked))
         return self._asked
+
+
+def _ends_numeral(data: bytes) -> bool:
+    """Tell whether a token's bytes are no part of a numeral; an end token has none."""
+    return not data or data[:1] not in NUMERAL
 
 
 def is_beyond(numeral: bytes, most: int) -> bool:

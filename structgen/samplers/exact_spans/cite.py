@@ -18,12 +18,12 @@ from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 
-from structgen.engine.searches.prefix_rows import Tokens
 from structgen.errors import OptionError, options_named
 from structgen.language import checks
 from structgen.samplers.problem import Problem
 from structgen.samplers.rows import PrefixRows
 from structgen.samplers.target import log_law
+from structgen.speculation.drafts.model_rows import Tokens
 from structgen.text_grammars.substrings import substring_of
 from structgen.tokens.tokenizer import Tokenizer
 

@@ -306,6 +306,11 @@ class SchemaNetwork:
         for text in texts:
             distinct.looked_for.setdefault(distinct.literal(text), text)
 
+    @property
+    def rests_shorten(self) -> bool:
+        """Return whether rests were said that may shorten by more than is written of them."""
+        return self.arrays.progress.singly
+
     def wants_again(self, residue: int) -> bool:
         """Return whether an item of the array must still come again: any item may be that one."""
         return any(repeats(progress) for _, _, progress in self._array(residue).threads)

@@ -1,20 +1,18 @@
-"""Rows of a model after prefixes: the logits behind a text that begins at a prompt, for many at once.
+"""Rows of a model beside a text: the logits behind a text that begins at a prompt, for many at once.
 
-Samplers and searches read ahead here. Prefixes share the keys and values of what they have in common, where
-the model's caches share memory (`PagedCache`). The caches of the prefixes that were read last are kept.
+Samplers, searches and the draft model read ahead here. Prefixes share the keys and values of what they have
+in common, where the model's caches share memory (`PagedCache`). The caches of the prefixes that were read
+last are kept.
 """
 
 from __future__ import annotations
 
 from collections import OrderedDict
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any, Final, NamedTuple
+from typing import Any, Final, NamedTuple, Protocol, runtime_checkable
 
 import numpy as np
 import numpy.typing as npt
-
-if TYPE_CHECKING:
-    from structgen.engine.model_protocol import Model
 
 Floats = npt.NDArray[np.float64]
 Tokens = tuple[int, ...]
@@ -23,6 +21,34 @@ CACHED: Final = 1 << 30
 """The most bytes of caches that `ModelRows` keeps between two calls."""
 PASS: Final = 1 << 28
 """The most bytes of float64 logits of one forward pass of `ModelRows`."""
+
+
+_MOST_CHAIN: Final = 256
+"""The most tokens of one text that are read in one pass."""
+
+
+@runtime_checkable
+class CausalModel(Protocol):
+    """The protocol of a model: `structgen.engine.model_protocol.Model`, without torch. Logits may be any
+    array that numpy reads, or a torch tensor."""
+
+    @property
+    def vocab_size(self) -> int:
+        """Width of the logits; at least the tokenizer's vocabulary."""
+        ...
+
+    @property
+    def context(self) -> int:
+        """The most tokens of a text, prompt included."""
+        ...
+
+    def prefill(self, tokens: Sequence[int]) -> tuple[Any, Any]:
+        """Return the logits [V] after a text, and its cache, which has a `copy` and `nbytes`."""
+        ...
+
+    def decode(self, tokens: Sequence[int], caches: Sequence[Any]) -> Any:
+        """Return the logits [rows, V] after one more token of each text; the caches then hold it."""
+        ...
 
 
 class _Kept(NamedTuple):
@@ -46,7 +72,7 @@ class ModelRows:
 
     def __init__(
         self,
-        model: Model,
+        model: CausalModel,
         prompt: Sequence[int],
         name: str,
         *,
@@ -67,8 +93,9 @@ class ModelRows:
         """Return the logits after each prefix.
 
         Prefixes that are one token longer than a cached one share one forward pass; those that lack d tokens
-        share d passes. A pass has at most as many rows as `PASS` bytes of logits hold and `most` bytes of
-        caches allow, but at least `least`.
+        share d passes. One prefix alone is read in one pass where the model verifies drafts. A pass has at
+        most as many rows as `PASS` bytes of logits hold and `most` bytes of caches allow, but at least
+        `least`.
         """
         wanted = dict.fromkeys(prefixes)
         self.count += len(wanted)
@@ -77,6 +104,11 @@ class ModelRows:
             found[()] = self._first()[0]
         caches, rounds = self._planned([prefix for prefix in wanted if prefix])
         self.reread += sum(map(len, rounds)) - sum(map(bool, wanted))
+        if 1 < len(rounds) <= _MOST_CHAIN and self._reads_chains and all(len(one) == 1 for one in rounds):
+            chain = [one[0] for one in rounds]
+            read = self._chain(chain, caches[chain[0][:-1]].copy())
+            found.update(zip(chain, read, strict=True))
+            rounds = []
         for number, together in enumerate(rounds):
             later = {prefix[:-1] for prefix in rounds[number + 1]} if number + 1 < len(rounds) else set()
             rows = self._rows_of_pass()
@@ -94,6 +126,23 @@ class ModelRows:
                         caches[prefix] = cache
                     self._keep(prefix, cache)
         return [found[prefix] for prefix in prefixes]
+
+    @property
+    def _reads_chains(self) -> bool:
+        """Whether the model reads several tokens of a text in one pass."""
+        support = getattr(self._model, "draft_support", None)
+        return support is not None and support.shape != "none"
+
+    def _chain(self, chain: Sequence[Tokens], cache: Any) -> Floats:
+        """Return the logits after prefixes, each one token longer than the one before. Keep the last one's
+        cache."""
+        model: Any = self._model
+        tokens = [prefix[-1] for prefix in chain]
+        self.passes += 1
+        logits = model.decode_tree(tokens, range(-1, len(tokens) - 1), [len(tokens)], [cache])
+        model.keep([range(len(tokens))], [cache])
+        self._keep(chain[-1], cache)
+        return numbers(logits)
 
     def _first(self) -> tuple[Floats, Any]:
         """Return the logits after the prompt, and its cache."""
@@ -148,6 +197,7 @@ class ModelRows:
 
 
 def numbers(logits: Any) -> Floats:
-    """Return a tensor's numbers as float64 on the CPU."""
-    found: Floats = logits.detach().to("cpu").double().numpy()
-    return found
+    """Return logits of numpy, or a tensor on any device, as float64."""
+    if hasattr(logits, "detach"):
+        logits = logits.detach().to("cpu").double().numpy()
+    return np.asarray(logits, np.float64)

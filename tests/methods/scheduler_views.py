@@ -6,8 +6,7 @@ from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
-
-from structgen.infilling.schedulers import SchedulerView
+from methods.whole_filling import SchedulerView
 
 
 def view(confidence: Sequence[float], **changes: Any) -> SchedulerView:

@@ -1,0 +1,269 @@
+"""Sums and maxima over all valid fillings of a lattice, for schedulers that propose whole fillings.
+
+`structgen.infilling.lattice` says which tokens fit. Here the same edges carry the logits of the masked slots:
+- the probability that independent draws from the slots are valid (`log_z`), and each slot's law given that
+  they are (`marginals`, `law`, `entropies`);
+- the k most probable valid fillings (`best`);
+- exact samples of the joint law (`sample`).
+
+The law is the product of the slots' softmax distributions, given validity. It is exact for one step of a
+masked-diffusion model, and not the model's joint law over several steps.
+
+Weights of ways are taken over a slot from right to left: logarithms of sums, or maxima. Sums to the end say
+how likely each edge is once a path is at its source, so marginals and samples follow from left to right.
+Maxima to the end lead to the best filling. All rows are masked slots, from left to right, in the state that
+the lattice has when this is made.
+"""
+
+from __future__ import annotations
+
+import heapq
+import math
+from collections.abc import Callable, Collection
+from functools import cached_property
+from itertools import count as numbers
+from typing import Any, NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+
+from structgen.infilling.lattice import NULL, Lattice
+from structgen.infilling.token_automaton import Groups, groups
+
+Floats = npt.NDArray[np.float64]
+Runs = Callable[[Floats, Groups], Floats]
+
+
+def log_sums(terms: Floats, runs: Groups) -> Floats:
+    """Return the logarithm of the sum of exponentials of each run along the last axis. No term overflows or
+    vanishes: each is taken relative to the greatest of its run."""
+    top = maxima(terms, runs)
+    top = np.where(top == -math.inf, 0.0, top)
+    with np.errstate(divide="ignore"):  # the logarithm of 0
+        return top + np.log(np.add.reduceat(np.exp(terms - top[..., runs.of]), runs.first, axis=-1))
+
+
+def maxima(terms: Floats, runs: Groups) -> Floats:
+    """Return the greatest term of each run along the last axis."""
+    found: Floats = np.maximum.reduceat(terms, runs.first, axis=-1)
+    return found
+
+
+class Weights(NamedTuple):
+    """The weights of a lattice, a row for each masked slot, and with them those of all ways to the end."""
+
+    labels: Floats
+    """[rows, labels]: of class sets and of nulls; minus infinity for a null where none may be."""
+    ahead: Floats
+    """[rows + 1, nodes + 1]: of all ways from a node to the end; minus infinity in the last column."""
+
+
+class LatticeSums:
+    """The sums of a lattice as it is now, its logits times `scale` (1 / temperature)."""
+
+    def __init__(self, lattice: Lattice, scale: float = 1.0) -> None:
+        self.automaton = automaton = lattice.automaton
+        self.slots = lattice.open_slots
+        self._scale, self._lattice = scale, lattice
+        self._jumps = [lattice.jumps[slot + 1] for slot in self.slots.tolist()]
+        self._start = int(lattice.jumps[0][automaton.start])
+        self._logits = [lattice.logits[slot].astype(np.float64) * scale for slot in self.slots.tolist()]
+        self._nulls = lattice.null_logits[self.slots] * scale
+        self._sources = groups(automaton.source)
+        # the runs of each class; marks, which come after classes of tokens, have none
+        self._tokens = groups(automaton.token_class[automaton.class_tokens])
+
+    @cached_property
+    def scores(self) -> Floats:
+        """[rows, classes]: the logarithm of the summed exponentials of each class's logits; minus infinity
+        for marks."""
+        return self._of_classes(log_sums)
+
+    @cached_property
+    def tops(self) -> Floats:
+        """[rows, classes]: the greatest logit of each class."""
+        return self._of_classes(maxima)
+
+    def _of_classes(self, reduce: Runs) -> Floats:
+        found = np.full((len(self.slots), self.automaton.classes), -math.inf)
+        if len(self._tokens.first):
+            for row, logits in enumerate(self._logits):
+                found[row, : len(self._tokens.first)] = reduce(
+                    logits[self.automaton.class_tokens], self._tokens
+                )
+        return found
+
+    @cached_property
+    def sums(self) -> Weights:
+        """The weights whose `ahead` is the logarithm of the summed weight of all ways."""
+        return self._weights(self.scores, log_sums)
+
+    @cached_property
+    def greatest(self) -> Weights:
+        """The weights whose `ahead` is the greatest sum of logits of all ways."""
+        return self._weights(self.tops, maxima)
+
+    def _weights(self, scores: Floats, reduce: Runs) -> Weights:
+        a = self.automaton
+        sets = reduce(scores[:, a.set_classes], a.classes_by_set) if a.sets else scores[:, :0]
+        labels = np.concatenate((sets, self._nulls), axis=1)
+        ahead = np.full((len(labels) + 1, 2 * a.states + 1), -math.inf)
+        ahead[-1, : a.states][a.accepting] = 0.0
+        for row in range(len(labels) - 1, -1, -1):
+            ways = labels[row, a.label] + ahead[row + 1, self._jumps[row][a.target]]
+            ahead[row, :-1] = reduce(ways, self._sources)
+        return Weights(labels, ahead)
+
+    def log_z(self) -> float:
+        """Return the logarithm of the summed weight of all valid fillings. A filling's weight is the
+        exponential of the sum of its masked slots' logits. Minus infinity if there is none."""
+        return float(self.sums.ahead[0, self._start])
+
+    @cached_property
+    def marginals(self) -> tuple[Floats, Floats]:
+        """The probability of each class, and of a null, at each masked slot, given that the whole is valid:
+        [rows, classes] and [rows]."""
+        a, w = self.automaton, self.sums
+        labels, here = np.zeros_like(w.labels), np.zeros(2 * a.states + 1)
+        here[self._start] = 1.0
+        for row in range(len(labels)):
+            to = self._jumps[row][a.target]
+            some = np.flatnonzero((here[a.source] > 0.0) & (to >= 0))
+            source, label, to = a.source[some], a.label[some], to[some]
+            share = here[source] * np.exp(w.labels[row, label] + w.ahead[row + 1, to] - w.ahead[row, source])
+            labels[row] = np.bincount(label, share, minlength=labels.shape[1])
+            here = np.bincount(to, share, minlength=len(here))
+        chances = np.zeros((len(labels), a.classes))
+        sets, runs = a.sets_by_class
+        if len(sets):
+            whole = np.where(w.labels == -math.inf, 0.0, w.labels)[:, sets]
+            each = np.exp(np.minimum(self.scores[:, runs.of] - whole, 0.0)) * labels[:, sets]
+            chances[:, : len(runs.first)] = np.add.reduceat(each, runs.first, axis=1)
+        return chances, np.minimum(labels[:, -2:].sum(axis=1), 1.0)
+
+    def law(self, row: int) -> Floats:
+        """Return the probability of each token [V of the tokenizer], and last that of a null, at one masked
+        slot, given that the whole is valid."""
+        column = self.automaton.token_class
+        classes, nulls = self.marginals
+        chances = np.where(column < 0, 0.0, classes[row, column])
+        tokens = _shares(chances, self._logits[row][: len(column)], self.scores[row, column])
+        return np.append(tokens, nulls[row])
+
+    def probability(self, row: int, token: int) -> float:
+        """Return the probability of a token, or NULL, at one masked slot, given that the whole is valid."""
+        if token == NULL:
+            return float(self.marginals[1][row])
+        column = self.automaton.token_class[token]
+        logit, score = self._logits[row][token], self.scores[row, column]
+        return float(_shares(self.marginals[0][row, column], logit, score))
+
+    def entropies(self) -> Floats:
+        """Return the entropy of each masked slot's law, in nats."""
+        laws = (self.law(row) for row in range(len(self.slots)))
+        return np.array([-float((law[law > 0.0] * np.log(law[law > 0.0])).sum()) for law in laws])
+
+    def sample(self, uniforms: Floats) -> npt.NDArray[np.int32]:
+        """Return an exact draw from the joint law of valid fillings: a token or NULL for each slot of the
+        lattice.
+
+        `uniforms`: float64 [slots, 3] of independent uniform numbers from 0 to 1, in which a seed counts: for
+        an edge or a null, for a class of the edge, for a token of the class.
+        """
+        a, w = self.automaton, self.sums
+        found, node = self._lattice.tokens, self._start
+        for row, slot in enumerate(self.slots.tolist()):
+            first, end = np.searchsorted(a.source, (node, node + 1))
+            targets = self._jumps[row][a.target[first:end]]
+            edge = _drawn(w.labels[row, a.label[first:end]] + w.ahead[row + 1, targets], uniforms[slot, 0])
+            node, label = int(targets[edge]), int(a.label[first + edge])
+            if label >= a.sets:
+                found[slot] = NULL
+                continue
+            classes = a.set_classes[a.set_start[label] : a.set_start[label + 1]]
+            tokens = self._tokens_of(int(classes[_drawn(self.scores[row, classes], uniforms[slot, 1])]))
+            found[slot] = tokens[_drawn(self._logits[row][tokens], uniforms[slot, 2])]
+        return found
+
+    def best(self, k: int = 1) -> list[tuple[float, npt.NDArray[np.int32]]]:
+        """Return the k most probable valid fillings, or as many as there are, best first: the sum of the
+        masked slots' logits, and a token or NULL for each slot of the lattice. The order of equal ones is
+        deterministic.
+
+        Known maxima of all ways to the end lead straight to the best filling. The next one leaves a known one
+        at some slot (Lawler, 1972): all fillings but the known ones are kept in parts, each with its best
+        value.
+        """
+        w, order, nothing = self.greatest, numbers(), frozenset[int]()
+        value = float(w.ahead[0, self._start])
+        found: list[tuple[float, npt.NDArray[np.int32]]] = []
+        # A part: its best value, the tokens that it begins with, the node after them, their weight, and the
+        # tokens that do not come next.
+        parts: list[tuple[float, int, list[int], int, float, frozenset[int]]]
+        parts = [(-value, next(order), [], self._start, 0.0, nothing)] if value > -math.inf else []
+        while parts and len(found) < k:
+            negative, _, begun, node, weight, banned = heapq.heappop(parts)
+            tokens = list(begun)
+            for row in range(len(begun), len(self.slots)):
+                value, token, after = self._best_way(w, row, node, banned)
+                if len(found) + 1 < k:
+                    others = banned | {token}
+                    rest, _, _ = self._best_way(w, row, node, others)
+                    if rest > -math.inf:
+                        part = (-(weight + rest), next(order), list(tokens), node, weight, others)
+                        heapq.heappush(parts, part)
+                tokens.append(token)
+                weight += value - float(w.ahead[row + 1, after])
+                node, banned = after, nothing
+            filling = self._lattice.tokens
+            filling[self.slots] = tokens
+            found.append((-negative, filling))
+        return found
+
+    def _best_way(self, w: Weights, row: int, node: int, banned: Collection[int]) -> tuple[float, int, int]:
+        """Return the best token or NULL of a masked slot after a node, none of those that are banned: the
+        value of its best way to the end, itself, and the node of the next layer."""
+        a, jump, ahead = self.automaton, self._jumps[row], w.ahead[row + 1]
+        flag, state = divmod(node, a.states)
+        value, after = -math.inf, -1
+        if NULL not in banned:
+            after = int(jump[state + a.states])
+            value = float(ahead[after] + w.labels[row, a.sets + flag])
+        if flag == 0:
+            to = jump[a.transitions[state]]
+            ways = self.tops[row] + ahead[to]
+            for one in {int(a.token_class[one]) for one in banned if one != NULL}:
+                ways[one] = self._best_token(row, one, banned)[0] + ahead[to[one]]
+            best = int(ways.argmax())
+            if ways[best] >= value and ways[best] > -math.inf:
+                return float(ways[best]), self._best_token(row, best, banned)[1], int(to[best])
+        return value, NULL, after
+
+    def _tokens_of(self, column: int) -> npt.NDArray[np.int32]:
+        """Return the tokens of a class, ascending."""
+        start = self.automaton.class_start
+        return self.automaton.class_tokens[start[column] : start[column + 1]]
+
+    def _best_token(self, row: int, column: int, banned: Collection[int]) -> tuple[float, int]:
+        """Return the best token of a class that is not banned, after its logit; the lowest of equal ones."""
+        tokens = self._tokens_of(column)
+        logits = self._logits[row][tokens]
+        for one in banned:
+            logits[tokens == one] = -math.inf
+        at = int(logits.argmax())
+        return float(logits[at]), int(tokens[at])
+
+
+def _shares(chances: Any, logits: Any, scores: Any) -> Any:
+    """Return the probability of tokens: that of their class times e^(logit - the class's score)."""
+    with np.errstate(invalid="ignore", over="ignore"):
+        found = chances * np.exp(logits - scores)
+    return np.where(chances > 0.0, np.minimum(found, 1.0), 0.0)
+
+
+def _drawn(logs: Floats, uniform: float) -> int:
+    """Return a number drawn by the weights e^logs: where their running sum passes `uniform` of the whole."""
+    shares = np.exp(logs - logs.max())
+    ends = np.cumsum(shares)
+    at = int(np.searchsorted(ends, uniform * ends[-1], side="right"))
+    return min(at, int(np.flatnonzero(shares)[-1]))

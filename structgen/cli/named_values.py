@@ -1,0 +1,81 @@
+"""Strategies and monitors by name: `mirostat:tau=3,eta=0.1`, `python-attributes:project=DIR`."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Mapping
+from difflib import get_close_matches
+from inspect import signature
+from typing import Any, Final
+
+from structgen.cli.wanted_language import named
+from structgen.engine.searches.cautious import Cautious
+from structgen.engine.searches.plan import PlanningSearch
+from structgen.engine.strategies.guidance import Guidance
+from structgen.engine.strategies.mirostat import Mirostat
+from structgen.engine.strategies.strategy import GONE, WHERE, Strategy
+from structgen.errors import OptionError
+from structgen.monitors.monitor import Monitor
+from structgen.monitors.python_code import python_arguments, python_attributes, python_names
+
+STRATEGIES: Final = {one.name: one for one in (Mirostat, Guidance, Cautious, PlanningSearch)}
+MONITORS: Final = {
+    "python-attributes": python_attributes,
+    "python-names": python_names,
+    "python-arguments": python_arguments,
+}
+_NEXT_OPTION: Final = re.compile(r",(?=[a-z_]+=)")
+
+
+def strategy_named(told: str) -> Strategy:
+    """Return the strategy of a text NAME or NAME:option=value,option=value. A reward is `module:function`.
+    Raises OptionError for names and options that there are not, and those of the strategy."""
+    name = told.partition(":")[0]
+    if name in GONE:
+        raise OptionError(f"{GONE[name]} is no longer in the package.", where="strategy", cure=WHERE)
+    found: Strategy = _made(told, "strategy", STRATEGIES)
+    return found
+
+
+def monitor_named(told: str) -> Monitor:
+    """Return the monitor of a text NAME, NAME:project=DIR or NAME:project=DIR,seconds=1. Errors as of
+    `strategy_named`."""
+    found: Monitor = _made(told, "monitor", MONITORS)
+    return found
+
+
+def _made(told: str, what: str, kinds: Mapping[str, Callable[..., Any]]) -> Any:
+    """Return what a text names and its options make. A value ends before a comma that another option
+    follows."""
+    name, _colon, rest = told.partition(":")
+    if name not in kinds:
+        near = [*get_close_matches(name, kinds, 1), ""][0]
+        raise OptionError(
+            f"There is no {what} {name!r}.",
+            where=what,
+            cure=f"Write {near}." if near else f"Choose from {', '.join(kinds)}.",
+        )
+    taken = {own.removesuffix("_path"): one for own, one in signature(kinds[name]).parameters.items()}
+    given: dict[str, Any] = {}
+    for option in _NEXT_OPTION.split(rest) if rest else ():
+        key, equals, value = option.partition("=")
+        if not equals or key not in taken:
+            raise OptionError(
+                f"{option!r} is no option of {name}.", where=what, cure=f"Choose from {', '.join(taken)}."
+            )
+        given[taken[key].name] = _read(key, value, str(taken[key].annotation))
+    return kinds[name](**given)
+
+
+def _read(name: str, value: str, annotation: str) -> Any:
+    """Return the value of an option, by the type that its annotation begins with."""
+    kind = annotation.removeprefix("Annotated[").partition(",")[0]
+    if kind.startswith("Reward"):
+        return named(value, name, "module:function")
+    if kind not in ("int", "float"):
+        return value
+    try:
+        found = float(value)
+    except ValueError:
+        raise OptionError(f"{value!r} is no number.", where=name, cure="Give a number.") from None
+    return int(found) if found.is_integer() and "." not in value else found

@@ -1,0 +1,149 @@
+"""Speculation in the loop: what drafters guess for the texts of a batch, verified in one pass of the model.
+
+The pass gives logits for each node of a draft, and a mask is filled for each. If a chosen token is a guess,
+the next one is chosen at its node (`Text.follows_draft`). Code, logits and noise are the same as without a
+draft, so the tokens are the same, in fewer passes. The model then keeps the nodes of the accepted path.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Hashable, Sequence
+from typing import Any
+
+from torch import Tensor
+
+from structgen.engine.choice import Words
+from structgen.engine.model_faults import failed
+from structgen.engine.model_protocol import Model, verifier_of
+from structgen.engine.text import Text
+from structgen.engine.text_drafts import TextDrafts
+from structgen.speculation.drafts.draft import Draft
+from structgen.speculation.drafts.drafter import DraftContext
+from structgen.speculation.planning.drafting import Drafting
+from structgen.speculation.planning.row_trial import GUESSES, RowTrial
+from structgen.speculation.planning.speculator import Speculator
+
+
+class BatchDrafts:
+    """The drafts of an engine's batches. What passes cost is learnt from all of its texts."""
+
+    def __init__(self, model: Model, ends: frozenset[int]) -> None:
+        self._model, self._ends, self._verifier = model, ends, verifier_of(model)
+        self.speculator = Speculator()
+        self.trial = RowTrial()
+        """Whether drafts can pay with this model."""
+
+    def propose(self, texts: Sequence[Text]) -> Sequence[Draft]:
+        """Return the draft after the last token of each text; () if all are empty."""
+        mosts = [text.decided.most_guesses for text in texts]
+        if any(mosts) and not self.trial.pays:
+            mosts = _without_auto(texts, self.trial, self._model)
+        if not any(mosts):
+            return ()
+        kinds: frozenset[Hashable] = frozenset(
+            how.kind
+            for text, most in zip(texts, mosts, strict=True)
+            if most and (how := text.start.request.drafts) is not None
+        )
+        if not self.speculator.wants_drafts(len(texts), kinds):
+            return ()
+        draftings = [self._drafting(text) if most else None for text, most in zip(texts, mosts, strict=True)]
+        # the engine has checked that prompt, thoughts and max_tokens fit into the context together
+        views = [
+            DraftContext(text.written, text.matcher, text.most - len(text.tokens), self._ends)
+            for text in texts
+        ]
+        found = self.speculator.propose(draftings, views, mosts)
+        for text, draft in zip(texts, found, strict=True):
+            text.usage.drafted += len(draft)
+        return found if any(map(len, found)) else ()
+
+    def _drafting(self, text: Text) -> Drafting | None:
+        """Return the drafters, told of all tokens so far; None if there are none."""
+        if text.drafts is None and text.start.drafts is not None:
+            try:
+                text.drafts = TextDrafts(text.start.drafts)
+            except Exception as error:  # any error of a drafter: the text continues without drafts
+                forgo(text, f"no drafter could be made: {type(error).__name__}: {error}")
+        if text.drafts is None:
+            return None
+        text.drafts.observe(text.written, text.guesses)
+        return text.drafts.drafting
+
+    def read(self, texts: Sequence[Text], drafts: Sequence[Draft]) -> Tensor:
+        """Return the logits after the last tokens of texts and after their guesses, text by text. Raises
+        errors of the model."""
+        assert self._verifier is not None
+        tokens: list[int] = []
+        parents: list[int] = []
+        for text, draft in zip(texts, drafts, strict=True):
+            tokens += [text.last, *draft.tokens.tolist()]
+            parents += [-1, *(draft.parents + 1).tolist()]
+        counts = [1 + len(draft) for draft in drafts]
+        return self._verifier.decode_tree(tokens, parents, counts, [text.cache for text in texts])
+
+    def tell(self, texts: Sequence[Text], logits: Tensor, masks: Words, *, are_wider: bool) -> None:
+        """Tell the drafters that ask for it what the pass knew, before a choice writes into the logits."""
+        for text in texts:
+            if text.drafts is not None and text.drafts.drafting.top and text.place >= 0:
+                size = 1 if text.guesses is None else 1 + len(text.guesses.draft)
+                is_free = text.matcher is None and text.phase is None and not are_wider
+                mask = None if is_free else masks[text.line : text.line + size]
+                text.drafts.tell(text.place, text.guesses, logits, mask)
+
+    def keep(self, texts: Sequence[Text]) -> None:
+        """Have the model keep the draft nodes that texts accepted. Where it cannot, they have its error."""
+        for text in texts:
+            if text.drafts is not None:
+                text.drafts.observe(text.written, text.guesses)
+        guessed = [text for text in texts if text.guesses is not None]
+        paths = [text.guesses.path for text in texts if text.guesses is not None]
+        if not guessed:
+            return
+        assert self._verifier is not None
+        try:
+            self._verifier.keep(paths, [text.cache for text in guessed])
+        except Exception as error:  # any error of the model: the contents of the caches are unknown
+            for text in guessed:
+                text.fail(failed(error))
+        for text in guessed:
+            text.guesses = None
+
+
+def forgo(text: Text, why: str) -> None:
+    """Stop drafting for a text; `why` goes into the usage."""
+    if text.decided.most_guesses:
+        text.decided.most_guesses = 0
+        text.usage.speculation = f"no more drafts: {why}"
+
+
+def _without_auto(rows: Sequence[Text], trial: RowTrial, model: Model) -> list[int]:
+    """Return the most guesses of each text, for a model whose trial has not ended well: none for "auto".
+
+    The first text of "auto" goes on with the trial. When it has ended badly, these texts are plain.
+    """
+    autos = [text for text in rows if text.decided.most_guesses and text.start.request.speculation == "auto"]
+    read = len(autos[0].start.prompt) + len(autos[0].written) if autos else 0
+    if autos and trial.pays is None and read + GUESSES <= model.context:
+        try:
+            # the text's own cache stays as it is, whatever the model does
+            _go_on(trial, model, autos[0].last, autos[0].cache.copy())
+        except Exception as error:  # any error of the model: its texts go on without drafts
+            trial.pays = False
+            autos[0].usage.speculation = f"no more drafts: the model failed at one: {error}"
+    if trial.pays is False:
+        for text in autos:
+            text.decided.most_guesses = 0
+    return [0 if not trial.pays and text in autos else text.decided.most_guesses for text in rows]
+
+
+def _go_on(trial: RowTrial, model: Model, token: int, cache: Any) -> None:
+    """Go on with a trial by chains of equal tokens. A cache holds no guesses until they are kept."""
+    verifier = verifier_of(model)
+    assert verifier is not None
+
+    def run(rows: int) -> None:
+        logits = verifier.decode_tree([token] * rows, [*range(-1, rows - 1)], [rows], [cache])
+        logits[-1, -1].item()  # waits for a device
+
+    trial.measure(run)

@@ -1,0 +1,62 @@
+"""A plain request passes only what it uses: the files and functions of the package that it goes through are
+counted. The numbers are ceilings: a change may lower them."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from types import CodeType, FrameType
+from typing import Any
+
+import structgen as sg
+
+PACKAGE = Path(sg.__file__).parent
+SCHEMA = {
+    "type": "object",
+    "properties": {"name": {"type": "string"}, "age": {"type": "integer"}},
+    "required": ["name", "age"],
+}
+PROMPT = "Ada Lovelace is 36 years old."
+
+
+def passed(work: Callable[[], Any]) -> set[CodeType]:
+    """Return the functions of the package that are called, compiled ones too."""
+    found: set[CodeType] = set()
+
+    def note(frame: FrameType, event: str, arg: Any) -> None:
+        if event == "call" and Path(frame.f_code.co_filename).is_relative_to(PACKAGE):
+            found.add(frame.f_code)
+
+    sys.setprofile(note)
+    try:
+        work()
+    finally:
+        sys.setprofile(None)
+    return found
+
+
+def files(codes: set[CodeType]) -> set[str]:
+    return {str(Path(code.co_filename).relative_to(PACKAGE)) for code in codes}
+
+
+def test_a_step_of_the_loop_passes_at_most_twelve_files_and_fifty_functions() -> None:
+    engine = sg.Engine("structgen/extract")
+    request = sg.Request(PROMPT, sg.json_schema(SCHEMA), speculation="off")
+    engine.generate(request)  # its masks are known from now on
+    engine.submit(request)
+    for _ in range(5):
+        engine.step()
+    found = passed(engine._loop.step)
+    assert len(files(found)) <= 12, sorted(files(found))
+    assert len(found) <= 50, sorted(code.co_qualname for code in found)
+
+
+def test_a_call_of_run_with_a_schema_passes_at_most_54_files_and_11_of_the_engine() -> None:
+    engine = sg.Engine("structgen/extract")
+    for _ in range(3):  # the trial of drafts ends meanwhile
+        sg.run(engine, PROMPT, SCHEMA)
+    found = files(passed(lambda: sg.run(engine, PROMPT, SCHEMA)))
+    assert len(found) <= 54, sorted(found)
+    of_engine = {file for file in found if file.startswith("engine")}
+    assert len(of_engine) <= 11, sorted(of_engine)
