@@ -8,6 +8,7 @@ import pytest
 
 import structgen as sg
 from structgen.system.garbage import uncollected
+from structgen.tokens.tokenizer import byte_tokenizer
 
 
 def test_collection_waits_and_goes_on_after_an_error() -> None:
@@ -31,3 +32,29 @@ def test_a_tag_that_is_refused_leaves_collection_on() -> None:
     with pytest.raises(sg.errors.OptionError):
         sg.structural_tag({"format": {"type": "sequence", "elements": []}})
     assert gc.isenabled()
+
+
+def test_a_compiled_schema_is_gone_when_it_is_dropped() -> None:
+    schema = {
+        "type": "object",
+        "properties": {
+            "a": {"type": "array", "items": {"enum": ["x", "y", 1]}, "maxItems": 3, "uniqueItems": True},
+            "b": {"anyOf": [{"type": "string", "pattern": "^a+$"}, {"type": "integer", "minimum": 3}]},
+        },
+        "required": ["a"],
+    }
+    tokenizer = byte_tokenizer()
+    for turn in range(2):
+        gc.collect()
+        gc.disable()
+        try:
+            matcher = sg.Matcher(sg.compile(sg.json_schema(schema), tokenizer, store=False))
+            mask = sg.allocate_mask(1, tokenizer.vocab_size)
+            for byte in b'{"a": ["x", 1], "b": "a"}':
+                matcher.fill_mask(mask, budget=100)
+                matcher.advance(byte)
+            del matcher
+            # the first of a process makes what all share
+            assert gc.collect() == 0 or not turn
+        finally:
+            gc.enable()
