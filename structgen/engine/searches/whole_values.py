@@ -78,7 +78,7 @@ class WholeValues(SearchStrategy):
             worth = {text: one - neutral[text] for text, one in worth.items()}
         shares = np.exp(log_softmax(np.array([worth.get(text, -np.inf) for text in self.texts])))
         best = max(worth, key=lambda text: worth[text])
-        return Decision(allowed[best], states=(tuple(map(float, shares)),))
+        return Decision(allowed[best], state=tuple(map(float, shares)))
 
     def _spellings(self, place: TextPlace, text: str, begun: Tokens) -> list[_Spelling]:
         """Return the ways in which a model may write a value: the text, without what closes it unless another
