@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import gc
 import threading
 from collections.abc import (
     AsyncGenerator,
@@ -49,10 +48,6 @@ from structgen.tokens.tokenizer import Tokenizer
 
 _CHECKED_EVERY = 16
 """The memory of compiled grammars is looked at once in so many requests, and for each new one."""
-
-_MOST_DROPPED = 48 << 20
-"""Bytes of dropped grammars that wait for the collection of garbage. Their networks refer to themselves, and
-Python, which counts objects and not bytes, may leave hundreds of megabytes of them for long."""
 
 
 class Engine:
@@ -122,7 +117,7 @@ class Engine:
         self._driver = Driver(self._loop, most)
         self._compiled: dict[tuple[Grammar, str], CompiledGrammar] = {}
         """What was asked for least recently comes first."""
-        self._asked = self._dropped = 0
+        self._asked = 0
         self._of_grammars = threading.Lock()
         self._any_text: AnyText | None = None
 
@@ -383,8 +378,7 @@ class Engine:
     def _let_go(self) -> None:
         """Drop the compiled grammars that were asked for least recently while all hold too much; first those
         that only the mask stores keep."""
-        before = self.held_bytes
-        if before <= self.cache_bytes:
+        if self.held_bytes <= self.cache_bytes:
             return
         with self._of_grammars:
             stores = {one.store for one in self._compiled.values()}
@@ -394,10 +388,6 @@ class Engine:
         with self._of_grammars:
             while much > 0 and len(self._compiled) > 1:
                 much -= self._compiled.pop(next(iter(self._compiled))).nbytes
-        self._dropped += before - self.held_bytes
-        if self._dropped > _MOST_DROPPED:
-            self._dropped = 0
-            gc.collect()
 
     @property
     def specials(self) -> dict[str, int]:

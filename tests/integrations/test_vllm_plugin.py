@@ -364,8 +364,10 @@ def test_the_engine_alone_compiles_a_constraint(
     vllm: SimpleNamespace, engine: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     started, calls = engine(), []
-    read = engine_grammars.read_request
-    monkeypatch.setattr(engine_grammars, "read_request", lambda asked: calls.append(asked) or read(asked))
+    read = engine_grammars.requested
+    monkeypatch.setattr(
+        engine_grammars, "requested", lambda asked, *rest: calls.append(asked) or read(asked, *rest)
+    )
     asked = params(vllm, json=SCHEMA)
     asked.max_tokens = 60
     monkeypatch.setattr(started.manager.backend, "grammars", EngineGrammars(TOKENIZER, [EOS], WIDTH))

@@ -80,8 +80,8 @@ class Decision:
     """The next tokens, perhaps with an end token as the last one; empty: one token is chosen as always."""
     scores: Scores | None = None
     """Without tokens: the scores [V] among which the next token is chosen; None: the model's logits."""
-    states: tuple[tuple[float, ...], ...] = ()
-    """What goes into `Step.state`, for the first tokens."""
+    state: tuple[float, ...] = ()
+    """What goes into `Step.state` of the first token."""
 
 
 class SearchStrategy(Strategy):
