@@ -12,7 +12,7 @@ from typing import Final
 
 from structgen.cli.named_options import Given
 from structgen.cli.option_names import LANGUAGES, OF_LARK, OF_TOOLS, POLICIES
-from structgen.engine.contradictions import Exclusion
+from structgen.language.exclusions import Exclusion
 
 
 def _first(given: Given, names: Iterable[str]) -> str:

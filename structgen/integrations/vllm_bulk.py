@@ -20,8 +20,7 @@ from structgen.core.grammar import Grammar
 from structgen.core.matcher import Matcher
 from structgen.engine.bulk.bulk_file import AnswerLine, answer_line, shown
 from structgen.engine.bulk.bulk_runs import Prompt, folder_digest
-from structgen.engine.model_prompts import ModelPrompts
-from structgen.engine.request_tokens import RequestTokens, check_budget
+from structgen.engine.model_prompts import ModelPrompts, RequestTokens, check_budget
 from structgen.engine.requests import OF_TOKENS_BEFORE, FinishReason, Request, Result, Usage
 from structgen.engine.strategies.repetitions import Repetitions
 from structgen.errors import OptionError, StructgenError
@@ -168,7 +167,7 @@ class VllmWriter:
         """Return what is asked for a prompt. Raises StructgenError where our own engine would."""
         request = prompt.request(self._request_of)
         check_request(request)
-        tokens = self._reading.prompt(request)
+        tokens = self._reading.read(request).tokens
         has_grammar = request.grammar is not None
         # vLLM counts the end token of a document
         request = self._reading.bounded(request, len(tokens), int(has_grammar))

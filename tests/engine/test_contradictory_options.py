@@ -8,8 +8,8 @@ import pytest
 from for_each import for_each
 
 import structgen as sg
-from structgen.engine.contradictions import Exclusion, refuse
 from structgen.engine.requests import Request, Sampling
+from structgen.language.exclusions import Exclusion, refuse
 from structgen.monitors.monitor import Monitor
 
 
