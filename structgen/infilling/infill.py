@@ -54,6 +54,15 @@ SLOTS: Final = 64
 """The slots of a hole, unless the caller says how many; fewer where the model's context leaves fewer."""
 _MASK_TEXTS: Final = ("<|mask|>", "<|mdm_mask|>", "[MASK]", "<mask>", "<|MASK|>")
 """The mask tokens of known models (LLaDA, Dream, SDAR, BERT, structgen)."""
+_KINDS: Final = {
+    "template": checks.Instance(str | None, "Give a text, or a list of texts."),
+    "holes": checks.Instance(Mapping | None, "Give a dict of types by the holes' names."),
+    "given": checks.Instance(Mapping | None, "Give a dict of the fields that are known."),
+    "prompt": checks.Instance(str | Sequence, "Give a text, or a sequence of token ids."),
+    "slots": checks.Instance(int | Mapping | None, "Give a number, or a dict of them by the holes' names."),
+    "listen": checks.Instance(Callable | None, "Give a function of a step and a canvas."),  # type: ignore[arg-type]
+}
+"""Of what kind options are."""
 
 
 class InfillOptions(TypedDict, total=False):
@@ -164,7 +173,9 @@ def infill(
     timeout = checks.seconds("timeout", timeout)
     max_states = None if max_states is None else checks.whole("max_states", max_states, 1)
     depth = None if depth is None else checks.whole("depth", depth, 0)
-    _check_kinds(template, holes, given, prompt, slots, listen)
+    kinds = {"template": template, "holes": holes, "given": given, "prompt": prompt, "slots": slots}
+    for name, value in {**kinds, "listen": listen}.items():
+        _KINDS[name](name, value)
     if length not in ("at most", "exact"):
         raise OptionError(f"length={length!r}.", where="length", cure='Say "at most" or "exact".')
     chosen = named(scheduler, sure=sure)
@@ -535,27 +546,6 @@ def _check_text(parts: list[FixedText | Hole]) -> None:
                     where="template",
                     cure="Write a hole, {name}, where something is to come; take it out elsewhere.",
                 )
-
-
-def _check_kinds(
-    template: object, holes: object, given: object, prompt: object, slots: object, listen: object
-) -> None:
-    """Raise OptionError for an argument of a wrong type."""
-    kinds = {
-        "template": (template, template is None or isinstance(template, str), "a text, or a list of texts"),
-        "holes": (holes, holes is None or isinstance(holes, Mapping), "a dict of types by the holes' names"),
-        "given": (given, given is None or isinstance(given, Mapping), "a dict of the fields that are known"),
-        "prompt": (prompt, isinstance(prompt, str | Sequence), "a text, or a sequence of token ids"),
-        "slots": (
-            slots,
-            slots is None or (isinstance(slots, int | Mapping) and not isinstance(slots, bool)),
-            "a whole number, or a dict of numbers by the holes' names",
-        ),
-        "listen": (listen, listen is None or callable(listen), "a function of a step and a canvas"),
-    }
-    for name, (value, is_right, wanted) in kinds.items():
-        if not is_right:
-            raise OptionError(f"{name} is a {type(value).__name__}.", where=name, cure=f"Give {wanted}.")
 
 
 def model_of(model: Any, tokenizer: Any) -> tuple[MaskedModel, Tokenizer]:
