@@ -77,7 +77,7 @@ class ValueGuided(SearchStrategy):
         law_after = weighed - np.logaddexp.reduce(weighed)
         distance = float((np.exp(law_after) * (law_after - law[order])).sum())
         state = distance, float(worth.count(None))
-        return Decision(scores=scores, states=(state,))
+        return Decision(scores=scores, state=state)
 
     def told(self, states: Sequence[tuple[float, ...]]) -> str:
         """Return how far the law of the text is from the model's under the mask, and how many rewards

@@ -10,6 +10,7 @@ from typing import Any, Final, TypeAlias
 from structgen.engine.model_protocol import Model
 from structgen.engine.models import given_model, load_model
 from structgen.errors import OptionError, StructgenError
+from structgen.speculation.drafters.draft_model import DraftModel
 from structgen.speculation.drafts.drafter import Drafter
 from structgen.speculation.speculation_options import Speculation
 from structgen.system.resources import model_name
@@ -43,10 +44,8 @@ def drafters_of(speculation: Speculation, tokenizer: Tokenizer, samples: int = 1
     Cost: microseconds; the first use of a draft model loads it. Errors: those of `Speculation.make` and
     `draft_model_of`.
     """
-    shared = draft_model_of(speculation, tokenizer)
-    if shared is None:
-        return speculation.make(samples=samples)
-    return speculation.make(shared.model, shared.lock, samples)
+    made, shared = speculation.make(samples), draft_model_of(speculation, tokenizer)
+    return made if shared is None else [*made, DraftModel(shared.model, lock=shared.lock)]
 
 
 def check_speculation(speculation: Speculation, tokenizer: Tokenizer) -> None:

@@ -1,11 +1,11 @@
-"""What a run found out about one schema with one engine: values that cross the process boundary."""
+"""What a run found out about one schema with one engine: plain values, which cross the process boundary."""
 
 from __future__ import annotations
 
 from array import array
-from collections.abc import Iterator
+from collections.abc import Mapping
 from dataclasses import dataclass, field
-from enum import Enum, IntEnum
+from enum import IntEnum, StrEnum
 from typing import Any
 
 NOT_MEASURED = -1
@@ -21,11 +21,12 @@ class WorkerPhase(IntEnum):
     POLICY = 4
 
 
-class Verdict(Enum):
-    """How one instance fared."""
+class Verdict(StrEnum):
+    """How one instance fared; `REFUSED` is of a schema."""
 
     RIGHT = "right"
     """Valid and taken to its end, or invalid and refused somewhere."""
+    REFUSED = "refused to compile"
     VALID_REFUSED = "valid refused"
     POLICY = "refused only by a policy"
     INVALID_ACCEPTED = "invalid accepted"
@@ -37,30 +38,19 @@ class Verdict(Enum):
     TIMED_OUT = "timed out"
 
 
-class SchemaOutcome(Enum):
-    """How one schema fared; each schema has exactly one."""
-
-    PASSING = "passing"
-    POLICY = "refused only by a policy"
-    REFUSED = "refused to compile"
-    FAILING = "failing"
-    LIMITED = "stopped by a limit"
-    CRASHED = "crashed"
-    TIMED_OUT = "timed out"
-
-
-REFUSED = "refused to compile"
 _WORST_FIRST = {
-    Verdict.CRASHED.value: SchemaOutcome.CRASHED,
-    Verdict.TIMED_OUT.value: SchemaOutcome.TIMED_OUT,
-    Verdict.LIMITED.value: SchemaOutcome.LIMITED,
-    REFUSED: SchemaOutcome.REFUSED,
-    Verdict.VALID_REFUSED.value: SchemaOutcome.FAILING,
-    Verdict.INVALID_ACCEPTED.value: SchemaOutcome.FAILING,
-    Verdict.DEAD_END.value: SchemaOutcome.FAILING,
-    Verdict.POLICY.value: SchemaOutcome.POLICY,
+    Verdict.CRASHED: "crashed",
+    Verdict.TIMED_OUT: "timed_out",
+    Verdict.LIMITED: "limited",
+    Verdict.REFUSED: "refused",
+    Verdict.VALID_REFUSED: "failing",
+    Verdict.INVALID_ACCEPTED: "failing",
+    Verdict.DEAD_END: "failing",
+    Verdict.POLICY: "policy",
 }
 """What comes of a schema by the kinds of its faults."""
+FINE = ("passing", "policy")
+"""Outcomes that are no fault of an engine: a policy can be widened."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,18 +77,16 @@ class CaseResult:
     compiled: bool = False
     reason: str = ""
     """Why it was refused to compile, in words that group; else ""."""
-    compile_ns: int | None = None
-    """Schema text to the grammar that a session may begin under."""
     first_ns: int | None = None
     """Schema text to first filled row. Of a compilation cut short: the time until then, a lower bound."""
     pairs: array[int] = field(default_factory=lambda: array("q"))
     """Mask and commit time of each position in turn, ns; `NOT_MEASURED` where a position has only one."""
-    verdicts: list[Verdict] = field(default_factory=list)
+    verdicts: list[str] = field(default_factory=list)
     skipped: int = 0
     """Instances not replayed since the schema had crashed or timed out before them."""
     failures: list[Failure] = field(default_factory=list)
 
-    def take(self, **parts: Any) -> None:
+    def take(self, parts: Mapping[str, Any]) -> None:
         """Take in what a worker found out: lists and times are added to, other fields are set."""
         for name, value in parts.items():
             have = getattr(self, name)
@@ -108,22 +96,9 @@ class CaseResult:
                 setattr(self, name, value)
 
     @property
-    def outcome(self) -> SchemaOutcome:
-        """The one word for the schema: the worst that happened to it."""
-        seen = {failure.kind for failure in self.failures} | {verdict.value for verdict in self.verdicts}
-        seen |= {REFUSED} if self.reason else set()
-        return next((one for kind, one in _WORST_FIRST.items() if kind in seen), SchemaOutcome.PASSING)
-
-    def masks(self) -> Iterator[int]:
-        """Yield the time of each mask, ns."""
-        return (ns for ns in self.pairs[0::2] if ns != NOT_MEASURED)
-
-    def commits(self) -> Iterator[int]:
-        """Yield the time of each commit, ns."""
-        return (ns for ns in self.pairs[1::2] if ns != NOT_MEASURED)
-
-    def sums(self) -> Iterator[int]:
-        """Yield mask + commit of each position that has both, ns."""
-        for mask, commit in zip(self.pairs[0::2], self.pairs[1::2], strict=True):
-            if mask != NOT_MEASURED and commit != NOT_MEASURED:
-                yield mask + commit
+    def outcome(self) -> str:
+        """The one word for the schema, the worst that happened to it: `passing`, `policy`, `failing`,
+        `refused`, `limited`, `timed_out` or `crashed`."""
+        seen = {failure.kind for failure in self.failures}.union(self.verdicts)
+        seen |= {Verdict.REFUSED} if self.reason else set()
+        return next((word for kind, word in _WORST_FIRST.items() if kind in seen), "passing")

@@ -77,7 +77,7 @@ class PlanningSearch(SearchStrategy):
             yield from tree.roll_out()
             yield []  # other texts go on, and the text may be cancelled
         state = tree.reward, float(tree.count), float(tree.failures)
-        return Decision(tree.best.tokens, states=(state,))
+        return Decision(tree.best.tokens, state=state)
 
     def told(self, states: Sequence[tuple[float, ...]]) -> str:
         """Return the best reward, and how many rollouts there were."""

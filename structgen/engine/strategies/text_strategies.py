@@ -128,8 +128,7 @@ class RowLaw:
         """Return the numbers that go into `Step.state` for a chosen token."""
         if self.decision is not None:
             before, decision = self.decision
-            at = self.count - before
-            return decision.states[at] if 0 <= at < len(decision.states) else ()
+            return decision.state if self.count == before else ()
         return self.narrowing.noted(token) if self.narrowing is not None and self.was_free else ()
 
     def follow(self, token: int, state: tuple[float, ...], matcher: Matcher | None) -> None:
