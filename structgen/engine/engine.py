@@ -31,11 +31,10 @@ from structgen.engine.models import given_model, load_model, tokenizer_of
 from structgen.engine.requests import Handle, Request, Result, Usage
 from structgen.engine.searches.whole_values import comparing
 from structgen.engine.special_texts import special_texts, warn_of_special_texts
-from structgen.engine.strategies.strategy import SearchStrategy
 from structgen.engine.strategies.strategy_loading import strategies_of
 from structgen.engine.text import Decided, PromptBorder, RequestStart, Text
 from structgen.engine.text_drafts import DraftStart
-from structgen.engine.thinking import Thinking, ThoughtClosing, closing_of
+from structgen.engine.thinking import closing_of
 from structgen.engine.trace import Trace, trace_page
 from structgen.errors import OptionError, options_named
 from structgen.language import checks
@@ -120,7 +119,6 @@ class Engine:
         """What was asked for least recently comes first."""
         self._asked = 0
         self._of_grammars = threading.Lock()
-        self._closings: dict[str | int, ThoughtClosing] = {}
         self._any_text: AnyText | None = None
 
     def __repr__(self) -> str:
@@ -239,7 +237,7 @@ class Engine:
             request, token_by_token = comparing(request, self.prompts)
         closing, besides = None, 0
         if request.thinking is not None:
-            closing = self._closing(request.thinking)
+            closing = closing_of(request.thinking, self.tokenizer, self._named_tokens())
             besides = request.thinking.max_tokens + len(closing.tokens)
         read = reading.read(request, besides=besides)
         request = reading.bounded(request, len(read.tokens), besides)
@@ -252,11 +250,14 @@ class Engine:
             if not (begun := Matcher(compiled)).budget_suffices(request.most_tokens):
                 least = begun.tokens_to_finish()
                 check_budget(request, least)
-        drafts, less = self._draft_start(request, prompt, compiled)
-        named = self.specials if request.special_texts else {}
         strategies = None
         if request.chosen_by.strategy:
             strategies = strategies_of(request, prompt, reading, self.model, besides)
+        if request.drafts is not None and strategies is not None and strategies.search is not None:
+            drafts, less = None, "the strategy reads ahead itself"
+        else:
+            drafts, less = self._draft_start(request, prompt, compiled)
+        named = self.specials if request.special_texts else {}
         start = RequestStart(
             request=request,
             prompt=prompt,
@@ -310,8 +311,6 @@ class Engine:
         """Return what makes the drafters of a text, None where it has none, and why it has less of them than
         was asked for. Raises OptionError for a history or a draft model of another tokenizer."""
         how = request.drafts
-        if how is not None and any(isinstance(one, SearchStrategy) for one in request.chosen_by.strategies):
-            return None, "the strategy reads ahead itself"
         if how is None or (request.speculation == "auto" and self._loop.drafts.trial.pays is False):
             return None, ""
         check_speculation(how, self.tokenizer)
@@ -400,15 +399,6 @@ class Engine:
         if self._specials is None:
             self._specials = special_texts(self.name, self._given_tokenizer)
         return self._specials
-
-    def _closing(self, thinking: Thinking) -> ThoughtClosing:
-        """Return how thoughts close, kept for the next request."""
-        found = self._closings.get(thinking.until)
-        if found is None:
-            found = self._closings[thinking.until] = closing_of(
-                thinking, self.tokenizer, self._named_tokens()
-            )
-        return found
 
     @property
     def count(self) -> int:
