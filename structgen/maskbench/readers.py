@@ -6,7 +6,7 @@ import random
 import re
 import tarfile
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import partial
 from json import JSONDecodeError
 from pathlib import Path
@@ -43,8 +43,6 @@ class Case:
     instances: tuple[Instance, ...] = ()
     bare: bool = False
     """A schema alone: it is compiled, and walked instead of replayed."""
-    resources: Mapping[str, Any] = field(default_factory=dict)
-    """Schemas that this one refers to, by URI."""
     problem: str = ""
     """Why the file could not be read; no engine sees such a case, and it passes for none."""
 
