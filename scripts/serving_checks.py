@@ -653,12 +653,14 @@ threading.Thread(target=count, daemon=True).start()
 '''
 
 
-def streamed(asking: Asking, begun: Callable[[], None], leaves: bool = False) -> str:
-    """Stream a text of LONG; `begun` is called at its third piece, where the client may leave. Return what
+def streamed(
+    asking: Asking, begun: Callable[[], object] = bool, leaves: bool = False, schema: Any = LONG
+) -> str:
+    """Stream a text; `begun` is called at its third piece, where the client may leave. Return what
     `Asking.outcome` does, or "left"."""
     import openai
 
-    shape = {"type": "json_schema", "json_schema": {"name": "answer", "schema": LONG}}
+    shape = {"type": "json_schema", "json_schema": {"name": "answer", "schema": schema}}
     text, end, pieces = "", "", 0
     try:
         stream = asking.client.chat.completions.create(
@@ -674,6 +676,7 @@ def streamed(asking: Asking, begun: Callable[[], None], leaves: bool = False) ->
                 text, end = text + (choice.delta.content or ""), choice.finish_reason or end
                 pieces += bool(choice.delta.content)
             if pieces == 3:
+                pieces += 1  # a part without text may follow
                 begun()
                 if leaves:
                     stream.close()
@@ -681,7 +684,7 @@ def streamed(asking: Asking, begun: Callable[[], None], leaves: bool = False) ->
     except openai.OpenAIError as error:
         return f"error: {error!r}"
     try:
-        return "valid" if judge_of(LONG)(text) else f"invalid: {text!r:.100}"
+        return "valid" if judge_of(schema)(text) else f"invalid: {text!r:.100}"
     except ValueError:
         return f"cut ({end}): {text[-100:]!r}"
 
@@ -705,7 +708,7 @@ def living_texts(folder: Path, wanted: Callable[[int], bool], while_: Callable[[
 def survives_leaving(asking: Asking, folder: Path) -> bool:
     """Leave in the middle of a text, while others write as many tokens; print what the others got, and
     whether the state of the text was let go before they had ended."""
-    if (first := streamed(asking, lambda: None)) != "valid":
+    if (first := streamed(asking)) != "valid":
         print(f"{asking.engine.name}: a long text alone: {first}")
         return False
     until = time.monotonic() + 3
@@ -732,15 +735,18 @@ def survives_leaving(asking: Asking, folder: Path) -> bool:
 
 
 def survives_limit(asking: Asking) -> bool:
-    """Let a text meet a limit of its grammar, among others."""
+    """Let texts meet a limit of their grammar, one of them in a stream, and refuse one in a stream, all among
+    others."""
     with ThreadPoolExecutor(OTHERS) as pool:
-        others = [pool.submit(streamed, asking, lambda: None) for _ in range(OTHERS)]
-        outcomes = [asking.outcome("json", LIMITED, lambda text: True) for _ in range(2)]
+        others = [pool.submit(streamed, asking) for _ in range(OTHERS)]
+        outcomes = [asking.outcome("json", LIMITED, lambda text: True), streamed(asking, schema=LIMITED)]
+        refused = streamed(asking, schema=REFUSED[0][1])
         good = Counter(one.result() for one in others) == {"valid": OTHERS}
-    print(f"{asking.engine.name}: at a limit in the text: {outcomes[0][:300]}", flush=True)
+    for one in (*outcomes, refused):
+        print(f"{asking.engine.name}: {one[:300]}", flush=True)
     if not good:
-        print("a limit of one text has harmed another")
-    return good and all(LIMIT in one for one in outcomes)
+        print("a text that failed has harmed another")
+    return good and all(LIMIT in one for one in outcomes) and REFUSED[0][3] in refused
 
 
 def processes_of(group: int) -> dict[int, str]:
