@@ -47,11 +47,6 @@ frame: chosen again to fit the budget. Hover for figures.</p>
 """
 
 
-def write_trace(path: Path, result: Result, tokenizer: Tokenizer, title: str = "A generation") -> None:
-    """Write the page: the text token by token, where the model wanted to go, what the mask removed, times."""
-    write_page(path, trace_page(result, tokenizer, title))
-
-
 @dataclass(frozen=True, repr=False)
 class Trace:
     """The page of a text (`Engine.trace`): a notebook shows it in a frame of its own, in which nothing runs."""

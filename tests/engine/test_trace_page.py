@@ -13,7 +13,7 @@ import pytest
 from small_models import Function, tokenizer
 
 import structgen as sg
-from structgen.engine.trace import trace_page, write_trace
+from structgen.engine.trace import Trace, trace_page
 from structgen.printable import printable
 
 TOKENIZER = tokenizer()
@@ -78,7 +78,7 @@ def test_without_guesses_the_page_has_no_part_about_them() -> None:
 @pytest.mark.skipif(BROWSER is None, reason="no chromium on this machine")
 def test_a_browser_shows_the_tokens_and_tells_of_no_error(tmp_path: Path) -> None:
     result, page, shot = _guessed(), tmp_path / "trace.html", tmp_path / "shot.png"
-    write_trace(page, result, TOKENIZER)
+    Trace(trace_page(result, TOKENIZER)).write(page)
     options = "--headless --no-sandbox --disable-gpu --enable-logging=stderr --v=0 --virtual-time-budget=2000"
     common = [str(BROWSER), *options.split(), f"--user-data-dir={tmp_path / 'profile'}"]
     done = subprocess.run(
@@ -104,7 +104,7 @@ def test_a_browser_shows_the_tokens_and_tells_of_no_error(tmp_path: Path) -> Non
 @pytest.mark.parametrize("width", [900, 1000, 1400])
 def test_the_table_fits_its_column(tmp_path: Path, width: int) -> None:
     result, page = _result(logprobs=12), tmp_path / "trace.html"
-    write_trace(page, result, TOKENIZER)
+    Trace(trace_page(result, TOKENIZER)).write(page)
     asked = "let e = document.querySelector('.wide'); document.title = e.scrollWidth <= e.clientWidth"
     page.write_text(page.read_text() + f"<script>{asked}</script>")
     options = ["--headless", "--no-sandbox", "--disable-gpu", f"--user-data-dir={tmp_path / 'profile'}"]

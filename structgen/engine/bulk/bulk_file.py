@@ -14,12 +14,12 @@ from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, closing, contextmanager, suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeAlias
 
 from structgen.core.compiled import CompiledGrammar
 from structgen.core.grammar import Grammar
 from structgen.engine import Engine
-from structgen.engine.bulk.bulk_runs import Prompt, begin_run, check_run, engine_parts
+from structgen.engine.bulk.bulk_runs import Prompt, engine_parts, settle_run
 from structgen.engine.requests import Handle, Request, Result, Usage
 from structgen.engine.searches.confidence import probabilities_of
 from structgen.errors import OptionError, StructgenError
@@ -80,10 +80,15 @@ class AnswerLine:
     tokens: int
 
 
+Answered: TypeAlias = Callable[
+    [Sequence[Prompt]], AbstractContextManager[tuple[Mapping[str, str], Iterator[AnswerLine]]]
+]
+"""Lends, for the prompts that are left, the parts of the run that an engine says, and the lines of results as
+they come."""
+
+
 def write_results(
-    answered: Callable[
-        [Sequence[Prompt]], AbstractContextManager[tuple[Mapping[str, str], Iterator[AnswerLine]]]
-    ],
+    answered: Answered,
     prompts: Path,
     results: Path,
     request_of: Callable[[Any], Request],
@@ -91,8 +96,7 @@ def write_results(
     *,
     start_over: bool,
 ) -> BulkProgress:
-    """Do what `run_bulk` says with the answers of any engine. `answered` lends, for the prompts that are
-    left, the parts of the run that the engine says, and the lines of results as they come."""
+    """Do what `run_bulk` says with the answers of any engine."""
     if results.exists() and not results.is_file():
         raise OptionError(
             "Results are read back when a run goes on, and this is no plain file.",
@@ -100,6 +104,34 @@ def write_results(
             cure="Name a file.",
         )
     wanted = list(read_prompts(prompts))
+    with _only_writer(results):
+        done, end = done_lines(results)
+        is_new = end == 0 or start_over
+        if is_new:
+            done = set()
+        before, tokens = len(done), 0
+        with answered([prompt for prompt in wanted if prompt.line not in done]) as (of_engine, lines):
+            # in this order: after a kill in between there are no results that another run could continue
+            if is_new and results.exists():
+                _truncate(results, 0)
+            settle_run(results, of_engine, wanted, request_of, is_new=is_new)
+            if not is_new:
+                _truncate(results, end)
+            with naming(results), results.open("ab") as out:
+                for line in lines:
+                    out.write(line.text)
+                    out.flush()
+                    done.add(line.number)
+                    tokens += line.tokens
+                    tell(BulkProgress(len(done), before, len(wanted), tokens))
+        if len(done) == len(wanted):
+            _sort(results)
+        return BulkProgress(len(done), before, len(wanted), tokens)
+
+
+@contextmanager
+def _only_writer(results: Path) -> Iterator[None]:
+    """Keep other processes from some results. Raises OptionError where one writes to them."""
     lock = results.with_name(f"{results.name}.lock")
     lock.touch()  # where it cannot be made, results cannot either, and this says why
     with exclusive(lock) as is_alone:
@@ -110,48 +142,10 @@ def write_results(
                 cure="Wait for it, or name another file.",
             )
         try:
-            return _written(answered, wanted, results, request_of, tell, start_over=start_over)
+            yield
         finally:
             with suppress(OSError):  # a system may keep a file that is open
                 lock.unlink()
-
-
-def _written(
-    answered: Callable[
-        [Sequence[Prompt]], AbstractContextManager[tuple[Mapping[str, str], Iterator[AnswerLine]]]
-    ],
-    wanted: Sequence[Prompt],
-    results: Path,
-    request_of: Callable[[Any], Request],
-    tell: Callable[[BulkProgress], None],
-    *,
-    start_over: bool,
-) -> BulkProgress:
-    """Do what `write_results` says, in the one process that writes to the results."""
-    done, end = done_lines(results)
-    is_new = end == 0 or start_over
-    if is_new:
-        done = set()
-    before, tokens = len(done), 0
-    with answered([prompt for prompt in wanted if prompt.line not in done]) as (of_engine, lines):
-        if is_new:
-            # in this order: after a kill in between there are no results that another run could continue
-            if results.exists():
-                _truncate(results, 0)
-            begin_run(results, of_engine, wanted, request_of)
-        else:
-            check_run(results, of_engine, wanted, request_of)
-            _truncate(results, end)
-        with naming(results), results.open("ab") as out:
-            for line in lines:
-                out.write(line.text)
-                out.flush()
-                done.add(line.number)
-                tokens += line.tokens
-                tell(BulkProgress(len(done), before, len(wanted), tokens))
-    if len(done) == len(wanted):
-        _sort(results)
-    return BulkProgress(len(done), before, len(wanted), tokens)
 
 
 def answers(

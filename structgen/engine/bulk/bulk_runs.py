@@ -64,15 +64,20 @@ def run_file(results: Path) -> Path:
     return results.with_name(f"{results.name}.run")
 
 
-def check_run(
+def settle_run(
     results: Path,
     of_engine: Mapping[str, str],
     prompts: Sequence[Prompt],
     request_of: Callable[[Any], Request],
+    *,
+    is_new: bool,
 ) -> None:
-    """Raise OptionError unless existing results are of this run; record prompts that were appended.
-    `of_engine`: `engine_parts`. Cost: making each request."""
+    """Write what run new results are of; raise OptionError unless existing ones are of this run, and record
+    prompts that were appended. `of_engine`: `engine_parts`. Cost: making each request."""
     path = run_file(results)
+    if is_new:
+        _write(path, len(prompts), _parts(of_engine, prompts, request_of))
+        return
     cure = (
         f"Name another file for the results, or start over (--start-over), which deletes those in {results}."
     )
@@ -108,16 +113,6 @@ def check_run(
         )
     if len(prompts) > count:
         _write(path, len(prompts), _parts(of_engine, prompts, request_of))
-
-
-def begin_run(
-    results: Path,
-    of_engine: Mapping[str, str],
-    prompts: Sequence[Prompt],
-    request_of: Callable[[Any], Request],
-) -> None:
-    """Write the run file of new results. Raises OSError."""
-    _write(run_file(results), len(prompts), _parts(of_engine, prompts, request_of))
 
 
 def _write(path: Path, count: int, parts: Mapping[str, str]) -> None:
