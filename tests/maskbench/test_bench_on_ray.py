@@ -135,7 +135,7 @@ def test_a_worker_starts_its_engines_once(tmp_path):
     try:
         pids = []
         for _ in range(2):
-            replay.work((tmp_path, _cases(2)))
+            list(replay([(tmp_path, _cases(2))]))
             pids.append([one._process._process.pid for (one,) in replay._run._processes])
         assert pids[0] == pids[1] and len(set(pids[0])) == 2
     finally:
