@@ -100,7 +100,8 @@ def write_results(
                 results.write_bytes(b"")
             settle_run(results, of_engine, wanted, request_of, is_new=end == 0)
             with naming(results), results.open("ab") as out:
-                out.truncate(end)
+                if out.tell() > end:
+                    out.truncate(end)
                 for line in lines:
                     # an id may hold half of a surrogate pair, which is escaped
                     text = json.dumps(line, ensure_ascii=False)
