@@ -3,25 +3,24 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import asdict
 from datetime import UTC, datetime
 from enum import StrEnum
 from itertools import count
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, NoReturn
+from typing import TYPE_CHECKING, Annotated, NoReturn
 
 import typer
 
-from structgen.cli.output import console, echo, payload, progress
+from structgen.cli.output import console, echo, payload, progress, unreadable
 from structgen.errors import StructgenError
 from structgen.printable import printable
 from structgen.system.text_files import naming
 
 if TYPE_CHECKING:
     from structgen.maskbench.measurements import CaseResult
-    from structgen.maskbench.readers import Case
 
 
 class Policy(StrEnum):
@@ -146,7 +145,7 @@ def maskbench(
             for case, results in run.results(selection.cases()):
                 every += results
                 digests.append(case_digest(case))
-                write(case, results)
+                write(results)
                 tick()
     except StructgenError as error:
         echo(f"{type(error).__name__}: {error}", err=True)
@@ -193,23 +192,19 @@ def _none_runs(reasons: Mapping[str, str]) -> NoReturn:
 
 
 @contextmanager
-def _failure_file(path: Path | None) -> Iterator[Any]:
+def _failure_file(path: Path | None) -> Iterator[Callable[[Iterable[CaseResult]], None]]:
     """Yield what writes a case's failures as JSON lines."""
     if path is None:
-        yield lambda case, results: None
+        yield lambda results: None
         return
     try:
         file = path.open("w", encoding="utf-8")
     except OSError as error:
-        raise StructgenError(
-            f"cannot be written: {error.strerror}.", where=str(path), cure="Give --failures another file."
-        ) from error
+        raise unreadable(error, str(path), "--failures") from error
     with naming(path), file:
 
-        def write(case: Case, results: Iterable[CaseResult]) -> None:
-            for result in results:
-                for failure in result.failures:
-                    print(json.dumps(asdict(failure), ensure_ascii=False), file=file)
-            file.flush()
+        def write(results: Iterable[CaseResult]) -> None:
+            for failure in (one for result in results for one in result.failures):
+                print(json.dumps(asdict(failure), ensure_ascii=False), file=file, flush=True)
 
         yield write

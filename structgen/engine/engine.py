@@ -111,8 +111,6 @@ class Engine:
                 cure="Use the model's own tokenizer.",
             )
         self.tokenizer, self.max_rows = tokenizer, max_rows
-        self.reading = RequestTokens(self.prompts, tokenizer, self.model.vocab_size, self.model.context)
-        """How the model reads requests."""
         self._loop = Loop(self.model, tokenizer, max_rows)
         self._driver = Driver(self._loop, most)
         self._compiled: dict[tuple[Grammar, str], CompiledGrammar] = {}
@@ -440,6 +438,11 @@ class Engine:
         others."""
         self._driver.close()
         self._loop.close()
+
+    @property
+    def reading(self) -> RequestTokens:
+        """How the model reads requests."""
+        return RequestTokens(self.prompts, self.tokenizer, self.model.vocab_size, self.model.context)
 
     def prompt_tokens(self, request: Request) -> list[int]:
         """Return the tokens that the model reads of a request: those of its prompt in the form that the model

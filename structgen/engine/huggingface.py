@@ -67,8 +67,8 @@ class HuggingFace:
             )
         self._model = model.eval()
         config = model.config.get_text_config()
-        self._vocab_size: int = head.weight.shape[0]
-        self._context: int = getattr(config, "max_position_embeddings", None) or 1 << 30
+        self.vocab_size: int = head.weight.shape[0]
+        self.context: int = getattr(config, "max_position_embeddings", None) or 1 << 30
         self._rows: list[HuggingFaceCache] = []
         self._batch: Any = None
         self._own: Tensor = torch.empty(0)
@@ -89,16 +89,6 @@ class HuggingFace:
         with reading(folder, cure):
             model = pretrained(AutoModelForCausalLM, folder, dtype=dtype, local_files_only=True)
         return cls(model.to(device))
-
-    @property
-    def vocab_size(self) -> int:
-        """Width of the logits."""
-        return self._vocab_size
-
-    @property
-    def context(self) -> int:
-        """The most tokens of a text."""
-        return self._context
 
     def prefill(self, tokens: Sequence[int]) -> tuple[Tensor, HuggingFaceCache]:
         """Return the logits [V] behind a prompt, and its cache."""
@@ -211,7 +201,7 @@ class HuggingFace:
         Each text's row takes as many columns as the largest tree has nodes. Raises OptionError for what is no
         tree, and for a draft of another shape than `draft_support` says; no cache is changed then.
         """
-        depths_of(tokens, parents, counts, caches, self._context)
+        depths_of(tokens, parents, counts, caches, self.context)
         shape, chain = self.draft_support.shape, [at - 1 for count in counts for at in range(count)]
         if shape == "none" or (shape == "chain" and list(parents) != chain):
             raise OptionError(
@@ -240,7 +230,8 @@ class HuggingFace:
         done = 0
         for row, (count, cache) in enumerate(zip(counts, caches, strict=True)):
             ids[row, :count] = torch.tensor(tokens[done : done + count])
-            for node, parent in enumerate(parents[done : done + count]):
+            cache.parents = list(parents[done : done + count])
+            for node, parent in enumerate(cache.parents):
                 if parent >= 0:
                     sees[row, node] |= sees[row, parent]
             positions[row, :count] = sees[row, :count].sum(-1) + (cache.length - 1)
@@ -256,10 +247,6 @@ class HuggingFace:
         self._tree_at = self._own.shape[1]
         nobody = torch.zeros(rows, most, dtype=torch.bool, device=device)
         self._own, self._rows = torch.cat((self._own, nobody), 1), list(caches)
-        start = 0
-        for cache, count in zip(caches, counts, strict=True):
-            cache.parents = list(parents[start : start + count])
-            start += count
         return logits.flatten(0, 1)[torch.tensor(places, device=device)]
 
     def keep(self, paths: Sequence[Sequence[int]], caches: Sequence[HuggingFaceCache]) -> None:
@@ -318,7 +305,7 @@ class HuggingFace:
         read += [[*text, end] for text, end in zip(kept, ends, strict=True)]
 
         def known(tokens: list[int]) -> list[int]:
-            return [token % self._vocab_size for token in tokens]
+            return [token % self.vocab_size for token in tokens]
 
         try:
             caches = [self.prefill(known(text))[1] for text in texts]

@@ -10,7 +10,7 @@ from contextlib import suppress
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
-from typing import Any, Final, Literal, NoReturn, TypedDict, Unpack, overload
+from typing import Any, Final, Literal, TypedDict, Unpack, overload
 
 from structgen.core.compiled import CompiledGrammar
 from structgen.engine.model_prompts import ModelPrompts, ModelQuestion
@@ -32,7 +32,7 @@ from structgen.infilling.automata_of_grammars import (
     language_of,
 )
 from structgen.infilling.canvas import Canvas, Conventions, Piece
-from structgen.infilling.denoising import CanvasUsage, Denoiser, DenoisingStep
+from structgen.infilling.denoising import CanvasUsage, DenoisingStep, denoise
 from structgen.infilling.given_fields import parts_of_given, value_at
 from structgen.infilling.intersection import Marks, intersection
 from structgen.infilling.masked_model import MaskedModel
@@ -217,10 +217,11 @@ def infill(
         prompt = _prompt_tokens(prompts, prompt, words, grammar, outline, chat)
     problem = asked.problem(parts, _prompt_ids(prompt, reads))
     usage.compile_seconds = time.monotonic() - began
-    denoiser = Denoiser(reads, chosen, temperature, seed)
     deadline = None if timeout is None else began + timeout
     canvas = problem.canvas()
-    steps, is_late = denoiser.fill(canvas, usage, deadline=deadline, listen=listen)
+    steps, is_late = denoise(
+        reads, chosen, canvas, usage, temperature=temperature, seed=seed, deadline=deadline, listen=listen
+    )
     full = {} if is_late else problem.full(canvas)  # after a deadline a filling is any that is valid
     for name, count in full.items():
         what = f"The hole {name!r} fills all its {count} slots: its text may have been cut short."
@@ -272,10 +273,6 @@ class _Problem:
             and one.least < one.slots == len(canvas.hole_tokens(number))
             and self.exactly(one.name, one.slots + 1).is_feasible
         }
-
-    def refuse(self) -> NoReturn:
-        """Raise NoFillingError with the reason."""
-        refuse(self.pieces, *self.automata, self.marks)
 
     def result(
         self,
@@ -385,9 +382,8 @@ class _Asked:
                 where="prompt",
                 cure="Give a prompt, or begin the template with text.",
             )
-        for part in found.canvas().parts:
-            if not part.lattice.is_feasible:
-                found.refuse()
+        if not found.is_feasible:
+            refuse(found.pieces, *found.automata, found.marks)
         return found
 
     def _ended(
@@ -409,20 +405,18 @@ class _Asked:
         an OptionError if none has either."""
         found: dict[str, HoleLanguage] = {}
         refused: list[OptionError] = []
+        language = partial(language_of, tokenizer=self.tokenizer, max_states=self.max_states)
         for where, given in wanted.items():
             try:
-                found[where] = self._language(given, where, self.depth)
+                found[where] = language(given, where=where, depth=self.depth)
             except OptionError as error:
                 if error.where != "depth" or len(wanted) == 1:
                     raise
                 refused.append(error)
-                found[where] = self._language(given, where, None)
+                found[where] = language(given, where=where)
         if refused and len(refused) == len(wanted):
             raise refused[0]
         return found
-
-    def _language(self, given: Any, where: str, depth: int | None) -> HoleLanguage:
-        return language_of(given, self.tokenizer, where, depth=depth, max_states=self.max_states)
 
     def _check_names(self, names: list[str]) -> None:
         known = {

@@ -273,7 +273,7 @@ class Lattice:
         allowed = self.token_mask(slot)
         is_first = slot == 0 or self._tokens[slot - 1] != NULL or bool(self._closes[slot - 1])
         null = self.null_logits[slot, 0 if is_first else 1]
-        scores = np.append(self.logits[slot][: len(allowed) - 1], null).astype(np.float64) * scale
+        scores: Floats = np.append(self.logits[slot][: len(allowed) - 1], null) * scale
         scores[~allowed] = -math.inf
         top = float(scores.max())
         if top == -math.inf:

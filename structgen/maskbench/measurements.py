@@ -5,52 +5,37 @@ from __future__ import annotations
 from array import array
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from enum import IntEnum, StrEnum
+from enum import StrEnum
 from typing import Any
 
 NOT_MEASURED = -1
 
 
-class WorkerPhase(IntEnum):
-    """What a worker is doing at this moment; read by its parent when it hangs or dies."""
-
-    IDLE = 0
-    COMPILE = 1
-    MASK = 2
-    COMMIT = 3
-    POLICY = 4
+IDLE, COMPILE, MASK, COMMIT = range(4)
+PHASES = ("between calls", "compiling", "in a mask", "in a commit")
+"""What a worker is doing at this moment; read by its parent when it hangs or dies."""
 
 
 class Verdict(StrEnum):
-    """How one instance fared; `REFUSED` is of a schema."""
+    """How one instance fared, or one schema (`REFUSED`); from best to worst."""
 
     RIGHT = "right"
     """Valid and taken to its end, or invalid and refused somewhere."""
-    REFUSED = "refused to compile"
-    VALID_REFUSED = "valid refused"
     POLICY = "refused only by a policy"
-    INVALID_ACCEPTED = "invalid accepted"
     DEAD_END = "dead end"
     """A walk came to a mask without tokens; only bare schemas are walked."""
+    INVALID_ACCEPTED = "invalid accepted"
+    VALID_REFUSED = "valid refused"
+    REFUSED = "refused to compile"
     LIMITED = "stopped by a limit"
     """The engine's own bound on its work was met."""
-    CRASHED = "crashed"
     TIMED_OUT = "timed out"
+    CRASHED = "crashed"
 
 
-_WORST_FIRST = {
-    Verdict.CRASHED: "crashed",
-    Verdict.TIMED_OUT: "timed_out",
-    Verdict.LIMITED: "limited",
-    Verdict.REFUSED: "refused",
-    Verdict.VALID_REFUSED: "failing",
-    Verdict.INVALID_ACCEPTED: "failing",
-    Verdict.DEAD_END: "failing",
-    Verdict.POLICY: "policy",
-}
-"""What comes of a schema by the kinds of its faults."""
-FINE = ("passing", "policy")
+FINE = (Verdict.RIGHT, Verdict.POLICY)
 """Outcomes that are no fault of an engine: a policy can be widened."""
+_FROM_BEST = list(Verdict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,9 +81,12 @@ class CaseResult:
                 setattr(self, name, value)
 
     @property
-    def outcome(self) -> str:
-        """The one word for the schema, the worst that happened to it: `passing`, `policy`, `failing`,
-        `refused`, `limited`, `timed_out` or `crashed`."""
-        seen = {failure.kind for failure in self.failures}.union(self.verdicts)
-        seen |= {Verdict.REFUSED} if self.reason else set()
-        return next((word for kind, word in _WORST_FIRST.items() if kind in seen), "passing")
+    def kinds(self) -> set[Verdict]:
+        """All that happened to the schema and its instances."""
+        refused = {Verdict.REFUSED} if self.reason else set()
+        return refused.union(map(Verdict, self.verdicts), (Verdict(one.kind) for one in self.failures))
+
+    @property
+    def outcome(self) -> Verdict:
+        """The worst that happened to the schema; `RIGHT` where all is well."""
+        return max(self.kinds, key=_FROM_BEST.index, default=Verdict.RIGHT)

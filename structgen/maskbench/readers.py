@@ -6,7 +6,7 @@ import random
 import re
 import tarfile
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import partial
 from json import JSONDecodeError
 from pathlib import Path
@@ -43,8 +43,6 @@ class Case:
     instances: tuple[Instance, ...] = ()
     bare: bool = False
     """A schema alone: it is compiled, and walked instead of replayed."""
-    resources: Mapping[str, Any] = field(default_factory=dict)
-    """Schemas that this one refers to, by URI."""
     problem: str = ""
     """Why the file could not be read; no engine sees such a case, and it passes for none."""
 
@@ -194,31 +192,30 @@ def _of_tables(root: Path, files: Sequence[Path]) -> Entries:
     for file in files:
         table = _table(file)
         columns = table.column_names
-        schema = next((column for column in _SCHEMA_COLUMNS if column in columns), None)
-        if schema is None:
+        if not set(_SCHEMA_COLUMNS) & set(columns):
             raise ReaderError(
                 f"the table has no column {' or '.join(_SCHEMA_COLUMNS)}, only {', '.join(columns)}.",
                 where=str(file),
                 cure="Rename the column that holds the schema's text to json_schema.",
             )
         named = next((column for column in _NAME_COLUMNS if column in columns), None)
-        read = [schema, *({"tests"} & set(columns))]
         folder = file.parent.relative_to(root).as_posix().removeprefix(".")
         for row in range(table.num_rows):
             base = table.column(named)[row].as_py() if named else f"{file.stem}/{row}"
             name = f"{folder}/{base}" if folder else str(base)
-            yield name, partial(_of_row, name, table.select(read), row, root.resolve().name)
+            yield name, partial(_of_row, name, table, row, root.resolve().name)
 
 
-def _of_row(name: str, table: Any, row: int, root: str) -> Case:
-    schema, *rest = (table.column(at)[row].as_py() for at in range(table.num_columns))
-    if not isinstance(schema, str):
-        schema = write(schema)
-    case = parse(name, schema.encode("utf-8", "surrogatepass"), root)
-    tests = read(rest[0]) if rest and isinstance(rest[0], str) else next(iter(rest), None)
+def _of_row(name: str, table: Any, number: int, root: str) -> Case:
+    (row,) = table.slice(number, 1).to_pylist()
+    schema = next(row[column] for column in _SCHEMA_COLUMNS if column in row)
+    text = schema if isinstance(schema, str) else write(schema)
+    case = parse(name, text.encode("utf-8", "surrogatepass"), root)
+    tests = row.get("tests")
+    tests = read(tests) if isinstance(tests, str) else tests
     if case.problem or not tests:
         return case
-    return Case(case.name, case.split, schema, _instances(tests))
+    return Case(case.name, case.split, text, _instances(tests))
 
 
 def _table(file: Path) -> Any:

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any, Final, TypeAlias
 
 from structgen.core.rawjson import read
 from structgen.maskbench.engines import EngineRefusal, MaskEngine, Session
-from structgen.maskbench.measurements import NOT_MEASURED, Failure, Verdict, WorkerPhase
+from structgen.maskbench.measurements import COMMIT, COMPILE, IDLE, MASK, NOT_MEASURED, Failure, Verdict
 from structgen.maskbench.readers import Case, Instance
 
 if TYPE_CHECKING:
@@ -48,7 +48,7 @@ class Probe:
         self._view, self._full = view, array("q")
         self._room = (len(view) - HEAD) & ~1
 
-    def enter(self, phase: WorkerPhase) -> None:
+    def enter(self, phase: int) -> None:
         """Note that a call of the engine begins."""
         self._view[0] = phase
         self._view[1] = perf_counter_ns()
@@ -61,7 +61,7 @@ class Probe:
         self._view[HEAD + used] = ns
         self._view[2] = used + 1
 
-    def timed(self, phase: WorkerPhase, call: Callable[..., object], *given: object) -> object:
+    def timed(self, phase: int, call: Callable[..., object], *given: object) -> object:
         """Make a call of the engine, and record its time; a call that raises has none."""
         self.enter(phase)
         begin = perf_counter_ns()
@@ -89,7 +89,7 @@ class CaseReplay:
     def parts(self) -> Iterator[Parts]:
         """Compile and replay, and yield what comes of it: the compilation, then each instance."""
         probe = self._probe
-        probe.enter(WorkerPhase.COMPILE)
+        probe.enter(COMPILE)
         begin = perf_counter_ns()
         try:
             start = self._engine.compile(self._case.schema)
@@ -103,7 +103,7 @@ class CaseReplay:
             found |= {} if by_policy else {"reason": refusal.reason}
         except Exception as error:
             found = {"failures": [self._failure(*self._raised(error))]}
-        probe.enter(WorkerPhase.IDLE)
+        probe.enter(IDLE)
         yield found
         if "compiled" not in found:
             return
@@ -117,7 +117,7 @@ class CaseReplay:
             except Exception as error:
                 verdict, told = self._raised(error)
             fresh = None
-            probe.enter(WorkerPhase.IDLE)
+            probe.enter(IDLE)
             failures = [] if verdict is Verdict.RIGHT else [self._failure(verdict, told, index)]
             yield {"pairs": probe.take(), "verdicts": [verdict], "failures": failures}
 
@@ -152,7 +152,7 @@ class CaseReplay:
     def _fits_widest(self, tokens: Sequence[int] | None = None) -> bool:
         """Return whether the schema compiles, and takes the tokens if there are any, with every text of an
         accepted value in its language; nothing of it is measured."""
-        self._probe.enter(WorkerPhase.POLICY)
+        self._probe.enter(IDLE)
         widest = self._engine.widest()
         if widest is None:
             return False
@@ -177,7 +177,7 @@ class CaseReplay:
         text, ends = bytearray(), set(session.ends)
         for position in range(WALK_MOST):
             if position:
-                probe.timed(WorkerPhase.MASK, session.fill)
+                probe.timed(MASK, session.fill)
             else:
                 probe.record(NOT_MEASURED)
             may_end = session.end_allowed()
@@ -226,12 +226,12 @@ def replay(session: Session, tokens: Sequence[int], probe: Probe, *, filled: boo
         if filled and not position:
             probe.record(NOT_MEASURED)
         else:
-            probe.timed(WorkerPhase.MASK, session.fill)
+            probe.timed(MASK, session.fill)
         if not session.allows(token):
             probe.record(NOT_MEASURED)
             return position
         commit(session, token, position, probe)
-    probe.timed(WorkerPhase.MASK, session.fill)
+    probe.timed(MASK, session.fill)
     probe.record(NOT_MEASURED)
     return len(tokens)
 
@@ -239,7 +239,7 @@ def replay(session: Session, tokens: Sequence[int], probe: Probe, *, filled: boo
 def commit(session: Session, token: int, position: int, probe: Probe) -> None:
     """Take a token that the mask allows. Raises `MaskMismatch` where the engine refuses it."""
     try:
-        taken = probe.timed(WorkerPhase.COMMIT, session.commit, token)
+        taken = probe.timed(COMMIT, session.commit, token)
     except session.refusals:
         taken = False
     if taken is False:

@@ -22,22 +22,21 @@ PERMILLES: Final = {"p25": 250, "p50": 500, "p75": 750, "p90": 900, "p95": 950, 
 SLOWEST: Final = 20
 """Schemas that are named with their times."""
 COUNTS: Final = {
-    "schemas": "schemas",
-    "passing": "passing: all instances judged right",
-    "refused": "refused to compile",
-    "valid_refused": "valid refused: a valid instance rejected",
-    "policy": "refused only by a policy (blanks, order)",
-    "invalid_accepted": "invalid accepted: a wrong one passed",
-    "dead_ends": "dead ends: no token was allowed",
-    "limited": "stopped by a limit of the engine",
-    "crashed": "crashed",
-    "timed_out": "timed out",
+    "passing": (Verdict.RIGHT, "passing: all instances judged right"),
+    "refused": (Verdict.REFUSED, "refused to compile"),
+    "valid_refused": (Verdict.VALID_REFUSED, "valid refused: a valid instance rejected"),
+    "policy": (Verdict.POLICY, "refused only by a policy (blanks, order)"),
+    "invalid_accepted": (Verdict.INVALID_ACCEPTED, "invalid accepted: a wrong one passed"),
+    "dead_ends": (Verdict.DEAD_END, "dead ends: no token was allowed"),
+    "limited": (Verdict.LIMITED, "stopped by a limit of the engine"),
+    "crashed": (Verdict.CRASHED, "crashed"),
+    "timed_out": (Verdict.TIMED_OUT, "timed out"),
 }
-"""The counts, and the words that a table has for them: they are read without a legend.
-
-`passing`, `refused`, `limited`, `crashed`, `timed_out` exclude each other; a schema that refuses a valid
-instance may accept an invalid one too, and is then in both.
-"""
+"""The counts of schemas, what each is of, and the words that a table has for them: they are read without a
+legend."""
+EXCLUSIVE: Final = ("passing", "refused", "limited", "crashed", "timed_out")
+"""Counts of the worst that happened to a schema. The others are of all that happened: a schema that refuses a
+valid instance may accept an invalid one too, and is then in both."""
 MEASURES: Final = {
     "first mask": "first mask",
     "mask": "mask",
@@ -82,24 +81,13 @@ def counted(results: Sequence[CaseResult]) -> dict[str, Any]:
     """Return the counts of an engine's schemas, by the names of `COUNTS`, then refusals by reason, and
     instances by verdict."""
     outcomes = Counter(one.outcome for one in results)
-    having = Counter(verdict for one in results for verdict in set(one.verdicts))
-    verdicts = Counter(str(verdict) for one in results for verdict in one.verdicts)
-    verdicts += Counter(skipped=sum(one.skipped for one in results))
-    refused = Counter(one.reason for one in results if one.outcome == "refused")
-    return {
-        "schemas": len(results),
-        "passing": outcomes["passing"],
-        "refused": outcomes["refused"],
-        "valid_refused": having[Verdict.VALID_REFUSED],
-        "policy": sum(one.outcome == "policy" or Verdict.POLICY in one.verdicts for one in results),
-        "invalid_accepted": having[Verdict.INVALID_ACCEPTED],
-        "dead_ends": having[Verdict.DEAD_END],
-        "limited": outcomes["limited"],
-        "crashed": outcomes["crashed"],
-        "timed_out": outcomes["timed_out"],
-        "refused_by_reason": dict(refused.most_common()),
-        "instances": dict(verdicts),
-    }
+    having = Counter(kind for one in results for kind in one.kinds)
+    counts = {name: (outcomes if name in EXCLUSIVE else having)[kind] for name, (kind, _) in COUNTS.items()}
+    reasons = Counter(one.reason for one in results if one.outcome is Verdict.REFUSED)
+    instances = Counter(str(verdict) for one in results for verdict in one.verdicts)
+    instances += Counter(skipped=sum(one.skipped for one in results))
+    told = {"refused_by_reason": dict(reasons.most_common()), "instances": dict(instances)}
+    return {"schemas": len(results), **counts, **told}
 
 
 def times(one: CaseResult) -> dict[str, Any]:
@@ -163,7 +151,7 @@ def to_csv(report: Report) -> str:
 
 def _csv_rows(found: Mapping[str, Any]) -> Iterator[tuple[Any, ...]]:
     for split, counts in ((ALL, found["all"]), *found["splits"].items()):
-        yield from ((split, "own", "schemas", name, counts[name]) for name in COUNTS)
+        yield from ((split, "own", "schemas", name, counts[name]) for name in ("schemas", *COUNTS))
         yield from ((split, "own", "refused", *pair) for pair in counts["refused_by_reason"].items())
     for scope, key in (("own", "ns"), ("common", "ns_common")):
         for measure, figures in found[key].items():
@@ -178,8 +166,10 @@ def tables(report: Report, unavailable: Mapping[str, str]) -> Iterator[Table]:
     groups = [engines[at : at + ENGINES_A_TABLE] for at in range(0, len(engines), ENGINES_A_TABLE)]
     for group in groups:
         every = [found[engine]["all"] for engine in group]
-        shown = (name for name in COUNTS if name != "dead_ends" or any(one[name] for one in every))
-        rows = [[COUNTS[name], *(f"{one[name]:,}" for one in every)] for name in shown]
+        words = {"schemas": "schemas", **{name: told for name, (_, told) in COUNTS.items()}}
+        if not any(one["dead_ends"] for one in every):
+            del words["dead_ends"]
+        rows = [[told, *(f"{one[name]:,}" for one in every)] for name, told in words.items()]
         yield "Schemas", ("of all schemas", *group), rows
     splits = list(found[engines[0]]["splits"]) if engines else []
     for group in groups if len(splits) > 1 else ():

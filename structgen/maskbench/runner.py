@@ -20,7 +20,7 @@ from typing import Any, Final, TypeVar
 
 from structgen.errors import StructgenError
 from structgen.maskbench.engines import VARIANTS, EngineConfig, Unavailable, create
-from structgen.maskbench.measurements import NOT_MEASURED, CaseResult, Failure, Verdict, WorkerPhase
+from structgen.maskbench.measurements import COMMIT, MASK, NOT_MEASURED, PHASES, CaseResult, Failure, Verdict
 from structgen.maskbench.readers import Case
 from structgen.maskbench.replay import HEAD, CaseReplay, Parts, Probe
 from structgen.system.installation import install_command
@@ -30,11 +30,6 @@ _SAMPLES: Final = 1 << 17
 """Times of an instance that are told of though its process hangs."""
 _START_SECONDS: Final = 600.0
 """An engine may compile its inner loop and read its vocabulary before the first case."""
-_DOING: Final = {
-    WorkerPhase.COMPILE: "compiling",
-    WorkerPhase.MASK: "in a mask",
-    WorkerPhase.COMMIT: "in a commit",
-}
 _Task = TypeVar("_Task")
 _Done = TypeVar("_Done")
 
@@ -147,13 +142,13 @@ class EngineProcess:
         pairs = array("q", self._shared[HEAD : HEAD + used])
         if verdict is Verdict.TIMED_OUT:
             # the call that hangs has a time, which is a lower bound
-            if phase in (WorkerPhase.MASK, WorkerPhase.COMMIT):
+            if phase in (MASK, COMMIT):
                 pairs.append(waited)
             if not result.compiled:
                 result.first_ns = waited
         pairs.extend([NOT_MEASURED] * (len(pairs) % 2))
         index = len(result.verdicts) if result.compiled else None
-        detail = f"{why} ({_DOING.get(phase, 'between calls')}, {waited / 1e9:.3f} s)"
+        detail = f"{why} ({PHASES[phase]}, {waited / 1e9:.3f} s)"
         failure = Failure(case.name, self._config.name, verdict, index, detail=detail[:2000])
         result.take({"pairs": pairs, "failures": [failure], "verdicts": [] if index is None else [verdict]})
         result.skipped = max(0, len(case.instances) - len(result.verdicts))

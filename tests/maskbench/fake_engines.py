@@ -105,6 +105,11 @@ class UnsatisfiableByPolicy(RefusesByPolicy):
         raise EngineRefusal("unsatisfiable", "no text under property_order", by_policy=True)
 
 
+class TellsItsProcess(Listed):
+    def texts(self, schema):
+        raise EngineRefusal(f"process {os.getpid()}", "")
+
+
 class HangsInMask(Listed):
     """Hangs in the third mask of a document."""
 

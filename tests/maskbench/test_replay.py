@@ -106,7 +106,7 @@ def test_a_refusal_by_policy_alone_is_told_apart():
 
 def test_a_schema_that_only_a_policy_leaves_empty_is_refused_by_policy():
     found = played(fake_engines.UnsatisfiableByPolicy, enum(1, valid=[1]))
-    assert found.outcome == "policy" and not found.reason
+    assert found.outcome is Verdict.POLICY and not found.reason
     assert found.failures[0].detail == "no text under property_order"
 
 
