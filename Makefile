@@ -96,7 +96,8 @@ test: $(VENV)/.installed-dev ## install what the tests need, and run them (TESTS
 
 test-serving: $(VENV)/.installed-serving ## what starts servers, engines or Ray: minutes (vLLM and SGLang: 4 GB, installed once)
 	$(BIN)/python -m pytest -q -n 0 -m serving $(or $(TESTS),tests/serving)
-	$(if $(TESTS),,$(BIN)/python scripts/serving_checks.py engines --schemas $(or $(MASKBENCH),$(SCHEMAS)))
+	$(if $(TESTS),,for check in engines thoughts faults; do \
+		$(BIN)/python scripts/serving_checks.py $$check --schemas $(or $(MASKBENCH),$(SCHEMAS)) || exit 1; done)
 
 test-all: $(VENV)/.installed-dev ## the slow tests too, and those that need real vocabularies
 	$(COMPILE)

@@ -37,7 +37,8 @@ from records import arguments, load, show, versions, write
 import structgen as sg
 from structgen.maskbench import vocabularies
 from structgen.maskbench.engines import EngineConfig, EngineRefusal, Session, Unavailable
-from structgen.maskbench.peers import GlrmaskEngine, LlguidanceEngine
+from structgen.maskbench.ours import session_of
+from structgen.maskbench.peers import glrmask, llguidance
 from structgen.system import resources
 from structgen.system.worker_process import EndedError, LateError, WorkerProcess
 
@@ -50,32 +51,11 @@ PREPARING = "structgen, preparing"
 """Works out ahead what masks are put together from, for another process."""
 
 
-class LlguidanceOfLark(LlguidanceEngine):
-    """llguidance, which reads a form of Lark's grammars."""
-
-    of_json = False
-
-    def read(self, text: str) -> Any:
-        return self._module.LLMatcher.grammar_from_lark(text)
-
-
-class GlrmaskOfLark(GlrmaskEngine):
-    """glrmask, which reads a form of Lark's grammars."""
-
-    def read(self, text: str) -> Any:
-        return self._module.Grammar.from_lark(text)
-
-
+# Both read a form of Lark's grammars.
 PEERS = {
-    "llguidance": partial(LlguidanceOfLark, EngineConfig("llguidance", "")),
-    "glrmask AUTO": partial(GlrmaskOfLark, EngineConfig("glrmask", "", variant="auto")),
+    "llguidance": partial(llguidance, EngineConfig("llguidance", ""), read="lark"),
+    "glrmask AUTO": partial(glrmask, EngineConfig("glrmask:auto", ""), read="lark"),
 }
-
-
-def session_of(compiled: sg.CompiledGrammar, mask: sg.core.TokenMask) -> Session:
-    """Return a document under a grammar of structgen's, which fills a mask of its own."""
-    matcher = sg.Matcher(compiled)
-    return Session(partial(matcher.fill_mask, mask), matcher.advance, memoryview(mask.array[0]), ())
 
 
 @dataclass

@@ -36,7 +36,7 @@ from typing import Any
 from judging import Named, Outcome, Question, run
 
 import structgen as sg
-from structgen.maskbench.vocabularies import load, ready
+from structgen.maskbench.vocabularies import load
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "tests" / "schema"))
 
@@ -91,7 +91,7 @@ class Hostility(Question):
     def cases(self, wanted: Callable[[str], bool]) -> Iterator[Named]:
         warm_up(load(self.options.tokenizer))  # compiles the inner loop, so that no schema waits for it
         try:
-            self.options.calls_tokenizer = ready(self.options.calls_tokenizer)
+            load(self.options.calls_tokenizer)
         except sg.errors.TokenizerError as error:
             print(f"{error.what} The small vocabulary stands for it.", file=sys.stderr)
             self.options.calls_tokenizer = "small"

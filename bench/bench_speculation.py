@@ -184,10 +184,10 @@ def _their_tokenizer() -> Any:
     from llguidance import LLTokenizer
     from llguidance._tokenizer import TokenizerWrapper
 
-    from structgen.maskbench.peers import _Vocabulary
+    from structgen.maskbench.peers import LlguidanceVocabulary
 
     tokenizer = _tokenizer()
-    wrapper: Any = TokenizerWrapper(_Vocabulary(tokenizer))  # type: ignore[arg-type]
+    wrapper: Any = TokenizerWrapper(LlguidanceVocabulary(tokenizer))  # type: ignore[arg-type]
     return LLTokenizer(wrapper, n_vocab=tokenizer.vocab_size, eos_token=list(tokenizer.eos_token_ids))
 
 
@@ -274,7 +274,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     if options.path is None:
         print("not measured: no folder of MaskBench was given")
         return
-    vocabularies.ready("llama3")
+    vocabularies.load("llama3")
     work = partial(_counted, options.path, options.answers)
     places = range(len(answers.frozen()["answers"][: options.answers]))
     with ProcessPoolExecutor(options.processes, mp_context=get_context("spawn")) as pool:

@@ -33,13 +33,12 @@ from time import perf_counter_ns, process_time, thread_time_ns
 from typing import Any, TypeAlias
 
 import numpy as np
-from bench_grammars import LlguidanceOfLark, session_of
 from records import arguments, load, show, versions, write
 
 import structgen as sg
-from structgen.maskbench import vocabularies
+from structgen.maskbench import peers, vocabularies
 from structgen.maskbench.engines import EngineConfig, EngineRefusal, Session
-from structgen.maskbench.peers import XgrammarEngine
+from structgen.maskbench.ours import session_of
 from structgen.system.worker_process import WorkerProcess
 
 BEFORE, AFTER = "Let me look that up in the files that I have. ", " That is all."
@@ -84,7 +83,7 @@ def ours(tokenizer: sg.Tokenizer) -> Compile:
 
 def llguidance(tokenizer: sg.Tokenizer) -> Compile:
     """Return how llguidance compiles."""
-    engine = LlguidanceOfLark(EngineConfig("llguidance", ""), tokenizer)
+    engine = peers.llguidance(EngineConfig("llguidance", ""), tokenizer, read="lark")
 
     def compiled(tools: Tools, way: str) -> Callable[[], Session]:
         if way == "alone":
@@ -98,8 +97,12 @@ def llguidance(tokenizer: sg.Tokenizer) -> Compile:
 
 def xgrammar(tokenizer: sg.Tokenizer) -> Compile:
     """Return how xgrammar compiles tools."""
-    engine = XgrammarEngine(EngineConfig("xgrammar", ""), tokenizer)
-    return lambda tools, _: engine.sessions(partial(engine._compiler.compile_structural_tag, tag(tools)))
+
+    def read(compiler: Any, tools: Any) -> Any:
+        return compiler.compile_structural_tag(tag(tools))
+
+    engine: Any = peers.xgrammar(EngineConfig("xgrammar", ""), tokenizer, read)
+    return lambda tools, _: engine.compile(tools)
 
 
 MAKERS = {"structgen": ours, "llguidance": llguidance, "xgrammar": xgrammar}

@@ -266,7 +266,7 @@ class FreeRows(Speculator):
 def free_rows(engine: sg.Engine) -> sg.Engine:
     """Return the engine, which from now on plans by nothing but chances."""
     loop: Any = engine._loop
-    loop._speculator = FreeRows()
+    loop.drafts.speculator = FreeRows()
     return engine
 
 

@@ -19,7 +19,7 @@ from judging import Outcome
 
 import structgen as sg
 from structgen.core.rawjson import write
-from structgen.maskbench.readers import CaseSource
+from structgen.maskbench.readers import cases_of, names_of
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "tests" / "oracles"))
 
@@ -309,14 +309,13 @@ def subjects(
     Each path is a folder, tar or file of MaskBench, or the folder of the official suite. The first n of the
     order are a fair sample. `sample`: so many of each path; those that are not `wanted` are left out of it.
     """
-    listed: list[tuple[str, CaseSource | Subject]] = []
+    listed: list[tuple[str, Path | Subject]] = []
     for path in paths:
-        found: list[tuple[str, CaseSource | Subject]]
+        found: list[tuple[str, Path | Subject]]
         if (path / "tests").is_dir():
             found = [(subject.name, subject) for subject in _suite(path)]
         else:
-            source = CaseSource(path)
-            found = [(name, source) for name in source.names()]
+            found = [(name, path) for name in names_of(path)]
         random.Random(seed).shuffle(found)
         listed += found[:sample]
     random.Random(seed).shuffle(listed)
@@ -324,8 +323,8 @@ def subjects(
     for start in range(0, len(chosen), _BATCH):
         batch = chosen[start : start + _BATCH]
         read = {name: at for name, at in batch if isinstance(at, Subject)}
-        for source in {id(at): at for _, at in batch if isinstance(at, CaseSource)}.values():
-            for case in source.read({name for name, at in batch if at is source}):
+        for path in {at for _, at in batch if isinstance(at, Path)}:
+            for case in cases_of(path, {name for name, at in batch if at == path}):
                 if case.bare or any(instance.valid for instance in case.instances):
                     read[case.name] = Subject(case.name, case.schema)
         yield from (read[name] for name, _ in batch if name in read)

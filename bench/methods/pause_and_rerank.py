@@ -49,7 +49,7 @@ class PauseAndRerank(SearchStrategy):
         law = root.law(place.logits)
         nats = entropy(law)
         if nats <= self.tau or self.beams == 1 or self.depth == 0:
-            return Decision(states=((nats, 0.0),))
+            return Decision(state=(nats, 0.0))
         order = np.argsort(-law, kind="stable")[: self.beams]
         tokens = [int(token) for token in root.allowed[order]]
         branches = [root.after(token) for token in tokens]
@@ -66,7 +66,7 @@ class PauseAndRerank(SearchStrategy):
                     counts[at] += 1
                 branches[at] = branch.after(int(branch.allowed[after.argmax()]))
         best = int(np.argmax(sums / counts))
-        return Decision((tokens[best],), states=((nats, 1.0),))
+        return Decision((tokens[best],), state=(nats, 1.0))
 
     def told(self, states: Sequence[tuple[float, ...]]) -> str:
         """Return the share of pauses."""

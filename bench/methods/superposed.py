@@ -93,7 +93,7 @@ class SuperposedDecoding(SearchStrategy):
             yield []
         order = sorted(range(len(ended)), key=lambda at: -ended[at][1])
         branch, score = ended[order[place.sample % len(order)]]
-        return Decision(branch.tokens, states=((score, float(len(ended))),))
+        return Decision(branch.tokens, state=(score, float(len(ended))))
 
     def _best(
         self, drafts: Sequence[tuple[Branch, float]], logits: Any, count: int, grams: _Ngrams

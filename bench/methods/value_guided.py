@@ -10,21 +10,27 @@ model.
 from __future__ import annotations
 
 import math
-from collections.abc import Generator, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Generator, Sequence
+from dataclasses import dataclass, field, replace
 from typing import Any, ClassVar
 
 import numpy as np
 
 import structgen as sg
-from structgen.strategies import Branch, Decision, ModelRows, RewardedSearch, TextPlace
+from structgen.strategies import Branch, Decision, ModelRows, Rewards, SearchStrategy, TextPlace
 
 
 @dataclass(frozen=True, slots=True)
-class ValueGuided(RewardedSearch):
+class ValueGuided(SearchStrategy):
     """Tokens by their probability and by the reward of the texts behind them."""
 
     name: ClassVar[str] = "valued"
+    reward: Callable[[Any], float] = field(repr=False)
+    """From the value of a JSON document, or from a text, to a number."""
+    seconds: float = 1.0
+    """The limit of one call of the reward."""
+    megabytes: int = 512
+    """Memory that the reward may take."""
     alpha: float = 0.2
     """How much reward a nat of probability is worth; infinity: plain decoding."""
     k: int = 10
@@ -43,7 +49,7 @@ class ValueGuided(RewardedSearch):
                 where="baseline",
                 cure="Give an engine with the tokenizer of the model.",
             )
-        return RewardedSearch.begin(self, model, tokenizer)
+        return Rewards(self.reward, self.seconds, self.megabytes)
 
     def plan(self, place: TextPlace, held: Any) -> Generator[Sequence[Branch], list[Any], Decision]:
         """Return the scores of the likeliest tokens. Cost: a row for each token of `k * continuations` texts,
@@ -71,7 +77,7 @@ class ValueGuided(RewardedSearch):
         law_after = weighed - np.logaddexp.reduce(weighed)
         distance = float((np.exp(law_after) * (law_after - law[order])).sum())
         state = distance, float(worth.count(None))
-        return Decision(scores=scores, states=(state,))
+        return Decision(scores=scores, state=state)
 
     def told(self, states: Sequence[tuple[float, ...]]) -> str:
         """Return how far the law of the text is from the model's under the mask, and how many rewards

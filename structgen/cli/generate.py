@@ -69,10 +69,10 @@ def prompt_of(wanted: WantedTexts) -> Any:
 
 def _write(engine: Engine, request: Request, wanted: WantedTexts) -> bool:
     """Write the samples of one prompt; returns whether one ended in an error, or its type refuses it."""
-    from structgen.engine.bulk import shown, shown_steps, shown_usage
+    from structgen.engine.bulk.bulk_file import shown, shown_steps, shown_usage
     from structgen.engine.requests import total_usage
     from structgen.engine.searches.confidence import confidences_of
-    from structgen.engine.trace import speculation_told, write_trace
+    from structgen.engine.trace import speculation_told
     from structgen.typed.wrapping import Unwrapping, WrappedReader, unwrapped
 
     given = wanted.given
@@ -123,7 +123,7 @@ def _write(engine: Engine, request: Request, wanted: WantedTexts) -> bool:
             echo(f"{usage.tokens:,} tokens, {speculation_told(usage)}", err=True)
         if trace is not None:
             title = f"structgen generate: {result.finish_reason.value}"
-            write_trace(Path(trace), result, engine.tokenizer, title)
+            engine.trace(result, title).write(trace)
     return failed
 
 

@@ -3,25 +3,24 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import asdict
 from datetime import UTC, datetime
 from enum import StrEnum
 from itertools import count
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, NoReturn
+from typing import TYPE_CHECKING, Annotated, NoReturn
 
 import typer
 
-from structgen.cli.output import console, echo, payload, progress
+from structgen.cli.output import console, echo, payload, progress, unreadable
 from structgen.errors import StructgenError
 from structgen.printable import printable
 from structgen.system.text_files import naming
 
 if TYPE_CHECKING:
     from structgen.maskbench.measurements import CaseResult
-    from structgen.maskbench.readers import Case
 
 
 class Policy(StrEnum):
@@ -109,45 +108,45 @@ def maskbench(
         raise typer.BadParameter("print JSON or CSV, not both", param_hint="--json / --csv")
     if (ray and (out is None or jobs > 1)) or (not ray and (out is not None or workers is not None)):
         raise typer.BadParameter("--ray takes --out FOLDER and --workers, not --jobs", param_hint="--ray")
-    from structgen.maskbench.citation import DataDigest, citation_lines, machine
+    names = list(dict.fromkeys(name.strip() for name in engine.split(",") if name.strip()))
+    if not names:
+        raise typer.BadParameter("name at least one engine", param_hint="--engine")
+    from structgen.maskbench import engines
+    from structgen.maskbench.citation import case_digest, citation_lines, data_digest, machine
+    from structgen.maskbench.measurements import FINE
     from structgen.maskbench.on_ray import RayBenchRun
     from structgen.maskbench.readers import select
-    from structgen.maskbench.run_report import Tally, first_use_line, show, tables, to_csv, to_json
-    from structgen.maskbench.runner import BenchRun, engine_config
-    from structgen.maskbench.vocabularies import load, ready
+    from structgen.maskbench.run_report import first_use_line, report_of, show, tables, to_csv
+    from structgen.maskbench.runner import BenchRun
+    from structgen.maskbench.vocabularies import load
+    from structgen.schema.reading.policies import WIDEST
 
-    names = list(dict.fromkeys(name.strip() for name in engine.split(",") if name.strip()))
+    begun, policies = datetime.now(UTC), dict(WIDEST) if policy is Policy.widest else {}
+    every: list[CaseResult] = []
+    digests: list[bytes] = []
     try:
-        if not names:
-            raise typer.BadParameter("name at least one engine", param_hint="--engine")
-        selection = select(paths, limit=limit, sample=sample, seed=seed)
-        vocabulary = ready(tokenizer)
-        policies = _policies(policy)
-        configs = [
-            engine_config(name, vocabulary, policies, memory=int(memory * (1 << 30))) for name in names
-        ]
-        tally, data, begun = Tally(), DataDigest(), datetime.now(UTC)
+        selection, read = select(paths, limit=limit, sample=sample, seed=seed), load(tokenizer)
+        bound = int(memory * (1 << 30))
+        configs = [engines.engine_config(name, tokenizer, policies, memory=bound) for name in names]
         bench: BenchRun | RayBenchRun = BenchRun(configs, timeout=timeout, jobs=jobs)
         if out is not None:
             bench = RayBenchRun(configs, timeout=timeout, folder=out, workers=workers)
-        with bench as run, _failure_file(failures) as write:
-            with progress("maskbench") as tell:
-                # a process of the same name runs all schemas once before
-                total = len(selection) * (1 + sum(name.endswith(":same-process") for name in names))
-                done = count(1)
+        with bench as run, _failure_file(failures) as write, progress("maskbench") as tell:
+            # a process of the same name runs all schemas once before
+            total = len(selection) * (1 + sum(name.endswith(":same-process") for name in names))
+            done = count(1)
 
-                def tick() -> None:
-                    tell(next(done), total)
+            def tick() -> None:
+                tell(next(done), total)
 
-                run.prepare(selection.cases, tick)
-                if set(names) <= set(run.unavailable):
-                    _none_runs(run.unavailable)
-                for case, results in run.results(selection.cases()):
-                    tally.add(results)
-                    data.add(case)
-                    write(case, results)
-                    tick()
-            read = load(vocabulary)
+            run.prepare(selection.cases, tick)
+            if set(names) <= set(run.unavailable):
+                _none_runs(run.unavailable)
+            for case, results in run.results(selection.cases()):
+                every += results
+                digests.append(case_digest(case))
+                write(results)
+                tick()
     except StructgenError as error:
         echo(f"{type(error).__name__}: {error}", err=True)
         raise typer.Exit(2) from error
@@ -160,7 +159,7 @@ def maskbench(
         "policies": policies,
         "tokenizer": tokenizer,
         "vocabulary": {"tokens": read.vocab_size, "digest": read.fingerprint},
-        "data_digest": str(data),
+        "data_digest": data_digest(digests),
         "date": begun.isoformat(timespec="seconds"),
         "machine": machine(),
         "timeout_s": timeout,
@@ -169,12 +168,13 @@ def maskbench(
         "unavailable": bench.unavailable,
         "first_use_s": bench.first_use,
     }
+    report = report_of(every)
     if as_json:
-        payload(to_json(tally, about))
+        payload(json.dumps({**about, **report}, indent=2))
     elif as_csv:
-        payload(printable(to_csv(tally)), newline=False)
+        payload(printable(to_csv(report)), newline=False)
     else:
-        show(console(), tables(tally, bench.unavailable))
+        show(console(), tables(report, bench.unavailable))
         if bench.first_use:
             echo(first_use_line(bench.first_use))
         echo("\n".join(["", "To cite this run:", *citation_lines(about, names)]))
@@ -182,7 +182,7 @@ def maskbench(
     missing = {name: bench.unavailable[name] for name in judged if name in bench.unavailable}
     if missing:
         _none_runs(missing)
-    raise typer.Exit(int(any(tally.faults(name) for name in judged)))
+    raise typer.Exit(int(any(one.engine in judged and one.outcome not in FINE for one in every)))
 
 
 def _none_runs(reasons: Mapping[str, str]) -> NoReturn:
@@ -191,30 +191,20 @@ def _none_runs(reasons: Mapping[str, str]) -> NoReturn:
     raise typer.Exit(2)
 
 
-def _policies(policy: Policy) -> dict[str, Any]:
-    from structgen.schema.reading.policies import WIDEST
-
-    return dict(WIDEST) if policy is Policy.widest else {}
-
-
 @contextmanager
-def _failure_file(path: Path | None) -> Iterator[Any]:
+def _failure_file(path: Path | None) -> Iterator[Callable[[Iterable[CaseResult]], None]]:
     """Yield what writes a case's failures as JSON lines."""
     if path is None:
-        yield lambda case, results: None
+        yield lambda results: None
         return
     try:
         file = path.open("w", encoding="utf-8")
     except OSError as error:
-        raise StructgenError(
-            f"cannot be written: {error.strerror}.", where=str(path), cure="Give --failures another file."
-        ) from error
+        raise unreadable(error, str(path), "--failures") from error
     with naming(path), file:
 
-        def write(case: Case, results: Iterable[CaseResult]) -> None:
-            for result in results:
-                for failure in result.failures:
-                    print(json.dumps(asdict(failure), ensure_ascii=False), file=file)
-            file.flush()
+        def write(results: Iterable[CaseResult]) -> None:
+            for failure in (one for result in results for one in result.failures):
+                print(json.dumps(asdict(failure), ensure_ascii=False), file=file, flush=True)
 
         yield write

@@ -37,7 +37,7 @@ class WantedLanguage:
         """Raise OptionError for options that exclude one another."""
         # start-up time: numpy
         from structgen.cli.flag_exclusions import OF_FLAGS
-        from structgen.engine.contradictions import refuse
+        from structgen.language.exclusions import refuse
 
         refuse(OF_FLAGS, self.given)
 

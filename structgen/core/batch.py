@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import os
 import threading
+import time
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor, wait
 from enum import IntEnum
@@ -28,8 +29,9 @@ if TYPE_CHECKING:
     from structgen.core.matcher import Matcher
     from structgen.tokens.token_mask import TokenMask
 
-_TOGETHER = 4
-"""From so many unknown masks on, several threads work them out."""
+_SECONDS = 0.0005
+"""Once the unknown masks of a batch have taken so long, several threads work out the others. Most take 20 us,
+for the most part under the interpreter lock, and a thread's task takes as much again."""
 
 
 class RowStatus(IntEnum):
@@ -75,9 +77,9 @@ def fill_masks(
     every token is allowed).
 
     `rows` are the rows (default 0, 1, ...), `budgets` the tokens that each document may still take, the end
-    token not counted. Known masks cost 0.3 us a row; unknown ones are worked out on all cores, without the
-    interpreter lock. Raises MaskError before anything is written where a row is missing, named twice,
-    or too narrow.
+    token not counted. Known masks cost 0.3 us a row; unknown ones that take long are worked out on all cores,
+    without the interpreter lock. Raises MaskError before anything is written where a row is missing, named
+    twice, or too narrow.
     """
     chosen = range(len(matchers)) if rows is None else rows
     _check_rows(mask, len(matchers), chosen)
@@ -109,15 +111,16 @@ def fill_masks(
 
 
 def _spread(work: Callable[[int], None], items: list[int]) -> None:
-    if len(items) < _TOGETHER or (os.cpu_count() or 1) == 1:
-        for item in items:
-            work(item)
-    else:
-        futures = [_Pool.get().submit(work, item) for item in items]
-        # wait for all before raising an error: the caller may then use the matchers again
-        wait(futures)
-        for future in futures:
-            future.result()
+    begun = time.perf_counter()
+    for at, item in enumerate(items):
+        if time.perf_counter() - begun > _SECONDS and (os.cpu_count() or 1) > 1:
+            futures = [_Pool.get().submit(work, other) for other in items[at:]]
+            # wait for all before raising an error: the caller may then use the matchers again
+            wait(futures)
+            for future in futures:
+                future.result()
+            return
+        work(item)
 
 
 def _fill_row(matcher: Matcher, mask: TokenMask, row: int, budget: int | None) -> RowStatus:

@@ -158,7 +158,14 @@ def _chosen_here(
     texts: list[tuple[int, int, int, int]] = []
     for row, place, line in zip(rows, places, lines, strict=True):
         own = None if mask is None else words[line]
-        scores, which, narrow = _adjusted(raw[place], own, row), -1, -1
+        which = narrow = -1
+        # what the row draws from in place of its logits
+        penalised = partial(penalised_scores, row=row) if row.is_penalised else None
+        scores: npt.NDArray[np.float64] | None = None
+        if row.law is not None:
+            scores = row.law.adjusted(raw[place], own, row.sampling.temperature, penalised)
+        elif penalised is not None:
+            scores = penalised(raw[place])
         if scores is not None:
             which = len(adjusted)
             adjusted.append(scores)
@@ -180,16 +187,6 @@ def _chosen_here(
     )
     whole: tuple[Any, ...] = *numbers.T.tolist(), *figures.T.tolist()
     return Chosen(*whole)
-
-
-def _adjusted(
-    raw: npt.NDArray[np.float32], words: Words | None, row: ChoiceRow
-) -> npt.NDArray[np.float64] | None:
-    """Return what a row draws from in place of its logits, or None."""
-    penalised = partial(penalised_scores, row=row) if row.is_penalised else None
-    if row.law is not None:
-        return row.law.adjusted(raw, words, row.sampling.temperature, penalised)
-    return None if penalised is None else penalised(raw)
 
 
 def filtered(scores: npt.NDArray[Any], words: Words | None, how: Sampling) -> Words:

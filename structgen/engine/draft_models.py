@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import threading
-from collections import OrderedDict
 from dataclasses import dataclass, field
 from os import PathLike
-from typing import Any, ClassVar, Final, TypeAlias
+from typing import Any, Final, TypeAlias
 
 from structgen.engine.model_protocol import Model
 from structgen.engine.models import given_model, load_model
 from structgen.errors import OptionError, StructgenError
+from structgen.speculation.drafters.draft_model import DraftModel
 from structgen.speculation.drafts.drafter import Drafter
 from structgen.speculation.speculation_options import Speculation
 from structgen.system.resources import model_name
@@ -33,11 +33,9 @@ class SharedModel:
     lock: threading.Lock = field(default_factory=threading.Lock)
 
 
-class _Loaded:
-    """The draft models of the process, the most recently used last."""
-
-    models: ClassVar[OrderedDict[str | tuple[int, int], SharedModel]] = OrderedDict()
-    lock: ClassVar[threading.Lock] = threading.Lock()
+_LOADED: Final[dict[str | tuple[int, int], SharedModel]] = {}
+"""The draft models of the process, the most recently used last."""
+_LOCK: Final = threading.Lock()
 
 
 def drafters_of(speculation: Speculation, tokenizer: Tokenizer, samples: int = 1) -> list[Drafter]:
@@ -46,10 +44,8 @@ def drafters_of(speculation: Speculation, tokenizer: Tokenizer, samples: int = 1
     Cost: microseconds; the first use of a draft model loads it. Errors: those of `Speculation.make` and
     `draft_model_of`.
     """
-    shared = draft_model_of(speculation, tokenizer)
-    if shared is None:
-        return speculation.make(samples=samples)
-    return speculation.make(shared.model, shared.lock, samples)
+    made, shared = speculation.make(samples), draft_model_of(speculation, tokenizer)
+    return made if shared is None else [*made, DraftModel(shared.model, lock=shared.lock)]
 
 
 def check_speculation(speculation: Speculation, tokenizer: Tokenizer) -> None:
@@ -74,33 +70,32 @@ def draft_model_of(speculation: Speculation, tokenizer: Tokenizer) -> SharedMode
     or torch is not installed.
     """
     wanted = speculation.draft_model
-    return None if wanted is None else shared_model(wanted, tokenizer, "draft_model")
-
-
-def shared_model(wanted: GivenModel, tokenizer: Tokenizer, where: str) -> SharedModel:
-    """Return a model that the option `where` names, loaded once and shared. Errors as of `draft_model_of`."""
+    if wanted is None:
+        return None
     key = (id(wanted[0]), id(wanted[1])) if isinstance(wanted, tuple) else model_name(wanted)
-    with _Loaded.lock:
-        found = _Loaded.models.pop(key, None)
-        if found is None:
-            try:
-                own = given_model(*wanted) if isinstance(wanted, tuple) else load_model(str(wanted))
-            except StructgenError as error:
-                if error.where != "model":
-                    raise
-                raise StructgenError(error.what, where=where, cure=error.cure) from error
-            found = SharedModel(*own, wanted)
-        _Loaded.models[key] = found
-        if len(_Loaded.models) > MOST_MODELS:
-            _Loaded.models.popitem(last=False)
-    _check_tokens(found, tokenizer, where)
+    with _LOCK:
+        try:
+            found = _LOADED.pop(key, None) or _loaded(wanted)
+        except StructgenError as error:
+            if error.where != "model":
+                raise
+            raise StructgenError(error.what, where="draft_model", cure=error.cure) from error
+        _LOADED[key] = found
+        if len(_LOADED) > MOST_MODELS:
+            del _LOADED[next(iter(_LOADED))]
+    _check_tokens(found, tokenizer)
     return found
 
 
-def _check_tokens(found: SharedModel, tokenizer: Tokenizer, where: str) -> None:
+def _loaded(wanted: GivenModel) -> SharedModel:
+    own = given_model(*wanted) if isinstance(wanted, tuple) else load_model(str(wanted))
+    return SharedModel(*own, wanted)
+
+
+def _check_tokens(found: SharedModel, tokenizer: Tokenizer) -> None:
     """Raise OptionError unless each token has the same bytes in both vocabularies. A special token may be in
     one of them only, and end tokens may differ: they affect only how good the guesses are."""
-    cure = f"Give one with the tokenizer of the model, or leave {where} out."
+    cure = "Give one with the tokenizer of the model, or leave draft_model out."
     theirs, ours = found.tokenizer.token_bytes, tokenizer.token_bytes
     if theirs != ours:
         most = max(len(theirs), len(ours))
@@ -110,13 +105,13 @@ def _check_tokens(found: SharedModel, tokenizer: Tokenizer, where: str) -> None:
             one, other = (of[wrong] if wrong < len(of) else None for of in (theirs, ours))
             raise OptionError(
                 f"It has another tokenizer: token {wrong} is {_said(one)} there, and {_said(other)} here.",
-                where=where,
+                where="draft_model",
                 cure=cure,
             )
     if found.model.vocab_size < min(len(theirs), len(ours)):
         raise OptionError(
             f"It has logits for {found.model.vocab_size:,} tokens, and the tokenizer has {len(theirs):,}.",
-            where=where,
+            where="draft_model",
             cure=cure,
         )
 

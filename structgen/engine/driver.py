@@ -162,13 +162,12 @@ def listening(handles: Sequence[Handle], *, pieces: bool) -> asyncio.Event:
     not wait for the model's next token."""
     loop, woken = asyncio.get_running_loop(), asyncio.Event()
 
-    def wake(piece: str | None = "") -> None:
+    def wake(piece: str | None) -> None:
         if pieces or piece is None:
             loop.call_soon_threadsafe(woken.set)
 
     for handle in handles:
         handle.listen(wake)
-        handle.listen_to_thoughts(wake)
     if pieces:
         woken.set()
     return woken

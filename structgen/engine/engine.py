@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import gc
 import threading
 from collections.abc import (
     AsyncGenerator,
@@ -26,18 +25,16 @@ from structgen.engine.draft_models import check_speculation
 from structgen.engine.driver import Driver, foreign_handle, listening
 from structgen.engine.forward_pass.gguf_models import gguf_file, gguf_tokenizer
 from structgen.engine.loop import Loop
-from structgen.engine.model_prompts import ModelPrompts
+from structgen.engine.model_prompts import ModelPrompts, RequestTokens, check_budget
 from structgen.engine.model_protocol import Model, draft_support_of
 from structgen.engine.models import given_model, load_model, tokenizer_of
-from structgen.engine.request_tokens import RequestTokens, check_budget
 from structgen.engine.requests import Handle, Request, Result, Usage
 from structgen.engine.searches.whole_values import comparing
 from structgen.engine.special_texts import special_texts, warn_of_special_texts
-from structgen.engine.strategies.strategy import SearchStrategy
 from structgen.engine.strategies.strategy_loading import strategies_of
 from structgen.engine.text import Decided, PromptBorder, RequestStart, Text
 from structgen.engine.text_drafts import DraftStart
-from structgen.engine.thinking import Thinking, ThoughtClosing, closing_of
+from structgen.engine.thinking import closing_of
 from structgen.engine.trace import Trace, trace_page
 from structgen.errors import OptionError, options_named
 from structgen.language import checks
@@ -51,10 +48,6 @@ from structgen.tokens.tokenizer import Tokenizer
 
 _CHECKED_EVERY = 16
 """The memory of compiled grammars is looked at once in so many requests, and for each new one."""
-
-_MOST_DROPPED = 48 << 20
-"""Bytes of dropped grammars that wait for the collection of garbage. Their networks refer to themselves, and
-Python, which counts objects and not bytes, may leave hundreds of megabytes of them for long."""
 
 
 class Engine:
@@ -122,9 +115,8 @@ class Engine:
         self._driver = Driver(self._loop, most)
         self._compiled: dict[tuple[Grammar, str], CompiledGrammar] = {}
         """What was asked for least recently comes first."""
-        self._asked = self._dropped = 0
+        self._asked = 0
         self._of_grammars = threading.Lock()
-        self._closings: dict[str | int, ThoughtClosing] = {}
         self._any_text: AnyText | None = None
 
     def __repr__(self) -> str:
@@ -243,7 +235,7 @@ class Engine:
             request, token_by_token = comparing(request, self.prompts)
         closing, besides = None, 0
         if request.thinking is not None:
-            closing = self._closing(request.thinking)
+            closing = closing_of(request.thinking, self.tokenizer, self._named_tokens())
             besides = request.thinking.max_tokens + len(closing.tokens)
         read = reading.read(request, besides=besides)
         request = reading.bounded(request, len(read.tokens), besides)
@@ -256,11 +248,14 @@ class Engine:
             if not (begun := Matcher(compiled)).budget_suffices(request.most_tokens):
                 least = begun.tokens_to_finish()
                 check_budget(request, least)
-        drafts, less = self._draft_start(request, prompt, compiled)
-        named = self.specials if request.special_texts else {}
         strategies = None
         if request.chosen_by.strategy:
             strategies = strategies_of(request, prompt, reading, self.model, besides)
+        if request.drafts is not None and strategies is not None and strategies.search is not None:
+            drafts, less = None, "the strategy reads ahead itself"
+        else:
+            drafts, less = self._draft_start(request, prompt, compiled)
+        named = self.specials if request.special_texts else {}
         start = RequestStart(
             request=request,
             prompt=prompt,
@@ -314,8 +309,6 @@ class Engine:
         """Return what makes the drafters of a text, None where it has none, and why it has less of them than
         was asked for. Raises OptionError for a history or a draft model of another tokenizer."""
         how = request.drafts
-        if how is not None and any(isinstance(one, SearchStrategy) for one in request.chosen_by.strategies):
-            return None, "the strategy reads ahead itself"
         if how is None or (request.speculation == "auto" and self._loop.drafts.trial.pays is False):
             return None, ""
         check_speculation(how, self.tokenizer)
@@ -383,8 +376,7 @@ class Engine:
     def _let_go(self) -> None:
         """Drop the compiled grammars that were asked for least recently while all hold too much; first those
         that only the mask stores keep."""
-        before = self.held_bytes
-        if before <= self.cache_bytes:
+        if self.held_bytes <= self.cache_bytes:
             return
         with self._of_grammars:
             stores = {one.store for one in self._compiled.values()}
@@ -394,10 +386,6 @@ class Engine:
         with self._of_grammars:
             while much > 0 and len(self._compiled) > 1:
                 much -= self._compiled.pop(next(iter(self._compiled))).nbytes
-        self._dropped += before - self.held_bytes
-        if self._dropped > _MOST_DROPPED:
-            self._dropped = 0
-            gc.collect()
 
     @property
     def specials(self) -> dict[str, int]:
@@ -409,15 +397,6 @@ class Engine:
         if self._specials is None:
             self._specials = special_texts(self.name, self._given_tokenizer)
         return self._specials
-
-    def _closing(self, thinking: Thinking) -> ThoughtClosing:
-        """Return how thoughts close, kept for the next request."""
-        found = self._closings.get(thinking.until)
-        if found is None:
-            found = self._closings[thinking.until] = closing_of(
-                thinking, self.tokenizer, self._named_tokens()
-            )
-        return found
 
     @property
     def count(self) -> int:
@@ -437,9 +416,9 @@ class Engine:
 
     def _bring_on(self, handle: Handle) -> None:
         """Take a step for a text that is not done; end it where it was cancelled, without one."""
-        if handle.cancelled and self._loop.drop(handle):
-            return
-        if not self.step() and not handle.is_done:
+        if handle.cancelled:
+            self._loop.sweep()
+        if not handle.is_done and not self.step() and not handle.is_done:
             raise foreign_handle()
 
     def trace(self, result: Any, title: str = "A generation") -> Trace:
@@ -468,7 +447,7 @@ class Engine:
     def prompt_tokens(self, request: Request) -> list[int]:
         """Return the tokens that the model reads of a request: those of its prompt in the form that the model
         needs, or the ids that were given. Raises OptionError for ids that are none of the model's."""
-        return self.reading.prompt(request)
+        return self.reading.read(request).tokens
 
 
 def _listed(requests: Any) -> list[Request]:

@@ -19,9 +19,9 @@ import torch
 from torch import Tensor
 
 from structgen.engine.forward_pass.draft_trees import check_paths, depths_of
-from structgen.engine.forward_pass.quiet_loading import pretrained
+from structgen.engine.forward_pass.quiet_loading import pretrained, reading
 from structgen.engine.model_protocol import DraftSupport
-from structgen.errors import OptionError, StructgenError
+from structgen.errors import OptionError
 from structgen.system.installation import not_installed
 
 _PASS = 16_384
@@ -67,8 +67,8 @@ class HuggingFace:
             )
         self._model = model.eval()
         config = model.config.get_text_config()
-        self._vocab_size: int = head.weight.shape[0]
-        self._context: int = getattr(config, "max_position_embeddings", None) or 1 << 30
+        self.vocab_size: int = head.weight.shape[0]
+        self.context: int = getattr(config, "max_position_embeddings", None) or 1 << 30
         self._rows: list[HuggingFaceCache] = []
         self._batch: Any = None
         self._own: Tensor = torch.empty(0)
@@ -85,38 +85,15 @@ class HuggingFace:
             from transformers import AutoModelForCausalLM
         except ImportError as error:
             raise not_installed("The model", "transformers", where=str(folder)) from error
-        try:
+        cure = "Check that the folder holds a whole causal language model (AutoModelForCausalLM reads it)."
+        with reading(folder, cure):
             model = pretrained(AutoModelForCausalLM, folder, dtype=dtype, local_files_only=True)
-        except StructgenError:
-            raise
-        except (
-            Exception
-        ) as error:  # whatever a damaged or unknown model raises in transformers or safetensors
-            told = " ".join(str(error).split())
-            raise StructgenError(
-                f"transformers cannot read the model: {type(error).__name__}: {told:.400}",
-                where=str(folder),
-                cure="Check that the folder holds a whole causal language model "
-                "(AutoModelForCausalLM.from_pretrained reads it).",
-            ) from error
         return cls(model.to(device))
-
-    @property
-    def vocab_size(self) -> int:
-        """Width of the logits."""
-        return self._vocab_size
-
-    @property
-    def context(self) -> int:
-        """The most tokens of a text."""
-        return self._context
 
     def prefill(self, tokens: Sequence[int]) -> tuple[Tensor, HuggingFaceCache]:
         """Return the logits [V] behind a prompt, and its cache."""
-        ids = torch.tensor([list(tokens)], device=self._model.device)
-        with torch.inference_mode():
-            out = self._model(ids, use_cache=True, logits_to_keep=1)
-        return out.logits[0, -1], HuggingFaceCache(_layers(out.past_key_values), len(tokens), self)
+        (found,) = self._read_together([tokens])
+        return found
 
     def prefill_many(self, prompts: Sequence[Sequence[int]]) -> list[tuple[Tensor, HuggingFaceCache]]:
         """Return the logits [V] behind each prompt, and its cache.
@@ -143,8 +120,6 @@ class HuggingFace:
 
     def _read_together(self, prompts: Sequence[Sequence[int]]) -> list[tuple[Tensor, HuggingFaceCache]]:
         """Return what `prefill` does for prompts, the longest of which comes first, in one pass."""
-        if len(prompts) == 1:
-            return [self.prefill(prompts[0])]
         longest, device = len(prompts[0]), self._model.device
         blanks = torch.tensor([longest - len(prompt) for prompt in prompts], device=device)
         ids = torch.tensor(
@@ -176,20 +151,26 @@ class HuggingFace:
         self._batch_of(caches)
         device = self._model.device
         own = torch.cat((self._own, torch.ones(len(caches), 1, dtype=torch.bool, device=device)), 1)
-        # while the model runs nobody's keys are known; after a pass that failed they are not either
-        self._rows = []
-        with torch.inference_mode():
-            out = self._model(
-                torch.tensor(tokens, device=device)[:, None],
-                attention_mask=own.long(),
-                position_ids=torch.tensor([[cache.length] for cache in caches], device=device),
-                past_key_values=self._batch,
-                use_cache=True,
-            )
+        places = torch.tensor([[cache.length] for cache in caches])
+        logits = self._run(torch.tensor(tokens)[:, None], places, own.long())
         for cache in caches:
             cache.length += 1
         self._own, self._rows = own, list(caches)
-        return out.logits[:, -1]
+        return logits[:, -1]
+
+    def _run(self, ids: Tensor, places: Tensor, mask: Tensor) -> Tensor:
+        """Return the logits behind new columns of the batch. It holds nobody's texts then."""
+        # while the model runs nobody's keys are known; after a pass that failed they are not either
+        self._rows, device = [], self._model.device
+        with torch.inference_mode():
+            logits: Tensor = self._model(
+                ids.to(device),
+                attention_mask=mask,
+                position_ids=places.to(device),
+                past_key_values=self._batch,
+                use_cache=True,
+            ).logits
+        return logits
 
     @property
     def draft_support(self) -> DraftSupport:
@@ -220,7 +201,7 @@ class HuggingFace:
         Each text's row takes as many columns as the largest tree has nodes. Raises OptionError for what is no
         tree, and for a draft of another shape than `draft_support` says; no cache is changed then.
         """
-        depths_of(tokens, parents, counts, caches, self._context)
+        depths_of(tokens, parents, counts, caches, self.context)
         shape, chain = self.draft_support.shape, [at - 1 for count in counts for at in range(count)]
         if shape == "none" or (shape == "chain" and list(parents) != chain):
             raise OptionError(
@@ -249,7 +230,8 @@ class HuggingFace:
         done = 0
         for row, (count, cache) in enumerate(zip(counts, caches, strict=True)):
             ids[row, :count] = torch.tensor(tokens[done : done + count])
-            for node, parent in enumerate(parents[done : done + count]):
+            cache.parents = list(parents[done : done + count])
+            for node, parent in enumerate(cache.parents):
                 if parent >= 0:
                     sees[row, node] |= sees[row, parent]
             positions[row, :count] = sees[row, :count].sum(-1) + (cache.length - 1)
@@ -261,24 +243,11 @@ class HuggingFace:
         else:
             filled = torch.arange(most)[None] < torch.tensor(counts)[:, None]
             mask = torch.cat((self._own, filled.to(device)), 1).long()
-        self._rows = []
-        with torch.inference_mode():
-            out = self._model(
-                ids.to(device),
-                attention_mask=mask,
-                position_ids=positions.to(device),
-                past_key_values=self._batch,
-                use_cache=True,
-            )
+        logits = self._run(ids, positions, mask)
         self._tree_at = self._own.shape[1]
         nobody = torch.zeros(rows, most, dtype=torch.bool, device=device)
         self._own, self._rows = torch.cat((self._own, nobody), 1), list(caches)
-        start = 0
-        for cache, count in zip(caches, counts, strict=True):
-            cache.parents = list(parents[start : start + count])
-            start += count
-        logits: Tensor = out.logits.flatten(0, 1)[torch.tensor(places, device=device)]
-        return logits
+        return logits.flatten(0, 1)[torch.tensor(places, device=device)]
 
     def keep(self, paths: Sequence[Sequence[int]], caches: Sequence[HuggingFaceCache]) -> None:
         """Have each cache hold the nodes of a path of its last tree (`VerifiesDrafts`).
@@ -336,7 +305,7 @@ class HuggingFace:
         read += [[*text, end] for text, end in zip(kept, ends, strict=True)]
 
         def known(tokens: list[int]) -> list[int]:
-            return [token % self._vocab_size for token in tokens]
+            return [token % self.vocab_size for token in tokens]
 
         try:
             caches = [self.prefill(known(text))[1] for text in texts]

@@ -260,19 +260,18 @@ class Loop:
             wider = allocate_mask(2 * self._used, self._mask.vocab_size)
             wider.array[:first] = self._mask.array[:first]
             self._mask = wider
-        mask, unknown, filling = self._mask, [], None
-        for line, text in enumerate(() if drafts else texts, first):
-            text.line = line
-            if text.matcher is None:
-                allow_all(mask, line)
-                if text.phase is not None:
-                    forbid(mask, line, text.phase.ends)
-            elif not text.matcher.fill_known(mask, line):
+        mask, unknown, line = self._mask, [], first
+        for at, text in enumerate(texts):
+            text.line, line = line, line + (1 + len(drafts[at]) if drafts else 1)
+            if drafts:
                 unknown.append(text)
-        if drafts:
-            filling = self._filler.begin_trees(texts, drafts, mask, apart=apart)
-        elif unknown:
-            filling = self._filler.begin(unknown, mask, apart=apart)
+            elif text.matcher is None:
+                allow_all(mask, text.line)
+                if text.phase is not None:
+                    forbid(mask, text.line, text.phase.ends)
+            elif not text.matcher.fill_known(mask, text.line):
+                unknown.append(text)
+        filling = self._filler.begin(unknown, drafts, mask, apart=apart) if unknown else None
         return filling, time.perf_counter() - began
 
     def _end_masks(self, texts: Sequence[Text], filling: Filling | None, known: float) -> None:
@@ -384,28 +383,18 @@ class Loop:
         mine = {id(text.handle) for text in list(self._texts)}
         return [handle for handle in handles if id(handle) in mine]
 
-    def drop(self, handle: Handle) -> bool:
-        """End a cancelled text without a step. Returns whether it was in the list."""
-        return self._end(lambda text: text.handle is handle)
-
     def sweep(self) -> None:
         """End the texts that were cancelled or timed out, also those that wait, without a step."""
-        self._end(lambda text: text.reason() is not None)
-
-    def _end(self, is_over: Callable[[Text], bool]) -> bool:
-        """End texts without a step. Returns whether there were any."""
-
-        def finish() -> None:
-            for text in list(filter(is_over, self._texts)):
-                self._finish(text, text.reason() or FinishReason.CANCELLED)
-            self._rows = [row for row in self._rows if row.handle.result is None]
-
         self.check_driver()
         with self._lock:
-            if not any(map(is_over, list(self._texts))):
-                return False
-            self._alone(finish)
-        return True
+            if any(text.reason() is not None for text in list(self._texts)):
+                self._alone(self._end)
+
+    def _end(self) -> None:
+        for text in list(self._texts):
+            if (reason := text.reason()) is not None:
+                self._finish(text, reason)
+        self._rows = [row for row in self._rows if row.handle.result is None]
 
     def fail(self, error: BaseException) -> None:
         """End the texts of the batch with an error that belongs to none of them."""

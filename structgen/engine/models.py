@@ -47,7 +47,7 @@ def _loaded(
         raise lacking(name) from error
     try:
         where = torch.device(device or ("cuda" if torch.cuda.is_available() else "cpu"))
-        torch.empty(1, device=where)
+        torch.zeros(1, device=where).item()  # torch's meta device holds no numbers
     except (RuntimeError, AssertionError, TypeError) as error:  # as torch says that there is none
         told = str(error).partition("\n")[0]
         raise StructgenError(
@@ -55,12 +55,6 @@ def _loaded(
             where="device",
             cure="Use cpu, or leave it out.",
         ) from error
-    if where.type == "meta":
-        raise StructgenError(
-            "torch's meta device holds shapes without numbers.",
-            where="device",
-            cure="Use cpu, or leave it out.",
-        )
     wanted = dtype or ("float32" if where.type == "cpu" else "bfloat16")
     if wanted not in ("float32", "bfloat16"):
         raise StructgenError(f"dtype={wanted!r}.", where="dtype", cure="Use float32 or bfloat16.")

@@ -13,7 +13,7 @@ from typing import Annotated, Any, Final
 from structgen.compilation.request_bans import checked_bans
 from structgen.core.compiled import CompiledGrammar
 from structgen.core.grammar import Grammar
-from structgen.engine.contradictions import OF_REQUESTS, OF_SAMPLING, refuse
+from structgen.engine.contradictions import OF_REQUESTS, OF_SAMPLING
 from structgen.engine.strategies.repetitions import ENDS, Repetitions
 from structgen.engine.strategies.strategy import Strategy, checked_strategies
 from structgen.engine.thinking import Thinking
@@ -21,6 +21,7 @@ from structgen.errors import StructgenError, fields_named
 from structgen.json_grammars.schema_grammar import JsonSchemaGrammar
 from structgen.language import checks
 from structgen.language.checks import By, Instance, Number, OneOf, Whole, check_fields
+from structgen.language.exclusions import refuse
 from structgen.monitors.monitor import Monitor, MonitorUse, checked_monitors
 from structgen.printable import short_repr
 from structgen.speculation.speculation_options import AUTO, Speculation, checked_speculation
@@ -432,7 +433,6 @@ class Handle:
     _lock: threading.Lock = field(default_factory=threading.Lock)
     listeners: list[_Listener] = field(default_factory=list)
     """Who hears of the text."""
-    _thinking: list[Callable[[], None]] = field(default_factory=list)
 
     def cancel(self) -> None:
         """End the text at the next step. The result has the text so far."""
@@ -440,7 +440,8 @@ class Handle:
 
     def listen(self, want: Callable[[str | None], None]) -> None:
         """Call a function with each new part of the text, and with None at the end, in the thread that runs
-        the engine's steps. The first part includes the text so far.
+        the engine's steps. The first part includes the text so far. The part is "" where `thoughts` have
+        grown.
 
         If the function raises, the text ends with that error. If a KeyboardInterrupt interrupts a call, it is
         unknown whether the part arrived; the text then ends with an error, too.
@@ -452,17 +453,12 @@ class Handle:
         if late:
             listener.end(self.written)
 
-    def listen_to_thoughts(self, want: Callable[[], None]) -> None:
-        """Call a function each time that `thoughts` has grown, in the thread that runs the engine's steps. If
-        the function raises, the text ends with that error."""
-        self._thinking.append(want)
-
     def think(self, thoughts: str) -> None:
         """Store the thoughts so far, and call who listens to them. Raises StructgenError if one fails."""
         has_grown, self.thoughts = len(thoughts) > len(self.thoughts), thoughts
-        for want in self._thinking if has_grown else ():
+        for listener in self.listeners if has_grown else ():
             try:
-                want()
+                listener.want("")
             except Exception as error:
                 raise _of_listener(error) from error
 
@@ -471,7 +467,7 @@ class Handle:
         listeners."""
         self._lock = threading.Lock()
         if is_left:
-            self.listeners, self._thinking, self.cancelled = [], [], True
+            self.listeners, self.cancelled = [], True
 
     def tell(self) -> None:
         """Call each listener with the part of `written` that is new to it. Raises StructgenError if one

@@ -15,12 +15,6 @@ from structgen.tokens.tokenizer import Tokenizer
 
 # ruff: noqa: E501 (markup)
 
-_COLOURS: Final = ("#E69F00", "#56B4E9", "#009E73", "#CC79A7", "#D55E00", "#0072B2", "#F0E442")
-"""Those that colour-blind readers distinguish (Okabe and Ito, Color universal design, 2008)."""
-_LINES: Final = ("solid", "dashed", "dotted", "double", "wavy")
-"""Underlines, so that drafters are distinguished without colours too."""
-_KNOWN: Final = ("forced", "grammar", "suffix", "text", "earlier", "model", "samples")
-"""Drafters that look the same on every page; others are numbered as they come."""
 _MOST_IN_CELL: Final = 1 << 22
 """Characters of a page that a notebook shows: a text of some 5,000 tokens."""
 
@@ -30,19 +24,6 @@ _TEMPLATE: Final = """\
 {%- for step in steps %}{{ token(shown(step.token), 0.75 * step.removed, hint(step), kind(step)) }}{% endfor %}</div>
 <p class=faint>The redder a token, the more the mask took from the model there; blue below: no other token could come; red
 frame: chosen again to fit the budget. Hover for figures.</p>
-{% if drafters %}
-<h2>Who guessed each token</h2><div class='text guessed'>
-{%- for step in steps %}<span style='{{ look(names(step)) }}' title="{{ guessed(step) }}">{{ shown(step.token) }}</span>
-{%- endfor %}</div><ul class=legend>
-{% for name, together, alone in drafters %}
-<li><span style='{{ look([name]) }}'>{{ name }}</span>
-tokens: {{ "{:,}".format(together) }}; guessed by no other: {{ "{:,}".format(alone) }}</li>
-{% endfor %}
-<li><span style='{{ look([]) }}'>no line</span> tokens that nobody had guessed: {{
-"{:,}".format(steps|rejectattr("drafter")|list|length) }}</li></ul>
-<p class=faint>A guess is taken only where the model chooses the same token. Each stretch of guessed tokens, and the token
-behind it, came from one pass of the model.</p>
-{% endif %}
 <h2>Probability mass removed by the mask</h2>
 {% if columns %}
 {{ plot("Mass removed by token", "mass removed", "token of the text", 1, columns, "red") }}
@@ -53,22 +34,17 @@ behind it, came from one pass of the model.</p>
 {{ facts(in_all) }}
 <h2>Token by token</h2>
 <div class=wide><table><tr><th>#</th><th>token</th><th>likeliest</th><th>p</th><th>p given mask</th><th>allowed</th>
-<th>removed</th><th>model ms</th><th>masks ms</th>{% if drafters %}<th>guessed by</th>{% endif %}</tr>
+<th>removed</th><th>model ms</th><th>masks ms</th>{% if has_drafts %}<th>guessed by</th>{% endif %}</tr>
 {% for step in steps %}
 <tr><td>{{ loop.index0 }}</td><td class=token>{{ visible(step.token) }}</td><td class=token>
 {%- for other, p in step.likeliest %}{{ visible(other) }}<small>&nbsp;{{ "%.2f"|format(exp(p)) }}</small>
 {%- if not loop.last %} {% endif %}{% else %}
 {%- if step.wanted != step.token %}{{ visible(step.wanted) }}{% endif %}{% endfor %}</td>
 {%- for figure in figures(step) %}<td class=number>{{ figure }}</td>{% endfor %}
-{% if drafters %}<td class=token>{{ names(step)|join(", ") }}</td>{% endif %}</tr>
+{% if has_drafts %}<td class=token>{{ step.drafter }}</td>{% endif %}</tr>
 {% endfor %}
 </table></div>
 """
-
-
-def write_trace(path: Path, result: Result, tokenizer: Tokenizer, title: str = "A generation") -> None:
-    """Write the page: the text token by token, where the model wanted to go, what the mask removed, times."""
-    write_page(path, trace_page(result, tokenizer, title))
 
 
 @dataclass(frozen=True, repr=False)
@@ -115,8 +91,6 @@ def speculation_told(usage: Usage) -> str:
 def trace_page(result: Result, tokenizer: Tokenizer, title: str = "A generation") -> str:
     """Return the page as HTML."""
     steps, usage = result.steps, result.usage
-    found = dict.fromkeys(name for step in steps for name in _names(step))
-    looks = {name: place for place, name in enumerate(dict.fromkeys((*_KNOWN, *found)))}
 
     def shown(token: int) -> str:
         return _shown(token, tokenizer)
@@ -145,22 +119,7 @@ def trace_page(result: Result, tokenizer: Tokenizer, title: str = "A generation"
         visible=lambda token: shown(token).replace("\n", "⏎").replace(" ", "·"),
         hint=lambda step: _hint(step, shown),
         kind=lambda step: "forced" * (step.allowed == 1) + " steered" * step.steered,
-        names=_names,
-        look=lambda names: _look(sorted(looks[name] for name in names)),
-        guessed=lambda step: (
-            f"guessed by {' and '.join(sorted(_names(step), key=looks.__getitem__))}"
-            if _names(step)
-            else "guessed by nobody: the model's choice alone"
-        ),
-        drafters=[
-            (
-                name,
-                sum(name in _names(step) for step in steps),
-                sum(_names(step) == [name] for step in steps),
-            )
-            for name in looks
-            if name in found
-        ],
+        has_drafts=any(step.drafter for step in steps),
         columns=_columns(steps),
         in_all=in_all,
         figures=_figures,
@@ -212,21 +171,3 @@ def _figures(step: Step) -> tuple[str, ...]:
         f"{1e3 * step.model_seconds:.2f}",
         f"{1e3 * step.mask_seconds:.3f}",
     )
-
-
-def _names(step: Step) -> list[str]:
-    """Return the drafters that guessed a token."""
-    return [name for name in map(str.strip, step.drafter.split(",")) if name]
-
-
-def _look(places: Sequence[int]) -> str:
-    """Return the style of a token: a band of colour for each drafter, and the underline of the first."""
-    if not places:
-        return "text-decoration-line:none"
-    tints = [f"color-mix(in srgb, {_COLOURS[place % len(_COLOURS)]} 40%, transparent)" for place in places]
-    edges = [round(100 * at / len(tints)) for at in range(len(tints) + 1)]
-    bands = ", ".join(f"{tint} {edges[at]}% {edges[at + 1]}%" for at, tint in enumerate(tints))
-    first = places[0]
-    where = "underline" if first % (2 * len(_LINES)) < len(_LINES) else "underline overline"
-    line = f"{_LINES[first % len(_LINES)]} {_COLOURS[first % len(_COLOURS)]}"
-    return f"background:linear-gradient({bands});text-decoration:{where} 3px {line}"

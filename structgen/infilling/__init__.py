@@ -6,13 +6,12 @@ the slots of a canvas (fixed, masked or empty) and the explicit automaton of a g
 
 1. `token_automaton`: the minimal automaton over classes of tokens, and its edges. `automata_of_grammars`
    makes it of a grammar, or says why there is none.
-2. `lattice`: sums and maxima over all valid fillings. They give the exact mask of every slot, constrained
-   marginals and log Z, the k most probable fillings, and joint samples. `lattice_loops` has what is
-   compiled: logits to scores of classes.
+2. `lattice`: the exact mask of every slot, and the law of a slot over it. `lattice_loops` has what is
+   compiled: sets of nodes taken over a slot.
 3. `masked_model`: the protocol of models. `presets` and `bidirectional` are models.
 4. `canvas`: the model's input, with the lattices over it.
-5. `schedulers`: which slots of a proposed filling are committed in a step.
-6. `denoising`: the loop. Any subset of one valid filling may be committed, so it never meets a dead end.
+5. `schedulers`: which slots a step fills, and with which tokens; never with one that fits no filling.
+6. `denoising`: the loop. It never meets a dead end.
 7. `template`, `given_fields`: the input of `infill`, which joins all of this. `obstacles`: why there is no
    filling. `results` and `canvas_trace`: the output, and a page that shows the steps.
 

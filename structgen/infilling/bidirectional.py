@@ -45,10 +45,11 @@ sums are in the same order and the same to the bit."""
 
 @dataclass(frozen=True, slots=True)
 class _Prefix:
-    """Cached chunks of a causal prefix: ids [n * _CHUNK], and for each layer keys and values [heads, n *
-    _CHUNK, head]."""
+    """Cached chunks of a causal prefix: ids [n * _CHUNK], the last hidden states [n * _CHUNK, width], and for
+    each layer keys and values [heads, n * _CHUNK, head]."""
 
     ids: Ids
+    states: Floats
     keys: tuple[Floats, ...]
     values: tuple[Floats, ...]
 
@@ -56,6 +57,7 @@ class _Prefix:
         """Return the part that covers the first `count` ids."""
         return _Prefix(
             self.ids[:count],
+            self.states[:count],
             tuple(one[:, :count] for one in self.keys),
             tuple(one[:, :count] for one in self.values),
         )
@@ -108,7 +110,8 @@ class BidirectionalLlama:
         self._cos, self._sin = np.cos(angles), np.sin(angles)
         nothing = np.empty((self._heads, 0, head), np.float32)
         blank = (nothing,) * len(self._layers)
-        self._prefix = _Prefix(np.empty(0, np.int64), blank, blank)
+        states = np.empty((0, self._embedding.shape[1]), np.float32)
+        self._prefix = _Prefix(np.empty(0, np.int64), states, blank, blank)
 
     @classmethod
     def read(cls, folder: Path) -> BidirectionalLlama:
@@ -137,16 +140,11 @@ class BidirectionalLlama:
         With `shift`, row i predicts position i + 1. Raises OptionError for another shape or length, and
         TokenError for an id outside the vocabulary.
         """
-        canvas = self._checked(ids)
-        logits = np.empty((len(canvas), self.vocab_size), np.float32)
-        prefix = self._prefix_of(canvas, logits)
-        logits[len(prefix.ids) :] = self._logits(self._states(canvas, len(canvas), prefix)[0])
-        return logits
+        return self._logits(self._all_states(self._checked(ids)))
 
     def forward_rows(self, ids: npt.ArrayLike, rows: npt.ArrayLike) -> Floats:
         """Return the logits [len(rows), V] of some rows of a canvas: those of `forward(ids)[rows]` up to
-        rounding. Reuses keys and values of the causal prefix if the last canvas had the same one. Raises as
-        `forward` does, and OptionError for a row outside the canvas."""
+        rounding. Raises as `forward` does, and OptionError for a row outside the canvas."""
         canvas = self._checked(ids)
         asked = np.asarray(rows, np.int64)
         if asked.ndim != 1 or (len(asked) and not 0 <= asked.min() <= asked.max() < len(canvas)):
@@ -155,12 +153,7 @@ class BidirectionalLlama:
                 where="rows",
                 cure="Pass a list of rows, each from 0 to len(ids) - 1.",
             )
-        start = self._causal_rows(canvas) // _CHUNK * _CHUNK
-        if len(asked) and asked.min() < start:
-            found: Floats = self.forward(canvas)[asked]
-            return found
-        states, _, _ = self._states(canvas, len(canvas), self._prefix_of(canvas, None))
-        return self._logits(states[asked - start])
+        return self._logits(self._all_states(canvas)[asked])
 
     def _checked(self, ids: npt.ArrayLike) -> Ids:
         """Return the ids as a new array, or raise."""
@@ -194,28 +187,21 @@ class BidirectionalLlama:
         masked = np.flatnonzero(canvas == self.mask_id)
         return max(int(masked[0]) - 1, 0) if len(masked) else len(canvas)
 
-    def _prefix_of(self, canvas: Ids, logits: Floats | None) -> _Prefix:
-        """Return the whole chunks of a canvas's causal prefix, and keep them for the next canvas.
-
-        Where `logits` [L, V] is given, the rows of the prefix are written into it, and nothing that was kept
-        is used, since hidden states are not kept.
-        """
+    def _all_states(self, canvas: Ids) -> Floats:
+        """Return the last hidden states [L, width] of a canvas. Whole chunks of its causal prefix are reused
+        if the last canvas had them, and kept for the next one."""
         end = self._causal_rows(canvas) // _CHUNK * _CHUNK
         known = self._prefix
-        same = 0
-        if logits is None:
-            length = min(end, len(known.ids))
-            differ = np.flatnonzero(known.ids[:length] != canvas[:length])
-            same = (int(differ[0]) if len(differ) else length) // _CHUNK * _CHUNK
+        length = min(end, len(known.ids))
+        differ = np.flatnonzero(known.ids[:length] != canvas[:length])
+        same = (int(differ[0]) if len(differ) else length) // _CHUNK * _CHUNK
         prefix = known.first(same)
-        for start in range(same, end, _CHUNK):
-            states, keys, values = self._states(canvas, start + _CHUNK, prefix)
-            prefix = _Prefix(canvas[: start + _CHUNK].copy(), keys, values)
-            if logits is not None:
-                logits[start : start + _CHUNK] = self._logits(states)
+        for stop in range(same + _CHUNK, end + 1, _CHUNK):
+            states, keys, values = self._states(canvas, stop, prefix)
+            prefix = _Prefix(canvas[:stop].copy(), np.concatenate((prefix.states, states)), keys, values)
         if end > same:
             self._prefix = prefix
-        return prefix
+        return np.concatenate((prefix.states, self._states(canvas, len(canvas), prefix)[0]))
 
     def _states(
         self, canvas: Ids, stop: int, past: _Prefix

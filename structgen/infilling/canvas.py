@@ -102,26 +102,13 @@ class Canvas:
         tokens = np.array(
             [token for one in pieces for token in (one.tokens or (OPEN,) * one.slots)], np.int32
         )
-        starts = np.cumsum([0, *map(len, pieces)])
-        parts = []
         ends = {"end_token": conventions.end_id, "pad_token": conventions.pad_id}
-        if whole is not None:
-            parts.append(whole_part(pieces, whole, marks, **ends))
-        else:
-            for name in dict.fromkeys(one.name for one in pieces if one.name):
-                same = [at for at, one in enumerate(pieces) if one.name == name]
-                piece = pieces[same[0]]
-                nullable = np.arange(piece.slots) >= piece.least
-                closes = nullable & (np.arange(piece.slots) == piece.slots - 1)
-                lattice = Lattice(
-                    holes[name],
-                    [OPEN] * piece.slots,
-                    nullable=nullable,
-                    closes=closes,
-                    **ends,  # type: ignore[arg-type]
-                )
-                at = np.stack([np.arange(starts[one], starts[one] + piece.slots) for one in same])
-                parts.append(LatticePart(lattice, at))
+        parts = [] if whole is None else [whole_part(pieces, whole, marks, **ends)]
+        starts = np.cumsum([0, *map(len, pieces)])
+        for name in dict.fromkeys(one.name for one in pieces if one.name and whole is None):
+            same = [at for at, one in enumerate(pieces) if one.name == name]
+            part = whole_part([pieces[same[0]]], holes[name], None, **ends)
+            parts.append(LatticePart(part.lattice, starts[same][:, None] + part.at))
         last = pieces[-1]
         tail = len(tokens) - last.slots if last.name and last.least < last.slots else len(tokens)
         return cls(tuple(prompt), tuple(pieces), conventions, parts, tokens, tail)

@@ -66,84 +66,78 @@ class CanvasUsage:
     """Why the caller's scheduler was dropped, after which the default scheduler went on; "" if it was not."""
 
 
-@dataclass(frozen=True)
-class Denoiser:
-    """Fills canvases with a model, a scheduler and a temperature."""
+def denoise(
+    model: MaskedModel,
+    scheduler: Scheduler,
+    canvas: Canvas,
+    usage: CanvasUsage,
+    *,
+    temperature: float,
+    seed: int,
+    deadline: float | None = None,
+    listen: Callable[[DenoisingStep, Canvas], None] | None = None,
+) -> tuple[list[DenoisingStep], bool]:
+    """Fill a feasible canvas; return its steps, and whether the deadline cut it short.
 
-    model: MaskedModel
-    scheduler: Scheduler
-    temperature: float
-    seed: int
+    `deadline` is on the clock of time.monotonic; a pass that is running is waited for.
+    """
+    steps: list[DenoisingStep] = []
 
-    def fill(
-        self,
-        canvas: Canvas,
-        usage: CanvasUsage,
-        *,
-        deadline: float | None = None,
-        listen: Callable[[DenoisingStep, Canvas], None] | None = None,
-    ) -> tuple[list[DenoisingStep], bool]:
-        """Fill a feasible canvas; return its steps, and whether the deadline cut it short.
+    def add(written: list[tuple[int, int, float]], model_seconds: float, began: float) -> None:
+        took = time.perf_counter() - began
+        usage.model_seconds += model_seconds
+        usage.lattice_seconds += took
+        told = tuple(
+            Committed(at, None if token == NULL else token, chance) for at, token, chance in sorted(written)
+        )
+        contents = tuple(canvas.tokens.tolist())
+        steps.append(DenoisingStep(len(steps), told, contents, model_seconds, took))
+        if listen is not None:
+            listen(steps[-1], canvas)
 
-        `deadline` is on the clock of time.monotonic; a pass that is running is waited for.
-        """
-        steps: list[DenoisingStep] = []
+    def dropped(error: Exception) -> None:
+        usage.scheduler = f"{type(scheduler).__name__}: {type(error).__name__}: {error}"
 
-        def add(written: list[tuple[int, int, float]], model_seconds: float, began: float) -> None:
-            took = time.perf_counter() - began
-            usage.model_seconds += model_seconds
-            usage.lattice_seconds += took
-            told = tuple(
-                Committed(at, None if token == NULL else token, chance)
-                for at, token, chance in sorted(written)
-            )
-            contents = tuple(canvas.tokens.tolist())
-            steps.append(DenoisingStep(len(steps), told, contents, model_seconds, took))
-            if listen is not None:
-                listen(steps[-1], canvas)
-
-        def dropped(error: Exception) -> None:
-            usage.scheduler = f"{type(self.scheduler).__name__}: {type(error).__name__}: {error}"
-
+    began = time.perf_counter()
+    slots, state = len(canvas.open_slots()), dict[str, Any]()
+    add(canvas.commit_forced(), 0.0, began)
+    is_own = isinstance(scheduler, ConfidentPrefix)
+    default = scheduler if is_own else ConfidentPrefix()
+    ask = Guarded(partial(_ask, scheduler), SLOW, dropped)
+    while canvas.open_slots():
         began = time.perf_counter()
-        slots, state = len(canvas.open_slots()), dict[str, Any]()
-        add(canvas.commit_forced(), 0.0, began)
-        is_own = isinstance(self.scheduler, ConfidentPrefix)
-        default = self.scheduler if is_own else ConfidentPrefix()
-        ask = Guarded(partial(_ask, self.scheduler), SLOW, dropped)
-        while canvas.open_slots():
-            began = time.perf_counter()
-            step = CanvasStep(canvas, usage.steps, slots, self.temperature, self.seed, None, state)
-            if deadline is not None and time.monotonic() >= deadline:
-                step.temperature = 0.0
-                ConfidentPrefix(0.0).fill(step)
-                add(step.written, 0.0, began)
-                return steps, True
-            self._read(canvas)
-            read = time.perf_counter()
-            step.block_length = self.model.block_length
-            if not is_own and not usage.scheduler:
-                ask(step)
-            if not step.written:
-                default.fill(step)
-            usage.steps += 1
-            add([*step.written, *canvas.commit_forced()], read - began, read)
-        return steps, False
+        step = CanvasStep(canvas, usage.steps, slots, temperature, seed, None, state)
+        if deadline is not None and time.monotonic() >= deadline:
+            step.temperature = 0.0
+            ConfidentPrefix(0.0).fill(step)
+            add(step.written, 0.0, began)
+            return steps, True
+        _read(model, canvas)
+        read = time.perf_counter()
+        step.block_length = model.block_length
+        if not is_own and not usage.scheduler:
+            ask(step)
+        if not step.written:
+            default.fill(step)
+        usage.steps += 1
+        add([*step.written, *canvas.commit_forced()], read - began, read)
+    return steps, False
 
-    def _read(self, canvas: Canvas) -> None:
-        """Have a canvas take the model's logits for its masked slots."""
-        ids, rows = canvas.ids(), canvas.rows()
-        some: Any = getattr(self.model, "forward_rows", None)
-        if some is None:
-            rows = np.arange(len(ids))
-        logits = self.model.forward(ids) if some is None else some(ids, rows)
-        if getattr(logits, "shape", None) != (len(rows), self.model.vocab_size):
-            raise OptionError(
-                f"forward returned {getattr(logits, 'shape', type(logits).__name__)} for {len(rows)} rows.",
-                where="model",
-                cure=f"It returns float32 logits [{len(rows)}, {self.model.vocab_size}].",
-            )
-        canvas.read(np.asarray(logits, np.float32), rows)
+
+def _read(model: MaskedModel, canvas: Canvas) -> None:
+    """Have a canvas take the model's logits for its masked slots."""
+    ids, rows = canvas.ids(), canvas.rows()
+    some: Any = getattr(model, "forward_rows", None)
+    if some is None:
+        rows = np.arange(len(ids))
+    logits = model.forward(ids) if some is None else some(ids, rows)
+    if getattr(logits, "shape", None) != (len(rows), model.vocab_size):
+        raise OptionError(
+            f"forward returned {getattr(logits, 'shape', type(logits).__name__)} for {len(rows)} rows.",
+            where="model",
+            cure=f"It returns float32 logits [{len(rows)}, {model.vocab_size}].",
+        )
+    canvas.read(np.asarray(logits, np.float32), rows)
 
 
 def _ask(scheduler: Scheduler, step: CanvasStep) -> None:

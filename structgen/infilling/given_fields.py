@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
+from itertools import groupby
 from typing import Any, Final
 
 from structgen.errors import NoFillingError, OptionError
@@ -27,28 +28,20 @@ def parts_of_given(schema: Any, given: Mapping[str, Any]) -> Parts:
     Raises OptionError if the schema's root names no properties, or not a given field; NoFillingError if a
     value is not of its schema's `type`.
     """
-    found: Parts = []
+    found: list[str | Hole] = []
     _object(_resolved(schema, schema), schema, given, (), found)
-    joined: Parts = []
-    for one in found:
-        last = joined[-1] if joined else None
-        if isinstance(one, FixedText) and isinstance(last, FixedText):
-            joined[-1] = FixedText(last.text + one.text)
-        else:
-            joined.append(one)
-    fixed: Parts = []
-    for at, one in enumerate(joined):
-        if isinstance(one, FixedText):
-            text = one.text
-            if at:
-                text = text.lstrip(",}")
-            if at + 1 < len(joined):
-                text = text.rstrip(" ")
-            if not text:
-                continue
-            one = FixedText(text)
-        fixed.append(one)
-    return fixed
+    runs = [list(run) for _, run in groupby(found, type)]
+    parts: Parts = []
+    for at, run in enumerate(runs):
+        parts += (one for one in run if isinstance(one, Hole))
+        text = "".join(one for one in run if isinstance(one, str))
+        if at:
+            text = text.lstrip(",}")
+        if at + 1 < len(runs):
+            text = text.rstrip(" ")
+        if text:
+            parts.append(FixedText(text))
+    return parts
 
 
 def value_at(document: Any, path: str) -> Any:
@@ -68,7 +61,9 @@ def _names(document: Any, path: str) -> list[str]:
     raise KeyError(path)
 
 
-def _object(shape: Any, root: Any, given: Mapping[str, Any], path: Sequence[str], found: Parts) -> None:
+def _object(
+    shape: Any, root: Any, given: Mapping[str, Any], path: Sequence[str], found: list[str | Hole]
+) -> None:
     properties = shape.get("properties") if isinstance(shape, Mapping) else None
     where = "given" + "".join(f"[{name!r}]" for name in path)
     if not isinstance(properties, Mapping) or not properties:
@@ -89,7 +84,7 @@ def _object(shape: Any, root: Any, given: Mapping[str, Any], path: Sequence[str]
     for name, inner in properties.items():
         if name not in given and name not in required:
             continue
-        found.append(FixedText(f"{separator}{json.dumps(name, ensure_ascii=False)}: "))
+        found.append(f"{separator}{json.dumps(name, ensure_ascii=False)}: ")
         separator = ", "
         if name not in given:
             found.append(Hole(".".join((*path, name))))
@@ -101,8 +96,8 @@ def _object(shape: Any, root: Any, given: Mapping[str, Any], path: Sequence[str]
         else:
             text = _written(value, (*path, name))
             _check_type(value, text, resolved, f"{where}[{name!r}]")
-            found.append(FixedText(text))
-    found.append(FixedText("{}" if separator == "{" else "}"))
+            found.append(text)
+    found.append("{}" if separator == "{" else "}")
 
 
 def _check_type(value: Any, text: str, shape: Any, where: str) -> None:

@@ -10,7 +10,7 @@ from contextlib import suppress
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
-from typing import Any, Final, Literal, NoReturn, TypedDict, Unpack, overload
+from typing import Any, Final, Literal, TypedDict, Unpack, overload
 
 from structgen.core.compiled import CompiledGrammar
 from structgen.engine.model_prompts import ModelPrompts, ModelQuestion
@@ -32,7 +32,7 @@ from structgen.infilling.automata_of_grammars import (
     language_of,
 )
 from structgen.infilling.canvas import Canvas, Conventions, Piece
-from structgen.infilling.denoising import CanvasUsage, Denoiser, DenoisingStep
+from structgen.infilling.denoising import CanvasUsage, DenoisingStep, denoise
 from structgen.infilling.given_fields import parts_of_given, value_at
 from structgen.infilling.intersection import Marks, intersection
 from structgen.infilling.masked_model import MaskedModel
@@ -54,6 +54,15 @@ SLOTS: Final = 64
 """The slots of a hole, unless the caller says how many; fewer where the model's context leaves fewer."""
 _MASK_TEXTS: Final = ("<|mask|>", "<|mdm_mask|>", "[MASK]", "<mask>", "<|MASK|>")
 """The mask tokens of known models (LLaDA, Dream, SDAR, BERT, structgen)."""
+_KINDS: Final = {
+    "template": checks.Instance(str | None, "Give a text, or a list of texts."),
+    "holes": checks.Instance(Mapping | None, "Give a dict of types by the holes' names."),
+    "given": checks.Instance(Mapping | None, "Give a dict of the fields that are known."),
+    "prompt": checks.Instance(str | Sequence, "Give a text, or a sequence of token ids."),
+    "slots": checks.Instance(int | Mapping | None, "Give a number, or a dict of them by the holes' names."),
+    "listen": checks.Instance(Callable | None, "Give a function of a step and a canvas."),  # type: ignore[arg-type]
+}
+"""Of what kind options are."""
 
 
 class InfillOptions(TypedDict, total=False):
@@ -164,7 +173,9 @@ def infill(
     timeout = checks.seconds("timeout", timeout)
     max_states = None if max_states is None else checks.whole("max_states", max_states, 1)
     depth = None if depth is None else checks.whole("depth", depth, 0)
-    _check_kinds(template, holes, given, prompt, slots, listen)
+    kinds = {"template": template, "holes": holes, "given": given, "prompt": prompt, "slots": slots}
+    for name, value in {**kinds, "listen": listen}.items():
+        _KINDS[name](name, value)
     if length not in ("at most", "exact"):
         raise OptionError(f"length={length!r}.", where="length", cure='Say "at most" or "exact".')
     chosen = named(scheduler, sure=sure)
@@ -206,10 +217,11 @@ def infill(
         prompt = _prompt_tokens(prompts, prompt, words, grammar, outline, chat)
     problem = asked.problem(parts, _prompt_ids(prompt, reads))
     usage.compile_seconds = time.monotonic() - began
-    denoiser = Denoiser(reads, chosen, temperature, seed)
     deadline = None if timeout is None else began + timeout
     canvas = problem.canvas()
-    steps, is_late = denoiser.fill(canvas, usage, deadline=deadline, listen=listen)
+    steps, is_late = denoise(
+        reads, chosen, canvas, usage, temperature=temperature, seed=seed, deadline=deadline, listen=listen
+    )
     full = {} if is_late else problem.full(canvas)  # after a deadline a filling is any that is valid
     for name, count in full.items():
         what = f"The hole {name!r} fills all its {count} slots: its text may have been cut short."
@@ -261,10 +273,6 @@ class _Problem:
             and one.least < one.slots == len(canvas.hole_tokens(number))
             and self.exactly(one.name, one.slots + 1).is_feasible
         }
-
-    def refuse(self) -> NoReturn:
-        """Raise NoFillingError with the reason."""
-        refuse(self.pieces, *self.automata, self.marks)
 
     def result(
         self,
@@ -374,9 +382,8 @@ class _Asked:
                 where="prompt",
                 cure="Give a prompt, or begin the template with text.",
             )
-        for part in found.canvas().parts:
-            if not part.lattice.is_feasible:
-                found.refuse()
+        if not found.is_feasible:
+            refuse(found.pieces, *found.automata, found.marks)
         return found
 
     def _ended(
@@ -398,20 +405,18 @@ class _Asked:
         an OptionError if none has either."""
         found: dict[str, HoleLanguage] = {}
         refused: list[OptionError] = []
+        language = partial(language_of, tokenizer=self.tokenizer, max_states=self.max_states)
         for where, given in wanted.items():
             try:
-                found[where] = self._language(given, where, self.depth)
+                found[where] = language(given, where=where, depth=self.depth)
             except OptionError as error:
                 if error.where != "depth" or len(wanted) == 1:
                     raise
                 refused.append(error)
-                found[where] = self._language(given, where, None)
+                found[where] = language(given, where=where)
         if refused and len(refused) == len(wanted):
             raise refused[0]
         return found
-
-    def _language(self, given: Any, where: str, depth: int | None) -> HoleLanguage:
-        return language_of(given, self.tokenizer, where, depth=depth, max_states=self.max_states)
 
     def _check_names(self, names: list[str]) -> None:
         known = {
@@ -535,27 +540,6 @@ def _check_text(parts: list[FixedText | Hole]) -> None:
                     where="template",
                     cure="Write a hole, {name}, where something is to come; take it out elsewhere.",
                 )
-
-
-def _check_kinds(
-    template: object, holes: object, given: object, prompt: object, slots: object, listen: object
-) -> None:
-    """Raise OptionError for an argument of a wrong type."""
-    kinds = {
-        "template": (template, template is None or isinstance(template, str), "a text, or a list of texts"),
-        "holes": (holes, holes is None or isinstance(holes, Mapping), "a dict of types by the holes' names"),
-        "given": (given, given is None or isinstance(given, Mapping), "a dict of the fields that are known"),
-        "prompt": (prompt, isinstance(prompt, str | Sequence), "a text, or a sequence of token ids"),
-        "slots": (
-            slots,
-            slots is None or (isinstance(slots, int | Mapping) and not isinstance(slots, bool)),
-            "a whole number, or a dict of numbers by the holes' names",
-        ),
-        "listen": (listen, listen is None or callable(listen), "a function of a step and a canvas"),
-    }
-    for name, (value, is_right, wanted) in kinds.items():
-        if not is_right:
-            raise OptionError(f"{name} is a {type(value).__name__}.", where=name, cure=f"Give {wanted}.")
 
 
 def model_of(model: Any, tokenizer: Any) -> tuple[MaskedModel, Tokenizer]:

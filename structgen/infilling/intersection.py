@@ -5,8 +5,8 @@ pair: a state of the grammar's automaton and one of the type's. Outside it is a 
 automaton. Tokens do not show where a hole begins and ends, because slots may stay empty. So the lattice has
 two more slots for each such hole, before and after it, which hold *marks*: columns of the automaton that no
 token has. The mark before the hole pairs the state with the type's start. The mark after it drops the type's
-state, and has no transition if that state does not accept. The result is deterministic, so masks, sums and
-best fillings are exact.
+state, and has no transition if that state does not accept. The result is deterministic, so masks are
+exact.
 """
 
 from __future__ import annotations
@@ -14,16 +14,12 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import Final
 
 import numpy as np
 import numpy.typing as npt
 
 from structgen.errors import OptionError
 from structgen.infilling.token_automaton import DEAD, Ints, TokenAutomaton, marked_automaton
-
-_ROWS: Final = 2048
-"""Pairs of states that are expanded together."""
 
 
 @dataclass(frozen=True)
@@ -129,10 +125,12 @@ def _pairs(
 ) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]:
     """Return the reachable pairs of states, ascending, each as a number (outer state times the number of
     inner states, plus the inner one), and for each the pair after each class, -1 for none."""
-    codes: list[npt.NDArray[np.int64]] = []
-    targets: list[npt.NDArray[np.int64]] = []
-    seen = np.unique(starts)
-    fresh = seen
+
+    def after(codes: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
+        left, right = outer[codes // sizes[1]], inner[codes % sizes[1]]
+        return np.where((left >= 0) & (right >= 0), left.astype(np.int64) * sizes[1] + right, DEAD)
+
+    seen = fresh = np.unique(starts)
     while len(fresh):
         if len(seen) > most:
             raise OptionError(
@@ -143,18 +141,7 @@ def _pairs(
                 cure="Bound the hole's type or the grammar, lower depth=, or raise max_states= (to 32,768 at "
                 "most).",
             )
-        found = []
-        for begin in range(0, len(fresh), _ROWS):
-            some = fresh[begin : begin + _ROWS]
-            left, right = outer[some // sizes[1]], inner[some % sizes[1]]
-            after = np.where((left >= 0) & (right >= 0), left.astype(np.int64) * sizes[1] + right, DEAD)
-            codes.append(some)
-            targets.append(after)
-            found.append(np.unique(after))
-        after = np.unique(np.concatenate(found))
-        fresh = np.setdiff1d(after[after >= 0], seen, assume_unique=True)
+        found = np.unique(after(fresh))
+        fresh = np.setdiff1d(found[found >= 0], seen, assume_unique=True)
         seen = np.union1d(seen, fresh)
-    every = np.concatenate(codes) if codes else np.empty(0, np.int64)
-    order = np.argsort(every)
-    width = outer.shape[1]
-    return every[order], (np.concatenate(targets)[order] if targets else np.empty((0, width), np.int64))
+    return seen, after(seen)

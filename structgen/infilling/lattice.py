@@ -229,48 +229,38 @@ class Lattice:
                 return slot
         return len(self)
 
-    def _labels(self, slots: Sequence[int] | Numbers) -> Bools:
-        """Return which labels of edges masked slots have in some valid filling: [slots, labels]."""
+    def masks(self, slots: Sequence[int] | Numbers) -> tuple[Bools, Bools]:
+        """Return which token classes masked slots, ascending, hold in some valid filling: [slots, classes];
+        and which of them may stay empty: [slots]."""
         a, at = self.automaton, np.asarray(slots, np.int64)
-        if not len(at):
-            return np.zeros((0, a.sets + 2), np.bool_)
-        self._reach(int(at[-1]))
-        self._lead(int(at[0]) + 1)
-        found = np.zeros((len(at), a.sets + 2), np.bool_)
+        labels = np.zeros((len(at), a.sets + 2), np.bool_)
+        if len(at):
+            self._reach(int(at[-1]))
+            self._lead(int(at[0]) + 1)
         for row, slot in enumerate(at.tolist()):
             after = self._leads[self._layer(int(np.searchsorted(self.open_slots, slot)) + 1)]
-            find_live(*self._edges(slot), self._usable(slot), self._reached[slot], after, found[row])
-        return found
-
-    def _class_masks(self, labels: Bools) -> Bools:
-        """Return which token classes are in one of some labels: [slots, classes]."""
-        mask = np.zeros((len(labels), self.automaton.classes), np.bool_)
-        sets, runs = self.automaton.sets_by_class
+            find_live(*self._edges(slot), self._usable(slot), self._reached[slot], after, labels[row])
+        found = np.zeros((len(at), a.classes), np.bool_)
+        sets, runs = a.sets_by_class
         if len(sets):
-            mask[:, : len(runs.first)] = np.logical_or.reduceat(labels[:, sets], runs.first, axis=-1)
-        return mask
-
-    def class_mask(self, slot: int) -> Bools:
-        """Return which token classes a masked slot may hold: bool [classes]."""
-        found = self._class_masks(self._labels([slot] if self._column[slot] == OPEN else []))
-        return np.asarray(found.any(axis=0))
-
-    def null_allowed(self, slot: int) -> bool:
-        """Return whether a masked slot may stay empty."""
-        return bool(self._column[slot] == OPEN and self._labels([slot])[0, -2:].any())
+            found[:, : len(runs.first)] = np.logical_or.reduceat(labels[:, sets], runs.first, axis=-1)
+        nulls: Bools = np.logical_or(labels[:, -2], labels[:, -1])
+        return found, nulls
 
     def token_mask(self, slot: int) -> Bools:
-        """Return which tokens a masked slot holds in some valid filling: bool [V of the tokenizer]."""
+        """Return which tokens a masked slot holds in some valid filling, and last whether it may stay empty:
+        bool [V of the tokenizer + 1]."""
+        (classes,), nulls = self.masks([slot])
         # the last element answers for DEAD
-        mask: Bools = np.append(self.class_mask(slot), False)[self.automaton.token_class]
-        return mask
+        return np.append(np.append(classes, False)[self.automaton.token_class], nulls)
 
     def allows(self, slot: int, token: int) -> bool:
-        """Return whether a masked slot holds a token, or NULL, in some valid filling."""
-        if token == NULL:
-            return self.null_allowed(slot)
+        """Return whether a slot is masked and holds a token, or NULL, in some valid filling."""
+        if self._column[slot] != OPEN:
+            return False
+        (classes,), (null,) = self.masks([slot])
         column = int(self.automaton.token_class[token]) if token >= 0 else DEAD
-        return column != DEAD and bool(self.class_mask(slot)[column])
+        return bool(null if token == NULL else column != DEAD and classes[column])
 
     def allowed_law(self, slot: int, scale: float = 1.0) -> Floats:
         """Return the probability of each token [V of the tokenizer], and last that of a null, at a masked
@@ -281,33 +271,30 @@ class Lattice:
         Raises StructgenError if no valid filling has a positive probability here.
         """
         allowed = self.token_mask(slot)
-        scores = self.logits[slot][: len(allowed)].astype(np.float64) * scale
+        is_first = slot == 0 or self._tokens[slot - 1] != NULL or bool(self._closes[slot - 1])
+        null = self.null_logits[slot, 0 if is_first else 1]
+        scores: Floats = np.append(self.logits[slot][: len(allowed) - 1], null) * scale
         scores[~allowed] = -math.inf
-        null = -math.inf
-        if self.null_allowed(slot):
-            is_first = slot == 0 or self._tokens[slot - 1] != NULL or bool(self._closes[slot - 1])
-            null = float(self.null_logits[slot, 0 if is_first else 1]) * scale
-        top = max(float(scores.max()), null)
+        top = float(scores.max())
         if top == -math.inf:
             raise StructgenError(
                 "No filling is valid that the model gives any probability.",
                 where=f"slot {slot}",
                 cure="Look at the slots that are fixed, and at logits of minus infinity.",
             )
-        chances = np.exp(scores - top)
-        total = float(chances.sum()) + math.exp(null - top)
-        return np.append(chances, math.exp(null - top)) / total
+        chances: Floats = np.exp(scores - top)
+        chances /= chances.sum()
+        return chances
 
     def forced(self) -> list[tuple[int, int]]:
         """Return the masked slots that are the same in every valid filling, with their token or NULL."""
         if not self.is_feasible:
             return []
-        slots = self.open_slots
-        labels = self._labels(slots)
-        masks, nulls = self._class_masks(labels), labels[:, -2:].any(axis=1)
+        slots, start = self.open_slots, self.automaton.class_start
+        masks, nulls = self.masks(slots)
         column = masks.argmax(axis=1)
-        is_token = (masks.sum(axis=1) == 1) & ~nulls & (np.diff(self.automaton.class_start)[column] == 1)
+        is_token = (masks.sum(axis=1) == 1) & ~nulls & (np.diff(start)[column] == 1)
         is_null = nulls & ~masks.any(axis=1)
-        token = np.where(is_null, NULL, self.automaton.class_tokens[self.automaton.class_start[column]])
+        token = np.where(is_null, NULL, self.automaton.class_tokens[start[column]])
         found = is_token | is_null
         return list(zip(slots[found].tolist(), token[found].tolist(), strict=True))

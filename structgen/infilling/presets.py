@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import KW_ONLY, dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -47,8 +47,6 @@ class Convention:
     """True: row i of its logits predicts position i + 1."""
     block_length: int | None
     """Slots of a block for a model that fills blocks from left to right; None for the whole canvas."""
-    end_ids: tuple[int, ...]
-    """Tokens that end an answer."""
     pad_id: int | None
     """The token of unused slots; None if it is unknown."""
     attention: Literal["full", "blocks", "added blocks"] = "full"
@@ -57,12 +55,12 @@ class Convention:
 
 
 FAMILIES: dict[str, Convention] = {
-    "LLaDAModelLM": Convention("LLaDA", 126336, False, None, (126081, 126348), 126081),
-    "LLaDAMoEModelLM": Convention("LLaDA-MoE", 156895, False, 32, (156892,), 156892),
-    "LLaDA2MoeModelLM": Convention("LLaDA 2", 156895, False, 32, (156892,), 156892, "added blocks"),
-    "DreamModel": Convention("Dream and DiffuCoder", 151666, True, None, (151643, 151645), 151643),
-    "SDARForCausalLM": Convention("SDAR", 151669, False, 4, (151643, 151645), 151643, "blocks"),
-    "SDARMoeForCausalLM": Convention("SDAR-MoE", 151669, False, 4, (151643, 151645), 151643, "blocks"),
+    "LLaDAModelLM": Convention("LLaDA", 126336, False, None, 126081),
+    "LLaDAMoEModelLM": Convention("LLaDA-MoE", 156895, False, 32, 156892),
+    "LLaDA2MoeModelLM": Convention("LLaDA 2", 156895, False, 32, 156892, "added blocks"),
+    "DreamModel": Convention("Dream and DiffuCoder", 151666, True, None, 151643),
+    "SDARForCausalLM": Convention("SDAR", 151669, False, 4, 151643, "blocks"),
+    "SDARMoeForCausalLM": Convention("SDAR-MoE", 151669, False, 4, 151643, "blocks"),
 }
 """By the architecture in config.json. Sources: the config.json and generation code of each family, and
 SGLang's table of diffusion models. Entries of config.json take precedence."""
@@ -71,65 +69,38 @@ _BLOCK_NAMES = ("block_length", "block_size", "bd_size")
 _CONTEXT_NAMES = ("max_position_embeddings", "max_sequence_length", "n_positions", "seq_length")
 
 
+@dataclass(frozen=True)
 class FunctionModel:
-    """A `MaskedModel` around a function from ids [L] to logits [L, V].
+    """A `MaskedModel` around a function from ids [L] to logits [L, V], which are converted to float32.
 
-    Logits are converted to float32. NaN, another shape than [L, vocab_size] and ids beyond `context` are
-    errors (OptionError). Whether the function reads in both directions is not checked.
+    Whether the function reads in both directions is not checked. Raises OptionError for a mask outside the
+    vocabulary, and for an empty block or context.
     """
 
-    def __init__(
-        self,
-        forward: Callable[[npt.NDArray[np.int64]], npt.ArrayLike],
-        *,
-        mask_id: int,
-        vocab_size: int,
-        shift: bool = False,
-        block_length: int | None = None,
-        context: int = 1 << 30,
-        null_id: int | None = None,
-    ) -> None:
-        """Store the function and the facts about it. `null_id`: the token of unused slots of a hole, after
-        its value.
+    function: Callable[[npt.NDArray[np.int64]], npt.ArrayLike]
+    _: KW_ONLY
+    mask_id: int
+    vocab_size: int
+    shift: bool = False
+    block_length: int | None = None
+    context: int = 1 << 30
+    null_id: int | None = None
+    """The token of unused slots of a hole, after its value."""
 
-        Raises OptionError for a mask outside the vocabulary, and for an empty block or context."""
-        if not 0 <= mask_id < vocab_size:
+    def __post_init__(self) -> None:
+        if not 0 <= self.mask_id < self.vocab_size:
             raise OptionError(
-                f"The mask id {mask_id} is outside a vocabulary of {vocab_size}.",
+                f"The mask id {self.mask_id} is outside a vocabulary of {self.vocab_size}.",
                 where="mask_id",
                 cure="Pass the id of the token that stands in masked slots, and the width of the logits.",
             )
-        for name, value in (("block_length", block_length), ("context", context)):
+        for name, value in (("block_length", self.block_length), ("context", self.context)):
             if value is not None and value < 1:
                 raise OptionError(f"{name}={value}.", where=name, cure="Pass 1 or more, or leave it out.")
-        self.mask_id, self.vocab_size, self.shift = mask_id, vocab_size, shift
-        self.block_length, self.context, self.null_id = block_length, context, null_id
-        self._forward = forward
 
     def forward(self, ids: npt.NDArray[np.int64]) -> npt.NDArray[np.float32]:
-        """Return float32 logits [L, V] for int ids [L]."""
-        canvas = np.asarray(ids, np.int64)
-        if canvas.ndim != 1 or not 1 <= len(canvas) <= self.context:
-            raise OptionError(
-                f"ids of shape {canvas.shape}; the model reads 1 to {self.context}.",
-                where="ids",
-                cure="Shorten the prompt or the canvas.",
-            )
-        logits = np.asarray(self._forward(canvas), np.float32)
-        if logits.shape != (len(canvas), self.vocab_size):
-            raise OptionError(
-                f"forward returned logits of shape {logits.shape} for {len(canvas)} ids.",
-                where="forward",
-                cure=f"Return [{len(canvas)}, {self.vocab_size}]: one row per id, without a batch dimension.",
-            )
-        if np.isnan(logits).any():
-            row = int(np.isnan(logits).any(1).argmax())
-            raise OptionError(
-                f"forward returned NaN in row {row}.",
-                where="forward",
-                cure="Compute in float32 or bfloat16; float16 overflows in some models.",
-            )
-        return logits
+        """Return float32 logits [L, V] for int ids [L]; `infill` checks their shape, and refuses NaN."""
+        return np.asarray(self.function(np.asarray(ids, np.int64)), np.float32)
 
 
 def load_masked_model(
@@ -145,38 +116,34 @@ def load_masked_model(
     """Return a masked-diffusion model and its tokenizer: `structgen/infill` (or `infill`), or a local folder.
 
     `mask_id`, `shift` and `block_length` override the family's and config.json's values; for an unknown
-    architecture `mask_id` and `shift` are required. `device` (as in torch; default: cuda if there is one,
-    else cpu) and `dtype` (float32 or bfloat16; default float32 on a CPU, else bfloat16) apply to a folder:
-    the embedded model always runs in float32 on the CPU, without torch.
+    architecture `mask_id` and `shift` are required. `device` is as in torch (default: cuda if there is one,
+    else cpu), `dtype` float32 or bfloat16 (default: float32 on a CPU, else bfloat16). The embedded model has
+    none of these options: it runs in float32 on the CPU, without torch.
 
     Errors, each a StructgenError: no such folder; a server; a causal model, by its name or its GGUF file;
     untrusted code in the folder; missing torch, transformers or safetensors; a mask outside the vocabulary.
     """
     named = model_name(name)
     check_model(named)
-    if named in NAMED_MODELS or gguf_file(named) is not None:
-        if named != _OWN:
-            raise OptionError(
-                f"{named} is a causal model: it reads from left to right and fills no masks.",
-                where="model",
-                cure=f"Use {_OWN}; write with this one through sg.Engine or sg.run, in a shell by "
-                "structgen generate.",
-            )
-        for option, value in (("device", device), ("dtype", dtype)):
+    if named != _OWN and (named in NAMED_MODELS or gguf_file(named) is not None):
+        raise OptionError(
+            f"{named} is a causal model: it reads from left to right and fills no masks.",
+            where="model",
+            cure=f"Use {_OWN}; write with this one through sg.Engine or sg.run, in a shell by "
+            "structgen generate.",
+        )
+    folder = model_path(named) if named == _OWN else Path(named)
+    config = _config(folder)
+    if OWN_MASKED_KIND in config.get("architectures", ()):
+        own = {"mask_id": mask_id, "shift": shift, "block_length": block_length}
+        for option, value in {**own, "device": device, "dtype": dtype}.items():
             if value not in (None, "cpu", "float32"):
                 raise OptionError(
-                    f"{option}={value!r}; the embedded model is computed in float32 on the CPU.",
+                    f"{option}={value!r}; this model says it itself, and runs in float32 on the CPU.",
                     where=option,
                     cure="Leave it out.",
                 )
-        folder = model_path(named)
-        embedded = _said(BidirectionalLlama.read(folder), mask_id, shift, block_length)
-        return embedded, Tokenizer.from_huggingface(str(folder))
-    folder = Path(named)
-    config = _config(folder)
-    if OWN_MASKED_KIND in config.get("architectures", ()):
-        model = BidirectionalLlama.read(folder)
-        return _said(model, mask_id, shift, block_length), Tokenizer.from_huggingface(str(folder))
+        return BidirectionalLlama.read(folder), Tokenizer.from_huggingface(str(folder))
     convention = convention_of(config, str(folder), mask_id=mask_id, shift=shift, block_length=block_length)
     if not trust_remote_code and "auto_map" in config:
         raise OptionError(
@@ -186,7 +153,7 @@ def load_masked_model(
             "FunctionModel.",
         )
     with told(f"loading the model {name}"):
-        read = _transformers_model(folder, convention, trust_remote_code, device, dtype)
+        read = _transformers_model(folder, config, convention, trust_remote_code, device, dtype)
     return read, Tokenizer.from_huggingface(str(folder))
 
 
@@ -209,9 +176,9 @@ def convention_of(
 ) -> Convention:
     """Return the convention of a model by its config.json. The caller's values come first.
 
-    Then come the values of the config (`mask_token_id`, `block_length` or `block_size`, `eos_token_id`,
-    `pad_token_id`), then FAMILIES. Raises OptionError for a causal model, for a diffusion model without a
-    mask token, and for an unknown architecture if the caller gives no `mask_id` and `shift`.
+    Then come the values of the config (`mask_token_id`, `block_length` or `block_size`, `pad_token_id`), then
+    FAMILIES. Raises OptionError for a causal model, for a diffusion model without a mask token, and for an
+    unknown architecture if the caller gives no `mask_id` and `shift`.
     """
     named = config.get("architectures") or [f"model of type {config.get('model_type')!r}"]
     architecture = str(named[0])
@@ -225,14 +192,12 @@ def convention_of(
     if known is None:
         if mask_id is None or shift is None:
             raise _refusal(architecture, where)
-        known = Convention(architecture, mask_id, shift, None, (), None)
-    ends = config.get("eos_token_id")
+        known = Convention(architecture, mask_id, shift, None, None)
     found = replace(
         known,
         mask_id=_first(mask_id, config.get("mask_token_id"), known.mask_id),
         shift=known.shift if shift is None else shift,
         block_length=_first(block_length, *(config.get(key) for key in _BLOCK_NAMES), known.block_length),
-        end_ids=known.end_ids if ends is None else tuple([ends] if isinstance(ends, int) else ends),
         pad_id=_first(config.get("pad_token_id"), known.pad_id),
     )
     if found.block_length is not None and found.block_length < 1:
@@ -275,23 +240,6 @@ def _refusal(architecture: str, where: str) -> OptionError:
     )
 
 
-def _said(
-    model: BidirectionalLlama, mask_id: int | None, shift: bool | None, block_length: int | None
-) -> MaskedModel:
-    """Return the model with the caller's values in place of its own."""
-    if mask_id is None and shift is None and block_length is None:
-        return model
-    return FunctionModel(
-        model.forward,
-        mask_id=model.mask_id if mask_id is None else mask_id,
-        vocab_size=model.vocab_size,
-        shift=model.shift if shift is None else shift,
-        block_length=block_length,
-        context=model.context,
-        null_id=model.null_id,
-    )
-
-
 def _config(folder: Path) -> dict[str, Any]:
     """Return the config.json of a folder. Raises StructgenError."""
     path = folder / "config.json"
@@ -307,7 +255,12 @@ def _config(folder: Path) -> dict[str, Any]:
 
 
 def _transformers_model(
-    folder: Path, convention: Convention, trusted: bool, device: str | None, dtype: str | None
+    folder: Path,
+    config: dict[str, Any],
+    convention: Convention,
+    trusted: bool,
+    device: str | None,
+    dtype: str | None,
 ) -> FunctionModel:
     """Return the model of a folder, run by transformers with the code in the folder."""
     try:
@@ -329,7 +282,7 @@ def _transformers_model(
     kind = getattr(torch, dtype or ("float32" if where.type == "cpu" else "bfloat16"))
     # Some families register their class under one of these names, some under both; prefer the one with the
     # head.
-    classes = json.loads((folder / "config.json").read_text(encoding="utf-8")).get("auto_map", {})
+    classes = config.get("auto_map", {})
     auto = "AutoModelForCausalLM" if "AutoModelForCausalLM" in classes or not classes else "AutoModel"
     try:
         loaded = pretrained(

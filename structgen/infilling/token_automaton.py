@@ -102,20 +102,6 @@ class TokenAutomaton:
         order = np.argsort(self.set_classes, kind="stable")
         return self.classes_by_set.of[order], groups(self.set_classes[order])
 
-    def tokens_of(self, column: int) -> Ints:
-        """Return the tokens of a class, ascending."""
-        return self.class_tokens[self.class_start[column] : self.class_start[column + 1]]
-
-    def accepts(self, tokens: list[int]) -> bool:
-        """Return whether a sequence of tokens is a text of the language."""
-        state = self.start
-        for token in tokens:
-            column = int(self.token_class[token])
-            state = DEAD if column < 0 else int(self.transitions[state, column])
-            if state < 0:
-                return False
-        return bool(self.accepting[state])
-
 
 def groups(values: npt.ArrayLike) -> Groups:
     """Return the runs of equal values of an array."""

@@ -188,15 +188,21 @@ class EngineText:
         count = self.matcher.accepts(tokens)
         if budget is None:
             return count
-        for token in tokens[:count]:
-            self.matcher.advance(token)
-        # if the last of them leaves room for the rest, all before it do
-        taken = count
-        while taken and not self.matcher.is_finished and taken + self.matcher.tokens_to_finish() > budget:
-            self.matcher.rollback(1)
-            taken -= 1
-        self.matcher.rollback(taken)
-        return taken
+        taken = 0
+        try:
+            for token in tokens[:count]:
+                self.matcher.advance(token)
+                taken += 1
+            # if the last of them leaves room for the rest, all before it do
+            while taken and not self.matcher.is_finished:
+                left = budget - taken
+                if self.matcher.compiled.cost(self.matcher.state_index, left) <= left:
+                    break
+                self.matcher.rollback(1)
+                taken -= 1
+            return taken
+        finally:  # at a limit too
+            self.matcher.rollback(taken)
 
     def fill(self, mask: TokenMask, row: int, budget: int | None = None) -> None:
         """Write the mask of the next token to a row; `budget` as in `allowed`. A budget below the least

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from concurrent.futures import Future, wait
+from http import HTTPStatus
 from typing import Any
+from weakref import proxy
 
 import torch
 from sglang.srt.constrained.base_grammar_backend import (
@@ -13,6 +15,7 @@ from sglang.srt.constrained.base_grammar_backend import (
     InvalidGrammarObject,
 )
 from sglang.srt.constrained.reasoner_grammar_backend import ReasonerGrammarBackend
+from sglang.srt.managers.schedule_batch import FINISH_ABORT
 from sglang.srt.parser.reasoning_parser import ReasoningParser
 from sglang.srt.runtime_context import get_serving
 from structgen_kernels import apply_mask_
@@ -54,7 +57,7 @@ class SglangGrammar(BaseGrammarObject):  # type: ignore[misc]
         except StructgenError as error:
             request.set_finish_with_abort(str(error))
             return
-        self._request = request
+        self._request = proxy(request)  # it holds the grammar, and lets it go at its end
         self.text = EngineText(self.compiled, tuple(params.stop_token_ids or ()))
         # the last token of the thoughts reaches us before it is among the request's
         self.text.reserve = 1 if thinks else 0
@@ -84,14 +87,23 @@ class SglangGrammar(BaseGrammarObject):  # type: ignore[misc]
         """Return whether the text has ended."""
         return self.text.is_finished
 
-    def allocate_vocab_mask(self, vocab_size: int, batch_size: int, device: Any) -> torch.Tensor:
+    @staticmethod
+    def allocate_vocab_mask(vocab_size: int, batch_size: int, device: Any) -> torch.Tensor:
         """Return masks that allow everything, in memory from which a GPU copies at once."""
         words = (vocab_size + 31) // 32
         return torch.full((batch_size, words), -1, dtype=torch.int32, pin_memory=torch.cuda.is_available())
 
     def fill_vocab_mask(self, vocab_mask: torch.Tensor, idx: int) -> None:
         """Write the mask of the next token."""
-        self.text.fill(TokenMask.wrap(vocab_mask), idx, self.budget())
+        self._fill(TokenMask.wrap(vocab_mask), idx, self.budget())
+
+    def _fill(self, mask: TokenMask, row: int, budget: int | None) -> None:
+        """Write a mask. Where none can be filled the request ends with the reason: at the end token, which
+        is all that is allowed then, SGLang would take the text for complete."""
+        self.text.fill(mask, row, budget)
+        if self.text.failure is not None and self._request is not None:
+            reason = str(self.text.failure), HTTPStatus.BAD_REQUEST, "BadRequestError"
+            self._request.to_finish = FINISH_ABORT(*reason)
 
     @staticmethod
     def fill_vocab_mask_batched(entries: Sequence[Any], vocab_mask: torch.Tensor) -> None:
@@ -103,7 +115,7 @@ class SglangGrammar(BaseGrammarObject):  # type: ignore[misc]
         statuses = fill_masks([text.matcher for text in texts], mask, [one.row for one in ours], budgets)
         for one, text, status, budget in zip(ours, texts, statuses, budgets, strict=True):
             if status == RowStatus.LIMIT or text.failure is not None or text.stops:
-                text.fill(mask, one.row, budget)
+                one.grammar._fill(mask, one.row, budget)
         for one in entries:
             if not isinstance(one.grammar, SglangGrammar):
                 one.grammar.fill_vocab_mask(vocab_mask, one.row)
@@ -151,7 +163,11 @@ class SglangGrammar(BaseGrammarObject):  # type: ignore[misc]
 
 
 class SglangBackend(BaseGrammarBackend):  # type: ignore[misc]
-    """The back end of one scheduler."""
+    """The back end of one scheduler. A text behind thoughts takes three functions of masks from here."""
+
+    allocate_vocab_mask = staticmethod(SglangGrammar.allocate_vocab_mask)
+    move_vocab_mask = staticmethod(SglangGrammar.move_vocab_mask)
+    apply_vocab_mask = staticmethod(SglangGrammar.apply_vocab_mask)
 
     def __init__(self, grammars: EngineGrammars, white_space: dict[str, Any]) -> None:
         super().__init__()

@@ -42,6 +42,7 @@ HOOKS: Final = (
     Hook(f"{_BASE}:InvalidGrammarObject", ("error_message",)),
     Hook(f"{_BASE}:register_grammar_backend", ("name", "init_func")),
     Hook(f"{_MANAGER}.{_HAS_GRAMMAR}", ("self", "req")),
+    Hook("sglang.srt.managers.schedule_batch:FINISH_ABORT", ("message", "status_code", "err_type")),
     Hook("sglang.srt.managers.schedule_batch:Req.set_finish_with_abort", ("self", "error_msg", "...")),
     Hook(
         "sglang.srt.constrained.reasoner_grammar_backend:ReasonerGrammarBackend",

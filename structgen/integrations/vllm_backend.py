@@ -6,6 +6,7 @@ import json
 import logging
 import threading
 from typing import Any, ClassVar, Final
+from weakref import proxy
 
 import torch
 from vllm.v1.structured_output.backend_types import StructuredOutputBackend, StructuredOutputGrammar
@@ -69,8 +70,9 @@ class VllmGrammar(StructuredOutputGrammar):  # type: ignore[misc]
     """One request's text: complete, with its end token, within the tokens that the request may take."""
 
     def __init__(self, backend: VllmBackend, text: EngineText, request: Any = None) -> None:
-        """Without a `request` there is no budget."""
-        self.backend, self.text, self.request = backend, text, request
+        """Without a `request` there is no budget. The request holds the grammar, and is not kept alive."""
+        self.backend, self.text = backend, text
+        self.request: Any = None if request is None else proxy(request)
 
     def _budget(self) -> int | None:
         request = self.request
@@ -88,6 +90,8 @@ class VllmGrammar(StructuredOutputGrammar):  # type: ignore[misc]
                 self.text.take(token)
             except StructgenError as error:
                 _log.error("Request %s: %s", request_id, error)
+                if self.request is not None:
+                    self.request.stop_reason = str(error)  # the engine's output takes it to the server
                 return False
         return True
 

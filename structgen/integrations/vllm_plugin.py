@@ -176,13 +176,14 @@ def _check_requests() -> None:
 
     for engine in (AsyncLLM, LLMEngine):
         engine.__init__ = started(engine.__init__)
-    AsyncLLM.generate = _told_why(AsyncLLM.generate)
+    AsyncLLM.generate = _told_why(AsyncLLM.generate, VLLMValidationError)
     SamplingParams._validate_structured_outputs = validate
 
 
-def _told_why(others: Callable[..., Any]) -> Callable[..., Any]:
+def _told_why(others: Callable[..., Any], refused: type[Exception]) -> Callable[..., Any]:
     """Return a `generate` under which the engine alone compiles the constraint of a request. vLLM's engine
-    says only that a request has failed. The server then makes the check in a thread, and raises its error."""
+    says only that a request has failed. The server then makes the check in a thread, and raises its error.
+    The reason of a text that fails later, at a limit, comes with its last output."""
 
     @wraps(others)
     async def generate(self: Any, *args: Any, **kwargs: Any) -> AsyncIterator[Any]:
@@ -201,6 +202,9 @@ def _told_why(others: Callable[..., Any]) -> Callable[..., Any]:
                     room = self.model_config.max_model_len - len(output.prompt_token_ids or ())
                     for check in checks:
                         await asyncio.to_thread(check, room)
+                    for text in output.outputs:
+                        if checks and isinstance(text.stop_reason, str):
+                            raise refused(text.stop_reason)
                 yield output
         finally:
             await outputs.aclose()

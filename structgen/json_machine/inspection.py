@@ -105,7 +105,7 @@ class Inspection:
 
     def group(self, number: int) -> frozenset[int]:
         """Return a class of extra keys: the formulas that are true of them."""
-        return self._expander.group_sets[number]
+        return self._expander.group.sets[number]
 
     def child_place(self, row: int, key: int) -> int:
         """Return the network's place of the value under a key."""

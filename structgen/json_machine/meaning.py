@@ -11,7 +11,7 @@ from structgen.automata.numbers.number_pool import NumberPool
 from structgen.automata.strings.string_pool import StringPool
 from structgen.automata.unicode.partition import ASCII, JSON
 from structgen.json_machine.answers import scalar_questions
-from structgen.json_machine.answers.expander import Expander
+from structgen.json_machine.answers.expander import Expander, Outcomes
 from structgen.json_machine.records.recorder import no_terminal
 from structgen.limits import Limits
 from structgen.machine_core.growing_tables import GrowingTables
@@ -40,21 +40,6 @@ class QuestionLoop:
         self._expander.answer(no_terminal)
 
 
-class _Outcomes:
-    """Interns outcomes for the automata, before and after the network is there."""
-
-    __slots__ = ("expander",)
-
-    def __init__(self) -> None:
-        self.expander: Expander | None = None
-
-    def __call__(self, demands: frozenset[int]) -> int:
-        if self.expander is not None:
-            return self.expander.outcome(demands)
-        assert demands == frozenset((0,)), "a network asks about one demand at a time while it is built"
-        return 0
-
-
 def expander_of(grammar: SchemaSource, limits: Limits, tables: GrowingTables) -> Expander:
     """Return the expander of a grammar, with its network and its automata, which writes into these tables.
     Errors: those of `SchemaSource.network`. The grammar's lock is held by whoever calls it."""
@@ -62,12 +47,11 @@ def expander_of(grammar: SchemaSource, limits: Limits, tables: GrowingTables) ->
     spelling = ASCII if quoting.is_ascii else JSON
     strings = StringPool(limits, spelling=spelling, lone=lone, missing=quoting.missing)
     numbers = NumberPool(grammar.policies.numbers, limits, quoting.missing)
-    outcomes = _Outcomes()
+    outcomes = Outcomes()
     network = grammar.network(
         scalar_questions.Strings(strings, outcomes, quoting.literal),
         scalar_questions.Numbers(numbers, outcomes),
         limits,
         widest=lambda: scalar_questions.Numbers(NumberPool("any", limits, quoting.missing), outcomes),
     )
-    outcomes.expander = expander = Expander(network, strings, numbers, tables, limits)
-    return expander
+    return Expander(network, outcomes, strings, numbers, tables, limits)

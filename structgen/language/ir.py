@@ -370,6 +370,12 @@ class Network(Protocol):
         """Note values of items, by their texts, on which a rest depends (`looked_for`)."""
         ...
 
+    @property
+    def rests_shorten(self) -> bool:
+        """Return whether rests were said that may shorten by more than is written of them: of an array that
+        owes many kinds of items, one of which turns out to be of several."""
+        ...
+
     def wants_again(self, residue: int) -> bool:
         """Return whether the rest of an array may be an item that it holds once more."""
         ...

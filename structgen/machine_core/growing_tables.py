@@ -231,16 +231,20 @@ class GrowingTables:
 
     def append(self, table: int, row: Any) -> int:
         """Append one row to a table that does not intern; returns its index."""
-        at = int(self.context[table + COUNT])
-        self.room(table, 1)
+        used: list[int] = self.context[table + COUNT : table + STRIDE].tolist()
+        at, capacity = used
+        if at == capacity:
+            self.room(table, 1)
         self.rows(table)[at] = row
         self.context[table + COUNT] = at + 1
         return at
 
     def extend(self, table: int, items: Any, size: int) -> int:
         """Append many items; returns the index of the first."""
-        at = int(self.context[table + COUNT])
-        self.room(table, size)
+        used: list[int] = self.context[table + COUNT : table + STRIDE].tolist()
+        at, capacity = used
+        if at + size > capacity:
+            self.room(table, size)
         self.rows(table)[at : at + size] = items
         self.context[table + COUNT] = at + size
         return at

@@ -15,27 +15,19 @@ from typing import Any
 from structgen.maskbench.readers import Case
 
 
-class DataDigest:
-    """A digest of the schemas and instances of a run, the same in any order of the cases."""
-
-    def __init__(self) -> None:
-        self._cases: list[bytes] = []
-
-    def add(self, case: Case) -> None:
-        """Take in one case."""
-        self._cases.append(case_digest(case))
-
-    def __str__(self) -> str:
-        return blake2b(b"".join(sorted(self._cases)), digest_size=16).hexdigest()
-
-
 def case_digest(case: Case) -> bytes:
     """Return the digest of a schema and its instances."""
-    said = [case.name, case.split, case.schema, case.bare, case.problem, sorted(case.resources)]
+    # the empty list keeps digests of earlier versions comparable, which had schemas by URI there
+    said = [case.name, case.split, case.schema, case.bare, case.problem, []]
     digest = blake2b(json.dumps(said).encode(), digest_size=16)
     for instance in case.instances:
         digest.update(repr(instance).encode())
     return digest.digest()
+
+
+def data_digest(cases: Iterable[bytes]) -> str:
+    """Return the digest of a run's data, given those of its cases in any order."""
+    return blake2b(b"".join(sorted(cases)), digest_size=16).hexdigest()
 
 
 def machine() -> dict[str, Any]:
@@ -61,16 +53,13 @@ def machine() -> dict[str, Any]:
 
 def citation_lines(about: Mapping[str, Any], engines: Iterable[str]) -> list[str]:
     """Return the lines below the tables: what `about` says of the run."""
-    machine, tokenizer = about["machine"], about["vocabulary"]
-    memory = machine["memory_bytes"]
+    there, tokenizer, schemas = about["machine"], about["vocabulary"], about["schemas"]
+    memory = f", {there['memory_bytes'] / 2**30:.1f} GiB" if there["memory_bytes"] else ""
     sample = f", a sample of {about['sample']:,} by seed {about['seed']}" if about["sample"] else ""
-    schemas = about["schemas"]
     return [
         f"Date: {about['date']}",
-        f"Machine: {machine['cpu']}, {machine['cores']} cores"
-        + (f", {memory / 2**30:.1f} GiB" if memory else "")
-        + f"; {machine['system']}",
-        f"Python {machine['python']}, numba {machine['numba']}, numpy {machine['numpy']}",
+        f"Machine: {there['cpu']}, {there['cores']} cores{memory}; {there['system']}",
+        f"Python {there['python']}, numba {there['numba']}, numpy {there['numpy']}",
         "Engines: " + ", ".join(f"{name} {about['versions'].get(name, 'not run')}" for name in engines),
         f"Tokenizer: {about['tokenizer']}, {tokenizer['tokens']:,} tokens, digest {tokenizer['digest']}",
         f"Policy: {about['policy']}; timeout {about['timeout_s']:g} s; jobs {about['jobs']}",

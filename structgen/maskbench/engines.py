@@ -3,15 +3,24 @@
 from __future__ import annotations
 
 import os
-from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from importlib import import_module
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, Any, TypeAlias
+
+from structgen.errors import OptionError
 
 if TYPE_CHECKING:
-    from structgen.maskbench.readers import Case
     from structgen.tokens.tokenizer import Tokenizer
+
+VARIANTS = ("cold", "same-process")
+"""How a process of ours begins: with an empty cache folder, or after it has run the same cases once."""
+_FACTORIES = {
+    "structgen": ("structgen.maskbench.ours:structgen", VARIANTS),
+    "llguidance": ("structgen.maskbench.peers:llguidance", ()),
+    "xgrammar": ("structgen.maskbench.peers:xgrammar", ()),
+    "glrmask": ("structgen.maskbench.peers:glrmask", ("fast-compile",)),
+}
 
 
 class EngineRefusal(Exception):
@@ -33,101 +42,111 @@ class EngineConfig:
     name: str
     """The column's name: `structgen:cold`, `llguidance`."""
     factory: str
-    """`module:callable`, called with this config and the tokenizer; returns an `MaskEngine`."""
+    """`module:callable`, called with this config and the tokenizer; returns a `MaskEngine`."""
     tokenizer: str = "bytes"
     policies: Mapping[str, Any] = field(default_factory=dict)
-    variant: str = ""
     cache: str = ""
     """STRUCTGEN_CACHE of the worker; "" leaves the user's own."""
     memory: int = 0
     """Bytes of address space that the worker may take; 0 is no bound."""
 
+    @property
+    def variant(self) -> str:
+        """What stands behind the engine's own name: `cold`, `fast-compile`, or nothing."""
+        return self.name.partition(":")[2]
 
+
+def engine_config(name: str, tokenizer: str, policies: Mapping[str, Any], *, memory: int = 0) -> EngineConfig:
+    """Return the config of `structgen`, `structgen:cold`, `llguidance`, `glrmask:fast-compile`...
+
+    Raises `OptionError` for a name that is none of them.
+    """
+    known = {
+        variant: factory
+        for kind, (factory, variants) in _FACTORIES.items()
+        for variant in (kind, *(f"{kind}:{one}" for one in variants))
+    }
+    if name not in known:
+        raise OptionError(f"{name!r} is no engine.", where="engine", cure=f"Choose from {', '.join(known)}.")
+    own = policies if name.startswith("structgen") else {}
+    return EngineConfig(name, known[name], tokenizer, own, memory=memory)
+
+
+def create(config: EngineConfig) -> tuple[MaskEngine, Tokenizer]:
+    """Return the engine of a config, with its tokenizer. Raises `Unavailable` where it is not installed."""
+    from structgen.maskbench.vocabularies import load
+
+    tokenizer = load(config.tokenizer)  # a published one is in the user's cache
+    if config.cache:
+        os.environ["STRUCTGEN_CACHE"] = config.cache
+    module, _, name = config.factory.partition(":")
+    engine: MaskEngine = getattr(import_module(module), name)(config, tokenizer)
+    if engine.is_cold:
+        session = engine.compile('{"type": "object", "properties": {"a": {"type": "string"}}}')()
+        session.fill()
+        session.commit(tokenizer.encode(b"{")[0])
+    return engine, tokenizer
+
+
+def _nothing() -> None:
+    return None
+
+
+def _begins(text: bytes, start: int) -> tuple[int, str]:
+    return start, ""
+
+
+@dataclass
 class Session:
-    """One document being written."""
+    """One document being written: calls of an engine. What comes behind `ends` is not timed, and left out
+    where an engine has no such call."""
 
-    refusals: ClassVar[tuple[type[BaseException], ...]] = ()
-    """What `commit` raises for a token that is not allowed; to return False says the same."""
-
-    def __init__(
-        self,
-        fill: Callable[[], object],
-        commit: Callable[[int], object],
-        row: memoryview,
-        end_tokens: Sequence[int],
-    ) -> None:
-        """`fill` writes the next mask into `row` (int32 words); `commit` takes a token."""
-        self.fill, self.commit, self.row, self.end_tokens = fill, commit, row, end_tokens
+    fill: Callable[[], object]
+    """Writes the next mask into `row`."""
+    commit: Callable[[int], object]
+    """Takes a token. Where it is not allowed, returns False or raises one of `refusals`."""
+    row: memoryview
+    """Int32 words."""
+    ends: Sequence[int] = ()
+    """The end tokens; without any, `may_end` says whether the document may end here."""
+    may_end: Callable[[], bool] = bool
+    refusals: tuple[type[BaseException], ...] = ()
+    fill_closing: Callable[[], object] | None = None
+    """Fills the row so that any allowed token brings the end nearer."""
+    locate: Callable[[bytes, int], tuple[int, str]] = _begins
+    """Returns the byte where a text leaves the language, and what was expected there; it is given where the
+    refused token begins."""
+    error: Callable[[], str] = str
+    """Returns the engine's own word for why it takes no more."""
+    is_limited: Callable[[], bool] = bool
+    """Returns whether the engine takes no more since a bound on its work was met."""
 
     def allows(self, token: int) -> bool:
         """Return whether the row that was filled last has the token."""
         return bool(self.row[token >> 5] >> (token & 31) & 1)
 
     def end_allowed(self) -> bool:
-        """Return whether the document may end here; asked after a fill, untimed."""
-        return any(self.allows(token) for token in self.end_tokens)
-
-    def fill_closing(self) -> None:
-        """Fill the row so that any allowed token brings the end nearer, where the engine can; untimed."""
-        self.fill()
-
-    def locate(self, text: bytes, start: int) -> tuple[int, str]:
-        """Return the byte where a text leaves the language, and what was expected there.
-
-        `start` is where the refused token begins: the answer of an engine that tells no more.
-        """
-        return start, ""
-
-    def error(self) -> str:
-        """Return the engine's own word for why it takes no more, or ""."""
-        return ""
-
-    def is_limited(self) -> bool:
-        """Return whether the engine takes no more since a bound on its work was met, where it tells."""
-        return False
+        """Return whether the document may end here; asked after a fill."""
+        return any(self.allows(token) for token in self.ends) or self.may_end()
 
 
-class MaskEngine(ABC):
+Start: TypeAlias = Callable[[], Session]
+"""Begins a document under a compiled schema."""
+
+
+@dataclass
+class MaskEngine:
     """A mask engine with its vocabulary loaded and warm: the one-time work of both is in no figure."""
 
     name: str
     version: str
-    limits: ClassVar[tuple[type[BaseException], ...]] = ()
+    compile: Callable[[str], Start]
+    """Compiles a schema, given as JSON text. Raises `EngineRefusal` where the engine refuses it; any other
+    exception counts as a crash."""
+    limits: tuple[type[BaseException], ...] = ()
     """What the engine raises where a bound on its work is met."""
+    widest: Callable[[], MaskEngine | None] = _nothing
+    """Returns this engine with every text of an accepted value in its language; None if that is so now."""
 
-    def prepare(self) -> None:  # noqa: B027 - most engines have nothing to do
-        """Make ready for the next schema, untimed."""
-
-    def warm_up(self, tokenizer: Tokenizer) -> None:
-        """Do the work that is done once a process: load compiled code, build tables of the vocabulary."""
-        session = self.compile('{"type": "object", "properties": {"a": {"type": "string"}}}')()
-        session.fill()
-        session.commit(tokenizer.encode(b"{")[0])
-
-    @abstractmethod
-    def compile(self, schema: str) -> Callable[[], Session]:
-        """Compile a schema, given as JSON text, and return a function that begins a session under it.
-
-        Raises `EngineRefusal` where the engine refuses the schema; any other exception counts as a crash.
-        """
-
-    def compile_schema_of(self, case: Case) -> Callable[[], Session]:
-        """Compile a case's schema; an engine that takes schemas by URI gets the case's."""
-        return self.compile(case.schema)
-
-    def widest(self) -> MaskEngine | None:
-        """Return this engine with every text of an accepted value in its language; None if that is so now."""
-        return None
-
-
-def create(config: EngineConfig) -> tuple[MaskEngine, Tokenizer]:
-    """Return the engine of a config, with its tokenizer. Raises `Unavailable` where it is not installed."""
-    if config.cache:
-        os.environ["STRUCTGEN_CACHE"] = config.cache
-    from structgen.maskbench.vocabularies import load
-
-    tokenizer = load(config.tokenizer)
-    module, _, name = config.factory.partition(":")
-    engine: MaskEngine = getattr(import_module(module), name)(config, tokenizer)
-    engine.warm_up(tokenizer)
-    return engine, tokenizer
+    is_cold: bool = False
+    """Whether it has work to do that is done once a process: loads code, builds tables of the vocabulary."""

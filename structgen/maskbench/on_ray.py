@@ -19,12 +19,15 @@ from typing import Any
 
 from structgen.errors import OptionError
 from structgen.maskbench.citation import case_digest
-from structgen.maskbench.engines import EngineConfig
-from structgen.maskbench.measurements import CaseResult, Failure, Verdict
+from structgen.maskbench.engines import VARIANTS, EngineConfig
+from structgen.maskbench.measurements import CaseResult, Failure
 from structgen.maskbench.readers import Case
-from structgen.maskbench.runner import VARIANTS, BenchRun
+from structgen.maskbench.runner import BenchRun
 from structgen.system.cache import writing
 from structgen.system.ray_workers import ray_workers
+
+SHARD: int = 16
+"""Schemas of a shard."""
 
 
 class ShardReplay:
@@ -35,18 +38,12 @@ class ShardReplay:
         self._run.__enter__()
         self._run.prepare(lambda: (), lambda: None)
 
-    def about(self) -> dict[str, dict[str, str]]:
-        """Return the versions of the engines, and why some cannot run."""
-        return _about(self._run)
-
-    def work(self, shard: tuple[Path, Sequence[Case]]) -> tuple[Path, bytes]:
-        """Return the file of a shard, and its lines."""
-        path, cases = shard
-        return path, b"".join(_line(results) for _, results in self._run.results(cases))
-
-
-def _about(run: BenchRun) -> dict[str, dict[str, str]]:
-    return {"versions": run.versions, "unavailable": run.unavailable}
+    def __call__(self, shard: Iterable[tuple[Path, Sequence[Case]]]) -> Iterator[Any]:
+        """Yield the versions of the engines and why some cannot run; then files of shards, and their
+        lines."""
+        yield self._run.versions, self._run.unavailable
+        for path, cases in shard:
+            yield path, b"".join(_line(results) for _, results in self._run.results(cases))
 
 
 class RayBenchRun(BenchRun):
@@ -57,13 +54,7 @@ class RayBenchRun(BenchRun):
     """
 
     def __init__(
-        self,
-        configs: Sequence[EngineConfig],
-        *,
-        timeout: float,
-        folder: Path,
-        workers: int | None = None,
-        shard_size: int = 16,
+        self, configs: Sequence[EngineConfig], *, timeout: float, folder: Path, workers: int | None = None
     ) -> None:
         for config in configs:
             if config.variant in VARIANTS:
@@ -73,7 +64,7 @@ class RayBenchRun(BenchRun):
                     cure="Leave out --ray, or the variant.",
                 )
         super().__init__(configs, timeout=timeout)
-        self._shards, self._workers, self._shard_size = folder, workers, shard_size
+        self._shards, self._workers = folder, workers
 
     def prepare(self, same: Callable[[], Iterable[Case]], tick: Callable[[], None]) -> None:
         """Start each engine once, and end it: the workers have their own."""
@@ -87,22 +78,22 @@ class RayBenchRun(BenchRun):
         workers = self._stack.enter_context(ray_workers(make, self._workers))
         self.jobs = workers.count
         missing, left = dict[Path, list[Case]](), iter(cases)
-        while shard := list(islice(left, self._shard_size)):
+        while shard := list(islice(left, SHARD)):
             path = self._path(shard)
             if path.exists():
                 yield from _read(shard, path.read_bytes())
             else:
                 missing[path] = shard
-        for _, (path, lines) in workers.answers(missing.items(), _about(self)):
+        shards = ([one] for one in missing.items())
+        for path, lines in islice(workers.answers(shards, (self.versions, self.unavailable)), 1, None):
             with writing(path, sync=True) as file:
                 file.write(lines)
             yield from _read(missing[path], lines)
 
     def _path(self, shard: Sequence[Case]) -> Path:
         """Return the file of a shard."""
-        digest = blake2b(repr((sorted(self.versions.items()), self._timeout)).encode(), digest_size=16)
-        for config in self._configs:
-            digest.update(repr(config).encode())
+        given = sorted(self.versions.items()), self._timeout, self._configs
+        digest = blake2b(repr(given).encode(), digest_size=16)
         for case in shard:
             digest.update(case_digest(case))
         return self._shards / f"{digest.hexdigest()}.jsonl"
@@ -110,19 +101,12 @@ class RayBenchRun(BenchRun):
 
 def _read(shard: Sequence[Case], lines: bytes) -> Iterator[tuple[Case, list[CaseResult]]]:
     for case, line in zip(shard, lines.splitlines(), strict=True):
-        yield case, [_result(one) for one in json.loads(line)]
+        found = []
+        for said in json.loads(line):
+            failures = [Failure(**one) for one in said["failures"]]
+            found.append(CaseResult(**said | {"pairs": array("q", said["pairs"]), "failures": failures}))
+        yield case, found
 
 
 def _line(results: Iterable[CaseResult]) -> bytes:
-    said = [
-        asdict(one) | {"pairs": one.pairs.tolist(), "verdicts": [verdict.value for verdict in one.verdicts]}
-        for one in results
-    ]
-    return json.dumps(said).encode() + b"\n"
-
-
-def _result(said: dict[str, Any]) -> CaseResult:
-    said["pairs"] = array("q", said["pairs"])
-    said["verdicts"] = [Verdict(value) for value in said["verdicts"]]
-    said["failures"] = [Failure(**one) for one in said["failures"]]
-    return CaseResult(**said)
+    return json.dumps([asdict(one) | {"pairs": one.pairs.tolist()} for one in results]).encode() + b"\n"

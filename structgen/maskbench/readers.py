@@ -6,8 +6,8 @@ import random
 import re
 import tarfile
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
-from functools import cache, partial
+from dataclasses import dataclass
+from functools import partial
 from json import JSONDecodeError
 from pathlib import Path
 from typing import Any, Final, TypeAlias
@@ -43,8 +43,6 @@ class Case:
     instances: tuple[Instance, ...] = ()
     bare: bool = False
     """A schema alone: it is compiled, and walked instead of replayed."""
-    resources: Mapping[str, Any] = field(default_factory=dict)
-    """Schemas that this one refers to, by URI."""
     problem: str = ""
     """Why the file could not be read; no engine sees such a case, and it passes for none."""
 
@@ -53,63 +51,19 @@ Entries: TypeAlias = Iterator[tuple[str, Callable[[], Case]]]
 """Names, each with what reads its case; it can be called until the next name is asked for."""
 
 
-class CaseSource:
-    """One path: a file, a folder, a tar, or what the `datasets` library saved."""
-
-    def __init__(self, path: Path) -> None:
-        """Raises `ReaderError` where nothing is there."""
-        if not path.exists():
-            raise ReaderError(
-                "no such file or folder.", where=str(path), cure="Give a folder, tar or file of JSON schemas."
-            )
-        self._path = path
-
-    def names(self) -> list[str]:
-        """Return the names of all cases, sorted."""
-        return sorted({name for name, _ in self._entries()})
-
-    def read(self, names: Collection[str]) -> Iterator[Case]:
-        """Yield the cases of these names, in the source's own order; one is in memory at a time."""
-        wanted = set(names)
-        for name, read_case in self._entries():
-            if name in wanted:
-                wanted.discard(name)  # a tar may name a file twice
-                yield read_case()
-
-    def _entries(self) -> Entries:
-        path = self._path
-        is_folder = path.is_dir()
-        tables = [
-            file
-            for file in (sorted(path.rglob("*")) if is_folder else [path])
-            # cache-*.arrow are indices and intermediate tables of `datasets`, not its data.
-            if file.suffix in _TABLES and not file.name.startswith("cache-")
-        ]
-        if tables:
-            yield from _of_tables(path if is_folder else path.parent, tables)
-        elif is_folder:
-            for file in sorted(path.rglob("*.json")):
-                name = file.relative_to(path).as_posix()
-                yield name, partial(_of_file, name, file, path.resolve().name)
-        elif tarfile.is_tarfile(path):
-            yield from _of_tar(path)
-        else:
-            yield path.name, partial(_of_file, path.name, path, path.resolve().parent.name)
-
-
 @dataclass(frozen=True, slots=True)
 class Selection:
-    """The cases of one run: which names of which source."""
+    """The cases of one run: of each path, the names that were picked."""
 
-    picked: tuple[tuple[CaseSource, tuple[str, ...]], ...]
+    picked: tuple[tuple[Path, tuple[str, ...]], ...]
 
     def __len__(self) -> int:
         return sum(len(names) for _, names in self.picked)
 
     def cases(self) -> Iterator[Case]:
         """Yield the picked cases, each read when it is asked for."""
-        for source, names in self.picked:
-            yield from source.read(names)
+        for path, names in self.picked:
+            yield from cases_of(path, names)
 
 
 def select(
@@ -120,25 +74,51 @@ def select(
     The draw is over sorted names, so that a folder and a tar of it give the same sample. With both, the limit
     cuts the sample. Raises `ReaderError` where a path holds no case.
     """
-    sources = [CaseSource(path) for path in paths]
-    listed = [source.names() for source in sources]
-    for path, names in zip(paths, listed, strict=True):
-        if not names:
-            raise ReaderError(
-                "there is no schema here.",
-                where=str(path),
-                cure="Give a folder, tar or file of JSON schemas.",
-            )
-    pool = [(at, name) for at, names in enumerate(listed) for name in names]
+    pool = [(at, name) for at, path in enumerate(paths) for name in names_of(path)]
     if sample is not None and sample < len(pool):
         pool = sorted(random.Random(seed).sample(pool, sample))
-    chosen = set(pool[:limit])
+    chosen = pool[:limit]
     return Selection(
-        tuple(
-            (source, tuple(name for name in names if (at, name) in chosen))
-            for at, (source, names) in enumerate(zip(sources, listed, strict=True))
-        )
+        tuple((path, tuple(name for of, name in chosen if of == at)) for at, path in enumerate(paths))
     )
+
+
+def names_of(path: Path) -> list[str]:
+    """Return the names of all cases under a path, sorted. Raises `ReaderError` where there is none."""
+    names = sorted({name for name, _ in _entries(path)}) if path.exists() else []
+    if not names:
+        raise ReaderError(
+            "there is no schema here." if path.exists() else "no such file or folder.",
+            where=str(path),
+            cure="Give a folder, tar or file of JSON schemas.",
+        )
+    return names
+
+
+def cases_of(path: Path, names: Collection[str]) -> Iterator[Case]:
+    """Yield the cases of these names, in the order in which they lie there; one is in memory at a time."""
+    wanted = set(names)
+    for name, read_case in _entries(path):
+        if name in wanted:
+            wanted.discard(name)  # a tar may name a file twice
+            yield read_case()
+
+
+def _entries(path: Path) -> Entries:
+    """Yield what lies under a path: a file, a folder, a tar, or what the `datasets` library saved."""
+    folder = path if path.is_dir() else path.parent
+    files = sorted(path.rglob("*")) if path.is_dir() else [path]
+    # cache-*.arrow are indices and intermediate tables of `datasets`, not its data.
+    tables = [file for file in files if file.suffix in _TABLES and not file.name.startswith("cache-")]
+    if tables:
+        yield from _of_tables(folder, tables)
+    elif path.is_file() and tarfile.is_tarfile(path):
+        yield from _of_tar(path)
+    else:
+        for file in files:
+            if file == path or file.suffix == ".json":
+                name = file.relative_to(folder).as_posix()
+                yield name, partial(_of_file, name, file, folder.resolve().name)
 
 
 def split_of(name: str, root: str) -> str:
@@ -189,23 +169,15 @@ def _of_file(name: str, path: Path, root: str) -> Case:
 
 
 def _of_tar(path: Path) -> Entries:
-    """Yield what a tar holds. It is read as a stream, twice: to seek in a compressed tar would unpack it
-    again for every member."""
-    members = _members(path)
-    # One folder around everything is the tar's own name, not a split.
-    first = members[0].partition("/")[0] + "/" if members else ""
-    around = first if all(name.startswith(first) for name in members) else ""
-    with tarfile.open(path, "r|*") as tar:
-        for member in tar:
-            if member.isfile() and member.name.endswith(".json"):
-                name = member.name.removeprefix(around)
-                yield name, partial(_of_member, name, tar, member, path.name.partition(".")[0])
-
-
-@cache
-def _members(path: Path) -> tuple[str, ...]:
-    with tarfile.open(path, "r|*") as tar:
-        return tuple(member.name for member in tar if member.isfile() and member.name.endswith(".json"))
+    """Yield what a tar holds, in its own order: to go back in a compressed tar would unpack it again."""
+    with tarfile.open(path) as tar:
+        members = [member for member in tar if member.isfile() and member.name.endswith(".json")]
+        # One folder around everything is the tar's own name, not a split.
+        first = members[0].name.partition("/")[0] + "/" if members else ""
+        around = first if all(member.name.startswith(first) for member in members) else ""
+        for member in members:
+            name = member.name.removeprefix(around)
+            yield name, partial(_of_member, name, tar, member, path.name.partition(".")[0])
 
 
 def _of_member(name: str, tar: tarfile.TarFile, member: tarfile.TarInfo, root: str) -> Case:
@@ -220,31 +192,30 @@ def _of_tables(root: Path, files: Sequence[Path]) -> Entries:
     for file in files:
         table = _table(file)
         columns = table.column_names
-        schema = next((column for column in _SCHEMA_COLUMNS if column in columns), None)
-        if schema is None:
+        if not set(_SCHEMA_COLUMNS) & set(columns):
             raise ReaderError(
                 f"the table has no column {' or '.join(_SCHEMA_COLUMNS)}, only {', '.join(columns)}.",
                 where=str(file),
                 cure="Rename the column that holds the schema's text to json_schema.",
             )
         named = next((column for column in _NAME_COLUMNS if column in columns), None)
-        read = [schema, *({"tests"} & set(columns))]
         folder = file.parent.relative_to(root).as_posix().removeprefix(".")
         for row in range(table.num_rows):
             base = table.column(named)[row].as_py() if named else f"{file.stem}/{row}"
             name = f"{folder}/{base}" if folder else str(base)
-            yield name, partial(_of_row, name, table.select(read), row, root.resolve().name)
+            yield name, partial(_of_row, name, table, row, root.resolve().name)
 
 
-def _of_row(name: str, table: Any, row: int, root: str) -> Case:
-    schema, *rest = (table.column(at)[row].as_py() for at in range(table.num_columns))
-    if not isinstance(schema, str):
-        schema = write(schema)
-    case = parse(name, schema.encode("utf-8", "surrogatepass"), root)
-    tests = read(rest[0]) if rest and isinstance(rest[0], str) else next(iter(rest), None)
+def _of_row(name: str, table: Any, number: int, root: str) -> Case:
+    (row,) = table.slice(number, 1).to_pylist()
+    schema = next(row[column] for column in _SCHEMA_COLUMNS if column in row)
+    text = schema if isinstance(schema, str) else write(schema)
+    case = parse(name, text.encode("utf-8", "surrogatepass"), root)
+    tests = row.get("tests")
+    tests = read(tests) if isinstance(tests, str) else tests
     if case.problem or not tests:
         return case
-    return Case(case.name, case.split, schema, _instances(tests))
+    return Case(case.name, case.split, text, _instances(tests))
 
 
 def _table(file: Path) -> Any:

@@ -1,189 +1,141 @@
-"""What a run amounts to: counts by split, times by percentile, as tables, lines, JSON or CSV."""
+"""What a run amounts to: one report, a plain value, which is shown as JSON, as CSV or as tables."""
 
 from __future__ import annotations
 
 import csv
 import io
-import json
 import textwrap
 from collections import Counter
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from itertools import chain
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Final, TypeAlias
 
-from structgen.maskbench.measurements import CaseResult, SchemaOutcome, Verdict
+import numpy as np
+from numpy.typing import ArrayLike
+
+from structgen.maskbench.measurements import CaseResult, Verdict
 
 if TYPE_CHECKING:
     from rich.console import Console
 
 ALL: Final = "all"
-_PERMILLES: Final = {"p25": 250, "p50": 500, "p75": 750, "p90": 900, "p95": 950, "p99": 990, "p99_9": 999}
-_SLOWEST: Final = 20
+PERMILLES: Final = {"p25": 250, "p50": 500, "p75": 750, "p90": 900, "p95": 950, "p99": 990, "p99_9": 999}
+SLOWEST: Final = 20
 """Schemas that are named with their times."""
 COUNTS: Final = {
-    "schemas": "schemas",
-    "passing": "passing: all instances judged right",
-    "refused": "refused to compile",
-    "valid_refused": "valid refused: a valid instance rejected",
-    "policy": "refused only by a policy (blanks, order)",
-    "invalid_accepted": "invalid accepted: a wrong one passed",
-    "dead_ends": "dead ends: no token was allowed",
-    "limited": "stopped by a limit of the engine",
-    "crashed": "crashed",
-    "timed_out": "timed out",
+    "passing": (Verdict.RIGHT, "passing: all instances judged right"),
+    "refused": (Verdict.REFUSED, "refused to compile"),
+    "valid_refused": (Verdict.VALID_REFUSED, "valid refused: a valid instance rejected"),
+    "policy": (Verdict.POLICY, "refused only by a policy (blanks, order)"),
+    "invalid_accepted": (Verdict.INVALID_ACCEPTED, "invalid accepted: a wrong one passed"),
+    "dead_ends": (Verdict.DEAD_END, "dead ends: no token was allowed"),
+    "limited": (Verdict.LIMITED, "stopped by a limit of the engine"),
+    "crashed": (Verdict.CRASHED, "crashed"),
+    "timed_out": (Verdict.TIMED_OUT, "timed out"),
 }
-"""The counts, and the words that a table has for them: they are read without a legend.
-
-`passing`, `refused`, `limited`, `crashed`, `timed_out` exclude each other; a schema that refuses a valid
-instance may accept an invalid one too, and is then in both.
-"""
-_MEASURED: Final = {
+"""The counts of schemas, what each is of, and the words that a table has for them: they are read without a
+legend."""
+EXCLUSIVE: Final = ("passing", "refused", "limited", "crashed", "timed_out")
+"""Counts of the worst that happened to a schema. The others are of all that happened: a schema that refuses a
+valid instance may accept an invalid one too, and is then in both."""
+MEASURES: Final = {
     "first mask": "first mask",
     "mask": "mask",
     "commit": "take token",
     "mask + commit": "mask + token",
 }
 """What a table calls the measures; JSON and CSV have their names and all percentiles."""
-_ENGINES_A_TABLE: Final = 3
+ENGINES_A_TABLE: Final = 3
 """Engines side by side, at most: a table then fits 80 columns."""
-Timing: TypeAlias = dict[str, float]
-"""Times of one kind, in nanoseconds: `count`, `avg`, percentiles by nearest rank (each is a measured time),
-`max`."""
+Report: TypeAlias = dict[str, Any]
+"""`common_schemas`, and `engines`: of each its counts in all and by split, the slowest schemas, and the times
+(ns) over all schemas that it compiled and over those that every engine compiled."""
 Table: TypeAlias = "tuple[str, Sequence[str], Sequence[Sequence[str]]]"
 """Title, head, rows."""
 
 
-def timing(times: Iterable[int]) -> Timing:
-    """Return the figures of some times; none where there is no time."""
-    ranked = sorted(times)
-    if not ranked:
-        return {}
-    figures = {name: percentile(ranked, permille) for name, permille in _PERMILLES.items()}
-    return {"count": len(ranked), "avg": sum(ranked) / len(ranked), **figures, "max": ranked[-1]}
-
-
-def percentile(ranked: Sequence[int], permille: int) -> int:
-    """Return the least of some sorted times such that `permille`/1000 of them are at or below it."""
-    return ranked[max(0, -(-permille * len(ranked) // 1000) - 1)]
-
-
-class Tally:
-    """The results of a run as they come in; their times are plain arrays, 16 bytes a position."""
-
-    def __init__(self) -> None:
-        self._results: dict[str, list[CaseResult]] = {}
-
-    def add(self, results: Iterable[CaseResult]) -> None:
-        """Take in the results of one case."""
-        for result in results:
-            self._results.setdefault(result.engine, []).append(result)
-
-    def of(self, engine: str, split: str = ALL) -> list[CaseResult]:
-        """Return the results of an engine in a split, or all."""
-        return [one for one in self._results.get(engine, ()) if split in (ALL, one.split)]
-
-    def faults(self, engine: str) -> int:
-        """Return how many schemas of an engine neither pass nor are held up by a policy alone."""
-        fine = (SchemaOutcome.PASSING, SchemaOutcome.POLICY)
-        return sum(one.outcome not in fine for one in self.of(engine))
-
-    def engines(self) -> list[str]:
-        """Return the engines that have results, in the order of the run."""
-        return list(self._results)
-
-    def splits(self) -> list[str]:
-        """Return the splits, sorted."""
-        return sorted({one.split for engine in self._results for one in self.of(engine)} - {ALL})
-
-    def counts(self, engine: str, split: str = ALL) -> dict[str, Any]:
-        """Return the schemas of an engine in a split, or in all, by the names of `COUNTS`."""
-        results = self.of(engine, split)
-        outcomes = Counter(one.outcome for one in results)
-        having = Counter(verdict for one in results for verdict in set(one.verdicts))
-        by_policy = (one.outcome is SchemaOutcome.POLICY or Verdict.POLICY in one.verdicts for one in results)
-        return {
-            "schemas": len(results),
-            "passing": outcomes[SchemaOutcome.PASSING],
-            "refused": outcomes[SchemaOutcome.REFUSED],
-            "valid_refused": having[Verdict.VALID_REFUSED],
-            "policy": sum(by_policy),
-            "invalid_accepted": having[Verdict.INVALID_ACCEPTED],
-            "dead_ends": having[Verdict.DEAD_END],
-            "limited": outcomes[SchemaOutcome.LIMITED],
-            "crashed": outcomes[SchemaOutcome.CRASHED],
-            "timed_out": outcomes[SchemaOutcome.TIMED_OUT],
-        }
-
-    def reasons(self, engine: str, split: str = ALL) -> dict[str, int]:
-        """Return the schemas that are refused to compile by reason, the most frequent first."""
-        refused = (one for one in self.of(engine, split) if one.outcome is SchemaOutcome.REFUSED)
-        return dict(Counter(one.reason for one in refused).most_common())
-
-    def instances(self, engine: str, split: str = ALL) -> dict[str, int]:
-        """Return instances by verdict, and those that were `skipped` after one that crashed or timed out."""
-        results = self.of(engine, split)
-        skipped = sum(one.skipped for one in results)
-        verdicts = Counter(verdict.value for one in results for verdict in one.verdicts)
-        return {**verdicts, **({"skipped": skipped} if skipped else {})}
-
-    def common(self) -> set[str]:
-        """Return the names of the schemas that every engine compiled, or was compiling when time was up: to
-        leave out a compilation that was cut short would make an engine faster by its slowest schema."""
-        sets = [{one.name for one in found if one.first_ns is not None} for found in self._results.values()]
-        return set.intersection(*sets) if sets else set()
-
-    def timings(self, engine: str, names: set[str] | None = None) -> dict[str, Timing]:
-        """Return an engine's times by measure, over the schemas of these names, or over all."""
-        chosen = [one for one in self.of(engine) if names is None or one.name in names]
-        times: dict[str, Iterable[int]] = {
-            "first mask": (one.first_ns for one in chosen if one.first_ns is not None),
-            "mask": chain.from_iterable(one.masks() for one in chosen),
-            "commit": chain.from_iterable(one.commits() for one in chosen),
-            "mask + commit": chain.from_iterable(one.sums() for one in chosen),
-        }
-        return {measure: found for measure, values in times.items() if (found := timing(values))}
-
-    def slowest(self, engine: str, count: int = _SLOWEST) -> dict[str, list[tuple[str, int]]]:
-        """Return the schemas of an engine with the greatest times, slowest first: name and ns of the first
-        mask, of the slowest mask, and of the token that was slowest to take."""
-        found = {
-            "first mask": [(one.name, one.first_ns) for one in self.of(engine)],
-            "mask": [(one.name, max(one.masks(), default=None)) for one in self.of(engine)],
-            "commit": [(one.name, max(one.commits(), default=None)) for one in self.of(engine)],
-        }
-        return {
-            measure: sorted(
-                ((name, ns) for name, ns in times if ns is not None), key=lambda pair: (-pair[1], pair[0])
-            )[:count]
-            for measure, times in found.items()
-        }
-
-    def report(self) -> dict[str, Any]:
-        """Return everything by engine: counts of schemas in all and by split, times in ns."""
-        common = self.common()
-
-        def counted(engine: str, split: str) -> dict[str, Any]:
-            reasons, instances = self.reasons(engine, split), self.instances(engine, split)
-            return self.counts(engine, split) | {"refused_by_reason": reasons, "instances": instances}
-
-        return {
+def report_of(results: Sequence[CaseResult]) -> Report:
+    """Return the report of the results of a run. Cost: sorting all times, 16 bytes a position and engine."""
+    by_engine: dict[str, list[CaseResult]] = {}
+    for one in results:
+        by_engine.setdefault(one.engine, []).append(one)
+    # A compilation that was cut short counts: left out, it would make an engine faster by its slowest schema.
+    compiled = [{one.name for one in of if one.first_ns is not None} for of in by_engine.values()]
+    common = set.intersection(*compiled) if compiled else set[str]()
+    splits = sorted({one.split for one in results} - {ALL})
+    return {
+        "common_schemas": len(common),
+        "engines": {
             engine: {
-                "all": counted(engine, ALL),
-                "splits": {split: counted(engine, split) for split in self.splits()},
-                "slowest_ns": self.slowest(engine),
-                "ns": self.timings(engine),
-                "ns_common": self.timings(engine, common),
+                "all": counted(of),
+                "splits": {split: counted([one for one in of if one.split == split]) for split in splits},
+                "slowest_ns": _slowest(of),
+                "ns": _figures(of),
+                "ns_common": _figures([one for one in of if one.name in common]),
             }
-            for engine in self.engines()
-        }
+            for engine, of in by_engine.items()
+        },
+    }
 
 
-def to_json(tally: Tally, about: Mapping[str, Any]) -> str:
-    """Return one JSON object: `about` the run, and the report."""
-    return json.dumps({**about, "common_schemas": len(tally.common()), "engines": tally.report()}, indent=2)
+def counted(results: Sequence[CaseResult]) -> dict[str, Any]:
+    """Return the counts of an engine's schemas, by the names of `COUNTS`, then refusals by reason, and
+    instances by verdict."""
+    outcomes = Counter(one.outcome for one in results)
+    having = Counter(kind for one in results for kind in one.kinds)
+    counts = {name: (outcomes if name in EXCLUSIVE else having)[kind] for name, (kind, _) in COUNTS.items()}
+    reasons = Counter(one.reason for one in results if one.outcome is Verdict.REFUSED)
+    instances = Counter(str(verdict) for one in results for verdict in one.verdicts)
+    instances += Counter(skipped=sum(one.skipped for one in results))
+    told = {"refused_by_reason": dict(reasons.most_common()), "instances": dict(instances)}
+    return {"schemas": len(results), **counts, **told}
 
 
-def to_csv(tally: Tally) -> str:
+def times(one: CaseResult) -> dict[str, Any]:
+    """Return the times of a schema by measure, arrays of ns; a sum is of a position with both its times."""
+    pairs = np.array(one.pairs, np.int64).reshape(-1, 2)
+    there = pairs >= 0
+    return {
+        "first mask": np.array([] if one.first_ns is None else [one.first_ns], np.int64),
+        "mask": pairs[there[:, 0], 0],
+        "commit": pairs[there[:, 1], 1],
+        "mask + commit": pairs[there.all(axis=1)].sum(axis=1),
+    }
+
+
+def timing(measured: ArrayLike) -> dict[str, float]:
+    """Return the figures of some times: `count`, `avg`, percentiles by nearest rank, so that each is a
+    measured time, and `max`; none where there is no time."""
+    ranked = np.sort(measured)
+    if not (count := len(ranked)):
+        return {}
+    rank = {name: max(0, -(-permille * count // 1000) - 1) for name, permille in PERMILLES.items()}
+    figures = {name: int(ranked[at]) for name, at in rank.items()}
+    return {"count": count, "avg": int(ranked.sum()) / count, **figures, "max": int(ranked[-1])}
+
+
+def _figures(results: Sequence[CaseResult]) -> dict[str, dict[str, float]]:
+    found = [times(one) for one in results]
+    figures = {
+        measure: timing(np.concatenate([one[measure] for one in found])) for measure in MEASURES if found
+    }
+    return {measure: of for measure, of in figures.items() if of}
+
+
+def _slowest(results: Sequence[CaseResult]) -> dict[str, list[tuple[str, int]]]:
+    """Return the schemas with the greatest first masks, masks and commits, slowest first, with the ns."""
+    found, measured = {}, [(one.name, times(one)) for one in results]
+    for measure in ("first mask", "mask", "commit"):
+        most = ((name, of[measure].max(initial=-1)) for name, of in measured)
+        ranked = sorted(((name, int(ns)) for name, ns in most if ns >= 0), key=_greatest_first)
+        found[measure] = ranked[:SLOWEST]
+    return found
+
+
+def _greatest_first(named: tuple[str, int]) -> tuple[int, str]:
+    return -named[1], named[0]
+
+
+def to_csv(report: Report) -> str:
     """Return rows of engine, split, scope, measure, figure and value: counts of schemas, and times in ns.
 
     The scope is `own` (all that the engine compiled) or `common` (the schemas that every engine compiled).
@@ -192,61 +144,63 @@ def to_csv(tally: Tally) -> str:
     out = io.StringIO()
     rows = csv.writer(out, lineterminator="\n")
     rows.writerow(("engine", "split", "scope", "measure", "figure", "value"))
-    for engine, found in tally.report().items():
-        for split, counts in ((ALL, found["all"]), *found["splits"].items()):
-            rows.writerows((engine, split, "own", "schemas", name, counts[name]) for name in COUNTS)
-            refused = counts["refused_by_reason"].items()
-            rows.writerows((engine, split, "own", "refused", *pair) for pair in refused)
-        for scope, key in (("own", "ns"), ("common", "ns_common")):
-            for measure, figures in found[key].items():
-                for figure, value in figures.items():
-                    rows.writerow((engine, ALL, scope, measure, figure, round(value)))
-        for measure, slow in found["slowest_ns"].items():
-            rows.writerows((engine, ALL, "own", f"slowest {measure}", *pair) for pair in slow)
+    for engine, found in report["engines"].items():
+        rows.writerows((engine, *row) for row in _csv_rows(found))
     return out.getvalue()
 
 
-def tables(tally: Tally, unavailable: Mapping[str, str]) -> list[Table]:
-    """Return the report's tables: the counts, reasons of refusals, times."""
-    engines, splits = tally.engines(), tally.splits()
-    groups = [engines[at : at + _ENGINES_A_TABLE] for at in range(0, len(engines), _ENGINES_A_TABLE)]
-    result: list[Table] = []
+def _csv_rows(found: Mapping[str, Any]) -> Iterator[tuple[Any, ...]]:
+    for split, counts in ((ALL, found["all"]), *found["splits"].items()):
+        yield from ((split, "own", "schemas", name, counts[name]) for name in ("schemas", *COUNTS))
+        yield from ((split, "own", "refused", *pair) for pair in counts["refused_by_reason"].items())
+    for scope, key in (("own", "ns"), ("common", "ns_common")):
+        for measure, figures in found[key].items():
+            yield from ((ALL, scope, measure, name, round(value)) for name, value in figures.items())
+    for measure, slow in found["slowest_ns"].items():
+        yield from ((ALL, "own", f"slowest {measure}", *pair) for pair in slow)
+
+
+def tables(report: Report, unavailable: Mapping[str, str]) -> Iterator[Table]:
+    """Yield the report's tables: the counts, reasons of refusals, times."""
+    found, engines = report["engines"], list(report["engines"])
+    groups = [engines[at : at + ENGINES_A_TABLE] for at in range(0, len(engines), ENGINES_A_TABLE)]
     for group in groups:
-        every = [tally.counts(engine) for engine in group]
-        shown = (name for name in COUNTS if name != "dead_ends" or any(one[name] for one in every))
-        rows = [[COUNTS[name], *(f"{one[name]:,}" for one in every)] for name in shown]
-        result.append(("Schemas", ("of all schemas", *group), rows))
+        every = [found[engine]["all"] for engine in group]
+        words = {"schemas": "schemas", **{name: told for name, (_, told) in COUNTS.items()}}
+        if not any(one["dead_ends"] for one in every):
+            del words["dead_ends"]
+        rows = [[told, *(f"{one[name]:,}" for one in every)] for name, told in words.items()]
+        yield "Schemas", ("of all schemas", *group), rows
+    splits = list(found[engines[0]]["splits"]) if engines else []
     for group in groups if len(splits) > 1 else ():
-        rows = []
-        for split in splits:
-            every = [tally.counts(engine, split) for engine in group]
-            rows.append([split, *(f"{one['passing']:,} of {one['schemas']:,}" for one in every)])
-        result.append(("Passing schemas by split", ("split", *group), rows))
-    refused = [[engine, *map(str, pair)] for engine in engines for pair in tally.reasons(engine).items()]
+        every = [found[engine]["splits"] for engine in group]
+        rows = [
+            [at, *(f"{one[at]['passing']:,} of {one[at]['schemas']:,}" for one in every)] for at in splits
+        ]
+        yield "Passing schemas by split", ("split", *group), rows
+    reasons = [(engine, found[engine]["all"]["refused_by_reason"]) for engine in engines]
+    refused = [[engine, reason, str(count)] for engine, of in reasons for reason, count in of.items()]
     if refused:
-        result.append(("Refused to compile, by reason", ("engine", "reason", "schemas"), refused))
-    head = ("measure", "engine", "count", "mean", "median", "99 %", "99.9 %", "max")
+        yield "Refused to compile, by reason", ("engine", "reason", "schemas"), refused
     if len(engines) > 1:
-        common = tally.common()
-        title = f"Microseconds a call, over the {len(common):,} schemas that every engine compiled"
-        result.append((title, head, _speed(engines, lambda engine: tally.timings(engine, common))))
+        over = f"the {report['common_schemas']:,} schemas that every engine compiled"
+        yield _speed({engine: found[engine]["ns_common"] for engine in engines}, over)
     own = [engine for engine in engines if engine.startswith("structgen")] or engines
-    title = "Microseconds a call, over all schemas that compiled"
-    result.append((title, head, _speed(own, tally.timings)))
+    yield _speed({engine: found[engine]["ns"] for engine in own}, "all schemas that compiled")
     if unavailable:
-        result.append(("Not run", ("engine", "reason"), [[*pair] for pair in unavailable.items()]))
-    return result
+        yield "Not run", ("engine", "reason"), [[*pair] for pair in unavailable.items()]
 
 
-def _speed(engines: Iterable[str], timings: Callable[[str], Mapping[str, Timing]]) -> list[list[str]]:
-    by_engine = {engine: timings(engine) for engine in engines}
-    return [
-        [words, engine, f"{t['count']:,}"]
-        + [microseconds(t[name]) for name in ("avg", "p50", "p99", "p99_9", "max")]
-        for measure, words in _MEASURED.items()
-        for engine, found in by_engine.items()
-        if (t := found.get(measure))
+def _speed(timings: Mapping[str, Any], over: str) -> Table:
+    rows = [
+        [words, engine, f"{found[measure]['count']:,}"]
+        + [microseconds(found[measure][name]) for name in ("avg", "p50", "p99", "p99_9", "max")]
+        for measure, words in MEASURES.items()
+        for engine, found in timings.items()
+        if measure in found
     ]
+    head = ("measure", "engine", "count", "mean", "median", "99 %", "99.9 %", "max")
+    return f"Microseconds a call, over {over}", head, rows
 
 
 def microseconds(ns: float) -> str:
@@ -255,8 +209,9 @@ def microseconds(ns: float) -> str:
     return f"{value:.2f}" if value < 9.995 else f"{value:.1f}" if value < 99.95 else f"{value:,.0f}"
 
 
-def show(console: Console, found: Sequence[Table]) -> None:
-    """Print tables of aligned columns, with bold heads on a terminal."""
+def show(console: Console, found: Iterable[Table]) -> None:
+    """Print tables of aligned columns, with bold heads on a terminal. A reason may be wider than a terminal,
+    and is not cut."""
     for title, head, rows in found:
         columns = list(zip(head, *rows, strict=True))
         is_number = [len(cells) > 1 and all(cell[:1].isdigit() for cell in cells[1:]) for cells in columns]

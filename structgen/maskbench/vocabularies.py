@@ -57,7 +57,6 @@ _PUBLISHED: Final = {
         ("<|endoftext|>", "<|im_end|>"),
     ),
 }
-NAMES: Final = ("small", "bytes", *_PUBLISHED)
 
 
 def load(spec: str) -> Tokenizer:
@@ -72,13 +71,11 @@ def load(spec: str) -> Tokenizer:
     from structgen.tokens.tokenizer import Tokenizer, byte_tokenizer
     from structgen.tokens.tokenizer_sources import holds_ranks
 
+    path = small_tokenizer() if spec == "small" else Path(spec)
     if spec == "bytes":
         return byte_tokenizer()
-    if spec == "small":
-        return Tokenizer.from_huggingface(small_tokenizer())
     if spec in _PUBLISHED:
-        return _read(_fetched(_PUBLISHED[spec]), _PUBLISHED[spec])
-    path = Path(spec)
+        return _of_ranks(_fetched(_PUBLISHED[spec]), _PUBLISHED[spec])
     if model_name(spec) in NAMED_MODELS or path.suffix == ".gguf":
         # start-up: most runs take a file
         from structgen.engine.models import tokenizer_of
@@ -88,29 +85,20 @@ def load(spec: str) -> Tokenizer:
         raise TokenizerError(
             "no such tokenizer.",
             where=spec,
-            cure=f"Use {', '.join(NAMES)}, a tokenizer file, a folder with one, or a model's name: "
-            f"{', '.join(NAMED_MODELS)}.",
+            cure=f"Use small, bytes, {', '.join(_PUBLISHED)}, a tokenizer file, a folder with one, or a "
+            f"model's name: {', '.join(NAMED_MODELS)}.",
         )
     if path.name == "tokenizer.model" and holds_ranks(path.read_bytes()):
-        return _read(path, _PUBLISHED["llama3"])
+        return _of_ranks(path, _PUBLISHED["llama3"])
     if path.suffix == ".tiktoken":
-        return _read(path, _PUBLISHED["qwen"])
+        return _of_ranks(path, _PUBLISHED["qwen"])
     return Tokenizer.from_huggingface(path)
 
 
-def ready(spec: str) -> str:
-    """Return a spec that needs no network any more: a published vocabulary is fetched, and becomes a path."""
-    if spec in _PUBLISHED:
-        return str(_fetched(_PUBLISHED[spec]))
-    load(spec)
-    return spec
-
-
-def _read(path: Path, published: _Published) -> Tokenizer:
+def _of_ranks(path: Path, published: _Published) -> Tokenizer:
     from structgen.tokens.tokenizer import Tokenizer
 
-    with path.open("rb") as file:
-        base = sum(1 for line in file if line.strip())
+    base = sum(1 for line in path.read_bytes().splitlines() if line.strip())
     special = {text: base + number for number, text in enumerate(published.special)}
     return Tokenizer.from_tiktoken_file(
         path, published.ends, pattern=published.pattern, special_tokens=special

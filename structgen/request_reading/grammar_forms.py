@@ -133,9 +133,11 @@ def _schema(value: Any, policies: Mapping[str, Any]) -> JsonSchemaGrammar:
             where="schema",
             cure="Pass a dict, or its JSON text.",
         )
-    # `unwarned_schema` would look for a file of that name
+    # `unwarned_schema` would look for a file whose name is a text that is no schema
     found: Any = read(value) if isinstance(value, str) else value
-    grammar = unwarned_schema(dict(found) if isinstance(found, Mapping) else found, **policies)
+    is_text = isinstance(value, str) and isinstance(found, dict)
+    given: Any = value if is_text else dict(found) if isinstance(found, Mapping) else found
+    grammar = unwarned_schema(given, **policies)
     if isinstance(found, Mapping) and not looks_like_schema(found):
         keys = ", ".join(map(repr, list(found)[:4])) + (", ..." if len(found) > 4 else "")
         known = (*_WRAPPERS, *GUIDED, *_SERVED, "json_schema", "ebnf", "schema")

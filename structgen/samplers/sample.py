@@ -18,10 +18,10 @@ from typing import TYPE_CHECKING, Annotated, Any, Final, TypeAlias, TypedDict, T
 
 import numpy as np
 
-from structgen.engine.contradictions import Exclusion, refuse
 from structgen.errors import DrawsWarning, OptionError, StructgenError, options_named, warning_level
 from structgen.language import checks
 from structgen.language.checks import Number, OneOf, Whole, check_fields
+from structgen.language.exclusions import Exclusion, refuse
 from structgen.samplers.checkers import Checker
 from structgen.samplers.constraints import listed
 from structgen.samplers.estimates import Statistics, clamped

@@ -9,8 +9,7 @@ from functools import cached_property, partial
 from typing import Any, Final
 
 from structgen.engine.engine import Engine
-from structgen.engine.model_prompts import ModelQuestion, last_question
-from structgen.engine.request_tokens import ReadPrompt
+from structgen.engine.model_prompts import ModelQuestion, ReadPrompt, last_question
 from structgen.engine.requests import Request
 from structgen.engine.searches.listed_values import listed
 from structgen.engine.thinking import Thinking, most_tokens, text_behind

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable, Hashable, Sequence
 from dataclasses import dataclass
 from os import PathLike
-from threading import Lock
 from types import MappingProxyType
 from typing import Annotated, Any, Final
 
@@ -13,12 +12,10 @@ from structgen.errors import OptionError, fields_named
 from structgen.language import checks
 from structgen.language.checks import By, Instance, Whole, check_fields, shown, wrong
 from structgen.speculation.drafters.answer_history import AnswerHistory
-from structgen.speculation.drafters.draft_model import DraftModel
 from structgen.speculation.drafters.grammar_tree import ForcedBytes, GrammarTree
 from structgen.speculation.drafters.ngrams import KnownTexts, callers_text
 from structgen.speculation.drafters.seen_laws import OtherSamples
 from structgen.speculation.drafts.drafter import Drafter
-from structgen.speculation.drafts.model_rows import CausalModel
 
 DRAFTERS: Final = MappingProxyType[str, Callable[[], Drafter]](
     {"forced": ForcedBytes, "grammar": GrammarTree, "suffix": KnownTexts, "samples": OtherSamples}
@@ -117,17 +114,13 @@ class Speculation:
         has = bool(self.edit), self.history is not None, self.draft_model is not None
         return names, self.nodes, self.chain, has
 
-    def make(
-        self, model: CausalModel | None = None, lock: Lock | None = None, samples: int = 1
-    ) -> list[Drafter]:
-        """Return new drafters for one text, in the order: `drafters`, the caller's text, earlier answers, the
-        draft model.
+    def make(self, samples: int = 1) -> list[Drafter]:
+        """Return new drafters for one text, in the order: `drafters`, the caller's text, earlier answers. The
+        draft model is behind them (`engine.draft_models`).
 
-        `model` is the loaded model that `draft_model` names; `lock` is held during its calls, for requests of
-        several engines that share it. `samples`: how many texts the request asks for; the drafter `samples`
-        is made for several alone. Cost: some microseconds; the request is not read yet. Raises
-        OptionError if a function of `drafters` makes no drafter, or if `draft_model` names a model that was
-        not given.
+        `samples`: how many texts the request asks for; the drafter `samples` is made for several alone. Cost:
+        some microseconds; the request is not read yet. Raises OptionError if a function of `drafters` makes
+        no drafter.
         """
         asked = [one for one in self.drafters if one != "samples" or samples > 1]
         made = [DRAFTERS[one]() if isinstance(one, str) else _made(one) for one in asked]
@@ -135,14 +128,6 @@ class Speculation:
             made.append(callers_text())
         if self.history is not None:
             made.append(self.history.drafter())
-        if self.draft_model is not None:
-            if model is None:
-                raise OptionError(
-                    "The draft model is not loaded.",
-                    where="draft_model",
-                    cure="Get the drafters from structgen.engine.draft_models.drafters_of, which loads it.",
-                )
-            made.append(DraftModel(model, lock=lock))
         return made
 
 

@@ -34,8 +34,6 @@ code, .text, .row, td.token { font-family: ui-monospace, monospace; white-space:
 .text { line-height: 2; border: 1px solid var(--line); border-radius: 6px; padding: .8rem; }
 .text span, code span { border-bottom: 2px solid transparent; border-radius: 2px; } .fixed { color: var(--faint); }
 .text .forced { border-color: var(--blue); } .steered { outline: 1px solid var(--red); }
-.guessed span, .legend span { text-underline-offset: 3px; text-decoration-skip-ink: none; }
-.legend { padding: 0; } .legend li { display: inline-block; margin-right: 1.5rem; }
 .row { display: grid; grid-template-columns: 8rem 1fr; border-bottom: 1px solid var(--line); padding: .15rem 0; }
 .row i { display: inline-block; background: var(--line); margin: 0 1px; width: .9em; height: .9em; }
 .row b { font-weight: 600; outline: 1px solid var(--blue); }

@@ -11,7 +11,7 @@ from functools import lru_cache
 from typing import TYPE_CHECKING, Final
 from weakref import WeakKeyDictionary
 
-from structgen.engine.request_tokens import ReadPrompt
+from structgen.engine.model_prompts import ReadPrompt
 from structgen.engine.requests import Request, Result
 from structgen.engine.thinking import most_tokens
 from structgen.tool_calls.tool_replies import Reply

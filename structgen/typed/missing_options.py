@@ -7,8 +7,8 @@ from collections.abc import Callable
 from dataclasses import fields
 from typing import Final
 
-from structgen.engine.contradictions import Exclusion
 from structgen.engine.requests import OF_TOKENS_BEFORE, Sampling
+from structgen.language.exclusions import Exclusion
 from structgen.typed.options import TypedOptions
 
 

@@ -18,9 +18,9 @@ from functools import cached_property
 from types import MappingProxyType
 from typing import Any, Final
 
-from structgen.engine.contradictions import refuse
 from structgen.engine.requests import DEFAULT_MAX_TOKENS, FinishReason, Result, Usage
 from structgen.errors import StructgenError, ValidatorError
+from structgen.language.exclusions import refuse
 from structgen.system.installation import not_installed
 from structgen.tool_calls.tool_replies import Reply
 from structgen.typed.missing_options import OF_SERVER_FORMS

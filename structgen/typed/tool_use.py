@@ -15,7 +15,6 @@ from typing import Any, Final, Literal, NamedTuple
 
 from structgen.compilation.compiler import compile
 from structgen.core.compiled import CompiledGrammar
-from structgen.engine.contradictions import Exclusion
 from structgen.engine.thinking import Thinking
 from structgen.errors import (
     LooseCallError,
@@ -26,6 +25,7 @@ from structgen.errors import (
     warning_level,
 )
 from structgen.json_grammars.schema_grammar import unwarned_schema
+from structgen.language.exclusions import Exclusion
 from structgen.python_types.type_hints import shown
 from structgen.schema.reading.policies import WIDEST
 from structgen.text_grammars.text_grammar import TextGrammar

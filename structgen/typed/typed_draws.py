@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any, Generic, ParamSpec, TypeVar
 
-from structgen.engine.contradictions import refuse
 from structgen.errors import unknown_option
+from structgen.language.exclusions import refuse
 from structgen.request_reading.targets import ReadTarget
 from structgen.typed.local import Local
 from structgen.typed.missing_options import OF_DRAWS

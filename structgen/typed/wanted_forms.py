@@ -13,7 +13,6 @@ from typing import TYPE_CHECKING, Any
 from structgen.compilation.compiler import compile
 from structgen.core.compiled import CompiledGrammar
 from structgen.core.grammar import Grammar
-from structgen.engine.contradictions import refuse
 from structgen.engine.requests import Result
 from structgen.engine.searches.listed_values import listed, listed_values
 from structgen.errors import (
@@ -25,6 +24,7 @@ from structgen.errors import (
 )
 from structgen.json_grammars.prompting import Outlines, schema_outline, shorter_outlines
 from structgen.json_grammars.schema_grammar import JsonSchemaGrammar, json_schema, unwarned_schema
+from structgen.language.exclusions import refuse
 from structgen.language.ir import Pattern, Words
 from structgen.python_types.type_hints import TypeReader, read_type, shown
 from structgen.request_reading.targets import read_target

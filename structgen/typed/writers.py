@@ -6,10 +6,10 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeAlias
 
-from structgen.engine.contradictions import refuse
 from structgen.engine.model_prompts import ModelPrompts
 from structgen.engine.models import check_model
 from structgen.errors import OptionError
+from structgen.language.exclusions import refuse
 from structgen.schema.reading.policies import JSON_DUMPS
 from structgen.system.resources import ON_A_SERVER, is_embedded, model_name
 from structgen.typed.infilled import Infiller, Infilling, infiller_of, is_infilling, no_calls

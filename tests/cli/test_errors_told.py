@@ -149,7 +149,7 @@ def test_a_missing_schema_is_told_as_json_where_json_is_asked_for() -> None:
     ("options", "message"),
     [
         (["-o", "device=foo"], "torch has no device 'foo' here"),
-        (["-o", "device=meta"], "device: torch's meta device holds shapes without numbers. Use cpu"),
+        (["-o", "device=meta"], "device: torch has no device 'meta' here"),
         (["-o", "device=cuda"], "Use cpu, or leave it out."),
         (["--model", "gpt2"], "hf download gpt2 --local-dir FOLDER"),
         (["--model", "meta-llama/Llama-3.2-1B"], "hf download meta-llama/Llama-3.2-1B --local-dir FOLDER"),

@@ -157,7 +157,7 @@ def test_a_file_on_a_full_disk_is_told_by_its_path(
 def test_failures_on_a_full_disk_are_told_by_their_path() -> None:
     found = SimpleNamespace(failures=[Failure("a", "b", "c")])
     with pytest.raises(OSError) as caught, _failure_file(Path("/dev/full")) as write:
-        write(None, [found])
+        write([found])
     assert caught.value.filename == "/dev/full"
 
 

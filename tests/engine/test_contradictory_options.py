@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+from dataclasses import MISSING
 from typing import Any, Final
 
 import pytest
 from for_each import for_each
 
 import structgen as sg
-from structgen.engine.contradictions import Exclusion, refuse
 from structgen.engine.requests import Request, Sampling
+from structgen.language import checks
+from structgen.language.exclusions import Exclusion, refuse
 from structgen.monitors.monitor import Monitor
 
 
@@ -123,3 +125,22 @@ def test_a_row_without_a_finding_refuses_nothing_and_one_with_a_keyword_is_unsup
             4,
         )
     assert refused.value.keyword == "x"
+
+
+KINDS = (
+    *(sg.Sampling, sg.Request, sg.Thinking, sg.Speculation),
+    *(sg.strategies.Repetitions, sg.strategies.Mirostat, sg.strategies.Guidance, sg.strategies.Cautious),
+)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_default_is_what_its_check_would_make_of_it(kind: Any) -> None:
+    """So it need not be checked."""
+    found = [
+        (name, check, default)
+        for name, check, _, default in checks._checks_of(kind)
+        if default is not MISSING and default is not None
+    ]
+    assert found
+    for name, check, default in found:
+        assert check(name, default) == default, name

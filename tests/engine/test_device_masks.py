@@ -15,7 +15,7 @@ from request_kinds import TOKENIZER, Wide, requests
 from scripted_drafts import Scripted
 
 import structgen as sg
-from structgen.engine import loop
+from structgen.engine import loop, text
 from structgen.engine.choice import choose_anywhere
 from structgen.speculation.speculation_options import Speculation
 
@@ -34,6 +34,7 @@ def expected() -> list[sg.Result]:
 def on_device(monkeypatch: pytest.MonkeyPatch) -> None:
     """Have engines choose as they do where logits are not in main memory."""
     monkeypatch.setattr(loop, "choose", choose_anywhere)
+    monkeypatch.setattr(text, "choose", choose_anywhere)
 
 
 @pytest.mark.parametrize(

@@ -22,7 +22,7 @@ def test_a_draft_model_is_loaded_once_and_shared_by_requests(monkeypatch: pytest
     loaded = []
     load = draft_models.load_model
     monkeypatch.setattr(draft_models, "load_model", lambda name: (loaded.append(name), load(name))[1])
-    monkeypatch.setattr(draft_models._Loaded, "models", type(draft_models._Loaded.models)())
+    monkeypatch.setattr(draft_models, "_LOADED", {})
     speculation = sg.Speculation(draft_model="structgen/extract-draft")
     for _ in range(3):
         names = [one.name for one in drafters_of(speculation, embedded_tokenizer())]
@@ -105,7 +105,7 @@ def test_a_draft_model_changes_the_calls_and_no_token(temperature: float) -> Non
 @pytest.mark.slow  # transformers is loaded
 def test_a_folder_that_transformers_reads_drafts_too(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """It drafts for itself, so that what it drafts is right."""
-    monkeypatch.setattr(draft_models._Loaded, "models", type(draft_models._Loaded.models)())
+    monkeypatch.setattr(draft_models, "_LOADED", {})
     folder = write_llama(tmp_path / "llama", width=64, layers=1)
     speculation = sg.Speculation(drafters=(), draft_model=folder)
     shared = draft_model_of(speculation, tokenizer())
@@ -121,8 +121,8 @@ def test_a_folder_that_transformers_reads_drafts_too(tmp_path: Path, monkeypatch
 
 
 def test_few_draft_models_are_kept(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(draft_models._Loaded, "models", type(draft_models._Loaded.models)())
+    monkeypatch.setattr(draft_models, "_LOADED", {})
     own = tokenizer()
     for _ in range(draft_models.MOST_MODELS + 3):
         draft_model_of(sg.Speculation(draft_model=(Function(own.vocab_size), own)), own)
-    assert len(draft_models._Loaded.models) == draft_models.MOST_MODELS
+    assert len(draft_models._LOADED) == draft_models.MOST_MODELS

@@ -22,7 +22,7 @@ from token_caches import TokenCache
 
 import structgen as sg
 from structgen.engine import Engine, FinishReason, Request, Sampling
-from structgen.engine.request_tokens import RequestTokens
+from structgen.engine.model_prompts import RequestTokens
 
 TOKENIZER = tokenizer()
 PERSON = sg.json_schema(

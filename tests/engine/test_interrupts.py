@@ -256,7 +256,7 @@ def test_a_text_whose_event_loop_is_closed_ends_and_the_others_go_on() -> None:
 
 def test_a_mask_that_fails_is_an_error_of_its_own_text(monkeypatch: pytest.MonkeyPatch) -> None:
     """Even where the failure has no name."""
-    from structgen.core.matcher import Matcher
+    from structgen.json_grammars.compiled_schema import CompiledSchema
 
     engine, requests = (
         _engine(),
@@ -268,13 +268,13 @@ def test_a_mask_that_fails_is_an_error_of_its_own_text(monkeypatch: pytest.Monke
         ],
     )
     compiled = [sg.compile(request.grammar, TOKENIZER, store=False) for request in requests]  # type: ignore[arg-type]
-    fill = Matcher.fill_mask
+    fill = CompiledSchema.fill_index
 
-    def filled(self: Matcher, *rest: Any, **named: Any) -> None:
-        assert self.compiled is not compiled[1], "a fault of the machine"
-        fill(self, *rest, **named)
+    def filled(self: CompiledSchema, *rest: Any) -> None:
+        assert self is not compiled[1], "a fault of the machine"
+        fill(self, *rest)
 
-    monkeypatch.setattr(Matcher, "fill_mask", filled)
+    monkeypatch.setattr(CompiledSchema, "fill_index", filled)
     handles = [
         engine.submit(Request("x", one, request.sampling, max_tokens=30))[0]
         for one, request in zip(compiled, requests, strict=True)

@@ -14,8 +14,7 @@ from random_trees import path_down, random_tree
 from small_models import write_llama
 
 from structgen.engine.forward_pass.draft_trees import MOST_NODES
-from structgen.engine.forward_pass.key_value_pages import PagedCache
-from structgen.engine.forward_pass.llama import Llama
+from structgen.engine.forward_pass.llama import Llama, PagedCache
 from structgen.engine.model_protocol import DraftSupport, VerifiesDrafts
 from structgen.errors import OptionError
 

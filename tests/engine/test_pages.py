@@ -13,9 +13,8 @@ import pytest
 import torch
 from small_models import write_llama
 
-from structgen.engine.forward_pass import key_value_pages
-from structgen.engine.forward_pass.key_value_pages import PagedCache
-from structgen.engine.forward_pass.llama import Llama
+from structgen.engine.forward_pass import llama
+from structgen.engine.forward_pass.llama import Llama, PagedCache
 
 PAGE = 32
 """Columns of a page."""
@@ -87,14 +86,14 @@ def test_prompts_that_begin_alike_share_what_is_full(tmp_path: Path) -> None:
 
 def test_what_a_fresh_page_holds_is_not_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     model = Llama.read(write_llama(tmp_path))
-    fresh = key_value_pages.fresh_page
+    fresh = llama.fresh_page
 
     def full_of_nan(page_bytes: int) -> npt.NDArray[np.uint8]:
         page = fresh(page_bytes)
         page[:] = 0xFF
         return page
 
-    monkeypatch.setattr(key_value_pages, "fresh_page", full_of_nan)
+    monkeypatch.setattr(llama, "fresh_page", full_of_nan)
     logits, cache = model.prefill([4])
     assert torch.isfinite(logits).all()
     assert torch.isfinite(model.decode([5], [cache])).all()

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +10,7 @@ import torch
 import transformers
 from small_models import write_llama
 
-from structgen.engine.forward_pass.llama import Llama, _dealt
+from structgen.engine.forward_pass.llama import Llama
 from structgen.engine.forward_pass.weights import Weights
 
 CPU, KIND = torch.device("cpu"), torch.float32
@@ -101,12 +100,3 @@ def test_the_logits_behind_prompts_are_transformers(tmp_path: Path, groups: int,
 
 def test_weights_that_are_no_whole_panels_are_not_served(tmp_path: Path) -> None:
     assert not Llama.serves(Weights.read(write_llama(tmp_path, inner=100)))
-
-
-def test_rows_are_dealt_out_so_that_no_thread_is_without() -> None:
-    for counts in ([1, 1], [500, 1, 1], [1, 1, 500], [3, 4, 5, 6, 7, 8]):
-        ends = torch.tensor(counts).cumsum(0).numpy()
-        for parts in range(2, len(counts) + 1):
-            stops = [0, *_dealt(ends, parts)]
-            assert len(stops) == parts + 1 and stops[-1] == len(counts)
-            assert all(before < after for before, after in pairwise(stops))

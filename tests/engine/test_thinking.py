@@ -147,7 +147,7 @@ def test_thoughts_are_heard_while_they_grow() -> None:
     engine = sg.Engine(Says(encoded('one two three four</think>"M"')), TOKENIZER)
     (handle,) = engine.submit(sg.Request("?", SIZE, sg.Sampling(temperature=0.0), thinking=sg.Thinking()))
     heard: list[str] = []
-    handle.listen_to_thoughts(lambda: heard.append(handle.thoughts))
+    handle.listen(lambda piece: heard.append(handle.thoughts) if piece == "" else None)
     engine.drive([handle])
     assert handle.result is not None and handle.result.thoughts == heard[-1] == "one two three four"
     assert len(heard) > 1 and all(heard[-1].startswith(one) for one in heard)

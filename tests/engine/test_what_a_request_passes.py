@@ -52,11 +52,11 @@ def test_a_step_of_the_loop_passes_at_most_twelve_files_and_fifty_functions() ->
     assert len(found) <= 50, sorted(code.co_qualname for code in found)
 
 
-def test_a_call_of_run_with_a_schema_passes_at_most_54_files_and_14_of_the_engine() -> None:
+def test_a_call_of_run_with_a_schema_passes_at_most_54_files_and_10_of_the_engine() -> None:
     engine = sg.Engine("structgen/extract")
-    for _ in range(3):  # the trial of drafts ends meanwhile
-        sg.run(engine, PROMPT, SCHEMA)
+    engine._loop.drafts.trial.pays = False  # as after the trial of drafts, whose end hangs on the time
+    sg.run(engine, PROMPT, SCHEMA)
     found = files(passed(lambda: sg.run(engine, PROMPT, SCHEMA)))
     assert len(found) <= 54, sorted(found)
     of_engine = {file for file in found if file.startswith("engine")}
-    assert len(of_engine) <= 14, sorted(of_engine)
+    assert len(of_engine) <= 10, sorted(of_engine)

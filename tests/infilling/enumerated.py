@@ -24,6 +24,17 @@ def random_automaton(chance: np.random.Generator, states: int, tokens: int) -> T
     return token_automaton(Dfa(0, table, token_class, accepting, ()))
 
 
+def accepts(automaton: TokenAutomaton, tokens: list[int]) -> bool:
+    """Return whether a sequence of tokens is a text of the language."""
+    state = automaton.start
+    for token in tokens:
+        column = int(automaton.token_class[token])
+        state = -1 if column < 0 else int(automaton.transitions[state, column])
+        if state < 0:
+            return False
+    return bool(automaton.accepting[state])
+
+
 Weights = dict[tuple[int, ...], float]
 """All valid fillings, each with the sum of its logits."""
 
@@ -60,7 +71,7 @@ def fillings_of(
                     weight += float(logits[slot, token])
             if closes[slot]:
                 is_behind_null = False
-        if is_valid and automaton.accepts(text):
+        if is_valid and accepts(automaton, text):
             weights[filling] = weight
     return weights
 
@@ -76,7 +87,7 @@ def check(lattice: Lattice, weights: Weights, at: np.ndarray | None = None) -> N
     if not weights:
         return
     for slot, tokens in held.items():
-        assert set(np.flatnonzero(lattice.token_mask(slot)).tolist()) == tokens - {NULL}
-        assert lattice.null_allowed(slot) == (NULL in tokens)
         count = len(lattice.automaton.token_class)
+        mask = np.flatnonzero(lattice.token_mask(slot)).tolist()
+        assert {NULL if one == count else one for one in mask} == tokens
         assert {one for one in (NULL, *range(count)) if lattice.allows(slot, one)} == tokens

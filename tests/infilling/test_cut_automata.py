@@ -7,6 +7,7 @@ import itertools
 import lark
 import numpy as np
 import pytest
+from enumerated import accepts
 from for_each import for_each
 from toy_models import byte_tokenizer as tokenizer
 from toy_models import filled
@@ -42,7 +43,7 @@ def test_a_cut_automaton_takes_every_text_below_its_depth_and_no_other(name: str
             text
             for size in range(6)
             for letters in itertools.product(alphabet, repeat=size)
-            if automaton.accepts(list(text := bytes(letters)))
+            if accepts(automaton, list(text := bytes(letters)))
         }
         assert all(stated(compiled, text) for text in taken[depth])
     assert taken[2] <= taken[4] <= taken[6] and taken[2] < taken[6]
@@ -93,9 +94,9 @@ def test_a_depth_cuts_a_part_as_it_cuts_the_grammar_by_itself(name: str) -> None
     alone = language_of(part, tokenizer(), "grammar", depth=3).automaton
     texts = [bytes(one) for size in range(1, 9) for one in itertools.product(b"([", repeat=size // 2)]
     texts = [one + bytes({40: 41, 91: 93}[byte] for byte in reversed(one)) for one in texts]
-    taken = [alone.accepts(list(one)) for one in texts]
+    taken = [accepts(alone, list(one)) for one in texts]
     assert any(taken) and not all(taken)
-    assert [whole.automaton.accepts(list(written(one))) for one in texts] == taken
+    assert [accepts(whole.automaton, list(written(one))) for one in texts] == taken
     assert whole.exactness == "depth<=3"
 
 
@@ -116,7 +117,7 @@ def test_a_lark_grammar_without_recursion_has_an_automaton() -> None:
     automaton = token_automaton(compiled.to_dfa(5_000, minimal=True))
     for size in range(6):
         for letters in itertools.product(b"a, ", repeat=size):
-            assert automaton.accepts(list(letters)) == stated(compiled, bytes(letters))
+            assert accepts(automaton, list(letters)) == stated(compiled, bytes(letters))
 
 
 @pytest.mark.parametrize("schema", [{"enum": ["ab", "abc", 12, [1, None]]}, {"type": "number"}])

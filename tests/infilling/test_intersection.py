@@ -10,7 +10,7 @@ import jsonschema
 import lark
 import numpy as np
 import pytest
-from enumerated import check, random_automaton
+from enumerated import accepts, check, random_automaton
 from for_each import for_each
 from object_schemas import BOOLEAN, object_of
 from toy_models import filled as fill
@@ -45,11 +45,11 @@ def fillings(
     found = {}
     for texts in itertools.product(*choices):
         is_typed = all(
-            types[piece.name].accepts(list(text))
+            accepts(types[piece.name], list(text))
             for piece, text in zip(pieces, texts, strict=True)
             if piece.name in types
         )
-        if not is_typed or not whole.accepts([token for text in texts for token in text]):
+        if not is_typed or not accepts(whole, [token for text in texts for token in text]):
             continue
         filling: list[int] = []
         for piece, text in zip(pieces, texts, strict=True):

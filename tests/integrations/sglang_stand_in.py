@@ -7,6 +7,7 @@ is no ValueError ends the scheduler.
 
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
 from types import ModuleType, SimpleNamespace
 from typing import Any, NamedTuple
 
@@ -37,7 +38,7 @@ def install(put: Callable[[str, ModuleType], None], version: str = VERSION) -> S
             "ReasonerGrammarBackend": reasoner.ReasonerGrammarBackend
         },
         f"{srt}.managers": {},
-        f"{srt}.managers.schedule_batch": {"Req": Req},
+        f"{srt}.managers.schedule_batch": {"Req": Req, "FINISH_ABORT": FINISH_ABORT},
         f"{srt}.parser": {},
         f"{srt}.parser.reasoning_parser": {"ReasoningParser": SimpleNamespace},
         f"{srt}.plugins": {},
@@ -63,6 +64,15 @@ def _serving() -> SimpleNamespace:
     )
 
 
+@dataclass
+class FINISH_ABORT:
+    """Why the scheduler ends a request at its next token, whichever it is."""
+
+    message: str | None = None
+    status_code: int | None = None
+    err_type: str | None = None
+
+
 class Req:
     """What the scheduler holds of a request."""
 
@@ -77,6 +87,7 @@ class Req:
         self.output_ids: list[int] = []
         self.grammar: Any = None
         self.aborted: str | None = None
+        self.to_finish: FINISH_ABORT | None = None
 
     def set_finish_with_abort(
         self, error_msg: str, status_code: int = 400, err_type: str = "BadRequestError"
@@ -229,6 +240,12 @@ def _reasoner(base: SimpleNamespace) -> SimpleNamespace:
             if isinstance(made, base.InvalidGrammarObject):
                 return made
             found = ReasonerGrammarObject(made)
+            # for a request whose thoughts alone are filtered
+            self.functions = (
+                self.inner.allocate_vocab_mask,
+                self.inner.move_vocab_mask,
+                self.inner.apply_vocab_mask,
+            )
             found.maybe_init_reasoning(reasoning)
             return found
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import random
 import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
@@ -87,3 +88,30 @@ def test_a_text_that_goes_on_with_a_stop_alone_has_failed() -> None:
     text.take(ord("a"))
     text.fill(mask, 0)
     assert "stop_token_ids" in str(text.failure) and mask.allowed().tolist() == [256]
+
+
+def test_so_much_of_a_draft_may_come_as_leaves_room_for_the_rest() -> None:
+    chance, pattern, seen = random.Random(7), "(ab?|cd{1,5}e)*f{2}", set()
+    for _ in range(150):
+        text, draft = text_of(pattern), [*chance.choice([b"abacdde", b"cddddeff", b"aff\x00", b"cde"])]
+        budget, expected = chance.randint(2, 12), 0
+        for count in range(1, text.matcher.accepts(draft) + 1):
+            apart = sg.Matcher(text.matcher.compiled)
+            for token in draft[:count]:
+                apart.advance(token)
+            expected = count if count + apart.tokens_to_finish() <= budget else expected
+        assert text.allowed(draft, budget) == expected and text.size == 0
+        seen.add(expected)
+    assert len(seen) > 5
+
+
+def test_a_limit_that_a_draft_meets_leaves_the_text_where_it_was(monkeypatch: pytest.MonkeyPatch) -> None:
+    text = text_of("ab{9}")
+
+    def cost(*_: Any) -> int:
+        raise sg.errors.LimitError("It is met.", limit="oracle_steps")
+
+    monkeypatch.setattr(sg.CompiledGrammar, "cost", cost)
+    with pytest.raises(sg.errors.LimitError):
+        text.allowed([*b"abb"], 20)
+    assert text.size == 0

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import gc
 import importlib
 import json
 import random
 import re
 import sys
 import threading
+import weakref
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from types import SimpleNamespace
@@ -19,7 +21,7 @@ import sglang_stand_in
 import torch
 import transformers
 from object_schemas import STRING, object_of
-from sglang_stand_in import Req, masks_of, walked
+from sglang_stand_in import FINISH_ABORT, Req, masks_of, walked
 
 import structgen as sg
 from structgen.integrations import engine_hooks, sglang_plugin
@@ -195,7 +197,21 @@ def test_a_mask_that_cannot_be_filled_ends_that_request_alone(sglang: SimpleName
     assert torch.isfinite(logits[0]).nonzero().flatten().tolist() == [EOS]
     with pytest.raises(ValueError, match="cannot be filled"):
         one.grammar.accept_token(EOS)
+    assert one.to_finish == FINISH_ABORT(str(one.grammar.text.failure), 400, "BadRequestError")
     jsonschema.validate(json.loads(run(sglang, [other])[0]), SCHEMA)
+    assert other.to_finish is None
+
+
+def test_a_request_that_ends_lets_its_text_go_at_once(sglang: SimpleNamespace) -> None:
+    requests = admitted(started(sglang), Req(*JSON))
+    masks_of(sglang.base, requests, WIDTH)
+    text = weakref.ref(requests[0].grammar.text)
+    gc.disable()
+    try:
+        requests.clear()
+        assert text() is None
+    finally:
+        gc.enable()
 
 
 @pytest.mark.parametrize(

@@ -4,11 +4,13 @@ come out, with drafts, thoughts and budgets."""
 from __future__ import annotations
 
 import asyncio
+import gc
 import importlib
 import json
 import random
 import sys
 import threading
+import weakref
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from types import ModuleType, SimpleNamespace
@@ -362,8 +364,10 @@ def test_the_engine_alone_compiles_a_constraint(
     vllm: SimpleNamespace, engine: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     started, calls = engine(), []
-    read = engine_grammars.read_request
-    monkeypatch.setattr(engine_grammars, "read_request", lambda asked: calls.append(asked) or read(asked))
+    read = engine_grammars.requested
+    monkeypatch.setattr(
+        engine_grammars, "requested", lambda asked, *rest: calls.append(asked) or read(asked, *rest)
+    )
     asked = params(vllm, json=SCHEMA)
     asked.max_tokens = 60
     monkeypatch.setattr(started.manager.backend, "grammars", EngineGrammars(TOKENIZER, [EOS], WIDTH))
@@ -399,6 +403,28 @@ def test_another_failure_of_the_engine_stays_its_own(
     started = engine()
     monkeypatch.setattr(started.manager.backend, "grammar_of", lambda *_, **__: 1 / 0)
     assert asyncio.run(outputs_of(started, params(vllm, json=SCHEMA))) == ["error"]
+
+
+def test_a_limit_that_a_text_meets_is_the_clients_error_with_the_reason(
+    vllm: SimpleNamespace, engine: Any
+) -> None:
+    branches = [{"properties": {f"k{at}": STRING}} for at in range(500)]
+    asked = params(vllm, json={"type": "object", "properties": {"a": {"type": "object", "oneOf": branches}}})
+    with pytest.raises(vllm_stand_in.VLLMValidationError, match="#/properties/a: oneOf has 500 branches"):
+        asyncio.run(outputs_of(engine(), asked))
+
+
+def test_a_request_that_ends_lets_its_text_go_at_once(vllm: SimpleNamespace, engine: Any) -> None:
+    started = engine()
+    request = admitted(vllm, started, params(vllm, json=SCHEMA))
+    started.manager.grammar_bitmask(request, [], None)
+    text = weakref.ref(started.manager.grammar(request).text)
+    gc.disable()
+    try:
+        del request
+        assert text() is None
+    finally:
+        gc.enable()
 
 
 def test_a_client_that_leaves_closes_its_request(vllm: SimpleNamespace, engine: Any) -> None:

@@ -224,6 +224,7 @@ def _request(types: SimpleNamespace) -> SimpleNamespace:
             self.request_id, self.sampling_params = "r", params
             self.num_prompt_tokens, self.max_tokens = prompt, params.max_tokens
             self.output: list[int] = []
+            self.stop_reason: int | str | None = None
             self.reasoning_ended = not thoughts
             self.structured_output_request = None
             if params.structured_outputs is not None:
@@ -341,7 +342,8 @@ def _engines(manager: type, request: type) -> SimpleNamespace:
                     failed = not self.manager.accept_tokens(made, [token], None)
                 for reason in ("error",) if failed else (None, "stop"):
                     yield SimpleNamespace(
-                        prompt_token_ids=prompt, outputs=[SimpleNamespace(finish_reason=reason)]
+                        prompt_token_ids=prompt,
+                        outputs=[SimpleNamespace(finish_reason=reason, stop_reason=made.stop_reason)],
                     )
             finally:
                 self.closed += 1

@@ -9,8 +9,7 @@ from array import array
 from collections.abc import Callable
 
 from structgen.errors import LimitError
-from structgen.maskbench.engines import EngineConfig, EngineRefusal, MaskEngine, Session, Unavailable
-from structgen.maskbench.ours import StructgenEngine
+from structgen.maskbench.engines import EngineConfig, EngineRefusal, Session, Unavailable
 
 SECRET = "the last words"
 
@@ -18,15 +17,15 @@ SECRET = "the last words"
 class ListedSession(Session):
     """Exact: the language is a list of texts, a mask is found by trying every token."""
 
-    refusals = (ValueError,)
-
     def __init__(self, texts, tokenizer):
         self.texts, self.tokenizer, self.written = texts, tokenizer, b""
         self.words = array("i", [0] * ((tokenizer.vocab_size + 31) // 32))
-        super().__init__(self.fill_row, self.take, memoryview(self.words), tokenizer.eos_token_ids)
+        row, ends = memoryview(self.words), tokenizer.eos_token_ids
+        more = {"refusals": (ValueError,), "locate": self.located, "is_limited": self.stopped}
+        super().__init__(self.fill_row, self.take, row, ends, **more)
 
     def allowed(self, token):
-        if token in self.end_tokens:
+        if token in self.ends:
             return self.written in self.texts
         text = self.tokenizer.token_bytes[token]
         return bool(text) and any(one.startswith(self.written + text) for one in self.texts)
@@ -41,22 +40,25 @@ class ListedSession(Session):
             raise ValueError(token)
         self.written += self.tokenizer.token_bytes[token]
 
-    def locate(self, text, start):
+    def located(self, text, start):
         return start, "one of the listed texts"
 
+    def stopped(self):
+        return False
 
-class Listed(MaskEngine):
+
+class Listed:
     """Reads schemas of the form {"enum": [...]}; anything else it refuses, by the first keyword."""
 
-    version = "1"
+    version, limits, is_cold = "1", (), False
     session: type[ListedSession] = ListedSession
     """What a document is written with; engines with a fault have a session with it."""
 
     def __init__(self, config: EngineConfig, tokenizer):
         self.name, self.tokenizer = config.name, tokenizer
 
-    def warm_up(self, tokenizer):
-        pass
+    def widest(self):
+        return None
 
     def texts(self, schema):
         value = json.loads(schema)
@@ -70,10 +72,11 @@ class Listed(MaskEngine):
 
 
 class SlowToLoad(Listed):
-    """Takes its time before the first schema."""
+    """Takes longer before the first schema than a compilation may take in its test."""
 
-    def warm_up(self, tokenizer):
-        time.sleep(0.06)
+    def __init__(self, config, tokenizer):
+        time.sleep(1.2)
+        super().__init__(config, tokenizer)
 
 
 class AcceptsEverything(Listed):
@@ -102,6 +105,11 @@ class UnsatisfiableByPolicy(RefusesByPolicy):
         raise EngineRefusal("unsatisfiable", "no text under property_order", by_policy=True)
 
 
+class TellsItsProcess(Listed):
+    def texts(self, schema):
+        raise EngineRefusal(f"process {os.getpid()}", "")
+
+
 class HangsInMask(Listed):
     """Hangs in the third mask of a document."""
 
@@ -121,13 +129,6 @@ class HangsInCommit(Listed):
 class HangsCompiling(Listed):
     def compile(self, schema):
         time.sleep(1000)
-
-
-class BeginsLate(Listed):
-    """Makes ready for longer than a compilation may take, as on a busy machine."""
-
-    def prepare(self):
-        time.sleep(1.2)
 
 
 class Dies(Listed):
@@ -154,7 +155,7 @@ class Raises(Listed):
 class Limited(Listed):
     """Meets a bound on its work in the second mask of a document, as our engine does."""
 
-    limits = StructgenEngine.limits
+    limits = (LimitError,)
 
     class session(ListedSession):
         def fill_row(self):
@@ -172,7 +173,7 @@ class SaysItIsLimited(Listed):
             if self.written:
                 self.row[:] = array("i", [0] * len(self.row))
 
-        def is_limited(self):
+        def stopped(self):
             return bool(self.written)
 
 

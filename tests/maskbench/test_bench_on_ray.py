@@ -13,13 +13,13 @@ from typer.testing import CliRunner
 
 from structgen.cli import app
 from structgen.errors import OptionError
-from structgen.maskbench import on_ray, runner
+from structgen.maskbench import engines, on_ray
 from structgen.maskbench.engines import EngineConfig
 from structgen.maskbench.on_ray import RayBenchRun, ShardReplay
 from structgen.maskbench.readers import Case, Instance
 from structgen.maskbench.runner import BenchRun
 
-TIMES = ("compile_ns", "first_ns", "pairs")
+TIMES = ("first_ns", "pairs")
 
 
 def _cases(count=4, word="ab"):
@@ -41,8 +41,13 @@ def _configs(*factories):
 CONFIGS = _configs("Listed", "AcceptsEverything")
 
 
+@pytest.fixture(autouse=True)
+def _short_shards(monkeypatch):
+    monkeypatch.setattr(on_ray, "SHARD", 3)
+
+
 def _on_ray(folder, cases, *, configs=CONFIGS, timeout=600.0):
-    with RayBenchRun(configs, timeout=timeout, folder=folder, shard_size=3) as run:
+    with RayBenchRun(configs, timeout=timeout, folder=folder) as run:
         run.prepare(lambda: (), lambda: None)
         return {case.name: found for case, found in run.results(cases)}
 
@@ -87,7 +92,7 @@ def test_a_run_that_was_cut_does_what_is_missing_and_another_one_finds_nothing_o
 
 @pytest.mark.parametrize("variant", ["cold", "same-process"])
 def test_engines_whose_process_begins_in_a_certain_way_are_refused(tmp_path, variant):
-    config = EngineConfig(f"structgen:{variant}", "fake_engines:Listed", variant=variant)
+    config = EngineConfig(f"structgen:{variant}", "fake_engines:Listed")
     with pytest.raises(OptionError, match="says how one process begins"):
         RayBenchRun([config], timeout=1.0, folder=tmp_path)
 
@@ -99,7 +104,7 @@ def test_the_command_reports_what_one_process_reports(tmp_path, monkeypatch):
         text = {"schema": {"enum": ["ab"]}, "tests": [{"data": "ab" if i else "b", "valid": True}]}
         (tmp_path / "in" / f"Easy---{i}.json").write_text(json.dumps(text))
     monkeypatch.setattr(
-        runner,
+        engines,
         "engine_config",
         lambda name, tokenizer, policies, *, memory=0: EngineConfig(name, f"fake_engines:{name}", tokenizer),
     )
@@ -126,12 +131,7 @@ def test_the_command_takes_ray_with_a_folder_alone(wrong):
 
 
 def test_a_worker_starts_its_engines_once(tmp_path):
-    replay = ShardReplay(CONFIGS, 20.0)
-    try:
-        pids = []
-        for _ in range(2):
-            replay.work((tmp_path, _cases(2)))
-            pids.append([one._process._process.pid for (one,) in replay._run._processes])
-        assert pids[0] == pids[1] and len(set(pids[0])) == 2
-    finally:
-        replay._run.__exit__()
+    replay = ShardReplay(_configs("TellsItsProcess"), 20.0)
+    shards = [list(replay([(tmp_path, _cases(2))]))[1][1] for _ in range(2)]
+    reasons = {one["reason"] for lines in shards for line in lines.splitlines() for one in json.loads(line)}
+    assert len(reasons) == 1 and reasons.pop().startswith("process ")

@@ -11,8 +11,8 @@ from long_waits import without_waits
 from typer.testing import CliRunner
 
 from structgen.cli import app
-from structgen.maskbench import runner
-from structgen.maskbench.citation import DataDigest
+from structgen.maskbench import engines
+from structgen.maskbench.citation import case_digest, data_digest
 from structgen.maskbench.engines import EngineConfig
 from structgen.maskbench.readers import Case
 
@@ -29,10 +29,10 @@ def called(tmp_path, monkeypatch):
     def config(name, tokenizer, policies, *, memory=0):
         return EngineConfig(name, f"fake_engines:{name}", tokenizer, policies, memory=memory)
 
-    monkeypatch.setattr(runner, "engine_config", config)
+    monkeypatch.setattr(engines, "engine_config", config)
 
-    def call(engines, *options):
-        arguments = ["maskbench", str(tmp_path), "--engine", engines, *options]
+    def call(named, *options):
+        arguments = ["maskbench", str(tmp_path), "--engine", named, *options]
         return CliRunner().invoke(app(), arguments)
 
     return call
@@ -113,10 +113,7 @@ def test_a_run_says_what_it_takes_to_make_it_again(called):
 
 def test_the_digest_of_the_data_follows_each_case_and_not_their_order():
     def digest(*cases):
-        made = DataDigest()
-        for case in cases:
-            made.add(case)
-        return str(made)
+        return data_digest(map(case_digest, cases))
 
     a, b = Case("a", "x", '{"type": "integer"}', ("1",)), Case("b", "x", "true")
     assert digest(a, b) == digest(b, a) != digest(a)

@@ -13,9 +13,9 @@ from typer.testing import CliRunner
 from structgen.cli import app
 from structgen.maskbench.engines import EngineConfig, EngineRefusal
 from structgen.maskbench.measurements import CaseResult, Verdict
-from structgen.maskbench.ours import StructgenEngine
+from structgen.maskbench.ours import structgen
 from structgen.maskbench.readers import Case, Instance
-from structgen.maskbench.replay import HEAD, Probe, run
+from structgen.maskbench.replay import HEAD, CaseReplay, Probe
 from structgen.maskbench.vocabularies import load
 
 SCHEMA = {
@@ -36,11 +36,10 @@ def played(tokenizer, texts, policies=(), schema=SCHEMA):
     instances = tuple(Instance(text.removeprefix("!").encode(), text[0] != "!") for text in texts)
     case = Case("c", "s", json.dumps(schema), instances, bare=not texts)
     found = CaseResult("c", "s", "ours")
-    engine = StructgenEngine(EngineConfig("ours", "", policies=dict(policies)), tokenizer)
-    engine.warm_up(tokenizer)
+    engine = structgen(EngineConfig("ours", "", policies=dict(policies)), tokenizer)
     probe = Probe(memoryview(array("q", [0] * (HEAD + 64))))
-    for parts in run(engine, tokenizer, case, probe):
-        found.take(**parts)
+    for parts in CaseReplay(engine, tokenizer, case, probe).parts():
+        found.take(parts)
     return found
 
 
@@ -70,14 +69,14 @@ def test_a_refusal_tells_the_exact_byte_and_what_was_expected(tokenizer):
 
 
 def test_a_refused_schema_is_counted_by_its_keyword(tokenizer, unhandled):
-    engine = StructgenEngine(EngineConfig("ours", ""), tokenizer)
+    engine = structgen(EngineConfig("ours", ""), tokenizer)
     with pytest.raises(EngineRefusal) as refusal:
         engine.compile(f'{{"{unhandled}": false}}')
     assert refusal.value.reason == f"unsupported: {unhandled}"
 
 
 def test_text_that_is_no_schema_is_a_refusal(tokenizer):
-    engine = StructgenEngine(EngineConfig("ours", ""), tokenizer)
+    engine = structgen(EngineConfig("ours", ""), tokenizer)
     with pytest.raises(EngineRefusal) as refusal:
         engine.compile("{")
     assert refusal.value.reason == "SchemaError"
@@ -97,18 +96,18 @@ from pathlib import Path
 import structgen as sg
 from structgen.maskbench.engines import EngineConfig, create
 from structgen.maskbench.readers import select
-from structgen.maskbench.replay import HEAD, Probe, run
+from structgen.maskbench.replay import HEAD, CaseReplay, Probe
 from structgen.native import jit
 
 def loaded():
     return {name for name, entries in jit._entries.items() if not entries._waiting}
 
-factory = "structgen.maskbench.ours:StructgenEngine"
+factory = "structgen.maskbench.ours:structgen"
 engine, tokenizer = create(EngineConfig("ours", factory, "small", dict(sg.WIDEST)))
 before = loaded()
 probe = Probe(memoryview(array("q", [0] * (HEAD + 64))))
 for case in select([Path(path) for path in sys.argv[1:]]).cases():
-    list(run(engine, tokenizer, case, probe))
+    list(CaseReplay(engine, tokenizer, case, probe).parts())
 print(sorted(loaded() - before))
 """
     schemas = [f"schemas/{name}.json" for name in ("access_rule", "calendar_event", "formats", "geometry")]

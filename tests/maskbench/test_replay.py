@@ -6,9 +6,10 @@ import fake_engines
 import pytest
 
 from structgen.maskbench.engines import EngineConfig
-from structgen.maskbench.measurements import NOT_MEASURED, CaseResult, SchemaOutcome, Verdict
+from structgen.maskbench.measurements import NOT_MEASURED, CaseResult, Verdict
 from structgen.maskbench.readers import Case, Instance
-from structgen.maskbench.replay import HEAD, Probe, replay, run
+from structgen.maskbench.replay import HEAD, CaseReplay, Probe, replay
+from structgen.maskbench.run_report import times
 from structgen.tokens.tokenizer import Tokenizer
 
 TOKENIZER = Tokenizer.from_bytes([bytes([byte]) for byte in range(256)] + [b'"ab', None], eos_token_id=257)
@@ -27,8 +28,8 @@ def played(factory, case, words=64):
     found = CaseResult("c", "s", "fake")
 
     probe = Probe(memoryview(array("q", [0] * (HEAD + words))))
-    for parts in run(factory(EngineConfig("fake", ""), TOKENIZER), TOKENIZER, case, probe):
-        found.take(**parts)
+    for parts in CaseReplay(factory(EngineConfig("fake", ""), TOKENIZER), TOKENIZER, case, probe).parts():
+        found.take(parts)
     return found
 
 
@@ -50,9 +51,9 @@ def test_every_call_is_measured_once(valid):
     one = played(fake_engines.Listed, case)
     positions = [len(TOKENIZER.encode(instance.text)) for instance in case.instances]
     # Of each instance a mask before every token and one for the end; the very first is the first mask's.
-    assert len(list(one.masks())) == sum(n + 1 for n in positions) - bool(valid)
-    assert len(list(one.commits())) == sum(positions)
-    assert one.compiled and 0 < one.compile_ns < one.first_ns
+    assert len(times(one)["mask"]) == sum(n + 1 for n in positions) - bool(valid)
+    assert len(times(one)["commit"]) == sum(positions)
+    assert one.compiled and one.first_ns > 0
 
 
 def test_times_do_not_get_lost_when_their_memory_is_full():
@@ -74,11 +75,11 @@ def test_a_mask_whose_commit_raised_does_not_shift_the_times_that_follow():
             return lambda: sessions.pop() if sessions else fake_engines.ListedSession(texts, self.tokenizer)
 
     found = played(RaisesOnce, enum(17, valid=[17, 17]))
-    times = found.pairs
+    pairs = found.pairs
     assert found.verdicts == [Verdict.CRASHED, Verdict.RIGHT]
-    assert times[:2].tolist() == [NOT_MEASURED, NOT_MEASURED]
-    assert len(times) % 2 == 0
-    assert times[-1] == NOT_MEASURED
+    assert pairs[:2].tolist() == [NOT_MEASURED, NOT_MEASURED]
+    assert len(pairs) % 2 == 0
+    assert pairs[-1] == NOT_MEASURED
 
 
 def test_a_refusal_names_the_byte_where_the_token_begins_and_what_was_expected():
@@ -105,7 +106,7 @@ def test_a_refusal_by_policy_alone_is_told_apart():
 
 def test_a_schema_that_only_a_policy_leaves_empty_is_refused_by_policy():
     found = played(fake_engines.UnsatisfiableByPolicy, enum(1, valid=[1]))
-    assert found.outcome is SchemaOutcome.POLICY and not found.reason
+    assert found.outcome is Verdict.POLICY and not found.reason
     assert found.failures[0].detail == "no text under property_order"
 
 
@@ -132,4 +133,4 @@ def test_an_instance_without_a_mask_for_its_first_token_takes_nothing():
 def test_a_bare_schema_is_walked_to_a_document_or_a_dead_end(engine, verdict, least):
     found = played(engine, enum("abab", bare=True))
     assert found.verdicts == [verdict]
-    assert len(list(found.commits())) >= least
+    assert len(times(found)["commit"]) >= least

@@ -2,7 +2,6 @@ from __future__ import annotations
 
 import csv
 import io
-import json
 import math
 import re
 from array import array
@@ -13,157 +12,121 @@ from hypothesis import given
 from hypothesis import strategies as st
 from rich.console import Console
 
-from structgen.maskbench.measurements import NOT_MEASURED, CaseResult, Failure, SchemaOutcome, Verdict
+from structgen.maskbench.measurements import NOT_MEASURED, CaseResult, Failure, Verdict
 from structgen.maskbench.peers import group
-from structgen.maskbench.run_report import (
-    Tally,
-    microseconds,
-    percentile,
-    show,
-    tables,
-    timing,
-    to_csv,
-    to_json,
-)
+from structgen.maskbench.run_report import microseconds, report_of, show, tables, times, timing, to_csv
 
-TIMES = st.lists(st.integers(0, 10**6), min_size=1, max_size=60)
+PERMILLES = {"p25": 250, "p50": 500, "p75": 750, "p90": 900, "p95": 950, "p99": 990, "p99_9": 999}
 
 
 def result(name="a", engine="structgen", split="s", **fields):
     return CaseResult(name, split, engine, **{"compiled": True, "first_ns": 1000, **fields})
 
 
-@given(TIMES, st.integers(1, 1000))
-def test_a_percentile_is_the_least_time_that_enough_times_do_not_exceed(times, permille):
-    needed = math.ceil(permille * len(times) / 1000)
-    slow = min(time for time in times if sum(other <= time for other in times) >= needed)
-    assert percentile(sorted(times), permille) == slow
+def ours(*results):
+    return report_of(results)["engines"]["structgen"]
+
+
+@given(st.lists(st.integers(0, 10**6), min_size=1, max_size=60))
+def test_a_percentile_is_the_least_time_that_enough_times_do_not_exceed(measured):
+    found = timing(measured)
+    for name, permille in PERMILLES.items():
+        needed = math.ceil(permille * len(measured) / 1000)
+        slow = min(time for time in measured if sum(other <= time for other in measured) >= needed)
+        assert found[name] == slow
 
 
 def test_the_figures_of_a_thousand_times():
-    ranks = {"p25": 250, "p50": 500, "p75": 750, "p90": 900, "p95": 950, "p99": 990, "p99_9": 999}
-    assert timing(range(1, 1001)) == {"count": 1000, "avg": 500.5, "max": 1000, **ranks}
+    assert timing(range(1, 1001)) == {"count": 1000, "avg": 500.5, "max": 1000, **PERMILLES}
     assert timing([]) == {}
 
 
 def test_a_position_counts_in_the_sum_only_with_both_its_times():
-    pairs = array("q", [NOT_MEASURED, 5, 10, 20, 30, NOT_MEASURED])
-    one = result(pairs=pairs)
-    assert (list(one.masks()), list(one.commits()), list(one.sums())) == ([10, 30], [5, 20], [30])
+    found = times(result(pairs=array("q", [NOT_MEASURED, 5, 10, 20, 30, NOT_MEASURED])))
+    assert [found[name].tolist() for name in ("mask", "commit", "mask + commit")] == [[10, 30], [5, 20], [30]]
 
 
 @for_each(
     ("fields", "outcome"),
     [
-        ({}, SchemaOutcome.PASSING),
-        ({"verdicts": [Verdict.RIGHT]}, SchemaOutcome.PASSING),
-        ({"reason": "unsupported: not", "compiled": False}, SchemaOutcome.REFUSED),
-        ({"verdicts": [Verdict.RIGHT, Verdict.VALID_REFUSED]}, SchemaOutcome.FAILING),
-        ({"verdicts": [Verdict.INVALID_ACCEPTED]}, SchemaOutcome.FAILING),
-        ({"verdicts": [Verdict.DEAD_END]}, SchemaOutcome.FAILING),
-        ({"verdicts": [Verdict.POLICY]}, SchemaOutcome.POLICY),
-        ({"verdicts": [Verdict.POLICY, Verdict.VALID_REFUSED]}, SchemaOutcome.FAILING),
-        ({"verdicts": [Verdict.VALID_REFUSED, Verdict.TIMED_OUT]}, SchemaOutcome.TIMED_OUT),
-        ({"verdicts": [Verdict.CRASHED]}, SchemaOutcome.CRASHED),
-        ({"verdicts": [Verdict.LIMITED, Verdict.RIGHT]}, SchemaOutcome.LIMITED),
-        ({"verdicts": [Verdict.LIMITED, Verdict.CRASHED]}, SchemaOutcome.CRASHED),
-        ({"failures": [Failure("a", "e", "crashed")], "compiled": False}, SchemaOutcome.CRASHED),
-        ({"failures": [Failure("a", "e", "timed out")], "compiled": False}, SchemaOutcome.TIMED_OUT),
-        ({"failures": [Failure("a", "e", "refused only by a policy")]}, SchemaOutcome.POLICY),
+        ({}, Verdict.RIGHT),
+        ({"verdicts": [Verdict.RIGHT]}, Verdict.RIGHT),
+        ({"reason": "unsupported: not", "compiled": False}, Verdict.REFUSED),
+        ({"verdicts": [Verdict.RIGHT, Verdict.VALID_REFUSED]}, Verdict.VALID_REFUSED),
+        ({"verdicts": [Verdict.INVALID_ACCEPTED]}, Verdict.INVALID_ACCEPTED),
+        ({"verdicts": [Verdict.DEAD_END]}, Verdict.DEAD_END),
+        ({"verdicts": [Verdict.POLICY]}, Verdict.POLICY),
+        ({"verdicts": [Verdict.POLICY, Verdict.VALID_REFUSED]}, Verdict.VALID_REFUSED),
+        ({"verdicts": [Verdict.VALID_REFUSED, Verdict.TIMED_OUT]}, Verdict.TIMED_OUT),
+        ({"verdicts": [Verdict.CRASHED]}, Verdict.CRASHED),
+        ({"verdicts": [Verdict.LIMITED, Verdict.RIGHT]}, Verdict.LIMITED),
+        ({"verdicts": [Verdict.LIMITED, Verdict.CRASHED]}, Verdict.CRASHED),
+        ({"failures": [Failure("a", "e", "crashed")], "compiled": False}, Verdict.CRASHED),
+        ({"failures": [Failure("a", "e", "timed out")], "compiled": False}, Verdict.TIMED_OUT),
+        ({"failures": [Failure("a", "e", "refused only by a policy")]}, Verdict.POLICY),
     ],
 )
 def test_a_schema_has_the_worst_outcome_of_its_instances(fields, outcome):
-    assert result(**fields).outcome is outcome
+    assert result(**fields).outcome == outcome
 
 
 def test_a_schema_at_fault_both_ways_is_in_both_columns():
-    tally = Tally()
-    tally.add([result(verdicts=[Verdict.VALID_REFUSED, Verdict.INVALID_ACCEPTED])])
-    counts = tally.counts("structgen")
-    assert [counts[name] for name in ("valid_refused", "invalid_accepted", "passing", "schemas")] == [
-        1,
-        1,
-        0,
-        1,
-    ]
-
-
-def test_a_policy_alone_is_no_fault():
-    tally = Tally()
-    tally.add([result(verdicts=[Verdict.POLICY])])
-    assert (tally.counts("structgen")["policy"], tally.faults("structgen")) == (1, 0)
+    counts = ours(result(verdicts=[Verdict.VALID_REFUSED, Verdict.INVALID_ACCEPTED]))["all"]
+    names = ("valid_refused", "invalid_accepted", "passing", "schemas")
+    assert [counts[name] for name in names] == [1, 1, 0, 1]
 
 
 def test_the_common_times_are_of_the_schemas_that_every_engine_compiled():
-    tally = Tally()
+    results = []
     for name, theirs in (("a", 7000), ("b", None)):
-        ours = result(name, pairs=array("q", [10, 1]))
-        tally.add([ours, result(name, "peer", compiled=theirs is not None, first_ns=theirs)])
-    assert tally.common() == {"a"}
-    assert tally.timings("structgen", tally.common())["mask"]["count"] == 1
-    assert tally.timings("structgen")["mask"]["count"] == 2
+        results.append(result(name, pairs=array("q", [10, 1])))
+        results.append(result(name, "peer", compiled=theirs is not None, first_ns=theirs))
+    assert report_of(results)["common_schemas"] == 1
+    found = ours(*results)
+    assert (found["ns_common"]["mask"]["count"], found["ns"]["mask"]["count"]) == (1, 2)
 
 
 def test_a_compilation_cut_short_stays_in_the_percentiles():
-    tally = Tally()
     cut = result(first_ns=60 * 10**9, compiled=False, failures=[Failure("a", "structgen", "timed out")])
-    tally.add([cut, result(engine="peer")])
-    assert tally.timings("structgen", tally.common())["first mask"]["max"] == 60 * 10**9
+    assert ours(cut, result(engine="peer"))["ns_common"]["first mask"]["max"] == 60 * 10**9
 
 
 def test_a_split_called_all_is_counted_once():
-    tally = Tally()
-    tally.add([result(split="all")])
-    assert tally.counts("structgen")["schemas"] == 1
+    found = ours(result(split="all"))
+    assert (found["all"]["schemas"], found["splits"]) == (1, {})
 
 
-def test_the_json_report_has_counts_reasons_and_times():
-    tally = Tally()
-    tally.add([result("a", pairs=array("q", [10, 1]), verdicts=[Verdict.RIGHT])])
-    tally.add([result("b", reason="unsupported: not", compiled=False, first_ns=None)])
-    found = json.loads(to_json(tally, {"seed": 3}))
-    ours = found["engines"]["structgen"]
-    assert (found["seed"], found["common_schemas"]) == (3, 1)
-    assert (ours["all"]["schemas"], ours["all"]["passing"], ours["splits"]["s"]["refused"]) == (2, 1, 1)
-    assert ours["all"]["refused_by_reason"] == {"unsupported: not": 1}
-    assert ours["ns"]["mask"]["p99_9"] == 10
-
-
-def test_the_csv_report_is_rows_of_one_figure():
-    tally = Tally()
-    tally.add([result(pairs=array("q", [10, 1]))])
-    rows = {tuple(row[:5]): row[5] for row in csv.reader(io.StringIO(to_csv(tally)))}
+def test_the_report_has_counts_reasons_and_times_and_its_csv_one_figure_a_row():
+    refused = result("b", reason="unsupported: not", compiled=False, first_ns=None)
+    results = [result("a", pairs=array("q", [10, 1]), verdicts=[Verdict.RIGHT]), refused]
+    found = ours(*results)
+    assert (found["all"]["schemas"], found["all"]["passing"], found["splits"]["s"]["refused"]) == (2, 1, 1)
+    assert found["all"]["refused_by_reason"] == {"unsupported: not": 1}
+    assert found["ns"]["mask"]["p99_9"] == 10
+    rows = {tuple(row[:5]): row[5] for row in csv.reader(io.StringIO(to_csv(report_of(results))))}
     assert rows["structgen", "all", "own", "schemas", "passing"] == "1"
     assert rows["structgen", "all", "common", "mask + commit", "p50"] == "11"
 
 
 @pytest.mark.parametrize("terminal", [True, False])
 def test_the_tables_show_every_column(terminal):
-    tally = Tally()
-    tally.add([result("a", pairs=array("q", [10, 1]))])
-    tally.add([result("b", split="t", reason="limit: depth", compiled=False, first_ns=None)])
-    out = io.StringIO()
-    show(Console(file=out, force_terminal=terminal, width=250), tables(tally, {"peer": "not installed"}))
-    text = out.getvalue()
-    for word in (
-        "refused only by a policy",
-        "invalid accepted",
-        "timed out",
-        "limit: depth",
-        "not installed",
-    ):
-        assert word in text
-    assert ("\x1b[" in text) is terminal
+    refused = result("b", split="t", reason="limit: depth", compiled=False, first_ns=None)
+    report, out = report_of([result("a", pairs=array("q", [10, 1])), refused]), io.StringIO()
+    show(Console(file=out, force_terminal=terminal, width=250), tables(report, {"peer": "not installed"}))
+    told = ("refused only by a policy", "invalid accepted", "timed out", "limit: depth", "not installed")
+    assert [word for word in told if word not in out.getvalue()] == []
+    assert ("\x1b[" in out.getvalue()) is terminal
 
 
 @pytest.mark.parametrize("terminal", [True, False])
 def test_the_tables_fit_eighty_columns_with_four_engines(terminal):
-    tally = Tally()
+    results = []
     for engine in ("structgen:cold", "llguidance", "xgrammar", "glrmask"):
-        tally.add([result("a", engine=engine, pairs=array("q", [1234567, 13457]))])
-        tally.add([result("b", engine=engine, split="Github_medium")])
+        results.append(result("a", engine=engine, pairs=array("q", [1234567, 13457])))
+        results.append(result("b", engine=engine, split="Github_medium"))
     out = io.StringIO()
-    show(Console(file=out, force_terminal=terminal, width=80, no_color=True), tables(tally, {}))
+    screen = Console(file=out, force_terminal=terminal, width=80, no_color=True)
+    show(screen, tables(report_of(results), {}))
     lines = re.sub("\x1b[^m]*m", "", out.getvalue()).splitlines()
     assert max(map(len, lines)) <= 80
     assert any("valid refused: a valid instance rejected" in line for line in lines)
@@ -178,20 +141,18 @@ def test_microseconds_have_three_digits_that_count(ns, text):
 
 
 def test_the_slowest_schemas_are_named_with_their_slowest_mask():
-    tally = Tally()
+    results = [result("none", first_ns=None, compiled=False)]
     for number in range(30):
         pairs = array("q", [number, 5, 10, 900, NOT_MEASURED, 7])
-        tally.add([result(f"s{number:02}", first_ns=1000 - number, pairs=pairs)])
-    tally.add([result("none", first_ns=None, compiled=False)])
-    found = tally.slowest("structgen", 3)
-    assert found == {
-        "first mask": [("s00", 1000), ("s01", 999), ("s02", 998)],
-        "mask": [("s29", 29), ("s28", 28), ("s27", 27)],
-        "commit": [("s00", 900), ("s01", 900), ("s02", 900)],
+        results.append(result(f"s{number:02}", first_ns=1000 - number, pairs=pairs))
+    found = ours(*results)["slowest_ns"]
+    assert {measure: (len(slow), slow[:2]) for measure, slow in found.items()} == {
+        "first mask": (20, [("s00", 1000), ("s01", 999)]),
+        "mask": (20, [("s29", 29), ("s28", 28)]),
+        "commit": (20, [("s00", 900), ("s01", 900)]),
     }
-    rows = list(csv.reader(io.StringIO(to_csv(tally))))
+    rows = list(csv.reader(io.StringIO(to_csv(report_of(results)))))
     assert ["structgen", "all", "own", "slowest mask", "s29", "29"] in rows
-    assert sum(row[3] == "slowest first mask" for row in rows) == 20
 
 
 # --- messages of other engines ------------------------------------------------------------------------------

@@ -7,10 +7,11 @@ import fake_engines
 import pytest
 
 from structgen.errors import OptionError
-from structgen.maskbench.engines import EngineConfig
-from structgen.maskbench.measurements import SchemaOutcome, Verdict
+from structgen.maskbench.engines import EngineConfig, engine_config
+from structgen.maskbench.measurements import Verdict
 from structgen.maskbench.readers import Case, Instance
-from structgen.maskbench.runner import BenchRun, engine_config
+from structgen.maskbench.run_report import times
+from structgen.maskbench.runner import BenchRun
 
 SCHEMA = Case(
     "a",
@@ -54,44 +55,41 @@ def hanging():
         "HangsInMask": [SCHEMA, SHORT],
         "HangsInCommit": [SCHEMA],
         "HangsCompiling": [SCHEMA],
-        "BeginsLate": [SHORT],
+        "SlowToLoad": [SHORT],
     }
     with ThreadPoolExecutor() as pool:
         found = {factory: pool.submit(results_of, factory, *given) for factory, given in cases.items()}
     return {factory: one.result() for factory, one in found.items()}
 
 
-R, A, V, C, L = (
-    Verdict.RIGHT,
-    Verdict.INVALID_ACCEPTED,
-    Verdict.VALID_REFUSED,
-    Verdict.CRASHED,
-    Verdict.LIMITED,
+R, A, V, C, L, P = (
+    *(Verdict.RIGHT, Verdict.INVALID_ACCEPTED, Verdict.VALID_REFUSED),
+    *(Verdict.CRASHED, Verdict.LIMITED, Verdict.POLICY),
 )
 
 
 @pytest.mark.parametrize(
     ("engine", "outcome", "verdicts"),
     [
-        ("Listed", SchemaOutcome.PASSING, [R, R, R]),
-        ("AcceptsEverything", SchemaOutcome.FAILING, [R, A, R]),
-        ("RefusesEverything", SchemaOutcome.FAILING, [V, R, V]),
-        ("RefusesByPolicy", SchemaOutcome.POLICY, [Verdict.POLICY, R, Verdict.POLICY]),
-        ("UnsatisfiableByPolicy", SchemaOutcome.POLICY, []),
-        ("Raises", SchemaOutcome.CRASHED, [C, C, C]),
-        ("Dies", SchemaOutcome.CRASHED, [C]),
-        ("Limited", SchemaOutcome.LIMITED, [L, L, L]),
-        ("SaysItIsLimited", SchemaOutcome.LIMITED, [L, L, L]),
+        ("Listed", R, [R, R, R]),
+        ("AcceptsEverything", A, [R, A, R]),
+        ("RefusesEverything", V, [V, R, V]),
+        ("RefusesByPolicy", P, [P, R, P]),
+        ("UnsatisfiableByPolicy", P, []),
+        ("Raises", C, [C, C, C]),
+        ("Dies", C, [C]),
+        ("Limited", L, [L, L, L]),
+        ("SaysItIsLimited", L, [L, L, L]),
     ],
 )
 def test_an_engine_is_judged_by_each_instance(found, engine, outcome, verdicts):
     one, _, short = found[engine]
     assert (one.outcome, one.verdicts) == (outcome, verdicts)
-    assert engine != "Dies" or short.outcome is SchemaOutcome.PASSING  # by another process
+    assert engine != "Dies" or short.outcome is R  # by another process
 
 
 def test_what_is_measured_and_told_of_an_engine(found):
-    assert found["Listed"][0].compiled and len(list(found["Listed"][0].commits())) == 4 + 2 + 2
+    assert found["Listed"][0].compiled and len(times(found["Listed"][0])["commit"]) == 4 + 2 + 2
     told = {
         name: [(one.kind, one.instance, one.byte) for one in found[name][0].failures] for name in SOUND[1:3]
     }
@@ -104,39 +102,39 @@ def test_what_is_measured_and_told_of_an_engine(found):
 
 def test_a_refused_schema_is_counted_under_its_reason(found):
     one = found["Listed"][1]
-    assert (one.outcome, one.reason, one.first_ns) == (SchemaOutcome.REFUSED, "unsupported: not", None)
+    assert (one.outcome, one.reason, one.first_ns) == (Verdict.REFUSED, "unsupported: not", None)
 
 
 def test_a_file_that_could_not_be_read_is_refused_without_an_engine_seeing_it():
     unread = Case("b", "s", "", problem="not JSON at line 1, column 2")
     ((one,),), _ = results("Dies", cases=[unread])
-    assert (one.outcome, one.reason) == (SchemaOutcome.REFUSED, "not JSON at line 1, column 2")
+    assert (one.outcome, one.reason) == (Verdict.REFUSED, "not JSON at line 1, column 2")
 
 
 def test_an_engine_that_hangs_times_out_and_its_time_is_kept(hanging):
     mask, commit, compiling = (
         hanging[name][0] for name in ("HangsInMask", "HangsInCommit", "HangsCompiling")
     )
-    assert {one.outcome for one in (mask, commit, compiling)} == {SchemaOutcome.TIMED_OUT}
+    assert {one.outcome for one in (mask, commit, compiling)} == {Verdict.TIMED_OUT}
     assert (mask.verdicts, mask.skipped, compiling.compiled, compiling.skipped) == (
         *([Verdict.TIMED_OUT], 2),
         *(False, 3),
     )
-    assert max(mask.masks()) >= 0.5e9 and len(list(mask.commits())) == 2
-    assert [ns >= 0.5e9 for ns in commit.commits()] == [True]
+    assert max(times(mask)["mask"]) >= 0.5e9 and len(times(mask)["commit"]) == 2
+    assert [ns >= 0.5e9 for ns in times(commit)["commit"]] == [True]
     assert compiling.first_ns >= 0.9e9
-    assert hanging["HangsInMask"][1].outcome is SchemaOutcome.PASSING  # by another process
+    assert hanging["HangsInMask"][1].outcome is R  # by another process
 
 
 def test_the_limit_counts_from_the_moment_at_which_the_worker_begins(hanging):
-    assert hanging["BeginsLate"][0].outcome is SchemaOutcome.PASSING
+    assert hanging["SlowToLoad"][0].outcome is R
 
 
 def test_several_jobs_find_what_one_finds():
     cases = [Case(f"{i}", "s", SCHEMA.schema, SCHEMA.instances) for i in range(6)]
     found, _ = results("Listed", cases=cases, jobs=2)
-    told = sorted((one.name, one.engine, one.outcome.value) for (one,) in found)
-    assert told == [(case.name, "Listed", "passing") for case in cases]
+    told = sorted((one.name, one.engine, one.outcome) for (one,) in found)
+    assert told == [(case.name, "Listed", R) for case in cases]
 
 
 @pytest.mark.parametrize("name", ["outlines", "structgen:hot", "structgen:warm", "llguidance:cold", ""])

@@ -147,6 +147,37 @@ def test_kinds_of_items_beside_other_keywords_whole(first: int) -> None:
         asks_for_kinds(seed)
 
 
+def ends_within_its_budget(seed: int) -> None:
+    """Write an array that owes up to six kinds of items, of which one item may have all, within some tokens
+    more than it needs: jsonschema takes it."""
+    chance = random.Random(f"owed {seed}")
+    kinds = [
+        chance.choice([{"multipleOf": chance.randint(2, 9)}, {"minimum": chance.randint(-20, 40)}])
+        for _ in range(chance.randint(1, 6))
+    ]
+    schema = {"type": "array", "allOf": [{"contains": {"type": "integer", **kind}} for kind in kinds]}
+    grammar = compiled(schema)
+    matcher, mask = sg.Matcher(grammar), sg.allocate_mask(1, grammar.vocab_size)
+    budget, text = matcher.tokens_to_finish() + chance.choice([0, 1, 5, 30]), b""
+    while not matcher.is_finished:
+        matcher.fill_mask(mask, budget=budget - len(text))
+        token = chance.choice(mask.allowed().tolist())
+        matcher.advance(token)
+        text += grammar.tokenizer.token_bytes[token] or b""
+    assert len(text) <= budget and jsonschema.Draft202012Validator(schema).is_valid(json.loads(text)), schema
+
+
+def test_arrays_that_owe_many_kinds_of_items_end_within_their_budget() -> None:
+    for seed in range(20):
+        ends_within_its_budget(seed)
+
+
+@pytest.mark.slow
+def test_arrays_that_owe_many_kinds_of_items_end_whole() -> None:
+    for seed in range(20, 1020):
+        ends_within_its_budget(seed)
+
+
 # Items that must differ
 
 

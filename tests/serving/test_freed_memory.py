@@ -57,8 +57,7 @@ def test_what_was_compiled_for_a_refused_request_is_gone_without_garbage_collect
         gc.enable()
 
 
-def test_what_the_cache_drops_is_collected_by_its_bytes(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("structgen.engine.engine._MOST_DROPPED", 0)
+def test_what_the_cache_drops_is_gone_without_garbage_collection() -> None:
     engine, networks = sg.Engine("structgen/extract", cache_bytes=0), []
     gc.collect()
     gc.disable()

@@ -206,12 +206,6 @@ def test_logits_that_are_no_numbers_give_no_draft() -> None:
     assert len(one.propose(view(sg.Matcher(of_machine("JSON"))), 16)) == 0
 
 
-@pytest.mark.parametrize("wrong", [{"depth": 0}, {"depth": 65}, {"branches": 0}, {"least": 2}])
-def test_wrong_settings_are_refused(wrong: Any) -> None:
-    with pytest.raises(sg.errors.OptionError, match=f"{next(iter(wrong))}="):
-        DraftModel(Small(), **wrong)
-
-
 class Unmasked(DraftModel):
     """The same drafter, which does not know the grammar; what the grammar refuses is cut off its drafts."""
 

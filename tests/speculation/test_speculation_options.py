@@ -76,11 +76,6 @@ def test_a_function_that_makes_no_drafter_is_refused(make: Any, told: str) -> No
         sg.Speculation(drafters=(make,)).make()
 
 
-def test_a_draft_model_that_is_not_loaded_is_never_left_out_in_silence() -> None:
-    with pytest.raises(sg.errors.OptionError, match="draft_model"):
-        sg.Speculation(draft_model="structgen/extract-draft").make()
-
-
 @pytest.mark.parametrize("value", ["auto", "off", sg.Speculation(nodes=3)], ids=str)
 def test_a_request_takes_auto_off_and_options(value: Any) -> None:
     assert sg.Request("x", speculation=value).speculation == value

@@ -17,7 +17,7 @@ from strategy_models import scrambled
 import structgen as sg
 from structgen.engine import Engine, Request
 from structgen.engine.model_prompts import ModelPrompts
-from structgen.engine.searches.listed_values import listed, listed_values
+from structgen.engine.searches.listed_values import Listed, listed, listed_values
 from structgen.engine.searches.whole_values import WholeValues, comparing, spellings
 
 LETTERS = sg.Tokenizer.from_bytes([b"a", b"b", b"c", b"ab", b"A", b"<end>"], eos_token_id=5)
@@ -38,7 +38,7 @@ def _logprob(model: object, prompt: list[int], text: str, more: tuple[int, ...] 
 @for_each("seed", range(12))
 def test_the_likeliest_text_by_all_its_spellings_is_written(seed: int, neutral: tuple[int, ...]) -> None:
     model = scrambled(seed, size=6)
-    how = WholeValues(WORDS, neutral)
+    how = WholeValues(Listed(WORDS), neutral)
     (found,) = Engine(model, LETTERS).generate(
         Request([2], sg.choice(list(WORDS)), sg.Sampling(temperature=0.0, strategy=how))
     )

@@ -209,13 +209,15 @@ def test_the_older_form_is_schemas_in_free_text() -> None:
         "triggers": ["<f"],
     }
     grammar = sg.compile(sg.structural_tag(json.dumps(older)), BYTES)
-    for text, right in (
-        ('Look: <f>{"n": 1}</f> and <f>{"n":2}</f>.', True),
-        ("No call, 1 < 2.", True),
-        ('<f>{"n": "x"}</f>', False),
-        ("<f", False),
+    called = sg.compile(sg.structural_tag(json.dumps({**older, "at_least_one": True})), BYTES)
+    for text, right, calls in (
+        ('Look: <f>{"n": 1}</f> and <f>{"n":2}</f>.', True, False),
+        ('<f>{"n": 1}</f> and <f>{"n":2}</f>.', True, True),
+        ("No call, 1 < 2.", True, False),
+        ('<f>{"n": "x"}</f>', False, False),
+        ("<f", False, False),
     ):
-        assert takes(grammar, text) is right, text
+        assert (takes(grammar, text), takes(called, text)) == (right, calls), text
 
 
 def test_tokens_that_are_special_open_and_close_a_tag() -> None:

@@ -23,6 +23,7 @@ from structgen.system.public_calls import THIS_CALL
 COLUMNS: Final = b"0123456789-+.eE"
 WIDTH: Final = 16
 """Columns of a row: the characters of COLUMNS in their order; the last column is unused."""
+_COLUMN_OF: Final = {chr(char): column for column, char in enumerate(COLUMNS)}
 DIGITS: Final = "0123456789"
 MOST_STATES: Final = 1 << 17
 """The most states of one automaton."""
@@ -70,7 +71,7 @@ class Sketch:
         """Let some characters lead from a state to another."""
         row = self.rows[state]
         for char in chars:
-            row[COLUMNS.index(char.encode())] = target
+            row[_COLUMN_OF[char]] = target
 
     def done(self, labels: tuple[L, ...]) -> NumeralAutomaton[L]:
         """Return the automaton."""

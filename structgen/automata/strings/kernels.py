@@ -162,7 +162,9 @@ def subsets(
     holds nothing else.
     """
     width, threads = member.shape[1], len(ends)
-    flat, at = np.empty(1024, np.int32), np.zeros(most_states + 2, np.int64)
+    # a megabyte, of which few states use more than a page
+    flat, at = np.empty(1024, np.int32), np.empty(most_states + 2, np.int64)
+    at[0] = 0
     table, trans = np.full(1024, -1, np.int32), np.empty(256 * width, np.int32)
     row, seen = np.empty(threads + 1, np.int32), np.full(threads, -1, np.int64)
     met = np.full(len(closure_at), -1, np.int64)
@@ -252,7 +254,9 @@ def product(
     one does.
     """
     parts, width = columns.shape
-    flat, at = np.empty(1024, np.int32), np.zeros(most_states + 2, np.int64)
+    # a megabyte, of which few states use more than a page
+    flat, at = np.empty(1024, np.int32), np.empty(most_states + 2, np.int64)
+    at[0] = 0
     table, trans = np.full(1024, -1, np.int32), np.empty(256 * width, np.int32)
     row = np.zeros(parts, np.int32)
     count, work, state, kind = 0, 0, -1, width - 1

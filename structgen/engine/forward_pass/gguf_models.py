@@ -13,14 +13,14 @@ import logging
 import re
 import sys
 import time
-from collections.abc import Callable
+from contextlib import AbstractContextManager
 from importlib.util import find_spec
 from math import prod
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any
 
 from structgen.engine.forward_pass.gguf_header import MAGIC, GgufHeader
-from structgen.engine.forward_pass.quiet_loading import pretrained, quietly
+from structgen.engine.forward_pass.quiet_loading import pretrained, quietly, reading
 from structgen.engine.model_protocol import Model
 from structgen.errors import StructgenError
 from structgen.system.installation import not_installed
@@ -32,7 +32,6 @@ if TYPE_CHECKING:
 
     from structgen.engine.forward_pass.weights import Sizes
 
-T = TypeVar("T")
 _log = logging.getLogger("structgen")
 _PART = re.compile(r"(.*)-\d{5}-of-\d{5}\.gguf")
 _SPLITS = {"gpt-2": False, "smollm": True}
@@ -106,7 +105,8 @@ def gguf_tokenizer(path: Path) -> Any:
     from tokenizers import Tokenizer  # optional: transformers
     from transformers import AutoTokenizer
 
-    read = _read(path, lambda: AutoTokenizer.from_pretrained(path.parent, gguf_file=path.name))
+    with _reading(path), quietly():
+        read = AutoTokenizer.from_pretrained(path.parent, gguf_file=path.name)
     whole = json.loads(read.backend_tokenizer.to_str())
     # transformers adds special tokens of its own, such as GPT-2's, which the model does not have
     size = read.backend_tokenizer.get_vocab_size(with_added_tokens=False)
@@ -151,17 +151,17 @@ def gguf_model(path: Path, device: torch.device, dtype: torch.dtype) -> Model:
     """
     _need(path)
     # optional: torch
-
-    # optional: torch
     from structgen.engine.forward_pass.llama import Llama
     from structgen.engine.forward_pass.weights import Weights
 
     began = time.perf_counter()
     header = GgufHeader.read(path)
-    _check_data(header)
     # numbers of bfloat16 are numbers of float32 too: our own pass reads them in half the memory
     is_ours = device.type == "cpu" and _is_llama(header)
-    weights = Weights.of(_sizes(header), _tensors(header, dtype)) if is_ours else None
+    weights = None
+    if is_ours:
+        with _reading(path):
+            weights = Weights.of(_sizes(header), _tensors(header, dtype))
     if weights is not None and Llama.serves(weights):
         made: Model = Llama(weights)
         del weights
@@ -174,9 +174,8 @@ def gguf_model(path: Path, device: torch.device, dtype: torch.dtype) -> Model:
     # optional: transformers and torch
     from structgen.engine.huggingface import HuggingFace
 
-    read = _read(
-        path, lambda: pretrained(AutoModelForCausalLM, path.parent, gguf_file=path.name, dtype=dtype)
-    )
+    with _reading(path):
+        read = pretrained(AutoModelForCausalLM, path.parent, gguf_file=path.name, dtype=dtype)
     _tell(header, dtype, began)
     return HuggingFace(read.to(device))
 
@@ -262,50 +261,17 @@ def _by_halves(matrix: Tensor, heads: int) -> Tensor:
     return matrix.view(heads, rows // heads // 2, 2, columns).transpose(1, 2).reshape(rows, columns)
 
 
-def _check_data(header: GgufHeader) -> None:
-    """Raise StructgenError where a file ends before its last tensor, or has a kind of numbers that the
-    package gguf does not know."""
-    import gguf  # optional: gguf
-
-    size, kinds = header.path.stat().st_size, set(gguf.GGMLQuantizationType)
-    for name, stored in header.tensors.items():
-        if stored.kind not in kinds:
-            raise StructgenError(
-                f"Tensor {name!r} has numbers of the kind {stored.kind}, which gguf does not know.",
-                where=str(header.path),
-                cure="pip install --upgrade gguf",
-            )
-        shape = gguf.quant_shape_to_byte_shape(stored.shape, gguf.GGMLQuantizationType(stored.kind))
-        if stored.offset + prod(shape) > size:
-            raise StructgenError(
-                f"{header.path.name} is cut off: it has {size:,} bytes, and tensor {name!r} ends at byte "
-                f"{stored.offset + prod(shape):,}.",
-                where=str(header.path),
-                cure="The file is cut off: download it again.",
-            )
-
-
 def _need(path: Path) -> None:
     """Raise StructgenError where a package that reads GGUF files is missing."""
     if any(find_spec(package) is None for package in ("transformers", "gguf", "accelerate")):
         raise not_installed("A GGUF file", "gguf", where=str(path))
 
 
-def _read(path: Path, reading: Callable[[], T]) -> T:
-    """Return what transformers reads of a file. Raises StructgenError for all that it raises."""
-    try:
-        with quietly():
-            return reading()
-    except StructgenError:
-        raise
-    except Exception as error:  # whatever a damaged or unknown file raises in transformers or gguf
-        told = " ".join(str(error).split())
-        unknown = "not supported" in told
-        raise StructgenError(
-            f"transformers cannot read the file: {type(error).__name__}: {told:.400}",
-            where=str(path),
-            cure="Run it with llama-server, and ask that server: "
-            'sg.run("openai:http://localhost:8080/v1#NAME", prompt, type).'
-            if unknown
-            else "The file is damaged or cut off: download it again.",
-        ) from error
+def _reading(path: Path) -> AbstractContextManager[None]:
+    """Read a file by transformers or gguf: whatever they raise is a StructgenError."""
+    return reading(
+        path,
+        "The file is damaged or cut off: download it again. Or gguf is too old: pip install --upgrade gguf.",
+        "Run it with llama-server, and ask that server: "
+        'sg.run("openai:http://localhost:8080/v1#NAME", prompt, type).',
+    )

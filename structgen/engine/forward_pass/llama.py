@@ -1,16 +1,22 @@
 """A batch-invariant Llama: a text gets the same logits, to the bit, alone and in any batch.
 
-The forward pass is compiled (`forward`), in the memory of the CPU, with keys and values in pages
-(`key_value_pages`). This file packs the weights for the compiled code, and divides rows among threads. Each
+The forward pass is compiled (`forward`), in the memory of the CPU. Keys and values lie in pages of 32 columns
+(`PagedCache`): a text takes another page when the last one is full, so nothing is moved as it grows. A full
+page never changes; texts with a common prefix share its pages, so that these stay in the processor's caches
+for all of them. A page has, for each layer, the keys of all groups, then their values (`paged_attention`).
+
+This file packs the weights for the compiled code, and divides rows among threads. Each
 thread works on rows of its own; the rows of one text stay in one thread. Each thread reads all weights, so a
 thread is used only for at least four rows.
 """
 
 from __future__ import annotations
 
+import operator
 import threading
 from collections.abc import Sequence
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import ThreadPoolExecutor, wait
+from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
@@ -18,9 +24,8 @@ import numpy.typing as npt
 import torch
 from torch import Tensor
 
-from structgen.engine.forward_pass.draft_trees import check_paths, depths_of
+from structgen.engine.forward_pass.draft_trees import MOST_NODES, check_paths, depths_of
 from structgen.engine.forward_pass.forward import run_rows
-from structgen.engine.forward_pass.key_value_pages import PagedCache
 from structgen.engine.forward_pass.paged_attention import move_columns
 from structgen.engine.forward_pass.tiles import IS_FUSED, PANEL
 from structgen.engine.forward_pass.weights import Weights
@@ -40,13 +45,80 @@ _Numbers = npt.NDArray[np.float32]
 _Rows = npt.NDArray[np.int64]
 
 
+class PagedCache:
+    """The cache of one text: the first `length` columns of its pages.
+
+    The columns after them may hold a draft tree, described by `parents`: node j has column `length + j`. They
+    are not part of the text; the next token or tree overwrites them. Their pages stay with the cache: at most
+    one for every 32 nodes of its largest tree, and one more.
+    """
+
+    __slots__ = ("_context", "_held", "_list", "_page_bytes", "address", "length", "parents")
+
+    def __init__(self, page_bytes: int, context: int, length: int = 0) -> None:
+        """`page_bytes`: the size of a page. `context`: the most columns of a text."""
+        self._page_bytes, self._context, self.length = page_bytes, context, length
+        self._held: list[npt.NDArray[np.uint8]] = []
+        """The pages. One lives as long as a cache holds it."""
+        self.parents: list[int] = []
+        """The parents of the last tree's nodes; empty once nodes were kept or tokens were read."""
+        # a tree's nodes may have columns beyond the model's context, though their positions are within
+        # it; and compiled code prefetches the list up to four pages ahead
+        self._list = np.zeros(-(-context // PANEL) + MOST_NODES // PANEL + 4, np.int64)
+        self.address: int = self._list.ctypes.data
+        """The address of the list of its pages."""
+
+    @property
+    def nbytes(self) -> int:
+        """Bytes of memory, shared pages included."""
+        return len(self._held) * self._page_bytes
+
+    def nbytes_beside(self, other: PagedCache) -> int:
+        """Return the bytes of the pages that are not shared with another cache of the same model."""
+        shared: int = sum(map(operator.is_, self._held, other._held))
+        return (len(self._held) - shared) * self._page_bytes
+
+    def grow(self, length: int) -> None:
+        """Take pages until there are `length` columns."""
+        while len(self._held) * PANEL < length:
+            self._hold(fresh_page(self._page_bytes))
+
+    def copy(self) -> PagedCache:
+        """Return an independent copy."""
+        twin = PagedCache(self._page_bytes, self._context, self.length)
+        twin.begin_as(self, self.length)
+        return twin
+
+    def begin_as(self, other: PagedCache, length: int) -> None:
+        """Take over the first `length` columns of another cache; this one has no pages yet. Full pages are
+        shared, the rest is copied."""
+        whole = length // PANEL
+        for page in other._held[:whole]:
+            self._hold(page)
+        if length % PANEL:
+            page = fresh_page(self._page_bytes)
+            page[:] = other._held[whole]
+            self._hold(page)
+
+    def _hold(self, page: npt.NDArray[np.uint8]) -> None:
+        self._list[len(self._held)] = page.ctypes.data
+        self._held.append(page)
+
+
+def fresh_page(page_bytes: int) -> npt.NDArray[np.uint8]:
+    """Return a page. Its contents are undefined."""
+    memory = np.empty(page_bytes + 4 * _LINE, np.uint8)
+    start = -memory.ctypes.data % (4 * _LINE)
+    return memory[start : start + page_bytes]
+
+
 class Llama:
     """A Llama of weights that the compiled code can run (`serves`). Thread-safe by a lock."""
 
     def __init__(self, weights: Weights) -> None:
         sizes = weights.sizes
         half = all(map(_is_half, weights.products()))
-        width, inner = weights.layers[0].down.shape
+        width, inner = weights.layers[0][-1].shape
         self._weights, self._offsets = _laid_out(weights, half)
         self._sizes = np.array(
             (sizes.heads, sizes.groups, sizes.head, width, inner, len(weights.head), half), np.int64
@@ -164,21 +236,19 @@ class Llama:
             self._run_part(rows, asked, 0, len(rows), logits, held)
             return torch.from_numpy(logits)
         ends = np.cumsum(counts)
+        # parts end where texts do, and have nearly equal numbers of rows
+        nearly = np.searchsorted(ends, len(rows) * np.arange(1, threads) // threads)
+        parts = pairwise(sorted({0, len(rows), *ends[nearly].tolist()}))
         if self._others is None:
             self._others = ThreadPoolExecutor(thread_name_prefix="structgen-engine-rows")
-        stops = _dealt(ends, threads)
-        futures, start = [], 0
-        for stop in (int(ends[stop - 1]) for stop in stops[:-1]):
-            futures.append(self._others.submit(self._run_part, rows, asked, start, stop, logits, held))
-            start = stop
-        failed: BaseException | None = None
+        first, *others = parts
+        futures = [self._others.submit(self._run_part, rows, asked, *part, logits, held) for part in others]
         try:
-            self._run_part(rows, asked, start, len(rows), logits, held)
+            self._run_part(rows, asked, *first, logits, held)
         finally:
-            for future in futures:
-                failed = future.exception() or failed
-        if failed is not None:
-            raise failed
+            wait(futures)
+        for future in futures:
+            future.result()
         return torch.from_numpy(logits)
 
     def _run_part(
@@ -242,11 +312,8 @@ def _tree_rows(
 
 def _laid_out(weights: Weights, half: bool) -> tuple[_Numbers, npt.NDArray[np.int64]]:
     """Return norms and packed matrices in one array, and their offsets (columns as in `forward`)."""
-    parts: list[list[_Numbers]] = []
-    for layer in weights.layers:
-        qkv, out, gate_up, down = (_packed(matrix, half) for matrix in layer.products())
-        parts.append([layer.before.numpy(), qkv, out, layer.between.numpy(), gate_up, down])
-    parts.append([weights.norm.numpy(), _packed(weights.head, half)])
+    layers = [*weights.layers, [weights.norm, weights.head]]
+    parts = [[one.numpy() if one.dim() == 1 else _packed(one, half) for one in layer] for layer in layers]
     offsets, length = np.zeros((len(parts), 6), np.int64), 0
     for row, of_layer in enumerate(parts):
         for column, part in enumerate(of_layer):
@@ -278,14 +345,3 @@ def _packed(matrix: Tensor, half: bool) -> _Numbers:
 def _is_half(matrix: Tensor) -> bool:
     """Return whether all numbers of a matrix are exact in bfloat16."""
     return not bool((matrix.contiguous().numpy().view(np.uint32) & np.uint32(0xFFFF)).any())
-
-
-def _dealt(ends: _Rows, parts: int) -> list[int]:
-    """Divide the texts into parts with nearly equal numbers of rows, none empty; return the end of each
-    part."""
-    total, stops = int(ends[-1]), list[int]()
-    for part in range(1, parts):
-        at = int(np.searchsorted(ends, total * part // parts)) + 1
-        at = max(at, stops[-1] + 1 if stops else 1)
-        stops.append(min(at, len(ends) - parts + part))
-    return [*stops, len(ends)]

@@ -1,4 +1,4 @@
-"""Compiled attention of rows of one text, over keys and values in pages (`key_value_pages`).
+"""Compiled attention of rows of one text, over keys and values in pages (`llama.PagedCache`).
 
 Only the text's own columns are read, once for up to eight rows. In a page, keys are packed like a panel of
 weights (`tiles`), so that the scores of its 32 columns are computed side by side; values are stored column by

@@ -6,6 +6,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from threading import RLock
 from typing import Any
 
@@ -35,6 +36,23 @@ def quietly() -> Iterator[None]:
             told.set_verbosity(level)
             if has_bars:
                 told.enable_progress_bar()
+
+
+@contextmanager
+def reading(where: Path, cure: str, unknown: str = "") -> Iterator[None]:
+    """Raise StructgenError for all that transformers raises inside the block. `cure`: what to do about a
+    damaged model; `unknown`: about one of a kind that transformers does not support."""
+    try:
+        yield
+    except StructgenError:
+        raise
+    except Exception as error:  # whatever a damaged or unknown model raises in transformers and below
+        told = " ".join(str(error).split())
+        raise StructgenError(
+            f"{where.name} cannot be read: {type(error).__name__}: {told:.400}",
+            where=str(where),
+            cure=unknown if unknown and "not supported" in told else cure,
+        ) from error
 
 
 def pretrained(kind: Any, folder: Any, **options: Any) -> Any:

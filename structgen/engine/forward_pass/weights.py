@@ -29,15 +29,8 @@ class Sizes:
     epsilon: float
 
     @classmethod
-    def of(cls, config: dict[str, Any], where: Path) -> Sizes:
-        """Return the sizes that a config.json states. Raises StructgenError for another architecture."""
-        found = config.get("architectures") or ["unknown"]
-        if "LlamaForCausalLM" not in found:
-            raise StructgenError(
-                f"The architecture of this model is {found[0]}, and this reads LlamaForCausalLM alone.",
-                where=str(where),
-                cure="Load it by its path, through transformers.",
-            )
+    def of(cls, config: dict[str, Any]) -> Sizes:
+        """Return the sizes that a config.json states."""
         heads = config["num_attention_heads"]
         rope = config.get("rope_parameters") or config
         return cls(
@@ -52,45 +45,15 @@ class Sizes:
 
 
 @dataclass(frozen=True, slots=True)
-class Layer:
-    """The weights of one layer. Matrices with the same input are joined into one."""
-
-    before: Tensor
-    qkv: Tensor
-    out: Tensor
-    between: Tensor
-    gate_up: Tensor
-    down: Tensor
-
-    @classmethod
-    def of(cls, weights: dict[str, Tensor], layer: int) -> Layer:
-        """Return layer number `layer` of the weights, by transformers' names."""
-
-        def part(name: str) -> Tensor:
-            return weights[f"model.layers.{layer}.{name}.weight"]
-
-        return cls(
-            part("input_layernorm"),
-            torch.cat([part(f"self_attn.{name}_proj") for name in "qkv"]),
-            part("self_attn.o_proj"),
-            part("post_attention_layernorm"),
-            torch.cat((part("mlp.gate_proj"), part("mlp.up_proj"))),
-            part("mlp.down_proj"),
-        )
-
-    def products(self) -> tuple[Tensor, Tensor, Tensor, Tensor]:
-        """Return the matrices."""
-        return self.qkv, self.out, self.gate_up, self.down
-
-
-@dataclass(frozen=True, slots=True)
 class Weights:
     """All weights of a Llama. `cos` and `sin` are the rotary tables [positions, head], the first half of
     `sin` negated."""
 
     sizes: Sizes
     embedding: Tensor
-    layers: list[Layer]
+    layers: list[list[Tensor]]
+    """Of each layer the norm before it, the matrices of queries, keys and values, and of the output, the norm
+    between, and the matrices of gate and up, and of down. Those with the same input are joined into one."""
     norm: Tensor
     head: Tensor
     cos: Tensor
@@ -111,7 +74,7 @@ class Weights:
             raise StructgenError(
                 f"The model cannot be read: {error}", where=str(folder), cure="Make or install it anew."
             ) from error
-        return cls.of(Sizes.of(config, folder), read)
+        return cls.of(Sizes.of(config), read)
 
     @classmethod
     def of(cls, sizes: Sizes, read: dict[str, Tensor]) -> Weights:
@@ -124,7 +87,7 @@ class Weights:
         return cls(
             sizes,
             embedding,
-            [Layer.of(weights, layer) for layer in range(sizes.layers)],
+            [_layer(weights, number) for number in range(sizes.layers)],
             weights["model.norm.weight"],
             weights.get("lm_head.weight", embedding),
             angles.cos().repeat(1, 2),
@@ -133,4 +96,20 @@ class Weights:
 
     def products(self) -> list[Tensor]:
         """Return the matrices of all products."""
-        return [self.head, *(part for layer in self.layers for part in layer.products())]
+        return [self.head, *(part for layer in self.layers for part in layer if part.dim() == 2)]
+
+
+def _layer(weights: dict[str, Tensor], number: int) -> list[Tensor]:
+    """Return the weights of a layer, by transformers' names."""
+
+    def part(name: str) -> Tensor:
+        return weights[f"model.layers.{number}.{name}.weight"]
+
+    return [
+        part("input_layernorm"),
+        torch.cat([part(f"self_attn.{name}_proj") for name in "qkv"]),
+        part("self_attn.o_proj"),
+        part("post_attention_layernorm"),
+        torch.cat((part("mlp.gate_proj"), part("mlp.up_proj"))),
+        part("mlp.down_proj"),
+    ]

@@ -23,7 +23,7 @@ from structgen.engine.searches.cursor import Cursor
 from structgen.engine.strategies.strategy import Ids, Scores, log_softmax
 from structgen.engine.strategies.text_strategies import allowed_ids
 from structgen.speculation.drafts.model_rows import Floats
-from structgen.tokens.token_mask import TokenMask, allocate_mask
+from structgen.tokens.token_mask import allocate_mask
 from structgen.tokens.tokenizer import Tokenizer
 
 
@@ -50,10 +50,6 @@ class TextPlace:
     """Forward passes of other models that the search has had."""
     rows: int = 0
     """Rows of these."""
-    scratch: TokenMask = field(init=False)
-
-    def __post_init__(self) -> None:
-        self.scratch = allocate_mask(1, self.tokenizer.vocab_size)
 
     def root(self, stream: int = 0) -> Branch:
         """Return the branch without tokens. `stream` tells its noise from that of other branches."""
@@ -103,7 +99,7 @@ class Branch(Cursor):
     @cached_property
     def words(self) -> npt.NDArray[np.int32]:
         """The mask of the tokens after which the text can still be completed in time."""
-        mask, compiled = self.place.scratch, self.compiled
+        mask, compiled = allocate_mask(1, self.tokenizer.vocab_size), self.compiled
         if compiled is None:
             allow_all(mask, 0)
         else:
@@ -112,7 +108,7 @@ class Branch(Cursor):
                 least = compiled.cost(self.state)
                 budget = budget if budget - least > early else least
             compiled.fill_within(self.state, mask, 0, budget)
-        words: npt.NDArray[np.int32] = mask.array[0].copy()
+        words: npt.NDArray[np.int32] = mask.array[0]
         return words
 
     @cached_property

@@ -55,7 +55,7 @@ class Cautious(SearchStrategy):
         each continuation but its last one; a pass for each token of the longest."""
         count = self.count(entropy(place.root().law(place.logits)))
         if count < 2:
-            return Decision(states=((1.0,),))
+            return Decision(state=(1.0,))
         trials = [_Trial(place.root(stream)) for stream in range(1, count + 1)]
         logits = [place.logits] * count
         going = trials
@@ -67,7 +67,7 @@ class Cautious(SearchStrategy):
             if going:
                 logits = yield [one.branch for one in going]
         best = min(trials, key=lambda one: one.loss)
-        return Decision(best.branch.tokens, states=((float(count),),))
+        return Decision(best.branch.tokens, state=(float(count),))
 
     def told(self, states: Sequence[tuple[float, ...]]) -> str:
         """Return how often there was more than one continuation."""

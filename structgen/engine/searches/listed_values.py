@@ -38,7 +38,12 @@ class Listed:
     def texts(self) -> tuple[str, ...]:
         """The texts, where there are 2 to 64; else (). Each value of a schema is written in one way, that of
         `json.dumps`."""
-        return tuple(f"{self.before}{one}{self.behind}" for one in self._by_text)
+        return tuple(f"{self.before}{one}{self.behind}" for one in self.written)
+
+    @property
+    def written(self) -> tuple[str, ...]:
+        """The values of `texts`, as these have them: `'"positive"'`."""
+        return tuple(self._by_text)
 
     @property
     def names(self) -> tuple[str, ...]:

@@ -14,32 +14,58 @@ from __future__ import annotations
 
 import math
 from collections.abc import Generator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Annotated, ClassVar, TypeAlias
 
 import numpy as np
 
+from structgen.engine.model_protocol import Model
 from structgen.engine.searches.branches import Branch, TextPlace
-from structgen.engine.searches.rewards import RewardedSearch, Rewards
-from structgen.engine.strategies.strategy import Decision, Scores
-from structgen.errors import fields_named
-from structgen.language.checks import Whole
+from structgen.engine.searches.rewards import Reward, Rewards, named_reward
+from structgen.engine.strategies.strategy import Decision, Scores, SearchStrategy
+from structgen.errors import OptionError, fields_named
+from structgen.language.checks import Number, Whole, check_fields
 from structgen.speculation.drafts.model_rows import Tokens
+from structgen.tokens.tokenizer import Tokenizer
 
 _Reading: TypeAlias = Generator[Sequence[Branch], list[Scores], Branch]
 
 
 @fields_named("sg.strategies.PlanningSearch(reward=tests_passed)")
 @dataclass(frozen=True, slots=True)
-class PlanningSearch(RewardedSearch):
+class PlanningSearch(SearchStrategy):
     """The text with the best reward that a tree search finds."""
 
     name: ClassVar[str] = "plan"
     is_greedy: ClassVar[bool] = True
+    reward: Reward | None = field(default=None, repr=False)
+    """From the value of a JSON document, or from a text, to a number; must be given. 1 is the best."""
+    seconds: Annotated[float, Number(1e-3, 1e6, "seconds, from 0.001")] = 1.0
+    """The limit of one call of the reward."""
+    megabytes: Annotated[int, Whole(16)] = 512
+    """Memory that the reward may take."""
     k: Annotated[int, Whole(1)] = 3
     """How many tokens are tried after a prefix."""
     rollouts: Annotated[int, Whole(1)] = 256
     """The most texts that are judged; 1 is greedy."""
+    named: str = field(default="", init=False)
+    """The name of the reward."""
+
+    def __post_init__(self) -> None:
+        if not callable(self.reward):
+            kind = type(self.reward).__name__
+            raise OptionError(
+                "There is no reward." if self.reward is None else f"A {kind} cannot be called.",
+                where="reward",
+                cure="Give a function from a value, or a text, to a number; in a command module:function.",
+            )
+        check_fields(self)
+        object.__setattr__(self, "named", named_reward(self.reward))
+
+    def begin(self, model: Model, tokenizer: Tokenizer) -> Rewards:
+        """Return the rewards of a request; they have a process."""
+        assert self.reward is not None
+        return Rewards(self.reward, self.seconds, self.megabytes)
 
     def plan(self, place: TextPlace, held: Rewards) -> Generator[Sequence[Branch], list[Scores], Decision]:
         """Return the rest of the best text. Cost: at most a row for each token of each rollout, and a call of
@@ -51,7 +77,7 @@ class PlanningSearch(RewardedSearch):
             yield from tree.roll_out()
             yield []  # other texts go on, and the text may be cancelled
         state = tree.reward, float(tree.count), float(tree.failures)
-        return Decision(tree.best.tokens, states=(state,))
+        return Decision(tree.best.tokens, state=state)
 
     def told(self, states: Sequence[tuple[float, ...]]) -> str:
         """Return the best reward, and how many rollouts there were."""

@@ -11,51 +11,15 @@ import math
 import socket
 import sys
 from collections.abc import Callable
-from dataclasses import dataclass, field
 from functools import partial
 from numbers import Real
-from typing import Annotated, Any, TypeAlias
+from typing import Any, TypeAlias
 
-from structgen.engine.model_protocol import Model
-from structgen.engine.strategies.strategy import SearchStrategy
-from structgen.errors import OptionError
-from structgen.language.checks import Number, Whole, check_fields
 from structgen.system.guarded import Guarded
 from structgen.system.worker_process import NotStartedError, WorkerProcess
-from structgen.tokens.tokenizer import Tokenizer
 
 Reward: TypeAlias = Callable[[Any], float]
 """From the value of a JSON document, or a text, to a number."""
-
-
-@dataclass(frozen=True, slots=True)
-class RewardedSearch(SearchStrategy):
-    """A search with a reward, and the limits of its process."""
-
-    reward: Reward | None = field(default=None, repr=False)
-    """From the value of a JSON document, or from a text, to a number; must be given. 1 is the best."""
-    seconds: Annotated[float, Number(1e-3, 1e6, "seconds, from 0.001")] = 1.0
-    """The limit of one call of the reward."""
-    megabytes: Annotated[int, Whole(16)] = 512
-    """Memory that the reward may take."""
-    named: str = field(default="", init=False)
-    """The name of the reward."""
-
-    def __post_init__(self) -> None:
-        if not callable(self.reward):
-            kind = type(self.reward).__name__
-            raise OptionError(
-                "There is no reward." if self.reward is None else f"A {kind} cannot be called.",
-                where="reward",
-                cure="Give a function from a value, or a text, to a number; in a command module:function.",
-            )
-        check_fields(self)
-        object.__setattr__(self, "named", named_reward(self.reward))
-
-    def begin(self, model: Model, tokenizer: Tokenizer) -> Any:
-        """Return the rewards of a request; they have a process."""
-        assert self.reward is not None
-        return Rewards(self.reward, self.seconds, self.megabytes)
 
 
 def named_reward(reward: Reward | None) -> str:

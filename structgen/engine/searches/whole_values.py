@@ -17,14 +17,13 @@ from dataclasses import dataclass, replace
 from typing import ClassVar, Final, TypeAlias
 
 import numpy as np
-import torch
 
 from structgen.core.compiled import CompiledGrammar
 from structgen.engine.model_prompts import ModelPrompts
 from structgen.engine.model_protocol import Model
 from structgen.engine.requests import Request, Sampling
 from structgen.engine.searches.branches import Branch, TextPlace
-from structgen.engine.searches.listed_values import MOST_VALUES, listed
+from structgen.engine.searches.listed_values import MOST_VALUES, Listed, listed
 from structgen.engine.strategies.repetitions import ENDS
 from structgen.engine.strategies.strategy import Decision, Scores, SearchStrategy, log_softmax
 from structgen.errors import TokenizerError
@@ -43,15 +42,10 @@ class WholeValues(SearchStrategy):
     name: ClassVar[str] = "whole"
     is_greedy: ClassVar[bool] = True
     looks_over_forced: ClassVar[bool] = True  # spellings begin there that the grammar does not have
-    texts: tuple[str, ...] = ()
-    """The texts as the grammar has them, such as `'"positive"'`. One that the grammar refuses is not
-    written."""
+    listed: Listed
+    """The values. One that the grammar refuses is not written."""
     neutral: tuple[int, ...] = ()
     """The tokens of the neutral prompt; (): nothing is subtracted."""
-    before: str = ""
-    """What each text begins with; its value stands behind it."""
-    behind: str = ""
-    """What each text ends with."""
 
     def begin(self, model: Model, tokenizer: Tokenizer) -> Model:
         """Return the model: it reads spellings that the grammar does not have."""
@@ -61,30 +55,27 @@ class WholeValues(SearchStrategy):
         """Return the tokens of the likeliest text. Cost: a pass for each token of the longest spelling, and a
         row for each beginning that spellings have; as much again for the neutral prompt."""
         begun, allowed = tuple(place.tokens), dict[str, Tokens]()
-        for text in self.texts:
-            rest = self._rest(place, text, begun)
+        for value in self.listed.written:
+            rest = self._rest(place, value, begun)
             if rest is not None and (whole := self._whole(place, rest)):
-                allowed[text] = whole
+                allowed[value] = whole
         if len(allowed) < 2:
             return Decision()
-        spelt = {text: self._spellings(place, text, begun) for text in allowed}
-        read = ModelRows(
-            held, [*place.prompt, *begun], "", begun=(torch.from_numpy(place.logits), place.cache)
-        )
+        spelt = {value: self._spellings(place, value, begun) for value in allowed}
+        read = ModelRows(held, [*place.prompt, *begun], "", begun=(place.logits, place.cache))
         worth = yield from self._weighed(place, read, spelt)
         if self.neutral:
             apart = ModelRows(held, [*self.neutral, *begun], "")
             neutral = yield from self._weighed(place, apart, spelt)
-            worth = {text: one - neutral[text] for text, one in worth.items()}
-        shares = np.exp(log_softmax(np.array([worth.get(text, -np.inf) for text in self.texts])))
-        best = max(worth, key=lambda text: worth[text])
-        return Decision(allowed[best], states=(tuple(map(float, shares)),))
+            worth = {value: one - neutral[value] for value, one in worth.items()}
+        shares = np.exp(log_softmax(np.array([worth.get(value, -np.inf) for value in self.listed.written])))
+        best = max(worth, key=lambda value: worth[value])
+        return Decision(allowed[best], state=tuple(map(float, shares)))
 
-    def _spellings(self, place: TextPlace, text: str, begun: Tokens) -> list[_Spelling]:
-        """Return the ways in which a model may write a value: the text, without what closes it unless another
+    def _spellings(self, place: TextPlace, value: str, begun: Tokens) -> list[_Spelling]:
+        """Return the ways in which a model may write a value: its text, without what closes it unless another
         value goes on from there; a spelling that is another value is that one's alone."""
-        value = _value(self, text)
-        others = {_value(self, other) for other in self.texts} - {value}
+        others = {*self.listed.written} - {value}
         closing = '"' if len(value) > 1 and value[0] == value[-1] == '"' else ""
         goes_on = any(other.startswith(value.removesuffix(closing)) for other in others)
         found: dict[_Spelling, None] = {}
@@ -92,10 +83,10 @@ class WholeValues(SearchStrategy):
             if one in others:
                 continue
             written = one if goes_on else one.removesuffix(closing)
-            behind = self.behind if goes_on and not closing else ""
-            rest = self._rest(place, f"{self.before}{written}{behind}", begun)
+            has_end = goes_on and not closing
+            rest = self._rest(place, written, begun, has_end=has_end)
             if rest is not None and len(rest) <= place.root().left:
-                found[rest, goes_on and not closing + behind] = None
+                found[rest, has_end and not self.listed.behind] = None
         return list(found)
 
     @staticmethod
@@ -118,13 +109,13 @@ class WholeValues(SearchStrategy):
             return found + float(np.logaddexp.reduce(rows[tokens][end])) if ends else found
 
         return {
-            text: float(np.logaddexp.reduce([worth(*one) for one in some])) for text, some in spelt.items()
+            value: float(np.logaddexp.reduce([worth(*one) for one in some])) for value, some in spelt.items()
         }
 
-    @staticmethod
-    def _rest(place: TextPlace, text: str, begun: Tokens) -> Tokens | None:
-        """Return the tokens of a text behind those that are written; None where it does not begin with them,
-        or no tokens write it."""
+    def _rest(self, place: TextPlace, value: str, begun: Tokens, *, has_end: bool = True) -> Tokens | None:
+        """Return the tokens of the text of a value, perhaps without its end, behind those that are written;
+        None where it does not begin with them, or no tokens write it."""
+        text = f"{self.listed.before}{value}{self.listed.behind if has_end else ''}"
         try:
             tokens = tuple(place.tokenizer.encode(text.encode()))
         except TokenizerError:
@@ -167,7 +158,7 @@ def comparing(request: Request, prompts: ModelPrompts, neutral: Sequence[int] = 
         return request, f"{what}: at most {MOST_VALUES} are compared as a whole."
     if not found.texts or request.healing:
         return request, ""
-    strategy = WholeValues(found.texts, tuple(neutral), found.before, found.behind)
+    strategy = WholeValues(found, tuple(neutral))
     return replace(request, sampling=replace(how, strategy=strategy, repetition=ENDS), strategy=()), ""
 
 
@@ -178,8 +169,3 @@ def spellings(text: str) -> list[str]:
         return list(_ANSWERS[text])
     quote, word = ('"', text[1:]) if text[:1] == '"' else ("", text)
     return list(dict.fromkeys([text, f"{quote}{word[:1].upper()}{word[1:]}"]))
-
-
-def _value(how: WholeValues, text: str) -> str:
-    """Return the value in a text."""
-    return text[len(how.before) : len(text) - len(how.behind)]

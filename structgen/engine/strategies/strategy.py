@@ -53,6 +53,10 @@ class Strategy(ABC):
     def __post_init__(self) -> None:
         checks.check_fields(self)
 
+    def told(self, states: Sequence[tuple[float, ...]]) -> str:
+        """Return what a user should know of a text, from the states of its tokens; "" if nothing."""
+        return ""
+
 
 class Mixture(Strategy):
     """Puts the logits behind another prompt into those of the model, before the mask."""
@@ -80,8 +84,8 @@ class Decision:
     """The next tokens, perhaps with an end token as the last one; empty: one token is chosen as always."""
     scores: Scores | None = None
     """Without tokens: the scores [V] among which the next token is chosen; None: the model's logits."""
-    states: tuple[tuple[float, ...], ...] = ()
-    """What goes into `Step.state`, for the first tokens."""
+    state: tuple[float, ...] = ()
+    """What goes into `Step.state` of the first token."""
 
 
 class SearchStrategy(Strategy):
@@ -105,10 +109,6 @@ class SearchStrategy(Strategy):
         token longer than a branch that was read. The decision follows from the place alone. The generator is
         closed where the text ends early."""
 
-    def told(self, states: Sequence[tuple[float, ...]]) -> str:
-        """Return what a user should know of a text, from the states of its tokens; "" if nothing."""
-        return ""
-
 
 class Narrowing(Strategy):
     """Keeps some of the allowed tokens, or orders them otherwise, behind the mask and the temperature."""
@@ -118,10 +118,6 @@ class Narrowing(Strategy):
     @abstractmethod
     def begin(self, prompt: Sequence[int]) -> NarrowingState:
         """Return the state of a text that begins behind a prompt."""
-
-    def told(self, states: Sequence[tuple[float, ...]]) -> str:
-        """Return what a user should know of a text, from the states after its tokens; "" if nothing."""
-        return ""
 
 
 class NarrowingState(ABC):

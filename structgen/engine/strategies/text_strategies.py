@@ -41,17 +41,41 @@ class SecondRow:
     """The passes that the row was part of, its prompt's included."""
 
 
+@dataclass(slots=True, eq=False)
+class RequestStrategies:
+    """What the texts of one request share."""
+
+    prompt: Sequence[int]
+    mixture: Mixture | None = None
+    other: Sequence[int] = ()
+    """The tokens of the mixture's other prompt."""
+    narrowing: Narrowing | None = None
+    search: SearchStrategy | None = None
+    held: Any = None
+    """What the search holds."""
+    edits: tuple[Any, ...] = ()
+    """The `Edit`s of `engine.text`, which knows this module: hence Any."""
+
+    def begun(self) -> RowLaw:
+        """Return the law of a text, anew for each restart."""
+        state = None if self.narrowing is None else self.narrowing.begin(self.prompt)
+        return RowLaw(self, state, None if self.mixture is None else SecondRow(self.other))
+
+    def told(self, states: Sequence[tuple[float, ...]]) -> str:
+        """Return what a user should know of a text, from the states of its steps."""
+        noted = [state for state in states if state]
+        those = (self.narrowing, self.search)
+        return "; ".join(filter(None, (one.told(noted) for one in those if one is not None)))
+
+
 @dataclass(slots=True)
 class RowLaw:
     """The law of one text. It holds what follows from its tokens, and is made anew for a restart."""
 
-    mixture: Mixture | None
+    of: RequestStrategies
+    narrowing: NarrowingState | None
     second: SecondRow | None
     """The row of the mixture's other prompt; None where nothing is mixed."""
-    narrowing: NarrowingState | None
-    search: SearchStrategy | None = None
-    held: Any = None
-    """What the search holds."""
     decision: tuple[int, Decision] | None = None
     """The last decision of the search, and the number of tokens of the text before it."""
     count: int = 0
@@ -62,24 +86,10 @@ class RowLaw:
     @property
     def is_due(self) -> bool:
         """Whether a search has to decide the next token."""
-        if self.search is None:
-            return False
-        if self.decision is None:
-            return True
+        if self.of.search is None or self.decision is None:
+            return self.of.search is not None
         before, decision = self.decision
         return self.count - before >= max(len(decision.tokens), 1)
-
-    def _decided(self, words: npt.NDArray[np.int32] | None, size: int) -> Scores | None:
-        """Return the scores that the search decided for the next token; None for the logits."""
-        assert self.decision is not None
-        before, decision = self.decision
-        if not decision.tokens:
-            return decision.scores
-        token = decision.tokens[self.count - before]
-        found = np.full(size, -np.inf)
-        found[token] = 0.0
-        # another token is taken where the text could not be completed in time
-        return found if token in allowed_ids(words, size) else None
 
     def adjusted(
         self,
@@ -90,15 +100,20 @@ class RowLaw:
     ) -> Scores | None:
         """Return the scores [V] that are drawn from under the same mask (None: all tokens), at the same
         temperature; None for the logits themselves. Order: mixture, penalties, narrowing."""
-        if self.search is not None:
-            found = self._decided(words, len(raw))
-            return penalised(raw) if found is None and penalised is not None else found
         ids = allowed_ids(words, len(raw))
+        if self.decision is not None:
+            before, decision = self.decision
+            found = decision.scores
+            if decision.tokens:
+                token = decision.tokens[self.count - before]
+                # another token is taken where the text could not be completed in time
+                found = _spread(np.zeros(1), np.array([token]), len(raw)) if token in ids else None
+            return penalised(raw) if found is None and penalised is not None else found
         self.was_free = len(ids) > 1
         scores: Scores | None = None
-        if self.mixture is not None and self.second is not None and self.was_free:
+        if self.of.mixture is not None and self.second is not None and self.was_free:
             other = self.second.logits.double().cpu().numpy()[ids]
-            found = self.mixture.mixed(raw[ids].astype(np.float64), other)
+            found = self.of.mixture.mixed(raw[ids].astype(np.float64), other)
             scores = None if found is None else _spread(found, ids, len(raw))
         if penalised is not None:
             scores = penalised(raw if scores is None else scores)
@@ -113,8 +128,7 @@ class RowLaw:
         """Return the numbers that go into `Step.state` for a chosen token."""
         if self.decision is not None:
             before, decision = self.decision
-            at = self.count - before
-            return decision.states[at] if 0 <= at < len(decision.states) else ()
+            return decision.state if self.count == before else ()
         return self.narrowing.noted(token) if self.narrowing is not None and self.was_free else ()
 
     def follow(self, token: int, state: tuple[float, ...], matcher: Matcher | None) -> None:
@@ -128,34 +142,6 @@ class RowLaw:
         self.count += 1
         if self.narrowing is not None:
             self.narrowing.follow(token, state, matcher)
-
-
-@dataclass(frozen=True, slots=True)
-class RequestStrategies:
-    """What the texts of one request share."""
-
-    mixture: Mixture | None
-    other: list[int] | None
-    """The tokens of the mixture's other prompt; None where nothing is mixed."""
-    narrowing: Narrowing | None
-    search: SearchStrategy | None
-    held: Any
-    """What the search holds."""
-    prompt: Sequence[int]
-    edits: tuple[Any, ...]
-    """The `Edit`s of `engine.text`, which knows this module: hence Any."""
-
-    def begun(self) -> RowLaw:
-        """Return the law of a text, anew for each restart."""
-        state = None if self.narrowing is None else self.narrowing.begin(self.prompt)
-        second = None if self.other is None else SecondRow(self.other)
-        return RowLaw(self.mixture, second, state, self.search, self.held)
-
-    def told(self, states: Sequence[tuple[float, ...]]) -> str:
-        """Return what a user should know of a text, from the states of its steps."""
-        noted = [state for state in states if state]
-        those = (self.narrowing, self.search)
-        return "; ".join(filter(None, (one.told(noted) for one in those if one is not None)))
 
 
 def allowed_ids(words: npt.NDArray[np.int32] | None, size: int) -> Ids:

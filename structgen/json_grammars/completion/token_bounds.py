@@ -187,7 +187,7 @@ class TokenBounds:
                 known.clear()
             self._frames[L.NO_FRAME] = 0
         # between a blank before the document and a place that is listed, one more token
-        first = 2 if self._machine.modes([index]) == [L.M_DOC] else 1
+        first = 2 if self._machine.registers(index)[L.MODE] == L.M_DOC else 1
         try:
             for place in places:
                 most = max(most, first + self._reached(index, place))
@@ -415,13 +415,15 @@ class TokenBounds:
 
     def _simple(self, simple: SimpleObject) -> tuple[int, int]:
         rest, most = 1, 0
+        spaced = one_line if self._machine.space[0] == L.SPACE_ONELINE else bytes
+        between = spaced(b",%b:")
         for name, place, required in zip(simple.names, simple.places, simple.required, strict=True):
             texts = self._texts.values(place) if place >= 0 else ()
             if texts:
                 # apart from its key, a large value is counted once for all that hold it
-                head = self._one(b"," + self._literal(name) + b":")
-                most = max(most, self._escape + head + max(map(self._one, texts)))
-                rest += head + self._one(min(texts, key=len)) if required else 0
+                head = self._one(between % self._literal(name))
+                most = max(most, self._escape + head + max(map(self._one, map(spaced, texts))))
+                rest += head + self._one(spaced(min(texts, key=len))) if required else 0
         if simple.extra >= 0 and not self._many:
             most = L.UNBOUNDED
         elif simple.extra >= 0:
@@ -481,9 +483,7 @@ class TokenBounds:
         return self._most(map(one_line, texts) if one else texts, least)
 
     def _one(self, text: bytes) -> int:
-        """Return `_spaced` of one text."""
-        if self._machine.space[0] == L.SPACE_ONELINE:
-            text = one_line(text)
+        """Return `_most` of one text."""
         return len(text) if len(text) <= self._short else self._texts.tokens([text])
 
     def _most(self, texts: Iterable[bytes], least: int = L.UNBOUNDED) -> int:

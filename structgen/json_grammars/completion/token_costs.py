@@ -343,8 +343,11 @@ class Completer:
                 continue
             if index in numbers:
                 continue
-            states = [index, *machine.trace(index, text[offset : offset + length - last])]
-            self._shortest.remember(states[-1], text, len(text) - last)
+            # where a rest may shorten, the next state is asked for its own
+            end = offset + 1 if machine.network.rests_shorten else len(text) - last
+            states = [index, *machine.trace(index, text[offset:end])]
+            if end == len(text) - last:
+                self._shortest.remember(states[-1], text, end)
             pending.append(states[-1])
             choices = machine.modes(states)
             for i, state in enumerate(states[:-1]):

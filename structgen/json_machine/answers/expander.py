@@ -5,6 +5,8 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from contextlib import suppress
+from itertools import accumulate
+from weakref import proxy
 
 import numpy as np
 
@@ -31,6 +33,45 @@ _AHEAD = 32
 of JSONSchemaBench (the median has nine)."""
 
 
+class Outcomes:
+    """Numbers outcomes for the automata, before and after the network is there. The automata hold this, and
+    it does not hold the network, which holds them: a grammar is gone when it is dropped."""
+
+    __slots__ = ("network", "sets")
+
+    def __init__(self) -> None:
+        self.network: Network | None = None
+        """Of which no more than one demand is asked for while it is built."""
+        self.sets: dict[int, frozenset[int]] = {0: frozenset((0,))}
+        """Number -> the demands that are met."""
+
+    def __call__(self, demands: frozenset[int]) -> int:
+        if self.network is None:
+            assert demands == self.sets[0], "a network asks about one demand at a time while it is built"
+            return 0
+        number = self.network.outcome(demands)
+        self.sets[number] = demands
+        return number
+
+
+class KeyClasses:
+    """Numbers classes of extra keys for the automata."""
+
+    __slots__ = ("_numbers", "sets")
+
+    def __init__(self) -> None:
+        self._numbers: dict[frozenset[int], int] = {frozenset((0,)): 0}
+        self.sets: dict[int, frozenset[int]] = {0: frozenset((0,))}
+        """Number -> the formulas that are true of a key."""
+
+    def __call__(self, formulas: frozenset[int]) -> int:
+        number = self._numbers.get(formulas)
+        if number is None:
+            number = self._numbers[formulas] = _GROUPS + len(self._numbers)
+            self.sets[number] = formulas
+        return number
+
+
 class Expander:
     """The meaning of one grammar, expanded on demand into its tables.
     The grammar's lock is held by the caller."""
@@ -39,7 +80,6 @@ class Expander:
         "_ample",
         "_block_of",
         "_blocks",
-        "_groups",
         "_key_specs",
         "_limits",
         "_list_of_keys",
@@ -47,13 +87,13 @@ class Expander:
         "_places",
         "_residues",
         "_rows",
-        "_sets",
         "_string_arrays",
         "_tables",
         "arrays",
-        "group_sets",
+        "group",
         "network",
         "numbers",
+        "outcome",
         "place_of",
         "residue_of",
         "string_specs",
@@ -64,6 +104,7 @@ class Expander:
     def __init__(
         self,
         network: Network,
+        outcomes: Outcomes,
         strings: StringPool,
         numbers: NumberPool,
         tables: GrowingTables,
@@ -86,10 +127,8 @@ class Expander:
         """Rows of residues that are arrays'."""
         self.unread: set[int] = set()
         """Those of them whose last item has not been read."""
-        self._sets: dict[int, frozenset[int]] = {0: frozenset((0,))}
-        self._groups: dict[frozenset[int], int] = {frozenset((0,)): 0}
-        self.group_sets: dict[int, frozenset[int]] = {0: frozenset((0,))}
-        """Class of extra keys -> the formulas that are true of it."""
+        self.outcome, self.group = outcomes, KeyClasses()
+        outcomes.network = proxy(network)
         self._list_of_keys: dict[tuple[str, ...], int] = {}
         self._key_specs: dict[Spec, int] = {}
         self._ample: dict[int, bool] = {}
@@ -129,23 +168,9 @@ class Expander:
             context[L.C_NUMBERS] = address_of(held[0])
             context[L.C_NUMBERS_OUT] = address_of(held[1])
 
-    def outcome(self, demands: frozenset[int]) -> int:
-        """Return the network's number of an outcome, and remember what it stands for."""
-        number = self.network.outcome(demands)
-        self._sets[number] = demands
-        return number
-
     def demands(self, outcome: int) -> frozenset[int]:
         """Return the demands that an outcome meets."""
-        return self._sets[outcome]
-
-    def group(self, formulas: frozenset[int]) -> int:
-        """Return the number of a class of extra keys."""
-        number = self._groups.get(formulas)
-        if number is None:
-            number = self._groups[formulas] = _GROUPS + len(self._groups)
-            self.group_sets[number] = formulas
-        return number
+        return self.outcome.sets[outcome]
 
     # --- rows -----------------------------------------------------------------------------------------------
 
@@ -224,13 +249,9 @@ class Expander:
         row = self._list_of_keys.get(keys)
         if row is None:
             encoded = [encode(key) for key in keys]
-            lengths = np.fromiter(map(len, encoded), np.int64, len(encoded))
             blob = b"".join(encoded)
             start = self._tables.extend(L.T_BLOB, np.frombuffer(blob, np.uint8), len(blob))
-            offsets = np.empty(len(encoded) + 1, np.int64)
-            offsets[0] = start
-            np.cumsum(lengths, out=offsets[1:])
-            offsets[1:] += start
+            offsets = np.array([*accumulate(map(len, encoded), initial=start)])
             at = self._tables.extend(L.T_OFFSET, offsets[:, None], len(offsets))
             row = self._tables.append(L.T_LEX, (at, len(encoded)))
             self._list_of_keys[keys] = row
@@ -472,7 +493,7 @@ class Expander:
         if key == -1:
             return None
         if key < 0:
-            return self.group_sets[-2 - key]
+            return self.group.sets[-2 - key]
         return self.network.keys(self.network_residue(residue))[key]
 
     def _answer_after(self, row: int, key: int, outcome: int) -> None:
@@ -509,6 +530,6 @@ class Expander:
 
     def _answer_extra(self, row: int, group: int) -> None:
         menu = self.network.menu(self.network_residue(row))
-        place = menu.extra_places.get(self.group_sets[group])
+        place = menu.extra_places.get(self.group.sets[group])
         self._tables.room(L.T_EDGE, 1)
         put_edge(self._tables.address, row, L.EXTRA_TAG, group, -1 if place is None else self.place(place))

@@ -8,6 +8,7 @@ import numpy as np
 
 from structgen.automata.strings.string_pool import StringPool
 from structgen.json_machine.answers.expander import Expander
+from structgen.json_machine.answers.scalar_questions import Intern
 from structgen.json_machine.masks import state_walk
 from structgen.json_machine.records import terminal_masks, terminal_walks
 from structgen.json_machine.tables import json_blocks as L
@@ -54,7 +55,7 @@ class Recorder:
             record = self._from_start(key, identity, index, space)
         if record is None:
             record = self._put(key, mode, self._walk(terminal, identity, index, space))
-        named = self._expander.group if mode in _KEYS else self._expander.outcome
+        named: Intern = self._expander.group if mode in _KEYS else self._expander.outcome
         terminal_masks.install(self._tables, terminal, record, [named(c.outcome) for c in record.crossings])
         self._records[terminal] = record
         if len(record.tokens) >= self._masks.words:
@@ -63,7 +64,7 @@ class Recorder:
     def _put(self, key: bytes, mode: int, found: terminal_masks.Harvest) -> Record:
         """Put what a walk found into the store."""
         expander = self._expander
-        named = expander.group_sets.__getitem__ if mode in _KEYS else expander.demands
+        named = expander.group.sets.__getitem__ if mode in _KEYS else expander.demands
         crossings = terminal_masks.make_crossings(found.crossings, {o: named(o) for o in found.crossings})
         return self._masks.put(key, found.inside, crossings, found.row, found.number)
 

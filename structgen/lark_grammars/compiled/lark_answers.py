@@ -10,6 +10,7 @@ import marshal
 import threading
 from collections.abc import Callable, Sequence
 from contextlib import suppress
+from functools import partial
 from typing import Any, Final, NamedTuple
 from weakref import WeakMethod
 
@@ -97,6 +98,10 @@ def scratch_of(holder: threading.local, vocabulary: Vocabulary) -> Scratch:
     return found
 
 
+def _put_word(grown: GrowingTables, name: str, value: int) -> None:
+    grown.context[_word(name)] = value
+
+
 class LexerParts(NamedTuple):
     """What answers: made when it is first asked, where the arrays come from a file."""
 
@@ -124,6 +129,8 @@ class LarkAnswers:
         self._tables, self._grown, self._store, self._lock, self.effort = tables, grown, store, lock, effort
         self._is_local, self._vocabulary, self._kept = is_local, vocabulary, kept
         self._needs = grown.needs
+        # a method would have the lexer's tables hold this, which holds them
+        self._put_word = partial(_put_word, grown)
         self._held: dict[str, npt.NDArray[Any]] = {}
         self._parts: LexerParts | None = None
         self._liveness: Liveness | None = None
@@ -193,9 +200,6 @@ class LarkAnswers:
         return self.parts.letters
 
     # --- arrays ---------------------------------------------------------------------------------------------
-
-    def _put_word(self, name: str, value: int) -> None:
-        self._grown.context[_word(name)] = value
 
     def _put(self, name: str, array: npt.NDArray[Any]) -> None:
         self._held[name] = held = np.ascontiguousarray(array)

@@ -9,6 +9,7 @@ estimate is right, and what it finds is a shortest text of all.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from functools import partial
 from heapq import heappop, heappush
 from itertools import count
 from typing import Final, NamedTuple
@@ -206,7 +207,7 @@ class ShortestRests:
         """Return how many bytes a place needs at least behind a carry; UNREACHABLE."""
         if self._costs is None or self._distances is None:
             self._costs = SymbolCosts(self._answers.letters)
-            self._distances = Distances(self._costs, lambda: self._grown.rows(_CELLS))
+            self._distances = Distances(self._costs, partial(self._grown.rows, _CELLS))
         if self._forgotten != self._answers.forgotten:
             self._forgotten = self._answers.forgotten
             self._distances.forget()

@@ -14,6 +14,7 @@ from decimal import Decimal
 from functools import reduce
 from operator import or_
 from typing import TypeAlias, cast
+from weakref import proxy
 
 from structgen.errors import SchemaError
 from structgen.limits import Limits
@@ -735,7 +736,7 @@ class Constants:
     """The literals of single values, and of sets of them; part of `PlaceTables`."""
 
     def __init__(self, tables: PlaceTables) -> None:
-        self.tables = tables
+        self.tables: PlaceTables = proxy(tables)  # which hold this
         self.sets: dict[int, frozenset[int]] = {}
         """Ids of the schemas that `among` made, each with the literals of its values."""
         self._among: dict[frozenset[int], int] = {}

@@ -390,7 +390,8 @@ class Document:
     ) -> SchemaPlace:
         place = SchemaPlace.__new__(SchemaPlace)
         place.id = len(self.schemas)
-        place.raw, place.up, place.at, place.scope = raw, up, at, scope
+        place.raw, place.scope = raw, scope
+        place.at = at if up is None else (up.at, *at)
         self.schemas.append(place)
         return place
 

@@ -74,16 +74,15 @@ class SchemaPlace(Schema):
     sets two or three, and filling in the others was half of the time that reading a small schema takes.
     """
 
-    __slots__ = ("__dict__", "at", "raw", "scope", "up")
+    __slots__ = ("__dict__", "at", "raw", "scope")
 
     scope: Scope
     """The resource that it stands in."""
     raw: dict[str, Any] | bool | None
     """Its JSON value; None for a place that the network made up."""
-    up: SchemaPlace | None
-    """The place around it; None where `at` is the whole place."""
     at: Any
-    """The segments from `up` to here, or `#...`."""
+    """Where it stands: `#...`, or the `at` of the place around it and the segments from there. It does not
+    hold that place, which holds this one: a document is gone when it is dropped."""
 
     @property
     def pointer(self) -> str:
@@ -91,16 +90,15 @@ class SchemaPlace(Schema):
 
         Spelled out when asked, since deep schemas would need quadratic memory; "#" alone is the root.
         """
-        place, parts = self, []
-        while place.up is not None:
-            parts.append("".join(["/" + escape(segment) for segment in place.at]))
-            place = place.up
-        parts.append(place.at)
-        return "".join(reversed(parts))
+        at, parts = self.at, []
+        while isinstance(at, tuple):
+            at, *segments = at
+            parts.append("".join(["/" + escape(segment) for segment in segments]))
+        return "".join([at, *reversed(parts)])
 
     @pointer.setter
     def pointer(self, value: str) -> None:
-        self.up, self.at = None, value
+        self.at = value
 
 
 @dataclass(frozen=True, slots=True)

@@ -51,6 +51,8 @@ class ArrayProgress:
         self.tables = tables
         self.shapes = shapes
         self.limits = limits
+        self.singly = False
+        """Whether an item was counted for one of many kinds (`pays_singly`)."""
 
     def item(self, shape: ArrayShape, index: int) -> int:
         """Return the demand on the item at an index."""
@@ -164,7 +166,9 @@ class ArrayProgress:
         Any number of items may follow then, and an item of several kinds is counted for all of them once its
         value is known (`_joined`)."""
         owed = sum(n < counter.least for counter, n in zip(shape.counters, progress[1], strict=True))
-        return owed > MANY_KINDS and counts_singly(shape, progress[0])
+        found = owed > MANY_KINDS and counts_singly(shape, progress[0])
+        self.singly = self.singly or found
+        return found
 
     def single_ways(
         self, shape: ArrayShape, base: int, counts: tuple[int, ...]

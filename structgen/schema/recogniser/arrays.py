@@ -7,7 +7,7 @@ which it does not matter.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from typing import TypeAlias
+from typing import Any, TypeAlias
 
 from structgen.errors import LimitError
 from structgen.limits import Limits
@@ -94,14 +94,14 @@ class Arrays:
         shapes: Shapes,
         limits: Limits,
         *,
-        register: Callable[[object], int],
+        residues: list[Any],
         distinct: Distinct,
     ) -> None:
-        """`register` gives a new residue its number."""
+        """`residues`: the network's, by number; new ones are added to it."""
         self.tables = tables
         self.shapes = shapes
         self.limits = limits
-        self.register = register
+        self.residues = residues
         self.progress = ArrayProgress(tables, shapes, limits)
         self.unique = Unique(self.progress, distinct)
         self.alive: Callable[[int], bool] = lambda demand: True
@@ -403,8 +403,8 @@ class Arrays:
         key = (demands, cap, index, threads, seen, unread)
         state = self._states.get(key)
         if state is None:
-            state = ArrayState(0, demands, cap, index, threads, seen, unread)
-            state.id = self.register(state)
+            state = ArrayState(len(self.residues), demands, cap, index, threads, seen, unread)
+            self.residues.append(state)
             self._states[key] = state
         return state
 

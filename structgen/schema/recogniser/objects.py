@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from bisect import bisect_left
 from collections.abc import Callable, Collection, Mapping, Sequence
-from typing import TypeAlias
+from typing import Any, TypeAlias
 
 from structgen.language.ir import TRUE, Formula
 from structgen.limits import Limits
@@ -95,16 +95,16 @@ class Objects:
         limits: Limits,
         *,
         any_order: bool,
-        register: Callable[[object], int],
+        residues: list[Any],
     ) -> None:
-        """`register` gives a new residue its number."""
+        """`residues`: the network's, by number; new ones are added to it."""
         self.tables = tables
         self.shapes = shapes
         self.frames = Frames(tables, scalars, shapes, limits, any_order=any_order)
         self.members = Members(tables, scalars, self.frames, limits)
         self.limits = limits
-        self.register = register
-        self.wide_unions = WideUnions(self.frames, lambda demand: self.alive(demand))
+        self.residues = residues
+        self.wide_unions = WideUnions(self.frames)
         self.alive: Callable[[int], bool] = lambda demand: True
         """Set by the network: whether some value meets a demand."""
         self._states: dict[tuple[object, ...], ObjectState] = {}
@@ -336,8 +336,8 @@ class Objects:
         key = (frame.id, pos, mask, count, begun, threads)
         state = self._states.get(key)
         if state is None:
-            state = ObjectState(0, frame, pos, mask, count, begun, threads)
-            state.id = self.register(state)
+            state = ObjectState(len(self.residues), frame, pos, mask, count, begun, threads)
+            self.residues.append(state)
             self._states[key] = state
         return state
 

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable
+from weakref import proxy
 
 from structgen.errors import LimitError
 from structgen.language.ir import TRUE
@@ -55,8 +56,9 @@ class Oracle:
         self.tables = tables
         self.scalars = scalars
         self.shapes = shapes
-        self.objects = objects
-        self.arrays = arrays
+        # they ask this oracle, and the network holds them: a network is gone when it is dropped
+        self.objects: Objects = proxy(objects)
+        self.arrays: Arrays = proxy(arrays)
         self.limits = limits
         self.undecided: dict[str, None] = {}
         """Pointers of places that were taken to be live without an answer (limits.liveness = "flag")."""

@@ -104,14 +104,15 @@ class SchemaNetwork:
             self.shapes,
             limits,
             any_order=policies.property_order == "any",
-            register=self._register,
+            residues=self._residues,
         )
         distinct = Distinct(tables, self.scalars, self.shapes, limits)
-        self.arrays = Arrays(tables, self.shapes, limits, register=self._register, distinct=distinct)
+        self.arrays = Arrays(tables, self.shapes, limits, residues=self._residues, distinct=distinct)
         self.oracle = Oracle(tables, self.scalars, self.shapes, self.objects, self.arrays, limits)
         distinct.text, distinct.item = self.oracle.text, self.arrays.progress.item
         distinct.member = self.objects.frames.value
-        self.objects.alive = self.arrays.alive = self.oracle.alive
+        alive = self.oracle.alive
+        self.objects.alive = self.objects.wide_unions.alive = self.arrays.alive = alive
         demand = tables.of_value(tables.demand_of(document.root))
         if demand == NEVER or not self.oracle.alive(demand):
             raise self._empty(strings, widest)
@@ -305,6 +306,11 @@ class SchemaNetwork:
         for text in texts:
             distinct.looked_for.setdefault(distinct.literal(text), text)
 
+    @property
+    def rests_shorten(self) -> bool:
+        """Return whether rests were said that may shorten by more than is written of them."""
+        return self.arrays.progress.singly
+
     def wants_again(self, residue: int) -> bool:
         """Return whether an item of the array must still come again: any item may be that one."""
         return any(repeats(progress) for _, _, progress in self._array(residue).threads)
@@ -394,11 +400,6 @@ class SchemaNetwork:
             yield cast(SchemaPlace, schema) if is_written else None, bool(literal & 1)
 
     # Inside
-
-    def _register(self, state: object) -> int:
-        assert isinstance(state, (ObjectState, ArrayState))
-        self._residues.append(state)
-        return len(self._residues) - 1
 
     def _object(self, residue: int) -> ObjectState:
         state = self._residues[residue]

@@ -115,8 +115,10 @@ class WideUnion:
 class WideUnions:
     """Groups the threads of the residues of one network's objects."""
 
-    def __init__(self, frames: Frames, alive: Callable[[int], bool]) -> None:
-        self._frames, self._alive = frames, alive
+    def __init__(self, frames: Frames) -> None:
+        self._frames = frames
+        self.alive: Callable[[int], bool] = lambda demand: True
+        """Set by the network: whether some value meets a demand."""
         self._can_be_written = frames.scalars.can_be_written
         self._defaults: dict[int, KeyDefaults | None] = {}
 
@@ -133,7 +135,7 @@ class WideUnions:
             if said is None:
                 return None
             defaults[shape.id] = said
-        return WideUnion(frame, pos, threads, self._frames, lambda shape: defaults[shape.id], self._alive)
+        return WideUnion(frame, pos, threads, self._frames, lambda shape: defaults[shape.id], self.alive)
 
     def _of_shape(self, shape: ObjectShape) -> KeyDefaults | None:
         if shape.id not in self._defaults:

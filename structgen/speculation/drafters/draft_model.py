@@ -10,18 +10,15 @@ from __future__ import annotations
 from collections.abc import Sequence
 from contextlib import nullcontext
 from threading import Lock
-from typing import Final
 
 import numpy as np
 import numpy.typing as npt
 
-from structgen.errors import LimitError, OptionError
+from structgen.errors import LimitError
 from structgen.speculation.drafts.draft import NO_DRAFT, Draft, DraftTree
 from structgen.speculation.drafts.drafter import REFUSED, DraftContext, RequestFacts
 from structgen.speculation.drafts.model_rows import CausalModel, Floats, ModelRows, Tokens
 from structgen.tokens.token_mask import TokenMask, allocate_mask
-
-_MOST_DEPTH: Final = 64
 
 
 class DraftModel:
@@ -48,13 +45,6 @@ class DraftModel:
         least: float = 0.1,
         lock: Lock | None = None,
     ) -> None:
-        if not (1 <= depth <= _MOST_DEPTH and branches >= 1 and 0.0 <= least <= 1.0):
-            raise OptionError(
-                f"depth={depth}, branches={branches}, least={least}.",
-                where="DraftModel",
-                cure=f"Give a depth from 1 to {_MOST_DEPTH}, branches from 1 on, and a least probability "
-                "from 0 to 1.",
-            )
         self._model, self._lock = model, lock
         self._depth, self._branches, self._least = depth, branches, least
         self._mask: TokenMask | None = None

@@ -8,7 +8,7 @@ last are kept.
 from __future__ import annotations
 
 from collections import OrderedDict
-from collections.abc import Sequence
+from collections.abc import Container, Sequence
 from typing import Any, Final, NamedTuple, Protocol, runtime_checkable
 
 import numpy as np
@@ -105,10 +105,8 @@ class ModelRows:
         caches, rounds = self._planned([prefix for prefix in wanted if prefix])
         self.reread += sum(map(len, rounds)) - sum(map(bool, wanted))
         if 1 < len(rounds) <= _MOST_CHAIN and self._reads_chains and all(len(one) == 1 for one in rounds):
-            chain = [one[0] for one in rounds]
-            read = self._chain(chain, caches[chain[0][:-1]].copy())
-            found.update(zip(chain, read, strict=True))
-            rounds = []
+            chain, rounds = [one[0] for one in rounds], []
+            found |= _asked(chain, self._chain(chain, caches[chain[0][:-1]].copy()), wanted)
         for number, together in enumerate(rounds):
             later = {prefix[:-1] for prefix in rounds[number + 1]} if number + 1 < len(rounds) else set()
             rows = self._rows_of_pass()
@@ -117,10 +115,7 @@ class ModelRows:
                 fresh = [caches[prefix[:-1]].copy() for prefix in part]
                 self.passes += 1
                 logits = self._model.decode([prefix[-1] for prefix in part], fresh)
-                asked = [at for at, prefix in enumerate(part) if prefix in wanted]
-                # Rows that nobody asked for are not copied from the device.
-                read = numbers(logits if len(asked) == len(part) else logits[asked])
-                found.update((part[at], row) for at, row in zip(asked, read, strict=True))
+                found |= _asked(part, logits, wanted)
                 for prefix, cache in zip(part, fresh, strict=True):
                     if prefix in later:
                         caches[prefix] = cache
@@ -133,7 +128,7 @@ class ModelRows:
         support = getattr(self._model, "draft_support", None)
         return support is not None and support.shape != "none"
 
-    def _chain(self, chain: Sequence[Tokens], cache: Any) -> Floats:
+    def _chain(self, chain: Sequence[Tokens], cache: Any) -> Any:
         """Return the logits after prefixes, each one token longer than the one before. Keep the last one's
         cache."""
         model: Any = self._model
@@ -142,7 +137,7 @@ class ModelRows:
         logits = model.decode_tree(tokens, range(-1, len(tokens) - 1), [len(tokens)], [cache])
         model.keep([range(len(tokens))], [cache])
         self._keep(chain[-1], cache)
-        return numbers(logits)
+        return logits
 
     def _first(self) -> tuple[Floats, Any]:
         """Return the logits after the prompt, and its cache."""
@@ -194,6 +189,13 @@ class ModelRows:
         if hasattr(cache, "nbytes_beside"):
             return int(cache.nbytes_beside(self._first()[1]))
         return int(cache.nbytes)
+
+
+def _asked(prefixes: Sequence[Tokens], logits: Any, wanted: Container[Tokens]) -> dict[Tokens, Floats]:
+    """Return the rows of those prefixes that are wanted. The others are not copied from the device."""
+    at = [number for number, prefix in enumerate(prefixes) if prefix in wanted]
+    read = numbers(logits if len(at) == len(prefixes) else logits[at])
+    return {prefixes[number]: row for number, row in zip(at, read, strict=True)}
 
 
 def numbers(logits: Any) -> Floats:

@@ -65,8 +65,9 @@ def structural_tag(
     """Return the grammar of a structural tag: a dict, or its JSON text.
 
     Taken are `{"type": "structural_tag", "format": {...}}`, and the older `{"structures": [{"begin",
-    "schema", "end"}, ...], "triggers": [...]}`. `specials`: the ids of special tokens by their texts, for
-    formats that name tokens so. `policies` are options of `sg.json_schema` for the schemas in it.
+    "schema", "end"}, ...], "triggers": [...]}`, to which SGLang adds `at_least_one`. `specials`: the ids of
+    special tokens by their texts, for formats that name tokens so. `policies` are options of `sg.json_schema`
+    for the schemas in it.
 
     Errors, each with its place: `SchemaError` for text that is not JSON, `OptionError` for a wrong shape,
     `UnsupportedError` for a format that is not supported, and the errors of the parts. Cost: that of reading
@@ -397,14 +398,14 @@ class _Reader:
 
     def legacy(self, value: Format, place: str) -> TextGrammar:
         """Return the grammar of the older form: free text, and in it schemas between tags."""
-        fields(value, {"type", "structures", "triggers"}, place)
+        fields(value, {"type", "structures", "triggers", "at_least_one"}, place)
         found = []
         for index, one in dicts_of(some_of(value, "structures", place), f"{place}/structures"):
             there = f"{place}/structures/{index}"
             fields(one, {"begin", "schema", "end"}, there)
             of = self.schema(member(one, "schema", there), f"{there}/schema")
             found.append((text_of(one, "begin", there), of + text_of(one, "end", there)))
-        return triggered(found, texts_of(value, "triggers", place), place, ())
+        return self.among_text(value, found, place)
 
     def triggered_tags(self, value: Format, place: str, ends: Ends, depth: int) -> TextGrammar:
         fields(value, {"type", "triggers", "tags", "at_least_one", "stop_after_first", "excludes"}, place)
@@ -412,13 +413,23 @@ class _Reader:
             (text_of(one, "begin", f"{place}/tags/{i}"), self.after(one, f"{place}/tags/{i}", depth + 1))
             for i, one in dicts_of(some_of(value, "tags", place), f"{place}/tags")
         ]
-        stops = flag_of(value, "stop_after_first", place)
         avoided = (*texts_of(value, "excludes", place), *ends)
+        return self.among_text(value, found, place, avoided, flag_of(value, "stop_after_first", place))
+
+    def among_text(
+        self,
+        value: Format,
+        found: list[tuple[str, TextGrammar]],
+        place: str,
+        avoided: Ends = (),
+        stops: bool = False,
+    ) -> TextGrammar:
+        """Return free text with tags at triggers; with `at_least_one` it begins with a tag."""
+        triggers = texts_of(value, "triggers", place)
         if not flag_of(value, "at_least_one", place):
-            return triggered(found, texts_of(value, "triggers", place), place, avoided, 1 if stops else None)
+            return triggered(found, triggers, place, avoided, 1 if stops else None)
         first = either(*(begin + rest for begin, rest in found))
-        more = triggered(found, texts_of(value, "triggers", place), place, avoided)
-        return first if stops else first + more
+        return first if stops else first + triggered(found, triggers, place, avoided)
 
     def dispatch(self, value: Format, place: str, ends: Ends, depth: int) -> TextGrammar:
         fields(value, {"type", "rules", "loop", "excludes"}, place)
