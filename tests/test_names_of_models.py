@@ -257,4 +257,5 @@ def test_a_command_takes_a_name_or_says_what_takes_it(
     told = done.stderr if done.exit_code else ""
     _judge(told, name, masked=whole or reads_tokens, served=whole)
     if command == "bulk" and not told:
-        assert json.loads(Path("o.jsonl").read_text())["error"] is None
+        line = json.loads(Path("o.jsonl").read_text())
+        assert line["error"] is None and line["tokens"] > 0

@@ -6,7 +6,7 @@ A terminal gets a bar; elsewhere a line is printed each ten seconds, and one at 
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from functools import partial
 from typing import TYPE_CHECKING, Final
 
 from structgen.cli.flags import reads
@@ -35,7 +35,15 @@ def bulk(given: Given) -> None:
     wanted.check()
     wanted.hint()
     try:
-        _shown(_on_ray(wanted) if "ray" in given else _here(wanted))
+        work, begun = _work(wanted), time.perf_counter()
+
+        def rate(now: BulkProgress) -> str:
+            return f"{now.tokens / max(time.perf_counter() - begun, 1e-9):,.0f} tokens/s"
+
+        with progress("bulk", "texts") as tell:
+            last = work(tell=lambda now: tell(now.done, now.total, rate(now)))
+        before = f", {last.before:,} of them before" if last.before else ""
+        echo(f"{last.done:,} of {last.total:,} texts{before}; {rate(last)}", err=True)
     except KeyboardInterrupt:
         out = given.get("out")
         echo(f"Stopped. The same command without --start-over goes on from {out}.", err=True)
@@ -44,69 +52,27 @@ def bulk(given: Given) -> None:
 
 _AT_ONCE: Final = 8
 """The requests to a server at a time, without -o max_rows."""
-_Work = Callable[["Callable[[BulkProgress], None]"], "BulkProgress"]
 
 
-def _here(wanted: WantedTexts) -> _Work:
-    """Return the work of this process."""
-    from structgen.engine.bulk import run_bulk, write_results
+def _work(wanted: WantedTexts) -> partial[BulkProgress]:
+    """Return the work, of this process or of workers on Ray; it takes who is told of the progress."""
+    from structgen.engine.bulk import run_bulk, run_bulk_on_ray, write_results
 
-    values = wanted.given.values
+    given = wanted.given
+    files = given.values["prompts"], given.values["out"], wanted.request_of
+    start_over = "start_over" in given.values
+    if "ray" in given:
+        how = given.some(("workers", "max_rows", "device", "dtype", "engine", "shard_size"))
+        how["engine_options"] = given.get("engine_options", {})
+        if not isinstance(how["engine_options"], dict):
+            raise OptionError(
+                "It is no JSON object.", where="-o engine_options", cure="Write it as in '{\"name\": 1}'."
+            )
+        return partial(run_bulk_on_ray, wanted.model, *files, start_over=start_over, **how)
     if wanted.is_asked_whole:
-        from structgen.cli.served import lent_answers
+        from structgen.cli.served import served_answers
 
-        at_once = wanted.given.get("max_rows", _AT_ONCE) if wanted.given.is_served else 1
-        answered = lent_answers(wanted.model, wanted.form, wanted.attempts, wanted.request_of, at_once)
-        return lambda tell: write_results(
-            answered,
-            values["prompts"],
-            values["out"],
-            wanted.request_of,
-            tell,
-            start_over="start_over" in values,
-        )
-    engine = wanted.engine()
-    return lambda tell: run_bulk(
-        engine,
-        values["prompts"],
-        values["out"],
-        wanted.request_of,
-        tell,
-        start_over="start_over" in values,
-    )
-
-
-def _on_ray(wanted: WantedTexts) -> _Work:
-    """Return the work of workers on Ray."""
-    from structgen.engine.bulk import run_bulk_on_ray
-
-    values = wanted.given.values
-    how = wanted.given.some(("workers", "max_rows", "device", "dtype", "engine", "shard_size"))
-    options = wanted.given.get("engine_options", {})
-    if not isinstance(options, dict):
-        raise OptionError(
-            "It is no JSON object.", where="-o engine_options", cure="Write it as in '{\"name\": 1}'."
-        )
-    return lambda tell: run_bulk_on_ray(
-        wanted.model,
-        values["prompts"],
-        values["out"],
-        wanted.request_of,
-        tell,
-        start_over="start_over" in values,
-        engine_options=options,
-        **how,
-    )
-
-
-def _shown(work: _Work) -> None:
-    """Do the work, and show its progress."""
-    begun = time.perf_counter()
-
-    def rate(now: BulkProgress) -> str:
-        return f"{now.tokens / max(time.perf_counter() - begun, 1e-9):,.0f} tokens/s"
-
-    with progress("bulk", "texts") as tell:
-        last = work(lambda now: tell(now.done, now.total, rate(now)))
-    before = f", {last.before:,} of them before" if last.before else ""
-    echo(f"{last.done:,} of {last.total:,} texts{before}; {rate(last)}", err=True)
+        at_once = given.get("max_rows", _AT_ONCE) if given.is_served else 1
+        answers = served_answers(wanted.model, wanted.form, wanted.attempts, wanted.request_of, at_once)
+        return partial(write_results, answers, *files, start_over=start_over)
+    return partial(run_bulk, wanted.engine(), *files, start_over=start_over)

@@ -34,8 +34,8 @@ def _second_language(given: Given) -> str:
 
 
 def _folder_is_missing(given: Given) -> str:
-    files = given.some(("out", "tree") if given.command == "sample" else ())
-    return _first(given, (name for name, path in files.items() if not Path(path).parent.is_dir()))
+    is_missing = given.command == "sample" and not Path(given.get("out", ".")).parent.is_dir()
+    return _first(given, ["out"]) if is_missing else ""
 
 
 _OF_A_LANGUAGE: Final = ("check", "explain")

@@ -29,7 +29,7 @@ _SHARED: Final = (
 _OF_DRAWS: Final = (
     *("model", *LANGUAGES, *OF_LARK, *POLICIES, *OF_ENGINE, "without", "wrap", "outline", "chat"),
     *("prompt", "n", "method", "budget", "seconds", "standard_error", "seed", "temperature", "max_tokens"),
-    *("top_k", "top_p", "min_p", "particles", "resampling_threshold", "tree", "weights", "out", "json"),
+    *("top_k", "top_p", "min_p", "particles", "resampling_threshold", "weights", "out", "json"),
 )
 NAMES: Final[Mapping[str, tuple[str, ...]]] = {
     "generate": (
@@ -65,6 +65,7 @@ RENAMED: Final[Mapping[str, str]] = {
 """Flags of before by the names that their options have in Python."""
 GONE: Final[Mapping[str, Mapping[str, str]]] = {
     "infill": {"tokens_per_step": "Write --scheduler left-to-right for one token in a step"},
+    "sample": {"tree": "Trees are in memory only: give sg.sample(tree=sg.samplers.PrefixTree()) in Python"},
 }
 """Options of before, and what to write instead."""
 DEFAULTS: Final[Mapping[str, Mapping[str, object]]] = {
@@ -89,7 +90,7 @@ TEXTS: Final = frozenset(
         *("model", *LANGUAGES, "tools", "tool_choice", "tool_format", "start", "postlex", "lexer", "draft"),
         *("property_order", "numbers", "escapes", "formats", "device", "dtype", "prompt", "stop", "without"),
         *("strategy", "monitors", "import_paths", "bind", "resources", "choices", "edit", "draft_model"),
-        *("trace", "method", "tree", "prompts", "out", "engine", "template", "given", "holes", "length"),
+        *("trace", "method", "prompts", "out", "engine", "template", "given", "holes", "length"),
         *("scheduler", "host", "allowed_host", "name", "api_key_file", "chat_template", "tokenizer", "text"),
         *("target", "output"),
     )

@@ -12,7 +12,7 @@ import typer
 from structgen.cli.flags import reads
 from structgen.cli.generate import prompt_of
 from structgen.cli.named_options import Given
-from structgen.cli.output import echo, echo_fact, echo_json_text, payload, progress, refuse
+from structgen.cli.output import echo_fact, echo_json_text, payload, progress, refuse
 from structgen.cli.wanted_texts import WantedTexts
 from structgen.errors import DrawsWarning, OptionError, StructgenError
 from structgen.samplers.methods import METHODS
@@ -68,22 +68,13 @@ def sample(given: Given) -> None:
 
 
 def _drawn(wanted: WantedTexts, prompt: str) -> Samples[Any]:
-    """Return the draws. The tree of prefixes is saved whatever becomes of the run."""
-    import structgen as sg
+    """Return the draws."""
     from structgen.request_reading.targets import ReadTarget
     from structgen.samplers.sample import sample as drawn
 
     given, form, request = wanted.given, wanted.form, wanted.request_of(prompt)
     engine, grammar = wanted.engine(), request.grammar
     assert grammar is not None, "checked before"
-    file = Path(given.get("tree")) if "tree" in given else None
-    tree = (
-        None
-        if file is None
-        else sg.samplers.PrefixTree.load(file)
-        if file.exists()
-        else sg.samplers.PrefixTree()
-    )
     try:
         with progress("sample", "draws") as tell, warnings.catch_warnings():
             warnings.simplefilter("ignore", DrawsWarning)  # the summary has its sentences
@@ -105,7 +96,6 @@ def _drawn(wanted: WantedTexts, prompt: str) -> Samples[Any]:
                 seed=wanted.sampling.seed,
                 temperature=wanted.sampling.temperature,
                 max_tokens=request.most_tokens,
-                tree=tree,
                 progress=told,
                 **given.some(_OF_SAMPLE),
             )
@@ -113,12 +103,6 @@ def _drawn(wanted: WantedTexts, prompt: str) -> Samples[Any]:
         raise
     except StructgenError as error:
         refuse(error, "json" in given, 1)
-    finally:
-        if tree is not None and tree.root is not None and file is not None:
-            try:
-                tree.save(file)
-            except OptionError as error:  # another process has saved one: the draws are printed all the same
-                echo(f"The tree was not saved. {error}", err=True)
 
 
 def _show(wanted: WantedTexts, found: Samples[Any]) -> None:

@@ -3,9 +3,8 @@ model that fills masks, or they may call tools."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor, as_completed
-from contextlib import contextmanager
 from dataclasses import fields, replace
 from typing import TYPE_CHECKING, Any
 
@@ -14,7 +13,7 @@ from structgen.cli.output import echo, echo_json_text, payload
 
 if TYPE_CHECKING:
     from structgen.engine import Engine
-    from structgen.engine.bulk.bulk_file import AnswerLine
+    from structgen.engine.bulk.bulk_file import Answers
     from structgen.engine.bulk.bulk_runs import Prompt
     from structgen.engine.requests import Request, Usage
     from structgen.typed.outcomes import Outcome
@@ -89,14 +88,13 @@ def _asked(
     return writer_of(model, options)(), WantedText(form, options)
 
 
-def lent_answers(
+def served_answers(
     model: str, form: WantedForm | None, attempts: int, request_of: Callable[[Any], Request], at_once: int
-) -> Any:
+) -> Callable[[Sequence[Prompt]], Answers]:
     """Return what answers many prompts for `engine.bulk.write_results`, with a server or a model that fills
     masks: `at_once` requests at a time."""
-    import structgen
-    from structgen.engine.bulk.bulk_file import answer_line, shown
-    from structgen.engine.bulk.bulk_runs import folder_digest
+    from structgen.engine.bulk.bulk_file import shown
+    from structgen.engine.bulk.bulk_runs import engine_parts, model_digest
     from structgen.errors import StructgenError
     from structgen.system.resources import ON_A_SERVER
     from structgen.typed.functions import obtained
@@ -105,31 +103,29 @@ def lent_answers(
 
     shared = form or _form_of(request_of("x"))
 
-    def answer(prompt: Prompt) -> AnswerLine:
+    def answer(prompt: Prompt) -> dict[str, Any]:
         try:
             request = prompt.request(request_of)
             writer, wanted = _asked(model, request, shared, attempts)
             outcome = now(obtained(writer, wanted, given_source(request.prompt)))
         except StructgenError as error:
-            return answer_line(prompt, {"error": str(error)}, 0)
+            return prompt.answered(error)
         result = outcome.result
         if result.error is not None and result.error.where == getattr(writer, "url", None):
             raise result.error  # the server is not there: the prompt has no answer yet
         said = {**shown(replace(result, error=outcome.error)), "logprob": None, "constrained_logprob": None}
-        return answer_line(prompt, said, outcome.usage.tokens)
+        return prompt.answered({**said, "tokens": result.usage.tokens})
 
-    @contextmanager
-    def answered(todo: Sequence[Prompt]) -> Iterator[tuple[Mapping[str, str], Iterator[AnswerLine]]]:
-        digest = model if model.startswith(ON_A_SERVER) else folder_digest(model)
-        parts = {"version": structgen.__version__, "model": digest, "tokenizer": ""}
+    def answers(prompts: Sequence[Prompt]) -> Answers:
+        yield engine_parts(model if model.startswith(ON_A_SERVER) else model_digest(model), "")
         with ThreadPoolExecutor(at_once) as threads:
-            asked = [threads.submit(answer, prompt) for prompt in todo]
             try:
-                yield parts, (done.result() for done in as_completed(asked))
+                for done in as_completed([threads.submit(answer, prompt) for prompt in prompts]):
+                    yield done.result()
             finally:
                 threads.shutdown(wait=False, cancel_futures=True)
 
-    return answered
+    return answers
 
 
 def _shown(outcome: Outcome[Any]) -> dict[str, Any]:

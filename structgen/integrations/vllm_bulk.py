@@ -9,8 +9,7 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
-from hashlib import blake2b
+from contextlib import suppress
 from typing import Any
 
 from structgen.compilation.compiler import compile
@@ -18,10 +17,10 @@ from structgen.core.compiled import CompiledGrammar
 from structgen.core.forced_text import with_forced_text
 from structgen.core.grammar import Grammar
 from structgen.core.matcher import Matcher
-from structgen.engine.bulk.bulk_file import AnswerLine, answer_line, shown
-from structgen.engine.bulk.bulk_runs import Prompt, folder_digest
+from structgen.engine.bulk.bulk_file import Answers
+from structgen.engine.bulk.bulk_runs import Prompt, engine_parts, model_digest
 from structgen.engine.model_prompts import ModelPrompts, RequestTokens, check_budget
-from structgen.engine.requests import OF_TOKENS_BEFORE, FinishReason, Request, Result, Usage
+from structgen.engine.requests import OF_TOKENS_BEFORE, FinishReason, Request
 from structgen.engine.strategies.repetitions import Repetitions
 from structgen.errors import OptionError, StructgenError
 from structgen.integrations.engine_grammars import Recent
@@ -68,123 +67,91 @@ def check_request(request: Request) -> None:
             )
 
 
-def writer(model: str, options: Mapping[str, Any], request_of: Callable[[Any], Request]) -> VllmWriter:
-    """Return what an actor does with `model`. Cost: vLLM's start. Raises StructgenError where vLLM is not
-    there, is of another release, or does not start."""
-    # before vLLM is imported: its engine in this process, beside the grammars
-    os.environ["VLLM_ENABLE_V1_MULTIPROCESSING"] = "0"
-    try:
-        import vllm  # optional: the engine
-    except ImportError as error:
-        raise not_installed(
-            "The engine vLLM", "vllm", where="engine", kind=OptionError, otherwise="on every machine"
-        ) from error
-    register()  # where the release is not known, the name of our back end is refused below
-    from vllm.platforms import current_platform  # optional: the engine
+class VllmAnswers:
+    """What an actor does: an `LLM` of vLLM answers one shard at a time."""
 
-    device = options["device"]
-    if device is not None and device.partition(":")[0] != current_platform.device_type:
-        raise OptionError(
-            f"This vLLM runs on {current_platform.device_type}.", where="device", cure="Leave it out."
-        )
-    of_engine = options["engine_options"]
-    try:
-        llm = vllm.LLM(
-            str(model_path(model)),
-            dtype=options["dtype"] or "auto",
-            max_num_seqs=options["max_rows"],
-            structured_outputs_config={"backend": NAME},
-            **of_engine,
-        )
-    except Exception as error:  # of any of vLLM's parts
-        raise StructgenError(
-            f"vLLM does not start: {error}", where="engine", cure="Mend it, or see engine_options."
-        ) from error
-    digest = folder_digest(model)
-    if of_engine:
-        told = digest + json.dumps(of_engine, sort_keys=True, default=repr)
-        digest = blake2b(told.encode(), digest_size=16).hexdigest()
-    return VllmWriter(llm, f"vllm {vllm.__version__}", ModelPrompts(model), digest, request_of)
+    def __init__(self, model: str, options: Mapping[str, Any], request_of: Callable[[Any], Request]) -> None:
+        """Cost: vLLM's start. Raises StructgenError where vLLM is not there, is of another release, or does
+        not start."""
+        # before vLLM is imported: its engine in this process, beside the grammars
+        os.environ["VLLM_ENABLE_V1_MULTIPROCESSING"] = "0"
+        try:
+            import vllm  # optional: the engine
+        except ImportError as error:
+            raise not_installed(
+                "The engine vLLM", "vllm", where="engine", kind=OptionError, otherwise="on every machine"
+            ) from error
+        register()  # where the release is not known, the name of our back end is refused below
+        from vllm.platforms import current_platform  # optional: the engine
 
-
-@dataclass(frozen=True, slots=True)
-class _Text:
-    """What vLLM is asked to write for a prompt."""
-
-    prompt: Prompt
-    tokens: list[int]
-    compiled: CompiledGrammar | None
-    params: Any
-
-
-class VllmWriter:
-    """An `LLM` of vLLM, which answers one shard at a time."""
-
-    def __init__(
-        self, llm: Any, version: str, prompts: ModelPrompts, model: str, request_of: Callable[[Any], Request]
-    ) -> None:
-        """`version`: of vLLM; `model`: its digest."""
-        import structgen  # start-up: the version alone
+        device, of_engine = options["device"], options["engine_options"]
+        if device is not None and device.partition(":")[0] != current_platform.device_type:
+            raise OptionError(
+                f"This vLLM runs on {current_platform.device_type}.", where="device", cure="Leave it out."
+            )
+        try:
+            self._llm = vllm.LLM(
+                str(model_path(model)),
+                dtype=options["dtype"] or "auto",
+                max_num_seqs=options["max_rows"],
+                structured_outputs_config={"backend": NAME},
+                **of_engine,
+            )
+        except Exception as error:  # of any of vLLM's parts
+            raise StructgenError(
+                f"vLLM does not start: {error}", where="engine", cure="Mend it, or see engine_options."
+            ) from error
         from structgen.integrations.vllm_backend import grammars_of  # optional: the engine
 
-        self._llm, self._request_of = llm, request_of
-        config = llm.llm_engine.model_config
-        self._grammars = grammars_of(config, llm.get_tokenizer())
+        self._request_of = request_of
+        config = self._llm.llm_engine.model_config
+        self._grammars = grammars_of(config, self._llm.get_tokenizer())
         tokenizer = self._grammars.tokenizer
+        prompts = ModelPrompts(model)
         self._reading = RequestTokens(prompts, tokenizer, config.get_vocab_size(), config.max_model_len)
         self._compiled: Recent[Grammar, CompiledGrammar] = Recent()
-        self._parts = {
-            "version": f"{structgen.__version__} with {version}",
-            "model": model,
-            "tokenizer": tokenizer.fingerprint,
-        }
+        told = json.dumps(of_engine, sort_keys=True, default=repr) if of_engine else ""
+        self._parts = engine_parts(
+            model_digest(model) + told, tokenizer.fingerprint, f"vllm {vllm.__version__}"
+        )
 
-    def about(self) -> Mapping[str, str]:
-        """Return the parts of the run that the engine says."""
-        return self._parts
-
-    def work(self, shard: Sequence[Prompt]) -> list[AnswerLine]:
-        """Return the lines of a shard, all of whose texts are written at once."""
-        lines, texts = [], []
+    def __call__(self, shard: Sequence[Prompt]) -> Answers:
+        """Answer a shard, all of whose texts are written at once."""
+        yield self._parts
+        texts, asked, params = [], [], []
         try:
             for prompt in shard:
                 try:
-                    texts.append(self._text(prompt))
+                    tokens, compiled, how = self._asked(prompt)
                 except StructgenError as error:
-                    lines.append(answer_line(prompt, {"error": str(error)}, 0))
-            asked = [{"prompt_token_ids": text.tokens} for text in texts]
-            made = self._llm.generate(asked, [text.params for text in texts], use_tqdm=False)
+                    yield prompt.answered(error)
+                else:
+                    texts.append((prompt, compiled))
+                    asked.append({"prompt_token_ids": tokens})
+                    params.append(how)
+            made = self._llm.generate(asked, params, use_tqdm=False)
         finally:
             self._grammars.release()
-        for text, found in zip(texts, made, strict=True):
-            result = self._result(text, found.outputs[0])
-            # vLLM's own are those behind the mask, or those before it, as its version has them
-            said = {**shown(result), "logprob": None, "constrained_logprob": None}
-            lines.append(answer_line(text.prompt, said, len(result.tokens)))
-        return lines
+        for (prompt, compiled), found in zip(texts, made, strict=True):
+            yield prompt.answered(self._said(compiled, found.outputs[0]))
 
-    def _text(self, prompt: Prompt) -> _Text:
-        """Return what is asked for a prompt. Raises StructgenError where our own engine would."""
+    def _asked(self, prompt: Prompt) -> tuple[list[int], CompiledGrammar | None, Any]:
+        """Return what vLLM is asked for a prompt: its tokens, the grammar, and the parameters. Raises
+        StructgenError where our own engine would."""
         request = prompt.request(self._request_of)
         check_request(request)
         tokens = self._reading.read(request).tokens
-        has_grammar = request.grammar is not None
+        grammar, compiled = request.grammar, None
         # vLLM counts the end token of a document
-        request = self._reading.bounded(request, len(tokens), int(has_grammar))
-        compiled = self._grammar(request)
-        if compiled is not None:
+        request = self._reading.bounded(request, len(tokens), int(grammar is not None))
+        if grammar is not None:
+            plain = grammar.grammar if isinstance(grammar, CompiledGrammar) else grammar
+            found = self._compiled.get(plain)
+            if found is None:
+                found = self._compiled[plain] = compile(plain, self._reading.tokenizer)
+            compiled = with_forced_text(found, canonical=request.canonical)
             check_budget(request, Matcher(compiled).tokens_to_finish())
-        return _Text(prompt, tokens, compiled, self._params(request, compiled))
-
-    def _grammar(self, request: Request) -> CompiledGrammar | None:
-        grammar = request.grammar
-        if grammar is None:
-            return None
-        plain = grammar.grammar if isinstance(grammar, CompiledGrammar) else grammar
-        found: CompiledGrammar | None = self._compiled.get(plain)
-        if found is None:
-            found = self._compiled[plain] = compile(plain, self._reading.tokenizer)
-        return with_forced_text(found, canonical=request.canonical)
+        return tokens, compiled, self._params(request, compiled)
 
     def _params(self, request: Request, compiled: CompiledGrammar | None) -> Any:
         from vllm.sampling_params import SamplingParams, StructuredOutputsParams  # optional: the engine
@@ -205,25 +172,29 @@ class VllmWriter:
             structured_outputs=outputs,
         )
 
-    def _result(self, text: _Text, output: Any) -> Result:
-        """Return the result of a text as our own engine gives it."""
+    def _said(self, compiled: CompiledGrammar | None, output: Any) -> dict[str, Any]:
+        """Return what a line says of a text, as of our own engine's."""
         tokenizer, tokens = self._reading.tokenizer, list(output.token_ids)
         if tokens and tokens[-1] in tokenizer.eos_token_ids:
             tokens.pop()
-        written = tokenizer.decode(tokens).decode("utf-8", "replace")
+        text = tokenizer.decode(tokens).decode("utf-8", "replace")
         if isinstance(output.stop_reason, str):
-            written = written.partition(output.stop_reason)[0]
+            text = text.partition(output.stop_reason)[0]
         reason = _REASONS.get(output.finish_reason, FinishReason.ERROR)
-        error, value = None, written
+        error, value = None, text
         if reason is FinishReason.ERROR:
-            error = StructgenError(
-                f"vLLM ended the text ({output.finish_reason}).",
-                where="engine",
-                cure="Its log in the worker says why.",
-            )
-        elif text.compiled is not None and reason is FinishReason.STOP:
-            try:
-                value = text.compiled.value(written.encode())
-            except (ValueError, RecursionError):  # an integer of more digits than Python reads
-                value = written
-        return Result(written, reason, tokens, [], Usage(), 0, error, value)
+            error = f"engine: vLLM ended the text ({output.finish_reason}). Its log in the worker says why."
+        elif compiled is not None and reason is FinishReason.STOP:
+            # an integer may have more digits than Python reads
+            with suppress(ValueError, RecursionError):
+                value = compiled.value(text.encode())
+        return {
+            "text": text,
+            "value": value,
+            "finish_reason": reason.value,
+            "tokens": len(tokens),
+            # vLLM's own are those behind the mask, or those before it, as its version has them
+            "logprob": None,
+            "constrained_logprob": None,
+            "error": error,
+        }

@@ -15,6 +15,7 @@ from functools import partial
 from hashlib import blake2b
 from itertools import islice
 from pathlib import Path
+from typing import Any
 
 from structgen.errors import OptionError
 from structgen.maskbench.citation import case_digest
@@ -37,14 +38,12 @@ class ShardReplay:
         self._run.__enter__()
         self._run.prepare(lambda: (), lambda: None)
 
-    def about(self) -> tuple[dict[str, str], dict[str, str]]:
-        """Return the versions of the engines, and why some cannot run."""
-        return self._run.versions, self._run.unavailable
-
-    def work(self, shard: tuple[Path, Sequence[Case]]) -> tuple[Path, bytes]:
-        """Return the file of a shard, and its lines."""
-        path, cases = shard
-        return path, b"".join(_line(results) for _, results in self._run.results(cases))
+    def __call__(self, shard: Iterable[tuple[Path, Sequence[Case]]]) -> Iterator[Any]:
+        """Yield the versions of the engines and why some cannot run; then files of shards, and their
+        lines."""
+        yield self._run.versions, self._run.unavailable
+        for path, cases in shard:
+            yield path, b"".join(_line(results) for _, results in self._run.results(cases))
 
 
 class RayBenchRun(BenchRun):
@@ -85,7 +84,8 @@ class RayBenchRun(BenchRun):
                 yield from _read(shard, path.read_bytes())
             else:
                 missing[path] = shard
-        for _, (path, lines) in workers.answers(missing.items(), (self.versions, self.unavailable)):
+        shards = ([one] for one in missing.items())
+        for path, lines in islice(workers.answers(shards, (self.versions, self.unavailable)), 1, None):
             with writing(path, sync=True) as file:
                 file.write(lines)
             yield from _read(missing[path], lines)

@@ -19,16 +19,13 @@ Decoding, 2024); the coin flips that make its draws exact are those of adaptive 
 from __future__ import annotations
 
 import math
-import os
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
-from pathlib import Path as FilePath
 
 from structgen.errors import OptionError, fields_named
 from structgen.samplers.prefix_node import CHILD, KEPT, Node, Path
 from structgen.samplers.target import END
-from structgen.samplers.tree_file import read_tree, write_tree
 
 
 @fields_named("sg.samplers.PrefixTree()")
@@ -37,7 +34,7 @@ class PrefixTree:
 
     It holds at most `most` bytes, but at least the root; more is not stored. The first run binds it to its
     model, prompt, grammar, temperature, length and checkers; a run of another target is refused. Only one run
-    at a time may use it. `save` and `load` keep it in a file (structgen.samplers.tree_file).
+    at a time may use it. It lives as long as its process.
     """
 
     def __init__(self, most: int = 1 << 28, kept: int = KEPT) -> None:
@@ -46,8 +43,6 @@ class PrefixTree:
         self.kept, self.nbytes, self.most = kept, 0, most
         self.fingerprint = ""
         """The digest of its target; "" before its first run."""
-        self.saved = ""
-        """The digest of the file that the tree was last loaded from or saved to; "" before."""
         self._in_use = threading.Lock()
 
     @contextmanager
@@ -69,22 +64,6 @@ class PrefixTree:
             yield
         finally:
             self._in_use.release()
-
-    def save(self, path: str | os.PathLike[str], *, overwrite: bool = False) -> None:
-        """Write the tree to a file atomically.
-
-        An existing file is replaced only if this tree was loaded from it or last saved to it, or with
-        `overwrite`: it may hold what another process has learnt. Raises OptionError otherwise; OSError.
-        """
-        write_tree(self, FilePath(path), overwrite)
-
-    @classmethod
-    def load(cls, path: str | os.PathLike[str]) -> PrefixTree:
-        """Return the tree of a file. Raises StructgenError if the file is damaged or holds no tree;
-        OSError."""
-        tree = cls()
-        read_tree(tree, FilePath(path))
-        return tree
 
     @property
     def bracket(self) -> tuple[float, float]:

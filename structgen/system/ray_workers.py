@@ -10,28 +10,18 @@ from __future__ import annotations
 import logging
 import pickle
 import threading
-from collections.abc import Callable, Generator, Iterable, Iterator
+from collections import deque
+from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Any, Generic, Protocol, TypeVar
+from typing import Any, TypeAlias
 
 from structgen.errors import OptionError, StructgenError
 from structgen.system.installation import not_installed
 
-Shard = TypeVar("Shard")
-Answer = TypeVar("Answer")
-ShardIn = TypeVar("ShardIn", contravariant=True)
-AnswerOut = TypeVar("AnswerOut", covariant=True)
-
-
-class Worker(Protocol[ShardIn, AnswerOut]):
-    """What an actor makes in its process."""
-
-    def about(self) -> object:
-        """Return what must be the same in all workers of a run."""
-
-    def work(self, shard: ShardIn) -> AnswerOut:
-        """Return the answer to a shard."""
+Worker: TypeAlias = Callable[[Sequence[Any]], Iterable[Any]]
+"""What an actor makes in its process. For a shard, which is some tasks or none, it yields first what must be
+the same in all workers of a run, such as versions; then the answers."""
 
 
 class RayActor:
@@ -39,31 +29,26 @@ class RayActor:
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
-        self._worker: Worker[Any, Any] | None = None
+        self._worker: Worker | None = None
 
-    def answer(self, sent: bytes, *shards: Any) -> tuple[list[Any], tuple[str, str, str] | None]:
-        """Return what the worker says of itself and its answers, and the error of ours (what, where, cure),
-        which Ray would wrap. `sent`, what makes the worker, comes with each call: a process that was started
-        again has none yet."""
+    def answer(self, sent: bytes, shard: Sequence[Any]) -> list[Any] | StructgenError:
+        """Return what the worker says to a shard, or the error of ours, which Ray would wrap. `sent`, what
+        makes the worker, comes with each call: a process that was started again has none yet."""
         try:
             with self._lock:
                 if self._worker is None:
                     self._worker = pickle.loads(sent)()
-            return [self._worker.about(), *map(self._worker.work, shards)], None
-        except StructgenError as error:
-            return [], (error.what, error.where, error.cure)
+            return list(self._worker(shard))
+        except StructgenError as error:  # not all subclasses go through pickle
+            return StructgenError(error.what, where=error.where, cure=error.cure)
         except OSError as error:
-            return [], (str(error), "", "")
+            return StructgenError(str(error))
 
 
 @contextmanager
 def ray_workers(
-    make: Callable[[], Worker[Shard, Answer]],
-    count: int | None = None,
-    *,
-    gpu: bool | None = False,
-    at_once: int = 1,
-) -> Iterator[RayWorkers[Shard, Answer]]:
+    make: Callable[[], Worker], count: int | None = None, *, gpu: bool | None = False, at_once: int = 1
+) -> Iterator[RayWorkers]:
     """Lend workers on the cluster that Ray finds (RAY_ADDRESS), or on one that it starts on this machine for
     as long.
 
@@ -80,9 +65,8 @@ def ray_workers(
         ray.init(include_dashboard=False, log_to_driver=False, logging_level=logging.ERROR)
     try:
         there = ray.cluster_resources()
-        gpus = int(there.get("GPU", 0))
-        gpu = gpus > 0 if gpu is None else gpu
-        count = count or (gpus if gpu else int(there.get("CPU", 0)))
+        gpu = bool(there.get("GPU")) if gpu is None else gpu
+        count = count or int(there.get("GPU" if gpu else "CPU", 0))
         if count < 1:
             kind = "GPU" if gpu else "processor"
             raise OptionError(f"Ray's cluster has no {kind}.", where="ray", cure="Choose another device.")
@@ -94,65 +78,62 @@ def ray_workers(
                 where="ray",
                 cure="Let requests hold plain values and grammars.",
             ) from error
-        yield RayWorkers(ray, is_ours, sent, count, gpu, at_once)
+        # a worker and a call whose process was killed are made again, as often as it takes
+        again = {"max_restarts": -1, "max_task_retries": -1, "max_concurrency": at_once}
+        actor = ray.remote(num_cpus=1, num_gpus=int(gpu), **again)(RayActor)
+        yield RayWorkers(ray, actor, sent, count, at_once)
     finally:
         if is_ours:
             ray.shutdown()
 
 
 @dataclass(frozen=True, slots=True)
-class RayWorkers(Generic[Shard, Answer]):
+class RayWorkers:
     """Workers, which begin when shards are handed out and end when all are answered."""
 
-    ray: Any
-    is_ours: bool
-    """Whether the cluster ends with them."""
-    sent: Any
+    _ray: Any
+    _actor: Any
+    _sent: Any
     """What makes a worker, in Ray's store."""
     count: int
-    gpu: bool
-    at_once: int
+    _at_once: int
 
-    def answers(
-        self, shards: Iterable[Shard], about: object = None
-    ) -> Generator[tuple[Any, Answer], None, None]:
-        """Yield what a worker says of itself and its answer to a shard, in the order in which they are done.
-        Workers that find no room yet are given shards once they do.
+    def answers(self, shards: Iterable[Sequence[Any]], about: object = None) -> Generator[Any, None, None]:
+        """Yield what all workers say of themselves, then the answers, in the order in which shards are done.
+        Workers that find no room yet are given shards once they do; without a shard none is started.
 
         Raises StructgenError where a worker does, where it says another thing of itself than `about` or than
         the first one, or where it fails otherwise than by its end.
         """
-        ray, todo = self.ray, iter(shards)
-        shard = next(todo, None)
-        if shard is None:
+        ray, todo = self._ray, deque(shards)
+        if not todo:
             return
-        retried = {"max_restarts": -1, "max_task_retries": -1, "max_concurrency": self.at_once}
-        actor = ray.remote(num_cpus=1, num_gpus=int(self.gpu), **retried)(RayActor)
-        actors = [actor.remote() for _ in range(self.count)]
+        actors = [self._actor.remote() for _ in range(self.count)]
         # an actor for each further shard that it can take, by the call whose end says so
-        going = {one.answer.remote(self.sent): one for one in actors for _ in range(self.at_once)}
-        under_way = 0
+        going = {one.answer.remote(self._sent, ()): one for one in actors for _ in range(self._at_once)}
+        asked, is_told = set[Any](), False
         try:
-            while shard is not None or under_way:
+            while todo or asked:
                 (done,), _ = ray.wait([*going], num_returns=1)
-                one, (said, error) = going.pop(done), ray.get(done)
-                if error is not None:
-                    what, where, cure = error
-                    raise StructgenError(what, where=where, cure=cure)
-                about = about or said[0]
-                if said[0] != about:
+                one, said = going.pop(done), ray.get(done)
+                asked.discard(done)
+                if isinstance(said, StructgenError):
+                    raise said
+                own, *answers = said
+                if own != (about := about or own):
                     raise StructgenError(
-                        f"A worker has {said[0]}, another one {about}.",
+                        f"A worker has {own}, another one {about}.",
                         where="ray",
                         cure="Give all machines the same version and the same model.",
                     )
-                if shard is not None:
-                    going[one.answer.remote(self.sent, shard)] = one
-                    under_way += 1
-                    shard = next(todo, None)
-                for answer in said[1:]:
-                    under_way -= 1
-                    yield about, answer
+                if todo:
+                    call = one.answer.remote(self._sent, todo.popleft())
+                    going[call] = one
+                    asked.add(call)
+                if not is_told:
+                    is_told = True
+                    yield about
+                yield from answers
             # those that were started end in order, and take their folders with them
             there = [one for one in actors if one not in going.values()]
             ended = [one.__ray_terminate__.options(max_task_retries=0).remote() for one in there]
@@ -165,8 +146,7 @@ class RayWorkers(Generic[Shard, Answer]):
                 "they are imported.",
             ) from failed
         finally:
-            if not self.is_ours:
-                for call in going:  # or Ray says on stdout that they are not made again
-                    ray.cancel(call)
-                for one in actors:
-                    ray.kill(one)
+            for call in going:  # or Ray says on stdout that they are not made again
+                ray.cancel(call)
+            for one in actors:
+                ray.kill(one)

@@ -90,7 +90,6 @@ VALUES: dict[str, Any] = {
     "standard_error": 0.1,
     "particles": 4,
     "resampling_threshold": 0.5,
-    "tree": "t.npz",
     "weights": True,
     "out": "o",
     "prompts": "p",

@@ -135,47 +135,6 @@ def test_draws_are_written_to_a_file_in_place_of_printing(tmp_path: Path) -> Non
     assert found.about["model"] == "structgen/extract-draft"
 
 
-def test_a_tree_is_written_and_read_again(tmp_path: Path) -> None:
-    options = ("--schema", "paid.json", "--method", "cars", "--n", "3", "-o", "tree=tree.npz")
-    assert run("sample", *options, "--max-tokens", "30").exit_code == 0
-    before = sg.samplers.PrefixTree.load(tmp_path / "tree.npz")
-    assert run("sample", *options, "--max-tokens", "30", "--seed", "1").exit_code == 0
-    after = sg.samplers.PrefixTree.load(tmp_path / "tree.npz")
-    assert after.nbytes >= before.nbytes
-    assert after.bracket[1] <= before.bracket[1]
-    other = run("sample", *options, "--max-tokens", "31")
-    assert (other.exit_code, "another" in other.stderr) == (2, True)
-
-
-def test_draws_are_printed_where_another_process_has_saved_the_tree_meanwhile(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    from structgen.speculation.drafts.model_rows import ModelRows
-
-    read, path = ModelRows.read, tmp_path / "tree.npz"
-
-    def beside(self: ModelRows, prefixes: Any) -> Any:
-        if not path.exists():
-            sg.samplers.PrefixTree().save(path)
-        return read(self, prefixes)
-
-    monkeypatch.setattr(ModelRows, "read", beside)
-    options = ("--schema", "paid.json", "--method", "cars", "--n", "3", "-o", "tree=tree.npz")
-    done = run("sample", *options, "--max-tokens", "30")
-    assert done.exit_code == 0
-    assert len(done.stdout.splitlines()) == 3
-    assert "The tree was not saved" in done.stderr and "another process" in done.stderr
-    assert sg.samplers.PrefixTree.load(path).root is None
-
-
-def test_a_damaged_tree_has_exit_status_2(tmp_path: Path) -> None:
-    (tmp_path / "tree.npz").write_bytes(b"PK")
-    done = run("sample", "--schema", "paid.json", "-o", "tree=tree.npz")
-    assert done.exit_code == 2
-    assert "tree.npz" in done.stderr
-    assert (tmp_path / "tree.npz").read_bytes() == b"PK"
-
-
 def test_a_budget_too_small_for_one_draw_has_exit_status_1_and_a_bracket() -> None:
     done = run("sample", "--schema", "paid.json", "--method", "rejection", "--budget", "1")
     assert (done.exit_code, done.stdout) == (1, "")
@@ -218,7 +177,7 @@ def test_ctrl_c_prints_what_is_known(monkeypatch: pytest.MonkeyPatch) -> None:
         (["sample", "--regex", "a", "-o", "seconds=0"], "seconds"),
         (["sample", "--regex", "a", "-o", "standard_error=nan"], "standard_error"),
         (["sample", "--regex", "a", "--out", "nowhere/draws.jsonl"], "--out"),
-        (["sample", "--regex", "a", "-o", "tree=nowhere/tree.npz"], "-o tree"),
+        (["sample", "--regex", "a", "-o", "tree=tree.npz"], "sg.sample(tree="),
     ],
 )
 def test_options_that_do_not_go_together_are_refused_by_name(

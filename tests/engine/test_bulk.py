@@ -10,7 +10,6 @@ import sys
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
-from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -233,18 +232,15 @@ def test_results_of_another_model_or_tokenizer_are_refused(tmp_path: Path) -> No
 
 
 def test_a_model_is_known_by_its_folders_weights_wherever_it_lies(tmp_path: Path) -> None:
-    def digest(folder: Path) -> str:
-        return model_digest(SimpleNamespace(name=str(folder)))  # type: ignore[arg-type]
-
     folder = write_llama(tmp_path / "model", seed=1)
-    known = digest(folder)
-    assert known == digest(folder.rename(tmp_path / "moved"))
-    assert known != digest(write_llama(tmp_path / "other", seed=2))
+    known = model_digest(str(folder))
+    assert known == model_digest(str(folder.rename(tmp_path / "moved")))
+    assert known != model_digest(str(write_llama(tmp_path / "other", seed=2)))
     (tmp_path / "moved" / "README.md").write_text("read me")
-    assert known == digest(tmp_path / "moved")
+    assert known == model_digest(str(tmp_path / "moved"))
     config = tmp_path / "moved" / "config.json"
     config.write_text(config.read_text().replace("10000.0", "20000.0"))
-    assert known != digest(tmp_path / "moved")
+    assert known != model_digest(str(tmp_path / "moved"))
 
 
 def test_prompts_that_were_changed_are_refused_and_those_that_were_added_are_done(

@@ -17,7 +17,7 @@ from typer.testing import CliRunner
 import structgen as sg
 from structgen.cli import app
 from structgen.engine.bulk import BulkProgress, bulk_on_ray, run_bulk, run_bulk_on_ray
-from structgen.engine.bulk.bulk_on_ray import ShardWriter
+from structgen.engine.bulk.bulk_file import engine_answers
 from structgen.engine.bulk.bulk_runs import run_file
 from structgen.engine.engine import Engine
 from structgen.engine.requests import Request, Sampling
@@ -41,14 +41,14 @@ def _other_request(text: str) -> Request:
     return Request(text, GRAMMAR, Sampling(seed=9), max_tokens=40)
 
 
-def _writer(model: str, options: dict[str, Any], request_of: Any) -> ShardWriter:
+def _own_answers(model: str, options: dict[str, Any], request_of: Any) -> Any:
     """Stands for the function that loads a model by its name."""
-    return ShardWriter(_engine(), request_of)
+    return engine_answers(_engine(), request_of)
 
 
 @pytest.fixture
 def workers(monkeypatch: pytest.MonkeyPatch) -> Workers:
-    monkeypatch.setattr(bulk_on_ray, "_writer", _writer)
+    monkeypatch.setattr(bulk_on_ray, "_own_answers", _own_answers)
     return in_process_workers.use(monkeypatch, bulk_on_ray)
 
 

@@ -132,6 +132,6 @@ def test_the_command_takes_ray_with_a_folder_alone(wrong):
 
 def test_a_worker_starts_its_engines_once(tmp_path):
     replay = ShardReplay(_configs("TellsItsProcess"), 20.0)
-    shards = [replay.work((tmp_path, _cases(2)))[1] for _ in range(2)]
+    shards = [list(replay([(tmp_path, _cases(2))]))[1][1] for _ in range(2)]
     reasons = {one["reason"] for lines in shards for line in lines.splitlines() for one in json.loads(line)}
     assert len(reasons) == 1 and reasons.pop().startswith("process ")

@@ -92,20 +92,11 @@ def test_an_exhausted_language_is_given_exactly_and_costs_no_row_more(task):
 
 
 @pytest.mark.parametrize("method", ["cars", "importance", "asap", "beams"])
-@pytest.mark.parametrize("kept", [64, 2])
-def test_a_tree_from_a_file_gives_the_draws_that_the_tree_itself_gives(method, kept, tmp_path):
-    task = LARGER[1]
-    tree = PrefixTree(kept=kept)
+def test_a_tree_that_was_used_before_saves_rows(method):
+    task, tree = LARGER[1], PrefixTree()
     task.sample(25 if method == "beams" else 6, method, tree=tree)
-    tree.save(tmp_path / "tree.npz")
-    read = sg.samplers.PrefixTree.load(tmp_path / "tree.npz")
-    first, second = (task.sample(60, method, tree=one, seed=5) for one in (tree, read))
-    fresh = task.sample(60, method, seed=5)
-    assert first.token_ids == second.token_ids
-    assert first.log_weights.tolist() == second.log_weights.tolist()
-    assert first.statistics.model_rows == second.statistics.model_rows
-    assert kept == 2 or first.statistics.model_rows < fresh.statistics.model_rows
-    assert first.bracket == second.bracket
+    again, fresh = task.sample(60, method, tree=tree, seed=5), task.sample(60, method, seed=5)
+    assert again.statistics.model_rows < fresh.statistics.model_rows
 
 
 def test_what_a_tree_holds_of_the_model_is_what_was_seen_first():

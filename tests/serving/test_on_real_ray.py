@@ -201,12 +201,12 @@ class Squares:
         # processes that were started
         (folder / f"made-{os.getpid()}").touch()
 
-    def about(self) -> object:
-        """Return what is said of it."""
-        return os.getpid() if self._said == "its process" else self._said
+    def __call__(self, shard: list[int | str]) -> Iterator[object]:
+        """Yield what is said of it, and for each task a square, or fail."""
+        yield os.getpid() if self._said == "its process" else self._said
+        yield from map(self._done, shard)
 
-    def work(self, shard: int | str) -> object:
-        """Return a square, or fail."""
+    def _done(self, shard: int | str) -> object:
         match shard:
             case "refused":
                 raise OptionError("It is refused.", where="there", cure="Ask for less.")
@@ -228,7 +228,7 @@ def _unread() -> Any:
 
 def _answered(make: Callable[[], Any], shards: list[Any], **options: Any) -> list[Any]:
     with ray_workers(make, **options) as workers:
-        return [answer for _, answer in workers.answers(shards)]
+        return list(workers.answers([shard] for shard in shards))[1:]
 
 
 def _until_all_ended(cluster: Any) -> None:
@@ -290,7 +290,7 @@ def test_whoever_leaves_early_ends_the_workers(tmp_path: Path, cluster: Any) -> 
     with (
         pytest.raises(KeyError),
         ray_workers(partial(Squares, tmp_path)) as workers,
-        closing(workers.answers(range(9))) as answers,
+        closing(workers.answers([shard] for shard in range(9))) as answers,
     ):
         next(answers)
         raise KeyError
@@ -311,7 +311,7 @@ def test_workers_that_differ_are_refused(tmp_path: Path, cluster: Any) -> None:
         ray_workers(partial(Squares, tmp_path)) as workers,
         pytest.raises(StructgenError, match="has one version, another one mine"),
     ):
-        list(workers.answers([1], "mine"))
+        list(workers.answers([[1]], "mine"))
 
 
 def test_what_cannot_be_sent_is_refused(tmp_path: Path, cluster: Any) -> None:

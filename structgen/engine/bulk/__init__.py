@@ -4,22 +4,7 @@
 `bulk_runs` says what run results are of.
 """
 
-from structgen.engine.bulk.bulk_file import (
-    BulkProgress,
-    run_bulk,
-    shown,
-    shown_steps,
-    shown_usage,
-    write_results,
-)
+from structgen.engine.bulk.bulk_file import BulkProgress, run_bulk, write_results
 from structgen.engine.bulk.bulk_on_ray import run_bulk_on_ray
 
-__all__ = [
-    "BulkProgress",
-    "run_bulk",
-    "run_bulk_on_ray",
-    "shown",
-    "shown_steps",
-    "shown_usage",
-    "write_results",
-]
+__all__ = ["BulkProgress", "run_bulk", "run_bulk_on_ray", "write_results"]

@@ -10,8 +10,9 @@ system frees it when the process ends.
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
-from contextlib import AbstractContextManager, closing, contextmanager, suppress
+from collections import deque
+from collections.abc import Callable, Generator, Iterator, Sequence
+from contextlib import closing, contextmanager, suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, TypeAlias
@@ -19,7 +20,7 @@ from typing import Any, TypeAlias
 from structgen.core.compiled import CompiledGrammar
 from structgen.core.grammar import Grammar
 from structgen.engine import Engine
-from structgen.engine.bulk.bulk_runs import Prompt, engine_parts, settle_run
+from structgen.engine.bulk.bulk_runs import Prompt, engine_parts, model_digest, settle_run
 from structgen.engine.requests import Handle, Request, Result, Usage
 from structgen.engine.searches.confidence import probabilities_of
 from structgen.errors import OptionError, StructgenError
@@ -28,6 +29,10 @@ from structgen.system.cache import writing
 from structgen.system.file_locks import exclusive
 from structgen.system.text_files import naming
 from structgen.tokens.tokenizer import Tokenizer
+
+Answers: TypeAlias = Generator[dict[str, Any], None, None]
+"""What an engine says to some prompts: first the parts of the run that it knows (`engine_parts`), then a line
+of results for each prompt, in the order in which texts end. To close it is to cancel the others."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,33 +67,12 @@ def run_bulk(
     of prompts that cannot be read, for existing results that are of another run or not ours, and while
     another process writes to `results`; OSError.
     """
-
-    @contextmanager
-    def answered(todo: Sequence[Prompt]) -> Iterator[tuple[Mapping[str, str], Iterator[AnswerLine]]]:
-        with closing(answers(engine, iter(todo), request_of)) as lines:
-            yield engine_parts(engine), lines
-
-    return write_results(answered, prompts, results, request_of, tell, start_over=start_over)
-
-
-@dataclass(frozen=True, slots=True)
-class AnswerLine:
-    """One line of results."""
-
-    number: int
-    text: bytes
-    tokens: int
-
-
-Answered: TypeAlias = Callable[
-    [Sequence[Prompt]], AbstractContextManager[tuple[Mapping[str, str], Iterator[AnswerLine]]]
-]
-"""Lends, for the prompts that are left, the parts of the run that an engine says, and the lines of results as
-they come."""
+    answers = engine_answers(engine, request_of)
+    return write_results(answers, prompts, results, request_of, tell, start_over=start_over)
 
 
 def write_results(
-    answered: Answered,
+    answers: Callable[[Sequence[Prompt]], Answers],
     prompts: Path,
     results: Path,
     request_of: Callable[[Any], Request],
@@ -96,7 +80,7 @@ def write_results(
     *,
     start_over: bool,
 ) -> BulkProgress:
-    """Do what `run_bulk` says with the answers of any engine."""
+    """Do what `run_bulk` says with the answers of any engine to the prompts that are left."""
     if results.exists() and not results.is_file():
         raise OptionError(
             "Results are read back when a run goes on, and this is no plain file.",
@@ -105,27 +89,33 @@ def write_results(
         )
     wanted = list(read_prompts(prompts))
     with _only_writer(results):
-        done, end = done_lines(results)
-        is_new = end == 0 or start_over
-        if is_new:
-            done = set()
+        known = _whole_lines(results)
+        if start_over:
+            known = []
+        done, end = {number for number, _ in known}, sum(len(line) for _, line in known)
         before, tokens = len(done), 0
-        with answered([prompt for prompt in wanted if prompt.line not in done]) as (of_engine, lines):
+        with closing(answers([prompt for prompt in wanted if prompt.line not in done])) as lines:
+            of_engine = next(lines)
             # in this order: after a kill in between there are no results that another run could continue
-            if is_new and results.exists():
-                _truncate(results, 0)
-            settle_run(results, of_engine, wanted, request_of, is_new=is_new)
-            if not is_new:
-                _truncate(results, end)
+            if end == 0 and results.exists():
+                results.write_bytes(b"")
+            settle_run(results, of_engine, wanted, request_of, is_new=end == 0)
             with naming(results), results.open("ab") as out:
+                if out.tell() > end:
+                    out.truncate(end)
                 for line in lines:
-                    out.write(line.text)
+                    # an id may hold half of a surrogate pair, which is escaped
+                    text = json.dumps(line, ensure_ascii=False)
+                    out.write(text.encode("utf-8", "backslashreplace") + b"\n")
                     out.flush()
-                    done.add(line.number)
-                    tokens += line.tokens
+                    done.add(line["line"])
+                    tokens += line.get("tokens", 0)
                     tell(BulkProgress(len(done), before, len(wanted), tokens))
         if len(done) == len(wanted):
-            _sort(results)
+            known = _whole_lines(results)
+            if known != sorted(known):
+                with writing(results, sync=True) as file:
+                    file.writelines(line for _, line in sorted(known))
         return BulkProgress(len(done), before, len(wanted), tokens)
 
 
@@ -148,36 +138,39 @@ def _only_writer(results: Path) -> Iterator[None]:
                 lock.unlink()
 
 
-def answers(
-    engine: Engine, prompts: Iterator[Prompt], request_of: Callable[[Any], Request]
-) -> Generator[AnswerLine, None, None]:
-    """Yield a line of results for each prompt, in the order in which texts end. Whoever leaves cancels the
-    others."""
-    waiting: list[tuple[Prompt, Handle]] = []
-    more = True
-    try:
-        while more or waiting:
-            while more and len(waiting) < 2 * engine.max_rows:
-                prompt = next(prompts, None)
-                if prompt is None:
-                    more = False
-                    break
-                try:
-                    waiting.append((prompt, engine.submit(prompt.request(request_of))[0]))
-                except StructgenError as error:
-                    yield answer_line(prompt, {"error": str(error)}, 0)
-            engine.step()
-            for entry in [entry for entry in waiting if entry[1].is_done]:
-                waiting.remove(entry)
-                prompt, handle = entry
-                assert handle.result is not None
-                yield answer_line(
-                    prompt, shown(handle.result, handle.request.grammar), len(handle.result.tokens)
-                )
-    finally:
-        # nobody waits for the remaining handles
-        for _, handle in waiting:
-            handle.cancel()
+def engine_answers(
+    engine: Engine, request_of: Callable[[Any], Request]
+) -> Callable[[Sequence[Prompt]], Answers]:
+    """Return what answers prompts with our own engine. Cost: reading a few megabytes of the model. A model
+    object is known by its type and sizes alone."""
+    if engine.name:
+        model = model_digest(engine.name)
+    else:
+        kind = type(engine.model)
+        model = f"{kind.__module__}.{kind.__qualname__} {engine.model.vocab_size} {engine.model.context}"
+    parts = engine_parts(model, engine.tokenizer.fingerprint)
+
+    def answers(prompts: Sequence[Prompt]) -> Answers:
+        yield parts
+        left, waiting = deque(prompts), dict[Handle, Prompt]()
+        try:
+            while left or waiting:
+                while left and len(waiting) < 2 * engine.max_rows:
+                    prompt = left.popleft()
+                    try:
+                        waiting[engine.submit(prompt.request(request_of))[0]] = prompt
+                    except StructgenError as error:
+                        yield prompt.answered(error)
+                engine.step()
+                for handle in [handle for handle in waiting if handle.is_done]:
+                    assert handle.result is not None
+                    yield waiting.pop(handle).answered(shown(handle.result, handle.request.grammar))
+        finally:
+            # nobody waits for the remaining handles
+            for handle in waiting:
+                handle.cancel()
+
+    return answers
 
 
 def shown(result: Result, grammar: Grammar | CompiledGrammar | None = None) -> dict[str, Any]:
@@ -197,20 +190,13 @@ def shown(result: Result, grammar: Grammar | CompiledGrammar | None = None) -> d
 
 def shown_usage(usage: Usage) -> dict[str, Any]:
     """Return the usage as a JSON object: forward passes, and how many guesses were accepted."""
-    return {
-        "prompt_tokens": usage.prompt_tokens,
-        "tokens": usage.tokens,
-        "calls": usage.calls,
-        "tokens_per_call": round(usage.tokens_per_call, 3),
-        "drafted": usage.drafted,
-        "accepted": usage.accepted,
-        "speculation": usage.speculation,
-        **({"outline": usage.outline} if usage.outline else {}),
-        **({"choices": usage.choices} if usage.choices else {}),
-        **({"strategy": usage.strategy} if usage.strategy else {}),
-        **({"strategy_calls": usage.strategy_calls} if usage.strategy_calls else {}),
-        **({"monitors": [asdict(one) for one in usage.monitors]} if usage.monitors else {}),
-    }
+    said = asdict(usage) | {"tokens_per_call": round(usage.tokens_per_call, 3)}
+    return {name: said[name] for name in _ALWAYS} | {name: said[name] for name in _IF_SET if said[name]}
+
+
+_ALWAYS = ("prompt_tokens", "tokens", "calls", "tokens_per_call", "drafted", "accepted", "speculation")
+_IF_SET = ("outline", "choices", "strategy", "strategy_calls", "monitors")
+"""Fields of a usage that are shown; some where they say something."""
 
 
 def shown_steps(result: Result, tokenizer: Tokenizer) -> list[dict[str, Any]]:
@@ -231,16 +217,6 @@ def shown_steps(result: Result, tokenizer: Tokenizer) -> list[dict[str, Any]]:
         }
         for step in result.steps
     ]
-
-
-def answer_line(prompt: Prompt, said: dict[str, Any], tokens: int) -> AnswerLine:
-    """Return the line of a prompt, with what is said of its result."""
-    line = {"line": prompt.line, "id": prompt.name, **said}
-    try:
-        text = json.dumps(line, ensure_ascii=False).encode()
-    except UnicodeEncodeError:  # an id may hold half of a surrogate pair
-        text = json.dumps(line).encode()
-    return AnswerLine(prompt.line, text + b"\n", tokens)
 
 
 def read_prompts(path: Path) -> Iterator[Prompt]:
@@ -284,16 +260,14 @@ def read_prompts(path: Path) -> Iterator[Prompt]:
             yield Prompt(number, row.get("id"), asked, row.get("seed"))
 
 
-def done_lines(path: Path) -> tuple[set[int], int]:
-    """Return the line numbers that have results, and the offset after the last whole line. Changes
-    nothing."""
-    whole = path.read_bytes() if path.exists() else b""
-    end = whole.rfind(b"\n") + 1
+def _whole_lines(path: Path) -> list[tuple[int, bytes]]:
+    """Return the whole lines of results, each with its number."""
+    *lines, rest = path.read_bytes().split(b"\n") if path.exists() else [b""]
     try:
         # a line that a kill cut off begins like any line of ours
-        if not whole[end:].startswith(_BEGIN[: len(whole) - end]):
+        if not rest.startswith(_BEGIN[: len(rest)]):
             raise ValueError("the last line")
-        return {int(json.loads(line)["line"]) for line in whole[:end].splitlines()}, end
+        return [(int(json.loads(line)["line"]), line + b"\n") for line in lines]
     except (ValueError, KeyError, TypeError, RecursionError) as error:
         raise OptionError(
             "The results hold a line that is none of ours.",
@@ -303,17 +277,3 @@ def done_lines(path: Path) -> tuple[set[int], int]:
 
 
 _BEGIN = b'{"line": '
-
-
-def _sort(path: Path) -> None:
-    """Put whole results in the order of their prompts. The file is replaced in one step."""
-    lines = path.read_bytes().splitlines(keepends=True)
-    ordered = sorted(lines, key=lambda line: int(json.loads(line)["line"]))
-    if ordered != lines:
-        with writing(path, sync=True) as file:
-            file.writelines(ordered)
-
-
-def _truncate(path: Path, length: int) -> None:
-    with naming(path), path.open("r+b") as file:
-        file.truncate(length)

@@ -6,62 +6,31 @@ So either way of working goes on where the other one stopped.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import closing, contextmanager
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from importlib import import_module
-from itertools import chain, islice
 from pathlib import Path
 from typing import Any, Final
 
 from structgen.engine import Engine
-from structgen.engine.bulk.bulk_file import AnswerLine, BulkProgress, answers, read_prompts, write_results
-from structgen.engine.bulk.bulk_runs import Prompt, engine_parts
+from structgen.engine.bulk.bulk_file import Answers, BulkProgress, engine_answers, read_prompts, write_results
+from structgen.engine.bulk.bulk_runs import Prompt
 from structgen.engine.models import check_causal
 from structgen.engine.requests import Request
 from structgen.errors import OptionError, StructgenError, options_named
-from structgen.system.ray_workers import Worker, ray_workers
+from structgen.system.ray_workers import ray_workers
 from structgen.system.resources import NAMED_MODELS, model_name
 
 _OWN: Final = "structgen"
 _OTHERS: Final = {"vllm": "structgen.integrations.vllm_bulk"}
-"""Other engines: the module that writes with each. It is of a room above, so it is loaded by its name."""
+"""Other engines: the module that answers with each. It is of a room above, so it is loaded by its name."""
 
 
-class ShardWriter:
-    """What an actor does: an engine of its own answers shards of prompts. Shards that come from two threads
-    share its batches."""
-
-    def __init__(self, engine: Engine, request_of: Callable[[Any], Request]) -> None:
-        self._engine, self._request_of = engine, request_of
-        self._parts = engine_parts(engine)
-
-    def about(self) -> Mapping[str, str]:
-        """Return the parts of the run that the engine says."""
-        return self._parts
-
-    def work(self, shard: Sequence[Prompt]) -> list[AnswerLine]:
-        """Return the lines of a shard."""
-        return list(answers(self._engine, iter(shard), self._request_of))
-
-
-def _writer(model: str, options: Mapping[str, Any], request_of: Callable[[Any], Request]) -> ShardWriter:
-    return ShardWriter(Engine(model, **options), request_of)
-
-
-def _other_writer(
-    engine: str, prompts: Iterable[Prompt], request_of: Callable[[Any], Request]
-) -> Callable[..., Worker[Sequence[Prompt], list[AnswerLine]]]:
-    """Return what makes the worker of another engine. Raises OptionError for what it does otherwise."""
-    other = import_module(_OTHERS[engine])
-    for prompt in prompts:
-        try:
-            request = prompt.request(request_of)
-        except StructgenError:  # its line will have the error
-            continue
-        other.check_request(request)
-    make: Callable[..., Worker[Sequence[Prompt], list[AnswerLine]]] = other.writer
-    return make
+def _own_answers(
+    model: str, options: Mapping[str, Any], request_of: Callable[[Any], Request]
+) -> Callable[[Sequence[Prompt]], Answers]:
+    """Return what an actor does. Shards that come from two threads share the batches of its engine."""
+    return engine_answers(Engine(model, **options), request_of)
 
 
 @options_named('run_bulk_on_ray("structgen/extract", prompts, results, request_of)', name="run_bulk_on_ray")
@@ -103,24 +72,27 @@ def run_bulk_on_ray(
     if shard_size < 1 or (workers is not None and workers < 1):
         name = "workers" if shard_size >= 1 else "shard_size"
         raise OptionError("It is less than 1.", where=name, cure="Give a whole number from 1 on.")
-    make = _writer if engine == _OWN else _other_writer(engine, read_prompts(prompts), request_of)
+    options: dict[str, Any] = {"device": device, "dtype": dtype, "max_rows": max_rows}
+    make = _own_answers
+    if engine != _OWN:
+        other = import_module(_OTHERS[engine])
+        for prompt in read_prompts(prompts):
+            try:
+                request = prompt.request(request_of)
+            except StructgenError:  # its line will have the error
+                continue
+            other.check_request(request)
+        make, options = other.VllmAnswers, options | {"engine_options": dict(engine_options or {})}
     named = model_name(model)
     check_causal(named)
     folder = named if named in NAMED_MODELS else str(Path(named).resolve())
-    options: dict[str, Any] = {"device": device, "dtype": dtype, "max_rows": max_rows}
-    if engine != _OWN:
-        options["engine_options"] = dict(engine_options or {})
-    gpu = None if device is None else device.startswith("cuda")
     made = partial(make, folder, options, request_of)
+    gpu = None if device is None else device.startswith("cuda")
 
-    @contextmanager
-    def answered(todo: Sequence[Prompt]) -> Iterator[tuple[Mapping[str, str], Iterator[AnswerLine]]]:
-        left = iter(todo)
+    def answers(left: Sequence[Prompt]) -> Answers:
         # an empty shard first: what the engine says is known at once, also where nothing is left to do
-        shards = [[], *iter(lambda: list(islice(left, shard_size)), [])]
-        lent = ray_workers(made, workers, gpu=gpu, at_once=2 if engine == _OWN else 1)
-        with lent as ray, closing(ray.answers(shards)) as said:
-            of_engine, lines = next(said)
-            yield of_engine, chain(lines, (line for _, more in said for line in more))
+        shards = [[], *(left[at : at + shard_size] for at in range(0, len(left), shard_size))]
+        with ray_workers(made, workers, gpu=gpu, at_once=2 if engine == _OWN else 1) as lent:
+            yield from lent.answers(shards)
 
-    return write_results(answered, prompts, results, request_of, tell, start_over=start_over)
+    return write_results(answers, prompts, results, request_of, tell, start_over=start_over)
