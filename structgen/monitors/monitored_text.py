@@ -1,7 +1,7 @@
 """The texts of a grammar under monitors, as a compiled grammar.
 
-A state is the grammar's state, the text, and for each monitor what of a suggestion is spelled (`Spelling`). So
-whatever holds states works with monitors: rollback, forks, batches, draft trees and budgets.
+A state is the grammar's state, the text, and for each monitor what of a suggestion is spelled (`Spelling`).
+So whatever holds states works with monitors: rollback, forks, batches, draft trees and budgets.
 
 A mask is advice on top of the grammar's mask. A token that the grammar allows and a monitor does not is still
 taken, and the monitor then leaves its suggestion. So a monitor that would leave no token of the grammar, or
