@@ -60,6 +60,7 @@ from answer_tasks import (
     read_tasks,
     tools,
 )
+from methods.cautious import Cautious
 from methods.contrast import Contrast
 from methods.momentum import Momentum
 from methods.pause_and_rerank import PauseAndRerank
@@ -339,7 +340,7 @@ STRATEGIES: dict[str, Callable[[Bench], Row]] = {
     "plan 8": by(plan),
     "temperature 1": by(heat=1.0),
     "mirostat 1": by(lambda task: _S.Mirostat(1.0), heat=1.0),
-    "cautious 4": by(lambda task: _S.Cautious(4), heat=1.0),
+    "cautious 4": by(lambda task: Cautious(4), heat=1.0),
     "voted 5": voted,
 }
 """The same of strategies."""

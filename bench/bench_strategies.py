@@ -36,6 +36,7 @@ from typing import Any, TypeAlias
 
 import numpy as np
 import torch
+from methods.cautious import Cautious
 from methods.contrast import Contrast
 from methods.fused_models import FusedModels
 from methods.model_arithmetic import ContrastiveDecoding, ProxyTuning
@@ -160,9 +161,9 @@ WAYS: dict[str, tuple[str, How]] = {
     "fused 0.2": ("greedy", partial(both, FusedModels, LARGE, SMALL)),
     "fused 0.2 released": ("greedy", partial(both, FusedModels, LARGE, SMALL, approximate=True)),
     "temperature 1": drawn(),
-    **{f"cautious {trials}": drawn(_S.Cautious(trials)) for trials in (3, 10)},
+    **{f"cautious {trials}": drawn(Cautious(trials)) for trials in (3, 10)},
     "voted 10": ("temperature 1", Voted(Sampling(seed=1), 10)),
-    "cautious 10, voted 10": ("temperature 1", Voted(Sampling(seed=1, strategy=_S.Cautious(10)), 10)),
+    "cautious 10, voted 10": ("temperature 1", Voted(Sampling(seed=1, strategy=Cautious(10)), 10)),
     **{f"mirostat {tau:g}": drawn(_S.Mirostat(tau)) for tau in (0.1, 1.0, 3.0)},
 }
 """For each way: the plain way that it is compared with."""

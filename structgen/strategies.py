@@ -2,7 +2,7 @@
 `sg.Sampling(strategy=...)`.
 
 Changes of the law of the next token: `Mirostat`, `Guidance`; loops of a model that repeats itself:
-`Repetitions`. Searches that read ahead: `Cautious`, `PlanningSearch`.
+`Repetitions`. A search that reads ahead: `PlanningSearch`.
 
 A strategy of your own is a subclass of `Mixture`, of `Narrowing` (with its `NarrowingState`) or of
 `SearchStrategy`, which returns a `Decision`. A search looks ahead from a `TextPlace` by `Branch`es;
@@ -19,7 +19,6 @@ from structgen.system.lazy_names import lazy_names
 if TYPE_CHECKING:
     from structgen.engine.searches.branches import Branch as Branch
     from structgen.engine.searches.branches import TextPlace as TextPlace
-    from structgen.engine.searches.cautious import Cautious as Cautious
     from structgen.engine.searches.plan import PlanningSearch as PlanningSearch
     from structgen.engine.searches.rewards import Rewards as Rewards
     from structgen.engine.strategies.guidance import Guidance as Guidance
@@ -36,7 +35,6 @@ _load, __dir__ = lazy_names(
     __name__,
     {
         "structgen.engine.searches.branches": "Branch TextPlace",
-        "structgen.engine.searches.cautious": "Cautious",
         "structgen.engine.searches.plan": "PlanningSearch",
         "structgen.speculation.drafts.model_rows": "ModelRows",
         "structgen.engine.searches.rewards": "Rewards",

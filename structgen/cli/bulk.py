@@ -35,7 +35,15 @@ def bulk(given: Given) -> None:
     wanted.check()
     wanted.hint()
     try:
-        _shown(_work(wanted))
+        work, begun = _work(wanted), time.perf_counter()
+
+        def rate(now: BulkProgress) -> str:
+            return f"{now.tokens / max(time.perf_counter() - begun, 1e-9):,.0f} tokens/s"
+
+        with progress("bulk", "texts") as tell:
+            last = work(tell=lambda now: tell(now.done, now.total, rate(now)))
+        before = f", {last.before:,} of them before" if last.before else ""
+        echo(f"{last.done:,} of {last.total:,} texts{before}; {rate(last)}", err=True)
     except KeyboardInterrupt:
         out = given.get("out")
         echo(f"Stopped. The same command without --start-over goes on from {out}.", err=True)
@@ -68,16 +76,3 @@ def _work(wanted: WantedTexts) -> partial[BulkProgress]:
         answers = served_answers(wanted.model, wanted.form, wanted.attempts, wanted.request_of, at_once)
         return partial(write_results, answers, *files, start_over=start_over)
     return partial(run_bulk, wanted.engine(), *files, start_over=start_over)
-
-
-def _shown(work: partial[BulkProgress]) -> None:
-    """Do the work, and show its progress."""
-    begun = time.perf_counter()
-
-    def rate(now: BulkProgress) -> str:
-        return f"{now.tokens / max(time.perf_counter() - begun, 1e-9):,.0f} tokens/s"
-
-    with progress("bulk", "texts") as tell:
-        last = work(tell=lambda now: tell(now.done, now.total, rate(now)))
-    before = f", {last.before:,} of them before" if last.before else ""
-    echo(f"{last.done:,} of {last.total:,} texts{before}; {rate(last)}", err=True)

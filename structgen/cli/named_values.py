@@ -9,7 +9,6 @@ from inspect import signature
 from typing import Any, Final
 
 from structgen.cli.wanted_language import named
-from structgen.engine.searches.cautious import Cautious
 from structgen.engine.searches.plan import PlanningSearch
 from structgen.engine.strategies.guidance import Guidance
 from structgen.engine.strategies.mirostat import Mirostat
@@ -18,7 +17,7 @@ from structgen.errors import OptionError
 from structgen.monitors.monitor import Monitor
 from structgen.monitors.python_code import python_arguments, python_attributes, python_names
 
-STRATEGIES: Final = {one.name: one for one in (Mirostat, Guidance, Cautious, PlanningSearch)}
+STRATEGIES: Final = {one.name: one for one in (Mirostat, Guidance, PlanningSearch)}
 MONITORS: Final = {
     "python-attributes": python_attributes,
     "python-names": python_names,

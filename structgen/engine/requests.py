@@ -234,7 +234,7 @@ class Request:
     """An earlier answer to a prompt that is text, and the reason of its refusal. Both are added to the
     prompt, except for the embedded models, which follow no instructions."""
     strategy: Annotated[Strategy | Sequence[Strategy], By(checked_strategies)] = ()
-    """A decoding strategy, such as `sg.strategies.Cautious()`: the same as in `Sampling`, also with the
+    """A decoding strategy, such as `sg.strategies.Mirostat()`: the same as in `Sampling`, also with the
     default sampling. Kept as a tuple."""
     choices: Annotated[str, OneOf(CHOICES)] | None = None
     """How a greedy text is chosen if the grammar lists at most 64 values. "whole" writes the value that is

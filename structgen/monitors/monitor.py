@@ -1,19 +1,35 @@
 """`Monitor`: advice on the next identifiers of a text, such as the attributes that an object has (Agrawal et
-al., "Monitor-Guided Decoding of Code LMs with Static Analysis of Repository Context", 2023)."""
+al., "Monitor-Guided Decoding of Code LMs with Static Analysis of Repository Context", 2023).
+
+`suggest` runs in a process of its own, with a time limit: a thread that hangs cannot be ended, a process can.
+A late call has some seconds more to fill the caches of its analyser; then its process is ended, and the next
+call starts another (`system.worker_process`).
+"""
 
 from __future__ import annotations
 
+import math
 import re
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from typing import Any, ClassVar, Final
+from functools import cached_property, partial
+from itertools import islice
+from typing import Any, ClassVar, Final, Literal, NamedTuple
 
 from structgen.core.grammar import Grammar
 from structgen.errors import OptionError
+from structgen.system.guarded import Guarded
+from structgen.system.worker_process import LateError, WorkerProcess
 
-ANALYST: Final = "_structgen_analyst"
-"""The attribute in which a monitor keeps its process (`analysis.Analyst`)."""
+_PREPARING: Final = 60.0
+"""Seconds for `Monitor.prepare`, which a new process calls before its first answer."""
+_PATIENCE: Final = 10.0
+"""Seconds that a late call may go on. jedi reads a large library in its first call, and then knows it."""
+_MOST_TEXTS: Final = 100_000
+"""Suggestions of one call, at most."""
+_LONGEST: Final = 1_000
+"""Characters of one suggestion, at most."""
 
 
 class Monitor(ABC):
@@ -25,8 +41,8 @@ class Monitor(ABC):
     *boundary*, a character that ends an identifier.
 
     Both methods are functions of the text alone, so that a text that is forked, taken back or begun anew has
-    the same advice. `trigger` runs in this process, often; `suggest` runs in a process of its own
-    (`structgen.monitors.analysis`), so it may hang or crash.
+    the same advice. `trigger` runs in this process, often; `suggest` runs in a process of its own, so it may
+    hang or crash.
     """
 
     name: ClassVar[str] = ""
@@ -57,15 +73,75 @@ class Monitor(ABC):
     def close(self) -> None:
         """End the process of `suggest`; a later call starts another. It also ends with this object, and with
         this Python process."""
-        analyst = vars(self).get(ANALYST)
-        if analyst is not None:
-            analyst.end()
+        self._process.end()
+
+    @cached_property
+    def _process(self) -> WorkerProcess:
+        return WorkerProcess(self._answer, f"monitor {name_of(self)}", "monitors", _PATIENCE)
+
+    def _answer(self, text: str | None) -> tuple[str, ...] | Grammar:
+        """Return the suggestions for a text; for None prepare them. Runs in the process of `suggest`."""
+        if text is None:
+            self.prepare()
+            return ()
+        found = self.suggest(text)
+        return found if isinstance(found, Grammar) else _checked(() if found is None else found)
 
     def __repr__(self) -> str:
         return f"<monitor {name_of(self)}>"
 
     def __getstate__(self) -> dict[str, Any]:
-        return {name: value for name, value in vars(self).items() if name != ANALYST}
+        return {name: value for name, value in vars(self).items() if name != "_process"}
+
+
+class Advice(NamedTuple):
+    """The answer of one call of `suggest`."""
+
+    suggested: tuple[str, ...] | Grammar = ()
+    """Texts, or a grammar; (): anything may follow."""
+    fault: Literal["", "late", "failed"] = ""
+    error: str = ""
+
+
+def advice_of(monitor: Monitor) -> Guarded:
+    """Return the function from a text to the `Advice` for it. It raises no error of the monitor: that becomes
+    a fault."""
+    return Guarded(partial(_advice, monitor), math.inf, _no_advice)
+
+
+def _advice(monitor: Monitor, text: str) -> Advice:
+    """Raises LateError, and the errors of the monitor and of its process."""
+    process, cure = monitor._process, "Give the monitor a larger limit: seconds=..."
+    if not process.is_running:
+        process.ask((None,), _PREPARING, "prepare", cure)
+    return Advice(process.ask((text,), monitor.seconds, "suggest", cure))
+
+
+def _no_advice(error: Exception) -> Advice:
+    if isinstance(error, LateError):
+        return Advice(fault="late", error=str(error))
+    return Advice(fault="failed", error=f"{type(error).__name__}: {error}")
+
+
+def _checked(found: Any) -> tuple[str, ...]:
+    """Return suggestions as a tuple. Raises OptionError for anything but texts, and for too many."""
+    if isinstance(found, str | bytes) or not isinstance(found, Iterable):
+        raise OptionError(
+            f"Suggestions are a {type(found).__name__}.", where="suggest", cure="Return a list of texts."
+        )
+    texts = tuple(islice(found, _MOST_TEXTS + 1))
+    if len(texts) > _MOST_TEXTS:
+        raise OptionError(
+            f"There are more than {_MOST_TEXTS:,} suggestions.", where="suggest", cure="Return a grammar."
+        )
+    for text in texts:
+        if not isinstance(text, str) or not 0 < len(text) <= _LONGEST:
+            raise OptionError(
+                f"{text!r:.60} is no suggestion.",
+                where="suggest",
+                cure=f"Return texts of 1 to {_LONGEST:,} characters.",
+            )
+    return texts
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,6 +2,10 @@
 
 Nothing of the text is executed: jedi reads it, the project and installed packages. The code is what stands
 before the text (`before`) and the text. Formatted strings count as strings, and are not watched.
+
+`project_path` is the folder whose modules the code imports; `before` and `after` are the code of the file
+around the text; `seconds` is the limit of one call of jedi. All monitors raise OptionError where jedi is not
+installed, and for a folder that is none.
 """
 
 from __future__ import annotations
@@ -11,6 +15,7 @@ import sys
 import sysconfig
 from abc import abstractmethod
 from collections.abc import Iterable, Mapping
+from functools import lru_cache
 from importlib.util import find_spec
 from os import PathLike
 from pathlib import Path
@@ -21,7 +26,6 @@ from typing import Any, ClassVar, Final
 from structgen.core.grammar import Grammar
 from structgen.errors import OptionError
 from structgen.monitors.monitor import Monitor
-from structgen.monitors.python_position import PythonReader, arguments_of
 from structgen.system.cache import cache_folder
 from structgen.system.installation import not_installed
 from structgen.text_grammars.regular import regex
@@ -46,13 +50,29 @@ _BINDS_NAMES: Final = re.compile(
 )
 _WORDS_OF_EXPRESSIONS: Final = ("None", "True", "False", "not", "lambda", "await", "yield")
 _KEYWORD: Final = re.compile(r"([^\W\d]\w*)\s*=(?!=)")
+_LITERAL: Final = re.compile(
+    r"#[^\n]*|('{3}|\"{3})(?:\\.|(?!\1).)*(?:\1|\Z)|(['\"])(?:\\.|(?!\2)[^\\\n])*(?:\2|\n|\Z)", re.DOTALL
+)
+"""A comment or a string, up to its end or that of the text. Formatted strings count as strings."""
+_BRACKETS: Final = re.compile(r"[()\[\]{}]")
+_END: Final = "@"
+"""A character of code behind a text: it is blanked where the text ends in a comment or a string."""
+_KEPT: Final = 16
+"""Texts of which the brackets in whole lines are kept: texts of a batch mostly go on."""
 _POSITIONAL, _ONLY_POSITIONAL = "POSITIONAL_OR_KEYWORD", "POSITIONAL_ONLY"
 
 
 class _PythonMonitor(Monitor):
     """What the monitors of Python share."""
 
-    def __init__(self, project_path: str | PathLike[str], before: str, after: str, seconds: float) -> None:
+    def __init__(
+        self,
+        project_path: str | PathLike[str] = ".",
+        *,
+        before: str = "",
+        after: str = "",
+        seconds: float = 0.5,
+    ) -> None:
         if find_spec("jedi") is None:
             raise not_installed("A monitor of Python", "monitors", where="monitors", kind=OptionError)
         if not Path(project_path).is_dir():
@@ -70,7 +90,6 @@ class _PythonMonitor(Monitor):
             )
         self.project_path, self.seconds = str(project_path), float(seconds)
         self.before, self.after = before, after
-        self._reader = PythonReader()
 
     def __repr__(self) -> str:
         around = f"before={self.before!r}, after={self.after!r}"
@@ -78,7 +97,7 @@ class _PythonMonitor(Monitor):
 
     def prepare(self) -> None:
         """Have jedi read the builtins."""
-        self._completed("x = ''\nx.")
+        self._script("x = ''\nx.").complete(2, 2)
 
     def trigger(self, text: str) -> bool:
         """Return whether suggestions apply behind a text."""
@@ -90,7 +109,10 @@ class _PythonMonitor(Monitor):
             return self._suggested(self.before + text)
         except (EOFError, UnpicklingError):
             # a process that was ended while jedi wrote its cache has left half a file
-            _clear_cache()
+            # optional: parso, which comes with jedi
+            from parso import cache
+
+            cache.clear_cache(_cache())
             return self._suggested(self.before + text)
 
     @abstractmethod
@@ -100,11 +122,6 @@ class _PythonMonitor(Monitor):
     @abstractmethod
     def _suggested(self, code: str) -> Iterable[str] | Grammar | None:
         """Return what may follow code."""
-
-    def _completed(self, code: str, more: str = "") -> list[Any]:
-        """Return what jedi would complete code with; `more` stands behind the place."""
-        found: list[Any] = self._script(code + more).complete(*_place(code))
-        return found
 
     def _script(self, code: str) -> Any:
         # optional: jedi
@@ -118,8 +135,10 @@ class _PythonMonitor(Monitor):
         )
 
 
-class _Attributes(_PythonMonitor):
-    """Behind a dot: the attributes that the object has, as far as jedi can infer it."""
+class PythonAttributes(_PythonMonitor):
+    """Behind a dot: the attributes that the object has, as far as jedi can infer it. The attributes of `self`
+    and `cls` are known only with the rest of the class, in `after`; new ones may then be assigned
+    (`self.name = ...`)."""
 
     name: ClassVar[str] = "python_attributes"
     trigger_characters: ClassVar[str] = "."
@@ -127,16 +146,20 @@ class _Attributes(_PythonMonitor):
     def _is_trigger(self, code: str) -> bool:
         if not code.endswith(".") or _NUMBER_BEFORE.search(code[-40:]):
             return False
-        return self._reader.end_of(code).is_code
+        return open_brackets(code) is not None
 
     def _suggested(self, code: str) -> Iterable[str] | Grammar | None:
         own = _OWN_OBJECT.search(code)
         if own is not None and not self.after:
             return None  # the class may define the attribute further down
-        values = self._values(code)
+        line, column = _place(code)
+        script = self._script(code)
+        values: list[Any] = script.infer(line, column - 2) if column > 1 else []
         if any(one.name in ("None", "NoneType") for one in values):
             return None  # mostly a variable holds it before its proper value, which jedi does not see
-        found = {one.name: one for one in self._completed(code) if not _is_unread_submodule(one, code)}
+        found = {
+            one.name: one for one in script.complete(line, column) if not _is_unread_submodule(one, code)
+        }
         if "__getattr__" in found or _OF_NONE.issuperset(found):
             return None
         absent = _absent(found, values, code)
@@ -147,16 +170,10 @@ class _Attributes(_PythonMonitor):
             return regex(rf"(?u)(?:{known})[^\w]|(?:{assigned}) = [^=\n]")
         return names
 
-    def _values(self, code: str) -> list[Any]:
-        """Return what jedi infers of the object before the dot."""
-        line, column = _place(code)
-        values: list[Any] = self._script(code).infer(line, column - 2) if column > 1 else []
-        return values
 
-
-class _Names(_PythonMonitor):
-    """Where a name can only be read: the names that are bound there. Outside of brackets, in which names of a
-    comprehension come before what binds them."""
+class PythonNames(_PythonMonitor):
+    """Where a name can only be read (behind `=`, an operator, `return`, `if` and such words): the names that
+    are bound there. Outside of brackets, in which names of a comprehension come before what binds them."""
 
     name: ClassVar[str] = "python_names"
     trigger_characters: ClassVar[str] = "=+-*/%<>|&^"
@@ -165,12 +182,15 @@ class _Names(_PythonMonitor):
         line = code.rpartition("\n")[2]
         if not _READS_A_NAME.search(line) or _BINDS_NAMES.match(line):
             return False
-        position = self._reader.end_of(code)
-        return position.is_code and not position.brackets
+        return open_brackets(code) == ()
 
     def _suggested(self, code: str) -> Iterable[str] | Grammar | None:
         # a name behind the place: without one jedi does not see that the place is in a function
-        found = {one.name for one in self._completed(code + " ", "x") if one.type != "keyword"}
+        found = {
+            one.name
+            for one in self._script(code + " x").complete(*_place(code + " "))
+            if one.type != "keyword"
+        }
         if not found:
             return None
         known = "|".join(map(re.escape, sorted(found.union(_WORDS_OF_EXPRESSIONS))))
@@ -181,9 +201,10 @@ class _Names(_PythonMonitor):
         return regex(rf"(?u){first}(?:(?:{known})[^\w\"']|{prefixes}|[0-9]|[^\w ])|[^\w ]{longer}")
 
 
-class _Arguments(_PythonMonitor):
-    """In a call: no more positional arguments than there are parameters, keywords that are parameters and not
-    given yet, and no end before all parameters without a default are given."""
+class PythonArguments(_PythonMonitor):
+    """In a call whose one signature jedi finds: no more positional arguments than there are parameters,
+    keywords that are parameters and not given yet, and no end before all parameters without a default are
+    given."""
 
     name: ClassVar[str] = "python_arguments"
     trigger_characters: ClassVar[str] = "(,"
@@ -191,12 +212,12 @@ class _Arguments(_PythonMonitor):
     def _is_trigger(self, code: str) -> bool:
         if code[-1:] not in ("(", ","):
             return False
-        position = self._reader.end_of(code)
-        return position.is_code and bool(position.brackets) and _is_call(code, position.brackets[-1])
+        brackets = open_brackets(code)
+        return _is_call(code, brackets[-1]) if brackets else False
 
     def _suggested(self, code: str) -> Iterable[str] | Grammar | None:
         signatures = self._script(code).get_signatures(*_place(code))
-        brackets = PythonReader().end_of(code).brackets
+        brackets = open_brackets(code)
         if len(signatures) != 1 or not brackets:
             return None
         given = arguments_of(code, brackets[-1] + 1)[:-1]
@@ -205,9 +226,42 @@ class _Arguments(_PythonMonitor):
         return _following(signatures[0].params, given)
 
 
-def _place(code: str) -> tuple[int, int]:
-    """Return the line, from 1, and the column at which code ends."""
-    return code.count("\n") + 1, len(code) - code.rfind("\n") - 1
+def open_brackets(code: str) -> tuple[int, ...] | None:
+    """Return where the brackets stand that are open at the end of code; None inside a string or a comment.
+    Cost: the last line; all lines when a line begins."""
+    before, brackets = _behind_lines(code[: code.rfind("\n") + 1])
+    plain = _plain(code[before:])
+    return _opened(plain, before, brackets) if plain.endswith(_END) else None
+
+
+@lru_cache(maxsize=_KEPT)
+def _behind_lines(lines: str) -> tuple[int, tuple[int, ...]]:
+    """Return how much of whole lines is certainly no part of an open string, and the brackets open there."""
+    plain = _plain(lines).rstrip(_END + "\0")
+    return len(plain), _opened(plain, 0, ())
+
+
+def _plain(code: str) -> str:
+    """Return code and `_END`, with each character of its comments and strings blanked."""
+    return _LITERAL.sub(lambda found: "\0" * len(found[0]), code + _END)
+
+
+def _opened(plain: str, start: int, brackets: tuple[int, ...]) -> tuple[int, ...]:
+    """Return the open brackets behind code that begins at `start`, inside of some brackets."""
+    for match in _BRACKETS.finditer(plain):
+        brackets = (*brackets, start + match.start()) if match[0] in "([{" else brackets[:-1]
+    return brackets
+
+
+def arguments_of(text: str, start: int) -> list[str]:
+    """Return the arguments of a call that is still open, as far as they are written. `start`: the place
+    behind its bracket. The last one is the one that the text ends in."""
+    plain, found, begin = _plain(text[start:]), list[str](), 0
+    for match in re.finditer(",", plain):
+        if not _opened(plain[: match.start()], 0, ()):
+            found.append(text[start + begin : start + match.start()].strip())
+            begin = match.end()
+    return [*found, text[start + begin :].strip()]
 
 
 def _cache() -> Path:
@@ -215,11 +269,9 @@ def _cache() -> Path:
     return cache_folder() / "jedi"
 
 
-def _clear_cache() -> None:
-    # optional: parso, which comes with jedi
-    from parso import cache
-
-    cache.clear_cache(_cache())
+def _place(code: str) -> tuple[int, int]:
+    """Return the line, from 1, and the column at which code ends."""
+    return code.count("\n") + 1, len(code) - code.rfind("\n") - 1
 
 
 def _is_unread_submodule(name: Any, code: str) -> bool:
@@ -252,15 +304,10 @@ def _absent(names: Mapping[str, Any], values: list[Any], code: str) -> set[str]:
 def _loaded(value: Any) -> ModuleType | None:
     """Return the module of the standard library that a value of jedi is; None for another value, and where
     this process has not loaded it."""
-    module = sys.modules.get(value.full_name or "") if value.type == "module" else None
-    if module is None or not (value.is_stub() or value.module_path is None or _is_library(value.module_path)):
-        return None
-    origin = getattr(module.__spec__, "origin", None)
-    return module if origin in ("built-in", "frozen") or (origin and _is_library(origin)) else None
-
-
-def _is_library(path: str | Path) -> bool:
-    return str(path).startswith(_LIBRARY) and "site-packages" not in str(path)
+    path = value.module_path
+    is_own = path is not None and not value.is_stub() and not str(path).startswith(_LIBRARY)
+    is_known = str(value.full_name).partition(".")[0] in sys.stdlib_module_names
+    return sys.modules.get(value.full_name) if value.type == "module" and is_known and not is_own else None
 
 
 def _is_call(code: str, bracket: int) -> bool:
@@ -299,32 +346,6 @@ def _has_default(parameter: Any) -> bool:
     return "=" in parameter.to_string()
 
 
-def python_attributes(
-    project_path: str | PathLike[str] = ".", *, before: str = "", after: str = "", seconds: float = 0.5
-) -> Monitor:
-    """Return a monitor of attributes in Python code: behind a dot, those that the object has, as far as jedi
-    can infer the object. The attributes of `self` and `cls` are known only with the rest of the class, in
-    `after`; new ones may then be assigned (`self.name = ...`).
-
-    `project_path`: the folder whose modules the code imports. `before`, `after`: the code of the file around
-    the text. `seconds`: the limit of one call of jedi. Raises OptionError
-    where jedi is not installed, and for a folder that is none.
-    """
-    return _Attributes(project_path, before, after, seconds)
-
-
-def python_names(
-    project_path: str | PathLike[str] = ".", *, before: str = "", after: str = "", seconds: float = 0.5
-) -> Monitor:
-    """Return a monitor of names in Python code: where a name can only be read (behind `=`, an operator,
-    `return`, `if` and such words, outside of brackets), a name that is bound before. Options and errors as
-    `python_attributes`."""
-    return _Names(project_path, before, after, seconds)
-
-
-def python_arguments(
-    project_path: str | PathLike[str] = ".", *, before: str = "", after: str = "", seconds: float = 0.5
-) -> Monitor:
-    """Return a monitor of calls in Python code: the number of arguments and their keywords agree with the
-    signature, where jedi finds exactly one. Options and errors as `python_attributes`."""
-    return _Arguments(project_path, before, after, seconds)
+python_attributes: Final = PythonAttributes
+python_names: Final = PythonNames
+python_arguments: Final = PythonArguments

@@ -31,19 +31,18 @@ class RayActor:
         self._lock = threading.Lock()
         self._worker: Worker | None = None
 
-    def answer(self, sent: bytes, shard: Sequence[Any]) -> tuple[list[Any], tuple[str, str, str] | None]:
-        """Return what the worker says to a shard, and the error of ours (what, where, cure), which Ray would
-        wrap. `sent`, what makes the worker, comes with each call: a process that was started again has none
-        yet."""
+    def answer(self, sent: bytes, shard: Sequence[Any]) -> list[Any] | StructgenError:
+        """Return what the worker says to a shard, or the error of ours, which Ray would wrap. `sent`, what
+        makes the worker, comes with each call: a process that was started again has none yet."""
         try:
             with self._lock:
                 if self._worker is None:
                     self._worker = pickle.loads(sent)()
-            return list(self._worker(shard)), None
-        except StructgenError as error:
-            return [], (error.what, error.where, error.cure)
+            return list(self._worker(shard))
+        except StructgenError as error:  # not all subclasses go through pickle
+            return StructgenError(error.what, where=error.where, cure=error.cure)
         except OSError as error:
-            return [], (str(error), "", "")
+            return StructgenError(str(error))
 
 
 @contextmanager
@@ -116,11 +115,10 @@ class RayWorkers:
         try:
             while todo or asked:
                 (done,), _ = ray.wait([*going], num_returns=1)
-                one, (said, error) = going.pop(done), ray.get(done)
+                one, said = going.pop(done), ray.get(done)
                 asked.discard(done)
-                if error is not None:
-                    what, where, cure = error
-                    raise StructgenError(what, where=where, cure=cure)
+                if isinstance(said, StructgenError):
+                    raise said
                 own, *answers = said
                 if own != (about := about or own):
                     raise StructgenError(

@@ -86,7 +86,7 @@ def generate(
     sampling
         an `sg.Sampling`; by default greedy (temperature 0; with a strategy that draws, temperature 1).
     strategy
-        a decoding strategy, such as `sg.strategies.Cautious()` (docs/strategies.md). Not for servers or
+        a decoding strategy, such as `sg.strategies.Mirostat()` (docs/strategies.md). Not for servers or
         infilling.
     max_tokens
         the maximum number of tokens of a document, which is complete within this number; by default 512, or

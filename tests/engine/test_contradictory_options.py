@@ -129,7 +129,7 @@ def test_a_row_without_a_finding_refuses_nothing_and_one_with_a_keyword_is_unsup
 
 KINDS = (
     *(sg.Sampling, sg.Request, sg.Thinking, sg.Speculation),
-    *(sg.strategies.Repetitions, sg.strategies.Mirostat, sg.strategies.Guidance, sg.strategies.Cautious),
+    *(sg.strategies.Repetitions, sg.strategies.Mirostat, sg.strategies.Guidance),
 )
 
 

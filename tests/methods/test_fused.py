@@ -11,12 +11,13 @@ import numpy as np
 import pytest
 import torch
 from methods.byte_frontier import ByteFrontier, TokenRanges
+from methods.cautious import Cautious
 from methods.fused_models import FusedModels
 from strategy_models import LETTERS, TEXTS, Table, scrambled
 
 import structgen as sg
 from structgen.engine import Engine, Request, Sampling
-from structgen.strategies import Cautious, ModelRows
+from structgen.strategies import ModelRows
 
 WIDE_TOKENS = [
     *(b"a", b"b", b"c", b"ab", b"bc", b"abc", b"ca"),

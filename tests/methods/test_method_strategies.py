@@ -11,6 +11,7 @@ import pytest
 import strategy_laws
 import torch
 from in_this_process import InThisProcess
+from methods.cautious import Cautious
 from methods.contrast import Contrast
 from methods.model_arithmetic import ContrastiveDecoding, ProxyTuning
 from methods.momentum import Momentum
@@ -39,6 +40,7 @@ def _worth(text: str) -> float:
 
 EACH: dict[str, Any] = {
     "momentum": Momentum(alpha=0.5, k=2),
+    "cautious": Cautious(trials=4, high=0.6),
     "contrast": Contrast([3, 2], weight=3.0),
     "contrastive": ContrastiveDecoding(ONE, weight=1.0),
     "proxy": ProxyTuning(ONE, TWO),
@@ -48,6 +50,7 @@ EACH: dict[str, Any] = {
 }
 NEUTRAL: dict[str, Any] = {
     "momentum": Momentum(alpha=0.0),
+    "cautious": Cautious(trials=1),
     "contrast": Contrast([3, 2], weight=0.0),
     "contrastive": ContrastiveDecoding(ONE, weight=0.0),
     "proxy": ProxyTuning(ONE, ONE),
@@ -57,6 +60,7 @@ NEUTRAL: dict[str, Any] = {
 }
 OTHERS = {"contrastive": (SMALL,), "proxy": (SMALL, OTHER)}
 MOST_ROWS = {
+    "cautious": 4 * MOST * MOST,
     "contrastive": MOST + 1,
     "proxy": 2 * (MOST + 1),
     "pause": 3 * 3 * MOST,
@@ -84,6 +88,7 @@ def test_calls_of_a_method_are_counted(name: str) -> None:
 
 def test_searches_of_a_llama_over_shared_pages_do_not_depend_on_the_batch() -> None:
     for strategy, engine in (
+        (Cautious(trials=3, low=0.0, high=0.01), Engine("structgen/extract")),
         (PauseAndRerank(tau=0.001), Engine("structgen/extract")),
         (SuperposedDecoding(temperature=1.0), superposable("structgen/extract")),
     ):

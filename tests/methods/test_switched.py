@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 import torch
+from methods.cautious import Cautious
 from methods.fused_models import FusedModels
 from methods.switched_models import SwitchedModels
 from strategy_models import LETTERS, TEXTS, Table, scrambled
@@ -123,6 +124,6 @@ def test_caches_are_those_of_a_fresh_prefill() -> None:
 
 def test_searches_and_samplers_run_on_it() -> None:
     model = _switched(scrambled(9), scrambled(10), tau=0.8)
-    _tokens(model, 3, strategy=sg.strategies.Cautious(trials=3, low=0.0, high=0.1))
+    _tokens(model, 3, strategy=Cautious(trials=3, low=0.0, high=0.1))
     found = sg.sample(Engine(model, LETTERS), [0], TEXTS, 20, method="cars", max_tokens=16)
     assert len(found) == 20

@@ -26,4 +26,4 @@ def monitors_here(monkeypatch: pytest.MonkeyPatch) -> None:
     """Have monitors answer in this process; test_analysers.py has what their processes are for."""
     from in_this_process import InThisProcess
 
-    monkeypatch.setattr("structgen.monitors.analysis.WorkerProcess", InThisProcess)
+    monkeypatch.setattr("structgen.monitors.monitor.WorkerProcess", InThisProcess)

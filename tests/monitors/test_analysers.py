@@ -83,7 +83,7 @@ def test_no_process_is_left_of_a_monitor_that_hangs() -> None:
 
 
 def test_a_process_that_is_late_ends_by_itself(monkeypatch: object) -> None:
-    from structgen.monitors import analysis
+    from structgen.monitors import monitor as analysis
 
     monkeypatch.setattr(analysis, "_PATIENCE", 0.05)  # type: ignore[attr-defined]
     before = set(multiprocessing.active_children())

@@ -167,6 +167,14 @@ def test_healing_hides_the_prompt_from_the_monitor() -> None:
         assert one.usage.monitors[0].triggers == one.text.rstrip().count(".") or one.usage.monitors[0].yielded
 
 
+def test_a_trigger_inside_the_prompt_is_none() -> None:
+    """So a token may cross the border behind it."""
+    compiled = sg.compile(sg.regex(r"\.a+"), TOKENS)
+    for behind, expected in ((1, {b".", b".a"}), (0, {b"."})):
+        matcher = sg.Matcher(MonitoredText(compiled, [Dots()], behind))
+        assert {PIECES[one] for one in allowed(matcher)} == expected
+
+
 def test_a_monitored_grammar_pickles(dots: Dots) -> None:
     matcher = monitored(dots, Blanks(3), written=b"a.")
     assert allowed(pickle.loads(pickle.dumps(matcher))) == allowed(matcher)

@@ -17,7 +17,7 @@ pytest.importorskip("jedi")
 import structgen as sg
 from structgen.cli.named_values import MONITORS, monitor_named
 from structgen.monitors.monitored_text import MonitoredText
-from structgen.monitors.python_position import PythonReader, arguments_of
+from structgen.monitors.python_code import arguments_of, open_brackets
 
 BYTES = sg.Tokenizer.from_bytes([*(bytes((one,)) for one in range(256)), b"<end>"], eos_token_id=256)
 ANY = sg.compile(sg.text(), BYTES)
@@ -33,7 +33,7 @@ def monitors(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, Mon
     made = {name: make(project, seconds=60) for name, make in MONITORS.items()}
     with pytest.MonkeyPatch.context() as patch:
         # three processes would each read the library anew; test_doors.py has one of them
-        patch.setattr("structgen.monitors.analysis.WorkerProcess", InThisProcess)
+        patch.setattr("structgen.monitors.monitor.WorkerProcess", InThisProcess)
         yield {name: MonitoredText(ANY, [one]) for name, one in made.items()}
 
 
@@ -195,10 +195,11 @@ def test_places_are_those_of_the_tokenizer_of_python() -> None:
                 first = starts[token.start[0] - 1] + token.start[1]
                 last = starts[token.end[0] - 1] + token.end[1]
                 inside.update(range(first, last))
-        reader = PythonReader()
         for at, char in enumerate(source):
             if char == ".":
-                assert reader.end_of(source[: at + 1]).is_code == (at not in inside), source[at - 20 : at + 1]
+                assert (open_brackets(source[: at + 1]) is not None) == (at not in inside), source[
+                    at - 20 : at + 1
+                ]
 
 
 def test_arguments_are_split_outside_of_brackets_and_strings() -> None:

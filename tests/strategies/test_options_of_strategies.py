@@ -16,24 +16,23 @@ from structgen.engine import Request, Sampling
 S = sg.strategies
 
 REFUSED: dict[str, tuple[Callable[[], object], str]] = {
-    "cautious trials": (lambda: S.Cautious(trials=0), "trials"),
-    "cautious low": (lambda: S.Cautious(low=-1.0), "low"),
-    "cautious low above high": (lambda: S.Cautious(low=2.0), "high"),
-    "cautious high": (lambda: S.Cautious(high="x"), "high"),  # type: ignore[arg-type]
-    "cautious and mirostat": (lambda: Sampling(strategy=(S.Cautious(), S.Mirostat())), "strategy"),
-    "cautious and guidance": (lambda: Sampling(strategy=(S.Cautious(), S.Guidance(""))), "strategy"),
-    "two searches": (lambda: Sampling(strategy=(S.Cautious(), S.PlanningSearch(reward=len))), "strategy"),
-    "cautious twice": (lambda: Sampling(strategy=(S.Cautious(), S.Cautious())), "strategy"),
+    "a search and guidance": (
+        lambda: Sampling(temperature=0.0, strategy=(S.PlanningSearch(reward=len), S.Guidance(""))),
+        "strategy",
+    ),
+    "two searches": (
+        lambda: Sampling(temperature=0.0, strategy=(S.PlanningSearch(reward=len),) * 2),
+        "strategy",
+    ),
     "guidance twice": (lambda: Sampling(strategy=(S.Guidance("y"), S.Guidance("z"))), "strategy"),
     "plan and a temperature": (
         lambda: Sampling(temperature=0.5, strategy=S.PlanningSearch(reward=len)),
         "temperature",
     ),
-    "cautious, greedy": (
-        lambda: Request("x", None, Sampling(temperature=0.0), strategy=S.Cautious()),
-        "temperature",
+    "plan, healing": (
+        lambda: Request("x", RULE, strategy=S.PlanningSearch(reward=len), healing=True),
+        "healing",
     ),
-    "cautious, healing": (lambda: Request("x", RULE, strategy=S.Cautious(), healing=True), "healing"),
     "mirostat tau": (lambda: S.Mirostat(tau=0.0), "tau"),
     "mirostat nan": (lambda: S.Mirostat(tau=math.nan), "tau"),
     "mirostat eta": (lambda: S.Mirostat(eta=2.0), "eta"),

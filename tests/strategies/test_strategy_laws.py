@@ -27,16 +27,14 @@ def _worth(text: str) -> float:
 EACH: dict[str, Strategy] = {
     "mirostat": sg.strategies.Mirostat(tau=1.0, eta=0.5),
     "guidance": sg.strategies.Guidance([3, 2], scale=3.0),
-    "cautious": sg.strategies.Cautious(trials=4, high=0.6),
     "plan": sg.strategies.PlanningSearch(seconds=60, reward=_worth, rollouts=6),
 }
 NEUTRAL: dict[str, Strategy] = {
     "mirostat": sg.strategies.Mirostat(tau=math.inf),
     "guidance": sg.strategies.Guidance([3, 2], scale=1.0),
-    "cautious": sg.strategies.Cautious(trials=1),
     "plan": sg.strategies.PlanningSearch(seconds=60, reward=_worth, rollouts=1),
 }
-MOST_ROWS: dict[str, int] = {"cautious": 4 * MOST * MOST, "plan": 6 * MOST}
+MOST_ROWS: dict[str, int] = {"plan": 6 * MOST}
 """The stated bounds of searches for a text."""
 
 
@@ -60,12 +58,11 @@ def test_calls_are_counted(name: str) -> None:
     strategy_laws.calls_are_counted(EACH[name], most_rows=MOST_ROWS.get(name, 0))
 
 
-@pytest.mark.parametrize("name", ["cautious", "plan"])
 def test_a_limit_that_other_documents_used_up_begins_the_decision_again(
-    name: str, monkeypatch: pytest.MonkeyPatch
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     engine = Engine(scrambled(21), LETTERS)
-    how = Sampling(temperature=1.0 if EACH[name].draws else 0.0, strategy=EACH[name])
+    how = Sampling(temperature=0.0, strategy=EACH["plan"])
     request = Request([0], engine.compiled(TEXTS), how, max_tokens=10)
     (plain,) = engine.generate(request)
     after, met = Cursor.after, [0]
@@ -106,13 +103,6 @@ def _few_letters(value: object) -> float:
     return -len(str(value)) / 100
 
 
-@pytest.mark.parametrize(
-    "strategy",
-    [
-        sg.strategies.Cautious(trials=3, low=0.0, high=0.01),
-        sg.strategies.PlanningSearch(seconds=60, reward=_few_letters, rollouts=5),
-    ],
-    ids=["cautious", "plan"],
-)
-def test_searches_of_a_llama_over_shared_pages_do_not_depend_on_the_batch(strategy: Strategy) -> None:
+def test_a_search_of_a_llama_over_shared_pages_does_not_depend_on_the_batch() -> None:
+    strategy = sg.strategies.PlanningSearch(seconds=60, reward=_few_letters, rollouts=5)
     strategy_laws.on_a_llama_texts_do_not_depend_on_the_batch(strategy, Engine("structgen/extract"))

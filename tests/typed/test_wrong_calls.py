@@ -193,7 +193,7 @@ def test_no_sampling_is_the_default() -> None:
 
 GIVEN: Final[dict[str, Any]] = {
     "sampling": sg.Sampling(temperature=0.5, seed=3),
-    "strategy": sg.strategies.Cautious(),
+    "strategy": sg.strategies.Mirostat(),
     "max_tokens": 9,
     "attempts": 2,
     "outline": False,

@@ -89,9 +89,10 @@ def write_results(
         )
     wanted = list(read_prompts(prompts))
     with _only_writer(results):
-        done, end = _done_lines(results)
+        known = _whole_lines(results)
         if start_over:
-            done, end = set(), 0
+            known = []
+        done, end = {number for number, _ in known}, sum(len(line) for _, line in known)
         before, tokens = len(done), 0
         with closing(answers([prompt for prompt in wanted if prompt.line not in done])) as lines:
             of_engine = next(lines)
@@ -111,7 +112,10 @@ def write_results(
                     tokens += line.get("tokens", 0)
                     tell(BulkProgress(len(done), before, len(wanted), tokens))
         if len(done) == len(wanted):
-            _sort(results)
+            known = _whole_lines(results)
+            if known != sorted(known):
+                with writing(results, sync=True) as file:
+                    file.writelines(line for _, line in sorted(known))
         return BulkProgress(len(done), before, len(wanted), tokens)
 
 
@@ -256,15 +260,14 @@ def read_prompts(path: Path) -> Iterator[Prompt]:
             yield Prompt(number, row.get("id"), asked, row.get("seed"))
 
 
-def _done_lines(path: Path) -> tuple[set[int], int]:
-    """Return the line numbers that have results, and the offset after the last whole line."""
-    whole = path.read_bytes() if path.exists() else b""
-    end = whole.rfind(b"\n") + 1
+def _whole_lines(path: Path) -> list[tuple[int, bytes]]:
+    """Return the whole lines of results, each with its number."""
+    *lines, rest = path.read_bytes().split(b"\n") if path.exists() else [b""]
     try:
         # a line that a kill cut off begins like any line of ours
-        if not whole[end:].startswith(_BEGIN[: len(whole) - end]):
+        if not rest.startswith(_BEGIN[: len(rest)]):
             raise ValueError("the last line")
-        return {int(json.loads(line)["line"]) for line in whole[:end].splitlines()}, end
+        return [(int(json.loads(line)["line"]), line + b"\n") for line in lines]
     except (ValueError, KeyError, TypeError, RecursionError) as error:
         raise OptionError(
             "The results hold a line that is none of ours.",
@@ -274,12 +277,3 @@ def _done_lines(path: Path) -> tuple[set[int], int]:
 
 
 _BEGIN = b'{"line": '
-
-
-def _sort(path: Path) -> None:
-    """Put whole results in the order of their prompts. The file is replaced in one step."""
-    lines = path.read_bytes().splitlines(keepends=True)
-    ordered = sorted(lines, key=lambda line: int(json.loads(line)["line"]))
-    if ordered != lines:
-        with writing(path, sync=True) as file:
-            file.writelines(ordered)

@@ -96,8 +96,8 @@ def settle_run(
             names = [_PARTS[name] for name in other]
             if "version" in other:
                 names[0] = f"version of structgen ({parts['version']})"
-            told = names[0] if len(names) == 1 else f"{', '.join(names[:-1])} and {names[-1]}"
-            raise _refused(results, f"The results are of another run, which had another {told}.")
+            what = f"The results are of another run, which had another {' and '.join(names)}."
+            raise _refused(results, what)
         if len(prompts) == count:
             return
     said = {

@@ -6,5 +6,5 @@ step.
 
 1. `cursor` is a prefix and what may follow it; `branches` adds mask, law and noise.
 2. `search_run` is one decision under way. A step of the loop reads one pass for it; other texts go on.
-3. `cautious` and the files beside it are the searches.
+3. `plan` and the files beside it are the searches.
 """

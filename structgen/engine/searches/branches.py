@@ -51,8 +51,8 @@ class TextPlace:
     rows: int = 0
     """Rows of these."""
 
-    def root(self, stream: int = 0) -> Branch:
-        """Return the branch without tokens. `stream` tells its noise from that of other branches."""
+    def root(self) -> Branch:
+        """Return the branch without tokens."""
         matcher = self.matcher
         return Branch(
             tokenizer=self.tokenizer,
@@ -61,7 +61,6 @@ class TextPlace:
             text=self.text,
             left=self.request.most_tokens - len(self.tokens),
             place=self,
-            stream=stream,
         )
 
     def value(self, branch: Branch) -> Any:

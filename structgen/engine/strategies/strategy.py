@@ -24,6 +24,7 @@ Ids: TypeAlias = npt.NDArray[np.int64]
 GivenPrompt: TypeAlias = str | Sequence[int]
 GONE: Final = {
     "momentum": "Momentum",
+    "cautious": "Cautious",
     "contrast": "Contrast",
     "contrastive": "ContrastiveDecoding",
     "proxy": "ProxyTuning",
@@ -162,8 +163,3 @@ def log_softmax(scores: Scores) -> Scores:
     """Return the log-probabilities of tokens by their scores."""
     shifted = scores - scores.max()
     return np.asarray(shifted - np.log(np.exp(shifted).sum()))
-
-
-def entropy(law: Scores) -> float:
-    """Return the entropy of log-probabilities, in nats."""
-    return float(-(np.exp(law) * np.where(np.isfinite(law), law, 0.0)).sum())

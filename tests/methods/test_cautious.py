@@ -6,6 +6,7 @@ import itertools
 import math
 
 import pytest
+from methods.cautious import Cautious
 from strategy_models import (
     END,
     LETTERS,
@@ -61,14 +62,14 @@ def _best_of(model: Table, trials: int) -> dict[tuple[int, ...], float]:
 )
 def test_the_law_is_that_of_the_likeliest_of_the_trials(trials: int, count: int, most: float) -> None:
     model = scrambled(30)
-    how = Sampling(seed=3, strategy=sg.strategies.Cautious(trials=trials, low=0.0, high=ALWAYS))
+    how = Sampling(seed=3, strategy=Cautious(trials=trials, low=0.0, high=ALWAYS))
     exact, plain = _best_of(model, trials), _best_of(model, 1)
     assert 0.5 * sum(abs(exact[one] - plain[one]) for one in exact) > 0.1
     assert distance(drawn(model, how, count), exact) < most
 
 
 def test_the_number_of_trials_follows_the_entropy() -> None:
-    how = sg.strategies.Cautious()
+    how = Cautious()
     assert [how.count(nats) for nats in (0.0, 0.01, 0.1, 0.2, 0.755, 1.4, 1.5, 9.0)] == [
         *(1, 1, 1, 2, 5, 9, 10, 10),
     ]
@@ -85,7 +86,7 @@ def test_trials_end_at_items_and_at_stops_inside_strings() -> None:
     model = Table(
         lambda tokens: [*likely.logits(tokens).tolist(), *[-30.0] * len(others)], size=len(texts), reach=3
     )
-    strategy = sg.strategies.Cautious(trials=3, low=0.0, high=ALWAYS)
+    strategy = Cautious(trials=3, low=0.0, high=ALWAYS)
     results = Engine(model, tokenizer).generate(
         Request([0], grammar, Sampling(seed=2), max_tokens=24, n=20, strategy=strategy)
     )
@@ -106,7 +107,7 @@ def test_trials_end_at_items_and_at_stops_inside_strings() -> None:
 
 def test_free_text_ends_trials_at_stops() -> None:
     tokenizer = sg.Tokenizer.from_bytes([b"a", b"b", b". ", b"c", b"<end>"], eos_token_id=4)
-    strategy = sg.strategies.Cautious(trials=3, low=0.0, high=ALWAYS)
+    strategy = Cautious(trials=3, low=0.0, high=ALWAYS)
     for one in Engine(scrambled(33), tokenizer).generate(
         Request([0], None, Sampling(seed=1), max_tokens=20, n=10, strategy=strategy)
     ):
@@ -116,7 +117,7 @@ def test_free_text_ends_trials_at_stops() -> None:
 
 
 def test_a_stop_string_ends_a_trial() -> None:
-    strategy = sg.strategies.Cautious(trials=3, low=0.0, high=ALWAYS)
+    strategy = Cautious(trials=3, low=0.0, high=ALWAYS)
     (one,) = Engine(scrambled(34), LETTERS).generate(
         Request([0], None, Sampling(seed=1), max_tokens=200, stop="bc", strategy=strategy)
     )

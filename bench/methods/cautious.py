@@ -12,51 +12,42 @@ A boundary is the end of a member or an item of a JSON document, and elsewhere a
 from __future__ import annotations
 
 from collections.abc import Generator, Sequence
-from dataclasses import dataclass
-from typing import Annotated, ClassVar, Final
+from dataclasses import dataclass, replace
+from typing import Any, ClassVar, Final
 
-from structgen.core.events import Event, EventKind, TerminalKind
-from structgen.core.matcher import Matcher
-from structgen.engine.searches.branches import Branch, TextPlace
-from structgen.engine.strategies.strategy import Decision, Scores, SearchStrategy, entropy
-from structgen.errors import StructgenError, fields_named
-from structgen.language import checks
-from structgen.language.checks import Number, Whole, check_fields
+import structgen as sg
+from methods.pause_and_rerank import entropy
+from structgen.core import EventKind
+from structgen.strategies import Branch, Decision, SearchStrategy, TextPlace
 
 _STOPS: Final = tuple(b".,\n?!:;)]}"[at : at + 1] for at in range(10))
 
 
-@fields_named("sg.strategies.Cautious(trials=10)")
 @dataclass(frozen=True, slots=True)
 class Cautious(SearchStrategy):
     """Draws up to `trials` continuations where the model is unsure, and takes the likeliest."""
 
     name: ClassVar[str] = "cautious"
     draws: ClassVar[bool] = True
-    trials: Annotated[int, Whole(1, 1024)] = 10
+    trials: int = 10
     """The most continuations; 1 is plain drawing."""
-    low: Annotated[float, Number(0.0, 1e6, "nats, from 0")] = 0.01
+    low: float = 0.01
     """The entropy, in nats, up to which one continuation is enough."""
     high: float = 1.5
-    """The entropy from which on there are `trials`."""
-
-    def __post_init__(self) -> None:
-        check_fields(self)
-        takes = "nats, more than low"
-        object.__setattr__(self, "high", checks.number("high", self.high, self.low + 1e-9, 1e6, takes))
+    """The entropy, above `low`, from which on there are `trials`."""
 
     def count(self, nats: float) -> int:
         """Return the number of continuations for an entropy."""
         share = min(max((nats - self.low) / (self.high - self.low), 0.0), 1.0)
         return int(1 + (self.trials - 1) * share)
 
-    def plan(self, place: TextPlace, held: None) -> Generator[Sequence[Branch], list[Scores], Decision]:
+    def plan(self, place: TextPlace, held: None) -> Generator[Sequence[Branch], list[Any], Decision]:
         """Return the best of some continuations; one token where one is enough. Cost: a row for each token of
         each continuation but its last one; a pass for each token of the longest."""
         count = self.count(entropy(place.root().law(place.logits)))
         if count < 2:
             return Decision(state=(1.0,))
-        trials = [_Trial(place.root(stream)) for stream in range(1, count + 1)]
+        trials = [_Trial(replace(place.root(), stream=stream)) for stream in range(1, count + 1)]
         logits = [place.logits] * count
         going = trials
         while going:
@@ -93,7 +84,8 @@ class _Trial:
         """The mean of -log p over the tokens that were a choice, in nats."""
         return self._sum / max(self._free, 1)
 
-    def take(self, token: int, logits: Scores) -> None:
+    def take(self, token: int, logits: Any) -> None:
+        """Add a token, chosen by the logits [V] before it."""
         before = self.branch
         allowed = before.allowed
         if len(allowed) > 1:
@@ -113,19 +105,19 @@ class _Trial:
         self.is_over = has_ended or branch.is_over
 
 
-def _events(matcher: Matcher, since: int) -> list[Event]:
+def _events(matcher: sg.Matcher, since: int) -> list[Any]:
     """Return what began and closed in the tokens after the first `since`; nothing for a document that began
     in the middle of a token of the thoughts, whose matcher does not know its first bytes."""
     try:
         return matcher.events(since)
-    except StructgenError:
+    except sg.StructgenError:
         return []
 
 
-def _is_in_string(events: Sequence[Event], before: bool) -> bool:
+def _is_in_string(events: Sequence[Any], before: bool) -> bool:
     """Return whether a JSON document stands inside the string of a value after some events, from whether it
     did before."""
     for event in events:
         if event.kind in (EventKind.TERMINAL_BEGIN, EventKind.TERMINAL_END):
-            before = event.kind is EventKind.TERMINAL_BEGIN and event.terminal is TerminalKind.STRING
+            before = event.kind is EventKind.TERMINAL_BEGIN and event.terminal.value == "string"
     return before
