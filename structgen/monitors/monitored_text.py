@@ -1,7 +1,7 @@
 """The texts of a grammar under monitors, as a compiled grammar.
 
-A state is the grammar's state, the text, and for each monitor what of a suggestion is spelled (`Watch`). So
-whatever holds states works with monitors: rollback, forks, batches, draft trees and budgets.
+A state is the grammar's state, the text, and for each monitor what of a suggestion is spelled (`Spelling`).
+So whatever holds states works with monitors: rollback, forks, batches, draft trees and budgets.
 
 A mask is advice on top of the grammar's mask. A token that the grammar allows and a monitor does not is still
 taken, and the monitor then leaves its suggestion. So a monitor that would leave no token of the grammar, or
@@ -41,7 +41,7 @@ _KEPT: Final = 64
 trigger are kept."""
 
 
-class Watch(NamedTuple):
+class Spelling(NamedTuple):
     """A monitor behind a trigger, inside a suggestion."""
 
     of: Suggestions
@@ -59,7 +59,7 @@ class MonitoredPlace(NamedTuple):
     """The place before the last bytes, by its number; -1 at the start."""
     data: bytes
     """The last bytes."""
-    watches: tuple[Watch | Literal["trigger"] | None, ...]
+    watches: tuple[Spelling | Literal["trigger"] | None, ...]
     """For each monitor: None where anything may follow; "trigger" where it is to be asked."""
 
 
@@ -141,13 +141,13 @@ class MonitoredText(NarrowedText[MonitoredPlace]):
         taken = [text for text in texts if self.inner.bytes_index(state, text) >= 0]
         return TextSuggestions(taken, boundary_of(self.monitors[number])) if taken else None
 
-    def advised(self, index: int, number: int) -> Watch | None:
+    def advised(self, index: int, number: int) -> Spelling | None:
         """Return what may follow by a monitor in a state; None: anything."""
         watch = self.place(index).watches[number]
         if not isinstance(watch, str):
             return watch
         found = self._asked(index, number)[1]
-        return None if found is None else Watch(found, found.start)
+        return None if found is None else Spelling(found, found.start)
 
     def uses(self, matcher: Matcher) -> tuple[MonitorUse, ...]:
         """Return what each monitor did for the text of a matcher of this grammar."""
@@ -183,12 +183,12 @@ class MonitoredText(NarrowedText[MonitoredPlace]):
         watches = tuple(self._watch_after(index, number, data) for number in range(len(self.monitors)))
         return self._number(MonitoredPlace(state, index, data, watches))
 
-    def _watch_after(self, index: int, number: int, data: bytes) -> Watch | Literal["trigger"] | None:
+    def _watch_after(self, index: int, number: int, data: bytes) -> Spelling | Literal["trigger"] | None:
         watch = self.advised(index, number) if data else None
         if watch is not None:
             position = watch.of.read(watch.position, data)
             if position is not None and position != FREE:
-                return Watch(watch.of, position)
+                return Spelling(watch.of, position)
         return self._reached(number, self._text(index, data)) if data else None
 
     def _after_token(self, index: int, token: int) -> int:
