@@ -136,7 +136,7 @@ class Remote:
         if options.timeout is not None:
             body["timeout"] = options.timeout
         if form.tools is not None:
-            body = {**body, **fields_of(form.tools)}
+            body.update(fields_of(form.tools).items())
         if form.grammar is not None:
             schema = form.sent[1]
             if self._sends(schema):
