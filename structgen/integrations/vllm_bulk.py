@@ -10,6 +10,7 @@ import json
 import os
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
+from hashlib import blake2b
 from typing import Any
 
 from structgen.compilation.compiler import compile
@@ -110,10 +111,11 @@ class VllmAnswers:
         prompts = ModelPrompts(model)
         self._reading = RequestTokens(prompts, tokenizer, config.get_vocab_size(), config.max_model_len)
         self._compiled: Recent[Grammar, CompiledGrammar] = Recent()
-        told = json.dumps(of_engine, sort_keys=True, default=repr) if of_engine else ""
-        self._parts = engine_parts(
-            model_digest(model) + told, tokenizer.fingerprint, f"vllm {vllm.__version__}"
-        )
+        digest = model_digest(model)
+        if of_engine:  # they may hold a secret
+            told = digest + json.dumps(of_engine, sort_keys=True, default=repr)
+            digest = blake2b(told.encode(), digest_size=16).hexdigest()
+        self._parts = engine_parts(digest, tokenizer.fingerprint, f"vllm {vllm.__version__}")
 
     def __call__(self, shard: Sequence[Prompt]) -> Answers:
         """Answer a shard, all of whose texts are written at once."""

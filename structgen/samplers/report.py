@@ -25,6 +25,7 @@ from structgen.samplers.marginals import (
     values_at,
 )
 from structgen.samplers.samples import Samples, between
+from structgen.samplers.samples_file import for_json
 from structgen.samplers.target import Floats
 from structgen.system.html_pages import percent
 
@@ -126,7 +127,7 @@ class DrawsReport:
         """Return the numbers as JSON values, an estimate as three and whether its ends are proven; NaN and
         infinity as None."""
         samples = self.samples
-        found: dict[str, Any] = _finite(
+        found: dict[str, Any] = for_json(
             {
                 "method": samples.method,
                 "kind": samples.kind,
@@ -143,7 +144,8 @@ class DrawsReport:
                 "removed_by_position": list(map(asdict, self.positions)),
                 "fields": list(map(asdict, self.fields)),
                 **({} if self.ceiling is None else {"ceiling": asdict(self.ceiling)}),
-            }
+            },
+            told=lambda _: None,
         )
         return found
 
@@ -212,11 +214,16 @@ def _masks(samples: Samples[Any]) -> list[Floats] | None:
     return found if len(found) == len(samples.texts) else None
 
 
+def _log_masses(masks: list[Floats]) -> Floats:
+    """Return the logarithm of the product of each draw's allowed masses."""
+    return np.array([float(np.log(masses).sum()) for masses in masks])
+
+
 def _masked(samples: Samples[Any], masks: list[Floats]) -> Floats:
     """Return the probability of each draw under masking, P(x) / product of z; 0 for a repeated draw. Their
     sum is the exactly known part of masking's law, at most 1."""
-    logs = np.array([float(np.log(masses).sum()) for masses in masks])
-    found: Floats = np.where(is_first(samples), np.exp(np.minimum(samples.logprobs - logs, 0.0)), 0.0)
+    logs = np.minimum(samples.logprobs - _log_masses(masks), 0.0)
+    found: Floats = np.where(is_first(samples), np.exp(logs), 0.0)
     return found / max(float(found.sum()), 1.0)
 
 
@@ -238,7 +245,7 @@ def _divergence(samples: Samples[Any], masks: list[Floats]) -> Estimate | None:
     """Return E[sum of log z] - log Z under the target; None if log Z has no interval."""
     if samples.log_z_interval is None:
         return None
-    logs = np.array([float(np.log(masses).sum()) for masses in masks])
+    logs = _log_masses(masks)
     mean = float(samples.weights @ logs)
     low, high = samples.log_z_interval
     # The correlation of the two errors is unknown: they are added.
@@ -350,11 +357,3 @@ def _estimate(value: float, half: float | None, least: float, most: float) -> Es
     if half is None:
         return Estimate(value, None, None)
     return Estimate(value, max(value - half, least), min(value + half, most))
-
-
-def _finite(value: Any) -> Any:
-    if isinstance(value, dict):
-        return {key: _finite(inner) for key, inner in value.items()}
-    if isinstance(value, list | tuple):
-        return [_finite(inner) for inner in value]
-    return None if isinstance(value, float) and not math.isfinite(value) else value

@@ -15,7 +15,7 @@ from structgen.samplers.draws import Draws
 from structgen.samplers.estimates import NORMAL
 from structgen.samplers.marginals import Marginal, marginals
 from structgen.samplers.samples_file import read_samples, write_samples
-from structgen.system.html_pages import cell
+from structgen.system.html_pages import cell, percent
 
 T = TypeVar("T")
 S = TypeVar("S")
@@ -153,7 +153,8 @@ class Samples(Draws[T]):
         done, rate = self.statistics, self.accept_rate
         if math.isnan(rate) and done.accepted:
             return f"{done.accepted:,} texts, in {done.attempts:,} attempts of several texts each"
-        return f"{done.accepted:,} of {done.attempts:,} attempts{_percent(rate)}"
+        share = "" if math.isnan(rate) else f" ({percent(rate)})"
+        return f"{done.accepted:,} of {done.attempts:,} attempts{share}"
 
     def log_z_interval_told(self, form: Callable[[float], str]) -> str:
         """Return the interval of log Z in words, or why there is none; `form` writes an end."""
@@ -172,10 +173,6 @@ class Samples(Draws[T]):
         heaviest = np.argsort(-weights, kind="stable")[:5]
         rows = ((f"{weights[at]:.4f}", self.texts[at]) for at in heaviest)
         return cell(self.facts(), ("weight", "text"), rows)
-
-
-def _percent(share: float) -> str:
-    return "" if math.isnan(share) else f" ({share:.1%})"
 
 
 def between(low: str, high: str, head: str = "") -> str:

@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import MISSING, asdict, dataclass, fields
 from functools import cache
@@ -99,7 +99,7 @@ def write_samples(samples: Draws[Any], path: Path) -> None:
     shared["log_z_of_clouds"] = tuple(samples.log_z_of_clouds.tolist())
     run = _Run(format=_FORMAT, draws=len(samples.texts), error_parts=len(parts), **shared)
     with writing(path) as file:
-        file.write(_line(_written(asdict(run))))
+        file.write(_line(for_json(asdict(run), str)))
         for said in lines_of(samples, parts):
             file.write(_line(said))
 
@@ -235,13 +235,13 @@ def _made(kind: Any, value: Any, name: str) -> Any:
     raise _Damaged(f"{name!r} holds {value!r}")
 
 
-def _written(value: Any) -> Any:
-    """Return a value for JSON: NaN and infinity as text."""
+def for_json(value: Any, told: Callable[[float], str | None]) -> Any:
+    """Return a value for JSON; `told` says what stands for NaN and infinity."""
     if isinstance(value, dict):
-        return {key: _written(one) for key, one in value.items()}
+        return {key: for_json(one, told) for key, one in value.items()}
     if isinstance(value, list | tuple):
-        return [_written(one) for one in value]
-    return str(value) if isinstance(value, float) and not math.isfinite(value) else value
+        return [for_json(one, told) for one in value]
+    return told(value) if isinstance(value, float) and not math.isfinite(value) else value
 
 
 def _line(value: dict[str, Any]) -> bytes:

@@ -296,3 +296,4 @@ def test_the_command_names_the_engine(prompts: Path) -> None:
     found = CliRunner().invoke(app(), [*given, *options])
     assert found.exit_code == 0, found.output
     assert [json.loads(line)["text"] for line in out.read_bytes().splitlines()] == ["abb"] * COUNT
+    assert "max_model_len" not in out.with_name("out.run").read_text(), "options may hold a secret"

@@ -59,13 +59,12 @@ def run_bulk(
     """Write a line of results for each line of prompts that has none yet. Returns the progress.
 
     A line of prompts is a JSON string, or an object with `prompt`, or `messages` as OpenAI has them, and
-    optionally `id` and `seed`. In a file
-    `.txt`, and in one not `.jsonl` whose first line begins neither with { nor with ", a line is the prompt
-    itself. A line of results is an object: `line` (from 0), `id`, and the fields of `shown`. A prompt that is
-    refused or fails has a line with its error. Twice as many prompts as the engine has rows are submitted at
-    a time. `start_over` deletes existing results. Errors, before anything is written: OptionError for a line
-    of prompts that cannot be read, for existing results that are of another run or not ours, and while
-    another process writes to `results`; OSError.
+    optionally `id` and `seed`. In a file `.txt`, and in one not `.jsonl` whose first line begins neither with
+    { nor with ", a line is the prompt itself. A line of results is an object: `line` (from 0), `id`, and the
+    fields of `shown`. A prompt that is refused or fails has a line with its error. Twice as many prompts as
+    the engine has rows are submitted at a time. `start_over` deletes existing results. Errors, before
+    anything is written: OptionError for a line of prompts that cannot be read, for existing results that are
+    of another run or not ours, and while another process writes to `results`; OSError.
     """
     answers = engine_answers(engine, request_of)
     return write_results(answers, prompts, results, request_of, tell, start_over=start_over)
@@ -240,23 +239,23 @@ def read_prompts(path: Path) -> Iterator[Prompt]:
                     ".txt file.",
                 ) from error
             row = {"prompt": found} if isinstance(found, str) else found
-            if not isinstance(row, dict) or isinstance(row.get("prompt"), str) == ("messages" in row):
+            keys = set(row) if isinstance(row, dict) else set()
+            unknown = sorted(keys - {"id", "prompt", "messages", "seed"})
+            if (
+                unknown
+                or len(keys & {"prompt", "messages"}) != 1
+                or not isinstance(row.get("prompt", ""), str)
+            ):
+                told = f", and not {', '.join(map(repr, unknown))}" if unknown else ""
                 raise OptionError(
-                    "A line is a string, or an object with a string as its `prompt`, or with `messages`.",
+                    f"A line is a string, or an object with prompt or messages, id and seed{told}.",
                     where=where,
                     cure='Write {"prompt": "..."} or {"messages": [{"role": "user", "content": "..."}]} on a '
-                    "line of its own.",
+                    "line of its own; options are those of the call.",
                 )
-            unknown = sorted(set(row) - {"id", "prompt", "messages", "seed"})
-            if unknown or len({"prompt", "messages"} & set(row)) == 2:
-                raise OptionError(
-                    f"Unknown: {', '.join(map(repr, unknown))}." if unknown else "A prompt and messages.",
-                    where=where,
-                    cure="An object has prompt or messages, id and seed; options are those of the call.",
-                )
-            asked: Any = (
-                row["prompt"] if "prompt" in row else checks.messages(f"{where}, messages", row["messages"])
-            )
+            asked: Any = row.get("prompt")
+            if asked is None:
+                asked = checks.messages(f"{where}, messages", row["messages"])
             yield Prompt(number, row.get("id"), asked, row.get("seed"))
 
 
