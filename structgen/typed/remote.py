@@ -25,7 +25,7 @@ from structgen.system.installation import not_installed
 from structgen.tool_calls.tool_replies import Reply
 from structgen.typed.missing_options import OF_SERVER_FORMS
 from structgen.typed.prompts import PromptSource
-from structgen.typed.remote_calls import PARALLEL, SentCalls, fields_of, is_strict, read_reply
+from structgen.typed.remote_calls import SentCalls, fields_of, is_strict, read_reply
 from structgen.typed.server_replies import (
     ArrivingObject,
     ReadReply,
@@ -119,15 +119,13 @@ class Remote:
         form, options = wanted.form, wanted.options
         refuse(OF_SERVER_FORMS, options, form)
         how = options.sampling_of(attempt)
-        body: dict[str, Any] = {"model": self.name, "messages": self._messages(wanted, source)}
-        for field, value in (
-            (self._server.max_tokens_field, options.max_tokens or DEFAULT_MAX_TOKENS),
-            ("temperature", how.temperature),
-            ("seed", how.seed),
-        ):
-            sent = None if field in self._server.leave_out else self._habits.field(field)
-            if sent is not None:
-                body[sent] = value
+        body: dict[str | None, Any] = {
+            "model": self.name,
+            "messages": self._messages(wanted, source),
+            self._server.max_tokens_field: options.max_tokens or DEFAULT_MAX_TOKENS,
+            "temperature": how.temperature,
+            "seed": how.seed,
+        }
         for name, unset in (("top_p", 1.0), ("presence_penalty", 0.0), ("frequency_penalty", 0.0)):
             if getattr(how, name) != unset:
                 body[name] = getattr(how, name)
@@ -138,15 +136,14 @@ class Remote:
         if options.timeout is not None:
             body["timeout"] = options.timeout
         if form.tools is not None:
-            body |= fields_of(form.tools)
-            if PARALLEL in self._server.leave_out or self._habits.field(PARALLEL) is None:
-                body.pop(PARALLEL, None)
+            body.update(fields_of(form.tools).items())
         if form.grammar is not None:
             schema = form.sent[1]
             if self._sends(schema):
                 said = {"name": "answer", "schema": schema, "strict": is_strict(schema)}
                 body[SCHEMA] = {"type": "json_schema", "json_schema": said}
-        return body
+        taken = {name: self._habits.field(name) for name in body if name not in self._server.leave_out}
+        return {sent: body[name] for name, sent in taken.items() if sent is not None}
 
     # --- what comes back ------------------------------------------------------------------------------------
 

@@ -24,8 +24,6 @@ from structgen.tool_calls.tool_replies import Reply
 from structgen.typed.server_replies import thoughts_apart
 from structgen.typed.tool_use import ToolUse
 
-PARALLEL: Final = "parallel_tool_calls"
-"""The field that says whether there may be several calls."""
 NATIVE: Final = ToolFormat(
     "chat_completions",
     '<tool_call id="$id" name="$name">$arguments</tool_call>',
@@ -46,7 +44,7 @@ def fields_of(use: ToolUse) -> dict[str, Any]:
     if choice.mode == "forced":
         said = {"type": "function", "function": {"name": choice.tools[0].name}}
     found = {"tools": list(map(_sent, listed)), "tool_choice": said}
-    return {**found, PARALLEL: False} if choice.most == 1 else found
+    return {**found, "parallel_tool_calls": False} if choice.most == 1 else found
 
 
 def _sent(tool: Tool) -> dict[str, Any]:
