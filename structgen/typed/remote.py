@@ -89,12 +89,15 @@ class Remote:
 
     @cached_property
     def _client(self) -> Any:
-        # the key is the environment's OPENAI_API_KEY; servers of one's own need none
-        return self._openai.OpenAI(base_url=self.url, api_key=_key(), max_retries=1)
+        return self._made(self._openai.OpenAI)
 
     @cached_property
     def _aclient(self) -> Any:
-        return self._openai.AsyncOpenAI(base_url=self.url, api_key=_key(), max_retries=1)
+        return self._made(self._openai.AsyncOpenAI)
+
+    def _made(self, client: Any) -> Any:
+        # the key is the environment's; servers of one's own need none
+        return client(base_url=self.url, api_key=os.environ.get("OPENAI_API_KEY") or "none", max_retries=1)
 
     # --- what is sent ---------------------------------------------------------------------------------------
 
@@ -367,12 +370,6 @@ def _content(content: Any) -> str:
     return content or ""
 
 
-def _thoughts(message: Any) -> str:
-    """Return the thoughts that a server sends beside a message, or beside a piece of one."""
-    found = getattr(message, "reasoning_content", None) or getattr(message, "reasoning", None)
-    return found if isinstance(found, str) else ""
-
-
 def _beside(answer: Any) -> Any:
     """Return what a reply has beside the members of the protocol; all of one that is a text."""
     return answer if isinstance(answer, str) else getattr(answer, "model_extra", None)
@@ -402,7 +399,9 @@ class _Answer:
         """Take a choice of a completion or of a chunk, and its message or its delta."""
         self.reason = choice.finish_reason or self.reason
         self.refusal += getattr(part, "refusal", None) or ""
-        self.thoughts += _thoughts(part)
+        # some servers send the thoughts beside the text
+        thoughts = getattr(part, "reasoning_content", None) or getattr(part, "reasoning", None)
+        self.thoughts += thoughts if isinstance(thoughts, str) else ""
         self.object.add(_content(part.content))
         if self._form.tools is not None:
             self._calls.add(getattr(part, "tool_calls", None))
@@ -443,7 +442,3 @@ def _said(text: str) -> str | None:
     except (ValueError, RecursionError):
         return None
     return found if isinstance(found, str) else None
-
-
-def _key() -> str:
-    return os.environ.get("OPENAI_API_KEY") or "none"
