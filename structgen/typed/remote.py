@@ -35,7 +35,7 @@ from structgen.typed.server_replies import (
     words_of,
     words_of_error,
 )
-from structgen.typed.servers import SCHEMA, Server, habits_of
+from structgen.typed.servers import KNOWN, SCHEMA, Server, ServerHabits
 from structgen.typed.tool_use import history
 from structgen.typed.waiting import now, pieces_of
 from structgen.typed.wanted_forms import WantedForm, WantedText
@@ -84,17 +84,21 @@ class Remote:
         except ImportError as error:
             raise not_installed("A model on a server", "openai", where="model") from error
         self._openai, self.url, self.name = openai, server.url, server.name
-        self._server, self._habits = server, habits_of(server)
+        self._server = server
+        self._habits = KNOWN.setdefault((server.url, server.name), ServerHabits())
         self._faults = (openai.OpenAIError, ValueError)  # ValueError: a reply that is not JSON
 
     @cached_property
     def _client(self) -> Any:
-        # the key is the environment's OPENAI_API_KEY; servers of one's own need none
-        return self._openai.OpenAI(base_url=self.url, api_key=_key(), max_retries=1)
+        return self._made(self._openai.OpenAI)
 
     @cached_property
     def _aclient(self) -> Any:
-        return self._openai.AsyncOpenAI(base_url=self.url, api_key=_key(), max_retries=1)
+        return self._made(self._openai.AsyncOpenAI)
+
+    def _made(self, client: Any) -> Any:
+        # the key is the environment's; servers of one's own need none
+        return client(base_url=self.url, api_key=os.environ.get("OPENAI_API_KEY") or "none", max_retries=1)
 
     # --- what is sent ---------------------------------------------------------------------------------------
 
@@ -152,16 +156,15 @@ class Remote:
         object is also read as it is, from servers that do not keep to that."""
         compiled, sent = form.sent
 
+        def held(*documents: str | None) -> str | None:
+            return next((one for one in documents if one is not None and accepts(compiled, one)), None)
+
         def asked(text: str) -> str | None:
-            document = _document(form, text)
-            return document if document is not None and accepts(compiled, document) else None
+            return held(_document(form, text))
 
         def bare(text: str) -> str | None:
             whole = wrapper_of(text) if form.is_wrapped else text
-            if accepts(compiled, whole):
-                return whole
-            said = _said(text) if form.spoken is not None else None
-            return said if said is not None and accepts(compiled, said) else None
+            return held(whole, None if form.spoken is None else _said(text))
 
         found = read(reply, asked, inside=is_object(sent))
         if found.document is None and not found.fault:
@@ -174,35 +177,34 @@ class Remote:
 
     def result(self, form: WantedForm, answer: _Answer, usage: Any = None) -> Result:
         """Return the result of an answer that is over."""
-        text, reading, reason = answer.reply, None, answer.reason
-        thoughts, found = answer.thoughts, None
+        text, thoughts, reason = answer.reply, answer.thoughts, answer.reason
+        value: Any = text
         if form.tools is not None:
-            found = read_reply(form.tools, text, ended=True)
-            thoughts = thoughts or found.thinking or ""
-            found = replace(found, thinking=thoughts or None)
+            value = read_reply(form.tools, text, ended=True)
+            thoughts = thoughts or value.thinking or ""
+            value = replace(value, thinking=thoughts or None)
             reason = "stop" if reason == "tool_calls" else reason
         error = self._ended_badly(answer.refusal, reason)
-        if error is None and found is not None and form.tools is not None:
-            error = form.tools.fault(found)
+        if error is None and form.tools is not None:
+            error = form.tools.fault(value)
             if error is not None and reason == "length":
                 error = StructgenError("The reply was cut off.", where=self.name, cure="Raise max_tokens.")
         elif error is None and form.grammar is not None and reason == "length":
             error = StructgenError("The text was cut off.", where=self.name, cure="Raise max_tokens.")
-            text = answer.object.found or text
+            value = text = answer.object.found or text
         elif error is None and form.grammar is not None:
             reading = self.reading(form, text)
             thoughts = thoughts or reading.thoughts
             if reading.document is not None:
                 text = reading.document
+                value = form.sent[0].value(text.encode("utf-8", "surrogatepass"))
             else:
                 text, error = self._refused(form, reading)
+                value = text
         spent = Usage(
             prompt_tokens=getattr(usage, "prompt_tokens", 0) or 0,
             tokens=getattr(usage, "completion_tokens", 0) or 0,
         )
-        value: Any = text if found is None else found
-        if reading is not None and reading.document is not None:
-            value = form.sent[0].value(text.encode("utf-8", "surrogatepass"))
         ended = FinishReason.ERROR if answer.refusal else _REASONS.get(str(reason), FinishReason.ERROR)
         return Result(
             text, ended, [], [], spent, error=error, value=value, thoughts=thoughts, reply=answer.reply
@@ -367,12 +369,6 @@ def _content(content: Any) -> str:
     return content or ""
 
 
-def _thoughts(message: Any) -> str:
-    """Return the thoughts that a server sends beside a message, or beside a piece of one."""
-    found = getattr(message, "reasoning_content", None) or getattr(message, "reasoning", None)
-    return found if isinstance(found, str) else ""
-
-
 def _beside(answer: Any) -> Any:
     """Return what a reply has beside the members of the protocol; all of one that is a text."""
     return answer if isinstance(answer, str) else getattr(answer, "model_extra", None)
@@ -402,7 +398,9 @@ class _Answer:
         """Take a choice of a completion or of a chunk, and its message or its delta."""
         self.reason = choice.finish_reason or self.reason
         self.refusal += getattr(part, "refusal", None) or ""
-        self.thoughts += _thoughts(part)
+        # some servers send the thoughts beside the text
+        thoughts = getattr(part, "reasoning_content", None) or getattr(part, "reasoning", None)
+        self.thoughts += thoughts if isinstance(thoughts, str) else ""
         self.object.add(_content(part.content))
         if self._form.tools is not None:
             self._calls.add(getattr(part, "tool_calls", None))
@@ -443,7 +441,3 @@ def _said(text: str) -> str | None:
     except (ValueError, RecursionError):
         return None
     return found if isinstance(found, str) else None
-
-
-def _key() -> str:
-    return os.environ.get("OPENAI_API_KEY") or "none"

@@ -107,9 +107,7 @@ def read(reply: str, document_of: Callable[[str], str | None], *, inside: bool) 
         return ReadReply(reply, None, fault="The reply is empty")
     parts = thoughts_apart(reply)
     thoughts, rest = parts if parts is not None else ("", "")
-    wholes = {reply: "", reply.strip(_BLANKS): ""}
-    wholes.setdefault(rest.strip(_BLANKS), thoughts)
-    for whole, before in wholes.items():
+    for whole, before in ((reply, ""), (reply.strip(_BLANKS), ""), (rest.strip(_BLANKS), thoughts)):
         if (document := document_of(whole)) is not None:
             return ReadReply(whole, document, before)
     if parts is None:

@@ -119,8 +119,7 @@ class ServerHabits:
         made anew. A field that is left out from now on is told in a warning, for it was asked for."""
         if getattr(error, "status_code", None) not in (400, 422):
             return False
-        told = words_of_error(error)
-        said = f"{error} {told} {getattr(error, 'code', None)}".replace(server.name, "")
+        said = f"{error} {words_of_error(error)} {getattr(error, 'code', None)}".replace(server.name, "")
         named = str(getattr(error, "param", None) or "").split(".")[0]
         if named not in body:
             found = _NAMED.search(said)
@@ -151,11 +150,6 @@ class ServerHabits:
 
 KNOWN: dict[tuple[str, str], ServerHabits] = {}
 """The habits of each URL and name, for the life of the process."""
-
-
-def habits_of(server: Server) -> ServerHabits:
-    """Return what is known of a server's model."""
-    return KNOWN.setdefault((server.url, server.name), ServerHabits())
 
 
 def _text_of(schema: Mapping[str, Any]) -> str:
