@@ -235,24 +235,22 @@ class Remote:
         return text, ValidatorError(f"{fault}.", where="text")
 
     def _failure(self, error: Exception, text: str = "") -> Result:
-        what = "The server's reply is not JSON" if isinstance(error, ValueError) else "The server failed"
-        words = words_of_error(error)
-        told = "" if words in " ".join(str(error).split()) else f" - {words}"
-        what = f"{what}: {type(error).__name__}: {str(error).rstrip('.')}{told.rstrip('.')}."
-        return self._failed(what, self._cure(error, words), text)
-
-    def _missing(self, what: str, said: object, cure: str = _URL_CURE) -> Result:
-        """Return the result of a reply, of status 200, that is no answer: perhaps it says why."""
-        words = words_of(said)
-        if not words:
-            return self._failed(what, cure)
-        cure = cure if isinstance(said, str) else _CURES[400]  # a page is of another server
-        return self._failed(f"{what} It says: {words.rstrip('.')}.", cure)
-
-    def _failed(self, what: str, cure: str, text: str = "") -> Result:
         """Return the result of a request without an answer that is one of the protocol's."""
-        fault = StructgenError(what, where=self.url, cure=cure)
-        return Result(text, FinishReason.ERROR, [], [], Usage(), error=fault)
+        if not isinstance(error, StructgenError):
+            what = "The server's reply is not JSON" if isinstance(error, ValueError) else "The server failed"
+            words = words_of_error(error)
+            told = "" if words in " ".join(str(error).split()) else f" - {words}"
+            what = f"{what}: {type(error).__name__}: {str(error).rstrip('.')}{told.rstrip('.')}."
+            error = StructgenError(what, where=self.url, cure=self._cure(error, words))
+        return Result(text, FinishReason.ERROR, [], [], Usage(), error=error)
+
+    def _missing(self, what: str, said: object, cure: str = _URL_CURE) -> StructgenError:
+        """Return the error of a reply, of status 200, that is no answer: perhaps it says why."""
+        words = words_of(said)
+        if words:
+            what = f"{what} It says: {words.rstrip('.')}."
+            cure = cure if isinstance(said, str) else _CURES[400]  # a page is of another server
+        return StructgenError(what, where=self.url, cure=cure)
 
     def _cure(self, error: Exception, words: str) -> str:
         """Return what a person can do about an error of the openai package. `words`: the server's own."""
@@ -283,7 +281,7 @@ class Remote:
                 return self._failure(error)
             missing = _missing_key(whole)
             if missing:
-                return self._missing(f"The server's reply has no {missing}.", _beside(whole))
+                return self._failure(self._missing(f"The server's reply has no {missing}.", _beside(whole)))
             answer.add(whole.choices[0], whole.choices[0].message)
             answer.end()
             return self.result(wanted.form, answer, getattr(whole, "usage", None))
@@ -328,19 +326,14 @@ class Remote:
             # a server that knows no streams sends one JSON object
             if stream.response.headers.get("content-type", "").startswith("application/json"):
                 said = await stream.response.aread() if wanted.waits else stream.response.read()
-                done(
-                    self._missing(
-                        "The server did not stream: it answered with one object.", json.loads(said), _WHOLE
-                    )
-                )
-                return
+                what = "The server did not stream: it answered with one object."
+                raise self._missing(what, json.loads(said), _WHOLE)
             async with aclosing(pieces_of(stream)) as chunks:
                 async for chunk in chunks:
                     if getattr(chunk, "choices", None):
                         answer.add(chunk.choices[0], chunk.choices[0].delta)
                     elif words_of(said := _beside(chunk)):
-                        done(self._missing("The server's stream ends in an error.", said))
-                        return
+                        raise self._missing("The server's stream ends in an error.", said)
                     if piece := answer.new():
                         yield piece
         except Exception as error:  # of openai, of its HTTP library, or a chunk that is none
