@@ -7,6 +7,7 @@ import logging
 import sys
 import warnings
 from collections.abc import Callable
+from importlib import import_module
 from io import TextIOWrapper
 from typing import Annotated, Any, Final
 
@@ -35,32 +36,6 @@ def _root(
 
 def app() -> typer.Typer:
     """Return the command line with all its commands; built anew at each call (a few ms)."""
-    from structgen.cli.bulk import bulk
-    from structgen.cli.check import check
-    from structgen.cli.explain import explain
-    from structgen.cli.generate import generate
-    from structgen.cli.infill import infill
-    from structgen.cli.maskbench import maskbench
-    from structgen.cli.models_at_hand import models
-    from structgen.cli.sample import sample
-    from structgen.cli.sample_report import sample_report
-    from structgen.cli.serve import serve
-    from structgen.cli.store import store
-    from structgen.cli.warmup import warmup
-
-    commands: dict[str, Any] = {
-        "bulk": bulk,
-        "check": check,
-        "explain": explain,
-        "generate": generate,
-        "infill": infill,
-        "maskbench": maskbench,
-        "models": models,
-        "sample": sample,
-        "sample-report": sample_report,
-        "serve": serve,
-        "warmup": warmup,
-    }
     # plain help: it reflows at any width, and is the same in a terminal that knows no colours
     made = typer.Typer(
         cls=CommandGroup,
@@ -70,9 +45,15 @@ def app() -> typer.Typer:
         context_settings={"help_option_names": ["--help", "-h"]},
     )
     made.callback()(_root)
-    for name, command in commands.items():
-        made.command(name, short_help=SUMMARIES[name], epilog=_below(name, command))(command)
-    made.add_typer(store(), name="store", short_help=SUMMARIES["store"], epilog=_examples("store"))
+    for name, summary in SUMMARIES.items():
+        made_by = name.replace("-", "_")
+        file = "models_at_hand" if name == "models" else made_by
+        command: Any = getattr(import_module(f"structgen.cli.{file}"), made_by)
+        below = _below(name, command)
+        if name == "store":  # a group of commands
+            made.add_typer(command(), name=name, short_help=summary, epilog=below)
+        else:
+            made.command(name, short_help=summary, epilog=below)(command)
     return made
 
 
@@ -90,7 +71,8 @@ SUMMARIES: Final = {
     "store": "Show or clear the cache folder.",
     "warmup": "Compile the inner loops ahead.",
 }
-"""One line for each command, in `structgen --help`."""
+"""One line for each command, in `structgen --help`. A command is a function of its name in a file of
+that name; only `models` has another file."""
 
 EXAMPLES: Final = {
     "bulk": (

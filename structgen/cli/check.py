@@ -20,13 +20,11 @@ from structgen.cli.output import (
     echo_json,
     echo_painted,
     painted,
-    refuse,
     standard_input,
     tell,
     unreadable,
 )
 from structgen.cli.wanted_language import WantedLanguage
-from structgen.errors import StructgenError
 from structgen.printable import printable
 
 if TYPE_CHECKING:
@@ -128,39 +126,36 @@ def check(
     from structgen.tokens.tokenizer import byte_tokenizer
 
     texts, status, colours = text or [Path("-")], 0, color.wanted
-    try:
-        wanted = WantedLanguage(given)
-        wanted.check()
-        assert wanted.grammar is not None, "checked before"
-        compiled = structgen.compile(wanted.grammar, byte_tokenizer())
-        is_json = bool(given.some(("schema", "type")))
-        for one in texts:
-            name = "standard input" if str(one) == "-" else str(one)
-            try:
-                if str(one) == "-":
-                    stop = walk(compiled, standard_input())
-                else:
-                    with one.open("rb") as stream:
-                        stop = walk(compiled, stream)
-            except OSError as error:
-                tell(unreadable(error, name), as_json)
-                status = 2
-                continue
-            status = max(status, int(stop is not None))
-            expected = [] if stop is None else compiled.expected(stop.state)
-            if as_json:
-                said = _object(stop, expected)
-                echo_json({"text": name, **said} if len(texts) > 1 else said)
-            elif stop is None:
-                shown = painted(f"{printable(name, lines=False)}:", colours, bold=True)
-                echo_painted(f"{shown} {painted('valid', colours, fg='green')}")
+    wanted = WantedLanguage(given)
+    wanted.check()
+    assert wanted.grammar is not None, "checked before"
+    compiled = structgen.compile(wanted.grammar, byte_tokenizer())
+    is_json = bool(given.some(("schema", "type")))
+    for one in texts:
+        name = "standard input" if str(one) == "-" else str(one)
+        try:
+            if str(one) == "-":
+                stop = walk(compiled, standard_input())
             else:
-                shown = printable(name, lines=False)
-                echo_painted(_message(shown, stop, expected, is_json, colours))
-                if stop.following == b"\n" and compiled.accepts_end(stop.state):
-                    echo(_line_feed_hint(given.get("regex")))
-    except (StructgenError, OSError) as error:
-        refuse(error, as_json)
+                with one.open("rb") as stream:
+                    stop = walk(compiled, stream)
+        except OSError as error:
+            tell(unreadable(error, name), as_json)
+            status = 2
+            continue
+        status = max(status, int(stop is not None))
+        expected = [] if stop is None else compiled.expected(stop.state)
+        if as_json:
+            said = _object(stop, expected)
+            echo_json({"text": name, **said} if len(texts) > 1 else said)
+        elif stop is None:
+            shown = painted(f"{printable(name, lines=False)}:", colours, bold=True)
+            echo_painted(f"{shown} {painted('valid', colours, fg='green')}")
+        else:
+            shown = printable(name, lines=False)
+            echo_painted(_message(shown, stop, expected, is_json, colours))
+            if stop.following == b"\n" and compiled.accepts_end(stop.state):
+                echo(_line_feed_hint(given.get("regex")))
     raise typer.Exit(status)
 
 

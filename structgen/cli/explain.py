@@ -10,7 +10,7 @@ from structgen.cli.flags import reads
 from structgen.cli.named_options import Given
 from structgen.cli.output import console, echo, echo_json, refuse
 from structgen.cli.wanted_language import WantedLanguage
-from structgen.errors import StructgenError, UnsatisfiableSchema, UnsupportedError
+from structgen.errors import UnsatisfiableSchema, UnsupportedError
 
 if TYPE_CHECKING:
     from structgen.compilation.grammar_explanation import GrammarExplanation
@@ -70,13 +70,11 @@ def explain(
         )
     except UnsatisfiableSchema as error:
         refuse(error, as_json, 1)
-    except UnsupportedError as error:
+    except UnsupportedError:
         if isinstance(found, JsonSchemaGrammar) and not as_json:
             for one in found.report.refused:
                 echo(f"refused: {one.pointer}: {one.why or one.keyword}", err=True)
-        refuse(error, as_json)
-    except (StructgenError, OSError) as error:
-        refuse(error, as_json)
+        raise
     if as_json:
         echo_json(explanation.to_json())
     else:

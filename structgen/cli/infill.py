@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from functools import cache
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Final
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -21,13 +21,6 @@ if TYPE_CHECKING:
     from structgen.infilling.denoising import DenoisingStep
     from structgen.infilling.results import Infilled
     from structgen.tokens.tokenizer import Tokenizer
-
-
-_OF_INFILL: Final = (
-    *("length", "scheduler", "sure", "temperature", "seed", "depth", "max_states", "timeout"),
-    *("prompt", "outline", "chat"),
-)
-"""Options that go to `sg.infill` as they are."""
 
 
 @reads(
@@ -73,6 +66,7 @@ def infill(
 
 def _filled(wanted: WantedLanguage) -> Infilled:
     import structgen as sg
+    from structgen.infilling.infill import InfillOptions
 
     given = wanted.given
     model, known = model_name(given.get("model")), given.get("given")
@@ -84,10 +78,11 @@ def _filled(wanted: WantedLanguage) -> Infilled:
         known = _json(schema_of(str(known)), "--given")
     if known is not None and not isinstance(known, Mapping):
         raise OptionError("It is no JSON object.", where="--given", cure="Write the known fields: {...}.")
-    options = given.some(_OF_INFILL)
+    options = given.some(InfillOptions.__annotations__)
+    options["given"] = known
     options["holes"] = bound(given.get("holes"), "-o holes", _schema)
     options["slots"] = _slots(given.get("slots"))
-    grammar = _grammar(wanted)
+    options["grammar"] = _grammar(wanted)
 
     @cache
     def tokenizer() -> sg.Tokenizer:
@@ -98,10 +93,10 @@ def _filled(wanted: WantedLanguage) -> Infilled:
         echo(f"{step.number:>4}  {said}", err=True)
 
     options["listen"] = listen if "stream" in given else None
-    if template is not None and grammar is None:
+    if template is not None and options["grammar"] is None:
         _check_types(template, options["holes"])
     try:
-        return sg.infill(model, template, grammar=grammar, given=known, **options)
+        return sg.infill(model, template, **options)
     except sg.errors.NoFillingError as error:
         if not error.slots:
             raise

@@ -15,7 +15,6 @@ from typing import TYPE_CHECKING, Annotated, NoReturn
 import typer
 
 from structgen.cli.output import console, echo, payload, progress, unreadable
-from structgen.errors import StructgenError
 from structgen.printable import printable
 from structgen.system.text_files import naming
 
@@ -124,32 +123,28 @@ def maskbench(
     begun, policies = datetime.now(UTC), dict(WIDEST) if policy is Policy.widest else {}
     every: list[CaseResult] = []
     digests: list[bytes] = []
-    try:
-        selection, read = select(paths, limit=limit, sample=sample, seed=seed), load(tokenizer)
-        bound = int(memory * (1 << 30))
-        configs = [engines.engine_config(name, tokenizer, policies, memory=bound) for name in names]
-        bench: BenchRun | RayBenchRun = BenchRun(configs, timeout=timeout, jobs=jobs)
-        if out is not None:
-            bench = RayBenchRun(configs, timeout=timeout, folder=out, workers=workers)
-        with bench as run, _failure_file(failures) as write, progress("maskbench") as tell:
-            # a process of the same name runs all schemas once before
-            total = len(selection) * (1 + sum(name.endswith(":same-process") for name in names))
-            done = count(1)
+    selection, read = select(paths, limit=limit, sample=sample, seed=seed), load(tokenizer)
+    bound = int(memory * (1 << 30))
+    configs = [engines.engine_config(name, tokenizer, policies, memory=bound) for name in names]
+    bench: BenchRun | RayBenchRun = BenchRun(configs, timeout=timeout, jobs=jobs)
+    if out is not None:
+        bench = RayBenchRun(configs, timeout=timeout, folder=out, workers=workers)
+    with bench as run, _failure_file(failures) as write, progress("maskbench") as tell:
+        # a process of the same name runs all schemas once before
+        total = len(selection) * (1 + sum(name.endswith(":same-process") for name in names))
+        done = count(1)
 
-            def tick() -> None:
-                tell(next(done), total)
+        def tick() -> None:
+            tell(next(done), total)
 
-            run.prepare(selection.cases, tick)
-            if set(names) <= set(run.unavailable):
-                _none_runs(run.unavailable)
-            for case, results in run.results(selection.cases()):
-                every += results
-                digests.append(case_digest(case))
-                write(results)
-                tick()
-    except StructgenError as error:
-        echo(f"{type(error).__name__}: {error}", err=True)
-        raise typer.Exit(2) from error
+        run.prepare(selection.cases, tick)
+        if set(names) <= set(run.unavailable):
+            _none_runs(run.unavailable)
+        for case, results in run.results(selection.cases()):
+            every += results
+            digests.append(case_digest(case))
+            write(results)
+            tick()
     about = {
         "paths": [str(path) for path in paths],
         "schemas": len(selection),

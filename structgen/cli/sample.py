@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 import warnings
+from dataclasses import fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -23,11 +24,6 @@ if TYPE_CHECKING:
 
 INTERRUPTED = 130
 """The exit status after Ctrl-C, as shells have it."""
-_OF_SAMPLE = (
-    *("budget", "seconds", "standard_error", "top_k", "top_p", "min_p", "particles"),
-    "resampling_threshold",
-)
-"""Options that go to `sg.sample` as they are."""
 
 
 @reads(
@@ -50,10 +46,8 @@ def sample(given: Given) -> None:
     wanted = WantedTexts(given)
     asked = prompt_of(wanted)
     wanted.check()
-    how = wanted.sampling
-    n, method = given.get("n"), given.get("method")
-    OneOf(METHODS)("method", method)
-    SampleSettings(n, method, seed=how.seed, temperature=how.temperature, **given.some(_OF_SAMPLE))
+    OneOf(METHODS)("method", given.get("method"))
+    SampleSettings(**_settings(wanted))
     if wanted.grammar is None:
         raise OptionError(
             "A str is free text: the model's own texts are draws already.",
@@ -65,6 +59,16 @@ def sample(given: Given) -> None:
     if found.statistics.stopped == "interrupted":
         raise typer.Exit(INTERRUPTED)
     raise typer.Exit(0 if found.texts else 1)
+
+
+def _settings(wanted: WantedTexts) -> dict[str, Any]:
+    """Return the options of `sg.sample` that were given."""
+    # start-up time: numpy
+    from structgen.samplers.sample import SampleSettings
+
+    how = wanted.sampling
+    given = wanted.given.some(one.name for one in fields(SampleSettings))
+    return {**given, "seed": how.seed, "temperature": how.temperature}
 
 
 def _drawn(wanted: WantedTexts, prompt: str) -> Samples[Any]:
@@ -91,13 +95,8 @@ def _drawn(wanted: WantedTexts, prompt: str) -> Samples[Any]:
                 engine.prompt_tokens(request),
                 # the validators of a type are part of the law
                 ReadTarget(grammar, None if form is None else form.reader),
-                given.get("n"),
-                method=given.get("method"),
-                seed=wanted.sampling.seed,
-                temperature=wanted.sampling.temperature,
-                max_tokens=request.most_tokens,
+                **{**_settings(wanted), "max_tokens": request.most_tokens},
                 progress=told,
-                **given.some(_OF_SAMPLE),
             )
     except OptionError:
         raise

@@ -8,8 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from structgen.cli.output import WIDTH, console, echo, echo_fact, echo_json, refuse
-from structgen.errors import StructgenError
+from structgen.cli.output import WIDTH, console, echo, echo_fact, echo_json, refusing
 
 if TYPE_CHECKING:
     from structgen.samplers.report import DrawsReport, TokenPosition
@@ -47,7 +46,7 @@ def sample_report(
 
     Exit status: 0 done, 2 the file cannot be read, or wrong usage.
     """
-    try:
+    with refusing(as_json):
         from structgen.samplers.report import report
         from structgen.samplers.report_page import page_of
         from structgen.samplers.samples import Samples
@@ -57,8 +56,6 @@ def sample_report(
         found = report(Samples.from_jsonl(file), false_accepts, others)
         if html is not None:
             write_page(html, page_of(found))
-    except (StructgenError, OSError) as error:
-        refuse(error, as_json)
     if as_json:
         echo_json(found.to_dict())
     else:

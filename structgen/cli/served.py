@@ -5,7 +5,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor, as_completed
-from dataclasses import fields, replace
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from structgen.cli.named_options import Given
@@ -76,13 +76,11 @@ def _asked(
 ) -> tuple[Writer, WantedText]:
     """Return who writes the text of a request, as typed functions ask, and what text is wanted. `sample`: its
     number among the texts of the request."""
-    from structgen.engine.requests import Request
-    from structgen.typed.options import TypedOptions
+    from structgen.typed.options import OF_REQUEST, TypedOptions
     from structgen.typed.wanted_forms import WantedText
     from structgen.typed.writers import writer_of
 
-    both = {one.name for one in fields(TypedOptions)} & {one.name for one in fields(Request)}
-    shared = {name: getattr(request, name) for name in both - {"sampling", "choices"}}
+    shared = {name: getattr(request, name) for name in OF_REQUEST}
     how = replace(request.chosen_by, seed=request.chosen_by.seed + sample)
     options = TypedOptions(how, attempts=attempts, **shared)
     return writer_of(model, options)(), WantedText(form, options)

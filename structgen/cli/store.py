@@ -11,7 +11,7 @@ from typing import Annotated, Any, Final, NamedTuple
 
 import typer
 
-from structgen.cli.output import echo, echo_json, refuse
+from structgen.cli.output import echo, echo_json
 from structgen.errors import OptionError
 from structgen.printable import printable
 
@@ -118,10 +118,9 @@ def show(
 def _kind(name: str) -> str:
     """Return a kind. Exits for what is none."""
     if name == "masks":
-        error = OptionError(
+        raise OptionError(
             "Masks are in no file any more.", where="--kind", cure="Clear those of earlier versions: older."
         )
-        refuse(error, False)
     if name not in KINDS:
         raise typer.BadParameter(f"{name!r} is none of {', '.join(KINDS)}.")
     return name

@@ -35,7 +35,7 @@ from structgen.engine.strategies.strategy_loading import strategies_of
 from structgen.engine.text import Decided, PromptBorder, RequestStart, Text
 from structgen.engine.text_drafts import DraftStart
 from structgen.engine.thinking import closing_of
-from structgen.engine.trace import Trace, trace_page
+from structgen.engine.trace import Trace, text_page
 from structgen.errors import OptionError, options_named
 from structgen.language import checks
 from structgen.lark_grammars.lark_grammar import LarkGrammar
@@ -431,7 +431,7 @@ class Engine:
                 where="result",
                 cure="Pass what engine.generate(...) or sg.run(engine, ..., detailed=True) returns.",
             )
-        return Trace(trace_page(found, self.tokenizer, title))
+        return Trace(text_page(found, self.tokenizer, title))
 
     def close(self) -> None:
         """End the texts that event loops wait for, and let go of the engine's threads; a later request starts

@@ -50,7 +50,8 @@ _TEMPERATURE = 1e-30, 1e30, "0 for the likeliest token, or a number from 1e-30 t
 _ABOVE_ZERO = 5e-324, 1.0, "a number above 0, at most 1"
 _FACTOR = 1e-6, 1e6, "a number from 0.000001 to 1,000,000; 1 changes nothing"
 _PENALTY = -1e6, 1e6, "a number from -1,000,000 to 1,000,000; 0 changes nothing"
-OF_TOKENS_BEFORE: Final = (
+NUMBERS: Final = (
+    "temperature",
     "top_p",
     "top_k",
     "min_p",
@@ -59,7 +60,7 @@ OF_TOKENS_BEFORE: Final = (
     "frequency_penalty",
     "min_tokens",
 )
-"""Options of `Sampling` about the next token, given the tokens before it."""
+"""Options of `Sampling` that servers and vLLM have too, by the same names."""
 CHOICES: Final = ("whole", "tokens")
 """How a greedy text is chosen among listed values."""
 DEFAULT_MAX_TOKENS = 512

@@ -1,13 +1,13 @@
-"""A page that shows how a text came to be: one file, nothing outside it."""
+"""Pages that show how a text, or the filling of a canvas, came to be: each one file, nothing outside it."""
 
 from __future__ import annotations
 
 import html
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Final
+from typing import Any, Final, NamedTuple
 
 from structgen.engine.requests import Result, Step, Usage
 from structgen.system.html_pages import NOTHING, Column, rendered, write_page
@@ -20,31 +20,41 @@ _MOST_IN_CELL: Final = 1 << 22
 
 
 _TEMPLATE: Final = """\
-<div class=text>
-{%- for step in steps %}{{ token(shown(step.token), 0.75 * step.removed, hint(step), kind(step)) }}{% endfor %}</div>
-<p class=faint>The redder a token, the more the mask took from the model there; blue below: no other token could come; red
-frame: chosen again to fit the budget. Hover for figures.</p>
+{% macro told(pieces) %}
+{%- for one in pieces %}{{ token(*one) }}{% endfor %}
+{%- endmacro %}
+<div class=text>{{ told(pieces) }}</div>
+<p class=faint>{{ legend }} Hover for figures.</p>
+{% if removed is defined %}
 <h2>Probability mass removed by the mask</h2>
-{% if columns %}
-{{ plot("Mass removed by token", "mass removed", "token of the text", 1, columns, "red") }}
+{% if removed %}
+{{ plot("Mass removed by token", "mass removed", "token of the text", 1, removed, "red") }}
 {% else %}
 <p>The mask removed nothing: the model wanted only tokens that the grammar allows.</p>
 {% endif %}
+{% endif %}
 <h2>In all</h2>
 {{ facts(in_all) }}
-<h2>Token by token</h2>
-<div class=wide><table><tr><th>#</th><th>token</th><th>likeliest</th><th>p</th><th>p given mask</th><th>allowed</th>
-<th>removed</th><th>model ms</th><th>masks ms</th>{% if has_drafts %}<th>guessed by</th>{% endif %}</tr>
-{% for step in steps %}
-<tr><td>{{ loop.index0 }}</td><td class=token>{{ visible(step.token) }}</td><td class=token>
-{%- for other, p in step.likeliest %}{{ visible(other) }}<small>&nbsp;{{ "%.2f"|format(exp(p)) }}</small>
-{%- if not loop.last %} {% endif %}{% else %}
-{%- if step.wanted != step.token %}{{ visible(step.wanted) }}{% endif %}{% endfor %}</td>
-{%- for figure in figures(step) %}<td class=number>{{ figure }}</td>{% endfor %}
-{% if has_drafts %}<td class=token>{{ step.drafter }}</td>{% endif %}</tr>
+<h2>Step by step</h2>
+{% set texts = ("token", "likeliest", "likeliest allowed", "strategy noted", "guessed by") %}
+<div class=wide><table><tr>{% for name in names %}<th>{{ name }}</th>{% endfor %}</tr>
+{% for row in rows %}
+<tr>{% for name in names %}{% set said = row[name] %}
+{%- if said is not string %}<td class=token>{{ told(said) }}</td>
+{%- else %}<td class={{ "token" if name in texts else "number" }}>{{ said }}</td>{% endif %}{% endfor %}</tr>
 {% endfor %}
 </table></div>
 """
+
+
+class ShownToken(NamedTuple):
+    """A token on a page. `red` is the strength of its colour, from 0 to 1; without a hint it has none.
+    `kind` is its look, a class of the style: "forced", "steered", "fixed", "new", or "open" (a box)."""
+
+    text: str
+    red: float = 0.0
+    hint: str = ""
+    kind: str = ""
 
 
 @dataclass(frozen=True, repr=False)
@@ -71,39 +81,42 @@ class Trace:
 
 def speculation_told(usage: Usage) -> str:
     """Return in words how many passes of the model a text took, and what became of the guesses."""
-    told = f"{usage.calls:,} calls of the model behind the prompt"
-    if usage.calls:
-        told += f" ({usage.tokens_per_call:.2f} tokens a call)"
-    if usage.drafted:
-        taken = ", ".join(f"{name} {count:,}" for name, count in usage.accepted.items()) or "none"
-        told += f"; {usage.drafted:,} guesses checked, taken: {taken}"
-    if usage.strategy_calls:
-        told += f"; {usage.strategy_calls:,} calls for further rows of a strategy"
-    if usage.strategy:
-        told += f"; {usage.strategy}"
-    for one in usage.monitors:
-        told += f"; {one}"
-    if usage.speculation:
-        told += f"; {usage.speculation}"
-    return told
+    each = f" ({usage.tokens_per_call:.2f} tokens a call)" if usage.calls else ""
+    taken = ", ".join(f"{name} {count:,}" for name, count in usage.accepted.items()) or "none"
+    told = (
+        f"{usage.calls:,} calls of the model behind the prompt{each}",
+        f"{usage.drafted:,} guesses checked, taken: {taken}" if usage.drafted else "",
+        f"{usage.strategy_calls:,} calls for further rows of a strategy" if usage.strategy_calls else "",
+        usage.strategy,
+        *usage.monitors,
+        usage.speculation,
+    )
+    return "; ".join(filter(None, map(str, told)))
 
 
-def trace_page(result: Result, tokenizer: Tokenizer, title: str = "A generation") -> str:
-    """Return the page as HTML."""
+def trace_page(title: str, rows: Sequence[dict[str, Any]], **more: Any) -> str:
+    """Return the page as HTML: a text, facts, and a table of steps, without columns that are empty.
+
+    A cell of a row is a text or a list of pieces. `more`: `pieces` and `legend` of the text, pairs `in_all`,
+    and perhaps `removed`, the plot of what masks removed.
+    """
+    names = [name for name in next(iter(rows), ()) if any(row[name] for row in rows)]
+    return rendered(title, _TEMPLATE, rows=rows, names=names, **more)
+
+
+def text_page(result: Result, tokenizer: Tokenizer, title: str) -> str:
+    """Return the page of a text as HTML."""
     steps, usage = result.steps, result.usage
-
-    def shown(token: int) -> str:
-        return _shown(token, tokenizer)
-
+    rows = [_row(at, step, tokenizer) for at, step in enumerate(steps)]
     in_all = [
         ("finish reason", result.finish_reason.value),
-        *([] if result.error is None else [("error", str(result.error))]),
+        ("error", "" if result.error is None else str(result.error)),
         ("tokens", f"{usage.tokens} after a prompt of {usage.prompt_tokens}"),
         ("log-probability", f"{result.logprob:.3f}; given the masks {result.constrained_logprob:.3f}"),
         ("forced", f"tokens without an alternative: {sum(step.allowed == 1 for step in steps)}"),
         (
             "went elsewhere",
-            f"{sum(step.wanted != step.token for step in steps)} times another token was likeliest",
+            f"another token was likeliest: {sum(step.wanted != step.token for step in steps)}",
         ),
         ("steered", f"{sum(step.steered for step in steps)} tokens chosen again to fit max_tokens"),
         ("calls", speculation_told(usage)),
@@ -111,31 +124,28 @@ def trace_page(result: Result, tokenizer: Tokenizer, title: str = "A generation"
         ("masks", f"{usage.mask_seconds:.3f} s beside the model, {usage.waited_seconds:.3f} s waited for"),
         ("cache", f"{usage.cache_bytes:,} bytes"),
     ]
-    return rendered(
-        title,
-        _TEMPLATE,
-        steps=steps,
-        shown=shown,
-        visible=lambda token: shown(token).replace("\n", "⏎").replace(" ", "·"),
-        hint=lambda step: _hint(step, shown),
-        kind=lambda step: "forced" * (step.allowed == 1) + " steered" * step.steered,
-        has_drafts=any(step.drafter for step in steps),
-        columns=_columns(steps),
-        in_all=in_all,
-        figures=_figures,
-        exp=math.exp,
-    )
-
-
-def _columns(steps: Sequence[Step]) -> list[Column]:
-    """Return the plot of the removed mass; nothing where nothing was removed."""
-    if max((step.removed for step in steps), default=0.0) < NOTHING:
-        return []
-    ends = (0, len(steps) - 1)
-    return [
-        Column(step.removed, at + 0.5, f"token {at:,}" * (at in ends), f"token {at}: {step.removed:.1%}")
+    pieces = [
+        ShownToken(
+            _shown(step.token, tokenizer),
+            0.75 * step.removed,
+            "; ".join(f"{name} {said}" for name, said in row.items() if said),
+            "forced" * (step.allowed == 1) + " steered" * step.steered,
+        )
+        for step, row in zip(steps, rows, strict=True)
+    ]
+    removed = [
+        Column(step.removed, at + 0.5, f"token {at:,}" * (at in (0, len(steps) - 1)), pieces[at].hint)
         for at, step in enumerate(steps)
     ]
+    return trace_page(
+        title,
+        rows,
+        in_all=[one for one in in_all if one[1]],
+        pieces=pieces,
+        legend="The redder a token, the more the mask took from the model there; blue below: no other token "
+        "could come; red frame: chosen again to fit the budget.",
+        removed=removed if any(step.removed >= NOTHING for step in steps) else (),
+    )
 
 
 def _shown(token: int, tokenizer: Tokenizer) -> str:
@@ -144,30 +154,26 @@ def _shown(token: int, tokenizer: Tokenizer) -> str:
     return tokenizer.decode([token]).decode("utf-8", "replace")
 
 
-def _hint(step: Step, shown: Callable[[int], str]) -> str:
-    def pairs(found: tuple[tuple[int, float], ...]) -> str:
-        return ", ".join(f"{shown(token)!r} {math.exp(p):.3f}" for token, p in found)
+def _row(at: int, step: Step, tokenizer: Tokenizer) -> dict[str, str]:
+    """Return the facts of a token, in the order of the table's columns."""
 
-    hint = (
-        f"p {math.exp(step.logprob):.3f}, given the mask {math.exp(step.constrained):.3f}; {step.allowed:,} allowed; "
-        f"removed {step.removed:.3f}"
-    )
-    if step.likeliest:
-        hint += f"; likeliest {pairs(step.likeliest)}; of those allowed {pairs(step.likeliest_allowed)}"
-    elif step.wanted != step.token:
-        hint += f"; likeliest {shown(step.wanted)!r}"
-    if step.state:
-        hint += f"; the strategy noted {', '.join(f'{figure:.3f}' for figure in step.state)}"
-    return hint
+    def visible(token: int) -> str:
+        return _shown(token, tokenizer).replace("\n", "⏎").replace(" ", "·")
 
+    def pairs(found: Sequence[tuple[int, float]]) -> str:
+        return "  ".join(f"{visible(token)} {math.exp(p):.3f}" for token, p in found)
 
-def _figures(step: Step) -> tuple[str, ...]:
-    """Return the numbers of a row of the table."""
-    return (
-        f"{math.exp(step.logprob):.3f}",
-        f"{math.exp(step.constrained):.3f}",
-        f"{step.allowed:,}",
-        f"{step.removed:.3f}",
-        f"{1e3 * step.model_seconds:.2f}",
-        f"{1e3 * step.mask_seconds:.3f}",
-    )
+    return {
+        "#": f"{at:,}",
+        "token": visible(step.token),
+        "likeliest": pairs(step.likeliest) or visible(step.wanted) * (step.wanted != step.token),
+        "likeliest allowed": pairs(step.likeliest_allowed),
+        "p": f"{math.exp(step.logprob):.3f}",
+        "p given mask": f"{math.exp(step.constrained):.3f}",
+        "allowed": f"{step.allowed:,}",
+        "removed": f"{step.removed:.3f}",
+        "model ms": f"{1e3 * step.model_seconds:.2f}",
+        "masks ms": f"{1e3 * step.mask_seconds:.3f}",
+        "strategy noted": ", ".join(f"{figure:.3f}" for figure in step.state),
+        "guessed by": step.drafter,
+    }

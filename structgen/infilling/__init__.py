@@ -13,7 +13,7 @@ the slots of a canvas (fixed, masked or empty) and the explicit automaton of a g
 5. `schedulers`: which slots a step fills, and with which tokens; never with one that fits no filling.
 6. `denoising`: the loop. It never meets a dead end.
 7. `template`, `given_fields`: the input of `infill`, which joins all of this. `obstacles`: why there is no
-   filling. `results` and `canvas_trace`: the output, and a page that shows the steps.
+   filling. `results`: the output, and a page that shows the steps.
 
 What comes in: a model `forward(ids) -> logits`, a template, a grammar. What goes out: a text of the grammar.
 The package is above `structgen.engine`, beside `structgen.samplers`; only some models need torch.

@@ -65,6 +65,7 @@ FAMILIES: dict[str, Convention] = {
 """By the architecture in config.json. Sources: the config.json and generation code of each family, and
 SGLang's table of diffusion models. Entries of config.json take precedence."""
 
+_NAMES = ", ".join(convention.family for convention in FAMILIES.values())
 _BLOCK_NAMES = ("block_length", "block_size", "bd_size")
 _CONTEXT_NAMES = ("max_position_embeddings", "max_sequence_length", "n_positions", "seq_length")
 
@@ -187,7 +188,7 @@ def convention_of(
         raise OptionError(
             f"{architecture} starts from uniform noise; it has no mask token.",
             where=where,
-            cure=f"Use a masked-diffusion model: structgen/infill, or one of {_families()}.",
+            cure=f"Use a masked-diffusion model: structgen/infill, or one of {_NAMES}.",
         )
     if known is None:
         if mask_id is None or shift is None:
@@ -220,23 +221,19 @@ def _first(*values: int | None) -> Any:
     return next((value for value in values if value is not None), None)
 
 
-def _families() -> str:
-    return ", ".join(convention.family for convention in FAMILIES.values())
-
-
 def _refusal(architecture: str, where: str) -> OptionError:
     """Return the error for an architecture that is not known to fill masks."""
     if architecture.endswith(("ForCausalLM", "LMHeadModel")):
         return OptionError(
             f"{architecture} is a causal model: it reads from left to right and fills no masks.",
             where=where,
-            cure="Write with it through sg.Engine; for infilling load structgen/infill, or one of "
-            f"{_families()}. A masked model that bears such a name needs mask_id= and shift=.",
+            cure=f"Write with it through sg.Engine; for infilling load structgen/infill, or one of {_NAMES}. "
+            "A masked model that bears such a name needs mask_id= and shift=.",
         )
     return OptionError(
         f"{architecture} is not known as a masked-diffusion model.",
         where=where,
-        cure=f"Pass mask_id= and shift= if it is one; known are {_families()}.",
+        cure=f"Pass mask_id= and shift= if it is one; known are {_NAMES}.",
     )
 
 
@@ -343,6 +340,6 @@ def transformers_model(model: Any, convention: Convention, where: str = "model")
         raise OptionError(
             f"{type(model).__name__} is a causal model: its first position does not read the second.",
             where=where,
-            cure=f"Use a masked-diffusion model: structgen/infill, or one of {_families()}.",
+            cure=f"Use a masked-diffusion model: structgen/infill, or one of {_NAMES}.",
         )
     return made

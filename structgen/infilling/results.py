@@ -4,14 +4,17 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
+from structgen.engine.trace import ShownToken, Trace, trace_page
 from structgen.infilling.canvas import Canvas
-from structgen.infilling.canvas_trace import canvas_page
 from structgen.infilling.denoising import CanvasUsage, DenoisingStep
+from structgen.infilling.lattice import NULL, OPEN
 from structgen.printable import short_repr
-from structgen.system.cache import writing
 from structgen.tokens.tokenizer import Tokenizer
+
+_ROWS: Final = 200
+"""If there are more steps, some in between are left out of the page."""
 
 
 @dataclass(frozen=True, repr=False)
@@ -44,16 +47,51 @@ class Infilled:
 
     def write_trace(self, path: Path | str, title: str = "An infilling") -> None:
         """Write a page that shows the canvas being filled, step by step: one self-contained HTML file."""
-        page = canvas_page(
-            self.steps,
-            self.usage,
-            self.tokenizer,
-            title=title,
-            finish_reason=self.finish_reason,
-            exactness=self.exactness,
+        steps, pieces, rows = self.steps, list[ShownToken](), list[dict[str, Any]]()
+        for token in steps[-1].canvas:
+            shown = "∅" if token == NULL else text_of([token], self.tokenizer).replace("\n", "⏎\n")
+            pieces.append(ShownToken(shown, kind="fixed"))
+        drawn = {round(at * (len(steps) - 1) / _ROWS) for at in range(_ROWS + 1)}
+        for step in steps:
+            new = dict[int, ShownToken]()
+            for one in step.committed:
+                hint = f"step {step.number}, probability {one.probability:.3f}"
+                new[one.position] = ShownToken(
+                    pieces[one.position].text,
+                    0.1 + 0.4 * one.probability,
+                    hint if step.number else "sure before the first pass",
+                    "new",
+                )
+            if step.number in drawn:
+                canvas = [
+                    ShownToken("", kind="open")
+                    if token == OPEN
+                    else new.get(at, pieces[at]._replace(hint=""))
+                    for at, token in enumerate(step.canvas)
+                ]
+                row = {"step": f"{step.number or 'before'}", "slots": f"{len(new):,}", "canvas": canvas}
+                row["model ms"] = f"{1e3 * step.model_seconds:.2f}"
+                row["lattice ms"] = f"{1e3 * step.lattice_seconds:.3f}"
+                rows.append(row)
+            for at, piece in new.items():
+                kind = "fixed" if step.canvas[at] == NULL else ""
+                pieces[at] = piece._replace(red=0.7 * step.number / max(len(steps) - 1, 1), kind=kind)
+        usage = self.usage
+        in_all = (
+            ("finish reason", self.finish_reason),
+            ("exactness", self.exactness),
+            ("steps", f"{usage.steps:,} for {sum(len(step.committed) for step in steps):,} slots"),
+            ("model", f"{usage.model_seconds:.3f} s"),
+            ("lattice", f"{usage.lattice_seconds:.3f} s"),
+            ("automata", f"{usage.compile_seconds:.3f} s"),
         )
-        with writing(Path(path)) as file:
-            file.write(page.encode())
+        pieces = [one for one, token in zip(pieces, steps[-1].canvas, strict=True) if token >= 0]
+        legend = (
+            "Grey: fixed text. The redder a token, the later it was written. In the table, boxes are masked "
+            "slots; framed: written in this step, the paler the less probable; ∅: stays empty."
+        )
+        page = trace_page(title, rows, pieces=pieces, in_all=in_all, legend=legend)
+        Trace(page).write(path)
 
 
 def text_of(tokens: list[int], tokenizer: Tokenizer) -> str:

@@ -21,7 +21,7 @@ from structgen.core.matcher import Matcher
 from structgen.engine.bulk.bulk_file import Answers
 from structgen.engine.bulk.bulk_runs import Prompt, engine_parts, model_digest
 from structgen.engine.model_prompts import ModelPrompts, RequestTokens, check_budget
-from structgen.engine.requests import OF_TOKENS_BEFORE, FinishReason, Request
+from structgen.engine.requests import NUMBERS, FinishReason, Request
 from structgen.engine.strategies.repetitions import Repetitions
 from structgen.errors import OptionError, StructgenError
 from structgen.integrations.engine_grammars import Recent
@@ -30,8 +30,6 @@ from structgen.speculation.speculation_options import Speculation
 from structgen.system.installation import not_installed
 from structgen.system.resources import model_path
 
-_SAME = ("temperature", *OF_TOKENS_BEFORE)
-"""Options of sampling that mean the same there."""
 _REASONS = {"stop": FinishReason.STOP, "length": FinishReason.MAX_TOKENS}
 
 
@@ -166,7 +164,7 @@ class VllmAnswers:
             self._grammars.hold(asked_of(outputs), compiled)
         how = request.chosen_by
         return SamplingParams(
-            **{name: getattr(how, name) for name in _SAME},
+            **{name: getattr(how, name) for name in NUMBERS},
             seed=how.seed % 2**63,  # vLLM takes -1 for none
             logit_bias=dict(how.logit_bias) or None,
             stop=list(request.stops) or None,

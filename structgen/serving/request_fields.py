@@ -7,18 +7,16 @@ from collections.abc import Mapping
 from types import MappingProxyType
 from typing import Any, Final
 
-from structgen.engine.requests import OF_TOKENS_BEFORE, Sampling
+from structgen.engine.requests import NUMBERS, Sampling
 from structgen.engine.strategies.repetitions import repetitions_of
 from structgen.errors import OptionError
 from structgen.request_reading.request_members import HANDED, members_of, nearest, read_members
 from structgen.serving.api_errors import ApiError, unsupported
 
-_NUMBERS: Final = ("temperature", *OF_TOKENS_BEFORE)
-"""Members that are options of `sg.Sampling`; some are vLLM's and SGLang's alone."""
 _OFFERED: Final = frozenset(
     "n seed stop logit_bias logprobs top_logprobs max_tokens max_completion_tokens max_output_tokens "
     "thinking_token_budget outline choices repetition".split()
-).union(_NUMBERS)
+).union(NUMBERS)
 """Members handed to whoever generates that this server's engine has."""
 _HARMLESS: Final = MappingProxyType(
     {
@@ -68,7 +66,7 @@ def count_of(body: Mapping[str, Any], *names: str, most: int | None = None) -> i
 def sampling_of(body: Mapping[str, Any], *, is_greedy: bool) -> Sampling:
     """Return how tokens are chosen. Without a seed there is a new one each time; without a temperature it is
     0 where `is_greedy`, else 1. Errors: OptionError."""
-    given: dict[str, Any] = {name: body[name] for name in _NUMBERS if body.get(name) is not None}
+    given: dict[str, Any] = {name: body[name] for name in NUMBERS if body.get(name) is not None}
     given.setdefault("temperature", 0.0 if is_greedy else 1.0)
     if given.get("top_k") == -1:  # vLLM's word for all
         del given["top_k"]

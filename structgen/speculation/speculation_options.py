@@ -80,12 +80,7 @@ class Speculation:
     the field, for a value that is not allowed.
     """
 
-    drafters: Annotated[Sequence[str | Callable[[], Drafter]], By(_drafters)] = (
-        "forced",
-        "grammar",
-        "suffix",
-        "samples",
-    )
+    drafters: Annotated[Sequence[str | Callable[[], Drafter]], By(_drafters)] = tuple(DRAFTERS)
     """Names (`forced`, `grammar`, `suffix`, `samples`), or functions (a class, for example) that make a
     `Drafter` for one text. A single name is allowed. Kept as a tuple."""
     nodes: Annotated[int, Whole(1, MOST_NODES)] = 32

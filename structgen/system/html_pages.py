@@ -30,13 +30,12 @@ body { font: 16px/1.55 system-ui, sans-serif; margin: 0 auto; max-width: 64rem; 
 h1 { font-size: 1.5rem; margin: 0 0 .3rem; } h2 { font-size: 1.15rem; margin: 2.4rem 0 .3rem; }
 p { margin: .3rem 0 .8rem; max-width: 48rem; } .faint, small { color: var(--faint); }
 .warning { border-left: 4px solid var(--red); background: var(--soft); padding: .6rem .9rem; }
-code, .text, .row, td.token { font-family: ui-monospace, monospace; white-space: pre-wrap; overflow-wrap: anywhere; }
+code, .text, td.token { font-family: ui-monospace, monospace; white-space: pre-wrap; overflow-wrap: anywhere; }
 .text { line-height: 2; border: 1px solid var(--line); border-radius: 6px; padding: .8rem; }
 .text span, code span { border-bottom: 2px solid transparent; border-radius: 2px; } .fixed { color: var(--faint); }
 .text .forced { border-color: var(--blue); } .steered { outline: 1px solid var(--red); }
-.row { display: grid; grid-template-columns: 8rem 1fr; border-bottom: 1px solid var(--line); padding: .15rem 0; }
-.row i { display: inline-block; background: var(--line); margin: 0 1px; width: .9em; height: .9em; }
-.row b { font-weight: 600; outline: 1px solid var(--blue); }
+.open { display: inline-block; background: var(--line); margin: 0 1px; width: .9em; height: .9em; }
+.new { --red: var(--blue); outline: 1px solid var(--blue); }
 .cards, .fields { display: grid; gap: .7rem; margin: 1.2rem 0; }
 .cards { grid-template-columns: repeat(auto-fit, minmax(8.6rem, 1fr)); }
 .fields { grid-template-columns: repeat(auto-fit, minmax(min(26rem, 100%), 1fr)); }
@@ -64,9 +63,9 @@ dt { color: var(--faint); } dd { margin: 0; overflow-wrap: anywhere; }
 {% macro facts(pairs) %}
 <dl>{% for name, said in pairs %}<dt>{{ name }}</dt><dd>{{ said }}</dd>{% endfor %}</dl>
 {% endmacro %}
-{% macro token(text, red, hint, kind="") -%}
-<span class='{{ kind }}' style='background:color-mix(in srgb,var(--red) {{ (100 * red)|round|int }}%,transparent)'
- title="{{ hint }}">{{ text }}</span>
+{% macro token(text, red=0, hint="", kind="") -%}
+<span class='{{ kind }}'{% if hint %} style='background:color-mix(in srgb,var(--red) {{ (100 * red)|round|int }}%,transparent)'
+ title="{{ hint }}"{% endif %}>{{ text }}</span>
 {%- endmacro %}
 {% macro key() %}
 <p class="key faint">{% for colour, said in varargs %}<i style="background:var(--{{ colour }})"></i>{{ said }}{% endfor %}</p>

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import threading
 from collections.abc import AsyncGenerator, Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
@@ -129,15 +129,11 @@ class Infiller:
                 grammar=form.grammar,
                 prompt=prompt,
                 slots=None if options.max_tokens is None else min(options.max_tokens, room),
-                length=how.length,
-                scheduler=how.scheduler,
-                sure=how.sure,
                 temperature=drawn.temperature,
                 seed=drawn.seed,
                 tokenizer=tokenizer,
-                depth=how.depth,
-                max_states=how.max_states,
                 timeout=options.timeout,
+                **{one.name: getattr(how, one.name) for one in fields(how)[2:]},
             )
         except NoFillingError as error:
             raise NoFillingError(

@@ -15,6 +15,7 @@ from structgen.engine.model_prompts import ReadPrompt
 from structgen.engine.requests import Request, Result
 from structgen.engine.thinking import most_tokens
 from structgen.tool_calls.tool_replies import Reply
+from structgen.typed.options import OF_REQUEST
 from structgen.typed.prompts import PromptSource
 from structgen.typed.tool_prompts import ToolPrompts
 from structgen.typed.tool_use import ToolUse
@@ -78,13 +79,7 @@ class Local:
             read.tokens,
             form.written_by(self.engine.tokenizer) if calling is None else calling.grammar,
             options.sampling_of(attempt),
-            max_tokens=options.max_tokens,
-            timeout=options.timeout,
-            thinking=options.thinking,
-            speculation=options.speculation,
-            canonical=options.canonical,
-            healing=options.healing,
-            stop=options.stop,
+            **{name: getattr(options, name) for name in OF_REQUEST},
             special_texts=calling is not None,
             choices="tokens" if options.choices == "tokens" else "whole",
             shortened=read.shortened,

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from dataclasses import fields
 from typing import Final
 
-from structgen.engine.requests import OF_TOKENS_BEFORE, Sampling
+from structgen.engine.requests import Sampling
 from structgen.language.exclusions import Exclusion
 from structgen.typed.options import TypedOptions
 
@@ -84,7 +84,7 @@ OF_SERVER_FORMS: Final = (
 """Of a typed function's options, and the form of what is wanted from a server."""
 OF_INFILLING: Final = (
     *_each(
-        " ".join((*OF_TOKENS_BEFORE, "logit_bias strategy monitors banned repetition")),
+        " ".join(one.name for one in fields(Sampling) if one.name not in ("temperature", "seed")),
         "{} is about the next token behind those before it; slots are filled in any order.",
         "Leave it out; temperature and seed are there.",
         Sampling,

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import MISSING, dataclass, field, fields
 from typing import Annotated, Any, Final, Literal, TypedDict
 
-from structgen.engine.requests import A_SAMPLING, IN_SAMPLING, Sampling, redrawn, with_strategy
+from structgen.engine.requests import A_SAMPLING, IN_SAMPLING, Request, Sampling, redrawn, with_strategy
 from structgen.engine.strategies.strategy import Strategy
 from structgen.engine.thinking import Thinking
 from structgen.errors import OptionError, unknown_option
@@ -116,6 +116,9 @@ class TypedOptions:
         return redrawn(self.sampling, attempt)
 
 
+_OF_BOTH: Final = {one.name for one in fields(TypedOptions)} & {one.name for one in fields(Request)}
+OF_REQUEST: Final = tuple(_OF_BOTH - {"sampling", "choices"})
+"""Options that a request has by the same names, and with the same meaning."""
 OPTION_DEFAULTS: Final = {
     "strategy": (),
     **{one.name: one.default for one in fields(TypedOptions) if one.default is not MISSING},

@@ -25,7 +25,7 @@ from structgen.system.installation import not_installed
 from structgen.tool_calls.tool_replies import Reply
 from structgen.typed.missing_options import OF_SERVER_FORMS
 from structgen.typed.prompts import PromptSource
-from structgen.typed.remote_calls import PARALLEL, SentCalls, fields_of, is_strict, read_reply
+from structgen.typed.remote_calls import SentCalls, fields_of, is_strict, read_reply
 from structgen.typed.server_replies import (
     ArrivingObject,
     ReadReply,
@@ -35,7 +35,7 @@ from structgen.typed.server_replies import (
     words_of,
     words_of_error,
 )
-from structgen.typed.servers import SCHEMA, Server, habits_of
+from structgen.typed.servers import KNOWN, SCHEMA, Server, ServerHabits
 from structgen.typed.tool_use import history
 from structgen.typed.waiting import now, pieces_of
 from structgen.typed.wanted_forms import WantedForm, WantedText
@@ -84,17 +84,21 @@ class Remote:
         except ImportError as error:
             raise not_installed("A model on a server", "openai", where="model") from error
         self._openai, self.url, self.name = openai, server.url, server.name
-        self._server, self._habits = server, habits_of(server)
+        self._server = server
+        self._habits = KNOWN.setdefault((server.url, server.name), ServerHabits())
         self._faults = (openai.OpenAIError, ValueError)  # ValueError: a reply that is not JSON
 
     @cached_property
     def _client(self) -> Any:
-        # the key is the environment's OPENAI_API_KEY; servers of one's own need none
-        return self._openai.OpenAI(base_url=self.url, api_key=_key(), max_retries=1)
+        return self._made(self._openai.OpenAI)
 
     @cached_property
     def _aclient(self) -> Any:
-        return self._openai.AsyncOpenAI(base_url=self.url, api_key=_key(), max_retries=1)
+        return self._made(self._openai.AsyncOpenAI)
+
+    def _made(self, client: Any) -> Any:
+        # the key is the environment's; servers of one's own need none
+        return client(base_url=self.url, api_key=os.environ.get("OPENAI_API_KEY") or "none", max_retries=1)
 
     # --- what is sent ---------------------------------------------------------------------------------------
 
@@ -119,15 +123,13 @@ class Remote:
         form, options = wanted.form, wanted.options
         refuse(OF_SERVER_FORMS, options, form)
         how = options.sampling_of(attempt)
-        body: dict[str, Any] = {"model": self.name, "messages": self._messages(wanted, source)}
-        for field, value in (
-            (self._server.max_tokens_field, options.max_tokens or DEFAULT_MAX_TOKENS),
-            ("temperature", how.temperature),
-            ("seed", how.seed),
-        ):
-            sent = None if field in self._server.leave_out else self._habits.field(field)
-            if sent is not None:
-                body[sent] = value
+        body: dict[str | None, Any] = {
+            "model": self.name,
+            "messages": self._messages(wanted, source),
+            self._server.max_tokens_field: options.max_tokens or DEFAULT_MAX_TOKENS,
+            "temperature": how.temperature,
+            "seed": how.seed,
+        }
         for name, unset in (("top_p", 1.0), ("presence_penalty", 0.0), ("frequency_penalty", 0.0)):
             if getattr(how, name) != unset:
                 body[name] = getattr(how, name)
@@ -138,15 +140,14 @@ class Remote:
         if options.timeout is not None:
             body["timeout"] = options.timeout
         if form.tools is not None:
-            body |= fields_of(form.tools)
-            if PARALLEL in self._server.leave_out or self._habits.field(PARALLEL) is None:
-                body.pop(PARALLEL, None)
+            body.update(fields_of(form.tools).items())
         if form.grammar is not None:
             schema = form.sent[1]
             if self._sends(schema):
                 said = {"name": "answer", "schema": schema, "strict": is_strict(schema)}
                 body[SCHEMA] = {"type": "json_schema", "json_schema": said}
-        return body
+        taken = {name: self._habits.field(name) for name in body if name not in self._server.leave_out}
+        return {sent: body[name] for name, sent in taken.items() if sent is not None}
 
     # --- what comes back ------------------------------------------------------------------------------------
 
@@ -155,16 +156,15 @@ class Remote:
         object is also read as it is, from servers that do not keep to that."""
         compiled, sent = form.sent
 
+        def held(*documents: str | None) -> str | None:
+            return next((one for one in documents if one is not None and accepts(compiled, one)), None)
+
         def asked(text: str) -> str | None:
-            document = _document(form, text)
-            return document if document is not None and accepts(compiled, document) else None
+            return held(_document(form, text))
 
         def bare(text: str) -> str | None:
             whole = wrapper_of(text) if form.is_wrapped else text
-            if accepts(compiled, whole):
-                return whole
-            said = _said(text) if form.spoken is not None else None
-            return said if said is not None and accepts(compiled, said) else None
+            return held(whole, None if form.spoken is None else _said(text))
 
         found = read(reply, asked, inside=is_object(sent))
         if found.document is None and not found.fault:
@@ -177,35 +177,34 @@ class Remote:
 
     def result(self, form: WantedForm, answer: _Answer, usage: Any = None) -> Result:
         """Return the result of an answer that is over."""
-        text, reading, reason = answer.reply, None, answer.reason
-        thoughts, found = answer.thoughts, None
+        text, thoughts, reason = answer.reply, answer.thoughts, answer.reason
+        value: Any = text
         if form.tools is not None:
-            found = read_reply(form.tools, text, ended=True)
-            thoughts = thoughts or found.thinking or ""
-            found = replace(found, thinking=thoughts or None)
+            value = read_reply(form.tools, text, ended=True)
+            thoughts = thoughts or value.thinking or ""
+            value = replace(value, thinking=thoughts or None)
             reason = "stop" if reason == "tool_calls" else reason
         error = self._ended_badly(answer.refusal, reason)
-        if error is None and found is not None and form.tools is not None:
-            error = form.tools.fault(found)
+        if error is None and form.tools is not None:
+            error = form.tools.fault(value)
             if error is not None and reason == "length":
                 error = StructgenError("The reply was cut off.", where=self.name, cure="Raise max_tokens.")
         elif error is None and form.grammar is not None and reason == "length":
             error = StructgenError("The text was cut off.", where=self.name, cure="Raise max_tokens.")
-            text = answer.object.found or text
+            value = text = answer.object.found or text
         elif error is None and form.grammar is not None:
             reading = self.reading(form, text)
             thoughts = thoughts or reading.thoughts
             if reading.document is not None:
                 text = reading.document
+                value = form.sent[0].value(text.encode("utf-8", "surrogatepass"))
             else:
                 text, error = self._refused(form, reading)
+                value = text
         spent = Usage(
             prompt_tokens=getattr(usage, "prompt_tokens", 0) or 0,
             tokens=getattr(usage, "completion_tokens", 0) or 0,
         )
-        value: Any = text if found is None else found
-        if reading is not None and reading.document is not None:
-            value = form.sent[0].value(text.encode("utf-8", "surrogatepass"))
         ended = FinishReason.ERROR if answer.refusal else _REASONS.get(str(reason), FinishReason.ERROR)
         return Result(
             text, ended, [], [], spent, error=error, value=value, thoughts=thoughts, reply=answer.reply
@@ -236,24 +235,22 @@ class Remote:
         return text, ValidatorError(f"{fault}.", where="text")
 
     def _failure(self, error: Exception, text: str = "") -> Result:
-        what = "The server's reply is not JSON" if isinstance(error, ValueError) else "The server failed"
-        words = words_of_error(error)
-        told = "" if words in " ".join(str(error).split()) else f" - {words}"
-        what = f"{what}: {type(error).__name__}: {str(error).rstrip('.')}{told.rstrip('.')}."
-        return self._failed(what, self._cure(error, words), text)
-
-    def _missing(self, what: str, said: object, cure: str = _URL_CURE) -> Result:
-        """Return the result of a reply, of status 200, that is no answer: perhaps it says why."""
-        words = words_of(said)
-        if not words:
-            return self._failed(what, cure)
-        cure = cure if isinstance(said, str) else _CURES[400]  # a page is of another server
-        return self._failed(f"{what} It says: {words.rstrip('.')}.", cure)
-
-    def _failed(self, what: str, cure: str, text: str = "") -> Result:
         """Return the result of a request without an answer that is one of the protocol's."""
-        fault = StructgenError(what, where=self.url, cure=cure)
-        return Result(text, FinishReason.ERROR, [], [], Usage(), error=fault)
+        if not isinstance(error, StructgenError):
+            what = "The server's reply is not JSON" if isinstance(error, ValueError) else "The server failed"
+            words = words_of_error(error)
+            told = "" if words in " ".join(str(error).split()) else f" - {words}"
+            what = f"{what}: {type(error).__name__}: {str(error).rstrip('.')}{told.rstrip('.')}."
+            error = StructgenError(what, where=self.url, cure=self._cure(error, words))
+        return Result(text, FinishReason.ERROR, [], [], Usage(), error=error)
+
+    def _missing(self, what: str, said: object, cure: str = _URL_CURE) -> StructgenError:
+        """Return the error of a reply, of status 200, that is no answer: perhaps it says why."""
+        words = words_of(said)
+        if words:
+            what = f"{what} It says: {words.rstrip('.')}."
+            cure = cure if isinstance(said, str) else _CURES[400]  # a page is of another server
+        return StructgenError(what, where=self.url, cure=cure)
 
     def _cure(self, error: Exception, words: str) -> str:
         """Return what a person can do about an error of the openai package. `words`: the server's own."""
@@ -284,7 +281,7 @@ class Remote:
                 return self._failure(error)
             missing = _missing_key(whole)
             if missing:
-                return self._missing(f"The server's reply has no {missing}.", _beside(whole))
+                return self._failure(self._missing(f"The server's reply has no {missing}.", _beside(whole)))
             answer.add(whole.choices[0], whole.choices[0].message)
             answer.end()
             return self.result(wanted.form, answer, getattr(whole, "usage", None))
@@ -329,19 +326,14 @@ class Remote:
             # a server that knows no streams sends one JSON object
             if stream.response.headers.get("content-type", "").startswith("application/json"):
                 said = await stream.response.aread() if wanted.waits else stream.response.read()
-                done(
-                    self._missing(
-                        "The server did not stream: it answered with one object.", json.loads(said), _WHOLE
-                    )
-                )
-                return
+                what = "The server did not stream: it answered with one object."
+                raise self._missing(what, json.loads(said), _WHOLE)
             async with aclosing(pieces_of(stream)) as chunks:
                 async for chunk in chunks:
                     if getattr(chunk, "choices", None):
                         answer.add(chunk.choices[0], chunk.choices[0].delta)
                     elif words_of(said := _beside(chunk)):
-                        done(self._missing("The server's stream ends in an error.", said))
-                        return
+                        raise self._missing("The server's stream ends in an error.", said)
                     if piece := answer.new():
                         yield piece
         except Exception as error:  # of openai, of its HTTP library, or a chunk that is none
@@ -368,12 +360,6 @@ def _content(content: Any) -> str:
     if isinstance(content, list):
         return "".join(str(one.get("text") or "") for one in content if isinstance(one, dict))
     return content or ""
-
-
-def _thoughts(message: Any) -> str:
-    """Return the thoughts that a server sends beside a message, or beside a piece of one."""
-    found = getattr(message, "reasoning_content", None) or getattr(message, "reasoning", None)
-    return found if isinstance(found, str) else ""
 
 
 def _beside(answer: Any) -> Any:
@@ -405,7 +391,9 @@ class _Answer:
         """Take a choice of a completion or of a chunk, and its message or its delta."""
         self.reason = choice.finish_reason or self.reason
         self.refusal += getattr(part, "refusal", None) or ""
-        self.thoughts += _thoughts(part)
+        # some servers send the thoughts beside the text
+        thoughts = getattr(part, "reasoning_content", None) or getattr(part, "reasoning", None)
+        self.thoughts += thoughts if isinstance(thoughts, str) else ""
         self.object.add(_content(part.content))
         if self._form.tools is not None:
             self._calls.add(getattr(part, "tool_calls", None))
@@ -446,7 +434,3 @@ def _said(text: str) -> str | None:
     except (ValueError, RecursionError):
         return None
     return found if isinstance(found, str) else None
-
-
-def _key() -> str:
-    return os.environ.get("OPENAI_API_KEY") or "none"

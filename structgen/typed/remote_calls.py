@@ -8,7 +8,7 @@ text is read in the format that is named, or in the first one of those known tha
 from __future__ import annotations
 
 from contextlib import suppress
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Any, Final
 
 from structgen.errors import StructgenError
@@ -24,8 +24,6 @@ from structgen.tool_calls.tool_replies import Reply
 from structgen.typed.server_replies import thoughts_apart
 from structgen.typed.tool_use import ToolUse
 
-PARALLEL: Final = "parallel_tool_calls"
-"""The field that says whether there may be several calls."""
 NATIVE: Final = ToolFormat(
     "chat_completions",
     '<tool_call id="$id" name="$name">$arguments</tool_call>',
@@ -46,7 +44,7 @@ def fields_of(use: ToolUse) -> dict[str, Any]:
     if choice.mode == "forced":
         said = {"type": "function", "function": {"name": choice.tools[0].name}}
     found = {"tools": list(map(_sent, listed)), "tool_choice": said}
-    return {**found, PARALLEL: False} if choice.most == 1 else found
+    return {**found, "parallel_tool_calls": False} if choice.most == 1 else found
 
 
 def _sent(tool: Tool) -> dict[str, Any]:
@@ -64,26 +62,14 @@ def is_strict(schema: dict[str, Any]) -> bool:
     return True
 
 
-@dataclass(slots=True)
-class _SentCall:
-    id: str
-    """"": the server has sent none."""
-    name: str = ""
-    arguments: str = ""
-
-    def text(self, at: int, *, closed: bool) -> str:
-        begin, _, end = NATIVE.calls[0].partition("$arguments")
-        begin = begin.replace("$id", self.id or f"call_{at}").replace("$name", self.name)
-        return begin + (self.arguments or "{}" * closed) + end * closed
-
-
 class SentCalls:
     """The calls of an answer, whole or in pieces. What goes on with which call tells `index`, where a server
     sends it; another id beside a name begins a call whatever the index is. A name may be sent again."""
 
     def __init__(self) -> None:
-        self._calls: list[_SentCall] = []
-        self._last: dict[int, _SentCall] = {}
+        self._calls: list[dict[str, str]] = []
+        """The `id`, the `name` and the `arguments` of each; "" is what has not been sent."""
+        self._last: dict[int, dict[str, str]] = {}
         """The call of each index to which the next piece belongs."""
 
     def add(self, sent: Any) -> None:
@@ -94,17 +80,22 @@ class SentCalls:
             function = getattr(one, "function", None)
             name = getattr(function, "name", None) or ""
             call = self._last.get(index)
-            if call is None or (name and id and call.id not in ("", id)):
-                call = self._last[index] = _SentCall(id)
+            if call is None or (name and id and call["id"] not in ("", id)):
+                call = self._last[index] = dict.fromkeys(("id", "name", "arguments"), "")
                 self._calls.append(call)
-            call.id = id or call.id
-            call.name += name if name != call.name else ""
-            call.arguments += getattr(function, "arguments", None) or ""
+            call["id"] = id or call["id"]
+            call["name"] += name if name != call["name"] else ""
+            call["arguments"] += getattr(function, "arguments", None) or ""
 
     def text(self, *, ended: bool) -> str:
         """Return all calls so far in `NATIVE`; the last one open, where more may come."""
-        last = len(self._calls) - 1
-        return "".join(one.text(at, closed=ended or at < last) for at, one in enumerate(self._calls))
+        begin, _, end = NATIVE.calls[0].partition("$arguments")
+        found = ""
+        for at, call in enumerate(self._calls):
+            is_closed = ended or at + 1 < len(self._calls)
+            found += begin.replace("$id", call["id"] or f"call_{at}").replace("$name", call["name"])
+            found += (call["arguments"] or "{}" * is_closed) + end * is_closed
+        return found
 
 
 def read_reply(use: ToolUse, text: str, *, ended: bool) -> Reply:

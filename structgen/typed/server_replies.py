@@ -37,10 +37,17 @@ _TAG = r"(?:<{0}(?:think|thinking|reasoning)>|\[{0}THINK\])"
 _OPENING = re.compile(_TAG.format(""))
 _CLOSING = re.compile(_TAG.format("/"))
 _LONGEST_TAG = len("</reasoning>")
+_LINE = re.compile(rf"[ \t\r\ufeff]*+(?:(?P<object>\{{)|(?P<tag>{_OPENING.pattern}))")
+"""The beginning of a line that begins an object, or thoughts."""
+_LINE_END = re.compile(rf"\n|{_CLOSING.pattern}")
 _MARK = re.compile(r'"(?:[^"\\]|\\.)*+"?|[\[{]|[\]}]', re.DOTALL)
 """What opens or closes brackets, and strings, whose brackets are text."""
-_FENCE = re.compile(r"[ \t]*(`{3,}|~{3,})([^`]*)")
-"""A line that opens a fence, and with nothing behind the marks one that closes it."""
+_FENCE = re.compile(
+    r"^[ \t]*(?P<marks>(?P<mark>[`~])(?P=mark){2,}+)[^`\n]*\n(?P<content>(?s:.*?))"
+    r"(?:^[ \t]*(?P=marks)(?P=mark)*\s*?$|(?P<open>\Z))",
+    re.MULTILINE,
+)
+"""A line that opens a fence, and what follows it up to a line of at least as many marks alone."""
 _BLANKS = " \t\r\n\ufeff"
 """What may stand around a document: JSON's white space and the byte order mark."""
 
@@ -100,14 +107,13 @@ def read(reply: str, document_of: Callable[[str], str | None], *, inside: bool) 
         return ReadReply(reply, None, fault="The reply is empty")
     parts = thoughts_apart(reply)
     thoughts, rest = parts if parts is not None else ("", "")
-    wholes = {reply: "", reply.strip(_BLANKS): ""}
-    wholes.setdefault(rest.strip(_BLANKS), thoughts)
-    for whole, before in wholes.items():
+    for whole, before in ((reply, ""), (reply.strip(_BLANKS), ""), (rest.strip(_BLANKS), thoughts)):
         if (document := document_of(whole)) is not None:
             return ReadReply(whole, document, before)
     if parts is None:
         return ReadReply(reply, None, fault="The reply is thoughts alone: their tag is never closed")
-    blocks = list(_fenced(rest))
+    fences = _FENCE.finditer(rest)
+    blocks = [one["content"].strip(_BLANKS) for one in fences if one["open"] is None]
     if inside:
         blocks += _bracketed(rest)
     elif len(blocks) > 1:
@@ -140,20 +146,6 @@ def thoughts_apart(reply: str) -> tuple[str, str] | None:
         said = rest[: ended.start()].lstrip(_BLANKS)
         thoughts.append(said[begun.end() if begun is not None else 0 :].strip())
         rest = rest[ended.end() :]
-
-
-def _fenced(text: str) -> Iterator[str]:
-    """Yield the contents of the fences of a text, without the blanks around them."""
-    mark, lines = "", list[str]()
-    for line in text.split("\n"):
-        fence = _FENCE.fullmatch(line)
-        if not mark:
-            mark, lines = (fence[1] if fence is not None else ""), []
-        elif fence is not None and fence[1].startswith(mark) and not fence[2].strip():
-            yield "\n".join(lines).strip(_BLANKS)
-            mark = ""
-        else:
-            lines.append(line)
 
 
 def _bracketed(text: str) -> Iterator[str]:
@@ -210,8 +202,6 @@ class ArrivingObject:
         self.reply = ""
         self._line = 0
         """Where the last line begins, or what stands behind the thoughts."""
-        self._begun: int | None = None
-        """Where its first character stands that is no white space; None where there is none yet."""
         self._thinks = False
         self._reader: GrowingJson | None = None
         """Reads the object; None before it begins."""
@@ -224,30 +214,21 @@ class ArrivingObject:
         return "" if self._reader is None else self._reader.text
 
     def add(self, piece: str) -> None:
-        """Take a piece. Cost: linear in it."""
+        """Take a piece. Cost: linear in it, and in the white space before the line's first character."""
         at, self.reply = len(self.reply), self.reply + piece
-        while self._reader is None and at < len(self.reply):
-            char = self.reply[at]
-            if char == "{" and not self._thinks and self._begun is None:
-                self._reader = GrowingJson()
+        while self._reader is None:
+            head = _LINE.match(self.reply, self._line)
+            self._thinks = self._thinks or (head is not None and head["tag"] is not None)
+            if head is not None and head["object"] and not self._thinks:
+                self._reader, at = GrowingJson(), head.start("object")
                 break
-            at += 1
-            if char == "\n":
-                self._line, self._begun = at, None
-            elif char not in _BLANKS and self._begun is None:
-                self._begun = at - 1
-            elif char in ">]":
-                self._tag(at)
-        if self._reader is not None and not self._is_over:
+            end = _LINE_END.search(self.reply, max(self._line, at - _LONGEST_TAG))
+            if end is None:
+                return
+            self._thinks, self._line = self._thinks and end[0] == "\n", end.end()
+        if not self._is_over:
             try:
                 self._reader.feed(self.reply[at:])
                 self._is_over = self._reader.is_whole
             except JsonError:
                 self._is_over = True
-
-    def _tag(self, end: int) -> None:
-        """Look whether a tag of thoughts has ended."""
-        if self._begun is not None and _OPENING.fullmatch(self.reply, self._begun, end):
-            self._thinks = True
-        elif _CLOSING.search(self.reply, max(self._line, end - _LONGEST_TAG), end):
-            self._thinks, self._line, self._begun = False, end, None

@@ -95,15 +95,12 @@ def server_of(name: str) -> Server:
 class ServerHabits:
     """What a model on a server was found to do with requests. All writers of this model share one."""
 
-    __slots__ = ("_instead", "_refused", "_schemas", "breaks_schemas")
+    __slots__ = ("_instead", "breaks_schemas")
 
     def __init__(self) -> None:
-        self._instead: dict[str, str | None] = {}
-        """For each field that it refused: the field that is sent instead; None: none is."""
-        self._refused = False
-        """Whether it takes no schema."""
-        self._schemas: set[str] = set()
-        """The texts of schemas that the server refused although it takes others."""
+        self._instead: dict[str | None, str | None] = {}
+        """For each field that it refused, and each schema, as text, that it refused although it takes others:
+        the field that is sent instead; None: none is."""
         self.breaks_schemas = False
         """Whether a reply broke its schema: then the schema stands in the prompt as well."""
 
@@ -115,15 +112,14 @@ class ServerHabits:
 
     def takes(self, schema: Mapping[str, Any]) -> bool:
         """Tell whether a schema is sent in its field."""
-        return not self._refused and _text_of(schema) not in self._schemas
+        return not {SCHEMA, _text_of(schema)} & self._instead.keys()
 
     def learn(self, server: Server, error: Exception, body: Mapping[str, Any]) -> bool:
         """Note which field of a request an error names; tells whether the request is worth sending again,
         made anew. A field that is left out from now on is told in a warning, for it was asked for."""
         if getattr(error, "status_code", None) not in (400, 422):
             return False
-        told = words_of_error(error)
-        said = f"{error} {told} {getattr(error, 'code', None)}".replace(server.name, "")
+        said = f"{error} {words_of_error(error)} {getattr(error, 'code', None)}".replace(server.name, "")
         named = str(getattr(error, "param", None) or "").split(".")[0]
         if named not in body:
             found = _NAMED.search(said)
@@ -133,9 +129,9 @@ class ServerHabits:
         if named == SCHEMA:
             schema = body[SCHEMA]["json_schema"]["schema"]
             if _THIS_SCHEMA.search(said):
-                self._schemas.add(_text_of(schema))
+                self._instead[_text_of(schema)] = None
             elif _REFUSED.search(said) or getattr(error, "param", None):
-                self._refused = True
+                self._instead[SCHEMA] = None
             return not self.takes(schema)
         if not _REFUSED.search(said):
             return False
@@ -154,11 +150,6 @@ class ServerHabits:
 
 KNOWN: dict[tuple[str, str], ServerHabits] = {}
 """The habits of each URL and name, for the life of the process."""
-
-
-def habits_of(server: Server) -> ServerHabits:
-    """Return what is known of a server's model."""
-    return KNOWN.setdefault((server.url, server.name), ServerHabits())
 
 
 def _text_of(schema: Mapping[str, Any]) -> str:

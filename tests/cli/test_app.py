@@ -152,6 +152,13 @@ def test_an_error_names_the_option_as_it_was_written(besides: tuple[str, ...], n
     assert done.stderr.splitlines()[-1].partition(": ")[2].startswith(written), done.stderr
 
 
+@pytest.mark.parametrize("command", ["check", "explain"])
+def test_what_reads_a_schema_names_the_option_as_it_was_written(command: str) -> None:
+    for name in set(POLICIES) - TEXTS:
+        done = commanded(command, "--schema", "{}", "-o", f"{name}=[[-1]]")
+        assert (done.exit_code, done.stderr.split()[1:3]) == (2, ["-o", f"{name}:"]), done.output
+
+
 # --- structgen models ---------------------------------------------------------------------------------------
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import html
+import math
 import os
 import re
 import shutil
@@ -13,17 +14,16 @@ import pytest
 from small_models import Function, tokenizer
 
 import structgen as sg
-from structgen.engine.trace import Trace, trace_page
 from structgen.printable import printable
 
 TOKENIZER = tokenizer()
+ENGINE = sg.Engine(Function(TOKENIZER.vocab_size), TOKENIZER)
 GRAMMAR = sg.json_schema({"type": "array", "items": {"enum": ["<b>", "x & y"]}, "minItems": 2})
 BROWSER = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
 
 
 def _result(**options: object) -> sg.Result:
-    engine = sg.Engine(Function(TOKENIZER.vocab_size), TOKENIZER)
-    (result,) = engine.generate(
+    (result,) = ENGINE.generate(
         sg.Request("page", GRAMMAR, sg.Sampling(seed=4), max_tokens=60, **options)  # type: ignore[arg-type]
     )
     return result
@@ -31,14 +31,14 @@ def _result(**options: object) -> sg.Result:
 
 def test_the_page_shows_every_token_escaped_and_where_the_model_wanted_to_go() -> None:
     result = _result(logprobs=3)
-    page = trace_page(result, TOKENIZER, "a <title>")
+    page = ENGINE.trace(result, "a <title>").page
     assert page.count("<tr>") == len(result.steps) + 1
     assert "a &lt;title&gt;" in page and "<b>" not in page and "http" not in page
-    assert page.count("<small>") == 3 * len(result.steps)
     for step in result.steps:
-        for token, _ in step.likeliest:
+        assert len(step.likeliest) == 3
+        for token, p in (*step.likeliest, *step.likeliest_allowed):
             shown = TOKENIZER.decode([token]).decode("utf-8", "replace").replace("\n", "⏎").replace(" ", "·")
-            assert f"{printable(shown)}<small>" in html.unescape(page)
+            assert f"{printable(shown)} {math.exp(p):.3f}" in html.unescape(page)
 
 
 def _guessed() -> sg.Result:
@@ -55,7 +55,7 @@ def _guessed() -> sg.Result:
 
 def test_each_token_says_who_guessed_it() -> None:
     result = _guessed()
-    rows = trace_page(result, TOKENIZER).partition("guessed by</th>")[2].split("</tr>")[1:-1]
+    rows = ENGINE.trace(result).page.partition("guessed by</th>")[2].split("</tr>")[1:-1]
     said = [html.unescape(re.findall(r"<td class=token>(.*?)</td>", row, re.S)[-1]) for row in rows]
     assert said == [step.drafter for step in result.steps]
     assert said[:4] == ["forced", "forced,model", "", "<own>"]
@@ -63,7 +63,7 @@ def test_each_token_says_who_guessed_it() -> None:
 
 def test_the_page_tells_calls_and_what_was_taken_of_whom() -> None:
     result = _guessed()
-    page = trace_page(result, TOKENIZER)
+    page = ENGINE.trace(result).page
     each = result.usage.tokens / 4
     assert f"4 calls of the model behind the prompt ({each:.2f} tokens a call)" in page
     assert html.escape("9 guesses checked, taken: forced 2, model 1, <own> 1; it drafts <chains>") in page
@@ -72,13 +72,13 @@ def test_the_page_tells_calls_and_what_was_taken_of_whom() -> None:
 
 def test_without_guesses_the_page_has_no_part_about_them() -> None:
     result = _result(speculation="off")
-    assert "guessed by" not in trace_page(result, TOKENIZER)
+    assert "guessed by" not in ENGINE.trace(result).page
 
 
 @pytest.mark.skipif(BROWSER is None, reason="no chromium on this machine")
 def test_a_browser_shows_the_tokens_and_tells_of_no_error(tmp_path: Path) -> None:
     result, page, shot = _guessed(), tmp_path / "trace.html", tmp_path / "shot.png"
-    Trace(trace_page(result, TOKENIZER)).write(page)
+    ENGINE.trace(result).write(page)
     options = "--headless --no-sandbox --disable-gpu --enable-logging=stderr --v=0 --virtual-time-budget=2000"
     common = [str(BROWSER), *options.split(), f"--user-data-dir={tmp_path / 'profile'}"]
     done = subprocess.run(
@@ -104,7 +104,7 @@ def test_a_browser_shows_the_tokens_and_tells_of_no_error(tmp_path: Path) -> Non
 @pytest.mark.parametrize("width", [900, 1000, 1400])
 def test_the_table_fits_its_column(tmp_path: Path, width: int) -> None:
     result, page = _result(logprobs=12), tmp_path / "trace.html"
-    Trace(trace_page(result, TOKENIZER)).write(page)
+    ENGINE.trace(result).write(page)
     asked = "let e = document.querySelector('.wide'); document.title = e.scrollWidth <= e.clientWidth"
     page.write_text(page.read_text() + f"<script>{asked}</script>")
     options = ["--headless", "--no-sandbox", "--disable-gpu", f"--user-data-dir={tmp_path / 'profile'}"]
@@ -116,7 +116,7 @@ def test_the_table_fits_its_column(tmp_path: Path, width: int) -> None:
 
 def test_the_plot_of_the_removed_mass_has_axes() -> None:
     result = _result()
-    page = trace_page(result, TOKENIZER)
+    page = ENGINE.trace(result).page
     assert max(step.removed for step in result.steps) > 0.01
     for label in ("100 %", "50 %", "0 %", "token 0", f"token {len(result.steps) - 1:,}"):
         assert f"<small class=axis>{label}</small>" in page
@@ -126,5 +126,5 @@ def test_the_page_says_so_where_nothing_was_removed() -> None:
     result = _result()
     for step in result.steps:
         step.removed = 0.0
-    page = trace_page(result, TOKENIZER)
+    page = ENGINE.trace(result).page
     assert "The mask removed nothing" in page and "class=chart" not in page

@@ -412,3 +412,11 @@ def test_a_reply_or_a_stream_that_is_none_is_told(
 
 def test_a_stream_that_breaks_off_is_an_error_with_its_cause() -> None:
     assert "The server failed: " in str(refusal(200, "data: {}\n\n", EVENTS, True, promised="999"))
+
+
+def test_a_stream_tells_a_wrong_option_as_itself_and_keeps_its_text_before_an_error() -> None:
+    chunk = {"choices": [{"index": 0, "delta": {"content": ADA[:9]}}]}
+    events = "".join(f"data: {json.dumps(one)}\n\n" for one in (chunk, {"detail": "the words"}))
+    assert refusal(200, events, EVENTS, is_stream=True).text == ADA[:9]
+    with replying(200, events, EVENTS) as model, pytest.raises(sg.errors.GenerationError, match=r"^stop: "):
+        list(asked(Person, model=model, stop=".").stream("Ada is 36."))

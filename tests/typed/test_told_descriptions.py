@@ -39,7 +39,7 @@ def engine(folder: Path) -> sg.Engine:
 
 @pytest.fixture(autouse=True)
 def roomy(monkeypatch: pytest.MonkeyPatch, engine: sg.Engine) -> None:
-    monkeypatch.setattr(type(engine.model), "context", 100_000)
+    monkeypatch.setattr(engine.model, "context", 100_000)
 
 
 @pytest.fixture
@@ -209,7 +209,7 @@ def test_descriptions_are_left_out_first_where_the_context_is_short(
     grammar = sg.json_schema({"type": "object", "properties": members})
     request = sg.Request("Which?", grammar, max_tokens=20)
     whole = len(engine.reading.read(request).tokens) + 20
-    monkeypatch.setattr(type(engine.model), "context", whole - less * whole // 100 - bool(less))
+    monkeypatch.setattr(engine.model, "context", whole - less * whole // 100 - bool(less))
     read = engine.reading.read(request)
     assert ("capitals" in read.question.outline) is (told == "")
     assert (f"tells {told} of the schema" in read.shortened) is bool(told)
@@ -270,7 +270,7 @@ def test_prompt_and_budget_fit_the_context_or_an_error_names_both(
     draw = random.Random(seed)
     schema = random_schema(draw, draw.randint(0, 4))
     context, most = draw.randint(40, 900), draw.choice([None, 2, 20, 200])
-    monkeypatch.setattr(type(engine.model), "context", context)
+    monkeypatch.setattr(engine.model, "context", context)
     grammar = sg.json_schema(schema, **sg.JSON_DUMPS)
     whole = schema_outline(schema)
     refused = ("{}" * draw.randint(1, 40), "Too short.") if draw.random() < 0.3 else None
@@ -295,7 +295,7 @@ def test_prompt_and_budget_fit_the_context_or_an_error_names_both(
 def test_a_function_warns_once_that_its_outline_is_shortened(
     engine: sg.Engine, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(type(engine.model), "context", 300)
+    monkeypatch.setattr(engine.model, "context", 300)
     kind = create_model("Wide", **{f"member_{at}": (str | None, None) for at in range(60)})
     wide = asked(kind, "Which?", model=engine, max_tokens=40)
     with warnings.catch_warnings(record=True) as seen:
