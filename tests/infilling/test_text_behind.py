@@ -40,7 +40,7 @@ class Whole:
 @pytest.mark.parametrize(
     "options",
     [{"length": "exact"}, {"scheduler": Whole()}],
-    ids=str,
+    ids=["exact", "a scheduler of one's own"],
 )
 def test_elsewhere_no_token_crosses_the_edge(options: dict[str, object]) -> None:
     found = fill('{"a": {x: str, 5}}', told(*BEFORE, *b'"qwe', ENDS), **options)
