@@ -125,8 +125,8 @@ def test_classes_of_keys_and_outcomes_of_values_are_numbered_apart() -> None:
     state = compiled.step_bytes(compiled.start, b'{"x":"","a":"","ab":"1","b":"')
     assert state is not None
     expander = compiled._expander
-    numbers = {number for number in expander.group_sets if number} & set(expander._sets)
-    assert len(expander.group_sets) > 1 and not numbers
+    classes = expander.group.sets
+    assert len(classes) > 1 and not {number for number in classes if number} & set(expander.outcome.sets)
 
 
 @pytest.mark.parametrize("whitespace", ["any", "bounded"])
