@@ -271,8 +271,7 @@ def _reading(path: Path) -> AbstractContextManager[None]:
     """Read a file by transformers or gguf: whatever they raise is a StructgenError."""
     return reading(
         path,
-        "The file is damaged or cut off: download it again. "
-        "Or the package gguf is too old for it: pip install --upgrade gguf.",
+        "If the file is cut off, download it again; else pip install --upgrade gguf.",
         "Run it with llama-server, and ask that server: "
         'sg.run("openai:http://localhost:8080/v1#NAME", prompt, type).',
     )
