@@ -79,18 +79,8 @@ def asked(asking: Asking, schema: Any, tokens: int, prompt: str = PROMPT) -> tup
     import openai
 
     begun, first, text, end, count = time.perf_counter(), 0.0, "", "", 0
-    shape = {"type": "json_schema", "json_schema": {"name": "answer", "schema": schema}}
     try:
-        stream = asking.client.chat.completions.create(
-            model=asking.model,
-            messages=[{"role": "user", "content": prompt}],
-            temperature=0,
-            max_tokens=tokens,
-            response_format=shape,  # type: ignore[call-overload]
-            stream=True,
-            stream_options={"include_usage": True},
-        )
-        for part in stream:
+        for part in asking.stream(schema, tokens, prompt, stream_options={"include_usage": True}):
             if part.usage is not None:
                 count = part.usage.completion_tokens
             for choice in part.choices:

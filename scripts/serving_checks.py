@@ -228,6 +228,20 @@ class Asking:
         )
         return made.choices[0].message.content or "", str(made.choices[0].finish_reason)
 
+    def stream(self, schema: Any, most: int, prompt: str = PROMPT, **options: Any) -> Any:
+        """Return the stream of a document. It raises openai's errors, when it is read too."""
+        shape: Any = {"type": "json_schema", "json_schema": {"name": "answer", "schema": schema}}
+        messages: Any = [{"role": "user", "content": prompt}]
+        return self.client.chat.completions.create(
+            model=self.model,
+            messages=messages,
+            temperature=0,
+            max_tokens=most,
+            response_format=shape,
+            stream=True,
+            **options,
+        )
+
     def outcome(self, kind: str, value: Any, judge: Judge, most: int = MOST) -> str:
         """Return "valid", "cut", "invalid", "refused: ..." or "error: ..." of a constraint."""
         import openai
@@ -660,17 +674,9 @@ def streamed(
     `Asking.outcome` does, or "left"."""
     import openai
 
-    shape = {"type": "json_schema", "json_schema": {"name": "answer", "schema": schema}}
     text, end, pieces = "", "", 0
     try:
-        stream = asking.client.chat.completions.create(
-            model=asking.model,
-            messages=[{"role": "user", "content": PROMPT}],
-            temperature=0,
-            max_tokens=LONGEST,
-            response_format=shape,  # type: ignore[call-overload]
-            stream=True,
-        )
+        stream = asking.stream(schema, LONGEST)
         for part in stream:
             for choice in part.choices:
                 text, end = text + (choice.delta.content or ""), choice.finish_reason or end

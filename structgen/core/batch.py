@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from structgen.core.matcher import Matcher
     from structgen.tokens.token_mask import TokenMask
 
-_SECONDS = 0.0005
+_SECONDS_ALONE = 0.0005
 """Once the unknown masks of a batch have taken so long, several threads work out the others. Most take 20 us,
 for the most part under the interpreter lock, and a thread's task takes as much again."""
 
@@ -113,7 +113,7 @@ def fill_masks(
 def _spread(work: Callable[[int], None], items: list[int]) -> None:
     begun = time.perf_counter()
     for at, item in enumerate(items):
-        if time.perf_counter() - begun > _SECONDS and (os.cpu_count() or 1) > 1:
+        if time.perf_counter() - begun > _SECONDS_ALONE and (os.cpu_count() or 1) > 1:
             futures = [_Pool.get().submit(work, other) for other in items[at:]]
             # wait for all before raising an error: the caller may then use the matchers again
             wait(futures)

@@ -37,7 +37,7 @@ class BatchDrafts:
         """Return the draft after the last token of each text; () if all are empty."""
         mosts = [text.decided.most_guesses for text in texts]
         if any(mosts) and not self.trial.pays:
-            mosts = _without_auto(texts, self.trial, self._model)
+            mosts = self._without_auto(texts)
         if not any(mosts):
             return ()
         kinds: frozenset[Hashable] = frozenset(
@@ -70,9 +70,41 @@ class BatchDrafts:
         text.drafts.observe(text.written, text.guesses)
         return text.drafts.drafting
 
+    def _without_auto(self, texts: Sequence[Text]) -> list[int]:
+        """Return the most guesses of each text, for a model whose trial has not ended well: none for "auto".
+
+        The first text of "auto" goes on with the trial. When it has ended badly, these texts are plain.
+        """
+        autos = [
+            text for text in texts if text.decided.most_guesses and text.start.request.speculation == "auto"
+        ]
+        read = len(autos[0].start.prompt) + len(autos[0].written) if autos else 0
+        if autos and self.trial.pays is None and read + GUESSES <= self._model.context:
+            try:
+                # the text's own cache stays as it is, whatever the model does
+                self._try(autos[0].last, autos[0].cache.copy())
+            except Exception as error:  # any error of the model: its texts go on without drafts
+                self.trial.pays = False
+                autos[0].usage.speculation = f"no more drafts: the model failed at one: {error}"
+        if self.trial.pays is False:
+            for text in autos:
+                text.decided.most_guesses = 0
+        return [0 if not self.trial.pays and text in autos else text.decided.most_guesses for text in texts]
+
+    def _try(self, token: int, cache: Any) -> None:
+        """Go on with the trial by chains of equal tokens. A cache holds no guesses until they are kept."""
+        verifier = self._verifier
+        assert verifier is not None
+
+        def run(rows: int) -> None:
+            logits = verifier.decode_tree([token] * rows, [*range(-1, rows - 1)], [rows], [cache])
+            logits[-1, -1].item()  # waits for a device
+
+        self.trial.measure(run)
+
     def read(self, texts: Sequence[Text], drafts: Sequence[Draft]) -> Tensor:
-        """Return the logits after the last tokens of texts and after their guesses, text by text. Raises
-        errors of the model."""
+        """Return the logits of one pass: for each text a row after its last token, and one after each of its
+        guesses. Raises errors of the model."""
         assert self._verifier is not None
         tokens: list[int] = []
         parents: list[int] = []
@@ -115,35 +147,3 @@ def forgo(text: Text, why: str) -> None:
     if text.decided.most_guesses:
         text.decided.most_guesses = 0
         text.usage.speculation = f"no more drafts: {why}"
-
-
-def _without_auto(rows: Sequence[Text], trial: RowTrial, model: Model) -> list[int]:
-    """Return the most guesses of each text, for a model whose trial has not ended well: none for "auto".
-
-    The first text of "auto" goes on with the trial. When it has ended badly, these texts are plain.
-    """
-    autos = [text for text in rows if text.decided.most_guesses and text.start.request.speculation == "auto"]
-    read = len(autos[0].start.prompt) + len(autos[0].written) if autos else 0
-    if autos and trial.pays is None and read + GUESSES <= model.context:
-        try:
-            # the text's own cache stays as it is, whatever the model does
-            _go_on(trial, model, autos[0].last, autos[0].cache.copy())
-        except Exception as error:  # any error of the model: its texts go on without drafts
-            trial.pays = False
-            autos[0].usage.speculation = f"no more drafts: the model failed at one: {error}"
-    if trial.pays is False:
-        for text in autos:
-            text.decided.most_guesses = 0
-    return [0 if not trial.pays and text in autos else text.decided.most_guesses for text in rows]
-
-
-def _go_on(trial: RowTrial, model: Model, token: int, cache: Any) -> None:
-    """Go on with a trial by chains of equal tokens. A cache holds no guesses until they are kept."""
-    verifier = verifier_of(model)
-    assert verifier is not None
-
-    def run(rows: int) -> None:
-        logits = verifier.decode_tree([token] * rows, [*range(-1, rows - 1)], [rows], [cache])
-        logits[-1, -1].item()  # waits for a device
-
-    trial.measure(run)

@@ -172,7 +172,7 @@ def _of_tar(path: Path) -> Entries:
     """Yield what a tar holds, in its own order: to go back in a compressed tar would unpack it again."""
     with tarfile.open(path) as tar:
         members = [member for member in tar if member.isfile() and member.name.endswith(".json")]
-        # One folder around everything is the tar's own name, not a split.
+        # A single folder around all files has the tar's own name. It is no split.
         first = members[0].name.partition("/")[0] + "/" if members else ""
         around = first if all(member.name.startswith(first) for member in members) else ""
         for member in members:

@@ -35,7 +35,7 @@ OPEN_OPTIONS = (*FLAT_OPTIONS, WIDEST, Options())
 def at_once() -> Iterator[None]:
     """Let threads take all unknown masks of a batch, however quickly the first is there."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(batch, "_SECONDS", 0.0)
+        patch.setattr(batch, "_SECONDS_ALONE", 0.0)
         yield
 
 

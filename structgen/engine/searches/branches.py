@@ -52,7 +52,7 @@ class TextPlace:
     """Rows of these."""
 
     def root(self) -> Branch:
-        """Return the branch without tokens."""
+        """Return the branch that has no tokens yet: it stands where the text stands."""
         matcher = self.matcher
         return Branch(
             tokenizer=self.tokenizer,

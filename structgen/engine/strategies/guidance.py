@@ -35,7 +35,7 @@ class Guidance(Mixture):
 
     @property
     def is_neutral(self) -> bool:
-        """Whether the law is the prompt's own."""
+        """Whether the law is that of the prompt alone: the other prompt then changes nothing."""
         return self.scale == 1.0
 
     def mixed(self, own: Scores, other: Scores) -> Scores | None:

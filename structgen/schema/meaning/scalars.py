@@ -634,8 +634,8 @@ def shortest_word(words: frozenset[str], written: Callable[[str], bytes]) -> byt
 
 _FREE_STRING = JsonPieces((b'""',))
 _MOST_SPACES = 1 << 12
-"""The longest shortest string that is written as spaces. A longer one is read off an automaton, whose limit
-bounds it."""
+"""The most spaces that are written for the shortest string of a length. A longer string is read off an
+automaton, whose limit bounds it."""
 _ZERO = JsonPieces((b"0",))
 _WHOLE = Multiple(Decimal(1))
 _RANGES = (Interval, Points, PlainInteger)

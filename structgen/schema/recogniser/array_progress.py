@@ -52,7 +52,7 @@ class ArrayProgress:
         self.shapes = shapes
         self.limits = limits
         self.singly = False
-        """Whether an item was counted for one of many kinds (`pays_singly`)."""
+        """Whether `pays_singly` was true of a rest of this network."""
 
     def item(self, shape: ArrayShape, index: int) -> int:
         """Return the demand on the item at an index."""
