@@ -83,7 +83,7 @@ def test_a_child_goes_on_where_other_threads_were_busy(tokenizer: sg.Tokenizer, 
 def test_a_child_fills_batches_on_threads_of_its_own(
     tokenizer: sg.Tokenizer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(batch, "_SECONDS", 0.0)  # threads take all of them
+    monkeypatch.setattr(batch, "_SECONDS_ALONE", 0.0)  # threads take all of them
     compiled = sg.compile(sg.json_schema(SCHEMA), tokenizer, store=sg.MaskStore())
 
     def filled() -> bytes:
