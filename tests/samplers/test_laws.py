@@ -9,9 +9,10 @@ import numpy as np
 import pytest
 from enumeration import outcomes
 from exact import ALIVE, TOKENIZER, Automaton, Bigram, Exact, Ngram, law_of_texts
-from tasks import texts_of
+from tasks import Task, texts_of
 
 import structgen as sg
+from structgen.samplers.frontier import Frontier, Particle
 from structgen.samplers.methods import mcmc
 from structgen.samplers.prefix_node import Node
 from structgen.samplers.sample import sample
@@ -85,11 +86,13 @@ def test_masked_draws_have_the_law_of_masking_and_not_the_target():
 
 def test_a_node_that_the_tree_has_no_room_for_teaches_it_nothing():
     step = TargetStep(np.array([1, 2]), np.array([0.5, 0.3]), 0.2)
-    root, other = Node(step, 2), Node(step, 2)
-    tree = PrefixTree(most=root.nbytes + 1)
-    tree.attach([], root)
-    tree.attach([(root, 0)], other)
-    tree.learn([(root, 0), (other, END)], 0.0, 0.0)
+    tree = PrefixTree(most=Node(step, 2).nbytes + 1)
+    frontier = Frontier(Task("any", "a*", 3).target(), tree)
+    root = frontier.start(Particle)
+    frontier.arrive(root, step)
+    other = Particle(root.prefix, None, parent=root)
+    frontier.arrive(other, step)
+    frontier.learn(other, END, 0.0, 0.0)
     assert tree.bracket == (0.0, 1.0)
 
 
