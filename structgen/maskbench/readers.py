@@ -12,8 +12,8 @@ from json import JSONDecodeError
 from pathlib import Path
 from typing import Any, Final, TypeAlias
 
-from structgen.core.rawjson import read, write
 from structgen.errors import StructgenError
+from structgen.json_text.raw_json import read, write
 from structgen.system.installation import not_installed
 
 _TABLES: Final = (".arrow", ".parquet")

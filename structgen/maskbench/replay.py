@@ -15,7 +15,7 @@ from json import JSONDecodeError
 from time import perf_counter_ns
 from typing import TYPE_CHECKING, Any, Final, TypeAlias
 
-from structgen.core.rawjson import read
+from structgen.json_text.raw_json import read
 from structgen.maskbench.engines import EngineRefusal, MaskEngine, Session
 from structgen.maskbench.measurements import COMMIT, COMPILE, IDLE, MASK, NOT_MEASURED, Failure, Verdict
 from structgen.maskbench.readers import Case, Instance

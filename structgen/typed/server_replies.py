@@ -30,8 +30,8 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 
 from structgen.core.compiled import CompiledGrammar
-from structgen.core.events import JsonError
-from structgen.core.growing_json import GrowingJson
+from structgen.json_text.events import JsonError
+from structgen.json_text.growing_json import GrowingJson
 
 _TAG = r"(?:<{0}(?:think|thinking|reasoning)>|\[{0}THINK\])"
 _OPENING = re.compile(_TAG.format(""))
