@@ -16,7 +16,7 @@ from structgen.typed.infilled import Infiller, Infilling, infiller_of, is_infill
 from structgen.typed.local import Local, local_model
 from structgen.typed.missing_options import OF_INFILLING, OF_SERVER_FIELDS, OF_SERVERS
 from structgen.typed.options import TypedOptions
-from structgen.typed.servers import Server, server_of
+from structgen.typed.servers import OF_ANTHROPIC, Server, server_of
 from structgen.typed.tool_use import WITHOUT_TOOLS, ToolOptions, thinking_of
 from structgen.typed.wanted_forms import WantedForm, check_wrap, form_of, form_of_calls
 from structgen.typed.wrapping import Wrapping
@@ -58,7 +58,7 @@ def writer_of(model: object, options: TypedOptions) -> Callable[[], Writer]:
         from structgen.typed.remote import Remote
 
         refuse(OF_SERVERS, options)
-        refuse(OF_SERVER_FIELDS, options, model)
+        refuse((*OF_SERVER_FIELDS, OF_ANTHROPIC), options, model)
         asked = Remote(model)
         return lambda: asked
     if isinstance(model, str | Path):
