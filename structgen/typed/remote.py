@@ -28,8 +28,16 @@ from structgen.typed.missing_options import OF_SERVER_FORMS
 from structgen.typed.prompts import PromptSource
 from structgen.typed.remote_calls import fields_of, is_strict, read_reply
 from structgen.typed.server_answers import Answer
-from structgen.typed.server_errors import no_answer, told_error, words_of
-from structgen.typed.servers import KNOWN, PROTOCOLS, SCHEMA, Server, ServerHabits
+from structgen.typed.servers import (
+    KNOWN,
+    PROTOCOLS,
+    REQUEST_CURE,
+    SCHEMA,
+    Server,
+    ServerHabits,
+    words_of,
+    words_of_error,
+)
 from structgen.typed.tool_use import history
 from structgen.typed.waiting import now, pieces_of
 from structgen.typed.wanted_forms import WantedText
@@ -46,6 +54,7 @@ LOST = (
 
 MOST_AT_ONCE = 8
 """Requests of a batch that are under way at a time."""
+_URL = "Check that the URL is that of an OpenAI-compatible server: it mostly ends in /v1."
 _WHOLE = "Call the function itself, without .stream and with list[T] in place of Iterator[T]."
 
 
@@ -66,6 +75,8 @@ class Remote:
             raise not_installed("A model on a server", package, where="model") from error
         self.url, self.name, self._server = server.url, server.name, server
         self._is_anthropic = package == "anthropic"
+        failed = self._library.AnthropicError if self._is_anthropic else self._library.OpenAIError
+        self._faults = (failed, ValueError)  # ValueError: a reply that is not JSON
         self._habits = KNOWN.setdefault((server.url, server.name), ServerHabits())
 
     @cached_property
@@ -153,16 +164,32 @@ class Remote:
     # --- what comes back ------------------------------------------------------------------------------------
 
     def _failure(self, error: Exception, text: str = "") -> Result:
-        """Return the result of a request without an answer that is one of the protocol's."""
+        """Return the result of a request that failed, or without an answer that is one of the protocol's."""
         if not isinstance(error, StructgenError):
-            error = told_error(error, self._protocol.cures, url=self.url, name=self.name)
+            words, what = words_of_error(error), "The server failed"
+            cure = self._protocol.cures.get(type(error).__name__, "See the server's log.")
+            if isinstance(error, ValueError):
+                what, cure = "The server's reply is not JSON", _URL
+            elif cure == REQUEST_CURE and not words:
+                cure = "The server does not take this request, and does not say why: see its log."
+            told = "" if words in " ".join(str(error).split()) else f" - {words}"
+            what = f"{what}: {type(error).__name__}: {str(error).rstrip('.')}{told.rstrip('.')}."
+            error = StructgenError(what, where=self.url, cure=cure.format(name=self.name, url=self.url))
         return Result(text, FinishReason.ERROR, [], [], Usage(), error=error)
+
+    def _no_answer(self, what: str, said: Any, cure: str = _URL) -> StructgenError:
+        """Return the error of a reply, of status 200, that is no answer: perhaps it says why."""
+        words = words_of(said)
+        if words:
+            what = f"{what} It says: {words.rstrip('.')}."
+            cure = cure if isinstance(said, str) else REQUEST_CURE  # a page is of another server
+        return StructgenError(what, where=self.url, cure=cure)
 
     def _result(self, answer: Answer) -> Result:
         """Return the result of an answer that is over. Where it is no document of its schema, the schema goes
         into later prompts."""
         if answer.reason is None and not answer.refusal:
-            return self._failure(no_answer("The server's reply has no finish_reason.", "", self.url))
+            return self._failure(self._no_answer("The server's reply has no finish_reason.", ""))
         result = answer.result()
         if answer.form.tools is None and isinstance(result.error, ValidatorError):
             self._habits.breaks_schemas = True
@@ -184,12 +211,12 @@ class Remote:
             answer = Answer(wanted.form, self.name)
             try:
                 whole = await self._sent(lambda: self._body(wanted, source, attempt), wanted.waits)
-            except (self._library.APIError, ValueError) as error:  # ValueError: a reply that is not JSON
+            except self._faults as error:
                 return self._failure(error)
             missing = (anthropic_messages.missing_key if self._is_anthropic else _missing_key)(whole)
             if missing:
                 what = f"The server's reply has no {missing}."
-                return self._failure(no_answer(what, _beside(whole), self.url))
+                return self._failure(self._no_answer(what, _beside(whole)))
             self._add(answer, whole)
             return self._result(answer)
 
@@ -220,11 +247,11 @@ class Remote:
             if stream.response.headers.get("content-type", "").startswith("application/json"):
                 said = await stream.response.aread() if wanted.waits else stream.response.read()
                 what = "The server did not stream: it answered with one object."
-                raise no_answer(what, json.loads(said), self.url, _WHOLE)
+                raise self._no_answer(what, json.loads(said), _WHOLE)
             async with aclosing(pieces_of(stream)) as chunks:
                 async for chunk in chunks:
                     if not getattr(chunk, "choices", None) and words_of(said := _beside(chunk)):
-                        raise no_answer("The server's stream ends in an error.", said, self.url)
+                        raise self._no_answer("The server's stream ends in an error.", said)
                     self._add(answer, chunk)
                     if piece := answer.new():
                         yield piece

@@ -20,14 +20,17 @@ _REASONS = MappingProxyType({"stop": FinishReason.STOP, "length": FinishReason.M
 class Answer:
     """An answer, as it arrives."""
 
-    def __init__(self, form: WantedForm, where: str) -> None:
-        """`where`: what wrote it, for errors."""
+    def __init__(self, form: WantedForm, where: str, reason: str | None = None) -> None:
+        """`where`: what wrote it, for errors; `reason`: why it ends, where that is known beforehand."""
         self.form, self._where, self._calls = form, where, SentCalls()
-        self._is_object = form.schema is not None and is_object(form.schema)
-        self.object, self.told = ArrivingObject(), ""
-        """The object that may be the document; and what of the text was handed out."""
+        schema = form.schema or {}
+        bracket = "[" if schema.get("type") == "array" and not form.wrap else "{"
+        self._is_found = bracket == "[" or is_object(schema)
+        """Whether the document can be found while it arrives."""
+        self.object, self.told = ArrivingObject(bracket), ""
+        """What may be the document; and what of the text was handed out."""
         self.thoughts = self.refusal = ""
-        self.reason: str | None = None
+        self.reason = reason
         self.usage = Usage()
         self._is_over = False
 
@@ -56,7 +59,7 @@ class Answer:
     def new(self) -> str:
         """Return what there is beyond what was handed out: of a document, of the object that may be it."""
         has_all = self.form.tools is not None or self.form.grammar is None
-        known = self.reply if has_all else self.object.found if self._is_object else ""
+        known = self.reply if has_all else self.object.found if self._is_found else ""
         new = known[len(self.told) :] if known.startswith(self.told) else ""
         self.told += new
         return new

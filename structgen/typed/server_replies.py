@@ -40,9 +40,10 @@ _TAG = r"(?:<{0}(?:think|thinking|reasoning)>|\[{0}THINK\])"
 _OPENING = re.compile(_TAG.format(""))
 _CLOSING = re.compile(_TAG.format("/"))
 _LONGEST_TAG = len("</reasoning>")
-_LINE = re.compile(rf"[ \t\r\ufeff]*+(?:(?P<object>\{{)|(?P<tag>{_OPENING.pattern}))")
-"""The beginning of a line that begins an object, or thoughts."""
-_LINE_END = re.compile(rf"\n|{_CLOSING.pattern}")
+_LINE = re.compile(rf"[ \t\r\ufeff]*+(?:(?P<bracket>[\[{{])|{_OPENING.pattern})")
+"""The beginning of a line that begins with a bracket, or with thoughts."""
+_GOING_ON = re.compile(rf"(?P<end>{_CLOSING.pattern}|\n)|[\[{{]")
+"""What ends a line, or a bracket inside of one."""
 _MARK = re.compile(r'"(?:[^"\\]|\\.)*+"?|[\[{]|[\]}]', re.DOTALL)
 """What opens or closes brackets, and strings, whose brackets are text."""
 _FENCE = re.compile(
@@ -207,14 +208,16 @@ def first_fault(compiled: CompiledGrammar, text: str) -> str:
 
 
 class ArrivingObject:
-    """Finds the object in a reply that arrives in pieces: what begins with the first line that begins with
-    `{` outside of thoughts, as far as it is JSON. `read` has the last word on whether it is the document."""
+    """Finds the object or the array in a reply that arrives in pieces: what begins with the first bracket
+    outside of thoughts, if a line begins with it, as far as it is JSON. `read` has the last word on whether
+    it is the document."""
 
-    def __init__(self) -> None:
-        self.reply = ""
+    def __init__(self, bracket: str = "{") -> None:
+        self.reply, self._bracket = "", bracket
         self._line = 0
         """Where the last line begins, or what stands behind the thoughts."""
-        self._thinks = False
+        self._is_hidden = False
+        """Whether it can only begin behind thoughts that end: inside of these, and behind another bracket."""
         self._reader: GrowingJson | None = None
         """Reads the object; None before it begins."""
         self._is_over = False
@@ -222,22 +225,24 @@ class ArrivingObject:
 
     @property
     def found(self) -> str:
-        """The object so far, as it stands in the reply."""
+        """What there is of it, as it stands in the reply."""
         return "" if self._reader is None else self._reader.text
 
     def add(self, piece: str) -> None:
         """Take a piece. Cost: linear in it, and in the white space before the line's first character."""
         at, self.reply = len(self.reply), self.reply + piece
         while self._reader is None:
-            head = _LINE.match(self.reply, self._line)
-            self._thinks = self._thinks or (head is not None and head["tag"] is not None)
-            if head is not None and head["object"] and not self._thinks:
-                self._reader, at = GrowingJson(), head.start("object")
+            head = None if self._is_hidden else _LINE.match(self.reply, self._line)
+            if head is not None and head["bracket"] == self._bracket:
+                self._reader, at = GrowingJson(), head.start("bracket")
                 break
-            end = _LINE_END.search(self.reply, max(self._line, at - _LONGEST_TAG))
+            self._is_hidden = self._is_hidden or head is not None
+            ends = _CLOSING if self._is_hidden else _GOING_ON
+            end = ends.search(self.reply, max(self._line, at - _LONGEST_TAG))
             if end is None:
                 return
-            self._thinks, self._line = self._thinks and end[0] == "\n", end.end()
+            self._is_hidden = not self._is_hidden and end["end"] is None
+            self._line = end.start() if self._is_hidden else end.end()
         if not self._is_over:
             try:
                 self._reader.feed(self.reply[at:])

@@ -20,7 +20,6 @@ from structgen.errors import OptionError, fields_named
 from structgen.language import checks
 from structgen.language.checks import By, OneOf, check_fields
 from structgen.language.exclusions import Exclusion
-from structgen.typed.server_errors import REQUEST_CURE, words_of_error
 
 SCHEMA = "response_format"
 """The field that holds the schema."""
@@ -41,6 +40,7 @@ _REFUSED = re.compile(
 )
 """Says that a field is not taken at all, or this schema. Of a value out of range only the caller knows what
 he wants."""
+REQUEST_CURE: Final = "The server does not take this request: its message says which part."
 _ADDRESS = re.compile(r"openai:(https?://[^#]+)#(.+)", re.DOTALL)
 _HOST = re.compile(r"(?:(https?)://)?(\[[^\]]*\]|[^:/]*)(?::(\d+))?((?:/.*)?)")
 
@@ -65,7 +65,7 @@ def _protocol(package: str, key: str, without_key: str | None, model: str, serve
         "APIConnectionError": server,
         "APITimeoutError": "Raise timeout=, or look whether the server is overloaded.",
         **dict.fromkeys(
-            ("AuthenticationError", "PermissionDeniedError"),
+            ("AuthenticationError", "PermissionDeniedError", "CredentialsError"),
             f"Set the environment variable {key} to a key of this server.",
         ),
         **dict.fromkeys(("BadRequestError", "UnprocessableEntityError"), REQUEST_CURE),
@@ -127,6 +127,42 @@ def _address(value: Any) -> str:
 def _left_out(value: Any) -> tuple[str, ...]:
     check = OneOf(_OPTIONAL, "; max_tokens_field=None leaves out max_tokens")
     return tuple(check("leave_out", field) for field in checks.texts("leave_out", value))
+
+
+_WORDS = ("error", "message", "msg", "detail", "errors")
+"""Members that hold the words of a refusal: OpenAI's, FastAPI's, those of other servers."""
+_MOST_WORDS = 500
+"""Characters of them that are told, at most."""
+
+
+def words_of(said: object, depth: int = 6) -> str:
+    """Return what a server says of a refusal, on one line: a text, or what is in members of an object whose
+    names are known, each behind its place (`loc`) if it has one. "" where it says nothing; what lies deeper
+    than `depth` objects is not read."""
+    found: list[str] = []
+    if isinstance(said, str):
+        found = re.sub(r"<[^>]*>" if said.lstrip().startswith("<") else "\0", " ", said).split()
+    elif isinstance(said, list) and depth:
+        found = [f"{one};" for one in (words_of(one, depth - 1) for one in said[:8]) if one]
+    elif isinstance(said, Mapping) and depth:
+        words = (words_of(said.get(name), depth - 1) for name in _WORDS)
+        found = [f"{one};" for one in dict.fromkeys(words) if one]
+        if found and isinstance(place := said.get("loc"), list):
+            found.insert(0, f"{'/'.join(map(str, place))}:")
+    return " ".join(found).removesuffix(";")[:_MOST_WORDS]
+
+
+def words_of_error(error: Exception) -> str:
+    """Return what a server says with an error of its client, or of JSON; "" where it says nothing."""
+    response = getattr(error, "response", None)
+    if response is None:
+        return words_of(getattr(error, "body", None) or getattr(error, "doc", None))
+    try:
+        return words_of(response.json())
+    except ValueError:
+        return words_of(response.text)
+    except RuntimeError:  # the client has not read it: the error stands inside of a stream
+        return words_of(getattr(error, "body", None))
 
 
 @fields_named('sg.Server("http://localhost:8000/v1", "llama")')
