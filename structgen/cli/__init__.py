@@ -104,8 +104,8 @@ EXAMPLES: Final = {
     ),
     "maskbench": (
         "structgen maskbench schemas/ --tokenizer tokenizer.json",
-        """structgen maskbench schemas/ --sample 200 \\
-      --engine structgen,llguidance""",
+        """PYTHONPATH=bench structgen maskbench schemas/ \\
+      --engine structgen,peers:llguidance""",
     ),
     "models": ("structgen models",),
     "sample": (
