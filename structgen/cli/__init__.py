@@ -104,8 +104,8 @@ EXAMPLES: Final = {
     ),
     "maskbench": (
         "structgen maskbench schemas/ --tokenizer tokenizer.json",
-        """PYTHONPATH=bench structgen maskbench schemas/ \\
-      --engine structgen,peers:llguidance""",
+        """structgen maskbench schemas/ --sample 200 \\
+      --failures failures.jsonl""",
     ),
     "models": ("structgen models",),
     "sample": (

@@ -31,7 +31,7 @@ _FROM_BEST = list(Verdict)
 
 
 @dataclass(slots=True)
-class Step:
+class StepResult:
     """What came of one compilation, or of one instance."""
 
     kind: Verdict = Verdict.RIGHT
@@ -54,7 +54,7 @@ class CaseResult:
     name: str
     split: str
     engine: str
-    steps: list[Step] = field(default_factory=list)
+    steps: list[StepResult] = field(default_factory=list)
     """The compilation, then each instance that was replayed: none behind a crash or a time out."""
 
     @property
@@ -78,5 +78,5 @@ class CaseResult:
     @classmethod
     def of_plain(cls, said: Mapping[str, Any]) -> CaseResult:
         """Return the result of what `plain` returned."""
-        steps = [Step(**{**step, "times": array("q", step["times"])}) for step in said["steps"]]
+        steps = [StepResult(**{**step, "times": array("q", step["times"])}) for step in said["steps"]]
         return cls(**{**said, "steps": steps})

@@ -18,7 +18,7 @@ from typing import Any, Final
 from structgen.core.rawjson import read
 from structgen.errors import LimitError
 from structgen.maskbench.engines import EngineConfig, EngineRefusal, Session
-from structgen.maskbench.measurements import NOT_MEASURED, Step, Verdict
+from structgen.maskbench.measurements import NOT_MEASURED, StepResult, Verdict
 from structgen.maskbench.readers import Case
 
 WALK_FREE, WALK_MOST, WALK_SEED = 48, 4096, 7
@@ -49,7 +49,7 @@ class Replay:
         self._case = case
         gc.collect()
 
-    def compile(self) -> Step:
+    def compile(self) -> StepResult:
         """Compile the schema, and fill the first mask."""
         begin = perf_counter_ns()
         try:
@@ -58,13 +58,13 @@ class Replay:
             session.fill()
             taken = perf_counter_ns() - begin
         except EngineRefusal as refusal:
-            return Step(Verdict.REFUSED, reason=refusal.reason, detail=str(refusal)[:_LONGEST])
+            return StepResult(Verdict.REFUSED, reason=refusal.reason, detail=str(refusal)[:_LONGEST])
         except Exception as error:
             return _raised(error, array("q"))
         self._fresh: Session | None = session
-        return Step(times=array("q", [taken]))
+        return StepResult(times=array("q", [taken]))
 
-    def replay(self, index: int) -> Step:
+    def replay(self, index: int) -> StepResult:
         """Replay an instance; write a document of a bare schema."""
         times, fresh = array("q"), self._fresh
         self._fresh = None
@@ -80,22 +80,24 @@ class Replay:
             times.append(NOT_MEASURED)
         return step
 
-    def _replayed(self, session: Session, index: int, times: array[int], *, is_filled: bool) -> Step:
+    def _replayed(self, session: Session, index: int, times: array[int], *, is_filled: bool) -> StepResult:
         instance = self._case.instances[index]
         tokens = self._tokenizer.encode(instance.text)
         taken = replay(session, tokens, times, is_filled=is_filled)
         accepted = session.end_allowed() and taken == len(tokens)
         if accepted or not instance.valid:
-            return Step(Verdict.RIGHT if accepted == instance.valid else Verdict.INVALID_ACCEPTED, times)
+            return StepResult(
+                Verdict.RIGHT if accepted == instance.valid else Verdict.INVALID_ACCEPTED, times
+            )
         begins = len(self._tokenizer.decode(tokens[:taken]))
         try:
             byte, expected = session.why(instance.text, begins)
         except Exception as fault:
             # What is told of a refusal must not change the verdict on it.
             byte, expected = begins, f"not told: {_describe(fault)}"
-        return Step(Verdict.VALID_REFUSED, times, byte=byte, expected=expected[:_LONGEST])
+        return StepResult(Verdict.VALID_REFUSED, times, byte=byte, expected=expected[:_LONGEST])
 
-    def _walked(self, session: Session, times: array[int]) -> Step:
+    def _walked(self, session: Session, times: array[int]) -> StepResult:
         """Write one document of a bare schema: at first any token that is allowed, later what leads to the
         end; the first mask is filled already.
 
@@ -121,15 +123,17 @@ class Replay:
                 try:
                     read(text.decode())
                 except (UnicodeDecodeError, JSONDecodeError) as error:
-                    return Step(Verdict.INVALID_ACCEPTED, times, detail=f"{error}: {bytes(text[:200])!r}")
-                return Step(times=times)
+                    return StepResult(
+                        Verdict.INVALID_ACCEPTED, times, detail=f"{error}: {bytes(text[:200])!r}"
+                    )
+                return StepResult(times=times)
             if not allowed:
                 detail = f"after {bytes(text[-80:])!r}"
-                return Step(Verdict.DEAD_END, times, byte=len(text), detail=detail)
+                return StepResult(Verdict.DEAD_END, times, byte=len(text), detail=detail)
             token = allowed[draw.randrange(len(allowed))]
             commit(session, token, times)
             text += self._tokenizer.token_bytes[token] or b""
-        return Step(times=times)
+        return StepResult(times=times)
 
 
 def replay(session: Session, tokens: Sequence[int], times: array[int], *, is_filled: bool = False) -> int:
@@ -165,10 +169,10 @@ def commit(session: Session, token: int, times: array[int]) -> None:
         raise RuntimeError(f"token {token} is in the mask, and refused.")
 
 
-def _raised(error: Exception, times: array[int]) -> Step:
+def _raised(error: Exception, times: array[int]) -> StepResult:
     """Return the verdict on an exception of the engine."""
     kind = Verdict.LIMITED if isinstance(error, LimitError) else Verdict.CRASHED
-    return Step(kind, times, detail=_describe(error))
+    return StepResult(kind, times, detail=_describe(error))
 
 
 def _describe(error: Exception) -> str:

@@ -12,7 +12,7 @@ from typing import Any, Final, Self, TypeVar
 
 from structgen.errors import StructgenError
 from structgen.maskbench.engines import EngineConfig
-from structgen.maskbench.measurements import NOT_MEASURED, CaseResult, Step, Verdict
+from structgen.maskbench.measurements import NOT_MEASURED, CaseResult, StepResult, Verdict
 from structgen.maskbench.readers import Case
 from structgen.maskbench.replay import Replay
 from structgen.system.worker_process import EndedError, LateError, WorkerProcess
@@ -46,7 +46,7 @@ class EngineProcess:
         """Return what came of one case. A process that hangs is ended, a death is noted; neither raises."""
         result = CaseResult(case.name, case.split, self._config.name)
         if case.problem:
-            result.steps.append(Step(Verdict.REFUSED, reason=case.problem, detail=case.problem))
+            result.steps.append(StepResult(Verdict.REFUSED, reason=case.problem, detail=case.problem))
             return result
         if not self._process.is_running:
             self.start()
@@ -61,9 +61,9 @@ class EngineProcess:
             # the call that hangs has a time, which is a lower bound
             times = [int(self._timeout * 1e9), NOT_MEASURED][: 2 if result.steps else 1]
             detail = f"no answer within {self._timeout:g} s"
-            result.steps.append(Step(Verdict.TIMED_OUT, array("q", times), detail=detail))
+            result.steps.append(StepResult(Verdict.TIMED_OUT, array("q", times), detail=detail))
         except EndedError as death:
-            result.steps.append(Step(Verdict.CRASHED, detail=f"exit code {death.code}"))
+            result.steps.append(StepResult(Verdict.CRASHED, detail=f"exit code {death.code}"))
         return result
 
     def _asked(self, seconds: float, question: str, *given: Any) -> Any:

@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from rich.console import Console
 
-from structgen.maskbench.measurements import NOT_MEASURED, CaseResult, Step, Verdict
+from structgen.maskbench.measurements import NOT_MEASURED, CaseResult, StepResult, Verdict
 from structgen.maskbench.run_report import microseconds, report_of, tables, times, timing
 
 PERMILLES = {"p25": 250, "p50": 500, "p75": 750, "p90": 900, "p95": 950, "p99": 990, "p99_9": 999}
@@ -19,10 +19,10 @@ PERMILLES = {"p25": 250, "p50": 500, "p75": 750, "p90": 900, "p95": 950, "p99": 
 
 def result(name="a", engine="structgen", split="s", *, kinds=(), pairs=(), **compiled):
     """Return a schema that compiled in 1,000 ns, whose instances fared as they are said to."""
-    first = Step(**{"times": array("q", [1000]), **compiled})
-    instances = [Step(kind) for kind in kinds]
+    first = StepResult(**{"times": array("q", [1000]), **compiled})
+    instances = [StepResult(kind) for kind in kinds]
     if pairs:
-        instances = [Step(times=array("q", pairs))]
+        instances = [StepResult(times=array("q", pairs))]
     return CaseResult(name, split, engine, [first, *instances])
 
 
