@@ -11,9 +11,10 @@ from typing import TYPE_CHECKING, Final
 
 from structgen.cli.flags import OF_TEXTS
 from structgen.cli.named_options import Given, reads
-from structgen.cli.output import echo, progress
+from structgen.cli.output import echo
 from structgen.cli.wanted_texts import WantedTexts
 from structgen.errors import OptionError
+from structgen.system.progress import progress
 
 if TYPE_CHECKING:
     from structgen.engine.bulk import BulkProgress

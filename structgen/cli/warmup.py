@@ -12,10 +12,11 @@ from typing import TYPE_CHECKING
 from structgen.cli.flags import OF_LARK
 from structgen.cli.inner_loops import compile_all, modules_to_compile, write_for
 from structgen.cli.named_options import Given, reads
-from structgen.cli.output import echo, progress
+from structgen.cli.output import echo
 from structgen.cli.wanted_language import WantedLanguage, listed
 from structgen.errors import OptionError, TokenError
 from structgen.native.first_use import processors
+from structgen.system.progress import progress
 
 if TYPE_CHECKING:
     from structgen.core.grammar import Grammar

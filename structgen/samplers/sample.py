@@ -25,12 +25,12 @@ from structgen.language.exclusions import Exclusions
 from structgen.samplers.checkers import Checker
 from structgen.samplers.constraints import listed
 from structgen.samplers.estimates import Statistics, clamped
+from structgen.samplers.listeners import Listener, listener
 from structgen.samplers.methods import METHODS, OF_PARTICLES, WEIGHTED, walks
 from structgen.samplers.methods.proposals import Proposal
 from structgen.samplers.methods.smc import THRESHOLD
 from structgen.samplers.prefix_node import Node
 from structgen.samplers.problem import Problem, fingerprint, known_fingerprint
-from structgen.samplers.progress import Listener, listener
 from structgen.samplers.rows import FunctionRows, PrefixRows
 from structgen.samplers.run_limits import USUAL, Drawn, Particles, RunProgress, SamplingRun
 from structgen.samplers.samples import Samples
