@@ -13,7 +13,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from structgen.cli.output import console, echo, payload, progress
+from structgen.cli.output import console, echo, payload
+from structgen.system.progress import progress
 from structgen.system.text_files import naming
 
 if TYPE_CHECKING:
