@@ -13,8 +13,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from structgen.cli.flags import reads
-from structgen.cli.named_options import Given
+from structgen.cli.flags import OF_LARK, POLICIES
+from structgen.cli.named_options import Given, reads
 from structgen.cli.output import echo, echo_json, standard_input, tell, unreadable
 from structgen.cli.position import TextStop
 from structgen.cli.wanted_language import WantedLanguage
@@ -59,7 +59,7 @@ def walk(language: CompiledGrammar, data: bytes) -> TextStop | None:
     return TextStop(state, data, low)
 
 
-@reads("schema", "type", "grammar", "regex")
+@reads("schema", "type", "grammar", "regex", more=("ebnf", *OF_LARK, *POLICIES))
 def check(
     given: Given,
     text: Annotated[
