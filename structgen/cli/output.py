@@ -23,7 +23,7 @@ import typer
 from typer.core import TyperGroup
 
 from structgen.cli.command_words import meant_by
-from structgen.cli.option_names import NAMES, RENAMED
+from structgen.cli.flags import NAMES, RENAMED
 from structgen.errors import OptionError, StructgenError
 from structgen.printable import json_text, printable
 

@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING, Any
 
 import typer
 
-from structgen.cli.flags import reads
+from structgen.cli.flags import OF_ENGINE, OF_LARK, POLICIES
 from structgen.cli.generate import prompt_of
-from structgen.cli.named_options import Given
+from structgen.cli.named_options import Given, reads
 from structgen.cli.output import echo_facts, echo_json_text, payload, refuse
 from structgen.cli.wanted_texts import WantedTexts
 from structgen.errors import DrawsWarning, OptionError, StructgenError
@@ -27,6 +27,11 @@ INTERRUPTED = 130
 @reads(
     *("model", "schema", "type", "grammar", "regex", "prompt", "n", "method", "budget", "max_tokens"),
     *("seed", "out", "json"),
+    more=(
+        *("ebnf", *OF_LARK, *POLICIES, *OF_ENGINE, "without", "wrap", "outline", "chat", "seconds"),
+        *("standard_error", "temperature", "top_k", "top_p", "min_p", "particles", "resampling_threshold"),
+        "weights",
+    ),
 )
 def sample(given: Given) -> None:
     """Draw texts from the model's own distribution, given that they are valid.

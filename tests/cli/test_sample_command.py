@@ -173,7 +173,7 @@ def test_ctrl_c_prints_what_is_known(monkeypatch: pytest.MonkeyPatch) -> None:
         (["sample", "--method", "cras", "--regex", "a"], "method"),
         (["sample"], "--schema"),
         (["sample", "--regex", "a", "-o", "temperature=0"], "temperature"),
-        (["sample", "--regex", "a", "-o", "stop=x"], "one of structgen generate and of structgen bulk"),
+        (["sample", "--regex", "a", "-o", "stop=x"], "one of structgen bulk and of structgen generate"),
         (["sample", "--regex", "a", "-o", "seconds=0"], "seconds"),
         (["sample", "--regex", "a", "-o", "standard_error=nan"], "standard_error"),
         (["sample", "--regex", "a", "--out", "nowhere/draws.jsonl"], "--out"),
