@@ -8,19 +8,15 @@ with other options or schemas finds none of it.
 from __future__ import annotations
 
 import json
-from array import array
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import asdict
+from collections.abc import Iterable, Iterator, Sequence
 from functools import partial
 from hashlib import blake2b
 from itertools import islice
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
-from structgen.errors import OptionError
-from structgen.maskbench.citation import case_digest
-from structgen.maskbench.engines import VARIANTS, EngineConfig
-from structgen.maskbench.measurements import CaseResult, Failure
+from structgen.maskbench.engines import EngineConfig
+from structgen.maskbench.measurements import CaseResult
 from structgen.maskbench.readers import Case
 from structgen.maskbench.runner import BenchRun
 from structgen.system.cache import writing
@@ -36,12 +32,10 @@ class ShardReplay:
     def __init__(self, configs: Sequence[EngineConfig], timeout: float) -> None:
         self._run = BenchRun(configs, timeout=timeout)
         self._run.__enter__()
-        self._run.prepare(lambda: (), lambda: None)
 
     def __call__(self, shard: Iterable[tuple[Path, Sequence[Case]]]) -> Iterator[Any]:
-        """Yield the versions of the engines and why some cannot run; then files of shards, and their
-        lines."""
-        yield self._run.versions, self._run.unavailable
+        """Yield the versions of the engines; then files of shards, and their lines."""
+        yield self._run.versions
         for path, cases in shard:
             yield path, b"".join(_line(results) for _, results in self._run.results(cases))
 
@@ -49,34 +43,24 @@ class ShardReplay:
 class RayBenchRun(BenchRun):
     """The same as `BenchRun`, on Ray; `folder` takes the shards. This process too starts each engine once,
     which tells its version.
-
-    Raises OptionError for engines whose process is to begin in a certain way: there are several.
     """
 
     def __init__(
         self, configs: Sequence[EngineConfig], *, timeout: float, folder: Path, workers: int | None = None
     ) -> None:
-        for config in configs:
-            if config.variant in VARIANTS:
-                raise OptionError(
-                    f"{config.name} says how one process begins; on Ray there are several.",
-                    where="--engine",
-                    cure="Leave out --ray, or the variant.",
-                )
         super().__init__(configs, timeout=timeout)
         self._shards, self._workers = folder, workers
 
-    def prepare(self, same: Callable[[], Iterable[Case]], tick: Callable[[], None]) -> None:
+    def __enter__(self) -> Self:
         """Start each engine once, and end it: the workers have their own."""
-        super().prepare(same, tick)
-        self._stack.close()
+        super().__enter__()
+        self.__exit__()
+        return self
 
     def results(self, cases: Iterable[Case]) -> Iterator[tuple[Case, list[CaseResult]]]:
         """Yield each case with its results: those of finished shards, then the others as they are done."""
         self._shards.mkdir(exist_ok=True)
         make = partial(ShardReplay, self._configs, self._timeout)
-        workers = self._stack.enter_context(ray_workers(make, self._workers))
-        self.jobs = workers.count
         missing, left = dict[Path, list[Case]](), iter(cases)
         while shard := list(islice(left, SHARD)):
             path = self._path(shard)
@@ -85,28 +69,26 @@ class RayBenchRun(BenchRun):
             else:
                 missing[path] = shard
         shards = ([one] for one in missing.items())
-        for path, lines in islice(workers.answers(shards, (self.versions, self.unavailable)), 1, None):
-            with writing(path, sync=True) as file:
-                file.write(lines)
-            yield from _read(missing[path], lines)
+        with ray_workers(make, self._workers) as workers:
+            self.jobs = workers.count
+            for path, lines in islice(workers.answers(shards, self.versions), 1, None):
+                with writing(path, sync=True) as file:
+                    file.write(lines)
+                yield from _read(missing[path], lines)
 
     def _path(self, shard: Sequence[Case]) -> Path:
         """Return the file of a shard."""
         given = sorted(self.versions.items()), self._timeout, self._configs
         digest = blake2b(repr(given).encode(), digest_size=16)
         for case in shard:
-            digest.update(case_digest(case))
+            digest.update(case.digest)
         return self._shards / f"{digest.hexdigest()}.jsonl"
 
 
 def _read(shard: Sequence[Case], lines: bytes) -> Iterator[tuple[Case, list[CaseResult]]]:
     for case, line in zip(shard, lines.splitlines(), strict=True):
-        found = []
-        for said in json.loads(line):
-            failures = [Failure(**one) for one in said["failures"]]
-            found.append(CaseResult(**said | {"pairs": array("q", said["pairs"]), "failures": failures}))
-        yield case, found
+        yield case, [CaseResult.of_plain(said) for said in json.loads(line)]
 
 
 def _line(results: Iterable[CaseResult]) -> bytes:
-    return json.dumps([asdict(one) | {"pairs": one.pairs.tolist()} for one in results]).encode() + b"\n"
+    return json.dumps([result.plain() for result in results]).encode() + b"\n"

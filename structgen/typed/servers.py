@@ -19,7 +19,6 @@ from typing import Annotated, Any, Final, NamedTuple
 from structgen.errors import OptionError, fields_named
 from structgen.language import checks
 from structgen.language.checks import By, OneOf, check_fields
-from structgen.language.exclusions import Exclusion
 
 SCHEMA = "response_format"
 """The field that holds the schema."""
@@ -98,20 +97,6 @@ PROTOCOLS: Final = {
         "Check that {url} can be reached; ANTHROPIC_BASE_URL names another address.",
     ),
 }
-OF_ANTHROPIC: Final = Exclusion(
-    lambda options, server: (
-        server.protocol == "anthropic"
-        and [
-            name
-            for name in ("seed", "presence_penalty", "frequency_penalty", "logit_bias")
-            if getattr(options.sampling, name)
-        ]
-    ),
-    "{0[0]}",
-    "{0[0]} is not in Anthropic's protocol.",
-    "Leave it out.",
-)
-"""Of a typed function's options, and an `sg.Server`."""
 
 
 def _address(value: Any) -> str:
