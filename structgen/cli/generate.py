@@ -69,7 +69,7 @@ def prompt_of(wanted: WantedTexts) -> Any:
 
 def _write(engine: Engine, request: Request, wanted: WantedTexts) -> bool:
     """Write the samples of one prompt; returns whether one ended in an error, or its type refuses it."""
-    from structgen.engine.bulk.bulk_file import shown, shown_steps, shown_usage
+    from structgen.engine.bulk_runs import shown, shown_steps, shown_usage
     from structgen.engine.requests import total_usage
     from structgen.engine.searches.confidence import confidences_of
     from structgen.engine.trace import speculation_told

@@ -64,7 +64,7 @@ def maskbench(
     out: Annotated[
         Path | None,
         typer.Option(
-            help="With --ray: a folder that takes the results; the next call does what is missing.",
+            help="With --ray: a file that takes the results; the next call does what is missing.",
             show_default=False,
         ),
     ] = None,
@@ -105,8 +105,10 @@ def maskbench(
     """
     if as_json and as_csv:
         raise typer.BadParameter("print JSON or CSV, not both", param_hint="--json / --csv")
-    if (ray and (out is None or jobs > 1)) or (not ray and (out is not None or workers is not None)):
-        raise typer.BadParameter("--ray takes --out FOLDER and --workers, not --jobs", param_hint="--ray")
+    varies = any(f":{one}" in engine for one in ("cold", "same-process"))
+    if (ray and (out is None or jobs > 1 or varies)) or (not ray and (out, workers) != (None, None)):
+        told = "--ray takes --out FILE and --workers, not --jobs, and no engine :cold or :same-process"
+        raise typer.BadParameter(told, param_hint="--ray")
     names = list(dict.fromkeys(name.strip() for name in engine.split(",") if name.strip()))
     if not names:
         raise typer.BadParameter("name at least one engine", param_hint="--engine")
@@ -128,7 +130,7 @@ def maskbench(
     configs = [engines.engine_config(name, tokenizer, policies, memory=bound) for name in names]
     bench: BenchRun | RayBenchRun = BenchRun(configs, timeout=timeout, jobs=jobs)
     if out is not None:
-        bench = RayBenchRun(configs, timeout=timeout, folder=out, workers=workers)
+        bench = RayBenchRun(configs, timeout=timeout, out=out, workers=workers)
     with bench as run, _failure_file(failures) as write, progress("maskbench") as tell:
         # a process of the same name runs all schemas once before
         total = len(selection) * (1 + sum(name.endswith(":same-process") for name in names))
