@@ -13,7 +13,7 @@ from typing import Annotated, Any, Final
 
 import typer
 
-from structgen.cli.option_names import NAMES, named_below
+from structgen.cli.flags import NAMES, named_below
 from structgen.cli.output import CommandGroup
 from structgen.printable import printable
 

@@ -9,10 +9,11 @@ import time
 from functools import partial
 from typing import TYPE_CHECKING, Final
 
-from structgen.cli.flags import reads
-from structgen.cli.named_options import Given
-from structgen.cli.output import echo, progress
+from structgen.cli.flags import OF_TEXTS
+from structgen.cli.named_options import Given, reads
+from structgen.cli.output import echo
 from structgen.cli.wanted_texts import WantedTexts
+from structgen.system.progress import progress
 
 if TYPE_CHECKING:
     from structgen.engine.bulk_runs import BulkProgress
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
 @reads(
     *("prompts", "out", "model", "schema", "type", "grammar", "regex", "start_over", "ray", "workers"),
     *("temperature", "max_tokens", "seed"),
+    more=(*OF_TEXTS, "engine", "engine_options", "shard_size"),
 )
 def bulk(given: Given) -> None:
     """Let a model write a document or a text for each prompt of a file.

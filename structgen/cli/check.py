@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING, Annotated, BinaryIO, Generic, Protocol, TypeVa
 
 import typer
 
-from structgen.cli.flags import reads
-from structgen.cli.named_options import Given
+from structgen.cli.flags import OF_LARK, POLICIES
+from structgen.cli.named_options import Given, reads
 from structgen.cli.output import (
     Color,
     Colours,
@@ -101,7 +101,7 @@ def found(following: bytes) -> str | None:
     return f"\\x{following[0]:02x}"
 
 
-@reads("schema", "type", "grammar", "regex")
+@reads("schema", "type", "grammar", "regex", more=("ebnf", *OF_LARK, *POLICIES))
 def check(
     given: Given,
     text: Annotated[

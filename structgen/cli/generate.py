@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 import typer
 
-from structgen.cli.flags import reads
-from structgen.cli.named_options import Given
+from structgen.cli.flags import OF_TEXTS, OF_TOOLS
+from structgen.cli.named_options import Given, reads
 from structgen.cli.output import echo, echo_json_text, has_piped_input, payload, read_input
 from structgen.cli.served import ask
 from structgen.cli.wanted_texts import WantedTexts
@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 @reads(
     *("model", "schema", "type", "grammar", "regex", "tools", "prompt", "n", "temperature", "max_tokens"),
     *("seed", "stream", "json"),
+    more=(*OF_TEXTS, *OF_TOOLS, "attempts", "trace", "usage"),
 )
 def generate(given: Given) -> None:
     """Let a model write a document of a schema, a text of a grammar or a regular expression, or tool calls.

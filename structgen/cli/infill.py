@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from functools import cache
+from inspect import signature
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from structgen.cli.flags import reads
-from structgen.cli.named_options import Given
+from structgen.cli.flags import OF_LARK
+from structgen.cli.named_options import Given, reads
 from structgen.cli.output import echo, echo_json, payload, read_input
 from structgen.cli.wanted_language import WantedLanguage, bound, listed, named, schema_of
 from structgen.errors import OptionError
@@ -26,6 +27,10 @@ if TYPE_CHECKING:
 @reads(
     *("model", "template", "schema", "grammar", "regex", "given", "prompt", "slots", "scheduler"),
     *("temperature", "seed", "stream"),
+    more=(
+        *("type", "ebnf", *OF_LARK, "holes", "outline", "chat", "length", "sure", "depth", "max_states"),
+        *("timeout", "trace"),
+    ),
 )
 def infill(
     given: Given,
@@ -66,7 +71,6 @@ def infill(
 
 def _filled(wanted: WantedLanguage) -> Infilled:
     import structgen as sg
-    from structgen.infilling.infill import InfillOptions
 
     given = wanted.given
     model, known = model_name(given.get("model")), given.get("given")
@@ -78,7 +82,7 @@ def _filled(wanted: WantedLanguage) -> Infilled:
         known = _json(schema_of(str(known)), "--given")
     if known is not None and not isinstance(known, Mapping):
         raise OptionError("It is no JSON object.", where="--given", cure="Write the known fields: {...}.")
-    options = given.some(InfillOptions.__annotations__)
+    options = given.some(list(signature(sg.infill).parameters)[2:])
     options["given"] = known
     options["holes"] = bound(given.get("holes"), "-o holes", _schema)
     options["slots"] = _slots(given.get("slots"))

@@ -14,8 +14,9 @@ from typing import TYPE_CHECKING, Annotated, NoReturn
 
 import typer
 
-from structgen.cli.output import console, echo, payload, progress, unreadable
+from structgen.cli.output import console, echo, payload, unreadable
 from structgen.printable import printable
+from structgen.system.progress import progress
 from structgen.system.text_files import naming
 
 if TYPE_CHECKING:

@@ -13,8 +13,8 @@ from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
-from structgen.cli.named_options import Given
-from structgen.cli.option_names import LANGUAGES, OF_LARK, POLICIES
+from structgen.cli.flags import LANGUAGES, OF_LARK, POLICIES
+from structgen.cli.named_options import Given, spelled_errors
 from structgen.cli.output import echo, read_input
 from structgen.errors import OptionError, SchemaWarning
 
@@ -37,9 +37,9 @@ class WantedLanguage:
         """Raise OptionError for options that exclude one another."""
         # start-up time: numpy
         from structgen.cli.flag_exclusions import OF_FLAGS
-        from structgen.language.exclusions import refuse
 
-        refuse(OF_FLAGS, self.given)
+        with spelled_errors(self.given):
+            OF_FLAGS.refuse(self.given)
 
     @property
     def name(self) -> str:

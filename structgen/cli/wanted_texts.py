@@ -9,7 +9,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from structgen.cli.option_names import OF_ENGINE, OF_REQUEST, OF_SAMPLING, OF_TOOLS
+from structgen.cli.flags import OF_ENGINE, OF_REQUEST, OF_SAMPLING, OF_TOOLS
 from structgen.cli.output import echo, read_input
 from structgen.cli.wanted_language import WantedLanguage, listed, named
 from structgen.errors import OptionError, StructgenError

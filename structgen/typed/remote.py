@@ -20,7 +20,6 @@ from typing import Any, Final
 
 from structgen.engine.requests import DEFAULT_MAX_TOKENS, FinishReason, Result, Usage
 from structgen.errors import StructgenError, ValidatorError
-from structgen.language.exclusions import refuse
 from structgen.system.installation import not_installed
 from structgen.tool_calls.tool_replies import Reply
 from structgen.typed.missing_options import OF_SERVER_FORMS
@@ -121,7 +120,7 @@ class Remote:
 
     def _body(self, wanted: WantedText, source: PromptSource, attempt: int) -> dict[str, Any]:
         form, options = wanted.form, wanted.options
-        refuse(OF_SERVER_FORMS, options, form)
+        OF_SERVER_FORMS.refuse(options, form)
         how = options.sampling_of(attempt)
         body: dict[str | None, Any] = {
             "model": self.name,

@@ -24,7 +24,6 @@ from structgen.errors import (
 )
 from structgen.json_grammars.prompting import Outlines, schema_outline, shorter_outlines
 from structgen.json_grammars.schema_grammar import JsonSchemaGrammar, json_schema, unwarned_schema
-from structgen.language.exclusions import refuse
 from structgen.language.ir import Pattern, Words
 from structgen.python_types.type_hints import TypeReader, read_type, shown
 from structgen.request_reading.targets import read_target
@@ -234,7 +233,7 @@ def _held(hint: Any, wrap: Wrapping) -> TypeReader[Any]:
 def form_of_calls(given: ToolOptions, thinking: Any, options: TypedOptions, hint: Any) -> WantedForm:
     """Return the form of a reply that may call tools. Errors: those of `tool_use`; OptionError for options
     that have no meaning beside tools."""
-    refuse(OF_TOOLS, options)
+    OF_TOOLS.refuse(options)
     return WantedForm(hint, tools=tool_use(given, thinking, options.policies, hint))
 
 

@@ -20,9 +20,10 @@ from command_line import commanded
 from long_waits import without_waits
 
 import structgen as sg
-from structgen.cli import app, main, output
+from structgen.cli import app, main
 from structgen.cli.maskbench import _failure_file
 from structgen.maskbench.measurements import Failure
+from structgen.system import progress
 from structgen.system.cache import replacing, writing
 
 SCHEMA = '{"type": "object", "properties": {"a": {"type": "boolean"}}, "required": ["a"]}'
@@ -183,13 +184,13 @@ def test_a_symbolic_link_stays_and_its_file_is_replaced(folder: Path) -> None:
 def test_progress_is_a_line_each_so_many_seconds_where_there_is_no_terminal(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    monkeypatch.setattr(output, "_SECONDS_A_LINE", 0.0)
-    with output.progress("bulk", "texts") as tell:
+    monkeypatch.setattr(progress, "_SECONDS_A_LINE", 0.0)
+    with progress.progress("bulk", "texts") as tell:
         tell(3, 1200)
-        tell(1100)
-    assert capsys.readouterr() == ("", "bulk: 3 of 1,200 texts\nbulk: 1,100 texts\n")
-    monkeypatch.setattr(output, "_SECONDS_A_LINE", 1e9)
-    with output.progress("bulk") as tell:
+        tell(1100, said="7 tokens/s")
+    assert capsys.readouterr() == ("", "bulk: 3 of 1,200 texts\nbulk: 1,100 texts, 7 tokens/s\n")
+    monkeypatch.setattr(progress, "_SECONDS_A_LINE", 1e9)
+    with progress.progress("bulk") as tell:
         tell(3, 1200)
     assert capsys.readouterr() == ("", "")
 
