@@ -3,17 +3,15 @@ of a file, with which the next run goes on (`system.result_files`)."""
 
 from __future__ import annotations
 
-from array import array
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import closing
-from dataclasses import asdict
 from functools import partial
+from hashlib import blake2b
 from pathlib import Path
-from typing import Any, Final
+from typing import Final, Self
 
-from structgen.maskbench.citation import case_digest, data_digest
 from structgen.maskbench.engines import EngineConfig
-from structgen.maskbench.measurements import CaseResult, Failure
+from structgen.maskbench.measurements import CaseResult
 from structgen.maskbench.readers import Case
 from structgen.maskbench.runner import BenchRun
 from structgen.system.ray_workers import ray_answers
@@ -30,20 +28,17 @@ class ShardReplay:
     def __init__(self, configs: Sequence[EngineConfig], timeout: float) -> None:
         self._run = BenchRun(configs, timeout=timeout)
         self._run.__enter__()
-        self._run.prepare(lambda: (), lambda: None)
 
     def __call__(self, shard: Iterable[_Task]) -> Answers:
-        """Yield the versions of the engines and why some cannot run; then a line for each schema."""
-        yield self._run.versions, self._run.unavailable
+        """Yield the versions of the engines; then a line for each schema."""
+        yield self._run.versions
         for number, case in shard:
-            results = [one for _, found in self._run.results([case]) for one in found]
-            lists = [asdict(one) | {"pairs": one.pairs.tolist()} for one in results]
+            lists = [one.plain() for _, results in self._run.results([case]) for one in results]
             yield {"line": number, "results": lists}
 
 
 class RayBenchRun(BenchRun):
-    """The same as `BenchRun`, on Ray; the file `out` takes the results. This process too starts each engine
-    once, so that an engine that is nowhere is told at once."""
+    """The same as `BenchRun`, on Ray; the file `out` takes the results."""
 
     def __init__(
         self, configs: Sequence[EngineConfig], *, timeout: float, out: Path, workers: int | None = None
@@ -51,13 +46,16 @@ class RayBenchRun(BenchRun):
         super().__init__(configs, timeout=timeout)
         self._out, self._workers = out, workers
 
+    def __enter__(self) -> Self:
+        """Start no engine: workers start theirs."""
+        return self
+
     def results(self, cases: Iterable[Case]) -> Iterator[tuple[Case, list[CaseResult]]]:
         """Yield each case with its results: those of an earlier run, then the others as they are done."""
-        self._stack.close()  # the workers have engines of their own
         tasks = dict(enumerate(enumerate(cases)))
         with closing(results_of(self._out, tasks, self._answers, self._run_of)) as lines:
             for line, _ in lines:
-                yield tasks[line["line"]][1], [_read(said) for said in line["results"]]
+                yield tasks[line["line"]][1], [CaseResult.of_plain(said) for said in line["results"]]
 
     def _answers(self, left: Sequence[_Task]) -> Answers:
         make = partial(ShardReplay, self._configs, self._timeout)
@@ -65,15 +63,11 @@ class RayBenchRun(BenchRun):
         self.jobs = next(said)
         yield from said
 
-    def _run_of(self, said: tuple[dict[str, str], dict[str, str]], tasks: Sequence[_Task]) -> dict[str, str]:
-        self.versions, self.unavailable = said
+    def _run_of(self, versions: dict[str, str], tasks: Sequence[_Task]) -> dict[str, str]:
+        self.versions = versions
+        schemas = blake2b(b"".join(case.digest for _, case in tasks), digest_size=16)
         return {
-            "versions of engines": repr(said),
+            "version of an engine": repr(versions),
             "timeout, policy or tokenizer": repr((self._timeout, self._configs)),
-            "set of schemas": data_digest(case_digest(case) for _, case in tasks),
+            "set of schemas": schemas.hexdigest(),
         }
-
-
-def _read(said: Mapping[str, Any]) -> CaseResult:
-    failures = [Failure(**one) for one in said["failures"]]
-    return CaseResult(**dict(said) | {"pairs": array("q", said["pairs"]), "failures": failures})
