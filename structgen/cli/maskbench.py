@@ -63,7 +63,7 @@ def maskbench(
     out: Annotated[
         Path | None,
         typer.Option(
-            help="With --ray: a folder that takes the results; the next call does what is missing.",
+            help="With --ray: a file that takes the results; the next call does what is missing.",
             show_default=False,
         ),
     ] = None,
@@ -98,7 +98,7 @@ def maskbench(
     status is that of structgen.
     """
     if (ray and (out is None or jobs > 1)) or (not ray and (out is not None or workers is not None)):
-        raise typer.BadParameter("--ray takes --out FOLDER and --workers, not --jobs", param_hint="--ray")
+        raise typer.BadParameter("--ray takes --out FILE and --workers, not --jobs", param_hint="--ray")
     names = list(dict.fromkeys(name.strip() for name in engine.split(",") if name.strip()))
     if not names:
         raise typer.BadParameter("name at least one engine", param_hint="--engine")
@@ -118,7 +118,7 @@ def maskbench(
     configs = engine_configs(names, tokenizer, policies)
     bench: BenchRun = BenchRun(configs, timeout=timeout, jobs=jobs)
     if out is not None:
-        bench = RayBenchRun(configs, timeout=timeout, folder=out, workers=workers)
+        bench = RayBenchRun(configs, timeout=timeout, out=out, workers=workers)
     told_in = failures or Path(os.devnull)
     with naming(told_in), told_in.open("w", encoding="utf-8") as file, bench, progress("maskbench") as tell:
         for case, results in bench.results(source.case() for source in sources):
