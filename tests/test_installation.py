@@ -225,10 +225,9 @@ def _bulk(folder: Path) -> None:
 
 
 def _ray(folder: Path) -> None:
-    from structgen.system.ray_workers import ray_workers
+    from structgen.system.ray_workers import ray_answers
 
-    with ray_workers(lambda: len, 1):
-        pass
+    next(ray_answers(lambda: len, [], 1))
 
 
 def _template(folder: Path) -> None:

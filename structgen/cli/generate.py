@@ -135,7 +135,7 @@ def _object(
     outcome: Outcome[Any], request: Request, engine: Engine | None, form: WantedForm
 ) -> dict[str, Any]:
     """Return what became of one sample as a JSON object."""
-    from structgen.engine.bulk.bulk_file import shown, shown_steps, shown_usage
+    from structgen.engine.bulk_runs import shown, shown_steps, shown_usage
     from structgen.engine.searches.confidence import confidences_of
 
     result, reply = outcome.result, outcome.reply

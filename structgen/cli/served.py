@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from structgen.engine import Engine
-    from structgen.engine.bulk.bulk_file import Answers
-    from structgen.engine.bulk.bulk_runs import Prompt
+    from structgen.engine.bulk_runs import Answering, Prompt
     from structgen.engine.requests import Request
+    from structgen.system.result_files import Answers
     from structgen.typed.wanted_forms import WantedForm, WantedText
     from structgen.typed.writers import Writer
 
@@ -43,11 +43,10 @@ def asked_of(
 
 def served_answers(
     model: str, form: WantedForm | None, attempts: int, request_of: Callable[[Any], Request], at_once: int
-) -> Callable[[Sequence[Prompt]], Answers]:
-    """Return what answers many prompts for `engine.bulk.write_results`, with a server or a model that fills
+) -> Answering:
+    """Return what answers many prompts for `engine.bulk_runs.run_bulk`, with a server or a model that fills
     masks: `at_once` requests at a time."""
-    from structgen.engine.bulk.bulk_file import shown
-    from structgen.engine.bulk.bulk_runs import engine_parts, model_digest
+    from structgen.engine.bulk_runs import engine_parts, model_digest, shown
     from structgen.errors import StructgenError
     from structgen.system.resources import ON_A_SERVER
     from structgen.typed.functions import obtained
