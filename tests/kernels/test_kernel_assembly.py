@@ -183,7 +183,7 @@ def of_random_sizes(random: np.random.Generator) -> list[tuple[Any, ...]]:
     numbers = [torch.ones(6, dtype=torch.int64)[skip:][:rows] for _ in range(3)]
     filters = [one if random.random() < 0.5 else None for one in (numbers[0], options[1], options[2])]
     is_stored = bool(random.random() < 0.3)
-    mask = torch.zeros(rows, words + skip, dtype=torch.int32)[:, skip:]
+    mask = torch.zeros(rows, words + 2, dtype=torch.int32)[:, skip : skip + words]
     return [
         torch.zeros(rows, width + 9, dtype=torch.bfloat16)[:, skip : skip + width],
         None,
@@ -204,10 +204,11 @@ def test_calls_of_one_outline_launch_the_same_kernels_with_arguments_in_the_same
     seen: dict[Any, list[Any]] = {}
     again = 0
     with told_launches() as told:
-        for _ in range(400):
+        for step in range(400):
             given = of_random_sizes(np.random.default_rng(random.integers(100)))
             outline = outline_of(*given)
-            sampling._PLANS = sampling.Plans() if random.random() < 0.01 else sampling._PLANS
+            if step < 200:  # no outline is known: Triton looks at all arguments
+                sampling._PLANS = sampling.Plans()
             told.clear()
             masked_sample(
                 given[0],
