@@ -25,7 +25,7 @@ from structgen.errors import (
     warning_level,
 )
 from structgen.json_grammars.schema_grammar import unwarned_schema
-from structgen.language.exclusions import Exclusion
+from structgen.language.exclusions import Exclusions
 from structgen.python_types.type_hints import shown
 from structgen.schema.reading.policies import WIDEST
 from structgen.text_grammars.text_grammar import TextGrammar
@@ -59,13 +59,9 @@ class ToolOptions(NamedTuple):
     tool_format: Any = None
 
 
-WITHOUT_TOOLS: Final = Exclusion(
-    lambda given: (
-        given.tools is None and [name for name, value in given._asdict().items() if value is not None]
-    ),
-    "{0[0]}",
-    "{0[0]} is given, and no tools.",
-    "Give tools=[...], or leave it out.",
+WITHOUT_TOOLS: Final = Exclusions(
+    "tool_choice parallel tool_format needs tools: {} is given, and no tools. "
+    "| Give tools=[...], or leave it out."
 )
 
 

@@ -9,12 +9,11 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 from structgen.engine.model_prompts import ModelPrompts
 from structgen.engine.models import check_model
 from structgen.errors import OptionError
-from structgen.language.exclusions import refuse
 from structgen.schema.reading.policies import JSON_DUMPS
 from structgen.system.resources import ON_A_SERVER, is_embedded, model_name
 from structgen.typed.infilled import Infiller, Infilling, infiller_of, is_infilling, no_calls
 from structgen.typed.local import Local, local_model
-from structgen.typed.missing_options import OF_INFILLING, OF_SERVER_FIELDS, OF_SERVERS
+from structgen.typed.missing_options import OF_ANTHROPIC, OF_INFILLING, OF_SERVER_FIELDS, OF_SERVERS
 from structgen.typed.options import TypedOptions
 from structgen.typed.servers import Server, server_of
 from structgen.typed.tool_use import WITHOUT_TOOLS, ToolOptions, thinking_of
@@ -57,21 +56,23 @@ def writer_of(model: object, options: TypedOptions) -> Callable[[], Writer]:
         # start-up: most models are no servers
         from structgen.typed.remote import Remote
 
-        refuse(OF_SERVERS, options)
-        refuse(OF_SERVER_FIELDS, options, model)
+        OF_SERVERS.refuse(options, options.sampling)
+        OF_SERVER_FIELDS.refuse(options, model)
+        if model.protocol == "anthropic":
+            OF_ANTHROPIC.refuse(options.sampling)
         asked = Remote(model)
         return lambda: asked
     if isinstance(model, str | Path):
         name = model_name(model)
         check_model(name)
         if is_infilling(name):
-            refuse(OF_INFILLING, options)
+            OF_INFILLING.refuse(options, options.sampling)
             return lambda: infiller_of(name)
         return lambda: local_model(name)
     if isinstance(model, Infilling):
         if model.name:
             check_model(model.name)
-        refuse(OF_INFILLING, options)
+        OF_INFILLING.refuse(options, options.sampling)
         filler = infiller_of(model)
         return lambda: filler
     from structgen.engine import Engine
@@ -103,7 +104,7 @@ class Preparation:
         UnsupportedError for tools with infilling."""
         others = dict(given)
         self._tools = ToolOptions(tools, *(others.pop(name, None) for name in ToolOptions._fields[1:]))
-        refuse([WITHOUT_TOOLS], self._tools)
+        WITHOUT_TOOLS.refuse({name for name, value in self._tools._asdict().items() if value is not None})
         others["thinking"], self._thoughts = thinking_of(others.get("thinking"), self._tools)
         self.options = TypedOptions.read(others)
         self.writer = writer_of(model, self.options)
