@@ -105,7 +105,7 @@ EXAMPLES: Final = {
     "maskbench": (
         "structgen maskbench schemas/ --tokenizer tokenizer.json",
         """structgen maskbench schemas/ --sample 200 \\
-      --engine structgen,llguidance""",
+      --failures failures.jsonl""",
     ),
     "models": ("structgen models",),
     "sample": (

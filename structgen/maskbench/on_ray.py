@@ -1,33 +1,25 @@
-"""Maskbench on Ray: shards of schemas, each replayed by a worker with engines of its own.
-
-A shard is a file of JSON lines, one for each schema, that is there whole or not at all. Its name is a digest
-of all that its results depend on: versions, options, schemas. So the next run finds what is done, and a run
-with other options or schemas finds none of it.
-"""
+"""Maskbench on Ray: each schema is replayed by a worker with engines of its own, and its results are a line
+of a file, with which the next run goes on (`system.result_files`)."""
 
 from __future__ import annotations
 
-import json
-from array import array
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import asdict
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import closing
 from functools import partial
 from hashlib import blake2b
-from itertools import islice
 from pathlib import Path
-from typing import Any
+from typing import Final, Self
 
-from structgen.errors import OptionError
-from structgen.maskbench.citation import case_digest
-from structgen.maskbench.engines import VARIANTS, EngineConfig
-from structgen.maskbench.measurements import CaseResult, Failure
+from structgen.maskbench.engines import EngineConfig
+from structgen.maskbench.measurements import CaseResult
 from structgen.maskbench.readers import Case
 from structgen.maskbench.runner import BenchRun
-from structgen.system.cache import writing
-from structgen.system.ray_workers import ray_workers
+from structgen.system.ray_workers import ray_answers
+from structgen.system.result_files import Answers, results_of
 
-SHARD: int = 16
-"""Schemas of a shard."""
+_SHARD: Final = 16
+"""Schemas that a worker is given at a time."""
+_Task = tuple[int, Case]
 
 
 class ShardReplay:
@@ -36,77 +28,46 @@ class ShardReplay:
     def __init__(self, configs: Sequence[EngineConfig], timeout: float) -> None:
         self._run = BenchRun(configs, timeout=timeout)
         self._run.__enter__()
-        self._run.prepare(lambda: (), lambda: None)
 
-    def __call__(self, shard: Iterable[tuple[Path, Sequence[Case]]]) -> Iterator[Any]:
-        """Yield the versions of the engines and why some cannot run; then files of shards, and their
-        lines."""
-        yield self._run.versions, self._run.unavailable
-        for path, cases in shard:
-            yield path, b"".join(_line(results) for _, results in self._run.results(cases))
+    def __call__(self, shard: Iterable[_Task]) -> Answers:
+        """Yield the versions of the engines; then a line for each schema."""
+        yield self._run.versions
+        for number, case in shard:
+            lists = [one.plain() for _, results in self._run.results([case]) for one in results]
+            yield {"line": number, "results": lists}
 
 
 class RayBenchRun(BenchRun):
-    """The same as `BenchRun`, on Ray; `folder` takes the shards. This process too starts each engine once,
-    which tells its version.
-
-    Raises OptionError for engines whose process is to begin in a certain way: there are several.
-    """
+    """The same as `BenchRun`, on Ray; the file `out` takes the results."""
 
     def __init__(
-        self, configs: Sequence[EngineConfig], *, timeout: float, folder: Path, workers: int | None = None
+        self, configs: Sequence[EngineConfig], *, timeout: float, out: Path, workers: int | None = None
     ) -> None:
-        for config in configs:
-            if config.variant in VARIANTS:
-                raise OptionError(
-                    f"{config.name} says how one process begins; on Ray there are several.",
-                    where="--engine",
-                    cure="Leave out --ray, or the variant.",
-                )
         super().__init__(configs, timeout=timeout)
-        self._shards, self._workers = folder, workers
+        self._out, self._workers = out, workers
 
-    def prepare(self, same: Callable[[], Iterable[Case]], tick: Callable[[], None]) -> None:
-        """Start each engine once, and end it: the workers have their own."""
-        super().prepare(same, tick)
-        self._stack.close()
+    def __enter__(self) -> Self:
+        """Start no engine: workers start theirs."""
+        return self
 
     def results(self, cases: Iterable[Case]) -> Iterator[tuple[Case, list[CaseResult]]]:
-        """Yield each case with its results: those of finished shards, then the others as they are done."""
-        self._shards.mkdir(exist_ok=True)
+        """Yield each case with its results: those of an earlier run, then the others as they are done."""
+        tasks = dict(enumerate(enumerate(cases)))
+        with closing(results_of(self._out, tasks, self._answers, self._run_of)) as lines:
+            for line, _ in lines:
+                yield tasks[line["line"]][1], [CaseResult.of_plain(said) for said in line["results"]]
+
+    def _answers(self, left: Sequence[_Task]) -> Answers:
         make = partial(ShardReplay, self._configs, self._timeout)
-        workers = self._stack.enter_context(ray_workers(make, self._workers))
-        self.jobs = workers.count
-        missing, left = dict[Path, list[Case]](), iter(cases)
-        while shard := list(islice(left, SHARD)):
-            path = self._path(shard)
-            if path.exists():
-                yield from _read(shard, path.read_bytes())
-            else:
-                missing[path] = shard
-        shards = ([one] for one in missing.items())
-        for path, lines in islice(workers.answers(shards, (self.versions, self.unavailable)), 1, None):
-            with writing(path, sync=True) as file:
-                file.write(lines)
-            yield from _read(missing[path], lines)
+        said = ray_answers(make, left, _SHARD, self._workers)
+        self.jobs = next(said)
+        yield from said
 
-    def _path(self, shard: Sequence[Case]) -> Path:
-        """Return the file of a shard."""
-        given = sorted(self.versions.items()), self._timeout, self._configs
-        digest = blake2b(repr(given).encode(), digest_size=16)
-        for case in shard:
-            digest.update(case_digest(case))
-        return self._shards / f"{digest.hexdigest()}.jsonl"
-
-
-def _read(shard: Sequence[Case], lines: bytes) -> Iterator[tuple[Case, list[CaseResult]]]:
-    for case, line in zip(shard, lines.splitlines(), strict=True):
-        found = []
-        for said in json.loads(line):
-            failures = [Failure(**one) for one in said["failures"]]
-            found.append(CaseResult(**said | {"pairs": array("q", said["pairs"]), "failures": failures}))
-        yield case, found
-
-
-def _line(results: Iterable[CaseResult]) -> bytes:
-    return json.dumps([asdict(one) | {"pairs": one.pairs.tolist()} for one in results]).encode() + b"\n"
+    def _run_of(self, versions: dict[str, str], tasks: Sequence[_Task]) -> dict[str, str]:
+        self.versions = versions
+        schemas = blake2b(b"".join(case.digest for _, case in tasks), digest_size=16)
+        return {
+            "version of an engine": repr(versions),
+            "timeout, policy or tokenizer": repr((self._timeout, self._configs)),
+            "set of schemas": schemas.hexdigest(),
+        }

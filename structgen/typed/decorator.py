@@ -67,10 +67,10 @@ def generate(
     """Return a decorator: the function's docstring is the prompt, its return annotation the result's type.
 
     model
-        a name (`structgen/extract`), a folder that transformers reads, `openai:URL#NAME`, an `sg.Server`,
-        or an `sg.Engine`. A named model is loaded at the first call, and all functions of the process share
-        it. A masked-diffusion model (`structgen/infill`, a folder of a known family, an `sg.Infilling`) fills
-        the document in any order.
+        a name (`structgen/extract`), a folder that transformers reads, `openai:URL#NAME`, `ollama:NAME`,
+        `anthropic:NAME`, an `sg.Server`, or an `sg.Engine`. A named model is loaded at the first call,
+        and all functions of the process share it. A masked-diffusion model (`structgen/infill`, a folder of a
+        known family, an `sg.Infilling`) fills the document in any order.
     target
         any target of `sg.run`, such as a grammar, a pattern or a JSON Schema, if the return annotation does
         not define the result. The annotation may then be the type of the value: `-> str`.

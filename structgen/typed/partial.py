@@ -165,7 +165,8 @@ class PartialDocument:
             try:
                 value = part.read(self._reader.between(start, end))
             except ValidatorError as refusal:
-                raise failed(refusal.what, self.text(None), 1, refusal.where) from refusal
+                where = pointer_of(parts) + refusal.where
+                raise failed(refusal.what, self.text(None), 1, where) from refusal
         self._closed[start] = parts, value
         return value
 

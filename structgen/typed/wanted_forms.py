@@ -32,6 +32,7 @@ from structgen.text_grammars.regular import RegularGrammar
 from structgen.tokens.tokenizer import Tokenizer, byte_tokenizer
 from structgen.typed.missing_options import OF_TOOLS
 from structgen.typed.options import TypedOptions
+from structgen.typed.server_replies import SentSchema
 from structgen.typed.tool_use import ToolUse, names_calls, tool_use
 from structgen.typed.wrapping import WRAPPER, WrappedReader, Wrapping, is_object, wrapped
 
@@ -122,21 +123,21 @@ class WantedForm:
         return None
 
     @cached_property
-    def sent(self) -> tuple[CompiledGrammar, dict[str, Any]]:
-        """The grammar over bytes that a server's documents are held to, and the schema that is sent. Raises
-        UnsupportedError for a grammar that no schema says."""
-        grammar, schema = self.grammar, self.schema if self.spoken is None else self.spoken
-        if schema is None or grammar is None:
+    def sent(self) -> SentSchema:
+        """What a server is asked for. Raises UnsupportedError for a grammar that no schema says."""
+        schema = self.schema if self.spoken is None else self.spoken
+        if schema is None:
             raise UnsupportedError(
                 "A grammar that no JSON Schema says cannot be sent.",
                 keyword="grammar",
                 where="target",
                 cure="Ask an engine, or for a schema, a choice or a regular expression.",
             )
-        if self.spoken is None:
-            own = dict(self.reader.policies) if self.reader is not None else {}
-            grammar = unwarned_schema(schema, **{**own, **WIDEST})
-        return compile(grammar, byte_tokenizer()), wrapped(schema) if self.wrap else schema
+        sent = wrapped(schema) if self.wrap else schema
+        own = dict(self.reader.policies) if self.reader is not None else {}
+        compiled = compile(unwarned_schema(sent, **{**own, **WIDEST}), byte_tokenizer())
+        is_wrapped = self.is_wrapped or sent is not schema
+        return SentSchema(sent, compiled, is_wrapped, self.is_wrapped, self.spoken is not None)
 
     def written_by(self, tokenizer: Tokenizer) -> Grammar | None:
         """Return the grammar for a vocabulary. The object that says a text has no needless escapes; where the

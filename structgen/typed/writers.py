@@ -13,7 +13,7 @@ from structgen.schema.reading.policies import JSON_DUMPS
 from structgen.system.resources import ON_A_SERVER, is_embedded, model_name
 from structgen.typed.infilled import Infiller, Infilling, infiller_of, is_infilling, no_calls
 from structgen.typed.local import Local, local_model
-from structgen.typed.missing_options import OF_INFILLING, OF_SERVER_FIELDS, OF_SERVERS
+from structgen.typed.missing_options import OF_ANTHROPIC, OF_INFILLING, OF_SERVER_FIELDS, OF_SERVERS
 from structgen.typed.options import TypedOptions
 from structgen.typed.servers import Server, server_of
 from structgen.typed.wanted_forms import WantedForm, check_wrap, form_of, form_of_calls
@@ -57,6 +57,8 @@ def writer_of(model: object, options: TypedOptions) -> Callable[[], Writer]:
 
         OF_SERVERS.refuse(options, options.sampling)
         OF_SERVER_FIELDS.refuse(options, model)
+        if model.protocol == "anthropic":
+            OF_ANTHROPIC.refuse(options.sampling)
         asked = Remote(model)
         return lambda: asked
     if isinstance(model, str | Path):

@@ -3,7 +3,6 @@ are in this process here; tests/serving has those of Ray."""
 
 from __future__ import annotations
 
-import dataclasses
 import json
 from pathlib import Path
 
@@ -13,13 +12,11 @@ from typer.testing import CliRunner
 
 from structgen.cli import app
 from structgen.errors import OptionError
-from structgen.maskbench import engines, on_ray
+from structgen.maskbench import on_ray
 from structgen.maskbench.engines import EngineConfig
 from structgen.maskbench.on_ray import RayBenchRun, ShardReplay
 from structgen.maskbench.readers import Case, Instance
 from structgen.maskbench.runner import BenchRun
-
-TIMES = ("first_ns", "pairs")
 
 
 def _cases(count=4, word="ab"):
@@ -43,22 +40,17 @@ CONFIGS = _configs("Listed", "AcceptsEverything")
 
 @pytest.fixture(autouse=True)
 def _short_shards(monkeypatch):
-    monkeypatch.setattr(on_ray, "SHARD", 3)
+    monkeypatch.setattr(on_ray, "_SHARD", 3)
 
 
-def _on_ray(folder, cases, *, configs=CONFIGS, timeout=600.0):
-    with RayBenchRun(configs, timeout=timeout, folder=folder) as run:
-        run.prepare(lambda: (), lambda: None)
+def _on_ray(out, cases, *, configs=CONFIGS, timeout=600.0):
+    with RayBenchRun(configs, timeout=timeout, out=out) as run:
         return {case.name: found for case, found in run.results(cases)}
 
 
 def _untimed(results):
     return {
-        name: [
-            {key: value for key, value in dataclasses.asdict(one).items() if key not in TIMES}
-            | {"positions": len(one.pairs)}
-            for one in found
-        ]
+        name: [[{**step, "times": len(step["times"])} for step in case.plain()["steps"]] for case in found]
         for name, found in results.items()
     }
 
@@ -66,35 +58,32 @@ def _untimed(results):
 def test_results_are_those_of_one_process_and_the_next_run_finds_them(tmp_path, monkeypatch):
     workers = in_process_workers.use(monkeypatch, on_ray)
     with BenchRun(CONFIGS, timeout=600.0) as run:
-        run.prepare(lambda: (), lambda: None)
         expected = {case.name: found for case, found in run.results(_cases())}
     found = _on_ray(tmp_path / "out", _cases())
     assert _untimed(found) == _untimed(expected)
-    assert len(list((tmp_path / "out").iterdir())) == 2
+    assert [len(shard) for shard in workers.shards] == [3, 1]
     workers.shards.clear()
     assert _on_ray(tmp_path / "out", _cases()) == found
     assert not workers.shards
 
 
-def test_a_run_that_was_cut_does_what_is_missing_and_another_one_finds_nothing_of_it(tmp_path, monkeypatch):
+def test_a_run_that_was_cut_does_what_is_missing_and_another_one_is_refused(tmp_path, monkeypatch):
     workers = in_process_workers.use(monkeypatch, on_ray)
-    configs, cases = _configs("Listed"), _cases()
-    found = _on_ray(tmp_path / "out", cases, configs=configs)
-    sorted((tmp_path / "out").iterdir())[1].unlink()
+    configs, cases, out = _configs("Listed"), _cases(), tmp_path / "out"
+    found = _on_ray(out, cases, configs=configs)
+    first, *lines = out.read_bytes().splitlines(keepends=True)
+    out.write_bytes(b"".join(lines) + first[:30])
     workers.shards.clear()
-    assert _untimed(_on_ray(tmp_path / "out", cases, configs=configs)) == _untimed(found)
-    assert len(workers.shards) == 1
-    for other in ({"cases": _cases(3, "abc")}, {"configs": _configs("RefusesEverything")}, {"timeout": 21.0}):
-        workers.shards.clear()
-        _on_ray(tmp_path / "out", **{"cases": cases[:3], "configs": configs, **other})
-        assert len(workers.shards) == 1
-
-
-@pytest.mark.parametrize("variant", ["cold", "same-process"])
-def test_engines_whose_process_begins_in_a_certain_way_are_refused(tmp_path, variant):
-    config = EngineConfig(f"structgen:{variant}", "fake_engines:Listed")
-    with pytest.raises(OptionError, match="says how one process begins"):
-        RayBenchRun([config], timeout=1.0, folder=tmp_path)
+    assert _untimed(_on_ray(out, cases, configs=configs)) == _untimed(found)
+    assert [[case.name for _, case in shard] for shard in workers.shards] == [["case 0"]]
+    for other, told in (
+        ({"cases": _cases(word="abc")}, "set of schemas"),
+        ({"cases": cases[:3]}, "set of schemas"),
+        ({"configs": _configs("RefusesEverything")}, "version of an engine"),
+        ({"timeout": 21.0}, "timeout, policy or tokenizer"),
+    ):
+        with pytest.raises(OptionError, match=f"another run, which had another {told}"):
+            _on_ray(out, **{"cases": cases, "configs": configs, **other})
 
 
 def test_the_command_reports_what_one_process_reports(tmp_path, monkeypatch):
@@ -103,14 +92,9 @@ def test_the_command_reports_what_one_process_reports(tmp_path, monkeypatch):
     for i in range(4):
         text = {"schema": {"enum": ["ab"]}, "tests": [{"data": "ab" if i else "b", "valid": True}]}
         (tmp_path / "in" / f"Easy---{i}.json").write_text(json.dumps(text))
-    monkeypatch.setattr(
-        engines,
-        "engine_config",
-        lambda name, tokenizer, policies, *, memory=0: EngineConfig(name, f"fake_engines:{name}", tokenizer),
-    )
 
     def call(*options):
-        given = ["maskbench", str(tmp_path / "in"), "--engine", "Listed", "--json", *options]
+        given = ["maskbench", str(tmp_path / "in"), "--engine", "fake_engines:Listed", "--json", *options]
         done = CliRunner().invoke(app(), given)
         return done.exit_code, json.loads(done.stdout)
 
@@ -125,13 +109,13 @@ def test_the_command_reports_what_one_process_reports(tmp_path, monkeypatch):
 @pytest.mark.parametrize(
     "wrong", [["--ray"], ["--out", "x"], ["--workers", "2"], ["--ray", "--out", "x", "--jobs", "2"]]
 )
-def test_the_command_takes_ray_with_a_folder_alone(wrong):
+def test_the_command_takes_ray_with_a_file_alone(wrong):
     refused = CliRunner().invoke(app(), ["maskbench", str(Path(__file__)), *wrong])
     assert refused.exit_code == 2 and "--ray takes --out" in refused.stderr.replace("\n", " ")
 
 
-def test_a_worker_starts_its_engines_once(tmp_path):
+def test_a_worker_starts_its_engines_once():
     replay = ShardReplay(_configs("TellsItsProcess"), 20.0)
-    shards = [list(replay([(tmp_path, _cases(2))]))[1][1] for _ in range(2)]
-    reasons = {one["reason"] for lines in shards for line in lines.splitlines() for one in json.loads(line)}
+    shards = [list(replay(list(enumerate(_cases(2)))))[1:] for _ in range(2)]
+    reasons = {one["steps"][0]["reason"] for lines in shards for line in lines for one in line["results"]}
     assert len(reasons) == 1 and reasons.pop().startswith("process ")
