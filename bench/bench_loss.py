@@ -334,7 +334,7 @@ class Loss(Question):
 
     def cases(self, wanted: Callable[[str], bool]) -> Iterator[Case]:
         chosen = select(self.options.paths, sample=self.options.sample, seed=self.options.seed)
-        return (source.case() for source in chosen if wanted(source.name))
+        return (read() for name, read in chosen if wanted(name))
 
     def judged(self, case: Case) -> Outcome:
         outcome, most = Outcome(case.name), self.options.most

@@ -44,16 +44,13 @@ class Replay:
         gc.freeze()
         return self._engine.version
 
-    def prepare(self, case: Case) -> None:
-        """Make ready for a case, untimed."""
+    def compile(self, case: Case) -> StepResult:
+        """Compile the schema of a case, and fill the first mask."""
         self._case = case
         gc.collect()
-
-    def compile(self) -> StepResult:
-        """Compile the schema, and fill the first mask."""
         begin = perf_counter_ns()
         try:
-            self._start = self._engine.compile(self._case.schema)
+            self._start = self._engine.compile(case.schema)
             session = self._start()
             session.fill()
             taken = perf_counter_ns() - begin
