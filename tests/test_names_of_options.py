@@ -12,7 +12,6 @@ import pytest
 pytest.importorskip("torch")
 
 import structgen as sg
-from structgen.infilling.infill import InfillOptions
 from structgen.samplers.sample import SampleOptions
 from structgen.typed.options import CallOptions
 
@@ -49,7 +48,7 @@ CALLS: dict[str, Callable[..., Any]] = {
     "Speculation": lambda **options: sg.Speculation(**options),
     "Request": lambda **options: sg.Request("x", **options),
 }
-KEYWORDS = {"run": CallOptions, "sample": SampleOptions, "infill": InfillOptions}
+KEYWORDS = {"run": CallOptions, "sample": SampleOptions}
 """The keywords of functions whose signature does not list them."""
 TARGETS = {("infill", "grammar"), ("Request", "grammar")}
 """Objects of any class are targets: what is wrong with one is said of its class."""

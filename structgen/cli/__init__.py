@@ -13,7 +13,7 @@ from typing import Annotated, Any, Final
 
 import typer
 
-from structgen.cli.option_names import NAMES, named_below
+from structgen.cli.flags import NAMES, named_below
 from structgen.cli.output import CommandGroup
 from structgen.printable import printable
 
@@ -105,7 +105,7 @@ EXAMPLES: Final = {
     "maskbench": (
         "structgen maskbench schemas/ --tokenizer tokenizer.json",
         """structgen maskbench schemas/ --sample 200 \\
-      --engine structgen,llguidance""",
+      --failures failures.jsonl""",
     ),
     "models": ("structgen models",),
     "sample": (

@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from structgen.cli.flags import reads
-from structgen.cli.named_options import Given
+from structgen.cli.flags import OF_LARK, POLICIES
+from structgen.cli.named_options import Given, reads
 from structgen.cli.output import console, echo, echo_json, refuse
 from structgen.cli.wanted_language import WantedLanguage
 from structgen.errors import UnsatisfiableSchema, UnsupportedError
@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 @reads(
     *("schema", "type", "grammar", "regex", "lines", "openai", "prove", "sentences", "seed"),
     "tokenizer",
+    more=("ebnf", *OF_LARK, *POLICIES),
 )
 def explain(
     given: Given,

@@ -1,27 +1,55 @@
-"""The flags of commands, each said once; `reads` makes a command of a function of the options given.
+"""The options of commands by name: flags, and those that `-o` and a file of options say.
 
-A flag has the name of its option (`option_names`), and goes before what `-o` and a file of options say.
+An option has the name that it has in Python. A flag goes before what `-o` and a file say.
 """
 
 from __future__ import annotations
 
-import functools
-import inspect
-from collections.abc import Callable
+from collections.abc import Collection, Iterable, Mapping
 from pathlib import Path
-from typing import Annotated, Any, Final, NamedTuple, get_type_hints
+from typing import Any, Final, NamedTuple
 
-import typer
-
-from structgen.cli.named_options import read_options, spelled_errors
-from structgen.cli.output import refusing
 from structgen.samplers.methods import METHODS
 from structgen.system.resources import NAMED_MODELS
 from structgen.tool_calls.format_rows import FORMATS
 
+LANGUAGES: Final = ("schema", "type", "grammar", "ebnf", "regex")
+"""What says which texts are valid, of which there is one at most."""
+OF_LARK: Final = ("start", "import_paths", "postlex", "bind", "lexer")
+POLICIES: Final = (
+    "draft", "whitespace", "property_order", "numbers", "escapes", "formats", "max_string", "max_items",
+    "any_value", "resources", "strict",
+)  # fmt: skip
+OF_TOOLS: Final = ("tool_choice", "parallel", "tool_format")
+OF_ENGINE: Final = ("device", "dtype", "max_rows", "cache_bytes")
+OF_SAMPLING: Final = (
+    "temperature", "seed", "top_p", "top_k", "min_p", "repetition_penalty", "presence_penalty",
+    "frequency_penalty", "logit_bias", "min_tokens", "strategy", "monitors", "banned", "repetition",
+)  # fmt: skip
+OF_REQUEST: Final = (
+    "max_tokens", "end_margin", "stop", "timeout", "thinking", "speculation", "outline", "chat", "canonical",
+    "healing", "choices",
+)  # fmt: skip
+OF_TEXTS: Final = (
+    *("ebnf", *OF_LARK, *POLICIES, *OF_ENGINE, *OF_SAMPLING, *OF_REQUEST, "logprobs"),
+    *("without", "wrap", "edit", "draft_model"),
+)
+"""Of what writes texts, beside its flags."""
+NAMES: Final[dict[str, tuple[str, ...]]] = {}
+"""The options of each command; `named_options.reads` notes them."""
+RENAMED: Final[Mapping[str, str]] = {
+    "import_path": "import_paths", "resource": "resources", "hole": "holes", "monitor": "monitors",
+}  # fmt: skip
+"""Flags of before by the names that their options have in Python."""
+GONE: Final[Mapping[str, Mapping[str, str]]] = {
+    "infill": {"tokens_per_step": "Write --scheduler left-to-right for one token in a step"},
+    "sample": {"tree": "Trees are in memory only: give sg.sample(tree=sg.samplers.PrefixTree()) in Python"},
+}
+"""Options of before, and what to write instead."""
+
 
 class Flag(NamedTuple):
-    """One flag. Without it its option has the default that the help names."""
+    """One flag."""
 
     kind: Any
     """Of a value; `bool`: a switch; a list: it may be given several times."""
@@ -30,6 +58,8 @@ class Flag(NamedTuple):
     least: float | None = None
     most: float | None = None
     is_needed: bool = False
+    default: object = None
+    """What holds where nothing else is said; None: that is up to Python's option."""
 
 
 _MODELS: Final = f"as {', '.join(NAMED_MODELS)} (extract for structgen/extract)"
@@ -49,16 +79,18 @@ FLAGS: Final[dict[str, Flag]] = {
     "model": Flag(
         str,
         f"A name that `structgen models` lists, {_MODELS}; the folder of a model of transformers; a GGUF "
-        "file; or openai:URL#NAME, a model on a server.  [default: structgen/extract]",
+        "file; or openai:URL#NAME, ollama:NAME, anthropic:NAME, a model on a server.",
+        default="structgen/extract",
     ),
     "sample model": Flag(
         str,
         f"A name that `structgen models` lists, {_MODELS}; the folder of a causal model of transformers; or "
-        "a GGUF file.  [default: structgen/extract]",
+        "a GGUF file.",
+        default="structgen/extract",
     ),
     "prompt": Flag(str, "The prompt; - is standard input, and so is a pipe."),
     "n": Flag(int, "Texts of the prompt.  [default: 1]", least=1),
-    "sample n": Flag(int, "How many draws.  [default: 10]", least=1),
+    "sample n": Flag(int, "How many draws.", least=1, default=10),
     "temperature": Flag(
         float, "0 takes the likeliest token.  [default: 0; with a strategy that draws, 1]", least=0.0
     ),
@@ -68,7 +100,7 @@ FLAGS: Final[dict[str, Flag]] = {
     "seed": Flag(int, "The same seed gives the same texts.  [default: 0]"),
     "stream": Flag(bool, "Print the text as it comes."),
     "json": Flag(bool, "Print a JSON object for each text."),
-    "method": Flag(str, f"{', '.join(METHODS)} (docs/samplers.md).  [default: auto]"),
+    "method": Flag(str, f"{', '.join(METHODS)} (docs/samplers.md).", default="auto"),
     "budget": Flag(int, "The most rows of logits that are read.", least=1),
     "sample out": Flag(Path, "The file of the draws (structgen sample-report reads it)."),
     "prompts": Flag(
@@ -99,8 +131,8 @@ FLAGS: Final[dict[str, Flag]] = {
     # --- infill ---------------------------------------------------------------------------------------------
     "infill model": Flag(
         str,
-        "structgen/infill, for short infill, which is included; or a folder with a masked-diffusion model.  "
-        "[default: structgen/infill]",
+        "structgen/infill, for short infill, which is included; or a folder with a masked-diffusion model.",
+        default="structgen/infill",
     ),
     "template": Flag(
         Path,
@@ -150,7 +182,7 @@ FLAGS: Final[dict[str, Flag]] = {
     ),
     # --- serve ----------------------------------------------------------------------------------------------
     "host": Flag(
-        str, "The address; 0.0.0.0: reachable from other machines, give keys then.  [default: 127.0.0.1]"
+        str, "The address; 0.0.0.0: reachable from other machines, give keys then.", default="127.0.0.1"
     ),
     "allowed_host": Flag(
         list[str],
@@ -158,7 +190,7 @@ FLAGS: Final[dict[str, Flag]] = {
         "it; *: any. May be given several times.",
         "NAME",
     ),
-    "port": Flag(int, "0: one that is free.  [default: 8000]", least=0, most=65_535),
+    "port": Flag(int, "0: one that is free.", least=0, most=65_535, default=8000),
     "name": Flag(str, "The name under which requests ask for the model.  [default: MODEL]"),
     "api_key_file": Flag(
         Path,
@@ -174,7 +206,7 @@ FLAGS: Final[dict[str, Flag]] = {
         "A file with the chat template, in jinja.  [default: the model's own; where it has none, a "
         "line for each message behind its role]",
     ),
-    "thinking": Flag(
+    "serve thinking": Flag(
         str,
         "The closing tag of thoughts, such as </think>: each reply begins with thoughts.  [default: "
         "only where the chat template opens some]",
@@ -182,70 +214,58 @@ FLAGS: Final[dict[str, Flag]] = {
     "thinking_tokens": Flag(
         int, "The most tokens of thoughts.  [default: 1024, or a fourth of the context]", least=0
     ),
-    "max_rows": Flag(int, "The most texts that are written at the same time.  [default: 32]", least=1),
-    "timeout": Flag(float, "The most seconds of a text.  [default: 600]", least=0.1),
+    "serve max_rows": Flag(int, "The most texts that are written at the same time.", least=1, default=32),
+    "serve timeout": Flag(float, "The most seconds of a text.", least=0.1, default=600),
     "device": Flag(str, "cpu, cuda, ..."),
 }
 """Flags by name; those of one command, where another one has the name too, by both."""
-_OPTIONS = typer.Option(
-    "--options", help="A file of TOML with options by name; -o goes before it.", show_default=False
+SWITCHES: Final = {name.rpartition(" ")[2] for name, flag in FLAGS.items() if flag.kind is bool}.union(
+    ["usage", "weights"]
 )
-_NAMED = typer.Option(
-    "-o",
-    metavar="NAME=VALUE",
-    help="An option by its name in Python, as in -o top_p=0.9 (listed below); a list is given by "
-    "several, or as JSON.",
-    show_default=False,
+"""Options whose value is true or false; false counts as not given."""
+LISTS: Final = {name for name, flag in FLAGS.items() if flag.kind in (list[str], list[Path])}.union(
+    "stop without strategy monitors banned import_paths bind logit_bias resources holes".split()
 )
+"""Options that may be given several times."""
+TEXTS: Final = {name for name, flag in FLAGS.items() if flag.kind in (str, Path, list[Path])}.union(
+    "ebnf tool_choice start postlex lexer draft property_order numbers escapes formats dtype stop".split(),
+    "without strategy monitors import_paths bind resources choices edit draft_model trace engine".split(),
+    ["allowed_host", "holes", "length"],
+)
+"""Options whose values are texts, whatever they look like."""
 
 
-def reads(*names: str) -> Callable[[Callable[..., None]], Callable[..., None]]:
-    """Return a decorator of commands: `function(given, ...)` gets the options, the flags of these names among
-    them, and keeps its further parameters. Errors of reading are refused."""
-    return lambda function: _command(function, names)
+def flag_of(command: str, name: str) -> Flag | None:
+    """Return the flag that an option is, or would be, of a command; None where there is none."""
+    return FLAGS.get(f"{command} {name}") or FLAGS.get(name)
 
 
-def _command(function: Callable[..., None], names: tuple[str, ...]) -> Callable[..., None]:
-    command = function.__name__
-    own = list(inspect.signature(function).parameters.values())[1:]
-    hints = get_type_hints(function, include_extras=True)
-    parameters = [
-        *(_parameter(name, FLAGS.get(f"{command} {name}") or FLAGS[name]) for name in names),
-        *(one.replace(kind=inspect.Parameter.KEYWORD_ONLY, annotation=hints[one.name]) for one in own),
-        _keyword("options", Annotated[Path | None, _OPTIONS]),
-        _keyword("named", Annotated[list[str] | None, _NAMED]),
-    ]
-
-    @functools.wraps(function)
-    def run(**values: Any) -> None:
-        file, named = values.pop("options"), values.pop("named")
-        mine = {one.name: values.pop(one.name) for one in own}
-        with refusing(bool(values.get("json") or mine.get("as_json"))):
-            given = read_options(command, {**values, **mine}, named, file)
-            with spelled_errors(given):
-                function(given, **mine)
-
-    run.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]
-    run.__annotations__ = {one.name: one.annotation for one in parameters}
-    del run.__wrapped__
-    return run
+def named_below(command: str, flags: Collection[str]) -> str:
+    """Return what `--help` says of the options that have no flag of their own."""
+    grouped = {name for names in _GROUPS.values() for name in names}
+    groups = {**_GROUPS, "the command": [name for name in NAMES[command] if name not in grouped]}
+    shown = {
+        title: [name for name in names if name in NAMES[command] and name not in flags]
+        for title, names in groups.items()
+    }
+    lines = (f"{title}: {', '.join(names)}" for title, names in shown.items() if names)
+    page = _PAGES.get(command, "engine")
+    return f"Names of -o and --options (docs/{page}.md). Of {'; of '.join(lines)}."
 
 
-def _parameter(name: str, flag: Flag) -> inspect.Parameter:
-    option = typer.Option(
-        f"--{name.replace('_', '-')}",
-        metavar=flag.metavar,
-        help=flag.help,
-        min=flag.least,
-        max=flag.most,
-        show_default=False,
-    )
-    if flag.kind is bool:
-        return _keyword(name, Annotated[bool, option], False)
-    if flag.is_needed:
-        return _keyword(name, Annotated[flag.kind, option], inspect.Parameter.empty)
-    return _keyword(name, Annotated[flag.kind | None, option])
-
-
-def _keyword(name: str, annotation: Any, default: Any = None) -> inspect.Parameter:
-    return inspect.Parameter(name, inspect.Parameter.KEYWORD_ONLY, annotation=annotation, default=default)
+_GROUPS: Final[dict[str, Iterable[str]]] = {
+    "sg.Sampling": OF_SAMPLING,
+    "sg.Request": OF_REQUEST,
+    "sg.json_schema": POLICIES,
+    "sg.lark": OF_LARK,
+    "sg.tools": OF_TOOLS,
+    "sg.Engine": OF_ENGINE,
+}
+_PAGES: Final = {
+    "check": "json-schema",
+    "explain": "json-schema",
+    "infill": "infilling",
+    "serve": "serving",
+    "warmup": "inside/cache",
+}
+"""The page of docs that says what the options mean, where it is not the engine's."""

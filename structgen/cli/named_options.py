@@ -7,18 +7,33 @@ one meaning and one place where its value is read.
 
 from __future__ import annotations
 
+import functools
+import inspect
 import json
 import tomllib
-from collections.abc import Collection, Iterable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any, get_type_hints
 
-from structgen.cli.option_names import DEFAULTS, GONE, LISTS, NAMES, SWITCHES, TEXTS
-from structgen.cli.output import read_input
+import typer
+
+from structgen.cli.flags import FLAGS, GONE, LISTS, NAMES, SWITCHES, TEXTS, Flag, flag_of
+from structgen.cli.output import read_input, refusing
 from structgen.errors import OptionError, StructgenError, unknown_option
 from structgen.system.resources import ON_A_SERVER
+
+_OPTIONS = typer.Option(
+    "--options", help="A file of TOML with options by name; -o goes before it.", show_default=False
+)
+_NAMED = typer.Option(
+    "-o",
+    metavar="NAME=VALUE",
+    help="An option by its name in Python, as in -o top_p=0.9 (listed below); a list is given by "
+    "several, or as JSON.",
+    show_default=False,
+)
 
 
 @dataclass(frozen=True)
@@ -87,7 +102,9 @@ def read_options(
         else:
             found[name] = value
     of_file = {} if file is None else _of_file(command, file)
-    values = {**DEFAULTS.get(command, {}), **of_file, **found, **lists}
+    known = {name: flag.default for name in NAMES[command] if (flag := flag_of(command, name)) is not None}
+    usual = {name: default for name, default in known.items() if default is not None}
+    values = {**usual, **of_file, **found, **lists}
     for name in SWITCHES & values.keys():
         if not isinstance(values[name], bool):
             raise OptionError(f"It is {values[name]!r}.", where=name, cure="Give true or false.")
@@ -133,3 +150,61 @@ def _known(command: str, name: str, where: str = "-o") -> str:
             cure=f"It is one of structgen {' and of structgen '.join(elsewhere)}.",
         )
     raise unknown_option(f"structgen {command}", name, NAMES[command], GONE.get(command, {}), where)
+
+
+# --- commands -----------------------------------------------------------------------------------------------
+
+
+def reads(*flags: str, more: Iterable[str] = ()) -> Callable[[Callable[..., None]], Callable[..., None]]:
+    """Return a decorator of commands: `function(given, ...)` gets the options, these flags and `more` by name
+    among them, and keeps its further parameters. Errors of reading are refused."""
+    return lambda function: _command(function, flags, tuple(more))
+
+
+def _command(
+    function: Callable[..., None], flags: tuple[str, ...], more: tuple[str, ...]
+) -> Callable[..., None]:
+    command = function.__name__
+    NAMES[command] = tuple(dict.fromkeys((*flags, *more)))
+    own = list(inspect.signature(function).parameters.values())[1:]
+    hints = get_type_hints(function, include_extras=True)
+    parameters = [
+        *(_parameter(name, flag_of(command, name) or FLAGS[name]) for name in flags),
+        *(one.replace(kind=inspect.Parameter.KEYWORD_ONLY, annotation=hints[one.name]) for one in own),
+        _keyword("options", Annotated[Path | None, _OPTIONS]),
+        _keyword("named", Annotated[list[str] | None, _NAMED]),
+    ]
+
+    @functools.wraps(function)
+    def run(**values: Any) -> None:
+        file, named = values.pop("options"), values.pop("named")
+        mine = {one.name: values.pop(one.name) for one in own}
+        with refusing(bool(values.get("json") or mine.get("as_json"))):
+            given = read_options(command, {**values, **mine}, named, file)
+            with spelled_errors(given):
+                function(given, **mine)
+
+    run.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]
+    run.__annotations__ = {one.name: one.annotation for one in parameters}
+    del run.__wrapped__
+    return run
+
+
+def _parameter(name: str, flag: Flag) -> inspect.Parameter:
+    option = typer.Option(
+        f"--{name.replace('_', '-')}",
+        metavar=flag.metavar,
+        help=flag.help if flag.default is None else f"{flag.help}  [default: {flag.default}]",
+        min=flag.least,
+        max=flag.most,
+        show_default=False,
+    )
+    if flag.kind is bool:
+        return _keyword(name, Annotated[bool, option], False)
+    if flag.is_needed:
+        return _keyword(name, Annotated[flag.kind, option], inspect.Parameter.empty)
+    return _keyword(name, Annotated[flag.kind | None, option])
+
+
+def _keyword(name: str, annotation: Any, default: Any = None) -> inspect.Parameter:
+    return inspect.Parameter(name, inspect.Parameter.KEYWORD_ONLY, annotation=annotation, default=default)

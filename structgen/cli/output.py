@@ -8,30 +8,25 @@ from __future__ import annotations
 
 import errno
 import json
-import os
 import re
 import shlex
 import sys
 import textwrap
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from enum import StrEnum
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, BinaryIO, NoReturn, TypeAlias
+from typing import TYPE_CHECKING, Any, BinaryIO, NoReturn
 
 import typer
 from typer.core import TyperGroup
 
 from structgen.cli.command_words import meant_by
-from structgen.cli.option_names import NAMES, RENAMED
+from structgen.cli.flags import NAMES, RENAMED
 from structgen.errors import OptionError, StructgenError
 from structgen.printable import json_text, printable
 
 WIDTH = 80
 """Columns of a table, at most."""
-_SECONDS_A_LINE = 10.0
-"""Between two lines of progress where there is no terminal."""
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -42,44 +37,14 @@ def echo(text: str = "", *, err: bool = False) -> None:
     typer.echo(printable(text), err=err)
 
 
-class Colours(StrEnum):
-    """Whether what is printed has colours."""
-
-    AUTO = "auto"
-    ALWAYS = "always"
-    NEVER = "never"
-
-    @property
-    def wanted(self) -> bool:
-        """Whether standard output gets colours: by itself a terminal does, unless NO_COLOR is set and not
-        empty; FORCE_COLOR has other outputs get them too."""
-        if self is not Colours.AUTO:
-            return self is Colours.ALWAYS
-        if os.environ.get("NO_COLOR"):
-            return False
-        is_terminal = sys.stdout.isatty() and os.environ.get("TERM") != "dumb"
-        return is_terminal or os.environ.get("FORCE_COLOR", "0") not in ("", "0")
-
-
-Color: TypeAlias = Annotated[
-    Colours, typer.Option("--color", help="Colours in messages: on a terminal, always or never.")
-]
-
-
-def painted(text: str, colours: bool, **style: Any) -> str:
-    """Return a text, printable, in a style of `typer.style` where there are colours."""
-    return typer.style(printable(text), **style) if colours and text else printable(text)
-
-
-def echo_painted(text: str) -> None:
-    """Print text made of `painted` parts."""
-    typer.echo(text, color=True)
-
-
-def echo_fact(name: str, text: str, *, err: bool = False) -> None:
-    """Print a name, and beside it a text that is wrapped to 80 columns."""
-    lines = textwrap.wrap(text, WIDTH - 23) or [""]
-    echo(f"{name:<22} " + ("\n" + " " * 23).join(lines), err=err)
+def echo_facts(facts: Sequence[tuple[str, str]], *, err: bool = False) -> None:
+    """Print a table of at most 80 columns: names, and beside each a text."""
+    widest = min(max(len(name) for name, _ in facts), WIDTH * 2 // 5)
+    for name, text in facts:
+        lines = textwrap.wrap(printable(text, lines=False), WIDTH - widest - 2) or [""]
+        shown = printable(name, lines=False)
+        shown = shown if len(shown) <= widest else f"{shown[: widest - 1]}…"
+        echo(f"{shown:<{widest}}  " + f"\n{'':{widest}}  ".join(lines), err=err)
 
 
 def echo_json(value: Any) -> None:
@@ -108,30 +73,6 @@ def console(*, stderr: bool = False, highlight: bool = True) -> Console:
                 yield segment if segment.control else Segment(printable(segment.text), segment.style)
 
     return Printable(stderr=stderr, highlight=highlight, emoji=False)
-
-
-@contextmanager
-def progress(command: str, unit: str = "") -> Iterator[Callable[..., None]]:
-    """Yield what shows on stderr how far a command has come: `tell(done, total=None, said="")`. A terminal
-    has a bar until the end; elsewhere a line is printed each ten seconds, as in `bulk: 3 of 9 texts`."""
-    screen, told = console(stderr=True, highlight=False), time.monotonic()
-    if screen.is_terminal:
-        from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
-
-        columns = (MofNCompleteColumn(), TextColumn("{task.description} {task.fields[said]}"))
-        with Progress(BarColumn(), *columns, TimeRemainingColumn(), console=screen, transient=True) as bar:
-            task = bar.add_task(unit, total=None, said="")
-            yield lambda done, total=None, said="": bar.update(task, completed=done, total=total, said=said)
-        return
-
-    def tell(done: int, total: int | None = None, said: str = "") -> None:
-        nonlocal told
-        if time.monotonic() - told >= _SECONDS_A_LINE:
-            told = time.monotonic()
-            of = "" if total is None else f" of {total:,}"
-            echo(f"{command}: {done:,}{of} {unit}".rstrip(), err=True)
-
-    yield tell
 
 
 def standard_input() -> BinaryIO:

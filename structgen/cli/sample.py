@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 import warnings
 from dataclasses import fields
 from pathlib import Path
@@ -10,16 +9,15 @@ from typing import TYPE_CHECKING, Any
 
 import typer
 
-from structgen.cli.flags import reads
+from structgen.cli.flags import OF_ENGINE, OF_LARK, POLICIES
 from structgen.cli.generate import prompt_of
-from structgen.cli.named_options import Given
-from structgen.cli.output import echo_fact, echo_json_text, payload, progress, refuse
+from structgen.cli.named_options import Given, reads
+from structgen.cli.output import echo_facts, echo_json_text, payload, refuse
 from structgen.cli.wanted_texts import WantedTexts
 from structgen.errors import DrawsWarning, OptionError, StructgenError
 from structgen.samplers.methods import METHODS
 
 if TYPE_CHECKING:
-    from structgen.samplers.run_limits import RunProgress
     from structgen.samplers.samples import Samples
 
 INTERRUPTED = 130
@@ -29,6 +27,11 @@ INTERRUPTED = 130
 @reads(
     *("model", "schema", "type", "grammar", "regex", "prompt", "n", "method", "budget", "max_tokens"),
     *("seed", "out", "json"),
+    more=(
+        *("ebnf", *OF_LARK, *POLICIES, *OF_ENGINE, "without", "wrap", "outline", "chat", "seconds"),
+        *("standard_error", "temperature", "top_k", "top_p", "min_p", "particles", "resampling_threshold"),
+        "weights",
+    ),
 )
 def sample(given: Given) -> None:
     """Draw texts from the model's own distribution, given that they are valid.
@@ -80,23 +83,15 @@ def _drawn(wanted: WantedTexts, prompt: str) -> Samples[Any]:
     engine, grammar = wanted.engine(), request.grammar
     assert grammar is not None, "checked before"
     try:
-        with progress("sample", "draws") as tell, warnings.catch_warnings():
+        with warnings.catch_warnings():
             warnings.simplefilter("ignore", DrawsWarning)  # the summary has its sentences
-            begun = time.monotonic()
-
-            def told(now: RunProgress) -> None:
-                lower, upper = now.bracket
-                rate = now.model_rows / max(time.monotonic() - begun, 1e-9)
-                rows = f"{now.model_rows:,} rows, {rate:,.0f}/s; Z from {lower:.3g} to {upper:.3g}"
-                tell(now.accepted, now.wanted, rows)
-
             return drawn(
                 engine,
                 engine.prompt_tokens(request),
                 # the validators of a type are part of the law
                 ReadTarget(grammar, None if form is None else form.reader),
                 **{**_settings(wanted), "max_tokens": request.most_tokens},
-                progress=told,
+                progress=True,
             )
     except OptionError:
         raise
@@ -113,8 +108,7 @@ def _show(wanted: WantedTexts, found: Samples[Any]) -> None:
         found.to_jsonl(Path(given.get("out")))
     else:
         _print(found, given, form is not None and isinstance(form.reader, WrappedReader))
-    for name, said in found.facts():
-        echo_fact(name, said, err=True)
+    echo_facts(found.facts(), err=True)
 
 
 def _print(found: Samples[Any], given: Given, is_wrapped: bool) -> None:

@@ -12,8 +12,7 @@ from typing import Annotated
 
 import typer
 
-from structgen.cli.flags import reads
-from structgen.cli.named_options import Given
+from structgen.cli.named_options import Given, reads
 from structgen.cli.output import echo
 from structgen.errors import OptionError, SchemaWarning
 from structgen.system.installation import not_installed
@@ -23,6 +22,7 @@ from structgen.system.text_files import read_text
 @reads(
     *("host", "port", "allowed_host", "name", "api_key_file", "tool_format", "chat_template"),
     *("thinking", "thinking_tokens", "max_rows", "timeout", "device"),
+    more=("model", "max_waiting", "cache_bytes", "max_body", "grace"),
 )
 def serve(
     given: Given,
@@ -66,7 +66,9 @@ def serve(
         checks.whole("thinking_tokens", thoughts["thinking_tokens"], 0)
     file = given.get("api_key_file")
     keys = read_keys(None if file is None else Path(file))
-    engine = Engine(model, **given.some(("max_rows", "max_waiting", "device", "cache_bytes")))
+    engine = Engine(
+        model, **{"max_waiting": 256, **given.some(("max_rows", "max_waiting", "device", "cache_bytes"))}
+    )
     if "chat_template" in given:
         engine.prompts.use_template(read_text(Path(given.get("chat_template"))))
     served = ServedModel(

@@ -9,20 +9,21 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from structgen.cli.flags import reads
+from structgen.cli.flags import OF_LARK
 from structgen.cli.inner_loops import compile_all, modules_to_compile, write_for
-from structgen.cli.named_options import Given
-from structgen.cli.output import echo, progress
+from structgen.cli.named_options import Given, reads
+from structgen.cli.output import echo
 from structgen.cli.wanted_language import WantedLanguage, listed
 from structgen.errors import OptionError, TokenError
 from structgen.native.first_use import processors
+from structgen.system.progress import progress
 
 if TYPE_CHECKING:
     from structgen.core.grammar import Grammar
     from structgen.tokens.tokenizer import Tokenizer
 
 
-@reads("tokenizer", "grammar", "text", "jobs", "target", "output")
+@reads("tokenizer", "grammar", "text", "jobs", "target", "output", more=OF_LARK)
 def warmup(given: Given) -> None:
     """Compile the inner loops ahead, so that the first mask is fast.
 

@@ -175,20 +175,22 @@ class ForcedText(NarrowedText[ForcedPlace]):
         after = None if place is None else self._read(place, data)
         return -1 if after is None else self._number(after)
 
+    def _rest(self, index: int) -> bytes:
+        """Return the rest of the border in a state, by its number; empty behind an end token."""
+        place = self._places[index]
+        return b"" if place is None else self.rest_of_border(place)
+
     def may_end(self, index: int) -> bool:
         """Return whether the text may end in a state, by its number."""
-        place = self._places[index]
-        return place is not None and not self.rest_of_border(place) and self.inner.may_end(place.state)
+        return not self._rest(index) and super().may_end(index)
 
     def forced(self, index: int) -> bytes:
         """Return the bytes that must come next; empty where the document may end here."""
-        place = self.place(index)
-        return self.rest_of_border(place) + self.inner.forced(place.state)
+        return self._rest(index) + super().forced(index)
 
     def special_tokens(self, index: int) -> list[int]:
         """Return the tokens without bytes, end tokens apart, that may come in a state, by its number."""
-        place = self._places[index]
-        return [] if place is None or self.rest_of_border(place) else self.inner.special_tokens(place.state)
+        return [] if self._rest(index) else super().special_tokens(index)
 
     def _compute(self, index: int, target: int) -> int:
         if fill(self.address, index, target) == 0:
@@ -241,19 +243,13 @@ class ForcedText(NarrowedText[ForcedPlace]):
             super().fill_within(plain, mask, row, budget)
 
     def _next_bytes(self, index: int) -> bytes:
-        place = self._places[index]
-        if place is None:
-            return b""
-        return self.rest_of_border(place)[:1] or self.inner._next_bytes(place.state)
+        return self._rest(index)[:1] or super()._next_bytes(index)
 
     def _expected(self, index: int) -> list[Expected]:
-        place = self._places[index]
-        if place is None:
-            return []
-        rest = self.rest_of_border(place)
+        rest = self._rest(index)
         if rest:
             return [Expected(f"the end of the prompt, {rest.decode('utf-8', 'replace')!r}", (), rest[:1])]
-        return self.inner._expected(place.state)
+        return super()._expected(index)
 
     @property
     def completions(self) -> Completions:

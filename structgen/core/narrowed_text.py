@@ -6,6 +6,7 @@ so matchers, batches, drafts and budgets use the result as they use any other co
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any, Final, Generic, Protocol, TypeVar
 
 import numpy as np
@@ -13,6 +14,7 @@ import numpy.typing as npt
 
 from structgen.core.compiled import CompiledGrammar, Dfa
 from structgen.errors import OptionError
+from structgen.language.expectation import Expected
 from structgen.machine_core.draft_nodes import walk_roots
 from structgen.machine_core.growing_tables import NODES, TablePlan, TableSizes
 from structgen.machine_core.layout import ASKED, FINISHED, Core, NodeRow, Registers
@@ -38,7 +40,8 @@ P = TypeVar("P", bound=NarrowedPlace)
 
 
 class NarrowedText(CompiledGrammar, Generic[P]):
-    """The frame: subclasses say how a place moves, and what its mask is."""
+    """The frame: subclasses say how a place moves, and what its mask is. All else is as the grammar has
+    it."""
 
     table_plan = TABLES
 
@@ -80,6 +83,33 @@ class NarrowedText(CompiledGrammar, Generic[P]):
 
     def _after_end(self, index: int) -> int:
         return self._number(None) if self.may_end(index) else -1
+
+    def may_end(self, index: int) -> bool:
+        """Return whether the text may end in a state, by its number."""
+        place = self._places[index]
+        return place is not None and self.inner.may_end(place.state)
+
+    def forced(self, index: int) -> bytes:
+        """Return the bytes that must come next; empty where the document may end here."""
+        return self.inner.forced(self.place(index).state)
+
+    def special_tokens(self, index: int) -> list[int]:
+        """Return the tokens without bytes, end tokens apart, that may come in a state, by its number."""
+        place = self._places[index]
+        return [] if place is None else self.inner.special_tokens(place.state)
+
+    def planned_tokens(self, index: int) -> Sequence[int]:
+        """Return the tokens in which forced text is to be written from a state on, by its number."""
+        place = self._places[index]
+        return () if place is None else self.inner.planned_tokens(place.state)
+
+    def _next_bytes(self, index: int) -> bytes:
+        place = self._places[index]
+        return b"" if place is None else self.inner._next_bytes(place.state)
+
+    def _expected(self, index: int) -> list[Expected]:
+        place = self._places[index]
+        return [] if place is None else self.inner._expected(place.state)
 
     def _large_row(self) -> npt.NDArray[np.int32]:
         return self._bits

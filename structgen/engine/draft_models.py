@@ -12,7 +12,7 @@ from structgen.engine.models import given_model, load_model
 from structgen.errors import OptionError, StructgenError
 from structgen.speculation.drafters.draft_model import DraftModel
 from structgen.speculation.drafts.drafter import Drafter
-from structgen.speculation.speculation_options import Speculation
+from structgen.speculation.speculation_options import Speculation, own_drafters
 from structgen.system.resources import model_name
 from structgen.tokens.tokenizer import Tokenizer
 
@@ -41,10 +41,10 @@ _LOCK: Final = threading.Lock()
 def drafters_of(speculation: Speculation, tokenizer: Tokenizer, samples: int = 1) -> list[Drafter]:
     """Return new drafters for one text of an engine with this tokenizer; `samples`: the texts of its request.
 
-    Cost: microseconds; the first use of a draft model loads it. Errors: those of `Speculation.make` and
+    Cost: microseconds; the first use of a draft model loads it. Errors: those of `own_drafters` and
     `draft_model_of`.
     """
-    made, shared = speculation.make(samples), draft_model_of(speculation, tokenizer)
+    made, shared = own_drafters(speculation, samples), draft_model_of(speculation, tokenizer)
     return made if shared is None else [*made, DraftModel(shared.model, lock=shared.lock)]
 
 

@@ -40,7 +40,7 @@ from structgen.errors import OptionError, options_named
 from structgen.language import checks
 from structgen.lark_grammars.lark_grammar import LarkGrammar
 from structgen.limits import CACHE_BYTES
-from structgen.monitors.monitored_text import MonitoredText
+from structgen.monitors.monitored_text import under_monitors
 from structgen.speculation.drafts.drafter import RequestFacts
 from structgen.system.resources import model_name
 from structgen.text_grammars.text_grammar import TextGrammar
@@ -244,7 +244,7 @@ class Engine:
         if compiled is not None:
             if request.chosen_by.monitors:
                 size = 0 if border is None else border.size
-                compiled = MonitoredText(compiled, request.chosen_by.watching, size)
+                compiled = under_monitors(compiled, request.chosen_by.watching, size)
             if not (begun := Matcher(compiled)).budget_suffices(request.most_tokens):
                 least = begun.tokens_to_finish()
                 check_budget(request, least)

@@ -21,7 +21,6 @@ from structgen.errors import StructgenError, fields_named
 from structgen.json_grammars.schema_grammar import JsonSchemaGrammar
 from structgen.language import checks
 from structgen.language.checks import By, Instance, Number, OneOf, Whole, check_fields
-from structgen.language.exclusions import refuse
 from structgen.monitors.monitor import Monitor, MonitorUse, checked_monitors
 from structgen.printable import short_repr
 from structgen.speculation.speculation_options import AUTO, Speculation, checked_speculation
@@ -135,7 +134,7 @@ class Sampling:
     def __post_init__(self) -> None:
         check_fields(self)
         if self.strategy:
-            refuse(OF_SAMPLING, self)
+            OF_SAMPLING.refuse(self)
 
     @property
     def strategies(self) -> tuple[Strategy, ...]:
@@ -248,7 +247,7 @@ class Request:
         check_fields(self)
         how = self.chosen_by
         if self.stop or self.canonical or self.healing or how.monitors or how.min_tokens:
-            refuse(OF_REQUESTS, self, how)  # each row is about one of these
+            OF_REQUESTS.refuse(self, how)  # each row is about one of these
 
     @property
     def most_tokens(self) -> int:

@@ -405,8 +405,9 @@ class Text:
         usage.closed = tuple(dict.fromkeys(step.closed for step in self.steps if step.closed))
         if self.start.strategies is not None:
             usage.strategy = self.start.strategies.told([step.state for step in self.steps])
-        if self.matcher is not None and isinstance(self.matcher.compiled, MonitoredText):
-            usage.monitors = self.matcher.compiled.uses(self.matcher)
+        read = self.matcher
+        if read is not None and isinstance(read.compiled, MonitoredText):
+            usage.monitors = read.compiled.uses(read.state_indices, read.tokens)
         self.release()
         self.logits = None
         value = self._value(reason)

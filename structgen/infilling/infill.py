@@ -10,7 +10,7 @@ from contextlib import suppress
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
-from typing import Any, Final, Literal, TypedDict, Unpack, overload
+from typing import Any, Final, Literal
 
 from structgen.core.compiled import CompiledGrammar
 from structgen.engine.model_prompts import ModelPrompts, ModelQuestion
@@ -55,7 +55,9 @@ SLOTS: Final = 64
 _MASK_TEXTS: Final = ("<|mask|>", "<|mdm_mask|>", "[MASK]", "<mask>", "<|MASK|>")
 """The mask tokens of known models (LLaDA, Dream, SDAR, BERT, structgen)."""
 _KINDS: Final = {
-    "template": checks.Instance(str | None, "Give a text, or a list of texts."),
+    "template": checks.Instance(
+        str | None, "Give a text; fill many by [sg.infill(model, one) for one in texts]."
+    ),
     "holes": checks.Instance(Mapping | None, "Give a dict of types by the holes' names."),
     "given": checks.Instance(Mapping | None, "Give a dict of the fields that are known."),
     "prompt": checks.Instance(str | Sequence, "Give a text, or a sequence of token ids."),
@@ -65,40 +67,10 @@ _KINDS: Final = {
 """Of what kind options are."""
 
 
-class InfillOptions(TypedDict, total=False):
-    """The keywords of `infill`; see there."""
-
-    grammar: Any
-    holes: Mapping[str, Any] | None
-    given: Mapping[str, Any] | None
-    prompt: str | Sequence[int]
-    outline: bool | None
-    chat: bool | None
-    slots: int | Mapping[str, int] | None
-    length: Length
-    scheduler: str | Scheduler
-    sure: float | None
-    temperature: float
-    seed: int
-    tokenizer: Tokenizer | Any | None
-    depth: int | None
-    max_states: int | None
-    timeout: float | None
-    listen: Callable[[DenoisingStep, Canvas], None] | None
-
-
-@overload
-def infill(model: Any, template: str | None = None, **options: Unpack[InfillOptions]) -> Infilled: ...
-
-
-@overload
-def infill(model: Any, template: list[str], **options: Unpack[InfillOptions]) -> list[Infilled]: ...
-
-
 @options_named('sg.infill("structgen/infill", grammar=grammar, prompt=prompt)', GONE)
 def infill(
     model: MaskedModel | str | Path | Any,
-    template: str | list[str] | None = None,
+    template: str | None = None,
     *,
     grammar: Any = None,
     holes: Mapping[str, Any] | None = None,
@@ -117,7 +89,7 @@ def infill(
     max_states: int | None = None,
     timeout: float | None = None,
     listen: Callable[[DenoisingStep, Canvas], None] | None = None,
-) -> Infilled | list[Infilled]:
+) -> Infilled:
     """Fill the holes of a template with a masked-diffusion model. The text always belongs to the language.
 
     model
@@ -125,8 +97,7 @@ def infill(
         `MaskedModel`, which needs `tokenizer`.
     template
         text with holes: `{name}`, `{name: int}`, `{name: /regex/, 8}` (see `template.py`). Without a
-        template: the one made of `given`, or one hole for the whole text of `grammar`. A list of templates is
-        filled one after another, each as if alone.
+        template: the one made of `given`, or one hole for the whole text of `grammar`.
     grammar
         of the whole text: a JSON Schema as a dict (with json.dumps' layout), a regular expression, a grammar,
         or a Python type. Holes may have types as well: then the whole text is in the grammar, and the hole's
@@ -165,9 +136,6 @@ def infill(
     grammar without an automaton, a canvas longer than the model's context and wrong options; StructgenError
     for NaN logits.
     """
-    if isinstance(template, list):
-        options = {name: value for name, value in locals().items() if name not in ("model", "template")}
-        return [infill(model, one, **options) for one in template]
     seed = checks.whole("seed", seed, 0, (1 << 64) - 1)
     temperature = checks.number("temperature", temperature, 1e-6, 1e6, "0, or a number above it", 0.0)
     timeout = checks.seconds("timeout", timeout)
@@ -459,7 +427,7 @@ class _Asked:
                 f"The hole {name!r} has no type.",
                 where="template",
                 cure=f"Write {{{name}: str}} or the like, say holes={{{name!r}: ...}}, or give grammar= for "
-                "the whole text.",
+                f"the whole text; in the shell -o holes={name}=FILE, or --schema or --grammar.",
             )
         if len(told) + (name in self.holes) > 1:
             raise OptionError(

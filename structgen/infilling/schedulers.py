@@ -27,7 +27,6 @@ from structgen.language import checks
 NAMES: Final = ("auto", "confident-prefix", "left-to-right")
 GONE: Final = {"tokens_per_step": 'Write scheduler="left-to-right" for one token in a step'}
 """Options of before, and what to write instead."""
-_WENT: Final = "LowConfidence Blocks Threshold Factor EntropyBound Prophet FreeDave FirstHitting LeftToRight"
 
 
 @dataclass
@@ -149,10 +148,3 @@ def named(scheduler: str | Scheduler, *, sure: float | None = None) -> Scheduler
             "(docs/infilling.md).",
         )
     return ConfidentPrefix(math.inf) if scheduler == "left-to-right" else ConfidentPrefix()
-
-
-def __getattr__(name: str) -> object:
-    """Raise ImportError, which says where a scheduler is that went; AttributeError for other names."""
-    if name in _WENT.split():
-        raise ImportError(f"{name} is in bench/methods of the sources; docs/methods.md names its file.")
-    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -4,10 +4,9 @@ What comes in: the text so far. What goes out: texts that may follow at a trigge
 an object behind a dot; the mask of the grammar is narrowed to them.
 
 1. `monitor` is what a monitor is, what it did for a text, and how it is asked in a process of its own.
-2. `suggestions` reads what a monitor suggests byte by byte, and finds the tokens that spell it.
-3. `monitored_text` is a compiled grammar under monitors: matchers, batches, drafts and budgets use it as any
+2. `monitored_text` is a compiled grammar under monitors: matchers, batches, drafts and budgets use it as any
    other.
-4. `python_code` has the monitors of Python, on jedi.
+3. `python_code` has the monitors of Python, on jedi.
 
 Public: `Monitor`, `MonitorUse`; `python_attributes`, `python_names`, `python_arguments`.
 """

@@ -8,26 +8,22 @@ call starts another (`system.worker_process`).
 
 from __future__ import annotations
 
-import math
 import re
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from functools import cached_property, partial
+from functools import cached_property
 from itertools import islice
 from typing import Any, ClassVar, Final, Literal, NamedTuple
 
 from structgen.core.grammar import Grammar
 from structgen.errors import OptionError
-from structgen.system.guarded import Guarded
 from structgen.system.worker_process import LateError, WorkerProcess
 
-_PREPARING: Final = 60.0
-"""Seconds for `Monitor.prepare`, which a new process calls before its first answer."""
 _PATIENCE: Final = 10.0
 """Seconds that a late call may go on. jedi reads a large library in its first call, and then knows it."""
-_MOST_TEXTS: Final = 100_000
-"""Suggestions of one call, at most."""
+_MOST_TEXTS: Final = 5_000
+"""Suggestions of one call, at most: they take about a second to compile."""
 _LONGEST: Final = 1_000
 """Characters of one suggestion, at most."""
 
@@ -68,7 +64,7 @@ class Monitor(ABC):
         ends and needs no boundary. None, or no text: anything may follow."""
 
     def prepare(self) -> None:  # noqa: B027
-        """Do what makes the first call of `suggest` fast, in its process and without its time limit."""
+        """Do what makes the first call of `suggest` fast, in its process: for a minute at most."""
 
     def close(self) -> None:
         """End the process of `suggest`; a later call starts another. It also ends with this object, and with
@@ -77,13 +73,11 @@ class Monitor(ABC):
 
     @cached_property
     def _process(self) -> WorkerProcess:
-        return WorkerProcess(self._answer, f"monitor {name_of(self)}", "monitors", _PATIENCE)
+        told = f"monitor {name_of(self)}"
+        return WorkerProcess(self._answer, told, "monitors", _PATIENCE, begin=self.prepare)
 
-    def _answer(self, text: str | None) -> tuple[str, ...] | Grammar:
-        """Return the suggestions for a text; for None prepare them. Runs in the process of `suggest`."""
-        if text is None:
-            self.prepare()
-            return ()
+    def _answer(self, text: str) -> tuple[str, ...] | Grammar:
+        """Return the suggestions for a text. Runs in the process of `suggest`."""
         found = self.suggest(text)
         return found if isinstance(found, Grammar) else _checked(() if found is None else found)
 
@@ -103,45 +97,30 @@ class Advice(NamedTuple):
     error: str = ""
 
 
-def advice_of(monitor: Monitor) -> Guarded:
-    """Return the function from a text to the `Advice` for it. It raises no error of the monitor: that becomes
-    a fault."""
-    return Guarded(partial(_advice, monitor), math.inf, _no_advice)
-
-
-def _advice(monitor: Monitor, text: str) -> Advice:
-    """Raises LateError, and the errors of the monitor and of its process."""
-    process, cure = monitor._process, "Give the monitor a larger limit: seconds=..."
-    if not process.is_running:
-        process.ask((None,), _PREPARING, "prepare", cure)
-    return Advice(process.ask((text,), monitor.seconds, "suggest", cure))
-
-
-def _no_advice(error: Exception) -> Advice:
-    if isinstance(error, LateError):
+def advice_of(monitor: Monitor, text: str) -> Advice:
+    """Return a monitor's advice for a text. It raises no error of the monitor: that becomes a fault."""
+    cure = "Give the monitor a larger limit: seconds=..."
+    try:
+        return Advice(monitor._process.ask((text,), monitor.seconds, "suggest", cure))
+    except LateError as error:
         return Advice(fault="late", error=str(error))
-    return Advice(fault="failed", error=f"{type(error).__name__}: {error}")
+    except Exception as error:  # any error of code that is not ours
+        return Advice(fault="failed", error=f"{type(error).__name__}: {error}")
 
 
 def _checked(found: Any) -> tuple[str, ...]:
     """Return suggestions as a tuple. Raises OptionError for anything but texts, and for too many."""
-    if isinstance(found, str | bytes) or not isinstance(found, Iterable):
-        raise OptionError(
-            f"Suggestions are a {type(found).__name__}.", where="suggest", cure="Return a list of texts."
-        )
-    texts = tuple(islice(found, _MOST_TEXTS + 1))
-    if len(texts) > _MOST_TEXTS:
-        raise OptionError(
-            f"There are more than {_MOST_TEXTS:,} suggestions.", where="suggest", cure="Return a grammar."
-        )
-    for text in texts:
-        if not isinstance(text, str) or not 0 < len(text) <= _LONGEST:
-            raise OptionError(
-                f"{text!r:.60} is no suggestion.",
-                where="suggest",
-                cure=f"Return texts of 1 to {_LONGEST:,} characters.",
-            )
-    return texts
+    is_listed = isinstance(found, Iterable) and not isinstance(found, str | bytes)
+    texts = tuple(islice(found, _MOST_TEXTS + 1)) if is_listed else ()
+    wrong = [text for text in texts if not isinstance(text, str) or not 0 < len(text) <= _LONGEST]
+    if is_listed and not wrong and len(texts) <= _MOST_TEXTS:
+        return texts
+    what = f"{wrong[0]!r:.60} is one" if wrong else f"they are a {type(found).__name__} of {len(texts):,}"
+    raise OptionError(
+        f"Suggestions are up to {_MOST_TEXTS:,} texts of 1 to {_LONGEST:,} characters; {what}.",
+        where="suggest",
+        cure="Return texts, or a grammar, such as sg.choice(texts).",
+    )
 
 
 @dataclass(frozen=True, slots=True)
@@ -181,20 +160,15 @@ def checked_monitors(given: Any) -> tuple[Monitor, ...]:
             "from sg.monitors.Monitor.",
         )
     for one in found:
-        boundary_of(one)
+        try:
+            re.compile(one.boundary)
+        except (re.error, TypeError) as error:
+            raise OptionError(
+                f"The boundary {one.boundary!r} of {name_of(one)} is no pattern: {error}.",
+                where="monitors",
+                cure=r'Give a regular expression of one character, such as r"\W".',
+            ) from error
     return tuple(found)
-
-
-def boundary_of(monitor: Monitor) -> re.Pattern[str]:
-    """Return the pattern of the characters that end a suggestion. Raises OptionError for no pattern."""
-    try:
-        return re.compile(monitor.boundary)
-    except (re.error, TypeError) as error:
-        raise OptionError(
-            f"The boundary {monitor.boundary!r} of {name_of(monitor)} is no pattern: {error}.",
-            where="monitors",
-            cure=r'Give a regular expression of one character, such as r"\W".',
-        ) from error
 
 
 def name_of(monitor: Monitor) -> str:

@@ -1,7 +1,10 @@
-"""The texts of a grammar under monitors, as a compiled grammar.
+"""The texts of a grammar under a monitor, as a compiled grammar; several monitors stand one around the other.
 
-A state is the grammar's state, the text, and for each monitor what of a suggestion is spelled (`Spelling`).
-So whatever holds states works with monitors: rollback, forks, batches, draft trees and budgets.
+A state is the grammar's state, the text, and what of a suggestion is spelled (`Spelling`). So whatever holds
+states works with monitors: rollback, forks, batches, draft trees and budgets.
+
+Suggestions are a compiled grammar too: one of them, and behind it any text. Its mask narrows the mask of the
+text's grammar, until a suggestion is spelled.
 
 A mask is advice on top of the grammar's mask. A token that the grammar allows and a monitor does not is still
 taken, and the monitor then leaves its suggestion. So a monitor that would leave no token of the grammar, or
@@ -10,6 +13,7 @@ none within a budget, leaves the mask as it is.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from functools import lru_cache
 from typing import Any, Final, Literal, NamedTuple
@@ -18,18 +22,15 @@ import numpy as np
 import numpy.typing as npt
 
 from structgen.compilation.compiler import compile
-from structgen.core.compiled import CompiledGrammar, Completions
+from structgen.core.compiled import CompiledGrammar, Completions, State
 from structgen.core.grammar import Grammar
-from structgen.core.matcher import Matcher
 from structgen.core.narrowed_text import NarrowedText
-from structgen.errors import OptionError
-from structgen.language.expectation import Expected
+from structgen.errors import OptionError, StructgenError
 from structgen.machine_core.layout import ENDED, LARGE
 from structgen.machine_core.masks import fill
-from structgen.monitors.monitor import Advice, Monitor, MonitorUse, advice_of, boundary_of, name_of
-from structgen.monitors.suggestions import FREE, GrammarSuggestions, Position, Suggestions, TextSuggestions
+from structgen.monitors.monitor import Advice, Monitor, MonitorUse, advice_of, name_of
+from structgen.text_grammars.regular import choice, regex
 from structgen.tokens.token_mask import TokenMask
-from structgen.tokens.token_prefixes import tokens_along
 from structgen.tokens.tokenizer import Tokenizer
 
 _MOST_LATE: Final = 3
@@ -39,19 +40,38 @@ _LONGEST_SPELLING: Final = 64
 _KEPT: Final = 64
 """Texts that are remembered; and pairs of a tokenizer and trigger characters of which the tokens that pass a
 trigger are kept."""
+_ANYTHING: Final = "(?s:.)*"
 
 
 class Spelling(NamedTuple):
-    """A monitor behind a trigger, inside a suggestion."""
+    """A text behind a trigger, inside a suggestion."""
 
-    of: Suggestions
-    """What may follow at the trigger."""
-    position: Position
+    compiled: CompiledGrammar
+    """A suggestion, and any text behind it."""
+    texts: frozenset[bytes]
+    """The suggestions that are texts: they end at a boundary, which `compiled` has behind them."""
+    state: int
+    """The state of what may follow at the trigger."""
+    written: bytes = b""
     """What is spelled of it."""
+
+    def may_end(self) -> bool:
+        """Return whether a suggestion is whole, so that the text may end."""
+        return self.compiled.may_end(self.state)
+
+    def is_over(self) -> bool:
+        """Return whether anything may follow."""
+        return self.may_end() and self.written not in self.texts
+
+    def after(self, data: bytes) -> Spelling | None:
+        """Return the spelling behind the bytes of a token; None where they are refused. A token without bytes
+        is refused unless the text may end."""
+        state = self.compiled.bytes_index(self.state, data) if data or self.may_end() else -1
+        return None if state < 0 else self._replace(state=state, written=self.written + data)
 
 
 class MonitoredPlace(NamedTuple):
-    """A state of the text under monitors."""
+    """A state of the text under a monitor."""
 
     state: int
     """The state of the grammar."""
@@ -59,117 +79,128 @@ class MonitoredPlace(NamedTuple):
     """The place before the last bytes, by its number; -1 at the start."""
     data: bytes
     """The last bytes."""
-    watches: tuple[Spelling | Literal["trigger"] | None, ...]
-    """For each monitor: None where anything may follow; "trigger" where it is to be asked."""
+    watch: Spelling | Literal["trigger"] | None
+    """None where anything may follow; "trigger" where the monitor is to be asked."""
 
 
 class MonitoredText(NarrowedText[MonitoredPlace]):
-    """A compiled grammar under monitors (see the module).
+    """A compiled grammar under a monitor (see the module).
 
-    `behind`: how many bytes of the texts belong to the prompt, and are not shown to monitors. Advice is kept
-    for each text, so a text that comes again is not analysed again. Cost: some 10 us a token, a walk through
-    the vocabulary for each mask under suggestions, and at each trigger a call of the monitor.
+    `behind`: how many bytes of the texts belong to the prompt, and are not shown to the monitor. Advice is
+    kept for each text, so a text that comes again is not analysed again. Cost: some 10 us a token, two masks
+    for one under suggestions; at a trigger a call of the monitor, and 10 ms and 1 MB for 60 suggestions.
     """
 
-    def __init__(self, inner: CompiledGrammar, monitors: Sequence[Monitor], behind: int = 0) -> None:
+    def __init__(self, inner: CompiledGrammar, monitor: Monitor, behind: int = 0) -> None:
         super().__init__(inner)
-        self.monitors, self.behind = tuple(monitors), behind
-        self._ask = [advice_of(one) for one in self.monitors]
-        self._crossings = [_crossings(inner.tokenizer, one.trigger_characters) for one in self.monitors]
+        self.monitor, self.behind = monitor, behind
+        self._crossings = _crossings(inner.tokenizer, monitor.trigger_characters)
         silent = np.flatnonzero(self.vocabulary.token_slot < 0)
         self._without_bytes = self._masks.dense_row(silent.astype(np.int32))
         """End tokens and other tokens without bytes, as a row of bits."""
-        self._late = [0] * len(self.monitors)
+        self._late = 0
         """Late answers in a row."""
-        self._advice: dict[tuple[int, bytes], Advice] = {}
-        """A monitor and a text -> its answer."""
+        self._advice: dict[bytes, Advice] = {}
+        """A text -> the monitor's answer."""
         self._texts = {-1: b""}
         """Of some places the whole text."""
-        self._answers: dict[tuple[int, int], tuple[Advice, Suggestions | None]] = {}
-        """A place and a monitor -> its answer, and what of it the grammar takes (None: nothing)."""
-        self._completions = _GrammarCompletions(self)
-        watches = tuple(self._reached(number, b"") for number in range(len(self.monitors)))
-        self._start = self._number(MonitoredPlace(inner.start.index, -1, b"", watches))
+        self._answers: dict[int, tuple[Advice, Spelling | None]] = {}
+        """A place -> the monitor's answer, and what of it the grammar takes (None: nothing)."""
+        self._completions = _MonitoredCompletions(self)
+        self._start = self._number(MonitoredPlace(inner.start.index, -1, b"", self._reached(b"")))
 
     # --- texts and advice -----------------------------------------------------------------------------------
 
     def _text(self, index: int, more: bytes = b"") -> bytes:
         """Return the text of a place and some more bytes, without those of the prompt. Cost: a step for each
         token since a text that is remembered."""
-        known, at, pieces = self._texts, index, list[bytes]()
-        while at not in known:
+        at, pieces = index, list[bytes]()
+        while at not in self._texts:
             place = self.place(at)
             pieces.append(place.data)
             at = place.before
-        text = known[at] + b"".join(reversed(pieces))
-        if len(known) > _KEPT:
-            known = self._texts = {-1: b""}
-        known[index] = text
+        text = self._texts[at] + b"".join(reversed(pieces))
+        if len(self._texts) > _KEPT:
+            self._texts = {-1: b""}
+        self._texts[index] = text
         return (text + more)[self.behind :]
 
-    def _reached(self, number: int, text: bytes) -> Literal["trigger"] | None:
-        """Return whether a text has reached a trigger of a monitor."""
+    def _reached(self, text: bytes) -> Literal["trigger"] | None:
+        """Return whether a text has reached a trigger."""
         try:
-            return "trigger" if self.monitors[number].trigger(text.decode("utf-8", "replace")) else None
+            return "trigger" if self.monitor.trigger(text.decode("utf-8", "replace")) else None
         except Exception as error:  # any error of a monitor becomes one of this text
             raise OptionError(
-                f"trigger of {name_of(self.monitors[number])} failed: {type(error).__name__}: {error}",
+                f"trigger of {name_of(self.monitor)} failed: {type(error).__name__}: {error}",
                 where="monitors",
                 cure="Mend the monitor: trigger(text) returns True or False.",
             ) from error
 
-    def _asked(self, index: int, number: int) -> tuple[Advice, Suggestions | None]:
-        """Return the answer of a monitor at a trigger, and what of it the grammar takes (None: nothing).
+    def _asked(self, index: int) -> tuple[Advice, Spelling | None]:
+        """Return the answer of the monitor at a trigger, and what of it the grammar takes (None: nothing).
         Cost: the first time, a call of the monitor."""
-        if (index, number) not in self._answers:
-            text = self._text(index)
-            advice = self._advice.get((number, text))
-            if advice is None and self._late[number] >= _MOST_LATE:
+        if index not in self._answers:
+            text, found = self._text(index), None
+            advice = self._advice.get(text)
+            if advice is None and self._late >= _MOST_LATE:
                 advice = Advice(fault="late", error="It was late too often and is asked no more.")
             elif advice is None:
-                advice = self._ask[number](text.decode("utf-8", "replace"))
-                self._late[number] = self._late[number] + 1 if advice.fault == "late" else 0
-            self._advice[number, text] = advice
-            self._answers[index, number] = advice, self._taken(index, number, advice)
-        return self._answers[index, number]
+                advice = advice_of(self.monitor, text.decode("utf-8", "replace"))
+                self._late = self._late + 1 if advice.fault == "late" else 0
+            try:
+                found = self._begun(index, advice.suggested)
+            except StructgenError as error:
+                advice = Advice(fault="failed", error=str(error))
+            self._advice[text] = advice
+            self._answers[index] = advice, found
+        return self._answers[index]
 
-    def _taken(self, index: int, number: int, advice: Advice) -> Suggestions | None:
-        if isinstance(advice.suggested, Grammar):
-            return GrammarSuggestions(compile(advice.suggested, self.tokenizer))
-        state = self.place(index).state
-        texts = (text.encode("utf-8", "surrogatepass") for text in advice.suggested)
-        taken = [text for text in texts if self.inner.bytes_index(state, text) >= 0]
-        return TextSuggestions(taken, boundary_of(self.monitors[number])) if taken else None
+    def _begun(self, index: int, suggested: tuple[str, ...] | Grammar) -> Spelling | None:
+        """Return what the grammar takes of suggestions, nothing of it spelled. Raises the errors of a grammar
+        or a boundary that cannot be compiled."""
+        texts = frozenset[bytes]()
+        if isinstance(suggested, Grammar):
+            grammar = suggested + regex(_ANYTHING)
+        else:
+            inner, state = self.unwatched(index)
+            taken = [text for text in suggested if inner.bytes_index(state, _bytes(text)) >= 0]
+            if not taken:
+                return None
+            texts = frozenset(map(_bytes, taken))
+            boundary = rf"(?:(?:{self.monitor.boundary}){_ANYTHING})?"
+            grammar = choice(taken) + regex(boundary, flags=re.UNICODE)
+        compiled = compile(grammar, self.tokenizer)
+        compiled.lock = self.lock  # a thread that holds two could wait for a fork that waits for it
+        return Spelling(compiled, texts, compiled.start.index)
 
-    def advised(self, index: int, number: int) -> Spelling | None:
-        """Return what may follow by a monitor in a state; None: anything."""
-        watch = self.place(index).watches[number]
-        if not isinstance(watch, str):
-            return watch
-        found = self._asked(index, number)[1]
-        return None if found is None else Spelling(found, found.start)
+    def unwatched(self, index: int) -> tuple[CompiledGrammar, int]:
+        """Return the grammar under no monitor, and its state, by its number."""
+        inner, state = self.inner, self.place(index).state
+        return inner.unwatched(state) if isinstance(inner, MonitoredText) else (inner, state)
 
-    def uses(self, matcher: Matcher) -> tuple[MonitorUse, ...]:
-        """Return what each monitor did for the text of a matcher of this grammar."""
-        return tuple(self._use(number, matcher) for number in range(len(self.monitors)))
+    def advised(self, index: int) -> Spelling | None:
+        """Return what may follow by the monitor in a state; None: anything."""
+        watch = self.place(index).watch
+        return self._asked(index)[1] if watch == "trigger" else watch
 
-    def _use(self, number: int, matcher: Matcher) -> MonitorUse:
+    def uses(self, states: Sequence[int], tokens: Sequence[int]) -> tuple[MonitorUse, ...]:
+        """Return what each monitor did for a text, by its states and the tokens that were taken in them."""
         counts, error = dict.fromkeys(("triggers", "suggested", "yielded", "late", "failed"), 0), ""
-        for index, token in zip(matcher.state_indices, matcher.tokens, strict=False):
-            place = self._places[index]
-            watch = None if place is None else place.watches[number]
-            if watch is None:
-                continue
-            advised = self.advised(index, number)
-            if watch == "trigger":
-                advice, _ = self._asked(index, number)
+        places = [(index, self.place(index), token) for index, token in zip(states, tokens, strict=False)]
+        for index, place, token in places:
+            spelling = self.advised(index)
+            if place.watch == "trigger":
+                advice, _ = self._asked(index)
                 counts["triggers"] += 1
-                counts["suggested"] += advised is not None
+                counts["suggested"] += spelling is not None
                 counts[advice.fault or "failed"] += advice.fault != ""
                 error = advice.error or error
-            if advised is not None:
-                counts["yielded"] += advised.of.read(advised.position, self._data(token)) is None
-        return MonitorUse(name_of(self.monitors[number]), **counts, error=error)
+            if spelling is not None:
+                counts["yielded"] += spelling.after(self._data(token)) is None
+        use = MonitorUse(name_of(self.monitor), **counts, error=error)
+        if isinstance(self.inner, MonitoredText):
+            return *self.inner.uses([place.state for _, place, _ in places], tokens), use
+        return (use,)
 
     # --- the machine ----------------------------------------------------------------------------------------
 
@@ -180,16 +211,11 @@ class MonitoredText(NarrowedText[MonitoredPlace]):
         """Return the place after bytes that lead the grammar to a state, by its number; below 0, -1."""
         if state < 0:
             return -1
-        watches = tuple(self._watch_after(index, number, data) for number in range(len(self.monitors)))
-        return self._number(MonitoredPlace(state, index, data, watches))
-
-    def _watch_after(self, index: int, number: int, data: bytes) -> Spelling | Literal["trigger"] | None:
-        watch = self.advised(index, number) if data else None
-        if watch is not None:
-            position = watch.of.read(watch.position, data)
-            if position is not None and position != FREE:
-                return Spelling(watch.of, position)
-        return self._reached(number, self._text(index, data)) if data else None
+        spelling = self.advised(index) if data else None
+        after = None if spelling is None else spelling.after(data)
+        if not data or (after is not None and not after.is_over()):
+            return self._number(MonitoredPlace(state, index, data, after))
+        return self._number(MonitoredPlace(state, index, data, self._reached(self._text(index, data))))
 
     def _after_token(self, index: int, token: int) -> int:
         place = self._places[index]
@@ -201,40 +227,15 @@ class MonitoredText(NarrowedText[MonitoredPlace]):
         place = self._places[index]
         return -1 if place is None else self._moved(index, data, self.inner.bytes_index(place.state, data))
 
-    def may_end(self, index: int) -> bool:
-        """Return whether the text may end in a state, by its number."""
-        place = self._places[index]
-        return place is not None and self.inner.may_end(place.state)
-
-    def forced(self, index: int) -> bytes:
-        """Return the bytes that the grammar says must come next."""
-        return self.inner.forced(self.place(index).state)
-
-    def special_tokens(self, index: int) -> list[int]:
-        """Return the tokens without bytes, end tokens apart, that may come in a state, by its number."""
-        place = self._places[index]
-        return [] if place is None else self.inner.special_tokens(place.state)
-
-    def planned_tokens(self, index: int) -> Sequence[int]:
-        """Return the tokens in which the grammar's policy writes forced text."""
-        place = self._places[index]
-        return () if place is None else self.inner.planned_tokens(place.state)
-
-    def _next_bytes(self, index: int) -> bytes:
-        place = self._places[index]
-        return b"" if place is None else self.inner._next_bytes(place.state)
-
-    def _expected(self, index: int) -> list[Expected]:
-        place = self._places[index]
-        return [] if place is None else self.inner._expected(place.state)
-
     # --- masks ----------------------------------------------------------------------------------------------
 
     def compute(self, index: int, target: int = 0) -> bool:
         """Work out the mask of a state, as `CompiledGrammar.compute`; monitors are asked before the lock is
         taken, so that texts of the same grammar do not wait for them."""
-        for number in range(0 if self._places[index] is None else len(self.monitors)):
-            self.advised(index, number)
+        place = self._places[index]
+        if place is not None:
+            self.inner.compute(place.state)
+            self.advised(index)
         return super().compute(index, target)
 
     def _compute(self, index: int, target: int) -> int:
@@ -242,45 +243,28 @@ class MonitoredText(NarrowedText[MonitoredPlace]):
             return 0
         if index == self._finished:
             return ENDED
-        state = self.place(index).state
-        plain = self.inner.bits(state)
-        self._bits = self._narrowed(index, plain)
-        if self._bits is plain:
-            parts = self.inner.mask_parts(state)
-            if parts is not None:
-                self._memoise(index, *parts, target)
-                return 0
+        self._bits = self._narrowed(index, self.inner.bits(self.place(index).state))
         tokens = _tokens(self._bits)
-        if len(tokens) < self._words:
-            self._memoise(index, -1, tokens, target)
-            return 0
-        return LARGE
+        if len(tokens) >= self._words:
+            return LARGE
+        self._memoise(index, -1, tokens, target)
+        return 0
 
     def _narrowed(self, index: int, bits: npt.NDArray[np.int32]) -> npt.NDArray[np.int32]:
-        """Return a mask under the advice of the monitors, one after the other; one that would leave no token
-        changes nothing."""
-        for number in range(len(self.monitors)):
-            narrower = self._under(index, number, bits)
-            if narrower.any():
-                bits = narrower
-        return bits
-
-    def _under(self, index: int, number: int, bits: npt.NDArray[np.int32]) -> npt.NDArray[np.int32]:
-        """Return a mask under the advice of one monitor; the mask itself where it changes nothing."""
-        watch = self.advised(index, number)
-        if watch is not None:
-            allowed = self._masks.dense_row(watch.of.tokens(self.vocabulary, watch.position))
-            if watch.of.may_end(watch.position):
+        """Return a mask under the advice of the monitor; the mask itself where no token would be left."""
+        spelling, narrower = self.advised(index), bits
+        if spelling is not None:
+            allowed = spelling.compiled.bits(spelling.state)
+            if spelling.may_end():
                 allowed |= self._without_bytes
-            bits = bits & allowed
-        passing = []
-        for beginning, tokens in self._crossings[number]:
-            if not (bits[tokens >> 5] >> (tokens & 31) & 1).any():
-                continue
-            is_free = watch is None or watch.of.read(watch.position, beginning) == FREE
-            if is_free and self._reached(number, self._text(index, beginning)):
-                passing.append(tokens)
-        return bits & ~self._masks.dense_row(np.concatenate(passing)) if passing else bits
+            narrower = bits & allowed
+        for beginning, tokens in self._crossings:
+            if (narrower[tokens >> 5] >> (tokens & 31) & 1).any():
+                after = None if spelling is None else spelling.after(beginning)
+                is_free = spelling is None or (after is not None and after.is_over())
+                if is_free and self._reached(self._text(index, beginning)):
+                    narrower = narrower & ~self._masks.dense_row(tokens)
+        return narrower if narrower.any() else bits
 
     # --- budgets --------------------------------------------------------------------------------------------
 
@@ -305,9 +289,14 @@ class MonitoredText(NarrowedText[MonitoredPlace]):
 
     def anew(self) -> MonitoredText:
         """Return the same for the grammar compiled anew; advice is kept, so that texts come out the same."""
-        newer = MonitoredText(self.inner.generation.replace(self.inner), self.monitors, self.behind)
+        newer = MonitoredText(self.inner.generation.replace(self.inner), self.monitor, self.behind)
         newer._advice, newer._late = self._advice, self._late
         return newer
+
+    @property
+    def nbytes(self) -> int:
+        """Bytes of its own tables, of its places, and of suggestions."""
+        return super().nbytes + sum(begun.compiled.nbytes for _, begun in self._answers.values() if begun)
 
     @property
     def sizes(self) -> dict[str, int]:
@@ -315,34 +304,32 @@ class MonitoredText(NarrowedText[MonitoredPlace]):
         return {**super().sizes, "advice": len(self._advice)}
 
     def __reduce__(self) -> tuple[Any, ...]:
-        return MonitoredText, (self.inner, self.monitors, self.behind)
+        return MonitoredText, (self.inner, self.monitor, self.behind)
 
 
-class _GrammarCompletions:
+class _MonitoredCompletions:
     """The completions of the grammar, behind the rest of a suggestion."""
 
     def __init__(self, text: MonitoredText) -> None:
         self._text, self._inner = text, text.inner
-        chars = (char for one in text.monitors for char in one.trigger_characters)
-        self._marks = tuple(map(str.encode, chars))
+        self._marks = tuple(map(str.encode, text.monitor.trigger_characters))
 
     def text(self, index: int) -> bytes:
         return self._inner.completions.text(self._text.place(index).state)
 
     def tokens(self, index: int, enough: int = 0) -> int:
-        """Return how many tokens spell the rest of the suggestion that takes the fewest, and complete the
-        document behind it; without suggestions, and at the start, those of the grammar alone: the budget of a
-        request comes before advice."""
+        """Return how many tokens spell the rest of the shortest suggestion, and complete the document behind
+        it; without suggestions, and at the start, those of the grammar alone: the budget of a request comes
+        before advice."""
         state = self._text.place(index).state
         fewest = self._inner.cost(state, enough)
-        for number in range(0 if index == self._text.start.index else len(self._text.monitors)):
-            watch = self._text.advised(index, number)
-            rests = [] if watch is None else watch.of.rests(watch.position)
-            reached = [(rest, self._inner.bytes_index(state, rest)) for rest in rests]
-            costs = [self._count(rest) + self._inner.cost(after) for rest, after in reached if after >= 0]
-            if costs:
-                return max(fewest, min(costs))
-        return fewest
+        spelling = None if index == self._text.start.index else self._text.advised(index)
+        if spelling is None:
+            return fewest
+        rest = spelling.compiled.completion(State(spelling.compiled, spelling.state))
+        after = self._inner.bytes_index(state, rest)
+        behind = 0 if after < 0 else spelling.compiled.cost(spelling.state) + self._inner.cost(after)
+        return max(fewest, behind)
 
     def known(self, index: int) -> int | None:
         return None
@@ -356,7 +343,7 @@ class _GrammarCompletions:
     def too_long(self, index: int, tokens: npt.NDArray[np.int64], left: int) -> npt.NDArray[np.int64]:
         """As `Completions`, for tokens behind which the grammar needs no more: only suggestions may."""
         text, found = self._text, []
-        is_watched = any(text.place(index).watches)
+        is_watched = text.place(index).watch is not None
         for token in tokens.tolist():
             data = text.tokenizer.token_bytes[token]
             if data and (is_watched or data.endswith(self._marks)):
@@ -365,15 +352,9 @@ class _GrammarCompletions:
                     found.append(token)
         return np.array(found, np.int64)
 
-    def _count(self, data: bytes) -> int:
-        """Return how many tokens write a text, each the longest that begins the rest; at least as many as
-        needed."""
-        count = 0
-        while data:
-            along = tokens_along(self._text.vocabulary, data)
-            sizes = [size for size, tokens in enumerate(along, 1) if tokens]
-            data, count = data[max(sizes, default=1) :], count + 1
-        return count
+
+def _bytes(text: str) -> bytes:
+    return text.encode("utf-8", "surrogatepass")
 
 
 def _tokens(bits: npt.NDArray[np.int32]) -> npt.NDArray[np.int32]:
@@ -393,3 +374,11 @@ def _crossings(tokenizer: Tokenizer, characters: str) -> list[tuple[bytes, npt.N
                 found.setdefault(data[: at + len(mark)], []).append(token)
                 at = data.find(mark, at + 1)
     return [(beginning, np.array(tokens, np.int32)) for beginning, tokens in found.items()]
+
+
+def under_monitors(inner: CompiledGrammar, monitors: Sequence[Monitor], behind: int = 0) -> CompiledGrammar:
+    """Return a compiled grammar under monitors: each narrows the masks that those before it leave. `behind`:
+    as of `MonitoredText`."""
+    for monitor in monitors:
+        inner = MonitoredText(inner, monitor, behind)
+    return inner

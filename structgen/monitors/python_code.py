@@ -25,6 +25,7 @@ from typing import Any, ClassVar, Final
 
 from structgen.core.grammar import Grammar
 from structgen.errors import OptionError
+from structgen.language import checks
 from structgen.monitors.monitor import Monitor
 from structgen.system.cache import cache_folder
 from structgen.system.installation import not_installed
@@ -81,15 +82,9 @@ class _PythonMonitor(Monitor):
                 where="project_path",
                 cure="Give the folder of the project whose modules the code imports.",
             )
-        for name, code in (("before", before), ("after", after)):
-            if not isinstance(code, str):
-                raise OptionError(f"{name} is no text.", where=name, cure=f"Give the code {name} the text.")
-        if isinstance(seconds, bool) or not isinstance(seconds, int | float) or not 0 < seconds < 1e6:
-            raise OptionError(
-                f"seconds={seconds!r} is no time.", where="seconds", cure="Give a number of seconds above 0."
-            )
-        self.project_path, self.seconds = str(project_path), float(seconds)
-        self.before, self.after = before, after
+        self.project_path = str(project_path)
+        self.before, self.after = checks.encodable("before", before), checks.encodable("after", after)
+        self.seconds = checks.number("seconds", seconds, 1e-3, 1e6, "a number of seconds, at least 0.001")
 
     def __repr__(self) -> str:
         around = f"before={self.before!r}, after={self.after!r}"
@@ -157,18 +152,16 @@ class PythonAttributes(_PythonMonitor):
         values: list[Any] = script.infer(line, column - 2) if column > 1 else []
         if any(one.name in ("None", "NoneType") for one in values):
             return None  # mostly a variable holds it before its proper value, which jedi does not see
-        found = {
-            one.name: one for one in script.complete(line, column) if not _is_unread_submodule(one, code)
-        }
+        names = script.complete(line, column)
+        found = {one.name: one for one in names if not _is_unread_submodule(one, code)}
         if "__getattr__" in found or _OF_NONE.issuperset(found):
             return None
         absent = _absent(found, values, code)
-        names = sorted(found.keys() - absent)
-        assigned = r"[A-Za-z_]\w*" if own is not None else "|".join(map(re.escape, sorted(absent)))
+        known = sorted(found.keys() - absent)
+        assigned = r"[A-Za-z_]\w*" if own is not None else _one_of(absent)
         if assigned and _IN_STATEMENT.search(code):
-            known = "|".join(map(re.escape, names))
-            return regex(rf"(?u)(?:{known})[^\w]|(?:{assigned}) = [^=\n]")
-        return names
+            return regex(rf"(?u)(?:{_one_of(known)})[^\w]|(?:{assigned}) = [^=\n]")
+        return known
 
 
 class PythonNames(_PythonMonitor):
@@ -186,14 +179,11 @@ class PythonNames(_PythonMonitor):
 
     def _suggested(self, code: str) -> Iterable[str] | Grammar | None:
         # a name behind the place: without one jedi does not see that the place is in a function
-        found = {
-            one.name
-            for one in self._script(code + " x").complete(*_place(code + " "))
-            if one.type != "keyword"
-        }
+        names = self._script(code + " x").complete(*_place(code + " "))
+        found = {one.name for one in names if one.type != "keyword"}
         if not found:
             return None
-        known = "|".join(map(re.escape, sorted(found.union(_WORDS_OF_EXPRESSIONS))))
+        known = _one_of(found.union(_WORDS_OF_EXPRESSIONS))
         # behind a word without a blank the word may go on: it is a part of another one
         longer = r"|\w" if code[-1].isalpha() else ""
         first = " +" if longer else " *"
@@ -269,6 +259,11 @@ def _cache() -> Path:
     return cache_folder() / "jedi"
 
 
+def _one_of(names: Iterable[str]) -> str:
+    """Return the pattern of some names; "" for none."""
+    return "|".join(map(re.escape, sorted(names)))
+
+
 def _place(code: str) -> tuple[int, int]:
     """Return the line, from 1, and the column at which code ends."""
     return code.count("\n") + 1, len(code) - code.rfind("\n") - 1
@@ -277,10 +272,10 @@ def _place(code: str) -> tuple[int, int]:
 def _is_unread_submodule(name: Any, code: str) -> bool:
     """Return whether a name of jedi is a module of a package that the code does not import: it is no
     attribute yet. A line that imports may name it."""
-    if name.type != "module" or name.full_name != name.module_name:
-        return False
     is_importing = _IMPORTS.match(code.rpartition("\n")[2]) is not None
-    return not is_importing and re.search(rf"\bimport +{re.escape(name.full_name)}\b", code) is None
+    if is_importing or name.type != "module" or name.full_name != name.module_name:
+        return False
+    return re.search(rf"\bimport +{re.escape(name.full_name)}\b", code) is None
 
 
 def _absent(names: Mapping[str, Any], values: list[Any], code: str) -> set[str]:
@@ -326,24 +321,20 @@ def _following(parameters: Any, given: list[str]) -> Grammar:
     left = [one for one in parameters if one.kind.name == "KEYWORD_ONLY"] + ordered[count:]
     left = [one for one in left if one.name not in keywords]
     ways = [r"\*"]
-    if not any(not _has_default(one) for one in left):
+    if all("=" in one.to_string() for one in left):  # each has a default
         ways.append(r"\)")
     takes_position = not keywords and (count < len(ordered) or "VAR_POSITIONAL" in kinds)
     if "VAR_KEYWORD" in kinds:
         ways.append(r"[A-Za-z_]")
     else:
-        names = [re.escape(one.name) for one in left if one.kind.name != _ONLY_POSITIONAL]
+        names = _one_of([one.name for one in left if one.kind.name != _ONLY_POSITIONAL])
         if names:
-            ways.append(rf"(?:{'|'.join(names)}) ?=[^=]")
+            ways.append(rf"(?:{names}) ?=[^=]")
         if takes_position:
             ways.append(r"[A-Za-z_]\w*(?: ?==|[^\w= ]| [^= ])")
     if takes_position:
         ways.append(r"[^A-Za-z_ \n\t),*=]")
     return regex(rf"(?u)[ \n\t]*(?:{'|'.join(ways)})")
-
-
-def _has_default(parameter: Any) -> bool:
-    return "=" in parameter.to_string()
 
 
 python_attributes: Final = PythonAttributes

@@ -13,7 +13,7 @@
 7. `draws`: texts with weights, and whether their errors are known. `samples`: expectations and marginals of
    them. `estimates`: all intervals.
 8. `problem`: a model, its tokenizer and a grammar. `sample`: the public function. `score`: the probability of
-   given texts. `progress`: a progress line in the terminal.
+   given texts. `listeners`: who is told of the progress of a run.
 9. `marginals`, `report` and `report_page`: statistics of the draws and of the allowed mass at each token.
    `samples_file`: draws in a file.
 

@@ -1,7 +1,7 @@
-"""Statistics of draws: where the grammar removed mass, how fields are distributed, how masking would differ,
-and the accuracy limit of an imperfect checker.
+"""The report of draws, a JSON value: where the grammar removed mass, how fields are distributed, how masking
+would differ, and the accuracy limit of an imperfect checker.
 
-This file computes the numbers; `report_page` makes an HTML page of them.
+`report` computes the numbers; `rows_of` tells them in words, and `report_page` makes an HTML page of them.
 """
 
 from __future__ import annotations
@@ -9,31 +9,23 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Callable
-from dataclasses import asdict, dataclass
-from typing import Any, Final, NamedTuple
+from typing import Any, Final, NamedTuple, TypeAlias
 
 import numpy as np
 
 from structgen.errors import OptionError
-from structgen.samplers.marginals import (
-    Marginal,
-    is_first,
-    listed,
-    paths_of,
-    shares,
-    shown,
-    values_at,
-)
+from structgen.samplers.marginals import is_first, listed, paths_of, shares, shown, values_at
 from structgen.samplers.samples import Samples, between
-from structgen.samplers.samples_file import for_json
 from structgen.samplers.target import Floats
-from structgen.system.html_pages import percent
+from structgen.system.html_pages import NOTHING, counted, percent
 
 _MOST_VALUES: Final = 8
 _MOST_FIELDS: Final = 40
-_LENGTH: Final = "length of the text"
 _COVERED: Final = 0.8
 """The share of masking's law that must be known for a comparison."""
+Report: TypeAlias = "dict[str, Any]"
+"""The numbers by name; an estimate is an `Estimate`, which JSON has as a list of four. Numbers that are not
+known are None."""
 
 
 class Estimate(NamedTuple):
@@ -56,103 +48,9 @@ class Estimate(NamedTuple):
         return f"{'proven' if self.is_proven else '95 %'}: {between(form(self.low), form(self.high))}"
 
 
-@dataclass(frozen=True, slots=True)
-class TokenPosition:
-    """A token position: the mass that the grammar forbids there, on average under the target."""
-
-    position: int
-    removed: Estimate
-    """The share of the model's mass that is forbidden, among texts that reach the position."""
-    reached: float
-    """The share of texts that reach the position."""
-
-
-@dataclass(frozen=True, slots=True)
-class ValueShare:
-    """A value of a field, with its share under the target."""
-
-    value: Any
-    share: Estimate
-    masked: Estimate | None
-    """Its share under masking: from draws by masking, with an interval of 95 %; or with proven bounds, if
-    these draws cover enough of masking's law."""
-    draws: int
-    """The number of draws with this value."""
-
-
-@dataclass(frozen=True, slots=True)
-class FieldShares:
-    """The distribution of a field under the target."""
-
-    field: str
-    distinct: int
-    """The number of different values among the draws."""
-    mean: Estimate | None
-    """The mean; None for a field that is not numeric."""
-    values: list[ValueShare]
-    """The likeliest ones."""
-
-
-@dataclass(frozen=True, slots=True)
-class Ceiling:
-    """The accuracy limit of an imperfect checker for any number of draws (*Inference Scaling fLaws*, Stroebl,
-    Kapoor, Narayanan 2024): P(right | accepted) = a / (a + (1 - a) f)."""
-
-    false_accepts: float
-    """f: the share of wrong texts that the checker accepts."""
-    right: Estimate | None
-    """a: the share of right texts among the model's own, from the accepted share Z = a + (1 - a) f. This
-    assumes that all right texts are accepted. None if f > Z, which contradicts that."""
-    right_given_accepted: Estimate | None
-
-
-@dataclass(frozen=True, slots=True)
-class DrawsReport:
-    """All numbers of a report."""
-
-    samples: Samples[Any]
-    positions: list[TokenPosition]
-    """Empty if the masses of some draw are unknown."""
-    fields: list[FieldShares]
-    fields_left_out: int
-    masked_covered: float
-    """The share of masking's own law that these draws cover."""
-    masked_draws: int
-    """The number of draws by masking that were given for comparison."""
-    divergence: Estimate | None
-    """KL(target || masked) in nats. A dead end of masking counts as an outcome of its own."""
-    ceiling: Ceiling | None
-
-    def to_dict(self) -> dict[str, Any]:
-        """Return the numbers as JSON values, an estimate as three and whether its ends are proven; NaN and
-        infinity as None."""
-        samples = self.samples
-        found: dict[str, Any] = for_json(
-            {
-                "method": samples.method,
-                "kind": samples.kind,
-                "draws": len(samples.texts),
-                "caveats": samples.caveats,
-                "effective_sample_size": samples.effective_draws,
-                "kish_sample_size": samples.effective_size,
-                "accept_rate": samples.accept_rate,
-                "log_z": [samples.log_z, *(samples.log_z_interval or (None, None))],
-                "bracket": samples.bracket,
-                "model_rows": samples.statistics.model_rows,
-                "divergence_of_masking": self.divergence,
-                "masked_covered": self.masked_covered,
-                "removed_by_position": list(map(asdict, self.positions)),
-                "fields": list(map(asdict, self.fields)),
-                **({} if self.ceiling is None else {"ceiling": asdict(self.ceiling)}),
-            },
-            told=lambda _: None,
-        )
-        return found
-
-
 def report(
     samples: Samples[Any], false_accepts: float | None = None, masked: Samples[Any] | None = None
-) -> DrawsReport:
+) -> Report:
     """Return the report of draws.
 
     `masked`: draws with method "masked" from the same target, for comparison. Without them, masking's shares
@@ -171,16 +69,59 @@ def report(
     masks = _masks(samples)
     probabilities = np.zeros(len(samples.texts)) if masks is None else _masked(samples, masks)
     fields, left_out = _fields(samples, masked, probabilities)
-    return DrawsReport(
-        samples,
-        [] if masks is None else _positions(samples, masks),
-        fields,
-        left_out,
-        float(probabilities.sum()),
-        0 if masked is None else len(masked.texts),
-        None if masks is None else _divergence(samples, masks),
-        None if false_accepts is None else _ceiling(samples, false_accepts),
-    )
+    return {
+        "method": samples.method,
+        "kind": samples.kind,
+        "draws": len(samples.texts),
+        "caveats": samples.caveats,
+        "effective_sample_size": samples.effective_draws,
+        "kish_sample_size": _known(samples.effective_size),
+        "accept_rate": _known(samples.accept_rate),
+        "log_z": list(map(_known, (samples.log_z, *(samples.log_z_interval or (math.nan, math.nan))))),
+        "bracket": samples.bracket,
+        "model_rows": samples.statistics.model_rows,
+        # KL(target || masked) in nats; a dead end of masking counts as an outcome of its own
+        "divergence_of_masking": None if masks is None else _divergence(samples, masks),
+        # the share of masking's own law that these draws cover
+        "masked_covered": float(probabilities.sum()),
+        "masked_draws": 0 if masked is None else len(masked.texts),
+        "removed_by_position": [] if masks is None else _positions(samples, masks),
+        "fields": fields,
+        "fields_left_out": left_out,
+        **({} if false_accepts is None else {"ceiling": _ceiling(samples, false_accepts)}),
+    }
+
+
+def rows_of(samples: Samples[Any], found: Report) -> list[tuple[str, str]]:
+    """Return a report in words, as pairs of name and text. Of the token positions it tells the five at which
+    the grammar removes the most mass."""
+    rows = samples.facts()
+    if found["divergence_of_masking"] is not None:
+        rows.append(("KL(target || masked)", f"{found['divergence_of_masking'].told('{:.4f}'.format)} nats"))
+    if ceiling := found.get("ceiling"):
+        told = "none: less than that share of the model's texts is accepted at all"
+        if ceiling["right"] is not None:
+            reached, right = ceiling["right_given_accepted"], ceiling["right"]
+            told = f"{reached.told()} right, given accepted, where {right.told()} are right"
+        rows.append(("ceiling", told))
+    worst = sorted(found["removed_by_position"], key=lambda one: -one["removed"].value * one["reached"])
+    worst = [one for one in worst[:5] if one["removed"].value >= NOTHING]
+    for one in sorted(worst, key=lambda one: int(one["position"])):
+        of = f"of the model's mass; {percent(one['reached'])} of the texts come so far"
+        rows.append((f"removed at token {one['position'] + 1}", f"{one['removed'].told()} {of}"))
+    if found["removed_by_position"] and not worst:
+        rows.append(("removed", f"The grammar removes less than {NOTHING:.2%} of the mass at each token."))
+    for field in found["fields"]:
+        name, values = field["field"], field["values"]
+        for one in values:
+            masked = "" if one["masked"] is None else f"; {percent(one['masked'].value)} under masking"
+            rows.append((f"{name} = {one['value']}", f"{one['share'].told()}{masked}"))
+        if field["distinct"] > len(values):
+            rows.append((name, f"and {field['distinct'] - len(values):,} other values"))
+        if field["mean"] is not None and field["distinct"] > 1:
+            rows.append((f"mean of {name}", field["mean"].told("{:,.4g}".format)))
+    more = found["fields_left_out"]
+    return [*rows, ("not shown", counted(more, "more field"))] if more else rows
 
 
 def _check_comparable(samples: Samples[Any], masked: Samples[Any]) -> None:
@@ -227,7 +168,9 @@ def _masked(samples: Samples[Any], masks: list[Floats]) -> Floats:
     return found / max(float(found.sum()), 1.0)
 
 
-def _positions(samples: Samples[Any], masks: list[Floats]) -> list[TokenPosition]:
+def _positions(samples: Samples[Any], masks: list[Floats]) -> list[dict[str, Any]]:
+    """Return for each token position the share of the model's mass that is forbidden there, on average under
+    the target over the texts that reach it, and the share of these."""
     weights, found = samples.weights, []
     for index in range(max(map(len, masks))):
         reach = np.array([float(len(masses) > index) for masses in masks])
@@ -237,7 +180,9 @@ def _positions(samples: Samples[Any], masks: list[Floats]) -> list[TokenPosition
             continue
         mean = float(weights @ removed) / reached
         half = samples.half_width_of((removed - mean * reach) / reached)
-        found.append(TokenPosition(index, _estimate(mean, half, 0.0, 1.0), reached))
+        found.append(
+            {"position": index, "removed": _estimate(mean, half, 0.0, 1.0), "reached": reached},
+        )
     return found
 
 
@@ -262,7 +207,7 @@ def _divergence(samples: Samples[Any], masks: list[Floats]) -> Estimate | None:
 
 def _fields(
     samples: Samples[Any], masked: Samples[Any] | None, probabilities: Floats
-) -> tuple[list[FieldShares], int]:
+) -> tuple[list[dict[str, Any]], int]:
     """Return the fields of the draws, and the number of fields left out. `probabilities`: of each draw under
     masking, 0 for a repeated draw."""
     if not samples.texts:
@@ -275,7 +220,7 @@ def _fields(
     }
     if not samples.is_json:
         reads["text"] = lambda value: {value[0]: value[0]}
-    reads[_LENGTH] = lambda value: {len(value[0]): len(value[0])}
+    reads["length of the text"] = lambda value: {len(value[0]): len(value[0])}
     found = [
         _field(name, samples, masked, probabilities, list(map(read, values)), list(map(read, others)))
         for name, read in reads.items()
@@ -295,8 +240,9 @@ def _field(
     probabilities: Floats,
     found: list[dict[Any, Any]],
     others: list[dict[Any, Any]],
-) -> FieldShares:
-    """Return a field. `found` and `others`: for each draw, and each draw by masking, its values."""
+) -> dict[str, Any]:
+    """Return the likeliest values of a field, each with its share under the target and, where it is known,
+    under masking. `found` and `others`: for each draw, and each draw by masking, its values."""
     places, other_places = listed(found), listed(others)
     weights, covered = samples.weights, float(probabilities.sum())
     mass = {key: float(weights[draws].sum()) for key, (_, draws) in places.items()}
@@ -307,15 +253,20 @@ def _field(
     compared: list[Estimate | None] = [None] * len(top)
     if masked is not None:
         ready = shares(masked, [other_places.get(key, (None, [])) for key in top])
-        compared = [_of_share(one) for one in ready]
+        compared = [Estimate(one.share, one.low, one.high, one.is_proven) for one in ready]
     elif covered >= _COVERED:
         known = [float(probabilities[draws].sum()) for _, draws in pairs]
         compared = [Estimate(one / covered, one, min(one + 1 - covered, 1.0), True) for one in known]
     values = [
-        ValueShare(one.value, _of_share(one), other, one.draws)
+        {
+            "value": one.value,
+            "share": Estimate(one.share, one.low, one.high, one.is_proven),
+            "masked": other,
+            "draws": one.draws,
+        }
         for one, other in zip(shares(samples, pairs), compared, strict=True)
     ]
-    return FieldShares(name, len(mass), _mean(samples, found), values)
+    return {"field": name, "distinct": len(mass), "mean": _mean(samples, found), "values": values}
 
 
 def _mean(samples: Samples[Any], found: list[dict[Any, Any]]) -> Estimate | None:
@@ -330,27 +281,34 @@ def _mean(samples: Samples[Any], found: list[dict[Any, Any]]) -> Estimate | None
     return _estimate(mean, samples.half_width_of(column - mean), -math.inf, math.inf)
 
 
-def _of_share(one: Marginal) -> Estimate:
-    return Estimate(one.share, one.low, one.high, one.is_proven)
+def _ceiling(samples: Samples[Any], false_accepts: float) -> dict[str, Any]:
+    """Return the accuracy limit of an imperfect checker for any number of draws (*Inference Scaling fLaws*,
+    Stroebl, Kapoor, Narayanan 2024).
 
-
-def _ceiling(samples: Samples[Any], false_accepts: float) -> Ceiling:
+    `right` is a, the share of right texts among the model's own, from the accepted share Z = a + (1 - a) f.
+    This assumes that all right texts are accepted; it is None if f > Z, which contradicts that.
+    """
     low, high = (math.exp(one) for one in samples.log_z_bounds)
     # Without an estimate, use the middle of the proven bounds.
     accepted = (low + high) / 2 if math.isnan(samples.log_z) else math.exp(samples.log_z)
-    if accepted <= false_accepts:
-        return Ceiling(false_accepts, None, None)
-    ends = [max((share - false_accepts) / (1 - false_accepts), 0.0) for share in (accepted, low, high)]
-    is_proven = samples.log_z_interval is None
-    reached = [ceiling_of(one, false_accepts) for one in ends]
-    right = Estimate(ends[0], ends[1], ends[2], is_proven)
-    return Ceiling(false_accepts, right, Estimate(reached[0], reached[1], reached[2], is_proven))
+    right = reached = None
+    if accepted > false_accepts:
+        ends = [max((share - false_accepts) / (1 - false_accepts), 0.0) for share in (accepted, low, high)]
+        is_proven = samples.log_z_interval is None
+        right = Estimate(ends[0], ends[1], ends[2], is_proven)
+        ends = [ceiling_of(one, false_accepts) for one in ends]
+        reached = Estimate(ends[0], ends[1], ends[2], is_proven)
+    return {"false_accepts": false_accepts, "right": right, "right_given_accepted": reached}
 
 
 def ceiling_of(right: float, false_accepts: float) -> float:
     """Return P(right | accepted) = a / (a + (1 - a) f); 1 if nothing wrong is accepted."""
     wrong = (1 - right) * false_accepts
     return right / (right + wrong) if wrong > 0 else 1.0
+
+
+def _known(value: float) -> float | None:
+    return value if math.isfinite(value) else None
 
 
 def _estimate(value: float, half: float | None, least: float, most: float) -> Estimate:

@@ -21,16 +21,16 @@ import numpy as np
 from structgen.errors import DrawsWarning, OptionError, StructgenError, options_named, warning_level
 from structgen.language import checks
 from structgen.language.checks import Number, OneOf, Whole, check_fields
-from structgen.language.exclusions import Exclusion, refuse
+from structgen.language.exclusions import Exclusions
 from structgen.samplers.checkers import Checker
 from structgen.samplers.constraints import listed
 from structgen.samplers.estimates import Statistics, clamped
+from structgen.samplers.listeners import Listener, listener
 from structgen.samplers.methods import METHODS, OF_PARTICLES, WEIGHTED, walks
 from structgen.samplers.methods.proposals import Proposal
 from structgen.samplers.methods.smc import THRESHOLD
 from structgen.samplers.prefix_node import Node
 from structgen.samplers.problem import Problem, fingerprint, known_fingerprint
-from structgen.samplers.progress import Listener, listener
 from structgen.samplers.rows import FunctionRows, PrefixRows
 from structgen.samplers.run_limits import USUAL, Drawn, Particles, RunProgress, SamplingRun
 from structgen.samplers.samples import Samples
@@ -260,24 +260,14 @@ def _warn(found: Samples[Any], where: str = "") -> None:
         warnings.warn(DrawsWarning(where + " ".join(sentences)), stacklevel=warning_level())
 
 
-_OF_PARTICLES: Final = (
-    *(
-        Exclusion(
-            lambda how, name=name, plain=plain: (
-                getattr(how, name) != plain and how.method not in OF_PARTICLES and how.method
-            ),
-            name,
-            "{} has no particles.",
-            'Leave it out, or give method="smc".',
-        )
-        for name, plain in (("particles", None), ("resampling_threshold", THRESHOLD))
-    ),
-    Exclusion(
-        lambda how: how.proposal is not None and (how.method != "smc" or not callable(how.proposal)),
-        "proposal",
-        "A proposal is a function for the particles of smc.",
-        'Leave it out, or give method="smc".',
-    ),
+_OF_PARTICLES: Final = Exclusions(
+    """
+particles resampling_threshold excludes without: {} has no particles. | Leave it out, or give method="smc".
+proposal excludes other: A proposal is a function for the particles of smc.
+    | Leave it out, or give method="smc".
+""",
+    without=lambda how: how.method not in OF_PARTICLES and how.method,
+    other=lambda how: how.method != "smc" or not callable(how.proposal),
 )
 
 
@@ -528,7 +518,7 @@ def _nothing(settings: SampleSettings) -> Samples[Any]:
 
 def _particles(settings: SampleSettings) -> Particles:
     """Return how particles run. Raises OptionError for options that the method does not have."""
-    refuse(_OF_PARTICLES, settings)
+    _OF_PARTICLES.refuse(settings)
     return Particles(settings.particles, settings.resampling_threshold, settings.proposal)
 
 

@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import MISSING, asdict, dataclass, fields
 from functools import cache
@@ -34,7 +34,6 @@ _BATCHES: Final = 50
 _BLOCK: Final = 256
 _ROUNDED: Final = 1 + 1e-6
 """The most that an allowed mass may be: 1, and what rounding adds."""
-_NO_NUMBERS: Final = ("nan", "inf", "-inf")
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,7 +98,7 @@ def write_samples(samples: Draws[Any], path: Path) -> None:
     shared["log_z_of_clouds"] = tuple(samples.log_z_of_clouds.tolist())
     run = _Run(format=_FORMAT, draws=len(samples.texts), error_parts=len(parts), **shared)
     with writing(path) as file:
-        file.write(_line(for_json(asdict(run), str)))
+        file.write(_line(_for_json(asdict(run))))
         for said in lines_of(samples, parts):
             file.write(_line(said))
 
@@ -133,9 +132,9 @@ def read_samples(path: Path) -> tuple[dict[str, Any], float]:
     with _naming(f"{path}, line 1"):
         said = json.loads(head)
         if isinstance(said, dict) and said.get("format") != _FORMAT:
-            raise _Damaged(f"it is of the format {said.get('format')!r}, and this version reads {_FORMAT!r}")
+            raise ValueError(f"its format is {said.get('format')!r}, and this version reads {_FORMAT!r}")
         run = _made(_Run, said, "it")
-        _hold(not math.isnan(sum(run.bracket)), "bracket")
+        _hold("bracket", not math.isnan(sum(run.bracket)))
     if len(lines) != run.draws:
         raise StructgenError(
             f"The first line says that {run.draws:,} draws follow, and {len(lines):,} lines do.",
@@ -166,38 +165,34 @@ def read_samples(path: Path) -> tuple[dict[str, Any], float]:
 _SHARED: Final = tuple({one.name for one in fields(_Run)} & {one.name for one in fields(Draws)})
 
 
-class _Damaged(Exception):
-    """A line does not say what it should."""
-
-
 @contextmanager
 def _naming(where: str) -> Iterator[None]:
     """Raise what is wrong with a line as StructgenError, with its place."""
     try:
         yield
-    except (_Damaged, ValueError, RecursionError) as error:
-        why = str(error) if isinstance(error, _Damaged) else f"it is not JSON: {error}"
+    except (ValueError, RecursionError) as error:
+        is_json = not isinstance(error, json.JSONDecodeError | UnicodeError | RecursionError)
         raise StructgenError(
-            f"No draws can be read from it: {why}.",
+            f"No draws can be read from it: {'' if is_json else 'it is not JSON: '}{error}.",
             where=where,
             cure="Take a file as to_jsonl or --out wrote it, or draw anew.",
         ) from error
 
 
 def _check(draw: _Draw, run: _Run) -> None:
-    """Raise _Damaged for numbers that no draw of the run has."""
-    _hold(math.isfinite(draw.logprob), "logprob")
-    _hold(math.isfinite(draw.log_weight), "log_weight")
+    """Raise ValueError for numbers that no draw of the run has."""
+    _hold("logprob", math.isfinite(draw.logprob))
+    _hold("log_weight", math.isfinite(draw.log_weight))
     for part, share in draw.error_parts.items():
-        _hold(part < run.error_parts and math.isfinite(share), f"error_parts/{part}")
+        _hold(f"error_parts/{part}", part < run.error_parts and math.isfinite(share))
     if draw.masses is not None:
-        _hold(len(draw.masses) == len(draw.token_ids) + 1, "masses")
-        _hold(all(0 < mass <= _ROUNDED for mass in draw.masses), "masses")
+        _hold("masses", len(draw.masses) == len(draw.token_ids) + 1)
+        _hold("masses", all(0 < mass <= _ROUNDED for mass in draw.masses))
 
 
-def _hold(valid: bool, name: str) -> None:
+def _hold(name: str, valid: bool) -> None:
     if not valid:
-        raise _Damaged(f"{name!r} is out of range")
+        raise ValueError(f"{name!r} is out of range")
 
 
 _hints = cache(get_type_hints)
@@ -205,7 +200,7 @@ _hints = cache(get_type_hints)
 
 def _made(kind: Any, value: Any, name: str) -> Any:
     """Return a JSON value as an annotation says: a dataclass, a tuple, a dict with numbers or texts as keys,
-    a text, a flag, a whole number from 0 on, a number; None where it may be. Raises _Damaged."""
+    a text, a flag, a whole number from 0 on, a number; None where it may be. Raises ValueError."""
     if kind is Any or (type(value) is kind and not (kind is int and value < 0)):
         return value
     if kind is float and type(value) in (int, float):
@@ -213,7 +208,7 @@ def _made(kind: Any, value: Any, name: str) -> Any:
             return float(value)
         except OverflowError:
             return math.inf
-    if kind is float and value in _NO_NUMBERS:
+    if kind is float and value in ("nan", "inf", "-inf"):
         return float(value)
     parts, of = get_args(kind), get_origin(kind)
     if of is UnionType:
@@ -226,22 +221,22 @@ def _made(kind: Any, value: Any, name: str) -> Any:
         return {parts[0](key): _made(parts[1], inner, name) for key, inner in value.items()}
     if hasattr(kind, "__dataclass_fields__"):
         if not isinstance(value, dict):
-            raise _Damaged(f"{name} is no object")
+            raise ValueError(f"{name} is no object")
         for one in fields(kind):
             if one.name not in value and one.default is MISSING:
-                raise _Damaged(f"{one.name!r} is not there")
+                raise ValueError(f"{one.name!r} is not there")
         hints = _hints(kind)
         return kind(**{key: _made(hint, value[key], key) for key, hint in hints.items() if key in value})
-    raise _Damaged(f"{name!r} holds {value!r}")
+    raise ValueError(f"{name!r} holds {value!r}")
 
 
-def for_json(value: Any, told: Callable[[float], str | None]) -> Any:
-    """Return a value for JSON; `told` says what stands for NaN and infinity."""
+def _for_json(value: Any) -> Any:
+    """Return a value for JSON, with texts for NaN and infinity."""
     if isinstance(value, dict):
-        return {key: for_json(one, told) for key, one in value.items()}
+        return {key: _for_json(one) for key, one in value.items()}
     if isinstance(value, list | tuple):
-        return [for_json(one, told) for one in value]
-    return told(value) if isinstance(value, float) and not math.isfinite(value) else value
+        return [_for_json(one) for one in value]
+    return str(value) if isinstance(value, float) and not math.isfinite(value) else value
 
 
 def _line(value: dict[str, Any]) -> bytes:

@@ -109,21 +109,22 @@ class Speculation:
         has = bool(self.edit), self.history is not None, self.draft_model is not None
         return names, self.nodes, self.chain, has
 
-    def make(self, samples: int = 1) -> list[Drafter]:
-        """Return new drafters for one text, in the order: `drafters`, the caller's text, earlier answers. The
-        draft model is behind them (`engine.draft_models`).
 
-        `samples`: how many texts the request asks for; the drafter `samples` is made for several alone. Cost:
-        some microseconds; the request is not read yet. Raises OptionError if a function of `drafters` makes
-        no drafter.
-        """
-        asked = [one for one in self.drafters if one != "samples" or samples > 1]
-        made = [DRAFTERS[one]() if isinstance(one, str) else _made(one) for one in asked]
-        if self.edit:
-            made.append(callers_text())
-        if self.history is not None:
-            made.append(self.history.drafter())
-        return made
+def own_drafters(how: Speculation, samples: int = 1) -> list[Drafter]:
+    """Return new drafters for one text, in the order: `drafters`, the caller's text, earlier answers. The
+    draft model, which needs an engine's tokenizer, comes behind them (`engine.draft_models.drafters_of`).
+
+    `samples`: how many texts the request asks for; the drafter `samples` is made for several alone. Cost:
+    some microseconds; the request is not read yet. Raises OptionError if a function of `drafters` makes
+    no drafter.
+    """
+    asked = [one for one in how.drafters if one != "samples" or samples > 1]
+    made = [DRAFTERS[one]() if isinstance(one, str) else _made(one) for one in asked]
+    if how.edit:
+        made.append(callers_text())
+    if how.history is not None:
+        made.append(how.history.drafter())
+    return made
 
 
 def checked_speculation(value: Any) -> str | Speculation:

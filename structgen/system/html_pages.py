@@ -21,9 +21,9 @@ _HEAD: Final = """\
 <meta name=viewport content="width=device-width, initial-scale=1">
 <style>
 :root { color-scheme: light dark; --ink: #1d2330; --paper: #fff; --soft: #f4f6fa; --faint: #667085; --line: #d9dee8;
-  --blue: #3566d6; --pale: #b9ccf5; --red: #d6493c; --amber: #b86b00; --grey: #b4bccb; }
+  --blue: #3566d6; --red: #d6493c; --amber: #b86b00; --grey: #b4bccb; }
 @media (prefers-color-scheme: dark) { :root { --ink: #e7eaf0; --paper: #14171d; --soft: #1d222b; --faint: #97a1b3;
-  --line: #333b49; --blue: #7ba4ff; --pale: #33508f; --red: #ff7b6e; --amber: #f0a640; --grey: #515b6c; } }
+  --line: #333b49; --blue: #7ba4ff; --red: #ff7b6e; --amber: #f0a640; --grey: #515b6c; } }
 * { box-sizing: border-box; }
 body { font: 16px/1.55 system-ui, sans-serif; margin: 0 auto; max-width: 64rem; padding: 2rem 1.2rem 4rem;
   color: var(--ink); background: var(--paper); }
@@ -80,7 +80,7 @@ dt { color: var(--faint); } dd { margin: 0; overflow-wrap: anywhere; }
 {% macro plot(label, name, across, most, columns, colour) %}
 <div class=plot role=img aria-label="{{ label }}"><small class=title>{{ name }}</small>
 <div class=scale>{% for part in (1, 0.5, 0) %}<small class=axis>{{ "%.4g"|format(100 * most * part) }} %</small>{% endfor %}</div>
-<div class=chart>{% for one in columns %}<div title="{{ one.hint }}"{% if one.is_marked %} style="background:var(--soft)"{% endif %}>
+<div class=chart>{% for one in columns %}<div title="{{ one.hint }}">
 {%- if one.beside is not none %}<i style="left:0;width:100%;height:{{ one.beside|css }};background:var(--grey);opacity:.4"></i>{% endif %}
 <i style="left:20%;width:60%;height:{{ (one.share / most)|css }};background:var(--{{ colour }})"></i>
 {%- if one.high > one.low %}<i style="left:50%;width:2px;bottom:{{ (one.low / most)|css -}}
@@ -115,7 +115,6 @@ class Column(NamedTuple):
     high: float = 0.0
     beside: float | None = None
     """The height of a grey column behind it, from 0 to 1 of the whole axis."""
-    is_marked: bool = False
 
 
 def write_page(path: Path, page: str) -> None:

@@ -92,9 +92,9 @@ class WorkerProcess:
         self, arguments: tuple[Any, ...], seconds: float, asked: str, cure: str
     ) -> tuple[Exception | None, Any]:
         """Return the function's error, or None and its answer."""
-        if self._process is None:
-            self._start()
         try:
+            if self._process is None:
+                self._start()
             if self._is_owed:
                 if not self._connection.poll(seconds):
                     raise self._late(seconds, asked, cure)

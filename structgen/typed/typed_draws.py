@@ -6,7 +6,6 @@ from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any, Generic, ParamSpec, TypeVar
 
 from structgen.errors import unknown_option
-from structgen.language.exclusions import refuse
 from structgen.request_reading.targets import ReadTarget
 from structgen.typed.local import Local
 from structgen.typed.missing_options import OF_DRAWS
@@ -54,7 +53,7 @@ def drawn(writer: Writer, wanted: WantedText, source: PromptSource, how: Mapping
     from structgen.samplers.sample import sample
 
     form = wanted.form
-    refuse(OF_DRAWS, wanted.options, form, writer.kind)
+    OF_DRAWS.refuse(wanted.options, form, writer)
     assert isinstance(writer, Local)
     request = writer.request(wanted, source)
     # The documents of the function's policies, read and checked as the type has it.

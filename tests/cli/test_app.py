@@ -13,7 +13,7 @@ from for_each import for_each
 import structgen
 from structgen.cli import SUMMARIES
 from structgen.cli.command_words import MEANT
-from structgen.cli.option_names import OF_ENGINE, OF_REQUEST, OF_SAMPLING, OF_TOOLS, POLICIES
+from structgen.cli.flags import OF_ENGINE, OF_REQUEST, OF_SAMPLING, OF_TOOLS, POLICIES
 from structgen.system import resources
 from structgen.system.resources import MODELS
 

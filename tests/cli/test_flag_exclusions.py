@@ -10,8 +10,8 @@ from typing import Any
 import pytest
 from command_line import GROUP, commanded
 
+from structgen.cli.flags import LANGUAGES, LISTS, NAMES, SWITCHES
 from structgen.cli.named_options import Given, read_options
-from structgen.cli.option_names import LANGUAGES, LISTS, NAMES, SWITCHES
 from structgen.cli.wanted_language import WantedLanguage
 from structgen.cli.wanted_texts import WantedTexts
 from structgen.errors import OptionError, StructgenError
@@ -330,8 +330,8 @@ def test_a_flag_of_another_command_or_without_a_dash_names_what_to_write() -> No
         (("start",), "-o start"),
         (("text",), "-o text"),
         (("output",), "-o output"),
-        (("target", "tokenizer"), "--target"),
-        (("target", "grammar"), "--target"),
+        (("target", "tokenizer"), "-o target"),
+        (("target", "grammar"), "-o target"),
     ],
 )
 def test_warmup_refuses_what_says_something_of_what_is_not_there(names: tuple[str, ...], where: str) -> None:

@@ -12,7 +12,6 @@ import warnings
 from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
-from types import SimpleNamespace
 from typing import Any, NoReturn, TextIO
 
 import pytest
@@ -20,9 +19,8 @@ from command_line import commanded
 from long_waits import without_waits
 
 import structgen as sg
-from structgen.cli import app, main, output
-from structgen.cli.maskbench import _failure_file
-from structgen.maskbench.measurements import Failure
+from structgen.cli import app, main
+from structgen.system import progress
 from structgen.system.cache import replacing, writing
 
 SCHEMA = '{"type": "object", "properties": {"a": {"type": "boolean"}}, "required": ["a"]}'
@@ -154,11 +152,10 @@ def test_a_file_on_a_full_disk_is_told_by_its_path(
 
 
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="the system has no full device")
-def test_failures_on_a_full_disk_are_told_by_their_path() -> None:
-    found = SimpleNamespace(failures=[Failure("a", "b", "c")])
-    with pytest.raises(OSError) as caught, _failure_file(Path("/dev/full")) as write:
-        write([found])
-    assert caught.value.filename == "/dev/full"
+def test_failures_on_a_full_disk_are_told_by_their_path(folder: Path) -> None:
+    (folder / "bad.json").write_text("{")
+    found = commanded("maskbench", "bad.json", "--tokenizer", "bytes", "--failures", "/dev/full")
+    assert found.exit_code == 2 and "/dev/full: No space left" in found.stderr.replace("\n", " ")
 
 
 @pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="the system has no named pipes")
@@ -183,13 +180,13 @@ def test_a_symbolic_link_stays_and_its_file_is_replaced(folder: Path) -> None:
 def test_progress_is_a_line_each_so_many_seconds_where_there_is_no_terminal(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    monkeypatch.setattr(output, "_SECONDS_A_LINE", 0.0)
-    with output.progress("bulk", "texts") as tell:
+    monkeypatch.setattr(progress, "_SECONDS_A_LINE", 0.0)
+    with progress.progress("bulk", "texts") as tell:
         tell(3, 1200)
-        tell(1100)
-    assert capsys.readouterr() == ("", "bulk: 3 of 1,200 texts\nbulk: 1,100 texts\n")
-    monkeypatch.setattr(output, "_SECONDS_A_LINE", 1e9)
-    with output.progress("bulk") as tell:
+        tell(1100, said="7 tokens/s")
+    assert capsys.readouterr() == ("", "bulk: 3 of 1,200 texts\nbulk: 1,100 texts, 7 tokens/s\n")
+    monkeypatch.setattr(progress, "_SECONDS_A_LINE", 1e9)
+    with progress.progress("bulk") as tell:
         tell(3, 1200)
     assert capsys.readouterr() == ("", "")
 

@@ -11,7 +11,7 @@ from for_each import for_each
 import structgen as sg
 from structgen.engine.requests import Request, Sampling
 from structgen.language import checks
-from structgen.language.exclusions import Exclusion, refuse
+from structgen.language.exclusions import Exclusions
 from structgen.monitors.monitor import Monitor
 
 
@@ -118,12 +118,10 @@ def test_two_strategies_of_a_request_exclude_one_another_beside_a_sampling() -> 
 
 
 def test_a_row_without_a_finding_refuses_nothing_and_one_with_a_keyword_is_unsupported() -> None:
-    refuse([Exclusion(lambda number: number > 3, "number", "{} is many.", "Give less.")], 3)
+    table = Exclusions("number if many: {} is many. | Give less. | x", many=lambda one: one > 3 and one)
+    table.refuse(3)
     with pytest.raises(sg.errors.UnsupportedError, match=r"^number: 4 is many\. Give less\.") as refused:
-        refuse(
-            [Exclusion(lambda number: number > 3 and number, "number", "{} is many.", "Give less.", "x")],
-            4,
-        )
+        table.refuse(4)
     assert refused.value.keyword == "x"
 
 

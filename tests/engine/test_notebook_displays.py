@@ -4,16 +4,16 @@ from __future__ import annotations
 
 import dataclasses
 import random
-import sys
 from html.parser import HTMLParser
-from types import ModuleType, SimpleNamespace
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 from small_models import Function, tokenizer
 
 import structgen as sg
-from structgen.samplers.progress import listener
+from structgen.samplers.listeners import listener
+from structgen.samplers.run_limits import RunProgress
 from structgen.typed.outcomes import Outcome
 
 HOSTILE = (
@@ -126,19 +126,18 @@ def test_a_trace_of_something_else_is_refused() -> None:
         ENGINE.trace("a text")
 
 
-@pytest.mark.parametrize("has_front_end", [True, False])
-def test_the_bar_of_a_notebook_is_the_display_of_a_cell(
-    has_front_end: bool, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+def test_the_progress_of_a_run_is_one_line_of_a_notebooks_cell(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    bars: list[str] = []
-    module = ModuleType("IPython.display")
-    handle = SimpleNamespace(update=bars.append) if has_front_end else None
-    vars(module).update(Pretty=str, display=lambda one, display_id: handle)
-    monkeypatch.setitem(sys.modules, "IPython.display", module)
     monkeypatch.setattr("rich.console._is_jupyter", lambda: True)
-    now = SimpleNamespace(bracket=(0.1, 0.5), prompts=1, prompt=0, accepted=3, wanted=9, model_rows=7)
+    now = RunProgress(accepted=3, wanted=9, model_rows=7, seconds=0.5, bracket=(0.1, 0.5))
     with listener(True) as tell:
         assert tell is not None
-        tell(now)  # type: ignore[arg-type]
-    assert capsys.readouterr() == ("", "")
-    assert not bars if not has_front_end else "3 of 9 texts, 7 rows" in bars[-1] and "\x1b" not in bars[-1]
+        tell(now)
+        tell(now)
+    out, err = capsys.readouterr()
+    assert out == "" and "\n" not in err and "\x1b" not in err
+    assert [one.strip() for one in err.split("\r")] == [
+        "",
+        *["sample: 3 of 9 texts, 7 rows, 14/s, 0.1 <= Z <= 0.5"] * 2,
+    ]

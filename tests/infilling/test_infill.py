@@ -56,7 +56,8 @@ def test_position_i_predicts_token_i(shift: bool) -> None:
 def test_the_same_seed_gives_the_same_canvas_alone_and_among_others(how: dict[str, object]) -> None:
     options = {"tokenizer": tokenizer(), "prompt": "p", "temperature": 1.0, "seed": 5, "slots": 12, **how}
     templates = ["{a: /[a-z]{1,9}/}", "<{b: str}>", "{c: int}-{d: /[0-9]{2,4}/}"]
-    together = sg.infill(toy(), templates, **options)
+    model = toy()
+    together = [sg.infill(model, template, **options) for template in templates]
     for template, one in zip(templates, together, strict=True):
         alone = sg.infill(toy(), template, **options)
         assert (alone.tokens, alone.steps[-1].canvas) == (one.tokens, one.steps[-1].canvas)
@@ -231,8 +232,8 @@ REFUSED = [
         sg.errors.OptionError,
         "All required fields are given",
     ),
-    ({"template": ("{a: int}",)}, sg.errors.OptionError, "template is a tuple. Give a text, or a list"),
-    ({"template": [7]}, sg.errors.OptionError, "template is a int"),
+    ({"template": ("{a: int}",)}, sg.errors.OptionError, "template is a tuple. Give a text; fill many by"),
+    ({"template": [7]}, sg.errors.OptionError, "template is a list"),
     ({"template": "{a}", "holes": "a"}, sg.errors.OptionError, "holes is a str"),
     ({"template": "{a: int}", "prompt": None}, sg.errors.OptionError, "prompt is a NoneType"),
     ({"template": "{a: int}", "slots": 2.5}, sg.errors.OptionError, "slots is a float"),

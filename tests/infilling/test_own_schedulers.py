@@ -11,7 +11,7 @@ import pytest
 import toy_models
 from toy_models import Toy, byte_tokenizer
 
-from structgen.infilling import denoising, schedulers
+from structgen.infilling import denoising
 from structgen.infilling.canvas import Canvas
 from structgen.infilling.denoising import MOST_STATE, DenoisingStep
 from structgen.infilling.lattice import NULL
@@ -106,12 +106,6 @@ def test_the_state_of_each_canvas_begins_empty_and_lasts_to_its_end() -> None:
 
     both: Any = toy_models.filled([PATTERN, PATTERN], scheduler=Counting())
     assert counted == [number + 1 for one in both for number in range(one.usage.steps)]
-
-
-def test_a_scheduler_that_went_says_where_it_is() -> None:
-    with pytest.raises(ImportError, match="Threshold is in bench/methods"):
-        from structgen.infilling.schedulers import Threshold  # noqa: F401
-    assert not hasattr(schedulers, "nothing")
 
 
 def raises(step: CanvasStep) -> None:

@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import os
 import random
-import re
 import time
 from collections.abc import Iterable, Sequence
 
 import structgen as sg
-from structgen.monitors.monitored_text import MonitoredText
+from structgen.monitors.monitored_text import under_monitors
 
 END = b"<end>"
 PIECES = [
@@ -35,6 +34,8 @@ PIECES = [
 TOKENS = sg.Tokenizer.from_bytes([*PIECES, END], eos_token_id=len(PIECES))
 END_ID = len(PIECES)
 ANY = sg.regex("[abcé→. (\\n]*")
+BOUNDARIES = ". (\n→"
+"""The characters of `ANY` that end an identifier."""
 
 
 MADE: list[sg.monitors.Monitor] = []
@@ -116,36 +117,42 @@ def words(seed: int, chance: float, text: str) -> list[str]:
 
 
 class PlainRule:
-    """The rule of tokens as the paper's code states it, on whole strings: a set of what is left of
-    suggestions; a token begins one, or spells one and goes on with a character that ends an identifier. And
-    no token passes a trigger."""
+    """The rule of tokens as the paper's code states it, on whole strings: a token begins the rest of a
+    suggestion, or spells it and goes on with a character that ends an identifier, or with the first bytes of
+    one. And no token passes a trigger."""
 
     def __init__(self, monitor: Dots, mark: str) -> None:
         self.monitor, self.mark = monitor, mark
-        self.text, self.left = b"", None if not self._at(b"") else self._asked(b"")
+        self.text, self.spelled = b"", b""
+        self.words = self._asked() if self._at(b"") else set()
+        """The suggestions behind the trigger; none: anything may follow."""
 
     def _at(self, text: bytes) -> bool:
         return text.decode("utf-8", "replace").endswith(self.mark)
 
-    def _asked(self, text: bytes) -> set[bytes] | None:
-        found = words(self.monitor.seed, self.monitor.chance, text.decode("utf-8", "replace"))
-        return {one.encode() for one in found} or None
+    def _asked(self) -> set[bytes]:
+        found = words(self.monitor.seed, self.monitor.chance, self.text.decode("utf-8", "replace"))
+        return {one.encode() for one in found}
 
     def _free_from(self, token: bytes) -> int | None:
         """Return how many bytes of a token belong to a suggestion; None where it is refused."""
-        if self.left is None:
+        if not self.words:
             return 0
-        for one in sorted(self.left, key=len):
-            rest = token[len(one) :]
-            if token.startswith(one) and rest:
-                first = next((rest[:n] for n in (1, 2, 3) if _is_character(rest[:n])), b"")
-                if first and re.fullmatch(r"\W", first.decode()):
-                    return len(one)
-        return len(token) if any(one.startswith(token) for one in self.left) else None
+        text, half = self.spelled + token, False
+        for one in sorted(self.words, key=len):
+            rest = text[len(one) :] if text.startswith(one) else b""
+            if any(rest.startswith(end.encode()) for end in BOUNDARIES):
+                return max(len(one) - len(self.spelled), 0)
+            half = half or any(end.encode().startswith(rest) for end in BOUNDARIES if rest)
+        return len(token) if half or any(one.startswith(text) for one in self.words) else None
+
+    @property
+    def may_end(self) -> bool:
+        return not self.words or self.spelled in self.words
 
     def allows(self, token: bytes) -> bool:
         if token == END:
-            return self.left is None or b"" in self.left
+            return self.may_end
         free = self._free_from(token)
         if free is None:
             return False
@@ -154,17 +161,10 @@ class PlainRule:
     def take(self, token: bytes) -> None:
         free = self._free_from(token)
         self.text += token
-        if self.left is not None and free == len(token):
-            self.left = {one[len(token) :] for one in self.left if one.startswith(token)}
+        if self.words and free == len(token):
+            self.spelled += token
         else:
-            self.left = self._asked(self.text) if self._at(self.text) else None
-
-
-def _is_character(data: bytes) -> bool:
-    try:
-        return len(data.decode()) == 1
-    except UnicodeDecodeError:
-        return False
+            self.words, self.spelled = self._asked() if self._at(self.text) else set(), b""
 
 
 def allowed(matcher: sg.Matcher, tokenizer: sg.Tokenizer = TOKENS) -> set[int]:
@@ -176,7 +176,7 @@ def allowed(matcher: sg.Matcher, tokenizer: sg.Tokenizer = TOKENS) -> set[int]:
 
 def monitored(*monitors: sg.monitors.Monitor, grammar: sg.Grammar = ANY, written: bytes = b"") -> sg.Matcher:
     """Return a matcher under monitors, behind the tokens of single letters that are written."""
-    matcher = sg.Matcher(MonitoredText(sg.compile(grammar, TOKENS), [*monitors]))
+    matcher = sg.Matcher(under_monitors(sg.compile(grammar, TOKENS), [*monitors]))
     walk(matcher, [PIECES.index(bytes([one])) for one in written])
     return matcher
 

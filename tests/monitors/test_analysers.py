@@ -10,20 +10,20 @@ import pytest
 from monitor_examples import ANY, PIECES, TOKENS, Dots, Hangs, Raises, allowed, monitored, walk
 
 import structgen as sg
-from structgen.monitors.monitored_text import MonitoredText
+from structgen.monitors.monitored_text import under_monitors
 
 
 def _used(
     monitor: sg.monitors.Monitor, texts: list[list[bytes]]
 ) -> tuple[list[sg.monitors.MonitorUse], list[set[bytes]]]:
-    compiled = MonitoredText(sg.compile(ANY, TOKENS), [monitor])
+    compiled = under_monitors(sg.compile(ANY, TOKENS), [monitor])
     uses, masks = [], []
     for text in texts:
         matcher = sg.Matcher(compiled)
         walk(matcher, [PIECES.index(one) for one in text])
         masks.append({[*PIECES, b"<end>"][one] for one in allowed(matcher)})
         matcher.advance(PIECES.index(b"a"))
-        uses += compiled.uses(matcher)
+        uses += compiled.uses(matcher.state_indices, matcher.tokens)
     return uses, masks
 
 
@@ -71,6 +71,16 @@ def test_a_monitor_that_raises_or_crashes_or_answers_nonsense_is_counted() -> No
     assert "exit code 3" in uses[1].error
     assert "Return texts" in uses[2].error
     assert masks[3] == {b"a", b"ab", b"ab("}
+
+
+def test_a_monitor_that_cannot_prepare_is_counted() -> None:
+    class Unready(Dots):
+        def prepare(self) -> None:
+            raise KeyError("no library")
+
+    (used,), _ = _used(Unready(), [[b"a", b"."]])
+    assert used.failed == 1
+    assert "exit code 1" in used.error
 
 
 def test_no_process_is_left_of_a_monitor_that_hangs() -> None:

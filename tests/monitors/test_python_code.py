@@ -16,7 +16,7 @@ pytest.importorskip("jedi")
 
 import structgen as sg
 from structgen.cli.named_values import MONITORS, monitor_named
-from structgen.monitors.monitored_text import MonitoredText
+from structgen.monitors.monitored_text import MonitoredText, under_monitors
 from structgen.monitors.python_code import arguments_of, open_brackets
 
 BYTES = sg.Tokenizer.from_bytes([*(bytes((one,)) for one in range(256)), b"<end>"], eos_token_id=256)
@@ -34,7 +34,7 @@ def monitors(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, Mon
     with pytest.MonkeyPatch.context() as patch:
         # three processes would each read the library anew; test_doors.py has one of them
         patch.setattr("structgen.monitors.monitor.WorkerProcess", InThisProcess)
-        yield {name: MonitoredText(ANY, [one]) for name, one in made.items()}
+        yield {name: under_monitors(ANY, [one]) for name, one in made.items()}
 
 
 def _next(compiled: MonitoredText, code: str) -> str:
@@ -151,7 +151,7 @@ def test_arguments(monitors: dict[str, MonitoredText], call: str, more: str, is_
 @pytest.mark.usefixtures("monitors_here")
 def test_code_before_the_text_counts() -> None:
     monitor = sg.monitors.python_attributes(before="import math\n", seconds=60)
-    assert _next(MonitoredText(ANY, [monitor]), "math.p") == "eior"
+    assert _next(under_monitors(ANY, [monitor]), "math.p") == "eior"
     monitor.close()
 
 
@@ -167,13 +167,13 @@ def test_own_attributes_with_the_rest_of_the_class() -> None:
         ("x = self.", "count = 1", False),
         ("x = self.", "below()", True),
     ):
-        assert _takes(MonitoredText(ANY, [monitor]), "        " + code, more) == is_taken
+        assert _takes(under_monitors(ANY, [monitor]), "        " + code, more) == is_taken
     monitor.close()
 
 
 def test_two_monitors_of_code_act_together(monitors: dict[str, MonitoredText]) -> None:
-    two = [monitors[name].monitors[0] for name in ("python-attributes", "python-names")]
-    both = MonitoredText(ANY, two)
+    two = [monitors[name].monitor for name in ("python-attributes", "python-names")]
+    both = under_monitors(ANY, two)
     assert _takes(both, "import math\nx =", " math.pi +")
     assert not _takes(both, "import math\nx =", " maths")
     assert not _takes(both, "import math\nx =", " math.pies")

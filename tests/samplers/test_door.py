@@ -462,15 +462,15 @@ def test_runs_of_particles_are_independent():
     assert len(set(quarters)) == 4
 
 
-def test_progress_is_a_line_on_the_standard_error_output_where_it_is_wanted(capsys):
+def test_progress_is_lines_on_the_standard_error_output_where_it_is_wanted(capsys, monkeypatch):
+    monkeypatch.setattr("structgen.system.progress._SECONDS_A_LINE", 0.0)
     draw(50, method="cars", progress=False)
     assert capsys.readouterr() == ("", "")
     draw(50, method="cars", progress=True)
     out, err = capsys.readouterr()
-    assert out == ""
-    (line,) = err.strip("\n").split("\n")
-    assert line.startswith("50 of 50 texts, ") and " rows, " in line and "<= Z <=" in line
-    assert err.endswith("\n")
+    assert out == "" and err.endswith("\n")
+    line = err.splitlines()[-1]
+    assert line.startswith("sample: 50 of 50 texts, ") and " rows, " in line and "<= Z <=" in line
 
 
 def test_statistics_count_what_the_tree_answered_and_what_checkers_were_asked():

@@ -13,6 +13,7 @@ import structgen as sg
 from structgen.speculation import VerifiedDraft
 from structgen.speculation.drafters.seen_laws import MOST_CONTEXTS, SIZES, TOP, OtherSamples, SeenLaws
 from structgen.speculation.drafts.draft import Draft
+from structgen.speculation.speculation_options import own_drafters
 
 
 @for_each("seed", range(20))
@@ -47,7 +48,7 @@ def test_no_more_contexts_are_kept_than_the_bound_allows() -> None:
 
 
 def test_a_request_for_one_text_has_no_drafter_of_other_samples() -> None:
-    names = [[one.name for one in sg.Speculation().make(samples=count)] for count in (1, 2)]
+    names = [[one.name for one in own_drafters(sg.Speculation(), count)] for count in (1, 2)]
     assert names == [["forced", "grammar", "suffix"], ["forced", "grammar", "suffix", "samples"]]
 
 

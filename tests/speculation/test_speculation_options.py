@@ -10,7 +10,7 @@ from draft_cases import Own, tokenizer
 from for_each import for_each
 
 import structgen as sg
-from structgen.speculation.speculation_options import MOST_EDIT
+from structgen.speculation.speculation_options import MOST_EDIT, own_drafters
 
 
 @for_each(
@@ -56,14 +56,14 @@ def test_drafters_are_made_anew_for_each_text_in_the_order_of_the_options() -> N
     speculation = sg.Speculation(
         drafters=("suffix", Own), edit="old", history=sg.speculation.AnswerHistory(tokenizer()), tenant="a"
     )
-    first, second = speculation.make(), speculation.make()
+    first, second = own_drafters(speculation), own_drafters(speculation)
     assert [one.name for one in first] == ["suffix", "own", "text", "earlier"]
     assert all(one is not other for one, other in zip(first, second, strict=True))
 
 
 def test_one_name_alone_is_taken_and_no_name_at_all() -> None:
-    assert [one.name for one in sg.Speculation(drafters="forced").make()] == ["forced"]
-    assert sg.Speculation(drafters=()).make() == []
+    assert [one.name for one in own_drafters(sg.Speculation(drafters="forced"))] == ["forced"]
+    assert own_drafters(sg.Speculation(drafters=())) == []
 
 
 def _raises() -> Own:
@@ -73,7 +73,7 @@ def _raises() -> Own:
 @pytest.mark.parametrize(("make", "told"), [(_raises, "ValueError: no luck"), (dict, "no name and no begin")])
 def test_a_function_that_makes_no_drafter_is_refused(make: Any, told: str) -> None:
     with pytest.raises(sg.errors.OptionError, match=f"^drafters: .*{told}"):
-        sg.Speculation(drafters=(make,)).make()
+        own_drafters(sg.Speculation(drafters=(make,)))
 
 
 @pytest.mark.parametrize("value", ["auto", "off", sg.Speculation(nodes=3)], ids=str)
@@ -85,7 +85,7 @@ def test_what_a_drafter_of_ones_own_needs_is_public_and_brings_no_torch() -> Non
     names = "AnswerHistory Draft Drafter RequestFacts DraftContext".split()
     code = (
         f"import sys, structgen; [getattr(structgen.speculation, name) for name in {names}]; "
-        "structgen.Speculation().make(); print('torch' in sys.modules)"
+        "structgen.Speculation(); print('torch' in sys.modules)"
     )
     assert forked.run(code).stdout.strip() == "False"
     assert isinstance(Own(), sg.speculation.Drafter)

@@ -146,9 +146,9 @@ def test_a_prompt_longer_than_the_context() -> None:
 @pytest.mark.parametrize(
     ("options", "where"),
     [
-        ({"sampling": sg.Sampling(temperature=0.0, top_p=0.5)}, "sampling"),
-        ({"sampling": sg.Sampling(temperature=0.0, top_k=5)}, "sampling"),
-        ({"sampling": sg.Sampling(temperature=0.0, repetition_penalty=2.0)}, "sampling"),
+        ({"sampling": sg.Sampling(temperature=0.0, top_p=0.5)}, "top_p"),
+        ({"sampling": sg.Sampling(temperature=0.0, top_k=5)}, "top_k"),
+        ({"sampling": sg.Sampling(temperature=0.0, repetition_penalty=2.0)}, "repetition_penalty"),
     ],
 )
 @pytest.mark.parametrize("model", ["structgen/infill", infilling()], ids=["name", "object"])
