@@ -19,6 +19,7 @@ from structgen.samplers.estimates import (
     mean_of,
     normalised,
 )
+from structgen.samplers.rows import RunOver
 from structgen.samplers.target import Floats, Target
 from structgen.samplers.tree import PrefixTree
 from structgen.samplers.walk import Attempt, Walker
@@ -119,7 +120,7 @@ class SamplingRun:
         """Note the exception that ended the run early (see `CUTS`)."""
         if isinstance(error, LimitError):
             self.stopped, self.limit = "limit", error
-        else:
+        elif not isinstance(error, RunOver):
             self.stopped = "interrupted"
 
     def tried(self, attempts: int, texts: int) -> None:

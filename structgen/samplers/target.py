@@ -123,9 +123,9 @@ class Target:
         """The allowed mass z of the prefixes that were read, by the hash of their tokens: the share of the
         model's distribution that the grammar allows there. Under masking a draw x has the probability P(x) /
         product of z; each factor says how much model and grammar disagree at one token."""
-        self._steps: dict[tuple[int, ...], TargetStep] | None = None
-        self._room = 0
-        """How many more numbers may be kept in `_steps`."""
+        self._steps: dict[tuple[int, ...], TargetStep] = {}
+        self._room = -1
+        """How many more numbers may be kept in `_steps`; below 0: none is."""
         self._ends = np.array(sorted(compiled.end_tokens), np.int64)
         self._texts = compiled.tokenizer.token_bytes
         self._mask = TokenMask(np.zeros((1, compiled.row_words()), np.int32), compiled.vocab_size)
@@ -146,29 +146,22 @@ class Target:
     def remember_steps(self) -> None:
         """From now on keep the steps that are read, up to `_MOST_STEPS` numbers: none of them is read
         again."""
-        self._steps, self._room = {}, _MOST_STEPS
+        self._room = _MOST_STEPS
 
     def steps(self, prefixes: Sequence[Prefix]) -> list[TargetStep]:
         """Return the allowed tokens after each prefix. Cost: one model row for each that is not remembered,
         in one forward pass, and O(V)."""
-        if self._steps is None:
-            return self._read_steps(prefixes)
         known = {one: self._steps[one.tokens] for one in prefixes if one.tokens in self._steps}
         missing = [one for one in dict.fromkeys(prefixes) if one not in known]
-        for one, step in zip(missing, self._read_steps(missing) if missing else [], strict=True):
-            known[one] = step
+        found = self.rows.read([one.tokens for one in missing]) if missing else []
+        for one, logits in zip(missing, found, strict=True):
+            step = known[one] = self._step(one, logits)
+            if len(self.masses) < _MOST_MASSES:
+                self.masses.setdefault(hash(one.tokens), step.mass)
             if self._room >= len(step.tokens):
                 self._steps[one.tokens] = step
                 self._room -= len(step.tokens)
         return [known[one] for one in prefixes]
-
-    def _read_steps(self, prefixes: Sequence[Prefix]) -> list[TargetStep]:
-        found = self.rows.read([prefix.tokens for prefix in prefixes])
-        steps = [self._step(prefix, logits) for prefix, logits in zip(prefixes, found, strict=True)]
-        for prefix, step in zip(prefixes, steps, strict=True):
-            if len(self.masses) < _MOST_MASSES:
-                self.masses.setdefault(hash(prefix.tokens), step.mass)
-        return steps
 
     def _step(self, prefix: Prefix, logits: Floats) -> TargetStep:
         probabilities = self._probabilities(prefix, logits)

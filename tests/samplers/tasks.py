@@ -169,13 +169,12 @@ def cloud_of(
     target: Target,
     count: int,
     source: Any,
-    resampling: str = "systematic",
     forced: int = 0,
     propose: Propose = masked,
 ) -> Cloud:
     """Return a cloud that has come to its end; it is resampled after each of the first `forced` tokens, and
     else where it wants to be."""
-    cloud = Cloud(target, count, source, resampling, propose)
+    cloud = Cloud(target, count, source, propose)
     for step in itertools.count():
         if not cloud.active:
             return cloud

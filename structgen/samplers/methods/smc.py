@@ -3,8 +3,8 @@ uneven.
 
 A particle is a prefix. It draws its next token under the mask and multiplies its weight by the allowed mass
 z. When the effective number of particles falls below half of them, all are drawn again by weight (systematic
-or multinomial resampling), so that the work goes to prefixes that the model considers likely. The mean
-weight, multiplied over the resamplings, is an unbiased estimate of Z. (Doucet, de Freitas, Gordon 2001; for
+resampling), so that the work goes to prefixes that the model considers likely. The mean weight, multiplied
+over the resamplings, is an unbiased estimate of Z. (Doucet, de Freitas, Gordon 2001; for
 language models Lew et al. 2023 and Loula et al. 2025. Effective sample size: Kong, Liu, Wong 1994.)
 """
 
@@ -18,20 +18,18 @@ import numpy as np
 
 from structgen.samplers.estimates import interval_of_weights, log, mean_of, normalised
 from structgen.samplers.methods.proposals import Propose, TakenEdge, masked, proposed_by
-from structgen.samplers.run_limits import CUTS, Drawn, SamplingRun
+from structgen.samplers.run_limits import CUTS, USUAL, Drawn, Particles, SamplingRun
 from structgen.samplers.target import Floats, Ids, Prefix, Target, TargetStep
 
 PARTICLES: Final = 16
 """Particles of a run, if enough draws are wanted."""
-THRESHOLD: Final = 0.5
-"""Particles are resampled if their effective number is below this share of them."""
 CLOUDS: Final = 16
 """The least number of runs for `MANY` draws or more."""
 MANY: Final = 64
 """From so many draws on, runs of particles are at least `CLOUDS`."""
 
 
-def draw(run: SamplingRun, resampling: str = "systematic", propose: Propose = masked) -> Drawn:
+def draw(run: SamplingRun, propose: Propose = masked) -> Drawn:
     """Return `n` weighted draws, less the particles that died, of independent runs of particles: at least
     `CLOUDS` from `MANY` draws on, at least two for fewer. The caller's own number of particles may give a few
     more."""
@@ -54,10 +52,8 @@ def draw(run: SamplingRun, resampling: str = "systematic", propose: Propose = ma
                     run.target,
                     particles * (i + 1) // runs - particles * i // runs,
                     np.random.Generator(np.random.Philox(key=[run.seed, i])),
-                    resampling,
                     propose,
-                    how.threshold,
-                    how.replaced,
+                    how,
                 )
                 for i in range(begin, min(begin + together, runs))
             ]
@@ -129,14 +125,11 @@ class Cloud:
         target: Target,
         count: int,
         draws: np.random.Generator,
-        resampling: str,
         propose: Propose = masked,
-        threshold: float = THRESHOLD,
-        replaced: bool = False,
+        how: Particles = USUAL,
     ) -> None:
-        self._threshold, self._replaced = threshold, replaced
-        self._target, self.count, self._draws, self._resampling = target, count, draws, resampling
-        self._propose = propose
+        self._target, self.count, self._draws = target, count, draws
+        self._propose, self._how = propose, how
         self.prefixes: list[Prefix] = [target.start()] * count
         self.log_weights: Floats = np.zeros(count)
         self.logprobs: Floats = np.zeros(count)
@@ -170,8 +163,8 @@ class Cloud:
         top = float(self.log_weights.max())
         weights = np.exp(self.log_weights - top) if top > -math.inf else np.zeros(self.count)
         total = float(weights.sum())
-        is_uneven = total * total < self._threshold * self.count * float(weights @ weights)
-        if total > 0 and ((is_uneven and self.active) or (self._replaced and not weights.all())):
+        is_uneven = total * total < self._how.threshold * self.count * float(weights @ weights)
+        if total > 0 and ((is_uneven and self.active) or (self._how.replaced and not weights.all())):
             self._resample(weights / total, math.exp(top) * total / self.count)
         return True
 
@@ -196,13 +189,9 @@ class Cloud:
         return after - before if after > -math.inf else -math.inf
 
     def _resample(self, shares: Floats, mean: float) -> None:
-        """Draw all particles again by weight, finished ones too."""
-        chosen: Ids
-        if self._resampling == "systematic":
-            points = (self._draws.random() + np.arange(self.count)) / self.count
-            chosen = np.minimum(np.searchsorted(np.cumsum(shares), points, side="right"), self.count - 1)
-        else:
-            chosen = self._draws.choice(self.count, self.count, p=shares)
+        """Draw all particles again by weight, finished ones too: systematically."""
+        points = (self._draws.random() + np.arange(self.count)) / self.count
+        chosen = np.minimum(np.searchsorted(np.cumsum(shares), points, side="right"), self.count - 1)
         self.prefixes = [self.prefixes[i] for i in chosen]
         self.is_done, self.logprobs = self.is_done[chosen], self.logprobs[chosen]
         self._guesses, self.roots = self._guesses[chosen], self.roots[chosen]
