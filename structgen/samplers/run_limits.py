@@ -57,7 +57,7 @@ class Particles:
     threshold: float = 0.5
     """Particles are resampled if their effective number is below this share of them."""
     proposal: Any = None
-    """See `methods.proposals.Proposal`; None: the mask."""
+    """See `methods.smc.Proposal`; None: the mask."""
     replaced: bool = False
     """Whether particles that died are drawn again from the others at once, so that all draws are made."""
 

@@ -26,14 +26,13 @@ from structgen.samplers.constraints import listed
 from structgen.samplers.estimates import Statistics, clamped
 from structgen.samplers.listeners import Listener, listener
 from structgen.samplers.methods import METHODS, OF_PARTICLES, WEIGHTED, walks
-from structgen.samplers.methods.proposals import Proposal
-from structgen.samplers.prefix_node import Node
+from structgen.samplers.methods.smc import Proposal
 from structgen.samplers.problem import Problem, fingerprint, known_fingerprint
 from structgen.samplers.rows import FunctionRows, PrefixRows
 from structgen.samplers.run_limits import USUAL, Drawn, Particles, RunProgress, SamplingRun
 from structgen.samplers.samples import Samples
-from structgen.samplers.targets.truncation import NO_TRUNCATION, Truncation
-from structgen.samplers.tree import PrefixTree
+from structgen.samplers.target import NO_TRUNCATION, Truncation
+from structgen.samplers.tree import Node, PrefixTree
 from structgen.tokens.tokenizer import Tokenizer
 
 if TYPE_CHECKING:
@@ -206,13 +205,13 @@ def sample(
         constraints, and weights of texts: see `structgen.samplers.checkers`. Weights (`weigh`) and guesses
         need a method with weights: "importance", "smc" or "awrs".
     top_k, top_p, min_p
-        truncate the model's distribution at each token, before the mask (`sampling.targets.truncation`): the
+        truncate the model's distribution at each token, before the mask (`samplers.target.Truncation`): the
         target is the truncated model's distribution over the valid texts.
     particles, resampling_threshold
         for "smc" and "awrs": particles of each independent run, `n` in all or a few more. A run resamples if
         the effective number of its particles falls below the share `resampling_threshold` (0: never).
     proposal
-        for "smc": your distribution of the next token (`structgen.samplers.methods.proposals.Proposal`).
+        for "smc": your distribution of the next token (`structgen.samplers.methods.smc.Proposal`).
 
     Several prompts share the model and the compiled grammar. The model reads the first prompts in one pass if
     it supports this. The prompts run one after another. `budget`, `standard_error` and `n` apply to each;

@@ -12,8 +12,7 @@ import numpy as np
 from exact import TOKENIZER, Automaton, Exact, Ngram
 
 import structgen as sg
-from structgen.samplers.methods.proposals import Propose, masked
-from structgen.samplers.methods.smc import Cloud
+from structgen.samplers.methods.smc import Cloud, Propose, masked
 from structgen.samplers.rows import FunctionRows
 from structgen.samplers.target import Target
 
