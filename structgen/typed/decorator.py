@@ -149,10 +149,11 @@ def generate(
         template = Template(docstring, signature) if docstring and docstring.strip() else None
         annotation = _annotation(function) if target is None else None
         form = partial(_form, target, annotation, function, frame.f_locals, asked, streams)
-        made = Asked(function, template, form, asked.writer, asked.options)
+        made = Asked(function.__qualname__, form, asked.writer, asked.options)
         with suppress(NameError):  # else it is read at the first call
             made.form = form()
-        return AsyncTypedFunction(made) if inspect.iscoroutinefunction(function) else TypedFunction(made)
+        kind = AsyncTypedFunction if inspect.iscoroutinefunction(function) else TypedFunction
+        return kind(made, function, template)
 
     return decorated
 

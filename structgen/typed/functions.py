@@ -62,10 +62,10 @@ S = TypeVar("S")
 
 @dataclass(eq=False)
 class Asked:
-    """What a typed function is made of: its template, its form, its model and its options."""
+    """Which text of which model is wanted: what a typed function is made of, and a call of `sg.run`."""
 
-    function: Callable[..., Any]
-    template: Template | None
+    name: str
+    """Of the function, for warnings."""
     read_form: Callable[[], WantedForm]
     model: Callable[[], Writer]
     options: TypedOptions
@@ -78,62 +78,97 @@ class Asked:
             return self.read_form()
         except NameError as error:
             raise UnsupportedError(
-                f"{self.function.__qualname__} returns {self.function.__annotations__['return']!r}, where "
-                f"{error.name!r} is not defined.",
+                f"In the return type of {self.name}, {error.name!r} is not defined.",
                 keyword="type",
                 where="return",
                 cure="Define it at the top of the module, before the first call.",
             ) from error
 
-    def wanted(self, waits: bool) -> WantedText:
-        """Return what the model is asked for."""
-        return WantedText(self.form, self.options, waits)
+    async def asked(self, waits: bool) -> tuple[Writer, WantedText]:
+        """Return the model, loaded in a thread where the caller waits, and what it is asked for."""
+        writer = await asyncio.to_thread(self.model) if waits else self.model()
+        return writer, WantedText(self.form, self.options, waits)
 
-    def partials(self, source: PromptSource, *, waits: bool) -> AsyncGenerator[Partial[Any], None]:
-        """Yield what there is after each piece of text; the last one has the result."""
-        writer, wanted = self.model(), self.wanted(waits)
-        return followed(writer, wanted, source, progress_of(writer, wanted), self.warn_if_shortened)
+    async def result(self, source: PromptSource, *, waits: bool, detailed: bool = False) -> Any:
+        """Return the object; with `detailed`, its outcome."""
+        outcome = await obtained(*await self.asked(waits), source, detailed=detailed)
+        if detailed:
+            return outcome
+        self.warn_if_shortened(outcome.result)
+        return outcome.value
+
+    async def partials(
+        self,
+        source: PromptSource,
+        progress: PartialDocument | None = None,
+        *,
+        waits: bool,
+        detailed: bool = False,
+    ) -> AsyncGenerator[Partial[Any], None]:
+        """Yield what there is after each piece of text; the last partial has the outcome. There is one
+        attempt.
+
+        Errors: GenerationError as soon as a part that closes is refused by its type, and at the end; with
+        `detailed` the outcome has it, and the partials end before it.
+        """
+        writer, wanted = await self.asked(waits)
+        follower = progress or progress_of(writer, wanted)
+        ended, is_refused = list[Result](), False
+        async with aclosing(writer.stream(wanted, source, ended.append)) as pieces:
+            async for piece in pieces:
+                if is_refused:
+                    continue
+                try:
+                    partial = follower.add(piece)
+                except GenerationError:
+                    if not detailed:
+                        raise
+                    is_refused = True
+                else:
+                    yield partial
+        outcome = judged(wanted.form, ended[0], 1, None)
+        if detailed:
+            outcome = with_details(outcome, writer, wanted, source)
+        else:
+            self.warn_if_shortened(ended[0])
+            _ = outcome.value  # its error is raised here
+        yield follower.last(outcome)
 
     async def items(self, source: PromptSource, *, waits: bool) -> AsyncGenerator[Any, None]:
         """Yield the items of a list as they close."""
-        writer, wanted, known = self.model(), self.wanted(waits), 0
-        document = progress_of(writer, wanted)
-        assert isinstance(document, PartialDocument), "replies have no items"
-        partials = followed(writer, wanted, source, document, self.warn_if_shortened)
-        async with aclosing(partials):
+        document, known = PartialDocument.of(self.form), 0
+        async with aclosing(self.partials(source, document, waits=waits)) as partials:
             async for _ in partials:
                 items, known = document.closed_items(known)
                 for item in items:
                     yield item
 
     def warn_if_shortened(self, result: Result) -> None:
-        """Warn, once for the function, whoever gets a value alone."""
-        if not self.has_warned:
-            self.has_warned = warn_if_shortened(self.function.__qualname__, self.model(), result)
-
-
-def warn_if_shortened(name: str, writer: Writer, result: Result) -> bool:
-    """Warn of a text that its budget shortened, and tell whether it was. The warning names the first caller
-    outside of this package."""
-    if result.error is not None:
-        return False  # which tells more
-    if result.usage.outline:
-        cure = "Shorten the prompt, or lower max_tokens=; outline=False leaves the outline out."
-        what = f"{name}: {result.usage.outline} {cure}"
-        warnings.warn(ShortenedWarning(what), stacklevel=warning_level())
-    cure = f"Raise {writer.bound}=; `finish_reason` of a detailed result says whether it is enough."
-    match result.finish_reason:
-        case FinishReason.STEERED:
-            what = f"The document was closed early, so that it ends within {writer.bound}"
-        case FinishReason.MAX_TOKENS:
-            what = f"The text was cut off at {writer.bound}"
-        case FinishReason.REPETITION:
-            what = f"The document has a value that was closed early: {'; '.join(result.usage.closed)}"
-            cure = "`usage.closed` of a detailed result tells it; sg.Sampling(repetition=None) closes none."
-        case _:
-            return bool(result.usage.outline)
-    warnings.warn(ShortenedWarning(f"{name}: {what}. {cure}"), stacklevel=warning_level())
-    return True
+        """Warn whoever gets a value alone of a text that its budget shortened, once for the function. The
+        warning names the first caller outside of this package."""
+        if result.error is not None or self.has_warned:
+            return  # an error tells more
+        bound = self.model().bound
+        cure = f"Raise {bound}=; `finish_reason` of a detailed result says whether it is enough."
+        told = list[str]()
+        if result.usage.outline:
+            told.append(
+                f"{result.usage.outline} Shorten the prompt, or lower max_tokens=; outline=False leaves the "
+                "outline out."
+            )
+        match result.finish_reason:
+            case FinishReason.STEERED:
+                told.append(f"The document was closed early, so that it ends within {bound}. {cure}")
+            case FinishReason.MAX_TOKENS:
+                told.append(f"The text was cut off at {bound}. {cure}")
+            case FinishReason.REPETITION:
+                told.append(
+                    f"The document has a value that was closed early: {'; '.join(result.usage.closed)}. "
+                    "`usage.closed` of a detailed result tells it; sg.Sampling(repetition=None) closes none."
+                )
+        for text in told:
+            warnings.warn(ShortenedWarning(f"{self.name}: {text}"), stacklevel=warning_level())
+        self.has_warned = bool(told)
 
 
 def judged(form: WantedForm, tried: Result, attempts: int, best: GenerationError | None) -> Outcome[Any]:
@@ -207,47 +242,10 @@ def with_details(
 def progress_of(writer: Writer, wanted: WantedText) -> PartialDocument | PartialReply:
     """Return what follows a new text, which is JSON where its form has a schema, or a new reply that may call
     tools."""
-    form, use = wanted.form, wanted.form.tools
+    use = wanted.form.tools
     if use is not None:
         return PartialReply(lambda text: use.so_far(writer.read(wanted, text)))
-    return PartialDocument(form.parts, free=form.schema is None, wrapped=form.is_wrapped or form.is_said)
-
-
-async def followed(
-    writer: Writer,
-    wanted: WantedText,
-    source: PromptSource,
-    progress: PartialDocument | PartialReply,
-    warn: Callable[[Result], Any],
-    *,
-    detailed: bool = False,
-) -> AsyncGenerator[Partial[Any], None]:
-    """Yield what there is after each piece of text; the last partial has the outcome. There is one attempt.
-    `warn` is called with the result.
-
-    Errors: GenerationError as soon as a part that closes is refused by its type, and at the end; with
-    `detailed` the outcome has it, and the partials end before it.
-    """
-    ended, is_refused = list[Result](), False
-    async with aclosing(writer.stream(wanted, source, ended.append)) as pieces:
-        async for piece in pieces:
-            if is_refused:
-                continue
-            try:
-                partial = progress.add(piece)
-            except GenerationError:
-                if not detailed:
-                    raise
-                is_refused = True
-            else:
-                yield partial
-    outcome = judged(wanted.form, ended[0], 1, None)
-    if detailed:
-        outcome = with_details(outcome, writer, wanted, source)
-    else:
-        warn(ended[0])
-        _ = outcome.value  # its error is raised here
-    yield progress.last(outcome)
+    return PartialDocument.of(wanted.form)
 
 
 def _found(module: str, name: str) -> Any:
@@ -264,15 +262,21 @@ class _Common(Generic[P, R]):
     _waits: ClassVar[bool]
     """Whether the function is a coroutine function."""
 
-    def __init__(self, asked: Asked, bound: tuple[object, ...] = ()) -> None:
-        self._asked, self._bound = asked, bound
-        functools.update_wrapper(cast("Callable[..., Any]", self), asked.function)
-        signature = inspect.signature(asked.function)
+    def __init__(
+        self,
+        asked: Asked,
+        function: Callable[..., Any],
+        template: Template | None,
+        bound: tuple[object, ...] = (),
+    ) -> None:
+        self._asked, self._function, self._template, self._bound = asked, function, template, bound
+        functools.update_wrapper(cast("Callable[..., Any]", self), function)
+        signature = inspect.signature(function)
         parameters = list(signature.parameters.values())[len(bound) :]
         self.__signature__ = signature.replace(parameters=parameters)
         self._whole = signature
         self._parameters = parameters
-        self._said = f"{asked.function.__qualname__}{self.__signature__}"
+        self._said = f"{asked.name}{self.__signature__}"
 
     def __repr__(self) -> str:
         return f"<{type(self).__name__} {self._said}>"
@@ -280,7 +284,7 @@ class _Common(Generic[P, R]):
     def __reduce__(self) -> Any:
         """Pickle by name, as Python's functions are: whoever loads it imports the module. A method's instance
         goes along. Raises PicklingError for a function that its module does not have under its name."""
-        function = self._asked.function
+        function = self._function
         place = function.__module__, function.__qualname__
         if self._bound:
             return getattr, (self._bound[0], function.__name__)
@@ -303,22 +307,23 @@ class _Common(Generic[P, R]):
 
     def _of(self, instance: object) -> _Common[Any, R]:
         """Return the method of an instance; the function itself, asked of its class."""
-        return self if instance is None else type(self)(self._asked, (instance,))
+        return (
+            self if instance is None else type(self)(self._asked, self._function, self._template, (instance,))
+        )
 
     # --- the core -------------------------------------------------------------------------------------------
 
     async def _source(self, arguments: tuple[Any, ...], named: Mapping[str, Any]) -> PromptSource:
         """Return the source of a call: what the body returns, or the docstring."""
-        asked = self._asked
         try:
-            returned = asked.function(*self._bound, *arguments, **named)
+            returned = self._function(*self._bound, *arguments, **named)
             if self._waits:
                 returned = await returned
         except FilledPrompt as filled:
             returned = filled.prompt
         bound = self._whole.bind(*self._bound, *arguments, **named)
         bound.apply_defaults()
-        return source_of(returned, asked.template, bound.arguments)
+        return source_of(returned, self._template, bound.arguments)
 
     async def _value(self, arguments: tuple[Any, ...], named: Mapping[str, Any]) -> Any:
         asked, source = self._asked, await self._source(arguments, named)
@@ -326,23 +331,23 @@ class _Common(Generic[P, R]):
             waits = self._waits or asked.form.asynchronous
             items = asked.items(source, waits=waits)
             return items if waits else each(items)
-        outcome: Outcome[R] = await obtained(asked.model(), asked.wanted(self._waits), source)
-        asked.warn_if_shortened(outcome.result)
-        return outcome.value
+        return await asked.result(source, waits=self._waits)
 
     async def _outcome(self, arguments: tuple[Any, ...], named: Mapping[str, Any]) -> Outcome[R]:
-        asked, source = self._asked, await self._source(arguments, named)
-        return await obtained(asked.model(), asked.wanted(self._waits), source, detailed=True)
+        source = await self._source(arguments, named)
+        outcome: Outcome[R] = await self._asked.result(source, waits=self._waits, detailed=True)
+        return outcome
 
     async def _prompt(self, arguments: tuple[Any, ...], named: Mapping[str, Any]) -> str:
-        asked, source = self._asked, await self._source(arguments, named)
-        return asked.model().prompt(asked.wanted(self._waits), source)
+        source = await self._source(arguments, named)
+        writer, wanted = await self._asked.asked(self._waits)
+        return writer.prompt(wanted, source)
 
     async def _draws(
         self, how: Mapping[str, Any], arguments: tuple[Any, ...], named: Mapping[str, Any]
     ) -> Samples[R]:
-        asked, source = self._asked, await self._source(arguments, named)
-        given = asked.model(), asked.wanted(self._waits), source, how
+        source = await self._source(arguments, named)
+        given = (*await self._asked.asked(self._waits), source, how)
         return await asyncio.to_thread(drawn, *given) if self._waits else drawn(*given)
 
     def _sampler(self, draws: Callable[..., Any], n: int, options: Mapping[str, Any]) -> Any:
@@ -416,7 +421,7 @@ class TypedFunction(_Common[P, R]):
         """
         asked = self._asked
         sources = [now(self._source(*call)) for call in self._calls_of(calls)]
-        writer, wanted = asked.model(), asked.wanted(waits=False)
+        writer, wanted = now(asked.asked(waits=False))
         firsts = now(writer.write(wanted, sources)) if sources else []
         outcomes = [
             now(obtained(writer, wanted, source, first))

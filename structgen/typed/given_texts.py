@@ -60,7 +60,7 @@ def outcome_of(text: Any, target: Any, *, cut: bool = False) -> Any:
 
 def _partials(pieces: Iterable[str], answer: Answer) -> Iterator[Partial[Any]]:
     """Yield what there is after each piece of text that tells more; the last partial has the outcome."""
-    progress = PartialDocument(answer.form.parts, free=answer.form.schema is None)
+    progress = PartialDocument.of(answer.form)
     for piece in pieces:
         answer.add(piece)
         if new := answer.new():

@@ -10,7 +10,7 @@ from structgen.core.events import JsonError, Place, pointer_of
 from structgen.core.growing_json import MISSING, GrowingJson
 from structgen.errors import OptionError, ValidatorError
 from structgen.typed.outcomes import Outcome
-from structgen.typed.wanted_forms import failed
+from structgen.typed.wanted_forms import WantedForm, failed
 from structgen.typed.wrapping import WRAPPER
 
 if TYPE_CHECKING:
@@ -146,6 +146,11 @@ class PartialDocument:
         self._reader = GrowingJson(closed=self._close)
         self._closed: dict[int, tuple[Parts, Any]] = {}
         """The parts that have closed, in order: where each begins in the text, its place, its object."""
+
+    @classmethod
+    def of(cls, form: WantedForm) -> PartialDocument:
+        """Return what follows a text of a form, which is JSON where it has a schema."""
+        return cls(form.parts, free=form.schema is None, wrapped=form.is_wrapped or form.is_said)
 
     def add(self, piece: str) -> Partial[Any]:
         """Take a piece of the text; returns what there is now. Errors: GenerationError for a part that its

@@ -30,7 +30,6 @@ from structgen.typed.server_answers import Answer
 from structgen.typed.servers import (
     KNOWN,
     PROTOCOLS,
-    REQUEST_CURE,
     SCHEMA,
     Server,
     ServerHabits,
@@ -53,6 +52,15 @@ LOST = (
 
 MOST_AT_ONCE = 8
 """Requests of a batch that are under way at a time."""
+_REQUEST = "The server does not take this request: its message says which part."
+_KEY = "Set the environment variable {key} to a key of this server."
+_CURES = {
+    **dict.fromkeys(("AuthenticationError", "PermissionDeniedError", "CredentialsError"), _KEY),
+    **dict.fromkeys(("BadRequestError", "UnprocessableEntityError"), _REQUEST),
+    "RateLimitError": "Wait, ask for fewer texts at a time, or raise the quota at the server.",
+    "APITimeoutError": "Raise timeout=, or look whether the server is overloaded.",
+}
+"""What a person can do, by the name of a client's error."""
 _URL = "Check that the URL is that of an OpenAI-compatible server: it mostly ends in /v1."
 _WHOLE = "Call the function itself, without .stream and with list[T] in place of Iterator[T]."
 
@@ -76,6 +84,7 @@ class Remote:
         self._is_anthropic = package == "anthropic"
         failed = self._library.AnthropicError if self._is_anthropic else self._library.OpenAIError
         self._faults = (failed, ValueError)  # ValueError: a reply that is not JSON
+        self._add = anthropic_messages.add if self._is_anthropic else _add_completion
         self._habits = KNOWN.setdefault((server.url, server.name), ServerHabits())
 
     @cached_property
@@ -92,7 +101,7 @@ class Remote:
         key = os.environ.get(self._protocol.key) or self._protocol.without_key
         client = make(base_url=self.url, api_key=key, max_retries=1)
         if not (client.api_key or client.auth_token or getattr(client, "credentials", None)):
-            cure = f"Set the environment variable {self._protocol.key} to a key of the server."
+            cure = _KEY.format(key=self._protocol.key)
             raise StructgenError(f"There is no key for {self.url}.", where="model", cure=cure)
         return client
 
@@ -166,14 +175,18 @@ class Remote:
         """Return the result of a request that failed, or without an answer that is one of the protocol's."""
         if not isinstance(error, StructgenError):
             words, what = words_of_error(error), "The server failed"
-            cure = self._protocol.cures.get(type(error).__name__, "See the server's log.")
+            cures = {**_CURES, "NotFoundError": self._protocol.no_model}
+            cures |= {"APIConnectionError": self._protocol.no_server}
+            cure = cures.get(type(error).__name__, "See the server's log.")
             if isinstance(error, ValueError):
                 what, cure = "The server's reply is not JSON", _URL
-            elif cure == REQUEST_CURE and not words:
+            elif cure == _REQUEST and not words:
                 cure = "The server does not take this request, and does not say why: see its log."
             told = "" if words in " ".join(str(error).split()) else f" - {words}"
             what = f"{what}: {type(error).__name__}: {str(error).rstrip('.')}{told.rstrip('.')}."
-            error = StructgenError(what, where=self.url, cure=cure.format(name=self.name, url=self.url))
+            error = StructgenError(
+                what, where=self.url, cure=cure.format(name=self.name, url=self.url, key=self._protocol.key)
+            )
         return Result(text, FinishReason.ERROR, [], [], Usage(), error=error)
 
     def _no_answer(self, what: str, said: Any, cure: str = _URL) -> StructgenError:
@@ -181,7 +194,7 @@ class Remote:
         words = words_of(said)
         if words:
             what = f"{what} It says: {words.rstrip('.')}."
-            cure = cure if isinstance(said, str) else REQUEST_CURE  # a page is of another server
+            cure = cure if isinstance(said, str) else _REQUEST  # a page is of another server
         return StructgenError(what, where=self.url, cure=cure)
 
     def _result(self, answer: Answer) -> Result:
@@ -193,11 +206,6 @@ class Remote:
         if answer.form.tools is None and isinstance(result.error, ValidatorError):
             self._habits.breaks_schemas = True
         return result
-
-    def _add(self, answer: Answer, received: Any) -> None:
-        """Have an answer take what has been received: all of it, or a part of a stream."""
-        add = anthropic_messages.add if self._is_anthropic else _add_completion
-        add(answer, received)
 
     async def write(
         self, wanted: WantedText, sources: Sequence[PromptSource], attempt: int = 0

@@ -39,7 +39,6 @@ _REFUSED = re.compile(
 )
 """Says that a field is not taken at all, or this schema. Of a value out of range only the caller knows what
 he wants."""
-REQUEST_CURE: Final = "The server does not take this request: its message says which part."
 _ADDRESS = re.compile(r"openai:(https?://[^#]+)#(.+)", re.DOTALL)
 _HOST = re.compile(r"(?:(https?)://)?(\[[^\]]*\]|[^:/]*)(?::(\d+))?((?:/.*)?)")
 
@@ -53,28 +52,14 @@ class Protocol(NamedTuple):
     """The environment variable of the key."""
     without_key: str | None
     """What stands in its place; None: the client looks for other credentials, and one is needed."""
-    cures: Mapping[str, str]
-    """What a person can do, by the names of the client's errors."""
-
-
-def _protocol(package: str, key: str, without_key: str | None, model: str, server: str) -> Protocol:
-    """Return a protocol with its cures: of a `model` and of a `server` that are not found, and others."""
-    cures = {
-        "NotFoundError": model,
-        "APIConnectionError": server,
-        "APITimeoutError": "Raise timeout=, or look whether the server is overloaded.",
-        **dict.fromkeys(
-            ("AuthenticationError", "PermissionDeniedError", "CredentialsError"),
-            f"Set the environment variable {key} to a key of this server.",
-        ),
-        **dict.fromkeys(("BadRequestError", "UnprocessableEntityError"), REQUEST_CURE),
-        "RateLimitError": "Wait, ask for fewer texts at a time, or raise the quota at the server.",
-    }
-    return Protocol(package, key, without_key, cures)
+    no_model: str
+    """What a person can do where a model of this `{name}` is not found at the `{url}`."""
+    no_server: str
+    """What he can do where there is no server."""
 
 
 PROTOCOLS: Final = {
-    "openai": _protocol(
+    "openai": Protocol(
         "openai",
         "OPENAI_API_KEY",
         "none",  # servers of one's own need none
@@ -82,14 +67,14 @@ PROTOCOLS: Final = {
         "names.",
         "Check that the server runs and that the URL is right (host, port).",
     ),
-    "ollama": _protocol(
+    "ollama": Protocol(
         "openai",
         "OLLAMA_API_KEY",
         "ollama",
         "Download the model: ollama pull {name}; ollama list names those that are there.",
         "Start it: ollama serve. OLLAMA_HOST says where it is, if not on 127.0.0.1:11434.",
     ),
-    "anthropic": _protocol(
+    "anthropic": Protocol(
         "anthropic",
         "ANTHROPIC_API_KEY",
         None,
@@ -210,24 +195,21 @@ def _ollama_address(given: str) -> str:
 class ServerHabits:
     """What a model on a server was found to do with requests. All writers of this model share one."""
 
-    __slots__ = ("_instead", "breaks_schemas")
+    __slots__ = ("_refused", "breaks_schemas")
 
     def __init__(self) -> None:
-        self._instead: dict[str | None, str | None] = {}
-        """For each field that it refused, and each schema, as text: the field that is sent instead; None:
-        none is."""
+        self._refused = set[str | None]()
+        """The fields that it refused, and the schemas, as text."""
         self.breaks_schemas = False
         """Whether a reply broke its schema: then the schema stands in the prompt as well."""
 
     def field(self, name: str | None) -> str | None:
         """Return the field that is sent in place of a field, or that field itself; None: neither is sent."""
-        while name in self._instead:
-            name = self._instead[name]
-        return name
+        return next((one for one in (name, _OTHER.get(name or "")) if one not in self._refused), None)
 
     def takes(self, schema: Mapping[str, Any]) -> bool:
         """Tell whether a schema is sent in its field."""
-        return _text_of(schema) not in self._instead
+        return json.dumps(schema, sort_keys=True) not in self._refused
 
     def learn(self, server: Server, error: Exception, body: Mapping[str, Any]) -> bool:
         """Note which field of a request an error names; tells whether the request is worth sending again,
@@ -238,16 +220,14 @@ class ServerHabits:
         param = str(getattr(error, "param", None) or "").split(".")[0]
         found = _NAMED.search(said)
         named = param if param in body or found is None else found["field"] or SCHEMA
-        if named not in (*_OTHER, *_OPTIONAL) or named not in body:
-            return False
-        if not (_REFUSED.search(said) or named == param == SCHEMA):
+        is_known = named in (*_OTHER, *_OPTIONAL) and named in body
+        if not is_known or not (_REFUSED.search(said) or named == param == SCHEMA):
             return False
         if named == SCHEMA:
-            self._instead[_text_of(body[SCHEMA]["json_schema"]["schema"])] = None
-        elif named not in self._instead:  # else another request was told the same a moment ago
-            other = _OTHER.get(named)
-            self._instead[named] = None if other in self._instead else other
-            if self._instead[named] is None:
+            self._refused.add(json.dumps(body[SCHEMA]["json_schema"]["schema"], sort_keys=True))
+        elif named not in self._refused:  # else another request was told the same a moment ago
+            self._refused.add(named)
+            if self.field(named) is None:
                 how = "max_tokens_field=None" if named in _OTHER else f"leave_out={named!r}"
                 warnings.warn(
                     f"{server.name} at {server.url} takes no {named}: it is left out from now on. To say so "
@@ -259,7 +239,3 @@ class ServerHabits:
 
 KNOWN: dict[tuple[str, str], ServerHabits] = {}
 """The habits of each URL and name, for the life of the process."""
-
-
-def _text_of(schema: Mapping[str, Any]) -> str:
-    return json.dumps(schema, sort_keys=True)
