@@ -86,16 +86,11 @@ def _blocks(content: Any) -> list[dict[str, Any]]:
     return found
 
 
-def missing_key(answer: Any) -> str:
-    """Return the first key of a message that a reply does not have; "" where it has all."""
-    return next((key for key in ("content", "stop_reason") if getattr(answer, key, None) is None), "")
-
-
 def add(answer: Answer, received: Any) -> None:
     """Have an answer take a message, or an event of its stream."""
-    match received.type:
+    match getattr(received, "type", ""):
         case "message":
-            for index, block in enumerate(received.content):
+            for index, block in enumerate(received.content or ()):
                 _add_part(answer, index, block, is_whole=True)
         case "content_block_start":
             _add_part(answer, received.index, received.content_block)

@@ -80,12 +80,12 @@ class Remote:
             self._library = import_module(package)
         except ImportError as error:
             raise not_installed("A model on a server", package, where="model") from error
-        self.url, self.name, self._server = server.url, server.name, server
+        self.url, self.name = server.url, server.name
         self._is_anthropic = package == "anthropic"
         failed = self._library.AnthropicError if self._is_anthropic else self._library.OpenAIError
         self._faults = (failed, ValueError)  # ValueError: a reply that is not JSON
         self._add = anthropic_messages.add if self._is_anthropic else _add_completion
-        self._habits = KNOWN.setdefault((server.url, server.name), ServerHabits())
+        self._habits = KNOWN.setdefault(server, ServerHabits(server))
 
     @cached_property
     def _client(self) -> Any:
@@ -115,24 +115,20 @@ class Remote:
         question, form = source.question(wanted), wanted.form
         if form.grammar is not None and wanted.options.outline is not False:
             schema = form.sent.schema
-            if self._habits.breaks_schemas or not self._sends(schema):
+            if self._habits.breaks_schemas or not self._habits.takes(schema):
                 question = replace(question, schema=json.dumps(schema, ensure_ascii=False))
         messages = question.messages()
         return messages if form.tools is None else history(messages, "text")
-
-    def _sends(self, schema: dict[str, Any]) -> bool:
-        """Tell whether a schema is sent in its field."""
-        return SCHEMA not in self._server.leave_out and self._habits.takes(schema)
 
     def _body(self, wanted: WantedText, source: PromptSource, attempt: int) -> dict[str, Any]:
         """Return a request of chat completions."""
         form, options = wanted.form, wanted.options
         OF_SERVER_FORMS.refuse(options, form)
         how = options.sampling_of(attempt)
-        body: dict[str | None, Any] = {
+        body: dict[str, Any] = {
             "model": self.name,
             "messages": self._messages(wanted, source),
-            self._server.max_tokens_field: options.max_tokens or DEFAULT_MAX_TOKENS,
+            "max_tokens": options.max_tokens or DEFAULT_MAX_TOKENS,
             "temperature": how.temperature,
             "seed": how.seed,
         }
@@ -146,11 +142,11 @@ class Remote:
         if options.timeout is not None:
             body["timeout"] = options.timeout
         if form.tools is not None:
-            body.update(fields_of(form.tools).items())
-        if form.grammar is not None and self._sends(schema := form.sent.schema):
+            body |= fields_of(form.tools)
+        if form.grammar is not None and self._habits.takes(schema := form.sent.schema):
             said = {"name": "answer", "schema": schema, "strict": is_strict(schema)}
             body[SCHEMA] = {"type": "json_schema", "json_schema": said}
-        taken = {name: self._habits.field(name) for name in body if name not in self._server.leave_out}
+        taken = {name: self._habits.field(name) for name in body}
         return {sent: body[name] for name, sent in taken.items() if sent is not None}
 
     async def _sent(self, body: Callable[[], dict[str, Any]], waits: bool) -> Any:
@@ -166,7 +162,7 @@ class Remote:
                     answer = client.chat.completions.create(**made)
                 return await answer if waits else answer
             except self._library.APIStatusError as error:
-                if not self._habits.learn(self._server, error, made):
+                if not self._habits.learn(error, made):
                     raise
 
     # --- what comes back ------------------------------------------------------------------------------------
@@ -197,11 +193,13 @@ class Remote:
             cure = cure if isinstance(said, str) else _REQUEST  # a page is of another server
         return StructgenError(what, where=self.url, cure=cure)
 
-    def _result(self, answer: Answer) -> Result:
+    def _result(self, answer: Answer, whole: Any = "") -> Result:
         """Return the result of an answer that is over. Where it is no document of its schema, the schema goes
-        into later prompts."""
+        into later prompts. `whole`: the reply, if it came at once."""
         if answer.reason is None and not answer.refusal:
-            return self._failure(self._no_answer("The server's reply has no finish_reason.", ""))
+            missing = _missing_key(whole) if whole and not self._is_anthropic else "finish_reason"
+            what = f"The server's reply has no {missing}."
+            return self._failure(self._no_answer(what, _beside(whole)))
         result = answer.result()
         if answer.form.tools is None and isinstance(result.error, ValidatorError):
             self._habits.breaks_schemas = True
@@ -220,12 +218,8 @@ class Remote:
                 whole = await self._sent(lambda: self._body(wanted, source, attempt), wanted.waits)
             except self._faults as error:
                 return self._failure(error)
-            missing = (anthropic_messages.missing_key if self._is_anthropic else _missing_key)(whole)
-            if missing:
-                what = f"The server's reply has no {missing}."
-                return self._failure(self._no_answer(what, _beside(whole)))
             self._add(answer, whole)
-            return self._result(answer)
+            return self._result(answer, whole)
 
         if wanted.waits:
             return await asyncio.gather(*map(one, sources))
@@ -278,11 +272,11 @@ def _add_completion(answer: Answer, received: Any) -> None:
             prompt_tokens=getattr(usage, "prompt_tokens", 0) or 0,
             tokens=getattr(usage, "completion_tokens", 0) or 0,
         )
-    if not getattr(received, "choices", None):
+    choice = (getattr(received, "choices", None) or [None])[0]
+    part = getattr(choice, "message", None) or getattr(choice, "delta", None)
+    if part is None:
         return
-    choice = received.choices[0]
-    part = getattr(choice, "message", None) or choice.delta
-    content = part.content
+    content = getattr(part, "content", None)
     if isinstance(content, list):  # some servers send parts, of which those of text count
         content = "".join(str(one.get("text") or "") for one in content if isinstance(one, dict))
     answer.add(
@@ -291,7 +285,7 @@ def _add_completion(answer: Answer, received: Any) -> None:
         # some servers send the thoughts beside the text
         thoughts=getattr(part, "reasoning_content", None) or getattr(part, "reasoning", None),
         refusal=getattr(part, "refusal", None),
-        reason=choice.finish_reason,
+        reason=getattr(choice, "finish_reason", None),
     )
 
 

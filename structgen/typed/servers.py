@@ -13,7 +13,6 @@ import re
 import warnings
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from types import MappingProxyType
 from typing import Annotated, Any, Final, NamedTuple
 
 from structgen.errors import OptionError, fields_named
@@ -22,9 +21,8 @@ from structgen.language.checks import By, OneOf, check_fields
 
 SCHEMA = "response_format"
 """The field that holds the schema."""
-_OTHER = MappingProxyType({"max_tokens": "max_completion_tokens", "max_completion_tokens": "max_tokens"})
-_A_FIELD = OneOf(tuple(_OTHER), ", or None to send none; how many, say sg.generate and sg.run")
-_OPTIONAL = ("temperature", "seed", SCHEMA, "parallel_tool_calls")
+_OTHER = {"max_tokens": "max_completion_tokens", "max_completion_tokens": "max_tokens"}
+_OPTIONAL = (*_OTHER, "temperature", "seed", SCHEMA, "parallel_tool_calls")
 _NAMED = re.compile(
     r"\b(?:(?P<field>max_completion_tokens|max_tokens|temperature|seed|parallel_tool_calls)"
     r"|response[_ ]format|json[_ ]?schema|input_schema|structured[_ ]outputs?|guided[_ ]\w+|grammar)\b",
@@ -95,8 +93,7 @@ def _address(value: Any) -> str:
 
 
 def _left_out(value: Any) -> tuple[str, ...]:
-    check = OneOf(_OPTIONAL, "; max_tokens_field=None leaves out max_tokens")
-    return tuple(check("leave_out", field) for field in checks.texts("leave_out", value))
+    return tuple(OneOf(_OPTIONAL)("leave_out", field) for field in checks.texts("leave_out", value))
 
 
 _WORDS = ("error", "message", "msg", "detail", "errors")
@@ -109,17 +106,15 @@ def words_of(said: object, depth: int = 6) -> str:
     """Return what a server says of a refusal, on one line: a text, or what is in members of an object whose
     names are known, each behind its place (`loc`) if it has one. "" where it says nothing; what lies deeper
     than `depth` objects is not read."""
-    found: list[str] = []
     if isinstance(said, str):
-        found = re.sub(r"<[^>]*>" if said.lstrip().startswith("<") else "\0", " ", said).split()
-    elif isinstance(said, list) and depth:
-        found = [f"{one};" for one in (words_of(one, depth - 1) for one in said[:8]) if one]
-    elif isinstance(said, Mapping) and depth:
-        words = (words_of(said.get(name), depth - 1) for name in _WORDS)
-        found = [f"{one};" for one in dict.fromkeys(words) if one]
-        if found and isinstance(place := said.get("loc"), list):
-            found.insert(0, f"{'/'.join(map(str, place))}:")
-    return " ".join(found).removesuffix(";")[:_MOST_WORDS]
+        plain = re.sub(r"<[^>]*>", " ", said) if said.lstrip().startswith("<") else said
+        return " ".join(plain.split())[:_MOST_WORDS]
+    if not isinstance(said, list | Mapping) or not depth:
+        return ""
+    parts = said[:8] if isinstance(said, list) else [said.get(name) for name in _WORDS]
+    found = "; ".join(dict.fromkeys(filter(None, (words_of(one, depth - 1) for one in parts))))
+    place = said.get("loc") if isinstance(said, Mapping) else None
+    return f"{'/'.join(map(str, place))}: {found}" if found and isinstance(place, list) else found
 
 
 def words_of_error(error: Exception) -> str:
@@ -135,7 +130,10 @@ def words_of_error(error: Exception) -> str:
         return words_of(getattr(error, "body", None))
 
 
-@fields_named('sg.Server("http://localhost:8000/v1", "llama")')
+@fields_named(
+    'sg.Server("http://localhost:8000/v1", "llama")',
+    {"max_tokens_field": 'Write leave_out="max_tokens", and max_completion_tokens is sent'},
+)
 @dataclass(frozen=True, slots=True)
 class Server:
     """A model on a server for `sg.generate` and `sg.run`, and which fields of a request it takes.
@@ -149,11 +147,10 @@ class Server:
     """The address, which mostly ends in /v1; Anthropic's does not."""
     name: Annotated[str, checks.text]
     """The model's name on the server."""
-    max_tokens_field: Annotated[str, _A_FIELD] | None = "max_tokens"
-    """The field for the most tokens, `max_tokens` or `max_completion_tokens`; None: it is not sent."""
     leave_out: Annotated[str | Sequence[str], By(_left_out)] = ()
-    """Fields that are not sent (kept as a tuple): `temperature`, `seed`, `parallel_tool_calls`, and
-    `response_format`, without which the schema stands in the prompt."""
+    """Fields that are not sent (kept as a tuple): `temperature`, `seed`, `parallel_tool_calls`;
+    `response_format`, without which the schema stands in the prompt; `max_tokens`, in whose place
+    `max_completion_tokens` is sent if that is not left out too."""
     protocol: Annotated[str, OneOf(tuple(PROTOCOLS))] = "openai"
     """What it speaks: chat completions (`openai`, `ollama`), or Anthropic's messages."""
 
@@ -195,11 +192,10 @@ def _ollama_address(given: str) -> str:
 class ServerHabits:
     """What a model on a server was found to do with requests. All writers of this model share one."""
 
-    __slots__ = ("_refused", "breaks_schemas")
-
-    def __init__(self) -> None:
-        self._refused = set[str | None]()
-        """The fields that it refused, and the schemas, as text."""
+    def __init__(self, server: Server) -> None:
+        self._server = server
+        self._refused = set[str | None](server.leave_out)
+        """The fields that it does not take, and the schemas, as text."""
         self.breaks_schemas = False
         """Whether a reply broke its schema: then the schema stands in the prompt as well."""
 
@@ -209,33 +205,34 @@ class ServerHabits:
 
     def takes(self, schema: Mapping[str, Any]) -> bool:
         """Tell whether a schema is sent in its field."""
-        return json.dumps(schema, sort_keys=True) not in self._refused
+        return not {SCHEMA, json.dumps(schema, sort_keys=True)} & self._refused
 
-    def learn(self, server: Server, error: Exception, body: Mapping[str, Any]) -> bool:
+    def learn(self, error: Exception, body: Mapping[str, Any]) -> bool:
         """Note which field of a request an error names; tells whether the request is worth sending again,
         made anew. A field that is left out from now on is told in a warning, for it was asked for."""
         if getattr(error, "status_code", None) not in (400, 422):
             return False
-        said = f"{error} {words_of_error(error)} {getattr(error, 'code', None)}".replace(server.name, "")
+        url, name = self._server.url, self._server.name
+        said = f"{error} {words_of_error(error)} {getattr(error, 'code', None)}".replace(name, "")
         param = str(getattr(error, "param", None) or "").split(".")[0]
         found = _NAMED.search(said)
         named = param if param in body or found is None else found["field"] or SCHEMA
-        is_known = named in (*_OTHER, *_OPTIONAL) and named in body
-        if not is_known or not (_REFUSED.search(said) or named == param == SCHEMA):
+        is_refused = _REFUSED.search(said) or named == param == SCHEMA
+        if not is_refused or named not in _OPTIONAL or named not in body:
             return False
         if named == SCHEMA:
             self._refused.add(json.dumps(body[SCHEMA]["json_schema"]["schema"], sort_keys=True))
         elif named not in self._refused:  # else another request was told the same a moment ago
             self._refused.add(named)
             if self.field(named) is None:
-                how = "max_tokens_field=None" if named in _OTHER else f"leave_out={named!r}"
+                leave_out = tuple(_OTHER) if named in _OTHER else named
                 warnings.warn(
-                    f"{server.name} at {server.url} takes no {named}: it is left out from now on. To say so "
-                    f"beforehand, pass sg.Server({server.url!r}, {server.name!r}, {how}).",
+                    f"{name} at {url} takes no {named}: it is left out from now on. To say so beforehand, "
+                    f"pass sg.Server({url!r}, {name!r}, {leave_out=}).",
                     stacklevel=2,
                 )
         return True
 
 
-KNOWN: dict[tuple[str, str], ServerHabits] = {}
-"""The habits of each URL and name, for the life of the process."""
+KNOWN: dict[Server, ServerHabits] = {}
+"""The habits of each model on a server, for the life of the process."""

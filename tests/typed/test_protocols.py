@@ -203,8 +203,8 @@ def test_a_choice_is_sent_and_a_stream_of_calls_is_read(
         (refusal(429, "rate_limit_error", "too many"), "too many.*ask for fewer texts"),
         (refusal(400, "invalid_request_error", "no credit"), "no credit.*says which part"),
         (refusal(529, "overloaded_error", "Overloaded"), "Overloaded.*server's log"),
-        ({"content": None}, "has no content"),
-        ({"content": [], "stop_reason": None}, "has no stop_reason"),
+        ({"content": None, "stop_reason": "end_turn"}, "The reply is empty"),
+        ({"content": [], "stop_reason": None}, "has no finish_reason"),
     ],
 )
 @pytest.mark.parametrize("stream", [False, True])
