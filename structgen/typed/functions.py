@@ -43,7 +43,7 @@ from structgen.errors import (
 from structgen.typed.local import Local
 from structgen.typed.options import TypedOptions
 from structgen.typed.outcomes import Outcome
-from structgen.typed.partial import Partial, PartialDocument, PartialReply
+from structgen.typed.partial import Partial, PartialDocument, progress_of
 from structgen.typed.prompts import PromptSource, Template, source_of
 from structgen.typed.typed_draws import Sampler, check_names, drawn
 from structgen.typed.waiting import each, now
@@ -112,20 +112,20 @@ class Asked:
         `detailed` the outcome has it, and the partials end before it.
         """
         writer, wanted = await self.asked(waits)
-        follower = progress or progress_of(writer, wanted)
+        follower = progress or progress_of(wanted.form, functools.partial(writer.read, wanted))
         ended, is_refused = list[Result](), False
         async with aclosing(writer.stream(wanted, source, ended.append)) as pieces:
             async for piece in pieces:
                 if is_refused:
                     continue
                 try:
-                    partial = follower.add(piece)
+                    found = follower.add(piece)
                 except GenerationError:
                     if not detailed:
                         raise
                     is_refused = True
                 else:
-                    yield partial
+                    yield found
         outcome = judged(wanted.form, ended[0], 1, None)
         if detailed:
             outcome = with_details(outcome, writer, wanted, source)
@@ -136,7 +136,7 @@ class Asked:
 
     async def items(self, source: PromptSource, *, waits: bool) -> AsyncGenerator[Any, None]:
         """Yield the items of a list as they close."""
-        document, known = PartialDocument.of(self.form), 0
+        document, known = PartialDocument(self.form.parts, wrapped=self.form.is_wrapped), 0
         async with aclosing(self.partials(source, document, waits=waits)) as partials:
             async for _ in partials:
                 items, known = document.closed_items(known)
@@ -237,15 +237,6 @@ def with_details(
         confidences=confidences_of(result, form.grammar, tokenizer, form.holder),
         prompt=prompt,
     )
-
-
-def progress_of(writer: Writer, wanted: WantedText) -> PartialDocument | PartialReply:
-    """Return what follows a new text, which is JSON where its form has a schema, or a new reply that may call
-    tools."""
-    use = wanted.form.tools
-    if use is not None:
-        return PartialReply(lambda text: use.so_far(writer.read(wanted, text)))
-    return PartialDocument.of(wanted.form)
 
 
 def _found(module: str, name: str) -> Any:

@@ -21,7 +21,6 @@ from typing import Any, Final
 from structgen.engine.requests import DEFAULT_MAX_TOKENS, FinishReason, Result, Usage
 from structgen.errors import StructgenError, ValidatorError
 from structgen.system.installation import not_installed
-from structgen.tool_calls.tool_replies import Reply
 from structgen.typed import anthropic_messages
 from structgen.typed.missing_options import OF_SERVER_FORMS
 from structgen.typed.prompts import PromptSource
@@ -228,10 +227,11 @@ class Remote:
         with ThreadPoolExecutor(MOST_AT_ONCE, "structgen-remote") as pool:
             return list(pool.map(lambda source: now(one(source)), sources))
 
-    def read(self, wanted: WantedText, text: str) -> Reply:
-        """Return what there is of a reply that may call tools, from its text so far."""
-        assert wanted.form.tools is not None, "the form is one of replies"
-        return read_reply(wanted.form.tools, text, ended=False)
+    def read(self, wanted: WantedText, text: str) -> Any:
+        """Return what is taken of a reply that may call tools, from its text so far."""
+        use = wanted.form.tools
+        assert use is not None, "the form is one of replies"
+        return use.so_far(read_reply(use, text, ended=False))
 
     async def stream(
         self, wanted: WantedText, source: PromptSource, done: Callable[[Result], None]

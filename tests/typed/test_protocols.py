@@ -35,7 +35,7 @@ def events(answer: dict[str, Any]) -> Iterator[dict[str, Any]]:
     """Yield a message as the events of a stream, as Anthropic's page on streaming shows them."""
     yield {"type": "message_start", "message": {**answer, "content": [], "stop_reason": None}}
     yield {"type": "ping"}
-    for index, block in enumerate(answer["content"]):
+    for index, block in enumerate(answer["content"] or ()):
         member = {"text": "text", "thinking": "thinking"}.get(block["type"], "input")
         begun = {**block, member: {} if member == "input" else ""}
         yield {"type": "content_block_start", "index": index, "content_block": begun}
