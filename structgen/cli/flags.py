@@ -82,7 +82,7 @@ FLAGS: Final[dict[str, Flag]] = {
     "model": Flag(
         str,
         f"A name that `structgen models` lists, {_MODELS}; the folder of a model of transformers; a GGUF "
-        "file; or openai:URL#NAME, a model on a server.",
+        "file; or openai:URL#NAME, ollama:NAME, anthropic:NAME, a model on a server.",
         default="structgen/extract",
     ),
     "sample model": Flag(
