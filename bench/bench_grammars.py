@@ -31,14 +31,14 @@ from tempfile import TemporaryDirectory
 from typing import Any
 
 import numpy as np
+import vocabularies
 from grammar_cases import LARKS, Case, case
+from peers import glrmask, llguidance
 from records import arguments, load, show, versions, write
 
 import structgen as sg
-from structgen.maskbench import vocabularies
-from structgen.maskbench.engines import EngineConfig, EngineRefusal, Session, Unavailable
+from structgen.maskbench.engines import EngineRefusal, Session
 from structgen.maskbench.ours import session_of
-from structgen.maskbench.peers import glrmask, llguidance
 from structgen.system import resources
 from structgen.system.worker_process import EndedError, LateError, WorkerProcess
 
@@ -53,8 +53,8 @@ PREPARING = "structgen, preparing"
 
 # Both read a form of Lark's grammars.
 PEERS = {
-    "llguidance": partial(llguidance, EngineConfig("llguidance", ""), read="lark"),
-    "glrmask AUTO": partial(glrmask, EngineConfig("glrmask:auto", ""), read="lark"),
+    "llguidance": partial(llguidance, read="lark"),
+    "glrmask AUTO": partial(glrmask, read="lark", strategy="AUTO"),
 }
 
 
@@ -83,7 +83,7 @@ class Served:
     def __call__(self, question: str, *given: Any) -> Times | str:
         try:
             getattr(self, question)(*given)
-        except Unavailable as error:
+        except ImportError as error:
             return f"is not here: {error}"
         except (EngineRefusal, sg.StructgenError) as error:
             said = str(error).strip().splitlines()[0]

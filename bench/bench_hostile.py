@@ -34,9 +34,9 @@ from pathlib import Path
 from typing import Any
 
 from judging import Named, Outcome, Question, run
+from vocabularies import load
 
 import structgen as sg
-from structgen.maskbench.vocabularies import load
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "tests" / "schema"))
 

@@ -2,7 +2,7 @@
 
     python bench/bench_loss.py PATH [--sample 500] [--seed 0] [--jobs 2] [--progress FILE]
 
-PATH is a folder, tar or file of MaskBench; without it the environment's STRUCTGEN_MASKBENCH, and without that
+PATH is a folder or file of MaskBench; without it the environment's STRUCTGEN_MASKBENCH, and without that
 nothing is looked at. For each keyword of each place that a schema's root reaches, the schema is read with it
 and without it (widest policies) into one network, and the liveness oracle is asked for a value that only one
 of the two takes: a *witness*. Where it finds one, the machine and jsonschema-rs must tell the two schemas
@@ -48,10 +48,10 @@ from violators import parts, violators
 import structgen as sg
 from structgen.compilation.implied_constraints import proved
 from structgen.json_grammars.plain_network import network_of
+from structgen.json_text.exact_json import read, write
 from structgen.maskbench.readers import Case, select
 from structgen.schema.explaining import schema_difference
 from structgen.schema.explaining.keyword_report import Finding, KeywordReport, KeywordStanding
-from structgen.schema.reading.json_text import read, write
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "tests" / "oracles"))
 
@@ -334,7 +334,7 @@ class Loss(Question):
 
     def cases(self, wanted: Callable[[str], bool]) -> Iterator[Case]:
         chosen = select(self.options.paths, sample=self.options.sample, seed=self.options.seed)
-        return (case for case in chosen.cases() if wanted(case.name))
+        return (read() for name, read in chosen if wanted(name))
 
     def judged(self, case: Case) -> Outcome:
         outcome, most = Outcome(case.name), self.options.most

@@ -35,11 +35,11 @@ from typing import Any
 
 import numpy as np
 from judging import LATE, Outcome, Question, run
+from vocabularies import load
 
 import structgen as sg
 from structgen.json_grammars.schema_grammar import unwarned_schema
 from structgen.maskbench.ours import reason_of
-from structgen.maskbench.vocabularies import load
 
 OVER, WRONG, LIMIT, REFUSED, DISPUTED, RIGHT = OUTCOMES = (
     *("over", "wrong", "limit", "refused", "disputed", "right"),

@@ -223,7 +223,7 @@ def main() -> None:
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("engines", nargs="*", help="vllm, sglang; both")
-    parser.add_argument("--schemas", type=Path, help="a folder or tar of schemas")
+    parser.add_argument("--schemas", type=Path, help="a folder of schemas")
     parser.add_argument("--count", type=int, default=240)
     parser.add_argument("--model", default="", choices=("", "smollm2"), help="in place of models/extract")
     parser.add_argument("--tokens", type=int, default=256)

@@ -32,13 +32,13 @@ from pathlib import Path
 from typing import Any, Final
 
 import speculation_answers as answers
+import vocabularies
 from draft_replay import replay
 from records import arguments
 from speculation_answers import Answer
 from told import tell
 
 import structgen as sg
-from structgen.maskbench import vocabularies
 from structgen.speculation.drafters.answer_history import AnswerHistory
 from structgen.speculation.drafters.grammar_tree import ForcedBytes, GrammarTree
 from structgen.speculation.drafters.ngrams import KnownTexts, callers_text
@@ -183,8 +183,7 @@ _WHITE: Final[dict[str, dict[str, Any]]] = {
 def _their_tokenizer() -> Any:
     from llguidance import LLTokenizer
     from llguidance._tokenizer import TokenizerWrapper
-
-    from structgen.maskbench.peers import LlguidanceVocabulary
+    from peers import LlguidanceVocabulary
 
     tokenizer = _tokenizer()
     wrapper: Any = TokenizerWrapper(LlguidanceVocabulary(tokenizer))  # type: ignore[arg-type]

@@ -33,11 +33,12 @@ from time import perf_counter_ns, process_time, thread_time_ns
 from typing import Any, TypeAlias
 
 import numpy as np
+import peers
+import vocabularies
 from records import arguments, load, show, versions, write
 
 import structgen as sg
-from structgen.maskbench import peers, vocabularies
-from structgen.maskbench.engines import EngineConfig, EngineRefusal, Session
+from structgen.maskbench.engines import EngineRefusal, Session
 from structgen.maskbench.ours import session_of
 from structgen.system.worker_process import WorkerProcess
 
@@ -83,7 +84,7 @@ def ours(tokenizer: sg.Tokenizer) -> Compile:
 
 def llguidance(tokenizer: sg.Tokenizer) -> Compile:
     """Return how llguidance compiles."""
-    engine = peers.llguidance(EngineConfig("llguidance", ""), tokenizer, read="lark")
+    engine = peers.llguidance(tokenizer, read="lark")
 
     def compiled(tools: Tools, way: str) -> Callable[[], Session]:
         if way == "alone":
@@ -101,7 +102,7 @@ def xgrammar(tokenizer: sg.Tokenizer) -> Compile:
     def read(compiler: Any, tools: Any) -> Any:
         return compiler.compile_structural_tag(tag(tools))
 
-    engine: Any = peers.xgrammar(EngineConfig("xgrammar", ""), tokenizer, read)
+    engine: Any = peers.xgrammar(tokenizer, read)
     return lambda tools, _: engine.compile(tools)
 
 

@@ -4,7 +4,7 @@
     python bench/bench_walks.py PATH... --progress FILE [--again slow] [--minutes 60]
     python bench/bench_walks.py --random 5000 [--seed 7]
 
-PATH is a folder, tar or file of MaskBench, or the folder of the JSON-Schema-Test-Suite. Each schema that has
+PATH is a folder or file of MaskBench, or the folder of the JSON-Schema-Test-Suite. Each schema that has
 a valid instance is walked 20 times: uniformly over the allowed tokens, drawn towards closing, and within a
 budget a little above the least. A walk that is not over after some tokens is finished within
 `tokens_to_finish()`. An empty mask, or a budget that does not suffice, is a *dead end*; any other error is a
@@ -35,10 +35,10 @@ from typing import Any
 
 from attacks import attack, random_subjects
 from judging import LATE, Outcome, Question, run
+from vocabularies import load
 from walks import BAD, DOUBTFUL, KINDS, Judge, Subject, Vocabulary, Walker, subjects, walked
 
 import structgen as sg
-from structgen.maskbench.vocabularies import load
 
 POLICIES: dict[str, dict[str, Any]] = {"default": {}, "widest": dict(sg.WIDEST)}
 RANDOM = "random"

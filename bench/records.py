@@ -7,6 +7,7 @@ import csv
 import datetime
 import os
 import platform
+import re
 import statistics
 import subprocess
 import time
@@ -19,17 +20,21 @@ from rich.console import Console
 from rich.table import Table
 
 import structgen
-from structgen.maskbench import citation
 
 RESULTS = Path(__file__).parent / "results"
 
 
 def machine() -> str:
     """Return the processor, its number of cores, the memory and the system, in one line."""
-    found = citation.machine()
-    memory = found["memory_bytes"]
-    gib = "memory unknown" if memory is None else f"{memory / (1 << 30):.0f} GiB"
-    return f"{found['cpu']}, {os.cpu_count()} cores, {gib}, {platform.system()} {platform.release()}"
+    about = Path("/proc/cpuinfo").read_text(encoding="utf-8") if Path("/proc/cpuinfo").exists() else ""
+    named = re.search(r"^model name\s*: (.+)$", about, re.MULTILINE)
+    cpu = named[1] if named else platform.processor() or platform.machine()
+    try:
+        memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+        gib = f"{memory / (1 << 30):.0f} GiB"
+    except (AttributeError, ValueError, OSError):
+        gib = "memory unknown"
+    return f"{cpu}, {os.cpu_count()} cores, {gib}, {platform.system()} {platform.release()}"
 
 
 def load() -> str:

@@ -40,7 +40,7 @@ from pathlib import Path
 from typing import Any, Final
 
 import structgen as sg
-from structgen.maskbench.readers import Case, cases_of, select
+from structgen.maskbench.readers import Case, select
 
 FROZEN: Final = Path(__file__).with_name("speculation_answers.json")
 SEED: Final = 25
@@ -145,8 +145,7 @@ def answers(folder: Path, count: int | None = None) -> list[Answer]:
 
 
 def _cases(folder: Path, names: set[str]) -> Iterator[Case]:
-    for path, there in select([folder]).picked:
-        yield from cases_of(path, names & set(there))
+    return (read() for name, read in select([folder]) if name in names)
 
 
 def _valid(case: Case) -> list[Any]:

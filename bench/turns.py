@@ -30,10 +30,10 @@ from typing import Any
 
 import httpx2
 from records import arguments, load, revision, show, write
+from vocabularies import load as load_tokenizer
 
 import structgen as sg
 from structgen.maskbench.readers import select
-from structgen.maskbench.vocabularies import load as load_tokenizer
 from structgen.serving.app import make_app
 from structgen.serving.served_model import ServedModel
 
@@ -69,7 +69,7 @@ def of_schemas(path: Path, count: int | None) -> Callable[[], Iterable[tuple[sg.
     """Return what makes the grammars of schemas, each with its first valid instance."""
     texts = [
         (case.schema, next(one.text.decode() for one in case.instances if one.valid))
-        for case in select([path], sample=count).cases()
+        for case in (read() for _, read in select([path], sample=count))
         if any(one.valid for one in case.instances)
     ]
     return lambda: ((sg.json_schema(schema, **sg.WIDEST), text) for schema, text in texts)

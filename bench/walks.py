@@ -18,8 +18,8 @@ from bench_suite import options_of, resources, suite_files
 from judging import Outcome
 
 import structgen as sg
-from structgen.core.rawjson import write
-from structgen.maskbench.readers import cases_of, names_of
+from structgen.json_text.raw_json import write
+from structgen.maskbench.readers import Case, sources_of
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "tests" / "oracles"))
 
@@ -34,7 +34,6 @@ MASKED = 16
 """Tokens of a walk within a budget that are drawn from the masks; the rest is finished as other walks are."""
 MOST_EXPONENT = 2_000
 V1, V2020 = "https://json-schema.org/v1", "https://json-schema.org/draft/2020-12/schema"
-_BATCH = 256
 
 
 @dataclass(frozen=True)
@@ -306,28 +305,23 @@ def subjects(
 ) -> Iterator[Subject]:
     """Yield the schemas that have a valid instance, or none that says so, in an order drawn by the seed.
 
-    Each path is a folder, tar or file of MaskBench, or the folder of the official suite. The first n of the
+    Each path is a folder or file of MaskBench, or the folder of the official suite. The first n of the
     order are a fair sample. `sample`: so many of each path; those that are not `wanted` are left out of it.
     """
-    listed: list[tuple[str, Path | Subject]] = []
+    listed: list[tuple[str, Callable[[], Case | Subject]]] = []
     for path in paths:
-        found: list[tuple[str, Path | Subject]]
+        found: list[Any] = sources_of(path)
         if (path / "tests").is_dir():
-            found = [(subject.name, subject) for subject in _suite(path)]
-        else:
-            found = [(name, path) for name in names_of(path)]
+            found = [(subject.name, functools.partial(Subject, **vars(subject))) for subject in _suite(path)]
         random.Random(seed).shuffle(found)
         listed += found[:sample]
     random.Random(seed).shuffle(listed)
-    chosen = [(name, at) for name, at in listed if wanted(name)]
-    for start in range(0, len(chosen), _BATCH):
-        batch = chosen[start : start + _BATCH]
-        read = {name: at for name, at in batch if isinstance(at, Subject)}
-        for path in {at for _, at in batch if isinstance(at, Path)}:
-            for case in cases_of(path, {name for name, at in batch if at == path}):
-                if case.bare or any(instance.valid for instance in case.instances):
-                    read[case.name] = Subject(case.name, case.schema)
-        yield from (read[name] for name, _ in batch if name in read)
+    for name, read in listed:
+        subject = read() if wanted(name) else None
+        if isinstance(subject, Subject):
+            yield subject
+        elif subject and (subject.bare or any(instance.valid for instance in subject.instances)):
+            yield Subject(subject.name, subject.schema)
 
 
 def _suite(root: Path) -> Iterator[Subject]:

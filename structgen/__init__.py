@@ -13,7 +13,7 @@
 **Ask a model.** `run` and, for coroutines, `arun`; `generate` with `filled`; `tools` with `Tool`, `Call`,
 `Reply`, `ToolFormat`, `parse_calls`; `infill` and `Infilling` fill the holes of a text (`Infilled`).
 `Partial` is an object that is still being written, `Outcome` an answer with its figures, `Server` a model
-at an address.
+at an address. `outcome_of` reads the text of a model that you call yourself.
 
 **Say what may come.** `json_schema`, `lark` (`LarkGrammar`), `ebnf`, `regex`, `choice`, `literal`, `text`,
 `special`, `substring_of`; together: `sequence`, `either`, `structural_tag`, `in_json_string`, `without`,
@@ -110,6 +110,7 @@ if TYPE_CHECKING:
     from structgen.tool_calls.tool_replies import Reply as Reply
     from structgen.typed.decorator import filled as filled
     from structgen.typed.decorator import generate as generate
+    from structgen.typed.given_texts import outcome_of as outcome_of
     from structgen.typed.infilled import Infilling as Infilling
     from structgen.typed.outcomes import Outcome as Outcome
     from structgen.typed.partial import Partial as Partial
@@ -169,6 +170,7 @@ __getattr__, __dir__ = lazy_names(
         "structgen.tool_calls.tool_grammar": "tools",
         "structgen.tool_calls.tool_replies": "Call Reply",
         "structgen.typed.decorator": "filled generate",
+        "structgen.typed.given_texts": "outcome_of",
         "structgen.typed.infilled": "Infilling",
         "structgen.typed.outcomes": "Outcome",
         "structgen.typed.partial": "Partial",

@@ -1,14 +1,13 @@
 """Workers in this process, for tests of what hands work to those on Ray: tests/serving has the real ones.
 
-A worker is made when shards are handed out. Shards and answers go through pickle, as between processes, and
+A worker is made when tasks are handed out. Tasks and answers go through pickle, as between processes, and
 answers come in another order than shards.
 """
 
 from __future__ import annotations
 
 import pickle
-from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator, Sequence
 from types import ModuleType
 from typing import Any
 
@@ -18,36 +17,31 @@ import pytest
 class InProcessWorkers:
     def __init__(self) -> None:
         self.shards: list[Any] = []
-        """Those that were handed out and not empty."""
+        """Those that were handed out."""
         self.lent: dict[str, Any] = {}
-        """The options of the workers that are lent now."""
-        self.count = 1
+        """The options of the workers that are at work now."""
 
-    @contextmanager
-    def lend(self, make: Callable[[], Any], count: int | None = None, **options: Any) -> Iterator[Any]:
-        self._make, self.lent = make, {"count": count, **options}
+    def answers(
+        self, make: Callable[[], Any], tasks: Sequence[Any], size: int, count: Any = None, **options: Any
+    ) -> Iterator[Any]:
+        self.lent = {"count": count, **options}
         try:
-            yield self
+            yield 1
+            worker = make()
+            shards = [tasks[at : at + size] for at in range(0, len(tasks), size)]
+            self.shards += shards
+            (said,) = worker([])
+            yield said
+            for shard in shards[1::2] + shards[::2]:
+                told, *answers = pickle.loads(pickle.dumps(list(worker(pickle.loads(pickle.dumps(shard))))))
+                assert told == said
+                yield from answers
         finally:
             self.lent = {}
-
-    def answers(self, shards: Iterable[Any], about: object = None) -> Iterator[Any]:
-        handed = list(shards)
-        if not handed:
-            return
-        worker = self._make()
-        self.shards += [shard for shard in handed if shard]
-        (said,) = worker([])
-        assert about in (None, said)
-        yield said
-        for shard in handed[1::2] + handed[::2]:
-            told, *answers = pickle.loads(pickle.dumps(list(worker(pickle.loads(pickle.dumps(shard))))))
-            assert told == said
-            yield from answers
 
 
 def use(monkeypatch: pytest.MonkeyPatch, module: ModuleType) -> InProcessWorkers:
     """Return the workers that a module has for those of Ray."""
     workers = InProcessWorkers()
-    monkeypatch.setattr(module, "ray_workers", workers.lend)
+    monkeypatch.setattr(module, "ray_answers", workers.answers)
     return workers

@@ -22,6 +22,7 @@ class Server:
 
     def __init__(self, answers: tuple[Any, ...]) -> None:
         self.answers, self.bodies = answers, list[dict[str, Any]]()
+        self.headers = list[dict[str, str]]()
         self.lock = threading.Lock()
         self.port = 0
 
@@ -63,6 +64,7 @@ def serving(*answers: Any) -> Iterator[Server]:
     class Handler(BaseHTTPRequestHandler):
         def do_POST(self) -> None:
             body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
+            server.headers.append({name.lower(): value for name, value in self.headers.items()})
             choice = server.next(body)
             if choice.get("status"):
                 told = choice.get("raw", json.dumps({"error": choice.get("error")}).encode())

@@ -225,10 +225,9 @@ def _bulk(folder: Path) -> None:
 
 
 def _ray(folder: Path) -> None:
-    from structgen.system.ray_workers import ray_workers
+    from structgen.system.ray_workers import ray_answers
 
-    with ray_workers(lambda: len, 1):
-        pass
+    next(ray_answers(lambda: len, [], 1))
 
 
 def _template(folder: Path) -> None:
@@ -251,6 +250,7 @@ SERVED = "openai:http://localhost:9/v1#none"
 DOORS: dict[str, Door] = {
     "sg.run with a type": (("typed",), "pydantic", lambda _: sg.run(EMBEDDED_MODEL, "x", dict[str, int])),
     "sg.run of a server": (("openai",), "openai", lambda _: sg.run(SERVED, "x", NUMBER)),
+    "sg.run of Anthropic": (("anthropic",), "anthropic", lambda _: sg.run("anthropic:x", "x", NUMBER)),
     "a mask's tensor": (("torch",), "torch", lambda _: sg.allocate_mask(1, 9).torch()),
     "sg.Engine": (EMBEDDED, "torch", lambda _: sg.Engine(EMBEDDED_MODEL, device="cpu")),
     "the weights": (EMBEDDED, "safetensors", lambda _: sg.Engine(EMBEDDED_MODEL, device="cpu")),

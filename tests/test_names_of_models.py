@@ -34,8 +34,8 @@ from typer.testing import CliRunner
 
 import structgen as sg
 from structgen.cli import app, warmup
-from structgen.engine import models
-from structgen.engine.bulk import bulk_on_ray, run_bulk_on_ray
+from structgen.engine import bulk_runs, models
+from structgen.engine.bulk_runs import run_bulk_on_ray
 from structgen.engine.draft_models import check_speculation
 from structgen.engine.models import tokenizer_of
 from structgen.infilling import presets
@@ -111,7 +111,7 @@ def _decorated(model: str) -> None:
 
 def _on_ray(model: str, **options: Any) -> None:
     with pytest.MonkeyPatch.context() as patch:
-        in_process_workers.use(patch, bulk_on_ray)
+        in_process_workers.use(patch, bulk_runs)
         out = Path("ray.jsonl")
         run_bulk_on_ray(model, Path("p.jsonl"), out, _request, start_over=True, **options)
         assert json.loads(out.read_text())["error"] is None

@@ -590,7 +590,8 @@ except TokenizerError as error:
 @pytest.mark.real_tokenizer
 @pytest.mark.parametrize(("name", "size"), [("llama3", 128_256), ("qwen", 151_851)])
 def test_real_vocabularies_write_every_text(name: str, size: int) -> None:
-    from structgen.maskbench.vocabularies import load
+    sys.path.insert(0, str(BPE.parents[2] / "bench"))
+    from vocabularies import load
 
     made = load(name)
     assert (made.vocab_size, made.missing_bytes) == (size, ())

@@ -13,11 +13,10 @@ from structgen.cli.flags import OF_TEXTS
 from structgen.cli.named_options import Given, reads
 from structgen.cli.output import echo
 from structgen.cli.wanted_texts import WantedTexts
-from structgen.errors import OptionError
 from structgen.system.progress import progress
 
 if TYPE_CHECKING:
-    from structgen.engine.bulk import BulkProgress
+    from structgen.engine.bulk_runs import BulkProgress
 
 
 @reads(
@@ -58,23 +57,19 @@ _AT_ONCE: Final = 8
 
 def _work(wanted: WantedTexts) -> partial[BulkProgress]:
     """Return the work, of this process or of workers on Ray; it takes who is told of the progress."""
-    from structgen.engine.bulk import run_bulk, run_bulk_on_ray, write_results
+    from structgen.engine.bulk_runs import run_bulk, run_bulk_on_ray
 
     given = wanted.given
-    files = given.values["prompts"], given.values["out"], wanted.request_of
-    start_over = "start_over" in given.values
     if "ray" in given:
-        how = given.some(("workers", "max_rows", "device", "dtype", "engine", "shard_size"))
-        how["engine_options"] = given.get("engine_options", {})
-        if not isinstance(how["engine_options"], dict):
-            raise OptionError(
-                "It is no JSON object.", where="-o engine_options", cure="Write it as in '{\"name\": 1}'."
-            )
-        return partial(run_bulk_on_ray, wanted.model, *files, start_over=start_over, **how)
-    if wanted.is_asked_whole:
+        of_ray = ("workers", "max_rows", "device", "dtype", "engine", "shard_size", "engine_options")
+        work = partial(run_bulk_on_ray, wanted.model, **given.some(of_ray))
+    elif wanted.is_asked_whole:
         from structgen.cli.served import served_answers
 
         at_once = given.get("max_rows", _AT_ONCE) if given.is_served else 1
-        answers = served_answers(wanted.model, wanted.form, wanted.attempts, wanted.request_of, at_once)
-        return partial(write_results, answers, *files, start_over=start_over)
-    return partial(run_bulk, wanted.engine(), *files, start_over=start_over)
+        asked = served_answers(wanted.model, wanted.form, wanted.attempts, wanted.request_of, at_once)
+        work = partial(run_bulk, asked)
+    else:
+        work = partial(run_bulk, wanted.engine())
+    files = given.values["prompts"], given.values["out"], wanted.request_of
+    return partial(work, *files, start_over="start_over" in given.values)

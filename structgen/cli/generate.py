@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, replace
+from collections.abc import Iterable
+from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -11,14 +12,14 @@ import typer
 from structgen.cli.flags import OF_TEXTS, OF_TOOLS
 from structgen.cli.named_options import Given, reads
 from structgen.cli.output import echo, echo_json_text, has_piped_input, payload, read_input
-from structgen.cli.served import ask
+from structgen.cli.served import asked_of, form_of_request
 from structgen.cli.wanted_texts import WantedTexts
-from structgen.errors import OptionError, StructgenError, ValidatorError
+from structgen.errors import OptionError
 
 if TYPE_CHECKING:
-    from structgen.engine import Engine, Request, Result
-    from structgen.engine.requests import Usage
-    from structgen.python_types.type_hints import TypeReader
+    from structgen.engine import Engine, Request
+    from structgen.typed.outcomes import Outcome
+    from structgen.typed.wanted_forms import WantedForm
 
 
 @reads(
@@ -45,15 +46,9 @@ def generate(given: Given) -> None:
     wanted.check()
     request = wanted.request_of(asked())
     wanted.hint()
-    if wanted.is_asked_whole:
-        failed = ask(wanted.model, request, wanted.form, wanted.attempts, given)
-    elif "tools" in given:
-        failed = ask(wanted.engine(), request, wanted.form, wanted.attempts, given)
-    else:
-        if request.n > 1 and request.chosen_by.temperature == 0:
-            echo("Hint: at temperature 0 all samples are the same. Add --temperature 1.", err=True)
-        failed = _write(wanted.engine(), request, wanted)
-    raise typer.Exit(int(failed))
+    if request.n > 1 and request.chosen_by.temperature == 0:
+        echo("Hint: at temperature 0 all samples are the same. Add --temperature 1.", err=True)
+    raise typer.Exit(int(_write(wanted, request)))
 
 
 def prompt_of(wanted: WantedTexts) -> Any:
@@ -68,92 +63,97 @@ def prompt_of(wanted: WantedTexts) -> Any:
     return lambda: read_input(Path("-"), "--prompt") if prompt == "-" else str(prompt)
 
 
-def _write(engine: Engine, request: Request, wanted: WantedTexts) -> bool:
-    """Write the samples of one prompt; returns whether one ended in an error, or its type refuses it."""
-    from structgen.engine.bulk.bulk_file import shown, shown_steps, shown_usage
-    from structgen.engine.requests import total_usage
-    from structgen.engine.searches.confidence import confidences_of
-    from structgen.engine.trace import speculation_told
-    from structgen.typed.wrapping import Unwrapping, WrappedReader, unwrapped
+def _write(wanted: WantedTexts, request: Request) -> bool:
+    """Print the samples of one prompt; return whether one ended in an error, or its type refuses it.
 
-    given = wanted.given
-    as_json, stream, trace = "json" in given, "stream" in given, given.get("trace")
-    reader = None if wanted.form is None else wanted.form.reader
-    is_wrapped = isinstance(reader, WrappedReader)
-    handles = engine.submit(request)
-    if stream and not as_json:
-        inside = Unwrapping() if is_wrapped else None
-        handles[0].listen(
-            lambda piece: payload(
-                (piece or "") if inside is None else inside.add(piece), newline=piece is None
-            )
-        )
-    engine.drive(handles)
-    failed = False
-    for handle in handles:
-        result = handle.result
-        assert result is not None
-        fault: StructgenError | None = result.error
-        if fault is not None and isinstance(fault.__cause__, OSError):
-            raise fault.__cause__  # of standard output, while it was streamed to
-        usages = [result.usage]
-        if reader is not None:
-            most = 1 if stream or request.n > 1 else wanted.attempts
-            result, fault = _accepted(engine, request, result, reader, most, usages)
-        if as_json:
-            found = shown(result, handle.request.grammar)
-            found["usage"] = shown_usage(total_usage(usages))
-            if len(usages) > 1:
-                found["usage"]["attempts"] = [shown_usage(one) for one in usages]
-            if not request.chosen_by.strategies:
-                holder = "" if wanted.form is None else wanted.form.holder
-                sure = confidences_of(result, request.grammar, engine.tokenizer, holder)
-                found["confidences"] = {place: asdict(one) for place, one in sure.items()}
-            if request.logprobs:
-                found["steps"] = shown_steps(result, engine.tokenizer)
-            echo_json_text(found)
-        elif not stream:
-            payload(unwrapped(result.text) if is_wrapped else result.text)
-        if fault is not None:
-            failed = True
-            echo(f"{type(fault).__name__}: {fault}", err=True)
-        for said in filter(None, (result.usage.outline, result.usage.choices)):
-            echo(f"Hint: {said}", err=True)
-        if "usage" in given:
-            usage = total_usage(usages)
-            echo(f"{usage.tokens:,} tokens, {speculation_told(usage)}", err=True)
-        if trace is not None:
-            title = f"structgen generate: {result.finish_reason.value}"
-            engine.trace(result, title).write(trace)
+    An engine writes the texts of a request in one batch. Of a server, of a model that fills masks, and where
+    tools may be called, they are asked for as typed functions ask.
+    """
+    from structgen.engine.requests import Result
+    from structgen.typed.functions import obtained
+    from structgen.typed.prompts import given_source
+    from structgen.typed.waiting import each, now
+
+    given, form = wanted.given, wanted.form or form_of_request(request)
+    engine = None if wanted.is_asked_whole else wanted.engine()
+    handles = [] if engine is None or form.tools is not None else engine.submit(request)
+    streams, source, failed = "stream" in given and "json" not in given, given_source(request.prompt), False
+    attempts = 1 if "stream" in given or (handles and request.n > 1) else wanted.attempts
+    if engine is not None and not streams:
+        engine.drive(handles)
+    for sample in range(request.n):
+        writer, text = asked_of(engine or wanted.model, request, form, attempts, sample)
+        first = None
+        if streams and engine is not None and handles:
+            _stream(engine.pieces(handles[sample]), form)
+        elif streams:
+            ended = list[Result]()
+            _stream(each(writer.stream(text, source, ended.append)), form)
+            first = ended[0]
+        outcome = now(obtained(writer, text, source, handles[sample].result if handles else first))
+        failed |= _show(outcome, handles[sample].request if handles else request, engine, wanted, form)
     return failed
 
 
-def _accepted(
-    engine: Engine,
-    request: Request,
-    result: Result,
-    reader: TypeReader[Any],
-    attempts: int,
-    usages: list[Usage],
-) -> tuple[Result, StructgenError | None]:
-    """Return the first text of some attempts that the type's validators take, or the last one and its error.
-    As typed functions do, each new attempt is told what the validators said. `usages`: where the usage of
-    each further attempt goes."""
-    from structgen.engine.requests import redrawn
+def _stream(pieces: Iterable[str], form: WantedForm) -> None:
+    """Print a text as it comes."""
+    from structgen.typed.wrapping import Unwrapping
 
-    attempt = 0
-    while True:
-        if result.error is not None:
-            return result, result.error
-        try:
-            reader.read(result.text)
-        except ValidatorError as error:
-            attempt += 1
-            if attempt >= attempts:
-                return result, error
-            how = redrawn(request.chosen_by, attempt)
-            again = replace(request, sampling=how, refused=(result.text, str(error)))
-            (result,) = engine.generate(again)
-            usages.append(result.usage)
-        else:
-            return result, None
+    inside = Unwrapping() if form.is_wrapped else None
+    for piece in pieces:
+        payload(piece if inside is None else inside.add(piece), newline=False)
+    payload("" if inside is None else inside.add(None))
+
+
+def _show(
+    outcome: Outcome[Any], request: Request, engine: Engine | None, wanted: WantedTexts, form: WantedForm
+) -> bool:
+    """Print what became of one sample; return whether it ended in an error."""
+    from structgen.engine.trace import speculation_told
+    from structgen.typed.wrapping import unwrapped
+
+    given, result = wanted.given, outcome.result
+    fault = None if outcome.error is None else outcome.error.__cause__ or outcome.error
+    if "json" in given:
+        echo_json_text({**_object(outcome, request, engine, form), "error": fault and str(fault)})
+    elif "stream" not in given:
+        payload(unwrapped(result.text) if form.is_wrapped else result.text)
+    if fault is not None:
+        echo(f"{type(fault).__name__}: {fault}", err=True)
+    for said in filter(None, (result.usage.outline, result.usage.choices)):
+        echo(f"Hint: {said}", err=True)
+    if "usage" in given:
+        tried = f", attempts: {outcome.attempts}" * (outcome.attempts > 1)
+        echo(f"{outcome.usage.tokens:,} tokens{tried}, {speculation_told(outcome.usage)}", err=True)
+    if "trace" in given and engine is not None:
+        title = f"structgen generate: {result.finish_reason.value}"
+        engine.trace(result, title).write(given.get("trace"))
+    return fault is not None
+
+
+def _object(
+    outcome: Outcome[Any], request: Request, engine: Engine | None, form: WantedForm
+) -> dict[str, Any]:
+    """Return what became of one sample as a JSON object."""
+    from structgen.engine.bulk_runs import shown, shown_steps, shown_usage
+    from structgen.engine.searches.confidence import confidences_of
+
+    result, reply = outcome.result, outcome.reply
+    said = shown(result, request.grammar)
+    if reply is not None:
+        del said["value"]
+        said["texts"] = reply.texts
+        said["calls"] = [
+            {"id": one.id, "name": one.name, "arguments": dict(one.arguments)} for one in reply.calls
+        ]
+    said |= {"thoughts": result.thoughts, "attempts": outcome.attempts, "usage": shown_usage(outcome.usage)}
+    if outcome.attempts > 1:
+        said["usage"]["attempts"] = list(map(shown_usage, outcome.usages))
+    if engine is None:
+        return {**said, "logprob": None, "constrained_logprob": None}
+    if reply is None and not request.chosen_by.strategies:
+        sure = confidences_of(result, request.grammar, engine.tokenizer, form.holder)
+        said["confidences"] = {place: asdict(one) for place, one in sure.items()}
+    if request.logprobs:
+        said["steps"] = shown_steps(result, engine.tokenizer)
+    return said

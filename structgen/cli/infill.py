@@ -13,7 +13,7 @@ import typer
 from structgen.cli.flags import OF_LARK
 from structgen.cli.named_options import Given, reads
 from structgen.cli.output import echo, echo_json, payload, read_input
-from structgen.cli.wanted_language import WantedLanguage, bound, listed, named, schema_of
+from structgen.cli.wanted_language import WantedLanguage, bound, json_of, listed, named, schema_of
 from structgen.errors import OptionError
 from structgen.system.resources import model_name, model_path
 
@@ -21,7 +21,6 @@ if TYPE_CHECKING:
     from structgen.infilling.canvas import Canvas
     from structgen.infilling.denoising import DenoisingStep
     from structgen.infilling.results import Infilled
-    from structgen.tokens.tokenizer import Tokenizer
 
 
 @reads(
@@ -73,97 +72,46 @@ def _filled(wanted: WantedLanguage) -> Infilled:
     import structgen as sg
 
     given = wanted.given
-    model, known = model_name(given.get("model")), given.get("given")
-    template = None
+    model, known, template = model_name(given.get("model")), given.get("given"), None
     if "template" in given:
         file = Path(given.get("template"))
         template = read_input(file, f"--template {file}").removesuffix("\n")
     if known is not None and not isinstance(known, Mapping):
-        known = _json(schema_of(str(known)), "--given")
-    if known is not None and not isinstance(known, Mapping):
-        raise OptionError("It is no JSON object.", where="--given", cure="Write the known fields: {...}.")
-    options = given.some(list(signature(sg.infill).parameters)[2:])
-    options["given"] = known
-    options["holes"] = bound(given.get("holes"), "-o holes", _schema)
-    options["slots"] = _slots(given.get("slots"))
-    options["grammar"] = _grammar(wanted)
+        known, _name = json_of(str(known), "--given", "Write the known fields: {...}.")
+        if not isinstance(known, Mapping):
+            raise OptionError("It is no JSON object.", where="--given", cure="Write the known fields: {...}.")
 
     @cache
     def tokenizer() -> sg.Tokenizer:
         return sg.Tokenizer.from_huggingface(model_path(model))
 
     def listen(step: DenoisingStep, canvas: Canvas) -> None:
-        said = "".join(_slot(token, tokenizer()) for token in step.canvas)
-        echo(f"{step.number:>4}  {said}", err=True)
+        said = (
+            tokenizer().decode([token]).decode("utf-8", "replace") if token >= 0 else "\u2591" * (token == -1)
+            for token in step.canvas
+        )
+        echo(f"{step.number:>4}  {''.join(said)}", err=True)
 
-    options["listen"] = listen if "stream" in given else None
-    if template is not None and options["grammar"] is None:
-        _check_types(template, options["holes"])
-    try:
-        return sg.infill(model, template, **options)
-    except sg.errors.NoFillingError as error:
-        if not error.slots:
-            raise
-        is_whole = template is None and known is None
-        option = f"--slots {error.slots}" if is_whole else f"--slots {error.where}={error.slots}"
-        raise OptionError(
-            error.what, where=error.where, cure=f"Give it at least {error.slots}: {option}."
-        ) from error
-
-
-def _check_types(template: str, types: Mapping[str, Any]) -> None:
-    """Raise OptionError for a hole without a type, in a template without a grammar."""
-    # start-up: --help needs no templates
-    from structgen.infilling.template import Hole, parts_of
-
-    holes = [one for one in parts_of(template) if isinstance(one, Hole)]
-    typed = {*types, *(one.name for one in holes if one.type or one.pattern)}
-    for one in holes:
-        if one.name not in typed:
-            raise OptionError(
-                f"The hole {one.name!r} has no type.",
-                where="--template",
-                cure=f"Write {{{one.name}: str}} or the like, or add -o holes={one.name}=FILE; or "
-                "give --schema or --grammar for the whole text.",
-            )
-
-
-def _slot(token: int, tokenizer: Tokenizer) -> str:
-    if token < 0:
-        return "\u2591" if token == -1 else ""
-    return str(tokenizer.decode([token]).decode("utf-8", "replace"))
-
-
-def _grammar(wanted: WantedLanguage) -> Any:
-    """Return the language of the whole text, a schema as a dict and a type as it is, whose known fields
-    `sg.infill` finds; None where there is none."""
-    given = wanted.given
+    options = given.some(list(signature(sg.infill).parameters)[2:])
+    options["given"] = known
+    options["holes"] = bound(given.get("holes"), "-o holes", _schema)
+    options["slots"] = _slots(given.get("slots"))
+    options["grammar"] = wanted.grammar
     if "schema" in given:
-        return _schema(schema_of(str(given.get("schema"))))
-    if "type" in given:
-        return named(str(given.get("type")), "-o type", "module:Class")
-    return wanted.grammar
+        options["grammar"] = _schema(schema_of(str(given.get("schema"))))
+    elif "type" in given:
+        options["grammar"] = named(str(given.get("type")), "-o type", "module:Class")
+    options["listen"] = listen if "stream" in given else None
+    return sg.infill(model, template, **options)
 
 
 def _schema(source: Path | str) -> dict[str, Any]:
-    """Return the schema of a file, or of a text, as a dict. Raises GrammarError, which names the file."""
-
+    """Return the schema of a file, or of a text, as a dict, whose known fields `sg.infill` finds. Raises
+    GrammarError, which names the file."""
     import structgen as sg
 
-    sg.json_schema(source, strict=None)  # a wrong one is told with the file's name
-    found = _json(source, "--schema")
+    found = sg.json_schema(source, strict=None).schema
     return found if isinstance(found, dict) else {} if found else {"not": {}}
-
-
-def _json(source: Path | str, option: str) -> Any:
-    """Return the value that a file, or a text, of an option has."""
-    import json
-
-    name = str(source) if isinstance(source, Path) else option
-    try:
-        return json.loads(read_input(source, name) if isinstance(source, Path) else source)
-    except ValueError as error:
-        raise OptionError(f"It is not JSON: {error}.", where=name, cure=f"Mend {name}.") from error
 
 
 def _slots(said: Any) -> int | dict[str, int] | None:

@@ -3,19 +3,16 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterable, Iterator, Mapping
-from contextlib import contextmanager
-from dataclasses import asdict
+import os
+import platform
 from datetime import UTC, datetime
 from enum import StrEnum
-from itertools import count
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, NoReturn
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from structgen.cli.output import console, echo, payload, unreadable
-from structgen.printable import printable
+from structgen.cli.output import console, echo, payload
 from structgen.system.progress import progress
 from structgen.system.text_files import naming
 
@@ -35,7 +32,7 @@ def maskbench(
         list[Path],
         typer.Argument(
             metavar="PATH...",
-            help="MaskBench files, bare schemas, a folder or tar of them, or what `datasets` saved.",
+            help="MaskBench files, bare schemas, parquet files, or a folder of them.",
             show_default=False,
         ),
     ],
@@ -45,8 +42,8 @@ def maskbench(
     engine: Annotated[
         str,
         typer.Option(
-            help="Engines, by commas: structgen, llguidance, xgrammar, glrmask. structgen:cold begins with "
-            "an empty cache folder; structgen:same-process has run the same schemas once before."
+            help="Engines, by commas: structgen, and for another one module:function, which makes it "
+            "(bench/peers.py has llguidance, xgrammar and glrmask)."
         ),
     ] = "structgen",
     jobs: Annotated[int, typer.Option(min=1, help="Schemas at a time; more than 1 disturbs the times.")] = 1,
@@ -65,14 +62,13 @@ def maskbench(
     out: Annotated[
         Path | None,
         typer.Option(
-            help="With --ray: a folder that takes the results; the next call does what is missing.",
+            help="A file that takes the results; the next call does what is missing.",
             show_default=False,
         ),
     ] = None,
     timeout: Annotated[
         float, typer.Option(min=0.01, help="Seconds for a compilation, and for each instance.")
     ] = 60.0,
-    limit: Annotated[int | None, typer.Option(min=1, help="Only so many schemas, the first by name.")] = None,
     sample: Annotated[
         int | None, typer.Option(min=1, help="Only so many schemas, drawn by the seed.")
     ] = None,
@@ -80,15 +76,11 @@ def maskbench(
     tokenizer: Annotated[
         str,
         typer.Option(
-            help="small, bytes, llama3, qwen (by pip), or a tokenizer.json, a tekken.json, a SentencePiece "
-            "model, a folder with one of them, a file of byte-pair ranks, or the name of a model."
+            help="small, bytes, a tokenizer.json, a tekken.json, a SentencePiece model, a folder with one of "
+            "them, the name of a model, or module:function, which returns a tokenizer."
         ),
     ] = "small",
-    memory: Annotated[
-        float, typer.Option(min=0, help="GiB of address space for each engine's process; 0: no bound.")
-    ] = 0.0,
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
-    as_csv: Annotated[bool, typer.Option("--csv", help="Print CSV rows.")] = False,
     failures: Annotated[
         Path | None,
         typer.Option(
@@ -104,103 +96,60 @@ def maskbench(
     Exit status: 0 all schemas pass, 1 some do not, 2 wrong usage. If structgen is among the engines, the
     status is that of structgen.
     """
-    if as_json and as_csv:
-        raise typer.BadParameter("print JSON or CSV, not both", param_hint="--json / --csv")
-    if (ray and (out is None or jobs > 1)) or (not ray and (out is not None or workers is not None)):
-        raise typer.BadParameter("--ray takes --out FOLDER and --workers, not --jobs", param_hint="--ray")
+    if (ray and (out is None or jobs > 1)) or (workers is not None and not ray):
+        raise typer.BadParameter("--ray takes --out FILE and --workers, not --jobs", param_hint="--ray")
     names = list(dict.fromkeys(name.strip() for name in engine.split(",") if name.strip()))
     if not names:
         raise typer.BadParameter("name at least one engine", param_hint="--engine")
-    from structgen.maskbench import engines
-    from structgen.maskbench.citation import case_digest, citation_lines, data_digest, machine
-    from structgen.maskbench.measurements import FINE
-    from structgen.maskbench.on_ray import RayBenchRun
-    from structgen.maskbench.readers import select
-    from structgen.maskbench.run_report import first_use_line, report_of, show, tables, to_csv
+    from structgen.maskbench.engines import engine_configs
+    from structgen.maskbench.measurements import Verdict
+    from structgen.maskbench.readers import data_digest, select
+    from structgen.maskbench.run_report import report_of, tables
     from structgen.maskbench.runner import BenchRun
     from structgen.maskbench.vocabularies import load
     from structgen.schema.reading.policies import WIDEST
 
     begun, policies = datetime.now(UTC), dict(WIDEST) if policy is Policy.widest else {}
     every: list[CaseResult] = []
-    digests: list[bytes] = []
-    selection, read = select(paths, limit=limit, sample=sample, seed=seed), load(tokenizer)
-    bound = int(memory * (1 << 30))
-    configs = [engines.engine_config(name, tokenizer, policies, memory=bound) for name in names]
-    bench: BenchRun | RayBenchRun = BenchRun(configs, timeout=timeout, jobs=jobs)
-    if out is not None:
-        bench = RayBenchRun(configs, timeout=timeout, folder=out, workers=workers)
-    with bench as run, _failure_file(failures) as write, progress("maskbench") as tell:
-        # a process of the same name runs all schemas once before
-        total = len(selection) * (1 + sum(name.endswith(":same-process") for name in names))
-        done = count(1)
-
-        def tick() -> None:
-            tell(next(done), total)
-
-        run.prepare(selection.cases, tick)
-        if set(names) <= set(run.unavailable):
-            _none_runs(run.unavailable)
-        for case, results in run.results(selection.cases()):
+    cases, words = [read() for _, read in select(paths, sample=sample, seed=seed)], load(tokenizer)
+    configs = engine_configs(names, tokenizer, policies)
+    bench = BenchRun(configs, timeout=timeout, jobs=jobs, out=out, on_ray=ray, workers=workers)
+    told_in = failures or Path(os.devnull)
+    with naming(told_in), told_in.open("w", encoding="utf-8") as file, progress("maskbench") as tell:
+        for at, results in enumerate(bench.results(cases), 1):
             every += results
-            digests.append(case_digest(case))
-            write(results)
-            tick()
+            for failure in (failure for result in results for failure in result.failures()):
+                print(json.dumps(failure, ensure_ascii=False), file=file, flush=True)
+            tell(at, len(cases))
     about = {
         "paths": [str(path) for path in paths],
-        "schemas": len(selection),
+        "schemas": len(cases),
         "sample": sample,
         "seed": seed,
         "policy": policy.value,
         "policies": policies,
         "tokenizer": tokenizer,
-        "vocabulary": {"tokens": read.vocab_size, "digest": read.fingerprint},
-        "data_digest": data_digest(digests),
+        "vocabulary": {"tokens": words.vocab_size, "digest": words.fingerprint},
+        "data_digest": data_digest(cases),
         "date": begun.isoformat(timespec="seconds"),
-        "machine": machine(),
+        "machine": f"{os.cpu_count()} cores, {platform.platform()}, Python {platform.python_version()}",
         "timeout_s": timeout,
         "jobs": bench.jobs,
         "versions": bench.versions,
-        "unavailable": bench.unavailable,
-        "first_use_s": bench.first_use,
     }
     report = report_of(every)
     if as_json:
         payload(json.dumps({**about, **report}, indent=2))
-    elif as_csv:
-        payload(printable(to_csv(report)), newline=False)
     else:
-        show(console(), tables(report, bench.unavailable))
-        if bench.first_use:
-            echo(first_use_line(bench.first_use))
-        echo("\n".join(["", "To cite this run:", *citation_lines(about, names)]))
-    judged = [name for name in names if name.startswith("structgen")] or names
-    missing = {name: bench.unavailable[name] for name in judged if name in bench.unavailable}
-    if missing:
-        _none_runs(missing)
-    raise typer.Exit(int(any(one.engine in judged and one.outcome not in FINE for one in every)))
-
-
-def _none_runs(reasons: Mapping[str, str]) -> NoReturn:
-    for name, reason in reasons.items():
-        echo(f"{name} cannot run: {reason}", err=True)
-    raise typer.Exit(2)
-
-
-@contextmanager
-def _failure_file(path: Path | None) -> Iterator[Callable[[Iterable[CaseResult]], None]]:
-    """Yield what writes a case's failures as JSON lines."""
-    if path is None:
-        yield lambda results: None
-        return
-    try:
-        file = path.open("w", encoding="utf-8")
-    except OSError as error:
-        raise unreadable(error, str(path), "--failures") from error
-    with naming(path), file:
-
-        def write(results: Iterable[CaseResult]) -> None:
-            for failure in (one for result in results for one in result.failures):
-                print(json.dumps(asdict(failure), ensure_ascii=False), file=file, flush=True)
-
-        yield write
+        for title, table in tables(report):
+            console().print(f"[bold]{title}:", table, "", sep="\n")
+        drawn = "" if sample is None else f", a sample of {sample:,} by seed {seed}"
+        echo(f"""To cite this run:
+Date: {about["date"]}
+Machine: {about["machine"]}
+Engines: {", ".join(f"{name} {version}" for name, version in bench.versions.items())}
+Tokenizer: {tokenizer}, {words.vocab_size:,} tokens, digest {words.fingerprint}
+Policy: {policy.value}; timeout {timeout:g} s; jobs {bench.jobs}
+Data: {len(cases):,} schemas{drawn}, digest {about["data_digest"]}""")
+    judged = {"structgen"} & bench.versions.keys() or bench.versions.keys()
+    raise typer.Exit(int(any(case.engine in judged and case.outcome != Verdict.RIGHT for case in every)))

@@ -39,6 +39,7 @@ def models(
         place = row["path"] or f"not installed: {row['install']}"
         echo(f"{row['name']:<{widest}}  {row['does']:<{longest}}  {place}")
     echo(
-        "For short: extract, and so on. Also: the folder of a model that transformers reads, a GGUF file, "
-        "and openai:URL#NAME for structgen generate, structgen bulk, sg.run and sg.generate."
+        "For short: extract, and so on. Also: the folder of a model that transformers reads, a GGUF file; "
+        "openai:URL#NAME, ollama:NAME and anthropic:NAME for structgen generate, structgen bulk, sg.run and "
+        "sg.generate."
     )

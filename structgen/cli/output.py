@@ -8,22 +8,20 @@ from __future__ import annotations
 
 import errno
 import json
-import os
 import re
 import shlex
 import sys
 import textwrap
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from enum import StrEnum
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, BinaryIO, NoReturn, TypeAlias
+from typing import TYPE_CHECKING, Any, BinaryIO, NoReturn
 
 import typer
 from typer.core import TyperGroup
 
 from structgen.cli.command_words import meant_by
-from structgen.cli.flags import NAMES, RENAMED
+from structgen.cli.flags import GONE, NAMES, RENAMED
 from structgen.errors import OptionError, StructgenError
 from structgen.printable import json_text, printable
 
@@ -37,40 +35,6 @@ if TYPE_CHECKING:
 def echo(text: str = "", *, err: bool = False) -> None:
     """Print lines of text (to stderr: `err`), printable."""
     typer.echo(printable(text), err=err)
-
-
-class Colours(StrEnum):
-    """Whether what is printed has colours."""
-
-    AUTO = "auto"
-    ALWAYS = "always"
-    NEVER = "never"
-
-    @property
-    def wanted(self) -> bool:
-        """Whether standard output gets colours: by itself a terminal does, unless NO_COLOR is set and not
-        empty; FORCE_COLOR has other outputs get them too."""
-        if self is not Colours.AUTO:
-            return self is Colours.ALWAYS
-        if os.environ.get("NO_COLOR"):
-            return False
-        is_terminal = sys.stdout.isatty() and os.environ.get("TERM") != "dumb"
-        return is_terminal or os.environ.get("FORCE_COLOR", "0") not in ("", "0")
-
-
-Color: TypeAlias = Annotated[
-    Colours, typer.Option("--color", help="Colours in messages: on a terminal, always or never.")
-]
-
-
-def painted(text: str, colours: bool, **style: Any) -> str:
-    """Return a text, printable, in a style of `typer.style` where there are colours."""
-    return typer.style(printable(text), **style) if colours and text else printable(text)
-
-
-def echo_painted(text: str) -> None:
-    """Print text made of `painted` parts."""
-    typer.echo(text, color=True)
 
 
 def echo_facts(facts: Sequence[tuple[str, str]], *, err: bool = False) -> None:
@@ -245,6 +209,8 @@ def _hint_of_name(option: str, context: Any) -> str:
     command = str(getattr(context, "info_name", ""))
     name = option.lstrip("-").replace("-", "_").removeprefix("no_")
     name = RENAMED.get(name, name)
+    if name in GONE.get(command, {}):
+        return f". {GONE[command][name]}."
     if name in NAMES.get(command, ()):
         return f". Write -o {name}=VALUE."
     has = [other for other in NAMES if name in NAMES[other]]

@@ -1,83 +1,93 @@
-"""Where a stream of bytes has come to, for people: line, column, and the line with a caret under it."""
+"""Where a text leaves a language, for people: line, column, and the line with a caret under it."""
 
 from __future__ import annotations
 
-import codecs
 import unicodedata
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
 
 BEFORE = 60
 """Characters of a line that are shown before the place; the rest is cut off with an ellipsis."""
 AFTER = 30
 """Characters that are shown from the place on."""
-
 _CONTINUATION = bytes(range(0x80, 0xC0))
 
 
-class Position:
-    """The place just after the bytes that were fed, in constant memory whatever the length of a line.
+@dataclass(frozen=True)
+class TextStop:
+    """Where a text left a language. Lines end at LF, as most editors count them, and are counted from 1."""
 
-    Lines end at LF, as most editors count them, and are counted from 1. `byte` is the offset from 0.
-    """
+    state: Any
+    """The last live state."""
+    data: bytes
+    """The whole text."""
+    byte: int
+    """The offset of the first byte that cannot come; the length of a text that ends too early."""
 
-    __slots__ = ("_characters", "_tail", "byte", "line")
+    @property
+    def following(self) -> bytes:
+        """What came next; b"" at the end."""
+        return self.data[self.byte :]
 
-    def __init__(self) -> None:
-        self.line = 1
-        self.byte = 0
-        self._characters = 0
-        self._tail = b""
+    @property
+    def line(self) -> int:
+        """The number of the line."""
+        return self.data.count(b"\n", 0, self.byte) + 1
 
-    def feed(self, data: bytes) -> None:
-        """Move past `data`."""
-        self.byte += len(data)
-        end = data.rfind(b"\n")
-        if end >= 0:
-            self.line += data.count(b"\n")
-            data = data[end + 1 :]
-            self._characters = 0
-            self._tail = b""
-        self._characters += len(data.translate(None, _CONTINUATION))
-        # Four bytes a character, one character more than is shown: whether an ellipsis is due.
-        self._tail = (self._tail + data)[-4 * (BEFORE + 1) :]
+    @property
+    def before(self) -> bytes:
+        """The line up to the place."""
+        return self.data[self.data.rfind(b"\n", 0, self.byte) + 1 : self.byte]
 
-    def column(self, following: bytes) -> int:
-        """Return the column in characters, from 1, of the character that the next byte belongs to."""
-        inside = bool(following) and 0x80 <= following[0] < 0xC0
-        return max(1, self._characters + (not inside))
+    @cached_property
+    def lead(self) -> int:
+        """The offset of the first byte of the character that the place is in, or before."""
+        for back, byte in enumerate(self.before[:-4:-1], 1):
+            if byte < 0x80:
+                break
+            if byte >= 0xC0:
+                whole = 2 if byte < 0xE0 else 3 if byte < 0xF0 else 4
+                return self.byte - back if back < whole else self.byte
+        return self.byte
 
-    def is_after(self, end: bytes) -> bool:
-        """Return whether the line before the place ends with `end`; blanks do not count."""
-        return self._tail.rstrip().endswith(end)
+    @property
+    def column(self) -> int:
+        """The column in characters, from 1."""
+        return len(self._whole.translate(None, _CONTINUATION)) + 1
 
-    def unfinished(self) -> bytes:
-        """Return the bytes before the place that begin a character of UTF-8 and do not end it; mostly b""."""
-        for length in range(1, min(3, len(self._tail)) + 1):
-            begun = self._tail[-length:]
-            if begun[0] < 0x80:
-                return b""
-            if begun[0] >= 0xC0:
-                whole = 2 if begun[0] < 0xE0 else 3 if begun[0] < 0xF0 else 4
-                return begun if length < whole else b""
-        return b""
+    @property
+    def _whole(self) -> bytes:
+        """The whole characters of the line before the place."""
+        return self.before[: len(self.before) - (self.byte - self.lead)]
 
-    def excerpt(self, following: bytes) -> tuple[str, str]:
-        """Return the line around the place, and blanks that end in a caret under it.
+    @property
+    def found(self) -> str | None:
+        """The character that the text goes on with (`\\xff` where it is no UTF-8), or None at its end."""
+        text = self.following[:4].decode("utf-8", "backslashreplace")
+        is_escaped = text.startswith("\\") and not self.following.startswith(b"\\")
+        return (text[:4] if is_escaped else text[:1]) or None
 
-        `following` is what comes next in the text (4 * AFTER bytes are enough). Characters that do not print
-        are shown as U+FFFD; a tab stays one in both lines, and a wide character counts two cells.
-        """
-        decoder = codecs.getincrementaldecoder("utf-8")("replace")
-        tail = self._tail
-        while tail and len(tail) < self.byte and 0x80 <= tail[0] < 0xC0:
-            tail = tail[1:]
-        before = decoder.decode(tail)
-        after = decoder.decode(following.partition(b"\n")[0].rstrip(b"\r"), final=True)
+    @property
+    def is_not_utf8(self) -> bool:
+        """Whether the text goes on, and the character at the place is not UTF-8."""
+        try:
+            self.data[self.lead : self.byte + 4].decode("utf-8")
+        except UnicodeDecodeError as error:
+            return error.start == 0 and self.byte < len(self.data)
+        return False
+
+    def excerpt(self) -> tuple[str, str]:
+        """Return the line around the place, and blanks that end in a caret under it. Characters that do not
+        print are shown as U+FFFD; a tab stays one in both lines, and a wide character counts two cells."""
+        rest = self.data[self.lead : self.byte + 4 * (AFTER + 1)].partition(b"\n")[0]
+        before, after = (one.decode("utf-8", "replace") for one in (self._whole, rest.rstrip(b"\r")))
         if len(before) > BEFORE:
             before = "…" + before[-BEFORE:]
         if len(after) > AFTER:
             after = after[:AFTER] + "…"
         before, after = _printable(before), _printable(after)
-        return before + after, "".join(_blank(c) for c in before) + "^"
+        return before + after, "".join(map(_blank, before)) + "^"
 
 
 def _printable(text: str) -> str:

@@ -6,13 +6,14 @@ import os
 from collections.abc import Iterator
 from contextlib import suppress
 from datetime import datetime
+from enum import StrEnum
 from pathlib import Path
 from typing import Annotated, Any, Final, NamedTuple
 
 import typer
+from rich.filesize import decimal
 
 from structgen.cli.output import echo, echo_json
-from structgen.errors import OptionError
 from structgen.printable import printable
 
 KINDS: Final = {
@@ -24,6 +25,7 @@ KINDS: Final = {
     "older": "masks of earlier versions",
 }
 """Kinds of files in the cache folder, and what they hold."""
+Kind = StrEnum("Kind", list(KINDS))  # type: ignore[misc] # names and values are equal
 
 
 class File(NamedTuple):
@@ -110,30 +112,16 @@ def show(
     echo(f"{'kind':<14}{'files':>7}{'size':>12}  {'last used':<18}content")
     for kind, one in found.items():
         used = "-" if one["used"] is None else one["used"][:16].replace("T", " ")
-        echo(f"{kind:<14}{one['files']:>7,}{_size(one['bytes']):>12}  {used:<18}{KINDS[kind]}")
+        echo(f"{kind:<14}{one['files']:>7,}{decimal(one['bytes']):>12}  {used:<18}{KINDS[kind]}")
     files, size = (sum(one[name] for one in found.values()) for name in ("files", "bytes"))
-    echo(f"{'all':<14}{files:>7,}{_size(size):>12}")
-
-
-def _kind(name: str) -> str:
-    """Return a kind. Exits for what is none."""
-    if name == "masks":
-        raise OptionError(
-            "Masks are in no file any more.", where="--kind", cure="Clear those of earlier versions: older."
-        )
-    if name not in KINDS:
-        raise typer.BadParameter(f"{name!r} is none of {', '.join(KINDS)}.")
-    return name
+    echo(f"{'all':<14}{files:>7,}{decimal(size):>12}")
 
 
 def clear(
     kind: Annotated[
-        list[str] | None,
+        list[Kind] | None,
         typer.Option(
-            metavar="KIND",
-            parser=_kind,
-            help=f"Clear this alone: {', '.join(KINDS)}. May be given several times.",
-            show_default=False,
+            metavar="KIND", help=f"Clear this alone: {', '.join(KINDS)}. May be given several times."
         ),
     ] = None,
     yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")] = False,
@@ -151,7 +139,7 @@ def clear(
     if not files:
         echo(f"Nothing to delete in {folder}.")
         return
-    size = _size(sum(file.size for file in files))
+    size = decimal(sum(file.size for file in files))
     what = ", ".join(kind for kind, one in held(files).items() if one["files"])
     if not yes:
         typer.confirm(printable(f"Delete {len(files):,} files ({size}: {what}) in {folder}?"), abort=True)
@@ -164,7 +152,3 @@ def clear(
             echo(f"{file.path}: {error.strerror or error}", err=True)
     echo(f"Deleted {len(files) - left:,} files ({what}).")
     raise typer.Exit(int(left > 0))
-
-
-def _size(count: int) -> str:
-    return f"{count / 1e6:,.1f} MB" if count >= 100_000 else f"{count / 1e3:,.1f} kB"

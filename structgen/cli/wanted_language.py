@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 import sys
 import warnings
@@ -9,8 +10,8 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cached_property
-from importlib import import_module
 from pathlib import Path
+from pkgutil import resolve_name
 from typing import TYPE_CHECKING, Any, Final
 
 from structgen.cli.flags import LANGUAGES, OF_LARK, POLICIES
@@ -104,7 +105,9 @@ class WantedLanguage:
         if "import_paths" in options:
             options["import_paths"] = tuple(map(str, listed(options["import_paths"])))
         if "postlex" in options:
-            options["postlex"] = _indenter(options["postlex"])
+            is_python = options["postlex"] == "python"
+            name = "lark.indenter:PythonIndenter" if is_python else options["postlex"]
+            options["postlex"] = named(name, "-o postlex", "python, or module:Class")
         if "bind" in options:
             options["bind"] = bound(options["bind"], "-o bind", sg.json_schema)
         found: Grammar = sg.lark(file, **options)
@@ -178,14 +181,6 @@ def bound(value: Any, option: str, of_schema: Callable[[Path], Any]) -> dict[str
     return found
 
 
-def _indenter(option: str) -> Any:
-    if option != "python":
-        return named(option, "-o postlex", "python, or module:Class")
-    from lark.indenter import PythonIndenter
-
-    return PythonIndenter
-
-
 def named(name: str, option: str, cure: str) -> Any:
     """Return what `module:Class` names, looked for in the current folder too; `cure`: what to write."""
     module, colon, path = name.partition(":")
@@ -194,10 +189,8 @@ def named(name: str, option: str, cure: str) -> Any:
     if "" not in sys.path:
         sys.path.insert(0, "")
     try:
-        found: Any = import_module(module)
-        for part in path.split("."):
-            found = getattr(found, part)
-    except (ImportError, AttributeError) as error:
+        return resolve_name(name)
+    except (ImportError, AttributeError, ValueError) as error:
         raise OptionError(f"{name!r} is not there: {error}.", where=option, cure="Check the name.") from error
     except Exception as error:  # whatever the person's own module raises when it is imported
         raise OptionError(
@@ -205,4 +198,17 @@ def named(name: str, option: str, cure: str) -> Any:
             where=option,
             cure=f"Make `python -c 'import {module}'` work.",
         ) from error
-    return found
+
+
+def json_of(text: str, option: str, cure: str) -> tuple[Any, str]:
+    """Return the value of JSON that is given as a text or as a file, and the name of that source. Raises
+    OptionError with the place of a fault, and `cure`."""
+    is_text = text.lstrip().startswith(("[", "{"))
+    name = option if is_text else text
+    try:
+        return json.loads(text if is_text else read_input(Path(text), option)), name
+    except json.JSONDecodeError as error:
+        where = f"{name}, line {error.lineno}, column {error.colno}"
+        raise OptionError(f"It is no JSON: {error.msg}.", where=where, cure=cure) from error
+    except RecursionError as error:
+        raise OptionError(f"It is no JSON: {error}.", where=name, cure=cure) from error

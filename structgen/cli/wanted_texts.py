@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import cached_property
@@ -11,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from structgen.cli.flags import OF_ENGINE, OF_REQUEST, OF_SAMPLING, OF_TOOLS
 from structgen.cli.output import echo, read_input
-from structgen.cli.wanted_language import WantedLanguage, listed, named
+from structgen.cli.wanted_language import WantedLanguage, json_of, listed, named
 from structgen.errors import OptionError, StructgenError
 from structgen.system.resources import is_embedded, model_name
 
@@ -90,13 +89,13 @@ class WantedTexts(WantedLanguage):
         in the file."""
         from structgen.tool_calls.tool_replies import Reply
         from structgen.typed.options import TypedOptions
-        from structgen.typed.tool_use import ToolOptions
         from structgen.typed.wanted_forms import form_of_calls
 
-        tools, name = _tools(str(self.given.get("tools")))
-        options = ToolOptions(tools, *map(self.given.get, OF_TOOLS))
+        cure = 'Write [{"type": "function", "function": {"name": ..., "parameters": {...}}}].'
+        tools, name = json_of(str(self.given.get("tools")), "--tools", cure)
         try:
-            return form_of_calls(options, False, TypedOptions(policies=self.policies or None), Reply)
+            options = TypedOptions(tools=tools, policies=self.policies or None, **self.given.some(OF_TOOLS))
+            return form_of_calls(options, Reply)
         except StructgenError as error:
             root = error.where.partition("/")[0]
             if root in OF_TOOLS:
@@ -114,16 +113,12 @@ class WantedTexts(WantedLanguage):
         import structgen as sg
 
         found = self.given.some(OF_SAMPLING)
-        if "strategy" in found:
+        if found.keys() & {"strategy", "monitors"}:
             # start-up time: numpy
-            from structgen.cli.named_values import strategy_named
+            from structgen.cli.named_values import monitor_named, strategy_named
 
-            found["strategy"] = [strategy_named(one) for one in listed(found["strategy"])]
-        if "monitors" in found:
-            # start-up time: numpy
-            from structgen.cli.named_values import monitor_named
-
-            found["monitors"] = [monitor_named(one) for one in listed(found["monitors"])]
+            for name, read in (("strategy", strategy_named), ("monitors", monitor_named)):
+                found |= {name: [read(one) for one in listed(found[name])]} if name in found else {}
         if "logit_bias" in found:
             found["logit_bias"] = _biases(found["logit_bias"])
         if isinstance(said := found.get("repetition", True), bool | Mapping):
@@ -185,21 +180,15 @@ class WantedTexts(WantedLanguage):
 
     def hint(self) -> None:
         """Print to stderr that a small model was not trained for this."""
-        if not self.is_embedded:
-            return
+        said = ""
         if "tools" in self.given:
-            echo("Hint: this small model was not trained for tools: its calls are valid, no more.", err=True)
+            said = "was not trained for tools: its calls are valid, no more."
         elif self.grammar is None:
-            echo(
-                "Hint: this small model knows JSON alone. Give --schema FILE, or --type module:Class.",
-                err=True,
-            )
-        elif ("grammar" in self.given or "ebnf" in self.given) and not _has_json(self.grammar):
-            echo(
-                "Hint: this small model was trained on JSON documents of outlines alone. What it writes of "
-                "another grammar is valid, and makes little sense.",
-                err=True,
-            )
+            said = "knows JSON alone. Give --schema FILE, or --type module:Class."
+        elif "grammar" in self.given or "ebnf" in self.given:
+            said = "was trained on JSON alone. What it writes of a grammar is valid, and makes little sense."
+        if said and self.is_embedded:
+            echo(f"Hint: this small model {said}", err=True)
 
 
 def _biases(value: Any) -> Any:
@@ -219,26 +208,3 @@ def _biases(value: Any) -> Any:
                 cure="Write -o logit_bias=TOKEN=NUMBER, as in 42=-100.",
             ) from None
     return found
-
-
-def _tools(option: str) -> tuple[Any, str]:
-    """Return the tools' definitions, read as JSON from a file or a text, and the name of that source."""
-    is_text = option.lstrip().startswith(("[", "{"))
-    name = "--tools" if is_text else option
-    text = option if is_text else read_input(Path(option), "--tools")
-    cure = 'Write [{"type": "function", "function": {"name": ..., "parameters": {...}}}].'
-    try:
-        found = json.loads(text)
-    except (ValueError, RecursionError) as error:
-        place = (
-            f", line {error.lineno}, column {error.colno}" if isinstance(error, json.JSONDecodeError) else ""
-        )
-        what = error.msg if isinstance(error, json.JSONDecodeError) else str(error)
-        raise OptionError(f"It is no JSON: {what}.", where=f"{name}{place}", cure=cure) from error
-    return found, name
-
-
-def _has_json(grammar: Any) -> bool:
-    """Return whether a text of a text grammar may begin as a JSON object or array does."""
-    language = grammar.language(grammar.limits)
-    return any(language.step(language.start(), byte) is not None for byte in b"{[")

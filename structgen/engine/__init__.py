@@ -4,7 +4,7 @@ What comes in: requests (prompt, grammar, options). What goes out: texts with to
 reasons.
 
 1. `engine.Engine` is the API; `requests` has requests and results; `model_prompts` makes prompts;
-   `driver` takes steps for event loops; `bulk` works through a file of prompts.
+   `driver` takes steps for event loops; `bulk_runs` works through a file of prompts.
 2. `loop` reads like the thing itself: admit, choose, commit, fill masks while the model runs. `text` is one
    text that is being written; `thinking` the free text before it; `mask_rows` the masks that are not known
    yet; `batch_drafts` and `text_drafts` are speculation.

@@ -111,8 +111,8 @@ def check_model(name: str | Path) -> None:
             cure="Name the server too: "
             f"openai:https://api.openai.com/v1#{named.removeprefix('openai/')}; the key is in OPENAI_API_KEY."
             if _OPENAI.match(named)
-            else f"Name the server too: openai:URL#{named.rpartition('/')[2]}, where the URL is "
-            "its address that speaks OpenAI's protocol.",
+            else "Name the server too: anthropic:{0}, or openai:URL#{0}, where the URL is its address that "
+            "speaks OpenAI's protocol.".format(named.rpartition("/")[2]),
         )
     raise StructgenError(
         f"There is no folder {named!r}, and structgen downloads nothing.",

@@ -427,7 +427,7 @@ class _Asked:
                 f"The hole {name!r} has no type.",
                 where="template",
                 cure=f"Write {{{name}: str}} or the like, say holes={{{name!r}: ...}}, or give grammar= for "
-                "the whole text.",
+                f"the whole text; in the shell -o holes={name}=FILE, or --schema or --grammar.",
             )
         if len(told) + (name in self.holes) > 1:
             raise OptionError(

@@ -118,7 +118,7 @@ def _too_short(name: str, piece: Piece, least: int | None) -> NoFillingError:
         f"The hole {name!r} has {slots} slots and needs {least}.",
         slots=least,
         where=name,
-        cure=f"Give it at least {least}: slots={{{name!r}: {least}}}.",
+        cure=f"Give it at least {least}: slots={{{name!r}: {least}}}; in the shell --slots {name}={least}.",
     )
 
 

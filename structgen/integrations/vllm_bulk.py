@@ -10,27 +10,28 @@ import json
 import os
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
+from functools import lru_cache, partial
 from hashlib import blake2b
 from typing import Any
 
 from structgen.compilation.compiler import compile
 from structgen.core.compiled import CompiledGrammar
 from structgen.core.forced_text import with_forced_text
-from structgen.core.grammar import Grammar
 from structgen.core.matcher import Matcher
-from structgen.engine.bulk.bulk_file import Answers
-from structgen.engine.bulk.bulk_runs import Prompt, engine_parts, model_digest
+from structgen.engine.bulk_runs import Prompt, engine_parts, model_digest, shown
 from structgen.engine.model_prompts import ModelPrompts, RequestTokens, check_budget
-from structgen.engine.requests import NUMBERS, FinishReason, Request
+from structgen.engine.requests import NUMBERS, FinishReason, Request, Result, Usage
 from structgen.engine.strategies.repetitions import Repetitions
 from structgen.errors import OptionError, StructgenError
-from structgen.integrations.engine_grammars import Recent
 from structgen.integrations.vllm_plugin import NAME, register
 from structgen.speculation.speculation_options import Speculation
 from structgen.system.installation import not_installed
 from structgen.system.resources import model_path
+from structgen.system.result_files import Answers
 
 _REASONS = {"stop": FinishReason.STOP, "length": FinishReason.MAX_TOKENS}
+_KEPT = 256
+"""Compiled grammars that a worker keeps."""
 
 
 def check_request(request: Request) -> None:
@@ -102,17 +103,15 @@ class VllmAnswers:
             ) from error
         from structgen.integrations.vllm_backend import grammars_of  # optional: the engine
 
-        self._request_of = request_of
-        config = self._llm.llm_engine.model_config
+        config, self._request_of = self._llm.llm_engine.model_config, request_of
         self._grammars = grammars_of(config, self._llm.get_tokenizer())
         tokenizer = self._grammars.tokenizer
-        prompts = ModelPrompts(model)
-        self._reading = RequestTokens(prompts, tokenizer, config.get_vocab_size(), config.max_model_len)
-        self._compiled: Recent[Grammar, CompiledGrammar] = Recent()
-        digest = model_digest(model)
-        if of_engine:  # they may hold a secret
-            told = digest + json.dumps(of_engine, sort_keys=True, default=repr)
-            digest = blake2b(told.encode(), digest_size=16).hexdigest()
+        self._reading = RequestTokens(
+            ModelPrompts(model), tokenizer, config.get_vocab_size(), config.max_model_len
+        )
+        self._compiled = lru_cache(_KEPT)(partial(compile, tokenizer=tokenizer))
+        told = json.dumps(of_engine, sort_keys=True, default=repr).encode()  # it may hold a secret
+        digest = f"{model_digest(model)} {blake2b(told, digest_size=16).hexdigest()}"
         self._parts = engine_parts(digest, tokenizer.fingerprint, f"vllm {vllm.__version__}")
 
     def __call__(self, shard: Sequence[Prompt]) -> Answers:
@@ -138,32 +137,24 @@ class VllmAnswers:
     def _asked(self, prompt: Prompt) -> tuple[list[int], CompiledGrammar | None, Any]:
         """Return what vLLM is asked for a prompt: its tokens, the grammar, and the parameters. Raises
         StructgenError where our own engine would."""
-        request = prompt.request(self._request_of)
-        check_request(request)
-        tokens = self._reading.read(request).tokens
-        grammar, compiled = request.grammar, None
-        # vLLM counts the end token of a document
-        request = self._reading.bounded(request, len(tokens), int(grammar is not None))
-        if grammar is not None:
-            plain = grammar.grammar if isinstance(grammar, CompiledGrammar) else grammar
-            found = self._compiled.get(plain)
-            if found is None:
-                found = self._compiled[plain] = compile(plain, self._reading.tokenizer)
-            compiled = with_forced_text(found, canonical=request.canonical)
-            check_budget(request, Matcher(compiled).tokens_to_finish())
-        return tokens, compiled, self._params(request, compiled)
-
-    def _params(self, request: Request, compiled: CompiledGrammar | None) -> Any:
         from vllm.sampling_params import SamplingParams, StructuredOutputsParams  # optional: the engine
 
         from structgen.integrations.vllm_backend import asked_of  # optional: the engine
 
-        outputs = None
-        if compiled is not None:
+        request = prompt.request(self._request_of)
+        check_request(request)
+        tokens = self._reading.read(request).tokens
+        grammar, compiled, outputs = request.grammar, None, None
+        # vLLM counts the end token of a document
+        request = self._reading.bounded(request, len(tokens), int(grammar is not None))
+        if grammar is not None:
+            plain = grammar.grammar if isinstance(grammar, CompiledGrammar) else grammar
+            compiled = with_forced_text(self._compiled(plain), canonical=request.canonical)
+            check_budget(request, Matcher(compiled).tokens_to_finish())
             outputs = StructuredOutputsParams(regex=f"{compiled.grammar.fingerprint} {request.canonical}")
             self._grammars.hold(asked_of(outputs), compiled)
         how = request.chosen_by
-        return SamplingParams(
+        params = SamplingParams(
             **{name: getattr(how, name) for name in NUMBERS},
             seed=how.seed % 2**63,  # vLLM takes -1 for none
             logit_bias=dict(how.logit_bias) or None,
@@ -171,6 +162,7 @@ class VllmAnswers:
             max_tokens=request.most_tokens + (compiled is not None),
             structured_outputs=outputs,
         )
+        return tokens, compiled, params
 
     def _said(self, compiled: CompiledGrammar | None, output: Any) -> dict[str, Any]:
         """Return what a line says of a text, as of our own engine's."""
@@ -180,21 +172,13 @@ class VllmAnswers:
         text = tokenizer.decode(tokens).decode("utf-8", "replace")
         if isinstance(output.stop_reason, str):
             text = text.partition(output.stop_reason)[0]
-        reason = _REASONS.get(output.finish_reason, FinishReason.ERROR)
-        error, value = None, text
-        if reason is FinishReason.ERROR:
-            error = f"engine: vLLM ended the text ({output.finish_reason}). Its log in the worker says why."
-        elif compiled is not None and reason is FinishReason.STOP:
+        result = Result(text, _REASONS.get(output.finish_reason, FinishReason.ERROR), tokens, [], Usage())
+        if result.finish_reason is FinishReason.ERROR:
+            what = f"vLLM ended the text ({output.finish_reason})."
+            result.error = StructgenError(what, where="engine", cure="Its log in the worker says why.")
+        elif compiled is not None and result.finish_reason is FinishReason.STOP:
             # an integer may have more digits than Python reads
             with suppress(ValueError, RecursionError):
-                value = compiled.value(text.encode())
-        return {
-            "text": text,
-            "value": value,
-            "finish_reason": reason.value,
-            "tokens": len(tokens),
-            # vLLM's own are those behind the mask, or those before it, as its version has them
-            "logprob": None,
-            "constrained_logprob": None,
-            "error": error,
-        }
+                result.value = compiled.value(text.encode())
+        # vLLM's own probabilities are those behind the mask, or those before it, as its version has them
+        return shown(result) | {"logprob": None, "constrained_logprob": None}

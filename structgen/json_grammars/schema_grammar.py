@@ -20,13 +20,12 @@ from structgen.errors import (
     options_named,
     warning_level,
 )
+from structgen.json_text.exact_json import Json, exact, read, repeated, write
 from structgen.language import checks
 from structgen.limits import Limits
 from structgen.schema.reading.document import Document
 from structgen.schema.reading.draft_names import DRAFTS
-from structgen.schema.reading.json_text import exact, read, repeated, write
 from structgen.schema.reading.missing_bytes import Quoting, quoting_of
-from structgen.schema.reading.model import Json
 from structgen.schema.reading.policies import Policies
 from structgen.schema.reading.remotes import Remotes, check_resources
 from structgen.schema.schema_source import SchemaSource

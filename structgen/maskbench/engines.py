@@ -1,38 +1,25 @@
-"""What a mask engine is to maskbench: a few calls, bound to the engine's own, for they are timed."""
+"""What a mask engine is to maskbench: a few calls, which its adapter binds to its own, for they are timed."""
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from importlib import import_module
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 from structgen.errors import OptionError
+from structgen.maskbench.vocabularies import load
 
 if TYPE_CHECKING:
     from structgen.tokens.tokenizer import Tokenizer
-
-VARIANTS = ("cold", "same-process")
-"""How a process of ours begins: with an empty cache folder, or after it has run the same cases once."""
-_FACTORIES = {
-    "structgen": ("structgen.maskbench.ours:structgen", VARIANTS),
-    "llguidance": ("structgen.maskbench.peers:llguidance", ()),
-    "xgrammar": ("structgen.maskbench.peers:xgrammar", ()),
-    "glrmask": ("structgen.maskbench.peers:glrmask", ("fast-compile",)),
-}
 
 
 class EngineRefusal(Exception):
     """An engine refuses a schema. `reason` groups (a keyword, a limit); the message is the engine's own."""
 
-    def __init__(self, reason: str, message: str, *, by_policy: bool = False) -> None:
-        self.reason, self.by_policy = reason, by_policy
+    def __init__(self, reason: str, message: str) -> None:
+        self.reason = reason
         super().__init__(message)
-
-
-class Unavailable(Exception):
-    """An engine cannot run here; the message says why."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,56 +27,45 @@ class EngineConfig:
     """Everything a worker process needs to make its engine; plain values, since it crosses by pickle."""
 
     name: str
-    """The column's name: `structgen:cold`, `llguidance`."""
-    factory: str
-    """`module:callable`, called with this config and the tokenizer; returns a `MaskEngine`."""
+    """The column's name."""
+    adapter: str
+    """`module:function`, called with the tokenizer and the options; returns a `MaskEngine`."""
     tokenizer: str = "bytes"
-    policies: Mapping[str, Any] = field(default_factory=dict)
-    cache: str = ""
-    """STRUCTGEN_CACHE of the worker; "" leaves the user's own."""
-    memory: int = 0
-    """Bytes of address space that the worker may take; 0 is no bound."""
+    options: Mapping[str, Any] = field(default_factory=dict)
 
-    @property
-    def variant(self) -> str:
-        """What stands behind the engine's own name: `cold`, `fast-compile`, or nothing."""
-        return self.name.partition(":")[2]
+    def create(self) -> tuple[MaskEngine, Tokenizer]:
+        """Return the engine with its tokenizer. Raises what the adapter does where it is not installed."""
+        tokenizer = load(self.tokenizer)
+        module, _, name = self.adapter.partition(":")
+        engine: MaskEngine = getattr(import_module(module), name)(tokenizer, **self.options)
+        return engine, tokenizer
 
 
-def engine_config(name: str, tokenizer: str, policies: Mapping[str, Any], *, memory: int = 0) -> EngineConfig:
-    """Return the config of `structgen`, `structgen:cold`, `llguidance`, `glrmask:fast-compile`...
+def engine_configs(names: Sequence[str], tokenizer: str, policies: Mapping[str, Any]) -> list[EngineConfig]:
+    """Return the configs of engines: `structgen`, and `module:function` for an adapter of another one.
 
-    Raises `OptionError` for a name that is none of them.
+    Raises `OptionError` for another name, and for two adapters whose functions have the same name.
     """
-    known = {
-        variant: factory
-        for kind, (factory, variants) in _FACTORIES.items()
-        for variant in (kind, *(f"{kind}:{one}" for one in variants))
-    }
-    if name not in known:
-        raise OptionError(f"{name!r} is no engine.", where="engine", cure=f"Choose from {', '.join(known)}.")
-    own = policies if name.startswith("structgen") else {}
-    return EngineConfig(name, known[name], tokenizer, own, memory=memory)
-
-
-def create(config: EngineConfig) -> tuple[MaskEngine, Tokenizer]:
-    """Return the engine of a config, with its tokenizer. Raises `Unavailable` where it is not installed."""
-    from structgen.maskbench.vocabularies import load
-
-    tokenizer = load(config.tokenizer)  # a published one is in the user's cache
-    if config.cache:
-        os.environ["STRUCTGEN_CACHE"] = config.cache
-    module, _, name = config.factory.partition(":")
-    engine: MaskEngine = getattr(import_module(module), name)(config, tokenizer)
-    if engine.is_cold:
-        session = engine.compile('{"type": "object", "properties": {"a": {"type": "string"}}}')()
-        session.fill()
-        session.commit(tokenizer.encode(b"{")[0])
-    return engine, tokenizer
-
-
-def _nothing() -> None:
-    return None
+    configs: dict[str, EngineConfig] = {}
+    for given in names:
+        module, _, name = given.rpartition(":")
+        if given == "structgen":
+            config = EngineConfig(name, "structgen.maskbench.ours:structgen", tokenizer, policies)
+        elif module and name.isidentifier():
+            config = EngineConfig(name, given, tokenizer)
+        else:
+            raise OptionError(
+                f"{given!r} is no engine.",
+                where="--engine",
+                cure="Write structgen, or module:function for another engine's adapter. bench/peers.py of "
+                "structgen's repository has those of llguidance, xgrammar and glrmask: "
+                "PYTHONPATH=bench structgen maskbench PATH --engine structgen,peers:llguidance.",
+            )
+        if configs.setdefault(name, config) != config:
+            raise OptionError(
+                f"Two engines would be called {name}.", where="--engine", cure="Rename one of the functions."
+            )
+    return list(configs.values())
 
 
 def _begins(text: bytes, start: int) -> tuple[int, str]:
@@ -104,22 +80,19 @@ class Session:
     fill: Callable[[], object]
     """Writes the next mask into `row`."""
     commit: Callable[[int], object]
-    """Takes a token. Where it is not allowed, returns False or raises one of `refusals`."""
+    """Takes a token. Where it is not allowed, returns False or raises an error."""
     row: memoryview
     """Int32 words."""
     ends: Sequence[int] = ()
     """The end tokens; without any, `may_end` says whether the document may end here."""
     may_end: Callable[[], bool] = bool
-    refusals: tuple[type[BaseException], ...] = ()
+    """It is asked behind the last token that the engine takes. Raises `LimitError` where a bound on the
+    engine's work was met."""
     fill_closing: Callable[[], object] | None = None
     """Fills the row so that any allowed token brings the end nearer."""
-    locate: Callable[[bytes, int], tuple[int, str]] = _begins
+    why: Callable[[bytes, int], tuple[int, str]] = _begins
     """Returns the byte where a text leaves the language, and what was expected there; it is given where the
     refused token begins."""
-    error: Callable[[], str] = str
-    """Returns the engine's own word for why it takes no more."""
-    is_limited: Callable[[], bool] = bool
-    """Returns whether the engine takes no more since a bound on its work was met."""
 
     def allows(self, token: int) -> bool:
         """Return whether the row that was filled last has the token."""
@@ -138,15 +111,7 @@ Start: TypeAlias = Callable[[], Session]
 class MaskEngine:
     """A mask engine with its vocabulary loaded and warm: the one-time work of both is in no figure."""
 
-    name: str
     version: str
     compile: Callable[[str], Start]
     """Compiles a schema, given as JSON text. Raises `EngineRefusal` where the engine refuses it; any other
     exception counts as a crash."""
-    limits: tuple[type[BaseException], ...] = ()
-    """What the engine raises where a bound on its work is met."""
-    widest: Callable[[], MaskEngine | None] = _nothing
-    """Returns this engine with every text of an accepted value in its language; None if that is so now."""
-
-    is_cold: bool = False
-    """Whether it has work to do that is done once a process: loads code, builds tables of the vocabulary."""

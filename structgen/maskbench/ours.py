@@ -2,41 +2,30 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import structgen as sg
 from structgen.json_grammars.schema_grammar import unwarned_schema
-from structgen.maskbench.engines import EngineConfig, EngineRefusal, MaskEngine, Session, Start
+from structgen.maskbench.engines import EngineRefusal, MaskEngine, Session, Start
 
 if TYPE_CHECKING:
     from structgen.tokens.tokenizer import Tokenizer
 
 
-def structgen(config: EngineConfig, tokenizer: Tokenizer) -> MaskEngine:
-    """Return `sg.json_schema`, `compile` and `Matcher`, under the config's policies."""
+def structgen(tokenizer: Tokenizer, **policies: Any) -> MaskEngine:
+    """Return `sg.json_schema`, `compile` and `Matcher`, under some policies."""
     sg.preload("json", tokenizer=tokenizer)  # it puts no mask into the store
-    return under(config.policies, config.name, tokenizer)
-
-
-def under(policies: Mapping[str, Any], name: str, tokenizer: Tokenizer) -> MaskEngine:
-    """Return our engine under some policies."""
     mask = sg.allocate_mask(1, tokenizer.vocab_size)
 
     def compile(schema: str) -> Start:
         try:
             compiled = sg.compile(unwarned_schema(schema, **policies), tokenizer)
         except sg.StructgenError as error:
-            by_policy = isinstance(error, sg.errors.UnsatisfiableUnderPolicy)
-            raise EngineRefusal(reason_of(error), str(error), by_policy=by_policy) from error
+            raise EngineRefusal(reason_of(error), str(error)) from error
         return partial(session_of, compiled, mask, tokenizer.eos_token_ids)
 
-    def widest() -> MaskEngine | None:
-        wider = {**policies, **sg.WIDEST}
-        return None if wider == dict(policies) else under(wider, name, tokenizer)
-
-    return MaskEngine(name, sg.__version__, compile, (sg.errors.LimitError,), widest)
+    return MaskEngine(sg.__version__, compile)
 
 
 def session_of(compiled: sg.CompiledGrammar, mask: Any, ends: tuple[int, ...] = ()) -> Session:
@@ -44,7 +33,7 @@ def session_of(compiled: sg.CompiledGrammar, mask: Any, ends: tuple[int, ...] = 
     was expected there."""
     matcher = sg.Matcher(compiled)
 
-    def locate(text: bytes, start: int) -> tuple[int, str]:
+    def why(text: bytes, start: int) -> tuple[int, str]:
         at, state = start, compiled.step_bytes(compiled.start, text[:start])
         if state is None:
             return start, ""
@@ -61,9 +50,8 @@ def session_of(compiled: sg.CompiledGrammar, mask: Any, ends: tuple[int, ...] = 
         matcher.advance,
         memoryview(mask.array[0]),
         ends,
-        refusals=(sg.errors.TokenError, sg.errors.FinishedError),
         fill_closing=lambda: matcher.fill_mask(mask, 0, budget=matcher.tokens_to_finish()),
-        locate=locate,
+        why=why,
     )
 
 

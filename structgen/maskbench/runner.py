@@ -2,227 +2,180 @@
 
 from __future__ import annotations
 
-import gc
-import multiprocessing
-import os
 import queue
-import signal
-import tempfile
 from array import array
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
-from contextlib import ExitStack
-from dataclasses import replace
+from contextlib import ExitStack, closing
+from functools import partial
 from itertools import chain, islice
 from pathlib import Path
-from time import perf_counter, perf_counter_ns
-from typing import Any, Final, TypeVar
+from typing import Any, Final, Self, TypeAlias, TypeVar
 
 from structgen.errors import StructgenError
-from structgen.maskbench.engines import VARIANTS, EngineConfig, Unavailable, create
-from structgen.maskbench.measurements import COMMIT, MASK, NOT_MEASURED, PHASES, CaseResult, Failure, Verdict
-from structgen.maskbench.readers import Case
-from structgen.maskbench.replay import HEAD, CaseReplay, Parts, Probe
-from structgen.system.installation import install_command
+from structgen.maskbench.engines import EngineConfig
+from structgen.maskbench.measurements import NOT_MEASURED, CaseResult, StepResult, Verdict
+from structgen.maskbench.readers import Case, data_digest
+from structgen.maskbench.replay import Replay
+from structgen.system.ray_workers import ray_answers
+from structgen.system.result_files import Answers, results_of
 from structgen.system.worker_process import EndedError, LateError, WorkerProcess
 
-_SAMPLES: Final = 1 << 17
-"""Times of an instance that are told of though its process hangs."""
 _START_SECONDS: Final = 600.0
 """An engine may compile its inner loop and read its vocabulary before the first case."""
+_SHARD: Final = 16
+"""Schemas that a worker on Ray is given at a time."""
+Task: TypeAlias = tuple[int, Case]
 _Task = TypeVar("_Task")
 _Done = TypeVar("_Done")
-
-
-class EngineError(StructgenError):
-    """An engine cannot run here."""
-
-
-class EngineWorker:
-    """What runs in an engine's process, and may hang or die with it. Called with the name of one of its
-    methods, and what that takes."""
-
-    def __init__(self, config: EngineConfig, shared: Any, log: Path) -> None:
-        """`shared`: memory for `Probe`; `log` takes what the engine writes to stderr."""
-        self._config, self._shared, self._log = config, shared, log
-
-    def start(self) -> tuple[str, float]:
-        """Make the engine; return its version, and the seconds. Raises `Unavailable`, and what it raises."""
-        os.dup2(os.open(self._log, os.O_WRONLY | os.O_CREAT | os.O_APPEND), 2)
-        if memory := self._config.memory:
-            import resource
-
-            resource.setrlimit(resource.RLIMIT_AS, (memory, memory))
-        begun = perf_counter()
-        self._engine, self._tokenizer = create(self._config)
-        self._probe = Probe(memoryview(self._shared).cast("B").cast("q"))
-        # What is loaded now lives as long as the process: no collection need look at it again.
-        gc.collect()
-        gc.freeze()
-        return self._engine.version, perf_counter() - begun
-
-    def prepare(self, case: Case) -> None:
-        """Make ready for a case, untimed."""
-        gc.collect()
-        self._left = CaseReplay(self._engine, self._tokenizer, case, self._probe).parts()
-
-    def further(self) -> Parts | None:
-        """Return the next part of the case's result; None behind the last."""
-        return next(self._left, None)
-
-    def __call__(self, question: str, *given: Any) -> Any:
-        return getattr(self, question)(*given)
 
 
 class EngineProcess:
     """One engine's process: started when first needed, and again after it was killed or died."""
 
-    def __init__(self, config: EngineConfig, timeout: float, folder: Path) -> None:
-        """`timeout`: seconds, for the compilation and each instance; `folder` takes its stderr."""
+    def __init__(self, config: EngineConfig, timeout: float) -> None:
+        """`timeout`: seconds, for the compilation and each instance."""
         self._config, self._timeout = config, timeout
-        self._log = folder / f"{config.name.replace(':', '-')}-{id(self)}.log"
-        self._shared: Any = multiprocessing.get_context("spawn").RawArray("q", HEAD + _SAMPLES)
-        worker = EngineWorker(config, self._shared, self._log)
-        self._process = WorkerProcess(worker, f"engine {config.name}", "--engine", is_fresh=True)
+        self._process = WorkerProcess(Replay(config), f"engine {config.name}", "--engine", is_fresh=True)
         self.end = self._process.end
-        self.version, self.first_use = "", 0.0
-        """Its version, and the seconds in which it loaded its engine, before the first schema."""
 
-    def start(self) -> None:
-        """Start the process unless it runs. Raises `EngineError`, with the reason, where it cannot run."""
-        if self._process.is_running:
-            return
-        self._shared[:HEAD] = [0] * HEAD
+    def start(self) -> str:
+        """Start the process, and return its engine's version. Raises StructgenError where it cannot run."""
         try:
-            self.version, self.first_use = self._asked(_START_SECONDS, "start")
+            return str(self._asked(_START_SECONDS, "start"))
         except Exception as error:
             self.end()
-            reason = str(error) if isinstance(error, Unavailable) else f"{type(error).__name__}: {error}"
-            reason = self._last_words(error) if isinstance(error, EndedError) else reason
-            engine = self._config.name.partition(":")[0]
-            installed = "structgen warmup" if engine == "structgen" else f"python -m {engine}"
-            cure = f"See whether it is there: {install_command(engine) or installed}"
-            raise EngineError(reason, where=self._config.name, cure=cure) from error
+            reason = f"{self._config.name} cannot run: {type(error).__name__}: {error}"
+            cure = f"Install it, or see whether python can import {self._config.adapter}."
+            raise StructgenError(reason, where="--engine", cure=cure) from error
 
     def run(self, case: Case) -> CaseResult:
         """Return what came of one case. A process that hangs is ended, a death is noted; neither raises."""
         result = CaseResult(case.name, case.split, self._config.name)
         if case.problem:
-            failure = Failure(case.name, self._config.name, Verdict.REFUSED, detail=case.problem)
-            result.take({"reason": case.problem, "failures": [failure]})
+            result.steps.append(StepResult(Verdict.REFUSED, reason=case.problem, detail=case.problem))
             return result
-        self.start()
+        if not self._process.is_running:
+            self.start()
         try:
-            # The limit counts from when the engine is ready, which a busy machine may put off.
-            self._asked(_START_SECONDS, "prepare", case)
-            while (parts := self._asked(self._timeout, "further")) is not None:
-                result.take(parts)
+            result.steps.append(self._asked(self._timeout, "compile", case))
+            if result.steps[0].kind == Verdict.RIGHT:
+                for index in range(1 if case.bare else len(case.instances)):
+                    result.steps.append(self._asked(self._timeout, "replay", index))
         except LateError:
-            self._cut_short(case, result, Verdict.TIMED_OUT, f"no answer within {self._timeout:g} s")
+            # the call that hangs has a time, which is a lower bound
+            times = [int(self._timeout * 1e9), NOT_MEASURED][: 2 if result.steps else 1]
+            detail = f"no answer within {self._timeout:g} s"
+            result.steps.append(StepResult(Verdict.TIMED_OUT, array("q", times), detail=detail))
         except EndedError as death:
-            self._cut_short(case, result, Verdict.CRASHED, self._last_words(death))
+            result.steps.append(StepResult(Verdict.CRASHED, detail=f"exit code {death.code}"))
         return result
 
     def _asked(self, seconds: float, question: str, *given: Any) -> Any:
         return self._process.ask((question, *given), seconds, f"to {question}", "Give a longer --timeout.")
 
-    def _last_words(self, death: EndedError) -> str:
-        """Return how the process died: its signal or status, and the end of what it wrote to stderr."""
-        killed = death.code is not None and death.code < 0
-        how = (
-            f"killed by {signal.Signals(-(death.code or 0)).name}" if killed else f"exit status {death.code}"
-        )
-        said = self._log.read_text(errors="replace").strip() if self._log.exists() else ""
-        return f"{how}: {said.splitlines()[-1][:300]}" if said else how
 
-    def _cut_short(self, case: Case, result: CaseResult, verdict: Verdict, why: str) -> None:
-        """Note a worker that hangs or died: the times that it had not sent, and the call it was in."""
-        phase, begun, used = self._shared[:HEAD]
-        waited = perf_counter_ns() - begun
-        pairs = array("q", self._shared[HEAD : HEAD + used])
-        if verdict is Verdict.TIMED_OUT:
-            # the call that hangs has a time, which is a lower bound
-            if phase in (MASK, COMMIT):
-                pairs.append(waited)
-            if not result.compiled:
-                result.first_ns = waited
-        pairs.extend([NOT_MEASURED] * (len(pairs) % 2))
-        index = len(result.verdicts) if result.compiled else None
-        detail = f"{why} ({PHASES[phase]}, {waited / 1e9:.3f} s)"
-        failure = Failure(case.name, self._config.name, verdict, index, detail=detail[:2000])
-        result.take({"pairs": pairs, "failures": [failure], "verdicts": [] if index is None else [verdict]})
-        result.skipped = max(0, len(case.instances) - len(result.verdicts))
+class Engines:
+    """Engines in processes. A context: entering it starts each engine once, so that what it builds once is
+    built, or raises StructgenError; leaving it ends every process."""
 
+    def __init__(self, configs: Sequence[EngineConfig], timeout: float, jobs: int = 1) -> None:
+        self._processes = [[EngineProcess(config, timeout) for config in configs] for _ in range(jobs)]
+        """Of each job, one for each engine."""
+        self._names = [config.name for config in configs]
 
-class BenchRun:
-    """Engines over a set of cases. A context: leaving it ends every process and removes its folders."""
-
-    def __init__(self, configs: Sequence[EngineConfig], *, timeout: float, jobs: int = 1) -> None:
-        self._configs, self._timeout, self.jobs = list(configs), timeout, jobs
-        self._stack = ExitStack()
-        self._processes: list[list[EngineProcess]] = []
-        """Of each engine that can run, one for each job."""
-        self.versions: dict[str, str] = {}
-        self.unavailable: dict[str, str] = {}
-        self.first_use: dict[str, float] = {}
-        """Seconds before the clock started, by engine: its code and tables loaded, its masks known."""
-
-    def __enter__(self) -> BenchRun:
-        folder = tempfile.TemporaryDirectory(prefix="structgen-maskbench-")
-        self._folder = Path(self._stack.enter_context(folder))
+    def __enter__(self) -> Self:
+        with ExitStack() as stack:
+            stack.callback(self.__exit__)
+            versions = [process.start() for process in self._processes[0]]
+            stack.pop_all()
+        self._versions = dict(zip(self._names, versions, strict=True))
         return self
 
     def __exit__(self, *exc: object) -> None:
-        self._stack.close()
+        for process in chain.from_iterable(self._processes):
+            process.end()
 
-    def prepare(self, same: Callable[[], Iterable[Case]], tick: Callable[[], None]) -> None:
-        """Start each engine once, so that what it builds once is built. Those of `same-process` run the cases
-        once before they count: a process that is started again, since one died, does not."""
-        for config in self._configs:
-            if config.variant in VARIANTS:
-                # how its process begins is told by its name: with a new cache folder
-                config = replace(config, cache=tempfile.mkdtemp(prefix="cache-", dir=self._folder))
-            lane = [EngineProcess(config, self._timeout, self._folder) for _ in range(self.jobs)]
-            try:
-                lane[0].start()
-            except EngineError as error:
-                self.unavailable[config.name] = error.what
-                continue
-            begun, self.first_use[config.name] = perf_counter(), lane[0].first_use
-            for process in lane:
-                self._stack.callback(process.end)
-                for case in same() if config.variant == "same-process" else ():
-                    process.run(case)
-                    if process is lane[0]:
-                        tick()
-            if config.variant == "same-process":
-                self.first_use[config.name] += perf_counter() - begun
-            self.versions[config.name] = lane[0].version
-            self._processes.append(lane)
-
-    def results(self, cases: Iterable[Case]) -> Iterator[tuple[Case, list[CaseResult]]]:
-        """Yield each case with its results: one engine after another on one case, then the next case.
+    def __call__(self, tasks: Iterable[Task]) -> Answers:
+        """Yield the versions of the engines; then a line for each task, which is a case and its number: one
+        engine after another on one case, then the next case.
 
         With several jobs, several cases at a time, in the order in which they are done; their times then
         disturb each other.
         """
-        free: queue.SimpleQueue[Sequence[EngineProcess]] = queue.SimpleQueue()
-        for job in range(self.jobs):
-            free.put([lane[job] for lane in self._processes])
+        free: queue.SimpleQueue[list[EngineProcess]] = queue.SimpleQueue()
+        for engines in self._processes:
+            free.put(engines)
 
-        def work(case: Case) -> tuple[Case, list[CaseResult]]:
-            engines = free.get()
+        def work(task: Task) -> dict[str, Any]:
+            engines, (number, case) = free.get(), task
             try:
-                return case, [process.run(case) for process in engines]
+                return {"line": number, "results": [process.run(case).plain() for process in engines]}
             finally:
                 free.put(engines)
 
-        try:
-            yield from as_done(work, cases, self.jobs)
-        except BaseException:  # nobody waits for the answers
-            for process in chain.from_iterable(self._processes):
-                process.end()
-            raise
+        yield self._versions
+        yield from as_done(work, tasks, len(self._processes))
+
+
+class BenchRun:
+    """Engines over a set of cases."""
+
+    def __init__(
+        self,
+        configs: Sequence[EngineConfig],
+        *,
+        timeout: float,
+        jobs: int = 1,
+        out: Path | None = None,
+        on_ray: bool = False,
+        workers: int | None = None,
+    ) -> None:
+        """`timeout`: seconds for a compilation, and for each instance. `jobs`: cases at a time. `out`: a file
+        that takes a line of results for each case, with which a later run goes on (`system.result_files`).
+        `on_ray`: work on Ray, by so many `workers`, each with engines of its own; by default as many as it
+        has processors."""
+        self._configs, self._timeout, self.jobs = list(configs), timeout, jobs
+        self._out, self._on_ray, self._workers = out, on_ray, workers
+        self.versions: dict[str, str] = {}
+        """Of the engines, once there are results."""
+
+    def results(self, cases: Iterable[Case]) -> Iterator[list[CaseResult]]:
+        """Yield the results of each case, one for each engine: those of an earlier run, then the others as
+        they are done. Raises StructgenError where an engine cannot run, and OptionError where `out` is of
+        another run."""
+        tasks = dict(enumerate(enumerate(cases)))
+        with ExitStack() as stack:
+            if self._out is None:
+                lines = stack.enter_context(closing(self._answers([*tasks.values()])))
+                self.versions = next(lines)
+            else:
+                kept = results_of(self._out, tasks, self._answers, self._run_of)
+                lines = (line for line, _ in stack.enter_context(closing(kept)))
+            for line in lines:
+                yield [CaseResult.of_plain(said) for said in line["results"]]
+
+    def _answers(self, left: Sequence[Task]) -> Answers:
+        if self._on_ray:
+            make = partial(_started, self._configs, self._timeout)
+            said = ray_answers(make, left, _SHARD, self._workers)
+            self.jobs = next(said)
+            yield from said
+        else:
+            with Engines(self._configs, self._timeout, self.jobs) as engines:
+                yield from engines(left)
+
+    def _run_of(self, versions: dict[str, str], tasks: Sequence[Task]) -> dict[str, str]:
+        self.versions = versions
+        return {
+            "version of an engine": repr(versions),
+            "timeout, policy or tokenizer": repr((self._timeout, self._configs)),
+            "set of schemas": data_digest(case for _, case in tasks),
+        }
+
+
+def _started(configs: Sequence[EngineConfig], timeout: float) -> Engines:
+    return Engines(configs, timeout).__enter__()
 
 
 def as_done(work: Callable[[_Task], _Done], tasks: Iterable[_Task], jobs: int) -> Iterator[_Done]:

@@ -8,8 +8,8 @@ What comes in: names of files and folders. What goes out: their contents, paths,
    another version of the code never reads it.
 3. `resources` finds the data that ships with the package; `text_files` reads schemas and grammars.
 4. `fork_locks` are locks that a fork leaves whole. `public_calls` tells which public call this thread is in.
-5. `ray_workers` hands out shards of work to actors of Ray. `worker_process` is a function in a process of its
-   own, with a time limit.
+5. `result_files` keeps the results of many tasks, and goes on after a kill; `ray_workers` hands out tasks to
+   actors of Ray. `worker_process` is a function in a process of its own, with a time limit.
 6. `html_pages`: pages of HTML of jinja2 templates. `progress`: a bar, or lines. `lazy_names`: public names
    loaded when first used.
 7. `held_bytes` measures what a caller's own method remembers. `installation`: the command that installs what

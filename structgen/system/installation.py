@@ -24,6 +24,7 @@ _TOKENIZERS: Final = ("sentencepiece", "tiktoken", "tokenizers")
 _TORCH: Final = ("safetensors", "torch")
 _TRANSFORMERS: Final = (*_TOKENIZERS, *_TORCH, "transformers")
 EXTRAS: Final[Mapping[str, tuple[str, ...]]] = {
+    "anthropic": ("anthropic", *_TYPED),
     "gguf": ("accelerate", "gguf", *_TRANSFORMERS),
     "monitors": ("jedi",),
     "openai": ("openai", *_TYPED),

@@ -1,8 +1,8 @@
-"""Work on Ray: shards go to actors, each of which has a worker of its own.
+"""Work on Ray: shards of tasks go to actors, each of which has a worker of its own.
 
-A shard is what one call of a worker does. If its process is killed, Ray starts it again and makes the call
-again; whoever hands out shards writes the answers down, and asks next time for what is missing alone. Nothing
-that was compiled is sent: an actor makes its worker in its own process, once.
+If the process of a worker is killed, Ray starts it again and makes the call again; whoever hands out tasks
+writes the answers down, and asks next time for what is missing alone. Nothing that was compiled is sent: an
+actor makes its worker in its own process, once.
 """
 
 from __future__ import annotations
@@ -11,17 +11,15 @@ import logging
 import pickle
 import threading
 from collections import deque
-from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
-from contextlib import contextmanager
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
 from typing import Any, TypeAlias
 
 from structgen.errors import OptionError, StructgenError
 from structgen.system.installation import not_installed
+from structgen.system.result_files import Answers
 
-Worker: TypeAlias = Callable[[Sequence[Any]], Iterable[Any]]
-"""What an actor makes in its process. For a shard, which is some tasks or none, it yields first what must be
-the same in all workers of a run, such as versions; then the answers."""
+Worker: TypeAlias = Callable[[Sequence[Any]], Answers]
+"""What an actor makes in its process: it answers a shard, which is some tasks or none."""
 
 
 class RayActor:
@@ -45,16 +43,25 @@ class RayActor:
             return StructgenError(str(error))
 
 
-@contextmanager
-def ray_workers(
-    make: Callable[[], Worker], count: int | None = None, *, gpu: bool | None = False, at_once: int = 1
-) -> Iterator[RayWorkers]:
-    """Lend workers on the cluster that Ray finds (RAY_ADDRESS), or on one that it starts on this machine for
-    as long.
+def ray_answers(
+    make: Callable[[], Worker],
+    tasks: Sequence[Any],
+    size: int,
+    count: int | None = None,
+    *,
+    gpu: bool | None = False,
+    at_once: int = 1,
+) -> Answers:
+    """Yield how many workers there are, what all of them say of themselves, then the answers, in the order in
+    which shards of `size` tasks are done. The cluster is the one that Ray finds (RAY_ADDRESS), or one that it
+    starts on this machine for as long.
 
-    `count`: how many; by default as many as the cluster has processors, or GPUs if `gpu`. `gpu`: whether each
-    has one; None: where the cluster has any. `at_once`: shards that a worker has at a time, each in a thread.
-    Raises OptionError where Ray is not installed, or the cluster has no GPU.
+    `count`: how many workers; by default as many as the cluster has processors, or GPUs if `gpu`. Those that
+    find no room yet are given shards once they do. `gpu`: whether each has one; None: where the cluster has
+    any. `at_once`: shards that a worker has at a time, each in a thread.
+
+    Raises OptionError where Ray is not installed, or the cluster has no GPU; StructgenError where a worker
+    does, where it says another thing of itself than the first one, or fails otherwise than by its end.
     """
     try:
         import ray  # optional: ray
@@ -63,6 +70,8 @@ def ray_workers(
     is_ours = not ray.is_initialized()
     if is_ours:
         ray.init(include_dashboard=False, log_to_driver=False, logging_level=logging.ERROR)
+    todo = deque(tasks[at : at + size] for at in range(0, len(tasks), size))
+    actors, going, asked, about = list[Any](), dict[Any, Any](), set[Any](), None
     try:
         there = ray.cluster_resources()
         gpu = bool(there.get("GPU")) if gpu is None else gpu
@@ -78,75 +87,49 @@ def ray_workers(
                 where="ray",
                 cure="Let requests hold plain values and grammars.",
             ) from error
+        yield count
         # a worker and a call whose process was killed are made again, as often as it takes
         again = {"max_restarts": -1, "max_task_retries": -1, "max_concurrency": at_once}
         actor = ray.remote(num_cpus=1, num_gpus=int(gpu), **again)(RayActor)
-        yield RayWorkers(ray, actor, sent, count, at_once)
+        actors += [actor.remote() for _ in range(count)]
+        # an actor for each further shard that it can take, by the call whose end says so
+        going |= {one.answer.remote(sent, ()): one for one in actors for _ in range(at_once)}
+        while todo or asked or about is None:
+            (done,), _ = ray.wait([*going], num_returns=1)
+            one, said = going.pop(done), ray.get(done)
+            asked.discard(done)
+            if isinstance(said, StructgenError):
+                raise said
+            own, *answers = said
+            if about is not None and own != about:
+                raise StructgenError(
+                    f"A worker has {own}, another one {about}.",
+                    where="ray",
+                    cure="Give all machines the same version and the same model.",
+                )
+            if todo:
+                call = one.answer.remote(sent, todo.popleft())
+                going[call] = one
+                asked.add(call)
+            if about is None:
+                about = own
+                yield about
+            yield from answers
+        # those that were started end in order, and take their folders with them
+        left = [one for one in actors if one not in going.values()]
+        ended = [one.__ray_terminate__.options(max_task_retries=0).remote() for one in left]
+        ray.wait(ended, num_returns=len(ended), timeout=60)
+    except ray.exceptions.RayError as failed:
+        raise StructgenError(
+            f"A worker failed: {str(failed).strip().splitlines()[-1]}",
+            where="ray",
+            cure="What it is sent must be of modules that every machine has, and that do no work when they "
+            "are imported.",
+        ) from failed
     finally:
+        for call in going:  # or Ray says on stdout that they are not made again
+            ray.cancel(call)
+        for one in actors:
+            ray.kill(one)
         if is_ours:
             ray.shutdown()
-
-
-@dataclass(frozen=True, slots=True)
-class RayWorkers:
-    """Workers, which begin when shards are handed out and end when all are answered."""
-
-    _ray: Any
-    _actor: Any
-    _sent: Any
-    """What makes a worker, in Ray's store."""
-    count: int
-    _at_once: int
-
-    def answers(self, shards: Iterable[Sequence[Any]], about: object = None) -> Generator[Any, None, None]:
-        """Yield what all workers say of themselves, then the answers, in the order in which shards are done.
-        Workers that find no room yet are given shards once they do; without a shard none is started.
-
-        Raises StructgenError where a worker does, where it says another thing of itself than `about` or than
-        the first one, or where it fails otherwise than by its end.
-        """
-        ray, todo = self._ray, deque(shards)
-        if not todo:
-            return
-        actors = [self._actor.remote() for _ in range(self.count)]
-        # an actor for each further shard that it can take, by the call whose end says so
-        going = {one.answer.remote(self._sent, ()): one for one in actors for _ in range(self._at_once)}
-        asked, is_told = set[Any](), False
-        try:
-            while todo or asked:
-                (done,), _ = ray.wait([*going], num_returns=1)
-                one, said = going.pop(done), ray.get(done)
-                asked.discard(done)
-                if isinstance(said, StructgenError):
-                    raise said
-                own, *answers = said
-                if own != (about := about or own):
-                    raise StructgenError(
-                        f"A worker has {own}, another one {about}.",
-                        where="ray",
-                        cure="Give all machines the same version and the same model.",
-                    )
-                if todo:
-                    call = one.answer.remote(self._sent, todo.popleft())
-                    going[call] = one
-                    asked.add(call)
-                if not is_told:
-                    is_told = True
-                    yield about
-                yield from answers
-            # those that were started end in order, and take their folders with them
-            there = [one for one in actors if one not in going.values()]
-            ended = [one.__ray_terminate__.options(max_task_retries=0).remote() for one in there]
-            ray.wait(ended, num_returns=len(ended), timeout=60)
-        except ray.exceptions.RayError as failed:
-            raise StructgenError(
-                f"A worker failed: {str(failed).strip().splitlines()[-1]}",
-                where="ray",
-                cure="What it is sent must be of modules that every machine has, and that do no work when "
-                "they are imported.",
-            ) from failed
-        finally:
-            for call in going:  # or Ray says on stdout that they are not made again
-                ray.cancel(call)
-            for one in actors:
-                ray.kill(one)

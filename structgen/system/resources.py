@@ -54,8 +54,8 @@ DOES = {
 """What each model is for that has a name, in the order of `structgen models`."""
 NAMED_MODELS = tuple(DOES)
 """The models that have a name."""
-ON_A_SERVER = "openai:"
-"""What the name of a model on a server begins with: `openai:URL#NAME`."""
+ON_A_SERVER = ("openai:", "ollama:", "anthropic:")
+"""What the name of a model on a server begins with: `openai:URL#NAME`, `ollama:NAME`, `anthropic:NAME`."""
 
 
 def model_name(given: str | PathLike[str]) -> str:

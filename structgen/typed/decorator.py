@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, NoReturn, ParamSpec, Protocol, TypeVar, U
 
 from structgen.engine.model_prompts import Message
 from structgen.errors import OptionError, UnsupportedError, options_named
-from structgen.typed.functions import Asked, AsyncTypedFunction, FilledPrompt, TypedFunction
+from structgen.typed.functions import Asking, AsyncTypedFunction, FilledPrompt, TypedFunction
 from structgen.typed.infilled import Infilling, is_infilling, no_stream
 from structgen.typed.options import NAMED_ELSEWHERE, OPTION_DEFAULTS, TARGETS, CallOptions
 from structgen.typed.prompts import Template
@@ -67,10 +67,10 @@ def generate(
     """Return a decorator: the function's docstring is the prompt, its return annotation the result's type.
 
     model
-        a name (`structgen/extract`), a folder that transformers reads, `openai:URL#NAME`, an `sg.Server`,
-        or an `sg.Engine`. A named model is loaded at the first call, and all functions of the process share
-        it. A masked-diffusion model (`structgen/infill`, a folder of a known family, an `sg.Infilling`) fills
-        the document in any order.
+        a name (`structgen/extract`), a folder that transformers reads, `openai:URL#NAME`, `ollama:NAME`,
+        `anthropic:NAME`, an `sg.Server`, or an `sg.Engine`. A named model is loaded at the first call,
+        and all functions of the process share it. A masked-diffusion model (`structgen/infill`, a folder of a
+        known family, an `sg.Infilling`) fills the document in any order.
     target
         any target of `sg.run`, such as a grammar, a pattern or a JSON Schema, if the return annotation does
         not define the result. The annotation may then be the type of the value: `-> str`.
@@ -149,10 +149,11 @@ def generate(
         template = Template(docstring, signature) if docstring and docstring.strip() else None
         annotation = _annotation(function) if target is None else None
         form = partial(_form, target, annotation, function, frame.f_locals, asked, streams)
-        made = Asked(function, template, form, asked.writer, asked.options)
+        waits = inspect.iscoroutinefunction(function)
+        made = Asking(function.__qualname__, form, asked.writer, asked.options, waits, function, template)
         with suppress(NameError):  # else it is read at the first call
             made.form = form()
-        return AsyncTypedFunction(made) if inspect.iscoroutinefunction(function) else TypedFunction(made)
+        return (AsyncTypedFunction if waits else TypedFunction)(made)
 
     return decorated
 

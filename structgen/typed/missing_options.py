@@ -31,6 +31,12 @@ max_tokens excludes no_field: max_tokens is given, and sg.Server has no field fo
     no_field=lambda options, server: server.max_tokens_field is None,
 )
 """Of a typed function's options, and an `sg.Server`."""
+OF_ANTHROPIC: Final = Exclusions(
+    """
+seed presence_penalty frequency_penalty logit_bias: {} is not in Anthropic's protocol. | Leave it out.
+"""
+)
+"""Of a sampling."""
 OF_SERVER_FORMS: Final = Exclusions(
     """
 thinking if thoughts: thinking cannot be had from a server.
@@ -89,3 +95,8 @@ outline stop wrap: {} has no meaning beside tools.
 """
 )
 """Of the options of a call beside tools."""
+WITHOUT_TOOLS: Final = Exclusions(
+    "tool_choice parallel tool_format needs tools: {} is given, and no tools. "
+    "| Give tools=[...], or leave it out."
+)
+"""Of the options of a call."""

@@ -6,9 +6,9 @@ from collections.abc import Callable
 from itertools import islice
 from typing import TYPE_CHECKING, Any, Generic, TypeAlias, TypeVar
 
-from structgen.core.events import JsonError, Place, pointer_of
-from structgen.core.growing_json import MISSING, GrowingJson
 from structgen.errors import OptionError, ValidatorError
+from structgen.json_text.events import JsonError, Place, pointer_of
+from structgen.json_text.growing_json import MISSING, GrowingJson
 from structgen.typed.outcomes import Outcome
 from structgen.typed.wanted_forms import failed
 from structgen.typed.wrapping import WRAPPER
@@ -165,7 +165,8 @@ class PartialDocument:
             try:
                 value = part.read(self._reader.between(start, end))
             except ValidatorError as refusal:
-                raise failed(refusal.what, self.text(None), 1, refusal.where) from refusal
+                where = pointer_of(parts) + refusal.where
+                raise failed(refusal.what, self.text(None), 1, where) from refusal
         self._closed[start] = parts, value
         return value
 

@@ -1,4 +1,4 @@
-"""Reading the reply of a server: where in it the document stands.
+"""Reading the reply of a model that nothing holds to its schema: where in it the document stands.
 
 A server that keeps `response_format` sends the document and nothing else. Many others send thoughts before
 it, a sentence around it, or a fence. `read` finds the document by rules that never choose between two:
@@ -15,9 +15,10 @@ it, a sentence around it, or a fence. `read` finds the document by rules that ne
    The same value twice is one. With two different documents nothing tells a draft from the answer, nor an
    example from it: the reply is refused, says so, and is asked for again.
 
-Only objects of the schema that was sent are looked for in sentences (`inside`). A number, a word or a list
-would be found in many sentences that do not mean it: `[1]` is a list of integers and a footnote. These are
-read where they are the whole reply, what follows the thoughts, or the content of the one fence.
+Only objects, and lists that hold objects, are looked for in sentences. A number, a word or another list would
+be found in many sentences that do not mean it: `[1]` is a list of integers and a footnote. These are read
+where they are the whole reply, what follows the thoughts, or the content of a fence. A document that was
+asked for inside of an object is read as it is where no such object is found.
 
 Nothing is mended: comments, trailing commas and typographic quotes are not JSON.
 """
@@ -26,20 +27,23 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, replace
+from typing import Any
 
 from structgen.core.compiled import CompiledGrammar
-from structgen.core.events import JsonError
-from structgen.core.growing_json import GrowingJson
+from structgen.json_text.events import JsonError
+from structgen.json_text.growing_json import GrowingJson
+from structgen.typed.wrapping import WRAPPER, is_object, unwrapped, wrapper_of
 
 _TAG = r"(?:<{0}(?:think|thinking|reasoning)>|\[{0}THINK\])"
 _OPENING = re.compile(_TAG.format(""))
 _CLOSING = re.compile(_TAG.format("/"))
 _LONGEST_TAG = len("</reasoning>")
-_LINE = re.compile(rf"[ \t\r\ufeff]*+(?:(?P<object>\{{)|(?P<tag>{_OPENING.pattern}))")
-"""The beginning of a line that begins an object, or thoughts."""
-_LINE_END = re.compile(rf"\n|{_CLOSING.pattern}")
+_LINE = re.compile(rf"[ \t\r\ufeff]*+(?:(?P<bracket>[\[{{])|{_OPENING.pattern})")
+"""The beginning of a line that begins with a bracket, or with thoughts."""
+_GOING_ON = re.compile(rf"(?P<end>{_CLOSING.pattern}|\n)|[\[{{]")
+"""What ends a line, or a bracket inside of one."""
 _MARK = re.compile(r'"(?:[^"\\]|\\.)*+"?|[\[{]|[\]}]', re.DOTALL)
 """What opens or closes brackets, and strings, whose brackets are text."""
 _FENCE = re.compile(
@@ -52,38 +56,35 @@ _BLANKS = " \t\r\n\ufeff"
 """What may stand around a document: JSON's white space and the byte order mark."""
 
 
-_WORDS = ("error", "message", "msg", "detail", "errors")
-"""Members that hold the words of a refusal: OpenAI's, FastAPI's, those of other servers."""
-_MOST_WORDS = 500
-"""Characters of them that are told, at most."""
+@dataclass(frozen=True, slots=True)
+class SentSchema:
+    """The schema that a model is asked for, and what is wanted of its documents."""
 
+    schema: dict[str, Any]
+    compiled: CompiledGrammar
+    """Its grammar over bytes."""
+    is_wrapped: bool
+    """Whether an object with one member holds what is wanted."""
+    keeps_wrapper: bool
+    """Whether the text of a result has this object, as that of a type has."""
+    is_said: bool
+    """Whether what is wanted is the text that a string says, without its quotes."""
 
-def words_of(said: object, depth: int = 6) -> str:
-    """Return what a server says of a refusal, on one line: a text, or what is in members of an object whose
-    names are known, each behind its place (`loc`) if it has one. "" where it says nothing; what lies deeper
-    than `depth` objects is not read."""
-    found: list[str] = []
-    if isinstance(said, str):
-        found = re.sub(r"<[^>]*>" if said.lstrip().startswith("<") else "\0", " ", said).split()
-    elif isinstance(said, list) and depth:
-        found = [f"{one};" for one in (words_of(one, depth - 1) for one in said[:8]) if one]
-    elif isinstance(said, Mapping) and depth:
-        words = (words_of(said.get(name), depth - 1) for name in _WORDS)
-        found = [f"{one};" for one in dict.fromkeys(words) if one]
-        if found and isinstance(place := said.get("loc"), list):
-            found.insert(0, f"{'/'.join(map(str, place))}:")
-    return " ".join(found).removesuffix(";")[:_MOST_WORDS]
+    def asked(self, text: str) -> str | None:
+        """Return a text that is a document as it was asked for, else None."""
+        return text if accepts(self.compiled, text) else None
 
+    def bare(self, text: str) -> str | None:
+        """Return the document that says what a text is by itself; None where the schema has none."""
+        inner = (text, json.dumps(text)) if self.is_said else (text,)
+        return next(filter(self.asked, map(wrapper_of, inner) if self.is_wrapped else inner), None)
 
-def words_of_error(error: Exception) -> str:
-    """Return what a server says with an error of the openai package, or of JSON; "" where it says nothing."""
-    response = getattr(error, "response", None)
-    if response is None:
-        return words_of(getattr(error, "body", None) or getattr(error, "doc", None))
-    try:
-        return words_of(response.json())
-    except ValueError:
-        return words_of(response.text)
+    def wanted(self, document: str) -> tuple[str, Any]:
+        """Return what is wanted of a document: its text and its value."""
+        value = self.compiled.value(document.encode("utf-8", "surrogatepass"))
+        if self.is_wrapped and not self.keeps_wrapper:
+            document, value = unwrapped(document), value[WRAPPER]
+        return value if self.is_said else document, value
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,9 +100,25 @@ class ReadReply:
     """Why there is no document, where that is no matter of one text: a sentence without its full stop."""
 
 
+def read_document(reply: str, sent: SentSchema) -> ReadReply:
+    """Return what a reply says: a document as it was asked for, else what it holds by itself, else why there
+    is none. Cost: that of `read`, twice."""
+    found = read(reply, sent.asked, inside=is_object(sent.schema))
+    if found.document is None and not found.fault:
+        again = read(reply, sent.bare, inside=False)
+        if again.document is not None or again.fault:
+            return again
+        if sent.bare(found.found) is not None:
+            return replace(found, fault="The document is no object, and stands inside of a sentence")
+    if found.document is None and not found.fault:
+        wrong = first_fault(sent.compiled, found.found)
+        return replace(found, fault=f"The document is none of the schema's: {wrong}")
+    return found
+
+
 def read(reply: str, document_of: Callable[[str], str | None], *, inside: bool) -> ReadReply:
     """Return what a reply says, by the rules above. `document_of` returns the document that a text is, or
-    None; `inside`: whether a sentence may hold it. Cost: linear in the reply, and a call for each
+    None; `inside`: whether a sentence may hold any object. Cost: linear in the reply, and a call for each
     candidate."""
     if not reply.strip(_BLANKS):
         return ReadReply(reply, None, fault="The reply is empty")
@@ -112,12 +129,9 @@ def read(reply: str, document_of: Callable[[str], str | None], *, inside: bool) 
             return ReadReply(whole, document, before)
     if parts is None:
         return ReadReply(reply, None, fault="The reply is thoughts alone: their tag is never closed")
-    fences = _FENCE.finditer(rest)
-    blocks = [one["content"].strip(_BLANKS) for one in fences if one["open"] is None]
-    if inside:
-        blocks += _bracketed(rest)
-    elif len(blocks) > 1:
-        return ReadReply(reply, None, thoughts)
+    values = list(dict.fromkeys(_bracketed(rest)))
+    blocks = [one["content"].strip(_BLANKS) for one in _FENCE.finditer(rest) if one["open"] is None]
+    blocks += [one for one in values if inside or (one[0] == "[" and "{" in one)]
     documents: dict[str, tuple[str, str]] = {}
     for one in dict.fromkeys(blocks):
         if (document := document_of(one)) is not None:
@@ -128,7 +142,6 @@ def read(reply: str, document_of: Callable[[str], str | None], *, inside: bool) 
     if documents:
         what = f"The reply has {len(documents)} different documents, and does not say which is meant"
         return ReadReply(reply, None, thoughts, what)
-    values = list(dict.fromkeys(_bracketed(rest)))
     return ReadReply(values[0] if inside and len(values) == 1 else reply, None, thoughts)
 
 
@@ -195,14 +208,16 @@ def first_fault(compiled: CompiledGrammar, text: str) -> str:
 
 
 class ArrivingObject:
-    """Finds the object in a reply that arrives in pieces: what begins with the first line that begins with
-    `{` outside of thoughts, as far as it is JSON. `read` has the last word on whether it is the document."""
+    """Finds the object or the array in a reply that arrives in pieces: what begins with the first bracket
+    outside of thoughts, if a line begins with it, as far as it is JSON. `read` has the last word on whether
+    it is the document."""
 
-    def __init__(self) -> None:
-        self.reply = ""
+    def __init__(self, bracket: str = "{") -> None:
+        self.reply, self._bracket = "", bracket
         self._line = 0
         """Where the last line begins, or what stands behind the thoughts."""
-        self._thinks = False
+        self._is_hidden = False
+        """Whether it can only begin behind thoughts that end: inside of these, and behind another bracket."""
         self._reader: GrowingJson | None = None
         """Reads the object; None before it begins."""
         self._is_over = False
@@ -210,22 +225,24 @@ class ArrivingObject:
 
     @property
     def found(self) -> str:
-        """The object so far, as it stands in the reply."""
+        """What there is of it, as it stands in the reply."""
         return "" if self._reader is None else self._reader.text
 
     def add(self, piece: str) -> None:
         """Take a piece. Cost: linear in it, and in the white space before the line's first character."""
         at, self.reply = len(self.reply), self.reply + piece
         while self._reader is None:
-            head = _LINE.match(self.reply, self._line)
-            self._thinks = self._thinks or (head is not None and head["tag"] is not None)
-            if head is not None and head["object"] and not self._thinks:
-                self._reader, at = GrowingJson(), head.start("object")
+            head = None if self._is_hidden else _LINE.match(self.reply, self._line)
+            if head is not None and head["bracket"] == self._bracket:
+                self._reader, at = GrowingJson(), head.start("bracket")
                 break
-            end = _LINE_END.search(self.reply, max(self._line, at - _LONGEST_TAG))
+            self._is_hidden = self._is_hidden or head is not None
+            ends = _CLOSING if self._is_hidden else _GOING_ON
+            end = ends.search(self.reply, max(self._line, at - _LONGEST_TAG))
             if end is None:
                 return
-            self._thinks, self._line = self._thinks and end[0] == "\n", end.end()
+            self._is_hidden = not self._is_hidden and end["end"] is None
+            self._line = end.start() if self._is_hidden else end.end()
         if not self._is_over:
             try:
                 self._reader.feed(self.reply[at:])

@@ -32,7 +32,8 @@ from structgen.text_grammars.regular import RegularGrammar
 from structgen.tokens.tokenizer import Tokenizer, byte_tokenizer
 from structgen.typed.missing_options import OF_TOOLS
 from structgen.typed.options import TypedOptions
-from structgen.typed.tool_use import ToolOptions, ToolUse, names_calls, tool_use
+from structgen.typed.server_replies import SentSchema
+from structgen.typed.tool_use import ToolUse, names_calls, tool_use
 from structgen.typed.wrapping import WRAPPER, WrappedReader, Wrapping, is_object, wrapped
 
 if TYPE_CHECKING:
@@ -122,21 +123,21 @@ class WantedForm:
         return None
 
     @cached_property
-    def sent(self) -> tuple[CompiledGrammar, dict[str, Any]]:
-        """The grammar over bytes that a server's documents are held to, and the schema that is sent. Raises
-        UnsupportedError for a grammar that no schema says."""
-        grammar, schema = self.grammar, self.schema if self.spoken is None else self.spoken
-        if schema is None or grammar is None:
+    def sent(self) -> SentSchema:
+        """What a server is asked for. Raises UnsupportedError for a grammar that no schema says."""
+        schema = self.schema if self.spoken is None else self.spoken
+        if schema is None:
             raise UnsupportedError(
                 "A grammar that no JSON Schema says cannot be sent.",
                 keyword="grammar",
                 where="target",
                 cure="Ask an engine, or for a schema, a choice or a regular expression.",
             )
-        if self.spoken is None:
-            own = dict(self.reader.policies) if self.reader is not None else {}
-            grammar = unwarned_schema(schema, **{**own, **WIDEST})
-        return compile(grammar, byte_tokenizer()), wrapped(schema) if self.wrap else schema
+        sent = wrapped(schema) if self.wrap else schema
+        own = dict(self.reader.policies) if self.reader is not None else {}
+        compiled = compile(unwarned_schema(sent, **{**own, **WIDEST}), byte_tokenizer())
+        is_wrapped = self.is_wrapped or sent is not schema
+        return SentSchema(sent, compiled, is_wrapped, self.is_wrapped, self.spoken is not None)
 
     def written_by(self, tokenizer: Tokenizer) -> Grammar | None:
         """Return the grammar for a vocabulary. The object that says a text has no needless escapes; where the
@@ -230,11 +231,11 @@ def _held(hint: Any, wrap: Wrapping) -> TypeReader[Any]:
     return WrappedReader(reader) if is_held and not is_object(reader.schema) else reader
 
 
-def form_of_calls(given: ToolOptions, thinking: Any, options: TypedOptions, hint: Any) -> WantedForm:
+def form_of_calls(options: TypedOptions, hint: Any) -> WantedForm:
     """Return the form of a reply that may call tools. Errors: those of `tool_use`; OptionError for options
     that have no meaning beside tools."""
     OF_TOOLS.refuse(options)
-    return WantedForm(hint, tools=tool_use(given, thinking, options.policies, hint))
+    return WantedForm(hint, tools=tool_use(options, hint))
 
 
 def check_wrap(form: WantedForm, wrap: bool | None) -> None:

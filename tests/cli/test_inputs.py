@@ -13,7 +13,7 @@ from command_line import Result, commanded
 from long_waits import without_waits
 
 from structgen.cli import app
-from structgen.engine.bulk.bulk_file import read_prompts
+from structgen.engine.bulk_runs import read_prompts
 from structgen.errors import OptionError
 
 PERSON = '{"type": "object", "properties": {"name": {"type": "string"}}, "required": ["name"]}'

@@ -12,7 +12,6 @@ import warnings
 from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
-from types import SimpleNamespace
 from typing import Any, NoReturn, TextIO
 
 import pytest
@@ -21,8 +20,6 @@ from long_waits import without_waits
 
 import structgen as sg
 from structgen.cli import app, main
-from structgen.cli.maskbench import _failure_file
-from structgen.maskbench.measurements import Failure
 from structgen.system import progress
 from structgen.system.cache import replacing, writing
 
@@ -155,11 +152,10 @@ def test_a_file_on_a_full_disk_is_told_by_its_path(
 
 
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="the system has no full device")
-def test_failures_on_a_full_disk_are_told_by_their_path() -> None:
-    found = SimpleNamespace(failures=[Failure("a", "b", "c")])
-    with pytest.raises(OSError) as caught, _failure_file(Path("/dev/full")) as write:
-        write([found])
-    assert caught.value.filename == "/dev/full"
+def test_failures_on_a_full_disk_are_told_by_their_path(folder: Path) -> None:
+    (folder / "bad.json").write_text("{")
+    found = commanded("maskbench", "bad.json", "--tokenizer", "bytes", "--failures", "/dev/full")
+    assert found.exit_code == 2 and "/dev/full: No space left" in found.stderr.replace("\n", " ")
 
 
 @pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="the system has no named pipes")

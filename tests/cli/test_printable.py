@@ -160,7 +160,7 @@ def test_other_arguments(tmp_path: Path, terminal: bool, monkeypatch: pytest.Mon
 
 @pytest.mark.parametrize(
     "option",
-    [(), pytest.param(("--json",), marks=pytest.mark.slow), pytest.param(("--csv",), marks=pytest.mark.slow)],
+    [(), pytest.param(("--json",), marks=pytest.mark.slow)],
 )
 def test_the_bench_of_masks(tmp_path: Path, option: tuple[str, ...]) -> None:
     path = tmp_path / "split" / f"o{EVIL}.json"

@@ -18,10 +18,10 @@ from typer.testing import CliRunner
 
 import structgen as sg
 from structgen.cli import app
-from structgen.engine.bulk import BulkProgress, run_bulk
-from structgen.engine.bulk.bulk_runs import model_digest, run_file
+from structgen.engine.bulk_runs import BulkProgress, model_digest, run_bulk
 from structgen.engine.engine import Engine
 from structgen.engine.requests import Request, Sampling
+from structgen.system.result_files import run_file
 
 TOKENIZER = tokenizer()
 GRAMMAR = sg.json_schema({"type": "array", "items": {"enum": ["<b>", "x & y"]}, "minItems": 1, "maxItems": 3})
@@ -76,10 +76,9 @@ def test_a_second_process_is_kept_from_results_that_one_writes_and_a_dead_one_is
     lock = tmp_path / "r.jsonl.lock"
     code = f"""
 import time
-from pathlib import Path
-from structgen.system.file_locks import exclusive
-with exclusive(Path({str(lock)!r})) as held:
-    print(held, flush=True)
+from filelock import FileLock
+with FileLock({str(lock)!r}) as held:
+    print(held.is_locked, flush=True)
     time.sleep(600)
 """
     with subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE, text=True) as other:
@@ -200,7 +199,7 @@ OTHERS: dict[str, Callable[[str], Request]] = {
     "another sampling or seed. ": lambda text: replace(_request(text), sampling=Sampling(top_k=9, seed=2)),
     "another max_tokens, or another option.": lambda text: replace(_request(text), max_tokens=59),
     "another max_tokens, or another option. ": lambda text: replace(_request(text), thinking=SHORT),
-    "another way of putting prompts.": lambda text: replace(_request(text), prompt=f"{text} "),
+    "another file of prompts, or way of putting them.": lambda text: replace(_request(text), prompt=text * 2),
     "another schema or grammar and sampling or seed.": lambda text: Request(text, None, max_tokens=60),
 }  # fmt: skip
 
@@ -250,7 +249,7 @@ def test_prompts_that_were_changed_are_refused_and_those_that_were_added_are_don
     text = prompts.read_text().rstrip("\n")
     for changed in (text.replace('"p4"', '"p9"'), text.replace("id1", "id7"), text.partition("\n")[0]):
         prompts.write_text(changed)
-        with pytest.raises(sg.errors.OptionError, match=r"another file of prompts\."):
+        with pytest.raises(sg.errors.OptionError, match=r"another file of prompts, or way of putting them\."):
             run_bulk(_engine(), prompts, out, _request)
     prompts.write_text(f'{text}\n"p6"\n')
     assert run_bulk(_engine(), prompts, out, _request).done == 7

@@ -16,11 +16,11 @@ from typer.testing import CliRunner
 
 import structgen as sg
 from structgen.cli import app
-from structgen.engine.bulk import BulkProgress, bulk_on_ray, run_bulk, run_bulk_on_ray
-from structgen.engine.bulk.bulk_file import engine_answers
-from structgen.engine.bulk.bulk_runs import run_file
+from structgen.engine import bulk_runs
+from structgen.engine.bulk_runs import BulkProgress, engine_answers, run_bulk, run_bulk_on_ray
 from structgen.engine.engine import Engine
 from structgen.engine.requests import Request, Sampling
+from structgen.system.result_files import run_file
 
 TOKENIZER = tokenizer()
 GRAMMAR = sg.json_schema({"type": "array", "items": {"enum": ["a", "b", "c"]}, "minItems": 1, "maxItems": 3})
@@ -48,8 +48,8 @@ def _own_answers(model: str, options: dict[str, Any], request_of: Any) -> Any:
 
 @pytest.fixture
 def workers(monkeypatch: pytest.MonkeyPatch) -> Workers:
-    monkeypatch.setattr(bulk_on_ray, "_own_answers", _own_answers)
-    return in_process_workers.use(monkeypatch, bulk_on_ray)
+    monkeypatch.setattr(bulk_runs, "_own_answers", _own_answers)
+    return in_process_workers.use(monkeypatch, bulk_runs)
 
 
 def _prompts(folder: Path) -> Path:
@@ -159,7 +159,7 @@ def test_a_folder_takes_no_results(tmp_path: Path, prompts: Path) -> None:
 def test_what_is_wrong_with_a_model_is_said_and_nothing_is_written(
     tmp_path: Path, prompts: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    in_process_workers.use(monkeypatch, bulk_on_ray)
+    in_process_workers.use(monkeypatch, bulk_runs)
     with pytest.raises(sg.StructgenError, match="nowhere"):
         run_bulk_on_ray(tmp_path / "nowhere", prompts, tmp_path / "out", _request)
     assert sorted(path.name for path in tmp_path.iterdir()) == ["p.jsonl"]
@@ -167,7 +167,7 @@ def test_what_is_wrong_with_a_model_is_said_and_nothing_is_written(
 
 @pytest.mark.parametrize("name", ["workers", "shard_size"])
 def test_numbers_below_one_are_refused(tmp_path: Path, prompts: Path, name: str) -> None:
-    with pytest.raises(sg.errors.OptionError, match="less than 1") as caught:
+    with pytest.raises(sg.errors.OptionError, match="Give a whole number, at least 1") as caught:
         _run(prompts, tmp_path / "out", **{name: 0})
     assert caught.value.where == name
 
@@ -194,7 +194,7 @@ def test_without_ray_the_error_says_how_to_install_it(
 
 
 def test_the_command_works_on_ray_and_goes_on(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    in_process_workers.use(monkeypatch, bulk_on_ray)
+    in_process_workers.use(monkeypatch, bulk_runs)
     prompts, out = tmp_path / "p.txt", tmp_path / "out"
     prompts.write_text("flags\nmore flags\n")
     model = write_llama(tmp_path / "model")

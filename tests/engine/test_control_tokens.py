@@ -19,7 +19,7 @@ from typer.testing import CliRunner
 
 import structgen as sg
 from structgen.cli import app
-from structgen.engine.bulk import run_bulk
+from structgen.engine.bulk_runs import run_bulk
 from structgen.engine.model_prompts import ModelPrompts, ModelQuestion
 from structgen.errors import OptionError
 from structgen.system.resources import SMOLLM2, model_path

@@ -20,7 +20,8 @@ from typer.testing import CliRunner
 
 import structgen as sg
 from structgen.cli import app
-from structgen.engine.bulk import bulk_on_ray, run_bulk, run_bulk_on_ray
+from structgen.engine import bulk_runs
+from structgen.engine.bulk_runs import run_bulk, run_bulk_on_ray
 from structgen.integrations.engine_grammars import EngineGrammars
 
 FOLDER = Path(__file__).parents[1] / "data" / "bpe"
@@ -36,7 +37,7 @@ def vllm(monkeypatch: pytest.MonkeyPatch) -> Any:
     """vLLM's hooks and its `LLM`; what was imported over them is forgotten afterwards."""
     monkeypatch.setenv("VLLM_ENABLE_V1_MULTIPROCESSING", "1")
     monkeypatch.setattr(EngineGrammars, "preload", lambda self: None)
-    monkeypatch.setattr(bulk_on_ray, "check_causal", lambda name: None)  # FOLDER has a tokenizer alone
+    monkeypatch.setattr(bulk_runs, "check_causal", lambda name: None)  # FOLDER has a tokenizer alone
     put = lambda name, made: monkeypatch.setitem(sys.modules, name, made)  # noqa: E731
     yield vllm_stand_in.install(vllm_stand_in.VERSIONS[0], put)
     sys.modules.pop("structgen.integrations.vllm_backend", None)
@@ -44,7 +45,7 @@ def vllm(monkeypatch: pytest.MonkeyPatch) -> Any:
 
 @pytest.fixture
 def workers(monkeypatch: pytest.MonkeyPatch) -> in_process_workers.InProcessWorkers:
-    return in_process_workers.use(monkeypatch, bulk_on_ray)
+    return in_process_workers.use(monkeypatch, bulk_runs)
 
 
 @pytest.fixture
@@ -260,7 +261,7 @@ def test_what_vllm_does_otherwise_is_refused_before_anything_is_begun(
 
 
 def test_an_engine_that_is_not_known_is_refused_with_those_that_are(prompts: Path) -> None:
-    with pytest.raises(sg.errors.OptionError, match=r"no engine 'tgi'.*structgen, vllm"):
+    with pytest.raises(sg.errors.OptionError, match=r"engine='tgi'.*structgen, vllm"):
         run(prompts, Asks(), engine="tgi")
     with pytest.raises(sg.errors.OptionError, match="engine_options"):
         run(prompts, Asks(), engine="structgen", engine_options={"dtype": "auto"})
@@ -291,7 +292,7 @@ def test_the_command_names_the_engine(prompts: Path) -> None:
     refused = CliRunner().invoke(app(), [*given, "-o", "engine=vllm"])
     assert refused.exit_code == 2 and "Add --ray" in refused.stderr
     refused = CliRunner().invoke(app(), [*given, "--ray", "-o", "engine=vllm", "-o", "engine_options=[1]"])
-    assert refused.exit_code == 2 and "no JSON object" in refused.stderr
+    assert refused.exit_code == 2 and "engine_options is a list. Give an object" in refused.stderr
     options = ["--ray", "-o", "engine=vllm", "-o", 'engine_options={"max_model_len": 99}']
     found = CliRunner().invoke(app(), [*given, *options])
     assert found.exit_code == 0, found.output

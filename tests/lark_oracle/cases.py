@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 import json
 import subprocess
+import sys
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from functools import cache, cached_property, partial
@@ -21,7 +22,6 @@ from lark_traps import TRAPS
 from random_lark import drawn
 
 import structgen as sg
-from structgen.maskbench.vocabularies import load
 
 FAMILIES = {"plain": 650, "looks": 200, "lines": 150}
 """How many grammars are drawn at random of each family."""
@@ -176,6 +176,9 @@ def tokenizer(name: str, llama3: str | None = None) -> sg.Tokenizer:
         return vocabulary("bpe")
     if name == "llama3":
         assert llama3 is not None
+        sys.path.insert(0, str(ROOT / "bench"))
+        from vocabularies import load
+
         return load(llama3)
     tokens = [*(bytes((byte,)) for byte in range(256)), *_letters(), b"", None]
     return sg.Tokenizer.from_bytes(tokens, eos_token_id=len(tokens) - 1)

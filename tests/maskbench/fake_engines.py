@@ -9,7 +9,7 @@ from array import array
 from collections.abc import Callable
 
 from structgen.errors import LimitError
-from structgen.maskbench.engines import EngineConfig, EngineRefusal, Session, Unavailable
+from structgen.maskbench.engines import EngineRefusal, Session
 
 SECRET = "the last words"
 
@@ -21,8 +21,7 @@ class ListedSession(Session):
         self.texts, self.tokenizer, self.written = texts, tokenizer, b""
         self.words = array("i", [0] * ((tokenizer.vocab_size + 31) // 32))
         row, ends = memoryview(self.words), tokenizer.eos_token_ids
-        more = {"refusals": (ValueError,), "locate": self.located, "is_limited": self.stopped}
-        super().__init__(self.fill_row, self.take, row, ends, **more)
+        super().__init__(self.fill_row, self.take, row, ends, self.stopped, why=self.located)
 
     def allowed(self, token):
         if token in self.ends:
@@ -50,15 +49,12 @@ class ListedSession(Session):
 class Listed:
     """Reads schemas of the form {"enum": [...]}; anything else it refuses, by the first keyword."""
 
-    version, limits, is_cold = "1", (), False
+    version = "1"
     session: type[ListedSession] = ListedSession
     """What a document is written with; engines with a fault have a session with it."""
 
-    def __init__(self, config: EngineConfig, tokenizer):
-        self.name, self.tokenizer = config.name, tokenizer
-
-    def widest(self):
-        return None
+    def __init__(self, tokenizer):
+        self.tokenizer = tokenizer
 
     def texts(self, schema):
         value = json.loads(schema)
@@ -74,9 +70,9 @@ class Listed:
 class SlowToLoad(Listed):
     """Takes longer before the first schema than a compilation may take in its test."""
 
-    def __init__(self, config, tokenizer):
+    def __init__(self, tokenizer):
         time.sleep(1.2)
-        super().__init__(config, tokenizer)
+        super().__init__(tokenizer)
 
 
 class AcceptsEverything(Listed):
@@ -91,18 +87,6 @@ class AcceptsEverything(Listed):
 class RefusesEverything(Listed):
     def texts(self, schema):
         return []
-
-
-class RefusesByPolicy(RefusesEverything):
-    """Refuses every text, and would be exact under the widest policies."""
-
-    def widest(self):
-        return Listed(EngineConfig("widest", ""), self.tokenizer)
-
-
-class UnsatisfiableByPolicy(RefusesByPolicy):
-    def compile(self, schema):
-        raise EngineRefusal("unsatisfiable", "no text under property_order", by_policy=True)
 
 
 class TellsItsProcess(Listed):
@@ -155,8 +139,6 @@ class Raises(Listed):
 class Limited(Listed):
     """Meets a bound on its work in the second mask of a document, as our engine does."""
 
-    limits = (LimitError,)
-
     class session(ListedSession):
         def fill_row(self):
             if self.written:
@@ -174,7 +156,9 @@ class SaysItIsLimited(Listed):
                 self.row[:] = array("i", [0] * len(self.row))
 
         def stopped(self):
-            return bool(self.written)
+            if self.written:
+                raise LimitError("too many steps", limit="theirs")
+            return False
 
 
 class Contradicts(Listed):
@@ -182,9 +166,9 @@ class Contradicts(Listed):
 
     class session(ListedSession):
         def take(self, token):
-            raise ValueError(token)
+            return False
 
 
 class Missing(Listed):
-    def __init__(self, config, tokenizer):
-        raise Unavailable("ModuleNotFoundError: No module named 'missing'")
+    def __init__(self, tokenizer):
+        raise ModuleNotFoundError("No module named 'missing'")

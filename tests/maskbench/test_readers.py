@@ -1,9 +1,7 @@
 from __future__ import annotations
 
-import io
 import json
 import sys
-import tarfile
 
 import pytest
 
@@ -18,15 +16,7 @@ INSTANCES = (Instance(b"1.0", True), Instance('{"é": [1e-7]}'.encode(), False))
 
 
 def cases(*paths, **options):
-    return list(select(paths, **options).cases())
-
-
-def pack(path, files, mode):
-    with tarfile.open(path, mode) as tar:
-        for name, text in files.items():
-            member = tarfile.TarInfo(name)
-            member.size = len(text.encode())
-            tar.addfile(member, io.BytesIO(text.encode()))
+    return [read() for _, read in select(paths, **options)]
 
 
 def test_a_maskbench_file_gives_its_schema_and_instances(tmp_path):
@@ -66,33 +56,14 @@ def test_a_folder_is_read_with_its_subfolders_as_splits(tmp_path):
     ]
 
 
-@pytest.mark.parametrize(("suffix", "mode"), [(".tar", "w"), (".tar.gz", "w:gz"), (".tar.xz", "w:xz")])
-def test_a_tar_gives_what_its_folder_gives(tmp_path, suffix, mode):
-    files = {f"Easy---{index}.json": FILE for index in range(5)}
-    folder = tmp_path / "root"
-    folder.mkdir()
-    for name, text in files.items():
-        (folder / name).write_text(text, encoding="utf-8")
-    pack(tmp_path / f"root{suffix}", {f"root/{name}": text for name, text in files.items()}, mode)
-    assert cases(tmp_path / f"root{suffix}", sample=3) == cases(folder, sample=3)
-
-
-@pytest.mark.parametrize("form", ["stream", "file", "parquet"])
-def test_what_the_datasets_library_saves_is_read(tmp_path, form):
+def test_the_parquet_files_of_the_hub_are_read(tmp_path):
     pyarrow = pytest.importorskip("pyarrow")
     table = pyarrow.table(
         {"json_schema": [json.dumps(SCHEMA), "false"], "unique_id": ["Github_easy---o1", "Github_easy---o2"]}
     )
-    folder = tmp_path / "train"
-    folder.mkdir()
-    (folder / "state.json").write_text("{}")
-    (folder / "cache-1.arrow").write_text("not a table of data")
-    if form == "parquet":
-        pytest.importorskip("pyarrow.parquet").write_table(table, folder / "data.parquet")
-    else:
-        writer = pyarrow.ipc.new_stream if form == "stream" else pyarrow.ipc.new_file
-        with writer(str(folder / "data-00000-of-00001.arrow"), table.schema) as out:
-            out.write_table(table)
+    (tmp_path / "train").mkdir()
+    (tmp_path / "train" / "state.json").write_text("{}")
+    pytest.importorskip("pyarrow.parquet").write_table(table, tmp_path / "train" / "data.parquet")
     found = cases(tmp_path)
     assert [(case.name, case.split, case.bare) for case in found] == [
         ("train/Github_easy---o1", "Github_easy", True),
@@ -101,18 +72,8 @@ def test_what_the_datasets_library_saves_is_read(tmp_path, form):
     assert json.loads(found[0].schema) == SCHEMA
 
 
-def test_a_saved_table_with_instances_keeps_them(tmp_path):
-    pyarrow = pytest.importorskip("pyarrow")
-    parquet = pytest.importorskip("pyarrow.parquet")
-    tests = '[{"data": 1.0, "valid": true}]'
-    table = pyarrow.table({"schema": [json.dumps(SCHEMA)], "tests": [tests], "id": ["a"]})
-    parquet.write_table(table, tmp_path / "data.parquet")
-    (case,) = cases(tmp_path / "data.parquet")
-    assert (case.instances, case.bare) == (INSTANCES[:1], False)
-
-
-def test_without_pyarrow_a_saved_table_is_refused_with_the_cure(tmp_path, monkeypatch):
-    (tmp_path / "data.arrow").write_bytes(b"")
+def test_without_pyarrow_a_table_is_refused_with_the_cure(tmp_path, monkeypatch):
+    (tmp_path / "data.parquet").write_bytes(b"")
     monkeypatch.setitem(sys.modules, "pyarrow", None)
     with pytest.raises(ReaderError, match=r"pyarrow, which is not installed.*pip install"):
         select([tmp_path])
@@ -132,12 +93,6 @@ def test_a_sample_is_the_same_for_the_same_seed_and_another_for_another(tmp_path
     drawn = [{case.name for case in cases(tmp_path, sample=10, seed=seed)} for seed in (1, 1, 2)]
     assert drawn[0] == drawn[1] != drawn[2]
     assert len(drawn[0]) == 10
-
-
-def test_the_limit_takes_the_first_by_name(tmp_path):
-    for name in "cab":
-        (tmp_path / f"{name}.json").write_text("true")
-    assert [case.name for case in cases(tmp_path, limit=2)] == ["a.json", "b.json"]
 
 
 @pytest.mark.parametrize(

@@ -2,12 +2,17 @@ from __future__ import annotations
 
 import base64
 import subprocess
+import sys
+from pathlib import Path
 
 import pytest
 
 from structgen.errors import TokenizerError
-from structgen.maskbench import vocabularies
-from structgen.maskbench.vocabularies import load
+
+sys.path.insert(0, str(Path(__file__).parents[2] / "bench"))
+
+import vocabularies
+from vocabularies import load
 
 
 @pytest.mark.parametrize("spec", ["bytes", "small"])
@@ -26,9 +31,10 @@ def test_the_special_tokens_of_llama_3_come_after_its_ranks(tmp_path):
     assert tokenizer.eos_token_ids == (257, 264, 265)
 
 
-def test_a_tokenizer_that_is_not_there_is_named_with_the_choices():
-    with pytest.raises(TokenizerError, match=r"nowhere.*llama3"):
-        load("nowhere")
+@pytest.mark.parametrize("spec", ["nowhere", "nowhere:made", "vocabularies:nowhere"])
+def test_a_tokenizer_that_is_not_there_is_named(spec):
+    with pytest.raises(TokenizerError, match=spec):
+        load(spec)
 
 
 def test_a_download_that_fails_says_what_pip_said(tmp_path, monkeypatch):
@@ -44,7 +50,6 @@ def test_a_download_that_fails_says_what_pip_said(tmp_path, monkeypatch):
 
 def test_a_vocabulary_is_fetched_once(tmp_path, monkeypatch):
     import zipfile
-    from pathlib import Path
 
     monkeypatch.setenv("STRUCTGEN_CACHE", str(tmp_path))
     calls = []
@@ -57,5 +62,5 @@ def test_a_vocabulary_is_fetched_once(tmp_path, monkeypatch):
         return subprocess.CompletedProcess(command, 0, "", "")
 
     monkeypatch.setattr(vocabularies.subprocess, "run", fetching)
-    assert [load("qwen").token_bytes[0] for _ in range(2)] == [b"!", b"!"]
+    assert [load(spec).token_bytes[0] for spec in ("qwen", "vocabularies:qwen")] == [b"!", b"!"]
     assert len(calls) == 1

@@ -19,4 +19,6 @@ def _quick_clients(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
         patch.delenv("SSL_CERT_FILE", raising=False)
         patch.setenv("SSL_CERT_DIR", str(tmp_path_factory.mktemp("certificates")))
         patch.setattr("openai._base_client.INITIAL_RETRY_DELAY", 0)
+        if find_spec("anthropic"):
+            patch.setattr("anthropic._base_client.INITIAL_RETRY_DELAY", 0)
         yield

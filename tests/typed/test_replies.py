@@ -242,17 +242,18 @@ PARTS = (
 
 def begun_object(reply: str) -> str:
     """Return where the object of a reply begins, by its lines: the text from there on, or ""."""
-    thinks, at = False, 0
+    hidden, at = False, 0
     while at < len(reply):
         line = reply[at:].partition("\n")[0]
-        head = line.lstrip(" \t\r\ufeff")
-        opening = re.match(r"<(think|thinking|reasoning)>|\[THINK\]", head)
         closing = re.search(r"</(think|thinking|reasoning)>|\[/THINK\]", line)
-        if head.startswith("{") and not thinks:
-            return reply[at + len(line) - len(head) :]
-        thinks = thinks or opening is not None
+        said = line if closing is None else line[: closing.start()]
+        head = said.lstrip(" \t\r\ufeff")
+        if head.startswith("{") and not hidden:
+            return reply[at + len(said) - len(head) :]
+        opening = re.match(r"<(think|thinking|reasoning)>|\[THINK\]", head)
+        hidden = hidden or opening is not None or bool({"{", "["} & {*said})
         if closing is not None:
-            thinks, at = False, at + closing.end()
+            hidden, at = False, at + closing.end()
         else:
             at += len(line) + 1
     return ""

@@ -22,7 +22,7 @@ from pydantic import AfterValidator, BaseModel
 from told_models import TOKENIZER, Answer, Told, told
 
 import structgen as sg
-from structgen.engine.bulk.bulk_file import run_bulk
+from structgen.engine.bulk_runs import run_bulk
 from structgen.request_reading.targets import read_target
 
 pytestmark = pytest.mark.filterwarnings("ignore::structgen.errors.ShortenedWarning")

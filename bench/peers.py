@@ -1,4 +1,5 @@
-"""The peers under maskbench: each by the fastest documented call it has, with options that favour it.
+"""The peers of the benches, and of `structgen maskbench --engine peers:llguidance` (PYTHONPATH=bench): each
+by the fastest documented call it has, with options that favour it.
 
 All read the schema's text and write one row of int32 words. White space is free in llguidance and xgrammar,
 and `json.dumps`'s in glrmask, which has no option for it; the instances are written as `json.dumps` writes
@@ -11,22 +12,14 @@ import re
 from collections.abc import Callable
 from functools import partial
 from importlib import import_module
-from importlib.metadata import PackageNotFoundError, version
-from typing import TYPE_CHECKING, Any, TypeAlias
+from importlib.metadata import version
+from typing import Any, TypeAlias
 
 import numpy as np
 
-from structgen.maskbench.engines import (
-    EngineConfig,
-    EngineRefusal,
-    MaskEngine,
-    Session,
-    Start,
-    Unavailable,
-)
-
-if TYPE_CHECKING:
-    from structgen.tokens.tokenizer import Tokenizer
+from structgen.errors import LimitError
+from structgen.maskbench.engines import EngineRefusal, MaskEngine, Session, Start
+from structgen.tokens.tokenizer import Tokenizer
 
 Read: TypeAlias = Callable[[Any, Any], Any]
 
@@ -47,17 +40,12 @@ def refusal(error: object) -> EngineRefusal:
     return EngineRefusal(group(str(error)), str(error))
 
 
-def _loaded(name: str) -> tuple[Any, str]:
-    """Return a peer's module and its version, or raise `Unavailable` with the reason."""
-    try:
-        module = import_module(name)
-    except Exception as error:
-        # A peer that is there but does not load raises what it likes: a missing library is an OSError.
-        raise Unavailable(f"{type(error).__name__}: {error}") from error
-    try:
-        return module, version(name)
-    except PackageNotFoundError:
-        return module, "unknown"
+def _warm(engine: MaskEngine, tokenizer: Tokenizer) -> MaskEngine:
+    """Return an engine of JSON Schema that has done what it does once a process."""
+    session = engine.compile('{"type": "object", "properties": {"a": {"type": "string"}}}')()
+    session.fill()
+    session.commit(tokenizer.encode(b"{")[0])
+    return engine
 
 
 def _row(tokenizer: Tokenizer) -> Any:
@@ -78,10 +66,10 @@ class LlguidanceVocabulary:
         return list(self._encode(text.encode() if isinstance(text, str) else text))
 
 
-def llguidance(config: EngineConfig, tokenizer: Tokenizer, read: str = "json_schema") -> MaskEngine:
+def llguidance(tokenizer: Tokenizer, read: str = "json_schema") -> MaskEngine:
     """Return llguidance with the slices that it offers for JSON; the pointer it writes through is asked for
     once. `read`: `lark` for its form of Lark's grammars."""
-    module, number = _loaded("llguidance")
+    module: Any = import_module("llguidance")
     wrapper = import_module("llguidance._tokenizer").TokenizerWrapper(LlguidanceVocabulary(tokenizer))
     ends, array = tokenizer.eos_token_ids, _row(tokenizer)
     slices = module.LLTokenizer.json_slices() if read == "json_schema" else None
@@ -103,29 +91,36 @@ def llguidance(config: EngineConfig, tokenizer: Tokenizer, read: str = "json_sch
             nonlocal matcher
             if not matcher.reset() or matcher.is_error():
                 matcher = matcher_of()
-            stopped = matcher.stop_reason
+            said, stopped = matcher.get_error, matcher.stop_reason
+
+            def may_end() -> bool:
+                if str(stopped()) in ("LexerTooComplex", "ParserTooComplex"):
+                    raise LimitError(said(), limit=str(stopped()))
+                return False
+
             return Session(
                 partial(matcher.unsafe_compute_mask_ptr, *place),
                 matcher.consume_token,
                 memoryview(array),
                 ends,
-                error=matcher.get_error,
-                is_limited=lambda: str(stopped()) in ("LexerTooComplex", "ParserTooComplex"),
+                may_end,
+                why=lambda text, start: (start, said()),
             )
 
         return session
 
-    return MaskEngine(config.name, number, compile, is_cold=True)
+    engine = MaskEngine(version("llguidance"), compile)
+    return _warm(engine, tokenizer) if read == "json_schema" else engine
 
 
 def _of_schema(compiler: Any, schema: str) -> Any:
     return compiler.compile_json_schema(schema, strict_mode=False)
 
 
-def xgrammar(config: EngineConfig, tokenizer: Tokenizer, read: Read = _of_schema) -> MaskEngine:
+def xgrammar(tokenizer: Tokenizer, read: Read = _of_schema) -> MaskEngine:
     """Return xgrammar with free white space and `strict_mode=False`: objects are as open as the schema says.
     `read` makes a grammar, given its compiler and what is to be compiled."""
-    module, number = _loaded("xgrammar")
+    module: Any = import_module("xgrammar")
     info = module.TokenizerInfo(
         [text or b"" for text in tokenizer.token_bytes],
         module.VocabType.RAW,
@@ -151,22 +146,21 @@ def xgrammar(config: EngineConfig, tokenizer: Tokenizer, read: Read = _of_schema
 
         return session
 
-    return MaskEngine(config.name, number, compile, is_cold=True)
+    engine = MaskEngine(version("xgrammar"), compile)
+    return _warm(engine, tokenizer) if read is _of_schema else engine
 
 
-def glrmask(config: EngineConfig, tokenizer: Tokenizer, read: str = "json_schema") -> MaskEngine:
-    """Return glrmask with FAST_MASKS, or another strategy of its own as the variant: `fast-compile`, `auto`.
-    `read`: `lark` for its form of Lark's grammars."""
-    module, number = _loaded("glrmask")
-    # its names for them are in capitals
-    strategy = getattr(module.MaskStrategy, (config.variant or "fast-masks").upper().replace("-", "_"))
+def glrmask(tokenizer: Tokenizer, read: str = "json_schema", strategy: str = "FAST_MASKS") -> MaskEngine:
+    """Return glrmask with a strategy of its own. `read`: `lark` for its form of Lark's grammars."""
+    module: Any = import_module("glrmask")
+    chosen = getattr(module.MaskStrategy, strategy)
     texts = {index: text for index, text in enumerate(tokenizer.token_bytes) if text}
     vocabulary, array = module.Vocab.from_id_to_bytes(texts), _row(tokenizer)
 
     def compile(schema: str) -> Start:
         try:
             grammar = getattr(module.Grammar, f"from_{read}")(schema)
-            constraint = grammar.compile(vocabulary, mask_strategy=strategy)
+            constraint = grammar.compile(vocabulary, mask_strategy=chosen)
         except Exception as error:
             # ValueError for most; others are not documented.
             raise refusal(error) from error
@@ -179,4 +173,5 @@ def glrmask(config: EngineConfig, tokenizer: Tokenizer, read: str = "json_schema
 
         return session
 
-    return MaskEngine(config.name, number, compile, is_cold=True)
+    engine = MaskEngine(version("glrmask"), compile)
+    return _warm(engine, tokenizer) if read == "json_schema" else engine

@@ -1,0 +1,118 @@
+"""An answer of a model that nothing holds to its form: how it arrives, and the result that it is."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import replace
+from types import MappingProxyType
+from typing import Any
+
+from structgen.engine.requests import FinishReason, Result, Usage
+from structgen.errors import StructgenError, ValidatorError
+from structgen.typed.remote_calls import SentCalls, read_reply
+from structgen.typed.server_replies import ArrivingObject, read_document
+from structgen.typed.wanted_forms import WantedForm
+from structgen.typed.wrapping import is_object
+
+_REASONS = MappingProxyType({"stop": FinishReason.STOP, "length": FinishReason.MAX_TOKENS})
+
+
+class Answer:
+    """An answer, as it arrives."""
+
+    def __init__(self, form: WantedForm, where: str, reason: str | None = None) -> None:
+        """`where`: what wrote it, for errors; `reason`: why it ends, where that is known beforehand."""
+        self.form, self._where, self._calls = form, where, SentCalls()
+        schema = form.schema or {}
+        bracket = "[" if schema.get("type") == "array" and not form.wrap else "{"
+        self._is_found = bracket == "[" or is_object(schema)
+        """Whether the document can be found while it arrives."""
+        self.object, self.told = ArrivingObject(bracket), ""
+        """What may be the document; and what of the text was handed out."""
+        self.thoughts = self.refusal = ""
+        self.reason = reason
+        self.usage = Usage()
+        self._is_over = False
+
+    def add(
+        self,
+        text: str | None,
+        calls: Iterable[Any] | None = (),
+        *,
+        thoughts: object = "",
+        refusal: str | None = "",
+        reason: str | None = None,
+    ) -> None:
+        """Take what has arrived."""
+        self.reason = reason or self.reason
+        self.refusal += refusal or ""
+        self.thoughts += thoughts if isinstance(thoughts, str) else ""
+        self.object.add(text or "")
+        if self.form.tools is not None:
+            self._calls.add(calls)
+
+    @property
+    def reply(self) -> str:
+        """The text so far, and behind it its calls."""
+        return self.object.reply + self._calls.text(ended=self._is_over)
+
+    def new(self) -> str:
+        """Return what there is beyond what was handed out: of a document, of the object that may be it."""
+        has_all = self.form.tools is not None or self.form.grammar is None
+        known = self.reply if has_all else self.object.found if self._is_found else ""
+        new = known[len(self.told) :] if known.startswith(self.told) else ""
+        self.told += new
+        return new
+
+    def result(self) -> Result:
+        """Return the result, now that all has arrived."""
+        form = self.form
+        if form.tools is not None and self.reason == "tool_calls":
+            self.reason = "stop"
+        self._is_over = self.reason != "length"
+        text, thoughts, error = self.reply, self.thoughts, self._ended_badly()
+        value: Any = text
+        if form.tools is not None:
+            value = read_reply(form.tools, text, ended=True)
+            thoughts = thoughts or value.thinking or ""
+            value = replace(value, thinking=thoughts or None)
+            error = error or form.tools.fault(value)
+        elif form.grammar is not None and error is None:
+            reading = read_document(text, form.sent)
+            thoughts = thoughts or reading.thoughts
+            if reading.document is not None and self._is_over:
+                text, value = form.sent.wanted(reading.document)
+            else:
+                error = ValidatorError(f"{reading.fault}.", where="text")
+                text = value = reading.found if self._is_over else self.object.found or text
+        if error is not None and not self._is_over:
+            error = StructgenError("The text was cut off.", where=self._where, cure="Raise max_tokens.")
+        ended = FinishReason.ERROR if self.refusal else _REASONS.get(str(self.reason), FinishReason.ERROR)
+        return Result(
+            text, ended, [], [], self.usage, error=error, value=value, thoughts=thoughts, reply=self.reply
+        )
+
+    def rest(self, result: Result) -> str:
+        """Return what is to be handed out at the end: where only the whole reply shows where the document
+        is, all of it. A result that is another document than what was handed out gets an error."""
+        is_document = self.form.grammar is not None and result.error is None
+        if is_document and self.told and result.text.strip() != self.told:
+            result.error = StructgenError(
+                "The stream began with another object than the document.",
+                where=self._where,
+                cure="Call the function itself, without .stream, or ask for the document alone.",
+            )
+        return result.text if is_document and not self.told else self.new()
+
+    def _ended_badly(self) -> StructgenError | None:
+        """Return the error of a text that did not end by itself or at its bound."""
+        if self.refusal:
+            what = f"The model refuses: {self.refusal}"
+            return StructgenError(what, where=self._where, cure="Ask differently.")
+        if self.reason in _REASONS:
+            return None
+        return StructgenError(
+            f"The text ended for the reason {self.reason!r}.",
+            where=self._where,
+            cure="See what the server means by it; content_filter is a refusal of the text.",
+        )
