@@ -19,7 +19,6 @@ from importlib import import_module
 from typing import (
     TYPE_CHECKING,
     Any,
-    ClassVar,
     Concatenate,
     Generic,
     Literal,
@@ -61,14 +60,19 @@ S = TypeVar("S")
 
 
 @dataclass(eq=False)
-class Asked:
-    """What a typed function is made of: its template, its form, its model and its options."""
+class Asking:
+    """What is asked of a model, by a function or by one call: its form, its model and its options."""
 
-    function: Callable[..., Any]
-    template: Template | None
+    name: str
+    """Of the function, for errors and warnings."""
     read_form: Callable[[], WantedForm]
     model: Callable[[], Writer]
     options: TypedOptions
+    waits: bool
+    """Whether the caller waits in an event loop."""
+    function: Any = None
+    template: Template | None = None
+    """Of the docstring of a function."""
     has_warned: bool = False
 
     @cached_property
@@ -78,25 +82,46 @@ class Asked:
             return self.read_form()
         except NameError as error:
             raise UnsupportedError(
-                f"{self.function.__qualname__} returns {self.function.__annotations__['return']!r}, where "
-                f"{error.name!r} is not defined.",
+                f"{self.name} returns a type in which {error.name!r} is not defined.",
                 keyword="type",
                 where="return",
                 cure="Define it at the top of the module, before the first call.",
             ) from error
 
-    def wanted(self, waits: bool) -> WantedText:
-        """Return what the model is asked for."""
-        return WantedText(self.form, self.options, waits)
+    @cached_property
+    def wanted(self) -> WantedText:
+        """What the model is asked for."""
+        return WantedText(self.form, self.options, self.waits)
 
-    def partials(self, source: PromptSource, *, waits: bool) -> AsyncGenerator[Partial[Any], None]:
-        """Yield what there is after each piece of text; the last one has the result."""
-        writer, wanted = self.model(), self.wanted(waits)
-        return followed(writer, wanted, source, progress_of(writer, wanted), self.warn_if_shortened)
+    async def _writer(self) -> Writer:
+        """Return the model; for one call in an event loop it is loaded in a thread."""
+        is_apart = self.waits and self.function is None
+        return await asyncio.to_thread(self.model) if is_apart else self.model()
 
-    async def items(self, source: PromptSource, *, waits: bool) -> AsyncGenerator[Any, None]:
+    async def result(self, source: PromptSource, *, detailed: bool = False) -> Any:
+        """Return the object; with `detailed`, its outcome."""
+        writer = await self._writer()
+        outcome = await obtained(writer, self.wanted, source, detailed=detailed)
+        if detailed:
+            return outcome
+        self.warn_if_shortened(outcome.result)
+        return outcome.value
+
+    async def partials(
+        self, source: PromptSource, *, detailed: bool = False
+    ) -> AsyncGenerator[Partial[Any], None]:
+        """Yield what there is after each piece of text; the last one has the outcome."""
+        writer, wanted = await self._writer(), self.wanted
+        progress, warn = progress_of(writer, wanted), self.warn_if_shortened
+        stream = followed(writer, wanted, source, progress, warn, detailed=detailed)
+        async with aclosing(stream) as partials:
+            async for one in partials:
+                yield one
+
+    async def items(self, source: PromptSource) -> AsyncGenerator[Any, None]:
         """Yield the items of a list as they close."""
-        writer, wanted, known = self.model(), self.wanted(waits), 0
+        waits = self.waits or self.form.asynchronous
+        writer, wanted, known = self.model(), replace(self.wanted, waits=waits), 0
         document = progress_of(writer, wanted)
         assert isinstance(document, PartialDocument), "replies have no items"
         partials = followed(writer, wanted, source, document, self.warn_if_shortened)
@@ -109,7 +134,7 @@ class Asked:
     def warn_if_shortened(self, result: Result) -> None:
         """Warn, once for the function, whoever gets a value alone."""
         if not self.has_warned:
-            self.has_warned = warn_if_shortened(self.function.__qualname__, self.model(), result)
+            self.has_warned = warn_if_shortened(self.name, self.model(), result)
 
 
 def warn_if_shortened(name: str, writer: Writer, result: Result) -> bool:
@@ -261,10 +286,7 @@ def _found(module: str, name: str) -> Any:
 class _Common(Generic[P, R]):
     """What synchronous and asynchronous functions share."""
 
-    _waits: ClassVar[bool]
-    """Whether the function is a coroutine function."""
-
-    def __init__(self, asked: Asked, bound: tuple[object, ...] = ()) -> None:
+    def __init__(self, asked: Asking, bound: tuple[object, ...] = ()) -> None:
         self._asked, self._bound = asked, bound
         functools.update_wrapper(cast("Callable[..., Any]", self), asked.function)
         signature = inspect.signature(asked.function)
@@ -272,7 +294,7 @@ class _Common(Generic[P, R]):
         self.__signature__ = signature.replace(parameters=parameters)
         self._whole = signature
         self._parameters = parameters
-        self._said = f"{asked.function.__qualname__}{self.__signature__}"
+        self._said = f"{asked.name}{self.__signature__}"
 
     def __repr__(self) -> str:
         return f"<{type(self).__name__} {self._said}>"
@@ -309,41 +331,37 @@ class _Common(Generic[P, R]):
 
     async def _source(self, arguments: tuple[Any, ...], named: Mapping[str, Any]) -> PromptSource:
         """Return the source of a call: what the body returns, or the docstring."""
-        asked = self._asked
         try:
-            returned = asked.function(*self._bound, *arguments, **named)
-            if self._waits:
+            returned = self._asked.function(*self._bound, *arguments, **named)
+            if self._asked.waits:
                 returned = await returned
         except FilledPrompt as filled:
             returned = filled.prompt
         bound = self._whole.bind(*self._bound, *arguments, **named)
         bound.apply_defaults()
-        return source_of(returned, asked.template, bound.arguments)
+        return source_of(returned, self._asked.template, bound.arguments)
 
     async def _value(self, arguments: tuple[Any, ...], named: Mapping[str, Any]) -> Any:
         asked, source = self._asked, await self._source(arguments, named)
         if asked.form.items:
-            waits = self._waits or asked.form.asynchronous
-            items = asked.items(source, waits=waits)
-            return items if waits else each(items)
-        outcome: Outcome[R] = await obtained(asked.model(), asked.wanted(self._waits), source)
-        asked.warn_if_shortened(outcome.result)
-        return outcome.value
+            items = asked.items(source)
+            return items if asked.waits or asked.form.asynchronous else each(items)
+        return await asked.result(source)
 
     async def _outcome(self, arguments: tuple[Any, ...], named: Mapping[str, Any]) -> Outcome[R]:
-        asked, source = self._asked, await self._source(arguments, named)
-        return await obtained(asked.model(), asked.wanted(self._waits), source, detailed=True)
+        outcome: Outcome[R] = await self._asked.result(await self._source(arguments, named), detailed=True)
+        return outcome
 
     async def _prompt(self, arguments: tuple[Any, ...], named: Mapping[str, Any]) -> str:
-        asked, source = self._asked, await self._source(arguments, named)
-        return asked.model().prompt(asked.wanted(self._waits), source)
+        source = await self._source(arguments, named)
+        return self._asked.model().prompt(self._asked.wanted, source)
 
     async def _draws(
         self, how: Mapping[str, Any], arguments: tuple[Any, ...], named: Mapping[str, Any]
     ) -> Samples[R]:
         asked, source = self._asked, await self._source(arguments, named)
-        given = asked.model(), asked.wanted(self._waits), source, how
-        return await asyncio.to_thread(drawn, *given) if self._waits else drawn(*given)
+        given = asked.model(), asked.wanted, source, how
+        return await asyncio.to_thread(drawn, *given) if asked.waits else drawn(*given)
 
     def _sampler(self, draws: Callable[..., Any], n: int, options: Mapping[str, Any]) -> Any:
         """Return what draws, or, of a function without parameters, what it returns."""
@@ -379,8 +397,6 @@ class FilledPrompt(Exception):
 class TypedFunction(_Common[P, R]):
     """A function that a model answers. Made by `sg.generate`."""
 
-    _waits = False
-
     def __call__(self, *args: P.args, **kwargs: P.kwargs) -> R:
         """Return the object; where the annotation is Iterator[T], items as they close.
 
@@ -402,7 +418,7 @@ class TypedFunction(_Common[P, R]):
 
         Errors: GenerationError as soon as a part that closes is refused by its type; there is one attempt.
         """
-        return each(self._asked.partials(now(self._source(args, kwargs)), waits=False))
+        return each(self._asked.partials(now(self._source(args, kwargs))))
 
     @overload
     def batch(self, calls: Iterable[Any], *, errors: Literal["raise"] = "raise") -> list[R]: ...
@@ -416,7 +432,7 @@ class TypedFunction(_Common[P, R]):
         """
         asked = self._asked
         sources = [now(self._source(*call)) for call in self._calls_of(calls)]
-        writer, wanted = asked.model(), asked.wanted(waits=False)
+        writer, wanted = asked.model(), asked.wanted
         firsts = now(writer.write(wanted, sources)) if sources else []
         outcomes = [
             now(obtained(writer, wanted, source, first))
@@ -473,8 +489,6 @@ class TypedFunction(_Common[P, R]):
 class AsyncTypedFunction(_Common[P, R]):
     """A coroutine function that a model answers. Made by `sg.generate`."""
 
-    _waits = True
-
     async def __call__(self, *args: P.args, **kwargs: P.kwargs) -> R:
         """Return the object, as `TypedFunction.__call__` does; other calls share its batches."""
         return cast("R", await self._value(args, kwargs))
@@ -486,7 +500,7 @@ class AsyncTypedFunction(_Common[P, R]):
     async def stream(self, *args: P.args, **kwargs: P.kwargs) -> AsyncIterator[Partial[R]]:
         """Yield what there is after each piece of text; the last one has the result."""
         source = await self._source(args, kwargs)
-        async with aclosing(self._asked.partials(source, waits=True)) as partials:
+        async with aclosing(self._asked.partials(source)) as partials:
             async for partial in partials:
                 yield partial
 

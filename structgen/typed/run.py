@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-import asyncio
-from collections.abc import AsyncGenerator, Coroutine, Iterator, Sequence
-from contextlib import aclosing
-from functools import partial
+from collections.abc import Coroutine, Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, Required, TypeAlias, TypeVar, Unpack, overload
 
@@ -13,7 +10,7 @@ from structgen.engine.model_prompts import Message
 from structgen.errors import OptionError, options_named
 from structgen.language import checks
 from structgen.tool_calls.tool_replies import Reply
-from structgen.typed.functions import followed, obtained, progress_of, warn_if_shortened
+from structgen.typed.functions import Asking
 from structgen.typed.infilled import Infilling
 from structgen.typed.options import NAMED_ELSEWHERE, OPTION_DEFAULTS, TARGETS, CallOptions
 from structgen.typed.outcomes import Outcome
@@ -21,8 +18,7 @@ from structgen.typed.partial import Partial
 from structgen.typed.prompts import PromptSource, given_source
 from structgen.typed.servers import Server
 from structgen.typed.waiting import AsyncStream, each, now
-from structgen.typed.wanted_forms import WantedText
-from structgen.typed.writers import Preparation, Writer
+from structgen.typed.writers import Preparation
 
 T = TypeVar("T")
 
@@ -39,47 +35,21 @@ Prompt: TypeAlias = str | Sequence[Message]
 _OTHER_NAMES = NAMED_ELSEWHERE | dict.fromkeys(TARGETS, "Pass it as the third argument, target")
 
 
-class _Call:
-    """One call: which text of which model is wanted, and how it is made."""
-
-    def __init__(
-        self, name: str, model: Any, prompt: Prompt, target: Any, tools: Any, options: Any, *, waits: bool
-    ) -> None:
-        """`name`: of the function, for warnings. Errors: those of `run`, but for a model's own."""
-        self._name, self._asked = name, Preparation(model, tools, options)
-        target = Reply if target is None and tools is not None else target
-        form = self._asked.form(target)
-        if form.items:
-            raise OptionError(
-                "Items one by one come from a function.",
-                where="target",
-                cure="Ask for list[T], with stream=True for what there is of it; or decorate a function.",
-            )
-        self._wanted = WantedText(form, self._asked.options, waits)
-        self._source: PromptSource = given_source(prompt)
-
-    async def _writer(self) -> Writer:
-        """Return the model, loaded in a thread where the caller waits."""
-        return await asyncio.to_thread(self._asked.writer) if self._wanted.waits else self._asked.writer()
-
-    async def result(self, *, detailed: bool) -> Any:
-        """Return the object; with `detailed`, its outcome."""
-        writer = await self._writer()
-        outcome = await obtained(writer, self._wanted, self._source, detailed=detailed)
-        if detailed:
-            return outcome
-        warn_if_shortened(self._name, writer, outcome.result)
-        return outcome.value
-
-    async def partials(self, *, detailed: bool) -> AsyncGenerator[Partial[Any], None]:
-        """Yield what there is after each piece of text; the last one has the outcome."""
-        writer = await self._writer()
-        told = partial(warn_if_shortened, self._name, writer)
-        progress = progress_of(writer, self._wanted)
-        stream = followed(writer, self._wanted, self._source, progress, told, detailed=detailed)
-        async with aclosing(stream) as partials:
-            async for one in partials:
-                yield one
+def _asked(
+    name: str, model: Any, prompt: Prompt, target: Any, tools: Any, options: Any, *, waits: bool
+) -> tuple[Asking, PromptSource]:
+    """Return what is asked in one call, and the source of its prompt. `name`: of the function, for warnings.
+    Errors: those of `run`, but for a model's own."""
+    prepared = Preparation(model, tools, options)
+    form = prepared.form(Reply if target is None and tools is not None else target)
+    if form.items:
+        raise OptionError(
+            "Items one by one come from a function.",
+            where="target",
+            cure="Ask for list[T], with stream=True for what there is of it; or decorate a function.",
+        )
+    asked = Asking(name, lambda: form, prepared.writer, prepared.options, waits)
+    return asked, given_source(prompt)
 
 
 class Whole(CallOptions, total=False):
@@ -180,10 +150,10 @@ def run(
     that is not supported; those of a typed function's call. A stream makes one attempt. It raises
     GenerationError as soon as the type refuses a complete part; with `detailed` its outcome has the error.
     """
-    asked = _Call("sg.run", model, prompt, target, tools, options, waits=False)
+    asked, source = _asked("sg.run", model, prompt, target, tools, options, waits=False)
     if checks.switch("stream", stream):
-        return each(asked.partials(detailed=detailed))
-    return now(asked.result(detailed=detailed))
+        return each(asked.partials(source, detailed=detailed))
+    return now(asked.result(source, detailed=detailed))
 
 
 @overload
@@ -254,7 +224,7 @@ def arun(
     The arguments are those of `sg.run`. Calls that wait at the same time share batches; a model by name is
     loaded in a thread. Errors: those of `sg.run`.
     """
-    asked = _Call("sg.arun", model, prompt, target, tools, options, waits=True)
+    asked, source = _asked("sg.arun", model, prompt, target, tools, options, waits=True)
     if checks.switch("stream", stream):
-        return AsyncStream(asked.partials(detailed=detailed))
-    return asked.result(detailed=detailed)
+        return AsyncStream(asked.partials(source, detailed=detailed))
+    return asked.result(source, detailed=detailed)
