@@ -1,13 +1,15 @@
 """What does the engine cost: masks in a decode step, and throughput beside transformers' own loop?
 
     python bench/bench_engine.py [--device cpu] [--model extract|smollm2|random|FOLDER] [--batches 1,8,32]
+        [--without-hard] [--alone]
 
 Each batch writes `--tokens` tokens after each prompt, with the same weights in both, and none of the texts
 ends before: the documents are arrays too long for it, free texts cannot end. Seconds are those from the
 prompts (as text) to the last token. The systems take turns within each of `--repeats` rounds, in another
 order each time; figures are medians over the rounds. Columns: tokens a second over all texts; milliseconds of
 our steps; `masks_percent`, the part of our median step under a grammar that a step of free text has not, both
-at temperature 1; `times`, our rate for the same text and temperature over this system's.
+at temperature 1; `times`, our rate for the same text and temperature over this system's; `spread_percent`,
+how far the slowest round lies from the fastest, in parts of the median.
 
 "ordinary" and "hard" are the schemas below. The peers' processors run in transformers' loop as their
 documentation has it, over the ordinary schema. Random weights: `--model random` is a Llama of 1.2 billion in
@@ -34,9 +36,10 @@ from records import arguments, in_turns
 from told import tell
 
 import structgen as sg
-from structgen.engine.forward_pass.gguf_models import gguf_file
+from structgen.engine.forward_pass.gguf_models import gguf_file, gguf_tokenizer
 from structgen.engine.forward_pass.llama import Llama
 from structgen.engine.huggingface import HuggingFace
+from structgen.engine.models import tokenizer_of
 from structgen.json_grammars.prompting import extraction_prompt
 from structgen.system.resources import embedded_model
 
@@ -112,7 +115,6 @@ def setting(model: str, device: torch.device) -> Setting:
 
     folder, read = embedded_model("structgen/extract"), {"local_files_only": True}
     kind = torch.float32 if device.type == "cpu" else torch.bfloat16
-    engine = None
     if model in ("random", "tiny"):
         names = "hidden_size intermediate_size num_hidden_layers num_attention_heads num_key_value_heads"
         sizes = (2048, 8192, 16, 32, 8, 128_256) if model == "random" else (128, 256, 2, 2, 2, 2048)
@@ -129,18 +131,18 @@ def setting(model: str, device: torch.device) -> Setting:
         if model == "smollm2":
             file = gguf_file(model)
             assert file is not None
-            folder, read, engine = (
-                file.parent,
-                read | {"gguf_file": file.name},
-                sg.Engine(model, device=str(device)),
-            )
+            folder, read = file.parent, read | {"gguf_file": file.name}
         elif model != "extract":
             folder = Path(model)
         theirs = AutoModelForCausalLM.from_pretrained(folder, dtype=kind, **read).to(device)
+    if model == "smollm2":
+        tokenizer = gguf_tokenizer(file)
+        tokenizer.padding_side, tokenizer.pad_token_id = "left", tokenizer.pad_token_id or 0
+        # reading it twice takes longer than measuring
+        llama: Any = HuggingFace(theirs) if device.type != "cpu" else sg.Engine(model, device="cpu").model
+        return Setting(device, llama, theirs.eval(), tokenizer_of(tokenizer), tokenizer)
     tokenizer = AutoTokenizer.from_pretrained(folder, padding_side="left", **read)
     tokenizer.pad_token_id = tokenizer.pad_token_id or 0
-    if engine is not None:
-        return Setting(device, engine.model, theirs.eval(), engine.tokenizer, tokenizer)
     is_ours = model == "extract" and device.type == "cpu"
     ours: Any = Llama.read(folder) if is_ours else HuggingFace(theirs)
     return Setting(device, ours, theirs.eval(), sg.Tokenizer.from_huggingface(str(folder)), tokenizer)
@@ -278,12 +280,19 @@ def peers() -> Iterator[str]:
     yield from (name for name in ("llguidance", "xgrammar") if find_spec(name) is not None)
 
 
-def measured(where: Setting, batches: Sequence[int], tokens: int, rounds: int) -> Iterator[dict[str, Any]]:
-    """Yield a row for each batch, system, text and temperature."""
-    free, others = Theirs(where), [Theirs(where, peer) for peer in peers()]
+def measured(
+    where: Setting,
+    batches: Sequence[int],
+    texts: Sequence[str],
+    beside: Sequence[str],
+    tokens: int,
+    rounds: int,
+) -> Iterator[dict[str, Any]]:
+    """Yield a row for each batch, system, text and temperature. `beside`: the peers."""
+    free, others = Theirs(where), [Theirs(where, peer) for peer in beside]
     for batch in batches:
         ours = Ours(where, batch)
-        runs = [(ours, kind, heat) for heat in (0.0, 1.0) for kind in (FREE, ORDINARY, HARD)]
+        runs = [(ours, kind, heat) for heat in (0.0, 1.0) for kind in texts]
         runs += [(free, FREE, 0.0), (free, FREE, 1.0), *((peer, ORDINARY, 0.0) for peer in others)]
         prompts = where.prompts(batch)
         ways: Any = {
@@ -299,6 +308,7 @@ def measured(where: Setting, batches: Sequence[int], tokens: int, rounds: int) -
         }
         for (system, kind, heat), taken in seconds.items():
             key = (ours.name, kind, heat)
+            rounds_of = [one for one, _ in found[system, kind, heat]]
             is_masked = system == ours.name and kind != FREE and heat == 1
             yield {
                 "batch": batch,
@@ -310,6 +320,7 @@ def measured(where: Setting, batches: Sequence[int], tokens: int, rounds: int) -
                 "step_ms": 1e3 * steps[key] if system == ours.name else "",
                 "masks_percent": 100 * (1 - steps[ours.name, FREE, 1.0] / steps[key]) if is_masked else "",
                 "times": taken / seconds[key],
+                "spread_percent": 100 * (max(rounds_of) - min(rounds_of)) / taken,
             }
 
 
@@ -321,6 +332,8 @@ def main() -> int:
     parser.add_argument("--batches", default="", help="default 1,8,32; on cuda 1,32,256")
     parser.add_argument("--tokens", type=int, default=128)
     parser.add_argument("--repeats", type=int, default=7)
+    parser.add_argument("--without-hard", action="store_true", help="without texts of the hard schema")
+    parser.add_argument("--alone", action="store_true", help="without xgrammar and llguidance")
     parser.add_argument("--threads", type=int, help="of torch; default: torch's own choice")
     options = parser.parse_args()
     torch.set_num_threads(options.threads or torch.get_num_threads())
@@ -334,7 +347,9 @@ def main() -> int:
     model = options.model or ("extract" if on_cpu else "random")
     where = setting(model, device)
     batches = (options.batches or ("1,8,32" if on_cpu else "1,32,256")).split(",")
-    rows = measured(where, [*map(int, batches)], options.tokens, options.repeats)
+    beside = [] if options.alone else [*peers()]
+    texts = [FREE, ORDINARY] if options.without_hard else [FREE, ORDINARY, HARD]
+    rows = measured(where, [*map(int, batches)], texts, beside, options.tokens, options.repeats)
     about = {
         "device": options.device if on_cpu else f"{options.device}, {torch.cuda.get_device_name(device)}",
         "dtype": str(next(where.theirs.parameters()).dtype).removeprefix("torch."),
@@ -346,7 +361,7 @@ def main() -> int:
         options,
         f"engine-{device.type}-{Path(model).name}",
         rows,
-        ["torch", "transformers", *peers()],
+        ["torch", "transformers", *beside],
         **about,
     )
     return 0

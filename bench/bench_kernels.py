@@ -10,10 +10,15 @@ many bytes. "floor": masking reads the mask and writes all logits; sampling read
 part is forbidden, as that part alone cannot be written. Where half of the tokens are allowed at random that
 is twice the floor, where nearly all are it is far less.
 
-A time is the median of many runs. Before each run the logits are restored and 256 MB are swept through the
-cache; neither is timed. Peers that are not installed are left out, and said to be. What each way to mask and
-`masked_sample` gave is compared with plain torch ("right"); where it differs the script ends with 1. Prints
-a table and what it amounts to, and writes bench/results/kernels-DATE.csv. Without a GPU it says so and
+"us" is the time of the device: before each run the logits are restored, 256 MB are swept through the cache,
+and the device sleeps until all launches of the run are prepared; none of it is timed. (A way that waits for
+the device in between, as torch.multinomial may, has its host's time in it, too.) "host_us" is what a call
+takes until it returns, the device being idle. Both are medians of many runs. A step takes the greater of the
+two at least; a CUDA graph, in the row of that name, leaves little of the host's.
+
+Peers that are not installed are left out, and said to be. What each way to mask and `masked_sample` gave is
+compared with plain torch ("right"); where it differs the script ends with 1. Prints a table and what it
+amounts to, and writes bench/results/kernels-DATE.csv. Without a GPU it says so and
 measures nothing.
 """
 
@@ -45,6 +50,8 @@ ALLOWED = 0.001, 0.5, 0.999
 SECTOR = 32
 DTYPES = {"bfloat16": torch.bfloat16, "float32": torch.float32}
 HEAT = 0.8
+ASLEEP = 1_200_000
+"""Cycles of a GPU, 0.7 ms: longer than any way prepares its launches."""
 COMPARED = 64
 """Rows of which the tokens are compared with the twin's."""
 
@@ -78,6 +85,7 @@ class Row:
     rows: int
     allowed: float
     us: float
+    host_us: float
     floor_us: float
     moved_us: float
     right: bool
@@ -87,13 +95,13 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser = arguments(__doc__)
     parser.add_argument("--rows", type=int, nargs="*", default=[1, 4, 16, 64, 256, 1024])
     parser.add_argument("--dtypes", nargs="*", choices=[*DTYPES], default=[*DTYPES])
-    parser.add_argument("--quick", action="store_true", help="20 runs of each instead of 200")
+    parser.add_argument("--quick", action="store_true", help="40 runs of each instead of 200")
     parser.add_argument("--smoke", action="store_true", help="run each code path once on the CPU")
     options = parser.parse_args(argv)
     if not options.smoke and not torch.cuda.is_available():
         print("not measured: no GPU")
         return 0
-    place = Place(torch.device("cuda"), 128_256, tuple(options.rows), 20 if options.quick else 200)
+    place = Place(torch.device("cuda"), 128_256, tuple(options.rows), 40 if options.quick else 200)
     if options.smoke:
         place = Place(torch.device("cpu"), 2050, (1, 8), 1)
     question = "kernels-smoke" if options.smoke else "kernels"
@@ -132,11 +140,14 @@ def amounts(found: list[Row], peers: Iterable[str]) -> list[str]:
     if large:
         worst = max(row.us / row.moved_us for row in large)
         lines.append(f"apply_mask_, B >= 256: at most {worst:.2f}x of what must be moved (aim 1.3)")
-    times = {(row.what, row.by, row.dtype, row.rows, row.allowed): row.us for row in found}
+    times = {(row.what, row.by, row.dtype, row.rows, row.allowed): row for row in found}
 
-    def ratios(what: str, slow: str, fast: str) -> list[float]:
+    def ratios(what: str, slow: str, fast: str, column: str = "us") -> list[float]:
         cases = [key[2:] for key in times if key[:2] == (what, fast)]
-        return [times[(what, slow, *case)] / times[(what, fast, *case)] for case in cases]
+        return [
+            getattr(times[(what, slow, *case)], column) / getattr(times[(what, fast, *case)], column)
+            for case in cases
+        ]
 
     for peer in peers:
         faster = ratios("mask", peer, "apply_mask_")
@@ -144,8 +155,14 @@ def amounts(found: list[Row], peers: Iterable[str]) -> list[str]:
             f"apply_mask_ is faster than {peer} in {sum(one > 1 for one in faster)} of {len(faster)} cases, "
             f"by {min(faster):.2f} to {max(faster):.1f}x"
         )
-    faster = ratios("sample", "mask, softmax, multinomial", "masked_sample")
-    lines.append(f"masked_sample is {min(faster):.1f} to {max(faster):.1f}x faster than the chain (aim 5)")
+    for name, column in (("device", "us"), ("host", "host_us")):
+        faster = ratios("sample", "mask, softmax, multinomial", "masked_sample", column)
+        lines.append(
+            f"masked_sample is {min(faster):.1f} to {max(faster):.1f}x faster than the chain "
+            f"on the {name} (aim 5)"
+        )
+    calls = [row.host_us for row in found if row.by == "masked_sample"]
+    lines.append(f"masked_sample takes {min(calls):.0f} to {max(calls):.0f} us of the host (aim 40)")
     reads = [row.us / row.floor_us for row in found if row.by == "masked_sample" and row.rows >= 256]
     if reads:
         lines.append(f"masked_sample, B >= 256: at most {max(reads):.2f}x of one read (aim 1.5)")
@@ -219,7 +236,7 @@ def measure_masking(
         restore()
         run()
         right = torch.equal(work, expected)
-        found.append(Row("mask", name, *case, microseconds(place, run, restore), floor, least, right))
+        found.append(Row("mask", name, *case, *microseconds(place, run, restore), floor, least, right))
     return found
 
 
@@ -241,9 +258,10 @@ def measure_sampling(place: Place, case: tuple[str, int, float], logits: Tensor,
         return masked_sample(logits, mask, temperature=heat, seed=whole, position=whole, **filters)
 
     some = {"top_k": whole * 0 + 50, "top_p": heat * 0 + 0.95}
+    least_share = heat * 0 + 0.05
     ways: dict[str, Callable[[], object]] = {
         "masked_sample": ours,
-        "masked_sample, min_p": lambda: ours(min_p=heat * 0 + 0.05),
+        "masked_sample, min_p": lambda: ours(min_p=least_share),
         "masked_sample, top_k, top_p": lambda: ours(**some),
         "mask, softmax, multinomial": lambda: chain(plain),
         "apply_mask_, softmax, multin.": lambda: chain(apply_mask_),
@@ -253,13 +271,22 @@ def measure_sampling(place: Place, case: tuple[str, int, float], logits: Tensor,
     off = none, every, torch.zeros_like(every)
     twin = reference.masked_sample(logits[part], mask[part], None, heat[part], *off, whole[part], whole[part])
     drawn = ours()
+    if place.device.type == "cuda":
+        graph = torch.cuda.CUDAGraph()
+        try:
+            with torch.cuda.graph(graph):
+                captured = ours()
+            graph.replay()
+            drawn, ways["masked_sample, CUDA graph"] = captured, graph.replay
+        except RuntimeError as error:
+            print(f"left out: masked_sample in a CUDA graph ({error})")
     # of equal logits all tokens are the twin's, but for near ties, of which there are fewer than one in 10^5
     right = torch.equal(drawn.tokens[part], twin.tokens)
     right &= torch.allclose(drawn.log_z_allowed[part], twin.log_z_allowed, rtol=0, atol=1e-5)
     found = []
     for name, run in ways.items():
         took = microseconds(place, run, restore)
-        found.append(Row("sample", name, *case, took, floor, 0.0, right or name != "masked_sample"))
+        found.append(Row("sample", name, *case, *took, floor, 0.0, right or name != "masked_sample"))
     return found
 
 
@@ -274,10 +301,12 @@ def measure_steps(place: Place, case: tuple[str, int, float], logits: Tensor, ma
     token_class = torch.from_numpy(random.integers(0, classes, place.width).astype(np.int32)).to(device)
     table = torch.from_numpy(random.integers(0, states, (states, count)).astype(np.int32)).to(device)
 
-    def step() -> object:
-        return advance(whole % states, whole, transitions, token_class, None, table)
+    begun = whole % states
 
-    found.append(Row("step", "advance", *case, microseconds(place, step, lambda: None), 0.0, 0.0, True))
+    def step() -> object:
+        return advance(begun, whole, transitions, token_class, None, table)
+
+    found.append(Row("step", "advance", *case, *microseconds(place, step, lambda: None), 0.0, 0.0, True))
     if rows % 8 == 0:
         parents = torch.tensor([-1, 0, 1, 2, 0, 4, 1, 6], device=device).repeat(rows // 8)
         counts = [8] * (rows // 8)
@@ -287,46 +316,52 @@ def measure_steps(place: Place, case: tuple[str, int, float], logits: Tensor, ma
             return sample_tree(logits, whole, parents, counts, mask)
 
         took = microseconds(place, tree, lambda: None)
-        found.append(Row("tree", "sample_tree", *case, took, floor, 0.0, True))
+        found.append(Row("tree", "sample_tree", *case, *took, floor, 0.0, True))
     return found
 
 
 # --- times ------------------------------------------------------------------------------------------------
 
 
-def microseconds(place: Place, run: Callable[[], object], before: Callable[[], object]) -> float:
-    """Return the median time of `run`. `before` runs ahead of each, and then the caches are swept."""
-    if place.device.type != "cuda":
-        times = []
-        for _ in range(place.runs):
-            before()
-            began = time.perf_counter()
-            run()
-            times.append(1e6 * (time.perf_counter() - began))
-        return statistics.median(times)
-    sweep = torch.empty(256 << 20, dtype=torch.int8, device=place.device)
-    for _ in range(3):
+def microseconds(
+    place: Place, run: Callable[[], object], before: Callable[[], object]
+) -> tuple[float, float]:
+    """Return the median times of `run` on the device and on the host. `before` runs ahead of each, and then
+    the caches are swept."""
+    is_gpu = place.device.type == "cuda"
+    wait: Callable[[], object] = torch.cuda.synchronize if is_gpu else lambda: None
+    calls, times = [], []
+    for _ in range(3 if is_gpu else 0):
         before()
         run()
-    events = []
     for _ in range(place.runs):
         before()
-        # this keeps the GPU busy while the launches that follow are prepared
+        wait()
+        began = time.perf_counter()
+        run()
+        calls.append(1e6 * (time.perf_counter() - began))
+    if not is_gpu:
+        return statistics.median(calls), statistics.median(calls)
+    sweep = torch.empty(256 << 20, dtype=torch.int8, device=place.device)
+    for _ in range(place.runs):
+        before()
         sweep.zero_()
+        # so all launches that follow are there before the first of them runs
+        torch.cuda._sleep(ASLEEP)
         start, end = torch.cuda.Event(enable_timing=True), torch.cuda.Event(enable_timing=True)
         start.record()
         run()
         end.record()
         end.synchronize()
-        events.append(1000 * start.elapsed_time(end))
-    return statistics.median(events)
+        times.append(1000 * start.elapsed_time(end))
+    return statistics.median(times), statistics.median(calls)
 
 
 def copied(place: Place, count: int) -> float:
     """Return the microseconds of a copy that moves `count` bytes, half of them read and half written."""
     source = torch.empty(max(1, count // 2), dtype=torch.int8, device=place.device)
     target = torch.empty_like(source)
-    return microseconds(place, lambda: target.copy_(source), lambda: None)
+    return microseconds(place, lambda: target.copy_(source), lambda: None)[0]
 
 
 def moved(place: Place, mask: Tensor, size: int) -> int:

@@ -48,10 +48,10 @@ from violators import parts, violators
 import structgen as sg
 from structgen.compilation.implied_constraints import proved
 from structgen.json_grammars.plain_network import network_of
+from structgen.json_text.exact_json import read, write
 from structgen.maskbench.readers import Case, select
 from structgen.schema.explaining import schema_difference
 from structgen.schema.explaining.keyword_report import Finding, KeywordReport, KeywordStanding
-from structgen.schema.reading.json_text import read, write
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "tests" / "oracles"))
 
@@ -334,7 +334,7 @@ class Loss(Question):
 
     def cases(self, wanted: Callable[[str], bool]) -> Iterator[Case]:
         chosen = select(self.options.paths, sample=self.options.sample, seed=self.options.seed)
-        return (source.case() for source in chosen if wanted(source.name))
+        return (read() for name, read in chosen if wanted(name))
 
     def judged(self, case: Case) -> Outcome:
         outcome, most = Outcome(case.name), self.options.most

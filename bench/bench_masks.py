@@ -46,8 +46,8 @@ SLOWEST = 20
 def same_process(tokenizer: sg.Tokenizer, path: Path, sample: int, seed: int) -> MaskEngine:
     """Return our engine in a process that has run the schemas once."""
     engine = structgen(tokenizer)
-    for source in select([path], sample=sample, seed=seed):
-        case = source.case()
+    for _, read in select([path], sample=sample, seed=seed):
+        case = read()
         with suppress(EngineRefusal, sg.StructgenError):
             start = engine.compile(case.schema)
             for instance in case.instances:
@@ -84,9 +84,8 @@ def rows(results: Sequence[CaseResult]) -> Iterator[tuple[object, ...]]:
                 for name, value in figures.items():
                     yield engine, "all", scope, measure, name, round(value)
         for measure in ("first mask", "mask", "commit"):
-            of = [
-                (times(case)[measure].max(initial=-1), case.name) for case in results if case.engine == engine
-            ]
+            mine = ((case, times(case)[measure]) for case in results if case.engine == engine)
+            of = [(int(ns.max()), case.name) for case, ns in mine if len(ns)]
             for ns, name in sorted(of, reverse=True)[:SLOWEST]:
                 yield engine, "all", "own", f"slowest {measure}", name, ns
 
@@ -110,12 +109,12 @@ def main() -> int:
         print("Nothing measured: give the path of MaskBench, or set STRUCTGEN_MASKBENCH to it.")
         return 0
     before, found = load(), list[CaseResult]()
-    sources = select([path], sample=options.sample, seed=options.seed)
+    cases = [read() for _, read in select([path], sample=options.sample, seed=options.seed)]
     with TemporaryDirectory() as folder:
         os.environ["STRUCTGEN_CACHE"] = folder
-        with BenchRun([*configs(options, path)], timeout=options.timeout, jobs=options.jobs) as run:
-            for _, results in run.results(source.case() for source in sources):
-                found += results
+        run = BenchRun([*configs(options, path)], timeout=options.timeout, jobs=options.jobs)
+        for results in run.results(cases):
+            found += results
     about = {
         "load": f"{before} -> {load()}",
         "python": platform.python_version(),

@@ -145,7 +145,7 @@ def answers(folder: Path, count: int | None = None) -> list[Answer]:
 
 
 def _cases(folder: Path, names: set[str]) -> Iterator[Case]:
-    return (source.case() for source in select([folder]) if source.name in names)
+    return (read() for name, read in select([folder]) if name in names)
 
 
 def _valid(case: Case) -> list[Any]:

@@ -69,7 +69,7 @@ def of_schemas(path: Path, count: int | None) -> Callable[[], Iterable[tuple[sg.
     """Return what makes the grammars of schemas, each with its first valid instance."""
     texts = [
         (case.schema, next(one.text.decode() for one in case.instances if one.valid))
-        for case in (source.case() for source in select([path], sample=count))
+        for case in (read() for _, read in select([path], sample=count))
         if any(one.valid for one in case.instances)
     ]
     return lambda: ((sg.json_schema(schema, **sg.WIDEST), text) for schema, text in texts)

@@ -18,8 +18,8 @@ from bench_suite import options_of, resources, suite_files
 from judging import Outcome
 
 import structgen as sg
-from structgen.core.rawjson import write
-from structgen.maskbench.readers import Source, sources_of
+from structgen.json_text.raw_json import write
+from structgen.maskbench.readers import Case, sources_of
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "tests" / "oracles"))
 
@@ -308,21 +308,20 @@ def subjects(
     Each path is a folder or file of MaskBench, or the folder of the official suite. The first n of the
     order are a fair sample. `sample`: so many of each path; those that are not `wanted` are left out of it.
     """
-    listed: list[tuple[str, Source | Subject]] = []
+    listed: list[tuple[str, Callable[[], Case | Subject]]] = []
     for path in paths:
-        found: list[Source | Subject] = [*(_suite(path) if (path / "tests").is_dir() else sources_of(path))]
+        found: list[Any] = sources_of(path)
+        if (path / "tests").is_dir():
+            found = [(subject.name, functools.partial(Subject, **vars(subject))) for subject in _suite(path)]
         random.Random(seed).shuffle(found)
-        listed += ((subject.name, subject) for subject in found[:sample])
+        listed += found[:sample]
     random.Random(seed).shuffle(listed)
-    for name, subject in listed:
-        if not wanted(name):
-            continue
+    for name, read in listed:
+        subject = read() if wanted(name) else None
         if isinstance(subject, Subject):
             yield subject
-        else:
-            case = subject.case()
-            if case.bare or any(instance.valid for instance in case.instances):
-                yield Subject(case.name, case.schema)
+        elif subject and (subject.bare or any(instance.valid for instance in subject.instances)):
+            yield Subject(subject.name, subject.schema)
 
 
 def _suite(root: Path) -> Iterator[Subject]:

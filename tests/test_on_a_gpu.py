@@ -79,7 +79,7 @@ def test_a_part_that_fails_and_one_that_takes_too_long_do_not_stop_the_next(tmp_
 
 
 def test_an_engine_that_fails_beside_its_peers_is_measured_without_them(tmp_path: Path) -> None:
-    python = interpreter(tmp_path, bench_engine="[[ ${HIDDEN_PACKAGES:-} == *xgrammar* ]]")
+    python = interpreter(tmp_path, bench_engine="[[ $* == *--alone* ]]")
     status, said = run(tmp_path / "out", PYTHON=python, PARTS="engine")
     assert status == 1 and "engine: FAILED, exit status 1" in said and "engine,alone: ok" in said
 

@@ -17,9 +17,11 @@ from torch import Tensor
 from structgen_kernels import reference
 from structgen_kernels.checks import INTEGERS, MOST_ROWS, integers, runs_triton, said
 from structgen_kernels.errors import KernelError
+from structgen_kernels.launching import Plan, Plans, outline_of
 from structgen_kernels.reference import Advanced
 
 _BLOCK = 128
+_PLANS = Plans()
 
 
 def advance(
@@ -43,6 +45,11 @@ def advance(
     outside the tables is read. Numbers in main memory are checked. Cost: two dependent reads a token. Raises
     KernelError for wrong types, shapes or devices.
     """
+    given = states, tokens, transitions, token_class, automata, state_rows
+    outline = outline_of(*given)
+    plan = _PLANS.known(outline)
+    if plan is not None:
+        return _launch(plan, *given)
     device = states.device if isinstance(states, Tensor) else torch.device("cpu")
     for name, value, shapes in (
         ("states", states, "[n]"),
@@ -95,17 +102,29 @@ def advance(
         automata = integers(
             automata, (count,), device, "automata", 0, classes.shape[0], "Number the rows of token_class."
         )
-    steps = tokens if tokens.ndim == 2 else tokens[:, None]
     if runs_triton(device):
-        found = _launch(states, steps, transitions, classes, automata, state_rows)
-    else:
-        found = reference.advance(states, steps, transitions, classes, automata, state_rows)
+        checked = (
+            states,
+            tokens,
+            transitions.contiguous(),
+            token_class.contiguous(),
+            automata,
+            None if state_rows is None else state_rows.contiguous(),
+        )
+        return _launch(_PLANS.made(outline, given, checked), *checked)
+    steps = tokens if tokens.ndim == 2 else tokens[:, None]
+    return _shaped(reference.advance(states, steps, transitions, classes, automata, state_rows), tokens)
+
+
+def _shaped(found: Advanced, tokens: Tensor) -> Advanced:
+    """Return the result for tokens [n, L], or without its steps for tokens [n]."""
     if tokens.ndim == 2:
         return found
     return Advanced(found.states[:, 0], None if found.indices is None else found.indices[:, 0])
 
 
 def _launch(
+    plan: Plan,
     states: Tensor,
     tokens: Tensor,
     transitions: Tensor,
@@ -113,30 +132,34 @@ def _launch(
     automata: Tensor | None,
     state_rows: Tensor | None,
 ) -> Advanced:
+    # start-up: Triton
     from structgen_kernels.triton_automata import advance_kernel
 
-    (count, length), device = tokens.shape, states.device
+    count, device = states.shape[0], states.device
+    length = tokens.shape[1] if tokens.ndim == 2 else 1
     rows = 0 if state_rows is None else state_rows.shape[1]
-    after = torch.empty((count, length), dtype=torch.int32, device=device)
-    indices = torch.empty((count, length, rows), dtype=torch.int32, device=device)
+    after = torch.empty(tokens.shape, dtype=torch.int32, device=device)
+    indices = torch.empty((*tokens.shape, rows), dtype=torch.int32, device=device)
     if count and length:
-        advance_kernel[(-(-count // _BLOCK),)](
+        plan.launch(
+            advance_kernel,
+            -(-count // _BLOCK),
             states,
             tokens,
-            transitions.contiguous(),
-            token_class.contiguous(),
+            transitions,
+            token_class,
             automata,
-            None if state_rows is None else state_rows.contiguous(),
+            state_rows,
             after,
             indices,
             count,
             length,
             transitions.shape[0],
             transitions.shape[1],
-            token_class.shape[0],
-            token_class.shape[1],
+            1 if token_class.ndim == 1 else token_class.shape[0],
+            token_class.shape[-1],
             tokens.stride(0),
-            tokens.stride(1),
+            tokens.stride(-1),
             ROWS=rows,
             BLOCK=_BLOCK,
         )

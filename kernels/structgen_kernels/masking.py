@@ -11,6 +11,8 @@ layout of vLLM, SGLang, XGrammar and llguidance. A row of logits lies beside it 
 
 from __future__ import annotations
 
+from typing import Any
+
 import torch
 from torch import Tensor
 
@@ -28,6 +30,7 @@ from structgen_kernels.checks import (
     said,
 )
 from structgen_kernels.errors import KernelError
+from structgen_kernels.launching import Outline, Plan, Plans, outline_of
 
 _AS_INTEGERS = {
     torch.float16: (torch.int16, -0x0400),
@@ -36,6 +39,8 @@ _AS_INTEGERS = {
     torch.float64: (torch.int64, -0x0010_0000_0000_0000),
 }
 """For each float type the integer type of its size, and the integer with the bits of minus infinity."""
+
+_PLANS = Plans()
 
 
 def apply_mask_(logits: Tensor, mask: Tensor, rows: Integers | None = None) -> Tensor:
@@ -51,13 +56,18 @@ def apply_mask_(logits: Tensor, mask: Tensor, rows: Integers | None = None) -> T
     that only one of its masks allows. Raises KernelError for a wrong type, device, shape or stride, and for
     logits whose elements share memory or require gradients.
     """
+    given = logits, rows, mask, None, None
+    outline = _outline_of(given)
+    plan = _PLANS.known(outline)
+    if plan is not None:
+        return _launch(plan, *given)
     check_logits(logits)
     check_written(logits)
     check_mask(mask, logits.device, "mask")
     chosen = chosen_rows(logits, rows, mask.shape[0], "mask")
     if runs_triton(logits.device):
-        _launch(logits, chosen, mask, None, None)
-        return logits
+        checked = logits, chosen, mask, None, None
+        return _launch(_PLANS.made(outline, given, checked), *checked)
     return reference.apply_mask_(logits, mask, chosen)
 
 
@@ -80,14 +90,19 @@ def apply_store_mask_(
     `overlays` change from step to step, so a CUDA graph that was captured once serves all steps. Indices in
     main memory are checked; of those on the GPU, numbers that are no row name none. Raises KernelError.
     """
+    given = logits, rows, store, overlays, indices
+    outline = _outline_of(given)
+    plan = _PLANS.known(outline)
+    if plan is not None:
+        return _launch(plan, *given)
     check_logits(logits)
     check_written(logits)
     check_mask(store, logits.device, "store")
     indices = checked_indices(indices, store, overlays, logits.device)
     chosen = chosen_rows(logits, rows, indices.shape[0], "indices")
     if runs_triton(logits.device):
-        _launch(logits, chosen, store, overlays, indices)
-        return logits
+        checked = logits, chosen, store, overlays, indices
+        return _launch(_PLANS.made(outline, given, checked), *checked)
     return reference.apply_store_mask_(logits, store, indices, overlays, chosen)
 
 
@@ -149,22 +164,37 @@ def checked_indices(indices: Tensor, store: Tensor, overlays: Tensor | None, dev
     )
 
 
+def _outline_of(given: tuple[Any, ...]) -> Outline | None:
+    """Return the outline of arguments; None for logits that require gradients, which are refused."""
+    outline = outline_of(*given)
+    return None if outline is None or given[0].requires_grad else outline
+
+
 def _launch(
-    logits: Tensor, rows: Tensor | None, store: Tensor, overlays: Tensor | None, indices: Tensor | None
-) -> None:
-    from structgen_kernels.triton_masking import TILE, mask_kernel
+    plan: Plan,
+    logits: Tensor,
+    rows: Tensor | None,
+    store: Tensor,
+    overlays: Tensor | None,
+    indices: Tensor | None,
+) -> Tensor:
+    # start-up: Triton
+    from structgen_kernels import triton_masking as kernels
 
     lines = (store if indices is None else indices).shape[0]
     if lines == 0:
-        return
+        return logits
     as_integer, never = _AS_INTEGERS[logits.dtype]
     masks = masks_argument(store, overlays, indices)
-    tiles = -(-logits.shape[1] // TILE)
-    mask_kernel[(lines * tiles,)](
+    tiles = -(-logits.shape[1] // kernels.TILE)
+    plan.launch(
+        kernels.mask_kernel,
+        lines * tiles,
         logits_argument(logits.view(as_integer), rows),
         masks,
         tiles,
         ROWS=masks.united,
         NEVER=never,
-        TILE=TILE,
+        TILE=kernels.TILE,
     )
+    return logits

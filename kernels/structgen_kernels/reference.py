@@ -38,6 +38,8 @@ GOLDEN = 0x9E3779B97F4A7C15
 FIRST, SECOND = 0xBF58476D1CE4E5B9, 0x94D049BB133111EB
 """The constants of SplitMix64."""
 
+FIGURES = 6
+"""Numbers that `Sampled` has for each row."""
 NEVER = float("-inf")
 _WORD = (1 << 64) - 1
 _TOGETHER = 32
@@ -48,20 +50,42 @@ _TOGETHER = 32
 class Sampled:
     """The result of `masked_sample` for n rows. A row is faulty if a logit is NaN or plus infinity."""
 
-    tokens: Tensor
-    """int64 [n]: the drawn token; -1 if no token is possible, or the row is faulty."""
-    log_z: Tensor
-    """float64 [n]: the log-sum-exp of all logits, at temperature 1; NaN if the row is faulty."""
-    log_z_allowed: Tensor
-    """float64 [n]: the same over the allowed tokens, before filters; minus infinity if none is possible."""
-    log_probs: Tensor
-    """float64 [n]: the drawn token's log-probability among all tokens, which is its logit minus `log_z`.
-    Minus infinity if no token is possible, NaN if the row is faulty."""
-    allowed: Tensor
-    """int64 [n]: how many tokens the mask allows, whatever their logits are."""
-    likeliest: Tensor
-    """int64 [n]: the token with the greatest logit, allowed or not, of equal ones the smallest; -1 if the row
-    is faulty, or all its logits are minus infinity."""
+    figures: Tensor
+    """int64 [6, n], in one tensor so that one copy brings all to main memory: the six properties that follow
+    are its rows, in this order; of those of floats it has the bits."""
+
+    @property
+    def tokens(self) -> Tensor:
+        """int64 [n]: the drawn token; -1 if no token is possible, or the row is faulty."""
+        return self.figures[0]
+
+    @property
+    def log_z(self) -> Tensor:
+        """float64 [n]: the log-sum-exp of all logits, at temperature 1; NaN if the row is faulty."""
+        return self.figures[1].view(torch.float64)
+
+    @property
+    def log_z_allowed(self) -> Tensor:
+        """float64 [n]: the same over the allowed tokens, before filters; minus infinity if none is
+        possible."""
+        return self.figures[2].view(torch.float64)
+
+    @property
+    def log_probs(self) -> Tensor:
+        """float64 [n]: the drawn token's log-probability among all tokens, which is its logit minus `log_z`.
+        Minus infinity if no token is possible, NaN if the row is faulty."""
+        return self.figures[3].view(torch.float64)
+
+    @property
+    def allowed(self) -> Tensor:
+        """int64 [n]: how many tokens the mask allows, whatever their logits are."""
+        return self.figures[4]
+
+    @property
+    def likeliest(self) -> Tensor:
+        """int64 [n]: the token with the greatest logit, allowed or not, of equal ones the smallest; -1 if the
+        row is faulty, or all its logits are minus infinity."""
+        return self.figures[5]
 
     @property
     def log_probs_allowed(self) -> Tensor:
@@ -202,8 +226,9 @@ def masked_sample(
     """Return a token for each line, and the figures of `Sampled`; see `sampling.masked_sample`. Every option
     is a tensor [lines]."""
     count, device = len(temperature), logits.device
-    whole, left, log_probs = (torch.empty(count, dtype=torch.float64, device=device) for _ in range(3))
-    tokens, allowed, likeliest = (torch.empty(count, dtype=torch.int64, device=device) for _ in range(3))
+    found = Sampled(torch.empty((FIGURES, count), dtype=torch.int64, device=device))
+    tokens, allowed, likeliest = found.tokens, found.allowed, found.likeliest
+    whole, left, log_probs = found.log_z, found.log_z_allowed, found.log_probs
     chosen = torch.arange(count, device=device) if rows is None else rows.long()
     for start in range(0, count, _TOGETHER):
         part = slice(start, min(start + _TOGETHER, count))
@@ -227,7 +252,7 @@ def masked_sample(
         log_probs[part] = torch.where(faulty, nan, torch.where(is_none, NEVER, logit - sums))
         allowed[part] = is_allowed.sum(-1)
         likeliest[part] = torch.where(raw.isinf().all(-1), -1, raw.argmax(-1))
-    return Sampled(tokens, whole, left, log_probs, allowed, likeliest)
+    return found
 
 
 def draw(scores: Tensor, temperature: Tensor, keys: Tensor) -> Tensor:

@@ -8,7 +8,7 @@ row is read once and leaves six numbers; tile and token are drawn as `reference`
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor
@@ -17,23 +17,25 @@ from structgen_kernels import reference
 from structgen_kernels.arguments import logits_argument, masks_argument
 from structgen_kernels.checks import Integers, Numbers, check_logits, check_mask, numbers, runs_triton
 from structgen_kernels.errors import KernelError
+from structgen_kernels.launching import Plan, Plans, outline_of
 from structgen_kernels.masking import checked_indices, chosen_rows
-from structgen_kernels.reference import HOTTEST, TILE, Sampled
+from structgen_kernels.reference import FIGURES, HOTTEST, TILE, Sampled
 
 _TOGETHER = 128
 """Rows whose thresholds are found together: each needs 4 bytes of scratch for each token."""
 _WORD = 2**63
+_PLANS = Plans()
 
 
 class _Options(NamedTuple):
-    """The options of each line, [lines] each; a filter that is off for all lines is None."""
+    """The options of each line, once checked tensors [lines]; a filter that is off for all lines is None."""
 
-    temperature: Tensor
-    top_k: Tensor | None
-    top_p: Tensor | None
-    min_p: Tensor | None
-    seed: Tensor
-    position: Tensor
+    temperature: Any
+    top_k: Any
+    top_p: Any
+    min_p: Any
+    seed: Any
+    position: Any
 
 
 def masked_sample(
@@ -45,9 +47,9 @@ def masked_sample(
     overlays: Tensor | None = None,
     rows: Integers | None = None,
     temperature: Numbers = 1.0,
-    top_k: Numbers = 0,
-    top_p: Numbers = 1.0,
-    min_p: Numbers = 0.0,
+    top_k: Numbers | None = None,
+    top_p: Numbers | None = None,
+    min_p: Numbers | None = None,
     seed: Numbers = 0,
     position: Numbers = 0,
 ) -> Sampled:
@@ -59,9 +61,9 @@ def masked_sample(
     `indices`, with `overlays`, as for `apply_store_mask_`; with neither all tokens are allowed. `rows`: the
     rows of the logits that the n lines are for; a row may be named often. The options are one number for all
     lines or a tensor [n]: `temperature` (0 takes the likeliest allowed token, of equals the smallest),
-    `top_k` (0: off), `top_p` (1: off), `min_p` (0: off), `seed` (the key of a sample's noise,
-    `reference.sample_key(seed, sample)`) and `position` (of the token in the text). Equal key, position and
-    logits give the same token in any batch.
+    `top_k` (0 or None: off), `top_p` (1 or None: off), `min_p` (0 or None: off), `seed` (the key of a
+    sample's noise, `reference.sample_key(seed, sample)`) and `position` (of the token in the text). Equal
+    key, position and logits give the same token in any batch.
 
     A line whose allowed tokens are all minus infinity, or that has none, gets token -1 and log Z of the
     allowed minus infinity. A line with a logit that is NaN or plus infinity gets token -1 and NaN for the
@@ -81,8 +83,21 @@ def masked_sample(
     Sums of tiles are in float32, all else in float64; no gradients flow. Raises KernelError for a wrong
     type, device, shape, stride or value.
     """
+    wanted = _Options(
+        temperature,
+        None if _is(top_k, 0) else top_k,
+        None if _is(top_p, 1) else top_p,
+        None if _is(min_p, 0) else min_p,
+        seed,
+        position,
+    )
+    given = logits, rows, mask, store, indices, overlays, *wanted
+    outline = outline_of(*given)
+    plan = _PLANS.known(outline)
+    if plan is not None:
+        return _launch(plan, *given)
     check_logits(logits)
-    logits, device, count, name = logits.detach(), logits.device, logits.shape[0], "rows"
+    device, count, name = logits.device, logits.shape[0], "rows"
     if store is not None or indices is not None or overlays is not None:
         if store is None or indices is None or mask is not None:
             raise KernelError(
@@ -100,23 +115,24 @@ def masked_sample(
         count = count_of(rows)
     chosen = chosen_rows(logits, rows, count, name, is_written=False)
 
-    def each(value: Numbers, name: str, dtype: torch.dtype, low: float, high: float, cure: str) -> Tensor:
+    def each(value: Any, name: str, dtype: torch.dtype, low: float, high: float, cure: str) -> Any:
         return numbers(value, count, device, name, dtype, low, high, cure)
 
     share, whole = torch.float64, torch.int64
     options = _Options(
         each(temperature, "temperature", share, 0.0, HOTTEST, "0 takes the likeliest token."),
-        None if _is(top_k, 0) else each(top_k, "top_k", whole, 0, 2**62, "0 switches it off."),
-        None if _is(top_p, 1) else each(top_p, "top_p", share, 0.0, 1.0, "1 switches it off."),
-        None if _is(min_p, 0) else each(min_p, "min_p", share, 0.0, 1.0, "0 switches it off."),
+        None if wanted.top_k is None else each(top_k, "top_k", whole, 0, 2**62, "0 switches it off."),
+        None if wanted.top_p is None else each(top_p, "top_p", share, 0.0, 1.0, "1 switches it off."),
+        None if wanted.min_p is None else each(min_p, "min_p", share, 0.0, 1.0, "0 switches it off."),
         each(seed, "seed", whole, -_WORD, _WORD - 1, "Use reference.sample_key(...)."),
         each(position, "position", whole, 0, _WORD - 1, "Count the tokens of the text from 0."),
     )
     if runs_triton(device):
-        return _launch(logits, chosen, mask, store, indices, overlays, options)
+        checked = logits, chosen, mask, store, indices, overlays, *options
+        return _launch(_PLANS.made(outline, given, checked), *checked)
     if store is not None and indices is not None:
         mask = reference.united(store, indices, overlays)
-    return reference.masked_sample(logits, mask, chosen, *_with_neutral(options))
+    return reference.masked_sample(logits.detach(), mask, chosen, *_with_neutral(options))
 
 
 def count_of(rows: Integers) -> int:
@@ -131,7 +147,7 @@ def count_of(rows: Integers) -> int:
         ) from error
 
 
-def _is(values: Numbers, neutral: float) -> bool:
+def _is(values: Numbers | None, neutral: float) -> bool:
     return isinstance(values, (int, float)) and values == neutral
 
 
@@ -146,72 +162,64 @@ def _with_neutral(options: _Options) -> _Options:
 
 
 def _launch(
+    plan: Plan,
     logits: Tensor,
     rows: Tensor | None,
     mask: Tensor | None,
     store: Tensor | None,
     indices: Tensor | None,
     overlays: Tensor | None,
-    options: _Options,
+    temperature: Tensor,
+    top_k: Tensor | None,
+    top_p: Tensor | None,
+    min_p: Tensor | None,
+    seed: Tensor,
+    position: Tensor,
 ) -> Sampled:
-    import triton
+    # start-up: Triton
+    from structgen_kernels import triton_sampling as kernels
 
-    from structgen_kernels.triton_sampling import (
-        COLUMNS,
-        GROUP,
-        SUMS_WARPS,
-        THRESHOLD_WARPS,
-        draw_token,
-        find_threshold,
-        tile_sums,
-    )
-
-    lines, device = len(options.temperature), logits.device
-    log_z, log_z_allowed, log_probs = (
-        torch.empty(lines, dtype=torch.float64, device=device) for _ in range(3)
-    )
-    tokens, allowed, likeliest = (torch.empty(lines, dtype=torch.int64, device=device) for _ in range(3))
-    found = Sampled(tokens, log_z, log_z_allowed, log_probs, allowed, likeliest)
+    lines, device = temperature.shape[0], logits.device
+    figures = torch.empty((FIGURES, lines), dtype=torch.int64, device=device)
     if lines == 0:
-        return found
-    table = store if mask is None else mask
-    masks = masks_argument(table, overlays, indices)
+        return Sampled(figures)
+    masks = masks_argument(store if mask is None else mask, overlays, indices)
     of = logits_argument(logits, rows)
     tiles = -(-of.width // TILE)
-    groups = -(-tiles // GROUP)
-    padded = triton.next_power_of_2(tiles)
-    sums = torch.empty((COLUMNS, lines, tiles), dtype=torch.float32, device=device)
-    tile_sums[(lines * groups,)](
+    groups = -(-tiles // kernels.GROUP)
+    padded = 1 << (tiles - 1).bit_length()
+    sums = torch.empty((kernels.COLUMNS, lines, tiles), dtype=torch.float32, device=device)
+    plan.launch(
+        kernels.tile_sums,
+        lines * groups,
         of,
         masks,
-        options.temperature,
+        temperature,
         sums,
         lines,
         tiles,
         groups,
+        warps=kernels.SUMS_WARPS,
         ROWS=masks.united,
-        GROUP=GROUP,
+        GROUP=kernels.GROUP,
         TILE=TILE,
-        num_warps=SUMS_WARPS,
     )
-    has_threshold = options.top_k is not None or options.top_p is not None
-    is_filtered = has_threshold or options.min_p is not None
     thresholds = ties = None
-    if is_filtered:
-        options = _with_neutral(options)
-    if has_threshold:
+    if top_k is not None or top_p is not None:
         thresholds = torch.empty(lines, dtype=torch.float32, device=device)
         ties = torch.empty(lines, dtype=torch.int32, device=device)
         together = min(lines, _TOGETHER)
         candidates = torch.empty((together, tiles * TILE), dtype=torch.float32, device=device)
         for first in range(0, lines, together):
-            find_threshold[(min(together, lines - first),)](
+            plan.launch(
+                kernels.find_threshold,
+                min(together, lines - first),
                 of,
                 masks,
-                options.temperature,
-                options.top_k,
-                options.top_p,
-                options.min_p,
+                temperature,
+                top_k,
+                top_p,
+                min_p,
                 sums,
                 candidates,
                 thresholds,
@@ -219,32 +227,28 @@ def _launch(
                 first,
                 lines,
                 tiles,
+                warps=kernels.THRESHOLD_WARPS,
                 ROWS=masks.united,
                 TILES=padded,
                 TILE=TILE,
-                num_warps=THRESHOLD_WARPS,
             )
-    draw_token[(lines,)](
+    plan.launch(
+        kernels.draw_token,
+        lines,
         of,
         masks,
-        options.temperature,
-        options.min_p,
-        options.seed,
-        options.position,
+        temperature,
+        min_p,
+        seed,
+        position,
         sums,
         thresholds,
         ties,
-        tokens,
-        log_z,
-        log_z_allowed,
-        log_probs,
-        allowed,
-        likeliest,
+        figures,
         lines,
         tiles,
         ROWS=masks.united,
-        IS_FILTERED=is_filtered,
         TILES=padded,
         TILE=TILE,
     )
-    return found
+    return Sampled(figures)

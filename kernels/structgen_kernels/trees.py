@@ -12,6 +12,7 @@ node is a child's, that child is accepted. Without a draft the same draws would 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from itertools import accumulate
 from typing import Any
 
 import torch
@@ -20,10 +21,13 @@ from torch import Tensor
 from structgen_kernels import reference
 from structgen_kernels.checks import INTEGERS, Numbers, check_logits, integers, numbers, runs_triton, said
 from structgen_kernels.errors import KernelError
+from structgen_kernels.launching import Plan, Plans, outline_of
 from structgen_kernels.reference import HOTTEST, Sampled, Verified
 from structgen_kernels.sampling import masked_sample
 
 _MOST_NODES = 4096
+_HERE = torch.device("cpu")
+_PLANS = Plans()
 _COUNTS_CURE = "Say how many of the nodes each tree has."
 
 
@@ -50,28 +54,25 @@ def verify(
     """
     _check_nodes({"sampled": sampled, "tokens": tokens, "parents": parents})
     starts, most = _bounds(counts, most_nodes, len(sampled), sampled.device)
+    return _followed(sampled, tokens, parents, starts, most)
+
+
+def _followed(sampled: Tensor, tokens: Tensor, parents: Tensor, starts: Tensor, most: int) -> Verified:
+    """Return what `verify` does, for checked arguments and the places where trees begin."""
     if not runs_triton(sampled.device):
         return reference.verify(sampled, tokens, parents, starts, most)
-    import triton
-
+    # start-up: Triton
     from structgen_kernels.triton_trees import verify_kernel
 
+    given = sampled.contiguous(), tokens.contiguous(), parents.contiguous(), starts
     trees, device = len(starts) - 1, sampled.device
     paths = torch.empty((trees, most), dtype=torch.int32, device=device)
     lengths = torch.empty(trees, dtype=torch.int32, device=device)
     last = torch.empty(trees, dtype=torch.int64, device=device)
     if trees:
-        verify_kernel[(trees,)](
-            sampled.contiguous(),
-            tokens.contiguous(),
-            parents.contiguous(),
-            starts,
-            paths,
-            lengths,
-            last,
-            len(sampled),
-            most,
-            NODES=triton.next_power_of_2(max(most, 1)),
+        plan = _plan_for("verify", most, *given)
+        plan.launch(
+            verify_kernel, trees, *given, paths, lengths, last, len(sampled), most, NODES=_power_of(most)
         )
     return Verified(paths, lengths, last)
 
@@ -85,9 +86,9 @@ def sample_tree(
     *,
     most_nodes: int | None = None,
     temperature: Numbers = 1.0,
-    top_k: Numbers = 0,
-    top_p: Numbers = 1.0,
-    min_p: Numbers = 0.0,
+    top_k: Numbers | None = None,
+    top_p: Numbers | None = None,
+    min_p: Numbers | None = None,
     seed: Numbers = 0,
     position: Numbers = 0,
     **masks: Any,
@@ -121,11 +122,13 @@ def sample_tree(
     starts, most = _bounds(counts, most_nodes, nodes, device)
     owners, depths = _placed(parents, starts, most)
 
-    def each(value: Numbers, name: str, dtype: torch.dtype, low: float, high: float) -> Tensor | float:
-        if isinstance(value, (int, float)):
-            return value
-        cure = "Give one number for each tree."
-        return numbers(value, len(starts) - 1, device, name, dtype, low, high, cure)[owners]
+    def each(value: Numbers, name: str, dtype: torch.dtype, low: float, high: float) -> Tensor:
+        cure, is_one = "Give one number for each tree.", isinstance(value, (int, float))
+        given = numbers(value, nodes if is_one else len(starts) - 1, device, name, dtype, low, high, cure)
+        return given if is_one else given[owners]
+
+    def filtering(value: Numbers | None, *of: Any) -> Tensor | float | None:
+        return value if value is None or isinstance(value, (int, float)) else each(value, *of)
 
     share, whole = torch.float64, torch.int64
     first = each(position, "position", whole, 0, 2**62)
@@ -133,14 +136,14 @@ def sample_tree(
         logits,
         mask,
         temperature=each(temperature, "temperature", share, 0.0, HOTTEST),
-        top_k=each(top_k, "top_k", whole, 0, 2**62),
-        top_p=each(top_p, "top_p", share, 0.0, 1.0),
-        min_p=each(min_p, "min_p", share, 0.0, 1.0),
+        top_k=filtering(top_k, "top_k", whole, 0, 2**62),
+        top_p=filtering(top_p, "top_p", share, 0.0, 1.0),
+        min_p=filtering(min_p, "min_p", share, 0.0, 1.0),
         seed=each(seed, "seed", whole, -(2**63), 2**63 - 1),
         position=depths + first,
         **masks,
     )
-    return verify(drawn.tokens, tokens, parents, counts, most_nodes), drawn
+    return _followed(drawn.tokens, tokens, parents, starts, most), drawn
 
 
 def _check_nodes(given: dict[str, Tensor]) -> None:
@@ -175,17 +178,21 @@ def _bounds(
         )
     if isinstance(counts, Tensor) and counts.ndim != 1:
         raise KernelError(f"It is {said(counts)}, not [R].", where="counts", cure=_COUNTS_CURE)
-    sizes = integers(counts, (len(counts),), device, "counts", 0, nodes + 1, _COUNTS_CURE)
-    starts = torch.zeros(len(counts) + 1, dtype=torch.int64, device=device)
-    torch.cumsum(sizes, 0, out=starts[1:])
-    if not on_device:
-        listed = counts.tolist() if isinstance(counts, Tensor) else list(counts)
+    if on_device:
+        sizes = integers(counts, (len(counts),), device, "counts", 0, nodes + 1, _COUNTS_CURE)
+        starts = torch.zeros(len(counts) + 1, dtype=torch.int64, device=device)
+        torch.cumsum(sizes, 0, out=starts[1:])
+    else:
+        # the sums are made here: one copy then takes them to the device
+        sizes = integers(counts, (len(counts),), _HERE, "counts", 0, nodes + 1, _COUNTS_CURE)
+        listed = sizes.tolist()
         if sum(listed) != nodes:
             raise KernelError(
                 f"They add up to {sum(listed)}, and there are {nodes} nodes.",
                 where="counts",
                 cure=_COUNTS_CURE,
             )
+        starts = torch.tensor([0, *accumulate(listed)]).to(device, non_blocking=True)
         most_nodes = max(listed, default=0) if most_nodes is None else most_nodes
     assert most_nodes is not None
     if not 0 <= most_nodes <= _MOST_NODES:
@@ -201,20 +208,34 @@ def _placed(parents: Tensor, starts: Tensor, most: int) -> tuple[Tensor, Tensor]
     """Return the number of the tree of each node and how deep it lies, int64 [N]; 0 for nodes left out."""
     if not runs_triton(parents.device):
         return reference.placed(parents, starts, most)
-    import triton
-
+    # start-up: Triton
     from structgen_kernels.triton_trees import place_kernel
 
-    owners = torch.zeros(len(parents), dtype=torch.int64, device=parents.device)
-    depths = torch.zeros_like(owners)
+    parents = parents.contiguous()
+    owners, depths = torch.zeros((2, len(parents)), dtype=torch.int64, device=parents.device)
     if len(starts) > 1:
-        place_kernel[(len(starts) - 1,)](
-            parents.contiguous(),
+        plan = _plan_for("place", most, parents, starts)
+        plan.launch(
+            place_kernel,
+            len(starts) - 1,
+            parents,
             starts,
             owners,
             depths,
             len(parents),
             most,
-            NODES=triton.next_power_of_2(max(most, 1)),
+            NODES=_power_of(most),
         )
     return owners, depths
+
+
+def _plan_for(kernel: str, most: int, *given: Tensor) -> Plan:
+    """Return the plan for a kernel whose arguments are checked."""
+    outline = outline_of(*given)
+    key = None if outline is None else (kernel, most, *outline)
+    return _PLANS.known(key) or _PLANS.made(key, given, given)
+
+
+def _power_of(most: int) -> int:
+    """Return the least power of two that is no smaller."""
+    return 1 << max(most - 1, 0).bit_length()

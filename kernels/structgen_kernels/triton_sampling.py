@@ -32,6 +32,7 @@ e^(logit - greatest); of the allowed tokens the greatest logit, the same sum, th
 the line, and how many there are."""
 
 _TOP, _SUM, _ALLOWED_TOP, _ALLOWED_SUM, _HEATED_SUM, _COUNT = (tl.constexpr(i) for i in range(6))
+_TOKEN, _LOG_Z, _LOG_Z_ALLOWED, _LOG_PROB, _ALLOWED, _LIKELIEST = (tl.constexpr(i) for i in range(6))
 # as in `reference`: lower temperatures count as 0, and higher ones as the highest
 _COLDEST = tl.constexpr(1e-30)
 _HOTTEST = tl.constexpr(1e30)
@@ -118,7 +119,7 @@ def sums_of_line(sums, line, lines, tiles, COLUMN: tl.constexpr):
     return sums + (tl.full((), COLUMN, tl.int64) * lines + line) * tiles
 
 
-@triton.jit
+@triton.jit(do_not_specialize=["lines"], do_not_specialize_on_alignment=["temperatures"])
 def tile_sums(
     logits,
     masks,
@@ -264,7 +265,10 @@ def lowered(bound, top, temperature):
     return bound - 1e-5 * (tl.abs(top) + temperature + 1.0)
 
 
-@triton.jit
+@triton.jit(
+    do_not_specialize=["first_line", "lines"],
+    do_not_specialize_on_alignment=["temperatures", "top_ks", "top_ps", "min_ps"],
+)
 def find_threshold(
     logits,
     masks,
@@ -298,9 +302,15 @@ def find_threshold(
     local = tl.program_id(0)
     line = first_line + local
     temperature, is_greedy = line_temperature(temperatures, line)
-    top_k = tl.load(top_ks + line)
-    top_p = tl.load(top_ps + line)
-    min_p = tl.load(min_ps + line)
+    top_k = tl.full((), 0, tl.int64)
+    if top_ks is not None:
+        top_k = tl.load(top_ks + line)
+    top_p = tl.full((), 1.0, tl.float64)
+    if top_ps is not None:
+        top_p = tl.load(top_ps + line)
+    min_p = tl.full((), 0.0, tl.float64)
+    if min_ps is not None:
+        min_p = tl.load(min_ps + line)
     tile = tl.arange(0, TILES)
     allowed_tops = sums_of_line(sums, line, lines, tiles, _ALLOWED_TOP)
     tops = tl.load(allowed_tops + tile, mask=tile < tiles, other=float("-inf"))
@@ -397,6 +407,15 @@ def is_kept(x, threshold, tied, before, top, chill, min_p):
 
 
 @triton.jit
+def write_float(figures, line, lines, FIGURE: tl.constexpr, number):
+    """Write the bits of a float64 number to a line's place in a row of `figures` [6, lines]."""
+    tl.store(figures + FIGURE * lines + line, number.to(tl.int64, bitcast=True))
+
+
+@triton.jit(
+    do_not_specialize=["lines"],
+    do_not_specialize_on_alignment=["temperatures", "min_ps", "seeds", "positions"],
+)
 def draw_token(
     logits,
     masks,
@@ -407,22 +426,16 @@ def draw_token(
     sums,
     thresholds,
     ties,
-    drawn,
-    log_z,
-    log_z_allowed,
-    log_probs,
-    counts,
-    likeliest,
+    figures,
     lines,
     tiles,
     ROWS: tl.constexpr,
-    IS_FILTERED: tl.constexpr,
     TILES: tl.constexpr,
     TILE: tl.constexpr,
 ):
-    """Write the token of each line, and what else `reference.Sampled` holds. There is one program for each
-    line. It holds the six numbers of the line's TILES tiles (a power of two, of which `tiles` are there),
-    draws a tile by them, and then reads that one:
+    """Write the token of each line, and the other `figures` [6, lines] of `reference.Sampled`. There is one
+    program for each line. It holds the six numbers of the line's TILES tiles (a power of two, of which
+    `tiles` are there), draws a tile by them, and then reads that one:
 
         numbers   | tile 0 | tile 1 | ... | tile T-1 |        + Gumbel noise of -(tile + 1)
                                 |  the greatest
@@ -430,7 +443,8 @@ def draw_token(
                                 |  the greatest
                               token
 
-    `thresholds` and `ties` may be None (no top-k, no top-p), and `min_ps` where IS_FILTERED is False.
+    `thresholds` and `ties` may be None (no top-k, no top-p), and `min_ps` (no min-p). A filter that is None
+    is one at compile time, so what filters need is left out where there are none.
     """
     line = tl.program_id(0)
     temperature, is_greedy = line_temperature(temperatures, line)
@@ -450,15 +464,15 @@ def draw_token(
     tops = tl.where(tops != tops, float("-inf"), tops)
     top, whole = joined(tops, totals)
     allowed_top, left = joined(allowed_tops, allowed_totals)
-    tl.store(log_z + line, tl.where(is_faulty, float("nan"), whole))
-    tl.store(log_z_allowed + line, tl.where(is_faulty, float("nan"), left))
-    tl.store(counts + line, tl.sum(count.to(tl.int32), 0).to(tl.int64))
+    write_float(figures, line, lines, _LOG_Z, tl.where(is_faulty, float("nan"), whole))
+    write_float(figures, line, lines, _LOG_Z_ALLOWED, tl.where(is_faulty, float("nan"), left))
+    tl.store(figures + _ALLOWED * lines + line, tl.sum(count.to(tl.int32), 0).to(tl.int64))
 
     # the likeliest of all tokens, from the first tile that has it
     best = tl.argmax(tops, 0, tie_break_left=True).to(tl.int32)
     x = read_tile(logits, start, best * TILE + within, masks, line, -1)
     first = best.to(tl.int64) * TILE + tl.argmax(x, 0, tie_break_left=True).to(tl.int64)
-    tl.store(likeliest + line, tl.where(is_faulty | (top == float("-inf")), -1, first))
+    tl.store(figures + _LIKELIEST * lines + line, tl.where(is_faulty | (top == float("-inf")), -1, first))
 
     token = tl.full((), -1, tl.int64)
     log_prob = tl.where(is_faulty, float("nan"), tl.full((), float("-inf"), tl.float64))
@@ -471,8 +485,10 @@ def draw_token(
         levels = levels + gumbel(noise_word(key, -1 - tile.to(tl.int64)))
         levels = tl.where(is_greedy, finite_tops, levels)
         best = tl.argmax(tl.where(is_empty, float("-inf"), levels), 0, tie_break_left=True).to(tl.int32)
-        if IS_FILTERED:
-            min_p = tl.where(is_greedy, 0.0, tl.load(min_ps + line).to(tl.float64))
+        if (min_ps is not None) or (thresholds is not None):
+            min_p = tl.full((), 0.0, tl.float64)
+            if min_ps is not None:
+                min_p = tl.where(is_greedy, 0.0, tl.load(min_ps + line))
             threshold = tl.full((), float("-inf"), tl.float32)
             tied = tl.full((), _EVERY, tl.int32)
             if thresholds is not None:
@@ -508,11 +524,11 @@ def draw_token(
         noisy = score + gumbel(noise_word(key, at.to(tl.int64) + 1))
         noisy = tl.where(is_greedy, score, noisy)
         is_out = x == float("-inf")
-        if IS_FILTERED:
+        if (min_ps is not None) or (thresholds is not None):
             kept, _ = is_kept(x, threshold, tied, before, allowed_top, chill, min_p)
             is_out = is_out | ((kept == 0) & (is_greedy == 0))
         choice = tl.argmax(tl.where(is_out, float("-inf"), noisy), 0, tie_break_left=True).to(tl.int32)
         token = best.to(tl.int64) * TILE + choice
         log_prob = tl.sum(tl.where(within == choice, x, 0.0), 0).to(tl.float64) - whole
-    tl.store(drawn + line, token)
-    tl.store(log_probs + line, log_prob)
+    tl.store(figures + _TOKEN * lines + line, token)
+    write_float(figures, line, lines, _LOG_PROB, log_prob)

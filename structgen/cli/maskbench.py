@@ -7,7 +7,6 @@ import os
 import platform
 from datetime import UTC, datetime
 from enum import StrEnum
-from hashlib import blake2b
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -63,7 +62,7 @@ def maskbench(
     out: Annotated[
         Path | None,
         typer.Option(
-            help="With --ray: a file that takes the results; the next call does what is missing.",
+            help="A file that takes the results; the next call does what is missing.",
             show_default=False,
         ),
     ] = None,
@@ -97,15 +96,14 @@ def maskbench(
     Exit status: 0 all schemas pass, 1 some do not, 2 wrong usage. If structgen is among the engines, the
     status is that of structgen.
     """
-    if (ray and (out is None or jobs > 1)) or (not ray and (out is not None or workers is not None)):
+    if (ray and (out is None or jobs > 1)) or (workers is not None and not ray):
         raise typer.BadParameter("--ray takes --out FILE and --workers, not --jobs", param_hint="--ray")
     names = list(dict.fromkeys(name.strip() for name in engine.split(",") if name.strip()))
     if not names:
         raise typer.BadParameter("name at least one engine", param_hint="--engine")
     from structgen.maskbench.engines import engine_configs
     from structgen.maskbench.measurements import Verdict
-    from structgen.maskbench.on_ray import RayBenchRun
-    from structgen.maskbench.readers import select
+    from structgen.maskbench.readers import data_digest, select
     from structgen.maskbench.run_report import report_of, tables
     from structgen.maskbench.runner import BenchRun
     from structgen.maskbench.vocabularies import load
@@ -113,30 +111,26 @@ def maskbench(
 
     begun, policies = datetime.now(UTC), dict(WIDEST) if policy is Policy.widest else {}
     every: list[CaseResult] = []
-    digests: list[bytes] = []
-    sources, read = select(paths, sample=sample, seed=seed), load(tokenizer)
+    cases, words = [read() for _, read in select(paths, sample=sample, seed=seed)], load(tokenizer)
     configs = engine_configs(names, tokenizer, policies)
-    bench: BenchRun = BenchRun(configs, timeout=timeout, jobs=jobs)
-    if out is not None:
-        bench = RayBenchRun(configs, timeout=timeout, out=out, workers=workers)
+    bench = BenchRun(configs, timeout=timeout, jobs=jobs, out=out, on_ray=ray, workers=workers)
     told_in = failures or Path(os.devnull)
-    with naming(told_in), told_in.open("w", encoding="utf-8") as file, bench, progress("maskbench") as tell:
-        for case, results in bench.results(source.case() for source in sources):
+    with naming(told_in), told_in.open("w", encoding="utf-8") as file, progress("maskbench") as tell:
+        for at, results in enumerate(bench.results(cases), 1):
             every += results
-            digests.append(case.digest)
             for failure in (failure for result in results for failure in result.failures()):
                 print(json.dumps(failure, ensure_ascii=False), file=file, flush=True)
-            tell(len(digests), len(sources))
+            tell(at, len(cases))
     about = {
         "paths": [str(path) for path in paths],
-        "schemas": len(sources),
+        "schemas": len(cases),
         "sample": sample,
         "seed": seed,
         "policy": policy.value,
         "policies": policies,
         "tokenizer": tokenizer,
-        "vocabulary": {"tokens": read.vocab_size, "digest": read.fingerprint},
-        "data_digest": blake2b(b"".join(sorted(digests)), digest_size=16).hexdigest(),
+        "vocabulary": {"tokens": words.vocab_size, "digest": words.fingerprint},
+        "data_digest": data_digest(cases),
         "date": begun.isoformat(timespec="seconds"),
         "machine": f"{os.cpu_count()} cores, {platform.platform()}, Python {platform.python_version()}",
         "timeout_s": timeout,
@@ -154,8 +148,8 @@ def maskbench(
 Date: {about["date"]}
 Machine: {about["machine"]}
 Engines: {", ".join(f"{name} {version}" for name, version in bench.versions.items())}
-Tokenizer: {tokenizer}, {read.vocab_size:,} tokens, digest {read.fingerprint}
+Tokenizer: {tokenizer}, {words.vocab_size:,} tokens, digest {words.fingerprint}
 Policy: {policy.value}; timeout {timeout:g} s; jobs {bench.jobs}
-Data: {len(sources):,} schemas{drawn}, digest {about["data_digest"]}""")
+Data: {len(cases):,} schemas{drawn}, digest {about["data_digest"]}""")
     judged = {"structgen"} & bench.versions.keys() or bench.versions.keys()
     raise typer.Exit(int(any(case.engine in judged and case.outcome != Verdict.RIGHT for case in every)))

@@ -89,14 +89,13 @@ class WantedTexts(WantedLanguage):
         in the file."""
         from structgen.tool_calls.tool_replies import Reply
         from structgen.typed.options import TypedOptions
-        from structgen.typed.tool_use import ToolOptions
         from structgen.typed.wanted_forms import form_of_calls
 
         cure = 'Write [{"type": "function", "function": {"name": ..., "parameters": {...}}}].'
         tools, name = json_of(str(self.given.get("tools")), "--tools", cure)
-        options = ToolOptions(tools, *map(self.given.get, OF_TOOLS))
         try:
-            return form_of_calls(options, False, TypedOptions(policies=self.policies or None), Reply)
+            options = TypedOptions(tools=tools, policies=self.policies or None, **self.given.some(OF_TOOLS))
+            return form_of_calls(options, Reply)
         except StructgenError as error:
             root = error.where.partition("/")[0]
             if root in OF_TOOLS:

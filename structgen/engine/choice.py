@@ -266,25 +266,25 @@ def choose_anywhere(
     at = list(range(len(rows)) if places is None else places)
     of = list(range(len(rows)) if lines is None else lines)
     words = None if mask is None else _sent(torch.from_numpy(mask[of]), logits.device)
-    options = torch.tensor([row.options for row in rows], dtype=torch.float64).reshape(-1, 4).T
-    whole = [[row.stream for row in rows], [row.position for row in rows], options[3].long().tolist()]
-    bits = options[:3].contiguous().view(torch.int64)
-    sent = _sent(torch.cat((torch.tensor(whole, dtype=torch.int64), bits)), logits.device)
-    keys, position, top_k = sent[:3]
-    heat, top_p, min_p = sent[3:].view(torch.float64)
-    filters: dict[str, Tensor] = {}
-    if any(row.is_filtered for row in rows):
-        filters = {"top_k": top_k, "top_p": top_p, "min_p": min_p}
-    own = logits if at == list(range(len(logits))) else logits[at]
-    found = masked_sample(own, mask=words, temperature=heat, seed=keys, position=position, **filters)
-    parts = found.tokens, found.log_z, found.log_z_allowed, found.log_probs, found.allowed, found.likeliest
-    figures = torch.stack([part.double() for part in parts]).cpu().numpy()
-    token, every, left, logprob, allowed, likeliest = figures
+    packed = np.empty((7, len(rows)), np.int64)
+    packed[0], packed[1] = [row.stream for row in rows], [row.position for row in rows]
+    options = np.array([row.options for row in rows]).reshape(-1, 4).T
+    packed[2], packed[3], packed[4:] = at, options[3], options[:3].view(np.int64)
+    sent = _sent(torch.from_numpy(packed), logits.device)
+    keys, position, where, top_k = sent[:4]
+    heat, top_p, min_p = sent[4:].view(torch.float64)
+    is_filtered = any(row.is_filtered for row in rows)
+    filters = {"top_k": top_k, "top_p": top_p, "min_p": min_p} if is_filtered else {}
+    own = None if at == list(range(len(logits))) else where
+    found = masked_sample(logits, words, rows=own, temperature=heat, seed=keys, position=position, **filters)
+    figures = found.figures.cpu().numpy()
+    token, allowed, likeliest = figures[[0, 4, 5]]
+    every, left, logprob = figures[1:4].view(np.float64)
     faulty, wanted = token < 0, likeliest.clip(min=0)
     with np.errstate(invalid="ignore", over="ignore"):
         removed = (-np.expm1(left - every)).clip(0.0, 1.0) + 0.0
         shares = np.where(faulty, np.nan, (logprob, logprob + every - left, removed))
-    numbers = np.stack((np.where(faulty, wanted, token), allowed, wanted, faulty)).astype(np.int64)
+    numbers = np.stack((np.where(faulty, wanted, token), allowed, wanted, faulty))
     chosen = Chosen(*numbers.tolist(), *shares.tolist())
     for i, row in enumerate(rows):
         if row.is_adjusted:

@@ -164,9 +164,9 @@ class HuggingFace:
         self._rows, device = [], self._model.device
         with torch.inference_mode():
             logits: Tensor = self._model(
-                ids.to(device),
+                ids.to(device, non_blocking=True),
                 attention_mask=mask,
-                position_ids=places.to(device),
+                position_ids=places.to(device, non_blocking=True),
                 past_key_values=self._batch,
                 use_cache=True,
             ).logits

@@ -4,16 +4,17 @@ from __future__ import annotations
 
 import random
 import re
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
 from hashlib import blake2b
 from json import JSONDecodeError
+from operator import itemgetter
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, TypeAlias
 
-from structgen.core.rawjson import read, write
 from structgen.errors import StructgenError
+from structgen.json_text.raw_json import read, write
 from structgen.system.installation import not_installed
 
 _NAME_COLUMNS: Final = ("unique_id", "name", "id")
@@ -50,12 +51,13 @@ class Case:
         return blake2b(repr(self).encode(), digest_size=16).digest()
 
 
-@dataclass(frozen=True, slots=True)
-class Source:
-    """A case that is read when it is asked for."""
+def data_digest(cases: Iterable[Case]) -> str:
+    """Return the digest of some cases, which is the same in any order."""
+    return blake2b(b"".join(sorted(case.digest for case in cases)), digest_size=16).hexdigest()
 
-    name: str
-    case: Callable[[], Case]
+
+Source: TypeAlias = tuple[str, Callable[[], Case]]
+"""The name of a case, and what reads it."""
 
 
 def select(paths: Sequence[Path], *, sample: int | None = None, seed: int = 0) -> list[Source]:
@@ -80,18 +82,14 @@ def sources_of(path: Path) -> list[Source]:
             if tables:
                 found += _rows(file, name.rpartition("/")[0], root)
             elif file == path or file.suffix == ".json":
-                found.append(Source(name, partial(_of_file, name, file, root)))
+                found.append((name, partial(_of_file, name, file, root)))
     if not found:
         raise ReaderError(
             "there is no schema here." if path.exists() else "no such file or folder.",
             where=str(path),
             cure="Give a folder or file of JSON schemas.",
         )
-    return sorted(found, key=_name_of)
-
-
-def _name_of(source: Source) -> str:
-    return source.name
+    return sorted(found, key=itemgetter(0))
 
 
 def split_of(name: str, root: str) -> str:
@@ -159,4 +157,4 @@ def _rows(file: Path, folder: str, root: str) -> Iterator[Source]:
         base = next((row[column] for column in _NAME_COLUMNS if column in row), f"{file.stem}/{at}")
         name = f"{folder}/{base}" if folder else str(base)
         text = schema if isinstance(schema, str) else write(schema)
-        yield Source(name, partial(parse, name, text.encode("utf-8", "surrogatepass"), root))
+        yield name, partial(parse, name, text.encode("utf-8", "surrogatepass"), root)

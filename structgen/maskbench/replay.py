@@ -15,8 +15,8 @@ from json import JSONDecodeError
 from time import perf_counter_ns
 from typing import Any, Final
 
-from structgen.core.rawjson import read
 from structgen.errors import LimitError
+from structgen.json_text.raw_json import read
 from structgen.maskbench.engines import EngineConfig, EngineRefusal, Session
 from structgen.maskbench.measurements import NOT_MEASURED, StepResult, Verdict
 from structgen.maskbench.readers import Case
@@ -44,16 +44,13 @@ class Replay:
         gc.freeze()
         return self._engine.version
 
-    def prepare(self, case: Case) -> None:
-        """Make ready for a case, untimed."""
+    def compile(self, case: Case) -> StepResult:
+        """Compile the schema of a case, and fill the first mask."""
         self._case = case
         gc.collect()
-
-    def compile(self) -> StepResult:
-        """Compile the schema, and fill the first mask."""
         begin = perf_counter_ns()
         try:
-            self._start = self._engine.compile(self._case.schema)
+            self._start = self._engine.compile(case.schema)
             session = self._start()
             session.fill()
             taken = perf_counter_ns() - begin

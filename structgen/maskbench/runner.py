@@ -6,19 +6,26 @@ import queue
 from array import array
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
-from contextlib import ExitStack
+from contextlib import ExitStack, closing
+from functools import partial
 from itertools import chain, islice
-from typing import Any, Final, Self, TypeVar
+from pathlib import Path
+from typing import Any, Final, Self, TypeAlias, TypeVar
 
 from structgen.errors import StructgenError
 from structgen.maskbench.engines import EngineConfig
 from structgen.maskbench.measurements import NOT_MEASURED, CaseResult, StepResult, Verdict
-from structgen.maskbench.readers import Case
+from structgen.maskbench.readers import Case, data_digest
 from structgen.maskbench.replay import Replay
+from structgen.system.ray_workers import ray_answers
+from structgen.system.result_files import Answers, results_of
 from structgen.system.worker_process import EndedError, LateError, WorkerProcess
 
 _START_SECONDS: Final = 600.0
 """An engine may compile its inner loop and read its vocabulary before the first case."""
+_SHARD: Final = 16
+"""Schemas that a worker on Ray is given at a time."""
+Task: TypeAlias = tuple[int, Case]
 _Task = TypeVar("_Task")
 _Done = TypeVar("_Done")
 
@@ -51,9 +58,7 @@ class EngineProcess:
         if not self._process.is_running:
             self.start()
         try:
-            # The limit counts from when the engine is ready, which a busy machine may put off.
-            self._asked(_START_SECONDS, "prepare", case)
-            result.steps.append(self._asked(self._timeout, "compile"))
+            result.steps.append(self._asked(self._timeout, "compile", case))
             if result.steps[0].kind == Verdict.RIGHT:
                 for index in range(1 if case.bare else len(case.instances)):
                     result.steps.append(self._asked(self._timeout, "replay", index))
@@ -70,30 +75,30 @@ class EngineProcess:
         return self._process.ask((question, *given), seconds, f"to {question}", "Give a longer --timeout.")
 
 
-class BenchRun:
-    """Engines over a set of cases. A context: entering it starts each engine once, so that what it builds
-    once is built, or raises StructgenError; leaving it ends every process."""
+class Engines:
+    """Engines in processes. A context: entering it starts each engine once, so that what it builds once is
+    built, or raises StructgenError; leaving it ends every process."""
 
-    def __init__(self, configs: Sequence[EngineConfig], *, timeout: float, jobs: int = 1) -> None:
-        self._configs, self._timeout, self.jobs = list(configs), timeout, jobs
+    def __init__(self, configs: Sequence[EngineConfig], timeout: float, jobs: int = 1) -> None:
         self._processes = [[EngineProcess(config, timeout) for config in configs] for _ in range(jobs)]
         """Of each job, one for each engine."""
-        self.versions: dict[str, str] = {}
+        self._names = [config.name for config in configs]
 
     def __enter__(self) -> Self:
         with ExitStack() as stack:
             stack.callback(self.__exit__)
-            for config, process in zip(self._configs, self._processes[0], strict=True):
-                self.versions[config.name] = process.start()
+            versions = [process.start() for process in self._processes[0]]
             stack.pop_all()
+        self._versions = dict(zip(self._names, versions, strict=True))
         return self
 
     def __exit__(self, *exc: object) -> None:
         for process in chain.from_iterable(self._processes):
             process.end()
 
-    def results(self, cases: Iterable[Case]) -> Iterator[tuple[Case, list[CaseResult]]]:
-        """Yield each case with its results: one engine after another on one case, then the next case.
+    def __call__(self, tasks: Iterable[Task]) -> Answers:
+        """Yield the versions of the engines; then a line for each task, which is a case and its number: one
+        engine after another on one case, then the next case.
 
         With several jobs, several cases at a time, in the order in which they are done; their times then
         disturb each other.
@@ -102,18 +107,75 @@ class BenchRun:
         for engines in self._processes:
             free.put(engines)
 
-        def work(case: Case) -> tuple[Case, list[CaseResult]]:
-            engines = free.get()
+        def work(task: Task) -> dict[str, Any]:
+            engines, (number, case) = free.get(), task
             try:
-                return case, [process.run(case) for process in engines]
+                return {"line": number, "results": [process.run(case).plain() for process in engines]}
             finally:
                 free.put(engines)
 
-        try:
-            yield from as_done(work, cases, self.jobs)
-        except BaseException:  # nobody waits for the answers
-            self.__exit__()
-            raise
+        yield self._versions
+        yield from as_done(work, tasks, len(self._processes))
+
+
+class BenchRun:
+    """Engines over a set of cases."""
+
+    def __init__(
+        self,
+        configs: Sequence[EngineConfig],
+        *,
+        timeout: float,
+        jobs: int = 1,
+        out: Path | None = None,
+        on_ray: bool = False,
+        workers: int | None = None,
+    ) -> None:
+        """`timeout`: seconds for a compilation, and for each instance. `jobs`: cases at a time. `out`: a file
+        that takes a line of results for each case, with which a later run goes on (`system.result_files`).
+        `on_ray`: work on Ray, by so many `workers`, each with engines of its own; by default as many as it
+        has processors."""
+        self._configs, self._timeout, self.jobs = list(configs), timeout, jobs
+        self._out, self._on_ray, self._workers = out, on_ray, workers
+        self.versions: dict[str, str] = {}
+        """Of the engines, once there are results."""
+
+    def results(self, cases: Iterable[Case]) -> Iterator[list[CaseResult]]:
+        """Yield the results of each case, one for each engine: those of an earlier run, then the others as
+        they are done. Raises StructgenError where an engine cannot run, and OptionError where `out` is of
+        another run."""
+        tasks = dict(enumerate(enumerate(cases)))
+        with ExitStack() as stack:
+            if self._out is None:
+                lines = stack.enter_context(closing(self._answers([*tasks.values()])))
+                self.versions = next(lines)
+            else:
+                kept = results_of(self._out, tasks, self._answers, self._run_of)
+                lines = (line for line, _ in stack.enter_context(closing(kept)))
+            for line in lines:
+                yield [CaseResult.of_plain(said) for said in line["results"]]
+
+    def _answers(self, left: Sequence[Task]) -> Answers:
+        if self._on_ray:
+            make = partial(_started, self._configs, self._timeout)
+            said = ray_answers(make, left, _SHARD, self._workers)
+            self.jobs = next(said)
+            yield from said
+        else:
+            with Engines(self._configs, self._timeout, self.jobs) as engines:
+                yield from engines(left)
+
+    def _run_of(self, versions: dict[str, str], tasks: Sequence[Task]) -> dict[str, str]:
+        self.versions = versions
+        return {
+            "version of an engine": repr(versions),
+            "timeout, policy or tokenizer": repr((self._timeout, self._configs)),
+            "set of schemas": data_digest(case for _, case in tasks),
+        }
+
+
+def _started(configs: Sequence[EngineConfig], timeout: float) -> Engines:
+    return Engines(configs, timeout).__enter__()
 
 
 def as_done(work: Callable[[_Task], _Done], tasks: Iterable[_Task], jobs: int) -> Iterator[_Done]:

@@ -15,9 +15,10 @@ from functools import partial
 from pathlib import Path
 from typing import Any, TypeAlias, TypeVar
 
+from filelock import FileLock, Timeout
+
 from structgen.errors import OptionError
 from structgen.system.cache import writing
-from structgen.system.file_locks import exclusive
 from structgen.system.text_files import naming
 
 T = TypeVar("T")
@@ -81,14 +82,15 @@ def results_of(
 def _only_writer(results: Path) -> Iterator[None]:
     """Keep other processes from some results. Raises OptionError where one writes to them."""
     lock = results.with_name(f"{results.name}.lock")
-    lock.touch()  # where it cannot be made, results cannot either, and this says why
-    with exclusive(lock) as is_alone:
-        if not is_alone:
-            raise OptionError(
-                "Another process writes to these results now.",
-                where=str(results),
-                cure="Wait for it, or name another file.",
-            )
+    try:
+        held = FileLock(lock, timeout=0).acquire()
+    except Timeout as error:
+        raise OptionError(
+            "Another process writes to these results now.",
+            where=str(results),
+            cure="Wait for it, or name another file.",
+        ) from error
+    with held:
         try:
             yield
         finally:

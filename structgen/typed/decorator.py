@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, NoReturn, ParamSpec, Protocol, TypeVar, U
 
 from structgen.engine.model_prompts import Message
 from structgen.errors import OptionError, UnsupportedError, options_named
-from structgen.typed.functions import Asked, AsyncTypedFunction, FilledPrompt, TypedFunction
+from structgen.typed.functions import Asking, AsyncTypedFunction, FilledPrompt, TypedFunction
 from structgen.typed.infilled import Infilling, is_infilling, no_stream
 from structgen.typed.options import NAMED_ELSEWHERE, OPTION_DEFAULTS, TARGETS, CallOptions
 from structgen.typed.prompts import Template
@@ -149,11 +149,11 @@ def generate(
         template = Template(docstring, signature) if docstring and docstring.strip() else None
         annotation = _annotation(function) if target is None else None
         form = partial(_form, target, annotation, function, frame.f_locals, asked, streams)
-        made = Asked(function.__qualname__, form, asked.writer, asked.options)
+        waits = inspect.iscoroutinefunction(function)
+        made = Asking(function.__qualname__, form, asked.writer, asked.options, waits, function, template)
         with suppress(NameError):  # else it is read at the first call
             made.form = form()
-        kind = AsyncTypedFunction if inspect.iscoroutinefunction(function) else TypedFunction
-        return kind(made, function, template)
+        return (AsyncTypedFunction if waits else TypedFunction)(made)
 
     return decorated
 

@@ -19,7 +19,6 @@ from importlib import import_module
 from typing import (
     TYPE_CHECKING,
     Any,
-    ClassVar,
     Concatenate,
     Generic,
     Literal,
@@ -61,14 +60,19 @@ S = TypeVar("S")
 
 
 @dataclass(eq=False)
-class Asked:
-    """Which text of which model is wanted: what a typed function is made of, and a call of `sg.run`."""
+class Asking:
+    """What is asked of a model, by a function or by one call: its form, its model and its options."""
 
     name: str
-    """Of the function, for warnings."""
+    """Of the function, for errors and warnings."""
     read_form: Callable[[], WantedForm]
     model: Callable[[], Writer]
     options: TypedOptions
+    waits: bool
+    """Whether the caller waits in an event loop."""
+    function: Any = None
+    template: Template | None = None
+    """Of the docstring of a function."""
     has_warned: bool = False
 
     @cached_property
@@ -78,94 +82,95 @@ class Asked:
             return self.read_form()
         except NameError as error:
             raise UnsupportedError(
-                f"In the return type of {self.name}, {error.name!r} is not defined.",
+                f"{self.name} returns a type in which {error.name!r} is not defined.",
                 keyword="type",
                 where="return",
                 cure="Define it at the top of the module, before the first call.",
             ) from error
 
-    async def asked(self, waits: bool) -> tuple[Writer, WantedText]:
-        """Return the model, loaded in a thread where the caller waits, and what it is asked for."""
-        writer = await asyncio.to_thread(self.model) if waits else self.model()
-        return writer, WantedText(self.form, self.options, waits)
+    @cached_property
+    def wanted(self) -> WantedText:
+        """What the model is asked for."""
+        return WantedText(self.form, self.options, self.waits)
 
-    async def result(self, source: PromptSource, *, waits: bool, detailed: bool = False) -> Any:
+    async def _writer(self) -> Writer:
+        """Return the model; for one call in an event loop it is loaded in a thread."""
+        is_apart = self.waits and self.function is None
+        return await asyncio.to_thread(self.model) if is_apart else self.model()
+
+    async def result(self, source: PromptSource, *, detailed: bool = False) -> Any:
         """Return the object; with `detailed`, its outcome."""
-        outcome = await obtained(*await self.asked(waits), source, detailed=detailed)
+        writer = await self._writer()
+        outcome = await obtained(writer, self.wanted, source, detailed=detailed)
         if detailed:
             return outcome
         self.warn_if_shortened(outcome.result)
         return outcome.value
 
     async def partials(
-        self,
-        source: PromptSource,
-        progress: PartialDocument | None = None,
-        *,
-        waits: bool,
-        detailed: bool = False,
+        self, source: PromptSource, document: PartialDocument | None = None, *, detailed: bool = False
     ) -> AsyncGenerator[Partial[Any], None]:
         """Yield what there is after each piece of text; the last partial has the outcome. There is one
-        attempt.
+        attempt. `document` follows the text, where its items are handed out.
 
         Errors: GenerationError as soon as a part that closes is refused by its type, and at the end; with
         `detailed` the outcome has it, and the partials end before it.
         """
-        writer, wanted = await self.asked(waits)
-        follower = progress or progress_of(wanted.form, functools.partial(writer.read, wanted))
+        writer, wanted = await self._writer(), self.wanted
+        if document is not None:
+            wanted = replace(wanted, waits=self.waits or self.form.asynchronous)
+        progress = document or progress_of(self.form, functools.partial(writer.read, wanted))
         ended, is_refused = list[Result](), False
         async with aclosing(writer.stream(wanted, source, ended.append)) as pieces:
             async for piece in pieces:
                 if is_refused:
                     continue
                 try:
-                    found = follower.add(piece)
+                    partial = progress.add(piece)
                 except GenerationError:
                     if not detailed:
                         raise
                     is_refused = True
                 else:
-                    yield found
-        outcome = judged(wanted.form, ended[0], 1, None)
+                    yield partial
+        outcome = judged(self.form, ended[0], 1, None)
         if detailed:
             outcome = with_details(outcome, writer, wanted, source)
         else:
             self.warn_if_shortened(ended[0])
             _ = outcome.value  # its error is raised here
-        yield follower.last(outcome)
+        yield progress.last(outcome)
 
-    async def items(self, source: PromptSource, *, waits: bool) -> AsyncGenerator[Any, None]:
+    async def items(self, source: PromptSource) -> AsyncGenerator[Any, None]:
         """Yield the items of a list as they close."""
         document, known = PartialDocument(self.form.parts, wrapped=self.form.is_wrapped), 0
-        async with aclosing(self.partials(source, document, waits=waits)) as partials:
+        async with aclosing(self.partials(source, document)) as partials:
             async for _ in partials:
                 items, known = document.closed_items(known)
                 for item in items:
                     yield item
 
     def warn_if_shortened(self, result: Result) -> None:
-        """Warn whoever gets a value alone of a text that its budget shortened, once for the function. The
+        """Warn, once for the function, whoever gets a value alone of a text that its budget shortened. The
         warning names the first caller outside of this package."""
-        if result.error is not None or self.has_warned:
-            return  # an error tells more
-        bound = self.model().bound
-        cure = f"Raise {bound}=; `finish_reason` of a detailed result says whether it is enough."
-        told = list[str]()
+        if self.has_warned or result.error is not None:
+            return  # the error tells more
+        told, bound = list[str](), self.model().bound
         if result.usage.outline:
-            told.append(
-                f"{result.usage.outline} Shorten the prompt, or lower max_tokens=; outline=False leaves the "
-                "outline out."
-            )
+            cure = "Shorten the prompt, or lower max_tokens=; outline=False leaves the outline out."
+            told.append(f"{result.usage.outline} {cure}")
+        cure = f"Raise {bound}=; `finish_reason` of a detailed result says whether it is enough."
         match result.finish_reason:
             case FinishReason.STEERED:
                 told.append(f"The document was closed early, so that it ends within {bound}. {cure}")
             case FinishReason.MAX_TOKENS:
                 told.append(f"The text was cut off at {bound}. {cure}")
             case FinishReason.REPETITION:
-                told.append(
-                    f"The document has a value that was closed early: {'; '.join(result.usage.closed)}. "
+                cure = (
                     "`usage.closed` of a detailed result tells it; sg.Sampling(repetition=None) closes none."
                 )
+                closed = "; ".join(result.usage.closed)
+                told.append(f"The document has a value that was closed early: {closed}. {cure}")
         for text in told:
             warnings.warn(ShortenedWarning(f"{self.name}: {text}"), stacklevel=warning_level())
         self.has_warned = bool(told)
@@ -250,19 +255,10 @@ def _found(module: str, name: str) -> Any:
 class _Common(Generic[P, R]):
     """What synchronous and asynchronous functions share."""
 
-    _waits: ClassVar[bool]
-    """Whether the function is a coroutine function."""
-
-    def __init__(
-        self,
-        asked: Asked,
-        function: Callable[..., Any],
-        template: Template | None,
-        bound: tuple[object, ...] = (),
-    ) -> None:
-        self._asked, self._function, self._template, self._bound = asked, function, template, bound
-        functools.update_wrapper(cast("Callable[..., Any]", self), function)
-        signature = inspect.signature(function)
+    def __init__(self, asked: Asking, bound: tuple[object, ...] = ()) -> None:
+        self._asked, self._bound = asked, bound
+        functools.update_wrapper(cast("Callable[..., Any]", self), asked.function)
+        signature = inspect.signature(asked.function)
         parameters = list(signature.parameters.values())[len(bound) :]
         self.__signature__ = signature.replace(parameters=parameters)
         self._whole = signature
@@ -275,7 +271,7 @@ class _Common(Generic[P, R]):
     def __reduce__(self) -> Any:
         """Pickle by name, as Python's functions are: whoever loads it imports the module. A method's instance
         goes along. Raises PicklingError for a function that its module does not have under its name."""
-        function = self._function
+        function = self._asked.function
         place = function.__module__, function.__qualname__
         if self._bound:
             return getattr, (self._bound[0], function.__name__)
@@ -298,48 +294,43 @@ class _Common(Generic[P, R]):
 
     def _of(self, instance: object) -> _Common[Any, R]:
         """Return the method of an instance; the function itself, asked of its class."""
-        return (
-            self if instance is None else type(self)(self._asked, self._function, self._template, (instance,))
-        )
+        return self if instance is None else type(self)(self._asked, (instance,))
 
     # --- the core -------------------------------------------------------------------------------------------
 
     async def _source(self, arguments: tuple[Any, ...], named: Mapping[str, Any]) -> PromptSource:
         """Return the source of a call: what the body returns, or the docstring."""
         try:
-            returned = self._function(*self._bound, *arguments, **named)
-            if self._waits:
+            returned = self._asked.function(*self._bound, *arguments, **named)
+            if self._asked.waits:
                 returned = await returned
         except FilledPrompt as filled:
             returned = filled.prompt
         bound = self._whole.bind(*self._bound, *arguments, **named)
         bound.apply_defaults()
-        return source_of(returned, self._template, bound.arguments)
+        return source_of(returned, self._asked.template, bound.arguments)
 
     async def _value(self, arguments: tuple[Any, ...], named: Mapping[str, Any]) -> Any:
         asked, source = self._asked, await self._source(arguments, named)
         if asked.form.items:
-            waits = self._waits or asked.form.asynchronous
-            items = asked.items(source, waits=waits)
-            return items if waits else each(items)
-        return await asked.result(source, waits=self._waits)
+            items = asked.items(source)
+            return items if asked.waits or asked.form.asynchronous else each(items)
+        return await asked.result(source)
 
     async def _outcome(self, arguments: tuple[Any, ...], named: Mapping[str, Any]) -> Outcome[R]:
-        source = await self._source(arguments, named)
-        outcome: Outcome[R] = await self._asked.result(source, waits=self._waits, detailed=True)
+        outcome: Outcome[R] = await self._asked.result(await self._source(arguments, named), detailed=True)
         return outcome
 
     async def _prompt(self, arguments: tuple[Any, ...], named: Mapping[str, Any]) -> str:
         source = await self._source(arguments, named)
-        writer, wanted = await self._asked.asked(self._waits)
-        return writer.prompt(wanted, source)
+        return self._asked.model().prompt(self._asked.wanted, source)
 
     async def _draws(
         self, how: Mapping[str, Any], arguments: tuple[Any, ...], named: Mapping[str, Any]
     ) -> Samples[R]:
-        source = await self._source(arguments, named)
-        given = (*await self._asked.asked(self._waits), source, how)
-        return await asyncio.to_thread(drawn, *given) if self._waits else drawn(*given)
+        asked, source = self._asked, await self._source(arguments, named)
+        given = asked.model(), asked.wanted, source, how
+        return await asyncio.to_thread(drawn, *given) if asked.waits else drawn(*given)
 
     def _sampler(self, draws: Callable[..., Any], n: int, options: Mapping[str, Any]) -> Any:
         """Return what draws, or, of a function without parameters, what it returns."""
@@ -375,8 +366,6 @@ class FilledPrompt(Exception):
 class TypedFunction(_Common[P, R]):
     """A function that a model answers. Made by `sg.generate`."""
 
-    _waits = False
-
     def __call__(self, *args: P.args, **kwargs: P.kwargs) -> R:
         """Return the object; where the annotation is Iterator[T], items as they close.
 
@@ -398,7 +387,7 @@ class TypedFunction(_Common[P, R]):
 
         Errors: GenerationError as soon as a part that closes is refused by its type; there is one attempt.
         """
-        return each(self._asked.partials(now(self._source(args, kwargs)), waits=False))
+        return each(self._asked.partials(now(self._source(args, kwargs))))
 
     @overload
     def batch(self, calls: Iterable[Any], *, errors: Literal["raise"] = "raise") -> list[R]: ...
@@ -412,7 +401,7 @@ class TypedFunction(_Common[P, R]):
         """
         asked = self._asked
         sources = [now(self._source(*call)) for call in self._calls_of(calls)]
-        writer, wanted = now(asked.asked(waits=False))
+        writer, wanted = asked.model(), asked.wanted
         firsts = now(writer.write(wanted, sources)) if sources else []
         outcomes = [
             now(obtained(writer, wanted, source, first))
@@ -469,8 +458,6 @@ class TypedFunction(_Common[P, R]):
 class AsyncTypedFunction(_Common[P, R]):
     """A coroutine function that a model answers. Made by `sg.generate`."""
 
-    _waits = True
-
     async def __call__(self, *args: P.args, **kwargs: P.kwargs) -> R:
         """Return the object, as `TypedFunction.__call__` does; other calls share its batches."""
         return cast("R", await self._value(args, kwargs))
@@ -482,7 +469,7 @@ class AsyncTypedFunction(_Common[P, R]):
     async def stream(self, *args: P.args, **kwargs: P.kwargs) -> AsyncIterator[Partial[R]]:
         """Yield what there is after each piece of text; the last one has the result."""
         source = await self._source(args, kwargs)
-        async with aclosing(self._asked.partials(source, waits=True)) as partials:
+        async with aclosing(self._asked.partials(source)) as partials:
             async for partial in partials:
                 yield partial
 

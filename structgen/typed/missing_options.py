@@ -95,3 +95,8 @@ outline stop wrap: {} has no meaning beside tools.
 """
 )
 """Of the options of a call beside tools."""
+WITHOUT_TOOLS: Final = Exclusions(
+    "tool_choice parallel tool_format needs tools: {} is given, and no tools. "
+    "| Give tools=[...], or leave it out."
+)
+"""Of the options of a call."""

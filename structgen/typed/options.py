@@ -2,20 +2,18 @@
 
 from __future__ import annotations
 
-import inspect
 from collections.abc import Mapping, Sequence
-from dataclasses import MISSING, dataclass, field, fields
-from typing import Annotated, Any, Final, Literal, TypedDict
+from dataclasses import dataclass, field, fields
+from typing import Annotated, Any, Final, Literal, TypedDict, cast
 
 from structgen.engine.requests import A_SAMPLING, IN_SAMPLING, Request, Sampling, redrawn, with_strategy
 from structgen.engine.strategies.strategy import Strategy
 from structgen.engine.thinking import Thinking
-from structgen.errors import OptionError, unknown_option
-from structgen.json_grammars.schema_grammar import json_schema
 from structgen.language import checks
 from structgen.language.checks import By, Instance, OneOf, Whole, check_fields
 from structgen.speculation.speculation_options import Speculation, checked_speculation
 from structgen.tool_calls.tool_format import ToolFormat
+from structgen.typed.missing_options import WITHOUT_TOOLS
 
 TARGETS: Final = ("schema", "response_model", "response_format", "output_type")
 """What other libraries call the type or schema of an answer."""
@@ -62,54 +60,50 @@ class CallOptions(TypedDict, total=False):
     tool_format: str | ToolFormat | Any
 
 
-def _policies(where: str, policies: Any) -> Mapping[str, Any]:
-    """Return a mapping whose keys are options of `sg.json_schema`."""
-    if not isinstance(policies, Mapping):
-        raise OptionError(
-            f"policies is a {type(policies).__name__}.",
-            where=where,
-            cure='Pass a dict, such as policies={"max_string": 80}.',
-        )
-    known = list(inspect.signature(json_schema).parameters)[1:]
-    for name in policies:
-        if name not in known:
-            raise unknown_option("sg.json_schema", str(name), known, where=where)
-    return policies
-
-
+_POLICIES = Instance(Mapping, 'Pass a dict, such as policies={"max_string": 80}.')
 _A_THINKING = Instance(
     Thinking, 'Pass sg.Thinking(until=..., max_tokens=...); True and "auto" are said beside tools.'
 )
+
+
+_UNTIL_MADE: Any = None
 
 
 @dataclass(frozen=True, slots=True)
 class TypedOptions:
     """Options of `sg.generate` and `sg.run`, with their defaults."""
 
-    sampling: Annotated[Sampling, A_SAMPLING] = field(default_factory=lambda: Sampling(temperature=0.0))
+    sampling: Annotated[Sampling, A_SAMPLING] = _UNTIL_MADE
+    """With the strategies of the call; by default greedy."""
+    strategy: Strategy | Sequence[Strategy] = ()
     max_tokens: Annotated[int, Whole(1)] | None = None
     attempts: Annotated[int, Whole(1)] = 3
     outline: Annotated[bool | None, checks.flag] = None
     chat: Annotated[bool | None, checks.flag] = None
     timeout: Annotated[float | None, checks.seconds] = None
-    policies: Annotated[Mapping[str, Any], _policies] | None = None
-    thinking: Annotated[Thinking, _A_THINKING] | None = None
+    policies: Annotated[Mapping[str, Any], _POLICIES] | None = None
     speculation: Annotated[str | Speculation, By(checked_speculation)] = "auto"
+    canonical: Annotated[bool, checks.switch] = False
+    healing: Annotated[bool, checks.switch] = False
     stop: Annotated[str | Sequence[str], checks.texts] = ()
     wrap: Annotated[bool | None, checks.flag] = None
     choices: Annotated[str, OneOf(CHOICES)] = "whole"
-    canonical: Annotated[bool, checks.switch] = False
-    healing: Annotated[bool, checks.switch] = False
+    thinking: Annotated[Thinking, _A_THINKING] | None = None
+    """Beside tools, what is said of a format's own thoughts goes to `thoughts`."""
+    tool_choice: Any = None
+    parallel: bool | int | None = None
+    tool_format: str | ToolFormat | Any = None
+    tools: Any = None
+    thoughts: bool | Literal["auto"] = field(default=False, init=False)
 
     def __post_init__(self) -> None:
+        WITHOUT_TOOLS.refuse(self)
+        if self.tools is not None and isinstance(said := cast("Any", self.thinking), bool | str):
+            object.__setattr__(self, "thoughts", said)
+            object.__setattr__(self, "thinking", None)
+        object.__setattr__(self, "sampling", with_strategy(self.sampling, self.strategy, 0.0))
+        object.__setattr__(self, "strategy", ())
         check_fields(self)
-
-    @classmethod
-    def read(cls, given: Mapping[str, Any]) -> TypedOptions:
-        """Return the options of a call, which may name a `strategy` apart. Errors: OptionError."""
-        others = dict(given)
-        how = with_strategy(others.pop("sampling", None), others.pop("strategy", ()), 0.0)
-        return cls(how, **others)
 
     def sampling_of(self, attempt: int) -> Sampling:
         """Return how tokens are chosen at an attempt, from 0 (`redrawn`)."""
@@ -119,8 +113,5 @@ class TypedOptions:
 _OF_BOTH: Final = {one.name for one in fields(TypedOptions)} & {one.name for one in fields(Request)}
 OF_REQUEST: Final = tuple(_OF_BOTH - {"sampling", "choices"})
 """Options that a request has by the same names, and with the same meaning."""
-OPTION_DEFAULTS: Final = {
-    "strategy": (),
-    **{one.name: one.default for one in fields(TypedOptions) if one.default is not MISSING},
-}
-"""The defaults that `help` shows; those that are not here are None."""
+OPTION_DEFAULTS: Final = {one.name: one.default for one in fields(TypedOptions)}
+"""The defaults that `help` shows."""

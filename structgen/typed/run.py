@@ -10,7 +10,7 @@ from structgen.engine.model_prompts import Message
 from structgen.errors import OptionError, options_named
 from structgen.language import checks
 from structgen.tool_calls.tool_replies import Reply
-from structgen.typed.functions import Asked
+from structgen.typed.functions import Asking
 from structgen.typed.infilled import Infilling
 from structgen.typed.options import NAMED_ELSEWHERE, OPTION_DEFAULTS, TARGETS, CallOptions
 from structgen.typed.outcomes import Outcome
@@ -30,15 +30,15 @@ if TYPE_CHECKING:
 
     Awaited: TypeAlias = Coroutine[Any, Any, T]
 
-Model: TypeAlias = "str | Path | Engine | Infilling | Server"
+Asked: TypeAlias = "str | Path | Engine | Infilling | Server"
 Prompt: TypeAlias = str | Sequence[Message]
 _OTHER_NAMES = NAMED_ELSEWHERE | dict.fromkeys(TARGETS, "Pass it as the third argument, target")
 
 
 def _asked(
-    name: str, model: Any, prompt: Prompt, target: Any, tools: Any, options: Any
-) -> tuple[Asked, PromptSource]:
-    """Return which text of which model is wanted, and its prompt. `name`: of the function, for warnings.
+    name: str, model: Any, prompt: Prompt, target: Any, tools: Any, options: Any, *, waits: bool
+) -> tuple[Asking, PromptSource]:
+    """Return what is asked in one call, and the source of its prompt. `name`: of the function, for warnings.
     Errors: those of `run`, but for a model's own."""
     prepared = Preparation(model, tools, options)
     form = prepared.form(Reply if target is None and tools is not None else target)
@@ -48,7 +48,8 @@ def _asked(
             where="target",
             cure="Ask for list[T], with stream=True for what there is of it; or decorate a function.",
         )
-    return Asked(name, lambda: form, prepared.writer, prepared.options), given_source(prompt)
+    asked = Asking(name, lambda: form, prepared.writer, prepared.options, waits)
+    return asked, given_source(prompt)
 
 
 class Whole(CallOptions, total=False):
@@ -73,46 +74,46 @@ class Streamed(CallOptions, total=False):
 
 
 @overload
-def run(model: Model, prompt: Prompt, target: TextTarget | None = None, **options: Unpack[Whole]) -> str: ...
+def run(model: Asked, prompt: Prompt, target: TextTarget | None = None, **options: Unpack[Whole]) -> str: ...
 @overload
 def run(
-    model: Model, prompt: Prompt, target: TextTarget | None = None, **options: Unpack[Detailed]
+    model: Asked, prompt: Prompt, target: TextTarget | None = None, **options: Unpack[Detailed]
 ) -> Outcome[str]: ...
 @overload
 def run(
-    model: Model, prompt: Prompt, target: TextTarget | None = None, **options: Unpack[Streamed]
+    model: Asked, prompt: Prompt, target: TextTarget | None = None, **options: Unpack[Streamed]
 ) -> Iterator[Partial[str]]: ...
 @overload
-def run(model: Model, prompt: Prompt, target: AnyTarget, **options: Unpack[Whole]) -> Any: ...
+def run(model: Asked, prompt: Prompt, target: AnyTarget, **options: Unpack[Whole]) -> Any: ...
 @overload
-def run(model: Model, prompt: Prompt, target: AnyTarget, **options: Unpack[Detailed]) -> Outcome[Any]: ...
+def run(model: Asked, prompt: Prompt, target: AnyTarget, **options: Unpack[Detailed]) -> Outcome[Any]: ...
 @overload
 def run(
-    model: Model, prompt: Prompt, target: AnyTarget, **options: Unpack[Streamed]
+    model: Asked, prompt: Prompt, target: AnyTarget, **options: Unpack[Streamed]
 ) -> Iterator[Partial[Any]]: ...
 @overload
 def run(
-    model: Model, prompt: Prompt, target: None = None, *, tools: Any, **options: Unpack[Whole]
+    model: Asked, prompt: Prompt, target: None = None, *, tools: Any, **options: Unpack[Whole]
 ) -> Reply: ...
 @overload
 def run(
-    model: Model, prompt: Prompt, target: None = None, *, tools: Any, **options: Unpack[Detailed]
+    model: Asked, prompt: Prompt, target: None = None, *, tools: Any, **options: Unpack[Detailed]
 ) -> Outcome[Reply]: ...
 @overload
 def run(
-    model: Model, prompt: Prompt, target: None = None, *, tools: Any, **options: Unpack[Streamed]
+    model: Asked, prompt: Prompt, target: None = None, *, tools: Any, **options: Unpack[Streamed]
 ) -> Iterator[Partial[Reply]]: ...
 @overload
 def run(
-    model: Model, prompt: Prompt, target: TypeForm[T], *, tools: Any = None, **options: Unpack[Whole]
+    model: Asked, prompt: Prompt, target: TypeForm[T], *, tools: Any = None, **options: Unpack[Whole]
 ) -> T: ...
 @overload
 def run(
-    model: Model, prompt: Prompt, target: TypeForm[T], *, tools: Any = None, **options: Unpack[Detailed]
+    model: Asked, prompt: Prompt, target: TypeForm[T], *, tools: Any = None, **options: Unpack[Detailed]
 ) -> Outcome[T]: ...
 @overload
 def run(
-    model: Model, prompt: Prompt, target: TypeForm[T], *, tools: Any = None, **options: Unpack[Streamed]
+    model: Asked, prompt: Prompt, target: TypeForm[T], *, tools: Any = None, **options: Unpack[Streamed]
 ) -> Iterator[Partial[T]]: ...
 @options_named(
     'sg.run("structgen/extract", "Ada is 36.", Person)',
@@ -121,7 +122,7 @@ def run(
     defaults=OPTION_DEFAULTS,
 )
 def run(
-    model: Model,
+    model: Asked,
     prompt: Prompt,
     target: Any = None,
     *,
@@ -149,57 +150,57 @@ def run(
     that is not supported; those of a typed function's call. A stream makes one attempt. It raises
     GenerationError as soon as the type refuses a complete part; with `detailed` its outcome has the error.
     """
-    asked, source = _asked("sg.run", model, prompt, target, tools, options)
+    asked, source = _asked("sg.run", model, prompt, target, tools, options, waits=False)
     if checks.switch("stream", stream):
-        return each(asked.partials(source, waits=False, detailed=detailed))
-    return now(asked.result(source, waits=False, detailed=detailed))
+        return each(asked.partials(source, detailed=detailed))
+    return now(asked.result(source, detailed=detailed))
 
 
 @overload
 def arun(
-    model: Model, prompt: Prompt, target: TextTarget | None = None, **options: Unpack[Whole]
+    model: Asked, prompt: Prompt, target: TextTarget | None = None, **options: Unpack[Whole]
 ) -> Awaited[str]: ...
 @overload
 def arun(
-    model: Model, prompt: Prompt, target: TextTarget | None = None, **options: Unpack[Detailed]
+    model: Asked, prompt: Prompt, target: TextTarget | None = None, **options: Unpack[Detailed]
 ) -> Awaited[Outcome[str]]: ...
 @overload
 def arun(
-    model: Model, prompt: Prompt, target: TextTarget | None = None, **options: Unpack[Streamed]
+    model: Asked, prompt: Prompt, target: TextTarget | None = None, **options: Unpack[Streamed]
 ) -> AsyncStream[Partial[str]]: ...
 @overload
-def arun(model: Model, prompt: Prompt, target: AnyTarget, **options: Unpack[Whole]) -> Awaited[Any]: ...
+def arun(model: Asked, prompt: Prompt, target: AnyTarget, **options: Unpack[Whole]) -> Awaited[Any]: ...
 @overload
 def arun(
-    model: Model, prompt: Prompt, target: AnyTarget, **options: Unpack[Detailed]
+    model: Asked, prompt: Prompt, target: AnyTarget, **options: Unpack[Detailed]
 ) -> Awaited[Outcome[Any]]: ...
 @overload
 def arun(
-    model: Model, prompt: Prompt, target: AnyTarget, **options: Unpack[Streamed]
+    model: Asked, prompt: Prompt, target: AnyTarget, **options: Unpack[Streamed]
 ) -> AsyncStream[Partial[Any]]: ...
 @overload
 def arun(
-    model: Model, prompt: Prompt, target: None = None, *, tools: Any, **options: Unpack[Whole]
+    model: Asked, prompt: Prompt, target: None = None, *, tools: Any, **options: Unpack[Whole]
 ) -> Awaited[Reply]: ...
 @overload
 def arun(
-    model: Model, prompt: Prompt, target: None = None, *, tools: Any, **options: Unpack[Detailed]
+    model: Asked, prompt: Prompt, target: None = None, *, tools: Any, **options: Unpack[Detailed]
 ) -> Awaited[Outcome[Reply]]: ...
 @overload
 def arun(
-    model: Model, prompt: Prompt, target: None = None, *, tools: Any, **options: Unpack[Streamed]
+    model: Asked, prompt: Prompt, target: None = None, *, tools: Any, **options: Unpack[Streamed]
 ) -> AsyncStream[Partial[Reply]]: ...
 @overload
 def arun(
-    model: Model, prompt: Prompt, target: TypeForm[T], *, tools: Any = None, **options: Unpack[Whole]
+    model: Asked, prompt: Prompt, target: TypeForm[T], *, tools: Any = None, **options: Unpack[Whole]
 ) -> Awaited[T]: ...
 @overload
 def arun(
-    model: Model, prompt: Prompt, target: TypeForm[T], *, tools: Any = None, **options: Unpack[Detailed]
+    model: Asked, prompt: Prompt, target: TypeForm[T], *, tools: Any = None, **options: Unpack[Detailed]
 ) -> Awaited[Outcome[T]]: ...
 @overload
 def arun(
-    model: Model, prompt: Prompt, target: TypeForm[T], *, tools: Any = None, **options: Unpack[Streamed]
+    model: Asked, prompt: Prompt, target: TypeForm[T], *, tools: Any = None, **options: Unpack[Streamed]
 ) -> AsyncStream[Partial[T]]: ...
 @options_named(
     'await sg.arun("structgen/extract", "Ada is 36.", Person)',
@@ -208,7 +209,7 @@ def arun(
     defaults=OPTION_DEFAULTS,
 )
 def arun(
-    model: Model,
+    model: Asked,
     prompt: Prompt,
     target: Any = None,
     *,
@@ -223,7 +224,7 @@ def arun(
     The arguments are those of `sg.run`. Calls that wait at the same time share batches; a model by name is
     loaded in a thread. Errors: those of `sg.run`.
     """
-    asked, source = _asked("sg.arun", model, prompt, target, tools, options)
+    asked, source = _asked("sg.arun", model, prompt, target, tools, options, waits=True)
     if checks.switch("stream", stream):
-        return AsyncStream(asked.partials(source, waits=True, detailed=detailed))
-    return asked.result(source, waits=True, detailed=detailed)
+        return AsyncStream(asked.partials(source, detailed=detailed))
+    return asked.result(source, detailed=detailed)

@@ -15,7 +15,6 @@ from typing import Any, Final, Literal, NamedTuple
 
 from structgen.compilation.compiler import compile
 from structgen.core.compiled import CompiledGrammar
-from structgen.engine.thinking import Thinking
 from structgen.errors import (
     LooseCallError,
     OptionError,
@@ -25,7 +24,6 @@ from structgen.errors import (
     warning_level,
 )
 from structgen.json_grammars.schema_grammar import unwarned_schema
-from structgen.language.exclusions import Exclusions
 from structgen.python_types.type_hints import shown
 from structgen.schema.reading.policies import WIDEST
 from structgen.text_grammars.text_grammar import TextGrammar
@@ -36,6 +34,7 @@ from structgen.tool_calls.tool_definitions import Tool, read_tools
 from structgen.tool_calls.tool_format import ToolFormat
 from structgen.tool_calls.tool_grammar import tools as grammar_of
 from structgen.tool_calls.tool_replies import Call, Reply
+from structgen.typed.options import TypedOptions
 from structgen.typed.server_replies import first_fault
 
 _CURE: Final = "Annotate str | Call, Call, list[Call], str | list[Call] or Reply (of structgen)."
@@ -48,21 +47,6 @@ class Taken(NamedTuple):
     """It may be a text; of a reply with calls, the calls."""
     calls: Literal["one", "list", "reply"]
     """One call, a list of them, or the `Reply` itself."""
-
-
-class ToolOptions(NamedTuple):
-    """The options of `sg.run` and `sg.generate` that are of tools; None: not given."""
-
-    tools: Any
-    tool_choice: Any = None
-    parallel: Any = None
-    tool_format: Any = None
-
-
-WITHOUT_TOOLS: Final = Exclusions(
-    "tool_choice parallel tool_format needs tools: {} is given, and no tools. "
-    "| Give tools=[...], or leave it out."
-)
 
 
 @dataclass(frozen=True, eq=False)
@@ -157,7 +141,7 @@ class ToolUse:
         }
 
 
-def tool_use(given: ToolOptions, thinking: Any, policies: Mapping[str, Any] | None, hint: Any) -> ToolUse:
+def tool_use(given: TypedOptions, hint: Any) -> ToolUse:
     """Return what options and a return type say together.
 
     Without `tool_choice`, a call is required where the type has no text; without `parallel`, there may be
@@ -186,15 +170,7 @@ def tool_use(given: ToolOptions, thinking: Any, policies: Mapping[str, Any] | No
             cure="Leave parallel out, or annotate list[Call].",
         )
     format = None if given.tool_format is None else format_of(given.tool_format, where="tool_format")
-    return ToolUse(tools, read, parallel, format, thinking, dict(policies or {}), taken)
-
-
-def thinking_of(given: Any, tools: ToolOptions) -> tuple[Thinking | None, bool | Literal["auto"]]:
-    """Return the thoughts that the engine bounds, and those of a format of calls, which are its grammar's:
-    `True`, `False` and `"auto"` are said beside tools."""
-    if tools.tools is not None and isinstance(given, bool | str):
-        return None, typing.cast("Any", given)
-    return given, False
+    return ToolUse(tools, read, parallel, format, given.thoughts, dict(given.policies or {}), taken)
 
 
 def names_calls(hint: Any) -> bool:

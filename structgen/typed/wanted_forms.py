@@ -33,7 +33,7 @@ from structgen.tokens.tokenizer import Tokenizer, byte_tokenizer
 from structgen.typed.missing_options import OF_TOOLS
 from structgen.typed.options import TypedOptions
 from structgen.typed.server_replies import SentSchema
-from structgen.typed.tool_use import ToolOptions, ToolUse, names_calls, tool_use
+from structgen.typed.tool_use import ToolUse, names_calls, tool_use
 from structgen.typed.wrapping import WRAPPER, WrappedReader, Wrapping, is_object, wrapped
 
 if TYPE_CHECKING:
@@ -231,11 +231,11 @@ def _held(hint: Any, wrap: Wrapping) -> TypeReader[Any]:
     return WrappedReader(reader) if is_held and not is_object(reader.schema) else reader
 
 
-def form_of_calls(given: ToolOptions, thinking: Any, options: TypedOptions, hint: Any) -> WantedForm:
+def form_of_calls(options: TypedOptions, hint: Any) -> WantedForm:
     """Return the form of a reply that may call tools. Errors: those of `tool_use`; OptionError for options
     that have no meaning beside tools."""
     OF_TOOLS.refuse(options)
-    return WantedForm(hint, tools=tool_use(given, thinking, options.policies, hint))
+    return WantedForm(hint, tools=tool_use(options, hint))
 
 
 def check_wrap(form: WantedForm, wrap: bool | None) -> None:

@@ -16,7 +16,6 @@ from structgen.typed.local import Local, local_model
 from structgen.typed.missing_options import OF_ANTHROPIC, OF_INFILLING, OF_SERVER_FIELDS, OF_SERVERS
 from structgen.typed.options import TypedOptions
 from structgen.typed.servers import Server, server_of
-from structgen.typed.tool_use import WITHOUT_TOOLS, ToolOptions, thinking_of
 from structgen.typed.wanted_forms import WantedForm, check_wrap, form_of, form_of_calls
 from structgen.typed.wrapping import Wrapping
 
@@ -100,13 +99,9 @@ class Preparation:
     it is made."""
 
     def __init__(self, model: object, tools: Any, given: Mapping[str, Any]) -> None:
-        """`given`: `options.CallOptions`. Errors: those of `writer_of`, `TypedOptions` and `ToolOptions`;
+        """`given`: `options.CallOptions`. Errors: those of `writer_of` and `TypedOptions`;
         UnsupportedError for tools with infilling."""
-        others = dict(given)
-        self._tools = ToolOptions(tools, *(others.pop(name, None) for name in ToolOptions._fields[1:]))
-        WITHOUT_TOOLS.refuse({name for name, value in self._tools._asdict().items() if value is not None})
-        others["thinking"], self._thoughts = thinking_of(others.get("thinking"), self._tools)
-        self.options = TypedOptions.read(others)
+        self.options = TypedOptions(tools=tools, **given)
         self.writer = writer_of(model, self.options)
         if tools is not None and is_infilling(model):
             raise no_calls()
@@ -119,8 +114,8 @@ class Preparation:
     def form(self, target: Any, where: str = "target") -> WantedForm:
         """Return the form of what is wanted. Errors: those of `form_of`, and of `form_of_calls` where there
         are tools."""
-        if self._tools.tools is not None:
-            return form_of_calls(self._tools, self._thoughts, self.options, target)
+        if self.options.tools is not None:
+            return form_of_calls(self.options, target)
         form = form_of(target, self.options.policies, self._usual, self._wrapping, where)
         check_wrap(form, self.options.wrap)
         return form

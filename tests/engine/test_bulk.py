@@ -76,10 +76,9 @@ def test_a_second_process_is_kept_from_results_that_one_writes_and_a_dead_one_is
     lock = tmp_path / "r.jsonl.lock"
     code = f"""
 import time
-from pathlib import Path
-from structgen.system.file_locks import exclusive
-with exclusive(Path({str(lock)!r})) as held:
-    print(held, flush=True)
+from filelock import FileLock
+with FileLock({str(lock)!r}) as held:
+    print(held.is_locked, flush=True)
     time.sleep(600)
 """
     with subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE, text=True) as other:

@@ -11,12 +11,14 @@ from functools import partial
 from typing import Any
 
 import pytest
+import torch
 from request_kinds import TOKENIZER, Wide, requests
 from scripted_drafts import Scripted
+from structgen_kernels import masked_sample
 
 import structgen as sg
-from structgen.engine import loop, text
-from structgen.engine.choice import choose_anywhere
+from structgen.engine import choice, loop, text
+from structgen.engine.choice import ChoiceRow, choose_anywhere
 from structgen.speculation.speculation_options import Speculation
 
 
@@ -87,3 +89,38 @@ def test_drafts_change_no_token(expected: list[sg.Result]) -> None:
     assert [result.tokens for result in found] == plain
     assert sum(sum(result.usage.accepted.values()) for result in found) > 20
     assert model.trees
+
+
+def test_a_choice_waits_for_the_device_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each of these calls brings numbers to main memory, which waits for all that the device has to do."""
+    waits: list[list[str]] = []
+
+    def counted(name: str) -> Any:
+        plain = getattr(torch.Tensor, name)
+
+        def call(self: torch.Tensor, *given: Any) -> Any:
+            waits[-1].append(name)
+            return plain(self, *given)
+
+        return call
+
+    def kernel(*given: Any, **options: Any) -> Any:
+        # on a GPU kernels that wait for nothing, on a CPU operations of torch that may
+        begun = len(waits[-1])
+        drawn = masked_sample(*given, **options)
+        del waits[-1][begun:]
+        return drawn
+
+    def watched(*given: Any) -> Any:
+        waits.append([])
+        with monkeypatch.context() as patch:
+            patch.setattr(choice, "masked_sample", kernel)
+            for name in ("cpu", "item", "tolist", "__bool__", "__int__", "__float__"):
+                patch.setattr(torch.Tensor, name, counted(name))
+            return choose_anywhere(*given)
+
+    monkeypatch.setattr(loop, "choose", watched)
+    plain = [one for one in requests(24) if not ChoiceRow(one.sampling, 0, 0, (), ()).is_penalised]
+    found = sg.Engine(Wide(), TOKENIZER, max_rows=5).generate([one for one in plain if not one.strategy])
+    assert len(waits) > 20 and all(one == ["cpu"] for one in waits)
+    assert all(result.error is None for result in found)

@@ -204,3 +204,32 @@ def test_the_kernels_give_what_their_twins_give(device: Any) -> None:
         classes.to(device),
     )
     assert moved.states.tolist() == [[1, 1], [1, 0]]
+
+
+@pytest.mark.gpu
+def test_a_draw_is_captured_in_a_graph() -> None:
+    """Nothing that waits for the device can be captured. The graph draws anew from what its tensors hold."""
+    device = _device("cuda")
+    logits = torch.zeros(4, 3000, device=device)
+    mask = torch.zeros(4, 94, dtype=torch.int32, device=device)
+    options = {
+        "temperature": torch.full((4,), 0.8, dtype=torch.float64, device=device),
+        "seed": torch.arange(4, device=device),
+        "position": torch.arange(4, device=device),
+    }
+    structgen_kernels.masked_sample(logits, mask, **options)
+    graph = torch.cuda.CUDAGraph()
+    with torch.cuda.graph(graph):
+        drawn = structgen_kernels.masked_sample(logits, mask, **options)
+    random = torch.Generator().manual_seed(3)
+    for _ in range(3):
+        raw = 3 * torch.randn(4, 3000, generator=random)
+        bits = torch.randint(-(1 << 31), 1 << 31, (4, 94), generator=random).to(torch.int32)
+        logits.copy_(raw)
+        mask.copy_(bits)
+        options["position"] += 1
+        graph.replay()
+        here = structgen_kernels.masked_sample(
+            raw, bits, **{name: one.cpu() for name, one in options.items()}
+        )
+        assert drawn.tokens.tolist() == here.tokens.tolist()

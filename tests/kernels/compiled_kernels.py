@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import re
 import subprocess
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from types import SimpleNamespace
@@ -17,8 +18,9 @@ from typing import Any
 import pytest
 import torch
 import triton
-from structgen_kernels import automata, masking, sampling, trees
+from structgen_kernels import automata, launching, masking, sampling, trees
 from triton.backends.compiler import GPUTarget
+from triton.compiler.compiler import CompiledKernel
 from triton.runtime.jit import JITFunction
 
 TOOL = Path(triton.__file__).parent / "backends" / "nvidia" / "bin" / "cuobjdump"
@@ -60,15 +62,49 @@ def launched(arch: int, folder: Path, call: Callable[[], object]) -> dict[str, C
     run = JITFunction.run
 
     def compiles(self: Any, *args: Any, grid: Any, warmup: bool, **kwargs: Any) -> Any:
-        made[self.fn.__name__] = run(self, *args, grid=grid, warmup=True, **kwargs)
+        kernel = run(self, *args, grid=grid, warmup=True, **kwargs)
+        made[self.fn.__name__] = kernel
+        return kernel
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(triton.runtime.jit, "driver", SimpleNamespace(active=Architecture(arch)))
         patch.setattr(JITFunction, "run", compiles)
+        # of a kernel that is launched again nothing is compiled
+        patch.setattr(CompiledKernel, "__getitem__", lambda self, grid: lambda *given: None)
         for launcher in LAUNCHERS:
             patch.setattr(launcher, "runs_triton", lambda device: True)
         call()
     return {name: _read(kernel, folder / f"{name}_{arch}.cubin") for name, kernel in made.items()}
+
+
+@contextmanager
+def told_launches(arch: int = 90) -> Iterator[list[tuple[str, Any, list[Any]]]]:
+    """Have launchers tell what they launch, as if a GPU were there, and compile nothing: yields a list that
+    grows by the name of a kernel, what Triton specialises it for (None: it does not look again), and all
+    arguments."""
+    told: list[tuple[str, Any, list[Any]]] = []
+
+    class Again:
+        def __init__(self, name: str) -> None:
+            self.name = name
+
+        def __getitem__(self, grid: tuple[int, ...]) -> Any:
+            assert len(grid) == 3
+            return lambda *given: told.append((self.name, None, [grid[0], *given]))
+
+    def run(self: Any, *args: Any, grid: Any, warmup: bool, **kwargs: Any) -> Any:
+        bound, special, options = self.device_caches[arch][-1](*args, **kwargs)
+        told.append((self.fn.__name__, (special, options), [*grid, *bound.values()]))
+        return Again(self.fn.__name__)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(triton.runtime.jit, "driver", SimpleNamespace(active=Architecture(arch)))
+        patch.setattr(JITFunction, "run", run)
+        patch.setattr(launching, "is_planned", lambda first: True)
+        for launcher in LAUNCHERS:
+            patch.setattr(launcher, "runs_triton", lambda device: True)
+            patch.setattr(launcher, "_PLANS", launching.Plans())
+        yield told
 
 
 def _read(kernel: Any, file: Path) -> Compiled:

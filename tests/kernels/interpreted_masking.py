@@ -10,6 +10,7 @@ import torch
 from interpreting import masks
 from structgen_kernels import KernelError, apply_mask_, apply_store_mask_, checks, masking, reference
 from structgen_kernels.checks import runs_triton
+from structgen_kernels.launching import Plan
 from torch import Tensor
 
 FLOATS = [torch.float16, torch.bfloat16, torch.float32, torch.float64]
@@ -193,7 +194,7 @@ def test_numbers_that_name_no_row_allow_nothing_and_rows_that_are_not_there_are_
     store = torch.full((2, 2), -1, dtype=torch.int32)
     logits = torch.zeros(3, 64)
     rows, indices = torch.tensor([2, 9, -1]), torch.tensor([[4, -7]] * 3)
-    masking._launch(logits, rows, store, store, indices)
+    masking._launch(Plan(), logits, rows, store, store, indices)
     assert torch.isinf(logits[2]).all() and not torch.isinf(logits[:2]).any()
     twin = torch.zeros(3, 64)
     reference.apply_store_mask_(twin, store, indices, store, rows)

@@ -10,7 +10,7 @@ import torch
 import triton
 import triton.language as tl
 from interpreting import masks
-from structgen_kernels import KernelError, masked_sample, reference, sampling
+from structgen_kernels import KernelError, launching, masked_sample, reference, sampling
 from structgen_kernels.reference import TILE, Sampled
 from structgen_kernels.sampling import numbers
 from structgen_kernels.triton_sampling import noise_key, noise_word
@@ -304,6 +304,18 @@ def test_rows_that_lie_past_two_to_the_31st_element_are_read() -> None:
     columns = torch.empty(3 * stride, dtype=torch.float16).as_strided((2, 3), (1, stride))
     columns.copy_(torch.randn(2, 3))
     check_equal(masked_sample(columns), twin(columns.clone(), None))
+
+
+def test_a_call_whose_outline_is_known_draws_what_the_twin_draws(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(launching, "is_planned", lambda first: True)
+    monkeypatch.setattr(sampling, "_PLANS", launching.Plans())
+    torch.manual_seed(0)
+    for step in range(3):
+        logits, mask = 3 * torch.randn(2, 1100), masks(2, 1100, 0.5, step)
+        options = {"temperature": torch.rand(2).double(), "top_p": torch.rand(2).double()}
+        options |= {"seed": torch.arange(2), "position": torch.arange(2) + step}
+        check_equal(masked_sample(logits, mask, **options), twin(logits, mask, **options))
+        monkeypatch.setattr(sampling, "check_logits", None)  # would fail if it were called again
 
 
 @triton.jit

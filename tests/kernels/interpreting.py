@@ -20,6 +20,8 @@ def replace_once() -> None:
     # what looks like a function that sees both modules whose functions are replaced
     interpreter._patch_lang(SimpleNamespace(__globals__={"tl": tl, "core": tl.core}))
     interpreter._patch_lang = lambda _: SimpleNamespace(restore=lambda: None)
+    # Triton 3.6 makes the bound of a loop of an array of one number, which numpy 2.4 refuses
+    tl.tensor.__index__ = lambda self: int(self.handle.data.item())
 
 
 replace_once()

@@ -14,8 +14,7 @@ def played_by(engine: Any, tokenizer: Any, case: Case) -> CaseResult:
     """Return what comes of one case."""
     replay = Replay(EngineConfig("fake", ""))
     replay._engine, replay._tokenizer = engine, tokenizer
-    replay.prepare(case)
-    found = CaseResult(case.name, case.split, "fake", [replay.compile()])
+    found = CaseResult(case.name, case.split, "fake", [replay.compile(case)])
     if found.steps[0].kind == Verdict.RIGHT:
         found.steps += [replay.replay(at) for at in range(1 if case.bare else len(case.instances))]
     return found

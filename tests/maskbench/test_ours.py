@@ -101,10 +101,9 @@ factory = "structgen.maskbench.ours:structgen"
 replay = Replay(EngineConfig("ours", factory, "small", dict(sg.WIDEST)))
 replay.start()
 before = loaded()
-for source in select([Path(path) for path in sys.argv[1:]]):
-    case = source.case()
-    replay.prepare(case)
-    replay.compile()
+for _, read in select([Path(path) for path in sys.argv[1:]]):
+    case = read()
+    replay.compile(case)
     for at in range(len(case.instances)):
         replay.replay(at)
 print(sorted(loaded() - before))

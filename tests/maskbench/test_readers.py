@@ -16,7 +16,7 @@ INSTANCES = (Instance(b"1.0", True), Instance('{"é": [1e-7]}'.encode(), False))
 
 
 def cases(*paths, **options):
-    return [source.case() for source in select(paths, **options)]
+    return [read() for _, read in select(paths, **options)]
 
 
 def test_a_maskbench_file_gives_its_schema_and_instances(tmp_path):

@@ -222,7 +222,7 @@ MODELS: Final = {
 
 
 def _read(model: str, options: dict[str, Any]) -> None:
-    writer_of(MODELS[model], TypedOptions.read(options))
+    writer_of(MODELS[model], TypedOptions(**options))
 
 
 def test_every_option_is_walked() -> None:

@@ -1,5 +1,5 @@
-"""Maskbench on Ray: the results of one process, from shards that the next run finds. Workers
-are in this process here; tests/serving has those of Ray."""
+"""Results in a file, which the next run finds: of one process, and of workers on Ray. Those are in this
+process here; tests/serving has the real ones."""
 
 from __future__ import annotations
 
@@ -12,11 +12,10 @@ from typer.testing import CliRunner
 
 from structgen.cli import app
 from structgen.errors import OptionError
-from structgen.maskbench import on_ray
+from structgen.maskbench import runner
 from structgen.maskbench.engines import EngineConfig
-from structgen.maskbench.on_ray import RayBenchRun, ShardReplay
 from structgen.maskbench.readers import Case, Instance
-from structgen.maskbench.runner import BenchRun
+from structgen.maskbench.runner import BenchRun, Engines
 
 
 def _cases(count=4, word="ab"):
@@ -40,12 +39,12 @@ CONFIGS = _configs("Listed", "AcceptsEverything")
 
 @pytest.fixture(autouse=True)
 def _short_shards(monkeypatch):
-    monkeypatch.setattr(on_ray, "_SHARD", 3)
+    monkeypatch.setattr(runner, "_SHARD", 3)
 
 
-def _on_ray(out, cases, *, configs=CONFIGS, timeout=600.0):
-    with RayBenchRun(configs, timeout=timeout, out=out) as run:
-        return {case.name: found for case, found in run.results(cases)}
+def _kept(out, cases, *, configs=CONFIGS, timeout=600.0, on_ray=True):
+    found = BenchRun(configs, timeout=timeout, out=out, on_ray=on_ray).results(cases)
+    return {results[0].name: results for results in found}
 
 
 def _untimed(results):
@@ -56,25 +55,25 @@ def _untimed(results):
 
 
 def test_results_are_those_of_one_process_and_the_next_run_finds_them(tmp_path, monkeypatch):
-    workers = in_process_workers.use(monkeypatch, on_ray)
-    with BenchRun(CONFIGS, timeout=600.0) as run:
-        expected = {case.name: found for case, found in run.results(_cases())}
-    found = _on_ray(tmp_path / "out", _cases())
+    workers = in_process_workers.use(monkeypatch, runner)
+    expected = _kept(None, _cases(), on_ray=False)
+    assert _untimed(_kept(tmp_path / "alone", _cases(), on_ray=False)) == _untimed(expected)
+    found = _kept(tmp_path / "out", _cases())
     assert _untimed(found) == _untimed(expected)
     assert [len(shard) for shard in workers.shards] == [3, 1]
     workers.shards.clear()
-    assert _on_ray(tmp_path / "out", _cases()) == found
+    assert _kept(tmp_path / "out", _cases()) == found
     assert not workers.shards
 
 
 def test_a_run_that_was_cut_does_what_is_missing_and_another_one_is_refused(tmp_path, monkeypatch):
-    workers = in_process_workers.use(monkeypatch, on_ray)
+    workers = in_process_workers.use(monkeypatch, runner)
     configs, cases, out = _configs("Listed"), _cases(), tmp_path / "out"
-    found = _on_ray(out, cases, configs=configs)
+    found = _kept(out, cases, configs=configs)
     first, *lines = out.read_bytes().splitlines(keepends=True)
     out.write_bytes(b"".join(lines) + first[:30])
     workers.shards.clear()
-    assert _untimed(_on_ray(out, cases, configs=configs)) == _untimed(found)
+    assert _untimed(_kept(out, cases, configs=configs)) == _untimed(found)
     assert [[case.name for _, case in shard] for shard in workers.shards] == [["case 0"]]
     for other, told in (
         ({"cases": _cases(word="abc")}, "set of schemas"),
@@ -83,11 +82,11 @@ def test_a_run_that_was_cut_does_what_is_missing_and_another_one_is_refused(tmp_
         ({"timeout": 21.0}, "timeout, policy or tokenizer"),
     ):
         with pytest.raises(OptionError, match=f"another run, which had another {told}"):
-            _on_ray(out, **{"cases": cases, "configs": configs, **other})
+            _kept(out, **{"cases": cases, "configs": configs, **other})
 
 
 def test_the_command_reports_what_one_process_reports(tmp_path, monkeypatch):
-    in_process_workers.use(monkeypatch, on_ray)
+    in_process_workers.use(monkeypatch, runner)
     (tmp_path / "in").mkdir()
     for i in range(4):
         text = {"schema": {"enum": ["ab"]}, "tests": [{"data": "ab" if i else "b", "valid": True}]}
@@ -106,16 +105,14 @@ def test_the_command_reports_what_one_process_reports(tmp_path, monkeypatch):
     assert counts[0]["passing"] == counts[1]["passing"] == 3
 
 
-@pytest.mark.parametrize(
-    "wrong", [["--ray"], ["--out", "x"], ["--workers", "2"], ["--ray", "--out", "x", "--jobs", "2"]]
-)
+@pytest.mark.parametrize("wrong", [["--ray"], ["--workers", "2"], ["--ray", "--out", "x", "--jobs", "2"]])
 def test_the_command_takes_ray_with_a_file_alone(wrong):
     refused = CliRunner().invoke(app(), ["maskbench", str(Path(__file__)), *wrong])
     assert refused.exit_code == 2 and "--ray takes --out" in refused.stderr.replace("\n", " ")
 
 
 def test_a_worker_starts_its_engines_once():
-    replay = ShardReplay(_configs("TellsItsProcess"), 20.0)
-    shards = [list(replay(list(enumerate(_cases(2)))))[1:] for _ in range(2)]
+    with Engines(_configs("TellsItsProcess"), 20.0) as engines:
+        shards = [list(engines(list(enumerate(_cases(2)))))[1:] for _ in range(2)]
     reasons = {one["steps"][0]["reason"] for lines in shards for line in lines for one in line["results"]}
     assert len(reasons) == 1 and reasons.pop().startswith("process ")
