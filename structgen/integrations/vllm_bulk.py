@@ -53,8 +53,8 @@ def check_request(request: Request) -> None:
         "min_p": (how.min_p > 0 and how.top_p < 1, "It comes before top_p."),
         "logit_bias": (how.logit_bias and how.repetition_penalty != 1, "It comes before repetition_penalty."),
         "strategy": (bool(how.strategies), "It chooses its tokens itself."),
-        "monitors": (bool(how.watching), "It takes masks of grammars alone."),
-        "banned": (bool(how.bans), "Ban texts in the grammar: sg.without."),
+        "monitors": (bool(how.monitors), "It takes masks of grammars alone."),
+        "banned": (bool(how.banned), "Ban texts in the grammar: sg.without."),
         "repetition": (how.repetition not in (None, Repetitions()), "It chooses its tokens itself."),
         "min_tokens": (how.min_tokens and request.stops, "Stop strings are not looked for before them."),
     }
