@@ -48,10 +48,10 @@ from violators import parts, violators
 import structgen as sg
 from structgen.compilation.implied_constraints import proved
 from structgen.json_grammars.plain_network import network_of
+from structgen.json_text.exact_json import read, write
 from structgen.maskbench.readers import Case, select
 from structgen.schema.explaining import schema_difference
 from structgen.schema.explaining.keyword_report import Finding, KeywordReport, KeywordStanding
-from structgen.schema.reading.json_text import read, write
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "tests" / "oracles"))
 

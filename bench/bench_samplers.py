@@ -30,6 +30,7 @@ from typing import Any, Final
 
 import numpy as np
 import sampler_tasks
+from methods.mcmc import chains
 from records import arguments
 from told import tell
 
@@ -58,7 +59,7 @@ def attempt(task: sampler_tasks.Task, exact: Any, method: str, seed: int, rows: 
         [],
         task.compiled,
         PARTICLES * max(rows // 8, 2) if method in ("smc", "awrs") else rows,
-        method=method,
+        method="masked" if method == "mcmc" else method,
         budget=rows,
         seed=seed,
         max_tokens=task.max_tokens,
@@ -66,6 +67,8 @@ def attempt(task: sampler_tasks.Task, exact: Any, method: str, seed: int, rows: 
         tokenizer=task.tokenizer,
         name=task.name,
     )
+    if method == "mcmc":
+        found = chains(found, np.random.default_rng([seed, 1]))
     cpu, wall = time.process_time() - cpu, time.perf_counter() - wall
     marginals = task.marginals(found.texts, found.weights)
     return {
@@ -170,8 +173,8 @@ def main(argv: Sequence[str] | None = None) -> None:
     parser = arguments(__doc__)
     names = list(sampler_tasks.tasks())
     parser.add_argument("--tasks", nargs="+", default=names, choices=names)
-    usual = [name for name in METHODS if name != "rejection"]  # never the best: asked for by name
-    parser.add_argument("--methods", nargs="+", default=usual, choices=METHODS)
+    usual = [*(name for name in METHODS if name != "rejection"), "mcmc"]  # never the best: asked for by name
+    parser.add_argument("--methods", nargs="+", default=usual, choices=[*METHODS, "mcmc"])
     parser.add_argument("--seeds", type=int, default=20)
     parser.add_argument("--rows", type=int, nargs="+", default=[30_000], help="model rows of a run")
     parser.add_argument("--processes", type=int, default=2)

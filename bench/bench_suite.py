@@ -27,8 +27,8 @@ from typing import Any, TypeAlias
 from judging import LATE, Outcome, Question, run
 
 import structgen as sg
-from structgen.core.rawjson import read, write
 from structgen.json_grammars.schema_grammar import unwarned_schema
+from structgen.json_text.raw_json import read, write
 from structgen.maskbench.ours import reason_of
 
 DRAFTS = ("draft3", "draft4", "draft6", "draft7", "draft2019-09", "draft2020-12", "v1")

@@ -143,7 +143,7 @@ def test_ratios_are_of_the_best_published_method_seed_by_seed() -> None:
     assert rows["masked"]["floor"] == pytest.approx(0.05)
 
 
-@pytest.mark.parametrize("method", METHODS)
+@pytest.mark.parametrize("method", [*METHODS, "mcmc"])
 def test_every_method_runs_on_a_task_with_a_checker(method: str) -> None:
     """Its draws have the fields of the task, and it reads no more rows than it may."""
     task = sampler_tasks.shrunken()["unique-at-end"]

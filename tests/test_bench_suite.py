@@ -16,7 +16,7 @@ import bench_suite as bench
 import judging
 from bench_suite import ACCEPTED, DRAFTS, VERDICTS, texts
 
-from structgen.core.rawjson import read
+from structgen.json_text.raw_json import read
 
 
 class Here(bench.Suite):

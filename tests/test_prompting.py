@@ -18,7 +18,7 @@ from structgen.json_grammars.prompting import (
     schema_outline,
     shorter_outlines,
 )
-from structgen.schema.reading.json_text import write
+from structgen.json_text.exact_json import write
 
 
 def an_object(required: str = "", **properties: Any) -> dict[str, Any]:

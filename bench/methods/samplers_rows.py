@@ -26,7 +26,7 @@ def rows(seeds: int = 2, most: int = 1000) -> list[dict[str, Any]]:
     outcomes = [
         bench_samplers.work(task, method, seed, most)
         for task in bench_samplers.frozen()
-        for method in ("ideal", *METHODS)
+        for method in ("ideal", *METHODS, "mcmc")
         for seed in range(seeds)
     ]
     columns = "task", "method", "rows", "draws", "seeds", "error", "floor"

@@ -43,6 +43,9 @@ RENAMED: Final[Mapping[str, str]] = {
 """Flags of before by the names that their options have in Python."""
 GONE: Final[Mapping[str, Mapping[str, str]]] = {
     "infill": {"tokens_per_step": "Write --scheduler left-to-right for one token in a step"},
+    "sample-report": {
+        "false_accepts": "Of accepted texts a / (a + (1 - a) f) are right, of all a = (Z - f) / (1 - f)"
+    },
     "sample": {"tree": "Trees are in memory only: give sg.sample(tree=sg.samplers.PrefixTree()) in Python"},
 }
 """Options of before, and what to write instead."""

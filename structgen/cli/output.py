@@ -21,7 +21,7 @@ import typer
 from typer.core import TyperGroup
 
 from structgen.cli.command_words import meant_by
-from structgen.cli.flags import NAMES, RENAMED
+from structgen.cli.flags import GONE, NAMES, RENAMED
 from structgen.errors import OptionError, StructgenError
 from structgen.printable import json_text, printable
 
@@ -209,6 +209,8 @@ def _hint_of_name(option: str, context: Any) -> str:
     command = str(getattr(context, "info_name", ""))
     name = option.lstrip("-").replace("-", "_").removeprefix("no_")
     name = RENAMED.get(name, name)
+    if name in GONE.get(command, {}):
+        return f". {GONE[command][name]}."
     if name in NAMES.get(command, ()):
         return f". Write -o {name}=VALUE."
     has = [other for other in NAMES if name in NAMES[other]]

@@ -71,30 +71,19 @@ def _write_target(target: str, output: str | Path | None, jobs: int) -> None:
     from structgen.native import shipped_code  # start-up: numba
 
     here = shipped_code.architecture()
-    level = shipped_code.GENERIC.get(here, "generic") if target == "generic" else target
+    level = shipped_code.GENERIC.get(here, target) if target == "generic" else target
     known = [name for name, (kind, _, _) in shipped_code.LEVELS.items() if kind == here]
     if level not in known:
-        elsewhere = level in shipped_code.LEVELS
         raise OptionError(
-            f"{level} is a level of processors of another architecture than this machine's, {here}."
-            if elsewhere
-            else f"{target!r} is no level of processors that is known on this machine ({here}).",
+            f"{target!r} is no level of processors that is known on this machine ({here}).",
             where="--target",
-            cure=(f"Use generic, {', '.join(known)}." if known else "Run structgen warmup without --target.")
-            + (f" Write {level} on a machine of that kind." if elsewhere else ""),
+            cure=f"Use generic, {', '.join(known)}." if known else "Run structgen warmup without --target.",
         )
     folder = shipped_code.BESIDE_THE_PACKAGE if output is None else Path(output)
     begun = time.perf_counter()
     echo(f"Writing machine code for {level} (up to a minute) ...")
-    try:
-        with _modules() as done:
-            size = write_for(level, folder, jobs, done)
-    except OSError as error:
-        raise OptionError(
-            f"{error.filename or folder} cannot be written: {error.strerror}.",
-            where="--target" if output is None else "--output",
-            cure="Name another folder: --output FOLDER.",
-        ) from None
+    with _modules() as done:
+        size = write_for(level, folder, jobs, done)
     spent = time.perf_counter() - begun
     echo(f"{size / 1e6:.1f} MB of machine code for {level} are in {folder / level}: {spent:.1f} s.")
     if output is not None:

@@ -14,11 +14,10 @@ from dataclasses import replace
 from structgen.automata.formats.named_formats import CUTS
 from structgen.errors import LimitError, SchemaError
 from structgen.json_grammars.schema_grammar import JsonSchemaGrammar
+from structgen.json_text.exact_json import Json, escape
 from structgen.schema.explaining.keyword_report import Finding, KeywordReport, KeywordStanding
 from structgen.schema.explaining.schema_difference import SchemaDifference, without
 from structgen.schema.reading.document import Document
-from structgen.schema.reading.json_text import escape
-from structgen.schema.reading.model import Json
 from structgen.schema.reading.policies import WIDEST
 from structgen.schema.recogniser.schema_network import SchemaNetwork
 

@@ -10,8 +10,6 @@ What comes in: a compiled grammar (any machine), tokens. What goes out: masks, n
 5. `narrowed_text` is a compiled grammar around another one, with narrower masks; `forced_text` is one:
    canonical tokens, healed prompts.
 6. `dfa` writes all states out over token classes.
-7. `events` tells what began and closed in a document that is being written: the one reader of such texts.
-   `growing_json` makes values of what it finds; `rawjson` writes values, of any depth.
 
 Public: `State`, `TokenMask`; `RowStatus`, `fill_masks`, `advance_all` of batches; `fill_draft`,
 `fill_drafts` of draft trees; `Event`, `EventKind`, `Expected`; `Dfa`.
@@ -31,8 +29,8 @@ if TYPE_CHECKING:
     from structgen.core.dfa import Dfa as Dfa
     from structgen.core.draft_masks import fill_draft as fill_draft
     from structgen.core.draft_masks import fill_drafts as fill_drafts
-    from structgen.core.events import Event as Event
-    from structgen.core.events import EventKind as EventKind
+    from structgen.json_text.events import Event as Event
+    from structgen.json_text.events import EventKind as EventKind
     from structgen.language.expectation import Expected as Expected
     from structgen.tokens.token_mask import TokenMask as TokenMask
 
@@ -43,7 +41,7 @@ __getattr__, __dir__ = lazy_names(
         "structgen.core.compiled": "State",
         "structgen.core.dfa": "Dfa",
         "structgen.core.draft_masks": "fill_draft fill_drafts",
-        "structgen.core.events": "Event EventKind",
+        "structgen.json_text.events": "Event EventKind",
         "structgen.language.expectation": "Expected",
         "structgen.tokens.token_mask": "TokenMask",
     },

@@ -8,7 +8,6 @@ from operator import index as as_index
 from typing import Any, Final, NoReturn, TypeVar
 
 from structgen.core.compiled import CompiledGrammar, State
-from structgen.core.events import Event, EventLog
 from structgen.errors import (
     FinishedError,
     LimitError,
@@ -18,6 +17,7 @@ from structgen.errors import (
     TokenError,
     fields_named,
 )
+from structgen.json_text.events import Event, EventLog
 from structgen.language.expectation import Expected
 from structgen.machine_core.masks import fill as _fill
 from structgen.tokens.token_mask import TokenMask

@@ -10,7 +10,7 @@ from typing import Any, Final
 
 from structgen.errors import NoFillingError, OptionError
 from structgen.infilling.template import FixedText, Hole
-from structgen.schema.reading.json_text import unescape
+from structgen.json_text.exact_json import unescape
 
 Parts = list[FixedText | Hole]
 

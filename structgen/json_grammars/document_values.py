@@ -12,7 +12,7 @@ from collections.abc import Callable
 from decimal import Decimal, InvalidOperation
 from typing import Any
 
-from structgen.core.events import TERMINAL_END, EventLog, TerminalKind
+from structgen.json_text.events import TERMINAL_END, EventLog, TerminalKind
 
 _SUSPECT = re.compile(rb"[0-9](?:\.0+(?![0-9])|(?:\.[0-9]+)?[eE])")
 """What each integer has that is not written as digits alone (and some texts that are none)."""

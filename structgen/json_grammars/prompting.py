@@ -24,8 +24,8 @@ from typing import Any, Final, NamedTuple, TypeAlias, Union
 from structgen.core.grammar import Grammar
 from structgen.errors import LimitError, OptionError
 from structgen.json_grammars.schema_grammar import JsonSchemaGrammar, unwarned_schema
-from structgen.schema.reading.json_text import write
-from structgen.schema.reading.model import Json, Schema
+from structgen.json_text.exact_json import Json, write
+from structgen.schema.reading.model import Schema
 from structgen.schema.reading.schema_place import SchemaPlace
 
 MOST_OUTLINE = 100_000

@@ -13,8 +13,8 @@ from operator import itemgetter
 from pathlib import Path
 from typing import Any, Final, TypeAlias
 
-from structgen.core.rawjson import read, write
 from structgen.errors import StructgenError
+from structgen.json_text.raw_json import read, write
 from structgen.system.installation import not_installed
 
 _NAME_COLUMNS: Final = ("unique_id", "name", "id")

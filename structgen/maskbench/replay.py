@@ -15,8 +15,8 @@ from json import JSONDecodeError
 from time import perf_counter_ns
 from typing import Any, Final
 
-from structgen.core.rawjson import read
 from structgen.errors import LimitError
+from structgen.json_text.raw_json import read
 from structgen.maskbench.engines import EngineConfig, EngineRefusal, Session
 from structgen.maskbench.measurements import NOT_MEASURED, StepResult, Verdict
 from structgen.maskbench.readers import Case

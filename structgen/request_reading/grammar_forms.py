@@ -25,9 +25,9 @@ from typing import Any, Final, NamedTuple
 from structgen.core.grammar import Grammar
 from structgen.errors import OptionError, UnsupportedError
 from structgen.json_grammars.schema_grammar import JsonSchemaGrammar, unwarned_schema
+from structgen.json_text.exact_json import read
 from structgen.limits import Limits
 from structgen.request_reading.request_members import GUIDED, check, nearest
-from structgen.schema.reading.json_text import read
 from structgen.schema.reading.suspect_keywords import looks_like_schema
 from structgen.text_grammars.composition.structural_tags import structural_tag
 from structgen.text_grammars.composition.tag_fields import fields, some_of, text_of

@@ -3,7 +3,8 @@
 1. `target`: the target law, the normalising constant Z and the function h. `rows` gives the model's logits.
 2. `checkers`: constraints that no grammar expresses. `constraints` calls them, `processes` runs one in
    another process, and `types` makes one of a Python type.
-3. `tree`: the prefix tree, with proven bounds on h that only tighten.
+3. `tree`: the prefix tree, with proven bounds on h that only tighten. `frontier`: the particles that go
+   through it, what is read for them, and what the tree learns.
 4. `walk`: one walk from the empty prefix to the end of a text. It may ignore the ratio of two bounds, accept
    with that probability, or use it as a weight: five methods share this procedure.
 5. `beam`: many prefixes of one length in parallel. `lookahead` estimates where valid texts are.

@@ -30,9 +30,10 @@ from typing import Final, NamedTuple
 
 import numpy as np
 
+from structgen.samplers.frontier import Frontier, Particle
 from structgen.samplers.lookahead import LookAhead
-from structgen.samplers.prefix_node import REST, Node
-from structgen.samplers.target import Floats, Ids, Prefix, Target, TargetStep
+from structgen.samplers.prefix_node import REST
+from structgen.samplers.target import Floats, Ids, Target, TargetStep
 from structgen.samplers.tree import PrefixTree
 
 _FLOOR: Final = 0.03
@@ -42,23 +43,12 @@ _CHECKED: Final = 0.1
 """Candidates with at least this probability of being kept are checked before the draw."""
 
 
-@dataclass(slots=True)
-class Particle:
+@dataclass(slots=True, eq=False)
+class BeamParticle(Particle):
     """A prefix that the beam follows."""
 
-    prefix: Prefix
-    node: Node | None
-    """The node after the prefix; None before its row was read."""
-    log_probability: float
-    """log P(prefix)."""
-    log_multiplier: float = 0.0
     draw: int = -1
     """The number of the last draw that kept it or an ancestor; -1 for none."""
-    parent: Particle | None = None
-    slot: int = 0
-    """The slot of the parent's node for its last token."""
-    is_kept: bool = True
-    """Whether its node is in the tree, which may be full."""
     value: float = 1.0
     """An estimate of h after the prefix, from before its row was read."""
     guesses: Floats = field(default_factory=lambda: np.empty(0))
@@ -66,11 +56,6 @@ class Particle:
     spare: tuple[int, float] | None = None
     """A token drawn from the node's rest, and the probability of that draw; None if its row is not at
     hand."""
-
-    @property
-    def log_weight(self) -> float:
-        """The log of multiplier times P(prefix)."""
-        return self.log_multiplier + self.log_probability
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,6 +95,7 @@ class Beam:
         ahead: LookAhead,
     ) -> None:
         self._target, self._tree, self._random, self._ahead = target, tree, random, ahead
+        self._frontier = Frontier(target, tree)
         self.width = width
         self.found: list[FoundText] = []
         self.draws: list[ChanceDraw] = []
@@ -126,8 +112,8 @@ class Beam:
         at least 1 as long as the beam may continue. Returns False if the beam was cut short; its sum is then
         no estimate.
         """
-        particles: list[Particle] | None = [Particle(self._target.start(), self._tree.root, 0.0)]
-        levels: list[list[Particle]] = []
+        particles: list[BeamParticle] | None = [self._frontier.start(BeamParticle)]
+        levels: list[list[BeamParticle]] = []
         try:
             while particles:
                 if not self._read(particles, afford):
@@ -142,60 +128,46 @@ class Beam:
                     self._settle(one)
         return particles is not None
 
-    def _read(self, particles: list[Particle], afford: Callable[[int], bool]) -> bool:
+    def _read(self, particles: list[BeamParticle], afford: Callable[[int], bool]) -> bool:
         """Read the rows of particles whose nodes are unknown."""
         unread = [one for one in particles if one.node is None]
         self.rows.append(len(unread))
         self.tree_rows += len(particles) - len(unread)
-        if not unread:
-            return True
-        if not afford(len(unread)):
+        steps = self._frontier.rows(unread, afford)
+        if steps is None:
             return False
-        steps = self._target.steps([one.prefix for one in unread])
         weights = np.array([one.log_weight for one in particles])
         scale = self.width / float(np.exp(weights - weights.max()).sum())
         for one, step in zip(unread, steps, strict=True):
             # Keep as many tokens as may become particles, so that draws from the rest are rare.
             share = scale * math.exp(one.log_weight - float(weights.max()))
-            self._arrive(one, step, max(self._tree.kept, 4 * int(share)))
+            self._frontier.arrive(one, step, 4 * int(share))
+            if one.known.rest > 0:
+                self._draw_spare(one, step)
         return True
 
-    def _arrive(self, one: Particle, step: TargetStep, kept: int) -> None:
-        node = one.node = Node(step, kept)
-        above = one.parent.node if one.parent is not None else None
-        one.is_kept = one.is_kept and self._tree.attach_under(above, one.slot, node)
-        if node.rest > 0:
-            self._draw_spare(one, step)
-
-    def _end(self, particles: list[Particle]) -> None:
+    def _end(self, particles: list[BeamParticle]) -> None:
         """Note the texts that end at a particle, unless they were known before."""
         for one in particles:
-            node = _node(one)
+            node = one.known
             if node.end_upper - node.end_lower <= 0.0 or node.end <= 0.0:
                 continue
-            if self._target.passes(one.prefix):
-                log_end = math.log(node.end)
-                self.found.append(
-                    FoundText(
-                        one.prefix.tokens,
-                        one.log_probability + log_end,
-                        one.log_weight + log_end,
-                        one.draw,
-                        one.is_kept,
-                    )
-                )
-                node.end_lower = node.end_upper
-            else:
+            if not self._target.passes(one.prefix):
                 node.end_upper = 0.0
+                continue
+            log_end, tokens = math.log(node.end), one.prefix.tokens
+            log_probability, log_weight = one.log_probability + log_end, one.log_weight + log_end
+            self.found.append(FoundText(tokens, log_probability, log_weight, one.draw, one.is_kept))
+            node.end_lower = node.end_upper
 
     def _next(
-        self, particles: list[Particle], step: int, width: int, afford: Callable[[int], bool]
-    ) -> list[Particle] | None:
+        self, particles: list[BeamParticle], step: int, width: int, afford: Callable[[int], bool]
+    ) -> list[BeamParticle] | None:
         """Return the particles of the next step; None if a needed row may not be read."""
         top = max(one.log_weight for one in particles)
         owners, slots, scores = [], [], []
         for at, one in enumerate(particles):
-            node = _node(one)
+            node = one.known
             masses = np.append(node.probabilities * (node.uppers > node.lowers), node.rest)
             found = math.exp(one.log_weight - top) * masses * self._scores(one)
             (alive,) = np.nonzero(found > 0)
@@ -204,14 +176,13 @@ class Beam:
             scores.append(found[alive])
         owner, slot = np.concatenate(owners), np.concatenate(slots)
         score = np.concatenate(scores)
-        after: dict[int, Prefix] = {}
         while True:
             total = float(score.sum())
             if not total > 0:
                 return []
             chances = np.minimum(score * (width / total), 1.0)
-            refused = self._refused(particles, owner, slot, chances, after)
-            if not len(refused):
+            refused = self._refused(particles, owner, slot, chances)
+            if not refused:
                 break
             score[refused] = 0.0
         drawn = self._drawn(chances)
@@ -219,14 +190,14 @@ class Beam:
         if not self._read_again([one for one in rests if one.spare is None], afford):
             return None
         following = (
-            self._following(particles[owner[at]], int(slot[at]), float(chances[at]), after.get(at), step)
+            self._following(particles[owner[at]], int(slot[at]), float(chances[at]), step)
             for at in drawn.tolist()
         )
         return [one for one in following if one is not None]
 
-    def _scores(self, one: Particle) -> Floats:
+    def _scores(self, one: BeamParticle) -> Floats:
         """Return g of each slot and of the rest, and store the estimates of h."""
-        node = _node(one)
+        node = one.known
         mass = float(node.probabilities.sum()) + node.end + node.rest
         otherwise = min(one.value / mass, 1.0) if mass > 0 else 1.0
         guesses = self._ahead.guess(one.prefix.state, node.tokens, otherwise)
@@ -238,33 +209,13 @@ class Beam:
         return np.append(np.clip(guesses - node.lowers, _FLOOR * room, room), max(rest, _FLOOR))
 
     def _refused(
-        self,
-        particles: Sequence[Particle],
-        owner: Ids,
-        slot: Ids,
-        chances: Floats,
-        after: dict[int, Prefix],
-    ) -> Ids:
-        """Return the likely candidates that a checker refuses; store the prefixes of the others."""
+        self, particles: Sequence[BeamParticle], owner: Ids, slot: Ids, chances: Floats
+    ) -> list[int]:
+        """Return the likely candidates that a checker refuses. The target remembers the others."""
         if not self._target.checkers:
-            return np.empty(0, np.int64)
-        refused = []
-        for at in np.flatnonzero((chances >= _CHECKED) & (slot != REST)).tolist():
-            if at not in after:
-                prefix = self._extended(particles[owner[at]], int(slot[at]))
-                if prefix is None:
-                    refused.append(at)
-                else:
-                    after[at] = prefix
-        return np.array(refused, np.int64)
-
-    def _extended(self, one: Particle, slot: int) -> Prefix | None:
-        """Return the prefix after a slot; None if a checker refuses it, which the node then stores."""
-        node = _node(one)
-        after = self._target.extend(one.prefix, int(node.tokens[slot]))
-        if after is None:
-            node.uppers[slot] = node.lowers[slot] = 0.0
-        return after
+            return []
+        likely = np.flatnonzero((chances >= _CHECKED) & (slot != REST)).tolist()
+        return [at for at in likely if self._frontier.extend(particles[owner[at]], int(slot[at])) is None]
 
     def _drawn(self, chances: Floats) -> Ids:
         """Return the kept candidates: those above the threshold, and a systematic draw of the others."""
@@ -274,66 +225,53 @@ class Beam:
         counts = np.ceil(np.append(0.0, sums) - self._random.random())
         return np.flatnonzero(sure | (np.diff(counts) > 0))
 
-    def _read_again(self, particles: list[Particle], afford: Callable[[int], bool]) -> bool:
+    def _read_again(self, particles: list[BeamParticle], afford: Callable[[int], bool]) -> bool:
         """Read rows again of which the tree keeps only a part, to draw tokens from their rests."""
-        if not particles:
-            return True
-        if not afford(len(particles)):
+        steps = self._frontier.rows(particles, afford)
+        if steps is None:
             return False
         self.rows[-1] += len(particles)
-        for one, step in zip(particles, self._target.steps([one.prefix for one in particles]), strict=True):
+        for one, step in zip(particles, steps, strict=True):
             self._draw_spare(one, step)
         return True
 
-    def _draw_spare(self, one: Particle, step: TargetStep) -> None:
+    def _draw_spare(self, one: BeamParticle, step: TargetStep) -> None:
         """Draw a token from the rest of a particle's node."""
-        node = _node(one)
+        node = one.known
         tokens, shares, at = node.beyond(step, self._random.random(), len(node.tokens))
         one.spare = int(tokens[at]), float(shares[at] / shares.sum())
 
-    def _following(
-        self, one: Particle, slot: int, chance: float, prefix: Prefix | None, step: int
-    ) -> Particle | None:
+    def _following(self, one: BeamParticle, slot: int, chance: float, step: int) -> BeamParticle | None:
         """Return the particle of a drawn candidate; None if a checker refuses it."""
-        node, more = _node(one), 0.0
-        value = float(one.guesses[-1 if slot == REST else slot])
-        is_sure = chance >= 1.0 and slot != REST
+        value, draw = float(one.guesses[-1 if slot == REST else slot]), one.draw
+        is_sure, share = chance >= 1.0 and slot != REST, 1.0
         if slot == REST:
-            slot, more = self._unfold(one)
-        draw = one.draw
+            slot, share = self._unfold(one)
         if not is_sure:
             # One that a checker refuses is a draw too, of no mass.
-            self.draws.append(ChanceDraw(step, draw, chance * math.exp(more)))
+            self.draws.append(ChanceDraw(step, draw, chance * share))
             draw = len(self.draws) - 1
-        prefix = prefix or self._extended(one, slot)
-        if prefix is None:
-            return None
-        return Particle(
-            prefix,
-            node.children.get(slot),
-            one.log_probability + math.log(node.probabilities[slot]),
-            one.log_multiplier - math.log(chance) - more,
-            draw,
-            one,
-            slot,
-            one.is_kept,
-            value,
-        )
+        after = self._frontier.extend(one, slot)
+        if after is not None:
+            after.log_multiplier -= math.log(chance)
+            after.log_multiplier -= math.log(share)
+            after.draw, after.value = draw, value
+        return after
 
-    def _unfold(self, one: Particle) -> tuple[int, float]:
-        """Return a slot for the token that was drawn from the rest, and the log-probability of that draw."""
-        node = _node(one)
+    def _unfold(self, one: BeamParticle) -> tuple[int, float]:
+        """Return a slot for the token that was drawn from the rest, and the probability of that draw."""
+        node = one.known
         assert one.spare is not None
         token, share = one.spare
         before = node.nbytes
         slot = node.keep(token, node.rest * share)
         if one.is_kept:
             self._tree.nbytes += node.nbytes - before
-        return slot, math.log(share)
+        return slot, share
 
-    def _settle(self, one: Particle) -> None:
+    def _settle(self, one: BeamParticle) -> None:
         """Compute the bounds and the estimate of a particle's node; those of its descendants come first."""
-        node = _node(one)
+        node = one.known
         node.settle()
         estimate = node.end * node.end_upper
         if len(one.guesses):
@@ -344,17 +282,10 @@ class Beam:
             estimate += float(node.probabilities @ np.minimum(guesses, node.uppers))
             estimate += node.rest * float(one.guesses[-1])
         node.estimate = min(max(estimate, node.lower), node.upper)
-        above = one.parent
-        if above is None:
+        if one.parent is None:
             return
-        self._ahead.learn(above.prefix.state, one.prefix.tokens[-1], node.estimate)
+        self._ahead.learn(one.parent.prefix.state, one.prefix.tokens[-1], node.estimate)
         if one.is_kept:
-            parent = _node(above)
-            parent.uppers[one.slot] = min(parent.uppers[one.slot], node.upper)
-            parent.lowers[one.slot] = max(parent.lowers[one.slot], node.lower)
-
-
-def _node(one: Particle) -> Node:
-    """Return the node of a particle that was read."""
-    assert one.node is not None
-    return one.node
+            parent = one.parent.known
+            parent.uppers[one.edge] = min(parent.uppers[one.edge], node.upper)
+            parent.lowers[one.edge] = max(parent.lowers[one.edge], node.lower)

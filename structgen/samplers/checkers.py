@@ -20,7 +20,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, NamedTuple, Protocol, TypeAlias, runtime_checkable
 
-from structgen.core.events import Place
+from structgen.json_text.events import Place
 
 METHODS = ("viable", "closed", "final", "mask", "weigh", "guess")
 """The methods that a checker may have."""

@@ -16,8 +16,8 @@ from typing import Any, Final
 import numpy as np
 import numpy.typing as npt
 
-from structgen.core.events import ITEM_END, VALUE_END, EventLog
 from structgen.errors import OptionError, StructgenError
+from structgen.json_text.events import ITEM_END, VALUE_END, EventLog
 from structgen.samplers.checkers import METHODS, Checker, ClosedValue, GeneratedText
 
 _REMEMBERED: Final = 4096

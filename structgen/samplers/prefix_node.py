@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import ClassVar, Final, TypeAlias
+from typing import ClassVar, Final
 
 import numpy as np
 
@@ -16,10 +16,6 @@ _LEAST: Final = 5e-324
 """The least positive number."""
 REST: Final = -2
 """The edge to any token that the node does not keep. The model's row is needed to choose the token."""
-
-
-Path: TypeAlias = "list[tuple[Node, int]]"
-"""A path down the tree: nodes, and the edge taken at each."""
 
 
 class Node:
@@ -90,10 +86,6 @@ class Node:
         # If the draw exceeds the last sum by rounding, take the last edge with mass.
         edge = edge if edge < len(masses) else int(np.flatnonzero(masses)[-1])
         return edge if edge < len(self.tokens) else (END if edge == len(self.tokens) else REST)
-
-    def probability(self, edge: int) -> float:
-        """Return P(edge | u) for a slot or END."""
-        return self.end if edge == END else float(self.probabilities[edge])
 
     def bound(self, edge: int) -> float:
         """Return the bound on h after a slot or END that `choose` uses."""

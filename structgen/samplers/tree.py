@@ -24,8 +24,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 from structgen.errors import OptionError, fields_named
-from structgen.samplers.prefix_node import CHILD, KEPT, Node, Path
-from structgen.samplers.target import END
+from structgen.samplers.prefix_node import CHILD, KEPT, Node
 
 
 @fields_named("sg.samplers.PrefixTree()")
@@ -94,14 +93,7 @@ class PrefixTree:
         """Return whether the tree may grow by so many bytes."""
         return self.nbytes + more <= self.most
 
-    def attach(self, path: Path, node: Node) -> None:
-        """Attach a node at the end of a path, if there is room, and update the bounds above it."""
-        if not path:
-            self.attach_under(None, 0, node)
-        elif self._is_attached(path, len(path) - 1) and self.attach_under(*path[-1], node):
-            self.learn(path, node.upper, node.lower)
-
-    def attach_under(self, parent: Node | None, slot: int, node: Node) -> bool:
+    def attach(self, parent: Node | None, slot: int, node: Node) -> bool:
         """Attach a node after a slot of a parent in the tree, or as the root; return whether there was room.
         Does not update the bounds above it."""
         if parent is None:
@@ -112,29 +104,3 @@ class PrefixTree:
         parent.children[slot] = node
         self.nbytes += node.nbytes + CHILD
         return True
-
-    def holds(self, path: Path, node: Node) -> bool:
-        """Return whether the node at the end of a path is in the tree."""
-        return node is self.root if not path else path[-1][0].children.get(path[-1][1]) is node
-
-    def learn(self, path: Path, upper: float, lower: float) -> None:
-        """Store bounds on h after a path, and update those above.
-
-        Nothing is stored below a node that was not attached: the next walk finds that node new, with the
-        bound 1.
-        """
-        for depth in range(len(path) - 1, -1, -1):
-            node, edge = path[depth]
-            if edge == END:
-                node.end_upper, node.end_lower = min(node.end_upper, upper), max(node.end_lower, lower)
-            else:
-                node.uppers[edge] = min(node.uppers[edge], upper)
-                node.lowers[edge] = max(node.lowers[edge], lower)
-            node.settle()
-            upper, lower = node.upper, node.lower
-            if not self._is_attached(path, depth):
-                return
-
-    def _is_attached(self, path: Path, depth: int) -> bool:
-        """Return whether the node at a depth of a path is the root, or attached to the node above it."""
-        return self.holds(path[:depth], path[depth][0])

@@ -19,14 +19,15 @@ each accepted text is an independent draw from the target.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
 from enum import Enum
 
 import numpy as np
 
-from structgen.samplers.prefix_node import REST, Node, Path
-from structgen.samplers.target import END, Prefix, Target, TargetStep
+from structgen.samplers.frontier import Frontier, Particle
+from structgen.samplers.prefix_node import REST, Node
+from structgen.samplers.target import END, Target, TargetStep
 from structgen.samplers.tree import PrefixTree
 
 
@@ -51,34 +52,23 @@ class Attempt:
     """The bound on Z with which the walk began: coin flips accept it with probability Z / bound."""
 
 
+@dataclass(slots=True, eq=False)
 class _Walk:
     """A walk under way."""
 
-    __slots__ = (
-        "believed",
-        "draws",
-        "kept",
-        "logprob",
-        "node",
-        "path",
-        "prefix",
-        "start",
-        "weight",
-    )
+    at: Particle
+    draws: np.random.Generator
+    start: float
+    """The bound on Z with which it began."""
+    believed: float
+    """The bound on h that was assumed at its last edge."""
+    weight: float = 1.0
+    kept: int = 0
+    """How many tokens the node kept when the edge to its rest was drawn."""
+    result: Attempt | None = None
 
-    def __init__(self, target: Target, draws: np.random.Generator, start: float) -> None:
-        self.prefix: Prefix = target.start()
-        self.node: Node | None = None
-        """The node of the walk's prefix; None before its row was read."""
-        self.path: Path = []
-        self.believed = self.start = start
-        self.draws = draws
-        self.weight, self.logprob = 1.0, 0.0
-        self.kept = 0
-        """How many tokens the node kept when the edge to its rest was drawn."""
-
-    def ended(self, weight: float) -> Attempt:
-        return Attempt(self.prefix.tokens, weight, self.logprob if weight else -math.inf, self.start)
+    def end(self, weight: float, logprob: float = -math.inf) -> None:
+        self.result = Attempt(self.at.prefix.tokens, weight, logprob, self.start)
 
 
 class Walker:
@@ -86,6 +76,7 @@ class Walker:
 
     def __init__(self, target: Target, finish: Finish, tree: PrefixTree | None, *, seed: int) -> None:
         self._target, self._finish, self._tree = target, finish, tree
+        self._frontier = Frontier(target, tree)
         self._seed, self._number = seed & ((1 << 64) - 1), 0
         self.tree_rows = 0
         """Nodes that walks found in the tree: each saved a model row."""
@@ -96,42 +87,30 @@ class Walker:
         `afford(rows)` is asked before each pass. If it returns False, all unfinished walks of this call are
         dropped: dropping long walks only would bias the others.
         """
-        upper = self._upper()
-        walks = [_Walk(self._target, self._draws(), upper) for _ in range(width)]
-        if self._tree is not None and self._tree.root is not None:
-            self.tree_rows += width
-            for walk in walks:
-                walk.node = self._tree.root
-        done: dict[int, Attempt] = {}
-        active = list(range(width))
+        bound, frontier = self._upper(), self._frontier
+        walks = [_Walk(frontier.start(Particle), self._draws(), bound, bound) for _ in range(width)]
+        self.tree_rows += sum(walk.at.node is not None for walk in walks)
+        active = walks
         while active:
-            reading = [i for i in active if walks[i].node is None]
-            if reading:
-                if not afford(len({walks[i].prefix for i in reading})):
-                    return []
-                for i, step in zip(reading, self._steps([walks[i].prefix for i in reading]), strict=True):
-                    self._arrive(walks[i], step)
-            waiting: list[int] = []
-            for i in active:
-                found = self._go_on(walks[i])
-                if isinstance(found, Attempt):
-                    done[i] = found
-                elif found == REST:
-                    waiting.append(i)
-            if waiting:
-                if not afford(len({walks[i].prefix for i in waiting})):
-                    return []
-                steps = self._steps([walks[i].prefix for i in waiting])
-                for i, step in zip(waiting, steps, strict=True):
-                    ended = self._unfold(walks[i], step)
-                    if ended is not None:
-                        done[i] = ended
-            active = [i for i in active if i not in done]
-        if self._tree is not None:
-            for i in range(width):
-                if done[i].weight:
-                    self._tree.learn(walks[i].path, 1.0, 1.0)
-        return [done[i] for i in range(width)]
+            unread = [walk.at for walk in active if walk.at.node is None]
+            steps = frontier.rows(unread, afford)
+            if steps is None:
+                return []
+            for at, step in zip(unread, steps, strict=True):
+                frontier.arrive(at, step)
+                if at.is_kept:
+                    frontier.learn(at.parent, at.edge, at.known.upper, at.known.lower)
+            waiting = [walk for walk in active if self._waits(walk)]
+            steps = frontier.rows([walk.at for walk in waiting], afford)
+            if steps is None:
+                return []
+            for walk, step in zip(waiting, steps, strict=True):
+                self._unfold(walk, step)
+            active = [walk for walk in active if walk.result is None]
+        for walk in walks:
+            if walk.result is not None and walk.result.weight:
+                frontier.learn(walk.at, END, 1.0, 1.0)
+        return [walk.result for walk in walks if walk.result is not None]
 
     @property
     def is_spent(self) -> bool:
@@ -147,54 +126,33 @@ class Walker:
         self._number += 1
         return np.random.Generator(np.random.Philox(key=[self._seed, self._number]))
 
-    def _steps(self, prefixes: Sequence[Prefix]) -> list[TargetStep]:
-        distinct = list(dict.fromkeys(prefixes))
-        found = dict(zip(distinct, self._target.steps(distinct), strict=True))
-        return [found[prefix] for prefix in prefixes]
-
-    def _arrive(self, walk: _Walk, step: TargetStep) -> None:
-        """Move a walk to the node of a prefix that was just read."""
-        if self._tree is None:
-            walk.node = Node(step, len(step.tokens))
-            return
-        # Another walk of the same pass may have made the node already.
-        known = self._tree.root if not walk.path else walk.path[-1][0].children.get(walk.path[-1][1])
-        walk.node = known or Node(step, self._tree.kept)
-        if known is None:
-            self._tree.attach(walk.path, walk.node)
-
-    def _go_on(self, walk: _Walk) -> Attempt | int | None:
-        """Take edges until the walk ends or waits for a row: REST for the row of its current node, None for
-        that of a new prefix."""
-        while walk.node is not None:
-            node = walk.node
+    def _waits(self, walk: _Walk) -> bool:
+        """Take edges until the walk ends or needs a row; return whether it is that of its current node."""
+        while walk.result is None and walk.at.node is not None:
+            node = walk.at.node
             if not self._believes(walk, node.upper):
-                return walk.ended(0.0)
+                walk.end(0.0)
+                return False
             edge = node.choose(walk.draws.random())
             if edge == REST:
                 walk.kept = len(node.tokens)
-                return REST
-            ended = self._take(walk, node, edge, node.bound(edge))
-            if ended is not None:
-                return ended
-        return None
+                return True
+            self._take(walk, edge, node.bound(edge))
+        return False
 
-    def _unfold(self, walk: _Walk, step: TargetStep) -> Attempt | None:
+    def _unfold(self, walk: _Walk, step: TargetStep) -> None:
         """Take an edge to a token that the node did not keep when the edge was drawn."""
-        node, tree = walk.node, self._tree
-        assert node is not None
-        is_held = tree is not None and tree.holds(walk.path, node)
-        if tree is not None and is_held and not tree.has_room(Node.UNFOLDED):
-            # The tree learns nothing below a copy, as below a node that it had no room for.
-            node = node.copy()
+        at, tree = walk.at, self._tree
+        is_full = tree is not None and at.is_kept and not tree.has_room(Node.UNFOLDED)
+        # The tree learns nothing below a copy, as below a node that it had no room for.
+        node = at.known.copy() if is_full else at.known
         before = node.nbytes
         slot = node.unfold(step, walk.draws.random(), walk.kept)
-        if node.nbytes == before and walk.node is not None:
-            node = walk.node
-        elif tree is not None and is_held and node is walk.node:
+        if node.nbytes > before and is_full:
+            at.node, at.is_kept = node, False
+        elif tree is not None and at.is_kept:
             tree.nbytes += node.nbytes - before
-        walk.node = node
-        return self._take(walk, node, slot, believed=1.0)
+        self._take(walk, slot, believed=1.0)
 
     def _believes(self, walk: _Walk, found: float) -> bool:
         """Apply the ratio of the found to the assumed bound; return whether the walk continues."""
@@ -206,28 +164,17 @@ class Walker:
         walk.weight *= ratio
         return True
 
-    def _take(self, walk: _Walk, node: Node, edge: int, believed: float) -> Attempt | None:
-        """Follow an edge that was drawn with an assumed bound; return the result if the walk ends."""
-        walk.believed = believed
-        walk.logprob += math.log(node.probability(edge))
-        walk.path.append((node, edge))
-        if edge == END:
-            return self._end(walk)
-        child = node.children.get(edge)
-        after = self._target.extend(walk.prefix, int(node.tokens[edge]))
-        if after is None:
-            self._learn_invalid(walk)
-            return walk.ended(0.0)
-        walk.prefix, walk.node = after, child
-        self.tree_rows += child is not None
-        return None
-
-    def _end(self, walk: _Walk) -> Attempt:
-        if not self._target.passes(walk.prefix):
-            self._learn_invalid(walk)
-            return walk.ended(0.0)
-        return walk.ended(walk.start * walk.weight * math.exp(self._target.log_weight(walk.prefix)))
-
-    def _learn_invalid(self, walk: _Walk) -> None:
-        if self._tree is not None:
-            self._tree.learn(walk.path, 0.0, 0.0)
+    def _take(self, walk: _Walk, edge: int, believed: float) -> None:
+        """Follow an edge that was drawn with an assumed bound."""
+        at, walk.believed = walk.at, believed
+        if edge != END:
+            after = self._frontier.extend(at, edge)
+            walk.at = at if after is None else after
+            is_valid = after is not None
+            self.tree_rows += is_valid and walk.at.node is not None
+        elif is_valid := self._target.passes(at.prefix):
+            weight = walk.start * walk.weight * math.exp(self._target.log_weight(at.prefix))
+            walk.end(weight, at.log_probability + math.log(at.known.end) if weight else -math.inf)
+        if not is_valid:
+            self._frontier.learn(at, edge, 0.0, 0.0)
+            walk.end(0.0)

@@ -9,10 +9,10 @@ from dataclasses import dataclass, field
 from decimal import Decimal
 from typing import Any, Final, NamedTuple, TypeVar
 
-from structgen.core.events import JsonError
-from structgen.core.growing_json import MISSING, GrowingJson, value_of
-from structgen.core.rawjson import written
 from structgen.errors import UnsupportedError
+from structgen.json_text.events import JsonError
+from structgen.json_text.growing_json import MISSING, GrowingJson, value_of
+from structgen.json_text.raw_json import dumped
 from structgen.language.ir import ValueMenu
 from structgen.schema.meaning.formulas import number_meets
 from structgen.text_grammars.composition.argument_grammar import ArgumentPlan, KnownMember
@@ -205,7 +205,7 @@ class MemberReader:
         sure = root.found if closed else root.found[: -1 if len(stack) == 1 else None]
         for inner, around in zip(stack[:0:-1], stack[-2::-1], strict=True):
             around.found.append((inner.key, inner.value))
-        document = "{" + ", ".join(f"{written(key)}: {written(value)}" for key, value in sure)
+        document = "{" + ", ".join(f"{dumped(key)}: {dumped(value)}" for key, value in sure)
         document = document + "}" if closed else document if sure else ""
         is_between = len(stack) == 1 and self.is_between
         return Arguments(root.value, at, document, closed, error, self.note, is_between, self.lack)

@@ -7,7 +7,6 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final, Literal
 
-from structgen.core.rawjson import written
 from structgen.errors import (
     GenerationError,
     LooseCallError,
@@ -16,6 +15,7 @@ from structgen.errors import (
     UnsupportedError,
     options_named,
 )
+from structgen.json_text.raw_json import dumped
 from structgen.text_grammars.composition.argument_grammar import ArgumentPlan, plan_of
 from structgen.text_grammars.composition.templates import TEXT, Piece, filled, first_text, pieces
 from structgen.tool_calls.argument_reading import Arguments, MemberReader, read_json, read_value
@@ -392,7 +392,7 @@ class _ReplyReader:
             if arguments is not None and self.ended and self.is_over(arguments):
                 if not self.format.blocks or self.text[arguments.end :].strip():  # else it ends the reply too
                     half.notes.append("Its closing mark is missing")
-                document = arguments.document if arguments.closed else written(arguments.value)
+                document = arguments.document if arguments.closed else dumped(arguments.value)
                 half.arguments = arguments._replace(closed=True, document=document)
                 return self.add(at, half, len(self.text))
             if arguments is not None:
@@ -660,7 +660,7 @@ class _ReplyReader:
             )
         if error is not None and complete:
             self.problems.append(error)
-        document = arguments.document if complete else written(arguments.value)
+        document = arguments.document if complete else dumped(arguments.value)
         shown = draft.name, arguments.value, identity, document, complete, error, tool, self.format
         return Call(*shown, arguments.document)
 

@@ -6,9 +6,9 @@ from collections.abc import Callable
 from itertools import islice
 from typing import TYPE_CHECKING, Any, Generic, TypeAlias, TypeVar
 
-from structgen.core.events import JsonError, Place, pointer_of
-from structgen.core.growing_json import MISSING, GrowingJson
 from structgen.errors import OptionError, ValidatorError
+from structgen.json_text.events import JsonError, Place, pointer_of
+from structgen.json_text.growing_json import MISSING, GrowingJson
 from structgen.typed.outcomes import Outcome
 from structgen.typed.wanted_forms import failed
 from structgen.typed.wrapping import WRAPPER

@@ -32,8 +32,8 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from structgen.core.compiled import CompiledGrammar
-from structgen.core.events import JsonError
-from structgen.core.growing_json import GrowingJson
+from structgen.json_text.events import JsonError
+from structgen.json_text.growing_json import GrowingJson
 from structgen.typed.wrapping import WRAPPER, is_object, unwrapped, wrapper_of
 
 _TAG = r"(?:<{0}(?:think|thinking|reasoning)>|\[{0}THINK\])"

@@ -9,7 +9,7 @@ import pytest
 from methods import domain_goals, domain_molecules, domain_patterns, domain_receipts, domain_sql
 from methods.checked_domain import accepts, read
 
-from structgen.core.events import EventLog
+from structgen.json_text.events import EventLog
 from structgen.samplers.constraints import Constraints
 from structgen.system import resources
 

@@ -311,7 +311,7 @@ def pressed():
 @pytest.mark.parametrize("interrupt", [raised, pressed])
 @pytest.mark.parametrize("method", METHODS)
 def test_an_interrupt_at_any_call_returns_what_is_known(method, interrupt, most):
-    """At each call; of many calls (mcmc) at `most` of them, the first and the last among them."""
+    """At each call; of many calls at `most` of them, the first and the last among them."""
     z = math.exp(draw(10_000, method="beams", max_tokens=3).log_z)
     calls = draw(6, method=method, max_tokens=3).statistics.model_rows
     for at in sorted(set(np.linspace(1, calls, min(calls, most)).round().astype(int).tolist())):
@@ -649,7 +649,7 @@ def test_progress_tells_the_prompt():
     assert {one.prompts for one in seen} == {3}
 
 
-@pytest.mark.parametrize("method", ["cars", "smc", pytest.param("mcmc", marks=pytest.mark.slow)])
+@pytest.mark.parametrize("method", ["cars", "smc"])
 def test_equal_seeds_give_equal_draws_for_each_max_rows(method):
     pytest.importorskip("torch")
     engines = [sg.Engine("structgen/extract-draft", max_rows=rows) for rows in (2, 9)]

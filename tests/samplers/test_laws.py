@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 import math
-from collections import Counter, defaultdict
+from collections import Counter
 
 import numpy as np
 import pytest
-from enumeration import outcomes
 from exact import ALIVE, TOKENIZER, Automaton, Bigram, Exact, Ngram, law_of_texts
-from tasks import texts_of
+from tasks import Task, texts_of
 
 import structgen as sg
-from structgen.samplers.methods import mcmc
+from structgen.samplers.frontier import Frontier, Particle
 from structgen.samplers.prefix_node import Node
 from structgen.samplers.sample import sample
 from structgen.samplers.target import END, TargetStep
@@ -85,11 +84,13 @@ def test_masked_draws_have_the_law_of_masking_and_not_the_target():
 
 def test_a_node_that_the_tree_has_no_room_for_teaches_it_nothing():
     step = TargetStep(np.array([1, 2]), np.array([0.5, 0.3]), 0.2)
-    root, other = Node(step, 2), Node(step, 2)
-    tree = PrefixTree(most=root.nbytes + 1)
-    tree.attach([], root)
-    tree.attach([(root, 0)], other)
-    tree.learn([(root, 0), (other, END)], 0.0, 0.0)
+    tree = PrefixTree(most=Node(step, 2).nbytes + 1)
+    frontier = Frontier(Task("any", "a*", 3).target(), tree)
+    root = frontier.start(Particle)
+    frontier.arrive(root, step)
+    other = Particle(root.prefix, None, parent=root)
+    frontier.arrive(other, step)
+    frontier.learn(other, END, 0.0, 0.0)
     assert tree.bracket == (0.0, 1.0)
 
 
@@ -103,59 +104,3 @@ def test_z_is_not_overestimated_by_stopping_at_the_last_wanted_text(method):
         tree = PrefixTree(most=0) if method == "cars" else None  # a tree that learns nothing: attempts alike
         found.append(math.exp(drawn(model, 2, method, seed=seed, tree=tree).log_z))
     assert abs(np.mean(found) - z) < 4 * np.std(found, ddof=1) / math.sqrt(len(found))
-
-
-# --- mcmc ---------------------------------------------------------------------------------------------------
-
-
-MODEL = Ngram(3, (b"a", b"b", b"c"), sharp=2.0)
-WORDS = ["ab", "ac", "ba", "cab", "cc"]
-EXACT = Exact(MODEL, Automaton.of_texts(WORDS), 3)
-TOKENS = list(EXACT.law())
-
-
-def drawn_by_chains(n, seed=0):
-    options = {"tokenizer": TOKENIZER, "name": "ngram", "max_tokens": 3, "seed": seed}
-    return sg.sample(MODEL, "", sg.choice(WORDS), n, method="mcmc", **options)
-
-
-def after(steps):
-    """Return the law of a chain's text after so many proposals, by matrices, given that there is a text."""
-    masked, target = EXACT.masked(), EXACT.law()
-    proposal = np.array([masked[one] for one in TOKENS])
-    weight = np.array([target[one] for one in TOKENS]) / proposal
-    matrix = proposal[None, :] * np.minimum(1, weight[None, :] / weight[:, None])
-    np.fill_diagonal(matrix, 0)
-    np.fill_diagonal(matrix, 1 - matrix.sum(axis=1))
-    law = np.linalg.matrix_power(matrix.T, steps) @ proposal
-    return dict(zip(TOKENS, law, strict=True))
-
-
-@pytest.mark.parametrize("steps", [0, 1, pytest.param(2, marks=pytest.mark.slow)])
-def test_the_law_of_the_draws_is_that_of_the_chain(monkeypatch, steps):
-    """Every random number is listed, so that the law is exact; and the estimate of Z is unbiased."""
-    sources = []
-    monkeypatch.setattr(mcmc, "STEPS", steps)
-    monkeypatch.setattr(np.random, "Generator", lambda bits: sources[-1])
-
-    def body(source):
-        sources.append(source)
-        found = drawn_by_chains(1)
-        assert found.is_biased
-        return found.token_ids[0], math.exp(found.log_z)
-
-    law, z = defaultdict(float), 0.0
-    for probability, (tokens, estimate) in outcomes(body):
-        law[tokens] += probability
-        z += probability * estimate
-    assert law == pytest.approx(after(steps), rel=1e-9)
-    assert z == pytest.approx(EXACT.z, rel=1e-9)
-
-
-def test_draws_have_the_law_of_the_chain_with_numbers_of_their_own():
-    """A number that a walk and its chain shared would shift it."""
-    assert chi_square(drawn_by_chains(100).token_ids, after(mcmc.STEPS)) < 5
-
-
-def test_a_draw_is_a_function_of_the_seed_and_its_number():
-    assert drawn_by_chains(20).token_ids[:7] == drawn_by_chains(7).token_ids

@@ -236,7 +236,7 @@ def test_a_wrong_weight_is_refused(weight):
         SMALL[3].sample(4, "smc", checkers=[Wrong()])
 
 
-@pytest.mark.parametrize("method", ["auto", "cars", "rejection", "mcmc", "asap", "masked"])
+@pytest.mark.parametrize("method", ["auto", "cars", "rejection", "asap", "masked"])
 def test_methods_without_weights_refuse_them(method):
     with pytest.raises(sg.errors.OptionError) as caught:
         SMALL[3].sample(4, method, checkers=[Weight()])

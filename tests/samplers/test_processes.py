@@ -27,7 +27,7 @@ from test_checkers import (
 )
 
 import structgen as sg
-from structgen.core.events import Place
+from structgen.json_text.events import Place
 from structgen.samplers.processes import MOST_STATE
 from structgen.system.worker_process import LateError, WorkerProcess
 

@@ -13,9 +13,9 @@ from hypothesis import strategies as st
 from schema_documents import judged
 
 from structgen.errors import SchemaError, UnsupportedError
+from structgen.json_text.exact_json import exact, read
 from structgen.schema.reading import dialects
 from structgen.schema.reading.document import Document
-from structgen.schema.reading.json_text import exact, read
 from structgen.schema.reading.model import Schema
 from structgen.schema.reading.policies import Policies
 

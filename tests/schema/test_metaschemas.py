@@ -9,9 +9,9 @@ import jsonschema
 import pytest
 
 from structgen.errors import RegexError, SchemaError, StructgenError
+from structgen.json_text.exact_json import exact
 from structgen.schema.reading.dialects import dialect
 from structgen.schema.reading.document import Document
-from structgen.schema.reading.json_text import exact
 
 VALIDATORS: dict[str, Any] = {
     "3": jsonschema.Draft3Validator,

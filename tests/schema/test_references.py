@@ -11,8 +11,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from schema_documents import judged
 
+from structgen.json_text.exact_json import exact
 from structgen.schema.reading.document import Document
-from structgen.schema.reading.json_text import exact
 from structgen.schema.reading.remotes import Remotes
 
 URIS = {

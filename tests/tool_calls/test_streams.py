@@ -102,7 +102,7 @@ def test_deep_json_in_a_raw_value_is_read() -> None:
 )
 def test_reading_unclosed_calls_is_linear(begin: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """The work is counted in characters that the reader of JSON takes."""
-    from structgen.core.growing_json import GrowingJson
+    from structgen.json_text.growing_json import GrowingJson
 
     taken = [0]
     feed = GrowingJson.feed

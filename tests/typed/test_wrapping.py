@@ -19,7 +19,7 @@ from told_models import told
 from typing_extensions import TypedDict
 
 import structgen as sg
-from structgen.core.events import Place
+from structgen.json_text.events import Place
 from structgen.python_types.type_hints import read_type
 from structgen.python_types.type_places import TypeParts
 from structgen.typed.partial import PartialDocument

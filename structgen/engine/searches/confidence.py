@@ -14,11 +14,11 @@ from itertools import accumulate
 from typing import TypeAlias, Union
 
 from structgen.core.compiled import CompiledGrammar
-from structgen.core.events import Event, EventKind, EventLog
 from structgen.core.grammar import Grammar
 from structgen.engine.requests import COMPLETE, Result, Step
 from structgen.engine.searches.listed_values import listed
 from structgen.json_grammars.schema_grammar import JsonSchemaGrammar
+from structgen.json_text.events import Event, EventKind, EventLog
 from structgen.tokens.tokenizer import Tokenizer
 
 _OfText: TypeAlias = Union[Grammar, CompiledGrammar, None]

@@ -28,10 +28,10 @@ from dataclasses import InitVar, dataclass, field, replace
 from decimal import Decimal
 from typing import Annotated, Any, Final
 
-from structgen.core.events import EventLog, JsonError
 from structgen.core.matcher import Matcher
 from structgen.errors import fields_named
 from structgen.json_grammars.schema_grammar import JsonSchemaGrammar
+from structgen.json_text.events import EventLog, JsonError
 from structgen.language.checks import Number, Whole, check_fields
 
 _NEEDLE: Final = 32

@@ -8,7 +8,7 @@ and its name to METHODS, which `sg.sample`, `structgen sample` and the tests of 
 
 from typing import Final
 
-METHODS: Final = ("auto", "beams", "cars", "importance", "smc", "awrs", "mcmc", "asap", "rejection", "masked")
+METHODS: Final = ("auto", "beams", "cars", "importance", "smc", "awrs", "asap", "rejection", "masked")
 """The names that `sg.sample(method=...)` takes, the default first."""
 WEIGHTED: Final = ("importance", "smc", "awrs")
 """Those that draw from a target whose checkers weigh texts."""

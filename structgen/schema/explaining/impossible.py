@@ -14,10 +14,11 @@ from operator import and_
 from typing import NamedTuple, TypeAlias
 
 from structgen.errors import LimitError, StructgenError
+from structgen.json_text.exact_json import Json
 from structgen.schema.meaning import wording
 from structgen.schema.meaning.formulas import LISTED
 from structgen.schema.meaning.place import ARRAY, NEVER, OBJECT, PlaceTables, type_bit
-from structgen.schema.reading.model import Json, Schema
+from structgen.schema.reading.model import Schema
 from structgen.schema.recogniser.schema_network import SchemaNetwork
 from structgen.schema.recogniser.smallest_contradiction import signed, smallest
 

@@ -9,10 +9,10 @@ from typing import Any
 
 from structgen.automata.formats.named_formats import CUTS
 from structgen.automata.regex.ecma_syntax import only_legacy
+from structgen.json_text.exact_json import escape
 from structgen.schema.explaining.redundant_constraints import redundant
 from structgen.schema.reading import draft3
 from structgen.schema.reading.document import Document
-from structgen.schema.reading.json_text import escape
 from structgen.schema.reading.keywords import FORMATS
 from structgen.schema.reading.policies import Policies
 from structgen.schema.reading.schema_place import SchemaPlace

@@ -11,6 +11,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 from structgen.errors import LimitError
+from structgen.json_text.exact_json import write
 from structgen.language.ir import TRUE, ValueMenu
 from structgen.schema.meaning import wording
 from structgen.schema.meaning.place import ANYTHING, NEVER, STRING
@@ -32,7 +33,6 @@ from structgen.schema.meaning.shape import (
     RepeatedItem,
     Without,
 )
-from structgen.schema.reading.json_text import write
 from structgen.schema.recogniser.schema_network import SchemaNetwork
 
 MOST_LINES = 20_000

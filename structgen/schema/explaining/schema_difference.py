@@ -10,10 +10,10 @@ from collections.abc import Mapping, Sequence
 from copy import copy
 from typing import Any
 
+from structgen.json_text.exact_json import Json, unescape
 from structgen.schema.meaning.place import NEVER, parts_of, with_others
 from structgen.schema.reading.document import Document
-from structgen.schema.reading.json_text import unescape
-from structgen.schema.reading.model import Json, Schema
+from structgen.schema.reading.model import Schema
 from structgen.schema.reading.schema_place import SchemaPlace
 from structgen.schema.recogniser.schema_network import SchemaNetwork
 

@@ -17,10 +17,11 @@ from typing import TypeAlias, cast
 from weakref import proxy
 
 from structgen.errors import SchemaError
+from structgen.json_text.exact_json import Json
 from structgen.limits import Limits
 from structgen.schema.meaning import simple_patterns
 from structgen.schema.reading.json_values import Digests, canonical
-from structgen.schema.reading.model import Json, Schema
+from structgen.schema.reading.model import Schema
 from structgen.system.public_calls import THIS_CALL
 
 OBJECT, ARRAY, STRING, NUMBER, BOOLEAN, NULL = 1, 2, 4, 8, 16, 32

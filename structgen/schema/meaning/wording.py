@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from decimal import Decimal
 
 from structgen.automata.strings.found_texts import texts_of
+from structgen.json_text.exact_json import Json, write
 from structgen.language.ir import (
     FALSE,
     All,
@@ -21,9 +22,7 @@ from structgen.language.ir import (
     Points,
     Words,
 )
-from structgen.schema.reading.json_text import write
 from structgen.schema.reading.json_values import json_string
-from structgen.schema.reading.model import Json
 
 _MOST_WORDS = 8
 """Words listed in one item."""

@@ -7,12 +7,12 @@ from urllib.parse import unquote
 
 from structgen.automata.strings.banned_patterns import pattern_of
 from structgen.errors import LimitError, RegexError, SchemaError, UnsupportedError
+from structgen.json_text.exact_json import Json, escape, kind_name
 from structgen.limits import Limits
 from structgen.schema.reading.draft_names import DEFAULT_DRAFT
 from structgen.schema.reading.dynamic_scope import NOTHING, Bindings
-from structgen.schema.reading.json_text import escape, kind_name
 from structgen.schema.reading.missing_bytes import Quoting, limits_of, quoting_of
-from structgen.schema.reading.model import Json, Schema
+from structgen.schema.reading.model import Schema
 from structgen.schema.reading.policies import Policies
 from structgen.schema.reading.reference_loops import settle
 from structgen.schema.reading.references import (

@@ -11,7 +11,7 @@ from hashlib import blake2b
 from typing import TypeAlias
 
 from structgen.errors import LimitError
-from structgen.schema.reading.model import Json
+from structgen.json_text.exact_json import Json
 
 MOST_BYTES = 1 << 26
 """Longer completions are not written out."""

@@ -10,7 +10,7 @@ from decimal import Decimal
 from types import MappingProxyType
 from typing import Any
 
-from structgen.schema.reading.json_text import escape
+from structgen.json_text.exact_json import escape
 from structgen.schema.reading.model import Schema
 from structgen.schema.reading.policies import NUMERIC
 from structgen.schema.reading.schema_cures import number_cure, type_cure

@@ -5,8 +5,7 @@ from __future__ import annotations
 from decimal import Decimal
 from typing import Any
 
-from structgen.schema.reading.json_text import escape
-from structgen.schema.reading.model import Json
+from structgen.json_text.exact_json import Json, escape
 
 _MOST_VALUES = 20_000
 """Values of a schema beyond which the meta-schema is not run: it costs some 50 us a value."""

@@ -5,10 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from decimal import Decimal
-from typing import TypeAlias, Union
 
-Json: TypeAlias = Union[bool, int, Decimal, str, list["Json"], dict[str, "Json"], None]
-"""A JSON value with exact numbers (int, or Decimal where the text has a fraction or an exponent)."""
+from structgen.json_text.exact_json import Json
 
 
 @dataclass(slots=True, eq=False)

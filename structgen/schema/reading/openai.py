@@ -18,8 +18,7 @@ from types import MappingProxyType
 from typing import Any
 
 from structgen.errors import UnsupportedError
-from structgen.schema.reading.json_text import escape
-from structgen.schema.reading.model import Json
+from structgen.json_text.exact_json import Json, escape
 
 OPENAI_STRICT: Mapping[str, str] = MappingProxyType(
     {

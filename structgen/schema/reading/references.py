@@ -11,9 +11,9 @@ from functools import partial
 from typing import Any
 from urllib.parse import unquote
 
+from structgen.json_text.exact_json import escape, unescape
 from structgen.schema.reading.dialects import dialect
 from structgen.schema.reading.draft_names import DEFAULT_DRAFT, draft_of
-from structgen.schema.reading.json_text import escape, unescape
 from structgen.schema.reading.keyword_vocabularies import with_vocabularies
 from structgen.schema.reading.remotes import Remotes
 from structgen.schema.reading.schema_place import Dialect, Scope

@@ -9,9 +9,8 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from structgen.errors import OptionError, SchemaError
+from structgen.json_text.exact_json import Json, exact, read
 from structgen.schema.reading.draft_names import URI_OF_DRAFT, draft_of
-from structgen.schema.reading.json_text import exact, read
-from structgen.schema.reading.model import Json
 
 
 class Remotes:

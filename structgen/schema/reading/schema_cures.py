@@ -5,7 +5,7 @@ from __future__ import annotations
 from difflib import get_close_matches
 from types import MappingProxyType
 
-from structgen.schema.reading.json_text import escape
+from structgen.json_text.exact_json import escape
 
 _TYPES = ("object", "array", "string", "number", "integer", "boolean", "null")
 _ELSEWHERE = MappingProxyType(

@@ -8,7 +8,7 @@ from types import MappingProxyType
 from typing import Any, Protocol, TypeAlias
 
 from structgen.errors import SchemaError
-from structgen.schema.reading.json_text import escape
+from structgen.json_text.exact_json import escape
 from structgen.schema.reading.model import Schema
 from structgen.schema.reading.policies import Policies
 

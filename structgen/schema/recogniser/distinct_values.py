@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterator, Mapping
 from decimal import Decimal
 
 from structgen.errors import LimitError, SchemaError
+from structgen.json_text.exact_json import read
 from structgen.language.ir import FALSE, TRUE, All, Formula, Interval, Length, Multiple, Not, Points, Words
 from structgen.limits import Limits
 from structgen.schema.meaning.formulas import EXACT_EXPONENT
@@ -27,7 +28,6 @@ from structgen.schema.meaning.place import (
 from structgen.schema.meaning.scalars import Scalars
 from structgen.schema.meaning.shape import ArrayShape, Differs, ObjectShape
 from structgen.schema.meaning.shape_disjunctions import Shapes
-from structgen.schema.reading.json_text import read
 from structgen.schema.reading.json_values import JsonPieces
 from structgen.schema.recogniser.object_search import Ask
 

@@ -13,6 +13,7 @@ from collections.abc import Callable
 from weakref import proxy
 
 from structgen.errors import LimitError
+from structgen.json_text.exact_json import Json
 from structgen.language.ir import TRUE
 from structgen.limits import Limits
 from structgen.schema.meaning.formulas import has_few_digits
@@ -33,7 +34,7 @@ from structgen.schema.meaning.place import (
 from structgen.schema.meaning.scalars import Scalars
 from structgen.schema.meaning.shape_disjunctions import Shapes
 from structgen.schema.reading.json_values import EMPTY, JsonPieces
-from structgen.schema.reading.model import Json, Schema
+from structgen.schema.reading.model import Schema
 from structgen.schema.recogniser.arrays import Arrays
 from structgen.schema.recogniser.object_search import Ask
 from structgen.schema.recogniser.objects import Objects

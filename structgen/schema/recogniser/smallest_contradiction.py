@@ -14,9 +14,9 @@ from types import MappingProxyType
 from typing import NamedTuple, TypeAlias
 
 from structgen.errors import StructgenError
+from structgen.json_text.exact_json import write
 from structgen.schema.meaning.place import NEVER, parts_of, with_others
 from structgen.schema.meaning.wording import joined
-from structgen.schema.reading.json_text import write
 from structgen.schema.reading.model import Schema
 from structgen.schema.recogniser.schema_liveness import Oracle
 

@@ -20,6 +20,7 @@ from urllib.parse import unquote
 from structgen.errors import GrammarError, OptionError, UnsatisfiableSchema, UnsupportedError
 from structgen.json_grammars.plain_network import network_of
 from structgen.json_grammars.schema_grammar import JsonSchemaGrammar, json_schema
+from structgen.json_text.exact_json import escape, unescape
 from structgen.language.ir import (
     TRUE,
     All,
@@ -35,7 +36,6 @@ from structgen.language.ir import (
     ValueMenu,
 )
 from structgen.schema.reading.draft_names import DRAFTS, draft_of
-from structgen.schema.reading.json_text import escape, unescape
 from structgen.text_grammars.composition.argument_styles import ArgumentStyle
 from structgen.text_grammars.composition.bans import without
 from structgen.text_grammars.composition.quoted_values import quoted_values, writes_as_json

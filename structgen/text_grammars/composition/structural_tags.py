@@ -14,8 +14,8 @@ from typing import Any, Final, TypeAlias
 
 from structgen.errors import OptionError, UnsupportedError, options_named
 from structgen.json_grammars.schema_grammar import json_schema
+from structgen.json_text.exact_json import exact, read
 from structgen.language.ir import All, Formula, Not, Pattern
-from structgen.schema.reading.json_text import exact, read
 from structgen.schema.reading.keywords import TYPES
 from structgen.system.garbage import uncollected
 from structgen.text_grammars.composition.argument_grammar import (

@@ -10,8 +10,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from structgen.core.events import EventLog, JsonError
-from structgen.core.growing_json import MISSING, GrowingJson, value_of
+from structgen.json_text.events import EventLog, JsonError
+from structgen.json_text.growing_json import MISSING, GrowingJson, value_of
 
 words = st.text(st.sampled_from('ab"\\/ \n\u00e9\u6f22\U0001f600'), max_size=4)
 scalars = st.none() | st.booleans() | st.integers(-(10**20), 99) | st.floats(-9, 1e30)

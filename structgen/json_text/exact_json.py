@@ -6,25 +6,20 @@ Nothing here recurses: 100,000 nested brackets are read, copied and written like
 from __future__ import annotations
 
 import json
-import re
 import sys
-from collections.abc import Callable
+from contextlib import suppress
 from decimal import Decimal, InvalidOperation
 from functools import cache
 from math import isfinite
-from typing import Any
+from typing import Any, TypeAlias, Union
 
 from structgen.errors import LimitError, SchemaError
-from structgen.schema.reading.model import Json
+from structgen.json_text.events import KEY_END, OBJECT_BEGIN, OBJECT_END, EventLog, JsonError
+from structgen.json_text.growing_json import value_of
+from structgen.json_text.writing import written
 
-# RFC 8259, sections 2 (white space), 6 (numbers), 7 (strings); the groups tell what was met.
-_BLANK = re.compile(r"[ \t\n\r]*")
-_SCALAR = re.compile(
-    r'(?P<string>"[^"\\\x00-\x1f]*(?:\\(?:["\\/bfnrt]|u[0-9a-fA-F]{4})[^"\\\x00-\x1f]*)*")'
-    r"|(?P<number>-?(?:0|[1-9][0-9]*)(?P<real>(?:\.[0-9]+)?(?:[eE][-+]?[0-9]+)?))"
-    r"|(?P<word>true|false|null)"
-)
-_WORDS: dict[str, Json] = {"true": True, "false": False, "null": None}
+Json: TypeAlias = Union[bool, int, Decimal, str, list["Json"], dict[str, "Json"], None]
+"""A JSON value with exact numbers (int, or Decimal where the text has a fraction or an exponent)."""
 
 _ATOMS = frozenset({str, bool, type(None)})  # copied as they are
 
@@ -43,20 +38,67 @@ def read(text: str) -> Json:
 
     A member named twice has its last value (`repeated` lists such names); integers of more than 4,000 digits
     are Decimals too. Errors: `SchemaError` with line and column. Cost: the C reader of the standard library;
-    texts that it cannot take (very deep ones) are read by the loop below, some 30 times slower.
+    texts that it cannot take (very deep ones) are read by `value_of`, some 50 times slower.
     """
     try:
         value: Json = _reader().decode(text)
         return value
     except (ValueError, RecursionError, InvalidOperation):
         # Either not JSON, and then the slow reader says where, or beyond what the C reader can hold.
-        return _read_slowly(text, None)
+        return read_any_depth(text)
+
+
+def read_any_depth(text: str) -> Json:
+    """Return what `read` returns, without the C reader. Errors: as there."""
+    try:
+        value: Json = value_of(text, _number)
+        return value
+    except JsonError as error:
+        line = text.count("\n", 0, error.at) + 1
+        column = error.at - text.rfind("\n", 0, error.at)
+        raise SchemaError(
+            f"This is not JSON: {error.what[0].lower()}{error.what[1:].rstrip(',')}.",
+            where=f"line {line}, column {column}",
+            cure="Mend the JSON text (to read a file, pass a pathlib.Path).",
+        ) from None
+
+
+def _number(numeral: str) -> Json:
+    if numeral.lstrip("-").isdecimal() and len(numeral) <= _INT_DIGITS:
+        return int(numeral)
+    try:
+        return Decimal(numeral)
+    except InvalidOperation:
+        if not numeral.lower().partition("e")[0].strip("-.0"):
+            return Decimal(0)
+        raise ValueError("its exponent is beyond 10^18") from None
 
 
 def repeated(text: str) -> tuple[str, ...]:
-    """Return the places (`#/...`) of the members that a JSON text names more than once, in text order."""
+    """Return the places (`#/...`) of the members that a JSON text names more than once, in text order. Cost:
+    the C reader of the standard library; 1 s a MB where there are such members, or where it cannot read."""
+    counts: list[int] = []
+
+    def count(pairs: list[tuple[str, object]]) -> None:
+        counts.append(len(pairs) - len(dict(pairs)))
+
+    # The C reader takes no very deep text, and no very long integer.
+    with suppress(ValueError, RecursionError):
+        json.loads(text, object_pairs_hook=count)
+        if not any(counts):
+            return ()
     found: dict[str, None] = {}
-    _read_slowly(text, lambda place: found.setdefault(place))
+    names: list[set[object]] = []
+    """Of each object around: the names met in it."""
+    for kind, place, *_ in EventLog().write(text.encode("utf-8", "surrogatepass") + b"\n"):
+        if kind is OBJECT_BEGIN:
+            names.append(set())
+        elif kind is OBJECT_END:
+            names.pop()
+        elif kind is KEY_END:
+            if place.part in names[-1]:
+                found["#" + "".join("/" + escape(part) for part in place.parts)] = None
+            names[-1].add(place.part)
     return tuple(found)
 
 
@@ -135,40 +177,11 @@ def write(value: Json) -> str:
 
     `read(write(v))` is equal to v. Iterative; some 1 us a value.
     """
-    parts: list[str] = []
-    # Either a value to write, or (a str in a 1-tuple) text that is ready.
-    todo: list[Any] = [value]
-    while todo:
-        node = todo.pop()
-        kind = node.__class__
-        if kind is tuple:
-            parts.append(node[0])
-        elif kind is str:
-            parts.append(json.dumps(node))
-        elif node is None:
-            parts.append("null")
-        elif kind is bool:
-            parts.append("true" if node else "false")
-        elif kind is int:
-            parts.append(str(node))
-        elif kind is Decimal:
-            parts.append(_numeral(node))
-        elif kind is list:
-            todo.append(("]",))
-            for index in range(len(node) - 1, -1, -1):
-                todo.append(node[index])
-                if index:
-                    todo.append((",",))
-            parts.append("[")
-        else:
-            todo.append(("}",))
-            for left, (name, member) in zip(
-                range(len(node) - 1, -1, -1), reversed(node.items()), strict=True
-            ):
-                todo.append(member)
-                todo.append((("," if left else "") + json.dumps(name) + ":",))
-            parts.append("{")
-    return "".join(parts)
+    return written(value, _atom)
+
+
+def _atom(value: Any) -> str:
+    return _numeral(value) if value.__class__ is Decimal else json.dumps(value)
 
 
 def escape(segment: str | int) -> str:
@@ -263,127 +276,3 @@ def _numeral(number: Decimal) -> str:
     if exponent >= 0 and len(short) + exponent <= 20:
         short, exponent = short + "0" * exponent, 0
     return ("-" if sign else "") + short + (f"e{exponent}" if exponent else "")
-
-
-def _read_slowly(text: str, note: Callable[[str], object] | None) -> Json:
-    """Return the value, by an explicit stack; `note` hears the place of each member that is named again."""
-    result: list[Json] = []
-    containers: list[Any] = [result]
-    names: list[str] = [""]  # the member being read in each open object; unused for arrays
-    at = _skip(text, 0)
-    while True:
-        # A value begins at `at`.
-        here = text[at : at + 1]
-        value: Any
-        if here == "{":
-            value = {}
-        elif here == "[":
-            value = []
-        else:
-            value, at = _scalar(text, at)
-        into = containers[-1]
-        if into.__class__ is dict:
-            into[names[-1]] = value
-        else:
-            into.append(value)
-        if here in ("{", "["):
-            at = _skip(text, at + 1)
-            if text[at : at + 1] == ("}" if here == "{" else "]"):
-                at += 1
-            else:
-                containers.append(value)
-                names.append("")
-                if here == "{":
-                    at = _member(text, at, containers, names, note)
-                continue
-        # A value has ended: close what closes, up to the next comma.
-        while True:
-            at = _skip(text, at)
-            into = containers[-1]
-            if into is result:
-                if at != len(text):
-                    raise _not_json(text, at, "something follows the end of the value")
-                whole: Json = result[0]
-                return whole
-            mark = text[at : at + 1]
-            if mark == ",":
-                at = _skip(text, at + 1)
-                if into.__class__ is dict:
-                    at = _member(text, at, containers, names, note)
-                break
-            if mark != ("}" if into.__class__ is dict else "]"):
-                raise _not_json(text, at, f"expected ',' or '{'}' if into.__class__ is dict else ']'}'")
-            at += 1
-            containers.pop()
-            names.pop()
-
-
-def _member(
-    text: str, at: int, containers: list[Any], names: list[str], note: Callable[[str], object] | None
-) -> int:
-    """Read a member's name and colon into `names`, and return where its value begins."""
-    if text[at : at + 1] != '"':
-        raise _not_json(text, at, "expected a member's name in double quotes")
-    name, at = _scalar(text, at)
-    assert isinstance(name, str)
-    names[-1] = name
-    if note is not None and name in containers[-1]:
-        path = (
-            names[i] if containers[i].__class__ is dict else len(containers[i]) - 1
-            for i in range(1, len(containers))
-        )
-        note("#" + "".join("/" + escape(segment) for segment in path))
-    at = _skip(text, at)
-    if text[at : at + 1] != ":":
-        raise _not_json(text, at, "expected ':' after a member's name")
-    return _skip(text, at + 1)
-
-
-def _scalar(text: str, at: int) -> tuple[Json, int]:
-    found = _SCALAR.match(text, at)
-    if found is None:
-        raise _not_json(text, at, _mistake(text, at))
-    end = found.end()
-    token = found.group()
-    if found.lastgroup == "string":
-        string: str = json.loads(token)
-        return string, end
-    if found.lastgroup == "word":
-        return _WORDS[token], end
-    if not found.group("real") and len(token) <= _INT_DIGITS:
-        return int(token), end
-    try:
-        return Decimal(token), end
-    except InvalidOperation:
-        if not token.lower().partition("e")[0].strip("-.0"):
-            return Decimal(0), end
-        raise _not_json(text, at, "a number's exponent is beyond 10^18") from None
-
-
-def _mistake(text: str, at: int) -> str:
-    here = text[at : at + 1]
-    if not here:
-        return "the text ends where a value must begin"
-    if here == '"':
-        return "a string that has no end, a raw control character, or a bad escape"
-    if here == "'":
-        return "strings are written in double quotes"
-    if text.startswith(("NaN", "Infinity", "-Infinity"), at):
-        return "NaN and Infinity are not JSON numbers"
-    return f"no value begins with {here!r}"
-
-
-def _skip(text: str, at: int) -> int:
-    found = _BLANK.match(text, at)
-    assert found is not None
-    return found.end()
-
-
-def _not_json(text: str, at: int, what: str) -> SchemaError:
-    line = text.count("\n", 0, at) + 1
-    column = at - text.rfind("\n", 0, at)
-    return SchemaError(
-        f"This is not JSON: {what}.",
-        where=f"line {line}, column {column}",
-        cure="Mend the JSON text (to read a file, pass a pathlib.Path).",
-    )

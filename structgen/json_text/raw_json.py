@@ -7,8 +7,9 @@ import re
 from json import JSONDecodeError
 from typing import Any, Final, NoReturn
 
-from structgen.core.events import JsonError
-from structgen.core.growing_json import value_of
+from structgen.json_text.events import JsonError
+from structgen.json_text.growing_json import value_of
+from structgen.json_text.writing import written
 
 _SURROGATE: Final = re.compile(r"[\ud800-\udfff]")
 
@@ -38,38 +39,16 @@ def write(value: Any) -> str:
 
     Lone surrogates, which no UTF-8 text can hold, are written as escapes.
     """
-    pieces: list[str] = []
-    # What is still to be written, last first; a 1-tuple is text that is ready.
-    rest: list[Any] = [value]
-    while rest:
-        item = rest.pop()
-        if isinstance(item, tuple):
-            pieces.append(item[0])
-        elif isinstance(item, dict):
-            pieces.append("{")
-            rest.append(("}",))
-            first = len(rest)
-            for key, member in item.items():
-                rest.append((f"{', ' if len(rest) > first else ''}{_quote(key)}: ",))
-                rest.append(member)
-            rest[first:] = rest[: first - 1 : -1]
-        elif isinstance(item, list):
-            pieces.append("[")
-            rest.append(("]",))
-            for index in range(len(item) - 1, -1, -1):
-                rest.append(item[index])
-                if index:
-                    rest.append((", ",))
-        elif isinstance(item, RawNumeral):
-            pieces.append(item)
-        elif isinstance(item, str):
-            pieces.append(_quote(item))
-        else:
-            pieces.append(json.dumps(item))
-    return "".join(pieces)
+    return written(value, _atom, name=_quote, space=" ")
 
 
-def written(value: Any) -> str:
+def _atom(value: Any) -> str:
+    if isinstance(value, RawNumeral):
+        return value
+    return _quote(value) if isinstance(value, str) else json.dumps(value)
+
+
+def dumped(value: Any) -> str:
     """Return the text `json.dumps(value, ensure_ascii=False)` writes, at any depth."""
     try:
         return json.dumps(value, ensure_ascii=False)

@@ -20,7 +20,7 @@ import re
 from collections.abc import Callable
 from typing import Any, Final
 
-from structgen.core.events import (
+from structgen.json_text.events import (
     ARRAY_BEGIN,
     ARRAY_END,
     KEY_END,
@@ -151,7 +151,7 @@ class GrowingJson:
             elif kind is TERMINAL_END:
                 assert end is not None and terminal is not None, "a terminal that ended has an end"
                 self._begun = None
-                self._put(self._made(terminal, bytes(self._log.text[start:end])), place, start, end)
+                self._put(self._made(terminal, bytes(self._log.text[start:end]), start), place, start, end)
 
     def _put(self, value: Any, place: Place, start: int, end: int) -> None:
         if self._closed is not None:
@@ -161,14 +161,14 @@ class GrowingJson:
         else:
             self._value, self.is_whole = value, True
 
-    def _made(self, terminal: TerminalKind, written: bytes) -> Any:
+    def _made(self, terminal: TerminalKind, written: bytes, start: int) -> Any:
         if terminal is _STRING:
             return characters(written[1:-1], whole=True)
         if terminal is _NUMBER:
             try:
                 return (self._number or json.loads)(written.decode())
             except ValueError as error:  # Python limits the digits of an int
-                raise JsonError(f"A numeral has no value, for {error},", len(self._log.text)) from error
+                raise JsonError(f"A numeral has no value, for {error},", start) from error
         return _WORDS[terminal]
 
 
@@ -177,8 +177,9 @@ def value_of(text: str, number: Callable[[str], Any] | None = None) -> Any:
     none. Errors: `JsonError`, a ValueError."""
     reader = GrowingJson(number)
     end = reader.read(text)
-    if text[end:].strip(" \t\n\r"):
-        raise JsonError("The value has closed before what stands", end)
+    rest = text[end:].lstrip(" \t\n\r")
+    if rest:
+        raise JsonError("The value has closed before what stands", len(text) - len(rest))
     return reader.finish()
 
 

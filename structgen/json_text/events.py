@@ -154,6 +154,9 @@ _EXPECTED: Final = (
     "a comma or the closing bracket",
 )
 """What may stand where the scanner is, in words."""
+_NOT_A_NUMBER: Final = " (NaN and Infinity are not JSON numbers)"
+_HINTS: Final = {"'": " (strings are written in double quotes)", "N": _NOT_A_NUMBER, "I": _NOT_A_NUMBER}
+"""What people often write instead, by its first character."""
 
 
 class _Reached(NamedTuple):
@@ -225,7 +228,7 @@ class EventLog:
     """The events of a text, scanned up to some token; a matcher has one once events were asked.
 
     It is the one reader of JSON that is still being written: iterative at any depth, linear in the text
-    however it is cut, and strict (`JsonError`). `structgen.core.growing_json` makes values of what it finds.
+    however it is cut, and strict (`JsonError`). `growing_json` makes values of what it finds.
 
     Memory: the text, 4 bytes a token, and about 150 bytes an event.
     """
@@ -474,7 +477,8 @@ def _may_close(mode: int, byte: int, frame: _Frame) -> bool:
 
 
 def _misplaced(mode: int, byte: int, at: int) -> JsonError:
-    return JsonError(f"{chr(byte)!r} stands where {_EXPECTED[mode]} is expected,", at)
+    hint = _HINTS.get(chr(byte), "")
+    return JsonError(f"{chr(byte)!r} stands where {_EXPECTED[mode]} is expected{hint},", at)
 
 
 def _rest_of_escape(byte: int, escaped: int, at: int) -> int:
