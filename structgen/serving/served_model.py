@@ -20,7 +20,6 @@ from structgen.limits import Limits
 from structgen.request_reading.request_reader import SERVED, ReadRequest, read_request
 from structgen.serving import request_fields as fields
 from structgen.serving.api_errors import ApiError
-from structgen.serving.chat_messages import read_messages
 from structgen.serving.reply_parts import ReplyParts
 from structgen.tool_calls.format_rows import FORMATS, format_of
 from structgen.tool_calls.tool_format import ToolFormat
@@ -112,7 +111,8 @@ class ServedModel:
         they have another shape there. Errors: ApiError, and those of grammars, prompts and options."""
         read = read_request(self._calling(body), policies=self.policies, limits=self.limits)
         format = self.format if read.tools and read.choice.mode != "none" else None
-        messages = read_messages(body.get(where) if given is None else given, format or self._format, where)
+        given = body.get(where) if given is None else given
+        messages = fields.read_messages(given, format or self._format, where)
         thinking, flags = self._thoughts(body)
         grammar = read.grammar(format, specials=specials_of(self.engine)) if format else read.grammar()
         likeliest = fields.count_of(body, "top_logprobs", most=MOST_LIKELIEST)
@@ -173,7 +173,7 @@ class ServedModel:
         )
         if made.max_tokens is not None:
             return made
-        thoughts = most_tokens(made.thinking)
+        thoughts = 0 if made.thinking is None else most_tokens(made.thinking)
         found = self.engine.reading.read(made, besides=thoughts)
         room = self.engine.model.context - len(found.tokens) - thoughts
         shortened = made.shortened or found.shortened
@@ -244,8 +244,8 @@ class ServedModel:
             messages,
             schema is not None,
             with_outline=body.get("outline"),
-            is_choice=bool(listed(answer).texts),
-            thinks_until=text_behind(thinking),
+            is_choice=answer is not None and bool(listed(answer).texts),
+            thinks_until="" if thinking is None else text_behind(thinking),
             template=template,
             marks=marks,
         )
@@ -265,8 +265,8 @@ class ServedModel:
 
             question = replace(question, with_outline=bool(body.get("outline")))
 
-        most, besides = _most_tokens(body), most_tokens(thinking)
-        return self.engine.reading.fitted(question, outlines, most, besides, read_plain)
+        besides = 0 if thinking is None else most_tokens(thinking)
+        return self.engine.reading.fitted(question, outlines, _most_tokens(body), besides, read_plain)
 
     def _thoughts(self, body: Mapping[str, Any]) -> tuple[Thinking | None, dict[str, Any]]:
         """Return the thoughts before a reply, and what the chat template is told of them: on or off by the
