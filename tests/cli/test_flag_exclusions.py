@@ -67,7 +67,7 @@ VALUES: dict[str, Any] = {
     "repetition_penalty": 1.1,
     "presence_penalty": 0.1,
     "frequency_penalty": 0.1,
-    "logit_bias": ["42=-1"],
+    "logit_bias": {"42": -1},
     "min_tokens": 1,
     "strategy": ["mirostat:tau=3"],
     "monitors": ["python-names"],
