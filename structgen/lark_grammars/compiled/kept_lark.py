@@ -1,8 +1,8 @@
-"""What no vocabulary changes in a compiled Lark grammar: for its file, and for the grammar that takes its place.
+"""What no vocabulary changes in a compiled Lark grammar: for its file, and for the grammar that replaces it.
 
-Compiled code reads the arrays at once. The lexer and the letters, which make what is not in them, are read when
-somebody first asks for that: their states and all that these name, with the same numbers, as plain values in
-Python's `marshal` format.
+Compiled code reads the arrays at once. The lexer and the letters, which make what is not in them, are read
+when somebody first asks for that: their states and all that these name, with the same numbers, as plain
+values in Python's `marshal` format.
 """
 
 from __future__ import annotations
