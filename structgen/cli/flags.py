@@ -222,7 +222,7 @@ SWITCHES: Final = {name.rpartition(" ")[2] for name, flag in FLAGS.items() if fl
 )
 """Options whose value is true or false; false counts as not given."""
 LISTS: Final = {name for name, flag in FLAGS.items() if flag.kind in (list[str], list[Path])}.union(
-    "stop without strategy monitors banned import_paths bind logit_bias resources holes".split()
+    "stop without strategy monitors banned import_paths bind resources holes".split()
 )
 """Options that may be given several times."""
 TEXTS: Final = {name for name, flag in FLAGS.items() if flag.kind in (str, Path, list[Path])}.union(

@@ -106,10 +106,11 @@ class TypeSchema(GenerateJsonSchema):
 
     def handle_invalid_for_json_schema(self, schema: Any, error_info: str) -> JsonSchema:
         """Refuse a type that JSON cannot express."""
+        cure = "Annotate a type whose values JSON can write, or give the field a default and exclude it."
+        if "__attrs_attrs__" in vars(schema.get("cls", object)):
+            cure = "Make the class that holds this one a dataclass or an attrs class, and no pydantic model."
         raise refuse(
-            f"JSON has no values for {error_info.removeprefix('core_schema.')}.",
-            schema["type"],
-            "Annotate a type whose values JSON can write, or give the field a default and exclude it.",
+            f"JSON has no values for {error_info.removeprefix('core_schema.')}.", schema["type"], cure
         )
 
     def is_subclass_schema(self, schema: Any) -> JsonSchema:

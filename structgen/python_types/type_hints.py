@@ -10,6 +10,7 @@ import sys
 import traceback
 import typing
 from collections.abc import Mapping
+from contextlib import AbstractContextManager, nullcontext
 from types import MappingProxyType
 from typing import Any, Generic, TypeVar
 
@@ -115,9 +116,7 @@ def read_type(hint: type[T] | Any) -> TypeReader[T]:
             cure=f"Pass its class, {type(hint).__name__}.",
         )
     try:
-        if "attr" in sys.modules:
-            adapter = _adapter_with_attrs(hint)
-        else:  # then no class is made by it
+        with _attrs_answering(hint):
             adapter = TypeAdapter(hint)
         schema = described(adapter.json_schema(schema_generator=TypeSchema), hint)
     except PydanticUserError as error:
@@ -129,19 +128,14 @@ def read_type(hint: type[T] | Any) -> TypeReader[T]:
     return TypeReader(hint, adapter.validator, schema, adapter.core_schema)
 
 
-def _adapter_with_attrs(hint: Any) -> Any:
-    """Return pydantic's adapter of a hint in which there may be attrs classes."""
+def _attrs_answering(hint: Any) -> AbstractContextManager[None]:
+    """Have the attrs classes in a hint tell pydantic their schemas, for so long."""
+    if "attr" not in sys.modules:  # then no class is made by it
+        return nullcontext()
     # optional: pydantic
-    from pydantic import TypeAdapter
+    from structgen.python_types.attrs_classes import answering, attrs_inside
 
-    # optional: attrs
-    from structgen.python_types.attrs_classes import FilledAdapter, answering, attrs_inside, filled_in
-
-    found = attrs_inside(hint)
-    with answering(found):
-        adapter = TypeAdapter(hint)
-        core = filled_in(adapter.core_schema, found) if found else None
-    return adapter if core is None else FilledAdapter(core)
+    return answering(attrs_inside(hint))
 
 
 def _is_instance(hint: Any) -> bool:
