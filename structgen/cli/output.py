@@ -20,7 +20,6 @@ from typing import TYPE_CHECKING, Any, BinaryIO, NoReturn
 import typer
 from typer.core import TyperGroup
 
-from structgen.cli.command_words import meant_by
 from structgen.cli.flags import GONE, NAMES, RENAMED
 from structgen.errors import OptionError, StructgenError
 from structgen.printable import json_text, printable
@@ -157,18 +156,6 @@ class CommandGroup(TyperGroup):
         """Read the command line, as typer does."""
         with _readable():
             return super().make_context(*arguments, **options)
-
-    def resolve_command(self, ctx: Any, args: list[str]) -> Any:
-        """Find a command, as typer does. For one that is not known its error names that which is meant."""
-        try:
-            return super().resolve_command(ctx, args)
-        except Exception as error:  # of click's errors, as below
-            said = str(getattr(error, "message", ""))
-            meant = meant_by(args[0], exactly="Did you mean" in said)
-            if meant is not None:
-                told = self.commands[meant.partition(" ")[0]].short_help
-                error.message = f"No such command {args[0]!r}. Did you mean '{meant}'? {told}"  # type: ignore[attr-defined]
-            raise
 
     def invoke(self, ctx: Any) -> Any:
         """Run a command, as typer does. An error that the command left over is told as `refuse` tells it."""
