@@ -6,7 +6,7 @@ import copy
 from collections import Counter
 from collections.abc import Sequence
 from contextlib import nullcontext
-from typing import Any, TypeAlias, TypeVar, Union, get_origin
+from typing import Any, TypeAlias, TypeVar, Union
 
 from structgen.errors import BudgetError, LimitError, OptionError, StructgenError, TokenError, options_named
 from structgen.system.installation import not_installed
@@ -35,9 +35,8 @@ from structgen.integrations.generation_ends import (
     special_ends,
     tell_difference,
 )
-from structgen.json_grammars.schema_grammar import json_schema
 from structgen.language.checks import flag
-from structgen.python_types.type_hints import TypeReader, read_type
+from structgen.request_reading.targets import read_target
 from structgen.tokens.token_mask import TokenMask, allocate_mask
 from structgen.tokens.tokenizer import Tokenizer
 
@@ -418,23 +417,7 @@ def _listed(grammars: Wanted | Sequence[Wanted]) -> list[Constraint]:
     listed: list[Any] = list(grammars) if isinstance(grammars, list | tuple) else [grammars]
     if not listed:
         raise OptionError("There is no grammar.", where="grammars", cure="Give one, or one for each prompt.")
-    return [_constraint(one) for one in listed]
-
-
-def _constraint(one: Any) -> Constraint:
-    """Return the grammar of a grammar, a type or a JSON Schema (a dict); None as it is."""
-    if one is None or isinstance(one, Grammar | CompiledGrammar):
-        return one
-    if isinstance(one, dict):
-        return json_schema(one)
-    if isinstance(one, type) or get_origin(one) is not None:
-        reader: TypeReader[Any] = read_type(one)
-        return json_schema(reader.schema, **reader.policies)
-    raise OptionError(
-        f"A {type(one).__name__} is no grammar.",
-        where="grammars",
-        cure="Pass sg.json_schema(...), a type or a dict that is a JSON Schema.",
-    )
+    return [read_target(one, usual={}, where="grammars").grammar for one in listed]
 
 
 def _ending(

@@ -240,7 +240,7 @@ def test_a_processor_without_a_tokenizer_says_how_to_write_it() -> None:
 
 
 def test_bad_grammars_are_refused(model: Any) -> None:
-    with pytest.raises(sg.errors.OptionError, match="no grammar"):
+    with pytest.raises(sg.errors.OptionError, match=r"grammars: The str .object. does not say"):
         LogitsProcessor(["object"], TOKENIZER)  # type: ignore[list-item]
     two = LogitsProcessor([PERSON, COLOURS], TOKENIZER)
     with pytest.raises(sg.errors.OptionError, match="3 rows for 2 grammars"):
