@@ -50,8 +50,8 @@ ALLOWED = 0.001, 0.5, 0.999
 SECTOR = 32
 DTYPES = {"bfloat16": torch.bfloat16, "float32": torch.float32}
 HEAT = 0.8
-ASLEEP = 3_000_000
-"""Cycles of a GPU, 1.5 ms: longer than any way prepares its launches."""
+ASLEEP = 1_200_000
+"""Cycles of a GPU, 0.7 ms: longer than any way prepares its launches."""
 COMPARED = 64
 """Rows of which the tokens are compared with the twin's."""
 

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import functools
 import sys
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from types import MappingProxyType
 from typing import ClassVar, Final, ForwardRef, ParamSpec, TypeVar
 
@@ -257,6 +258,17 @@ def warning_level() -> int:
 _CLOSE: Final = 0.8
 """The least similarity (difflib's ratio) at which a name counts as a misspelling of another."""
 _NOWHERE: Final[Mapping[str, str]] = MappingProxyType({})
+
+
+@contextmanager
+def errors_name(file: str | None) -> Iterator[None]:
+    """Put a file's name before the place of each error of a block; None: there is no file."""
+    try:
+        yield
+    except (GrammarError, LimitError) as error:
+        if file is not None:
+            error.name_file(file)
+        raise
 
 
 def options_named(

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import inspect
 import re
+import sys
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -14,6 +16,9 @@ pytest.importorskip("torch")
 import structgen as sg
 from structgen.samplers.sample import SampleOptions
 from structgen.typed.options import CallOptions
+
+sys.path[:0] = [str(Path(__file__).parents[1] / "scripts")]
+import call_options  # noqa: E402
 
 MODEL = "structgen/extract"
 SCHEMA = {"type": "object", "properties": {"ok": {"type": "boolean"}}, "required": ["ok"]}
@@ -71,3 +76,8 @@ def test_a_wrong_value_is_refused_by_the_name_of_its_option(name: str, keyword: 
     said = f"{caught.value.where}: {caught.value.what}"
     assert keyword in re.split(r"\W+", said), said
     assert caught.value.cure
+
+
+def test_the_keywords_of_type_checkers_are_those_that_the_dataclasses_check() -> None:
+    changed = [path for path, text in call_options.made().items() if path.read_text(encoding="utf-8") != text]
+    assert not changed, "python scripts/call_options.py --write"

@@ -19,6 +19,7 @@ class Logits(NamedTuple):
     rows: Tensor | None
     """[lines]: the row of each line; None: line i has row i."""
     row_count: int
+    """0 without `rows`, which alone need it: a kernel is then the same for all sizes of a batch."""
     width: int
     row_stride: int
     column_stride: int
@@ -34,6 +35,7 @@ class Masks(NamedTuple):
     indices: Tensor | None
     """[lines, K]: the rows of each line; None: the mask of line i is row i of the store."""
     store_rows: int
+    """0 without indices, as above."""
     overlay_rows: int
     store_stride: int
     overlay_stride: int
@@ -50,7 +52,8 @@ class Masks(NamedTuple):
 
 def logits_argument(logits: Tensor, rows: Tensor | None) -> Logits:
     """Return checked logits [B, V] as an argument of the kernels, for the given rows."""
-    return Logits(logits, rows, logits.shape[0], logits.shape[1], logits.stride(0), logits.stride(1))
+    (count, width), (row, column) = logits.shape, logits.stride()
+    return Logits(logits, rows, 0 if rows is None else count, width, row, column)
 
 
 def masks_argument(store: Tensor | None, overlays: Tensor | None, indices: Tensor | None) -> Masks:
@@ -62,7 +65,7 @@ def masks_argument(store: Tensor | None, overlays: Tensor | None, indices: Tenso
         as_bytes(store),
         None if overlays is None else as_bytes(overlays),
         indices,
-        store.shape[0],
+        0 if indices is None else store.shape[0],
         0 if overlays is None else overlays.shape[0],
         4 * store.stride(0),
         0 if overlays is None else 4 * overlays.stride(0),

@@ -86,9 +86,9 @@ def sample_tree(
     *,
     most_nodes: int | None = None,
     temperature: Numbers = 1.0,
-    top_k: Numbers = 0,
-    top_p: Numbers = 1.0,
-    min_p: Numbers = 0.0,
+    top_k: Numbers | None = None,
+    top_p: Numbers | None = None,
+    min_p: Numbers | None = None,
     seed: Numbers = 0,
     position: Numbers = 0,
     **masks: Any,
@@ -122,11 +122,13 @@ def sample_tree(
     starts, most = _bounds(counts, most_nodes, nodes, device)
     owners, depths = _placed(parents, starts, most)
 
-    def each(value: Numbers, name: str, dtype: torch.dtype, low: float, high: float) -> Tensor | float:
-        if isinstance(value, (int, float)):
-            return value
-        cure = "Give one number for each tree."
-        return numbers(value, len(starts) - 1, device, name, dtype, low, high, cure)[owners]
+    def each(value: Numbers, name: str, dtype: torch.dtype, low: float, high: float) -> Tensor:
+        cure, is_one = "Give one number for each tree.", isinstance(value, (int, float))
+        given = numbers(value, nodes if is_one else len(starts) - 1, device, name, dtype, low, high, cure)
+        return given if is_one else given[owners]
+
+    def filtering(value: Numbers | None, *of: Any) -> Tensor | float | None:
+        return value if value is None or isinstance(value, (int, float)) else each(value, *of)
 
     share, whole = torch.float64, torch.int64
     first = each(position, "position", whole, 0, 2**62)
@@ -134,9 +136,9 @@ def sample_tree(
         logits,
         mask,
         temperature=each(temperature, "temperature", share, 0.0, HOTTEST),
-        top_k=each(top_k, "top_k", whole, 0, 2**62),
-        top_p=each(top_p, "top_p", share, 0.0, 1.0),
-        min_p=each(min_p, "min_p", share, 0.0, 1.0),
+        top_k=filtering(top_k, "top_k", whole, 0, 2**62),
+        top_p=filtering(top_p, "top_p", share, 0.0, 1.0),
+        min_p=filtering(min_p, "min_p", share, 0.0, 1.0),
         seed=each(seed, "seed", whole, -(2**63), 2**63 - 1),
         position=depths + first,
         **masks,

@@ -119,7 +119,7 @@ def sums_of_line(sums, line, lines, tiles, COLUMN: tl.constexpr):
     return sums + (tl.full((), COLUMN, tl.int64) * lines + line) * tiles
 
 
-@triton.jit
+@triton.jit(do_not_specialize=["lines"], do_not_specialize_on_alignment=["temperatures"])
 def tile_sums(
     logits,
     masks,
@@ -265,7 +265,10 @@ def lowered(bound, top, temperature):
     return bound - 1e-5 * (tl.abs(top) + temperature + 1.0)
 
 
-@triton.jit
+@triton.jit(
+    do_not_specialize=["first_line", "lines"],
+    do_not_specialize_on_alignment=["temperatures", "top_ks", "top_ps", "min_ps"],
+)
 def find_threshold(
     logits,
     masks,
@@ -409,7 +412,10 @@ def write_float(figures, line, lines, FIGURE: tl.constexpr, number):
     tl.store(figures + FIGURE * lines + line, number.to(tl.int64, bitcast=True))
 
 
-@triton.jit
+@triton.jit(
+    do_not_specialize=["lines"],
+    do_not_specialize_on_alignment=["temperatures", "min_ps", "seeds", "positions"],
+)
 def draw_token(
     logits,
     masks,

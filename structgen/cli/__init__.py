@@ -130,14 +130,11 @@ EXAMPLES: Final = {
 
 
 def _below(name: str, command: Callable[..., None]) -> str:
-    """Return what stands below a command's options: the names of its further ones, and examples."""
+    """Return what stands below a command's options: the names of its further ones, and examples, which typer
+    prints as they are behind the mark \\b."""
     flags = inspect.signature(command).parameters.keys()
-    return (f"{named_below(name, flags)}\n\n" if name in NAMES else "") + _examples(name)
-
-
-def _examples(command: str) -> str:
-    """Return the examples of a command as typer prints them as they are: behind the mark \\b."""
-    return "\b\nExamples:\n" + "\n".join(f"  {one}" for one in EXAMPLES[command])
+    examples = "\n".join(f"  {one}" for one in EXAMPLES[name])
+    return (f"{named_below(name, flags)}\n\n" if name in NAMES else "") + f"\b\nExamples:\n{examples}"
 
 
 def main() -> None:

@@ -67,7 +67,7 @@ def _work(wanted: WantedTexts) -> partial[BulkProgress]:
         from structgen.cli.served import served_answers
 
         at_once = given.get("max_rows", _AT_ONCE) if given.is_served else 1
-        asked = served_answers(wanted.model, wanted.form, wanted.attempts, wanted.request_of, at_once)
+        asked = served_answers(wanted.model, wanted.form, wanted.request_of, at_once)
         work = partial(run_bulk, asked)
     else:
         work = partial(run_bulk, wanted.engine())

@@ -111,17 +111,9 @@ def check(
         else:
             typer.echo(_message(shown, stop, expected, is_json), color=color.wanted)
             if stop.following == b"\n" and compiled.accepts_end(stop.state):
-                echo(_line_feed_hint(given.get("regex")))
+                how = f": (?:{given.get('regex')})\\n?" if "regex" in given else " in the grammar."
+                echo(f"The text ends in a line feed. Remove it (printf '%s' writes none), or allow one{how}")
     raise typer.Exit(status)
-
-
-def _line_feed_hint(pattern: str | None) -> str:
-    """Return how to mend a text whose only fault is the line feed at its end."""
-    if pattern is None:
-        how = "allow one in the grammar."
-    else:
-        how = f"allow one: (?:{pattern})\\n?" if "|" in pattern else f"allow one: {pattern}\\n?"
-    return f"The text ends in a line feed. Remove it (printf '%s' writes none), or {how}"
 
 
 def _object(stop: TextStop, expected: Sequence[Expected]) -> dict[str, object]:

@@ -78,7 +78,7 @@ def _write(wanted: WantedTexts, request: Request) -> bool:
     engine = None if wanted.is_asked_whole else wanted.engine()
     handles = [] if engine is None or form.tools is not None else engine.submit(request)
     streams, source, failed = "stream" in given and "json" not in given, given_source(request.prompt), False
-    attempts = 1 if "stream" in given or (handles and request.n > 1) else wanted.attempts
+    attempts = 1 if "stream" in given or (handles and request.n > 1) else given.get("attempts", 3)
     if engine is not None and not streams:
         engine.drive(handles)
     for sample in range(request.n):

@@ -20,13 +20,7 @@ from structgen.native.first_use import JOBS
 
 PACKAGE = Path(__file__).resolve().parent.parent
 _ENTRIES = re.compile(r"^from structgen\.native\.jit import .*\bentry\b", re.MULTILINE)
-_WRITING = """
-import sys
-sys.path[:] = {path!r}
-from pathlib import Path
-from structgen.cli.inner_loops import _write
-_write({level!r}, Path({folder!r}), {jobs!r})
-"""
+_WRITING = "import sys; from structgen.cli.inner_loops import _write; _write(*sys.argv[1:])"
 
 
 @cache
@@ -67,11 +61,12 @@ def write_for(level: str, folder: Path, jobs: int, done: Callable[[str], None]) 
 
     (folder / level).mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(prefix="structgen-") as cache, tempfile.TemporaryFile("w+") as said:
-        code = _WRITING.format(path=sys.path, level=level, folder=str(folder), jobs=jobs)
+        words = [sys.executable, "-c", _WRITING, level, str(folder), str(jobs)]
         environment = {**os.environ, **shipped_code.compiling(level), "NUMBA_CACHE_DIR": cache}
+        environment["PYTHONPATH"] = os.pathsep.join(sys.path)
         written = 0
         with subprocess.Popen(
-            [sys.executable, "-c", code], env=environment, stdout=subprocess.PIPE, stderr=said, text=True
+            words, env=environment, stdout=subprocess.PIPE, stderr=said, text=True
         ) as process:
             try:
                 assert process.stdout is not None
@@ -89,12 +84,12 @@ def write_for(level: str, folder: Path, jobs: int, done: Callable[[str], None]) 
     return written
 
 
-def _write(level: str, folder: Path, jobs: int) -> None:
+def _write(level: str, folder: str, jobs: str) -> None:
     """Compile all modules, and write the files of a level: in the process that `write_for` starts. Prints the
     name of each module when it is compiled, and again with the size of its file."""
     from structgen.native.jit import compile_modules, ship  # start-up: numba
 
     names = modules_to_compile()
-    compile_modules(names, jobs, done=lambda name: print(name, flush=True))
+    compile_modules(names, int(jobs), done=lambda name: print(name, flush=True))
     for name in names:
-        print(name, ship(name, folder, level), flush=True)
+        print(name, ship(name, Path(folder), level), flush=True)

@@ -20,8 +20,7 @@ from typing import TYPE_CHECKING, Any, BinaryIO, NoReturn
 import typer
 from typer.core import TyperGroup
 
-from structgen.cli.command_words import meant_by
-from structgen.cli.flags import NAMES, RENAMED
+from structgen.cli.flags import GONE, NAMES, RENAMED
 from structgen.errors import OptionError, StructgenError
 from structgen.printable import json_text, printable
 
@@ -158,18 +157,6 @@ class CommandGroup(TyperGroup):
         with _readable():
             return super().make_context(*arguments, **options)
 
-    def resolve_command(self, ctx: Any, args: list[str]) -> Any:
-        """Find a command, as typer does. For one that is not known its error names that which is meant."""
-        try:
-            return super().resolve_command(ctx, args)
-        except Exception as error:  # of click's errors, as below
-            said = str(getattr(error, "message", ""))
-            meant = meant_by(args[0], exactly="Did you mean" in said)
-            if meant is not None:
-                told = self.commands[meant.partition(" ")[0]].short_help
-                error.message = f"No such command {args[0]!r}. Did you mean '{meant}'? {told}"  # type: ignore[attr-defined]
-            raise
-
     def invoke(self, ctx: Any) -> Any:
         """Run a command, as typer does. An error that the command left over is told as `refuse` tells it."""
         with _readable():
@@ -209,6 +196,8 @@ def _hint_of_name(option: str, context: Any) -> str:
     command = str(getattr(context, "info_name", ""))
     name = option.lstrip("-").replace("-", "_").removeprefix("no_")
     name = RENAMED.get(name, name)
+    if name in GONE.get(command, {}):
+        return f". {GONE[command][name]}."
     if name in NAMES.get(command, ()):
         return f". Write -o {name}=VALUE."
     has = [other for other in NAMES if name in NAMES[other]]

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-import unicodedata
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
+
+from rich.cells import cell_len
 
 BEFORE = 60
 """Characters of a line that are shown before the place; the rest is cut off with an ellipsis."""
@@ -87,16 +88,9 @@ class TextStop:
         if len(after) > AFTER:
             after = after[:AFTER] + "…"
         before, after = _printable(before), _printable(after)
-        return before + after, "".join(map(_blank, before)) + "^"
+        blanks = ("\t" if one == "\t" else " " * cell_len(one) for one in before)
+        return before + after, "".join(blanks) + "^"
 
 
 def _printable(text: str) -> str:
     return "".join(c if c.isprintable() or c == "\t" else "\N{REPLACEMENT CHARACTER}" for c in text)
-
-
-def _blank(character: str) -> str:
-    if character == "\t":
-        return "\t"
-    if unicodedata.combining(character):
-        return ""
-    return "  " if unicodedata.east_asian_width(character) in "WF" else " "

@@ -100,28 +100,18 @@ def _drawn(wanted: WantedTexts, prompt: str) -> Samples[Any]:
 
 
 def _show(wanted: WantedTexts, found: Samples[Any]) -> None:
-    """Print the draws or write them to a file, and print a summary to stderr."""
-    from structgen.typed.wrapping import WrappedReader
-
-    given, form = wanted.given, wanted.form
-    if "out" in given:
-        found.to_jsonl(Path(given.get("out")))
-    else:
-        _print(found, given, form is not None and isinstance(form.reader, WrappedReader))
-    echo_facts(found.facts(), err=True)
-
-
-def _print(found: Samples[Any], given: Given, is_wrapped: bool) -> None:
-    """Print the draws, one a line."""
+    """Print the draws, one a line, or write them to a file, and print a summary to stderr."""
     from structgen.samplers.samples_file import lines_of
     from structgen.typed.wrapping import unwrapped
 
-    for said in lines_of(found):
-        text = unwrapped(said["text"]) if is_wrapped else said["text"]
+    given, is_wrapped = wanted.given, wanted.form is not None and wanted.form.is_wrapped
+    if "out" in given:
+        found.to_jsonl(Path(given.get("out")))
+    for said in () if "out" in given else lines_of(found):
         if "json" in given:
             echo_json_text(said)
-        elif "weights" in given:
-            numbers = f"{said['weight']:.6g}\t{said['log_weight']:.6g}\t{said['logprob']:.6g}\t"
-            payload(f"{numbers}{text}")
-        else:
-            payload(text)
+            continue
+        numbers = "{weight:.6g}\t{log_weight:.6g}\t{logprob:.6g}\t".format_map(said)
+        text = unwrapped(said["text"]) if is_wrapped else said["text"]
+        payload(numbers * ("weights" in given) + text)
+    echo_facts(found.facts(), err=True)

@@ -18,14 +18,6 @@ def sample_report(
     html: Annotated[
         Path | None, typer.Option(help="Write a page with pictures: one file.", show_default=False)
     ] = None,
-    false_accepts: Annotated[
-        float | None,
-        typer.Option(
-            help="The share of wrong texts that the checker passes, from 0 to 1: tells the ceiling of what "
-            "drawing until it accepts can reach.",
-            show_default=False,
-        ),
-    ] = None,
     masked: Annotated[
         Path | None,
         typer.Option(
@@ -49,7 +41,7 @@ def sample_report(
         from structgen.system.html_pages import write_page
 
         draws = Samples.from_jsonl(file)
-        found = report(draws, false_accepts, None if masked is None else Samples.from_jsonl(masked))
+        found = report(draws, None if masked is None else Samples.from_jsonl(masked))
         if html is not None:
             write_page(html, page_of(draws, found))
     if as_json:

@@ -27,7 +27,7 @@ def form_of_request(request: Request) -> WantedForm:
 
 
 def asked_of(
-    model: str | Engine, request: Request, form: WantedForm, attempts: int, sample: int = 0
+    model: str | Engine, request: Request, form: WantedForm, attempts: int = 3, sample: int = 0
 ) -> tuple[Writer, WantedText]:
     """Return who writes the text of a request, as typed functions ask, and what text is wanted. `sample`: its
     number among the texts of the request."""
@@ -42,7 +42,7 @@ def asked_of(
 
 
 def served_answers(
-    model: str, form: WantedForm | None, attempts: int, request_of: Callable[[Any], Request], at_once: int
+    model: str, form: WantedForm | None, request_of: Callable[[Any], Request], at_once: int
 ) -> Answering:
     """Return what answers many prompts for `engine.bulk_runs.run_bulk`, with a server or a model that fills
     masks: `at_once` requests at a time."""
@@ -58,7 +58,7 @@ def served_answers(
     def answer(prompt: Prompt) -> dict[str, Any]:
         try:
             request = prompt.request(request_of)
-            writer, wanted = asked_of(model, request, shared, attempts)
+            writer, wanted = asked_of(model, request, shared)
             outcome = now(obtained(writer, wanted, given_source(request.prompt)))
         except StructgenError as error:
             return prompt.answered(error)

@@ -48,13 +48,6 @@ class WantedTexts(WantedLanguage):
 
         return self.given.is_served or is_infilling(self.model)
 
-    @property
-    def attempts(self) -> int:
-        """How often a text is asked for that a type's validators refuse."""
-        from structgen.language import checks
-
-        return checks.whole("attempts", self.given.get("attempts", 3), 1)
-
     # --- which texts ----------------------------------------------------------------------------------------
 
     @property
@@ -119,8 +112,6 @@ class WantedTexts(WantedLanguage):
 
             for name, read in (("strategy", strategy_named), ("monitors", monitor_named)):
                 found |= {name: [read(one) for one in listed(found[name])]} if name in found else {}
-        if "logit_bias" in found:
-            found["logit_bias"] = _biases(found["logit_bias"])
         if isinstance(said := found.get("repetition", True), bool | Mapping):
             # start-up time: numpy
             from structgen.engine.strategies.repetitions import repetitions_of
@@ -189,22 +180,3 @@ class WantedTexts(WantedLanguage):
             said = "was trained on JSON alone. What it writes of a grammar is valid, and makes little sense."
         if said and self.is_embedded:
             echo(f"Hint: this small model {said}", err=True)
-
-
-def _biases(value: Any) -> Any:
-    """Return the biases of a table, or of texts TOKEN=NUMBER."""
-    found: dict[str, Any] = {}
-    for one in listed(value):
-        if isinstance(one, Mapping):
-            found |= one
-            continue
-        token, _equals, number = str(one).partition("=")
-        try:
-            found[str(int(token))] = float(number)
-        except ValueError:
-            raise OptionError(
-                f"{one!r} is no bias.",
-                where="-o logit_bias",
-                cure="Write -o logit_bias=TOKEN=NUMBER, as in 42=-100.",
-            ) from None
-    return found

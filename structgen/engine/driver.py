@@ -52,7 +52,7 @@ class Driver:
     def enter(self, count: int) -> None:
         """Count texts that are about to come, until `entered`. Raises BusyError where there are too many."""
         with self._lock:
-            there = self._loop.count + self._entering
+            there = 0 if self.most is None else self._loop.count + self._entering
             if self.most is not None and there + count > self.most:
                 raise BusyError(
                     f"{there:,} texts are being written or wait, and {self.most:,} may.",

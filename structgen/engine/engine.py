@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from structgen.compilation.compiler import compile
-from structgen.compilation.request_bans import without_banned_texts, without_tokens
+from structgen.compilation.request_bans import checked_bans, without_banned_texts, without_tokens
 from structgen.core.compiled import CompiledGrammar
 from structgen.core.forced_text import AnyText, half_character, prompt_border, with_forced_text
 from structgen.core.grammar import Grammar
@@ -40,6 +40,7 @@ from structgen.errors import OptionError, options_named
 from structgen.language import checks
 from structgen.lark_grammars.lark_grammar import LarkGrammar
 from structgen.limits import CACHE_BYTES
+from structgen.monitors.monitor import checked_monitors
 from structgen.monitors.monitored_text import under_monitors
 from structgen.speculation.drafts.drafter import RequestFacts
 from structgen.system.resources import model_name
@@ -244,7 +245,7 @@ class Engine:
         if compiled is not None:
             if request.chosen_by.monitors:
                 size = 0 if border is None else border.size
-                compiled = under_monitors(compiled, request.chosen_by.watching, size)
+                compiled = under_monitors(compiled, checked_monitors(request.chosen_by.monitors), size)
             if not (begun := Matcher(compiled)).budget_suffices(request.most_tokens):
                 least = begun.tokens_to_finish()
                 check_budget(request, least)
@@ -282,7 +283,7 @@ class Engine:
     ) -> tuple[CompiledGrammar | None, list[int], PromptBorder | None]:
         """Return the compiled grammar of a request with its options for forced text, the tokens of its prompt
         that the model reads, and the border behind them, if any. Raises OptionError, TokenizerError."""
-        compiled, grammar, bans = None, request.grammar, request.chosen_by.bans
+        compiled, grammar, bans = None, request.grammar, checked_bans(request.chosen_by.banned)
         if bans:
             grammar = without_banned_texts(grammar, bans)
         if grammar is not None:

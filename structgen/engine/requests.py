@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field, fields, replace
 from enum import Enum
 from functools import partial
 from typing import Annotated, Any, Final
@@ -49,17 +49,6 @@ _TEMPERATURE = 1e-30, 1e30, "0 for the likeliest token, or a number from 1e-30 t
 _ABOVE_ZERO = 5e-324, 1.0, "a number above 0, at most 1"
 _FACTOR = 1e-6, 1e6, "a number from 0.000001 to 1,000,000; 1 changes nothing"
 _PENALTY = -1e6, 1e6, "a number from -1,000,000 to 1,000,000; 0 changes nothing"
-NUMBERS: Final = (
-    "temperature",
-    "top_p",
-    "top_k",
-    "min_p",
-    "repetition_penalty",
-    "presence_penalty",
-    "frequency_penalty",
-    "min_tokens",
-)
-"""Options of `Sampling` that servers and vLLM have too, by the same names."""
 CHOICES: Final = ("whole", "tokens")
 """How a greedy text is chosen among listed values."""
 DEFAULT_MAX_TOKENS = 512
@@ -141,15 +130,13 @@ class Sampling:
         """The strategies, as a tuple."""
         return tuple(self.strategy) if isinstance(self.strategy, Sequence) else (self.strategy,)
 
-    @property
-    def watching(self) -> tuple[Monitor, ...]:
-        """The monitors, as a tuple."""
-        return checked_monitors(self.monitors)
 
-    @property
-    def bans(self) -> tuple[int | str, ...]:
-        """Banned texts and token ids, as a tuple."""
-        return checked_bans(self.banned)
+NUMBERS: Final = tuple(
+    name
+    for name, kind in Sampling.__annotations__.items()
+    if kind.startswith(("Annotated[int,", "Annotated[float,")) and name != "seed"
+)
+"""Options of `Sampling` that servers and vLLM have too, by the same names."""
 
 
 def with_strategy(
@@ -363,15 +350,11 @@ def total_usage(usages: Sequence[Usage]) -> Usage:
     """Return what attempts cost together, one or more. What is told in words, and of the memory, is of the
     last one."""
     accepted = sum((Counter(one.accepted) for one in usages), Counter[str]())
-    counts = {name: sum(getattr(one, name) for one in usages) for name in _COUNTS}
+    names = [one.name for one in fields(Usage) if one.type in ("int", "float") and one.name != "cache_bytes"]
+    counts = {name: sum(getattr(one, name) for one in usages) for name in names}
     return replace(usages[-1], accepted=dict(accepted), **counts)
 
 
-_COUNTS: Final = (
-    *("prompt_tokens", "tokens", "thought_tokens", "model_seconds", "mask_seconds", "waited_seconds"),
-    *("calls", "drafted", "strategy_calls", "strategy_rows"),
-)
-"""Fields of `Usage` that add up."""
 _AS_TEXT: Final = object()
 
 

@@ -26,7 +26,7 @@ from structgen.compilation.compiler import compile
 from structgen.core.compiled import CompiledGrammar
 from structgen.core.grammar import Grammar
 from structgen.core.matcher import Matcher
-from structgen.integrations.engine_grammars import check_room
+from structgen.integrations.engine_grammars import allow_only, check_room
 from structgen.tokens.token_mask import allocate_mask
 from structgen.tokens.tokenizer import Tokenizer
 
@@ -71,10 +71,8 @@ class MaskProcessor:
                 self._fill(input_ids)
         except BaseException as error:  # Ctrl-C too: llama-cpp-python would swallow it
             self.failure = error
+            allow_only(self._mask, 0, self.matcher.compiled.end_tokens)
         allowed = np.unpackbits(self._mask.array[0].view(np.uint8), bitorder="little").astype(bool)
-        if self.failure is not None:
-            allowed[:] = False
-            allowed[list(self.matcher.compiled.end_tokens)] = True
         scores[..., ~allowed[: scores.shape[-1]]] = -np.inf
         return scores
 

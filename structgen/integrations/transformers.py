@@ -1,12 +1,12 @@
-"""Our masks in `model.generate` of transformers, and our loop behind its `custom_generate`."""
+"""Our masks in `model.generate` of transformers, and in its continuous batching."""
 
 from __future__ import annotations
 
 import copy
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from contextlib import nullcontext
-from typing import Any, TypeAlias, TypeVar, Union, get_origin
+from typing import Any, TypeAlias, TypeVar, Union
 
 from structgen.errors import BudgetError, LimitError, OptionError, StructgenError, TokenError, options_named
 from structgen.system.installation import not_installed
@@ -26,10 +26,7 @@ from structgen.core.compiled import CompiledGrammar
 from structgen.core.forced_text import AnyText, prompt_border, with_forced_text
 from structgen.core.grammar import Grammar
 from structgen.core.matcher import Matcher
-from structgen.engine.engine import Engine
-from structgen.engine.huggingface import HuggingFace
 from structgen.engine.models import tokenizer_of
-from structgen.engine.requests import FinishReason, Request, Sampling
 from structgen.integrations.engine_grammars import allow_only
 from structgen.integrations.generation_ends import (
     end_tokens,
@@ -38,9 +35,8 @@ from structgen.integrations.generation_ends import (
     special_ends,
     tell_difference,
 )
-from structgen.json_grammars.schema_grammar import json_schema
 from structgen.language.checks import flag
-from structgen.python_types.type_hints import TypeReader, read_type
+from structgen.request_reading.targets import read_target
 from structgen.tokens.token_mask import TokenMask, allocate_mask
 from structgen.tokens.tokenizer import Tokenizer
 
@@ -374,61 +370,6 @@ def _each(grammars: Sequence[T], rows: int) -> list[T]:
     return [grammars[row // (rows // count)] for row in range(rows)]
 
 
-def custom_generate(grammars: Wanted | Sequence[Wanted], tokenizer: Any) -> Callable[..., Tensor]:
-    """Return what `model.generate(..., custom_generate=...)` takes: our loop, with masks filled while the
-    model runs, and texts complete within `max_new_tokens`.
-
-    `grammars` as in `LogitsProcessor`. Of the generation config count do_sample, temperature, top_k, top_p,
-    min_p, repetition_penalty, num_return_sequences, max_new_tokens (max_length) and pad_token_id; beams,
-    other processors and streamers are refused (OptionError). `torch.manual_seed` decides the draws. It
-    returns the ids, prompts included, padded on the right; what goes wrong with a text is raised.
-    """
-    wanted = _listed(grammars)
-    if any(isinstance(one, CompiledGrammar) for one in wanted):
-        raise OptionError(
-            "Our loop compiles grammars itself.", where="grammars", cure="Pass sg.json_schema(...)."
-        )
-    engines: list[_Hosting] = []
-
-    def generate(
-        model: Any,
-        input_ids: Tensor,
-        logits_processor: Any = None,
-        stopping_criteria: Any = None,
-        generation_config: Any = None,
-        streamer: Any = None,
-        **options: Any,
-    ) -> Tensor:
-        # among the options, for what is named here transformers hands over twice
-        attention_mask: Tensor | None = options.get("attention_mask")
-        _refuse_others(logits_processor, stopping_criteria, generation_config, streamer)
-        rows, length = input_ids.shape
-        each = _each(wanted, rows)
-        if not engines or engines[0].hosted is not model:
-            engines[:] = [_Hosting(model, tokenizer_of(tokenizer, model), rows)]
-        engine = engines[0]
-        requests = []
-        most = generation_config.max_length - length
-        for row, prompt in enumerate(input_ids):
-            shown = prompt if attention_mask is None else prompt[attention_mask[row].bool()]
-            requests.append(Request(shown.tolist(), each[row], _sampling(generation_config), max_tokens=most))
-        texts = []
-        for result in engine.generate(requests):
-            if result.error is not None:
-                raise result.error
-            ended = result.finish_reason is not FinishReason.MAX_TOKENS and len(result.steps) > len(
-                result.tokens
-            )
-            texts.append([*result.tokens, *([result.steps[-1].token] if ended else [])])
-        longest = max(map(len, texts))
-        pad = generation_config.pad_token_id
-        pad = engine.tokenizer.eos_token_ids[0] if pad is None else pad
-        written = torch.tensor([[*text, *[pad] * (longest - len(text))] for text in texts])
-        return torch.cat((input_ids, written.to(input_ids)), 1)
-
-    return generate
-
-
 @options_named(
     "generate_batch(model, tokenizer, prompts, grammars, max_new_tokens=64)", name="generate_batch"
 )
@@ -472,80 +413,11 @@ def generate_batch(
     return written_batch(model, inputs, each, config, continuous_batching_config) if inputs else []
 
 
-class _Hosting(Engine):
-    """An engine around a model that is loaded already."""
-
-    def __init__(self, model: Any, tokenizer: Tokenizer, rows: int) -> None:
-        super().__init__(HuggingFace(model), tokenizer, max_rows=max(rows, 32))
-        self.hosted = model
-
-
-_OURS = frozenset(
-    f"{name}Logits{kind}"
-    for name in ("Temperature", "TopK", "TopP", "MinP", "RepetitionPenalty")
-    for kind in ("Warper", "Processor")
-)
-"""Processors that stand for settings which our loop applies itself."""
-
-
-_OUR_ENDS = frozenset(("MaxLengthCriteria", "EosTokenCriteria"))
-"""Criteria that every generation has. Others, as stop strings, would cut a text of the grammar short."""
-
-
-def _refuse_others(processors: Any, criteria: Any, config: Any, streamer: Any) -> None:
-    others = [type(one).__name__ for one in processors or () if type(one).__name__ not in _OURS]
-    others += [type(one).__name__ for one in criteria or () if type(one).__name__ not in _OUR_ENDS]
-    if (config.num_beams or 1) > 1:
-        others.append("num_beams")
-    if config.return_dict_in_generate:
-        others.append("return_dict_in_generate")
-    if streamer is not None:
-        others.append("streamer")
-    if others:
-        raise OptionError(
-            f"{', '.join(others)}: our loop does not do this.",
-            where="custom_generate",
-            cure="Use LogitsProcessor with transformers' own loop.",
-        )
-
-
-def _sampling(config: Any) -> Sampling:
-    """Return the settings of a generation config."""
-    penalty = config.repetition_penalty or 1.0
-    if not config.do_sample:
-        return Sampling(temperature=0.0, repetition_penalty=penalty, repetition=None)
-    return Sampling(
-        repetition=None,  # the call promises what transformers' own loop draws
-        temperature=config.temperature if config.temperature is not None else 1.0,
-        top_k=config.top_k or 0,
-        top_p=config.top_p if config.top_p is not None else 1.0,
-        min_p=config.min_p or 0.0,
-        repetition_penalty=penalty,
-        seed=int(torch.randint(1 << 62, ())),
-    )
-
-
 def _listed(grammars: Wanted | Sequence[Wanted]) -> list[Constraint]:
     listed: list[Any] = list(grammars) if isinstance(grammars, list | tuple) else [grammars]
     if not listed:
         raise OptionError("There is no grammar.", where="grammars", cure="Give one, or one for each prompt.")
-    return [_constraint(one) for one in listed]
-
-
-def _constraint(one: Any) -> Constraint:
-    """Return the grammar of a grammar, a type or a JSON Schema (a dict); None as it is."""
-    if one is None or isinstance(one, Grammar | CompiledGrammar):
-        return one
-    if isinstance(one, dict):
-        return json_schema(one)
-    if isinstance(one, type) or get_origin(one) is not None:
-        reader: TypeReader[Any] = read_type(one)
-        return json_schema(reader.schema, **reader.policies)
-    raise OptionError(
-        f"A {type(one).__name__} is no grammar.",
-        where="grammars",
-        cure="Pass sg.json_schema(...), a type or a dict that is a JSON Schema.",
-    )
+    return [read_target(one, usual={}, where="grammars").grammar for one in listed]
 
 
 def _ending(

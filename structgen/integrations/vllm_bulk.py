@@ -12,7 +12,7 @@ from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from functools import lru_cache, partial
 from hashlib import blake2b
-from typing import Any
+from typing import Any, Final
 
 from structgen.compilation.compiler import compile
 from structgen.core.compiled import CompiledGrammar
@@ -21,9 +21,10 @@ from structgen.core.matcher import Matcher
 from structgen.engine.bulk_runs import Prompt, engine_parts, model_digest, shown
 from structgen.engine.model_prompts import ModelPrompts, RequestTokens, check_budget
 from structgen.engine.requests import NUMBERS, FinishReason, Request, Result, Usage
-from structgen.engine.strategies.repetitions import Repetitions
+from structgen.engine.strategies.repetitions import ENDS
 from structgen.errors import OptionError, StructgenError
 from structgen.integrations.vllm_plugin import NAME, register
+from structgen.language.exclusions import Exclusions
 from structgen.speculation.speculation_options import Speculation
 from structgen.system.installation import not_installed
 from structgen.system.resources import model_path
@@ -34,37 +35,32 @@ _KEPT = 256
 """Compiled grammars that a worker keeps."""
 
 
+_REFUSED: Final = Exclusions(
+    """
+n logprobs: vLLM does not do what {} asks for here. A line of results has one text, without its steps. | CURE
+timeout thinking end_margin healing special_texts speculation strategy monitors repetition:
+    vLLM does not do what {} asks for here. It chooses tokens by a mask and the options that it has. | CURE
+banned: vLLM does not do what {} asks for here. Ban texts in the grammar: sg.without. | CURE
+temperature: vLLM does not do what {} asks for here. vLLM takes 0, and 0.01 to 2. | CURE
+presence_penalty frequency_penalty: vLLM does not do what {} asks for here. vLLM takes -2 to 2. | CURE
+min_p excludes top_p: vLLM does not do what {} asks for here. It comes before top_p. | CURE
+logit_bias excludes repetition_penalty: vLLM does not do what {} asks for here.
+    It comes before repetition_penalty. | CURE
+min_tokens excludes stop: vLLM does not do what {} asks for here.
+    Stop strings are not looked for before them. | CURE
+""".replace("CURE", "Leave it out, or take the engine structgen."),
+    speculation=lambda asked, how: isinstance(asked.speculation, Speculation),
+    repetition=lambda asked, how: how.repetition not in (None, ENDS),
+    temperature=lambda asked, how: how.temperature != 0 and not 0.01 <= how.temperature <= 2,
+    presence_penalty=lambda asked, how: abs(how.presence_penalty) > 2,
+    frequency_penalty=lambda asked, how: abs(how.frequency_penalty) > 2,
+)
+"""Of a request, and its sampling with all defaults: what vLLM cannot do, or would do otherwise."""
+
+
 def check_request(request: Request) -> None:
     """Raise OptionError for what vLLM cannot do, or would do otherwise than our own engine."""
-    how = request.chosen_by
-    heat = how.temperature
-    refused = {
-        "n": (request.n != 1, "A line of results has one text."),
-        "timeout": (request.timeout is not None, "vLLM has no limit of time for a text."),
-        "logprobs": (request.logprobs > 0, "Lines of results do not have them."),
-        "thinking": (request.thinking is not None, "Thoughts with a budget of their own are not offered."),
-        "speculation": (isinstance(request.speculation, Speculation), "vLLM has drafters of its own."),
-        "end_margin": (request.end_margin > 0, "vLLM does not know the shortest completion."),
-        "healing": (request.healing, "vLLM reads a prompt as it is."),
-        "special_texts": (request.special_texts, "Texts are written without special tokens."),
-        "temperature": (heat != 0 and not 0.01 <= heat <= 2, "vLLM takes 0, and 0.01 to 2."),
-        "presence_penalty": (abs(how.presence_penalty) > 2, "vLLM takes -2 to 2."),
-        "frequency_penalty": (abs(how.frequency_penalty) > 2, "vLLM takes -2 to 2."),
-        "min_p": (how.min_p > 0 and how.top_p < 1, "It comes before top_p."),
-        "logit_bias": (how.logit_bias and how.repetition_penalty != 1, "It comes before repetition_penalty."),
-        "strategy": (bool(how.strategies), "It chooses its tokens itself."),
-        "monitors": (bool(how.watching), "It takes masks of grammars alone."),
-        "banned": (bool(how.bans), "Ban texts in the grammar: sg.without."),
-        "repetition": (how.repetition not in (None, Repetitions()), "It chooses its tokens itself."),
-        "min_tokens": (how.min_tokens and request.stops, "Stop strings are not looked for before them."),
-    }
-    for name, (is_set, why) in refused.items():
-        if is_set:
-            raise OptionError(
-                f"vLLM does not do what {name} asks for here. {why}",
-                where=name,
-                cure="Leave it out, or take the engine structgen.",
-            )
+    _REFUSED.refuse(request, request.chosen_by)
 
 
 class VllmAnswers:

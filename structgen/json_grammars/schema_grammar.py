@@ -12,7 +12,14 @@ from typing import TYPE_CHECKING, Any, Final, Literal
 from weakref import ref
 
 from structgen.core.grammar import Grammar
-from structgen.errors import OptionError, SchemaError, SchemaWarning, options_named, warning_level
+from structgen.errors import (
+    OptionError,
+    SchemaError,
+    SchemaWarning,
+    errors_name,
+    options_named,
+    warning_level,
+)
 from structgen.json_text.exact_json import Json, exact, read, repeated, write
 from structgen.language import checks
 from structgen.limits import Limits
@@ -22,7 +29,7 @@ from structgen.schema.reading.missing_bytes import Quoting, quoting_of
 from structgen.schema.reading.policies import Policies
 from structgen.schema.reading.remotes import Remotes, check_resources
 from structgen.schema.schema_source import SchemaSource
-from structgen.system.text_files import errors_name, read_text
+from structgen.system.text_files import read_text
 
 if TYPE_CHECKING:
     from structgen.json_grammars.compiled_schema import CompiledSchema

@@ -8,7 +8,6 @@ call starts another (`system.worker_process`).
 
 from __future__ import annotations
 
-import re
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -159,15 +158,6 @@ def checked_monitors(given: Any) -> tuple[Monitor, ...]:
             cure="Give a list, as in monitors=[sg.monitors.python_attributes()]; a class of yours derives "
             "from sg.monitors.Monitor.",
         )
-    for one in found:
-        try:
-            re.compile(one.boundary)
-        except (re.error, TypeError) as error:
-            raise OptionError(
-                f"The boundary {one.boundary!r} of {name_of(one)} is no pattern: {error}.",
-                where="monitors",
-                cure=r'Give a regular expression of one character, such as r"\W".',
-            ) from error
     return tuple(found)
 
 

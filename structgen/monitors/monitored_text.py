@@ -29,7 +29,9 @@ from structgen.errors import OptionError, StructgenError
 from structgen.machine_core.layout import ENDED, LARGE
 from structgen.machine_core.masks import fill
 from structgen.monitors.monitor import Advice, Monitor, MonitorUse, advice_of, name_of
+from structgen.text_grammars.composition.tag_fields import within
 from structgen.text_grammars.regular import choice, regex
+from structgen.text_grammars.text_grammar import Composed, Operation
 from structgen.tokens.token_mask import TokenMask
 from structgen.tokens.tokenizer import Tokenizer
 
@@ -94,6 +96,10 @@ class MonitoredText(NarrowedText[MonitoredPlace]):
     def __init__(self, inner: CompiledGrammar, monitor: Monitor, behind: int = 0) -> None:
         super().__init__(inner)
         self.monitor, self.behind = monitor, behind
+        with within(f"the boundary of {name_of(monitor)}"):
+            boundary = regex(rf"(?:(?:{monitor.boundary}){_ANYTHING})?", flags=re.UNICODE)
+        self._boundary = boundary
+        """The end of a text that is suggested, or a boundary and any text."""
         self._crossings = _crossings(inner.tokenizer, monitor.trigger_characters)
         silent = np.flatnonzero(self.vocabulary.token_slot < 0)
         self._without_bytes = self._masks.dense_row(silent.astype(np.int32))
@@ -157,7 +163,8 @@ class MonitoredText(NarrowedText[MonitoredPlace]):
 
     def _begun(self, index: int, suggested: tuple[str, ...] | Grammar) -> Spelling | None:
         """Return what the grammar takes of suggestions, nothing of it spelled. Raises the errors of a grammar
-        or a boundary that cannot be compiled."""
+        that cannot be compiled."""
+        grammar: Grammar
         texts = frozenset[bytes]()
         if isinstance(suggested, Grammar):
             grammar = suggested + regex(_ANYTHING)
@@ -167,8 +174,8 @@ class MonitoredText(NarrowedText[MonitoredPlace]):
             if not taken:
                 return None
             texts = frozenset(map(_bytes, taken))
-            boundary = rf"(?:(?:{self.monitor.boundary}){_ANYTHING})?"
-            grammar = choice(taken) + regex(boundary, flags=re.UNICODE)
+            # in parts, so that the second is read once in a process
+            grammar = Composed(Operation.SEQUENCE, (choice(taken), self._boundary))
         compiled = compile(grammar, self.tokenizer)
         compiled.lock = self.lock  # a thread that holds two could wait for a fork that waits for it
         return Spelling(compiled, texts, compiled.start.index)

@@ -18,7 +18,6 @@ vocabulary of 128,000 tokens, with the checksum), and nobody can change what was
 
 from __future__ import annotations
 
-import os
 import struct
 import sys
 from collections.abc import Mapping
@@ -29,7 +28,7 @@ import numpy as np
 import numpy.typing as npt
 
 from structgen.native.checksums import checksum
-from structgen.system.cache import TrustedFile, open_trusted, tell_unusable, warn, write_atomically
+from structgen.system.cache import TrustedFile, tell_unusable, warn, write_atomically
 
 MAGIC: Final = b"SGARRAY4"
 START: Final = 64
@@ -118,22 +117,12 @@ def write_arrays(
     return len(whole) if write_atomically(path, [whole]) else 0
 
 
-def open_arrays(path: str | os.PathLike[str], kind: str, key: str) -> ArrayFile | None:
-    """Return the arrays of a file, read into memory; None where there is no such file, or it cannot serve.
-
-    A file that is damaged, that somebody else could have written, or that holds something else than `kind`
-    and `key`, gives None and a StoreWarning: the caller makes its content anew and writes over it. Cost: 50
-    us, 1 us an array, 0.1 ms a megabyte.
-    """
-    file = open_trusted(path, "it is made anew.")
-    if file is None:
-        return None
-    with file:
-        return read_arrays(file, kind, key)
-
-
 def read_arrays(file: TrustedFile, kind: str, key: str) -> ArrayFile | None:
-    """Return the arrays of an open file; as `open_arrays`."""
+    """Return the arrays of an open file, read into memory; None where it cannot serve.
+
+    A file that is damaged, or that holds something else than `kind` and `key`, gives None and a StoreWarning:
+    the caller makes its content anew and writes over it. Cost: 50 us, 1 us an array, 0.1 ms a megabyte.
+    """
     try:
         held = file.bytes()
         if sys.byteorder == "little":

@@ -1,7 +1,7 @@
 """attrs classes among type hints, which pydantic does not know: each is read as an object of its fields.
 
-pydantic asks them for a schema while it reads a hint (`answering`). Only pydantic models, whose schemas are
-made, hold them as instances of any class: there the schema is replaced (`filled_in`).
+pydantic asks them for a schema while it reads a hint (`answering`). The schemas of pydantic models are made
+before, and hold no attrs classes.
 """
 
 from __future__ import annotations
@@ -13,11 +13,11 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any, get_args, get_origin
 
-from pydantic import TypeAdapter
-from pydantic_core import SchemaValidator, core_schema
+from pydantic_core import core_schema
 
-from structgen.errors import StructgenError, UnsupportedError
+from structgen.errors import StructgenError
 from structgen.python_types.pydantic_schema import ATTRS_CLASS
+from structgen.python_types.type_hints import refuse
 
 _ASKED = "__get_pydantic_core_schema__"
 """What pydantic asks a class that it does not know."""
@@ -64,12 +64,8 @@ def _answer_of(cls: type, open_: set[type]) -> Callable[[Any, Any], Any]:
                 if not field.init:
                     continue
                 if field.name not in hints:
-                    raise UnsupportedError(
-                        f"The field {field.name!r} of {cls.__name__} has no type.",
-                        keyword="attrs",
-                        where="type",
-                        cure="Annotate it.",
-                    )
+                    what = f"The field {field.name!r} of {cls.__name__} has no type."
+                    raise refuse(what, "attrs", "Annotate it.")
                 is_required = field.default is sys.modules["attr"].NOTHING
                 inner = handler.generate_schema(hints[field.name])
                 fields[field.alias] = core_schema.typed_dict_field(inner, required=is_required)
@@ -84,48 +80,6 @@ def _answer_of(cls: type, open_: set[type]) -> Callable[[Any, Any], Any]:
         return core_schema.no_info_after_validator_function(_maker(cls), members, ref=ref)
 
     return answer
-
-
-def filled_in(core: Any, classes: Sequence[type]) -> Any | None:
-    """Return a copy of pydantic's schema in which attrs classes, of which it takes instances alone, are
-    read; None where it takes instances of none."""
-    known: dict[type, Any] = {}
-    definitions: dict[str, Any] = {}
-
-    def opened(schema: Any) -> Any:
-        if schema["type"] != "definitions":
-            return schema
-        definitions.update((one["ref"], one) for one in schema["definitions"])
-        return schema["schema"]
-
-    def copied(node: Any) -> Any:
-        if isinstance(node, list | tuple):
-            return type(node)(map(copied, node))
-        if not isinstance(node, dict):
-            return node
-        cls: Any = node.get("cls")
-        if node.get("type") == "is-instance" and cls in classes:
-            if cls not in known:
-                known[cls] = opened(TypeAdapter(cls).core_schema)
-            return known[cls]
-        return {key: value if key == "metadata" else copied(value) for key, value in node.items()}
-
-    filled = opened(copied(core))
-    if known and definitions:
-        return {"type": "definitions", "schema": filled, "definitions": list(definitions.values())}
-    return filled if known else None
-
-
-class FilledAdapter:
-    """An adapter of pydantic's for a schema that was filled in."""
-
-    def __init__(self, core: Any) -> None:
-        self.core_schema = core
-        self.validator = SchemaValidator(core, _use_prebuilt=False)
-
-    def json_schema(self, *, schema_generator: Any) -> Any:
-        """Return the JSON Schema."""
-        return schema_generator().generate(self.core_schema, mode="validation")
 
 
 def attrs_inside(hint: Any) -> list[type]:
@@ -147,10 +101,7 @@ def attrs_inside(hint: Any) -> list[type]:
         seen.add(base)
         if is_attrs_class(base):
             found[base] = None
-        fields = getattr(base, "__pydantic_fields__", None)
-        if isinstance(fields, dict):
-            waiting.extend(field.annotation for field in fields.values())
-        elif hasattr(base, "__annotations__"):
+        if hasattr(base, "__annotations__"):
             waiting.extend(_known_hints(base))
     return list(found)
 

@@ -35,6 +35,7 @@ from structgen.python_types.descriptions import (
 )
 from structgen.python_types.pydantic_formats import AWARE, NAIVE, REFUSED
 from structgen.python_types.temporal_bounds import bounded
+from structgen.python_types.type_hints import refuse
 
 JsonSchema = dict[str, Any]
 
@@ -53,11 +54,6 @@ _KEYS = {
     "bool": "^(?:true|false)$",
 }
 """What keys of these types look like, which JSON has as strings."""
-
-
-def refuse(what: str, kind: str, cure: str) -> UnsupportedError:
-    """Return the error of a type that has no schema here."""
-    return UnsupportedError(what, keyword=kind, where="type", cure=cure)
 
 
 _REFUSED_FUNCTIONS = MappingProxyType(
@@ -106,10 +102,11 @@ class TypeSchema(GenerateJsonSchema):
 
     def handle_invalid_for_json_schema(self, schema: Any, error_info: str) -> JsonSchema:
         """Refuse a type that JSON cannot express."""
+        cure = "Annotate a type whose values JSON can write, or give the field a default and exclude it."
+        if "__attrs_attrs__" in vars(schema.get("cls", object)):
+            cure = "Make the class that holds this one a dataclass or an attrs class, and no pydantic model."
         raise refuse(
-            f"JSON has no values for {error_info.removeprefix('core_schema.')}.",
-            schema["type"],
-            "Annotate a type whose values JSON can write, or give the field a default and exclude it.",
+            f"JSON has no values for {error_info.removeprefix('core_schema.')}.", schema["type"], cure
         )
 
     def is_subclass_schema(self, schema: Any) -> JsonSchema:

@@ -10,6 +10,7 @@ import sys
 import traceback
 import typing
 from collections.abc import Mapping
+from contextlib import AbstractContextManager, nullcontext
 from types import MappingProxyType
 from typing import Any, Generic, TypeVar
 
@@ -108,16 +109,10 @@ def read_type(hint: type[T] | Any) -> TypeReader[T]:
     if hint is inspect.Parameter.empty or isinstance(hint, TypeVar):
         raise _no_schema(hint, "there is no type")
     if _is_instance(hint):
-        raise UnsupportedError(
-            f"{repr(hint)[:60]} is an object, not a type.",
-            keyword="type",
-            where="type",
-            cure=f"Pass its class, {type(hint).__name__}.",
-        )
+        what = f"{repr(hint)[:60]} is an object, not a type."
+        raise refuse(what, "type", f"Pass its class, {type(hint).__name__}.")
     try:
-        if "attr" in sys.modules:
-            adapter = _adapter_with_attrs(hint)
-        else:  # then no class is made by it
+        with _attrs_answering(hint):
             adapter = TypeAdapter(hint)
         schema = described(adapter.json_schema(schema_generator=TypeSchema), hint)
     except PydanticUserError as error:
@@ -129,19 +124,14 @@ def read_type(hint: type[T] | Any) -> TypeReader[T]:
     return TypeReader(hint, adapter.validator, schema, adapter.core_schema)
 
 
-def _adapter_with_attrs(hint: Any) -> Any:
-    """Return pydantic's adapter of a hint in which there may be attrs classes."""
+def _attrs_answering(hint: Any) -> AbstractContextManager[None]:
+    """Have the attrs classes in a hint tell pydantic their schemas, for so long."""
+    if "attr" not in sys.modules:  # then no class is made by it
+        return nullcontext()
     # optional: pydantic
-    from pydantic import TypeAdapter
+    from structgen.python_types.attrs_classes import answering, attrs_inside
 
-    # optional: attrs
-    from structgen.python_types.attrs_classes import FilledAdapter, answering, attrs_inside, filled_in
-
-    found = attrs_inside(hint)
-    with answering(found):
-        adapter = TypeAdapter(hint)
-        core = filled_in(adapter.core_schema, found) if found else None
-    return adapter if core is None else FilledAdapter(core)
+    return answering(attrs_inside(hint))
 
 
 def _is_instance(hint: Any) -> bool:
@@ -156,25 +146,22 @@ def _refused_by_pydantic(hint: Any, error: Any) -> UnsupportedError:
     told = str(error).strip().splitlines()[0]
     if error.code in ("class-not-fully-defined", "undefined-annotation"):
         name = _undefined_name(hint)
-        return UnsupportedError(
+        return refuse(
             f"{shown(hint)} refers to {name or 'a name'}, which is not defined.",
-            keyword="type",
-            where="type",
-            cure=f"Define {name or 'it'} at the top of the module, before the first call.",
+            "type",
+            f"Define {name or 'it'} at the top of the module, before the first call.",
         )
     if error.code == "typed-dict-version":
-        return UnsupportedError(
+        return refuse(
             f"{shown(hint)} has a TypedDict of typing, whose fields pydantic cannot read before Python 3.12.",
-            keyword="TypedDict",
-            where="type",
-            cure="Write `from typing_extensions import TypedDict`; it is otherwise the same.",
+            "TypedDict",
+            "Write `from typing_extensions import TypedDict`; it is otherwise the same.",
         )
     if error.code == "schema-for-unknown-type":
-        return UnsupportedError(
+        return refuse(
             f"{shown(hint)} has no JSON Schema: the fields of a class in it are not known.",
-            keyword="type",
-            where="type",
-            cure="If the class is yours, write @dataclass above it; else name a type that JSON can write.",
+            "type",
+            "If the class is yours, write @dataclass above it; else name a type that JSON can write.",
         )
     return _no_schema(hint, told)
 
@@ -193,12 +180,16 @@ def _undefined_name(hint: Any) -> str:
 
 
 def _no_schema(hint: Any, why: str) -> UnsupportedError:
-    return UnsupportedError(
+    return refuse(
         f"{shown(hint)} has no JSON Schema: {why.rstrip('.')}.",
-        keyword="type",
-        where="type",
-        cure="Name a type whose values JSON can write: a pydantic model, a dataclass, list[str], ...",
+        "type",
+        "Name a type whose values JSON can write: a pydantic model, a dataclass, list[str], ...",
     )
+
+
+def refuse(what: str, kind: str, cure: str) -> UnsupportedError:
+    """Return the error of a type that has no schema here."""
+    return UnsupportedError(what, keyword=kind, where="type", cure=cure)
 
 
 def shown(hint: Any) -> str:

@@ -27,7 +27,7 @@ from structgen.errors import OptionError, UnsupportedError
 from structgen.json_grammars.schema_grammar import JsonSchemaGrammar, unwarned_schema
 from structgen.json_text.exact_json import read
 from structgen.limits import Limits
-from structgen.request_reading.request_members import GUIDED, checked, nearest
+from structgen.request_reading.request_members import GUIDED, check, nearest
 from structgen.schema.reading.suspect_keywords import looks_like_schema
 from structgen.text_grammars.composition.structural_tags import structural_tag
 from structgen.text_grammars.composition.tag_fields import fields, some_of, text_of
@@ -214,7 +214,7 @@ def _refuse_tools(target: Mapping[str, Any]) -> None:
 
 def _response_format(kind: str, target: dict[str, Any]) -> _Form:
     where = "response_format"
-    checked(target, where, where)
+    check(target, where, where)
     match kind:
         case "text" | "structural_tag":
             return _Form(kind, target)
@@ -259,7 +259,7 @@ def _json_schema_format(target: dict[str, Any]) -> _Form:
 def _structured_outputs(target: dict[str, Any], before: str = "structured_outputs/") -> _Form:
     """Read vLLM's shape: exactly one of the kinds, and its options. `before`: what places begin with."""
     where = "structured_outputs"
-    checked(target, where, where)
+    check(target, where, where)
     named = [key for key in _SERVED if target.get(key) is not None]
     if len(named) != 1:
         what = f"It says {' and '.join(named) or 'nothing'}."

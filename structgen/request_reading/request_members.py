@@ -144,34 +144,38 @@ disabled between_tools:
 """
 
 _READ: Final = """
-text model instructions regex ebnf guided_decoding_backend; [message] messages; text|[item] input;
-text|[text]|[integer]|[[integer]]|object prompt; response_format response_format; text_settings text;
-structured_outputs structured_outputs; object|text|flag json_schema; object|text structural_tag;
-[tool] tools; text|tool_choice tool_choice; [function] functions; 'none'|'auto'|named function_call;
-flag parallel_tool_calls stream; stream_options stream_options; object extra_body;
-template_settings chat_template_kwargs;
-'none'|'minimal'|'low'|'medium'|'high'|'xhigh'|'max' reasoning_effort; reasoning reasoning
+all: text model regex ebnf guided_decoding_backend; response_format response_format; text_settings text;
+    structured_outputs structured_outputs; object|text|flag json_schema; object|text structural_tag;
+    flag stream; stream_options stream_options; object extra_body
+chat: [message] messages; [function] functions; 'none'|'auto'|named function_call;
+    'none'|'minimal'|'low'|'medium'|'high'|'xhigh'|'max' reasoning_effort
+chat responses: [tool] tools; text|tool_choice tool_choice; flag parallel_tool_calls;
+    template_settings chat_template_kwargs
+completions: text|[text]|[integer]|[[integer]] prompt
+responses: text instructions; text|[item] input; object prompt; reasoning reasoning
 """
 _HANDED: Final = """
-number temperature top_p min_p frequency_penalty presence_penalty repetition_penalty length_penalty;
-count n max_tokens max_completion_tokens max_output_tokens max_tool_calls min_tokens best_of top_logprobs
-    thinking_token_budget;
-integer top_k seed priority truncate_prompt_tokens prompt_logprobs; flag|integer logprobs; numbers logit_bias;
-text|[text] stop stop_regex lora_path; [integer] stop_token_ids allowed_token_ids; [text] bad_words;
-flag echo use_beam_search ignore_eos include_stop_str_in_output skip_special_tokens no_stop_trim
+all: number temperature top_p min_p frequency_penalty presence_penalty repetition_penalty length_penalty;
+    count min_tokens best_of top_logprobs thinking_token_budget;
+    integer top_k seed priority truncate_prompt_tokens prompt_logprobs; numbers logit_bias;
+    text|[text] stop_regex lora_path; [integer] stop_token_ids allowed_token_ids; [text] bad_words;
+    flag echo use_beam_search ignore_eos include_stop_str_in_output skip_special_tokens no_stop_trim
     spaces_between_special_tokens add_generation_prompt continue_final_message add_special_tokens
     return_tokens_as_token_ids return_token_ids return_hidden_states include_reasoning separate_reasoning
-    stream_reasoning background outline; flag|repetitions repetition;
-'whole'|'tokens' choices;
-text suffix chat_template previous_response_id custom_logit_processor; text|object conversation;
-object audio web_search_options prediction moderation image access_programs kv_transfer_params vllm_xargs
-    mm_processor_kwargs session_params;
-[object] documents context_management; [text] modalities include; list logits_processors;
-'auto'|'disabled' truncation
+    stream_reasoning outline; flag|repetitions repetition; 'whole'|'tokens' choices;
+    text chat_template custom_logit_processor; list logits_processors; [text] modalities;
+    object audio web_search_options prediction moderation image access_programs kv_transfer_params
+    vllm_xargs mm_processor_kwargs session_params; [object] documents context_management
+chat: count max_completion_tokens; flag logprobs
+completions: text suffix; integer logprobs
+chat completions: count n max_tokens; text|[text] stop
+responses: flag|integer logprobs; count max_output_tokens max_tool_calls; flag background; [text] include;
+    text previous_response_id; text|object conversation; 'auto'|'disabled' truncation
 """
 _IDLE: Final = """
-'low'|'medium'|'high' verbosity; flag store; object metadata prompt_cache_options extra_headers extra_query;
-text user service_tier safety_identifier prompt_cache_key prompt_cache_retention request_id rid cache_salt
+all: flag store; object metadata prompt_cache_options extra_headers extra_query; text user service_tier
+    safety_identifier prompt_cache_key prompt_cache_retention request_id rid cache_salt
+chat: 'low'|'medium'|'high' verbosity
 """
 
 
@@ -216,35 +220,29 @@ def _shapes(declared: str) -> tuple[Mapping[str, Members], Mapping[str, TaggedSh
 
 SHAPES, UNIONS = _shapes(_SHAPES)
 """Objects with their members, and objects of several shapes."""
-READ: Final = _members(_READ, SHAPES)
-"""Members that say something of the reply, of its prompt, or of how it is sent."""
-HANDED: Final = _members(_HANDED, SHAPES)
-"""Members that are options of whoever generates: which of them it has is its own affair."""
-IDLE: Final = _members(_IDLE, SHAPES)
-"""Members that change nothing of the reply."""
-GUIDED: Final = MappingProxyType({f"guided_{name}": name for name in SHAPES["outputs"]})
-"""vLLM's parameters of before, each with its name of today."""
 ADDRESSES: Final = MappingProxyType({"messages": "chat", "input": "responses", "prompt": "completions"})
 """The member that tells of which address a request is. The least known comes last: a prompt may be stored."""
-_ONLY: Final = MappingProxyType(
-    {
-        "chat": "messages functions function_call reasoning_effort verbosity max_completion_tokens n stop "
-        "max_tokens tools tool_choice parallel_tool_calls chat_template_kwargs",
-        "completions": "prompt suffix n stop max_tokens",
-        "responses": "input prompt instructions max_output_tokens reasoning previous_response_id "
-        "conversation include truncation background max_tool_calls tools tool_choice parallel_tool_calls "
-        "chat_template_kwargs",
-    }
-)
-"""Members that belong to some addresses alone."""
-_ANOTHER: Final = MappingProxyType(
-    {
-        "chat": "flag logprobs",
-        "completions": "integer logprobs; text|[text]|[integer]|[[integer]] prompt",
-        "responses": "object prompt",
-    }
-)
-"""Members whose type is not the same at all addresses."""
+GUIDED: Final = MappingProxyType({f"guided_{name}": name for name in SHAPES["outputs"]})
+"""vLLM's parameters of before, each with its name of today."""
+
+
+def _at_addresses(declared: str) -> Mapping[str, Members]:
+    """Return the members at each address; "": at some. A type that is not the same everywhere is any of them
+    there."""
+    found: dict[str, dict[str, str]] = {address: {} for address in ("", *ADDRESSES.values())}
+    for line in declared.strip().replace("\n    ", " ").splitlines():
+        places, _, members = line.partition(": ")
+        for address in found if places == "all" else ("", *places.split()):
+            for name, kind in _members(members, SHAPES).items():
+                kinds = [*found[address].get(name, kind).split("|"), *kind.split("|")]
+                found[address][name] = "|".join(dict.fromkeys(kinds))
+    return found
+
+
+_LISTS: Final = tuple(map(_at_addresses, (_READ, _HANDED, _IDLE)))
+READ, HANDED, IDLE = (one[""] for one in _LISTS)
+"""Members that say something of the reply, of its prompt, or of how it is sent; those that are options of
+whoever generates: which of them it has is its own affair; those that change nothing of the reply."""
 
 
 @lru_cache(16)
@@ -253,11 +251,8 @@ def members_of(address: str = "") -> Members:
     those of Anthropic's address, which are not those of the other ones."""
     if address == "messages":
         return SHAPES["anthropic"]
-    elsewhere = {name for other in _ONLY.values() for name in other.split()}
-    elsewhere -= set(_ONLY.get(address, " ".join(elsewhere)).split())
-    every = {**READ, **{name: SHAPES["outputs"][key] for name, key in GUIDED.items()}, **HANDED, **IDLE}
-    every |= _members(_ANOTHER.get(address, ""), SHAPES)
-    return {name: kind for name, kind in every.items() if name not in elsewhere}
+    found = {name: SHAPES["outputs"][key] for name, key in GUIDED.items()}
+    return found | {name: kind for one in _LISTS for name, kind in one[address].items()}
 
 
 def read_members(request: Mapping[str, Any], address: str = "") -> dict[str, Any]:
@@ -278,12 +273,6 @@ def read_members(request: Mapping[str, Any], address: str = "") -> dict[str, Any
             more, {name: kind for name, kind in known.items() if name != "extra_body"}, "extra_body"
         )
     return whole
-
-
-def checked(value: Any, kind: str, place: str) -> Any:
-    """Return a value that is of a type. Errors: those of `read_members`."""
-    _check(value, kind, place)
-    return value
 
 
 def nearest(name: Any, known: Iterable[str]) -> str:
@@ -322,9 +311,9 @@ _MOST_NAMED: Final = 30
 """An error names all members that are known where they are fewer."""
 
 
-def _check(value: Any, kind: str, place: str) -> None:
-    """Raise OptionError for a value that is not of a type. Of the kinds that its outside fits, the first says
-    what is wrong inside."""
+def check(value: Any, kind: str, place: str) -> None:
+    """Raise OptionError, as `read_members` does, for a value that is not of a type. Of the kinds that its
+    outside fits, the first says what is wrong inside."""
     first: OptionError | None = None
     for one in kind.rstrip("!").split("|"):
         if not _fits(value, one):
@@ -347,7 +336,7 @@ def _fits(value: Any, kind: str) -> bool:
 def _check_parts(value: Any, kind: str, place: str) -> None:
     if kind[0] == "[":
         for at, one in enumerate(value):
-            _check(_plain(one), kind[1:-1], f"{place}/{at}")
+            check(_plain(one), kind[1:-1], f"{place}/{at}")
     elif kind in SHAPES:
         _check_members(value, SHAPES[kind], place)
     elif kind in UNIONS:
@@ -379,7 +368,7 @@ def _check_members(value: Mapping[str, Any], known: Members, place: str) -> None
                 where=where,
                 cure=nearest(name, known) + (listed or "Leave it out."),
             )
-        _check(_plain(one), kind, where)
+        check(_plain(one), kind, where)
     for name, kind in known.items():
         if kind.endswith("!") and value.get(name) is None:
             raise OptionError("It is missing.", where=before + name, cure=f"Give {name}.")

@@ -1,5 +1,5 @@
-"""The report of draws, a JSON value: where the grammar removed mass, how fields are distributed, how masking
-would differ, and the accuracy limit of an imperfect checker.
+"""The report of draws, a JSON value: where the grammar removed mass, how fields are distributed, and how
+masking would differ.
 
 `report` computes the numbers; `rows_of` tells them in words, and `report_page` makes an HTML page of them.
 """
@@ -48,22 +48,14 @@ class Estimate(NamedTuple):
         return f"{'proven' if self.is_proven else '95 %'}: {between(form(self.low), form(self.high))}"
 
 
-def report(
-    samples: Samples[Any], false_accepts: float | None = None, masked: Samples[Any] | None = None
-) -> Report:
+def report(samples: Samples[Any], masked: Samples[Any] | None = None) -> Report:
     """Return the report of draws.
 
     `masked`: draws with method "masked" from the same target, for comparison. Without them, masking's shares
-    are computed from the draws themselves, if these cover most of its law. Raises OptionError for a wrong
-    share, and for `masked` draws of another target or method. Cost: a standard error for each token position
-    and each value that is shown.
+    are computed from the draws themselves, if these cover most of its law. Raises OptionError for `masked`
+    draws of another target or method. Cost: a standard error for each token position and each value that is
+    shown.
     """
-    if false_accepts is not None and not 0 <= false_accepts < 1:
-        raise OptionError(
-            f"{false_accepts!r} is no share of false accepts.",
-            where="false_accepts",
-            cure="Give a number from 0, below 1.",
-        )
     if masked is not None:
         _check_comparable(samples, masked)
     masks = _masks(samples)
@@ -88,7 +80,6 @@ def report(
         "removed_by_position": [] if masks is None else _positions(samples, masks),
         "fields": fields,
         "fields_left_out": left_out,
-        **({} if false_accepts is None else {"ceiling": _ceiling(samples, false_accepts)}),
     }
 
 
@@ -98,12 +89,6 @@ def rows_of(samples: Samples[Any], found: Report) -> list[tuple[str, str]]:
     rows = samples.facts()
     if found["divergence_of_masking"] is not None:
         rows.append(("KL(target || masked)", f"{found['divergence_of_masking'].told('{:.4f}'.format)} nats"))
-    if ceiling := found.get("ceiling"):
-        told = "none: less than that share of the model's texts is accepted at all"
-        if ceiling["right"] is not None:
-            reached, right = ceiling["right_given_accepted"], ceiling["right"]
-            told = f"{reached.told()} right, given accepted, where {right.told()} are right"
-        rows.append(("ceiling", told))
     worst = sorted(found["removed_by_position"], key=lambda one: -one["removed"].value * one["reached"])
     worst = [one for one in worst[:5] if one["removed"].value >= NOTHING]
     for one in sorted(worst, key=lambda one: int(one["position"])):
@@ -279,32 +264,6 @@ def _mean(samples: Samples[Any], found: list[dict[Any, Any]]) -> Estimate | None
     column = np.array(numbers, np.float64)
     mean = float(samples.weights @ column)
     return _estimate(mean, samples.half_width_of(column - mean), -math.inf, math.inf)
-
-
-def _ceiling(samples: Samples[Any], false_accepts: float) -> dict[str, Any]:
-    """Return the accuracy limit of an imperfect checker for any number of draws (*Inference Scaling fLaws*,
-    Stroebl, Kapoor, Narayanan 2024).
-
-    `right` is a, the share of right texts among the model's own, from the accepted share Z = a + (1 - a) f.
-    This assumes that all right texts are accepted; it is None if f > Z, which contradicts that.
-    """
-    low, high = (math.exp(one) for one in samples.log_z_bounds)
-    # Without an estimate, use the middle of the proven bounds.
-    accepted = (low + high) / 2 if math.isnan(samples.log_z) else math.exp(samples.log_z)
-    right = reached = None
-    if accepted > false_accepts:
-        ends = [max((share - false_accepts) / (1 - false_accepts), 0.0) for share in (accepted, low, high)]
-        is_proven = samples.log_z_interval is None
-        right = Estimate(ends[0], ends[1], ends[2], is_proven)
-        ends = [ceiling_of(one, false_accepts) for one in ends]
-        reached = Estimate(ends[0], ends[1], ends[2], is_proven)
-    return {"false_accepts": false_accepts, "right": right, "right_given_accepted": reached}
-
-
-def ceiling_of(right: float, false_accepts: float) -> float:
-    """Return P(right | accepted) = a / (a + (1 - a) f); 1 if nothing wrong is accepted."""
-    wrong = (1 - right) * false_accepts
-    return right / (right + wrong) if wrong > 0 else 1.0
 
 
 def _known(value: float) -> float | None:

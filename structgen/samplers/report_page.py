@@ -36,7 +36,7 @@ _TEMPLATE: Final = """\
 {% endfor %}
 <div class=cards>{% for value, name, more in cards %}
 <div class=card><b>{{ value }}</b><span>{{ name }}</span><i class=faint>{{ more }}</i></div>{% endfor %}</div>
-<p>Z is the probability that the model, left alone, writes a valid text that ends in time. {{ proven }}</p>
+<p>Z is the probability that the model, left alone, writes a valid text that ends in time. Proven of it: {{ proven }}.</p>
 {% if not weights %}
 <p class=warning>There is no draw. What is known of the valid texts is the bracket around Z; a larger budget may find some.</p>
 {% else %}
@@ -115,20 +115,6 @@ To see what masking would say, draw the same with --method masked, and give that
 {% endif %}
 {% endif %}
 
-{% if ceiling %}
-<h2>The ceiling of a checker that errs</h2>
-<p>The checker passes {{ ceiling.false_accepts|percent }} of the wrong texts. Drawing until it says yes then has a ceiling that
-no number of draws lifts: <strong>P(right | accepted) = a / (a + (1 &minus; a) f)</strong>, a being the share of right texts
-among the model's own.
-{% if ceiling.right %}
-Of the model's texts a share Z is accepted, so if every right text is, a = (Z &minus; f) / (1 &minus; f) =
-{{ ceiling.right.told() }}, and of the accepted texts at most {{ ceiling.right_given_accepted.told() }} are right.
-{% else %}
-Less than that share of the model's texts is accepted at all (Z), which cannot be where the texts are checked by it alone: f
-is lower than was said, or the grammar refuses most of what the checker would pass.
-{% endif %}</p>
-{% endif %}
-
 {% if texts %}
 <h2>{{ "All texts" if is_whole else "The likeliest texts" }}</h2>
 <table><tr><th class=number>share</th><th>text</th></tr>
@@ -153,7 +139,7 @@ def page_of(samples: Samples[Any], found: Report) -> str:
         found=found,
         samples=samples,
         cards=_cards(samples, found),
-        proven=_proven(*samples.bracket),
+        proven=dict(samples.facts())["Z, proven"],
         weights=weights,
         half=sum(1 for mass in accumulate(weights) if mass < 0.5) + 1,
         heaviest=[
@@ -169,7 +155,6 @@ def page_of(samples: Samples[Any], found: Report) -> str:
         ),
         parts=_parts,
         number="{:,.4g}".format,
-        ceiling=found.get("ceiling"),
         texts=shares[:_TEXTS],
         is_whole=len(shares) <= _TEXTS,
         run=[*samples.facts(), *about],
@@ -204,21 +189,8 @@ def _cards(samples: Samples[Any], found: Report) -> list[tuple[str, str, str]]:
     if (divergence := found["divergence_of_masking"]) is not None:
         nats = divergence.interval("{:.3f}".format)
         cards += [(f"{divergence.value:.3f}", "nats: KL of masking against the target", nats)]
-    if (reached := found.get("ceiling", {}).get("right_given_accepted")) is not None:
-        cards += [(percent(reached.value), "ceiling: right, given accepted", reached.interval())]
     rows = f"{done.model_rows / len(samples.texts):,.1f} for each draw" if samples.texts else "no draw yet"
     return [*cards, (f"{done.model_rows:,}", "model rows", rows)]
-
-
-def _proven(lower: float, upper: float) -> str:
-    """Return what is proven of Z, in words."""
-    if lower == upper:
-        return "Every valid text is known, so it is known exactly."
-    if (lower, upper) == (0.0, 1.0):
-        return "This method proves nothing of it."
-    if number(lower) == number(upper):
-        return f"It is {number(upper)}, to the digits shown: that is proven, not estimated."
-    return f"It lies between {number(lower)} and {number(upper)}: that is proven, not estimated."
 
 
 def _removed(samples: Samples[Any], found: Report) -> dict[str, Any]:

@@ -3,11 +3,11 @@
 What comes in: requests of OpenAI's and Anthropic's protocols, from anybody. What goes out: replies, whole or
 as they are written. The engine batches them; nothing here waits in a thread.
 
-1. `app` makes the application: addresses, keys, limits, errors, clients that go away. `server_options` is
-   what may be chosen, `server_metrics` what is counted.
+1. `app` makes the application: addresses, keys, limits, errors, streams, clients that go away.
+   `server_options` is what may be chosen, `server_metrics` what is counted.
 2. `answer_shape` is what an address is: its bodies are read, and answers are written, whole or as events.
    `chat_shape`, `response_shape` and `message_shape` are the four of them.
-3. `request_fields` reads what all bodies share, `served_model` turns a body into requests of the engine:
-   prompts by the chat template, grammars by `sg.read_request`.
+3. `request_fields` reads what all bodies share, and messages; `served_model` turns a body into requests of
+   the engine: prompts by the chat template, grammars by `sg.read_request`.
 4. `reply_parts` splits a text, whole or so far, into thoughts, text and calls.
 """

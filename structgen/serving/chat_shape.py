@@ -49,9 +49,9 @@ class CompletionShape(AnswerShape):
         but cut short, for one of whose values some were closed because they repeated themselves, for an
         outline that did not fit, and for listed values, whether they were compared as a whole or not."""
         likeliest, usage = self.asked.likeliest, result.usage
-        probabilities = probabilities_of(result, self.asked.requests[0].grammar)
+        compared = any(step.state for step in result.steps)
         told = {
-            "probabilities": probabilities,
+            "probabilities": compared and probabilities_of(result, self.asked.requests[0].grammar),
             "closed_values": list(usage.closed),
             "shortened_outline": usage.outline,
             "token_by_token": usage.choices,

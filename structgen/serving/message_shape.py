@@ -10,8 +10,8 @@ from typing import Any, Final
 from structgen.engine.requests import Result
 from structgen.serving.answer_shape import AnswerShape, Event
 from structgen.serving.api_errors import ApiError
-from structgen.serving.chat_messages import content_text
 from structgen.serving.reply_parts import Delta, PartKind, ReplyPart, ReplyParts, usage_of
+from structgen.serving.request_fields import content_text
 from structgen.serving.served_model import AskedTexts, ServedModel
 
 _SAME: Final = (

@@ -1,7 +1,9 @@
-"""The members that bodies share: which are offered, how tokens are chosen, how many there may be."""
+"""The members that bodies share: which are offered, how tokens are chosen, how many there may be, and the
+messages of a conversation."""
 
 from __future__ import annotations
 
+import json
 import secrets
 from collections.abc import Mapping
 from types import MappingProxyType
@@ -12,6 +14,8 @@ from structgen.engine.strategies.repetitions import repetitions_of
 from structgen.errors import OptionError
 from structgen.request_reading.request_members import HANDED, members_of, nearest, read_members
 from structgen.serving.api_errors import ApiError, unsupported
+from structgen.tool_calls.custom_tools import INPUT
+from structgen.tool_calls.tool_format import ToolFormat
 
 _OFFERED: Final = frozenset(
     "n seed stop logit_bias logprobs top_logprobs max_tokens max_completion_tokens max_output_tokens "
@@ -31,6 +35,10 @@ _HARMLESS: Final = MappingProxyType(
     }
 )
 """Other members, with the values that do not change the text; None: any value."""
+_ROLES: Final = MappingProxyType({"developer": "system", "function": "tool"})
+"""Roles under which templates know others."""
+_TEXTS: Final = ("text", "input_text", "output_text", "refusal")
+"""Kinds of parts that are text."""
 
 
 def check_members(body: Mapping[str, Any], address: str) -> dict[str, Any]:
@@ -102,3 +110,67 @@ def usage_wanted(body: Mapping[str, Any]) -> bool:
     if not body.get("stream"):
         raise ApiError("stream_options is of streams. Leave it out.", param="stream_options")
     return bool(options.get("include_usage"))
+
+
+def read_messages(given: Any, format: ToolFormat | None, where: str = "messages") -> list[dict[str, Any]]:
+    """Return messages, whose members are known, with text as content, and arguments of earlier calls as the
+    format's template takes them. Errors: ApiError, with the place, for none at all and for parts that are no
+    text."""
+    if not given:
+        raise ApiError(f"{where} is a list of one message or more.", param=where)
+    found: list[dict[str, Any]] = []
+    names: dict[str, str] = {}
+    for at, message in enumerate(given):
+        role = _ROLES.get(message["role"], message["role"])
+        made = {"role": role, "content": content_text(message.get("content"), f"{where}/{at}/content")}
+        if message.get("reasoning_content"):
+            made["reasoning_content"] = message["reasoning_content"]
+        old = message.get("function_call")
+        calls = message.get("tool_calls") or ([] if old is None else [{"function": old}])
+        if calls:
+            made["tool_calls"] = [
+                _call(one, f"{where}/{at}/tool_calls/{index}", format) for index, one in enumerate(calls)
+            ]
+            names |= {one["id"]: one["function"]["name"] for one in made["tool_calls"]}
+        elif role == "tool":
+            identity = message.get("tool_call_id") or ""
+            made |= {"tool_call_id": identity, "name": message.get("name") or names.get(identity, "")}
+            made["role"] = role if format is None else format.role
+        elif role == "assistant" and message.get("content") is None:
+            raise ApiError(f"{where}/{at}/content is missing. Give a text, or tool_calls.", param=where)
+        found.append(made)
+    return found
+
+
+def content_text(content: Any, where: str, first: int = 0) -> str:
+    """Return the text of a message's content: a text, null, or a list of parts that are texts, the `first` of
+    which is so many behind the place. Errors: ApiError for a part that is no text."""
+    if content is None or isinstance(content, str):
+        return content or ""
+    texts = []
+    for at, part in enumerate(content, first):
+        kind = part["type"]
+        if kind not in _TEXTS:
+            raise ApiError(
+                f"{where}/{at} is {kind!r}: text alone is read. Describe it in words.",
+                param=where.partition("/")[0],
+            )
+        texts.append(part["refusal" if kind == "refusal" else "text"])
+    return "\n".join(texts)
+
+
+def _call(given: Any, where: str, format: ToolFormat | None) -> dict[str, Any]:
+    """Return an earlier call, its arguments as an object or as JSON text."""
+    called = given.get("function") or {
+        **given["custom"],
+        "arguments": {INPUT: given["custom"]["input"]},
+    }
+    arguments = called.get("arguments") or "{}"
+    try:
+        value = json.loads(arguments) if isinstance(arguments, str) else arguments
+    except (ValueError, RecursionError):
+        raise ApiError(f"{where}: the arguments are no JSON.", param=where.partition("/")[0]) from None
+    as_text = format is not None and format.history == "text"
+    written = json.dumps(value, ensure_ascii=False) if as_text else value
+    function = {"name": called["name"], "arguments": written}
+    return {"id": given.get("id") or "", "type": "function", "function": function}

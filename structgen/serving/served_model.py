@@ -20,14 +20,13 @@ from structgen.limits import Limits
 from structgen.request_reading.request_reader import SERVED, ReadRequest, read_request
 from structgen.serving import request_fields as fields
 from structgen.serving.api_errors import ApiError
-from structgen.serving.chat_messages import read_messages
 from structgen.serving.reply_parts import ReplyParts
 from structgen.tool_calls.format_rows import FORMATS, format_of
 from structgen.tool_calls.tool_format import ToolFormat
 from structgen.typed.tool_prompts import (
-    EMBEDDED_FORMAT,
     EMBEDDED_POLICIES,
     embedded_prompt,
+    model_format,
     plain_chat,
     specials_of,
     template_tools,
@@ -112,7 +111,8 @@ class ServedModel:
         they have another shape there. Errors: ApiError, and those of grammars, prompts and options."""
         read = read_request(self._calling(body), policies=self.policies, limits=self.limits)
         format = self.format if read.tools and read.choice.mode != "none" else None
-        messages = read_messages(body.get(where) if given is None else given, format or self._format, where)
+        given = body.get(where) if given is None else given
+        messages = fields.read_messages(given, format or self._format, where)
         thinking, flags = self._thoughts(body)
         grammar = read.grammar(format, specials=specials_of(self.engine)) if format else read.grammar()
         likeliest = fields.count_of(body, "top_logprobs", most=MOST_LIKELIEST)
@@ -173,7 +173,7 @@ class ServedModel:
         )
         if made.max_tokens is not None:
             return made
-        thoughts = most_tokens(made.thinking)
+        thoughts = 0 if made.thinking is None else most_tokens(made.thinking)
         found = self.engine.reading.read(made, besides=thoughts)
         room = self.engine.model.context - len(found.tokens) - thoughts
         shortened = made.shortened or found.shortened
@@ -210,15 +210,8 @@ class ServedModel:
     @cached_property
     def format(self) -> ToolFormat:
         """How the model writes calls. Errors: OptionError where nothing tells it."""
-        prompts = self.engine.prompts
-        if self._format is not None:
-            return self._format
-        if prompts.is_embedded:
-            return FORMATS[EMBEDDED_FORMAT]
         try:
-            if not prompts.has_template():
-                raise OptionError("The model has no chat template that would show how it writes calls.")
-            return format_of(prompts.template_holder())
+            return self._format or model_format(self.engine.prompts)
         except OptionError as error:
             cure = f"Leave it out, or have the server started with --tool-format NAME: {', '.join(FORMATS)}."
             raise OptionError(error.what, where="tools", cure=cure) from None
@@ -244,8 +237,8 @@ class ServedModel:
             messages,
             schema is not None,
             with_outline=body.get("outline"),
-            is_choice=bool(listed(answer).texts),
-            thinks_until=text_behind(thinking),
+            is_choice=answer is not None and bool(listed(answer).texts),
+            thinks_until="" if thinking is None else text_behind(thinking),
             template=template,
             marks=marks,
         )
@@ -265,8 +258,8 @@ class ServedModel:
 
             question = replace(question, with_outline=bool(body.get("outline")))
 
-        most, besides = _most_tokens(body), most_tokens(thinking)
-        return self.engine.reading.fitted(question, outlines, most, besides, read_plain)
+        besides = 0 if thinking is None else most_tokens(thinking)
+        return self.engine.reading.fitted(question, outlines, _most_tokens(body), besides, read_plain)
 
     def _thoughts(self, body: Mapping[str, Any]) -> tuple[Thinking | None, dict[str, Any]]:
         """Return the thoughts before a reply, and what the chat template is told of them: on or off by the

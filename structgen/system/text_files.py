@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from structgen.errors import GrammarError, LimitError, OptionError
+from structgen.errors import GrammarError, OptionError
 
 _TO_SCHEMAS = "Read a JSON Schema with sg.json_schema; in the shell: --schema FILE."
 
@@ -60,14 +60,3 @@ def grammar_text(given: str | os.PathLike[str], where: str, cure: str) -> tuple[
             return text, file
         raise GrammarError("This is JSON, not a grammar.", where=file or where, cure=_TO_SCHEMAS)
     return text, file
-
-
-@contextmanager
-def errors_name(file: str | None) -> Iterator[None]:
-    """Put a file's name before the place of each error of a block; None: there is no file."""
-    try:
-        yield
-    except (GrammarError, LimitError) as error:
-        if file is not None:
-            error.name_file(file)
-        raise

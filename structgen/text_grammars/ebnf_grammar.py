@@ -10,12 +10,12 @@ from typing import Any, Final
 
 from structgen.automata.regex.ecma_text import ecma_text
 from structgen.automata.regex.syntax_tree import Node
-from structgen.errors import GrammarError, GrammarWarning, options_named, warning_level
+from structgen.errors import GrammarError, GrammarWarning, errors_name, options_named, warning_level
 from structgen.language.ir import Formula
 from structgen.language.remarks import Remarks
 from structgen.limits import Limits
 from structgen.system.public_calls import THIS_CALL
-from structgen.system.text_files import errors_name, grammar_text
+from structgen.system.text_files import grammar_text
 from structgen.text_grammars.context_free.context_free_language import ContextFree, PatternLanguage
 from structgen.text_grammars.context_free.ebnf_reader import parse_ebnf
 from structgen.text_grammars.context_free.rules import Rule, reached

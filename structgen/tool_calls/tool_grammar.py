@@ -6,8 +6,9 @@ import re
 import warnings
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
+from functools import cache
 from itertools import filterfalse
-from typing import Any, Final, Literal
+from typing import Any, Literal
 
 from structgen.errors import OptionError, ToolWarning, UnsupportedError, options_named, warning_level
 from structgen.json_grammars.schema_grammar import json_schema
@@ -35,8 +36,11 @@ from structgen.tool_calls.tool_choices import ToolChoice, read_choice
 from structgen.tool_calls.tool_definitions import Tool, read_tools
 from structgen.tool_calls.tool_format import ToolFormat
 
-_BETWEEN_CALLS: Final = r"[ \t\n\r]{0,8}"
-"""What stands between calls where no text may."""
+
+@cache
+def _between_calls() -> TextGrammar:
+    """Return what stands between calls where no text may."""
+    return regex(r"[ \t\n\r]{0,8}")
 
 
 @options_named('sg.tools([function], format="hermes")')
@@ -199,7 +203,7 @@ class _Builder:
         if choice.mode == "auto":
             return self.in_text({one: self.calls(choice, one) for one in trigger}, choice.most)
         call = self.calls(choice)
-        more = (regex(_BETWEEN_CALLS) + call).repeat(0, None if choice.most is None else choice.most - 1)
+        more = (_between_calls() + call).repeat(0, None if choice.most is None else choice.most - 1)
         return sequence(self.spelled(self.row.lead), call, more)
 
     def in_text(self, rests: Mapping[str, TextGrammar], most: int | None) -> TextGrammar:

@@ -42,7 +42,7 @@ from structgen.errors import (
 from structgen.typed.local import Local
 from structgen.typed.options import TypedOptions
 from structgen.typed.outcomes import Outcome
-from structgen.typed.partial import Partial, PartialDocument, PartialReply
+from structgen.typed.partial import Partial, PartialDocument, progress_of
 from structgen.typed.prompts import PromptSource, Template, source_of
 from structgen.typed.typed_draws import Sampler, check_names, drawn
 from structgen.typed.waiting import each, now
@@ -108,57 +108,72 @@ class Asking:
         return outcome.value
 
     async def partials(
-        self, source: PromptSource, *, detailed: bool = False
+        self, source: PromptSource, document: PartialDocument | None = None, *, detailed: bool = False
     ) -> AsyncGenerator[Partial[Any], None]:
-        """Yield what there is after each piece of text; the last one has the outcome."""
+        """Yield what there is after each piece of text; the last partial has the outcome. There is one
+        attempt. `document` follows the text, where its items are handed out.
+
+        Errors: GenerationError as soon as a part that closes is refused by its type, and at the end; with
+        `detailed` the outcome has it, and the partials end before it.
+        """
         writer, wanted = await self._writer(), self.wanted
-        progress, warn = progress_of(writer, wanted), self.warn_if_shortened
-        stream = followed(writer, wanted, source, progress, warn, detailed=detailed)
-        async with aclosing(stream) as partials:
-            async for one in partials:
-                yield one
+        if document is not None:
+            wanted = replace(wanted, waits=self.waits or self.form.asynchronous)
+        progress = document or progress_of(self.form, functools.partial(writer.read, wanted))
+        ended, is_refused = list[Result](), False
+        async with aclosing(writer.stream(wanted, source, ended.append)) as pieces:
+            async for piece in pieces:
+                if is_refused:
+                    continue
+                try:
+                    partial = progress.add(piece)
+                except GenerationError:
+                    if not detailed:
+                        raise
+                    is_refused = True
+                else:
+                    yield partial
+        outcome = judged(self.form, ended[0], 1, None)
+        if detailed:
+            outcome = with_details(outcome, writer, wanted, source)
+        else:
+            self.warn_if_shortened(ended[0])
+            _ = outcome.value  # its error is raised here
+        yield progress.last(outcome)
 
     async def items(self, source: PromptSource) -> AsyncGenerator[Any, None]:
         """Yield the items of a list as they close."""
-        waits = self.waits or self.form.asynchronous
-        writer, wanted, known = self.model(), replace(self.wanted, waits=waits), 0
-        document = progress_of(writer, wanted)
-        assert isinstance(document, PartialDocument), "replies have no items"
-        partials = followed(writer, wanted, source, document, self.warn_if_shortened)
-        async with aclosing(partials):
+        document, known = PartialDocument(self.form.parts, wrapped=self.form.is_wrapped), 0
+        async with aclosing(self.partials(source, document)) as partials:
             async for _ in partials:
                 items, known = document.closed_items(known)
                 for item in items:
                     yield item
 
     def warn_if_shortened(self, result: Result) -> None:
-        """Warn, once for the function, whoever gets a value alone."""
-        if not self.has_warned:
-            self.has_warned = warn_if_shortened(self.name, self.model(), result)
-
-
-def warn_if_shortened(name: str, writer: Writer, result: Result) -> bool:
-    """Warn of a text that its budget shortened, and tell whether it was. The warning names the first caller
-    outside of this package."""
-    if result.error is not None:
-        return False  # which tells more
-    if result.usage.outline:
-        cure = "Shorten the prompt, or lower max_tokens=; outline=False leaves the outline out."
-        what = f"{name}: {result.usage.outline} {cure}"
-        warnings.warn(ShortenedWarning(what), stacklevel=warning_level())
-    cure = f"Raise {writer.bound}=; `finish_reason` of a detailed result says whether it is enough."
-    match result.finish_reason:
-        case FinishReason.STEERED:
-            what = f"The document was closed early, so that it ends within {writer.bound}"
-        case FinishReason.MAX_TOKENS:
-            what = f"The text was cut off at {writer.bound}"
-        case FinishReason.REPETITION:
-            what = f"The document has a value that was closed early: {'; '.join(result.usage.closed)}"
-            cure = "`usage.closed` of a detailed result tells it; sg.Sampling(repetition=None) closes none."
-        case _:
-            return bool(result.usage.outline)
-    warnings.warn(ShortenedWarning(f"{name}: {what}. {cure}"), stacklevel=warning_level())
-    return True
+        """Warn, once for the function, whoever gets a value alone of a text that its budget shortened. The
+        warning names the first caller outside of this package."""
+        if self.has_warned or result.error is not None:
+            return  # the error tells more
+        told, bound = list[str](), self.model().bound
+        if result.usage.outline:
+            cure = "Shorten the prompt, or lower max_tokens=; outline=False leaves the outline out."
+            told.append(f"{result.usage.outline} {cure}")
+        cure = f"Raise {bound}=; `finish_reason` of a detailed result says whether it is enough."
+        match result.finish_reason:
+            case FinishReason.STEERED:
+                told.append(f"The document was closed early, so that it ends within {bound}. {cure}")
+            case FinishReason.MAX_TOKENS:
+                told.append(f"The text was cut off at {bound}. {cure}")
+            case FinishReason.REPETITION:
+                cure = (
+                    "`usage.closed` of a detailed result tells it; sg.Sampling(repetition=None) closes none."
+                )
+                closed = "; ".join(result.usage.closed)
+                told.append(f"The document has a value that was closed early: {closed}. {cure}")
+        for text in told:
+            warnings.warn(ShortenedWarning(f"{self.name}: {text}"), stacklevel=warning_level())
+        self.has_warned = bool(told)
 
 
 def judged(form: WantedForm, tried: Result, attempts: int, best: GenerationError | None) -> Outcome[Any]:
@@ -227,52 +242,6 @@ def with_details(
         confidences=confidences_of(result, form.grammar, tokenizer, form.holder),
         prompt=prompt,
     )
-
-
-def progress_of(writer: Writer, wanted: WantedText) -> PartialDocument | PartialReply:
-    """Return what follows a new text, which is JSON where its form has a schema, or a new reply that may call
-    tools."""
-    form, use = wanted.form, wanted.form.tools
-    if use is not None:
-        return PartialReply(lambda text: use.so_far(writer.read(wanted, text)))
-    return PartialDocument(form.parts, free=form.schema is None, wrapped=form.is_wrapped or form.is_said)
-
-
-async def followed(
-    writer: Writer,
-    wanted: WantedText,
-    source: PromptSource,
-    progress: PartialDocument | PartialReply,
-    warn: Callable[[Result], Any],
-    *,
-    detailed: bool = False,
-) -> AsyncGenerator[Partial[Any], None]:
-    """Yield what there is after each piece of text; the last partial has the outcome. There is one attempt.
-    `warn` is called with the result.
-
-    Errors: GenerationError as soon as a part that closes is refused by its type, and at the end; with
-    `detailed` the outcome has it, and the partials end before it.
-    """
-    ended, is_refused = list[Result](), False
-    async with aclosing(writer.stream(wanted, source, ended.append)) as pieces:
-        async for piece in pieces:
-            if is_refused:
-                continue
-            try:
-                partial = progress.add(piece)
-            except GenerationError:
-                if not detailed:
-                    raise
-                is_refused = True
-            else:
-                yield partial
-    outcome = judged(wanted.form, ended[0], 1, None)
-    if detailed:
-        outcome = with_details(outcome, writer, wanted, source)
-    else:
-        warn(ended[0])
-        _ = outcome.value  # its error is raised here
-    yield progress.last(outcome)
 
 
 def _found(module: str, name: str) -> Any:

@@ -12,7 +12,6 @@ from for_each import for_each
 
 import structgen
 from structgen.cli import SUMMARIES
-from structgen.cli.command_words import MEANT
 from structgen.cli.flags import OF_ENGINE, OF_REQUEST, OF_SAMPLING, OF_TOOLS, POLICIES
 from structgen.system import resources
 from structgen.system.resources import MODELS
@@ -74,43 +73,6 @@ def told_of(word: str) -> str:
     with pytest.raises(Exception, match="No such command") as caught:
         GROUP.main([word], prog_name="structgen", standalone_mode=False)
     return str(caught.value.message)  # type: ignore[attr-defined]
-
-
-@for_each(
-    ("word", "command"),
-    [
-        ("validate", "check"),
-        ("draw", "sample"),
-        ("batch", "bulk"),
-        ("lint", "check"),
-        ("verify", "check"),
-        ("compile", "warmup"),
-        ("run", "generate"),
-        ("chat", "generate"),
-        ("complete", "generate"),
-        ("ask", "generate"),
-        ("tokenize", "explain"),
-        ("masks", "maskbench"),
-        ("benchmark", "maskbench"),
-        ("server", "serve"),
-        ("install", "models"),
-        ("Validat", "check"),
-    ],
-)
-def test_a_word_of_other_tools_names_the_command_of_its_meaning(word: str, command: str) -> None:
-    assert f"No such command '{word}'. Did you mean '{command}" in told_of(word)
-    assert SUMMARIES[command] in told_of(word)
-
-
-def test_each_word_names_a_command_that_there_is_with_its_options() -> None:
-    known = GROUP.commands
-    words = [word for group in MEANT.values() for word in group.split()]
-    assert len(words) == len(set(words)) and not set(words) & set(known)
-    for meant in MEANT:
-        command, *options = meant.split()
-        assert set(options) <= {name for one in known[command].params for name in one.opts}, meant
-    for word in words:
-        assert "Did you mean" in told_of(word)
 
 
 @for_each("command", sorted(SUMMARIES))

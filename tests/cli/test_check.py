@@ -250,9 +250,8 @@ def test_a_line_feed_at_the_end_is_named() -> None:
     """The hint is there only if the line feed is the only fault; the pattern that it proposes is right."""
     told = check_text("2024\n", "--regex", "[0-9]{4}").stdout
     assert "The text ends in a line feed. Remove it" in told
-    assert told.splitlines()[-1].endswith(r"[0-9]{4}\n?")
-    assert check_text("2024\n", "--regex", r"[0-9]{4}\n?").exit_code == 0
-    assert check_text("a\n", "--regex", "a|b").stdout.endswith("(?:a|b)\\n?\n")
+    assert told.splitlines()[-1].endswith(r" (?:[0-9]{4})\n?")
+    assert check_text("2024\n", "--regex", r"(?:[0-9]{4})\n?").exit_code == 0
     for other in ("2024\n2025\n", "202\n", "2024 \n"):
         assert "line feed" not in check_text(other, "--regex", "[0-9]{4}").stdout
 

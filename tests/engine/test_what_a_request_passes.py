@@ -4,6 +4,7 @@ counted. The numbers are ceilings: a change may lower them."""
 from __future__ import annotations
 
 import sys
+import threading
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
@@ -22,18 +23,20 @@ PROMPT = "Ada Lovelace is 36 years old."
 
 
 def passed(work: Callable[[], Any]) -> set[CodeType]:
-    """Return the functions of the package that are called, compiled ones too."""
+    """Return the functions of the package that are called, compiled ones and those of new threads too."""
     found: set[CodeType] = set()
 
     def note(frame: FrameType, event: str, arg: Any) -> None:
         if event == "call" and Path(frame.f_code.co_filename).is_relative_to(PACKAGE):
             found.add(frame.f_code)
 
+    threading.setprofile(note)
     sys.setprofile(note)
     try:
         work()
     finally:
         sys.setprofile(None)
+        threading.setprofile(None)
     return found
 
 

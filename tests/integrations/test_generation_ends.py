@@ -16,7 +16,7 @@ from small_llama import END, TOKENIZER, WIDTH, batch, opinionated
 
 import structgen as sg
 from structgen.integrations import generation_ends
-from structgen.integrations.transformers import LogitsProcessor, custom_generate
+from structgen.integrations.transformers import LogitsProcessor
 
 pytestmark = pytest.mark.filterwarnings("ignore:generate stops")
 SPECIAL = next(token for token in TOKENIZER.special_ids if token != END)
@@ -189,12 +189,3 @@ def test_a_difference_is_told_once(eos: str, monkeypatch: pytest.MonkeyPatch) ->
     assert len(found) == expected
     assert all(f"Pass eos_token_id=[{END}] to generate." in one for one in found)
     assert not told(ENDS[eos], 1)
-
-
-@pytest.mark.parametrize("eos", ["another", "none", "text"])
-def test_our_own_loop_ends_its_texts_too(eos: str) -> None:
-    model, inputs = of(ENDS[eos]), batch("one", "number two")
-    inside = custom_generate(OBJECT, TOKENIZER)
-    out = model.generate(**inputs, custom_generate=inside, max_new_tokens=MOST, do_sample=False)
-    for row in out[:, inputs["input_ids"].shape[1] :].tolist():
-        assert document(row, {END})["by"] in ("Ada", "Bob")

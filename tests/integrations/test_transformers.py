@@ -18,7 +18,7 @@ from small_llama import CONFIGS, TOKENIZER, batch, opinionated
 from small_llama import END as EOS
 
 import structgen as sg
-from structgen.integrations.transformers import LogitsProcessor, custom_generate
+from structgen.integrations.transformers import LogitsProcessor
 from structgen.system.resources import embedded_model
 
 PERSON = sg.json_schema(
@@ -112,10 +112,6 @@ def test_each_shape_of_model_writes_documents(name: str) -> None:
     processor = LogitsProcessor(PERSON, TOKENIZER, max_new_tokens=40)
     out = model.generate(**inputs, logits_processor=[processor], max_new_tokens=40, do_sample=False)
     assert all(map(is_person, texts(inputs, out)))
-    ours = model.generate(
-        **inputs, custom_generate=custom_generate(PERSON, TOKENIZER), max_new_tokens=40, do_sample=False
-    )
-    assert all(map(is_person, texts(inputs, ours)))
 
 
 def test_the_embedded_model_fills_fields() -> None:
@@ -127,13 +123,10 @@ def test_the_embedded_model_fills_fields() -> None:
     schema = object_of(name=STRING, age=INTEGER, city=STRING)
     grammar = sg.json_schema(schema, **{**sg.JSON_DUMPS, "escapes": "utf8"})
     inputs = tokenizer(extraction_prompt(schema, "Ada Lovelace, 36, lives in London."), return_tensors="pt")
-    for options in (
-        {"logits_processor": [LogitsProcessor(grammar, tokenizer)]},
-        {"custom_generate": custom_generate(grammar, tokenizer)},
-    ):
-        out = model.generate(input_ids=inputs.input_ids, max_new_tokens=64, do_sample=False, **options)
-        text = tokenizer.decode(out[0, inputs.input_ids.shape[1] :], skip_special_tokens=True)
-        assert json.loads(text) == {"name": "Ada Lovelace", "age": 36, "city": "London"}
+    options = {"logits_processor": [LogitsProcessor(grammar, tokenizer)], "max_new_tokens": 64}
+    out = model.generate(input_ids=inputs.input_ids, do_sample=False, **options)
+    text = tokenizer.decode(out[0, inputs.input_ids.shape[1] :], skip_special_tokens=True)
+    assert json.loads(text) == {"name": "Ada Lovelace", "age": 36, "city": "London"}
 
 
 @pytest.mark.parametrize("way", [{"num_beams": 3, "do_sample": False}, {"do_sample": True, "top_k": 20}])
@@ -145,9 +138,6 @@ def test_rows_of_a_prompt_have_its_grammar_and_differ(model: Any, way: dict[str,
     for _ in range(2):  # and again, with the same processor
         torch.manual_seed(0)
         found.append(texts(inputs, model.generate(**inputs, logits_processor=[processor], **options)))
-    if way["do_sample"]:
-        ours = custom_generate(grammars, TOKENIZER)
-        found.append(texts(inputs, model.generate(**inputs, custom_generate=ours, **options)))
     assert found[0] == found[1]
     for rows in found:
         assert all(map(is_person, rows[:2])) and rows[0] != rows[1]
@@ -160,11 +150,15 @@ def test_one_beam_is_the_greedy_text(model: Any) -> None:
     inputs = batch("one", "number two")
     processor = LogitsProcessor(PERSON, TOKENIZER)
     greedy = model.generate(**inputs, logits_processor=[processor], max_new_tokens=48, do_sample=False)
-    ours = model.generate(
-        **inputs, custom_generate=custom_generate(PERSON, TOKENIZER), max_new_tokens=48, do_sample=False
-    )
+    prompts = [
+        row[seen.bool()].tolist()
+        for row, seen in zip(inputs["input_ids"], inputs["attention_mask"], strict=True)
+    ]
+    plain = sg.Sampling(temperature=0.0, repetition=None)
+    requests = [sg.Request(prompt, PERSON, plain, max_tokens=48) for prompt in prompts]
+    ours = sg.Engine(model, TOKENIZER).generate(requests)
     # the same model, the same masks, another loop
-    assert texts(inputs, ours) == texts(inputs, greedy)
+    assert [result.text for result in ours] == texts(inputs, greedy)
 
 
 @pytest.mark.parametrize("budget", [9, 20])
@@ -214,40 +208,6 @@ def test_the_next_prompt_may_be_an_output_that_filled_its_budget(model: Any) -> 
         assert len(json.loads(text)) == 40
 
 
-def test_seeds_decide_the_draws_of_our_loop(model: Any) -> None:
-    inputs, ours = batch("one", "number two"), custom_generate(PERSON, TOKENIZER)
-    found = []
-    for seed in (1, 1, 2):
-        torch.manual_seed(seed)
-        found.append(
-            texts(inputs, model.generate(**inputs, custom_generate=ours, max_new_tokens=40, do_sample=True))
-        )
-    assert found[0] == found[1] != found[2]
-
-
-class _Own(transformers.StoppingCriteria):
-    """A criterion of a user's own."""
-
-    def __call__(self, *_: Any, **__: Any) -> Any:
-        raise AssertionError("nobody asks")
-
-
-@pytest.mark.parametrize(
-    "options",
-    [
-        {"num_beams": 2},
-        {"no_repeat_ngram_size": 2},
-        {"max_time": 60.0},
-        {"stopping_criteria": transformers.StoppingCriteriaList([_Own()])},
-    ],
-)
-def test_what_our_loop_does_not_do_is_refused(model: Any, options: dict[str, Any]) -> None:
-    with pytest.raises(sg.errors.OptionError, match="does not do this"):
-        model.generate(
-            **batch("one"), custom_generate=custom_generate(PERSON, TOKENIZER), max_new_tokens=32, **options
-        )
-
-
 def test_the_module_is_found_by_its_name() -> None:
     assert sg.integrations.transformers.LogitsProcessor is LogitsProcessor
     with pytest.raises(AttributeError):
@@ -280,7 +240,7 @@ def test_a_processor_without_a_tokenizer_says_how_to_write_it() -> None:
 
 
 def test_bad_grammars_are_refused(model: Any) -> None:
-    with pytest.raises(sg.errors.OptionError, match="no grammar"):
+    with pytest.raises(sg.errors.OptionError, match=r"grammars: The str .object. does not say"):
         LogitsProcessor(["object"], TOKENIZER)  # type: ignore[list-item]
     two = LogitsProcessor([PERSON, COLOURS], TOKENIZER)
     with pytest.raises(sg.errors.OptionError, match="3 rows for 2 grammars"):

@@ -260,3 +260,19 @@ def test_a_second_call_checks_nothing_again(monkeypatch: pytest.MonkeyPatch) -> 
             masked_sample(empty(4, 64, dtype=torch.float32), seed=key, position=key)
     assert calls == ["logits", "mask", "logits", "logits"]
     assert [one[0] for one in told] == ["tile_sums", "draw_token"] * 5
+
+
+def test_a_batch_of_any_size_is_drawn_by_the_same_kernels() -> None:
+    """Compiling takes a second, in the midst of serving."""
+    with told_launches() as told:
+        for lines in (1, 2, 3, 8, 16, 17):
+            sent = torch.zeros(3, lines, dtype=torch.int64)
+            masked_sample(
+                empty(lines, 4096, dtype=torch.bfloat16),
+                empty(lines, 128, dtype=torch.int32),
+                temperature=sent[0].view(torch.float64),
+                seed=sent[1],
+                position=sent[2],
+            )
+    assert len(told) == 12
+    assert len({(name, repr(special)) for name, special, _ in told}) == 2

@@ -189,3 +189,11 @@ def test_wrong_monitors_are_refused(grammar: sg.Grammar | None, monitors: Any) -
     with pytest.raises(sg.errors.OptionError) as caught:
         sg.Request("a", grammar, sg.Sampling(monitors=monitors))
     assert caught.value.where == "monitors"
+
+
+def test_a_boundary_that_is_no_pattern_is_refused() -> None:
+    class Wrong(Dots):
+        boundary = "("
+
+    with pytest.raises(sg.errors.RegexError, match="the boundary of dots"):
+        monitored(Wrong())

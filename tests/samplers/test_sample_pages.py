@@ -22,7 +22,7 @@ from structgen.cli import app
 from structgen.errors import DrawsWarning
 from structgen.samplers import sample as module
 from structgen.samplers.estimates import CUT_SHORT, quantile
-from structgen.samplers.report import Estimate, ceiling_of, report
+from structgen.samplers.report import Estimate, report
 from structgen.samplers.report_page import page_of
 from structgen.system.html_pages import write_page
 
@@ -126,36 +126,13 @@ def test_few_parts_make_wide_intervals(parts, exact):
     assert quantile(parts) == pytest.approx(exact, rel=0.01)
 
 
-def test_the_ceiling_is_that_of_bayes():
-    """Of 1,000 texts 300 are right and accepted, of the 700 others 70 are accepted."""
-    assert ceiling_of(0.3, 0.1) == pytest.approx(300 / 370)
-    found = dataclasses.replace(
-        draw(), log_z=math.log(0.37), log_z_interval=(math.log(0.36), math.log(0.38)), bracket=(0.3, 0.4)
-    )
-    ceiling = report(found, 0.1)["ceiling"]
-    reached = ceiling["right_given_accepted"]
-    assert ceiling["right"].value == pytest.approx(0.3)
-    assert reached.value == pytest.approx(300 / 370)
-    assert reached.low < reached.value < reached.high
-
-
-def test_more_false_accepts_than_accepted_texts_have_no_ceiling():
-    assert report(draw(), min(0.999, Z + 0.01))["ceiling"]["right_given_accepted"] is None
-
-
-@pytest.mark.parametrize("share", [-0.1, 1, math.nan])
-def test_a_share_of_false_accepts_that_is_none_is_refused(share):
-    with pytest.raises(sg.errors.OptionError, match="false_accepts"):
-        report(draw(), share)
-
-
 @pytest.mark.parametrize(
     "method", ["beams", "cars", "importance", "smc", "asap", "rejection", "masked", "none"]
 )
 def test_a_page_of_any_run(method, tmp_path):
     """One file: nothing in it is loaded from elsewhere, and all numbers are numbers."""
     drawn = draw(5, "rejection", budget=1) if method == "none" else draw(30, method)
-    found = report(drawn, 0.02)
+    found = report(drawn)
     write_page(tmp_path / "page.html", page_of(drawn, found))
     page = (tmp_path / "page.html").read_text(encoding="utf-8")
     for forbidden in ("<script", "src=", "href=", "@import", "url(", "nan", "inf<", "NaN"):

@@ -271,10 +271,10 @@ def test_no_effective_sample_size_is_told_above_the_number_of_draws():
 def test_an_interval_whose_ends_look_alike_is_one_number():
     assert between("1", "1") == "1, to the digits shown" and between("0.9", "1", "from ") == "from 0.9 to 1"
     found = dataclasses.replace(draw(200), bracket=(0.99999, 0.999999))
-    assert "It is 1, to the digits shown: that is proven" in page_of(found, report(found))
+    assert "Proven of it: 1, to the digits shown.</p>" in page_of(found, report(found))
     assert dict(found.facts())["Z, proven"] == "1, to the digits shown"
     found = dataclasses.replace(found, bracket=(0.5, 0.9))
-    assert "lies between 0.5 and 0.9" in page_of(found, report(found))
+    assert "Proven of it: from 0.5 to 0.9.</p>" in page_of(found, report(found))
 
 
 def test_more_texts_than_were_asked_for_are_explained():

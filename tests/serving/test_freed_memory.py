@@ -13,14 +13,18 @@ from served_apps import CHAT, app_of, post, schema_format
 import structgen as sg
 from structgen.core.compiled import CompiledGrammar
 from structgen.json_grammars.compiled_schema import CompiledSchema
-from structgen.serving.freed_memory import ANSWERS, FreedMemory
+from structgen.serving import app as served
 
 
-def test_memory_is_returned_once_in_so_many_answers() -> None:
+def test_memory_is_returned_once_in_so_many_answers(
+    engine: sg.Engine, monkeypatch: pytest.MonkeyPatch
+) -> None:
     returned = threading.Semaphore(0)
-    freed = FreedMemory(returned.release)
-    for _ in range(2 * ANSWERS):
-        freed.answered()
+    monkeypatch.setattr(served, "glibc_trim", lambda: returned.release)
+    monkeypatch.setattr(served, "_ANSWERS", 3)
+    app = app_of(engine)
+    for _ in range(8):
+        assert post(app, "/v1/chat/completions", {}).status_code == 400
     assert returned.acquire(timeout=600)
     assert returned.acquire(timeout=600)
     assert not returned.acquire(blocking=False)

@@ -19,10 +19,12 @@ from served_apps import (
     HandClient,
     app_of,
     openai_client,
+    post,
     run,
     until,
 )
 from small_models import Function, tokenizer
+from test_what_a_request_passes import files, passed
 
 import structgen as sg
 from structgen.serving.served_model import ServedModel
@@ -226,3 +228,11 @@ def test_a_text_that_was_begun_before_its_client_listens_is_sent_at_once(
         assert was_sent
 
     run(work)
+
+
+def test_a_streamed_request_with_a_tool_passes_at_most_45_files(app: Any) -> None:
+    """The thread that brings all texts on aside: what that passes is told of the engine."""
+    body = {**CHAT, "tools": [TOOL], "tool_choice": "required", "stream": True}
+    post(app, "/v1/chat/completions", body)
+    found = files(passed(lambda: post(app, "/v1/chat/completions", body)))
+    assert len(found) <= 45, sorted(found)

@@ -20,8 +20,9 @@ from hypothesis import strategies as st
 
 import structgen as sg
 from structgen.errors import StoreWarning, TokenizerError
-from structgen.native.array_file import open_arrays, write_arrays
+from structgen.native.array_file import read_arrays, write_arrays
 from structgen.native.cache_entries import entry_key
+from structgen.system.cache import TrustedFile
 from structgen.tokens import trie, vocabulary
 from structgen.tokens.tokenizer import Tokenizer
 from structgen.tokens.trie import TrieArrays, build_trie
@@ -291,7 +292,7 @@ def test_a_file_can_be_replaced_while_it_is_read(folder: Path) -> None:
         for _ in range(100):
             with warnings.catch_warnings():
                 warnings.simplefilter("error")
-                found = open_arrays(path, "test-1", "key")
+                found = read_arrays(TrustedFile(path), "test-1", "key")
             assert found is not None
             assert np.array_equal(found.arrays["all"], written[found.numbers["number"]])
     finally:
