@@ -354,7 +354,6 @@ def test_a_flag_of_another_command_or_without_a_dash_names_what_to_write() -> No
     ("names", "where"),
     [
         (("start",), "-o start"),
-        (("text",), "-o text"),
         (("output",), "-o output"),
         (("target", "tokenizer"), "-o target"),
         (("target", "grammar"), "-o target"),
