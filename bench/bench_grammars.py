@@ -6,12 +6,11 @@
 Each grammar is taken as its authors wrote it: ours of JSON, arithmetic and SQL (their accepted texts; JSON's,
 with `--json`, on files below a folder, too), lark's own python.lark and ours (files of the standard library).
 Of all texts those are replayed that lark takes. An engine compiles a grammar anew, with no store; then texts
-are replayed token by token: a mask, a commit. "Prepared" is structgen where another
-process has worked out ahead what masks are put together from (`structgen warmup --grammar`), with no text,
-and left it in a store; "kept" where it has replayed the same texts, "half kept" every other one, and the rest
-is timed. A mask must allow the token that comes; a text with one that does not is counted. Peers read the
-same file where they can; one that refuses it, or does not come to an end, says so in the table. Each engine
-has a process of its own; they take turns, text by text.
+are replayed token by token: a mask, a commit. "Known" is structgen where another process has compiled the
+grammar, and left its lexer in a store; "prepared" where it works out ahead what masks are put together from
+(`compiled.prepare()`), which counts as compiling. A mask must allow the token that comes; a text with one
+that does not is counted. Peers read the same file where they can; one that refuses it, or does not come to
+an end, says so in the table. Each engine has a process of its own; they take turns, text by text.
 Prints a table and writes bench/results/grammars-DATE.csv. Times are wall clock, in microseconds.
 """
 
@@ -46,9 +45,7 @@ COLUMNS = ("grammar", "engine", "texts", "masks", "load_ms", "compile_ms", "firs
 COLUMNS += ("mask_p50_us", "mask_p99_us", "mask_p999_us", "commit_avg_us", "refused_texts", "note")
 SHORTEST = 500
 """Bytes of a file that is replayed, at least."""
-_STOP_S = 10.0
-PREPARING = "structgen, preparing"
-"""Works out ahead what masks are put together from, for another process."""
+KNOWN, PREPARED = "structgen, known", "structgen, prepared"
 
 
 # Both read a form of Lark's grammars.
@@ -75,8 +72,7 @@ class Served:
     are none."""
 
     def __init__(self, name: str, case: Case, tokenizer: str, folder: Path | None) -> None:
-        """`folder`: of structgen's store, which another process has filled or is to find filled; without it
-        nothing was there before."""
+        """`folder`: of structgen's store; without it nothing was there before."""
         self.name, self.case, self.vocabulary, self.folder = name, case, tokenizer, folder
         self.times = Times()
 
@@ -111,9 +107,9 @@ class Served:
         grammar = self.case.grammar()
         loaded = time.perf_counter()
         compiled = sg.compile(grammar, self.tokenizer, store=self.store)
-        self.times.load, self.times.compile = loaded - begun, time.perf_counter() - loaded
-        if self.name == PREPARING:
+        if self.name == PREPARED:
             compiled.prepare()
+        self.times.load, self.times.compile = loaded - begun, time.perf_counter() - loaded
         self.session = partial(session_of, compiled, self.mask)
 
     def replay(self, tokens: list[int]) -> None:
@@ -130,11 +126,6 @@ class Served:
             session.commit(token)
             times.commits.append(time.perf_counter() - taken)
             times.masks.append(filled - begun)
-
-    def close(self) -> None:
-        """Write what is to be kept."""
-        if self.folder is not None:
-            self.store.flush()
 
 
 class Worker:
@@ -169,9 +160,7 @@ class Worker:
         return ""
 
     def stop(self) -> None:
-        """End the process; what is to be kept is written."""
-        if not self.refused:
-            self._asked(_STOP_S, "close")
+        """End the process."""
         self._process.end()
 
 
@@ -223,19 +212,14 @@ def measure(one: Case, held: list[str], options: argparse.Namespace) -> Iterator
     for name, worker in workers.items():
         worker.stop()
         yield row_of(one, name, len(held), worker)
-    # and where another process was here before
-    for name, first, before, then in (
-        ("prepared", PREPARING, [], texts),
-        ("half kept", "structgen", texts[::2], texts[1::2]),
-        ("kept", "structgen", texts, texts),
-    ):
-        with TemporaryDirectory() as folder:
-            for maker, part in ((first, before), ("structgen", then)):
-                worker = Worker(maker, one, options.tokenizer, options.seconds, Path(folder))
-                for tokens in part:
-                    worker.replay(tokens)
-                worker.stop()
-        yield row_of(one, f"structgen, {name}", len(then), worker)
+    with TemporaryDirectory() as folder:
+        Worker("structgen", one, options.tokenizer, options.seconds, Path(folder)).stop()
+        for name, where in ((KNOWN, Path(folder)), (PREPARED, None)):
+            worker = Worker(name, one, options.tokenizer, options.seconds, where)
+            for tokens in texts:
+                worker.replay(tokens)
+            worker.stop()
+            yield row_of(one, name, len(held), worker)
 
 
 def row_of(one: Case, name: str, texts: int, worker: Worker) -> tuple[object, ...]:

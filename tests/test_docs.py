@@ -16,6 +16,7 @@ from jsonschema import Draft202012Validator
 
 import structgen as sg
 from structgen.tokens.tokenizer import byte_tokenizer
+from structgen.typed.options import TypedOptions
 
 ROOT = Path(__file__).parent.parent
 SCHEMAS = (ROOT / "docs/json-schema.md").read_text(encoding="utf-8")
@@ -124,3 +125,10 @@ def test_no_sentence_of_a_page_is_too_long(page: Path) -> None:
     a hurry, or in a second language, does not follow a longer sentence."""
     texts = sentences(page.read_text(encoding="utf-8"))
     assert [text for text in texts if len(text.split()) > MOST_WORDS] == []
+
+
+def test_the_table_of_typed_functions_has_every_option() -> None:
+    page = (ROOT / "docs/typed-functions.md").read_text(encoding="utf-8")
+    table = page.partition("## Options\n")[2].partition("\n## ")[0]
+    told = {name for row in table.splitlines() for name in re.findall(r"`(\w+)`", row.partition(" | ")[0])}
+    assert told - {"target"} == {one.name for one in fields(TypedOptions) if one.init}

@@ -21,7 +21,7 @@ OF_FLAGS: Final = Exclusions(
 {_LANGUAGES} wrap outline stop trace logprobs without excludes tools:
     It has no meaning beside --tools. | Leave one of them out.
 {_TOOLS} needs tools: It needs tools. | Name their file: --tools FILE.
-{_LARK} text needs grammar: It needs a Lark grammar. | Name its file: --grammar FILE.
+{_LARK} needs grammar: It needs a Lark grammar. | Name its file: --grammar FILE.
 start needs grammar ebnf: It needs a grammar. | Name its file: --grammar FILE.
 without needs {_LANGUAGES}: It needs a schema or a grammar. | Give one beside it.
 {_POLICIES} needs schema type tools: It needs a schema or a type. | Add --schema FILE.

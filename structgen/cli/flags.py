@@ -46,6 +46,7 @@ GONE: Final[Mapping[str, Mapping[str, str]]] = {
     "sample-report": {
         "false_accepts": "Of accepted texts a / (a + (1 - a) f) are right, of all a = (Z - f) / (1 - f)"
     },
+    "warmup": {"text": "Masks are in memory only: call compiled.prepare() in the process that uses them"},
     "sample": {"tree": "Trees are in memory only: give sg.sample(tree=sg.samplers.PrefixTree()) in Python"},
 }
 """Options of before, and what to write instead."""
@@ -167,13 +168,7 @@ FLAGS: Final[dict[str, Flag]] = {
         "Also build and keep this tokenizer's tables: a tokenizer.json, a tekken.json, a "
         "SentencePiece model, a folder with one of them, or the name of a model (structgen models).",
     ),
-    "warmup grammar": Flag(
-        Path, "Also load this Lark grammar, and work out what its masks are made of for the tokenizer."
-    ),
-    "text": Flag(
-        list[Path],
-        "Also fill the masks along this text of the grammar, and keep them; may be repeated.",
-    ),
+    "warmup grammar": Flag(Path, "Also load this Lark grammar, and keep its tables and its lexer."),
     "jobs": Flag(int, "Processes that compile; the processors, at most 4.", least=1),
     "target": Flag(
         str,

@@ -43,11 +43,10 @@ def files_of(folder: Path) -> Iterator[File]:
     from structgen.automata.unicode import cached_sets
     from structgen.lark_grammars.kept.kept_grammars import FOLDER
     from structgen.lark_grammars.kept.kept_grammars import SUFFIX as LARK_SUFFIX
-    from structgen.store.grammar_files import GRAMMAR_SUFFIX, LEXER_SUFFIX, OLD_SUFFIXES
+    from structgen.store.grammar_files import LEXER_SUFFIX, OLD_SUFFIXES
 
     suffixes = {
         ("vocabularies", ".arrays"): "vocabularies",
-        ("masks", GRAMMAR_SUFFIX): "compiled",
         ("masks", LEXER_SUFFIX): "compiled",
         **{("masks", suffix): "older" for suffix in OLD_SUFFIXES},
         (FOLDER, LARK_SUFFIX): "grammars",

@@ -4,35 +4,31 @@ from __future__ import annotations
 
 import itertools
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from structgen.cli.flags import OF_LARK
 from structgen.cli.inner_loops import compile_all, modules_to_compile, write_for
 from structgen.cli.named_options import Given, reads
 from structgen.cli.output import echo
-from structgen.cli.wanted_language import WantedLanguage, listed
-from structgen.errors import OptionError, TokenError
+from structgen.cli.wanted_language import WantedLanguage
+from structgen.errors import OptionError
 from structgen.native.first_use import processors
 from structgen.system.progress import progress
 
-if TYPE_CHECKING:
-    from structgen.core.grammar import Grammar
-    from structgen.tokens.tokenizer import Tokenizer
 
-
-@reads("tokenizer", "grammar", "text", "jobs", "target", "output", more=OF_LARK)
+@reads("tokenizer", "grammar", "jobs", "target", "output", more=OF_LARK)
 def warmup(given: Given) -> None:
     """Compile the inner loops ahead, so that the first mask is fast.
 
     Run it once after installation, or while an image is built. A second call only checks that the compiled
     code is there. With --target it writes code that machines with a processor of that level use instead of
     compiling: they need the same versions of Python, numba, llvmlite and structgen. They find it in the
-    package, or in the folder that STRUCTGEN_MACHINE_CODE names.
+    package, or in the folder that STRUCTGEN_MACHINE_CODE names. Of a grammar its tables and its lexer are
+    left in the cache folder: later processes read them.
 
-    Exit status: 0 done; 2 the tokenizer, the grammar or a text cannot be read, or the grammar rejects a text.
+    Exit status: 0 done; 2 the tokenizer or the grammar cannot be read.
     """
     import structgen
     from structgen.language import checks
@@ -62,8 +58,8 @@ def warmup(given: Given) -> None:
         echo(f"The tables of {file} are ready: {time.perf_counter() - compiled:.1f} s.")
     loading = time.perf_counter()
     if wanted.grammar is not None:
-        masks = first_masks(wanted.grammar, vocabulary, [Path(one) for one in listed(given.get("text"))])
-        echo(f"{wanted.name} is ready, with {masks:,} masks: {time.perf_counter() - loading:.1f} s.")
+        structgen.compile(wanted.grammar, vocabulary)
+        echo(f"{wanted.name} is ready: {time.perf_counter() - loading:.1f} s.")
 
 
 def _write_target(target: str, output: str | Path | None, jobs: int) -> None:
@@ -96,34 +92,3 @@ def _modules() -> Iterator[Callable[[str], None]]:
     finished, count = itertools.count(1), len(modules_to_compile())
     with progress("warmup", "modules") as tell:
         yield lambda name: tell(next(finished), count)
-
-
-def first_masks(grammar: Grammar, tokenizer: Tokenizer, texts: Sequence[Path] = ()) -> int:
-    """Compile a grammar, work out ahead what its masks are made of, and fill those along its shortest text,
-    and along those in some files, so that what is kept of them is written; return how many masks that were.
-    Raises OptionError for a text that the grammar refuses."""
-    import structgen
-    from structgen.store.mask_store import default_store
-
-    compiled = structgen.compile(grammar, tokenizer)
-    with progress("warmup", "states of lexemes") as tell:
-        compiled.prepare(progress=tell)
-    mask = structgen.allocate_mask(1, tokenizer.vocab_size)
-    masks = 0
-    for path, text in [
-        (None, compiled.completion(compiled.start)),
-        *((one, one.read_bytes()) for one in texts),
-    ]:
-        matcher = structgen.Matcher(compiled)
-        matcher.fill_mask(mask)
-        masks += 1
-        for token in tokenizer.encode(text):
-            try:
-                matcher.advance(token)
-            except TokenError as error:
-                cure = "See what the grammar expects there: structgen check --grammar FILE TEXT."
-                raise OptionError(error.what, where=f"{path}", cure=cure) from None
-            matcher.fill_mask(mask)
-            masks += 1
-    default_store().flush()
-    return masks

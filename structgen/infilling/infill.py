@@ -45,6 +45,7 @@ from structgen.infilling.token_automaton import TokenAutomaton
 from structgen.json_grammars.prompting import ModelPrompt, schema_outline, shorter_outlines
 from structgen.json_grammars.schema_grammar import JsonSchemaGrammar
 from structgen.language import checks
+from structgen.language.exclusions import Exclusions
 from structgen.system.resources import model_name
 from structgen.tokens.tokenizer import Tokenizer
 
@@ -65,6 +66,16 @@ _KINDS: Final = {
     "listen": checks.Instance(Callable | None, "Give a function of a step and a canvas."),  # type: ignore[arg-type]
 }
 """Of what kind options are."""
+_EXCLUDED: Final = Exclusions(
+    """
+given excludes template: A template says itself what is given. | Leave one of them out.
+holes excludes given: With given= the schema says what the other fields may hold.
+    | Put it into the schema, or write a template with grammar=schema.
+template if unsaid: Neither a template nor a grammar says what to fill. | Give one.
+""",
+    unsaid=lambda names: names <= {"holes"},
+)
+"""Of the names of options that are given."""
 
 
 @options_named('sg.infill("structgen/infill", grammar=grammar, prompt=prompt)', GONE)
@@ -152,26 +163,14 @@ def infill(
     # what fills slots anywhere is led by the fixed text that the model sees behind a hole
     takes_over = length == "at most" and isinstance(chosen, ConfidentPrefix)
     asked = _Asked(reads, words, grammar, dict(holes or {}), slots, length, depth, max_states, takes_over)
+    said = {"template": template, "given": given, "holes": holes or None, "grammar": grammar}
+    _EXCLUDED.refuse({name for name, value in said.items() if value is not None})
     if given is not None:
-        if template is not None:
-            raise OptionError(
-                "A template says itself what is given.", where="given", cure="Leave one of them out."
-            )
         parts = parts_of_given(_schema_of(grammar), given)
-        if holes:
-            raise OptionError(
-                "With given= the schema says what the other fields may hold.",
-                where="holes",
-                cure="Put it into the schema, or write a template with grammar=schema.",
-            )
     elif template is not None:
         parts = parts_of(checks.encodable("template", template))
-    elif grammar is not None:
-        parts = [Hole("text")]
     else:
-        raise OptionError(
-            "Neither a template nor a grammar says what to fill.", where="template", cure="Give one."
-        )
+        parts = [Hole("text")]
     if not any(isinstance(one, Hole) for one in parts):
         raise OptionError(
             "The template has no hole." if given is None else "All required fields are given.",

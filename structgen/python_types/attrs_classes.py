@@ -15,8 +15,9 @@ from typing import Any, get_args, get_origin
 
 from pydantic_core import core_schema
 
-from structgen.errors import StructgenError, UnsupportedError
+from structgen.errors import StructgenError
 from structgen.python_types.pydantic_schema import ATTRS_CLASS
+from structgen.python_types.type_hints import refuse
 
 _ASKED = "__get_pydantic_core_schema__"
 """What pydantic asks a class that it does not know."""
@@ -63,12 +64,8 @@ def _answer_of(cls: type, open_: set[type]) -> Callable[[Any, Any], Any]:
                 if not field.init:
                     continue
                 if field.name not in hints:
-                    raise UnsupportedError(
-                        f"The field {field.name!r} of {cls.__name__} has no type.",
-                        keyword="attrs",
-                        where="type",
-                        cure="Annotate it.",
-                    )
+                    what = f"The field {field.name!r} of {cls.__name__} has no type."
+                    raise refuse(what, "attrs", "Annotate it.")
                 is_required = field.default is sys.modules["attr"].NOTHING
                 inner = handler.generate_schema(hints[field.name])
                 fields[field.alias] = core_schema.typed_dict_field(inner, required=is_required)

@@ -35,6 +35,7 @@ from structgen.python_types.descriptions import (
 )
 from structgen.python_types.pydantic_formats import AWARE, NAIVE, REFUSED
 from structgen.python_types.temporal_bounds import bounded
+from structgen.python_types.type_hints import refuse
 
 JsonSchema = dict[str, Any]
 
@@ -53,11 +54,6 @@ _KEYS = {
     "bool": "^(?:true|false)$",
 }
 """What keys of these types look like, which JSON has as strings."""
-
-
-def refuse(what: str, kind: str, cure: str) -> UnsupportedError:
-    """Return the error of a type that has no schema here."""
-    return UnsupportedError(what, keyword=kind, where="type", cure=cure)
 
 
 _REFUSED_FUNCTIONS = MappingProxyType(

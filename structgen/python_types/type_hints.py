@@ -109,12 +109,8 @@ def read_type(hint: type[T] | Any) -> TypeReader[T]:
     if hint is inspect.Parameter.empty or isinstance(hint, TypeVar):
         raise _no_schema(hint, "there is no type")
     if _is_instance(hint):
-        raise UnsupportedError(
-            f"{repr(hint)[:60]} is an object, not a type.",
-            keyword="type",
-            where="type",
-            cure=f"Pass its class, {type(hint).__name__}.",
-        )
+        what = f"{repr(hint)[:60]} is an object, not a type."
+        raise refuse(what, "type", f"Pass its class, {type(hint).__name__}.")
     try:
         with _attrs_answering(hint):
             adapter = TypeAdapter(hint)
@@ -150,25 +146,22 @@ def _refused_by_pydantic(hint: Any, error: Any) -> UnsupportedError:
     told = str(error).strip().splitlines()[0]
     if error.code in ("class-not-fully-defined", "undefined-annotation"):
         name = _undefined_name(hint)
-        return UnsupportedError(
+        return refuse(
             f"{shown(hint)} refers to {name or 'a name'}, which is not defined.",
-            keyword="type",
-            where="type",
-            cure=f"Define {name or 'it'} at the top of the module, before the first call.",
+            "type",
+            f"Define {name or 'it'} at the top of the module, before the first call.",
         )
     if error.code == "typed-dict-version":
-        return UnsupportedError(
+        return refuse(
             f"{shown(hint)} has a TypedDict of typing, whose fields pydantic cannot read before Python 3.12.",
-            keyword="TypedDict",
-            where="type",
-            cure="Write `from typing_extensions import TypedDict`; it is otherwise the same.",
+            "TypedDict",
+            "Write `from typing_extensions import TypedDict`; it is otherwise the same.",
         )
     if error.code == "schema-for-unknown-type":
-        return UnsupportedError(
+        return refuse(
             f"{shown(hint)} has no JSON Schema: the fields of a class in it are not known.",
-            keyword="type",
-            where="type",
-            cure="If the class is yours, write @dataclass above it; else name a type that JSON can write.",
+            "type",
+            "If the class is yours, write @dataclass above it; else name a type that JSON can write.",
         )
     return _no_schema(hint, told)
 
@@ -187,12 +180,16 @@ def _undefined_name(hint: Any) -> str:
 
 
 def _no_schema(hint: Any, why: str) -> UnsupportedError:
-    return UnsupportedError(
+    return refuse(
         f"{shown(hint)} has no JSON Schema: {why.rstrip('.')}.",
-        keyword="type",
-        where="type",
-        cure="Name a type whose values JSON can write: a pydantic model, a dataclass, list[str], ...",
+        "type",
+        "Name a type whose values JSON can write: a pydantic model, a dataclass, list[str], ...",
     )
+
+
+def refuse(what: str, kind: str, cure: str) -> UnsupportedError:
+    """Return the error of a type that has no schema here."""
+    return UnsupportedError(what, keyword=kind, where="type", cure=cure)
 
 
 def shown(hint: Any) -> str:

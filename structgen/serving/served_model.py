@@ -24,9 +24,9 @@ from structgen.serving.reply_parts import ReplyParts
 from structgen.tool_calls.format_rows import FORMATS, format_of
 from structgen.tool_calls.tool_format import ToolFormat
 from structgen.typed.tool_prompts import (
-    EMBEDDED_FORMAT,
     EMBEDDED_POLICIES,
     embedded_prompt,
+    model_format,
     plain_chat,
     specials_of,
     template_tools,
@@ -210,15 +210,8 @@ class ServedModel:
     @cached_property
     def format(self) -> ToolFormat:
         """How the model writes calls. Errors: OptionError where nothing tells it."""
-        prompts = self.engine.prompts
-        if self._format is not None:
-            return self._format
-        if prompts.is_embedded:
-            return FORMATS[EMBEDDED_FORMAT]
         try:
-            if not prompts.has_template():
-                raise OptionError("The model has no chat template that would show how it writes calls.")
-            return format_of(prompts.template_holder())
+            return self._format or model_format(self.engine.prompts)
         except OptionError as error:
             cure = f"Leave it out, or have the server started with --tool-format NAME: {', '.join(FORMATS)}."
             raise OptionError(error.what, where="tools", cure=cure) from None

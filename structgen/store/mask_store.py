@@ -6,8 +6,8 @@ are few) and, for each outcome with which it may close, what tokens leave over: 
 byte trie that is walked on the real stack. This is SynCode's pair of mask
 stores M0 and M1, made exact.
 
-Records and the grammars of JSON texts lie in memory alone. A store with a folder keeps the compiled Lark
-grammars there (`grammar_files`).
+Records and compiled grammars lie in memory alone. A store with a folder keeps what no vocabulary changes of
+Lark grammars there (`grammar_files`).
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ import numpy.typing as npt
 from structgen.errors import OptionError, fields_named
 from structgen.native.bit_rows import add_tokens
 from structgen.native.lazy_memory import room
-from structgen.store.grammar_files import GRAMMAR_SUFFIX, LEXER_SUFFIX, GrammarFiles, GrammarWriter
+from structgen.store.grammar_files import GrammarFiles
 from structgen.store.recent_grammars import RecentGrammars
 from structgen.store.terminal_records import Crossing, Record
 from structgen.system.cache import ENVIRONMENT_VARIABLE, cache_folder
@@ -46,12 +46,7 @@ package_digest()  # some milliseconds, which no grammar should wait for
 class VocabularyStore:
     """The part of a store that belongs to one vocabulary. Rows are append-only and never move."""
 
-    def __init__(
-        self,
-        vocabulary: Vocabulary,
-        memory: int,
-        grammars: GrammarFiles | None = None,
-    ) -> None:
+    def __init__(self, vocabulary: Vocabulary, memory: int) -> None:
         words = vocabulary.words
         self.capacity = max(1, memory // (4 * words))
         self.rows: npt.NDArray[np.int32] = room(4 * self.capacity * words).view(np.int32).reshape(-1, words)
@@ -76,8 +71,6 @@ class VocabularyStore:
         """Compiled free texts of any grammar, by what they are; the most recently used is the last."""
         self.recent: RecentGrammars[Any] = RecentGrammars(memory // 8)
         """Compiled JSON grammars, by what they say."""
-        self.grammars = grammars
-        """The files of compiled Lark grammars; None for a store in memory."""
         self._memory = memory
         self._held = 0
         self._records: dict[bytes, Record] = {}
@@ -151,11 +144,10 @@ class VocabularyStore:
         add_tokens(row, np.ascontiguousarray(tokens, np.int32))
         return row
 
-    def intern_row(self, row: npt.NDArray[np.int32], crc: int | None = None) -> int | None:
-        """Return the number of an equal row, or None where it is new and nothing is free. `crc`: the row's
-        CRC-32, where it is known. Cost: 10 us."""
+    def intern_row(self, row: npt.NDArray[np.int32]) -> int | None:
+        """Return the number of an equal row, or None where it is new and nothing is free. Cost: 10 us."""
         with self._lock:
-            same = self._by_content.setdefault(crc_of(row) if crc is None else crc, [])
+            same = self._by_content.setdefault(zlib.crc32(np.ascontiguousarray(row).data), [])
             for at in same:
                 if np.array_equal(self.rows[at], row):
                     return at
@@ -173,11 +165,6 @@ class VocabularyStore:
         return self.used * int(self.rows.shape[1]) * 4 + self._held
 
 
-def crc_of(row: npt.NDArray[np.int32]) -> int:
-    """Return the CRC-32 by which a store looks for a dense row."""
-    return zlib.crc32(np.ascontiguousarray(row).data)
-
-
 @fields_named(
     "sg.MaskStore(path)", {"grammars": "Leave it out: compiled schemas and masks lie in memory alone"}
 )
@@ -188,11 +175,10 @@ class MaskStore:
     masks are computed, not kept. An eighth of it holds compiled JSON Schemas: the newest, and the last that
     came again.
 
-    `path`: a folder for compiled Lark grammars, made when first written, which many processes may share; they
-    are written after they are dropped and when the process ends, their lexers at once. None: they stay in
-    memory. A damaged file is deleted, with a StoreWarning, and what it held made anew; a folder that cannot
-    be written leaves them in memory, with one StoreWarning. `disk` bounds the bytes of the folder: past it
-    the oldest files go.
+    `path`: a folder for the lexers of Lark grammars, made when first written, which many processes may
+    share; each is written when its grammar is first compiled. None: they stay in memory. A damaged file is
+    deleted, with a StoreWarning, and what it held made anew; a folder that cannot be written leaves them in
+    memory, with one StoreWarning. `disk` bounds the bytes of the folder: past it the oldest files go.
     """
 
     def __init__(
@@ -210,8 +196,7 @@ class MaskStore:
         """A change holds for vocabularies whose part of the store is not made yet."""
         self._parts: WeakKeyDictionary[Vocabulary, VocabularyStore] = WeakKeyDictionary()
         self._lock = new_lock(STORES)
-        self._writer = None if self.path is None else GrammarWriter(self.path, disk)
-        self.lexers = self._files(LEXER_SUFFIX)
+        self.lexers = None if self.path is None else GrammarFiles(self.path, package_digest(), disk)
         """The files of what no vocabulary changes in Lark grammars; None for a store in memory."""
 
     def of(self, vocabulary: Vocabulary) -> VocabularyStore:
@@ -221,20 +206,8 @@ class MaskStore:
             with self._lock:
                 part = self._parts.get(vocabulary)
                 if part is None:
-                    files = self._files(GRAMMAR_SUFFIX, vocabulary.fingerprint, "grammars")
-                    part = self._parts[vocabulary] = VocabularyStore(vocabulary, self.memory, files)
+                    part = self._parts[vocabulary] = VocabularyStore(vocabulary, self.memory)
         return part
-
-    def _files(self, suffix: str, *below: str) -> GrammarFiles | None:
-        if self.path is None or self._writer is None:
-            return None
-        return GrammarFiles(self.path.joinpath(package_digest(), *below), self._writer, suffix)
-
-    def flush(self) -> None:
-        """Write what is new of Lark grammars to the folder now, and come back when it is there; nothing, for
-        a store in memory."""
-        if self._writer is not None:
-            self._writer.flush()
 
     @property
     def recent(self) -> list[Any]:

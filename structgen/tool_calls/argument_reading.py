@@ -15,7 +15,7 @@ from structgen.json_text.growing_json import MISSING, GrowingJson, value_of
 from structgen.json_text.raw_json import dumped
 from structgen.language.ir import ValueMenu
 from structgen.schema.meaning.formulas import number_meets
-from structgen.text_grammars.composition.argument_grammar import ArgumentPlan, KnownMember
+from structgen.text_grammars.composition.argument_grammar import ArgumentPlan, KnownMember, kinds_of
 from structgen.text_grammars.composition.templates import BLANK, TEXT, filled, first_text, pieces
 from structgen.tool_calls.call_texts import (
     DifferentError,
@@ -492,7 +492,7 @@ class MemberReader:
         raw = self.unframed(said)
         if kinds:
             return raw if "string" in kinds else self.scalar(said)
-        if menu is not None and not _others(menu):
+        if menu is not None and not kinds_of(menu, with_strings=False):
             return raw
         try:
             value = value_of(said)
@@ -510,7 +510,9 @@ class MemberReader:
 
     def growing(self, said: str, tail: str, kinds: list[str], menu: ValueMenu | None) -> Any:
         """Return what there is of a value whose tail has not come: of a string its characters."""
-        is_string = "string" in kinds if kinds else menu is not None and not _others(menu)
+        is_string = (
+            "string" in kinds if kinds else menu is not None and not kinds_of(menu, with_strings=False)
+        )
         if not is_string:
             return MISSING
         found = self.cut(said, tail, *self.stops)
@@ -522,12 +524,6 @@ class MemberReader:
     def cut(self, said: str, *stops: str) -> str:
         """Return a string without what may be the beginning of the text that ends it."""
         return said[: begun(said, stops, blanks=False)]
-
-
-def _others(menu: ValueMenu) -> bool:
-    """Tell whether a value may be something else than a string."""
-    rest = (menu.object, menu.array, menu.number, menu.true, menu.false, menu.null)
-    return any(one is not None for one in rest)
 
 
 def _may_be(value: Any, menu: ValueMenu) -> bool:

@@ -55,20 +55,7 @@ class ToolPrompts:
         self.engine, self.use, self.chat = engine, use, options.chat
         self.has_template = options.chat is not False and self._prompts.has_template()
         self.thinks = bool(use.thinking) or options.thinking is not None
-        self.format = self._opened(self._format())
-
-    def _format(self) -> ToolFormat:
-        if self.use.format is not None:
-            return self.use.format
-        if self._prompts.has_template():
-            return format_of(self._prompts.template_holder())
-        if self._prompts.is_embedded:
-            return FORMATS[EMBEDDED_FORMAT]
-        raise OptionError(
-            f"{self._prompts.name or 'The model'} has no chat template that would show how it writes calls.",
-            where="tool_format",
-            cure=f"Name its format: {', '.join(FORMATS)}; or make an sg.ToolFormat.",
-        )
+        self.format = self._opened(model_format(self._prompts) if use.format is None else use.format)
 
     def _opened(self, format: ToolFormat) -> ToolFormat:
         """Return a format, which opens thoughts in its prompts if this model's chat template does."""
@@ -126,6 +113,19 @@ class ToolPrompts:
         parts = [tools, *(_said(one, self.format, guard) for one in messages)]
         text = "\n\n".join(filter(None, parts)) + "\n\n"
         return ModelQuestion(text, chat=False, refused=guard(refused), marks=marks, is_guarded=True)
+
+
+def model_format(prompts: ModelPrompts) -> ToolFormat:
+    """Return how a model writes calls. Errors: OptionError where neither it nor its chat template tells."""
+    if prompts.has_template():
+        return format_of(prompts.template_holder())
+    if prompts.is_embedded:
+        return FORMATS[EMBEDDED_FORMAT]
+    raise OptionError(
+        f"{prompts.name or 'The model'} has no chat template that would show how it writes calls.",
+        where="tool_format",
+        cure=f"Name its format: {', '.join(FORMATS)}; or make an sg.ToolFormat.",
+    )
 
 
 def specials_of(engine: Engine) -> dict[str, int | None]:

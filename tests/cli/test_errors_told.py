@@ -107,7 +107,6 @@ def run(*arguments: str, input: Any = None) -> Result:
             for options in (["--lines", "3"], ["--openai"], ["--prove"])
         ),
         (["explain", "--schema", "s.json", "--sentences", "3"], "Random texts are of grammars of texts."),
-        (["warmup", "--text", "some.txt"], "--text: It needs a Lark grammar."),
         (["generate", "--prompt", "x", "-o", "without=a"], "-o without: It needs a schema"),
         (["generate", "--prompt", "x", "-o", "speculation=off", "-o", "edit=s.json"], "-o edit"),
         (["generate", "--prompt", "x", "-o", "speculation=on"], "speculation"),

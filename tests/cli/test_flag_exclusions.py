@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from inspect import signature
 from itertools import combinations
 from pathlib import Path
 from typing import Any
@@ -10,7 +11,17 @@ from typing import Any
 import pytest
 from command_line import GROUP, commanded
 
-from structgen.cli.flags import LANGUAGES, LISTS, NAMES, SWITCHES
+import structgen as sg
+from structgen.cli.flags import (
+    LANGUAGES,
+    LISTS,
+    NAMES,
+    OF_LARK,
+    OF_REQUEST,
+    OF_SAMPLING,
+    POLICIES,
+    SWITCHES,
+)
 from structgen.cli.named_options import Given, read_options
 from structgen.cli.wanted_language import WantedLanguage
 from structgen.cli.wanted_texts import WantedTexts
@@ -143,6 +154,21 @@ def files(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "g.gbnf").write_text('root ::= "a"\nstart ::= "b"')
     (tmp_path / "b.json").write_text('{"type": "integer"}')
     monkeypatch.chdir(tmp_path)
+
+
+GROUPS = {
+    "Sampling": (OF_SAMPLING, "seed"),
+    "Request": (OF_REQUEST, "prompt grammar sampling n logprobs special_texts refused strategy shortened"),
+    "json_schema": (POLICIES, "schema custom_formats subset limits"),
+    "lark": (OF_LARK, "grammar limits text_only"),
+}
+"""The options of commands that are Python's, by their owner; and those of the owner that they are not."""
+
+
+@pytest.mark.parametrize("owner", GROUPS)
+def test_the_names_of_a_group_are_those_of_its_owner(owner: str) -> None:
+    names, others = GROUPS[owner]
+    assert {*names, *others.split()} == set(signature(getattr(sg, owner)).parameters)
 
 
 def commands() -> dict[str, Any]:
@@ -328,7 +354,6 @@ def test_a_flag_of_another_command_or_without_a_dash_names_what_to_write() -> No
     ("names", "where"),
     [
         (("start",), "-o start"),
-        (("text",), "-o text"),
         (("output",), "-o output"),
         (("target", "tokenizer"), "-o target"),
         (("target", "grammar"), "-o target"),

@@ -11,11 +11,8 @@ import pytest
 from command_line import Result, commanded
 
 import structgen as sg
-from structgen.cli.warmup import first_masks
-from structgen.errors import OptionError
 from structgen.lark_grammars import lark_grammar
 from structgen.system.resources import grammar, small_tokenizer
-from structgen.tokens.tokenizer import byte_tokenizer
 
 FILES = {
     "vocabularies/abc-vocabulary-6.arrays": 10,
@@ -54,11 +51,11 @@ def test_files_are_counted_by_kind() -> None:
     found: Any = json.loads(run("--json").stdout)["kinds"]
     assert {kind: (one["files"], one["bytes"]) for kind, one in found.items()} == {
         "vocabularies": (1, 10),
-        "compiled": (2, 11),
+        "compiled": (1, 8),
         "grammars": (1, 5),
         "characters": (1, 6),
         "downloads": (1, 7),
-        "older": (3, 154),
+        "older": (4, 157),
     }
     assert found["older"]["used"] > found["vocabularies"]["used"]
 
@@ -85,7 +82,7 @@ def test_clear_asks_and_deletes_only_files_of_ours(folder: Path) -> None:
 
 def test_clear_takes_kinds(folder: Path) -> None:
     assert run("clear", "--yes", "--kind", "older", "--kind", "grammars").exit_code == 0
-    gone = {name for name in FILES if name.endswith((".masks", ".row", ".lark-tables"))}
+    gone = {name for name in FILES if name.endswith((".grammar", ".masks", ".row", ".lark-tables"))}
     assert left(folder) == {*FILES, *OTHERS} - gone
     refused = run("clear", "--yes", "--kind", "masks")
     assert refused.exit_code == 2 and "older" in refused.stderr
@@ -108,31 +105,15 @@ def test_what_a_grammar_leaves_is_counted_and_made_again_when_cleared() -> None:
 # --- structgen warmup --grammar -----------------------------------------------------------------------------
 
 
-def test_the_grammar_is_loaded_and_its_masks_filled(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_grammar_is_loaded_and_compiled(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("STRUCTGEN_CACHE", str(tmp_path))
     path = str(grammar("markers"))
     arguments = ["warmup", "--tokenizer", str(small_tokenizer()), "--grammar", path]
     result = commanded(*arguments)
     assert result.exit_code == 0
-    assert f"{path} is ready, with " in result.stdout
+    assert f"{path} is ready: " in result.stdout
+    assert list(tmp_path.rglob("*.lexer"))
     assert list((tmp_path / "grammars").iterdir())
     # and nobody asks lark any more
     monkeypatch.setattr(lark_grammar, "load", None)
     assert lark_grammar.lark(path).tables.rules
-
-
-def test_a_mask_is_filled_before_each_token_and_at_the_end() -> None:
-    assert first_masks(lark_grammar.lark('start: "abc"'), byte_tokenizer()) == 4
-
-
-def test_masks_are_filled_along_texts_too(tmp_path: Path) -> None:
-    text = tmp_path / "letters.txt"
-    text.write_bytes(b"aaa")
-    assert first_masks(lark_grammar.lark('start: "a"+'), byte_tokenizer(), [text]) == 2 + 4
-
-
-def test_a_text_that_the_grammar_refuses_is_named(tmp_path: Path) -> None:
-    text = tmp_path / "letters.txt"
-    text.write_bytes(b"aab")
-    with pytest.raises(OptionError, match=r"letters\.txt"):
-        first_masks(lark_grammar.lark('start: "a"+'), byte_tokenizer(), [text])

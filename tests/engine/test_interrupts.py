@@ -25,7 +25,6 @@ import structgen as sg
 from structgen.engine import Engine, FinishReason, Handle, Request, Result, Sampling
 from structgen.engine.model_protocol import Model
 from structgen.speculation.planning.row_trial import RowTrial
-from structgen.store.mask_store import default_store
 
 
 def _requests() -> list[Request]:
@@ -82,7 +81,6 @@ def _expected() -> list[object]:
 def _places(engine: Callable[[], Engine]) -> list[tuple[Place, int]]:
     """Return each line of a whole run, and how often it is reached."""
     _Run(engine()).finish()
-    default_store().flush()  # the masks that were worked out are there in all later runs
     run, tracer = _Run(engine()), Tracer()
     with tracing(tracer):
         run.finish()

@@ -1,14 +1,12 @@
-"""What a Lark grammar leaves in a store: another process, or another vocabulary, goes on where one has ended;
-and what is worked out ahead of documents."""
+"""What a Lark grammar leaves in a store: another process, or another vocabulary, begins with its lexer; and
+what is worked out ahead of documents."""
 
 from __future__ import annotations
 
-import gc
 import random
+import signal
 import subprocess
 import sys
-import threading
-import time
 import warnings
 from collections.abc import Callable
 from pathlib import Path
@@ -24,14 +22,13 @@ from test_lark_machine import GRAMMARS, LONGER, TOKENS
 
 import structgen as sg
 from structgen.core.compiled import State
-from structgen.lark_grammars.compiled import written_lark as kept
 from structgen.lark_grammars.compiled.compiled_lark import CompiledLark
 from structgen.lark_grammars.compiled.lark_answers import LarkAnswers
 from structgen.lark_grammars.lexer.contextual_lexer import Lexer
 from structgen.lark_grammars.lexer.lexer_tables import UNKNOWN
 from structgen.maskbench import vocabularies
 from structgen.native.cache_entries import CacheEntries
-from structgen.store.grammar_files import GRAMMAR_SUFFIX, LEXER_SUFFIX, GrammarFiles
+from structgen.store.grammar_files import LEXER_SUFFIX
 from structgen.store.mask_store import MaskStore
 
 BYTES = [bytes((one,)) for one in range(256)]
@@ -79,12 +76,9 @@ def along(grammar: CompiledLark, seed: str) -> list[Answer]:
 
 
 def again(grammar: object, folder: Path, most: int) -> tuple[dict[bytes, Answer], CompiledLark]:
-    """Return what a new store's grammar answers, and the grammar; what it has met is written."""
-    store = MaskStore(folder)
-    made = compiled(grammar, store)
-    found = asked(made, most)
-    store.flush()
-    return found, made
+    """Return what a new store's grammar answers, and the grammar."""
+    made = compiled(grammar, MaskStore(folder))
+    return asked(made, most), made
 
 
 def grammar_of(seed: int) -> Any:
@@ -106,7 +100,7 @@ def grammar_of(seed: int) -> Any:
 
 def damage(folder: Path, source: random.Random) -> None:
     """Have some files be away, cut off or changed."""
-    for path in [one for one in folder.rglob("*") if one.suffix in (GRAMMAR_SUFFIX, LEXER_SUFFIX)]:
+    for path in [one for one in folder.rglob("*") if one.suffix == LEXER_SUFFIX]:
         data = bytearray(path.read_bytes())
         how = source.randrange(5)
         if how == 0:
@@ -132,7 +126,6 @@ def hold_order(seed: int, folder: Path) -> bool:
             made = compiled(grammar, store, tokens)
             assert along(made, name) == expected
             assert along(made.anew(), name) == expected
-            store.flush()
             if walk % 3:
                 damage(folder, source)
     return True
@@ -184,9 +177,9 @@ def test_what_is_made_again_has_the_numbers_of_the_file(
     )
     if grammar is None:
         return
-    _found, first = again(grammar, folder, 40)
+    _found, first = again(grammar, folder, 1)
     _found, second = again(grammar, folder, 1)
-    assert second._kept is not None
+    assert second._answers._kept is not None
     lexer, rows, _letters = second._answers.parts
     moves, starts = rows.arrays["moves"].copy(), rows.arrays["starts"].copy()
     made = np.array([lexer.moves(state) for state in range(len(moves))])
@@ -208,40 +201,17 @@ def alike_anew(grammar: CompiledLark) -> dict[int, int]:
 # --- files --------------------------------------------------------------------------------------------------
 
 
-def test_nothing_is_made_for_what_the_file_has(tmp_path: Path) -> None:
-    tokenizer, grammar = vocabularies.load("small"), sg.lark(GRAMMARS / "json.lark")
-    found = []
-    for _ in range(2):
-        store = MaskStore(tmp_path)
-        made = compiled(grammar, store, tokenizer)
-        found.append(masks_along(made, b'{"a": [1, "x\\n", {"b": -2.5e3}], "c": null}'))
-        store.flush()
-    assert found[0] == found[1]
-    assert made._answers._parts is None
-
-
-def test_a_successor_has_the_records_and_goes_on() -> None:
+def test_a_successor_has_the_lexer_and_goes_on() -> None:
     text, other = b'{"a": [1, "x"]}', b'[true, null, {"b": -2.5e3}]'
     first = compiled(sg.lark(GRAMMARS / "json.lark"), tokens=vocabularies.load("small"))
     expected = masks_along(first, text)
     second = first.anew()
     assert second.sizes["machine_states"] < first.sizes["machine_states"]
+    assert second.sizes["records"] < first.sizes["records"]
+    assert second.sizes["lexer_states"] == first.sizes["lexer_states"]
     assert masks_along(second, text) == expected
-    assert second.sizes["records"] == first.sizes["records"]
     assert masks_along(second, other) == masks_along(first, other)
     assert masks_along(second.anew(), other) == masks_along(first, other)
-
-
-def test_records_are_kept_where_the_states_are_too_many(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(kept, "_MOST_STATES", 1)
-    grammar = sg.lark(GRAMMARS / "json.lark")
-    whole, _first = again(grammar, tmp_path, 20)
-    found, second = again(grammar, tmp_path, 20)
-    assert found == whole
-    assert second._kept is not None
-    assert second._kept.tables["nodes"].shape[0] == 0 < len(second._kept.tables["records"])
 
 
 def test_masks_are_listed_where_the_store_is_full(tmp_path: Path) -> None:
@@ -252,7 +222,6 @@ def test_masks_are_listed_where_the_store_is_full(tmp_path: Path) -> None:
         made = compiled(grammar, store, tokenizer)
         with warnings.catch_warnings():
             rows.append(made.allowed(made.start))
-        store.flush()
     assert rows[0] == rows[1] == rows[2]
 
 
@@ -270,12 +239,11 @@ COMMENT: /\/\*(.|\n)*?\*\//
 TEXT = b'f("a", 1.5, not g(x2()));'
 
 
-def written(folder: Path, suffix: str = GRAMMAR_SUFFIX) -> Path:
-    """Have a grammar compiled, a text read, and what was met written; return the file."""
+def written(folder: Path) -> Path:
+    """Have a grammar compiled, and a text read; return the file."""
     store = MaskStore(folder)
     masks_along(compiled(sg.lark(CALLS), store), TEXT)
-    store.flush()
-    (path,) = folder.rglob(f"*{suffix}")
+    (path,) = folder.rglob(f"*{LEXER_SUFFIX}")
     return path
 
 
@@ -284,17 +252,8 @@ def test_what_is_kept_already_is_not_written_again(tmp_path: Path) -> None:
     assert written(tmp_path).stat().st_ino == before
 
 
-def test_a_grammar_is_written_after_it_was_dropped(tmp_path: Path) -> None:
-    store = MaskStore(tmp_path)
-    masks_along(compiled(sg.lark(CALLS), store), TEXT)
-    gc.collect()
-    store.flush()
-    assert len(list(tmp_path.rglob(f"*{GRAMMAR_SUFFIX}"))) == 1
-
-
-@pytest.mark.parametrize("suffix", [GRAMMAR_SUFFIX, LEXER_SUFFIX])
-def test_each_changed_byte_of_a_file_is_told_and_the_masks_are_right(suffix: str, tmp_path: Path) -> None:
-    path, source = written(tmp_path / "whole", suffix), random.Random(1)
+def test_each_changed_byte_of_a_file_is_told_and_the_masks_are_right(tmp_path: Path) -> None:
+    path, source = written(tmp_path / "whole"), random.Random(1)
     whole, expected = path.read_bytes(), masks_along(compiled(sg.lark(CALLS)), TEXT)
     for at in (8, 20, 200, len(whole) - 9, *(source.randrange(len(whole)) for _ in range(3))):
         changed = tmp_path / str(at) / path.relative_to(tmp_path / "whole")
@@ -310,6 +269,32 @@ def test_a_file_that_was_cut_off_is_told_at_once(tmp_path: Path) -> None:
     path.write_bytes(path.read_bytes()[:-64])
     with pytest.warns(sg.errors.StoreWarning, match="damaged"):
         compiled(sg.lark(CALLS), MaskStore(tmp_path))
+
+
+_KILLED = """
+import os, signal, sys
+import structgen as sg
+import structgen.system.cache
+text, tokenizer, folder = sys.argv[1:]
+
+def killed(*paths):
+    if str(paths[1]).endswith(".lexer"):
+        os.kill(os.getpid(), signal.SIGKILL)
+
+structgen.system.cache.os.replace = killed
+sg.compile(sg.lark(text), sg.Tokenizer.from_huggingface(tokenizer), store=folder)
+"""
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="there is no SIGKILL")
+def test_a_kill_in_the_midst_of_writing_leaves_no_half_file(tmp_path: Path, tokenizer: sg.Tokenizer) -> None:
+    path = GRAMMARS.parent / "tests" / "data" / "bpe" / "tokenizer.json"
+    command = [sys.executable, "-c", _KILLED, CALLS, str(path), str(tmp_path)]
+    assert subprocess.run(command, capture_output=True).returncode == -signal.SIGKILL
+    assert not list(tmp_path.rglob("*.lexer"))
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        assert compiled(sg.lark(CALLS), MaskStore(tmp_path), tokenizer)._answers._kept is None
 
 
 def test_compiling_what_was_kept_opens_one_file_of_the_store(tmp_path: Path, tokenizer: sg.Tokenizer) -> None:
@@ -330,28 +315,10 @@ print(*(Path(one).suffix for one in opened if one.startswith(folder) and not Pat
     store = MaskStore(tmp_path)
     here = compiled(sg.lark(CALLS), store, tokenizer)
     here.allowed(here.start)
-    store.flush()
     path = GRAMMARS.parent / "tests" / "data" / "bpe" / "tokenizer.json"
     command = [sys.executable, "-c", code, CALLS, str(path), str(tmp_path)]
     found = subprocess.run(command, capture_output=True, text=True, check=True)
-    assert found.stdout.split() == [GRAMMAR_SUFFIX]
-
-
-def test_flush_waits_for_what_is_being_written(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    begun, write = threading.Event(), GrammarFiles.write
-
-    def slow(files: GrammarFiles, grammar: Any) -> int:
-        begun.set()
-        time.sleep(0.1)
-        return write(files, grammar)
-
-    monkeypatch.setattr(GrammarFiles, "write", slow)
-    store = MaskStore(tmp_path)
-    masks_along(compiled(sg.lark(CALLS), store), TEXT)
-    compiled(sg.lark(CALLS), store)  # has a thread write the one before
-    assert begun.wait(600)
-    store.flush()
-    assert len(list(tmp_path.rglob(f"*{GRAMMAR_SUFFIX}"))) == 1
+    assert found.stdout.split() == [LEXER_SUFFIX]
 
 
 # --- the lexer is shared by vocabularies --------------------------------------------------------------------
@@ -406,14 +373,12 @@ def test_a_folder_that_takes_no_lexer_is_told_once_and_all_stays_in_memory(
     writes: list[str] = []
 
     def full(self: CacheEntries, kind: str, *_given: Any) -> int:
-        if tmp_path in Path(self.folder).parents:  # another test's grammar may be written as late as now
-            writes.append(kind)
+        writes.append(kind)
         return 0
 
     monkeypatch.setattr(CacheEntries, "write", full)
     for tokens in (TOKENS, OTHER, OTHER):
         assert along(compiled(grammar, store, tokens), "1") == along(compiled(grammar, tokens=tokens), "1")
-    store.flush()
     assert len(writes) == 1
 
 
@@ -445,23 +410,15 @@ AHEAD: dict[str, tuple[Callable[[], sg.Grammar], str]] = {
 }
 
 
-@pytest.mark.parametrize("other_process", [False, True])
 @pytest.mark.parametrize("name", AHEAD)
 def test_masks_of_what_was_worked_out_are_the_same_and_ask_for_no_record(
-    name: str,
-    other_process: bool,
-    tokenizer: sg.Tokenizer,
-    tmp_path: Path,
-    monkeypatch: pytest.MonkeyPatch,
+    name: str, tokenizer: sg.Tokenizer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     make, text = AHEAD[name]
     expected = masks_along(compiled(make(), tokens=tokenizer), text.encode())
-    store, seen = MaskStore(tmp_path), list[int]()
-    made = compiled(make(), store, tokenizer)
+    seen = list[int]()
+    made = compiled(make(), tokens=tokenizer)
     assert made.prepare(progress=seen.append) == len(seen) > 5
-    if other_process:
-        store.flush()
-        made = compiled(make(), MaskStore(tmp_path), tokenizer)
     monkeypatch.setattr(LarkAnswers, "_make_record", lambda *_what: pytest.fail("a record was asked for"))
     assert masks_along(made, text.encode()) == expected
 

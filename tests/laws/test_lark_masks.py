@@ -216,9 +216,6 @@ def masks_that_were_kept_are_those_of_a_new_grammar(one: Subject, chance: random
         store = sg.MaskStore(path=Path(folder))
         first = sg.compile(one.grammar(), TOKENIZER, store=store)
         masks(first, some(4))
-        if chance.random() < 0.5:
-            first.prepare()
-        store.flush()
         second = CompiledLark(one.grammar(), TOKENIZER, None, sg.MaskStore(path=Path(folder)))
         asked = some(10)
         assert masks(second, asked) == masks(one.compiled(), asked)

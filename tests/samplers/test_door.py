@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 import inspect
 import itertools
 import math
@@ -17,7 +16,7 @@ from for_each import for_each
 
 import structgen as sg
 from structgen.samplers.methods import METHODS
-from structgen.samplers.sample import SampleOptions, SampleSettings, sample
+from structgen.samplers.sample import SampleOptions, sample
 
 WORDS = sg.regex("[abc]{1,6}")
 
@@ -80,9 +79,6 @@ def test_a_prompt_that_is_none_is_refused(prompt):
 
 
 def test_the_typed_options_are_the_keywords():
-    """Type checkers read a TypedDict, the function a dataclass that checks them."""
-    named = [one.name for one in dataclasses.fields(SampleSettings)]
-    assert named == ["n", *SampleOptions.__annotations__]
     shown = inspect.signature(sample).parameters
     assert all(shown[name].kind is inspect.Parameter.KEYWORD_ONLY for name in SampleOptions.__annotations__)
     assert shown["max_tokens"].default == 256

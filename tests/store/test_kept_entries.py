@@ -18,7 +18,7 @@ from structgen.errors import StoreWarning
 from structgen.lark_grammars.kept import kept_grammars
 from structgen.native import array_file, cache_entries
 from structgen.store import mask_store
-from structgen.store.grammar_files import GRAMMAR_SUFFIX, LEXER_SUFFIX
+from structgen.store.grammar_files import LEXER_SUFFIX
 from structgen.system import cache
 from structgen.system.cache import DAMAGED_CURE, ForeignFile, open_trusted, tell_unusable, write_atomically
 from structgen.tokens import vocabulary
@@ -30,24 +30,18 @@ LARK = 'start: WORD ("," WORD)*\nWORD: /[a-z]+/\n'
 
 
 def masks(grammar: sg.Grammar, store: sg.MaskStore, text: bytes) -> list[list[int]]:
-    """Return the tokens allowed along a text, once all of it is written to the store's folder."""
+    """Return the tokens allowed along a text."""
     compiled = sg.compile(grammar, TOKENIZER, store=store)
     matcher, mask, found = sg.Matcher(compiled), sg.allocate_mask(1, TOKENIZER.vocab_size), []
     for token in TOKENIZER.encode(text):
         matcher.fill_mask(mask)
         found.append(mask.allowed().tolist())
         matcher.advance(token)
-    store.flush()
     return found
 
 
 def of_lark(folder: Path) -> object:
     return masks(sg.lark(LARK), sg.MaskStore(folder / "masks"), b"ab,c")
-
-
-def of_lexer(folder: Path) -> object:
-    compiled = sg.compile(sg.lark(LARK), TOKENIZER, store=sg.MaskStore(folder / "masks"))
-    return compiled.sizes["lexer_states"]  # no mask is asked for: nothing of the vocabulary is written
 
 
 def of_vocabulary(folder: Path) -> object:
@@ -68,8 +62,7 @@ def of_set(folder: Path) -> object:
 
 KINDS = {
     "vocabulary": (of_vocabulary, ".arrays"),
-    "compiled Lark grammar": (of_lark, GRAMMAR_SUFFIX),
-    "lexer of a Lark grammar": (of_lexer, LEXER_SUFFIX),
+    "lexer of a Lark grammar": (of_lark, LEXER_SUFFIX),
     "Lark tables": (of_tables, kept_grammars.SUFFIX),
     "Lark rules": (of_rules, kept_grammars.SUFFIX),
     "code points": (of_set, cached_sets.SUFFIX),

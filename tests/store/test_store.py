@@ -77,7 +77,6 @@ def test_the_oldest_files_go_when_the_folder_is_full_those_of_earlier_versions_t
 def test_schemas_and_their_masks_leave_no_file(tmp_path: Path, tokenizer: sg.Tokenizer) -> None:
     store = sg.MaskStore(tmp_path)
     masks_of(compiled_of(tokenizer, store))
-    store.flush()
     assert not list(tmp_path.iterdir())
 
 

@@ -15,11 +15,10 @@ from structgen.core.dfa import explicit_of_parser
 from structgen.errors import GrammarError
 from structgen.language.expectation import Expected
 from structgen.lark_grammars.compiled.beaten import beaten_in, taken_by_ignored
-from structgen.lark_grammars.compiled.kept_lark import KIND, KeptParts, identity_of, read
+from structgen.lark_grammars.compiled.kept_lark import KeptParts, identity_of, kept_parts, read, write
 from structgen.lark_grammars.compiled.lark_answers import LarkAnswers, scratch_of
 from structgen.lark_grammars.compiled.lark_completions import ShortestRests
 from structgen.lark_grammars.compiled.lark_expected import Expectations
-from structgen.lark_grammars.compiled.written_lark import LarkKeeper, of_grammar, records_of
 from structgen.lark_grammars.lexer.contextual_lexer import Lexer
 from structgen.lark_grammars.lexer.effort import Effort
 from structgen.lark_grammars.liveness.cells import usable_rules
@@ -27,20 +26,18 @@ from structgen.lark_grammars.machine import lark_layout as L
 from structgen.lark_grammars.machine import lark_masks as masks
 from structgen.lark_grammars.machine import steps, text_ends
 from structgen.limits import Limits
-from structgen.machine_core import masks as core_masks
 from structgen.machine_core.growing_tables import NODES
 from structgen.machine_core.layout import FINISHED
 from structgen.native.raw_memory import address_of
 from structgen.native.typed_blocks import word_of
-from structgen.store.grammar_files import WrittenGrammar
 from structgen.store.mask_store import MaskStore
 from structgen.text_grammars.machine.rest_completions import RestCompletions
 from structgen.tokens.tokenizer import Tokenizer
 
 _CELLS, _PLACES = word_of(L.LarkContext, "cells"), word_of(L.LarkContext, "places")
 
-_FEW_RECORDS: Final = 0.5
-"""The used share of the limits of lexer and records, above which a replacement has neither."""
+_SMALL_LEXER: Final = 0.5
+"""The used share of the limits of the lexer, above which a replacement makes its own."""
 
 
 class CompiledLark(CompiledGrammar):
@@ -64,46 +61,39 @@ class CompiledLark(CompiledGrammar):
         needs_text: bool = True,
         before: KeptParts | None = None,
     ) -> None:
-        """`grammar`: its `tables`, their `digest`, and whether it `is_local`. `before`: the lexer and the
-        records of the compiled grammar that this one replaces. Raises LimitError, and GrammarError where it
-        has no text and `needs_text`."""
+        """`grammar`: its `tables`, their `digest`, and whether it `is_local`. `before`: the lexer of the
+        compiled grammar that this one replaces. Raises LimitError, and GrammarError where it has no text and
+        `needs_text`."""
         super().__init__(grammar, tokenizer, limits, store)
         self._effort = Effort(self.limits)
-        files, lexers = self._masks.grammars, self.store.lexers
-        key = identity_of(grammar.digest, self.limits, tokenizer.fingerprint) if files else ""
-        of_all = identity_of(grammar.digest, self.limits) if lexers else ""
-        self._kept = before or (read(files, key) if files else None)
-        kept = self._kept or (read(lexers, of_all) if lexers else None)
+        files = self.store.lexers
+        key = identity_of(grammar.digest, self.limits) if files else ""
+        kept = before or (read(files, key) if files else None)
         with self.lock, self._effort.begin():
-            if kept is not None:
-                kept.load(self._tables)
             known = self._tables, self.vocabulary, self._masks, self.lock, self._effort, kept
             self._answers = LarkAnswers(grammar.tables, grammar.is_local, *known)
             lines = grammar.tables.indentation
             self._rests = ShortestRests(self._answers, self._tables, lines, self._effort)
             self._answers.search = WeakMethod(self._rests.goes_on)  # the rests hold the answers
             self._attach()
-            if kept is not None and kept.numbers["start"] >= 0:
-                self._start, self._finished = kept.numbers["start"], kept.numbers["finished"]
-            else:
-                self._start = self._first_state(None if kept is None else kept.numbers["lexeme"])
-                if needs_text and kept is None:
-                    self.check_text()
-            if lexers and kept is None:
-                numbers, found = of_grammar(self._answers, self._tables, self._start)
-                lexers.writer.put(lexers, WrittenGrammar(of_all, KIND, found, numbers))
-        if files:
-            keeper = LarkKeeper(files, key, self.lock, self._answers, self._tables, self._start)
-            files.writer.watch(self, keeper)
+            self._start = self._first_state(None if kept is None else kept.lexeme)
+            if needs_text and kept is None:
+                self.check_text()
+            if files and kept is None:
+                write(files, key, self._kept_parts())
         self._completions = RestCompletions(self)
 
     def anew(self) -> CompiledLark:
-        """Return a replacement without the states; with the records, if these are not what takes the most."""
-        if self._answers.share > _FEW_RECORDS:
+        """Return a replacement without the states and records; with the lexer, if that is not what takes the
+        most."""
+        if self._answers.share > _SMALL_LEXER:
             return super().anew()
         with self.lock:
-            before = records_of(self._answers, self._tables, self._start)
+            before = self._kept_parts()
         return CompiledLark(self.grammar, self.tokenizer, self.limits, self.store, before=before)
+
+    def _kept_parts(self) -> KeptParts:
+        return kept_parts(*self._answers.kept_arrays(), self._tables, self._start)
 
     def _first_state(self, known: int | None) -> int:
         lexeme = self._answers.start_lexeme() if known is None else known
@@ -197,8 +187,6 @@ class CompiledLark(CompiledGrammar):
     # --- masks ----------------------------------------------------------------------------------------------
 
     def _compute(self, index: int, target: int) -> int:
-        if self._kept is not None and self._kept.recall(index, self._tables, self._masks):
-            return int(core_masks.fill(self.address, index, target))
         return self._answers.call(masks.compute, index, target)
 
     def _large_row(self) -> npt.NDArray[np.int32]:

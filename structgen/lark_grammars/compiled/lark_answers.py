@@ -48,6 +48,8 @@ from structgen.tokens.vocabulary import Vocabulary
 
 _CROSSINGS_PER_NODE: Final = 4
 """Places where tokens end a lexeme, for each node of the vocabulary, that one record may have."""
+_NOT_KEPT: Final = frozenset(("marks_of_states", "marks_of_classes", "first_byte", "by_first", "by_first_at"))
+"""Arrays of one compiled grammar, and of its vocabulary."""
 _MARSHAL: Final = 4
 """The version of Python's `marshal` format, which Python 3.4 and later ones read."""
 MOST_PLACES: Final = 1 << 16
@@ -124,8 +126,8 @@ class LarkAnswers:
         effort: Effort,
         kept: KeptParts | None = None,
     ) -> None:
-        """`kept`: the arrays of a file, of the grammar alone or of the vocabulary too; else they are made.
-        Cost: the lexer's automaton and the liveness, 10 ms to 2 s. Raises LimitError."""
+        """`kept`: the arrays that no vocabulary changes; else they are made. Cost: the lexer's automaton and
+        the liveness, 10 ms to 2 s. Raises LimitError."""
         self._tables, self._grown, self._store, self._lock, self.effort = tables, grown, store, lock, effort
         self._is_local, self._vocabulary, self._kept = is_local, vocabulary, kept
         self._needs = grown.needs
@@ -146,8 +148,7 @@ class LarkAnswers:
                 self._put(name, array)
             for name, value in kept.words.items():
                 self._put_word(name, value)
-            if not kept.tables:
-                self._put_vocabulary(vocabulary)
+            self._put_vocabulary(vocabulary)
             self._told_states = kept.states
             for name, count in (("marks_of_states", kept.states), ("marks_of_classes", kept.classes)):
                 self._put(name, np.zeros(count, np.int32))
@@ -166,7 +167,7 @@ class LarkAnswers:
         if self._parts is None:
             assert self._kept is not None
             with uncollected():
-                of_lexer, of_letters, told, solved = marshal.loads(self._kept.said["lexer"].data)
+                of_lexer, of_letters, told, solved = marshal.loads(self._kept.lexer.data)
                 lexer = Lexer(self._tables, self._is_local, self.effort, of_lexer)
                 rows = LexerTables(lexer, self._put_word, self._kept.arrays)
                 self._told_classes, self._told_letters = told
@@ -350,8 +351,6 @@ class LarkAnswers:
                 self.rows.put_lasts(first)
             elif kind == L.ASK_PROOF:
                 self._prove(first, second, third)
-            elif kind == L.ASK_DENSE:
-                self._put_dense(first)
             else:
                 records.append((first, second))
         self._tell()
@@ -373,23 +372,13 @@ class LarkAnswers:
             if dense >= -1:
                 continue
             row = self._scratch.dense[-2 - dense]
-            self._put_row(group, row, self._store.intern_row(row))
-
-    def _put_row(self, group: int, row: npt.NDArray[np.int32], stored: int | None) -> None:
-        """Write the row of a group's tokens; where the store is full, they are listed."""
-        groups = self._grown.rows(_GROUPS)
-        if stored is None:
-            tokens = np.flatnonzero(np.unpackbits(row.view(np.uint8), bitorder="little"))
-            at = self._grown.extend(_word("tokens"), tokens.astype(np.int32), len(tokens))
-            groups[group, [L.Group.first, L.Group.last]] = at, at + len(tokens)
-        groups[group, L.Group.dense_row] = -1 if stored is None else stored
-
-    def _put_dense(self, group: int) -> None:
-        """Write the row of a group that still lies in the file."""
-        assert self._kept is not None
-        number = -2 - int(self._grown.rows(_GROUPS)[group, L.Group.dense_row])
-        if number >= 0:
-            self._put_row(group, self._kept.rows.rows[number], self._kept.rows.stored(number, self._store))
+            stored = self._store.intern_row(row)
+            if stored is None:  # the store is full: the tokens are listed
+                tokens = np.flatnonzero(np.unpackbits(row.view(np.uint8), bitorder="little"))
+                at = self._grown.extend(_word("tokens"), tokens.astype(np.int32), len(tokens))
+                groups = self._grown.rows(_GROUPS)
+                groups[group, [L.Group.first, L.Group.last]] = at, at + len(tokens)
+            groups[group, L.Group.dense_row] = -1 if stored is None else stored
 
     def read_whole_table(self) -> None:
         """Have places be read by the whole table of the parser, of terminals without a lexeme too."""
@@ -466,11 +455,10 @@ class LarkAnswers:
     def kept_arrays(self) -> tuple[dict[str, npt.NDArray[Any]], npt.NDArray[np.uint8]]:
         """Return copies of the arrays that no vocabulary changes, by the names of their fields, and the lexer
         and its letters."""
-        left_out = ("marks_of_states", "marks_of_classes", *self.of_vocabulary)
-        arrays = {name: one for name, one in self._held.items() if name not in left_out}
+        arrays = {name: one for name, one in self._held.items() if name not in _NOT_KEPT}
         if self._parts is None:
             assert self._kept is not None
-            lexer = self._kept.said["lexer"]
+            lexer = self._kept.lexer
         else:
             arrays |= self.rows.arrays
             told = self._told_classes, self._told_letters
@@ -481,26 +469,6 @@ class LarkAnswers:
         return {
             name: one.reshape(len(one), -1 if one.size else 1).copy() for name, one in arrays.items()
         }, lexer
-
-    @property
-    def of_vocabulary(self) -> dict[str, npt.NDArray[Any]]:
-        """The arrays of the vocabulary's tokens, which stay as they are."""
-        return {name: self._held[name] for name in ("first_byte", "by_first", "by_first_at")}
-
-    def kept_rows(
-        self, of_states: npt.NDArray[np.int64], of_groups: npt.NDArray[np.int64]
-    ) -> tuple[npt.NDArray[np.int32], dict[int, int]]:
-        """Return the rows of masks that states and groups name, and their numbers among these; some may still
-        lie in a file."""
-        named = sorted({*of_states.tolist(), *of_groups.tolist()} - {-1})
-        rows = np.zeros((len(named), self._vocabulary.words), np.int32)
-        for at, number in enumerate(named):
-            if number >= 0:
-                rows[at] = self._store.rows[number]
-            else:
-                assert self._kept is not None
-                rows[at] = self._kept.rows.rows[-2 - number]
-        return rows, {number: at for at, number in enumerate(named)}
 
     # --- ahead of time --------------------------------------------------------------------------------------
 

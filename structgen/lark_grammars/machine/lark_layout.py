@@ -346,7 +346,7 @@ NODE_KEY: Final = 8
 """Words of a state's registers."""
 
 # questions, besides QUESTION_ROOM
-ASK_ROW, ASK_START, ASK_CARRY, ASK_CLASS, ASK_PROOF, ASK_LASTS, _, ASK_RECORD, ASK_DENSE = range(9)
+ASK_ROW, ASK_START, ASK_CARRY, ASK_CLASS, ASK_PROOF, ASK_LASTS, _, ASK_RECORD = range(8)
 FULL: Final = -8
 """An entry point's answer: a text may be read in more ways than MOST_READINGS."""
 

@@ -14,7 +14,6 @@ import numba
 from structgen.lark_grammars.lexer.lexer_tables import UNASKED
 from structgen.lark_grammars.machine.lark_layout import (
     ASK_CARRY,
-    ASK_DENSE,
     ASK_RECORD,
     EVERY_BYTE,
     FULL,
@@ -296,9 +295,6 @@ def collect(c: LarkContext, place: int, state: int, column: int) -> int:
             if alive == 1:
                 if group.dense_row >= 0:
                     is_asked = add_row(c, group.dense_row, wanted) == ASKED or is_asked
-                elif group.dense_row < -1:  # in the file that the grammar was read from
-                    ask(c, ASK_DENSE, i, 0, 0)
-                    is_asked = True
                 else:
                     is_asked = add_tokens(c, group.first, group.last, wanted) == ASKED or is_asked
         for i in range(record.leftovers, record.leftovers_end):
