@@ -12,17 +12,13 @@ from typing import Any, Final
 
 from structgen.engine.requests import DEFAULT_MAX_TOKENS, Usage
 from structgen.typed.server_answers import Answer
+from structgen.typed.tool_use import history
 
 _SAME: Final = ("model", "max_tokens", "timeout", "stream")
 _OF_SAMPLING: Final = ("temperature", "top_p")
 """Fields that newer clients do not know, though older models take them."""
 _CHOICES: Final = {"auto": "auto", "required": "any", "none": "none"}
-_REASONS: Final = {
-    "end_turn": "stop",
-    "stop_sequence": "stop",
-    "tool_use": "tool_calls",
-    "max_tokens": "length",
-}
+_REASONS: Final = {**dict.fromkeys(("end_turn", "stop_sequence"), "stop"), "max_tokens": "length"}
 _DOCUMENT: Final = "answer"
 """The tool whose arguments are the document."""
 
@@ -67,8 +63,8 @@ def _message(message: Mapping[str, Any]) -> dict[str, Any]:
         block = {"type": "tool_result", "tool_use_id": message["tool_call_id"]}
         return {"role": "user", "content": [{**block, "content": _blocks(message["content"])}]}
     blocks = _blocks(message["content"])
-    for call in message.get("tool_calls") or ():
-        said = {"name": call["function"]["name"], "input": json.loads(call["function"]["arguments"])}
+    for call in history([message], "object")[0].get("tool_calls") or ():
+        said = {"name": call["function"]["name"], "input": call["function"]["arguments"]}
         blocks.append({"type": "tool_use", "id": call["id"], **said})
     return {"role": message["role"], "content": blocks}
 
@@ -90,16 +86,11 @@ def _blocks(content: Any) -> list[dict[str, Any]]:
     return found
 
 
-def missing_key(answer: Any) -> str:
-    """Return the first key of a message that a reply does not have; "" where it has all."""
-    return next((key for key in ("content", "stop_reason") if getattr(answer, key, None) is None), "")
-
-
 def add(answer: Answer, received: Any) -> None:
     """Have an answer take a message, or an event of its stream."""
-    match received.type:
+    match getattr(received, "type", ""):
         case "message":
-            for index, block in enumerate(received.content):
+            for index, block in enumerate(received.content or ()):
                 _add_part(answer, index, block, is_whole=True)
         case "content_block_start":
             _add_part(answer, received.index, received.content_block)
@@ -118,7 +109,7 @@ def add(answer: Answer, received: Any) -> None:
     elif reason == "tool_use" and answer.form.tools is None:
         answer.add("" if answer.reply else "{}", reason="stop")  # no pieces of an object without members
     else:
-        answer.add("", reason=_REASONS.get(str(reason), reason))
+        answer.add("", reason=_REASONS.get(str(reason), "tool_calls" if reason == "tool_use" else reason))
 
 
 def _add_part(answer: Answer, index: int, part: Any, *, is_whole: bool = False) -> None:

@@ -42,7 +42,7 @@ from structgen.errors import (
 from structgen.typed.local import Local
 from structgen.typed.options import TypedOptions
 from structgen.typed.outcomes import Outcome
-from structgen.typed.partial import Partial, PartialDocument, PartialReply
+from structgen.typed.partial import Partial, PartialDocument, progress_of
 from structgen.typed.prompts import PromptSource, Template, source_of
 from structgen.typed.typed_draws import Sampler, check_names, drawn
 from structgen.typed.waiting import each, now
@@ -108,18 +108,19 @@ class Asking:
         return outcome.value
 
     async def partials(
-        self, source: PromptSource, *, detailed: bool = False, document: PartialDocument | None = None
+        self, source: PromptSource, document: PartialDocument | None = None, *, detailed: bool = False
     ) -> AsyncGenerator[Partial[Any], None]:
         """Yield what there is after each piece of text; the last partial has the outcome. There is one
-        attempt. `document`: what follows the text, for `items`.
+        attempt. `document` follows the text, where its items are handed out.
 
         Errors: GenerationError as soon as a part that closes is refused by its type, and at the end; with
         `detailed` the outcome has it, and the partials end before it.
         """
-        writer, wanted, is_refused, ended = await self._writer(), self.wanted, False, list[Result]()
-        progress = progress_of(writer, wanted) if document is None else document
-        if document is not None and self.form.asynchronous:
-            wanted = replace(wanted, waits=True)
+        writer, wanted = await self._writer(), self.wanted
+        if document is not None:
+            wanted = replace(wanted, waits=self.waits or self.form.asynchronous)
+        progress = document or progress_of(self.form, functools.partial(writer.read, wanted))
+        ended, is_refused = list[Result](), False
         async with aclosing(writer.stream(wanted, source, ended.append)) as pieces:
             async for piece in pieces:
                 if is_refused:
@@ -132,7 +133,7 @@ class Asking:
                     is_refused = True
                 else:
                     yield partial
-        outcome = judged(wanted.form, ended[0], 1, None)
+        outcome = judged(self.form, ended[0], 1, None)
         if detailed:
             outcome = with_details(outcome, writer, wanted, source)
         else:
@@ -142,35 +143,36 @@ class Asking:
 
     async def items(self, source: PromptSource) -> AsyncGenerator[Any, None]:
         """Yield the items of a list as they close."""
-        document, known = progress_of(self.model(), self.wanted), 0
-        assert isinstance(document, PartialDocument), "replies have no items"
-        async with aclosing(self.partials(source, document=document)) as partials:
+        document, known = PartialDocument(self.form.parts, wrapped=self.form.is_wrapped), 0
+        async with aclosing(self.partials(source, document)) as partials:
             async for _ in partials:
                 items, known = document.closed_items(known)
                 for item in items:
                     yield item
 
     def warn_if_shortened(self, result: Result) -> None:
-        """Warn whoever gets a value alone of a text that its budget shortened, once for the function. The
+        """Warn, once for the function, whoever gets a value alone of a text that its budget shortened. The
         warning names the first caller outside of this package."""
         if self.has_warned or result.error is not None:
             return  # the error tells more
-        bound, told = self.model().bound, list[str]()
+        told, bound = list[str](), self.model().bound
         if result.usage.outline:
             cure = "Shorten the prompt, or lower max_tokens=; outline=False leaves the outline out."
             told.append(f"{result.usage.outline} {cure}")
         cure = f"Raise {bound}=; `finish_reason` of a detailed result says whether it is enough."
-        if result.finish_reason is FinishReason.STEERED:
-            told.append(f"The document was closed early, so that it ends within {bound}. {cure}")
-        elif result.finish_reason is FinishReason.MAX_TOKENS:
-            told.append(f"The text was cut off at {bound}. {cure}")
-        elif result.finish_reason is FinishReason.REPETITION:
-            told.append(
-                f"The document has a value that was closed early: {'; '.join(result.usage.closed)}. "
-                "`usage.closed` of a detailed result tells it; sg.Sampling(repetition=None) closes none."
-            )
-        for said in told:
-            warnings.warn(ShortenedWarning(f"{self.name}: {said}"), stacklevel=warning_level())
+        match result.finish_reason:
+            case FinishReason.STEERED:
+                told.append(f"The document was closed early, so that it ends within {bound}. {cure}")
+            case FinishReason.MAX_TOKENS:
+                told.append(f"The text was cut off at {bound}. {cure}")
+            case FinishReason.REPETITION:
+                cure = (
+                    "`usage.closed` of a detailed result tells it; sg.Sampling(repetition=None) closes none."
+                )
+                closed = "; ".join(result.usage.closed)
+                told.append(f"The document has a value that was closed early: {closed}. {cure}")
+        for text in told:
+            warnings.warn(ShortenedWarning(f"{self.name}: {text}"), stacklevel=warning_level())
         self.has_warned = bool(told)
 
 
@@ -240,15 +242,6 @@ def with_details(
         confidences=confidences_of(result, form.grammar, tokenizer, form.holder),
         prompt=prompt,
     )
-
-
-def progress_of(writer: Writer, wanted: WantedText) -> PartialDocument | PartialReply:
-    """Return what follows a new text, which is JSON where its form has a schema, or a new reply that may call
-    tools."""
-    form, use = wanted.form, wanted.form.tools
-    if use is not None:
-        return PartialReply(lambda text: use.so_far(writer.read(wanted, text)))
-    return PartialDocument(form.parts, free=form.schema is None, wrapped=form.is_wrapped or form.is_said)
 
 
 def _found(module: str, name: str) -> Any:
@@ -427,16 +420,10 @@ class TypedFunction(_Common[P, R]):
     # of the two overloads, which meet in functions without parameters, the first is meant
     @overload
     def sample(  # type: ignore[overload-overlap]
-        self: TypedFunction[[], R],
-        n: int,
-        *,
-        max_tokens: int | None = None,
-        **options: Unpack[TypedSampleOptions],
+        self: TypedFunction[[], R], n: int, **options: Unpack[TypedSampleOptions]
     ) -> Samples[R]: ...
     @overload
-    def sample(
-        self, n: int, *, max_tokens: int | None = None, **options: Unpack[TypedSampleOptions]
-    ) -> Sampler[P, Samples[R]]: ...
+    def sample(self, n: int, **options: Unpack[TypedSampleOptions]) -> Sampler[P, Samples[R]]: ...
     def sample(self, n: int, **options: Any) -> Any:
         """Return draws from the model's own distribution, given that the type accepts the document.
 
@@ -491,15 +478,11 @@ class AsyncTypedFunction(_Common[P, R]):
 
     @overload
     def sample(  # type: ignore[overload-overlap]
-        self: AsyncTypedFunction[[], R],
-        n: int,
-        *,
-        max_tokens: int | None = None,
-        **options: Unpack[TypedSampleOptions],
+        self: AsyncTypedFunction[[], R], n: int, **options: Unpack[TypedSampleOptions]
     ) -> Coroutine[Any, Any, Samples[R]]: ...
     @overload
     def sample(
-        self, n: int, *, max_tokens: int | None = None, **options: Unpack[TypedSampleOptions]
+        self, n: int, **options: Unpack[TypedSampleOptions]
     ) -> Sampler[P, Coroutine[Any, Any, Samples[R]]]: ...
     def sample(self, n: int, **options: Any) -> Any:
         """Return what gives draws once it is awaited, as `TypedFunction.sample` does: `await size.sample(9)`,

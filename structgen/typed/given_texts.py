@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, TypeVar, overload
 from structgen.errors import OptionError
 from structgen.typed.functions import judged
 from structgen.typed.outcomes import Outcome
-from structgen.typed.partial import Partial, PartialDocument
+from structgen.typed.partial import Partial, progress_of
 from structgen.typed.server_answers import Answer
 from structgen.typed.wanted_forms import form_of
 
@@ -60,7 +60,7 @@ def outcome_of(text: Any, target: Any, *, cut: bool = False) -> Any:
 
 def _partials(pieces: Iterable[str], answer: Answer) -> Iterator[Partial[Any]]:
     """Yield what there is after each piece of text that tells more; the last partial has the outcome."""
-    progress = PartialDocument(answer.form.parts, free=answer.form.schema is None)
+    progress = progress_of(answer.form)
     for piece in pieces:
         answer.add(piece)
         if new := answer.new():

@@ -8,13 +8,12 @@ from collections.abc import AsyncGenerator, Callable, Sequence
 from contextlib import aclosing
 from dataclasses import replace
 from functools import lru_cache
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 from weakref import WeakKeyDictionary
 
 from structgen.engine.model_prompts import ReadPrompt
 from structgen.engine.requests import Request, Result
 from structgen.engine.thinking import most_tokens
-from structgen.tool_calls.tool_replies import Reply
 from structgen.typed.options import OF_REQUEST
 from structgen.typed.prompts import PromptSource
 from structgen.typed.tool_prompts import ToolPrompts
@@ -105,11 +104,11 @@ class Local:
             results = self.engine.generate(asked)
         return [self._told(wanted, one) for one in results]
 
-    def read(self, wanted: WantedText, text: str) -> Reply:
-        """Return what there is of a reply that may call tools, from its text so far."""
+    def read(self, wanted: WantedText, text: str) -> Any:
+        """Return what is taken of a reply that may call tools, from its text so far."""
         calling = self._calling(wanted)
         assert calling is not None, "the form is one of replies"
-        return calling.read(text, ended=False)
+        return calling.use.so_far(calling.read(text, ended=False))
 
     def _told(self, wanted: WantedText, result: Result) -> Result:
         """Return a result; of a reply that may call tools, with the reply as its value."""

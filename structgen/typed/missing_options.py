@@ -22,13 +22,13 @@ speculation: Whether a server speculates is the server's own affair. | Leave it 
 """Of a typed function's options, and its sampling."""
 OF_SERVER_FIELDS: Final = Exclusions(
     """
-temperature seed: {} is given, and sg.Server leaves it out. | Take it out of one of them.
-max_tokens excludes no_field: max_tokens is given, and sg.Server has no field for it.
-    | Leave it out, or write max_tokens_field="max_completion_tokens".
+temperature seed max_tokens: {} is given, and sg.Server leaves it out. | Take it out of one of them.
 """,
     temperature=lambda options, server: options.sampling.temperature and "temperature" in server.leave_out,
     seed=lambda options, server: options.sampling.seed and "seed" in server.leave_out,
-    no_field=lambda options, server: server.max_tokens_field is None,
+    max_tokens=lambda options, server: (
+        options.max_tokens is not None and {"max_tokens", "max_completion_tokens"} <= {*server.leave_out}
+    ),
 )
 """Of a typed function's options, and an `sg.Server`."""
 OF_ANTHROPIC: Final = Exclusions(

@@ -10,7 +10,7 @@ from structgen.errors import OptionError, ValidatorError
 from structgen.json_text.events import JsonError, Place, pointer_of
 from structgen.json_text.growing_json import MISSING, GrowingJson
 from structgen.typed.outcomes import Outcome
-from structgen.typed.wanted_forms import failed
+from structgen.typed.wanted_forms import WantedForm, failed
 from structgen.typed.wrapping import WRAPPER
 
 if TYPE_CHECKING:
@@ -27,13 +27,16 @@ class Partial(Generic[T_co]):
     Names are those of the document (a field's alias). Lists that are open hold the items that have begun.
     """
 
-    __slots__ = ("_count", "_outcome", "_pieces", "_progress", "is_done")
+    __slots__ = ("_count", "_outcome", "_pieces", "_progress")
 
-    def __init__(self, progress: PartialDocument | PartialReply, count: int, pieces: int) -> None:
-        self._progress, self._count, self._pieces = progress, count, pieces
-        self.is_done = False
+    def __init__(self, progress: Progress, outcome: Outcome[Any] | None = None) -> None:
+        self._progress, self._outcome = progress, outcome
+        self._count, self._pieces = progress.size
+
+    @property
+    def is_done(self) -> bool:
         """Whether it is the last one, which has the result."""
-        self._outcome: Outcome[Any] | None = None
+        return self._outcome is not None
 
     @property
     def text(self) -> str:
@@ -101,51 +104,60 @@ class Partial(Generic[T_co]):
         return f"<Partial {self.value!r}>"
 
 
-class PartialReply:
-    """Follows a reply that may call tools. `read` returns what there is of a text so far."""
+class Progress:
+    """Follows a text that is being written. `read` returns what there is of a text so far; None: the text."""
 
-    def __init__(self, read: Callable[[str], Any]) -> None:
+    def __init__(self, read: Callable[[str], Any] | None = None) -> None:
         self._read, self._pieces = read, list[str]()
+
+    @property
+    def size(self) -> tuple[int, int]:
+        """How many parts have closed, and how many pieces have come."""
+        return 0, len(self._pieces)
 
     def add(self, piece: str) -> Partial[Any]:
         """Take a piece of the text; returns what there is now, which is read when it is asked for."""
         self._pieces.append(piece)
-        return Partial(self, 0, len(self._pieces))
+        return Partial(self)
 
     def last(self, outcome: Outcome[Any]) -> Partial[Any]:
         """Return the last partial, which has the outcome."""
-        made: Partial[Any] = Partial(self, 0, len(self._pieces))
-        made.is_done, made._outcome = True, outcome
-        return made
+        return Partial(self, outcome)
 
-    def text(self, pieces: int) -> str:
-        """Return the first so many pieces."""
+    def text(self, pieces: int | None = None) -> str:
+        """Return the first so many pieces; None: all."""
         return "".join(self._pieces[:pieces])
 
     def closed(self, _: int) -> frozenset[str]:
-        """Return no pointers: a call says itself whether it is complete."""
+        """Return no pointers: a text has no parts, and a call says itself whether it is complete."""
         return frozenset()
 
     def value(self, _: int, pieces: int) -> Any:
-        """Return what there was of the reply after so many pieces. Cost: linear in them."""
-        return self._read(self.text(pieces))
+        """Return what there was after so many pieces. Cost: linear in them."""
+        text = self.text(pieces)
+        return text if self._read is None else self._read(text)
 
 
-class PartialDocument:
+class PartialDocument(Progress):
     """Follows a document that is being written, and reads each part as its type says once it has closed."""
 
-    def __init__(self, types: TypeParts | None, *, free: bool = False, wrapped: bool = False) -> None:
-        """`types` reads the text's parts; None: they are taken as JSON has them. `free`: it is no JSON.
-        `wrapped`: an object with one member holds the document."""
-        self._types, self._free = types, free
+    def __init__(self, types: TypeParts | None, *, wrapped: bool = False) -> None:
+        """`types` reads the text's parts; None: they are taken as JSON has them. `wrapped`: an object with
+        one member holds the document."""
+        super().__init__()
+        self._types = types
         self._outside = int(wrapped)
         """How many keys lead from the root of the text to the document."""
-        self._pieces: list[str] = []
-        self._is_broken = free
+        self._is_broken = False
         """Whether the text is no JSON from here on."""
         self._reader = GrowingJson(closed=self._close)
         self._closed: dict[int, tuple[Parts, Any]] = {}
         """The parts that have closed, in order: where each begins in the text, its place, its object."""
+
+    @property
+    def size(self) -> tuple[int, int]:
+        """How many parts have closed, and how many pieces have come."""
+        return len(self._closed), len(self._pieces)
 
     def add(self, piece: str) -> Partial[Any]:
         """Take a piece of the text; returns what there is now. Errors: GenerationError for a part that its
@@ -153,7 +165,7 @@ class PartialDocument:
         self._pieces.append(piece)
         if not self._is_broken:
             self._is_broken = not _fed(self._reader, piece)
-        return Partial(self, len(self._closed), len(self._pieces))
+        return Partial(self)
 
     def _close(self, place: Place, start: int, end: int, value: Any) -> Any:
         """Return the object of a part that has closed. The whole is read once, as the result."""
@@ -166,15 +178,9 @@ class PartialDocument:
                 value = part.read(self._reader.between(start, end))
             except ValidatorError as refusal:
                 where = pointer_of(parts) + refusal.where
-                raise failed(refusal.what, self.text(None), 1, where) from refusal
+                raise failed(refusal.what, self.text(), 1, where) from refusal
         self._closed[start] = parts, value
         return value
-
-    def last(self, outcome: Outcome[Any]) -> Partial[Any]:
-        """Return the last partial, which has the outcome."""
-        made: Partial[Any] = Partial(self, len(self._closed), len(self._pieces))
-        made.is_done, made._outcome = True, outcome
-        return made
 
     def closed_items(self, since: int) -> tuple[list[Any], int]:
         """Return the items of the document's array that have closed after so many parts, and the number of
@@ -183,12 +189,6 @@ class PartialDocument:
         items = [value for parts, value in found if len(parts) == 1 and isinstance(parts[0], int)]
         return items, len(self._closed)
 
-    # --- what a partial asks --------------------------------------------------------------------------------
-
-    def text(self, pieces: int | None) -> str:
-        """Return the first so many pieces; None: all."""
-        return "".join(self._pieces[:pieces])
-
     def closed(self, count: int) -> frozenset[str]:
         """Return the pointers of the first so many parts that closed."""
         return frozenset(pointer_of(parts) for parts, _ in islice(self._closed.values(), count))
@@ -196,8 +196,6 @@ class PartialDocument:
     def value(self, _: int, pieces: int) -> Any:
         """Return what there was after so many pieces. Cost: the containers that are open; of what others have
         added to since, linear in what came before."""
-        if self._free:
-            return self.text(pieces)
         reader = self._reader
         if pieces < len(self._pieces):
             reader = GrowingJson(
@@ -217,3 +215,11 @@ def _fed(reader: GrowingJson, piece: str) -> bool:
     except JsonError:
         return False
     return True
+
+
+def progress_of(form: WantedForm, read: Callable[[str], Any] | None = None) -> Progress:
+    """Return what follows a new text, which is JSON where its form has a schema. `read`: of a reply that may
+    call tools, returns what there is of its text so far."""
+    if form.schema is None:
+        return Progress(None if form.tools is None else read)
+    return PartialDocument(form.parts, wrapped=form.is_wrapped or form.is_said)

@@ -21,7 +21,6 @@ from typing import Any, Final
 from structgen.engine.requests import DEFAULT_MAX_TOKENS, FinishReason, Result, Usage
 from structgen.errors import StructgenError, ValidatorError
 from structgen.system.installation import not_installed
-from structgen.tool_calls.tool_replies import Reply
 from structgen.typed import anthropic_messages
 from structgen.typed.missing_options import OF_SERVER_FORMS
 from structgen.typed.prompts import PromptSource
@@ -30,7 +29,6 @@ from structgen.typed.server_answers import Answer
 from structgen.typed.servers import (
     KNOWN,
     PROTOCOLS,
-    REQUEST_CURE,
     SCHEMA,
     Server,
     ServerHabits,
@@ -53,6 +51,15 @@ LOST = (
 
 MOST_AT_ONCE = 8
 """Requests of a batch that are under way at a time."""
+_REQUEST = "The server does not take this request: its message says which part."
+_KEY = "Set the environment variable {key} to a key of this server."
+_CURES = {
+    **dict.fromkeys(("AuthenticationError", "PermissionDeniedError", "CredentialsError"), _KEY),
+    **dict.fromkeys(("BadRequestError", "UnprocessableEntityError"), _REQUEST),
+    "RateLimitError": "Wait, ask for fewer texts at a time, or raise the quota at the server.",
+    "APITimeoutError": "Raise timeout=, or look whether the server is overloaded.",
+}
+"""What a person can do, by the name of a client's error."""
 _URL = "Check that the URL is that of an OpenAI-compatible server: it mostly ends in /v1."
 _WHOLE = "Call the function itself, without .stream and with list[T] in place of Iterator[T]."
 
@@ -72,11 +79,12 @@ class Remote:
             self._library = import_module(package)
         except ImportError as error:
             raise not_installed("A model on a server", package, where="model") from error
-        self.url, self.name, self._server = server.url, server.name, server
+        self.url, self.name = server.url, server.name
         self._is_anthropic = package == "anthropic"
         failed = self._library.AnthropicError if self._is_anthropic else self._library.OpenAIError
         self._faults = (failed, ValueError)  # ValueError: a reply that is not JSON
-        self._habits = KNOWN.setdefault((server.url, server.name), ServerHabits())
+        self._add = anthropic_messages.add if self._is_anthropic else _add_completion
+        self._habits = KNOWN.setdefault(server, ServerHabits(server))
 
     @cached_property
     def _client(self) -> Any:
@@ -92,7 +100,7 @@ class Remote:
         key = os.environ.get(self._protocol.key) or self._protocol.without_key
         client = make(base_url=self.url, api_key=key, max_retries=1)
         if not (client.api_key or client.auth_token or getattr(client, "credentials", None)):
-            cure = f"Set the environment variable {self._protocol.key} to a key of the server."
+            cure = _KEY.format(key=self._protocol.key)
             raise StructgenError(f"There is no key for {self.url}.", where="model", cure=cure)
         return client
 
@@ -106,24 +114,20 @@ class Remote:
         question, form = source.question(wanted), wanted.form
         if form.grammar is not None and wanted.options.outline is not False:
             schema = form.sent.schema
-            if self._habits.breaks_schemas or not self._sends(schema):
+            if self._habits.breaks_schemas or not self._habits.takes(schema):
                 question = replace(question, schema=json.dumps(schema, ensure_ascii=False))
         messages = question.messages()
         return messages if form.tools is None else history(messages, "text")
-
-    def _sends(self, schema: dict[str, Any]) -> bool:
-        """Tell whether a schema is sent in its field."""
-        return SCHEMA not in self._server.leave_out and self._habits.takes(schema)
 
     def _body(self, wanted: WantedText, source: PromptSource, attempt: int) -> dict[str, Any]:
         """Return a request of chat completions."""
         form, options = wanted.form, wanted.options
         OF_SERVER_FORMS.refuse(options, form)
         how = options.sampling_of(attempt)
-        body: dict[str | None, Any] = {
+        body: dict[str, Any] = {
             "model": self.name,
             "messages": self._messages(wanted, source),
-            self._server.max_tokens_field: options.max_tokens or DEFAULT_MAX_TOKENS,
+            "max_tokens": options.max_tokens or DEFAULT_MAX_TOKENS,
             "temperature": how.temperature,
             "seed": how.seed,
         }
@@ -137,11 +141,11 @@ class Remote:
         if options.timeout is not None:
             body["timeout"] = options.timeout
         if form.tools is not None:
-            body.update(fields_of(form.tools).items())
-        if form.grammar is not None and self._sends(schema := form.sent.schema):
+            body |= fields_of(form.tools)
+        if form.grammar is not None and self._habits.takes(schema := form.sent.schema):
             said = {"name": "answer", "schema": schema, "strict": is_strict(schema)}
             body[SCHEMA] = {"type": "json_schema", "json_schema": said}
-        taken = {name: self._habits.field(name) for name in body if name not in self._server.leave_out}
+        taken = {name: self._habits.field(name) for name in body}
         return {sent: body[name] for name, sent in taken.items() if sent is not None}
 
     async def _sent(self, body: Callable[[], dict[str, Any]], waits: bool) -> Any:
@@ -157,7 +161,7 @@ class Remote:
                     answer = client.chat.completions.create(**made)
                 return await answer if waits else answer
             except self._library.APIStatusError as error:
-                if not self._habits.learn(self._server, error, made):
+                if not self._habits.learn(error, made):
                     raise
 
     # --- what comes back ------------------------------------------------------------------------------------
@@ -166,14 +170,18 @@ class Remote:
         """Return the result of a request that failed, or without an answer that is one of the protocol's."""
         if not isinstance(error, StructgenError):
             words, what = words_of_error(error), "The server failed"
-            cure = self._protocol.cures.get(type(error).__name__, "See the server's log.")
+            cures = {**_CURES, "NotFoundError": self._protocol.no_model}
+            cures |= {"APIConnectionError": self._protocol.no_server}
+            cure = cures.get(type(error).__name__, "See the server's log.")
             if isinstance(error, ValueError):
                 what, cure = "The server's reply is not JSON", _URL
-            elif cure == REQUEST_CURE and not words:
+            elif cure == _REQUEST and not words:
                 cure = "The server does not take this request, and does not say why: see its log."
             told = "" if words in " ".join(str(error).split()) else f" - {words}"
             what = f"{what}: {type(error).__name__}: {str(error).rstrip('.')}{told.rstrip('.')}."
-            error = StructgenError(what, where=self.url, cure=cure.format(name=self.name, url=self.url))
+            error = StructgenError(
+                what, where=self.url, cure=cure.format(name=self.name, url=self.url, key=self._protocol.key)
+            )
         return Result(text, FinishReason.ERROR, [], [], Usage(), error=error)
 
     def _no_answer(self, what: str, said: Any, cure: str = _URL) -> StructgenError:
@@ -181,23 +189,20 @@ class Remote:
         words = words_of(said)
         if words:
             what = f"{what} It says: {words.rstrip('.')}."
-            cure = cure if isinstance(said, str) else REQUEST_CURE  # a page is of another server
+            cure = cure if isinstance(said, str) else _REQUEST  # a page is of another server
         return StructgenError(what, where=self.url, cure=cure)
 
-    def _result(self, answer: Answer) -> Result:
+    def _result(self, answer: Answer, whole: Any = "") -> Result:
         """Return the result of an answer that is over. Where it is no document of its schema, the schema goes
-        into later prompts."""
+        into later prompts. `whole`: the reply, if it came at once."""
         if answer.reason is None and not answer.refusal:
-            return self._failure(self._no_answer("The server's reply has no finish_reason.", ""))
+            missing = _missing_key(whole) if whole and not self._is_anthropic else "finish_reason"
+            what = f"The server's reply has no {missing}."
+            return self._failure(self._no_answer(what, _beside(whole)))
         result = answer.result()
         if answer.form.tools is None and isinstance(result.error, ValidatorError):
             self._habits.breaks_schemas = True
         return result
-
-    def _add(self, answer: Answer, received: Any) -> None:
-        """Have an answer take what has been received: all of it, or a part of a stream."""
-        add = anthropic_messages.add if self._is_anthropic else _add_completion
-        add(answer, received)
 
     async def write(
         self, wanted: WantedText, sources: Sequence[PromptSource], attempt: int = 0
@@ -212,12 +217,8 @@ class Remote:
                 whole = await self._sent(lambda: self._body(wanted, source, attempt), wanted.waits)
             except self._faults as error:
                 return self._failure(error)
-            missing = (anthropic_messages.missing_key if self._is_anthropic else _missing_key)(whole)
-            if missing:
-                what = f"The server's reply has no {missing}."
-                return self._failure(self._no_answer(what, _beside(whole)))
             self._add(answer, whole)
-            return self._result(answer)
+            return self._result(answer, whole)
 
         if wanted.waits:
             return await asyncio.gather(*map(one, sources))
@@ -226,10 +227,11 @@ class Remote:
         with ThreadPoolExecutor(MOST_AT_ONCE, "structgen-remote") as pool:
             return list(pool.map(lambda source: now(one(source)), sources))
 
-    def read(self, wanted: WantedText, text: str) -> Reply:
-        """Return what there is of a reply that may call tools, from its text so far."""
-        assert wanted.form.tools is not None, "the form is one of replies"
-        return read_reply(wanted.form.tools, text, ended=False)
+    def read(self, wanted: WantedText, text: str) -> Any:
+        """Return what is taken of a reply that may call tools, from its text so far."""
+        use = wanted.form.tools
+        assert use is not None, "the form is one of replies"
+        return use.so_far(read_reply(use, text, ended=False))
 
     async def stream(
         self, wanted: WantedText, source: PromptSource, done: Callable[[Result], None]
@@ -270,11 +272,11 @@ def _add_completion(answer: Answer, received: Any) -> None:
             prompt_tokens=getattr(usage, "prompt_tokens", 0) or 0,
             tokens=getattr(usage, "completion_tokens", 0) or 0,
         )
-    if not getattr(received, "choices", None):
+    choice = (getattr(received, "choices", None) or [None])[0]
+    part = getattr(choice, "message", None) or getattr(choice, "delta", None)
+    if part is None:
         return
-    choice = received.choices[0]
-    part = getattr(choice, "message", None) or choice.delta
-    content = part.content
+    content = getattr(part, "content", None)
     if isinstance(content, list):  # some servers send parts, of which those of text count
         content = "".join(str(one.get("text") or "") for one in content if isinstance(one, dict))
     answer.add(
@@ -283,7 +285,7 @@ def _add_completion(answer: Answer, received: Any) -> None:
         # some servers send the thoughts beside the text
         thoughts=getattr(part, "reasoning_content", None) or getattr(part, "reasoning", None),
         refusal=getattr(part, "refusal", None),
-        reason=choice.finish_reason,
+        reason=getattr(choice, "finish_reason", None),
     )
 
 

@@ -105,14 +105,13 @@ def read_document(reply: str, sent: SentSchema) -> ReadReply:
     is none. Cost: that of `read`, twice."""
     found = read(reply, sent.asked, inside=is_object(sent.schema))
     if found.document is None and not found.fault:
-        again = read(reply, sent.bare, inside=False)
-        if again.document is not None or again.fault:
-            return again
+        bare = read(reply, sent.bare, inside=False)
+        if bare.document is not None or bare.fault:
+            return bare
+        what = f"The document is none of the schema's: {first_fault(sent.compiled, found.found)}"
         if sent.bare(found.found) is not None:
-            return replace(found, fault="The document is no object, and stands inside of a sentence")
-    if found.document is None and not found.fault:
-        wrong = first_fault(sent.compiled, found.found)
-        return replace(found, fault=f"The document is none of the schema's: {wrong}")
+            what = "The document is no object, and stands inside of a sentence"
+        found = replace(found, fault=what)
     return found
 
 

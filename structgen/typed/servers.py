@@ -13,7 +13,6 @@ import re
 import warnings
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from types import MappingProxyType
 from typing import Annotated, Any, Final, NamedTuple
 
 from structgen.errors import OptionError, fields_named
@@ -22,9 +21,8 @@ from structgen.language.checks import By, OneOf, check_fields
 
 SCHEMA = "response_format"
 """The field that holds the schema."""
-_OTHER = MappingProxyType({"max_tokens": "max_completion_tokens", "max_completion_tokens": "max_tokens"})
-_A_FIELD = OneOf(tuple(_OTHER), ", or None to send none; how many, say sg.generate and sg.run")
-_OPTIONAL = ("temperature", "seed", SCHEMA, "parallel_tool_calls")
+_OTHER = {"max_tokens": "max_completion_tokens", "max_completion_tokens": "max_tokens"}
+_OPTIONAL = (*_OTHER, "temperature", "seed", SCHEMA, "parallel_tool_calls")
 _NAMED = re.compile(
     r"\b(?:(?P<field>max_completion_tokens|max_tokens|temperature|seed|parallel_tool_calls)"
     r"|response[_ ]format|json[_ ]?schema|input_schema|structured[_ ]outputs?|guided[_ ]\w+|grammar)\b",
@@ -39,7 +37,6 @@ _REFUSED = re.compile(
 )
 """Says that a field is not taken at all, or this schema. Of a value out of range only the caller knows what
 he wants."""
-REQUEST_CURE: Final = "The server does not take this request: its message says which part."
 _ADDRESS = re.compile(r"openai:(https?://[^#]+)#(.+)", re.DOTALL)
 _HOST = re.compile(r"(?:(https?)://)?(\[[^\]]*\]|[^:/]*)(?::(\d+))?((?:/.*)?)")
 
@@ -53,28 +50,14 @@ class Protocol(NamedTuple):
     """The environment variable of the key."""
     without_key: str | None
     """What stands in its place; None: the client looks for other credentials, and one is needed."""
-    cures: Mapping[str, str]
-    """What a person can do, by the names of the client's errors."""
-
-
-def _protocol(package: str, key: str, without_key: str | None, model: str, server: str) -> Protocol:
-    """Return a protocol with its cures: of a `model` and of a `server` that are not found, and others."""
-    cures = {
-        "NotFoundError": model,
-        "APIConnectionError": server,
-        "APITimeoutError": "Raise timeout=, or look whether the server is overloaded.",
-        **dict.fromkeys(
-            ("AuthenticationError", "PermissionDeniedError", "CredentialsError"),
-            f"Set the environment variable {key} to a key of this server.",
-        ),
-        **dict.fromkeys(("BadRequestError", "UnprocessableEntityError"), REQUEST_CURE),
-        "RateLimitError": "Wait, ask for fewer texts at a time, or raise the quota at the server.",
-    }
-    return Protocol(package, key, without_key, cures)
+    no_model: str
+    """What a person can do where a model of this `{name}` is not found at the `{url}`."""
+    no_server: str
+    """What he can do where there is no server."""
 
 
 PROTOCOLS: Final = {
-    "openai": _protocol(
+    "openai": Protocol(
         "openai",
         "OPENAI_API_KEY",
         "none",  # servers of one's own need none
@@ -82,14 +65,14 @@ PROTOCOLS: Final = {
         "names.",
         "Check that the server runs and that the URL is right (host, port).",
     ),
-    "ollama": _protocol(
+    "ollama": Protocol(
         "openai",
         "OLLAMA_API_KEY",
         "ollama",
         "Download the model: ollama pull {name}; ollama list names those that are there.",
         "Start it: ollama serve. OLLAMA_HOST says where it is, if not on 127.0.0.1:11434.",
     ),
-    "anthropic": _protocol(
+    "anthropic": Protocol(
         "anthropic",
         "ANTHROPIC_API_KEY",
         None,
@@ -110,8 +93,7 @@ def _address(value: Any) -> str:
 
 
 def _left_out(value: Any) -> tuple[str, ...]:
-    check = OneOf(_OPTIONAL, "; max_tokens_field=None leaves out max_tokens")
-    return tuple(check("leave_out", field) for field in checks.texts("leave_out", value))
+    return tuple(OneOf(_OPTIONAL)("leave_out", field) for field in checks.texts("leave_out", value))
 
 
 _WORDS = ("error", "message", "msg", "detail", "errors")
@@ -124,17 +106,15 @@ def words_of(said: object, depth: int = 6) -> str:
     """Return what a server says of a refusal, on one line: a text, or what is in members of an object whose
     names are known, each behind its place (`loc`) if it has one. "" where it says nothing; what lies deeper
     than `depth` objects is not read."""
-    found: list[str] = []
     if isinstance(said, str):
-        found = re.sub(r"<[^>]*>" if said.lstrip().startswith("<") else "\0", " ", said).split()
-    elif isinstance(said, list) and depth:
-        found = [f"{one};" for one in (words_of(one, depth - 1) for one in said[:8]) if one]
-    elif isinstance(said, Mapping) and depth:
-        words = (words_of(said.get(name), depth - 1) for name in _WORDS)
-        found = [f"{one};" for one in dict.fromkeys(words) if one]
-        if found and isinstance(place := said.get("loc"), list):
-            found.insert(0, f"{'/'.join(map(str, place))}:")
-    return " ".join(found).removesuffix(";")[:_MOST_WORDS]
+        plain = re.sub(r"<[^>]*>", " ", said) if said.lstrip().startswith("<") else said
+        return " ".join(plain.split())[:_MOST_WORDS]
+    if not isinstance(said, list | Mapping) or not depth:
+        return ""
+    parts = said[:8] if isinstance(said, list) else [said.get(name) for name in _WORDS]
+    found = "; ".join(dict.fromkeys(filter(None, (words_of(one, depth - 1) for one in parts))))
+    place = said.get("loc") if isinstance(said, Mapping) else None
+    return f"{'/'.join(map(str, place))}: {found}" if found and isinstance(place, list) else found
 
 
 def words_of_error(error: Exception) -> str:
@@ -150,7 +130,10 @@ def words_of_error(error: Exception) -> str:
         return words_of(getattr(error, "body", None))
 
 
-@fields_named('sg.Server("http://localhost:8000/v1", "llama")')
+@fields_named(
+    'sg.Server("http://localhost:8000/v1", "llama")',
+    {"max_tokens_field": 'Write leave_out="max_tokens", and max_completion_tokens is sent'},
+)
 @dataclass(frozen=True, slots=True)
 class Server:
     """A model on a server for `sg.generate` and `sg.run`, and which fields of a request it takes.
@@ -164,11 +147,10 @@ class Server:
     """The address, which mostly ends in /v1; Anthropic's does not."""
     name: Annotated[str, checks.text]
     """The model's name on the server."""
-    max_tokens_field: Annotated[str, _A_FIELD] | None = "max_tokens"
-    """The field for the most tokens, `max_tokens` or `max_completion_tokens`; None: it is not sent."""
     leave_out: Annotated[str | Sequence[str], By(_left_out)] = ()
-    """Fields that are not sent (kept as a tuple): `temperature`, `seed`, `parallel_tool_calls`, and
-    `response_format`, without which the schema stands in the prompt."""
+    """Fields that are not sent (kept as a tuple): `temperature`, `seed`, `parallel_tool_calls`;
+    `response_format`, without which the schema stands in the prompt; `max_tokens`, in whose place
+    `max_completion_tokens` is sent if that is not left out too."""
     protocol: Annotated[str, OneOf(tuple(PROTOCOLS))] = "openai"
     """What it speaks: chat completions (`openai`, `ollama`), or Anthropic's messages."""
 
@@ -210,56 +192,47 @@ def _ollama_address(given: str) -> str:
 class ServerHabits:
     """What a model on a server was found to do with requests. All writers of this model share one."""
 
-    __slots__ = ("_instead", "breaks_schemas")
-
-    def __init__(self) -> None:
-        self._instead: dict[str | None, str | None] = {}
-        """For each field that it refused, and each schema, as text: the field that is sent instead; None:
-        none is."""
+    def __init__(self, server: Server) -> None:
+        self._server = server
+        self._refused = set[str | None](server.leave_out)
+        """The fields that it does not take, and the schemas, as text."""
         self.breaks_schemas = False
         """Whether a reply broke its schema: then the schema stands in the prompt as well."""
 
     def field(self, name: str | None) -> str | None:
         """Return the field that is sent in place of a field, or that field itself; None: neither is sent."""
-        while name in self._instead:
-            name = self._instead[name]
-        return name
+        return next((one for one in (name, _OTHER.get(name or "")) if one not in self._refused), None)
 
     def takes(self, schema: Mapping[str, Any]) -> bool:
         """Tell whether a schema is sent in its field."""
-        return _text_of(schema) not in self._instead
+        return not {SCHEMA, json.dumps(schema, sort_keys=True)} & self._refused
 
-    def learn(self, server: Server, error: Exception, body: Mapping[str, Any]) -> bool:
+    def learn(self, error: Exception, body: Mapping[str, Any]) -> bool:
         """Note which field of a request an error names; tells whether the request is worth sending again,
         made anew. A field that is left out from now on is told in a warning, for it was asked for."""
         if getattr(error, "status_code", None) not in (400, 422):
             return False
-        said = f"{error} {words_of_error(error)} {getattr(error, 'code', None)}".replace(server.name, "")
+        url, name = self._server.url, self._server.name
+        said = f"{error} {words_of_error(error)} {getattr(error, 'code', None)}".replace(name, "")
         param = str(getattr(error, "param", None) or "").split(".")[0]
         found = _NAMED.search(said)
         named = param if param in body or found is None else found["field"] or SCHEMA
-        if named not in (*_OTHER, *_OPTIONAL) or named not in body:
-            return False
-        if not (_REFUSED.search(said) or named == param == SCHEMA):
+        is_refused = _REFUSED.search(said) or named == param == SCHEMA
+        if not is_refused or named not in _OPTIONAL or named not in body:
             return False
         if named == SCHEMA:
-            self._instead[_text_of(body[SCHEMA]["json_schema"]["schema"])] = None
-        elif named not in self._instead:  # else another request was told the same a moment ago
-            other = _OTHER.get(named)
-            self._instead[named] = None if other in self._instead else other
-            if self._instead[named] is None:
-                how = "max_tokens_field=None" if named in _OTHER else f"leave_out={named!r}"
+            self._refused.add(json.dumps(body[SCHEMA]["json_schema"]["schema"], sort_keys=True))
+        elif named not in self._refused:  # else another request was told the same a moment ago
+            self._refused.add(named)
+            if self.field(named) is None:
+                leave_out = tuple(_OTHER) if named in _OTHER else named
                 warnings.warn(
-                    f"{server.name} at {server.url} takes no {named}: it is left out from now on. To say so "
-                    f"beforehand, pass sg.Server({server.url!r}, {server.name!r}, {how}).",
+                    f"{name} at {url} takes no {named}: it is left out from now on. To say so beforehand, "
+                    f"pass sg.Server({url!r}, {name!r}, {leave_out=}).",
                     stacklevel=2,
                 )
         return True
 
 
-KNOWN: dict[tuple[str, str], ServerHabits] = {}
-"""The habits of each URL and name, for the life of the process."""
-
-
-def _text_of(schema: Mapping[str, Any]) -> str:
-    return json.dumps(schema, sort_keys=True)
+KNOWN: dict[Server, ServerHabits] = {}
+"""The habits of each model on a server, for the life of the process."""

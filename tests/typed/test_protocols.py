@@ -35,7 +35,7 @@ def events(answer: dict[str, Any]) -> Iterator[dict[str, Any]]:
     """Yield a message as the events of a stream, as Anthropic's page on streaming shows them."""
     yield {"type": "message_start", "message": {**answer, "content": [], "stop_reason": None}}
     yield {"type": "ping"}
-    for index, block in enumerate(answer["content"]):
+    for index, block in enumerate(answer["content"] or ()):
         member = {"text": "text", "thinking": "thinking"}.get(block["type"], "input")
         begun = {**block, member: {} if member == "input" else ""}
         yield {"type": "content_block_start", "index": index, "content_block": begun}
@@ -203,8 +203,8 @@ def test_a_choice_is_sent_and_a_stream_of_calls_is_read(
         (refusal(429, "rate_limit_error", "too many"), "too many.*ask for fewer texts"),
         (refusal(400, "invalid_request_error", "no credit"), "no credit.*says which part"),
         (refusal(529, "overloaded_error", "Overloaded"), "Overloaded.*server's log"),
-        ({"content": None}, "has no content"),
-        ({"content": [], "stop_reason": None}, "has no stop_reason"),
+        ({"content": None, "stop_reason": "end_turn"}, "The reply is empty"),
+        ({"content": [], "stop_reason": None}, "has no finish_reason"),
     ],
 )
 @pytest.mark.parametrize("stream", [False, True])
