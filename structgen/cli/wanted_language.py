@@ -3,11 +3,8 @@
 from __future__ import annotations
 
 import json
-import re
 import sys
-import warnings
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -16,8 +13,8 @@ from typing import TYPE_CHECKING, Any, Final
 
 from structgen.cli.flags import LANGUAGES, OF_LARK, POLICIES
 from structgen.cli.named_options import Given, spelled_errors
-from structgen.cli.output import echo, read_input
-from structgen.errors import OptionError, SchemaWarning
+from structgen.cli.output import read_input
+from structgen.errors import OptionError
 
 if TYPE_CHECKING:
     from structgen.core.grammar import Grammar
@@ -62,13 +59,11 @@ class WantedLanguage:
         schema is read as `sg.run` reads it; `check` takes any blanks and order of keys."""
         if "type" not in self.given:
             return None
-        from structgen.core.grammar import Grammar
         from structgen.typed.wanted_forms import form_of
 
         target = named(str(self.given.get("type")), "--type", "module:Class")
-        is_written = isinstance(target, Grammar | re.Pattern)
-        usual = self.usual if self.given.command == "check" and not is_written else {}
-        form = form_of(target, {**usual, **self.policies} or None, where="--type")
+        usual = self.usual if self.given.command == "check" else None
+        form = form_of(target, self.policies or None, usual, where="--type")
         if form.grammar is None:
             raise OptionError("A str is free text.", where="--type", cure="Name a type with a schema.")
         return form
@@ -89,8 +84,7 @@ class WantedLanguage:
         if self.form is not None:
             return self.form.grammar
         if "schema" in given:
-            with warnings_told():
-                return sg.json_schema(schema_of(str(given.get("schema"))), **{**self.usual, **self.policies})
+            return sg.json_schema(schema_of(str(given.get("schema"))), **{**self.usual, **self.policies})
         if "regex" in given:
             return sg.regex(given.get("regex"))
         file = given.get("grammar")
@@ -125,16 +119,6 @@ class WantedLanguage:
             files = pairs(found["resources"], where, cure)
             found["resources"] = {uri: read_input(path, where) for uri, path in files}
         return found
-
-
-@contextmanager
-def warnings_told() -> Iterator[None]:
-    """Print the schema warnings of a block to stderr, a line each."""
-    with warnings.catch_warnings(record=True) as caught:
-        warnings.simplefilter("always", SchemaWarning)
-        yield
-    for one in caught:
-        echo(f"{one.category.__name__}: {one.message}", err=True)
 
 
 def schema_of(option: str) -> Path | str:

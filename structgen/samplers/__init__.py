@@ -37,9 +37,9 @@ if TYPE_CHECKING:
     from structgen.samplers.exact_spans.cite import Span as Span
     from structgen.samplers.exact_spans.most_probable import MostProbable as MostProbable
     from structgen.samplers.exact_spans.most_probable import ProbableText as ProbableText
+    from structgen.samplers.expert import Expert as Expert
     from structgen.samplers.processes import InProcess as InProcess
     from structgen.samplers.score import Score as Score
-    from structgen.samplers.targets.expert import Expert as Expert
     from structgen.samplers.tree import PrefixTree as PrefixTree
     from structgen.samplers.types import TypeChecker as TypeChecker
 
@@ -51,7 +51,7 @@ __getattr__, __dir__ = lazy_names(
         "structgen.samplers.exact_spans.most_probable": "MostProbable ProbableText",
         "structgen.samplers.processes": "InProcess",
         "structgen.samplers.score": "Score",
-        "structgen.samplers.targets.expert": "Expert",
+        "structgen.samplers.expert": "Expert",
         "structgen.samplers.tree": "PrefixTree",
         "structgen.samplers.types": "TypeChecker",
     },

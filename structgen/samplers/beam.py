@@ -32,9 +32,8 @@ import numpy as np
 
 from structgen.samplers.frontier import Frontier, Particle
 from structgen.samplers.lookahead import LookAhead
-from structgen.samplers.prefix_node import REST
 from structgen.samplers.target import Floats, Ids, Target, TargetStep
-from structgen.samplers.tree import PrefixTree
+from structgen.samplers.tree import REST, PrefixTree
 
 _FLOOR: Final = 0.03
 """The least g of a candidate, as a fraction of what the proven bounds allow. A far too low estimate must not

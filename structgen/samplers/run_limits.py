@@ -19,6 +19,7 @@ from structgen.samplers.estimates import (
     mean_of,
     normalised,
 )
+from structgen.samplers.rows import RunOver
 from structgen.samplers.target import Floats, Target
 from structgen.samplers.tree import PrefixTree
 from structgen.samplers.walk import Attempt, Walker
@@ -56,7 +57,7 @@ class Particles:
     threshold: float = 0.5
     """Particles are resampled if their effective number is below this share of them."""
     proposal: Any = None
-    """See `methods.proposals.Proposal`; None: the mask."""
+    """See `methods.smc.Proposal`; None: the mask."""
     replaced: bool = False
     """Whether particles that died are drawn again from the others at once, so that all draws are made."""
 
@@ -119,7 +120,7 @@ class SamplingRun:
         """Note the exception that ended the run early (see `CUTS`)."""
         if isinstance(error, LimitError):
             self.stopped, self.limit = "limit", error
-        else:
+        elif not isinstance(error, RunOver):
             self.stopped = "interrupted"
 
     def tried(self, attempts: int, texts: int) -> None:

@@ -10,7 +10,6 @@ import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, fields, replace
-from functools import partial
 from importlib import import_module
 from pathlib import Path
 from types import FrameType
@@ -27,15 +26,13 @@ from structgen.samplers.constraints import listed
 from structgen.samplers.estimates import Statistics, clamped
 from structgen.samplers.listeners import Listener, listener
 from structgen.samplers.methods import METHODS, OF_PARTICLES, WEIGHTED, walks
-from structgen.samplers.methods.proposals import Proposal
-from structgen.samplers.methods.smc import THRESHOLD
-from structgen.samplers.prefix_node import Node
+from structgen.samplers.methods.smc import Proposal
 from structgen.samplers.problem import Problem, fingerprint, known_fingerprint
 from structgen.samplers.rows import FunctionRows, PrefixRows
 from structgen.samplers.run_limits import USUAL, Drawn, Particles, RunProgress, SamplingRun
 from structgen.samplers.samples import Samples
-from structgen.samplers.targets.truncation import NO_TRUNCATION, Truncation
-from structgen.samplers.tree import PrefixTree
+from structgen.samplers.target import NO_TRUNCATION, Truncation
+from structgen.samplers.tree import Node, PrefixTree
 from structgen.tokens.tokenizer import Tokenizer
 
 if TYPE_CHECKING:
@@ -73,12 +70,12 @@ class TypedSampleOptions(TypedDict, total=False):
     particles: int | None
     resampling_threshold: float
     proposal: Proposal | None
+    max_tokens: int | None
 
 
 class SampleOptions(TypedSampleOptions, total=False):
     """The keywords of `sample`; see there."""
 
-    max_tokens: int
     tokenizer: Tokenizer | Any | None
     name: str
     outline: bool | None
@@ -114,7 +111,7 @@ class SampleSettings:
     top_p: float = 1.0
     min_p: float = 0.0
     particles: Annotated[int, Whole(1, 1 << 20)] | None = None
-    resampling_threshold: Annotated[float, Number(0.0, 1.0, "a number from 0 to 1")] = THRESHOLD
+    resampling_threshold: Annotated[float, Number(0.0, 1.0, "a number from 0 to 1")] = USUAL.threshold
     proposal: Proposal | None = None
     max_tokens: Annotated[int, Whole(1)] = 256
     tokenizer: Tokenizer | Any | None = None
@@ -208,13 +205,13 @@ def sample(
         constraints, and weights of texts: see `structgen.samplers.checkers`. Weights (`weigh`) and guesses
         need a method with weights: "importance", "smc" or "awrs".
     top_k, top_p, min_p
-        truncate the model's distribution at each token, before the mask (`sampling.targets.truncation`): the
+        truncate the model's distribution at each token, before the mask (`samplers.target.Truncation`): the
         target is the truncated model's distribution over the valid texts.
     particles, resampling_threshold
         for "smc" and "awrs": particles of each independent run, `n` in all or a few more. A run resamples if
         the effective number of its particles falls below the share `resampling_threshold` (0: never).
     proposal
-        for "smc": your distribution of the next token (`structgen.samplers.methods.proposals.Proposal`).
+        for "smc": your distribution of the next token (`structgen.samplers.methods.smc.Proposal`).
 
     Several prompts share the model and the compiled grammar. The model reads the first prompts in one pass if
     it supports this. The prompts run one after another. `budget`, `standard_error` and `n` apply to each;
@@ -226,7 +223,10 @@ def sample(
     biased. Raises OptionError for an option that has no meaning here, such as a penalty;
     StructgenError if Z is proved to be 0 or the model's logits are not numbers.
     """
-    settings = SampleSettings(n, **options)
+    given: dict[str, Any] = {
+        name: one for name, one in options.items() if (name, one) != ("max_tokens", None)
+    }
+    settings = SampleSettings(n, **given)
     OneOf(METHODS)("method", settings.method)
     began = time.monotonic()
     problem = Problem(model, grammar, settings.tokenizer, settings.name, settings.outline, settings.chat)
@@ -240,24 +240,14 @@ def sample(
     trees = _trees(settings.tree, None if several is None else len(prompts))
     stop = Interruption()
     with stop.listening(), listener(settings.progress) as told:
-        if several is not None:
-            each = _drawn_for_each(wanted, prompts, trees, began, told, stop)
-            for at, one in enumerate(each):
-                _warn(one, f"prompt[{at}]: ")
-            return each
-        (rows,) = problem.rows(prompts)
-        found = drawn_for(
-            wanted, rows, prompts[0], trees[0], settings.seed, began, settings.seconds, told, stop
-        )
-        _refuse_impossible(found, settings.max_tokens)
-        _warn(found)
-        return found
-
-
-def _warn(found: Samples[Any], where: str = "") -> None:
-    """Warn of what restricts the draws (`Samples.caveats`)."""
-    if sentences := found.caveats:
-        warnings.warn(DrawsWarning(where + " ".join(sentences)), stacklevel=warning_level())
+        found = _drawn_for_each(wanted, prompts, trees, began, told, stop, several is not None)
+        if several is None:
+            _refuse_impossible(found[0], settings.max_tokens)
+        for at, one in enumerate(found):
+            if sentences := one.caveats:
+                where = "" if several is None else f"prompt[{at}]: "
+                warnings.warn(DrawsWarning(where + " ".join(sentences)), stacklevel=warning_level())
+        return found[0] if several is None else found
 
 
 _OF_PARTICLES: Final = Exclusions(
@@ -321,11 +311,11 @@ def _drawn_for_each(
     began: float,
     told: Listener | None,
     stop: Interruption,
+    are_several: bool,
 ) -> list[Samples[Any]]:
-    """Return the draws for each of several prompts, one run after another."""
+    """Return the draws for each prompt, one run after another."""
     found: list[Samples[Any]] = []
-    seconds = wanted.settings.seconds
-    count, together = len(prompts), wanted.problem.together
+    settings, count, together = wanted.settings, len(prompts), wanted.problem.together
     waiting: list[PrefixRows] = []
     for at, ids in enumerate(prompts):
         if not waiting and not stop.is_over:
@@ -334,22 +324,13 @@ def _drawn_for_each(
             except KeyboardInterrupt:
                 stop.is_over = True
         if stop.is_over:
-            found.append(_nothing(wanted.settings))
+            found.append(_nothing(settings))
             continue
-        left = None if seconds is None else max(began + seconds - time.monotonic(), 0.0) / (count - at)
-        found.append(
-            drawn_for(
-                wanted,
-                waiting.pop(0),
-                ids,
-                trees[at],
-                _seed_of(wanted.settings.seed, at),
-                time.monotonic(),
-                left,
-                None if told is None else _numbered(told, at, count),
-                stop,
-            )
-        )
+        now = time.monotonic()
+        left = None if settings.seconds is None else max(began + settings.seconds - now, 0.0) / (count - at)
+        seed = _seed_of(settings.seed, at) if are_several else settings.seed
+        numbered = None if told is None else _numbered(told, at, count)
+        found.append(drawn_for(wanted, waiting.pop(0), ids, trees[at], seed, left, numbered, stop))
     return found
 
 
@@ -368,7 +349,6 @@ def drawn_for(
     ids: list[int],
     tree: PrefixTree | None,
     seed: int,
-    began: float,
     seconds: float | None,
     told: Listener | None,
     stop: Interruption,
@@ -384,10 +364,9 @@ def drawn_for(
             where="method",
             cure=f"Choose from {', '.join(WEIGHTED)}.",
         )
-    shared = PrefixTree() if tree is None else tree
     run = SamplingRun(
         target,
-        shared,
+        PrefixTree() if tree is None else tree,
         settings.n,
         seed,
         wanted.problem.width,
@@ -395,36 +374,25 @@ def drawn_for(
         seconds,
         settings.standard_error,
         told,
-        began=began,
+        began=time.monotonic(),
         particles=wanted.particles,
     )
     stop.run = run
     if stop.is_over:
         run.stopped = "interrupted"
-    reasons: list[str] = []
     if isinstance(rows, FunctionRows):
-        rows.is_over = partial(_is_over, run, reasons)
+        rows.is_over = lambda: not run.afford(0)
     try:
-        with shared.used("" if tree is None else fingerprint(ids, target)):
+        with run.tree.used("" if tree is None else fingerprint(ids, target)):
             found = _draw(settings.method, run)
     finally:
         target.close()
-    if reasons:
-        run.stopped = reasons[0]
     if run.limit is not None and not found.tokens:
         raise run.limit
     stop.is_over = stop.is_over or run.stopped == "interrupted"
     if told is not None:
         told(run.state(len(found.tokens)))
     return _samples(found.method or settings.method, run, found, known_fingerprint(ids, target))
-
-
-def _is_over(run: SamplingRun, reasons: list[str]) -> bool:
-    """Return whether a run is over, and note why: a method only knows that it was interrupted."""
-    if run.afford(0):
-        return False
-    reasons.append(run.stopped)
-    return True
 
 
 def _refuse_impossible(found: Samples[Any], max_tokens: int) -> None:

@@ -8,7 +8,6 @@ from typing import Any, Final
 
 import numpy as np
 
-from structgen.errors import OptionError
 from structgen.language import checks
 from structgen.samplers.checkers import GeneratedText
 from structgen.samplers.problem import Problem
@@ -89,8 +88,6 @@ class Expert:
         found = self._next.get(tokens)
         if found is None:
             (logits,) = self._rows.read([tokens])
-            if len(logits) < self.tokenizer.vocab_size:
-                raise OptionError("The row is too short.", where="model", cure="Give the model's tokenizer.")
             found = log_law(logits, 1.0, len(tokens))
             if len(self._next) >= 64:
                 self._next.clear()
