@@ -70,12 +70,12 @@ class TypedSampleOptions(TypedDict, total=False):
     particles: int | None
     resampling_threshold: float
     proposal: Proposal | None
+    max_tokens: int | None
 
 
 class SampleOptions(TypedSampleOptions, total=False):
     """The keywords of `sample`; see there."""
 
-    max_tokens: int
     tokenizer: Tokenizer | Any | None
     name: str
     outline: bool | None
@@ -223,7 +223,10 @@ def sample(
     biased. Raises OptionError for an option that has no meaning here, such as a penalty;
     StructgenError if Z is proved to be 0 or the model's logits are not numbers.
     """
-    settings = SampleSettings(n, **options)
+    given: dict[str, Any] = {
+        name: one for name, one in options.items() if (name, one) != ("max_tokens", None)
+    }
+    settings = SampleSettings(n, **given)
     OneOf(METHODS)("method", settings.method)
     began = time.monotonic()
     problem = Problem(model, grammar, settings.tokenizer, settings.name, settings.outline, settings.chat)

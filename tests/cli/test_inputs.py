@@ -126,12 +126,15 @@ def test_a_closed_input_is_no_prompt(
     assert "--prompt" in capsys.readouterr().err
 
 
-def test_the_small_model_warns_of_grammars(tmp_path: Path) -> None:
+def test_the_small_model_warns_of_grammars_that_are_not_json(tmp_path: Path) -> None:
+    json_grammar = tmp_path / "list.lark"
+    json_grammar.write_text('start: "[" NUMBER "]"\nNUMBER: /[0-9]/\n')
     common = ["generate", "-o", "device=cpu", "--max-tokens", "8", "--prompt", "3 lamps"]
     digit = tmp_path / "digit.gbnf"
     digit.write_text("root ::= [0-9]\n")
     warned = without_waits(run(*common, "--grammar", str(digit)).stderr)
     assert warned.startswith("Hint: this small model was trained on JSON alone") and warned.count("\n") == 1
+    assert without_waits(run(*common, "--grammar", str(json_grammar)).stderr) == ""
     assert without_waits(run(*common, "--regex", "[0-9]").stderr) == ""
 
 
