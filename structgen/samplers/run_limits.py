@@ -92,10 +92,6 @@ class SamplingRun:
     """The limit of the grammar that ended the run."""
     _told: float = 0.0
     _fruitless: int = 0
-    _rows: int = field(init=False, default=0)
-
-    def __post_init__(self) -> None:
-        self._rows = self.target.rows.count
 
     @property
     def is_cut(self) -> bool:
@@ -105,7 +101,7 @@ class SamplingRun:
     @property
     def model_rows(self) -> int:
         """Rows that this run asked the model for."""
-        return self.target.rows.count - self._rows
+        return self.target.rows.count
 
     def afford(self, rows: int) -> bool:
         """Return whether so many more rows may be read; if not, note the reason."""
