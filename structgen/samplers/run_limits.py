@@ -92,6 +92,7 @@ class SamplingRun:
     """The limit of the grammar that ended the run."""
     _told: float = 0.0
     _fruitless: int = 0
+    _paid: int = 0
 
     @property
     def is_cut(self) -> bool:
@@ -120,10 +121,12 @@ class SamplingRun:
             self.stopped = "interrupted"
 
     def tried(self, attempts: int, texts: int) -> None:
-        """Note how many attempts gave a text. A run without budget and time limit ends after `FRUITLESS`
-        attempts in a row without one."""
-        self._fruitless = 0 if texts else self._fruitless + attempts
-        if self._fruitless >= FRUITLESS and self.budget is None and self.seconds is None:
+        """Note how many attempts gave a text. A run without time limit ends after `FRUITLESS` attempts in a
+        row without one; where it has a budget, if they cost no row of it."""
+        is_paid = self.budget is not None and self.model_rows > self._paid
+        self._paid = self.model_rows
+        self._fruitless = 0 if texts or is_paid else self._fruitless + attempts
+        if self._fruitless >= FRUITLESS and self.seconds is None:
             self.stopped = "fruitless"
 
     def tell(self, accepted: int) -> None:
