@@ -20,7 +20,7 @@ from typing import Any, Final
 
 from structgen.engine.requests import DEFAULT_MAX_TOKENS, FinishReason, Result, Usage
 from structgen.errors import StructgenError, ValidatorError
-from structgen.system.installation import not_installed
+from structgen.system.installation import needing
 from structgen.typed import anthropic_messages
 from structgen.typed.missing_options import OF_SERVER_FORMS
 from structgen.typed.prompts import PromptSource
@@ -80,10 +80,8 @@ class Remote:
         """Errors: StructgenError where the client of its protocol is not installed."""
         self._protocol = PROTOCOLS[server.protocol]
         package = self._protocol.package
-        try:
+        with needing("A model on a server", package, where="model"):
             self._library = import_module(package)
-        except ImportError as error:
-            raise not_installed("A model on a server", package, where="model") from error
         self.url, self.name = server.url, server.name
         self._is_anthropic = package == "anthropic"
         failed = self._library.AnthropicError if self._is_anthropic else self._library.OpenAIError
