@@ -84,7 +84,7 @@ def explain(
             if isinstance(explanation, structgen.GrammarExplanation)
             else told_of_schema(explanation, wanted.name, shown)
         )
-        screen = console(highlight=False)
+        screen = console()
         if screen.is_terminal:
             screen.print(*told, sep="\n")
         else:

@@ -127,7 +127,5 @@ def _slots(said: Any) -> int | dict[str, int] | None:
                 where="--slots",
                 cure="Write a number for all holes, or NAME=NUMBER for each.",
             )
-        if not name:
-            return int(count)
         found[name] = int(count)
-    return found or None
+    return found.get("", found or None)

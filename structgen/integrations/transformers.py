@@ -109,15 +109,8 @@ class LogitsProcessor(transformers.LogitsProcessor):  # type: ignore[misc]
 
     def __getstate__(self) -> dict[str, Any]:
         """Another process begins with a new generation."""
-        fresh: dict[str, Any] = {
-            "_before": None,
-            "_config": None,
-            "_healed": None,
-            "_rows": [],
-            "_dead": [],
-            "_mask": None,
-        }
-        return {**self.__dict__, **fresh}
+        fresh = dict.fromkeys(("_before", "_config", "_healed", "_mask"))
+        return {**self.__dict__, **fresh, "_rows": [], "_dead": []}
 
     def __bool__(self) -> bool:
         """A processor is there, though it has no length."""

@@ -56,6 +56,9 @@ _KEY = "Set the environment variable {key} to a key of this server."
 _CURES = {
     **dict.fromkeys(("AuthenticationError", "PermissionDeniedError", "CredentialsError"), _KEY),
     **dict.fromkeys(("BadRequestError", "UnprocessableEntityError"), _REQUEST),
+    "NotFoundError": "Check the URL, which mostly ends in /v1, and the model's name {name!r}: "
+    "curl {url}/models lists the names.",
+    "APIConnectionError": "Check that the server runs and that the URL is right (host, port).",
     "RateLimitError": "Wait, ask for fewer texts at a time, or raise the quota at the server.",
     "APITimeoutError": "Raise timeout=, or look whether the server is overloaded.",
 }
@@ -170,8 +173,7 @@ class Remote:
         """Return the result of a request that failed, or without an answer that is one of the protocol's."""
         if not isinstance(error, StructgenError):
             words, what = words_of_error(error), "The server failed"
-            cures = {**_CURES, "NotFoundError": self._protocol.no_model}
-            cures |= {"APIConnectionError": self._protocol.no_server}
+            cures = {**_CURES, **self._protocol.cures}
             cure = cures.get(type(error).__name__, "See the server's log.")
             if isinstance(error, ValueError):
                 what, cure = "The server's reply is not JSON", _URL
@@ -272,7 +274,7 @@ def _add_completion(answer: Answer, received: Any) -> None:
             prompt_tokens=getattr(usage, "prompt_tokens", 0) or 0,
             tokens=getattr(usage, "completion_tokens", 0) or 0,
         )
-    choice = (getattr(received, "choices", None) or [None])[0]
+    choice = _choice(received)
     part = getattr(choice, "message", None) or getattr(choice, "delta", None)
     if part is None:
         return
@@ -289,6 +291,12 @@ def _add_completion(answer: Answer, received: Any) -> None:
     )
 
 
+def _choice(answer: Any) -> Any:
+    """Return the first choice of a chat completion, or of a chunk; None where there is none."""
+    choices = getattr(answer, "choices", None)
+    return choices[0] if isinstance(choices, list) and choices else None
+
+
 def _beside(answer: Any) -> Any:
     """Return what a reply has beside the members of the protocol; all of one that is a text."""
     return answer if isinstance(answer, str) else getattr(answer, "model_extra", None)
@@ -296,8 +304,7 @@ def _beside(answer: Any) -> Any:
 
 def _missing_key(answer: Any) -> str:
     """Return the first key of a chat completion that a reply does not have; "" where it has all."""
-    choices = getattr(answer, "choices", None)
-    first = choices[0] if isinstance(choices, list) and choices else None
-    found = {"choices": choices, "choices[0]": first}
+    first = _choice(answer)
+    found = {"choices": getattr(answer, "choices", None), "choices[0]": first}
     found |= {f"choices[0].{key}": getattr(first, key, None) for key in ("message", "finish_reason")}
     return next((name for name, one in found.items() if one is None), "")
