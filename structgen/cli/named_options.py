@@ -175,7 +175,7 @@ def reads(*flags: str, more: Iterable[str] = ()) -> Callable[[Callable[..., None
         def run(**values: Any) -> None:
             file, named = values.pop("options"), values.pop("named")
             mine = {one.name: values.pop(one.name) for one in own}
-            with refusing(bool(values.get("json") or mine.get("as_json"))):
+            with refusing(bool(values.get("json"))):
                 given = read_options(command, {**values, **mine}, named, file)
                 with spelled_errors(given):
                     function(given, **mine)
