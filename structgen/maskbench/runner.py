@@ -47,7 +47,8 @@ class EngineProcess:
                 self._version: str = self._asked(_START_SECONDS, "start")
             except Exception as error:
                 self.end()
-                reason = f"{self._config.name} cannot run: {type(error).__name__}: {error}"
+                said = str(error).rstrip(".")
+                reason = f"{self._config.name} cannot run: {type(error).__name__}: {said}."
                 cure = f"Install it, or see whether python can import {self._config.adapter}."
                 raise StructgenError(reason, where="--engine", cure=cure) from error
         return self._version

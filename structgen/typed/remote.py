@@ -52,9 +52,11 @@ LOST = (
 MOST_AT_ONCE = 8
 """Requests of a batch that are under way at a time."""
 _REQUEST = "The server does not take this request: its message says which part."
-_KEY = "Set the environment variable {key} to a key of this server."
 _CURES = {
-    **dict.fromkeys(("AuthenticationError", "PermissionDeniedError", "CredentialsError"), _KEY),
+    **dict.fromkeys(
+        ("AuthenticationError", "PermissionDeniedError", "CredentialsError", "AnthropicError"),
+        "Set the environment variable {key} to a key of this server.",
+    ),
     **dict.fromkeys(("BadRequestError", "UnprocessableEntityError"), _REQUEST),
     "NotFoundError": "Check the URL, which mostly ends in /v1, and the model's name {name!r}: "
     "curl {url}/models lists the names.",
@@ -96,13 +98,12 @@ class Remote:
         return self._made(self._library.AsyncClient)
 
     def _made(self, make: Callable[..., Any]) -> Any:
-        """Return a client with the key of the environment. Errors: StructgenError where it is needed and is
+        """Return a client with the key of the environment. Errors: the client's, where a key is needed and is
         not there."""
         key = os.environ.get(self._protocol.key) or self._protocol.without_key
         client = make(base_url=self.url, api_key=key, max_retries=1)
         if not (client.api_key or client.auth_token or getattr(client, "credentials", None)):
-            cure = _KEY.format(key=self._protocol.key)
-            raise StructgenError(f"There is no key for {self.url}.", where="model", cure=cure)
+            raise self._faults[0]("There is no key")
         return client
 
     # --- what is sent ---------------------------------------------------------------------------------------

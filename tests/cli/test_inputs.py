@@ -6,6 +6,7 @@ import json
 import re
 import subprocess
 import sys
+from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
@@ -131,6 +132,17 @@ def test_the_small_model_warns_of_grammars_that_are_not_json(tmp_path: Path) -> 
     assert warned.startswith("Hint: this small model was trained on JSON alone") and warned.count("\n") == 1
     assert without_waits(run(*common, "--grammar", str(json_grammar)).stderr) == ""
     assert without_waits(run(*common, "--regex", "[0-9]").stderr) == ""
+
+
+def test_a_document_of_a_type_may_have_its_keys_in_any_order(tmp_path: Path) -> None:
+    (tmp_path / "d.json").write_text('{"denominator":\n2, "numerator": 1}')
+    assert run("check", "--type", f"{__name__}:Ratio", str(tmp_path / "d.json")).exit_code == 0
+
+
+@dataclass
+class Ratio:
+    numerator: int
+    denominator: int
 
 
 def test_explain_reads_a_type_of_python() -> None:
