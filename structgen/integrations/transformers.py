@@ -9,14 +9,12 @@ from contextlib import nullcontext
 from typing import Any, TypeAlias, TypeVar, Union
 
 from structgen.errors import BudgetError, LimitError, OptionError, StructgenError, TokenError, options_named
-from structgen.system.installation import not_installed
+from structgen.system.installation import needing
 from structgen.system.waits import told
 
-try:
+with needing("structgen.integrations.transformers", "transformers"):
     import torch
     import transformers
-except ImportError as error:
-    raise not_installed("structgen.integrations.transformers", "transformers") from error
 from structgen_kernels.reference import NEVER, allowed_of
 from torch import Tensor
 

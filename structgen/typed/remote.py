@@ -20,7 +20,7 @@ from typing import Any, Final
 
 from structgen.engine.requests import DEFAULT_MAX_TOKENS, FinishReason, Result, Usage
 from structgen.errors import StructgenError, ValidatorError
-from structgen.system.installation import not_installed
+from structgen.system.installation import needing
 from structgen.typed import anthropic_messages
 from structgen.typed.missing_options import OF_SERVER_FORMS
 from structgen.typed.prompts import PromptSource
@@ -52,9 +52,11 @@ LOST = (
 MOST_AT_ONCE = 8
 """Requests of a batch that are under way at a time."""
 _REQUEST = "The server does not take this request: its message says which part."
-_KEY = "Set the environment variable {key} to a key of this server."
 _CURES = {
-    **dict.fromkeys(("AuthenticationError", "PermissionDeniedError", "CredentialsError"), _KEY),
+    **dict.fromkeys(
+        ("AuthenticationError", "PermissionDeniedError", "CredentialsError", "AnthropicError"),
+        "Set the environment variable {key} to a key of this server.",
+    ),
     **dict.fromkeys(("BadRequestError", "UnprocessableEntityError"), _REQUEST),
     "NotFoundError": "Check the URL, which mostly ends in /v1, and the model's name {name!r}: "
     "curl {url}/models lists the names.",
@@ -78,10 +80,8 @@ class Remote:
         """Errors: StructgenError where the client of its protocol is not installed."""
         self._protocol = PROTOCOLS[server.protocol]
         package = self._protocol.package
-        try:
+        with needing("A model on a server", package, where="model"):
             self._library = import_module(package)
-        except ImportError as error:
-            raise not_installed("A model on a server", package, where="model") from error
         self.url, self.name = server.url, server.name
         self._is_anthropic = package == "anthropic"
         failed = self._library.AnthropicError if self._is_anthropic else self._library.OpenAIError
@@ -98,13 +98,12 @@ class Remote:
         return self._made(self._library.AsyncClient)
 
     def _made(self, make: Callable[..., Any]) -> Any:
-        """Return a client with the key of the environment. Errors: StructgenError where it is needed and is
+        """Return a client with the key of the environment. Errors: the client's, where a key is needed and is
         not there."""
         key = os.environ.get(self._protocol.key) or self._protocol.without_key
         client = make(base_url=self.url, api_key=key, max_retries=1)
         if not (client.api_key or client.auth_token or getattr(client, "credentials", None)):
-            cure = _KEY.format(key=self._protocol.key)
-            raise StructgenError(f"There is no key for {self.url}.", where="model", cure=cure)
+            raise self._faults[0]("There is no key")
         return client
 
     # --- what is sent ---------------------------------------------------------------------------------------

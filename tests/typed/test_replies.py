@@ -102,6 +102,20 @@ def test_the_next_attempt_and_the_error_say_what_was_wrong(reply: str, told: str
     assert [one["role"] for one in bodies[1]["messages"]] == ["user", *(["assistant"] * bool(reply)), "user"]
 
 
+@for_each(
+    ("target", "reply", "told"),
+    [
+        (int, "x", "'x' cannot come at byte 0, where an integer was expected"),
+        ({"choice": ["red", "blue"]}, "purple", "'p' cannot come at byte 0, where .*blue.* was expected"),
+        ({"choice": ["red", "blue"]}, '"re', "it ends too early at byte 3, where .*red.* was expected"),
+        ({"choice": ["red", "blue"]}, '{"value": 5}', "'5' cannot come at byte 10, where .*red"),
+    ],
+)
+def test_the_fault_of_a_text_without_its_object_is_its_own(target: Any, reply: str, told: str) -> None:
+    with serving(reply) as server, pytest.raises(sg.errors.GenerationError, match=told):
+        sg.run(server.model, "Which?", target, attempts=1)
+
+
 def test_a_reply_that_is_cut_off_has_the_document_so_far() -> None:
     outcome, _ = person_from({"content": f"Sure!\n```json\n{ADA[:-3]}", "finish_reason": "length"})
     assert outcome.error is not None and "cut off" in str(outcome.error)
