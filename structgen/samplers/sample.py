@@ -30,7 +30,7 @@ from structgen.samplers.problem import Problem, fingerprint, known_fingerprint
 from structgen.samplers.rows import FunctionRows, PrefixRows
 from structgen.samplers.run_limits import USUAL, Drawn, Particles, RunProgress, SamplingRun
 from structgen.samplers.samples import Samples
-from structgen.samplers.target import NO_TRUNCATION, Truncation
+from structgen.samplers.target import Truncation
 from structgen.samplers.tree import Node, PrefixTree
 from structgen.tokens.tokenizer import Tokenizer
 
@@ -120,6 +120,9 @@ class SampleSettings:
 
     def __post_init__(self) -> None:
         check_fields(self)
+        OneOf(METHODS)("method", self.method)
+        _OF_PARTICLES.refuse(self)
+        Truncation(self.top_k, self.top_p, self.min_p)
 
 
 @overload
@@ -226,7 +229,6 @@ def sample(
         name: one for name, one in options.items() if (name, one) != ("max_tokens", None)
     }
     settings = SampleSettings(n, **given)
-    OneOf(METHODS)("method", settings.method)
     began = time.monotonic()
     problem = Problem(model, grammar, settings.tokenizer, settings.name, settings.outline, settings.chat)
     several = prompts_of(prompt)
@@ -234,12 +236,10 @@ def sample(
         problem.ids(one, "prompt" if several is None else f"prompt[{at}]", settings.max_tokens)
         for at, one in enumerate([prompt] if several is None else several)
     ]
-    truncation = Truncation(settings.top_k, settings.top_p, settings.min_p)
-    wanted = Wanted(problem, settings, truncation, _particles(settings))
     trees = _trees(settings.tree, None if several is None else len(prompts))
     stop = Interruption()
     with stop.listening(), listener(settings.progress) as told:
-        found = _drawn_for_each(wanted, prompts, trees, began, told, stop, several is not None)
+        found = _drawn_for_each(problem, settings, prompts, trees, began, told, stop, several is not None)
         if several is None:
             _refuse_impossible(found[0], settings.max_tokens)
         for at, one in enumerate(found):
@@ -258,16 +258,6 @@ proposal excludes other: A proposal is a function for the particles of smc.
     without=lambda how: how.method not in OF_PARTICLES and how.method,
     other=lambda how: how.method != "smc" or not callable(how.proposal),
 )
-
-
-@dataclass(frozen=True, slots=True)
-class Wanted:
-    """The options that all prompts share."""
-
-    problem: Problem
-    settings: SampleSettings
-    truncation: Truncation = NO_TRUNCATION
-    particles: Particles = USUAL
 
 
 class Interruption:
@@ -303,7 +293,8 @@ class Interruption:
 
 
 def _drawn_for_each(
-    wanted: Wanted,
+    problem: Problem,
+    settings: SampleSettings,
     prompts: list[list[int]],
     trees: Sequence[PrefixTree | None],
     began: float,
@@ -313,12 +304,12 @@ def _drawn_for_each(
 ) -> list[Samples[Any]]:
     """Return the draws for each prompt, one run after another."""
     found: list[Samples[Any]] = []
-    settings, count, together = wanted.settings, len(prompts), wanted.problem.together
+    count, together = len(prompts), problem.together
     waiting: list[PrefixRows] = []
     for at, ids in enumerate(prompts):
         if not waiting and not stop.is_over:
             try:
-                waiting = wanted.problem.rows(prompts[at : at + together])
+                waiting = problem.rows(prompts[at : at + together])
             except KeyboardInterrupt:
                 stop.is_over = True
         if stop.is_over:
@@ -328,7 +319,7 @@ def _drawn_for_each(
         left = None if settings.seconds is None else max(began + settings.seconds - now, 0.0) / (count - at)
         seed = _seed_of(settings.seed, at) if are_several else settings.seed
         numbered = None if told is None else _numbered(told, at, count)
-        found.append(drawn_for(wanted, waiting.pop(0), ids, trees[at], seed, left, numbered, stop))
+        found.append(drawn_for(problem, settings, waiting.pop(0), ids, trees[at], seed, left, numbered, stop))
     return found
 
 
@@ -342,7 +333,8 @@ def _seed_of(seed: int, at: int) -> int:
 
 
 def drawn_for(
-    wanted: Wanted,
+    problem: Problem,
+    settings: SampleSettings,
     rows: PrefixRows,
     ids: list[int],
     tree: PrefixTree | None,
@@ -352,10 +344,8 @@ def drawn_for(
     stop: Interruption,
 ) -> Samples[Any]:
     """Return the draws of one run."""
-    settings = wanted.settings
-    target = wanted.problem.target(
-        rows, settings.temperature, settings.max_tokens, settings.checkers, wanted.truncation
-    )
+    truncation = Truncation(settings.top_k, settings.top_p, settings.min_p)
+    target = problem.target(rows, settings.temperature, settings.max_tokens, settings.checkers, truncation)
     if target.has_weights and settings.method not in WEIGHTED:
         raise OptionError(
             f"{settings.method} does not draw from a target with weights (`weigh`).",
@@ -367,13 +357,13 @@ def drawn_for(
         PrefixTree() if tree is None else tree,
         settings.n,
         seed,
-        wanted.problem.width,
+        problem.width,
         settings.budget,
         seconds,
         settings.standard_error,
         told,
         began=time.monotonic(),
-        particles=wanted.particles,
+        particles=Particles(settings.particles, settings.resampling_threshold, settings.proposal),
     )
     stop.run = run
     if stop.is_over:
@@ -480,12 +470,6 @@ def _nothing(settings: SampleSettings) -> Samples[Any]:
     statistics = Statistics(0, 0, 0, 0.0, "interrupted")
     facts = (False, False, math.nan, None, (0.0, 1.0), statistics, lambda one: one)
     return Samples(settings.method, [], [], [], none, none, *facts, about=about)
-
-
-def _particles(settings: SampleSettings) -> Particles:
-    """Return how particles run. Raises OptionError for options that the method does not have."""
-    _OF_PARTICLES.refuse(settings)
-    return Particles(settings.particles, settings.resampling_threshold, settings.proposal)
 
 
 def _draw(method: str, run: SamplingRun) -> Drawn:
