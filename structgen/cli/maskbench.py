@@ -91,9 +91,6 @@ def maskbench(
     """
     if (ray and (out is None or jobs > 1)) or (workers is not None and not ray):
         raise typer.BadParameter("--ray takes --out FILE and --workers, not --jobs", param_hint="--ray")
-    names = list(dict.fromkeys(name.strip() for name in engine.split(",") if name.strip()))
-    if not names:
-        raise typer.BadParameter("name at least one engine", param_hint="--engine")
     from structgen.maskbench.engines import engine_configs
     from structgen.maskbench.measurements import Verdict
     from structgen.maskbench.readers import data_digest, select
@@ -105,7 +102,7 @@ def maskbench(
     begun, policies = datetime.now(UTC), dict(WIDEST) if policy == "widest" else {}
     every: list[CaseResult] = []
     cases, words = [read() for _, read in select(paths, sample=sample, seed=seed)], load(tokenizer)
-    configs = engine_configs(names, tokenizer, policies)
+    configs = engine_configs(engine, tokenizer, policies)
     bench = BenchRun(configs, timeout=timeout, jobs=jobs, out=out, on_ray=ray, workers=workers)
     told_in = failures or Path(os.devnull)
     with naming(told_in), told_in.open("w", encoding="utf-8") as file, progress("maskbench") as tell:

@@ -16,7 +16,7 @@ from typing import Any, Generic, TypeVar
 
 from structgen.errors import UnsupportedError, ValidatorError
 from structgen.python_types.pydantic_formats import FORMATS, refuse
-from structgen.system.installation import not_installed
+from structgen.system.installation import needing
 
 T = TypeVar("T")
 
@@ -95,13 +95,11 @@ def read_type(hint: type[T] | Any) -> TypeReader[T]:
     Errors: `UnsupportedError` for a type that has no schema here, which says what of it has none;
     `StructgenError` where pydantic is missing.
     """
-    try:
+    with needing("A type", "typed", where="type"):
         # optional: pydantic
         from pydantic import TypeAdapter
         from pydantic.errors import PydanticUserError
         from pydantic_core import PydanticSerializationError, SchemaError
-    except ImportError as error:
-        raise not_installed("A type", "typed", where="type") from error
     # optional: pydantic
     from structgen.python_types.descriptions import described
     from structgen.python_types.pydantic_schema import TypeSchema

@@ -116,20 +116,15 @@ def _check_comparable(samples: Samples[Any], masked: Samples[Any]) -> None:
             where="masked",
             cure='Give draws that were made with method="masked".',
         )
-    for name in ("model", "temperature", "max_tokens"):
-        if samples.about.get(name) != masked.about.get(name):
-            raise OptionError(
-                f"Its {name} is {masked.about.get(name)!r}, and that of the draws is "
-                f"{samples.about.get(name)!r}.",
-                where="masked",
-                cure="Give draws from the same target.",
-            )
+    differences = [
+        f"Its {name} is {masked.about.get(name)!r}, and that of the draws is {samples.about.get(name)!r}."
+        for name in ("model", "temperature", "max_tokens")
+        if samples.about.get(name) != masked.about.get(name)
+    ]
     if samples.target != masked.target and samples.target and masked.target:
-        raise OptionError(
-            "Its prompt, grammar or checkers are others than those of the draws.",
-            where="masked",
-            cure="Give draws from the same target.",
-        )
+        differences.append("Its prompt, grammar or checkers are others than those of the draws.")
+    if differences:
+        raise OptionError(differences[0], where="masked", cure="Give draws from the same target.")
 
 
 def _masks(samples: Samples[Any]) -> list[Floats] | None:

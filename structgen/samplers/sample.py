@@ -510,12 +510,10 @@ def _trees(
     tree: PrefixTree | Sequence[PrefixTree] | None, prompts: int | None
 ) -> Sequence[PrefixTree | None]:
     """Return a tree, or None, for each prompt; `prompts` is None for a single prompt."""
-    if tree is None:
-        return [None] * (prompts or 1)
-    if prompts is None and isinstance(tree, PrefixTree):
-        return [tree]
+    if tree is None or (prompts is None and isinstance(tree, PrefixTree)):
+        return [tree] * (prompts or 1)
     given = list(tree) if isinstance(tree, Sequence) else []
-    if prompts is None or len(given) != prompts or not all(isinstance(one, PrefixTree) for one in given):
+    if len(given) != prompts or not all(isinstance(one, PrefixTree) for one in given):
         raise OptionError(
             "Each prompt has a PrefixTree of its own, or none has one.",
             where="tree",

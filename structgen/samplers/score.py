@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from bisect import bisect_left
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -182,7 +183,7 @@ def _judged(target: Target, text: str) -> tuple[Tokens, str]:
     prefix = target.start()
     for at, token in enumerate(tokens):
         if compiled.next_index(prefix.state, token) < 0:
-            return tokens, _refusal(target, prefix.state, tokens, at)
+            return tokens, _refusal(target, target.text(tokens[: at + 1]))
         after = target.extend(prefix, token)
         if after is None:
             return tokens, f"a checker rules out what begins with {_shown(target.text(tokens[: at + 1]))}"
@@ -196,18 +197,13 @@ def _judged(target: Target, text: str) -> tuple[Tokens, str]:
     return tokens, ""
 
 
-def _refusal(target: Target, state: int, tokens: Tokens, at: int) -> str:
-    """Return at which byte of the text the grammar refuses token `at`."""
-    before, token = target.text(tokens[:at]), target.text(tokens[at : at + 1])
-    taken = 0
-    while taken < len(token):
-        state = target.compiled.bytes_index(state, token[taken : taken + 1])
-        if state < 0:
-            break
-        taken += 1
-    place = len(before) + min(taken, len(token) - 1)
-    whole = before + token
-    return f"the grammar refuses byte {place:,}, {whole[place : place + 1]!r}, behind {_shown(whole[:place])}"
+def _refusal(target: Target, text: bytes) -> str:
+    """Return at which byte the grammar refuses a text, by bisection: each longer beginning is refused too."""
+    compiled, start = target.compiled, target.start().state
+    place = bisect_left(
+        range(len(text) - 1), True, key=lambda at: compiled.bytes_index(start, text[: at + 1]) < 0
+    )
+    return f"the grammar refuses byte {place:,}, {text[place : place + 1]!r}, behind {_shown(text[:place])}"
 
 
 def _shown(text: bytes) -> str:

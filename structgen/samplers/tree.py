@@ -81,7 +81,7 @@ class Node:
         self.end_upper, self.end_lower = float(step.end > 0), 0.0
         self.upper, self.lower = 1.0, 0.0
         self.estimate = 1.0
-        """An estimate of h between the bounds (see `lookahead`)."""
+        """An estimate of h between the bounds (see `LookAhead`)."""
         self.settle()
 
     def settle(self) -> None:

@@ -12,8 +12,7 @@ from for_each import for_each
 from tasks import PROMPT, TOKENIZER, Even, Task, Without
 
 import structgen as sg
-from structgen.samplers.beam import Beam
-from structgen.samplers.lookahead import LookAhead
+from structgen.samplers.beam import Beam, LookAhead
 from structgen.samplers.tree import PrefixTree
 from structgen.samplers.walk import Finish, Walker
 

@@ -16,8 +16,7 @@ from enumeration import outcomes
 from for_each import for_each
 from tasks import SMALL, Even, Task, Without, cloud_of
 
-from structgen.samplers.beam import Beam
-from structgen.samplers.lookahead import LookAhead
+from structgen.samplers.beam import Beam, LookAhead
 from structgen.samplers.methods import awrs, beams
 from structgen.samplers.run_limits import Particles, SamplingRun, drawn
 from structgen.samplers.tree import PrefixTree

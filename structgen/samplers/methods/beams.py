@@ -23,9 +23,8 @@ from typing import Final
 
 import numpy as np
 
-from structgen.samplers.beam import Beam, ChanceDraw, FoundText
+from structgen.samplers.beam import Beam, ChanceDraw, FoundText, LookAhead
 from structgen.samplers.estimates import LEAST_TEXTS, around, half_width, log_sum
-from structgen.samplers.lookahead import LookAhead
 from structgen.samplers.run_limits import CUTS, Drawn, SamplingRun
 from structgen.samplers.target import Floats, Ids
 
