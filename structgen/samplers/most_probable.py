@@ -22,7 +22,6 @@ import numpy as np
 from structgen.errors import OptionError, TokenizerError, options_named
 from structgen.language import checks
 from structgen.samplers.checkers import Checker
-from structgen.samplers.constraints import listed
 from structgen.samplers.problem import Problem
 from structgen.samplers.sample import SampleSettings
 from structgen.samplers.target import END, Prefix, Target
@@ -109,7 +108,7 @@ def most_probable(
     problem = Problem(model, grammar, tokenizer, name, outline, chat)
     ids = problem.ids(prompt, "prompt", settings.max_tokens)
     (rows,) = problem.rows([ids])
-    target = problem.target(rows, 1.0, settings.max_tokens, listed(checkers))
+    target = problem.target(rows, 1.0, settings.max_tokens, checkers)
     search = _Search(target, k, is_canonical=tokenisation == "canonical")
     try:
         is_over = search.run(math.inf if settings.budget is None else settings.budget, together)

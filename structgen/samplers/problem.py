@@ -142,11 +142,20 @@ class Problem:
         rows: PrefixRows,
         temperature: float,
         max_tokens: int,
-        checkers: Sequence[Checker],
+        checkers: Any,
         truncation: Truncation = NO_TRUNCATION,
     ) -> Target:
-        """Return the target law after a prompt. The validators of a type are checkers too. Raises OptionError
-        for a checker that reads tokens of another tokenizer (an attribute `tokenizer`)."""
+        """Return the target law after a prompt. The validators of a type are checkers too.
+
+        Raises OptionError for `checkers` that are no list of them, and for one that reads tokens of another
+        tokenizer (an attribute `tokenizer`).
+        """
+        if not isinstance(checkers, Sequence) or isinstance(checkers, str | bytes):
+            raise OptionError(
+                f"A {type(checkers).__name__} is no list of checkers.",
+                where="checkers",
+                cure="Give a list, even of one: checkers=[...].",
+            )
         for at, checker in enumerate(checkers):
             other = getattr(checker, "tokenizer", self.tokenizer)
             if other != self.tokenizer:

@@ -92,10 +92,7 @@ class SamplingRun:
     """The limit of the grammar that ended the run."""
     _told: float = 0.0
     _fruitless: int = 0
-    _rows: int = field(init=False, default=0)
-
-    def __post_init__(self) -> None:
-        self._rows = self.target.rows.count
+    _paid: int = 0
 
     @property
     def is_cut(self) -> bool:
@@ -105,7 +102,7 @@ class SamplingRun:
     @property
     def model_rows(self) -> int:
         """Rows that this run asked the model for."""
-        return self.target.rows.count - self._rows
+        return self.target.rows.count
 
     def afford(self, rows: int) -> bool:
         """Return whether so many more rows may be read; if not, note the reason."""
@@ -124,10 +121,12 @@ class SamplingRun:
             self.stopped = "interrupted"
 
     def tried(self, attempts: int, texts: int) -> None:
-        """Note how many attempts gave a text. A run without budget and time limit ends after `FRUITLESS`
-        attempts in a row without one."""
-        self._fruitless = 0 if texts else self._fruitless + attempts
-        if self._fruitless >= FRUITLESS and self.budget is None and self.seconds is None:
+        """Note how many attempts gave a text. A run without time limit ends after `FRUITLESS` attempts in a
+        row without one; where it has a budget, if they cost no row of it."""
+        is_paid = self.budget is not None and self.model_rows > self._paid
+        self._paid = self.model_rows
+        self._fruitless = 0 if texts or is_paid else self._fruitless + attempts
+        if self._fruitless >= FRUITLESS and self.seconds is None:
             self.stopped = "fruitless"
 
     def tell(self, accepted: int) -> None:

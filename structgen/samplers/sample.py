@@ -22,7 +22,6 @@ from structgen.language import checks
 from structgen.language.checks import Number, OneOf, Whole, check_fields
 from structgen.language.exclusions import Exclusions
 from structgen.samplers.checkers import Checker
-from structgen.samplers.constraints import listed
 from structgen.samplers.estimates import Statistics, clamped
 from structgen.samplers.listeners import Listener, listener
 from structgen.samplers.methods import METHODS, OF_PARTICLES, WEIGHTED, walks
@@ -236,7 +235,7 @@ def sample(
         for at, one in enumerate([prompt] if several is None else several)
     ]
     truncation = Truncation(settings.top_k, settings.top_p, settings.min_p)
-    wanted = Wanted(problem, settings, listed(settings.checkers), truncation, _particles(settings))
+    wanted = Wanted(problem, settings, truncation, _particles(settings))
     trees = _trees(settings.tree, None if several is None else len(prompts))
     stop = Interruption()
     with stop.listening(), listener(settings.progress) as told:
@@ -267,7 +266,6 @@ class Wanted:
 
     problem: Problem
     settings: SampleSettings
-    checkers: tuple[Checker, ...]
     truncation: Truncation = NO_TRUNCATION
     particles: Particles = USUAL
 
@@ -356,7 +354,7 @@ def drawn_for(
     """Return the draws of one run."""
     settings = wanted.settings
     target = wanted.problem.target(
-        rows, settings.temperature, settings.max_tokens, wanted.checkers, wanted.truncation
+        rows, settings.temperature, settings.max_tokens, settings.checkers, wanted.truncation
     )
     if target.has_weights and settings.method not in WEIGHTED:
         raise OptionError(

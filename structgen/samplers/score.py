@@ -15,7 +15,6 @@ import numpy as np
 from structgen.errors import OptionError, TokenizerError, options_named
 from structgen.language import checks
 from structgen.samplers.checkers import Checker
-from structgen.samplers.constraints import listed
 from structgen.samplers.estimates import log
 from structgen.samplers.problem import Problem, known_fingerprint
 from structgen.samplers.sample import SampleSettings
@@ -122,7 +121,7 @@ def score(
     problem = Problem(model, grammar, tokenizer, name, outline, chat)
     ids = problem.ids(prompt, "prompt", settings.max_tokens)
     (rows,) = problem.rows([ids])
-    target = problem.target(rows, settings.temperature, settings.max_tokens, listed(checkers))
+    target = problem.target(rows, settings.temperature, settings.max_tokens, checkers)
     if samples is not None and samples.target and samples.target != (known_fingerprint(ids, target) or None):
         raise OptionError(
             "The samples are of another model, prompt, grammar, temperature, max_tokens or checkers.",

@@ -205,17 +205,17 @@ class Target:
     def steps(self, prefixes: Sequence[Prefix]) -> list[TargetStep]:
         """Return the allowed tokens after each prefix. Cost: one model row for each that is not remembered,
         in one forward pass, and O(V)."""
-        known = {one: self._steps[one.tokens] for one in prefixes if one.tokens in self._steps}
-        missing = [one for one in dict.fromkeys(prefixes) if one not in known]
-        found = self.rows.read([one.tokens for one in missing]) if missing else []
-        for one, logits in zip(missing, found, strict=True):
-            step = known[one] = self._step(one, logits)
+        known = {one.tokens: self._steps[one.tokens] for one in prefixes if one.tokens in self._steps}
+        missing = {one.tokens: one for one in prefixes if one.tokens not in known}
+        found = self.rows.read([*missing]) if missing else []
+        for (tokens, one), logits in zip(missing.items(), found, strict=True):
+            step = known[tokens] = self._step(one, logits)
             if len(self.masses) < _MOST_MASSES:
-                self.masses.setdefault(hash(one.tokens), step.mass)
+                self.masses.setdefault(hash(tokens), step.mass)
             if self._room >= len(step.tokens):
-                self._steps[one.tokens] = step
+                self._steps[tokens] = step
                 self._room -= len(step.tokens)
-        return [known[one] for one in prefixes]
+        return [known[one.tokens] for one in prefixes]
 
     def _step(self, prefix: Prefix, logits: Floats) -> TargetStep:
         probabilities = self._probabilities(prefix, logits)

@@ -69,9 +69,10 @@ def draw(run: SamplingRun) -> Drawn:
             if not is_whole:
                 break
             plan.learn(beam)
-            run.tried(width, len(beam.found))
             rounds.append(_Round(width, len(known), beam.found, beam.draws))
-            known |= {one.tokens: one.log_probability for one in beam.found if one.is_kept}
+            fresh = {one.tokens: one.log_probability for one in beam.found if one.is_kept}
+            known |= fresh
+            run.tried(width, len(fresh))
             run.tell(len(known))
             if _is_close(run, known, rounds):
                 run.stopped = "standard_error"
