@@ -47,16 +47,8 @@ def infill(given: Given) -> None:
         found.write_trace(Path(given.get("trace")))
     if "json" in given:
         usage = {name: getattr(found.usage, name) for name in found.usage.__slots__}
-        echo_json(
-            {
-                "text": found.text,
-                "values": found.values,
-                "finish_reason": found.finish_reason,
-                "exactness": found.exactness,
-                "full": found.full,
-                "usage": usage,
-            }
-        )
+        names = ("text", "values", "finish_reason", "exactness", "full")
+        echo_json({**{name: getattr(found, name) for name in names}, "usage": usage})
     else:
         payload(found.text)
 

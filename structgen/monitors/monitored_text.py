@@ -25,11 +25,10 @@ from structgen.compilation.compiler import compile
 from structgen.core.compiled import CompiledGrammar, Completions, State
 from structgen.core.grammar import Grammar
 from structgen.core.narrowed_text import NarrowedText
-from structgen.errors import OptionError, StructgenError
+from structgen.errors import OptionError, StructgenError, within
 from structgen.machine_core.layout import ENDED, LARGE
 from structgen.machine_core.masks import fill
 from structgen.monitors.monitor import Advice, Monitor, MonitorUse, advice_of, name_of
-from structgen.text_grammars.composition.tag_fields import within
 from structgen.text_grammars.regular import choice, regex
 from structgen.text_grammars.text_grammar import Composed, Operation
 from structgen.tokens.token_mask import TokenMask

@@ -15,7 +15,7 @@ from types import MappingProxyType
 from typing import Any, Generic, TypeVar
 
 from structgen.errors import UnsupportedError, ValidatorError
-from structgen.python_types.pydantic_formats import FORMATS
+from structgen.python_types.pydantic_formats import FORMATS, refuse
 from structgen.system.installation import needing
 
 T = TypeVar("T")
@@ -183,11 +183,6 @@ def _no_schema(hint: Any, why: str) -> UnsupportedError:
         "type",
         "Name a type whose values JSON can write: a pydantic model, a dataclass, list[str], ...",
     )
-
-
-def refuse(what: str, kind: str, cure: str) -> UnsupportedError:
-    """Return the error of a type that has no schema here."""
-    return UnsupportedError(what, keyword=kind, where="type", cure=cure)
 
 
 def shown(hint: Any) -> str:

@@ -9,11 +9,12 @@
    with that probability, or use it as a weight: five methods share this procedure.
 5. `beam`: many prefixes of one length in parallel. `LookAhead` estimates where valid texts are.
 6. `methods/`: the methods, with the papers they are from. `walks` has five; `smc` and `awrs` resample
-   particles; `auto` chooses between `walks`, particles and `beams`. `run_limits`: the bounds on a run.
+   particles; `auto` chooses between `walks`, particles and `beams`. `run_limits`: the bounds on a run,
+   and who is told of its progress.
 7. `draws`: texts with weights, and whether their errors are known. `samples`: expectations and marginals of
    them. `estimates`: all intervals.
 8. `problem`: a model, its tokenizer and a grammar. `sample`: the public function. `score`: the probability of
-   given texts. `listeners`: who is told of the progress of a run.
+   given texts.
 9. `marginals`, `report` and `report_page`: statistics of the draws and of the allowed mass at each token.
    `samples_file`: draws in a file.
 

@@ -91,15 +91,13 @@ A typical valid text is {{ "{:,.2g}".format(times) }} times likelier under the m
 <h2>Fields</h2>
 <p>The share of each value under {{ "these draws' law" if samples.is_biased else
 "the model's own distribution of valid texts" }}, with intervals of 95 %.
-{% if has_masked %}
-The diamond is what masking would say, {% if found.masked_draws %}
-from {{ found.masked_draws|counted("draw") }} by it, with intervals of 95 %.{% else %}
-by the probability that it gives to the same texts, which are {{ found.masked_covered|percent }} of its law.{% endif +%}
-Where the two differ, masking changes the answer.
+{% if found.masked_draws %}
+The diamond is what masking would say, from {{ found.masked_draws|counted("draw") }} by it, with intervals of 95 %. Where the
+two differ, masking changes the answer.
 {% elif not samples.is_biased %}
 To see what masking would say, draw the same with --method masked, and give that file with --masked.
 {% endif %}</p>
-{{ key(("blue", "share, with its interval"), ("amber", "under masking")) }}
+{{ key(("blue", "share, with its interval"), ("amber", "under masking")) if found.masked_draws }}
 <div class=fields>{% for field in found.fields %}
 <div class=field><strong>{{ field.field }}</strong><table>{% for one in field["values"] %}{% set masked = one.masked %}
 <tr title="{{ one.share.told() }}, in {{ one.draws|counted("draw") }}
@@ -148,7 +146,6 @@ def page_of(samples: Samples[Any], found: Report) -> str:
         divergence=divergence,
         times=1.0 if divergence is None else math.exp(min(divergence.value, 50)),
         **_removed(samples, found),
-        has_masked=any(one["masked"] is not None for field in found["fields"] for one in field["values"]),
         said=lambda value: (
             value if isinstance(value, str) else json.dumps(value, ensure_ascii=False, default=str)
         ),

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any, Final
 
 import numpy as np
 
-from structgen.errors import LimitError
+from structgen.errors import LimitError, OptionError
 from structgen.samplers.estimates import (
     CUT_SHORT,
     interval_of_weights,
@@ -23,6 +24,7 @@ from structgen.samplers.rows import RunOver
 from structgen.samplers.target import Floats, Target
 from structgen.samplers.tree import PrefixTree
 from structgen.samplers.walk import Attempt, Walker
+from structgen.system.progress import progress as shown
 
 _EVERY: Final = 0.2
 """Seconds between two calls of `progress`."""
@@ -46,6 +48,35 @@ class RunProgress:
     prompt: int = 0
     """The number of the prompt, from 0, if several were given."""
     prompts: int = 1
+
+
+Listener = Callable[[RunProgress], None]
+
+
+@contextmanager
+def listener(progress: Listener | bool | None) -> Iterator[Listener | None]:
+    """Yield the listener of a run's progress: the caller's function; for True a line on stderr; for None or
+    False nothing. Raises OptionError for anything else."""
+    if progress is None or progress is False:
+        yield None
+    elif callable(progress):
+        yield progress
+    elif progress is True:
+        with shown("sample", "texts") as tell:
+
+            def told(now: RunProgress) -> None:
+                low, high = now.bracket
+                of = f", prompt {now.prompt + 1} of {now.prompts}" if now.prompts > 1 else ""
+                rows = f"{now.model_rows:,} rows, {now.model_rows / max(now.seconds, 1e-9):,.0f}/s"
+                tell(now.accepted, now.wanted, f"{rows}, {low:.3g} <= Z <= {high:.3g}{of}")
+
+            yield told
+    else:
+        raise OptionError(
+            f"progress={progress!r} is no function.",
+            where="progress",
+            cure="Give True for a line on the screen, or a function that takes a Progress.",
+        )
 
 
 @dataclass(frozen=True, slots=True)

@@ -23,12 +23,19 @@ from structgen.language.checks import Number, OneOf, Whole, check_fields
 from structgen.language.exclusions import Exclusions
 from structgen.samplers.checkers import Checker
 from structgen.samplers.estimates import Statistics, clamped
-from structgen.samplers.listeners import Listener, listener
 from structgen.samplers.methods import METHODS, OF_PARTICLES, WEIGHTED, walks
 from structgen.samplers.methods.smc import Proposal
 from structgen.samplers.problem import Problem, fingerprint, known_fingerprint
 from structgen.samplers.rows import FunctionRows, PrefixRows
-from structgen.samplers.run_limits import USUAL, Drawn, Particles, RunProgress, SamplingRun
+from structgen.samplers.run_limits import (
+    USUAL,
+    Drawn,
+    Listener,
+    Particles,
+    RunProgress,
+    SamplingRun,
+    listener,
+)
 from structgen.samplers.samples import Samples
 from structgen.samplers.target import Truncation
 from structgen.samplers.tree import Node, PrefixTree

@@ -17,8 +17,9 @@ it, a sentence around it, or a fence. `read` finds the document by rules that ne
 
 Only objects, and lists that hold objects, are looked for in sentences. A number, a word or another list would
 be found in many sentences that do not mean it: `[1]` is a list of integers and a footnote. These are read
-where they are the whole reply, what follows the thoughts, or the content of a fence. A document that was
-asked for inside of an object is read as it is where no such object is found.
+where they are the whole reply, what follows the thoughts, or the content of a fence; of listed strings one
+may stand there without its quotes. A document that was asked for inside of an object is read as it is where
+no such object is found.
 
 Nothing is mended: comments, trailing commas and typographic quotes are not JSON.
 """
@@ -69,6 +70,8 @@ class SentSchema:
     """Whether the text of a result has this object, as that of a type has."""
     is_said: bool
     """Whether what is wanted is the text that a string says, without its quotes."""
+    is_listed: bool
+    """Whether a few listed values are wanted: a word by itself means no other."""
 
     def asked(self, text: str) -> str | None:
         """Return a text that is a document as it was asked for, else None."""
@@ -76,7 +79,7 @@ class SentSchema:
 
     def bare(self, text: str) -> str | None:
         """Return the document that says what a text is by itself; None where the schema has none."""
-        inner = (text, json.dumps(text)) if self.is_said else (text,)
+        inner = (text, json.dumps(text)) if self.is_said or self.is_listed else (text,)
         return next(filter(self.asked, map(wrapper_of, inner) if self.is_wrapped else inner), None)
 
     def fault(self, text: str) -> str:
