@@ -17,11 +17,15 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parent.parent
 MADE = (
     ("typed/options.py", "CallOptions", "TypedOptions", "sampling", "tool_format"),
-    ("samplers/sample.py", "TypedSampleOptions", "SampleSettings", "method", "proposal"),
-    ("samplers/sample.py", "SampleOptions", "SampleSettings", "max_tokens", "chat"),
+    ("samplers/sample.py", "TypedSampleOptions", "SampleSettings", "method", "max_tokens"),
+    ("samplers/sample.py", "SampleOptions", "SampleSettings", "tokenizer", "chat"),
 )
 """File, TypedDict, dataclass, and the first and the last of the fields."""
-WIDER = {"sampling": "Sampling | None", "thinking": 'Thinking | bool | Literal["auto"] | None'}
+WIDER = {
+    "sampling": "Sampling | None",
+    "max_tokens": "int | None",
+    "thinking": 'Thinking | bool | Literal["auto"] | None',
+}
 """What may be given where the dataclass keeps less."""
 
 

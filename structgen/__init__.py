@@ -75,8 +75,8 @@ if TYPE_CHECKING:
     from structgen.limits import Limits as Limits
     from structgen.python_types.regex_annotation import Regex as Regex
     from structgen.request_reading.request_reader import read_request as read_request
-    from structgen.samplers.exact_spans.cite import cite as cite
-    from structgen.samplers.exact_spans.most_probable import most_probable as most_probable
+    from structgen.samplers.cite import cite as cite
+    from structgen.samplers.most_probable import most_probable as most_probable
     from structgen.samplers.sample import sample as sample
     from structgen.samplers.samples import Samples as Samples
     from structgen.samplers.score import score as score
@@ -143,8 +143,8 @@ __getattr__, __dir__ = lazy_names(
         "structgen.limits": "Limits",
         "structgen.python_types.regex_annotation": "Regex",
         "structgen.request_reading.request_reader": "read_request",
-        "structgen.samplers.exact_spans.cite": "cite",
-        "structgen.samplers.exact_spans.most_probable": "most_probable",
+        "structgen.samplers.cite": "cite",
+        "structgen.samplers.most_probable": "most_probable",
         "structgen.samplers.sample": "sample",
         "structgen.samplers.samples": "Samples",
         "structgen.samplers.score": "score",

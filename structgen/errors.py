@@ -261,13 +261,14 @@ _NOWHERE: Final[Mapping[str, str]] = MappingProxyType({})
 
 
 @contextmanager
-def errors_name(file: str | None) -> Iterator[None]:
-    """Put a file's name before the place of each error of a block; None: there is no file."""
+def within(place: str | None, joint: str = ": ") -> Iterator[None]:
+    """Put the place of a part, such as a file, and a joint before the place of an error in it; None:
+    nothing."""
     try:
         yield
-    except (GrammarError, LimitError) as error:
-        if file is not None:
-            error.name_file(file)
+    except StructgenError as error:
+        if place is not None:
+            error.name_owner(place, joint)
         raise
 
 

@@ -7,7 +7,6 @@ import os
 import re
 import sys
 from collections.abc import Sequence
-from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -25,21 +24,12 @@ if TYPE_CHECKING:
     from structgen.language.expectation import Expected
 
 
-class Colours(StrEnum):
-    """Whether messages have colours: by itself a terminal has them, unless NO_COLOR is set and not empty;
+def _has_colours() -> bool:
+    """Return whether standard output gets colours: a terminal does, unless NO_COLOR is set and not empty;
     FORCE_COLOR has other outputs get them too."""
-
-    AUTO = "auto"
-    ALWAYS = "always"
-    NEVER = "never"
-
-    @property
-    def wanted(self) -> bool:
-        """Whether standard output gets colours."""
-        if self is not Colours.AUTO or os.environ.get("NO_COLOR"):
-            return self is Colours.ALWAYS
-        is_terminal = sys.stdout.isatty() and os.environ.get("TERM") != "dumb"
-        return is_terminal or os.environ.get("FORCE_COLOR", "0") not in ("", "0")
+    is_terminal = sys.stdout.isatty() and os.environ.get("TERM") != "dumb"
+    is_forced = os.environ.get("FORCE_COLOR", "0") not in ("", "0")
+    return (is_terminal or is_forced) and not os.environ.get("NO_COLOR")
 
 
 def walk(language: CompiledGrammar, data: bytes) -> TextStop | None:
@@ -59,7 +49,7 @@ def walk(language: CompiledGrammar, data: bytes) -> TextStop | None:
     return TextStop(state, data, low)
 
 
-@reads("schema", "type", "grammar", "regex", more=("ebnf", *OF_LARK, *POLICIES))
+@reads("schema", "type", "grammar", "regex", "json", more=("ebnf", *OF_LARK, *POLICIES))
 def check(
     given: Given,
     text: Annotated[
@@ -68,10 +58,6 @@ def check(
             metavar="[TEXT_FILE|-]...", help="The texts; - is standard input.", show_default=False
         ),
     ] = None,
-    as_json: Annotated[bool, typer.Option("--json", help="Print a JSON object for each text.")] = False,
-    color: Annotated[
-        Colours, typer.Option("--color", help="Colours in messages: on a terminal, always or never.")
-    ] = Colours.AUTO,
 ) -> None:
     """Validate files against a schema, a grammar or a regular expression.
 
@@ -85,7 +71,7 @@ def check(
     import structgen
     from structgen.tokens.tokenizer import byte_tokenizer
 
-    texts, status = text or [Path("-")], 0
+    texts, status, colours = text or [Path("-")], 0, _has_colours()
     wanted = WantedLanguage(given)
     wanted.check()
     assert wanted.grammar is not None, "checked before"
@@ -96,20 +82,20 @@ def check(
         try:
             stop = walk(compiled, standard_input().read() if str(one) == "-" else one.read_bytes())
         except OSError as error:
-            tell(unreadable(error, name), as_json)
+            tell(unreadable(error, name), "json" in given)
             status = 2
             continue
         status = max(status, int(stop is not None))
         expected = [] if stop is None else compiled.expected(stop.state)
         shown = printable(name, lines=False)
-        if as_json:
+        if "json" in given:
             said = {"valid": True} if stop is None else _object(stop, expected)
             echo_json({"text": name, **said} if len(texts) > 1 else said)
         elif stop is None:
             told = f"{_painted(f'{shown}:', bold=True)} {_painted('valid', fg='green')}"
-            typer.echo(told, color=color.wanted)
+            typer.echo(told, color=colours)
         else:
-            typer.echo(_message(shown, stop, expected, is_json), color=color.wanted)
+            typer.echo(_message(shown, stop, expected, is_json), color=colours)
             if stop.following == b"\n" and compiled.accepts_end(stop.state):
                 how = f": (?:{given.get('regex')})\\n?" if "regex" in given else " in the grammar."
                 echo(f"The text ends in a line feed. Remove it (printf '%s' writes none), or allow one{how}")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Any
 
 import typer
 
@@ -20,13 +20,10 @@ if TYPE_CHECKING:
 
 @reads(
     *("schema", "type", "grammar", "regex", "lines", "openai", "prove", "sentences", "seed"),
-    "tokenizer",
+    *("tokenizer", "json"),
     more=("ebnf", *OF_LARK, *POLICIES),
 )
-def explain(
-    given: Given,
-    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
-) -> None:
+def explain(given: Given) -> None:
     """Explain what a schema, a Python type or a grammar accepts.
 
     Of a JSON Schema: its documents as a tree, the parts that can never hold, the keywords that restrict
@@ -70,13 +67,13 @@ def explain(
             **given.some(("openai", "prove", "sentences", "seed")),
         )
     except UnsatisfiableSchema as error:
-        refuse(error, as_json, 1)
+        refuse(error, "json" in given, 1)
     except UnsupportedError:
-        if isinstance(found, JsonSchemaGrammar) and not as_json:
+        if isinstance(found, JsonSchemaGrammar) and "json" not in given:
             for one in found.report.refused:
                 echo(f"refused: {one.pointer}: {one.why or one.keyword}", err=True)
         raise
-    if as_json:
+    if "json" in given:
         echo_json(explanation.to_json())
     else:
         told = (
@@ -84,7 +81,7 @@ def explain(
             if isinstance(explanation, structgen.GrammarExplanation)
             else told_of_schema(explanation, wanted.name, shown)
         )
-        screen = console(highlight=False)
+        screen = console()
         if screen.is_terminal:
             screen.print(*told, sep="\n")
         else:

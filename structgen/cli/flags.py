@@ -42,6 +42,7 @@ RENAMED: Final[Mapping[str, str]] = {
 }  # fmt: skip
 """Flags of before by the names that their options have in Python."""
 GONE: Final[Mapping[str, Mapping[str, str]]] = {
+    "check": {"color": "Set the variable FORCE_COLOR=1 or NO_COLOR=1"},
     "infill": {"tokens_per_step": "Write --scheduler left-to-right for one token in a step"},
     "sample-report": {
         "false_accepts": "Of accepted texts a / (a + (1 - a) f) are right, of all a = (Z - f) / (1 - f)"
@@ -103,7 +104,7 @@ FLAGS: Final[dict[str, Flag]] = {
     ),
     "seed": Flag(int, "The same seed gives the same texts.  [default: 0]"),
     "stream": Flag(bool, "Print the text as it comes."),
-    "json": Flag(bool, "Print a JSON object for each text."),
+    "json": Flag(bool, "Print a JSON object, for each text."),
     "method": Flag(str, f"{', '.join(METHODS)} (docs/samplers.md).", default="auto"),
     "budget": Flag(int, "The most rows of logits that are read.", least=1),
     "sample out": Flag(Path, "The file of the draws (structgen sample-report reads it)."),

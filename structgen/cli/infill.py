@@ -6,9 +6,7 @@ from collections.abc import Mapping
 from functools import cache
 from inspect import signature
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
-
-import typer
+from typing import TYPE_CHECKING, Any
 
 from structgen.cli.flags import OF_LARK
 from structgen.cli.named_options import Given, reads
@@ -25,18 +23,13 @@ if TYPE_CHECKING:
 
 @reads(
     *("model", "template", "schema", "grammar", "regex", "given", "prompt", "slots", "scheduler"),
-    *("temperature", "seed", "stream"),
+    *("temperature", "seed", "stream", "json"),
     more=(
         *("type", "ebnf", *OF_LARK, "holes", "outline", "chat", "length", "sure", "depth", "max_states"),
         *("timeout", "trace"),
     ),
 )
-def infill(
-    given: Given,
-    as_json: Annotated[
-        bool, typer.Option("--json", help="Print a JSON object with text, values and usage.")
-    ] = False,
-) -> None:
+def infill(given: Given) -> None:
     """Fill the holes of a template, or the open fields of a document, with a masked-diffusion model.
 
     The holes are filled in any order, and the whole text is always in the schema or grammar. The model
@@ -52,18 +45,10 @@ def infill(
     found = _filled(wanted)
     if "trace" in given:
         found.write_trace(Path(given.get("trace")))
-    if as_json:
+    if "json" in given:
         usage = {name: getattr(found.usage, name) for name in found.usage.__slots__}
-        echo_json(
-            {
-                "text": found.text,
-                "values": found.values,
-                "finish_reason": found.finish_reason,
-                "exactness": found.exactness,
-                "full": found.full,
-                "usage": usage,
-            }
-        )
+        names = ("text", "values", "finish_reason", "exactness", "full")
+        echo_json({**{name: getattr(found, name) for name in names}, "usage": usage})
     else:
         payload(found.text)
 
@@ -127,7 +112,5 @@ def _slots(said: Any) -> int | dict[str, int] | None:
                 where="--slots",
                 cure="Write a number for all holes, or NAME=NUMBER for each.",
             )
-        if not name:
-            return int(count)
         found[name] = int(count)
-    return found or None
+    return found.get("", found or None)

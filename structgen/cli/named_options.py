@@ -102,8 +102,8 @@ def read_options(
         else:
             found[name] = value
     of_file = {} if file is None else _of_file(command, file)
-    known = {name: flag.default for name in NAMES[command] if (flag := flag_of(command, name)) is not None}
-    usual = {name: default for name, default in known.items() if default is not None}
+    flags_of = {name: flag_of(command, name) for name in NAMES[command]}
+    usual = {name: one.default for name, one in flags_of.items() if one and one.default is not None}
     values = {**usual, **of_file, **found, **lists}
     for name in SWITCHES & values.keys():
         if not isinstance(values[name], bool):
@@ -158,36 +158,34 @@ def _known(command: str, name: str, where: str = "-o") -> str:
 def reads(*flags: str, more: Iterable[str] = ()) -> Callable[[Callable[..., None]], Callable[..., None]]:
     """Return a decorator of commands: `function(given, ...)` gets the options, these flags and `more` by name
     among them, and keeps its further parameters. Errors of reading are refused."""
-    return lambda function: _command(function, flags, tuple(more))
 
+    def command_of(function: Callable[..., None]) -> Callable[..., None]:
+        command = function.__name__
+        NAMES[command] = tuple(dict.fromkeys((*flags, *more)))
+        own = list(inspect.signature(function).parameters.values())[1:]
+        hints = get_type_hints(function, include_extras=True)
+        parameters = [
+            *(_parameter(name, flag_of(command, name) or FLAGS[name]) for name in flags),
+            *(one.replace(kind=one.KEYWORD_ONLY, annotation=hints[one.name]) for one in own),
+            _keyword("options", Annotated[Path | None, _OPTIONS]),
+            _keyword("named", Annotated[list[str] | None, _NAMED]),
+        ]
 
-def _command(
-    function: Callable[..., None], flags: tuple[str, ...], more: tuple[str, ...]
-) -> Callable[..., None]:
-    command = function.__name__
-    NAMES[command] = tuple(dict.fromkeys((*flags, *more)))
-    own = list(inspect.signature(function).parameters.values())[1:]
-    hints = get_type_hints(function, include_extras=True)
-    parameters = [
-        *(_parameter(name, flag_of(command, name) or FLAGS[name]) for name in flags),
-        *(one.replace(kind=inspect.Parameter.KEYWORD_ONLY, annotation=hints[one.name]) for one in own),
-        _keyword("options", Annotated[Path | None, _OPTIONS]),
-        _keyword("named", Annotated[list[str] | None, _NAMED]),
-    ]
+        @functools.wraps(function)
+        def run(**values: Any) -> None:
+            file, named = values.pop("options"), values.pop("named")
+            mine = {one.name: values.pop(one.name) for one in own}
+            with refusing(bool(values.get("json"))):
+                given = read_options(command, {**values, **mine}, named, file)
+                with spelled_errors(given):
+                    function(given, **mine)
 
-    @functools.wraps(function)
-    def run(**values: Any) -> None:
-        file, named = values.pop("options"), values.pop("named")
-        mine = {one.name: values.pop(one.name) for one in own}
-        with refusing(bool(values.get("json") or mine.get("as_json"))):
-            given = read_options(command, {**values, **mine}, named, file)
-            with spelled_errors(given):
-                function(given, **mine)
+        run.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]
+        run.__annotations__ = {one.name: one.annotation for one in parameters}
+        del run.__wrapped__
+        return run
 
-    run.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]
-    run.__annotations__ = {one.name: one.annotation for one in parameters}
-    del run.__wrapped__
-    return run
+    return command_of
 
 
 def _parameter(name: str, flag: Flag) -> inspect.Parameter:
@@ -199,11 +197,8 @@ def _parameter(name: str, flag: Flag) -> inspect.Parameter:
         max=flag.most,
         show_default=False,
     )
-    if flag.kind is bool:
-        return _keyword(name, Annotated[bool, option], False)
-    if flag.is_needed:
-        return _keyword(name, Annotated[flag.kind, option], inspect.Parameter.empty)
-    return _keyword(name, Annotated[flag.kind | None, option])
+    default = inspect.Parameter.empty if flag.is_needed else False if flag.kind is bool else None
+    return _keyword(name, Annotated[flag.kind if default is not None else flag.kind | None, option], default)
 
 
 def _keyword(name: str, annotation: Any, default: Any = None) -> inspect.Parameter:

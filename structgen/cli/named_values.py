@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Mapping
-from difflib import get_close_matches
+from contextlib import suppress
 from inspect import signature
 from typing import Any, Final
 
@@ -13,7 +13,8 @@ from structgen.engine.searches.plan import PlanningSearch
 from structgen.engine.strategies.guidance import Guidance
 from structgen.engine.strategies.mirostat import Mirostat
 from structgen.engine.strategies.strategy import GONE, WHERE, Strategy
-from structgen.errors import OptionError
+from structgen.errors import OptionError, unknown_option
+from structgen.language.checks import OneOf
 from structgen.monitors.monitor import Monitor
 from structgen.monitors.python_code import python_arguments, python_attributes, python_names
 
@@ -47,21 +48,13 @@ def _made(told: str, what: str, kinds: Mapping[str, Callable[..., Any]]) -> Any:
     """Return what a text names and its options make. A value ends before a comma that another option
     follows."""
     name, _colon, rest = told.partition(":")
-    if name not in kinds:
-        near = [*get_close_matches(name, kinds, 1), ""][0]
-        raise OptionError(
-            f"There is no {what} {name!r}.",
-            where=what,
-            cure=f"Write {near}." if near else f"Choose from {', '.join(kinds)}.",
-        )
+    OneOf([*kinds])(what, name)
     taken = {own.removesuffix("_path"): one for own, one in signature(kinds[name]).parameters.items()}
     given: dict[str, Any] = {}
     for option in _NEXT_OPTION.split(rest) if rest else ():
         key, equals, value = option.partition("=")
         if not equals or key not in taken:
-            raise OptionError(
-                f"{option!r} is no option of {name}.", where=what, cure=f"Choose from {', '.join(taken)}."
-            )
+            raise unknown_option(name, key, [*taken], where=what)
         given[taken[key].name] = _read(key, value, str(taken[key].annotation))
     return kinds[name](**given)
 
@@ -73,8 +66,7 @@ def _read(name: str, value: str, annotation: str) -> Any:
         return named(value, name, "module:function")
     if kind not in ("int", "float"):
         return value
-    try:
+    with suppress(ValueError):  # the option's own check refuses what is no number
         found = float(value)
-    except ValueError:
-        raise OptionError(f"{value!r} is no number.", where=name, cure="Give a number.") from None
-    return int(found) if found.is_integer() and "." not in value else found
+        return int(found) if found.is_integer() and "." not in value else found
+    return value

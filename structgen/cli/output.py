@@ -61,7 +61,7 @@ def payload(text: str, *, newline: bool = True) -> None:
     typer.echo(text, nl=newline)
 
 
-def console(*, stderr: bool = False, highlight: bool = True) -> Console:
+def console() -> Console:
     """Return a rich console that escapes control characters in all text, and keeps its own colours."""
     from rich.console import Console
     from rich.segment import Segment
@@ -71,7 +71,7 @@ def console(*, stderr: bool = False, highlight: bool = True) -> Console:
             for segment in super().render(*arguments, **options):
                 yield segment if segment.control else Segment(printable(segment.text), segment.style)
 
-    return Printable(stderr=stderr, highlight=highlight, emoji=False)
+    return Printable(highlight=False, emoji=False)
 
 
 def standard_input() -> BinaryIO:

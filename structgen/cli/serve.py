@@ -15,7 +15,7 @@ import typer
 from structgen.cli.named_options import Given, reads
 from structgen.cli.output import echo
 from structgen.errors import OptionError, SchemaWarning
-from structgen.system.installation import not_installed
+from structgen.system.installation import needing
 from structgen.system.text_files import read_text
 
 
@@ -41,15 +41,13 @@ def serve(
 
     Exit status: 0 stopped by Ctrl-C or SIGTERM; 2 wrong usage, or the model cannot be loaded.
     """
-    try:
+    with needing("The server", "serve", where="serve", kind=OptionError):
         # optional: serve; every model needs torch and tokenizers
         import tokenizers  # noqa: F401
         import torch  # noqa: F401
         import uvicorn
 
         from structgen.serving.app import make_app
-    except ImportError as error:
-        raise not_installed("The server", "serve", where="serve", kind=OptionError) from error
     from structgen.engine import Engine
     from structgen.language import checks
     from structgen.serving.served_model import ServedModel

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import sys
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
@@ -59,11 +60,13 @@ class WantedLanguage:
         schema is read as `sg.run` reads it; `check` takes any blanks and order of keys."""
         if "type" not in self.given:
             return None
+        from structgen.core.grammar import Grammar
         from structgen.typed.wanted_forms import form_of
 
         target = named(str(self.given.get("type")), "--type", "module:Class")
-        usual = self.usual if self.given.command == "check" else None
-        form = form_of(target, self.policies or None, usual, where="--type")
+        is_written = isinstance(target, Grammar | re.Pattern)
+        usual = self.usual if self.given.command == "check" and not is_written else {}
+        form = form_of(target, {**usual, **self.policies} or None, where="--type")
         if form.grammar is None:
             raise OptionError("A str is free text.", where="--type", cure="Name a type with a schema.")
         return form

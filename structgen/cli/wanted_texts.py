@@ -176,7 +176,13 @@ class WantedTexts(WantedLanguage):
             said = "was not trained for tools: its calls are valid, no more."
         elif self.grammar is None:
             said = "knows JSON alone. Give --schema FILE, or --type module:Class."
-        elif "grammar" in self.given or "ebnf" in self.given:
+        elif self.given.some(("grammar", "ebnf")) and not _has_json(self.grammar):
             said = "was trained on JSON alone. What it writes of a grammar is valid, and makes little sense."
         if said and self.is_embedded:
             echo(f"Hint: this small model {said}", err=True)
+
+
+def _has_json(grammar: Any) -> bool:
+    """Return whether a text of a text grammar may begin as a JSON object or array does."""
+    language = grammar.language(grammar.limits)
+    return any(language.step(language.start(), byte) is not None for byte in b"{[")

@@ -22,7 +22,7 @@ from structgen.engine.forward_pass.draft_trees import check_paths, depths_of
 from structgen.engine.forward_pass.quiet_loading import pretrained, reading
 from structgen.engine.model_protocol import DraftSupport
 from structgen.errors import OptionError
-from structgen.system.installation import not_installed
+from structgen.system.installation import needing
 
 _PASS = 16_384
 """Tokens of prompts that are read in one pass."""
@@ -80,11 +80,9 @@ class HuggingFace:
     @classmethod
     def read(cls, folder: Path, device: torch.device, dtype: torch.dtype) -> HuggingFace:
         """Return the model of a local folder. Raises StructgenError."""
-        try:
+        with needing("The model", "transformers", where=str(folder)):
             # optional: transformers
             from transformers import AutoModelForCausalLM
-        except ImportError as error:
-            raise not_installed("The model", "transformers", where=str(folder)) from error
         cure = "Check that the folder holds a whole causal language model (AutoModelForCausalLM reads it)."
         with reading(folder, cure):
             model = pretrained(AutoModelForCausalLM, folder, dtype=dtype, local_files_only=True)

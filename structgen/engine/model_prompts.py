@@ -32,7 +32,7 @@ from structgen.json_grammars.prompting import (
     schema_outline,
     shorter_outlines,
 )
-from structgen.system.installation import not_installed
+from structgen.system.installation import needing
 from structgen.system.resources import is_embedded
 from structgen.tokens.control_tokens import ControlTokens
 from structgen.tokens.tokenizer import Tokenizer
@@ -356,12 +356,8 @@ class ModelPrompts:
         StructgenError where transformers is missing."""
         with self._lock:
             if self._templates is None:
-                try:
+                with needing("A chat template", "transformers", where="chat", otherwise="or chat=False"):
                     from transformers import AutoTokenizer  # optional: transformers
-                except ImportError as error:
-                    raise not_installed(
-                        "A chat template", "transformers", where="chat", otherwise="or chat=False"
-                    ) from error
                 if (file := gguf_file(self.name)) is not None:
                     self._templates = gguf_tokenizer(file)
                     return self._templates

@@ -11,24 +11,12 @@ if TYPE_CHECKING:
     from torch import Tensor
 
 
-class Cache(Protocol):
-    """What a model keeps of one text that it has read: keys and values, or any other state."""
-
-    @property
-    def nbytes(self) -> int:
-        """Bytes of memory."""
-        ...
-
-    def copy(self) -> Cache:
-        """Return an independent copy."""
-        ...
-
-
 class Model(Protocol):
     """A causal language model. Any object with these members will do.
 
-    A cache belongs to one text. The engine passes it back and never looks inside. Rows of a batch appear and
-    disappear between calls, in any order.
+    A cache is what it keeps of one text that it has read, with `nbytes` and `copy()`, an independent one. The
+    engine passes it back and never looks inside. Rows of a batch appear and disappear between calls, in any
+    order.
     """
 
     @property

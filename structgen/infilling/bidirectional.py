@@ -20,7 +20,7 @@ import numpy as np
 import numpy.typing as npt
 
 from structgen.errors import OptionError, StructgenError, TokenError
-from structgen.system.installation import not_installed
+from structgen.system.installation import needing
 
 Floats: TypeAlias = npt.NDArray[np.float32]
 Ids: TypeAlias = npt.NDArray[np.int64]
@@ -116,11 +116,9 @@ class BidirectionalLlama:
     @classmethod
     def read(cls, folder: Path) -> BidirectionalLlama:
         """Return the model of a folder: config.json and model.safetensors. Raises StructgenError."""
-        try:
+        with needing("The model", "safetensors", "tokenizers", where=str(folder)):
             # optional: safetensors
             from safetensors import deserialize
-        except ImportError as error:
-            raise not_installed("The model", "safetensors", "tokenizers", where=str(folder)) from error
         try:
             config = json.loads((folder / "config.json").read_text(encoding="utf-8"))
             stored: list[tuple[str, dict[str, Any]]]

@@ -25,7 +25,7 @@ from structgen.engine.models import OWN_MASKED_KIND, architecture_of, check_mode
 from structgen.errors import OptionError, StructgenError
 from structgen.infilling.bidirectional import BidirectionalLlama
 from structgen.infilling.masked_model import MaskedModel
-from structgen.system.installation import not_installed
+from structgen.system.installation import needing
 from structgen.system.resources import NAMED_MODELS, ON_A_SERVER, model_name, model_path
 from structgen.system.waits import told
 from structgen.tokens.tokenizer import Tokenizer
@@ -260,12 +260,10 @@ def _transformers_model(
     dtype: str | None,
 ) -> FunctionModel:
     """Return the model of a folder, run by transformers with the code in the folder."""
-    try:
+    with needing("A model of a folder", "transformers", where=str(folder)):
         # optional: torch, transformers
         import torch
         import transformers
-    except ImportError as error:
-        raise not_installed("A model of a folder", "transformers", where=str(folder)) from error
     if dtype not in (None, "float32", "bfloat16"):
         raise OptionError(f"dtype={dtype!r}.", where="dtype", cure="Use float32 or bfloat16.")
     try:

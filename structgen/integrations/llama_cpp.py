@@ -15,12 +15,10 @@ import numpy as np
 import numpy.typing as npt
 
 from structgen.errors import OptionError, options_named
-from structgen.system.installation import not_installed
+from structgen.system.installation import needing
 
-try:
+with needing("structgen.integrations.llama_cpp", "llama-cpp-python"):
     import llama_cpp
-except ImportError as error:
-    raise not_installed("structgen.integrations.llama_cpp", "llama-cpp-python") from error
 
 from structgen.compilation.compiler import compile
 from structgen.core.compiled import CompiledGrammar

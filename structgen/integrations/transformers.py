@@ -9,14 +9,12 @@ from contextlib import nullcontext
 from typing import Any, TypeAlias, TypeVar, Union
 
 from structgen.errors import BudgetError, LimitError, OptionError, StructgenError, TokenError, options_named
-from structgen.system.installation import not_installed
+from structgen.system.installation import needing
 from structgen.system.waits import told
 
-try:
+with needing("structgen.integrations.transformers", "transformers"):
     import torch
     import transformers
-except ImportError as error:
-    raise not_installed("structgen.integrations.transformers", "transformers") from error
 from structgen_kernels.reference import NEVER, allowed_of
 from torch import Tensor
 
@@ -109,15 +107,8 @@ class LogitsProcessor(transformers.LogitsProcessor):  # type: ignore[misc]
 
     def __getstate__(self) -> dict[str, Any]:
         """Another process begins with a new generation."""
-        fresh: dict[str, Any] = {
-            "_before": None,
-            "_config": None,
-            "_healed": None,
-            "_rows": [],
-            "_dead": [],
-            "_mask": None,
-        }
-        return {**self.__dict__, **fresh}
+        fresh = dict.fromkeys(("_before", "_config", "_healed", "_mask"))
+        return {**self.__dict__, **fresh, "_rows": [], "_dead": []}
 
     def __bool__(self) -> bool:
         """A processor is there, though it has no length."""

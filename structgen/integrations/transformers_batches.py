@@ -4,7 +4,6 @@ which is handed one number for each row of a step, here the number of the row's 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Any, ClassVar
 
 import torch
@@ -16,14 +15,6 @@ from structgen.core.compiled import CompiledGrammar
 from structgen.errors import OptionError
 from structgen.integrations.engine_grammars import EngineText, check_room
 from structgen.tokens.token_mask import allocate_mask
-
-
-@dataclass(slots=True)
-class _Row:
-    """A request: its text, and how many of its tokens the text has taken."""
-
-    text: EngineText
-    taken: int = 0
 
 
 class GenerationMasks(ContinuousBatchingLogitsProcessor):  # type: ignore[misc]
@@ -39,7 +30,7 @@ class GenerationMasks(ContinuousBatchingLogitsProcessor):  # type: ignore[misc]
     def __init__(self, grammars: Sequence[CompiledGrammar | None], width: int, most: int) -> None:
         self.grammars, self.width, self.most = grammars, width, most
         self.failures: dict[str, str] = {}
-        self._rows: dict[str, _Row] = {}
+        self._texts: dict[str, EngineText] = {}
         self._mask = allocate_mask(1, width)
         self._mask.array[0] = -1  # of the rows that pad a step, and of free texts
 
@@ -61,19 +52,17 @@ class GenerationMasks(ContinuousBatchingLogitsProcessor):  # type: ignore[misc]
         grammar = self.grammars[state.logit_processor_kwargs["structgen"]]
         if grammar is None:
             return 0
-        found = self._rows.get(state.request_id)
-        if found is None:
-            found = _Row(EngineText(grammar, tuple(state._eos_token_ids)))
-            self._rows[state.request_id] = found
+        text = self._texts.get(state.request_id)
+        if text is None:
+            text = self._texts[state.request_id] = EngineText(grammar, tuple(state._eos_token_ids))
         # a request that was put off goes on with its tokens as a part of the prompt
         start = state._true_initial_tokens or len(state.initial_tokens)
         written = [*state.initial_tokens, *state.generated_tokens][start:]
-        for token in written[found.taken :]:
-            found.text.take(token)
-        found.taken = len(written)
-        found.text.fill(self._mask, row, found.text.left(self.most, len(written)))
-        if found.text.failure is not None:
-            self.failures[state.request_id] = str(found.text.failure)
+        for token in written[text.size :]:
+            text.take(token)
+        text.fill(self._mask, row, text.left(self.most, len(written)))
+        if text.failure is not None:
+            self.failures[state.request_id] = str(text.failure)
         return row
 
     def __call__(self, scores: torch.Tensor, tensor_arg: torch.Tensor) -> torch.Tensor:

@@ -26,7 +26,7 @@ from structgen.errors import OptionError, StructgenError
 from structgen.integrations.vllm_plugin import NAME, register
 from structgen.language.exclusions import Exclusions
 from structgen.speculation.speculation_options import Speculation
-from structgen.system.installation import not_installed
+from structgen.system.installation import needing
 from structgen.system.resources import model_path
 from structgen.system.result_files import Answers
 
@@ -71,12 +71,10 @@ class VllmAnswers:
         not start."""
         # before vLLM is imported: its engine in this process, beside the grammars
         os.environ["VLLM_ENABLE_V1_MULTIPROCESSING"] = "0"
-        try:
+        with needing(
+            "The engine vLLM", "vllm", where="engine", kind=OptionError, otherwise="on every machine"
+        ):
             import vllm  # optional: the engine
-        except ImportError as error:
-            raise not_installed(
-                "The engine vLLM", "vllm", where="engine", kind=OptionError, otherwise="on every machine"
-            ) from error
         register()  # where the release is not known, the name of our back end is refused below
         from vllm.platforms import current_platform  # optional: the engine
 

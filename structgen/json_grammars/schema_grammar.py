@@ -16,9 +16,9 @@ from structgen.errors import (
     OptionError,
     SchemaError,
     SchemaWarning,
-    errors_name,
     options_named,
     warning_level,
+    within,
 )
 from structgen.json_text.exact_json import Json, exact, read, repeated, write
 from structgen.language import checks
@@ -285,7 +285,7 @@ class JsonSchemaGrammar(Grammar, SchemaSource):
         from structgen.schema.recogniser.schema_network import SchemaNetwork
 
         document = self._take() if limits is None or limits == self._limits else self._document(limits)
-        with errors_name(self._file):
+        with within(self._file, ", "):
             document.require_handled()
             network = SchemaNetwork(document, strings, numbers, widest=widest)
         self._networks[:] = [known for known in self._networks if known() is not None]
@@ -442,7 +442,7 @@ def json_schema(
             if isinstance(schema, type)
             else "Pass a dict, a boolean, a JSON text, or the pathlib.Path of a file.",
         )
-    with errors_name(file):
+    with within(file, ", "):
         if subset is not None:
             # start-up: few schemas are held to this subset
             from structgen.schema.reading.openai import check_subset

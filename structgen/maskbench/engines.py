@@ -41,13 +41,14 @@ class EngineConfig:
         return engine, tokenizer
 
 
-def engine_configs(names: Sequence[str], tokenizer: str, policies: Mapping[str, Any]) -> list[EngineConfig]:
-    """Return the configs of engines: `structgen`, and `module:function` for an adapter of another one.
+def engine_configs(engines: str, tokenizer: str, policies: Mapping[str, Any]) -> list[EngineConfig]:
+    """Return the configs of engines, which are named with commas between them: `structgen`, and
+    `module:function` for an adapter of another one.
 
     Raises `OptionError` for another name, and for two adapters whose functions have the same name.
     """
     configs: dict[str, EngineConfig] = {}
-    for given in names:
+    for given in map(str.strip, engines.split(",")):
         module, _, name = given.rpartition(":")
         if given == "structgen":
             config = EngineConfig(name, "structgen.maskbench.ours:structgen", tokenizer, policies)

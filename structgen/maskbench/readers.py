@@ -15,7 +15,7 @@ from typing import Any, Final, TypeAlias
 
 from structgen.errors import StructgenError
 from structgen.json_text.raw_json import read, write
-from structgen.system.installation import not_installed
+from structgen.system.installation import needing
 
 _NAME_COLUMNS: Final = ("unique_id", "name", "id")
 
@@ -138,11 +138,9 @@ def _of_file(name: str, path: Path, root: str) -> Case:
 
 def _rows(file: Path, folder: str, root: str) -> Iterator[Source]:
     """Yield the rows of a table: bare schemas, as JSONSchemaBench is on the Hugging Face hub."""
-    try:
+    with needing("A parquet file", "pyarrow", where=str(file), kind=ReaderError):
         import pyarrow
         from pyarrow.parquet import read_table
-    except ImportError as error:
-        raise not_installed("A parquet file", "pyarrow", where=str(file), kind=ReaderError) from error
     try:
         rows = read_table(file).to_pylist()
     except (pyarrow.ArrowException, OSError) as error:

@@ -10,7 +10,7 @@ from contextlib import ExitStack, closing
 from functools import partial
 from itertools import chain, islice
 from pathlib import Path
-from typing import Any, Final, Self, TypeAlias, TypeVar
+from typing import Any, Final, TypeAlias, TypeVar
 
 from structgen.errors import StructgenError
 from structgen.maskbench.engines import EngineConfig
@@ -40,14 +40,18 @@ class EngineProcess:
         self.end = self._process.end
 
     def start(self) -> str:
-        """Start the process, and return its engine's version. Raises StructgenError where it cannot run."""
-        try:
-            return str(self._asked(_START_SECONDS, "start"))
-        except Exception as error:
-            self.end()
-            reason = f"{self._config.name} cannot run: {type(error).__name__}: {error}"
-            cure = f"Install it, or see whether python can import {self._config.adapter}."
-            raise StructgenError(reason, where="--engine", cure=cure) from error
+        """Start the process unless it runs, and return its engine's version. Raises StructgenError where it
+        cannot run."""
+        if not self._process.is_running:
+            try:
+                self._version: str = self._asked(_START_SECONDS, "start")
+            except Exception as error:
+                self.end()
+                said = str(error).rstrip(".")
+                reason = f"{self._config.name} cannot run: {type(error).__name__}: {said}."
+                cure = f"Install it, or see whether python can import {self._config.adapter}."
+                raise StructgenError(reason, where="--engine", cure=cure) from error
+        return self._version
 
     def run(self, case: Case) -> CaseResult:
         """Return what came of one case. A process that hangs is ended, a death is noted; neither raises."""
@@ -55,8 +59,7 @@ class EngineProcess:
         if case.problem:
             result.steps.append(StepResult(Verdict.REFUSED, reason=case.problem, detail=case.problem))
             return result
-        if not self._process.is_running:
-            self.start()
+        self.start()
         try:
             result.steps.append(self._asked(self._timeout, "compile", case))
             if result.steps[0].kind == Verdict.RIGHT:
@@ -76,33 +79,26 @@ class EngineProcess:
 
 
 class Engines:
-    """Engines in processes. A context: entering it starts each engine once, so that what it builds once is
-    built, or raises StructgenError; leaving it ends every process."""
+    """Engines in processes, which start when they are first called and end with `end`."""
 
     def __init__(self, configs: Sequence[EngineConfig], timeout: float, jobs: int = 1) -> None:
+        self._names = [config.name for config in configs]
         self._processes = [[EngineProcess(config, timeout) for config in configs] for _ in range(jobs)]
         """Of each job, one for each engine."""
-        self._names = [config.name for config in configs]
 
-    def __enter__(self) -> Self:
-        with ExitStack() as stack:
-            stack.callback(self.__exit__)
-            versions = [process.start() for process in self._processes[0]]
-            stack.pop_all()
-        self._versions = dict(zip(self._names, versions, strict=True))
-        return self
-
-    def __exit__(self, *exc: object) -> None:
+    def end(self) -> None:
+        """End every process."""
         for process in chain.from_iterable(self._processes):
             process.end()
 
     def __call__(self, tasks: Iterable[Task]) -> Answers:
         """Yield the versions of the engines; then a line for each task, which is a case and its number: one
-        engine after another on one case, then the next case.
+        engine after another on one case, then the next case. Raises StructgenError where one cannot run.
 
         With several jobs, several cases at a time, in the order in which they are done; their times then
         disturb each other.
         """
+        yield dict(zip(self._names, [process.start() for process in self._processes[0]], strict=True))
         free: queue.SimpleQueue[list[EngineProcess]] = queue.SimpleQueue()
         for engines in self._processes:
             free.put(engines)
@@ -114,7 +110,6 @@ class Engines:
             finally:
                 free.put(engines)
 
-        yield self._versions
         yield from as_done(work, tasks, len(self._processes))
 
 
@@ -157,13 +152,15 @@ class BenchRun:
 
     def _answers(self, left: Sequence[Task]) -> Answers:
         if self._on_ray:
-            make = partial(_started, self._configs, self._timeout)
-            said = ray_answers(make, left, _SHARD, self._workers)
+            said = ray_answers(partial(Engines, self._configs, self._timeout), left, _SHARD, self._workers)
             self.jobs = next(said)
             yield from said
         else:
-            with Engines(self._configs, self._timeout, self.jobs) as engines:
+            engines = Engines(self._configs, self._timeout, self.jobs)
+            try:
                 yield from engines(left)
+            finally:
+                engines.end()
 
     def _run_of(self, versions: dict[str, str], tasks: Sequence[Task]) -> dict[str, str]:
         self.versions = versions
@@ -172,10 +169,6 @@ class BenchRun:
             "timeout, policy or tokenizer": repr((self._timeout, self._configs)),
             "set of schemas": data_digest(case for _, case in tasks),
         }
-
-
-def _started(configs: Sequence[EngineConfig], timeout: float) -> Engines:
-    return Engines(configs, timeout).__enter__()
 
 
 def as_done(work: Callable[[_Task], _Done], tasks: Iterable[_Task], jobs: int) -> Iterator[_Done]:

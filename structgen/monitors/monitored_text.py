@@ -25,11 +25,10 @@ from structgen.compilation.compiler import compile
 from structgen.core.compiled import CompiledGrammar, Completions, State
 from structgen.core.grammar import Grammar
 from structgen.core.narrowed_text import NarrowedText
-from structgen.errors import OptionError, StructgenError
+from structgen.errors import OptionError, StructgenError, within
 from structgen.machine_core.layout import ENDED, LARGE
 from structgen.machine_core.masks import fill
 from structgen.monitors.monitor import Advice, Monitor, MonitorUse, advice_of, name_of
-from structgen.text_grammars.composition.tag_fields import within
 from structgen.text_grammars.regular import choice, regex
 from structgen.text_grammars.text_grammar import Composed, Operation
 from structgen.tokens.token_mask import TokenMask
@@ -112,6 +111,8 @@ class MonitoredText(NarrowedText[MonitoredPlace]):
         """Of some places the whole text."""
         self._answers: dict[int, tuple[Advice, Spelling | None]] = {}
         """A place -> the monitor's answer, and what of it the grammar takes (None: nothing)."""
+        self._begun: dict[Grammar | frozenset[bytes], Spelling] = {}
+        """Suggestions -> nothing of them spelled: the same come again behind many texts."""
         self._completions = _MonitoredCompletions(self)
         self._start = self._number(MonitoredPlace(inner.start.index, -1, b"", self._reached(b"")))
 
@@ -154,31 +155,37 @@ class MonitoredText(NarrowedText[MonitoredPlace]):
                 advice = advice_of(self.monitor, text.decode("utf-8", "replace"))
                 self._late = self._late + 1 if advice.fault == "late" else 0
             try:
-                found = self._begun(index, advice.suggested)
+                found = self._taken(index, advice.suggested)
             except StructgenError as error:
                 advice = Advice(fault="failed", error=str(error))
             self._advice[text] = advice
             self._answers[index] = advice, found
         return self._answers[index]
 
-    def _begun(self, index: int, suggested: tuple[str, ...] | Grammar) -> Spelling | None:
+    def _taken(self, index: int, suggested: tuple[str, ...] | Grammar) -> Spelling | None:
         """Return what the grammar takes of suggestions, nothing of it spelled. Raises the errors of a grammar
         that cannot be compiled."""
-        grammar: Grammar
-        texts = frozenset[bytes]()
-        if isinstance(suggested, Grammar):
-            grammar = suggested + regex(_ANYTHING)
-        else:
+        key: Grammar | frozenset[bytes] = suggested if isinstance(suggested, Grammar) else frozenset()
+        if not isinstance(suggested, Grammar):
             inner, state = self.unwatched(index)
-            taken = [text for text in suggested if inner.bytes_index(state, _bytes(text)) >= 0]
-            if not taken:
+            written = (text.encode("utf-8", "surrogatepass") for text in suggested)
+            key = frozenset(text for text in written if inner.bytes_index(state, text) >= 0)
+            if not key:
                 return None
-            texts = frozenset(map(_bytes, taken))
-            # in parts, so that the second is read once in a process
-            grammar = Composed(Operation.SEQUENCE, (choice(taken), self._boundary))
-        compiled = compile(grammar, self.tokenizer)
-        compiled.lock = self.lock  # a thread that holds two could wait for a fork that waits for it
-        return Spelling(compiled, texts, compiled.start.index)
+        if key not in self._begun:
+            compiled = compile(self._with_any_text(key), self.tokenizer)
+            compiled.lock = self.lock  # a thread that holds two could wait for a fork that waits for it
+            texts = key if isinstance(key, frozenset) else frozenset[bytes]()
+            self._begun[key] = Spelling(compiled, texts, compiled.start.index)
+        return self._begun[key]
+
+    def _with_any_text(self, suggested: frozenset[bytes] | Grammar) -> Grammar:
+        """Return the grammar of suggestions with any text behind them, behind texts after a boundary."""
+        if isinstance(suggested, Grammar):
+            return suggested + regex(_ANYTHING)
+        texts = choice(one.decode("utf-8", "surrogatepass") for one in sorted(suggested))
+        # in two parts, so that the second is read once in a process
+        return Composed(Operation.SEQUENCE, (texts, self._boundary))
 
     def unwatched(self, index: int) -> tuple[CompiledGrammar, int]:
         """Return the grammar under no monitor, and its state, by its number."""
@@ -303,7 +310,7 @@ class MonitoredText(NarrowedText[MonitoredPlace]):
     @property
     def nbytes(self) -> int:
         """Bytes of its own tables, of its places, and of suggestions."""
-        return super().nbytes + sum(begun.compiled.nbytes for _, begun in self._answers.values() if begun)
+        return super().nbytes + sum(one.compiled.nbytes for one in self._begun.values())
 
     @property
     def sizes(self) -> dict[str, int]:
@@ -358,10 +365,6 @@ class _MonitoredCompletions:
                 if after >= 0 and text.cost(after) > left:
                     found.append(token)
         return np.array(found, np.int64)
-
-
-def _bytes(text: str) -> bytes:
-    return text.encode("utf-8", "surrogatepass")
 
 
 def _tokens(bits: npt.NDArray[np.int32]) -> npt.NDArray[np.int32]:

@@ -16,8 +16,8 @@ from typing import Any, get_args, get_origin
 from pydantic_core import core_schema
 
 from structgen.errors import StructgenError
+from structgen.python_types.pydantic_formats import refuse
 from structgen.python_types.pydantic_schema import ATTRS_CLASS
-from structgen.python_types.type_hints import refuse
 
 _ASKED = "__get_pydantic_core_schema__"
 """What pydantic asks a class that it does not know."""

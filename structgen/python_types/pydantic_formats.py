@@ -11,6 +11,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from types import MappingProxyType
 
+from structgen.errors import UnsupportedError
+
 _LEAP = "(?:[0-9]{2}(?:0[48]|[2468][048]|[13579][26])|(?:0[48]|[2468][048]|[13579][26])00)"
 # 0000 is no year of Python's
 _YEAR = "(?:[1-9][0-9]{3}|0[1-9][0-9]{2}|00[1-9][0-9]|000[1-9])"
@@ -101,3 +103,8 @@ REFUSED: Mapping[str, str] = MappingProxyType(
     }
 )
 """Formats of pydantic's types for which there is no pattern here, and what they are."""
+
+
+def refuse(what: str, kind: str, cure: str) -> UnsupportedError:
+    """Return the error of a type that has no schema here."""
+    return UnsupportedError(what, keyword=kind, where="type", cure=cure)

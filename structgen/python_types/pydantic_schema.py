@@ -33,9 +33,8 @@ from structgen.python_types.descriptions import (
     member_texts,
     texts_behind,
 )
-from structgen.python_types.pydantic_formats import AWARE, NAIVE, REFUSED
+from structgen.python_types.pydantic_formats import AWARE, NAIVE, REFUSED, refuse
 from structgen.python_types.temporal_bounds import bounded
-from structgen.python_types.type_hints import refuse
 
 JsonSchema = dict[str, Any]
 

@@ -15,8 +15,8 @@ from types import MappingProxyType
 from typing import Any, Generic, TypeVar
 
 from structgen.errors import UnsupportedError, ValidatorError
-from structgen.python_types.pydantic_formats import FORMATS
-from structgen.system.installation import not_installed
+from structgen.python_types.pydantic_formats import FORMATS, refuse
+from structgen.system.installation import needing
 
 T = TypeVar("T")
 
@@ -95,13 +95,11 @@ def read_type(hint: type[T] | Any) -> TypeReader[T]:
     Errors: `UnsupportedError` for a type that has no schema here, which says what of it has none;
     `StructgenError` where pydantic is missing.
     """
-    try:
+    with needing("A type", "typed", where="type"):
         # optional: pydantic
         from pydantic import TypeAdapter
         from pydantic.errors import PydanticUserError
         from pydantic_core import PydanticSerializationError, SchemaError
-    except ImportError as error:
-        raise not_installed("A type", "typed", where="type") from error
     # optional: pydantic
     from structgen.python_types.descriptions import described
     from structgen.python_types.pydantic_schema import TypeSchema
@@ -185,11 +183,6 @@ def _no_schema(hint: Any, why: str) -> UnsupportedError:
         "type",
         "Name a type whose values JSON can write: a pydantic model, a dataclass, list[str], ...",
     )
-
-
-def refuse(what: str, kind: str, cure: str) -> UnsupportedError:
-    """Return the error of a type that has no schema here."""
-    return UnsupportedError(what, keyword=kind, where="type", cure=cure)
 
 
 def shown(hint: Any) -> str:

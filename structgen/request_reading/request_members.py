@@ -22,6 +22,7 @@ from types import MappingProxyType
 from typing import Any, Final, NamedTuple, TypeAlias
 
 from structgen.errors import OptionError
+from structgen.language.checks import shown
 
 Members: TypeAlias = Mapping[str, str]
 """The types of members; "!" stands behind that of one that must be there."""
@@ -288,22 +289,14 @@ def _is_whole(value: Any) -> bool:
     return isinstance(value, int) and not isinstance(value, bool)
 
 
-def _is_number(value: Any) -> bool:
-    return _is_whole(value) or (isinstance(value, float) and math.isfinite(value))
-
-
-def _is_list(value: Any) -> bool:
-    return isinstance(value, list | tuple)
-
-
 _KINDS: Final[Mapping[str, tuple[str, Callable[[Any], bool]]]] = {
     "text": ("a text", lambda value: isinstance(value, str)),
     "flag": ("true or false", lambda value: isinstance(value, bool)),
     "integer": ("a whole number", _is_whole),
     "count": ("a whole number that is not negative", lambda value: _is_whole(value) and value >= 0),
-    "number": ("a number", _is_number),
+    "number": ("a number", lambda value: _is_whole(value) or (type(value) is float and math.isfinite(value))),
     "object": ("an object", lambda value: isinstance(value, Mapping)),
-    "list": ("a list", _is_list),
+    "list": ("a list", lambda value: isinstance(value, list | tuple)),
     "any": ("any value", lambda value: True),
 }
 """Kinds of values without parts that are looked at: what each is called, and what is one."""
@@ -316,7 +309,7 @@ def check(value: Any, kind: str, place: str) -> None:
     outside fits, the first says what is wrong inside."""
     first: OptionError | None = None
     for one in kind.rstrip("!").split("|"):
-        if not _fits(value, one):
+        if not _outside(one)[1](value):
             continue
         try:
             return _check_parts(value, one, place)
@@ -325,12 +318,11 @@ def check(value: Any, kind: str, place: str) -> None:
     raise first or _wrong(value, kind, place)
 
 
-def _fits(value: Any, kind: str) -> bool:
+def _outside(kind: str) -> tuple[str, Callable[[Any], bool]]:
+    """Return what a kind of value is called, and what has its outside."""
     if kind[0] == "'":
-        return bool(value == kind[1:-1])
-    if kind[0] == "[":
-        return _is_list(value)
-    return _KINDS[kind if kind in _KINDS else "object"][1](value)
+        return kind, lambda value: bool(value == kind[1:-1])
+    return _KINDS["list" if kind[0] == "[" else kind if kind in _KINDS else "object"]
 
 
 def _check_parts(value: Any, kind: str, place: str) -> None:
@@ -347,7 +339,7 @@ def _check_parts(value: Any, kind: str, place: str) -> None:
             _check_members(value, dict.fromkeys(every, "any"), place)
         if not isinstance(said, str) or said not in shapes:
             raise OptionError(
-                f"It is {_shown(said)}, and no {tag} that is known." if said != "" else "It is missing.",
+                f"It is {shown(said)}, and no {tag} that is known." if said != "" else "It is missing.",
                 where=f"{place}/{tag}",
                 cure=f"{nearest(said, shapes)}Known are {', '.join(shapes)}.",
             )
@@ -364,7 +356,7 @@ def _check_members(value: Mapping[str, Any], known: Members, place: str) -> None
         if kind is None:
             listed = f"Known are {', '.join(sorted(known))}." if len(known) < _MOST_NAMED else ""
             raise OptionError(
-                f"{_shown(name)} is not known here.",
+                f"{shown(name)} is not known here.",
                 where=where,
                 cure=nearest(name, known) + (listed or "Leave it out."),
             )
@@ -379,18 +371,8 @@ def _plain(value: Any) -> Any:
     return value.model_dump(exclude_unset=True, mode="json") if hasattr(value, "model_dump") else value
 
 
-def _shown(value: Any) -> str:
-    text = repr(value)
-    return text if len(text) <= 60 else f"{text[:57]}..."
-
-
 def _wrong(value: Any, kind: str, place: str) -> OptionError:
     kinds = kind.rstrip("!").split("|")
-    names = dict.fromkeys(
-        "a list" if one[0] == "[" else one if one[0] == "'" else _KINDS.get(one, _KINDS["object"])[0]
-        for one in kinds
-    )
-    texts = [one[1:-1] for one in kinds if one[0] == "'"]
-    near = nearest(value, texts) if isinstance(value, str) else ""
-    said = " or ".join(names)
-    return OptionError(f"It is {_shown(value)}, and must be {said}.", where=place, cure=f"{near}Give {said}.")
+    near = nearest(value, [one[1:-1] for one in kinds if one[0] == "'"]) if isinstance(value, str) else ""
+    said = " or ".join(dict.fromkeys(_outside(one)[0] for one in kinds))
+    return OptionError(f"It is {shown(value)}, and must be {said}.", where=place, cure=f"{near}Give {said}.")

@@ -7,13 +7,14 @@
    through it, what is read for them, and what the tree learns.
 4. `walk`: one walk from the empty prefix to the end of a text. It may ignore the ratio of two bounds, accept
    with that probability, or use it as a weight: five methods share this procedure.
-5. `beam`: many prefixes of one length in parallel. `lookahead` estimates where valid texts are.
+5. `beam`: many prefixes of one length in parallel. `LookAhead` estimates where valid texts are.
 6. `methods/`: the methods, with the papers they are from. `walks` has five; `smc` and `awrs` resample
-   particles; `auto` chooses between `walks`, particles and `beams`. `run_limits`: the bounds on a run.
+   particles; `auto` chooses between `walks`, particles and `beams`. `run_limits`: the bounds on a run,
+   and who is told of its progress.
 7. `draws`: texts with weights, and whether their errors are known. `samples`: expectations and marginals of
    them. `estimates`: all intervals.
 8. `problem`: a model, its tokenizer and a grammar. `sample`: the public function. `score`: the probability of
-   given texts. `listeners`: who is told of the progress of a run.
+   given texts.
 9. `marginals`, `report` and `report_page`: statistics of the draws and of the allowed mass at each token.
    `samples_file`: draws in a file.
 
@@ -34,12 +35,12 @@ if TYPE_CHECKING:
     from structgen.samplers.checkers import Checker as Checker
     from structgen.samplers.checkers import ClosedValue as ClosedValue
     from structgen.samplers.checkers import GeneratedText as GeneratedText
-    from structgen.samplers.exact_spans.cite import Span as Span
-    from structgen.samplers.exact_spans.most_probable import MostProbable as MostProbable
-    from structgen.samplers.exact_spans.most_probable import ProbableText as ProbableText
+    from structgen.samplers.cite import Span as Span
+    from structgen.samplers.expert import Expert as Expert
+    from structgen.samplers.most_probable import MostProbable as MostProbable
+    from structgen.samplers.most_probable import ProbableText as ProbableText
     from structgen.samplers.processes import InProcess as InProcess
     from structgen.samplers.score import Score as Score
-    from structgen.samplers.targets.expert import Expert as Expert
     from structgen.samplers.tree import PrefixTree as PrefixTree
     from structgen.samplers.types import TypeChecker as TypeChecker
 
@@ -47,11 +48,11 @@ __getattr__, __dir__ = lazy_names(
     __name__,
     {
         "structgen.samplers.checkers": "Checker ClosedValue GeneratedText",
-        "structgen.samplers.exact_spans.cite": "Span",
-        "structgen.samplers.exact_spans.most_probable": "MostProbable ProbableText",
+        "structgen.samplers.cite": "Span",
+        "structgen.samplers.most_probable": "MostProbable ProbableText",
         "structgen.samplers.processes": "InProcess",
         "structgen.samplers.score": "Score",
-        "structgen.samplers.targets.expert": "Expert",
+        "structgen.samplers.expert": "Expert",
         "structgen.samplers.tree": "PrefixTree",
         "structgen.samplers.types": "TypeChecker",
     },

@@ -6,7 +6,7 @@ step every particle u offers its candidates: the prefixes ua with the score
 
     s(ua) = m P(ua) g(ua)
 
-g(ua) > 0, the *twist*, estimates how much of the mass after ua is valid and new (see `lookahead`). The
+g(ua) > 0, the *twist*, estimates how much of the mass after ua is valid and new (see `LookAhead`). The
 threshold c is the total score divided by the width. A candidate with s >= c is kept unchanged. Any other is
 kept with probability s / c, and its multiplier grows by c / s, so that m P(ua) is right on average. For any
 g, the sum of m P(x) f(x) over the texts x that the beam ends in is an unbiased estimate of the sum of P(x)
@@ -31,16 +31,67 @@ from typing import Final, NamedTuple
 import numpy as np
 
 from structgen.samplers.frontier import Frontier, Particle
-from structgen.samplers.lookahead import LookAhead
-from structgen.samplers.prefix_node import REST
 from structgen.samplers.target import Floats, Ids, Target, TargetStep
-from structgen.samplers.tree import PrefixTree
+from structgen.samplers.tree import REST, PrefixTree
 
 _FLOOR: Final = 0.03
 """The least g of a candidate, as a fraction of what the proven bounds allow. A far too low estimate must not
 give a particle a huge weight."""
 _CHECKED: Final = 0.1
 """Candidates with at least this probability of being kept are checked before the draw."""
+
+
+_MEMORY: Final = 32.0
+"""About how many estimates a mean remembers. Early ones, which rest on guesses, are forgotten."""
+_PRIOR: Final = 1.0
+"""The weight of the mean over all tokens of a state, in estimates of one token."""
+_WHOLE: Final = -1
+"""In place of a token: the mean over all tokens of a state."""
+
+
+class LookAhead:
+    """Look-ahead: an estimate of h after prefixes that were never read.
+
+    The probability that a prefix ends up valid depends most on its grammar state and its last token. So for
+    each state s and token a we keep the mean of the estimates of h at the prefixes that were read after (s,
+    a), whatever came before. The estimates come from the tree, from the deepest prefix up:
+
+        estimate(u) = P(end | u) + sum over tokens a of P(a | u) (estimate(ua) if ua was read, else its
+        look-ahead)
+
+    This is the value function of a low-order surrogate of the model, computed by dynamic programming over the
+    grammar's automaton, restricted to the states that the run has met. It needs no further rows. Means over
+    (s, a) and the previous token brought nothing on five tasks of n-gram models.
+    """
+
+    def __init__(self) -> None:
+        self._states: dict[int, dict[int, tuple[float, float]]] = {}
+        """Of a state and a token, how many estimates its mean remembers, and the mean."""
+
+    def learn(self, state: int, token: int, estimate: float) -> None:
+        """Note an estimate of h after a token in a state."""
+        found = self._states.setdefault(state, {})
+        for key in (token, _WHOLE):
+            count, mean = found.get(key, (0.0, 0.0))
+            count = min(count + 1.0, _MEMORY)
+            found[key] = count, mean + (estimate - mean) / count
+
+    def guess(self, state: int, tokens: Ids, otherwise: float) -> Floats:
+        """Return an estimate of h, above 0, after each of some tokens in a state; `otherwise` if no token was
+        ever taken in the state."""
+        found = self._states.get(state)
+        if found is None:
+            return np.full(len(tokens), otherwise)
+        unknown = 0.0, found[_WHOLE][1]
+        pairs = np.array([found.get(token, unknown) for token in tokens.tolist()]).reshape(-1, 2)
+        counts, means = pairs[:, 0], pairs[:, 1]
+        guesses: Floats = (counts * means + _PRIOR * unknown[1]) / (counts + _PRIOR)
+        return guesses
+
+    def rest(self, state: int, otherwise: float) -> float:
+        """Return an estimate of h after an unknown token."""
+        found = self._states.get(state)
+        return otherwise if found is None else found[_WHOLE][1]
 
 
 @dataclass(slots=True, eq=False)

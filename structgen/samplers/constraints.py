@@ -334,17 +334,6 @@ def methods_of(checker: Any, where: str) -> tuple[Any, frozenset[str]]:
     return checker, found
 
 
-def listed(checkers: Any) -> tuple[Checker, ...]:
-    """Return the checkers of a call. Raises OptionError where they are no list."""
-    if isinstance(checkers, Sequence) and not isinstance(checkers, str | bytes):
-        return tuple(checkers)
-    raise OptionError(
-        f"A {type(checkers).__name__} is no list of checkers.",
-        where="checkers",
-        cure="Give a list, even of one: checkers=[...].",
-    )
-
-
 def _closed(log: EventLog, data: bytes) -> list[ClosedValue]:
     """Return the values that close in the next bytes of a document."""
     return [

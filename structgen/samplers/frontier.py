@@ -12,9 +12,8 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Self, TypeVar
 
-from structgen.samplers.prefix_node import Node
 from structgen.samplers.target import END, Prefix, Target, TargetStep
-from structgen.samplers.tree import PrefixTree
+from structgen.samplers.tree import Node, PrefixTree
 
 
 @dataclass(slots=True, eq=False)

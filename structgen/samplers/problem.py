@@ -10,16 +10,17 @@ from typing import TYPE_CHECKING, Any, Final
 
 from structgen.compilation.compiler import compile
 from structgen.core.compiled import CompiledGrammar
+from structgen.core.grammar import Grammar
 from structgen.engine.model_protocol import ReadsMany
 from structgen.engine.models import tokenizer_of
 from structgen.engine.requests import Request
 from structgen.errors import OptionError
 from structgen.language import checks
+from structgen.request_reading.targets import read_target
 from structgen.samplers.checkers import Checker
 from structgen.samplers.rows import FunctionRows, PrefixRows
-from structgen.samplers.target import Target
-from structgen.samplers.targets.truncation import NO_TRUNCATION, Truncation
-from structgen.samplers.types import understood
+from structgen.samplers.target import NO_TRUNCATION, Target, Truncation
+from structgen.samplers.types import TypeChecker
 from structgen.speculation.drafts.model_rows import ModelRows
 from structgen.tokens.tokenizer import Tokenizer
 
@@ -141,11 +142,20 @@ class Problem:
         rows: PrefixRows,
         temperature: float,
         max_tokens: int,
-        checkers: Sequence[Checker],
+        checkers: Any,
         truncation: Truncation = NO_TRUNCATION,
     ) -> Target:
-        """Return the target law after a prompt. The validators of a type are checkers too. Raises OptionError
-        for a checker that reads tokens of another tokenizer (an attribute `tokenizer`)."""
+        """Return the target law after a prompt. The validators of a type are checkers too.
+
+        Raises OptionError for `checkers` that are no list of them, and for one that reads tokens of another
+        tokenizer (an attribute `tokenizer`).
+        """
+        if not isinstance(checkers, Sequence) or isinstance(checkers, str | bytes):
+            raise OptionError(
+                f"A {type(checkers).__name__} is no list of checkers.",
+                where="checkers",
+                cure="Give a list, even of one: checkers=[...].",
+            )
         for at, checker in enumerate(checkers):
             other = getattr(checker, "tokenizer", self.tokenizer)
             if other != self.tokenizer:
@@ -179,6 +189,26 @@ class Problem:
             ModelRows(model, ids, self.name, least=least, begun=first)
             for ids, first in zip(prompts, begun, strict=True)
         ]
+
+
+def understood(
+    grammar: Any,
+) -> tuple[Grammar | CompiledGrammar, Callable[[bytes], Any] | None, tuple[Checker, ...]]:
+    """Return a grammar, the reader that makes objects of its texts (None without a type), and the type's
+    checkers.
+
+    `grammar` is any target (`read_target`). Raises OptionError for free text, and what `read_target` raises.
+    """
+    if isinstance(grammar, CompiledGrammar):
+        return grammar, None, ()
+    found, reader = read_target(grammar, usual={}, where="grammar")
+    if found is None:
+        raise OptionError(
+            "Free text is not conditioned on anything: the model's own texts are draws already.",
+            where="grammar",
+            cure="Give a type that has a schema, or a grammar; or ask an sg.Engine with a temperature of 1.",
+        )
+    return found, *((None, ()) if reader is None else (reader.read, (TypeChecker(reader),)))
 
 
 def _is_function(model: Any) -> bool:

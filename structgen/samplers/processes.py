@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import copy
 import pickle
+from functools import partialmethod
 from typing import Any, Final, Literal, Self
 
 from structgen.errors import OptionError, StructgenError
 from structgen.language import checks
-from structgen.samplers.checkers import Checker, ClosedValue, GeneratedText
+from structgen.samplers.checkers import Checker
 from structgen.samplers.constraints import methods_of
 from structgen.system.worker_process import LateError, WorkerProcess
 
@@ -66,30 +67,6 @@ class InProcess:
         """The checker's own fingerprint. Raises AttributeError if it has none."""
         return self._checker.fingerprint
 
-    def viable(self, prefix: bytes) -> bool:
-        """Call the checker."""
-        return self._answer("viable", prefix)
-
-    def closed(self, event: ClosedValue) -> bool:
-        """Call the checker."""
-        return self._answer("closed", event)
-
-    def final(self, value: Any) -> bool:
-        """Call the checker."""
-        return self._answer("final", value)
-
-    def mask(self, state: GeneratedText) -> Any:
-        """Call the checker; a late answer is always an error."""
-        return self._asked("mask", state)
-
-    def weigh(self, text: GeneratedText) -> Any:
-        """Call the checker; a late answer is always an error."""
-        return self._asked("weigh", text)
-
-    def guess(self, prefix: GeneratedText) -> Any:
-        """Call the checker; a late answer is always an error."""
-        return self._asked("guess", prefix)
-
     def copy(self) -> Self:
         """Return a checker with the same state, in the same process."""
         if not self._served.has_state:
@@ -126,6 +103,14 @@ class InProcess:
                 cure="Keep in its attributes what the next call needs, and what all prefixes share outside.",
             )
         return answer
+
+    viable = partialmethod(_answer, "viable")
+    closed = partialmethod(_answer, "closed")
+    final = partialmethod(_answer, "final")
+    mask = partialmethod(_asked, "mask")
+    weigh = partialmethod(_asked, "weigh")
+    guess = partialmethod(_asked, "guess")
+    """The checker's methods, asked there. A late answer of the last three is always an error."""
 
 
 class _Asked:

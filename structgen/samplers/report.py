@@ -14,15 +14,13 @@ from typing import Any, Final, NamedTuple, TypeAlias
 import numpy as np
 
 from structgen.errors import OptionError
-from structgen.samplers.marginals import is_first, listed, paths_of, shares, shown, values_at
+from structgen.samplers.marginals import listed, paths_of, shares, shown, values_at
 from structgen.samplers.samples import Samples, between
 from structgen.samplers.target import Floats
 from structgen.system.html_pages import NOTHING, counted, percent
 
 _MOST_VALUES: Final = 8
 _MOST_FIELDS: Final = 40
-_COVERED: Final = 0.8
-"""The share of masking's law that must be known for a comparison."""
 Report: TypeAlias = "dict[str, Any]"
 """The numbers by name; an estimate is an `Estimate`, which JSON has as a list of four. Numbers that are not
 known are None."""
@@ -51,16 +49,14 @@ class Estimate(NamedTuple):
 def report(samples: Samples[Any], masked: Samples[Any] | None = None) -> Report:
     """Return the report of draws.
 
-    `masked`: draws with method "masked" from the same target, for comparison. Without them, masking's shares
-    are computed from the draws themselves, if these cover most of its law. Raises OptionError for `masked`
+    `masked`: draws with method "masked" from the same target, for comparison. Raises OptionError for `masked`
     draws of another target or method. Cost: a standard error for each token position and each value that is
     shown.
     """
     if masked is not None:
         _check_comparable(samples, masked)
     masks = _masks(samples)
-    probabilities = np.zeros(len(samples.texts)) if masks is None else _masked(samples, masks)
-    fields, left_out = _fields(samples, masked, probabilities)
+    fields, left_out = _fields(samples, masked)
     return {
         "method": samples.method,
         "kind": samples.kind,
@@ -74,8 +70,6 @@ def report(samples: Samples[Any], masked: Samples[Any] | None = None) -> Report:
         "model_rows": samples.statistics.model_rows,
         # KL(target || masked) in nats; a dead end of masking counts as an outcome of its own
         "divergence_of_masking": None if masks is None else _divergence(samples, masks),
-        # the share of masking's own law that these draws cover
-        "masked_covered": float(probabilities.sum()),
         "masked_draws": 0 if masked is None else len(masked.texts),
         "removed_by_position": [] if masks is None else _positions(samples, masks),
         "fields": fields,
@@ -116,20 +110,15 @@ def _check_comparable(samples: Samples[Any], masked: Samples[Any]) -> None:
             where="masked",
             cure='Give draws that were made with method="masked".',
         )
-    for name in ("model", "temperature", "max_tokens"):
-        if samples.about.get(name) != masked.about.get(name):
-            raise OptionError(
-                f"Its {name} is {masked.about.get(name)!r}, and that of the draws is "
-                f"{samples.about.get(name)!r}.",
-                where="masked",
-                cure="Give draws from the same target.",
-            )
+    differences = [
+        f"Its {name} is {masked.about.get(name)!r}, and that of the draws is {samples.about.get(name)!r}."
+        for name in ("model", "temperature", "max_tokens")
+        if samples.about.get(name) != masked.about.get(name)
+    ]
     if samples.target != masked.target and samples.target and masked.target:
-        raise OptionError(
-            "Its prompt, grammar or checkers are others than those of the draws.",
-            where="masked",
-            cure="Give draws from the same target.",
-        )
+        differences.append("Its prompt, grammar or checkers are others than those of the draws.")
+    if differences:
+        raise OptionError(differences[0], where="masked", cure="Give draws from the same target.")
 
 
 def _masks(samples: Samples[Any]) -> list[Floats] | None:
@@ -143,14 +132,6 @@ def _masks(samples: Samples[Any]) -> list[Floats] | None:
 def _log_masses(masks: list[Floats]) -> Floats:
     """Return the logarithm of the product of each draw's allowed masses."""
     return np.array([float(np.log(masses).sum()) for masses in masks])
-
-
-def _masked(samples: Samples[Any], masks: list[Floats]) -> Floats:
-    """Return the probability of each draw under masking, P(x) / product of z; 0 for a repeated draw. Their
-    sum is the exactly known part of masking's law, at most 1."""
-    logs = np.minimum(samples.logprobs - _log_masses(masks), 0.0)
-    found: Floats = np.where(is_first(samples), np.exp(logs), 0.0)
-    return found / max(float(found.sum()), 1.0)
 
 
 def _positions(samples: Samples[Any], masks: list[Floats]) -> list[dict[str, Any]]:
@@ -190,11 +171,8 @@ def _divergence(samples: Samples[Any], masks: list[Floats]) -> Estimate | None:
     )
 
 
-def _fields(
-    samples: Samples[Any], masked: Samples[Any] | None, probabilities: Floats
-) -> tuple[list[dict[str, Any]], int]:
-    """Return the fields of the draws, and the number of fields left out. `probabilities`: of each draw under
-    masking, 0 for a repeated draw."""
+def _fields(samples: Samples[Any], masked: Samples[Any] | None) -> tuple[list[dict[str, Any]], int]:
+    """Return the fields of the draws, and the number of fields left out."""
     if not samples.texts:
         return [], 0
     values, others = _values(samples), [] if masked is None else _values(masked)
@@ -207,7 +185,7 @@ def _fields(
         reads["text"] = lambda value: {value[0]: value[0]}
     reads["length of the text"] = lambda value: {len(value[0]): len(value[0])}
     found = [
-        _field(name, samples, masked, probabilities, list(map(read, values)), list(map(read, others)))
+        _field(name, samples, masked, list(map(read, values)), list(map(read, others)))
         for name, read in reads.items()
     ]
     return found, len(paths[_MOST_FIELDS:])
@@ -222,14 +200,13 @@ def _field(
     name: str,
     samples: Samples[Any],
     masked: Samples[Any] | None,
-    probabilities: Floats,
     found: list[dict[Any, Any]],
     others: list[dict[Any, Any]],
 ) -> dict[str, Any]:
     """Return the likeliest values of a field, each with its share under the target and, where it is known,
     under masking. `found` and `others`: for each draw, and each draw by masking, its values."""
     places, other_places = listed(found), listed(others)
-    weights, covered = samples.weights, float(probabilities.sum())
+    weights = samples.weights
     mass = {key: float(weights[draws].sum()) for key, (_, draws) in places.items()}
     for key, (_, draws) in other_places.items():
         mass[key] = max(mass.get(key, 0.0), len(draws) / len(others))
@@ -239,9 +216,6 @@ def _field(
     if masked is not None:
         ready = shares(masked, [other_places.get(key, (None, [])) for key in top])
         compared = [Estimate(one.share, one.low, one.high, one.is_proven) for one in ready]
-    elif covered >= _COVERED:
-        known = [float(probabilities[draws].sum()) for _, draws in pairs]
-        compared = [Estimate(one / covered, one, min(one + 1 - covered, 1.0), True) for one in known]
     values = [
         {
             "value": one.value,

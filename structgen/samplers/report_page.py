@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Iterable
 from itertools import accumulate
 from typing import Any, Final
 
@@ -17,8 +16,6 @@ from structgen.system.html_pages import Column, counted, number, percent, render
 # ruff: noqa: E501 (markup)
 
 _TEXTS: Final = 10
-_COLOURED: Final = 3
-"""Texts that are shown token by token."""
 _HEAVIEST: Final = 80
 """Draws whose weights are drawn."""
 _RARE: Final = 0.001
@@ -76,11 +73,17 @@ A typical valid text is {{ "{:,.2g}".format(times) }} times likelier under the m
 {% endif %}</p>
 {{ plot("Mass removed by position", "mass removed", "token of the text", removed_most, removed_columns, "red") }}
 {{ key(("red", "mass removed, with 95 %"), ("grey", "texts that come so far (of 100 %)")) }}
-<p>The likeliest texts, token by token: the redder a token, the more of the model's mass was forbidden where it stands.</p>
-<table><tr><th class=number>share</th><th>tokens</th></tr>
-{% for weight, pieces in coloured %}
+{% endif %}
+
+{% if texts %}
+<h2>{{ "All texts" if is_whole else "The likeliest texts" }}</h2>
+{% if positions %}
+<p>The redder a token, the more of the model's mass was forbidden where it stands.</p>
+{% endif %}
+<table><tr><th class=number>share</th><th>text</th></tr>
+{% for weight, pieces in texts %}
 <tr><td class=number>{{ weight|percent }}</td><td><code>
-{%- for text, lost in pieces %}{{ token(text, lost, lost|percent ~ " forbidden here") }}{% endfor %}</code></td></tr>
+{%- for text, lost in pieces %}{{ token(text, lost, lost|percent ~ " forbidden here" if positions else "") }}{% endfor %}</code></td></tr>
 {% endfor %}</table>
 {% endif %}
 
@@ -88,15 +91,13 @@ A typical valid text is {{ "{:,.2g}".format(times) }} times likelier under the m
 <h2>Fields</h2>
 <p>The share of each value under {{ "these draws' law" if samples.is_biased else
 "the model's own distribution of valid texts" }}, with intervals of 95 %.
-{% if has_masked %}
-The diamond is what masking would say, {% if found.masked_draws %}
-from {{ found.masked_draws|counted("draw") }} by it, with intervals of 95 %.{% else %}
-by the probability that it gives to the same texts, which are {{ found.masked_covered|percent }} of its law.{% endif +%}
-Where the two differ, masking changes the answer.
+{% if found.masked_draws %}
+The diamond is what masking would say, from {{ found.masked_draws|counted("draw") }} by it, with intervals of 95 %. Where the
+two differ, masking changes the answer.
 {% elif not samples.is_biased %}
 To see what masking would say, draw the same with --method masked, and give that file with --masked.
 {% endif %}</p>
-{{ key(("blue", "share, with its interval"), ("amber", "under masking")) }}
+{{ key(("blue", "share, with its interval"), ("amber", "under masking")) if found.masked_draws }}
 <div class=fields>{% for field in found.fields %}
 <div class=field><strong>{{ field.field }}</strong><table>{% for one in field["values"] %}{% set masked = one.masked %}
 <tr title="{{ one.share.told() }}, in {{ one.draws|counted("draw") }}
@@ -115,13 +116,6 @@ To see what masking would say, draw the same with --method masked, and give that
 {% endif %}
 {% endif %}
 
-{% if texts %}
-<h2>{{ "All texts" if is_whole else "The likeliest texts" }}</h2>
-<table><tr><th class=number>share</th><th>text</th></tr>
-{% for text, weight in texts %}
-<tr><td class=number>{{ weight|percent }}</td><td><code>{{ text[:400] }}{{ "…" if text|length > 400 else "" }}</code></td></tr>
-{% endfor %}</table>
-{% endif %}
 <h2>The run</h2>
 {{ facts(run) }}
 """
@@ -130,7 +124,10 @@ To see what masking would say, draw the same with --method masked, and give that
 def page_of(samples: Samples[Any], found: Report) -> str:
     """Return the page of some draws and their report as HTML."""
     weights = np.sort(samples.weights)[::-1].tolist()
-    shares = _summed(samples.texts, samples.weights.tolist())
+    shares = dict.fromkeys(samples.texts, 0.0)
+    for text, weight in zip(samples.texts, samples.weights.tolist(), strict=True):
+        shares[text] += weight
+    likeliest = sorted(shares, key=lambda text: -shares[text])[:_TEXTS]
     about = [(name.replace("_", " "), str(value)) for name, value in samples.about.items() if name != "n"]
     divergence = found["divergence_of_masking"]
     return rendered(
@@ -149,24 +146,15 @@ def page_of(samples: Samples[Any], found: Report) -> str:
         divergence=divergence,
         times=1.0 if divergence is None else math.exp(min(divergence.value, 50)),
         **_removed(samples, found),
-        has_masked=any(one["masked"] is not None for field in found["fields"] for one in field["values"]),
         said=lambda value: (
             value if isinstance(value, str) else json.dumps(value, ensure_ascii=False, default=str)
         ),
         parts=_parts,
         number="{:,.4g}".format,
-        texts=shares[:_TEXTS],
+        texts=[(shares[text], _pieces(samples, found, text)) for text in likeliest],
         is_whole=len(shares) <= _TEXTS,
         run=[*samples.facts(), *about],
     )
-
-
-def _summed(keys: Iterable[Any], weights: Iterable[float]) -> list[tuple[Any, float]]:
-    """Return different keys, the heaviest first, each with the sum of its weights."""
-    sums: dict[Any, float] = {}
-    for key, weight in zip(keys, weights, strict=True):
-        sums[key] = sums.get(key, 0.0) + weight
-    return sorted(sums.items(), key=lambda one: -one[1])
 
 
 def _cards(samples: Samples[Any], found: Report) -> list[tuple[str, str, str]]:
@@ -214,21 +202,23 @@ def _removed(samples: Samples[Any], found: Report) -> dict[str, Any]:
                 reached,
             )
         )
-    masses = dict(zip(samples.token_ids, samples.masses, strict=True)) if positions else {}
-    coloured = []
-    for tokens, weight in _summed(samples.token_ids, samples.weights.tolist())[
-        : _COLOURED if positions else 0
-    ]:
-        texts = [*(samples.pieces.get(one, "\ufffd") for one in tokens), "⟨end⟩"]
-        lost = [1 - min(mass, 1.0) for mass in masses[tokens] or ()]
-        coloured.append((weight, list(zip(texts, lost, strict=True))))
     return {
         "positions": positions,
         "worst": max(positions, key=lambda one: one["removed"].value * one["reached"], default=None),
         "removed_most": most,
         "removed_columns": columns,
-        "coloured": coloured,
     }
+
+
+def _pieces(samples: Samples[Any], found: Report, text: str) -> list[tuple[str, float]]:
+    """Return the tokens of a text, each with the share of the model's mass that was forbidden where it
+    stands; the text alone, where that is not known."""
+    at = samples.texts.index(text)
+    masses = samples.masses[at] if found["removed_by_position"] else None
+    if masses is None:
+        return [(text, 0.0)]
+    tokens = [*(samples.pieces.get(one, "\ufffd") for one in samples.token_ids[at]), "⟨end⟩"]
+    return [(token, 1 - min(mass, 1.0)) for token, mass in zip(tokens, masses, strict=True)]
 
 
 def _parts(one: dict[str, Any]) -> list[tuple[Any, ...]]:

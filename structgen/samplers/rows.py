@@ -1,38 +1,23 @@
 """Model rows: the next-token logits after a prompt and a prefix.
 
-Samplers count their cost in model rows: the logits after one prefix. `PrefixRows` is the protocol.
-`FunctionRows` calls a function of the caller's; `ModelRows` (`speculation.drafts.model_rows`) a model.
+Samplers count their cost in model rows: the logits after one prefix. `FunctionRows` calls a function of the
+caller's; `ModelRows` (`speculation.drafts.model_rows`) a model.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import Any, Protocol
+from typing import Any, TypeAlias
 
 import numpy as np
 
 from structgen.errors import OptionError
-from structgen.speculation.drafts.model_rows import Floats, Tokens, numbers
-
-
-class PrefixRows(Protocol):
-    """A source of logits after prefixes."""
-
-    name: str
-    """Identifies the model in the fingerprint of a prefix tree."""
-    count: int
-    """Model rows so far: distinct prefixes of each call. Reading the prompt is one row."""
-    reread: int
-    """Positions that were read again, without being asked for, because their caches had been dropped."""
-
-    def read(self, prefixes: Sequence[Tokens]) -> list[Floats]:
-        """Return logits, or log-probabilities, float64 [V], after the prompt and each prefix."""
-        ...
+from structgen.speculation.drafts.model_rows import Floats, ModelRows, Tokens, numbers
 
 
 class RunOver(KeyboardInterrupt):
-    """Raised between two calls of a function when its run is over. A method handles it like Ctrl-C: it
-    returns what is known."""
+    """Raised between two calls of a function when its run is over, which has noted why. A method handles it
+    like Ctrl-C: it returns what is known."""
 
 
 class FunctionRows:
@@ -81,3 +66,9 @@ class FunctionRows:
             where="model",
             cure=f"Return one real number for each of the {self._vocab_size:,} tokens.",
         )
+
+
+PrefixRows: TypeAlias = ModelRows | FunctionRows
+"""A source of rows. `read` returns them after the prompt and each prefix, float64 [V]. `count`: how many it
+has read, distinct prefixes of each call; the prompt's is one. `reread`: positions that were read once more,
+without being asked for, because their caches had been dropped. `name` tells the model from others."""

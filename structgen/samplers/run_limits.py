@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any, Final
 
 import numpy as np
 
-from structgen.errors import LimitError
+from structgen.errors import LimitError, OptionError
 from structgen.samplers.estimates import (
     CUT_SHORT,
     interval_of_weights,
@@ -19,9 +20,11 @@ from structgen.samplers.estimates import (
     mean_of,
     normalised,
 )
+from structgen.samplers.rows import RunOver
 from structgen.samplers.target import Floats, Target
 from structgen.samplers.tree import PrefixTree
 from structgen.samplers.walk import Attempt, Walker
+from structgen.system.progress import progress as shown
 
 _EVERY: Final = 0.2
 """Seconds between two calls of `progress`."""
@@ -47,6 +50,35 @@ class RunProgress:
     prompts: int = 1
 
 
+Listener = Callable[[RunProgress], None]
+
+
+@contextmanager
+def listener(progress: Listener | bool | None) -> Iterator[Listener | None]:
+    """Yield the listener of a run's progress: the caller's function; for True a line on stderr; for None or
+    False nothing. Raises OptionError for anything else."""
+    if progress is None or progress is False:
+        yield None
+    elif callable(progress):
+        yield progress
+    elif progress is True:
+        with shown("sample", "texts") as tell:
+
+            def told(now: RunProgress) -> None:
+                low, high = now.bracket
+                of = f", prompt {now.prompt + 1} of {now.prompts}" if now.prompts > 1 else ""
+                rows = f"{now.model_rows:,} rows, {now.model_rows / max(now.seconds, 1e-9):,.0f}/s"
+                tell(now.accepted, now.wanted, f"{rows}, {low:.3g} <= Z <= {high:.3g}{of}")
+
+            yield told
+    else:
+        raise OptionError(
+            f"progress={progress!r} is no function.",
+            where="progress",
+            cure="Give True for a line on the screen, or a function that takes a Progress.",
+        )
+
+
 @dataclass(frozen=True, slots=True)
 class Particles:
     """How "smc" and "awrs" run."""
@@ -56,7 +88,7 @@ class Particles:
     threshold: float = 0.5
     """Particles are resampled if their effective number is below this share of them."""
     proposal: Any = None
-    """See `methods.proposals.Proposal`; None: the mask."""
+    """See `methods.smc.Proposal`; None: the mask."""
     replaced: bool = False
     """Whether particles that died are drawn again from the others at once, so that all draws are made."""
 
@@ -91,10 +123,7 @@ class SamplingRun:
     """The limit of the grammar that ended the run."""
     _told: float = 0.0
     _fruitless: int = 0
-    _rows: int = field(init=False, default=0)
-
-    def __post_init__(self) -> None:
-        self._rows = self.target.rows.count
+    _paid: int = 0
 
     @property
     def is_cut(self) -> bool:
@@ -104,7 +133,7 @@ class SamplingRun:
     @property
     def model_rows(self) -> int:
         """Rows that this run asked the model for."""
-        return self.target.rows.count - self._rows
+        return self.target.rows.count
 
     def afford(self, rows: int) -> bool:
         """Return whether so many more rows may be read; if not, note the reason."""
@@ -119,14 +148,16 @@ class SamplingRun:
         """Note the exception that ended the run early (see `CUTS`)."""
         if isinstance(error, LimitError):
             self.stopped, self.limit = "limit", error
-        else:
+        elif not isinstance(error, RunOver):
             self.stopped = "interrupted"
 
     def tried(self, attempts: int, texts: int) -> None:
-        """Note how many attempts gave a text. A run without budget and time limit ends after `FRUITLESS`
-        attempts in a row without one."""
-        self._fruitless = 0 if texts else self._fruitless + attempts
-        if self._fruitless >= FRUITLESS and self.budget is None and self.seconds is None:
+        """Note how many attempts gave a text. A run without time limit ends after `FRUITLESS` attempts in a
+        row without one; where it has a budget, if they cost no row of it."""
+        is_paid = self.budget is not None and self.model_rows > self._paid
+        self._paid = self.model_rows
+        self._fruitless = 0 if texts or is_paid else self._fruitless + attempts
+        if self._fruitless >= FRUITLESS and self.seconds is None:
             self.stopped = "fruitless"
 
     def tell(self, accepted: int) -> None:

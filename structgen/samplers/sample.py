@@ -10,7 +10,6 @@ import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, fields, replace
-from functools import partial
 from importlib import import_module
 from pathlib import Path
 from types import FrameType
@@ -23,19 +22,23 @@ from structgen.language import checks
 from structgen.language.checks import Number, OneOf, Whole, check_fields
 from structgen.language.exclusions import Exclusions
 from structgen.samplers.checkers import Checker
-from structgen.samplers.constraints import listed
 from structgen.samplers.estimates import Statistics, clamped
-from structgen.samplers.listeners import Listener, listener
 from structgen.samplers.methods import METHODS, OF_PARTICLES, WEIGHTED, walks
-from structgen.samplers.methods.proposals import Proposal
-from structgen.samplers.methods.smc import THRESHOLD
-from structgen.samplers.prefix_node import Node
+from structgen.samplers.methods.smc import Proposal
 from structgen.samplers.problem import Problem, fingerprint, known_fingerprint
 from structgen.samplers.rows import FunctionRows, PrefixRows
-from structgen.samplers.run_limits import USUAL, Drawn, Particles, RunProgress, SamplingRun
+from structgen.samplers.run_limits import (
+    USUAL,
+    Drawn,
+    Listener,
+    Particles,
+    RunProgress,
+    SamplingRun,
+    listener,
+)
 from structgen.samplers.samples import Samples
-from structgen.samplers.targets.truncation import NO_TRUNCATION, Truncation
-from structgen.samplers.tree import PrefixTree
+from structgen.samplers.target import Truncation
+from structgen.samplers.tree import Node, PrefixTree
 from structgen.tokens.tokenizer import Tokenizer
 
 if TYPE_CHECKING:
@@ -73,12 +76,12 @@ class TypedSampleOptions(TypedDict, total=False):
     particles: int | None
     resampling_threshold: float
     proposal: Proposal | None
+    max_tokens: int | None
 
 
 class SampleOptions(TypedSampleOptions, total=False):
     """The keywords of `sample`; see there."""
 
-    max_tokens: int
     tokenizer: Tokenizer | Any | None
     name: str
     outline: bool | None
@@ -114,7 +117,7 @@ class SampleSettings:
     top_p: float = 1.0
     min_p: float = 0.0
     particles: Annotated[int, Whole(1, 1 << 20)] | None = None
-    resampling_threshold: Annotated[float, Number(0.0, 1.0, "a number from 0 to 1")] = THRESHOLD
+    resampling_threshold: Annotated[float, Number(0.0, 1.0, "a number from 0 to 1")] = USUAL.threshold
     proposal: Proposal | None = None
     max_tokens: Annotated[int, Whole(1)] = 256
     tokenizer: Tokenizer | Any | None = None
@@ -124,6 +127,9 @@ class SampleSettings:
 
     def __post_init__(self) -> None:
         check_fields(self)
+        OneOf(METHODS)("method", self.method)
+        _OF_PARTICLES.refuse(self)
+        Truncation(self.top_k, self.top_p, self.min_p)
 
 
 @overload
@@ -208,13 +214,13 @@ def sample(
         constraints, and weights of texts: see `structgen.samplers.checkers`. Weights (`weigh`) and guesses
         need a method with weights: "importance", "smc" or "awrs".
     top_k, top_p, min_p
-        truncate the model's distribution at each token, before the mask (`sampling.targets.truncation`): the
+        truncate the model's distribution at each token, before the mask (`samplers.target.Truncation`): the
         target is the truncated model's distribution over the valid texts.
     particles, resampling_threshold
         for "smc" and "awrs": particles of each independent run, `n` in all or a few more. A run resamples if
         the effective number of its particles falls below the share `resampling_threshold` (0: never).
     proposal
-        for "smc": your distribution of the next token (`structgen.samplers.methods.proposals.Proposal`).
+        for "smc": your distribution of the next token (`structgen.samplers.methods.smc.Proposal`).
 
     Several prompts share the model and the compiled grammar. The model reads the first prompts in one pass if
     it supports this. The prompts run one after another. `budget`, `standard_error` and `n` apply to each;
@@ -226,8 +232,10 @@ def sample(
     biased. Raises OptionError for an option that has no meaning here, such as a penalty;
     StructgenError if Z is proved to be 0 or the model's logits are not numbers.
     """
-    settings = SampleSettings(n, **options)
-    OneOf(METHODS)("method", settings.method)
+    given: dict[str, Any] = {
+        name: one for name, one in options.items() if (name, one) != ("max_tokens", None)
+    }
+    settings = SampleSettings(n, **given)
     began = time.monotonic()
     problem = Problem(model, grammar, settings.tokenizer, settings.name, settings.outline, settings.chat)
     several = prompts_of(prompt)
@@ -235,29 +243,17 @@ def sample(
         problem.ids(one, "prompt" if several is None else f"prompt[{at}]", settings.max_tokens)
         for at, one in enumerate([prompt] if several is None else several)
     ]
-    truncation = Truncation(settings.top_k, settings.top_p, settings.min_p)
-    wanted = Wanted(problem, settings, listed(settings.checkers), truncation, _particles(settings))
     trees = _trees(settings.tree, None if several is None else len(prompts))
     stop = Interruption()
     with stop.listening(), listener(settings.progress) as told:
-        if several is not None:
-            each = _drawn_for_each(wanted, prompts, trees, began, told, stop)
-            for at, one in enumerate(each):
-                _warn(one, f"prompt[{at}]: ")
-            return each
-        (rows,) = problem.rows(prompts)
-        found = drawn_for(
-            wanted, rows, prompts[0], trees[0], settings.seed, began, settings.seconds, told, stop
-        )
-        _refuse_impossible(found, settings.max_tokens)
-        _warn(found)
-        return found
-
-
-def _warn(found: Samples[Any], where: str = "") -> None:
-    """Warn of what restricts the draws (`Samples.caveats`)."""
-    if sentences := found.caveats:
-        warnings.warn(DrawsWarning(where + " ".join(sentences)), stacklevel=warning_level())
+        found = _drawn_for_each(problem, settings, prompts, trees, began, told, stop, several is not None)
+        if several is None:
+            _refuse_impossible(found[0], settings.max_tokens)
+        for at, one in enumerate(found):
+            if sentences := one.caveats:
+                where = "" if several is None else f"prompt[{at}]: "
+                warnings.warn(DrawsWarning(where + " ".join(sentences)), stacklevel=warning_level())
+        return found[0] if several is None else found
 
 
 _OF_PARTICLES: Final = Exclusions(
@@ -269,17 +265,6 @@ proposal excludes other: A proposal is a function for the particles of smc.
     without=lambda how: how.method not in OF_PARTICLES and how.method,
     other=lambda how: how.method != "smc" or not callable(how.proposal),
 )
-
-
-@dataclass(frozen=True, slots=True)
-class Wanted:
-    """The options that all prompts share."""
-
-    problem: Problem
-    settings: SampleSettings
-    checkers: tuple[Checker, ...]
-    truncation: Truncation = NO_TRUNCATION
-    particles: Particles = USUAL
 
 
 class Interruption:
@@ -315,41 +300,33 @@ class Interruption:
 
 
 def _drawn_for_each(
-    wanted: Wanted,
+    problem: Problem,
+    settings: SampleSettings,
     prompts: list[list[int]],
     trees: Sequence[PrefixTree | None],
     began: float,
     told: Listener | None,
     stop: Interruption,
+    are_several: bool,
 ) -> list[Samples[Any]]:
-    """Return the draws for each of several prompts, one run after another."""
+    """Return the draws for each prompt, one run after another."""
     found: list[Samples[Any]] = []
-    seconds = wanted.settings.seconds
-    count, together = len(prompts), wanted.problem.together
+    count, together = len(prompts), problem.together
     waiting: list[PrefixRows] = []
     for at, ids in enumerate(prompts):
         if not waiting and not stop.is_over:
             try:
-                waiting = wanted.problem.rows(prompts[at : at + together])
+                waiting = problem.rows(prompts[at : at + together])
             except KeyboardInterrupt:
                 stop.is_over = True
         if stop.is_over:
-            found.append(_nothing(wanted.settings))
+            found.append(_nothing(settings))
             continue
-        left = None if seconds is None else max(began + seconds - time.monotonic(), 0.0) / (count - at)
-        found.append(
-            drawn_for(
-                wanted,
-                waiting.pop(0),
-                ids,
-                trees[at],
-                _seed_of(wanted.settings.seed, at),
-                time.monotonic(),
-                left,
-                None if told is None else _numbered(told, at, count),
-                stop,
-            )
-        )
+        now = time.monotonic()
+        left = None if settings.seconds is None else max(began + settings.seconds - now, 0.0) / (count - at)
+        seed = _seed_of(settings.seed, at) if are_several else settings.seed
+        numbered = None if told is None else _numbered(told, at, count)
+        found.append(drawn_for(problem, settings, waiting.pop(0), ids, trees[at], seed, left, numbered, stop))
     return found
 
 
@@ -363,68 +340,54 @@ def _seed_of(seed: int, at: int) -> int:
 
 
 def drawn_for(
-    wanted: Wanted,
+    problem: Problem,
+    settings: SampleSettings,
     rows: PrefixRows,
     ids: list[int],
     tree: PrefixTree | None,
     seed: int,
-    began: float,
     seconds: float | None,
     told: Listener | None,
     stop: Interruption,
 ) -> Samples[Any]:
     """Return the draws of one run."""
-    settings = wanted.settings
-    target = wanted.problem.target(
-        rows, settings.temperature, settings.max_tokens, wanted.checkers, wanted.truncation
-    )
+    truncation = Truncation(settings.top_k, settings.top_p, settings.min_p)
+    target = problem.target(rows, settings.temperature, settings.max_tokens, settings.checkers, truncation)
     if target.has_weights and settings.method not in WEIGHTED:
         raise OptionError(
             f"{settings.method} does not draw from a target with weights (`weigh`).",
             where="method",
             cure=f"Choose from {', '.join(WEIGHTED)}.",
         )
-    shared = PrefixTree() if tree is None else tree
     run = SamplingRun(
         target,
-        shared,
+        PrefixTree() if tree is None else tree,
         settings.n,
         seed,
-        wanted.problem.width,
+        problem.width,
         settings.budget,
         seconds,
         settings.standard_error,
         told,
-        began=began,
-        particles=wanted.particles,
+        began=time.monotonic(),
+        particles=Particles(settings.particles, settings.resampling_threshold, settings.proposal),
     )
     stop.run = run
     if stop.is_over:
         run.stopped = "interrupted"
-    reasons: list[str] = []
     if isinstance(rows, FunctionRows):
-        rows.is_over = partial(_is_over, run, reasons)
+        rows.is_over = lambda: not run.afford(0)
     try:
-        with shared.used("" if tree is None else fingerprint(ids, target)):
+        with run.tree.used("" if tree is None else fingerprint(ids, target)):
             found = _draw(settings.method, run)
     finally:
         target.close()
-    if reasons:
-        run.stopped = reasons[0]
     if run.limit is not None and not found.tokens:
         raise run.limit
     stop.is_over = stop.is_over or run.stopped == "interrupted"
     if told is not None:
         told(run.state(len(found.tokens)))
     return _samples(found.method or settings.method, run, found, known_fingerprint(ids, target))
-
-
-def _is_over(run: SamplingRun, reasons: list[str]) -> bool:
-    """Return whether a run is over, and note why: a method only knows that it was interrupted."""
-    if run.afford(0):
-        return False
-    reasons.append(run.stopped)
-    return True
 
 
 def _refuse_impossible(found: Samples[Any], max_tokens: int) -> None:
@@ -516,12 +479,6 @@ def _nothing(settings: SampleSettings) -> Samples[Any]:
     return Samples(settings.method, [], [], [], none, none, *facts, about=about)
 
 
-def _particles(settings: SampleSettings) -> Particles:
-    """Return how particles run. Raises OptionError for options that the method does not have."""
-    _OF_PARTICLES.refuse(settings)
-    return Particles(settings.particles, settings.resampling_threshold, settings.proposal)
-
-
 def _draw(method: str, run: SamplingRun) -> Drawn:
     """Return the draws of a method: of a walk, or of a module of its own."""
     if method in walks.WALKS:
@@ -542,12 +499,10 @@ def _trees(
     tree: PrefixTree | Sequence[PrefixTree] | None, prompts: int | None
 ) -> Sequence[PrefixTree | None]:
     """Return a tree, or None, for each prompt; `prompts` is None for a single prompt."""
-    if tree is None:
-        return [None] * (prompts or 1)
-    if prompts is None and isinstance(tree, PrefixTree):
-        return [tree]
+    if tree is None or (prompts is None and isinstance(tree, PrefixTree)):
+        return [tree] * (prompts or 1)
     given = list(tree) if isinstance(tree, Sequence) else []
-    if prompts is None or len(given) != prompts or not all(isinstance(one, PrefixTree) for one in given):
+    if len(given) != prompts or not all(isinstance(one, PrefixTree) for one in given):
         raise OptionError(
             "Each prompt has a PrefixTree of its own, or none has one.",
             where="tree",

@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 import math
-import time
+from bisect import bisect_left
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
-from itertools import pairwise, takewhile
-from operator import eq
+from dataclasses import dataclass
 from pathlib import Path
 from types import NoneType
 from typing import TYPE_CHECKING, Any, Final
@@ -17,12 +15,11 @@ import numpy as np
 from structgen.errors import OptionError, TokenizerError, options_named
 from structgen.language import checks
 from structgen.samplers.checkers import Checker
-from structgen.samplers.constraints import listed
 from structgen.samplers.estimates import log
 from structgen.samplers.problem import Problem, known_fingerprint
-from structgen.samplers.sample import Interruption, SampleSettings, Wanted, drawn_for
+from structgen.samplers.sample import SampleSettings
 from structgen.samplers.samples import Samples
-from structgen.samplers.target import Target, log_law
+from structgen.samplers.target import END, Target, log_law
 from structgen.speculation.drafts.model_rows import PASS, Tokens
 from structgen.system.html_pages import cell
 from structgen.tokens.tokenizer import Tokenizer
@@ -68,7 +65,10 @@ class Score:
         return cell([("text", self.text), *([("not valid", self.reason)] if self.reason else figures)])
 
 
-@options_named("sg.score(model, prompt, grammar, texts)")
+@options_named(
+    "sg.score(model, prompt, grammar, texts)",
+    {"budget": 'Write samples=sg.sample(model, prompt, grammar, n, method="beams", budget=...)'},
+)
 def score(
     model: Engine | str | Path | Callable[[list[int]], Any] | Any,
     prompt: str | Sequence[int],
@@ -76,8 +76,6 @@ def score(
     texts: Sequence[str],
     *,
     samples: Samples[Any] | None = None,
-    budget: int | None = None,
-    seed: int = 0,
     temperature: float = 1.0,
     max_tokens: int = 256,
     checkers: Sequence[Checker] = (),
@@ -98,13 +96,11 @@ def score(
     the meaning of "valid" are those of `sample`. Texts that are not valid have -inf, and a `reason`.
 
     samples
-        draws of `sample` for the same target; their `log_z` and interval give log P given valid. Draws of
-        another target are refused, unless a part of the target has no name: then this cannot be checked.
-    budget
-        model rows to estimate log Z by beams with `seed`, besides those of the texts. Ctrl-C ends that
-        estimate early.
+        draws of `sample` for the same target; their `log_z` and interval give log P given valid. Those of
+        `method="beams"` tell log Z best. Draws of another target are refused, unless a part of the target
+        has no name: then this cannot be checked.
 
-    Without both, `logprob_given_valid` is NaN, and its interval is what the scored texts prove: Z is at least
+    Without them, `logprob_given_valid` is NaN, and its interval is what the scored texts prove: Z is at least
     the sum of their probabilities, and at most 1.
 
     To rank texts: sorted(scores, key=lambda score: score.logprob, reverse=True). Z is the same for all, so
@@ -113,15 +109,9 @@ def score(
     Cost: a model row for each distinct prefix of the valid texts, read once; no row for the others. Raises
     OptionError for an option that has no meaning here, StructgenError if the model's logits are not numbers.
     """
-    settings = SampleSettings(1, "beams", budget, seed=seed, temperature=temperature, max_tokens=max_tokens)
+    settings = SampleSettings(1, temperature=temperature, max_tokens=max_tokens)
     wanted = _texts(texts)
     checks.Instance(Samples | NoneType, "Pass draws of sg.sample, or leave it out.")("samples", samples)
-    if samples is not None and budget is not None:
-        raise OptionError(
-            "Z is taken from samples or estimated with a budget, not both.",
-            where="budget",
-            cure="Leave one of them out.",
-        )
     if samples is not None and samples.is_biased and math.isnan(samples.log_z):
         raise OptionError(
             f"Draws of {samples.method!r} say nothing of Z.",
@@ -131,8 +121,7 @@ def score(
     problem = Problem(model, grammar, tokenizer, name, outline, chat)
     ids = problem.ids(prompt, "prompt", settings.max_tokens)
     (rows,) = problem.rows([ids])
-    all_checkers = listed(checkers)
-    target = problem.target(rows, settings.temperature, settings.max_tokens, all_checkers)
+    target = problem.target(rows, settings.temperature, settings.max_tokens, checkers)
     if samples is not None and samples.target and samples.target != (known_fingerprint(ids, target) or None):
         raise OptionError(
             "The samples are of another model, prompt, grammar, temperature, max_tokens or checkers.",
@@ -144,11 +133,6 @@ def score(
     finally:
         target.close()
     logprobs = _logprobs(target, [tokens for tokens, reason in judged.values() if not reason], problem.width)
-    if settings.budget is not None:
-        stop = Interruption()
-        with stop.listening():
-            estimate = Wanted(problem, replace(settings, n=settings.budget), all_checkers)
-            samples = drawn_for(estimate, rows, ids, None, settings.seed, time.monotonic(), None, None, stop)
     log_z, (low, high) = (math.nan, _UNKNOWN) if samples is None else (samples.log_z, samples.log_z_bounds)
     # The scored texts are valid, so Z is at least the sum of their probabilities.
     low = max(low, log(math.fsum(map(math.exp, logprobs.values()))))
@@ -198,7 +182,7 @@ def _judged(target: Target, text: str) -> tuple[Tokens, str]:
     prefix = target.start()
     for at, token in enumerate(tokens):
         if compiled.next_index(prefix.state, token) < 0:
-            return tokens, _refusal(target, prefix.state, tokens, at)
+            return tokens, _refusal(target, target.text(tokens[: at + 1]))
         after = target.extend(prefix, token)
         if after is None:
             return tokens, f"a checker rules out what begins with {_shown(target.text(tokens[: at + 1]))}"
@@ -212,18 +196,13 @@ def _judged(target: Target, text: str) -> tuple[Tokens, str]:
     return tokens, ""
 
 
-def _refusal(target: Target, state: int, tokens: Tokens, at: int) -> str:
-    """Return at which byte of the text the grammar refuses token `at`."""
-    before, token = target.text(tokens[:at]), target.text(tokens[at : at + 1])
-    taken = 0
-    while taken < len(token):
-        state = target.compiled.bytes_index(state, token[taken : taken + 1])
-        if state < 0:
-            break
-        taken += 1
-    place = len(before) + min(taken, len(token) - 1)
-    whole = before + token
-    return f"the grammar refuses byte {place:,}, {whole[place : place + 1]!r}, behind {_shown(whole[:place])}"
+def _refusal(target: Target, text: bytes) -> str:
+    """Return at which byte the grammar refuses a text, by bisection: each longer beginning is refused too."""
+    compiled, start = target.compiled, target.start().state
+    place = bisect_left(
+        range(len(text) - 1), True, key=lambda at: compiled.bytes_index(start, text[: at + 1]) < 0
+    )
+    return f"the grammar refuses byte {place:,}, {text[place : place + 1]!r}, behind {_shown(text[:place])}"
 
 
 def _shown(text: bytes) -> str:
@@ -235,29 +214,31 @@ def _logprobs(target: Target, texts: Sequence[Tokens], width: int) -> dict[Token
     """Return log P(tokens, end) of texts.
 
     `width` texts at a time are read in parallel, token by token. Texts are sorted by their tokens, so that
-    neighbours have long common prefixes, whose caches are still kept. Of texts with a common prefix the first
-    one reads its row, for all of them.
+    neighbours have long common prefixes, whose caches are still kept. Each prefix is read once.
     """
     ordered = sorted(set(texts))
-    known = [-1, *(sum(takewhile(bool, map(eq, one, other))) for one, other in pairwise(ordered))]
-    """How many tokens a text begins with as the one before it: rows up to there are read."""
-    edges = [np.zeros(len(tokens) + 1) for tokens in ordered]
-    """The log-probabilities of each text's tokens and its end."""
+    edges: dict[Tokens, dict[int, float]] = {}
+    """The tokens that come next after each prefix in some text (END: none does), with their log P."""
+    for tokens in ordered:
+        for depth, token in enumerate((*tokens, END)):
+            edges.setdefault(tokens[:depth], {})[token] = math.nan
+    read: set[Tokens] = set()
     ends = np.array(sorted(target.compiled.end_tokens), np.int64)
     # At most as many rows at a time as one pass may have: each has the vocabulary's length.
     most = max(1, PASS // (8 * target.compiled.vocab_size))
     for begin in range(0, len(ordered), width):
-        side_by_side = range(begin, min(begin + width, len(ordered)))
-        for depth in range(1 + max(len(ordered[at]) for at in side_by_side)):
-            unread = [at for at in side_by_side if known[at] < depth <= len(ordered[at])]
-            for some in (unread[one : one + most] for one in range(0, len(unread), most)):
-                rows = target.rows.read([ordered[at][:depth] for at in some])
-                for at, row in zip(some, rows, strict=True):
+        group = ordered[begin : begin + width]
+        for depth in range(1 + max(map(len, group))):
+            prefixes = dict.fromkeys(one[:depth] for one in group if len(one) >= depth)
+            unread = [prefix for prefix in prefixes if prefix not in read]
+            read.update(unread)
+            for some in (unread[at : at + most] for at in range(0, len(unread), most)):
+                for prefix, row in zip(some, target.rows.read(some), strict=True):
                     law = log_law(row, target.temperature, depth)
-                    one = at
-                    while one == at or (one < len(ordered) and known[one] >= depth):
-                        tokens = ordered[one]
-                        is_end = depth == len(tokens)
-                        edges[one][depth] = np.logaddexp.reduce(law[ends]) if is_end else law[tokens[depth]]
-                        one += 1
-    return {tokens: math.fsum(parts) for tokens, parts in zip(ordered, edges, strict=True)}
+                    for token in edges[prefix]:
+                        log_p = np.logaddexp.reduce(law[ends]) if token == END else law[token]
+                        edges[prefix][token] = float(log_p)
+    return {
+        tokens: math.fsum(edges[tokens[:depth]][token] for depth, token in enumerate((*tokens, END)))
+        for tokens in ordered
+    }

@@ -21,7 +21,7 @@ from __future__ import annotations
 from collections import OrderedDict
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Any, Final
+from typing import Annotated, Any, Final
 
 import numpy as np
 import numpy.typing as npt
@@ -30,11 +30,11 @@ from structgen.core.compiled import CompiledGrammar, State
 from structgen.engine.searches.cursor import Cursor
 from structgen.engine.strategies.strategy import log_softmax
 from structgen.errors import StructgenError
+from structgen.language.checks import Number, Whole, check_fields
 from structgen.samplers.checkers import Checker, GeneratedText
 from structgen.samplers.constraints import CheckerStanding, Constraints
 from structgen.samplers.processes import InProcess
 from structgen.samplers.rows import PrefixRows
-from structgen.samplers.targets.truncation import NO_TRUNCATION, Truncation
 from structgen.tokens.token_mask import TokenMask
 
 END: Final = -1
@@ -49,6 +49,60 @@ _REMEMBERED: Final = 1 << 14
 
 Floats = npt.NDArray[np.float64]
 Ids = npt.NDArray[np.int64]
+
+
+_ROUNDING: Final = 1e-12
+"""A sum of probabilities reaches `top_p` if it is this near: sums in another order differ by so much."""
+
+
+@dataclass(frozen=True, slots=True)
+class Truncation:
+    """Top-k, top-p and min-p as a part of the model's law: which of its tokens stay. The options act one
+    after another, in the order of the fields.
+
+    Each step's law, over the whole vocabulary and before the grammar's mask, keeps its likeliest tokens and
+    is normalised again. So the truncated model is a model like any other: it has a probability for each text,
+    and the target is that law, conditioned on the text being valid. (An engine truncates behind the mask, and
+    so draws from another law for each grammar.)
+
+    Sources: top-k Fan et al. 2018; top-p Holtzman et al. 2020; min-p Nguyen et al. 2024.
+    """
+
+    top_k: Annotated[int, Whole(0)] = 0
+    """So many of the likeliest tokens; 0: all. Of equally likely tokens those with the smaller ids."""
+    top_p: Annotated[float, Number(5e-324, 1.0, "a number above 0, at most 1")] = 1.0
+    """The fewest likeliest tokens whose probabilities reach this."""
+    min_p: Annotated[float, Number(0.0, 1.0, "a number from 0 to 1")] = 0.0
+    """Those with at least this share of the greatest probability."""
+
+    def __post_init__(self) -> None:
+        check_fields(self)
+
+    @property
+    def is_none(self) -> bool:
+        """Whether all tokens stay."""
+        return not self.top_k and self.top_p == 1.0 and not self.min_p
+
+    def applied(self, law: Floats) -> Floats:
+        """Return the truncated law, float64 [V], its sum 1. Cost: O(V log V)."""
+        if self.is_none:
+            return law
+        order = np.argsort(-law, kind="stable")
+        kept = len(law)
+        if self.top_k:
+            kept = min(kept, self.top_k)
+        if self.top_p < 1.0:
+            sums = np.cumsum(law[order[:kept]])
+            kept = int(np.searchsorted(sums / sums[-1], self.top_p - _ROUNDING)) + 1
+        if self.min_p:
+            kept = min(kept, int((law >= self.min_p * law[order[0]]).sum()))
+        found = np.zeros_like(law)
+        found[order[:kept]] = law[order[:kept]]
+        found /= found.sum()
+        return found
+
+
+NO_TRUNCATION = Truncation()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -123,9 +177,9 @@ class Target:
         """The allowed mass z of the prefixes that were read, by the hash of their tokens: the share of the
         model's distribution that the grammar allows there. Under masking a draw x has the probability P(x) /
         product of z; each factor says how much model and grammar disagree at one token."""
-        self._steps: dict[tuple[int, ...], TargetStep] | None = None
-        self._room = 0
-        """How many more numbers may be kept in `_steps`."""
+        self._steps: dict[tuple[int, ...], TargetStep] = {}
+        self._room = -1
+        """How many more numbers may be kept in `_steps`; below 0: none is."""
         self._ends = np.array(sorted(compiled.end_tokens), np.int64)
         self._texts = compiled.tokenizer.token_bytes
         self._mask = TokenMask(np.zeros((1, compiled.row_words()), np.int32), compiled.vocab_size)
@@ -146,29 +200,22 @@ class Target:
     def remember_steps(self) -> None:
         """From now on keep the steps that are read, up to `_MOST_STEPS` numbers: none of them is read
         again."""
-        self._steps, self._room = {}, _MOST_STEPS
+        self._room = _MOST_STEPS
 
     def steps(self, prefixes: Sequence[Prefix]) -> list[TargetStep]:
         """Return the allowed tokens after each prefix. Cost: one model row for each that is not remembered,
         in one forward pass, and O(V)."""
-        if self._steps is None:
-            return self._read_steps(prefixes)
-        known = {one: self._steps[one.tokens] for one in prefixes if one.tokens in self._steps}
-        missing = [one for one in dict.fromkeys(prefixes) if one not in known]
-        for one, step in zip(missing, self._read_steps(missing) if missing else [], strict=True):
-            known[one] = step
-            if self._room >= len(step.tokens):
-                self._steps[one.tokens] = step
-                self._room -= len(step.tokens)
-        return [known[one] for one in prefixes]
-
-    def _read_steps(self, prefixes: Sequence[Prefix]) -> list[TargetStep]:
-        found = self.rows.read([prefix.tokens for prefix in prefixes])
-        steps = [self._step(prefix, logits) for prefix, logits in zip(prefixes, found, strict=True)]
-        for prefix, step in zip(prefixes, steps, strict=True):
+        known = {one.tokens: self._steps[one.tokens] for one in prefixes if one.tokens in self._steps}
+        missing = {one.tokens: one for one in prefixes if one.tokens not in known}
+        found = self.rows.read([*missing]) if missing else []
+        for (tokens, one), logits in zip(missing.items(), found, strict=True):
+            step = known[tokens] = self._step(one, logits)
             if len(self.masses) < _MOST_MASSES:
-                self.masses.setdefault(hash(prefix.tokens), step.mass)
-        return steps
+                self.masses.setdefault(hash(tokens), step.mass)
+            if self._room >= len(step.tokens):
+                self._steps[tokens] = step
+                self._room -= len(step.tokens)
+        return [known[one.tokens] for one in prefixes]
 
     def _step(self, prefix: Prefix, logits: Floats) -> TargetStep:
         probabilities = self._probabilities(prefix, logits)

@@ -22,9 +22,143 @@ import math
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import ClassVar, Final
+
+import numpy as np
 
 from structgen.errors import OptionError, fields_named
-from structgen.samplers.prefix_node import CHILD, KEPT, Node
+from structgen.samplers.target import END, Floats, Ids, TargetStep
+
+KEPT: Final = 64
+"""Tokens that a new node keeps: nearly all of a model's mass, without O(V) memory a node."""
+CHILD: Final = 100
+"""About how many bytes an entry of `children` takes."""
+_LEAST: Final = 5e-324
+"""The least positive number."""
+REST: Final = -2
+"""The edge to any token that the node does not keep. The model's row is needed to choose the token."""
+
+
+class Node:
+    """A prefix that was read. `children` has the nodes after kept tokens, by slot."""
+
+    __slots__ = (
+        "children",
+        "end",
+        "end_lower",
+        "end_upper",
+        "estimate",
+        "lower",
+        "lowers",
+        "probabilities",
+        "rest",
+        "rest_count",
+        "tokens",
+        "upper",
+        "uppers",
+    )
+
+    UNFOLDED: ClassVar[int] = 32
+    """Bytes that one more kept token takes."""
+
+    tokens: Ids
+    probabilities: Floats
+    uppers: Floats
+    lowers: Floats
+
+    def __init__(self, step: TargetStep, kept: int) -> None:
+        """Keep the `kept` likeliest tokens of a step."""
+        order: Ids = np.argsort(-step.probabilities, kind="stable")
+        likeliest, others = order[:kept], order[kept:]
+        self.tokens = step.tokens[likeliest]
+        self.probabilities = step.probabilities[likeliest]
+        self.rest = float(step.probabilities[others].sum())
+        self.rest_count = len(others)
+        self.uppers = np.ones(len(likeliest))
+        self.lowers = np.zeros(len(likeliest))
+        self.children: dict[int, Node] = {}
+        self.end = step.end
+        self.end_upper, self.end_lower = float(step.end > 0), 0.0
+        self.upper, self.lower = 1.0, 0.0
+        self.estimate = 1.0
+        """An estimate of h between the bounds (see `LookAhead`)."""
+        self.settle()
+
+    def settle(self) -> None:
+        """Recompute the bounds after a child's have changed."""
+        upper = float(self.probabilities @ self.uppers) + self.end * self.end_upper + self.rest
+        lower = float(self.probabilities @ self.lowers) + self.end * self.end_lower
+        if upper == 0.0 and self._is_alive():
+            upper = _LEAST  # the product is positive, but rounds to 0
+        # Rounding must not loosen a proven bound.
+        self.upper, self.lower = min(self.upper, upper), max(self.lower, lower)
+        self.estimate = min(max(self.estimate, self.lower), self.upper)
+
+    def _is_alive(self) -> bool:
+        """Return whether some edge has mass and is not proved to be a dead end."""
+        ends = self.end > 0 and self.end_upper > 0
+        return ends or self.rest > 0 or bool(((self.probabilities > 0) & (self.uppers > 0)).any())
+
+    def choose(self, uniform: float) -> int:
+        """Return an edge drawn by P(a | u) upper(ua): a slot, END or REST. `uniform` is from [0, 1)."""
+        masses = np.concatenate((self.probabilities * self.uppers, [self.end * self.end_upper, self.rest]))
+        sums = np.cumsum(masses)
+        edge = int(np.searchsorted(sums, uniform * sums[-1], side="right"))
+        # If the draw exceeds the last sum by rounding, take the last edge with mass.
+        edge = edge if edge < len(masses) else int(np.flatnonzero(masses)[-1])
+        return edge if edge < len(self.tokens) else (END if edge == len(self.tokens) else REST)
+
+    def bound(self, edge: int) -> float:
+        """Return the bound on h after a slot or END that `choose` uses."""
+        return self.end_upper if edge == END else float(self.uppers[edge])
+
+    def unfold(self, step: TargetStep, uniform: float, kept: int) -> int:
+        """Return the slot of a token drawn from the rest, as it was when `kept` tokens were kept.
+
+        `step` is the model's row, read again. A new token takes its share of the `rest` that was seen first:
+        a model whose rows differ by rounding cannot change the tree.
+        """
+        tokens, shares, at = self.beyond(step, uniform, kept)
+        (known,) = np.nonzero(self.tokens == tokens[at])
+        if len(known):
+            return int(known[0])  # another walk has added it meanwhile
+        left = ~np.isin(tokens, self.tokens)
+        whole = float(shares[left].sum())
+        probability = self.rest * (float(shares[at]) / whole if whole > 0 else 1 / int(left.sum()))
+        return self.keep(int(tokens[at]), probability)
+
+    def beyond(self, step: TargetStep, uniform: float, kept: int) -> tuple[Ids, Floats, int]:
+        """Return the tokens of a row beyond the first `kept` of this node, their shares of the rest (equal if
+        the row gives them no mass), and the index of one drawn by these shares."""
+        outside = ~np.isin(step.tokens, self.tokens[:kept])
+        tokens, shares = step.tokens[outside], step.probabilities[outside]
+        if not shares.sum() > 0:
+            shares = np.ones(len(tokens))
+        sums = np.cumsum(shares)
+        at = min(int(np.searchsorted(sums, uniform * sums[-1], side="right")), len(tokens) - 1)
+        return tokens, shares, at
+
+    def keep(self, token: int, probability: float) -> int:
+        """Move a token out of the rest into a slot of its own; return the slot."""
+        self.tokens = np.append(self.tokens, token)
+        self.probabilities = np.append(self.probabilities, probability)
+        self.uppers, self.lowers = np.append(self.uppers, 1.0), np.append(self.lowers, 0.0)
+        self.rest_count -= 1
+        self.rest = max(self.rest - probability, 0.0) if self.rest_count else 0.0
+        return len(self.tokens) - 1
+
+    @property
+    def nbytes(self) -> int:
+        """About how many bytes it takes: Python's objects and the arrays."""
+        return 700 + self.UNFOLDED * len(self.tokens) + CHILD * len(self.children)
+
+    def copy(self) -> Node:
+        """Return another node with the same numbers and the same children."""
+        twin = Node.__new__(Node)
+        for name in Node.__slots__:
+            setattr(twin, name, getattr(self, name))
+        twin.uppers, twin.lowers, twin.children = self.uppers.copy(), self.lowers.copy(), dict(self.children)
+        return twin
 
 
 @fields_named("sg.samplers.PrefixTree()")

@@ -1,4 +1,4 @@
-"""A Python type as a grammar for `sample`, and its validators as a checker."""
+"""The validators of a Python type as a checker."""
 
 from __future__ import annotations
 
@@ -6,12 +6,8 @@ from collections.abc import Callable
 from hashlib import blake2b
 from typing import Any
 
-from structgen.core.compiled import CompiledGrammar
-from structgen.core.grammar import Grammar
-from structgen.errors import OptionError
 from structgen.python_types.type_hints import TypeReader, read_type
-from structgen.request_reading.targets import read_target
-from structgen.samplers.checkers import Checker, ClosedValue
+from structgen.samplers.checkers import ClosedValue
 
 
 class TypeChecker:
@@ -57,29 +53,6 @@ class TypeChecker:
     def copy(self) -> TypeChecker:
         """Return the checker itself: it keeps no state of a prefix."""
         return self
-
-
-def checkers_of(reader: TypeReader[Any]) -> tuple[Checker, ...]:
-    """Return the checkers that a text of the type has to pass."""
-    return (TypeChecker(reader),)
-
-
-def understood(
-    grammar: Any,
-) -> tuple[Grammar | CompiledGrammar, Callable[[bytes], Any] | None, tuple[Checker, ...]]:
-    """Return a grammar, the reader that makes objects of its texts (None without a type), and the type's
-    checkers.
-
-    `grammar` is any target (`read_target`). Raises OptionError for free text, and what `read_target` raises.
-    """
-    found, reader = read_target(grammar, usual={}, where="grammar")
-    if found is None:
-        raise OptionError(
-            "Free text is not conditioned on anything: the model's own texts are draws already.",
-            where="grammar",
-            cure="Give a type that has a schema, or a grammar; or ask an sg.Engine with a temperature of 1.",
-        )
-    return found, *((None, ()) if reader is None else (reader.read, checkers_of(reader)))
 
 
 def _mark(function: Callable[..., Any]) -> str:

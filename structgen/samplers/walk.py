@@ -26,9 +26,8 @@ from enum import Enum
 import numpy as np
 
 from structgen.samplers.frontier import Frontier, Particle
-from structgen.samplers.prefix_node import REST, Node
 from structgen.samplers.target import END, Target, TargetStep
-from structgen.samplers.tree import PrefixTree
+from structgen.samplers.tree import REST, Node, PrefixTree
 
 
 class Finish(Enum):

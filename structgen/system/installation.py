@@ -10,7 +10,8 @@ from __future__ import annotations
 import json
 import shlex
 import sys
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, Final
@@ -62,6 +63,15 @@ def not_installed(
     command = install_command(*extras) or f"pip install --force-reinstall {' '.join(_packages(extras))}"
     cure = command + (otherwise and f" ({otherwise})")
     return kind(f"{who} needs {named}{error or absent}.", where=where, cure=cure)
+
+
+@contextmanager
+def needing(who: str, *extras: str, **told: Any) -> Iterator[None]:
+    """Raise the error of `not_installed` for an ImportError of a block, which imports what `who` needs."""
+    try:
+        yield
+    except ImportError as error:
+        raise not_installed(who, *extras, **told) from error
 
 
 def install_command(*extras: str) -> str:

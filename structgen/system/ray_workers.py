@@ -15,7 +15,7 @@ from collections.abc import Callable, Sequence
 from typing import Any, TypeAlias
 
 from structgen.errors import OptionError, StructgenError
-from structgen.system.installation import not_installed
+from structgen.system.installation import needing
 from structgen.system.result_files import Answers
 
 Worker: TypeAlias = Callable[[Sequence[Any]], Answers]
@@ -63,10 +63,8 @@ def ray_answers(
     Raises OptionError where Ray is not installed, or the cluster has no GPU; StructgenError where a worker
     does, where it says another thing of itself than the first one, or fails otherwise than by its end.
     """
-    try:
+    with needing("A run on Ray", "ray", where="ray", kind=OptionError):
         import ray  # optional: ray
-    except ImportError as error:
-        raise not_installed("A run on Ray", "ray", where="ray", kind=OptionError) from error
     is_ours = not ray.is_initialized()
     if is_ours:
         ray.init(include_dashboard=False, log_to_driver=False, logging_level=logging.ERROR)

@@ -10,7 +10,7 @@ from typing import Any, Final
 
 from structgen.automata.regex.ecma_text import ecma_text
 from structgen.automata.regex.syntax_tree import Node
-from structgen.errors import GrammarError, GrammarWarning, errors_name, options_named, warning_level
+from structgen.errors import GrammarError, GrammarWarning, options_named, warning_level, within
 from structgen.language.ir import Formula
 from structgen.language.remarks import Remarks
 from structgen.limits import Limits
@@ -40,7 +40,7 @@ def ebnf(text: str | os.PathLike[str], *, start: str = "root", limits: Limits | 
     THIS_CALL.work(_NUMBERS_TO_READ * len(source))
     bounds = Limits() if limits is None else limits
     before = perf_counter()
-    with errors_name(file):
+    with within(file, ", "):
         read = parse_ebnf(source, bounds.grammar_rules)
         if start not in read.lines:
             raise GrammarError(

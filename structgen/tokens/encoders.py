@@ -11,7 +11,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any, Final, Protocol
 
 from structgen.errors import TokenizerError
-from structgen.system.installation import not_installed
+from structgen.system.installation import needing
 
 Form = tuple[Any, ...]
 
@@ -45,10 +45,8 @@ class HuggingFaceEncoder:
         """Return token ids as `tokenizers.Tokenizer.encode` does; needs the `tokenizers` package."""
         made = self._made
         if made is None:
-            try:
+            with needing("Encoding a text", "tokenizers", kind=TokenizerError):
                 from tokenizers import Tokenizer
-            except ImportError as error:
-                raise not_installed("Encoding a text", "tokenizers", kind=TokenizerError) from error
             made = self._made = Tokenizer.from_str(self._text)
         ids: list[int] = made.encode(text, add_special_tokens=False).ids
         return ids
@@ -77,12 +75,8 @@ class TiktokenEncoder:
         """Return token ids as `tiktoken.Encoding.encode_ordinary` does; needs the `tiktoken` package."""
         made = self._made
         if made is None:
-            try:
+            with needing("Encoding with byte-pair ranks", "tokenizers", kind=TokenizerError):
                 from tiktoken import Encoding
-            except ImportError as error:
-                raise not_installed(
-                    "Encoding with byte-pair ranks", "tokenizers", kind=TokenizerError
-                ) from error
             ranks = {token: i for i, token in reversed(list(enumerate(self._tokens))) if token}
             try:
                 made = self._made = Encoding(
@@ -141,10 +135,8 @@ class SentencePieceEncoder:
 def sentencepiece_processor(model: bytes) -> Any:
     """Return the SentencePieceProcessor of a serialized model. Raises TokenizerError if the package is
     missing or the bytes are no such model."""
-    try:
+    with needing("Reading a SentencePiece model", "tokenizers", kind=TokenizerError):
         from sentencepiece import SentencePieceProcessor
-    except ImportError as error:
-        raise not_installed("Reading a SentencePiece model", "tokenizers", kind=TokenizerError) from error
     made = SentencePieceProcessor()
     try:
         made.LoadFromSerializedProto(model)

@@ -8,7 +8,7 @@ import numpy as np
 import numpy.typing as npt
 
 from structgen.errors import MaskError
-from structgen.system.installation import not_installed
+from structgen.system.installation import needing
 
 if TYPE_CHECKING:
     import torch
@@ -59,10 +59,8 @@ class TokenMask:
 
     def torch(self) -> torch.Tensor:
         """Return an int32 tensor [rows, words] over the same memory."""
-        try:
+        with needing("A tensor over a mask", "torch", kind=MaskError):
             import torch
-        except ImportError as error:
-            raise not_installed("A tensor over a mask", "torch", kind=MaskError) from error
         return torch.from_numpy(self.array)
 
     def row(self, row: int) -> int:

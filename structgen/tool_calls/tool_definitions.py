@@ -21,11 +21,12 @@ from structgen.errors import (
     UnsupportedError,
     ValidatorError,
     warning_level,
+    within,
 )
 from structgen.limits import Limits
 from structgen.python_types.type_hints import TypeReader, read_type
 from structgen.text_grammars.composition.argument_grammar import of_objects, root_of
-from structgen.text_grammars.composition.tag_fields import fields, within
+from structgen.text_grammars.composition.tag_fields import fields
 from structgen.tool_calls.custom_tools import custom_members
 
 _COMPOSING: Final = frozenset(

@@ -10,7 +10,7 @@ from functools import cache
 from itertools import filterfalse
 from typing import Any, Literal
 
-from structgen.errors import OptionError, ToolWarning, UnsupportedError, options_named, warning_level
+from structgen.errors import OptionError, ToolWarning, UnsupportedError, options_named, warning_level, within
 from structgen.json_grammars.schema_grammar import json_schema
 from structgen.language import checks
 from structgen.limits import Limits
@@ -24,7 +24,6 @@ from structgen.text_grammars.composition.argument_grammar import (
 )
 from structgen.text_grammars.composition.dispatching import dispatched, free_of, interrupted
 from structgen.text_grammars.composition.json_strings import in_json_string
-from structgen.text_grammars.composition.tag_fields import within
 from structgen.text_grammars.composition.templates import TEXT, pieces, places
 from structgen.text_grammars.regular import literal, regex
 from structgen.text_grammars.special_tokens import special

@@ -25,7 +25,8 @@ _DOCUMENT: Final = "answer"
 
 def request(body: Mapping[str, Any]) -> dict[str, Any]:
     """Return the arguments of `messages.create` for a request of chat completions."""
-    made: dict[str, Any] = {"max_tokens": DEFAULT_MAX_TOKENS}
+    # the client refuses requests of many tokens, unless the time limit, here its own, is said
+    made: dict[str, Any] = {"max_tokens": DEFAULT_MAX_TOKENS, "timeout": 600.0}
     made |= {name: body[name] for name in _SAME if name in body}
     made["extra_body"] = {name: body[name] for name in _OF_SAMPLING if name in body}
     systems = [one for one in body["messages"] if one["role"] in ("system", "developer")]

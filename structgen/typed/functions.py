@@ -420,16 +420,10 @@ class TypedFunction(_Common[P, R]):
     # of the two overloads, which meet in functions without parameters, the first is meant
     @overload
     def sample(  # type: ignore[overload-overlap]
-        self: TypedFunction[[], R],
-        n: int,
-        *,
-        max_tokens: int | None = None,
-        **options: Unpack[TypedSampleOptions],
+        self: TypedFunction[[], R], n: int, **options: Unpack[TypedSampleOptions]
     ) -> Samples[R]: ...
     @overload
-    def sample(
-        self, n: int, *, max_tokens: int | None = None, **options: Unpack[TypedSampleOptions]
-    ) -> Sampler[P, Samples[R]]: ...
+    def sample(self, n: int, **options: Unpack[TypedSampleOptions]) -> Sampler[P, Samples[R]]: ...
     def sample(self, n: int, **options: Any) -> Any:
         """Return draws from the model's own distribution, given that the type accepts the document.
 
@@ -484,15 +478,11 @@ class AsyncTypedFunction(_Common[P, R]):
 
     @overload
     def sample(  # type: ignore[overload-overlap]
-        self: AsyncTypedFunction[[], R],
-        n: int,
-        *,
-        max_tokens: int | None = None,
-        **options: Unpack[TypedSampleOptions],
+        self: AsyncTypedFunction[[], R], n: int, **options: Unpack[TypedSampleOptions]
     ) -> Coroutine[Any, Any, Samples[R]]: ...
     @overload
     def sample(
-        self, n: int, *, max_tokens: int | None = None, **options: Unpack[TypedSampleOptions]
+        self, n: int, **options: Unpack[TypedSampleOptions]
     ) -> Sampler[P, Coroutine[Any, Any, Samples[R]]]: ...
     def sample(self, n: int, **options: Any) -> Any:
         """Return what gives draws once it is awaited, as `TypedFunction.sample` does: `await size.sample(9)`,

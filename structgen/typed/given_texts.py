@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from typing import TYPE_CHECKING, Any, TypeVar, overload
 
-from structgen.errors import OptionError
+from structgen.errors import OptionError, options_named
 from structgen.typed.functions import judged
 from structgen.typed.outcomes import Outcome
 from structgen.typed.partial import Partial, progress_of
@@ -34,6 +34,7 @@ def outcome_of(  # type: ignore[overload-overlap]
 ) -> Outcome[Any]: ...
 @overload
 def outcome_of(text: Iterable[str], target: AnyTarget, *, cut: bool = False) -> Iterator[Partial[Any]]: ...
+@options_named('sg.outcome_of("Ada is 36.", Person)')
 def outcome_of(text: Any, target: Any, *, cut: bool = False) -> Any:
     """Return what a model's text says of a target: an `Outcome`, whose `value` is the object or raises the
     error that a typed function raises. Of an iterable of pieces, return an iterator of `Partial`s; the last

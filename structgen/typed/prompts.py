@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import inspect
 import string
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from itertools import repeat
 from typing import Any, Final
@@ -136,32 +136,29 @@ def source_of(prompt: object, template: Template | None, arguments: Mapping[str,
     return given_source(prompt)
 
 
-def given_source(prompt: object) -> PromptSource:
+def given_source(prompt: Any) -> PromptSource:
     """Return the source of a text or of chat messages. Errors: OptionError."""
     if isinstance(prompt, str):
         return PromptSource(prompt, (prompt,))
-    if (
-        isinstance(prompt, Sequence)
-        and prompt
-        and not any(map(checks.message_fault, range(len(prompt)), prompt))
-    ):
-        asked = tuple(str(one["content"]) for one in prompt if one["role"] == "user")
-        return PromptSource([dict(one) for one in prompt], asked)
+    what = f"An object of the type {type(prompt).__name__} is not a prompt."
     cure = 'Give text, or messages such as [{"role": "user", "content": "..."}].'
-    what = "None" if prompt is None else f"An object of the type {type(prompt).__name__}"
-    what += " is not a prompt."
-    if isinstance(prompt, Sequence) and not isinstance(prompt, bytes | bytearray):
-        if not prompt:
+    match prompt:
+        case None:
+            what = "None is not a prompt."
+        case bytes() | bytearray():
+            cure = "Decode it: prompt.decode()."
+        case Mapping():
+            cure = "Put the message into a list: [{...}]."
+        case []:
             what = "The list of messages is empty."
-        elif isinstance(prompt[0], str):
+        case [str(), *_]:
             what = "A list of texts is more than one prompt."
             cure = "Call once for each text, or all at once: sg.generate(...) makes functions with .batch."
-        else:
-            what = next(fault for at, one in enumerate(prompt) if (fault := checks.message_fault(at, one)))
-    elif isinstance(prompt, Mapping):
-        cure = "Put the message into a list: [{...}]."
-    elif isinstance(prompt, bytes | bytearray):
-        cure = "Decode it: prompt.decode()."
+        case [*messages]:
+            what = next(filter(None, map(checks.message_fault, range(len(messages)), messages)), "")
+            if not what:
+                asked = tuple(str(one["content"]) for one in messages if one["role"] == "user")
+                return PromptSource([dict(one) for one in messages], asked)
     raise OptionError(what, where="prompt", cure=cure)
 
 

@@ -20,7 +20,7 @@ from typing import Any, Final
 
 from structgen.engine.requests import DEFAULT_MAX_TOKENS, FinishReason, Result, Usage
 from structgen.errors import StructgenError, ValidatorError
-from structgen.system.installation import not_installed
+from structgen.system.installation import needing
 from structgen.typed import anthropic_messages
 from structgen.typed.missing_options import OF_SERVER_FORMS
 from structgen.typed.prompts import PromptSource
@@ -52,10 +52,15 @@ LOST = (
 MOST_AT_ONCE = 8
 """Requests of a batch that are under way at a time."""
 _REQUEST = "The server does not take this request: its message says which part."
-_KEY = "Set the environment variable {key} to a key of this server."
 _CURES = {
-    **dict.fromkeys(("AuthenticationError", "PermissionDeniedError", "CredentialsError"), _KEY),
+    **dict.fromkeys(
+        ("AuthenticationError", "PermissionDeniedError", "CredentialsError", "AnthropicError"),
+        "Set the environment variable {key} to a key of this server.",
+    ),
     **dict.fromkeys(("BadRequestError", "UnprocessableEntityError"), _REQUEST),
+    "NotFoundError": "Check the URL, which mostly ends in /v1, and the model's name {name!r}: "
+    "curl {url}/models lists the names.",
+    "APIConnectionError": "Check that the server runs and that the URL is right (host, port).",
     "RateLimitError": "Wait, ask for fewer texts at a time, or raise the quota at the server.",
     "APITimeoutError": "Raise timeout=, or look whether the server is overloaded.",
 }
@@ -75,10 +80,8 @@ class Remote:
         """Errors: StructgenError where the client of its protocol is not installed."""
         self._protocol = PROTOCOLS[server.protocol]
         package = self._protocol.package
-        try:
+        with needing("A model on a server", package, where="model"):
             self._library = import_module(package)
-        except ImportError as error:
-            raise not_installed("A model on a server", package, where="model") from error
         self.url, self.name = server.url, server.name
         self._is_anthropic = package == "anthropic"
         failed = self._library.AnthropicError if self._is_anthropic else self._library.OpenAIError
@@ -95,13 +98,12 @@ class Remote:
         return self._made(self._library.AsyncClient)
 
     def _made(self, make: Callable[..., Any]) -> Any:
-        """Return a client with the key of the environment. Errors: StructgenError where it is needed and is
+        """Return a client with the key of the environment. Errors: the client's, where a key is needed and is
         not there."""
         key = os.environ.get(self._protocol.key) or self._protocol.without_key
         client = make(base_url=self.url, api_key=key, max_retries=1)
         if not (client.api_key or client.auth_token or getattr(client, "credentials", None)):
-            cure = _KEY.format(key=self._protocol.key)
-            raise StructgenError(f"There is no key for {self.url}.", where="model", cure=cure)
+            raise self._faults[0]("There is no key")
         return client
 
     # --- what is sent ---------------------------------------------------------------------------------------
@@ -170,8 +172,7 @@ class Remote:
         """Return the result of a request that failed, or without an answer that is one of the protocol's."""
         if not isinstance(error, StructgenError):
             words, what = words_of_error(error), "The server failed"
-            cures = {**_CURES, "NotFoundError": self._protocol.no_model}
-            cures |= {"APIConnectionError": self._protocol.no_server}
+            cures = {**_CURES, **self._protocol.cures}
             cure = cures.get(type(error).__name__, "See the server's log.")
             if isinstance(error, ValueError):
                 what, cure = "The server's reply is not JSON", _URL
@@ -272,7 +273,7 @@ def _add_completion(answer: Answer, received: Any) -> None:
             prompt_tokens=getattr(usage, "prompt_tokens", 0) or 0,
             tokens=getattr(usage, "completion_tokens", 0) or 0,
         )
-    choice = (getattr(received, "choices", None) or [None])[0]
+    choice = _choice(received)
     part = getattr(choice, "message", None) or getattr(choice, "delta", None)
     if part is None:
         return
@@ -289,6 +290,12 @@ def _add_completion(answer: Answer, received: Any) -> None:
     )
 
 
+def _choice(answer: Any) -> Any:
+    """Return the first choice of a chat completion, or of a chunk; None where there is none."""
+    choices = getattr(answer, "choices", None)
+    return choices[0] if isinstance(choices, list) and choices else None
+
+
 def _beside(answer: Any) -> Any:
     """Return what a reply has beside the members of the protocol; all of one that is a text."""
     return answer if isinstance(answer, str) else getattr(answer, "model_extra", None)
@@ -296,8 +303,7 @@ def _beside(answer: Any) -> Any:
 
 def _missing_key(answer: Any) -> str:
     """Return the first key of a chat completion that a reply does not have; "" where it has all."""
-    choices = getattr(answer, "choices", None)
-    first = choices[0] if isinstance(choices, list) and choices else None
-    found = {"choices": choices, "choices[0]": first}
+    first = _choice(answer)
+    found = {"choices": getattr(answer, "choices", None), "choices[0]": first}
     found |= {f"choices[0].{key}": getattr(first, key, None) for key in ("message", "finish_reason")}
     return next((name for name, one in found.items() if one is None), "")

@@ -17,8 +17,9 @@ it, a sentence around it, or a fence. `read` finds the document by rules that ne
 
 Only objects, and lists that hold objects, are looked for in sentences. A number, a word or another list would
 be found in many sentences that do not mean it: `[1]` is a list of integers and a footnote. These are read
-where they are the whole reply, what follows the thoughts, or the content of a fence. A document that was
-asked for inside of an object is read as it is where no such object is found.
+where they are the whole reply, what follows the thoughts, or the content of a fence; of listed strings one
+may stand there without its quotes. A document that was asked for inside of an object is read as it is where
+no such object is found.
 
 Nothing is mended: comments, trailing commas and typographic quotes are not JSON.
 """
@@ -69,6 +70,8 @@ class SentSchema:
     """Whether the text of a result has this object, as that of a type has."""
     is_said: bool
     """Whether what is wanted is the text that a string says, without its quotes."""
+    is_listed: bool
+    """Whether a few listed values are wanted: a word by itself means no other."""
 
     def asked(self, text: str) -> str | None:
         """Return a text that is a document as it was asked for, else None."""
@@ -76,8 +79,16 @@ class SentSchema:
 
     def bare(self, text: str) -> str | None:
         """Return the document that says what a text is by itself; None where the schema has none."""
-        inner = (text, json.dumps(text)) if self.is_said else (text,)
+        inner = (text, json.dumps(text)) if self.is_said or self.is_listed else (text,)
         return next(filter(self.asked, map(wrapper_of, inner) if self.is_wrapped else inner), None)
+
+    def fault(self, text: str) -> str:
+        """Return in words why a text is no document: as it was asked for if it begins an object, else by
+        itself."""
+        if not self.is_wrapped or text.strip(_BLANKS).startswith("{"):
+            return first_fault(self.compiled, text)
+        before = wrapper_of('"' if self.is_said and not text.strip(_BLANKS).startswith('"') else "")[:-1]
+        return first_fault(self.compiled, text, before)
 
     def wanted(self, document: str) -> tuple[str, Any]:
         """Return what is wanted of a document: its text and its value."""
@@ -108,7 +119,7 @@ def read_document(reply: str, sent: SentSchema) -> ReadReply:
         bare = read(reply, sent.bare, inside=False)
         if bare.document is not None or bare.fault:
             return bare
-        what = f"The document is none of the schema's: {first_fault(sent.compiled, found.found)}"
+        what = f"The document is none of the schema's: {sent.fault(found.found)}"
         if sent.bare(found.found) is not None:
             what = "The document is no object, and stands inside of a sentence"
         found = replace(found, fault=what)
@@ -189,12 +200,13 @@ def accepts(compiled: CompiledGrammar, text: str) -> bool:
     return state is not None and compiled.accepts_end(state)
 
 
-def first_fault(compiled: CompiledGrammar, text: str) -> str:
-    """Return in words where a text leaves a grammar, and what could have come there; "" where it is one of
-    its texts. Linear in the text."""
-    if accepts(compiled, text):
+def first_fault(compiled: CompiledGrammar, text: str, before: str = "") -> str:
+    """Return in words where a text behind another one leaves a grammar, and what could have come there; ""
+    where it is one of its texts. Linear in the text."""
+    if accepts(compiled, before + text):
         return ""
     state, at, data = compiled.start, 0, text.encode("utf-8", "surrogatepass")
+    state = compiled.step_bytes(state, before.encode()) or state
     while at < len(data) and (after := compiled.step_bytes(state, data[at : at + 1])) is not None:
         state, at = after, at + 1
     expected = [one.what for one in compiled.expected(state) if one.what != "white space"]

@@ -50,34 +50,26 @@ class Protocol(NamedTuple):
     """The environment variable of the key."""
     without_key: str | None
     """What stands in its place; None: the client looks for other credentials, and one is needed."""
-    no_model: str
-    """What a person can do where a model of this `{name}` is not found at the `{url}`."""
-    no_server: str
-    """What he can do where there is no server."""
+    cures: Mapping[str, str]
+    """What a person can do that is of this protocol, by the name of a client's error."""
 
 
 PROTOCOLS: Final = {
-    "openai": Protocol(
-        "openai",
-        "OPENAI_API_KEY",
-        "none",  # servers of one's own need none
-        "Check the URL, which mostly ends in /v1, and the model's name {name!r}: curl {url}/models lists the "
-        "names.",
-        "Check that the server runs and that the URL is right (host, port).",
-    ),
+    "openai": Protocol("openai", "OPENAI_API_KEY", "none", {}),  # servers of one's own need no key
     "ollama": Protocol(
         "openai",
         "OLLAMA_API_KEY",
         "ollama",
-        "Download the model: ollama pull {name}; ollama list names those that are there.",
-        "Start it: ollama serve. OLLAMA_HOST says where it is, if not on 127.0.0.1:11434.",
+        {
+            "NotFoundError": "Download the model: ollama pull {name}. What is there, says ollama list.",
+            "APIConnectionError": "Start it: ollama serve. OLLAMA_HOST says where, if not on this machine.",
+        },
     ),
     "anthropic": Protocol(
         "anthropic",
         "ANTHROPIC_API_KEY",
         None,
-        "Check the model's name {name!r}, and ANTHROPIC_BASE_URL if it is set: here {url}.",
-        "Check that {url} can be reached; ANTHROPIC_BASE_URL names another address.",
+        {"NotFoundError": "Check the model's name {name!r}, and ANTHROPIC_BASE_URL if it is set."},
     ),
 }
 

@@ -38,7 +38,7 @@ def check_names(given: Mapping[str, Any]) -> None:
     """Raise OptionError for an option of draws that there is not."""
     from structgen.samplers.sample import TypedSampleOptions  # start-up: few functions are drawn from
 
-    known = ["max_tokens", *TypedSampleOptions.__annotations__]
+    known = list(TypedSampleOptions.__annotations__)
     for name in given:
         if name not in known:
             raise unknown_option("sample", name, known)

@@ -137,7 +137,8 @@ class WantedForm:
         own = dict(self.reader.policies) if self.reader is not None else {}
         compiled = compile(unwarned_schema(sent, **{**own, **WIDEST}), byte_tokenizer())
         is_wrapped = self.is_wrapped or sent is not schema
-        return SentSchema(sent, compiled, is_wrapped, self.is_wrapped, self.spoken is not None)
+        is_said, is_listed = self.spoken is not None, bool(listed_values(schema))
+        return SentSchema(sent, compiled, is_wrapped, self.is_wrapped, is_said, is_listed)
 
     def written_by(self, tokenizer: Tokenizer) -> Grammar | None:
         """Return the grammar for a vocabulary. The object that says a text has no needless escapes; where the

@@ -238,7 +238,7 @@ def test_the_table(draws: Path) -> None:
         "effective sample size",
         "accepted",
         "KL(target || masked)",
-        "paid = True 75.0% (95 %: 75.0%, to the digits shown); 75.0% under masking",
+        "paid = True 75.0% (95 %: 75.0%, to the digits shown)",
         # Six tenths of the mass behind `{"paid": ` would go on with `null`.
         "removed at token 10 60.0% (95 %: 60.0%, to the digits shown) of the model's mass; 100% of the texts",
     ):

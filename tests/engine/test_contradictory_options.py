@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 from dataclasses import MISSING
+from importlib import import_module
+from inspect import signature
 from typing import Any, Final
 
 import pytest
+from command_line import GROUP  # noqa: F401  its commands note their options
 from for_each import for_each
 
 import structgen as sg
+from structgen.cli.flags import NAMES
 from structgen.engine.requests import Request, Sampling
 from structgen.language import checks
 from structgen.language.exclusions import Exclusions
@@ -123,6 +127,32 @@ def test_a_row_without_a_finding_refuses_nothing_and_one_with_a_keyword_is_unsup
     with pytest.raises(sg.errors.UnsupportedError, match=r"^number: 4 is many\. Give less\.") as refused:
         table.refuse(4)
     assert refused.value.keyword == "x"
+
+
+OPTIONS: Final = {
+    name
+    for call in (sg.Sampling, sg.Request, sg.generate, sg.sample, sg.infill, *NAMES)
+    for name in (NAMES[call] if isinstance(call, str) else signature(call).parameters)
+}
+PLACES: Final = {"return", "--schema"}
+"""What a row names that is no option, as its errors do."""
+TABLES: Final = {
+    f"{module}.{name}": table
+    for module in ("engine.contradictions", "typed.missing_options", "cli.flag_exclusions",
+                   "infilling.infill", "samplers.sample", "integrations.vllm_bulk")
+    for name, table in vars(import_module(f"structgen.{module}")).items()
+    if isinstance(table, Exclusions)
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", TABLES)
+def test_a_row_of_a_table_has_options_cases_a_fault_and_a_cure(name: str) -> None:
+    table = TABLES[name]
+    assert table.rows
+    for row in table.rows:
+        assert {*row.names} <= OPTIONS | PLACES and {*row.others} <= OPTIONS | {*table.cases}, row
+        assert row.names and bool(row.others) == bool(row.verb), row
+        assert row.text.endswith(".") and row.cure.endswith((".", '".', "'.")), row
 
 
 KINDS = (

@@ -12,8 +12,7 @@ import pytest
 from small_models import Function, tokenizer
 
 import structgen as sg
-from structgen.samplers.listeners import listener
-from structgen.samplers.run_limits import RunProgress
+from structgen.samplers.run_limits import RunProgress, listener
 from structgen.typed.outcomes import Outcome
 
 HOSTILE = (

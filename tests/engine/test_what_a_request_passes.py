@@ -6,6 +6,7 @@ from __future__ import annotations
 import sys
 import threading
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from types import CodeType, FrameType
 from typing import Any
@@ -63,3 +64,13 @@ def test_a_call_of_run_with_a_schema_passes_at_most_54_files_and_10_of_the_engin
     assert len(found) <= 54, sorted(found)
     of_engine = {file for file in found if file.startswith("engine")}
     assert len(of_engine) <= 10, sorted(of_engine)
+
+
+def test_draws_after_read_ids_pass_at_most_30_files_and_after_a_text_at_most_41() -> None:
+    engine = sg.Engine("structgen/extract")
+    grammar = sg.compile(sg.json_schema(SCHEMA), engine.tokenizer)
+    for prompt, most in ((engine.tokenizer.encode(PROMPT.encode()), 30), (PROMPT, 41)):
+        draws = partial(sg.sample, engine, prompt, grammar, 8, method="awrs", max_tokens=64)
+        draws()
+        found = files(passed(draws))
+        assert len(found) <= most, sorted(found)

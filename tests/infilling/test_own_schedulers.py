@@ -104,7 +104,8 @@ def test_the_state_of_each_canvas_begins_empty_and_lasts_to_its_end() -> None:
             step.state["steps"] = step.state.get("steps", 0) + 1
             counted.append(step.state["steps"])
 
-    both: Any = toy_models.filled([PATTERN, PATTERN], scheduler=Counting())
+    scheduler = Counting()
+    both = [toy_models.filled(PATTERN, scheduler=scheduler) for _ in range(2)]
     assert counted == [number + 1 for one in both for number in range(one.usage.steps)]
 
 

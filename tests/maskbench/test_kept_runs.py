@@ -112,7 +112,7 @@ def test_the_command_takes_ray_with_a_file_alone(wrong):
 
 
 def test_a_worker_starts_its_engines_once():
-    with Engines(_configs("TellsItsProcess"), 20.0) as engines:
-        shards = [list(engines(list(enumerate(_cases(2)))))[1:] for _ in range(2)]
+    engines = Engines(_configs("TellsItsProcess"), 20.0)
+    shards = [list(engines(list(enumerate(_cases(2)))))[1:] for _ in range(2)]
     reasons = {one["steps"][0]["reason"] for lines in shards for line in lines for one in line["results"]}
     assert len(reasons) == 1 and reasons.pop().startswith("process ")

@@ -136,14 +136,14 @@ def test_several_jobs_find_what_one_finds():
 @pytest.mark.parametrize("name", ["llguidance", "structgen:cold-one", ":made", ""])
 def test_an_unknown_engine_is_refused_by_name(name):
     with pytest.raises(OptionError, match=r"Write structgen, or module:function.*peers:llguidance"):
-        engine_configs([name], "bytes", {})
+        engine_configs(name, "bytes", {})
 
 
 def test_two_engines_of_one_name_are_refused():
     with pytest.raises(OptionError, match="Two engines would be called made"):
-        engine_configs(["one:made", "other:made"], "bytes", {})
+        engine_configs("one:made,other:made", "bytes", {})
 
 
 def test_policies_are_for_our_own_engine_alone():
-    ours, peer = engine_configs(["structgen", "peers:glrmask"], "bytes", {"whitespace": "any"})
+    ours, peer = engine_configs("structgen, peers:glrmask,structgen", "bytes", {"whitespace": "any"})
     assert (ours.options, peer.options, peer.name) == ({"whitespace": "any"}, {}, "glrmask")

@@ -12,8 +12,7 @@ import numpy as np
 from exact import TOKENIZER, Automaton, Exact, Ngram
 
 import structgen as sg
-from structgen.samplers.methods.proposals import Propose, masked
-from structgen.samplers.methods.smc import Cloud
+from structgen.samplers.methods.smc import Cloud, Propose, masked
 from structgen.samplers.rows import FunctionRows
 from structgen.samplers.target import Target
 
@@ -169,13 +168,12 @@ def cloud_of(
     target: Target,
     count: int,
     source: Any,
-    resampling: str = "systematic",
     forced: int = 0,
     propose: Propose = masked,
 ) -> Cloud:
     """Return a cloud that has come to its end; it is resampled after each of the first `forced` tokens, and
     else where it wants to be."""
-    cloud = Cloud(target, count, source, resampling, propose)
+    cloud = Cloud(target, count, source, propose)
     for step in itertools.count():
         if not cloud.active:
             return cloud

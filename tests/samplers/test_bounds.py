@@ -9,11 +9,10 @@ import numpy as np
 import pytest
 from exact import TOKENS
 from for_each import for_each
-from tasks import PROMPT, TOKENIZER, Even, Task, Without
+from tasks import PROMPT, SMALL, TOKENIZER, Even, Task, Without
 
 import structgen as sg
-from structgen.samplers.beam import Beam
-from structgen.samplers.lookahead import LookAhead
+from structgen.samplers.beam import Beam, LookAhead
 from structgen.samplers.tree import PrefixTree
 from structgen.samplers.walk import Finish, Walker
 
@@ -186,3 +185,12 @@ def test_texts_too_unlikely_for_a_float_are_still_drawn():
     found = sg.sample(model, [], sg.regex("a{64}"), 1, method="beams", **options)
     assert found.log_z < -750
     assert found.bracket[1] > 0
+
+
+@pytest.mark.parametrize("method", ["auto", "beams"])
+def test_beams_end_where_a_full_tree_takes_in_no_text_more(method):
+    """All rows are remembered, so the budget ends nothing."""
+    tree = PrefixTree(most=2500, kept=2)
+    found = SMALL[0].sample(30, method, tree=tree, budget=150)
+    assert found.statistics.stopped in ("fruitless", "budget")
+    assert set(found.token_ids) <= set(SMALL[0].law)

@@ -16,8 +16,7 @@ from enumeration import outcomes
 from for_each import for_each
 from tasks import SMALL, Even, Task, Without, cloud_of
 
-from structgen.samplers.beam import Beam
-from structgen.samplers.lookahead import LookAhead
+from structgen.samplers.beam import Beam, LookAhead
 from structgen.samplers.methods import awrs, beams
 from structgen.samplers.run_limits import Particles, SamplingRun, drawn
 from structgen.samplers.tree import PrefixTree
@@ -135,7 +134,6 @@ def test_all_draws_of_two_walks_have_the_masses_of_the_target(task, way, togethe
         assert shares == pytest.approx({tokens: mass / z for tokens, mass in task.law.items()}, rel=1e-11)
 
 
-@pytest.mark.parametrize("resampling", ["systematic", "multinomial"])
 @pytest.mark.parametrize(
     ("task", "count", "forced"),
     [(task, 1, 0) for task in SMALL]
@@ -147,13 +145,13 @@ def test_all_draws_of_two_walks_have_the_masses_of_the_target(task, way, togethe
     + [pytest.param(task, 3, 0, marks=pytest.mark.slow) for task in SMALL[1:]],
     ids=str,
 )
-def test_all_draws_of_particles_have_the_masses_of_the_target(task, count, forced, resampling):
+def test_all_draws_of_particles_have_the_masses_of_the_target(task, count, forced):
     target = task.target()
     resampled = 0
 
     def body(source):
         nonlocal resampled
-        cloud = cloud_of(target, count, source, resampling, forced)
+        cloud = cloud_of(target, count, source, forced)
         resampled += cloud.log_z != 0
         masses = masses_of_cloud(cloud)
         assert math.fsum(masses.values()) == pytest.approx(cloud.estimate, rel=1e-12)

@@ -12,10 +12,9 @@ from tasks import Task, texts_of
 
 import structgen as sg
 from structgen.samplers.frontier import Frontier, Particle
-from structgen.samplers.prefix_node import Node
 from structgen.samplers.sample import sample
 from structgen.samplers.target import END, TargetStep
-from structgen.samplers.tree import PrefixTree
+from structgen.samplers.tree import Node, PrefixTree
 
 PATTERN = "[abc]{0,3}a?(b|c)?"
 

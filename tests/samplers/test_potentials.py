@@ -19,9 +19,8 @@ from test_enumerated import agree, end_of_outcomes, masses_of_cloud, mean_masses
 import structgen as sg
 from structgen.samplers.checkers import GeneratedText
 from structgen.samplers.methods import awrs
-from structgen.samplers.methods.proposals import masked, proposed_by
-from structgen.samplers.target import Target
-from structgen.samplers.targets.truncation import Truncation
+from structgen.samplers.methods.smc import masked, proposed_by
+from structgen.samplers.target import Target, Truncation
 from structgen.samplers.tree import PrefixTree
 from structgen.samplers.walk import Finish
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import itertools
-import random
 from typing import Any
 
 import jsonschema_rs
@@ -11,7 +10,6 @@ from for_each import for_each
 from schema_documents import compiled
 
 import structgen as sg
-from structgen.schema.meaning.shape import AtKey, Without
 
 
 def shapes_of_the_root(schema: Any) -> int:
@@ -90,34 +88,3 @@ def test_a_key_may_come_where_some_valid_object_has_it(name: str, order: str) ->
             assert (state is not None) is live, further
             if live:
                 stack.append(written + key)
-
-
-def test_an_object_that_needs_no_search_is_one_that_a_search_finds() -> None:
-    chance, said = random.Random(0), [0, 0]
-    for _ in range(40):
-        given = {
-            "type": "object",
-            "not": {"required": ["x", "y"]},
-            "properties": {key: chance.choice([{"type": "null"}, {"type": "null"}, False]) for key in KEYS},
-            "required": chance.sample(KEYS, chance.randint(0, 1)),
-        }
-        try:
-            network = compiled(given, **sg.WIDEST).network
-        except sg.errors.UnsatisfiableSchema:
-            continue  # what must come may not
-        state = network._object(network.entry(network.root).object)
-        frame, ((_, shape, _), *_) = state.frame, state.threads
-        for _ in range(30):
-            mask = chance.randrange(1 << len(frame.names))
-            free = [key for key in frame.names if not mask >> frame.index[key] & 1]
-            ways = [*map(Without, free), *(AtKey(key, ()) for key in free)]
-            if not ways:
-                continue
-            debt = tuple(tuple(chance.choices(ways, k=chance.randint(1, 3))) for _ in range(4))
-            surely = network.objects._modest(frame, shape, debt, 0, mask)
-            rest = network.objects.members.complete(
-                frame, shape, debt, 0, mask, 0, True, network.objects._known, False
-            )
-            assert rest is not None or not surely
-            said[surely] += 1
-    assert min(said) > 100

@@ -83,6 +83,10 @@ async def asked() -> None:
     async for each in crowd("Ada"):
         reveal_type(each)  # Person
     reveal_type(Reader().length("Ada"))  # float
+    reveal_type(sg.outcome_of("x", Person).value)  # Person
+    reveal_type(sg.outcome_of(["x"], Person))  # Iterator[Partial[Person]]
+    reveal_type(sg.outcome_of("x", sg.regex("a")).value)  # str
+    reveal_type(sg.outcome_of("x", {"type": "integer"}).value)  # Any
     reveal_type(Reader().length.detailed("Ada").value)  # float
     reveal_type(sg.run("structgen/extract", "Ada", Person))  # Person
     reveal_type(sg.run("structgen/extract", "Ada", list[int]))  # list[int]

@@ -50,6 +50,17 @@ def around(source: random.Random, text: str) -> str:
     return source.choice([text, f"<think>{thoughts}</think>\n{text}", f"{thoughts}</think>{text}"])
 
 
+def test_a_listed_string_may_stand_without_its_quotes_and_no_other_text_is_one() -> None:
+    source = random.Random(5)
+    for _ in range(60):
+        words = ["".join(source.choices("ab 1é", k=source.randrange(1, 6))).strip() or "a" for _ in range(3)]
+        hint: Any = Literal[tuple(dict.fromkeys((*words, 1, None)))]  # type: ignore[valid-type]
+        word = source.choice(words)
+        text = source.choice([word, f" {word}\n", f"```\n{word}\n```", f"<think>{words[0]}</think>{word}"])
+        assert sg.outcome_of(text, hint).value == (1 if word == "1" else word)
+        assert sg.outcome_of(f"{word}x", hint).error is not None
+
+
 def hold_that_values_come_back(seed: int, count: int) -> None:
     source = random.Random(seed)
     for _ in range(count):

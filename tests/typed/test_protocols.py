@@ -117,14 +117,14 @@ def test_a_document_is_the_arguments_of_the_only_tool(monkeypatch: pytest.Monkey
         {"role": "user", "content": [{"type": "text", "text": "Who?"}, image]},
     ]
     with messages(monkeypatch, [TOLD, ADA_SAID]) as bodies:
-        outcome = sg.run("anthropic:claude", asked_for, Person, detailed=True, max_tokens=99)
+        outcome = sg.run("anthropic:claude", asked_for, Person, detailed=True, max_tokens=99_999)
     assert (outcome.value, outcome.usage.prompt_tokens, outcome.usage.tokens) == (
         Person(name="Ada", age=36),
         5,
         7,
     )
     (body,) = bodies
-    assert (body["model"], body["max_tokens"], body["temperature"]) == ("claude", 99, 0.0)
+    assert (body["model"], body["max_tokens"], body["temperature"]) == ("claude", 99_999, 0.0)
     assert body["system"] == [{"type": "text", "text": "Be brief."}]
     assert body["messages"][0]["content"][1]["source"]["media_type"] == "image/png"
     (tool,) = body["tools"]

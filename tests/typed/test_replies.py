@@ -16,7 +16,7 @@ from openai_server import serving
 from pydantic import BaseModel
 
 import structgen as sg
-from structgen.typed.server_replies import ArrivingObject, read
+from structgen.typed.server_replies import ArrivingObject
 
 PAGE = Path(__file__).parents[2] / "docs" / "typed-functions.md"
 BO = '{"name": "Bo", "age": 7}'
@@ -100,6 +100,20 @@ def test_the_next_attempt_and_the_error_say_what_was_wrong(reply: str, told: str
     assert "This answer was refused: " in bodies[1]["messages"][-1]["content"]
     # some servers refuse a message of the assistant without text
     assert [one["role"] for one in bodies[1]["messages"]] == ["user", *(["assistant"] * bool(reply)), "user"]
+
+
+@for_each(
+    ("target", "reply", "told"),
+    [
+        (int, "x", "'x' cannot come at byte 0, where an integer was expected"),
+        ({"choice": ["red", "blue"]}, "purple", "'p' cannot come at byte 0, where .*blue.* was expected"),
+        ({"choice": ["red", "blue"]}, '"re', "it ends too early at byte 3, where .*red.* was expected"),
+        ({"choice": ["red", "blue"]}, '{"value": 5}', "'5' cannot come at byte 10, where .*red"),
+    ],
+)
+def test_the_fault_of_a_text_without_its_object_is_its_own(target: Any, reply: str, told: str) -> None:
+    with serving(reply) as server, pytest.raises(sg.errors.GenerationError, match=told):
+        sg.run(server.model, "Which?", target, attempts=1)
 
 
 def test_a_reply_that_is_cut_off_has_the_document_so_far() -> None:
@@ -218,14 +232,9 @@ def test_a_stream_that_began_with_another_object_is_an_error(reply: str) -> None
     ],
 )
 def test_where_the_document_stands(reply: str, found: str | None) -> None:
-    def document_of(text: str) -> str | None:
-        try:
-            value = json.loads(text)
-        except (ValueError, RecursionError):
-            return None
-        return text if isinstance(value, dict) and value.keys() == {"a"} else None
-
-    assert read(reply, document_of, inside=True).document == found
+    schema = {"properties": {"a": {}}, "required": ["a"], "additionalProperties": False, "type": "object"}
+    outcome = sg.outcome_of(reply, schema)
+    assert (outcome.text if outcome.error is None else None) == found
 
 
 def test_a_reply_nested_deeper_than_python_reads_is_asked_for_again() -> None:

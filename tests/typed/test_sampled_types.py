@@ -34,9 +34,9 @@ import structgen as sg
 from structgen.python_types.type_hints import read_type
 from structgen.python_types.type_places import PlaceValidators, refuses
 from structgen.request_reading.targets import ReadTarget
+from structgen.samplers.problem import understood
 from structgen.samplers.rows import FunctionRows
 from structgen.samplers.target import Target
-from structgen.samplers.types import understood
 
 END = 256
 TOKENIZER = sg.Tokenizer.from_bytes([*(bytes((byte,)) for byte in range(256)), None], eos_token_id=END)

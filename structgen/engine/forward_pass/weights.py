@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 
 from structgen.errors import StructgenError
-from structgen.system.installation import not_installed
+from structgen.system.installation import needing
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,11 +62,9 @@ class Weights:
     @classmethod
     def read(cls, folder: Path) -> Weights:
         """Return the weights of a folder: config.json and model.safetensors. Raises StructgenError."""
-        try:
+        with needing("The model", "torch", "tokenizers", where=str(folder)):
             # optional: the embedded models need safetensors
             from safetensors.torch import load_file
-        except ImportError as error:
-            raise not_installed("The model", "torch", "tokenizers", where=str(folder)) from error
         try:
             config = json.loads((folder / "config.json").read_text(encoding="utf-8"))
             read = load_file(folder / "model.safetensors")

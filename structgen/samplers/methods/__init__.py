@@ -3,7 +3,6 @@
 What comes in: a `SamplingRun` (the target, the prefix tree, the limits). What goes out: `Drawn`. A method is
 a row of `walks`, or a module of its name with a function `draw(run)`. To add one, add the row or the file,
 and its name to METHODS, which `sg.sample`, `structgen sample` and the tests of all methods read.
-`sg.score` estimates Z by `beams`.
 """
 
 from typing import Final

@@ -65,15 +65,8 @@ def _draws(run: SamplingRun) -> Drawn:
         return _named("cars", walks.draw(run, "cars"))
     # The highest bit of the seed keeps the random numbers of the pilot and of the draws apart.
     pilot = Walker(run.target, Finish.COIN, None, seed=run.seed ^ (1 << 63))
-    accepted, count = list[Attempt](), min(run.n, max(2, min(run.n // 8, run.width)))
-    try:
-        while len(accepted) < count and run.afford(0):
-            fresh = pilot.attempts(1, run.afford)
-            accepted += (one for one in fresh if one.weight > 0)
-            if fresh and not fresh[0].weight:
-                break
-    except CUTS as error:
-        run.cut(error)
+    count = min(run.n, max(2, min(run.n // 8, run.width)))
+    accepted = [one for one in _tried(run, pilot, count, goes_on=False) if one.weight > 0]
     if len(accepted) < count and not run.stopped:
         return _particles(run) or _named("cars", walks.draw(run, "cars"))
     run.n -= len(accepted)
@@ -125,7 +118,7 @@ def _within(run: SamplingRun, budget: int) -> Drawn:
     walker = Walker(run.target, Finish.WEIGHT, run.tree, seed=run.seed ^ (1 << 63))
     is_small = run.tree.root is None and budget < FEW_TEXTS * (run.target.max_tokens + 1)
     if is_small or run.n < budget:
-        found = _tried(run, walker)
+        found = _tried(run, walker, _PILOT, goes_on=True)
     cost = run.model_rows * run.n / len(found) if found else math.inf
     if not is_small or budget * len(found) >= FEW_TEXTS * run.model_rows:
         return _beams_first(run, budget, cost)
@@ -154,12 +147,15 @@ def _beams_first(run: SamplingRun, budget: int, cost: float) -> Drawn:
     return listed
 
 
-def _tried(run: SamplingRun, walker: Walker) -> list[Attempt]:
-    """Return attempts that tell how many rows a text takes, or those that the limits of the run allow."""
+def _tried(run: SamplingRun, walker: Walker, count: int, *, goes_on: bool) -> list[Attempt]:
+    """Return so many attempts, one after another, or those that the limits of the run allow. `goes_on`:
+    whether others follow one that gave no text."""
     found: list[Attempt] = []
     try:
-        while len(found) < _PILOT and not walker.is_spent and run.afford(0):
+        while len(found) < count and not walker.is_spent and run.afford(0):
             found += walker.attempts(1, run.afford)
+            if found and not found[-1].weight and not goes_on:
+                break
     except CUTS as error:
         run.cut(error)
     return found

@@ -28,7 +28,7 @@ import numpy as np
 
 from structgen.samplers.estimates import is_tiny
 from structgen.samplers.methods import smc
-from structgen.samplers.methods.proposals import TakenEdge, checked
+from structgen.samplers.methods.smc import TakenEdge, checked
 from structgen.samplers.run_limits import Drawn, SamplingRun
 from structgen.samplers.target import Floats, Prefix, Target, TargetStep
 

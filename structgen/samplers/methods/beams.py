@@ -23,9 +23,8 @@ from typing import Final
 
 import numpy as np
 
-from structgen.samplers.beam import Beam, ChanceDraw, FoundText
+from structgen.samplers.beam import Beam, ChanceDraw, FoundText, LookAhead
 from structgen.samplers.estimates import LEAST_TEXTS, around, half_width, log_sum
-from structgen.samplers.lookahead import LookAhead
 from structgen.samplers.run_limits import CUTS, Drawn, SamplingRun
 from structgen.samplers.target import Floats, Ids
 
@@ -70,9 +69,10 @@ def draw(run: SamplingRun) -> Drawn:
             if not is_whole:
                 break
             plan.learn(beam)
-            run.tried(width, len(beam.found))
             rounds.append(_Round(width, len(known), beam.found, beam.draws))
-            known |= {one.tokens: one.log_probability for one in beam.found if one.is_kept}
+            fresh = {one.tokens: one.log_probability for one in beam.found if one.is_kept}
+            known |= fresh
+            run.tried(width, len(fresh))
             run.tell(len(known))
             if _is_close(run, known, rounds):
                 run.stopped = "standard_error"

@@ -3,35 +3,140 @@ uneven.
 
 A particle is a prefix. It draws its next token under the mask and multiplies its weight by the allowed mass
 z. When the effective number of particles falls below half of them, all are drawn again by weight (systematic
-or multinomial resampling), so that the work goes to prefixes that the model considers likely. The mean
-weight, multiplied over the resamplings, is an unbiased estimate of Z. (Doucet, de Freitas, Gordon 2001; for
-language models Lew et al. 2023 and Loula et al. 2025. Effective sample size: Kong, Liu, Wong 1994.)
+resampling), so that the work goes to prefixes that the model considers likely. The mean weight, multiplied
+over the resamplings, is an unbiased estimate of Z. (Doucet, de Freitas, Gordon 2001; for language models Lew
+et al. 2023 and Loula et al. 2025. Effective sample size: Kong, Liu, Wong 1994.) A particle may also take its
+token by a law of the caller's (`Proposal`).
 """
 
 from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from typing import Final
+from typing import Any, Final, NamedTuple, TypeAlias
 
 import numpy as np
 
+from structgen.errors import StructgenError
+from structgen.samplers.checkers import GeneratedText
 from structgen.samplers.estimates import interval_of_weights, log, mean_of, normalised
-from structgen.samplers.methods.proposals import Propose, TakenEdge, masked, proposed_by
-from structgen.samplers.run_limits import CUTS, Drawn, SamplingRun
+from structgen.samplers.run_limits import CUTS, USUAL, Drawn, Particles, SamplingRun
 from structgen.samplers.target import Floats, Ids, Prefix, Target, TargetStep
 
 PARTICLES: Final = 16
 """Particles of a run, if enough draws are wanted."""
-THRESHOLD: Final = 0.5
-"""Particles are resampled if their effective number is below this share of them."""
 CLOUDS: Final = 16
 """The least number of runs for `MANY` draws or more."""
 MANY: Final = 64
 """From so many draws on, runs of particles are at least `CLOUDS`."""
 
 
-def draw(run: SamplingRun, resampling: str = "systematic", propose: Propose = masked) -> Drawn:
+class TakenEdge(NamedTuple):
+    """The edge that a particle takes from a prefix, and the factor of its weight."""
+
+    edge: int
+    """The index of the token in `TargetStep.tokens`; one past the last: the end of the text."""
+    after: Prefix
+    """The prefix after the token; the same prefix at the end of the text."""
+    mass: float
+    """An unbiased estimate of the probability of all valid edges."""
+
+
+Propose: TypeAlias = Callable[[Target, Prefix, TargetStep, np.random.Generator], "TakenEdge | None"]
+"""Draws an edge from a prefix for one particle; None at a dead end."""
+
+
+def masked(target: Target, prefix: Prefix, step: TargetStep, draws: np.random.Generator) -> TakenEdge | None:
+    """Draw an edge under the mask, then ask the checkers about it."""
+    mass = step.mass
+    if not mass > 0:
+        return None
+    sums = np.cumsum(np.append(step.probabilities, step.end))
+    edge = int(np.searchsorted(sums, draws.random() * sums[-1], side="right"))
+    edge = min(edge, len(sums) - 1)
+    after = checked(target, prefix, step, edge)
+    return None if after is None else TakenEdge(edge, after, mass)
+
+
+def checked(target: Target, prefix: Prefix, step: TargetStep, edge: int) -> Prefix | None:
+    """Return the prefix after an edge, or None if a checker refuses it."""
+    if edge == len(step.tokens):
+        return prefix if target.passes(prefix) else None
+    return target.extend(prefix, int(step.tokens[edge]))
+
+
+Proposal: TypeAlias = Callable[[GeneratedText, Ids, Floats], Any]
+"""A law of the caller's: from the text so far, the allowed tokens (int64 [k], read-only) and the model's
+probabilities of them and, last, of the end (float64 [k + 1], a copy) to relative weights (float64 [k + 1]).
+It is a function, or an object with `__call__`, which may learn from what it is asked: a weight belongs to the
+answer that was given, so the law of weighted draws stays."""
+
+
+def proposed_by(proposal: Proposal) -> Propose:
+    """Return what draws edges by a law of the caller's. The weight is the model's probability over that of
+    the proposal, so the law of weighted draws is the same for each proposal that is positive where the model
+    is."""
+
+    def propose(
+        target: Target, prefix: Prefix, step: TargetStep, draws: np.random.Generator
+    ) -> TakenEdge | None:
+        masses = np.append(step.probabilities, step.end)
+        if not masses.sum() > 0:
+            return None
+        shares = _checked(_asked(proposal, prefix, step.tokens, masses), masses)
+        sums = np.cumsum(shares)
+        edge = int(np.searchsorted(sums, draws.random() * sums[-1], side="right"))
+        edge = min(edge, int(np.flatnonzero(shares)[-1]))
+        after = checked(target, prefix, step, edge)
+        return None if after is None else TakenEdge(edge, after, float(masses[edge] / shares[edge]))
+
+    return propose
+
+
+def _asked(proposal: Proposal, prefix: Prefix, tokens: Ids, masses: Floats) -> Any:
+    """Return the proposal's answer after a prefix. Raises StructgenError, which names it, if it raises."""
+    shown = tokens.view()
+    shown.flags.writeable = False  # particles at one prefix share them
+    try:
+        return proposal(prefix.written, shown, masses.copy())
+    except StructgenError:
+        raise
+    except Exception as error:
+        name = getattr(proposal, "__name__", None) or type(proposal).__name__
+        raise StructgenError(
+            f"The proposal {name} raised {type(error).__name__}: {error}: asked behind "
+            f"{prefix.text[-60:]!r}.",
+            where="proposal",
+            cure="Return the given probabilities where it has nothing better to say.",
+        ) from error
+
+
+def _checked(found: Any, masses: Floats) -> Floats:
+    """Return a proposal as probabilities, 0 where the model's are. Raises StructgenError for none, and for
+    one that is 0 where the model is not: texts would be lost, and no weight could tell."""
+    try:
+        weights = np.asarray(found, np.float64)
+    except (TypeError, ValueError):
+        weights = np.empty(0)
+    if weights.shape != masses.shape or not np.isfinite(weights).all() or (weights < 0).any():
+        raise StructgenError(
+            f"The proposal returned {str(found)[:60]}.",
+            where="proposal",
+            cure=f"Return {len(masses):,} numbers, none of them negative: one for each allowed token and, "
+            "last, one for the end.",
+        )
+    weights = np.where(masses > 0, weights, 0.0)
+    if (weights[masses > 0] == 0).any():
+        raise StructgenError(
+            "The proposal gives no probability to a token that the model and the grammar allow.",
+            where="proposal",
+            cure="Add a part of the given probabilities: 0.9 * yours + 0.1 * probabilities.",
+        )
+    shares: Floats = weights / weights.sum()
+    return shares
+
+
+def draw(run: SamplingRun, propose: Propose = masked) -> Drawn:
     """Return `n` weighted draws, less the particles that died, of independent runs of particles: at least
     `CLOUDS` from `MANY` draws on, at least two for fewer. The caller's own number of particles may give a few
     more."""
@@ -54,10 +159,8 @@ def draw(run: SamplingRun, resampling: str = "systematic", propose: Propose = ma
                     run.target,
                     particles * (i + 1) // runs - particles * i // runs,
                     np.random.Generator(np.random.Philox(key=[run.seed, i])),
-                    resampling,
                     propose,
-                    how.threshold,
-                    how.replaced,
+                    how,
                 )
                 for i in range(begin, min(begin + together, runs))
             ]
@@ -129,14 +232,11 @@ class Cloud:
         target: Target,
         count: int,
         draws: np.random.Generator,
-        resampling: str,
         propose: Propose = masked,
-        threshold: float = THRESHOLD,
-        replaced: bool = False,
+        how: Particles = USUAL,
     ) -> None:
-        self._threshold, self._replaced = threshold, replaced
-        self._target, self.count, self._draws, self._resampling = target, count, draws, resampling
-        self._propose = propose
+        self._target, self.count, self._draws = target, count, draws
+        self._propose, self._how = propose, how
         self.prefixes: list[Prefix] = [target.start()] * count
         self.log_weights: Floats = np.zeros(count)
         self.logprobs: Floats = np.zeros(count)
@@ -170,8 +270,8 @@ class Cloud:
         top = float(self.log_weights.max())
         weights = np.exp(self.log_weights - top) if top > -math.inf else np.zeros(self.count)
         total = float(weights.sum())
-        is_uneven = total * total < self._threshold * self.count * float(weights @ weights)
-        if total > 0 and ((is_uneven and self.active) or (self._replaced and not weights.all())):
+        is_uneven = total * total < self._how.threshold * self.count * float(weights @ weights)
+        if total > 0 and ((is_uneven and self.active) or (self._how.replaced and not weights.all())):
             self._resample(weights / total, math.exp(top) * total / self.count)
         return True
 
@@ -196,13 +296,9 @@ class Cloud:
         return after - before if after > -math.inf else -math.inf
 
     def _resample(self, shares: Floats, mean: float) -> None:
-        """Draw all particles again by weight, finished ones too."""
-        chosen: Ids
-        if self._resampling == "systematic":
-            points = (self._draws.random() + np.arange(self.count)) / self.count
-            chosen = np.minimum(np.searchsorted(np.cumsum(shares), points, side="right"), self.count - 1)
-        else:
-            chosen = self._draws.choice(self.count, self.count, p=shares)
+        """Draw all particles again by weight, finished ones too: systematically."""
+        points = (self._draws.random() + np.arange(self.count)) / self.count
+        chosen = np.minimum(np.searchsorted(np.cumsum(shares), points, side="right"), self.count - 1)
         self.prefixes = [self.prefixes[i] for i in chosen]
         self.is_done, self.logprobs = self.is_done[chosen], self.logprobs[chosen]
         self._guesses, self.roots = self._guesses[chosen], self.roots[chosen]

@@ -68,7 +68,6 @@ class Frame:
         "predicates",
         "simple",
         "standings",
-        "unconcerned",
         "watch",
     )
 
@@ -91,9 +90,6 @@ class Frame:
         self.watch = 0
         """The ordered keys whose presence is remembered, as a bit set."""
         self.standings: dict[int, FrameStanding] = {}
-        self.unconcerned: dict[tuple[int, ...], list[int | None]] = {}
-        """By the shapes of threads: the place of the value of each key that meets no obligation; -1 where the
-        key may not come, None where that was not computed."""
         self.extras: dict[tuple[int, int], int] = {}
         self.simple: dict[int, tuple[tuple[int, ...], tuple[bool, ...], int]] = {}
         self.classes: list[KeyClass] | None = None

@@ -17,7 +17,7 @@ from structgen.limits import Limits
 from structgen.schema.meaning.formulas import disjunction
 from structgen.schema.meaning.place import NEVER, PlaceTables
 from structgen.schema.meaning.scalars import Scalars
-from structgen.schema.meaning.shape import Alternative, AtKey, Differs, ObjectShape, Obligation, Without
+from structgen.schema.meaning.shape import AtKey, Differs, ObjectShape, Obligation, Without
 from structgen.schema.meaning.shape_disjunctions import Shapes
 from structgen.schema.reading.json_values import EMPTY, JsonPieces
 from structgen.schema.recogniser.excluded_values import parted, values_of
@@ -42,7 +42,6 @@ class ObjectState:
     __slots__ = (
         "begun",
         "closing",
-        "concerned",
         "count",
         "extra",
         "frame",
@@ -78,8 +77,6 @@ class ObjectState:
         self.moves: dict[str | frozenset[int], Moves | None] = {}
         self.extra: list[tuple[Formula, Moves]] | None = None
         self.closing: frozenset[int] | None = None
-        self.concerned: tuple[frozenset[str] | None, ...] | None = None
-        """For each thread the keys that can change its obligations; None: any key can."""
         self.rests: dict[int, JsonPieces] | None = None
         self.new_keys: frozenset[str] | None = None
 
@@ -145,8 +142,6 @@ class Objects:
         if shape.loose and (not unmet or self.differs(frame, shape, unmet, pos, mask, self._known)):
             return True
         counted = bool(shape.lo) or shape.hi is not None
-        if not counted and self._modest(frame, shape, unmet, pos, mask):
-            return True
         if not counted and self._unhindered(frame, shape, unmet):
             return True
         key = (frame.id, shape.id, unmet, pos, mask, count)
@@ -225,36 +220,6 @@ class Objects:
             else:
                 return False
         return bool(offered)
-
-    def _modest(self, frame: Frame, shape: ObjectShape, unmet: Unmet, pos: int, mask: int) -> bool:
-        """Return whether the required keys, and keys whose mere presence meets an obligation, make a whole
-        object. For objects without ordered keys. False: unknown."""
-        if pos < frame.ordered or shape.conditional:
-            return False
-        held = mask | self.frames.standing(frame, shape).free_required
-
-        def pays(alternative: Alternative) -> bool:
-            if isinstance(alternative, Without):
-                index = frame.index[alternative.key]
-                return index >= frame.ordered and not held >> index & 1
-            if isinstance(alternative, AtKey) and not alternative.literals:
-                return bool((held & ~mask) >> frame.index[alternative.key] & 1)
-            return False
-
-        while True:
-            unpaid = next((one for one in unmet if not any(map(pays, one))), None)
-            if unpaid is None:
-                return True
-            for alternative in unpaid:
-                if isinstance(alternative, AtKey) and not alternative.literals:
-                    index = frame.index[alternative.key]
-                    demand = self.frames.value(shape, alternative.key)
-                    free = index >= frame.ordered and not held >> index & 1
-                    if free and demand != NEVER and self.alive(demand):
-                        held |= 1 << index
-                        break
-            else:
-                return False
 
     def _unhindered(self, frame: Frame, shape: ObjectShape, unmet: Unmet) -> bool:
         """Return whether members that may come at any time can meet all obligations.
@@ -367,8 +332,7 @@ class Objects:
         reach = frame.index[where] if isinstance(where, str) else frame.ordered
         demands: dict[int, int] = {}
         going: list[tuple[int, Going]] = []
-        concerned = self._concerned(state) if pos == state.pos else None
-        for at, thread in enumerate(state.threads):
+        for thread in state.threads:
             j, shape, unmet = thread
             standing = self.frames.standing(frame, shape)
             if standing.last >= state.pos:
@@ -385,13 +349,6 @@ class Objects:
                 if not self._goes_on(frame, shape, unmet, pos, mask, count):
                     continue
                 going.append((demands.setdefault(demand, len(demands)), thread))
-                continue
-            keys = None if concerned is None else concerned[at]
-            if keys is not None and isinstance(where, str) and where not in keys:
-                # It owes the same after this key as before, and went on before.
-                demand = self.members.base(frame, shape, where)
-                if demand != NEVER and self.alive(demand):
-                    going.append((demands.setdefault(demand, len(demands)), thread))
                 continue
             for demand, left in self._ways(state, shape, unmet, where):
                 if self.alive(demand):
@@ -425,13 +382,6 @@ class Objects:
                 found.append((demand, unmet_after))
         return found
 
-    def _concerned(self, state: ObjectState) -> tuple[frozenset[str] | None, ...]:
-        """Return for each thread the keys that can change its obligations; None: any key can."""
-        found = state.concerned
-        if found is None:
-            found = state.concerned = tuple([_concerned(shape, unmet) for _, shape, unmet in state.threads])
-        return found
-
     def named(self, state: ObjectState) -> dict[str, int]:
         """Return the named keys that may come now, each with the place of its value."""
         frame = state.frame
@@ -442,18 +392,10 @@ class Objects:
             limit = max(limit, required[at] if at < len(required) else len(frame.names))
         found: dict[str, int] = {}
         wide = self.wide_unions.of(state.frame, state.pos, state.threads)
-        unconcerned = None if wide is not None else self._unconcerned(state)
         for index in range(state.pos, min(limit + 1, len(frame.names))):
             if index >= frame.ordered and state.mask >> index & 1:
                 continue
             name = frame.names[index]
-            if unconcerned is not None and name not in unconcerned[0]:
-                place = unconcerned[1][index]
-                if place is None:
-                    place = unconcerned[1][index] = self._unconcerned_place(state, name)
-                if place >= 0:
-                    found[name] = place
-                continue
             if wide is not None:
                 demands = wide.demands(name)
                 if demands:
@@ -463,29 +405,6 @@ class Objects:
             if moves is not None:
                 found[name] = moves[0]
         return found
-
-    def _unconcerned(self, state: ObjectState) -> tuple[Collection[str], list[int | None]] | None:
-        """Return the keys that can change the obligations of some thread, and the places of the values of all
-        others; None where every key can: keys are ordered or counted."""
-        frame = state.frame
-        if state.pos < frame.ordered:
-            return None
-        concerned: set[str] = set()
-        for keys in self._concerned(state):
-            if keys is None:
-                return None
-            concerned |= keys
-        shapes = tuple([shape.id for _, shape, _ in state.threads])
-        places = frame.unconcerned.get(shapes)
-        if places is None:
-            places = frame.unconcerned[shapes] = [None] * len(frame.names)
-        return concerned, places
-
-    def _unconcerned_place(self, state: ObjectState, name: str) -> int:
-        """Return the place of the value of a key that changes no obligation, -1 where it may not come."""
-        demands = dict.fromkeys(self.frames.value(shape, name) for _, shape, _ in state.threads)
-        live = tuple([demand for demand in demands if demand != NEVER and self.alive(demand)])
-        return self.tables.place(live) if live else -1
 
     def extra(self, state: ObjectState) -> list[tuple[Formula, Moves]]:
         """Return the classes of unnamed keys that may come now, with their moves; the frame lists them."""
@@ -631,20 +550,6 @@ class Objects:
         """Return any class of the frame, for calls of `after` in which the class makes no difference."""
         unlisted = self.frames.unlisted(frame)
         return self.frames.classes(frame)[0] if unlisted is None else unlisted.of(frozenset())
-
-
-def _concerned(shape: ObjectShape, unmet: Unmet) -> frozenset[str] | None:
-    """Return the keys that obligations and requirements name; None where members are counted, or where
-    keys are described by patterns."""
-    if shape.lo or shape.hi is not None:
-        return None
-    keys = set(shape.requires)
-    for obligation in unmet:
-        for alternative in obligation:
-            if not isinstance(alternative, (AtKey, Without)):
-                return None
-            keys.add(alternative.key)
-    return frozenset(keys)
 
 
 def _undominated(threads: Sequence[Thread]) -> tuple[Thread, ...]:

@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from contextlib import nullcontext
 from threading import Lock
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -17,7 +18,7 @@ import numpy.typing as npt
 from structgen.errors import LimitError
 from structgen.speculation.drafts.draft import NO_DRAFT, Draft, DraftTree
 from structgen.speculation.drafts.drafter import REFUSED, DraftContext, RequestFacts
-from structgen.speculation.drafts.model_rows import CausalModel, Floats, ModelRows, Tokens
+from structgen.speculation.drafts.model_rows import Floats, ModelRows, Tokens
 from structgen.tokens.token_mask import TokenMask, allocate_mask
 
 
@@ -39,7 +40,7 @@ class DraftModel:
 
     def __init__(
         self,
-        model: CausalModel,
+        model: Any,
         depth: int = 8,
         branches: int = 2,
         least: float = 0.1,

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections import OrderedDict
 from collections.abc import Container, Sequence
-from typing import Any, Final, NamedTuple, Protocol, runtime_checkable
+from typing import Any, Final, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -25,30 +25,6 @@ PASS: Final = 1 << 28
 
 _MOST_CHAIN: Final = 256
 """The most tokens of one text that are read in one pass."""
-
-
-@runtime_checkable
-class CausalModel(Protocol):
-    """The protocol of a model: `structgen.engine.model_protocol.Model`, without torch. Logits may be any
-    array that numpy reads, or a torch tensor."""
-
-    @property
-    def vocab_size(self) -> int:
-        """Width of the logits; at least the tokenizer's vocabulary."""
-        ...
-
-    @property
-    def context(self) -> int:
-        """The most tokens of a text, prompt included."""
-        ...
-
-    def prefill(self, tokens: Sequence[int]) -> tuple[Any, Any]:
-        """Return the logits [V] after a text, and its cache, which has a `copy` and `nbytes`."""
-        ...
-
-    def decode(self, tokens: Sequence[int], caches: Sequence[Any]) -> Any:
-        """Return the logits [rows, V] after one more token of each text; the caches then hold it."""
-        ...
 
 
 class _Kept(NamedTuple):
@@ -72,7 +48,7 @@ class ModelRows:
 
     def __init__(
         self,
-        model: CausalModel,
+        model: Any,
         prompt: Sequence[int],
         name: str,
         *,
@@ -80,7 +56,8 @@ class ModelRows:
         least: int = 64,
         begun: tuple[Any, Any] | None = None,
     ) -> None:
-        """`begun`: the result of the model's `prefill` for the prompt, if it was read before."""
+        """`model`: an `engine.model_protocol.Model`, of a room above: hence Any. `begun`: the result of its
+        `prefill` for the prompt, if it was read before."""
         self.name, self.count, self.reread, self.passes = name, 0, 0, 0
         self._model, self._prompt, self._most, self._least = model, list(prompt), most, least
         self._root: tuple[Floats, Any] | None = None if begun is None else (numbers(begun[0]), begun[1])
@@ -170,8 +147,8 @@ class ModelRows:
     def _rows_of_pass(self) -> int:
         """Return the most rows of one forward pass."""
         largest = max(self._largest, self._own_bytes(self._first()[1]))
-        of_memory = max(self._most // largest, self._least)
-        return max(1, min(of_memory, PASS // (8 * self._model.vocab_size)))
+        of_memory, width = max(self._most // largest, self._least), int(self._model.vocab_size)
+        return max(1, min(of_memory, PASS // (8 * width)))
 
     def _keep(self, prefix: Tokens, cache: Any) -> None:
         """Keep a cache; drop the least recently used ones while there are too many bytes."""

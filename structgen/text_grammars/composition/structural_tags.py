@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterator, Mapping
 from difflib import get_close_matches
 from typing import Any, Final, TypeAlias
 
-from structgen.errors import OptionError, UnsupportedError, options_named
+from structgen.errors import OptionError, UnsupportedError, options_named, within
 from structgen.json_grammars.schema_grammar import json_schema
 from structgen.json_text.exact_json import exact, read
 from structgen.language.ir import All, Formula, Not, Pattern
@@ -42,7 +42,6 @@ from structgen.text_grammars.composition.tag_fields import (
     some_of,
     text_of,
     texts_of,
-    within,
 )
 from structgen.text_grammars.ebnf_grammar import ebnf
 from structgen.text_grammars.free_text import text

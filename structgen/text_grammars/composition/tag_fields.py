@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
 from difflib import get_close_matches
 from typing import Any, TypeAlias
 
-from structgen.errors import OptionError, StructgenError
+from structgen.errors import OptionError
 
 Format: TypeAlias = "dict[str, Any]"
 
@@ -82,13 +81,3 @@ def count_of(value: Format, name: str, place: str) -> int | None:
     if found is not None and (isinstance(found, bool) or not isinstance(found, int) or found < 0):
         raise OptionError(f"{name} is {found!r}.", where=f"{place}/{name}", cure="Give 0 or more.")
     return found
-
-
-@contextmanager
-def within(place: str) -> Iterator[None]:
-    """Put the place of a part before that of an error in it."""
-    try:
-        yield
-    except StructgenError as error:
-        error.name_owner(place)
-        raise

@@ -22,7 +22,6 @@ import numpy as np
 from structgen.errors import OptionError, TokenizerError, options_named
 from structgen.language import checks
 from structgen.samplers.checkers import Checker
-from structgen.samplers.constraints import listed
 from structgen.samplers.problem import Problem
 from structgen.samplers.sample import SampleSettings
 from structgen.samplers.target import END, Prefix, Target
@@ -109,11 +108,11 @@ def most_probable(
     problem = Problem(model, grammar, tokenizer, name, outline, chat)
     ids = problem.ids(prompt, "prompt", settings.max_tokens)
     (rows,) = problem.rows([ids])
-    target = problem.target(rows, 1.0, settings.max_tokens, listed(checkers))
+    target = problem.target(rows, 1.0, settings.max_tokens, checkers)
     search = _Search(target, k, is_canonical=tokenisation == "canonical")
     try:
         is_over = search.run(math.inf if settings.budget is None else settings.budget, together)
-        texts = [search.told(edge) for edge in search.best()]
+        texts = [search.told(edge) for edge in search.ended[:k]]
     finally:
         target.close()
     return MostProbable(texts, is_over, search.bound(), rows.count)
@@ -139,7 +138,7 @@ class _Search:
     def __init__(self, target: Target, k: int, *, is_canonical: bool) -> None:
         self._target, self._k, self._is_canonical = target, k, is_canonical
         self._open: list[_Edge] = []
-        self._ended: list[_Edge] = []
+        self.ended: list[_Edge] = []
         """The k + 1 likeliest texts found, likeliest first."""
         self._left_out = math.inf
         """Minus the greatest log-probability of what was never opened."""
@@ -160,7 +159,7 @@ class _Search:
 
     def _worst(self) -> float:
         """Return minus the log-probability of the k-th text; infinity if there are fewer."""
-        return self._ended[self._k - 1][0] if len(self._ended) >= self._k else math.inf
+        return self.ended[self._k - 1][0] if len(self.ended) >= self._k else math.inf
 
     def _next(self, most: int) -> Iterator[tuple[Prefix, float]]:
         """Yield the likeliest open prefixes, which are then open no more."""
@@ -183,8 +182,8 @@ class _Search:
         for (prefix, before), step in zip(prefixes, steps, strict=True):
             if step.end > 0 and self._target.passes(prefix) and self._is_wanted(prefix):
                 node = _Node(prefix, [], [])
-                insort(self._ended, (before - math.log(step.end), next(self._numbers), node, END))
-                del self._ended[self._k + 1 :]
+                insort(self.ended, (before - math.log(step.end), next(self._numbers), node, END))
+                del self.ended[self._k + 1 :]
             with np.errstate(divide="ignore"):
                 logprobs = np.log(step.probabilities)
             # what is less likely than the k texts found is never opened
@@ -204,13 +203,9 @@ class _Search:
         except TokenizerError:
             return False
 
-    def best(self) -> list[_Edge]:
-        """Return the k likeliest texts found."""
-        return self._ended[: self._k]
-
     def bound(self) -> float:
         """Return the greatest log-probability that a text which is not among the best may have."""
-        others = [*self._ended[self._k :], *self._open[:1]]
+        others = [*self.ended[self._k :], *self._open[:1]]
         return -min([self._left_out, *(edge[0] for edge in others)])
 
     def told(self, edge: _Edge) -> ProbableText:

@@ -146,30 +146,25 @@ def _ends(
 ) -> list[int]:
     """Return where the span of each chosen sentence ends: at the sentence end with the most probable end
     token among those within `reach` tokens."""
-    candidates: list[tuple[int, Tokens]] = []
-    counts: list[int] = []
+    candidates: list[list[tuple[int, Tokens]]] = []
     for first in chosen:
         tokens: Tokens = ()
-        before = len(candidates)
+        own: list[tuple[int, Tokens]] = []
         for at in range(first, len(places)):
             begin = places[first][0] if at == first else places[at - 1][1]
             piece = problem.tokenizer.encode(text[begin : places[at][1]].encode())
-            if at > first and len(tokens) + len(piece) > reach:
+            if own and len(tokens) + len(piece) > reach:
                 break
             tokens = (*tokens, *piece)
-            candidates.append((places[at][1], tokens))
-        counts.append(len(candidates) - before)
-    read = problem.rows([[*ids, *tokens] for _, tokens in candidates])
+            own.append((places[at][1], tokens))
+        candidates.append(own)
+    read = iter(problem.rows([[*ids, *tokens] for own in candidates for _, tokens in own]))
     ends = np.array(sorted(problem.compiled.end_tokens), np.int64)
-    scores = [
-        float(np.logaddexp.reduce(log_law(rows.read([()])[0], 1.0, len(tokens))[ends]))
-        for rows, (_, tokens) in zip(read, candidates, strict=True)
-    ]
-    found, begin = [], 0
-    for size in counts:
-        part = scores[begin : begin + size]
-        found.append(candidates[begin + int(np.argmax(part))][0])
-        begin += size
+    found = []
+    for own in candidates:
+        laws = [log_law(next(read).read([()])[0], 1.0, len(tokens)) for _, tokens in own]
+        scores = [float(np.logaddexp.reduce(law[ends])) for law in laws]
+        found.append(own[int(np.argmax(scores))][0])
     return found
 
 

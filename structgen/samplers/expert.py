@@ -8,7 +8,6 @@ from typing import Any, Final
 
 import numpy as np
 
-from structgen.errors import OptionError
 from structgen.language import checks
 from structgen.samplers.checkers import GeneratedText
 from structgen.samplers.problem import Problem
@@ -74,25 +73,19 @@ class Expert:
         end = len(tokens)
         while end and tokens[:end] not in self._laws:
             end -= 1
-        while tokens not in self._laws:
-            prefix = tokens[:end]
-            if prefix not in self._laws:
-                above = prefix[:-1]
-                before = self._laws[above][0] + self._row(above)[prefix[-1]] if prefix else 0.0
-                if len(self._laws) >= _MOST_KEPT:
-                    self._laws.clear()
-                self._laws[prefix] = before, float(np.logaddexp.reduce(self._row(prefix)[self._ends]))
-            end += 1
+        for at in range(end, len(tokens) + 1):
+            prefix = tokens[:at]
+            if prefix in self._laws:
+                continue
+            before = self._laws[prefix[:-1]][0] + self._row(prefix[:-1])[prefix[-1]] if prefix else 0.0
+            if len(self._laws) >= _MOST_KEPT:
+                self._laws.clear()
+            self._laws[prefix] = before, float(np.logaddexp.reduce(self._row(prefix)[self._ends]))
         return self._laws[tokens]
 
     def _row(self, tokens: tuple[int, ...]) -> np.ndarray:
-        found = self._next.get(tokens)
-        if found is None:
-            (logits,) = self._rows.read([tokens])
-            if len(logits) < self.tokenizer.vocab_size:
-                raise OptionError("The row is too short.", where="model", cure="Give the model's tokenizer.")
-            found = log_law(logits, 1.0, len(tokens))
+        if tokens not in self._next:
             if len(self._next) >= 64:
                 self._next.clear()
-            self._next[tokens] = found
-        return found
+            self._next[tokens] = log_law(self._rows.read([tokens])[0], 1.0, len(tokens))
+        return self._next[tokens]
