@@ -232,7 +232,6 @@ COMMANDS: dict[str, list[str]] = {
     "generate": ["generate", "--model", "MODEL", "--prompt", "Is it so?", *_SCHEMA],
     "bulk": [*"bulk --model MODEL --prompts p.jsonl --out o.jsonl --start-over".split(), *_SCHEMA],
     "sample": ["sample", "--model", "MODEL", "--prompt", "x", "--regex", "[0-9]", "--n", "1"],
-    "explain": ["explain", "--regex", "[0-9]", "--tokenizer", "MODEL"],
     "warmup": ["warmup", "--tokenizer", "MODEL"],
     "serve": ["serve", "MODEL", "-o", "port=0"],
     "draft": ["generate", "--model", "m", "--prompt", "x", "-o", "draft_model=MODEL", *_SCHEMA],
@@ -246,7 +245,7 @@ def test_a_command_takes_a_name_or_says_what_takes_it(
     monkeypatch.setattr(uvicorn.Server, "run", lambda *_: None)
     monkeypatch.setattr(signal, "signal", lambda *_: None)  # later tests press Ctrl-C in this process
     monkeypatch.setattr(warmup, "compile_all", lambda *_: None)
-    reads_tokens = command in ("explain", "warmup")
+    reads_tokens = command == "warmup"
     if reads_tokens and name == "SERVER":
         pytest.skip("a server has no tokenizer to name")
     words = [place.name(name) if word == "MODEL" else word for word in COMMANDS[command]]

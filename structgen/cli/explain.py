@@ -19,8 +19,7 @@ if TYPE_CHECKING:
 
 
 @reads(
-    *("schema", "type", "grammar", "regex", "lines", "openai", "sentences", "seed"),
-    *("tokenizer", "json"),
+    *("schema", "type", "grammar", "regex", "lines", "openai", "sentences", "seed", "json"),
     more=("ebnf", *OF_LARK, *POLICIES),
 )
 def explain(given: Given) -> None:
@@ -52,18 +51,11 @@ def explain(given: Given) -> None:
         wanted.check()
         shown = checks.whole("lines", given.get("lines", SHOWN_LINES), 1)
         found = wanted.grammar
-        vocabulary = None
-        if "tokenizer" in given:
-            # start-up: most calls name no tokenizer
-            from structgen.engine.models import tokenizer_of
-
-            vocabulary = tokenizer_of(given.get("tokenizer"))
         of_outline = isinstance(found, JsonSchemaGrammar) or "lines" not in given
         explained: Any = structgen.explain  # which options go with which grammar it says itself
         explanation = explained(
             found,
             lines=MOST_LINES if of_outline else shown,  # of a schema so many are printed
-            tokenizer=vocabulary,
             **given.some(("openai", "sentences", "seed")),
         )
     except UnsatisfiableSchema as error:

@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from time import perf_counter
 from typing import overload
 
 from structgen.compilation.compiler import compile
 from structgen.compilation.grammar_explanation import GrammarExplanation, explain_grammar
 from structgen.compilation.schema_explanation import Costs, Explanation
-from structgen.core.compiled import CompiledGrammar
 from structgen.core.grammar import Grammar
 from structgen.errors import OptionError, options_named
 from structgen.json_grammars.schema_grammar import JsonSchemaGrammar, json_schema
@@ -18,28 +16,23 @@ from structgen.schema.explaining.outline import MOST_LINES, outline
 from structgen.schema.reading.openai import refusals
 from structgen.schema.recogniser.schema_network import SchemaNetwork
 from structgen.text_grammars.text_grammar import TextGrammar
-from structgen.tokens.tokenizer import Tokenizer, byte_tokenizer
+from structgen.tokens.tokenizer import byte_tokenizer
 
 
 @overload
-def explain(
-    grammar: JsonSchemaGrammar,
-    *,
-    lines: int = MOST_LINES,
-    openai: bool = False,
-    tokenizer: Tokenizer | None = None,
-) -> Explanation: ...
+def explain(grammar: JsonSchemaGrammar, *, lines: int = MOST_LINES, openai: bool = False) -> Explanation: ...
 
 
 @overload
-def explain(
-    grammar: TextGrammar, *, sentences: int = 0, seed: int = 0, tokenizer: Tokenizer | None = None
-) -> GrammarExplanation: ...
+def explain(grammar: TextGrammar, *, sentences: int = 0, seed: int = 0) -> GrammarExplanation: ...
 
 
 @options_named(
     "sg.explain(grammar)",
-    {"prove": "Compile a schema that asks for what a keyword rules out (docs/json-schema.md)"},
+    {
+        "prove": "Compile a schema that asks for what a keyword rules out (docs/json-schema.md)",
+        "tokenizer": "Read missing_bytes and completion(start) of sg.compile(grammar, tokenizer)",
+    },
 )
 def explain(
     grammar: Grammar,
@@ -48,12 +41,10 @@ def explain(
     openai: bool = False,
     sentences: int = 0,
     seed: int = 0,
-    tokenizer: Tokenizer | None = None,
 ) -> Explanation | GrammarExplanation:
     """Return the explanation of a JSON Schema, with at most `lines` lines of outline (`openai`: also what a
     server for OpenAI's strict structured outputs refuses), or of a grammar of texts (`sg.lark`, `sg.ebnf`,
-    `sg.regex`, and what is made of them), with `sentences` random texts that it accepts. With a `tokenizer`
-    it also says which bytes no token of it writes, and the shortest text is one that its tokens write.
+    `sg.regex`, and what is made of them), with `sentences` random texts that it accepts.
 
     A schema is compiled (against single bytes) and expanded as a whole: milliseconds for most schemas, and
     for a schema of thousands of alternatives as long as they take to be told apart. Errors: those of
@@ -66,11 +57,7 @@ def explain(
                 where="lines",
                 cure="Leave lines and openai out.",
             )
-        found = explain_grammar(grammar, sentences, seed)
-        if tokenizer is None or not tokenizer.missing_bytes:
-            return found
-        text = _shortest_written(grammar, tokenizer)
-        return replace(found, shortest=text, missing_bytes=tokenizer.missing_bytes)
+        return explain_grammar(grammar, sentences, seed)
     if not isinstance(grammar, JsonSchemaGrammar):
         raise OptionError(
             f"A {type(grammar).__name__} is not explained.",
@@ -94,9 +81,6 @@ def explain(
         sizes = compiled.sizes
         tree = outline(network, lines)
         never, whole = impossible(network, tree.demands)
-    missing: tuple[int, ...] = () if tokenizer is None else tokenizer.missing_bytes
-    if tokenizer is not None and missing:
-        smallest = _shortest_written(grammar, tokenizer)
     report = grammar.report
     return Explanation(
         report,
@@ -106,10 +90,4 @@ def explain(
         smallest,
         Costs(len({one.pointer for one in report.findings}), compile_ms, places, residues, **sizes),
         tuple(refusals(grammar.schema)) if openai else (),
-        missing,
     )
-
-
-def _shortest_written(grammar: TextGrammar | JsonSchemaGrammar, tokenizer: Tokenizer) -> str:
-    compiled: CompiledGrammar = compile(grammar, tokenizer, store=False)
-    return compiled.completion(compiled.start).decode()

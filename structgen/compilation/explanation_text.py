@@ -10,7 +10,6 @@ from rich.console import Console, RenderableType
 from rich.padding import Padding
 from rich.text import Text
 
-from structgen.printable import named_bytes
 from structgen.system.html_pages import in_cell
 
 _MOST_LISTED: Final = 50
@@ -40,12 +39,6 @@ def rows_of(texts: Iterable[str]) -> list[Text]:
 def shortened(text: str) -> str:
     """Return the shortest text of a language as far as it is printed."""
     return text if len(text) <= _SHORTEST else text[:_SHORTEST] + " …"
-
-
-def missing(some: Sequence[int]) -> Iterator[RenderableType]:
-    """Yield what is said of the bytes that no token of a vocabulary writes."""
-    title = "Bytes that no token writes by itself: texts have none of them but inside longer tokens"
-    yield from section(title, rows_of([named_bytes(some)] * bool(some)))
 
 
 class Shown:

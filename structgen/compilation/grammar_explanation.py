@@ -11,7 +11,7 @@ from typing import Any
 from rich.console import RenderableType
 from rich.text import Text
 
-from structgen.compilation.explanation_text import Shown, missing, plain_text, rows_of, section, shortened
+from structgen.compilation.explanation_text import Shown, plain_text, rows_of, section, shortened
 from structgen.errors import GrammarError, LimitError, OptionError
 from structgen.language.remarks import NO_REMARKS, Conflict
 from structgen.lark_grammars.bound.bound_lark import BoundLark
@@ -77,9 +77,6 @@ class GrammarExplanation(Shown):
     sentences: tuple[str, ...]
     """Random texts that are accepted."""
     costs: GrammarCosts
-    missing_bytes: tuple[int, ...] = ()
-    """The bytes that no token of the vocabulary writes by itself, if one was given; `shortest` is then the
-    shortest that its tokens write."""
 
     def __str__(self) -> str:
         """Return what `structgen explain` prints of it."""
@@ -123,7 +120,6 @@ def told_of_grammar(explanation: GrammarExplanation, name: str = "") -> Iterator
         ("Terminals that can never win", never_win),
     ):
         yield from section(title, rows_of(found))
-    yield from missing(explanation.missing_bytes)
     if shortest is None:
         yield Text("\nIt accepts no text.")
     else:

@@ -10,7 +10,7 @@ from rich.console import RenderableType
 from rich.text import Text
 from rich.tree import Tree
 
-from structgen.compilation.explanation_text import Shown, missing, plain_text, rows_of, section, shortened
+from structgen.compilation.explanation_text import Shown, plain_text, rows_of, section, shortened
 from structgen.printable import printable
 from structgen.schema.explaining.impossible import Impossible
 from structgen.schema.explaining.keyword_report import KeywordReport
@@ -57,9 +57,6 @@ class Explanation(Shown):
     costs: Costs
     openai: tuple[OpenAIRefusal, ...] = ()
     """What a server for OpenAI's strict structured outputs refuses, if that was asked."""
-    missing_bytes: tuple[int, ...] = ()
-    """The bytes that no token of the vocabulary writes by itself, if one was given; `smallest` is then the
-    smallest that its tokens write."""
 
     def __str__(self) -> str:
         """Return what `structgen explain` prints of it."""
@@ -86,7 +83,6 @@ class Explanation(Shown):
             "report": self.report.to_json(),
             "costs": asdict(self.costs),
             "openai": [asdict(one) for one in self.openai],
-            "missing_bytes": [*self.missing_bytes],
         }
 
 
@@ -133,7 +129,6 @@ def told_of_schema(
     if plain:
         yield Text(f"Annotations: {', '.join(plain)}", "dim")
 
-    yield from missing(explained.missing_bytes)
     size = f"{len(smallest.encode()):,} bytes"
     written = rows_of([shortened(smallest)])
     yield from section(f"The smallest one ({size})", written, most=len(written))
