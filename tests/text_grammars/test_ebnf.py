@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import pickle
+import random
 import re
 
 import pytest
@@ -12,6 +13,7 @@ from hypothesis import strategies as st
 from language_words import power, product, texts, words_of
 
 import structgen as sg
+from structgen.text_grammars.text_grammar import TextGrammar
 
 MOST = 4
 Tree = tuple[str, set[str]]
@@ -86,6 +88,32 @@ def test_meets_with_regular_expressions_are_decided() -> None:
         assert config is not None
     assert language.step(config, 97) is None
     assert bytes(language.shortest(config)) == b"bbb"
+
+
+TWO_WAYS = [
+    sg.ebnf('root ::= "z" x y\nx ::= "a" | "bbb"\ny ::= "c" | "ddddd"\n'),
+    sg.lark('start: "z" s\ns: X Y\nX: /a|bbb/\nY: /c|ddddd/\n', lexer="characters"),
+]
+
+
+@pytest.mark.parametrize("grammar", TWO_WAYS, ids=["rules", "terminals"])
+def test_the_shortest_word_of_both_may_begin_with_a_longer_part(grammar: TextGrammar) -> None:
+    language = (grammar & sg.regex("z(?:ad{5}|b{3}c)")).language(sg.Limits())
+    assert bytes(language.shortest(language.start())) == b"zbbbc"
+
+
+def test_random_rules_and_patterns_share_the_words_of_both() -> None:
+    rng = random.Random(93)
+    parts = ['"a"', '"b"', "[ab]", '"a"*', "s", "t"]
+    for _ in range(25):
+        s, t = (" | ".join(" ".join(rng.choices(parts, k=rng.randrange(1, 4))) for _ in "123") for _ in "st")
+        rules = sg.ebnf(f'root ::= "a" s | s "b"\ns ::= {s} | "b"\nt ::= {t} | "a"\n')
+        pattern = rng.choice(["(?:aa)*b*", "a*(?:bab)*", "[ab]{3,4}", "(?:a|bb)*", ".*ba.*"])
+        expected = {word for word in words_of(rules, "ab", 5) if re.fullmatch(pattern, word)}
+        try:
+            assert words_of(rules & sg.regex(pattern), "ab", 5) == expected, (s, t, pattern)
+        except sg.errors.GrammarError as error:
+            assert type(error) is sg.errors.GrammarError and not expected, (s, t, pattern)
 
 
 @settings(max_examples=settings().max_examples // 2)

@@ -21,14 +21,10 @@ from structgen.language.ir import Formula, Pattern
 from structgen.limits import Limits
 from structgen.text_grammars.context_free.parser_stacks import ROOT, Items, Stacks
 from structgen.text_grammars.context_free.rules import Rule, prepare
-from structgen.text_grammars.context_free.shortest_rests import Rests
+from structgen.text_grammars.context_free.shortest_rests import Rests, Tops
 from structgen.text_grammars.machine.language import TOKEN, Config, Language
 from structgen.text_grammars.machine.scanning import Scanner
 from structgen.text_grammars.regular_language import RegularLanguage
-
-Tops: TypeAlias = "tuple[bool, tuple[tuple[int, int], ...]]"
-"""Whether the text is a word; the stacks, each with the bundle of terminals that are read on top of it."""
-
 
 PatternLanguage: TypeAlias = Callable[[Formula, str, Limits], Language]
 """Makes the language of a pattern from its formula and its description."""
@@ -78,7 +74,7 @@ class ContextFree(Language):
         self.counts_tokens = self.scanner.counts_tokens
         self.items = Items(self.rules)
         self.stacks = Stacks(self.items, limits)
-        self.rests = Rests(self.rules, self.scanner, self.stacks)
+        self.rests = Rests(self.rules, self.scanner, self.stacks, limits)
         self._tops: dict[tuple[int, int], tuple[int, ...]] = {}
         self._fresh: dict[int, int] = {}
 
@@ -140,8 +136,9 @@ class ContextFree(Language):
         return cast(Tops, config)[0]
 
     def shortest(self, config: Config) -> Sequence[int]:
-        complete, tops = cast(Tops, config)
-        return () if complete else self.rests.shortest(tops)
+        rest = self.rests.shortest(cast(Tops, config))
+        assert rest is not None, "a configuration that no text completes"
+        return rest
 
     def expected(self, config: Config) -> list[Expected]:
         found: dict[Expected, None] = {}

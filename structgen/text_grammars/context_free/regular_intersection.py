@@ -1,7 +1,7 @@
 """`Meet`: the intersection of a language with a regular one.
 
 A configuration is a pair of theirs. Pairs without a word are left out:
-for context-free rules `product_grammars` decides, for other languages a search for the shortest common word.
+for context-free rules `shortest_rests` decides, for other languages a search for the shortest common word.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from structgen.limits import Limits
 from structgen.printable import named_bytes
 from structgen.system.public_calls import THIS_CALL
 from structgen.text_grammars.context_free.context_free_language import ContextFree
-from structgen.text_grammars.context_free.product_grammars import GOES_ON, Products
+from structgen.text_grammars.context_free.shortest_rests import GOES_ON, Rests, Tops
 from structgen.text_grammars.machine.language import TOKEN, Config, Language
 from structgen.text_grammars.machine.scanning import common_classes
 
@@ -52,8 +52,9 @@ class Meet(Language):
         self._limits = limits
         self._most, self._haste = limits.oracle_steps // haste, haste
         self._rests: dict[Pair, tuple[int, ...] | None] = {}
-        by_rules = isinstance(of, ContextFree) and not self.specials
-        self._products = Products(cast(ContextFree, of), self.filter, limits) if by_rules else None
+        self._by_rules: Rests | None = None
+        if isinstance(of, ContextFree) and not self.specials:
+            self._by_rules = Rests(of.rules, of.scanner, of.stacks, limits, filter_)
         if not self._has_words():
             raise GrammarError(
                 "No text of the grammar is one that the regular expression takes.",
@@ -126,8 +127,8 @@ class Meet(Language):
         """Return the shortest rest of a pair, or None where it has none."""
         if pair in self._rests:
             return self._rests[pair]
-        if self._products is not None:
-            self._rests[pair] = self._products.rest(pair[0], pair[1])
+        if self._by_rules is not None:
+            self._rests[pair] = self._by_rules.shortest(cast(Tops, pair[0]), pair[1])
         elif not self._goes_as_shortest(pair):
             self._search(pair)
         return self._rests[pair]

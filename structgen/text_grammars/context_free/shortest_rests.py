@@ -1,273 +1,346 @@
-"""`Rests`: shortest completions of context-free configurations, by Dijkstra's and Knuth's algorithms.
+"""`Rests`: shortest rests of context-free configurations, of all texts or of those that an automaton takes.
 
-Of equally short rests the lexicographically smallest is taken. A rest is therefore a function of the
-configuration alone, and does not depend on the order in which stacks were numbered.
+The *reach* of a symbol in a state of the automaton is the states to which the symbol's words lead, each with
+the shortest such word. It is found on demand, in the order of the words (Knuth's generalisation of Dijkstra's
+algorithm; the product is that of Bar-Hillel, Perles and Shamir). The rest of a stack is then a search over
+pairs of stacks and states. Without an automaton there is one state, None.
+
+Without an automaton, of equally short words the lexicographically smallest is taken. A rest is therefore a
+function of the configuration alone, and does not depend on the order in which stacks were numbered. With an
+automaton equally short words are many, and the first that is met is taken.
 """
 
 from __future__ import annotations
 
 import heapq
-from collections.abc import Iterable, Iterator, Sequence
-from itertools import chain
-from typing import TypeAlias
+from collections import deque
+from collections.abc import Iterator
+from itertools import count
+from typing import Final, TypeAlias
 
+from structgen.errors import LimitError
+from structgen.limits import Limits
+from structgen.system.public_calls import THIS_CALL
 from structgen.text_grammars.context_free.parser_stacks import Stacks
 from structgen.text_grammars.context_free.rules import Rules
+from structgen.text_grammars.machine.language import Config, Language
 from structgen.text_grammars.machine.scanning import Scanner
 
-Way: TypeAlias = "tuple[tuple[int, ...], int]"
-"""The beginning of a rest: its first grammar symbols, and the stack after them (-1: the end of the text)."""
+GOES_ON: Final = "Whether a text goes on"
+Tops: TypeAlias = "tuple[bool, tuple[tuple[int, int], ...]]"
+"""Whether the text is a word; the stacks, each with the bundle of terminals that are read on top of it."""
+_Place: TypeAlias = "tuple[int, Config]"
+"""A stack and a state of the automaton."""
+_Item: TypeAlias = "tuple[int, int, Config, Config]"
+"""A rule, the position of its dot, the automaton's state before the rule, the state at the dot."""
 
 
-class _Path:
-    """A path from the start of a search, and the grammar symbols that it writes; ordered by the length of its
-    word, then by the word."""
+class Word:
+    """A word made of two others, which may be too long to be written out; ordered by the length, then by the
+    symbols."""
 
-    __slots__ = ("_before", "_rests", "_symbols", "length")
+    __slots__ = ("_before", "_last", "length")
 
-    def __init__(self, rests: Rests, before: _Path | None = None, symbols: tuple[int, ...] = ()) -> None:
-        """`symbols`: at least one, unless this is the start."""
-        self._rests, self._before, self._symbols = rests, before, symbols
-        self.length: int = sum(map(rests.length_of, symbols)) + (0 if before is None else before.length)
+    def __init__(self, before: Word | None = None, last: Word | tuple[int, ...] = ()) -> None:
+        """`before`: None for the empty word alone."""
+        self._before, self._last = before, last
+        size = last.length if isinstance(last, Word) else len(last)
+        self.length: int = size if before is None else before.length + size
 
-    def __lt__(self, other: _Path) -> bool:
+    def __lt__(self, other: Word) -> bool:
         if self.length != other.length:
             return self.length < other.length
-        # only the parts behind the last common node of both paths are compared
-        one: _Path | None = self
-        two: _Path | None = other
-        left: list[tuple[int, ...]] = []
-        right: list[tuple[int, ...]] = []
+        # only the parts behind the last common word of both are compared
+        one, two = self, other
+        left: list[Word | tuple[int, ...]] = []
+        right: list[Word | tuple[int, ...]] = []
         while one is not two:
-            assert one is not None and two is not None, "ways of one search begin alike"
             if one.length >= two.length:
-                left.append(one._symbols)
+                assert one._before is not None, "all words begin with the empty one"
+                left.append(one._last)
                 one = one._before
             else:
-                right.append(two._symbols)
+                assert two._before is not None, "all words begin with the empty one"
+                right.append(two._last)
                 two = two._before
-        return _is_smaller(self._spelled(left), self._spelled(right))
+        pairs = zip(_symbols(left), _symbols(right), strict=True)
+        return next((a < b for a, b in pairs if a != b), False)
 
-    def after(self, symbols: tuple[int, ...]) -> _Path:
-        """Return this path continued by some symbols."""
-        return _Path(self._rests, self, symbols) if symbols else self
+    def after(self, last: Word) -> Word:
+        """Return this word followed by another."""
+        if not self.length:
+            return last
+        return type(self)(self, last) if last.length else self
 
-    def word(self) -> Iterator[int]:
-        """Yield the word."""
-        parts: list[tuple[int, ...]] = []
-        path: _Path | None = self
-        while path is not None:
-            parts.append(path._symbols)
-            path = path._before
-        return self._spelled(parts)
-
-    def _spelled(self, parts: list[tuple[int, ...]]) -> Iterator[int]:
-        """Yield the words of symbols, of which the last part comes first."""
-        for symbol in chain.from_iterable(reversed(parts)):
-            yield from self._rests.word(symbol)
-
-
-class _Word:
-    """A word of grammar symbols whose own words are known; ordered by length, then by the word."""
-
-    __slots__ = ("_rests", "_symbols", "length")
-
-    def __init__(self, rests: Rests, symbols: tuple[int, ...], length: int) -> None:
-        self._rests, self._symbols, self.length = rests, symbols, length
-
-    def __lt__(self, other: _Word) -> bool:
-        if self.length != other.length:
-            return self.length < other.length
-        if self._symbols == other._symbols:
-            return False
-        return _is_smaller(self._spelled(), other._spelled())
-
-    def _spelled(self) -> Iterator[int]:
-        for symbol in self._symbols:
-            yield from self._rests.spell(symbol)
+    def symbols(self) -> tuple[int, ...]:
+        """Return the word, written out."""
+        found: list[int] = []
+        pending: list[Word | tuple[int, ...]] = [self]
+        while pending:
+            top = pending.pop()
+            while isinstance(top, Word) and top._before is not None:
+                pending.append(top._last)
+                top = top._before
+            if not isinstance(top, Word):
+                found += top
+        return tuple(found)
 
 
-def _is_smaller(one: Iterable[int], other: Iterable[int]) -> bool:
-    """Return whether a word comes before another of the same length."""
-    return next((a < b for a, b in zip(one, other, strict=True) if a != b), False)
+def _symbols(pending: list[Word | tuple[int, ...]]) -> Iterator[int]:
+    """Yield the symbols of some words, of which the last comes first."""
+    while pending:
+        top = pending.pop()
+        if isinstance(top, tuple):
+            yield from top
+        elif top._before is not None:
+            pending += (top._last, top._before)
+
+
+class _AnyWord(Word):
+    """A word ordered by the length alone."""
+
+    __slots__ = ()
+
+    def __lt__(self, other: Word) -> bool:
+        return self.length < other.length
+
+
+Reach: TypeAlias = "dict[Config, Word]"
+"""State of the automaton -> the shortest word that leads there."""
 
 
 class Rests:
     """The shortest words of symbols and the shortest rests of stacks of one grammar, each computed once.
 
-    Cost: all words with the first; for a stack, a search that ends at stacks whose rests are known.
+    Cost: the words of all symbols that a state meets, with the first; for a stack, a search that ends at
+    stacks whose rests are known.
     """
 
-    def __init__(self, rules: Rules, scanner: Scanner, stacks: Stacks) -> None:
-        self._rules, self._scanner, self._stacks = rules, scanner, stacks
-        self._lengths: list[int] | None = None
-        self._best: list[int] = []
-        """For each nonterminal (the first is 0) the rule of its shortest word."""
-        self._words: dict[int, tuple[int, ...]] = {}
-        self._known: dict[int, tuple[int, Way]] = {}
-        """Stack -> the length of its shortest rest, and its beginning."""
+    def __init__(
+        self, rules: Rules, scanner: Scanner, stacks: Stacks, limits: Limits, taken: Language | None = None
+    ) -> None:
+        """`taken`: the automaton, a language without special tokens; None: every text is taken."""
+        self._rules, self._scanner, self._stacks, self._taken = rules, scanner, stacks, taken
+        self._limits, self._steps = limits, 0
+        self._empty = Word() if taken is None else _AnyWord()
+        self._longer = int(taken is not None)
+        """By how much a word must be shorter than another to be taken in its place."""
+        self._of: dict[int, list[int]] = {}
+        for index, (left, _) in enumerate(rules.rules):
+            self._of.setdefault(left, []).append(index)
+        other = bytes(256) if taken is None else taken.classes
+        pairs: dict[tuple[int, int], int] = {}
+        for byte in range(256):
+            pairs.setdefault((scanner.classes[byte], other[byte]), byte)
+        self._bytes = list(pairs.values())
+        """The first byte of each pair of classes."""
+        self._read: dict[tuple[int, Config, Config], Reach] = {}
+        self._reach: dict[tuple[int, Config], Reach] = {}
+        self._tails: dict[tuple[int, int, Config], Reach] = {}
+        self._heap: list[tuple[int, Word, int, _Item]] = []
+        self._items: dict[_Item, Word] = {}
+        self._done: set[_Item] = set()
+        self._waiting: dict[tuple[int, Config], list[tuple[_Item, Word]]] = {}
+        self._numbers = count()
+        self._known: dict[_Place, Word | None] = {}
 
-    def shortest(self, tops: Sequence[tuple[int, int]]) -> list[int]:
-        """Return the shortest rest of stacks with bundles, of several the smallest."""
-        best: tuple[int, tuple[int, ...], int] | None = None
+    def shortest(self, config: Tops, state: Config = None) -> tuple[int, ...] | None:
+        """Return the shortest rest that the grammar and the automaton both accept, of several the smallest;
+        None where there is none. Raises `LimitError` past `Limits.oracle_steps` steps with an automaton."""
+        self._steps = 0
+        complete, tops = config
+        if complete and self._accepts(state):
+            return ()
+        best: Word | None = None
         for node, bundle in tops:
-            for terminal, config in self._scanner.bundles[bundle]:
-                language = self._scanner.languages[terminal]
-                rest = tuple(language.shortest(config))
-                if not rest and config == language.start():
-                    rest = self.word(terminal)
-                if not rest:
-                    continue  # a word that goes on: its end has a stack of its own
-                after = self._stacks.push(node, terminal)
-                length = len(rest) + self.length(after)
-                if best is not None and length == best[0]:
-                    known = chain(best[1], self._symbols(best[2]))
-                    if not _is_smaller(chain(rest, self._symbols(after)), known):
+            for terminal, at in self._scanner.bundles[bundle]:
+                for after, word in self._terminal(terminal, at, state).items():
+                    if best is not None and best.length < word.length + self._longer:
                         continue
-                if best is None or length <= best[0]:
-                    best = length, rest, after
-        assert best is not None, "a configuration that no text completes"
-        return [*best[1], *self.rest(best[2])]
+                    rest = self._rest((self._stacks.push(node, terminal), after))
+                    whole = None if rest is None else word.after(rest)
+                    if whole is not None and (best is None or whole < best):
+                        best = whole
+        return None if best is None else best.symbols()
 
-    def length(self, node: int) -> int:
-        """Return how long the shortest rest of a stack is."""
-        if node not in self._known:
-            self._search(node)
-        return self._known[node][0]
+    def _made(self, symbols: tuple[int, ...]) -> Word:
+        return type(self._empty)(self._empty, symbols)
 
-    def rest(self, node: int) -> list[int]:
-        """Return the shortest rest of a stack, of several the smallest."""
-        return list(self._symbols(node))
+    def _accepts(self, state: Config) -> bool:
+        return self._taken is None or self._taken.accepts(state)
 
-    def _symbols(self, node: int) -> Iterator[int]:
-        while node >= 0:
-            self.length(node)
-            symbols, node = self._known[node][1]
-            for symbol in symbols:
-                yield from self.word(symbol)
+    def _count(self, spent: int = 1) -> None:
+        if self._taken is None:
+            return
+        self._steps += 1
+        THIS_CALL.spend(spent, self._limits, GOES_ON)
+        if self._steps > self._limits.oracle_steps:
+            raise LimitError(
+                f"Whether a text goes on cannot be told within {self._limits.oracle_steps} steps.",
+                limit="oracle_steps",
+            )
 
-    def _search(self, start: int) -> None:
-        """Find the rest of a stack and of the stacks on its path, comparing all shortest paths."""
-        stacks, items = self._stacks, self._stacks.items
-        known = self._known
-        begun = _Path(self)
-        paths = {start: begun}
-        heap: list[tuple[_Path, int]] = [(begun, start)]
-        came: dict[int, tuple[int, tuple[int, ...]]] = {}
-        best, last = -1, -1
+    def _rest(self, start: _Place) -> Word | None:
+        """Return the shortest rest of a stack from a state, or None."""
+        known, stacks, items = self._known, self._stacks, self._stacks.items
+        if start in known:
+            return known[start]
+        paths = {start: self._empty}
+        came: dict[_Place, tuple[_Place, Word]] = {}
+        heap = [(0, self._empty, 0, start)]
+        best: Word | None = None
+        last = start
         while heap:
-            path, node = heapq.heappop(heap)
-            if path is not paths[node]:
+            _, path, _, place = heapq.heappop(heap)
+            if path is not paths[place]:
                 continue
-            if 0 <= best < path.length:
+            if best is not None and best.length < path.length + self._longer:
                 break
-            state = stacks.states[node]
-            if node in known or items.accepts(state):
-                if node not in known:
-                    known[node] = (0, ((), -1))
-                total = path.length + known[node][0]
-                if total == best:
-                    least = chain(paths[last].word(), self._symbols(last))
-                    if not _is_smaller(chain(path.word(), self._symbols(node)), least):
-                        continue
-                if best < 0 or total <= best:
-                    best, last = total, node
+            top, at = place
+            state = stacks.states[top]
+            rest = known.get(place)
+            if rest is None and items.accepts(state) and self._accepts(at):
+                rest = known[place] = self._empty
+            if rest is not None:
+                whole = path.after(rest)
+                if best is None or whole < best:
+                    best, last = whole, place
                 continue
+            targets = 0
             for rule, dot in items.kernels[state]:
-                left, right = self._rules.rules[rule]
-                more = right[dot:]
-                further = path.after(more)
-                for under in stacks.under(node, dot):
-                    after = stacks.push(under, left)
-                    if after not in paths or further < paths[after]:
-                        paths[after] = further
-                        came[after] = (node, more)
-                        heapq.heappush(heap, (further, after))
-        assert last >= 0, "a stack that no text completes"
-        node = last
-        while node != start:
-            before, more = came[node]
-            known[before] = (best - paths[before].length, (more, node))
-            node = before
-
-    def length_of(self, symbol: int) -> int:
-        """Return how long the shortest word of a symbol is."""
-        return self._all_lengths()[symbol]
-
-    def word(self, symbol: int) -> tuple[int, ...]:
-        """Return the shortest word of a symbol."""
-        known = self._words.get(symbol)
-        if known is not None:
-            return known
-        self._all_lengths()
-        return self.spell(symbol)
-
-    def spell(self, symbol: int) -> tuple[int, ...]:
-        """Return the shortest word of a symbol whose rule is known, and those of the symbols in it."""
-        found: list[int] = []
-        pending = [symbol]
-        while pending:
-            top = pending.pop()
-            if top in self._words:
-                found += self._words[top]
-            elif top < self._rules.terminals:
-                found += self._word_of(top)
-            else:
-                pending += reversed(self._rules.rules[self._best[top - self._rules.terminals]][1])
-        if symbol not in self._words:
-            self._words[symbol] = tuple(found)
-        return self._words[symbol]
-
-    def _word_of(self, terminal: int) -> tuple[int, ...]:
-        """Return the shortest word of a terminal that is not empty, of several the smallest."""
-        if terminal not in self._words:
-            self._words[terminal] = tuple(self._shortest_of(terminal))
-        return self._words[terminal]
-
-    def _shortest_of(self, terminal: int) -> Iterable[int]:
-        language = self._scanner.languages[terminal]
-        start = language.start()
-        word: Iterable[int] = language.shortest(start)
-        if word:
-            return word
-        best: tuple[int, ...] | None = None
-        for symbol in self._scanner.symbols(terminal):
-            after = language.step(start, symbol)
-            if after is not None:
-                rest = (symbol, *language.shortest(after))
-                if best is None or (len(rest), rest) < (len(best), best):
-                    best = rest
-        assert best is not None, "a terminal without words"
-        return best
-
-    def _all_lengths(self) -> list[int]:
-        if self._lengths is None:
-            rules, terminals = self._rules.rules, self._rules.terminals
-            count = len(self._rules.names)
-            lengths = [-1] * count
-            self._best = [-1] * (count - terminals)
-            missing = [len(right) for _, right in rules]
-            sums = [0] * len(rules)
-            waiting: dict[int, list[int]] = {}
-            for index, (_, right) in enumerate(rules):
-                for symbol in right:
-                    waiting.setdefault(symbol, []).append(index)
-            heap: list[tuple[_Word, int, int]] = []
-            for terminal in range(terminals):
-                word = _Word(self, (terminal,), len(self._word_of(terminal)))
-                heapq.heappush(heap, (word, terminal, -1))
-            while heap:
-                word, symbol, rule = heapq.heappop(heap)
-                if lengths[symbol] >= 0:
+                if rule < 0:
                     continue
-                lengths[symbol] = word.length
-                if symbol >= terminals:
-                    self._best[symbol - terminals] = rule
-                for index in waiting.get(symbol, ()):
-                    missing[index] -= 1
-                    sums[index] += word.length
-                    if missing[index] == 0:
-                        left, right = rules[index]
-                        heapq.heappush(heap, (_Word(self, right, sums[index]), left, index))
-            self._lengths = lengths
-        return self._lengths
+                left = self._rules.rules[rule][0]
+                for after, more in self._tail(rule, dot, at).items():
+                    further = path.after(more)
+                    for under in stacks.under(top, dot):
+                        target = (stacks.push(under, left), after)
+                        targets += 1
+                        if known.get(target, self._empty) is None:
+                            continue
+                        met = paths.get(target)
+                        if met is None or further < met:
+                            paths[target] = further
+                            came[target] = place, more
+                            heapq.heappush(heap, (further.length, further, next(self._numbers), target))
+            self._count(1 + targets // 2)
+        if best is None:
+            known.update(dict.fromkeys(paths))
+            return None
+        while last != start:
+            before, more = came[last]
+            rest = known[last]
+            assert rest is not None, "it is on the way to an end"
+            known[before] = more.after(rest)
+            last = before
+        return known[start]
+
+    def _tail(self, rule: int, dot: int, state: Config) -> Reach:
+        """Return the reach of what stands behind the dot of a rule."""
+        key = rule, dot, state
+        found = self._tails.get(key)
+        if found is None:
+            found = {state: self._empty}
+            for symbol in self._rules.rules[rule][1][dot:]:
+                further: Reach = {}
+                for at, word in found.items():
+                    for after, more in self._reach_of(symbol, at).items():
+                        longer = word.after(more)
+                        if after not in further or longer < further[after]:
+                            further[after] = longer
+                found = further
+            self._tails[key] = found
+        return found
+
+    def _reach_of(self, symbol: int, state: Config) -> Reach:
+        """Return the states that a symbol's words lead to."""
+        if symbol < self._rules.terminals:
+            return self._terminal(symbol, self._scanner.languages[symbol].start(), state)
+        self._open((symbol, state))
+        self._settle()
+        return self._reach[symbol, state]
+
+    def _open(self, key: tuple[int, Config]) -> Reach:
+        """Return what is known of the reach of a nonterminal, which is wanted from now on."""
+        if key not in self._reach:
+            for rule in self._of[key[0]]:
+                self._push((rule, 0, key[1], key[1]), self._empty, self._empty)
+            self._reach[key] = {}
+        return self._reach[key]
+
+    def _push(self, item: _Item, before: Word, last: Word) -> None:
+        """Add an item with its word, of two parts, if it is new or the word is smaller."""
+        known = self._items.get(item)
+        if known is not None and known.length < before.length + last.length + self._longer:
+            return
+        word = before.after(last)
+        if known is None or word < known:
+            self._items[item] = word
+            heapq.heappush(self._heap, (word.length, word, next(self._numbers), item))
+
+    def _settle(self) -> None:
+        """Find the words of all that is wanted. An item is done last, so that an interrupted call goes on."""
+        while self._heap:
+            _, word, _, item = self._heap[0]
+            if item in self._done:
+                heapq.heappop(self._heap)
+                continue
+            self._count()
+            rule, dot, before, now = item
+            left, right = self._rules.rules[rule]
+            if dot == len(right):
+                key = left, before
+                if now not in self._reach[key]:
+                    self._reach[key][now] = word
+                    for (rule, dot, start, _), begun in self._waiting.get(key, ()):
+                        self._push((rule, dot + 1, start, now), begun, word)
+            else:
+                symbol = right[dot]
+                if symbol < self._rules.terminals:
+                    found = self._reach_of(symbol, now)
+                else:
+                    found = self._open((symbol, now))
+                    self._waiting.setdefault((symbol, now), []).append((item, word))
+                for after, more in found.items():
+                    self._push((rule, dot + 1, before, after), word, more)
+            self._done.add(item)
+
+    def _terminal(self, terminal: int, at: Config, state: Config) -> Reach:
+        """Return the states to which the non-empty rests of a terminal lead; of a word that goes on, without
+        an automaton, none: its end has a stack of its own."""
+        key = (terminal, at, state)
+        known = self._read.get(key)
+        if known is None:
+            language = self._scanner.languages[terminal]
+            if self._taken is None:
+                rest = tuple(language.shortest(at))
+                if not rest and at == language.start():
+                    steps = [(one, language.step(at, one)) for one in self._scanner.symbols(terminal)]
+                    rests = [(one, *language.shortest(to)) for one, to in steps if to is not None]
+                    rest = min(rests, key=lambda rest: (len(rest), rest))
+                known = {state: self._made(rest)} if rest else {}
+            else:
+                known = self._search(language, self._taken, (at, state))
+            self._read[key] = known
+        return known
+
+    def _search(self, language: Language, taken: Language, start: tuple[Config, Config]) -> Reach:
+        """Return the states to which non-empty rests of a terminal's configuration lead, by all pairs."""
+        found: Reach = {}
+        words: dict[tuple[Config, Config], tuple[int, ...]] = {start: ()}
+        queue = deque(words)
+        while queue:
+            pair = queue.popleft()
+            self._count(1 + len(self._bytes) // 4)
+            for symbol in self._bytes:
+                right = taken.step(pair[1], symbol)
+                left = None if right is None else language.step(pair[0], symbol)
+                if left is None or right is None:
+                    continue
+                longer = (*words[pair], symbol)
+                if right not in found and language.accepts(left):
+                    found[right] = self._made(longer)
+                if (left, right) not in words:
+                    words[left, right] = longer
+                    queue.append((left, right))
+        return found
