@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 
 @reads(
-    *("schema", "type", "grammar", "regex", "lines", "openai", "prove", "sentences", "seed"),
+    *("schema", "type", "grammar", "regex", "lines", "openai", "sentences", "seed"),
     *("tokenizer", "json"),
     more=("ebnf", *OF_LARK, *POLICIES),
 )
@@ -64,7 +64,7 @@ def explain(given: Given) -> None:
             found,
             lines=MOST_LINES if of_outline else shown,  # of a schema so many are printed
             tokenizer=vocabulary,
-            **given.some(("openai", "prove", "sentences", "seed")),
+            **given.some(("openai", "sentences", "seed")),
         )
     except UnsatisfiableSchema as error:
         refuse(error, "json" in given, 1)

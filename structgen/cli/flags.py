@@ -43,6 +43,7 @@ RENAMED: Final[Mapping[str, str]] = {
 """Flags of before by the names that their options have in Python."""
 GONE: Final[Mapping[str, Mapping[str, str]]] = {
     "check": {"color": "Set the variable FORCE_COLOR=1 or NO_COLOR=1"},
+    "explain": {"prove": "Compile a schema that asks for what a keyword rules out (docs/json-schema.md)"},
     "infill": {"tokens_per_step": "Write --scheduler left-to-right for one token in a step"},
     "sample-report": {
         "false_accepts": "Of accepted texts a / (a + (1 - a) f) are right, of all a = (Z - f) / (1 - f)"
@@ -128,7 +129,6 @@ FLAGS: Final[dict[str, Flag]] = {
     # --- explain --------------------------------------------------------------------------------------------
     "lines": Flag(int, "Lines that tell what a document is.  [default: 400]", least=1),
     "openai": Flag(bool, "Also what a server for OpenAI's strict outputs refuses."),
-    "prove": Flag(bool, "Also look for constraints that the rest of the schema makes idle."),
     "sentences": Flag(int, "Random texts of a grammar.  [default: 0]", least=0),
     "tokenizer": Flag(
         Path, "Also which bytes this tokenizer lacks: a file, a folder, or the name of a model."

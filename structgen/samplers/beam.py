@@ -227,12 +227,13 @@ class Beam:
             scores.append(found[alive])
         owner, slot = np.concatenate(owners), np.concatenate(slots)
         score = np.concatenate(scores)
+        ready: dict[int, BeamParticle] = {}
         while True:
             total = float(score.sum())
             if not total > 0:
                 return []
             chances = np.minimum(score * (width / total), 1.0)
-            refused = self._refused(particles, owner, slot, chances)
+            refused = self._refused(particles, owner, slot, chances, ready)
             if not refused:
                 break
             score[refused] = 0.0
@@ -241,7 +242,7 @@ class Beam:
         if not self._read_again([one for one in rests if one.spare is None], afford):
             return None
         following = (
-            self._following(particles[owner[at]], int(slot[at]), float(chances[at]), step)
+            self._following(particles[owner[at]], int(slot[at]), float(chances[at]), step, ready.get(at))
             for at in drawn.tolist()
         )
         return [one for one in following if one is not None]
@@ -260,13 +261,25 @@ class Beam:
         return np.append(np.clip(guesses - node.lowers, _FLOOR * room, room), max(rest, _FLOOR))
 
     def _refused(
-        self, particles: Sequence[BeamParticle], owner: Ids, slot: Ids, chances: Floats
+        self,
+        particles: Sequence[BeamParticle],
+        owner: Ids,
+        slot: Ids,
+        chances: Floats,
+        ready: dict[int, BeamParticle],
     ) -> list[int]:
-        """Return the likely candidates that a checker refuses. The target remembers the others."""
+        """Return the likely candidates that a checker refuses; store the particles of the others."""
         if not self._target.checkers:
             return []
-        likely = np.flatnonzero((chances >= _CHECKED) & (slot != REST)).tolist()
-        return [at for at in likely if self._frontier.extend(particles[owner[at]], int(slot[at])) is None]
+        refused = []
+        for at in np.flatnonzero((chances >= _CHECKED) & (slot != REST)).tolist():
+            if at not in ready:
+                after = self._frontier.extend(particles[owner[at]], int(slot[at]))
+                if after is None:
+                    refused.append(at)
+                else:
+                    ready[at] = after
+        return refused
 
     def _drawn(self, chances: Floats) -> Ids:
         """Return the kept candidates: those above the threshold, and a systematic draw of the others."""
@@ -292,7 +305,9 @@ class Beam:
         tokens, shares, at = node.beyond(step, self._random.random(), len(node.tokens))
         one.spare = int(tokens[at]), float(shares[at] / shares.sum())
 
-    def _following(self, one: BeamParticle, slot: int, chance: float, step: int) -> BeamParticle | None:
+    def _following(
+        self, one: BeamParticle, slot: int, chance: float, step: int, after: BeamParticle | None
+    ) -> BeamParticle | None:
         """Return the particle of a drawn candidate; None if a checker refuses it."""
         value, draw = float(one.guesses[-1 if slot == REST else slot]), one.draw
         is_sure, share = chance >= 1.0 and slot != REST, 1.0
@@ -302,7 +317,7 @@ class Beam:
             # One that a checker refuses is a draw too, of no mass.
             self.draws.append(ChanceDraw(step, draw, chance * share))
             draw = len(self.draws) - 1
-        after = self._frontier.extend(one, slot)
+        after = after or self._frontier.extend(one, slot)
         if after is not None:
             after.log_multiplier -= math.log(chance)
             after.log_multiplier -= math.log(share)
