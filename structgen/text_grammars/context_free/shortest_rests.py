@@ -15,7 +15,7 @@ from __future__ import annotations
 import heapq
 from collections import deque
 from collections.abc import Iterator
-from itertools import count
+from itertools import chain, count
 from typing import Final, TypeAlias
 
 from structgen.errors import LimitError
@@ -74,26 +74,25 @@ class Word:
 
     def symbols(self) -> tuple[int, ...]:
         """Return the word, written out."""
-        found: list[int] = []
-        pending: list[Word | tuple[int, ...]] = [self]
-        while pending:
-            top = pending.pop()
-            while isinstance(top, Word) and top._before is not None:
-                pending.append(top._last)
-                top = top._before
-            if not isinstance(top, Word):
-                found += top
-        return tuple(found)
+        return tuple(_symbols([self]))
 
 
 def _symbols(pending: list[Word | tuple[int, ...]]) -> Iterator[int]:
-    """Yield the symbols of some words, of which the last comes first."""
+    """Return the symbols of some words, of which the last comes first."""
+    return chain.from_iterable(_pieces(pending))
+
+
+def _pieces(pending: list[Word | tuple[int, ...]]) -> Iterator[tuple[int, ...]]:
     while pending:
         top = pending.pop()
-        if isinstance(top, tuple):
-            yield from top
-        elif top._before is not None:
-            pending += (top._last, top._before)
+        while isinstance(top, Word):
+            before = top._before
+            if before is not None and before.length:
+                pending.append(top._last)
+                top = before
+            else:
+                top = top._last
+        yield top
 
 
 class _AnyWord(Word):
