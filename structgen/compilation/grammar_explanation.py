@@ -48,8 +48,6 @@ class GrammarCosts:
     parser_states: int = 0
     contexts: int = 0
     """Sets of terminals that the lexer looks for; 0 without a lexer."""
-    lexer_states: int = 0
-    """States of lexemes, or of patterns, that were met until the shortest text was known."""
     load_ms: float = 0.0
     """What `sg.lark` took, lark's own loading or the reading of what was kept of it."""
     language_ms: float = 0.0
@@ -148,7 +146,6 @@ def explain_grammar(grammar: TextGrammar, sentences: int = 0, seed: int = 0) -> 
     unproductive: tuple[str, ...] = ()
     costs = GrammarCosts(
         parser_states=sizes.get("parser_states", 0),
-        lexer_states=sizes.get("string_states", 0),
         language_ms=language_ms,
     )
     if isinstance(grammar, BoundLark | LarkGrammar):
@@ -167,7 +164,6 @@ def explain_grammar(grammar: TextGrammar, sentences: int = 0, seed: int = 0) -> 
             rules=len(rules),
             parser_states=len(tables.actions),
             contexts=len(tables.contexts),
-            lexer_states=sizes.get("lexer_states", 0),
             load_ms=lark.load_ms,
         )
     elif isinstance(grammar, RulesGrammar):
