@@ -3,18 +3,19 @@
     python bench/bench_loss.py PATH [--sample 500] [--seed 0] [--jobs 2] [--progress FILE]
 
 PATH is a folder or file of MaskBench; without it the environment's STRUCTGEN_MASKBENCH, and without that
-nothing is looked at. For each keyword of each place that a schema's root reaches, a schema is compiled that
-asks for a value of the one without it and no value of the one with it, and the reverse (widest policies). The
-shortest such value is a *witness*: the machine and jsonschema-rs must tell the two schemas apart on it. Where
-no value is left, jsonschema-rs is tried on all values at hand, for the whole document and for the keyword's
-own place.
+nothing is looked at. For each keyword of each place that a schema's root reaches, the schema is read with it
+and without it (widest policies) into one network, and the liveness oracle is asked for a value that only one
+of the two takes: a *witness*. Where it finds one, the machine and jsonschema-rs must tell the two schemas
+apart on it. Where it says that there is none, jsonschema-rs is tried on all values at hand, for the whole
+document and for the keyword's own place.
 Prints how many keywords came to what, and writes it to bench/results/loss-DATE.csv:
 
 changed      a witness was found, and jsonschema-rs tells the two schemas apart too (or does not read it)
 needed       without the keyword it is no schema: a reference would lead nowhere
 annotation   nothing changes, and the report says so: it is no constraint
-redundant    nothing changes, and the report says so: a constraint that its own place makes idle
-implied      nothing changes, and the report says enforced: the rest of the schema asks as much
+redundant    nothing changes, and the report says so: a constraint that its own place makes idle, or the rest
+             of the schema, as a proof of `structgen explain --prove` shows
+implied      nothing changes, as the oracle proves, and the report says enforced: so long a proof it skips
 local        the language of the keyword's place changes; about the whole document the oracle did not decide
 disputed     a witness was found, and the judges see no difference on it
 unknown      not decided within the limits, or in time
@@ -35,8 +36,7 @@ import sys
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from copy import copy
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from types import FrameType
 from typing import Any
@@ -46,8 +46,11 @@ from judging import Outcome, Question, run
 from violators import parts, violators
 
 import structgen as sg
-from structgen.json_text.exact_json import read, unescape, write
+from structgen.compilation.implied_constraints import proved
+from structgen.json_grammars.plain_network import network_of
+from structgen.json_text.exact_json import read, write
 from structgen.maskbench.readers import Case, select
+from structgen.schema.explaining import schema_difference
 from structgen.schema.explaining.keyword_report import Finding, KeywordReport, KeywordStanding
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "tests" / "oracles"))
@@ -63,6 +66,8 @@ LEFT = "left"
 
 _POOL = 160
 """Values of a schema on which the judge is tried where the engine sees no difference."""
+_PROOFS = 30
+"""So many times the time of a question may be taken by all proofs of a schema."""
 _LATE = 3
 """Questions about a schema that may take too long, before the others get a tenth of the time."""
 
@@ -127,7 +132,7 @@ class Subject:
     """One schema, and the questions about its keywords."""
 
     def __init__(self, schema: str, instances: Sequence[Any], seconds: float = 2.0) -> None:
-        """`instances`: values from which the judge's are made; `seconds`: for one question."""
+        """`instances`: values from which the judge's are made; `seconds`: for one question to the oracle."""
         self.value = read(schema)
         self.plain = json.loads(schema)
         self.seconds = seconds
@@ -141,13 +146,28 @@ class Subject:
         self._local: dict[str, Judge] = {}
         self._late = 0
         """Questions that took too long."""
+        self._begin()
+
+    def _begin(self) -> None:
+        """Make the network, new where a question was broken off in the midst of it."""
+        document = self.grammar.document()
+        self.twins = schema_difference.SchemaDifference(document, network_of(document))
+
+    def prove(self, findings: Sequence[Finding]) -> Sequence[Finding]:
+        """Return findings as `structgen explain --prove` has them; as they are where that takes too long."""
+        report = replace(self.report, findings=tuple(findings))
+        try:
+            with at_most(_PROOFS * self.seconds):
+                return proved(self.grammar, report, network_of).findings
+        except TimeUpError:
+            return findings
 
     def verdict(self, finding: Finding) -> Verdict:
         """Delete one keyword, and say what becomes of the language; one that takes too long is unknown."""
         if not finding.pointer.startswith("#"):
             return Verdict(finding.pointer, finding.keyword, UNKNOWN, "stands in another document")
-        without = _without(self.value, finding.pointer, finding.keyword)
-        plain = _without(self.plain, finding.pointer, finding.keyword)
+        without = schema_difference.without(self.value, finding.pointer, finding.keyword)
+        plain = schema_difference.without(self.plain, finding.pointer, finding.keyword)
         seconds = self.seconds if self._late < _LATE else self.seconds / 10
         why = f"took more than {seconds:g} s"
         try:
@@ -155,7 +175,10 @@ class Subject:
                 return self._told(finding, without, plain)
         except TimeUpError:
             self._late += 1
+            self._begin()
         except sg.errors.LimitError as error:
+            # Automata that other questions made fill the same room.
+            self._begin()
             why = str(error)
         try:
             with at_most(self.seconds):
@@ -171,11 +194,10 @@ class Subject:
             finding.standing
         )
         try:
-            sg.json_schema(write(without), **sg.WIDEST)
+            witness = self._witness(without)
         except sg.errors.SchemaError as error:
             # A schema that only this keyword kept from being wrong: a place that others refer to.
             return found(NEEDED, error.what)
-        witness = self._witness(without)
         if witness is not None:
             if idle:
                 return found(UNTRUE, finding.why, witness)
@@ -186,11 +208,11 @@ class Subject:
         return found(idle or IMPLIED, finding.why)
 
     def _changed(self, found: Callable[..., Verdict], without: Any, plain: Any, witness: str) -> Verdict:
-        """Hold the machine and the judges to a witness."""
+        """Hold the machine and the judges to a witness of the oracle."""
         text = witness.encode("utf-8", "surrogatepass")
         other = self._compiled(sg.json_schema(write(without), **sg.WIDEST))
         if accepts(self.compiled, text) == accepts(other, text):
-            return found(SILENT, "the machine does not tell the two apart", witness)
+            return found(SILENT, "the machine does not tell what the oracle tells", witness)
         try:
             value = readable(witness)
         except ValueError:
@@ -213,7 +235,7 @@ class Subject:
                 text = json.dumps(value)
                 same = accepts(self.compiled, text.encode()) == accepts(other, text.encode())
                 kind = SILENT if same else CHANGED
-                return Verdict(finding.pointer, finding.keyword, kind, "no witness", text)
+                return Verdict(finding.pointer, finding.keyword, kind, "no witness of the oracle", text)
         witness = self._witness(without, finding.pointer)
         if witness is not None:
             value = readable(witness)
@@ -228,8 +250,9 @@ class Subject:
         here = self._local.get(finding.pointer)
         if here is None:
             here = self._local[finding.pointer] = Judge(self.plain, finding.pointer)
-        raw = _at(self.plain, finding.pointer)
-        values = itertools.chain(violators(finding.keyword, raw), self.parts, self.pool)
+        raw = self.twins.places[finding.pointer].raw
+        assert isinstance(raw, dict)
+        values = itertools.chain(violators(finding.keyword, json.loads(write(raw))), self.parts, self.pool)
         text = _first(here, Judge(plain, finding.pointer), values)
         if not text:
             return ""
@@ -261,44 +284,19 @@ class Subject:
     def _witness(self, without: Any, pointer: str = "#") -> str | None:
         """Return the shortest text of a value that one of the schemas takes and the other does not, or of
         such a value of one place."""
-        for one, other in ((without, self.value), (self.value, without)):
-            root = {"allOf": [{"$ref": f"urn:one{_fragment(pointer)}"}]}
-            root["allOf"].append({"not": {"$ref": f"urn:other{_fragment(pointer)}"}})
-            resources = {"urn:one": one, "urn:other": other}
-            compiled = self._compiled(sg.json_schema(root, resources=resources, **sg.WIDEST))
-            if compiled is not None:
-                return compiled.completion(compiled.start).decode("utf-8", "surrogatepass")
-        return None
-
-
-def _without(value: Any, pointer: str, keyword: str) -> Any:
-    """Return a schema without a keyword at a place (`#/properties/a`); places off the path are shared."""
-    root = here = copy(value)
-    for step in map(unescape, pointer.split("/")[1:]):
-        at = int(step) if isinstance(here, list) else step
-        here[at] = copy(here[at])
-        here = here[at]
-    del here[keyword]
-    return root
-
-
-def _at(value: Any, pointer: str) -> Any:
-    """Return the schema at a place."""
-    for step in map(unescape, pointer.split("/")[1:]):
-        value = value[int(step) if isinstance(value, list) else step]
-    return value
-
-
-def _fragment(pointer: str) -> str:
-    """Return a place as the end of a reference."""
-    return "#" + quote(pointer[1:], safe="/~!$&'()*+,;=:@?")
+        demand = self.twins.difference(self.grammar.document(without), pointer)
+        if demand is None:
+            return None
+        text = self.twins.network.oracle.text(demand)
+        assert text is not None, "a demand that some value meets has a shortest text"
+        return text.flat().decode("utf-8", "surrogatepass")
 
 
 def _place(schema: Any, pointer: str) -> Any:
     """Return the schema that refers to a place (`#/properties/a`) of the resource urn:schema, in its
     dialect."""
     dialect = {key: schema[key] for key in ("$schema",) if isinstance(schema, dict) and key in schema}
-    return {**dialect, "$ref": f"urn:schema{_fragment(pointer)}"}
+    return {**dialect, "$ref": "urn:schema#" + quote(pointer[1:], safe="/~!$&'()*+,;=:@?")}
 
 
 def _first(one: Judge, other: Judge, values: Any) -> str:
@@ -352,9 +350,9 @@ class Loss(Question):
         findings = subject.report.findings
         chosen = findings[:: -(-len(findings) // most)] if findings else ()
         outcome.count(LEFT, "count", len(findings) - len(chosen))
-        for finding in chosen:
+        for finding in subject.prove(chosen):
             one = subject.verdict(finding)
-            if one.kind in (CHANGED, ANNOTATION, REDUNDANT, IMPLIED):
+            if one.kind in ("changed", "annotation", "redundant"):
                 outcome.count(one.kind, "count")
             else:
                 place = f"{one.pointer}/{one.keyword}"

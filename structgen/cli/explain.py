@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 
 @reads(
-    *("schema", "type", "grammar", "regex", "lines", "openai", "sentences", "seed", "json"),
+    *("schema", "type", "grammar", "regex", "lines", "openai", "prove", "sentences", "seed", "json"),
     more=("ebnf", *OF_LARK, *POLICIES),
 )
 def explain(given: Given) -> None:
@@ -56,7 +56,7 @@ def explain(given: Given) -> None:
         explanation = explained(
             found,
             lines=MOST_LINES if of_outline else shown,  # of a schema so many are printed
-            **given.some(("openai", "sentences", "seed")),
+            **given.some(("openai", "prove", "sentences", "seed")),
         )
     except UnsatisfiableSchema as error:
         refuse(error, "json" in given, 1)

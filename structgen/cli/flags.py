@@ -44,7 +44,6 @@ RENAMED: Final[Mapping[str, str]] = {
 GONE: Final[Mapping[str, Mapping[str, str]]] = {
     "check": {"color": "Set the variable FORCE_COLOR=1 or NO_COLOR=1"},
     "explain": {
-        "prove": "Compile a schema that asks for what a keyword rules out (docs/json-schema.md)",
         "tokenizer": "Read missing_bytes and completion(start) of sg.compile(grammar, tokenizer) in Python",
     },
     "infill": {"tokens_per_step": "Write --scheduler left-to-right for one token in a step"},
@@ -132,6 +131,7 @@ FLAGS: Final[dict[str, Flag]] = {
     # --- explain --------------------------------------------------------------------------------------------
     "lines": Flag(int, "Lines that tell what a document is.  [default: 400]", least=1),
     "openai": Flag(bool, "Also what a server for OpenAI's strict outputs refuses."),
+    "prove": Flag(bool, "Also look for constraints that the rest of the schema makes idle."),
     "sentences": Flag(int, "Random texts of a grammar.  [default: 0]", least=0),
     # --- infill ---------------------------------------------------------------------------------------------
     "infill model": Flag(

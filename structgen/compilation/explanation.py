@@ -7,9 +7,11 @@ from typing import overload
 
 from structgen.compilation.compiler import compile
 from structgen.compilation.grammar_explanation import GrammarExplanation, explain_grammar
+from structgen.compilation.implied_constraints import proved
 from structgen.compilation.schema_explanation import Costs, Explanation
 from structgen.core.grammar import Grammar
 from structgen.errors import OptionError, options_named
+from structgen.json_grammars.plain_network import network_of
 from structgen.json_grammars.schema_grammar import JsonSchemaGrammar, json_schema
 from structgen.schema.explaining.impossible import impossible
 from structgen.schema.explaining.outline import MOST_LINES, outline
@@ -20,7 +22,9 @@ from structgen.tokens.tokenizer import byte_tokenizer
 
 
 @overload
-def explain(grammar: JsonSchemaGrammar, *, lines: int = MOST_LINES, openai: bool = False) -> Explanation: ...
+def explain(
+    grammar: JsonSchemaGrammar, *, lines: int = MOST_LINES, openai: bool = False, prove: bool = False
+) -> Explanation: ...
 
 
 @overload
@@ -29,33 +33,33 @@ def explain(grammar: TextGrammar, *, sentences: int = 0, seed: int = 0) -> Gramm
 
 @options_named(
     "sg.explain(grammar)",
-    {
-        "prove": "Compile a schema that asks for what a keyword rules out (docs/json-schema.md)",
-        "tokenizer": "Read missing_bytes and completion(start) of sg.compile(grammar, tokenizer)",
-    },
+    {"tokenizer": "Read missing_bytes and completion(start) of sg.compile(grammar, tokenizer)"},
 )
 def explain(
     grammar: Grammar,
     *,
     lines: int = MOST_LINES,
     openai: bool = False,
+    prove: bool = False,
     sentences: int = 0,
     seed: int = 0,
 ) -> Explanation | GrammarExplanation:
     """Return the explanation of a JSON Schema, with at most `lines` lines of outline (`openai`: also what a
-    server for OpenAI's strict structured outputs refuses), or of a grammar of texts (`sg.lark`, `sg.ebnf`,
+    server for OpenAI's strict structured outputs refuses; `prove`: the report also calls those constraints
+    redundant that only the rest of the schema makes so), or of a grammar of texts (`sg.lark`, `sg.ebnf`,
     `sg.regex`, and what is made of them), with `sentences` random texts that it accepts.
 
     A schema is compiled (against single bytes) and expanded as a whole: milliseconds for most schemas, and
-    for a schema of thousands of alternatives as long as they take to be told apart. Errors: those of
+    for a schema of thousands of alternatives as long as they take to be told apart. `prove` asks the liveness
+    oracle about each keyword: some milliseconds, seconds where it is hard. Errors: those of
     `sg.compile`; `OptionError` for a grammar of another kind, or what says nothing of this one.
     """
     if isinstance(grammar, TextGrammar):
-        if lines != MOST_LINES or openai:
+        if lines != MOST_LINES or openai or prove:
             raise OptionError(
                 "A grammar of texts has no outline and no keywords.",
                 where="lines",
-                cure="Leave lines and openai out.",
+                cure="Leave lines, openai, prove out.",
             )
         return explain_grammar(grammar, sentences, seed)
     if not isinstance(grammar, JsonSchemaGrammar):
@@ -81,6 +85,8 @@ def explain(
         tree = outline(network, lines)
         never, whole = impossible(network, tree.demands)
     report = grammar.report
+    if prove:
+        report = proved(grammar, report, network_of)
     return Explanation(
         report,
         tree,

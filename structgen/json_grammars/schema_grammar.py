@@ -299,11 +299,13 @@ class JsonSchemaGrammar(Grammar, SchemaSource):
         except IndexError:
             return self._document(self._limits)
 
-    def document(self, *, policies: Policies | None = None, limits: Limits | None = None) -> Document:
-        """Return the schema read anew, for those who tell of it; the caller owns it. `policies`, `limits`
-        stand for the grammar's own."""
+    def document(
+        self, value: Json | None = None, *, policies: Policies | None = None, limits: Limits | None = None
+    ) -> Document:
+        """Return the schema read anew, for those who tell of it, or another one under the same draft and
+        resources; the caller owns it. `policies`, `limits` stand for the grammar's own."""
         return Document(
-            self._value,
+            self._value if value is None else value,
             draft=self._draft,
             policies=policies or self._policies,
             limits=limits or self._limits,

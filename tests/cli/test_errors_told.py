@@ -104,7 +104,7 @@ def run(*arguments: str, input: Any = None) -> Result:
         ),
         *(
             (["explain", "--grammar", "one.lark", *options], "of texts has no outline and no keywords.")
-            for options in (["--lines", "3"], ["--openai"])
+            for options in (["--lines", "3"], ["--openai"], ["--prove"])
         ),
         (["explain", "--schema", "s.json", "--sentences", "3"], "Random texts are of grammars of texts."),
         (["generate", "--prompt", "x", "-o", "without=a"], "-o without: It needs a schema"),

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -10,16 +12,21 @@ from typer.testing import CliRunner
 
 import structgen as sg
 from structgen.cli import app
+from structgen.compilation.implied_constraints import IMPLIED
 from structgen.json_grammars.schema_grammar import json_schema
-from structgen.schema.explaining.keyword_report import KeywordStanding
+from structgen.schema.explaining.keyword_report import KeywordReport, KeywordStanding
+from structgen.schema.explaining.schema_difference import SchemaDifference
+from structgen.schema.reading.document import Document
 from structgen.schema.reading.policies import WIDEST
-from structgen.tokens.tokenizer import byte_tokenizer
 
 DRAFT_4 = "http://json-schema.org/draft-04/schema#"
 
 
-def standing(schema: Any, keyword: str, pointer: str = "#", **options: Any) -> KeywordStanding:
-    report = json_schema(schema, **{**WIDEST, **options}).report
+def standing(
+    schema: Any, keyword: str, pointer: str = "#", prove: bool = False, **options: Any
+) -> KeywordStanding:
+    grammar = json_schema(schema, **{**WIDEST, **options})
+    report = sg.explain(grammar, prove=True).report if prove else grammar.report
     (found,) = (one for one in report.findings if (one.pointer, one.keyword) == (pointer, keyword))
     assert bool(found.why) is (found.standing is not KeywordStanding.ENFORCED)
     return found.standing
@@ -64,9 +71,9 @@ def test_an_idle_constraint_is_redundant(keyword: str, schema: Any) -> None:
         ("$ref", {"$ref": "#/$defs/any", "$defs": {"any": {}}}),
     ],
 )
-def test_what_takes_a_second_look_is_enforced_and_changes_nothing(keyword: str, schema: Any) -> None:
+def test_what_takes_a_second_look_is_redundant_by_proof(keyword: str, schema: Any) -> None:
     assert standing(schema, keyword) is KeywordStanding.ENFORCED
-    assert changes_nothing(schema, keyword)
+    assert standing(schema, keyword, prove=True) is KeywordStanding.REDUNDANT
 
 
 @for_each(
@@ -75,6 +82,7 @@ def test_what_takes_a_second_look_is_enforced_and_changes_nothing(keyword: str, 
         ("minLength", {"minLength": 1}),
         ("type", {"type": "object", "enum": [{"a": 1}, 2]}),
         ("type", {"type": "integer", "enum": [1, 1.5]}),
+        ("type", {"$schema": DRAFT_4, "type": "integer", "enum": [1]}),
         ("type", {"type": ["object", "array", "string", "integer", "boolean", "null"]}),
         ("enum", {"type": ["boolean", "null"], "enum": [False, True]}),
         ("enum", {"type": "integer", "enum": [0, 1]}),
@@ -95,13 +103,17 @@ def test_what_takes_a_second_look_is_enforced_and_changes_nothing(keyword: str, 
         ("dependentRequired", {"dependentRequired": {"a": ["b"]}}),
     ],
 )
-def test_what_rules_out_a_document_is_enforced_and_changes_something(keyword: str, schema: Any) -> None:
+def test_what_rules_out_a_document_is_enforced(keyword: str, schema: Any) -> None:
     assert standing(schema, keyword) is KeywordStanding.ENFORCED
-    assert not changes_nothing(schema, keyword)
 
 
-def test_the_type_beside_an_enum_of_draft_4_is_enforced_as_it_rules_out_a_fraction() -> None:
-    assert standing({"$schema": DRAFT_4, "type": "integer", "enum": [1]}, "type") is KeywordStanding.ENFORCED
+def test_what_stands_in_a_part_that_no_value_has_is_redundant() -> None:
+    schema = {"type": "string", "items": {"type": "null"}, "properties": {"a": {"maximum": 1}}}
+    assert standing(schema, "type", "#/items", prove=True) is KeywordStanding.REDUNDANT
+    assert standing(schema, "maximum", "#/properties/a", prove=True) is KeywordStanding.REDUNDANT
+    referred = {"anyOf": [schema, {"type": "array", "items": {"$ref": "#/anyOf/0/properties/a"}}]}
+    pointer = "#/anyOf/0/properties/a"
+    assert standing(referred, "maximum", pointer, prove=True) is KeywordStanding.ENFORCED
 
 
 def test_a_keyword_that_gives_keys_their_order_is_no_redundant_one() -> None:
@@ -116,43 +128,100 @@ def test_under_caps_little_is_redundant() -> None:
     assert capped is KeywordStanding.ENFORCED
 
 
-# Whether any keyword changes something: a schema asks for a document that only one of two others takes
+# What the rest of the schema asks as well, by proof
 
 
-def changes_nothing(schema: dict[str, Any], keyword: str) -> bool:
-    """Return whether no document tells a schema from the same without a keyword of its root."""
-    without = {key: value for key, value in schema.items() if key != keyword}
-    resources = {"urn:with": schema, "urn:without": without}
-    for one, other in (("urn:with", "urn:without"), ("urn:without", "urn:with")):
-        root = {"allOf": [{"$ref": one}, {"not": {"$ref": other}}]}
-        try:
-            sg.compile(sg.json_schema(root, resources=resources, **WIDEST), byte_tokenizer(), store=False)
-        except sg.errors.UnsatisfiableSchema:
-            continue
-        return False
-    return True
+def report(schema: Any, **options: Any) -> KeywordReport:
+    return sg.explain(sg.json_schema(schema, **options), prove=True).report
 
 
-@for_each(
-    ("keyword", "schema"),
+def proofs(schema: Any, **options: Any) -> set[str]:
+    told = report(schema, **options)
+    return {f"{one.pointer}/{one.keyword}" for one in told.redundant if one.why == IMPLIED}
+
+
+@pytest.mark.parametrize(
+    ("schema", "idle"),
     [
-        ("allOf", {"minimum": 3, "allOf": [{"minimum": 2}]}),
-        ("minLength", {"type": "string", "pattern": "^ab+$", "minLength": 2, "maxLength": 9}),
-        ("pattern", {"enum": ["a", "b"], "pattern": "^[a-c]$"}),
-        ("dependentRequired", {"required": ["a"], "dependentRequired": {"b": ["a"]}}),
-        ("maxItems", {"items": {"enum": [1, 2]}, "uniqueItems": True, "maxItems": 2, "minItems": 1}),
-        ("minItems", {"type": "array", "contains": {"type": "null"}, "minItems": 1}),
-        ("not", {"not": {"minLength": 2, "maxLength": 1, "type": "string"}, "type": ["string", "null"]}),
+        ({"minimum": 3, "allOf": [{"minimum": 2}]}, {"#/allOf", "#/allOf/0/minimum"}),
+        ({"type": "string", "pattern": "^ab+$", "minLength": 2, "maxLength": 9}, {"#/minLength"}),
+        ({"enum": ["a", "b"], "pattern": "^[a-c]$"}, {"#/pattern"}),
+        ({"anyOf": [{"type": "integer", "minimum": 2}, {"type": "number"}]}, {"#/anyOf/0/minimum"}),
+        (
+            {
+                "required": ["a"],
+                "dependentRequired": {"b": ["a"]},
+                "properties": {"a": {"type": "string"}, "b": {"maximum": 2}},
+            },
+            {"#/dependentRequired"},
+        ),
+        ({"items": {"enum": [1, 2]}, "uniqueItems": True, "maxItems": 2, "minItems": 1}, {"#/maxItems"}),
+        ({"type": "array", "contains": {"type": "null"}, "minItems": 1}, {"#/minItems"}),
+        ({"not": {"minLength": 2, "maxLength": 1, "type": "string"}, "type": ["string", "null"]}, {"#/not"}),
+        ({"type": "integer", "minimum": 3, "exclusiveMaximum": 9}, set()),
     ],
 )
-def test_of_the_keywords_only_what_the_rest_asks_for_changes_nothing(
-    keyword: str, schema: dict[str, Any]
-) -> None:
-    assert [one for one in schema if changes_nothing(schema, one)] == [keyword]
+def test_what_the_rest_asks_for_is_redundant_and_nothing_else(schema: Any, idle: set[str]) -> None:
+    assert proofs(schema) == idle
 
 
-def test_prove_is_refused_with_what_to_write() -> None:
-    with pytest.raises(sg.errors.OptionError, match="Compile"):
-        sg.explain(sg.json_schema({"minimum": 3}), prove=True)  # type: ignore[call-overload]
-    shown = CliRunner().invoke(app(), ["explain", "--schema", "true", "--prove"])
-    assert "Compile" in shown.output
+def test_without_prove_the_oracle_is_not_asked() -> None:
+    schema = {"minimum": 3, "allOf": [{"minimum": 2}]}
+    assert not sg.explain(sg.json_schema(schema)).report.redundant
+
+
+def test_a_keyword_that_others_refer_to_stays_enforced() -> None:
+    schema = {
+        "anyOf": [{"properties": {"a": {"type": "null"}}}, True],
+        "additionalProperties": {"$ref": "#/anyOf/0/properties/a"},
+    }
+    assert "#/anyOf/0/properties" not in proofs(schema)
+
+
+def test_a_recursive_bound_that_recurs_is_found() -> None:
+    schema = {
+        "type": "object",
+        "properties": {"next": {"$ref": "#", "minProperties": 0, "type": "object"}, "n": {"minimum": 1}},
+        "required": ["n"],
+    }
+    assert proofs(schema) == {"#/properties/next/type"}
+
+
+def test_the_resources_and_the_draft_of_the_grammar_count() -> None:
+    schema = {"allOf": [{"$ref": "urn:other"}, {"minLength": 2}]}
+    assert proofs(schema, resources={"urn:other": {"minLength": 3}}) == {"#/allOf/1/minLength"}
+
+
+def test_narrow_policies_do_not_make_a_constraint_redundant() -> None:
+    schema = {"type": "string", "maxLength": 3, "pattern": "^[ab]*$"}
+    assert proofs(schema, max_string=2) == set()
+
+
+def test_beside_a_format_that_is_cut_nothing_is_called_redundant() -> None:
+    schema = {"allOf": [{"format": "hostname", "minLength": 1}, {"type": "string"}]}
+    told = report(schema)
+    assert not told.redundant
+    assert any("#/allOf/0/minLength: " in note and "hostname" in note for note in told.notes)
+
+
+def test_what_a_limit_leaves_undecided_is_enforced_and_noted(monkeypatch: pytest.MonkeyPatch) -> None:
+    def met(self: SchemaDifference, other: Document, pointer: str = "#") -> int | None:
+        raise sg.errors.LimitError("too long", limit="oracle_steps")
+
+    monkeypatch.setattr(SchemaDifference, "difference", met)
+    told = report({"minimum": 3})
+    assert [one.keyword for one in told.enforced] == ["minimum"]
+    why = "whether it changes anything was not decided: the limit oracle_steps was met"
+    assert told.notes == (f"#/minimum: {why}",)
+
+
+def test_the_command_tells_it(tmp_path: Path) -> None:
+    path = tmp_path / "schema.json"
+    path.write_text(json.dumps({"minimum": 3, "allOf": [{"minimum": 2}]}))
+    shown = CliRunner().invoke(app(), ["explain", "--schema", str(path), "--prove"])
+    assert f"#/allOf/0  minimum: {IMPLIED}" in shown.stdout
+
+
+def test_a_lark_grammar_has_no_keywords_to_prove() -> None:
+    with pytest.raises(sg.errors.OptionError, match="no keywords"):
+        sg.explain(sg.lark('start: "a"'), prove=True)  # type: ignore[call-overload]

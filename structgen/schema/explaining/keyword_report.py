@@ -72,7 +72,7 @@ class KeywordReport:
     @property
     def redundant(self) -> tuple[Finding, ...]:
         """The constraints that change nothing at their place. A constraint that only the rest of the schema
-        makes redundant counts as enforced."""
+        makes redundant counts as enforced, unless that was proved (`sg.explain(grammar, prove=True)`)."""
         return self._with(KeywordStanding.REDUNDANT)
 
     @property

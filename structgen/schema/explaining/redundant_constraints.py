@@ -1,7 +1,8 @@
 """Constraints that change nothing, as their own place shows.
 
 Only what stands in the text of one place is looked at: a value that stands for absence, a type that the place
-rules out. Each constraint is judged by itself: of two equal ones either can go, but not both.
+rules out. Whatever else changes nothing is found by proof (`implied_constraints`). Each constraint is judged
+by itself: of two equal ones either can go, but not both.
 """
 
 from __future__ import annotations
