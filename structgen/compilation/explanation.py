@@ -77,8 +77,7 @@ def explain(
     assert isinstance(network, SchemaNetwork)
     with compiled.lock:
         smallest = compiled.completion(compiled.start).decode()
-        places, residues = network.sizes
-        sizes = compiled.sizes
+        table_bytes = compiled.sizes["table_bytes"]
         tree = outline(network, lines)
         never, whole = impossible(network, tree.demands)
     report = grammar.report
@@ -88,6 +87,6 @@ def explain(
         tuple(never),
         whole and not tree.cut,
         smallest,
-        Costs(len({one.pointer for one in report.findings}), compile_ms, places, residues, **sizes),
+        Costs(len({one.pointer for one in report.findings}), compile_ms, table_bytes),
         tuple(refusals(grammar.schema)) if openai else (),
     )

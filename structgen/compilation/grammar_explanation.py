@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import random
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass, fields, replace
 from time import perf_counter
 from typing import Any
 
@@ -13,7 +13,7 @@ from rich.text import Text
 
 from structgen.compilation.explanation_text import Shown, plain_text, rows_of, section, shortened
 from structgen.errors import GrammarError, LimitError, OptionError
-from structgen.language.remarks import NO_REMARKS, Conflict
+from structgen.language.remarks import NO_REMARKS, Remarks
 from structgen.lark_grammars.bound.bound_lark import BoundLark
 from structgen.lark_grammars.compiled.beaten import beaten, beaten_in
 from structgen.lark_grammars.compiled.lark_language import LarkLanguage
@@ -48,29 +48,21 @@ class GrammarCosts:
     parser_states: int = 0
     contexts: int = 0
     """Sets of terminals that the lexer looks for; 0 without a lexer."""
-    lexer_states: int = 0
-    """States of lexemes, or of patterns, that were met until the shortest text was known."""
     load_ms: float = 0.0
     """What `sg.lark` took, lark's own loading or the reading of what was kept of it."""
     language_ms: float = 0.0
     """From there to the shortest text."""
 
 
-@dataclass(frozen=True, slots=True)
-class GrammarExplanation(Shown):
-    """A grammar of texts explained; made by `explain`."""
+@dataclass(frozen=True, slots=True, kw_only=True)
+class GrammarExplanation(Remarks, Shown):
+    """A grammar of texts explained; made by `explain`. Conflicts: none where rules are read without a
+    lexer."""
 
     kind: str
     """What it is, and what reads it."""
-    conflicts: tuple[Conflict, ...]
-    """Where LALR(1) has a choice, and lark makes it; none where rules are read without a lexer."""
-    unused_rules: tuple[str, ...]
-    """Rules that the start rule does not lead to."""
     unproductive: tuple[str, ...]
     """Rules that derive no text."""
-    unused_terminals: tuple[str, ...]
-    never_made: tuple[str, ...]
-    """Terminals that are declared, and nothing makes: they never come."""
     beaten: tuple[Beaten, ...]
     shortest: str | None
     """A short text that is accepted; None where none is."""
@@ -154,7 +146,6 @@ def explain_grammar(grammar: TextGrammar, sentences: int = 0, seed: int = 0) -> 
     unproductive: tuple[str, ...] = ()
     costs = GrammarCosts(
         parser_states=sizes.get("parser_states", 0),
-        lexer_states=sizes.get("string_states", 0),
         language_ms=language_ms,
     )
     if isinstance(grammar, BoundLark | LarkGrammar):
@@ -173,7 +164,6 @@ def explain_grammar(grammar: TextGrammar, sentences: int = 0, seed: int = 0) -> 
             rules=len(rules),
             parser_states=len(tables.actions),
             contexts=len(tables.contexts),
-            lexer_states=sizes.get("lexer_states", 0),
             load_ms=lark.load_ms,
         )
     elif isinstance(grammar, RulesGrammar):
@@ -181,12 +171,9 @@ def explain_grammar(grammar: TextGrammar, sentences: int = 0, seed: int = 0) -> 
         unproductive = _as_written(_barren(grammar.rules, terminals))
         costs = replace(costs, terminals=len(terminals), rules=len(grammar.rules), load_ms=grammar.load_ms)
     return GrammarExplanation(
+        **{one.name: getattr(remarks, one.name) for one in fields(remarks)},
         kind=kind,
-        conflicts=remarks.conflicts,
-        unused_rules=remarks.unused_rules,
         unproductive=unproductive,
-        unused_terminals=remarks.unused_terminals,
-        never_made=remarks.never_made,
         beaten=never_win,
         shortest=shortest,
         sentences=words,

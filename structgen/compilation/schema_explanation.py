@@ -28,15 +28,12 @@ _NEED_STYLES = {"required": "bold green", "optional": "green", "never": "dim str
 
 @dataclass(frozen=True, slots=True)
 class Costs:
-    """What a grammar took to compile, and how far it is expanded once its shortest document is known."""
+    """What a grammar took to compile, and its bytes once its shortest document is known (`compiled.sizes`
+    has the numbers of states)."""
 
     subschemas: int
     """Subschemas with keywords that the root reaches, each counted once."""
     compile_ms: float
-    places: int
-    residues: int
-    machine_states: int
-    string_states: int
     table_bytes: int
 
 

@@ -19,7 +19,6 @@ import numpy as np
 import numpy.typing as npt
 
 from structgen.errors import GrammarError, LimitError, OptionError, options_named
-from structgen.language.expectation import Expected
 from structgen.limits import Limits
 from structgen.text_grammars.machine.language import CompileTarget, Config, Language
 from structgen.text_grammars.text_grammar import TextFilter
@@ -185,6 +184,8 @@ def sorted_places(corpus: str, reach: int) -> npt.NDArray[np.int32]:
 class SpanFreeLanguage(Language):
     """All texts in UTF-8 but those with a long run of the corpus. Each text that is read so far is a word."""
 
+    what = "a text without spans of the corpus"
+
     def __init__(self, index: CorpusIndex, longest: int) -> None:
         self._index, self._longest = index, longest
         seen = set("".join(index.characters).encode("utf-8", "surrogatepass"))
@@ -242,10 +243,6 @@ class SpanFreeLanguage(Language):
         rest = self._end(matched, read) if read else b""
         assert rest is not None
         return rest
-
-    def expected(self, config: Config) -> list[Expected]:
-        first = bytes(byte for byte in range(256) if self.step(config, byte) is not None)
-        return [Expected("a text without spans of the corpus", (), first)] if first else []
 
     @property
     def sizes(self) -> dict[str, int]:

@@ -141,7 +141,7 @@ class TextLanguage(Language):
         return self._included or not self._until or self._matched(matched, byte) < len(self._until)
 
     def expected(self, config: Config) -> list[Expected]:
-        first = bytes(byte for byte in range(256) if self.step(config, byte) is not None)
+        first = self.first_bytes(config)
         if not first:
             return []
         left = cast(Place, config)[2]

@@ -12,7 +12,6 @@ import numpy.typing as npt
 from structgen.automata.strings.string_pool import StringPool
 from structgen.automata.unicode.partition import JSON, PLAIN
 from structgen.errors import GrammarError
-from structgen.language.expectation import Expected
 from structgen.language.ir import DEAD, Formula, Spec
 from structgen.limits import Limits
 from structgen.text_grammars.machine.language import ALL_BYTES, Config, Language, Moves
@@ -70,10 +69,6 @@ class RegularLanguage(Language):
     def shortest(self, config: Config) -> Sequence[int]:
         return self._pool.finish(cast(int, config))[0]
 
-    def expected(self, config: Config) -> list[Expected]:
-        first = bytes(byte for byte in range(256) if self.step(config, byte) is not None)
-        return [Expected(self.what, (), first)] if first else []
-
     @property
     def sizes(self) -> dict[str, int]:
         return {"string_states": self._pool.count}
@@ -83,7 +78,7 @@ class LiteralLanguage(Language):
     """One text; a configuration is the number of its bytes read so far."""
 
     def __init__(self, text: bytes, what: str) -> None:
-        self._text, self._what = text, what
+        self._text, self.what = text, what
 
     @cached_property
     def classes(self) -> bytes:  # type: ignore[override]
@@ -115,7 +110,3 @@ class LiteralLanguage(Language):
 
     def shortest(self, config: Config) -> Sequence[int]:
         return self._text[cast(int, config) :]
-
-    def expected(self, config: Config) -> list[Expected]:
-        rest = self._text[cast(int, config) :]
-        return [Expected(self._what, (), rest[:1])] if rest else []

@@ -7,7 +7,6 @@ from hashlib import blake2b
 from typing import Any, TypeAlias, cast
 
 from structgen.errors import GrammarError, OptionError, options_named
-from structgen.language.expectation import Expected
 from structgen.limits import Limits
 from structgen.text_grammars.machine.language import CompileTarget, Config, Language
 from structgen.text_grammars.text_grammar import TextGrammar
@@ -70,6 +69,8 @@ class Spans(TextGrammar):
 class SpanLanguage(Language):
     """The spans of a document; equal continuations are one state of its suffix automaton."""
 
+    what = "a span of the document"
+
     def __init__(self, document: str) -> None:
         self._moves = suffix_automaton(document)
         self._begun: dict[int, dict[bytes, bytes]] = {}
@@ -122,10 +123,6 @@ class SpanLanguage(Language):
             if state
             else min((char.encode() for char in self._moves[0]), key=lambda text: (len(text), text))
         )
-
-    def expected(self, config: Config) -> list[Expected]:
-        first = bytes(byte for byte in range(256) if self.step(config, byte) is not None)
-        return [Expected("a span of the document", (), first)] if first else []
 
     @property
     def sizes(self) -> dict[str, int]:

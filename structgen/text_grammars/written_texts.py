@@ -26,7 +26,6 @@ from structgen.errors import GrammarError, TokenizerError
 from structgen.json_grammars.compiled_schema import CompiledSchema
 from structgen.json_machine.inspection import Inspection
 from structgen.json_machine.tables import json_blocks as L
-from structgen.language.expectation import Expected
 from structgen.language.ir import DEAD
 from structgen.limits import Limits
 from structgen.machine_core.draft_nodes import walk_roots
@@ -347,6 +346,8 @@ class TokenTexts(Language):
     """The texts that some tokens write, one after another. A configuration is a set of nodes of the trie of
     those tokens that others do not write: how far the next token may have come."""
 
+    what = "a token"
+
     @classmethod
     def of(cls, tokenizer: Tokenizer) -> TokenTexts:
         """Return those of a vocabulary, made once."""
@@ -407,10 +408,6 @@ class TokenTexts(Language):
 
     def boundary(self, config: Config) -> Config | None:
         return self._start if self.accepts(config) else None
-
-    def expected(self, config: Config) -> list[Expected]:
-        first = {byte for node in cast(_Nodes, config) for byte in self._below[node]}
-        return [Expected("a token", (), bytes(sorted(first)))]
 
 
 _TEXTS: Final[WeakKeyDictionary[Tokenizer, TokenTexts]] = WeakKeyDictionary()

@@ -39,7 +39,12 @@ def test_a_union_takes_what_a_validator_takes(family: Family, size: int) -> None
 
 def size_of(network: SchemaNetwork) -> int:
     """Return how much of a network was made: conjunctions, places, states of objects and demands."""
-    return sum(network.sizes) + network.shapes._count + len(network.tables.demands)
+    return (
+        len(network.tables.places)
+        + len(network._residues)
+        + network.shapes._count
+        + len(network.tables.demands)
+    )
 
 
 @for_each("family", FAMILIES)

@@ -16,7 +16,6 @@ from structgen.language.expectation import Expected
 from structgen.lark_grammars.bound.bound_reading import NOTHING, BoundReader, InsideBound, Item, Items, Proofs
 from structgen.lark_grammars.kept.loaded_lark import LoadedLark
 from structgen.lark_grammars.liveness.cells import classes_of_bytes
-from structgen.lark_grammars.reading.loaded_grammar import rule_as_written
 from structgen.limits import Limits
 from structgen.text_grammars.machine.language import TOKEN, CompileTarget, Config, Language
 from structgen.text_grammars.machine.language import InsidePart as Within
@@ -209,7 +208,7 @@ class BoundLanguage(Language):
 
     def _of_item(self, item: Item) -> list[Expected]:
         if isinstance(item, InsideBound):
-            rules = self._rules(item.place, item.terminal)
+            rules = self.reader.planned.expectations.rules(item.place, item.terminal)
             live = {one for one in self._symbols if self._live(self.reader.step((item,), one))}
             told = self.reader.bound[item.terminal].expected(item.config)
             own = [
@@ -228,7 +227,7 @@ class BoundLanguage(Language):
             kinds.setdefault(kind, set()).add(byte)
         for place, state, column in reader.readings(item):
             is_begun = state < 0 or reader.lexer.states[state].has_begun
-            read = "" if is_begun else reader.planned.last_read(place)
+            read = "" if is_begun else reader.planned.expectations.last_read(place)
             for byte in self._symbols:
                 to = reader.moved(state, byte)
                 alone = item._replace(place=place, state=state, column=column)
@@ -236,23 +235,12 @@ class BoundLanguage(Language):
                     continue
                 for name in self._proofs.terminals(to):
                     if reader.read(place, name, reader.planned.answers.widths(place)[0]) >= 0:
-                        key = name, self._rules(place, name), read
+                        key = name, reader.planned.expectations.rules(place, name), read
                         first.setdefault(key, set()).update(kinds[self.classes[byte]])
         return [
             Expected(tables.terminals[name].shown, rules, bytes(sorted(of)), read)
             for (name, rules, read), of in first.items()
         ]
-
-    def _rules(self, place: int, terminal: int) -> tuple[str, ...]:
-        """Return the rules in which a terminal would be read; none for an ignored one."""
-        reader, tables = self.reader, self.reader.tables
-        after = reader.read(place, terminal, reader.planned.answers.widths(place)[0])
-        if terminal in tables.ignored or after < 0:
-            return ()
-        kernel = tables.kernels[reader.planned.answers.top(after)]
-        return tuple(
-            sorted({rule_as_written(tables.nonterminals[tables.rules[rule].origin]) for rule, _dot in kernel})
-        )
 
     @property
     def sizes(self) -> dict[str, int]:

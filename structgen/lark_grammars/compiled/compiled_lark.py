@@ -206,7 +206,7 @@ class CompiledLark(CompiledGrammar):
         if index == self._finished:
             return []
         with self._effort.begin():
-            shown = Expectations(self._answers).of(self.readings(index))
+            shown = self.expectations.of(self.readings(index))
         return [*shown, Expected("the end of the text")] if self.may_end(index) else shown
 
     @property
@@ -219,9 +219,10 @@ class CompiledLark(CompiledGrammar):
         """Shortest completions of its readings."""
         return self._rests
 
-    def last_read(self, place: int) -> str:
-        """Return the terminal that was read last before a place; "" at the start of the text."""
-        return Expectations(self._answers).last_read(place)
+    @property
+    def expectations(self) -> Expectations:
+        """What may come next, in words."""
+        return Expectations(self._answers)
 
     @property
     def answers(self) -> LarkAnswers:

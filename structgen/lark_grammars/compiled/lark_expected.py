@@ -68,7 +68,7 @@ class Expectations:
                     if alive[key]:
                         terminal = answers.letters.letters[letter][0]
                         first.setdefault(terminal, set()).update(some)
-                        rules.setdefault(terminal, set()).update(self._rules(place, terminal))
+                        rules.setdefault(terminal, set()).update(self.rules(place, terminal))
                         read.setdefault(terminal, set()).add(before)
         shown = [
             Expected(
@@ -97,13 +97,13 @@ class Expectations:
                 return str(self._tables.terminals[terminal].shown)
         return ""
 
-    def _rules(self, place: int, terminal: int) -> set[str]:
-        """Return the rules in which a terminal would be read; none for an ignored one."""
+    def rules(self, place: int, terminal: int) -> tuple[str, ...]:
+        """Return the rules in which a terminal would be read, sorted; none for an ignored one."""
         lines = self._tables.indentation
         if lines is not None and terminal == lines.newline and self._answers.brackets(place):
-            return set()
+            return ()
         after = self._answers.call_keeping(place_after, place, terminal, self._answers.widths(place)[0])
         if terminal in self._tables.ignored or after < 0:
-            return set()
+            return ()
         origins = {self._tables.rules[rule].origin for rule, _dot in self._kernel(after)}
-        return {rule_as_written(self._tables.nonterminals[one]) for one in origins}
+        return tuple(sorted({rule_as_written(self._tables.nonterminals[one]) for one in origins}))

@@ -119,11 +119,6 @@ class SchemaNetwork:
         self.root = tables.place((demand,))
 
     @property
-    def sizes(self) -> tuple[int, int]:
-        """Return the numbers of places and residues so far."""
-        return len(self.tables.places), len(self._residues)
-
-    @property
     def may_dead_end(self) -> tuple[str, ...]:
         """Return the pointers of places whose liveness could not be decided (limits.liveness = "flag")."""
         return tuple(self.oracle.undecided)

@@ -252,7 +252,7 @@ class EscapedLanguage(Language):
 
     def expected(self, config: Config) -> list[Expected]:
         at, read = cast(Place, config)
-        first = bytes(byte for byte in range(256) if self.step(config, byte) is not None)
+        first = self.first_bytes(config)
         if read:
             return [Expected("the rest of an escape", (), first)]
         if not first:

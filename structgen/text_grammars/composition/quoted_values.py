@@ -244,7 +244,7 @@ class _QuotedLanguage(Language):
         return _unit(rest) if mode in (_STRING, _KEY) else rest[:1]
 
     def expected(self, config: Config) -> list[Expected]:
-        first = bytes(byte for byte in range(256) if self.step(config, byte) is not None)
+        first = self.first_bytes(config)
         return [Expected(f"the rest of a value with {self.quote.decode()} around strings", (), first)]
 
     def height(self, config: Config) -> int:

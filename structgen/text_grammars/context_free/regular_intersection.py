@@ -100,8 +100,7 @@ class Meet(Language):
         return rest
 
     def expected(self, config: Config) -> list[Expected]:
-        first = bytes(byte for byte in range(256) if self.step(config, byte) is not None)
-        allowed = set(first)
+        allowed = self.first_bytes(config)
         found = []
         for one in self.of.expected(cast(Pair, config)[0]):
             left = bytes(byte for byte in one.first if byte in allowed)
@@ -277,6 +276,3 @@ class _Without(Language):
 
     def shortest(self, config: Config) -> Sequence[int]:
         return ()
-
-    def expected(self, config: Config) -> list[Expected]:
-        return []

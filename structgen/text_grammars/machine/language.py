@@ -76,6 +76,8 @@ class Language(ABC):
     """Whether `places` splits configurations."""
     has_stack: bool = False
     """Whether `height` counts anything."""
+    what: str = "a text"
+    """What may come next in any configuration, in words; `expected` may tell it better."""
 
     def height(self, config: Config) -> int:
         """Return the places of the parser's stack, or the open brackets of a JSON text: the most of all
@@ -106,9 +108,14 @@ class Language(ABC):
         After the first of these symbols the shortest rest is shorter by at least one.
         """
 
-    @abstractmethod
+    def first_bytes(self, config: Config) -> bytes:
+        """Return the bytes that may come next, ascending. Cost: 256 steps."""
+        return bytes(byte for byte in range(256) if self.step(config, byte) is not None)
+
     def expected(self, config: Config) -> list[Expected]:
         """Return the items that may come next, in words; the caller adds the end of the text."""
+        first = self.first_bytes(config)
+        return [Expected(self.what, (), first)] if first else []
 
     def moves(self, config: Config) -> Moves | None:
         """Return all bytes that may come next, in sets, and the configuration after each of a set; None where
