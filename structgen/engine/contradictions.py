@@ -72,4 +72,4 @@ min_tokens if too_few: min_tokens={0[0]:,} is more than max_tokens={0[1]:,}. | G
     second_rows=lambda asked, how: bool(_of(how, Mixture | SearchStrategy)),
     too_few=lambda asked, how: how.min_tokens > asked.most_tokens and (how.min_tokens, asked.most_tokens),
 )
-"""Of a request, and its sampling with all defaults."""
+"""Of a request and its whole sampling. Asked only beside options that `Request.__post_init__` lists."""

@@ -71,7 +71,7 @@ _UNTIL_MADE: Any = None
 
 @dataclass(frozen=True, slots=True)
 class TypedOptions:
-    """Options of `sg.generate` and `sg.run`, with their defaults."""
+    """Options of `sg.generate` and `sg.run`, with defaults; `sampling` to `tool_format` are `CallOptions`."""
 
     sampling: Annotated[Sampling, A_SAMPLING] = _UNTIL_MADE
     """With the strategies of the call; by default greedy."""

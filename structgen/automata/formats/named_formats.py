@@ -130,7 +130,7 @@ _SILENT = frozenset(("int32", "int64", "float", "double", "byte", "binary", "pas
 
 OWN: Final = ("date-time", "time", "hostname", "email", "idn-hostname", "idn-email", "regex")
 KNOWN: Final = frozenset((*_PATTERNS, *_SILENT, *OWN))
-"""The formats with a meaning here; every other is an annotation."""
+"""The formats with a meaning here. A schema asserts those that `FORMATS` in schema/reading/keywords names."""
 
 CUTS: Final = MappingProxyType(
     {
