@@ -15,11 +15,12 @@ from hypothesis import strategies as st
 from reading import Walker
 from regex_twin import is_date, is_date_time, is_time
 
-from structgen.automata.formats.named_formats import CUTS, KNOWN, OWN
+from structgen.automata.formats.named_formats import _PATTERNS, CUTS, KNOWN, OWN
 from structgen.automata.strings.string_pool import StringPool
 from structgen.errors import UnsupportedError
 from structgen.language.ir import All, Any_, Format, Not, Pattern
 from structgen.limits import Limits
+from structgen.schema.reading.keywords import FORMATS
 
 LABEL = "a" * 63
 
@@ -129,3 +130,7 @@ def test_a_format_of_the_user_is_its_pattern_and_an_unknown_one_is_refused() -> 
     assert Walker(Not(Format("time")), pool=pool).accepts("00:00:00Z")
     with pytest.raises(UnsupportedError, match="cannot be asserted"):
         Walker(Format("colour"))
+
+
+def test_a_schema_knows_each_format_that_has_a_pattern() -> None:
+    assert _PATTERNS.keys() <= FORMATS

@@ -8,7 +8,7 @@ import shutil
 import subprocess
 import sys
 from collections.abc import Callable
-from dataclasses import replace
+from dataclasses import fields, replace
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +18,7 @@ from typer.testing import CliRunner
 
 import structgen as sg
 from structgen.cli import app
+from structgen.engine import bulk_runs
 from structgen.engine.bulk_runs import BulkProgress, model_digest, run_bulk
 from structgen.engine.engine import Engine
 from structgen.engine.requests import Request, Sampling
@@ -341,3 +342,10 @@ def test_the_command_writes_documents_a_page_and_bulk_results(tmp_path: Path) ->
     )
     assert bulk.exit_code == 0, bulk.output
     assert all(isinstance(line["value"], list) for line in _lines(tmp_path / "r.jsonl").values())
+
+
+def test_each_option_of_a_request_tells_runs_apart_or_changes_no_document() -> None:
+    by_themselves = {"prompt", "grammar", "sampling", "strategy", "max_tokens", "stop"}
+    of_no_document = {"n", "timeout", "logprobs", "speculation", "refused", "shortened"}
+    told = {*bulk_runs._OPTIONS} - {"most_tokens", "stops"}  # of max_tokens and stop
+    assert {one.name for one in fields(Request)} == by_themselves | of_no_document | told
