@@ -24,6 +24,7 @@ any misses.
 from __future__ import annotations
 
 import argparse
+import json
 import random
 import resource
 import sys
@@ -41,7 +42,7 @@ import structgen as sg
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "tests" / "schema"))
 
 from hostile_calls import CALLS
-from hostile_schemas import HOSTILE, REFUSED
+from hostile_schemas import HOSTILE, REFUSED, Text
 
 SCHEMAS = {case.name: case for case in HOSTILE}
 COMPILED, MISSED = "compiled", "missed"
@@ -150,7 +151,8 @@ def measured(name: str, tokenizer: sg.Tokenizer, clock: Clock) -> str:
         compiled = clock("compile_s", lambda: sg.compile(made, tokenizer, store=False))
         clock("first_mask_s", sg.Matcher(compiled).fill_mask, mask)
         matcher = sg.Matcher(compiled)
-        texts = [text.encode() for text in SCHEMAS[name].good()[:1]] if is_schema else []
+        good = SCHEMAS[name].good[:1] if is_schema else ()
+        texts = [(one if isinstance(one, Text) else json.dumps(one)).encode() for one in good]
         walk(matcher, tokenizer, texts, chance, clock)
     except sg.errors.LimitError as error:
         where = "limit met in a walk" if is_schema and matcher else "refused"
