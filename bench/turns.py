@@ -16,6 +16,7 @@ from __future__ import annotations
 import asyncio
 import json
 import os
+import random
 import statistics
 import subprocess
 import sys
@@ -33,7 +34,6 @@ from records import arguments, load, revision, show, write
 from vocabularies import load as load_tokenizer
 
 import structgen as sg
-from structgen.maskbench.readers import select
 from structgen.serving.app import make_app
 from structgen.serving.served_model import ServedModel
 
@@ -66,11 +66,15 @@ def masks(made: Callable[[], Iterable[tuple[sg.Grammar, str]]]) -> Callable[[], 
 
 
 def of_schemas(path: Path, count: int | None) -> Callable[[], Iterable[tuple[sg.Grammar, str]]]:
-    """Return what makes the grammars of schemas, each with its first valid instance."""
+    """Return what makes the grammars of schemas, each with its first valid instance. `count` of the files are
+    drawn; they are read here, since readers of two checkouts may have other names."""
+    files = sorted(path.rglob("*.json"))
+    files = files if count is None else random.Random(0).sample(files, count)
+    held = [json.loads(file.read_text("utf-8")) for file in files]
     texts = [
-        (case.schema, next(one.text.decode() for one in case.instances if one.valid))
-        for case in (read() for _, read in select([path], sample=count))
-        if any(one.valid for one in case.instances)
+        (one["schema"], next(json.dumps(test["data"]) for test in one["tests"] if test["valid"]))
+        for one in held
+        if any(test["valid"] for test in one["tests"])
     ]
     return lambda: ((sg.json_schema(schema, **sg.WIDEST), text) for schema, text in texts)
 
