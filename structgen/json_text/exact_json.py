@@ -14,7 +14,7 @@ from math import isfinite
 from typing import Any, TypeAlias, Union
 
 from structgen.errors import LimitError, SchemaError
-from structgen.json_text.events import KEY_END, OBJECT_BEGIN, OBJECT_END, EventLog, JsonError
+from structgen.json_text.events import KEY_END, OBJECT_BEGIN, OBJECT_END, EventLog, JsonError, pointer_of
 from structgen.json_text.growing_json import value_of
 from structgen.json_text.writing import written
 
@@ -89,7 +89,7 @@ def repeated(text: str) -> tuple[str, ...]:
             return ()
     found: dict[str, None] = {}
     names: list[set[object]] = []
-    """Of each object around: the names met in it."""
+    """The names that each open object has so far, the outermost object first."""
     for kind, place, *_ in EventLog().write(text.encode("utf-8", "surrogatepass") + b"\n"):
         if kind is OBJECT_BEGIN:
             names.append(set())
@@ -97,7 +97,7 @@ def repeated(text: str) -> tuple[str, ...]:
             names.pop()
         elif kind is KEY_END:
             if place.part in names[-1]:
-                found["#" + "".join("/" + escape(part) for part in place.parts)] = None
+                found["#" + place.pointer] = None
             names[-1].add(place.part)
     return tuple(found)
 
@@ -257,11 +257,11 @@ def _exact_scalar(node: object, path: Any) -> Json:
 
 def _place(path: Any) -> str:
     """Return `#/a/0` for a chain of (up, segment) links."""
-    segments: list[str] = []
+    segments: list[str | int] = []
     while path is not None:
         path, segment = path
-        segments.append("/" + escape(segment))
-    return "#" + "".join(reversed(segments))
+        segments.append(segment)
+    return "#" + pointer_of(reversed(segments))
 
 
 def _numeral(number: Decimal) -> str:

@@ -249,10 +249,9 @@ class GrowingTables:
         self.context[table + COUNT] = at + size
         return at
 
-    def load(self, table: int, rows: npt.NDArray[Any], hashes: npt.NDArray[np.int32] | None = None) -> None:
+    def load(self, table: int, rows: npt.NDArray[Any]) -> None:
         """Have an array take the place of all that a table holds; it is the table from then on, and nobody
-        else may write to it, nor to `hashes`, the slots by which its rows are found (`slots`). Without them
-        the rows of an interning table are hashed again: 10 ns each."""
+        else may write to it. The rows of an interning table are hashed again: 10 ns each."""
         base, count, context = table, len(rows), self.context
         if count:
             self._views[table] = rows
@@ -262,13 +261,7 @@ class GrowingTables:
         sizes = self._plan.sizes[table]
         if not sizes.slots:
             return
-        if hashes is not None:
-            self._hashes[table] = hashes
-            context[base + HASH] = address_of(hashes)
-            context[base + MASK] = len(hashes) - 1
-            return
         size = int(context[base + MASK]) + 1
-        hashes = self._hashes.get(table)
         if 2 * count > size:
             while size < 4 * count:
                 size *= 2

@@ -53,7 +53,7 @@ class Answer:
 
     @property
     def reply(self) -> str:
-        """The text so far, and behind it its calls."""
+        """The text that has arrived, followed by the calls of tools, written as text."""
         return self.object.reply + self._calls.text(ended=self._is_over)
 
     def new(self) -> str:
@@ -65,7 +65,7 @@ class Answer:
         return new
 
     def result(self) -> Result:
-        """Return the result, now that all has arrived."""
+        """Return the result of the answer, which has ended."""
         form = self.form
         if form.tools is not None and self.reason == "tool_calls":
             self.reason = "stop"

@@ -37,7 +37,7 @@ from structgen.tokens.tokenizer import Tokenizer
 _CELLS, _PLACES = word_of(L.LarkContext, "cells"), word_of(L.LarkContext, "places")
 
 _SMALL_LEXER: Final = 0.5
-"""The used share of the limits of the lexer, above which a replacement makes its own."""
+"""The used share of the limit on the lexer's states, above which a replacement makes its own."""
 
 
 class CompiledLark(CompiledGrammar):
@@ -86,7 +86,7 @@ class CompiledLark(CompiledGrammar):
     def anew(self) -> CompiledLark:
         """Return a replacement without the states and records; with the lexer, if that is not what takes the
         most."""
-        if self._answers.share > _SMALL_LEXER:
+        if self._answers.lexer_share > _SMALL_LEXER:
             return super().anew()
         with self.lock:
             before = self._kept_parts()

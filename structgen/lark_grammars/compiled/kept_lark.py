@@ -30,7 +30,7 @@ Arrays = dict[str, npt.NDArray[Any]]
 
 def identity_of(digest: str, limits: Limits) -> str:
     """Return the key of a grammar's file. `digest`: of its tables."""
-    return entry_key(_KIND, "", repr(limits), digest)
+    return entry_key(_KIND, repr(limits), digest)
 
 
 class KeptParts(NamedTuple):
@@ -41,7 +41,7 @@ class KeptParts(NamedTuple):
     """The lexer and the letters, in `marshal` format."""
     words: dict[str, int]
     lexeme: int
-    """The lexer's state in the grammar's first state."""
+    """The state of the lexer before the first byte of a text."""
 
     @property
     def states(self) -> int:

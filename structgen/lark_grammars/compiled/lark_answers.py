@@ -524,10 +524,14 @@ class LarkAnswers:
     @property
     def share(self) -> float:
         """The used share of its limits: of the states of the lexer, and of the memory for records."""
-        limits, tables = self.effort.limits, map(_word, ("tokens", "trie_nodes", "wanted_rows", "ranges"))
+        tables = map(_word, ("tokens", "trie_nodes", "wanted_rows", "ranges"))
         records = sum(int(self._grown.rows(one).nbytes) for one in tables)
-        states = 2 * STATES_COUNTED * self.sizes["lexer_states"]
-        return max(states / limits.automaton_states, records / limits.grammar_memory)
+        return max(self.lexer_share, records / self.effort.limits.grammar_memory)
+
+    @property
+    def lexer_share(self) -> float:
+        """The used share of the limit on the states of the lexer."""
+        return 2 * STATES_COUNTED * self.sizes["lexer_states"] / self.effort.limits.automaton_states
 
     @property
     def nbytes(self) -> int:
