@@ -16,7 +16,7 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from typing import TypeAlias
 
-from structgen.schema.meaning.branches import Clauses
+from structgen.schema.meaning.branch_facts import Clauses
 from structgen.schema.meaning.facts import (
     Choice,
     FactConjunction,

@@ -15,7 +15,7 @@ from collections.abc import Iterable
 from math import prod
 from typing import NamedTuple
 
-from structgen.schema.meaning.branches import CLAUSE_SIZE, CLAUSES, Clauses
+from structgen.schema.meaning.branch_facts import CLAUSE_SIZE, CLAUSES, Clauses
 from structgen.schema.meaning.facts import Choice, FactConjunction, Hold, Obligate, Step, absent
 from structgen.schema.meaning.overlapping_branches import OverlappingBranches
 from structgen.schema.meaning.place import ALWAYS, OBJECT, Info

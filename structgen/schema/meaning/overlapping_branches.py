@@ -14,7 +14,7 @@ from typing import NamedTuple
 from structgen.errors import LimitError
 from structgen.limits import Limits
 from structgen.schema.meaning import simple_patterns
-from structgen.schema.meaning.branches import BranchFacts, BranchReader, without_facts
+from structgen.schema.meaning.branch_facts import BranchFacts, BranchReader, without_facts
 from structgen.schema.meaning.formulas import neighbours
 from structgen.schema.meaning.place import EVERY, NEVER, NUMBER, OBJECT, STRING
 from structgen.schema.reading.model import Schema

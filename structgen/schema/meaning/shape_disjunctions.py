@@ -13,7 +13,7 @@ from functools import partial
 from structgen.errors import LimitError
 from structgen.limits import Limits
 from structgen.schema.meaning.assertions import Assertions
-from structgen.schema.meaning.branches import BranchReader
+from structgen.schema.meaning.branch_facts import BranchReader
 from structgen.schema.meaning.facts import (
     Choice,
     FactConjunction,
