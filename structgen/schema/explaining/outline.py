@@ -351,11 +351,7 @@ def _size(shape: ObjectShape | ArrayShape) -> str:
 
 
 def _scalars(entry: ValueMenu) -> list[str]:
-    words: list[str] = []
-    if entry.string is not None:
-        words += wording.describe(entry.string.formulas, wording.string)
-    if entry.number is not None:
-        words += wording.describe(entry.number.formulas, wording.number)
+    words = wording.strings(entry) + wording.numbers(entry)
     literals = [name for name in ("true", "false") if getattr(entry, name) is not None]
     if literals:
         words.append(" or ".join(literals))
