@@ -10,7 +10,8 @@ from __future__ import annotations
 
 from bisect import bisect_left
 from collections.abc import Callable, Sequence
-from typing import TypeAlias
+from dataclasses import dataclass, field
+from typing import NamedTuple, TypeAlias
 
 from structgen.schema.meaning.place import NEVER
 from structgen.schema.meaning.shape import ObjectShape
@@ -23,28 +24,23 @@ MANY = 16
 """Fewer threads than this are asked one by one."""
 
 
-class KeyDefaults:
+class KeyDefaults(NamedTuple):
     """The keys that a shape mentions, and its default: the demand on values under all other keys."""
 
-    __slots__ = ("default", "mentioned")
-
-    def __init__(self, default: int, mentioned: frozenset[str]) -> None:
-        self.default = default
-        self.mentioned = mentioned
+    default: int
+    mentioned: frozenset[str]
 
 
+@dataclass(slots=True, eq=False)
 class _Group:
     """Threads of one residue with the same default demand."""
 
-    __slots__ = ("at", "default", "members", "reach")
-
-    def __init__(self, default: int) -> None:
-        self.default = default
-        self.members: list[int] = []
-        """Indices of threads, ascending."""
-        self.at = 0
-        """The members before this one end before `reach`."""
-        self.reach = 0
+    default: int
+    members: list[int] = field(default_factory=list)
+    """Indices of threads, ascending."""
+    at: int = 0
+    """The members before this one end before `reach`."""
+    reach: int = 0
 
 
 class WideUnion:
@@ -55,21 +51,21 @@ class WideUnion:
         frame: Frame,
         pos: int,
         threads: Threads,
+        defaults: Sequence[KeyDefaults],
         frames: Frames,
-        defaults: Callable[[ObjectShape], KeyDefaults],
         alive: Callable[[int], bool],
     ) -> None:
+        """`defaults`: of the threads."""
         self._frame, self._threads, self._frames, self._alive = frame, threads, frames, alive
         names = frame.names
         self._next: list[int] = []
         """For each thread the place in the order of its next required key, which no key may pass over."""
         self._mentions: dict[str, list[int]] = {}
         groups: dict[int, _Group] = {}
-        for at, (_, shape, _) in enumerate(threads):
+        for at, ((_, shape, _), said) in enumerate(zip(threads, defaults, strict=True)):
             required = frames.standing(frame, shape).required
             where = bisect_left(required, pos)
             self._next.append(required[where] if where < len(required) else len(names))
-            said = defaults(shape)
             for name in said.mentioned:
                 self._mentions.setdefault(name, []).append(at)
             if said.default != NEVER and alive(said.default):
@@ -129,18 +125,15 @@ class WideUnions:
             return None
         if not all(map(self._can_be_written, frame.names)):
             return None
-        defaults: dict[int, KeyDefaults] = {}
+        defaults: list[KeyDefaults] = []
         for _, shape, _ in threads:
-            said = self._of_shape(shape)
+            if shape.id not in self._defaults:
+                self._defaults[shape.id] = self._make(shape)
+            said = self._defaults[shape.id]
             if said is None:
                 return None
-            defaults[shape.id] = said
-        return WideUnion(frame, pos, threads, self._frames, lambda shape: defaults[shape.id], self.alive)
-
-    def _of_shape(self, shape: ObjectShape) -> KeyDefaults | None:
-        if shape.id not in self._defaults:
-            self._defaults[shape.id] = self._make(shape)
-        return self._defaults[shape.id]
+            defaults.append(said)
+        return WideUnion(frame, pos, threads, defaults, self._frames, self.alive)
 
     def _make(self, shape: ObjectShape) -> KeyDefaults | None:
         facets = shape.facets
