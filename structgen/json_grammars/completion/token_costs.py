@@ -94,9 +94,7 @@ class Completer:
         self._machine, self._vocabulary = machine, vocabulary
         self._walker: MaskWalker = proxy(walker)
         texts = TextCosts(vocabulary)
-        self._bounds = tuple(
-            TokenBounds(machine, vocabulary, texts, quoting, close=close) for close in (False, True)
-        )
+        self._bounds = tuple(TokenBounds(machine, texts, quoting, close=close) for close in (False, True))
         self._shortest = Shortest(machine, quoting)
         self._choices_of = _choices_without(quoting.missing)
         self._costs = TextCosts(vocabulary)
@@ -179,14 +177,12 @@ class Completer:
         names = -1
         while names != self._shortest.names_asked:
             names = self._shortest.names_asked
-            some, most = self._bounds[1].beyond(index, tokens, left)
-            states, which = self._after(index, some)
+            states, which = self._after(index, tokens)
             costs = np.fromiter((self.tokens(state, left) for state in states), np.int64, len(states))
-            most, over = int(costs.max(initial=most)), some[costs[which] > left]
         if len(self._ceilings) > _KEPT:
             self._ceilings.clear()
-        self._ceilings[index] = most
-        return over
+        self._ceilings[index] = int(costs.max(initial=0))
+        return tokens[costs[which] > left]
 
     def _after(self, index: int, tokens: npt.NDArray[np.int64]) -> tuple[list[int], npt.NDArray[np.int64]]:
         """Return states after some allowed tokens, and for each token which of them has its own's completion:
