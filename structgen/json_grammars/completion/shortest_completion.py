@@ -221,7 +221,7 @@ class Shortest:
         if escape_of(regs) != 0:
             return self._escaped(index)
         demands = self._innermost(ready(machine, index))
-        return spaced(machine, self._outer(int(regs[L.FRAME]), demands, machine.log(regs)), regs)
+        return spaced(machine, self._outer(int(regs[L.FRAME]), demands, machine.log(regs)), index)
 
     def _outer(self, frame: int, demands: Demands, log: int) -> bytes:
         """Return the shortest rest of the document, given those of the innermost value or container.

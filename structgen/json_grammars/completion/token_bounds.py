@@ -219,8 +219,8 @@ class TokenBounds:
 
     def _simple(self, simple: SimpleObject) -> tuple[int, int]:
         rest, most = 1, 0
-        spaced = one_line if self._machine.space[0] == L.SPACE_ONELINE else bytes
-        between = spaced(b",%b:")
+        is_line = self._machine.space[0] == L.SPACE_ONELINE
+        spaced, between = (one_line, b", %b: ") if is_line else (bytes, b",%b:")
         for name, place, required in zip(simple.names, simple.places, simple.required, strict=True):
             texts = self._texts_of(place) if place >= 0 else ()
             if texts:
