@@ -14,7 +14,11 @@ _IN_QUOTES: Final = re.compile(rb'(?:[^"\\]|\\.)*"?', re.DOTALL)
 _OBLIGING: Final = (L.SPACE_ONELINE, L.SPACE_INDENT)
 _QUOTED: Final = (L.M_STRING, L.M_KEY, L.M_WORDS)
 _BEFORE: Final[Mapping[int, bytes]] = {
-    **{L.M_VALUE: b":", L.M_KEYS: b",", L.M_NEXT: b",", L.M_OBJECT: b"{", L.M_ARRAY: b"["},
+    L.M_VALUE: b":",
+    L.M_KEYS: b",",
+    L.M_NEXT: b",",
+    L.M_OBJECT: b"{",
+    L.M_ARRAY: b"[",
     **dict.fromkeys((L.M_DOC, L.M_COLON, L.M_MEMBER, L.M_ITEM), b""),
 }
 """The token that decides about the white space before the next one, by the mode of a state between two."""

@@ -135,37 +135,33 @@ class Completer:
 
     def _number(self, index: int) -> int:
         """Return the number of a state that has none yet."""
-        twin, names = self._shortest.twin(index), self._shortest.names_asked
-        if twin != index:
-            self._shortest.ask(twin)
-        number = self._numbers.get(twin)
+        like, names = self._shortest.stand_in(index), self._shortest.names_asked
+        if like != index:
+            self._shortest.ask(like)
+        text, start = self._shortest.rest(like)
+        number = self._numbers.get(like)
         if number is None:
-            text, start = self._shortest.rest(twin)
-            if not start < len(text) <= start + _FAR or _CLOSING.fullmatch(text, start):
-                number = self._numbers[twin] = self._costs.chain(text, start)
-            else:
-                number = self._explore(twin)
-                written = self._costs.chain(text, start)
+            number = self._costs.chain(text, start)
+            if start < len(text) <= start + _FAR and not _CLOSING.fullmatch(text, start):
+                written, number = number, self._explore(like)
                 if self._costs[written] < self._costs[number]:
-                    number = self._lower(twin, text, start)
-            if twin != index and names != self._shortest.names_asked:
-                return self._number(index)
-        assert self._costs[number] < IMPOSSIBLE, "a vocabulary that can write every byte"
+                    self._lower(like, text, start)
+                    number = written
+            assert self._costs[number] < IMPOSSIBLE, "a vocabulary that can write every byte"
+            self._numbers[like] = number
+        if names != self._shortest.names_asked:
+            return self._number(index)
         self._numbers[index] = number
         return number
 
-    def _lower(self, index: int, text: bytes, start: int) -> int:
+    def _lower(self, index: int, text: bytes, start: int) -> None:
         """Have the states along the completion of one, text[start:], cost no more than that takes as it is
-        written; return the state's number. Of two texts as short and as good as each other, another state may
-        have shown the other one to some of them."""
-        states = [index, *self._machine.trace(index, text[start:])]
-        for at, state in enumerate(states[:-1]):
-            written = self._costs.chain(text, start + at)
-            for one in (state, self._shortest.twin(state)):
-                number = self._numbers.get(one)
-                if number is None or self._costs[written] < self._costs[number]:
-                    self._numbers[one] = written
-        return self._numbers[index]
+        written. Of two texts as short and as good as each other, another state may have shown the other one
+        to some of them."""
+        for at, state in enumerate((index, *self._machine.trace(index, text[start:-1])), start):
+            written, number = self._costs.chain(text, at), self._numbers.get(state)
+            if number is None or self._costs[written] < self._costs[number]:
+                self._numbers[state] = written
 
     def too_long(self, index: int, tokens: npt.NDArray[np.int64], left: int) -> npt.NDArray[np.int64]:
         """Return those of a state's allowed tokens (no end tokens) after which more than `left` are needed.
