@@ -141,27 +141,14 @@ class Completer:
         text, start = self._shortest.rest(like)
         number = self._numbers.get(like)
         if number is None:
-            number = self._costs.chain(text, start)
-            if start < len(text) <= start + _FAR and not _CLOSING.fullmatch(text, start):
-                written, number = number, self._explore(like)
-                if self._costs[written] < self._costs[number]:
-                    self._lower(like, text, start)
-                    number = written
+            is_chosen = start < len(text) <= start + _FAR and not _CLOSING.fullmatch(text, start)
+            number = self._explore(like) if is_chosen else self._costs.chain(text, start)
             assert self._costs[number] < IMPOSSIBLE, "a vocabulary that can write every byte"
             self._numbers[like] = number
         if names != self._shortest.names_asked:
             return self._number(index)
         self._numbers[index] = number
         return number
-
-    def _lower(self, index: int, text: bytes, start: int) -> None:
-        """Have the states along the completion of one, text[start:], cost no more than that takes as it is
-        written. Of two texts as short and as good as each other, another state may have shown the other one
-        to some of them."""
-        for at, state in enumerate((index, *self._machine.trace(index, text[start:-1])), start):
-            written, number = self._costs.chain(text, at), self._numbers.get(state)
-            if number is None or self._costs[written] < self._costs[number]:
-                self._numbers[state] = written
 
     def too_long(self, index: int, tokens: npt.NDArray[np.int64], left: int) -> npt.NDArray[np.int64]:
         """Return those of a state's allowed tokens (no end tokens) after which more than `left` are needed.
