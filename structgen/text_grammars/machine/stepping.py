@@ -21,7 +21,7 @@ from structgen.machine_core.draft_nodes import (
 )
 from structgen.machine_core.growing_tables import DEEPEST, TablePlan, TableSizes
 from structgen.machine_core.interning import find, intern
-from structgen.machine_core.layout import ASKED, BELOW, REFUSED, Core, Edge, NodeRow, Registers
+from structgen.machine_core.layout import ASKED, BELOW, REFUSED, Core, NodeRow, Registers
 from structgen.native.jit import entry, jit
 from structgen.native.raw_memory import call2, call3, call4
 from structgen.native.typed_blocks import At, Block, BlockRows, Bytes, Int32s, Int64s, address_of_block, skip
@@ -88,7 +88,6 @@ class Visit(Block):
 class TextWork(Block):
     """Rows that are about to be interned."""
 
-    edge: Edge
     node: NodeRow
 
 
@@ -122,8 +121,7 @@ class TextContext(Core):
     may_end: Bytes
     """Of each state: may the text end here? How it stands, as above."""
     inside: Bytes
-    """Of each state: OUTSIDE, INSIDE or BOTH. Tokens of a state inside are not read byte by byte: its part
-    takes them, or they are recorded (`record_move`)."""
+    """Of each state: OUTSIDE, INSIDE or BOTH."""
     row_count: int
     """States for which there is room in the arrays above."""
     visits: BlockRows[Visit]
@@ -140,7 +138,6 @@ TEXT_TABLES = TablePlan(
     TextContext,
     {
         "nodes": TableSizes(1024, 2048, key=8),
-        "edges": TableSizes(512, 1024, key=3),
         "lists": TableSizes(65536),
     },
 )
@@ -169,23 +166,6 @@ def end_token(c: TextContext, index: int) -> int:
     if after == UNKNOWN:
         return ask(c, skip(boundaries, index), index, BOUNDARY)
     return after
-
-
-@jit
-def move_key(c: TextContext, index: int, token: int) -> Edge:
-    """Return the row of a move, as the tables find it by its state and token."""
-    key = c.work.edge
-    key.first = index
-    key.second = token
-    key.third = 0
-    return key
-
-
-@jit
-def recorded(c: TextContext, index: int, token: int) -> int:
-    """Return the recorded state after a token, or REFUSED (`record_move`); UNKNOWN where none is recorded."""
-    found = find(c.edges, 3, move_key(c, index, token))
-    return UNKNOWN if found < 0 else c.edges[found].target
 
 
 @jit
@@ -269,27 +249,19 @@ def step_inside(c: TextContext, index: int, byte: int) -> int:
 
 
 @jit
-def step_known(c: TextContext, index: int, byte: int) -> int:
-    """Return the state after a byte, or REFUSED; UNKNOWN, or QUESTIONED, where Python must find it."""
-    at = index * c.class_count + c.classes[byte]
-    after = c.cells[at]
-    if after == UNKNOWN and c.inside[index] == INSIDE:
-        after = step_inside(c, index, byte)
-        if after >= REFUSED:
-            c.cells[at] = after
-        else:
-            after = UNKNOWN
-    return after
-
-
-@jit
 def follow(c: TextContext, index: int, byte: int) -> int:
     """Return the state after a byte, REFUSED, or QUESTIONED."""
-    after = step_known(c, index, byte)
-    if after == UNKNOWN:
-        column = c.classes[byte]
-        return ask(c, skip(c.cells, index * c.class_count + column), index, column)
-    return after
+    column = c.classes[byte]
+    cell = skip(c.cells, index * c.class_count + column)
+    after = cell[0]
+    if after != UNKNOWN:
+        return after
+    if c.inside[index] == INSIDE:
+        after = step_inside(c, index, byte)
+        if after >= REFUSED:
+            cell[0] = after
+            return after
+    return ask(c, cell, index, column)
 
 
 @entry("int64(int64, int64, int64, int64, int64)")
@@ -336,15 +308,10 @@ def take_bytes(context: int, index: int, data_address: int, count: int) -> int:
 @jit
 def read(c: TextContext, index: int, token: int, first: int) -> int:
     """Return the state after the bytes of a token from `first` on, and the token's end; REFUSED; ASKED with
-    questions noted; UNKNOWN where Python must follow inside a part."""
+    questions noted."""
     data, last = c.vocabulary.token_data, c.vocabulary.token_offset[token + 1]
     for at in range(first, last):
-        before = index
-        index = step_known(c, before, data[at])
-        if index == UNKNOWN:
-            if c.inside[before] == INSIDE:
-                return UNKNOWN
-            index = follow(c, before, data[at])
+        index = follow(c, index, data[at])
         if index < 0:
             return ASKED if index == QUESTIONED else REFUSED
     index = end_token(c, index)
@@ -378,29 +345,31 @@ def leave(c: TextContext, v: Visit, state: int, token: int) -> int:
 
 @jit
 def after_token(c: TextContext, index: int, token: int) -> int:
-    """Return the state after a token that has a text, or REFUSED; ASKED with questions noted; UNKNOWN where
-    Python must follow into a part, or out of one."""
+    """Return the state after a token that has a text, or REFUSED; ASKED with questions noted.
+
+    Inside a part that compiled code reads, the part takes the token, or its text ends inside it; where that
+    is not known, or both may be, the token is read byte by byte."""
     slot = c.vocabulary.slot[token]
     if slot < 0:
         return REFUSED
-    if c.inside[index] != INSIDE:
-        after = read(c, index, token, c.vocabulary.token_offset[token])
-        return after if after != UNKNOWN else recorded(c, index, token)
-    node = c.nodes[index]
-    state = TextState(address_of_block(node))
-    v = c.visits[state.visit]
-    if v.take != 0 and v.wanted != UNKNOWN:
-        after, left = call3(v.take, v.context, state.state, token), REFUSED
-        if after >= REFUSED and node.token_list >= -1 and v.leaving[slot] != 0:
-            left = leave(c, v, state.state, token)
-            if left == ASKED:
-                return ASKED
-        if left != REFUSED:
-            after = left if after == REFUSED else UNKNOWN
-        elif after >= 0:
-            after = enter(c, state.visit, after)
-        return after if after >= REFUSED else recorded(c, index, token)
-    return recorded(c, index, token)
+    if c.inside[index] == INSIDE:
+        node = c.nodes[index]
+        state = TextState(address_of_block(node))
+        v = c.visits[state.visit]
+        if v.take != 0 and v.wanted != UNKNOWN:
+            after: int = call3(v.take, v.context, state.state, token)
+            left = REFUSED
+            if after >= REFUSED and node.token_list >= -1 and v.leaving[slot] != 0:
+                left = leave(c, v, state.state, token)
+                if left == ASKED:
+                    return ASKED
+            if left != REFUSED:
+                after = left if after == REFUSED else UNKNOWN
+            elif after >= 0:
+                after = enter(c, state.visit, after)
+            if after >= REFUSED:
+                return after
+    return read(c, index, token, c.vocabulary.token_offset[token])
 
 
 @entry("int64(int64, int64, int64)")
@@ -419,17 +388,6 @@ def inside_state(context: int, visit: int, state: int) -> int:
     return after if after < 0 else settled(c, after)
 
 
-@entry("int64(int64, int64, int64, int64)")
-def record_move(context: int, index: int, token: int, after: int) -> int:
-    """Record the state after a token that is not read byte by byte, or REFUSED. The table has room. Returns
-    0."""
-    c = TextContext(context)
-    row = move_key(c, index, token)
-    row.target = after
-    intern(c, c.edges, 3, row)
-    return 0
-
-
 @jit
 def draft_state(c: TextContext, job: Job, index: int, token: int) -> int:
     """Return the state after a token of a draft, REFUSED, or another code where Python must find it."""
@@ -438,7 +396,7 @@ def draft_state(c: TextContext, job: Job, index: int, token: int) -> int:
             return REFUSED
         return job.finished if job.finished >= 0 else UNKNOWN
     if c.vocabulary.slot[token] < 0 and job.specials != 0:
-        return recorded(c, index, token)
+        return UNKNOWN
     after = after_token(c, index, token)
     return after if after < 0 else settled(c, after)
 
