@@ -53,9 +53,6 @@ _OF_PARTS: Final = (Operation.SEQUENCE, Operation.EITHER, Operation.REPEAT, Oper
 _ESCAPED: Final = re.compile(rb'[\x00-\x1f"\\]')
 _KEPT: Final = 4
 """Vocabularies that are remembered."""
-_FIRST: Final = (*range(0x80), *range(0xC2, 0xF5))
-_INSIDE: Final = range(0x80, 0xC0)
-"""The first bytes of characters, and the others (RFC 3629)."""
 _TOLD: Final = frozenset(b'"\\/bfnrtu' + HEX)
 
 
@@ -179,26 +176,30 @@ class EscapedLanguage(Language):
         yield from self._through(at, b"", chr(low).encode(), chr(high).encode(), set())
 
     def _through(
-        self, at: Config, read: bytes, low: bytes, high: bytes, seen: set[tuple[Config, int, int]]
+        self, at: Config, read: bytes, low: bytes, high: bytes, seen: set[Config]
     ) -> Iterator[tuple[Config, int]]:
         """As `_behind`, inside a character of which some bytes are read: UTF-8 has the order of characters.
-        `seen`: configurations, classes of bytes and how many bytes are left, which lead to what is told."""
+        `low`, `high`: the least and the greatest rest; empty where any will do. `seen`: configurations whose
+        rests are told."""
+        if not low and not high:
+            if at in seen:
+                return
+            seen.add(at)
         if read and len(read) == _size(read[0]):
             yield at, ord(read.decode())
             return
-        now = len(read) + 1
-        for byte in _INSIDE if read else _FIRST:
-            further = read + bytes((byte,))
-            if not low[:now] <= further <= high[:now]:
-                continue
-            if further not in (low[:now], high[:now]):
-                key = at, self.of.classes[byte], _size(further[0]) - now
-                if key in seen:
+        first, last, tried = low[0] if low else 0x80, high[0] if high else 0xBF, set[int]()
+        for byte in range(first, last + 1):
+            if 0x80 <= byte < 0xC2 and not read:
+                continue  # no character begins so (RFC 3629)
+            least, most = low[1:] if byte == first else b"", high[1:] if byte == last else b""
+            if not least and not most:
+                if self.of.classes[byte] in tried:
                     continue
-                seen.add(key)
+                tried.add(self.of.classes[byte])
             after = self.of.step(at, byte)
             if after is not None:
-                yield from self._through(after, further, low, high, seen)
+                yield from self._through(after, read + bytes((byte,)), least, most, seen)
 
     def height(self, config: Config) -> int:
         return self.of.height(cast(Place, config)[0])

@@ -23,7 +23,7 @@ from structgen.core.dfa import Dfa, explicit_of_parser
 from structgen.errors import OptionError
 from structgen.language.expectation import Expected
 from structgen.limits import Limits
-from structgen.machine_core.growing_tables import LISTS, NODES
+from structgen.machine_core.growing_tables import EDGES, LISTS, NODES
 from structgen.machine_core.layout import (
     ASKED,
     ENDED,
@@ -49,6 +49,9 @@ from structgen.tokens.token_mask import tokens_of
 from structgen.tokens.tokenizer import Tokenizer
 
 _NONE: npt.NDArray[np.int32] = np.empty(0, np.int32)
+_NO_ROWS: npt.NDArray[np.int64] = np.empty(0, np.int64)
+_MOVES = 1 << 16
+"""Recorded moves, at most: pairs of a state and a token that compiled code does not read byte by byte."""
 
 
 class CompiledText(NumberedText):
@@ -77,20 +80,42 @@ class CompiledText(NumberedText):
     # --- states ---------------------------------------------------------------------------------------------
 
     def _after_token(self, index: int, token: int) -> int:
-        if index == self._finished:
-            return -1
         with self.lock:
-            if self._has_specials and self.vocabulary.token_slot[token] < 0:
-                allowed = token in self._language.specials
-                after = self._language.step(self._config(index), TOKEN + token) if allowed else None
-                return -1 if after is None else self._ended(after)
-            visit, state = self._visit(index)
-            if visit:
-                part = self._open_visit(visit)[0].part
-                if any(part.calls):
-                    part.compiled.next_index(state, token)  # it answers what its step asks
-                self._make_room()
-            return self._retry(stepping.take_token, index, token)
+            is_special = self._has_specials and self.vocabulary.token_slot[token] < 0
+            reached: int = stepping.UNKNOWN
+            if not is_special:
+                reached = self._retry(stepping.take_token, index, token)
+            if reached == stepping.UNKNOWN:
+                reached = (self._after_special if is_special else self._after_inside)(index, token)
+                if self._tables.count(EDGES) >= min(_MOVES, self.limits.parser_states):
+                    self._tables.load(EDGES, _NO_ROWS)
+                self._tables.room(EDGES, 1)
+                stepping.record_move(self.address, index, token, reached)
+            return reached
+
+    def _after_special(self, index: int, token: int) -> int:
+        """Return the state after a special token, or -1."""
+        allowed = token in self._language.specials and index != self._finished
+        after = self._language.step(self._config(index), TOKEN + token) if allowed else None
+        return -1 if after is None else self._ended(after)
+
+    def _after_inside(self, index: int, token: int) -> int:
+        """Return the state after a token in a state inside one part, or -1: the part takes a token that
+        cannot leave it; others are read byte by byte, without states in between."""
+        visit, state = self._visit(index)
+        part, slot = self._open_visit(visit)[0].part, self.vocabulary.token_slot[token]
+        config: Config | None = self._config(index)
+        if self._opened[visit].slots[slot] or part.compiled.vocabulary.token_slot[token] < 0:
+            for byte in self.tokenizer.token_bytes[token] or b"":
+                config = None if config is None else self._language.step(config, byte)
+        else:
+            after = part.compiled.next_index(state, token)
+            if after < 0:
+                return -1
+            if any(part.calls) and (reached := self._inside_state(visit, after)) >= 0:
+                return reached
+            config = self._language.after_inside(config, after)
+        return -1 if config is None else self._ended(config)
 
     def _ended(self, config: Config) -> int:
         """Return the state after the end of a token that leads to a configuration, or -1."""

@@ -138,13 +138,13 @@ class NumberedText(CompiledGrammar):
             visit = self._visits[key] = len(self._entered)
             self._entered.append(_Entered(insides, config))
             self._put_visit(visit, insides)
-        self._make_room()
-        return int(stepping.inside_state(self.address, visit, insides[0].state))
+        return self._inside_state(visit, insides[0].state)
 
-    def _make_room(self) -> None:
-        """Make room for one more state in a part."""
+    def _inside_state(self, visit: int, state: int) -> int:
+        """Return the state in which a part is in a state of its own; UNKNOWN as `stepping.enter`."""
         self._steps.grow(self._tables.count(NODES) + 1)
         self._tables.room(NODES, 1)
+        return int(stepping.inside_state(self.address, visit, state))
 
     def _open_visit(self, visit: int) -> tuple[InsidePart, ...]:
         """Tell compiled code, once, the nodes of the trie at which a part's text may end inside a token, and

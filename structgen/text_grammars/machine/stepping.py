@@ -21,7 +21,7 @@ from structgen.machine_core.draft_nodes import (
 )
 from structgen.machine_core.growing_tables import DEEPEST, TablePlan, TableSizes
 from structgen.machine_core.interning import find, intern
-from structgen.machine_core.layout import ASKED, BELOW, REFUSED, Core, NodeRow, Registers
+from structgen.machine_core.layout import ASKED, BELOW, REFUSED, Core, Edge, NodeRow, Registers
 from structgen.native.jit import entry, jit
 from structgen.native.raw_memory import call2, call3, call4
 from structgen.native.typed_blocks import At, Block, BlockRows, Bytes, Int32s, Int64s, address_of_block, skip
@@ -76,7 +76,7 @@ class Visit(Block):
     wanted: int
     """The nodes to examine for that (`WantedNodes.trie`), 0: there are none, UNKNOWN: not known yet."""
     leaving: Bytes
-    """Of each slot, whether its tokens may leave the part (`part_ends.Map`), once `wanted` is known."""
+    """Of each slot, whether its tokens may leave the part (`part_ends.EndsMap`), once `wanted` is known."""
     behind: int
     """The state behind the part, -1: it is not known, or there are several."""
     follows: int
@@ -88,6 +88,7 @@ class Visit(Block):
 class TextWork(Block):
     """Rows that are about to be interned."""
 
+    edge: Edge
     node: NodeRow
 
 
@@ -121,7 +122,8 @@ class TextContext(Core):
     may_end: Bytes
     """Of each state: may the text end here? How it stands, as above."""
     inside: Bytes
-    """Of each state: OUTSIDE, INSIDE or BOTH."""
+    """Of each state: OUTSIDE, INSIDE or BOTH. Inside a part it takes the tokens, or they are recorded
+    (`record_move`)."""
     row_count: int
     """States for which there is room in the arrays above."""
     visits: BlockRows[Visit]
@@ -138,6 +140,7 @@ TEXT_TABLES = TablePlan(
     TextContext,
     {
         "nodes": TableSizes(1024, 2048, key=8),
+        "edges": TableSizes(512, 1024, key=3),
         "lists": TableSizes(65536),
     },
 )
@@ -166,6 +169,23 @@ def end_token(c: TextContext, index: int) -> int:
     if after == UNKNOWN:
         return ask(c, skip(boundaries, index), index, BOUNDARY)
     return after
+
+
+@jit
+def move_key(c: TextContext, index: int, token: int) -> Edge:
+    """Return the row of a move, as the tables find it by its state and token."""
+    key = c.work.edge
+    key.first = index
+    key.second = token
+    key.third = 0
+    return key
+
+
+@jit
+def recorded(c: TextContext, index: int, token: int) -> int:
+    """Return the recorded state after a token, or REFUSED (`record_move`); UNKNOWN where none is recorded."""
+    found = find(c.edges, 3, move_key(c, index, token))
+    return UNKNOWN if found < 0 else c.edges[found].target
 
 
 @jit
@@ -345,31 +365,26 @@ def leave(c: TextContext, v: Visit, state: int, token: int) -> int:
 
 @jit
 def after_token(c: TextContext, index: int, token: int) -> int:
-    """Return the state after a token that has a text, or REFUSED; ASKED with questions noted.
-
-    Inside a part that compiled code reads, the part takes the token, or its text ends inside it; where that
-    is not known, or both may be, the token is read byte by byte."""
+    """Return the state after a token that has a text, or REFUSED; ASKED with questions noted; UNKNOWN where
+    Python must follow into a part, or out of one."""
     slot = c.vocabulary.slot[token]
     if slot < 0:
         return REFUSED
-    if c.inside[index] == INSIDE:
-        node = c.nodes[index]
-        state = TextState(address_of_block(node))
-        v = c.visits[state.visit]
-        if v.take != 0 and v.wanted != UNKNOWN:
-            after: int = call3(v.take, v.context, state.state, token)
-            left = REFUSED
-            if after >= REFUSED and node.token_list >= -1 and v.leaving[slot] != 0:
-                left = leave(c, v, state.state, token)
-                if left == ASKED:
-                    return ASKED
-            if left != REFUSED:
-                after = left if after == REFUSED else UNKNOWN
-            elif after >= 0:
-                after = enter(c, state.visit, after)
-            if after >= REFUSED:
-                return after
-    return read(c, index, token, c.vocabulary.token_offset[token])
+    if c.inside[index] != INSIDE:
+        return read(c, index, token, c.vocabulary.token_offset[token])
+    node = c.nodes[index]
+    state = TextState(address_of_block(node))
+    v = c.visits[state.visit]
+    if v.take == 0 or v.wanted == UNKNOWN:
+        return recorded(c, index, token)
+    after, left = call3(v.take, v.context, state.state, token), REFUSED
+    if after >= REFUSED and node.token_list >= -1 and v.leaving[slot] != 0:
+        left = leave(c, v, state.state, token)
+    if left != REFUSED:
+        after = left if after == REFUSED or left == ASKED else UNKNOWN
+    elif after >= 0:
+        after = enter(c, state.visit, after)
+    return after if after >= REFUSED or left == ASKED else recorded(c, index, token)
 
 
 @entry("int64(int64, int64, int64)")
@@ -388,6 +403,17 @@ def inside_state(context: int, visit: int, state: int) -> int:
     return after if after < 0 else settled(c, after)
 
 
+@entry("int64(int64, int64, int64, int64)")
+def record_move(context: int, index: int, token: int, after: int) -> int:
+    """Record the state after a token that is not read byte by byte, or REFUSED. The table has room. Returns
+    0."""
+    c = TextContext(context)
+    row = move_key(c, index, token)
+    row.target = after
+    intern(c, c.edges, 3, row)
+    return 0
+
+
 @jit
 def draft_state(c: TextContext, job: Job, index: int, token: int) -> int:
     """Return the state after a token of a draft, REFUSED, or another code where Python must find it."""
@@ -396,7 +422,7 @@ def draft_state(c: TextContext, job: Job, index: int, token: int) -> int:
             return REFUSED
         return job.finished if job.finished >= 0 else UNKNOWN
     if c.vocabulary.slot[token] < 0 and job.specials != 0:
-        return UNKNOWN
+        return recorded(c, index, token)
     after = after_token(c, index, token)
     return after if after < 0 else settled(c, after)
 
