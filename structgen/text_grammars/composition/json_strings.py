@@ -30,7 +30,8 @@ from structgen.text_grammars.composition.json_escapes import (
 )
 from structgen.text_grammars.ebnf_grammar import RulesGrammar
 from structgen.text_grammars.machine.language import CompileTarget, Config, InsidePart, Language
-from structgen.text_grammars.machine.masked_language import Masked, MaskedPart
+from structgen.text_grammars.machine.masked_language import Masked
+from structgen.text_grammars.machine.masked_part import MaskedPart
 from structgen.text_grammars.machine.scanning import common_classes
 from structgen.text_grammars.regular_language import RegularLanguage
 from structgen.text_grammars.text_grammar import (

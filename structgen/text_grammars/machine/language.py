@@ -19,7 +19,7 @@ from structgen.limits import Limits
 if TYPE_CHECKING:
     from structgen.core.compiled import CompiledGrammar
     from structgen.store.mask_store import MaskStore
-    from structgen.text_grammars.machine.masked_language import MaskedPart
+    from structgen.text_grammars.machine.masked_part import MaskedPart
     from structgen.tokens.tokenizer import Tokenizer
 
 Config: TypeAlias = Hashable
