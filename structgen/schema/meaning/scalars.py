@@ -197,6 +197,21 @@ class Scalars:
             self._demands[key] = found
         return found
 
+    def types(self, demand: int) -> int:
+        """Return types outside of which no value meets a demand, as bits; a quick bound."""
+        mask = EVERY
+        for literal in self.tables.demands[demand]:
+            mask &= self.tables.mask(literal)
+        return mask
+
+    def constants(self, demand: int, types: int) -> list[bytes]:
+        """Return those of null, true and false, of some types, that meet a demand."""
+        return [
+            text
+            for kind, text in ((NULL, b"null"), (BOOLEAN, b"true"), (-BOOLEAN, b"false"))
+            if types & abs(kind) and self.demand(demand, kind) == TRUE
+        ]
+
     def _judges(self, literal: int) -> bool:
         """Return whether a literal only judges values (`PlaceTables.judging`)."""
         schema = self.tables.about(literal).schema
