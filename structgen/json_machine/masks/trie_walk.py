@@ -344,8 +344,6 @@ def is_listed(c: JsonContext, s: JsonState) -> bool:
 def excluded(c: JsonContext, s: JsonState, byte: int) -> bool:
     """Return whether a string's byte that was refused is refused for the sake of the list alone: then what
     the terminal says of the tokens inside is too much."""
-    if c.string_specs[s.residue].ample != 0:
-        return False
     free, after = c.work.spare[6], c.work.spare[7]
     copy_block(s, free)
     free.seen = 0
