@@ -201,7 +201,7 @@ def walk(c: JsonContext, trie: Int64s, last: int, starts: Int32s, ids: Int32s, u
             continue
         slot = (node >> 20) & 0xFFFFF
         if slot > 0:
-            note(c, skip(s, 1), 0, ids[starts[slot - 1]])
+            note(c, skip(s, 1))
             if unmarked:
                 emit_unmarked(c, ids, starts[slot - 1], starts[slot])
             else:
@@ -227,13 +227,13 @@ def child_from(c: JsonContext, first: int, last: int, byte: int) -> int:
 def emit_token(c: JsonContext, s: JsonState, ids_of: Int32s, word: int, token: int) -> None:
     """Add the tokens that end at a node, given its word and its record's token; they lead to registers."""
     if token >= 0:
-        note(c, s, 0, token)
+        note(c, s)
         count = c.buffer_count
         c.buffer[count] = token
         c.buffer_count = count + 1
     elif token == MANY_TOKENS:
         slot, starts = (word >> 20) & 0xFFFFF, c.vocabulary.slot_start
-        note(c, s, 0, ids_of[starts[slot - 1]])
+        note(c, s)
         emit(c, ids_of, starts[slot - 1], starts[slot])
 
 

@@ -310,9 +310,8 @@ class JsonContext(Core):
     bound: int
     """The most tokens that any state takes to which a collected token leads, and that token."""
     listed: Int64s
-    """int64[MOST_LISTED, LISTED]: the places of states that are not in `bound`: mode (INSIDE added; all modes
-    between the members of an object, or in one or in a key, are M_OBJECT; in an array M_ARRAY), residue,
-    lexeme (of strings and numerals), frame, a token that leads there or -1."""
+    """int64[MOST_LISTED, LISTED]: the places of states that are not in `bound`: mode (all modes between the
+    members of an object, or in one or in a key, are M_OBJECT; in an array M_ARRAY), residue, frame."""
     listed_count: int
 
 
@@ -429,10 +428,7 @@ NO_BOUNDING, BOUNDING, LISTING = range(3)
 """BOUNDING: places whose bounds are known count, the others are listed. LISTING: all are listed."""
 UNBOUNDED = 1 << 40
 """No bound is known: more than any."""
-INSIDE = 1 << 6
-"""Added to the mode of a place: tokens that stay inside a terminal lead to it, and to other states of the
-terminal's automaton."""
-LISTED, MOST_LISTED = 5, 1 << 8
+LISTED, MOST_LISTED = 3, 1 << 8
 """Words of a place that is listed, and how many are: where there are more, no bound is known."""
 
 # --- questions ----------------------------------------------------------------------------------------------
