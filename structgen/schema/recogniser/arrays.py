@@ -113,6 +113,19 @@ class Arrays:
 
     # Liveness and completion
 
+    def witness(
+        self, shape: ArrayShape, ask: Ask, best: JsonPieces | None, with_text: bool
+    ) -> JsonPieces | None:
+        """Return an array of a shape, given the values of items: the shortest text, or an empty one that
+        stands for any; `best` where there is none, or none shorter."""
+        if best is not None and best.length < 2 * max(shape.lo, 1):
+            return best
+        rest = self.complete(shape, self.progress.begin(shape), 0, self.progress.cap(shape), ask, with_text)
+        if rest is None or not with_text:
+            return best if rest is None else EMPTY
+        whole = JsonPieces((b"[", rest))
+        return whole if whole.before(best) else best
+
     def start(self, demands: tuple[int, ...]) -> ArrayState | None:
         """Return the residue of an array of which nothing is written, or None where no demand can be met."""
         threads: list[Thread] = []

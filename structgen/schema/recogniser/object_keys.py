@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import NamedTuple, TypeAlias
+
 from structgen.automata.unicode.decoded_text import in_order
 from structgen.language.ir import Formula
 from structgen.schema.meaning.shape import ObjectShape
@@ -19,10 +21,25 @@ class KeyClass:
         self.formula = formula
 
 
+Where: TypeAlias = str | KeyClass
+"""Where a member stands: under a named key, or under some key of a class."""
+
+
+class Written(NamedTuple):
+    """What is written of an object, as far as it matters."""
+
+    pos: int
+    """Ordered keys before this index may not come any more."""
+    mask: int
+    """Bits of the keys written, as far as they are remembered."""
+    size: int
+    """Members, counted up to the frame's cap."""
+
+
 class FrameStanding:
     """The demands of a shape on the keys of a frame, by their indices."""
 
-    __slots__ = ("always", "follows", "free_required", "last", "optional", "required", "shape")
+    __slots__ = ("always", "follows", "free_required", "last", "required", "shape")
 
     def __init__(self, shape: ObjectShape, frame: Frame) -> None:
         self.shape = shape
@@ -38,8 +55,6 @@ class FrameStanding:
         self.required = ordered
         """Indices of the required keys that have a place in the order, ascending."""
         self.last = ordered[-1] if ordered else -1
-        self.optional: int | None = None
-        """Keys whose value can be met, as a bit set; worked out when a count asks for it."""
         self.always: frozenset[str] | None = None
         """The keys that other keys or obligations require and that may come at any time; computed on
         demand."""
@@ -97,6 +112,20 @@ class Frame:
         """Whether the classes of keys must be listed: an obligation may ask for a key of some class, or each
         is bounded in length."""
         self._sorted: tuple[str, ...] | None = None
+
+    def after(self, written: Written, index: int) -> Written:
+        """Return what is written after one more member, whose key is named at an index (-1: not named)."""
+        size = min(written.size + 1, self.cap)
+        if index < 0:
+            return Written(self.ordered, written.mask, size)
+        if index < self.ordered:
+            return Written(index + 1, written.mask | (1 << index & self.watch), size)
+        return Written(self.ordered, written.mask | 1 << index, size)
+
+    def may_come(self, name: str, written: Written) -> bool:
+        """Return whether a named key is neither written nor passed over."""
+        index = self.index[name]
+        return index >= written.pos if index < self.ordered else not written.mask >> index & 1
 
     def sorted_names(self) -> tuple[str, ...]:
         """Return the names sorted by their bytes (`decoded_text`)."""

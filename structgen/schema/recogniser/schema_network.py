@@ -49,7 +49,7 @@ from structgen.schema.reading.schema_place import SchemaPlace
 from structgen.schema.recogniser.array_progress import repeats
 from structgen.schema.recogniser.arrays import CLOSE, Arrays, ArrayState
 from structgen.schema.recogniser.distinct_values import Distinct
-from structgen.schema.recogniser.object_keys import KeyClass
+from structgen.schema.recogniser.object_keys import KeyClass, Written
 from structgen.schema.recogniser.objects import Moves, Objects, ObjectState
 from structgen.schema.recogniser.overlapping_key_patterns import Places
 from structgen.schema.recogniser.schema_liveness import Oracle
@@ -276,12 +276,9 @@ class SchemaNetwork:
         """
         state = self._object(residue)
         frame = state.frame
-        if 0 <= index < frame.ordered:
-            pos, mask = index + 1, state.mask
-        else:
-            pos, mask = frame.ordered, state.mask | (1 << index if index >= 0 else 0)
-        mask = mask >> frame.ordered << frame.ordered
-        return self.objects.state(frame, pos, mask, 0, True, state.threads).id
+        pos, mask, _ = frame.after(state.written, index)
+        written = Written(pos, mask >> frame.ordered << frame.ordered, 0)
+        return self.objects.state(frame, written, True, state.threads).id
 
     def owes_keys(self, residue: int) -> bool:
         """Return whether the object may still need keys that `keys` does not list."""
