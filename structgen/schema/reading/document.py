@@ -7,6 +7,7 @@ from urllib.parse import unquote
 
 from structgen.automata.strings.banned_patterns import pattern_of
 from structgen.errors import LimitError, RegexError, SchemaError, UnsupportedError
+from structgen.json_text.events import spelled
 from structgen.json_text.exact_json import Json, escape, kind_name
 from structgen.limits import Limits
 from structgen.schema.reading.draft_names import DEFAULT_DRAFT
@@ -30,7 +31,6 @@ from structgen.schema.reading.schema_place import (
     SchemaPlace,
     Scope,
     shown,
-    spelled,
 )
 from structgen.system.public_calls import THIS_CALL
 

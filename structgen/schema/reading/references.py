@@ -10,11 +10,12 @@ from dataclasses import dataclass
 from typing import Any
 from urllib.parse import unquote
 
+from structgen.json_text.events import spelled
 from structgen.json_text.exact_json import unescape
 from structgen.schema.reading.dialects import dialect, with_vocabularies
 from structgen.schema.reading.draft_names import DEFAULT_DRAFT, draft_of
 from structgen.schema.reading.remotes import Remotes
-from structgen.schema.reading.schema_place import Dialect, Scope, spelled
+from structgen.schema.reading.schema_place import Dialect, Scope
 from structgen.schema.reading.uris import join
 
 RECURSIVE = ""
