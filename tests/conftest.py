@@ -72,19 +72,13 @@ def cache_folder(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
 @pytest.fixture
 def unhandled(monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
     """Return a keyword that is refused while the test runs."""
-    from structgen.schema.reading import dialects, keywords
+    from structgen.schema.reading.dialects import DRAFTS, dialect
 
-    keyword, one_schema = "propertyNames", keywords.one_schema
+    keyword = "propertyNames"
 
-    def reader_of(name: str, field: str) -> Any:
-        refused = name == keyword
-        return (
-            (lambda document, place, *_: document.refuse(place, keyword))
-            if refused
-            else one_schema(name, field)
-        )
+    def refuse(document: Any, place: Any, *_: Any) -> None:
+        document.refuse(place, keyword)
 
-    monkeypatch.setattr(keywords, "one_schema", reader_of)
-    dialects.dialect.cache_clear()
+    for draft in DRAFTS[2:]:
+        monkeypatch.setitem(dialect(draft).keywords, keyword, refuse)
     yield keyword
-    dialects.dialect.cache_clear()

@@ -140,10 +140,6 @@ class Completions(Protocol):
         more than `enough`, perhaps more than it is, and no more than `enough` either."""
         ...
 
-    def known(self, index: int, /) -> int | None:
-        """Return `tokens` where it is remembered."""
-        ...
-
     def sufficient(self, index: int, budget: int, /) -> int | None:
         """Return how many tokens are known to suffice for a state whose mask is known, and one less after
         whichever token comes next; None where no such number is known. The least is not looked for, nor less
@@ -609,12 +605,9 @@ class CompiledGrammar(ABC):
         """Return `tokens_to_finish` of a state by its number; where it is no more than `enough`, perhaps more
         than it is, and no more than `enough` either."""
         with self.lock:
-            known = self.completions.known(index)
-            if known is None:
-                self._open(index)
-                with self._begin_call():
-                    known = self.completions.tokens(index, enough)
-            return known
+            self._open(index)
+            with self._begin_call():
+                return self.completions.tokens(index, enough)
 
     def _open(self, index: int) -> None:
         if int(self._tables.rows(NODES)[index, Registers.mode]) == FINISHED:

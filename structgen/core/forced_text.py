@@ -278,9 +278,6 @@ class _ForcedCompletions:
     def tokens(self, index: int, enough: int = 0) -> int:
         return self._policy.least(self._policy.place(index))
 
-    def known(self, index: int) -> int | None:
-        return None
-
     def sufficient(self, index: int, budget: int) -> int | None:
         place, inner = self._policy.place(index), self._policy.inner
         if self._policy.rest_of_border(place):
@@ -368,9 +365,6 @@ class _NoCompletions:
         return b""
 
     def tokens(self, index: int, enough: int = 0) -> int:
-        return 0
-
-    def known(self, index: int) -> int | None:
         return 0
 
     def sufficient(self, index: int, budget: int) -> int | None:

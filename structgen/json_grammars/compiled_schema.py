@@ -215,7 +215,7 @@ class CompiledSchema(CompiledGrammar):
         return self._machine.next_bytes(index)
 
     def _expected(self, index: int) -> list[Expected]:
-        return expected(self._machine, index, escapes=self.grammar.policies.escapes)
+        return expected(self._machine, index)
 
     def value(self, text: bytes) -> Any:
         """Return the value of a document; see CompiledGrammar."""

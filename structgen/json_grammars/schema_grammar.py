@@ -472,16 +472,16 @@ def _written(options: Policies | Limits) -> str:
     return repr(options)  # 20 us
 
 
-_checked = lru_cache(64, typed=True)(Policies.of)
+_checked = lru_cache(64, typed=True)(Policies)
 
 
 def _policies(*options: Any) -> Policies:
-    """Return `Policies.of` of the same arguments: where the last, the caller's own formats, is None, the same
+    """Return `Policies` of the same arguments: where the last, the caller's own formats, is None, the same
     object for arguments that were seen before."""
     with suppress(TypeError):  # one of them has no hash
         if options[-1] is None:
             return _checked(*options)
-    return Policies.of(*options)
+    return Policies(*options)
 
 
 def unwarned_schema(schema: dict[str, Any] | bool | str | Path, **options: Any) -> JsonSchemaGrammar:

@@ -21,7 +21,7 @@ from structgen.native.raw_memory import address_of
 Registers: TypeAlias = npt.NDArray[np.int64]
 """The eight words of a state (structgen.json_machine.tables.json_blocks)."""
 Place: TypeAlias = tuple[int, ...]
-"""What a walk lists (`JsonContext.listed`): mode, residue, lexeme, frame, token."""
+"""What a walk lists (`JsonContext.listed`): mode, residue, frame."""
 
 
 _PIECE = 1 << 9
@@ -275,11 +275,6 @@ class Inspection:
         wanted, states = tokens.astype(np.int32), np.empty(len(tokens), np.int64)
         self._retry(state_walk.after_tokens, index, address_of(wanted), len(wanted), address_of(states))
         return states
-
-    def places_after(self, index: int, tokens: npt.NDArray[np.int32]) -> list[Place] | None:
-        """Return the places where allowed tokens lead to, each once; None where there are too many."""
-        self._retry(state_walk.places_after, index, address_of(tokens), len(tokens))
-        return self.listed_places()
 
     def listed_places(self) -> list[Place] | None:
         """Return the places that the last walk listed; None where there are too many."""

@@ -24,7 +24,7 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from decimal import Decimal
-from typing import Protocol, TypeAlias, Union
+from typing import Any, Generic, Protocol, TypeAlias, TypeVar, Union
 
 DEAD = -1
 """In a transition table: no document follows."""
@@ -34,87 +34,64 @@ Demands: TypeAlias = Mapping[int, bytes]
 smaller byte string. A demand that can no longer be met is absent."""
 
 
-def _same(one: Not | All | Any_, other: object) -> bool:
-    """Return whether two formulas are equal, however deep they are: `==` on fields would recurse."""
-    pairs: list[tuple[object, object]] = [(one, other)]
-    while pairs:
-        a, b = pairs.pop()
-        if a is b:
-            continue
-        if type(a) is not type(b):
-            return False
-        if isinstance(a, Not) and isinstance(b, Not):
-            if a.digest != b.digest:
-                return False
-            pairs.append((a.of, b.of))
-        elif (isinstance(a, All) and isinstance(b, All)) or (isinstance(a, Any_) and isinstance(b, Any_)):
-            if a.digest != b.digest or len(a.of) != len(b.of):
-                return False
-            pairs.extend(zip(a.of, b.of, strict=True))
-        elif a != b:
-            return False
-    return True
+T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Not:
-    """The complement of a formula."""
+class _Compound(Generic[T]):
+    """A formula of other formulas. It is hashed and compared at any depth: `==` on fields would recurse."""
 
-    of: Formula
+    of: T
     digest: int = field(init=False, repr=False)
     """The hash, of this process: kept, so that it costs the same at any depth."""
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "digest", hash((Not, self.of)))
+        object.__setattr__(self, "digest", hash((type(self), self.of)))
 
     def __hash__(self) -> int:
         return self.digest
 
     def __eq__(self, other: object) -> bool:
-        return _same(self, other)
+        pairs: list[tuple[object, object]] = [(self, other)]
+        while pairs:
+            a, b = pairs.pop()
+            if a is b:
+                continue
+            if type(a) is not type(b):
+                return False
+            if not isinstance(a, _Compound) or not isinstance(b, _Compound):
+                if a != b:
+                    return False
+            elif a.digest != b.digest:
+                return False
+            elif isinstance(a, Not):
+                pairs.append((a.of, b.of))
+            elif len(a.of) != len(b.of):
+                return False
+            else:
+                pairs.extend(zip(a.of, b.of, strict=True))
+        return True
 
-    def __reduce__(self) -> tuple[type[Not], tuple[Formula]]:
-        return Not, (self.of,)
+    def __reduce__(self) -> tuple[Any, ...]:
+        return type(self), (self.of,)
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class All:
+class Not(_Compound["Formula"]):
+    """The complement of a formula."""
+
+    __slots__ = ()
+
+
+class All(_Compound["tuple[Formula, ...]"]):
     """A conjunction; empty means true."""
 
-    of: tuple[Formula, ...]
-    digest: int = field(init=False, repr=False)
-
-    def __post_init__(self) -> None:
-        object.__setattr__(self, "digest", hash((All, self.of)))
-
-    def __hash__(self) -> int:
-        return self.digest
-
-    def __eq__(self, other: object) -> bool:
-        return _same(self, other)
-
-    def __reduce__(self) -> tuple[type[All], tuple[tuple[Formula, ...]]]:
-        return All, (self.of,)
+    __slots__ = ()
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class Any_:
+class Any_(_Compound["tuple[Formula, ...]"]):
     """A disjunction; empty means false."""
 
-    of: tuple[Formula, ...]
-    digest: int = field(init=False, repr=False)
-
-    def __post_init__(self) -> None:
-        object.__setattr__(self, "digest", hash((Any_, self.of)))
-
-    def __hash__(self) -> int:
-        return self.digest
-
-    def __eq__(self, other: object) -> bool:
-        return _same(self, other)
-
-    def __reduce__(self) -> tuple[type[Any_], tuple[tuple[Formula, ...]]]:
-        return Any_, (self.of,)
+    __slots__ = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -345,9 +345,6 @@ class _MonitoredCompletions:
         behind = 0 if after < 0 else spelling.compiled.cost(spelling.state) + self._inner.cost(after)
         return max(fewest, behind)
 
-    def known(self, index: int) -> int | None:
-        return None
-
     def sufficient(self, index: int, budget: int) -> int | None:
         state = self._text.place(index).state
         self._inner.compute(state)

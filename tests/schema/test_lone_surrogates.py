@@ -106,10 +106,14 @@ def test_what_is_expected_names_the_escape() -> None:
 
 def test_constants_that_can_be_written_are_alive_without_a_search(monkeypatch: pytest.MonkeyPatch) -> None:
     asked: list[int] = []
-    searched = Oracle._search_alive
-    monkeypatch.setattr(
-        Oracle, "_search_alive", lambda self, root: asked.append(root) or searched(self, root)
-    )
+    searched = Oracle._search
+
+    def search(self: Oracle, root: int, with_text: bool) -> None:
+        if not with_text:
+            asked.append(root)
+        searched(self, root, with_text)
+
+    monkeypatch.setattr(Oracle, "_search", search)
     compiled({"const": [{"a": at} for at in range(50)]})
     assert asked == []
     with pytest.raises(sg.errors.UnsatisfiableUnderPolicy):

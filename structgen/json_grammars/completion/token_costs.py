@@ -5,9 +5,9 @@ bounds what a document still needs.
 from __future__ import annotations
 
 import re
-from array import array
 from collections.abc import Mapping
 from functools import cache, lru_cache
+from heapq import heappop, heappush
 from weakref import WeakKeyDictionary, proxy
 
 import numpy as np
@@ -16,11 +16,11 @@ import numpy.typing as npt
 from structgen.automata.strings.string_pool import StringPool
 from structgen.json_grammars.completion.next_characters import escape_of
 from structgen.json_grammars.completion.shortest_completion import Shortest
-from structgen.json_grammars.completion.token_bounds import MaskWalker, TokenBounds, ValueTexts
+from structgen.json_grammars.completion.text_costs import TextCosts
+from structgen.json_grammars.completion.token_bounds import MaskWalker, TokenBounds
 from structgen.json_machine.inspection import Inspection, Registers
-from structgen.json_machine.masks.state_walk import IMPOSSIBLE, settle_costs
+from structgen.json_machine.masks.state_walk import IMPOSSIBLE
 from structgen.json_machine.tables import json_blocks as L
-from structgen.native.raw_memory import address_of
 from structgen.schema.reading.missing_bytes import Quoting
 from structgen.tokens.vocabulary import Vocabulary
 
@@ -30,15 +30,9 @@ _BRANCHES = 8
 """States that chosen steps may lead to from one; were there more, the completion's first byte is chosen."""
 _FAR = 1 << 10
 """Bytes of a completion beyond which nothing is chosen: the far end of a document is written as it comes."""
-_BLOCK = 64
+_CHOSEN = 64
 """Steps are chosen as far as the next multiple of this many bytes from the end; what follows is written as it
 comes. Its states are not made: they would be as many as the bytes of all completions together."""
-_RUN = 16 * _BLOCK
-"""Bytes of blocks that are looked up at once where they have been before."""
-_RUNS = 1 << 12
-"""Such runs that are remembered for one grammar; past it all are forgotten, their blocks are not."""
-_MOST_BYTES = 1 << 21
-"""Bytes of completions whose costs are remembered for one grammar; past it all are worked out anew."""
 _DIGITS = b"0123456789"
 _INSIDE = bytes(byte for byte in range(32, 192) if byte not in b'"\\\x7f')
 """What goes on with a string: characters of one byte, and the bytes that finish a longer one."""
@@ -81,19 +75,13 @@ class Completer:
     """
 
     __slots__ = (
-        "_begin",
         "_bounds",
         "_ceilings",
-        "_chains",
         "_choices_of",
         "_costs",
-        "_end",
-        "_labels",
         "_machine",
         "_numbers",
-        "_runs",
         "_shortest",
-        "_targets",
         "_vocabulary",
         "_walker",
     )
@@ -105,44 +93,35 @@ class Completer:
         written."""
         self._machine, self._vocabulary = machine, vocabulary
         self._walker: MaskWalker = proxy(walker)
-        texts = ValueTexts(machine, vocabulary)
+        texts = TextCosts(vocabulary)
         self._bounds = tuple(
-            TokenBounds(machine, vocabulary, self._walker, texts, quoting, close=close)
-            for close in (False, True)
+            TokenBounds(machine, vocabulary, texts, quoting, close=close) for close in (False, True)
         )
         self._shortest = Shortest(machine, quoting)
         self._choices_of = _choices_without(quoting.missing)
+        self._costs = TextCosts(vocabulary)
+        self._numbers: dict[int, int] = {}
+        """State -> its number among the costs."""
         self._ceilings: dict[int, int] = {}
-        self._clear()
+        """State -> so many tokens suffice after whichever token comes next."""
 
     def text(self, index: int) -> bytes:
         """Return the completion of a state; empty where the document is complete."""
         return self._shortest.text(index)
 
-    def _clear(self) -> None:
-        self._shortest.clear()
-        self._ceilings.clear()
-        self._numbers: dict[int, int] = {}
-        # for each state by its number here: its cost, and its steps as a range of the other two;
-        # number 0 is the end of every document
-        self._costs, self._begin, self._end = array("i", (0,)), array("i", (0,)), array("i", (0,))
-        self._labels, self._targets = array("i"), array("i")
-        self._chains: dict[tuple[bytes, int], int] = {}
-        self._runs: dict[tuple[bytes, int], int] = {}
-
     def tokens(self, index: int, enough: int = 0) -> int:
         """Return the tokens that complete the document from a state: 0 where it is complete. Where they are
         no more than `enough`, a bound may do.
 
-        Cost: about 30 us for each byte of the completion's first block where there is a choice, once for all
-        on the way, and 0.5 us for each of the others.
+        Cost: about 30 us for each byte of the completion's first block, once for all on the way, and 0.2 us
+        for each of the others.
         """
         number = self._numbers.get(index)
         if number is None:
-            if len(self._numbers) > _KEPT or len(self._costs) > _MOST_BYTES:
-                self._clear()
-            bound = self._bound(index, enough) if enough > 0 else 1
-            if bound <= enough:
+            if len(self._numbers) > _KEPT or self._costs.is_full:
+                for known in (self._shortest, self._ceilings, self._numbers, self._costs):
+                    known.clear()
+            if enough > 0 and (bound := self._bound(index, enough)) <= enough:
                 return bound
             number = self._number(index)
         return self._costs[number]
@@ -154,12 +133,7 @@ class Completer:
             return bound
         text, start = self._shortest.rest(index)
         bound = len(text) - start  # no text needs more tokens than it has bytes
-        return self._costs[self._chain(text, start)] if enough < bound <= _FAR else bound
-
-    def known(self, index: int) -> int | None:
-        """Return `tokens` of a state where it is remembered."""
-        number = self._numbers.get(index)
-        return None if number is None else self._costs[number]
+        return self._costs[self._costs.chain(text, start)] if enough < bound <= _FAR else bound
 
     def _number(self, index: int) -> int:
         """Return the number of a state that has none yet."""
@@ -170,14 +144,15 @@ class Completer:
         if number is None:
             text, start = self._shortest.rest(twin)
             if not start < len(text) <= start + _FAR or _CLOSING.fullmatch(text, start):
-                number = self._numbers[twin] = self._chain(text, start)
+                number = self._numbers[twin] = self._costs.chain(text, start)
             else:
                 number = self._explore(twin)
-                written = self._chain(text, start)
+                written = self._costs.chain(text, start)
                 if self._costs[written] < self._costs[number]:
                     number = self._lower(twin, text, start)
             if twin != index and names != self._shortest.names_asked:
                 return self._number(index)
+        assert self._costs[number] < IMPOSSIBLE, "a vocabulary that can write every byte"
         self._numbers[index] = number
         return number
 
@@ -187,7 +162,7 @@ class Completer:
         have shown the other one to some of them."""
         states = [index, *self._machine.trace(index, text[start:])]
         for at, state in enumerate(states[:-1]):
-            written = self._chain(text, start + at)
+            written = self._costs.chain(text, start + at)
             for one in (state, self._shortest.twin(state)):
                 number = self._numbers.get(one)
                 if number is None or self._costs[written] < self._costs[number]:
@@ -322,140 +297,54 @@ class Completer:
     # --- what it costs --------------------------------------------------------------------------------------
 
     def _explore(self, start: int) -> int:
-        """Work out the costs of a state and of all in its block that its chosen steps lead to; return its
-        number."""
-        machine, numbers = self._machine, self._numbers
-        found: dict[int, int] = {}
+        """Work out the costs of a state and of all in its block that its chosen steps lead to, the longest
+        rests first; return its number."""
+        shortest, numbers = self._shortest, self._numbers
+        length = shortest.length(start)
+        last = (length - 1) // _CHOSEN * _CHOSEN
+        steps: dict[int, list[tuple[int, int]]] = {}
         beyond: dict[int, int] = {}
-        steps: list[list[tuple[int, int]]] = []
-        text, offset = self._shortest.rest(start)
-        last = max(0, len(text) - offset - 1) // _BLOCK * _BLOCK
-        pending = [start]
-        while pending:
-            index = pending.pop()
-            if index in found or index in beyond:
+        queue = [(-length, start)]
+        while queue:
+            size, state = heappop(queue)
+            if state in steps or state in beyond:
                 continue
-            text, offset = self._shortest.rest(index)
-            length = len(text) - offset
-            if length <= last:
+            if -size <= last:
                 # Taken as written, from here; by itself it may cost less, where its own block is looked at.
-                beyond[index] = self._chain(text, offset)
-                continue
-            if index in numbers:
-                continue
-            # where a rest may shorten, the next state is asked for its own
-            end = offset + 1 if machine.network.rests_shorten else len(text) - last
-            states = [index, *machine.trace(index, text[offset:end])]
-            if end == len(text) - last:
-                self._shortest.remember(states[-1], text, end)
-            pending.append(states[-1])
-            choices = machine.modes(states)
-            for i, state in enumerate(states[:-1]):
-                if state in numbers or state in found:
-                    break  # and so are the states after it
-                found[state] = length - i
-                self._shortest.remember(state, text, offset + i)
-                step = (text[offset + i], states[i + 1])
-                wanted = self._choices_of.get(choices[i])
-                if wanted is None or not self._shortest.chooses(state):
-                    steps.append([step])
-                    continue
-                others = self._choices(state, step, wanted, length - i - 1)
-                steps.append(others)
-                pending += [other for _byte, other in others if other != step[1]]
-        self._add(found, beyond, steps)
+                beyond[state] = self._costs.chain(*shortest.rest(state))
+            elif state not in numbers:
+                steps[state] = self._steps(state, -size - 1)
+                for _byte, after in steps[state]:
+                    heappush(queue, (-shortest.length(after), after))
+        first = self._costs.next
+        beyond |= {state: number for number, state in enumerate(reversed(steps), first)}
+        self._costs.enter(
+            [(byte, beyond[after] if after in beyond else numbers[after]) for byte, after in following]
+            for following in reversed(steps.values())
+        )
+        numbers.update((state, beyond[state]) for state in steps)
         return numbers[start]
 
-    def _chain(self, text: bytes, start: int) -> int:
-        """Return the number of the state before text[start:], which is written byte by byte as it is.
-
-        Blocks from the end are shared by all texts that end alike, and whole runs of them are looked up at
-        once. Cost: 0.003 us a byte that is known.
-        """
-        number, end, runs = 0, len(text), self._runs
-        while end - start >= _RUN:
-            run = text[end - _RUN : end], number
-            known = runs.get(run)
-            if known is None:
-                if len(runs) >= _RUNS:
-                    runs.clear()
-                known = runs[run] = self._blocks(text, end - _RUN, end, number)
-            number, end = known, end - _RUN
-        return self._blocks(text, start, end, number)
-
-    def _blocks(self, text: bytes, start: int, end: int, number: int) -> int:
-        """Return the number of the state before text[start:end], behind which the state `number` is."""
-        chains = self._chains
-        while end > start:
-            head = max(start, end - _BLOCK)
-            key = text[head:end], number
-            known = chains.get(key)
-            if known is None:
-                first = self._next()
-                count = end - head
-                # the byte before the end has the lowest number
-                self._begin.extend(range(len(self._labels), len(self._labels) + count))
-                self._end.extend(range(len(self._labels) + 1, len(self._labels) + count + 1))
-                self._labels.extend(reversed(key[0]))
-                self._targets.extend((number, *range(first, first + count - 1)))
-                self._costs.extend([IMPOSSIBLE] * count)
-                self._settle(array("i", range(first, first + count)))
-                known = chains[key] = first + count - 1
-            number, end = known, head
-        return number
-
-    def _choices(self, state: int, step: tuple[int, int], wanted: bytes, least: int) -> list[tuple[int, int]]:
-        """Return the chosen steps of a state, by byte: those that leave `least` bytes, as the given does."""
+    def _steps(self, state: int, least: int) -> list[tuple[int, int]]:
+        """Return the chosen steps of a state, by byte: those that leave `least` bytes, among them that of its
+        completion."""
+        machine, shortest = self._machine, self._shortest
+        text, start = shortest.rest(state)
+        step = text[start], machine.after(state, text[start : start + 1])
+        if not machine.network.rests_shorten:  # else the next state is asked for its own
+            shortest.remember(step[1], text, start + 1)
+        wanted = self._choices_of.get(int(machine.registers(state)[L.MODE]))
+        if wanted is None or not shortest.chooses(state):
+            return [step]
         found: dict[int, list[int]] = {}
-        for byte, after in self._machine.after_each(state, wanted):
+        for byte, after in machine.after_each(state, wanted):
             found.setdefault(after, []).append(byte)
         if len(found) > _BRANCHES:
             return [step]
-        steps = [
+        steps = {
             (byte, after)
             for after, group in found.items()
-            if after == step[1] or self._shortest.length(after) <= least
+            if after == step[1] or shortest.length(after) <= least
             for byte in group
-        ]
-        if step not in steps:
-            steps.append(step)
-        return sorted(steps)
-
-    def _add(self, found: dict[int, int], beyond: dict[int, int], steps: list[list[tuple[int, int]]]) -> None:
-        """Enter new states, each with the bytes and the steps that it has left; those beyond the block have
-        numbers."""
-        first, known = self._next(), self._numbers
-        numbers = dict(zip(found, range(first, first + len(found)), strict=True))
-        targets = {**numbers, **beyond}
-        for following in steps:
-            self._begin.append(len(self._labels))
-            for byte, after in following:
-                self._labels.append(byte)
-                number = targets.get(after)
-                self._targets.append(known[after] if number is None else number)
-            self._end.append(len(self._labels))
-        self._costs.extend([IMPOSSIBLE] * len(found))
-        self._settle(array("i", (numbers[state] for state in sorted(found, key=found.__getitem__))))
-        known.update(numbers)
-
-    def _next(self) -> int:
-        """Return the number of the next state; what a call that was cut off has left behind it goes."""
-        first = len(self._costs)
-        del self._begin[first:], self._end[first:]
-        last = self._end[-1] if first else 0
-        del self._labels[last:], self._targets[last:]
-        return first
-
-    def _settle(self, order: array[int]) -> None:
-        vocabulary = self._vocabulary
-        failed = settle_costs(
-            address_of(vocabulary.nodes),
-            address_of(vocabulary.first),
-            *(
-                values.buffer_info()[0]
-                for values in (self._begin, self._end, self._labels, self._targets, order)
-            ),
-            len(order),
-            self._costs.buffer_info()[0],
-        )
-        assert not failed, "a vocabulary that can write every byte"
+        }
+        return sorted(steps | {step})

@@ -3,5 +3,5 @@
 `mask_filling` collects a mask and remembers it in the state's row. It walks subtrees of the vocabulary's trie
 (`trie_walk`), takes whole subtrees in which nothing can go wrong (`safe_bytes`), and closes terminals
 (`terminal_closing`). `state_walk` takes tokens and bytes. `draft_nodes` and `draft_batch` do so for draft
-trees. `token_costs_of_steps` finds the fewest tokens that write a text.
+trees. `settle_costs` finds the fewest tokens that write a text.
 """

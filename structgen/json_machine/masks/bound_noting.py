@@ -55,19 +55,17 @@ def end_noting(c: JsonContext) -> None:
 
 
 @jit
-def note(c: JsonContext, s: JsonState, inside: int, token: int) -> None:
+def note(c: JsonContext, s: JsonState) -> None:
     """Take what is needed in registers, to which a token leads, into the bound of the walk, or list their
-    place. `inside`: INSIDE where tokens stay inside a terminal, and lead to others of its states too;
-    `token`: a token that leads there, -1 where `inside` is given."""
+    place."""
     mode, frame = s.mode, s.frame
     if c.bounding == NO_BOUNDING or mode == M_DOC:
         return
-    rest = 1 if frame < 0 else c.frames[frame].rest
-    lexeme, own = 0, 0
+    rest, own = 1 if frame < 0 else c.frames[frame].rest, 0
     if mode == M_STRING or mode == M_WORDS:
-        own, lexeme = c.string_specs[s.residue].rest, s.lexeme
+        own = c.string_specs[s.residue].rest
     elif mode == M_NUMBER:
-        own, lexeme = c.places[c.root if frame < 0 else c.frames[frame].place].rest, s.lexeme
+        own = c.places[c.root if frame < 0 else c.frames[frame].place].rest
     elif mode == M_LITERAL:
         own = _LITERAL_REST
     elif mode == M_END:
@@ -78,19 +76,14 @@ def note(c: JsonContext, s: JsonState, inside: int, token: int) -> None:
     if c.bounding == BOUNDING and own > 0 and rest > 0 and own < UNBOUNDED and rest < UNBOUNDED:
         c.bound = max(c.bound, own + rest - 1)
         return
-    if mode == M_WORDS:
-        lexeme = 0
-    mode += inside
     count, places = c.listed_count, c.listed
     i = LISTED * (count - 1)
     while i >= 0:
-        if places[i + 3] == frame and places[i + 2] == lexeme and places[i + 1] == s.residue:
-            if places[i] == mode:
-                return
+        if places[i] == mode and places[i + 1] == s.residue and places[i + 2] == frame:
+            return
         i -= LISTED
     if count == MOST_LISTED:
         return
     i = LISTED * count
-    places[i], places[i + 1], places[i + 2], places[i + 3] = mode, s.residue, lexeme, frame
-    places[i + 4] = token
+    places[i], places[i + 1], places[i + 2] = mode, s.residue, frame
     c.listed_count = count + 1

@@ -33,7 +33,6 @@ from structgen.json_machine.steps.keys_and_items import among_literals, item_val
 from structgen.json_machine.tables.json_blocks import (
     BLUR,
     CAPTURE,
-    INSIDE,
     M_COLON,
     M_FINISHED,
     M_KEY,
@@ -246,7 +245,7 @@ def share(c: JsonContext, d: JsonState, terminal: int) -> JsonTerminal:
     """Add the tokens that stay inside a state's terminal, its row apart, to the mask: to the buffer where
     they are few, else the terminal itself, so that no state holds a copy of them. Returns the terminal's
     row."""
-    note(c, d, INSIDE, -1)
+    note(c, d)
     known = c.terminals[terminal]
     listed, shared = known.count, c.shared_count
     if listed < _COPIED_TOKENS or listed >= c.vocabulary.mask_words or shared == MOST_SHARED:
@@ -481,7 +480,7 @@ def try_deferred(c: JsonContext, index: int) -> bool:
                 break
             s = d
         if code == YES:
-            note(c, s, 0, token)
+            note(c, s)
             emit(c, deferred, i, i + 1)
         asked = asked or code == ASK
     return asked

@@ -3,20 +3,17 @@
 
 from __future__ import annotations
 
-from structgen.json_machine.masks.bound_noting import note
 from structgen.json_machine.steps.byte_step import accepting, step
 from structgen.json_machine.steps.keys_and_items import all_names
 from structgen.json_machine.tables.json_blocks import (
     BLUR,
     CAPTURE,
-    LISTING,
     M_DOC,
     M_FINISHED,
     M_KEY,
     M_KEYS,
     M_NUMBER,
     M_OBJECT,
-    NO_BOUNDING,
     NO_FRAME,
     NO_STATE,
     JsonContext,
@@ -396,42 +393,6 @@ def after_tokens(context: int, index: int, tokens_address: int, count: int, targ
     return ASKED if asked else 0
 
 
-@entry("int64(int64, int64, int64, int64)")
-def places_after(context: int, index: int, tokens_address: int, count: int) -> int:
-    """List where some allowed tokens (int32; end tokens are passed by) lead to (`JsonContext.listed`), each
-    place once. Returns 0; -3 with questions noted. No state is made. Cost: the tokens' bytes."""
-    c = JsonContext(context)
-    tokens = Int32s(tokens_address)
-    offsets, slots = c.vocabulary.token_offset, c.vocabulary.slot
-    c.listed_count = 0
-    for i in range(count):
-        token = tokens[i]
-        if slots[token] < 0:
-            continue
-        data, size = skip(c.vocabulary.token_data, offsets[token]), offsets[token + 1] - offsets[token]
-        code = YES
-        for turn in range(2):
-            # what masks need not follow, places need not either, unless it decides
-            c.precise = turn
-            s = c.nodes[index].registers
-            for at in range(size):
-                d = c.scratch[at & 1]
-                code = step(c, s, d, data[at])
-                if code != YES:
-                    break
-                s = d
-            if code == YES or code == ASK:
-                break
-        c.precise = 1
-        if code == ASK:
-            return ASKED
-        if code == YES:
-            c.bounding = LISTING
-            note(c, s, 0, token)
-            c.bounding = NO_BOUNDING
-    return 0
-
-
 @entry("int64(int64, int64)")
 def text_kinds(context: int, target_address: int) -> int:
     """Write to target[t] (int64) what a token t does inside a free string, from between two characters.
@@ -470,15 +431,15 @@ def settle_costs(
     end_address: int,
     labels_address: int,
     targets_address: int,
-    order_address: int,
+    first_state: int,
     count: int,
     costs_address: int,
 ) -> int:
-    """Set costs[s] to the fewest tokens from s to a state of cost 0, for each s of order[0:count] in turn.
+    """Set costs[s] to the fewest tokens from s to a state of cost 0, for `count` states from the first on.
 
     State s has the byte steps begin[s] to end[s] of labels and targets, by ascending label; what its steps
-    lead to has its cost already, or comes before it. All arrays are int32. Returns 0, or 1 where a state
-    reaches none. Cost: the trie's nodes over the texts from each state.
+    lead to has its cost already, or comes before it. All arrays are int32. Returns 0; a state that reaches
+    none costs IMPOSSIBLE. Cost: the trie's nodes over the texts from each state.
     """
     trie = Int64s(trie_address)
     first = Int32s(first_address)
@@ -486,13 +447,10 @@ def settle_costs(
     end = Int32s(end_address)
     labels = Int32s(labels_address)
     targets = Int32s(targets_address)
-    order = Int32s(order_address)
     costs = Int32s(costs_address)
-    failed = 0
     path = [0] * 4097
     ends = [0] * 4097
-    for at in range(count):
-        start = order[at]
+    for start in range(first_state, first_state + count):
         least = IMPOSSIBLE
         for e in range(begin[start], end[start]):
             node = first[labels[e]]
@@ -526,7 +484,5 @@ def settle_costs(
                 if (word >> 20) & 0xFFFFF > 0:
                     least = min(least, costs[path[depth]] + 1)
                 i += 1
-        if least >= IMPOSSIBLE:
-            failed = 1
         costs[start] = least
-    return failed
+    return 0

@@ -178,7 +178,6 @@ class StringRow(Block):
     outcomes: int
     farthest: int
     words: int
-    ample: int
     rest: int
     """1 and the most tokens that the rest of the string takes in any of its states; 0: not worked out."""
 
@@ -311,9 +310,8 @@ class JsonContext(Core):
     bound: int
     """The most tokens that any state takes to which a collected token leads, and that token."""
     listed: Int64s
-    """int64[MOST_LISTED, LISTED]: the places of states that are not in `bound`: mode (INSIDE added; all modes
-    between the members of an object, or in one or in a key, are M_OBJECT; in an array M_ARRAY), residue,
-    lexeme (of strings and numerals), frame, a token that leads there or -1."""
+    """int64[MOST_LISTED, LISTED]: the places of states that are not in `bound`: mode (all modes between the
+    members of an object, or in one or in a key, are M_OBJECT; in an array M_ARRAY), residue, frame."""
     listed_count: int
 
 
@@ -395,13 +393,12 @@ R_MAY_DIFFER: 1 where two values or more go on until the value of the next key i
 sure, 0 where it was not asked."""
 R_STRIDE = 13
 # string row
-S_KIND, S_START, S_LEAST, S_MOST, S_OUTCOMES, S_FARTHEST, S_WORDS, S_AMPLE, S_REST = range(9)
+S_KIND, S_START, S_LEAST, S_MOST, S_OUTCOMES, S_FARTHEST, S_WORDS, S_REST = range(8)
 """S_KIND 0: automaton from S_START, with least and most characters. 1: the word list S_START, outcomes from
 S_OUTCOMES on. S_FARTHEST: the most characters that any state
 of the automaton still needs (T_DISTANCE has each state's). S_WORDS: of kind 0, a list of words whose outcomes
-are not the automaton's, but from S_OUTCOMES on (-1: not such a string), or -1. S_AMPLE: from each of the
-automaton's states there are endlessly many strings."""
-S_STRIDE = 9
+are not the automaton's, but from S_OUTCOMES on (-1: not such a string), or -1."""
+S_STRIDE = 8
 # frame: residue, extras, key, parent, depth, the value's place, a bound
 F_RES, F_EXTRAS, F_KEY, F_PARENT, F_DEPTH, F_PLACE, F_REST = range(7)
 # plain object: word list, members, base residue, base of the declared arrays in T_CHILD, extra place, extra
@@ -431,10 +428,7 @@ NO_BOUNDING, BOUNDING, LISTING = range(3)
 """BOUNDING: places whose bounds are known count, the others are listed. LISTING: all are listed."""
 UNBOUNDED = 1 << 40
 """No bound is known: more than any."""
-INSIDE = 1 << 6
-"""Added to the mode of a place: tokens that stay inside a terminal lead to it, and to other states of the
-terminal's automaton."""
-LISTED, MOST_LISTED = 5, 1 << 8
+LISTED, MOST_LISTED = 3, 1 << 8
 """Words of a place that is listed, and how many are: where there are more, no bound is known."""
 
 # --- questions ----------------------------------------------------------------------------------------------

@@ -1,145 +1,167 @@
-"""The dialects: the keywords of each draft of JSON Schema, with their readers.
+"""The dialects: the keywords of each draft of JSON Schema, with their readers, in one table.
 
 A draft is a `Dialect`: a table from keyword to the function that reads it, so that a keyword that a draft
 does not know is simply not in its table. Sources: the JSON Schema drafts 3, 4, 6, 7, 2019-09 and 2020-12
-(Core and Validation) and their meta-schemas.
+(Core and Validation), their meta-schemas, and of vocabularies Core 2019-09 and 2020-12, section 8.1.2.
 """
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from functools import lru_cache
+from typing import Any, Final, NamedTuple
 
 from structgen.schema.reading import draft3, keywords
 from structgen.schema.reading.draft_names import DRAFTS
 from structgen.schema.reading.schema_place import Dialect, Reader
 
-_ANNOTATIONS = frozenset(("$schema", "title", "description", "default", "definitions", "$defs"))
+
+class _Row(NamedTuple):
+    """Keywords that are read alike, in some drafts."""
+
+    names: str
+    """The keywords, apart by blanks."""
+    read: Reader | None
+    """None: they say nothing about which values are valid."""
+    since: str = "3"
+    until: str = "v1"
+    """The first and the last draft that has them so."""
+    holds: str = ""
+    """How they hold subschemas (`Dialect.locations`)."""
+    vocabulary: str = "validation"
+    """Which vocabulary has them, from 2019-09 on."""
+
+
+_APPLIES: Final = "applicator"
+_TABLE: Final = (
+    _Row("$schema title description default", None),
+    _Row("definitions $defs", None, holds="map"),
+    _Row("id", None, until="4"),
+    _Row("$id examples", None, "6"),
+    _Row("$comment contentEncoding contentMediaType readOnly writeOnly", None, "7"),
+    _Row("$anchor $vocabulary deprecated", None, "2019-09"),
+    _Row("contentSchema", None, "2019-09", holds="one"),
+    _Row("$recursiveAnchor", None, "2019-09", "2019-09"),
+    _Row("$dynamicAnchor", None, "2020-12"),
+    _Row("$ref", keywords.read_reference, vocabulary="core"),
+    _Row("type", draft3.read_type, until="3", holds="list"),
+    _Row("type", keywords.read_type, "4"),
+    _Row("enum", keywords.read_enum),
+    _Row("minimum maximum", keywords.read_bound),
+    _Row("exclusiveMinimum exclusiveMaximum", keywords.read_exclusive_flag, until="4"),
+    _Row("exclusiveMinimum exclusiveMaximum", keywords.read_bound, "6"),
+    _Row("divisibleBy", draft3.read_divisible_by, until="3"),
+    _Row("multipleOf", keywords.read_multiple_of, "4"),
+    _Row("minLength maxLength", keywords.read_count),
+    _Row("pattern", keywords.read_pattern),
+    _Row("format", draft3.read_format, until="3"),
+    _Row("format", keywords.read_format, "4", vocabulary="format"),
+    _Row("properties", draft3.read_properties, until="3", holds="map"),
+    _Row("properties", keywords.read_properties, "4", holds="map", vocabulary=_APPLIES),
+    _Row("patternProperties", keywords.read_pattern_properties, holds="map", vocabulary=_APPLIES),
+    _Row("additionalProperties", keywords.read_schema, holds="one", vocabulary=_APPLIES),
+    _Row("required", keywords.read_required, "4"),
+    _Row("minProperties maxProperties", keywords.read_count, "4"),
+    _Row("dependencies", draft3.read_dependencies, until="3", holds="map"),
+    _Row("dependencies", keywords.read_dependencies, "4", holds="map", vocabulary=_APPLIES),
+    _Row("items", keywords.read_items_any, until="2019-09", holds="any", vocabulary=_APPLIES),
+    _Row("items", keywords.read_items, "2020-12", holds="any", vocabulary=_APPLIES),
+    _Row("additionalItems", keywords.read_additional_items, "3", "2019-09", "one", _APPLIES),
+    _Row("minItems maxItems", keywords.read_count),
+    _Row("uniqueItems", keywords.read_unique_items),
+    _Row("extends", draft3.read_extends, until="3", holds="any"),
+    _Row("disallow", draft3.read_disallow, until="3", holds="list"),
+    _Row("allOf anyOf oneOf", keywords.read_schemas, "4", holds="list", vocabulary=_APPLIES),
+    _Row("not", keywords.read_schema, "4", holds="one", vocabulary=_APPLIES),
+    _Row("const", keywords.read_const, "6"),
+    _Row("contains", keywords.read_schema, "6", "2019-09", "one", _APPLIES),
+    _Row("contains", keywords.read_contains, "2020-12", holds="one", vocabulary=_APPLIES),
+    _Row("propertyNames", keywords.read_schema, "6", holds="one", vocabulary=_APPLIES),
+    _Row("if", keywords.read_if, "7", holds="one", vocabulary=_APPLIES),
+    _Row("then else", keywords.read_branch, "7", holds="one", vocabulary=_APPLIES),
+    _Row("dependentRequired", keywords.read_dependencies, "2019-09"),
+    _Row("dependentSchemas", keywords.read_dependencies, "2019-09", "v1", "map", _APPLIES),
+    _Row("minContains maxContains", keywords.read_count, "2019-09"),
+    _Row(
+        "unevaluatedItems unevaluatedProperties",
+        keywords.read_unevaluated,
+        "2019-09",
+        holds="one",
+        vocabulary="unevaluated",
+    ),
+    _Row("$recursiveRef", keywords.read_reference, "2019-09", "2019-09", vocabulary="core"),
+    _Row("prefixItems", keywords.read_prefix, "2020-12", holds="list", vocabulary=_APPLIES),
+    _Row("$dynamicRef", keywords.read_reference, "2020-12", vocabulary="core"),
+    _Row("propertyDependencies", keywords.read_property_dependencies, "v1", holds="maps"),
+)
+_PARTS: Final[Mapping[str, Mapping[str, str]]] = {
+    "2019-09": {"applicator": "applicator unevaluated", "validation": "validation", "format": "format"},
+    "2020-12": {
+        "applicator": "applicator",
+        "unevaluated": "unevaluated",
+        "validation": "validation",
+        "format-annotation": "format",
+        "format-assertion": "format",
+    },
+}
+"""Draft -> its vocabularies that have keywords -> what the table calls them."""
+_IDLE: Final = ("core", "meta-data", "content")
+"""Vocabularies that add no keyword."""
+
+
+def _keywords(draft: str) -> Iterator[tuple[str, _Row]]:
+    """Yield the keywords of a draft, with their rows."""
+    at = DRAFTS.index(draft)
+    for row in _TABLE:
+        if DRAFTS.index(row.since) <= at <= DRAFTS.index(row.until):
+            for name in row.names.split():
+                yield name, row
 
 
 @lru_cache(maxsize=len(DRAFTS))
 def dialect(draft: str) -> Dialect:
     """Return the dialect of one of DRAFTS; made once for each."""
     since = DRAFTS.index(draft)
-    six, seven, y2019, y2020, v1 = since >= 2, since >= 3, since >= 4, since >= 5, since >= 6
-    readers: dict[str, Reader] = {
-        "$ref": keywords.read_ref,
-        "type": keywords.read_type,
-        "enum": keywords.read_enum,
-        "minimum": keywords.bound("minimum", "minimum", None if six else "exclusiveMinimum"),
-        "maximum": keywords.bound("maximum", "maximum", None if six else "exclusiveMaximum"),
-        "exclusiveMinimum": (
-            keywords.bound("exclusiveMinimum", "exclusive_minimum", None)
-            if six
-            else keywords.exclusive_flag("exclusiveMinimum")
-        ),
-        "exclusiveMaximum": (
-            keywords.bound("exclusiveMaximum", "exclusive_maximum", None)
-            if six
-            else keywords.exclusive_flag("exclusiveMaximum")
-        ),
-        "multipleOf": keywords.read_multiple_of,
-        "minLength": keywords.counter("minLength", "min_length"),
-        "maxLength": keywords.counter("maxLength", "max_length"),
-        "pattern": keywords.read_pattern,
-        "format": keywords.read_format,
-        "properties": keywords.read_properties,
-        "patternProperties": keywords.read_pattern_properties,
-        "additionalProperties": keywords.one_schema("additionalProperties", "additional"),
-        "required": keywords.read_required,
-        "minProperties": keywords.counter("minProperties", "min_properties"),
-        "maxProperties": keywords.counter("maxProperties", "max_properties"),
-        "dependencies": keywords.read_dependencies,
-        "items": keywords.read_items if y2020 else keywords.read_items_any,
-        "minItems": keywords.counter("minItems", "min_items"),
-        "maxItems": keywords.counter("maxItems", "max_items"),
-        "uniqueItems": keywords.read_unique_items,
-        "allOf": keywords.list_of_schemas("allOf", "all_of"),
-        "anyOf": keywords.list_of_schemas("anyOf", "any_of"),
-        "oneOf": keywords.list_of_schemas("oneOf", "one_of"),
-        "not": keywords.one_schema("not", "not_"),
-    }
-    locations = {
-        "definitions": "map",
-        "$defs": "map",
-        "properties": "map",
-        "patternProperties": "map",
-        "dependencies": "map",
-        "additionalProperties": "one",
-        "items": "any",
-        "not": "one",
-        "allOf": "list",
-        "anyOf": "list",
-        "oneOf": "list",
-    }
-    annotations = set(_ANNOTATIONS)
-    if not y2020:
-        readers["additionalItems"] = keywords.read_additional_items
-        locations["additionalItems"] = "one"
-    if six:
-        readers.update(
-            {
-                "const": keywords.read_const,
-                "contains": keywords.contains(evaluates=y2020),
-                "propertyNames": keywords.one_schema("propertyNames", "property_names"),
-            }
-        )
-        locations.update({"contains": "one", "propertyNames": "one"})
-        annotations.update(("$id", "examples"))
-    else:
-        annotations.add("id")
-    if seven:
-        readers.update(
-            {
-                "if": keywords.read_if,
-                "then": keywords.branch("then", "then"),
-                "else": keywords.branch("else", "else_"),
-            }
-        )
-        locations.update({"if": "one", "then": "one", "else": "one"})
-        annotations.update(("$comment", "contentEncoding", "contentMediaType", "readOnly", "writeOnly"))
-    if y2019:
-        readers.update(
-            {
-                "dependentRequired": keywords.read_dependent_required,
-                "dependentSchemas": keywords.read_dependent_schemas,
-                "minContains": keywords.counter("minContains", "min_contains", beside="contains"),
-                "maxContains": keywords.counter("maxContains", "max_contains", beside="contains"),
-                "unevaluatedItems": keywords.unevaluated("unevaluatedItems", "unevaluated_items"),
-                "unevaluatedProperties": keywords.unevaluated(
-                    "unevaluatedProperties", "unevaluated_properties"
-                ),
-                "$recursiveRef": keywords.read_recursive_ref,
-            }
-        )
-        locations.update(
-            {
-                "dependentSchemas": "map",
-                "unevaluatedItems": "one",
-                "unevaluatedProperties": "one",
-                "contentSchema": "one",
-            }
-        )
-        annotations.update(("$anchor", "$recursiveAnchor", "$vocabulary", "deprecated", "contentSchema"))
-    if y2020:
-        del readers["$recursiveRef"]
-        annotations.remove("$recursiveAnchor")
-        readers.update({"prefixItems": keywords.read_prefix_items, "$dynamicRef": keywords.read_dynamic_ref})
-        locations["prefixItems"] = "list"
-        annotations.add("$dynamicAnchor")
-    if v1:
-        readers["propertyDependencies"] = keywords.read_property_dependencies
-        locations["propertyDependencies"] = "maps"
-    if draft == "3":
-        draft3.replace(readers, locations)
+    six, y2019, y2020 = since >= 2, since >= 4, since >= 5
+    known = dict(_keywords(draft))
     return Dialect(
         draft=draft,
-        keywords=readers,
-        locations=locations,
-        annotations=frozenset(annotations),
+        keywords={name: row.read for name, row in known.items() if row.read is not None},
+        locations={name: row.holds for name, row in known.items() if row.holds},
+        annotations=frozenset(name for name, row in known.items() if row.read is None),
         id_key="$id" if six else "id",
         anchors=("$anchor", "$dynamicAnchor") if y2020 else ("$anchor",) if y2019 else (),
         hides_siblings=not y2019,
         booleans=six,
         plain_integers=not six,
         dynamic_anchor="$dynamicAnchor" if y2020 else "$recursiveAnchor" if y2019 else "",
+    )
+
+
+def with_vocabularies(known: Dialect, meta: Mapping[str, Any]) -> Dialect:
+    """Return a draft's dialect with the vocabularies alone that a meta-schema names in `$vocabulary`.
+
+    Without that member it is the whole draft, as in drafts that know no vocabularies. A vocabulary that is
+    required and not known is in `unknown_vocabularies` of the dialect: its schemas must be refused.
+    """
+    named, parts = meta.get("$vocabulary"), _PARTS.get(known.draft)
+    if parts is None or not isinstance(named, dict):
+        return known
+    kept, unknown = {"core"}, []
+    asserted = False
+    for uri, required in named.items():
+        draft, _, name = uri.rpartition("/vocab/")
+        if draft == f"https://json-schema.org/draft/{known.draft}" and (name in parts or name in _IDLE):
+            kept.update(parts.get(name, "").split())
+            # 2020-12 Validation, section 7.2.2: true or false, whoever knows the vocabulary asserts.
+            asserted = asserted or name == "format-assertion"
+        elif required:
+            unknown.append(uri)
+    rows = dict(_keywords(known.draft))
+    return replace(
+        known,
+        keywords={name: read for name, read in known.keywords.items() if rows[name].vocabulary in kept},
+        asserts_formats=asserted,
+        unknown_vocabularies=tuple(unknown),
     )

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Final
 from urllib.parse import unquote
 
 from structgen.automata.strings.banned_patterns import pattern_of
 from structgen.errors import LimitError, RegexError, SchemaError, UnsupportedError
+from structgen.json_text.events import spelled
 from structgen.json_text.exact_json import Json, escape, kind_name
 from structgen.limits import Limits
 from structgen.schema.reading.draft_names import DEFAULT_DRAFT
@@ -24,17 +25,27 @@ from structgen.schema.reading.references import (
 )
 from structgen.schema.reading.remotes import Remotes
 from structgen.schema.reading.schema_cures import reference_cure, schema_cure
-from structgen.schema.reading.schema_place import KeywordRefusal, SchemaPlace, Scope
+from structgen.schema.reading.schema_place import (
+    KeywordRefusal,
+    Reading,
+    SchemaPlace,
+    Scope,
+    shown,
+)
 from structgen.system.public_calls import THIS_CALL
 
+_MOST_FAULTS: Final = 5
+"""Faults that one error names; the rest of the schema is not read then."""
 
-class Document:
+
+class Document(Reading):
     """The subschemas of one schema that its root reaches, through keywords and references.
 
     Building it reads them all (some 2 us a subschema) and raises `SchemaError` for a value that is no schema:
     a keyword with a value of the wrong kind, a `$ref` to nowhere, references that go in a circle within one
-    value. Definitions that nothing refers to are not read. Keywords that are not handled are collected in
-    `refusals`; `require_handled` raises the first. `derived` is not for several threads at once.
+    value. The error names the places of more faults. Definitions that nothing refers to are not read.
+    Keywords that are not handled are collected in `refusals`; `require_handled` raises the first. `derived`
+    is not for several threads at once.
     """
 
     __slots__ = (
@@ -42,26 +53,16 @@ class Document:
         "_bindings",
         "_bound",
         "_by_raw",
+        "_faults",
         "_referring",
         "_targets",
         "_todo",
         "banned",
         "draft",
-        "formats",
         "limits",
         "missing",
-        "notes",
-        "patterns",
-        "policies",
         "references",
-        "refusals",
         "root",
-        "schemas",
-        "tests",
-        "undeclared",
-        "unevaluated",
-        "unknown",
-        "unknown_formats",
         "value",
         "written",
     )
@@ -88,12 +89,12 @@ class Document:
         self.banned, self.missing = banned, missing
         self.policies = policies if policies is not None else Policies()
         self.limits = limits if limits is not None else Limits()
-        self.notes: list[str] = []
-        """Notes of the report on the document as a whole."""
+        self.notes = []
         if draft is None:
             self._check_declaration()
         self.references = References(value, draft, remotes if remotes is not None else Remotes())
-        self.draft = self.references.root.dialect.draft
+        self.top = self.references.root
+        self.draft = self.top.dialect.draft
         if draft is None:
             self._note_unknown_draft()
         self.root: Schema
@@ -114,24 +115,8 @@ class Document:
 
         Return whether no other name is asked for.
         """
-        self.schemas: list[Schema] = []
-        """By id: the places that were read, and those that the network derived."""
-        self.refusals: list[KeywordRefusal] = []
-        self.patterns: dict[str, Schema] = {}
-        """Every regular expression of `pattern` and `patternProperties`, with its first place."""
-        self.tests: list[tuple[SchemaPlace, Any]] = []
-        """Every `if` without `then` and `else`; read only where `unevaluated*` asks what it evaluates."""
-        self.unevaluated = False
-        """`unevaluatedProperties` or `unevaluatedItems` stands somewhere."""
-        self.formats: dict[str, Schema] = {}
-        """Every format that is asserted, with its first place."""
-        self.unknown_formats: list[tuple[SchemaPlace, str]] = []
-        """Every format that is not asserted though formats are, with its place."""
-        self.undeclared: list[SchemaPlace] = []
-        """Every place whose `required` names a key that its `properties` lack."""
-        self.unknown: list[tuple[SchemaPlace, str]] = []
-        """Every keyword that its draft does not know, with its place; one that `$ref` makes void is not in
-        it."""
+        self.begin()
+        self._faults: list[SchemaError] = []
         self._by_raw: dict[Any, SchemaPlace] = {}
         self._targets: dict[tuple[int, str, int], SchemaPlace] = {}
         self._referring: list[SchemaPlace] = []
@@ -139,7 +124,7 @@ class Document:
         self._asked: set[str] = set()
         self._bindings = Bindings(self.references, names) if names else None
         self._bound: dict[int, int] = {}
-        self.root = self._reached(ReferenceTarget(self.value, "#", self.references.root), NOTHING)
+        self.root = self._reached(ReferenceTarget(self.value, "#", self.top), NOTHING)
         self._read()
         while self.unevaluated and self.tests:
             place, test = self.tests.pop()
@@ -154,13 +139,6 @@ class Document:
         return True
 
     # --- For the network ------------------------------------------------------------------------------------
-
-    def derived(self, pointer: str, **fields: Any) -> Schema:
-        """Return a new synthetic schema with these fields of `Schema`, which messages place at `pointer`."""
-        place = self._new(None, None, pointer, self.references.root)
-        for name, value in fields.items():
-            setattr(place, name, value)
-        return place
 
     def require_handled(self) -> None:
         """Raise an error for a valid schema that cannot be compiled.
@@ -187,67 +165,54 @@ class Document:
     def child(self, up: SchemaPlace, raw: Any, at: tuple[str | int, ...]) -> SchemaPlace:
         """Return the place of the subschema `raw`, to be read; `at` is the way to it from `up`."""
         if raw.__class__ is dict:
-            if self._bindings is not None:
-                return self._child_bound(self._bindings, up, raw, at)
-            known = self._by_raw.get(id(raw))
-            if known is not None:
-                return known
-            place = self._new(raw, up, at, up.scope)
-            self._by_raw[id(raw)] = place
-            self._todo.append(place)
-            return place
+            return self._place(raw, up, at, up.scope, self._bound.get(up.id, NOTHING))
         if raw.__class__ is bool and (
             up.scope.dialect.booleans or at[0] in ("additionalProperties", "additionalItems")
         ):
-            place = self._new(raw, up, at, up.scope)
+            place = self.new(raw, up, at, up.scope)
             place.verdict = raw
             return place
-        keyword = str(at[0])
-        where = "".join("/" + escape(segment) for segment in at)
-        raise self._not_a_schema(
-            up, f"{up.pointer}{where}", _no_schema(raw, up.scope), keyword, schema_cure(raw, at)
-        )
+        where, cure = spelled((up.at, *at)), schema_cure(raw, at)
+        raise _no_schema(raw, up.scope, where, cure or f"Correct {at[0]}.")
 
-    def refer(self, place: SchemaPlace, reference: str) -> None:
-        """Have a place hold where its `$ref` leads."""
-        key = (id(place.scope), reference, self._bound.get(place.id, NOTHING))
-        target = self._targets.get(key)
+    def refer(self, place: SchemaPlace, keyword: str, reference: str) -> None:
+        """Have a place hold where its reference leads, on the way to this place if it is dynamic."""
+        bound = self._bound.get(place.id, NOTHING)
+        key = (id(place.scope), reference, bound)
+        target = self._targets.get(key) if keyword == "$ref" else None
         if target is None:
-            found = self._found(place, "$ref", reference)
+            find = self._found if keyword == "$ref" else self._found_dynamically
+            found = find(place, keyword, reference)
             if found is None:
                 return
-            target = self._targets[key] = self._reached(found, key[2])
-        self._refer(place, target)
-
-    def refer_dynamically(self, place: SchemaPlace, keyword: str, reference: str) -> None:
-        """Have a place hold where its `$dynamicRef` or `$recursiveRef` leads on the way to this place."""
-        scope, bound = place.scope, self._bound.get(place.id, NOTHING)
-        name = RECURSIVE if keyword == "$recursiveRef" else unquote(reference.partition("#")[2])
-        anchors = self.references.dynamic_anchors
-        found: ReferenceTarget | None = None
-        if scope.dialect.draft == "v1" and reference.startswith("#"):
-            # There the way alone decides; in 2020-12 the reference itself must lead to a dynamic anchor.
-            found = self._bound_to(name, bound) or anchors(scope).get(name)
-            if found is None and (self._bindings is None or name not in self._bindings.names):
-                return  # the next reading of the document tells
-        if found is None:
-            found = self._found(place, keyword, reference)
-            if found is None:
-                return
-            anchor = anchors(found.scope).get(name)
-            if anchor is not None and anchor.raw is found.raw:
-                found = self._bound_to(name, bound) or found
-        self._refer(place, self._reached(found, bound))
-
-    def _refer(self, place: SchemaPlace, target: SchemaPlace) -> None:
-        """Have a place hold another one; `$ref` and `$dynamicRef` may stand side by side."""
+            target = self._reached(found, bound)
+            if keyword == "$ref":
+                self._targets[key] = target
+        self._referring.append(place)
+        # `$ref` and `$dynamicRef` may stand side by side
         if place.ref is None:
             place.ref = target
             place.applicators += ("$ref",)
         else:
             place.all_of += (target,)
             place.applicators += ("allOf",)
-        self._referring.append(place)
+
+    def _found_dynamically(self, place: SchemaPlace, keyword: str, reference: str) -> ReferenceTarget | None:
+        """Return where a dynamic reference leads; None where that is refused, or the next reading tells."""
+        scope, bound = place.scope, self._bound.get(place.id, NOTHING)
+        name = RECURSIVE if keyword == "$recursiveRef" else unquote(reference.partition("#")[2])
+        anchors = self.references.dynamic_anchors
+        if scope.dialect.draft == "v1" and reference.startswith("#"):
+            # There the way alone decides; in 2020-12 the reference itself must lead to a dynamic anchor.
+            found = self._bound_to(name, bound) or anchors(scope).get(name)
+            if found is not None or self._bindings is None or name not in self._bindings.names:
+                return found
+        found = self._found(place, keyword, reference)
+        if found is not None:
+            anchor = anchors(found.scope).get(name)
+            if anchor is not None and anchor.raw is found.raw:
+                return self._bound_to(name, bound) or found
+        return found
 
     def _bound_to(self, name: str, bound: int) -> ReferenceTarget | None:
         """Return the target of a name; None where it is unbound, or this reading does not follow the name."""
@@ -279,23 +244,6 @@ class Document:
                 cure="Refer to an object or a boolean.",
             )
         return found
-
-    def refuse(self, place: SchemaPlace, keyword: str, what: str = "", cure: str = "") -> None:
-        """Note that `keyword`, in use at `place`, is not handled."""
-        what = what or f"{keyword} is not handled."
-        cure = cure or f"Leave {keyword} out, or check it on the finished document."
-        self.refusals.append(KeywordRefusal(place.pointer, keyword, what, cure))
-
-    def wrong(self, place: SchemaPlace, keyword: str, takes: str, cure: str = "") -> SchemaError:
-        """Return the error for a keyword of `place` whose value is of the wrong kind."""
-        assert isinstance(place.raw, dict)
-        what = f"{keyword} {takes}, not {_shown(place.raw[keyword])}."
-        return self._not_a_schema(place, f"{place.pointer}/{escape(keyword)}", what, keyword, cure)
-
-    def wrong_at(self, place: SchemaPlace, at: tuple[str | int, ...], what: str, cure: str) -> SchemaError:
-        """Return the error for something inside a keyword of `place`."""
-        where = "".join("/" + escape(segment) for segment in at)
-        return self._not_a_schema(place, f"{place.pointer}{where}", what, str(at[-1]), cure)
 
     @property
     def quoting(self) -> Quoting:
@@ -362,7 +310,7 @@ class Document:
     def _check_declaration(self) -> None:
         if isinstance(self.value, dict) and not isinstance(self.value.get("$schema", ""), str):
             raise SchemaError(
-                f"$schema takes a URI in a string, not {_shown(self.value['$schema'])}.",
+                f"$schema takes a URI in a string, not {shown(self.value['$schema'])}.",
                 where="#/$schema",
                 cure="Name the draft, as https://json-schema.org/draft/2020-12/schema, or leave it out.",
             )
@@ -385,121 +333,83 @@ class Document:
                     )
                 )
 
-    def _new(
-        self, raw: dict[str, Any] | bool | None, up: SchemaPlace | None, at: Any, scope: Scope
-    ) -> SchemaPlace:
-        place = SchemaPlace.__new__(SchemaPlace)
-        place.id = len(self.schemas)
-        place.raw, place.scope = raw, scope
-        place.at = at if up is None else (up.at, *at)
-        self.schemas.append(place)
-        return place
-
     def _reached(self, found: ReferenceTarget, bound: int) -> SchemaPlace:
         """Return the place of a reference's target, or of the root, to be read."""
-        raw = found.raw
+        raw, scope = found.raw, found.scope
+        if raw.__class__ is dict:
+            # A pointer into an embedded resource does not come through the one around it.
+            return self._place(raw, None, found.prefix, scope, bound)
+        if raw.__class__ is not bool or not scope.dialect.booleans:
+            raise _no_schema(raw, scope, found.prefix)
+        place = self.new(raw, None, found.prefix, scope)
+        place.verdict = raw
+        return place
+
+    def _place(
+        self, raw: dict[str, Any], up: SchemaPlace | None, at: Any, scope: Scope, bound: int
+    ) -> SchemaPlace:
+        """Return the place of an object that is a schema, to be read; `bound`: the bindings before it."""
         key: Any = id(raw)
         if self._bindings is not None:
-            scope = found.scope
-            if raw.__class__ is dict:
-                # A pointer into an embedded resource does not come through the one around it.
-                scope = self.references.enter(scope, raw, lambda: found.prefix)
-            bound = self._bindings.enter(bound, scope)
+            inside = self.references.enter(scope, raw, at if up is None else (up.at, *at))
+            bound = self._bindings.enter(bound, inside)
             key = key, bound
-        known = self._by_raw.get(key) if raw.__class__ is dict else None
-        if known is not None:
-            return known
-        place = self._new(raw, None, found.prefix, found.scope)
-        if raw.__class__ is dict:
-            self._by_raw[key] = place
+        place = self._by_raw.get(key)
+        if place is None:
+            place = self._by_raw[key] = self.new(raw, up, at, scope)
             self._todo.append(place)
             if self._bindings is not None:
                 self._bound[place.id] = bound
-        elif raw.__class__ is bool and found.scope.dialect.booleans:
-            place.verdict = raw
-        else:
-            raise self._not_a_schema(place, found.prefix, _no_schema(raw, found.scope), "")
-        return place
-
-    def _child_bound(self, bindings: Bindings, up: SchemaPlace, raw: dict[str, Any], at: Any) -> SchemaPlace:
-        """Return the place of a subschema where it depends on the dynamic scope too."""
-        scope = self.references.enter(
-            up.scope, raw, lambda: "".join([up.pointer, *("/" + escape(segment) for segment in at)])
-        )
-        bound = bindings.enter(self._bound[up.id], scope)
-        known = self._by_raw.get((id(raw), bound))
-        if known is not None:
-            return known
-        place = self._by_raw[id(raw), bound] = self._new(raw, up, at, up.scope)
-        self._bound[place.id] = bound
-        self._todo.append(place)
         return place
 
     def _read(self) -> None:
         """Read every waiting place, and the places that these add."""
         todo, schemas, most = self._todo, self.schemas, self.limits.schema_places
-        while todo:
+        faults = self._faults
+        while todo and len(faults) < _MOST_FAULTS:
             THIS_CALL.check()
             place = todo.pop()
             raw: Any = place.raw
-            known = place.scope.dialect
-            if known.id_key in raw:
+            if place.scope.dialect.id_key in raw:
                 self._read_identifier(place, raw)
-                known = place.scope.dialect
-            keywords = known.keywords
+            known = place.scope.dialect
             if known.hides_siblings and "$ref" in raw:
-                keywords["$ref"](self, place, raw, raw["$ref"])
-            else:
-                for keyword, value in raw.items():
-                    reader = keywords.get(keyword)
-                    if reader is not None:
-                        reader(self, place, raw, value)
-                    elif keyword not in known.annotations:
-                        self.unknown.append((place, keyword))
+                raw = {"$ref": raw["$ref"]}
+            for keyword, value in raw.items():
+                reader = known.keywords.get(keyword)
+                if reader is not None:
+                    try:
+                        reader(self, place, keyword, value)
+                    except SchemaError as error:
+                        faults.append(error)
+                elif keyword not in known.annotations:
+                    self.unknown.append((place, keyword))
             if not place.__dict__:
                 place.verdict = True
-            if len(schemas) > most:
+            if len(schemas) > most and not faults:
                 raise LimitError(
                     f"The schema has more than {most:,} places.", limit="schema_places", where=place.pointer
                 )
+        if faults:
+            first = faults[0]
+            others = dict.fromkeys(one.where for one in faults if one.where != first.where)
+            more = f" There are more faults: {', '.join(others)}." if others else ""
+            raise SchemaError(first.what + more, where=first.where, cure=first.cure)
 
     def _read_identifier(self, place: SchemaPlace, raw: dict[str, Any]) -> None:
         key = place.scope.dialect.id_key
         if not isinstance(raw[key], str):
             if key == "id":
                 return  # in draft 4 often a forgotten `properties`; it names nothing and asks for nothing
-            raise self.wrong(place, key, "takes a URI reference in a string")
-        place.scope = self.references.enter(place.scope, raw, lambda: place.pointer)
-
-    def _not_a_schema(
-        self, place: SchemaPlace, where: str, what: str, keyword: str, cure: str = ""
-    ) -> SchemaError:
-        # Here alone the meta-schema runs: over a whole document it costs more than a first mask.
-        # start-up: the meta-schemas are loaded for a schema that is refused
-        from structgen.schema.reading.metaschema import faults
-
-        others = [pointer for pointer in faults(self.value, self.draft) if pointer != where]
-        if others:
-            listed = ", ".join(others[:4]) + (", ..." if len(others) > 4 else "")
-            what = f"{what} The meta-schema of draft {self.draft} objects to {listed} as well."
-        return SchemaError(
-            what,
-            where=where,
-            cure=cure or (f"Correct {keyword}." if keyword else "Write an object."),
-        )
+            self._faults.append(self.wrong(place, key, "takes a URI reference in a string"))
+            return
+        place.scope = self.references.enter(place.scope, raw, place.at)
 
 
-def _no_schema(raw: object, scope: Scope) -> str:
-    if raw.__class__ is bool:
-        return f"In draft {scope.dialect.draft} {_shown(raw)} is not a schema."
+def _no_schema(raw: object, scope: Scope, where: str, cure: str = "Write an object.") -> SchemaError:
+    """Return the error for a value that stands where a schema is expected."""
     takes = "an object, true or false" if scope.dialect.booleans else "an object"
-    return f"A schema is {takes}, not {_shown(raw)}."
-
-
-def _shown(value: object) -> str:
-    """Return a value for a message: itself where it is short, else its kind."""
-    if value is None or isinstance(value, bool):
-        return {None: "null", True: "true", False: "false"}[value]
-    if isinstance(value, (dict, list)) or len(str(value)) > 40:
-        return f"{'an' if kind_name(value)[0] in 'aio' else 'a'} {kind_name(value)}"
-    return repr(value) if isinstance(value, str) else str(value)
+    what = f"A schema is {takes}, not {shown(raw)}."
+    if raw.__class__ is bool:
+        what = f"In draft {scope.dialect.draft} {shown(raw)} is not a schema."
+    return SchemaError(what, where=where, cure=cure)

@@ -1,20 +1,21 @@
 """One function for each keyword of JSON Schema: how its value becomes fields of a `Schema`.
 
-A reader is handed the document, the place, the place's JSON object and the keyword's value. It sets fields of
-the place, has subschemas read later (`Document.child`), and raises `SchemaError` for a value of a wrong kind.
+A reader is handed the document, the place, the keyword and its value. It sets fields of the place, has
+subschemas read later (`Document.child`), and raises `SchemaError` for a value of a wrong kind. `dialects`
+says which drafts have which keyword.
 """
 
 from __future__ import annotations
 
 from decimal import Decimal
+from functools import cache
 from types import MappingProxyType
 from typing import Any
 
 from structgen.json_text.exact_json import escape
 from structgen.schema.reading.model import Schema
-from structgen.schema.reading.policies import NUMERIC
 from structgen.schema.reading.schema_cures import number_cure, type_cure
-from structgen.schema.reading.schema_place import Reader, Reading, SchemaPlace
+from structgen.schema.reading.schema_place import Reading, SchemaPlace
 
 FORMATS = frozenset(
     (
@@ -43,6 +44,25 @@ _COUNT_CAP = 10**18
 """Counts beyond this are taken as this: no document is so long, and 1e999999999 must not become an int."""
 
 
+_FIELDS = MappingProxyType(
+    {
+        "additionalItems": "items",
+        "additionalProperties": "additional",
+        "else": "else_",
+        "if": "if_",
+        "not": "not_",
+    }
+)
+"""The fields of `Schema` that are not named as the keyword."""
+
+
+@cache
+def field_of(keyword: str) -> str:
+    """Return the field of `Schema` that holds what a keyword says."""
+    plain = "".join(f"_{char.lower()}" if char.isupper() else char for char in keyword)
+    return _FIELDS.get(keyword, plain)
+
+
 def number(value: object) -> Decimal | None:
     """Return a JSON number as a Decimal, or None for anything else."""
     kind = value.__class__
@@ -69,7 +89,7 @@ def _texts(value: object) -> bool:
 # --- Keywords for values of any type ------------------------------------------------------------------------
 
 
-def read_type(document: Reading, place: SchemaPlace, raw: dict[str, Any], value: Any) -> None:
+def read_type(document: Reading, place: SchemaPlace, keyword: str, value: Any) -> None:
     if value.__class__ is str and value in TYPES:
         place.types = TYPES[value]
         if value == "integer" and place.scope.dialect.plain_integers:
@@ -87,7 +107,7 @@ def read_type(document: Reading, place: SchemaPlace, raw: dict[str, Any], value:
         )
 
 
-def read_enum(document: Reading, place: SchemaPlace, raw: dict[str, Any], value: Any) -> None:
+def read_enum(document: Reading, place: SchemaPlace, keyword: str, value: Any) -> None:
     if value.__class__ is not list:
         raise document.wrong(
             place, "enum", "takes a list of values", "For one value, use const or a list of one."
@@ -95,7 +115,7 @@ def read_enum(document: Reading, place: SchemaPlace, raw: dict[str, Any], value:
     _listed(document, place, "enum", tuple(value))
 
 
-def read_const(document: Reading, place: SchemaPlace, raw: dict[str, Any], value: Any) -> None:
+def read_const(document: Reading, place: SchemaPlace, keyword: str, value: Any) -> None:
     _listed(document, place, "const", (value,))
 
 
@@ -110,35 +130,31 @@ def _listed(document: Reading, place: SchemaPlace, keyword: str, values: tuple[A
 # --- Numbers ------------------------------------------------------------------------------------------------
 
 
-def bound(keyword: str, field: str, flag: str | None) -> Reader:
-    """Return the reader of a numeric bound; `flag` is draft 4's boolean keyword that makes it exclusive."""
-
-    def read(document: Reading, place: SchemaPlace, raw: dict[str, Any], value: Any) -> None:
-        bound = number(value)
-        if bound is None:
-            old = "In draft 4 alone it is true or false beside the bound." if value.__class__ is bool else ""
-            raise document.wrong(place, keyword, "takes a number", old or number_cure(value))
-        setattr(place, f"exclusive_{field}" if flag and raw.get(flag) is True else field, bound)
-
-    return read
+_FLAGS = MappingProxyType({"minimum": "exclusiveMinimum", "maximum": "exclusiveMaximum"})
+"""The boolean keywords of draft 4 that make a bound exclusive."""
 
 
-def exclusive_flag(keyword: str) -> Reader:
-    """Return the check of draft 4's boolean `exclusiveMinimum`, which `bound` takes into account."""
-
-    def read(document: Reading, place: SchemaPlace, raw: dict[str, Any], value: Any) -> None:
-        if value.__class__ is not bool:
-            raise document.wrong(
-                place,
-                keyword,
-                "takes true or false in draft 4",
-                "Set $schema to the draft the schema is written in; from draft 6 on it is a number.",
-            )
-
-    return read
+def read_bound(document: Reading, place: SchemaPlace, keyword: str, value: Any) -> None:
+    bound = number(value)
+    if bound is None:
+        old = "In draft 4 alone it is true or false beside the bound." if value.__class__ is bool else ""
+        raise document.wrong(place, keyword, "takes a number", old or number_cure(value))
+    flag = _FLAGS.get(keyword)
+    setattr(place, field_of(flag if flag is not None and place.raw.get(flag) is True else keyword), bound)
 
 
-def read_multiple_of(document: Reading, place: SchemaPlace, raw: dict[str, Any], value: Any) -> None:
+def read_exclusive_flag(document: Reading, place: SchemaPlace, keyword: str, value: Any) -> None:
+    """Check draft 4's boolean keyword, which `read_bound` takes into account."""
+    if value.__class__ is not bool:
+        raise document.wrong(
+            place,
+            keyword,
+            "takes true or false in draft 4",
+            "Set $schema to the draft the schema is written in; from draft 6 on it is a number.",
+        )
+
+
+def read_multiple_of(document: Reading, place: SchemaPlace, keyword: str, value: Any) -> None:
     divisor = number(value)
     if divisor is None or divisor <= 0:
         raise document.wrong(place, "multipleOf", "takes a number greater than 0")
@@ -148,27 +164,22 @@ def read_multiple_of(document: Reading, place: SchemaPlace, raw: dict[str, Any],
 # --- Counts, strings ----------------------------------------------------------------------------------------
 
 
-def counter(keyword: str, field: str, beside: str | None = None) -> Reader:
-    """Return the reader of a count; it has no effect unless the keyword `beside` is present."""
-
-    def read(document: Reading, place: SchemaPlace, raw: dict[str, Any], value: Any) -> None:
-        bound = count(value)
-        if bound is None:
-            raise document.wrong(place, keyword, "takes an integer of at least 0", number_cure(value))
-        if beside is None or beside in raw:
-            setattr(place, field, bound)
-
-    return read
+def read_count(document: Reading, place: SchemaPlace, keyword: str, value: Any) -> None:
+    bound = count(value)
+    if bound is None:
+        raise document.wrong(place, keyword, "takes an integer of at least 0", number_cure(value))
+    if not keyword.endswith("Contains") or "contains" in place.raw:  # without that keyword it has no effect
+        setattr(place, field_of(keyword), bound)
 
 
-def read_pattern(document: Reading, place: SchemaPlace, raw: dict[str, Any], value: Any) -> None:
+def read_pattern(document: Reading, place: SchemaPlace, keyword: str, value: Any) -> None:
     if value.__class__ is not str:
         raise document.wrong(place, "pattern", "takes a regular expression in a string")
     place.pattern = value
     document.patterns.setdefault(value, place)
 
 
-def read_format(document: Reading, place: SchemaPlace, raw: dict[str, Any], value: Any) -> None:
+def read_format(document: Reading, place: SchemaPlace, keyword: str, value: Any) -> None:
     if value.__class__ is not str:
         raise document.wrong(place, "format", "takes a string")
     if document.policies.formats != "assert" and not place.scope.dialect.asserts_formats:
@@ -178,7 +189,7 @@ def read_format(document: Reading, place: SchemaPlace, raw: dict[str, Any], valu
         place.all_of += (document.derived(f"{place.pointer}/format", pattern=own),)
         document.patterns.setdefault(own, place)
     elif own is not None:
-        fields = {NUMERIC[keyword]: Decimal(number) for keyword, number in own}
+        fields = {field_of(name): Decimal(number) for name, number in own}
         place.all_of += (document.derived(f"{place.pointer}/format", **fields),)
     elif value in FORMATS:
         place.format = value
@@ -190,7 +201,7 @@ def read_format(document: Reading, place: SchemaPlace, raw: dict[str, Any], valu
 # --- Objects ------------------------------------------------------------------------------------------------
 
 
-def read_properties(document: Reading, place: SchemaPlace, raw: dict[str, Any], value: Any) -> None:
+def read_properties(document: Reading, place: SchemaPlace, keyword: str, value: Any) -> None:
     if value.__class__ is not dict:
         raise document.wrong(place, "properties", "takes an object of schemas")
     child = document.child
@@ -198,7 +209,7 @@ def read_properties(document: Reading, place: SchemaPlace, raw: dict[str, Any], 
     place.applicators += ("properties",)
 
 
-def read_pattern_properties(document: Reading, place: SchemaPlace, raw: dict[str, Any], value: Any) -> None:
+def read_pattern_properties(document: Reading, place: SchemaPlace, keyword: str, value: Any) -> None:
     if value.__class__ is not dict:
         raise document.wrong(place, "patternProperties", "takes an object of schemas")
     place.pattern_properties = tuple(
@@ -209,7 +220,7 @@ def read_pattern_properties(document: Reading, place: SchemaPlace, raw: dict[str
         document.patterns.setdefault(source, place)
 
 
-def read_required(document: Reading, place: SchemaPlace, raw: dict[str, Any], value: Any) -> None:
+def read_required(document: Reading, place: SchemaPlace, keyword: str, value: Any) -> None:
     if not _texts(value):
         raise document.wrong(
             place,
@@ -219,46 +230,32 @@ def read_required(document: Reading, place: SchemaPlace, raw: dict[str, Any], va
         )
     if value:
         place.required = tuple(dict.fromkeys(value))
-        properties = raw.get("properties")
+        properties = place.raw.get("properties")
         if properties.__class__ is dict and not properties.keys() >= set(value):
             document.undeclared.append(place)
 
 
-def read_dependent_required(document: Reading, place: SchemaPlace, raw: dict[str, Any], value: Any) -> None:
-    if value.__class__ is not dict or not all(_texts(names) for names in value.values()):
-        raise document.wrong(place, "dependentRequired", "takes an object of lists of names")
-    _depend(document, place, "dependentRequired", value, {})
+def read_dependencies(document: Reading, place: SchemaPlace, keyword: str, value: Any) -> None:
+    """Read `dependencies`, and the two keywords that replaced it, which may stand beside it.
 
-
-def read_dependent_schemas(document: Reading, place: SchemaPlace, raw: dict[str, Any], value: Any) -> None:
+    2019-09 split the keyword and kept it in the meta-schema as deprecated. It is enforced there too, as the
+    test suite's optional/dependencies-compatibility.json has it: schemas without $schema rely on it.
+    """
+    takes = _DEPENDENT[keyword]
     if value.__class__ is not dict:
-        raise document.wrong(place, "dependentSchemas", "takes an object of schemas")
-    _depend(document, place, "dependentSchemas", {}, value)
-
-
-def read_dependencies(document: Reading, place: SchemaPlace, raw: dict[str, Any], value: Any) -> None:
-    # 2019-09 split the keyword in two and kept it in the meta-schema as deprecated. It is enforced there too,
-    # as the test suite's optional/dependencies-compatibility.json has it: schemas without $schema rely on it.
-    if value.__class__ is not dict:
-        raise document.wrong(place, "dependencies", "takes an object of schemas and lists of names")
-    names = {key: member for key, member in value.items() if _texts(member)}
-    schemas = {key: member for key, member in value.items() if key not in names}
-    _depend(document, place, "dependencies", names, schemas)
-
-
-def _depend(
-    document: Reading, place: SchemaPlace, keyword: str, names: dict[str, Any], schemas: dict[str, Any]
-) -> None:
-    """Add to both dependent fields: `dependencies` may stand beside the keywords that replaced it."""
+        raise document.wrong(place, keyword, f"takes an object of {takes}")
+    names = {key: one for key, one in value.items() if keyword != "dependentSchemas" and _texts(one)}
+    if keyword == "dependentRequired" and len(names) < len(value):
+        raise document.wrong(place, keyword, f"takes an object of {takes}")
     if any(names.values()):
         required = dict(place.dependent_required)
-        for key, value in names.items():
-            required[key] = tuple(dict.fromkeys((*required.get(key, ()), *value)))
+        for key, one in names.items():
+            required[key] = tuple(dict.fromkeys((*required.get(key, ()), *one)))
         place.dependent_required = required
-    if schemas:
+    if len(names) < len(value):
         children: dict[str, Schema] = dict(place.dependent_schemas)
-        for key, value in schemas.items():
-            child: Schema = document.child(place, value, (keyword, key))
+        for key in [key for key in value if key not in names]:
+            child: Schema = document.child(place, value[key], (keyword, key))
             if key in children:
                 both = (children[key], child)
                 child = document.derived(f"{place.pointer}/{keyword}", all_of=both, applicators=("allOf",))
@@ -268,26 +265,29 @@ def _depend(
             place.applicators += ("dependentSchemas",)
 
 
+_DEPENDENT = MappingProxyType(
+    {
+        "dependencies": "schemas and lists of names",
+        "dependentRequired": "lists of names",
+        "dependentSchemas": "schemas",
+    }
+)
+"""What stands under the keys of each keyword."""
+
+
 # --- Arrays -------------------------------------------------------------------------------------------------
 
 
-def prefix_of(keyword: str) -> Reader:
-    def read(document: Reading, place: SchemaPlace, raw: dict[str, Any], value: Any) -> None:
-        # draft 3 alone lets the list be empty
-        if value.__class__ is not list or not (value or place.scope.dialect.draft == "3"):
-            raise document.wrong(place, keyword, "takes a list of at least one schema")
-        place.prefix = tuple(
-            document.child(place, member, (keyword, index)) for index, member in enumerate(value)
-        )
-
-    return read
+def read_prefix(document: Reading, place: SchemaPlace, keyword: str, value: Any) -> None:
+    # draft 3 alone lets the list be empty
+    if value.__class__ is not list or not (value or place.scope.dialect.draft == "3"):
+        raise document.wrong(place, keyword, "takes a list of at least one schema")
+    place.prefix = tuple(
+        document.child(place, member, (keyword, index)) for index, member in enumerate(value)
+    )
 
 
-read_prefix_items = prefix_of("prefixItems")
-read_items_list = prefix_of("items")
-
-
-def read_items(document: Reading, place: SchemaPlace, raw: dict[str, Any], value: Any) -> None:
+def read_items(document: Reading, place: SchemaPlace, keyword: str, value: Any) -> None:
     if value.__class__ is list:
         raise document.wrong(
             place,
@@ -295,105 +295,76 @@ def read_items(document: Reading, place: SchemaPlace, raw: dict[str, Any], value
             "takes one schema in draft 2020-12",
             "Name the list prefixItems, or set $schema (or draft=) to the draft the schema is written in.",
         )
-    place.items = document.child(place, value, ("items",))
+    read_schema(document, place, keyword, value)
 
 
-def read_items_any(document: Reading, place: SchemaPlace, raw: dict[str, Any], value: Any) -> None:
+def read_items_any(document: Reading, place: SchemaPlace, keyword: str, value: Any) -> None:
     if value.__class__ is list:
-        read_items_list(document, place, raw, value)
+        read_prefix(document, place, keyword, value)
     else:
-        place.items = document.child(place, value, ("items",))
+        read_schema(document, place, keyword, value)
 
 
-def read_additional_items(document: Reading, place: SchemaPlace, raw: dict[str, Any], value: Any) -> None:
-    if raw.get("items").__class__ is list:  # without a list it says nothing
-        place.items = document.child(place, value, ("additionalItems",))
+def read_additional_items(document: Reading, place: SchemaPlace, keyword: str, value: Any) -> None:
+    if place.raw.get("items").__class__ is list:  # without a list it says nothing
+        read_schema(document, place, keyword, value)
 
 
-def read_unique_items(document: Reading, place: SchemaPlace, raw: dict[str, Any], value: Any) -> None:
+def read_unique_items(document: Reading, place: SchemaPlace, keyword: str, value: Any) -> None:
     if value.__class__ is not bool:
         raise document.wrong(place, "uniqueItems", "takes true or false")
     if value:
         place.unique_items = True
 
 
-def contains(evaluates: bool) -> Reader:
-    """Return the reader of `contains`; `evaluates`: the items that meet it are evaluated."""
-
-    def read(document: Reading, place: SchemaPlace, raw: dict[str, Any], value: Any) -> None:
-        place.contains = document.child(place, value, ("contains",))
-        if evaluates:
-            place.contains_evaluates = True
-
-    return read
+def read_contains(document: Reading, place: SchemaPlace, keyword: str, value: Any) -> None:
+    """Read `contains` as from 2020-12 on: the items that meet it are evaluated."""
+    read_schema(document, place, keyword, value)
+    place.contains_evaluates = True
 
 
 # --- Combinations -------------------------------------------------------------------------------------------
 
 
-def one_schema(keyword: str, field: str) -> Reader:
-    """Return the reader of a keyword that holds one schema."""
-
-    def read(document: Reading, place: SchemaPlace, raw: dict[str, Any], value: Any) -> None:
-        setattr(place, field, document.child(place, value, (keyword,)))
-
-    return read
+def read_schema(document: Reading, place: SchemaPlace, keyword: str, value: Any) -> None:
+    """Read a keyword that holds one schema."""
+    setattr(place, field_of(keyword), document.child(place, value, (keyword,)))
 
 
-def list_of_schemas(keyword: str, field: str) -> Reader:
-    """Return the reader of a keyword that holds a list of schemas."""
+def read_schemas(document: Reading, place: SchemaPlace, keyword: str, value: Any) -> None:
+    """Read a keyword that holds a list of schemas."""
+    if value.__class__ is not list or not value:
+        raise document.wrong(place, keyword, "takes a list of at least one schema")
+    schemas = tuple([document.child(place, member, (keyword, index)) for index, member in enumerate(value)])
+    field = field_of(keyword)
+    setattr(place, field, getattr(place, field) + schemas)
+    place.applicators += (keyword,)
 
-    def read(document: Reading, place: SchemaPlace, raw: dict[str, Any], value: Any) -> None:
-        if value.__class__ is not list or not value:
-            raise document.wrong(place, keyword, "takes a list of at least one schema")
-        schemas = tuple(
-            [document.child(place, member, (keyword, index)) for index, member in enumerate(value)]
-        )
-        setattr(place, field, getattr(place, field) + schemas)
+
+def read_if(document: Reading, place: SchemaPlace, keyword: str, value: Any) -> None:
+    if "then" in place.raw or "else" in place.raw:
+        read_schema(document, place, keyword, value)
         place.applicators += (keyword,)
-
-    return read
-
-
-def read_if(document: Reading, place: SchemaPlace, raw: dict[str, Any], value: Any) -> None:
-    if "then" in raw or "else" in raw:
-        place.if_ = document.child(place, value, ("if",))
-        place.applicators += ("if",)
     else:
         # Alone it asserts nothing; what it evaluates matters where something is unevaluated.
         document.tests.append((place, value))
 
 
-def branch(keyword: str, field: str) -> Reader:
-    def read(document: Reading, place: SchemaPlace, raw: dict[str, Any], value: Any) -> None:
-        if "if" in raw:
-            setattr(place, field, document.child(place, value, (keyword,)))
-            place.applicators += (keyword,)
-
-    return read
+def read_branch(document: Reading, place: SchemaPlace, keyword: str, value: Any) -> None:
+    if "if" in place.raw:
+        read_schema(document, place, keyword, value)
+        place.applicators += (keyword,)
 
 
-def read_ref(document: Reading, place: SchemaPlace, raw: dict[str, Any], value: Any) -> None:
+def read_reference(document: Reading, place: SchemaPlace, keyword: str, value: Any) -> None:
+    if keyword == "$recursiveRef" and value != "#":
+        raise document.wrong(place, keyword, 'takes "#" alone')
     if value.__class__ is not str:
-        raise document.wrong(place, "$ref", "takes a URI reference in a string")
-    document.refer(place, value)
+        raise document.wrong(place, keyword, "takes a URI reference in a string")
+    document.refer(place, keyword, value)
 
 
-def read_dynamic_ref(document: Reading, place: SchemaPlace, raw: dict[str, Any], value: Any) -> None:
-    if value.__class__ is not str:
-        raise document.wrong(place, "$dynamicRef", "takes a URI reference in a string")
-    document.refer_dynamically(place, "$dynamicRef", value)
-
-
-def read_recursive_ref(document: Reading, place: SchemaPlace, raw: dict[str, Any], value: Any) -> None:
-    if value != "#":
-        raise document.wrong(place, "$recursiveRef", 'takes "#" alone')
-    document.refer_dynamically(place, "$recursiveRef", value)
-
-
-def read_property_dependencies(
-    document: Reading, place: SchemaPlace, raw: dict[str, Any], value: Any
-) -> None:
+def read_property_dependencies(document: Reading, place: SchemaPlace, keyword: str, value: Any) -> None:
     """Read the proposal of v1: where a property has a certain string, the schema under it holds too."""
     if value.__class__ is not dict or not all(member.__class__ is dict for member in value.values()):
         raise document.wrong(place, "propertyDependencies", "takes an object of objects of schemas")
@@ -412,11 +383,7 @@ def read_property_dependencies(
                 place.applicators += ("allOf",)
 
 
-def unevaluated(keyword: str, field: str) -> Reader:
-    """Return the reader of a keyword for members that no other keyword evaluates."""
-
-    def read(document: Reading, place: SchemaPlace, raw: dict[str, Any], value: Any) -> None:
-        setattr(place, field, document.child(place, value, (keyword,)))
-        document.unevaluated = True
-
-    return read
+def read_unevaluated(document: Reading, place: SchemaPlace, keyword: str, value: Any) -> None:
+    """Read a keyword for members that no other keyword evaluates."""
+    read_schema(document, place, keyword, value)
+    document.unevaluated = True

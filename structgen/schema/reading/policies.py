@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from types import MappingProxyType
-from typing import TypeAlias, Union
+from typing import Annotated, Any, TypeAlias, Union
 
 from structgen.errors import OptionError
+from structgen.language import checks
 
 WHITESPACE = ("bounded", "compact", "oneline", "any")  # or an int or str: json.dumps(indent=...)
 PROPERTY_ORDER = ("declared", "any")
@@ -28,16 +30,8 @@ is in the language."""
 CustomFormat: TypeAlias = Union[str, "tuple[tuple[str, int], ...]"]
 """What a format of the caller's says: a pattern of strings, or NUMERIC keywords of numbers."""
 
-NUMERIC: Mapping[str, str] = MappingProxyType(
-    {
-        "minimum": "minimum",
-        "maximum": "maximum",
-        "exclusiveMinimum": "exclusive_minimum",
-        "exclusiveMaximum": "exclusive_maximum",
-        "multipleOf": "multiple_of",
-    }
-)
-"""The keywords that a format of numbers may use, and the fields of a schema that hold them."""
+NUMERIC = ("minimum", "maximum", "exclusiveMinimum", "exclusiveMaximum", "multipleOf")
+"""The keywords that a format of numbers may use."""
 
 
 def _finite(precision: int, exponent: int) -> Mapping[str, int]:
@@ -80,26 +74,85 @@ JSON_DUMPS: Mapping[str, str] = MappingProxyType(
 `json.dumps(value, ensure_ascii=False)` does, and with `whitespace=n` for `indent=n`."""
 
 
+def _whitespace(value: object) -> str:
+    if isinstance(value, int) and not isinstance(value, bool):
+        return "indent:" + " " * max(value, 0)
+    if isinstance(value, str) and (value in WHITESPACE or value.startswith("indent:")):
+        return value
+    if isinstance(value, str) and not value.strip(" \t\n\r"):
+        return "indent:" + value
+    raise OptionError(
+        f"whitespace={value!r} is not a policy.",
+        where="whitespace",
+        cure=f"Use one of {', '.join(WHITESPACE)}, or json.dumps's indent (an int or blanks).",
+    )
+
+
+def _any_value(value: Any) -> int | None:
+    if value in ANY_VALUE:
+        return None if value == "any" else 0
+    if isinstance(value, int) and not isinstance(value, bool) and 0 <= value <= DEEPEST_ANY_VALUE:
+        return value
+    raise OptionError(
+        f"any_value={value!r} is not a policy.",
+        where="any_value",
+        cure=f"Use one of {', '.join(ANY_VALUE)}, or a depth from 0 to {DEEPEST_ANY_VALUE}.",
+    )
+
+
+def _own_formats(given: Any) -> tuple[tuple[str, CustomFormat], ...]:
+    if given is None:
+        return ()
+    if isinstance(given, tuple):  # formats that were checked before
+        with suppress(TypeError, ValueError):
+            given = {name: said if isinstance(said, str) else dict(said) for name, said in given}
+    if not isinstance(given, Mapping) or not all(
+        isinstance(name, str) and (isinstance(meaning, str) or _is_numeric(meaning))
+        for name, meaning in given.items()
+    ):
+        raise OptionError(
+            "custom_formats does not map names to patterns, or to bounds of numbers.",
+            where="custom_formats",
+            cure='Pass a dict such as {"sku": "^[A-Z]{3}-[0-9]+$", "percent": {"minimum": 0}}.',
+        )
+    return tuple(
+        (name, meaning if isinstance(meaning, str) else tuple(sorted(meaning.items())))
+        for name, meaning in sorted(given.items(), key=lambda item: item[0])
+    )
+
+
+def _is_numeric(meaning: object) -> bool:
+    return isinstance(meaning, Mapping) and all(
+        keyword in NUMERIC and isinstance(value, int) and not isinstance(value, bool)
+        for keyword, value in meaning.items()
+    )
+
+
 @dataclass(frozen=True, slots=True)
 class Policies:
-    """The checked policy options of one JSON Schema grammar.
+    """The policy options of one JSON Schema grammar, checked. Errors: `OptionError` naming the option and
+    what it takes.
 
-    `whitespace` is one of WHITESPACE, or the indent (an int is kept as that many blanks) behind "indent:".
+    `whitespace` is one of WHITESPACE, or json.dumps's indent, which is kept as blanks behind "indent:".
     """
 
-    whitespace: str = "bounded"
-    property_order: str = "declared"
-    numbers: str = "bounded"
-    escapes: str = "canonical"
-    formats: str = "assert"
-    max_string: int | None = None
+    whitespace: Annotated[str, checks.By(_whitespace)] = "bounded"
+    property_order: Annotated[str, checks.OneOf(PROPERTY_ORDER)] = "declared"
+    numbers: Annotated[str, checks.OneOf(NUMBERS)] = "bounded"
+    escapes: Annotated[str, checks.OneOf(ESCAPES)] = "canonical"
+    formats: Annotated[str, checks.OneOf(FORMATS)] = "assert"
+    max_string: Annotated[int, checks.Whole(0)] | None = None
     """Code points of a string for which the schema has no bound; None: none."""
-    max_items: int | None = None
+    max_items: Annotated[int, checks.Whole(0)] | None = None
     """Items of an array for which the schema has no bound."""
-    any_value: int | None = None
-    """How deep a value is nested of which the schema says nothing; 0: scalars alone; None: no bound."""
-    custom_formats: tuple[tuple[str, CustomFormat], ...] = ()
+    any_value: Annotated[int, checks.By(_any_value)] | None = None
+    """How deep a value is nested of which the schema says nothing; 0 ("scalar"): scalars alone; None ("any"):
+    no bound."""
+    custom_formats: Annotated[tuple[tuple[str, CustomFormat], ...], checks.By(_own_formats)] = ()
     """The caller's own formats: names and what they say, in the order of the names."""
+
+    def __post_init__(self) -> None:
+        checks.check_fields(self)
 
     @property
     def narrow(self) -> tuple[str, ...]:
@@ -116,89 +169,3 @@ class Policies:
         """Return the policies with some options at their widest."""
         widest = {name: "any" if name in WIDEST else None for name in names}
         return replace(self, **widest)  # type: ignore[arg-type]
-
-    @classmethod
-    def of(
-        cls,
-        whitespace: str | int = "bounded",
-        property_order: str = "declared",
-        numbers: str = "bounded",
-        escapes: str = "canonical",
-        formats: str = "assert",
-        max_string: int | None = None,
-        max_items: int | None = None,
-        any_value: str | int = "any",
-        custom_formats: Mapping[str, str | Mapping[str, int]] | None = None,
-    ) -> Policies:
-        """Return the policies, or raise `OptionError` naming the option and what it takes."""
-        if isinstance(whitespace, bool) or not isinstance(whitespace, (str, int)):
-            raise OptionError(
-                f"whitespace={whitespace!r} is not a policy.",
-                where="whitespace",
-                cure=f"Use one of {', '.join(WHITESPACE)}, or json.dumps's indent (an int or blanks).",
-            )
-        if isinstance(whitespace, int):
-            whitespace = "indent:" + " " * max(whitespace, 0)
-        elif whitespace not in WHITESPACE and not whitespace.startswith("indent:"):
-            if whitespace.strip(" \t\n\r"):
-                raise OptionError(
-                    f"whitespace={whitespace!r} is not a policy.",
-                    where="whitespace",
-                    cure=f"Use one of {', '.join(WHITESPACE)}, or json.dumps's indent (an int or blanks).",
-                )
-            whitespace = "indent:" + whitespace
-        for name, value, allowed in (
-            ("property_order", property_order, PROPERTY_ORDER),
-            ("numbers", numbers, NUMBERS),
-            ("escapes", escapes, ESCAPES),
-            ("formats", formats, FORMATS),
-        ):
-            if value not in allowed:
-                raise OptionError(
-                    f"{name}={value!r} is not a policy.", where=name, cure=f"Use one of {', '.join(allowed)}."
-                )
-        for name, cap in (("max_string", max_string), ("max_items", max_items)):
-            if cap is not None and (isinstance(cap, bool) or not isinstance(cap, int) or cap < 0):
-                raise OptionError(
-                    f"{name}={cap!r} is not a policy.", where=name, cure="Use None or an int of at least 0."
-                )
-        own = custom_formats if custom_formats is not None else {}
-        if not isinstance(own, Mapping) or not all(
-            isinstance(name, str) and (isinstance(meaning, str) or _is_numeric(meaning))
-            for name, meaning in own.items()
-        ):
-            raise OptionError(
-                "custom_formats does not map names to patterns, or to bounds of numbers.",
-                where="custom_formats",
-                cure='Pass a dict such as {"sku": "^[A-Z]{3}-[0-9]+$", "percent": {"minimum": 0}}.',
-            )
-        depth = {"any": None, "scalar": 0}.get(any_value) if isinstance(any_value, str) else any_value
-        if any_value not in ANY_VALUE and (
-            isinstance(depth, bool) or not isinstance(depth, int) or not 0 <= depth <= DEEPEST_ANY_VALUE
-        ):
-            raise OptionError(
-                f"any_value={any_value!r} is not a policy.",
-                where="any_value",
-                cure=f"Use one of {', '.join(ANY_VALUE)}, or a depth from 0 to {DEEPEST_ANY_VALUE}.",
-            )
-        return cls(
-            whitespace,
-            property_order,
-            numbers,
-            escapes,
-            formats,
-            max_string,
-            max_items,
-            depth,
-            tuple(
-                (name, meaning if isinstance(meaning, str) else tuple(sorted(meaning.items())))
-                for name, meaning in sorted(own.items(), key=lambda item: item[0])
-            ),
-        )
-
-
-def _is_numeric(meaning: object) -> bool:
-    return isinstance(meaning, Mapping) and all(
-        keyword in NUMERIC and isinstance(value, int) and not isinstance(value, bool)
-        for keyword, value in meaning.items()
-    )

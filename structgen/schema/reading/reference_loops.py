@@ -8,7 +8,7 @@ else, has no such meaning and is refused.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from typing import Any
 
 from structgen.errors import SchemaError
@@ -23,11 +23,11 @@ def settle(document: Reading, referring: Iterable[SchemaPlace]) -> None:
     that they reach, iterative.
     """
     starts = list(referring)
-    if _loop(starts, len(document.schemas)) is None:
+    if _loops(starts, _same_value)[1] is None:
         return
-    for group in _conjunctive_groups(starts):
+    for group in _loops(starts, _parts)[0]:
         _open(document, group)
-    found = _loop(starts, len(document.schemas))
+    found = _loops(starts, _same_value)[1]
     if found is not None:
         schema, following = found
         raise SchemaError(
@@ -38,37 +38,13 @@ def settle(document: Reading, referring: Iterable[SchemaPlace]) -> None:
         )
 
 
-def _loop(starts: Iterable[Schema], count: int) -> tuple[Schema, Schema] | None:
-    """Return a schema and the one of its operands that leads back to it, or None."""
-    # 0 not seen, 1 on the way here, 2 done: depth-first search with its own stack.
-    state = bytearray(count)
-    for start in starts:
-        if state[start.id]:
-            continue
-        way: list[tuple[Schema, list[Schema]]] = [(start, _same_value(start))]
-        state[start.id] = 1
-        while way:
-            schema, rest = way[-1]
-            if not rest:
-                state[schema.id] = 2
-                way.pop()
-                continue
-            following = rest.pop()
-            if state[following.id] == 0:
-                state[following.id] = 1
-                way.append((following, _same_value(following)))
-            elif state[following.id] == 1:
-                return schema, following
-    return None
-
-
 def _same_value(schema: Schema) -> list[Schema]:
-    """Return the schemas that judge the same value as `schema` does, one step on."""
+    """Return the schemas that judge the same value as `schema` does, one step on; the last comes first."""
     found = [*schema.all_of, *schema.any_of, *schema.one_of, *schema.dependent_schemas.values()]
     found += [
         one for one in (schema.ref, schema.not_, schema.if_, schema.then, schema.else_) if one is not None
     ]
-    return found
+    return found[::-1]
 
 
 def _parts(schema: Schema) -> list[Schema]:
@@ -76,43 +52,48 @@ def _parts(schema: Schema) -> list[Schema]:
     return [*([schema.ref] if schema.ref is not None else []), *schema.all_of]
 
 
-def _conjunctive_groups(starts: Iterable[Schema]) -> list[list[Schema]]:
-    """Return the loops of `$ref` and `allOf` (strongly connected components, by Tarjan) in reading order."""
+def _loops(
+    starts: Iterable[Schema], operands: Callable[[Schema], list[Schema]]
+) -> tuple[list[list[Schema]], tuple[Schema, Schema] | None]:
+    """Return the loops of a relation of schemas (strongly connected components, by Tarjan), each in reading
+    order, and the first schema on one with the operand of it that leads back."""
     order: dict[int, int] = {}
     low: dict[int, int] = {}
     held: dict[int, Schema] = {}
+    to_itself: set[int] = set()
     groups: list[list[Schema]] = []
+    back: tuple[Schema, Schema] | None = None
+    way: list[tuple[Schema, list[Schema]]] = []
     for start in starts:
-        if start.id in order:
-            continue
-        way: list[tuple[Schema, list[Schema]]] = []
-
-        def enter(schema: Schema, way: list[tuple[Schema, list[Schema]]] = way) -> None:
-            order[schema.id] = low[schema.id] = len(order)
-            held[schema.id] = schema
-            way.append((schema, _parts(schema)[::-1]))
-
-        enter(start)
-        while way:
+        waiting = [start] if start.id not in order else []
+        while waiting or way:
+            if waiting:
+                schema = waiting.pop()
+                order[schema.id] = low[schema.id] = len(order)
+                held[schema.id] = schema
+                way.append((schema, operands(schema)[::-1]))
             schema, rest = way[-1]
             if rest:
                 following = rest.pop()
                 if following.id not in order:
-                    enter(following)
+                    waiting.append(following)
                 elif following.id in held:
                     low[schema.id] = min(low[schema.id], order[following.id])
+                    back = back or (schema, following)
+                    if following is schema:
+                        to_itself.add(schema.id)
                 continue
             way.pop()
             if way:
                 up = way[-1][0]
                 low[up.id] = min(low[up.id], low[schema.id])
             if low[schema.id] == order[schema.id]:
-                group = [one for one in held.values() if order[one.id] >= order[schema.id]]
-                for one in group:
-                    del held[one.id]
-                if len(group) > 1 or schema in _parts(schema):
-                    groups.append(group)
-    return groups
+                group = [held.popitem()[1]]
+                while group[-1] is not schema:
+                    group.append(held.popitem()[1])
+                if len(group) > 1 or schema.id in to_itself:
+                    groups.append(group[::-1])
+    return groups, back
 
 
 def _open(document: Reading, group: list[Schema]) -> None:

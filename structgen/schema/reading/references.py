@@ -5,16 +5,15 @@ Source: JSON Schema Core, sections 8 and 9 (2020-12; earlier drafts alike), RFC 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from functools import partial
 from typing import Any
 from urllib.parse import unquote
 
-from structgen.json_text.exact_json import escape, unescape
-from structgen.schema.reading.dialects import dialect
+from structgen.json_text.events import spelled
+from structgen.json_text.exact_json import unescape
+from structgen.schema.reading.dialects import dialect, with_vocabularies
 from structgen.schema.reading.draft_names import DEFAULT_DRAFT, draft_of
-from structgen.schema.reading.keyword_vocabularies import with_vocabularies
 from structgen.schema.reading.remotes import Remotes
 from structgen.schema.reading.schema_place import Dialect, Scope
 from structgen.schema.reading.uris import join
@@ -66,8 +65,9 @@ class References:
                 self.root.base = name.partition("#")[0]
             self._scopes[id(value)] = self.root
 
-    def enter(self, scope: Scope, raw: dict[str, Any], prefix: Callable[[], str]) -> Scope:
-        """Return the scope inside a subschema: its own where an identifier gives it another URI."""
+    def enter(self, scope: Scope, raw: dict[str, Any], at: Any) -> Scope:
+        """Return the scope inside a subschema: its own where an identifier gives it another URI. `at`: where
+        it stands (`SchemaPlace.at`)."""
         own = self._scopes.get(id(raw))
         if own is not None:
             return own
@@ -78,7 +78,7 @@ class References:
         uri = name.partition("#")[0]
         if not uri:
             return scope
-        own = Scope(raw, prefix(), join(scope.base, uri), self._dialect_of(raw, known))
+        own = Scope(raw, spelled(at), join(scope.base, uri), self._dialect_of(raw, known))
         self._scopes[id(raw)] = own
         return own
 
@@ -102,7 +102,7 @@ class References:
             token = unescape(tokens[at])
             if node.__class__ is dict:
                 if scope.dialect.id_key in node:
-                    scope = self.enter(scope, node, partial(_joined, start, tokens, at))
+                    scope = self.enter(scope, node, (start, *map(unescape, tokens[1:at])))
                 if token not in node:
                     raise NowhereError(f"{start + '/'.join(tokens[:at])} has no member {token!r}")
                 node = node[token]
@@ -193,23 +193,23 @@ class References:
         """Note every resource and anchor of a document, also where no reference leads."""
         assert self._resources is not None
         self._resources.setdefault(top.base, top)
-        # A place is a chain of links (up, segments), spelled out only where something is found.
-        todo: list[tuple[Any, Any, Scope]] = [(top.root, None, top)]
+        # A place is written as `SchemaPlace.at`, and spelled out only where something is found.
+        todo: list[tuple[Any, Any, Scope]] = [(top.root, top.prefix, top)]
         while todo:
             raw, path, scope = todo.pop()
             if raw.__class__ is not dict:
                 continue
-            scope = self.enter(scope, raw, partial(_spelled, top.prefix, path))
+            scope = self.enter(scope, raw, path)
             known = scope.dialect
             self._resources.setdefault(scope.base, scope)
             for name in _anchors_of(raw, known):
-                found = ReferenceTarget(raw, _spelled(top.prefix, path), scope)
+                found = ReferenceTarget(raw, spelled(path), scope)
                 self._anchors.setdefault((id(scope.root), name), found)
             if known.dynamic_anchor:
                 mark = raw.get(known.dynamic_anchor)
                 name = mark if isinstance(mark, str) else RECURSIVE
                 if name or (mark is True and raw is scope.root):
-                    found = ReferenceTarget(raw, _spelled(top.prefix, path), scope)
+                    found = ReferenceTarget(raw, spelled(path), scope)
                     self._dynamic.setdefault(id(scope.root), {}).setdefault(name, found)
             for keyword, shape in known.locations.items():
                 value = raw.get(keyword)
@@ -226,18 +226,6 @@ class References:
                         todo.append((value, (path, keyword), scope))
                 elif value.__class__ is list and shape in ("list", "any"):
                     todo.extend((sub, (path, keyword, index), scope) for index, sub in enumerate(value))
-
-
-def _joined(start: str, tokens: list[str], most: int) -> str:
-    return start + "/".join(tokens[:most])
-
-
-def _spelled(prefix: str, path: Any) -> str:
-    parts: list[str] = []
-    while path is not None:
-        path, *segments = path
-        parts.append("".join("/" + escape(segment) for segment in segments))
-    return prefix + "".join(reversed(parts))
 
 
 def _anchors_of(raw: Mapping[str, Any], known: Dialect) -> Iterator[str]:

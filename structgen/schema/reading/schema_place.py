@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping
 from dataclasses import MISSING, dataclass, fields
 from types import MappingProxyType
-from typing import Any, Protocol, TypeAlias
+from typing import Any, TypeAlias
 
 from structgen.errors import SchemaError
-from structgen.json_text.exact_json import escape
+from structgen.json_text.events import spelled
+from structgen.json_text.exact_json import escape, kind_name
 from structgen.schema.reading.model import Schema
 from structgen.schema.reading.policies import Policies
 
@@ -78,8 +80,8 @@ class SchemaPlace(Schema):
 
     scope: Scope
     """The resource that it stands in."""
-    raw: dict[str, Any] | bool | None
-    """Its JSON value; None for a place that the network made up."""
+    raw: Any
+    """Its JSON value, a dict or a bool; None for a place that the network made up."""
     at: Any
     """Where it stands: `#...`, or the `at` of the place around it and the segments from there. It does not
     hold that place, which holds this one: a document is gone when it is dropped."""
@@ -90,11 +92,7 @@ class SchemaPlace(Schema):
 
         Spelled out when asked, since deep schemas would need quadratic memory; "#" alone is the root.
         """
-        at, parts = self.at, []
-        while isinstance(at, tuple):
-            at, *segments = at
-            parts.append("".join(["/" + escape(segment) for segment in segments]))
-        return "".join([at, *reversed(parts)])
+        return spelled(self.at)
 
     @pointer.setter
     def pointer(self, value: str) -> None:
@@ -112,54 +110,98 @@ class KeywordRefusal:
     cure: str = ""
 
 
-class Reading(Protocol):
-    """The document that is being read, as the readers of keywords see it (`document.Document`)."""
+class Reading(ABC):
+    """The document that is being read (`document.Document`), as the readers of keywords see it."""
+
+    __slots__ = (
+        "formats",
+        "notes",
+        "patterns",
+        "policies",
+        "refusals",
+        "schemas",
+        "tests",
+        "top",
+        "undeclared",
+        "unevaluated",
+        "unknown",
+        "unknown_formats",
+    )
 
     policies: Policies
-    schemas: list[Schema]
-    """By id."""
-    patterns: dict[str, Schema]
-    """Every regular expression, with its first place."""
-    formats: dict[str, Schema]
-    """Every format that is asserted, with its first place."""
-    unknown_formats: list[tuple[SchemaPlace, str]]
-    """Every format that is not asserted though formats are, with its place."""
-    undeclared: list[SchemaPlace]
-    """Every place whose `required` names a key that its `properties` lack."""
-    tests: list[tuple[SchemaPlace, Any]]
-    """Every `if` without `then` and `else`."""
-    unevaluated: bool
-    """Whether `unevaluatedProperties` or `unevaluatedItems` stands somewhere."""
+    top: Scope
+    """The resource of the root."""
     notes: list[str]
+    """Notes of the report on the document as a whole."""
 
+    def begin(self) -> None:
+        """Forget what was read."""
+        self.schemas: list[Schema] = []
+        """By id: the places that were read, and those that the network derived."""
+        self.refusals: list[KeywordRefusal] = []
+        self.patterns: dict[str, Schema] = {}
+        """Every regular expression of `pattern` and `patternProperties`, with its first place."""
+        self.tests: list[tuple[SchemaPlace, Any]] = []
+        """Every `if` without `then` and `else`; read only where `unevaluated*` asks what it evaluates."""
+        self.unevaluated = False
+        """`unevaluatedProperties` or `unevaluatedItems` stands somewhere."""
+        self.formats: dict[str, Schema] = {}
+        """Every format that is asserted, with its first place."""
+        self.unknown_formats: list[tuple[SchemaPlace, str]] = []
+        """Every format that is not asserted though formats are, with its place."""
+        self.undeclared: list[SchemaPlace] = []
+        """Every place whose `required` names a key that its `properties` lack."""
+        self.unknown: list[tuple[SchemaPlace, str]] = []
+        """Every keyword that its draft does not know, with its place; one that `$ref` makes void is not in
+        it."""
+
+    @abstractmethod
     def child(self, up: SchemaPlace, raw: Any, at: tuple[str | int, ...]) -> SchemaPlace:
         """Return the place of the subschema `raw`, to be read; `at` is the way to it from `up`."""
-        ...
+
+    @abstractmethod
+    def refer(self, place: SchemaPlace, keyword: str, reference: str) -> None:
+        """Have a place hold the target of its `$ref`, `$dynamicRef` or `$recursiveRef`."""
+
+    def new(self, raw: Any, up: SchemaPlace | None, at: Any, scope: Scope) -> SchemaPlace:
+        """Return a new place, `at` from the one around it; without that one, `at` is its pointer."""
+        place = SchemaPlace.__new__(SchemaPlace)
+        place.id = len(self.schemas)
+        place.raw, place.scope = raw, scope
+        place.at = at if up is None else (up.at, *at)
+        self.schemas.append(place)
+        return place
 
     def derived(self, pointer: str, **fields: Any) -> Schema:
         """Return a new synthetic schema with these fields of `Schema`, which messages place at `pointer`."""
-        ...
-
-    def refer(self, place: SchemaPlace, reference: str) -> None:
-        """Have a place hold the target of its `$ref`."""
-        ...
-
-    def refer_dynamically(self, place: SchemaPlace, keyword: str, reference: str) -> None:
-        """Have a place hold the target of its `$dynamicRef` or `$recursiveRef`."""
-        ...
+        place = self.new(None, None, pointer, self.top)
+        for name, value in fields.items():
+            setattr(place, name, value)
+        return place
 
     def refuse(self, place: SchemaPlace, keyword: str, what: str = "", cure: str = "") -> None:
         """Note that `keyword`, in use at `place`, is not handled."""
-        ...
+        what = what or f"{keyword} is not handled."
+        cure = cure or f"Leave {keyword} out, or check it on the finished document."
+        self.refusals.append(KeywordRefusal(place.pointer, keyword, what, cure))
 
     def wrong(self, place: SchemaPlace, keyword: str, takes: str, cure: str = "") -> SchemaError:
         """Return the error for a keyword of `place` whose value is of the wrong kind."""
-        ...
+        return SchemaError(
+            f"{keyword} {takes}, not {shown(place.raw[keyword])}.",
+            where=f"{place.pointer}/{escape(keyword)}",
+            cure=cure or f"Correct {keyword}.",
+        )
 
-    def wrong_at(self, place: SchemaPlace, at: tuple[str | int, ...], what: str, cure: str) -> SchemaError:
-        """Return the error for something inside a keyword of `place`."""
-        ...
+
+def shown(value: object) -> str:
+    """Return a value for a message: itself where it is short, else its kind."""
+    if value is None or isinstance(value, bool):
+        return {None: "null", True: "true", False: "false"}[value]
+    if isinstance(value, (dict, list)) or len(str(value)) > 40:
+        return f"{'an' if kind_name(value)[0] in 'aio' else 'a'} {kind_name(value)}"
+    return repr(value) if isinstance(value, str) else str(value)
 
 
-Reader: TypeAlias = Callable[[Reading, SchemaPlace, dict[str, Any], Any], None]
-"""Reads one keyword: the document, the place, the place's JSON object, the keyword's value."""
+Reader: TypeAlias = Callable[[Reading, SchemaPlace, str, Any], None]
+"""Reads one keyword: the document, the place, the keyword and its value."""

@@ -1,7 +1,7 @@
 """The transition network of a schema: what may come next, and is there an end.
 
 `schema_network.SchemaNetwork` implements `Network`. `objects`, `members`, `arrays` and their helpers step a
-residue over a key or an item. `schema_liveness` asks whether a demand has a value and which is shortest;
-`object_search` does so for objects by goal-directed search. `wide_unions` and `overlapping_key_patterns` are
+residue over a key or an item. `schema_liveness` finds a witness of a demand: is there a value, and which is
+the shortest. `object_search` does so for objects. `wide_unions` and `overlapping_key_patterns` are
 two cases in which a product of all threads or classes would be too large.
 """

@@ -1,13 +1,10 @@
-"""Members: how a thread of an object changes when one is written, and the shortest rest of an object."""
+"""Members: how a thread of an object changes when one is written."""
 
 from __future__ import annotations
 
-import json
-from bisect import bisect_left
-from collections.abc import Callable, Collection, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from typing import NamedTuple, TypeAlias
 
-from structgen.errors import LimitError
 from structgen.limits import Limits
 from structgen.schema.meaning.place import NEVER, STRING, PlaceTables
 from structgen.schema.meaning.scalars import Scalars
@@ -24,18 +21,13 @@ from structgen.schema.meaning.shape import (
     Obligation,
     Without,
 )
-from structgen.schema.reading.json_values import EMPTY, JsonPieces
-from structgen.schema.recogniser.excluded_values import closes, member_ways, parted, reachable, values_of
+from structgen.schema.recogniser.excluded_values import closes, member_ways, parted, reachable
 from structgen.schema.recogniser.object_frames import Frames
-from structgen.schema.recogniser.object_keys import Frame
-from structgen.schema.recogniser.object_search import Ask, MemberPlan, Undecided, Where, Witness
+from structgen.schema.recogniser.object_keys import Frame, Where, Written
 from structgen.schema.recogniser.value_outcomes import ValueOutcomes
 
 Unmet: TypeAlias = tuple[Obligation, ...]
 """Obligations that are still open, each with the alternatives that are still possible."""
-Layer: TypeAlias = dict[tuple[int, int, Unmet, bool, int], JsonPieces]
-"""Keys written that matter, number of members, unmet obligations, whether any was written, place in the order
--> text."""
 
 
 class AskedSets(NamedTuple):
@@ -226,11 +218,17 @@ class Members:
         return AskedSets(tuple(asked), sets)
 
     def unmet_after(
-        self, frame: Frame, unmet: Unmet, where: Where, before: int, pos: int, mask: int, count: int
+        self, frame: Frame, unmet: Unmet, where: Where, before: Written, after: Written
     ) -> Unmet | None:
-        """Return the unmet obligations after a member; None where one can no longer be met."""
+        """Return the unmet obligations after a member, given what is written before and after it; None where
+        one can no longer be met."""
         if not unmet:
             return unmet
+
+        def gone(key: str) -> bool:
+            index = frame.index[key]
+            return index < after.pos if index < frame.ordered else bool(before.mask >> index & 1)
+
         left: list[Obligation] = []
         for obligation in unmet:
             kept: list[Alternative] = []
@@ -241,31 +239,22 @@ class Members:
                         if key == where:
                             continue
                         index = frame.index[key]
-                        if index < frame.ordered:
-                            if before <= index < pos:
-                                held = True
-                                break
-                            if index < before:
-                                continue
-                        elif mask >> index & 1:
+                        if index < frame.ordered and before.pos <= index < after.pos:
+                            held = True
+                            break
+                        if not frame.may_come(key, before):
                             continue
                     case AtKey(key, _):
-                        index = frame.index[key]
-                        if key == where or (index < pos if index < frame.ordered else mask >> index & 1):
+                        if key == where or gone(key):
                             continue
                     case AtLeast(least):
-                        if count >= least:
+                        if after.size >= least:
                             held = True
                             break
                     case AtMost(most):
-                        if count > most:
+                        if after.size > most:
                             continue
                     case Differs():
-
-                        def gone(key: str) -> bool:
-                            index = frame.index[key]
-                            return index < pos if index < frame.ordered else bool(mask >> index & 1)
-
                         still = reachable(alternative, gone)
                         if still is None:
                             held = True
@@ -280,8 +269,9 @@ class Members:
             left.append(tuple(kept))
         return tuple(left)
 
-    def closes(self, shape: ObjectShape, frame: Frame, mask: int, count: int, unmet: Unmet) -> bool:
+    def closes(self, shape: ObjectShape, frame: Frame, written: Written, unmet: Unmet) -> bool:
         """Return whether an object that has all its required keys may close."""
+        _, mask, count = written
         if count < shape.lo or (shape.hi is not None and count > shape.hi):
             return False
         for key, others in shape.conditional:
@@ -295,296 +285,15 @@ class Members:
             for obligation in unmet
         )
 
-    def missing(self, frame: Frame, shape: ObjectShape, pos: int, mask: int) -> int:
-        """Return how many required keys are still to be written."""
-        standing = self.frames.standing(frame, shape)
-        missing = len(standing.required) - bisect_left(standing.required, pos)
-        return missing + (standing.free_required & ~mask).bit_count()
-
-    def complete(
-        self,
-        frame: Frame,
-        shape: ObjectShape,
-        unmet: Unmet,
-        pos: int,
-        mask: int,
-        count: int,
-        begun: bool,
-        ask: Ask,
-        written: bool,
-        taken: Collection[str] = (),
-    ) -> JsonPieces | None:
-        """Return the shortest rest of an object for one thread, closing brace included, or None.
-
-        `ask` gives the text of a value; `written` False leaves keys out (only whether there is a rest
-        matters). A shortest-path search over the keys in the order in which they are written. `taken`: keys
-        that the object already holds and the frame does not name.
-        """
-        required = set(shape.required)
-        if shape.plain:
-            missing = self.missing(frame, shape, pos, mask)
-            if count + missing >= shape.lo and (shape.hi is None or count + missing <= shape.hi):
-                return self._plain_rest(frame, shape, pos, mask, begun, ask, written)
-        witness = Witness(
-            self.tables,
-            self.frames,
-            self.limits,
-            self.discharge,
-            frame,
-            shape,
-            pos,
-            mask,
-            count,
-            taken,
-            ask,
-        )
-        room: int | None = None
-        alternatives, held = parted(unmet)
-        try:
-            plan = witness.find(alternatives)
-            if plan is None:
-                return None
-            if held is None:
-                if not written:
-                    return EMPTY
-                room = self._size(frame, plan, count, begun, ask, taken)
-            elif not written and isinstance(held, Differs) and self._differs(plan, held, count, ask):
-                return EMPTY
-        except Undecided:
-            pass
-        candidates = self._candidates(frame, shape, unmet, pos, mask, count, written, taken, ask)
-        conditional = 0
-        for key, others in shape.conditional:
-            conditional |= 1 << frame.index[key]
-            for other in others:
-                conditional |= 1 << frame.index[other]
-        # What the members after each candidate cost at the least.
-        after = [0] * (len(candidates) + 1)
-        for at in range(len(candidates) - 1, -1, -1):
-            text, where, _ = candidates[at]
-            after[at] = after[at + 1]
-            if isinstance(where, str) and where in required:
-                value = ask(self.base(frame, shape, where))
-                after[at] += len(text) + (value.length if value is not None else 1) + 1
-        named = {where for _, where, _ in candidates if isinstance(where, str)}
-        start: Unmet | None = unmet
-        for key in _keys_without(unmet) - named:
-            start = None if start is None else _passed_over(start, key)
-        if start is None:
-            return None
-        layer: Layer = {(mask & conditional, count, start, begun, pos): EMPTY}
-        steps = 0
-        for at, (text, where, index) in enumerate(candidates):
-            needed = isinstance(where, str) and where in required
-            following: Layer = {}
-            if not needed:
-                for (mask_now, count_now, owed, begun_now, pos_now), prefix in layer.items():
-                    passed = _passed_over(owed, where) if isinstance(where, str) else owed
-                    if passed is not None:
-                        state = (mask_now, count_now, passed, begun_now, pos_now)
-                        if prefix.before(following.get(state)):
-                            following[state] = prefix
-            for (mask_now, count_now, debt_now, begun_now, pos_now), prefix in layer.items():
-                count_then = min(count_now + 1, frame.cap) if frame.cap else 0
-                if shape.hi is not None and count_now + 1 > shape.hi:
-                    continue
-                least = prefix.length + len(text) + begun_now + after[at + 1]
-                if room is not None and least + 1 > room:
-                    continue
-                pos_then = index + 1 if 0 <= index < frame.ordered else frame.ordered
-                mask_then = mask_now | (1 << index & conditional if index >= 0 else 0)
-                for demand, left in self.options(frame, shape, debt_now, where):
-                    steps += 1
-                    if steps > self.limits.oracle_steps:
-                        raise LimitError(
-                            "the ways to complete an object here are too many.",
-                            limit="oracle_steps",
-                            where=next(iter(self.tables.sources(frame.demands)), ""),
-                        )
-                    steps_of_one = 1 + len(shape.obligations) // 3
-                    self.tables.spend(steps_of_one, self.limits, "How an object is completed", frame.demands)
-                    value = ask(demand)
-                    if value is None or (room is not None and least + value.length > room):
-                        continue
-                    unmet_after = self.unmet_after(
-                        frame, left, where, pos_now, pos_then, mask_now, count_then
-                    )
-                    if unmet_after is None:
-                        continue
-                    state = (mask_then, count_then, unmet_after, True, pos_then)
-                    new = (
-                        JsonPieces((prefix, b"," + text if begun_now else text, value)) if written else EMPTY
-                    )
-                    if new.before(following.get(state)):
-                        following[state] = new
-            layer = following
-            if not layer:
-                return None
-        best: JsonPieces | None = None
-        for (mask_now, count_now, debt_now, _, _), prefix in layer.items():
-            if self.closes(shape, frame, mask_now, count_now, debt_now) and prefix.before(best):
-                best = prefix
-        return None if best is None else JsonPieces((best, b"}"))
-
-    def _differs(self, plan: MemberPlan, held: Differs, count: int, ask: Ask) -> bool:
-        """Return whether the members of a plan alone make an object that differs from all excluded values by
-        one member. False: unknown."""
-        if count + len(plan.members) < plan.least:
-            return False
-        names = {slot for slot in plan.members if isinstance(slot, str)}
-        same = [rest for rest in held.rests if {key for key, _ in rest} == names]
-        if not same or len(names) < len(plan.members):
+    def is_enough(self, frame: Frame, shape: ObjectShape, written: Written) -> bool:
+        """Return whether the required keys that are still to be written make an allowed number of members."""
+        if shape.hi is None and not shape.lo:
             return True
-        values = values_of(same)
-        for name in sorted(names):
-            other = self.tables.constants.none_of(frozenset(values[name]))
-            demand = self.tables.both(plan.members[name].demand, (other,))
-            if demand != NEVER and ask(demand) is not None:
-                return True
-        return False
-
-    def _size(
-        self, frame: Frame, plan: MemberPlan, count: int, begun: bool, ask: Ask, taken: Collection[str]
-    ) -> int | None:
-        """Return the length of a plan's text without the closing brace, or None where a text is unknown."""
-        if count + len(plan.members) < plan.least:
-            return None
-        size = len(plan.members) - (not begun and bool(plan.members))
-        used: dict[int, int] = {}
-        for member in plan.members.values():
-            value = ask(member.demand)
-            if value is None:
-                return None
-            if isinstance(member.where, str):
-                key = member.where
-            else:
-                nth = used.get(member.where.index, 0)
-                used[member.where.index] = nth + 1
-                fresh = self.frames.fresh_keys(frame, member.where, nth + 1, taken)
-                if len(fresh) <= nth:
-                    return None
-                key = fresh[nth]
-            size += len(self.scalars.written(key)) + 1 + value.length
-        return size
-
-    def keys_of(self, rest: JsonPieces) -> Iterator[str]:
-        """Yield the keys of a text that `complete` returned, unless it is of a plain shape, which writes
-        none that no schema names."""
-        if len(rest.parts) != 2:
-            return
-        text = rest.parts[0]
-        while isinstance(text, JsonPieces) and text.parts:
-            text, key, _value = text.parts
-            assert isinstance(key, bytes), "a key before its value"
-            yield json.loads(key.lstrip(b",").removesuffix(b":"))
-
-    def _plain_rest(
-        self, frame: Frame, shape: ObjectShape, pos: int, mask: int, begun: bool, ask: Ask, written: bool
-    ) -> JsonPieces | None:
-        standing = self.frames.standing(frame, shape)
-        parts: list[bytes | JsonPieces] = []
-        indices = standing.required[bisect_left(standing.required, pos) :]
-        free = standing.free_required & ~mask
-        if free:
-            rest = [frame.names[index] for index in _bits(free)]
-            rest.sort(key=self.scalars.written)
-            names = [*(frame.names[index] for index in indices), *rest]
-        else:
-            names = [frame.names[index] for index in indices]
-        whole = True
-        for name in names:
-            demand = self.frames.value(shape, name)
-            value = ask(demand) if demand != NEVER else None
-            if value is None:
-                if demand == NEVER or not written:
-                    return None
-                # What is not known yet is asked for at once, not one at a time.
-                whole, value = False, EMPTY
-            parts.append((b"," if begun else b"") + self.scalars.written(name) + b":")
-            parts.append(value)
-            begun = True
-        parts.append(b"}")
-        return JsonPieces(tuple(parts)) if whole else None
-
-    def _candidates(
-        self,
-        frame: Frame,
-        shape: ObjectShape,
-        unmet: Unmet,
-        pos: int,
-        mask: int,
-        count: int,
-        written: bool,
-        taken: Collection[str],
-        ask: Ask,
-    ) -> list[tuple[bytes, Where, int]]:
-        """Return the candidates for members of a shortest rest, in the order of their writing."""
-        wanted: set[str] = set(shape.required)
-        for key, others in shape.conditional:
-            wanted.add(key)
-            wanted.update(others)
-        least = shape.lo
-        open_ended = 0
-        for obligation in unmet:
-            any_key = False
-            for alternative in obligation:
-                if isinstance(alternative, AtKey):
-                    wanted.add(alternative.key)
-                elif isinstance(alternative, AtLeast):
-                    least = max(least, alternative.count)
-                elif isinstance(alternative, (AtPattern, AtOther, BadKey)):
-                    any_key = True
-                    wanted.update(
-                        name for name in frame.names if self.discharge(frame, alternative, name) is not None
-                    )
-                elif isinstance(alternative, Differs):
-                    any_key = True
-                    wanted.update(key for rest in alternative.rests for key, _ in rest)
-                    wanted.update(frame.names)
-            open_ended += any_key
-        missing = max(0, least - count)
-        if missing:
-            wanted.update(frame.names)
-        ordered: list[tuple[bytes, Where, int]] = []
-        free: list[tuple[bytes, Where, int]] = []
-        for name in wanted:
-            index = frame.index[name]
-            if index < frame.ordered:
-                if index >= pos:
-                    ordered.append((self.scalars.written(name) + b":" if written else b"", name, index))
-            elif not mask >> index & 1:
-                free.append((self.scalars.written(name) + b":", name, index))
-        ordered.sort(key=lambda candidate: candidate[2])
-        extras = missing + open_ended
-        unlisted = self.frames.unlisted(frame) if extras else None
-        if unlisted is not None:
-            supply = unlisted.supply(shape, extras, taken, ask, self.limits.oracle_steps)
-            free.extend((self.scalars.written(key) + b":", key_class, -1) for key, key_class in supply)
-        elif extras:
-            for key_class in self.frames.classes(frame):
-                if self.frames.extra(frame, shape, key_class) == NEVER:
-                    continue
-                if not written and self.scalars.is_infinite(key_class.formula):
-                    free.extend((b"", key_class, -1) for _ in range(extras))
-                else:
-                    free.extend(
-                        (self.scalars.written(key) + b":", key_class, -1)
-                        for key in self.frames.fresh_keys(frame, key_class, extras, taken)
-                    )
-        # of keys without a name, the shortest comes first: so does a key that has begun go on
-        first: dict[Where, bytes] = {}
-        for text, where, _ in free:
-            first.setdefault(where, text)
-        free.sort(key=lambda candidate: first[candidate[1]])
-        return [*ordered, *free]
+        count = written.size + len(self.frames.standing(frame, shape).owed(written))
+        return count >= shape.lo and (shape.hi is None or count <= shape.hi)
 
 
-def _keys_without(unmet: Unmet) -> set[str]:
-    """Return the keys whose absence meets an obligation."""
-    return {one.key for obligation in unmet for one in obligation if isinstance(one, Without)}
-
-
-def _passed_over(unmet: Unmet, key: str) -> Unmet | None:
+def passed_over(unmet: Unmet, key: str) -> Unmet | None:
     """Return the obligations that are left where a key never comes; None where one cannot be met then.
 
     Rests of an object that differ in what they left out before need the same from here on.
@@ -599,12 +308,3 @@ def _passed_over(unmet: Unmet, key: str) -> Unmet | None:
                 return None
             left.append(kept)
     return tuple(left)
-
-
-def _bits(mask: int) -> list[int]:
-    found: list[int] = []
-    while mask:
-        low = mask & -mask
-        found.append(low.bit_length() - 1)
-        mask ^= low
-    return found

@@ -2,30 +2,46 @@
 
 from __future__ import annotations
 
+from bisect import bisect_left
+from dataclasses import dataclass, field
+from typing import NamedTuple, TypeAlias
+
 from structgen.automata.unicode.decoded_text import in_order
 from structgen.language.ir import Formula
 from structgen.schema.meaning.shape import ObjectShape
 from structgen.schema.reading.model import Schema
 
 
+@dataclass(slots=True, eq=False)
 class KeyClass:
     """The unnamed keys for which the same predicates are true."""
 
-    __slots__ = ("formula", "index", "true")
+    index: int
+    true: frozenset[int]
+    formula: Formula
 
-    def __init__(self, index: int, true: frozenset[int], formula: Formula) -> None:
-        self.index = index
-        self.true = true
-        self.formula = formula
+
+Where: TypeAlias = str | KeyClass
+"""Where a member stands: under a named key, or under some key of a class."""
+
+
+class Written(NamedTuple):
+    """What is written of an object, as far as it matters."""
+
+    pos: int
+    """Ordered keys before this index may not come any more."""
+    mask: int
+    """Bits of the keys written, as far as they are remembered."""
+    size: int
+    """Members, counted up to the frame's cap."""
 
 
 class FrameStanding:
     """The demands of a shape on the keys of a frame, by their indices."""
 
-    __slots__ = ("always", "follows", "free_required", "last", "optional", "required", "shape")
+    __slots__ = ("always", "follows", "free_required", "last", "required")
 
     def __init__(self, shape: ObjectShape, frame: Frame) -> None:
-        self.shape = shape
         ordered: list[int] = []
         self.free_required = 0
         for key in shape.required:
@@ -38,65 +54,68 @@ class FrameStanding:
         self.required = ordered
         """Indices of the required keys that have a place in the order, ascending."""
         self.last = ordered[-1] if ordered else -1
-        self.optional: int | None = None
-        """Keys whose value can be met, as a bit set; worked out when a count asks for it."""
         self.always: frozenset[str] | None = None
         """The keys that other keys or obligations require and that may come at any time; computed on
         demand."""
         self.follows = True
         """Whether all keys that others require are such keys."""
 
+    def owed(self, written: Written) -> list[int]:
+        """Return the indices of the required keys that are still to be written, ascending."""
+        found = self.required[bisect_left(self.required, written.pos) :]
+        free = self.free_required & ~written.mask
+        while free:
+            found.append((free & -free).bit_length() - 1)
+            free &= free - 1
+        return found
 
+
+@dataclass(slots=True, eq=False)
 class Frame:
     """The keys of one object and their order, shared by all its residues."""
 
-    __slots__ = (
-        "_sorted",
-        "cap",
-        "classes",
-        "demands",
-        "extras",
-        "id",
-        "index",
-        "key_literals",
-        "literal_at",
-        "must_list",
-        "names",
-        "ordered",
-        "own_patterns",
-        "pattern_at",
-        "predicates",
-        "simple",
-        "standings",
-        "watch",
-    )
+    id: int
+    demands: tuple[int, ...]
+    names: tuple[str, ...]
+    """The ordered keys, then the keys that may come in any order."""
+    ordered: int
+    index: dict[str, int] = field(init=False)
+    predicates: list[Formula] = field(default_factory=list)
+    pattern_at: dict[str, int] = field(default_factory=dict)
+    literal_at: dict[int, int] = field(default_factory=dict)
+    own_patterns: dict[int, dict[int, Schema]] = field(default_factory=dict)
+    """Subschemas for the keys of which a predicate is true, by the number of the schema that has them."""
+    key_literals: tuple[int, ...] = ()
+    """What all keys of which predicates are asked meet."""
+    cap: int = 0
+    """Members are counted up to here; beyond it their number does not matter."""
+    watch: int = 0
+    """The ordered keys whose presence is remembered, as a bit set."""
+    standings: dict[int, FrameStanding] = field(default_factory=dict)
+    extras: dict[tuple[int, int], int] = field(default_factory=dict)
+    simple: dict[int, tuple[tuple[int, ...], tuple[bool, ...], int]] = field(default_factory=dict)
+    classes: list[KeyClass] | None = None
+    must_list: bool = True
+    """Whether the classes of keys must be listed: an obligation may ask for a key of some class, or each
+    is bounded in length."""
+    _sorted: tuple[str, ...] | None = None
 
-    def __init__(self, id: int, demands: tuple[int, ...], names: tuple[str, ...], ordered: int) -> None:
-        self.id = id
-        self.demands = demands
-        self.names = names
-        """The ordered keys, then the keys that may come in any order."""
-        self.ordered = ordered
-        self.index = {name: index for index, name in enumerate(names)}
-        self.predicates: list[Formula] = []
-        self.pattern_at: dict[str, int] = {}
-        self.own_patterns: dict[int, dict[int, Schema]] = {}
-        """Subschemas for the keys of which a predicate is true, by the number of the schema that has them."""
-        self.literal_at: dict[int, int] = {}
-        self.key_literals: tuple[int, ...] = ()
-        """What all keys of which predicates are asked meet."""
-        self.cap = 0
-        """Members are counted up to here; beyond it their number does not matter."""
-        self.watch = 0
-        """The ordered keys whose presence is remembered, as a bit set."""
-        self.standings: dict[int, FrameStanding] = {}
-        self.extras: dict[tuple[int, int], int] = {}
-        self.simple: dict[int, tuple[tuple[int, ...], tuple[bool, ...], int]] = {}
-        self.classes: list[KeyClass] | None = None
-        self.must_list = True
-        """Whether the classes of keys must be listed: an obligation may ask for a key of some class, or each
-        is bounded in length."""
-        self._sorted: tuple[str, ...] | None = None
+    def __post_init__(self) -> None:
+        self.index = {name: index for index, name in enumerate(self.names)}
+
+    def after(self, written: Written, index: int) -> Written:
+        """Return what is written after one more member, whose key is named at an index (-1: not named)."""
+        size = min(written.size + 1, self.cap)
+        if index < 0:
+            return Written(self.ordered, written.mask, size)
+        if index < self.ordered:
+            return Written(index + 1, written.mask | (1 << index & self.watch), size)
+        return Written(self.ordered, written.mask | 1 << index, size)
+
+    def may_come(self, name: str, written: Written) -> bool:
+        """Return whether a named key is neither written nor passed over."""
+        index = self.index[name]
+        return index >= written.pos if index < self.ordered else not written.mask >> index & 1
 
     def sorted_names(self) -> tuple[str, ...]:
         """Return the names sorted by their bytes (`decoded_text`)."""

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from bisect import bisect_left
 from collections.abc import Callable, Collection, Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Any, TypeAlias
 
 from structgen.language.ir import TRUE, Formula
@@ -20,11 +21,11 @@ from structgen.schema.meaning.scalars import Scalars
 from structgen.schema.meaning.shape import AtKey, Differs, ObjectShape, Obligation, Without
 from structgen.schema.meaning.shape_disjunctions import Shapes
 from structgen.schema.reading.json_values import EMPTY, JsonPieces
-from structgen.schema.recogniser.excluded_values import parted, values_of
+from structgen.schema.recogniser.excluded_values import parted
 from structgen.schema.recogniser.members import Left, Members, Unmet
 from structgen.schema.recogniser.object_frames import Frames
-from structgen.schema.recogniser.object_keys import Frame, KeyClass
-from structgen.schema.recogniser.object_search import Ask, Where
+from structgen.schema.recogniser.object_keys import Frame, KeyClass, Where, Written
+from structgen.schema.recogniser.object_search import Ask, Witness, keys_of
 from structgen.schema.recogniser.overlapping_key_patterns import KeyJudge, UnlistedKeyClasses
 from structgen.schema.recogniser.wide_unions import WideUnions
 
@@ -34,51 +35,24 @@ Going: TypeAlias = tuple[int, ObjectShape, Unmet | Left]
 """A thread that goes on after a value."""
 Moves: TypeAlias = tuple[int, list[tuple[int, Going]]]
 """The place of a value, and for each thread that goes on the index of the demand that it needs."""
+_NOTHING = Written(0, 0, 0)
 
 
+@dataclass(slots=True, eq=False)
 class ObjectState:
     """A residue of an object. Immutable, but for its memos."""
 
-    __slots__ = (
-        "begun",
-        "closing",
-        "count",
-        "extra",
-        "frame",
-        "id",
-        "mask",
-        "moves",
-        "new_keys",
-        "pos",
-        "rests",
-        "threads",
-    )
-
-    def __init__(
-        self,
-        id: int,
-        frame: Frame,
-        pos: int,
-        mask: int,
-        count: int,
-        begun: bool,
-        threads: tuple[Thread, ...],
-    ) -> None:
-        self.id = id
-        self.frame = frame
-        self.pos = pos
-        """Ordered keys before this index may not come any more."""
-        self.mask = mask
-        """Bits of the keys written, as far as they are remembered."""
-        self.count = count
-        self.begun = begun
-        """A member has been written."""
-        self.threads = threads
-        self.moves: dict[str | frozenset[int], Moves | None] = {}
-        self.extra: list[tuple[Formula, Moves]] | None = None
-        self.closing: frozenset[int] | None = None
-        self.rests: dict[int, JsonPieces] | None = None
-        self.new_keys: frozenset[str] | None = None
+    id: int
+    frame: Frame
+    written: Written
+    begun: bool
+    """A member has been written."""
+    threads: tuple[Thread, ...]
+    moves: dict[str | frozenset[int], Moves | None] = field(default_factory=dict)
+    extra: list[tuple[Formula, Moves]] | None = None
+    closing: frozenset[int] | None = None
+    rests: dict[int, JsonPieces] | None = None
+    new_keys: frozenset[str] | None = None
 
 
 class Objects:
@@ -110,87 +84,61 @@ class Objects:
     def start(self, demands: tuple[int, ...]) -> ObjectState | None:
         """Return the residue of an object of which nothing is written, or None where no demand can be met."""
         threads: list[Thread] = []
-        frame: Frame | None = None
         for j, demand in enumerate(demands):
             for shape in self.shapes.objects(demand):
-                if frame is None:
-                    frame = self.frames.frame(demands)
-                if self._begins(frame, shape):
+                if self._begins(demands, shape):
                     threads.append((j, shape, shape.obligations))
-        if frame is None or not threads:
+        if not threads:
             return None
-        return self.state(frame, 0, 0, 0, False, tuple(threads))
+        return self.state(self.frames.frame(demands), _NOTHING, False, tuple(threads))
 
-    def _begins(self, frame: Frame, shape: ObjectShape) -> bool:
-        """Return whether some object has the shape."""
+    def witness(
+        self, demand: int, shape: ObjectShape, ask: Ask, best: JsonPieces | None, with_text: bool
+    ) -> JsonPieces | None:
+        """Return an object of one shape of a demand, given the values of members: the shortest text, or an
+        empty one that stands for any; `best` where there is none, or none shorter."""
+        if not with_text:
+            return EMPTY if self._begins((demand,), shape, ask) else best
+        if best is not None and best.length < 1 + 5 * max(len(shape.required), shape.lo):
+            return best
+        frame = self.frames.frame((demand,))
+        rest = self._search(frame, shape, _NOTHING, ask).shortest(shape.obligations, False)
+        whole = best if rest is None else JsonPieces((b"{", rest))
+        return whole if whole is not None and whole.before(best) else best
+
+    def _search(
+        self, frame: Frame, shape: ObjectShape, written: Written, ask: Ask, taken: Collection[str] = ()
+    ) -> Witness:
+        return Witness(self.members, self.limits, frame, shape, written, ask, taken)
+
+    def _begins(self, demands: tuple[int, ...], shape: ObjectShape, ask: Ask | None = None) -> bool:
+        """Return whether some object has the shape. `ask`: where answers are still being worked out."""
+        asked = ask or self._known
         for key in shape.required:
             demand = self.frames.value(shape, key)
-            if demand == NEVER or not self.alive(demand):
+            if demand == NEVER or asked(demand) is None:
                 return False
-        if shape.plain and not shape.lo and shape.hi is None:
+        if shape.simple:
             return True
-        return self._goes_on(frame, shape, shape.obligations, 0, 0, 0)
+        return self._goes_on(self.frames.frame(demands), shape, shape.obligations, _NOTHING, ask)
 
     def _goes_on(
-        self, frame: Frame, shape: ObjectShape, unmet: Unmet, pos: int, mask: int, count: int
+        self, frame: Frame, shape: ObjectShape, unmet: Unmet, written: Written, ask: Ask | None = None
     ) -> bool:
-        """Return whether a thread whose required keys can all come leads to a whole object."""
-        if shape.plain:
-            if not shape.lo and shape.hi is None:
-                return True
-            return self._counts(frame, shape, pos, mask, count)
-        if shape.loose and (not unmet or self.differs(frame, shape, unmet, pos, mask, self._known)):
+        """Return whether a thread whose required keys can all come leads to a whole object.
+
+        Remembered; a no is that only if it is final: without `ask`."""
+        if not unmet and (shape.loose or (shape.plain and self.members.is_enough(frame, shape, written))):
             return True
-        counted = bool(shape.lo) or shape.hi is not None
-        if not counted and self._unhindered(frame, shape, unmet):
+        if ask is None and not shape.lo and shape.hi is None and self._unhindered(frame, shape, unmet):
             return True
-        key = (frame.id, shape.id, unmet, pos, mask, count)
+        key = (frame.id, shape.id, unmet, written)
         found = self._live.get(key)
         if found is None:
-            found = self._live[key] = (
-                self.members.complete(frame, shape, unmet, pos, mask, count, True, self._known, False)
-                is not None
-            )
+            found = self._search(frame, shape, written, ask or self._known).find(unmet) is not None
+            if found or ask is None:
+                self._live[key] = found
         return found
-
-    def differs(self, frame: Frame, shape: ObjectShape, unmet: Unmet, pos: int, mask: int, ask: Ask) -> bool:
-        """Return whether one member, or its absence, makes a loose object differ from all excluded values.
-
-        Its required members are assumed to be possible. False: unknown, two members may be needed.
-        """
-        _, held = parted(unmet)
-        assert isinstance(held, Differs)
-        values = values_of(held.rests)
-        required = set(shape.required)
-        for key in values:
-            if key not in required and all(any(key == name for name, _ in rest) for rest in held.rests):
-                return True
-        if self._endless(frame, shape, ask):
-            return True
-        names = sorted(frame.names, key=lambda name: len(values.get(name, ())))
-        for name in names:
-            if self.may_come(frame, name, pos, mask):
-                demand = self.frames.value(shape, name)
-                if demand != NEVER and name in values:
-                    other = self.tables.constants.among(frozenset(values[name]))
-                    demand = self.tables.both(demand, (self.tables.negate(other),))
-                if demand != NEVER and ask(demand) is not None:
-                    return True
-        return False
-
-    def may_come(self, frame: Frame, name: str, pos: int, mask: int) -> bool:
-        """Return whether a named key is neither written nor passed over."""
-        index = frame.index[name]
-        return index >= pos if index < frame.ordered else not mask >> index & 1
-
-    def _endless(self, frame: Frame, shape: ObjectShape, ask: Ask) -> bool:
-        """Return whether an object may hold any number of keys that the frame does not name."""
-        for key_class in self.frames.classes(frame):
-            demand = self.frames.extra(frame, shape, key_class)
-            endless = self.frames.scalars.is_infinite(key_class.formula)
-            if endless and demand != NEVER and ask(demand) is not None:
-                return True
-        return False
 
     def may_differ(self, state: ObjectState, many: Callable[[int, int], bool]) -> bool:
         """Return whether two or more objects are still possible whichever key is written next: its value, or
@@ -259,94 +207,48 @@ class Objects:
     def _known(self, demand: int) -> JsonPieces | None:
         return EMPTY if self.alive(demand) else None
 
-    def _counts(self, frame: Frame, shape: ObjectShape, pos: int, mask: int, count: int) -> bool:
-        missing = self.members.missing(frame, shape, pos, mask)
-        if shape.hi is not None and max(shape.lo, count + missing) > shape.hi:
-            return False
-        if count + missing >= shape.lo:
-            return True
-        standing = self.frames.standing(frame, shape)
-        if standing.optional is None:
-            standing.optional = 0
-            for index, name in enumerate(frame.names):
-                demand = self.frames.value(shape, name)
-                if demand != NEVER and self.alive(demand):
-                    standing.optional |= 1 << index
-        passed = (1 << min(pos, frame.ordered)) - 1
-        least = shape.lo - count - (standing.optional & ~(mask | passed)).bit_count()
-        return least <= 0 or self._extras(frame, shape, least) >= least
-
-    def _extras(self, frame: Frame, shape: ObjectShape, most: int) -> int:
-        """Return how many keys that the frame does not name a new object may hold, up to `most`."""
-        found = 0
-        unlisted = self.frames.unlisted(frame)
-        if unlisted is not None:
-            count = unlisted.counts.get((shape.id, most))
-            if count is None:
-                keys = unlisted.supply(shape, most, (), self._known, self.limits.oracle_steps)
-                count = unlisted.counts[shape.id, most] = len(keys)
-            return count
-        for key_class in self.frames.classes(frame):
-            demand = self.frames.extra(frame, shape, key_class)
-            if demand != NEVER and self.alive(demand):
-                if self.frames.scalars.is_infinite(key_class.formula):
-                    return most
-                found += len(self.frames.fresh_keys(frame, key_class, most - found, ()))
-        return found
-
-    def state(
-        self, frame: Frame, pos: int, mask: int, count: int, begun: bool, threads: tuple[Thread, ...]
-    ) -> ObjectState:
+    def state(self, frame: Frame, written: Written, begun: bool, threads: tuple[Thread, ...]) -> ObjectState:
         """Return the residue with these contents, interned."""
-        key = (frame.id, pos, mask, count, begun, threads)
+        key = (frame.id, written, begun, threads)
         state = self._states.get(key)
         if state is None:
-            state = ObjectState(len(self.residues), frame, pos, mask, count, begun, threads)
+            state = ObjectState(len(self.residues), frame, written, begun, threads)
             self.residues.append(state)
             self._states[key] = state
         return state
 
-    def _after(self, state: ObjectState, where: Where) -> tuple[int, int, int]:
-        """Return the place in the order, the keys and the number of members after a member at `where`."""
-        frame = state.frame
-        count = min(state.count + 1, frame.cap)
-        if isinstance(where, str):
-            index = frame.index[where]
-            if index < frame.ordered:
-                return index + 1, state.mask | (1 << index & frame.watch), count
-            return frame.ordered, state.mask | 1 << index, count
-        return frame.ordered, state.mask, count
+    def _after(self, state: ObjectState, where: Where) -> Written:
+        """Return what is written after a member at `where`."""
+        return state.frame.after(state.written, state.frame.index[where] if isinstance(where, str) else -1)
 
     def moves(self, state: ObjectState, name: str) -> Moves | None:
         """Return the moves of a named key, or None where the key may not come now."""
         if name not in state.moves:
-            frame = state.frame
-            index = frame.index[name]
-            written = index < state.pos if index < frame.ordered else bool(state.mask >> index & 1)
-            state.moves[name] = None if written else self._moves(state, name)
+            comes = state.frame.may_come(name, state.written)
+            state.moves[name] = self._moves(state, name) if comes else None
         return state.moves[name]
 
     def _moves(self, state: ObjectState, where: Where) -> Moves | None:
         frame = state.frame
-        pos, mask, count = self._after(state, where)
+        after = self._after(state, where)
         reach = frame.index[where] if isinstance(where, str) else frame.ordered
         demands: dict[int, int] = {}
         going: list[tuple[int, Going]] = []
         for thread in state.threads:
             j, shape, unmet = thread
             standing = self.frames.standing(frame, shape)
-            if standing.last >= state.pos:
+            if standing.last >= state.written.pos:
                 required = standing.required
-                first = bisect_left(required, state.pos)
+                first = bisect_left(required, state.written.pos)
                 if first < len(required) and required[first] < min(reach, frame.ordered):
                     continue
-            if shape.hi is not None and state.count >= shape.hi:
+            if shape.hi is not None and state.written.size >= shape.hi:
                 continue
             if shape.plain:
                 demand = self.members.base(frame, shape, where)
                 if demand == NEVER or not self.alive(demand):
                     continue
-                if not self._goes_on(frame, shape, unmet, pos, mask, count):
+                if not self._goes_on(frame, shape, unmet, after):
                     continue
                 going.append((demands.setdefault(demand, len(demands)), thread))
                 continue
@@ -363,21 +265,21 @@ class Objects:
         """Return the ways in which a thread that owes something goes on after a member: the demand on its
         value, and the obligations that are left."""
         frame, members = state.frame, self.members
-        pos, mask, count = self._after(state, where)
+        after = self._after(state, where)
 
         def goes_on(left: Unmet) -> bool:
-            return self._goes_on(frame, shape, left, pos, mask, count)
+            return self._goes_on(frame, shape, left, after)
 
         if not isinstance(parted(unmet)[1], Differs):
 
             def trim(obligation: Obligation) -> Obligation | None:
-                left = members.unmet_after(frame, (obligation,), where, state.pos, pos, state.mask, count)
+                left = members.unmet_after(frame, (obligation,), where, state.written, after)
                 return None if left is None else left[0] if left else ()
 
             return members.going(frame, shape, unmet, where, goes_on, trim)
         found: list[tuple[int, Unmet | Left]] = []
         for demand, left in members.options(frame, shape, unmet, where):
-            unmet_after = members.unmet_after(frame, left, where, state.pos, pos, state.mask, count)
+            unmet_after = members.unmet_after(frame, left, where, state.written, after)
             if unmet_after is not None and goes_on(unmet_after):
                 found.append((demand, unmet_after))
         return found
@@ -388,12 +290,12 @@ class Objects:
         limit = -1
         for _, shape, _ in state.threads:
             required = self.frames.standing(frame, shape).required
-            at = bisect_left(required, state.pos)
+            at = bisect_left(required, state.written.pos)
             limit = max(limit, required[at] if at < len(required) else len(frame.names))
         found: dict[str, int] = {}
-        wide = self.wide_unions.of(state.frame, state.pos, state.threads)
-        for index in range(state.pos, min(limit + 1, len(frame.names))):
-            if index >= frame.ordered and state.mask >> index & 1:
+        wide = self.wide_unions.of(state.frame, state.written.pos, state.threads)
+        for index in range(state.written.pos, min(limit + 1, len(frame.names))):
+            if index >= frame.ordered and state.written.mask >> index & 1:
                 continue
             name = frame.names[index]
             if wide is not None:
@@ -411,9 +313,8 @@ class Objects:
         found = state.extra
         if found is None:
             found = []
-            if any(
-                self.frames.standing(state.frame, shape).last < state.pos for _, shape, _ in state.threads
-            ):
+            standing, pos = self.frames.standing, state.written.pos
+            if any(standing(state.frame, shape).last < pos for _, shape, _ in state.threads):
                 groups: dict[object, tuple[list[Formula], Moves]] = {}
                 classes = self.frames.classes(state.frame)
                 for key_class in classes:
@@ -432,17 +333,17 @@ class Objects:
     def unlisted_judge(self, state: ObjectState, unlisted: UnlistedKeyClasses) -> KeyJudge | None:
         """Return the judge of the unnamed keys that may come now, or None where none may."""
         frame = state.frame
-        pos, mask, count = self._after(state, unlisted.of(frozenset()))
+        key_class = unlisted.of(frozenset())
+        after = self._after(state, key_class)
         going: dict[int, ObjectShape] = {}
         for _, shape, unmet in state.threads:
-            standing = self.frames.standing(frame, shape)
-            if standing.last >= state.pos or (shape.hi is not None and state.count >= shape.hi):
+            if self.frames.standing(frame, shape).last >= state.written.pos:
+                continue
+            if shape.hi is not None and state.written.size >= shape.hi:
                 continue
             # No obligation asks for a key of a class: the unmet obligations are the same after any of them.
-            unmet_after = self.members.unmet_after(
-                frame, unmet, unlisted.of(frozenset()), state.pos, pos, state.mask, count
-            )
-            if unmet_after is not None and self._goes_on(frame, shape, unmet_after, pos, mask, count):
+            unmet_after = self.members.unmet_after(frame, unmet, key_class, state.written, after)
+            if unmet_after is not None and self._goes_on(frame, shape, unmet_after, after):
                 going[shape.id] = shape
         return unlisted.judge(tuple(going.values()), self.alive) if going else None
 
@@ -460,9 +361,9 @@ class Objects:
             met: list[int] = []
             for j, shape, unmet in state.threads:
                 standing = self.frames.standing(frame, shape)
-                if standing.last >= state.pos or standing.free_required & ~state.mask:
+                if standing.last >= state.written.pos or standing.free_required & ~state.written.mask:
                     continue
-                if self.members.closes(shape, frame, state.mask, state.count, unmet):
+                if self.members.closes(shape, frame, state.written, unmet):
                     met.append(j)
             found = state.closing = frozenset(met)
         return found
@@ -489,29 +390,23 @@ class Objects:
 
     def least_more(self, state: ObjectState) -> tuple[tuple[str, ...], int]:
         """Return the keys that must still come whatever comes, and how many more members there must be."""
-        frame = state.frame
+        frame, written = state.frame, state.written
         common: dict[str, None] | None = None
         least: int | None = None
         for _, shape, _ in state.threads:
-            standing = self.frames.standing(frame, shape)
-            late = [index for index in standing.required if index >= state.pos]
-            late += [
-                index
-                for index in range(frame.ordered, len(frame.names))
-                if standing.free_required >> index & 1
-            ]
-            keys = {frame.names[index]: None for index in late if not state.mask >> index & 1}
+            owed = self.frames.standing(frame, shape).owed(written)
+            keys = dict.fromkeys(frame.names[index] for index in owed)
             for key, others in shape.conditional:
-                if state.mask >> frame.index[key] & 1:
-                    keys.update({one: None for one in others if not state.mask >> frame.index[one] & 1})
+                if written.mask >> frame.index[key] & 1:
+                    keys.update({one: None for one in others if not written.mask >> frame.index[one] & 1})
             common = keys if common is None else {key: None for key in common if key in keys}
-            more = max(len(keys), shape.lo - state.count)
+            more = max(len(keys), shape.lo - written.size)
             least = more if least is None else min(least, more)
         return tuple(common or ()), least or 0
 
     def after(self, state: ObjectState, moves: Moves, where: Where, met: frozenset[int]) -> ObjectState:
         """Return the residue after a value that met these demands of its place."""
-        pos, mask, count = self._after(state, where)
+        written = self._after(state, where)
         threads = _undominated(
             [
                 (j, shape, left.unmet if isinstance(left, Left) else left)
@@ -520,19 +415,17 @@ class Objects:
             ]
         )
         frame = state.frame
-        if (count or frame.watch) and all(shape.simple for _, shape, _ in threads):
+        if (written.size or frame.watch) and all(shape.simple for _, shape, _ in threads):
             # What was remembered for the sake of other threads matters no more.
-            count, mask = 0, mask >> frame.ordered << frame.ordered
-        return self.state(frame, pos, mask, count, True, threads)
+            written = Written(written.pos, written.mask >> frame.ordered << frame.ordered, 0)
+        return self.state(frame, written, True, threads)
 
     def rest(
         self, state: ObjectState, thread: Thread, ask: Ask, taken: Collection[str] = ()
     ) -> JsonPieces | None:
         """Return the shortest rest of the object for one of its threads."""
         _, shape, unmet = thread
-        return self.members.complete(
-            state.frame, shape, unmet, state.pos, state.mask, state.count, state.begun, ask, True, taken
-        )
+        return self._search(state.frame, shape, state.written, ask, taken).shortest(unmet, state.begun)
 
     def new_keys(self, state: ObjectState, rests: Mapping[int, JsonPieces]) -> frozenset[str]:
         """Return the keys that rests of an object write and its frame does not name.
@@ -540,7 +433,7 @@ class Objects:
         Cost: their members; once for a residue's `rests`."""
         if rests is state.rests and state.new_keys is not None:
             return state.new_keys
-        keys = (key for rest in rests.values() for key in self.members.keys_of(rest))
+        keys = (key for rest in rests.values() for key in keys_of(rest))
         found = frozenset(key for key in keys if key not in state.frame.index)
         if rests is state.rests:
             state.new_keys = found

@@ -80,8 +80,6 @@ class UnlistedKeyClasses:
         self.predicates = frame.predicates
         self.last = len(self.predicates)
         """The index of TRUE among the formulas of a spec."""
-        self.counts: dict[tuple[int, int], int] = {}
-        """How many keys there are for an object of a shape, up to a number, as `Objects` found it."""
         self._classes: dict[frozenset[int], KeyClass] = {}
         self._judges: dict[tuple[Callable[[int], bool], tuple[int, ...]], KeyJudge] = {}
         self._found: dict[int, list[tuple[str, KeyClass]]] = {}

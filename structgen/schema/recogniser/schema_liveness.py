@@ -9,7 +9,6 @@ remembered.
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable
 from weakref import proxy
 
 from structgen.errors import LimitError
@@ -21,7 +20,6 @@ from structgen.schema.meaning.place import (
     ANYTHING,
     ARRAY,
     BOOLEAN,
-    EVERY,
     NEVER,
     NULL,
     NUMBER,
@@ -63,27 +61,165 @@ class Oracle:
         self.limits = limits
         self.undecided: dict[str, None] = {}
         """Pointers of places that were taken to be live without an answer (limits.liveness = "flag")."""
-        self._alive: dict[int, bool] = {ANYTHING: True, NEVER: False}
-        self._texts: dict[int, JsonPieces | None] = {ANYTHING: scalars.shortest(TRUE, NUMBER), NEVER: None}
-
-    # Is there a value?
+        self._known: tuple[dict[int, JsonPieces | None], ...] = (
+            {ANYTHING: EMPTY, NEVER: None},
+            {ANYTHING: scalars.shortest(TRUE, NUMBER), NEVER: None},
+        )
+        """The answers, without and with a text."""
 
     def alive(self, demand: int) -> bool:
         """Return whether some value meets a demand; LimitError past `limits.oracle_steps`."""
-        found = self._alive.get(demand)
-        if found is None:
-            found = self._quick(demand)
-            if found is None:
-                try:
-                    found = self._search_alive(demand)
-                except LimitError:
-                    if self.limits.liveness != "flag":
-                        raise
-                    found = True
-                    for pointer in self.tables.sources((demand,))[:1]:
-                        self.undecided[pointer] = None
-            self._alive[demand] = found
-        return found
+        known = self._known[False]
+        if demand not in known:
+            try:
+                self.witness(demand, False)
+            except LimitError:
+                if self.limits.liveness != "flag":
+                    raise
+                known[demand] = EMPTY
+                for pointer in self.tables.sources((demand,))[:1]:
+                    self.undecided[pointer] = None
+        return known[demand] is not None
+
+    def text(self, demand: int) -> JsonPieces | None:
+        """Return the shortest compact JSON text that meets a demand (ties: the smaller bytes), or None."""
+        return self.witness(demand, True)
+
+    def witness(self, demand: int, with_text: bool) -> JsonPieces | None:
+        """Return the shortest text of a value that meets a demand, or without a text whether there is one:
+        an empty text. None where no value meets it; LimitError past `limits.oracle_steps`."""
+        known = self._known[with_text]
+        if demand not in known and not self._at_once(demand, with_text):
+            self._search(demand, with_text)
+        return known[demand]
+
+    def _at_once(self, demand: int, with_text: bool) -> bool:
+        """Note the answer for a demand that needs no search; return whether it is one."""
+        if not with_text:
+            found = EMPTY if self._quick(demand) else None
+        else:
+            found = self._leaf(demand) if self.alive(demand) else None
+            if found is None and self.alive(demand):
+                return False
+            self._known[True][demand] = found
+            return True
+        if found is not None:
+            self._known[False][demand] = found
+        return found is not None
+
+    def _search(self, root: int, with_text: bool) -> None:
+        """Note the answer for a demand, and for those on which it rests.
+
+        Without a text the search goes down at once, and ends when the root has a value. With a text, who
+        asked is asked again when what is on the stack has been answered: not after each of many members.
+        """
+        known = self._known[with_text]
+        best: dict[int, JsonPieces | None] = {}
+        waiting: dict[int, set[int]] = {}
+        lookups: list[int] = []
+
+        def ask(demand: int) -> JsonPieces | None:
+            if demand in known or self._at_once(demand, with_text):
+                return known[demand]
+            lookups.append(demand)
+            return best.get(demand)
+
+        stack = deque([root])
+        queued = {root}
+        steps = 0
+        while stack:
+            demand = stack.pop()
+            if demand not in queued:
+                continue
+            queued.discard(demand)
+            steps += 1
+            if steps > self.limits.oracle_steps:
+                raise self._too_long(root)
+            self.tables.spend(3, self.limits, "Which values are possible", (root,))
+            lookups.clear()
+            found = self._value(demand, best.get(demand), ask, with_text)
+            improved = found is not None and found is not best.get(demand)
+            best[demand] = found
+            if found is not None and not with_text:
+                known[demand] = found
+                if demand == root:
+                    return
+            else:
+                for child in lookups:
+                    waiting.setdefault(child, set()).add(demand)
+            if improved:
+                again = [parent for parent in waiting.get(demand, ()) if parent not in queued]
+                queued.update(again)
+                (stack.extendleft if with_text else stack.extend)(again)
+            for child in lookups:
+                if child not in best:
+                    queued.add(child)
+                    stack.append(child)
+        for demand, found in best.items():
+            known.setdefault(demand, found)
+
+    def _value(self, demand: int, best: JsonPieces | None, ask: Ask, with_text: bool) -> JsonPieces | None:
+        """Return the shortest text of a demand, given those of others; `best` where none is shorter.
+        Without a text: an empty one where there is a value."""
+        types = self.scalars.types(demand)
+        if with_text:
+            scalar = self._scalar(demand, types)
+            best = scalar if scalar is not None and scalar.before(best) else best
+        elif self._has_scalar(demand, types):
+            return EMPTY
+        if types & OBJECT:
+            for shape in self.shapes.objects(demand):
+                best = self.objects.witness(demand, shape, ask, best, with_text)
+                if best is EMPTY:
+                    return best
+        if types & ARRAY:
+            for array in self.shapes.arrays(demand):
+                best = self.arrays.witness(array, ask, best, with_text)
+                if best is EMPTY:
+                    return best
+        return best
+
+    def _has_scalar(self, demand: int, types: int) -> bool:
+        scalars = self.scalars
+        if scalars.constants(demand, types):
+            return True
+        try:
+            return any(
+                types & kind and scalars.satisfiable(scalars.demand(demand, kind), kind)
+                for kind in (NUMBER, STRING)
+            )
+        except LimitError as error:
+            error.name_schemas(self.tables.sources((demand,)))
+            raise
+
+    def _leaf(self, demand: int) -> JsonPieces | None:
+        """Return the shortest text where no object or array can be shorter, else None."""
+        types = self.scalars.types(demand)
+        best = self._scalar(demand, types)
+        # "" is smaller than [] and {}, and nothing else has two bytes or fewer.
+        return best if best is not None and (best.length <= 2 or not types & (OBJECT | ARRAY)) else None
+
+    def _scalar(self, demand: int, types: int) -> JsonPieces | None:
+        scalars = self.scalars
+        texts = [JsonPieces((text,)) for text in scalars.constants(demand, types)]
+        best: JsonPieces | None = None
+        for kind in (NUMBER, STRING):
+            if types & kind:
+                found = scalars.shortest(scalars.demand(demand, kind), kind)
+                if found is not None:
+                    texts.append(found)
+        for text in texts:
+            if text.before(best):
+                best = text
+        return best
+
+    def _too_long(self, demand: int) -> LimitError:
+        sources = self.tables.sources((demand,))
+        return LimitError(
+            "whether any value is possible here could not be decided.",
+            limit="oracle_steps",
+            where=sources[0] if sources else "",
+        )
 
     def _quick(self, demand: int) -> bool | None:
         """Return the answer for a demand that is one plain schema with an obvious value, else None."""
@@ -140,230 +276,6 @@ class Oracle:
             elif isinstance(node, str):
                 found = self.scalars.can_be_written(node)
         return found
-
-    def _search_alive(self, root: int) -> bool:
-        known = self._alive
-        opened: dict[int, None] = {}
-        waiting: dict[int, set[int]] = {}
-        blockers: list[int] = []
-
-        def ask(demand: int) -> JsonPieces | None:
-            found = known.get(demand)
-            if found is None:
-                found = self._quick(demand)
-                if found is None:
-                    blockers.append(demand)
-                    return None
-                known[demand] = found
-            return EMPTY if found else None
-
-        stack = [root]
-        steps = 0
-        while stack:
-            demand = stack.pop()
-            if demand in known:
-                continue
-            steps += 1
-            if steps > self.limits.oracle_steps:
-                raise self._too_long(root)
-            self.tables.spend(3, self.limits, "Which values are possible", (root,))
-            blockers.clear()
-            opened[demand] = None
-            if self._has_value(demand, ask):
-                known[demand] = True
-                if demand == root:
-                    return True
-                stack.extend(waiting.pop(demand, ()))
-                continue
-            for blocker in blockers:
-                waiting.setdefault(blocker, set()).add(demand)
-                if blocker not in opened:
-                    stack.append(blocker)
-        for demand in opened:
-            known.setdefault(demand, False)
-        return known[root]
-
-    def _has_value(self, demand: int, ask: Ask) -> bool:
-        """Return whether a demand has a value, given what is known of other demands."""
-        mask = EVERY
-        for literal in self.tables.demands[demand]:
-            mask &= self.tables.mask(literal)
-        if not mask:
-            return False
-        scalars = self.scalars
-        for kind, bits in ((NULL, NULL), (BOOLEAN, BOOLEAN), (-BOOLEAN, BOOLEAN)):
-            if mask & bits and scalars.demand(demand, kind) == TRUE:
-                return True
-        try:
-            for kind in (NUMBER, STRING):
-                if mask & kind and scalars.satisfiable(scalars.demand(demand, kind), kind):
-                    return True
-        except LimitError as error:
-            error.name_schemas(self.tables.sources((demand,)))
-            raise
-        if mask & OBJECT:
-            for shape in self.shapes.objects(demand):
-                if shape.plain and not shape.lo and shape.hi is None:
-                    for key in shape.required:
-                        child = self.objects.frames.value(shape, key)
-                        if child == NEVER or ask(child) is None:
-                            break
-                    else:
-                        return True
-                    continue
-                frame = self.objects.frames.frame((demand,))
-                if shape.loose and shape.obligations:
-                    members = (self.objects.frames.value(shape, key) for key in shape.required)
-                    if all(child != NEVER and ask(child) is not None for child in members) and (
-                        self.objects.differs(frame, shape, shape.obligations, 0, 0, ask)
-                    ):
-                        return True
-                if (
-                    self.objects.members.complete(frame, shape, shape.obligations, 0, 0, 0, False, ask, False)
-                    is not None
-                ):
-                    return True
-        if mask & ARRAY:
-            for array in self.shapes.arrays(demand):
-                begin, cap = self.arrays.progress.begin(array), self.arrays.progress.cap(array)
-                if self.arrays.complete(array, begin, 0, cap, ask, False) is not None:
-                    return True
-        return False
-
-    def _too_long(self, demand: int) -> LimitError:
-        sources = self.tables.sources((demand,))
-        return LimitError(
-            "whether any value is possible here could not be decided.",
-            limit="oracle_steps",
-            where=sources[0] if sources else "",
-        )
-
-    # Which is the shortest?
-
-    def text(self, demand: int) -> JsonPieces | None:
-        """Return the shortest compact JSON text that meets a demand (ties: the smaller bytes), or None."""
-        if demand not in self._texts:
-            leaf = self._leaf(demand)
-            if leaf is None:
-                self._search_text(demand)
-            else:
-                self._texts[demand] = leaf
-        return self._texts[demand]
-
-    def _search_text(self, root: int) -> None:
-        settled = self._texts
-        best: dict[int, JsonPieces | None] = {}
-        waiting: dict[int, set[int]] = {}
-        lookups: list[int] = []
-
-        def ask(demand: int) -> JsonPieces | None:
-            if demand in settled:
-                return settled[demand]
-            if not self.alive(demand):
-                settled[demand] = None
-                return None
-            leaf = self._leaf(demand)
-            if leaf is not None:
-                settled[demand] = leaf
-                return leaf
-            lookups.append(demand)
-            return best.get(demand)
-
-        # Who asked is asked again when what is on the stack has been answered: not after each of many
-        # members.
-        stack = deque([root])
-        queued = {root}
-        steps = 0
-        while stack:
-            demand = stack.pop()
-            queued.discard(demand)
-            steps += 1
-            if steps > self.limits.oracle_steps:
-                raise self._too_long(root)
-            self.tables.spend(3, self.limits, "Which values are possible", (root,))
-            lookups.clear()
-            found = self._shortest(demand, best.get(demand), ask)
-            fresh = demand not in best
-            improved = found is not None and (fresh or found is not best[demand])
-            if fresh or improved:
-                best[demand] = found
-            for child in lookups:
-                waiting.setdefault(child, set()).add(demand)
-            if improved:
-                for parent in waiting.get(demand, ()):
-                    if parent not in queued:
-                        queued.add(parent)
-                        stack.appendleft(parent)
-            for child in lookups:
-                if child not in best and child not in queued:
-                    queued.add(child)
-                    stack.append(child)
-        for demand, found in best.items():
-            settled[demand] = found
-
-    def _leaf(self, demand: int) -> JsonPieces | None:
-        """Return the shortest text where no object or array can be shorter, else None."""
-        mask = EVERY
-        for literal in self.tables.demands[demand]:
-            mask &= self.tables.mask(literal)
-        best = self._scalar(demand, mask)
-        if best is None:
-            return None
-        # "" is smaller than [] and {}, and nothing else has two bytes or fewer.
-        return best if best.length <= 2 or not mask & (OBJECT | ARRAY) else None
-
-    def _scalar(self, demand: int, mask: int) -> JsonPieces | None:
-        scalars = self.scalars
-        best: JsonPieces | None = None
-        for kind in (NUMBER, STRING):
-            if mask & kind:
-                found = scalars.shortest(scalars.demand(demand, kind), kind)
-                if found is not None and found.before(best):
-                    best = found
-        for kind, bits, text in (
-            (NULL, NULL, _NULL),
-            (BOOLEAN, BOOLEAN, _TRUE),
-            (-BOOLEAN, BOOLEAN, _FALSE),
-        ):
-            if mask & bits and text.before(best) and scalars.demand(demand, kind) == TRUE:
-                best = text
-        return best
-
-    def _shortest(
-        self, demand: int, best: JsonPieces | None, ask: Callable[[int], JsonPieces | None]
-    ) -> JsonPieces | None:
-        """Return the shortest text of a demand, given those of others; `best` where none is shorter."""
-        mask = EVERY
-        for literal in self.tables.demands[demand]:
-            mask &= self.tables.mask(literal)
-        scalar = self._scalar(demand, mask)
-        if scalar is not None and scalar.before(best):
-            best = scalar
-        if mask & ARRAY:
-            for array in self.shapes.arrays(demand):
-                if best is not None and best.length < 2 * max(array.lo, 1):
-                    continue
-                begin, cap = self.arrays.progress.begin(array), self.arrays.progress.cap(array)
-                rest = self.arrays.complete(array, begin, 0, cap, ask, True)
-                if rest is not None:
-                    whole = JsonPieces((b"[", rest))
-                    if whole.before(best):
-                        best = whole
-        if mask & OBJECT:
-            frame = None
-            for shape in self.shapes.objects(demand):
-                if best is not None and best.length < 1 + 5 * max(len(shape.required), shape.lo):
-                    continue
-                if frame is None:
-                    frame = self.objects.frames.frame((demand,))
-                rest = self.objects.members.complete(
-                    frame, shape, shape.obligations, 0, 0, 0, False, ask, True
-                )
-                if rest is not None:
-                    whole = JsonPieces((b"{", rest))
-                    if whole.before(best):
-                        best = whole
-        return best
 
 
 def _is_half_open(schema: Schema) -> bool:

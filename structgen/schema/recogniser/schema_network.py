@@ -49,7 +49,7 @@ from structgen.schema.reading.schema_place import SchemaPlace
 from structgen.schema.recogniser.array_progress import repeats
 from structgen.schema.recogniser.arrays import CLOSE, Arrays, ArrayState
 from structgen.schema.recogniser.distinct_values import Distinct
-from structgen.schema.recogniser.object_keys import KeyClass
+from structgen.schema.recogniser.object_keys import KeyClass, Written
 from structgen.schema.recogniser.objects import Moves, Objects, ObjectState
 from structgen.schema.recogniser.overlapping_key_patterns import Places
 from structgen.schema.recogniser.schema_liveness import Oracle
@@ -195,7 +195,7 @@ class SchemaNetwork:
 
     def read_as(self, residue: int, text: bytes) -> int:
         """Return the residue of an array where the item that is not known (`after_unread`) was `text`."""
-        value = self.arrays.unique.distinct.literal(text)
+        value = self.arrays.distinct.literal(text)
         return self.arrays.read_as(self._array(residue), value).id
 
     def after_unread(self, residue: int, outcome: int) -> int | None:
@@ -213,7 +213,7 @@ class SchemaNetwork:
         state = self._residues[residue]
         if isinstance(state, ArrayState):
             return self.arrays.may_differ(state)
-        distinct = self.arrays.unique.distinct
+        distinct = self.arrays.distinct
         known = self.arrays.known
         return self.objects.may_differ(state, lambda demand, need: distinct.surely_has(demand, need, known))
 
@@ -263,8 +263,8 @@ class SchemaNetwork:
             required,
             frame.ordered,
             extra,
-            state.pos,
-            state.mask,
+            state.written.pos,
+            state.written.mask,
             state.begun,
             0 if j == 0 else self.outcome(frozenset((j,))),
         )
@@ -276,28 +276,26 @@ class SchemaNetwork:
         """
         state = self._object(residue)
         frame = state.frame
-        if 0 <= index < frame.ordered:
-            pos, mask = index + 1, state.mask
-        else:
-            pos, mask = frame.ordered, state.mask | (1 << index if index >= 0 else 0)
-        mask = mask >> frame.ordered << frame.ordered
-        return self.objects.state(frame, pos, mask, 0, True, state.threads).id
+        pos, mask, _ = frame.after(state.written, index)
+        written = Written(pos, mask >> frame.ordered << frame.ordered, 0)
+        return self.objects.state(frame, written, True, state.threads).id
 
     def owes_keys(self, residue: int) -> bool:
         """Return whether the object may still need keys that `keys` does not list."""
         state = self._object(residue)
         return any(
-            shape.lo > state.count or any(map(asks_for_any_key, unmet)) for _, shape, unmet in state.threads
+            shape.lo > state.written.size or any(map(asks_for_any_key, unmet))
+            for _, shape, unmet in state.threads
         )
 
     @property
     def looked_for(self) -> Mapping[int, bytes]:
         """The values of items, by number, on which rests of arrays depend so far, each with a text."""
-        return self.arrays.unique.distinct.looked_for
+        return self.arrays.distinct.looked_for
 
     def look_for(self, texts: Iterable[bytes]) -> None:
         """Note values of items on which rests depend (`looked_for`)."""
-        distinct = self.arrays.unique.distinct
+        distinct = self.arrays.distinct
         for text in texts:
             distinct.looked_for.setdefault(distinct.literal(text), text)
 
@@ -328,7 +326,7 @@ class SchemaNetwork:
         return {j: text.flat() for j, text in self._rests(self._residues[residue], taken).items()}
 
     def _item(self, state: ArrayState, text: bytes) -> int | None:
-        return None if state.seen is None else self.arrays.unique.distinct.literal(text)
+        return None if state.seen is None else self.arrays.distinct.literal(text)
 
     def finish_with(
         self, residue: int, key: Key, value: Demands, taken: Collection[str] = (), written: bytes = b""

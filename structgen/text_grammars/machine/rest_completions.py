@@ -89,10 +89,6 @@ class RestCompletions:
         (self._search if self._may_loop else self._explore)(index)
         return self._costs[index]
 
-    def known(self, index: int) -> int | None:
-        """Return None: `tokens` looks costs up by itself."""
-        return None
-
     def sufficient(self, index: int, budget: int) -> int | None:
         """Return how many tokens are known to suffice, and one less after whichever token comes next."""
         most = self._ceilings.get(index)
