@@ -273,11 +273,10 @@ class CompiledText(NumberedText):
         bits |= self._masks.dense_row(np.array(self.special_tokens(index), np.int32))
         if self.may_end(index):
             bits |= self._masks.dense_row(self._end_ids)
-        tokens = tokens_of(bits)
-        if len(tokens) >= self._words:
+        if np.count_nonzero(np.unpackbits(bits.view(np.uint8))) >= self._words:
             self._bits = bits
             return LARGE
-        self._memoise(index, -1, tokens.astype(np.int32), target)
+        self._memoise(index, -1, tokens_of(bits).astype(np.int32), target)
         return 0
 
     def _leaving(self, one: InsidePart) -> npt.NDArray[np.int32]:
