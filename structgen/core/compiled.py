@@ -137,6 +137,11 @@ class Completions(Protocol):
         """Return the shortest text that completes the document."""
         return b""
 
+    def alike(self, index: int, /) -> int:
+        """Return a state that has the same shortest completion, as far as those that were asked tell: one for
+        many states."""
+        return index
+
     def tokens(self, index: int, enough: int = 0, /) -> int:
         """Return `CompiledGrammar.tokens_to_finish` of a state that no end token has finished; where it is no
         more than `enough`, perhaps more than it is, and no more than `enough` either."""
