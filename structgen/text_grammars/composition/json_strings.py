@@ -179,9 +179,10 @@ class EscapedLanguage(Language):
         `low`, `high`: the least and the greatest rest; empty where any will do. `seen`: configurations whose
         rests are told."""
         if not low and not high:
-            if at in seen:
+            alike = self.of.alike(at)
+            if alike in seen:
                 return
-            seen.add(at)
+            seen.add(alike)
         if read and len(read) == _size(read[0]):
             yield at, ord(read.decode())
             return
@@ -211,11 +212,16 @@ class EscapedLanguage(Language):
             return self._rest(at)
         known = self._rests.get(place)
         if known is None:
-            ways = [
-                (*rest_of_escape(read, point), *self._rest(after))
-                for one in points(self._escapes, read)
-                for after, point in self._behind(at, *one)
-            ]
+            ways: list[tuple[int, ...]] = []
+            count = -1
+            while count != len(ways):
+                # the rests that were asked may tell more configurations apart
+                count = len(ways)
+                ways = [
+                    (*rest_of_escape(read, point), *self._rest(after))
+                    for one in points(self._escapes, read)
+                    for after, point in self._behind(at, *one)
+                ]
             known = self._rests[place] = min(ways, key=lambda way: (len(way), way))
         return known
 
