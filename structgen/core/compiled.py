@@ -792,17 +792,6 @@ class CompiledGrammar(ABC):
         found: npt.NDArray[np.int32] = mask.array[0]
         return found
 
-    def allowed_bits(self, index: int) -> npt.NDArray[np.bool_]:
-        """Return for each token whether it may come in a state (by its number), end tokens apart."""
-        found = np.unpackbits(self.bits(index).view(np.uint8), bitorder="little")[: self.vocab_size]
-        found[self._end_ids] = 0
-        return found.view(np.bool_)
-
-    def row_bits(self, row: int) -> npt.NDArray[np.int32]:
-        """Return a row of the store, as `mask_parts` numbers them."""
-        found: npt.NDArray[np.int32] = self._masks.rows[row]
-        return found
-
     def row_words(self) -> int:
         """Return the 32-bit words of a mask row of this vocabulary."""
         return self._words
