@@ -13,7 +13,7 @@ import re
 from array import array
 from collections.abc import Collection, Iterable, Sequence
 from types import MappingProxyType
-from typing import Final, NamedTuple, TypeAlias
+from typing import Any, Final, NamedTuple, TypeAlias
 
 _STRIDE = 32
 """Tokens between two snapshots to which a log can roll back."""
@@ -91,9 +91,25 @@ class Place:
         return f"<Place {self.pointer!r}>"
 
 
+def escape(segment: str | int) -> str:
+    """Return one reference token of a JSON pointer (RFC 6901, section 3), with "~" and "/" escaped."""
+    text = str(segment)
+    return text.replace("~", "~0").replace("/", "~1") if "~" in text or "/" in text else text
+
+
 def pointer_of(parts: Iterable[str | int]) -> str:
     """Return the JSON pointer (RFC 6901) of keys and indices from the root."""
-    return "".join("/" + str(part).replace("~", "~0").replace("/", "~1") for part in parts)
+    return "".join(["/" + escape(part) for part in parts])
+
+
+def spelled(at: Any) -> str:
+    """Return the pointer of a place that is written as the one around it and the segments from there: a
+    tuple; the outermost is a text, "#"."""
+    parts = []
+    while isinstance(at, tuple):
+        at, *segments = at
+        parts.append(pointer_of(segments))
+    return "".join([at, *reversed(parts)])
 
 
 class Event(NamedTuple):
@@ -134,74 +150,79 @@ class JsonError(ValueError):
         super().__init__(f"{what} at byte {at}")
 
 
-# What the scanner is in front of, or inside of. Plain numbers: members of enums cost more than the scanning.
-_BEFORE: Final = 0
-_FIRST_ITEM: Final = 1
-_FIRST_KEY: Final = 2
-_KEYS: Final = 3
-_COLON: Final = 4
-_AFTER: Final = 5
-_STRING: Final = 6
-_KEY: Final = 7
-_NUMBER: Final = 8
-_LITERAL: Final = 9
-_EXPECTED: Final = (
-    "a value",
-    "an item or ]",
-    "a key or }",
-    "a key",
-    "a colon",
-    "a comma or the closing bracket",
-)
-"""What may stand where the scanner is, in words."""
+# What the scanner is in front of, in words; inside of a terminal or a key `part` says more.
+_VALUE: Final = "a value"
+_ITEM: Final = "an item or ]"
+_FIRST_KEY: Final = "a key or }"
+_KEY: Final = "a key"
+_COLON: Final = "a colon"
+_AFTER: Final = "a comma or the closing bracket"
 _NOT_A_NUMBER: Final = " (NaN and Infinity are not JSON numbers)"
 _HINTS: Final = {"'": " (strings are written in double quotes)", "N": _NOT_A_NUMBER, "I": _NOT_A_NUMBER}
 """What people often write instead, by its first character."""
 
 
 class _Reached(NamedTuple):
-    """A snapshot of the scanner: an immutable value, so that a rollback takes an old one."""
+    """Where the scanner is: an immutable value, so that a rollback takes an old one."""
 
-    mode: int
-    frame: _Frame | None
-    place: Place
+    mode: str = _VALUE
+    frame: _Frame | None = None
+    place: Place = Place(None, "")
     """The place of the value that is expected next, or being read."""
-    start: int
+    start: int = 0
     """Where the terminal or key being read begins."""
-    terminal: TerminalKind | None
-    escaped: int
-    """Inside a string: how many characters of an escape are still to come, 4 at most; -1: just behind a
-    backslash. Inside a numeral: the part of it that was read last."""
+    terminal: TerminalKind | None = None
+    """Which is being read; of a key None."""
+    part: str = ""
+    """Which part of a terminal or a key was read last (`_PARTS`); empty outside."""
 
 
-_TERMINALS: Final = MappingProxyType(
+_END: Final = "end"
+_HEX: Final = "0123456789abcdefABCDEF"
+_PARTS: Final = MappingProxyType(
     {
-        ord("t"): (TerminalKind.TRUE, _LITERAL),
-        ord("f"): (TerminalKind.FALSE, _LITERAL),
-        ord("n"): (TerminalKind.NULL, _LITERAL),
-        ord('"'): (TerminalKind.STRING, _STRING),
+        "string": {'"': _END, "\\": "escape"},
+        "escape": {'"\\/bfnrt': "string", "u": "escape 4"},
+        "escape 4": {_HEX: "escape 3"},
+        "escape 3": {_HEX: "escape 2"},
+        "escape 2": {_HEX: "escape 1"},
+        "escape 1": {_HEX: "string"},
+        "sign": {"0": "zero", "123456789": "whole"},
+        "zero": {".": "point", "eE": "e"},
+        "whole": {"0123456789": "whole", ".": "point", "eE": "e"},
+        "point": {"0123456789": "fraction"},
+        "fraction": {"0123456789": "fraction", "eE": "e"},
+        "e": {"0123456789": "exponent", "+-": "sign of e"},
+        "sign of e": {"0123456789": "exponent"},
+        "exponent": {"0123456789": "exponent"},
+        **{
+            word[:at]: {word[at]: word[: at + 1] if at + 1 < len(word) else _END}
+            for word in ("true", "false", "null")
+            for at in range(1, len(word))
+        },
     }
 )
-"""First byte -> the kind of the terminal, and how it is read."""
-_NUMERAL: Final = (TerminalKind.NUMBER, _NUMBER)
-_SIGN, _ZERO, _WHOLE, _POINT, _FRACTION, _E, _E_SIGN, _EXPONENT = range(1, 9)
-_NUMERALS: Final = (
-    {"-": _SIGN, "0": _ZERO, "9": _WHOLE},
-    {"0": _ZERO, "9": _WHOLE},
-    {".": _POINT, "e": _E},
-    {"0": _WHOLE, "9": _WHOLE, ".": _POINT, "e": _E},
-    {"0": _FRACTION, "9": _FRACTION},
-    {"0": _FRACTION, "9": _FRACTION, "e": _E},
-    {"0": _EXPONENT, "9": _EXPONENT, "+": _E_SIGN, "-": _E_SIGN},
-    {"0": _EXPONENT, "9": _EXPONENT},
-    {"0": _EXPONENT, "9": _EXPONENT},
+"""Part of a terminal or a key -> the characters that may follow it -> the part in which they stand."""
+_NEXT: Final = MappingProxyType(
+    {
+        part: {ord(char): after for chars, after in row.items() for char in chars}
+        for part, row in _PARTS.items()
+    }
 )
-"""Which part of a numeral may follow one: 9 stands for 1 to 9, e for E too."""
-_DIGITS: Final = {**{ord(one): "9" for one in "123456789"}, **{ord(one): one for one in "0.-+e"}, 69: "e"}
-_WHOLE_NUMERALS: Final = frozenset((_ZERO, _WHOLE, _FRACTION, _EXPONENT))
+_WHOLE_NUMERALS: Final = frozenset(("zero", "whole", "fraction", "exponent"))
 """The parts that a numeral may end with."""
-_HEX: Final = frozenset(b"0123456789abcdefABCDEF")
-_SIMPLE_ESCAPES: Final = frozenset(b'"\\/bfnrt')
+_TERMINALS: Final = MappingProxyType(
+    {
+        ord("t"): (TerminalKind.TRUE, "t"),
+        ord("f"): (TerminalKind.FALSE, "f"),
+        ord("n"): (TerminalKind.NULL, "n"),
+        ord('"'): (TerminalKind.STRING, "string"),
+        ord("-"): (TerminalKind.NUMBER, "sign"),
+        ord("0"): (TerminalKind.NUMBER, "zero"),
+        **dict.fromkeys(b"123456789", (TerminalKind.NUMBER, "whole")),
+    }
+)
+"""First byte -> the kind of the terminal, and its first part."""
 
 
 Raw: TypeAlias = tuple[EventKind, Place, int, "int | None", "TerminalKind | None"]
@@ -234,15 +255,10 @@ class EventLog:
     """
 
     __slots__ = (
+        "_at",
         "_counts",
-        "_escaped",
         "_events",
-        "_frame",
         "_marks",
-        "_mode",
-        "_place",
-        "_start",
-        "_terminal",
         "text",
     )
 
@@ -251,8 +267,8 @@ class EventLog:
         """What was scanned: all that was written, without what follows the document."""
         self._events: list[Raw] = []
         self._counts = array("i", (0,))
-        self._return_to(_Reached(_BEFORE, None, Place(None, ""), 0, None, 0))
-        self._marks: list[tuple[_Reached, int]] = [(self._reached(), 0)]
+        self._at = _Reached()
+        self._marks: list[tuple[_Reached, int]] = [(self._at, 0)]
 
     @property
     def scanned(self) -> int:
@@ -262,7 +278,8 @@ class EventLog:
     @property
     def numeral(self) -> bytes:
         """The numeral that is being read; empty where there is none."""
-        return bytes(self.text[self._start :]) if self._mode == _NUMBER else b""
+        at = self._at
+        return bytes(self.text[at.start :]) if at.part and at.terminal is TerminalKind.NUMBER else b""
 
     def read(self, tokens: Sequence[int], token_bytes: Sequence[bytes | None], ends: Collection[int]) -> None:
         """Scan the tokens that were not scanned yet; `ends` are the end tokens. Linear in their bytes."""
@@ -274,12 +291,12 @@ class EventLog:
                 self._scan(token_bytes[token] or b"")
             self._counts.append(len(self._events))
             if self.scanned % _STRIDE == 0:
-                self._marks.append((self._reached(), len(self.text)))
+                self._marks.append((self._at, len(self.text)))
 
     @property
     def is_whole(self) -> bool:
         """Whether the document has closed. A numeral that is the document closes where something follows."""
-        return self._mode == _AFTER and self._frame is None
+        return self._at.mode == _AFTER and self._at.frame is None
 
     def write(self, data: bytes) -> list[Raw]:
         """Scan more of a text that comes without tokens, and return what began and closed in it. A log is
@@ -316,8 +333,7 @@ class EventLog:
             return
         mark = count // _STRIDE
         del self._marks[mark + 1 :]
-        reached, length = self._marks[mark]
-        self._return_to(reached)
+        self._at, length = self._marks[mark]
         del self.text[length:]
         del self._counts[mark * _STRIDE + 1 :]
         del self._events[self._counts[-1] :]
@@ -326,23 +342,17 @@ class EventLog:
         """Return an independent log of the same tokens."""
         twin = EventLog.__new__(EventLog)
         twin.text, twin._events, twin._counts = self.text[:], self._events[:], self._counts[:]
-        twin._marks = self._marks[:]
-        twin._return_to(self._reached())
+        twin._marks, twin._at = self._marks[:], self._at
         return twin
 
     # --- the scanner ---
 
-    def _reached(self) -> _Reached:
-        return _Reached(self._mode, self._frame, self._place, self._start, self._terminal, self._escaped)
-
-    def _return_to(self, reached: _Reached) -> None:
-        self._mode, self._frame, self._place, self._start, self._terminal, self._escaped = reached
-
     def _finish(self) -> None:
         """Take the end of the text: a numeral that is the whole document ends there."""
-        if self._mode == _NUMBER and self._escaped in _WHOLE_NUMERALS:
-            self._terminal_end(self._frame, self._place, self._start, len(self.text), TerminalKind.NUMBER)
-            self._mode = _AFTER
+        at = self._at
+        if at.terminal is TerminalKind.NUMBER and at.part in _WHOLE_NUMERALS:
+            self._terminal_end(at.frame, at.place, at.start, len(self.text), at.terminal)
+            self._at = at._replace(mode=_AFTER, part="")
 
     def _terminal_end(
         self, frame: _Frame | None, place: Place, start: int, end: int, terminal: TerminalKind | None
@@ -360,54 +370,32 @@ class EventLog:
         before = at = len(text)
         text += data
         size = len(text)
-        mode, frame, place, start = self._mode, self._frame, self._place, self._start
-        terminal, escaped = self._terminal, self._escaped
+        mode, frame, place, start, terminal, part = self._at
         while at < size:
-            if mode in (_STRING, _KEY):
-                if escaped:
-                    escaped = _rest_of_escape(text[at], escaped, at)
+            if part:
+                if part == "string":
+                    found = _QUOTE.search(text, at)
+                    if found is None:
+                        break
+                    at = found.start()
+                after = _NEXT[part].get(text[at])
+                if after is not None:
+                    part = after
                     at += 1
-                    continue
-                found = _QUOTE.search(text, at)
-                if found is None:
-                    break
-                at = found.end()
-                if text[at - 1] == 92:
-                    escaped = -1
-                elif text[at - 1] != 34:
-                    raise JsonError("A control character stands in a string", at - 1)
-                elif mode == _STRING:
-                    self._terminal_end(frame, place, start, at, terminal)
-                    mode = _AFTER
+                elif part in _WHOLE_NUMERALS:
+                    part = _END
                 else:
-                    assert frame is not None, "a key is in an object"
-                    place = Place(frame.place, _decoded(text[start + 1 : at - 1]))
-                    events.append((KEY_END, place, start, at, None))
-                    mode = _COLON
-                continue
-            if mode == _NUMBER:
-                part = _NUMERALS[escaped].get(_DIGITS.get(text[at], ""))
-                if part is not None:
-                    escaped = part
-                    at += 1
-                    continue
-                if escaped not in _WHOLE_NUMERALS:
-                    raise JsonError("A numeral does not go on so", at)
-                self._terminal_end(frame, place, start, at, terminal)
-                mode, escaped = _AFTER, 0
-                continue
-            if mode == _LITERAL:
-                assert terminal is not None, "a literal is a terminal"
-                word = terminal.value.encode()
-                end = min(start + len(word), size)
-                if not word.startswith(text[start:end]):
-                    pairs = zip(word, text[start:end], strict=False)
-                    at = start + next(index for index, (one, other) in enumerate(pairs) if one != other)
-                    raise JsonError(f"{terminal.value} does not go on so", at)
-                at = end
-                if end - start == len(word):
-                    self._terminal_end(frame, place, start, at, terminal)
-                    mode = _AFTER
+                    raise JsonError(_stuck(part, terminal), at)
+                if part == _END:
+                    part = ""
+                    if terminal is None:
+                        assert frame is not None, "a key is in an object"
+                        place = Place(frame.place, decoded(text[start + 1 : at - 1]))
+                        events.append((KEY_END, place, start, at, None))
+                        mode = _COLON
+                    else:
+                        self._terminal_end(frame, place, start, at, terminal)
+                        mode = _AFTER
                 continue
             byte = text[at]
             if mode == _AFTER and frame is None:
@@ -421,20 +409,14 @@ class EventLog:
                 frame = below
                 self._value_end(frame, place, start, at)
                 mode = _AFTER
-            elif mode in (_BEFORE, _FIRST_ITEM):
+            elif mode in (_VALUE, _ITEM):
                 start = at - 1
-                if byte in b"{[":
-                    terminal = None
-                elif byte in _TERMINALS:
-                    terminal, mode = _TERMINALS[byte]
-                elif byte in b"-0123456789":
-                    terminal, mode = _NUMERAL
-                    escaped = _NUMERALS[0][_DIGITS[byte]]
-                else:
+                terminal, part = _TERMINALS.get(byte, (None, ""))
+                if terminal is None and byte not in b"{[":
                     raise _misplaced(mode, byte, start)
                 if frame is not None and frame.items >= 0:
                     place = Place(frame.place, frame.items)
-                    frame = frame._replace(items=frame.items + 1)
+                    frame = _Frame(frame.below, frame.place, frame.start, frame.items + 1)
                     events.append((ITEM_BEGIN, place, start, None, None))
                 else:
                     events.append((VALUE_BEGIN, place, start, None, None))
@@ -447,21 +429,20 @@ class EventLog:
                 else:
                     frame = _Frame(frame, place, start, 0)
                     events.append((ARRAY_BEGIN, place, start, None, None))
-                    mode = _FIRST_ITEM
-            elif mode in (_FIRST_KEY, _KEYS) and byte == 34:
+                    mode = _ITEM
+            elif mode in (_FIRST_KEY, _KEY) and byte == 34:
                 assert frame is not None, "a key is in an object"
                 start = at - 1
                 events.append((KEY_BEGIN, frame.place, start, None, None))
-                mode = _KEY
+                terminal, part = None, "string"
             elif mode == _COLON and byte == 58:
-                mode = _BEFORE
+                mode = _VALUE
             elif mode == _AFTER and byte == 44:
                 assert frame is not None, "a comma is inside a bracket"
-                mode = _KEYS if frame.items < 0 else _BEFORE
+                mode = _KEY if frame.items < 0 else _VALUE
             else:
                 raise _misplaced(mode, byte, at - 1)
-        self._mode, self._frame, self._place, self._start = mode, frame, place, start
-        self._terminal, self._escaped = terminal, escaped
+        self._at = _Reached(mode, frame, place, start, terminal, part)
         if mode == _AFTER and frame is None:
             del text[at:]
         else:
@@ -469,31 +450,29 @@ class EventLog:
         return at - before
 
 
-def _may_close(mode: int, byte: int, frame: _Frame) -> bool:
+def _may_close(mode: str, byte: int, frame: _Frame) -> bool:
     """Tell whether a closing bracket fits the one that is open, where the scanner is."""
     if byte == 125:
         return frame.items < 0 and mode in (_AFTER, _FIRST_KEY)
-    return frame.items >= 0 and mode in (_AFTER, _FIRST_ITEM)
+    return frame.items >= 0 and mode in (_AFTER, _ITEM)
 
 
-def _misplaced(mode: int, byte: int, at: int) -> JsonError:
+def _misplaced(mode: str, byte: int, at: int) -> JsonError:
     hint = _HINTS.get(chr(byte), "")
-    return JsonError(f"{chr(byte)!r} stands where {_EXPECTED[mode]} is expected{hint},", at)
+    return JsonError(f"{chr(byte)!r} stands where {mode} is expected{hint},", at)
 
 
-def _rest_of_escape(byte: int, escaped: int, at: int) -> int:
-    """Return what is still to come of an escape after a byte of it."""
-    if escaped < 0 and byte in _SIMPLE_ESCAPES:
-        return 0
-    if escaped < 0 and byte == 117:
-        return 4
-    if escaped > 0 and byte in _HEX:
-        return escaped - 1
-    raise JsonError("An escape does not go on so", at)
+def _stuck(part: str, terminal: TerminalKind | None) -> str:
+    """Return what is wrong where nothing follows a part of a terminal or a key."""
+    if part == "string":
+        return "A control character stands in a string"
+    if terminal is None or terminal is TerminalKind.STRING:
+        return "An escape does not go on so"
+    return f"{'A numeral' if terminal is TerminalKind.NUMBER else terminal.value} does not go on so"
 
 
-def _decoded(written: bytearray) -> str:
-    """Return the key that its bytes between the quotes write, lone surrogates included."""
+def decoded(written: bytes | bytearray) -> str:
+    """Return the string that its bytes between the quotes write, lone surrogates included."""
     text = written.decode("utf-8", "surrogatepass")
-    decoded: str = json.loads(f'"{text}"') if "\\" in text else text
-    return decoded
+    found: str = json.loads(f'"{text}"') if "\\" in text else text
+    return found

@@ -14,7 +14,8 @@ from math import isfinite
 from typing import Any, TypeAlias, Union
 
 from structgen.errors import LimitError, SchemaError
-from structgen.json_text.events import KEY_END, OBJECT_BEGIN, OBJECT_END, EventLog, JsonError, pointer_of
+from structgen.json_text.events import KEY_END, OBJECT_BEGIN, OBJECT_END, EventLog, JsonError, spelled
+from structgen.json_text.events import escape as escape
 from structgen.json_text.growing_json import value_of
 from structgen.json_text.writing import written
 
@@ -110,8 +111,8 @@ def exact(value: object, most: int = 4_000_000) -> Json:
     counts as four (`LimitError`); a value that holds itself is refused where it does.
     """
     out: list[Json] = []
-    # (value, container that receives the copy, its key, the path link for messages)
-    todo: list[tuple[object, Any, Any, Any]] = [(value, out, None, None)]
+    # (value, container that receives the copy, its key, the way to it for messages: `spelled`)
+    todo: list[tuple[object, Any, Any, Any]] = [(value, out, None, "#")]
     around: set[int] = set()  # the containers that hold the present value
     count = 0
     while todo:
@@ -165,7 +166,7 @@ def _enter(node: object, around: set[int], todo: list[tuple[object, Any, Any, An
         raise LimitError(
             f"This {node.__class__.__name__} holds itself: as JSON it has no end.",
             limit="schema_places",
-            where=_place(path),
+            where=spelled(path),
             cure="Write a part that repeats once, under $defs, and refer to it by $ref.",
         )
     around.add(id(node))
@@ -181,15 +182,7 @@ def write(value: Json) -> str:
 
 
 def _atom(value: Any) -> str:
-    return _numeral(value) if value.__class__ is Decimal else json.dumps(value)
-
-
-def escape(segment: str | int) -> str:
-    """Return one reference token of a JSON pointer (RFC 6901, section 3), with "~" and "/" escaped."""
-    text = str(segment)
-    if "~" in text or "/" in text:
-        return text.replace("~", "~0").replace("/", "~1")
-    return text
+    return numeral(value) if value.__class__ is Decimal else json.dumps(value)
 
 
 def unescape(token: str) -> str:
@@ -226,7 +219,7 @@ def _name(name: object, path: Any) -> str:
         return str.__str__(name)
     raise SchemaError(
         f"{name!r} is a key of type {type(name).__name__}; JSON's keys are strings.",
-        where=_place(path),
+        where=spelled(path),
         cure="Write the keys as strings.",
     )
 
@@ -241,30 +234,21 @@ def _exact_scalar(node: object, path: Any) -> Json:
             return Decimal(number)
         raise SchemaError(
             f"{node} is not a JSON number.",
-            where=_place(path),
+            where=spelled(path),
             cure="Leave the bound out, or write a finite one.",
         )
     if isinstance(node, str):
         return str.__str__(node)
     raise SchemaError(
         f"A Python {type(node).__name__} is not a JSON value.",
-        where=_place(path),
+        where=spelled(path),
         cure="Write arrays as list and objects as dict."
         if isinstance(node, tuple)
         else "Use plain JSON values.",
     )
 
 
-def _place(path: Any) -> str:
-    """Return `#/a/0` for a chain of (up, segment) links."""
-    segments: list[str | int] = []
-    while path is not None:
-        path, segment = path
-        segments.append(segment)
-    return "#" + pointer_of(reversed(segments))
-
-
-def _numeral(number: Decimal) -> str:
+def numeral(number: Decimal) -> str:
     """Return the one text of a number's value: integers of up to 20 digits plainly, others by exponent."""
     sign, digits, exponent = number.as_tuple()
     assert isinstance(exponent, int)

@@ -32,6 +32,7 @@ from structgen.json_text.events import (
     JsonError,
     Place,
     TerminalKind,
+    decoded,
 )
 
 MISSING: Final = object()
@@ -39,8 +40,6 @@ MISSING: Final = object()
 _STRING: Final = TerminalKind.STRING
 _NUMBER: Final = TerminalKind.NUMBER
 _WORDS: Final = {TerminalKind.TRUE: True, TerminalKind.FALSE: False, TerminalKind.NULL: None}
-_FIRST_PIECE: Final = 128
-"""Characters of a text that are looked at first; then twice as many, and so on."""
 _SURE: Final = re.compile(
     r"(?:[^\\]++|\\[^u]|\\u(?![dD][89abAB])[0-9a-fA-F]{4}|\\u[dD][89abAB][0-9a-fA-F]{2}"
     r"(?:\\u[dD][c-fC-F][0-9a-fA-F]{2}|(?=[^\\]|\\[^u]|\\u[^dD]|\\u[dD][^c-fC-F])))*+"
@@ -89,19 +88,6 @@ class GrowingJson:
             return len(piece)
         return len(data[:taken].decode("utf-8", "surrogatepass")) if isinstance(piece, str) else taken
 
-    def read(self, text: str, at: int = 0) -> int:
-        """Take a text from a place on, as far as the value goes; return where that is. Cost: linear in the
-        value, however long the text is. Errors: `JsonError` with the place in the text."""
-        start, size = at, _FIRST_PIECE
-        try:
-            while at < len(text) and not self.is_whole:
-                at += self.feed(text[at : at + size])
-                size *= 2
-        except JsonError as error:
-            before = bytes(self._log.text[: error.at]).decode("utf-8", "surrogatepass")
-            raise JsonError(error.what, start + len(before)) from error
-        return at
-
     def finish(self) -> Any:
         """Return the value of a text that is over. Errors: `JsonError`, also where the value is
         unfinished."""
@@ -118,7 +104,7 @@ class GrowingJson:
             return self._value
         found, key = MISSING, self._key
         if self._begun is not None:
-            found = characters(bytes(self._log.text[self._begun + 1 :]))
+            found = _characters(bytes(self._log.text[self._begun + 1 :]))
         for above, container in reversed(self.open):
             whole = container.copy()
             if found is not MISSING:
@@ -163,7 +149,7 @@ class GrowingJson:
 
     def _made(self, terminal: TerminalKind, written: bytes, start: int) -> Any:
         if terminal is _STRING:
-            return characters(written[1:-1], whole=True)
+            return decoded(written[1:-1])
         if terminal is _NUMBER:
             try:
                 return (self._number or json.loads)(written.decode())
@@ -172,28 +158,31 @@ class GrowingJson:
         return _WORDS[terminal]
 
 
-def value_of(text: str, number: Callable[[str], Any] | None = None) -> Any:
+def value_of(
+    text: str,
+    number: Callable[[str], Any] | None = None,
+    closed: Callable[[Place, int, int, Any], Any] | None = None,
+) -> Any:
     """Return the value of a whole JSON text, of any depth, as `json.loads` does; NaN and the infinities are
-    none. Errors: `JsonError`, a ValueError."""
-    reader = GrowingJson(number)
-    end = reader.read(text)
-    rest = text[end:].lstrip(" \t\n\r")
-    if rest:
-        raise JsonError("The value has closed before what stands", len(text) - len(rest))
-    return reader.finish()
+    none. `number`, `closed`: as of `GrowingJson`. Errors: `JsonError`, a ValueError, with the place in the
+    text."""
+    data, reader = text.encode("utf-8", "surrogatepass"), GrowingJson(number, closed)
+    try:
+        end = reader.feed(data)
+        rest = data[end:].lstrip(b" \t\n\r")
+        if rest:
+            raise JsonError("The value has closed before what stands", len(data) - len(rest))
+        return reader.finish()
+    except JsonError as error:
+        at = len(data[: error.at].decode("utf-8", "surrogatepass"))
+        raise JsonError(error.what, at) from error
 
 
-def characters(data: bytes, *, whole: bool = False) -> str:
-    """Return the characters of a string that its text behind the quote is sure of; `whole`: all of them."""
-    text = data.decode("utf-8", "surrogatepass") if whole else _whole_characters(data)
-    if "\\" not in text:
-        return text
-    if not whole:
-        sure = _SURE.match(text)
-        assert sure is not None, "it matches nothing at least"
-        text = sure[0]
-    found: str = json.loads(f'"{text}"')
-    return found
+def _characters(data: bytes) -> str:
+    """Return the characters of a string that its text behind the quote is sure of."""
+    sure = _SURE.match(_whole_characters(data))
+    assert sure is not None, "it matches nothing at least"
+    return decoded(sure[0].encode("utf-8", "surrogatepass"))
 
 
 def put(container: Any, key: Any, value: Any) -> None:

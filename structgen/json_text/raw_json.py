@@ -3,15 +3,12 @@
 from __future__ import annotations
 
 import json
-import re
 from json import JSONDecodeError
-from typing import Any, Final, NoReturn
+from typing import Any, NoReturn
 
 from structgen.json_text.events import JsonError
 from structgen.json_text.growing_json import value_of
-from structgen.json_text.writing import written
-
-_SURROGATE: Final = re.compile(r"[\ud800-\udfff]")
+from structgen.json_text.writing import quoted, written
 
 
 class RawNumeral(str):
@@ -39,13 +36,13 @@ def write(value: Any) -> str:
 
     Lone surrogates, which no UTF-8 text can hold, are written as escapes.
     """
-    return written(value, _atom, name=_quote, space=" ")
+    return written(value, _atom, name=quoted, space=" ")
 
 
 def _atom(value: Any) -> str:
     if isinstance(value, RawNumeral):
         return value
-    return _quote(value) if isinstance(value, str) else json.dumps(value)
+    return quoted(value) if isinstance(value, str) else json.dumps(value)
 
 
 def dumped(value: Any) -> str:
@@ -54,11 +51,6 @@ def dumped(value: Any) -> str:
         return json.dumps(value, ensure_ascii=False)
     except RecursionError:
         return write(value)
-
-
-def _quote(text: str) -> str:
-    quoted = json.dumps(text, ensure_ascii=False)
-    return _SURROGATE.sub(lambda found: f"\\u{ord(found[0]):04x}", quoted)
 
 
 def _no_constant(name: str) -> NoReturn:

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Callable
-from typing import Any
+from typing import Any, Final
 
 
 def written(
@@ -37,3 +38,17 @@ def written(
         else:
             parts.append(atom(node))
     return "".join(parts)
+
+
+LONE: Final = re.compile("[\ud800-\udfff]")
+"""A lone surrogate, which no UTF-8 text can hold."""
+
+
+def quoted(text: str) -> str:
+    """Return the shortest JSON literal of a string, as `json.dumps(ensure_ascii=False)` writes it; lone
+    surrogates are written as escapes."""
+    return LONE.sub(_escaped, json.dumps(text, ensure_ascii=False))
+
+
+def _escaped(found: re.Match[str]) -> str:
+    return f"\\u{ord(found[0]):04x}"

@@ -181,7 +181,7 @@ def test_ten_thousand_levels_are_read_in_any_pieces(cut: int) -> None:
 def test_what_follows_a_value_is_left_to_others() -> None:
     for text, value, end in (('{"a": 1}</x>', {"a": 1}, 8), ('"é" x', "é", 3), ("12, 3", 12, 2)):
         reader = GrowingJson()
-        assert (reader.read(text), reader.value) == (end, value)
+        assert (reader.feed(text), reader.value) == (end, value)
 
 
 def test_the_work_is_linear_in_the_pieces() -> None:

@@ -92,6 +92,18 @@ def test_choices_about_different_keys_are_one_shape(branch: Any) -> None:
     assert shapes({"type": "object", "allOf": [branch(i) for i in range(40)]}) == 1
 
 
+@pytest.mark.parametrize("size", [26, 40])
+def test_a_clause_holds_all_branches_of_a_union_within_a_choice(size: int) -> None:
+    branches = [{"required": [f"k{i}"]} for i in range(size)]
+    tests = [{"if": {"required": [f"t{i}"]}, "then": {"anyOf": branches}} for i in range(5)]
+    values = [{"t1": 0, f"k{i}": 0} for i in range(size)]
+    assert judged({"type": "object", "allOf": tests}, [*values, {"t1": 0}, {"k1": 0}]) == [
+        *([True] * size),
+        False,
+        True,
+    ]
+
+
 def test_what_many_branches_evaluate_is_one_shape() -> None:
     keys = range(40)
     schema = {

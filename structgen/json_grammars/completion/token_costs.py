@@ -107,6 +107,10 @@ class Completer:
         """Return the completion of a state; empty where the document is complete."""
         return self._shortest.text(index)
 
+    def alike(self, index: int) -> int:
+        """Return a state with the same completion, as far as those that were asked tell."""
+        return self._shortest.twin(index)
+
     def tokens(self, index: int, enough: int = 0) -> int:
         """Return the tokens that complete the document from a state: 0 where it is complete. Where they are
         no more than `enough`, a bound may do.

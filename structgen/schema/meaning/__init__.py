@@ -1,7 +1,7 @@
 """Subschemas as disjunctions of conjunctions of plain facts, interned as integers.
 
 `place` interns demands (conjunctions) and places (disjunctions); `assertions` pushes negation inward; `shape`
-and `shape_disjunctions` hold facts about one object or array; `key_clauses`, `evaluated` and
-`overlapping_branches` keep independent choices from multiplying; `scalars` and `formulas` are strings and
-numbers.
+and `shape_disjunctions` hold facts about one object or array; `branch_facts` reads what a branch says of
+keys, from which `overlapping_branches`, `key_clauses` and `evaluated` keep independent choices from
+multiplying; `scalars` and `formulas` are strings and numbers.
 """

@@ -6,17 +6,16 @@ from structgen.schema.meaning.evaluated import Evaluation, position
 from structgen.schema.meaning.facts import (
     Choice,
     FactConjunction,
-    Forbid,
     Hold,
     Obligate,
     Rank,
-    Require,
     Step,
     Watch,
+    absent,
+    present,
 )
 from structgen.schema.meaning.key_clauses import ClauseReader
-from structgen.schema.meaning.overlapping_branches import OverlappingBranches
-from structgen.schema.meaning.place import ALWAYS, ARRAY, NEVER, OBJECT, Info, PlaceTables
+from structgen.schema.meaning.place import ALWAYS, ARRAY, NEVER, OBJECT, Info
 from structgen.schema.meaning.shape import (
     Alternative,
     AtIndex,
@@ -28,7 +27,6 @@ from structgen.schema.meaning.shape import (
     BadKey,
     Counter,
     FromIndex,
-    Obligation,
     RepeatedItem,
     Without,
 )
@@ -38,10 +36,11 @@ from structgen.schema.reading.model import Schema
 class Assertions:
     """Reads schemas into facts, steps to take up and choices to be made."""
 
-    def __init__(self, tables: PlaceTables, overlaps: OverlappingBranches, reader: ClauseReader) -> None:
-        self.tables = tables
-        self.overlaps = overlaps
-        self.evaluation = Evaluation(tables, reader)
+    def __init__(self, reader: ClauseReader) -> None:
+        self.tables = reader.tables
+        self.branches = reader.branches
+        self.overlaps = reader.overlaps
+        self.evaluation = Evaluation(reader)
 
     def positive(self, facts: FactConjunction, info: Info, rank: Rank, kind: int) -> bool:
         if not info.types & kind or info.verdict is False:
@@ -86,42 +85,12 @@ class Assertions:
             if literal == NEVER:
                 facts.add_value(key, (NEVER,))
             elif literal != ALWAYS:
-                clauses = self._clauses(key, child)
-                if clauses is not None:
-                    facts.obligations.extend(
-                        tuple(dict.fromkeys((Without(key), *clause))) for clause in clauses
-                    )
-                    continue
-                says = Hold(literal, (*rank, place, index))
-                self._choose(facts, [(Forbid(key),), (Require(key), says)])
-
-    def _clauses(self, trigger: str, schema: Schema) -> list[Obligation] | None:
-        """Return the obligations that a plain schema puts on an object that holds a key; all of them hold.
-
-        None where the schema has more than required keys and scalars under them. In this form a dependency is
-        an obligation too, so that many of them do not multiply the shapes.
-        """
-        tables = self.tables
-        info = tables.info(schema)
-        schema = info.schema
-        if info.combined or info.values is not None or not info.types & OBJECT:
-            return None
-        if schema.pattern_properties or schema.additional is not None or schema.property_names is not None:
-            return None
-        if schema.min_properties or schema.max_properties is not None:
-            return None
-        if schema.dependent_required or schema.dependent_schemas or schema.unevaluated_properties is not None:
-            return None
-        clauses: list[Obligation] = [(AtKey(key, ()),) for key in schema.required if key != trigger]
-        for key, child in schema.properties.items():
-            literal = tables.literal(child)
-            if literal == NEVER:
-                clauses.append((Without(key),))
-            elif literal != ALWAYS:
-                if tables.mask(literal) & (OBJECT | ARRAY):
-                    return None  # its keys would have a place in the order
-                clauses.append((Without(key), AtKey(key, (literal,))))
-        return clauses
+                clauses = self.branches.where_present(key, child)
+                if clauses is None:
+                    says = Hold(literal, (*rank, place, index))
+                    self._choose(facts, [(absent(key),), (present(key), says)])
+                else:
+                    facts.obligations.extend(clauses)
 
     def _array_keywords(self, facts: FactConjunction, schema: Schema, rank: Rank) -> None:
         if schema.prefix or schema.items is not None:
@@ -212,8 +181,8 @@ class Assertions:
         literals = [literal for _, literal in branches]
         for case in self.overlaps.cases(literals, kind, schema, facts.required):
             index, literal = branches[case.branch]
-            steps: list[Step] = [] if case.present is None else [Require(case.present)]
-            steps.extend(map(Forbid, case.absent))
+            steps: list[Step] = [] if case.present is None else [present(case.present)]
+            steps.extend(map(absent, case.absent))
             steps.append(Hold(literal, (*rank, place, index)))
             steps.extend(
                 Hold(tables.negate(branches[other][1]), (*rank, place, index)) for other in case.others
@@ -281,17 +250,10 @@ class Assertions:
         tables = self.tables
         events.extend(Without(key) for key in dict.fromkeys(schema.required))
         for key, child in schema.properties.items():
-            literal = tables.twin(tables.literal(child, True))
-            if literal != NEVER:
-                events.append(AtKey(key, self._judged(literal)))
+            events.extend(AtKey(key, failing) for failing in self._failures(child))
         for source, child in schema.pattern_properties:
-            literal = tables.twin(tables.literal(child, True))
-            if literal != NEVER:
-                events.append(AtPattern(source, self._judged(literal)))
-        if schema.additional is not None:
-            literal = tables.twin(tables.literal(schema.additional, True))
-            if literal != NEVER:
-                events.append(AtOther(schema, self._judged(literal)))
+            events.extend(AtPattern(source, failing) for failing in self._failures(child))
+        events.extend(AtOther(schema, failing) for failing in self._failures(schema.additional))
         if schema.property_names is not None:
             literal = tables.literal(schema.property_names)
             if literal == NEVER:
@@ -303,22 +265,17 @@ class Assertions:
         if schema.max_properties is not None:
             events.append(AtLeast(schema.max_properties + 1))
         for key, others in schema.dependent_required.items():
-            branches.extend((Require(key), Forbid(other)) for other in others if other != key)
+            branches.extend((present(key), absent(other)) for other in others if other != key)
         for key, child in schema.dependent_schemas.items():
             literal = tables.literal(child, True)
             if literal != NEVER:
-                branches.append((Require(key), Hold(literal, rank)))
+                branches.append((present(key), Hold(literal, rank)))
 
     def _array_events(self, schema: Schema, events: list[Alternative], branches: Choice) -> None:
         tables = self.tables
         for index, child in enumerate(schema.prefix):
-            literal = tables.twin(tables.literal(child, True))
-            if literal != NEVER:
-                events.append(AtIndex(index, self._judged(literal)))
-        if schema.items is not None:
-            literal = tables.twin(tables.literal(schema.items, True))
-            if literal != NEVER:
-                events.append(FromIndex(len(schema.prefix), self._judged(literal)))
+            events.extend(AtIndex(index, failing) for failing in self._failures(child))
+        events.extend(FromIndex(len(schema.prefix), failing) for failing in self._failures(schema.items))
         if schema.min_items:
             events.append(AtMost(schema.min_items - 1))
         if schema.max_items is not None:
@@ -342,11 +299,15 @@ class Assertions:
                 if most is not None:
                     branches.append((Counter(literal, most + 1, None),))
 
-    def _judged(self, literal: int) -> tuple[int, ...]:
-        """Return what an obligation asks of a value; what is to hold under two `not` only judges it."""
+    def _failures(self, child: Schema | None) -> list[tuple[int, ...]]:
+        """Return what is asked of a member whose schema is to fail, as literals: one way, or none. What
+        is to hold under two `not` only judges a value."""
+        literal = NEVER if child is None else self.tables.twin(self.tables.literal(child, True))
         if literal == ALWAYS:
-            return ()
-        return (literal if literal & 1 else self.tables.judging(literal),)
+            return [()]
+        if literal == NEVER:
+            return []
+        return [(literal if literal & 1 else self.tables.judging(literal),)]
 
     def _negative_combinators(self, schema: Schema, branches: Choice, rank: Rank, kind: int) -> None:
         """Add the ways in which a combination of schemas fails, but for `allOf` and `$ref`."""
@@ -379,11 +340,11 @@ class Assertions:
             if schema.else_ is not None:
                 branches.append((Hold(tables.negate(test), rank), deny(schema.else_)))
         branches[:] = [
-            branch
+            tuple(step for step in branch if not _holds(step, ALWAYS))
             for branch in branches
-            if not any(isinstance(step, Hold) and step.literal == NEVER for step in branch)
+            if not any(_holds(step, NEVER) for step in branch)
         ]
-        branches[:] = [
-            tuple(step for step in branch if not (isinstance(step, Hold) and step.literal == ALWAYS))
-            for branch in branches
-        ]
+
+
+def _holds(step: Step, literal: int) -> bool:
+    return isinstance(step, Hold) and step.literal == literal

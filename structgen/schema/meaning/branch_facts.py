@@ -1,20 +1,36 @@
-"""What the objects of one branch of a union have in common: the keys that are there, and their values.
+"""What a branch says of the keys of an object, for everything that compares, denies or divides branches.
 
-The facts tell branches apart. They are read under the assumption that some keys are absent: a branch that
-requires one of them has no such object, and branches that differ in these keys alone say the same.
+It is a conjunction of *clauses*. Of a clause one alternative holds: a key is there, with such a value; a key
+is absent; there are so many members. Clauses about one key alone are *facts*, which tell branches apart. They
+are read under the assumption that some keys are absent: a branch that requires one of them has no such
+object, and branches that differ in these keys alone say the same.
 """
 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Hashable, Iterable, Mapping
-from typing import NamedTuple
+from collections.abc import Hashable, Iterable, Mapping, Sequence
+from itertools import product
+from math import prod
+from typing import NamedTuple, TypeAlias
 
-from structgen.schema.meaning.place import ALWAYS, NEVER, OBJECT, PlaceTables
+from structgen.schema.meaning.facts import FactConjunction
+from structgen.schema.meaning.obligations import Obligations
+from structgen.schema.meaning.place import ALWAYS, ARRAY, NEVER, OBJECT, PlaceTables
+from structgen.schema.meaning.shape import Alternative, AtKey, AtLeast, AtMost, Obligation, Without
 from structgen.schema.reading.model import Schema
 
+Clauses: TypeAlias = list[Obligation]
+"""A conjunction of disjunctions; an empty disjunction is false."""
+
+CLAUSES = 24
+"""Clauses that one choice may become."""
+CLAUSE_SIZE = 64
+"""Alternatives of one clause."""
 _NESTED_UNIONS = 8
 """Unions within unions are read to this depth; below it a branch is compared by its identity alone."""
+_SEARCHED_PROPERTIES = 16
+"""Schemas with more properties than this are not searched for constants that contradict known facts."""
 
 
 class BranchFacts(NamedTuple):
@@ -32,18 +48,23 @@ class BranchFacts(NamedTuple):
 
 
 class BranchReader:
-    """Reads the facts of literals, and remembers them."""
+    """Reads what literals say of keys, and remembers it."""
 
-    def __init__(self, tables: PlaceTables) -> None:
+    def __init__(self, tables: PlaceTables, obligations: Obligations) -> None:
         self.tables = tables
-        self._found: dict[tuple[int, frozenset[str]], BranchFacts | None] = {}
+        self.obligations = obligations
+        self._facts: dict[tuple[int, frozenset[str]], BranchFacts | None] = {}
+        self._pins: dict[int, Mapping[str, int]] = {}
 
-    def of(self, literal: int, absent: frozenset[str], depth: int = _NESTED_UNIONS) -> BranchFacts | None:
+    def facts(self, literal: int, absent: frozenset[str], depth: int = _NESTED_UNIONS) -> BranchFacts | None:
         """Return the facts of a literal, None where no object meets it. Cost: the keywords of the branch."""
         key = literal, absent
-        if key not in self._found:
-            self._found[key] = self._read(literal, absent, depth)
-        return self._found[key]
+        if key not in self._facts:
+            if literal == ALWAYS or literal & 1 or not depth:
+                self._facts[key] = without_facts(literal)
+            else:
+                self._facts[key] = _Reading(self, absent, depth - 1).of(self.conjuncts(literal))
+        return self._facts[key]
 
     def conjuncts(self, literal: int) -> list[Schema]:
         """Return the schemas that hold wherever a positive literal does: itself, its `$ref`, its `allOf`."""
@@ -59,16 +80,103 @@ class BranchReader:
                 stack.append(schema.ref)
         return list(found.values())
 
-    def _read(self, literal: int, absent: frozenset[str], depth: int) -> BranchFacts | None:
-        if literal == NEVER:
+    def pinned(self, literal: int) -> Mapping[str, int]:
+        """Return the keys to which a schema's own `properties` give one of finitely many values, with the
+        literals that do."""
+        found = self._pins.get(literal)
+        if found is None:
+            info = self.tables.about(literal)
+            few = info.types & OBJECT and len(info.schema.properties) <= _SEARCHED_PROPERTIES
+            found = self._pins[literal] = {
+                key: self.tables.literal(child)
+                for key, child in info.schema.properties.items()
+                if few and self.tables.info(child).values is not None
+            }
+        return found
+
+    # Clauses
+
+    def own(self, schema: Schema) -> tuple[Clauses, bool]:
+        """Return the clauses of a schema's own keywords, and whether these say no more of objects."""
+        found: Clauses = []
+        for key in dict.fromkeys((*schema.required, *schema.properties)):
+            child = schema.properties.get(key)
+            literal = ALWAYS if child is None else self.tables.literal(child)
+            here = AtKey(key, () if literal == ALWAYS else (literal,))
+            if key in schema.required:
+                found.append(() if literal == NEVER else (here,))
+            elif literal == NEVER:
+                found.append((Without(key),))
+            elif literal != ALWAYS:
+                found.append((Without(key), here))
+        for key, others in schema.dependent_required.items():
+            found.extend((Without(key), AtKey(other, ())) for other in others if other != key)
+        if schema.min_properties:
+            found.append((AtLeast(schema.min_properties),))
+        if schema.max_properties is not None:
+            found.append((AtMost(schema.max_properties),))
+        of_others = schema.pattern_properties or schema.additional is not None
+        return found, not (of_others or says_more(schema))
+
+    def where_present(self, key: str, schema: Schema) -> Clauses | None:
+        """Return the clauses of objects that meet a schema if they hold a key; None where it is not plain."""
+        info = self.tables.info(schema)
+        if info.combined or not info.types & OBJECT:
             return None
-        if literal == ALWAYS or literal & 1 or not depth:
-            return BranchFacts(frozenset(), {}, {}, (), ("literal", literal))
-        reading = _Reading(self, absent, depth - 1)
-        for schema in self.conjuncts(literal):
-            if not reading.take(schema):
-                return None
-        return reading.facts()
+        clauses, is_all = self.own(info.schema)
+        if not is_all or not self.fits(clauses):
+            return None
+        found = [tuple(dict.fromkeys((Without(key), *clause))) for clause in clauses]
+        return [clause for clause in found if not _sure(clause)]
+
+    def fits(self, clauses: Clauses) -> bool:
+        """Return whether no clause asks for an object or array: its keys would have a place in the order."""
+        return not any(
+            literal >= 0 and not literal & 1 and self.tables.mask(literal) & (OBJECT | ARRAY)
+            for clause in clauses
+            for one in clause
+            if isinstance(one, AtKey)
+            for literal in one.literals
+        )
+
+    def either(self, parts: Sequence[Clauses | None]) -> Clauses | None:
+        """Return the clauses of a disjunction; None where they are too many."""
+        known = [part for part in parts if part is not None]
+        if len(known) < len(parts) or prod(map(len, known)) > 4 * CLAUSES:
+            return None
+        found: dict[Obligation, None] = {}
+        for combination in product(*known):
+            clause = tuple(dict.fromkeys(one for part in combination for one in part))
+            if not _sure(clause):
+                found[clause] = None
+        short = [clause for clause in found if not any(other < set(clause) for other in map(set, found))]
+        return short if max(map(len, short), default=0) <= CLAUSE_SIZE and len(short) <= CLAUSES else None
+
+    def denied(self, clauses: Clauses) -> Clauses | None:
+        """Return the clauses of the negation: some clause has none of its alternatives."""
+        if not all(clauses):
+            return []
+        return self.either([self._none(clause) for clause in clauses])
+
+    def _none(self, clause: Obligation) -> Clauses | None:
+        present = {one.key for one in clause if isinstance(one, Without)}
+        found: Clauses = []
+        for one in clause:
+            match one:
+                case Without(key):
+                    if not any(isinstance(other, AtKey) and other.key == key for other in clause):
+                        found.append((AtKey(key, ()),))
+                case AtKey(key, literals):
+                    left: list[Alternative] = [] if key in present else [Without(key)]
+                    left.extend(AtKey(key, (self.tables.negate(literal),)) for literal in literals)
+                    found.append(tuple(left))
+                case AtLeast(count):
+                    found.append((AtMost(count - 1),))
+                case AtMost(count):
+                    found.append((AtLeast(count + 1),))
+                case _:
+                    return None
+        return found
 
 
 class _Reading:
@@ -76,41 +184,39 @@ class _Reading:
 
     def __init__(self, reader: BranchReader, absent: frozenset[str], depth: int) -> None:
         self.reader, self.tables, self.absent, self.depth = reader, reader.tables, absent, depth
-        self.required: set[str] = set()
-        self.asked: dict[str, list[int]] = {}
+        self.known = FactConjunction()
         self.finite: dict[str, frozenset[Hashable]] = {}
         self.closed: list[frozenset[str]] = []
         self.residue: set[Hashable] = set()
 
-    def facts(self) -> BranchFacts | None:
-        if not self.required.isdisjoint(self.absent):
+    def of(self, schemas: Iterable[Schema]) -> BranchFacts | None:
+        """Return the facts of objects that meet all schemas; None where there are none."""
+        if not all(map(self._take, schemas)):
             return None
-        for key in self.required:
-            if NEVER in self.asked.get(key, ()):
-                return None
-        for key, literals in self.asked.items():
-            for literal in literals:
-                if literal >= 0 and not literal & 1:
-                    self._allow(key, self.tables.about(literal).values)
-        asked = {key: tuple(literals) for key, literals in self.asked.items()}
-        self.residue.add(("required", frozenset(self.required)))
-        return BranchFacts(
-            frozenset(self.required), asked, self.finite, tuple(self.closed), frozenset(self.residue)
-        )
+        asked: dict[str, tuple[int, ...]] = {}
+        for key, literals in self.known.values.items():
+            if isinstance(key, str) and key not in self.absent:
+                asked[key] = literals
+                self.residue.update((key, self.tables.twin(literal)) for literal in literals)
+                for literal in literals:
+                    if literal >= 0 and not literal & 1:
+                        self._allow(key, self.tables.about(literal).values)
+        required = frozenset(self.known.required)
+        if not required.isdisjoint(self.absent) or any(NEVER in asked.get(key, ()) for key in required):
+            return None
+        residue = required, self.known.lo, self.known.hi, frozenset(self.residue)
+        return BranchFacts(required, asked, self.finite, tuple(self.closed), residue)
 
-    def take(self, schema: Schema) -> bool:
+    def _take(self, schema: Schema) -> bool:
         """Take up the keywords of a schema; return False where no object meets it."""
         tables = self.tables
         info = tables.info(schema)
         if info.verdict is False or not info.types & OBJECT:
             return False
-        self.required.update(schema.required)
-        for key, child in schema.properties.items():
-            if key not in self.absent:
-                literal = tables.literal(child)
-                if literal != ALWAYS:
-                    self.asked.setdefault(key, []).append(literal)
-                    self.residue.add(("value", key, tables.twin(literal)))
+        clauses, _ = self.reader.own(schema)
+        if not all(clauses):
+            return False
+        self._hold(clauses)
         patterns = tuple([(source, tables.literal(child)) for source, child in schema.pattern_properties])
         if schema.additional is not None:
             literal = tables.literal(schema.additional)
@@ -120,44 +226,41 @@ class _Reading:
                 self.closed.append(frozenset(schema.properties))
         elif patterns:
             self.residue.add(("patterns", patterns))
-        if counts_or_depends(schema) or schema.enum is not None or schema.if_ is not None:
+        if says_more(schema) or schema.if_ is not None:
             self.residue.add(("schema", schema.id))
         if schema.not_ is not None:
             self._deny(schema.not_)
         return self._union(schema.any_of, False) and self._union(schema.one_of, True)
 
+    def _hold(self, clauses: Clauses) -> None:
+        for clause in clauses:
+            if not self.reader.obligations.take(self.known, clause):
+                self.residue.add(clause)
+
     def _deny(self, schema: Schema) -> None:
         """Take up the negation of a schema: where one key alone can make it true, that is a fact."""
-        tables = self.tables
-        literal = tables.literal(schema, True)
-        self.residue.add(("literal", literal))
-        info = tables.info(schema)
-        schema = info.schema
-        if literal < 0 or info.combined or info.schema.enum is not None or schema.types is not None:
-            return
-        keys = {*schema.properties, *schema.required}
-        more = schema.pattern_properties or schema.additional is not None
-        if len(keys) != 1 or more or counts_or_depends(schema):
-            return
-        (key,) = keys
-        child = schema.properties.get(key)
-        self.asked.setdefault(key, []).append(NEVER if child is None else tables.literal(child, True))
-        if not schema.required:
-            self.required.add(key)
+        info = self.tables.info(schema)
+        clauses, is_all = self.reader.own(info.schema)
+        denied = self.reader.denied(clauses) if is_all and not info.combined else None
+        if denied is None or info.verdict is not None or not info.types & OBJECT:
+            self.residue.add(("literal", self.tables.literal(schema, True)))
+        else:
+            self._hold(denied)
 
     def _union(self, group: Iterable[Schema], is_one: bool) -> bool:
         """Take up the facts that all branches of a union share; return False where none has an object."""
         literals = [self.tables.literal(part) for part in group]
         if not literals:
             return True
-        parts = [self.reader.of(literal, self.absent, self.depth) for literal in literals]
+        parts = [self.reader.facts(literal, self.absent, self.depth) for literal in literals]
         counted = Counter(part.residue for part in parts if part is not None)
         self.residue.add(("oneOf" if is_one else "anyOf", frozenset(counted.items() if is_one else counted)))
         # Two branches that say the same cannot be the only one that holds.
         left = [part for part in parts if part is not None and not (is_one and counted[part.residue] > 1)]
         if not left:
             return False
-        self.required |= frozenset.intersection(*(part.required for part in left))
+        shared = frozenset.intersection(*(part.required for part in left))
+        self.known.required.update(dict.fromkeys(shared))
         for key in frozenset.intersection(*(frozenset(part.finite) for part in left)):
             self._allow(key, frozenset().union(*(part.finite[key] for part in left)))
         return True
@@ -167,13 +270,28 @@ class _Reading:
             self.finite[key] = self.finite[key] & values if key in self.finite else values
 
 
-def counts_or_depends(schema: Schema) -> bool:
-    """Return whether a schema says more of objects than which members they have."""
+def without_facts(literal: int) -> BranchFacts | None:
+    """Return the facts of a branch of which nothing is known but its literal."""
+    return None if literal == NEVER else BranchFacts(frozenset(), {}, {}, (), ("literal", literal))
+
+
+def says_more(schema: Schema) -> bool:
+    """Return whether a schema says more of objects than clauses, and of keys that it does not name."""
     return bool(
-        schema.min_properties
-        or schema.max_properties is not None
+        schema.enum is not None
         or schema.property_names is not None
-        or schema.dependent_required
         or schema.dependent_schemas
         or schema.unevaluated_properties is not None
     )
+
+
+def _sure(clause: Obligation) -> bool:
+    """Return whether a clause holds for every object."""
+    left_out = {one.key for one in clause if isinstance(one, Without)}
+    values: set[tuple[str, int]] = set()
+    for one in clause:
+        if isinstance(one, AtKey) and one.key in left_out and len(one.literals) < 2:
+            if not one.literals or (one.key, one.literals[0] ^ 1) in values:
+                return True
+            values.add((one.key, one.literals[0]))
+    return False

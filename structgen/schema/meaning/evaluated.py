@@ -12,44 +12,44 @@ it. Where the keyword fails it is the other way round. Source: JSON Schema Core 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
-from dataclasses import dataclass, fields
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass, field
 from typing import TypeAlias
 
+from structgen.schema.meaning.branch_facts import Clauses
 from structgen.schema.meaning.facts import (
     Choice,
     FactConjunction,
-    Forbid,
     Hold,
     LeaveOut,
     Rank,
-    Require,
+    Step,
     Watch,
+    absent,
+    present,
 )
-from structgen.schema.meaning.key_clauses import ClauseReader, Clauses
-from structgen.schema.meaning.place import ALWAYS, ARRAY, NEVER, OBJECT, PlaceTables
+from structgen.schema.meaning.key_clauses import ClauseReader
+from structgen.schema.meaning.place import ALWAYS, ARRAY, NEVER, OBJECT, PlaceTables, in_place
 from structgen.schema.meaning.shape import Alternative, AtKey, AtOther, FromIndex, Obligation, Without
 from structgen.schema.reading.model import Schema
 
-Truth: TypeAlias = Callable[[FactConjunction, int], "bool | None"]
-"""True where a literal follows from the known facts, False where its negation does, None where neither
-does."""
+Judge: TypeAlias = Callable[[Step], "bool | None"]
+"""True where a step follows from the known facts, False where it contradicts them, None where neither."""
+_Ranked: TypeAlias = tuple[Schema, Rank]
 _GUARDS_AS_CLAUSES = 4
 """So many guards and more are clauses of one conjunction, where that can be, and not decided one by one."""
 _Facet: TypeAlias = tuple[int, int, frozenset[str], frozenset[str], int, frozenset[int]]
 
 
+@dataclass(slots=True, eq=False)
 class EvaluatedMembers:
     """Evaluated members: names, patterns of keys, the first items, items that meet a literal, or all."""
 
-    __slots__ = ("contains", "names", "patterns", "prefix", "whole")
-
-    def __init__(self) -> None:
-        self.names: dict[str, None] = {}
-        self.patterns: dict[str, None] = {}
-        self.prefix = 0
-        self.contains: dict[int, Schema] = {}
-        self.whole = False
+    names: dict[str, None] = field(default_factory=dict)
+    patterns: dict[str, None] = field(default_factory=dict)
+    prefix: int = 0
+    contains: dict[int, Schema] = field(default_factory=dict)
+    whole: bool = False
 
     def read(self, schema: Schema, kind: int, tables: PlaceTables) -> None:
         """Add the members that the keywords of one schema evaluate, without its subschemas and
@@ -67,6 +67,12 @@ class EvaluatedMembers:
                 self.whole = True
             elif literal != NEVER:
                 self.contains[literal] = schema.contains
+
+    def join(self, other: EvaluatedMembers) -> None:
+        """Add the named members of another."""
+        self.names.update(other.names)
+        self.patterns.update(other.patterns)
+        self.whole = self.whole or other.whole
 
     def covers(self, other: EvaluatedMembers) -> bool:
         """Return whether `other` adds nothing."""
@@ -93,8 +99,8 @@ class BranchGuard:
 class Evaluation:
     """Turns `unevaluated*` into plain facts; one for each network, its results are remembered."""
 
-    def __init__(self, tables: PlaceTables, reader: ClauseReader) -> None:
-        self.tables = tables
+    def __init__(self, reader: ClauseReader) -> None:
+        self.tables = tables = reader.tables
         self.reader = reader
         self._possible: dict[tuple[int, int], EvaluatedMembers] = {}
         self._facets: dict[_Facet, Schema] = {}
@@ -111,9 +117,7 @@ class Evaluation:
 
     def failures(self, schema: Schema, kind: int) -> list[Alternative] | None:
         """Return how the keyword can fail, each in one member; None where that depends on a guard."""
-        found, open_ = self._walk(
-            Watch(schema, (), True), FactConjunction(), kind, lambda facts, literal: None
-        )
+        found, open_ = self._walk(Watch(schema, (), True), kind, _unknown)
         if open_:
             return None
         return [] if found.whole else [self._failure(schema, kind, found)]
@@ -122,22 +126,22 @@ class Evaluation:
         """Return the schema without its `unevaluated*` keywords."""
         made = self._without.get(schema.id)
         if made is None:
-            left_out = {"id", "pointer", "unevaluated_properties", "unevaluated_items"}
-            kept = {f.name: getattr(schema, f.name) for f in fields(Schema) if f.name not in left_out}
-            made = self._without[schema.id] = self.tables.schema(pointer=schema.pointer, **kept)
+            made = self.tables.variant(schema, unevaluated_properties=None, unevaluated_items=None)
+            self._without[schema.id] = made
         return made
 
     # What shapes ask
 
-    def settle(self, facts: FactConjunction, kind: int, truth: Truth) -> bool:
+    def settle(self, facts: FactConjunction, kind: int, judge: Judge) -> bool:
         """Turn the watched keywords whose guards are known into facts, ask for the guards of the others.
+        `judge`: of steps under these facts.
 
         Returns whether anything was added to `facts`. Linear in the schemas that judge the value.
         """
         waiting: list[Watch] = []
         moved = False
         for watch in facts.watching:
-            found, open_ = self._walk(watch, facts, kind, truth)
+            found, open_ = self._walk(watch, kind, judge)
             if len(open_) >= _GUARDS_AS_CLAUSES and kind == OBJECT and not watch.negated:
                 clauses = self._clauses(watch.schema, found, open_, facts.obligations)
                 if clauses is not None:
@@ -166,84 +170,87 @@ class Evaluation:
 
     # Inside
 
-    def _walk(
-        self, watch: Watch, facts: FactConjunction, kind: int, truth: Truth
-    ) -> tuple[EvaluatedMembers, list[BranchGuard]]:
+    def _walk(self, watch: Watch, kind: int, judge: Judge) -> tuple[EvaluatedMembers, list[BranchGuard]]:
         """Return the members that are evaluated in any case, and the open guards that may evaluate more."""
-        tables = self.tables
         found = EvaluatedMembers()
         open_: list[BranchGuard] = []
         seen: set[int] = set()
-        stack: list[tuple[Schema, Rank]] = [(watch.schema, watch.rank)]
-
-        def guard(test: Schema, rank: Rank, held: tuple[tuple[Schema, Rank], ...]) -> None:
-            literal = tables.literal(test)
-            known = self._claimed(watch, facts, literal, kind, truth)
-            if known:
-                stack.extend(held)
-            elif known is None:
-                said = tables.negate(literal) if watch.negated else literal
-                parts = tuple(part for part, _ in held)
-                open_.append(BranchGuard([(Hold(said, rank),), (LeaveOut(said),)], parts, literal))
-
+        stack: list[_Ranked] = [(watch.schema, watch.rank)]
         while stack and not found.whole:
             schema, rank = stack.pop()
             if schema.id in seen or schema.verdict is not None:
                 continue
             seen.add(schema.id)
-            found.read(schema, kind, tables)
+            found.read(schema, kind, self.tables)
             if schema is not watch.schema and _unevaluated(schema, kind) is not None:
                 found.whole = True
-            if schema.ref is not None:
-                stack.append((schema.ref, (*rank, position(schema, "$ref"))))
-            place = position(schema, "allOf")
-            stack.extend((part, (*rank, place, index)) for index, part in enumerate(schema.all_of))
-            place = position(schema, "anyOf")
-            for index, part in enumerate(schema.any_of):
-                there = (*rank, place, index)
-                guard(part, there, ((part, there),))
-            if schema.one_of:
-                place = position(schema, "oneOf")
-                ranked = [
-                    (part, (*rank, place, index), self._known(facts, tables.literal(part), kind, truth))
-                    for index, part in enumerate(schema.one_of)
-                ]
-                held = [(part, there) for part, there, holds in ranked if holds]
-                if held:
-                    stack.extend(held)
+            stack.extend(_ranked(schema, rank, "$ref", schema.ref))
+            stack.extend(_ranked(schema, rank, "allOf", *schema.all_of))
+            for guard in self._guards(schema, rank, watch.negated, kind, judge):
+                if isinstance(guard, BranchGuard):
+                    open_.append(guard)
                 else:
-                    # That no second branch holds is said where the schema is taken up.
-                    choice: Choice = [
-                        (Hold(tables.literal(part), there),) for part, there, holds in ranked if holds is None
-                    ]
-                    open_.append(BranchGuard(choice, schema.one_of, None))
-            if schema.if_ is not None:
-                at_if, then, other = (*rank, position(schema, "if")), schema.then, schema.else_
-                held = [(schema.if_, at_if)]
-                if then is not None:
-                    held.append((then, (*rank, position(schema, "then"))))
-                if other is None or not self._adds(EvaluatedMembers(), (other,), kind):
-                    guard(schema.if_, at_if, tuple(held))
-                else:
-                    literal = tables.literal(schema.if_)
-                    known = self._known(facts, literal, kind, truth)
-                    if known is None:
-                        choice = [(Hold(literal, at_if),), (Hold(tables.negate(literal), at_if),)]
-                        open_.append(BranchGuard(choice, (*(part for part, _ in held), other), None))
-                    elif known:
-                        stack.extend(held)
-                    else:
-                        stack.append((other, (*rank, position(schema, "else"))))
-            if kind == OBJECT:
-                place = position(schema, "dependentSchemas")
-                for index, (key, part) in enumerate(schema.dependent_schemas.items()):
-                    if key in facts.required:
-                        stack.append((part, (*rank, place, index)))
-                    elif NEVER not in facts.values.get(key, ()):
-                        open_.append(BranchGuard([(Require(key),), (Forbid(key),)], (part,), key))
+                    stack.extend(guard)
         if found.whole:
             return found, []
         return found, [guard for guard in open_ if self._adds(found, guard.parts, kind)]
+
+    def _guards(
+        self, schema: Schema, rank: Rank, negated: bool, kind: int, judge: Judge
+    ) -> Iterator[BranchGuard | list[_Ranked]]:
+        """Yield the branches of a schema that evaluate their members, and the guards that are open."""
+        tables = self.tables
+        for there in _ranked(schema, rank, "anyOf", *schema.any_of):
+            yield self._guard(there, [there], [], negated, kind, judge)
+        if schema.one_of:
+            ranked = _ranked(schema, rank, "oneOf", *schema.one_of)
+            truths = [self._known(tables.literal(part), kind, judge) for part, _ in ranked]
+            if True in truths:
+                yield [there for there, holds in zip(ranked, truths, strict=True) if holds]
+            else:
+                # That no second branch holds is said where the schema is taken up.
+                choice: Choice = [
+                    (Hold(tables.literal(part), at),)
+                    for (part, at), holds in zip(ranked, truths, strict=True)
+                    if holds is None
+                ]
+                yield BranchGuard(choice, schema.one_of, None)
+        for test in _ranked(schema, rank, "if", schema.if_):
+            then, other = (
+                _ranked(schema, rank, "then", schema.then),
+                _ranked(schema, rank, "else", schema.else_),
+            )
+            yield self._guard(test, [test, *then], other, negated, kind, judge)
+        if kind == OBJECT:
+            dependent = schema.dependent_schemas
+            ranked = _ranked(schema, rank, "dependentSchemas", *dependent.values())
+            for key, part in zip(dependent, ranked, strict=True):
+                is_there = judge(present(key))
+                if is_there:
+                    yield [part]
+                elif is_there is None:
+                    yield BranchGuard([(present(key),), (absent(key),)], (part[0],), key)
+
+    def _guard(
+        self,
+        test: _Ranked,
+        held: list[_Ranked],
+        other: list[_Ranked],
+        negated: bool,
+        kind: int,
+        judge: Judge,
+    ) -> BranchGuard | list[_Ranked]:
+        """Return what a test evaluates: where it holds, or else where it fails; a guard if that is open."""
+        literal, rank = self.tables.literal(test[0]), test[1]
+        failing = [part for part, _ in other]
+        splits = self._adds(EvaluatedMembers(), failing, kind)
+        said = self.tables.negate(literal) if negated and not splits else literal
+        known = self._known(said, kind, judge)
+        if known is not None:
+            return held if known is (said == literal) else other
+        denied = Hold(self.tables.negate(literal), rank) if splits else LeaveOut(said)
+        parts = (*(part for part, _ in held), *failing)
+        return BranchGuard([(Hold(said, rank),), (denied,)], parts, None if splits else literal)
 
     def _clauses(
         self, schema: Schema, found: EvaluatedMembers, guards: list[BranchGuard], known: list[Obligation]
@@ -270,9 +277,9 @@ class Evaluation:
                 held = self.reader.of(guard.holds)
             here = EvaluatedMembers()
             for part in guard.parts:
-                if held is None or not self._is_plain(part):
+                if held is None or self._walk(Watch(part, (), False), OBJECT, _unknown)[1]:
                     return None
-                _join(here, self._at_most(part, OBJECT))
+                here.join(self._at_most(part, OBJECT))
             if here.whole or here.patterns:
                 return None
             for name in here.names:
@@ -283,7 +290,7 @@ class Evaluation:
             absent: list[Clauses | None] = [[(Without(name),)]]
             if literal != NEVER:
                 absent.append([(AtKey(name, (literal,)),)])
-            clauses = self.reader.either([*absent, *held_by])
+            clauses = self.reader.branches.either([*absent, *held_by])
             if clauses is None:
                 return None
             said.extend(clauses)
@@ -292,39 +299,13 @@ class Evaluation:
         found.names.update(dict.fromkeys(names))
         return said
 
-    def _is_plain(self, root: Schema) -> bool:
-        """Return whether a schema has no guard in it that evaluates anything."""
-        seen: set[int] = set()
-        stack = [root]
-        while stack:
-            schema = stack.pop()
-            if schema.id in seen or schema.verdict is not None:
-                continue
-            seen.add(schema.id)
-            guarded = [*schema.any_of, *schema.one_of, *schema.dependent_schemas.values()]
-            others = (schema.if_, schema.then, schema.else_)
-            guarded.extend(part for part in others if part is not None)
-            if self._adds(EvaluatedMembers(), guarded, OBJECT):
-                return False
-            stack.extend(schema.all_of)
-            if schema.ref is not None:
-                stack.append(schema.ref)
-        return True
-
-    def _known(self, facts: FactConjunction, literal: int, kind: int, truth: Truth) -> bool | None:
+    def _known(self, literal: int, kind: int, judge: Judge) -> bool | None:
         """Return the truth of a literal; None where it is open."""
         if literal < 0:
             return literal == ALWAYS
-        return truth(facts, literal) if self.tables.mask(literal) & kind else False
-
-    def _claimed(
-        self, watch: Watch, facts: FactConjunction, literal: int, kind: int, truth: Truth
-    ) -> bool | None:
-        """Return whether the members that a literal guards count as evaluated; None: not decided yet."""
-        known = self._known(facts, literal, kind, truth)
-        if known is None and watch.negated:
-            return True if self.tables.negate(literal) in facts.left_out else None
-        return False if known is None and literal in facts.left_out else known
+        if not self.tables.mask(literal & ~1) & kind:
+            return bool(literal & 1)
+        return judge(Hold(literal, ()))
 
     def _adds(self, found: EvaluatedMembers, parts: Iterable[Schema], kind: int) -> bool:
         """Return whether some of the schemas might evaluate more than was found."""
@@ -344,10 +325,7 @@ class Evaluation:
                 seen.add(schema.id)
                 found.read(schema, kind, self.tables)
                 found.whole = found.whole or _unevaluated(schema, kind) is not None
-                stack.extend((*schema.all_of, *schema.any_of, *schema.one_of))
-                stack.extend(schema.dependent_schemas.values())
-                others = (schema.ref, schema.if_, schema.then, schema.else_)
-                stack.extend(part for part in others if part is not None)
+                stack.extend((*in_place(schema), *schema.dependent_schemas.values()))
             self._possible[root.id, kind] = found
         return found
 
@@ -401,7 +379,11 @@ def _unevaluated(schema: Schema, kind: int) -> Schema | None:
     return schema.unevaluated_properties if kind == OBJECT else schema.unevaluated_items
 
 
-def _join(found: EvaluatedMembers, other: EvaluatedMembers) -> None:
-    found.names.update(other.names)
-    found.patterns.update(other.patterns)
-    found.whole = found.whole or other.whole
+def _ranked(schema: Schema, rank: Rank, name: str, *parts: Schema | None) -> list[_Ranked]:
+    """Return the parts of an applicator that are there, each with its place in the text."""
+    place = position(schema, name)
+    return [(part, (*rank, place, index)) for index, part in enumerate(parts) if part is not None]
+
+
+def _unknown(step: Step) -> None:
+    """Judge a step where nothing is known."""

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TypeAlias
 
 from structgen.schema.meaning.place import Rest
-from structgen.schema.meaning.shape import Counter, Obligation
+from structgen.schema.meaning.shape import AtKey, Counter, Obligation, Without
 from structgen.schema.reading.model import Schema
 
 Rank: TypeAlias = tuple[int, ...]
@@ -21,18 +21,18 @@ class Hold:
 
 
 @dataclass(frozen=True, slots=True)
-class Require:
-    key: str
-
-
-@dataclass(frozen=True, slots=True)
-class Forbid:
-    key: str
-
-
-@dataclass(frozen=True, slots=True)
 class Obligate:
     alternatives: Obligation
+
+
+def present(key: str) -> Obligate:
+    """Return the step that a key is there."""
+    return Obligate((AtKey(key, ()),))
+
+
+def absent(key: str) -> Obligate:
+    """Return the step that a key is not there."""
+    return Obligate((Without(key),))
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,73 +51,43 @@ class Watch:
     negated: bool
 
 
-Step: TypeAlias = Hold | Require | Forbid | Obligate | Counter | LeaveOut | Watch
+Step: TypeAlias = Hold | Obligate | Counter | LeaveOut | Watch
 Choice: TypeAlias = list[tuple[Step, ...]]
 
 
+@dataclass(slots=True, eq=False)
 class FactConjunction:
     """A conjunction under construction."""
 
-    __slots__ = (
-        "asserted",
-        "choices",
-        "conditional",
-        "counters",
-        "different",
-        "facets",
-        "hi",
-        "key_literals",
-        "left_out",
-        "lo",
-        "obligations",
-        "pending",
-        "required",
-        "unions",
-        "unique",
-        "values",
-        "watching",
-    )
+    pending: list[Step] = field(default_factory=list)
+    asserted: set[int] = field(default_factory=set)
+    choices: list[Choice] = field(default_factory=list)
+    facets: list[tuple[Rank, Schema]] = field(default_factory=list)
+    required: dict[str, None] = field(default_factory=dict)
+    values: dict[str | int, tuple[int, ...]] = field(default_factory=dict)
+    lo: int = 0
+    hi: int | None = None
+    key_literals: list[int] = field(default_factory=list)
+    conditional: list[tuple[str, tuple[str, ...]]] = field(default_factory=list)
+    obligations: list[Obligation] = field(default_factory=list)
+    counters: list[Counter] = field(default_factory=list)
+    left_out: set[int] = field(default_factory=set)
+    """Literals that are never added here: other conjunctions have them."""
+    unions: list[tuple[Schema, Rank]] = field(default_factory=list)
+    """The schemas whose `oneOf` is still to be divided: all required keys should be known by then."""
+    watching: list[Watch] = field(default_factory=list)
+    """The `unevaluated*` keywords that are still to be turned into facts."""
+    unique: bool = False
+    different: list[Rest] = field(default_factory=list)
+    """Excluded values."""
 
-    def __init__(self) -> None:
-        self.pending: list[Step] = []
-        self.asserted: set[int] = set()
-        self.choices: list[Choice] = []
-        self.facets: list[tuple[Rank, Schema]] = []
-        self.required: dict[str, None] = {}
-        self.values: dict[str | int, tuple[int, ...]] = {}
-        self.lo = 0
-        self.hi: int | None = None
-        self.key_literals: list[int] = []
-        self.conditional: list[tuple[str, tuple[str, ...]]] = []
-        self.obligations: list[Obligation] = []
-        self.counters: list[Counter] = []
-        self.left_out: frozenset[int] = frozenset()
-        """Literals that are never added here: other conjunctions have them."""
-        self.unions: list[tuple[Schema, Rank]] = []
-        """The schemas whose `oneOf` is still to be divided: all required keys should be known by then."""
-        self.watching: list[Watch] = []
-        """The `unevaluated*` keywords that are still to be turned into facts."""
-        self.unique = False
-        self.different: list[Rest] = []
-        """Excluded values."""
-
-    def copy(self) -> FactConjunction:
+    def branch(self, steps: Iterable[Step]) -> FactConjunction:
+        """Return a conjunction that takes up more steps, the first one first; this one stays as it is."""
         new = FactConjunction()
-        new.asserted = set(self.asserted)
-        new.choices = list(self.choices)
-        new.facets = list(self.facets)
-        new.required = dict(self.required)
-        new.values = dict(self.values)
-        new.lo, new.hi = self.lo, self.hi
-        new.key_literals = list(self.key_literals)
-        new.conditional = list(self.conditional)
-        new.obligations = list(self.obligations)
-        new.counters = list(self.counters)
-        new.left_out = self.left_out
-        new.unions = list(self.unions)
-        new.watching = list(self.watching)
-        new.unique = self.unique
-        new.different = list(self.different)
+        for name in FactConjunction.__slots__:
+            value = getattr(self, name)
+            setattr(new, name, value.copy() if isinstance(value, (list, dict, set)) else value)
+        new.pending.extend(reversed(list(steps)))
         return new
 
     def bound(self, lo: int, hi: int | None) -> None:

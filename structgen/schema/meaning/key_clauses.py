@@ -1,34 +1,31 @@
-"""Choices about the keys of an object as obligations: many that are independent do not multiply shapes.
+"""Choices about the keys of an object: as cases of the value of one key, or as obligations.
 
-A choice between plain schemas (keys that are required, scalars under named keys) is a conjunction of clauses,
-each of which one member, or one absent key, can make true: such a clause is an obligation. Twenty `if` on
-twenty keys are a million shapes, or twenty obligations of one shape. A few choices are left as they are,
-since a shape of one branch has simpler demands on its members. This is an optimisation: where clauses cannot
-express a schema, the answer is None and its choice is split.
+Choices multiply shapes where each is split. Twenty `if` on twenty keys are a million shapes, or twenty
+obligations of one shape: a choice between plain schemas is a conjunction of clauses, each of which one
+member, or one absent key, can make true. A hundred `if` on the value of one key (`type`, `kind`, `version`)
+are one choice between the values, each of which knows the truth of every test: only the `then` of its own
+value is taken up. A few choices are left as they are, since a shape of one branch has simpler demands on its
+members. This is an optimisation: where clauses cannot express a schema, the answer is None and its choice is
+split.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
-from itertools import product
+from collections.abc import Iterable
 from math import prod
-from typing import TypeAlias
+from typing import NamedTuple
 
-from structgen.schema.meaning.facts import Choice, FactConjunction, Forbid, Hold, Obligate, Require, Step
+from structgen.schema.meaning.branch_facts import CLAUSE_SIZE, CLAUSES, Clauses
+from structgen.schema.meaning.facts import Choice, FactConjunction, Hold, Obligate, Step, absent
 from structgen.schema.meaning.overlapping_branches import OverlappingBranches
-from structgen.schema.meaning.place import ALWAYS, ARRAY, NEVER, OBJECT, Info, PlaceTables
-from structgen.schema.meaning.shape import Alternative, AtKey, AtLeast, AtMost, Obligation, Without
+from structgen.schema.meaning.place import ALWAYS, OBJECT, Info
+from structgen.schema.meaning.shape import AtKey, Obligation, Without
 from structgen.schema.reading.model import Schema
-
-Clauses: TypeAlias = list[Obligation]
-"""A conjunction of disjunctions; an empty disjunction is false."""
 
 _MOST_SHAPES = 16
 """As many shapes as this are made rather than obligations."""
-_CLAUSES = 24
-"""Clauses that one choice may become."""
-_CLAUSE_SIZE = 64
-"""Alternatives of one clause."""
+_TESTS_OF_A_CHAIN = 3
+"""Fewer tests on one key than this are split one by one."""
 _NESTED_COMBINATIONS = 4
 """Combinations within combinations are read to this depth."""
 _SCHEMAS_READ = 200
@@ -38,15 +35,74 @@ _INFINITE_SETS = 3
 may lie in all combinations of them. Finite sets are told apart value by value."""
 
 
+class _Test(NamedTuple):
+    """A choice by the value of one key."""
+
+    key: str
+    literal: int
+    """The literal of the values for which the test holds."""
+    values: tuple[int, ...]
+    """The literal of each of them."""
+    holds_without: bool
+    """The test holds where the key is absent."""
+    then: tuple[Step, ...]
+    other: tuple[Step, ...]
+
+
 class ClauseReader:
     """Reads schemas and choices as clauses, and remembers them."""
 
-    def __init__(self, tables: PlaceTables, overlaps: OverlappingBranches) -> None:
-        self.tables = tables
+    def __init__(self, overlaps: OverlappingBranches) -> None:
         self.overlaps = overlaps
+        self.tables = overlaps.tables
+        self.branches = overlaps.reader
         self._left = 0
         self._literals: dict[int, Clauses | None] = {}
         self._choices: dict[tuple[tuple[Step, ...], ...], Clauses | None] = {}
+
+    def divide(self, facts: FactConjunction) -> Choice | None:
+        """Take the longest chain of tests on one key out of the choices; return it as one choice between the
+        cases of the key's value, or None where no key has a chain. Cost: the choices and their values."""
+        tests: dict[str, dict[int, _Test]] = {}
+        for at, choice in enumerate(facts.choices):
+            test = self._test(choice)
+            if test is not None:
+                tests.setdefault(test.key, {})[at] = test
+        key = max(tests, key=lambda key: len(tests[key]), default=None)
+        if key is None or len(tests[key]) < _TESTS_OF_A_CHAIN:
+            return None
+        chain = tests[key]
+        facts.choices = [choice for at, choice in enumerate(facts.choices) if at not in chain]
+        return self._cases(key, list(chain.values()))
+
+    def _cases(self, key: str, chain: list[_Test]) -> Choice:
+        constants = self.tables.constants
+        holding: dict[int, list[int]] = {}
+        for at, test in enumerate(chain):
+            for value in dict.fromkeys(test.values):
+                holding.setdefault(value, []).append(at)
+        groups: dict[tuple[int, ...], list[int]] = {(): []}
+        for value, tests in holding.items():
+            groups.setdefault(tuple(tests), []).append(value)
+        with_other = [at for at, test in enumerate(chain) if test.other]
+        cases: Choice = []
+        for held, values in groups.items():
+            if not held:
+                lies = tuple(dict.fromkeys(self.tables.negate(test.literal) for test in chain))
+            elif len(held) == 1 and set(values) == set(chain[held[0]].values):
+                lies = (chain[held[0]].literal,)
+            else:
+                lies = (constants.among(frozenset(values)),)
+            steps: list[Step] = [Obligate((AtKey(key, lies),))]
+            for at in held:
+                steps.extend(chain[at].then)
+            for at in with_other:
+                if at not in held:
+                    steps.extend(chain[at].other)
+            cases.append(tuple(steps))
+        without = [step for test in chain for step in (test.then if test.holds_without else test.other)]
+        cases.append((absent(key), *without))
+        return cases
 
     def convert(self, facts: FactConjunction) -> bool:
         """Turn the choices of an object that can be into obligations, if they would multiply.
@@ -85,53 +141,54 @@ class ClauseReader:
         if literal not in self._literals:
             self._left = _SCHEMAS_READ
             found = self._read(literal, _NESTED_COMBINATIONS)
-            self._literals[literal] = found if found is not None and self._fits(found) else None
+            self._literals[literal] = found if found is not None and self.branches.fits(found) else None
         return self._literals[literal]
-
-    def either(self, parts: Sequence[Clauses | None]) -> Clauses | None:
-        """Return the clauses of a disjunction; None where they are too many."""
-        if any(part is None for part in parts):
-            return None
-        known = [part for part in parts if part is not None]
-        if prod(map(len, known)) > 4 * _CLAUSES:
-            return None
-        found: dict[Obligation, None] = {}
-        for combination in product(*known):
-            clause = tuple(dict.fromkeys(one for part in combination for one in part))
-            if not _sure(clause):
-                found[clause] = None
-        short = [clause for clause in found if not any(other < set(clause) for other in map(set, found))]
-        return short if max(map(len, short), default=0) <= _CLAUSE_SIZE and len(short) <= _CLAUSES else None
 
     # Inside
 
+    def _test(self, choice: Choice) -> _Test | None:
+        """Return a choice as a test of one key by constants, if it is one."""
+        test = _tested(choice)
+        if test is None:
+            return None
+        match self.of(test):
+            case [(AtKey(key, (value,)),)]:
+                holds_without = False
+            case [(Without(key), AtKey(_, (value,)))]:
+                holds_without = True
+            case _:
+                return None
+        of_key = self.tables.about(value)
+        if value & 1 or not of_key.only_values or of_key.schema.enum is None:
+            return None
+        values = [self.tables.constants.value(one, of_key.schema.pointer) for one in of_key.schema.enum]
+        return _Test(key, value, tuple(values), holds_without, choice[0][1:], choice[1][1:])
+
     def _choice(self, choice: Choice) -> Clauses | None:
-        if len(choice) > _CLAUSE_SIZE:
+        if len(choice) > CLAUSE_SIZE:
             return None
         key = tuple(choice)
         if key not in self._choices:
             found = self._read_choice(choice)
-            self._choices[key] = found if found is not None and self._fits(found) else None
+            self._choices[key] = found if found is not None and self.branches.fits(found) else None
         return self._choices[key]
 
     def _read_choice(self, choice: Choice) -> Clauses | None:
-        first, second = choice[0], choice[-1]
-        if len(choice) == 2 and isinstance(first[0], Hold) and isinstance(second[0], Hold):
-            test, denied = first[0].literal, second[0].literal
-            if test == denied ^ 1:
-                # if, then, else: two implications.
-                return self._all(
-                    (
-                        self.either([self.of(denied), self._steps(first[1:])]),
-                        self.either([self.of(test), self._steps(second[1:])]),
-                    )
+        test = _tested(choice)
+        if test is not None:
+            # if, then, else: two implications.
+            return self._all(
+                (
+                    self.branches.either([self.of(test ^ 1), self._steps(choice[0][1:])]),
+                    self.branches.either([self.of(test), self._steps(choice[1][1:])]),
                 )
+            )
         found: list[Clauses | None] = []
         for branch in choice:
             found.append(self._steps(branch))
             if found[-1] is None:
                 return None
-        return self.either(found)
+        return self.branches.either(found)
 
     def _steps(self, steps: Iterable[Step]) -> Clauses | None:
         found: list[Clauses | None] = []
@@ -139,10 +196,6 @@ class ClauseReader:
             match step:
                 case Hold(literal):
                     found.append(self.of(literal))
-                case Require(key):
-                    found.append([(AtKey(key, ()),)])
-                case Forbid(key):
-                    found.append([(Without(key),)])
                 case Obligate(alternatives):
                     found.append([alternatives])
                 case _:
@@ -155,24 +208,14 @@ class ClauseReader:
             if part is None:
                 return None
             found.update(dict.fromkeys(part))
-        return list(found) if len(found) <= _CLAUSES else None
-
-    def _fits(self, clauses: Clauses) -> bool:
-        """Return whether no clause asks for an object or array: its keys would have a place in the order."""
-        return not any(
-            literal >= 0 and not literal & 1 and self.tables.mask(literal) & (OBJECT | ARRAY)
-            for clause in clauses
-            for one in clause
-            if isinstance(one, AtKey)
-            for literal in one.literals
-        )
+        return list(found) if len(found) <= CLAUSES else None
 
     def _read(self, literal: int, depth: int) -> Clauses | None:
         if literal < 0:
             return [] if literal == ALWAYS else [()]
         info = self.tables.infos[literal >> 1]
         found = self._schema(info, depth)
-        return self._denied(found) if literal & 1 and found is not None else found
+        return self.branches.denied(found) if literal & 1 and found is not None else found
 
     def _schema(self, info: Info, depth: int) -> Clauses | None:
         """Return the clauses of a schema; recursion ends at `_NESTED_COMBINATIONS`."""
@@ -182,19 +225,12 @@ class ClauseReader:
             return [()]
         schema = info.schema
         self._left -= 1
-        if (
-            not depth
-            or self._left < 0
-            or schema.enum is not None
-            or schema.pattern_properties
-            or schema.additional is not None
-            or schema.property_names is not None
-            or schema.dependent_schemas
-            or schema.unevaluated_properties is not None
-            or len(schema.properties) + len(schema.required) > _CLAUSES
-        ):
+        if not depth or self._left < 0:
             return None
-        parts: list[Clauses | None] = [self._members(schema)]
+        own, is_all = self.branches.own(schema)
+        if not is_all or len(own) > CLAUSES or len(schema.any_of) > CLAUSE_SIZE:
+            return None
+        parts: list[Clauses | None] = [own]
 
         def of(part: Schema, negated: bool = False) -> Clauses | None:
             return self._read(self.tables.literal(part, negated), depth - 1)
@@ -206,79 +242,30 @@ class ClauseReader:
             if schema.not_ is not None:
                 parts.append(of(schema.not_, True))
             if schema.any_of:
-                parts.append(self.either([of(part) for part in schema.any_of[: _CLAUSES + 1]]))
+                parts.append(self.branches.either([of(part) for part in schema.any_of]))
             if schema.one_of:
                 if not self._exclude_each_other(schema):
                     return None
-                parts.append(self.either([of(part) for part in schema.one_of]))
+                parts.append(self.branches.either([of(part) for part in schema.one_of]))
             if schema.if_ is not None:
                 for branch, negated in ((schema.then, True), (schema.else_, False)):
                     if branch is not None:
-                        parts.append(self.either([of(schema.if_, negated), of(branch)]))
+                        parts.append(self.branches.either([of(schema.if_, negated), of(branch)]))
         return self._all(parts)
 
     def _exclude_each_other(self, schema: Schema) -> bool:
         """Return whether no two branches of a `oneOf` hold at once: then it says the same as `anyOf`."""
         literals = [self.tables.literal(part) for part in schema.one_of]
-        return len(literals) <= _CLAUSES and not any(self.overlaps.of(literals, OBJECT, schema))
-
-    def _members(self, schema: Schema) -> Clauses:
-        found: Clauses = []
-        for key in dict.fromkeys((*schema.required, *schema.properties)):
-            child = schema.properties.get(key)
-            literal = ALWAYS if child is None else self.tables.literal(child)
-            here = AtKey(key, () if literal == ALWAYS else (literal,))
-            if key in schema.required:
-                found.append(() if literal == NEVER else (here,))
-            elif literal == NEVER:
-                found.append((Without(key),))
-            elif literal != ALWAYS:
-                found.append((Without(key), here))
-        for key, others in schema.dependent_required.items():
-            found.extend((Without(key), AtKey(other, ())) for other in others if other != key)
-        if schema.min_properties:
-            found.append((AtLeast(schema.min_properties),))
-        if schema.max_properties is not None:
-            found.append((AtMost(schema.max_properties),))
-        return found
-
-    def _denied(self, clauses: Clauses) -> Clauses | None:
-        """Return the clauses of the negation: some clause has none of its alternatives."""
-        if not all(clauses):
-            return []
-        return self.either([self._none(clause) for clause in clauses])
-
-    def _none(self, clause: Obligation) -> Clauses | None:
-        present = {one.key for one in clause if isinstance(one, Without)}
-        found: Clauses = []
-        for one in clause:
-            match one:
-                case Without(key):
-                    if not any(isinstance(other, AtKey) and other.key == key for other in clause):
-                        found.append((AtKey(key, ()),))
-                case AtKey(key, literals):
-                    left: list[Alternative] = [] if key in present else [Without(key)]
-                    left.extend(AtKey(key, (self.tables.negate(literal),)) for literal in literals)
-                    found.append(tuple(left))
-                case AtLeast(count):
-                    found.append((AtMost(count - 1),))
-                case AtMost(count):
-                    found.append((AtLeast(count + 1),))
-                case _:
-                    return None
-        return found
+        return len(literals) <= CLAUSES and not any(self.overlaps.of(literals, OBJECT, schema))
 
 
-def _sure(clause: Obligation) -> bool:
-    """Return whether a clause holds for every object."""
-    left_out = {one.key for one in clause if isinstance(one, Without)}
-    values: set[tuple[str, int]] = set()
-    for one in clause:
-        if isinstance(one, AtKey) and one.key in left_out and len(one.literals) < 2:
-            if not one.literals or (one.key, one.literals[0] ^ 1) in values:
-                return True
-            values.add((one.key, one.literals[0]))
-    return False
+def _tested(choice: Choice) -> int | None:
+    """Return the literal that the first of two branches holds and the second denies, or None."""
+    if len(choice) == 2 and choice[0] and choice[1]:
+        first, second = choice[0][0], choice[1][0]
+        if isinstance(first, Hold) and isinstance(second, Hold) and first.literal == second.literal ^ 1:
+            return first.literal
+    return None
 
 
 def _valued(clauses: Clauses) -> set[str]:

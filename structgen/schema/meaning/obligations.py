@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Iterable, Mapping
+from collections.abc import Hashable, Iterable, Mapping, Sequence
 
 from structgen.schema.meaning.facts import FactConjunction, Rank
 from structgen.schema.meaning.place import NEVER, STRING, PlaceTables
@@ -62,7 +62,7 @@ class Obligations:
         found.extend(values.get(index, ()))
         return found
 
-    def simplify_object(self, facts: FactConjunction) -> bool:
+    def simplify(self, facts: FactConjunction) -> bool:
         """Settle the obligations that known facts decide; return False on a contradiction."""
         again = True
         while again:
@@ -70,99 +70,40 @@ class Obligations:
             left: list[Obligation] = []
             known = Known(self, facts)
             for obligation in facts.obligations:
-                kept: list[Alternative] = []
-                held = False
-                for alternative in obligation:
-                    truth = known.truth(alternative)
-                    if truth:
-                        held = True
-                        break
-                    if truth is None:
-                        kept.append(known.reduced(alternative))
-                if held:
-                    again = True
-                    continue
-                if not kept:
+                open_ = known.open_ways(obligation)
+                if open_ == ():
                     return False
-                if self._unit(facts, kept):
-                    again = True
+                if open_ is not None and not self.take(facts, open_):
+                    left.append(open_)
+                    continue
+                again = True
+                if open_ is not None:
                     known = Known(self, facts)
-                else:
-                    left.append(tuple(kept))
             facts.obligations = left
         if facts.hi is not None and max(facts.lo, len(facts.required)) > facts.hi:
             return False
         known = Known(self, facts)
         return not any(map(known.impossible, facts.required))
 
-    def simplify_array(self, facts: FactConjunction) -> bool:
-        again = True
-        while again:
-            again = False
-            left: list[Obligation] = []
-            for obligation in facts.obligations:
-                kept: list[Alternative] = []
-                held = False
-                for alternative in obligation:
-                    match alternative:
-                        case AtIndex(index, literals) | FromIndex(index, literals):
-                            if facts.hi is not None and facts.hi <= index:
-                                continue
-                            if isinstance(alternative, AtIndex):
-                                said = self.item_literals(facts.facets, facts.values, index)
-                                if self.tables.clash((*said, *literals)):
-                                    continue
-                                held = facts.lo > index and all(
-                                    literal in said or self.tables.clash((*said, self.tables.negate(literal)))
-                                    for literal in literals
-                                )
-                        case AtLeast(count):
-                            if facts.hi is not None and facts.hi < count:
-                                continue
-                            held = facts.lo >= count
-                        case AtMost(count):
-                            if facts.lo > count:
-                                continue
-                            held = facts.hi is not None and facts.hi <= count
-                        case RepeatedItem():
-                            if facts.unique or (facts.hi is not None and facts.hi < 2):
-                                continue
-                    if held:
-                        break
-                    kept.append(alternative)
-                if held:
-                    again = True
-                    continue
-                if not kept:
-                    return False
-                if self._unit(facts, kept):
-                    again = True
-                else:
-                    left.append(tuple(kept))
-            facts.obligations = left
-        return facts.hi is None or facts.lo <= facts.hi
-
-    def _unit(self, facts: FactConjunction, kept: list[Alternative]) -> bool:
+    def take(self, facts: FactConjunction, obligation: Obligation) -> bool:
         """Turn an obligation into a plain fact where it is one; return whether it was."""
-        match kept:
-            case [Without(key)]:
+        match obligation:
+            case (Without(key),):
                 facts.add_value(key, (NEVER,))
-            case [AtKey(key, literals)]:
+            case (AtKey(key, literals),):
                 facts.required[key] = None
                 facts.add_value(key, map(self._denied_by_value, literals))
-            case [AtLeast(count)]:
+            case (AtLeast(count),):
                 facts.bound(count, None)
-            case [AtMost(count)]:
+            case (AtMost(count),):
                 facts.bound(0, count)
-            case [Without(key), AtKey(other, literals)] | [AtKey(other, literals), Without(key)] if (
+            case (Without(key), AtKey(other, literals)) | (AtKey(other, literals), Without(key)) if (
                 key == other
             ):
                 facts.add_value(key, map(self._denied_by_value, literals))
-            case [AtIndex(index, literals)]:
+            case (AtIndex(index, literals),):
                 facts.bound(index + 1, None)
                 facts.add_value(index, map(self._denied_by_value, literals))
-            case [FromIndex(_, literals)] if len(literals) == 1:
-                return False
             case _:
                 return False
         return True
@@ -173,7 +114,7 @@ class Obligations:
 
 
 class Known:
-    """The truth of alternatives under the present facts of a conjunction about an object."""
+    """The truth of alternatives under the present facts of a conjunction."""
 
     __slots__ = ("_denied", "_facets", "_facts", "_obligations", "_said")
 
@@ -184,9 +125,22 @@ class Known:
         self._denied: dict[str, tuple[set[Hashable], tuple[int, ...]]] = {}
         """Of a key the values that it may not have, and the other literals that its value meets."""
 
+    def open_ways(self, obligation: Obligation) -> Obligation | None:
+        """Return the alternatives of an obligation that may still hold, without what they need not ask; None
+        where one surely holds."""
+        left: list[Alternative] = []
+        for alternative in obligation:
+            truth = self.truth(alternative)
+            if truth:
+                return None
+            if truth is None:
+                left.append(self._reduced(alternative))
+        return tuple(left)
+
     def truth(self, alternative: Alternative) -> bool | None:
         """Return whether an alternative surely holds, or surely does not; None where neither shows."""
-        facts = self._facts
+        facts, scalars = self._facts, self._obligations.scalars
+        least = max(facts.lo, len(facts.required))
         match alternative:
             case Without(key):
                 if key in facts.required:
@@ -195,26 +149,37 @@ class Known:
             case AtKey(key, literals):
                 if NEVER in facts.values.get(key, ()):
                     return False
-                said, scalars = self._asked(key), self._obligations.scalars
-                if scalars.contradictory((*said, *literals)):
+                return self._meets(self._asked(key), literals, key in facts.required)
+            case AtIndex(index, literals):
+                if facts.hi is not None and facts.hi <= index:
                     return False
-                held = key in facts.required and all(scalars.surely(said, literal) for literal in literals)
-                return True if held else None
+                said = self._obligations.item_literals(facts.facets, facts.values, index)
+                return self._meets(said, literals, facts.lo > index)
+            case FromIndex(index):
+                return False if facts.hi is not None and facts.hi <= index else None
             case AtLeast(count):
                 if facts.hi is not None and facts.hi < count:
                     return False
-                return True if max(facts.lo, len(facts.required)) >= count else None
+                return True if least >= count else None
             case AtMost(count):
-                if max(facts.lo, len(facts.required)) > count:
+                if least > count:
                     return False
                 return True if facts.hi is not None and facts.hi <= count else None
+            case RepeatedItem():
+                return False if facts.unique or (facts.hi is not None and facts.hi < 2) else None
             case BadKey(literal):
-                scalars = self._obligations.scalars
                 formula = scalars.literal(literal, STRING)
                 return True if any(not scalars.string_meets(formula, key) for key in facts.required) else None
         return None
 
-    def reduced(self, alternative: Alternative) -> Alternative:
+    def _meets(self, said: Sequence[int], literals: Sequence[int], is_there: bool) -> bool | None:
+        """Return whether a value of which something is said surely meets literals, or surely does not."""
+        scalars = self._obligations.scalars
+        if scalars.contradictory((*said, *literals)):
+            return False
+        return True if is_there and all(scalars.surely(said, literal) for literal in literals) else None
+
+    def _reduced(self, alternative: Alternative) -> Alternative:
         """Return an alternative without the literals that every value under its key meets."""
         if not isinstance(alternative, AtKey) or not alternative.literals:
             return alternative

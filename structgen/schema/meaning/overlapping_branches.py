@@ -8,26 +8,21 @@ n conjunctions, or 2 n, and not n times n - 1 denials.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Hashable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Hashable, Iterable, Iterator, Mapping, Sequence
 from typing import NamedTuple
 
 from structgen.errors import LimitError
 from structgen.limits import Limits
 from structgen.schema.meaning import simple_patterns
-from structgen.schema.meaning.branch_facts import BranchFacts, BranchReader
+from structgen.schema.meaning.branch_facts import BranchFacts, BranchReader, without_facts
 from structgen.schema.meaning.formulas import neighbours
-from structgen.schema.meaning.place import EVERY, NEVER, NUMBER, OBJECT, STRING, PlaceTables
-from structgen.schema.meaning.scalars import Scalars
+from structgen.schema.meaning.place import EVERY, NEVER, NUMBER, OBJECT, STRING
 from structgen.schema.reading.model import Schema
 
 _PAIRS_PER_ALTERNATIVE = 5
 """So many pairs are compared for each of `limits.alternatives`: it costs less than a conjunction."""
 _PAIRS_PER_BRANCH = 4
 """So many comparisons for each branch are made before a key is looked for that saves the rest of them."""
-
-
-_SEARCHED_PROPERTIES = 16
-"""Schemas with more properties than this are not searched for constants that contradict known facts."""
 
 
 class BranchCase(NamedTuple):
@@ -45,24 +40,23 @@ class BranchCase(NamedTuple):
 class OverlappingBranches:
     """Cheap proofs that two schemas exclude each other; where none is found they may."""
 
-    def __init__(self, tables: PlaceTables, scalars: Scalars, limits: Limits) -> None:
-        self.tables = tables
-        self.scalars = scalars
+    def __init__(self, reader: BranchReader, limits: Limits) -> None:
+        self.reader = reader
+        self.tables = reader.tables
+        self.scalars = reader.obligations.scalars
         self.limits = limits
-        self.reader = BranchReader(tables)
-        self.conjuncts = self.reader.conjuncts
+        self.conjuncts = reader.conjuncts
         self._cases: dict[tuple[object, ...], list[BranchCase]] = {}
-        self._overlaps: dict[tuple[int, ...], list[list[int]]] = {}
-        self._pins: dict[int, Mapping[str, int]] = {}
+        self._overlaps: dict[tuple[int, ...], list[tuple[int, ...]]] = {}
 
-    def of(self, literals: list[int], kind: int, schema: Schema) -> list[list[int]]:
+    def of(self, literals: list[int], kind: int, schema: Schema) -> list[tuple[int, ...]]:
         """Return for each branch the others that it may overlap with; remembered, and not to be changed."""
         key = (kind, *literals)
         found = self._overlaps.get(key)
         if found is None:
             facts = [self._facts(literal, kind, frozenset(), frozenset()) for literal in literals]
-            comparing = _Comparing(self, literals, facts, schema)
-            found = self._overlaps[key] = _lists(len(literals), comparing.all_overlapping())
+            overlaps = _Comparing(self, literals, facts, schema).all_overlapping()
+            found = self._overlaps[key] = _rows(range(len(literals)), overlaps)
         return found
 
     def cases(
@@ -101,7 +95,7 @@ class OverlappingBranches:
             for at in firsts:
                 known[at] = facts[at]
             comparing = _Comparing(self, literals, known, schema)
-            few = len(firsts) < 2 * _PAIRS_PER_BRANCH or comparing.index_key(None) is not None
+            few = len(firsts) < 2 * _PAIRS_PER_BRANCH or comparing.sure_key(None) is not None
             overlaps = comparing.overlapping(None, _PAIRS_PER_BRANCH * len(firsts)) if few else None
             key = comparing.optional_key() if overlaps is None or overlaps else None
             if key is not None:
@@ -110,13 +104,14 @@ class OverlappingBranches:
                 told = there.overlapping(key, _PAIRS_PER_ALTERNATIVE * self.limits.alternatives)
                 pairs = len(firsts) * (len(firsts) - 1) // 2 if overlaps is None else len(overlaps)
                 if told is not None and 2 * len(told) < pairs:
-                    for at, others in _rows(sorted(there.facts), told):
+                    active = sorted(there.facts)
+                    for at, others in zip(active, _rows(active, told), strict=True):
                         yield BranchCase(at, key, absent, others)
                     absent = (*absent, key)
                     continue
             if overlaps is None:
                 overlaps = comparing.all_overlapping()
-            for at, others in _rows(lone, overlaps):
+            for at, others in zip(lone, _rows(lone, overlaps), strict=True):
                 yield BranchCase(at, None, absent, others)
             return
 
@@ -124,23 +119,9 @@ class OverlappingBranches:
         self, literal: int, kind: int, absent: frozenset[str], required: frozenset[str]
     ) -> BranchFacts | None:
         if kind != OBJECT:
-            return BranchFacts(frozenset(), {}, {}, (), literal)
-        found = self.reader.of(literal, absent)
+            return without_facts(literal)
+        found = self.reader.facts(literal, absent)
         return found._replace(required=found.required | required) if found and required else found
-
-    def pinned(self, literal: int) -> Mapping[str, int]:
-        """Return the keys to which a schema's own `properties` give one of finitely many values, with the
-        literals that do."""
-        found = self._pins.get(literal)
-        if found is None:
-            found = {}
-            info = self.tables.infos[literal >> 1]
-            if info.types & OBJECT and len(info.schema.properties) <= _SEARCHED_PROPERTIES:
-                for key, child in info.schema.properties.items():
-                    if self.tables.info(child).values is not None:
-                        found[key] = self.tables.literal(child)
-            self._pins[literal] = found
-        return found
 
 
 class _Comparing:
@@ -160,17 +141,25 @@ class _Comparing:
 
     def optional_key(self) -> str | None:
         """Return the key that divides the branches into most groups and may be absent, or None."""
+        everywhere = frozenset.intersection(*(facts.required for facts in self.facts.values()))
+        return self._dividing(
+            lambda facts: [key for key in (*facts.asked, *facts.finite) if key not in everywhere]
+        )
+
+    def sure_key(self, present: str | None) -> str | None:
+        """Return the key that surely is there and divides the branches into most groups, or None."""
+        given = () if present is None else (present,)
+        return self._dividing(lambda facts: (*facts.required, *given))
+
+    def _dividing(self, keys: Callable[[BranchFacts], Iterable[str]]) -> str | None:
         tally: dict[str, set[Hashable]] = {}
         for facts in self.facts.values():
-            for key in facts.asked.keys() | facts.finite.keys():
-                says = facts.finite.get(key) or tuple(map(self.tables.twin, facts.asked[key]))
-                tally.setdefault(key, set()).add(says)
-        may_be_absent = {
-            key: len(says)
-            for key, says in tally.items()
-            if len(says) > 1 and not all(key in facts.required for facts in self.facts.values())
-        }
-        return max(may_be_absent, key=may_be_absent.__getitem__, default=None)
+            for key in keys(facts):
+                says = facts.finite.get(key) or tuple(map(self.tables.twin, facts.asked.get(key, ())))
+                if says:
+                    tally.setdefault(key, set()).add(says)
+        best = max(tally, key=lambda key: len(tally[key]), default=None)
+        return None if best is None or len(tally[best]) < 2 else best
 
     def overlapping(self, present: str | None, most: int) -> set[tuple[int, int]] | None:
         """Return the pairs of branches that may overlap, where the key `present` is there; None where more
@@ -195,21 +184,9 @@ class _Comparing:
             )
         return found
 
-    def index_key(self, present: str | None) -> str | None:
-        """Return the key that surely is there and divides the branches into most groups, or None."""
-        tally: dict[str, set[Hashable]] = {}
-        for facts in self.facts.values():
-            for key in facts.required if present is None else (*facts.required, present):
-                if key in facts.finite:
-                    tally.setdefault(key, set()).add(facts.finite[key])
-                elif key in facts.asked:
-                    tally.setdefault(key, set()).add(facts.asked[key])
-        best = max(tally, key=lambda key: len(tally[key]), default=None)
-        return None if best is None or len(tally[best]) < 2 else best
-
     def _candidates(self, present: str | None) -> Iterable[tuple[int, int]]:
         """Return the pairs that the values of one key do not tell apart, by an index over it."""
-        best = self.index_key(present)
+        best = self.sure_key(present)
         order = sorted(self.facts)
         if best is None:
             return ((a, b) for at, a in enumerate(order) for b in order[at + 1 :])
@@ -291,19 +268,10 @@ def _pair(a: int, b: int) -> tuple[int, int]:
     return (a, b) if a < b else (b, a)
 
 
-def _lists(size: int, pairs: Iterable[tuple[int, int]]) -> list[list[int]]:
-    found: list[list[int]] = [[] for _ in range(size)]
-    for a, b in sorted(pairs):
-        found[a].append(b)
-        found[b].append(a)
-    return [sorted(row) for row in found]
-
-
-def _rows(active: Sequence[int], pairs: Iterable[tuple[int, int]]) -> Iterator[tuple[int, tuple[int, ...]]]:
-    """Yield active branches, each with all that it overlaps with."""
+def _rows(active: Sequence[int], pairs: Iterable[tuple[int, int]]) -> list[tuple[int, ...]]:
+    """Return for each active branch all that it overlaps with."""
     rows: dict[int, list[int]] = {}
-    for a, b in sorted(pairs):
+    for a, b in pairs:
         rows.setdefault(a, []).append(b)
         rows.setdefault(b, []).append(a)
-    for at in active:
-        yield at, tuple(sorted(rows.get(at, ())))
+    return [tuple(sorted(rows.get(at, ()))) for at in active]

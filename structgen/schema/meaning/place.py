@@ -9,14 +9,14 @@ true are dropped.
 from __future__ import annotations
 
 from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import fields
+from dataclasses import InitVar, dataclass, field, fields
 from decimal import Decimal
 from functools import reduce
-from operator import or_
+from itertools import compress
+from operator import attrgetter, or_
 from typing import TypeAlias, cast
 from weakref import proxy
 
-from structgen.errors import SchemaError
 from structgen.json_text.exact_json import Json
 from structgen.limits import Limits
 from structgen.schema.meaning import simple_patterns
@@ -48,6 +48,7 @@ _OWN_KEYS = {str, int, Decimal}
 """Types of values that are their own keys of equality."""
 _STRINGS = frozenset({"string"})
 _ALL_TYPES = frozenset(TYPE_BITS)
+_KEPT = [one.name for one in fields(Schema) if one.name not in ("id", "pointer", "by_value")]
 _SYNTHETIC = 1 << 40
 """Ids of schemas made here start here, far above the ids of a document."""
 
@@ -65,152 +66,118 @@ def type_bit(value: Json) -> int:
     return ARRAY if isinstance(value, list) else NUMBER
 
 
+class _Keywords:
+    """Some fields of schemas: their values, and whether any is there."""
+
+    def __init__(self, names: str) -> None:
+        self.of = attrgetter(*names.split())
+        self._absent = self.of(Schema(id=-1, pointer=""))
+
+    def are_in(self, schema: Schema) -> bool:
+        return bool(self.of(schema) != self._absent)
+
+
+_OF_STRINGS = _Keywords("pattern format min_length max_length")
+_OF_NUMBERS = _Keywords("minimum maximum exclusive_minimum exclusive_maximum multiple_of")
+_OF_OBJECTS = _Keywords(
+    "properties required additional pattern_properties property_names min_properties max_properties"
+    " dependent_required dependent_schemas"
+)
+_OF_ARRAYS = _Keywords("items prefix min_items max_items unique_items contains")
+_COMBINATORS = _Keywords("ref all_of one_of not_")
+
+
+@dataclass(slots=True, eq=False)
 class Info:
     """A summary of a schema for the network; made once for each schema."""
 
-    __slots__ = (
-        "arrays",
-        "combined",
-        "demand",
-        "mask",
-        "numbers",
-        "objects",
-        "only_values",
-        "opened",
-        "place",
-        "refused",
-        "schema",
-        "strings",
-        "tower",
-        "twin",
-        "types",
-        "union",
-        "values",
-        "verdict",
-    )
+    schema: Schema
+    digests: InitVar[Digests]
+    values: frozenset[Hashable] | None = None
+    """A finite set (as keys of equality) that holds all values of the schema, if one is known."""
+    types: int = EVERY
+    """Types that the schema's own `type`, `enum` and `const` leave open; given with `values`."""
+    mask: int = -1
+    """The same with references and combinators read (`PlaceTables.mask`); -1: not worked out yet."""
+    verdict: bool | None = field(init=False)
+    integers: bool = field(init=False)
+    """Of numbers only integers are left open by `type`."""
+    strings: bool = field(init=False)
+    numbers: bool = field(init=False)
+    objects: bool = field(init=False)
+    arrays: bool = field(init=False)
+    """Keywords for such values stand here."""
+    combined: bool = field(init=False)
+    """References and combinators stand here."""
+    union: bool = field(init=False)
+    """`anyOf` is the only keyword."""
+    only_values: bool = field(init=False)
+    """`enum` or `const` is the only keyword, but for a `type` that all values have."""
+    opened: tuple[Schema, ...] | None = field(init=False, default=None)
+    """The members of an `allOf` that stands alone."""
+    refused: Schema | None = field(init=False, default=None)
+    """The operand of a `not` that stands alone."""
+    tower: tuple[Info, bool] | None = field(init=False, default=None)
+    """The end of a tower of `not` that begins here, and whether an odd number of them leads there."""
+    twin: int | None = field(init=False, default=None)
+    """The positive literal of the first schema that says the same (`PlaceTables.twin`), once asked."""
+    demand: int = field(init=False, default=-2)
 
-    def __init__(
-        self,
-        schema: Schema,
-        digests: Digests,
-        values: frozenset[Hashable] | None = None,
-        value_types: int = EVERY,
-    ) -> None:
-        """`values`: the keys of equality of `schema.enum`, where they are known, with the bits of their
-        types."""
-        self.schema = schema
-        self.tower: tuple[Info, bool] | None = None
-        """The end of a tower of `not` that begins here, and whether an odd number of them leads there."""
-        self.twin: int | None = None
-        """The positive literal of the first schema that says the same (`PlaceTables.twin`), once asked."""
+    def __post_init__(self, digests: Digests) -> None:
+        schema = self.schema
         self.verdict = schema.verdict
-        types = EVERY
-        if schema.types is not None:
-            types = 0
-            for name in schema.types:
-                types |= TYPE_BITS[name]
-        self.values: frozenset[Hashable] | None = None
-        """A finite set (as keys of equality) that holds all values of the schema, if one is known."""
-        if values is not None and schema.enum is not None:
-            types &= value_types
-            self.values = values
-        elif schema.enum is not None:
-            examples = dict(zip(map(type, schema.enum), schema.enum, strict=True))
-            types &= reduce(or_, map(type_bit, examples.values()), 0)
-            if examples.keys() <= _OWN_KEYS:  # a call for each of a million would take seconds
-                self.values = frozenset(cast("tuple[Hashable, ...]", schema.enum))
-            else:
-                self.values = frozenset([canonical(value, digests) for value in schema.enum])
-        self.types = types
-        """Types that the schema's own `type`, `enum` and `const` leave open."""
-        self.mask = -1
-        """The same with references and combinators read (`PlaceTables.mask`); -1: not worked out yet."""
+        self.integers = (
+            schema.types is not None and "integer" in schema.types and "number" not in schema.types
+        )
+        self.strings = _OF_STRINGS.are_in(schema)
+        self.numbers = self.integers or _OF_NUMBERS.are_in(schema)
+        self.objects = _OF_OBJECTS.are_in(schema) or _restricts(schema.unevaluated_properties)
+        self.arrays = _OF_ARRAYS.are_in(schema) or _restricts(schema.unevaluated_items)
         conditional = schema.if_ is not None and (schema.then is not None or schema.else_ is not None)
-        self.combined = bool(
-            schema.ref is not None
-            or schema.all_of
-            or schema.any_of
-            or schema.one_of
-            or schema.not_ is not None
-            or conditional
-        )
-        self.strings = bool(
-            schema.pattern is not None
-            or schema.format is not None
-            or schema.min_length
-            or schema.max_length is not None
-        )
-        self.numbers = bool(
-            schema.minimum is not None
-            or schema.maximum is not None
-            or schema.exclusive_minimum is not None
-            or schema.exclusive_maximum is not None
-            or schema.multiple_of is not None
-            or (schema.types is not None and "integer" in schema.types and "number" not in schema.types)
-        )
-        self.objects = bool(
-            schema.properties
-            or schema.required
-            or schema.additional is not None
-            or schema.pattern_properties
-            or schema.min_properties
-            or schema.max_properties is not None
-            or schema.dependent_required
-            or schema.dependent_schemas
-            or schema.property_names is not None
-            or _restricts(schema.unevaluated_properties)
-        )
-        self.arrays = bool(
-            schema.items is not None
-            or schema.prefix
-            or schema.min_items
-            or schema.max_items is not None
-            or schema.unique_items
-            or schema.contains is not None
-            or _restricts(schema.unevaluated_items)
-        )
+        combined = conditional or _COMBINATORS.are_in(schema)
+        self.combined = combined or bool(schema.any_of)
         own = self.strings or self.numbers or self.objects or self.arrays
-        self.union = bool(
-            schema.any_of
-            and types == EVERY
-            and self.values is None
-            and not (own or schema.all_of or schema.one_of)
-            and schema.ref is None
-            and schema.not_ is None
-            and not conditional
-        )
-        """`anyOf` is the only keyword."""
+        self._read_values(digests)
+        free = self.types == EVERY and schema.enum is None and not own
+        self.union = free and not combined and bool(schema.any_of)
         self.only_values = (
             self.values is not None
             and not (self.combined or own)
             and (schema.types is None or all(map(self._has_type, self.values)))
         )
-        """`enum` or `const` is the only keyword, but for a `type` that all values have."""
         if self.strings and self.values is None and schema.types == _STRINGS and schema.pattern is not None:
             # ^(cat|dog)$ says as much as an enum, and tells branches apart as well.
             self.values = simple_patterns.words(schema.pattern)
-        self.opened: tuple[Schema, ...] | None = None
-        """The members of an `allOf` that stands alone."""
-        self.refused: Schema | None = None
-        """The operand of a `not` that stands alone."""
-        self.demand = -2
-        self.place = -1
-        if self.combined and types == EVERY and self.verdict is None and schema.enum is None:
-            branching = schema.any_of or schema.one_of or conditional
-            if not own and not branching:
-                if schema.not_ is None:
-                    # In the text's order: `$ref` beside `allOf` comes where the schema has it.
-                    parts = list(schema.all_of)
-                    if schema.ref is not None:
-                        first = schema.applicators[:1] == ("$ref",)
-                        parts.insert(0 if first else len(parts), schema.ref)
-                    self.opened = tuple(parts)
-                elif schema.ref is None and not schema.all_of:
-                    self.refused = schema.not_
-        if self.verdict is None and types == EVERY and not self.combined and schema.enum is None and not own:
-            self.verdict = True
-        elif self.verdict is None and types == 0:
+        if self.verdict is not None:
+            return
+        if not self.types:
             self.verdict = False
+        elif free and not self.combined:
+            self.verdict = True
+        elif free and not (schema.any_of or schema.one_of or conditional):
+            if schema.not_ is None:
+                # In the text's order: `$ref` beside `allOf` comes where the schema has it.
+                parts = list(schema.all_of)
+                if schema.ref is not None:
+                    first = schema.applicators[:1] == ("$ref",)
+                    parts.insert(0 if first else len(parts), schema.ref)
+                self.opened = tuple(parts)
+            elif schema.ref is None and not schema.all_of:
+                self.refused = schema.not_
+
+    def _read_values(self, digests: Digests) -> None:
+        """Read `type`, `enum` and `const`."""
+        schema = self.schema
+        if schema.types is not None:
+            self.types &= reduce(or_, map(TYPE_BITS.__getitem__, schema.types), 0)
+        if schema.enum is None or self.values is not None:
+            return
+        examples = dict(zip(map(type, schema.enum), schema.enum, strict=True))
+        self.types &= reduce(or_, map(type_bit, examples.values()), 0)
+        if examples.keys() <= _OWN_KEYS:  # a call for each of a million would take seconds
+            self.values = frozenset(cast("tuple[Hashable, ...]", schema.enum))
+        else:
+            self.values = frozenset([canonical(value, digests) for value in schema.enum])
 
     def _has_type(self, key: Hashable) -> bool:
         """Return whether the value with a key of equality surely has one of the schema's types."""
@@ -226,18 +193,22 @@ class Info:
         return (
             self.types,
             None if schema.enum is None else self.values,
-            schema.types is not None and "integer" in schema.types and "number" not in schema.types,
+            self.integers,
             schema.plain_integers,
-            schema.pattern,
-            schema.format,
-            schema.min_length,
-            schema.max_length,
-            schema.minimum,
-            schema.maximum,
-            schema.exclusive_minimum,
-            schema.exclusive_maximum,
-            schema.multiple_of,
+            _OF_STRINGS.of(schema),
+            _OF_NUMBERS.of(schema),
         )
+
+
+def _has_mask(info: Info) -> bool:
+    return info.mask >= 0
+
+
+def in_place(schema: Schema) -> list[Schema]:
+    """Return the schemas that judge the same value as one that they are part of, but for `not`."""
+    single = (schema.ref, schema.if_, schema.then, schema.else_)
+    several = (*schema.all_of, *schema.any_of, *schema.one_of)
+    return [*several, *(part for part in single if part is not None)]
 
 
 def parts_of(values: Iterable[object]) -> Iterator[Schema]:
@@ -348,11 +319,9 @@ class PlaceTables:
         if schema.by_value:
             return schema
         if schema.id not in self._judging:
-            names = [one.name for one in fields(Schema) if one.name not in ("id", "pointer", "by_value")]
 
             def whole(one: Schema) -> tuple[Schema, dict[str, object]]:
-                fields = {name: getattr(one, name) for name in names}
-                return self.schema(one.pointer, **fields), fields
+                return self.variant(one), {name: getattr(one, name) for name in _KEPT}
 
             copies = self.copies([schema], whole)
             if not any(map(self._names_numbers, copies.values())):
@@ -393,6 +362,10 @@ class PlaceTables:
         """Return a new schema that stands for part of the one at `pointer`."""
         self._synthetic += 1
         return Schema(id=self._synthetic, pointer=pointer, **fields)  # type: ignore[arg-type]
+
+    def variant(self, schema: Schema, **others: object) -> Schema:
+        """Return a new schema that says the same as another, but for some fields."""
+        return self.schema(schema.pointer, **({name: getattr(schema, name) for name in _KEPT} | others))
 
     def described(self, schema: Schema, values: frozenset[Hashable], types: int) -> None:
         """Take up a schema of a finite set of values, given by their keys of equality and all their types."""
@@ -443,23 +416,12 @@ class PlaceTables:
         if found is not None:
             return found
         chain: list[Schema] = []
-        seen: set[int] = set()
-        while True:
-            found = self.infos.get(schema.id)
-            if found is not None:
-                break
-            if schema.id in seen:
-                raise SchemaError(
-                    "This reference leads back to itself without saying anything.",
-                    where=schema.pointer,
-                    cure="Let the cycle pass through a property or an item, or remove it.",
-                )
-            seen.add(schema.id)
+        while found is None:
             chain.append(schema)
             found = Info(schema, self.digests)
-            if found.opened is None or len(found.opened) != 1:
-                break
-            schema = found.opened[0]
+            if found.opened is not None and len(found.opened) == 1:
+                schema = found.opened[0]
+                found = self.infos.get(schema.id)
         for link in chain:
             self.infos[link.id] = found
         return found
@@ -489,10 +451,6 @@ class PlaceTables:
                 return info.schema.id * 2 + negated
             passed.append((info, negated))
             schema, negated = info.refused, not negated
-            if len(passed) > len(self.infos):
-                raise SchemaError(
-                    "This `not` leads back to itself.", where=schema.pointer, cure="Remove the cycle."
-                )
 
     def negate(self, literal: int) -> int:
         """Return the negation of a literal."""
@@ -616,36 +574,34 @@ class PlaceTables:
         if not info.combined:
             info.mask = info.types if info.verdict is not False else 0
             return info.mask
-        stack: list[tuple[Info, bool]] = [(info, False)]
-        entered: set[int] = set()
-        while stack:
-            node, ready = stack.pop()
-            if node.mask >= 0:
-                continue
+        for node in self.operands_first(info, _has_mask):
             schema = node.schema
-            if ready:
-                mask = node.types
-                for part in (*schema.all_of, *(() if schema.ref is None else (schema.ref,))):
-                    mask &= self._known(part)
-                for group in (schema.any_of, schema.one_of):
-                    if group:
-                        union = 0
-                        for part in group:
-                            union |= self._known(part)
-                        mask &= union
-                if schema.not_ is not None:
-                    mask &= self._negative_mask(self.info(schema.not_))
-                node.mask = mask
-                continue
-            if schema.id in entered:
-                continue
-            entered.add(schema.id)
-            stack.append((node, True))
-            for part in (*schema.all_of, *schema.any_of, *schema.one_of):
-                stack.append((self.info(part), False))
-            if schema.ref is not None:
-                stack.append((self.info(schema.ref), False))
+            mask = node.types
+            for part in (*schema.all_of, *(() if schema.ref is None else (schema.ref,))):
+                mask &= self._known(part)
+            for group in (schema.any_of, schema.one_of):
+                if group:
+                    mask &= reduce(or_, map(self._known, group))
+            if schema.not_ is not None:
+                mask &= self._negative_mask(self.info(schema.not_))
+            node.mask = mask
         return info.mask
+
+    def operands_first(self, root: Info, is_done: Callable[[Info], bool]) -> Iterator[Info]:
+        """Yield a schema and those that it combines, each after its operands; without what is done by then,
+        and what stands below that. (No schema leads back to itself at one value: reading refuses that.)"""
+        stack: list[tuple[Info, bool]] = [(root, False)]
+        while stack:
+            info, ready = stack.pop()
+            if is_done(info):
+                continue
+            if ready or not info.combined or info.verdict is not None:
+                yield info
+                continue
+            stack.append((info, True))
+            denied = info.schema.not_
+            operands = (*in_place(info.schema), *(() if denied is None else (denied,)))
+            stack.extend((self.info(part), False) for part in operands)
 
     def _known(self, schema: Schema) -> int:
         info = self.info(schema)
@@ -659,15 +615,8 @@ class PlaceTables:
         if info.combined or info.schema.enum is not None:
             return EVERY
         # A keyword fails only for values of its own type.
-        found = EVERY & ~info.types
-        for fails, bit in (
-            (info.strings, STRING),
-            (info.numbers, NUMBER),
-            (info.objects, OBJECT),
-            (info.arrays, ARRAY),
-        ):
-            found |= bit if fails else 0
-        return found
+        kinds = (info.strings, info.numbers, info.objects, info.arrays)
+        return reduce(or_, compress((STRING, NUMBER, OBJECT, ARRAY), kinds), EVERY & ~info.types)
 
     def hopeless(self, demand: int) -> bool:
         """Return whether a demand is empty for a cheap reason (`clash`); worked out once."""

@@ -10,7 +10,7 @@ from functools import cached_property, partial
 from typing import NamedTuple, Protocol
 
 from structgen.automata.numbers.written_forms import only_integers
-from structgen.errors import LimitError, SchemaError
+from structgen.errors import LimitError
 from structgen.language.ir import (
     FALSE,
     TRUE,
@@ -262,43 +262,13 @@ class Scalars:
             return FALSE if literal == -1 else TRUE
         formula = self._own.get((literal >> 1, kind))
         if formula is None:
-            info = self.tables.infos[literal >> 1]
-            formula = self._read(info, kind) if info.combined else self._plain(info, kind)
-            self._own[literal >> 1, kind] = formula
+            for info in self.tables.operands_first(
+                self.tables.infos[literal >> 1], lambda info: (info.schema.id, kind) in self._own
+            ):
+                read = self._combined if info.combined and info.verdict is None else self._plain
+                formula = self._own[info.schema.id, kind] = read(info, kind)
+            assert formula is not None
         return negation(formula) if literal & 1 else formula
-
-    def _read(self, root: Info, kind: int) -> Formula:
-        """Return the formula of a schema with combinators; iterative post-order over them."""
-        own, tables = self._own, self.tables
-        stack: list[tuple[Info, bool]] = [(root, False)]
-        open_: set[int] = set()
-        while stack:
-            info, ready = stack.pop()
-            schema = info.schema
-            key = schema.id, kind
-            if key in own:
-                continue
-            if info.verdict is not None:
-                own[key] = TRUE if info.verdict else FALSE
-                continue
-            if not info.combined:
-                own[key] = self._plain(info, kind)
-                continue
-            if ready:
-                open_.discard(schema.id)
-                own[key] = self._combined(info, kind)
-                continue
-            if schema.id in open_:
-                raise SchemaError(
-                    "This schema refers to itself without progress.",
-                    where=schema.pointer,
-                    cure="Let the cycle pass through a property or an item, or remove it.",
-                )
-            open_.add(schema.id)
-            stack.append((info, True))
-            for part in _operands(schema):
-                stack.append((tables.info(part), False))
-        return own[root.schema.id, kind]
 
     def _combined(self, info: Info, kind: int) -> Formula:
         schema = info.schema
@@ -368,8 +338,7 @@ class Scalars:
     def _plain_number(self, info: Info) -> Formula:
         schema = info.schema
         parts: list[Formula] = []
-        types = schema.types
-        if types is not None and "integer" in types and "number" not in types:
+        if info.integers:
             parts.append(Multiple(Decimal(1)))
             if schema.plain_integers:
                 parts.append(PlainInteger())
@@ -654,11 +623,3 @@ automaton, whose limit bounds it."""
 _ZERO = JsonPieces((b"0",))
 _WHOLE = Multiple(Decimal(1))
 _RANGES = (Interval, Points, PlainInteger)
-
-
-def _operands(schema: Schema) -> list[Schema]:
-    parts = [*schema.all_of, *schema.any_of, *schema.one_of]
-    parts.extend(
-        part for part in (schema.ref, schema.not_, schema.if_, schema.then, schema.else_) if part is not None
-    )
-    return parts

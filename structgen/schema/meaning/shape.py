@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TypeAlias
 
 from structgen.schema.reading.model import Schema
@@ -132,111 +132,65 @@ class Counter:
     most: int | None
 
 
+@dataclass(slots=True, eq=False)
 class ObjectShape:
     """A conjunction of facts about an object. Immutable, but for the memo of value demands."""
 
-    __slots__ = (
-        "conditional",
-        "facets",
-        "hi",
-        "id",
-        "key_literals",
-        "lo",
-        "loose",
-        "obligations",
-        "plain",
-        "required",
-        "requires",
-        "simple",
-        "values",
-        "values_memo",
-    )
+    id: int
+    facets: tuple[Schema, ...] = ()
+    """Schemas whose properties, patternProperties and additionalProperties hold, in text order."""
+    required: tuple[str, ...] = ()
+    values: Mapping[str, tuple[int, ...]] = field(default_factory=dict)
+    """More literals for the values of named keys; NEVER forbids the key."""
+    lo: int = 0
+    hi: int | None = None
+    key_literals: tuple[int, ...] = ()
+    """Literals that every key meets, as a string."""
+    conditional: tuple[tuple[str, tuple[str, ...]], ...] = ()
+    """Where the first key is present the others are required."""
+    obligations: tuple[Obligation, ...] = ()
+    requires: dict[str, tuple[str, ...]] = field(default_factory=dict, init=False)
+    """What is conditional, by the first key."""
+    plain: bool = field(init=False)
+    loose: bool = field(init=False)
+    """Simple, but that it may have to differ from some values; once it does, it is like a simple one."""
+    simple: bool = field(init=False)
+    """Neither the number of members nor, but for order, which keys were written matters."""
+    values_memo: dict[str, int] = field(default_factory=dict, init=False)
 
-    def __init__(
-        self,
-        id: int,
-        facets: tuple[Schema, ...],
-        required: tuple[str, ...],
-        values: Mapping[str, tuple[int, ...]],
-        lo: int,
-        hi: int | None,
-        key_literals: tuple[int, ...],
-        conditional: tuple[tuple[str, tuple[str, ...]], ...],
-        obligations: tuple[Obligation, ...],
-    ) -> None:
-        self.id = id
-        self.facets = facets
-        """Schemas whose properties, patternProperties and additionalProperties hold, in text order."""
-        self.required = required
-        self.values = values
-        """More literals for the values of named keys; NEVER forbids the key."""
-        self.lo = lo
-        self.hi = hi
-        self.key_literals = key_literals
-        """Literals that every key meets, as a string."""
-        self.conditional = conditional
-        """Where the first key is present the others are required."""
-        self.requires: dict[str, tuple[str, ...]] = {}
-        """The same by the first key."""
-        for key, others in conditional:
+    def __post_init__(self) -> None:
+        for key, others in self.conditional:
             self.requires[key] = (*self.requires.get(key, ()), *others)
-        self.obligations = obligations
-        self.plain = not (conditional or obligations)
-        self.loose = not (conditional or lo) and hi is None and all(map(_is_difference, obligations))
-        """Simple, but that it may have to differ from some values; once it does, it is like a simple one."""
-        self.simple = self.plain and not lo and hi is None
-        """Neither the number of members nor, but for order, which keys were written matters."""
-        self.values_memo: dict[str, int] = {}
+        counted = bool(self.lo) or self.hi is not None
+        self.plain = not (self.conditional or self.obligations)
+        self.loose = not (self.conditional or counted) and all(map(_is_difference, self.obligations))
+        self.simple = self.plain and not counted
 
 
+@dataclass(slots=True, eq=False)
 class ArrayShape:
     """A conjunction of facts about an array. Immutable, but for the memo of item demands."""
 
-    __slots__ = (
-        "counters",
-        "facets",
-        "hi",
-        "id",
-        "items_memo",
-        "lo",
-        "obligations",
-        "plain",
-        "settled",
-        "unique",
-        "values",
-    )
+    id: int
+    facets: tuple[Schema, ...] = ()
+    values: Mapping[int, tuple[int, ...]] = field(default_factory=dict)
+    lo: int = 0
+    hi: int | None = None
+    counters: tuple[Counter, ...] = ()
+    obligations: tuple[Obligation, ...] = ()
+    unique: bool = False
+    """No two items are equal."""
+    plain: bool = field(init=False)
+    settled: int = field(init=False)
+    """Items from this index on have the same demand."""
+    items_memo: dict[int, int] = field(default_factory=dict, init=False)
 
-    def __init__(
-        self,
-        id: int,
-        facets: tuple[Schema, ...],
-        values: Mapping[int, tuple[int, ...]],
-        lo: int,
-        hi: int | None,
-        counters: tuple[Counter, ...],
-        obligations: tuple[Obligation, ...],
-        unique: bool = False,
-    ) -> None:
-        self.id = id
-        self.facets = facets
-        self.values = values
-        self.lo = lo
-        self.hi = hi
-        self.counters = counters
-        self.obligations = obligations
-        self.unique = unique
-        """No two items are equal."""
-        self.plain = not (counters or obligations or unique)
-        settled = max((index + 1 for index in values), default=0)
-        for schema in facets:
-            settled = max(settled, len(schema.prefix))
-        for obligation in obligations:
-            for alternative in obligation:
-                if isinstance(alternative, (AtIndex, FromIndex)):
-                    settled = max(settled, alternative.index + 1)
-        self.settled = settled
-        """Items from this index on have the same demand."""
-        self.items_memo: dict[int, int] = {}
+    def __post_init__(self) -> None:
+        self.plain = not (self.counters or self.obligations or self.unique)
+        ends = [0, *(index + 1 for index in self.values), *(len(schema.prefix) for schema in self.facets)]
+        for obligation in self.obligations:
+            ends.extend(one.index + 1 for one in obligation if isinstance(one, (AtIndex, FromIndex)))
+        self.settled = max(ends)
 
     @property
     def need(self) -> int:

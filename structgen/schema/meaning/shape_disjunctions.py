@@ -8,28 +8,36 @@ last, and branches that contradict known facts are dropped at once.
 
 from __future__ import annotations
 
+from functools import partial
+
 from structgen.errors import LimitError
 from structgen.limits import Limits
 from structgen.schema.meaning.assertions import Assertions
+from structgen.schema.meaning.branch_facts import BranchReader
 from structgen.schema.meaning.facts import (
     Choice,
     FactConjunction,
-    Forbid,
     Hold,
     LeaveOut,
     Obligate,
     Rank,
-    Require,
     Step,
     Watch,
 )
-from structgen.schema.meaning.key_cases import KeyCases
 from structgen.schema.meaning.key_clauses import ClauseReader
 from structgen.schema.meaning.obligations import Known, Obligations
 from structgen.schema.meaning.overlapping_branches import OverlappingBranches
 from structgen.schema.meaning.place import ALWAYS, ARRAY, NEVER, OBJECT, PlaceTables
 from structgen.schema.meaning.scalars import Scalars
-from structgen.schema.meaning.shape import ArrayShape, Counter, Differs, DiffersList, ObjectShape
+from structgen.schema.meaning.shape import (
+    ArrayShape,
+    AtKey,
+    Counter,
+    Differs,
+    DiffersList,
+    ObjectShape,
+    Without,
+)
 from structgen.schema.reading.model import Schema
 from structgen.system.public_calls import THIS_CALL
 
@@ -50,11 +58,11 @@ class Shapes:
         self._objects: dict[int, tuple[ObjectShape, ...]] = {}
         self._arrays: dict[int, tuple[ArrayShape, ...]] = {}
         self._count = 0
-        self.overlaps = OverlappingBranches(tables, scalars, limits)
-        self.clauses = ClauseReader(tables, self.overlaps)
-        self.assertions = Assertions(tables, self.overlaps, self.clauses)
         self.obligations = Obligations(tables, scalars)
-        self.key_cases = KeyCases(tables)
+        self.branches = BranchReader(tables, self.obligations)
+        self.overlaps = OverlappingBranches(self.branches, limits)
+        self.clauses = ClauseReader(self.overlaps)
+        self.assertions = Assertions(self.clauses)
 
     def objects(self, demand: int) -> tuple[ObjectShape, ...]:
         """Return the shapes of the objects that meet a demand; LimitError past `limits.alternatives`."""
@@ -110,7 +118,7 @@ class Shapes:
     def _plain_object(self, schema: Schema | None) -> ObjectShape:
         self._count += 1
         if schema is None:
-            return ObjectShape(self._count, (), (), {}, 0, None, (), (), ())
+            return ObjectShape(self._count)
         has_facet = schema.properties or schema.pattern_properties or schema.additional is not None
         required = schema.required
         if len(required) > 1:
@@ -119,20 +127,21 @@ class Shapes:
             self._count,
             (schema,) if has_facet else (),
             required,
-            {},
-            schema.min_properties,
-            schema.max_properties,
-            (),
-            tuple(schema.dependent_required.items()) if schema.dependent_required else (),
-            (),
+            lo=schema.min_properties,
+            hi=schema.max_properties,
+            conditional=tuple(schema.dependent_required.items()) if schema.dependent_required else (),
         )
 
     def _plain_array(self, schema: Schema | None) -> ArrayShape:
         self._count += 1
         if schema is None:
-            return ArrayShape(self._count, (), {}, 0, None, (), ())
+            return ArrayShape(self._count)
         return ArrayShape(
-            self._count, (schema,), {}, schema.min_items, schema.max_items, (), (), schema.unique_items
+            self._count,
+            (schema,),
+            lo=schema.min_items,
+            hi=schema.max_items,
+            unique=schema.unique_items,
         )
 
     def _object_shape(self, facts: FactConjunction) -> ObjectShape:
@@ -171,10 +180,8 @@ class Shapes:
         )
 
     def _expand(self, demand: int, kind: int) -> list[FactConjunction]:
-        first = FactConjunction()
-        first.pending = [Hold(literal, (place,)) for place, literal in enumerate(self.tables.demands[demand])]
-        first.pending.reverse()
-        queue = [first]
+        literals = self.tables.demands[demand]
+        queue = [FactConjunction().branch([Hold(one, (place,)) for place, one in enumerate(literals)])]
         done: list[FactConjunction] = []
         steps = 0
         while queue:
@@ -187,7 +194,7 @@ class Shapes:
             if not self._settle(facts, kind):
                 continue
             of_members = kind == OBJECT and not facts.watching
-            choice = self.key_cases.divide(facts) if of_members else None
+            choice = self.clauses.divide(facts) if of_members else None
             if choice is None:
                 if of_members and self.clauses.convert(facts) and not self._settle(facts, kind):
                     continue
@@ -197,10 +204,7 @@ class Shapes:
                         raise self._too_many(demand, "alternatives", len(done))
                     continue
                 choice = facts.choices.pop(_first_to_split(facts.choices))
-            for steps_of_branch in reversed(choice):
-                branch = facts.copy()
-                branch.pending = list(reversed(steps_of_branch))
-                queue.append(branch)
+            queue.extend(map(facts.branch, reversed(choice)))
         return done
 
     def _too_many(self, demand: int, limit: str, count: int) -> LimitError:
@@ -227,10 +231,8 @@ class Shapes:
                         take = self.assertions.negative if literal & 1 else self.assertions.positive
                         if not take(facts, info, rank, kind):
                             return False
-                    case Require(key):
-                        facts.required[key] = None
-                    case Forbid(key):
-                        facts.add_value(key, (NEVER,))
+                    case Obligate((Without() | AtKey(_, ()),) as alternatives):
+                        self.obligations.take(facts, alternatives)
                     case Obligate(alternatives):
                         facts.obligations.append(alternatives)
                     case Counter():
@@ -238,97 +240,86 @@ class Shapes:
                     case LeaveOut(literal):
                         if literal in facts.asserted or literal ^ 1 in facts.left_out:
                             return False
-                        facts.left_out |= {literal}
+                        facts.left_out.add(literal)
                     case Watch():
                         facts.watching.append(step)
             if self.assertions.divide_unions(facts, kind) and facts.pending:
                 continue
-            held = (
-                self.obligations.simplify_object(facts)
-                if kind == OBJECT
-                else self.obligations.simplify_array(facts)
-            )
-            if not held:
-                return False
-            if not self._prune(facts, kind):
+            if not self.obligations.simplify(facts) or not self._prune(facts):
                 return False
             if facts.pending:
                 continue
-            if not facts.watching or not self.assertions.evaluation.settle(facts, kind, self._known):
+            if not facts.watching or not self.assertions.evaluation.settle(
+                facts, kind, partial(self._judge, facts)
+            ):
                 return True
 
-    def _prune(self, facts: FactConjunction, kind: int) -> bool:
+    def _prune(self, facts: FactConjunction) -> bool:
         """Drop branches of choices that contradict known facts; add the last branch of a choice."""
         if not facts.choices:
             return True
-        known = Known(self.obligations, facts) if kind == OBJECT else None
+        known = Known(self.obligations, facts)
         left: list[Choice] = []
         for choice in facts.choices:
             kept: Choice = []
-            held = False
             for branch in choice:
-                open_steps: list[Step] = []
-                dead = False
-                for step in branch:
-                    if isinstance(step, Hold):
-                        if step.literal in facts.left_out:
-                            dead = True
-                            break
-                        truth = self._truth(facts, step.literal, known)
-                        if truth is False:
-                            dead = True
-                            break
-                        if truth:
-                            continue
-                    elif known is not None and isinstance(step, Obligate):
-                        # Of twenty `not` that one constant settles none is to be split.
-                        truths = [known.truth(alternative) for alternative in step.alternatives]
-                        if True in truths:
-                            continue
-                        dead = None not in truths
-                        if dead:
-                            break
-                    open_steps.append(step)
-                if dead:
-                    continue
-                if not open_steps:
-                    held = True
+                steps = self._open_steps(facts, branch, known)
+                if steps == ():
                     break
-                kept.append(tuple(open_steps))
-            if held:
-                continue
-            if not kept:
-                return False
-            if len(kept) == 1:
-                facts.pending.extend(reversed(kept[0]))
+                if steps is not None:
+                    kept.append(steps)
             else:
-                left.append(kept)
+                if not kept:
+                    return False
+                if len(kept) == 1:
+                    facts.pending.extend(reversed(kept[0]))
+                else:
+                    left.append(kept)
         facts.choices = left
         return True
 
-    def _truth(self, facts: FactConjunction, literal: int, known: Known | None) -> bool | None:
-        """Return whether a literal follows from known facts, or its negation does; None where no cheap proof
-        is found.
+    def _judge(self, facts: FactConjunction, step: Step) -> bool | None:
+        """Return the truth of a step under facts; a literal is counted as a step of the call."""
+        if isinstance(step, Hold):
+            THIS_CALL.spend(1, self.limits, _WANTED, lambda: self.tables.about(step.literal).schema.pointer)
+        return self._truth(facts, step, Known(self.obligations, facts))
+
+    def _open_steps(
+        self, facts: FactConjunction, branch: tuple[Step, ...], known: Known
+    ) -> tuple[Step, ...] | None:
+        """Return the steps of a branch that known facts leave open; None where one contradicts them."""
+        left: list[Step] = []
+        for step in branch:
+            truth = self._truth(facts, step, known)
+            if truth is False:
+                return None
+            if not truth:
+                left.append(step)
+        return tuple(left)
+
+    def _truth(self, facts: FactConjunction, step: Step, known: Known) -> bool | None:
+        """Return whether a step follows from known facts, or contradicts them; None where no cheap proof is
+        found.
 
         A schema with a constant under a required key that cannot have it is false; so long lists of `if` on
-        one key are not split again in every branch. `known`: the facts as they are now, of an object.
+        one key are not split again in every branch. `known`: the facts as they are now.
         """
-        if literal < 0:
-            return literal == ALWAYS
-        if literal in facts.asserted:
-            return True
-        if literal ^ 1 in facts.asserted:
-            return False
-        if known is not None:
-            for key, value in self.overlaps.pinned(literal & ~1).items():
-                if key in facts.required and known.excludes(key, value):
-                    return bool(literal & 1)
+        match step:
+            case Obligate(alternatives):
+                # Of twenty `not` that one constant settles none is to be split.
+                ways = known.open_ways(alternatives)
+                return True if ways is None else None if ways else False
+            case Hold(literal):
+                if literal < 0:
+                    return literal == ALWAYS
+                if literal in facts.asserted:
+                    return True
+                if literal ^ 1 in facts.asserted or literal in facts.left_out:
+                    return False
+                for key, value in self.branches.pinned(literal & ~1).items():
+                    if key in facts.required and known.excludes(key, value):
+                        return bool(literal & 1)
         return None
-
-    def _known(self, facts: FactConjunction, literal: int) -> bool | None:
-        """Return the truth of a literal about an object, as `_truth` does."""
-        THIS_CALL.spend(1, self.limits, _WANTED, lambda: self.tables.infos[literal >> 1].schema.pointer)
-        return self._truth(facts, literal, Known(self.obligations, facts))
 
 
 def _first_to_split(choices: list[Choice]) -> int:
@@ -342,7 +333,8 @@ def _first_to_split(choices: list[Choice]) -> int:
 
 
 def _only_obliges(branch: tuple[Step, ...]) -> bool:
-    return len(branch) == 1 and isinstance(branch[0], Obligate)
+    step = branch[0]
+    return len(branch) == 1 and isinstance(step, Obligate) and len(step.alternatives) > 1
 
 
 def _by_rank(entry: tuple[Rank, Schema]) -> Rank:

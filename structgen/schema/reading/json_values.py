@@ -11,7 +11,8 @@ from hashlib import blake2b
 from typing import TypeAlias
 
 from structgen.errors import LimitError
-from structgen.json_text.exact_json import Json
+from structgen.json_text.exact_json import Json, numeral
+from structgen.json_text.writing import LONE, quoted
 
 MOST_BYTES = 1 << 26
 """Longer completions are not written out."""
@@ -37,34 +38,21 @@ def canonical(value: Json, known: Digests | None = None) -> Hashable:
     stack: list[tuple[Json, bool]] = [(value, False)]
     while stack:
         node, entered = stack.pop()
-        if known is not None and not entered:
-            before = known.get(id(node))
-            if before is not None:
-                done.append(before[1])
-                continue
-        if isinstance(node, dict):
-            if entered:
-                members = [done.pop() for _ in node]
-                members.reverse()
-                named = sorted(zip(map(_digest_of_scalar, node), members, strict=True))
-                done.append(_digest(b"object", *(part for member in named for part in member)))
-                if known is not None:
-                    known[id(node)] = node, done[-1]
-            else:
-                stack.append((node, True))
-                stack.extend((child, False) for child in reversed(node.values()))
-        elif isinstance(node, list):
-            if entered:
-                members = [done.pop() for _ in node]
-                members.reverse()
-                done.append(_digest(b"array", *members))
-                if known is not None:
-                    known[id(node)] = node, done[-1]
-            else:
-                stack.append((node, True))
-                stack.extend((child, False) for child in reversed(node))
-        else:
+        if not isinstance(node, (dict, list)):
             done.append(_digest_of_scalar(node))
+        elif entered:
+            parts = [done.pop() for _ in node][::-1]
+            if isinstance(node, dict):
+                named = sorted(zip(map(_digest_of_scalar, node), parts, strict=True))
+                parts = [part for member in named for part in member]
+            done.append(_digest(b"object" if isinstance(node, dict) else b"array", *parts))
+            if known is not None:
+                known[id(node)] = node, done[-1]
+        elif known is not None and id(node) in known:
+            done.append(known[id(node)][1])
+        else:
+            stack.append((node, True))
+            stack.extend((one, False) for one in reversed(node.values() if isinstance(node, dict) else node))
     return ("object" if isinstance(value, dict) else "array", done[0])
 
 
@@ -81,23 +69,16 @@ def _digest_of_scalar(value: bool | int | Decimal | str | None) -> bytes:
         return _digest(b"string", value.encode("utf-8", "surrogatepass"))
     if value is None or isinstance(value, bool):
         return _digest(b"literal", repr(value).encode())
-    sign, digits, exponent = Decimal(value).as_tuple()
-    assert isinstance(exponent, int)
-    text = "".join(map(str, digits)).lstrip("0")
-    plain = text.rstrip("0")
-    if not plain:
-        return _digest(b"number", b"0")
-    return _digest(b"number", f"{sign}:{plain}:{exponent + len(text) - len(plain)}".encode())
+    return _digest(b"number", numeral(Decimal(value)).encode())
 
 
-_LONE = re.compile("[\ud800-\udfff]")
 _HALVES = re.compile("[\ud800-\udbff][\udc00-\udfff]")
 
 
 def can_be_written(text: str, *, lone: bool) -> bool:
     """Return whether some JSON text is a string. `lone`: lone surrogates may be written, as escapes. Two that
     would be a pair never are: their escapes are another character (RFC 8259, section 7)."""
-    return text.isascii() or (_HALVES if lone else _LONE).search(text) is None
+    return text.isascii() or (_HALVES if lone else LONE).search(text) is None
 
 
 @lru_cache(maxsize=65536)
@@ -106,8 +87,7 @@ def json_string(text: str) -> bytes:
 
     As `json.dumps(ensure_ascii=False)` writes it; lone surrogates, which UTF-8 cannot encode, are escaped.
     """
-    written = json.dumps(text, ensure_ascii=False)
-    return _LONE.sub(lambda char: f"\\u{ord(char[0]):04x}", written).encode()
+    return quoted(text).encode()
 
 
 @lru_cache(maxsize=65536)

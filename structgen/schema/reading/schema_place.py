@@ -9,7 +9,7 @@ from types import MappingProxyType
 from typing import Any, TypeAlias
 
 from structgen.errors import SchemaError
-from structgen.json_text.events import pointer_of
+from structgen.json_text.events import spelled
 from structgen.json_text.exact_json import escape, kind_name
 from structgen.schema.reading.model import Schema
 from structgen.schema.reading.policies import Policies
@@ -97,15 +97,6 @@ class SchemaPlace(Schema):
     @pointer.setter
     def pointer(self, value: str) -> None:
         self.at = value
-
-
-def spelled(at: Any) -> str:
-    """Return the pointer of a place as `SchemaPlace.at` has it."""
-    parts = []
-    while isinstance(at, tuple):
-        at, *segments = at
-        parts.append(pointer_of(segments))
-    return "".join([at, *reversed(parts)])
 
 
 @dataclass(frozen=True, slots=True)
