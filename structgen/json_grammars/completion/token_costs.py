@@ -109,7 +109,7 @@ class Completer:
 
     def alike(self, index: int) -> int:
         """Return a state with the same completion, as far as those that were asked tell."""
-        return self._shortest.twin(index)
+        return self._shortest.stand_in(index)
 
     def tokens(self, index: int, enough: int = 0) -> int:
         """Return the tokens that complete the document from a state: 0 where it is complete. Where they are
