@@ -49,7 +49,7 @@ class Names:
     """The names of extra keys that completions looked for among those that objects hold. States that agree in
     which of them they hold, and may still come to hold, are completed alike."""
 
-    __slots__ = ("_asked", "_begun", "_machine", "_sets")
+    __slots__ = ("_asked", "_begun", "_machine")
 
     def __init__(self, machine: Inspection) -> None:
         self._machine = machine
@@ -62,7 +62,6 @@ class Names:
 
     def _forget(self) -> None:
         """Forget what was worked out of fewer names."""
-        self._sets: dict[int, frozenset[str]] = {}
         self._begun: dict[int, frozenset[bytes]] = {0: frozenset(self._asked.values())}
 
     @property
@@ -94,16 +93,6 @@ class Names:
         if new:
             self._asked.update(new)
             self._forget()
-
-    def met(self, extras: int) -> frozenset[str]:
-        """Return those of the names that an object holds, by its register EXTRAS."""
-        root = extras & (L.BLUR - 1)
-        found = self._sets.get(root)
-        if found is None:
-            holds = self._machine.holds
-            found = frozenset(key for key, data in self._asked.items() if holds(root, data))
-            self._sets[root] = found
-        return found
 
     def begun(self, text: int) -> frozenset[bytes]:
         """Return how those of the names go on that begin with what is written of a key, its register TEXT.

@@ -130,7 +130,7 @@ class Expander:
         outcomes.network = proxy(network)
         self._list_of_keys: dict[tuple[str, ...], int] = {}
         self._key_specs: dict[Spec, int] = {}
-        """Start of a string automaton -> whether endlessly many strings go on from each of its states."""
+        """What extra keys must be -> the state in which its automaton begins."""
         self._rows: dict[Spec, int] = {}
         self.string_specs: list[Spec | None] = []
         self._string_arrays: tuple[object, object] = (None, None)
