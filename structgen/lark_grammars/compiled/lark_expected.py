@@ -2,29 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Any, Final
+from typing import Any
 
 from structgen.language.expectation import Expected
 from structgen.lark_grammars.compiled.lark_answers import LarkAnswers
 from structgen.lark_grammars.compiled.lark_completions import place_after, start_behind
 from structgen.lark_grammars.liveness.cells import classes_of_bytes, column_after
-from structgen.lark_grammars.machine.lark_layout import LarkContext
-from structgen.lark_grammars.machine.memo import letter_lives
 from structgen.lark_grammars.reading.loaded_grammar import rule_as_written
-from structgen.machine_core.layout import ASKED
-from structgen.native.jit import entry
-
-_UNCERTAIN: Final = 2
-
-
-@entry("int64(int64, int64, int64)")
-def letter_goes_on(address: int, place: int, letter: int) -> int:
-    """Return 1 if behind a letter some text goes on, 0, _UNCERTAIN where that is to be proved, or a
-    question."""
-    c = LarkContext(address)
-    found = letter_lives(c, place, letter)
-    return _UNCERTAIN if found == ASKED and c.questions.count == 0 else found
-
 
 class Expectations:
     """What may come next in the states of one compiled grammar. Its lock is held."""
@@ -64,7 +48,7 @@ class Expectations:
                 for letter in answers.letters.classes[answers.letters.class_of(to)] if to >= 0 else ():
                     key = place, letter, *((-1, -1) if answers.tells(letter) else (to, at))
                     if key not in alive:
-                        alive[key] = self._goes_on(place, letter, to, at)
+                        alive[key] = answers.proves(place, (letter,), to, at)[0]
                     if alive[key]:
                         terminal = answers.letters.letters[letter][0]
                         first.setdefault(terminal, set()).update(some)
@@ -80,12 +64,6 @@ class Expectations:
             for one in first
         ]
         return sorted(shown, key=lambda one: (not one.sources, one.what))
-
-    def _goes_on(self, place: int, letter: int, lexeme: int, column: int) -> bool:
-        known = self._answers.call_keeping(letter_goes_on, place, letter)
-        return known == 1 or (
-            known == _UNCERTAIN and self._answers.proves(place, (letter,), lexeme, column)[0]
-        )
 
     def _kernel(self, place: int) -> Any:
         return self._tables.kernels[self._answers.top(place)]
