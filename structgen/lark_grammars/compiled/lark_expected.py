@@ -10,6 +10,7 @@ from structgen.lark_grammars.compiled.lark_completions import place_after, start
 from structgen.lark_grammars.liveness.cells import classes_of_bytes, column_after
 from structgen.lark_grammars.reading.loaded_grammar import rule_as_written
 
+
 class Expectations:
     """What may come next in the states of one compiled grammar. Its lock is held."""
 
@@ -22,9 +23,8 @@ class Expectations:
         read. Cost: some milliseconds. Raises LimitError."""
         answers = self._answers
         call, lexer, rows = answers.call_keeping, answers.lexer, answers.rows
-        first: dict[int, set[int]] = {}
-        rules: dict[int, set[str]] = {}
-        read: dict[int, set[str]] = {}
+        found: dict[int, tuple[set[int], set[str], set[str]]] = {}
+        """Terminal -> its bytes, the rules that use it, and as what the text before was read."""
         alive: dict[tuple[int, int, int, int], bool] = {}
         lexing: dict[tuple[int, int, int], None] = {}
         for place, state, column in readings:
@@ -51,19 +51,20 @@ class Expectations:
                         alive[key] = answers.proves(place, (letter,), to, at)[0]
                     if alive[key]:
                         terminal = answers.letters.letters[letter][0]
-                        first.setdefault(terminal, set()).update(some)
-                        rules.setdefault(terminal, set()).update(self.rules(place, terminal))
-                        read.setdefault(terminal, set()).add(before)
-        shown = [
+                        first, rules, read = found.setdefault(terminal, (set(), set(), set()))
+                        first.update(some)
+                        rules.update(self.rules(place, terminal))
+                        read.update({before} - {""})
+        told = [
             Expected(
                 self._tables.terminals[one].shown,
-                tuple(sorted(rules[one])),
-                bytes(sorted(first[one])),
-                " or ".join(sorted(read[one] - {""})),
+                tuple(sorted(rules)),
+                bytes(sorted(first)),
+                " or ".join(sorted(read)),
             )
-            for one in first
+            for one, (first, rules, read) in found.items()
         ]
-        return sorted(shown, key=lambda one: (not one.sources, one.what))
+        return sorted(told, key=lambda one: (not one.sources, one.what))
 
     def _kernel(self, place: int) -> Any:
         return self._tables.kernels[self._answers.top(place)]
