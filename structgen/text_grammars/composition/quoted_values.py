@@ -163,11 +163,11 @@ class _QuotedLanguage(Language):
                 return None
             return (after, _STRING, open_, b"") if read == self.quote else (at, _VALUE, open_, read)
         if mode == _KEY and symbol == _COLON:
-            after = self._through(at, b'":', raw=2)
+            after = self.of.through(at, b'":')
             return None if after is None else (after, _VALUE, open_, b"")
         if mode == _KEY or (mode == _OBJECT and symbol != 0x7D):
             inside = at if mode == _KEY else self.of.step(at, _QUOTE)
-            after = None if inside is None else self._content(inside, symbol)
+            after = None if inside is None else self._content(inside, bytes((symbol,)))
             return None if after is None else (after, _KEY, open_, b"")
         after = None if symbol == _QUOTE else self.of.step(at, symbol)
         return None if after is None else self._behind(after, symbol, open_)
@@ -187,29 +187,19 @@ class _QuotedLanguage(Language):
         """Return the configuration inside a string, where `read` may begin its end."""
         now: Config | None = at
         while read and not self.quote.startswith(read):
-            now, read = self._content(now, read[0]), read[1:]
+            now, read = self._content(now, read[:1]), read[1:]
             if now is None:
                 return None
         closed = self.of.step(now, _QUOTE)
         if read == self.quote:
             return None if closed is None else (closed, _OTHER, open_, b"")
-        if read and closed is None and self._through(now, read) is None:
+        if read and closed is None and self._content(now, read) is None:
             return None
         return now, _STRING, open_, read
 
-    def _content(self, at: Config, byte: int) -> Config | None:
-        """Return the configuration after a byte of a string, as JSON writes it."""
-        return self._through(at, written(byte), raw=6)
-
-    def _through(self, at: Config, data: bytes, *, raw: int = 0) -> Config | None:
-        """Return the configuration after bytes of a string; `raw`: so many, the first, as they are in
-        JSON."""
-        now: Config | None = at
-        for index, byte in enumerate(data):
-            if now is None:
-                return None
-            now = self.of.step(now, byte) if index < raw else self._content(now, byte)
-        return now
+    def _content(self, at: Config, data: bytes) -> Config | None:
+        """Return the configuration after bytes of a string, as JSON writes them."""
+        return self.of.through(at, b"".join(map(written, data)))
 
     def accepts(self, config: Config) -> bool:
         at, mode, open_, _ = cast(_Place, config)
@@ -222,7 +212,7 @@ class _QuotedLanguage(Language):
             rest = b'"' + bytes(self.of.shortest(quoted))
         else:
             if mode == _STRING:
-                at, read = self._through(at, read), b""
+                at, read = self._content(at, read), b""
             rest = bytes(self.of.shortest(at))
         whole = _TEXT.sub(self._written, b'"' + rest if mode in (_STRING, _KEY) else rest)
         return whole[len(read) + (len(self.quote) if mode == _STRING else 0) :]
