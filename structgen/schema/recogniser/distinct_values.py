@@ -12,7 +12,6 @@ from decimal import Decimal
 from structgen.errors import LimitError, SchemaError
 from structgen.json_text.exact_json import read
 from structgen.language.ir import FALSE, TRUE, All, Formula, Interval, Length, Multiple, Not, Points, Words
-from structgen.limits import Limits
 from structgen.schema.meaning.formulas import EXACT_EXPONENT
 from structgen.schema.meaning.place import (
     ARRAY,
@@ -40,17 +39,21 @@ class Distinct:
     """Counts and lists values of demands; every question takes `ask` (see `object_search.Ask`) for
     aliveness."""
 
-    def __init__(self, tables: PlaceTables, scalars: Scalars, shapes: Shapes, limits: Limits) -> None:
+    def __init__(
+        self,
+        tables: PlaceTables,
+        scalars: Scalars,
+        shapes: Shapes,
+        item: Callable[[ArrayShape, int], int],
+        member: Callable[[ObjectShape, str], int],
+    ) -> None:
+        """`item`, `member`: the demand on an item, and on the value under a key."""
         self.tables = tables
         self.scalars = scalars
         self.shapes = shapes
-        self.limits = limits
         self.text: Callable[[int], JsonPieces | None] = lambda demand: None
         """Set by the network: the shortest text of a demand."""
-        self.item: Callable[[ArrayShape, int], int] = lambda shape, index: NEVER
-        """Set by the network: the demand on an item."""
-        self.member: Callable[[ObjectShape, str], int] = lambda shape, key: NEVER
-        """Set by the network: the demand on a member."""
+        self.item, self.member = item, member
         self.looked_for: dict[int, bytes] = {}
         """Values, each with a text, of which somebody asked whether an array holds them: what else it holds
         made no difference."""

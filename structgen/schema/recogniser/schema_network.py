@@ -47,7 +47,6 @@ from structgen.schema.reading.policies import Policies
 from structgen.schema.reading.schema_place import SchemaPlace
 from structgen.schema.recogniser.array_progress import repeats
 from structgen.schema.recogniser.arrays import CLOSE, Arrays, ArrayState
-from structgen.schema.recogniser.distinct_values import Distinct
 from structgen.schema.recogniser.object_keys import KeyClass, Written
 from structgen.schema.recogniser.objects import Moves, Objects, ObjectState
 from structgen.schema.recogniser.overlapping_key_patterns import Places
@@ -105,11 +104,16 @@ class SchemaNetwork:
             any_order=policies.property_order == "any",
             residues=self._residues,
         )
-        distinct = Distinct(tables, self.scalars, self.shapes, limits)
-        self.arrays = Arrays(tables, self.shapes, limits, residues=self._residues, distinct=distinct)
+        self.arrays = Arrays(
+            tables,
+            self.shapes,
+            limits,
+            residues=self._residues,
+            scalars=self.scalars,
+            member=self.objects.frames.value,
+        )
         self.oracle = Oracle(tables, self.scalars, self.shapes, self.objects, self.arrays, limits)
-        distinct.text, distinct.item = self.oracle.text, self.arrays.progress.item
-        distinct.member = self.objects.frames.value
+        self.arrays.distinct.text = self.oracle.text
         alive = self.oracle.alive
         self.objects.alive = self.objects.wide_unions.alive = self.arrays.alive = alive
         demand = tables.of_value(tables.demand_of(document.root))
@@ -483,16 +487,14 @@ class SchemaNetwork:
             return state.rests
         rests: dict[int, JsonPieces] = {}
         ask = self.oracle.text
+        found: Iterator[tuple[int, JsonPieces | None]]
         if isinstance(state, ArrayState):
-            for array_thread in state.threads:
-                text = self.arrays.rest(state, array_thread, ask)
-                if text is not None and text.before(rests.get(array_thread[0])):
-                    rests[array_thread[0]] = text
+            found = ((thread[0], self.arrays.rest(state, thread, ask)) for thread in state.threads)
         else:
-            for thread in state.threads:
-                text = self.objects.rest(state, thread, ask, avoided)
-                if text is not None and text.before(rests.get(thread[0])):
-                    rests[thread[0]] = text
+            found = ((thread[0], self.objects.rest(state, thread, ask, avoided)) for thread in state.threads)
+        for j, text in found:
+            if text is not None and text.before(rests.get(j)):
+                rests[j] = text
         if not avoided:
             state.rests = rests
         return rests
