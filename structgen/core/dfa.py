@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Protocol
 import numpy as np
 import numpy.typing as npt
 
+from structgen.automata.strings.kernels import FAR, equivalent, nearest
 from structgen.core.compiled import CompiledGrammar, Dfa, State
 from structgen.errors import LimitError, OptionError, UnsatisfiableSchema
 from structgen.language.ir import DEAD
@@ -101,7 +102,7 @@ def explicit(
     numbers, table = _by_bytes(machine, start, max_states, depth)
     accepting = np.fromiter(map(machine.may_end, numbers), np.bool_, len(numbers))
     if depth is not None or leaves_out:
-        kept = _live(table, accepting)
+        kept = nearest(table, np.ones(table.shape[1], np.int64), accepting.view(np.uint8)) < FAR
         if not kept[0] and depth is None:
             raise UnsatisfiableSchema(
                 "Every document has a key that the schema does not name in an object of which it names keys.",
@@ -167,63 +168,21 @@ def _by_bytes(
     return numbers, np.stack(rows)
 
 
-def _live(table: npt.NDArray[np.int32], accepting: npt.NDArray[np.bool_]) -> npt.NDArray[np.bool_]:
-    """Return the states from which an accepting one can be reached."""
-    sources, columns = np.nonzero(table >= 0)
-    targets = table[sources, columns]
-    order = np.argsort(targets, kind="stable")
-    sources, targets = sources[order], targets[order]
-    first = np.searchsorted(targets, np.arange(len(table) + 1))
-    live = accepting.copy()
-    pending = np.flatnonzero(live).tolist()
-    while pending:
-        state = pending.pop()
-        for source in sources[first[state] : first[state + 1]].tolist():
-            if not live[source]:
-                live[source] = True
-                pending.append(source)
-    return live
-
-
 def equivalent_states(
     table: npt.NDArray[np.int32], accepting: npt.NDArray[np.bool_] | npt.NDArray[np.int32]
-) -> npt.NDArray[np.int64]:
-    """Return int64[states]: the number of each state's equivalence class (Moore's partition refinement).
+) -> npt.NDArray[np.int32]:
+    """Return int32[states]: the number of each state's equivalence class.
 
-    `accepting` may also be a number for each state: the outcome of a text that ends there.
-
-    A round compares hashes of rows, which might join states that differ. Therefore the last partition is
-    checked exactly; where the check fails, every state is a class of its own. Cost: a pass over the table for
-    each round. There are at most as many rounds as the longest word needed to tell two states apart has
-    bytes.
+    `accepting` may also be a number for each state: the outcome of a text that ends there. Cost: that of
+    `strings.kernels.equivalent`, over the different columns alone.
     """
-    chance = np.random.Generator(np.random.Philox(7))
-    weights = np.array(2 * chance.integers(1, 1 << 62, max(table.shape[1], 1)) + 1, np.uint64)
-    names = np.array(chance.integers(1, 1 << 62, len(table) + 1), np.uint64)
     columns = np.unique(table.T, axis=0)  # many bytes have the same column
-    _, block = np.unique(accepting, return_inverse=True)
-    count = int(block.max()) + 1
-    while True:
-        named: npt.NDArray[np.uint64] = np.concatenate((names[block], np.zeros(1, np.uint64)))
-        signature: npt.NDArray[np.uint64] = np.zeros(len(table), np.uint64)
-        for number in range(len(columns)):
-            signature += named[columns[number]] * weights[number]
-        signature = (signature * np.uint64(0x9E3779B97F4A7C15)) ^ names[block]
-        _, refined = np.unique(signature, return_inverse=True)
-        refined = refined.reshape(-1)
-        found = int(refined.max()) + 1
-        if found == count:
-            break
-        block, count = refined, found
-    first, block = representatives(block)
-    lead = np.append(block, DEAD)[table]
-    if np.array_equal(lead, lead[first][block]) and np.array_equal(accepting, accepting[first][block]):
-        return block
-    return np.arange(len(table))
+    _, outcomes = np.unique(accepting, return_inverse=True)
+    return equivalent(np.ascontiguousarray(columns.T), outcomes.reshape(-1).astype(np.int32))
 
 
 def representatives(
-    block: npt.NDArray[np.int64],
+    block: npt.NDArray[np.int32],
 ) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]:
     """Return the first state of each class, ascending, and the classes renumbered in that order."""
     _, first, inverse = np.unique(block, return_index=True, return_inverse=True)
