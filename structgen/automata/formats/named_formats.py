@@ -161,7 +161,6 @@ CUTS: Final = MappingProxyType(
 KNOWN: Final = frozenset((*_PATTERNS, *_SILENT, *CUTS))
 """The formats with a meaning here. A schema asserts those that `FORMATS` in schema/reading/keywords names."""
 _HOST_LABEL = f"(?![Xx][Nn]--){_LABEL}"
-_LDH_LABEL = f"(?![A-Za-z0-9]{{2}}--){_LABEL}"
 _QUOTED = r'"(?:[ !#-\[\]-~]|\\[ -~])*"'
 
 
