@@ -13,7 +13,6 @@ from typing import TYPE_CHECKING, Protocol
 import numpy as np
 import numpy.typing as npt
 
-from structgen.automata.strings.kernels import FAR, equivalent, nearest
 from structgen.core.compiled import CompiledGrammar, Dfa, State
 from structgen.errors import LimitError, OptionError, UnsatisfiableSchema
 from structgen.language.ir import DEAD
@@ -31,7 +30,6 @@ class Readable(Protocol):
     def may_end(self, index: int, /) -> bool: ...
     def followers(self, index: int, /) -> npt.NDArray[np.int64]:
         """Return int64[256]: the state after each byte, -1 where the byte is refused."""
-        ...
 
     def open_brackets(self, index: int, /) -> int: ...
 
@@ -102,6 +100,9 @@ def explicit(
     numbers, table = _by_bytes(machine, start, max_states, depth)
     accepting = np.fromiter(map(machine.may_end, numbers), np.bool_, len(numbers))
     if depth is not None or leaves_out:
+        # start-up: few automata are explicit
+        from structgen.automata.strings.kernels import FAR, nearest
+
         kept = nearest(table, np.ones(table.shape[1], np.int64), accepting.view(np.uint8)) < FAR
         if not kept[0] and depth is None:
             raise UnsatisfiableSchema(
@@ -170,15 +171,18 @@ def _by_bytes(
 
 def equivalent_states(
     table: npt.NDArray[np.int32], accepting: npt.NDArray[np.bool_] | npt.NDArray[np.int32]
-) -> npt.NDArray[np.int32]:
-    """Return int32[states]: the number of each state's equivalence class.
+) -> npt.NDArray[np.int64]:
+    """Return int64[states]: the number of each state's equivalence class. `accepting` may also be a number
+    for each state: the outcome of a text that ends there. Cost: that of `equivalent`."""
+    # start-up: few automata are minimised
+    from structgen.automata.strings.kernels import equivalent
 
-    `accepting` may also be a number for each state: the outcome of a text that ends there. Cost: that of
-    `strings.kernels.equivalent`, over the different columns alone.
-    """
     columns = np.unique(table.T, axis=0)  # many bytes have the same column
     _, outcomes = np.unique(accepting, return_inverse=True)
-    return equivalent(np.ascontiguousarray(columns.T), outcomes.reshape(-1).astype(np.int32))
+    found: npt.NDArray[np.int64] = equivalent(
+        np.ascontiguousarray(columns.T), outcomes.reshape(-1).astype(np.int32)
+    ).astype(np.int64)
+    return found
 
 
 def representatives(

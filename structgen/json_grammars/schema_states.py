@@ -86,8 +86,8 @@ class SchemaStates:
             row[inside] = [numbers[one] for one in numerals.tolist()]
             rows.append(row)
         states = np.fromiter(numbers, np.int64, len(numbers))
-        outcomes = self._machine.outcomes_of_numerals(states)
-        first, blocks = representatives(equivalent_states(np.stack(rows), outcomes))
+        blocks = equivalent_states(np.stack(rows), self._machine.numbers.outcome[states])
+        first, blocks = representatives(blocks)
         size = max(len(self._merged), int(states.max()) + 1)
         merged = np.full(size, DEAD, np.int32)
         merged[: len(self._merged)] = self._merged

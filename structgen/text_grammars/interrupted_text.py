@@ -50,21 +50,7 @@ class TextBeforeLanguage(RegularLanguage):
         return (stepping.NEVER, stepping.WORD)[met + 1] if met < 1 else stepping.WORD + met
 
     def shortest(self, config: Config) -> Sequence[int]:
-        if self.accepts(config):
-            return ()
-        # only a character may be incomplete
-        return next(rest for size in (1, 2, 3) if (rest := self._rest(config, size)) is not None)
-
-    def _rest(self, config: Config, size: int) -> tuple[int, ...] | None:
-        """Return the first of so many bytes that lead to the end of free text."""
-        for byte in range(0x80, 0xC0):
-            after = self.step(config, byte)
-            if after is None:
-                continue
-            rest = (() if self.outcome(after) == 0 else None) if size == 1 else self._rest(after, size - 1)
-            if rest is not None:
-                return byte, *rest
-        return None
+        return () if self.accepts(config) else super().shortest(config)
 
     def expected(self, config: Config) -> list[Expected]:
         steps = [(byte, self.step(config, byte)) for byte in range(256)]

@@ -13,12 +13,9 @@ import numpy as np
 import numpy.typing as npt
 
 from structgen.lark_grammars.lexer.contextual_lexer import Lexer
+from structgen.machine_core.lexeme_layout import UNASKED, UNKNOWN
 from structgen.native.raw_memory import address_of
 
-UNKNOWN: Final = -2
-"""Nobody has asked for it."""
-UNASKED: Final = 3
-"""In a row of a carry: nobody has asked for it."""
 _FIRST_ROWS: Final = 256
 
 

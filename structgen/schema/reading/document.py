@@ -90,13 +90,11 @@ class Document(Reading):
         self.policies = policies if policies is not None else Policies()
         self.limits = limits if limits is not None else Limits()
         self.notes = []
-        if draft is None:
-            self._check_declaration()
         self.references = References(value, draft, remotes if remotes is not None else Remotes())
         self.top = self.references.root
         self.draft = self.top.dialect.draft
         if draft is None:
-            self._note_unknown_draft()
+            self._check_declaration()
         self.root: Schema
         names: frozenset[str] = frozenset()
         while not self._read_all(names):
@@ -308,16 +306,17 @@ class Document(Reading):
                     ) from error
 
     def _check_declaration(self) -> None:
-        if isinstance(self.value, dict) and not isinstance(self.value.get("$schema", ""), str):
+        """Refuse a `$schema` that is no text, and note one that names no draft."""
+        if not isinstance(self.value, dict) or "$schema" not in self.value:
+            return
+        uri = self.value["$schema"]
+        if not isinstance(uri, str):
             raise SchemaError(
-                f"$schema takes a URI in a string, not {shown(self.value['$schema'])}.",
+                f"$schema takes a URI in a string, not {shown(uri)}.",
                 where="#/$schema",
                 cure="Name the draft, as https://json-schema.org/draft/2020-12/schema, or leave it out.",
             )
-
-    def _note_unknown_draft(self) -> None:
-        uri = self.value.get("$schema") if isinstance(self.value, dict) else None
-        if isinstance(uri, str) and not self.references.knows(uri):
+        if not self.references.knows(uri):
             self.notes.append(f"$schema {uri!r} is not a known draft: read as {DEFAULT_DRAFT}.")
 
     def _check_vocabularies(self) -> None:
