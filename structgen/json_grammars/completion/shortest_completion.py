@@ -179,11 +179,14 @@ class Shortest:
         while below >= 0:
             residue, extras, written, below = machine.frame(below)
             if self._compares(residue, written):
-                item = machine.written(log, extras)
+                item = machine.expander.written(log, extras)
                 demands = machine.network.finish_with(machine.residue(residue), None, demands, written=item)
                 continue
             demands = machine.network.finish_with(
-                machine.residue(residue), machine.key(residue, written), demands, self._names.held(extras)
+                machine.residue(residue),
+                machine.expander.key(residue, written),
+                demands,
+                self._names.held(extras),
             )
         found = self._folds[key] = min(demands.values(), key=order)
         return found
@@ -206,7 +209,7 @@ class Shortest:
         if mode == L.M_WORDS:
             return self._quoted.word(regs)
         if mode == L.M_NUMBER:
-            return machine.finish_number(int(regs[L.LEX]))
+            return machine.numbers.finish(int(regs[L.LEX]))
         if mode == L.M_LITERAL:
             which, at = int(regs[L.LEX]) >> 4, int(regs[L.LEX]) & 15
             rest = (b"true", b"false", b"null")[which][at:]
@@ -217,7 +220,7 @@ class Shortest:
             return self._quoted.key(index)
         residue = machine.residue(int(regs[L.RES]))
         if mode in (L.M_COLON, L.M_VALUE):
-            key = machine.key(int(regs[L.RES]), int(regs[L.LEX]))
+            key = machine.expander.key(int(regs[L.RES]), int(regs[L.LEX]))
             place = machine.child_place(int(regs[L.RES]), int(regs[L.LEX]))
             value = self._value(place, index if mode == L.M_VALUE else None)
             rests = machine.network.finish_with(residue, key, value, self._names.held(int(regs[L.EXTRAS])))

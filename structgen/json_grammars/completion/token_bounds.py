@@ -88,7 +88,7 @@ class TokenBounds:
 
         Cost: some microseconds for each place that the walk has listed; for a new object its members.
         """
-        places, most = self._machine.listed_places(), self._machine.bound_so_far
+        places, most = self._machine.listed_places()
         # between a blank before the document and a place that is listed, one more token
         first = 2 if self._machine.registers(index)[L.MODE] == L.M_DOC else 1
         for place in () if places is None else places:
@@ -185,7 +185,7 @@ class TokenBounds:
             return L.UNBOUNDED if menu.item is None or is_open else self._after(row, None, menu.item)
         plain = self._plain(row)
         return (
-            self._after(row, machine.key(row, key), machine.child_place(row, key))
+            self._after(row, machine.expander.key(row, key), machine.child_place(row, key))
             if plain is None
             else plain[1]
         )

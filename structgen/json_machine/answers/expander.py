@@ -513,8 +513,9 @@ class Expander:
 
     def written(self, log: int, begin: int) -> bytes:
         """Return what is written of an item, as JSON text without white space between tokens: its log,
-        from where it begins on."""
-        rows = self._tables.rows(L.T_TEXT)
+        from where it begins on (the extras of the frame
+        under it)."""
+        rows, begin = self._tables.rows(L.T_TEXT), begin & L.LOG
         labels: list[int] = []
         while log != begin:
             assert log, "what is written of an item begins where its frame says"

@@ -145,7 +145,6 @@ class EscapedLanguage(Language):
 
     def step(self, config: Config, symbol: int) -> Config | None:
         at, read = cast(Place, config)
-        after: Config | None = at
         if symbol > 255:
             return None
         if not read and symbol != 0x5C:
@@ -155,8 +154,7 @@ class EscapedLanguage(Language):
         may_be = points(self._escapes, read)
         if not is_whole(may_be):
             return (at, read) if self._goes_on(at, read) else None
-        for byte in chr(may_be[0][0]).encode():
-            after = None if after is None else self.of.step(after, byte)
+        after = self.of.through(at, chr(may_be[0][0]).encode())
         return None if after is None else (after, b"")
 
     def _goes_on(self, at: Config, read: bytes) -> bool:
@@ -285,10 +283,7 @@ class _EscapedMasks(EscapedLanguage, MaskedPart):
         found = self.compiled.bits(state)
         for (text, read), tokens in self._vocabulary.cut_tokens.items():
             after = self.compiled.bytes_index(state, text) if text else state
-            at: Config | None = None if after < 0 else (after, b"")
-            for byte in read:
-                at = None if at is None else self.step(at, byte)
-            if at is not None:
+            if after >= 0 and self.through((after, b""), read) is not None:
                 add_tokens(found, np.array(tokens, np.int32))
         return found
 

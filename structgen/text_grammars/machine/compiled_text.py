@@ -106,8 +106,7 @@ class CompiledText(NumberedText):
         part, slot = self._open_visit(visit)[0].part, self.vocabulary.token_slot[token]
         config: Config | None = self._config(index)
         if self._opened[visit].slots[slot] or part.compiled.vocabulary.token_slot[token] < 0:
-            for byte in self.tokenizer.token_bytes[token] or b"":
-                config = None if config is None else self._language.step(config, byte)
+            config = self._language.through(config, self.tokenizer.token_bytes[token] or b"")
         else:
             after = part.compiled.next_index(state, token)
             if after < 0:

@@ -90,6 +90,13 @@ class Language(ABC):
     def step(self, config: Config, symbol: int) -> Config | None:
         """Return the configuration after a symbol; None exactly where no word continues with it."""
 
+    def through(self, config: Config, symbols: Iterable[int]) -> Config | None:
+        """Return the configuration after symbols; None where no word continues with them."""
+        after: Config | None = config
+        for symbol in symbols:
+            after = None if after is None else self.step(after, symbol)
+        return after
+
     @abstractmethod
     def accepts(self, config: Config) -> bool:
         """Return whether the symbols read so far are a word."""
