@@ -134,6 +134,10 @@ class Pending(Block):
 
 
 MOST_PENDING: Final = 1 << 16
+"""A power of two."""
+PENDING_KEY: Final = 5
+SEEN_SLOTS, SEEN_SHIFT = 2 * MOST_PENDING, 16
+"""Slots that find a reading which one mask has met: the number of the mask, and that of the reading."""
 BOTH_PARTS: Final = 2
 """Bytes behind which nothing is owed, and those behind which something is (`carry_bytes`)."""
 
@@ -167,6 +171,8 @@ class Waiting(Block):
     node: int
     base: int
     """The depth above the first node of its range."""
+    own: int
+    """1: its own tokens wait alone, and what is below it does not."""
     above: Annotated[Depth, 3]
     """What is known of the node above it."""
 
@@ -189,6 +195,10 @@ class Scan(Block):
     waiting: int
     """How many subtrees wait; more than MOST_WAITING: there was no room, and it begins anew."""
     is_full: int
+    masks: int
+    """How many masks were begun."""
+    pending: int
+    """How many readings the mask has met so far."""
 
 
 class WorkRow(Block):
@@ -281,6 +291,7 @@ class LexemeContext(Core):
     """The nodes of a trie that is being made; behind them tokens and ways."""
     marks_of_classes: Int32s
     pending: BlockRows[Pending]
+    seen: Int64s
     mask: Int32s
     alike: Int32s
     """The tokens that the record in the making leaves to another one."""

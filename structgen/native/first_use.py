@@ -52,7 +52,8 @@ GROUPS: dict[str, dict[str, float]] = {
     TEXT: {
         "structgen.text_grammars.machine.stepping": 2.5,
         "structgen.text_grammars.machine.part_reading": 1.0,
-        "structgen.text_grammars.machine.text_walks": 1.5,
+        "structgen.text_grammars.machine.text_masks": 3.0,
+        "structgen.machine_core.lexeme_records": 3.0,
     },
     ENGINE: {
         "structgen.engine.choice_loops": 1.5,
