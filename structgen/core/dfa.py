@@ -188,38 +188,17 @@ def _live(table: npt.NDArray[np.int32], accepting: npt.NDArray[np.bool_]) -> npt
 def equivalent_states(
     table: npt.NDArray[np.int32], accepting: npt.NDArray[np.bool_] | npt.NDArray[np.int32]
 ) -> npt.NDArray[np.int64]:
-    """Return int64[states]: the number of each state's equivalence class (Moore's partition refinement).
+    """Return int64[states]: the number of each state's equivalence class. `accepting` may also be a number
+    for each state: the outcome of a text that ends there. Cost: that of `equivalent`."""
+    # start-up: few automata are minimised
+    from structgen.automata.strings.kernels import equivalent
 
-    `accepting` may also be a number for each state: the outcome of a text that ends there.
-
-    A round compares hashes of rows, which might join states that differ. Therefore the last partition is
-    checked exactly; where the check fails, every state is a class of its own. Cost: a pass over the table for
-    each round. There are at most as many rounds as the longest word needed to tell two states apart has
-    bytes.
-    """
-    chance = np.random.Generator(np.random.Philox(7))
-    weights = np.array(2 * chance.integers(1, 1 << 62, max(table.shape[1], 1)) + 1, np.uint64)
-    names = np.array(chance.integers(1, 1 << 62, len(table) + 1), np.uint64)
     columns = np.unique(table.T, axis=0)  # many bytes have the same column
-    _, block = np.unique(accepting, return_inverse=True)
-    count = int(block.max()) + 1
-    while True:
-        named: npt.NDArray[np.uint64] = np.concatenate((names[block], np.zeros(1, np.uint64)))
-        signature: npt.NDArray[np.uint64] = np.zeros(len(table), np.uint64)
-        for number in range(len(columns)):
-            signature += named[columns[number]] * weights[number]
-        signature = (signature * np.uint64(0x9E3779B97F4A7C15)) ^ names[block]
-        _, refined = np.unique(signature, return_inverse=True)
-        refined = refined.reshape(-1)
-        found = int(refined.max()) + 1
-        if found == count:
-            break
-        block, count = refined, found
-    first, block = representatives(block)
-    lead = np.append(block, DEAD)[table]
-    if np.array_equal(lead, lead[first][block]) and np.array_equal(accepting, accepting[first][block]):
-        return block
-    return np.arange(len(table))
+    _, outcomes = np.unique(accepting, return_inverse=True)
+    found: npt.NDArray[np.int64] = equivalent(
+        np.ascontiguousarray(columns.T), outcomes.reshape(-1).astype(np.int32)
+    ).astype(np.int64)
+    return found
 
 
 def representatives(

@@ -230,8 +230,8 @@ class Hooks(Block):
     """(state, node, target): write the slots below a node that go on in a state, and return how many; below
     0: they are to be scanned. 0 in place of a code: no state knows."""
     token_end: int
-    """(state): 0 or more if a token may end there; REFUSED; UNKNOWN or less where it was asked for. 0 in
-    place of a code: it may end in each state."""
+    """(state): the state after the end of a token (`token_ends`). 0 in place of a code: a token may end in
+    each state."""
 
 
 class LexemeContext(Core):
@@ -258,6 +258,8 @@ class LexemeContext(Core):
     classes: Bytes
     like: Int32s
     """Of each state the state whose record it shares, -1: none, UNKNOWN."""
+    token_ends: Int32s
+    """Of each state the state after the end of a token, as `moves`; 0: tokens are not counted."""
     lexeme_end_at: Int32s
     """Where the ways of each state to end begin and end in `lexeme_ends`; 0: no lexeme ends."""
     lexeme_ends: Int32s

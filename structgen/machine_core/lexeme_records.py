@@ -188,12 +188,12 @@ def find_inside(c: LexemeContext, slot: int, state: int, shift: int, slots: Int3
     """Note the tokens of a slot that stay inside: the slot, or, where there are no classes, the tokens."""
     scan = c.scan
     if c.hooks.lives == 0:
-        count = scan.found
-        if count + slots[slot + 1] - slots[slot] > FOUND_WORDS * c.most_crossings:
+        count, first, last, found = scan.found, slots[slot], slots[slot + 1], c.found
+        if count + last - first > FOUND_WORDS * c.most_crossings:
             scan.is_full = 1
             return
-        for i in range(slots[slot], slots[slot + 1]):
-            c.found[count] = ids[i]
+        for i in range(first, last):
+            found[count] = ids[i]
             count += 1
         scan.found = count
     elif scan.found == c.most_crossings:
@@ -220,13 +220,22 @@ def scan_range(c: LexemeContext, trie: Trie, node: int, last: int, base: int) ->
     `base`."""
     nodes, slots, ids = nodes_of(c, trie), slots_of(c, trie), tokens_of(c, trie)
     depths, has_ends, has_lines = c.depths, address_of_block(c.lexeme_end_at) != 0, c.newline >= 0
-    token_end, below, classes, width, moves = c.hooks.token_end, c.hooks.below, c.classes, c.width, c.moves
+    counted, below, classes, width, moves = c.hooks.token_end, c.hooks.below, c.classes, c.width, c.moves
+    # of all scans most ask nothing besides the moves
+    is_plain = depths[depth_of(nodes[node]) - base - 1].other < 0
+    is_plain = is_plain and not (has_ends or has_lines or counted or below)
     while node < last:
         word = nodes[node]
         byte, depth, slot = byte_of(word), depth_of(word) - base, slot_of(word)
         above, here, kind = depths[depth - 1], depths[depth], classes[byte]
-        other, shift, same = above.other, 0, REFUSED
         after = moves[above.lexeme * width + kind]
+        if is_plain and after >= REFUSED:
+            if slot and after >= 0:
+                find_inside(c, slot - 1, after, 0, slots, ids)
+            here.lexeme, here.other = after, REFUSED
+            node = node + 1 if after >= 0 else end_of(word)
+            continue
+        other, shift, same = above.other, 0, REFUSED
         if after < REFUSED:
             after = cell(c, above.lexeme, byte)
             moves = c.moves
@@ -238,8 +247,10 @@ def scan_range(c: LexemeContext, trie: Trie, node: int, last: int, base: int) ->
             if same >= 0 and (ends_before(c, above.lexeme, kind) or ends_before(c, other, kind)):
                 same = REFUSED  # a leftover of one record alone would have tokens from below
             is_known = is_known and cross(c, node, above, kind)
-        if token_end and slot and is_known and after >= 0 and after != same:
-            ends = call2(token_end, address_of_block(c), after)
+        if counted and slot and is_known and after >= 0 and after != same:
+            ends = c.token_ends[after]
+            if ends <= UNKNOWN:
+                ends = call2(counted, address_of_block(c), after)
             if ends <= UNKNOWN:
                 wait(c, node, base, above, 1)
             slot = slot if ends >= 0 else 0

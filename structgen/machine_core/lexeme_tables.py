@@ -13,6 +13,7 @@ import numpy.typing as npt
 from structgen.machine_core.growing_tables import DEEPEST, GrowingTables
 from structgen.machine_core.lexeme_layout import (
     FOUND_WORDS,
+    FULL,
     MOST_PENDING,
     MOST_WAITING,
     RANGE_WORDS,
@@ -145,8 +146,11 @@ class RecordTables:
 
     def make(self, call: Callable[..., int], trie: int, state: int) -> int:
         """Make the record of a trie in a state of the lexer; return its number. `call` calls compiled code,
-        and answers what it asks."""
-        number = call(make_record, trie, state, call(scan_record, trie, state))
+        and answers what it asks. FULL where there are too many ways to read the tokens."""
+        count = call(scan_record, trie, state)
+        if count == FULL:
+            return FULL
+        number = call(make_record, trie, state, count)
         first, last = self._grown.rows(RECORDS)[
             number, [LexemeRecord.groups, LexemeRecord.groups_end]
         ].tolist()
@@ -164,6 +168,16 @@ class RecordTables:
                 groups[group, [Group.first, Group.last]] = at, at + len(tokens)
             groups[group, Group.dense_row] = -1 if stored is None else stored
         return number
+
+    def forget(self) -> None:
+        """Forget all records and hooks: the lexer becomes another one."""
+        context = self._grown.context
+        context[_HOOKS : _HOOKS + words_of(Hooks)] = 0
+        context[[word_of(LexemeContext, "lexeme_end_at"), word_of(LexemeContext, "serial")]] = (
+            0,
+            next(_serials),
+        )
+        self._grown.load(RECORDS, np.empty((0, words_of(LexemeRecord)), np.int64))
 
     def found(self, count: int) -> npt.NDArray[np.int32]:
         """Return a copy of the tokens that the last scan has found, of a language without classes of

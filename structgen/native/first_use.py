@@ -40,7 +40,6 @@ GROUPS: dict[str, dict[str, float]] = {
     AUTOMATA: {"structgen.automata.strings.kernels": 6.0},
     LARK: {
         "structgen.lark_grammars.machine.lark_masks": 9.0,
-        "structgen.machine_core.lexeme_records": 3.0,
         "structgen.lark_grammars.machine.memo": 0.5,
         "structgen.lark_grammars.compiled.lark_expected": 0.5,
         "structgen.lark_grammars.compiled.lark_completions": 0.5,

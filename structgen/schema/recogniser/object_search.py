@@ -9,7 +9,6 @@ found over the keys in the order in which they are written, within the length of
 from __future__ import annotations
 
 import json
-from bisect import bisect_left
 from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import dataclass, replace
 from typing import TypeAlias
@@ -424,13 +423,10 @@ class Witness:
 
     def _plain(self, begun: bool) -> JsonPieces | None:
         """Return the shortest rest of an object that needs its required keys alone, or None."""
-        frame, written, literal = self.frame, self.written, self.frames.scalars.written
-        standing = self.frames.standing(frame, self.shape)
-        names = [frame.names[at] for at in standing.required[bisect_left(standing.required, written.pos) :]]
-        free = standing.free_required & ~written.mask
-        if free:
-            late = [frame.names[at] for at in range(frame.ordered, len(frame.names)) if free >> at & 1]
-            names += sorted(late, key=literal)
+        frame, literal = self.frame, self.frames.scalars.written
+        owed = self.frames.standing(frame, self.shape).owed(self.written)
+        names = [frame.names[at] for at in owed if at < frame.ordered]
+        names += sorted((frame.names[at] for at in owed if at >= frame.ordered), key=literal)
         parts: list[bytes | JsonPieces] = []
         whole = True
         for name in names:

@@ -195,7 +195,7 @@ class SchemaNetwork:
 
     def read_as(self, residue: int, text: bytes) -> int:
         """Return the residue of an array where the item that is not known (`after_unread`) was `text`."""
-        value = self.arrays.unique.distinct.literal(text)
+        value = self.arrays.distinct.literal(text)
         return self.arrays.read_as(self._array(residue), value).id
 
     def after_unread(self, residue: int, outcome: int) -> int | None:
@@ -213,7 +213,7 @@ class SchemaNetwork:
         state = self._residues[residue]
         if isinstance(state, ArrayState):
             return self.arrays.may_differ(state)
-        distinct = self.arrays.unique.distinct
+        distinct = self.arrays.distinct
         known = self.arrays.known
         return self.objects.may_differ(state, lambda demand, need: distinct.surely_has(demand, need, known))
 
@@ -263,8 +263,8 @@ class SchemaNetwork:
             required,
             frame.ordered,
             extra,
-            state.pos,
-            state.mask,
+            state.written.pos,
+            state.written.mask,
             state.begun,
             0 if j == 0 else self.outcome(frozenset((j,))),
         )
@@ -284,17 +284,18 @@ class SchemaNetwork:
         """Return whether the object may still need keys that `keys` does not list."""
         state = self._object(residue)
         return any(
-            shape.lo > state.count or any(map(asks_for_any_key, unmet)) for _, shape, unmet in state.threads
+            shape.lo > state.written.size or any(map(asks_for_any_key, unmet))
+            for _, shape, unmet in state.threads
         )
 
     @property
     def looked_for(self) -> Mapping[int, bytes]:
         """The values of items, by number, on which rests of arrays depend so far, each with a text."""
-        return self.arrays.unique.distinct.looked_for
+        return self.arrays.distinct.looked_for
 
     def look_for(self, texts: Iterable[bytes]) -> None:
         """Note values of items on which rests depend (`looked_for`)."""
-        distinct = self.arrays.unique.distinct
+        distinct = self.arrays.distinct
         for text in texts:
             distinct.looked_for.setdefault(distinct.literal(text), text)
 
@@ -325,7 +326,7 @@ class SchemaNetwork:
         return {j: text.flat() for j, text in self._rests(self._residues[residue], taken).items()}
 
     def _item(self, state: ArrayState, text: bytes) -> int | None:
-        return None if state.seen is None else self.arrays.unique.distinct.literal(text)
+        return None if state.seen is None else self.arrays.distinct.literal(text)
 
     def finish_with(
         self, residue: int, key: Key, value: Demands, taken: Collection[str] = (), written: bytes = b""

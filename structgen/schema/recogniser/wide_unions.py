@@ -10,7 +10,8 @@ from __future__ import annotations
 
 from bisect import bisect_left
 from collections.abc import Callable, Sequence
-from typing import TypeAlias
+from dataclasses import dataclass, field
+from typing import NamedTuple, TypeAlias
 
 from structgen.schema.meaning.place import NEVER
 from structgen.schema.meaning.shape import ObjectShape
@@ -23,28 +24,23 @@ MANY = 16
 """Fewer threads than this are asked one by one."""
 
 
-class KeyDefaults:
+class KeyDefaults(NamedTuple):
     """The keys that a shape mentions, and its default: the demand on values under all other keys."""
 
-    __slots__ = ("default", "mentioned")
-
-    def __init__(self, default: int, mentioned: frozenset[str]) -> None:
-        self.default = default
-        self.mentioned = mentioned
+    default: int
+    mentioned: frozenset[str]
 
 
+@dataclass(slots=True)
 class _Group:
     """Threads of one residue with the same default demand."""
 
-    __slots__ = ("at", "default", "members", "reach")
-
-    def __init__(self, default: int) -> None:
-        self.default = default
-        self.members: list[int] = []
-        """Indices of threads, ascending."""
-        self.at = 0
-        """The members before this one end before `reach`."""
-        self.reach = 0
+    default: int
+    members: list[int] = field(default_factory=list)
+    """Indices of threads, ascending."""
+    at: int = 0
+    """The members before this one end before `reach`."""
+    reach: int = 0
 
 
 class WideUnion:

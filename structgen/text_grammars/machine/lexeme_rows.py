@@ -56,7 +56,6 @@ class LexemeRows:
         for name, array in self._held.items():
             _told(tables, name, address_of(array))
         records.hook(miss=text_masks.ask_row, read=text_masks.place_behind, begun=text_masks.state_behind)
-        self._note(0)
 
     def answer(self, kind: int, first: int, second: int, third: int, config: Callable[[int], Config]) -> None:
         """Answer a question of compiled code. `config`: returns the configuration of a state by its number.
@@ -74,7 +73,7 @@ class LexemeRows:
             found = self._begun(second)
         else:
             readings = self._lexemes.readings(config(second))
-            self._note(max(state for _place, state in readings))
+            self._note(max((state for _place, state in readings), default=-1))
             flat = [len(readings), *(number for one in readings for number in one)]
             found, self._reading_count = self._reading_count, self._reading_count + len(flat)
             self._readings.reserve(self._reading_count)

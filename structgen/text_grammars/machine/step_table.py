@@ -25,7 +25,7 @@ from structgen.text_grammars.machine.stepping import (
 _MISSED, _SPECIALS, _CLASSES = (word_of(TextContext, one) for one in ("missed", "specials", "classes"))
 _ROW_WORDS = [word_of(TextContext, name) for name in ("row_count", "cells", "may_end", "inside")]
 _LEXER = [word_of(TextContext, "moves"), word_of(TextContext, "like")]
-_BOUNDARIES = word_of(TextContext, "boundaries")
+_BOUNDARIES = word_of(TextContext, "token_ends")
 
 _ROWS = 256
 """Rows for which there is room at first: the states of a short document. Memory is taken as they are used."""
@@ -49,6 +49,7 @@ class StepTable:
         "_context",
         "_final",
         "_inside",
+        "_is_lexer",
         "_kept",
         "_language",
         "_like",
@@ -79,25 +80,31 @@ class StepTable:
         self._boundaries: npt.NDArray[np.int32] = np.empty(_ROWS, np.int32)
         self._like: npt.NDArray[np.int32] = np.empty(_ROWS, np.int32)
         """Of each state what records know of it, where it is one of the lexer too."""
-        self._words = (
-            _ROW_WORDS + _LEXER * (language.lexemes is None) + [_BOUNDARIES] * language.counts_tokens
-        )
+        self._is_lexer = False
+        self._words = _ROW_WORDS + [_BOUNDARIES] * language.counts_tokens
         """Words of the context: how many rows there are, and where they lie; 0 for boundaries that are not
         read."""
         context[TextContext.class_count] = context[TextContext.width] = width
         context[_CLASSES] = address_of(classes)
         context[_MISSED], context[_SPECIALS] = address_of(self._missed), address_of(self._specials)
         context[_BOUNDARIES] = 0
-        context[self._words] = self._addresses(
-            (self._table, self._final, self._inside, self._boundaries, self._like)
-        )
+        self._tell()
+
+    def _tell(self) -> None:
+        rows = self._table, self._final, self._inside, self._boundaries, self._like
+        self._context[self._words] = self._addresses(rows)
+
+    def serve_lexer(self) -> None:
+        """Have records be made of these rows."""
+        self._is_lexer, self._words = True, _LEXER + self._words
+        self._tell()
 
     def _addresses(self, arrays: Sequence[npt.NDArray[Any]]) -> list[int]:
         """Return what `_words` hold, where the rows lie in some arrays."""
         table, final, inside, boundaries, like = (address_of(one) for one in arrays)
-        own = [len(arrays[0]), table, final, inside]
-        own += [table, like] if self._language.lexemes is None else []
-        return own + [boundaries] * self._language.counts_tokens
+        lexer = [table, like] if self._is_lexer else []
+        counted = [boundaries] * self._language.counts_tokens
+        return [*lexer, len(arrays[0]), table, final, inside, *counted]
 
     def grow(self, rows: int) -> None:
         """Make room for so many rows in all."""

@@ -79,7 +79,7 @@ class Visit(Block):
     wanted: int
     """The nodes to examine for that (`WantedNodes.trie`), 0: there are none, UNKNOWN: not known yet."""
     leaving: Bytes
-    """Of each slot, whether its tokens may leave the part (`part_ends.Map`), once `wanted` is known."""
+    """Of each slot, whether its tokens may leave the part (`part_ends.EndsMap`), once `wanted` is known."""
     behind: int
     """The state behind the part, -1: it is not known, or there are several."""
     follows: int
@@ -113,13 +113,11 @@ class TextContext(LexemeContext):
     may_end: Bytes
     """Of each state: may the text end here? How it stands, as above."""
     inside: Bytes
-    """Of each state: OUTSIDE, INSIDE or BOTH. Tokens of a state inside are not read byte by byte: its part
-    takes them, or they are recorded (`record_edge`)."""
+    """Of each state: OUTSIDE, INSIDE or BOTH. Inside a part it takes the tokens, or they are recorded
+    (`record_edge`)."""
     row_count: int
     """States for which there is room in the arrays above."""
     visits: BlockRows[Visit]
-    boundaries: Int32s
-    """Of each state the state after the end of a token, as cells; 0: tokens are not counted."""
     missed: At[StepQuestions]
     least_nodes: int
     """A walk over no more nodes of the trie than these costs less than a record."""
@@ -158,7 +156,7 @@ def ask(c: TextContext, cell: Int32s, index: int, column: int) -> int:
 @jit
 def end_token(c: TextContext, index: int) -> int:
     """Return the state after the end of a token, REFUSED, or QUESTIONED."""
-    boundaries = c.boundaries
+    boundaries = c.token_ends
     if address_of_block(boundaries) == 0:
         return index
     after = boundaries[index]
@@ -200,8 +198,8 @@ def blank(c: TextContext, index: int) -> None:
     for i in range(c.class_count):
         cells[i] = UNKNOWN
     c.like[index] = UNKNOWN
-    if address_of_block(c.boundaries) != 0:
-        c.boundaries[index] = UNKNOWN
+    if address_of_block(c.token_ends) != 0:
+        c.token_ends[index] = UNKNOWN
 
 
 @jit
@@ -266,27 +264,19 @@ def step_inside(c: TextContext, index: int, byte: int) -> int:
 
 
 @jit
-def step_known(c: TextContext, index: int, byte: int) -> int:
-    """Return the state after a byte, or REFUSED; UNKNOWN, or QUESTIONED, where Python must find it."""
-    at = index * c.class_count + c.classes[byte]
-    after = c.cells[at]
-    if after == UNKNOWN and c.inside[index] == INSIDE:
-        after = step_inside(c, index, byte)
-        if after >= REFUSED:
-            c.cells[at] = after
-        else:
-            after = UNKNOWN
-    return after
-
-
-@jit
 def follow(c: TextContext, index: int, byte: int) -> int:
     """Return the state after a byte, REFUSED, or QUESTIONED."""
-    after = step_known(c, index, byte)
-    if after == UNKNOWN:
-        column = c.classes[byte]
-        return ask(c, skip(c.cells, index * c.class_count + column), index, column)
-    return after
+    column = c.classes[byte]
+    cell = skip(c.cells, index * c.class_count + column)
+    after = cell[0]
+    if after != UNKNOWN:
+        return after
+    if c.inside[index] == INSIDE:
+        after = step_inside(c, index, byte)
+        if after >= REFUSED:
+            cell[0] = after
+            return after
+    return ask(c, cell, index, column)
 
 
 @entry("int64(int64, int64, int64, int64, int64)")
@@ -305,8 +295,8 @@ def put_run(context: int, number: int, data_address: int, count: int, last: int)
         blank(c, after)
         c.inside[after] = OUTSIDE
         c.may_end[after] = NEVER
-        if address_of_block(c.boundaries) != 0:
-            c.boundaries[after] = after
+        if address_of_block(c.token_ends) != 0:
+            c.token_ends[after] = after
         row = c.nodes[after]
         words = Int64s(address_of_block(row))
         for word in range(8):
@@ -333,15 +323,10 @@ def take_bytes(context: int, index: int, data_address: int, count: int) -> int:
 @jit
 def read(c: TextContext, index: int, token: int, first: int) -> int:
     """Return the state after the bytes of a token from `first` on, and the token's end; REFUSED; ASKED with
-    questions noted; UNKNOWN where Python must follow inside a part."""
+    questions noted."""
     data, last = c.vocabulary.token_data, c.vocabulary.token_offset[token + 1]
     for at in range(first, last):
-        before = index
-        index = step_known(c, before, data[at])
-        if index == UNKNOWN:
-            if c.inside[before] == INSIDE:
-                return UNKNOWN
-            index = follow(c, before, data[at])
+        index = follow(c, index, data[at])
         if index < 0:
             return ASKED if index == QUESTIONED else REFUSED
     index = end_token(c, index)
@@ -381,23 +366,20 @@ def after_token(c: TextContext, index: int, token: int) -> int:
     if slot < 0:
         return REFUSED
     if c.inside[index] != INSIDE:
-        after = read(c, index, token, c.vocabulary.token_offset[token])
-        return after if after != UNKNOWN else recorded(c, index, token)
+        return read(c, index, token, c.vocabulary.token_offset[token])
     node = c.nodes[index]
     state = TextState(address_of_block(node))
     v = c.visits[state.visit]
-    if v.take != 0 and v.wanted != UNKNOWN:
-        after, left = call3(v.take, v.context, state.state, token), REFUSED
-        if after >= REFUSED and node.token_list >= -1 and v.leaving[slot] != 0:
-            left = leave(c, v, state.state, token)
-            if left == ASKED:
-                return ASKED
-        if left != REFUSED:
-            after = left if after == REFUSED else UNKNOWN
-        elif after >= 0:
-            after = enter(c, state.visit, after)
-        return after if after >= REFUSED else recorded(c, index, token)
-    return recorded(c, index, token)
+    if v.take == 0 or v.wanted == UNKNOWN:
+        return recorded(c, index, token)
+    after, left = call3(v.take, v.context, state.state, token), REFUSED
+    if after >= REFUSED and node.token_list >= -1 and v.leaving[slot] != 0:
+        left = leave(c, v, state.state, token)
+    if left != REFUSED:
+        after = left if after == REFUSED or left == ASKED else UNKNOWN
+    elif after >= 0:
+        after = enter(c, state.visit, after)
+    return after if after >= REFUSED or left == ASKED else recorded(c, index, token)
 
 
 @entry("int64(int64, int64, int64)")

@@ -97,13 +97,13 @@ def state_behind(context: int, place: int, carry: int) -> int:
 
 @jit
 def finish(c: TextContext, index: int, count: int, row: int, target: int) -> int:
-    """Memoise tokens in the buffer (-1: those of `mask` that a dense row does not have) as a state's mask,
-    with the special and the end tokens that are allowed, and write it to `target` (0: nowhere). Returns 0,
-    ASKED for room, or LARGE where the list would be as long as a row: all is then in `mask`."""
+    """Memoise the tokens that were found (-1: those of `mask` that a dense row does not have) as a state's
+    mask, with the special and the end tokens that are allowed, and write it to `target` (0: nowhere). Returns
+    0, ASKED for room, or LARGE where the list would be as long as a row: all is then in `mask`."""
     ends = c.end_count if c.may_end[index] != 0 else 0
-    if count >= 0 and count + c.special_count + ends >= c.vocabulary.mask_words:
+    if count + c.special_count + ends >= c.vocabulary.mask_words:
         begin_mask(c)
-        set_bits(c.mask, c.buffer, count)
+        set_bits(c.mask, c.found, count)
         count = -1
     if count < 0:
         set_bits(c.mask, c.specials, c.special_count)
@@ -112,6 +112,8 @@ def finish(c: TextContext, index: int, count: int, row: int, target: int) -> int
         if c.buffer_count >= c.vocabulary.mask_words:
             return LARGE
     else:
+        c.buffer_count, c.shared_count = 0, 0
+        emit(c, c.found, 0, count)
         emit(c, c.specials, 0, c.special_count)
         emit(c, c.ends, 0, ends)
     code = memoise(c, c.nodes[index], row, target)
@@ -156,11 +158,7 @@ def read_state(c: TextContext, index: int, target: int) -> int:
     if nodes > c.least_nodes and c.hooks.token_end == 0:
         return collected(c, index, target)
     count = scan_trie(c, 0, index, -1)
-    if count < 0:
-        return count
-    c.buffer_count, c.shared_count = 0, 0
-    emit(c, c.found, 0, count)
-    return finish(c, index, count, -1, target)
+    return count if count < 0 else finish(c, index, count, -1, target)
 
 
 @jit
