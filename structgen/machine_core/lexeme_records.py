@@ -17,6 +17,7 @@ from structgen.machine_core.layout import ASKED, REFUSED
 from structgen.machine_core.lexeme_layout import (
     ASK_CARRY,
     ASK_CLASS,
+    ASK_ROW,
     FOUND_WORDS,
     FULL,
     LARGE_TRIE,
@@ -73,6 +74,13 @@ def cell(c: LexemeContext, state: int, byte: int) -> int:
     """Return the state of the lexer behind a byte, REFUSED; UNKNOWN or less where it was asked for."""
     after = c.moves[state * c.width + c.classes[byte]]
     return after if after >= REFUSED else call3(c.hooks.miss, address_of_block(c), state, byte)
+
+
+@entry("int64(int64, int64, int64)")
+def ask_row(address: int, state: int, byte: int) -> int:
+    """Ask for the row of a state, as `Hooks.miss` of a lexer whose rows come whole."""
+    ask(LexemeContext(address), ASK_ROW, state, 0, 0)
+    return UNKNOWN
 
 
 @jit

@@ -10,6 +10,7 @@ import numpy as np
 
 from structgen.machine_core.growing_tables import EDGES, GrowingTables
 from structgen.machine_core.lexeme_layout import ASK_ROW, UNKNOWN
+from structgen.machine_core.lexeme_records import ask_row
 from structgen.machine_core.lexeme_tables import GrownArray, RecordTables
 from structgen.native.raw_memory import address_of
 from structgen.native.typed_blocks import word_of
@@ -55,7 +56,7 @@ class LexemeRows:
         }
         for name, array in self._held.items():
             _told(tables, name, address_of(array))
-        records.hook(miss=text_masks.ask_row, read=text_masks.place_behind, begun=text_masks.state_behind)
+        records.hook(miss=ask_row, read=text_masks.place_behind, begun=text_masks.state_behind)
 
     def answer(self, kind: int, first: int, second: int, third: int, config: Callable[[int], Config]) -> None:
         """Answer a question of compiled code. `config`: returns the configuration of a state by its number.

@@ -141,7 +141,7 @@ TEXT_TABLES = TablePlan(
 
 
 @jit
-def ask(c: TextContext, cell: Int32s, index: int, column: int) -> int:
+def ask_cell(c: TextContext, cell: Int32s, index: int, column: int) -> int:
     """Note a question for a cell, if there is room for one. Returns QUESTIONED."""
     missed = c.missed
     count = missed.count
@@ -161,7 +161,7 @@ def end_token(c: TextContext, index: int) -> int:
         return index
     after = boundaries[index]
     if after == UNKNOWN:
-        return ask(c, skip(boundaries, index), index, BOUNDARY)
+        return ask_cell(c, skip(boundaries, index), index, BOUNDARY)
     return after
 
 
@@ -276,7 +276,7 @@ def follow(c: TextContext, index: int, byte: int) -> int:
         if after >= REFUSED:
             cell[0] = after
             return after
-    return ask(c, cell, index, column)
+    return ask_cell(c, cell, index, column)
 
 
 @entry("int64(int64, int64, int64, int64, int64)")

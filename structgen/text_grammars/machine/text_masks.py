@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from structgen.machine_core.interning import ask, ask_room, find
 from structgen.machine_core.layout import ASKED, LARGE, MISS, Core
-from structgen.machine_core.lexeme_layout import ASK_ROW, ASK_START, FULL, RANGE_WORDS, UNKNOWN
+from structgen.machine_core.lexeme_layout import ASK_START, FULL, RANGE_WORDS, UNKNOWN
 from structgen.machine_core.lexeme_masks import begin_mask, collect, emit_mask
 from structgen.machine_core.lexeme_records import scan_trie
 from structgen.machine_core.masks import copy_mask, emit, memoise
@@ -61,13 +61,6 @@ def slots_inside(context: int, index: int, node: int, target: int) -> int:
     state = TextState(address_of_block(c.nodes[index]))
     v = c.visits[state.visit]
     return UNKNOWN if v.take == 0 else call4(v.slots_below, v.context, state.state, node, target)
-
-
-@entry("int64(int64, int64, int64)")
-def ask_row(context: int, state: int, byte: int) -> int:
-    """Ask for the row of a state of the lexer."""
-    ask(TextContext(context), ASK_ROW, state, 0, 0)
-    return UNKNOWN
 
 
 @jit
