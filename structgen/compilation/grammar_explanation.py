@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import random
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import asdict, dataclass, fields, replace
+from dataclasses import asdict, dataclass, fields
 from time import perf_counter
 from typing import Any
 
@@ -130,43 +130,35 @@ def explain_grammar(grammar: TextGrammar, sentences: int = 0, seed: int = 0) -> 
     words: tuple[str, ...] = ()
     if language is not None and shortest is not None:
         words = tuple(random_word(language, source).decode() for _ in range(sentences))
-    kind, remarks = grammar.source, NO_REMARKS
+    kind, remarks, load_ms = grammar.source, NO_REMARKS, 0.0
     never_win: tuple[Beaten, ...] = ()
-    unproductive: tuple[str, ...] = ()
-    costs = GrammarCosts(
-        parser_states=sizes.get("parser_states", 0),
-        language_ms=language_ms,
-    )
+    barren: Iterable[str] = ()
+    numbers = {"parser_states": sizes.get("parser_states", 0)}
     if isinstance(grammar, BoundLark | LarkGrammar):
         lark = grammar.of if isinstance(grammar, BoundLark) else grammar
-        tables = lark.tables
+        tables, load_ms = lark.tables, lark.load_ms
         kind, remarks = "a Lark grammar under LALR(1) with lark's contextual lexer", tables.remarks
         never_win = _beaten(lark, language)
         made = {at for at, one in enumerate(tables.terminals) if one.pattern is not None or at == 0}
         if tables.indentation is not None:
             made |= {tables.indentation.indent, tables.indentation.dedent}
         rules = [(-1 - rule.origin, tuple(rule.symbols)) for rule in tables.rules]
-        unproductive = _as_written(tables.nonterminals[-1 - one] for one in _barren(rules, made))
-        costs = replace(
-            costs,
-            terminals=len(tables.terminals) - 1,
-            rules=len(rules),
-            parser_states=len(tables.actions),
-            contexts=len(tables.contexts),
-            load_ms=lark.load_ms,
-        )
+        barren = (tables.nonterminals[-1 - one] for one in _barren(rules, made))
+        numbers = {"terminals": len(tables.terminals) - 1, "rules": len(rules)}
+        numbers |= {"parser_states": len(tables.actions), "contexts": len(tables.contexts)}
     elif isinstance(grammar, RulesGrammar):
-        remarks, terminals = grammar.remarks, (*grammar.terminals, *grammar.bound)
-        unproductive = _as_written(_barren(grammar.rules, terminals))
-        costs = replace(costs, terminals=len(terminals), rules=len(grammar.rules), load_ms=grammar.load_ms)
+        remarks, load_ms = grammar.remarks, grammar.load_ms
+        terminals = (*grammar.terminals, *grammar.bound)
+        barren = _barren(grammar.rules, terminals)
+        numbers |= {"terminals": len(terminals), "rules": len(grammar.rules)}
     return GrammarExplanation(
         **{one.name: getattr(remarks, one.name) for one in fields(remarks)},
         kind=kind,
-        unproductive=unproductive,
+        unproductive=_as_written(barren),
         beaten=never_win,
         shortest=shortest,
         sentences=words,
-        costs=costs,
+        costs=GrammarCosts(**numbers, load_ms=load_ms, language_ms=language_ms),
     )
 
 

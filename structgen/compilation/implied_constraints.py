@@ -1,6 +1,6 @@
 """Constraints that only the rest of a schema makes idle, found by proof.
 
-`redundant_constraints` sees what a look at one place shows. A bound that another schema of an `allOf`
+`keyword_report` sees what a look at one place shows. A bound that another schema of an `allOf`
 implies, a length that a pattern has already: for these the schema is read without the keyword, and the
 liveness oracle is asked for a value that only one of the two takes. If there is none, the keyword is
 redundant.

@@ -137,6 +137,11 @@ class Completions(Protocol):
         """Return the shortest text that completes the document."""
         return b""
 
+    def alike(self, index: int, /) -> int:
+        """Return a state that has the same shortest completion, as far as those that were asked tell: one for
+        many states."""
+        return index
+
     def tokens(self, index: int, enough: int = 0, /) -> int:
         """Return `CompiledGrammar.tokens_to_finish` of a state that no end token has finished; where it is no
         more than `enough`, perhaps more than it is, and no more than `enough` either."""
@@ -785,17 +790,6 @@ class CompiledGrammar(ABC):
         mask = TokenMask(np.zeros((1, self._words), np.int32), self.vocab_size)
         self.fill_index(index, mask, 0)
         found: npt.NDArray[np.int32] = mask.array[0]
-        return found
-
-    def allowed_bits(self, index: int) -> npt.NDArray[np.bool_]:
-        """Return for each token whether it may come in a state (by its number), end tokens apart."""
-        found = np.unpackbits(self.bits(index).view(np.uint8), bitorder="little")[: self.vocab_size]
-        found[self._end_ids] = 0
-        return found.view(np.bool_)
-
-    def row_bits(self, row: int) -> npt.NDArray[np.int32]:
-        """Return a row of the store, as `mask_parts` numbers them."""
-        found: npt.NDArray[np.int32] = self._masks.rows[row]
         return found
 
     def row_words(self) -> int:

@@ -13,6 +13,8 @@ from typing import TYPE_CHECKING, Protocol
 import numpy as np
 import numpy.typing as npt
 
+from structgen.automata.strings.automata import renumbered
+from structgen.automata.strings.kernels import FAR, equivalent, nearest
 from structgen.core.compiled import CompiledGrammar, Dfa, State
 from structgen.errors import LimitError, OptionError, UnsatisfiableSchema
 from structgen.language.ir import DEAD
@@ -30,7 +32,6 @@ class Readable(Protocol):
     def may_end(self, index: int, /) -> bool: ...
     def followers(self, index: int, /) -> npt.NDArray[np.int64]:
         """Return int64[256]: the state after each byte, -1 where the byte is refused."""
-        ...
 
     def open_brackets(self, index: int, /) -> int: ...
 
@@ -101,7 +102,8 @@ def explicit(
     numbers, table = _by_bytes(machine, start, max_states, depth)
     accepting = np.fromiter(map(machine.may_end, numbers), np.bool_, len(numbers))
     if depth is not None or leaves_out:
-        kept = _live(table, accepting)
+        ends, steps = accepting.astype(np.int32), np.ones(table.shape[1], np.int64)
+        kept = nearest(table, steps, accepting.astype(np.uint8)) < FAR
         if not kept[0] and depth is None:
             raise UnsatisfiableSchema(
                 "Every document has a key that the schema does not name in an object of which it names keys.",
@@ -115,10 +117,8 @@ def explicit(
                 cure="Raise depth.",
             )
         # a kept state is reached through kept states only: every predecessor of a live state is live
-        renumbered = np.full(len(kept) + 1, DEAD, np.int32)
-        renumbered[:-1][kept] = np.arange(int(kept.sum()), dtype=np.int32)
-        table = renumbered[table[kept]]
-        accepting = accepting[kept]
+        table, ends = renumbered(table, ends, np.flatnonzero(kept).astype(np.int32))
+        accepting = ends > 0
         numbers = [number for number, live in zip(numbers, kept.tolist(), strict=True) if live]
     if minimal:
         first, blocks = representatives(equivalent_states(table, accepting))
@@ -167,32 +167,11 @@ def _by_bytes(
     return numbers, np.stack(rows)
 
 
-def _live(table: npt.NDArray[np.int32], accepting: npt.NDArray[np.bool_]) -> npt.NDArray[np.bool_]:
-    """Return the states from which an accepting one can be reached."""
-    sources, columns = np.nonzero(table >= 0)
-    targets = table[sources, columns]
-    order = np.argsort(targets, kind="stable")
-    sources, targets = sources[order], targets[order]
-    first = np.searchsorted(targets, np.arange(len(table) + 1))
-    live = accepting.copy()
-    pending = np.flatnonzero(live).tolist()
-    while pending:
-        state = pending.pop()
-        for source in sources[first[state] : first[state + 1]].tolist():
-            if not live[source]:
-                live[source] = True
-                pending.append(source)
-    return live
-
-
 def equivalent_states(
     table: npt.NDArray[np.int32], accepting: npt.NDArray[np.bool_] | npt.NDArray[np.int32]
 ) -> npt.NDArray[np.int64]:
     """Return int64[states]: the number of each state's equivalence class. `accepting` may also be a number
     for each state: the outcome of a text that ends there. Cost: that of `equivalent`."""
-    # start-up: few automata are minimised
-    from structgen.automata.strings.kernels import equivalent
-
     columns = np.unique(table.T, axis=0)  # many bytes have the same column
     _, outcomes = np.unique(accepting, return_inverse=True)
     found: npt.NDArray[np.int64] = equivalent(

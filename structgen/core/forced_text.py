@@ -244,7 +244,7 @@ class ForcedText(NarrowedText[ForcedPlace]):
         return _with_forced_text, (self.inner, self.is_canonical, self.border)
 
 
-class _ForcedCompletions:
+class _ForcedCompletions(Completions):
     """The completions of the grammar, behind the rest of the border."""
 
     def __init__(self, policy: ForcedText) -> None:

@@ -32,7 +32,6 @@ class NarrowedPlace(Protocol):
     @property
     def state(self) -> int:
         """The state of the grammar."""
-        ...
 
 
 P = TypeVar("P", bound=NarrowedPlace)

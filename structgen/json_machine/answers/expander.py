@@ -130,7 +130,7 @@ class Expander:
         outcomes.network = proxy(network)
         self._list_of_keys: dict[tuple[str, ...], int] = {}
         self._key_specs: dict[Spec, int] = {}
-        """Start of a string automaton -> whether endlessly many strings go on from each of its states."""
+        """What extra keys must be -> the state in which its automaton begins."""
         self._rows: dict[Spec, int] = {}
         self.string_specs: list[Spec | None] = []
         self._string_arrays: tuple[object, object] = (None, None)
@@ -513,8 +513,9 @@ class Expander:
 
     def written(self, log: int, begin: int) -> bytes:
         """Return what is written of an item, as JSON text without white space between tokens: its log,
-        from where it begins on."""
-        rows = self._tables.rows(L.T_TEXT)
+        from where it begins on (the extras of the frame
+        under it)."""
+        rows, begin = self._tables.rows(L.T_TEXT), begin & L.LOG
         labels: list[int] = []
         while log != begin:
             assert log, "what is written of an item begins where its frame says"

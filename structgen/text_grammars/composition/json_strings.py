@@ -137,7 +137,7 @@ class EscapedLanguage(Language):
         self.counts_tokens, self.has_stack = of.counts_tokens, of.has_stack
         marks = bytes(byte if byte in _TOLD else 255 if byte >= 0x20 else 254 for byte in range(256))
         self.classes = common_classes((of.classes, marks))
-        self._live: dict[tuple[Config, int, int], bool] = {}
+        self._live: dict[Place, bool] = {}
         self._rests: dict[Place, tuple[int, ...]] = {}
 
     def start(self) -> Config:
@@ -145,7 +145,6 @@ class EscapedLanguage(Language):
 
     def step(self, config: Config, symbol: int) -> Config | None:
         at, read = cast(Place, config)
-        after: Config | None = at
         if symbol > 255:
             return None
         if not read and symbol != 0x5C:
@@ -155,20 +154,15 @@ class EscapedLanguage(Language):
         may_be = points(self._escapes, read)
         if not is_whole(may_be):
             return (at, read) if self._goes_on(at, read) else None
-        for byte in chr(may_be[0][0]).encode():
-            after = None if after is None else self.of.step(after, byte)
+        after = self.of.through(at, chr(may_be[0][0]).encode())
         return None if after is None else (after, b"")
 
     def _goes_on(self, at: Config, read: bytes) -> bool:
         """Return whether the beginning of an escape can become the escape of a character that may follow."""
-        return any(self._some(at, low, high) for low, high in points(self._escapes, read))
-
-    def _some(self, at: Config, low: int, high: int) -> bool:
-        """Return whether some character of a range may follow."""
-        key = (at, low, high)
-        known = self._live.get(key)
+        known = self._live.get((at, read))
         if known is None:
-            known = self._live[key] = any(True for _ in self._behind(at, low, high))
+            ways = (way for one in points(self._escapes, read) for way in self._behind(at, *one))
+            known = self._live[at, read] = next(ways, None) is not None
         return known
 
     def _behind(self, at: Config, low: int, high: int) -> Iterator[tuple[Config, int]]:
@@ -183,9 +177,10 @@ class EscapedLanguage(Language):
         `low`, `high`: the least and the greatest rest; empty where any will do. `seen`: configurations whose
         rests are told."""
         if not low and not high:
-            if at in seen:
+            alike = self.of.alike(at)
+            if alike in seen:
                 return
-            seen.add(at)
+            seen.add(alike)
         if read and len(read) == _size(read[0]):
             yield at, ord(read.decode())
             return
@@ -215,11 +210,16 @@ class EscapedLanguage(Language):
             return self._rest(at)
         known = self._rests.get(place)
         if known is None:
-            ways = [
-                (*rest_of_escape(read, point), *self._rest(after))
-                for low, high in points(self._escapes, read)
-                for after, point in self._behind(at, low, high)
-            ]
+            ways: list[tuple[int, ...]] = []
+            count = -1
+            while count != len(ways):
+                # the rests that were asked may tell more configurations apart
+                count = len(ways)
+                ways = [
+                    (*rest_of_escape(read, point), *self._rest(after))
+                    for one in points(self._escapes, read)
+                    for after, point in self._behind(at, *one)
+                ]
             known = self._rests[place] = min(ways, key=lambda way: (len(way), way))
         return known
 
@@ -283,10 +283,7 @@ class _EscapedMasks(EscapedLanguage, MaskedPart):
         found = self.compiled.bits(state)
         for (text, read), tokens in self._vocabulary.cut_tokens.items():
             after = self.compiled.bytes_index(state, text) if text else state
-            at: Config | None = None if after < 0 else (after, b"")
-            for byte in read:
-                at = None if at is None else self.step(at, byte)
-            if at is not None:
+            if after >= 0 and self.through((after, b""), read) is not None:
                 add_tokens(found, np.array(tokens, np.int32))
         return found
 

@@ -144,10 +144,8 @@ class ContextFree(Language):
         return rest
 
     def expected(self, config: Config) -> list[Expected]:
-        found: dict[Expected, None] = {}
-        for _, bundle in cast(Tops, config)[1]:
-            found.update(dict.fromkeys(self.scanner.expected(bundle)))
-        return list(found)
+        bundles = (bundle for _, bundle in cast(Tops, config)[1])
+        return list(dict.fromkeys(one for bundle in bundles for one in self.scanner.expected(bundle)))
 
     def boundary(self, config: Config) -> Config | None:
         if not self.counts_tokens:

@@ -42,7 +42,7 @@ from structgen.text_grammars.machine.language import (
     InsidePart,
     LanguageGrammar,
 )
-from structgen.text_grammars.machine.numbered_text import NumberedText
+from structgen.text_grammars.machine.numbered_text import BEHIND, NumberedText
 from structgen.text_grammars.machine.rest_completions import RestCompletions
 from structgen.tokens.token_mask import tokens_of
 from structgen.tokens.tokenizer import Tokenizer
@@ -104,8 +104,7 @@ class CompiledText(NumberedText):
         part, slot = self._open_visit(visit)[0].part, self.vocabulary.token_slot[token]
         config: Config | None = self._config(index)
         if self._opened[visit].slots[slot] or part.compiled.vocabulary.token_slot[token] < 0:
-            for byte in self.tokenizer.token_bytes[token] or b"":
-                config = None if config is None else self._language.step(config, byte)
+            config = self._language.through(config, self.tokenizer.token_bytes[token] or b"")
         else:
             after = part.compiled.next_index(state, token)
             if after < 0:
@@ -154,9 +153,10 @@ class CompiledText(NumberedText):
         visit, state = self._visit(index)
         code = self._compiled_mask(index, target)
         if visit and code == stepping.UNKNOWN:
-            places = self._open_visit(visit)
-            if any(places[0].part.calls):
-                places[0].part.ends_below(state, self._opened[visit].wanted)  # it answers what this asks
+            part = self._open_visit(visit)[0].part
+            code = self._compiled_mask(index, target)
+            if code == stepping.UNKNOWN and self._visit_rows[visit, BEHIND] >= 0 and any(part.calls):
+                part.ends_below(state, self._opened[visit].wanted)  # it answers what this asks
                 code = self._compiled_mask(index, target)
         if visit and code == MISS:
             is_known = self._entered[visit].places[0].part.compiled.compute(state, target)
@@ -169,6 +169,7 @@ class CompiledText(NumberedText):
         """Return what `text_masks.compute` answers when its questions are answered."""
         while (code := text_masks.compute(self.address, index, target)) in (ASKED, FULL):
             if code == FULL:
+                assert self._lexeme_rows is not None
                 self._read_whole()
             self._answer()
         return code
@@ -220,11 +221,10 @@ class CompiledText(NumberedText):
         bits |= self._masks.dense_row(np.array(self.special_tokens(index), np.int32))
         if self.may_end(index):
             bits |= self._masks.dense_row(self._end_ids)
-        tokens = tokens_of(bits)
-        if len(tokens) >= self._words:
+        if np.count_nonzero(np.unpackbits(bits.view(np.uint8))) >= self._words:
             self._bits = bits
             return LARGE
-        self._memoise(index, -1, tokens.astype(np.int32), target)
+        self._memoise(index, -1, tokens_of(bits).astype(np.int32), target)
         return 0
 
     def _leaving(self, one: InsidePart) -> npt.NDArray[np.int32]:

@@ -127,6 +127,13 @@ class Language(ABC):
     def step(self, config: Config, symbol: int) -> Config | None:
         """Return the configuration after a symbol; None exactly where no word continues with it."""
 
+    def through(self, config: Config, symbols: Iterable[int]) -> Config | None:
+        """Return the configuration after symbols; None where no word continues with them."""
+        after: Config | None = config
+        for symbol in symbols:
+            after = None if after is None else self.step(after, symbol)
+        return after
+
     @abstractmethod
     def accepts(self, config: Config) -> bool:
         """Return whether the symbols read so far are a word."""
@@ -142,6 +149,11 @@ class Language(ABC):
 
         After the first of these symbols the shortest rest is shorter by at least one.
         """
+
+    def alike(self, config: Config) -> Config:
+        """Return a configuration that has the same shortest rest, as far as the rests that were asked tell:
+        one for many configurations."""
+        return config
 
     def first_bytes(self, config: Config) -> bytes:
         """Return the bytes that may come next, ascending. Cost: 256 steps."""

@@ -58,6 +58,9 @@ class Masked(Language, MaskedPart):
         state = cast(int, config)
         return b"" if self.accepts(state) else self.compiled.completion(State(self.compiled, state))
 
+    def alike(self, config: Config) -> Config:
+        return self.compiled.completions.alike(cast(int, config))
+
     def expected(self, config: Config) -> list[Expected]:
         found = self.compiled.expected(State(self.compiled, cast(int, config)))
         return [one for one in found if one.first]

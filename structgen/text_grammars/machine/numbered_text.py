@@ -40,7 +40,7 @@ from structgen.text_grammars.machine.stepping import TEXT_TABLES, TextContext, T
 from structgen.tokens.tokenizer import Tokenizer
 
 _VISITS = word_of(TextContext, "visits")
-_WANTED, _LEAVING, _BEHIND = (word_of(Visit, name) for name in ("wanted", "leaving", "behind"))
+_WANTED, _LEAVING, BEHIND = (word_of(Visit, name) for name in ("wanted", "leaving", "behind"))
 _MODE, _NUMBER, _VISIT, _STATE = (word_of(TextState, name) for name in ("mode", "number", "visit", "state"))
 _READING = 0
 """The mode of every state before an end token."""
@@ -161,7 +161,7 @@ class NumberedText(CompiledGrammar):
             behind = self._number_of_part(followed[0].after_end) if len(followed) == 1 else -1
             found = self._opened[visit] = self._ends_map(followed)
             row = self._visit_rows[visit]
-            row[_BEHIND] = behind
+            row[BEHIND] = behind
             if found.wanted.most <= BELOW:
                 trie = address_of(found.wanted.trie) if found.wanted.most else 0
                 row[_WANTED], row[_LEAVING] = trie, address_of(found.slots)

@@ -15,6 +15,7 @@ from weakref import proxy
 import numpy as np
 import numpy.typing as npt
 
+from structgen.core.compiled import Completions
 from structgen.limits import Limits
 from structgen.machine_core.growing_tables import DEEPEST
 from structgen.native.raw_memory import address_of
@@ -57,7 +58,7 @@ class RestMachine(Protocol):
         ...
 
 
-class RestCompletions:
+class RestCompletions(Completions):
     """The completions of one compiled grammar, remembered by state. Its lock is held by the caller."""
 
     def __init__(self, machine: RestMachine, *, may_loop: bool = False) -> None:

@@ -107,10 +107,9 @@ class Scanner:
         return known
 
     def expected(self, bundle: int) -> list[Expected]:
-        found: dict[Expected, None] = {}
-        for terminal, config in sorted(self.bundles[bundle], key=lambda reading: reading[0]):
-            found.update(dict.fromkeys(self.languages[terminal].expected(config)))
-        return list(found)
+        readings = sorted(self.bundles[bundle], key=lambda reading: reading[0])
+        told = (one for terminal, config in readings for one in self.languages[terminal].expected(config))
+        return list(dict.fromkeys(told))
 
 
 def common_classes(parts: Iterable[bytes]) -> bytes:
