@@ -22,7 +22,7 @@ def written(byte: int) -> bytes:
 
 
 _WRITTEN: Final = {point: written(point) for point in (*LETTERS, *range(0x20)) if point != 0x2F}
-"""The characters that must be escaped, as json.dumps(ensure_ascii=False) writes them: the most usual first."""
+"""The characters that must be escaped, as json.dumps(ensure_ascii=False) writes them: the usual first."""
 
 
 @lru_cache(1 << 14)
