@@ -276,12 +276,8 @@ class Distinct:
         return [(text, self.literal(text.flat())) for text in texts]
 
     def _endless(self, demand: int) -> LimitError:
-        sources = self.tables.sources((demand,))
-        return LimitError(
-            "how many values are possible here could not be decided.",
-            limit="oracle_steps",
-            where=sources[0] if sources else "",
-        )
+        what = "how many values are possible here could not be decided."
+        return self.tables.too_many(what, "oracle_steps", (demand,))
 
     # All different
 

@@ -109,7 +109,7 @@ class Objects:
     def _search(
         self, frame: Frame, shape: ObjectShape, written: Written, ask: Ask, taken: Collection[str] = ()
     ) -> Witness:
-        return Witness(self.members, self.limits, frame, shape, written, ask, taken)
+        return Witness(self.members, frame, shape, written, ask, taken)
 
     def _begins(self, demands: tuple[int, ...], shape: ObjectShape, ask: Ask | None = None) -> bool:
         """Return whether some object has the shape. `ask`: where answers are still being worked out."""

@@ -214,12 +214,8 @@ class Oracle:
         return best
 
     def _too_long(self, demand: int) -> LimitError:
-        sources = self.tables.sources((demand,))
-        return LimitError(
-            "whether any value is possible here could not be decided.",
-            limit="oracle_steps",
-            where=sources[0] if sources else "",
-        )
+        what = "whether any value is possible here could not be decided."
+        return self.tables.too_many(what, "oracle_steps", (demand,))
 
     def _quick(self, demand: int) -> bool | None:
         """Return the answer for a demand that is one plain schema with an obvious value, else None."""

@@ -357,8 +357,7 @@ class _PartCompletions(RestCompletions):
     """
 
     def __init__(self, text: CompiledText) -> None:
-        language = text._language
-        super().__init__(text, may_loop=language.has_places)
+        super().__init__(text)
         self._text: CompiledText = proxy(text)
 
     def ways(self, state: int) -> list[tuple[int, int]]:

@@ -105,8 +105,6 @@ class Language(ABC):
     """Whether `boundary` changes configurations."""
     is_written_by_tokens: bool = False
     """Whether `boundary` may lengthen the shortest rest, or leave none: whole tokens must write it."""
-    has_places: bool = False
-    """Whether `places` splits configurations."""
     has_stack: bool = False
     """Whether `height` counts anything."""
     lexemes: Lexemes | None = None
