@@ -16,7 +16,7 @@ from structgen.errors import LimitError, SchemaError
 from structgen.json_text.events import KEY_END, OBJECT_BEGIN, OBJECT_END, EventLog, JsonError, spelled
 from structgen.json_text.events import escape as escape
 from structgen.json_text.growing_json import value_of
-from structgen.json_text.writing import written
+from structgen.json_text.raw_json import written
 
 Json: TypeAlias = Union[bool, int, Decimal, str, list["Json"], dict[str, "Json"], None]
 """A JSON value with exact numbers (int, or Decimal where the text has a fraction or an exponent)."""

@@ -20,7 +20,7 @@ from structgen.limits import Limits
 from structgen.machine_core.growing_tables import DEEPEST
 from structgen.native.raw_memory import address_of
 from structgen.system.public_calls import THIS_CALL
-from structgen.text_grammars.machine import text_walks
+from structgen.text_grammars.machine import text_masks
 from structgen.text_grammars.machine.language import TOKEN
 
 _KEPT: Final = 1 << 16
@@ -140,7 +140,7 @@ class RestCompletions(Completions):
         size = next((at for at, symbol in enumerate(beginning) if symbol >= TOKEN), len(beginning))
         data = np.array(beginning[:size], np.uint8)
         at = address_of(data)
-        found = text_walks.prefixes(self._machine.address, at, size, address_of(self._lengths), _PREFIXES)
+        found = text_masks.prefixes(self._machine.address, at, size, address_of(self._lengths), _PREFIXES)
         states = []
         for length in self._lengths[:found].tolist():
             after = self._machine.after_rest(state, at, length)
