@@ -46,11 +46,9 @@ from judging import Outcome, Question, run
 from violators import parts, violators
 
 import structgen as sg
-from structgen.compilation.implied_constraints import proved
-from structgen.json_grammars.plain_network import network_of
+from structgen.compilation.implied_constraints import SchemaDifference, proved, without_keyword
 from structgen.json_text.exact_json import read, write
 from structgen.maskbench.readers import Case, select
-from structgen.schema.explaining import schema_difference
 from structgen.schema.explaining.keyword_report import Finding, KeywordReport, KeywordStanding
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "tests" / "oracles"))
@@ -151,14 +149,14 @@ class Subject:
     def _begin(self) -> None:
         """Make the network, new where a question was broken off in the midst of it."""
         document = self.grammar.document()
-        self.twins = schema_difference.SchemaDifference(document, network_of(document))
+        self.twins = SchemaDifference(document)
 
     def prove(self, findings: Sequence[Finding]) -> Sequence[Finding]:
         """Return findings as `structgen explain --prove` has them; as they are where that takes too long."""
         report = replace(self.report, findings=tuple(findings))
         try:
             with at_most(_PROOFS * self.seconds):
-                return proved(self.grammar, report, network_of).findings
+                return proved(self.grammar, report).findings
         except TimeUpError:
             return findings
 
@@ -166,8 +164,8 @@ class Subject:
         """Delete one keyword, and say what becomes of the language; one that takes too long is unknown."""
         if not finding.pointer.startswith("#"):
             return Verdict(finding.pointer, finding.keyword, UNKNOWN, "stands in another document")
-        without = schema_difference.without(self.value, finding.pointer, finding.keyword)
-        plain = schema_difference.without(self.plain, finding.pointer, finding.keyword)
+        without = without_keyword(self.value, finding.pointer, finding.keyword)
+        plain = without_keyword(self.plain, finding.pointer, finding.keyword)
         seconds = self.seconds if self._late < _LATE else self.seconds / 10
         why = f"took more than {seconds:g} s"
         try:

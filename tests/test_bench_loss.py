@@ -9,8 +9,8 @@ from typing import Any
 
 import pytest
 
+from structgen.compilation.implied_constraints import SchemaDifference
 from structgen.schema.explaining import keyword_report
-from structgen.schema.explaining.schema_difference import SchemaDifference
 from structgen.schema.reading import dialects
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "bench"))
@@ -113,7 +113,7 @@ def test_what_only_the_rest_of_the_schema_makes_idle_is_redundant_by_proof() -> 
 
 
 def test_what_no_proof_was_looked_for_is_told_apart(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(loss, "proved", lambda grammar, report, network_of: report)
+    monkeypatch.setattr(loss, "proved", lambda grammar, report: report)
     found = verdicts({"minimum": 3, "allOf": [{"minimum": 2}]})
     assert found["#/allOf/0/minimum"] == loss.IMPLIED
 

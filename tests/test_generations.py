@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 import structgen as sg
-from structgen.core.generations import Generation
+from structgen.core.compiled import Generation
 from structgen.json_machine.tables import json_blocks
 from structgen.system.resources import small_tokenizer
 

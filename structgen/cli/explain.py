@@ -37,9 +37,7 @@ def explain(given: Given) -> None:
     dead end, a refusal with --openai); 2 wrong usage, or the schema or grammar is not usable.
     """
     import structgen
-    from structgen.compilation.explanation_text import plain_text
-    from structgen.compilation.grammar_explanation import told_of_grammar
-    from structgen.compilation.schema_explanation import SHOWN_LINES, told_of_schema
+    from structgen.compilation.explanation_text import SHOWN_LINES, plain_text
     from structgen.json_grammars.schema_grammar import JsonSchemaGrammar
     from structgen.language import checks
     from structgen.schema.explaining.outline import MOST_LINES
@@ -68,11 +66,7 @@ def explain(given: Given) -> None:
     if "json" in given:
         echo_json(explanation.to_json())
     else:
-        told = (
-            told_of_grammar(explanation, wanted.name)
-            if isinstance(explanation, structgen.GrammarExplanation)
-            else told_of_schema(explanation, wanted.name, shown)
-        )
+        told = explanation.told(wanted.name, shown)
         screen = console()
         if screen.is_terminal:
             screen.print(*told, sep="\n")

@@ -20,9 +20,8 @@ KINDS: Final = {
     "vocabularies": "tables of tokenizers",
     "compiled": "compiled Lark grammars",
     "grammars": "parser tables of Lark",
-    "characters": "sets of characters",
     "downloads": "downloaded vocabularies",
-    "older": "masks of earlier versions",
+    "older": "files of earlier versions",
 }
 """Kinds of files in the cache folder, and what they hold."""
 Kind = StrEnum("Kind", list(KINDS))  # type: ignore[misc] # names and values are equal
@@ -40,7 +39,6 @@ class File(NamedTuple):
 
 def files_of(folder: Path) -> Iterator[File]:
     """Yield the files of a cache folder; what is no file of ours is left out."""
-    from structgen.automata.unicode import cached_sets
     from structgen.lark_grammars.kept.kept_grammars import FOLDER
     from structgen.lark_grammars.kept.kept_grammars import SUFFIX as LARK_SUFFIX
     from structgen.store.grammar_files import LEXER_SUFFIX, OLD_SUFFIXES
@@ -50,9 +48,9 @@ def files_of(folder: Path) -> Iterator[File]:
         ("masks", LEXER_SUFFIX): "compiled",
         **{("masks", suffix): "older" for suffix in OLD_SUFFIXES},
         (FOLDER, LARK_SUFFIX): "grammars",
-        (cached_sets.FOLDER, cached_sets.SUFFIX): "characters",
+        ("characters", ".ranges"): "older",
     }
-    for top in ("vocabularies", "masks", FOLDER, cached_sets.FOLDER):
+    for top in ("vocabularies", "masks", FOLDER, "characters"):
         for where, _folders, names in os.walk(folder / top):
             for name in names:
                 path = Path(where, name)

@@ -11,7 +11,6 @@ from structgen.compilation.implied_constraints import proved
 from structgen.compilation.schema_explanation import Costs, Explanation
 from structgen.core.grammar import Grammar
 from structgen.errors import OptionError, options_named
-from structgen.json_grammars.plain_network import network_of
 from structgen.json_grammars.schema_grammar import JsonSchemaGrammar, json_schema
 from structgen.schema.explaining.impossible import impossible
 from structgen.schema.explaining.outline import MOST_LINES, outline
@@ -86,7 +85,7 @@ def explain(
         never, whole = impossible(network, tree.demands)
     report = grammar.report
     if prove:
-        report = proved(grammar, report, network_of)
+        report = proved(grammar, report)
     return Explanation(
         report,
         tree,

@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import random
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import asdict, dataclass, fields, replace
+from dataclasses import asdict, dataclass, fields
 from time import perf_counter
 from typing import Any
 
-from rich.console import RenderableType
 from rich.text import Text
 
-from structgen.compilation.explanation_text import Shown, plain_text, rows_of, section, shortened
+from structgen.compilation.explanation_text import SHOWN_LINES, Shown, heading, section, shortest_section
 from structgen.errors import GrammarError, LimitError, OptionError
 from structgen.language.remarks import NO_REMARKS, Remarks
 from structgen.lark_grammars.bound.bound_lark import BoundLark
@@ -70,10 +69,6 @@ class GrammarExplanation(Remarks, Shown):
     """Random texts that are accepted."""
     costs: GrammarCosts
 
-    def __str__(self) -> str:
-        """Return what `structgen explain` prints of it."""
-        return plain_text(told_of_grammar(self))
-
     @property
     def has_faults(self) -> bool:
         """Whether a part is of no use, or no text is accepted. Conflicts are none."""
@@ -84,43 +79,37 @@ class GrammarExplanation(Remarks, Shown):
         """Return all of it as a JSON-ready dict."""
         return asdict(self)
 
-
-def told_of_grammar(explanation: GrammarExplanation, name: str = "") -> Iterator[RenderableType]:
-    """Yield what is said of a grammar of texts. `name`: of its file, if any."""
-    costs, shortest = explanation.costs, explanation.shortest
-    yield Text.assemble((name, "bold"), ": " * bool(name), explanation.kind)
-    if costs.rules:
-        lexer = f"; {costs.parser_states:,} parser states, {costs.contexts:,} contexts of the lexer"
-        yield Text(f"{costs.rules:,} rules, {costs.terminals:,} terminals{lexer if costs.contexts else ''}")
-    conflicts = []
-    for conflict in explanation.conflicts:
-        conflicts += [
-            f"before {conflict.terminal}, lark goes on with",
-            *(f"    {one}" for one in conflict.kept),
-        ]
-        conflicts += ["  and does not reduce by", *(f"    {one}" for one in conflict.dropped)]
-    yield from section("Conflicts that lark resolves", rows_of(conflicts), most=_MOST_OF_CONFLICTS)
-    never_win = [
-        f"{one.terminal}: its texts become {', '.join(one.winners) or 'nothing'}"
-        for one in explanation.beaten
-    ]
-    for title, found in (
-        ("Rules that the start rule does not lead to", explanation.unused_rules),
-        ("Rules that derive no text", explanation.unproductive),
-        ("Terminals of no use to a rule", explanation.unused_terminals),
-        ("Terminals that never come: they are declared, and nothing makes them", explanation.never_made),
-        ("Terminals that can never win", never_win),
-    ):
-        yield from section(title, rows_of(found))
-    if shortest is None:
-        yield Text("\nIt accepts no text.")
-    else:
-        size = f"{len(shortest.encode()):,} bytes"
-        yield from section(f"A shortest text ({size})", rows_of([repr(shortened(shortest))]))
-    sentences = rows_of(map(repr, explanation.sentences))
-    yield from section("Random texts", sentences, most=len(sentences))
-    took = f"{costs.load_ms:.1f} ms to load, {costs.language_ms:.1f} ms from there to the shortest text"
-    yield from section("What it costs", rows_of([took]))
+    def told(self, name: str = "", most: int = SHOWN_LINES) -> Iterator[Text]:
+        """Yield what `structgen explain` prints of it; there is no outline."""
+        costs = self.costs
+        yield heading(name, self.kind)
+        if costs.rules:
+            lexer = f"; {costs.parser_states:,} parser states, {costs.contexts:,} contexts of the lexer"
+            lexer *= bool(costs.contexts)
+            yield Text(f"{costs.rules:,} rules, {costs.terminals:,} terminals{lexer}")
+        conflicts = []
+        for one in self.conflicts:
+            conflicts += [f"before {one.terminal}, lark goes on with", *(f"    {kept}" for kept in one.kept)]
+            conflicts += ["  and does not reduce by", *(f"    {rule}" for rule in one.dropped)]
+        yield from section("Conflicts that lark resolves", conflicts, most=_MOST_OF_CONFLICTS)
+        beaten = (
+            f"{one.terminal}: its texts become {', '.join(one.winners) or 'nothing'}" for one in self.beaten
+        )
+        for title, found in (
+            ("Rules that the start rule does not lead to", self.unused_rules),
+            ("Rules that derive no text", self.unproductive),
+            ("Terminals of no use to a rule", self.unused_terminals),
+            ("Terminals that never come: they are declared, and nothing makes them", self.never_made),
+            ("Terminals that can never win", beaten),
+        ):
+            yield from section(title, found)
+        if self.shortest is None:
+            yield Text("\nIt accepts no text.")
+        else:
+            yield from shortest_section("A shortest text", self.shortest, repr(self.shortest))
+        yield from section("Random texts", map(repr, self.sentences), most=len(self.sentences))
+        took = f"{costs.load_ms:.1f} ms to load, {costs.language_ms:.1f} ms from there to the shortest text"
+        yield from section("What it costs", [took])
 
 
 def explain_grammar(grammar: TextGrammar, sentences: int = 0, seed: int = 0) -> GrammarExplanation:
@@ -141,43 +130,35 @@ def explain_grammar(grammar: TextGrammar, sentences: int = 0, seed: int = 0) -> 
     words: tuple[str, ...] = ()
     if language is not None and shortest is not None:
         words = tuple(random_word(language, source).decode() for _ in range(sentences))
-    kind, remarks = grammar.source, NO_REMARKS
+    kind, remarks, load_ms = grammar.source, NO_REMARKS, 0.0
     never_win: tuple[Beaten, ...] = ()
-    unproductive: tuple[str, ...] = ()
-    costs = GrammarCosts(
-        parser_states=sizes.get("parser_states", 0),
-        language_ms=language_ms,
-    )
+    barren: Iterable[str] = ()
+    numbers = {"parser_states": sizes.get("parser_states", 0)}
     if isinstance(grammar, BoundLark | LarkGrammar):
         lark = grammar.of if isinstance(grammar, BoundLark) else grammar
-        tables = lark.tables
+        tables, load_ms = lark.tables, lark.load_ms
         kind, remarks = "a Lark grammar under LALR(1) with lark's contextual lexer", tables.remarks
         never_win = _beaten(lark, language)
         made = {at for at, one in enumerate(tables.terminals) if one.pattern is not None or at == 0}
         if tables.indentation is not None:
             made |= {tables.indentation.indent, tables.indentation.dedent}
         rules = [(-1 - rule.origin, tuple(rule.symbols)) for rule in tables.rules]
-        unproductive = _as_written(tables.nonterminals[-1 - one] for one in _barren(rules, made))
-        costs = replace(
-            costs,
-            terminals=len(tables.terminals) - 1,
-            rules=len(rules),
-            parser_states=len(tables.actions),
-            contexts=len(tables.contexts),
-            load_ms=lark.load_ms,
-        )
+        barren = (tables.nonterminals[-1 - one] for one in _barren(rules, made))
+        numbers = {"terminals": len(tables.terminals) - 1, "rules": len(rules)}
+        numbers |= {"parser_states": len(tables.actions), "contexts": len(tables.contexts)}
     elif isinstance(grammar, RulesGrammar):
-        remarks, terminals = grammar.remarks, (*grammar.terminals, *grammar.bound)
-        unproductive = _as_written(_barren(grammar.rules, terminals))
-        costs = replace(costs, terminals=len(terminals), rules=len(grammar.rules), load_ms=grammar.load_ms)
+        remarks, load_ms = grammar.remarks, grammar.load_ms
+        terminals = (*grammar.terminals, *grammar.bound)
+        barren = _barren(grammar.rules, terminals)
+        numbers |= {"terminals": len(terminals), "rules": len(grammar.rules)}
     return GrammarExplanation(
         **{one.name: getattr(remarks, one.name) for one in fields(remarks)},
         kind=kind,
-        unproductive=unproductive,
+        unproductive=_as_written(barren),
         beaten=never_win,
         shortest=shortest,
         sentences=words,
-        costs=costs,
+        costs=GrammarCosts(**numbers, load_ms=load_ms, language_ms=language_ms),
     )
 
 

@@ -28,9 +28,8 @@ def checked_bans(given: Any) -> tuple[int | str, ...]:
     if not isinstance(found, Sequence) or isinstance(found, bytes):
         raise _no_bans(given)
     for one in found:
-        if isinstance(one, bool) or not isinstance(one, int | str) or one == "":
-            raise _no_bans(one)
-        if isinstance(one, int) and one < 0:
+        is_id = isinstance(one, int) and not isinstance(one, bool) and one >= 0
+        if not is_id and not (isinstance(one, str) and one):
             raise _no_bans(one)
     return tuple(found)
 

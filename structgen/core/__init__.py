@@ -6,10 +6,9 @@ What comes in: a compiled grammar (any machine), tokens. What goes out: masks, n
 2. `matcher.Matcher` is a cursor over states: fill_mask, advance, rollback, fork.
 3. `batch` fills masks of many matchers in one call; `draft_masks` those of draft trees. One row's failure
    never stops the others.
-4. `generations` begins new documents in a grammar compiled anew, so that long-running processes do not grow.
-5. `narrowed_text` is a compiled grammar around another one, with narrower masks; `forced_text` is one:
+4. `narrowed_text` is a compiled grammar around another one, with narrower masks; `forced_text` is one:
    canonical tokens, healed prompts.
-6. `dfa` writes all states out over token classes.
+5. `dfa` writes all states out over token classes.
 
 Public: `State`, `TokenMask`; `RowStatus`, `fill_masks`, `advance_all` of batches; `fill_draft`,
 `fill_drafts` of draft trees; `Event`, `EventKind`, `Expected`; `Dfa`.

@@ -4,11 +4,11 @@ The failure of one row never stops the others."""
 from __future__ import annotations
 
 import os
-import threading
 import time
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor, wait
 from enum import IntEnum
+from functools import lru_cache, partial
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -49,22 +49,10 @@ class RowStatus(IntEnum):
     """The token is not allowed, or out of range; the matcher is unchanged."""
 
 
-class _Pool:
-    """A small thread pool, made when first needed, and again after a fork."""
-
-    _pool: ThreadPoolExecutor | None = None
-    _process = 0
-    _lock = threading.Lock()
-
-    @classmethod
-    def get(cls) -> ThreadPoolExecutor:
-        if cls._process != os.getpid():
-            cls._lock = threading.Lock()
-        with cls._lock:
-            if cls._pool is None or cls._process != os.getpid():
-                cls._process = os.getpid()
-                cls._pool = ThreadPoolExecutor(os.cpu_count() or 1, "structgen-masks")
-            return cls._pool
+@lru_cache(maxsize=1)
+def _pool(process: int) -> ThreadPoolExecutor:
+    """Return the threads of a process, made when first needed: a forked one has others."""
+    return ThreadPoolExecutor(os.cpu_count() or 1, "structgen-masks")
 
 
 def fill_masks(
@@ -82,7 +70,7 @@ def fill_masks(
     twice, or too narrow.
     """
     chosen = range(len(matchers)) if rows is None else rows
-    _check_rows(mask, len(matchers), chosen)
+    check_rows(mask, len(matchers), chosen, "matchers")
     if budgets is not None and len(budgets) != len(matchers):
         raise OptionError(
             f"{len(budgets)} budgets for {len(matchers)} matchers.",
@@ -102,9 +90,10 @@ def fill_masks(
         left.append(i)
 
     def work(i: int) -> None:
-        matcher = matchers[i]
+        matcher, row = matchers[i], chosen[i]
         assert matcher is not None
-        status[i] = _fill_row(matcher, mask, chosen[i], None if budgets is None else budgets[i])
+        fill = partial(matcher.fill_mask, mask, row, budget=None if budgets is None else budgets[i])
+        status[i] = written(fill, mask, row)
 
     _spread(work, left)
     return status
@@ -114,7 +103,7 @@ def _spread(work: Callable[[int], None], items: list[int]) -> None:
     begun = time.perf_counter()
     for at, item in enumerate(items):
         if time.perf_counter() - begun > _SECONDS_ALONE and (os.cpu_count() or 1) > 1:
-            futures = [_Pool.get().submit(work, other) for other in items[at:]]
+            futures = [_pool(os.getpid()).submit(work, other) for other in items[at:]]
             # wait for all before raising an error: the caller may then use the matchers again
             wait(futures)
             for future in futures:
@@ -123,9 +112,10 @@ def _spread(work: Callable[[int], None], items: list[int]) -> None:
         work(item)
 
 
-def _fill_row(matcher: Matcher, mask: TokenMask, row: int, budget: int | None) -> RowStatus:
+def written(fill: Callable[[], None], mask: TokenMask, row: int) -> RowStatus:
+    """Write the mask of a row; where that fails, allow nothing in it."""
     try:
-        matcher.fill_mask(mask, row, budget=budget)
+        fill()
     except FinishedError:
         mask.array[row] = 0
         return RowStatus.FINISHED
@@ -145,13 +135,15 @@ def allow_all(mask: TokenMask, row: int) -> None:
         mask.array[row, whole] = (1 << rest) - 1
 
 
-def _check_rows(mask: TokenMask, count: int, rows: Sequence[int]) -> None:
+def check_rows(mask: TokenMask, count: int, rows: Sequence[int], what: str) -> None:
+    """Raise OptionError or MaskError where there are not as many rows of a mask, each once, as things to
+    write."""
     if len(rows) != count:
-        raise OptionError(f"{len(rows)} rows for {count} matchers.", where="rows", cure="Give one row each.")
+        raise OptionError(f"{len(rows)} rows for {count} {what}.", where="rows", cure="Give one row each.")
     for row in rows:
         mask.row(row)
     if len(set(rows)) != count:
-        raise MaskError("A row is named twice.", where="rows", cure="Give each matcher a row of its own.")
+        raise MaskError("A row is named twice.", where="rows", cure="Give each of them a row of its own.")
 
 
 def advance_all(matchers: Sequence[Matcher | None], tokens: Sequence[int]) -> npt.NDArray[np.int8]:

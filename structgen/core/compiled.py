@@ -8,12 +8,11 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
-from typing import Any, ClassVar, Final, Literal, NamedTuple, NoReturn, Protocol, Self, TypeVar
+from typing import Any, ClassVar, Final, Generic, Literal, NamedTuple, NoReturn, Protocol, Self, TypeVar
 
 import numpy as np
 import numpy.typing as npt
 
-from structgen.core.generations import Generation
 from structgen.errors import (
     BudgetError,
     FinishedError,
@@ -48,6 +47,8 @@ _MOST_FORCED: Final = 1 << 16
 """Bytes that `forced` returns at most; a longer forced run comes in several calls."""
 _MOST_BUDGETS: Final = 1 << 16
 """States of which it is remembered which budget suffices."""
+_CHECKED_EVERY: Final = 16
+"""A generation checks its size once in so many documents."""
 _NO_BUDGET: Final = 1 << 62
 """In place of a budget: none is known to suffice."""
 
@@ -128,27 +129,99 @@ class Dfa:
 
 
 class Completions(Protocol):
-    """The shortest completions of the states of one compiled grammar, and how many tokens write them. States
-    are numbers; the grammar's lock is held by the caller."""
+    """The shortest completions of the states of one compiled grammar, and how many tokens write them; as they
+    are here, those of texts that may end anywhere. States are numbers; the grammar's lock is held by the
+    caller."""
 
     def text(self, index: int, /) -> bytes:
         """Return the shortest text that completes the document."""
-        ...
+        return b""
+
+    def alike(self, index: int, /) -> int:
+        """Return a state that has the same shortest completion, as far as those that were asked tell: one for
+        many states."""
+        return index
 
     def tokens(self, index: int, enough: int = 0, /) -> int:
         """Return `CompiledGrammar.tokens_to_finish` of a state that no end token has finished; where it is no
         more than `enough`, perhaps more than it is, and no more than `enough` either."""
-        ...
+        return 0
 
     def sufficient(self, index: int, budget: int, /) -> int | None:
         """Return how many tokens are known to suffice for a state whose mask is known, and one less after
         whichever token comes next; None where no such number is known. The least is not looked for, nor less
         than the budget."""
-        ...
+        return 1
 
     def too_long(self, index: int, tokens: npt.NDArray[np.int64], left: int, /) -> npt.NDArray[np.int64]:
         """Return those of some allowed tokens (no end tokens) after which more than `left` are needed."""
-        ...
+        return tokens[: 0 if left >= 0 else len(tokens)]
+
+
+C = TypeVar("C", bound="CompiledGrammar")
+
+
+class Generation(Generic[C]):
+    """The successors of one compiled grammar: a process that writes documents for weeks does not grow.
+
+    A compiled grammar keeps every state that a document has reached, for later documents; with free keys some
+    200 KB a document. Once the states take more than `Limits.grammar_memory`, new documents begin in a
+    grammar that is compiled anew. Documents under way end in the old one, which is freed with the last of
+    them. A document that meets a limit that earlier ones have used up continues in the new one (`Matcher`).
+    It holds no reference to the grammar itself.
+    """
+
+    __slots__ = ("_base", "_begun", "_successor")
+
+    def __init__(self) -> None:
+        self._begun = 0
+        self._base = 0.0
+        """The share that the first document used: any document may use as much."""
+        self._successor: C | None = None
+
+    def begin(self, compiled: C) -> C:
+        """Return the grammar in which a document begins: this one, or the newest after it."""
+        if self._successor is not None:
+            # generations in between are freed
+            self._successor = newest = self._successor.generation.begin(self._successor)
+            return newest
+        self._begun += 1
+        if self._begun == 2:
+            self._base = compiled.used
+        elif self._begun % _CHECKED_EVERY == 0:
+            used = compiled.used
+            if used > 1 and used > 2 * self._base:
+                return self._renew(compiled)
+        return compiled
+
+    @property
+    def is_shared(self) -> bool:
+        """Whether several documents began here: the only one would meet a limit elsewhere too."""
+        return self._successor is not None or self._begun > 1
+
+    def after(self, compiled: C) -> C:
+        """Return the grammar in which a document continues that met a limit here."""
+        if self._successor is not None:
+            return self.begin(compiled)
+        newest = self._renew(compiled)
+        return newest.generation.begin(newest)
+
+    def newest(self, compiled: C) -> C:
+        """Return the newest grammar after this one, or this one; no document begins."""
+        while (successor := compiled.generation._successor) is not None:
+            compiled = successor
+        return compiled
+
+    def replace(self, compiled: C) -> C:
+        """Return a grammar compiled anew, in which all later documents begin, after work in this one was
+        interrupted. Cost: that of compiling."""
+        return self._renew(compiled)
+
+    def _renew(self, compiled: C) -> C:
+        with compiled.lock:
+            if self._successor is None:
+                self._successor = compiled.anew()
+            return self._successor
 
 
 _At = TypeVar("_At")
@@ -327,25 +400,28 @@ class CompiledGrammar(ABC):
         """The shortest completions of its states. Under the lock."""
 
     @property
-    @abstractmethod
     def used(self) -> float:
         """The share of its limits that all documents so far have used; above 1, `fresh` compiles anew."""
+        return self.nbytes / self.limits.grammar_memory
 
     @property
-    @abstractmethod
     def nbytes(self) -> int:
         """Bytes of the grammar's own tables: states, lists of tokens, automata. The store and the vocabulary
         are not counted."""
+        return int(self._tables.nbytes())
 
     @property
-    @abstractmethod
     def sizes(self) -> dict[str, int]:
         """How far the grammar is expanded: states of the machine and of automata, and bytes."""
+        return {}
 
-    @abstractmethod
     def to_dfa(self, max_states: int, depth: int | None = None, *, minimal: bool = False) -> Dfa:
         """Return the explicit automaton of all states over classes of tokens; with `minimal`, states with
-        the same continuations are one."""
+        the same continuations are one. Raises OptionError for free text, and where masks are narrower than
+        the grammar's."""
+        raise OptionError(
+            f"{type(self).__name__} has no automaton.", where="to_dfa", cure="Ask that of a plain grammar."
+        )
 
     @property
     def has_depth(self) -> bool:
@@ -410,9 +486,7 @@ class CompiledGrammar(ABC):
             if code == 0:
                 return True
             if code == ENDED:
-                raise FinishedError(
-                    "The document is finished: an end token was taken.", cure="Roll back, or start anew."
-                )
+                raise _finished()
             return self._keep_large(index, target)
 
     def _attached(self) -> None:
@@ -611,9 +685,7 @@ class CompiledGrammar(ABC):
 
     def _open(self, index: int) -> None:
         if int(self._tables.rows(NODES)[index, Registers.mode]) == FINISHED:
-            raise FinishedError(
-                "The document is finished: an end token was taken.", cure="Roll back, or start anew."
-            )
+            raise _finished()
 
     def fill_within(self, index: int, mask: TokenMask, row: int, budget: int) -> None:
         """Write the mask of the tokens after which the document can still be completed within the budget."""
@@ -720,17 +792,6 @@ class CompiledGrammar(ABC):
         found: npt.NDArray[np.int32] = mask.array[0]
         return found
 
-    def allowed_bits(self, index: int) -> npt.NDArray[np.bool_]:
-        """Return for each token whether it may come in a state (by its number), end tokens apart."""
-        found = np.unpackbits(self.bits(index).view(np.uint8), bitorder="little")[: self.vocab_size]
-        found[self._end_ids] = 0
-        return found.view(np.bool_)
-
-    def row_bits(self, row: int) -> npt.NDArray[np.int32]:
-        """Return a row of the store, as `mask_parts` numbers them."""
-        found: npt.NDArray[np.int32] = self._masks.rows[row]
-        return found
-
     def row_words(self) -> int:
         """Return the 32-bit words of a mask row of this vocabulary."""
         return self._words
@@ -740,3 +801,9 @@ class CompiledGrammar(ABC):
 
     def __reduce__(self) -> tuple[Any, ...]:
         return type(self), (self.grammar, self.tokenizer, self.limits)
+
+
+def _finished() -> FinishedError:
+    return FinishedError(
+        "The document is finished: an end token was taken.", cure="Roll back, or start anew."
+    )

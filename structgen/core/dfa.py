@@ -13,6 +13,8 @@ from typing import TYPE_CHECKING, Protocol
 import numpy as np
 import numpy.typing as npt
 
+from structgen.automata.strings.automata import renumbered
+from structgen.automata.strings.kernels import FAR, equivalent, nearest
 from structgen.core.compiled import CompiledGrammar, Dfa, State
 from structgen.errors import LimitError, OptionError, UnsatisfiableSchema
 from structgen.language.ir import DEAD
@@ -30,7 +32,6 @@ class Readable(Protocol):
     def may_end(self, index: int, /) -> bool: ...
     def followers(self, index: int, /) -> npt.NDArray[np.int64]:
         """Return int64[256]: the state after each byte, -1 where the byte is refused."""
-        ...
 
     def open_brackets(self, index: int, /) -> int: ...
 
@@ -101,7 +102,8 @@ def explicit(
     numbers, table = _by_bytes(machine, start, max_states, depth)
     accepting = np.fromiter(map(machine.may_end, numbers), np.bool_, len(numbers))
     if depth is not None or leaves_out:
-        kept = _live(table, accepting)
+        ends, steps = accepting.astype(np.int32), np.ones(table.shape[1], np.int64)
+        kept = nearest(table, steps, accepting.astype(np.uint8)) < FAR
         if not kept[0] and depth is None:
             raise UnsatisfiableSchema(
                 "Every document has a key that the schema does not name in an object of which it names keys.",
@@ -115,10 +117,8 @@ def explicit(
                 cure="Raise depth.",
             )
         # a kept state is reached through kept states only: every predecessor of a live state is live
-        renumbered = np.full(len(kept) + 1, DEAD, np.int32)
-        renumbered[:-1][kept] = np.arange(int(kept.sum()), dtype=np.int32)
-        table = renumbered[table[kept]]
-        accepting = accepting[kept]
+        table, ends = renumbered(table, ends, np.flatnonzero(kept).astype(np.int32))
+        accepting = ends > 0
         numbers = [number for number, live in zip(numbers, kept.tolist(), strict=True) if live]
     if minimal:
         first, blocks = representatives(equivalent_states(table, accepting))
@@ -167,59 +167,17 @@ def _by_bytes(
     return numbers, np.stack(rows)
 
 
-def _live(table: npt.NDArray[np.int32], accepting: npt.NDArray[np.bool_]) -> npt.NDArray[np.bool_]:
-    """Return the states from which an accepting one can be reached."""
-    sources, columns = np.nonzero(table >= 0)
-    targets = table[sources, columns]
-    order = np.argsort(targets, kind="stable")
-    sources, targets = sources[order], targets[order]
-    first = np.searchsorted(targets, np.arange(len(table) + 1))
-    live = accepting.copy()
-    pending = np.flatnonzero(live).tolist()
-    while pending:
-        state = pending.pop()
-        for source in sources[first[state] : first[state + 1]].tolist():
-            if not live[source]:
-                live[source] = True
-                pending.append(source)
-    return live
-
-
 def equivalent_states(
     table: npt.NDArray[np.int32], accepting: npt.NDArray[np.bool_] | npt.NDArray[np.int32]
 ) -> npt.NDArray[np.int64]:
-    """Return int64[states]: the number of each state's equivalence class (Moore's partition refinement).
-
-    `accepting` may also be a number for each state: the outcome of a text that ends there.
-
-    A round compares hashes of rows, which might join states that differ. Therefore the last partition is
-    checked exactly; where the check fails, every state is a class of its own. Cost: a pass over the table for
-    each round. There are at most as many rounds as the longest word needed to tell two states apart has
-    bytes.
-    """
-    chance = np.random.Generator(np.random.Philox(7))
-    weights = np.array(2 * chance.integers(1, 1 << 62, max(table.shape[1], 1)) + 1, np.uint64)
-    names = np.array(chance.integers(1, 1 << 62, len(table) + 1), np.uint64)
+    """Return int64[states]: the number of each state's equivalence class. `accepting` may also be a number
+    for each state: the outcome of a text that ends there. Cost: that of `equivalent`."""
     columns = np.unique(table.T, axis=0)  # many bytes have the same column
-    _, block = np.unique(accepting, return_inverse=True)
-    count = int(block.max()) + 1
-    while True:
-        named: npt.NDArray[np.uint64] = np.concatenate((names[block], np.zeros(1, np.uint64)))
-        signature: npt.NDArray[np.uint64] = np.zeros(len(table), np.uint64)
-        for number in range(len(columns)):
-            signature += named[columns[number]] * weights[number]
-        signature = (signature * np.uint64(0x9E3779B97F4A7C15)) ^ names[block]
-        _, refined = np.unique(signature, return_inverse=True)
-        refined = refined.reshape(-1)
-        found = int(refined.max()) + 1
-        if found == count:
-            break
-        block, count = refined, found
-    first, block = representatives(block)
-    lead = np.append(block, DEAD)[table]
-    if np.array_equal(lead, lead[first][block]) and np.array_equal(accepting, accepting[first][block]):
-        return block
-    return np.arange(len(table))
+    _, outcomes = np.unique(accepting, return_inverse=True)
+    found: npt.NDArray[np.int64] = equivalent(
+        np.ascontiguousarray(columns.T), outcomes.reshape(-1).astype(np.int32)
+    ).astype(np.int64)
+    return found
 
 
 def representatives(

@@ -9,13 +9,14 @@ from __future__ import annotations
 
 from array import array
 from collections.abc import Sequence
+from functools import partial
 from typing import TYPE_CHECKING
 
 import numpy as np
 import numpy.typing as npt
 
-from structgen.core.batch import RowStatus, _spread
-from structgen.errors import FinishedError, LimitError, MaskError, OptionError
+from structgen.core.batch import RowStatus, _spread, check_rows, written
+from structgen.errors import OptionError
 from structgen.machine_core import draft_nodes as D
 from structgen.machine_core.draft_batch import DraftBatch, Ints, Job, narrow
 
@@ -172,14 +173,9 @@ class DraftMasks:
             if state < 0:
                 self._close(place, RowStatus.REFUSED if state == -1 else RowStatus.LIMIT)
                 continue
-            try:
-                compiled.fill_index(state, self._mask, self._row(place))
-            except FinishedError:
-                self._close(place, RowStatus.FINISHED)
-            except LimitError:
-                self._close(place, RowStatus.LIMIT)
-            else:
-                batch.statuses[place] = RowStatus.CONSTRAINED
+            row = self._row(place)
+            fill = partial(compiled.fill_index, state, self._mask, row)
+            batch.statuses[place] = written(fill, self._mask, row)
 
     def _row(self, place: int) -> int:
         return place if self._rows is None else self._rows[place]
@@ -240,11 +236,6 @@ def _rows_of(mask: TokenMask, count: int, rows: Ints | None) -> array[int] | Non
         if count:
             mask.row(count - 1)
         return None
-    if len(rows) != count:
-        raise OptionError(f"{len(rows)} rows for {count} places.", where="rows", cure="Give one row each.")
     given = narrow(rows, "rows")
-    for row in given:
-        mask.row(row)
-    if len(set(given)) != count:
-        raise MaskError("A row is named twice.", where="rows", cure="Give each place a row of its own.")
+    check_rows(mask, count, given, "places")
     return given

@@ -16,13 +16,15 @@ to the state behind its bytes. So a budget of tokens can be kept: where the toke
 
 from __future__ import annotations
 
+import codecs
 from collections.abc import Iterator, Sequence
-from typing import Any, ClassVar, Final, NamedTuple
+from functools import partial
+from typing import Any, Final, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 
-from structgen.core.compiled import CompiledGrammar, Completions, Dfa
+from structgen.core.compiled import CompiledGrammar, Completions
 from structgen.core.narrowed_text import READING, TABLES, NarrowedText
 from structgen.errors import OptionError
 from structgen.language.expectation import Expected
@@ -41,8 +43,6 @@ _MOST_POLICIES: Final = 256
 _NONE: Final[npt.NDArray[np.int32]] = np.empty(0, np.int32)
 _NO_STRETCH, _NO_POLICY = -1, -2
 """In place of the state where a forced stretch began: it is not looked for yet; the grammar's own mask."""
-_CUT_OFF: Final = "unexpected end of data"
-"""The reason of a UnicodeDecodeError for a character that the end of the data cuts off."""
 
 
 class ForcedPlace(NamedTuple):
@@ -81,12 +81,11 @@ class ForcedText(NarrowedText[ForcedPlace]):
     def _read(self, place: ForcedPlace, data: bytes) -> ForcedPlace | None:
         """Return the place after bytes; None where they are refused."""
         rest = self.rest_of_border(place)
-        if not (data.startswith(rest) or rest.startswith(data)):
+        size = min(len(rest), len(data))
+        if data[:size] != rest[:size]:
             return None
-        after = self.inner.bytes_index(place.state, data[len(rest) :]) if len(data) > len(rest) else -1
-        if after < 0 and len(data) > len(rest):
-            return None
-        return ForcedPlace(place.written + min(len(rest), len(data)), place.state if after < 0 else after)
+        after = self.inner.bytes_index(place.state, data[size:]) if len(data) > size else place.state
+        return None if after < 0 else ForcedPlace(place.written + size, after)
 
     def _step(self, place: ForcedPlace, byte: int) -> ForcedPlace | None:
         return self._read(place, bytes((byte,)))
@@ -117,20 +116,17 @@ class ForcedText(NarrowedText[ForcedPlace]):
             along = tokens_along(self.vocabulary, rest + self.inner.completion(self.inner.start))
             after = (self.moved(place, tokens[0]) for tokens in along if tokens)
             costs = [self.least(one) for one in after if one is not None]
-            if not costs:
-                crossing = (self._crossed(place, state) for _, state in self._crossings(place))
-                costs = [self.least(one) for one in crossing if one is not None]
+            costs = costs or [self.least(behind) for _, behind in self._crossings(place)]
             known = self._least[place.written] = 1 + min(costs) if costs else -1
         return known
 
     def _crossings(self, place: ForcedPlace) -> Iterator[tuple[list[int], ForcedPlace]]:
         """Yield the tokens that write the rest of the border and go on, with the places behind them."""
-        behind = place._replace(written=len(self.border))
-        return tokens_behind(self.vocabulary, self.rest_of_border(place), behind, self._step)
-
-    def _crossed(self, place: ForcedPlace, behind: ForcedPlace) -> ForcedPlace | None:
-        end = self.inner.token_end(behind.state)
-        return None if end < 0 else behind._replace(state=end)
+        begin = place._replace(written=len(self.border))
+        for tokens, behind in tokens_behind(self.vocabulary, self.rest_of_border(place), begin, self._step):
+            end = self.inner.token_end(behind.state)
+            if end >= 0:
+                yield tokens, behind._replace(state=end)
 
     # --- forced stretches -----------------------------------------------------------------------------------
 
@@ -175,22 +171,10 @@ class ForcedText(NarrowedText[ForcedPlace]):
         after = None if place is None else self._read(place, data)
         return -1 if after is None else self._number(after)
 
-    def _rest(self, index: int) -> bytes:
+    def rest(self, index: int) -> bytes:
         """Return the rest of the border in a state, by its number; empty behind an end token."""
         place = self._places[index]
         return b"" if place is None else self.rest_of_border(place)
-
-    def may_end(self, index: int) -> bool:
-        """Return whether the text may end in a state, by its number."""
-        return not self._rest(index) and super().may_end(index)
-
-    def forced(self, index: int) -> bytes:
-        """Return the bytes that must come next; empty where the document may end here."""
-        return self._rest(index) + super().forced(index)
-
-    def special_tokens(self, index: int) -> list[int]:
-        """Return the tokens without bytes, end tokens apart, that may come in a state, by its number."""
-        return [] if self._rest(index) else super().special_tokens(index)
 
     def _compute(self, index: int, target: int) -> int:
         if fill(self.address, index, target) == 0:
@@ -228,9 +212,8 @@ class ForcedText(NarrowedText[ForcedPlace]):
             for token in tokens
             if self.moved(place, token) is not None
         ]
-        for tokens, behind in self._crossings(place):
-            if self._crossed(place, behind) is not None:
-                found += tokens
+        for tokens, _ in self._crossings(place):
+            found += tokens
         return self._masks.dense_row(np.array(found, np.int32))
 
     def fill_within(self, index: int, mask: TokenMask, row: int, budget: int) -> None:
@@ -242,11 +225,8 @@ class ForcedText(NarrowedText[ForcedPlace]):
             plain = self._number(ForcedPlace(place.written, place.state, _NO_POLICY))
             super().fill_within(plain, mask, row, budget)
 
-    def _next_bytes(self, index: int) -> bytes:
-        return self._rest(index)[:1] or super()._next_bytes(index)
-
     def _expected(self, index: int) -> list[Expected]:
-        rest = self._rest(index)
+        rest = self.rest(index)
         if rest:
             return [Expected(f"the end of the prompt, {rest.decode('utf-8', 'replace')!r}", (), rest[:1])]
         return super()._expected(index)
@@ -262,10 +242,11 @@ class ForcedText(NarrowedText[ForcedPlace]):
         return ForcedText(inner, canonical=self.is_canonical, behind=self.border)
 
     def __reduce__(self) -> tuple[Any, ...]:
-        return _with_forced_text, (self.inner, self.is_canonical, self.border)
+        made = partial(with_forced_text, canonical=self.is_canonical, behind=self.border)
+        return made, (self.inner,)
 
 
-class _ForcedCompletions:
+class _ForcedCompletions(Completions):
     """The completions of the grammar, behind the rest of the border."""
 
     def __init__(self, policy: ForcedText) -> None:
@@ -342,36 +323,16 @@ class AnyText(CompiledGrammar):
         """The shortest completions of its states: none is needed."""
         return self._completions
 
-    def to_dfa(self, max_states: int, depth: int | None = None, *, minimal: bool = False) -> Dfa:
-        """Raise OptionError."""
-        raise OptionError("Free text has no automaton.", where="to_dfa", cure="Give a grammar.")
-
     def anew(self) -> AnyText:
         """Return another one."""
         return AnyText(self.tokenizer)
-
-    used = 0.0
-    nbytes = 0
-    sizes: ClassVar[dict[str, int]] = {}
 
     def __reduce__(self) -> tuple[Any, ...]:
         return AnyText, (self.tokenizer,)
 
 
-class _NoCompletions:
+class _NoCompletions(Completions):
     """The completions of free text: it may end anywhere."""
-
-    def text(self, index: int) -> bytes:
-        return b""
-
-    def tokens(self, index: int, enough: int = 0) -> int:
-        return 0
-
-    def sufficient(self, index: int, budget: int) -> int | None:
-        return 1
-
-    def too_long(self, index: int, tokens: npt.NDArray[np.int64], left: int) -> npt.NDArray[np.int64]:
-        return tokens[: 0 if left >= 0 else len(tokens)]
 
 
 def with_forced_text(
@@ -434,23 +395,16 @@ def half_character(tokenizer: Tokenizer, tokens: Sequence[int]) -> bytes:
     """Return the bytes at the end of a text that begin a character and do not complete it."""
     known = tokenizer.token_bytes
     data = b"".join((known[token] or b"\0") if token < len(known) else b"\0" for token in tokens[-3:])
-    for size in (3, 2, 1):
-        try:
-            data[-size:].decode()
-        except UnicodeDecodeError as error:
-            if error.start == 0 and error.reason == _CUT_OFF:
-                return data[-size:]
-    return b""
-
-
-def _with_forced_text(compiled: CompiledGrammar, canonical: bool, behind: bytes) -> CompiledGrammar:
-    return with_forced_text(compiled, canonical=canonical, behind=behind)
+    decoder = codecs.getincrementaldecoder("utf-8")("replace")
+    decoder.decode(data)
+    return decoder.getstate()[0]
 
 
 def _whole_characters(data: bytes) -> bytes:
     """Return the bytes without a character that is cut off at the end; empty if they are not UTF-8."""
+    decoder = codecs.getincrementaldecoder("utf-8")()
     try:
-        data.decode()
-    except UnicodeDecodeError as error:
-        return data[: error.start] if error.reason == _CUT_OFF else b""
-    return data
+        decoder.decode(data)
+    except UnicodeDecodeError:
+        return b""
+    return data[: len(data) - len(decoder.getstate()[0])]

@@ -12,8 +12,7 @@ from typing import Any, Final, Generic, Protocol, TypeVar
 import numpy as np
 import numpy.typing as npt
 
-from structgen.core.compiled import CompiledGrammar, Dfa
-from structgen.errors import OptionError
+from structgen.core.compiled import CompiledGrammar
 from structgen.language.expectation import Expected
 from structgen.machine_core.draft_nodes import walk_roots
 from structgen.machine_core.growing_tables import NODES, TablePlan, TableSizes
@@ -33,7 +32,6 @@ class NarrowedPlace(Protocol):
     @property
     def state(self) -> int:
         """The state of the grammar."""
-        ...
 
 
 P = TypeVar("P", bound=NarrowedPlace)
@@ -84,19 +82,23 @@ class NarrowedText(CompiledGrammar, Generic[P]):
     def _after_end(self, index: int) -> int:
         return self._number(None) if self.may_end(index) else -1
 
+    def rest(self, index: int) -> bytes:
+        """Return the bytes that must be written before the grammar's own text goes on."""
+        return b""
+
     def may_end(self, index: int) -> bool:
         """Return whether the text may end in a state, by its number."""
         place = self._places[index]
-        return place is not None and self.inner.may_end(place.state)
+        return place is not None and not self.rest(index) and self.inner.may_end(place.state)
 
     def forced(self, index: int) -> bytes:
         """Return the bytes that must come next; empty where the document may end here."""
-        return self.inner.forced(self.place(index).state)
+        return self.rest(index) + self.inner.forced(self.place(index).state)
 
     def special_tokens(self, index: int) -> list[int]:
         """Return the tokens without bytes, end tokens apart, that may come in a state, by its number."""
         place = self._places[index]
-        return [] if place is None else self.inner.special_tokens(place.state)
+        return [] if place is None or self.rest(index) else self.inner.special_tokens(place.state)
 
     def planned_tokens(self, index: int) -> Sequence[int]:
         """Return the tokens in which forced text is to be written from a state on, by its number."""
@@ -105,7 +107,7 @@ class NarrowedText(CompiledGrammar, Generic[P]):
 
     def _next_bytes(self, index: int) -> bytes:
         place = self._places[index]
-        return b"" if place is None else self.inner._next_bytes(place.state)
+        return b"" if place is None else self.rest(index)[:1] or self.inner._next_bytes(place.state)
 
     def _expected(self, index: int) -> list[Expected]:
         place = self._places[index]
@@ -118,24 +120,15 @@ class NarrowedText(CompiledGrammar, Generic[P]):
         """Return what a whole text stands for."""
         return self.inner.value(text)
 
-    def to_dfa(self, max_states: int, depth: int | None = None, *, minimal: bool = False) -> Dfa:
-        """Raise OptionError: an automaton is of a grammar."""
-        raise OptionError(
-            "A text with narrower masks than its grammar's has no automaton.",
-            where="to_dfa",
-            cure="Ask the grammar's own.",
-        )
-
     @property
     def used(self) -> float:
         """The share of its limits that all documents so far have used."""
-        own = len(self._places) / self.limits.parser_states
-        return max(self.inner.used, self.nbytes / self.limits.grammar_memory, 2 * own)
+        return max(self.inner.used, super().used, 2 * len(self._places) / self.limits.parser_states)
 
     @property
     def nbytes(self) -> int:
         """Bytes of its own tables, and some 400 for each place."""
-        return int(self._tables.nbytes() + _BYTES_A_PLACE * len(self._places))
+        return super().nbytes + _BYTES_A_PLACE * len(self._places)
 
     @property
     def sizes(self) -> dict[str, int]:

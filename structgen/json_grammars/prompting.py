@@ -19,7 +19,7 @@ from decimal import Decimal
 from itertools import chain
 from pathlib import Path
 from types import MappingProxyType
-from typing import Any, Final, NamedTuple, TypeAlias, Union
+from typing import Any, Final, NamedTuple, TypeAlias
 
 from structgen.core.grammar import Grammar
 from structgen.errors import LimitError, OptionError
@@ -38,26 +38,24 @@ _UNTOLD = re.compile(r"[\x00-\x1f\x7f-\x9f\ud800-\udfff]+")
 """Control characters, and halves of characters, which no encoding has."""
 _PLAIN_KEY = re.compile(r"[A-Za-z_$][A-Za-z0-9_$]*")
 _TYPES = ("string", "integer", "number", "boolean", "object", "array", "null")
+_MORE: Final[Mapping[str, str]] = MappingProxyType({"integer": "number"})
+"""Types, and those that have their values too."""
 
 _Demand: TypeAlias = tuple[Schema, ...]
 """Schemas that hold of one value together."""
 
 
 class _Part(NamedTuple):
-    """A value inside of another one. `label`: its key, "[]" for an item."""
+    """A value inside of another one, or the other one seen again."""
 
-    label: str
     demand: _Demand
+    label: str = ""
+    """Its key, "[]" for an item."""
+    is_told: bool = True
+    """Whether it stands in the outline; else its description alone is listed."""
 
 
-class _Aside(NamedTuple):
-    """A schema of which the outline tells nothing; its description is listed."""
-
-    label: str
-    of: Schema
-
-
-_Piece: TypeAlias = Union[str, _Demand, _Part, _Aside]
+_Piece: TypeAlias = str | _Part
 _TOLD = ("types", "enum", "verdict", "format", "properties", "pattern_properties", "additional", "items")
 _CHOICES = ("any_of", "one_of", "prefix")
 """With those above: the fields of `Schema` of which an outline tells."""
@@ -159,7 +157,8 @@ class _Writer:
         """The descriptions."""
 
     def written(self, root: _Demand) -> str:
-        self._enter(root)
+        """Return the outline of a value that meets some schemas, and the lines below it."""
+        self._enter(_Part(root))
         while self.stack:
             pieces, key, start, _ = self.stack[-1]
             piece = next(pieces, None)
@@ -168,10 +167,6 @@ class _Writer:
                 self.sizes[key] = self.length - start
             elif isinstance(piece, str):
                 self._put(piece)
-            elif isinstance(piece, _Aside):
-                self._describe(tuple(_conjuncts((piece.of,))), piece.label)
-            elif isinstance(piece, _Part):
-                self._enter(piece.demand, piece.label)
             else:
                 self._enter(piece)
         return "\n".join(["".join(self.pieces), *self.lines])
@@ -190,9 +185,11 @@ class _Writer:
                 cure="Describe the schema in the prompt yourself, or outline a part of it.",
             )
 
-    def _enter(self, demand: _Demand, label: str = "") -> None:
-        parts = tuple(_conjuncts(demand))
-        self._describe(parts, label)
+    def _enter(self, part: _Part) -> None:
+        parts = tuple(_conjuncts(part.demand))
+        self._describe(parts, part.label)
+        if not part.is_told:
+            return
         # One that only refers says nothing of its own; without it, two references to one place are equal.
         parts = tuple(part for part in parts if part.ref is None or _says(part)) or parts
         key = tuple(part.id for part in parts)
@@ -207,7 +204,7 @@ class _Writer:
             self.begun[key] = len(self.pieces)
             self.sizes.pop(key, None)
             self._put("")  # the place for a name, should one be needed
-            self.stack.append((_meaning(parts), key, self.length, label))
+            self.stack.append((_meaning(parts), key, self.length, part.label))
 
     def _describe(self, parts: _Demand, label: str) -> None:
         """List the descriptions of a value that are not listed yet, behind its place."""
@@ -266,34 +263,29 @@ def _conjuncts(demand: _Demand) -> Iterator[Schema]:
 
 
 def _meaning(parts: _Demand) -> Iterator[_Piece]:
-    """Yield the texts and the inner demands that tell what a value is."""
+    """Yield the texts and the inner values that tell what a value is."""
     if any(part.verdict is False for part in parts):
         yield "never"
         return
     listed = [part.enum for part in parts if part.enum is not None]
     choices = [branches for part in parts for branches in (part.any_of, part.one_of) if branches]
     if listed:
+        allowed = [set(map(write, values)) for values in listed[1:]]
         values = {write(value): value for value in listed[0]}
-        for others in listed[1:]:
-            allowed = {write(value) for value in others}
-            values = {text: value for text, value in values.items() if text in allowed}
-        yield "|".join(map(literal, values.values())) or "never"
-        yield from (_Aside("", branch) for branch in chain(*choices))
+        common = (value for text, value in values.items() if all(text in others for others in allowed))
+        yield "|".join(map(literal, common)) or "never"
+        yield from (_Part((branch,), is_told=False) for branch in chain(*choices))
         return
     types = _types(parts)
-    said = list(_joined(_typed(parts, types), "|"))
-    if types is None and choices:
-        said = []
+    said = [] if types is None and choices else list(_joined(_typed(parts, types), "|"))
     for at, branches in enumerate(choices):
         # `anyOf: [{required: [a]}, ...]` and the like say nothing that the outline writes.
         if said and not all(any(map(_says, _conjuncts((branch,)))) for branch in branches):
-            said.extend(_Aside("", branch) for branch in branches)
+            said.extend(_Part((branch,), is_told=False) for branch in branches)
             continue
         many = len(branches) > 1 and (bool(said) or len(choices) > at + 1 or at > 0)
-        if said:
-            said.append("&")
-        said.extend(["("] * many)
-        said.extend(_joined([[(branch,)] for branch in branches], "|"))
+        said.extend(["&"] * bool(said) + ["("] * many)
+        said.extend(_joined([[_Part((branch,))] for branch in branches], "|"))
         said.extend([")"] * many)
     yield from said or ["any"]
 
@@ -312,44 +304,29 @@ def _says(part: Schema) -> bool:
 
 def _types(parts: _Demand) -> list[str] | None:
     """Return the types that all parts allow, in a fixed order; None where none of them says."""
-    types: set[str] | None = None
-    for part in parts:
-        if part.types is None:
-            continue
-        if types is None:
-            types = set(part.types)
-            continue
-        common = types & part.types
-        if "integer" in types | part.types and "number" in types | part.types:
-            common |= {"integer"}
-        types = common
-    if types is None:
-        if any(part.properties or part.additional or part.pattern_properties for part in parts):
-            types = {"object"}
-        elif any(part.items is not None or part.prefix for part in parts):
-            types = {"array"}
-        else:
-            formats = any(part.format is not None for part in parts)
-            return ["string"] if formats else None
-    if "number" in types:
-        types.discard("integer")
-    return [name for name in _TYPES if name in types]
+    said = [part.types for part in parts if part.types is not None]
+    if said:
+        shared = [name for name in _TYPES if all(name in types or _MORE.get(name) in types for types in said)]
+        return [name for name in shared if _MORE.get(name) not in shared]
+    if any(part.properties or part.additional or part.pattern_properties for part in parts):
+        return ["object"]
+    if any(part.items is not None or part.prefix for part in parts):
+        return ["array"]
+    return ["string"] if any(part.format is not None for part in parts) else None
 
 
-def _typed(parts: _Demand, types: list[str] | None) -> list[list[_Piece]]:
-    """Return for each type the texts and demands that tell of its values."""
-    told: list[list[_Piece]] = []
+def _typed(parts: _Demand, types: list[str] | None) -> Iterator[list[_Piece]]:
+    """Yield for each type the texts and values that tell of its values."""
     for name in types or []:
-        match name:
-            case "object":
-                told.append(list(_object(parts)))
-            case "array":
-                told.append(list(_array(parts)))
-            case "string":
-                told.append([next((part.format for part in parts if part.format), "string")])
-            case _:
-                told.append([name])
-    return told if types is None or types else [["never"]]
+        if name == "object":
+            yield list(_object(parts))
+        elif name == "array":
+            yield list(_array(parts))
+        else:
+            formats = (part.format for part in parts if part.format and name == "string")
+            yield [next(formats, name)]
+    if types == []:
+        yield ["never"]
 
 
 def _object(parts: _Demand) -> Iterator[_Piece]:
@@ -362,25 +339,18 @@ def _object(parts: _Demand) -> Iterator[_Piece]:
         properties[key] = []
     members: list[list[_Piece]] = []
     for key, schemas in properties.items():
-        if any(schema.verdict is False for schema in schemas):
-            continue
-        name = key if _PLAIN_KEY.fullmatch(key) else write(key)
-        mark = "" if key in required else "?"
-        members.append([f"{name}{mark}: ", _Part(name, tuple(schemas))])
-    for part in parts:
-        for pattern, schema in part.pattern_properties:
-            members.append([f"/{pattern}/: ", _Part(f"/{pattern}/", (schema,))])
-    for part in parts:
-        if part.additional is not None and part.additional.verdict is None:
-            members.append(["...: ", _Part("...", (part.additional,))])
+        if all(schema.verdict is not False for schema in schemas):
+            name = key if _PLAIN_KEY.fullmatch(key) else write(key)
+            members.append([name + "?" * (key not in required) + ": ", _Part(tuple(schemas), name)])
+    matched = [(f"/{pattern}/", schema) for part in parts for pattern, schema in part.pattern_properties]
+    others = [part.additional for part in parts if part.additional is not None]
+    matched += [("...", schema) for schema in others if schema.verdict is None]
+    members += [[f"{name}: ", _Part((schema,), name)] for name, schema in matched]
     if not members:
-        closed = any(part.additional is not None and part.additional.verdict is False for part in parts)
-        yield "{}" if closed else "object"
+        yield "{}" if any(schema.verdict is False for schema in others) else "object"
     else:
-        yield "{"
-        yield from _joined(members, ", ")
-        yield "}"
-    yield from (_Aside("...", part.additional) for part in parts if part.additional is not None)
+        yield from ("{", *_joined(members, ", "), "}")
+    yield from (_Part((schema,), "...", is_told=False) for schema in others)
 
 
 def _array(parts: _Demand) -> Iterator[_Piece]:
@@ -389,19 +359,14 @@ def _array(parts: _Demand) -> Iterator[_Piece]:
     if not prefix and (items is None or items.verdict is True):
         yield "array"
     else:
-        members: list[list[_Piece]] = [[_Part(f"[{at}]", (schema,))] for at, schema in enumerate(prefix)]
+        members: list[list[_Piece]] = [[_Part((schema,), f"[{at}]")] for at, schema in enumerate(prefix)]
         if items is not None and items.verdict is None:
-            rest = _Part("[]", (items,))
-            members.append(["...", rest] if prefix else [rest])
-        yield "["
-        yield from _joined(members, ", ")
-        yield "]"
+            members.append([*["..."] * bool(prefix), _Part((items,), "[]")])
+        yield from ("[", *_joined(members, ", "), "]")
     if items is not None:
-        yield _Aside("[]", items)
+        yield _Part((items,), "[]", is_told=False)
 
 
 def _joined(groups: Iterable[list[_Piece]], mark: str) -> Iterator[_Piece]:
     for at, group in enumerate(groups):
-        if at:
-            yield mark
-        yield from group
+        yield from [*[mark] * (at > 0), *group]

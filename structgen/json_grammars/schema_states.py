@@ -86,7 +86,7 @@ class SchemaStates:
             row[inside] = [numbers[one] for one in numerals.tolist()]
             rows.append(row)
         states = np.fromiter(numbers, np.int64, len(numbers))
-        blocks = equivalent_states(np.stack(rows), self._machine.outcomes_of_numerals(states))
+        blocks = equivalent_states(np.stack(rows), self._machine.numbers.outcome[states])
         first, blocks = representatives(blocks)
         size = max(len(self._merged), int(states.max()) + 1)
         merged = np.full(size, DEAD, np.int32)

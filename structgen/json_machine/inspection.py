@@ -14,7 +14,7 @@ from structgen.automata.unicode.decoded_text import columns, decode, encode
 from structgen.json_machine.answers.expander import Expander
 from structgen.json_machine.masks import state_walk
 from structgen.json_machine.tables import json_blocks as L
-from structgen.language.ir import DEAD, Demands, Key
+from structgen.language.ir import DEAD
 from structgen.machine_core.growing_tables import GrowingTables
 from structgen.native.raw_memory import address_of
 
@@ -29,18 +29,18 @@ _PIECE = 1 << 9
 
 
 class Inspection:
-    """Reads registers, frames and tables in the terms of the network.
-    The grammar's lock is held by the caller."""
+    """Reads registers, frames and tables in the terms of the network; `expander`, `strings` and `numbers`
+    know the machine's own numbers. The grammar's lock is held by the caller."""
 
     __slots__ = (
-        "_expander",
         "_listed",
-        "_numbers",
         "_retry",
-        "_strings",
         "_tables",
+        "expander",
         "network",
+        "numbers",
         "space",
+        "strings",
     )
 
     def __init__(
@@ -48,8 +48,8 @@ class Inspection:
     ) -> None:
         self.space = space
         """The white space policy, and its indent."""
-        self._tables, self._expander, self._retry = tables, expander, retry
-        self._strings, self._numbers = expander.strings, expander.numbers
+        self._tables, self.expander, self._retry = tables, expander, retry
+        self.strings, self.numbers = expander.strings, expander.numbers
         self.network = expander.network
         self._listed = np.empty((L.MOST_LISTED, L.LISTED), np.int64)
         tables.context[L.C_LISTED] = address_of(self._listed)
@@ -79,10 +79,6 @@ class Inspection:
         """Return whether the value of an item matters in an array with this residue (the engine's)."""
         return int(self._tables.rows(L.T_RES)[row, L.R_VALUES]) != 0
 
-    def written(self, log: int, begin: int) -> bytes:
-        """Return what is written of an item, compact; `begin`: the extras of the frame under it."""
-        return self._expander.written(log, begin & L.LOG)
-
     def brackets(self, regs: Registers) -> int:
         """Return how many brackets are open."""
         mode, frame = int(regs[L.MODE]), int(regs[L.FRAME])
@@ -97,19 +93,11 @@ class Inspection:
 
     def residue(self, row: int) -> int:
         """Return the network's residue of an engine row."""
-        return self._expander.network_residue(row)
-
-    def key(self, row: int, key: int) -> Key:
-        """Return the network's key of the engine's, in the object with this residue."""
-        return self._expander.key(row, key)
-
-    def group(self, number: int) -> frozenset[int]:
-        """Return a class of extra keys: the formulas that are true of them."""
-        return self._expander.group.sets[number]
+        return self.expander.network_residue(row)
 
     def child_place(self, row: int, key: int) -> int:
         """Return the network's place of the value under a key."""
-        found = self.key(row, key)
+        found = self.expander.key(row, key)
         menu = self.network.menu(self.residue(row))
         if isinstance(found, str):
             return menu.named[found]
@@ -163,12 +151,12 @@ class Inspection:
     def string_targets(self, state: int, low: int, high: int) -> dict[int, int]:
         """Return the states of a string automaton after a character of low..high, each with the smallest
         such character (`StringPool.targets`)."""
-        return {} if state == DEAD else self._strings.targets(state, low, high)
+        return {} if state == DEAD else self.strings.targets(state, low, high)
 
     def after_character(self, state: int, point: int) -> int:
         """Return the state of a string automaton after a character, or a surrogate that stands alone."""
         for column in columns(encode(chr(point))):
-            state = state if state < 0 else int(self._strings.trans[state, column])
+            state = state if state < 0 else int(self.strings.trans[state, column])
         return state
 
     def listed_rests(self, index: int) -> Iterator[str]:
@@ -187,17 +175,8 @@ class Inspection:
         begun = place & L.POSITION_BITS
         rests = {word[begun:] for _at, word in self.listed(words, place)} if place >= 0 else set()
         if mode == L.M_KEY and seen > 0:
-            rests |= self._held(seen)
+            rests |= self.held(seen)
         yield from (decode(rest) for rest in rests if rest)
-
-    def finish_string(self, state: int, most: int = -1) -> Demands:
-        """Return demand (or key class) -> the shortest rest of a string, decoded; `most`: of those with at
-        most so many characters more."""
-        return self._strings.finish(state, most)
-
-    def finish_number(self, state: int) -> Demands:
-        """Return demand -> the shortest rest of a numeral."""
-        return self._numbers.finish(state)
 
     def next_bytes(self, index: int) -> bytes:
         """Return the bytes that may come next, ascending."""
@@ -263,11 +242,6 @@ class Inspection:
         inside = rows[:, L.MODE] == L.M_NUMBER
         return indices[inside], rows[inside, L.LEX]
 
-    def outcomes_of_numerals(self, states: npt.NDArray[np.int64]) -> npt.NDArray[np.int32]:
-        """Return what a numeral that ends in each of some states of its automaton is, -1 where none ends."""
-        found: npt.NDArray[np.int32] = self._numbers.outcome[states]
-        return found
-
     def after_tokens(self, index: int, tokens: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
         """Return the states after each of some allowed tokens; one in a key that the schema does not name, or
         in an item whose value matters, stands for all that differ in its text alone, and is none of them (see
@@ -276,15 +250,12 @@ class Inspection:
         self._retry(state_walk.after_tokens, index, address_of(wanted), len(wanted), address_of(states))
         return states
 
-    def listed_places(self) -> list[Place] | None:
-        """Return the places that the last walk listed; None where there are too many."""
+    def listed_places(self) -> tuple[list[Place] | None, int]:
+        """Return the places that the last walk listed, None where there are too many, and the bound over the
+        others."""
         count = int(self._tables.context[L.C_LISTED_COUNT])
-        return None if count == L.MOST_LISTED else list(map(tuple, self._listed[:count].tolist()))
-
-    @property
-    def bound_so_far(self) -> int:
-        """The bound over the places that the last walk has not listed."""
-        return int(self._tables.context[L.C_BOUND])
+        places = None if count == L.MOST_LISTED else list(map(tuple, self._listed[:count].tolist()))
+        return places, int(self._tables.context[L.C_BOUND])
 
     def put_rest(self, table: int, row: int, column: int, rest: int) -> None:
         """Write a bound into a row, where walks find it: an object's or array's (T_RES), a string's
@@ -299,9 +270,9 @@ class Inspection:
     def farthest_key(self, row: int) -> int:
         """Return how many characters, at most, an object's extra key that is begun still needs, if any text
         may stand among them; UNBOUNDED where that is not so, or no extra key may come."""
-        self._expander.know_residue(row)
+        self.expander.know_residue(row)
         start = int(self._tables.rows(L.T_RES)[row, L.R_EXTRA])
-        return L.UNBOUNDED if start < 0 else min(self._strings.until_any_text(start), L.UNBOUNDED)
+        return L.UNBOUNDED if start < 0 else min(self.strings.until_any_text(start), L.UNBOUNDED)
 
     def place_row(self, frame: int) -> int:
         """Return the row of the place of the value in a frame."""
@@ -312,11 +283,7 @@ class Inspection:
     def farthest_numeral(self, place: int) -> int:
         """Return how many characters the rest of a numeral takes at most, in whichever state of its
         automaton, at a place by its row."""
-        return self._numbers.farthest(int(self._tables.rows(L.T_PLACE)[place, L.P_NUMBER]))
-
-    def plain_object(self, row: int) -> int:
-        """Return the number of the plain object of which this is a residue, -1 where it is of none."""
-        return int(self._tables.rows(L.T_RES)[row, L.R_PLAIN])
+        return self.numbers.farthest(int(self._tables.rows(L.T_PLACE)[place, L.P_NUMBER]))
 
     def words(self, row: int) -> Iterator[bytes]:
         """Yield the words of a string spec that is a list."""
@@ -346,15 +313,6 @@ class Inspection:
         found: npt.NDArray[np.bool_] = (text == L.CAPTURE) | ((rows[:, L.MODE] == L.M_KEY) & (text == 0))
         return found
 
-    def modes(self, indices: list[int]) -> list[int]:
-        """Return what is being read in each of some states (structgen.json_machine.tables.json_blocks)."""
-        modes: list[int] = self._tables.rows(L.T_NODE)[indices, L.MODE].tolist()
-        return modes
-
-    def extra_keys(self, root: int) -> frozenset[str]:
-        """Return the members of a set of extra keys."""
-        return frozenset(map(decode, self._held(root)))
-
     def holds(self, root: int, key: bytes) -> bool:
         """Return whether a set of extra keys has one. Cost: the siblings on the way."""
         rows = self._tables.rows(L.T_SET)
@@ -376,7 +334,7 @@ class Inspection:
         """Return whether nothing is written yet of a key, by the register TEXT."""
         return text == 0 or self.text_before(text & L.LOG)[1] == L.KEY_BEGINS
 
-    def _held(self, root: int) -> set[bytes]:
+    def held(self, root: int) -> set[bytes]:
         """Return how the members of a set of extra keys go on from one of its nodes."""
         rows = self._tables.rows(L.T_SET)
         found = set()

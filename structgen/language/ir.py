@@ -177,11 +177,9 @@ class Judge(Protocol):
     @property
     def total(self) -> bool:
         """Whether every set is an outcome."""
-        ...
 
     def holds(self, true: frozenset[int]) -> bool:
         """Return whether the set of the formulas that are true of a string is an outcome."""
-        ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -290,114 +288,90 @@ class Network(Protocol):
     @property
     def outcomes(self) -> Sequence[frozenset[int]]:
         """Return the outcomes that were numbered so far, by number."""
-        ...
 
     def entry(self, place: int) -> ValueMenu:
         """Return how a value at `place` may begin. Every type listed has a live value."""
-        ...
 
     def outcome(self, demands: frozenset[int]) -> int:
         """Return the outcome's number for a non-empty set of demand indices ({0} is 0)."""
-        ...
 
     def demands(self, outcome: int) -> frozenset[int]:
         """Return the demand indices that an outcome stands for."""
-        ...
 
     def keys(self, residue: int) -> Sequence[str]:
         """Return every key that any residue of this object may name, sorted by their bytes
         (`unicode.decoded_text`)."""
-        ...
 
     def menu(self, residue: int) -> ObjectMenu:
         """Return what may come next in the object."""
-        ...
 
     def items(self, residue: int) -> ArrayMenu:
         """Return what may come next in the array."""
-        ...
 
     def after(self, residue: int, key: Key, outcome: int, text: bytes = b"") -> int:
         """Return the residue after a value under `key` has closed with `outcome`; it is live.
         `text`: the JSON text of an item whose value matters (`ArrayMenu.values`), white space left out."""
-        ...
 
     def after_unread(self, residue: int, outcome: int) -> int | None:
         """Return the residue after an item whose value matters has closed, the value unknown; None where it
         must be known to tell what may come next. It is good for that alone: which value of several the item
         after it has, and what follows that, must be asked with the value."""
-        ...
 
     def read_as(self, residue: int, text: bytes) -> int:
         """Return the residue where the item whose value is unknown (`after_unread`) was `text`."""
-        ...
 
     def may_differ(self, residue: int) -> bool:
         """Return whether two objects or arrays or more go on from a residue, whichever key comes next and
         until its value is read. False says nothing."""
-        ...
 
     @property
     def looked_for(self) -> Mapping[int, bytes]:
         """Return the values of items, by number, on which rests of arrays depend so far, each with a text.
         With one more, fewer arrays have equal rests."""
-        ...
 
     def look_for(self, texts: Iterable[bytes]) -> None:
         """Note values of items, by their texts, on which a rest depends (`looked_for`)."""
-        ...
 
     @property
     def rests_shorten(self) -> bool:
         """Return whether rests were said that may shorten by more than is written of them: of an array that
         owes many kinds of items, one of which turns out to be of several."""
-        ...
 
     def wants_again(self, residue: int) -> bool:
         """Return whether the rest of an array may be an item that it holds once more."""
-        ...
 
     def finish_place(self, place: int) -> Demands:
         """Return, for each demand, the shortest compact value that meets it."""
-        ...
 
     def simple(self, residue: int) -> SimpleObject | None:
         """Return the residue of a plain object in the form in which the engine can go on by itself,
         else None."""
-        ...
 
     def simple_after(self, residue: int, index: int) -> int:
         """Return the residue of a plain object after the key at an index of its names (-1: one not named)."""
-        ...
 
     def owes_keys(self, residue: int) -> bool:
         """Return whether the object may still need keys that `keys` does not list: then its rest depends on
         those that it holds (`taken`)."""
-        ...
 
     def finish(self, residue: int, taken: Collection[str] = ()) -> Demands:
         """Return the shortest rest of the object or array, from just after an item (or the opening bracket),
         closing bracket included. It begins with "," where something more must be written and something was.
         `taken`: the extra keys that the object holds."""
-        ...
 
     def finish_with(
         self, residue: int, key: Key, value: Demands, taken: Collection[str] = (), written: bytes = b""
     ) -> Demands:
         """Return the shortest rest where a value under `key` is being written:
         `value` says what its rest costs, `written` what was written of an item whose value matters."""
-        ...
 
     def first_of_alike(self, residue: int, heads: Mapping[str, bytes]) -> Iterable[str]:
         """Return the named keys of an object that a shortest rest may begin with. `heads`: the keys that may
         come, each with the text that is left to write of it."""
-        ...
 
     def owed(self, residue: int) -> tuple[Sequence[str], int]:
         """Return the keys that must still come whatever comes, and how many more members or items there must
         be at least; for messages."""
-        ...
 
     def sources(self, place: int) -> Sequence[str]:
         """Return the JSON pointers of the schemas that a place stands for, for messages."""
-        ...

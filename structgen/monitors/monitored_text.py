@@ -321,7 +321,7 @@ class MonitoredText(NarrowedText[MonitoredPlace]):
         return MonitoredText, (self.inner, self.monitor, self.behind)
 
 
-class _MonitoredCompletions:
+class _MonitoredCompletions(Completions):
     """The completions of the grammar, behind the rest of a suggestion."""
 
     def __init__(self, text: MonitoredText) -> None:

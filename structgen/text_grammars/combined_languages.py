@@ -25,8 +25,6 @@ _BETWEEN: Final = None
 class Parts(Language):
     """A language over parts; a configuration is a frozenset of places."""
 
-    has_places = True
-
     def __init__(self, parts: Sequence[Language]) -> None:
         self.parts = tuple(parts)
         for part in parts:
@@ -51,11 +49,9 @@ class Parts(Language):
         return max((self.part(one).height(one[1]) for one in places if one[1] is not _BETWEEN), default=0)
 
     def expected(self, config: Config) -> list[Expected]:
-        found: dict[Expected, None] = {}
-        for place in sorted(cast("frozenset[Place]", config), key=lambda place: place[0]):
-            for one in self._opened(place):
-                found.update(dict.fromkeys(self.part(one).expected(one[1])))
-        return list(found)
+        places = sorted(cast("frozenset[Place]", config), key=lambda place: place[0])
+        opened = (one for place in places for one in self._opened(place))
+        return list(dict.fromkeys(told for one in opened for told in self.part(one).expected(one[1])))
 
     def step(self, config: Config, symbol: int) -> Config | None:
         found: set[Place] = set()

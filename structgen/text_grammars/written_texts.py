@@ -195,9 +195,7 @@ class WrittenText(CompiledText):
             reached = language.inner.next_index(state, token)
             pair = language.between(reached) if reached >= 0 else None
             return pair if pair is not None and language.lives(pair) else None
-        after: Config | None = config
-        for byte in data:
-            after = None if after is None else language.step(after, byte)
+        after = language.through(config, data)
         return None if after is None else language.boundary(after)
 
     def after_tokens(self, index: int, tokens: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
@@ -308,11 +306,10 @@ class WrittenMeet(Meet):
     def _goes(self, left: Config | None, rest: Sequence[int]) -> bool:
         """Return whether the grammar takes a rest."""
         if isinstance(self.of, Masked):
-            after = self.of.compiled.bytes_index(cast(int, left), bytes(rest))
-            return after >= 0 and self.of.compiled.may_end(after)
-        for symbol in rest:
-            left = None if left is None else self.of.step(left, symbol)
-        return left is not None and self.of.accepts(left)
+            state = self.of.compiled.bytes_index(cast(int, left), bytes(rest))
+            return state >= 0 and self.of.compiled.may_end(state)
+        after = self.of.through(left, rest)
+        return after is not None and self.of.accepts(after)
 
     def _search(self, start: Pair) -> None:
         if self._loose is not None:

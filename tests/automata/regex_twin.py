@@ -9,7 +9,7 @@ import formula_twin
 
 from structgen.automata.regex import syntax_tree as x
 from structgen.automata.regex.ecma_syntax import parse
-from structgen.automata.unicode.charsets import WORD, Ranges
+from structgen.automata.unicode.charsets import Ranges
 from structgen.language import ir
 
 
@@ -43,10 +43,6 @@ def ends(node: x.Node, text: str, begins: set[int]) -> set[int]:
 def _is_met(node: x.Node, text: str, at: int) -> bool:
     """Return whether an assertion holds at a place."""
     match node:
-        case x.WordBoundary(here):
-            before = at > 0 and _in(text[at - 1], WORD)
-            after = at < len(text) and _in(text[at], WORD)
-            return (before != after) == here
         case x.LookAround(True, holds, of):
             return bool(ends(of, text, {at})) == holds
         case x.LookAround(False, holds, of):

@@ -53,9 +53,8 @@ def test_files_are_counted_by_kind() -> None:
         "vocabularies": (1, 10),
         "compiled": (1, 8),
         "grammars": (1, 5),
-        "characters": (1, 6),
         "downloads": (1, 7),
-        "older": (4, 157),
+        "older": (5, 163),
     }
     assert found["older"]["used"] > found["vocabularies"]["used"]
 
@@ -64,7 +63,7 @@ def test_a_person_sees_a_line_a_kind(folder: Path) -> None:
     lines = run().stdout.splitlines()
     assert lines[0] == str(folder)
     assert [line.split()[0] for line in lines[2:]] == [
-        "vocabularies", "compiled", "grammars", "characters", "downloads", "older", "all",
+        "vocabularies", "compiled", "grammars", "downloads", "older", "all",
     ]  # fmt: skip
     assert lines[-1].split()[1] == "9"
     assert max(map(len, lines[1:])) <= 80
@@ -82,7 +81,9 @@ def test_clear_asks_and_deletes_only_files_of_ours(folder: Path) -> None:
 
 def test_clear_takes_kinds(folder: Path) -> None:
     assert run("clear", "--yes", "--kind", "older", "--kind", "grammars").exit_code == 0
-    gone = {name for name in FILES if name.endswith((".grammar", ".masks", ".row", ".lark-tables"))}
+    gone = {
+        name for name in FILES if name.endswith((".grammar", ".masks", ".row", ".lark-tables", ".ranges"))
+    }
     assert left(folder) == {*FILES, *OTHERS} - gone
     refused = run("clear", "--yes", "--kind", "masks")
     assert refused.exit_code == 2 and "older" in refused.stderr

@@ -23,9 +23,9 @@ from test_lark_machine import GRAMMARS, LONGER, TOKENS
 import structgen as sg
 from structgen.core.compiled import State
 from structgen.lark_grammars.compiled.compiled_lark import CompiledLark
-from structgen.lark_grammars.compiled.lark_answers import LarkAnswers
 from structgen.lark_grammars.lexer.contextual_lexer import Lexer
 from structgen.lark_grammars.lexer.lexer_tables import UNKNOWN
+from structgen.machine_core.lexeme_tables import RecordTables
 from structgen.maskbench import vocabularies
 from structgen.native.cache_entries import CacheEntries
 from structgen.store.grammar_files import LEXER_SUFFIX
@@ -419,7 +419,7 @@ def test_masks_of_what_was_worked_out_are_the_same_and_ask_for_no_record(
     seen = list[int]()
     made = compiled(make(), tokens=tokenizer)
     assert made.prepare(progress=seen.append) == len(seen) > 5
-    monkeypatch.setattr(LarkAnswers, "_make_record", lambda *_what: pytest.fail("a record was asked for"))
+    monkeypatch.setattr(RecordTables, "make", lambda *_what: pytest.fail("a record was asked for"))
     assert masks_along(made, text.encode()) == expected
 
 

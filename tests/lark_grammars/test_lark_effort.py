@@ -8,9 +8,9 @@ import pytest
 from lark_reference import texts
 
 import structgen as sg
-from structgen.lark_grammars.compiled.lark_answers import LarkAnswers
 from structgen.lark_grammars.lexer.effort import NUMBERS_PER_STEP, Effort
 from structgen.limits import Limits
+from structgen.machine_core.lexeme_tables import RecordTables
 
 # each character of A asks for more, and where A ended is open until it came
 NESTED = "start: (A | B)+\nA: /(a(?=b.*c)|b(?=.*a)|[abc](?!.*a.*b))+/\nB: /[bc]/\n"
@@ -92,7 +92,7 @@ def test_a_bound_that_was_met_is_met_again_and_nothing_waits_for_it(
         raise sg.errors.LimitError("Too much.", limit="oracle_steps")
 
     with monkeypatch.context() as patch:
-        patch.setattr(LarkAnswers, "_make_record", refused)
+        patch.setattr(RecordTables, "make", refused)
         for _ in range(2):
             with pytest.raises(sg.errors.LimitError):
                 compiled.allowed(compiled.start)

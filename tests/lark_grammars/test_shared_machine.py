@@ -16,6 +16,7 @@ from structgen.lark_grammars.compiled.lark_answers import LarkAnswers
 from structgen.lark_grammars.lexer.contextual_lexer import Lexer
 from structgen.lark_grammars.lexer.effort import Effort
 from structgen.lark_grammars.liveness.letters import Letters
+from structgen.machine_core.lexeme_tables import RecordTables
 from structgen.maskbench import vocabularies
 
 GRAMMAR = (
@@ -56,7 +57,7 @@ def test_threads_that_share_a_grammar_get_the_masks_of_one_alone() -> None:
 @pytest.mark.parametrize(
     "error", [KeyboardInterrupt(), sg.errors.LimitError("Enough.", limit="oracle_steps")]
 )
-@pytest.mark.parametrize("where", [(LarkAnswers, "answer"), (LarkAnswers, "_make_record"), (Lexer, "_state"),
+@pytest.mark.parametrize("where", [(LarkAnswers, "answer"), (RecordTables, "make"), (Lexer, "_state"),
     (Letters, "class_of"), (Effort, "spend")], ids=lambda where: where[1])  # fmt: skip
 def test_an_answer_that_is_stopped_leaves_a_grammar_that_answers(
     where: tuple[type, str], error: BaseException, monkeypatch: pytest.MonkeyPatch

@@ -78,6 +78,11 @@ def explained(schema: Any) -> tuple[Impossible, ...]:
             "type string (#/if) and type null (#/then) contradict each other",
         ),
         (
+            {"if": {"type": "string"}, "else": {"type": "string"}},
+            "#/else",
+            "if (#) and type string (#/else) contradict each other",
+        ),
+        (
             {
                 "properties": {"a": {"$ref": "#/$defs/n"}},
                 "$defs": {"n": {"type": "array", "minItems": 1, "items": {"$ref": "#/$defs/n"}}},

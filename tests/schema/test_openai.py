@@ -106,6 +106,8 @@ def test_a_schema_of_the_subset_is_taken_with_its_order() -> None:
         (changed("allOf", [{}]), "#", "allOf"),
         (changed("properties name not", {}), "#/properties/name", "not"),
         (changed("properties name format", "uri"), "#/properties/name", "format"),
+        (changed("properties name format", {}), "#/properties/name", "format"),
+        (changed("properties pages type", [{}]), "#/properties/pages", "type"),
         (changed("properties authors uniqueItems", True), "#/properties/authors", "uniqueItems"),
         (changed("properties cover oneOf", []), "#/properties/cover", "oneOf"),
         (changed("properties pages type", "any"), "#/properties/pages", "type"),

@@ -12,10 +12,9 @@ from typer.testing import CliRunner
 
 import structgen as sg
 from structgen.cli import app
-from structgen.compilation.implied_constraints import IMPLIED
+from structgen.compilation.implied_constraints import IMPLIED, SchemaDifference
 from structgen.json_grammars.schema_grammar import json_schema
 from structgen.schema.explaining.keyword_report import KeywordReport, KeywordStanding
-from structgen.schema.explaining.schema_difference import SchemaDifference
 from structgen.schema.reading.document import Document
 from structgen.schema.reading.policies import WIDEST
 

@@ -13,7 +13,6 @@ from pathlib import Path
 import pytest
 
 import structgen as sg
-from structgen.automata.unicode import cached_sets
 from structgen.errors import StoreWarning
 from structgen.lark_grammars.kept import kept_grammars
 from structgen.native import array_file, cache_entries
@@ -56,16 +55,11 @@ def of_rules(folder: Path) -> object:
     return sg.lark(LARK, lexer="characters").canonical
 
 
-def of_set(folder: Path) -> object:
-    return cached_sets.cached("letters", lambda: ((65, 90), (97, 122)))
-
-
 KINDS = {
     "vocabulary": (of_vocabulary, ".arrays"),
     "lexer of a Lark grammar": (of_lark, LEXER_SUFFIX),
     "Lark tables": (of_tables, kept_grammars.SUFFIX),
     "Lark rules": (of_rules, kept_grammars.SUFFIX),
-    "code points": (of_set, cached_sets.SUFFIX),
 }
 
 

@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 from language_words import accepts, check_rest
 
 import structgen as sg
+from structgen.tokens.tokenizer import byte_tokenizer
 
 LETTERS = 'a"\\/\n\t\x01\x1f\x7fé€\U0001f600'
 
@@ -117,3 +118,51 @@ def test_bad_use_is_refused() -> None:
         sg.in_json_string("a", escapes="all")  # type: ignore[arg-type]
     with pytest.raises(sg.errors.OptionError, match="special token"):
         sg.in_json_string(sg.special(3)).language(sg.Limits())
+
+
+SCHEMAS = [
+    ({"type": "object"}, '{"'),
+    ({"type": "object", "minProperties": 2, "additionalProperties": {"const": 1}}, '{"'),
+    ({"type": "object", "propertyNames": {"maxLength": 1}, "minProperties": 2}, '{"a": 1, "'),
+    ({"type": "object", "patternProperties": {"^\\W": {"const": 1}}, "required": ["b"]}, '{"'),
+    ({"type": "array", "uniqueItems": True, "minItems": 3, "items": {"type": "string"}}, '["", "a", "'),
+    ({"type": "array", "uniqueItems": True, "minItems": 2, "items": {"maxProperties": 1}}, '[{"a": {"'),
+    ({"type": "string", "maxLength": 2}, '"a'),
+    ({"type": "string", "pattern": "^(a|\\u00e9{3}|b\\n{2})$"}, '"'),
+]
+"""Schemas, and a text inside a string or a key of an instance."""
+
+
+@pytest.mark.parametrize(("schema", "begun"), SCHEMAS)
+def test_the_rest_of_an_escape_is_the_shortest_over_all_its_characters(schema: dict, begun: str) -> None:
+    of = sg.json_schema(schema, **sg.WIDEST)
+    inner = sg.compile(of, byte_tokenizer(), store=False)
+    compiled = sg.compile(sg.in_json_string(of), byte_tokenizer(), store=False)
+    before = inner.step_bytes(inner.start, begun.encode())
+    ways = []
+    for point in range(256):
+        after = before and inner.step_bytes(before, chr(point).encode())
+        if after is not None:
+            ways.append(f"{point:02x}{json.dumps(inner.completion(after).decode(), ensure_ascii=False)[1:]}")
+    text = json.dumps(begun)[:-1] + "\\u00"
+    state = compiled.step_bytes(compiled.start, text.encode())
+    if state is None:
+        assert not ways
+        return
+    rest = compiled.completion(state).decode()
+    assert len(rest) == min(map(len, ways))
+    json.loads(json.loads(text + rest))
+
+
+@pytest.mark.parametrize(("schema", "begun"), SCHEMAS)
+def test_an_escape_that_is_begun_makes_few_states(schema: dict, begun: str) -> None:
+    """A million characters may follow, which lead to a few kinds of states."""
+    compiled = sg.compile(
+        sg.in_json_string(sg.json_schema(schema, **sg.WIDEST)), byte_tokenizer(), store=False
+    )
+    for read in ("\\", "\\u", "\\ud8", "\\ud83d\\u"):
+        state = compiled.step_bytes(compiled.start, (json.dumps(begun)[:-1] + read).encode())
+        if state is not None:
+            compiled.completion(state)
+            compiled.expected(state)
+    assert sum(size for name, size in compiled.sizes.items() if name.endswith("_states")) < 10_000

@@ -8,6 +8,7 @@ Beside other patterns a length would multiply their states, so texts are counted
 from __future__ import annotations
 
 import functools
+from collections.abc import Callable
 from types import MappingProxyType
 from typing import Final
 
@@ -22,6 +23,15 @@ _DATE = (
     "|02-(?:0[1-9]|1[0-9]|2[0-8]))"
     "|(?:[0-9]{2}(?:0[48]|[2468][048]|[13579][26])|(?:[02468][048]|[13579][26])00)-02-29)"
 )
+
+_HOUR = "(?:[01][0-9]|2[0-3])"
+_OFFSET = f"(?:[Zz]|[+-]{_HOUR}:[0-5][0-9])"
+# RFC 3339, section 5.6 and appendix D: a leap second is the last second of a day in UTC.
+_TIME = (
+    rf"(?:{_HOUR}:[0-5][0-9]:[0-5][0-9](?:\.[0-9]+)?{_OFFSET}"
+    r"|23:59:60(?:\.[0-9]+)?(?:[Zz]|[+-]00:00))"
+)
+_ANY_TIME = rf"{_HOUR}:[0-5][0-9]:(?:[0-5][0-9]|60)(?:\.[0-9]+)?{_OFFSET}"
 
 # RFC 3339 appendix A.
 _TIME_PART = "T(?:[0-9]+H(?:[0-9]+M(?:[0-9]+S)?)?|[0-9]+M(?:[0-9]+S)?|[0-9]+S)"
@@ -112,6 +122,7 @@ _INTEGER = "(?:0|[1-9][0-9]*)"
 
 _PATTERNS = {
     "date": _DATE,
+    "date-time": f"{_DATE}[Tt]{_TIME}",
     "duration": _DURATION,
     "ipv4": _IPV4,
     "ipv6": _IPV6,
@@ -119,6 +130,7 @@ _PATTERNS = {
     "iri-reference": _reference(_UCSCHAR, _IPRIVATE, relative=True),
     "json-pointer": _POINTER,
     "relative-json-pointer": f"{_INTEGER}(?:#|{_POINTER})",
+    "time": _TIME,
     "uri": _reference("", "", relative=False),
     "uri-reference": _reference("", "", relative=True),
     "uri-template": _TEMPLATE,
@@ -127,10 +139,6 @@ _PATTERNS = {
 # The formats that OpenAPI adds are annotations in JSON Schema, as in other validators; `sg.OPENAPI_FORMATS`
 # asserts them.
 _SILENT = frozenset(("int32", "int64", "float", "double", "byte", "binary", "password"))
-
-OWN: Final = ("date-time", "time", "hostname", "email", "idn-hostname", "idn-email", "regex")
-KNOWN: Final = frozenset((*_PATTERNS, *_SILENT, *OWN))
-"""The formats with a meaning here. A schema asserts those that `FORMATS` in schema/reading/keywords names."""
 
 CUTS: Final = MappingProxyType(
     {
@@ -150,16 +158,9 @@ CUTS: Final = MappingProxyType(
     }
 )
 """The valid strings that a format leaves out; docs/json-schema.md has the details."""
-_HOUR = "(?:[01][0-9]|2[0-3])"
-_OFFSET = f"(?:[Zz]|[+-]{_HOUR}:[0-5][0-9])"
-# RFC 3339, section 5.6 and appendix D: a leap second is the last second of a day in UTC.
-_TIME = (
-    rf"(?:{_HOUR}:[0-5][0-9]:[0-5][0-9](?:\.[0-9]+)?{_OFFSET}"
-    r"|23:59:60(?:\.[0-9]+)?(?:[Zz]|[+-]00:00))"
-)
-_ANY_TIME = rf"{_HOUR}:[0-5][0-9]:(?:[0-5][0-9]|60)(?:\.[0-9]+)?{_OFFSET}"
+KNOWN: Final = frozenset((*_PATTERNS, *_SILENT, *CUTS))
+"""The formats with a meaning here. A schema asserts those that `FORMATS` in schema/reading/keywords names."""
 _HOST_LABEL = f"(?![Xx][Nn]--){_LABEL}"
-_LDH_LABEL = f"(?![A-Za-z0-9]{{2}}--){_LABEL}"
 _QUOTED = r'"(?:[ !#-\[\]-~]|\\[ -~])*"'
 
 
@@ -222,8 +223,8 @@ def _idn_email() -> Formula:
     )
 
 
-def _regex(depth: int = 3) -> str:
-    """Return a pattern of ECMA-262's patterns in Unicode mode, with groups nested up to a depth."""
+def _regex(depth: int = 3) -> Formula:
+    """Return ECMA-262's patterns in Unicode mode, with groups nested up to a depth."""
     escape = (
         r"\\(?:[dDsSwWfnrtv^$\\.*+?()\[\]{}|/]|x[0-9A-Fa-f]{2}|u[0-9A-Fa-f]{4}"
         r"|u\{0{0,3}[0-9A-Fa-f]{1,5}\}|c[A-Za-z]|[pP]\{(?:L|Lu|Ll|Lt|Lm|Lo|M|Mn|N|Nd|P|S|Z|C|Letter|ASCII)\})"
@@ -237,7 +238,7 @@ def _regex(depth: int = 3) -> str:
     for level in range(depth + 1):
         groups = rf"|\((?:\?:)?{body}\){quantifier}|\(\?<?[=!]{body}\)" if level else ""
         body = rf"(?:[\^$|]|\\[bB]|{term}{quantifier}{groups})*"
-    return body
+    return Pattern(f"^{body}$")
 
 
 _NO_REGEX: Final = "|".join(
@@ -250,6 +251,23 @@ _NO_REGEX: Final = "|".join(
     )
 )
 """Strings that are no patterns."""
+_HELD: Final[dict[str, Callable[[], Formula]]] = {
+    "email": _email,
+    "idn-hostname": _idn_host_name,
+    "idn-email": _idn_email,
+    "regex": _regex,
+}
+"""Formats that are made when they are asked for."""
+_DENIED: Final[dict[str, Formula]] = {
+    "date-time": Pattern(f"^{_DATE}[Tt]{_ANY_TIME}$"),
+    "time": Pattern(f"^{_ANY_TIME}$"),
+    "hostname": Pattern(rf"^{_LABEL}(?:\.{_LABEL})*$"),
+    "email": Pattern(rf"^(?:{_ATOM}(?:\.{_ATOM})*|{_QUOTED})@(?:{_LABEL}(?:\.{_LABEL})*|{_ADDRESS})$"),
+    "idn-hostname": Pattern(r"^[A-Za-z0-9.\-\u{80}-\u{10ffff}]+$"),
+    "idn-email": Pattern("^[^]+@[^]+$"),
+    "regex": Not(Pattern(_NO_REGEX)),
+}
+"""Formulas that every string of a format meets, where the format leaves some out."""
 
 
 def require_known(name: str) -> None:
@@ -270,37 +288,10 @@ def meaning_of(name: str, *, denied: bool, alone: bool) -> Formula:
     Raises `UnsupportedError` for an unknown format.
     """
     require_known(name)
-    if name in _PATTERNS:
-        return Pattern(f"^{_PATTERNS[name]}$")
     if name in _SILENT:
         return TRUE
-    return _denied(name) if denied else _held(name, alone)
-
-
-def _held(name: str, alone: bool) -> Formula:
-    if name == "date-time":
-        return Pattern(f"^{_DATE}[Tt]{_TIME}$")
-    if name == "time":
-        return Pattern(f"^{_TIME}$")
-    if name == "hostname":
-        return _host_name(alone)
-    if name == "email":
-        return _email()
-    if name == "idn-hostname":
-        return _idn_host_name()
-    return _idn_email() if name == "idn-email" else Pattern(f"^{_regex()}$")
-
-
-def _denied(name: str) -> Formula:
-    """Return a formula that every string of a format meets."""
-    if name == "date-time":
-        return Pattern(f"^{_DATE}[Tt]{_ANY_TIME}$")
-    if name == "time":
-        return Pattern(f"^{_ANY_TIME}$")
-    if name == "hostname":
-        return Pattern(rf"^{_LABEL}(?:\.{_LABEL})*$")
-    if name == "email":
-        return Pattern(rf"^(?:{_ATOM}(?:\.{_ATOM})*|{_QUOTED})@(?:{_LABEL}(?:\.{_LABEL})*|{_ADDRESS})$")
-    if name == "idn-hostname":
-        return Pattern(r"^[A-Za-z0-9.\-\u{80}-\u{10ffff}]+$")
-    return Pattern("^[^]+@[^]+$") if name == "idn-email" else Not(Pattern(_NO_REGEX))
+    if denied and name in _DENIED:
+        return _DENIED[name]
+    if name in _PATTERNS:
+        return Pattern(f"^{_PATTERNS[name]}$")
+    return _host_name(alone) if name == "hostname" else _HELD[name]()

@@ -12,11 +12,10 @@ Python/pystrtod.c. No text is asked whether it is the shortest of its float: oth
 from __future__ import annotations
 
 from functools import lru_cache
-from itertools import pairwise
 
 import numpy as np
 
-from structgen.automata.numbers.numeral_automata import COLUMNS, DIGITS, WIDTH, NumeralAutomaton, Sketch
+from structgen.automata.numbers.numeral_automata import COLUMNS, WIDTH, NumeralAutomaton
 from structgen.automata.numbers.written_forms import UNBOUNDED, Writing
 from structgen.automata.strings.string_pool import StringPool
 from structgen.automata.unicode.partition import PLAIN
@@ -32,89 +31,33 @@ SIGNIFICANT = 17
 def numeral_form(writing: Writing) -> NumeralAutomaton[bool]:
     """Return the automaton of the numerals of a writing; its labels say whether a text is a whole one.
 
-    It has a state for each digit that may stand before the point and behind it. Cost: 100 us for the first
-    time; 50 ms for Python's numerals.
+    It has a state for each digit that may stand before the point and behind it. Cost: some milliseconds for
+    the first time; 50 for Python's numerals.
     """
     if writing.policy == "python":
         return _printed(writing.whole, writing.exponent)
-    drawn = Sketch()
-    start, minus = drawn.states(2)
-    drawn.go(start, "-", minus)
-    zero, whole = drawn.state(1), _counted(drawn, writing.whole)
-    for before in (start, minus):
-        drawn.go(before, "0", zero)
-        drawn.go(before, DIGITS[1:], whole[0])
-    numbers = [zero, *whole]
-    if writing.policy == "plain":
-        numbers += _plain_fraction(drawn, minus, numbers, writing.fraction)
-    elif writing.fraction:
-        point, places = drawn.state(), _counted(drawn, writing.fraction)
-        for before in numbers:
-            drawn.go(before, ".", point)
-        drawn.go(point, DIGITS, places[0])
-        numbers += places
+    whole = f"(?:0|[1-9]{_digits(0, writing.whole - 1)})"
+    behind = rf"\.{_digits(1, writing.fraction)}"
+    exponent = ""
     if writing.exponent:
-        exponent = _any_exponent(drawn) if writing.whole == UNBOUNDED else _finite_exponent(drawn)
-        for before in numbers:
-            drawn.go(before, "eE", exponent)
-    return drawn.done(_ENDS)
+        exponent = "(?:[eE]" + (r"[+-]?\d+" if writing.whole == UNBOUNDED else _FINITE_EXPONENT) + ")?"
+    if writing.policy == "plain":
+        # no minus sign before zero, and in a fraction a digit that is not 0
+        return _of_texts(
+            ir.Pattern(rf"^(?:0|-?[1-9]{_digits(0, writing.whole - 1)}|-?{whole}(?!\.0*$){behind})$")
+        )
+    point = f"(?:{behind})?" if writing.fraction else ""
+    return _of_texts(ir.Pattern(f"^-?{whole}{point}{exponent}$"))
 
 
-def _counted(drawn: Sketch, count: int) -> list[int]:
-    """Return the states after 1, 2, ... digits, at most `count` of them; a numeral may end in each."""
-    if count == UNBOUNDED:
-        state = drawn.state(1)
-        drawn.go(state, DIGITS, state)
-        return [state]
-    states = drawn.states(count, 1)
-    for before, after in pairwise(states):
-        drawn.go(before, DIGITS, after)
-    return states
+def _digits(least: int, most: int) -> str:
+    """Return a pattern of so many digits; `most`: below 0 without a bound."""
+    return rf"\d{{{least},{most if most >= 0 else ''}}}"
 
 
-def _plain_fraction(drawn: Sketch, minus: int, numbers: list[int], count: int) -> list[int]:
-    """Draw fractions in which a digit is not 0, and a zero behind a minus sign that goes on with one; return
-    where numerals end."""
-    negative = drawn.state()
-    drawn.go(minus, "0", negative)
-    zeros, places = drawn.states(count), _counted(drawn, count)  # zeros[n]: after the point and n zeros
-    for before in (*numbers, negative):
-        drawn.go(before, ".", zeros[0])
-    for at, state in enumerate(zeros):
-        drawn.go(state, DIGITS[1:], places[at])
-        if at + 1 < count:
-            drawn.go(state, "0", zeros[at + 1])
-    return places
-
-
-def _any_exponent(drawn: Sketch) -> int:
-    """Draw exponents of any number of digits; return the state before them."""
-    start, sign, digits = drawn.state(), drawn.state(), drawn.state(1)
-    drawn.go(start, "+-", sign)
-    for before in (start, sign, digits):
-        drawn.go(before, DIGITS, digits)
-    return start
-
-
-def _finite_exponent(drawn: Sketch) -> int:
-    """Draw exponents of at most three digits, up to 287: behind twenty digits they make no infinite float
-    (IEEE 754 binary64). Return the state before them."""
-    start, plus, minus = drawn.states(3)
-    last, one, two = drawn.states(3, 1)  # no digit may follow; one; two
-    hundreds, eighties = drawn.states(2, 1)
-    drawn.go(start, "+", plus)
-    drawn.go(start, "-", minus)
-    for before, after in ((minus, two), (two, one), (one, last)):
-        drawn.go(before, DIGITS, after)
-    for before in (start, plus):
-        drawn.go(before, "01", two)
-        drawn.go(before, "2", hundreds)
-        drawn.go(before, "3456789", one)
-    drawn.go(hundreds, "01234567", one)
-    drawn.go(hundreds, "8", eighties)
-    drawn.go(hundreds, "9", last)
-    drawn.go(eighties, "01234567", last)
-    return start
+_FINITE_EXPONENT = r"(?:-\d{1,3}|\+?(?:[01]\d{0,2}|2(?:[0-7]\d?|8[0-7]?|9)?|[3-9]\d?))"
+"""An exponent of at most three digits, up to 287: behind twenty digits it makes no infinite float (IEEE 754
+binary64)."""
 
 
 @lru_cache(maxsize=16)

@@ -18,7 +18,7 @@ from structgen.automata.regex.syntax_tree import (
     LookAround,
     Node,
     Repetition,
-    WordBoundary,
+    word_boundary,
 )
 from structgen.automata.unicode.charsets import (
     ANY,
@@ -328,7 +328,7 @@ class _Parser:
         char = text[start + 1 : start + 2]
         if char in ("b", "B"):
             self.at += 2
-            return _folded_boundary(char == "b") if "i" in self.flags else WordBoundary(char == "b")
+            return word_boundary(_folded(WORD) if "i" in self.flags else WORD, char == "b")
         if char == "k" and self.groups()[1]:
             raise self.fail("A back-reference (\\k) stands", cure=RegexError.BACK_REFERENCE_CURE)
         if char.isascii() and char.isdigit() and char != "0":
@@ -489,15 +489,6 @@ def _folded(ranges: Ranges) -> Ranges:
         return at >= 0 and point <= ranges[at][1]
 
     return union((*ranges, *((one, one) for group in _folds() if any(map(holds, group)) for one in group)))
-
-
-def _folded_boundary(holds: bool) -> Node:
-    r"""Return `\b` or `\B` under the flag i, for which U+017F and U+212A are letters of words too."""
-    word = CharacterClass(_folded(WORD))
-    before, after = LookAround(False, True, word), LookAround(True, True, word)
-    no_before, no_after = LookAround(False, False, word), LookAround(True, False, word)
-    first, second = (no_after, after) if holds else (after, no_after)
-    return Alternation((Concatenation((before, first)), Concatenation((no_before, second))))
 
 
 def _group_name(written: str) -> str:

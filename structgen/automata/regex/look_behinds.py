@@ -17,7 +17,7 @@ from structgen.automata.regex.syntax_tree import (
     TextEnd,
     alternatives,
     concatenated,
-    descendants,
+    looks_ahead,
 )
 from structgen.automata.unicode.charsets import complement, union
 from structgen.errors import RegexError
@@ -44,7 +44,7 @@ def settled(node: Node, where: str = "pattern") -> Node:
 
 def _behind(holds: bool, of: Node, where: str) -> Node:
     """Return a look-behind; where its body looks ahead, put without that."""
-    if not _looks_ahead(of):
+    if not looks_ahead(of):
         return LookAround(False, holds, of)
     ways = _ways(of, where)
     # (behind, then what must come): of a negative one, each way fails by either
@@ -75,12 +75,6 @@ def _ways(of: Node, where: str) -> list[tuple[Node, list[Node]]]:
         else:
             found.append((concatenated(*body), due))
     return found
-
-
-def _looks_ahead(node: Node) -> bool:
-    return any(
-        isinstance(one, TextEnd) or (isinstance(one, LookAround) and one.ahead) for one in descendants(node)
-    )
 
 
 _MOST_SEQUENCES = 4096  # of sets that one look-behind is written out as

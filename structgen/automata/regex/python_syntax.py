@@ -25,6 +25,7 @@ from structgen.automata.regex.syntax_tree import (
     Repetition,
     TextEnd,
     TextStart,
+    word_boundary,
 )
 from structgen.automata.unicode.charsets import ANY, complement
 from structgen.errors import RegexError
@@ -178,18 +179,12 @@ def _assertion(kind: str, flags: int) -> Node:
             return Alternation((TextEnd(), LookAround(True, True, more)))
         case "AT_END_STRING":
             return TextEnd()
-    word = CharacterClass(category("w", not flags & re.UNICODE))
-    before, after = (LookAround(False, True, word), LookAround(True, True, word))
-    not_before, not_after = (LookAround(False, False, word), LookAround(True, False, word))
-    if kind == "AT_BOUNDARY":
-        return Alternation((Concatenation((before, not_after)), Concatenation((not_before, after))))
-    inside: Node = Alternation((Concatenation((before, after)), Concatenation((not_before, not_after))))
-    if re.fullmatch(r"\B", "") is None:  # before Python 3.14
+    found = word_boundary(category("w", not flags & re.UNICODE), kind == "AT_BOUNDARY")
+    if kind != "AT_BOUNDARY" and re.fullmatch(r"\B", "") is None:  # before Python 3.14
         anything = CharacterClass(ANY)
-        return Concatenation(
-            (Alternation((LookAround(False, True, anything), LookAround(True, True, anything))), inside)
-        )
-    return inside
+        some = Alternation((LookAround(False, True, anything), LookAround(True, True, anything)))
+        return Concatenation((some, found))
+    return found
 
 
 def _frozen(value: Any) -> Any:

@@ -62,13 +62,6 @@ class TextEnd:
 
 
 @dataclass(frozen=True, slots=True)
-class WordBoundary:
-    r"""ECMA-262's `\b`, or `\B` where `holds` is false. Python's is read as look-arounds."""
-
-    holds: bool
-
-
-@dataclass(frozen=True, slots=True)
 class LookAround:
     """A look-ahead, or a look-behind where `ahead` is false; `holds` is false for the negative ones."""
 
@@ -93,7 +86,6 @@ Node: TypeAlias = Union[
     SomeOf,
     TextStart,
     TextEnd,
-    WordBoundary,
     LookAround,
 ]
 
@@ -101,6 +93,18 @@ TEXT_START: Final = TextStart()
 TEXT_END: Final = TextEnd()
 EMPTY: Final = Concatenation(())
 NOTHING: Final = CharacterClass(())
+
+
+def word_boundary(letters: Ranges, holds: bool) -> Node:
+    r"""Return `\b`, or `\B` where `holds` is false, as look-arounds. `letters`: those that words have."""
+    word = CharacterClass(letters)
+    sides = ((True, not holds), (False, holds))
+    return Alternation(
+        tuple(
+            Concatenation((LookAround(False, before, word), LookAround(True, after, word)))
+            for before, after in sides
+        )
+    )
 
 
 def nullable(node: Node) -> bool:
@@ -125,6 +129,13 @@ def descendants(node: Node) -> list[Node]:
         elif isinstance(one, (Repetition, LookAround)):
             found.append(one.of)
     return found
+
+
+def looks_ahead(node: Node) -> bool:
+    """Return whether a node asks for what follows, by a look-ahead or the end of the text."""
+    return any(
+        isinstance(one, TextEnd) or (isinstance(one, LookAround) and one.ahead) for one in descendants(node)
+    )
 
 
 def concatenated(*parts: Node) -> Node:

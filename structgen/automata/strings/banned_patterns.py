@@ -7,9 +7,6 @@ from typing import TypeAlias
 
 _SYNTAX = frozenset("^$\\.*+?()[]{}|/")
 """The characters that ECMA-262 gives a meaning in a pattern."""
-_DEEPEST = 40
-"""The most nested groups; texts that differ deeper in the trie are written one by one."""
-
 _END = ""
 """In a trie: a text ends here. No character is empty."""
 
@@ -46,47 +43,9 @@ def _holds_another(text: str, root: Trie) -> bool:
 
 
 def pattern_of(texts: Iterable[str]) -> str:
-    """Return the ECMA-262 pattern that matches strings which hold one of `texts` (`minimal` ones).
-
-    Common prefixes are written once, so that the automaton has few threads.
-    """
-    root: Trie = {}
-    for text in texts:
-        node = root
-        for char in text:
-            node = node.setdefault(char, {})
-    written: list[str] = []
-    # a stack of pattern text, and of tries with their depth of groups
-    todo: list[str | tuple[Trie, int]] = [(root, 0)]
-    while todo:
-        top = todo.pop()
-        if isinstance(top, str):
-            written.append(top)
-            continue
-        node, depth = top
-        if len(node) == 1:
-            ((char, below),) = node.items()
-            todo += [(below, depth), _escaped(char)]
-        elif node and depth < _DEEPEST:
-            parts: list[str | tuple[Trie, int]] = ["(?:"]
-            for at, (char, below) in enumerate(node.items()):
-                parts += [*(("|",) if at else ()), _escaped(char), (below, depth + 1)]
-            todo += reversed([*parts, ")"])
-        elif node:
-            written.append(f"(?:{'|'.join(_written_out(node))})")
-    return "".join(written)
-
-
-def _written_out(root: Trie) -> list[str]:
-    """Return the texts of a trie as patterns."""
-    found: list[str] = []
-    todo = [(root, "")]
-    while todo:
-        node, text = todo.pop()
-        if not node:
-            found.append(text)
-        todo += [(below, text + _escaped(char)) for char, below in node.items()]
-    return found
+    """Return the ECMA-262 pattern that matches strings which hold one of `texts`: one beside another, as
+    `found_texts` reads them again."""
+    return "|".join("".join(map(_escaped, text)) for text in texts)
 
 
 def _escaped(char: str) -> str:

@@ -22,7 +22,7 @@ from structgen.errors import RegexError
 from structgen.system.public_calls import THIS_CALL, billed_cache
 
 _MOST_TEXTS: Final = 1 << 15
-"""The most texts that are read out of a pattern."""
+"""The most texts that are read out of a pattern, if it does not list more."""
 _MOST_ALTERNATIVES: Final = 64
 """The most characters of a class that are read as one text each."""
 _FEWEST_TEXTS: Final = 2
@@ -42,12 +42,13 @@ def texts_of(source: str) -> tuple[str, ...] | None:
 
 def _texts_of(tree: Node) -> tuple[str, ...] | None:
     found: list[str] = []
+    most = max(_MOST_TEXTS, len(tree.parts) if isinstance(tree, Alternation) else 0)
     # each text so far, and the nodes that follow it, last first
     todo: list[tuple[str, tuple[Node, ...]]] = [("", (tree,))]
     while todo:
         text, rest = todo.pop()
         THIS_CALL.work(NUMBERS_OF_A_CHARACTER)
-        if len(todo) + len(found) > _MOST_TEXTS:
+        if len(todo) + len(found) > most:
             return None
         if not rest:
             found.append(text)

@@ -301,14 +301,6 @@ class StringPool:
         before = int(nearest(of.trans, np.ones(of.alphabet.width, np.int64), free).max())
         return FAR if before >= FAR else before + int(rows.rests[rows.total].max())
 
-    def is_endless(self, start: int) -> bool:
-        """Return whether endlessly many strings go on from each state of a spec that starts in `start`.
-
-        Every state lives, so from one with finitely many strings some way leads to one that nothing follows.
-        """
-        part, _ = self._at(start)
-        return bool((part.rows.rows >= 0).any(axis=1).all())
-
     def completed_after_any_text(self, first: int) -> Row:
         """Return the states from `first` on from which every text can be completed, ascending."""
         found = [part.total[part.total >= first] for part in self._parts if len(part.total)]

@@ -22,10 +22,10 @@ from structgen.automata.regex.syntax_tree import (
     SomeOf,
     TextEnd,
     TextStart,
-    WordBoundary,
     descendants,
+    looks_ahead,
 )
-from structgen.automata.unicode.charsets import ANY, WORD, Ranges
+from structgen.automata.unicode.charsets import ANY, Ranges
 from structgen.errors import LimitError, RegexError
 
 SET, SPLIT, START, END, LOOK, MATCH = range(6)
@@ -116,8 +116,6 @@ class PatternInstructions:
             return self.put(PatternInstruction(START, (after,)))
         if isinstance(node, TextEnd):
             return self.put(PatternInstruction(END, (after,)))
-        if isinstance(node, WordBoundary):
-            return self.emit(boundary(node.holds), after)
         return self.put(PatternInstruction(LOOK, (after,), (), node))
 
     def _repeat(self, node: Repetition, after: int) -> int:
@@ -152,33 +150,14 @@ class PatternInstructions:
         self._places += copies[0][1] - copies[0][0]
 
 
-_WORD: Final = CharacterClass(WORD)
-
-
-def boundary(holds: bool) -> Node:
-    r"""Return `\b`, or `\B` where `holds` is false, as look-arounds."""
-    sides = ((True, False), (False, True)) if holds else ((True, True), (False, False))
-    return Alternation(
-        tuple(
-            Concatenation((LookAround(False, before, _WORD), LookAround(True, after, _WORD)))
-            for before, after in sides
-        )
-    )
-
-
 def sets_of(tree: Node) -> tuple[Ranges, ...]:
     """Return the sets of characters of a pattern, those inside its look-arounds too."""
-    found: dict[Ranges, None] = {ANY: None}
-    for node in descendants(tree):
-        if isinstance(node, CharacterClass):
-            found[node.ranges] = None
-        elif isinstance(node, WordBoundary):
-            found[WORD] = None
-    return tuple(found)
+    nodes = (node.ranges for node in descendants(tree) if isinstance(node, CharacterClass))
+    return tuple(dict.fromkeys((ANY, *nodes)))
 
 
 def look_behinds(tree: Node) -> list[LookAround]:
-    """Return the look-behinds of a pattern that are not inside another one, those of word boundaries too.
+    """Return the look-behinds of a pattern that are not inside another one.
 
     Raises `RegexError` for one that itself looks ahead.
     """
@@ -186,10 +165,8 @@ def look_behinds(tree: Node) -> list[LookAround]:
     todo = [tree]
     while todo:
         node = todo.pop()
-        if isinstance(node, WordBoundary):
-            found.update(dict.fromkeys(LookAround(False, holds, _WORD) for holds in (True, False)))
-        elif isinstance(node, LookAround) and not node.ahead:
-            if any(map(_looks_ahead, descendants(node.of))):
+        if isinstance(node, LookAround) and not node.ahead:
+            if looks_ahead(node.of):
                 raise RegexError(
                     "A look-behind that itself looks ahead (by a look-ahead, \\b or $) cannot be compiled.",
                     cure="Move the look-ahead out of the look-behind.",
@@ -200,7 +177,3 @@ def look_behinds(tree: Node) -> list[LookAround]:
         elif isinstance(node, (Repetition, LookAround)):
             todo.append(node.of)
     return list(found)
-
-
-def _looks_ahead(node: Node) -> bool:
-    return isinstance(node, (TextEnd, WordBoundary)) or (isinstance(node, LookAround) and node.ahead)

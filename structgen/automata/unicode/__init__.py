@@ -2,6 +2,5 @@
 
 `charsets` is the algebra of sorted ranges. `properties` are the classes that `\\p{...}` names, read from
 tables (`range_tables`). `partition` divides code points into the coarsest classes for some sets. `utf8`
-turns a set of code points into an automaton over bytes. `cached_sets` stores sets that Python takes long to
-compute.
+turns a set of code points into an automaton over bytes.
 """

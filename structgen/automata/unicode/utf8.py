@@ -33,8 +33,6 @@ PLACES: Final = (
 )
 """For each place in a character's UTF-8 (0: between two) what follows it: the first and the last of some
 bytes, and the place behind them (RFC 3629, section 4)."""
-LONE_PLACE: Final = 3
-"""The place behind the first byte of a lone surrogate (`decoded_text`)."""
 
 
 @dataclass(frozen=True, eq=False, slots=True)

@@ -61,7 +61,7 @@ class BegunValues:
                 self._apart.add((log, begin))
                 return None
             at = self._machine.text_before(at)[0]
-        text = self._machine.written(log, begin)
+        text = self._machine.expander.written(log, begin)
         found = [rests for value in self._values if (rests := may_become(text, value)) is not None]
         if found:
             return frozenset().union(*found)

@@ -8,8 +8,6 @@ byte is the rest of it.
 
 from __future__ import annotations
 
-import json
-
 from structgen.json_grammars.completion.begun_values import BegunValues
 from structgen.json_grammars.completion.next_characters import escape_of, escape_rests
 from structgen.json_grammars.completion.obligatory_space import ready, spaced
@@ -20,12 +18,6 @@ from structgen.json_machine.tables import json_blocks as L
 from structgen.language.ir import Demands
 from structgen.schema.reading.missing_bytes import Quoting
 
-_IN_OBJECTS = (L.M_OBJECT, L.M_COLON, L.M_VALUE, L.M_MEMBER, L.M_KEYS, L.M_KEY)
-"""Where EXTRAS holds the extra keys of an object; in arrays it says where an item begins."""
-_CHOOSING = [L.MODE, L.LEX, L.TEXT, L.FRAME]
-_DECODER = json.JSONDecoder()
-_IN_ARRAYS = (L.M_ARRAY, L.M_ITEM, L.M_NEXT)
-
 
 class Shortest:
     """Completions of the states of one compiled grammar, remembered; its lock is held by the caller."""
@@ -35,7 +27,6 @@ class Shortest:
         "_asked",
         "_begun",
         "_folds",
-        "_forms",
         "_logs",
         "_machine",
         "_names",
@@ -75,13 +66,8 @@ class Shortest:
         self._names.clear()
         self._begun.clear()
         self._asked: set[int] = set()
-        self._tell()
-
-    def _tell(self) -> None:
-        """Forget which states are alike."""
-        self._alike: dict[tuple[object, ...], int] = {}
-        self._forms: dict[int, int] = {L.NO_FRAME: L.NO_FRAME}
-        self._names_told = self.names_asked
+        self._alike: dict[tuple[int, ...], int] = {}
+        self._names_told = 0
 
     def text(self, index: int) -> bytes:
         """Return the completion of a state; empty where the document is complete."""
@@ -115,10 +101,10 @@ class Shortest:
     def rest(self, index: int) -> tuple[bytes, int]:
         """Return the completion of a state as a text and where in it it begins."""
         while (found := self._texts.get(index)) is None:
-            twin, names = self.twin(index), self.names_asked
-            self.ask(twin)
+            like, names = self.stand_in(index), self.names_asked
+            self.ask(like)
             if names == self.names_asked:
-                self._texts[index] = self._texts[twin]
+                self._texts[index] = self._texts[like]
         return found
 
     def ask(self, index: int) -> None:
@@ -128,42 +114,19 @@ class Shortest:
             self._texts.setdefault(index, (self._find(index), 0))
             self._asked.add(index)
 
-    def twin(self, index: int) -> int:
-        """Return the state that stands for all that differ from this one in the names of extra keys alone, of
-        which those that completions looked for are the same, and in items on which no rest depends.
-
-        What they have left is the same, byte for byte, unless a completion looks for one more name or value.
-        Cost: 3 us and the depth of new frames.
-        """
-        if self._names_told != self.names_asked:
-            self._tell()
-        mode, residue, extras, seen, lex, at, text, frame = self._machine.registers(index).tolist()
-        if self.near_rests(text, frame) is not None:
-            return index
-        names: tuple[object, ...] = ()
-        if mode in _IN_OBJECTS:
-            names = (self._names.met(extras),)
-            if mode == L.M_KEY:
-                # The key that is written is one more name. Where it may still become one that the object
-                # holds, SEEN says which those are.
-                names = (*names, text if self._names.begun(text) else -1)
-            if mode != L.M_KEYS and (mode != L.M_MEMBER or at == 0):
-                extras = min(extras & (L.BLUR - 1), 1)
-            # Else the next key is found by walks of the machine, which differs from those held.
-        key = (mode, residue, extras, seen, lex, at, text & L.CAPTURE, self._form(frame), *names)
-        return self._alike.setdefault(key, index)
-
     def stand_in(self, index: int) -> int:
         """Return the state that stands for all that differ from this one in the text of a key or an item
-        alone, of which none may become a name or a value that was looked for: `twin`, and the same tokens may
-        come in both. So the text so far, however long, is none of its costs."""
+        alone, of which none may become a name or a value that was looked for. What they have left is the
+        same, byte for byte, unless a completion looks for one more, and the same tokens may come in them. So
+        the text so far, however long, is none of its costs."""
         if self._names_told != self.names_asked:
-            self._tell()
+            self._alike.clear()
+            self._names_told = self.names_asked
         *key, text, frame = self._machine.registers(index).tolist()
         named = key[L.MODE] == L.M_KEY and self._names.begun(text)
         if not text or named or self.near_rests(text, frame) is not None:
             return index
-        return self._alike.setdefault(("text", *key, text & L.CAPTURE, frame), index)
+        return self._alike.setdefault((*key, text & L.CAPTURE, frame), index)
 
     def near_rests(self, text: int, frame: int) -> frozenset[bytes] | None:
         """Return how the string goes on in which an item ends, by the registers TEXT and FRAME, to become a
@@ -192,25 +155,6 @@ class Shortest:
         whose items are compared, for nobody looked for what another text writes."""
         return not int(self._machine.registers(index)[L.TEXT]) & L.CAPTURE
 
-    def _form(self, frame: int) -> int:
-        """Return the frame that stands for all that differ from this one in the names of extra keys alone,
-        and in where the logs of items begin."""
-        above: list[int] = []
-        forms, machine = self._forms, self._machine
-        while frame not in forms:
-            above.append(frame)
-            frame = machine.frame(frame)[3]
-        form = forms[frame]
-        for frame in reversed(above):
-            residue, extras, key, _below = machine.frame(frame)
-            names: frozenset[str] | None = None
-            if key != -1:
-                names, extras = self._names.met(extras), min(extras & (L.BLUR - 1), 1)
-            else:
-                extras &= ~L.LOG
-            form = forms[frame] = self._alike.setdefault((residue, extras, key, form, names), frame)
-        return form
-
     # --- one state ------------------------------------------------------------------------------------------
 
     def _find(self, index: int) -> bytes:
@@ -221,7 +165,7 @@ class Shortest:
         if escape_of(regs) != 0:
             return self._escaped(index)
         demands = self._innermost(ready(machine, index))
-        return spaced(machine, self._outer(int(regs[L.FRAME]), demands, machine.log(regs)), regs)
+        return spaced(machine, self._outer(int(regs[L.FRAME]), demands, machine.log(regs)), index)
 
     def _outer(self, frame: int, demands: Demands, log: int) -> bytes:
         """Return the shortest rest of the document, given those of the innermost value or container.
@@ -235,11 +179,14 @@ class Shortest:
         while below >= 0:
             residue, extras, written, below = machine.frame(below)
             if self._compares(residue, written):
-                item = machine.written(log, extras)
+                item = machine.expander.written(log, extras)
                 demands = machine.network.finish_with(machine.residue(residue), None, demands, written=item)
                 continue
             demands = machine.network.finish_with(
-                machine.residue(residue), machine.key(residue, written), demands, self._names.held(extras)
+                machine.residue(residue),
+                machine.expander.key(residue, written),
+                demands,
+                self._names.held(extras),
             )
         found = self._folds[key] = min(demands.values(), key=order)
         return found
@@ -262,7 +209,7 @@ class Shortest:
         if mode == L.M_WORDS:
             return self._quoted.word(regs)
         if mode == L.M_NUMBER:
-            return machine.finish_number(int(regs[L.LEX]))
+            return machine.numbers.finish(int(regs[L.LEX]))
         if mode == L.M_LITERAL:
             which, at = int(regs[L.LEX]) >> 4, int(regs[L.LEX]) & 15
             rest = (b"true", b"false", b"null")[which][at:]
@@ -273,7 +220,7 @@ class Shortest:
             return self._quoted.key(index)
         residue = machine.residue(int(regs[L.RES]))
         if mode in (L.M_COLON, L.M_VALUE):
-            key = machine.key(int(regs[L.RES]), int(regs[L.LEX]))
+            key = machine.expander.key(int(regs[L.RES]), int(regs[L.LEX]))
             place = machine.child_place(int(regs[L.RES]), int(regs[L.LEX]))
             value = self._value(place, index if mode == L.M_VALUE else None)
             rests = machine.network.finish_with(residue, key, value, self._names.held(int(regs[L.EXTRAS])))

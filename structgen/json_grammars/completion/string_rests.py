@@ -49,7 +49,7 @@ class Names:
     """The names of extra keys that completions looked for among those that objects hold. States that agree in
     which of them they hold, and may still come to hold, are completed alike."""
 
-    __slots__ = ("_asked", "_begun", "_machine", "_sets")
+    __slots__ = ("_asked", "_begun", "_machine")
 
     def __init__(self, machine: Inspection) -> None:
         self._machine = machine
@@ -62,7 +62,6 @@ class Names:
 
     def _forget(self) -> None:
         """Forget what was worked out of fewer names."""
-        self._sets: dict[int, frozenset[str]] = {}
         self._begun: dict[int, frozenset[bytes]] = {0: frozenset(self._asked.values())}
 
     @property
@@ -81,7 +80,7 @@ class Names:
 
     def all(self, root: int) -> frozenset[str]:
         """Look for all names of a set."""
-        found = self._machine.extra_keys(root) if root else frozenset()
+        found = frozenset(map(decode, self._machine.held(root))) if root else frozenset()
         self._note(found)
         return found
 
@@ -94,16 +93,6 @@ class Names:
         if new:
             self._asked.update(new)
             self._forget()
-
-    def met(self, extras: int) -> frozenset[str]:
-        """Return those of the names that an object holds, by its register EXTRAS."""
-        root = extras & (L.BLUR - 1)
-        found = self._sets.get(root)
-        if found is None:
-            holds = self._machine.holds
-            found = frozenset(key for key, data in self._asked.items() if holds(root, data))
-            self._sets[root] = found
-        return found
 
     def begun(self, text: int) -> frozenset[bytes]:
         """Return how those of the names go on that begin with what is written of a key, its register TEXT.
@@ -207,7 +196,7 @@ class Quoted:
         row, count = machine.string_row(int(regs[L.RES])), int(regs[L.AT])
         missing = self._quoting.blank * max(0, row[L.S_LEAST] - count)
         left = max(0, row[L.S_MOST] - count) if row[L.S_MOST] >= 0 else -1
-        rests = machine.finish_string(int(regs[L.LEX]) & L.STATE_BITS, left)
+        rests = machine.strings.finish(int(regs[L.LEX]) & L.STATE_BITS, left)
         return {j: self.written(text) + missing + b'"' for j, text in rests.items()}
 
     def word(self, regs: Registers) -> Demands:
@@ -270,7 +259,7 @@ class Quoted:
         menu = machine.network.menu(residue)
         regs = machine.registers(index)
         best: Demands = {}
-        heads = machine.finish_string(int(regs[L.LEX]) & L.STATE_BITS)
+        heads = machine.strings.finish(int(regs[L.LEX]) & L.STATE_BITS)
         if is_new := machine.begins_key(int(regs[L.TEXT])):
             self._names.look_for(heads.values())
         found = {head for head in heads.values() if self._class_at(self._closed(index, head)) is not None}
@@ -298,7 +287,7 @@ class Quoted:
             return None
         machine = self._machine
         key = int(machine.registers(after)[L.LEX])
-        return None if key >= 0 else machine.group(-2 - key)
+        return None if key >= 0 else machine.expander.group.sets[-2 - key]
 
     def _unused(self, index: int, wanted: set[int], is_new: bool) -> Collection[bytes]:
         """Return, by class of extra keys, the shortest rest of a key that the object does not hold or list.
@@ -331,7 +320,7 @@ class Quoted:
                     heappush(heap, (length + len(written), head + more, after))
                     continue
                 seen.add(lex)
-                for j, rest in machine.finish_string(lex).items():
+                for j, rest in machine.strings.finish(lex).items():
                     offer(j, head + more + rest)
         if is_new:
             self._names.look_for(best.values())

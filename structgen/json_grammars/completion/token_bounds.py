@@ -10,11 +10,7 @@ that collects a state's mask notes the places (`json_machine.masks.bound_noting`
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from functools import lru_cache
 from typing import Final, Protocol
-
-import numpy as np
-import numpy.typing as npt
 
 from structgen.automata.strings.string_pool import StringPool
 from structgen.automata.unicode.decoded_text import decode
@@ -26,7 +22,6 @@ from structgen.json_machine.masks.state_walk import IMPOSSIBLE
 from structgen.json_machine.tables import json_blocks as L
 from structgen.language.ir import Key, SimpleObject
 from structgen.schema.reading.missing_bytes import MANY, Quoting
-from structgen.tokens.vocabulary import Vocabulary
 
 _KEPT: Final = 1 << 16
 """Places whose bounds are remembered for one grammar."""
@@ -36,7 +31,6 @@ _WIDEST: Final = 12
 """Bytes that write any character."""
 _NAME: Final = 3
 """Characters by which a key that may be any differs from those that an object holds: some 500,000 keys."""
-_QUOTE: Final = 34
 _SHORT: Final = (256, 12)
 """Bytes of texts that are said to need as many tokens, for the rough bound and for the close one."""
 
@@ -62,22 +56,18 @@ class TokenBounds:
         "_noted",
         "_objects",
         "_places",
-        "_quotes",
         "_quoting",
         "_short",
         "_tails",
         "_values",
     )
 
-    def __init__(
-        self, machine: Inspection, vocabulary: Vocabulary, costs: TextCosts, quoting: Quoting, *, close: bool
-    ) -> None:
-        """`costs`: counts tokens, and is cleared here. `close`: the tokens of most texts are counted,
+    def __init__(self, machine: Inspection, costs: TextCosts, quoting: Quoting, *, close: bool) -> None:
+        """`costs`: counts tokens, unless it is full. `close`: the tokens of most texts are counted,
         otherwise of long ones alone, and what is found out is written into the rows of the machine, where
         walks find it."""
         self._machine, self._costs = machine, costs
         self._short, self._noted = _SHORT[close], not close
-        self._quotes = _with_quote(vocabulary)
         self._quoting, self._literal = quoting, quoting.literal
         self._many = len(quoting.plain) >= MANY
         """Whether few characters tell many strings apart."""
@@ -98,7 +88,7 @@ class TokenBounds:
 
         Cost: some microseconds for each place that the walk has listed; for a new object its members.
         """
-        places, most = self._machine.listed_places(), self._machine.bound_so_far
+        places, most = self._machine.listed_places()
         # between a blank before the document and a place that is listed, one more token
         first = 2 if self._machine.registers(index)[L.MODE] == L.M_DOC else 1
         for place in () if places is None else places:
@@ -110,17 +100,6 @@ class TokenBounds:
         mode, residue, frame = self._machine.registers(index)[[L.MODE, L.RES, L.FRAME]].tolist()
         most = self._at((_CONTAINERS.get(mode, mode), residue, frame))
         return most if most < L.UNBOUNDED else None
-
-    def beyond(
-        self, index: int, tokens: npt.NDArray[np.int64], left: int
-    ) -> tuple[npt.NDArray[np.int64], int]:
-        """Return those of a state's allowed tokens after which more than `left` may be needed, as far as
-        their quotes tell, and how many suffice after the others."""
-        if int(self._machine.registers(index)[L.MODE]) in _QUOTED_MODES:
-            bound = self.at(index)  # a token without a quote stays where it is
-            if bound is not None and bound <= left:
-                return tokens[self._quotes[tokens]], bound
-        return tokens, 0
 
     # --- a place --------------------------------------------------------------------------------------------
 
@@ -206,7 +185,7 @@ class TokenBounds:
             return L.UNBOUNDED if menu.item is None or is_open else self._after(row, None, menu.item)
         plain = self._plain(row)
         return (
-            self._after(row, machine.key(row, key), machine.child_place(row, key))
+            self._after(row, machine.expander.key(row, key), machine.child_place(row, key))
             if plain is None
             else plain[1]
         )
@@ -240,8 +219,8 @@ class TokenBounds:
 
     def _simple(self, simple: SimpleObject) -> tuple[int, int]:
         rest, most = 1, 0
-        spaced = one_line if self._machine.space[0] == L.SPACE_ONELINE else bytes
-        between = spaced(b",%b:")
+        is_line = self._machine.space[0] == L.SPACE_ONELINE
+        spaced, between = (one_line, b", %b: ") if is_line else (bytes, b",%b:")
         for name, place, required in zip(simple.names, simple.places, simple.required, strict=True):
             texts = self._texts_of(place) if place >= 0 else ()
             if texts:
@@ -317,10 +296,8 @@ class TokenBounds:
 
     def _one(self, text: bytes) -> int:
         """Return `_most` of one text."""
-        if len(text) <= self._short:
+        if len(text) <= self._short or self._costs.is_full:
             return len(text)
-        if self._costs.is_full:
-            self._costs.clear()
         found = self._costs[self._costs.chain(text)]
         return found if found < IMPOSSIBLE else L.UNBOUNDED
 
@@ -334,16 +311,7 @@ class TokenBounds:
         return least if most < 0 else most
 
 
-_QUOTED_MODES: Final = (L.M_KEY, L.M_STRING, L.M_WORDS)
 _CONTAINERS: Final[Mapping[int, int]] = {
     **dict.fromkeys((L.M_OBJECT, L.M_COLON, L.M_VALUE, L.M_MEMBER, L.M_KEYS, L.M_KEY), L.M_OBJECT),
     **dict.fromkeys((L.M_ARRAY, L.M_ITEM, L.M_NEXT), L.M_ARRAY),
 }
-
-
-@lru_cache(maxsize=4)
-def _with_quote(vocabulary: Vocabulary) -> npt.NDArray[np.bool_]:
-    """Return which tokens have a quote."""
-    quotes = np.concatenate([[0], np.cumsum(vocabulary.token_data == _QUOTE)])
-    found: npt.NDArray[np.bool_] = np.diff(quotes[vocabulary.token_offset]) > 0
-    return found

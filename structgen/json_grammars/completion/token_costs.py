@@ -93,13 +93,12 @@ class Completer:
         written."""
         self._machine, self._vocabulary = machine, vocabulary
         self._walker: MaskWalker = proxy(walker)
-        texts = TextCosts(vocabulary)
+        self._costs = TextCosts(vocabulary)
         self._bounds = tuple(
-            TokenBounds(machine, vocabulary, texts, quoting, close=close) for close in (False, True)
+            TokenBounds(machine, self._costs, quoting, close=close) for close in (False, True)
         )
         self._shortest = Shortest(machine, quoting)
         self._choices_of = _choices_without(quoting.missing)
-        self._costs = TextCosts(vocabulary)
         self._numbers: dict[int, int] = {}
         """State -> its number among the costs."""
         self._ceilings: dict[int, int] = {}
@@ -108,6 +107,10 @@ class Completer:
     def text(self, index: int) -> bytes:
         """Return the completion of a state; empty where the document is complete."""
         return self._shortest.text(index)
+
+    def alike(self, index: int) -> int:
+        """Return a state with the same completion, as far as those that were asked tell."""
+        return self._shortest.stand_in(index)
 
     def tokens(self, index: int, enough: int = 0) -> int:
         """Return the tokens that complete the document from a state: 0 where it is complete. Where they are
@@ -137,37 +140,20 @@ class Completer:
 
     def _number(self, index: int) -> int:
         """Return the number of a state that has none yet."""
-        twin, names = self._shortest.twin(index), self._shortest.names_asked
-        if twin != index:
-            self._shortest.ask(twin)
-        number = self._numbers.get(twin)
+        like, names = self._shortest.stand_in(index), self._shortest.names_asked
+        if like != index:
+            self._shortest.ask(like)
+        text, start = self._shortest.rest(like)
+        number = self._numbers.get(like)
         if number is None:
-            text, start = self._shortest.rest(twin)
-            if not start < len(text) <= start + _FAR or _CLOSING.fullmatch(text, start):
-                number = self._numbers[twin] = self._costs.chain(text, start)
-            else:
-                number = self._explore(twin)
-                written = self._costs.chain(text, start)
-                if self._costs[written] < self._costs[number]:
-                    number = self._lower(twin, text, start)
-            if twin != index and names != self._shortest.names_asked:
-                return self._number(index)
-        assert self._costs[number] < IMPOSSIBLE, "a vocabulary that can write every byte"
+            is_chosen = start < len(text) <= start + _FAR and not _CLOSING.fullmatch(text, start)
+            number = self._explore(like) if is_chosen else self._costs.chain(text, start)
+            assert self._costs[number] < IMPOSSIBLE, "a vocabulary that can write every byte"
+            self._numbers[like] = number
+        if names != self._shortest.names_asked:
+            return self._number(index)
         self._numbers[index] = number
         return number
-
-    def _lower(self, index: int, text: bytes, start: int) -> int:
-        """Have the states along the completion of one, text[start:], cost no more than that takes as it is
-        written; return the state's number. Of two texts as short and as good as each other, another state may
-        have shown the other one to some of them."""
-        states = [index, *self._machine.trace(index, text[start:])]
-        for at, state in enumerate(states[:-1]):
-            written = self._costs.chain(text, start + at)
-            for one in (state, self._shortest.twin(state)):
-                number = self._numbers.get(one)
-                if number is None or self._costs[written] < self._costs[number]:
-                    self._numbers[one] = written
-        return self._numbers[index]
 
     def too_long(self, index: int, tokens: npt.NDArray[np.int64], left: int) -> npt.NDArray[np.int64]:
         """Return those of a state's allowed tokens (no end tokens) after which more than `left` are needed.
@@ -179,14 +165,12 @@ class Completer:
         names = -1
         while names != self._shortest.names_asked:
             names = self._shortest.names_asked
-            some, most = self._bounds[1].beyond(index, tokens, left)
-            states, which = self._after(index, some)
+            states, which = self._after(index, tokens)
             costs = np.fromiter((self.tokens(state, left) for state in states), np.int64, len(states))
-            most, over = int(costs.max(initial=most)), some[costs[which] > left]
         if len(self._ceilings) > _KEPT:
             self._ceilings.clear()
-        self._ceilings[index] = most
-        return over
+        self._ceilings[index] = int(costs.max(initial=0))
+        return tokens[costs[which] > left]
 
     def _after(self, index: int, tokens: npt.NDArray[np.int64]) -> tuple[list[int], npt.NDArray[np.int64]]:
         """Return states after some allowed tokens, and for each token which of them has its own's completion:

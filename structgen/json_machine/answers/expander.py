@@ -77,7 +77,6 @@ class Expander:
     The grammar's lock is held by the caller."""
 
     __slots__ = (
-        "_ample",
         "_block_of",
         "_blocks",
         "_key_specs",
@@ -131,8 +130,7 @@ class Expander:
         outcomes.network = proxy(network)
         self._list_of_keys: dict[tuple[str, ...], int] = {}
         self._key_specs: dict[Spec, int] = {}
-        self._ample: dict[int, bool] = {}
-        """Start of a string automaton -> whether endlessly many strings go on from each of its states."""
+        """What extra keys must be -> the state in which its automaton begins."""
         self._rows: dict[Spec, int] = {}
         self.string_specs: list[Spec | None] = []
         self._string_arrays: tuple[object, object] = (None, None)
@@ -294,7 +292,7 @@ class Expander:
                 self._rows[spec] = -1
                 return -1
             farthest = self.strings.farthest(start)
-        values = (kind, start, least, most, outcomes, farthest, -1, 0)
+        values = (kind, start, least, most, outcomes, farthest, -1)
         return self._string_row(spec, values)
 
     def _string_row(self, spec: Spec, values: tuple[int, ...]) -> int:
@@ -310,17 +308,14 @@ class Expander:
         below = self.string(Spec((base,)))
         if below < 0:
             return None
-        kind, start, least, most, _, farthest, _, _, _ = self._tables.rows(L.T_STRING)[below].tolist()
+        kind, start, least, most, _, farthest, _, _ = self._tables.rows(L.T_STRING)[below].tolist()
         if kind != 0:
             return None
-        ample = self._ample.get(start)
-        if ample is None:
-            ample = self._ample[start] = self.strings.is_endless(start)
         order = in_order(words)
         numbers = [self.outcome(words[word]) if words[word] else -1 for word in order]
         outcomes = self._tables.extend(L.T_OUTCOME, numbers, len(numbers))
         beside = self.words(tuple(order))
-        values = (0, start, least, most, outcomes, farthest, beside, int(ample and most < 0))
+        values = (0, start, least, most, outcomes, farthest, beside)
         return self._string_row(spec, values)
 
     def _counted(self, spec: Spec) -> tuple[int, int, int] | None:
@@ -518,8 +513,9 @@ class Expander:
 
     def written(self, log: int, begin: int) -> bytes:
         """Return what is written of an item, as JSON text without white space between tokens: its log,
-        from where it begins on."""
-        rows = self._tables.rows(L.T_TEXT)
+        from where it begins on (the extras of the frame
+        under it)."""
+        rows, begin = self._tables.rows(L.T_TEXT), begin & L.LOG
         labels: list[int] = []
         while log != begin:
             assert log, "what is written of an item begins where its frame says"

@@ -44,6 +44,8 @@ _LEAST_REACH = 6
 ANY_NUMBER = 1 << 20
 WIDE = 10
 """The classes of characters outside ASCII, of which one is white space."""
+_CONTROLS = 0xFFFFFFFF & ~14
+"""Classes that no string takes as they are."""
 _SLOTS = 256
 _MIDDLES = 384
 
@@ -422,8 +424,9 @@ def cross(c: JsonContext, crossings: int, outcome: int, node: int, inside: int) 
 @jit
 def walk_string(c: JsonContext, first: int, last: int, base: int) -> bool:
     """Collect the tokens of the nodes first..last-1 inside the string, or key, whose registers lie in scratch
-    block 0 (its frame is the sentinel); they stand `base` bytes into the tokens. Returns whether something
-    had to be asked.
+    block 0 (its frame is the sentinel); they stand `base` bytes into the tokens. Where `removed` is 1,
+    collect the tokens instead that stay inside a free string and not inside this one; some that neither takes
+    may be among them. Returns whether something had to be asked.
 
     Only the automaton's state, and the count of characters where they are bounded, change from byte to byte,
     so that they alone are kept for each depth; escapes take the general step.
@@ -453,7 +456,9 @@ def walk_string(c: JsonContext, first: int, last: int, base: int) -> bool:
             most = -1
     counted = most >= 0 or (scratch.mode == M_STRING and least > scratch.position)
     simple = scratch.mode == M_STRING and not counted and scratch.seen <= 0
-    crossings, asked = 0, False
+    # what a free string does not take either is not missing in this one
+    removed, free_dead = c.removed != 0, _CONTROLS if c.removed != 0 else 0
+    crossings, asked, total = 0, False, False
     known, low, high = -1, 0, 0
     dead_low, dead_high, reach = 0, 0, 0
     steps = c.steps
@@ -470,31 +475,39 @@ def walk_string(c: JsonContext, first: int, last: int, base: int) -> bool:
                 row = safe_row(c, lex, lists)
                 known, low, high = lex, row.low, row.high
                 dead_low, dead_high, reach = row.dead_low, row.dead_high, row.reach
+                total = removed and row.known == TOTAL
             here_low, here_high = signatures[2 * i], signatures[2 * i + 1]
-            if here_low & ~(low | dead_low) == 0 and here_high & ~(high | dead_high) == 0:
-                here_low &= dead_low
+            if total and here_low & (1 << 34) == 0:
+                # it neither closes nor dies: all as in a free string
+                i = end
+                continue
+            if (
+                here_low & ~(low | dead_low) == 0
+                and here_high & ~(high | dead_high) == 0
+                and chars[i] <= reach
+                and (most < 0 or counts[depth - 1] + chars[i] + farthest <= most)
+            ):
+                here_low &= dead_low & ~free_dead
                 here_high &= dead_high
-                first_slot, last_slot = slots_before[i], slots_before[end]
-                if chars[i] > reach or (most >= 0 and counts[depth - 1] + chars[i] + farthest > most):
-                    pass
-                elif here_low | here_high == 0:
-                    for j in range(starts[first_slot], starts[last_slot]):
-                        buffer[count] = ids[j]
-                        count += 1
-                    i = end
-                    continue
-                elif (here_low & before_low[depth - 1]) | (here_high & before_high[depth - 1]) == 0:
-                    for slot in range(first_slot, last_slot):
-                        if (own_signatures[2 * slot] & here_low) | (
-                            own_signatures[2 * slot + 1] & here_high
-                        ) == 0:
-                            for j in range(starts[slot], starts[slot + 1]):
-                                buffer[count] = ids[j]
-                                count += 1
+                if (here_low & before_low[depth - 1]) | (here_high & before_high[depth - 1]) == 0:
+                    first_slot, last_slot = slots_before[i], slots_before[end]
+                    if here_low | here_high != 0:
+                        for slot in range(first_slot, last_slot):
+                            dies_here = (own_signatures[2 * slot] & here_low) | (
+                                own_signatures[2 * slot + 1] & here_high
+                            ) != 0
+                            if dies_here == removed:
+                                for j in range(starts[slot], starts[slot + 1]):
+                                    buffer[count] = ids[j]
+                                    count += 1
+                    elif not removed:
+                        for j in range(starts[first_slot], starts[last_slot]):
+                            buffer[count] = ids[j]
+                            count += 1
                     i = end
                     continue
         steps += 1
-        after = -1
+        after, free = -1, True
         if plain and byte >= 32 and byte < direct and byte != 92 and byte != 34:
             after = table[lex * WIDTH + byte]
             if after >= 0 and counted:
@@ -505,11 +518,12 @@ def walk_string(c: JsonContext, first: int, last: int, base: int) -> bool:
                 if most >= 0 and count_here + (distances[after] if after >= MIDDLES else 0) > most:
                     after = -1
         elif plain and byte == 34:
+            free = False
             outcome = outcomes[lex]
             if outcome >= 0 and (not counted or counts[depth - 1] >= least):
                 crossings = cross(c, crossings, outcome, i, 1)
         elif plain and byte != 92 and (byte < 32 or byte >= top):
-            after = -1
+            free = False
         elif simple and lex >> ESCAPE_SHIFT == 1 and byte != 117:
             after = short_target(c, lex, byte)
         else:
@@ -525,6 +539,10 @@ def walk_string(c: JsonContext, first: int, last: int, base: int) -> bool:
             elif code == ASK:
                 asked = True
         if after < 0:
+            if removed and free:
+                for j in range(starts[slots_before[i]], starts[slots_before[end]]):
+                    buffer[count] = ids[j]
+                    count += 1
             i = end
             continue
         path[depth] = after
@@ -536,7 +554,7 @@ def walk_string(c: JsonContext, first: int, last: int, base: int) -> bool:
             before_low[depth] = -1
             before_high[depth] = -1
         slot = (node >> 20) & 0xFFFFF
-        if slot > 0:
+        if slot > 0 and not removed:
             for j in range(starts[slot - 1], starts[slot]):
                 buffer[count] = ids[j]
                 count += 1

@@ -6,7 +6,7 @@ from __future__ import annotations
 
 from structgen.json_machine.masks.bound_noting import note
 from structgen.json_machine.steps.byte_step import step
-from structgen.json_machine.steps.string_step import dumped, escapes_of
+from structgen.json_machine.steps.string_step import dumped, escapes_of, hexadecimal, short_escape
 from structgen.json_machine.tables.json_blocks import (
     CAPTURE,
     ESCAPE_SHIFT,
@@ -71,29 +71,13 @@ def unmark(c: JsonContext) -> None:
 def escape_next(c: JsonContext, s: JsonState, byte: int) -> int:
     """Return the smallest byte from `byte` on that may come inside the escape being written, or 256."""
     escape = (s.lexeme >> ESCAPE_SHIFT) & 15
-    if escape == 1:
-        if byte <= 34:
-            return 34
-        if byte <= 47:
-            return 47
-        if byte <= 92:
-            return 92
-        if byte <= 98:
-            return 98
-        if byte <= 102:
-            return 102
-        if byte <= 110:
-            return 110
-        if byte <= 114:
-            return 114
-        return max(byte, 116) if byte <= 117 else 256
     if escape == 6 or escape == 7:
         return byte
-    if byte <= 57:
-        return max(byte, 48)
-    if byte <= 70:
-        return max(byte, 65)
-    return max(byte, 97) if byte <= 102 else 256
+    while byte < 128 and (
+        (short_escape(byte) < 0 and byte != 117) if escape == 1 else hexadecimal(byte, False) < 0
+    ):
+        byte += 1
+    return byte if byte < 128 else 256
 
 
 @jit
@@ -360,8 +344,6 @@ def is_listed(c: JsonContext, s: JsonState) -> bool:
 def excluded(c: JsonContext, s: JsonState, byte: int) -> bool:
     """Return whether a string's byte that was refused is refused for the sake of the list alone: then what
     the terminal says of the tokens inside is too much."""
-    if c.string_specs[s.residue].ample != 0:
-        return False
     free, after = c.work.spare[6], c.work.spare[7]
     copy_block(s, free)
     free.seen = 0

@@ -3,7 +3,7 @@ leave over. Entry points as in `mask_filling`.
 
 Two walks collect only a difference. A string state that takes nearly all that any string takes is told by
 what it takes less than the free string does: of the Llama 3 vocabulary 123,000 tokens stay inside, and to
-collect them costs half a millisecond (`walk_removed`). Where texts are banned from strings, each state is a
+collect them costs half a millisecond (`is_wide`). Where texts are banned from strings, each state is a
 place in some of the texts, and nearly all tokens lead from it to where they lead from the beginning of a
 string: the walk follows both states side by side, and leaves a subtree where they have become the same state
 (`lost_tokens`).
@@ -15,7 +15,6 @@ import numpy as np
 import numpy.typing as npt
 
 from structgen.json_machine.masks.terminal_runs import (
-    TOTAL,
     all_classes,
     bits,
     cross,
@@ -24,7 +23,6 @@ from structgen.json_machine.masks.terminal_runs import (
     walk_string,
 )
 from structgen.json_machine.steps.byte_step import literal_byte, number_step, step
-from structgen.json_machine.steps.string_step import short_target
 from structgen.json_machine.tables.json_blocks import (
     ESCAPE_SHIFT,
     ESCAPES_ASCII,
@@ -125,9 +123,6 @@ def lost_tokens(context: int, terminal_node: int, reference: int) -> int:
     return ASKED if asked else 0
 
 
-_CONTROLS = 0xFFFFFFFF & ~14
-"""Classes that no string takes as they are."""
-
 _MOST_MISSING_CLASSES = 4
 """Classes that may be missing."""
 
@@ -148,107 +143,6 @@ def is_wide(c: JsonContext) -> int:
     low, high = all_classes(c)
     missing = bits(low & ~row.low, high & ~row.high)
     return 1 if missing <= _MOST_MISSING_CLASSES else 0
-
-
-@jit
-def walk_removed(c: JsonContext) -> bool:
-    """Collect the tokens that stay inside a free string and not inside the string whose registers lie in
-    scratch block 0 (`is_wide` of it), and note where it closes, as `terminal_runs.walk_string` does. Returns
-    whether something had to be asked."""
-    scratch, trie, last = c.scratch[0], c.vocabulary.trie, c.vocabulary.trie_count
-    starts, ids = c.vocabulary.slot_start, c.vocabulary.slot_ids
-    signatures, slots_before = c.vocabulary.signatures, c.vocabulary.slots_before
-    own_signatures, chars = c.vocabulary.slot_signatures, c.vocabulary.subtree_chars
-    table, outcomes = c.strings, c.string_outcomes
-    buffer, count = c.buffer, c.buffer_count
-    lists = skip(c.crossed, 3 * c.vocabulary.trie_count)
-    path, before_low, before_high = skip(lists, 4096), skip(lists, 4 * 4096), skip(lists, 5 * 4096)
-    path[0] = scratch.lexeme
-    before_low[0] = 0
-    before_high[0] = 0
-    top = 127 if c.escapes == ESCAPES_ASCII else 256
-    direct = 127 if c.lacks & LACKS_TAILS else top
-    crossings, asked, total = 0, False, False
-    known, low, high = -1, 0, 0
-    dead_low, dead_high, reach = 0, 0, 0
-    steps = c.steps
-    i = 0
-    while i < last:
-        node = trie[i]
-        depth, byte, end = (node >> 8) & 0xFFF, node & 255, (node >> 40) & 0xFFFFFF
-        lex = path[depth - 1]
-        plain = lex >> ESCAPE_SHIFT == 0
-        if plain:
-            if lex != known:
-                row = safe_row(c, lex, lists)
-                known, low, high = lex, row.low, row.high
-                dead_low, dead_high, reach = row.dead_low, row.dead_high, row.reach
-                total = row.known == TOTAL
-            here_low, here_high = signatures[2 * i], signatures[2 * i + 1]
-            if total and here_low & (1 << 34) == 0:
-                # it neither closes nor dies: all as in a free string
-                i = end
-                continue
-            if (
-                here_low & ~(low | dead_low) == 0
-                and here_high & ~(high | dead_high) == 0
-                and chars[i] <= reach
-            ):
-                here_low &= dead_low & ~_CONTROLS
-                here_high &= dead_high
-                if (here_low & before_low[depth - 1]) | (here_high & before_high[depth - 1]) == 0:
-                    if here_low | here_high != 0:
-                        for slot in range(slots_before[i], slots_before[end]):
-                            if (own_signatures[2 * slot] & here_low) | (
-                                own_signatures[2 * slot + 1] & here_high
-                            ) != 0:
-                                for j in range(starts[slot], starts[slot + 1]):
-                                    buffer[count] = ids[j]
-                                    count += 1
-                    i = end
-                    continue
-        steps += 1
-        after, free = -1, True
-        if plain and byte >= 32 and byte < direct and byte != 92 and byte != 34:
-            after = table[lex * WIDTH + byte]
-        elif plain and byte == 34:
-            free = False
-            if outcomes[lex] >= 0:
-                crossings = cross(c, crossings, outcomes[lex], i, 1)
-        elif plain and byte != 92 and (byte < 32 or byte >= top):
-            free = False
-        elif lex >> ESCAPE_SHIFT == 1 and byte != 117:
-            after = short_target(c, lex, byte)
-        else:
-            scratch.lexeme = lex
-            code = step(c, scratch, skip(scratch, 1), byte)
-            if code == YES:
-                after = skip(scratch, 1).lexeme
-            elif code == OUT:
-                crossings = cross(c, crossings, skip(scratch, 1).lexeme, i, 1)
-            elif code == ASK:
-                asked = True
-        if after < 0:
-            if free:
-                for j in range(starts[slots_before[i]], starts[slots_before[end]]):
-                    buffer[count] = ids[j]
-                    count += 1
-            i = end
-            continue
-        path[depth] = after
-        if byte < 128:
-            bit = 1 << (byte & 63)
-            before_low[depth] = before_low[depth - 1] | (0 if byte >> 6 else bit)
-            before_high[depth] = before_high[depth - 1] | (bit if byte >> 6 else 0)
-        else:
-            before_low[depth] = -1
-            before_high[depth] = -1
-        i += 1
-    scratch.lexeme = path[0]
-    c.buffer_count = count
-    c.crossed_count = crossings
-    c.steps = steps
-    return asked
 
 
 @jit
@@ -311,8 +205,6 @@ def terminal_tokens(context: int, terminal_node: int) -> int:
     asked = False
     if scratch.mode == M_NUMBER:
         walk_number(c, scratch.lexeme)
-    elif wide == 1:
-        asked = walk_removed(c)
     else:
         asked = walk_string(c, 0, c.vocabulary.trie_count, 0)
     c.precise = 1

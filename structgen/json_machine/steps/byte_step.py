@@ -102,12 +102,8 @@ def deepest(c: JsonContext, d: JsonState) -> int:
         return 0
     if mode == M_COLON or mode == M_KEYS:
         return level
-    if mode == M_DOC or mode == M_VALUE or mode == M_NEXT:
-        deeper = holds_brackets(c, value_place(c, d))
-        if deeper < 0:
-            return -1
-        return level + deeper
-    if mode == M_ARRAY and c.residues[d.residue].item >= 0:
+    may_begin = mode == M_ARRAY and c.residues[d.residue].item >= 0
+    if mode == M_DOC or mode == M_VALUE or mode == M_NEXT or may_begin:
         deeper = holds_brackets(c, value_place(c, d))
         if deeper < 0:
             return -1
@@ -478,9 +474,9 @@ def text_step(c: JsonContext, d: JsonState, byte: int) -> int:
 
 
 @jit
-def close_container(c: JsonContext, d: JsonState, array: int) -> int:
-    residue = d.residue
-    outcome = c.residues[residue].close
+def close_container(c: JsonContext, d: JsonState) -> int:
+    """Take the bracket that closes an object or an array."""
+    outcome = c.residues[d.residue].close
     if outcome < 0 or not space_allows(c, d, brackets(c, d) - 1, True):
         return NO
     return close_value(c, d, outcome)
@@ -494,23 +490,14 @@ def structure_step(c: JsonContext, d: JsonState, byte: int) -> int:
         return NO if mode == M_FINISHED else space_step(c, d, byte)
     if mode == M_VALUE or mode == M_DOC or mode == M_NEXT:
         return begin_value(c, d, byte)
-    residue = d.residue
-    if mode == M_MEMBER:
-        if byte == 125:
-            return close_container(c, d, False)
+    if mode == M_MEMBER or mode == M_ITEM:
+        member = mode == M_MEMBER
+        if byte == (125 if member else 93):
+            return close_container(c, d)
         if byte == 44 and space_allows(c, d, brackets(c, d), False):
             another = more(c, d)
             if another == YES:
-                settle(d, M_KEYS, residue, d.extras, d.frame)
-            return another
-        return NO
-    if mode == M_ITEM:
-        if byte == 93:
-            return close_container(c, d, True)
-        if byte == 44 and space_allows(c, d, brackets(c, d), False):
-            another = more(c, d)
-            if another == YES:
-                settle(d, M_NEXT, residue, 0, d.frame)
+                settle(d, M_KEYS if member else M_NEXT, d.residue, d.extras if member else 0, d.frame)
             return another
         return NO
     if mode == M_COLON:
@@ -524,11 +511,11 @@ def structure_step(c: JsonContext, d: JsonState, byte: int) -> int:
             another = more(c, d)
             return begin_key(c, d) if another == YES else another
         if byte == 125 and mode == M_OBJECT:
-            return close_container(c, d, False)
+            return close_container(c, d)
         return NO
     if mode == M_ARRAY:
         if byte == 93:
-            return close_container(c, d, True)
+            return close_container(c, d)
         return begin_value(c, d, byte)
     return NO
 

@@ -68,7 +68,7 @@ from structgen.machine_core.layout import ASK, NO, VAGUE, YES
 from structgen.native.jit import jit
 from structgen.native.typed_blocks import skip
 
-_LEVEL = 4  # words of the stack for one byte: state, place, set, next column
+_LEVEL = 4  # words of the stack for one byte: state, place, set or characters, next column
 _DEEP = 48
 """Bytes after which texts are not told apart any more."""
 
@@ -176,9 +176,6 @@ def more(c: JsonContext, d: JsonState) -> int:
     return fresh_left(c, residue, state, all_names(c, residue), extras & (BLUR - 1), extras)
 
 
-_LEVEL = 4  # words of the stack for one byte: state, place, characters, next column
-
-
 @jit
 def listed_outcome(c: JsonContext, spec: StringRow, place: int) -> int:
     """Return the outcome of the word that ends at a place, -1 where it is excluded, -2 where none ends."""
@@ -198,7 +195,7 @@ def follow_list(c: JsonContext, d: JsonState, byte: int) -> int:
     spec = c.string_specs[d.residue]
     place = narrow(c, spec.words, place, byte)
     d.seen = max(place, 0)
-    if place < 0 or spec.ample != 0:
+    if place < 0:
         return YES
     return string_left(c, d)
 

@@ -152,44 +152,26 @@ def no_extra(c: JsonContext, d: JsonState, byte: int) -> int:
 
 
 @jit
-def feed_surrogate(c: JsonContext, d: JsonState, point: int) -> int:
-    """Take a lone surrogate."""
-    code = feed(c, d, LONE_COLUMN)
-    if code == YES:
-        code = feed(c, d, 0x80 | ((point >> 6) & 63))
-    return feed(c, d, 0x80 | (point & 63)) if code == YES else code
+def utf8_size(point: int) -> int:
+    """Return how many bytes UTF-8 has for a code point."""
+    return 1 if point < 0x80 else (2 if point < 0x800 else (3 if point < 0x10000 else 4))
 
 
 @jit
-def feed_point(c: JsonContext, d: JsonState, point: int) -> int:
-    """Take one code point of the decoded text (a lone surrogate included)."""
-    if point < 0x80:
-        return feed(c, d, point)
-    if point < 0x800:
-        code = feed(c, d, 0xC0 | (point >> 6))
+def feed_point(c: JsonContext, d: JsonState, point: int, left: int) -> int:
+    """Take the bytes of one code point of the decoded text (a lone surrogate included), but for the last
+    `left` of them: YES, NO or ASK."""
+    size = utf8_size(point)
+    for at in range(size - left):
+        column = (point >> (6 * (size - 1 - at))) & 63 | 0x80
+        if at == 0:
+            is_lone = point >= 0xD800 and point < 0xE000
+            lead = (0xF00 >> size) & 0xFF if size > 1 else 0
+            column = LONE_COLUMN if is_lone else lead | (point >> (6 * (size - 1)))
+        code = feed(c, d, column)
         if code != YES:
             return code
-        return feed(c, d, 0x80 | (point & 63))
-    if point < 0x10000:
-        if point >= 0xD800 and point < 0xE000:
-            return feed_surrogate(c, d, point)
-        code = feed(c, d, 0xE0 | (point >> 12))
-        if code != YES:
-            return code
-        code = feed(c, d, 0x80 | ((point >> 6) & 63))
-        if code != YES:
-            return code
-        return feed(c, d, 0x80 | (point & 63))
-    code = feed(c, d, 0xF0 | (point >> 18))
-    if code != YES:
-        return code
-    code = feed(c, d, 0x80 | ((point >> 12) & 63))
-    if code != YES:
-        return code
-    code = feed(c, d, 0x80 | ((point >> 6) & 63))
-    if code != YES:
-        return code
-    return feed(c, d, 0x80 | (point & 63))
+    return YES
 
 
 @jit
@@ -225,63 +207,32 @@ def block_alive(c: JsonContext, d: JsonState, point: int, size: int) -> int:
     t = c.work.spare[1]
     copy_block(d, t)
     with_escape(t, 0, 0, 0)
-    if point < 0x80:
-        return feed(c, t, point)
-    if point < 0x800:
-        code = feed(c, t, 0xC0 | (point >> 6))
-        if code != YES or size >= 1:
-            return code
-    elif point < 0x10000:
-        code = feed(c, t, 0xE0 | (point >> 12))
-        if code != YES or size >= 2:
-            return code
-        code = feed(c, t, 0x80 | ((point >> 6) & 63))
-        if code != YES or size >= 1:
-            return code
-    else:
-        code = feed(c, t, 0xF0 | (point >> 18))
-        if code != YES or size >= 3:
-            return code
-        code = feed(c, t, 0x80 | ((point >> 12) & 63))
-        if code != YES or size >= 2:
-            return code
-        code = feed(c, t, 0x80 | ((point >> 6) & 63))
-        if code != YES or size >= 1:
-            return code
-    return feed(c, t, 0x80 | (point & 63))
+    return feed_point(c, t, point, size)
 
 
 @jit
 def range_alive(c: JsonContext, d: JsonState, low: int, high: int) -> int:
-    """Return YES, NO or ASK: may a code point of low..high (surrogates apart) come next?"""
+    """Return YES, NO or ASK: may a code point of low..high come next? They are all surrogates, or none is."""
     answer = NO
     point = low
     while point <= high:
-        if point >= 0xD800 and point < 0xE000:
-            point = 0xE000
-            continue
-        size = 0 if point < 0x80 else (1 if point < 0x800 else (2 if point < 0x10000 else 3))
+        is_lone = point >= 0xD800 and point < 0xE000
+        size = 1 if is_lone else utf8_size(point) - 1
         while True:
-            span = 1 << (6 * size)
-            last = point | (span - 1)
-            if point < 0x10000 and last > 0xFFFF:
-                last = 0xFFFF
-            whole = last <= high and (
-                point & (span - 1) == 0
-                or (size == 3 and point == 0x10000)
-                or (size == 1 and point == 0x80)
-                or (size == 2 and point == 0x800)
-            )
+            last = point | ((1 << (6 * size)) - 1)
+            if point < 0xD800:
+                last = min(last, 0xD7FF)
+            # the first block of three or four bytes begins inside one
+            begins = point & ((1 << (6 * size)) - 1) == 0 or point == 0x800 or point == 0x10000
             code = block_alive(c, d, point, size)
-            if code == YES and not whole and size > 0:
-                size -= 1
-                continue
-            if code == YES:
-                return YES
-            if code == ASK:
-                answer = ASK
-            point = last + 1
-            break
+            if code != YES or size == 0 or (last <= high and begins):
+                break
+            size -= 1
+        if code == YES:
+            return YES
+        if code == ASK:
+            answer = ASK
+        point = last + 1
     return answer
 
 
@@ -292,65 +243,29 @@ def lone_alive(c: JsonContext, d: JsonState, point: int) -> int:
     t = c.work.spare[2]
     copy_block(d, t)
     with_escape(t, 0, 0, 0)
-    return feed_surrogate(c, t, point)
-
-
-@jit
-def lones_alive(c: JsonContext, d: JsonState, first: int, last: int) -> int:
-    """Return YES, NO or ASK: may one of these lone surrogates come next?"""
-    answer = NO
-    t = c.work.spare[2]
-    point = first
-    while point <= last:
-        block = point | 63
-        copy_block(d, t)
-        with_escape(t, 0, 0, 0)
-        code = feed(c, t, LONE_COLUMN)
-        if code == YES:
-            code = feed(c, t, 0x80 | ((point >> 6) & 63))
-        if code == YES and (point & 63 != 0 or block > last):
-            code = NO
-            for one in range(point, min(block, last) + 1):
-                here = lone_alive(c, d, one)
-                if here == YES:
-                    return YES
-                if here == ASK:
-                    code = ASK
-        if code == YES:
-            return YES
-        if code == ASK:
-            answer = ASK
-        point = block + 1
-    return answer
+    return feed_point(c, t, point, 0)
 
 
 @jit
 def units_alive(c: JsonContext, d: JsonState, low: int, high: int) -> int:
     """Return YES, NO or ASK: may an escape for a 16-bit unit in low..high come next?"""
-    asked = False
-    code = range_alive(c, d, low, high)
-    if code == YES:
-        return YES
-    asked = code == ASK
-    lone = escapes_of(c, d) == ESCAPES_ANY
-    first, last = max(low, 0xD800), min(high, 0xDBFF)
-    if first <= last:
-        code = range_alive(c, d, 0x10000 + ((first - 0xD800) << 10), 0x10000 + ((last - 0xD800) << 10) + 1023)
+    answer, lone = NO, escapes_of(c, d) == ESCAPES_ANY
+    for part in range(4):
+        first, last = low, min(high, 0xD7FF)
+        if part == 1:
+            first, last = max(low, 0xE000), high
+        elif part == 2:  # the characters of pairs
+            first, last = max(low, 0xD800), min(high, 0xDBFF)
+            if first <= last:
+                first, last = 0x10000 + ((first - 0xD800) << 10), 0x103FF + ((last - 0xD800) << 10)
+        elif part == 3:
+            first, last = max(low, 0xD800), min(high, 0xDFFF) if lone else 0
+        code = range_alive(c, d, first, last)
         if code == YES:
             return YES
-        asked = asked or code == ASK
-        if lone:
-            code = lones_alive(c, d, first, last)
-            if code == YES:
-                return YES
-            asked = asked or code == ASK
-    first, last = max(low, 0xDC00), min(high, 0xDFFF)
-    if lone and first <= last:
-        code = lones_alive(c, d, first, last)
-        if code == YES:
-            return YES
-        asked = asked or code == ASK
-    return ASK if asked else NO
+        if code == ASK:
+            answer = ASK
+    return answer
 
 
 @jit
@@ -378,33 +293,15 @@ def short_escape_of(point: int) -> bool:
 
 
 @jit
-def control_alive(c: JsonContext, d: JsonState, digits: int, value: int) -> int:
-    """Return YES, NO or ASK: may a control character come that json.dumps writes
-    with these first hexadecimal digits?"""
-    answer = NO
-    for point in range(32):
-        if short_escape_of(point):
-            continue
-        if (point >> (4 * (4 - digits))) != value:
-            continue
-        code = block_alive(c, d, point, 0)
-        if code == YES:
-            return YES
-        if code == ASK:
-            answer = ASK
-    return answer
-
-
-@jit
 def dumped(policy: int) -> bool:
     """Return whether strings are written as json.dumps does: one way for each."""
     return policy == ESCAPES_CANONICAL or policy == ESCAPES_ASCII
 
 
 @jit
-def ascii_alive(c: JsonContext, d: JsonState, low: int, high: int) -> int:
-    """Return YES, NO or ASK: may a character come of which json.dumps(ensure_ascii=True) writes a 16-bit unit
-    in low..high by its number?"""
+def number_alive(c: JsonContext, d: JsonState, low: int, high: int) -> int:
+    """Return YES, NO or ASK: may a character come of which json.dumps writes a 16-bit unit in low..high by
+    its number?"""
     answer = NO
     for point in range(low, min(high, 31) + 1):
         if short_escape_of(point):
@@ -414,7 +311,7 @@ def ascii_alive(c: JsonContext, d: JsonState, low: int, high: int) -> int:
             return YES
         if code == ASK:
             answer = ASK
-    if high < 127:
+    if escapes_of(c, d) != ESCAPES_ASCII or high < 127:
         return answer
     code = units_alive(c, d, max(low, 127), high)
     return code if code != NO else answer
@@ -427,12 +324,10 @@ def escape_alive(c: JsonContext, d: JsonState) -> int:
     escape, value, high = (lex >> ESCAPE_SHIFT) & 15, (lex >> 32) & 0xFFFF, (lex >> 48) & 0x3FF
     policy = escapes_of(c, d)
     if dumped(policy) and escape < 6:
-        ascii = policy == ESCAPES_ASCII
         left = 4 * (6 - max(escape, 2))
-        first, last = value << left, ((value + 1) << left) - 1
+        answer = number_alive(c, d, value << left, ((value + 1) << left) - 1)
         if escape > 1:
-            return ascii_alive(c, d, first, last) if ascii else control_alive(c, d, escape - 2, value)
-        answer = ascii_alive(c, d, 0, 0xFFFF) if ascii else control_alive(c, d, 0, 0)
+            return answer
         for byte in (34, 92, 98, 102, 110, 114, 116):
             if answer == YES:
                 return YES
@@ -517,7 +412,7 @@ def settle_lone(c: JsonContext, d: JsonState) -> int:
     """Decide that the high surrogate before stood alone."""
     high = (d.lexeme >> 48) & 0x3FF
     with_escape(d, 0, 0, 0)
-    return feed_surrogate(c, d, 0xD800 + high)
+    return feed_point(c, d, 0xD800 + high, 0)
 
 
 @jit
@@ -534,8 +429,8 @@ def unit(c: JsonContext, d: JsonState, value: int) -> int:
     if value >= 0xDC00 and value < 0xE000:
         if policy != ESCAPES_ANY:
             return NO
-        return feed_surrogate(c, d, value)
-    return feed_point(c, d, value)
+        return feed_point(c, d, value, 0)
+    return feed_point(c, d, value, 0)
 
 
 @jit
@@ -548,7 +443,7 @@ def escape_begun(c: JsonContext, d: JsonState, byte: int) -> int:
     if point < 0 or (point == 47 and dumped(escapes_of(c, d))):
         return NO
     with_escape(d, 0, 0, 0)
-    return feed_point(c, d, point)
+    return feed_point(c, d, point, 0)
 
 
 @jit
@@ -597,7 +492,7 @@ def escape_step(c: JsonContext, d: JsonState, byte: int) -> int:
         return unit(c, d, value)
     if value >= 0xDC00 and value < 0xE000:
         with_escape(d, 0, 0, 0)
-        return feed_point(c, d, 0x10000 + (high << 10) + (value - 0xDC00))
+        return feed_point(c, d, 0x10000 + (high << 10) + (value - 0xDC00), 0)
     if policy != ESCAPES_ANY:
         return NO
     code = settle_lone(c, d)

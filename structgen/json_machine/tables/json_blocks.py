@@ -178,7 +178,6 @@ class StringRow(Block):
     outcomes: int
     farthest: int
     words: int
-    ample: int
     rest: int
     """1 and the most tokens that the rest of the string takes in any of its states; 0: not worked out."""
 
@@ -394,13 +393,12 @@ R_MAY_DIFFER: 1 where two values or more go on until the value of the next key i
 sure, 0 where it was not asked."""
 R_STRIDE = 13
 # string row
-S_KIND, S_START, S_LEAST, S_MOST, S_OUTCOMES, S_FARTHEST, S_WORDS, S_AMPLE, S_REST = range(9)
+S_KIND, S_START, S_LEAST, S_MOST, S_OUTCOMES, S_FARTHEST, S_WORDS, S_REST = range(8)
 """S_KIND 0: automaton from S_START, with least and most characters. 1: the word list S_START, outcomes from
 S_OUTCOMES on. S_FARTHEST: the most characters that any state
 of the automaton still needs (T_DISTANCE has each state's). S_WORDS: of kind 0, a list of words whose outcomes
-are not the automaton's, but from S_OUTCOMES on (-1: not such a string), or -1. S_AMPLE: from each of the
-automaton's states there are endlessly many strings."""
-S_STRIDE = 9
+are not the automaton's, but from S_OUTCOMES on (-1: not such a string), or -1."""
+S_STRIDE = 8
 # frame: residue, extras, key, parent, depth, the value's place, a bound
 F_RES, F_EXTRAS, F_KEY, F_PARENT, F_DEPTH, F_PLACE, F_REST = range(7)
 # plain object: word list, members, base residue, base of the declared arrays in T_CHILD, extra place, extra

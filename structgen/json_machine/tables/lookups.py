@@ -293,13 +293,6 @@ def word_at(c: JsonContext, words: int, index: int, position: int) -> int:
 
 
 @jit
-def word_size(c: JsonContext, words: int, index: int) -> int:
-    row = c.word_lists[words]
-    offsets = skip(c.offsets.numbers, row.start)
-    return offsets[index + 1] - offsets[index]
-
-
-@jit
 def pack(low: int, high: int, position: int) -> int:
     return (low << LOW_SHIFT) | (high << HIGH_SHIFT) | position
 
@@ -377,9 +370,7 @@ def ended(c: JsonContext, words: int, place: int) -> int:
     """Return the index of the word that ends just here, or -1 (it sorts first among those
     that begin alike)."""
     low, position = place_low(place), place_position(place)
-    if word_size(c, words, low) == position:
-        return low
-    return -1
+    return low if word_at(c, words, low, position) < 0 else -1
 
 
 @jit

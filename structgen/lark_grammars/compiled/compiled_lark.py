@@ -16,7 +16,7 @@ from structgen.errors import GrammarError
 from structgen.language.expectation import Expected
 from structgen.lark_grammars.compiled.beaten import beaten_in, taken_by_ignored
 from structgen.lark_grammars.compiled.kept_lark import KeptParts, identity_of, kept_parts, read, write
-from structgen.lark_grammars.compiled.lark_answers import LarkAnswers, scratch_of
+from structgen.lark_grammars.compiled.lark_answers import LarkAnswers
 from structgen.lark_grammars.compiled.lark_completions import ShortestRests
 from structgen.lark_grammars.compiled.lark_expected import Expectations
 from structgen.lark_grammars.lexer.contextual_lexer import Lexer
@@ -141,8 +141,7 @@ class CompiledLark(CompiledGrammar):
 
     def _attach(self) -> None:
         super()._attach()
-        self._scratch = scratch_of(self._masks.workspaces, self.vocabulary)
-        self._answers.attach(self._scratch)
+        self._answers.attach(self._masks.workspaces)
 
     # --- states ---------------------------------------------------------------------------------------------
 
@@ -190,7 +189,7 @@ class CompiledLark(CompiledGrammar):
         return self._answers.call(masks.compute, index, target)
 
     def _large_row(self) -> npt.NDArray[np.int32]:
-        return self._scratch.mask.copy()
+        return self._answers.records.mask
 
     # --- what may come next, and completions ----------------------------------------------------------------
 

@@ -25,19 +25,26 @@ from structgen.lark_grammars.lexer.lexer_tables import LexerTables
 from structgen.lark_grammars.liveness.lark_liveness import Liveness, Solved
 from structgen.lark_grammars.liveness.letters import Letters
 from structgen.lark_grammars.machine import lark_layout as L
+from structgen.lark_grammars.machine import lark_masks
 from structgen.lark_grammars.machine.forgetting import forget
 from structgen.lark_grammars.machine.memo import find_proof
-from structgen.lark_grammars.machine.records import (
-    DEPTH_WORDS,
-    FOUND_WORDS,
-    MERGING_WORDS,
-    MOST_DENSE,
-    make_record,
-    scan_record,
-)
 from structgen.lark_grammars.reading.loaded_grammar import ParserTables
 from structgen.machine_core.growing_tables import DEEPEST, GrowingTables
 from structgen.machine_core.layout import QUESTION_ROOM
+from structgen.machine_core.lexeme_layout import (
+    ASK_CARRY,
+    ASK_CLASS,
+    ASK_LASTS,
+    ASK_PROOF,
+    ASK_ROW,
+    ASK_START,
+    FULL,
+    SMALL_TRIE,
+    LexemeRecord,
+    Trie,
+)
+from structgen.machine_core.lexeme_records import ask_row
+from structgen.machine_core.lexeme_tables import RECORDS, TRIES, RecordTables
 from structgen.machine_core.questions import call_answered
 from structgen.native.lazy_memory import room
 from structgen.native.raw_memory import address_of
@@ -46,10 +53,8 @@ from structgen.store.mask_store import VocabularyStore
 from structgen.system.garbage import uncollected
 from structgen.tokens.vocabulary import Vocabulary
 
-_CROSSINGS_PER_NODE: Final = 4
-"""Places where tokens end a lexeme, for each node of the vocabulary, that one record may have."""
-_NOT_KEPT: Final = frozenset(("marks_of_states", "marks_of_classes", "first_byte", "by_first", "by_first_at"))
-"""Arrays of one compiled grammar, and of its vocabulary."""
+_NOT_KEPT: Final = frozenset(("marks_of_classes",))
+"""Arrays of one compiled grammar."""
 _MARSHAL: Final = 4
 """The version of Python's `marshal` format, which Python 3.4 and later ones read."""
 MOST_PLACES: Final = 1 << 16
@@ -62,42 +67,26 @@ def _word(name: str) -> int:
     return word_of(L.LarkContext, name)
 
 
-_PLACES, _CELLS, _PROOFS, _GROUPS, _TRIES, _RANGES, _WANTED, _RECORDS = map(
-    _word, ("places", "cells", "proofs", "groups", "tries", "ranges", "wanted", "records")
-)
-_SCRATCH: Final = tuple(
-    map(_word, ("found", "crossings", "merging", "walks", "pending", "mask", "dense", "here", "depths"))
-)
+_PLACES, _CELLS, _PROOFS, _LEFTOVERS = map(_word, ("places", "cells", "proofs", "leftovers"))
+_SCRATCH: Final = [_word("walks"), _word("here")]
+_HOOKS: Final = {
+    "miss": ask_row,
+    "read": lark_masks.place_behind,
+    "begun": lark_masks.state_behind,
+    "lives": lark_masks.group_lives,
+    "walk": lark_masks.walk_small,
+}
 
 
 class Scratch:
-    """The scratch memory of one thread for one vocabulary. It takes memory as it is used."""
+    """The scratch memory of one thread. It takes memory as it is used."""
 
-    def __init__(self, vocabulary: Vocabulary) -> None:
-        self.crossings = _CROSSINGS_PER_NODE * len(vocabulary.nodes) + DEEPEST
-        words = vocabulary.words
-        self.mask: npt.NDArray[np.int32] = room(4 * (words + 1)).view(np.int32)[:words]
-        self.dense: npt.NDArray[np.int32] = room(4 * words * MOST_DENSE).view(np.int32).reshape(-1, words)
+    def __init__(self) -> None:
         self.arrays = (
-            room(4 * FOUND_WORDS * self.crossings),
-            room(40 * self.crossings),
-            room(8 * 8 * MERGING_WORDS),
             room(8 * L.WALK_WORDS * (DEEPEST + 2)),
-            room(8 * L.PENDING_WORDS * (L.MOST_PENDING + 1)),
-            self.mask,
-            self.dense,
             np.zeros(2 * L.READING_WORDS * (L.MOST_READINGS + 1), np.int64),
-            np.zeros(DEPTH_WORDS * (DEEPEST + 2), np.int64),
         )
-        self.pointers = [address_of(array) for array in self.arrays]
-
-
-def scratch_of(holder: threading.local, vocabulary: Vocabulary) -> Scratch:
-    """Return this thread's scratch memory for a vocabulary."""
-    found: Scratch | None = getattr(holder, "lark", None)
-    if found is None:
-        found = holder.lark = Scratch(vocabulary)
-    return found
+        self.words = [address_of(one) for one in self.arrays]
 
 
 def _put_word(grown: GrowingTables, name: str, value: int) -> None:
@@ -128,7 +117,7 @@ class LarkAnswers:
     ) -> None:
         """`kept`: the arrays that no vocabulary changes; else they are made. Cost: the lexer's automaton and
         the liveness, 10 ms to 2 s. Raises LimitError."""
-        self._tables, self._grown, self._store, self._lock, self.effort = tables, grown, store, lock, effort
+        self._tables, self._grown, self._lock, self.effort = tables, grown, lock, effort
         self._is_local, self._vocabulary, self._kept = is_local, vocabulary, kept
         self._needs = grown.needs
         # a method would have the lexer's tables hold this, which holds them
@@ -138,7 +127,9 @@ class LarkAnswers:
         self._liveness: Liveness | None = None
         self._solved: Solved | None = None
         self._told_classes, self._told_letters = 0, (0, 0)
-        self._told_states, self._most_places, self._may_forget = 0, MOST_PLACES, False
+        self._most_places, self._may_forget = MOST_PLACES, False
+        self.records = RecordTables(grown, vocabulary, store)
+        self.records.hook(**_HOOKS)
         self.search: WeakMethod[Callable[[tuple[int, int, int], set[int]], bool]]
         """Whether some text goes on in a reading whose lexeme becomes one of some terminals."""
         self.forgotten = 0
@@ -148,10 +139,7 @@ class LarkAnswers:
                 self._put(name, array)
             for name, value in kept.words.items():
                 self._put_word(name, value)
-            self._put_vocabulary(vocabulary)
-            self._told_states = kept.states
-            for name, count in (("marks_of_states", kept.states), ("marks_of_classes", kept.classes)):
-                self._put(name, np.zeros(count, np.int32))
+            self._put("marks_of_classes", np.zeros(kept.classes, np.int32))
             return
         self._put_parser()
         lexer = Lexer(tables, is_local, effort)
@@ -159,7 +147,6 @@ class LarkAnswers:
         self._parts = LexerParts(lexer, rows, Letters(rows))
         self._put_letters()
         self._put_begins()
-        self._put_vocabulary(vocabulary)
 
     @property
     def parts(self) -> LexerParts:
@@ -206,12 +193,14 @@ class LarkAnswers:
         self._held[name] = held = np.ascontiguousarray(array)
         self._put_word(name, address_of(held))
 
-    def attach(self, scratch: Scratch) -> None:
-        """Give compiled code a thread's scratch memory."""
-        self._scratch = scratch
-        for word, pointer in zip(_SCRATCH, scratch.pointers, strict=True):
-            self._grown.context[word] = pointer
-        self._put_word("most_crossings", scratch.crossings)
+    def attach(self, holder: threading.local) -> None:
+        """Give compiled code this thread's scratch memory."""
+        found: Scratch | None = getattr(holder, "lark", None)
+        if found is None:
+            found = holder.lark = Scratch()
+        self._scratch = found  # the next thread may have this one's number, when it has ended
+        self._grown.context[_SCRATCH] = found.words
+        self.records.attach(holder, self._vocabulary)
 
     def _put_parser(self) -> None:
         tables, indentation = self._tables, self._tables.indentation
@@ -253,19 +242,6 @@ class LarkAnswers:
         of_bytes = np.ascontiguousarray(begins[:, rows.classes])
         self._put("begin_bytes", np.packbits(of_bytes, axis=1, bitorder="little").view(np.int64))
 
-    def _put_vocabulary(self, vocabulary: Vocabulary) -> None:
-        offsets = vocabulary.token_offset
-        some = np.flatnonzero(np.diff(offsets) > 0)
-        first = np.zeros(vocabulary.vocab_size, np.uint8)
-        first[some] = vocabulary.token_data[offsets[:-1][some]]
-        order = some[np.argsort(first[some], kind="stable")]
-        self._put("first_byte", first)
-        self._put("by_first", order.astype(np.int32))
-        self._put("by_first_at", np.searchsorted(first[order], np.arange(257)).astype(np.int32))
-        ranges = self._grown.extend(_RANGES, np.array([[0], [len(vocabulary.nodes)], [0]]), L.RANGE_WORDS)
-        self._grown.append(_TRIES, (-1, len(vocabulary.nodes), 0, 0, ranges, 1))
-        self._grown.load(_WANTED, np.array([[-1, -1, -1, -1, 0, -1]], np.int64))
-
     def _put_liveness(self, made: Liveness) -> None:
         letters = self.letters
         self._told_letters = letters.known
@@ -288,7 +264,6 @@ class LarkAnswers:
         self._put("class_at", np.cumsum([0, *map(len, letters.classes)]).astype(np.int32))
         self._put("class_letters", np.array(flat or [0], np.int32))
         self._put("marks_of_classes", np.zeros(len(letters.classes), np.int32))
-        self._room_for_marks()
 
     def _tell(self) -> None:
         """Write what is new of letters and states: answers bring it, and so do completions and `expected`,
@@ -297,12 +272,6 @@ class LarkAnswers:
             letters = self._parts.letters
             if (self._told_classes, self._told_letters) != (len(letters.classes), letters.known):
                 self._put_letters()
-            self._room_for_marks()
-
-    def _room_for_marks(self) -> None:
-        if self._parts is not None and self.rows.states > self._told_states:
-            self._told_states = 2 * self.rows.states
-            self._put("marks_of_states", np.zeros(self._told_states, np.int32))
 
     # --- answers --------------------------------------------------------------------------------------------
 
@@ -321,7 +290,7 @@ class LarkAnswers:
         found = call_answered(
             self._lock, self.effort.begin, self.answer, function, self._grown.address, *arguments
         )
-        if found == L.FULL:
+        if found == FULL:
             raise LimitError(
                 f"A text can be read in more than {L.MOST_READINGS} ways, or its tokens in too many.",
                 limit="parser_states",
@@ -339,46 +308,29 @@ class LarkAnswers:
         for kind, first, second, third in noted:
             if kind == QUESTION_ROOM:
                 self._grown.room(first, second)
-            elif kind == L.ASK_ROW:
+            elif kind == ASK_ROW:
                 self.rows.put_row(first)
-            elif kind == L.ASK_START:
+            elif kind == ASK_START:
                 self.rows.start(first, second)
-            elif kind == L.ASK_CARRY:
+            elif kind == ASK_CARRY:
                 self.rows.put_carry(first)
-            elif kind == L.ASK_CLASS:
+            elif kind == ASK_CLASS:
                 self.letters.class_of(first)
-            elif kind == L.ASK_LASTS:
+            elif kind == ASK_LASTS:
                 self.rows.put_lasts(first)
-            elif kind == L.ASK_PROOF:
+            elif kind == ASK_PROOF:
                 self._prove(first, second, third)
             else:
                 records.append((first, second))
         self._tell()
         # last: what they need may be among the others
         for trie, state in records:
-            self._make_record(trie, state)
+            self.records.make(self._call, trie, state)
         if self._may_forget and self._grown.count(_PLACES) > self._most_places:
             # once a call, which begins again at its state
             self._may_forget = False
             self.forgotten += 1
             self._most_places = max(MOST_PLACES, _PLACES_KEPT * forget(self._grown))
-
-    def _make_record(self, trie: int, state: int) -> None:
-        number = self._call(make_record, trie, state, self._call(scan_record, trie, state))
-        _trie, _state, first, last, *_rest = self._grown.rows(_RECORDS)[number].tolist()
-        groups = self._grown.rows(_GROUPS)
-        for group in range(first, last):
-            dense = int(groups[group, L.Group.dense_row])
-            if dense >= -1:
-                continue
-            row = self._scratch.dense[-2 - dense]
-            stored = self._store.intern_row(row)
-            if stored is None:  # the store is full: the tokens are listed
-                tokens = np.flatnonzero(np.unpackbits(row.view(np.uint8), bitorder="little"))
-                at = self._grown.extend(_word("tokens"), tokens.astype(np.int32), len(tokens))
-                groups = self._grown.rows(_GROUPS)
-                groups[group, [L.Group.first, L.Group.last]] = at, at + len(tokens)
-            groups[group, L.Group.dense_row] = -1 if stored is None else stored
 
     def read_whole_table(self) -> None:
         """Have places be read by the whole table of the parser, of terminals without a lexeme too."""
@@ -475,8 +427,8 @@ class LarkAnswers:
     def prepare(self, most: int, progress: Callable[[int], None] | None) -> int:
         """Make the records of lexer states, in breadth from the beginnings of lexemes, and those of the tries
         behind them, until all has so many bytes. Returns how many there are."""
-        table = self._grown.rows(_RECORDS)[: self._grown.count(_RECORDS)]
-        table = table[:, [L.LarkRecord.trie, L.LarkRecord.lexeme]]
+        table = self._grown.rows(RECORDS)[: self._grown.count(RECORDS)]
+        table = table[:, [LexemeRecord.trie, LexemeRecord.lexeme]]
         known = {(trie, state): at for at, (trie, state) in enumerate(table.tolist())}
         with self.effort.begin():
             starts = [self.rows.start(context, self.lexer.nothing) for context in range(self.rows.contexts)]
@@ -489,9 +441,9 @@ class LarkAnswers:
             # what a limit forbids may be needed by no mask
             with suppress(LimitError), self.effort.begin():
                 if (trie, state) not in known:
-                    self._make_record(trie, state)
-                    known[trie, state] = self._grown.count(_RECORDS) - 1
-                like = int(self._grown.rows(_RECORDS)[known[trie, state], L.LarkRecord.like])
+                    self.records.make(self._call, trie, state)
+                    known[trie, state] = self._grown.count(RECORDS) - 1
+                like = int(self._grown.rows(RECORDS)[known[trie, state], LexemeRecord.like])
                 after = [(trie, like), *self._behind(trie, state), *self._left_over(known[trie, state])]
             done += 1
             if progress is not None:
@@ -511,12 +463,12 @@ class LarkAnswers:
 
     def _left_over(self, record: int) -> list[tuple[int, int]]:
         """Return the records that one leads to: what tokens have behind a lexeme, where another begins."""
-        first, last = self._grown.rows(_RECORDS)[
-            record, [L.LarkRecord.leftovers, L.LarkRecord.leftovers_end]
+        first, last = self._grown.rows(RECORDS)[
+            record, [LexemeRecord.leftovers, LexemeRecord.leftovers_end]
         ].tolist()
         found = []
-        for terminal, carry, _shift, after in self._grown.rows(_word("leftovers"))[first:last].tolist():
-            if self._grown.rows(_TRIES)[after, L.Trie.count] >= L.SMALL_TRIE:
+        for terminal, carry, _shift, after in self._grown.rows(_LEFTOVERS)[first:last].tolist():
+            if self._grown.rows(TRIES)[after, Trie.count] >= SMALL_TRIE:
                 begun = {self.rows.start(one, carry) for one in self._tables.contexts_after(terminal)}
                 found += [(after, one) for one in sorted(begun)]
         return found
@@ -524,9 +476,7 @@ class LarkAnswers:
     @property
     def share(self) -> float:
         """The used share of its limits: of the states of the lexer, and of the memory for records."""
-        tables = map(_word, ("tokens", "trie_nodes", "wanted_rows", "ranges"))
-        records = sum(int(self._grown.rows(one).nbytes) for one in tables)
-        return max(self.lexer_share, records / self.effort.limits.grammar_memory)
+        return max(self.lexer_share, self.records.nbytes / self.effort.limits.grammar_memory)
 
     @property
     def lexer_share(self) -> float:
@@ -558,6 +508,6 @@ class LarkAnswers:
         return {
             "lexer_states": states,
             "carries": carries,
-            "records": count(_RECORDS),
-            "tries": count(_TRIES),
+            "records": count(RECORDS),
+            "tries": count(TRIES),
         }

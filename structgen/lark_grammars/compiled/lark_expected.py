@@ -2,28 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Any, Final
+from typing import Any
 
 from structgen.language.expectation import Expected
 from structgen.lark_grammars.compiled.lark_answers import LarkAnswers
 from structgen.lark_grammars.compiled.lark_completions import place_after, start_behind
 from structgen.lark_grammars.liveness.cells import classes_of_bytes, column_after
-from structgen.lark_grammars.machine.lark_layout import LarkContext
-from structgen.lark_grammars.machine.memo import letter_lives
 from structgen.lark_grammars.reading.loaded_grammar import rule_as_written
-from structgen.machine_core.layout import ASKED
-from structgen.native.jit import entry
-
-_UNCERTAIN: Final = 2
-
-
-@entry("int64(int64, int64, int64)")
-def letter_goes_on(address: int, place: int, letter: int) -> int:
-    """Return 1 if behind a letter some text goes on, 0, _UNCERTAIN where that is to be proved, or a
-    question."""
-    c = LarkContext(address)
-    found = letter_lives(c, place, letter)
-    return _UNCERTAIN if found == ASKED and c.questions.count == 0 else found
 
 
 class Expectations:
@@ -38,9 +23,8 @@ class Expectations:
         read. Cost: some milliseconds. Raises LimitError."""
         answers = self._answers
         call, lexer, rows = answers.call_keeping, answers.lexer, answers.rows
-        first: dict[int, set[int]] = {}
-        rules: dict[int, set[str]] = {}
-        read: dict[int, set[str]] = {}
+        found: dict[int, tuple[set[int], set[str], set[str]]] = {}
+        """Terminal -> its bytes, the rules that use it, and as what the text before was read."""
         alive: dict[tuple[int, int, int, int], bool] = {}
         lexing: dict[tuple[int, int, int], None] = {}
         for place, state, column in readings:
@@ -64,28 +48,23 @@ class Expectations:
                 for letter in answers.letters.classes[answers.letters.class_of(to)] if to >= 0 else ():
                     key = place, letter, *((-1, -1) if answers.tells(letter) else (to, at))
                     if key not in alive:
-                        alive[key] = self._goes_on(place, letter, to, at)
+                        alive[key] = answers.proves(place, (letter,), to, at)[0]
                     if alive[key]:
                         terminal = answers.letters.letters[letter][0]
-                        first.setdefault(terminal, set()).update(some)
-                        rules.setdefault(terminal, set()).update(self.rules(place, terminal))
-                        read.setdefault(terminal, set()).add(before)
-        shown = [
+                        first, rules, read = found.setdefault(terminal, (set(), set(), set()))
+                        first.update(some)
+                        rules.update(self.rules(place, terminal))
+                        read.update({before} - {""})
+        told = [
             Expected(
                 self._tables.terminals[one].shown,
-                tuple(sorted(rules[one])),
-                bytes(sorted(first[one])),
-                " or ".join(sorted(read[one] - {""})),
+                tuple(sorted(rules)),
+                bytes(sorted(first)),
+                " or ".join(sorted(read)),
             )
-            for one in first
+            for one, (first, rules, read) in found.items()
         ]
-        return sorted(shown, key=lambda one: (not one.sources, one.what))
-
-    def _goes_on(self, place: int, letter: int, lexeme: int, column: int) -> bool:
-        known = self._answers.call_keeping(letter_goes_on, place, letter)
-        return known == 1 or (
-            known == _UNCERTAIN and self._answers.proves(place, (letter,), lexeme, column)[0]
-        )
+        return sorted(told, key=lambda one: (not one.sources, one.what))
 
     def _kernel(self, place: int) -> Any:
         return self._tables.kernels[self._answers.top(place)]

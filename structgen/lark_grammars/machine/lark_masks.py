@@ -1,136 +1,48 @@
-"""Masks in compiled code: the tokens after which some text goes on, collected from records and from walks
-on the real stack.
-
-`collect` works off readings (place, state of the lexer, column), each with a trie and the first bytes that
-are wanted of its tokens. A token that ends the lexeme at once is one of the next lexeme, with fewer wanted
-bytes. What tokens have behind the end of a lexeme is a trie, which is read at the place behind it: a small
-one on the real stack, a larger one by its record.
-"""
+"""Masks in compiled code: the tokens after which some text goes on, collected from records
+(`machine_core.lexeme_masks`) and from walks on the real stack."""
 
 from __future__ import annotations
 
-import numba
-
-from structgen.lark_grammars.lexer.lexer_tables import UNASKED
-from structgen.lark_grammars.machine.lark_layout import (
-    ASK_CARRY,
-    ASK_RECORD,
-    EVERY_BYTE,
-    FULL,
-    MOST_PENDING,
-    NOTHING_READ,
-    PENDING_WORDS,
-    RECORD_KEY,
-    SMALL_TRIE,
-    WALK_WORDS,
-    WANTED_KEY,
-    WHOLE_MASK,
-    LarkContext,
-    Trie,
-)
+from structgen.lark_grammars.machine.lark_layout import NOTHING_READ, WALK_WORDS, WHOLE_MASK, LarkContext
 from structgen.lark_grammars.machine.memo import class_lives, lives, recall, remember, same_mask, unit_of
-from structgen.lark_grammars.machine.parser import begun, read, shifted
-from structgen.lark_grammars.machine.records import has_byte, nodes_of, slots_of, tokens_of
+from structgen.lark_grammars.machine.parser import begun, read
 from structgen.lark_grammars.machine.steps import node_ends, read_node
-from structgen.machine_core.interning import ask, ask_room, find, intern
+from structgen.machine_core.interning import ask_room
 from structgen.machine_core.layout import ASKED, ENDED, FINISHED, LARGE
+from structgen.machine_core.lexeme_layout import FULL, Pending, Trie
+from structgen.machine_core.lexeme_masks import add_tokens, begin_mask, collect, emit_mask
+from structgen.machine_core.lexeme_records import nodes_of, slots_of, tokens_of
 from structgen.machine_core.masks import memoise, write_mask
-from structgen.native.bit_rows import set_bits, trailing_zeros
+from structgen.native.bit_rows import set_bits
 from structgen.native.jit import entry, jit
-from structgen.native.typed_blocks import Int64s, skip
+from structgen.native.typed_blocks import skip
 from structgen.tokens.trie_nodes import depth_of, end_of, slot_of
 
-BOTH_PARTS = 2
-"""Bytes behind which nothing is owed, and those behind which something is."""
+# --- what records ask of the parser (`lexeme_layout.Hooks`) -----------------------------------------------
 
 
-# --- wanted first bytes -------------------------------------------------------------------------------------
+@entry("int64(int64, int64, int64, int64)")
+def place_behind(address: int, place: int, terminal: int, column: int) -> int:
+    """As `read`."""
+    return read(LarkContext(address), place, terminal, column)
 
 
-@jit
-def narrowed(c: LarkContext, wanted: int, one: Int64s, two: Int64s) -> int:
-    """Return the number of the wanted bytes that are in two other sets as well; -1: none; ASKED."""
-    have, row = c.wanted[wanted].bytes, c.work
-    is_any = False
-    for i in range(4):
-        row.words[i] = have[i] & one[i] & two[i]
-        is_any = is_any or row.words[i] != 0
-    if not is_any:
-        return -1
-    row.words[4], row.words[5] = 0, -1
-    found = intern(c, c.wanted, WANTED_KEY, row)
-    return found if found >= 0 else ASKED
+@entry("int64(int64, int64, int64)")
+def state_behind(address: int, place: int, carry: int) -> int:
+    """As `begun`."""
+    return begun(LarkContext(address), place, carry)
 
 
-@jit
-def wanted_row(c: LarkContext, wanted: int) -> int:
-    """Return where the row of the tokens with wanted first bytes begins in `wanted_rows`, or ASKED."""
-    one, words, table = c.wanted[wanted], c.vocabulary.mask_words, c.wanted_rows
-    if one.row < 0:
-        if table.count + words > table.capacity:
-            ask_room(c, table, words)
-            return ASKED
-        other = c.wanted[one.bytes[1]].row if one.is_row else 0
-        row = skip(table.numbers, table.count)
-        for i in range(words):
-            row[i] = table[one.bytes[0] + i] & table[other + i] if one.is_row else 0
-        for byte in range(0 if one.is_row else 256):
-            if has_byte(one.bytes, byte):
-                first = c.by_first_at[byte]
-                set_bits(row, skip(c.by_first, first), c.by_first_at[byte + 1] - first)
-        one.row = table.count
-        table.count = table.count + words
-    return one.row
+@entry("int64(int64, int64, int64, int64)")
+def group_lives(address: int, place: int, end_class: int, column: int) -> int:
+    """As `class_lives`."""
+    return class_lives(LarkContext(address), place, end_class, column)
 
 
-@jit
-def of_row(c: LarkContext, wanted: int, at: int) -> int:
-    """Return the number of the wanted tokens that are in a row of `wanted_rows` as well; or ASKED."""
-    row = c.work
-    if wanted != EVERY_BYTE and wanted_row(c, wanted) < 0:
-        return ASKED
-    row.words[0], row.words[1], row.words[2], row.words[3] = at, wanted, 0, 0
-    row.words[4], row.words[5] = 1, at if wanted == EVERY_BYTE else -1
-    found = intern(c, c.wanted, WANTED_KEY, row)
-    return found if found >= 0 else ASKED
-
-
-@jit
-def add_row(c: LarkContext, row: int, wanted: int) -> int:
-    """Add the wanted tokens of a row of the store to the mask. Returns 0, or ASKED."""
-    words, mask = c.vocabulary.mask_words, c.mask
-    dense = skip(c.dense_rows, words * row)
-    if wanted == EVERY_BYTE:
-        if c.base_row < 0:
-            c.base_row = row
-        for i in range(words):
-            mask[i] = mask[i] | dense[i]
-        return 0
-    at = wanted_row(c, wanted)
-    if at < 0:
-        return ASKED
-    only = skip(c.wanted_rows.numbers, at)
-    for i in range(words):
-        mask[i] = mask[i] | (dense[i] & only[i])
-    return 0
-
-
-@jit
-def add_tokens(c: LarkContext, first: int, last: int, wanted: int) -> int:
-    """Add the wanted ones of some tokens to the mask. Returns 0, or ASKED."""
-    mask, one = c.mask, c.wanted[wanted]
-    if wanted == EVERY_BYTE:
-        set_bits(mask, skip(c.tokens.numbers, first), last - first)
-        return 0
-    at = wanted_row(c, wanted) if one.is_row else 0
-    if at < 0:
-        return ASKED
-    only = skip(c.wanted_rows.numbers, at)
-    for i in range(first, last):
-        token = c.tokens[i]
-        if (only[token >> 5] >> (token & 31)) & 1 if one.is_row else has_byte(one.bytes, c.first_byte[token]):
-            mask[token >> 5] = mask[token >> 5] | (1 << (token & 31))
-    return 0
+@entry("int64(int64, int64)")
+def walk_small(address: int, pending: int) -> int:
+    """As `add_walked`."""
+    return add_walked(LarkContext(address), Pending(pending))
 
 
 # --- small tries are walked on the real stack ---------------------------------------------------------------
@@ -173,9 +85,10 @@ def walk(c: LarkContext, trie: Trie, place: int, state: int, column: int) -> int
 
 
 @jit
-def add_walked(c: LarkContext, number: int, place: int, state: int, column: int, wanted: int) -> int:
+def add_walked(c: LarkContext, one: Pending) -> int:
     """Add the wanted tokens of a small trie to the mask, walked once for all places that agree in what the
     walk reads. Returns 0, ASKED, or FULL."""
+    number, place, state, column = one.trie, one.place, one.lexeme, one.column
     unit = unit_of(c, number, state, column)
     if unit < 0:
         return ASKED
@@ -199,136 +112,10 @@ def add_walked(c: LarkContext, number: int, place: int, state: int, column: int,
     last = known
     while listed[last] >= 0:
         last += 1
-    return add_tokens(c, known, last, wanted)
-
-
-# --- a reading's mask ---------------------------------------------------------------------------------------
-
-
-@jit
-def put(pending: Int64s, count: int, place: int, state: int, column: int, trie: int, wanted: int) -> int:
-    """Append work; return how much there is then."""
-    one = skip(pending, PENDING_WORDS * count)
-    one[0], one[1], one[2], one[3], one[4] = place, state, column, trie, wanted
-    return count + 1
-
-
-@jit
-def fresh_column(c: LarkContext, state: int) -> int:
-    """Return the column at the beginning of a lexeme."""
-    return -1 if c.may_break[state] else 0
-
-
-@jit
-def put_next(c: LarkContext, count: int, place: int, state: int, column: int, wanted: int) -> int:
-    """Append the lexemes that follow where this one ends before the first byte of a token; return how much
-    work there is then; below 0: ASKED, or FULL."""
-    is_asked = False
-    for i in range(c.lexeme_end_at[2 * state], c.lexeme_end_at[2 * state + 1]):
-        terminal, carry = c.lexeme_ends[2 * i], c.lexeme_ends[2 * i + 1]
-        if c.carry_moves[carry * c.width] == UNASKED:
-            ask(c, ASK_CARRY, carry, 0, 0)
-            is_asked = True
-            continue
-        for part in range(BOTH_PARTS):
-            less = narrowed(
-                c, wanted, skip(c.carry_bytes, 8 * carry + 4 * part), skip(c.begin_bytes, 4 * terminal)
-            )
-            is_asked = is_asked or less == ASKED
-            if less < 0:
-                continue
-            after = read(c, place, terminal, column)
-            is_asked = is_asked or after == ASKED
-            if after < 0:
-                continue
-            first = begun(c, after, carry if part else 0)
-            is_asked = is_asked or first == ASKED
-            if first >= 0:
-                if count == MOST_PENDING:
-                    return FULL
-                count = put(c.pending, count, after, first, fresh_column(c, first), 0, less)
-    return ASKED if is_asked else count
-
-
-@jit
-def collect(c: LarkContext, place: int, state: int, column: int) -> int:
-    """Add the tokens of a reading to the mask. Returns 0, ASKED, or FULL."""
-    pending, is_asked = c.pending, False
-    count = put(pending, 0, place, state, column, 0, EVERY_BYTE)
-    while count:
-        count -= 1
-        one = skip(pending, PENDING_WORDS * count)
-        place, state, column, number, wanted = one[0], one[1], one[2], one[3], one[4]
-        if number == 0 and wanted >= 0:
-            more = put_next(c, count, place, state, column, wanted)
-            if more == FULL:
-                return FULL
-            is_asked = is_asked or more < 0
-            count = max(count, more)
-        elif wanted < 0:  # the record of another state, which goes on as this one: its lexeme has not ended
-            wanted = -1 - wanted
-        if number > 0 and c.tries[number].count < SMALL_TRIE:
-            code = add_walked(c, number, place, state, column, wanted)
-            if code == FULL:
-                return FULL
-            is_asked = is_asked or code != 0
-            continue
-        row = c.work
-        row.words[0], row.words[1] = number, state
-        found = find(c.records, RECORD_KEY, row)
-        if found < 0:
-            ask(c, ASK_RECORD, number, state, 0)
-            is_asked = True
-            continue
-        record = c.records[found]
-        if record.like >= 0:
-            less = of_row(c, wanted, record.like_row)
-            is_asked = is_asked or less == ASKED
-            if less >= 0:
-                if count == MOST_PENDING:
-                    return FULL
-                count = put(pending, count, place, record.like, column, number, -1 - less)
-        for i in range(record.groups, record.groups_end):
-            group = c.groups[i]
-            alive = class_lives(c, place, group.end_class, shifted(column, group.shift))
-            is_asked = is_asked or alive == ASKED
-            if alive == 1:
-                if group.dense_row >= 0:
-                    is_asked = add_row(c, group.dense_row, wanted) == ASKED or is_asked
-                else:
-                    is_asked = add_tokens(c, group.first, group.last, wanted) == ASKED or is_asked
-        for i in range(record.leftovers, record.leftovers_end):
-            left = c.leftovers[i]
-            after = read(c, place, left.terminal, shifted(column, left.shift))
-            is_asked = is_asked or after == ASKED
-            if after < 0:
-                continue
-            first = begun(c, after, left.carry)
-            is_asked = is_asked or first == ASKED
-            if first >= 0:
-                if count == MOST_PENDING:
-                    return FULL
-                count = put(pending, count, after, first, fresh_column(c, first), left.trie, wanted)
-    return ASKED if is_asked else 0
+    return add_tokens(c, known, last, one.wanted)
 
 
 # --- whole masks --------------------------------------------------------------------------------------------
-
-
-@jit
-def emit_mask(c: LarkContext) -> None:
-    """Put the tokens of the mask that its base row does not have into the buffer."""
-    mask, words, buffer, base, count = c.mask, c.vocabulary.mask_words, c.buffer, c.base_row, 0
-    dense = skip(c.dense_rows, words * max(base, 0))
-    for i in range(words):
-        bits = numba.uint64(mask[i] & 0xFFFFFFFF)
-        if base >= 0:
-            bits &= ~numba.uint64(dense[i] & 0xFFFFFFFF)
-        while bits:
-            buffer[count] = 32 * i + numba.int64(trailing_zeros(bits))
-            bits &= bits - numba.uint64(1)
-            count += 1
-    c.buffer_count = count
 
 
 @entry("int64(int64, int64, int64)")
@@ -339,12 +126,9 @@ def compute(address: int, index: int, target: int) -> int:
     node = c.nodes[index]
     if node.registers.mode == FINISHED:
         return ENDED
-    c.low, c.parts, c.base_row, c.shared_count = NOTHING_READ, 0, -1, 0
     if same_mask(c, index):
         return write_mask(c, node, target)
-    mask = c.mask
-    for i in range(c.vocabulary.mask_words):
-        mask[i] = 0
+    begin_mask(c)
     c.low, c.parts = NOTHING_READ, 0
     at, is_asked = index, False
     while at >= 0:
@@ -358,7 +142,7 @@ def compute(address: int, index: int, target: int) -> int:
     if is_asked or may_end == ASKED:
         return ASKED
     if may_end:
-        set_bits(mask, c.ends, c.end_count)
+        set_bits(c.mask, c.ends, c.end_count)
     emit_mask(c)
     code = LARGE
     if c.buffer_count < c.vocabulary.mask_words:

@@ -11,8 +11,6 @@ from __future__ import annotations
 import numba
 
 from structgen.lark_grammars.machine.lark_layout import (
-    ASK_CLASS,
-    ASK_PROOF,
     BRACKETS,
     MOST_SHAPES,
     NOTHING_READ,
@@ -27,6 +25,7 @@ from structgen.lark_grammars.machine.lark_layout import (
 from structgen.lark_grammars.machine.parser import reduced, top_of
 from structgen.machine_core.interning import ask, find, intern
 from structgen.machine_core.layout import ASKED
+from structgen.machine_core.lexeme_layout import ASK_CLASS, ASK_PROOF
 from structgen.native.jit import entry, jit
 
 

@@ -6,9 +6,7 @@ from it holds for all places that agree there (`memo`).
 
 from __future__ import annotations
 
-from structgen.lark_grammars.lexer.lexer_tables import UNKNOWN
 from structgen.lark_grammars.machine.lark_layout import (
-    ASK_START,
     BRACKETS,
     CELL_KEY,
     NOTHING_READ,
@@ -19,6 +17,7 @@ from structgen.lark_grammars.machine.lark_layout import (
 )
 from structgen.machine_core.interning import ask, intern
 from structgen.machine_core.layout import ASKED, REFUSED
+from structgen.machine_core.lexeme_layout import ASK_START, UNKNOWN
 from structgen.native.jit import jit
 
 
@@ -195,19 +194,3 @@ def column_after(c: LarkContext, column: int, byte: int) -> int:
     if column < 0:
         return column
     return column + c.tab if byte == 9 else (column + 1 if byte == 32 else column)
-
-
-@jit
-def shift_after(c: LarkContext, shift: int, byte: int) -> int:
-    """Return what bytes and one more do to a column: 0 or more: they add so much; below 0: it is -1 - shift
-    behind them."""
-    if byte == 10:
-        return -1
-    more = c.tab if byte == 9 else (1 if byte == 32 else 0)
-    return shift + more if shift >= 0 else shift - more
-
-
-@jit
-def shifted(column: int, shift: int) -> int:
-    """Return the column after bytes that do such a shift."""
-    return -1 - shift if shift < 0 else (column + shift if column >= 0 else column)

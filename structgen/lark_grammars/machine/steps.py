@@ -2,12 +2,7 @@
 
 from __future__ import annotations
 
-from structgen.lark_grammars.lexer.lexer_tables import UNASKED, UNKNOWN
 from structgen.lark_grammars.machine.lark_layout import (
-    ASK_CARRY,
-    ASK_LASTS,
-    ASK_ROW,
-    FULL,
     MOST_READINGS,
     READING,
     READING_WORDS,
@@ -28,6 +23,7 @@ from structgen.machine_core.draft_nodes import (
 )
 from structgen.machine_core.interning import ask, intern
 from structgen.machine_core.layout import ASKED, MOST_QUESTIONS, REFUSED
+from structgen.machine_core.lexeme_layout import ASK_CARRY, ASK_LASTS, ASK_ROW, FULL, UNASKED, UNKNOWN
 from structgen.native.jit import entry, jit
 from structgen.native.typed_blocks import Bytes, Int64s, skip
 from structgen.tokens.trie_nodes import byte_of, depth_of

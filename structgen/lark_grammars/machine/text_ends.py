@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from structgen.lark_grammars.machine.lark_layout import FULL, READING, WALK_WORDS, LarkContext
+from structgen.lark_grammars.machine.lark_layout import READING, WALK_WORDS, LarkContext
 from structgen.lark_grammars.machine.steps import may_end_here, read_node
 from structgen.machine_core.layout import ASKED
+from structgen.machine_core.lexeme_layout import FULL
 from structgen.native.jit import entry
 from structgen.native.typed_blocks import Int32s, Int64s, skip
 from structgen.tokens.trie_nodes import depth_of, end_of, slot_of

@@ -17,7 +17,7 @@ from structgen.errors import LimitError, StructgenError
 from structgen.json_text.exact_json import Json
 from structgen.schema.meaning import wording
 from structgen.schema.meaning.formulas import LISTED
-from structgen.schema.meaning.place import ARRAY, NEVER, OBJECT, PlaceTables, type_bit
+from structgen.schema.meaning.place import ARRAY, NEVER, OBJECT, type_bit
 from structgen.schema.reading.model import Schema
 from structgen.schema.recogniser.schema_network import SchemaNetwork
 from structgen.schema.recogniser.smallest_contradiction import signed, smallest
@@ -128,16 +128,16 @@ def _parts(network: SchemaNetwork, place: _Place) -> Iterator[_Part]:
     tables = network.tables
     kinds = reduce(and_, map(tables.mask, place[0]), OBJECT | ARRAY)
     for schema in _said(network, place[1]):
-        for keyword, branches in (("anyOf", schema.any_of), ("oneOf", schema.one_of)):
-            for branch in branches:
-                yield from _branch(tables, f"this branch of {keyword}", branch)
+        branches: list[tuple[str, Schema | None, tuple[int, ...]]] = []
+        for keyword, listed in (("anyOf", schema.any_of), ("oneOf", schema.one_of)):
+            branches += [(f"this branch of {keyword}", branch, ()) for branch in listed]
         if schema.if_ is not None:
             test = tables.literal(schema.if_)
-            if schema.then is not None:
-                yield from _branch(tables, "then (with what if asks)", schema.then, test)
-            if schema.else_ is not None:
-                negated = tables.negate(test)
-                yield from _branch(tables, "else (where if does not hold)", schema.else_, negated)
+            branches.append(("then (with what if asks)", schema.then, (test,)))
+            branches.append(("else (where if does not hold)", schema.else_, (tables.negate(test),)))
+        for what, branch, met in branches:
+            if branch is not None and (literal := tables.literal(branch)) != NEVER:
+                yield _Part(what, branch, (), (*met, literal))
         if schema.enum is not None and 2 <= len(schema.enum) <= LISTED:
             for index, value in enumerate(schema.enum):
                 constant = tables.constant(value, schema.pointer)
@@ -155,12 +155,6 @@ def _parts(network: SchemaNetwork, place: _Place) -> Iterator[_Part]:
         for what, child, fields in inside:
             if tables.literal(child) != NEVER:
                 yield _Part(what, child, (tables.schema("", **fields),))
-
-
-def _branch(tables: PlaceTables, what: str, branch: Schema, *met: int) -> Iterator[_Part]:
-    literal = tables.literal(branch)
-    if literal != NEVER:
-        yield _Part(what, branch, (), (*met, literal))
 
 
 def _shown(value: Json) -> str:

@@ -1,16 +1,24 @@
-"""The report of a schema's keywords: enforced, annotation, or refused, place by place."""
+"""The report of a schema's keywords: enforced, annotation, redundant, or refused, place by place.
+
+A constraint is called redundant where the text of its one place shows that it changes nothing: a value that
+stands for absence, a type that the place rules out. Whatever else changes nothing is found by proof
+(`implied_constraints`). Each constraint is judged by itself: of two equal ones either can go, but not both.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import asdict, dataclass
 from enum import Enum
+from functools import reduce
+from operator import or_
+from types import MappingProxyType
 from typing import Any
 
 from structgen.automata.formats.named_formats import CUTS
 from structgen.automata.regex.ecma_syntax import only_legacy
 from structgen.json_text.exact_json import escape
-from structgen.schema.explaining.redundant_constraints import redundant
+from structgen.schema.meaning.place import TYPE_BITS, type_bit
 from structgen.schema.reading import draft3
 from structgen.schema.reading.document import Document
 from structgen.schema.reading.keywords import FORMATS
@@ -85,28 +93,30 @@ class KeywordReport:
 
     def to_json(self) -> dict[str, Any]:
         """Return the report as a JSON-ready dict: draft, policies, places by pointer, notes, may_dead_end."""
-        places: dict[str, dict[str, Any]] = {}
-        for finding in self.findings:
-            place = places.setdefault(finding.pointer, {standing.value: {} for standing in KeywordStanding})
-            place[finding.standing.value][finding.keyword] = finding.why
         return {
             "draft": self.draft,
             "policies": asdict(self.policies),
-            "places": places,
+            "places": self._places(),
             "notes": list(self.notes),
             "may_dead_end": list(self.may_dead_end),
         }
 
+    def _places(self) -> dict[str, dict[str, dict[str, str]]]:
+        """Return pointer -> standing -> keyword -> why."""
+        places: dict[str, dict[str, dict[str, str]]] = {}
+        for finding in self.findings:
+            place = places.setdefault(finding.pointer, {standing.value: {} for standing in KeywordStanding})
+            place[finding.standing.value][finding.keyword] = finding.why
+        return places
+
     def __str__(self) -> str:
         options = ", ".join(f"{name}={value}" for name, value in asdict(self.policies).items())
         lines = [f"JSON Schema draft {self.draft}; {options}"]
-        places: dict[str, dict[KeywordStanding, list[str]]] = {}
-        for finding in self.findings:
-            place = places.setdefault(finding.pointer, {standing: [] for standing in KeywordStanding})
-            why = f" ({finding.why})" if finding.why else ""
-            place[finding.standing].append(finding.keyword + why)
-        for pointer, place in places.items():
-            parts = [f"{standing.value} {', '.join(words)}" for standing, words in place.items() if words]
+        for pointer, place in self._places().items():
+            parts = []
+            for standing, keywords in place.items():
+                words = [f"{keyword} ({why})" if why else keyword for keyword, why in keywords.items()]
+                parts += [f"{standing} {', '.join(words)}"] * bool(words)
             lines.append(f"{pointer}: {'; '.join(parts)}")
         lines.extend(f"note: {note}" for note in self.notes)
         lines.extend(f"may dead-end: {pointer}" for pointer in self.may_dead_end)
@@ -138,6 +148,40 @@ def report_of(
 _SILENT = frozenset(
     ("$schema", "$id", "id", "$anchor", "$dynamicAnchor", "$recursiveAnchor", "$defs", "definitions")
 )
+_BESIDE = MappingProxyType(
+    {
+        "if": ("then", "else"),
+        "then": ("if",),
+        "else": ("if",),
+        "minContains": ("contains",),
+        "maxContains": ("contains",),
+    }
+)
+"""Keywords that say nothing without one of others."""
+_SPEAKS_OF = MappingProxyType(
+    {
+        keyword: kind
+        for kind, keywords in (
+            ("string", "minLength maxLength pattern format contentEncoding contentMediaType"),
+            ("number", "minimum maximum exclusiveMinimum exclusiveMaximum multipleOf divisibleBy"),
+            ("object", "properties patternProperties additionalProperties propertyNames required"),
+            ("object", "minProperties maxProperties unevaluatedProperties dependencies"),
+            ("object", "dependentRequired dependentSchemas propertyDependencies"),
+            ("array", "items prefixItems additionalItems contains minContains maxContains"),
+            ("array", "minItems maxItems uniqueItems unevaluatedItems"),
+        )
+        for keyword in keywords.split()
+    }
+)
+"""Keywords that speak of one type of values."""
+_OF_KEYS = frozenset(("properties", "required", "patternProperties", "dependencies", "dependentSchemas"))
+"""Of these the keywords that mention keys, and so their order."""
+_ABSENT = MappingProxyType(
+    {"minLength": 0, "minItems": 0, "minProperties": 0, "required": [], "uniqueItems": False}
+)
+"""Values that say what absence says."""
+_PARTS = frozenset(("properties", "patternProperties", "additionalProperties", "propertyNames", "items"))
+"""Keywords with a schema for parts of a value, or a map of some."""
 
 
 def _findings(
@@ -150,7 +194,7 @@ def _findings(
     known = place.scope.dialect
     pointer = place.pointer
     hidden = known.hides_siblings and "$ref" in raw
-    for keyword, value in raw.items():
+    for keyword in raw:
         if keyword in _SILENT and keyword in known.annotations:
             continue
         standing, why = KeywordStanding.ANNOTATION, ""
@@ -159,14 +203,10 @@ def _findings(
         elif (pointer, keyword) in refused:
             standing, why = KeywordStanding.REFUSED, refused[pointer, keyword]
         elif keyword in known.keywords:
-            why = _idle(document, place, raw, keyword, value)
-            standing = KeywordStanding.ANNOTATION if why else KeywordStanding.ENFORCED
-            if not why and (why := redundant(document, place, raw, keyword)):
-                standing = KeywordStanding.REDUNDANT
-            if keyword == "format" and standing is KeywordStanding.ENFORCED and isinstance(value, str):
-                why = "" if value in dict(document.policies.custom_formats) else CUTS.get(value, "")
-            elif keyword in ("pattern", "patternProperties") and standing is KeywordStanding.ENFORCED:
-                why = _legacy([value] if isinstance(value, str) else value)
+            if not (why := _idle(document, place, raw, keyword)):
+                why = redundant(document, place, raw, keyword)
+                standing = KeywordStanding.REDUNDANT if why else KeywordStanding.ENFORCED
+            why = why or _left_out(document, keyword, raw[keyword])
         elif keyword not in known.annotations:
             why = f"unknown in draft {known.draft}"
             if likely := meant.get(f"{pointer}/{escape(keyword)}"):
@@ -174,37 +214,62 @@ def _findings(
         yield Finding(pointer, keyword, standing, why)
 
 
-def _legacy(sources: Iterable[str]) -> str:
-    """Return which of some patterns are none with the flag u, and are read as without it (ECMA-262, Annex
-    B)."""
-    for source in sources:
-        fault = only_legacy(source)
-        if fault:
-            what = fault.removeprefix("With the flag u, ")
-            return f"no pattern with the flag u: {what} It is read as without that flag."
+def _left_out(document: Document, keyword: str, value: Any) -> str:
+    """Return what a format that is enforced leaves out; or which of some patterns are none with the flag u,
+    and are read as without it (ECMA-262, Annex B)."""
+    if keyword == "format" and isinstance(value, str) and value not in dict(document.policies.custom_formats):
+        return CUTS.get(value, "")
+    if keyword in ("pattern", "patternProperties"):
+        for fault in map(only_legacy, [value] if isinstance(value, str) else value):
+            if fault:
+                what = fault.removeprefix("With the flag u, ")
+                return f"no pattern with the flag u: {what} It is read as without that flag."
     return ""
 
 
-def _idle(document: Document, place: SchemaPlace, raw: dict[str, Any], keyword: str, value: Any) -> str:
+def _idle(document: Document, place: SchemaPlace, raw: dict[str, Any], keyword: str) -> str:
     """Return why a keyword that the draft knows has no effect here, or "" where it has one."""
-    if keyword == "format":
-        if document.policies.formats != "assert" and not place.scope.dialect.asserts_formats:
-            return f"formats={document.policies.formats!r}"
-        if value in dict(document.policies.custom_formats):
-            return ""
-        known = value in FORMATS or (place.scope.dialect.draft == "3" and value in draft3.FORMATS)
-        return "" if known else f"{value!r} is not a format of JSON Schema"
+    value, dialect, policies = raw[keyword], place.scope.dialect, document.policies
+    needed = _BESIDE.get(keyword, (keyword,))
+    if raw.keys().isdisjoint(needed):
+        return f"says nothing without {' or '.join(needed)}"
+    if keyword == "additionalItems" and not isinstance(raw.get("items"), list):
+        return "says nothing unless items is a list"
     if keyword.startswith("content"):
         return "it describes what a string holds, and restricts none"
-    if keyword == "if":
-        return "" if "then" in raw or "else" in raw else "says nothing without then or else"
-    if keyword in ("then", "else"):
-        return "" if "if" in raw else "says nothing without if"
-    if keyword in ("minContains", "maxContains"):
-        return "" if "contains" in raw else "says nothing without contains"
-    if keyword == "additionalItems":
-        return "" if isinstance(raw.get("items"), list) else "says nothing unless items is a list"
-    if keyword in ("exclusiveMinimum", "exclusiveMaximum") and isinstance(value, bool):
-        beside = keyword[len("exclusive") :].lower()
+    if keyword.startswith("exclusive") and isinstance(value, bool):
+        beside = keyword.removeprefix("exclusive").lower()
         return "" if value and beside in raw else f"says nothing unless it is true beside {beside}"
+    if keyword != "format":
+        return ""
+    if policies.formats != "assert" and not dialect.asserts_formats:
+        return f"formats={policies.formats!r}"
+    known = FORMATS | (draft3.FORMATS if dialect.draft == "3" else frozenset())
+    is_known = value in dict(policies.custom_formats) or value in known
+    return "" if is_known else f"{value!r} is not a format of JSON Schema"
+
+
+def redundant(document: Document, place: SchemaPlace, raw: dict[str, Any], keyword: str) -> str:
+    """Return why a constraint that is enforced at a place changes nothing there, or "".
+
+    Under caps (max_string, max_items, any_value), where something is `unevaluated`, and under the declared
+    order of keys, less is known to change nothing.
+    """
+    value, policies = raw[keyword], document.policies
+    if keyword in _ABSENT and value == _ABSENT[keyword]:
+        return "asks for nothing"
+    if (policies.max_string, policies.max_items, policies.any_value) != (None, None, None):
+        return ""
+    if policies.property_order != "any" and keyword in _OF_KEYS and value != {}:
+        return ""
+    types = reduce(or_, (TYPE_BITS[name] for name in place.types or TYPE_BITS))
+    listed = types if place.enum is None else reduce(or_, map(type_bit, place.enum), 0)
+    kind = _SPEAKS_OF.get(keyword)
+    if kind is not None and not TYPE_BITS[kind] & types & listed:
+        return f"speaks of {kind}s, and the place takes none"
+    if keyword == "type" and place.types is not None and place.enum is not None:
+        numbers = listed & TYPE_BITS["number"] and "number" not in place.types
+        return "" if numbers or listed & ~types else "the values listed beside it are of such types"
+    if keyword in _PARTS and not document.unevaluated and (value is True or value == {}):
+        return "allows every value"
     return ""

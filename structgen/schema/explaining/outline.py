@@ -42,6 +42,7 @@ MOST_KINDS = 500
 DEEPEST_SOURCES = 500
 """Levels down to which the schema's places are spelled out: pointers grow with each level."""
 _MOST_ALTERNATIVES = 6  # that one line of an outline lists
+_FREE = ["an object with any keys", "an array of any values", "a string", "a number", "true or false", "null"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,38 +94,33 @@ def outline(network: SchemaNetwork, most: int = MOST_LINES) -> Outline:
     Expands all places that it describes: linear in the schema where few alternatives multiply. A place past a
     limit says so in its line.
     """
-    reasons = _OutlineWriter(network)
+    writer = _OutlineWriter(network)
     cut = 0
     lines: list[Line] = []
     told: dict[int, int] = {}
     (root,) = network.tables.places[network.root]
     demands: dict[int, None] = {}
     stack = [(-1, 0, _Todo("", demand=root))]
-    while stack:
+    while stack and len(lines) < most:
         parent, depth, todo = stack.pop()
-        if len(lines) >= most:
-            return Outline(tuple(lines), tuple(demands), cut + len(stack) + 1)
-        index = len(lines)
         cut += todo.cut
-        if todo.demand is None:
-            lines.append(Line(parent, depth, todo.label, todo.need, todo.what, ()))
-            inside = todo.inside
-        else:
+        demand, what, inside = todo.demand, todo.what, todo.inside
+        sources: tuple[str, ...] = ()
+        same, index = -1, len(lines)
+        if demand is not None:
+            demands[demand] = None
             try:
-                what, inside = reasons.value(todo.demand)
+                what, inside = writer.value(demand)
             except LimitError as error:
-                what, inside = f"not told: {error}", ()
+                what = f"not told: {error}"
                 cut += 1
-            spelled = todo.demand != NEVER and depth <= DEEPEST_SOURCES
-            sources = network.tables.sources((todo.demand,)) if spelled else ()
-            same = told.get(todo.demand, -1) if inside else -1
-            lines.append(Line(parent, depth, todo.label, todo.need, what, sources, same))
-            demands[todo.demand] = None
-            if same >= 0:
-                continue
-            told[todo.demand] = index
+            if demand != NEVER and depth <= DEEPEST_SOURCES:
+                sources = network.tables.sources((demand,))
+            if inside and told.setdefault(demand, index) != index:
+                same, inside = told[demand], ()
+        lines.append(Line(parent, depth, todo.label, todo.need, what, sources, same))
         stack.extend((index, depth + 1, child) for child in reversed(inside))
-    return Outline(tuple(lines), tuple(demands), cut)
+    return Outline(tuple(lines), tuple(demands), cut + len(stack))
 
 
 def _said(what: str, cut: int = 0) -> _Todo:
@@ -144,25 +140,17 @@ class _OutlineWriter:
         entry = self._entry(demand)
         if isinstance(entry, str):
             return entry, ()
-        words: list[str] = []
-        inside: tuple[_Todo, ...] = ()
-        if entry.object is not None:
-            objects = [
-                shape
-                for shape in self.network.shapes.objects(demand)
-                if all(self._lives(self.frames.value(shape, key)) for key in shape.required)
-            ]
-            what, inside = self._container(demand, objects, "object")
-            words.append(what)
-        if entry.array is not None:
-            what, items = self._container(demand, list(self.network.shapes.arrays(demand)), "array")
-            words.append(what)
-            inside += items
-        words += _scalars(entry)
-        free = ["an object with any keys", "an array of any values", "a string", "a number"]
-        return "any value" if words == [*free, "true or false", "null"] else wording.joined(
-            words, " or "
-        ), inside
+        shapes, frames = self.network.shapes, self.frames
+        objects = [
+            shape
+            for shape in (shapes.objects(demand) if entry.object is not None else ())
+            if all(self._lives(frames.value(shape, key)) for key in shape.required)
+        ]
+        arrays = [*shapes.arrays(demand)] if entry.array is not None else []
+        an_object, members = self._container(demand, objects, "object")
+        an_array, items = self._container(demand, arrays, "array")
+        words = wording.kinds(entry, an_object, an_array)
+        return "any value" if words == _FREE else wording.joined(words, " or "), members + items
 
     def _there(self, what: str, literals: tuple[int, ...]) -> str:
         brief = self._brief(literals)
@@ -174,14 +162,12 @@ class _OutlineWriter:
         entry = self._entry(demand)
         if isinstance(entry, str):
             return entry
-        words = [] if entry.object is None else ["an object"]
-        if entry.array is not None:
-            words.append("an array")
         excluded = self._excluded(literals)
         if excluded:
             return f"anything but {wording.listing(excluded, ' and ')}"
         said = ", ".join(filter(None, self.tables.sources((demand,))[:_MOST_ALTERNATIVES]))
-        return wording.joined(words + _scalars(entry), " or ") + (f" ({said})" if words and said else "")
+        is_open = said and (entry.object is not None or entry.array is not None)
+        return wording.joined(wording.kinds(entry), " or ") + (f" ({said})" if is_open else "")
 
     def _excluded(self, literals: tuple[int, ...]) -> list[str]:
         """Return the constants that literals exclude, if that is all they do."""
@@ -209,7 +195,9 @@ class _OutlineWriter:
     def _container(
         self, demand: int, shapes: Sequence[ObjectShape | ArrayShape], kind: str
     ) -> tuple[str, tuple[_Todo, ...]]:
-        """Return an object or an array in words, and the lines inside it."""
+        """Return an object or an array in words, and the lines inside it; nothing where there is none."""
+        if not shapes:
+            return "", ()
         if len(shapes) > 1:
             return f"an {kind} of one of {len(shapes):,} kinds", tuple(self._kinds(demand, shapes))
         (shape,) = shapes
@@ -226,22 +214,15 @@ class _OutlineWriter:
 
     def _kinds(self, demand: int, shapes: Sequence[ObjectShape | ArrayShape]) -> list[_Todo]:
         """Return the common part of all kinds, and then the kinds."""
-        common: dict[_Todo, None] = {}
-        if len(shapes) <= MOST_KINDS:
-            common = dict.fromkeys(self._inside(demand, shapes[0]))
-            for shape in shapes[1:]:
-                here = set(self._inside(demand, shape))
-                common = {todo: None for todo in common if todo in here}
-        found = [*common]
-        for number, shape in enumerate(shapes[:MOST_KINDS], 1):
-            size = _size(shape)
-            own = tuple(todo for todo in self._inside(demand, shape) if todo not in common)
-            label = f"kind {number} of {len(shapes):,}"
-            found.append(_Todo(label, what=size if own else size or "nothing more", inside=own))
-        if len(shapes) > MOST_KINDS:
-            left = len(shapes) - MOST_KINDS
-            found.append(_said(f"and {left:,} more kinds", left))
-        return found
+        insides = [tuple(self._inside(demand, shape)) for shape in shapes[:MOST_KINDS]]
+        left = len(shapes) - len(insides)
+        common = set[_Todo]() if left else set(insides[0]).intersection(*insides[1:])
+        found = [todo for todo in dict.fromkeys(insides[0]) if todo in common]
+        for number, inside in enumerate(insides, 1):
+            own = tuple(todo for todo in inside if todo not in common)
+            what = _size(shapes[number - 1]) or "nothing more" * (not own)
+            found.append(_Todo(f"kind {number} of {len(shapes):,}", what=what, inside=own))
+        return [*found, _said(f"and {left:,} more kinds", left)] if left else found
 
     def _inside(self, demand: int, shape: ObjectShape | ArrayShape) -> Iterator[_Todo]:
         if isinstance(shape, ObjectShape):
@@ -348,13 +329,3 @@ class _OutlineWriter:
 
 def _size(shape: ObjectShape | ArrayShape) -> str:
     return wording.count(shape.lo, shape.hi, "member" if isinstance(shape, ObjectShape) else "item")
-
-
-def _scalars(entry: ValueMenu) -> list[str]:
-    words = wording.strings(entry) + wording.numbers(entry)
-    literals = [name for name in ("true", "false") if getattr(entry, name) is not None]
-    if literals:
-        words.append(" or ".join(literals))
-    if entry.null is not None:
-        words.append("null")
-    return words

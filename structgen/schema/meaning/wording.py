@@ -44,6 +44,14 @@ def describe(formulas: Iterable[Formula], describe: Callable[[Formula], str]) ->
     return sorted(found)
 
 
+def kinds(entry: ValueMenu, an_object: str = "an object", an_array: str = "an array") -> list[str]:
+    """Return what may stand at a place, kind by kind."""
+    words = [an_object] * (entry.object is not None) + [an_array] * (entry.array is not None)
+    literals = [name for name in ("true", "false") if getattr(entry, name) is not None]
+    words += [*strings(entry), *numbers(entry), *filter(None, [" or ".join(literals)])]
+    return words + ["null"] * (entry.null is not None)
+
+
 def strings(entry: ValueMenu) -> list[str]:
     """Return the strings of a place in words, alternative by alternative."""
     return [] if entry.string is None else describe(entry.string.formulas, string)

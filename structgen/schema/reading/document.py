@@ -55,7 +55,6 @@ class Document(Reading):
         "_by_raw",
         "_faults",
         "_referring",
-        "_targets",
         "_todo",
         "banned",
         "draft",
@@ -90,13 +89,11 @@ class Document(Reading):
         self.policies = policies if policies is not None else Policies()
         self.limits = limits if limits is not None else Limits()
         self.notes = []
-        if draft is None:
-            self._check_declaration()
         self.references = References(value, draft, remotes if remotes is not None else Remotes())
         self.top = self.references.root
         self.draft = self.top.dialect.draft
         if draft is None:
-            self._note_unknown_draft()
+            self._check_declaration()
         self.root: Schema
         names: frozenset[str] = frozenset()
         while not self._read_all(names):
@@ -118,7 +115,6 @@ class Document(Reading):
         self.begin()
         self._faults: list[SchemaError] = []
         self._by_raw: dict[Any, SchemaPlace] = {}
-        self._targets: dict[tuple[int, str, int], SchemaPlace] = {}
         self._referring: list[SchemaPlace] = []
         self._todo: list[SchemaPlace] = []
         self._asked: set[str] = set()
@@ -177,17 +173,11 @@ class Document(Reading):
 
     def refer(self, place: SchemaPlace, keyword: str, reference: str) -> None:
         """Have a place hold where its reference leads, on the way to this place if it is dynamic."""
-        bound = self._bound.get(place.id, NOTHING)
-        key = (id(place.scope), reference, bound)
-        target = self._targets.get(key) if keyword == "$ref" else None
-        if target is None:
-            find = self._found if keyword == "$ref" else self._found_dynamically
-            found = find(place, keyword, reference)
-            if found is None:
-                return
-            target = self._reached(found, bound)
-            if keyword == "$ref":
-                self._targets[key] = target
+        find = self._found if keyword == "$ref" else self._found_dynamically
+        found = find(place, keyword, reference)
+        if found is None:
+            return
+        target = self._reached(found, self._bound.get(place.id, NOTHING))
         self._referring.append(place)
         # `$ref` and `$dynamicRef` may stand side by side
         if place.ref is None:
@@ -221,13 +211,12 @@ class Document(Reading):
 
     def _found(self, place: SchemaPlace, keyword: str, reference: str) -> ReferenceTarget | None:
         """Return where a reference leads, or None where that is refused; `SchemaError` for nowhere."""
-        where = f"{place.pointer}/{keyword}"
         try:
             found = self.references.find(place.scope, reference)
         except NowhereError as error:
             raise SchemaError(
                 f"{reference!r} leads nowhere: {error}.",
-                where=where,
+                where=f"{place.pointer}/{keyword}",
                 cure=reference_cure(self.value, reference),
             ) from None
         except RemoteError as error:
@@ -240,7 +229,7 @@ class Document(Reading):
         if found.raw.__class__ is not dict and found.raw.__class__ is not bool:
             raise SchemaError(
                 f"{reference!r} leads to {kind_name(found.raw)}, which is not a schema.",
-                where=where,
+                where=f"{place.pointer}/{keyword}",
                 cure="Refer to an object or a boolean.",
             )
         return found
@@ -308,16 +297,17 @@ class Document(Reading):
                     ) from error
 
     def _check_declaration(self) -> None:
-        if isinstance(self.value, dict) and not isinstance(self.value.get("$schema", ""), str):
+        """Refuse a `$schema` that is no text, and note one that names no draft."""
+        if not isinstance(self.value, dict) or "$schema" not in self.value:
+            return
+        uri = self.value["$schema"]
+        if not isinstance(uri, str):
             raise SchemaError(
-                f"$schema takes a URI in a string, not {shown(self.value['$schema'])}.",
+                f"$schema takes a URI in a string, not {shown(uri)}.",
                 where="#/$schema",
                 cure="Name the draft, as https://json-schema.org/draft/2020-12/schema, or leave it out.",
             )
-
-    def _note_unknown_draft(self) -> None:
-        uri = self.value.get("$schema") if isinstance(self.value, dict) else None
-        if isinstance(uri, str) and not self.references.knows(uri):
+        if not self.references.knows(uri):
             self.notes.append(f"$schema {uri!r} is not a known draft: read as {DEFAULT_DRAFT}.")
 
     def _check_vocabularies(self) -> None:
@@ -373,10 +363,11 @@ class Document(Reading):
             if place.scope.dialect.id_key in raw:
                 self._read_identifier(place, raw)
             known = place.scope.dialect
+            keywords = known.keywords
             if known.hides_siblings and "$ref" in raw:
                 raw = {"$ref": raw["$ref"]}
             for keyword, value in raw.items():
-                reader = known.keywords.get(keyword)
+                reader = keywords.get(keyword)
                 if reader is not None:
                     try:
                         reader(self, place, keyword, value)

@@ -12,7 +12,7 @@ from typing import TypeAlias
 
 from structgen.errors import LimitError
 from structgen.json_text.exact_json import Json, numeral
-from structgen.json_text.writing import LONE, quoted
+from structgen.json_text.raw_json import LONE, quoted
 
 MOST_BYTES = 1 << 26
 """Longer completions are not written out."""
@@ -102,20 +102,14 @@ def string_order(text: str) -> tuple[int, bytes]:
     return len(written), written
 
 
-_SHORT = 1 << 12
-"""Bytes of a piece of text that is joined by itself if other texts share it."""
-
-
 class JsonPieces:
     """A piece of JSON text, kept as parts and joined only when it is asked for.
 
     A witness of a schema nested n deep has length O(n) at each of n levels; joined at every level that would
-    be O(n^2) bytes. So only short pieces that are met again in other texts are joined apart: the rests of an
-    object, from each of the places where a member may end, hold the same values. Immutable; compared by
-    `before`.
+    be O(n^2) bytes. Immutable; compared by `before`.
     """
 
-    __slots__ = ("_flat", "_is_met", "length", "parts")
+    __slots__ = ("_flat", "length", "parts")
 
     def __init__(self, parts: tuple[bytes | JsonPieces, ...]) -> None:
         self.parts = parts
@@ -125,8 +119,6 @@ class JsonPieces:
             length += len(part) if isinstance(part, bytes) else part.length
         self.length = length
         self._flat: bytes | None = None
-        self._is_met = False
-        """Whether it was met in another text."""
 
     def flat(self) -> bytes:
         """Return the bytes; O(length), iterative. Raises LimitError (oracle_steps) past MOST_BYTES."""
@@ -138,22 +130,14 @@ class JsonPieces:
                     cure=f"It is not written out: texts of up to {MOST_BYTES:,} bytes are.",
                 )
             out: list[bytes] = []
-            stack: list[bytes | JsonPieces | tuple[JsonPieces, int]] = list(reversed(self.parts))
+            stack = list(reversed(self.parts))
             while stack:
                 part = stack.pop()
                 if isinstance(part, bytes):
                     out.append(part)
-                elif isinstance(part, tuple):
-                    # the end of a piece that began at this place
-                    piece, start = part
-                    out[start:] = [joined := b"".join(out[start:])]
-                    piece._flat = joined
                 elif part._flat is not None:
                     out.append(part._flat)
                 else:
-                    if part._is_met and part.length <= _SHORT:
-                        stack.append((part, len(out)))
-                    part._is_met = True
                     stack.extend(reversed(part.parts))
             self._flat = b"".join(out)
         return self._flat

@@ -40,8 +40,8 @@ CHARACTERS = 120_000
 ENUM_VALUES = 1_000
 LONG_ENUM, LONG_ENUM_CHARACTERS = 250, 15_000
 """Strings of one enum with more than 250 values have at most 15,000 characters together."""
-FORMATS = frozenset(("date-time", "time", "date", "duration", "email", "hostname", "ipv4", "ipv6", "uuid"))
-_TYPES = frozenset(("string", "number", "boolean", "integer", "object", "array", "null"))
+FORMATS = ("date-time", "time", "date", "duration", "email", "hostname", "ipv4", "ipv6", "uuid")
+_TYPES = ("string", "number", "boolean", "integer", "object", "array", "null")
 _SUPPORTED = frozenset(
     (
         *("type", "properties", "required", "additionalProperties", "items", "enum", "const", "anyOf"),
@@ -126,23 +126,21 @@ def _place(node: dict[str, Any], pointer: str) -> Iterator[OpenAIRefusal]:
         if keyword not in _SUPPORTED:
             yield OpenAIRefusal(pointer, keyword, f"{keyword} is not among the supported keywords.")
     yield from _reference(node, pointer)
-    if pointer != "#" and not node.keys() & _TYPED:
-        yield OpenAIRefusal(pointer, "type", "Each schema says a type.")
-    if "array" in _types(node) and "items" not in node:
-        yield OpenAIRefusal(pointer, "items", "Each array has items.")
-    pattern = node.get("pattern")
-    if isinstance(pattern, str) and _LOOK_AROUND.match(pattern):
-        yield OpenAIRefusal(pointer, "pattern", "A pattern has no look-ahead and no look-behind.")
-    for name in _types(node):
-        if name not in _TYPES:
-            yield OpenAIRefusal(pointer, "type", f"{name!r} is not among the supported types.")
-    form = node.get("format")
-    if form is not None and form not in FORMATS:
-        yield OpenAIRefusal(pointer, "format", f"{form!r} is not among the supported formats.")
+    types, pattern, form = _types(node), node.get("pattern"), node.get("format")
+    looks_around = isinstance(pattern, str) and _LOOK_AROUND.match(pattern)
+    open_object = _is_object(node) and node.get("additionalProperties") is not False
+    for holds, keyword, why in (
+        (pointer != "#" and not node.keys() & _TYPED, "type", "Each schema says a type."),
+        ("array" in types and "items" not in node, "items", "Each array has items."),
+        (looks_around, "pattern", "A pattern has no look-ahead and no look-behind."),
+        *((one not in _TYPES, "type", f"{one!r} is not among the supported types.") for one in types),
+        (form not in (None, *FORMATS), "format", f"{form!r} is not among the supported formats."),
+        (open_object, "additionalProperties", "Each object has additionalProperties: false."),
+    ):
+        if holds:
+            yield OpenAIRefusal(pointer, keyword, why)
     if not _is_object(node):
         return
-    if node.get("additionalProperties") is not False:
-        yield OpenAIRefusal(pointer, "additionalProperties", "Each object has additionalProperties: false.")
     properties, required = node.get("properties", {}), node.get("required", [])
     if isinstance(properties, dict) and isinstance(required, list):
         listed = {name for name in required if isinstance(name, str)}

@@ -60,9 +60,7 @@ class References:
         self._anchors: dict[tuple[int, str], ReferenceTarget] = {}
         self._dynamic: dict[int, dict[str, ReferenceTarget]] = {}
         if isinstance(value, dict):
-            name = value.get(known.id_key)
-            if isinstance(name, str) and not (known.hides_siblings and "$ref" in value):
-                self.root.base = name.partition("#")[0]
+            self.root.base = _identifier(value, known).partition("#")[0]
             self._scopes[id(value)] = self.root
 
     def enter(self, scope: Scope, raw: dict[str, Any], at: Any) -> Scope:
@@ -72,10 +70,7 @@ class References:
         if own is not None:
             return own
         known = scope.dialect
-        name = raw.get(known.id_key)
-        if not isinstance(name, str) or (known.hides_siblings and "$ref" in raw):
-            return scope
-        uri = name.partition("#")[0]
+        uri = _identifier(raw, known).partition("#")[0]
         if not uri:
             return scope
         own = Scope(raw, spelled(at), join(scope.base, uri), self._dialect_of(raw, known))
@@ -138,9 +133,7 @@ class References:
         found = Scope(raw, uri + "#", uri, self.root.dialect)
         if isinstance(raw, dict):
             found.dialect = self._dialect_of(raw, found.dialect)
-            name = raw.get(found.dialect.id_key)
-            if isinstance(name, str) and not (found.dialect.hides_siblings and "$ref" in raw):
-                found.base = join(uri, name.partition("#")[0])
+            found.base = join(uri, _identifier(raw, found.dialect).partition("#")[0])
             self._scopes[id(raw)] = found
         self._index(found)
         self._indexed().setdefault(uri, found)
@@ -228,13 +221,17 @@ class References:
                     todo.extend((sub, (path, keyword, index), scope) for index, sub in enumerate(value))
 
 
+def _identifier(raw: Mapping[str, Any], known: Dialect) -> str:
+    """Return the identifier of a subschema; empty where it has none."""
+    name = raw.get(known.id_key)
+    return name if isinstance(name, str) and not (known.hides_siblings and "$ref" in raw) else ""
+
+
 def _anchors_of(raw: Mapping[str, Any], known: Dialect) -> Iterator[str]:
     if not known.anchors:
-        name = raw.get(known.id_key)
-        if isinstance(name, str) and "#" in name and not (known.hides_siblings and "$ref" in raw):
-            fragment = name.partition("#")[2]
-            if fragment and not fragment.startswith("/"):
-                yield unquote(fragment)
+        fragment = _identifier(raw, known).partition("#")[2]
+        if fragment and not fragment.startswith("/"):
+            yield unquote(fragment)
     for keyword in known.anchors:
         name = raw.get(keyword)
         if isinstance(name, str):

@@ -86,6 +86,10 @@ _FOREIGN: Final = MappingProxyType(
 )
 """Constructs of other dialects that ECMA-262 reads as something else: what is wrong, what to write."""
 _DIGITS: Final = re.compile("[0-9]+")
+_KINDS: Final[Mapping[str, tuple[type, ...]]] = MappingProxyType(
+    {"one": (dict, bool), "any": (dict, list), "list": (list,), "map": (dict,), "maps": (dict,)}
+)
+"""How a keyword holds schemas -> the kinds of values that it takes."""
 _LONGEST: Final = 40
 """Longer names are not compared with others."""
 _ALIKE: Final = 0.8
@@ -299,15 +303,9 @@ def _takes(draft: str, likely: str, value: Any, keyword: str) -> bool:
         )
     if likely in ("$ref", "$dynamicRef"):
         return isinstance(value, str)
-    match dialect(draft).locations.get(likely):
-        case "one":
-            return isinstance(value, (dict, bool))
-        case "any":
-            return isinstance(value, (dict, list))
-        case "list":
-            return isinstance(value, list) and bool(value)
-        case "map" | "maps":
-            return isinstance(value, dict)
+    shape = dialect(draft).locations.get(likely)
+    if shape is not None:
+        return isinstance(value, _KINDS[shape]) and (shape != "list" or bool(value))
     if _plain(keyword) == "nullable":
         return value is True
     if likely == "required" and isinstance(value, bool):

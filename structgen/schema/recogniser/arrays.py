@@ -6,18 +6,21 @@ which it does not matter.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from typing import Any, TypeAlias
 
 from structgen.errors import LimitError
 from structgen.limits import Limits
 from structgen.schema.meaning.place import NEVER, PlaceTables
+from structgen.schema.meaning.scalars import Scalars
 from structgen.schema.meaning.shape import (
     ArrayShape,
     DiffersList,
+    ObjectShape,
 )
 from structgen.schema.meaning.shape_disjunctions import Shapes
-from structgen.schema.reading.json_values import EMPTY, JsonPieces, repeated
+from structgen.schema.reading.json_values import EMPTY, JsonPieces
 from structgen.schema.recogniser.array_progress import (
     MANY_KINDS,
     ArrayProgress,
@@ -26,12 +29,10 @@ from structgen.schema.recogniser.array_progress import (
     counts_singly,
     watches,
 )
+from structgen.schema.recogniser.array_search import ArrayWitness, Live
 from structgen.schema.recogniser.distinct_values import Distinct
-from structgen.schema.recogniser.excluded_values import parted
 from structgen.schema.recogniser.members import Unmet
 from structgen.schema.recogniser.object_search import Ask
-from structgen.schema.recogniser.unique_items import Unique
-from structgen.system.public_calls import THIS_CALL
 
 Thread: TypeAlias = tuple[int, ArrayShape, Progress]
 """A demand's index, one of its shapes, and how far it has come."""
@@ -42,47 +43,24 @@ CLOSE = JsonPieces((b"]",))
 _NONE: Values = frozenset()
 
 
+@dataclass(slots=True, eq=False)
 class ArrayState:
     """A residue of an array. Immutable, but for its memos."""
 
-    __slots__ = (
-        "cap",
-        "closing",
-        "demands",
-        "id",
-        "index",
-        "moves",
-        "rests",
-        "seen",
-        "threads",
-        "unread",
-        "worked",
-    )
-
-    def __init__(
-        self,
-        id: int,
-        demands: tuple[int, ...],
-        cap: int,
-        index: int,
-        threads: tuple[Thread, ...],
-        seen: Values | None,
-        unread: bool,
-    ) -> None:
-        self.id = id
-        self.demands = demands
-        self.cap = cap
-        """Items are counted up to here; at least 1, for the first item has no comma before it."""
-        self.index = index
-        self.threads = threads
-        self.seen = seen
-        """The values of the items, as literals; None where no thread watches them."""
-        self.unread = unread
-        """Whether one more item was written whose value is unknown, as it makes no difference yet."""
-        self.worked = False
-        self.moves: Moves | None = None
-        self.closing: frozenset[int] | None = None
-        self.rests: dict[int, JsonPieces] | None = None
+    id: int
+    demands: tuple[int, ...]
+    cap: int
+    """Items are counted up to here; at least 1, for the first item has no comma before it."""
+    index: int
+    threads: tuple[Thread, ...]
+    seen: Values | None
+    """The values of the items, as literals; None where no thread watches them."""
+    unread: bool
+    """Whether one more item was written whose value is unknown, as it makes no difference yet."""
+    worked: bool = False
+    moves: Moves | None = None
+    closing: frozenset[int] | None = None
+    rests: dict[int, JsonPieces] | None = None
 
 
 class Arrays:
@@ -95,19 +73,20 @@ class Arrays:
         limits: Limits,
         *,
         residues: list[Any],
-        distinct: Distinct,
+        scalars: Scalars,
+        member: Callable[[ObjectShape, str], int],
     ) -> None:
-        """`residues`: the network's, by number; new ones are added to it."""
+        """`residues`: the network's, by number; new ones are added to it. `member`: see `Distinct`."""
         self.tables = tables
         self.shapes = shapes
         self.limits = limits
         self.residues = residues
         self.progress = ArrayProgress(tables, shapes, limits)
-        self.unique = Unique(self.progress, distinct)
+        self.distinct = Distinct(tables, scalars, shapes, self.progress.item, member)
         self.alive: Callable[[int], bool] = lambda demand: True
         """Set by the network: whether some value meets a demand."""
         self._states: dict[tuple[object, ...], ArrayState] = {}
-        self._live: dict[tuple[object, ...], bool] = {}
+        self._live: Live = {}
         self._held = 0
         """Values in all residues' `seen`, as often as they stand there."""
 
@@ -120,11 +99,17 @@ class Arrays:
         stands for any; `best` where there is none, or none shorter."""
         if best is not None and best.length < 2 * max(shape.lo, 1):
             return best
-        rest = self.complete(shape, self.progress.begin(shape), 0, self.progress.cap(shape), ask, with_text)
-        if rest is None or not with_text:
-            return best if rest is None else EMPTY
-        whole = JsonPieces((b"[", rest))
-        return whole if whole.before(best) else best
+        search = self._search(shape, 0, self.progress.cap(shape), ask)
+        if not with_text:
+            return EMPTY if search.exists(self.progress.begin(shape), {}) else best
+        rest = search.shortest(self.progress.begin(shape))
+        whole = best if rest is None else JsonPieces((b"[", rest))
+        return whole if whole is not None and whole.before(best) else best
+
+    def _search(
+        self, shape: ArrayShape, index: int, cap: int, ask: Ask, seen: Values | None = None
+    ) -> ArrayWitness:
+        return ArrayWitness(self.progress, self.distinct, shape, index, cap, ask, seen or _NONE)
 
     def start(self, demands: tuple[int, ...]) -> ArrayState | None:
         """Return the residue of an array of which nothing is written, or None where no demand can be met."""
@@ -144,13 +129,11 @@ class Arrays:
         return seen if any(watches(shape, progress) for _, shape, progress in threads) else None
 
     def _begins(self, shape: ArrayShape) -> bool:
-        if shape.hi is not None and shape.lo > shape.hi:
+        cap = self.progress.cap(shape)
+        required = self._search(shape, 0, cap, self.known).required()
+        if required is None or not all(map(self.alive, required)):
             return False
-        for index in range(min(shape.lo, shape.settled + 1)):
-            demand = self.progress.item(shape, index)
-            if demand == NEVER or not self.alive(demand):
-                return False
-        return shape.plain or self._goes_on(shape, self.progress.begin(shape), 0, self.progress.cap(shape))
+        return self._goes_on(shape, self.progress.begin(shape), 0, cap)
 
     def _goes_on(self, shape: ArrayShape, progress: Progress, index: int, cap: int) -> bool:
         """Return whether a thread leads to a whole array, if the values of written items are ignored."""
@@ -159,247 +142,12 @@ class Arrays:
         key = (shape.id, progress, min(index, cap), cap)
         found = self._live.get(key)
         if found is None:
-            if self._counted(shape, progress, index) or watches(shape, progress):
-                found = self.complete(shape, progress, index, cap, self.known, False) is not None
-                self._live[key] = found
-            else:
-                found = self._reaches_end(shape, progress, index, cap, self.known, self._live)
+            found = self._search(shape, index, cap, self.known).exists(progress, self._live)
+            self._live[key] = found
         return found
-
-    def _reaches_end(
-        self,
-        shape: ArrayShape,
-        progress: Progress,
-        index: int,
-        cap: int,
-        ask: Ask,
-        live: dict[tuple[object, ...], bool],
-    ) -> bool:
-        """Return whether some items lead to a state in which the array may close; every state met is noted.
-
-        Depth first; the ways that meet most obligations are tried first, since one item often meets all.
-        """
-        index = min(index, cap)
-        sure = self._ends(shape, progress, index, ask)
-        if sure is not None:
-            live[shape.id, progress, index, cap] = sure
-            return sure
-        path = [((progress, index), self._steps(shape, progress, index, cap, ask))]
-        met = {path[0][0]}
-        steps = 0
-        ends = self.progress.closes(shape, progress, index)
-        while path and not ends:
-            after = next(path[-1][1], None)
-            if after is None:
-                path.pop()
-                continue
-            steps += 1
-            if steps > self.limits.oracle_steps:
-                raise self._too_many(shape)
-            self._spend(shape, 1)
-            if after in met:
-                continue
-            met.add(after)
-            known = live.get((shape.id, *after, cap))
-            if known is None:
-                known = self._ends(shape, *after, ask)
-            if known is None:
-                path.append((after, self._steps(shape, *after, cap, ask)))
-                known = self.progress.closes(shape, *after)
-            ends = known
-        for now, at in (place for place, _ in path) if ends else met:
-            live[shape.id, now, at, cap] = ends
-        return ends
-
-    def _ends(self, shape: ArrayShape, progress: Progress, index: int, ask: Ask) -> bool | None:
-        """Return whether an array whose kinds of items are counted one by one can be completed; None for
-        others."""
-        if index < shape.settled or not self.progress.pays_singly(shape, progress):
-            return None
-        base = self.progress.item(shape, index)
-        missing = sum(count < one.least for one, count in zip(shape.counters, progress[1], strict=True))
-        found = [ask(demand) for demand, _ in self.progress.single_ways(shape, base, progress[1])]
-        return base != NEVER and len(found) == missing and None not in found
-
-    def _steps(
-        self, shape: ArrayShape, progress: Progress, index: int, cap: int, ask: Ask
-    ) -> Iterator[tuple[Progress, int]]:
-        """Yield the progress after one more item, and the number of items then."""
-        base = self.progress.item(shape, index)
-        if base == NEVER or (shape.hi is not None and index >= shape.hi):
-            return
-        ways: Iterable[tuple[int, Progress]]
-        if isinstance(parted(progress[0])[1], DiffersList):
-            ways = self.progress.options(shape, progress, index)
-        else:
-            ways = self.progress.ways(shape, base, progress, index, NEVER, last=True)
-        count = min(index + 1, cap)
-        for demand, left in ways:
-            self._spend(shape, 1)
-            unmet_after = self.progress.unmet_after(left, count)
-            if unmet_after is not None and ask(demand) is not None:
-                yield unmet_after, count
-
-    def _spend(self, shape: ArrayShape, steps: int) -> None:
-        THIS_CALL.spend(steps, self.limits, "How an array is completed", lambda: self.progress.where(shape))
-
-    def _too_many(self, shape: ArrayShape) -> LimitError:
-        return LimitError(
-            "the ways to complete an array here are too many.",
-            limit="oracle_steps",
-            where=self.progress.where(shape),
-        )
 
     def known(self, demand: int) -> JsonPieces | None:
         return EMPTY if self.alive(demand) else None
-
-    def complete(
-        self,
-        shape: ArrayShape,
-        progress: Progress,
-        index: int,
-        cap: int,
-        ask: Ask,
-        written: bool,
-        seen: Values = _NONE,
-    ) -> JsonPieces | None:
-        """Return the shortest rest of an array for one thread, closing bracket included, or None.
-
-        `ask` gives the text of an item; `written` False stops at the first rest that is found. `index` counts
-        items up to `cap`. `seen`: the values of the items before.
-        """
-        if shape.plain:
-            return self._plain_rest(shape, index, ask, written)
-        if watches(shape, progress):
-            if written:
-                return self.unique.rest(shape, progress, index, cap, seen, ask)
-            found = self.unique.critical(shape, progress, index, cap, seen, ask)
-            return None if found is None else EMPTY
-        if self._counted(shape, progress, index):
-            return self._counted_rest(shape, progress, index, ask)
-        if not written:
-            return EMPTY if self._reaches_end(shape, progress, index, cap, ask, {}) else None
-        if index >= shape.settled and self.progress.pays_singly(shape, progress):
-            return self._single_rest(shape, progress, index, ask)
-        longest = self.progress.longest(shape, progress, index, cap)
-        layer: dict[Progress, JsonPieces] = {progress: EMPTY}
-        best: JsonPieces | None = None
-        steps = 0
-        for count in range(index, index + longest + 1):
-            following: dict[Progress, JsonPieces] = {}
-            for now, prefix in layer.items():
-                if prefix.before(best) and self.progress.closes(shape, now, min(count, cap)):
-                    best = prefix
-                for demand, left in self.progress.options(shape, now, count):
-                    steps += 1
-                    if steps > self.limits.oracle_steps:
-                        raise self._too_many(shape)
-                    self._spend(shape, 2)
-                    value = ask(demand)
-                    if value is None:
-                        continue
-                    unmet_after = self.progress.unmet_after(left, min(count + 1, cap))
-                    if unmet_after is None:
-                        continue
-                    new = JsonPieces((prefix, b"," if count else b"", value))
-                    if new.before(following.get(unmet_after)):
-                        following[unmet_after] = new
-            layer = following
-            if not layer:
-                break
-        return None if best is None else JsonPieces((best, b"]"))
-
-    def _counted(self, shape: ArrayShape, progress: Progress, index: int) -> bool:
-        """Return whether all later items have the same demand, and one kind of them is counted."""
-        return not progress[0] and len(shape.counters) == 1 and index >= shape.settled
-
-    def _counted_rest(self, shape: ArrayShape, progress: Progress, index: int, ask: Ask) -> JsonPieces | None:
-        """Return the shortest rest where all items have the same demand and one kind of them is counted.
-
-        It has as many items of the kind as are missing, and then the shortest items up to the least number:
-        items of the kind among them as long as their number is allowed.
-        """
-        (counter,), (count,) = shape.counters, progress[1]
-        base = self.progress.item(shape, index)
-        missing = max(0, counter.least - count)
-        total = max(missing, shape.lo - index)
-        if counter.most is not None and count + missing > counter.most:
-            return None
-        if shape.hi is not None and (shape.lo > shape.hi or index + total > shape.hi):
-            return None
-        if not total:
-            return JsonPieces((b"]",))
-        if base == NEVER:
-            return None
-        kind = self.tables.both(base, (counter.literal,))
-        other = self.tables.both(base, (self.tables.negate(counter.literal),))
-        yes = None if kind == NEVER else ask(kind)
-        no = None if other == NEVER else ask(other)
-        if missing and yes is None:
-            return None
-        more = total - missing
-        chosen = missing
-        if yes is not None and (no is None or yes.before(no)):
-            room = more if counter.most is None else min(more, counter.most - count - missing)
-            chosen += room
-        if chosen < total and no is None:
-            return None
-        groups = [
-            (text, size) for text, size in ((yes, chosen), (no, total - chosen)) if text is not None and size
-        ]
-        if len(groups) == 2:
-            (a, _), (b, _) = groups
-            if b.flat() + b"," + a.flat() < a.flat() + b"," + b.flat():
-                groups.reverse()
-        return _closed(groups, index)
-
-    def _single_rest(self, shape: ArrayShape, progress: Progress, index: int, ask: Ask) -> JsonPieces | None:
-        """Return a short rest where many kinds of items are required: an item for each kind.
-
-        It may not be the shortest: the fewest items that are of all kinds together are a set cover.
-        """
-        base = self.progress.item(shape, index)
-        if base == NEVER:
-            return None
-        missing = [max(0, one.least - count) for one, count in zip(shape.counters, progress[1], strict=True)]
-        groups: list[tuple[JsonPieces, int]] = []
-        for demand, (_, counts) in self.progress.single_ways(shape, base, progress[1]):
-            kind = next(at for at, count in enumerate(counts) if count != progress[1][at])
-            text = ask(demand)
-            if text is not None:
-                groups.append((text, missing[kind]))
-        if len(groups) < sum(map(bool, missing)):
-            return None
-        more = shape.lo - index - sum(missing)
-        if more > 0:
-            plain = [text for text in (ask(base), *(text for text, _ in groups)) if text is not None]
-            groups.append((min(plain, key=lambda text: (text.length, text.flat())), more))
-        groups.sort(key=lambda group: group[0].flat())
-        return _closed(groups, index)
-
-    def _plain_rest(self, shape: ArrayShape, index: int, ask: Ask, written: bool) -> JsonPieces | None:
-        if shape.hi is not None and shape.lo > shape.hi:
-            return None
-        parts: list[bytes | JsonPieces] = []
-        at = index
-        whole = True
-        while at < shape.lo:
-            demand = self.progress.item(shape, at)
-            value = ask(demand) if demand != NEVER else None
-            if value is None:
-                if demand == NEVER or not written:
-                    return None
-                # What is not known yet is asked for at once, not one at a time.
-                whole, value = False, EMPTY
-            if at >= shape.settled and at:
-                # All further items are alike.
-                if written:
-                    parts.append(repeated(JsonPieces((b",", value)), shape.lo - at))
-                break
-            parts.append(JsonPieces((b",", value)) if at else value)
-            at += 1
-        parts.append(b"]")
-        return JsonPieces(tuple(parts)) if whole else None
 
     # Residues
 
@@ -440,10 +188,8 @@ class Arrays:
                 if unmet_after is None:
                     continue
                 if watches(shape, unmet_after):
-                    seen = state.seen or _NONE
-                    for narrow in self.unique.narrowed(
-                        shape, unmet_after, index, state.cap, seen, demand, self.known
-                    ):
+                    search = self._search(shape, index, state.cap, self.known, state.seen)
+                    for narrow in search.narrowed(unmet_after, demand):
                         if narrow == demand or self.alive(narrow):
                             going.append((demands.setdefault(narrow, len(demands)), (j, shape, unmet_after)))
                     continue
@@ -531,7 +277,8 @@ class Arrays:
         threads = _undominated(_joined([thread for at, thread in moves[1] if at in met]))
         seen = self._watched(threads, state.seen)
         if seen is not None and not all(
-            self.unique.skippable(shape, progress, index, seen, self.known) for _, shape, progress in threads
+            self._search(shape, index, state.cap, self.known, seen).skippable(progress)
+            for _, shape, progress in threads
         ):
             return None
         return self.state(state.demands, state.cap, index, threads, seen, seen is not None)
@@ -539,7 +286,7 @@ class Arrays:
     def rest(self, state: ArrayState, thread: Thread, ask: Ask) -> JsonPieces | None:
         """Return the shortest rest of the array for one of its threads."""
         _, shape, progress = thread
-        return self.complete(shape, progress, state.index, state.cap, ask, True, state.seen or _NONE)
+        return self._search(shape, state.index, state.cap, ask, state.seen).shortest(progress)
 
 
 def _joined(threads: list[Thread]) -> list[Thread]:
@@ -584,15 +331,3 @@ def _undominated(threads: list[Thread]) -> tuple[Thread, ...]:
         for j, shape, progress in distinct
         if not dominated(shape, progress, groups[j, shape.id])
     )
-
-
-def _closed(groups: Iterable[tuple[JsonPieces, int]], index: int) -> JsonPieces:
-    """Return the rest of an array that goes on at an index with so many items of each text."""
-    parts: list[bytes | JsonPieces] = []
-    for text, size in groups:
-        if not (index or parts):
-            parts.append(text)
-            size -= 1
-        parts.append(repeated(JsonPieces((b",", text)), size))
-    parts.append(b"]")
-    return JsonPieces(tuple(parts))

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from bisect import bisect_left
 from collections.abc import Callable, Sequence
 from typing import NamedTuple, TypeAlias
 
@@ -290,9 +289,7 @@ class Members:
         """Return whether the required keys that are still to be written make an allowed number of members."""
         if shape.hi is None and not shape.lo:
             return True
-        standing = self.frames.standing(frame, shape)
-        missing = len(standing.required) - bisect_left(standing.required, written.pos)
-        count = written.size + missing + (standing.free_required & ~written.mask).bit_count()
+        count = written.size + len(self.frames.standing(frame, shape).owed(written))
         return count >= shape.lo and (shape.hi is None or count <= shape.hi)
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from bisect import bisect_left
+from dataclasses import dataclass, field
 from typing import NamedTuple, TypeAlias
 
 from structgen.automata.unicode.decoded_text import in_order
@@ -10,15 +12,13 @@ from structgen.schema.meaning.shape import ObjectShape
 from structgen.schema.reading.model import Schema
 
 
+@dataclass(slots=True, eq=False)
 class KeyClass:
     """The unnamed keys for which the same predicates are true."""
 
-    __slots__ = ("formula", "index", "true")
-
-    def __init__(self, index: int, true: frozenset[int], formula: Formula) -> None:
-        self.index = index
-        self.true = true
-        self.formula = formula
+    index: int
+    true: frozenset[int]
+    formula: Formula
 
 
 Where: TypeAlias = str | KeyClass
@@ -39,10 +39,9 @@ class Written(NamedTuple):
 class FrameStanding:
     """The demands of a shape on the keys of a frame, by their indices."""
 
-    __slots__ = ("always", "follows", "free_required", "last", "required", "shape")
+    __slots__ = ("always", "follows", "free_required", "last", "required")
 
     def __init__(self, shape: ObjectShape, frame: Frame) -> None:
-        self.shape = shape
         ordered: list[int] = []
         self.free_required = 0
         for key in shape.required:
@@ -61,57 +60,48 @@ class FrameStanding:
         self.follows = True
         """Whether all keys that others require are such keys."""
 
+    def owed(self, written: Written) -> list[int]:
+        """Return the indices of the required keys that are still to be written, ascending."""
+        found = self.required[bisect_left(self.required, written.pos) :]
+        free = self.free_required & ~written.mask
+        while free:
+            found.append((free & -free).bit_length() - 1)
+            free &= free - 1
+        return found
 
+
+@dataclass(slots=True, eq=False)
 class Frame:
     """The keys of one object and their order, shared by all its residues."""
 
-    __slots__ = (
-        "_sorted",
-        "cap",
-        "classes",
-        "demands",
-        "extras",
-        "id",
-        "index",
-        "key_literals",
-        "literal_at",
-        "must_list",
-        "names",
-        "ordered",
-        "own_patterns",
-        "pattern_at",
-        "predicates",
-        "simple",
-        "standings",
-        "watch",
-    )
+    id: int
+    demands: tuple[int, ...]
+    names: tuple[str, ...]
+    """The ordered keys, then the keys that may come in any order."""
+    ordered: int
+    index: dict[str, int] = field(init=False)
+    predicates: list[Formula] = field(default_factory=list)
+    pattern_at: dict[str, int] = field(default_factory=dict)
+    literal_at: dict[int, int] = field(default_factory=dict)
+    own_patterns: dict[int, dict[int, Schema]] = field(default_factory=dict)
+    """Subschemas for the keys of which a predicate is true, by the number of the schema that has them."""
+    key_literals: tuple[int, ...] = ()
+    """What all keys of which predicates are asked meet."""
+    cap: int = 0
+    """Members are counted up to here; beyond it their number does not matter."""
+    watch: int = 0
+    """The ordered keys whose presence is remembered, as a bit set."""
+    standings: dict[int, FrameStanding] = field(default_factory=dict)
+    extras: dict[tuple[int, int], int] = field(default_factory=dict)
+    simple: dict[int, tuple[tuple[int, ...], tuple[bool, ...], int]] = field(default_factory=dict)
+    classes: list[KeyClass] | None = None
+    must_list: bool = True
+    """Whether the classes of keys must be listed: an obligation may ask for a key of some class, or each
+    is bounded in length."""
+    _sorted: tuple[str, ...] | None = None
 
-    def __init__(self, id: int, demands: tuple[int, ...], names: tuple[str, ...], ordered: int) -> None:
-        self.id = id
-        self.demands = demands
-        self.names = names
-        """The ordered keys, then the keys that may come in any order."""
-        self.ordered = ordered
-        self.index = {name: index for index, name in enumerate(names)}
-        self.predicates: list[Formula] = []
-        self.pattern_at: dict[str, int] = {}
-        self.own_patterns: dict[int, dict[int, Schema]] = {}
-        """Subschemas for the keys of which a predicate is true, by the number of the schema that has them."""
-        self.literal_at: dict[int, int] = {}
-        self.key_literals: tuple[int, ...] = ()
-        """What all keys of which predicates are asked meet."""
-        self.cap = 0
-        """Members are counted up to here; beyond it their number does not matter."""
-        self.watch = 0
-        """The ordered keys whose presence is remembered, as a bit set."""
-        self.standings: dict[int, FrameStanding] = {}
-        self.extras: dict[tuple[int, int], int] = {}
-        self.simple: dict[int, tuple[tuple[int, ...], tuple[bool, ...], int]] = {}
-        self.classes: list[KeyClass] | None = None
-        self.must_list = True
-        """Whether the classes of keys must be listed: an obligation may ask for a key of some class, or each
-        is bounded in length."""
-        self._sorted: tuple[str, ...] | None = None
+    def __post_init__(self) -> None:
+        self.index = {name: index for index, name in enumerate(self.names)}
 
     def after(self, written: Written, index: int) -> Written:
         """Return what is written after one more member, whose key is named at an index (-1: not named)."""

@@ -9,14 +9,11 @@ found over the keys in the order in which they are written, within the length of
 from __future__ import annotations
 
 import json
-from bisect import bisect_left
 from collections.abc import Callable, Collection, Iterator, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import TypeAlias
 
-from structgen.errors import LimitError
-from structgen.limits import Limits
-from structgen.schema.meaning.place import NEVER
+from structgen.schema.meaning.place import NEVER, PlaceTables
 from structgen.schema.meaning.shape import (
     Alternative,
     AtKey,
@@ -33,6 +30,7 @@ from structgen.schema.meaning.shape import (
 from structgen.schema.reading.json_values import EMPTY, JsonPieces
 from structgen.schema.recogniser.excluded_values import values_of
 from structgen.schema.recogniser.members import Members, Unmet, passed_over
+from structgen.schema.recogniser.object_frames import Frames
 from structgen.schema.recogniser.object_keys import Frame, KeyClass, Where, Written
 
 Ask: TypeAlias = Callable[[int], JsonPieces | None]
@@ -68,32 +66,26 @@ Way: TypeAlias = tuple[MemberPlan, Unmet]
 """A plan, and the obligations that it need not meet yet."""
 
 
+@dataclass(slots=True)
 class Witness:
     """One question: an unfinished object, and one of its shapes."""
 
-    def __init__(
-        self,
-        members: Members,
-        limits: Limits,
-        frame: Frame,
-        shape: ObjectShape,
-        written: Written,
-        ask: Ask,
-        taken: Collection[str] = (),
-    ) -> None:
-        """`taken`: keys that the object already holds and the frame does not name."""
-        self.effects = members
-        self.tables = members.tables
-        self.frames = members.frames
-        self.limits = limits
-        self.frame = frame
-        self.shape = shape
-        self.written = written
-        self.ask = ask
-        self.taken = taken
-        self._required = frozenset(shape.required)
-        self._stock: dict[int, int] = {}
-        self._steps = 0
+    effects: Members
+    frame: Frame
+    shape: ObjectShape
+    written: Written
+    ask: Ask
+    taken: Collection[str] = ()
+    """Keys that the object already holds and the frame does not name."""
+    tables: PlaceTables = field(init=False)
+    frames: Frames = field(init=False)
+    _required: frozenset[str] = field(init=False)
+    _stock: dict[int, int] = field(default_factory=dict)
+    _steps: int = 0
+
+    def __post_init__(self) -> None:
+        self.tables, self.frames = self.effects.tables, self.effects.frames
+        self._required = frozenset(self.shape.required)
 
     # Is there a rest?
 
@@ -136,13 +128,13 @@ class Witness:
 
     def _spend(self, steps: int) -> None:
         self._steps += 1
-        if self._steps > self.limits.oracle_steps:
-            raise LimitError(
+        if self._steps > self.effects.limits.oracle_steps:
+            raise self.tables.too_many(
                 "the ways to complete an object here are too many.",
-                limit="oracle_steps",
-                where=next(iter(self.tables.sources(self.frame.demands)), ""),
+                "oracle_steps",
+                self.frame.demands,
             )
-        self.tables.spend(steps, self.limits, "How an object is completed", self.frame.demands)
+        self.tables.spend(steps, self.effects.limits, "How an object is completed", self.frame.demands)
 
     def _left_out(self, plan: MemberPlan, unmet: Unmet) -> MemberPlan | None:
         """Return the plan that meets all obligations by leaving keys out alone, or None."""
@@ -368,7 +360,7 @@ class Witness:
         here = 0
         unlisted = self.frames.unlisted(self.frame)
         if unlisted is not None:
-            most = self.limits.oracle_steps
+            most = self.effects.limits.oracle_steps
             here = len(unlisted.supply(self.shape, wanted, self.taken, self.ask, most))
         else:
             for key_class in self.frames.classes(self.frame):
@@ -424,13 +416,10 @@ class Witness:
 
     def _plain(self, begun: bool) -> JsonPieces | None:
         """Return the shortest rest of an object that needs its required keys alone, or None."""
-        frame, written, literal = self.frame, self.written, self.frames.scalars.written
-        standing = self.frames.standing(frame, self.shape)
-        names = [frame.names[at] for at in standing.required[bisect_left(standing.required, written.pos) :]]
-        free = standing.free_required & ~written.mask
-        if free:
-            late = [frame.names[at] for at in range(frame.ordered, len(frame.names)) if free >> at & 1]
-            names += sorted(late, key=literal)
+        frame, literal = self.frame, self.frames.scalars.written
+        owed = self.frames.standing(frame, self.shape).owed(self.written)
+        names = [frame.names[at] for at in owed if at < frame.ordered]
+        names += sorted((frame.names[at] for at in owed if at >= frame.ordered), key=literal)
         parts: list[bytes | JsonPieces] = []
         whole = True
         for name in names:
@@ -490,7 +479,7 @@ class Witness:
             if room is not None and least >= room:
                 continue
             then = frame.after(written, index)
-            then = then._replace(mask=then.mask & watched)
+            then = Written(then.pos, then.mask & watched, then.size)
             for demand, left in self.effects.options(frame, shape, owed, where):
                 self._spend(1 + len(shape.obligations) // 3)
                 value = self.ask(demand)
@@ -537,7 +526,9 @@ class Witness:
         ordered.sort(key=lambda candidate: candidate[2])
         unlisted = self.frames.unlisted(frame) if extras else None
         if unlisted is not None:
-            supply = unlisted.supply(self.shape, extras, self.taken, self.ask, self.limits.oracle_steps)
+            supply = unlisted.supply(
+                self.shape, extras, self.taken, self.ask, self.effects.limits.oracle_steps
+            )
             free.extend((scalars.written(key) + b":", key_class, -1) for key, key_class in supply)
         elif extras:
             for key_class in self.frames.classes(frame):

@@ -10,14 +10,15 @@ from __future__ import annotations
 
 from bisect import bisect_left
 from collections.abc import Callable, Collection, Mapping, Sequence
-from typing import Any, TypeAlias
+from dataclasses import dataclass, field
+from typing import Any, TypeAlias, TypeGuard
 
 from structgen.language.ir import TRUE, Formula
 from structgen.limits import Limits
 from structgen.schema.meaning.formulas import disjunction
 from structgen.schema.meaning.place import NEVER, PlaceTables
 from structgen.schema.meaning.scalars import Scalars
-from structgen.schema.meaning.shape import AtKey, Differs, ObjectShape, Obligation, Without
+from structgen.schema.meaning.shape import Alternative, AtKey, Differs, ObjectShape, Obligation, Without
 from structgen.schema.meaning.shape_disjunctions import Shapes
 from structgen.schema.reading.json_values import EMPTY, JsonPieces
 from structgen.schema.recogniser.excluded_values import parted
@@ -37,40 +38,21 @@ Moves: TypeAlias = tuple[int, list[tuple[int, Going]]]
 _NOTHING = Written(0, 0, 0)
 
 
+@dataclass(slots=True, eq=False)
 class ObjectState:
     """A residue of an object. Immutable, but for its memos."""
 
-    __slots__ = (
-        "begun",
-        "closing",
-        "count",
-        "extra",
-        "frame",
-        "id",
-        "mask",
-        "moves",
-        "new_keys",
-        "pos",
-        "rests",
-        "threads",
-        "written",
-    )
-
-    def __init__(
-        self, id: int, frame: Frame, written: Written, begun: bool, threads: tuple[Thread, ...]
-    ) -> None:
-        self.id = id
-        self.frame = frame
-        self.written = written
-        self.pos, self.mask, self.count = written
-        self.begun = begun
-        """A member has been written."""
-        self.threads = threads
-        self.moves: dict[str | frozenset[int], Moves | None] = {}
-        self.extra: list[tuple[Formula, Moves]] | None = None
-        self.closing: frozenset[int] | None = None
-        self.rests: dict[int, JsonPieces] | None = None
-        self.new_keys: frozenset[str] | None = None
+    id: int
+    frame: Frame
+    written: Written
+    begun: bool
+    """A member has been written."""
+    threads: tuple[Thread, ...]
+    moves: dict[str | frozenset[int], Moves | None] = field(default_factory=dict)
+    extra: list[tuple[Formula, Moves]] | None = None
+    closing: frozenset[int] | None = None
+    rests: dict[int, JsonPieces] | None = None
+    new_keys: frozenset[str] | None = None
 
 
 class Objects:
@@ -127,7 +109,7 @@ class Objects:
     def _search(
         self, frame: Frame, shape: ObjectShape, written: Written, ask: Ask, taken: Collection[str] = ()
     ) -> Witness:
-        return Witness(self.members, self.limits, frame, shape, written, ask, taken)
+        return Witness(self.members, frame, shape, written, ask, taken)
 
     def _begins(self, demands: tuple[int, ...], shape: ObjectShape, ask: Ask | None = None) -> bool:
         """Return whether some object has the shape. `ask`: where answers are still being worked out."""
@@ -197,30 +179,17 @@ class Objects:
         standing = self.frames.standing(frame, shape)
         found = standing.always
         if found is None:
-            wanted = {other for _, others in shape.conditional for other in others}
-            wanted.update(
-                alternative.key
-                for obligation in shape.obligations
-                for alternative in obligation
-                if isinstance(alternative, AtKey) and not alternative.literals
-            )
+            follows = {other for _, others in shape.conditional for other in others}
+            met = {one.key for each in shape.obligations for one in each if _is_presence(one)}
             found = standing.always = frozenset(
                 key
-                for key in wanted
-                if frame.index[key] >= frame.ordered
-                and (demand := self.frames.value(shape, key)) != NEVER
-                and self.alive(demand)
+                for key in follows | met
+                if frame.index[key] >= frame.ordered and self.alive(self.frames.value(shape, key))
             )
-            standing.follows = all(other in found for _, others in shape.conditional for other in others)
-        if not standing.follows:
-            return False
-        for obligation in unmet:
-            for alternative in obligation:
-                if type(alternative) is AtKey and not alternative.literals and alternative.key in found:
-                    break
-            else:
-                return False
-        return True
+            standing.follows = follows <= found
+        return standing.follows and all(
+            any(_is_presence(one) and one.key in found for one in obligation) for obligation in unmet
+        )
 
     def _known(self, demand: int) -> JsonPieces | None:
         return EMPTY if self.alive(demand) else None
@@ -242,10 +211,8 @@ class Objects:
     def moves(self, state: ObjectState, name: str) -> Moves | None:
         """Return the moves of a named key, or None where the key may not come now."""
         if name not in state.moves:
-            frame = state.frame
-            index = frame.index[name]
-            written = index < state.pos if index < frame.ordered else bool(state.mask >> index & 1)
-            state.moves[name] = None if written else self._moves(state, name)
+            comes = state.frame.may_come(name, state.written)
+            state.moves[name] = self._moves(state, name) if comes else None
         return state.moves[name]
 
     def _moves(self, state: ObjectState, where: Where) -> Moves | None:
@@ -257,12 +224,12 @@ class Objects:
         for thread in state.threads:
             j, shape, unmet = thread
             standing = self.frames.standing(frame, shape)
-            if standing.last >= state.pos:
+            if standing.last >= state.written.pos:
                 required = standing.required
-                first = bisect_left(required, state.pos)
+                first = bisect_left(required, state.written.pos)
                 if first < len(required) and required[first] < min(reach, frame.ordered):
                     continue
-            if shape.hi is not None and state.count >= shape.hi:
+            if shape.hi is not None and state.written.size >= shape.hi:
                 continue
             if shape.plain:
                 demand = self.members.base(frame, shape, where)
@@ -310,12 +277,12 @@ class Objects:
         limit = -1
         for _, shape, _ in state.threads:
             required = self.frames.standing(frame, shape).required
-            at = bisect_left(required, state.pos)
+            at = bisect_left(required, state.written.pos)
             limit = max(limit, required[at] if at < len(required) else len(frame.names))
         found: dict[str, int] = {}
-        wide = self.wide_unions.of(state.frame, state.pos, state.threads)
-        for index in range(state.pos, min(limit + 1, len(frame.names))):
-            if index >= frame.ordered and state.mask >> index & 1:
+        wide = self.wide_unions.of(state.frame, state.written.pos, state.threads)
+        for index in range(state.written.pos, min(limit + 1, len(frame.names))):
+            if index >= frame.ordered and state.written.mask >> index & 1:
                 continue
             name = frame.names[index]
             if wide is not None:
@@ -333,9 +300,8 @@ class Objects:
         found = state.extra
         if found is None:
             found = []
-            if any(
-                self.frames.standing(state.frame, shape).last < state.pos for _, shape, _ in state.threads
-            ):
+            standing, pos = self.frames.standing, state.written.pos
+            if any(standing(state.frame, shape).last < pos for _, shape, _ in state.threads):
                 groups: dict[object, tuple[list[Formula], Moves]] = {}
                 classes = self.frames.classes(state.frame)
                 for key_class in classes:
@@ -358,8 +324,9 @@ class Objects:
         after = self._after(state, key_class)
         going: dict[int, ObjectShape] = {}
         for _, shape, unmet in state.threads:
-            standing = self.frames.standing(frame, shape)
-            if standing.last >= state.pos or (shape.hi is not None and state.count >= shape.hi):
+            if self.frames.standing(frame, shape).last >= state.written.pos:
+                continue
+            if shape.hi is not None and state.written.size >= shape.hi:
                 continue
             # No obligation asks for a key of a class: the unmet obligations are the same after any of them.
             unmet_after = self.members.unmet_after(frame, unmet, key_class, state.written, after)
@@ -381,7 +348,7 @@ class Objects:
             met: list[int] = []
             for j, shape, unmet in state.threads:
                 standing = self.frames.standing(frame, shape)
-                if standing.last >= state.pos or standing.free_required & ~state.mask:
+                if standing.last >= state.written.pos or standing.free_required & ~state.written.mask:
                     continue
                 if self.members.closes(shape, frame, state.written, unmet):
                     met.append(j)
@@ -410,23 +377,17 @@ class Objects:
 
     def least_more(self, state: ObjectState) -> tuple[tuple[str, ...], int]:
         """Return the keys that must still come whatever comes, and how many more members there must be."""
-        frame = state.frame
+        frame, written = state.frame, state.written
         common: dict[str, None] | None = None
         least: int | None = None
         for _, shape, _ in state.threads:
-            standing = self.frames.standing(frame, shape)
-            late = [index for index in standing.required if index >= state.pos]
-            late += [
-                index
-                for index in range(frame.ordered, len(frame.names))
-                if standing.free_required >> index & 1
-            ]
-            keys = {frame.names[index]: None for index in late if not state.mask >> index & 1}
+            owed = self.frames.standing(frame, shape).owed(written)
+            keys = dict.fromkeys(frame.names[index] for index in owed)
             for key, others in shape.conditional:
-                if state.mask >> frame.index[key] & 1:
-                    keys.update({one: None for one in others if not state.mask >> frame.index[one] & 1})
+                if written.mask >> frame.index[key] & 1:
+                    keys.update({one: None for one in others if not written.mask >> frame.index[one] & 1})
             common = keys if common is None else {key: None for key in common if key in keys}
-            more = max(len(keys), shape.lo - state.count)
+            more = max(len(keys), shape.lo - written.size)
             least = more if least is None else min(least, more)
         return tuple(common or ()), least or 0
 
@@ -469,6 +430,11 @@ class Objects:
         """Return any class of the frame, for calls of `after` in which the class makes no difference."""
         unlisted = self.frames.unlisted(frame)
         return self.frames.classes(frame)[0] if unlisted is None else unlisted.of(frozenset())
+
+
+def _is_presence(alternative: Alternative) -> TypeGuard[AtKey]:
+    """Return whether the presence of a key alone meets an alternative."""
+    return type(alternative) is AtKey and not alternative.literals
 
 
 def _undominated(threads: Sequence[Thread]) -> tuple[Thread, ...]:

@@ -266,7 +266,8 @@ def _comes_back(keywords: Iterable[Keyword]) -> bool:
     """Return whether one of some keywords leads back to its own schema through some of them."""
     below: dict[int, set[int]] = {}
     for schema, field in keywords:
-        below.setdefault(schema.id, set()).update(part.id for part in parts_of([getattr(schema, field)]))
+        if field != _DENIED:  # what is denied leads nowhere
+            below.setdefault(schema.id, set()).update(part.id for part in parts_of([getattr(schema, field)]))
     ended = [at for at in below if not below[at] & below.keys()]
     while ended:
         for at in ended:

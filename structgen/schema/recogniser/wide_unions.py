@@ -31,7 +31,7 @@ class KeyDefaults(NamedTuple):
     mentioned: frozenset[str]
 
 
-@dataclass(slots=True, eq=False)
+@dataclass(slots=True)
 class _Group:
     """Threads of one residue with the same default demand."""
 
@@ -51,11 +51,10 @@ class WideUnion:
         frame: Frame,
         pos: int,
         threads: Threads,
-        defaults: Sequence[KeyDefaults],
         frames: Frames,
+        defaults: Sequence[KeyDefaults],
         alive: Callable[[int], bool],
     ) -> None:
-        """`defaults`: of the threads."""
         self._frame, self._threads, self._frames, self._alive = frame, threads, frames, alive
         names = frame.names
         self._next: list[int] = []
@@ -121,19 +120,20 @@ class WideUnions:
     def of(self, frame: Frame, pos: int, threads: Threads) -> WideUnion | None:
         """Return the groups of a residue; None where its threads are few, or each must be asked about a
         key."""
-        if len(threads) < MANY:
-            return None
-        if not all(map(self._can_be_written, frame.names)):
+        if len(threads) < MANY or not all(map(self._can_be_written, frame.names)):
             return None
         defaults: list[KeyDefaults] = []
         for _, shape, _ in threads:
-            if shape.id not in self._defaults:
-                self._defaults[shape.id] = self._make(shape)
-            said = self._defaults[shape.id]
+            said = self._of_shape(shape)
             if said is None:
                 return None
             defaults.append(said)
-        return WideUnion(frame, pos, threads, defaults, self._frames, self.alive)
+        return WideUnion(frame, pos, threads, self._frames, defaults, self.alive)
+
+    def _of_shape(self, shape: ObjectShape) -> KeyDefaults | None:
+        if shape.id not in self._defaults:
+            self._defaults[shape.id] = self._make(shape)
+        return self._defaults[shape.id]
 
     def _make(self, shape: ObjectShape) -> KeyDefaults | None:
         facets = shape.facets

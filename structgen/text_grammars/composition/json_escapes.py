@@ -2,136 +2,93 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from functools import lru_cache
 from typing import Final, Literal, TypeAlias
 
 Escapes: TypeAlias = Literal["any", "canonical"]
+Points: TypeAlias = "tuple[tuple[int, int], ...]"
+"""Ranges of characters: the first and the last of each."""
 
-_SHORT: Final = {
-    ord('"'): 0x22, ord("\\"): 0x5C, ord("/"): 0x2F, ord("b"): 8, ord("f"): 12, ord("n"): 10, ord("r"): 13,
-    ord("t"): 9,
-}  # fmt: skip
-_LETTER: Final = {point: letter for letter, point in _SHORT.items() if letter != ord("/")}
+LETTERS: Final = {0x22: b'"', 0x5C: b"\\", 0x2F: b"/", 8: b"b", 0xC: b"f", 0xA: b"n", 0xD: b"r", 9: b"t"}
+"""Character -> what follows the backslash where its escape has two characters."""
 HEX: Final = b"0123456789abcdefABCDEF"
 
 
-class JsonEscapes:
-    """The escapes of a policy: "any", every way in which JSON may write a character; "canonical", those that
-    json.dumps(ensure_ascii=False) writes."""
-
-    def __init__(self, policy: Escapes) -> None:
-        self.policy = policy
-        self._any = policy == "any"
-
-    def may_write(self, read: bytes, point: int) -> bool:
-        """Return whether the policy allows this spelling of a character."""
-        if self._any:
-            return True
-        if len(read) == 2:
-            return point in _LETTER
-        return point < 0x20 and point not in _LETTER and read[2:].islower() | read[2:].isdigit()
-
-    def points(self, read: bytes) -> Iterator[tuple[int, int]]:
-        """Yield the ranges of characters whose escapes begin with the bytes read."""
-        if not self._any:
-            points = [*_LETTER] if read == b"\\" else []
-            points += [point for point in range(0x20) if point not in _LETTER]
-            for point in points:
-                written = b"\\" + (bytes((_LETTER[point],)) if point in _LETTER else b"u%04x" % point)
-                if written.startswith(read):
-                    yield point, point
-            return
-        if read == b"\\":
-            for point in _SHORT.values():
-                yield point, point
-            read = b"\\u"
-        digits = read[2:6]
-        if read[1:2] != b"u" or any(digit not in HEX for digit in digits):
-            return
-        span = 16 ** (4 - len(digits))
-        low = (int(digits, 16) if digits else 0) * span
-        high = low + span - 1
-        if len(read) <= 6:
-            for first, last in ((low, min(high, 0xD7FF)), (max(low, 0xE000), high)):
-                if first <= last:
-                    yield first, last
-        first, last = max(low, 0xD800), min(high, 0xDBFF)
-        if first > last:
-            return
-        # a high surrogate, and the beginning of the low one
-        more = read[6:]
-        if not b"\\u".startswith(more[:2]) or any(digit not in HEX for digit in more[2:]):
-            return
-        digits = more[2:]
-        span = 16 ** (4 - len(digits))
-        bottom = (int(digits, 16) if digits else 0) * span
-        bottom, top = max(bottom, 0xDC00), min(bottom + span - 1, 0xDFFF)
-        if bottom > top:
-            return
-        if len(read) > 6:
-            yield _pair(first, bottom), _pair(first, top)
-        else:
-            yield _pair(first, 0xDC00), _pair(last, 0xDFFF)
-
-    def read(self, data: bytes) -> tuple[bytes, bytes] | None:
-        """Return the text that bytes inside a string stand for, and the beginning of an escape at their end;
-        None where they leave the string, or no string continues with them."""
-        found, at = bytearray(), 0
-        while at < len(data):
-            byte = data[at]
-            if byte == 0x22 or byte < 0x20:
-                return None
-            end = at + 1
-            if byte == 0x5C:
-                point = value(data[at:end])
-                while point is None:
-                    if not any(True for _ in self.points(data[at:end])):
-                        return None
-                    if end == len(data):
-                        return bytes(found), data[at:]
-                    end += 1
-                    point = value(data[at:end])
-                if not self.may_write(data[at:end], point):
-                    return None
-                found += chr(point).encode()
-            else:
-                found.append(byte)
-            at = end
-        return bytes(found), b""
+def written(byte: int) -> bytes:
+    """Return a byte of UTF-8 as JSON writes it most briefly in a string."""
+    if byte in LETTERS and byte != 0x2F:
+        return b"\\" + LETTERS[byte]
+    return b"\\u%04x" % byte if byte < 0x20 else bytes((byte,))
 
 
-def value(read: bytes) -> int | None:
-    """Return the character that a whole escape stands for, or None."""
-    if len(read) == 2 and read[1] != ord("u"):
-        return _SHORT.get(read[1])
-    if len(read) == 6 and all(digit in HEX for digit in read[2:]):
-        point = int(read[2:], 16)
-        return None if 0xD800 <= point < 0xE000 else point
-    if len(read) == 12 and read[6:8] == b"\\u" and all(digit in HEX for digit in read[8:]):
-        high, low = int(read[2:6], 16), int(read[8:], 16)
-        return _pair(high, low) if 0xDC00 <= low < 0xE000 else None
-    return None
+_WRITTEN: Final = {point: written(point) for point in (*LETTERS, *range(0x20)) if point != 0x2F}
+"""The characters that must be escaped, as json.dumps(ensure_ascii=False) writes them: the usual first."""
 
 
-def spellings(point: int, *, short: bool) -> Iterator[bytes]:
-    """Yield the escapes of a character: in two characters (`short`) where there is one, in hexadecimal."""
-    if short:
-        for letter, value in _SHORT.items():
-            if value == point:
-                yield bytes((0x5C, letter))
-    if point < 0x10000:
-        yield b"\\u%04x" % point
-    else:
-        rest = point - 0x10000
-        yield b"\\u%04x\\u%04x" % (0xD800 + (rest >> 10), 0xDC00 + (rest & 0x3FF))
+@lru_cache(1 << 14)
+def points(escapes: Escapes, read: bytes) -> Points:
+    """Return the characters whose escapes begin with some bytes, which begin with a backslash; it is one
+    character exactly where the bytes are a whole escape.
+
+    `escapes`: "any", every way in which JSON may write a character; "canonical", those that
+    json.dumps(ensure_ascii=False) writes.
+    """
+    if escapes == "canonical":
+        return tuple((point, point) for point, text in _WRITTEN.items() if text.startswith(read))
+    found = [(point, point) for point, letter in LETTERS.items() if (b"\\" + letter).startswith(read)]
+    low, high = _units(read[:6])
+    if len(read) <= 6:
+        halves = ((low, min(high, 0xD7FF)), (max(low, 0xE000), high))
+        found += [(first, last) for first, last in halves if first <= last]
+    first, last = max(low, 0xD800), min(high, 0xDBFF)
+    low, high = _units(read[6:])
+    low, high = max(low, 0xDC00), min(high, 0xDFFF)
+    if first <= last and low <= high:
+        found.append((_pair(first, low), _pair(last, high)))
+    return tuple(found)
+
+
+def _units(read: bytes) -> tuple[int, int]:
+    """Return the least and the greatest number of four digits whose escape begins with some bytes; where
+    there is none, a greater one and a smaller one."""
+    digits = read[2:]
+    if not b"\\u".startswith(read[:2]) or any(digit not in HEX for digit in digits):
+        return 1, 0
+    return int((digits + b"0000")[:4], 16), int((digits + b"ffff")[:4], 16)
 
 
 def _pair(high: int, low: int) -> int:
     return 0x10000 + ((high - 0xD800) << 10) + (low - 0xDC00)
 
 
-def written(byte: int) -> bytes:
-    """Return a byte of UTF-8 as JSON writes it most briefly in a string."""
-    if byte in _LETTER:
-        return bytes((0x5C, _LETTER[byte]))
-    return b"\\u%04x" % byte if byte < 0x20 else bytes((byte,))
+def rest_of_escape(read: bytes, point: int) -> bytes:
+    """Return the shortest rest of an escape of a character that begins with some bytes."""
+    if read == b"\\" and point in LETTERS:
+        return LETTERS[point]
+    units = chr(point).encode("utf-16-be").hex().encode()
+    return b"".join(b"\\u" + units[at : at + 4] for at in range(0, len(units), 4))[len(read) :]
+
+
+def unescaped(escapes: Escapes, data: bytes) -> tuple[bytes, bytes] | None:
+    """Return the text that bytes inside a string stand for, and the beginning of an escape at their end; None
+    where they leave the string, or no string continues with them."""
+    found, read = bytearray(), b""
+    for byte in data:
+        if not read and byte != 0x5C:
+            if byte == 0x22 or byte < 0x20:
+                return None
+            found.append(byte)
+            continue
+        read += bytes((byte,))
+        may_be = points(escapes, read)
+        if not may_be:
+            return None
+        if is_whole(may_be):
+            found += chr(may_be[0][0]).encode()
+            read = b""
+    return bytes(found), read
+
+
+def is_whole(may_be: Points) -> bool:
+    """Return whether the bytes that begin the escapes of some characters (`points`) are a whole escape."""
+    return len(may_be) == 1 and may_be[0][0] == may_be[0][1]

@@ -5,23 +5,29 @@ Characters are escaped one by one, so that an escaped sequence is a sequence of 
 
 from __future__ import annotations
 
+import re
+from collections import OrderedDict
 from collections.abc import Iterator, Sequence
-from typing import Any, Final, TypeAlias, cast
+from typing import Any, ClassVar, Final, TypeAlias, cast
 
-from structgen.core.compiled import CompiledGrammar
+import numpy as np
+import numpy.typing as npt
+
+from structgen.core.compiled import CompiledGrammar, WantedNodes, ends_read
 from structgen.errors import OptionError, options_named
 from structgen.language.expectation import Expected
 from structgen.language.ir import Formula
 from structgen.limits import Limits
+from structgen.native.bit_rows import add_tokens
 from structgen.text_grammars.composition.json_escapes import (
     HEX,
     Escapes,
-    JsonEscapes,
-    spellings,
-    value,
+    is_whole,
+    points,
+    rest_of_escape,
+    unescaped,
     written,
 )
-from structgen.text_grammars.composition.unescaped_masks import InString, Unescaped
 from structgen.text_grammars.ebnf_grammar import RulesGrammar
 from structgen.text_grammars.machine.language import CompileTarget, Config, InsidePart, Language
 from structgen.text_grammars.machine.masked_language import Masked
@@ -37,13 +43,18 @@ from structgen.text_grammars.text_grammar import (
     as_text,
     sequence,
 )
+from structgen.tokens.tokenizer import Tokenizer
+from structgen.tokens.vocabulary import Vocabulary
 
 Place: TypeAlias = "tuple[Config, bytes]"
 """The configuration of the unescaped text, and the beginning of an escape."""
 
-_LAST: Final = 0x10FFFF
 _OF_PARTS: Final = (Operation.SEQUENCE, Operation.EITHER, Operation.REPEAT, Operation.ANY_ORDER)
 """What makes texts of escaped parts as it makes them of the parts; others look into the texts."""
+_ESCAPED: Final = re.compile(rb'[\x00-\x1f"\\]')
+_KEPT: Final = 4
+"""Vocabularies that are remembered."""
+_TOLD: Final = frozenset(b'"\\/bfnrtu' + HEX)
 
 
 @options_named("sg.in_json_string(grammar)")
@@ -89,15 +100,16 @@ class Escaped(TextGrammar):
         return f"{self.of.source} in a JSON string"
 
     def language(self, limits: Limits, target: CompileTarget | None = None) -> Language:
-        of: Language
         if isinstance(self.of, RulesGrammar) and not self.of.bound:
             return self.of.over(limits, self._pattern)
         if isinstance(self.of, RegularGrammar):
-            of = RegularLanguage(self.of.formula, self.of.what, limits, json=True)
-        else:
-            if target is not None and self.of.has_masks:
-                return self._masked(limits, target)
-            of = self.of.language(limits)
+            return self._pattern(self.of.formula, self.of.what, limits)
+        if target is not None and self.of.has_masks:
+            vocabulary = Unescaped.of(target.tokenizer, self.escapes)
+            part = self.of.language(limits, CompileTarget(vocabulary.tokenizer, target.store))
+            assert isinstance(part, Masked)
+            return _EscapedMasks(part, self.escapes, vocabulary, target.tokenizer)
+        of = self.of.language(limits)
         if of.specials:
             raise OptionError(
                 "A special token has no text that a JSON string could hold.",
@@ -105,14 +117,6 @@ class Escaped(TextGrammar):
                 cure="Put it outside of the string.",
             )
         return EscapedLanguage(of, self.escapes)
-
-    def _masked(self, limits: Limits, target: CompileTarget) -> Language:
-        """Return the language of a part that has masks of its own; inside a string it keeps them."""
-        vocabulary = Unescaped.of(target.tokenizer, JsonEscapes(self.escapes))
-        of = self.of.language(limits, CompileTarget(vocabulary.tokenizer, target.store))
-        assert isinstance(of, Masked)
-        step = EscapedLanguage(of, self.escapes).step  # of a language without these masks: no cycle
-        return EscapedLanguage(of, self.escapes, InString(of.compiled, vocabulary, target.tokenizer, step))
 
     def _pattern(self, formula: Formula, what: str, limits: Limits) -> Language:
         return EscapedLanguage(RegularLanguage(formula, what, limits, json=True), self.escapes)
@@ -128,15 +132,12 @@ class EscapedLanguage(Language):
     the rest whose JSON string is shortest.
     """
 
-    def __init__(self, of: Language, escapes: Escapes, inner: MaskedPart | None = None) -> None:
-        """`inner`: the masks inside strings of a language that has masks of its own."""
-        self.of, self._escapes = of, JsonEscapes(escapes)
-        self._inner = inner
+    def __init__(self, of: Language, escapes: Escapes) -> None:
+        self.of, self._escapes = of, escapes
         self.counts_tokens, self.has_stack = of.counts_tokens, of.has_stack
-        told = frozenset(b'"\\/bfnrtu' + HEX)
-        marks = bytes(byte if byte in told else 255 if byte >= 0x20 else 254 for byte in range(256))
+        marks = bytes(byte if byte in _TOLD else 255 if byte >= 0x20 else 254 for byte in range(256))
         self.classes = common_classes((of.classes, marks))
-        self._live: dict[tuple[Config, int, int], bool] = {}
+        self._live: dict[Place, bool] = {}
         self._rests: dict[Place, tuple[int, ...]] = {}
 
     def start(self) -> Config:
@@ -150,46 +151,51 @@ class EscapedLanguage(Language):
             after = None if symbol < 0x20 or symbol == 0x22 else self.of.step(at, symbol)
             return None if after is None else (after, b"")
         read += bytes((symbol,))
-        point = value(read)
-        if point is not None:
-            if not self._escapes.may_write(read, point):
-                return None
-            after = self._after(at, point)
-            return None if after is None else (after, b"")
-        return (at, read) if self._goes_on(at, read) else None
-
-    def _after(self, at: Config, point: int) -> Config | None:
-        """Return the configuration after a character, or None."""
-        after: Config | None = at
-        for byte in chr(point).encode():
-            after = None if after is None else self.of.step(after, byte)
-        return after
+        may_be = points(self._escapes, read)
+        if not is_whole(may_be):
+            return (at, read) if self._goes_on(at, read) else None
+        after = self.of.through(at, chr(may_be[0][0]).encode())
+        return None if after is None else (after, b"")
 
     def _goes_on(self, at: Config, read: bytes) -> bool:
         """Return whether the beginning of an escape can become the escape of a character that may follow."""
-        return any(self._some(at, low, high) for low, high in self._escapes.points(read))
-
-    def _some(self, at: Config, low: int, high: int) -> bool:
-        """Return whether some character of a range may follow."""
-        key = (at, low, high)
-        known = self._live.get(key)
+        known = self._live.get((at, read))
         if known is None:
-            known = self._live[key] = any(self._through(at, sequence) for sequence in _utf8_ranges(low, high))
+            ways = (way for one in points(self._escapes, read) for way in self._behind(at, *one))
+            known = self._live[at, read] = next(ways, None) is not None
         return known
 
-    def _through(self, at: Config, ranges: Sequence[tuple[int, int]]) -> bool:
-        if not ranges:
-            return True
-        tried: set[int] = set()
-        for byte in range(ranges[0][0], ranges[0][1] + 1):
-            kind = self.of.classes[byte]
-            if kind in tried:
-                continue
-            tried.add(kind)
+    def _behind(self, at: Config, low: int, high: int) -> Iterator[tuple[Config, int]]:
+        """Yield the configurations behind the characters of a range, each with one such character; some
+        twice."""
+        yield from self._through(at, b"", chr(low).encode(), chr(high).encode(), set())
+
+    def _through(
+        self, at: Config, read: bytes, low: bytes, high: bytes, seen: set[Config]
+    ) -> Iterator[tuple[Config, int]]:
+        """As `_behind`, inside a character of which some bytes are read: UTF-8 has the order of characters.
+        `low`, `high`: the least and the greatest rest; empty where any will do. `seen`: configurations whose
+        rests are told."""
+        if not low and not high:
+            alike = self.of.alike(at)
+            if alike in seen:
+                return
+            seen.add(alike)
+        if read and len(read) == _size(read[0]):
+            yield at, ord(read.decode())
+            return
+        first, last, tried = low[0] if low else 0x80, high[0] if high else 0xBF, set[int]()
+        for byte in range(first, last + 1):
+            if 0x80 <= byte < 0xC2 and not read:
+                continue  # no character begins so (RFC 3629)
+            least, most = low[1:] if byte == first else b"", high[1:] if byte == last else b""
+            if not least and not most:
+                if self.of.classes[byte] in tried:
+                    continue
+                tried.add(self.of.classes[byte])
             after = self.of.step(at, byte)
-            if after is not None and self._through(after, ranges[1:]):
-                return True
-        return False
+            if after is not None:
+                yield from self._through(after, read + bytes((byte,)), least, most, seen)
 
     def height(self, config: Config) -> int:
         return self.of.height(cast(Place, config)[0])
@@ -199,56 +205,26 @@ class EscapedLanguage(Language):
         return not read and self.of.accepts(at)
 
     def shortest(self, config: Config) -> Sequence[int]:
-        place = cast(Place, config)
-        if not place[1]:
-            return self._rest(place[0])
+        at, read = place = cast(Place, config)
+        if not read:
+            return self._rest(at)
         known = self._rests.get(place)
-        return self._search(place) if known is None else known
+        if known is None:
+            ways: list[tuple[int, ...]] = []
+            count = -1
+            while count != len(ways):
+                # the rests that were asked may tell more configurations apart
+                count = len(ways)
+                ways = [
+                    (*rest_of_escape(read, point), *self._rest(after))
+                    for one in points(self._escapes, read)
+                    for after, point in self._behind(at, *one)
+                ]
+            known = self._rests[place] = min(ways, key=lambda way: (len(way), way))
+        return known
 
     def _rest(self, at: Config) -> tuple[int, ...]:
-        found: list[int] = []
-        for byte in self.of.shortest(at):
-            found += written(byte)
-        return tuple(found)
-
-    def _search(self, start: Place) -> tuple[int, ...]:
-        """Return the shortest rest inside an escape, over one character for each configuration behind it."""
-        at, read = start
-        best: tuple[int, tuple[int, ...]] | None = None
-        for low, high in self._escapes.points(read):
-            for after, point in self._ends(at, low, high).items():
-                for one in spellings(point, short=low == high):
-                    # hexadecimal digits may be capitals
-                    is_read = one[: len(read)].lower() == read.lower()
-                    if not is_read or not self._escapes.may_write(one, point):
-                        continue
-                    word = (*one[len(read) :], *self._rest(after))
-                    if best is None or (len(word), word) < best:
-                        best = len(word), word
-        assert best is not None, "an escape that comes to nothing"
-        self._rests[start] = best[1]
-        return best[1]
-
-    def _ends(self, at: Config, low: int, high: int) -> dict[Config, int]:
-        """Return the configurations behind the characters of a range, each with one such character."""
-        found: dict[Config, int] = {}
-        for ranges in _utf8_ranges(low, high):
-            now: dict[Config, bytes] = {at: b""}
-            for first, last in ranges:
-                further: dict[Config, bytes] = {}
-                for place, encoded in now.items():
-                    tried: set[int] = set()
-                    for byte in range(first, last + 1):
-                        if self.of.classes[byte] in tried:
-                            continue
-                        tried.add(self.of.classes[byte])
-                        after = self.of.step(place, byte)
-                        if after is not None:
-                            further.setdefault(after, encoded + bytes((byte,)))
-                now = further
-            for after, encoded in now.items():
-                found.setdefault(after, ord(encoded.decode()))
-        return found
+        return tuple(one for byte in self.of.shortest(at) for one in written(byte))
 
     def expected(self, config: Config) -> list[Expected]:
         at, read = cast(Place, config)
@@ -271,15 +247,6 @@ class EscapedLanguage(Language):
             return None
         return after, read
 
-    def inside(self, config: Config) -> tuple[tuple[InsidePart, ...], Config | None]:
-        at, read = cast(Place, config)
-        if self._inner is None or read:
-            return (), config
-        return (InsidePart(self._inner, cast(int, at), None, True),), None
-
-    def after_inside(self, config: Config, state: int) -> Config:
-        return state, b""
-
     @property
     def sizes(self) -> dict[str, int]:
         return self.of.sizes
@@ -289,32 +256,73 @@ class EscapedLanguage(Language):
         return self.of.compiled_parts
 
 
-def _utf8_ranges(low: int, high: int) -> Iterator[list[tuple[int, int]]]:
-    """Yield sequences of ranges of bytes that make up the UTF-8 of a range of characters."""
-    for first, last in ((0, 0x7F), (0x80, 0x7FF), (0x800, 0xFFFF), (0x10000, _LAST)):
-        a, b = max(low, first), min(high, last)
-        if a <= b:
-            yield from _split(chr(a).encode(), chr(b).encode())
+class _EscapedMasks(EscapedLanguage, MaskedPart):
+    """The words of a compiled grammar with JSON's escapes; between two escapes it is a part with masks.
+
+    The part is compiled against the unescaped vocabulary: its masks are those of any compiled grammar. Two
+    kinds of tokens remain, both few: those that end inside an escape, and those that leave the string.
+    """
+
+    counts = False  # no token may write some character that JSON writes as an escape
+    calls = 0, 0, 0, 0
+
+    def __init__(self, of: Masked, escapes: Escapes, vocabulary: Unescaped, tokenizer: Tokenizer) -> None:
+        """`of`: compiled against `vocabulary`, which is that of `tokenizer`."""
+        super().__init__(of, escapes)
+        self.compiled, self._vocabulary = of.compiled, vocabulary
+        self._nodes = Vocabulary.of(tokenizer).nodes
+
+    def inside(self, config: Config) -> tuple[tuple[InsidePart, ...], Config | None]:
+        at, read = cast(Place, config)
+        return ((), config) if read else ((InsidePart(self, cast(int, at), None, True),), None)
+
+    def after_inside(self, config: Config, state: int) -> Config:
+        return state, b""
+
+    def bits(self, state: int) -> npt.NDArray[np.int32]:
+        found = self.compiled.bits(state)
+        for (text, read), tokens in self._vocabulary.cut_tokens.items():
+            after = self.compiled.bytes_index(state, text) if text else state
+            if after >= 0 and self.through((after, b""), read) is not None:
+                add_tokens(found, np.array(tokens, np.int32))
+        return found
+
+    def ends_below(self, state: int, wanted: WantedNodes) -> list[int]:
+        return ends_read(self._nodes, wanted.flags, cast(Config, (state, b"")), self.step, self.accepts)
 
 
-def _split(low: bytes, high: bytes) -> Iterator[list[tuple[int, int]]]:
-    if low[0] == high[0] and len(low) > 1:
-        for rest in _split(low[1:], high[1:]):
-            yield [(low[0], low[0]), *rest]
-        return
-    if len(low) == 1:
-        yield [(low[0], high[0])]
-        return
-    least, most = b"\x80" * (len(low) - 1), b"\xbf" * (len(low) - 1)
-    first, last = low[0], high[0]
-    if low[1:] != least:
-        for rest in _split(low[1:], most):
-            yield [(first, first), *rest]
-        first += 1
-    tail: list[list[tuple[int, int]]] = []
-    if high[1:] != most:
-        tail = [[(last, last), *rest] for rest in _split(least, high[1:])]
-        last -= 1
-    if first <= last:
-        yield [(first, last), *[(0x80, 0xBF)] * (len(low) - 1)]
-    yield from tail
+class Unescaped:
+    """A vocabulary with the texts that JSON reads inside a string, where escapes are the characters that they
+    stand for. Tokens that end inside an escape, or leave the string, have none."""
+
+    _made: ClassVar[OrderedDict[tuple[str, str], Unescaped]] = OrderedDict()
+
+    def __init__(self, tokenizer: Tokenizer, escapes: Escapes) -> None:
+        texts: list[bytes | None] = []
+        self.cut_tokens: dict[tuple[bytes, bytes], list[int]] = {}
+        """The tokens that end inside an escape, by the unescaped text before it, and its beginning."""
+        for token, data in enumerate(tokenizer.token_bytes):
+            text = data
+            if data and _ESCAPED.search(data):
+                text, rest = unescaped(escapes, data) or (None, b"")
+                if text is not None and rest:
+                    self.cut_tokens.setdefault((text, rest), []).append(token)
+                    text = None
+            texts.append(text or None)
+        self.tokenizer = Tokenizer.from_bytes(texts, tokenizer.eos_token_ids)
+
+    @classmethod
+    def of(cls, tokenizer: Tokenizer, escapes: Escapes) -> Unescaped:
+        """Return a tokenizer's vocabulary under a policy of escapes; the last four are remembered. Cost: 0.2
+        s for 128,000 tokens."""
+        key = tokenizer.fingerprint, escapes
+        found = cls._made.pop(key, None) or cls(tokenizer, escapes)
+        cls._made[key] = found
+        if len(cls._made) > _KEPT:
+            cls._made.popitem(last=False)
+        return found
+
+
+def _size(first: int) -> int:
+    """Return the bytes of a character of UTF-8 by its first byte."""
+    return 1 if first < 0x80 else 2 if first < 0xE0 else 3 if first < 0xF0 else 4

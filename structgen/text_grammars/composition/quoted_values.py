@@ -7,7 +7,6 @@ Another schema beside it leaves the objects out whose keys cannot stand so.
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Mapping, Sequence
 from typing import Any, Final, TypeAlias, cast
@@ -20,7 +19,7 @@ from structgen.language.expectation import Expected
 from structgen.limits import Limits
 from structgen.text_grammars.composition.argument_styles import ArgumentStyle
 from structgen.text_grammars.composition.bans import without
-from structgen.text_grammars.composition.json_escapes import written
+from structgen.text_grammars.composition.json_escapes import unescaped, written
 from structgen.text_grammars.machine.language import CompileTarget, Config, Language
 from structgen.text_grammars.text_grammar import TextGrammar, as_text
 
@@ -38,7 +37,8 @@ _QUOTE: Final = 0x22
 _COLON: Final = 0x3A
 _WRITABLE: Final = "with writable keys"
 """The name of the schema of values whose keys a style can write."""
-_UNIT: Final = re.compile(rb'\\u[dD][89abAB]..\\u....|\\u....|\\.|[^\\"]', re.DOTALL)
+_TEXT: Final = re.compile(rb'"((?:[^"\\]|\\.)*)"(:?)', re.DOTALL)
+"""A string of a compact JSON text, and the colon behind a key."""
 
 
 def writes_as_json(style: ArgumentStyle) -> bool:
@@ -163,11 +163,11 @@ class _QuotedLanguage(Language):
                 return None
             return (after, _STRING, open_, b"") if read == self.quote else (at, _VALUE, open_, read)
         if mode == _KEY and symbol == _COLON:
-            after = self._through(at, b'":', raw=2)
+            after = self.of.through(at, b'":')
             return None if after is None else (after, _VALUE, open_, b"")
         if mode == _KEY or (mode == _OBJECT and symbol != 0x7D):
             inside = at if mode == _KEY else self.of.step(at, _QUOTE)
-            after = None if inside is None else self._content(inside, symbol)
+            after = None if inside is None else self._content(inside, bytes((symbol,)))
             return None if after is None else (after, _KEY, open_, b"")
         after = None if symbol == _QUOTE else self.of.step(at, symbol)
         return None if after is None else self._behind(after, symbol, open_)
@@ -187,61 +187,41 @@ class _QuotedLanguage(Language):
         """Return the configuration inside a string, where `read` may begin its end."""
         now: Config | None = at
         while read and not self.quote.startswith(read):
-            now, read = self._content(now, read[0]), read[1:]
+            now, read = self._content(now, read[:1]), read[1:]
             if now is None:
                 return None
         closed = self.of.step(now, _QUOTE)
         if read == self.quote:
             return None if closed is None else (closed, _OTHER, open_, b"")
-        if read and closed is None and self._through(now, read) is None:
+        if read and closed is None and self._content(now, read) is None:
             return None
         return now, _STRING, open_, read
 
-    def _content(self, at: Config, byte: int) -> Config | None:
-        """Return the configuration after a byte of a string, as JSON writes it."""
-        return self._through(at, written(byte), raw=6)
-
-    def _through(self, at: Config, data: bytes, *, raw: int = 0) -> Config | None:
-        """Return the configuration after bytes of a string; `raw`: so many, the first, as they are in
-        JSON."""
-        now: Config | None = at
-        for index, byte in enumerate(data):
-            if now is None:
-                return None
-            now = self.of.step(now, byte) if index < raw else self._content(now, byte)
-        return now
+    def _content(self, at: Config, data: bytes) -> Config | None:
+        """Return the configuration after bytes of a string, as JSON writes them."""
+        return self.of.through(at, b"".join(map(written, data)))
 
     def accepts(self, config: Config) -> bool:
         at, mode, open_, _ = cast(_Place, config)
         return mode == _OTHER and not open_ and self.of.accepts(at)
 
     def shortest(self, config: Config) -> Sequence[int]:
-        found: list[int] = []
-        while not self.accepts(config):
-            for byte in self._next(cast(_Place, config)):
-                found.append(byte)
-                after = self.step(config, byte)
-                assert after is not None, "a rest of the JSON text is one of this text"
-                config = after
-        return found
+        at, mode, _, read = cast(_Place, config)
+        quoted = self.of.step(at, _QUOTE) if read else None
+        if quoted is not None:
+            rest = b'"' + bytes(self.of.shortest(quoted))
+        else:
+            if mode == _STRING:
+                at, read = self._content(at, read), b""
+            rest = bytes(self.of.shortest(at))
+        whole = _TEXT.sub(self._written, b'"' + rest if mode in (_STRING, _KEY) else rest)
+        return whole[len(read) + (len(self.quote) if mode == _STRING else 0) :]
 
-    def _next(self, place: _Place) -> bytes:
-        """Return the next bytes of a short rest: those that the shortest rest of the JSON text says."""
-        at, mode, _, read = place
-        if mode == _STRING and read:
-            if self.of.step(at, _QUOTE) is not None:
-                return self.quote[len(read) :]
-            after = self._through(at, read)
-            assert after is not None
-            return _unit(bytes(self.of.shortest(after)))
-        if read:
-            return self.quote[len(read) :]
-        rest = bytes(self.of.shortest(at))
-        if mode == _OBJECT and rest[0] == _QUOTE:
-            return _unit(rest[1:])
-        if rest[0] == _QUOTE:
-            return b":" if mode == _KEY else self.quote
-        return _unit(rest) if mode in (_STRING, _KEY) else rest[:1]
+    def _written(self, found: re.Match[bytes]) -> bytes:
+        """Return a string of a JSON text, or a key and its colon, as they stand here."""
+        text = unescaped("any", found[1])
+        assert text is not None, "what stands between two quotes of a JSON text"
+        return text[0] + b":" if found[2] else self.quote + text[0] + self.quote
 
     def expected(self, config: Config) -> list[Expected]:
         first = self.first_bytes(config)
@@ -257,13 +237,3 @@ class _QuotedLanguage(Language):
     @property
     def compiled_parts(self) -> frozenset[CompiledGrammar]:
         return self.of.compiled_parts
-
-
-def _unit(rest: bytes) -> bytes:
-    """Return the first character of a JSON string's text, without its escape; one byte of others."""
-    found = _UNIT.match(rest)
-    assert found is not None
-    if len(found[0]) == 1:
-        return found[0]
-    said: str = json.loads(b'"' + found[0] + b'"')
-    return said.encode()

@@ -4,9 +4,9 @@ The configurations of the language are numbered as texts reach them (`NumberedTe
 states. Compiled code (`stepping`) walks tokens and the vocabulary's trie through a table of steps. It notes
 the cells that it misses; Python asks the language, fills the cells and calls again.
 
-A mask is found in one of three ways (`_compute`): the trie is walked from the state; or most of it is copied
-from a similar state (`MaskReuse`); or, inside parts with masks of their own, it is the part's mask, joined
-with the tokens that leave the part, if there are any (`PartEnds`).
+A mask is found in one of three ways (`text_masks`): the trie is walked from the state; or the tokens are
+those of records, which states share that go on alike; or, inside parts with masks of their own, it is the
+part's mask, joined with the tokens that leave the part, if there are any (`part_ends`).
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from structgen.core.dfa import Dfa, explicit_of_parser
 from structgen.errors import OptionError
 from structgen.language.expectation import Expected
 from structgen.limits import Limits
-from structgen.machine_core.growing_tables import EDGES, LISTS, NODES
+from structgen.machine_core.growing_tables import EDGES, NODES
 from structgen.machine_core.layout import (
     ASKED,
     ENDED,
@@ -32,20 +32,19 @@ from structgen.machine_core.layout import (
     MISS,
     NodeRow,
 )
+from structgen.machine_core.lexeme_layout import FULL
 from structgen.native.raw_memory import address_of
 from structgen.store.mask_store import MaskStore
-from structgen.text_grammars.machine import mask_reuse, part_reading, stepping, text_walks
+from structgen.text_grammars.machine import part_reading, stepping, text_masks
 from structgen.text_grammars.machine.language import (
     TOKEN,
     Config,
     InsidePart,
     LanguageGrammar,
 )
-from structgen.text_grammars.machine.mask_reuse import MaskReuse
-from structgen.text_grammars.machine.mask_union import MaskUnion
-from structgen.text_grammars.machine.numbered_text import NumberedText
+from structgen.text_grammars.machine.numbered_text import BEHIND, NumberedText
 from structgen.text_grammars.machine.rest_completions import RestCompletions
-from structgen.text_grammars.machine.stepping import TextContext, Visit
+from structgen.tokens.token_mask import tokens_of
 from structgen.tokens.tokenizer import Tokenizer
 
 _NONE: npt.NDArray[np.int32] = np.empty(0, np.int32)
@@ -72,39 +71,47 @@ class CompiledText(NumberedText):
         store: MaskStore | Literal[False] | None = None,
     ) -> None:
         super().__init__(grammar, tokenizer, limits, store)
-        self._reuse = MaskReuse(self.vocabulary, self._language.classes)
         self._bits: npt.NDArray[np.int32] | None = None
-        """The row of bits of the last mask, unless it is a list of tokens."""
+        """The row of bits of the last mask, where Python has joined it."""
         self._completions: _PartCompletions | None = None
 
     # --- states ---------------------------------------------------------------------------------------------
 
     def _after_token(self, index: int, token: int) -> int:
-        if self._has_specials and self.vocabulary.token_slot[token] < 0:
-            with self.lock:
-                found = -1
-                if token in self._language.specials and index != self._finished:
-                    after = self._language.step(self._config(index), TOKEN + token)
-                    found = -1 if after is None else self._ended(after)
-                self._record(index, token, found)
-                return found
-        if index == self._finished:
-            return -1
         with self.lock:
-            reached: int = self._retry(stepping.take_token, index, token)
+            is_special = self._has_specials and self.vocabulary.token_slot[token] < 0
+            reached: int = stepping.UNKNOWN
+            if not is_special:
+                reached = self._retry(stepping.take_token, index, token)
             if reached == stepping.UNKNOWN:
-                inside = self._visit(index)[0]
-                reached = self._after_inside(index, token) if inside else self._read_token(index, token)
-                self._record(index, token, reached)
+                reached = (self._after_special if is_special else self._after_inside)(index, token)
+                if self._tables.count(EDGES) >= min(_MOVES, self.limits.parser_states):
+                    self._tables.load(EDGES, _NO_ROWS)
+                self._tables.room(EDGES, 1)
+                stepping.record_edge(self.address, index, token, stepping.MOVE, reached)
             return reached
 
-    def _read_token(self, index: int, token: int) -> int:
-        """Return the state after a token, read byte by byte without states in between, or -1."""
+    def _after_special(self, index: int, token: int) -> int:
+        """Return the state after a special token, or -1."""
+        allowed = token in self._language.specials and index != self._finished
+        after = self._language.step(self._config(index), TOKEN + token) if allowed else None
+        return -1 if after is None else self._ended(after)
+
+    def _after_inside(self, index: int, token: int) -> int:
+        """Return the state after a token in a state inside one part, or -1: the part takes a token that
+        cannot leave it; others are read byte by byte, without states in between."""
+        visit, state = self._visit(index)
+        part, slot = self._open_visit(visit)[0].part, self.vocabulary.token_slot[token]
         config: Config | None = self._config(index)
-        if self.vocabulary.token_slot[token] < 0:
-            return -1
-        for byte in self.tokenizer.token_bytes[token] or b"":
-            config = None if config is None else self._language.step(config, byte)
+        if self._opened[visit].slots[slot] or part.compiled.vocabulary.token_slot[token] < 0:
+            config = self._language.through(config, self.tokenizer.token_bytes[token] or b"")
+        else:
+            after = part.compiled.next_index(state, token)
+            if after < 0:
+                return -1
+            if any(part.calls) and (reached := self._inside_state(visit, after)) >= 0:
+                return reached
+            config = self._language.after_inside(config, after)
         return -1 if config is None else self._ended(config)
 
     def _ended(self, config: Config) -> int:
@@ -112,38 +119,10 @@ class CompiledText(NumberedText):
         after = self._language.boundary(config)
         return -1 if after is None else self._number(after)
 
-    def _after_inside(self, index: int, token: int) -> int:
-        """Return the state after a token in a state inside one part, or -1."""
-        insides, _none = self._insides(index)
-        leaves = any(
-            one.after_end is not None
-            and self._part_ends.may_leave(one, self._first_bytes(one.after_end), token)
-            for one in insides
-        )
-        state = None if leaves else insides[0].part.after(insides[0].state, token)
-        if state is None:
-            return self._read_token(index, token)
-        if state < 0:
-            return -1
-        visit, reached = self._visit(index)[0], stepping.UNKNOWN
-        if self._visit_rows[visit, Visit.take]:
-            reached = self._inside_state(visit, state)
-        return (
-            reached if reached >= 0 else self._ended(self._language.after_inside(self._config(index), state))
-        )
-
     def token_end(self, index: int) -> int:
         """Return the state in which a token ends whose bytes lead to a state, or -1."""
         with self.lock:
             return self._ended(self._config(index))
-
-    def _record(self, index: int, token: int, after: int) -> None:
-        """Record the state after a token for compiled code, which does not read such tokens itself."""
-        tables = self._tables
-        if tables.count(EDGES) >= min(_MOVES, self.limits.parser_states):
-            tables.load(EDGES, _NO_ROWS)
-        tables.room(EDGES, 1)
-        stepping.record_move(self.address, index, token, after)
 
     def _after_end(self, index: int) -> int:
         if not self.may_end(index):
@@ -161,7 +140,7 @@ class CompiledText(NumberedText):
             # the common case, without the calls in between: one compiled call finds the mask
             with self.lock:
                 self._attached()
-                if text_walks.compute(self.address, index, mask_reuse.LEAST_NODES, target) == 0:
+                if text_masks.compute(self.address, index, target) == 0:
                     return True
         return super().compute(index, target)
 
@@ -171,49 +150,29 @@ class CompiledText(NumberedText):
             return ENDED
         if self._has_specials and self._steps.is_outside(index):
             self._steps.allow(self.special_tokens(index))
+        visit, state = self._visit(index)
         code = self._compiled_mask(index, target)
-        if code in (MISS, stepping.UNKNOWN):
-            visit, state = self._visit(index)
-            if visit and code == MISS:
-                code = self._ask_part(index, visit, state, target)
-            if code == stepping.UNKNOWN and visit:
-                code = self._join_part(index, visit, state, target)
-        if code != stepping.UNKNOWN:
-            return code
-        if self._steps.is_outside(index):
-            return self._read(index, target)
-        return self._join(index, *self._insides(index), target)
+        if visit and code == stepping.UNKNOWN:
+            part = self._open_visit(visit)[0].part
+            code = self._compiled_mask(index, target)
+            if code == stepping.UNKNOWN and self._visit_rows[visit, BEHIND] >= 0 and any(part.calls):
+                part.ends_below(state, self._opened[visit].wanted)  # it answers what this asks
+                code = self._compiled_mask(index, target)
+        if visit and code == MISS:
+            is_known = self._entered[visit].places[0].part.compiled.compute(state, target)
+            if self._stands_for_part(index):
+                return 0
+            code = self._compiled_mask(index, target) if is_known else stepping.UNKNOWN
+        return code if code != stepping.UNKNOWN else self._join(index, target)
 
     def _compiled_mask(self, index: int, target: int) -> int:
-        """Return what `text_walks.compute` answers when its questions are answered."""
-        code = text_walks.compute(self.address, index, mask_reuse.LEAST_NODES, target)
-        while code == ASKED:
+        """Return what `text_masks.compute` answers when its questions are answered."""
+        while (code := text_masks.compute(self.address, index, target)) in (ASKED, FULL):
+            if code == FULL:
+                assert self._lexeme_rows is not None
+                self._read_whole()
             self._answer()
-            code = text_walks.compute(self.address, index, mask_reuse.LEAST_NODES, target)
         return code
-
-    def _join_part(self, index: int, visit: int, state: int, target: int) -> int:
-        """As `_compute`, for a state inside a part that compiled code reads; UNKNOWN where it does not."""
-        places = self._entered[visit].places
-        if visit not in self._wanted:
-            self._find_wanted(visit)
-        followed = [one.after_end for one in places if one.after_end is not None]
-        if self._visit_rows[visit, Visit.behind] < 0 and len(followed) == 1:
-            behind = self._number_of_part(followed[0])
-            self._visit_rows[visit, Visit.behind] = behind
-        code = self._compiled_mask(index, target)
-        if code == stepping.UNKNOWN and len(followed) == 1 and any(places[-1].part.calls):
-            # the part may have asked something: it is answered where Python looks for its ends
-            self._part_ends.nodes(places[-1]._replace(state=state), self._first_bytes(followed[0]))
-            code = self._compiled_mask(index, target)
-        return self._ask_part(index, visit, state, target) if code == MISS else code
-
-    def _ask_part(self, index: int, visit: int, state: int, target: int) -> int:
-        """As `_join_part`, where the part's mask is not known yet."""
-        is_known = self._entered[visit].places[0].part.compiled.compute(state, target)
-        if self._stands_for_part(index):
-            return 0
-        return self._compiled_mask(index, target) if is_known else stepping.UNKNOWN
 
     def _stands_for_part(self, index: int) -> bool:
         """Return whether the mask of a state is that of the part that it is in."""
@@ -228,55 +187,6 @@ class CompiledText(NumberedText):
                 return super().mask_parts(index)
             one = self._insides(index)[0][0]
             return one.part.compiled.mask_parts(one.state)
-
-    def _read(self, index: int, target: int) -> int:
-        """As `_compute`, for a state outside parts: walk the trie, or the part of it that no similar state
-        has a mask for."""
-        row = self._steps.row(index)
-        similar = self._reuse.most_similar(row)
-        if similar is None or int(self._tables.rows(NODES)[similar[0], NodeRow.token_list]) < 0:
-            lists = self._collect(index, 0)
-            if not lists:
-                while (code := int(text_walks.keep(self.address, index, target))) == ASKED:
-                    self._tables.room(LISTS, self.vocab_size + 2)
-                if code == LARGE:
-                    self._reuse.remember(index, row)
-                return code
-            union = MaskUnion(self._masks)
-        else:
-            base, same = similar
-            union, others = MaskUnion(self._masks), np.logical_not(same).astype(np.uint8)
-            union.add_bits(self._reuse.beginning(self.bits(base), same) & ~self._special_bits())
-            lists = self._collect(index, address_of(others))
-        union.add_tokens(np.concatenate([*lists, self._found()]))
-        if (code := self._put(index, union, target)) == LARGE:
-            self._reuse.remember(index, row)
-        return code
-
-    def _collect(self, index: int, wanted: int) -> list[npt.NDArray[np.int32]]:
-        """Collect the tokens of a state that begin with wanted bytes (the address of uint8[256]; 0: all
-        bytes), without special and end tokens: the last ones in the buffer, the others returned."""
-        lists: list[npt.NDArray[np.int32]] = []
-        code = int(text_walks.collect(self.address, index, wanted))
-        while code == ASKED:
-            # parts use the same buffer when they answer
-            lists.append(self._found())
-            overfull = self._steps.is_overfull
-            self._answer()
-            if overfull:
-                lists.clear()
-                code = int(text_walks.collect(self.address, index, wanted))
-            else:
-                code = int(text_walks.collect_on(self.address))
-        return lists
-
-    def _found(self) -> npt.NDArray[np.int32]:
-        """Return a copy of the tokens in the buffer."""
-        return self._workspace.buffer[: int(self._tables.context[TextContext.buffer_count])].copy()
-
-    def _special_bits(self) -> npt.NDArray[np.int32]:
-        """Return the grammar's special tokens as a row of bits."""
-        return self._masks.dense_row(np.array(sorted(self._language.specials), np.int32))
 
     def _insides(self, index: int) -> tuple[tuple[InsidePart, ...], Config | None]:
         """Return the places of a state inside parts with masks, and its other places."""
@@ -293,47 +203,40 @@ class CompiledText(NumberedText):
             return []
         return [token for token in sorted(self._language.specials) if self._after_token(index, token) >= 0]
 
-    def _join(self, index: int, insides: Sequence[InsidePart], others: Config | None, target: int) -> int:
+    def _join(self, index: int, target: int) -> int:
         """As `_compute`, for a state inside parts with masks: a token stays inside a part, leaves it, or is
         read from another place."""
-        union = MaskUnion(self._masks)
+        insides, others = self._insides(index)
+        bits = np.zeros(self._words, np.int32) if others is None else self.bits(self._number(others))
         for one in {(one.part.compiled, one.state): one for one in insides}.values():
-            one.part.add_mask(one.state, union)
+            bits |= one.part.bits(one.state)
         for one in insides:
-            if one.after_end is not None:
-                union.add_tokens(self._leaving(one, one.after_end))
-        if others is not None:
-            parts = self.mask_parts(self._number(others))
-            if parts is None:
-                union.add_bits(self._large_row())
-            else:
-                union.add(*parts)
-        return self._put(index, union, target)
+            bits |= self._masks.dense_row(self._leaving(one))
+        return self._put(index, bits, target)
 
-    def _put(self, index: int, union: MaskUnion, target: int) -> int:
-        """Memoise a union as the mask of a state, with the special and the end tokens that may come. Returns
-        as `_compute`."""
-        union.add_tokens(np.array(self.special_tokens(index), np.int32))
-        found = union.result(self._end_ids, self.may_end(index))
-        if isinstance(found, np.ndarray):
-            self._bits = found
+    def _put(self, index: int, bits: npt.NDArray[np.int32], target: int) -> int:
+        """Memoise a row of bits as the mask of a state, with the special and the end tokens that may come.
+        Returns as `_compute`."""
+        bits &= ~self._masks.dense_row(self._end_ids)
+        bits |= self._masks.dense_row(np.array(self.special_tokens(index), np.int32))
+        if self.may_end(index):
+            bits |= self._masks.dense_row(self._end_ids)
+        if np.count_nonzero(np.unpackbits(bits.view(np.uint8))) >= self._words:
+            self._bits = bits
             return LARGE
-        self._memoise(index, *found, target)
+        self._memoise(index, -1, tokens_of(bits).astype(np.int32), target)
         return 0
 
-    def _leaving(self, one: InsidePart, behind: Config) -> npt.NDArray[np.int32]:
-        """Return the tokens that leave a part for a configuration."""
-        nodes, found, done = self._part_ends.nodes(one, self._first_bytes(behind)), [_NONE], 0
-        number = self._number(behind) if len(nodes) else -1
-        while done < len(nodes):
-            left = np.ascontiguousarray(nodes[done:])
-            count = self._retry(text_walks.collect_below, number, address_of(left), len(left))
-            found.append(self._found())
-            done += count
-        return np.concatenate(found)
+    def _leaving(self, one: InsidePart) -> npt.NDArray[np.int32]:
+        """Return the tokens that leave a part at a place."""
+        if one.after_end is None:
+            return _NONE
+        nodes = np.array(one.part.ends_below(one.state, self._ends_map((one,)).wanted), np.int32)
+        arguments = self._number(one.after_end), address_of(nodes), len(nodes)
+        return self._records.found(self._retry(text_masks.leaving, *arguments))
 
     def _large_row(self) -> npt.NDArray[np.int32]:
-        return super()._large_row() if self._bits is None else self._bits
+        return self._records.mask if self._bits is None else self._bits
 
     def _expected(self, index: int) -> list[Expected]:
         if index == self._finished:
@@ -432,7 +335,8 @@ class CompiledText(NumberedText):
     @property
     def nbytes(self) -> int:
         """Bytes of the grammar's own tables and of its parts', and some 500 for each configuration."""
-        own = self._tables.nbytes() + self._steps.nbytes + self._part_ends.nbytes
+        own = self._tables.nbytes() + self._steps.nbytes
+        own += 0 if self._lexeme_rows is None else self._lexeme_rows.nbytes
         parts = sum(one.nbytes for one in self._language.compiled_parts)
         return int(own + 500 * self._tables.count(NODES) + parts)
 
@@ -453,8 +357,7 @@ class _PartCompletions(RestCompletions):
     """
 
     def __init__(self, text: CompiledText) -> None:
-        language = text._language
-        super().__init__(text, may_loop=language.has_places)
+        super().__init__(text)
         self._text: CompiledText = proxy(text)
 
     def ways(self, state: int) -> list[tuple[int, int]]:
@@ -490,9 +393,8 @@ class _PartCompletions(RestCompletions):
         text._attached()
         fits, singly = np.zeros((2, text.vocab_size), np.bool_)
         for one in insides:
-            if one.after_end is not None:
-                singly[text._leaving(one, one.after_end)] = True
-            own = tokens[one.part.allowed(one.state)[tokens]]
+            singly[text._leaving(one)] = True
+            own = tokens[_among(one.part.bits(one.state), tokens)]
             behind = self._behind(one)
             late = one.part.too_long(one.state, own, left if behind < 0 else left - self.tokens(behind))
             if late is None:
@@ -500,7 +402,7 @@ class _PartCompletions(RestCompletions):
             else:
                 fits[np.setdiff1d(own, late, assume_unique=True)] = True
         if others is not None:
-            singly |= text.allowed_bits(text._number(others))
+            singly[tokens[_among(text.bits(text._number(others)), tokens)]] = True
         singly[text.special_tokens(index)] = True
         still = tokens[singly[tokens] & ~fits[tokens]]
         fits[still] = True
@@ -511,3 +413,9 @@ class _PartCompletions(RestCompletions):
         else:
             self._ceilings[index] = left
         return denied
+
+
+def _among(bits: npt.NDArray[np.int32], tokens: npt.NDArray[np.int64]) -> npt.NDArray[np.bool_]:
+    """Return for each of some tokens whether a row of bits has it."""
+    found: npt.NDArray[np.bool_] = (bits[tokens >> 5] >> (tokens & 31) & 1).astype(np.bool_)
+    return found

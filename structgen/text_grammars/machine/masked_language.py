@@ -10,14 +10,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Final, cast
 
-import numpy as np
-import numpy.typing as npt
-
-from structgen.core.compiled import CompiledGrammar, State, WantedNodes
+from structgen.core.compiled import CompiledGrammar, State
 from structgen.language.expectation import Expected
-from structgen.native.jit import code_of
 from structgen.text_grammars.machine.language import ALL_BYTES, Config, InsidePart, Language, Moves
-from structgen.text_grammars.machine.mask_union import MaskUnion
 from structgen.text_grammars.machine.masked_part import MaskedPart
 
 _BYTES: Final = 256
@@ -63,6 +58,9 @@ class Masked(Language, MaskedPart):
         state = cast(int, config)
         return b"" if self.accepts(state) else self.compiled.completion(State(self.compiled, state))
 
+    def alike(self, config: Config) -> Config:
+        return self.compiled.completions.alike(cast(int, config))
+
     def expected(self, config: Config) -> list[Expected]:
         found = self.compiled.expected(State(self.compiled, cast(int, config)))
         return [one for one in found if one.first]
@@ -81,38 +79,3 @@ class Masked(Language, MaskedPart):
     @property
     def compiled_parts(self) -> frozenset[CompiledGrammar]:
         return frozenset((self.compiled,))
-
-    # --- as a part ------------------------------------------------------------------------------------------
-
-    @property
-    def calls(self) -> tuple[int, ...]:
-        return tuple(map(code_of, self.compiled.part_calls)) or super().calls
-
-    def add_mask(self, state: int, union: MaskUnion) -> None:
-        parts = self.compiled.mask_parts(state)
-        if parts is None:
-            union.add_bits(self.compiled.bits(state))
-        else:
-            union.add(*parts)
-
-    def ends_below(self, state: int, wanted: WantedNodes) -> list[int]:
-        return self.compiled.ends_below(state, wanted)
-
-    def after(self, state: int, token: int) -> int | None:
-        return self.compiled.next_index(state, token)
-
-    def cost(self, state: int) -> int | None:
-        return self.compiled.cost(state)
-
-    def too_long(self, state: int, tokens: npt.NDArray[np.int64], left: int) -> npt.NDArray[np.int64] | None:
-        if left < 0:
-            return tokens
-        with self.compiled.lock:
-            completions = self.compiled.completions
-            sufficient = completions.sufficient(state, left)
-            if sufficient is not None and left >= sufficient:
-                return tokens[:0]
-            return completions.too_long(state, tokens, left)
-
-    def allowed(self, state: int) -> npt.NDArray[np.bool_]:
-        return self.compiled.allowed_bits(state)

@@ -1,58 +1,58 @@
-"""`MaskedPart`: the masks of a language inside a composed grammar."""
+"""`MaskedPart`: what a composed grammar asks of a part with masks of its own."""
 
 from __future__ import annotations
-
-from abc import ABC, abstractmethod
 
 import numpy as np
 import numpy.typing as npt
 
 from structgen.core.compiled import CompiledGrammar, WantedNodes
-from structgen.text_grammars.machine.mask_union import MaskUnion
+from structgen.native.jit import code_of
 
 
-class MaskedPart(ABC):
-    """A part of a composed grammar that has masks of its own: most tokens inside the part's text are taken
-    from them. The part's states are numbers. The lock of the whole grammar is held."""
+class MaskedPart:
+    """A part of a composed grammar: most tokens inside its text are taken from the masks of a compiled
+    grammar. The part's states are numbers. The lock of the whole grammar is held."""
 
     compiled: CompiledGrammar
     """The grammar whose states are the part's."""
-    last: bytes
+    last: bytes = bytes(range(256))
     """A superset of the bytes with which the part's texts end, but for those of `space`."""
     space: bytes = b""
     """Bytes of which any number may stand at the end besides."""
+    counts: bool = True
+    """Whether `cost` and `too_long` are the compiled grammar's; if not, the whole text is counted at once."""
 
     @property
     def calls(self) -> tuple[int, ...]:
         """The codes of `compiled.part_calls`; zeros where compiled code cannot read the part."""
-        return 0, 0, 0, 0
+        return tuple(map(code_of, self.compiled.part_calls)) or (0, 0, 0, 0)
 
-    @abstractmethod
-    def add_mask(self, state: int, union: MaskUnion) -> None:
-        """Add the tokens that stay inside the text; the part's end tokens may be among them."""
+    def bits(self, state: int) -> npt.NDArray[np.int32]:
+        """Return the tokens that stay inside the text, as a row of bits; end tokens may be among them."""
+        return self.compiled.bits(state)
 
     def may_end(self, state: int) -> bool:
         """Return whether the part's text may end."""
         return self.compiled.may_end(state)
 
-    @abstractmethod
     def ends_below(self, state: int, wanted: WantedNodes) -> list[int]:
         """Return the trie nodes at which the part's text may end (`CompiledGrammar.ends_below`)."""
+        return self.compiled.ends_below(state, wanted)
 
-    @abstractmethod
-    def after(self, state: int, token: int) -> int | None:
-        """Return the state after a token that stays inside the text, -1 where the token is refused, None
-        where it must be read byte by byte."""
-
-    @abstractmethod
     def cost(self, state: int) -> int | None:
         """Return the fewest tokens that end the text; None where the part does not count tokens."""
+        return self.compiled.cost(state) if self.counts else None
 
-    @abstractmethod
     def too_long(self, state: int, tokens: npt.NDArray[np.int64], left: int) -> npt.NDArray[np.int64] | None:
         """Return those of some tokens that stay inside after which more than `left` tokens end the text; None
         where the part does not count tokens."""
-
-    @abstractmethod
-    def allowed(self, state: int) -> npt.NDArray[np.bool_]:
-        """Return for each token whether it stays inside the text."""
+        if not self.counts:
+            return None
+        if left < 0:
+            return tokens
+        with self.compiled.lock:
+            completions = self.compiled.completions
+            sufficient = completions.sufficient(state, left)
+            if sufficient is not None and left >= sufficient:
+                return tokens[:0]
+            return completions.too_long(state, tokens, left)

@@ -16,18 +16,16 @@ import numpy.typing as npt
 from structgen.core.compiled import CompiledGrammar
 from structgen.errors import OptionError, StructgenError
 from structgen.limits import Limits
-from structgen.machine_core.growing_tables import LISTS, NODES
-from structgen.machine_core.layout import (
-    BELOW,
-    REFUSED,
-    REGISTERS,
-)
+from structgen.machine_core.growing_tables import NODES
+from structgen.machine_core.layout import BELOW, QUESTION_ROOM, REFUSED, REGISTERS
+from structgen.machine_core.lexeme_layout import ASK_RECORD, FULL
+from structgen.machine_core.lexeme_tables import TRIES, RecordTables
 from structgen.machine_core.questions import call_answered
 from structgen.native.raw_memory import address_of
 from structgen.native.typed_blocks import word_of, words_of
 from structgen.store.mask_store import MaskStore
 from structgen.system.public_calls import THIS_CALL
-from structgen.text_grammars.machine import stepping
+from structgen.text_grammars.machine import stepping, text_masks
 from structgen.text_grammars.machine.language import (
     CompileTarget,
     Config,
@@ -35,13 +33,14 @@ from structgen.text_grammars.machine.language import (
     Language,
     LanguageGrammar,
 )
-from structgen.text_grammars.machine.part_ends import Map, PartEnds
+from structgen.text_grammars.machine.lexeme_rows import LexemeRows
+from structgen.text_grammars.machine.part_ends import EndsMap, ends_map, joined
 from structgen.text_grammars.machine.step_table import StepTable
 from structgen.text_grammars.machine.stepping import TEXT_TABLES, TextContext, TextState, Visit
 from structgen.tokens.tokenizer import Tokenizer
 
 _VISITS = word_of(TextContext, "visits")
-_WANTED, _LEAVING = word_of(Visit, "wanted"), word_of(Visit, "leaving")
+_WANTED, _LEAVING, BEHIND = (word_of(Visit, name) for name in ("wanted", "leaving", "behind"))
 _MODE, _NUMBER, _VISIT, _STATE = (word_of(TextState, name) for name in ("mode", "number", "visit", "state"))
 _READING = 0
 """The mode of every state before an end token."""
@@ -82,14 +81,20 @@ class NumberedText(CompiledGrammar):
         self._entered: list[_Entered] = [_Entered((), None)]
         """The visits to parts, by their numbers; 0 is none."""
         self._visits: dict[Hashable, int] = {}
-        self._wanted: dict[int, Map] = {}
-        """Visit -> the nodes of the trie that are examined for ends of its part, once a mask needed them."""
+        self._opened: dict[int, EndsMap] = {}
+        """Visit -> the nodes of the trie that are examined for ends of its part, once they are needed."""
         self._visit_rows: npt.NDArray[np.int64] = np.zeros((8, words_of(Visit)), np.int64)
         self._tables.context[_VISITS] = address_of(self._visit_rows)
         self._steps = StepTable(self._tables.context, self._language)
+        self._records = RecordTables(self._tables, self.vocabulary, self._masks)
+        self._tables.append(TRIES, (-1, len(self.vocabulary.nodes), 0, 0, 0, 0))
+        self._lexeme_rows: LexemeRows | None = None
+        if self._language.lexemes is None:
+            self._read_whole()
+        else:
+            self._lexeme_rows = LexemeRows(self._language, self._tables, self._records)
         self._finished = -1
         self._moves: dict[int, list[tuple[bytes, int]]] = {}
-        self._part_ends = PartEnds(self.address, self.vocabulary)
         self._following: dict[Config, bytes] = {}
         """Configuration behind a part -> the bytes that may come next."""
         self._runs: list[tuple[int, Config, bytes]] = []
@@ -139,38 +144,39 @@ class NumberedText(CompiledGrammar):
             visit = self._visits[key] = len(self._entered)
             self._entered.append(_Entered(insides, config))
             self._put_visit(visit, insides)
-            for one in insides:
-                if one.after_end is not None and self._told_bytes(one.after_end) is None:
-                    break
-            else:
-                self._find_wanted(visit)
         return self._inside_state(visit, insides[0].state)
 
     def _inside_state(self, visit: int, state: int) -> int:
-        """Return the state in which a part is in a state of its own; UNKNOWN as `stepping.enter`, where
-        compiled code reads the part."""
+        """Return the state in which a part is in a state of its own; UNKNOWN as `stepping.enter`."""
         self._steps.grow(self._tables.count(NODES) + 1)
         self._tables.room(NODES, 1)
         return int(stepping.inside_state(self.address, visit, state))
 
-    def _find_wanted(self, visit: int) -> None:
-        """Tell compiled code the nodes of the trie at which a part's text may end inside a token."""
-        last, space, following = set(), set(), set()
-        for part, _state, behind, _ends in self._entered[visit].places:
-            if behind is not None:
-                last.add(part.last)
-                space.add(part.space)
-                following.add(self._first_bytes(behind))
-        found = self._part_ends.map(_joined(last), _joined(space), _joined(following))
-        self._wanted[visit] = found
-        if found.wanted.most <= BELOW:
-            trie = address_of(found.wanted.trie) if found.wanted.most else 0
+    def _open_visit(self, visit: int) -> tuple[InsidePart, ...]:
+        """Tell compiled code, once, the nodes of the trie at which a part's text may end inside a token, and
+        the state behind it. Return the places of the visit."""
+        places = self._entered[visit].places
+        if visit not in self._opened:
+            followed = [one for one in places if one.after_end is not None]
+            behind = self._number_of_part(followed[0].after_end) if len(followed) == 1 else -1
+            found = self._opened[visit] = self._ends_map(followed)
             row = self._visit_rows[visit]
-            row[_WANTED], row[_LEAVING] = trie, address_of(found.slots)
+            row[BEHIND] = behind
+            if found.wanted.most <= BELOW:
+                trie = address_of(found.wanted.trie) if found.wanted.most else 0
+                row[_WANTED], row[_LEAVING] = trie, address_of(found.slots)
+        return places
+
+    def _ends_map(self, places: Sequence[InsidePart]) -> EndsMap:
+        """Return the nodes of the trie at which the parts of some places may end inside a token."""
+        last, space = joined(one.part.last for one in places), joined(one.part.space for one in places)
+        following = joined(self._first_bytes(one.after_end) for one in places)
+        return ends_map(self.address, self.vocabulary, last, space, following)
 
     def _put_visit(self, visit: int, places: tuple[InsidePart, ...]) -> None:
         """Write what compiled code knows of a visit."""
         part = places[0].part
+        self._records.hook(below=text_masks.slots_inside)
         if visit == len(self._visit_rows):
             self._steps.keep(self._visit_rows)
             self._visit_rows = np.concatenate([self._visit_rows, np.zeros_like(self._visit_rows)])
@@ -211,16 +217,40 @@ class NumberedText(CompiledGrammar):
         self._tables.append(NODES, self._row)
         return number
 
+    def _read_whole(self) -> None:
+        """Have configurations be the states of the lexer: of a language without lexemes, and of one whose
+        lexemes may end at too many places inside tokens."""
+        if self._lexeme_rows is not None:
+            self._lexeme_rows = None
+            self._records.forget()
+        self._steps.serve_lexer()
+        self._records.hook(miss=text_masks.state_after)
+        if self._language.counts_tokens:
+            self._records.hook(token_end=text_masks.state_at_end)
+
+    def _attach(self) -> None:
+        super()._attach()
+        self._records.attach(self._masks.workspaces, self.vocabulary)
+
     def _retry(self, call: Any, *arguments: int) -> int:
         return call_answered(self.lock, self._begin_call, self._answer, call, self.address, *arguments)
 
     def _answer(self) -> None:
-        """Answer the noted questions, or, where there are none, make room for a mask. The error of one that
-        meets a limit is raised after the others are answered; its cell is unknown again."""
-        if noted := self._steps.questions():
-            self._answer_each(noted)
-        else:
-            self._tables.room(LISTS, self.vocab_size + 2)
+        """Answer the noted questions. The error of a cell that meets a limit is raised after the others are
+        answered; it is unknown again."""
+        needs = self._tables.needs
+        asked = needs[1 : 1 + 4 * int(needs[0])].reshape(-1, 4).tolist()
+        needs[0] = 0
+        self._answer_each(self._steps.questions(not asked))
+        for kind, first, second, third in asked:
+            if kind == QUESTION_ROOM:
+                self._tables.room(first, second)
+            elif kind == ASK_RECORD:
+                if self._records.make(self._retry, first, second) == FULL:
+                    self._read_whole()
+                    break  # the other questions are about lexemes
+            elif self._lexeme_rows is not None:
+                self._lexeme_rows.answer(kind, first, second, third, self._config)
 
     def _answer_each(self, questions: Iterable[tuple[int, int]]) -> None:
         """Answer questions: each a state, and a class of bytes or BOUNDARY."""
@@ -271,20 +301,16 @@ class NumberedText(CompiledGrammar):
 
     def _first_bytes(self, config: Config) -> bytes:
         """Return the bytes that may come next in a configuration behind a part."""
-        known = self._told_bytes(config)
-        if known is None:
-            known = self._following[config] = self._next_bytes(self._number(config))
-        return known
-
-    def _told_bytes(self, config: Config) -> bytes | None:
-        """As `_first_bytes`, None where states have to be made for that."""
         known = self._following.get(config)
         if known is None:
             run = self._language.run(config)
             if run is not None:
-                known = self._following[config] = run[0][:1]
+                known = run[0][:1]
             elif (moves := self._language.moves(config)) is not None:
-                known = self._following[config] = _joined(data for data, _after in moves)
+                known = joined(data for data, _after in moves)
+            else:
+                known = self._next_bytes(self._number(config))
+            self._following[config] = known
         return known
 
     def bytes_index(self, index: int, data: bytes) -> int:
@@ -332,12 +358,6 @@ def _is_one_place(insides: Sequence[InsidePart]) -> bool:
         if one.after_end is not None and one.part.may_end(state):
             return False
     return True
-
-
-def _joined(parts: Iterable[bytes]) -> bytes:
-    """Return the bytes of some sets, ascending; of one set, as it is."""
-    sets = set(parts)
-    return sets.pop() if len(sets) == 1 else bytes(sorted(set(b"".join(sets))))
 
 
 def _check_specials(specials: frozenset[int], tokenizer: Tokenizer) -> None:

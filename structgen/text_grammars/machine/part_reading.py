@@ -10,7 +10,7 @@ from structgen.machine_core.growing_tables import DEEPEST
 from structgen.machine_core.layout import ASKED, BELOW, REFUSED
 from structgen.native.jit import entry, jit
 from structgen.native.typed_blocks import Bytes, Int32s, Int64s, address_of_block, skip
-from structgen.text_grammars.machine.stepping import UNKNOWN, WORD, TextContext, ask
+from structgen.text_grammars.machine.stepping import UNKNOWN, WORD, TextContext, ask_cell
 from structgen.tokens.trie_nodes import byte_of, depth_of, end_of, slot_of
 
 
@@ -82,7 +82,7 @@ def walk_ends(
         if after <= UNKNOWN:
             asked = True
             if notes and after == UNKNOWN:
-                ask(c, skip(c.cells, at), stack[depth - 1], column)
+                ask_cell(c, skip(c.cells, at), stack[depth - 1], column)
         if after < 0:
             node = end_of(word)
             continue
@@ -111,17 +111,16 @@ def ends_below(context: int, index: int, wanted: int, end: int, target: int) -> 
     return walk_ends(c, index, Int64s(wanted), end, stack, Int32s(target), True)
 
 
-@entry("int64(int64, int64, int64, int64)")
-def mark_wanted(context: int, last_address: int, first_address: int, target_address: int) -> int:
-    """Write to `target` (uint8 for each node of the trie) 2 where a node's bytes may be the end of a part and
-    a child's byte is among some (`first`, uint8[256]), 1 on the way to such nodes, else 0. `last`
-    (uint8[256]): 1 for bytes with which a part ends, 2 for those that may follow them. Returns 0."""
-    c, last = TextContext(context), Bytes(last_address)
-    first, target = Bytes(first_address), Bytes(target_address)
+@entry("int64(int64, int64, int64, int64, int64)")
+def mark_wanted(context: int, last_at: int, first_at: int, nodes_at: int, slots_at: int) -> int:
+    """Write to `nodes` (uint8 for each node of the trie, zeros) 2 where a node's bytes may be the end of a
+    part and a child's byte is among some (`first`, uint8[256]), 1 on the way to such nodes; and to `slots`
+    (uint8 for each slot, zeros) 1 for those below such children. `last` (uint8[256]): 1 for bytes with which
+    a part ends, 2 for those that may follow them. Returns 0."""
+    c, last, first = TextContext(context), Bytes(last_at), Bytes(first_at)
+    marks, slots = Bytes(nodes_at), Bytes(slots_at)
     nodes, count, path = c.vocabulary.trie, c.vocabulary.trie_count, Int64s(address_of_block(c.scratch))
-    for node in range(count):
-        target[node] = 0
-    may_end = skip(path, DEEPEST)
+    may_end, leaving = skip(path, DEEPEST), 0
     may_end[0] = 1
     for node in range(count):
         word = nodes[node]
@@ -129,12 +128,13 @@ def mark_wanted(context: int, last_address: int, first_address: int, target_addr
         path[depth] = node
         kind = last[byte_of(word)]
         may_end[depth] = may_end[depth - 1] if kind == 2 else kind
-        if depth < 2 or first[byte_of(word)] == 0 or may_end[depth - 1] == 0:
-            continue
-        at = path[depth - 1]
-        target[at] = 2
-        depth -= 2
-        while depth >= 1 and target[path[depth]] == 0:
-            target[path[depth]] = 1
-            depth -= 1
+        if depth >= 2 and first[byte_of(word)] != 0 and may_end[depth - 1] != 0:
+            leaving = max(leaving, end_of(word))
+            marks[path[depth - 1]] = 2
+            depth -= 2
+            while depth >= 1 and marks[path[depth]] == 0:
+                marks[path[depth]] = 1
+                depth -= 1
+        if node < leaving and slot_of(word) != 0:
+            slots[slot_of(word) - 1] = 1
     return 0

@@ -1,0 +1,671 @@
+"""Records: what the tokens of a trie do in a state of the lexer, whatever the parser says.
+
+A record has *groups*, tokens that stay inside the lexeme, by the class of endings of the state that they
+lead to: one answer of liveness decides for all of a group. And it has *leftovers*, tokens that end the
+lexeme: the terminal, the carry, and the trie of what they have behind it. Equal tries are one; large ones
+are ranges of their parent's nodes, and no copies. Where another state goes on in the same way behind many
+bytes, the tokens below them are left to that state's record.
+"""
+
+from __future__ import annotations
+
+import numba
+
+from structgen.machine_core.growing_tables import DEEPEST
+from structgen.machine_core.interning import ask, ask_room, find, intern
+from structgen.machine_core.layout import ASKED, REFUSED
+from structgen.machine_core.lexeme_layout import (
+    ASK_CARRY,
+    ASK_CLASS,
+    ASK_ROW,
+    FOUND_WORDS,
+    FULL,
+    LARGE_TRIE,
+    MERGED_KEY,
+    MOST_WAITING,
+    RANGE_WORDS,
+    RECORD_KEY,
+    UNASKED,
+    UNKNOWN,
+    Depth,
+    LexemeContext,
+    LexemeCrossing,
+    Trie,
+)
+from structgen.native.bit_rows import set_bits
+from structgen.native.jit import entry, jit
+from structgen.native.raw_memory import call2, call3, call4
+from structgen.native.typed_blocks import Int32s, Int64s, address_of_block, copy_block, skip
+from structgen.tokens.trie_nodes import byte_of, depth_of, end_of, slot_of
+
+_ALIKE = 16
+"""Bytes behind which a state must go on as another one, to have a record like that one's."""
+_DENSE = 800
+"""Tokens from which on a group is a row: at some 4,000 words, copying it is then as fast as setting their
+bits."""
+MOST_DENSE = 64
+"""Dense groups of one record; further ones are listed."""
+MERGING_LINKS, MERGING_PATHS = 4 * (LARGE_TRIE + 1), 16 * (LARGE_TRIE + 1)
+MERGING_WORDS = MERGING_PATHS + 4 * (DEEPEST + 2)
+MOST_LINKS = 6 * (LARGE_TRIE + 1)
+"""Tokens of a trie that is copied; with more it is ranges."""
+
+
+@jit
+def nodes_of(c: LexemeContext, trie: Trie) -> Int64s:
+    """Return the nodes of a trie."""
+    return c.vocabulary.trie if trie.nodes < 0 else skip(c.trie_nodes.numbers, trie.nodes)
+
+
+@jit
+def slots_of(c: LexemeContext, trie: Trie) -> Int32s:
+    """Return where the tokens of each slot begin."""
+    return c.vocabulary.slot_start if trie.nodes < 0 else skip(c.trie_slots.numbers, trie.slots)
+
+
+@jit
+def tokens_of(c: LexemeContext, trie: Trie) -> Int32s:
+    """Return the tokens of the slots."""
+    return c.vocabulary.slot_ids if trie.nodes < 0 else skip(c.tokens.numbers, trie.tokens)
+
+
+@jit
+def cell(c: LexemeContext, state: int, byte: int) -> int:
+    """Return the state of the lexer behind a byte, REFUSED; UNKNOWN or less where it was asked for."""
+    after = c.moves[state * c.width + c.classes[byte]]
+    return after if after >= REFUSED else call3(c.hooks.miss, address_of_block(c), state, byte)
+
+
+@entry("int64(int64, int64, int64)")
+def ask_row(address: int, state: int, byte: int) -> int:
+    """Ask for the row of a state, as `Hooks.miss` of a lexer whose rows come whole."""
+    ask(LexemeContext(address), ASK_ROW, state, 0, 0)
+    return UNKNOWN
+
+
+@jit
+def find_like(c: LexemeContext, state: int) -> bool:
+    """Note the state to which most bytes lead, if that goes on as this one behind many bytes: below these
+    bytes the records agree. Behind most bytes a keyword, for example, goes on as a plain name. Return whether
+    that is known; else cells are asked for."""
+    if c.like[state] != UNKNOWN:
+        return True
+    best, most, seen, counts, is_asked = -1, 0, 0, c.merging, False
+    for byte in range(256):
+        after = cell(c, state, byte) if c.vocabulary.first[byte] >= 0 else REFUSED
+        is_asked = is_asked or after <= UNKNOWN
+        if after >= 0:
+            at = 0
+            while at < seen and counts[2 * at] != after:
+                at += 1
+            if at == seen:
+                counts[2 * at], counts[2 * at + 1] = after, 0
+                seen += 1
+            counts[2 * at + 1] = counts[2 * at + 1] + 1
+            if counts[2 * at + 1] > most:
+                best, most = after, counts[2 * at + 1]
+    alike, at = 0, best
+    for byte in range(256 if best >= 0 and not is_asked else 0):
+        after = cell(c, state, byte) if c.vocabulary.first[byte] >= 0 else REFUSED
+        if after >= 0:
+            there = cell(c, best, byte)
+            is_asked = is_asked or there <= UNKNOWN
+            alike += 1 if after == there else 0
+    if is_asked:
+        return False
+    while at >= 0 and at != state:
+        at = c.like[at]
+    # else each would wait for the other
+    c.like[state] = best if alike >= _ALIKE and at != state else -1
+    return True
+
+
+@jit
+def has_byte(bits: Int64s, byte: int) -> bool:
+    """Return whether a byte is one of 256 bits."""
+    return (numba.uint64(bits[byte >> 6]) >> numba.uint64(byte & 63)) & numba.uint64(1) != 0  # type: ignore[no-any-return]
+
+
+@jit
+def shift_after(c: LexemeContext, shift: int, byte: int) -> int:
+    """Return what bytes and one more do to a column: 0 or more: they add so much; below 0: it is -1 - shift
+    behind them."""
+    if byte == 10:
+        return -1
+    more = c.tab if byte == 9 else (1 if byte == 32 else 0)
+    return shift + more if shift >= 0 else shift - more
+
+
+@jit
+def ends_before(c: LexemeContext, state: int, kind: int) -> bool:
+    """Return whether a lexeme may end in a state before a byte, at most."""
+    for i in range(c.lexeme_end_at[2 * state], c.lexeme_end_at[2 * state + 1]):
+        terminal, carry = c.lexeme_ends[2 * i], c.lexeme_ends[2 * i + 1]
+        if c.carry_moves[carry * c.width + kind] != 0 and c.begins[terminal * c.width + kind]:
+            return True
+    return False
+
+
+@jit
+def take_below(trie: Int64s, slots: Int32s, ids: Int32s, node: int, row: Int32s) -> None:
+    """Add all tokens below a node to a row."""
+    last, first = slot_of(trie[end_of(trie[node]) - 1]), node
+    while slot_of(trie[first]) == 0:
+        first += 1
+    begin = slots[slot_of(trie[first]) - 1]
+    set_bits(row, skip(ids, begin), slots[last] - begin)
+
+
+@jit
+def wait(c: LexemeContext, node: int, base: int, above: Depth, own: int) -> None:
+    """Have a scan come back to a node, and to all below it unless its own tokens wait alone (`own`)."""
+    count = c.scan.waiting
+    if count < MOST_WAITING:
+        one = c.waiting[count]
+        one.node, one.base, one.own = node, base, own
+        one.above.lexeme, one.above.shift, one.above.other = above.lexeme, above.shift, above.other
+    c.scan.waiting = min(count, MOST_WAITING) + 1
+
+
+@jit
+def cross(c: LexemeContext, node: int, above: Depth, kind: int) -> bool:
+    """Note as what the lexeme may end before a node's byte. Returns whether all is known."""
+    state, scan = above.lexeme, c.scan
+    before, is_known = scan.crossed, True
+    for i in range(c.lexeme_end_at[2 * state], c.lexeme_end_at[2 * state + 1]):
+        terminal, carry = c.lexeme_ends[2 * i], c.lexeme_ends[2 * i + 1]
+        move = c.carry_moves[carry * c.width + kind]
+        if move == UNASKED:
+            ask(c, ASK_CARRY, carry, 0, 0)
+            is_known = False
+        elif move != 0 and c.begins[terminal * c.width + kind]:
+            if scan.crossed == c.most_crossings:
+                scan.is_full = 1
+                return True
+            one = c.crossings[scan.crossed]
+            one.node, one.terminal, one.carry = node, terminal, 0 if move == 1 else carry
+            one.shift = above.shift if terminal == c.newline else 0
+            scan.crossed = scan.crossed + 1
+    if not is_known:
+        scan.crossed = before
+    return is_known
+
+
+@jit
+def find_inside(c: LexemeContext, slot: int, state: int, shift: int, slots: Int32s, ids: Int32s) -> None:
+    """Note the tokens of a slot that stay inside: the slot, or, where there are no classes, the tokens."""
+    scan = c.scan
+    if c.hooks.lives == 0:
+        count, first, last, found = scan.found, slots[slot], slots[slot + 1], c.found
+        if count + last - first > FOUND_WORDS * c.most_crossings:
+            scan.is_full = 1
+            return
+        for i in range(first, last):
+            found[count] = ids[i]
+            count += 1
+        scan.found = count
+    elif scan.found == c.most_crossings:
+        scan.is_full = 1
+    else:
+        inside = skip(c.found, FOUND_WORDS * scan.found)
+        inside[0], inside[1], inside[2] = slot, state, shift if c.keeps_column else 0
+        scan.found = scan.found + 1
+
+
+@jit
+def find_below(c: LexemeContext, state: int, node: int, slots: Int32s, ids: Int32s) -> bool:
+    """Note the tokens below a node where the state itself knows them; return whether it does."""
+    target = Int32s(address_of_block(c.scratch))
+    count: int = call4(c.hooks.below, address_of_block(c), state, node, address_of_block(target))
+    for i in range(count):
+        find_inside(c, target[i], state, 0, slots, ids)
+    return count >= 0
+
+
+@jit
+def scan_range(c: LexemeContext, trie: Trie, node: int, last: int, base: int) -> None:
+    """Scan some nodes of a trie; what is known of the node above them is in the row of its depth, less
+    `base`."""
+    nodes, slots, ids = nodes_of(c, trie), slots_of(c, trie), tokens_of(c, trie)
+    depths, has_ends, has_lines = c.depths, address_of_block(c.lexeme_end_at) != 0, c.newline >= 0
+    counted, below, classes, width, moves = c.hooks.token_end, c.hooks.below, c.classes, c.width, c.moves
+    # of all scans most ask nothing besides the moves
+    is_plain = depths[depth_of(nodes[node]) - base - 1].other < 0
+    is_plain = is_plain and not (has_ends or has_lines or counted or below)
+    while node < last:
+        word = nodes[node]
+        byte, depth, slot = byte_of(word), depth_of(word) - base, slot_of(word)
+        above, here, kind = depths[depth - 1], depths[depth], classes[byte]
+        after = moves[above.lexeme * width + kind]
+        if is_plain and after >= REFUSED:
+            if slot and after >= 0:
+                find_inside(c, slot - 1, after, 0, slots, ids)
+            here.lexeme, here.other = after, REFUSED
+            node = node + 1 if after >= 0 else end_of(word)
+            continue
+        other, shift, same = above.other, 0, REFUSED
+        if after < REFUSED:
+            after = cell(c, above.lexeme, byte)
+            moves = c.moves
+        if other >= 0:
+            same = cell(c, other, byte)
+            moves = c.moves
+        is_known = after >= REFUSED and same >= REFUSED
+        if has_ends and depth > 1:
+            if same >= 0 and (ends_before(c, above.lexeme, kind) or ends_before(c, other, kind)):
+                same = REFUSED  # a leftover of one record alone would have tokens from below
+            is_known = is_known and cross(c, node, above, kind)
+        if counted and slot and is_known and after >= 0 and after != same:
+            ends = c.token_ends[after]
+            if ends <= UNKNOWN:
+                ends = call2(counted, address_of_block(c), after)
+            if ends <= UNKNOWN:
+                wait(c, node, base, above, 1)
+            slot = slot if ends >= 0 else 0
+        if not is_known:
+            wait(c, node, base, above, 0)
+        elif after == same and after >= 0:
+            take_below(nodes, slots, ids, node, c.alike)
+        if not is_known or after < 0 or after == same:
+            node = end_of(word)
+            continue
+        if has_lines:
+            if c.may_break[after]:  # what bytes do to a column may differ
+                shift, same = shift_after(c, above.shift, byte), REFUSED
+            elif same >= 0 and c.may_break[same]:
+                same = REFUSED
+        if slot:
+            find_inside(c, slot - 1, after, shift, slots, ids)
+        if below and node + 1 < min(last, end_of(word)) and find_below(c, after, node, slots, ids):
+            node = end_of(word)
+            continue
+        here.lexeme, here.shift, here.other = after, shift, same
+        node += 1
+
+
+@jit
+def scan_trie(c: LexemeContext, number: int, state: int, like: int) -> int:
+    """Find what the tokens of a trie do in a state: those that stay inside, in `found`, and the nodes where
+    others end the lexeme, in `crossings`. Returns how many stay inside; ASKED, and where it is called again
+    then, it goes on with what was not known; FULL past the room.
+
+    Nodes below which the state `like` (-1: none) goes on in the same way are left out: their tokens are put
+    into the row `alike`."""
+    trie, scan, own = c.tries[number], c.scan, c.serial
+    waiting, top = scan.waiting, c.depths[0]
+    if scan.owner != own or scan.trie != number or scan.lexeme != state or waiting > MOST_WAITING:
+        waiting, scan.found, scan.crossed, scan.is_full = 0, 0, 0, 0
+        scan.owner, scan.trie, scan.lexeme = own, number, state
+        scan.waiting = 0
+        for i in range(c.vocabulary.mask_words if like >= 0 else 0):
+            c.alike[i] = 0
+        for part in range(trie.range_count):
+            one = skip(c.ranges.numbers, trie.ranges + RANGE_WORDS * part)
+            top.lexeme, top.shift, top.other = state, 0, like
+            scan_range(c, trie, one[0], one[1], one[2])
+    else:
+        nodes = nodes_of(c, trie)
+        for i in range(waiting):
+            copy_block(c.waiting[i], c.waiting[MOST_WAITING + i])
+        scan.waiting = 0
+        for i in range(waiting):
+            left = c.waiting[MOST_WAITING + i]
+            word = nodes[left.node]
+            copy_block(left.above, c.depths[depth_of(word) - left.base - 1])
+            scan_range(c, trie, left.node, left.node + 1 if left.own else end_of(word), left.base)
+    if scan.waiting and not scan.is_full:
+        return ASKED
+    scan.owner = 0
+    return FULL if scan.is_full else scan.found
+
+
+@jit
+def put_group(c: LexemeContext, end_class: int, shift: int, size: int) -> int:
+    """Append a group of so many tokens; there is room. Returns where they begin in `tokens`; of a dense one
+    -2 - the number of its row in `dense`."""
+    table, listed, words = c.groups, c.tokens, c.vocabulary.mask_words
+    group = table[table.count]
+    table.count = table.count + 1
+    group.end_class, group.shift, group.dense_row = end_class, shift, -1
+    group.first = group.last = listed.count
+    if size > _DENSE and c.dense_count < MOST_DENSE:
+        group.dense_row = -2 - c.dense_count
+        row = skip(c.dense, words * c.dense_count)
+        for i in range(words):
+            row[i] = 0
+        c.dense_count = c.dense_count + 1
+        return group.dense_row
+    listed.count = listed.count + size
+    group.last = listed.count
+    return group.first
+
+
+@jit
+def put_tokens(c: LexemeContext, to: int, tokens: Int32s, count: int) -> None:
+    """Put tokens where `put_group` says."""
+    if to < 0:
+        set_bits(skip(c.dense, c.vocabulary.mask_words * (-2 - to)), tokens, count)
+    else:
+        for i in range(count):
+            c.tokens[to + i] = tokens[i]
+
+
+@jit
+def make_room(c: LexemeContext, groups: int, tokens: int) -> bool:
+    """Return whether there is room for so many groups and tokens; it is asked for."""
+    has_groups, has_tokens = c.groups.count + groups <= c.groups.capacity, True
+    if not has_groups:
+        ask_room(c, c.groups, groups)
+    if c.tokens.count + tokens > c.tokens.capacity:
+        ask_room(c, c.tokens, tokens)
+        has_tokens = False
+    return has_groups and has_tokens
+
+
+@jit
+def put_groups(c: LexemeContext, trie: Trie, tokens: int) -> int:
+    """Append the groups of the tokens that `scan_trie` found inside. Returns 0, or ASKED: for room, or for
+    classes of endings. The rows of dense groups are in `dense`."""
+    found, slots, ids, marks = c.found, slots_of(c, trie), tokens_of(c, trie), c.marks_of_classes
+    sizes, groups, total, is_asked = c.merging, 0, 0, False
+    if c.hooks.lives == 0:
+        if not make_room(c, 1, tokens):
+            return ASKED
+        put_tokens(c, put_group(c, 0, 0, tokens), found, tokens)
+        return 0
+    for i in range(tokens):
+        state = found[FOUND_WORDS * i + 1]
+        if c.end_class[state] < 0:
+            ask(c, ASK_CLASS, state, 0, 0)
+            is_asked = True
+    if is_asked:
+        return ASKED
+    for i in range(tokens):
+        one = skip(found, FOUND_WORDS * i)
+        end_class, size = c.end_class[one[1]], slots[one[0] + 1] - slots[one[0]]
+        one[3] = -1
+        if end_class == 0:  # the lexeme never ends
+            continue
+        shift, at = one[2], marks[end_class] - 1
+        while at >= 0 and (sizes[4 * at] != end_class or sizes[4 * at + 3] != shift):
+            at -= 1
+        if at < 0:
+            at = groups
+            groups += 1
+            marks[end_class] = groups
+            sizes[4 * at], sizes[4 * at + 1], sizes[4 * at + 3] = end_class, 0, shift
+        sizes[4 * at + 1] = sizes[4 * at + 1] + size
+        one[3] = at
+        total += size
+    for at in range(groups):
+        marks[sizes[4 * at]] = 0
+    if not make_room(c, groups, total):
+        return ASKED
+    for at in range(groups):
+        sizes[4 * at + 2] = put_group(c, sizes[4 * at], sizes[4 * at + 3], sizes[4 * at + 1])
+    for i in range(tokens):
+        slot, at = found[FOUND_WORDS * i], found[FOUND_WORDS * i + 3]
+        if at >= 0:
+            to, size = sizes[4 * at + 2], slots[slot + 1] - slots[slot]
+            put_tokens(c, to, skip(ids, slots[slot]), size)
+            sizes[4 * at + 2] = to + size if to >= 0 else to
+    return 0
+
+
+@jit
+def has_key(one: LexemeCrossing, key: LexemeCrossing) -> bool:
+    """Return whether a crossing is left, and ends the lexeme as another one does."""
+    return (
+        one.node >= 0 and one.terminal == key.terminal and one.carry == key.carry and one.shift == key.shift
+    )
+
+
+@jit
+def take_crossings(c: LexemeContext, first: int) -> None:
+    """Take the crossings away that end the lexeme as one does, which is the first of them."""
+    key = c.crossings[first]
+    for i in range(c.scan.crossed - 1, first - 1, -1):
+        one = c.crossings[i]
+        if has_key(one, key):
+            one.node = -1 - one.node
+
+
+@jit
+def as_ranges(c: LexemeContext, trie: Trie, made: Trie, first: int) -> None:
+    """Write a trie whose nodes are those of another one below the crossings with a key."""
+    nodes, ranges, parts = nodes_of(c, trie), skip(c.ranges.numbers, c.ranges.count), 0
+    made.nodes, made.slots, made.tokens = trie.nodes, trie.slots, trie.tokens
+    made.ranges = c.ranges.count
+    for i in range(first, c.scan.crossed):
+        one = c.crossings[i]
+        if has_key(one, c.crossings[first]):
+            node = one.node
+            word = nodes[node]
+            base = depth_of(word) - 1
+            if parts == 0 or ranges[3 * parts - 2] != node or ranges[3 * parts - 1] != base:
+                ranges[3 * parts], ranges[3 * parts + 2] = node, base
+                parts += 1
+            ranges[3 * parts - 2] = end_of(word)
+    made.range_count = parts
+    c.ranges.count = c.ranges.count + RANGE_WORDS * parts
+
+
+@jit
+def merge_nodes(c: LexemeContext, trie: Trie, first: int) -> int:
+    """Merge the nodes below the crossings with a key into one trie, in `merging`: of each node the byte, the
+    first child, the next sibling, and the last of its tokens. Returns how many nodes; the links of tokens are
+    at MERGING_LINKS."""
+    nodes, slots, ids = nodes_of(c, trie), slots_of(c, trie), tokens_of(c, trie)
+    held, links, paths = c.merging, skip(c.merging, MERGING_LINKS), skip(c.merging, MERGING_PATHS)
+    made, linked = 1, 1
+    held[0], held[1], held[2], held[3] = 0, -1, -1, 0
+    deepest = DEEPEST + 2
+    for i in range(first, c.scan.crossed):
+        if not has_key(c.crossings[i], c.crossings[first]):
+            continue
+        node = c.crossings[i].node
+        word = nodes[node]
+        base, last = depth_of(word) - 1, end_of(word)
+        paths[0], paths[deepest] = 0, -1
+        while node < last:
+            word = nodes[node]
+            byte, depth = byte_of(word), depth_of(word) - base
+            parent = paths[depth - 1]
+            # the child that was met last: children come in order, so the search goes on there
+            before, at = -1, held[4 * parent + 1]
+            hint = paths[deepest + depth - 1]
+            if hint >= 0 and held[4 * hint] <= byte:
+                before, at = -1, hint
+            while at >= 0 and held[4 * at] < byte:
+                before, at = at, held[4 * at + 2]
+            if at < 0 or held[4 * at] != byte:
+                held[4 * made], held[4 * made + 1] = byte, -1
+                held[4 * made + 2], held[4 * made + 3] = at, 0
+                if before < 0:
+                    held[4 * parent + 1] = made
+                else:
+                    held[4 * before + 2] = made
+                at = made
+                made += 1
+            paths[deepest + depth - 1] = at
+            paths[depth], paths[deepest + depth] = at, -1
+            slot = slot_of(word)
+            if slot:
+                for j in range(slots[slot - 1], slots[slot]):
+                    links[2 * linked], links[2 * linked + 1] = ids[j], held[4 * at + 3]
+                    held[4 * at + 3] = linked
+                    linked += 1
+            node += 1
+    return made
+
+
+@jit
+def as_copy(c: LexemeContext, made: Trie, nodes_made: int) -> None:
+    """Write a trie from the nodes in `merging`, depth first; there is room."""
+    held, links, path = c.merging, skip(c.merging, MERGING_LINKS), skip(c.merging, MERGING_PATHS)
+    deepest = DEEPEST + 2
+    nodes = skip(c.trie_nodes.numbers, c.trie_nodes.count)
+    slots, ids = skip(c.trie_slots.numbers, c.trie_slots.count), skip(c.tokens.numbers, c.tokens.count)
+    count, slot, used, depth = 0, 0, 0, 0
+    slots[0] = 0
+    path[0] = held[1]
+    while depth >= 0:
+        at = path[depth]
+        if at < 0:
+            depth -= 1
+            if depth >= 0:
+                opened = path[deepest + depth]
+                nodes[opened] = nodes[opened] | (count << 40)
+            continue
+        path[depth] = held[4 * at + 2]
+        here, one = 0, held[4 * at + 3]
+        if one:
+            while one:
+                ids[used] = links[2 * one]
+                used += 1
+                one = links[2 * one + 1]
+            slot += 1
+            slots[slot] = used
+            here = slot
+        nodes[count] = held[4 * at] | ((depth + 1) << 8) | (here << 20)
+        path[deepest + depth] = count
+        count += 1
+        depth += 1
+        path[depth] = held[4 * at + 1]
+    made.nodes, made.slots, made.tokens = c.trie_nodes.count, c.trie_slots.count, c.tokens.count
+    made.count, made.ranges, made.range_count = count, c.ranges.count, 1
+    ranges = skip(c.ranges.numbers, c.ranges.count)
+    ranges[0], ranges[1], ranges[2] = 0, count, 0
+    c.ranges.count = c.ranges.count + RANGE_WORDS
+    c.trie_nodes.count = c.trie_nodes.count + count
+    c.trie_slots.count = c.trie_slots.count + slot + 1
+    c.tokens.count = c.tokens.count + used
+
+
+@jit
+def left_over(c: LexemeContext, number: int, first: int) -> int:
+    """Return the number of the trie of what tokens have behind the crossings that end the lexeme as one does,
+    the first of them; they are taken away. Or ASKED."""
+    trie, key = c.tries[number], c.crossings[first]
+    nodes, slots = nodes_of(c, trie), slots_of(c, trie)
+    mixed, count, total, tokens = numba.uint64(0), 0, 0, 0
+    for i in range(first, c.scan.crossed):
+        one = c.crossings[i]
+        if has_key(one, key):
+            mixed = (mixed ^ numba.uint64(one.node)) * numba.uint64(0xFF51AFD7ED558CCD)
+            mixed ^= mixed >> numba.uint64(32)
+            count += 1
+            total += end_of(nodes[one.node]) - one.node
+    row = c.work
+    row.words[0], row.words[1], row.words[2] = number, numba.int64(mixed >> numba.uint64(1)), count
+    row.words[3] = -1
+    known = find(c.merged, MERGED_KEY, row)
+    if known >= 0 and c.merged[known].made >= 0:
+        take_crossings(c, first)
+        return c.merged[known].made
+    for i in range(first, c.scan.crossed if total < LARGE_TRIE else first):
+        one = c.crossings[i]
+        if has_key(one, key):
+            for node in range(one.node, end_of(nodes[one.node])):
+                slot = slot_of(nodes[node])
+                tokens += slots[slot] - slots[slot - 1] if slot else 0
+    is_copy = total < LARGE_TRIE and 2 * (tokens + 1) < MOST_LINKS
+    entry_number = intern(c, c.merged, MERGED_KEY, row)
+    missing = entry_number < 0
+    if c.tries.count == c.tries.capacity:
+        ask_room(c, c.tries, 1)
+        missing = True
+    wanted = RANGE_WORDS if is_copy else RANGE_WORDS * count
+    if c.ranges.count + wanted > c.ranges.capacity:
+        ask_room(c, c.ranges, wanted)
+        missing = True
+    if is_copy and c.trie_nodes.count + total > c.trie_nodes.capacity:
+        ask_room(c, c.trie_nodes, total)
+        missing = True
+    if is_copy and c.trie_slots.count + total + 1 > c.trie_slots.capacity:
+        ask_room(c, c.trie_slots, total + 1)
+        missing = True
+    if is_copy and c.tokens.count + tokens > c.tokens.capacity:
+        ask_room(c, c.tokens, tokens)
+        missing = True
+    if missing:
+        return ASKED
+    found = c.tries.count
+    c.tries.count = found + 1
+    made = c.tries[found]
+    made.count = total
+    if is_copy:
+        as_copy(c, made, merge_nodes(c, trie, first))
+    else:
+        as_ranges(c, trie, made, first)
+    take_crossings(c, first)
+    c.merged[entry_number].made = found
+    return found
+
+
+@entry("int64(int64, int64, int64)")
+def scan_record(address: int, number: int, state: int) -> int:
+    """As `scan_trie`, for `make_record`."""
+    c = LexemeContext(address)
+    if not find_like(c, state):
+        return ASKED
+    words = c.vocabulary.mask_words if c.like[state] >= 0 else 0
+    if c.wanted_rows.count + words > c.wanted_rows.capacity:
+        ask_room(c, c.wanted_rows, words)
+        return ASKED
+    return scan_trie(c, number, state, c.like[state])
+
+
+@jit
+def put_record(c: LexemeContext, number: int, state: int, tokens: int, like: int) -> int:
+    """Make the record of a trie in a state, of what a scan beside the state `like` found last. Returns its
+    number, or ASKED. The rows of its dense groups are to be put into the store (`put_group`)."""
+    c.dense_count = 0
+    for i in range(c.scan.crossed):  # that were taken away by a call before
+        one = c.crossings[i]
+        one.node = max(one.node, -1 - one.node)
+    leftovers, code, done = c.leftovers.count, 0, 0
+    while code == 0 and done < c.scan.crossed:
+        one = c.crossings[done]
+        if one.node < 0:
+            done += 1
+            continue
+        if c.leftovers.count == c.leftovers.capacity:
+            ask_room(c, c.leftovers, 1 + c.leftovers.count - leftovers)  # they are taken back
+            code = ASKED
+            break
+        trie = left_over(c, number, done)
+        if trie < 0:
+            code = ASKED
+            break
+        left = c.leftovers[c.leftovers.count]
+        c.leftovers.count = c.leftovers.count + 1
+        left.terminal, left.carry, left.shift, left.trie = one.terminal, one.carry, one.shift, trie
+    groups = c.groups.count
+    if code == 0:
+        code = put_groups(c, c.tries[number], tokens)
+    row, rows = c.work, c.wanted_rows
+    row.words[0], row.words[1], row.words[2], row.words[3] = number, state, groups, c.groups.count
+    row.words[4], row.words[5], row.words[6], row.words[7] = leftovers, c.leftovers.count, like, rows.count
+    found = intern(c, c.records, RECORD_KEY, row) if code == 0 else -1
+    if found < 0:
+        c.groups.count, c.leftovers.count = groups, leftovers
+        return ASKED
+    for i in range(c.vocabulary.mask_words if like >= 0 else 0):
+        rows[rows.count] = c.alike[i]
+        rows.count = rows.count + 1
+    return found
+
+
+@jit
+def small_record(c: LexemeContext, number: int, state: int) -> int:
+    """Make the record of a small trie in a state. Returns its number, ASKED, or FULL."""
+    tokens = scan_trie(c, number, state, -1)
+    return tokens if tokens < 0 else put_record(c, number, state, tokens, -1)
+
+
+@entry("int64(int64, int64, int64, int64)")
+def make_record(address: int, number: int, state: int, tokens: int) -> int:
+    """As `put_record`, of what `scan_record` found."""
+    c = LexemeContext(address)
+    return put_record(c, number, state, tokens, c.like[state])
