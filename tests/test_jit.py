@@ -214,7 +214,7 @@ import numba
 numba.version_info = numba.version_info._replace(short=(0, 999))
 import structgen as sg
 from structgen.native.inner_functions import Entry
-from structgen.text_grammars.machine.text_walks import compute
+from structgen.text_grammars.machine.text_masks import compute
 assert not isinstance(compute, Entry)
 tokenizer = sg.Tokenizer.from_bytes([b"a", b"b", b"ab", b"c", None], eos_token_id=4)
 compiled = sg.compile(sg.regex("a+b"), tokenizer, store=False)

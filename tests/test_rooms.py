@@ -213,3 +213,19 @@ def test_no_module_hides_a_public_name() -> None:
     at_root = {name.split(".")[1] for name in PATHS}
     public = {"core", "errors", "integrations", "monitors", "samplers", "speculation", "strategies"}
     assert at_root & set(dir(structgen)) == public
+
+
+def test_records_walks_and_masks_of_texts_and_of_lark_are_those_of_the_core() -> None:
+    # what a kind of grammar says of itself
+    own = {"take_bytes", "take_token", "after_token", "draft_state", "walk_drafts", "ends_below", "read"}
+    own |= {"place_behind", "state_behind", "compute"}
+    rooms = "machine_core.", "lark_grammars.machine.", "text_grammars.machine."
+    defined = Counter(
+        one.name
+        for name, text in texts().items()
+        if name.removeprefix("structgen.").startswith(rooms)
+        for one in ast.parse(text).body
+        if isinstance(one, ast.FunctionDef | ast.ClassDef)
+    )
+    assert len(defined) > 100
+    assert {name for name, times in defined.items() if times > 1} <= own

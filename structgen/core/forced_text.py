@@ -18,6 +18,7 @@ from __future__ import annotations
 
 import codecs
 from collections.abc import Iterator, Sequence
+from functools import partial
 from typing import Any, Final, NamedTuple
 
 import numpy as np
@@ -241,7 +242,8 @@ class ForcedText(NarrowedText[ForcedPlace]):
         return ForcedText(inner, canonical=self.is_canonical, behind=self.border)
 
     def __reduce__(self) -> tuple[Any, ...]:
-        return _with_forced_text, (self.inner, self.is_canonical, self.border)
+        made = partial(with_forced_text, canonical=self.is_canonical, behind=self.border)
+        return made, (self.inner,)
 
 
 class _ForcedCompletions(Completions):
@@ -396,10 +398,6 @@ def half_character(tokenizer: Tokenizer, tokens: Sequence[int]) -> bytes:
     decoder = codecs.getincrementaldecoder("utf-8")("replace")
     decoder.decode(data)
     return decoder.getstate()[0]
-
-
-def _with_forced_text(compiled: CompiledGrammar, canonical: bool, behind: bytes) -> CompiledGrammar:
-    return with_forced_text(compiled, canonical=canonical, behind=behind)
 
 
 def _whole_characters(data: bytes) -> bytes:

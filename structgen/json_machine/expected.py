@@ -72,6 +72,8 @@ class _Reading:
         """The states after the bytes that are allowed."""
         self.items: dict[tuple[int, str], tuple[dict[str, None], set[int]]] = {}
         """Rank and words, with their places and bytes."""
+        self._going_on: dict[str, set[int]] = {}
+        """What `_next` found, by the next two characters."""
 
     def add(self, what: str, sources: Iterable[str], first: Iterable[int], rank: int = _VALUE) -> None:
         """Add an item if one of its bytes is allowed; items of the same words are one."""
@@ -142,7 +144,7 @@ class _Reading:
             case L.M_STRING:
                 words = wording.strings(entry)
             case L.M_WORDS:
-                words = _listed(machine, state)
+                words = _listed(_words(machine, state))
             case L.M_LITERAL:
                 words = [literal]
             case _:
@@ -213,8 +215,8 @@ class _Reading:
             name = decode(word)
             if name in named:
                 sources, rank = self._asking(residue, name)
-                going_on = set(rest).intersection(_going_on(machine, self.index, word))
-                self.add(f"the rest of the key {wording.quoted(name)}", sources, going_on, rank)
+                said = f"the rest of the key {wording.quoted(name)}"
+                self.add(said, sources, self._next(word).intersection(rest), rank)
         states = {byte: int(machine.registers(self.after[byte])[L.LEX]) & L.STATE_BITS for byte in rest}
         extra = [byte for byte, state in states.items() if state != L.NO_STATE]
         if extra:
@@ -238,10 +240,9 @@ class _Reading:
         of_what = f" of {whole}" if whole and not rest else ""
         self.add(f"the closing quote{of_what}", self.sources, closing)
         if listed:
-            for what in _listed(self.machine, self.index, rest):
-                words = _words(self.machine, self.index)
-                first = set[int]().union(*(_going_on(self.machine, self.index, word) for word in words))
-                self.add(f"the rest of {what}", self.sources, first.intersection(rest))
+            first = {word: self._next(word).intersection(rest) for word in _words(self.machine, self.index)}
+            for what in _listed(word for word, following in first.items() if following):
+                self.add(f"the rest of {what}", self.sources, set[int]().union(*first.values()))
         elif self._escape:
             self.add("the rest of an escape", self.sources, rest)
         elif all(byte & 0xC0 == 0x80 for byte in rest):
@@ -259,19 +260,34 @@ class _Reading:
         left = wording.count(max(least - written, 0), most - written if most >= 0 else None, "more character")
         return f"a string of {left}" if left else "the rest of the string"
 
+    def _next(self, word: bytes) -> set[int]:
+        """Return the bytes with which a listed word or key may go on; none where the escape that is being
+        written is not one of it."""
+        written = self.at & L.POSITION_BITS
+        if written < len(word) and word[written] & 0xC0 == 0x80:
+            return {word[written]}
+        rest = decode(word[written:])[:2]
+        if rest not in self._going_on:
+            begun = _begun(self.lex)
+            found = self._going_on[rest] = set()
+            for text in _spellings(rest):
+                is_escape = text[:1] == b"\\"
+                if text[: len(begun)] == begun != text:
+                    is_taken = not is_escape or self.machine.after(self.index, text[len(begun) :]) >= 0
+                    byte = text[len(begun) : len(begun) + 1]
+                    # a hexadecimal digit of an escape in either case
+                    either = byte + byte.upper() if is_escape and len(begun) % 6 >= 2 else byte
+                    found.update(either * is_taken)
+        return self._going_on[rest]
+
 
 # --- listed strings and keys ---
 
 
-def _listed(machine: Inspection, index: int, rest: bytes | None = None) -> list[str]:
-    """Return the listed strings of a state that go on with one of some bytes (None: all), in words; none or
-    one."""
-    words = [
-        wording.quoted(decode(word))
-        for word in _words(machine, index)
-        if rest is None or not set(rest).isdisjoint(_going_on(machine, index, word))
-    ]
-    return [wording.listing(words)] if words else []
+def _listed(words: Iterable[bytes]) -> list[str]:
+    """Return listed strings in words; none where there are none."""
+    quoted = [wording.quoted(decode(word)) for word in words]
+    return [wording.listing(quoted)] if quoted else []
 
 
 def _words(machine: Inspection, index: int) -> Iterator[bytes]:
@@ -279,25 +295,6 @@ def _words(machine: Inspection, index: int) -> Iterator[bytes]:
     registers = machine.registers(index)
     words = machine.string_row(int(registers[L.RES]))[L.S_START]
     return (word for _at, word in machine.listed(words, int(registers[L.AT])))
-
-
-def _going_on(machine: Inspection, index: int, word: bytes) -> set[int]:
-    """Return the bytes with which a listed word or key may go on; none where the escape that is being written
-    is not one of it."""
-    registers = machine.registers(index)
-    written = int(registers[L.AT]) & L.POSITION_BITS
-    if written < len(word) and word[written] & 0xC0 == 0x80:
-        return {word[written]}
-    begun = _begun(int(registers[L.LEX]))
-    found: set[int] = set()
-    for text in _spellings(decode(word[written:])):
-        if text[: len(begun)] == begun != text:
-            is_taken = text[:1] != b"\\" or machine.after(index, text[len(begun) :]) >= 0
-            byte = text[len(begun) : len(begun) + 1]
-            # a hexadecimal digit of an escape in either case
-            either = byte + byte.upper() if text[:1] == b"\\" and len(begun) % 6 >= 2 else byte
-            found.update(either * is_taken)
-    return found
 
 
 def _spellings(rest: str) -> list[bytes]:

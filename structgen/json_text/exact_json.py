@@ -10,18 +10,18 @@ import sys
 from contextlib import suppress
 from decimal import Decimal, InvalidOperation
 from functools import cache
-from math import isfinite
 from typing import Any, TypeAlias, Union
 
 from structgen.errors import LimitError, SchemaError
 from structgen.json_text.events import KEY_END, OBJECT_BEGIN, OBJECT_END, EventLog, JsonError, spelled
 from structgen.json_text.events import escape as escape
 from structgen.json_text.growing_json import value_of
-from structgen.json_text.writing import written
+from structgen.json_text.raw_json import written
 
 Json: TypeAlias = Union[bool, int, Decimal, str, list["Json"], dict[str, "Json"], None]
 """A JSON value with exact numbers (int, or Decimal where the text has a fraction or an exponent)."""
 
+_STR = frozenset({str})
 _ATOMS = frozenset({str, bool, type(None)})  # copied as they are
 
 # CPython refuses to convert longer numerals to int (CVE-2020-10735); Decimal holds them just as exactly.
@@ -124,27 +124,22 @@ def exact(value: object, most: int = 4_000_000) -> Json:
         copy: Any
         if kind in _ATOMS:
             copy = node
-        elif isinstance(node, dict):
+        elif isinstance(node, (dict, list)):
             count += len(node) + 3
             _enter(node, around, todo, path)
-            copy = {}
-            for name, member in node.items():
-                if name.__class__ is not str:
-                    name = _name(name, path)
-                copy[name] = member  # holds the member's place in the text order
-                if member.__class__ not in _ATOMS:
+            members: Any
+            if isinstance(node, dict):
+                is_plain = {*map(type, node)} <= _STR
+                copy = dict(node) if is_plain else {_name(one, path): node[one] for one in node}
+                members = copy.items()
+            else:
+                copy = list(node)
+                members = enumerate(copy)
+            # the copy holds the members' places in the text order
+            for name, member in members:
+                kind = member.__class__
+                if kind not in _ATOMS and (kind is not int or member.bit_length() > _INT_BITS):
                     todo.append((member, copy, name, (path, name)))
-        elif isinstance(node, list):
-            count += len(node) + 3
-            _enter(node, around, todo, path)
-            copy = list(node)
-            for index, member in enumerate(copy):
-                if member.__class__ in _ATOMS or (type(member) is int and member.bit_length() <= _INT_BITS):
-                    continue
-                if type(member) is float and isfinite(member):
-                    copy[index] = Decimal(repr(member))
-                    continue
-                todo.append((member, copy, index, (path, index)))
         else:
             copy = _exact_scalar(node, path)
         if key is None:
@@ -190,23 +185,12 @@ def unescape(token: str) -> str:
     return token.replace("~1", "/").replace("~0", "~") if "~" in token else token
 
 
-def kind_name(value: object) -> str:
-    """Return the name of a value's kind for messages: its JSON type, or its Python type where JSON has
-    none."""
-    if value is None:
-        return "null"
-    for kind, name in (
-        (bool, "boolean"),
-        (int, "integer"),
-        (Decimal, "number"),
-        (float, "number"),
-        (str, "string"),
-        (list, "array"),
-        (dict, "object"),
-    ):
-        if isinstance(value, kind):
-            return name
-    return type(value).__name__
+_KINDS = {dict: "object", list: "array", str: "string", int: "integer", Decimal: "number", bool: "boolean"}
+
+
+def kind_name(value: Json) -> str:
+    """Return the name of the type of a JSON value."""
+    return _KINDS.get(value.__class__, "null")
 
 
 def _no_constant(name: str) -> Json:

@@ -134,6 +134,10 @@ class Pending(Block):
 
 
 MOST_PENDING: Final = 1 << 16
+"""A power of two."""
+PENDING_KEY: Final = 5
+SEEN_SLOTS, SEEN_SHIFT = 2 * MOST_PENDING, 16
+"""Slots that find a reading which one mask has met: the number of the mask, and that of the reading."""
 BOTH_PARTS: Final = 2
 """Bytes behind which nothing is owed, and those behind which something is (`carry_bytes`)."""
 
@@ -167,6 +171,8 @@ class Waiting(Block):
     node: int
     base: int
     """The depth above the first node of its range."""
+    own: int
+    """1: its own tokens wait alone, and what is below it does not."""
     above: Annotated[Depth, 3]
     """What is known of the node above it."""
 
@@ -189,6 +195,10 @@ class Scan(Block):
     waiting: int
     """How many subtrees wait; more than MOST_WAITING: there was no room, and it begins anew."""
     is_full: int
+    masks: int
+    """How many masks were begun."""
+    pending: int
+    """How many readings the mask has met so far."""
 
 
 class WorkRow(Block):
@@ -220,8 +230,8 @@ class Hooks(Block):
     """(state, node, target): write the slots below a node that go on in a state, and return how many; below
     0: they are to be scanned. 0 in place of a code: no state knows."""
     token_end: int
-    """(state): 0 or more if a token may end there; REFUSED; UNKNOWN or less where it was asked for. 0 in
-    place of a code: it may end in each state."""
+    """(state): the state after the end of a token (`token_ends`). 0 in place of a code: a token may end in
+    each state."""
 
 
 class LexemeContext(Core):
@@ -248,6 +258,8 @@ class LexemeContext(Core):
     classes: Bytes
     like: Int32s
     """Of each state the state whose record it shares, -1: none, UNKNOWN."""
+    token_ends: Int32s
+    """Of each state the state after the end of a token, as `moves`; 0: tokens are not counted."""
     lexeme_end_at: Int32s
     """Where the ways of each state to end begin and end in `lexeme_ends`; 0: no lexeme ends."""
     lexeme_ends: Int32s
@@ -281,6 +293,7 @@ class LexemeContext(Core):
     """The nodes of a trie that is being made; behind them tokens and ways."""
     marks_of_classes: Int32s
     pending: BlockRows[Pending]
+    seen: Int64s
     mask: Int32s
     alike: Int32s
     """The tokens that the record in the making leaves to another one."""

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import numba
 
-from structgen.machine_core.interning import ask, ask_room, find, intern
+from structgen.machine_core.interning import ask, ask_room, find, hash_words, intern
 from structgen.machine_core.layout import ASKED
 from structgen.machine_core.lexeme_layout import (
     ASK_CARRY,
@@ -19,13 +19,16 @@ from structgen.machine_core.lexeme_layout import (
     EVERY_BYTE,
     FULL,
     MOST_PENDING,
+    PENDING_KEY,
     RECORD_KEY,
+    SEEN_SHIFT,
+    SEEN_SLOTS,
     SMALL_TRIE,
     UNASKED,
     WANTED_KEY,
     LexemeContext,
 )
-from structgen.machine_core.lexeme_records import has_byte, take_below
+from structgen.machine_core.lexeme_records import has_byte, small_record, take_below
 from structgen.native.bit_rows import set_bits, trailing_zeros
 from structgen.native.jit import jit
 from structgen.native.raw_memory import call2, call3, call4
@@ -136,11 +139,24 @@ def shifted(column: int, shift: int) -> int:
 
 @jit
 def put(c: LexemeContext, count: int, place: int, state: int, column: int, trie: int, wanted: int) -> int:
-    """Append work; return how much there is then, or FULL."""
+    """Append work, once for a mask; return how much there is then, or FULL."""
     if count == MOST_PENDING:
         return FULL
-    one = c.pending[count]
+    one, stamp = c.pending[count], c.scan.masks
     one.place, one.lexeme, one.column, one.trie, one.wanted = place, state, column, trie, wanted
+    at = hash_words(Int64s(address_of_block(one)), PENDING_KEY) & (SEEN_SLOTS - 1)
+    while c.seen[at] >> SEEN_SHIFT == stamp:
+        other = c.pending[c.seen[at] & (MOST_PENDING - 1)]
+        if (
+            other.place == place
+            and other.lexeme == state
+            and other.column == column
+            and other.trie == trie
+            and other.wanted == wanted
+        ):
+            return count
+        at = (at + 1) & (SEEN_SLOTS - 1)
+    c.seen[at] = (stamp << SEEN_SHIFT) | count
     return count + 1
 
 
@@ -206,11 +222,11 @@ def add_groups(c: LexemeContext, place: int, column: int, first: int, last: int,
 @jit
 def collect(c: LexemeContext, place: int, state: int, column: int) -> int:
     """Add the tokens of a reading to the mask. Returns 0, ASKED, or FULL."""
-    is_asked, has_ends = False, address_of_block(c.lexeme_end_at) != 0
-    count = put(c, 0, place, state, column, 0, EVERY_BYTE)
-    while count:
-        count -= 1
-        one = c.pending[count]
+    is_asked, has_ends, done = False, address_of_block(c.lexeme_end_at) != 0, c.scan.pending
+    count = put(c, done, place, state, column, 0, EVERY_BYTE)
+    while done < count:
+        one = c.pending[done]
+        done += 1
         place, state, column, number, wanted = one.place, one.lexeme, one.column, one.trie, one.wanted
         if has_ends and number == 0 and wanted >= 0:
             more = put_next(c, count, place, state, column, wanted)
@@ -221,8 +237,6 @@ def collect(c: LexemeContext, place: int, state: int, column: int) -> int:
         elif wanted < 0:  # the record of another state, which goes on as this one: its lexeme has not ended
             wanted = -1 - wanted
         if c.hooks.walk and number > 0 and c.tries[number].count < SMALL_TRIE:
-            one = c.pending[count]
-            one.place, one.lexeme, one.column, one.trie, one.wanted = place, state, column, number, wanted
             code = call2(c.hooks.walk, address_of_block(c), address_of_block(one))
             if code == FULL:
                 return FULL
@@ -231,8 +245,13 @@ def collect(c: LexemeContext, place: int, state: int, column: int) -> int:
         row = c.work
         row.words[0], row.words[1] = number, state
         found = find(c.records, RECORD_KEY, row)
-        if found < 0:
+        if found < 0 and number > 0 and c.tries[number].count < SMALL_TRIE:
+            found = small_record(c, number, state)
+            if found == FULL:
+                return FULL
+        elif found < 0:
             ask(c, ASK_RECORD, number, state, 0)
+        if found < 0:
             is_asked = True
             continue
         record = c.records[found]
@@ -252,6 +271,7 @@ def collect(c: LexemeContext, place: int, state: int, column: int) -> int:
             count = max(count, more)
         if count == FULL:
             return FULL
+    c.scan.pending = done
     return ASKED if is_asked else 0
 
 
@@ -261,7 +281,7 @@ def collect(c: LexemeContext, place: int, state: int, column: int) -> int:
 @jit
 def begin_mask(c: LexemeContext) -> None:
     """Begin a mask without tokens."""
-    c.base_row, c.shared_count = -1, 0
+    c.base_row, c.shared_count, c.scan.pending, c.scan.masks = -1, 0, 0, c.scan.masks + 1
     for i in range(c.vocabulary.mask_words):
         c.mask[i] = 0
 

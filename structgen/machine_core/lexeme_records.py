@@ -17,6 +17,7 @@ from structgen.machine_core.layout import ASKED, REFUSED
 from structgen.machine_core.lexeme_layout import (
     ASK_CARRY,
     ASK_CLASS,
+    ASK_ROW,
     FOUND_WORDS,
     FULL,
     LARGE_TRIE,
@@ -73,6 +74,13 @@ def cell(c: LexemeContext, state: int, byte: int) -> int:
     """Return the state of the lexer behind a byte, REFUSED; UNKNOWN or less where it was asked for."""
     after = c.moves[state * c.width + c.classes[byte]]
     return after if after >= REFUSED else call3(c.hooks.miss, address_of_block(c), state, byte)
+
+
+@entry("int64(int64, int64, int64)")
+def ask_row(address: int, state: int, byte: int) -> int:
+    """Ask for the row of a state, as `Hooks.miss` of a lexer whose rows come whole."""
+    ask(LexemeContext(address), ASK_ROW, state, 0, 0)
+    return UNKNOWN
 
 
 @jit
@@ -149,12 +157,12 @@ def take_below(trie: Int64s, slots: Int32s, ids: Int32s, node: int, row: Int32s)
 
 
 @jit
-def wait(c: LexemeContext, node: int, base: int, above: Depth) -> None:
-    """Have a scan come back to a node and all below it."""
+def wait(c: LexemeContext, node: int, base: int, above: Depth, own: int) -> None:
+    """Have a scan come back to a node, and to all below it unless its own tokens wait alone (`own`)."""
     count = c.scan.waiting
     if count < MOST_WAITING:
         one = c.waiting[count]
-        one.node, one.base = node, base
+        one.node, one.base, one.own = node, base, own
         one.above.lexeme, one.above.shift, one.above.other = above.lexeme, above.shift, above.other
     c.scan.waiting = min(count, MOST_WAITING) + 1
 
@@ -188,12 +196,12 @@ def find_inside(c: LexemeContext, slot: int, state: int, shift: int, slots: Int3
     """Note the tokens of a slot that stay inside: the slot, or, where there are no classes, the tokens."""
     scan = c.scan
     if c.hooks.lives == 0:
-        count = scan.found
-        if count + slots[slot + 1] - slots[slot] > FOUND_WORDS * c.most_crossings:
+        count, first, last, found = scan.found, slots[slot], slots[slot + 1], c.found
+        if count + last - first > FOUND_WORDS * c.most_crossings:
             scan.is_full = 1
             return
-        for i in range(slots[slot], slots[slot + 1]):
-            c.found[count] = ids[i]
+        for i in range(first, last):
+            found[count] = ids[i]
             count += 1
         scan.found = count
     elif scan.found == c.most_crossings:
@@ -219,37 +227,56 @@ def scan_range(c: LexemeContext, trie: Trie, node: int, last: int, base: int) ->
     """Scan some nodes of a trie; what is known of the node above them is in the row of its depth, less
     `base`."""
     nodes, slots, ids = nodes_of(c, trie), slots_of(c, trie), tokens_of(c, trie)
-    depths, has_ends, hooks = c.depths, address_of_block(c.lexeme_end_at) != 0, c.hooks
+    depths, has_ends, has_lines = c.depths, address_of_block(c.lexeme_end_at) != 0, c.newline >= 0
+    counted, below, classes, width, moves = c.hooks.token_end, c.hooks.below, c.classes, c.width, c.moves
+    # of all scans most ask nothing besides the moves
+    is_plain = depths[depth_of(nodes[node]) - base - 1].other < 0
+    is_plain = is_plain and not (has_ends or has_lines or counted or below)
     while node < last:
         word = nodes[node]
         byte, depth, slot = byte_of(word), depth_of(word) - base, slot_of(word)
-        above, here, kind = depths[depth - 1], depths[depth], c.classes[byte]
-        before, other, shift = above.lexeme, above.other, 0
-        after = cell(c, before, byte)
-        same = cell(c, other, byte) if other >= 0 else -1
+        above, here, kind = depths[depth - 1], depths[depth], classes[byte]
+        after = moves[above.lexeme * width + kind]
+        if is_plain and after >= REFUSED:
+            if slot and after >= 0:
+                find_inside(c, slot - 1, after, 0, slots, ids)
+            here.lexeme, here.other = after, REFUSED
+            node = node + 1 if after >= 0 else end_of(word)
+            continue
+        other, shift, same = above.other, 0, REFUSED
+        if after < REFUSED:
+            after = cell(c, above.lexeme, byte)
+            moves = c.moves
+        if other >= 0:
+            same = cell(c, other, byte)
+            moves = c.moves
         is_known = after >= REFUSED and same >= REFUSED
         if has_ends and depth > 1:
-            if same >= 0 and (ends_before(c, before, kind) or ends_before(c, other, kind)):
-                same = -1  # a leftover of one record alone would have tokens from below
+            if same >= 0 and (ends_before(c, above.lexeme, kind) or ends_before(c, other, kind)):
+                same = REFUSED  # a leftover of one record alone would have tokens from below
             is_known = is_known and cross(c, node, above, kind)
-        if is_known and slot and hooks.token_end and after >= 0 and after != same:
-            ends = call2(hooks.token_end, address_of_block(c), after)
-            is_known = ends > UNKNOWN
+        if counted and slot and is_known and after >= 0 and after != same:
+            ends = c.token_ends[after]
+            if ends <= UNKNOWN:
+                ends = call2(counted, address_of_block(c), after)
+            if ends <= UNKNOWN:
+                wait(c, node, base, above, 1)
             slot = slot if ends >= 0 else 0
         if not is_known:
-            wait(c, node, base, above)
+            wait(c, node, base, above, 0)
         elif after == same and after >= 0:
             take_below(nodes, slots, ids, node, c.alike)
         if not is_known or after < 0 or after == same:
             node = end_of(word)
             continue
-        if c.newline >= 0 and c.may_break[after]:
-            shift, same = shift_after(c, above.shift, byte), -1  # what bytes do to a column may differ
-        elif c.newline >= 0 and same >= 0 and c.may_break[same]:
-            same = -1
+        if has_lines:
+            if c.may_break[after]:  # what bytes do to a column may differ
+                shift, same = shift_after(c, above.shift, byte), REFUSED
+            elif same >= 0 and c.may_break[same]:
+                same = REFUSED
         if slot:
             find_inside(c, slot - 1, after, shift, slots, ids)
-        if hooks.below and node + 1 < end_of(word) and find_below(c, after, node, slots, ids):
+        if below and node + 1 < min(last, end_of(word)) and find_below(c, after, node, slots, ids):
             node = end_of(word)
             continue
         here.lexeme, here.shift, here.other = after, shift, same
@@ -285,7 +312,7 @@ def scan_trie(c: LexemeContext, number: int, state: int, like: int) -> int:
             left = c.waiting[MOST_WAITING + i]
             word = nodes[left.node]
             copy_block(left.above, c.depths[depth_of(word) - left.base - 1])
-            scan_range(c, trie, left.node, end_of(word), left.base)
+            scan_range(c, trie, left.node, left.node + 1 if left.own else end_of(word), left.base)
     if scan.waiting and not scan.is_full:
         return ASKED
     scan.owner = 0
@@ -589,11 +616,10 @@ def scan_record(address: int, number: int, state: int) -> int:
     return scan_trie(c, number, state, c.like[state])
 
 
-@entry("int64(int64, int64, int64, int64)")
-def make_record(address: int, number: int, state: int, tokens: int) -> int:
-    """Make the record of a trie in a state, of what `scan_record` found last. Returns its number, or ASKED.
-    The rows of its dense groups are to be put into the store (`put_group`)."""
-    c = LexemeContext(address)
+@jit
+def put_record(c: LexemeContext, number: int, state: int, tokens: int, like: int) -> int:
+    """Make the record of a trie in a state, of what a scan beside the state `like` found last. Returns its
+    number, or ASKED. The rows of its dense groups are to be put into the store (`put_group`)."""
     c.dense_count = 0
     for i in range(c.scan.crossed):  # that were taken away by a call before
         one = c.crossings[i]
@@ -618,7 +644,7 @@ def make_record(address: int, number: int, state: int, tokens: int) -> int:
     groups = c.groups.count
     if code == 0:
         code = put_groups(c, c.tries[number], tokens)
-    row, rows, like = c.work, c.wanted_rows, c.like[state]
+    row, rows = c.work, c.wanted_rows
     row.words[0], row.words[1], row.words[2], row.words[3] = number, state, groups, c.groups.count
     row.words[4], row.words[5], row.words[6], row.words[7] = leftovers, c.leftovers.count, like, rows.count
     found = intern(c, c.records, RECORD_KEY, row) if code == 0 else -1
@@ -629,3 +655,17 @@ def make_record(address: int, number: int, state: int, tokens: int) -> int:
         rows[rows.count] = c.alike[i]
         rows.count = rows.count + 1
     return found
+
+
+@jit
+def small_record(c: LexemeContext, number: int, state: int) -> int:
+    """Make the record of a small trie in a state. Returns its number, ASKED, or FULL."""
+    tokens = scan_trie(c, number, state, -1)
+    return tokens if tokens < 0 else put_record(c, number, state, tokens, -1)
+
+
+@entry("int64(int64, int64, int64, int64)")
+def make_record(address: int, number: int, state: int, tokens: int) -> int:
+    """As `put_record`, of what `scan_record` found."""
+    c = LexemeContext(address)
+    return put_record(c, number, state, tokens, c.like[state])

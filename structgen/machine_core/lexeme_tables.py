@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable
 from itertools import count
-from typing import Final
+from typing import Any, Final
 
 import numpy as np
 import numpy.typing as npt
@@ -13,9 +13,11 @@ import numpy.typing as npt
 from structgen.machine_core.growing_tables import DEEPEST, GrowingTables
 from structgen.machine_core.lexeme_layout import (
     FOUND_WORDS,
+    FULL,
     MOST_PENDING,
     MOST_WAITING,
     RANGE_WORDS,
+    SEEN_SLOTS,
     Depth,
     Group,
     Hooks,
@@ -39,7 +41,19 @@ _CROSSINGS_PER_NODE: Final = 4
 _SCRATCH: Final = tuple(
     word_of(LexemeContext, name)
     for name in (
-        *("scan", "depths", "found", "crossings", "waiting", "merging", "pending", "mask", "alike", "dense"),
+        *(
+            "scan",
+            "depths",
+            "found",
+            "crossings",
+            "waiting",
+            "merging",
+            "pending",
+            "seen",
+            "mask",
+            "alike",
+            "dense",
+        ),
         "most_crossings",
     )
 )
@@ -47,8 +61,38 @@ RECORDS, GROUPS, TRIES, TOKENS, _RANGES, _WANTED = (
     word_of(LexemeContext, name) for name in ("records", "groups", "tries", "tokens", "ranges", "wanted")
 )
 _SIZED: Final = [word_of(LexemeContext, one) for one in ("tokens", "trie_nodes", "wanted_rows", "ranges")]
+_FIRST_ROWS: Final = 256
 _serials: Final = count(1)
 _HOOKS: Final = word_of(LexemeContext, "hooks")
+
+
+class GrownArray:
+    """Rows of numbers with room for more; compiled code knows where they lie (`told`)."""
+
+    __slots__ = ("_filled", "_told", "rows")
+
+    def __init__(
+        self,
+        told: Callable[[int], None],
+        width: int,
+        kind: type[np.generic],
+        filled: int,
+        kept: npt.NDArray[Any] | None = None,
+    ) -> None:
+        """`kept`: its rows, instead of empty ones."""
+        self._told, self._filled = told, filled
+        first = np.full((_FIRST_ROWS, width), filled, kind) if kept is None else kept
+        self.rows: npt.NDArray[Any] = first.reshape(-1, width)
+        told(address_of(self.rows))
+
+    def reserve(self, count: int) -> None:
+        """Make room for so many rows."""
+        have = len(self.rows)
+        if count > have:
+            rows = np.full((max(2 * have, count), self.rows.shape[1]), self._filled, self.rows.dtype)
+            rows[:have] = self.rows
+            self.rows = rows
+            self._told(address_of(rows))
 
 
 class RecordScratch:
@@ -59,14 +103,16 @@ class RecordScratch:
         words = vocabulary.words
         self.mask: npt.NDArray[np.int32] = room(4 * (words + 1)).view(np.int32)[:words]
         self.dense: npt.NDArray[np.int32] = room(4 * words * MOST_DENSE).view(np.int32).reshape(-1, words)
+        self.tokens: npt.NDArray[np.int32] = room(4 * FOUND_WORDS * crossings).view(np.int32)
         self.arrays = (
             np.zeros(words_of(Scan), np.int64),
             np.zeros(words_of(Depth) * (DEEPEST + 2), np.int64),
-            room(4 * FOUND_WORDS * crossings),
+            self.tokens,
             room(8 * words_of(LexemeCrossing) * crossings),
             room(8 * words_of(Waiting) * 2 * MOST_WAITING),
-            room(8 * MERGING_WORDS),
+            room(64 * MERGING_WORDS),
             room(8 * words_of(Pending) * (MOST_PENDING + 1)),
+            room(8 * SEEN_SLOTS).view(np.int64),
             self.mask,
             np.zeros(words, np.int32),
             self.dense,
@@ -100,8 +146,11 @@ class RecordTables:
 
     def make(self, call: Callable[..., int], trie: int, state: int) -> int:
         """Make the record of a trie in a state of the lexer; return its number. `call` calls compiled code,
-        and answers what it asks."""
-        number = call(make_record, trie, state, call(scan_record, trie, state))
+        and answers what it asks. FULL where there are too many ways to read the tokens."""
+        count = call(scan_record, trie, state)
+        if count == FULL:
+            return FULL
+        number = call(make_record, trie, state, count)
         first, last = self._grown.rows(RECORDS)[
             number, [LexemeRecord.groups, LexemeRecord.groups_end]
         ].tolist()
@@ -119,6 +168,21 @@ class RecordTables:
                 groups[group, [Group.first, Group.last]] = at, at + len(tokens)
             groups[group, Group.dense_row] = -1 if stored is None else stored
         return number
+
+    def forget(self) -> None:
+        """Forget all records and hooks: the lexer becomes another one."""
+        context = self._grown.context
+        context[_HOOKS : _HOOKS + words_of(Hooks)] = 0
+        context[[word_of(LexemeContext, "lexeme_end_at"), word_of(LexemeContext, "serial")]] = (
+            0,
+            next(_serials),
+        )
+        self._grown.load(RECORDS, np.empty((0, words_of(LexemeRecord)), np.int64))
+
+    def found(self, count: int) -> npt.NDArray[np.int32]:
+        """Return a copy of the tokens that the last scan has found, of a language without classes of
+        endings."""
+        return self._scratch.tokens[:count].copy()
 
     @property
     def mask(self) -> npt.NDArray[np.int32]:

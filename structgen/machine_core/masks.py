@@ -6,7 +6,7 @@ language are copied by the same compiled call (`fill`).
 
 from __future__ import annotations
 
-from structgen.machine_core.layout import ASKED, LARGE, MISS, Core, NodeRow
+from structgen.machine_core.layout import ASKED, MISS, Core, NodeRow
 from structgen.native.bit_rows import set_bits
 from structgen.native.jit import entry, jit
 from structgen.native.typed_blocks import Int32s, skip
@@ -72,15 +72,6 @@ def memoise(c: Core, node: NodeRow, row: int, target: int) -> int:
     node.dense_row = row
     node.token_list = used
     return write_mask(c, node, target)
-
-
-@jit
-def remember(c: Core, node: NodeRow, row: int, target: int) -> int:
-    """As `memoise`; LARGE where the list would be as long as a row: it is then neither memoised nor
-    written."""
-    if c.buffer_count >= c.vocabulary.mask_words:
-        return LARGE
-    return memoise(c, node, row, target)
 
 
 @entry("int64(int64, int64, int64)")

@@ -40,7 +40,6 @@ GROUPS: dict[str, dict[str, float]] = {
     AUTOMATA: {"structgen.automata.strings.kernels": 6.0},
     LARK: {
         "structgen.lark_grammars.machine.lark_masks": 9.0,
-        "structgen.machine_core.lexeme_records": 3.0,
         "structgen.lark_grammars.machine.memo": 0.5,
         "structgen.lark_grammars.compiled.lark_expected": 0.5,
         "structgen.lark_grammars.compiled.lark_completions": 0.5,
@@ -52,7 +51,8 @@ GROUPS: dict[str, dict[str, float]] = {
     TEXT: {
         "structgen.text_grammars.machine.stepping": 2.5,
         "structgen.text_grammars.machine.part_reading": 1.0,
-        "structgen.text_grammars.machine.text_walks": 1.5,
+        "structgen.text_grammars.machine.text_masks": 3.0,
+        "structgen.machine_core.lexeme_records": 3.0,
     },
     ENGINE: {
         "structgen.engine.choice_loops": 1.5,

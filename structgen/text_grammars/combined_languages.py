@@ -25,8 +25,6 @@ _BETWEEN: Final = None
 class Parts(Language):
     """A language over parts; a configuration is a frozenset of places."""
 
-    has_places = True
-
     def __init__(self, parts: Sequence[Language]) -> None:
         self.parts = tuple(parts)
         for part in parts:

@@ -11,9 +11,6 @@ from collections import OrderedDict
 from collections.abc import Mapping, Sequence
 from typing import Any, cast
 
-import numpy as np
-import numpy.typing as npt
-
 from structgen.core.compiled import WantedNodes
 from structgen.language.expectation import Expected
 from structgen.language.ir import Formula
@@ -32,6 +29,7 @@ from structgen.text_grammars.machine.language import (
     Moves,
 )
 from structgen.text_grammars.machine.masked_language import Masked
+from structgen.text_grammars.machine.masked_part import MaskedPart
 from structgen.text_grammars.regular_language import RegularLanguage
 from structgen.tokens.vocabulary import Vocabulary
 
@@ -78,10 +76,14 @@ def text_part(of: LanguageGrammar, limits: Limits, target: CompileTarget) -> Tex
 class TextPart(Masked):
     """The compiled text as a part of which one end counts."""
 
+    counts = False
+
     def __init__(self, compiled: CompiledText, end: int = stepping.WORD, last: bytes = ALL_BYTES) -> None:
         """`end`: how the text stands there (`TextBeforeLanguage.standing`); `last`: its last byte."""
         super().__init__(compiled, last)
         self.text, self._end = compiled, end
+        self.views: list[TextPart] = []
+        """Of the part that ends where the whole text may: the same text for each word that ends it."""
 
     @property
     def calls(self) -> tuple[int, ...]:
@@ -112,11 +114,9 @@ class TextPart(Masked):
     def ends_below(self, state: int, wanted: WantedNodes) -> list[int]:
         return self.text.ends_below(state, wanted, self._end)
 
-    def cost(self, state: int) -> None:
-        return None
-
-    def too_long(self, state: int, tokens: npt.NDArray[np.int64], left: int) -> npt.NDArray[np.int64] | None:
-        return None
+    def inside(self, config: Config) -> tuple[tuple[InsidePart, ...], Config | None]:
+        every = (self, *self.views)
+        return tuple(InsidePart(one, cast(int, config), None, one is self) for one in every), None
 
 
 class InterruptedText(Parts):
@@ -131,10 +131,12 @@ class InterruptedText(Parts):
         super().__init__((text, *bodies.values()))
         self._text, self._most = text, most
         self._before: dict[int, frozenset[Place]] = {}
-        self._views: list[TextPart] = []
+        self._words: dict[MaskedPart, int] = {}
+        """The views of the text, each with the number of its word."""
         if isinstance(text, TextPart):
             for end, word in enumerate(bodies, 1):
-                self._views.append(TextPart(text.text, stepping.WORD + end, word.encode()[-1:]))
+                text.views.append(TextPart(text.text, stepping.WORD + end, word.encode()[-1:]))
+                self._words[text.views[-1]] = end
 
     def part(self, place: Place) -> Language:
         return self.parts[place[0] % len(self.parts)]
@@ -175,20 +177,11 @@ class InterruptedText(Parts):
             for number, at in cast("frozenset[Place]", config)
         )
 
-    def inside(self, config: Config) -> tuple[tuple[InsidePart, ...], Config | None]:
-        places = cast("frozenset[Place]", config)
-        texts = [place for place in places if self._views and self.part(place) is self._text]
-        if not texts:
-            return super().inside(config)
-        insides, others = super().inside(places.difference(texts)) if len(texts) < len(places) else ((), None)
-        for number, at in texts:
-            state = cast(int, at)
-            insides += (InsidePart(cast(TextPart, self._text), state, None, True),)
-            insides += tuple(
-                InsidePart(view, state, self._behind(number + word), False)
-                for word, view in enumerate(self._views, 1)
-            )
-        return insides, others
+    def _lifted(self, number: int, one: InsidePart) -> InsidePart:
+        word = self._words.get(one.part)
+        if word is None:
+            return super()._lifted(number, one)
+        return one._replace(after_end=self._behind(number + word))
 
     def shortest(self, config: Config) -> Sequence[int]:
         rests = [

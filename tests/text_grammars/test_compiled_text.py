@@ -6,18 +6,13 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-import numpy as np
 import pytest
 from compiled_texts import reached
 
 import structgen as sg
 from structgen.language.expectation import Expected
 from structgen.limits import Limits
-from structgen.native.raw_memory import address_of
-from structgen.text_grammars.machine import text_walks
-from structgen.text_grammars.machine.compiled_text import CompiledText
 from structgen.text_grammars.machine.language import CompileTarget, Config, Language
-from structgen.text_grammars.machine.stepping import MOST_WAITING
 from structgen.text_grammars.text_grammar import TextGrammar
 
 TOKENS: list[bytes | None] = [bytes((byte,)) for byte in range(256)] + [
@@ -108,15 +103,3 @@ def test_a_bound_that_was_met_is_met_again_and_nothing_waits_for_it() -> None:
         with pytest.raises(sg.errors.LimitError):
             compiled.step(state, 98)
         assert compiled.step(state, 99) is not None
-
-
-def test_a_walk_below_nodes_forgets_the_nodes_that_waited_before() -> None:
-    """The place for the next one is told by their number, so that a number of another walk would write beside
-    the memory."""
-    compiled = sg.compile(sg.regex("[a-z]+") + sg.literal("1"), TOKENIZER)
-    assert isinstance(compiled, CompiledText)
-    waiting = compiled._steps._waiting
-    assert waiting[0] == 0
-    waiting[0] = MOST_WAITING
-    text_walks.collect_below(compiled.address, 0, address_of(np.zeros(1, np.int64)), 0)
-    assert waiting[0] == 0

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import itertools
 import pickle
 import random
 import re
@@ -13,6 +14,8 @@ from hypothesis import strategies as st
 from language_words import power, product, texts, words_of
 
 import structgen as sg
+from structgen.native.typed_blocks import word_of
+from structgen.text_grammars.machine.stepping import TextContext
 from structgen.text_grammars.text_grammar import TextGrammar
 
 MOST = 4
@@ -165,3 +168,27 @@ def test_bad_grammars_are_refused(tmp_path: object) -> None:
     path.write_bytes(b'root ::= "\xff"')
     with pytest.raises(sg.errors.GrammarError, match="not UTF-8"):
         sg.ebnf(path)
+
+
+AMBIGUOUS = 'root ::= (word | "ab" | sum)*\nword ::= [a-c]+\nsum ::= "(" sum ")" | word "+" sum | word'
+
+
+@pytest.mark.parametrize("most", [None, 150], ids=["lexemes", "whole"])
+def test_masks_are_those_of_bytes_also_where_lexemes_end_at_too_many_places(most: int | None) -> None:
+    tokens = [bytes((byte,)) for byte in range(256)]
+    tokens += [b"a+", b"+b", b")(", b"((", b"c)+a", b"b)", b"++", b"(ab"]
+    tokens += [bytes(one) for size in range(2, 7) for one in itertools.product(b"ab", repeat=size)]
+    tokenizer = sg.Tokenizer.from_bytes([*tokens, None], eos_token_id=len(tokens))
+    compiled = sg.compile(sg.ebnf(AMBIGUOUS), tokenizer, store=False)
+    compiled.allowed(compiled.start)
+    if most is not None:
+        compiled._tables.context[word_of(TextContext, "most_crossings")] = most
+    state, draw = compiled.start, random.Random(3)
+    for _step in range(25):
+        taken = [one for one, data in enumerate(tokens) if compiled.step_bytes(state, data)]
+        ends = [len(tokens)] if compiled.accepts_end(state) else []
+        assert compiled.allowed(state) == taken + ends
+        after = compiled.step(state, draw.choice(taken))
+        assert after is not None
+        state = after
+    assert (compiled._lexeme_rows is None) is (most is not None)

@@ -20,12 +20,15 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import structgen as sg
-from structgen.text_grammars.machine import mask_reuse, text_walks
+from structgen.machine_core.lexeme_layout import MOST_WAITING, LexemeRecord, Scan
+from structgen.machine_core.lexeme_tables import RECORDS
+from structgen.native.typed_blocks import word_of
 from structgen.text_grammars.machine.compiled_text import CompiledText
 from structgen.text_grammars.machine.language import TOKEN, Config, Language
-from structgen.text_grammars.machine.step_table import StepTable
+from structgen.text_grammars.machine.stepping import TextContext
 from structgen.text_grammars.text_grammar import TextGrammar, in_any_order
 
+LEAST_NODES = word_of(TextContext, "least_nodes")
 ANSWER = {
     "type": "object",
     "properties": {"n": {"type": "integer"}, "of": {"type": "string", "maxLength": 3}},
@@ -233,13 +236,15 @@ def reference_of(name: str) -> Reference:
     return Reference(grammar.language(grammar.limits), tokenizer_of(texts, random.Random(name)))
 
 
-def hold_to_reference(name: str) -> None:
+def hold_to_reference(name: str, least_nodes: int | None = None) -> None:
     """Hold masks and steps of random walks to the language read byte by byte."""
     make, texts = CASES[name]
     chance = random.Random(name)
     grammar, tokenizer = make(), tokenizer_of(texts, chance)
     compiled = sg.compile(grammar, tokenizer, store=False)
     assert isinstance(compiled, CompiledText)
+    if least_nodes is not None:
+        compiled._tables.context[LEAST_NODES] = least_nodes
     reference = reference_of(name)
     (end,) = tokenizer.eos_token_ids
     for walk in range(2):
@@ -261,14 +266,11 @@ def hold_to_reference(name: str) -> None:
             assert compiled.accepts_end(state) == reference.language.accepts(config)
 
 
-@pytest.mark.parametrize("least_nodes", [mask_reuse.LEAST_NODES, 0], ids=["own", "taken over"])
+@pytest.mark.parametrize("least_nodes", [None, 0], ids=["walks", "records"])
 @pytest.mark.parametrize("name", CASES)
-def test_masks_are_what_reading_byte_by_byte_finds(
-    name: str, least_nodes: int, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """Also where masks are taken over from states that are alike."""
-    monkeypatch.setattr(mask_reuse, "LEAST_NODES", least_nodes)
-    hold_to_reference(name)
+def test_masks_are_what_reading_byte_by_byte_finds(name: str, least_nodes: int | None) -> None:
+    """Also where states that go on alike share records."""
+    hold_to_reference(name, least_nodes)
 
 
 @for_each("name", CASES)
@@ -296,30 +298,23 @@ def test_steps_do_not_depend_on_the_masks_that_were_asked_for(name: str) -> None
     assert compiled.allowed(state) == reference.allowed(config)
 
 
-def test_a_state_of_free_text_takes_over_what_it_goes_on_with_alike(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(mask_reuse, "LEAST_NODES", 0)
+def test_a_state_of_free_text_shares_the_record_of_one_that_goes_on_alike() -> None:
     tokenizer = tokenizer_of(["and <c>, or <call> <"], random.Random(0))
     compiled = sg.compile(sg.text(until="<call>"), tokenizer, store=False)
-    read: list[int] = []
-    collect = text_walks.collect
-
-    def noting(address: int, index: int, wanted: int) -> int:
-        firsts = np.ones(256, np.uint8) if wanted == 0 else copied(wanted, 256)
-        read.append(int(firsts.sum()))
-        return int(collect(address, index, wanted))
-
-    monkeypatch.setattr(text_walks, "collect", noting)
+    assert isinstance(compiled, CompiledText)
+    compiled._tables.context[LEAST_NODES] = 0
     begun = reached(compiled, b"a <")
-    compiled.allowed(compiled.start)
     compiled.allowed(begun)
-    assert read[0] == 256
-    assert 0 < read[-1] < 8  # "c" and "<"; bytes that go on inside a character stay alike
+    records = compiled._tables.rows(RECORDS)[: compiled._tables.count(RECORDS)]
+    like = dict(records[:, [LexemeRecord.lexeme, LexemeRecord.like]].tolist())
+    assert like == {begun.index: compiled.start.index, compiled.start.index: -1}
 
 
-def test_a_special_token_is_not_taken_over(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(mask_reuse, "LEAST_NODES", 0)
+def test_a_special_token_is_not_shared() -> None:
     tokenizer = tokenizer_of(["and so on"], random.Random(0))
     compiled = sg.compile(sg.special(256).optional() + sg.text(), tokenizer, store=False)
+    assert isinstance(compiled, CompiledText)
+    compiled._tables.context[LEAST_NODES] = 0
     assert 256 in compiled.allowed(compiled.start)
     after = reached(compiled, 256)
     assert 256 not in compiled.allowed(after)
@@ -329,14 +324,17 @@ def test_a_special_token_is_not_taken_over(monkeypatch: pytest.MonkeyPatch) -> N
 def test_masks_are_found_where_more_nodes_wait_than_there_is_room_for(
     name: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(mask_reuse, "LEAST_NODES", 0)
+    answer = CompiledText._answer
     full: list[bool] = []
 
-    def is_overfull(steps: StepTable) -> bool:
-        full.append(len(full) % 2 == 0)
-        return full[-1]
+    def answered(compiled: CompiledText) -> None:
+        scan = compiled._records.attach(compiled._masks.workspaces, compiled.vocabulary).arrays[0]
+        full.append(bool(scan[Scan.waiting]) and len(full) % 2 == 0)
+        if full[-1]:
+            scan[Scan.waiting] = MOST_WAITING + 1
+        answer(compiled)
 
-    monkeypatch.setattr(StepTable, "is_overfull", property(is_overfull))
+    monkeypatch.setattr(CompiledText, "_answer", answered)
     hold_to_reference(name)
     assert any(full)
 

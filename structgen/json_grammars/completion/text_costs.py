@@ -6,12 +6,15 @@ from array import array
 from collections.abc import Iterable
 from typing import Final
 
+import numpy as np
+
 from structgen.json_machine.masks.state_walk import IMPOSSIBLE, settle_costs
 from structgen.native.raw_memory import address_of
 from structgen.tokens.vocabulary import Vocabulary
 
-_BLOCK: Final = 64
-"""Bytes of a text that are entered at once, counted from its end: texts that end alike share them."""
+_BLOCKS: Final = 1024, 256, 64
+"""Bytes of a text that are entered at once, counted from its end: texts that end alike share them. The first
+size of which so many are left is taken, else the last."""
 _MOST_BYTES: Final = 1 << 21
 """Bytes of texts that are remembered."""
 
@@ -43,19 +46,21 @@ class TextCosts:
 
     def chain(self, text: bytes, start: int = 0) -> int:
         """Return the number of the state before text[start:], which is written byte by byte as it is. Cost:
-        some 0.2 us a byte, 0.003 us a byte that is known."""
+        some 0.2 us a byte, less than 0.003 us a byte that is known."""
         chains, number, end = self._chains, 0, len(text)
         while end > start:
-            head = max(start, end - _BLOCK)
+            head = max(start, end - next((size for size in _BLOCKS if size <= end - start), _BLOCKS[-1]))
             key = text[head:end], number
             known = chains.get(key)
             if known is None:
                 first, count = self._cut(), end - head
                 # the byte before the end has the lowest number
-                self._begin.extend(range(len(self._labels), len(self._labels) + count))
-                self._end.extend(range(len(self._labels) + 1, len(self._labels) + count + 1))
-                self._labels.extend(reversed(key[0]))
-                self._targets.extend((number, *range(first, first + count - 1)))
+                labels, steps = len(self._labels), np.arange(count, dtype=np.int32)
+                self._begin.frombytes((labels + steps).tobytes())
+                self._end.frombytes((labels + 1 + steps).tobytes())
+                self._labels.frombytes(np.frombuffer(key[0], np.uint8)[::-1].astype(np.int32).tobytes())
+                self._targets.append(number)
+                self._targets.frombytes((first + steps[:-1]).tobytes())
                 self._settle(first, count)
                 known = chains[key] = first + count - 1
             number, end = known, head
@@ -88,7 +93,7 @@ class TextCosts:
 
     def _settle(self, first: int, count: int) -> None:
         """Work out the costs of new states."""
-        self._costs.extend([IMPOSSIBLE] * count)
+        self._costs.extend(array("i", [IMPOSSIBLE]) * count)
         vocabulary, steps = self._vocabulary, (self._begin, self._end, self._labels, self._targets)
         settle_costs(
             address_of(vocabulary.nodes),

@@ -63,7 +63,7 @@ class TokenBounds:
     )
 
     def __init__(self, machine: Inspection, costs: TextCosts, quoting: Quoting, *, close: bool) -> None:
-        """`costs`: counts tokens, and is cleared here. `close`: the tokens of most texts are counted,
+        """`costs`: counts tokens, unless it is full. `close`: the tokens of most texts are counted,
         otherwise of long ones alone, and what is found out is written into the rows of the machine, where
         walks find it."""
         self._machine, self._costs = machine, costs
@@ -296,10 +296,8 @@ class TokenBounds:
 
     def _one(self, text: bytes) -> int:
         """Return `_most` of one text."""
-        if len(text) <= self._short:
+        if len(text) <= self._short or self._costs.is_full:
             return len(text)
-        if self._costs.is_full:
-            self._costs.clear()
         found = self._costs[self._costs.chain(text)]
         return found if found < IMPOSSIBLE else L.UNBOUNDED
 

@@ -93,11 +93,12 @@ class Completer:
         written."""
         self._machine, self._vocabulary = machine, vocabulary
         self._walker: MaskWalker = proxy(walker)
-        texts = TextCosts(vocabulary)
-        self._bounds = tuple(TokenBounds(machine, texts, quoting, close=close) for close in (False, True))
+        self._costs = TextCosts(vocabulary)
+        self._bounds = tuple(
+            TokenBounds(machine, self._costs, quoting, close=close) for close in (False, True)
+        )
         self._shortest = Shortest(machine, quoting)
         self._choices_of = _choices_without(quoting.missing)
-        self._costs = TextCosts(vocabulary)
         self._numbers: dict[int, int] = {}
         """State -> its number among the costs."""
         self._ceilings: dict[int, int] = {}

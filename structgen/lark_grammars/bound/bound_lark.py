@@ -87,7 +87,6 @@ class BoundLark(TextGrammar):
 class BoundLanguage(Language):
     """The texts of the grammar; a configuration is a set of live items."""
 
-    has_places = True
     has_stack = True
 
     def __init__(self, grammar: LoadedLark, bound: Mapping[int, Language | None], limits: Limits) -> None:

@@ -43,6 +43,7 @@ from structgen.machine_core.lexeme_layout import (
     LexemeRecord,
     Trie,
 )
+from structgen.machine_core.lexeme_records import ask_row
 from structgen.machine_core.lexeme_tables import RECORDS, TRIES, RecordTables
 from structgen.machine_core.questions import call_answered
 from structgen.native.lazy_memory import room
@@ -69,7 +70,7 @@ def _word(name: str) -> int:
 _PLACES, _CELLS, _PROOFS, _LEFTOVERS = map(_word, ("places", "cells", "proofs", "leftovers"))
 _SCRATCH: Final = [_word("walks"), _word("here")]
 _HOOKS: Final = {
-    "miss": lark_masks.ask_row,
+    "miss": ask_row,
     "read": lark_masks.place_behind,
     "begun": lark_masks.state_behind,
     "lives": lark_masks.group_lives,

@@ -7,45 +7,15 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from types import MappingProxyType
-from typing import Any, Final
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
 from structgen.lark_grammars.lexer.contextual_lexer import Lexer
 from structgen.machine_core.lexeme_layout import UNASKED, UNKNOWN
+from structgen.machine_core.lexeme_tables import GrownArray
 from structgen.native.raw_memory import address_of
-
-_FIRST_ROWS: Final = 256
-
-
-class GrownArray:
-    """Rows of numbers with room for more; compiled code knows where they lie (`told`)."""
-
-    __slots__ = ("_filled", "_told", "rows")
-
-    def __init__(
-        self,
-        told: Callable[[int], None],
-        width: int,
-        kind: type[np.generic],
-        filled: int,
-        kept: npt.NDArray[Any] | None = None,
-    ) -> None:
-        """`kept`: its rows, instead of empty ones."""
-        self._told, self._filled = told, filled
-        first = np.full((_FIRST_ROWS, width), filled, kind) if kept is None else kept
-        self.rows: npt.NDArray[Any] = first.reshape(-1, width)
-        told(address_of(self.rows))
-
-    def reserve(self, count: int) -> None:
-        """Make room for so many rows."""
-        have = len(self.rows)
-        if count > have:
-            rows = np.full((max(2 * have, count), self.rows.shape[1]), self._filled, self.rows.dtype)
-            rows[:have] = self.rows
-            self.rows = rows
-            self._told(address_of(rows))
 
 
 class LexerTables:

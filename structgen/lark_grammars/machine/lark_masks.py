@@ -7,9 +7,9 @@ from structgen.lark_grammars.machine.lark_layout import NOTHING_READ, WALK_WORDS
 from structgen.lark_grammars.machine.memo import class_lives, lives, recall, remember, same_mask, unit_of
 from structgen.lark_grammars.machine.parser import begun, read
 from structgen.lark_grammars.machine.steps import node_ends, read_node
-from structgen.machine_core.interning import ask, ask_room
+from structgen.machine_core.interning import ask_room
 from structgen.machine_core.layout import ASKED, ENDED, FINISHED, LARGE
-from structgen.machine_core.lexeme_layout import ASK_ROW, FULL, UNKNOWN, Pending, Trie
+from structgen.machine_core.lexeme_layout import FULL, Pending, Trie
 from structgen.machine_core.lexeme_masks import add_tokens, begin_mask, collect, emit_mask
 from structgen.machine_core.lexeme_records import nodes_of, slots_of, tokens_of
 from structgen.machine_core.masks import memoise, write_mask
@@ -19,13 +19,6 @@ from structgen.native.typed_blocks import skip
 from structgen.tokens.trie_nodes import depth_of, end_of, slot_of
 
 # --- what records ask of the parser (`lexeme_layout.Hooks`) -----------------------------------------------
-
-
-@entry("int64(int64, int64, int64)")
-def ask_row(address: int, state: int, byte: int) -> int:
-    """Ask for the row of a state of the lexer."""
-    ask(LarkContext(address), ASK_ROW, state, 0, 0)
-    return UNKNOWN
 
 
 @entry("int64(int64, int64, int64, int64)")

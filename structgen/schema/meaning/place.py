@@ -17,6 +17,7 @@ from operator import attrgetter, or_
 from typing import TypeAlias, cast
 from weakref import proxy
 
+from structgen.errors import LimitError
 from structgen.json_text.exact_json import Json
 from structgen.limits import Limits
 from structgen.schema.meaning import simple_patterns
@@ -544,6 +545,10 @@ class PlaceTables:
     def spend(self, steps: int, limits: Limits, what: str, demands: Iterable[int]) -> None:
         """Count steps of the present call (`THIS_CALL.spend`), which looks for something at some demands."""
         THIS_CALL.spend(steps, limits, what, lambda: next(iter(self.sources(demands)), ""))
+
+    def too_many(self, what: str, limit: str, demands: Iterable[int]) -> LimitError:
+        """Return the error of a limit that was met at some demands."""
+        return LimitError(what, limit=limit, where=next(iter(self.sources(demands)), ""))
 
     def sources(self, demands: Iterable[int]) -> tuple[str, ...]:
         """Return the JSON pointers of the schemas of demands, in order, each once."""

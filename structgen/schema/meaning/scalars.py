@@ -206,6 +206,8 @@ class Scalars:
 
     def constants(self, demand: int, types: int) -> list[bytes]:
         """Return those of null, true and false, of some types, that meet a demand."""
+        if not types & (NULL | BOOLEAN):
+            return []
         return [
             text
             for kind, text in ((NULL, b"null"), (BOOLEAN, b"true"), (-BOOLEAN, b"false"))

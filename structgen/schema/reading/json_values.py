@@ -12,7 +12,7 @@ from typing import TypeAlias
 
 from structgen.errors import LimitError
 from structgen.json_text.exact_json import Json, numeral
-from structgen.json_text.writing import LONE, quoted
+from structgen.json_text.raw_json import LONE, quoted
 
 MOST_BYTES = 1 << 26
 """Longer completions are not written out."""

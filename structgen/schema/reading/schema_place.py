@@ -194,7 +194,7 @@ class Reading(ABC):
         )
 
 
-def shown(value: object) -> str:
+def shown(value: Any) -> str:
     """Return a value for a message: itself where it is short, else its kind."""
     if value is None or isinstance(value, bool):
         return {None: "null", True: "true", False: "false"}[value]

@@ -8,6 +8,7 @@ it has fewer, or a text is wanted, each value that matters is tried.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass, replace
 from typing import TypeAlias
 
 from structgen.errors import LimitError
@@ -27,32 +28,21 @@ Live: TypeAlias = dict[tuple[int, Progress, int, int], bool]
 _NONE: Values = frozenset()
 
 
+@dataclass(slots=True)
 class ArrayWitness:
     """One question: an unfinished array, and one of its shapes."""
 
-    def __init__(
-        self,
-        effects: ArrayProgress,
-        distinct: Distinct,
-        shape: ArrayShape,
-        index: int,
-        cap: int,
-        ask: Ask,
-        seen: Values = _NONE,
-    ) -> None:
-        """`index` counts items up to `cap`. `ask` gives the text of an item. `seen`: the values of the items
-        before."""
-        self.effects = effects
-        self.tables = effects.tables
-        self.limits = effects.limits
-        self.distinct = distinct
-        self.shape = shape
-        self.index = index
-        self.cap = cap
-        self.ask = ask
-        self.seen = seen
-        self._end = index
-        """No rest that is looked for goes beyond it."""
+    effects: ArrayProgress
+    distinct: Distinct
+    shape: ArrayShape
+    index: int
+    cap: int
+    """Items are counted up to here."""
+    ask: Ask
+    seen: Values = _NONE
+    """The values of the items before."""
+    _end: int = 0
+    """No rest that is looked for goes beyond it."""
 
     def exists(self, progress: Progress, live: Live) -> bool:
         """Return whether there is a rest. `live` holds what is known of others, and takes what is found."""
@@ -165,14 +155,14 @@ class ArrayWitness:
                 yield unmet_after, count
 
     def _spend(self, steps: int, so_far: int = 0) -> None:
-        if so_far > self.limits.oracle_steps:
+        if so_far > self.effects.limits.oracle_steps:
             raise LimitError(
                 "the ways to complete an array here are too many.",
                 limit="oracle_steps",
                 where=self.effects.where(self.shape),
             )
         where = self.effects.where
-        THIS_CALL.spend(steps, self.limits, "How an array is completed", lambda: where(self.shape))
+        THIS_CALL.spend(steps, self.effects.limits, "How an array is completed", lambda: where(self.shape))
 
     # Items one after another: any rest where their values matter, or the shortest
 
@@ -281,8 +271,10 @@ class ArrayWitness:
                     yield (_without_repeats(left[0]), left[1]), before, EMPTY
 
     def _both(self, demand: int, other: int) -> int:
-        both = self.tables.both(demand, self.tables.demands[other])
-        return NEVER if both == NEVER or self.tables.clash(self.tables.demands[both]) else both
+        both = self.effects.tables.both(demand, self.effects.tables.demands[other])
+        return (
+            NEVER if both == NEVER or self.effects.tables.clash(self.effects.tables.demands[both]) else both
+        )
 
     # The next item, where its value matters
 
@@ -298,21 +290,18 @@ class ArrayWitness:
         found = self._search(progress, self._apart, False)
         return None if found is None else found[1]
 
-    def _beside(self, value: int) -> ArrayWitness:
+    def _with(self, value: int) -> ArrayWitness:
         """Return the question about the array with one more value among its items."""
-        seen = self.seen | {value}
-        return ArrayWitness(self.effects, self.distinct, self.shape, self.index, self.cap, self.ask, seen)
+        return replace(self, seen=self.seen | {value})
 
     def narrowed(self, progress: Progress, demand: int) -> list[int]:
         """Return demands that together cover every item that meets `demand` and leaves a rest. The question
         is about the array after the item."""
         needed = self.critical(progress)
         if needed is not None:
-            dead = frozenset(
-                literal for literal in needed if self._beside(literal).critical(progress) is None
-            )
+            dead = frozenset(literal for literal in needed if self._with(literal).critical(progress) is None)
             if dead:
-                demand = self.tables.both(demand, (self.tables.constants.none_of(dead),))
+                demand = self.effects.tables.both(demand, (self.effects.tables.constants.none_of(dead),))
             return [demand] if demand != NEVER else []
         if not repeats(progress):
             return []
@@ -325,7 +314,7 @@ class ArrayWitness:
                 text = None if both == NEVER or both in found else self.distinct.text(both)
                 if text is not None:
                     literal = self.distinct.literal(text.flat())
-                    if self._beside(literal).critical(progress) is not None:
+                    if self._with(literal).critical(progress) is not None:
                         found[both] = None
         return list(found)
 
@@ -397,8 +386,8 @@ class ArrayWitness:
             return JsonPieces((b"]",))
         if base == NEVER:
             return None
-        kind = self.tables.both(base, (counter.literal,))
-        other = self.tables.both(base, (self.tables.negate(counter.literal),))
+        kind = self.effects.tables.both(base, (counter.literal,))
+        other = self.effects.tables.both(base, (self.effects.tables.negate(counter.literal),))
         yes = None if kind == NEVER else ask(kind)
         no = None if other == NEVER else ask(other)
         if missing and yes is None:

@@ -13,9 +13,11 @@ from typing import Any, TypeAlias
 from structgen.errors import LimitError
 from structgen.limits import Limits
 from structgen.schema.meaning.place import NEVER, PlaceTables
+from structgen.schema.meaning.scalars import Scalars
 from structgen.schema.meaning.shape import (
     ArrayShape,
     DiffersList,
+    ObjectShape,
 )
 from structgen.schema.meaning.shape_disjunctions import Shapes
 from structgen.schema.reading.json_values import EMPTY, JsonPieces
@@ -71,15 +73,16 @@ class Arrays:
         limits: Limits,
         *,
         residues: list[Any],
-        distinct: Distinct,
+        scalars: Scalars,
+        member: Callable[[ObjectShape, str], int],
     ) -> None:
-        """`residues`: the network's, by number; new ones are added to it."""
+        """`residues`: the network's, by number; new ones are added to it. `member`: see `Distinct`."""
         self.tables = tables
         self.shapes = shapes
         self.limits = limits
         self.residues = residues
         self.progress = ArrayProgress(tables, shapes, limits)
-        self.distinct = distinct
+        self.distinct = Distinct(tables, scalars, shapes, self.progress.item, member)
         self.alive: Callable[[int], bool] = lambda demand: True
         """Set by the network: whether some value meets a demand."""
         self._states: dict[tuple[object, ...], ArrayState] = {}

@@ -12,14 +12,10 @@ from decimal import Decimal
 from structgen.errors import LimitError, SchemaError
 from structgen.json_text.exact_json import read
 from structgen.language.ir import FALSE, TRUE, All, Formula, Interval, Length, Multiple, Not, Points, Words
-from structgen.limits import Limits
 from structgen.schema.meaning.formulas import EXACT_EXPONENT
 from structgen.schema.meaning.place import (
     ARRAY,
-    BOOLEAN,
-    EVERY,
     NEVER,
-    NULL,
     NUMBER,
     OBJECT,
     STRING,
@@ -43,17 +39,21 @@ class Distinct:
     """Counts and lists values of demands; every question takes `ask` (see `object_search.Ask`) for
     aliveness."""
 
-    def __init__(self, tables: PlaceTables, scalars: Scalars, shapes: Shapes, limits: Limits) -> None:
+    def __init__(
+        self,
+        tables: PlaceTables,
+        scalars: Scalars,
+        shapes: Shapes,
+        item: Callable[[ArrayShape, int], int],
+        member: Callable[[ObjectShape, str], int],
+    ) -> None:
+        """`item`, `member`: the demand on an item, and on the value under a key."""
         self.tables = tables
         self.scalars = scalars
         self.shapes = shapes
-        self.limits = limits
         self.text: Callable[[int], JsonPieces | None] = lambda demand: None
         """Set by the network: the shortest text of a demand."""
-        self.item: Callable[[ArrayShape, int], int] = lambda shape, index: NEVER
-        """Set by the network: the demand on an item."""
-        self.member: Callable[[ObjectShape, str], int] = lambda shape, key: NEVER
-        """Set by the network: the demand on a member."""
+        self.item, self.member = item, member
         self.looked_for: dict[int, bytes] = {}
         """Values, each with a text, of which somebody asked whether an array holds them: what else it holds
         made no difference."""
@@ -82,62 +82,44 @@ class Distinct:
 
     # How many
 
-    def has(self, demand: int, need: int, ask: Ask) -> bool:
-        """Return whether a demand has at least `need` values; LimitError where that takes too long."""
+    def has(self, demand: int, need: int, ask: Ask, surely: bool = False) -> bool:
+        """Return whether a demand has at least `need` values; LimitError where that takes too long. `surely`:
+        whether a cheap proof shows that it has; False: unknown."""
         if need <= 0:
             return True
         if demand == NEVER or ask(demand) is None:
             return False
-        if need == 1:
-            return True
         if need <= self._enough.get(demand, 1):
             return True
         if need >= self._fewer.get(demand, need + 1):
             return False
-        found = self._many(demand, need, ask, _DEPTH) or self._exactly(demand, need)
+        found = self._many(demand, need, ask, _DEPTH) or (not surely and self._exactly(demand, need))
         if found:
             self._enough[demand] = need
-        else:
+        elif not surely:
             self._fewer[demand] = need
         return found
-
-    def surely_has(self, demand: int, need: int, ask: Ask) -> bool:
-        """Return whether a cheap proof shows that a demand has at least `need` values. False: unknown."""
-        if demand == NEVER or ask(demand) is None:
-            return False
-        if need <= self._enough.get(demand, 1):
-            return True
-        if not self._many(demand, need, ask, _DEPTH):
-            return False
-        self._enough[demand] = need
-        return True
 
     def _exactly(self, demand: int, need: int) -> bool:
         return any(nth >= need for nth, _ in enumerate(self.values(demand, self.text), 1))
 
     def _many(self, demand: int, need: int, ask: Ask, depth: int) -> bool:
         """Return whether a cheap proof shows that a demand has so many values. False: unknown."""
-        found = 0
-        mask = EVERY
-        for literal in self.tables.demands[demand]:
-            mask &= self.tables.mask(literal)
-        scalars = self.scalars
-        for kind, bits in ((NULL, NULL), (BOOLEAN, BOOLEAN), (-BOOLEAN, BOOLEAN)):
-            if mask & bits and scalars.demand(demand, kind) == TRUE:
-                found += 1
-        if mask & NUMBER:
+        scalars, types = self.scalars, self.scalars.types(demand)
+        found = len(scalars.constants(demand, types))
+        if types & NUMBER:
             found += self._numbers(scalars.demand(demand, NUMBER), need)
-        if mask & STRING and found < need:
+        if types & STRING and found < need:
             found += self._strings(scalars.demand(demand, STRING), need)
         if found >= need:
             return True
         if not depth:
             return False
-        if mask & ARRAY:
+        if types & ARRAY:
             for array in self.shapes.arrays(demand):
                 if self._many_arrays(array, need, ask, depth):
                     return True
-        if mask & OBJECT:
+        if types & OBJECT:
             for shape in self.shapes.objects(demand):
                 if self._many_objects(shape, need, ask, depth):
                     return True
@@ -269,21 +251,11 @@ class Distinct:
 
     def _listed(self, demand: int) -> list[tuple[JsonPieces, int]] | None:
         """Return the values of a demand that has finitely many scalars alone, where that shows, else None."""
-        mask = EVERY
-        for literal in self.tables.demands[demand]:
-            mask &= self.tables.mask(literal)
-        if mask & (OBJECT | ARRAY):
+        scalars, types = self.scalars, self.scalars.types(demand)
+        if types & (OBJECT | ARRAY):
             return None
-        texts: list[JsonPieces] = []
-        scalars = self.scalars
-        for kind, bits, text in (
-            (NULL, NULL, b"null"),
-            (BOOLEAN, BOOLEAN, b"true"),
-            (-BOOLEAN, BOOLEAN, b"false"),
-        ):
-            if mask & bits and scalars.demand(demand, kind) == TRUE:
-                texts.append(JsonPieces((text,)))
-        if mask & NUMBER:
+        texts = [JsonPieces((text,)) for text in scalars.constants(demand, types)]
+        if types & NUMBER:
             formula = scalars.demand(demand, NUMBER)
             if formula != FALSE:
                 if not isinstance(formula, Points):
@@ -292,7 +264,7 @@ class Distinct:
                     written = scalars.shortest(Points(frozenset((value,))), NUMBER)
                     if written is not None:
                         texts.append(written)
-        if mask & STRING:
+        if types & STRING:
             formula = scalars.demand(demand, STRING)
             if formula != FALSE:
                 if self._strings(formula, _COUNTED) >= _COUNTED:
@@ -304,12 +276,8 @@ class Distinct:
         return [(text, self.literal(text.flat())) for text in texts]
 
     def _endless(self, demand: int) -> LimitError:
-        sources = self.tables.sources((demand,))
-        return LimitError(
-            "how many values are possible here could not be decided.",
-            limit="oracle_steps",
-            where=sources[0] if sources else "",
-        )
+        what = "how many values are possible here could not be decided."
+        return self.tables.too_many(what, "oracle_steps", (demand,))
 
     # All different
 

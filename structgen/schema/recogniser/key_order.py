@@ -3,11 +3,26 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
+from types import MappingProxyType
 
+from structgen.schema.meaning.place import parts_of
 from structgen.schema.reading.model import Schema
 
 _READ = ("properties", "$ref", "allOf", "anyOf", "oneOf", "if", "then", "else", "dependentSchemas")
 """The order assumed for schemas that were made without a text."""
+_FIELDS = MappingProxyType(
+    {
+        "$ref": "ref",
+        "allOf": "all_of",
+        "anyOf": "any_of",
+        "oneOf": "one_of",
+        "if": "if_",
+        "then": "then",
+        "else": "else_",
+        **dict.fromkeys(("dependentSchemas", "dependencies"), "dependent_schemas"),
+    }
+)
+"""Keywords whose schemas apply to the same value, with their fields."""
 
 
 def declared(schemas: Iterable[Schema]) -> list[str]:
@@ -51,23 +66,7 @@ def _applied(schema: Schema, mentioned: dict[str, None]) -> Iterator[Schema]:
         if name == "properties":
             for key in schema.properties:
                 mentioned.setdefault(key)
-        elif name == "$ref":
-            if schema.ref is not None:
-                yield schema.ref
-        elif name == "allOf":
-            yield from schema.all_of
-        elif name == "anyOf":
-            yield from schema.any_of
-        elif name == "oneOf":
-            yield from schema.one_of
-        elif name == "if":
-            if schema.if_ is not None and (schema.then is not None or schema.else_ is not None):
-                yield schema.if_
-        elif name == "then":
-            if schema.then is not None:
-                yield schema.then
-        elif name == "else":
-            if schema.else_ is not None:
-                yield schema.else_
-        elif name in ("dependentSchemas", "dependencies"):
-            yield from schema.dependent_schemas.values()
+        elif name == "if" and schema.then is None and schema.else_ is None:
+            continue
+        elif name in _FIELDS:
+            yield from parts_of([getattr(schema, _FIELDS[name])])

@@ -6,7 +6,6 @@ import json
 from collections.abc import Callable, Collection, Iterable
 from typing import TypeAlias
 
-from structgen.errors import LimitError
 from structgen.language.ir import TRUE, Formula, Not, Pattern, Words
 from structgen.limits import Limits
 from structgen.schema.meaning import simple_patterns
@@ -226,10 +225,10 @@ class Frames:
             if len(split) > MOST_CLASSES:
                 split = [part for part in split if self.scalars.satisfiable(conjunction(part[1]), STRING)]
             if len(split) > self.limits.alternatives:
-                raise LimitError(
+                raise self.tables.too_many(
                     f"{len(frame.predicates)} patterns of keys overlap in {len(split):,} ways.",
-                    limit="alternatives",
-                    where=next(iter(self.tables.sources(frame.demands)), ""),
+                    "alternatives",
+                    frame.demands,
                 )
             parts = split
         frame.classes = [
@@ -244,10 +243,10 @@ class Frames:
     def fresh_keys(self, frame: Frame, key_class: KeyClass, count: int, taken: Collection[str]) -> list[str]:
         """Return up to `count` keys of a class, the shortest first."""
         if count > LISTED:
-            raise LimitError(
+            raise self.tables.too_many(
                 f"an object here needs {count:,} keys that no schema names.",
-                limit="oracle_steps",
-                where=next(iter(self.tables.sources(frame.demands)), ""),
+                "oracle_steps",
+                frame.demands,
             )
         found: list[str] = []
         if key_class.formula == TRUE:

@@ -10,12 +10,10 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Collection, Iterator, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import TypeAlias
 
-from structgen.errors import LimitError
-from structgen.limits import Limits
-from structgen.schema.meaning.place import NEVER
+from structgen.schema.meaning.place import NEVER, PlaceTables
 from structgen.schema.meaning.shape import (
     Alternative,
     AtKey,
@@ -32,6 +30,7 @@ from structgen.schema.meaning.shape import (
 from structgen.schema.reading.json_values import EMPTY, JsonPieces
 from structgen.schema.recogniser.excluded_values import values_of
 from structgen.schema.recogniser.members import Members, Unmet, passed_over
+from structgen.schema.recogniser.object_frames import Frames
 from structgen.schema.recogniser.object_keys import Frame, KeyClass, Where, Written
 
 Ask: TypeAlias = Callable[[int], JsonPieces | None]
@@ -67,32 +66,26 @@ Way: TypeAlias = tuple[MemberPlan, Unmet]
 """A plan, and the obligations that it need not meet yet."""
 
 
+@dataclass(slots=True)
 class Witness:
     """One question: an unfinished object, and one of its shapes."""
 
-    def __init__(
-        self,
-        members: Members,
-        limits: Limits,
-        frame: Frame,
-        shape: ObjectShape,
-        written: Written,
-        ask: Ask,
-        taken: Collection[str] = (),
-    ) -> None:
-        """`taken`: keys that the object already holds and the frame does not name."""
-        self.effects = members
-        self.tables = members.tables
-        self.frames = members.frames
-        self.limits = limits
-        self.frame = frame
-        self.shape = shape
-        self.written = written
-        self.ask = ask
-        self.taken = taken
-        self._required = frozenset(shape.required)
-        self._stock: dict[int, int] = {}
-        self._steps = 0
+    effects: Members
+    frame: Frame
+    shape: ObjectShape
+    written: Written
+    ask: Ask
+    taken: Collection[str] = ()
+    """Keys that the object already holds and the frame does not name."""
+    tables: PlaceTables = field(init=False)
+    frames: Frames = field(init=False)
+    _required: frozenset[str] = field(init=False)
+    _stock: dict[int, int] = field(default_factory=dict)
+    _steps: int = 0
+
+    def __post_init__(self) -> None:
+        self.tables, self.frames = self.effects.tables, self.effects.frames
+        self._required = frozenset(self.shape.required)
 
     # Is there a rest?
 
@@ -135,13 +128,13 @@ class Witness:
 
     def _spend(self, steps: int) -> None:
         self._steps += 1
-        if self._steps > self.limits.oracle_steps:
-            raise LimitError(
+        if self._steps > self.effects.limits.oracle_steps:
+            raise self.tables.too_many(
                 "the ways to complete an object here are too many.",
-                limit="oracle_steps",
-                where=next(iter(self.tables.sources(self.frame.demands)), ""),
+                "oracle_steps",
+                self.frame.demands,
             )
-        self.tables.spend(steps, self.limits, "How an object is completed", self.frame.demands)
+        self.tables.spend(steps, self.effects.limits, "How an object is completed", self.frame.demands)
 
     def _left_out(self, plan: MemberPlan, unmet: Unmet) -> MemberPlan | None:
         """Return the plan that meets all obligations by leaving keys out alone, or None."""
@@ -367,7 +360,7 @@ class Witness:
         here = 0
         unlisted = self.frames.unlisted(self.frame)
         if unlisted is not None:
-            most = self.limits.oracle_steps
+            most = self.effects.limits.oracle_steps
             here = len(unlisted.supply(self.shape, wanted, self.taken, self.ask, most))
         else:
             for key_class in self.frames.classes(self.frame):
@@ -486,7 +479,7 @@ class Witness:
             if room is not None and least >= room:
                 continue
             then = frame.after(written, index)
-            then = then._replace(mask=then.mask & watched)
+            then = Written(then.pos, then.mask & watched, then.size)
             for demand, left in self.effects.options(frame, shape, owed, where):
                 self._spend(1 + len(shape.obligations) // 3)
                 value = self.ask(demand)
@@ -533,7 +526,9 @@ class Witness:
         ordered.sort(key=lambda candidate: candidate[2])
         unlisted = self.frames.unlisted(frame) if extras else None
         if unlisted is not None:
-            supply = unlisted.supply(self.shape, extras, self.taken, self.ask, self.limits.oracle_steps)
+            supply = unlisted.supply(
+                self.shape, extras, self.taken, self.ask, self.effects.limits.oracle_steps
+            )
             free.extend((scalars.written(key) + b":", key_class, -1) for key, key_class in supply)
         elif extras:
             for key_class in self.frames.classes(frame):

@@ -11,14 +11,14 @@ from __future__ import annotations
 from bisect import bisect_left
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, TypeAlias
+from typing import Any, TypeAlias, TypeGuard
 
 from structgen.language.ir import TRUE, Formula
 from structgen.limits import Limits
 from structgen.schema.meaning.formulas import disjunction
 from structgen.schema.meaning.place import NEVER, PlaceTables
 from structgen.schema.meaning.scalars import Scalars
-from structgen.schema.meaning.shape import AtKey, Differs, ObjectShape, Obligation, Without
+from structgen.schema.meaning.shape import Alternative, AtKey, Differs, ObjectShape, Obligation, Without
 from structgen.schema.meaning.shape_disjunctions import Shapes
 from structgen.schema.reading.json_values import EMPTY, JsonPieces
 from structgen.schema.recogniser.excluded_values import parted
@@ -109,7 +109,7 @@ class Objects:
     def _search(
         self, frame: Frame, shape: ObjectShape, written: Written, ask: Ask, taken: Collection[str] = ()
     ) -> Witness:
-        return Witness(self.members, self.limits, frame, shape, written, ask, taken)
+        return Witness(self.members, frame, shape, written, ask, taken)
 
     def _begins(self, demands: tuple[int, ...], shape: ObjectShape, ask: Ask | None = None) -> bool:
         """Return whether some object has the shape. `ask`: where answers are still being worked out."""
@@ -179,30 +179,17 @@ class Objects:
         standing = self.frames.standing(frame, shape)
         found = standing.always
         if found is None:
-            wanted = {other for _, others in shape.conditional for other in others}
-            wanted.update(
-                alternative.key
-                for obligation in shape.obligations
-                for alternative in obligation
-                if isinstance(alternative, AtKey) and not alternative.literals
-            )
+            follows = {other for _, others in shape.conditional for other in others}
+            met = {one.key for each in shape.obligations for one in each if _is_presence(one)}
             found = standing.always = frozenset(
                 key
-                for key in wanted
-                if frame.index[key] >= frame.ordered
-                and (demand := self.frames.value(shape, key)) != NEVER
-                and self.alive(demand)
+                for key in follows | met
+                if frame.index[key] >= frame.ordered and self.alive(self.frames.value(shape, key))
             )
-            standing.follows = all(other in found for _, others in shape.conditional for other in others)
-        if not standing.follows:
-            return False
-        for obligation in unmet:
-            for alternative in obligation:
-                if type(alternative) is AtKey and not alternative.literals and alternative.key in found:
-                    break
-            else:
-                return False
-        return True
+            standing.follows = follows <= found
+        return standing.follows and all(
+            any(_is_presence(one) and one.key in found for one in obligation) for obligation in unmet
+        )
 
     def _known(self, demand: int) -> JsonPieces | None:
         return EMPTY if self.alive(demand) else None
@@ -443,6 +430,11 @@ class Objects:
         """Return any class of the frame, for calls of `after` in which the class makes no difference."""
         unlisted = self.frames.unlisted(frame)
         return self.frames.classes(frame)[0] if unlisted is None else unlisted.of(frozenset())
+
+
+def _is_presence(alternative: Alternative) -> TypeGuard[AtKey]:
+    """Return whether the presence of a key alone meets an alternative."""
+    return type(alternative) is AtKey and not alternative.literals
 
 
 def _undominated(threads: Sequence[Thread]) -> tuple[Thread, ...]:

@@ -10,7 +10,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterator, Mapping
 
-from structgen.errors import LimitError
 from structgen.language.ir import TRUE, Spec
 from structgen.schema.meaning.formulas import conjunction, negation
 from structgen.schema.meaning.place import NEVER, PlaceTables
@@ -161,10 +160,10 @@ class UnlistedKeyClasses:
         avoid = {*self.frame.names, *gone}
         keys = self.scalars.strings.some(spec, count, avoid, may_come, most)
         if keys is None:
-            raise LimitError(
+            raise self.tables.too_many(
                 f"{len(self.predicates)} patterns of keys overlap, and no {count:,} keys were found here.",
-                limit="oracle_steps",
-                where=next(iter(self.tables.sources(self.frame.demands)), ""),
+                "oracle_steps",
+                self.frame.demands,
             )
         found = self._found[shape.id] = [(key, self.of(true)) for key, true in keys]
         return found

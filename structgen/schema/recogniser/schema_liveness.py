@@ -95,17 +95,17 @@ class Oracle:
 
     def _at_once(self, demand: int, with_text: bool) -> bool:
         """Note the answer for a demand that needs no search; return whether it is one."""
-        if not with_text:
-            found = EMPTY if self._quick(demand) else None
-        else:
-            found = self._leaf(demand) if self.alive(demand) else None
-            if found is None and self.alive(demand):
+        if with_text:
+            is_alive = self.alive(demand)
+            found = self._leaf(demand) if is_alive else None
+            if is_alive and found is None:
                 return False
-            self._known[True][demand] = found
-            return True
-        if found is not None:
-            self._known[False][demand] = found
-        return found is not None
+        elif self._quick(demand):
+            found = EMPTY
+        else:
+            return False
+        self._known[with_text][demand] = found
+        return True
 
     def _search(self, root: int, with_text: bool) -> None:
         """Note the answer for a demand, and for those on which it rests.
@@ -201,25 +201,21 @@ class Oracle:
 
     def _scalar(self, demand: int, types: int) -> JsonPieces | None:
         scalars = self.scalars
-        texts = [JsonPieces((text,)) for text in scalars.constants(demand, types)]
         best: JsonPieces | None = None
         for kind in (NUMBER, STRING):
             if types & kind:
                 found = scalars.shortest(scalars.demand(demand, kind), kind)
-                if found is not None:
-                    texts.append(found)
-        for text in texts:
-            if text.before(best):
-                best = text
+                if found is not None and found.before(best):
+                    best = found
+        for text in scalars.constants(demand, types):
+            constant = JsonPieces((text,))
+            if constant.before(best):
+                best = constant
         return best
 
     def _too_long(self, demand: int) -> LimitError:
-        sources = self.tables.sources((demand,))
-        return LimitError(
-            "whether any value is possible here could not be decided.",
-            limit="oracle_steps",
-            where=sources[0] if sources else "",
-        )
+        what = "whether any value is possible here could not be decided."
+        return self.tables.too_many(what, "oracle_steps", (demand,))
 
     def _quick(self, demand: int) -> bool | None:
         """Return the answer for a demand that is one plain schema with an obvious value, else None."""

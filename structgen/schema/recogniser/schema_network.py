@@ -31,7 +31,6 @@ from structgen.language.ir import (
 from structgen.schema.meaning.place import (
     ARRAY,
     BOOLEAN,
-    EVERY,
     NEVER,
     NULL,
     NUMBER,
@@ -48,7 +47,6 @@ from structgen.schema.reading.policies import Policies
 from structgen.schema.reading.schema_place import SchemaPlace
 from structgen.schema.recogniser.array_progress import repeats
 from structgen.schema.recogniser.arrays import CLOSE, Arrays, ArrayState
-from structgen.schema.recogniser.distinct_values import Distinct
 from structgen.schema.recogniser.object_keys import KeyClass, Written
 from structgen.schema.recogniser.objects import Moves, Objects, ObjectState
 from structgen.schema.recogniser.overlapping_key_patterns import Places
@@ -106,11 +104,16 @@ class SchemaNetwork:
             any_order=policies.property_order == "any",
             residues=self._residues,
         )
-        distinct = Distinct(tables, self.scalars, self.shapes, limits)
-        self.arrays = Arrays(tables, self.shapes, limits, residues=self._residues, distinct=distinct)
+        self.arrays = Arrays(
+            tables,
+            self.shapes,
+            limits,
+            residues=self._residues,
+            scalars=self.scalars,
+            member=self.objects.frames.value,
+        )
         self.oracle = Oracle(tables, self.scalars, self.shapes, self.objects, self.arrays, limits)
-        distinct.text, distinct.item = self.oracle.text, self.arrays.progress.item
-        distinct.member = self.objects.frames.value
+        self.arrays.distinct.text = self.oracle.text
         alive = self.oracle.alive
         self.objects.alive = self.objects.wide_unions.alive = self.arrays.alive = alive
         demand = tables.of_value(tables.demand_of(document.root))
@@ -134,9 +137,7 @@ class SchemaNetwork:
         """Return how a value at `place` may begin. Every type listed has a live value."""
         found = self._entries.get(place)
         if found is None:
-            demands = self.tables.places[place]
-            found = self._single(demands[0]) if len(demands) == 1 else self._several(demands)
-            self._entries[place] = found
+            found = self._entries[place] = self._entry(self.tables.places[place])
         return found
 
     def outcome(self, demands: frozenset[int]) -> int:
@@ -215,7 +216,7 @@ class SchemaNetwork:
             return self.arrays.may_differ(state)
         distinct = self.arrays.distinct
         known = self.arrays.known
-        return self.objects.may_differ(state, lambda demand, need: distinct.surely_has(demand, need, known))
+        return self.objects.may_differ(state, lambda demand, need: distinct.has(demand, need, known, True))
 
     def after(self, residue: int, key: Key, outcome: int, text: bytes = b"") -> int:
         """Return the residue after a value under `key` has closed with `outcome`; it is live.
@@ -427,40 +428,17 @@ class SchemaNetwork:
             return -1
         return self.tables.place((demand,))
 
-    def _single(self, demand: int) -> ValueMenu:
-        """Return the entry of a place with one demand."""
-        literals = self.tables.demands[demand]
-        scalars = self.scalars
-        mask = EVERY
-        plain = not literals
-        if len(literals) == 1 and not literals[0] & 1:
-            info = self.tables.infos[literals[0] >> 1]
-            if not info.combined and info.values is None:
-                # The frequent case: one schema with plain keywords.
-                plain, mask = True, info.types
-        if not plain:
-            for literal in literals:
-                mask &= self.tables.mask(literal)
-        string = number = None
-        if mask & STRING:
-            formula = scalars.demand(demand, STRING)
-            if scalars.satisfiable(formula, STRING):
-                string = _FREE if formula is TRUE else Spec((formula,))
-        if mask & NUMBER:
-            formula = scalars.demand(demand, NUMBER)
-            if scalars.satisfiable(formula, NUMBER):
-                number = _FREE if formula is TRUE else Spec((formula,))
-        true = false = null = None
-        if mask & BOOLEAN:
-            if plain:
-                true = false = 0
-            else:
-                true = 0 if scalars.demand(demand, BOOLEAN) == TRUE else None
-                false = 0 if scalars.demand(demand, -BOOLEAN) == TRUE else None
-        if mask & NULL:
-            null = 0 if plain or scalars.demand(demand, NULL) == TRUE else None
-        obj = self.objects.start((demand,)) if mask & OBJECT else None
-        array = self.arrays.start((demand,)) if mask & ARRAY else None
+    def _entry(self, demands: tuple[int, ...]) -> ValueMenu:
+        types = 0
+        for demand in demands:
+            types |= self.scalars.types(demand)
+        string = self._spec(demands, STRING) if types & STRING else None
+        number = self._spec(demands, NUMBER) if types & NUMBER else None
+        true, false, null = (
+            self._constant(demands, kind) if types & abs(kind) else None for kind in (BOOLEAN, -BOOLEAN, NULL)
+        )
+        obj = self.objects.start(demands) if types & OBJECT else None
+        array = self.arrays.start(demands) if types & ARRAY else None
         return ValueMenu(
             None if obj is None else obj.id,
             None if array is None else array.id,
@@ -471,20 +449,6 @@ class SchemaNetwork:
             null,
         )
 
-    def _several(self, demands: tuple[int, ...]) -> ValueMenu:
-        """Return the entry of a place with several demands."""
-        obj = self.objects.start(demands)
-        array = self.arrays.start(demands)
-        return ValueMenu(
-            None if obj is None else obj.id,
-            None if array is None else array.id,
-            self._spec(demands, STRING),
-            self._spec(demands, NUMBER),
-            self._constant(demands, BOOLEAN),
-            self._constant(demands, -BOOLEAN),
-            self._constant(demands, NULL),
-        )
-
     def _spec(self, demands: tuple[int, ...], kind: int) -> Spec | None:
         formulas: list[Formula] = []
         for demand in demands:
@@ -492,7 +456,7 @@ class SchemaNetwork:
             formulas.append(formula if self.scalars.satisfiable(formula, kind) else FALSE)
         if all(formula == FALSE for formula in formulas):
             return None
-        return Spec(tuple(formulas))
+        return _FREE if formulas == [TRUE] else Spec(tuple(formulas))
 
     def _constant(self, demands: tuple[int, ...], kind: int) -> int | None:
         met = frozenset(j for j, demand in enumerate(demands) if self.scalars.demand(demand, kind) == TRUE)
@@ -523,16 +487,14 @@ class SchemaNetwork:
             return state.rests
         rests: dict[int, JsonPieces] = {}
         ask = self.oracle.text
+        found: Iterator[tuple[int, JsonPieces | None]]
         if isinstance(state, ArrayState):
-            for array_thread in state.threads:
-                text = self.arrays.rest(state, array_thread, ask)
-                if text is not None and text.before(rests.get(array_thread[0])):
-                    rests[array_thread[0]] = text
+            found = ((thread[0], self.arrays.rest(state, thread, ask)) for thread in state.threads)
         else:
-            for thread in state.threads:
-                text = self.objects.rest(state, thread, ask, avoided)
-                if text is not None and text.before(rests.get(thread[0])):
-                    rests[thread[0]] = text
+            found = ((thread[0], self.objects.rest(state, thread, ask, avoided)) for thread in state.threads)
+        for j, text in found:
+            if text is not None and text.before(rests.get(j)):
+                rests[j] = text
         if not avoided:
             state.rests = rests
         return rests

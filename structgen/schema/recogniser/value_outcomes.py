@@ -12,7 +12,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import NamedTuple
 
-from structgen.errors import LimitError
 from structgen.limits import Limits
 from structgen.schema.meaning.place import NEVER, PlaceTables
 from structgen.schema.meaning.scalars import Scalars, ValueSet
@@ -94,11 +93,11 @@ class ValueOutcomes:
                     divided.append(inside)
             cells = divided
             if len(cells) > most:
-                raise LimitError(
+                raise tables.too_many(
                     f"one value of this object can lie in more than {most:,} combinations of the "
                     f"{len(asked):,} sets that tell the alternatives apart.",
-                    limit="alternatives",
-                    where=next(iter(tables.sources((base,))), ""),
+                    "alternatives",
+                    (base,),
                 )
         found: dict[ValueOutcome, None] = {}
         for cell in cells:

@@ -52,7 +52,7 @@ class WideUnion:
         pos: int,
         threads: Threads,
         frames: Frames,
-        defaults: Callable[[ObjectShape], KeyDefaults],
+        defaults: Sequence[KeyDefaults],
         alive: Callable[[int], bool],
     ) -> None:
         self._frame, self._threads, self._frames, self._alive = frame, threads, frames, alive
@@ -61,11 +61,10 @@ class WideUnion:
         """For each thread the place in the order of its next required key, which no key may pass over."""
         self._mentions: dict[str, list[int]] = {}
         groups: dict[int, _Group] = {}
-        for at, (_, shape, _) in enumerate(threads):
+        for at, ((_, shape, _), said) in enumerate(zip(threads, defaults, strict=True)):
             required = frames.standing(frame, shape).required
             where = bisect_left(required, pos)
             self._next.append(required[where] if where < len(required) else len(names))
-            said = defaults(shape)
             for name in said.mentioned:
                 self._mentions.setdefault(name, []).append(at)
             if said.default != NEVER and alive(said.default):
@@ -121,17 +120,15 @@ class WideUnions:
     def of(self, frame: Frame, pos: int, threads: Threads) -> WideUnion | None:
         """Return the groups of a residue; None where its threads are few, or each must be asked about a
         key."""
-        if len(threads) < MANY:
+        if len(threads) < MANY or not all(map(self._can_be_written, frame.names)):
             return None
-        if not all(map(self._can_be_written, frame.names)):
-            return None
-        defaults: dict[int, KeyDefaults] = {}
+        defaults: list[KeyDefaults] = []
         for _, shape, _ in threads:
             said = self._of_shape(shape)
             if said is None:
                 return None
-            defaults[shape.id] = said
-        return WideUnion(frame, pos, threads, self._frames, lambda shape: defaults[shape.id], self.alive)
+            defaults.append(said)
+        return WideUnion(frame, pos, threads, self._frames, defaults, self.alive)
 
     def _of_shape(self, shape: ObjectShape) -> KeyDefaults | None:
         if shape.id not in self._defaults:

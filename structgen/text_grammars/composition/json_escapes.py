@@ -21,8 +21,8 @@ def written(byte: int) -> bytes:
     return b"\\u%04x" % byte if byte < 0x20 else bytes((byte,))
 
 
-_WRITTEN: Final = {point: written(point) for point in (*range(0x20), 0x22, 0x5C)}
-"""The characters that must be escaped, as json.dumps(ensure_ascii=False) writes them."""
+_WRITTEN: Final = {point: written(point) for point in (*LETTERS, *range(0x20)) if point != 0x2F}
+"""The characters that must be escaped, as json.dumps(ensure_ascii=False) writes them: the usual first."""
 
 
 @lru_cache(1 << 14)

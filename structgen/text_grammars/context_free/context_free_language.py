@@ -19,6 +19,7 @@ from structgen.errors import GrammarError
 from structgen.language.expectation import Expected
 from structgen.language.ir import Formula, Pattern
 from structgen.limits import Limits
+from structgen.text_grammars.context_free.parsed_lexemes import ParsedLexemes
 from structgen.text_grammars.context_free.parser_stacks import ROOT, Items, Stacks
 from structgen.text_grammars.context_free.rules import Rule, prepare
 from structgen.text_grammars.context_free.shortest_rests import Rests, Tops
@@ -75,6 +76,8 @@ class ContextFree(Language):
         self.items = Items(self.rules)
         self.stacks = Stacks(self.items, limits)
         self.rests = Rests(self.rules, self.scanner, self.stacks, limits)
+        if not self.specials and not self.counts_tokens:
+            self.lexemes = ParsedLexemes(self.items, self.stacks, self.scanner, self.tops)
         self._tops: dict[tuple[int, int], tuple[int, ...]] = {}
         self._fresh: dict[int, int] = {}
 

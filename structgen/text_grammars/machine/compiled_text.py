@@ -4,9 +4,9 @@ The configurations of the language are numbered as texts reach them (`NumberedTe
 states. Compiled code (`stepping`) walks tokens and the vocabulary's trie through a table of steps. It notes
 the cells that it misses; Python asks the language, fills the cells and calls again.
 
-A mask is found in one of three ways (`_compute`): the trie is walked from the state; or most of it is copied
-from a similar state (`MaskReuse`); or, inside parts with masks of their own, it is the part's mask, joined
-with the tokens that leave the part, if there are any (`part_ends`).
+A mask is found in one of three ways (`text_masks`): the trie is walked from the state; or the tokens are
+those of records, which states share that go on alike; or, inside parts with masks of their own, it is the
+part's mask, joined with the tokens that leave the part, if there are any (`part_ends`).
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from structgen.core.dfa import Dfa, explicit_of_parser
 from structgen.errors import OptionError
 from structgen.language.expectation import Expected
 from structgen.limits import Limits
-from structgen.machine_core.growing_tables import EDGES, LISTS, NODES
+from structgen.machine_core.growing_tables import EDGES, NODES
 from structgen.machine_core.layout import (
     ASKED,
     ENDED,
@@ -32,19 +32,18 @@ from structgen.machine_core.layout import (
     MISS,
     NodeRow,
 )
+from structgen.machine_core.lexeme_layout import FULL
 from structgen.native.raw_memory import address_of
 from structgen.store.mask_store import MaskStore
-from structgen.text_grammars.machine import mask_reuse, part_reading, stepping, text_walks
+from structgen.text_grammars.machine import part_reading, stepping, text_masks
 from structgen.text_grammars.machine.language import (
     TOKEN,
     Config,
     InsidePart,
     LanguageGrammar,
 )
-from structgen.text_grammars.machine.mask_reuse import MaskReuse
 from structgen.text_grammars.machine.numbered_text import BEHIND, NumberedText
 from structgen.text_grammars.machine.rest_completions import RestCompletions
-from structgen.text_grammars.machine.stepping import TextContext
 from structgen.tokens.token_mask import tokens_of
 from structgen.tokens.tokenizer import Tokenizer
 
@@ -72,9 +71,8 @@ class CompiledText(NumberedText):
         store: MaskStore | Literal[False] | None = None,
     ) -> None:
         super().__init__(grammar, tokenizer, limits, store)
-        self._reuse = MaskReuse(self.vocabulary, self._language.classes)
         self._bits: npt.NDArray[np.int32] | None = None
-        """The row of bits of the last mask, unless it is a list of tokens."""
+        """The row of bits of the last mask, where Python has joined it."""
         self._completions: _PartCompletions | None = None
 
     # --- states ---------------------------------------------------------------------------------------------
@@ -90,7 +88,7 @@ class CompiledText(NumberedText):
                 if self._tables.count(EDGES) >= min(_MOVES, self.limits.parser_states):
                     self._tables.load(EDGES, _NO_ROWS)
                 self._tables.room(EDGES, 1)
-                stepping.record_move(self.address, index, token, reached)
+                stepping.record_edge(self.address, index, token, stepping.MOVE, reached)
             return reached
 
     def _after_special(self, index: int, token: int) -> int:
@@ -142,7 +140,7 @@ class CompiledText(NumberedText):
             # the common case, without the calls in between: one compiled call finds the mask
             with self.lock:
                 self._attached()
-                if text_walks.compute(self.address, index, mask_reuse.LEAST_NODES, target) == 0:
+                if text_masks.compute(self.address, index, target) == 0:
                     return True
         return super().compute(index, target)
 
@@ -165,16 +163,15 @@ class CompiledText(NumberedText):
             if self._stands_for_part(index):
                 return 0
             code = self._compiled_mask(index, target) if is_known else stepping.UNKNOWN
-        if code != stepping.UNKNOWN:
-            return code
-        return self._read(index, target) if self._steps.is_outside(index) else self._join(index, target)
+        return code if code != stepping.UNKNOWN else self._join(index, target)
 
     def _compiled_mask(self, index: int, target: int) -> int:
-        """Return what `text_walks.compute` answers when its questions are answered."""
-        code = text_walks.compute(self.address, index, mask_reuse.LEAST_NODES, target)
-        while code == ASKED:
+        """Return what `text_masks.compute` answers when its questions are answered."""
+        while (code := text_masks.compute(self.address, index, target)) in (ASKED, FULL):
+            if code == FULL:
+                assert self._lexeme_rows is not None
+                self._read_whole()
             self._answer()
-            code = text_walks.compute(self.address, index, mask_reuse.LEAST_NODES, target)
         return code
 
     def _stands_for_part(self, index: int) -> bool:
@@ -190,55 +187,6 @@ class CompiledText(NumberedText):
                 return super().mask_parts(index)
             one = self._insides(index)[0][0]
             return one.part.compiled.mask_parts(one.state)
-
-    def _read(self, index: int, target: int) -> int:
-        """As `_compute`, for a state outside parts: walk the trie, or the part of it that no similar state
-        has a mask for."""
-        row = self._steps.row(index)
-        similar = self._reuse.most_similar(row)
-        if similar is None or int(self._tables.rows(NODES)[similar[0], NodeRow.token_list]) < 0:
-            lists = self._collect(index, 0)
-            bits = np.zeros(self._words, np.int32)
-            if not lists:
-                while (code := int(text_walks.keep(self.address, index, target))) == ASKED:
-                    self._tables.room(LISTS, self.vocab_size + 2)
-                if code == LARGE:
-                    self._reuse.remember(index, row)
-                return code
-        else:
-            base, same = similar
-            others = np.logical_not(same).astype(np.uint8)
-            bits = self._reuse.beginning(self.bits(base), same) & ~self._special_bits()
-            lists = self._collect(index, address_of(others))
-        bits |= self._masks.dense_row(np.concatenate([*lists, self._found()]))
-        if (code := self._put(index, bits, target)) == LARGE:
-            self._reuse.remember(index, row)
-        return code
-
-    def _collect(self, index: int, wanted: int) -> list[npt.NDArray[np.int32]]:
-        """Collect the tokens of a state that begin with wanted bytes (the address of uint8[256]; 0: all
-        bytes), without special and end tokens: the last ones in the buffer, the others returned."""
-        lists: list[npt.NDArray[np.int32]] = []
-        code = int(text_walks.collect(self.address, index, wanted))
-        while code == ASKED:
-            # parts use the same buffer when they answer
-            lists.append(self._found())
-            overfull = self._steps.is_overfull
-            self._answer()
-            if overfull:
-                lists.clear()
-                code = int(text_walks.collect(self.address, index, wanted))
-            else:
-                code = int(text_walks.collect_on(self.address))
-        return lists
-
-    def _found(self) -> npt.NDArray[np.int32]:
-        """Return a copy of the tokens in the buffer."""
-        return self._workspace.buffer[: int(self._tables.context[TextContext.buffer_count])].copy()
-
-    def _special_bits(self) -> npt.NDArray[np.int32]:
-        """Return the grammar's special tokens as a row of bits."""
-        return self._masks.dense_row(np.array(sorted(self._language.specials), np.int32))
 
     def _insides(self, index: int) -> tuple[tuple[InsidePart, ...], Config | None]:
         """Return the places of a state inside parts with masks, and its other places."""
@@ -283,17 +231,12 @@ class CompiledText(NumberedText):
         """Return the tokens that leave a part at a place."""
         if one.after_end is None:
             return _NONE
-        nodes = np.array(one.part.ends_below(one.state, self._ends_map((one,)).wanted), np.int64)
-        number, found, done = self._number(one.after_end), [_NONE], 0
-        while done < len(nodes):
-            left = np.ascontiguousarray(nodes[done:])
-            count = self._retry(text_walks.collect_below, number, address_of(left), len(left))
-            found.append(self._found())
-            done += count
-        return np.concatenate(found)
+        nodes = np.array(one.part.ends_below(one.state, self._ends_map((one,)).wanted), np.int32)
+        arguments = self._number(one.after_end), address_of(nodes), len(nodes)
+        return self._records.found(self._retry(text_masks.leaving, *arguments))
 
     def _large_row(self) -> npt.NDArray[np.int32]:
-        return super()._large_row() if self._bits is None else self._bits
+        return self._records.mask if self._bits is None else self._bits
 
     def _expected(self, index: int) -> list[Expected]:
         if index == self._finished:
@@ -393,6 +336,7 @@ class CompiledText(NumberedText):
     def nbytes(self) -> int:
         """Bytes of the grammar's own tables and of its parts', and some 500 for each configuration."""
         own = self._tables.nbytes() + self._steps.nbytes
+        own += 0 if self._lexeme_rows is None else self._lexeme_rows.nbytes
         parts = sum(one.nbytes for one in self._language.compiled_parts)
         return int(own + 500 * self._tables.count(NODES) + parts)
 
@@ -413,8 +357,7 @@ class _PartCompletions(RestCompletions):
     """
 
     def __init__(self, text: CompiledText) -> None:
-        language = text._language
-        super().__init__(text, may_loop=language.has_places)
+        super().__init__(text)
         self._text: CompiledText = proxy(text)
 
     def ways(self, state: int) -> list[tuple[int, int]]:

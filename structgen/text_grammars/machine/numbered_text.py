@@ -16,18 +16,16 @@ import numpy.typing as npt
 from structgen.core.compiled import CompiledGrammar
 from structgen.errors import OptionError, StructgenError
 from structgen.limits import Limits
-from structgen.machine_core.growing_tables import LISTS, NODES
-from structgen.machine_core.layout import (
-    BELOW,
-    REFUSED,
-    REGISTERS,
-)
+from structgen.machine_core.growing_tables import NODES
+from structgen.machine_core.layout import BELOW, QUESTION_ROOM, REFUSED, REGISTERS
+from structgen.machine_core.lexeme_layout import ASK_RECORD, FULL
+from structgen.machine_core.lexeme_tables import TRIES, RecordTables
 from structgen.machine_core.questions import call_answered
 from structgen.native.raw_memory import address_of
 from structgen.native.typed_blocks import word_of, words_of
 from structgen.store.mask_store import MaskStore
 from structgen.system.public_calls import THIS_CALL
-from structgen.text_grammars.machine import stepping
+from structgen.text_grammars.machine import stepping, text_masks
 from structgen.text_grammars.machine.language import (
     CompileTarget,
     Config,
@@ -35,6 +33,7 @@ from structgen.text_grammars.machine.language import (
     Language,
     LanguageGrammar,
 )
+from structgen.text_grammars.machine.lexeme_rows import LexemeRows
 from structgen.text_grammars.machine.part_ends import EndsMap, ends_map, joined
 from structgen.text_grammars.machine.step_table import StepTable
 from structgen.text_grammars.machine.stepping import TEXT_TABLES, TextContext, TextState, Visit
@@ -87,6 +86,13 @@ class NumberedText(CompiledGrammar):
         self._visit_rows: npt.NDArray[np.int64] = np.zeros((8, words_of(Visit)), np.int64)
         self._tables.context[_VISITS] = address_of(self._visit_rows)
         self._steps = StepTable(self._tables.context, self._language)
+        self._records = RecordTables(self._tables, self.vocabulary, self._masks)
+        self._tables.append(TRIES, (-1, len(self.vocabulary.nodes), 0, 0, 0, 0))
+        self._lexeme_rows: LexemeRows | None = None
+        if self._language.lexemes is None:
+            self._read_whole()
+        else:
+            self._lexeme_rows = LexemeRows(self._language, self._tables, self._records)
         self._finished = -1
         self._moves: dict[int, list[tuple[bytes, int]]] = {}
         self._following: dict[Config, bytes] = {}
@@ -170,6 +176,7 @@ class NumberedText(CompiledGrammar):
     def _put_visit(self, visit: int, places: tuple[InsidePart, ...]) -> None:
         """Write what compiled code knows of a visit."""
         part = places[0].part
+        self._records.hook(below=text_masks.slots_inside)
         if visit == len(self._visit_rows):
             self._steps.keep(self._visit_rows)
             self._visit_rows = np.concatenate([self._visit_rows, np.zeros_like(self._visit_rows)])
@@ -210,16 +217,40 @@ class NumberedText(CompiledGrammar):
         self._tables.append(NODES, self._row)
         return number
 
+    def _read_whole(self) -> None:
+        """Have configurations be the states of the lexer: of a language without lexemes, and of one whose
+        lexemes may end at too many places inside tokens."""
+        if self._lexeme_rows is not None:
+            self._lexeme_rows = None
+            self._records.forget()
+        self._steps.serve_lexer()
+        self._records.hook(miss=text_masks.state_after)
+        if self._language.counts_tokens:
+            self._records.hook(token_end=text_masks.state_at_end)
+
+    def _attach(self) -> None:
+        super()._attach()
+        self._records.attach(self._masks.workspaces, self.vocabulary)
+
     def _retry(self, call: Any, *arguments: int) -> int:
         return call_answered(self.lock, self._begin_call, self._answer, call, self.address, *arguments)
 
     def _answer(self) -> None:
-        """Answer the noted questions, or, where there are none, make room for a mask. The error of one that
-        meets a limit is raised after the others are answered; its cell is unknown again."""
-        if noted := self._steps.questions():
-            self._answer_each(noted)
-        else:
-            self._tables.room(LISTS, self.vocab_size + 2)
+        """Answer the noted questions. The error of a cell that meets a limit is raised after the others are
+        answered; it is unknown again."""
+        needs = self._tables.needs
+        asked = needs[1 : 1 + 4 * int(needs[0])].reshape(-1, 4).tolist()
+        needs[0] = 0
+        self._answer_each(self._steps.questions(not asked))
+        for kind, first, second, third in asked:
+            if kind == QUESTION_ROOM:
+                self._tables.room(first, second)
+            elif kind == ASK_RECORD:
+                if self._records.make(self._retry, first, second) == FULL:
+                    self._read_whole()
+                    break  # the other questions are about lexemes
+            elif self._lexeme_rows is not None:
+                self._lexeme_rows.answer(kind, first, second, third, self._config)
 
     def _answer_each(self, questions: Iterable[tuple[int, int]]) -> None:
         """Answer questions: each a state, and a class of bytes or BOUNDARY."""

@@ -10,7 +10,7 @@ from structgen.machine_core.growing_tables import DEEPEST
 from structgen.machine_core.layout import ASKED, BELOW, REFUSED
 from structgen.native.jit import entry, jit
 from structgen.native.typed_blocks import Bytes, Int32s, Int64s, address_of_block, skip
-from structgen.text_grammars.machine.stepping import UNKNOWN, WORD, TextContext, ask
+from structgen.text_grammars.machine.stepping import UNKNOWN, WORD, TextContext, ask_cell
 from structgen.tokens.trie_nodes import byte_of, depth_of, end_of, slot_of
 
 
@@ -82,7 +82,7 @@ def walk_ends(
         if after <= UNKNOWN:
             asked = True
             if notes and after == UNKNOWN:
-                ask(c, skip(c.cells, at), stack[depth - 1], column)
+                ask_cell(c, skip(c.cells, at), stack[depth - 1], column)
         if after < 0:
             node = end_of(word)
             continue

@@ -20,7 +20,7 @@ from structgen.limits import Limits
 from structgen.machine_core.growing_tables import DEEPEST
 from structgen.native.raw_memory import address_of
 from structgen.system.public_calls import THIS_CALL
-from structgen.text_grammars.machine import text_walks
+from structgen.text_grammars.machine import text_masks
 from structgen.text_grammars.machine.language import TOKEN
 
 _KEPT: Final = 1 << 16
@@ -61,13 +61,9 @@ class RestMachine(Protocol):
 class RestCompletions(Completions):
     """The completions of one compiled grammar, remembered by state. Its lock is held by the caller."""
 
-    def __init__(self, machine: RestMachine, *, may_loop: bool = False) -> None:
-        """`may_loop`: `ways` may lead back to a state that they began at.
-
-        The machine is not kept alive: it holds its completions, and a cycle would delay its release.
-        """
+    def __init__(self, machine: RestMachine) -> None:
+        """The machine is not kept alive: it holds its completions, and a cycle would delay its release."""
         self._machine: RestMachine = proxy(machine)
-        self._may_loop = may_loop
         self._costs: dict[int, int] = {}
         self._rests: dict[int, tuple[int, ...]] = {}
         self._ceilings: dict[int, int] = {}
@@ -87,7 +83,7 @@ class RestCompletions(Completions):
             self._costs.clear()
             self._rests.clear()
             self._ceilings.clear()
-        (self._search if self._may_loop else self._explore)(index)
+        self._search(index)
         return self._costs[index]
 
     def sufficient(self, index: int, budget: int) -> int | None:
@@ -104,24 +100,9 @@ class RestCompletions(Completions):
 
     def ways(self, state: int) -> list[tuple[int, int]]:
         """Return the ways to complete a state, of which the cheapest is its cost: some tokens, and the state
-        (-1: none) whose cost comes on top."""
+        (-1: none) whose cost comes on top. They may lead back to a state that they began at."""
         rest = self._rest(state)
         return [(1, after) for after in self._after_first_tokens(state, rest)] if rest else [(0, _END)]
-
-    def _explore(self, index: int) -> None:
-        """Work out the costs of a state and of all states that ways lead to, depth first."""
-        costs, pending = self._costs, [index]
-        while pending:
-            state = pending[-1]
-            if state in costs:
-                pending.pop()
-                continue
-            ways = self.ways(state)
-            unknown = [after for _tokens, after in ways if after >= 0 and after not in costs]
-            if unknown:
-                pending += unknown
-            else:
-                costs[state] = min(tokens + (costs[after] if after >= 0 else 0) for tokens, after in ways)
 
     def _search(self, index: int) -> None:
         """Work out the costs of a state and of those on its cheapest way (Dijkstra's algorithm)."""
@@ -159,7 +140,7 @@ class RestCompletions(Completions):
         size = next((at for at, symbol in enumerate(beginning) if symbol >= TOKEN), len(beginning))
         data = np.array(beginning[:size], np.uint8)
         at = address_of(data)
-        found = text_walks.prefixes(self._machine.address, at, size, address_of(self._lengths), _PREFIXES)
+        found = text_masks.prefixes(self._machine.address, at, size, address_of(self._lengths), _PREFIXES)
         states = []
         for length in self._lengths[:found].tolist():
             after = self._machine.after_rest(state, at, length)

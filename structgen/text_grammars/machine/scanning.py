@@ -30,7 +30,7 @@ class Scanner:
         self._bounded: dict[int, int] = {}
         self._fresh: dict[tuple[int, ...], int] = {}
         self._going: dict[Reading, bool] = {}
-        self._representatives = [self.classes.index(one) for one in sorted(set(self.classes))]
+        self.representatives = [self.classes.index(one) for one in sorted(set(self.classes))]
         self.nothing = self.bundle(())
 
     def bundle(self, readings: Iterable[Reading]) -> int:
@@ -57,7 +57,7 @@ class Scanner:
         """Return the bundle of the terminals that continue after a symbol, and the terminals that may end
         there."""
         if symbol < TOKEN:
-            symbol = self._representatives[self.classes[symbol]]
+            symbol = self.representatives[self.classes[symbol]]
         key = (bundle, symbol)
         known = self._after.get(key)
         if known is None:
@@ -88,7 +88,7 @@ class Scanner:
     def symbols(self, terminal: int) -> list[int]:
         """Return one symbol of each class, and the special tokens of a terminal."""
         specials = (TOKEN + token for token in sorted(self.languages[terminal].specials))
-        return [*self._representatives, *specials]
+        return [*self.representatives, *specials]
 
     def bounded(self, bundle: int) -> int:
         """Return the bundle after the end of a token."""

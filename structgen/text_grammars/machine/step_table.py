@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from functools import lru_cache
 from typing import Any
 
@@ -15,19 +15,17 @@ from structgen.native.typed_blocks import word_of, words_of
 from structgen.text_grammars.machine.language import Language
 from structgen.text_grammars.machine.stepping import (
     BOUNDARY,
-    MOST_WAITING,
     OUTSIDE,
     QUESTIONED,
     UNKNOWN,
     StepQuestions,
     TextContext,
-    WaitingNodes,
 )
 
-_NAMES = "cells", "classes", "may_end", "inside", "boundaries", "missed", "waiting", "specials", "row_count"
-_CELLS, _CLASSES, _MAY_END, _INSIDE, _BOUNDARIES, _MISSED, _WAITING, _SPECIALS, _ROW_COUNT = (
-    word_of(TextContext, name) for name in _NAMES
-)
+_MISSED, _SPECIALS, _CLASSES = (word_of(TextContext, one) for one in ("missed", "specials", "classes"))
+_ROW_WORDS = [word_of(TextContext, name) for name in ("row_count", "cells", "may_end", "inside")]
+_LEXER = [word_of(TextContext, "moves"), word_of(TextContext, "like")]
+_BOUNDARIES = word_of(TextContext, "token_ends")
 
 _ROWS = 256
 """Rows for which there is room at first: the states of a short document. Memory is taken as they are used."""
@@ -51,13 +49,14 @@ class StepTable:
         "_context",
         "_final",
         "_inside",
+        "_is_lexer",
         "_kept",
         "_language",
+        "_like",
         "_missed",
         "_outer_classes",
         "_specials",
         "_table",
-        "_waiting",
         "_words",
         "representative",
     )
@@ -79,38 +78,54 @@ class StepTable:
         self._final: npt.NDArray[np.uint8] = np.empty(_ROWS, np.uint8)
         self._inside: npt.NDArray[np.uint8] = np.empty(_ROWS, np.uint8)
         self._boundaries: npt.NDArray[np.int32] = np.empty(_ROWS, np.int32)
-        self._words = [_ROW_COUNT, _CELLS, _MAY_END, _INSIDE, _BOUNDARIES][: 4 + language.counts_tokens]
+        self._like: npt.NDArray[np.int32] = np.empty(_ROWS, np.int32)
+        """Of each state what records know of it, where it is one of the lexer too."""
+        self._is_lexer = False
+        self._words = _ROW_WORDS + [_BOUNDARIES] * language.counts_tokens
         """Words of the context: how many rows there are, and where they lie; 0 for boundaries that are not
         read."""
-        self._waiting = np.empty(words_of(WaitingNodes), np.int64)
-        self._waiting[0] = 0  # zeros alone would be a megabyte to write
-        context[TextContext.class_count] = width
-        context[_CLASSES], context[_MISSED] = address_of(classes), address_of(self._missed)
-        context[_SPECIALS], context[_WAITING] = address_of(self._specials), address_of(self._waiting)
+        context[TextContext.class_count] = context[TextContext.width] = width
+        context[_CLASSES] = address_of(classes)
+        context[_MISSED], context[_SPECIALS] = address_of(self._missed), address_of(self._specials)
         context[_BOUNDARIES] = 0
-        arrays: tuple[npt.NDArray[Any], ...] = self._table, self._final, self._inside, self._boundaries
-        context[self._words] = [_ROWS, *map(address_of, arrays)][: len(self._words)]
+        self._tell()
+
+    def _tell(self) -> None:
+        rows = self._table, self._final, self._inside, self._boundaries, self._like
+        self._context[self._words] = self._addresses(rows)
+
+    def serve_lexer(self) -> None:
+        """Have records be made of these rows."""
+        self._is_lexer, self._words = True, _LEXER + self._words
+        self._tell()
+
+    def _addresses(self, arrays: Sequence[npt.NDArray[Any]]) -> list[int]:
+        """Return what `_words` hold, where the rows lie in some arrays."""
+        table, final, inside, boundaries, like = (address_of(one) for one in arrays)
+        lexer = [table, like] if self._is_lexer else []
+        counted = [boundaries] * self._language.counts_tokens
+        return [*lexer, len(arrays[0]), table, final, inside, *counted]
 
     def grow(self, rows: int) -> None:
         """Make room for so many rows in all."""
-        used, context = len(self._final), self._context
+        used = len(self._final)
         if rows <= used:
             return
         rows = max(rows, 2 * used)
-        old = self._table, self._final, self._inside, self._boundaries
+        old = self._table, self._final, self._inside, self._boundaries, self._like
         new = [np.empty((rows, *one.shape[1:]), one.dtype) for one in old]
         for one, before in zip(new, old, strict=True):
             one[:used] = before
         self._kept += old  # a reader may still hold their addresses
-        values = [rows, *map(address_of, new)][: len(self._words)]
+        at, words, values = self._context, self._words, self._addresses(new)
         # in one statement: Python and compiled code must never read different arrays
-        self._table, self._final, self._inside, self._boundaries, context[self._words] = *new, values
+        self._table, self._final, self._inside, self._boundaries, self._like, at[words] = *new, values
 
     def put(self, number: int, standing: int, where: int) -> None:
         """Add the row of a configuration, or overwrite the row that an interrupted call has added.
         `standing`: how the text stands there; `where`: its places are (OUTSIDE, INSIDE, BOTH)."""
         self.grow(number + 1)
-        self._table[number] = self._boundaries[number] = UNKNOWN
+        self._table[number] = self._boundaries[number] = self._like[number] = UNKNOWN
         self._final[number], self._inside[number] = standing, where
 
     def stand(self, number: int, standing: int) -> None:
@@ -125,13 +140,13 @@ class StepTable:
         """Keep an array of which a reader may still hold the address."""
         self._kept.append(array)
 
-    def questions(self) -> list[tuple[int, int]]:
-        """Return the noted questions and forget them. Where there are none, an interrupted call has taken
-        them: their cells become unknown again."""
+    def questions(self, is_all: bool) -> list[tuple[int, int]]:
+        """Return the noted questions and forget them. Where there are none, and no others (`is_all`), an
+        interrupted call has taken them: their cells become unknown again."""
         count = int(self._missed[0])
         noted = self._missed[1 : 1 + 2 * count].reshape(-1, 2).tolist()
         self._missed[0] = 0
-        if not noted:
+        if is_all and not noted:
             self._ask_again()
         return [(number, column) for number, column in noted]
 
@@ -169,11 +184,6 @@ class StepTable:
         a smaller number where the cell is unknown."""
         found: npt.NDArray[np.int32] = self._table[number]
         return found
-
-    @property
-    def is_overfull(self) -> bool:
-        """Whether there was no room to note all trie nodes that wait for answers."""
-        return int(self._waiting[0]) > MOST_WAITING
 
     def is_outside(self, number: int) -> bool:
         """Return whether no place of a configuration is inside a part."""

@@ -21,26 +21,29 @@ from structgen.machine_core.draft_nodes import (
 )
 from structgen.machine_core.growing_tables import DEEPEST, TablePlan, TableSizes
 from structgen.machine_core.interning import find, intern
-from structgen.machine_core.layout import ASKED, BELOW, REFUSED, Core, Edge, NodeRow, Registers
+from structgen.machine_core.layout import ASKED, BELOW, REFUSED, Edge, NodeRow, Registers
+from structgen.machine_core.lexeme_layout import RECORD_TABLES, LexemeContext, WorkRow
+from structgen.machine_core.lexeme_layout import UNKNOWN as UNKNOWN
 from structgen.native.jit import entry, jit
 from structgen.native.raw_memory import call2, call3, call4
 from structgen.native.typed_blocks import At, Block, BlockRows, Bytes, Int32s, Int64s, address_of_block, skip
 from structgen.tokens.trie_nodes import byte_of, end_of, slot_of
 
-UNKNOWN, QUESTIONED = -2, -3
-"""Cells of the table of steps: not asked yet; asked, but not answered yet."""
+QUESTIONED = -3
+"""A cell of the table of steps that was asked for, but not answered yet; UNKNOWN: not asked yet."""
 MOST_QUESTIONS = 1 << 13
 """Questions that one call notes, at most."""
-MOST_WAITING = 1 << 16
-"""Trie nodes that one walk leaves for later, at most."""
 BOUNDARY = -1
 """In place of a class of bytes in a question: the end of a token."""
 
 
-SLOTS = 2 * (DEEPEST + 4)
-"""Where in the scratch memory (int32) slots are noted that a part finds, behind the path of a walk."""
-ENDS = 2 * SLOTS + BELOW
-"""Where the ends of a part are noted, behind the path of a part's walk."""
+ENDS = 4 * (DEEPEST + 4) + BELOW
+"""Where in the scratch memory (int32) the ends of a part are noted, behind what a part's walk needs."""
+MOVE, READ, BEGUN, READINGS = range(4)
+"""What an edge tells: the state after a token that is not read byte by byte; of a place of a language with
+lexemes, the place behind a terminal, and the lexer's state; and where the readings of a state are."""
+LEAVING = 1
+"""The trie whose ranges are the nodes below the ends of a part."""
 OUTSIDE, INSIDE, BOTH = 0, 1, 2
 """Where a state's places are: outside parts with masks of their own; in one such part; in several, or in
 both."""
@@ -85,7 +88,7 @@ class Visit(Block):
     """Whether the whole text may end where the part says so."""
 
 
-class TextWork(Block):
+class TextWork(WorkRow):
     """Rows that are about to be interned."""
 
     edge: Edge
@@ -100,37 +103,26 @@ class StepQuestions(Block):
     """A state and a class of bytes (or BOUNDARY) each."""
 
 
-class WaitingNodes(Block):
-    """Trie nodes whose walk waits for an answer: node << 32 | state << 1 | do only its own tokens wait?"""
-
-    count: int
-    """More than MOST_WAITING where there was no room for all."""
-    noted: Annotated[Int64s, MOST_WAITING]
-    resumed: Annotated[Int64s, MOST_WAITING]
-    """Those of the walk before."""
-
-
-class TextContext(Core):
+class TextContext(LexemeContext):
     """The memory of a compiled text grammar."""
 
     work: At[TextWork]
     cells: Int32s
     """The table of steps: a row of `class_count` cells for each state."""
-    classes: Bytes
-    """The class of each byte."""
     class_count: int
     may_end: Bytes
     """Of each state: may the text end here? How it stands, as above."""
     inside: Bytes
     """Of each state: OUTSIDE, INSIDE or BOTH. Inside a part it takes the tokens, or they are recorded
-    (`record_move`)."""
+    (`record_edge`)."""
     row_count: int
     """States for which there is room in the arrays above."""
     visits: BlockRows[Visit]
-    boundaries: Int32s
-    """Of each state the state after the end of a token, as cells; 0: tokens are not counted."""
     missed: At[StepQuestions]
-    waiting: At[WaitingNodes]
+    least_nodes: int
+    """A walk over no more nodes of the trie than these costs less than a record."""
+    readings: Int32s
+    """How many readings a state has, and of each the place and the state of the lexer."""
     specials: Int32s
     """The special tokens that are allowed in the state whose mask is worked out."""
     special_count: int
@@ -142,12 +134,14 @@ TEXT_TABLES = TablePlan(
         "nodes": TableSizes(1024, 2048, key=8),
         "edges": TableSizes(512, 1024, key=3),
         "lists": TableSizes(65536),
+        **RECORD_TABLES,
     },
+    {"newline": -1, "least_nodes": 1 << 14},
 )
 
 
 @jit
-def ask(c: TextContext, cell: Int32s, index: int, column: int) -> int:
+def ask_cell(c: TextContext, cell: Int32s, index: int, column: int) -> int:
     """Note a question for a cell, if there is room for one. Returns QUESTIONED."""
     missed = c.missed
     count = missed.count
@@ -162,29 +156,29 @@ def ask(c: TextContext, cell: Int32s, index: int, column: int) -> int:
 @jit
 def end_token(c: TextContext, index: int) -> int:
     """Return the state after the end of a token, REFUSED, or QUESTIONED."""
-    boundaries = c.boundaries
+    boundaries = c.token_ends
     if address_of_block(boundaries) == 0:
         return index
     after = boundaries[index]
     if after == UNKNOWN:
-        return ask(c, skip(boundaries, index), index, BOUNDARY)
+        return ask_cell(c, skip(boundaries, index), index, BOUNDARY)
     return after
 
 
 @jit
-def move_key(c: TextContext, index: int, token: int) -> Edge:
-    """Return the row of a move, as the tables find it by its state and token."""
+def edge_key(c: TextContext, first: int, second: int, kind: int) -> Edge:
+    """Return the row of an edge, as the tables find it: of a move, by its state and token."""
     key = c.work.edge
-    key.first = index
-    key.second = token
-    key.third = 0
+    key.first = first
+    key.second = second
+    key.third = kind
     return key
 
 
 @jit
 def recorded(c: TextContext, index: int, token: int) -> int:
-    """Return the recorded state after a token, or REFUSED (`record_move`); UNKNOWN where none is recorded."""
-    found = find(c.edges, 3, move_key(c, index, token))
+    """Return the recorded state after a token, or REFUSED (`record_edge`); UNKNOWN where none is recorded."""
+    found = find(c.edges, 3, edge_key(c, index, token, MOVE))
     return UNKNOWN if found < 0 else c.edges[found].target
 
 
@@ -203,8 +197,9 @@ def blank(c: TextContext, index: int) -> None:
     cells = skip(c.cells, index * c.class_count)
     for i in range(c.class_count):
         cells[i] = UNKNOWN
-    if address_of_block(c.boundaries) != 0:
-        c.boundaries[index] = UNKNOWN
+    c.like[index] = UNKNOWN
+    if address_of_block(c.token_ends) != 0:
+        c.token_ends[index] = UNKNOWN
 
 
 @jit
@@ -281,7 +276,7 @@ def follow(c: TextContext, index: int, byte: int) -> int:
         if after >= REFUSED:
             cell[0] = after
             return after
-    return ask(c, cell, index, column)
+    return ask_cell(c, cell, index, column)
 
 
 @entry("int64(int64, int64, int64, int64, int64)")
@@ -300,8 +295,8 @@ def put_run(context: int, number: int, data_address: int, count: int, last: int)
         blank(c, after)
         c.inside[after] = OUTSIDE
         c.may_end[after] = NEVER
-        if address_of_block(c.boundaries) != 0:
-            c.boundaries[after] = after
+        if address_of_block(c.token_ends) != 0:
+            c.token_ends[after] = after
         row = c.nodes[after]
         words = Int64s(address_of_block(row))
         for word in range(8):
@@ -403,12 +398,12 @@ def inside_state(context: int, visit: int, state: int) -> int:
     return after if after < 0 else settled(c, after)
 
 
-@entry("int64(int64, int64, int64, int64)")
-def record_move(context: int, index: int, token: int, after: int) -> int:
-    """Record the state after a token that is not read byte by byte, or REFUSED. The table has room. Returns
-    0."""
+@entry("int64(int64, int64, int64, int64, int64)")
+def record_edge(context: int, first: int, second: int, kind: int, after: int) -> int:
+    """Record an edge: the state after a token that is not read byte by byte, or REFUSED; or what else its
+    kind tells. The table has room. Returns 0."""
     c = TextContext(context)
-    row = move_key(c, index, token)
+    row = edge_key(c, first, second, kind)
     row.target = after
     intern(c, c.edges, 3, row)
     return 0

@@ -1,0 +1,86 @@
+"""`ParsedLexemes`: a context-free language as lexemes between places of its parser."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from itertools import pairwise
+from typing import cast
+
+from structgen.text_grammars.context_free.parser_stacks import Items, Stacks
+from structgen.text_grammars.context_free.rules import reached
+from structgen.text_grammars.context_free.shortest_rests import Tops
+from structgen.text_grammars.machine.language import Config, Lexemes
+from structgen.text_grammars.machine.scanning import Scanner
+
+
+class ParsedLexemes(Lexemes):
+    """A place is a set of stacks; a state of the lexer is a bundle of terminals that are being read, and the
+    terminals that may end there."""
+
+    def __init__(
+        self, items: Items, stacks: Stacks, scanner: Scanner, tops: Callable[[int, int], Iterable[int]]
+    ) -> None:
+        """`tops`: the stacks after a terminal on a stack and all reductions."""
+        self._items, self._stacks, self._scanner, self._tops = items, stacks, scanner, tops
+        self.terminals = items.rules.terminals
+        self._states: list[tuple[int, Sequence[int]]] = []
+        self._state_numbers: dict[tuple[int, Sequence[int]], int] = {}
+        self._places: list[tuple[int, ...]] = []
+        self._place_numbers: dict[tuple[int, ...], int] = {}
+
+    def _state(self, bundle: int, ended: Sequence[int] = ()) -> int:
+        key = bundle, tuple(ended)
+        number = self._state_numbers.get(key)
+        if number is None:
+            # the dictionary is written last, so that remains of an interrupted call are overwritten
+            number = len(self._state_numbers)
+            self._states[number:] = (key,)
+            self._state_numbers[key] = number
+        return number
+
+    def _place(self, nodes: Iterable[int]) -> int:
+        key = tuple(sorted(set(nodes)))
+        number = self._place_numbers.get(key)
+        if number is None:
+            number = len(self._place_numbers)
+            self._places[number:] = (key,)
+            self._place_numbers[key] = number
+        return number
+
+    def readings(self, config: Config) -> list[tuple[int, int]]:
+        tops = cast(Tops, config)[1]
+        return [(self._place([node]), self._state(bundle)) for node, bundle in tops]
+
+    def row(self, state: int) -> list[int]:
+        scanner, found = self._scanner, []
+        for byte in scanner.representatives:
+            going, ended = scanner.after(self._states[state][0], byte)
+            found.append(self._state(going, ended) if ended or going != scanner.nothing else -1)
+        return found
+
+    def ends(self, state: int) -> Sequence[int]:
+        return self._states[state][1]
+
+    def after(self, place: int, terminal: int) -> int:
+        found = list[int]()
+        for node in self._places[place]:
+            if terminal in self._items.terminals(self._stacks.states[node]):
+                found += self._tops(node, terminal)
+        return self._place(self._stacks.union(found).values()) if found else -1
+
+    def begun(self, place: int) -> int:
+        states = (self._stacks.states[node] for node in self._places[place])
+        terminals = {one for state in states for one in self._items.terminals(state)}
+        return self._state(self._scanner.fresh(tuple(sorted(terminals)))) if terminals else -1
+
+    def following(self, terminal: int) -> Iterable[int]:
+        rules = self._items.rules
+        # a symbol follows another one in a rule, or where a rule ends with that
+        found, pending = set[int](), [terminal]
+        for symbol in pending:  # the list grows meanwhile
+            for left, right in rules.rules:
+                found.update(after for one, after in pairwise(right) if one == symbol)
+                if right[-1] == symbol and left not in pending:
+                    pending.append(left)
+        begun = reached(((left, right[:1]) for left, right in rules.rules), found)
+        return [self._state(self._scanner.fresh((one,))) for one in begun if one < rules.terminals]
