@@ -11,23 +11,20 @@ Python/pystrtod.c. No text is asked whether it is the shortest of its float: oth
 
 from __future__ import annotations
 
-from functools import lru_cache
-
 import numpy as np
 
 from structgen.automata.numbers.numeral_automata import COLUMNS, WIDTH, NumeralAutomaton
 from structgen.automata.numbers.written_forms import UNBOUNDED, Writing
-from structgen.automata.strings.string_pool import StringPool
-from structgen.automata.unicode.partition import PLAIN
+from structgen.automata.strings.formula_automata import FormulaReader
 from structgen.language import ir
-from structgen.limits import Limits
+from structgen.system.public_calls import billed_cache
 
 _ENDS = (False, True)
 SIGNIFICANT = 17
 """Digits of the longest text of a float."""
 
 
-@lru_cache(maxsize=64)
+@billed_cache(64)
 def numeral_form(writing: Writing) -> NumeralAutomaton[bool]:
     """Return the automaton of the numerals of a writing; its labels say whether a text is a whole one.
 
@@ -60,7 +57,6 @@ _FINITE_EXPONENT = r"(?:-\d{1,3}|\+?(?:[01]\d{0,2}|2(?:[0-7]\d?|8[0-7]?|9)?|[3-9
 binary64)."""
 
 
-@lru_cache(maxsize=16)
 def _printed(whole: int, exponent: bool) -> NumeralAutomaton[bool]:
     """Return the automaton of numerals as Python prints them."""
     small = rf"0\.(?:0|0{{0,3}}[1-9](?:\d{{0,{SIGNIFICANT - 2}}}[1-9])?)"
@@ -85,17 +81,8 @@ def _printed(whole: int, exponent: bool) -> NumeralAutomaton[bool]:
 
 
 def _of_texts(formula: ir.Formula) -> NumeralAutomaton[bool]:
-    """Return the automaton of the numerals that meet a formula of strings."""
-    pool = StringPool(Limits(), spelling=PLAIN)
-    states = [pool.start(ir.Spec((formula,)), lambda demands: 0)]
-    numbers = {ir.DEAD: ir.DEAD, states[0]: 0}
-    rows = []
-    for state in states:
-        following = pool.trans[state, list(COLUMNS)].tolist()
-        for one in following:
-            if one not in numbers:
-                numbers[one] = len(states)
-                states.append(one)
-        rows.append([numbers[one] for one in following] + [ir.DEAD] * (WIDTH - len(COLUMNS)))
-    ends = pool.outcome[states] >= 0
-    return NumeralAutomaton(np.array(rows, np.int32), ends.astype(np.int32), _ENDS)
+    """Return the automaton of the numerals that meet a formula of strings, whose texts are of COLUMNS."""
+    made = FormulaReader().automaton(formula)
+    rows = np.full((made.states, WIDTH), ir.DEAD, np.int32)
+    rows[:, : len(COLUMNS)] = made.trans[:, made.alphabet.at(np.array(list(COLUMNS)))]
+    return NumeralAutomaton(rows, made.accept, _ENDS)

@@ -177,15 +177,30 @@ EVERY: Final = Automaton(ONE, _ANYTHING, np.ones(1, np.int32))
 """The automaton of all texts."""
 
 
+def of_other_texts(trans: Table, accept: Row) -> tuple[Table, Row]:
+    """Return a table of all other texts, with one more state, from which none of the texts goes on. `accept`:
+    1 or 0."""
+    sink = len(trans)
+    every = np.vstack([np.where(trans < 0, sink, trans), np.full(trans.shape[1], sink)])
+    return np.ascontiguousarray(every, np.int32), np.append(1 - accept, 1).astype(np.int32)
+
+
+def closed(trans: Table, among: npt.NDArray[np.bool_]) -> npt.NDArray[np.bool_]:
+    """Return which of some states no character leads out of, nor out of those that follow."""
+    found = among & (trans >= 0).all(axis=1)
+    while True:
+        less = found & found[trans].all(axis=1)
+        if (less == found).all():
+            return np.asarray(found)
+        found = less
+
+
 def complement(of: Automaton) -> Automaton:
     """Return the automaton of all other texts. `of` has one outcome."""
     if of.is_empty:
         return EVERY
-    sink = of.states
-    trans = np.vstack([np.where(of.trans < 0, sink, of.trans), np.full(of.alphabet.width, sink)])
-    accept = np.append(1 - of.accept, 1).astype(np.int32)
     # what is minimal stays so: no state that lives is equivalent to the new one
-    trans, accept = trimmed(np.ascontiguousarray(trans, np.int32), accept)
+    trans, accept = trimmed(*of_other_texts(of.trans, of.accept))
     return Automaton(*_with_few_classes(of.alphabet, trans), accept)
 
 

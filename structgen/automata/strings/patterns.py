@@ -31,9 +31,11 @@ from structgen.automata.strings.automata import (
     Automaton,
     both,
     bounded,
+    closed,
     complement,
     minimal,
     minimal_table,
+    of_other_texts,
     refuse,
 )
 from structgen.automata.strings.kernels import TOO_MUCH_WORK, Longs, Row, Table, subsets
@@ -319,20 +321,11 @@ class Search:
         if key not in self._ahead_numbers:
             trans, accept = Search(self._around, look.of, behind, anywhere=False, first=first).table()
             if not look.holds:
-                sink = len(trans)
-                trans = np.vstack([np.where(trans < 0, sink, trans), np.full(trans.shape[1], sink)])
-                accept = np.append(1 - accept, 1).astype(np.int32)
-                trans, accept = minimal_table(np.ascontiguousarray(trans, np.int32), accept)
+                trans, accept = minimal_table(*of_other_texts(trans, accept))
             if not accept.any():
                 trans, accept = trans[:0], accept[:0]
-            total = np.array(accept, np.bool_)
-            while True:
-                less = total & (trans >= 0).all(axis=1) & total[trans].all(axis=1)
-                if (less == total).all():
-                    break
-                total = less
             self._ahead_numbers[key] = len(self._aheads)
-            self._aheads.append(_Ahead(trans, accept, total))
+            self._aheads.append(_Ahead(trans, accept, closed(trans, accept > 0)))
         return self._ahead_numbers[key]
 
 

@@ -17,7 +17,7 @@ import numpy as np
 import numpy.typing as npt
 
 from structgen.automata.strings.alphabets import NUMBERS_OF_A_RANGE, Alphabet
-from structgen.automata.strings.automata import MOST_STATES, Automaton, refuse
+from structgen.automata.strings.automata import MOST_STATES, Automaton, closed, refuse
 from structgen.automata.strings.kernels import FAR, TOO_MANY_STATES, Longs, Table
 from structgen.automata.strings.lengths import least_rests
 from structgen.automata.unicode.decoded_text import LONE_COLUMN
@@ -201,20 +201,9 @@ def byte_rows(
         np.concatenate(made),
         np.concatenate(open_bytes),
         np.concatenate(rests),
-        _total(trans),
+        np.flatnonzero(closed(trans, np.ones(count, np.bool_))),
         digest.digest(),
     )
-
-
-def _total(trans: Table) -> npt.NDArray[np.int64]:
-    """Return the states from which every text can be completed: those that no character leads out of."""
-    found = np.asarray((trans >= 0).all(axis=1))
-    while found.any():
-        less = found & found[trans].all(axis=1)
-        if (less == found).all():
-            break
-        found = less
-    return np.flatnonzero(found)
 
 
 def _inside_rows(

@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from functools import partial
 from heapq import heappop, heappush
-from itertools import count
+from itertools import chain, count
 from typing import Final, NamedTuple
 
 import numpy as np
@@ -267,7 +267,7 @@ class ShortestRests:
             for ending in endings:
                 reached = text.size + len(ending.text)
                 if reached > estimate:  # this way is no longer the best
-                    push(reached, text, reading, self._from(ending, endings))
+                    push(reached, text, reading, chain((ending,), endings))
                     break
                 is_best = False
                 for more, behind, lasts in self._behind(reading, ending):
@@ -293,10 +293,6 @@ class ShortestRests:
         column, known = column_after(column, byte, self._tab), self._answers.letters.widths
         over = column - max(self._answers.widths(place)[0] + 1, known.first)
         return column - over + over % known.every if is_proof and over >= known.every else column
-
-    def _from(self, first: Ending, others: Iterator[Ending]) -> Iterator[Ending]:
-        yield first
-        yield from others
 
     def _of_state(self, state: int) -> Iterator[Ending]:
         known = self._endings.get(state)

@@ -97,22 +97,9 @@ class Assertions:
             facts.facets.append((rank, schema))
         facts.bound(schema.min_items, schema.max_items)
         facts.unique |= schema.unique_items
-        if schema.contains is not None:
-            self._count_items(
-                facts,
-                self.tables.judging(self.tables.literal(schema.contains)),
-                schema.min_contains,
-                schema.max_contains,
-            )
-
-    def _count_items(self, facts: FactConjunction, literal: int, least: int, most: int | None) -> None:
-        if literal == ALWAYS:
-            facts.bound(least, most)
-        elif literal == NEVER:
-            if least:
-                facts.bound(1, 0)
-        elif least or most is not None:
-            facts.counters.append(Counter(literal, least, most))
+        if schema.contains is not None and (schema.min_contains or schema.max_contains is not None):
+            literal = self.tables.judging(self.tables.literal(schema.contains))
+            facts.count(Counter(literal, schema.min_contains, schema.max_contains))
 
     def _combinators(self, facts: FactConjunction, schema: Schema, rank: Rank, kind: int) -> None:
         tables = self.tables
@@ -285,19 +272,10 @@ class Assertions:
         if schema.contains is not None:
             literal = tables.judging(tables.literal(schema.contains))
             least, most = schema.min_contains, schema.max_contains
-            if literal == ALWAYS:
-                if least:
-                    events.append(AtMost(least - 1))
-                if most is not None:
-                    events.append(AtLeast(most + 1))
-            elif literal == NEVER:
-                if least:
-                    branches.append(())
-            else:
-                if least:
-                    branches.append((Counter(literal, 0, least - 1),))
-                if most is not None:
-                    branches.append((Counter(literal, most + 1, None),))
+            if least:
+                branches.append((Counter(literal, 0, least - 1),))
+            if most is not None:
+                branches.append((Counter(literal, most + 1, None),))
 
     def _failures(self, child: Schema | None) -> list[tuple[int, ...]]:
         """Return what is asked of a member whose schema is to fail, as literals: one way, or none. What

@@ -100,12 +100,11 @@ class Evaluation:
     """Turns `unevaluated*` into plain facts; one for each network, its results are remembered."""
 
     def __init__(self, reader: ClauseReader) -> None:
-        self.tables = tables = reader.tables
+        self.tables = reader.tables
         self.reader = reader
         self._possible: dict[tuple[int, int], EvaluatedMembers] = {}
         self._facets: dict[_Facet, Schema] = {}
         self._without: dict[int, Schema] = {}
-        self._anything = tables.schema(pointer="", verdict=True)
 
     # What assertions ask
 
@@ -352,8 +351,8 @@ class Evaluation:
             if kind == OBJECT:
                 made = self.tables.schema(
                     pointer=schema.pointer,
-                    properties=dict.fromkeys(found.names, self._anything),
-                    pattern_properties=tuple((source, self._anything) for source in found.patterns),
+                    properties=dict.fromkeys(found.names, self.tables.anything),
+                    pattern_properties=tuple((source, self.tables.anything) for source in found.patterns),
                     additional=child,
                 )
             else:
@@ -361,7 +360,7 @@ class Evaluation:
                     either = (*found.contains.values(), child)
                     child = self.tables.schema(pointer=child.pointer, any_of=either, applicators=("anyOf",))
                 made = self.tables.schema(
-                    pointer=schema.pointer, prefix=(self._anything,) * found.prefix, items=child
+                    pointer=schema.pointer, prefix=(self.tables.anything,) * found.prefix, items=child
                 )
             self._facets[key] = made
         return made

@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import TypeAlias
 
-from structgen.schema.meaning.place import Rest
+from structgen.schema.meaning.place import ALWAYS, NEVER, Rest
 from structgen.schema.meaning.shape import AtKey, Counter, Obligation, Without
 from structgen.schema.reading.model import Schema
 
@@ -94,6 +94,15 @@ class FactConjunction:
         self.lo = max(self.lo, lo)
         if hi is not None:
             self.hi = hi if self.hi is None else min(self.hi, hi)
+
+    def count(self, counter: Counter) -> None:
+        """Take up how many items meet a literal."""
+        if counter.literal == ALWAYS:
+            self.bound(counter.least, counter.most)
+        elif counter.literal != NEVER:
+            self.counters.append(counter)
+        elif counter.least:
+            self.bound(1, 0)
 
     def add_value(self, key: str | int, literals: Iterable[int]) -> None:
         self.values[key] = (*self.values.get(key, ()), *literals)

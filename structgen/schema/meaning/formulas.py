@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from decimal import Decimal
+from fractions import Fraction
 from itertools import pairwise
+from math import ceil, floor
 from typing import Any
 
 from structgen.language.ir import (
@@ -233,61 +235,26 @@ def without_implied(formula: Formula) -> Formula:
 
     Cost: the square of these complements.
     """
-    if not isinstance(formula, All):
-        return formula
-    kept = dict.fromkeys(formula.of)
-    denied = [
-        (part, own) for part in formula.of if isinstance(part, Not) and (own := _range(part.of)) is not None
-    ]
-    for part, own in denied:
-        for other, wide in denied:
-            if part is not other and other in kept and own[1] == wide[1]:
-                if _meet(own[0], wide[0]) == own[0]:
-                    del kept[part]
-                    break
-    return formula if len(kept) == len(formula.of) else conjunction(kept)
+    kept = dict.fromkeys(_conjuncts(formula))
+    denied = [part for part in kept if isinstance(part, Not) and _is_range(part.of)]
+    for part in denied:
+        inside = _conjuncts(part.of)
+        if any(other is not part and other in kept and _implies(inside, other.of) for other in denied):
+            del kept[part]
+    return formula if len(denied) < 2 else conjunction(kept)
 
 
-def _range(formula: Formula) -> tuple[Interval, tuple[Formula, ...]] | None:
-    """Return the interval of a conjunction, and its other parts; None where it has no interval."""
-    parts = formula.of if isinstance(formula, All) else (formula,)
-    for part in parts:
-        if isinstance(part, Interval):
-            return part, tuple([one for one in parts if one is not part])
-    return None
+def _is_range(formula: Formula) -> bool:
+    return any(isinstance(part, Interval) for part in _conjuncts(formula))
+
+
+def _conjuncts(formula: Formula) -> tuple[Formula, ...]:
+    return formula.of if isinstance(formula, All) else (formula,)
 
 
 def apart(a: Formula, b: Formula) -> bool:
     """Return whether two formulas are disjoint for a cheap reason. False: unknown."""
-    if a == FALSE or b == FALSE:
-        return True
-    for x in a.of if isinstance(a, All) else (a,):
-        for y in b.of if isinstance(b, All) else (b,):
-            if isinstance(x, Words) and isinstance(y, Words):
-                if x.of.isdisjoint(y.of):
-                    return True
-            elif isinstance(x, Interval) and isinstance(y, Interval):
-                if _meet(x, y) is None:
-                    return True
-            elif isinstance(x, (Points, Interval)) and isinstance(y, (Points, Interval)):
-                few, other = (x, y) if isinstance(x, Points) else (y, x)
-                if isinstance(few, Points) and not any(number_meets(other, Decimal(one)) for one in few.of):
-                    return True
-            elif isinstance(x, Length) and isinstance(y, Length):
-                if conjunction((x, y)) == FALSE:
-                    return True
-            elif isinstance(x, Pattern) and isinstance(y, Pattern):
-                if _prefixes_part(x.source, y.source):
-                    return True
-            elif x == Not(y) or y == Not(x):
-                return True
-    return False
-
-
-def _prefixes_part(a: str, b: str) -> bool:
-    """Return whether the literal prefixes of two patterns exclude each other."""
-    one, other = simple_patterns.literal_prefix(a), simple_patterns.literal_prefix(b)
-    return one is not None and other is not None and not (one.startswith(other) or other.startswith(one))
+    return is_empty(conjunction((a, b)))
 
 
 def is_empty(formula: Formula) -> bool:
@@ -368,7 +335,7 @@ def neighbours(formulas: Sequence[Formula]) -> Iterator[tuple[int, int]]:
     bounds: list[tuple[Decimal, Decimal, int]] = []
     for index, formula in enumerate(formulas):
         low, high = Decimal("-Infinity"), Decimal("Infinity")
-        for part in formula.of if isinstance(formula, All) else (formula,):
+        for part in _conjuncts(formula):
             if isinstance(part, Interval):
                 low = low if part.low is None else max(low, part.low)
                 high = high if part.high is None else min(high, part.high)
@@ -384,19 +351,22 @@ def neighbours(formulas: Sequence[Formula]) -> Iterator[tuple[int, int]]:
         active.append((high, index))
 
 
-def is_local(formula: Formula) -> bool:
-    """Return whether membership of a word is decided without patterns and formats."""
+def atoms(formula: Formula) -> Iterator[Formula]:
+    """Yield the atoms of a formula, each as often as it stands there."""
     stack = [formula]
     while stack:
         node = stack.pop()
-        match node:
-            case Pattern() | Format():
-                return False
-            case Not(inner):
-                stack.append(inner)
-            case All(parts) | Any_(parts):
-                stack.extend(parts)
-    return True
+        if isinstance(node, Not):
+            stack.append(node.of)
+        elif isinstance(node, (All, Any_)):
+            stack.extend(node.of)
+        else:
+            yield node
+
+
+def is_local(formula: Formula) -> bool:
+    """Return whether membership of a word is decided without patterns and formats."""
+    return not any(isinstance(atom, (Pattern, Format)) for atom in atoms(formula))
 
 
 def quick_string(formula: Formula) -> bool | None:
@@ -429,17 +399,11 @@ def any_number(formula: Formula) -> bool:
     unknown."""
     candidates: dict[Decimal, None] = {Decimal(0): None}
     ends: list[Decimal] = []
-    stack = [formula]
-    while stack:
-        node = stack.pop()
-        if isinstance(node, Not):
-            stack.append(node.of)
-        elif isinstance(node, (All, Any_)):
-            stack.extend(node.of)
-        elif isinstance(node, Interval):
-            ends += [end for end in (node.low, node.high) if end is not None]
-        elif isinstance(node, Points):
-            ends += map(Decimal, node.of)
+    for atom in atoms(formula):
+        if isinstance(atom, Interval):
+            ends += [end for end in (atom.low, atom.high) if end is not None]
+        elif isinstance(atom, Points):
+            ends += map(Decimal, atom.of)
     for end in ends:
         if end.adjusted() < FEW_DIGITS - 1:
             whole = end.to_integral_value()
@@ -449,7 +413,7 @@ def any_number(formula: Formula) -> bool:
 
 def quick_number(formula: Formula) -> bool | None:
     """Return whether a number meets the formula; None where plain arithmetic does not decide it."""
-    parts = formula.of if isinstance(formula, All) else (formula,)
+    parts = _conjuncts(formula)
     listed = next((part for part in parts if isinstance(part, Points)), None)
     if listed is not None and PlainInteger() not in parts:
         met = [value for value in map(Decimal, listed.of) if number_meets(formula, value)]
@@ -475,14 +439,10 @@ def quick_number(formula: Formula) -> bool | None:
         return True
     if multiple is None:
         return True
-    low, high, of = interval.low, interval.high, multiple.of
-    n, d = of.as_integer_ratio()
-    a, b = low.as_integer_ratio()
-    c, e = high.as_integer_ratio()
-    first = -((-a * d) // (b * n))
-    last = (c * d) // (e * n)
-    if interval.open_low and first * n * b == a * d:
-        first += 1
-    if interval.open_high and last * n * e == c * d:
-        last -= 1
+    low, high, step = map(Fraction, (interval.low, interval.high, multiple.of))
+    first, last = ceil(low / step) * step, floor(high / step) * step
+    if interval.open_low and first == low:
+        first += step
+    if interval.open_high and last == high:
+        last -= step
     return first <= last

@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import InitVar, dataclass, field, fields
 from decimal import Decimal
-from functools import reduce
+from functools import lru_cache, reduce
 from itertools import compress
 from operator import attrgetter, or_
 from typing import TypeAlias, cast
@@ -67,25 +67,28 @@ def type_bit(value: Json) -> int:
     return ARRAY if isinstance(value, list) else NUMBER
 
 
-class _Keywords:
-    """Some fields of schemas: their values, and whether any is there."""
-
-    def __init__(self, names: str) -> None:
-        self.of = attrgetter(*names.split())
-        self._absent = self.of(Schema(id=-1, pointer=""))
-
-    def are_in(self, schema: Schema) -> bool:
-        return bool(self.of(schema) != self._absent)
+def _reader(names: str) -> tuple[Callable[[Schema], object], object]:
+    """Return what reads some fields of a schema, and what it reads where none of them is there."""
+    read = attrgetter(*names.split())
+    return read, read(Schema(id=-1, pointer=""))
 
 
-_OF_STRINGS = _Keywords("pattern format min_length max_length")
-_OF_NUMBERS = _Keywords("minimum maximum exclusive_minimum exclusive_maximum multiple_of")
-_OF_OBJECTS = _Keywords(
+_of_strings, _NO_STRINGS = _reader("pattern format min_length max_length")
+_of_numbers, _NO_NUMBERS = _reader("minimum maximum exclusive_minimum exclusive_maximum multiple_of")
+_of_objects, _NO_OBJECTS = _reader(
     "properties required additional pattern_properties property_names min_properties max_properties"
     " dependent_required dependent_schemas"
 )
-_OF_ARRAYS = _Keywords("items prefix min_items max_items unique_items contains")
-_COMBINATORS = _Keywords("ref all_of one_of not_")
+_of_arrays, _NO_ARRAYS = _reader("items prefix min_items max_items unique_items contains")
+_combining, _NO_COMBINING = _reader("ref all_of one_of not_")
+
+
+@lru_cache(maxsize=256)
+def _types_of(names: frozenset[str] | None) -> tuple[int, bool]:
+    """Return the types of `type` as bits, and whether of numbers it takes integers alone."""
+    if names is None:
+        return EVERY, False
+    return reduce(or_, map(TYPE_BITS.__getitem__, names), 0), "integer" in names and "number" not in names
 
 
 @dataclass(slots=True, eq=False)
@@ -127,18 +130,18 @@ class Info:
     def __post_init__(self, digests: Digests) -> None:
         schema = self.schema
         self.verdict = schema.verdict
-        self.integers = (
-            schema.types is not None and "integer" in schema.types and "number" not in schema.types
-        )
-        self.strings = _OF_STRINGS.are_in(schema)
-        self.numbers = self.integers or _OF_NUMBERS.are_in(schema)
-        self.objects = _OF_OBJECTS.are_in(schema) or _restricts(schema.unevaluated_properties)
-        self.arrays = _OF_ARRAYS.are_in(schema) or _restricts(schema.unevaluated_items)
+        types, self.integers = _types_of(schema.types)
+        self.types &= types
+        if schema.enum is not None and self.values is None:
+            self._read_values(schema.enum, digests)
+        self.strings = _of_strings(schema) != _NO_STRINGS
+        self.numbers = self.integers or _of_numbers(schema) != _NO_NUMBERS
+        self.objects = _of_objects(schema) != _NO_OBJECTS or _restricts(schema.unevaluated_properties)
+        self.arrays = _of_arrays(schema) != _NO_ARRAYS or _restricts(schema.unevaluated_items)
         conditional = schema.if_ is not None and (schema.then is not None or schema.else_ is not None)
-        combined = conditional or _COMBINATORS.are_in(schema)
+        combined = conditional or _combining(schema) != _NO_COMBINING
         self.combined = combined or bool(schema.any_of)
         own = self.strings or self.numbers or self.objects or self.arrays
-        self._read_values(digests)
         free = self.types == EVERY and schema.enum is None and not own
         self.union = free and not combined and bool(schema.any_of)
         self.only_values = (
@@ -166,19 +169,14 @@ class Info:
             elif schema.ref is None and not schema.all_of:
                 self.refused = schema.not_
 
-    def _read_values(self, digests: Digests) -> None:
-        """Read `type`, `enum` and `const`."""
-        schema = self.schema
-        if schema.types is not None:
-            self.types &= reduce(or_, map(TYPE_BITS.__getitem__, schema.types), 0)
-        if schema.enum is None or self.values is not None:
-            return
-        examples = dict(zip(map(type, schema.enum), schema.enum, strict=True))
+    def _read_values(self, listed: tuple[Json, ...], digests: Digests) -> None:
+        """Read `enum` or `const`."""
+        examples = dict(zip(map(type, listed), listed, strict=True))
         self.types &= reduce(or_, map(type_bit, examples.values()), 0)
         if examples.keys() <= _OWN_KEYS:  # a call for each of a million would take seconds
-            self.values = frozenset(cast("tuple[Hashable, ...]", schema.enum))
+            self.values = frozenset(cast("tuple[Hashable, ...]", listed))
         else:
-            self.values = frozenset([canonical(value, digests) for value in schema.enum])
+            self.values = frozenset([canonical(value, digests) for value in listed])
 
     def _has_type(self, key: Hashable) -> bool:
         """Return whether the value with a key of equality surely has one of the schema's types."""
@@ -196,8 +194,8 @@ class Info:
             None if schema.enum is None else self.values,
             self.integers,
             schema.plain_integers,
-            _OF_STRINGS.of(schema),
-            _OF_NUMBERS.of(schema),
+            _of_strings(schema),
+            _of_numbers(schema),
         )
 
 
@@ -264,6 +262,7 @@ class PlaceTables:
         self._synthetic = _SYNTHETIC
         self.nothing = self.schema(pointer="", verdict=False)
         """A schema that no value meets."""
+        self.anything = self.schema(pointer="", verdict=True)
         self.free = None if any_value is None else self._free(any_value)
         """The literal that bounds an unconstrained value (policy any_value)."""
 

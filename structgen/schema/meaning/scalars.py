@@ -6,7 +6,8 @@ import json
 from collections import Counter
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from decimal import ROUND_CEILING, ROUND_FLOOR, Decimal
-from functools import cached_property, partial
+from functools import cached_property, partial, reduce
+from operator import and_
 from typing import NamedTuple, Protocol
 
 from structgen.automata.numbers.written_forms import only_integers
@@ -301,16 +302,12 @@ class Scalars:
         """Return the formula of a schema's own keywords."""
         if info.verdict is not None:
             return TRUE if info.verdict else FALSE
-        if kind == STRING:
-            if not info.types & STRING:
-                return FALSE
-            return self._plain_string(info) if info.strings or info.schema.enum is not None else TRUE
-        if kind == NUMBER:
-            if not info.types & NUMBER:
-                return FALSE
-            return self._plain_number(info) if info.numbers or info.schema.enum is not None else TRUE
         if not info.types & abs(kind):
             return FALSE
+        if kind == STRING:
+            return self._plain_string(info)
+        if kind == NUMBER:
+            return self._plain_number(info)
         if info.values is None:
             return TRUE
         value = None if kind == NULL else kind == BOOLEAN
@@ -359,7 +356,7 @@ class Scalars:
             if not found:
                 return FALSE
             parts.append(Points(found))
-        return self.narrowed(parts, NUMBER) if len(parts) > 1 else parts[0]
+        return parts[0] if len(parts) == 1 else self.narrowed(parts, NUMBER)
 
     def _exactly_one(self, formulas: list[Formula], kind: int, schema: Schema) -> Formula:
         left = [formula for formula in formulas if formula != FALSE]
@@ -470,24 +467,11 @@ class Scalars:
         return found
 
     def _contradict(self, literals: Sequence[int]) -> bool:
-        tables = self.tables
-        if tables.clash(literals):
+        if self.tables.clash(literals):
             return True
-        mask = EVERY
-        for literal in literals:
-            mask &= tables.mask(literal)
-        if mask & (OBJECT | ARRAY):
+        if reduce(and_, map(self.tables.mask, literals), OBJECT | ARRAY):
             return False
-        if mask & NULL and all(self.literal(literal, NULL) == TRUE for literal in literals):
-            return False
-        for kind in (BOOLEAN, -BOOLEAN):
-            if mask & BOOLEAN and all(self.literal(literal, kind) == TRUE for literal in literals):
-                return False
-        return all(
-            is_empty(self.narrowed([self.literal(literal, kind) for literal in literals], kind))
-            for kind in (STRING, NUMBER)
-            if mask & kind
-        )
+        return self.values(literals).is_empty(lambda formula, kind: not is_empty(formula))
 
     def values(self, literals: Sequence[int]) -> ValueSet:
         """Return the values that meet literals."""

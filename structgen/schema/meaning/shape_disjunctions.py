@@ -68,12 +68,21 @@ class Shapes:
         """Return the shapes of the objects that meet a demand; LimitError past `limits.alternatives`."""
         found = self._objects.get(demand)
         if found is None:
-            literals = self.tables.demands[demand]
-            quick = self._quick(literals, OBJECT)
-            if quick is not None:
-                found = tuple(self._plain_object(schema) for schema in quick)
-            else:
+            plain = self._plain(demand, OBJECT)
+            if plain is None:
                 found = tuple(map(self._object_shape, self._expand(demand, OBJECT)))
+            else:
+                self._count += 1
+                has_facet = plain.properties or plain.pattern_properties or plain.additional is not None
+                shape = ObjectShape(
+                    self._count,
+                    (plain,) if has_facet else (),
+                    tuple(dict.fromkeys(plain.required)),
+                    lo=plain.min_properties,
+                    hi=plain.max_properties,
+                    conditional=tuple(plain.dependent_required.items()),
+                )
+                found = (shape,)
             self._objects[demand] = found
         return found
 
@@ -81,68 +90,39 @@ class Shapes:
         """Return the shapes of the arrays that meet a demand; LimitError past `limits.alternatives`."""
         found = self._arrays.get(demand)
         if found is None:
-            literals = self.tables.demands[demand]
-            quick = self._quick(literals, ARRAY)
-            if quick is not None:
-                found = tuple(self._plain_array(schema) for schema in quick)
-            else:
+            plain = self._plain(demand, ARRAY)
+            if plain is None:
                 found = tuple(map(self._array_shape, self._expand(demand, ARRAY)))
+            else:
+                self._count += 1
+                lo, hi, unique = plain.min_items, plain.max_items, plain.unique_items
+                found = (ArrayShape(self._count, (plain,), lo=lo, hi=hi, unique=unique),)
             if self.most_items is not None:
                 for shape in found:
                     shape.hi = max(self.most_items, shape.need) if shape.hi is None else shape.hi
             self._arrays[demand] = found
         return found
 
-    def _quick(self, literals: tuple[int, ...], kind: int) -> tuple[Schema | None, ...] | None:
-        """Return the facets of the (at most one) shape of a demand that is one plain schema, else None."""
+    def _plain(self, demand: int, kind: int) -> Schema | None:
+        """Return the schema whose keywords are the one shape of a demand; None where it is not as plain."""
+        literals = self.tables.demands[demand]
         if not literals:
-            return (None,)
-        if len(literals) > 1 or literals[0] & 1:
-            return None
+            return self.tables.anything
         info = self.tables.infos[literals[0] >> 1]
-        if not info.types & kind:
-            return ()
         schema = info.schema
-        if info.combined or info.values is not None:
+        if (
+            len(literals) > 1
+            or literals[0] & 1
+            or info.combined
+            or info.values is not None
+            or not info.types & kind
+        ):
             return None
         if kind == OBJECT:
-            if schema.dependent_schemas or schema.property_names is not None:
-                return None
-            if schema.unevaluated_properties is not None:
-                return None
-            return (schema,) if info.objects else (None,)
-        if schema.contains is not None or schema.unevaluated_items is not None:
-            return None
-        return (schema,) if info.arrays else (None,)
-
-    def _plain_object(self, schema: Schema | None) -> ObjectShape:
-        self._count += 1
-        if schema is None:
-            return ObjectShape(self._count)
-        has_facet = schema.properties or schema.pattern_properties or schema.additional is not None
-        required = schema.required
-        if len(required) > 1:
-            required = tuple(dict.fromkeys(required))
-        return ObjectShape(
-            self._count,
-            (schema,) if has_facet else (),
-            required,
-            lo=schema.min_properties,
-            hi=schema.max_properties,
-            conditional=tuple(schema.dependent_required.items()) if schema.dependent_required else (),
-        )
-
-    def _plain_array(self, schema: Schema | None) -> ArrayShape:
-        self._count += 1
-        if schema is None:
-            return ArrayShape(self._count)
-        return ArrayShape(
-            self._count,
-            (schema,),
-            lo=schema.min_items,
-            hi=schema.max_items,
-            unique=schema.unique_items,
-        )
+            open_ = schema.unevaluated_properties or schema.dependent_schemas or schema.property_names
+        else:
+            open_ = schema.unevaluated_items or schema.contains
+        return None if open_ else schema
 
     def _object_shape(self, facts: FactConjunction) -> ObjectShape:
         self._count += 1
@@ -236,7 +216,7 @@ class Shapes:
                     case Obligate(alternatives):
                         facts.obligations.append(alternatives)
                     case Counter():
-                        facts.counters.append(step)
+                        facts.count(step)
                     case LeaveOut(literal):
                         if literal in facts.asserted or literal ^ 1 in facts.left_out:
                             return False
