@@ -41,7 +41,6 @@ GROUPS: dict[str, dict[str, float]] = {
     LARK: {
         "structgen.lark_grammars.machine.lark_masks": 9.0,
         "structgen.lark_grammars.machine.memo": 0.5,
-        "structgen.lark_grammars.compiled.lark_expected": 0.5,
         "structgen.lark_grammars.compiled.lark_completions": 0.5,
         "structgen.lark_grammars.machine.text_ends": 0.5,
         "structgen.lark_grammars.machine.steps": 3.0,
