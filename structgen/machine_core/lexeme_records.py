@@ -85,14 +85,20 @@ def ask_row(address: int, state: int, byte: int) -> int:
 
 @jit
 def find_like(c: LexemeContext, state: int) -> bool:
-    """Note the state to which most bytes lead, if that goes on as this one behind many bytes: below these
-    bytes the records agree. Behind most bytes a keyword, for example, goes on as a plain name. Return whether
-    that is known; else cells are asked for."""
+    """Note the state to which most classes of bytes lead, if that goes on as this one behind many bytes:
+    below these bytes the records agree. Behind most bytes a keyword, for example, goes on as a plain name.
+    Return whether that is known; else cells are asked for."""
     if c.like[state] != UNKNOWN:
         return True
     best, most, seen, counts, is_asked = -1, 0, 0, c.merging, False
+    counted = skip(counts, 512)
+    for kind in range(c.width):
+        counted[kind] = 0
     for byte in range(256):
-        after = cell(c, state, byte) if c.vocabulary.first[byte] >= 0 else REFUSED
+        kind = c.classes[byte]
+        is_first = c.vocabulary.first[byte] >= 0 and counted[kind] == 0
+        counted[kind] = 1 if is_first else counted[kind]
+        after = cell(c, state, byte) if is_first else REFUSED
         is_asked = is_asked or after <= UNKNOWN
         if after >= 0:
             at = 0

@@ -29,36 +29,6 @@ def peek_token(context: int, index: int, token: int) -> int:
     return index
 
 
-@entry("int64(int64, int64, int64, int64)")
-def peek_below(context: int, index: int, node: int, target: int) -> int:
-    """Write to `target` (int32, memory for a walk behind it) the slots of the tokens below a node of the trie
-    whose bytes behind the node's can be read from a state. Returns how many; another code where a step is not
-    known, the text ends inside one, or they are more than BELOW. Nothing is noted, and no lock is needed."""
-    c, slots, stack = TextContext(context), Int32s(target), skip(Int64s(target), BELOW // 2)
-    nodes = c.vocabulary.trie
-    word = nodes[node]
-    stack[0] = index
-    base, end, found = depth_of(word), end_of(word), 0
-    node += 1
-    while node < end:
-        word = nodes[node]
-        depth = depth_of(word) - base
-        after = c.cells[stack[depth - 1] * c.class_count + c.classes[byte_of(word)]]
-        if after < 0:
-            if after <= UNKNOWN:
-                return ASKED
-            node = end_of(word)
-            continue
-        stack[depth] = after
-        node += 1
-        if found == BELOW or (node < end_of(word) and c.may_end[after] > WORD):
-            return REFUSED
-        if slot_of(word) != 0:
-            slots[found] = slot_of(word) - 1
-            found += 1
-    return found
-
-
 @entry("int64(int64, int64)")
 def standing(context: int, index: int) -> int:
     """Return how the text stands in a state (NEVER, STOPS, WORD and larger ones)."""

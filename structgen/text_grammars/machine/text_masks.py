@@ -60,7 +60,7 @@ def slots_inside(context: int, index: int, node: int, target: int) -> int:
         return UNKNOWN
     state = TextState(address_of_block(c.nodes[index]))
     v = c.visits[state.visit]
-    return UNKNOWN if v.take == 0 else call4(v.slots_below, v.context, state.state, node, target)
+    return UNKNOWN if v.slots_below == 0 else call4(v.slots_below, v.context, state.state, node, target)
 
 
 @jit
