@@ -22,6 +22,7 @@ from structgen.json_grammars.compiled_schema import CompiledSchema
 from structgen.json_machine.tables import json_blocks as layout
 from structgen.lark_grammars.compiled.compiled_lark import CompiledLark
 from structgen.machine_core import draft_nodes as compiled_drafts
+from structgen.native.typed_blocks import word_of
 from structgen.text_grammars.machine import compiled_text
 from structgen.text_grammars.machine.compiled_text import CompiledText
 from structgen.text_grammars.machine.step_table import StepTable
@@ -234,7 +235,7 @@ def test_nothing_is_asked_or_worked_out_before_the_rest_is_called_for(
     mask = sg.allocate_mask(11, SIZE)
     known = DraftMasks([sg.Matcher(compiled)], *tree, [10], mask)
     assert known.left == [0] and calls["python"] == 0
-    questions = int(compiled._tables.context[layout.C_NEEDS])
+    questions = int(compiled._tables.context[word_of(layout.JsonContext, "questions")])
     assert ctypes.c_int64.from_address(questions).value == 0
     assert known.fill_left().tolist() == statuses and (mask.array == masks).all() and not known.left
 

@@ -22,6 +22,7 @@ from structgen.language.ir import Network
 from structgen.limits import Limits
 from structgen.machine_core.layout import ASKED, LARGE
 from structgen.native.raw_memory import address_of
+from structgen.native.typed_blocks import word_of
 from structgen.schema.schema_source import SchemaSource
 from structgen.store.mask_store import MaskStore, default_store
 from structgen.system.public_calls import THIS_CALL
@@ -133,20 +134,20 @@ class CompiledSchema(CompiledGrammar):
             indent = np.frombuffer(space[7:].encode() or b" ", np.uint8).copy()
             self._indent = indent
             self._space = (L.SPACE_INDENT, space[7:].encode())
-            context[L.C_SPACE] = L.SPACE_INDENT
-            context[L.C_INDENT] = address_of(indent)
-            context[L.C_INDENT_LENGTH] = len(space) - 7
+            context[L.JsonContext.space] = L.SPACE_INDENT
+            context[word_of(L.JsonContext, "indent")] = address_of(indent)
+            context[L.JsonContext.indent_length] = len(space) - 7
         else:
-            context[L.C_SPACE] = _SPACE[space]
+            context[L.JsonContext.space] = _SPACE[space]
             self._space = (_SPACE[space], b"")
-        context[L.C_ESCAPES], context[L.C_KEY_ESCAPES] = _ESCAPES[policies.escapes]
+        context[L.JsonContext.escapes], context[L.JsonContext.key_escapes] = _ESCAPES[policies.escapes]
         self._absent = np.zeros(256, np.uint8)
         self._absent[[*missing]] = 1
-        context[L.C_ABSENT] = address_of(self._absent)
-        context[L.C_LACKS] = L.LACKS_ESCAPES * (not missing.isdisjoint(_IN_ESCAPES))
-        context[L.C_LACKS] |= L.LACKS_TAILS * (not missing.isdisjoint(range(0x80, 0xC0)))
-        context[L.C_FREE] = int(context[L.C_ESCAPES] in self._masks.free)
-        context[L.C_DEPTH_LIMIT] = self.limits.depth
+        context[word_of(L.JsonContext, "absent")] = address_of(self._absent)
+        context[L.JsonContext.lacks] = L.LACKS_ESCAPES * (not missing.isdisjoint(_IN_ESCAPES))
+        context[L.JsonContext.lacks] |= L.LACKS_TAILS * (not missing.isdisjoint(range(0x80, 0xC0)))
+        context[L.JsonContext.free] = int(context[L.JsonContext.escapes] in self._masks.free)
+        context[L.JsonContext.depth_limit] = self.limits.depth
 
     def look_ahead(self) -> None:
         """Expand the first places of the grammar (some 0.3 ms), once: whoever has taken a first token has the

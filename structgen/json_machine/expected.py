@@ -15,6 +15,7 @@ from itertools import islice
 from structgen.automata.unicode.decoded_text import decode
 from structgen.json_machine.inspection import Inspection
 from structgen.json_machine.tables import json_blocks as L
+from structgen.json_machine.tables.json_blocks import JsonState, StringRow
 from structgen.language.expectation import Expected
 from structgen.language.ir import All
 from structgen.printable import byte_runs
@@ -39,7 +40,7 @@ def expected(machine: Inspection, index: int) -> list[Expected]:
     The grammar's lock is held by the caller. For messages, not for speed: a fraction of a millisecond, more
     where an object has thousands of keys.
     """
-    if int(machine.registers(index)[L.MODE]) == L.M_FINISHED:
+    if int(machine.registers(index)[JsonState.mode]) == L.M_FINISHED:
         return []
     reading = _Reading(machine, index)
     reading.collect()
@@ -63,7 +64,14 @@ class _Reading:
         self.machine, self.index = machine, index
         registers = machine.registers(index)
         self.mode, self.row, self.lex, self.at, self.frame = (
-            int(registers[one]) for one in (L.MODE, L.RES, L.LEX, L.AT, L.FRAME)
+            int(registers[one])
+            for one in (
+                JsonState.mode,
+                JsonState.residue,
+                JsonState.lexeme,
+                JsonState.position,
+                JsonState.frame,
+            )
         )
         self.place = machine.place_in(self.frame)
         """The place of the innermost value begun: a terminal, or a container between its tokens."""
@@ -124,8 +132,8 @@ class _Reading:
                 self.add('":"', (), b":", _MARK)
             elif byte not in told:
                 registers = machine.registers(state)
-                mode = int(registers[L.MODE])
-                literal = int(registers[L.LEX]) >> 4 if mode == L.M_LITERAL else 0
+                mode = int(registers[JsonState.mode])
+                literal = int(registers[JsonState.lexeme]) >> 4 if mode == L.M_LITERAL else 0
                 begun.setdefault((mode, literal), []).append(byte)
         for (mode, literal), first in begun.items():
             if mode == L.M_KEY:
@@ -136,7 +144,7 @@ class _Reading:
     def _value(self, mode: int, literal: str, first: list[int]) -> None:
         """Add the values that begin with some bytes."""
         machine, state = self.machine, self.after[first[0]]
-        place = machine.place_in(int(machine.registers(state)[L.FRAME]))
+        place = machine.place_in(int(machine.registers(state)[JsonState.frame]))
         entry = machine.network.entry(place)
         match mode:
             case L.M_NUMBER:
@@ -156,8 +164,8 @@ class _Reading:
         """Add the comma inside a container, and what makes it necessary."""
         machine = self.machine
         registers = machine.registers(state)
-        keys = int(registers[L.MODE]) == L.M_KEYS
-        missing, more = machine.network.owed(machine.residue(int(registers[L.RES])))
+        keys = int(registers[JsonState.mode]) == L.M_KEYS
+        missing, more = machine.network.owed(machine.residue(int(registers[JsonState.residue])))
         what, rank = '","', _MARK
         if missing:
             several = "keys" if len(missing) > 1 else "key"
@@ -208,7 +216,7 @@ class _Reading:
         residue = machine.residue(self.row)
         named = machine.network.menu(residue).named
         for byte in closing:
-            key = int(machine.registers(self.after[byte])[L.LEX])
+            key = int(machine.registers(self.after[byte])[JsonState.lexeme])
             sources = machine.sources(machine.child_place(self.row, key))
             self.add("the closing quote", sources or self.sources, closing)
         for _at, word in machine.listed(machine.key_list(self.row), self.at) if self.at >= 0 else ():
@@ -217,7 +225,9 @@ class _Reading:
                 sources, rank = self._asking(residue, name)
                 said = f"the rest of the key {wording.quoted(name)}"
                 self.add(said, sources, self._next(word).intersection(rest), rank)
-        states = {byte: int(machine.registers(self.after[byte])[L.LEX]) & L.STATE_BITS for byte in rest}
+        states = {
+            byte: int(machine.registers(self.after[byte])[JsonState.lexeme]) & L.STATE_BITS for byte in rest
+        }
         extra = [byte for byte, state in states.items() if state != L.NO_STATE]
         if extra:
             kinds = list(self._unlisted(residue))
@@ -254,7 +264,7 @@ class _Reading:
     def _more_characters(self) -> str:
         """Return how long the rest of a string is, in words; empty where its length is not bounded."""
         row = self.machine.string_row(self.row)
-        least, most, written = row[L.S_LEAST], row[L.S_MOST], self.at
+        least, most, written = row[StringRow.least], row[StringRow.most], self.at
         if not least and most < 0:
             return ""
         left = wording.count(max(least - written, 0), most - written if most >= 0 else None, "more character")
@@ -293,8 +303,8 @@ def _listed(words: Iterable[bytes]) -> list[str]:
 def _words(machine: Inspection, index: int) -> Iterator[bytes]:
     """Yield the listed strings that agree with what is written in a state, as bytes (`decoded_text`)."""
     registers = machine.registers(index)
-    words = machine.string_row(int(registers[L.RES]))[L.S_START]
-    return (word for _at, word in machine.listed(words, int(registers[L.AT])))
+    words = machine.string_row(int(registers[JsonState.residue]))[StringRow.start]
+    return (word for _at, word in machine.listed(words, int(registers[JsonState.position])))
 
 
 def _spellings(rest: str) -> list[bytes]:
@@ -312,7 +322,7 @@ def _spellings(rest: str) -> list[bytes]:
 
 
 def _begun(lex: int) -> bytes:
-    """Return what is written of an escape, in lower case (LEX: escape state, digits, high surrogate)."""
+    """Return what is written of an escape, in lower case (`lexeme`: escape state, digits, high surrogate)."""
     escape, value, high = (lex >> L.ESCAPE_SHIFT) & 15, (lex >> 32) & 0xFFFF, (lex >> 48) & 0x3FF
     text = ""
     if escape >= 6:

@@ -14,9 +14,12 @@ from structgen.automata.unicode.decoded_text import columns, decode, encode
 from structgen.json_machine.answers.expander import Expander
 from structgen.json_machine.masks import state_walk
 from structgen.json_machine.tables import json_blocks as L
+from structgen.json_machine.tables.json_blocks import JsonState, StringRow
 from structgen.language.ir import DEAD
 from structgen.machine_core.growing_tables import GrowingTables
+from structgen.machine_core.layout import REGISTERS
 from structgen.native.raw_memory import address_of
+from structgen.native.typed_blocks import word_of
 
 Registers: TypeAlias = npt.NDArray[np.int64]
 """The eight words of a state (structgen.json_machine.tables.json_blocks)."""
@@ -52,12 +55,12 @@ class Inspection:
         self.strings, self.numbers = expander.strings, expander.numbers
         self.network = expander.network
         self._listed = np.empty((L.MOST_LISTED, L.LISTED), np.int64)
-        tables.context[L.C_LISTED] = address_of(self._listed)
+        tables.context[word_of(L.JsonContext, "listed")] = address_of(self._listed)
 
     def registers(self, index: int) -> Registers:
         """Return the registers of a state (a view: they never change)."""
         assert index >= 0, "a state that was refused has no registers"
-        view: Registers = self._tables.rows(L.T_NODE)[index, : L.WORDS]
+        view: Registers = self._tables.rows(L.T_NODE)[index, :REGISTERS]
         return view
 
     def may_end(self, index: int) -> bool:
@@ -68,23 +71,23 @@ class Inspection:
         """Return a stack frame: the engine's residue, the set of extra keys, the engine's key,
         the frame below."""
         row: list[int] = self._tables.rows(L.T_FRAME)[frame].tolist()
-        return row[L.F_RES], row[L.F_EXTRAS], row[L.F_KEY], row[L.F_PARENT]
+        return row[L.FrameRow.residue], row[L.FrameRow.extras], row[L.FrameRow.key], row[L.FrameRow.parent]
 
     def log(self, regs: Registers) -> int:
         """Return the log of the items that are written and whose values matter, 0 where there is none."""
-        text = int(regs[L.TEXT])
+        text = int(regs[JsonState.text])
         return text & L.LOG if text & L.CAPTURE else 0
 
     def watches(self, row: int) -> bool:
         """Return whether the value of an item matters in an array with this residue (the engine's)."""
-        return int(self._tables.rows(L.T_RES)[row, L.R_VALUES]) != 0
+        return int(self._tables.rows(L.T_RES)[row, L.ResidueRow.values]) != 0
 
     def brackets(self, regs: Registers) -> int:
         """Return how many brackets are open."""
-        mode, frame = int(regs[L.MODE]), int(regs[L.FRAME])
+        mode, frame = int(regs[JsonState.mode]), int(regs[JsonState.frame])
         if mode in (L.M_DOC, L.M_END, L.M_FINISHED):
             return 0
-        below = 0 if frame < 0 else int(self._tables.rows(L.T_FRAME)[frame, L.F_DEPTH])
+        below = 0 if frame < 0 else int(self._tables.rows(L.T_FRAME)[frame, L.FrameRow.depth])
         return below if mode in (L.M_STRING, L.M_NUMBER, L.M_LITERAL, L.M_WORDS) else below + 1
 
     def open_brackets(self, index: int) -> int:
@@ -117,12 +120,12 @@ class Inspection:
 
     def takes_only_integers(self, index: int) -> bool:
         """Return whether the numeral that has begun in a state must be an integer."""
-        spec = self.network.entry(self.place_in(int(self.registers(index)[L.FRAME]))).number
+        spec = self.network.entry(self.place_in(int(self.registers(index)[JsonState.frame]))).number
         return spec is not None and all(map(only_integers, spec.formulas))
 
     def key_list(self, row: int) -> int:
         """Return the word list of an object's keys."""
-        return int(self._tables.rows(L.T_RES)[row, L.R_LEX])
+        return int(self._tables.rows(L.T_RES)[row, L.ResidueRow.words])
 
     def listed(self, words: int, place: int) -> Iterator[tuple[int, bytes]]:
         """Yield the words (index, bytes) at a place in a list."""
@@ -145,8 +148,8 @@ class Inspection:
         """Return the state of the automaton of the string or key that is being written, DEAD where only
         listed words go on."""
         regs = self.registers(index)
-        state = int(regs[L.LEX]) & L.STATE_BITS
-        return DEAD if int(regs[L.MODE]) == L.M_WORDS or state == L.NO_STATE else state
+        state = int(regs[JsonState.lexeme]) & L.STATE_BITS
+        return DEAD if int(regs[JsonState.mode]) == L.M_WORDS or state == L.NO_STATE else state
 
     def string_targets(self, state: int, low: int, high: int) -> dict[int, int]:
         """Return the states of a string automaton after a character of low..high, each with the smallest
@@ -163,12 +166,14 @@ class Inspection:
         """Yield how listed words, and keys that the object holds, go on in a state between two characters of
         a string or key (or inside an escape)."""
         regs = self.registers(index)
-        mode, row, seen, at = (int(regs[one]) for one in (L.MODE, L.RES, L.SEEN, L.AT))
+        mode, row, seen, at = (
+            int(regs[one]) for one in (JsonState.mode, JsonState.residue, JsonState.seen, JsonState.position)
+        )
         place = at
         if mode == L.M_WORDS:
-            words = self.string_row(row)[L.S_START]
+            words = self.string_row(row)[StringRow.start]
         elif mode == L.M_STRING:
-            words, place = self.string_row(row)[L.S_WORDS], seen if seen > 0 else -1
+            words, place = self.string_row(row)[StringRow.words], seen if seen > 0 else -1
         else:
             assert mode == L.M_KEY, "what is listed goes on inside quotes"
             words = self.key_list(row)
@@ -239,8 +244,8 @@ class Inspection:
         """Return those of some states that are in the midst of a numeral, and what each of these is in: the
         state of the automaton of numerals."""
         rows = self._tables.rows(L.T_NODE)[indices]
-        inside = rows[:, L.MODE] == L.M_NUMBER
-        return indices[inside], rows[inside, L.LEX]
+        inside = rows[:, JsonState.mode] == L.M_NUMBER
+        return indices[inside], rows[inside, JsonState.lexeme]
 
     def after_tokens(self, index: int, tokens: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
         """Return the states after each of some allowed tokens; one in a key that the schema does not name, or
@@ -253,9 +258,9 @@ class Inspection:
     def listed_places(self) -> tuple[list[Place] | None, int]:
         """Return the places that the last walk listed, None where there are too many, and the bound over the
         others."""
-        count = int(self._tables.context[L.C_LISTED_COUNT])
+        count = int(self._tables.context[L.JsonContext.listed_count])
         places = None if count == L.MOST_LISTED else list(map(tuple, self._listed[:count].tolist()))
-        return places, int(self._tables.context[L.C_BOUND])
+        return places, int(self._tables.context[L.JsonContext.bound])
 
     def put_rest(self, table: int, row: int, column: int, rest: int) -> None:
         """Write a bound into a row, where walks find it: an object's or array's (T_RES), a string's
@@ -265,35 +270,37 @@ class Inspection:
     @property
     def escapes_any_key(self) -> bool:
         """Whether any character of a key may be written as an escape."""
-        return int(self._tables.context[L.C_KEY_ESCAPES]) == L.ESCAPES_ANY
+        return int(self._tables.context[L.JsonContext.key_escapes]) == L.ESCAPES_ANY
 
     def farthest_key(self, row: int) -> int:
         """Return how many characters, at most, an object's extra key that is begun still needs, if any text
         may stand among them; UNBOUNDED where that is not so, or no extra key may come."""
         self.expander.know_residue(row)
-        start = int(self._tables.rows(L.T_RES)[row, L.R_EXTRA])
+        start = int(self._tables.rows(L.T_RES)[row, L.ResidueRow.extra])
         return L.UNBOUNDED if start < 0 else min(self.strings.until_any_text(start), L.UNBOUNDED)
 
     def place_row(self, frame: int) -> int:
         """Return the row of the place of the value in a frame."""
         return int(
-            self._tables.context[L.C_ROOT] if frame < 0 else self._tables.rows(L.T_FRAME)[frame, L.F_PLACE]
+            self._tables.context[L.JsonContext.root]
+            if frame < 0
+            else self._tables.rows(L.T_FRAME)[frame, L.FrameRow.place]
         )
 
     def farthest_numeral(self, place: int) -> int:
         """Return how many characters the rest of a numeral takes at most, in whichever state of its
         automaton, at a place by its row."""
-        return self.numbers.farthest(int(self._tables.rows(L.T_PLACE)[place, L.P_NUMBER]))
+        return self.numbers.farthest(int(self._tables.rows(L.T_PLACE)[place, L.PlaceRow.number]))
 
     def words(self, row: int) -> Iterator[bytes]:
         """Yield the words of a string spec that is a list."""
-        words = self.string_row(row)[L.S_START]
+        words = self.string_row(row)[StringRow.start]
         count = int(self._tables.rows(L.T_LEX)[words, 1])
         return (word for _at, word in self.listed(words, count << L.HIGH_SHIFT))
 
     def words_beside(self, row: int) -> int:
         """Return how many words with outcomes of their own stand beside the automaton of a string spec."""
-        words = self.string_row(row)[L.S_WORDS]
+        words = self.string_row(row)[StringRow.words]
         return 0 if words < 0 else int(self._tables.rows(L.T_LEX)[words, 1])
 
     def text_kinds(self, vocab_size: int) -> npt.NDArray[np.int64]:
@@ -309,8 +316,10 @@ class Inspection:
     def blurred(self, states: npt.NDArray[np.int64]) -> npt.NDArray[np.bool_]:
         """Return which states after tokens stand for others, as `after_tokens` says."""
         rows = self._tables.rows(L.T_NODE)[states]
-        text = rows[:, L.TEXT]
-        found: npt.NDArray[np.bool_] = (text == L.CAPTURE) | ((rows[:, L.MODE] == L.M_KEY) & (text == 0))
+        text = rows[:, JsonState.text]
+        found: npt.NDArray[np.bool_] = (text == L.CAPTURE) | (
+            (rows[:, JsonState.mode] == L.M_KEY) & (text == 0)
+        )
         return found
 
     def holds(self, root: int, key: bytes) -> bool:
@@ -326,12 +335,13 @@ class Inspection:
         return root > 0 and int(rows[root, 1]) == 1
 
     def text_before(self, text: int) -> tuple[int, int]:
-        """Return what is written of an extra key, TEXT, as the text without its last byte, and that byte."""
+        """Return what is written of an extra key (`JsonState.text`), as the text without its last
+        byte, and that byte."""
         before, byte = self._tables.rows(L.T_TEXT)[text, :2].tolist()
         return before, byte
 
     def begins_key(self, text: int) -> bool:
-        """Return whether nothing is written yet of a key, by the register TEXT."""
+        """Return whether nothing is written yet of a key (`JsonState.text`)."""
         return text == 0 or self.text_before(text & L.LOG)[1] == L.KEY_BEGINS
 
     def held(self, root: int) -> set[bytes]:

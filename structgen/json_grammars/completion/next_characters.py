@@ -13,6 +13,7 @@ from collections.abc import Iterator
 from structgen.automata.unicode.charsets import LAST
 from structgen.json_machine.inspection import Inspection, Registers
 from structgen.json_machine.tables import json_blocks as L
+from structgen.json_machine.tables.json_blocks import JsonState
 
 _SHORT = b'"\\/bfnrt'
 """What follows a backslash in escapes of two characters."""
@@ -29,9 +30,9 @@ _QUOTED = (L.M_STRING, L.M_KEY, L.M_WORDS)
 def escape_of(regs: Registers) -> int:
     """Return the state of the escape that is being written: 0 for none, otherwise how many of its bytes are
     there (structgen.json_machine.steps.string_step)."""
-    if int(regs[L.MODE]) not in _QUOTED:
+    if int(regs[JsonState.mode]) not in _QUOTED:
         return 0
-    return (int(regs[L.LEX]) >> L.ESCAPE_SHIFT) & 15
+    return (int(regs[JsonState.lexeme]) >> L.ESCAPE_SHIFT) & 15
 
 
 def characters(machine: Inspection, index: int, low: int = 0, high: int = LAST) -> list[int]:
@@ -84,7 +85,7 @@ def escape_rests(machine: Inspection, index: int, missing: frozenset[int]) -> It
     are alike, with digits in upper case; of those whose digits are not missing in both cases. Some may be
     refused. A high surrogate may be left open; one that stands alone may take a byte or an escape behind
     it."""
-    lex = int(machine.registers(index)[L.LEX])
+    lex = int(machine.registers(index)[JsonState.lexeme])
     escape, value, begun = (lex >> L.ESCAPE_SHIFT) & 15, (lex >> 32) & 0xFFFF, (lex >> 48) & 0x3FF
     left = 4 * (4 - max(escape % 6 - 2, 0))
     low, high = value << left, ((value + 1) << left) - 1

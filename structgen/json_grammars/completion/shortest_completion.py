@@ -15,6 +15,7 @@ from structgen.json_grammars.completion.shortest_texts import behind, least, ord
 from structgen.json_grammars.completion.string_rests import Names, Quoted
 from structgen.json_machine.inspection import Inspection
 from structgen.json_machine.tables import json_blocks as L
+from structgen.json_machine.tables.json_blocks import JsonState
 from structgen.language.ir import Demands
 from structgen.schema.reading.missing_bytes import Quoting
 
@@ -123,15 +124,15 @@ class Shortest:
             self._alike.clear()
             self._names_told = self.names_asked
         *key, text, frame = self._machine.registers(index).tolist()
-        named = key[L.MODE] == L.M_KEY and self._names.begun(text)
+        named = key[JsonState.mode] == L.M_KEY and self._names.begun(text)
         if not text or named or self.near_rests(text, frame) is not None:
             return index
         return self._alike.setdefault((*key, text & L.CAPTURE, frame), index)
 
     def near_rests(self, text: int, frame: int) -> frozenset[bytes] | None:
-        """Return how the string goes on in which an item ends, by the registers TEXT and FRAME, to become a
-        value that was looked for among those of its array (`BegunValues`); None where no rest depends on the
-        item."""
+        """Return how the string goes on in which an item ends, by the registers `text` and `frame`, to become
+        a value that was looked for among those of its array (`BegunValues`); None where no rest depends on
+        the item."""
         log = text & L.LOG if text & L.CAPTURE else 0
         found = frozenset[bytes]() if log and self.wants_again(frame) else None
         while log and self.reads_log(frame):
@@ -153,7 +154,7 @@ class Shortest:
     def chooses(self, index: int) -> bool:
         """Return whether a completion from a state may be one of several texts: not in an array or an item
         whose items are compared, for nobody looked for what another text writes."""
-        return not int(self._machine.registers(index)[L.TEXT]) & L.CAPTURE
+        return not int(self._machine.registers(index)[JsonState.text]) & L.CAPTURE
 
     # --- one state ------------------------------------------------------------------------------------------
 
@@ -165,7 +166,7 @@ class Shortest:
         if escape_of(regs) != 0:
             return self._escaped(index)
         demands = self._innermost(ready(machine, index))
-        return spaced(machine, self._outer(int(regs[L.FRAME]), demands, machine.log(regs)), index)
+        return spaced(machine, self._outer(int(regs[JsonState.frame]), demands, machine.log(regs)), index)
 
     def _outer(self, frame: int, demands: Demands, log: int) -> bytes:
         """Return the shortest rest of the document, given those of the innermost value or container.
@@ -203,27 +204,29 @@ class Shortest:
         """Return the shortest rest of the innermost value or container, for each of its demands."""
         machine = self._machine
         regs = machine.registers(index)
-        mode = int(regs[L.MODE])
+        mode = int(regs[JsonState.mode])
         if mode == L.M_STRING:
             return self._quoted.string(index)
         if mode == L.M_WORDS:
             return self._quoted.word(regs)
         if mode == L.M_NUMBER:
-            return machine.numbers.finish(int(regs[L.LEX]))
+            return machine.numbers.finish(int(regs[JsonState.lexeme]))
         if mode == L.M_LITERAL:
-            which, at = int(regs[L.LEX]) >> 4, int(regs[L.LEX]) & 15
+            which, at = int(regs[JsonState.lexeme]) >> 4, int(regs[JsonState.lexeme]) & 15
             rest = (b"true", b"false", b"null")[which][at:]
-            return dict.fromkeys(machine.network.demands(int(regs[L.RES])), rest)
+            return dict.fromkeys(machine.network.demands(int(regs[JsonState.residue])), rest)
         if mode == L.M_DOC:
             return self._value(machine.network.root, index)
         if mode == L.M_KEY:
             return self._quoted.key(index)
-        residue = machine.residue(int(regs[L.RES]))
+        residue = machine.residue(int(regs[JsonState.residue]))
         if mode in (L.M_COLON, L.M_VALUE):
-            key = machine.expander.key(int(regs[L.RES]), int(regs[L.LEX]))
-            place = machine.child_place(int(regs[L.RES]), int(regs[L.LEX]))
+            key = machine.expander.key(int(regs[JsonState.residue]), int(regs[JsonState.lexeme]))
+            place = machine.child_place(int(regs[JsonState.residue]), int(regs[JsonState.lexeme]))
             value = self._value(place, index if mode == L.M_VALUE else None)
-            rests = machine.network.finish_with(residue, key, value, self._names.held(int(regs[L.EXTRAS])))
+            rests = machine.network.finish_with(
+                residue, key, value, self._names.held(int(regs[JsonState.extras]))
+            )
             return behind(b":", rests) if mode == L.M_COLON else rests
         return self._container(index, mode, residue)
 
@@ -231,10 +234,10 @@ class Shortest:
         """Return the rest of an object or array, from between its tokens."""
         machine = self._machine
         regs = machine.registers(index)
-        taken = self._names.held(int(regs[L.EXTRAS]))
+        taken = self._names.held(int(regs[JsonState.extras]))
         whole = machine.network.finish(residue, taken)
         if mode in (L.M_OBJECT, L.M_MEMBER, L.M_ARRAY, L.M_ITEM):
-            if int(regs[L.AT]) == 0:
+            if int(regs[JsonState.position]) == 0:
                 return whole
             # white space was written, after which not every token may stand
             possible = machine.next_bytes(index)
@@ -273,7 +276,7 @@ class Shortest:
         where white space may rule out some of them."""
         machine = self._machine
         shortest = machine.network.finish_place(place)
-        if index is None or int(machine.registers(index)[L.AT]) == 0:
+        if index is None or int(machine.registers(index)[JsonState.position]) == 0:
             return shortest
         possible = machine.next_bytes(index)
         if all(text[0] in possible for text in shortest.values()):

@@ -11,6 +11,7 @@ from structgen.json_grammars.completion.next_characters import characters
 from structgen.json_grammars.completion.shortest_texts import behind, least, order
 from structgen.json_machine.inspection import Inspection, Registers
 from structgen.json_machine.tables import json_blocks as L
+from structgen.json_machine.tables.json_blocks import JsonState, StringRow
 from structgen.language.ir import Demands
 from structgen.schema.reading.missing_bytes import Quoting
 
@@ -70,7 +71,7 @@ class Names:
         return len(self._asked)
 
     def held(self, extras: int) -> Collection[str]:
-        """Return the extra keys of an object, by its register EXTRAS."""
+        """Return the extra keys of an object, by its register `extras`."""
         return _Taken(self, extras & (L.BLUR - 1))
 
     def has(self, root: int, key: str) -> bool:
@@ -95,7 +96,7 @@ class Names:
             self._forget()
 
     def begun(self, text: int) -> frozenset[bytes]:
-        """Return how those of the names go on that begin with what is written of a key, its register TEXT.
+        """Return how those of the names go on that begin with what is written of a key, its register `text`.
         Cost: its bytes that are new."""
         known, above = self._begun, []
         text &= L.LOG
@@ -134,13 +135,13 @@ class Quoted:
         """Return the rest of a string; where it agrees with a list beside its automaton, of that too."""
         machine = self._machine
         regs = machine.registers(index)
-        place = int(regs[L.SEEN])
+        place = int(regs[JsonState.seen])
         if place <= 0:
             return self._unlisted(regs)
-        row = machine.string_row(int(regs[L.RES]))
+        row = machine.string_row(int(regs[JsonState.residue]))
         best: Demands = {}
-        for at, word in machine.listed(row[L.S_WORDS], place):
-            outcome = machine.word_outcome(row[L.S_OUTCOMES] + at)
+        for at, word in machine.listed(row[StringRow.words], place):
+            outcome = machine.word_outcome(row[StringRow.outcomes] + at)
             text = self.written(word[place & L.POSITION_BITS :]) + b'"'
             if outcome >= 0 and self._quoting.missing.isdisjoint(text):
                 best = least(best, dict.fromkeys(machine.network.demands(outcome), text))
@@ -149,8 +150,8 @@ class Quoted:
         heap: list[tuple[int, bytes, int]] = [(0, b"", index)]
         while heap and (other is None or len(other) > heap[0][0]):
             _, head, node = heappop(heap)
-            here = int(machine.registers(node)[L.SEEN])
-            words = machine.listed(row[L.S_WORDS], here)
+            here = int(machine.registers(node)[JsonState.seen])
+            words = machine.listed(row[StringRow.words], here)
             ends = any(len(word) == here & L.POSITION_BITS for _, word in words)
             better = other is None or order(head) < order(other)
             if better and not ends and machine.after(node, b'"') >= 0:
@@ -158,10 +159,10 @@ class Quoted:
             met: set[tuple[int, int]] = set()
             for _, more, after in self._steps(node):
                 then, text = machine.registers(after), head + more
-                if int(then[L.SEEN]) > 0:
+                if int(then[JsonState.seen]) > 0:
                     heappush(heap, (len(text), text, after))
                     continue
-                kind = int(then[L.LEX]), int(then[L.AT])
+                kind = int(then[JsonState.lexeme]), int(then[JsonState.position])
                 if kind in met:
                     continue
                 met.add(kind)
@@ -193,20 +194,20 @@ class Quoted:
     def _unlisted(self, regs: Registers) -> Demands:
         machine = self._machine
         machine = self._machine
-        row, count = machine.string_row(int(regs[L.RES])), int(regs[L.AT])
-        missing = self._quoting.blank * max(0, row[L.S_LEAST] - count)
-        left = max(0, row[L.S_MOST] - count) if row[L.S_MOST] >= 0 else -1
-        rests = machine.strings.finish(int(regs[L.LEX]) & L.STATE_BITS, left)
+        row, count = machine.string_row(int(regs[JsonState.residue])), int(regs[JsonState.position])
+        missing = self._quoting.blank * max(0, row[StringRow.least] - count)
+        left = max(0, row[StringRow.most] - count) if row[StringRow.most] >= 0 else -1
+        rests = machine.strings.finish(int(regs[JsonState.lexeme]) & L.STATE_BITS, left)
         return {j: self.written(text) + missing + b'"' for j, text in rests.items()}
 
     def word(self, regs: Registers) -> Demands:
         machine = self._machine
-        row = machine.string_row(int(regs[L.RES]))
-        place = int(regs[L.AT])
+        row = machine.string_row(int(regs[JsonState.residue]))
+        place = int(regs[JsonState.position])
         best: dict[int, bytes] = {}
-        for at, word in machine.listed(int(row[L.S_START]), place):
+        for at, word in machine.listed(int(row[StringRow.start]), place):
             text = self.written(word[place & L.POSITION_BITS :]) + b'"'
-            outcome = machine.word_outcome(int(row[L.S_OUTCOMES]) + at)
+            outcome = machine.word_outcome(int(row[StringRow.outcomes]) + at)
             if not self._quoting.missing.isdisjoint(text):
                 continue  # a character that was begun is not written by an escape
             for j in machine.network.demands(outcome):
@@ -225,8 +226,8 @@ class Quoted:
         machine = self._machine
         network = machine.network
         regs = machine.registers(index)
-        row = int(regs[L.RES])
-        residue, place = machine.residue(row), int(regs[L.AT])
+        row = int(regs[JsonState.residue])
+        residue, place = machine.residue(row), int(regs[JsonState.position])
         best: Demands = {}
         if place >= 0:
             named = network.menu(residue).named
@@ -238,13 +239,13 @@ class Quoted:
                     heads[key] = head
             for key in network.first_of_alike(residue, heads):
                 best = least(best, behind(heads[key], self._with_key(residue, key, named[key], regs)))
-        if int(regs[L.LEX]) & L.STATE_BITS != L.NO_STATE:
+        if int(regs[JsonState.lexeme]) & L.STATE_BITS != L.NO_STATE:
             best = least(best, self._extra(index, residue))
         return best
 
     def _with_key(self, residue: int, key: str, place: int, regs: Registers) -> Mapping[int, bytes]:
         network = self._machine.network
-        taken = self._names.held(int(regs[L.EXTRAS]))
+        taken = self._names.held(int(regs[JsonState.extras]))
         if taken:
             return network.finish_with(residue, key, network.finish_place(place), taken)
         found = self._members.get((residue, key))
@@ -259,8 +260,8 @@ class Quoted:
         menu = machine.network.menu(residue)
         regs = machine.registers(index)
         best: Demands = {}
-        heads = machine.strings.finish(int(regs[L.LEX]) & L.STATE_BITS)
-        if is_new := machine.begins_key(int(regs[L.TEXT])):
+        heads = machine.strings.finish(int(regs[JsonState.lexeme]) & L.STATE_BITS)
+        if is_new := machine.begins_key(int(regs[JsonState.text])):
             self._names.look_for(heads.values())
         found = {head for head in heads.values() if self._class_at(self._closed(index, head)) is not None}
         missing = {j for j, head in heads.items() if head not in found}
@@ -271,7 +272,7 @@ class Quoted:
             formulas = self._class_at(after)
             if formulas is None:
                 continue
-            taken = self._names.held(int(machine.registers(after)[L.EXTRAS]))
+            taken = self._names.held(int(machine.registers(after)[JsonState.extras]))
             value = machine.network.finish_place(menu.extra_places[formulas])
             rest = machine.network.finish_with(residue, formulas, value, taken)
             best = least(best, behind(self.written(head) + b'":', rest))
@@ -286,7 +287,7 @@ class Quoted:
         if after < 0:
             return None
         machine = self._machine
-        key = int(machine.registers(after)[L.LEX])
+        key = int(machine.registers(after)[JsonState.lexeme])
         return None if key >= 0 else machine.expander.group.sets[-2 - key]
 
     def _unused(self, index: int, wanted: set[int], is_new: bool) -> Collection[bytes]:
@@ -296,7 +297,7 @@ class Quoted:
         Keys are walked as far as they agree with one that it holds or lists; the automaton knows the rest.
         """
         machine = self._machine
-        root = int(machine.registers(index)[L.EXTRAS]) & (L.BLUR - 1)
+        root = int(machine.registers(index)[JsonState.extras]) & (L.BLUR - 1)
         best: dict[int, bytes] = {}
 
         def offer(j: int, head: bytes) -> None:
@@ -313,10 +314,10 @@ class Quoted:
             seen: set[int] = set()
             for more, written, after in self._steps(node):
                 regs = machine.registers(after)
-                lex = int(regs[L.LEX]) & L.STATE_BITS
+                lex = int(regs[JsonState.lexeme]) & L.STATE_BITS
                 if lex == L.NO_STATE or lex in seen:
                     continue
-                if int(regs[L.SEEN]) > 0 or int(regs[L.AT]) >= 0:
+                if int(regs[JsonState.seen]) > 0 or int(regs[JsonState.position]) >= 0:
                     heappush(heap, (length + len(written), head + more, after))
                     continue
                 seen.add(lex)

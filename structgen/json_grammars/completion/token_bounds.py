@@ -20,6 +20,7 @@ from structgen.json_grammars.completion.text_costs import TextCosts
 from structgen.json_machine.inspection import Inspection, Place
 from structgen.json_machine.masks.state_walk import IMPOSSIBLE
 from structgen.json_machine.tables import json_blocks as L
+from structgen.json_machine.tables.json_blocks import JsonState, StringRow
 from structgen.language.ir import Key, SimpleObject
 from structgen.schema.reading.missing_bytes import MANY, Quoting
 
@@ -90,14 +91,16 @@ class TokenBounds:
         """
         places, most = self._machine.listed_places()
         # between a blank before the document and a place that is listed, one more token
-        first = 2 if self._machine.registers(index)[L.MODE] == L.M_DOC else 1
+        first = 2 if self._machine.registers(index)[JsonState.mode] == L.M_DOC else 1
         for place in () if places is None else places:
             most = max(most, first + self._at(place))
         return most if places is not None and most < L.UNBOUNDED else None
 
     def at(self, index: int) -> int | None:
         """Return how many tokens suffice for a state, whatever its mask; None where no bound is known."""
-        mode, residue, frame = self._machine.registers(index)[[L.MODE, L.RES, L.FRAME]].tolist()
+        mode, residue, frame = self._machine.registers(index)[
+            [JsonState.mode, JsonState.residue, JsonState.frame]
+        ].tolist()
         most = self._at((_CONTAINERS.get(mode, mode), residue, frame))
         return most if most < L.UNBOUNDED else None
 
@@ -125,16 +128,16 @@ class TokenBounds:
         """Return a bound for the value or the container itself, by the row that says what it is."""
         machine = self._machine
         if mode == L.M_OBJECT:
-            return self._note(L.T_RES, row, L.R_REST, self._object(row))
+            return self._note(L.T_RES, row, L.ResidueRow.rest, self._object(row))
         if mode == L.M_ARRAY:
-            return self._note(L.T_RES, row, L.R_REST, self._array(row))
+            return self._note(L.T_RES, row, L.ResidueRow.rest, self._array(row))
         if mode == L.M_STRING:
-            return self._note(L.T_STRING, row, L.S_REST, self._string(row))
+            return self._note(L.T_STRING, row, StringRow.rest, self._string(row))
         if mode == L.M_NUMBER:
-            return self._note(L.T_PLACE, row, L.P_REST, machine.farthest_numeral(row))
+            return self._note(L.T_PLACE, row, L.PlaceRow.rest, machine.farthest_numeral(row))
         if mode == L.M_WORDS:
             rests = (self._literal(decode(word))[1:] for word in machine.words(row))
-            return self._note(L.T_STRING, row, L.S_REST, self._most(rests) + _QUOTED)
+            return self._note(L.T_STRING, row, StringRow.rest, self._most(rests) + _QUOTED)
         if mode == L.M_DOC:
             return self._spaced(self._texts_of(machine.network.root))
         return 5 if mode == L.M_LITERAL else 0
@@ -142,11 +145,13 @@ class TokenBounds:
     def _string(self, row: int) -> int:
         """Return a bound for all states of a string."""
         spec, words = self._machine.string_row(row), self._machine.words_beside(row)
-        missing = self._most([self._quoting.blank * spec[L.S_LEAST]]) if spec[L.S_LEAST] > 0 else 0
+        missing = (
+            self._most([self._quoting.blank * spec[StringRow.least]]) if spec[StringRow.least] > 0 else 0
+        )
         if not words:
             # one of the fewest characters: the shortest rest may have too many
-            return _QUOTED + missing + spec[L.S_FARTHEST] * _WIDEST
-        is_free = spec[L.S_START] == StringPool.FREE and spec[L.S_MOST] < 0
+            return _QUOTED + missing + spec[StringRow.farthest] * _WIDEST
+        is_free = spec[StringRow.start] == StringPool.FREE and spec[StringRow.most] < 0
         # so many more characters can be written in more ways than there are words
         return _QUOTED + missing + words.bit_length() if is_free and self._many else L.UNBOUNDED
 
@@ -173,7 +178,7 @@ class TokenBounds:
             if tail is None:
                 tail = self._tails[residue, key] = self._tail(residue, key)
             total = known[frame] = total + tail
-            self._note(L.T_FRAME, frame, L.F_REST, total)
+            self._note(L.T_FRAME, frame, L.FrameRow.rest, total)
         return total
 
     def _tail(self, row: int, key: int) -> int:

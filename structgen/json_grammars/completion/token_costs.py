@@ -21,6 +21,7 @@ from structgen.json_grammars.completion.token_bounds import MaskWalker, TokenBou
 from structgen.json_machine.inspection import Inspection, Registers
 from structgen.json_machine.masks.state_walk import IMPOSSIBLE
 from structgen.json_machine.tables import json_blocks as L
+from structgen.json_machine.tables.json_blocks import JsonState
 from structgen.schema.reading.missing_bytes import Quoting
 from structgen.tokens.vocabulary import Vocabulary
 
@@ -177,7 +178,7 @@ class Completer:
         what it writes of a key or an item counts only where that may become one that was looked for."""
         machine = self._machine
         regs = machine.registers(index).copy()
-        mode, text = int(regs[L.MODE]), int(regs[L.TEXT])
+        mode, text = int(regs[JsonState.mode]), int(regs[JsonState.text])
         kinds = self._kinds()[tokens]
         after = np.full(len(tokens), -1, np.int64)
         single = self._told_apart(regs, tokens, kinds)
@@ -189,8 +190,12 @@ class Completer:
         else:
             after[single] = [machine.after_token(index, token) for token in tokens[single].tolist()]
         rest, group = np.flatnonzero(~single), np.arange(len(tokens))
-        alone = mode == L.M_KEY and int(regs[L.AT]) < 0
-        if int(regs[L.LEX]) == StringPool.FREE and int(regs[L.SEEN]) <= 0 and (mode == L.M_STRING or alone):
+        alone = mode == L.M_KEY and int(regs[JsonState.position]) < 0
+        if (
+            int(regs[JsonState.lexeme]) == StringPool.FREE
+            and int(regs[JsonState.seen]) <= 0
+            and (mode == L.M_STRING or alone)
+        ):
             # of the tokens that only count characters, one of each kind stands for all
             counting, of_kind = rest[kinds[rest] >= 0], np.full(int(kinds.max(initial=0)) + 1, -1)
             of_kind[kinds[counting]] = counting
@@ -225,7 +230,10 @@ class Completer:
     ) -> npt.NDArray[np.bool_]:
         """Return which tokens may write a part of a name or a value that was looked for; in a key or an item,
         which of those that do not close it."""
-        shortest, (mode, text, frame) = self._shortest, regs[[L.MODE, L.TEXT, L.FRAME]].tolist()
+        shortest, (mode, text, frame) = (
+            self._shortest,
+            regs[[JsonState.mode, JsonState.text, JsonState.frame]].tolist(),
+        )
         rests = shortest.names_begun(text) if mode == L.M_KEY else frozenset()
         near = shortest.near_rests(text, frame)
         if near is not None and (mode not in _QUOTED or shortest.wants_again(frame)):
@@ -317,7 +325,7 @@ class Completer:
         step = text[start], machine.after(state, text[start : start + 1])
         if not machine.network.rests_shorten:  # else the next state is asked for its own
             shortest.remember(step[1], text, start + 1)
-        wanted = self._choices_of.get(int(machine.registers(state)[L.MODE]))
+        wanted = self._choices_of.get(int(machine.registers(state)[JsonState.mode]))
         if wanted is None or not shortest.chooses(state):
             return [step]
         found: dict[int, list[int]] = {}

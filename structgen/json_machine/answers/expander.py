@@ -23,7 +23,13 @@ from structgen.language.ir import All, Formula, Key, Network, SimpleObject, Spec
 from structgen.limits import Limits
 from structgen.machine_core.growing_tables import GrowingTables
 from structgen.native.raw_memory import address_of
+from structgen.native.typed_blocks import word_of
 
+_STRINGS, _NUMBERS = (
+    [word_of(L.JsonContext, kind + "s"), word_of(L.JsonContext, kind[:6] + "_outcomes")]
+    for kind in ("string", "number")
+)
+"""Words of the context: where the tables of the automata lie, and their outcomes."""
 TRUE_SPEC = Spec((All(()),))
 _GROUPS = 1 << 20
 """Classes of extra keys are numbered from here, outcomes from 0: string automata are shared by both, and what
@@ -135,7 +141,7 @@ class Expander:
         self.string_specs: list[Spec | None] = []
         self._string_arrays: tuple[object, object] = (None, None)
         self._number_arrays: tuple[object, object] = (None, None)
-        tables.context[L.C_ROOT] = self.place(network.root)
+        tables.context[L.JsonContext.root] = self.place(network.root)
         self.refresh()
 
     # --- the automata ---------------------------------------------------------------------------------------
@@ -152,19 +158,17 @@ class Expander:
         if more > 0:
             total = strings.completed_after_any_text(strings.count - more)
             self._tables.extend(L.T_SAFE, 0, more)
-            ascii_only = bool(context[L.C_ESCAPES] == L.ESCAPES_ASCII)
-            tails = bool(context[L.C_LACKS] & L.LACKS_TAILS)
+            ascii_only = bool(context[L.JsonContext.escapes] == L.ESCAPES_ASCII)
+            tails = bool(context[L.JsonContext.lacks] & L.LACKS_TAILS)
             self._tables.rows(L.T_SAFE)[total] = total_row(ascii_only, tails)
         held = (strings.trans, strings.outcome)
         if held[0] is not self._string_arrays[0] or held[1] is not self._string_arrays[1]:
             self._string_arrays = held
-            context[L.C_STRINGS] = address_of(held[0])
-            context[L.C_STRINGS_OUT] = address_of(held[1])
+            context[_STRINGS] = [*map(address_of, held)]
         held = (numbers.trans, numbers.outcome)
         if held[0] is not self._number_arrays[0] or held[1] is not self._number_arrays[1]:
             self._number_arrays = held
-            context[L.C_NUMBERS] = address_of(held[0])
-            context[L.C_NUMBERS_OUT] = address_of(held[1])
+            context[_NUMBERS] = [*map(address_of, held)]
 
     def demands(self, outcome: int) -> frozenset[int]:
         """Return the demands that an outcome meets."""
@@ -192,7 +196,7 @@ class Expander:
                 if plain is not None and plain.ordered == len(plain.names):
                     return self._plain(number, plain)
             row = self._tables.append(L.T_RES, 0)
-            self._tables.rows(L.T_RES)[row, L.R_PLAIN] = -1
+            self._tables.rows(L.T_RES)[row, L.ResidueRow.plain] = -1
             self._residues[number] = row
             self.residue_of[row] = number
             if array:
@@ -209,8 +213,8 @@ class Expander:
             base = tables.count(L.T_RES)
             tables.extend(L.T_RES, 0, count + 1)
             rows = tables.rows(L.T_RES)[base : base + count + 1]
-            rows[:, L.R_PLAIN] = tables.count(L.T_PLAIN)
-            rows[:, L.R_INDEX] = range(count + 1)
+            rows[:, L.ResidueRow.plain] = tables.count(L.T_PLAIN)
+            rows[:, L.ResidueRow.index] = range(count + 1)
             encoded = [encode(name) for name in plain.names]
             order = sorted(range(count), key=encoded.__getitem__)
             arrays: list[int] = []
@@ -342,12 +346,16 @@ class Expander:
         row = 0
         with suppress(StructgenError):
             while row < min(len(self.place_of), _AHEAD):
-                if not tables.rows(L.T_PLACE)[row, L.P_STATUS]:
+                if not tables.rows(L.T_PLACE)[row, L.PlaceRow.status]:
                     self._answer_place(row)
                 values = tables.rows(L.T_PLACE)[row]
-                for residue in (int(values[L.P_OBJECT]), int(values[L.P_ARRAY])):
+                for residue in (int(values[L.PlaceRow.object]), int(values[L.PlaceRow.array])):
                     rows = tables.rows(L.T_RES)
-                    if residue >= 0 and not rows[residue, L.R_STATUS] and rows[residue, L.R_PLAIN] < 0:
+                    if (
+                        residue >= 0
+                        and not rows[residue, L.ResidueRow.status]
+                        and rows[residue, L.ResidueRow.plain] < 0
+                    ):
                         self.know_residue(residue)
                 row += 1
         self.refresh()
@@ -393,7 +401,7 @@ class Expander:
         elif kind == L.Q_MAY_DIFFER:
             rows = self._tables.rows(L.T_RES)
             goes_on = self.network.may_differ(self.network_residue(first))
-            rows[first, L.R_MAY_DIFFER] = 1 if goes_on else 2
+            rows[first, L.ResidueRow.may_differ] = 1 if goes_on else 2
         elif kind == L.Q_UNREAD:
             self._answer_unread(first, second)
         else:
@@ -404,7 +412,7 @@ class Expander:
         return self.string(TRUE_SPEC)
 
     def _answer_place(self, row: int) -> None:
-        if self._tables.rows(L.T_PLACE)[row, L.P_STATUS]:
+        if self._tables.rows(L.T_PLACE)[row, L.PlaceRow.status]:
             return
         string = number = -1
         try:
@@ -431,7 +439,7 @@ class Expander:
 
     def know_residue(self, row: int) -> None:
         """Have the contents of a residue's row known."""
-        if self._tables.rows(L.T_RES)[row, L.R_STATUS]:
+        if self._tables.rows(L.T_RES)[row, L.ResidueRow.status]:
             return
         number = self.residue_of[row]
         if row in self.arrays:
@@ -477,14 +485,14 @@ class Expander:
         number = self.residue_of.get(row)
         if number is None:
             # made by the engine, in a block of a plain object
-            shape = int(self._tables.rows(L.T_RES)[row, L.R_PLAIN])
-            base = int(self._tables.rows(L.T_PLAIN)[shape, L.L_BASE])
+            shape = int(self._tables.rows(L.T_RES)[row, L.ResidueRow.plain])
+            base = int(self._tables.rows(L.T_PLAIN)[shape, L.PlainObjectRow.base])
             number = self.network.simple_after(self._block_of[base], row - base - 1)
             self.residue_of[row] = number
         return number
 
     def key(self, residue: int, key: int) -> Key:
-        """Return the network's key for the engine's (see layout.LEX)."""
+        """Return the network's key for the engine's (`JsonState.lexeme`)."""
         if key == -1:
             return None
         if key < 0:

@@ -7,6 +7,8 @@ caller answers the questions that were noted, and calls again.
 
 from __future__ import annotations
 
+from typing import Final
+
 from structgen.json_machine.masks.bound_noting import before_document, begin_noting, end_noting, note
 from structgen.json_machine.masks.trie_walk import (
     defer,
@@ -49,7 +51,6 @@ from structgen.json_machine.tables.json_blocks import (
     SPACE_BOUNDED,
     STATE_BITS,
     WHOLE_WALK,
-    X_STRIDE,
     CrossingRow,
     JsonContext,
     JsonState,
@@ -60,14 +61,16 @@ from structgen.machine_core.interning import ask, ask_room, intern
 from structgen.machine_core.layout import ASK, ASKED, ENDED, LARGE, MOST_SHARED, NO, VAGUE, YES
 from structgen.machine_core.masks import emit, memoise, write_mask
 from structgen.native.jit import entry, jit
-from structgen.native.typed_blocks import Int64s, address_of_block, copy_block, skip
+from structgen.native.typed_blocks import Int64s, address_of_block, copy_block, skip, words_of
+
+_TERMINAL_WORDS: Final = words_of(JsonTerminal)
 
 
 @jit
 def blank_terminal(c: JsonContext) -> JsonTerminal:
     """Return the row of a terminal that is about to be looked up, each word of it -1."""
     words = Int64s(address_of_block(c.work.terminal))
-    for i in range(X_STRIDE):
+    for i in range(_TERMINAL_WORDS):
         words[i] = -1
     return c.work.terminal
 

@@ -438,7 +438,7 @@ def walk_string(c: JsonContext, first: int, last: int, base: int) -> bool:
     table, outcomes = c.strings, c.string_outcomes
     buffer, count = c.buffer, c.buffer_count
     lists = skip(c.crossed, 3 * c.vocabulary.trie_count)
-    # LEX by depth; the registers that the general step reads and writes are blocks 0 and 1
+    # lexemes by depth; the registers that the general step reads and writes are blocks 0 and 1
     path, counts = skip(lists, 4096), skip(lists, 2 * 4096)
     # the classes of the bytes before, by depth: only ASCII ones can be told apart
     before_low, before_high = skip(lists, 4 * 4096), skip(lists, 5 * 4096)
@@ -570,8 +570,8 @@ def walk_string(c: JsonContext, first: int, last: int, base: int) -> bool:
 @jit
 def walk_space(c: JsonContext, level: int, most: int, before: int) -> None:
     """Collect the tokens that are white space alone, where `level` brackets are open and at most `most` after
-    what follows, and `before` is written of the run (as AT says it); and note the subtrees of tokens that go
-    on with what may follow (bounded and any white space)."""
+    what follows, and `before` is written of the run (as `position` says it); and note the subtrees of tokens
+    that go on with what may follow (bounded and any white space)."""
     written_at, trie, last = Int64s(address_of_block(c.scratch)), c.vocabulary.trie, c.vocabulary.trie_count
     starts, ids, may = c.vocabulary.slot_start, c.vocabulary.slot_ids, c.may
     bounded = c.space == SPACE_BOUNDED

@@ -12,6 +12,7 @@ from structgen.json_machine.answers.scalar_questions import Intern
 from structgen.json_machine.masks import state_walk
 from structgen.json_machine.records import terminal_masks, terminal_walks
 from structgen.json_machine.tables import json_blocks as L
+from structgen.json_machine.tables.json_blocks import JsonState, StringRow
 from structgen.json_machine.tables.json_tables import Identity
 from structgen.machine_core.growing_tables import GrowingTables
 from structgen.machine_core.layout import ASKED, UNKNOWN_FREE
@@ -46,8 +47,8 @@ class Recorder:
 
     def make(self, terminal: int, index: int, space: Workspace) -> None:
         """Install what a terminal is; `index` is the state in which it was met."""
-        identity = self._tables.rows(L.T_TERMINAL)[terminal, : L.X_ROW].tolist()
-        mode = identity[L.X_MODE]
+        identity = self._tables.rows(L.T_TERMINAL)[terminal, : L.JsonTerminal.dense_row].tolist()
+        mode = identity[L.TerminalKey.mode]
         is_space = mode == L.M_SPACE
         key = terminal_masks.space_key(identity, self._masks) if is_space else self._key(identity)
         record = self._masks.get(key)
@@ -73,8 +74,8 @@ class Recorder:
         known = tuple(identity)
         if known in self._keys:
             return self._keys[known]
-        lex, expander = identity[L.X_LEX], self._expander
-        if identity[L.X_MODE] == L.M_NUMBER:
+        lex, expander = identity[L.TerminalKey.lexeme], self._expander
+        if identity[L.TerminalKey.mode] == L.M_NUMBER:
             automaton = expander.numbers.key(lex)
         elif lex & L.STATE_BITS == StringPool.FREE:
             automaton = _FREE_STRING
@@ -95,7 +96,7 @@ class Recorder:
     def _walk(
         self, terminal: int, identity: list[int], index: int, space: Workspace
     ) -> terminal_masks.Harvest:
-        mode, lex = identity[L.X_MODE], identity[L.X_LEX]
+        mode, lex = identity[L.TerminalKey.mode], identity[L.TerminalKey.lexeme]
         if mode in _QUOTED:
             self._repeat(terminal_walks.quoted_tokens, terminal, space)
         elif mode == L.M_SPACE:
@@ -112,14 +113,14 @@ class Recorder:
     def _from_start(self, key: bytes, identity: list[int], index: int, space: Workspace) -> Record | None:
         """Return the record of a string or key, made of that of the state in which its automaton begins;
         None where too much differs (`terminal_walks.lost_tokens`), and a walk is due."""
-        mode, lex = identity[L.X_MODE], identity[L.X_LEX]
-        residue = int(self._tables.rows(L.T_NODE)[index, L.RES])
+        mode, lex = identity[L.TerminalKey.mode], identity[L.TerminalKey.lexeme]
+        residue = int(self._tables.rows(L.T_NODE)[index, JsonState.residue])
         start = self._begins(mode, residue)
         if start <= StringPool.FREE or lex & L.STATE_BITS in (StringPool.FREE, L.NO_STATE):
             return None
         if not self._expander.strings.bans(start):
             return None  # others differ too much: a walk that finds that out is lost
-        if (identity[L.X_LEAST], identity[L.X_MOST]) != (0, -1):
+        if (identity[L.TerminalKey.least], identity[L.TerminalKey.most]) != (0, -1):
             return None  # what the length takes is walked
         reference = lex & ~L.STATE_BITS | start
         if reference == lex:
@@ -128,7 +129,7 @@ class Recorder:
             self._expander.answer(no_terminal)
         if code != 0:
             return None
-        removed = np.unique(space.buffer[: int(self._tables.context[L.C_BUFFER_COUNT])])
+        removed = np.unique(space.buffer[: int(self._tables.context[L.JsonContext.buffer_count])])
         whole = self._record_of(mode, residue, reference, space)
         return terminal_masks.less(whole, removed, key, self._masks)
 
@@ -136,9 +137,9 @@ class Recorder:
         """Return the state in which the automaton of a string or of an object's extra keys begins, or -1."""
         if mode == L.M_KEY:
             row = self._tables.rows(L.T_RES)[residue]
-            return int(row[L.R_EXTRA]) if row[L.R_STATUS] else -1
+            return int(row[L.ResidueRow.extra]) if row[L.ResidueRow.status] else -1
         row = self._tables.rows(L.T_STRING)[residue]
-        return int(row[L.S_START]) if row[L.S_KIND] == 0 else -1
+        return int(row[StringRow.start]) if row[StringRow.kind] == 0 else -1
 
     def _record_of(self, mode: int, residue: int, lex: int, space: Workspace) -> Record:
         """Return the record of a string or key of any length, which may be another one than the state's that
@@ -166,7 +167,7 @@ class Recorder:
     def _know_free(self, space: Workspace) -> None:
         """Have what stays inside a free string at hand: other strings are told by what they take less."""
         context, masks = self._tables.context, self._masks
-        escapes = int(context[L.C_ESCAPES])
+        escapes = int(context[L.JsonContext.escapes])
         if escapes not in masks.free:
             key = terminal_masks.content_key(terminal_masks.FREE_TERMINAL, _FREE_STRING, context)
             record = masks.get(key)
@@ -179,7 +180,7 @@ class Recorder:
                 masks.free[escapes] = None, masks.dense_row(record.tokens)
             else:
                 masks.free[escapes] = record.row, masks.rows[record.row]
-        context[L.C_FREE] = 1
+        context[L.JsonContext.free] = 1
 
     def _walk_free(self, space: Workspace) -> None:
         row = self._expander.free_string()

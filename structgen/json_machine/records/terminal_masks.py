@@ -11,9 +11,10 @@ import numpy.typing as npt
 
 from structgen.json_machine.records.terminal_walks import buffer_row, clear_row, leftovers
 from structgen.json_machine.tables import json_blocks as L
-from structgen.machine_core.growing_tables import GrowingTables
+from structgen.machine_core.growing_tables import COUNT, GrowingTables
 from structgen.machine_core.workspace import Left, Workspace
 from structgen.native.raw_memory import address_of
+from structgen.native.typed_blocks import word_of
 from structgen.store.mask_store import VocabularyStore
 from structgen.store.terminal_records import Crossing, Record
 from structgen.tokens.trie import TrieArrays, build_trie
@@ -31,19 +32,24 @@ FREE_TERMINAL = (L.M_STRING, 0, 0, -1, 0, 0)
 def content_key(identity: Sequence[int], automaton: bytes, context: npt.NDArray[np.int64]) -> bytes:
     """Return the store's key of a terminal: what it is (the leading words of its row, its automaton's state),
     without the grammar it was met in."""
-    mode = identity[L.X_MODE]
+    mode = identity[L.TerminalKey.mode]
     if mode == L.M_NUMBER:
         rest, escapes = (mode, 0, 0, -1), 0
     else:
-        rest = (mode, identity[L.X_LEX] >> L.ESCAPE_SHIFT, identity[L.X_LEAST], identity[L.X_MOST])
+        rest = (
+            mode,
+            identity[L.TerminalKey.lexeme] >> L.ESCAPE_SHIFT,
+            identity[L.TerminalKey.least],
+            identity[L.TerminalKey.most],
+        )
         string = mode == L.M_STRING or mode == L.M_QUOTED_STRING
-        escapes = int(context[L.C_ESCAPES if string else L.C_KEY_ESCAPES])
+        escapes = int(context[L.JsonContext.escapes if string else L.JsonContext.key_escapes])
     return blake2b(automaton + repr((rest, escapes)).encode(), digest_size=16).digest()
 
 
 def space_key(identity: list[int], masks: VocabularyStore) -> bytes:
     """Return the store's key of a white space terminal; every grammar asks for the same few."""
-    words = tuple(identity[: L.X_SPARE])
+    words = tuple(identity[: L.TerminalKey.spare])
     key = masks.space_keys.get(words)
     if key is None:
         key = blake2b(b"white space" + repr(words).encode(), digest_size=16).digest()
@@ -70,15 +76,15 @@ def harvest(tables: GrowingTables, space: Workspace, mode: int, masks: Vocabular
     """Return what the last walk of a terminal left in the workspace; many tokens inside make a row."""
     context = tables.context
     crossings = left_over(tables, space, mode, masks)
-    count = int(context[L.C_BUFFER_COUNT])
-    if context[L.C_REMOVED]:
-        number, row = masks.free[int(context[L.C_ESCAPES])]
+    count = int(context[L.JsonContext.buffer_count])
+    if context[L.JsonContext.removed]:
+        number, row = masks.free[int(context[L.JsonContext.escapes])]
         if count:
             number, row = None, row.copy()
             clear_row(tables.address, address_of(row))
         return Harvest(_NONE, row, crossings, number)
     if count >= masks.dense:
-        row = np.empty(int(context[L.C_MASK_WORDS]), np.int32)
+        row = np.empty(int(context[word_of(L.JsonContext, "vocabulary", "mask_words")]), np.int32)
         buffer_row(tables.address, address_of(row))
         return Harvest(_NONE, row, crossings)
     inside = space.buffer[:count].copy()
@@ -88,7 +94,7 @@ def harvest(tables: GrowingTables, space: Workspace, mode: int, masks: Vocabular
 
 def left_over(tables: GrowingTables, space: Workspace, mode: int, masks: VocabularyStore) -> Left:
     """Return what the tokens leave over that closed the terminal walked last, by its outcomes."""
-    crossings = space.crossed[: 3 * int(tables.context[L.C_CROSSED_COUNT])]
+    crossings = space.crossed[: 3 * int(tables.context[L.JsonContext.crossed_count])]
     where = _LEAVES.get(mode, b"v") + crossings.tobytes()
     found = space.left.get(where)
     if found is None:
@@ -110,17 +116,21 @@ def install(tables: GrowingTables, index: int, record: Record, outcomes: list[in
     first = tables.extend(L.T_CROSS, record.block, count) if count else tables.count(L.T_CROSS)
     if any(outcomes):
         tables.rows(L.T_CROSS)[first : first + count, 0] = outcomes
-    # X_CROSS says that the row is there; it is written with the rest
-    tables.rows(L.T_TERMINAL)[index, L.X_ROW : L.X_CROSSES + 1] = (*record.words, first, count)
+    # `crossings` says that the row is there; it is written with the rest
+    tables.rows(L.T_TERMINAL)[index, L.JsonTerminal.dense_row : L.JsonTerminal.crossing_count + 1] = (
+        *record.words,
+        first,
+        count,
+    )
 
 
 def remove(tables: GrowingTables, index: int) -> None:
     """Forget what was installed for a terminal: it is asked again when a mask needs it."""
     row = tables.rows(L.T_TERMINAL)[index]
-    first, count = int(row[L.X_CROSS]), int(row[L.X_CROSSES])
+    first, count = int(row[L.JsonTerminal.crossings]), int(row[L.JsonTerminal.crossing_count])
     if first + count == tables.count(L.T_CROSS):
-        tables.context[L.T_CROSS + L.COUNT] = first
-    row[L.X_CROSS] = -1
+        tables.context[L.T_CROSS + COUNT] = first
+    row[L.JsonTerminal.crossings] = -1
 
 
 def make_crossings(found: Left, sets: dict[int, frozenset[int]]) -> tuple[Crossing, ...]:

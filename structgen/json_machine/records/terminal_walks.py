@@ -54,8 +54,8 @@ none."""
 
 @jit
 def string_after(c: JsonContext, lex: int, byte: int) -> int:
-    """Return LEX after a byte inside the string or key whose other registers lie in scratch block 0; -1
-    where it may not come, -2 when asked, and -3 less the outcome where the byte closes the string."""
+    """Return the lexeme after a byte inside the string or key whose other registers lie in scratch block 0;
+    -1 where it may not come, -2 when asked, and -3 less the outcome where the byte closes the string."""
     scratch, after_byte = c.scratch[0], c.scratch[1]
     if lex >> ESCAPE_SHIFT == 0:
         if byte == 34:
@@ -76,7 +76,7 @@ def string_after(c: JsonContext, lex: int, byte: int) -> int:
 
 @entry("int64(int64, int64, int64)")
 def lost_tokens(context: int, terminal_node: int, reference: int) -> int:
-    """Collect the tokens that a string or key takes from the LEX `reference` on and not from a state's own.
+    """Collect the tokens that a string or key takes from the lexeme `reference` on, not from a state's own.
 
     They stay inside or close it; tokens may be among them that neither takes. Returns 0; -3 with questions
     noted; or -4 where the two are far apart, or the state takes what the reference does not.
@@ -184,8 +184,8 @@ def walk_number(c: JsonContext, first: int) -> None:
 @entry("int64(int64, int64)")
 def terminal_tokens(context: int, terminal_node: int) -> int:
     """Walk a terminal by itself from a state's registers. Returns 0; -3 with questions noted; or -7 where
-    C_FREE must be told first. The tokens inside lie in the buffer (C_REMOVED says which), the crossings in
-    C_CROSSED."""
+    `free` must be told first. The tokens inside lie in the buffer (`removed` says which), the crossings in
+    `crossed`."""
     c = JsonContext(context)
     scratch = c.scratch[0]
     copy_block(c.nodes[terminal_node].registers, scratch)
@@ -245,7 +245,7 @@ def quoted_tokens(context: int, terminal: int) -> int:
 @entry("int64(int64, int64)")
 def space_tokens(context: int, terminal: int) -> int:
     """Walk a white space terminal. Returns 0; the tokens inside lie in the buffer,
-    the crossings in C_CROSSED."""
+    the crossings in `crossed`."""
     c = JsonContext(context)
     row = c.terminals[terminal]
     c.removed = 0

@@ -141,7 +141,7 @@ def fresh_keys(c: JsonContext, words: int, state: int, place: int, seen: int, wa
 @jit
 def fresh_left(c: JsonContext, residue: int, state: int, place: int, seen: int, extras: int) -> int:
     """Return YES, NO or ASK: is some extra key left that goes on from `state`? `extras`: the set of the
-    object, which may be blurred; a walk that cannot tell then says so (C_BLURRED)."""
+    object, which may be blurred; a walk that cannot tell then says so (`blurred`)."""
     blurred = extras & BLUR != 0
     if state < MIDDLES or (place < 0 and seen <= 0 and not blurred):
         return YES

@@ -39,7 +39,7 @@ def alive(c: JsonContext, d: JsonState) -> int:
     """Return YES, NO or ASK: can a key or a word be completed from its registers (escapes apart)?
 
     Where no extra key is left that begins so, the automaton's state is dropped (NO_STATE); what the terminal
-    of the automaton alone says of this state is then too much, and the walk is told (C_BLURRED).
+    of the automaton alone says of this state is then too much, and the walk is told (`blurred`).
     """
     place = d.position
     if d.mode != M_KEY:
@@ -109,7 +109,7 @@ def follow_lists(c: JsonContext, d: JsonState, byte: int) -> None:
 @jit
 def feed(c: JsonContext, d: JsonState, column: int) -> int:
     """Take one byte of the decoded text of a string, a key or a word, by its column in string automata: YES,
-    NO or ASK. LEX keeps its escape bits."""
+    NO or ASK. `lexeme` keeps its escape bits."""
     mode = d.mode
     lex = d.lexeme
     byte = listed_byte(column)

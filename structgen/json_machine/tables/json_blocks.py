@@ -30,21 +30,7 @@ from structgen.native.typed_blocks import (
     word_of,
 )
 
-# --- registers of a state: eight int64 words ----------------------------------------------------------------
-MODE, RES, EXTRAS, SEEN, LEX, AT, TEXT, FRAME = range(8)
-"""MODE: what is being read (below). RES: residue of the innermost container; the string's row while in a
-string. EXTRAS: the set of extra keys written in this object. SEEN: while in a key, where it stands in that
-set; while in a string, the place in the list beside its automaton, 0 once it has left that. LEX: automaton
-state and escape state; the key while between a key and its value. AT: place in a sorted word list, count of
-characters, or the white space written. TEXT: the extra key written so far; or, in an item whose value
-matters, its log (CAPTURE). FRAME: the stack."""
-WORDS = 8
-N_ROW, N_LIST = 8, 9
-"""Behind the registers in a node's row, its memoised mask: a dense row of the store (-1: none) and the offset
-of a list in T_LIST (-1: the mask is not known yet): how many tokens, how many terminals whose tokens inside
-belong to it too, these terminals, those tokens."""
-N_STRIDE = 10
-
+# --- modes: what is being read ----------------------------------------------------------------------------
 (
     M_DOC,
     M_END,
@@ -73,21 +59,29 @@ a string, and a key, with the quote that opens it."""
 
 NO_FRAME = -1
 SENTINEL = -2
-"""As FRAME of a terminal looked at by itself: closing it ends the walk and hands back the outcome."""
+"""As `frame` of a terminal looked at by itself: closing it ends the walk and hands back the outcome."""
 
 # --- blocks -------------------------------------------------------------------------------------------------
 
 
 class JsonState(Registers):
-    """The registers."""
+    """The registers of a state. `mode`: what is being read."""
 
     residue: int
+    """Of the innermost object or array; in a string its row."""
     extras: int
+    """The set of extra keys that are written in this object."""
     seen: int
+    """In a key, where it stands in that set; in a string, the place in the list beside its automaton, 0 once
+    it has left that."""
     lexeme: int
+    """State of the automaton and of the escape; between a key and its value the key."""
     position: int
+    """Place in a sorted word list, count of characters, or the white space that is written."""
     text: int
+    """The extra key that is written so far; in an item whose value matters its log (CAPTURE)."""
     frame: int
+    """The stack."""
 
 
 class JsonNode(NodeRow):
@@ -145,17 +139,26 @@ class ResidueRow(Block):
     """How far an object or an array has come."""
 
     status: int
+    """0: not known yet; 1, and 3 where extra keys may be owed."""
     close: int
     words: int
     children: int
     extra: int
+    """The state in which the automaton of extra keys begins, -1: none."""
     extra_place: int
+    """Their place where there is one class only."""
     named: int
+    """A named key is on offer."""
     item: int
     plain: int
+    """A row of `plain_objects` where compiled code goes on by itself, else -1."""
     index: int
+    """How far that has come."""
     values: int
+    """1: the value of an item matters to those after it; 2: besides, the value of the last is not known."""
     may_differ: int
+    """1: two values or more go on until the value of the next key is read; 2: that is not sure; 0: not
+    asked."""
     rest: int
     """1 and the most tokens that the rest of the object or array takes in any of its states, after any token
     that stays in it; 0: not worked out."""
@@ -172,12 +175,16 @@ class StringRow(Block):
     """What a string must be."""
 
     kind: int
+    """0: an automaton from `start`, with `least` to `most` characters; 1: the word list `start`."""
     start: int
     least: int
     most: int
     outcomes: int
+    """Where the outcomes of listed words begin."""
     farthest: int
+    """The most characters that any state of the automaton still needs (`distances` has each state's)."""
     words: int
+    """Of kind 0, a list of words whose outcomes are not the automaton's (-1: not such a string); or -1."""
     rest: int
     """1 and the most tokens that the rest of the string takes in any of its states; 0: not worked out."""
 
@@ -316,7 +323,6 @@ class JsonContext(Core):
 
 
 # --- numbers of words and tables ----------------------------------------------------------------------------
-ADDRESS, COUNT, CAPACITY, STRIDE, HASH, MASK = range(6)
 (
     T_NODE,
     T_EDGE,
@@ -345,83 +351,11 @@ ADDRESS, COUNT, CAPACITY, STRIDE, HASH, MASK = range(6)
         "string_specs outcomes plain_objects stack crossings safe_rows distances"
     ).split()
 )
-TABLES = T_DISTANCE + 6
-C_STRINGS = word_of(JsonContext, "strings")
-C_STRINGS_OUT = word_of(JsonContext, "string_outcomes")
-C_NUMBERS = word_of(JsonContext, "numbers")
-C_NUMBERS_OUT = word_of(JsonContext, "number_outcomes")
-C_NEEDS = word_of(JsonContext, "questions")
-C_SPACE = word_of(JsonContext, "space")
-C_INDENT = word_of(JsonContext, "indent")
-C_INDENT_LENGTH = word_of(JsonContext, "indent_length")
-C_ESCAPES = word_of(JsonContext, "escapes")
-C_KEY_ESCAPES = word_of(JsonContext, "key_escapes")
-C_LACKS = word_of(JsonContext, "lacks")
-C_ABSENT = word_of(JsonContext, "absent")
-C_ROOT = word_of(JsonContext, "root")
-C_END_COUNT = word_of(JsonContext, "end_count")
-C_BLURRED = word_of(JsonContext, "blurred")
-C_BUFFER_COUNT = word_of(JsonContext, "buffer_count")
-C_DEPTH_LIMIT = word_of(JsonContext, "depth_limit")
-C_CROSSED = word_of(JsonContext, "crossed")
-C_CROSSED_COUNT = word_of(JsonContext, "crossed_count")
-C_FREE = word_of(JsonContext, "free")
-C_REMOVED = word_of(JsonContext, "removed")
-C_BOUNDING = word_of(JsonContext, "bounding")
-C_BOUND = word_of(JsonContext, "bound")
-C_LISTED = word_of(JsonContext, "listed")
-C_LISTED_COUNT = word_of(JsonContext, "listed_count")
-C_VOCABULARY = word_of(JsonContext, "vocabulary", "size")
-C_MASK_WORDS = word_of(JsonContext, "vocabulary", "mask_words")
 
 SPACE_BOUNDED, SPACE_COMPACT, SPACE_ONELINE, SPACE_ANY, SPACE_INDENT = range(5)
 ESCAPES_CANONICAL, ESCAPES_PAIRED, ESCAPES_ANY, ESCAPES_ASCII = range(4)
 # as json.dumps(ensure_ascii=False); all but lone surrogates; all; as json.dumps(ensure_ascii=True)
 LACKS_ESCAPES, LACKS_TAILS = 1, 2
-
-# --- rows ---------------------------------------------------------------------------------------------------
-# place: status, object, array, string row, number state, outcomes of true, false, null, a bound
-P_STATUS, P_OBJECT, P_ARRAY, P_STRING, P_NUMBER, P_TRUE, P_FALSE, P_NULL, P_REST = range(9)
-# residue
-R_STATUS, R_CLOSE, R_LEX, R_CHILD, R_EXTRA, R_EXTRA_PLACE, R_NAMED, R_ITEM = range(8)
-R_PLAIN, R_INDEX, R_VALUES, R_MAY_DIFFER, R_REST = range(8, 13)
-"""R_STATUS: 0 not known yet; 1, and 3 where extra keys may be owed. R_EXTRA: start state of the automaton of
-extra keys (-1: none). R_EXTRA_PLACE: their place where there is one class only. R_NAMED: a named key is on
-offer. R_PLAIN: row in T_PLAIN when the engine can go on by itself. R_INDEX: how far. R_VALUES: 1 where the
-value of an item matters to those after it, 2 where besides the value of the last is not known.
-R_MAY_DIFFER: 1 where two values or more go on until the value of the next key is read, 2 where that is not
-sure, 0 where it was not asked."""
-R_STRIDE = 13
-# string row
-S_KIND, S_START, S_LEAST, S_MOST, S_OUTCOMES, S_FARTHEST, S_WORDS, S_REST = range(8)
-"""S_KIND 0: automaton from S_START, with least and most characters. 1: the word list S_START, outcomes from
-S_OUTCOMES on. S_FARTHEST: the most characters that any state
-of the automaton still needs (T_DISTANCE has each state's). S_WORDS: of kind 0, a list of words whose outcomes
-are not the automaton's, but from S_OUTCOMES on (-1: not such a string), or -1."""
-S_STRIDE = 8
-# frame: residue, extras, key, parent, depth, the value's place, a bound
-F_RES, F_EXTRAS, F_KEY, F_PARENT, F_DEPTH, F_PLACE, F_REST = range(7)
-# plain object: word list, members, base residue, base of the declared arrays in T_CHILD, extra place, extra
-# start, close, first outcome, any order?
-L_LEX, L_COUNT, L_BASE, L_ARRAYS, L_EXTRA_PLACE, L_EXTRA, L_CLOSE, L_ANY = range(8)
-L_STRIDE = 8
-
-# terminal: six words of identity, then the mask of what stays inside (row, list address, its length) and the
-# crossings
-(
-    X_MODE,
-    X_LEX,
-    X_LEAST,
-    X_MOST,
-    X_POLICY,
-    X_SPARE,
-    X_ROW,
-    X_LIST,
-    X_LISTED,
-    X_CROSS,
-    X_CROSSES,
-) = range(11)
-X_STRIDE = 12
 
 # --- bounds of the tokens that a rest takes -----------------------------------------------------------------
 NO_BOUNDING, BOUNDING, LISTING = range(3)
@@ -448,22 +382,22 @@ LISTED, MOST_LISTED = 3, 1 << 8
 ESCAPE_SHIFT = 28
 STATE_BITS = (1 << ESCAPE_SHIFT) - 1
 NO_STATE = STATE_BITS
-"""In LEX of a key: no extra key can come of this prefix."""
+"""In `lexeme` of a key: no extra key can come of this prefix."""
 LOW_SHIFT, HIGH_SHIFT, HIGH_BITS, POSITION_BITS = 43, 22, (1 << 21) - 1, (1 << 22) - 1
 """A place in a sorted word list: first word, word after the last, bytes written. So a list holds less than a
 million words, of less than four million bytes each."""
 BLUR = 1 << 40
-"""In EXTRAS: one key written in this walk is not in the set, since its text was not followed."""
+"""In `extras`: one key written in this walk is not in the set, since its text was not followed."""
 EXTRA_TAG = -1_000_000_000
 WHOLE_WALK = 2
-"""In C_BLURRED: what the terminal says is too much, but the walk of all tokens can tell without texts. (1: it
+"""As `blurred`: what the terminal says is too much, but the walk of all tokens can tell without texts. (1: it
 cannot.)"""
 
 CAPTURE, UNREAD, LOG = 1 << 40, 1 << 41, (1 << 31) - 1
-"""In TEXT: an item is written whose value matters, and the bits of LOG are its log, 0 where it is not
+"""In `text`: an item is written whose value matters, and the bits of LOG are its log, 0 where it is not
 followed; the item before it has not been read."""
 KEY_BEGINS, KEY_ENDS = 256, 257
 """Labels of a log beside the bytes: between them stand the bytes of a key, decoded."""
 UNREAD_TAG, ITEM_TAG = -1_000_000_001, -2_000_000_000
-"""Keys of T_EDGE for what follows an item: of any value (with the outcome), of this text (less the outcome,
+"""Keys of `edges` for what follows an item: of any value (with the outcome), of this text (less the outcome,
 with the log and where it begins)."""
