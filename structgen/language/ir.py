@@ -52,6 +52,8 @@ class _Compound(Generic[T]):
         return self.digest
 
     def __eq__(self, other: object) -> bool:
+        if self is other or type(self) is not type(other):
+            return self is other
         pairs: list[tuple[object, object]] = [(self, other)]
         while pairs:
             a, b = pairs.pop()

@@ -25,11 +25,10 @@ from structgen.machine_core.growing_tables import GrowingTables
 from structgen.native.raw_memory import address_of
 from structgen.native.typed_blocks import word_of
 
-_STRINGS, _NUMBERS = (
-    [word_of(L.JsonContext, kind + "s"), word_of(L.JsonContext, kind[:6] + "_outcomes")]
-    for kind in ("string", "number")
+_STRINGS, _STRING_OUTCOMES, _NUMBERS, _NUMBER_OUTCOMES = (
+    word_of(L.JsonContext, name) for name in ("strings", "string_outcomes", "numbers", "number_outcomes")
 )
-"""Words of the context: where the tables of the automata lie, and their outcomes."""
+"""Words of the context: where the tables of the automata lie."""
 TRUE_SPEC = Spec((All(()),))
 _GROUPS = 1 << 20
 """Classes of extra keys are numbered from here, outcomes from 0: string automata are shared by both, and what
@@ -164,11 +163,11 @@ class Expander:
         held = (strings.trans, strings.outcome)
         if held[0] is not self._string_arrays[0] or held[1] is not self._string_arrays[1]:
             self._string_arrays = held
-            context[_STRINGS] = [*map(address_of, held)]
+            context[_STRINGS], context[_STRING_OUTCOMES] = address_of(held[0]), address_of(held[1])
         held = (numbers.trans, numbers.outcome)
         if held[0] is not self._number_arrays[0] or held[1] is not self._number_arrays[1]:
             self._number_arrays = held
-            context[_NUMBERS] = [*map(address_of, held)]
+            context[_NUMBERS], context[_NUMBER_OUTCOMES] = address_of(held[0]), address_of(held[1])
 
     def demands(self, outcome: int) -> frozenset[int]:
         """Return the demands that an outcome meets."""

@@ -86,7 +86,8 @@ class FactConjunction:
         new = FactConjunction()
         for name in FactConjunction.__slots__:
             value = getattr(self, name)
-            setattr(new, name, value.copy() if isinstance(value, (list, dict, set)) else value)
+            if value or value == 0:  # most are empty, as they begin
+                setattr(new, name, value.copy() if hasattr(value, "copy") else value)
         new.pending.extend(reversed(list(steps)))
         return new
 

@@ -265,8 +265,11 @@ class Scalars:
             return FALSE if literal == -1 else TRUE
         formula = self._own.get((literal >> 1, kind))
         if formula is None:
-            for info in self.tables.operands_first(
-                self.tables.infos[literal >> 1], lambda info: (info.schema.id, kind) in self._own
+            root = self.tables.infos[literal >> 1]
+            for info in (
+                self.tables.operands_first(root, lambda info: (info.schema.id, kind) in self._own)
+                if root.combined
+                else (root,)
             ):
                 read = self._combined if info.combined and info.verdict is None else self._plain
                 formula = self._own[info.schema.id, kind] = read(info, kind)
@@ -482,18 +485,17 @@ class Scalars:
         """Return those of some values that meet literals."""
         if not literals:
             return values
+        types = reduce(and_, map(self.tables.mask, literals), EVERY)
         scalars = {
             kind: FALSE
-            if formula == FALSE
+            if not types & abs(kind) or formula == FALSE
             else without_implied(
                 self.narrowed((formula, *(self.literal(literal, kind) for literal in literals)), abs(kind))
             )
             for kind, formula in values.scalars.items()
         }
         said = (*values.said, *literals)
-        containers = values.containers
-        for literal in literals:
-            containers &= self.tables.mask(literal)
+        containers = values.containers & types
         if containers and self.tables.clash(said):
             containers = 0
         return ValueSet(scalars, containers, said)
