@@ -116,7 +116,8 @@ free_specs = st.sampled_from(
 
 
 def numerals() -> st.SearchStrategy[str]:
-    return st.from_regex(r"-?(0|[1-9][0-9]{0,8})(\.[0-9]{1,8})?([eE][+-]?[0-9]{1,3})?", fullmatch=True)
+    """Of at most 15 digits: of more, "python" takes texts that are not the shortest of their floats."""
+    return st.from_regex(r"-?(0|[1-9][0-9]{0,6})(\.[0-9]{1,8})?([eE][+-]?[0-9]{1,3})?", fullmatch=True)
 
 
 def short() -> list[str]:
