@@ -55,10 +55,10 @@ def weights(root: Path = ROOT) -> Weights:
     """Return what house.toml holds, as it is.
 
     `lines`: of each room, all lines of `.py` files, blank ones and comments too. `numbers`: private numeric
-    thresholds and file formats. `total`, of the whole package: lines, tokens of code, bytes of data files,
-    and how many lines of docstrings stand beside 100 lines of code. Tokens of code are Python's tokens
-    without comments, line ends, indentation and docstrings: who joins two lines or leaves out a docstring
-    saves none of them. Cost: some seconds.
+    thresholds, file formats and long functions. `total`, of the whole package: lines, tokens of code, bytes
+    of data files, and how many lines of docstrings stand beside 100 lines of code. Tokens of code are
+    Python's tokens without comments, line ends, indentation and docstrings: who joins two lines or leaves
+    out a docstring saves none of them. Cost: some seconds.
     """
     lines: Counter[str] = Counter()
     total, numbers = dict.fromkeys((*_RATCHET, "bytes of data"), 0), dict.fromkeys(_NUMBERS, 0)
@@ -99,6 +99,26 @@ def file_formats(tree: ast.Module) -> list[str]:
         for name, value in chain(_assigned(tree), *map(_assigned, classes))
         if name.lower().endswith(("kind", "magic", "format")) and _ends_in_digit(value)
     ]
+
+
+def long_functions(tree: ast.Module) -> list[str]:
+    """Return the names of a module's functions that are long: over 80 lines without the docstring, or over 25
+    parameters and local names."""
+    found = []
+    for node in ast.walk(tree):
+        if isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef)):
+            first, last = node.body[0], node.body[-1]
+            before = first.lineno - 1 if ast.get_docstring(node) is None else first.end_lineno
+            lines = (last.end_lineno or 0) - (before or 0)
+            names = {one.arg for one in ast.walk(node.args) if isinstance(one, ast.arg)}
+            names |= {
+                one.id
+                for one in ast.walk(node)
+                if isinstance(one, ast.Name) and isinstance(one.ctx, ast.Store)
+            }
+            if lines > _LONGEST or len(names) > _MOST_NAMES:
+                found.append(node.name)
+    return found
 
 
 def _assigned(holder: ast.Module | ast.ClassDef) -> Iterator[tuple[str, ast.expr]]:
@@ -142,7 +162,12 @@ def _tokens_of_code(text: str) -> int:
     return count
 
 
-_NUMBERS = {"file formats": file_formats, "private numeric thresholds": private_thresholds}
+_LONGEST, _MOST_NAMES = 80, 25
+_NUMBERS = {
+    "file formats": file_formats,
+    "long functions": long_functions,
+    "private numeric thresholds": private_thresholds,
+}
 
 
 def allowed(root: Path = ROOT) -> Weights:
