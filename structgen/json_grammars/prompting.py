@@ -96,7 +96,9 @@ def schema_outline(
             cure="Describe the format in the prompt yourself.",
         )
     # a format that the caller defined himself is read as a pattern, and the outline says its name
-    policies = replace(grammar.policies, custom_formats=())
+    policies = grammar.policies
+    if policies.custom_formats:
+        policies = replace(policies, custom_formats=())
     return _Writer(depth, descriptions).written((grammar.document(policies=policies).written,))
 
 

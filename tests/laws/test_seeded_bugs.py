@@ -243,6 +243,6 @@ def test_a_lost_end_token_is_found() -> None:
         engine_case(), eos=tuple(t for t, data in enumerate(engine_case().tokens) if data is None)[:2]
     )
     system = system_of(mine)
-    system.compiled._tables.context[layout.C_END_COUNT] = 1
+    system.compiled._tables.context[layout.JsonContext.end_count] = 1
     with pytest.raises(AssertionError):
         hold(system, mine)

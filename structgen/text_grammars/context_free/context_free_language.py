@@ -77,7 +77,7 @@ class ContextFree(Language):
         self.stacks = Stacks(self.items, limits)
         self.rests = Rests(self.rules, self.scanner, self.stacks, limits)
         if not self.specials and not self.counts_tokens:
-            self.lexemes = ParsedLexemes(self.items, self.stacks, self.scanner, self.tops)
+            self.lexemes = ParsedLexemes(self.items, self.stacks, self.scanner)
         self._tops: dict[tuple[int, int], tuple[int, ...]] = {}
         self._fresh: dict[int, int] = {}
 

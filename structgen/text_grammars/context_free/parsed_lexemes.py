@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from itertools import pairwise
 from typing import cast
 
@@ -17,11 +17,8 @@ class ParsedLexemes(Lexemes):
     """A place is a set of stacks; a state of the lexer is a bundle of terminals that are being read, and the
     terminals that may end there."""
 
-    def __init__(
-        self, items: Items, stacks: Stacks, scanner: Scanner, tops: Callable[[int, int], Iterable[int]]
-    ) -> None:
-        """`tops`: the stacks after a terminal on a stack and all reductions."""
-        self._items, self._stacks, self._scanner, self._tops = items, stacks, scanner, tops
+    def __init__(self, items: Items, stacks: Stacks, scanner: Scanner) -> None:
+        self._items, self._stacks, self._scanner = items, stacks, scanner
         self.terminals = items.rules.terminals
         self._states: list[tuple[int, Sequence[int]]] = []
         self._state_numbers: dict[tuple[int, Sequence[int]], int] = {}
@@ -65,7 +62,7 @@ class ParsedLexemes(Lexemes):
         found = list[int]()
         for node in self._places[place]:
             if terminal in self._items.terminals(self._stacks.states[node]):
-                found += self._tops(node, terminal)
+                found += self._stacks.reduced(self._stacks.push(node, terminal))
         return self._place(self._stacks.union(found).values()) if found else -1
 
     def begun(self, place: int) -> int:
