@@ -96,9 +96,8 @@ def schema_outline(
             cure="Describe the format in the prompt yourself.",
         )
     # a format that the caller defined himself is read as a pattern, and the outline says its name
-    policies = grammar.policies
-    if policies.custom_formats:
-        policies = replace(policies, custom_formats=())
+    held = grammar.policies
+    policies = replace(held, custom_formats=()) if held.custom_formats else held
     return _Writer(depth, descriptions).written((grammar.document(policies=policies).written,))
 
 
