@@ -20,6 +20,16 @@ class ParsedLexemes(Lexemes):
     def __init__(self, items: Items, stacks: Stacks, scanner: Scanner) -> None:
         self._items, self._stacks, self._scanner = items, stacks, scanner
         self.terminals = items.rules.terminals
+        self._next: dict[int, set[int]] = {}
+        """Symbol -> those that stand behind it in some rule."""
+        self._outer: dict[int, set[int]] = {}
+        """Symbol -> those of which some rule ends with it."""
+        self._following: dict[frozenset[int], tuple[int, ...]] = {}
+        """Symbols behind a terminal -> the states before the first byte of what begins there."""
+        for left, right in items.rules.rules:
+            self._outer.setdefault(right[-1], set()).add(left)
+            for one, after in pairwise(right):
+                self._next.setdefault(one, set()).add(after)
         self._states: list[tuple[int, Sequence[int]]] = []
         self._state_numbers: dict[tuple[int, Sequence[int]], int] = {}
         self._places: list[tuple[int, ...]] = []
@@ -73,11 +83,15 @@ class ParsedLexemes(Lexemes):
     def following(self, terminal: int) -> Iterable[int]:
         rules = self._items.rules
         # a symbol follows another one in a rule, or where a rule ends with that
-        found, pending = set[int](), [terminal]
+        found, pending, seen = set[int](), [terminal], {terminal}
         for symbol in pending:  # the list grows meanwhile
-            for left, right in rules.rules:
-                found.update(after for one, after in pairwise(right) if one == symbol)
-                if right[-1] == symbol and left not in pending:
-                    pending.append(left)
-        begun = reached(((left, right[:1]) for left, right in rules.rules), found)
-        return [self._state(self._scanner.fresh((one,))) for one in begun if one < rules.terminals]
+            found |= self._next.get(symbol, set())
+            fresh = self._outer.get(symbol, set()) - seen
+            seen |= fresh
+            pending += fresh
+        known = self._following.get(key := frozenset(found))
+        if known is None:
+            begun = reached(((left, right[:1]) for left, right in rules.rules), found)
+            states = (self._state(self._scanner.fresh((one,))) for one in begun if one < rules.terminals)
+            known = self._following[key] = tuple(states)
+        return known

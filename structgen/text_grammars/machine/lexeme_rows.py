@@ -42,9 +42,13 @@ class LexemeRows:
         self._states = self._end_count = self._reading_count = 0
         # a lexeme owes nothing to those before it: there is one carry
         begins = np.zeros((terminals, width), np.uint8)
+        known: dict[tuple[int, ...], Any] = {}
         for terminal in range(terminals):
-            rows = [self._lexemes.row(state) for state in self._lexemes.following(terminal)]
-            begins[terminal] = (np.array(rows or [[-1] * width]) >= 0).any(axis=0)
+            states = tuple(self._lexemes.following(terminal))
+            if states not in known:
+                rows = [self._lexemes.row(state) for state in states]
+                known[states] = (np.array(rows or [[-1] * width]) >= 0).any(axis=0)
+            begins[terminal] = known[states]
         of_bytes = np.ascontiguousarray(begins[:, np.frombuffer(language.classes, np.uint8)])
         bits = np.packbits(of_bytes, axis=1, bitorder="little").view(np.int64)
         every = np.repeat(np.array([-1, 0]), 4)
