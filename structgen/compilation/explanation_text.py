@@ -20,7 +20,7 @@ _MOST_IN_CELL: Final = 20_000
 
 
 class Shown:
-    """An explanation as lines of text."""
+    """An explanation that prints itself as lines of text."""
 
     def told(self, name: str = "", most: int = SHOWN_LINES) -> Iterator[Text]:
         """Yield what is said, at most `most` lines of an outline. `name`: of the file, if any."""

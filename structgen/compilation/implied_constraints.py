@@ -55,7 +55,7 @@ class _Search:
         self.notes: list[str] = []
 
     def changes_nothing(self, finding: Finding) -> bool:
-        """Return whether without a keyword the same values are valid; False too where that is not known."""
+        """Return whether the schema without a keyword takes the same values; False also if nobody knows."""
         if not finding.pointer.startswith("#"):
             return self._undecided(finding, "it stands in another document")
         while True:

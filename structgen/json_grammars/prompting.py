@@ -39,14 +39,14 @@ _UNTOLD = re.compile(r"[\x00-\x1f\x7f-\x9f\ud800-\udfff]+")
 _PLAIN_KEY = re.compile(r"[A-Za-z_$][A-Za-z0-9_$]*")
 _TYPES = ("string", "integer", "number", "boolean", "object", "array", "null")
 _MORE: Final[Mapping[str, str]] = MappingProxyType({"integer": "number"})
-"""Types, and those that have their values too."""
+"""Type -> the type that has all of its values too."""
 
 _Demand: TypeAlias = tuple[Schema, ...]
 """Schemas that hold of one value together."""
 
 
 class _Part(NamedTuple):
-    """A value inside of another one, or the other one seen again."""
+    """A part of an outline: a value inside another value, or a value that was met before."""
 
     demand: _Demand
     label: str = ""

@@ -41,19 +41,17 @@ _CROSSINGS_PER_NODE: Final = 4
 _SCRATCH: Final = tuple(
     word_of(LexemeContext, name)
     for name in (
-        *(
-            "scan",
-            "depths",
-            "found",
-            "crossings",
-            "waiting",
-            "merging",
-            "pending",
-            "seen",
-            "mask",
-            "alike",
-            "dense",
-        ),
+        "scan",
+        "depths",
+        "found",
+        "crossings",
+        "waiting",
+        "merging",
+        "pending",
+        "seen",
+        "mask",
+        "alike",
+        "dense",
         "most_crossings",
     )
 )

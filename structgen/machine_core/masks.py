@@ -6,6 +6,7 @@ language are copied by the same compiled call (`fill`).
 
 from __future__ import annotations
 
+from structgen.machine_core.interning import ask_room
 from structgen.machine_core.layout import ASKED, MISS, Core, NodeRow
 from structgen.native.bit_rows import set_bits
 from structgen.native.jit import entry, jit
@@ -57,9 +58,10 @@ def copy_mask(c: Core, node: NodeRow, address: int) -> int:
 @jit
 def memoise(c: Core, node: NodeRow, row: int, target: int) -> int:
     """Memoise the tokens in the buffer, the shared terminals and a dense row (-1: none) as a state's mask,
-    and write it to `target` (0: nowhere). Returns 0, or ASKED where the lists have too little room."""
+    and write it to `target` (0: nowhere). Returns 0, or ASKED, for room in the lists."""
     count, shared, used = c.buffer_count, c.shared_count, c.lists.count
     if used + count + shared + 2 > c.lists.capacity:
+        ask_room(c, c.lists, count + shared + 2)
         return ASKED
     listed, buffer = skip(c.lists.numbers, used), c.buffer
     listed[0] = count

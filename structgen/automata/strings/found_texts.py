@@ -22,7 +22,7 @@ from structgen.errors import RegexError
 from structgen.system.public_calls import THIS_CALL, billed_cache
 
 _MOST_TEXTS: Final = 1 << 15
-"""The most texts that are read out of a pattern, if it does not list more."""
+"""The most texts that are read out of a pattern; a pattern that lists more texts has them all."""
 _MOST_ALTERNATIVES: Final = 64
 """The most characters of a class that are read as one text each."""
 _FEWEST_TEXTS: Final = 2

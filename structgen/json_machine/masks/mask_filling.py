@@ -57,7 +57,7 @@ from structgen.json_machine.tables.json_blocks import (
     JsonTerminal,
 )
 from structgen.json_machine.tables.lookups import extra_place, settle, value_place
-from structgen.machine_core.interning import ask, ask_room, intern
+from structgen.machine_core.interning import ask, intern
 from structgen.machine_core.layout import ASK, ASKED, ENDED, LARGE, MOST_SHARED, NO, VAGUE, YES
 from structgen.machine_core.masks import emit, memoise, write_mask
 from structgen.native.jit import entry, jit
@@ -523,10 +523,7 @@ def keep(c: JsonContext, index: int, row: int, target: int) -> int:
     if row < 0 and c.buffer_count >= c.vocabulary.mask_words:
         emit_shared(c)
         return LARGE
-    code = memoise(c, node, row, target)
-    if code == ASKED:
-        ask_room(c, c.lists, c.buffer_count + c.shared_count + 2)
-    return code
+    return memoise(c, node, row, target)
 
 
 @entry("int64(int64, int64, int64)")

@@ -151,7 +151,7 @@ class ResidueRow(Block):
     """A named key is on offer."""
     item: int
     plain: int
-    """A row of `plain_objects` where compiled code goes on by itself, else -1."""
+    """The row of `plain_objects` by which compiled code goes on without questions; -1: it has to ask."""
     index: int
     """How far that has come."""
     values: int

@@ -147,8 +147,6 @@ def compute(address: int, index: int, target: int) -> int:
     code = LARGE
     if c.buffer_count < c.vocabulary.mask_words:
         code = memoise(c, node, c.base_row, target)
-        if code == ASKED:
-            ask_room(c, c.lists, c.buffer_count + 2)
     if (code == 0 or code == LARGE) and node.registers.others < 0:
         unit = unit_of(c, WHOLE_MASK, node.registers.lexeme, node.registers.column)
         if unit >= 0:

@@ -39,17 +39,17 @@ def settle(document: Reading, referring: Iterable[SchemaPlace]) -> None:
 
 
 def _same_value(schema: Schema) -> list[Schema]:
-    """Return the schemas that judge the same value as `schema` does, one step on; the last comes first."""
+    """Return the schemas that judge the same value as `schema`, one step on; the last is looked at first."""
     found = [*schema.all_of, *schema.any_of, *schema.one_of, *schema.dependent_schemas.values()]
     found += [
         one for one in (schema.ref, schema.not_, schema.if_, schema.then, schema.else_) if one is not None
     ]
-    return found[::-1]
+    return found
 
 
 def _parts(schema: Schema) -> list[Schema]:
-    """Return the operands of a schema's conjunction, in text order where `$ref` comes first."""
-    return [*([schema.ref] if schema.ref is not None else []), *schema.all_of]
+    """Return the operands of a schema's conjunction, the last one of the text first; `$ref` comes last."""
+    return [*reversed(schema.all_of), *([schema.ref] if schema.ref is not None else [])]
 
 
 def _loops(
@@ -71,7 +71,7 @@ def _loops(
                 schema = waiting.pop()
                 order[schema.id] = low[schema.id] = len(order)
                 held[schema.id] = schema
-                way.append((schema, operands(schema)[::-1]))
+                way.append((schema, operands(schema)))
             schema, rest = way[-1]
             if rest:
                 following = rest.pop()

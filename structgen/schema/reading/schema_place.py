@@ -142,13 +142,13 @@ class Reading(ABC):
         self.patterns: dict[str, Schema] = {}
         """Every regular expression of `pattern` and `patternProperties`, with its first place."""
         self.tests: list[tuple[SchemaPlace, Any]] = []
-        """Every `if` without `then` and `else`; read only where `unevaluated*` asks what it evaluates."""
+        """Every `if` without `then` and `else`. It is read only if `unevaluated*` asks what it evaluates."""
         self.unevaluated = False
         """`unevaluatedProperties` or `unevaluatedItems` stands somewhere."""
         self.formats: dict[str, Schema] = {}
         """Every format that is asserted, with its first place."""
         self.unknown_formats: list[tuple[SchemaPlace, str]] = []
-        """Every format that is not asserted though formats are, with its place."""
+        """Every format that nobody asserts although formats are asserted: its place and its name."""
         self.undeclared: list[SchemaPlace] = []
         """Every place whose `required` names a key that its `properties` lack."""
         self.unknown: list[tuple[SchemaPlace, str]] = []

@@ -33,7 +33,7 @@ class Written(NamedTuple):
     mask: int
     """Bits of the keys written, as far as they are remembered."""
     size: int
-    """Members, counted up to the frame's cap."""
+    """How many members are written, counted up to the frame's cap."""
 
 
 class FrameStanding:

@@ -78,7 +78,6 @@ class ContextFree(Language):
         self.rests = Rests(self.rules, self.scanner, self.stacks, limits)
         if not self.specials and not self.counts_tokens:
             self.lexemes = ParsedLexemes(self.items, self.stacks, self.scanner)
-        self._tops: dict[tuple[int, int], tuple[int, ...]] = {}
         self._fresh: dict[int, int] = {}
 
     def start(self) -> Config:
@@ -102,18 +101,10 @@ class ContextFree(Language):
             if going != scanner.nothing:
                 reading[node] = scanner.union(reading[node], going) if node in reading else going
             for terminal in ended:
-                shifted += self.tops(node, terminal)
+                shifted += self.stacks.tops(node, terminal)
         if not reading and not shifted:
             return None
         return self.configuration(reading, shifted)
-
-    def tops(self, node: int, terminal: int) -> tuple[int, ...]:
-        """Return the stacks after a terminal and all reductions that may follow it."""
-        key = (node, terminal)
-        known = self._tops.get(key)
-        if known is None:
-            known = self._tops[key] = self.stacks.reduced(self.stacks.push(node, terminal))
-        return known
 
     def configuration(self, reading: Mapping[int, int], shifted: Iterable[int]) -> Tops:
         """Return the configuration of some stacks: on those of `reading` a terminal is being read, on those

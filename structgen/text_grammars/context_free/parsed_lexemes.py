@@ -10,7 +10,7 @@ from structgen.text_grammars.context_free.parser_stacks import Items, Stacks
 from structgen.text_grammars.context_free.rules import reached
 from structgen.text_grammars.context_free.shortest_rests import Tops
 from structgen.text_grammars.machine.language import Config, Lexemes
-from structgen.text_grammars.machine.scanning import Scanner
+from structgen.text_grammars.machine.scanning import Numbered, Scanner
 
 
 class ParsedLexemes(Lexemes):
@@ -21,38 +21,22 @@ class ParsedLexemes(Lexemes):
         self._items, self._stacks, self._scanner = items, stacks, scanner
         self.terminals = items.rules.terminals
         self._next: dict[int, set[int]] = {}
-        """Symbol -> those that stand behind it in some rule."""
+        """Symbol -> the symbols that stand behind it in some rule."""
         self._outer: dict[int, set[int]] = {}
-        """Symbol -> those of which some rule ends with it."""
+        """Symbol -> the symbols of which some rule ends with it."""
         self._following: dict[frozenset[int], tuple[int, ...]] = {}
-        """Symbols behind a terminal -> the states before the first byte of what begins there."""
+        """Symbols behind a terminal -> the states of the lexer before the first byte of each of them."""
         for left, right in items.rules.rules:
             self._outer.setdefault(right[-1], set()).add(left)
             for one, after in pairwise(right):
                 self._next.setdefault(one, set()).add(after)
-        self._states: list[tuple[int, Sequence[int]]] = []
-        self._state_numbers: dict[tuple[int, Sequence[int]], int] = {}
-        self._places: list[tuple[int, ...]] = []
-        self._place_numbers: dict[tuple[int, ...], int] = {}
+        self._states, self._places = Numbered[tuple[int, tuple[int, ...]]](), Numbered[tuple[int, ...]]()
 
     def _state(self, bundle: int, ended: Sequence[int] = ()) -> int:
-        key = bundle, tuple(ended)
-        number = self._state_numbers.get(key)
-        if number is None:
-            # the dictionary is written last, so that remains of an interrupted call are overwritten
-            number = len(self._state_numbers)
-            self._states[number:] = (key,)
-            self._state_numbers[key] = number
-        return number
+        return self._states.of((bundle, tuple(ended)))
 
     def _place(self, nodes: Iterable[int]) -> int:
-        key = tuple(sorted(set(nodes)))
-        number = self._place_numbers.get(key)
-        if number is None:
-            number = len(self._place_numbers)
-            self._places[number:] = (key,)
-            self._place_numbers[key] = number
-        return number
+        return self._places.of(tuple(sorted(set(nodes))))
 
     def readings(self, config: Config) -> list[tuple[int, int]]:
         tops = cast(Tops, config)[1]
@@ -61,22 +45,22 @@ class ParsedLexemes(Lexemes):
     def row(self, state: int) -> list[int]:
         scanner, found = self._scanner, []
         for byte in scanner.representatives:
-            going, ended = scanner.after(self._states[state][0], byte)
+            going, ended = scanner.after(self._states.values[state][0], byte)
             found.append(self._state(going, ended) if ended or going != scanner.nothing else -1)
         return found
 
     def ends(self, state: int) -> Sequence[int]:
-        return self._states[state][1]
+        return self._states.values[state][1]
 
     def after(self, place: int, terminal: int) -> int:
         found = list[int]()
-        for node in self._places[place]:
+        for node in self._places.values[place]:
             if terminal in self._items.terminals(self._stacks.states[node]):
-                found += self._stacks.reduced(self._stacks.push(node, terminal))
+                found += self._stacks.tops(node, terminal)
         return self._place(self._stacks.union(found).values()) if found else -1
 
     def begun(self, place: int) -> int:
-        states = (self._stacks.states[node] for node in self._places[place])
+        states = (self._stacks.states[node] for node in self._places.values[place])
         terminals = {one for state in states for one in self._items.terminals(state)}
         return self._state(self._scanner.fresh(tuple(sorted(terminals)))) if terminals else -1
 

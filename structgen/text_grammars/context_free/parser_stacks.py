@@ -137,6 +137,10 @@ class Stacks:
         """Return a stack with a symbol read on top of it."""
         return self.node(self.items.after(self.states[node], symbol), (node,))
 
+    def tops(self, node: int, terminal: int) -> tuple[int, ...]:
+        """Return the stacks after a terminal and all reductions that may follow it."""
+        return self.reduced(self.push(node, terminal))
+
     def merge(self, one: int, other: int) -> int:
         """Return the union of two sets of stacks with the same state on top."""
         pending = [(one, other)]

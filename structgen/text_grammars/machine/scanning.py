@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
-from typing import TypeAlias
+from collections.abc import Hashable, Iterable, Sequence
+from typing import Generic, TypeAlias, TypeVar
 
 import numpy as np
 import numpy.typing as npt
@@ -15,6 +15,29 @@ Reading: TypeAlias = "tuple[int, Config]"
 """A terminal, and the configuration of its language."""
 
 
+K = TypeVar("K", bound=Hashable)
+
+
+class Numbered(Generic[K]):
+    """Values as numbers, in the order in which they come."""
+
+    __slots__ = ("_numbers", "values")
+
+    def __init__(self) -> None:
+        self.values: list[K] = []
+        self._numbers: dict[K, int] = {}
+
+    def of(self, value: K) -> int:
+        """Return the number of a value."""
+        number = self._numbers.get(value)
+        if number is None:
+            # the dictionary is written last, so that remains of an interrupted call are overwritten
+            number = len(self._numbers)
+            self.values[number:] = (value,)
+            self._numbers[value] = number
+        return number
+
+
 class Scanner:
     """The terminals of one grammar, each a language. A *bundle* is a numbered set of readings: the terminals
     that the text may be inside, like a state of a scanner's automaton."""
@@ -24,8 +47,8 @@ class Scanner:
         self.classes = common_classes([language.classes for language in languages])
         self.specials = frozenset(token for language in languages for token in language.specials)
         self.counts_tokens = any(language.counts_tokens for language in languages)
-        self.bundles: list[frozenset[Reading]] = []
-        self._numbers: dict[frozenset[Reading], int] = {}
+        self._bundles = Numbered[frozenset[Reading]]()
+        self.bundles = self._bundles.values
         self._after: dict[tuple[int, int], tuple[int, tuple[int, ...]]] = {}
         self._bounded: dict[int, int] = {}
         self._fresh: dict[tuple[int, ...], int] = {}
@@ -34,13 +57,7 @@ class Scanner:
         self.nothing = self.bundle(())
 
     def bundle(self, readings: Iterable[Reading]) -> int:
-        found = frozenset(readings)
-        number = self._numbers.get(found)
-        if number is None:
-            number = len(self._numbers)
-            self.bundles[number:] = (found,)
-            self._numbers[found] = number
-        return number
+        return self._bundles.of(frozenset(readings))
 
     def fresh(self, terminals: tuple[int, ...]) -> int:
         """Return the bundle before the first symbol of some terminals."""

@@ -109,10 +109,7 @@ def finish(c: TextContext, index: int, count: int, row: int, target: int) -> int
         emit(c, c.found, 0, count)
         emit(c, c.specials, 0, c.special_count)
         emit(c, c.ends, 0, ends)
-    code = memoise(c, c.nodes[index], row, target)
-    if code == ASKED:
-        ask_room(c, c.lists, c.buffer_count + 2)
-    return code
+    return memoise(c, c.nodes[index], row, target)
 
 
 @jit
@@ -211,10 +208,7 @@ def join_part(c: TextContext, index: int, target: int) -> int:
     emit(c, skip(listed, 2 + listed[1]), 0, listed[0])
     if c.buffer_count >= c.vocabulary.mask_words:
         return UNKNOWN
-    code = memoise(c, node, own.dense_row, target)
-    if code == ASKED:
-        ask_room(c, c.lists, c.buffer_count + 2)
-    return code
+    return memoise(c, node, own.dense_row, target)
 
 
 @entry("int64(int64, int64, int64)")
