@@ -15,6 +15,7 @@ from structgen.schema.meaning.facts import (
     present,
 )
 from structgen.schema.meaning.key_clauses import ClauseReader
+from structgen.schema.meaning.overlapping_branches import OverlappingBranches
 from structgen.schema.meaning.place import ALWAYS, ARRAY, NEVER, OBJECT, Info
 from structgen.schema.meaning.shape import (
     Alternative,
@@ -36,10 +37,8 @@ from structgen.schema.reading.model import Schema
 class Assertions:
     """Reads schemas into facts, steps to take up and choices to be made."""
 
-    def __init__(self, reader: ClauseReader) -> None:
-        self.tables = reader.tables
-        self.branches = reader.branches
-        self.overlaps = reader.overlaps
+    def __init__(self, reader: ClauseReader, overlaps: OverlappingBranches) -> None:
+        self.tables, self.overlaps = reader.tables, overlaps
         self.evaluation = Evaluation(reader)
 
     def positive(self, facts: FactConjunction, info: Info, rank: Rank, kind: int) -> bool:
@@ -85,12 +84,8 @@ class Assertions:
             if literal == NEVER:
                 facts.add_value(key, (NEVER,))
             elif literal != ALWAYS:
-                clauses = self.branches.where_present(key, child)
-                if clauses is None:
-                    says = Hold(literal, (*rank, place, index))
-                    self._choose(facts, [(absent(key),), (present(key), says)])
-                else:
-                    facts.obligations.extend(clauses)
+                says = Hold(literal, (*rank, place, index))
+                self._choose(facts, [(absent(key),), (present(key), says)])
 
     def _array_keywords(self, facts: FactConjunction, schema: Schema, rank: Rank) -> None:
         if schema.prefix or schema.items is not None:

@@ -247,8 +247,6 @@ class _Comparing:
             said = (*one.asked.get(key, ()), *other.asked.get(key, ()))
             if NEVER in said or (len(said) > 1 and self.scalars.contradictory(said)):
                 return True
-            if any(key not in keys for facts in (one, other) for keys in facts.closed):
-                return True
         both = (self.literals[a], self.literals[b])
         return both[0] ^ 1 == both[1] or self.tables.clash(both)
 

@@ -18,7 +18,6 @@ from structgen.schema.meaning.facts import (
     Choice,
     FactConjunction,
     Hold,
-    LeaveOut,
     Obligate,
     Rank,
     Step,
@@ -61,8 +60,8 @@ class Shapes:
         self.obligations = Obligations(tables, scalars)
         self.branches = BranchReader(tables, self.obligations)
         self.overlaps = OverlappingBranches(self.branches, limits)
-        self.clauses = ClauseReader(self.overlaps)
-        self.assertions = Assertions(self.clauses)
+        self.clauses = ClauseReader(self.branches)
+        self.assertions = Assertions(self.clauses, self.overlaps)
 
     def objects(self, demand: int) -> tuple[ObjectShape, ...]:
         """Return the shapes of the objects that meet a demand; LimitError past `limits.alternatives`."""
@@ -183,7 +182,8 @@ class Shapes:
                     if len(done) > self.limits.alternatives:
                         raise self._too_many(demand, "alternatives", len(done))
                     continue
-                choice = facts.choices.pop(_first_to_split(facts.choices))
+                shortest = min(range(len(facts.choices)), key=[*map(len, facts.choices)].__getitem__)
+                choice = facts.choices.pop(shortest)
             queue.extend(map(facts.branch, reversed(choice)))
         return done
 
@@ -204,7 +204,7 @@ class Shapes:
                     case Hold(literal, rank):
                         if literal == ALWAYS or literal in facts.asserted:
                             continue
-                        if literal == NEVER or literal ^ 1 in facts.asserted or literal in facts.left_out:
+                        if literal == NEVER or literal ^ 1 in facts.asserted:
                             return False
                         facts.asserted.add(literal)
                         info = self.tables.infos[literal >> 1]
@@ -217,10 +217,6 @@ class Shapes:
                         facts.obligations.append(alternatives)
                     case Counter():
                         facts.count(step)
-                    case LeaveOut(literal):
-                        if literal in facts.asserted or literal ^ 1 in facts.left_out:
-                            return False
-                        facts.left_out.add(literal)
                     case Watch():
                         facts.watching.append(step)
             if self.assertions.divide_unions(facts, kind) and facts.pending:
@@ -279,11 +275,7 @@ class Shapes:
 
     def _truth(self, facts: FactConjunction, step: Step, known: Known) -> bool | None:
         """Return whether a step follows from known facts, or contradicts them; None where no cheap proof is
-        found.
-
-        A schema with a constant under a required key that cannot have it is false; so long lists of `if` on
-        one key are not split again in every branch. `known`: the facts as they are now.
-        """
+        found. `known`: the facts as they are now."""
         match step:
             case Obligate(alternatives):
                 # Of twenty `not` that one constant settles none is to be split.
@@ -294,27 +286,9 @@ class Shapes:
                     return literal == ALWAYS
                 if literal in facts.asserted:
                     return True
-                if literal ^ 1 in facts.asserted or literal in facts.left_out:
+                if literal ^ 1 in facts.asserted:
                     return False
-                for key, value in self.branches.pinned(literal & ~1).items():
-                    if key in facts.required and known.excludes(key, value):
-                        return bool(literal & 1)
         return None
-
-
-def _first_to_split(choices: list[Choice]) -> int:
-    """Return the index of the choice that is split first: one of the fewest branches.
-
-    A choice that one obligation can settle waits for the others: what they say mostly settles it, or leaves
-    one branch; split before, it would double them all.
-    """
-    sizes = [(any(_only_obliges(branch) for branch in choice), len(choice)) for choice in choices]
-    return min(range(len(sizes)), key=sizes.__getitem__)
-
-
-def _only_obliges(branch: tuple[Step, ...]) -> bool:
-    step = branch[0]
-    return len(branch) == 1 and isinstance(step, Obligate) and len(step.alternatives) > 1
 
 
 def _by_rank(entry: tuple[Rank, Schema]) -> Rank:
