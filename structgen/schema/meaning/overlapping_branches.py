@@ -8,15 +8,17 @@ n conjunctions, or 2 n, and not n times n - 1 denials.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Hashable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Hashable, Iterable, Iterator, Sequence
+from functools import reduce
+from itertools import combinations
+from operator import and_
 from typing import NamedTuple
 
 from structgen.errors import LimitError
 from structgen.limits import Limits
-from structgen.schema.meaning import simple_patterns
 from structgen.schema.meaning.branch_facts import BranchFacts, BranchReader, without_facts
-from structgen.schema.meaning.formulas import neighbours
-from structgen.schema.meaning.place import EVERY, NEVER, NUMBER, OBJECT, STRING
+from structgen.schema.meaning.formulas import ALL, Span, neighbours, spans
+from structgen.schema.meaning.place import EVERY, NEVER, NUMBER, OBJECT, STRING, bit_of_key
 from structgen.schema.reading.model import Schema
 
 _PAIRS_PER_ALTERNATIVE = 5
@@ -185,55 +187,24 @@ class _Comparing:
         return found
 
     def _candidates(self, present: str | None) -> Iterable[tuple[int, int]]:
-        """Return the pairs that the values of one key do not tell apart, by an index over it."""
-        best = self.sure_key(present)
-        order = sorted(self.facts)
+        """Return the pairs that the values of one key do not tell apart."""
+        best, order = self.sure_key(present), sorted(self.facts)
         if best is None:
-            return ((a, b) for at, a in enumerate(order) for b in order[at + 1 :])
-        buckets: dict[Hashable, list[int]] = {}
-        ranges: list[int] = []
-        prefixes: dict[int, str] = {}
-        loose: list[int] = []
-        for at in order:
-            facts = self.facts[at]
-            if best != present and best not in facts.required:
-                loose.append(at)
-            elif best in facts.finite:
-                for value in facts.finite[best]:
-                    buckets.setdefault(value, []).append(at)
-            elif best in facts.asked and self._mask(facts.asked[best]) == NUMBER:
-                ranges.append(at)
-            elif (prefix := self._prefix(facts.asked.get(best, ()))) is not None:
-                prefixes[at] = prefix
-            else:
-                loose.append(at)
-        found = {(a, b) for bucket in buckets.values() for i, a in enumerate(bucket) for b in bucket[i + 1 :]}
-        formulas = [
-            self.scalars.narrowed(
-                [self.scalars.literal(one, NUMBER) for one in self.facts[at].asked[best]], NUMBER
-            )
-            for at in ranges
-        ]
-        found.update(_pair(ranges[i], ranges[j]) for i, j in neighbours(formulas))
-        finite = set(order).difference(ranges, prefixes, loose)
-        found.update(_pair(a, b) for a in (*ranges, *prefixes) for b in finite)
-        found.update(_with_common_texts(prefixes))
-        found.update(_pair(a, b) for a in loose for b in order if a != b)
-        return sorted(found)
+            return combinations(order, 2)
+        spans = [self._spans(self.facts[at], best, best == present) for at in order]
+        return sorted({(order[i], order[j]) for i, j in neighbours(spans)})
 
-    def _prefix(self, literals: Iterable[int]) -> str | None:
-        """Return a text with which every value begins that meets literals: strings alone; None: unknown."""
-        for literal in literals:
-            info = self.tables.about(literal) if literal >= 0 and not literal & 1 else None
-            if info is not None and info.schema.pattern is not None and info.types == STRING:
-                return simple_patterns.literal_prefix(info.schema.pattern)
-        return None
-
-    def _mask(self, literals: Iterable[int]) -> int:
-        mask = EVERY
-        for literal in literals:
-            mask &= self.tables.mask(literal)
-        return mask
+    def _spans(self, facts: BranchFacts, key: str, is_there: bool) -> list[Span]:
+        """Return spans outside of which no value under a key lies."""
+        if not is_there and key not in facts.required:
+            return [ALL]
+        if key in facts.finite:
+            return [(point, point) for point in map(_point, facts.finite[key])]
+        said = facts.asked.get(key, ())
+        kind = reduce(and_, map(self.tables.mask, said), EVERY)
+        if kind not in (STRING, NUMBER):
+            return [ALL]
+        return spans(self.scalars.narrowed([self.scalars.literal(one, kind) for one in said], kind), kind)
 
     def _apart(self, a: int, b: int, present: str | None) -> bool:
         """Return whether two branches exclude each other for a cheap reason."""
@@ -251,19 +222,10 @@ class _Comparing:
         return both[0] ^ 1 == both[1] or self.tables.clash(both)
 
 
-def _with_common_texts(prefixes: Mapping[int, str]) -> Iterator[tuple[int, int]]:
-    """Yield the pairs of which one prefix begins with the other. Cost: n log n, and the pairs."""
-    above: list[int] = []
-    for at in sorted(prefixes, key=lambda at: (prefixes[at], at)):
-        while above and not prefixes[at].startswith(prefixes[above[-1]]):
-            above.pop()
-        for other in above:
-            yield _pair(at, other)
-        above.append(at)
-
-
-def _pair(a: int, b: int) -> tuple[int, int]:
-    return (a, b) if a < b else (b, a)
+def _point(key: Hashable) -> tuple[object, ...]:
+    """Return where a value, given by its key of equality, lies among all values."""
+    kind = bit_of_key(key)
+    return kind, key if kind in (STRING, NUMBER) else repr(key)
 
 
 def _rows(active: Sequence[int], pairs: Iterable[tuple[int, int]]) -> list[tuple[int, ...]]:

@@ -180,7 +180,7 @@ class Info:
 
     def _has_type(self, key: Hashable) -> bool:
         """Return whether the value with a key of equality surely has one of the schema's types."""
-        bit = _bit_of_key(key)
+        bit = bit_of_key(key)
         return bool(self.types & bit) and (bit != NUMBER or "number" in (self.schema.types or ()))
 
     def scalar_keywords(self) -> Hashable | None:
@@ -679,7 +679,7 @@ class PlaceTables:
         for info in excluded:
             assert info.values is not None
             left = left - info.values
-        return not any(mask & _bit_of_key(value) for value in left)
+        return not any(mask & bit_of_key(value) for value in left)
 
 
 Rest: TypeAlias = frozenset[tuple[str, int]] | tuple[int, ...]
@@ -754,7 +754,8 @@ class Constants:
         return self._rests[literal]
 
 
-def _bit_of_key(key: Hashable) -> int:
+def bit_of_key(key: Hashable) -> int:
+    """Return the bit of the type of a value, given by its key of equality."""
     if isinstance(key, str):
         return STRING
     if not isinstance(key, tuple):

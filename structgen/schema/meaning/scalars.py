@@ -36,8 +36,8 @@ from structgen.schema.meaning.formulas import (
     LISTED,
     any_number,
     apart,
-    bounds_length,
     conjunction,
+    conjuncts,
     disjunction,
     holds,
     is_empty,
@@ -48,6 +48,7 @@ from structgen.schema.meaning.formulas import (
     numbers_of,
     quick_number,
     quick_string,
+    spans,
     without_implied,
 )
 from structgen.schema.meaning.place import (
@@ -247,11 +248,12 @@ class Scalars:
         return self._capped(formula, self.longest)
 
     def _capped(self, formula: Formula, longest: int) -> Formula:
-        """Return a formula with the length of its strings bounded, where it has no bound of its own; never
-        below its shortest string, so that no place becomes empty."""
+        """Return a formula with the length of its strings bounded, where infinitely many meet it, a format
+        left aside; never below its shortest string, so that no place becomes empty."""
         if isinstance(formula, Any_):
             return disjunction([self._capped(part, longest) for part in formula.of])
-        if bounds_length(formula):
+        said = [part for part in conjuncts(formula) if not isinstance(part, Format)]
+        if not self.is_infinite(conjunction(said)):
             return formula
         shortest = self.shortest(formula, STRING)
         if shortest is None:
@@ -369,9 +371,9 @@ class Scalars:
             counted = Counter(word for formula in left if isinstance(formula, Words) for word in formula.of)
             once = frozenset(word for word, times in counted.items() if times == 1)
             return Words(once) if once else FALSE
-        overlaps: list[list[int]] = [[] for _ in left]
+        overlaps: list[set[int]] = [set() for _ in left]
         pairs = 0
-        for i, j in neighbours(left):
+        for i, j in neighbours([spans(formula, kind) for formula in left]):
             pairs += 2
             if pairs > 50 * self.limits.alternatives:
                 raise LimitError(
@@ -379,9 +381,9 @@ class Scalars:
                     limit="alternatives",
                     where=schema.pointer,
                 )
-            if not apart(left[i], left[j]):
-                overlaps[i].append(j)
-                overlaps[j].append(i)
+            if j not in overlaps[i] and not apart(left[i], left[j]):
+                overlaps[i].add(j)
+                overlaps[j].add(i)
         branches: list[Formula] = []
         for formula, others in zip(left, overlaps, strict=True):
             rest = [negation(left[other]) for other in sorted(others)]
