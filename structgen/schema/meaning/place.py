@@ -121,8 +121,6 @@ class Info:
     """The members of an `allOf` that stands alone."""
     refused: Schema | None = field(init=False, default=None)
     """The operand of a `not` that stands alone."""
-    tower: tuple[Info, bool] | None = field(init=False, default=None)
-    """The end of a tower of `not` that begins here, and whether an odd number of them leads there."""
     twin: int | None = field(init=False, default=None)
     """The positive literal of the first schema that says the same (`PlaceTables.twin`), once asked."""
     demand: int = field(init=False, default=-2)
@@ -432,24 +430,16 @@ class PlaceTables:
         A schema under `not` never becomes a positive literal, even if it is negated twice: the declared order
         of keys is read from the schemas of positive literals.
         """
-        first, first_negated = schema, negated
-        passed: list[tuple[Info, bool]] = []
+        passed: list[int] = []
         while True:
             info = self.infos.get(schema.id) or self.info(schema)
-            if info.tower is not None and info.refused is not None:
-                # A tower of `not` that was gone through before: its end, and whether that is negated.
-                passed.append((info, negated))
-                info, odd = info.tower
-                negated ^= odd
-            if info.verdict is not None or info.refused is None:
-                for one, at in passed:
-                    one.tower = info, at ^ negated
-                if info.verdict is not None:
-                    return NEVER if info.verdict is negated else ALWAYS
+            if info.verdict is not None:
+                return NEVER if info.verdict is negated else ALWAYS
+            if info.refused is None:
                 if passed and not negated:
-                    return self.info(first).schema.id * 2 + first_negated
+                    return passed[-2] if len(passed) > 1 else passed[0]
                 return info.schema.id * 2 + negated
-            passed.append((info, negated))
+            passed.append(info.schema.id * 2 + negated)
             schema, negated = info.refused, not negated
 
     def negate(self, literal: int) -> int:
@@ -636,19 +626,15 @@ class PlaceTables:
         the smallest finite set.
         """
         mask = EVERY
-        smallest: frozenset[Hashable] | None = None
-        finite: list[Info] = []
-        excluded: list[Info] = []
+        finite: list[frozenset[Hashable]] = []
+        excluded: list[frozenset[Hashable]] = []
         seen: set[int] = set()
         stack = list(literals)
         while stack:
-            literal = stack.pop()
-            if literal == NEVER:
-                return True
-            literal = self.twin(literal)
+            literal = self.twin(stack.pop())
             if literal == ALWAYS or literal in seen:
                 continue
-            if literal ^ 1 in seen:
+            if literal == NEVER or literal ^ 1 in seen:
                 return True
             seen.add(literal)
             mask &= self.mask(literal)
@@ -657,12 +643,10 @@ class PlaceTables:
             info = self.infos[literal >> 1]
             if literal & 1:
                 if info.values is not None and info.only_values:
-                    excluded.append(info)
+                    excluded.append(info.values)
                 continue
             if info.values is not None:
-                finite.append(info)
-                if smallest is None or len(info.values) < len(smallest):
-                    smallest = info.values
+                finite.append(info.values)
             if info.combined:
                 schema = info.schema
                 stack.extend(map(self.literal, schema.all_of))
@@ -670,15 +654,10 @@ class PlaceTables:
                     stack.append(self.literal(schema.ref))
                 if schema.not_ is not None:
                     stack.append(self.literal(schema.not_, True))
-        if smallest is None:
+        if not finite:
             return False
-        left: set[Hashable] | frozenset[Hashable] = smallest
-        for info in finite:
-            assert info.values is not None
-            left = left & info.values
-        for info in excluded:
-            assert info.values is not None
-            left = left - info.values
+        finite.sort(key=len)
+        left = finite[0].intersection(*finite[1:]).difference(*excluded)
         return not any(mask & bit_of_key(value) for value in left)
 
 
