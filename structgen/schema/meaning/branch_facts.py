@@ -153,9 +153,17 @@ class BranchReader:
         """Return the clauses of the negation: some clause has none of its alternatives."""
         if not all(clauses):
             return []
-        return self.either([self._none(clause) for clause in clauses])
+        return self.either([self.none_of(clause) for clause in clauses])
 
-    def _none(self, clause: Obligation) -> Clauses | None:
+    def failing(self, literal: int) -> int:
+        """Return what is asked of a value for which a literal is to fail. What is to hold under two `not`
+        only judges a value."""
+        denied = self.tables.twin(self.tables.negate(literal))
+        return denied if denied & 1 else self.tables.judging(denied)
+
+    def none_of(self, clause: Obligation) -> Clauses | None:
+        """Return the clauses of objects for which no alternative of a clause holds; None for members that no
+        clause speaks of."""
         present = {one.key for one in clause if isinstance(one, Without)}
         found: Clauses = []
         for one in clause:
@@ -165,7 +173,7 @@ class BranchReader:
                         found.append((AtKey(key, ()),))
                 case AtKey(key, literals):
                     left: list[Alternative] = [] if key in present else [Without(key)]
-                    left.extend(AtKey(key, (self.tables.negate(literal),)) for literal in literals)
+                    left.extend(AtKey(key, (self.failing(literal),)) for literal in literals)
                     found.append(tuple(left))
                 case AtLeast(count):
                     found.append((AtMost(count - 1),))

@@ -377,23 +377,6 @@ def quick_string(formula: Formula) -> bool | None:
     return None
 
 
-def any_number(formula: Formula) -> bool:
-    """Return whether one of the integers next to the bounds and values in a formula meets it. False:
-    unknown."""
-    candidates: dict[Decimal, None] = {Decimal(0): None}
-    ends: list[Decimal] = []
-    for atom in atoms(formula):
-        if isinstance(atom, Interval):
-            ends += [end for end in (atom.low, atom.high) if end is not None]
-        elif isinstance(atom, Points):
-            ends += map(Decimal, atom.of)
-    for end in ends:
-        if end.adjusted() < FEW_DIGITS - 1:
-            whole = end.to_integral_value()
-            candidates.update(dict.fromkeys((whole - 1, whole, whole + 1)))
-    return any(number_meets(formula, value) for value in candidates)
-
-
 def quick_number(formula: Formula) -> bool | None:
     """Return whether a number meets the formula; None where plain arithmetic does not decide it."""
     parts = conjuncts(formula)

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import json
 from collections import Counter
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
-from decimal import ROUND_CEILING, ROUND_FLOOR, Decimal
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from decimal import Decimal
 from functools import cached_property, partial, reduce
 from operator import and_
 from typing import NamedTuple, Protocol
@@ -32,9 +32,7 @@ from structgen.language.ir import (
 )
 from structgen.limits import Limits
 from structgen.schema.meaning.formulas import (
-    FEW_DIGITS,
     LISTED,
-    any_number,
     apart,
     conjunction,
     conjuncts,
@@ -520,8 +518,6 @@ class Scalars:
             quick = quick_string(formula) if kind == STRING else self._quick_number(formula)
             if quick is None and is_empty(formula):
                 quick = False
-            elif quick is None and kind == NUMBER and not self.printed and any_number(formula):
-                quick = True
             found = self.shortest(formula, kind) is not None if quick is None else quick
             self._satisfiable[key] = found
         return found
@@ -547,46 +543,18 @@ class Scalars:
             return self._shortest[key]
         found: JsonPieces | None
         if kind == NUMBER:
-            if self.quoting.numerals_lack:
-                found = self._numeral(formula)
-            else:
-                plain = next((one for one in _next_to_zero(formula) if number_meets(formula, one)), None)
-                found = self._numeral(formula) if plain is None else JsonPieces((b"%d" % plain,))
+            is_zero = not self.quoting.numerals_lack and number_meets(formula, Decimal(0))
+            found = _ZERO if is_zero else _first(self.numbers.shortest(Spec((formula,))))
         elif isinstance(formula, Words):
             found = JsonPieces((shortest_word(formula.of, self.written),))
-        elif isinstance(formula, Length) and formula.least <= _MOST_SPACES and self.quoting.blank == b" ":
-            # a space is the character whose JSON text is the smallest
-            fits = formula.most is None or formula.least <= formula.most
-            found = JsonPieces((b'"' + b" " * formula.least + b'"',)) if fits else None
         else:
-            answer = self.strings.shortest(Spec((formula,)))
-            found = JsonPieces((answer[0],)) if 0 in answer else None
+            found = _first(self.strings.shortest(Spec((formula,))))
         self._shortest[key] = found
         return found
 
-    def _numeral(self, formula: Formula) -> JsonPieces | None:
-        answer = self.numbers.shortest(Spec((formula,)))
-        return JsonPieces((answer[0],)) if 0 in answer else None
 
-
-def _next_to_zero(formula: Formula) -> Iterator[Decimal]:
-    """Yield integers of which the first that meets a formula has its shortest numeral, and the smallest of
-    these: no numeral that is held to a bound or a value has an exponent."""
-    yield Decimal(0)
-    parts = formula.of if isinstance(formula, All) else (formula,)
-    for part in parts if all(isinstance(part, _RANGES) or part == _WHOLE for part in parts) else ():
-        low = high = None
-        if isinstance(part, Interval):
-            low, high = part.low, part.high
-        elif isinstance(part, Points) and len(part.of) == 1:
-            (low,) = map(Decimal, part.of)
-            high = low
-        if low is not None and low >= 0 and low.adjusted() < FEW_DIGITS:
-            whole = low.to_integral_value(ROUND_CEILING)
-            yield from (whole, whole + 1)
-        elif high is not None and high <= 0 and high.adjusted() < FEW_DIGITS:
-            whole = high.to_integral_value(ROUND_FLOOR)
-            yield from (whole, whole - 1)
+def _first(answer: Demands) -> JsonPieces | None:
+    return JsonPieces((answer[0],)) if 0 in answer else None
 
 
 def _unknown(formula: Formula) -> bool | None:
@@ -607,9 +575,4 @@ def shortest_word(words: frozenset[str], written: Callable[[str], bytes]) -> byt
 
 
 _FREE_STRING = JsonPieces((b'""',))
-_MOST_SPACES = 1 << 12
-"""The most spaces that are written for the shortest string of a length. A longer string is read off an
-automaton, whose limit bounds it."""
 _ZERO = JsonPieces((b"0",))
-_WHOLE = Multiple(Decimal(1))
-_RANGES = (Interval, Points, PlainInteger)

@@ -67,21 +67,7 @@ class Shapes:
         """Return the shapes of the objects that meet a demand; LimitError past `limits.alternatives`."""
         found = self._objects.get(demand)
         if found is None:
-            plain = self._plain(demand, OBJECT)
-            if plain is None:
-                found = tuple(map(self._object_shape, self._expand(demand, OBJECT)))
-            else:
-                self._count += 1
-                has_facet = plain.properties or plain.pattern_properties or plain.additional is not None
-                shape = ObjectShape(
-                    self._count,
-                    (plain,) if has_facet else (),
-                    tuple(dict.fromkeys(plain.required)),
-                    lo=plain.min_properties,
-                    hi=plain.max_properties,
-                    conditional=tuple(plain.dependent_required.items()),
-                )
-                found = (shape,)
+            found = tuple(map(self._object_shape, self._expand(demand, OBJECT)))
             self._objects[demand] = found
         return found
 
@@ -89,39 +75,29 @@ class Shapes:
         """Return the shapes of the arrays that meet a demand; LimitError past `limits.alternatives`."""
         found = self._arrays.get(demand)
         if found is None:
-            plain = self._plain(demand, ARRAY)
-            if plain is None:
-                found = tuple(map(self._array_shape, self._expand(demand, ARRAY)))
-            else:
-                self._count += 1
-                lo, hi, unique = plain.min_items, plain.max_items, plain.unique_items
-                found = (ArrayShape(self._count, (plain,), lo=lo, hi=hi, unique=unique),)
+            found = self._arrays[demand] = tuple(map(self._array_shape, self._expand(demand, ARRAY)))
             if self.most_items is not None:
                 for shape in found:
                     shape.hi = max(self.most_items, shape.need) if shape.hi is None else shape.hi
-            self._arrays[demand] = found
         return found
 
-    def _plain(self, demand: int, kind: int) -> Schema | None:
-        """Return the schema whose keywords are the one shape of a demand; None where it is not as plain."""
-        literals = self.tables.demands[demand]
+    def _plain(self, literals: tuple[int, ...], kind: int) -> FactConjunction | None:
+        """Return the one conjunction of a demand whose keywords need no choice; None: it is not as plain."""
+        facts = FactConjunction()
         if not literals:
-            return self.tables.anything
+            return facts
         info = self.tables.infos[literals[0] >> 1]
         schema = info.schema
-        if (
-            len(literals) > 1
-            or literals[0] & 1
-            or info.combined
-            or info.values is not None
-            or not info.types & kind
-        ):
+        if len(literals) > 1 or literals[0] & 1 or info.combined or info.values is not None:
             return None
         if kind == OBJECT:
             open_ = schema.unevaluated_properties or schema.dependent_schemas or schema.property_names
         else:
             open_ = schema.unevaluated_items or schema.contains
-        return None if open_ else schema
+        if open_ or not info.types & kind:
+            return None
+        self.assertions.keywords(facts, schema, (), kind)
+        return facts
 
     def _object_shape(self, facts: FactConjunction) -> ObjectShape:
         self._count += 1
@@ -160,6 +136,9 @@ class Shapes:
 
     def _expand(self, demand: int, kind: int) -> list[FactConjunction]:
         literals = self.tables.demands[demand]
+        plain = self._plain(literals, kind)
+        if plain is not None:
+            return [plain]
         queue = [FactConjunction().branch([Hold(one, (place,)) for place, one in enumerate(literals)])]
         done: list[FactConjunction] = []
         steps = 0
