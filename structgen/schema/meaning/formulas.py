@@ -377,6 +377,14 @@ def quick_string(formula: Formula) -> bool | None:
     return None
 
 
+def any_number(formula: Formula) -> bool:
+    """Return whether one of the integers next to the bounds in a formula meets it. False: unknown."""
+    bounds = [one for one in atoms(formula) if isinstance(one, Interval)]
+    ends = [end.to_integral_value() for one in bounds for end in (one.low, one.high) if end is not None]
+    few = [end for end in ends if end.adjusted() < FEW_DIGITS - 1]
+    return any(number_meets(formula, end + step) for end in few for step in (-1, 0, 1))
+
+
 def quick_number(formula: Formula) -> bool | None:
     """Return whether a number meets the formula; None where plain arithmetic does not decide it."""
     parts = conjuncts(formula)

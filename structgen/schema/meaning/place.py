@@ -246,7 +246,6 @@ class PlaceTables:
         self.digits_alone = digits_alone
         self._judging: dict[int, Schema] = {}
         self.infos: dict[int, Info] = {}
-        self._hopeless: dict[int, bool] = {}
         self.demands: list[tuple[int, ...]] = [()]
         self.places: list[tuple[int, ...]] = []
         self._demand_ids: dict[tuple[int, ...], int] = {(): ANYTHING}
@@ -472,17 +471,9 @@ class PlaceTables:
     def demand_of(self, schema: Schema) -> int:
         """Return the demand that consists of one schema, NEVER if it is false."""
         info = self.infos.get(schema.id) or self.info(schema)
-        demand = info.demand
-        if demand == -2:
-            if info.verdict is None and not info.combined:
-                # One plain schema, met here for the first time: nothing to normalise.
-                literals = (info.schema.id * 2,)
-                demand = info.demand = self._demand_ids.setdefault(literals, len(self.demands))
-                if demand == len(self.demands):
-                    self.demands.append(literals)
-            else:
-                demand = info.demand = self.demand((self.literal(schema),))
-        return demand
+        if info.demand == -2:
+            info.demand = self.demand((self.literal(schema),))
+        return info.demand
 
     def demand(self, literals: Iterable[int]) -> int:
         """Return the demand of a conjunction, NEVER where it contradicts itself on its face."""
@@ -613,11 +604,8 @@ class PlaceTables:
         return reduce(or_, compress((STRING, NUMBER, OBJECT, ARRAY), kinds), EVERY & ~info.types)
 
     def hopeless(self, demand: int) -> bool:
-        """Return whether a demand is empty for a cheap reason (`clash`); worked out once."""
-        found = self._hopeless.get(demand)
-        if found is None:
-            found = self._hopeless[demand] = self.clash(self.demands[demand])
-        return found
+        """Return whether a demand is empty for a cheap reason (`clash`)."""
+        return self.clash(self.demands[demand])
 
     def clash(self, literals: Iterable[int]) -> bool:
         """Return whether a conjunction is empty for a cheap reason: excluding types, or finite sets.

@@ -33,6 +33,7 @@ from structgen.language.ir import (
 from structgen.limits import Limits
 from structgen.schema.meaning.formulas import (
     LISTED,
+    any_number,
     apart,
     conjunction,
     conjuncts,
@@ -518,6 +519,8 @@ class Scalars:
             quick = quick_string(formula) if kind == STRING else self._quick_number(formula)
             if quick is None and is_empty(formula):
                 quick = False
+            elif quick is None and kind == NUMBER and not self.printed and any_number(formula):
+                quick = True
             found = self.shortest(formula, kind) is not None if quick is None else quick
             self._satisfiable[key] = found
         return found

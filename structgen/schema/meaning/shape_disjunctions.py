@@ -167,12 +167,8 @@ class Shapes:
         return done
 
     def _too_many(self, demand: int, limit: str, count: int) -> LimitError:
-        sources = self.tables.sources((demand,))
-        return LimitError(
-            f"the alternatives of this place multiply past {count:,}.",
-            limit=limit,
-            where=sources[0] if sources else "",
-        )
+        what = f"the alternatives of this place multiply past {count:,}."
+        return self.tables.too_many(what, limit, (demand,))
 
     def _settle(self, facts: FactConjunction, kind: int) -> bool:
         """Take up everything that needs no choice; return False where it contradicts itself."""
