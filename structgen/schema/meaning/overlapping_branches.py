@@ -23,8 +23,6 @@ from structgen.schema.reading.model import Schema
 
 _PAIRS_PER_ALTERNATIVE = 5
 """So many pairs are compared for each of `limits.alternatives`: it costs less than a conjunction."""
-_PAIRS_PER_BRANCH = 4
-"""So many comparisons for each branch are made before a key is looked for that saves the rest of them."""
 
 
 class BranchCase(NamedTuple):
@@ -97,13 +95,12 @@ class OverlappingBranches:
             for at in firsts:
                 known[at] = facts[at]
             comparing = _Comparing(self, literals, known, schema)
-            few = len(firsts) < 2 * _PAIRS_PER_BRANCH or comparing.sure_key(None) is not None
-            overlaps = comparing.overlapping(None, _PAIRS_PER_BRANCH * len(firsts)) if few else None
-            key = comparing.optional_key() if overlaps is None or overlaps else None
+            overlaps = comparing.overlapping(None)
+            key = None if overlaps == set() else comparing.optional_key()
             if key is not None:
                 # Where the key is there, branches that only differ in it are no longer the same.
                 there = _Comparing(self, literals, facts, schema)
-                told = there.overlapping(key, _PAIRS_PER_ALTERNATIVE * self.limits.alternatives)
+                told = there.overlapping(key)
                 pairs = len(firsts) * (len(firsts) - 1) // 2 if overlaps is None else len(overlaps)
                 if told is not None and 2 * len(told) < pairs:
                     active = sorted(there.facts)
@@ -163,12 +160,13 @@ class _Comparing:
         best = max(tally, key=lambda key: len(tally[key]), default=None)
         return None if best is None or len(tally[best]) < 2 else best
 
-    def overlapping(self, present: str | None, most: int) -> set[tuple[int, int]] | None:
-        """Return the pairs of branches that may overlap, where the key `present` is there; None where more
-        than `most` pairs would be compared, or more overlap than `limits.alternatives` allows."""
+    def overlapping(self, present: str | None) -> set[tuple[int, int]] | None:
+        """Return the pairs of branches that may overlap, where the key `present` is there; None where they
+        are too many for `limits.alternatives`."""
         found: set[tuple[int, int]] = set()
         for compared, (a, b) in enumerate(self._candidates(present)):
-            if compared >= most or len(found) > self.limits.alternatives:
+            most = self.limits.alternatives
+            if compared >= _PAIRS_PER_ALTERNATIVE * most or len(found) > most:
                 return None
             if not self._apart(a, b, present):
                 found.add((a, b))
@@ -176,7 +174,7 @@ class _Comparing:
 
     def all_overlapping(self) -> set[tuple[int, int]]:
         """Return the pairs of branches that may overlap; LimitError where they are too many."""
-        found = self.overlapping(None, _PAIRS_PER_ALTERNATIVE * self.limits.alternatives)
+        found = self.overlapping(None)
         if found is None:
             raise LimitError(
                 f"oneOf has {len(self.facts):,} branches that no key tells apart: too many pairs of them may "

@@ -214,11 +214,11 @@ class Shapes:
         for choice in facts.choices:
             kept: Choice = []
             for branch in choice:
-                steps = self._open_steps(facts, branch, known)
-                if steps == ():
+                truths = [self._truth(facts, step, known) for step in branch]
+                if all(truths):
                     break
-                if steps is not None:
-                    kept.append(steps)
+                if False not in truths:
+                    kept.append(branch)
             else:
                 if not kept:
                     return False
@@ -234,19 +234,6 @@ class Shapes:
         if isinstance(step, Hold):
             THIS_CALL.spend(1, self.limits, _WANTED, lambda: self.tables.about(step.literal).schema.pointer)
         return self._truth(facts, step, Known(self.obligations, facts))
-
-    def _open_steps(
-        self, facts: FactConjunction, branch: tuple[Step, ...], known: Known
-    ) -> tuple[Step, ...] | None:
-        """Return the steps of a branch that known facts leave open; None where one contradicts them."""
-        left: list[Step] = []
-        for step in branch:
-            truth = self._truth(facts, step, known)
-            if truth is False:
-                return None
-            if not truth:
-                left.append(step)
-        return tuple(left)
 
     def _truth(self, facts: FactConjunction, step: Step, known: Known) -> bool | None:
         """Return whether a step follows from known facts, or contradicts them; None where no cheap proof is
