@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from collections import Counter
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from decimal import Decimal
 from functools import cached_property, partial, reduce
@@ -366,10 +365,6 @@ class Scalars:
         left = [formula for formula in formulas if formula != FALSE]
         if len(left) < 2:
             return left[0] if left else FALSE
-        if all(isinstance(formula, Words) for formula in left):
-            counted = Counter(word for formula in left if isinstance(formula, Words) for word in formula.of)
-            once = frozenset(word for word, times in counted.items() if times == 1)
-            return Words(once) if once else FALSE
         overlaps: list[set[int]] = [set() for _ in left]
         pairs = 0
         for i, j in neighbours([spans(formula, kind) for formula in left]):
