@@ -28,6 +28,7 @@ from structgen.schema.meaning.shape import (
     Counter,
     FromIndex,
     RepeatedItem,
+    Without,
 )
 from structgen.schema.reading.model import Schema
 
@@ -36,7 +37,8 @@ class Assertions:
     """Reads schemas into facts, steps to take up and choices to be made."""
 
     def __init__(self, reader: ClauseReader, overlaps: OverlappingBranches) -> None:
-        self.tables, self.branches, self.overlaps = reader.tables, reader.branches, overlaps
+        self.tables, self.branches = reader.tables, reader.branches
+        self.reader, self.overlaps = reader, overlaps
         self.evaluation = Evaluation(reader)
 
     def positive(self, facts: FactConjunction, info: Info, rank: Rank, kind: int) -> bool:
@@ -84,7 +86,12 @@ class Assertions:
                 facts.add_value(key, (NEVER,))
             elif literal != ALWAYS:
                 says = Hold(literal, (*rank, place, index))
-                self._choose(facts, [(absent(key),), (present(key), says)])
+                choice: Choice = [(absent(key),), (present(key), says)]
+                clauses = self.reader.choice(choice)
+                if clauses is None:
+                    self._choose(facts, choice)
+                else:
+                    facts.obligations.extend(clauses)
 
     def _array_keywords(self, facts: FactConjunction, schema: Schema, rank: Rank) -> None:
         if schema.prefix or schema.items is not None:
@@ -229,12 +236,14 @@ class Assertions:
 
     def _object_events(self, schema: Schema, events: list[Alternative], branches: Choice, rank: Rank) -> None:
         tables = self.tables
+        ways: list[Alternative] = []
         for clause in self.branches.own(schema)[0]:
             denied = self.branches.none_of(clause)
             if denied is not None and len(denied) == 1:
-                events.extend(denied[0])
+                ways.extend(denied[0])
             else:
                 branches.append(tuple(map(Obligate, denied or ())))
+        events.extend(sorted(ways, key=_asks_of_a_value))
         for source, child in schema.pattern_properties:
             events.extend(AtPattern(source, failing) for failing in self._failures(child))
         events.extend(AtOther(schema, failing) for failing in self._failures(schema.additional))
@@ -308,6 +317,10 @@ class Assertions:
             for branch in branches
             if not any(_holds(step, NEVER) for step in branch)
         ]
+
+
+def _asks_of_a_value(one: Alternative) -> bool:
+    return not isinstance(one, Without)
 
 
 def _holds(step: Step, literal: int) -> bool:

@@ -217,10 +217,16 @@ class _Reading:
         info = tables.info(schema)
         if info.verdict is False or not info.types & OBJECT:
             return False
-        clauses, _ = self.reader.own(schema)
-        if not all(clauses):
+        said, _ = self.reader.own(schema)
+        if schema.not_ is not None:
+            literal = tables.literal(schema.not_, True)
+            denied = self.reader.clauses(literal)
+            if denied is None:
+                self.residue.add(("literal", literal))
+            said.extend(denied or ())
+        if not all(said):
             return False
-        for clause in clauses:
+        for clause in said:
             if not self.reader.obligations.take(self.known, clause):
                 self.residue.add(clause)
         patterns = tuple([(source, tables.literal(child)) for source, child in schema.pattern_properties])
@@ -232,8 +238,6 @@ class _Reading:
             self.residue.add(("patterns", patterns))
         if says_more(schema) or schema.if_ is not None:
             self.residue.add(("schema", schema.id))
-        if schema.not_ is not None:
-            self.residue.add(("literal", tables.literal(schema.not_, True)))
         return self._union(schema.any_of, False) and self._union(schema.one_of, True)
 
     def _union(self, group: Iterable[Schema], is_one: bool) -> bool:

@@ -100,7 +100,7 @@ class ClauseReader:
         """
         if prod(map(len, facts.choices)) <= _MOST_SHAPES:
             return False
-        read = [self._choice(choice) for choice in facts.choices]
+        read = [self.choice(choice) for choice in facts.choices]
         busy = self.busy(clause for clauses in (*read, facts.obligations) for clause in clauses or ())
         kept: list[Choice] = []
         for choice, clauses in zip(facts.choices, read, strict=True):
@@ -145,7 +145,8 @@ class ClauseReader:
         values = [self.tables.constants.value(one, of_key.schema.pointer) for one in of_key.schema.enum]
         return _Test(key, value, tuple(values), holds_without, choice[0][1:], choice[1][1:])
 
-    def _choice(self, choice: Choice) -> Clauses | None:
+    def choice(self, choice: Choice) -> Clauses | None:
+        """Return the clauses of a choice; None where clauses cannot express it."""
         if len(choice) > CLAUSE_SIZE:
             return None
         key = tuple(choice)
