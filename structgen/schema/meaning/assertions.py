@@ -216,12 +216,8 @@ class Assertions:
             elif kind == ARRAY and part.arrays:
                 self._array_events(schema, events, branches)
             if self.evaluation.applies(schema, kind) is not None:
-                failures = self.evaluation.failures(schema, kind)
-                if failures is None:
-                    rest = self.evaluation.without(schema)
-                    branches.append((Hold(tables.literal(rest), rank), Watch(schema, rank, True)))
-                else:
-                    events.extend(failures)
+                rest = self.evaluation.without(schema)
+                branches.append((Hold(tables.literal(rest), rank), Watch(schema, rank, True)))
             if part.combined:
                 self._negative_combinators(schema, branches, rank, kind)
                 stack.extend(map(tables.info, reversed(schema.all_of)))

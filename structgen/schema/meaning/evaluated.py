@@ -110,13 +110,6 @@ class Evaluation:
         child = _unevaluated(schema, kind)
         return None if child is None or self.tables.literal(child) == ALWAYS else child
 
-    def failures(self, schema: Schema, kind: int) -> list[Alternative] | None:
-        """Return how the keyword can fail, each in one member; None where that depends on a guard."""
-        found, open_ = self._walk(Watch(schema, (), True), kind, _unknown)
-        if open_:
-            return None
-        return [] if found.whole else [self._failure(schema, kind, found)]
-
     def without(self, schema: Schema) -> Schema:
         """Return the schema without its `unevaluated*` keywords."""
         made = self._without.get(schema.id)

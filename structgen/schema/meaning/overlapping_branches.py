@@ -47,17 +47,12 @@ class OverlappingBranches:
         self.limits = limits
         self.conjuncts = reader.conjuncts
         self._cases: dict[tuple[object, ...], list[BranchCase]] = {}
-        self._overlaps: dict[tuple[int, ...], list[tuple[int, ...]]] = {}
 
     def of(self, literals: list[int], kind: int, schema: Schema) -> list[tuple[int, ...]]:
-        """Return for each branch the others that it may overlap with; remembered, and not to be changed."""
-        key = (kind, *literals)
-        found = self._overlaps.get(key)
-        if found is None:
-            facts = [self._facts(literal, kind, frozenset(), frozenset()) for literal in literals]
-            overlaps = _Comparing(self, literals, facts, schema).all_overlapping()
-            found = self._overlaps[key] = _rows(range(len(literals)), overlaps)
-        return found
+        """Return for each branch the others that it may overlap with."""
+        facts = [self._facts(literal, kind, frozenset(), frozenset()) for literal in literals]
+        overlaps = _Comparing(self, literals, facts, schema).all_overlapping()
+        return _rows(range(len(literals)), overlaps)
 
     def cases(
         self, literals: list[int], kind: int, schema: Schema, required: Collection[str] = ()

@@ -97,11 +97,11 @@ class Info:
 
     schema: Schema
     digests: InitVar[Digests]
-    values: frozenset[Hashable] | None = None
+    values: frozenset[Hashable] | None = field(init=False, default=None)
     """A finite set (as keys of equality) that holds all values of the schema, if one is known."""
-    types: int = EVERY
-    """Types that the schema's own `type`, `enum` and `const` leave open; given with `values`."""
-    mask: int = -1
+    types: int = field(init=False)
+    """Types that the schema's own `type`, `enum` and `const` leave open."""
+    mask: int = field(init=False, default=-1)
     """The same with references and combinators read (`PlaceTables.mask`); -1: not worked out yet."""
     verdict: bool | None = field(init=False)
     integers: bool = field(init=False)
@@ -128,9 +128,8 @@ class Info:
     def __post_init__(self, digests: Digests) -> None:
         schema = self.schema
         self.verdict = schema.verdict
-        types, self.integers = _types_of(schema.types)
-        self.types &= types
-        if schema.enum is not None and self.values is None:
+        self.types, self.integers = _types_of(schema.types)
+        if schema.enum is not None:
             self._read_values(schema.enum, digests)
         self.strings = _of_strings(schema) != _NO_STRINGS
         self.numbers = self.integers or _of_numbers(schema) != _NO_NUMBERS
@@ -363,10 +362,6 @@ class PlaceTables:
     def variant(self, schema: Schema, **others: object) -> Schema:
         """Return a new schema that says the same as another, but for some fields."""
         return self.schema(schema.pointer, **({name: getattr(schema, name) for name in _KEPT} | others))
-
-    def described(self, schema: Schema, values: frozenset[Hashable], types: int) -> None:
-        """Take up a schema of a finite set of values, given by their keys of equality and all their types."""
-        self.infos[schema.id] = Info(schema, self.digests, values, types)
 
     def constant(self, value: Json, pointer: str) -> Schema:
         """Return the schema of one value; equal values give the same schema."""
@@ -662,8 +657,6 @@ class Constants:
         """Ids of the schemas that `among` made, each with the literals of its values."""
         self._among: dict[frozenset[int], int] = {}
         self._rests: dict[int, Rest | None] = {}
-        self._known: dict[int, tuple[frozenset[Hashable], Json, int]] = {}
-        """Of each literal: its key of equality, its value, the bit of its type."""
 
     def value(self, value: Json, pointer: str) -> int:
         """Return the literal of one value; equal values have equal literals."""
@@ -673,21 +666,8 @@ class Constants:
         """Return the literal of a set of values, given by the literals of each."""
         found = self._among.get(values)
         if found is None:
-            known = self._known
-            keys: set[Hashable] = set()
-            ordered: list[Json] = []
-            types = 0
-            for literal in sorted(values):
-                said = known.get(literal)
-                if said is None:
-                    info = self.tables.infos[literal >> 1]
-                    said = known[literal] = (info.values or frozenset(), self.value_of(literal), info.types)
-                keys |= said[0]
-                ordered.append(said[1])
-                types |= said[2]
             # A schema of its own, also of one value: what is said of sets is not said of constants.
-            schema = self.tables.schema(pointer="", enum=tuple(ordered))
-            self.tables.described(schema, frozenset(keys), types)
+            schema = self.tables.schema(pointer="", enum=tuple(map(self.value_of, sorted(values))))
             self.sets[schema.id] = values
             found = self._among[values] = self.tables.literal(schema)
         return found

@@ -524,8 +524,7 @@ class Scalars:
         """Return whether infinitely many strings meet a formula."""
         found = self._infinite.get(formula)
         if found is None:
-            found = formula == TRUE or (isinstance(formula, Not) and isinstance(formula.of, Words))
-            found = self._infinite[formula] = found or self.strings.is_infinite(formula)
+            found = self._infinite[formula] = self.strings.is_infinite(formula)
         return found
 
     def shortest(self, formula: Formula, kind: int) -> JsonPieces | None:
