@@ -81,7 +81,7 @@ def decode_arrays(held: Bytes, kind: str, key: str) -> ArrayFile:
     if len(held) < START:
         raise DamagedArrays
     magic, total, size, count, of_numbers, of_names = _HEAD.unpack_from(held.data)
-    if magic != MAGIC or size != len(held) or zlib.crc32(held[16:]) != total:
+    if magic != MAGIC or size != len(held) or zlib.crc32(held[16:].data) != total:
         raise DamagedArrays
     middle, last = 3 * count, 3 * count + of_numbers
     place = _aligned(START + 8 * last + of_names)
