@@ -259,12 +259,12 @@ class _ForcedCompletions(Completions):
     def tokens(self, index: int, enough: int = 0) -> int:
         return self._policy.least(self._policy.place(index))
 
-    def sufficient(self, index: int, budget: int) -> int | None:
+    def sufficient(self, index: int) -> int | None:
         place, inner = self._policy.place(index), self._policy.inner
         if self._policy.rest_of_border(place):
             return None
         inner.compute(place.state)
-        return inner.completions.sufficient(place.state, budget)
+        return inner.completions.sufficient(place.state)
 
     def too_long(self, index: int, tokens: npt.NDArray[np.int64], left: int) -> npt.NDArray[np.int64]:
         place, inner = self._policy.place(index), self._policy.inner
