@@ -59,6 +59,7 @@ class Shortest:
     def clear(self) -> None:
         """Forget what was remembered."""
         self._texts.clear()
+        self._quoted.clear()
         self._names.clear()
         self._begun.clear()
         self._asked: set[int] = set()

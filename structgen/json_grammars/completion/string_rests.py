@@ -116,13 +116,18 @@ class Names:
 class Quoted:
     """Rests of what stands in quotation marks, for the states of one compiled grammar."""
 
-    __slots__ = ("_escaped", "_literal", "_machine", "_names", "_quoting")
+    __slots__ = ("_escaped", "_keys", "_literal", "_machine", "_names", "_quoting")
 
     def __init__(self, machine: Inspection, names: Names, quoting: Quoting) -> None:
         """`quoting`: how strings are written."""
         self._machine, self._names, self._quoting = machine, names, quoting
         self._literal = quoting.literal
         self._escaped = _ANY if quoting.missing else _ESCAPED_ASCII if quoting.is_ascii else _ESCAPED
+        self._keys: dict[int, Demands] = {}
+
+    def clear(self) -> None:
+        """Forget what was remembered."""
+        self._keys.clear()
 
     def string(self, index: int) -> Demands:
         """Return the rest of a string; where it agrees with a list beside its automaton, of that too."""
@@ -161,10 +166,13 @@ class Quoted:
             for more, written, after in self._steps(node):
                 regs, longer = self._machine.registers(after), text + written
                 is_key = int(regs[JsonState.mode]) == L.M_KEY
-                kind = int(regs[JsonState.lexeme]), int(regs[JsonState.position])
-                if int(regs[JsonState.seen]) > 0 or (is_key and kind[1] >= 0):
+                lex, position = int(regs[JsonState.lexeme]) & L.STATE_BITS, int(regs[JsonState.position])
+                kind = lex, 0 if is_key else position
+                if lex == L.NO_STATE or kind in met:
+                    continue  # what is in no list goes on as well
+                if int(regs[JsonState.seen]) > 0 or (is_key and position >= 0):
                     heappush(heap, (len(longer), longer, decoded + more, after))
-                elif kind not in met:
+                else:
                     met.add(kind)
                     yield longer, decoded + more, after, False
 
@@ -212,7 +220,13 @@ class Quoted:
         return best
 
     def key(self, index: int) -> Demands:
-        """Return the rest of an object in the middle of a key."""
+        """Return the rest of an object in the middle of a key; once, for many blanks lead to one key."""
+        found = self._keys.get(index)
+        if found is None:
+            found = self._keys[index] = self._key(index)
+        return found
+
+    def _key(self, index: int) -> Demands:
         machine = self._machine
         network = machine.network
         regs = machine.registers(index)
@@ -287,7 +301,7 @@ class Quoted:
         for text, head, node, agrees in self._ways(index):
             if not agrees:
                 lex = int(machine.registers(node)[JsonState.lexeme]) & L.STATE_BITS
-                for j, rest in () if lex == L.NO_STATE else machine.strings.finish(lex).items():
+                for j, rest in machine.strings.finish(lex).items():
                     offer(j, head + rest)
                 continue
             if all(j in best and len(self.written(best[j])) <= len(text) for j in wanted):
