@@ -25,16 +25,12 @@ _MOST_COSTS: Final = 20_000_000
 class StringCompletions:
     """The completions of one spec's states.
 
-    `spelling`, `missing`: as in `unicode.partition`. `lone`: lone surrogates can be written. `judged`: the
-    demands are one, the last, whatever an outcome says.
+    `spelling`, `missing`: as in `unicode.partition`. `lone`: lone surrogates can be written.
     """
 
-    def __init__(
-        self, rows: ByteRows, spelling: int, lone: bool, missing: frozenset[int], last: int | None = None
-    ) -> None:
-        """`last`: the demand that every outcome meets, the only one that counts; None: each counts."""
+    def __init__(self, rows: ByteRows, spelling: int, lone: bool, missing: frozenset[int]) -> None:
         self._trans: Table = rows.automaton.trans
-        self._accept, self._outcomes, self._last = rows.automaton.accept, rows.outcomes, last
+        self._accept, self._outcomes = rows.automaton.accept, rows.outcomes
         alphabet = rows.automaton.alphabet
         found: list[tuple[int, bytes, int] | None] = [None] * alphabet.width
         lives = np.asarray((self._trans >= 0).any(axis=0))
@@ -60,8 +56,6 @@ class StringCompletions:
 
     def demands(self, state: int) -> list[int]:
         """Return the demands that some completion of a state meets, ascending."""
-        if self._last is not None:
-            return [self._last]
         every = sorted(frozenset().union(*self._outcomes))
         return [demand for demand in every if self._distances(demand)[state] < FAR]
 
@@ -84,7 +78,7 @@ class StringCompletions:
         return found
 
     def _ends(self, demand: int) -> Flags:
-        met = [False, *(demand in one or self._last is not None for one in self._outcomes)]
+        met = [False, *(demand in one for one in self._outcomes)]
         return np.array(met, np.uint8)[self._accept]
 
     def _distances(self, demand: int) -> Longs:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -34,7 +34,7 @@ from structgen.automata.strings.held_automata import HeldByContent
 from structgen.automata.strings.lengths import bounds, within
 from structgen.automata.strings.patterns import automaton_of
 from structgen.errors import GrammarError
-from structgen.language.ir import All, Any_, Format, Formula, Judge, Length, Not, Pattern, Spec, Words
+from structgen.language.ir import All, Any_, Format, Formula, Length, Not, Pattern, Spec, Words
 from structgen.system.public_calls import THIS_CALL
 
 HELD: Final[HeldByContent[Automaton]] = HeldByContent()
@@ -50,6 +50,11 @@ class SpecAutomaton:
 
     automaton: Automaton
     outcomes: tuple[frozenset[int], ...]
+
+    @property
+    def nbytes(self) -> int:
+        """The bytes that its tables take."""
+        return self.automaton.nbytes
 
 
 class FormulaReader:
@@ -167,17 +172,15 @@ class FormulaReader:
         parts = [self.automaton(formula, alone) for formula in spec.formulas]
         if lone:
             parts = [self._without_pairs(part) for part in parts]
-        if len(parts) == 1 and spec.judge is None:
+        if len(parts) == 1:
             made, outcomes = parts[0], [frozenset((0,))]
         else:
-            made, outcomes = self._of_demands(parts, spec.judge)
+            made, outcomes = self._of_demands(parts)
         if not lone:
             made = _without_surrogates(made)
         return SpecAutomaton(made, tuple(outcomes))
 
-    def _of_demands(
-        self, parts: list[Automaton], judge: Judge | None
-    ) -> tuple[Automaton, list[frozenset[int]]]:
+    def _of_demands(self, parts: list[Automaton]) -> tuple[Automaton, list[frozenset[int]]]:
         """Return the product of the automata of demands, and the sets of demands that its outcomes are."""
         possible = [at for at, part in enumerate(parts) if not part.is_empty]
         if not possible:
@@ -192,7 +195,7 @@ class FormulaReader:
             number = numbers.get(name)
             if number is None:
                 true = frozenset(possible[at] for at in np.flatnonzero(met[state]).tolist())
-                if not true or (judge is not None and not judge.total and not judge.holds(true)):
+                if not true:
                     number = numbers[name] = 0
                 else:
                     outcomes.append(true)
@@ -206,6 +209,14 @@ class FormulaReader:
         if not ((starts > _LOW) & (starts < _HIGH)).any():
             return of
         return both([of, complement(self._atom(_PAIR))], self._most)
+
+
+def grouped(of: SpecAutomaton, groups: Sequence[frozenset[frozenset[int]]]) -> SpecAutomaton:
+    """Return the automaton of a spec with other outcomes: {j} in place of each of those in group j."""
+    numbers = {true: at for at, group in enumerate(groups, 1) for true in group}
+    accept = np.array([0, *(numbers.get(true, 0) for true in of.outcomes)], np.int32)[of.automaton.accept]
+    made = minimal(of.automaton.alphabet, of.automaton.trans, accept)
+    return SpecAutomaton(made, tuple(frozenset((at,)) for at in range(len(groups))))
 
 
 def _asks(formula: Formula) -> bool:
