@@ -266,23 +266,35 @@ Key: TypeAlias = Union[str, frozenset[int], None]
 or None in an array."""
 
 
+class Outcomes:
+    """Sets of indices by number, as they come: which demands of a place a value meets, or which formulas of a
+    spec are true of a string. {0} is 0."""
+
+    __slots__ = ("_numbers", "sets")
+
+    def __init__(self) -> None:
+        self.sets: list[frozenset[int]] = [frozenset((0,))]
+        """Number -> set."""
+        self._numbers = {self.sets[0]: 0}
+
+    def __call__(self, met: frozenset[int]) -> int:
+        """Return the number of a set that is not empty."""
+        number = self._numbers.setdefault(met, len(self.sets))
+        if number == len(self.sets):
+            self.sets.append(met)
+        return number
+
+
 class Network(Protocol):
     """A language of JSON documents, expanded on demand. Everything it hands out is immutable."""
 
     root: int
 
-    @property
-    def outcomes(self) -> Sequence[frozenset[int]]:
-        """Return the outcomes that were numbered so far, by number."""
+    outcomes: Outcomes
+    """The numbers of outcomes."""
 
     def entry(self, place: int) -> ValueMenu:
         """Return how a value at `place` may begin. Every type listed has a live value."""
-
-    def outcome(self, demands: frozenset[int]) -> int:
-        """Return the outcome's number for a non-empty set of demand indices ({0} is 0)."""
-
-    def demands(self, outcome: int) -> frozenset[int]:
-        """Return the demand indices that an outcome stands for."""
 
     def keys(self, residue: int) -> Sequence[str]:
         """Return every key that any residue of this object may name, sorted by their bytes

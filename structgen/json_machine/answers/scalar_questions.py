@@ -7,28 +7,25 @@ from collections.abc import Callable, Sequence
 from structgen.automata.numbers.number_pool import NumberPool
 from structgen.automata.strings.string_pool import StringPool
 from structgen.automata.unicode.decoded_text import columns, decode, encode
-from structgen.language.ir import DEAD, TRUE, Demands, Formula, Spec
+from structgen.language.ir import DEAD, TRUE, Demands, Formula, Outcomes, Spec
 from structgen.schema.reading.json_values import json_string
-
-Intern = Callable[[frozenset[int]], int]
 
 
 class Strings:
     """The string oracle over a pool."""
 
-    __slots__ = ("_intern", "_literal", "_pool")
+    __slots__ = ("_literal", "_pool", "outcomes")
 
-    def __init__(
-        self, pool: StringPool, intern: Intern, literal: Callable[[str], bytes] = json_string
-    ) -> None:
+    def __init__(self, pool: StringPool, literal: Callable[[str], bytes] = json_string) -> None:
         """`literal`: how strings are written."""
-        self._pool, self._intern, self._literal = pool, intern, literal
+        self._pool, self._literal = pool, literal
+        self.outcomes = Outcomes()
 
     def shortest(self, spec: Spec) -> Demands:
         """Return, for each formula that some string meets, the JSON literal of the shortest such string."""
         pool = self._pool
-        counted = pool.counted(spec, self._intern)
-        state, most = (pool.start(spec, self._intern), -1) if counted is None else counted[:2]
+        counted = pool.counted(spec, self.outcomes)
+        state, most = (pool.start(spec, self.outcomes), -1) if counted is None else counted[:2]
         if state < 0:
             return {}
         return {j: self._literal(decode(text)) for j, text in pool.finish(state, most).items()}
@@ -36,10 +33,10 @@ class Strings:
     def matches(self, formula: Formula, text: str) -> bool:
         """Return whether a decoded string meets a formula."""
         pool = self._pool
-        counted = pool.counted(Spec((formula,)), self._intern)
+        counted = pool.counted(Spec((formula,)), self.outcomes)
         if counted is not None and len(text) > counted.most:
             return False
-        state = pool.start(Spec((formula,)), self._intern) if counted is None else counted.start
+        state = pool.start(Spec((formula,)), self.outcomes) if counted is None else counted.start
         for column in columns(encode(text)):
             if state < 0:
                 return False
@@ -49,12 +46,12 @@ class Strings:
     def words(self, formula: Formula, most: int) -> Sequence[str] | None:
         """Return all strings that meet a formula if they are at most `most`, else None."""
         pool, spec = self._pool, Spec((formula,))
-        counted = pool.counted(spec, self._intern)
+        counted = pool.counted(spec, self.outcomes)
         # each round of a loop is one more word, and a round goes through each state at most once
         if counted is not None and counted.most > (most + 1) * len(counted.states):
             if pool.is_infinite(counted.start):
                 return None
-        state = pool.start(spec, self._intern)
+        state = pool.start(spec, self.outcomes)
         if state < 0:
             return ()
         found = pool.is_finite(state, most)
@@ -70,12 +67,12 @@ class Strings:
 class Numbers:
     """The number oracle over a pool."""
 
-    __slots__ = ("_intern", "_pool")
+    __slots__ = ("_outcomes", "_pool")
 
-    def __init__(self, pool: NumberPool, intern: Intern) -> None:
-        self._pool, self._intern = pool, intern
+    def __init__(self, pool: NumberPool, outcomes: Outcomes) -> None:
+        self._pool, self._outcomes = pool, outcomes
 
     def shortest(self, spec: Spec) -> Demands:
         """Return, for each formula that some numeral within the policy meets, the shortest such numeral."""
-        state = self._pool.start(spec, self._intern)
+        state = self._pool.start(spec, self._outcomes)
         return {} if state < 0 else self._pool.finish(state)

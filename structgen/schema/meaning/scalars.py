@@ -24,6 +24,7 @@ from structgen.language.ir import (
     Length,
     Multiple,
     Not,
+    Outcomes,
     Pattern,
     PlainInteger,
     Points,
@@ -71,6 +72,9 @@ from structgen.schema.reading.model import Schema
 
 class StringOracle(Protocol):
     """Questions of the network about sets of strings."""
+
+    outcomes: Outcomes
+    """The numbers of sets of formulas that are true of a string."""
 
     def shortest(self, spec: Spec) -> Demands:
         """Return, for each formula that some string meets, the shortest JSON literal, quotes included."""

@@ -89,8 +89,7 @@ class SchemaNetwork:
         self._residues: list[ObjectState | ArrayState] = []
         self._entries: dict[int, ValueMenu] = {}
         self._menus: dict[int, ObjectMenu] = {}
-        self._outcomes: list[frozenset[int]] = [frozenset({0})]
-        self._outcome_ids: dict[frozenset[int], int] = {self._outcomes[0]: 0}
+        self.outcomes = strings.outcomes
         self._finishes: dict[int, Demands] = {}
         self.objects = Objects(
             tables,
@@ -124,30 +123,12 @@ class SchemaNetwork:
 
     # ir.Network
 
-    @property
-    def outcomes(self) -> Sequence[frozenset[int]]:
-        """Return the outcomes that were numbered so far, by number."""
-        return self._outcomes
-
     def entry(self, place: int) -> ValueMenu:
         """Return how a value at `place` may begin. Every type listed has a live value."""
         found = self._entries.get(place)
         if found is None:
             found = self._entries[place] = self._entry(self.tables.places[place])
         return found
-
-    def outcome(self, demands: frozenset[int]) -> int:
-        """Return the outcome's number for a non-empty set of demand indices ({0} is 0)."""
-        found = self._outcome_ids.get(demands)
-        if found is None:
-            found = len(self._outcomes)
-            self._outcomes.append(demands)
-            self._outcome_ids[demands] = found
-        return found
-
-    def demands(self, outcome: int) -> frozenset[int]:
-        """Return the demand indices that an outcome stands for."""
-        return self._outcomes[outcome]
 
     def keys(self, residue: int) -> Sequence[str]:
         """Return every key that any residue of this object may name, sorted by their bytes
@@ -160,7 +141,7 @@ class SchemaNetwork:
         if found is None:
             state = self._object(residue)
             closing = self.objects.closing(state)
-            close = self.outcome(closing) if closing else None
+            close = self.outcomes(closing) if closing else None
             named = self.objects.named(state)
             extra = self.objects.extra(state)
             spec = self.objects.frames.spec(state.frame, [classes for classes, _ in extra]) if extra else None
@@ -176,7 +157,7 @@ class SchemaNetwork:
         closing = self.arrays.closing(state)
         return ArrayMenu(
             None if moves is None else moves[0],
-            self.outcome(closing) if closing else None,
+            self.outcomes(closing) if closing else None,
             state.seen is not None,
             self.arrays.closes_next(state),
             state.unread,
@@ -193,7 +174,7 @@ class SchemaNetwork:
         state = self._array(residue)
         moves = self.arrays.moves(state)
         assert moves is not None, "an item that the menu does not offer"
-        found = None if state.unread else self.arrays.after_unread(state, moves, self._outcomes[outcome])
+        found = None if state.unread else self.arrays.after_unread(state, moves, self.outcomes.sets[outcome])
         return None if found is None else found.id
 
     def may_differ(self, residue: int) -> bool:
@@ -209,7 +190,7 @@ class SchemaNetwork:
     def after(self, residue: int, key: Key, outcome: int, text: bytes = b"") -> int:
         """Return the residue after a value under `key` has closed with `outcome`; it is live.
         `text`: the item, where the menu says that its value matters."""
-        met = self._outcomes[outcome]
+        met = self.outcomes.sets[outcome]
         state = self._residues[residue]
         if isinstance(state, ArrayState):
             moves = self.arrays.moves(state)
@@ -254,7 +235,7 @@ class SchemaNetwork:
             state.written.pos,
             state.written.mask,
             state.begun,
-            0 if j == 0 else self.outcome(frozenset((j,))),
+            0 if j == 0 else self.outcomes(frozenset((j,))),
         )
 
     def simple_after(self, residue: int, index: int) -> int:
@@ -442,7 +423,7 @@ class SchemaNetwork:
 
     def _constant(self, demands: tuple[int, ...], kind: int) -> int | None:
         met = frozenset(j for j, demand in enumerate(demands) if self.scalars.demand(demand, kind) == TRUE)
-        return self.outcome(met) if met else None
+        return self.outcomes(met) if met else None
 
     def _rests(self, state: ObjectState | ArrayState, taken: Collection[str]) -> dict[int, JsonPieces]:
         """Return, for each demand, the shortest rest of a residue.
