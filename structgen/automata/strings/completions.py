@@ -12,8 +12,8 @@ from typing import Final
 
 import numpy as np
 
-from structgen.automata.strings.kernels import FAR, Flags, Longs, Table, nearest
-from structgen.automata.strings.utf8_rows import ByteRows
+from structgen.automata.strings.automata import Automaton
+from structgen.automata.strings.kernels import FAR, Flags, Longs, nearest
 from structgen.automata.unicode.charsets import LAST
 from structgen.automata.unicode.partition import cheapest_point
 from structgen.errors import LimitError
@@ -28,10 +28,16 @@ class StringCompletions:
     `spelling`, `missing`: as in `unicode.partition`. `lone`: lone surrogates can be written.
     """
 
-    def __init__(self, rows: ByteRows, spelling: int, lone: bool, missing: frozenset[int]) -> None:
-        self._trans: Table = rows.automaton.trans
-        self._accept, self._outcomes = rows.automaton.accept, rows.outcomes
-        alphabet = rows.automaton.alphabet
+    def __init__(
+        self,
+        of: Automaton,
+        outcomes: tuple[frozenset[int], ...],
+        spelling: int,
+        lone: bool = False,
+        missing: frozenset[int] = frozenset(),
+    ) -> None:
+        self._trans, self._accept, self._outcomes = of.trans, of.accept, outcomes
+        alphabet = of.alphabet
         found: list[tuple[int, bytes, int] | None] = [None] * alphabet.width
         lives = np.asarray((self._trans >= 0).any(axis=0))
         ends = [*alphabet.starts[1:].tolist(), LAST + 1]
@@ -56,8 +62,15 @@ class StringCompletions:
 
     def demands(self, state: int) -> list[int]:
         """Return the demands that some completion of a state meets, ascending."""
-        every = sorted(frozenset().union(*self._outcomes))
-        return [demand for demand in every if self._distances(demand)[state] < FAR]
+        return [demand for demand in self._every() if self._distances(demand)[state] < FAR]
+
+    def farthest(self) -> int:
+        """Return the cost of the completion that costs the most, of all states and demands."""
+        costs = map(self._distances, self._every())
+        return max(int(far[far < FAR].max()) for far in costs)
+
+    def _every(self) -> list[int]:
+        return sorted(frozenset().union(*self._outcomes))
 
     def of(self, state: int, most: int = -1) -> dict[int, str]:
         """Return for each demand that can still be met the completion that comes first; `most`: of those with

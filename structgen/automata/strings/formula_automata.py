@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -34,7 +34,22 @@ from structgen.automata.strings.held_automata import HeldByContent
 from structgen.automata.strings.lengths import bounds, within
 from structgen.automata.strings.patterns import automaton_of
 from structgen.errors import GrammarError
-from structgen.language.ir import All, Any_, Format, Formula, Length, Not, Pattern, Spec, Words
+from structgen.language.ir import (
+    All,
+    Any_,
+    Format,
+    Formula,
+    Interval,
+    Length,
+    Multiple,
+    Not,
+    NumberAtom,
+    Pattern,
+    PlainInteger,
+    Points,
+    Spec,
+    Words,
+)
 from structgen.system.public_calls import THIS_CALL
 
 HELD: Final[HeldByContent[Automaton]] = HeldByContent()
@@ -61,18 +76,27 @@ class FormulaReader:
     """Makes the automata of formulas.
 
     `formats`: patterns of formats by name, in place of those that are known. `most`: states of an automaton.
+    `numbers` makes the automata of numerals; without it, atoms of numbers are refused.
     """
 
-    def __init__(self, formats: Mapping[str, str] | None = None, most: int = MOST_STATES) -> None:
+    def __init__(
+        self,
+        formats: Mapping[str, str] | None = None,
+        most: int = MOST_STATES,
+        numbers: Callable[[NumberAtom], Automaton] | None = None,
+    ) -> None:
         self._formats = dict(formats or {})
         self._named = tuple(sorted(self._formats.items()))
-        self._most = min(most, MOST_STATES)
+        self._most, self._numbers = most, numbers
 
     def automaton(self, formula: Formula, alone: bool = True) -> Automaton:
         """Return the automaton of a formula, one outcome. `alone`: nothing but lengths and excluded words is
         asked beside it. Raises `RegexError`, `UnsupportedError` or `LimitError`."""
         key = formula, alone, self._named, self._most
-        return HELD.get(key, lambda: self._automaton(formula, alone))
+        try:
+            return HELD.get(key, lambda: self._automaton(formula, alone))
+        except RecursionError:  # too deep to be compared
+            return self._automaton(formula, alone)
 
     def _automaton(self, formula: Formula, alone: bool) -> Automaton:
         done: list[Automaton] = []
@@ -150,6 +174,9 @@ class FormulaReader:
             return HELD.get((formula, self._most), lambda: of_words(formula.of, self._most))
         if isinstance(formula, Length):
             return of_lengths(formula.least, formula.most, self._most)
+        if self._numbers is not None and isinstance(formula, (Interval, Points, Multiple, PlainInteger)):
+            atom, make = formula, self._numbers
+            return HELD.get((atom, self._most), lambda: make(atom))
         raise GrammarError(
             f"{type(formula).__name__} does not speak of strings.",
             cure="Use string atoms in a string's formula.",

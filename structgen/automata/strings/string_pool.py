@@ -382,8 +382,9 @@ class StringPool:
         if not part.rows.open_bytes[local]:
             known = self._completions.get(part.first)
             if known is None:
+                of, outcomes = part.rows.automaton, part.rows.outcomes
                 known = self._completions[part.first] = StringCompletions(
-                    part.rows, self._spelling, self.lone, self._missing
+                    of, outcomes, self._spelling, self.lone, self._missing
                 )
             return {demand: encode(text) for demand, text in sorted(known.of(local, most).items())}
         best: dict[int, bytes] = {}
