@@ -63,7 +63,6 @@ GROUPS: dict[str, dict[str, float]] = {
         "structgen.machine_core.token_steps": 0.3,
         "structgen.machine_core.interning": 0.1,
         "structgen.native.bit_rows": 0.1,
-        "structgen.native.checksums": 0.1,
     },
 }
 """Modules that are compiled together, each with the seconds that it takes in one of two processes (a virtual

@@ -12,7 +12,8 @@ from typing import Any, Final
 from structgen.engine.requests import NUMBERS, Sampling
 from structgen.engine.strategies.repetitions import repetitions_of
 from structgen.errors import OptionError
-from structgen.request_reading.request_members import HANDED, members_of, nearest, read_members
+from structgen.language.shapes import nearest
+from structgen.request_reading.request_members import HANDED, members_of, read_members
 from structgen.serving.api_errors import ApiError, unsupported
 from structgen.tool_calls.custom_tools import INPUT
 from structgen.tool_calls.tool_format import ToolFormat
