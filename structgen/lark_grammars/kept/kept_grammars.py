@@ -26,7 +26,6 @@ import numpy.typing as npt
 
 from structgen.language.remarks import Conflict, Remarks
 from structgen.lark_grammars.lexer.instructions import Instructions
-from structgen.lark_grammars.reading.endless_reductions import without_endless_reductions
 from structgen.lark_grammars.reading.lark_loader import INDENTER, Import, Importer, Loaded
 from structgen.lark_grammars.reading.loaded_grammar import (
     Context,
@@ -164,7 +163,7 @@ class KeptFile:
 class KeptTables(KeptFile):
     """The file of a grammar's tables."""
 
-    kind = "lark-14"
+    kind = "lark-15"
 
     def read(self, limits: Limits) -> FoundGrammar | None:
         """Return the tables; None if there are none, see `KeptFile`.
@@ -181,7 +180,7 @@ class KeptTables(KeptFile):
     def write(self, loaded: Loaded) -> FoundGrammar:
         """Write the loaded tables, and return them. Cost: that of the patterns' instructions, up to 0.1 s.
         Raises LimitError where these are too many."""
-        tables = without_endless_reductions(loaded.tables.without_bytes(self._missing))
+        tables = loaded.tables.without_bytes(self._missing)
         plain, arrays = _plain(tables), {name: getattr(tables, name) for name in _ARRAYS}
         digest = blake2b(repr(plain).encode("utf-8", "surrogatepass"), digest_size=16)
         for array in arrays.values():

@@ -575,85 +575,48 @@ def reaches(
     letters: Bits,
     most: int,
 ) -> int:
-    """Return how deep the text's end is reached from a stack (its cells, the bottom first), when one of
-    some letters is read: how many cells stay untouched, 0 or more; -1: it is not; TOO_MUCH - 1 past `most`
-    tries. Without recursion.
+    """Return 1 if the text's end is reached from a stack (its cells, the bottom first) when one of some
+    letters is read, else 0; TOO_MUCH past `most` runs.
 
-    A pair (height, cell on top) has the letters with which it was tried.
+    Ends of runs go down the stack: what was reduced directly above a cell waits until all that may be reduced
+    higher up is known.
     """
     p = as_parser(parser)
-    words = len(letters)
-    slots = 1
+    words, nonterminals, slots, deep = len(letters), p.gotos.shape[1], 1, 1
     for i in range(len(p.slot_at) - 1):
         slots = max(slots, p.slot_at[i + 1] - p.slot_at[i])
-    found, lowest = np.zeros((slots, words), np.uint64), len(stack) - 1
-    room, tries = 256, 0
-    pending_height, pending_cell = np.empty(room, np.int32), np.empty(room, np.int32)
-    pending_letters = np.empty((room, words), np.uint64)
-    size, known = 1, 0
-    table = np.full(1024, -1, np.int64)
-    tried = np.empty((256, words), np.uint64)
-    keys = np.empty(256, np.int64)
-    pending_height[0], pending_cell[0], pending_letters[0] = len(stack) - 1, stack[-1], letters
-    while size:
-        size -= 1
-        height, cell = int(pending_height[size]), int(pending_cell[size])
-        new = pending_letters[size].copy()
+    for i in range(len(p.slot_below)):
+        deep = max(deep, 1 + p.slot_below[i])
+    found, new = np.zeros((slots, words), np.uint64), letters.copy()
+    waiting = np.zeros((deep, nonterminals, words), np.uint64)
+    done = np.zeros((nonterminals, words), np.uint64)
+    under, cell, tries = len(stack) - 2, stack[-1], 0
+    while cell >= 0:
         tries += 1
         if tries > most:
-            return TOO_MUCH - 1
-        key = height * len(p.cell_state) + cell
-        mask = len(table) - 1
-        at = _hashed(key) & mask
-        while table[at] >= 0 and keys[table[at]] != key:
-            at = (at + 1) & mask
-        if table[at] < 0:
-            if known == len(keys):
-                more_keys, more_tried = np.empty(2 * known, np.int64), np.empty((2 * known, words), np.uint64)
-                more_keys[:known], more_tried[:known] = keys, tried
-                keys, tried = more_keys, more_tried
-                table = np.full(8 * known, -1, np.int64)
-                for i in range(known):
-                    to = _hashed(keys[i]) & (len(table) - 1)
-                    while table[to] >= 0:
-                        to = (to + 1) & (len(table) - 1)
-                    table[to] = i
-                mask = len(table) - 1
-                at = _hashed(key) & mask
-                while table[at] >= 0:
-                    at = (at + 1) & mask
-            table[at], keys[known], tried[known] = known, key, 0
-            known += 1
-        row, any_new = tried[table[at]], False
-        for w in range(words):
-            new[w] &= ~row[w]
-            row[w] |= new[w]
-            any_new = any_new or new[w] != 0
-        if not any_new:
-            continue
+            return TOO_MUCH
         if run_from(p, cell, new, letter_variable, value_at, values, accepts, found):
-            return lowest
-        state = p.cell_state[cell]
-        for i in range(p.slot_at[state], p.slot_at[state + 1]):
-            bits, is_empty = found[i - p.slot_at[state]], True
-            for w in range(words):
-                is_empty = is_empty and bits[w] == 0
-            under = height - 1 - p.slot_below[i]
-            if is_empty or under < 0:
+            return 1
+        first, last = p.slot_at[p.cell_state[cell]], p.slot_at[p.cell_state[cell] + 1]
+        for i in range(first, last):
+            if p.slot_below[i] <= under:
+                _add(waiting[(under - p.slot_below[i]) % deep, p.slot_origin[i]], found[i - first])
+        cell = -1
+        while cell < 0 and under >= 0:
+            origin, is_new, ended = -1, False, waiting[under % deep]
+            while not is_new and origin + 1 < nonterminals:
+                origin += 1
+                for w in range(words):
+                    new[w] = ended[origin, w] & ~done[origin, w]
+                    done[origin, w] |= new[w]
+                    is_new = is_new or new[w] != 0
+            if not is_new:
+                ended[:] = 0
+                done[:] = 0
+                under -= 1
                 continue
-            after = p.gotos[p.cell_state[stack[under]], p.slot_origin[i]]
-            lowest = min(lowest, under)
-            if after == p.end_state and bits[0] & numba.uint64(1):
-                return lowest  # type: ignore[no-any-return]
-            above = -1 if after < 0 else _cell_after(p, stack[under], after)
-            if above < 0:
-                continue
-            if size == room:
-                room *= 2
-                more_h, more_c = np.empty(room, np.int32), np.empty(room, np.int32)
-                more_l = np.empty((room, words), np.uint64)
-                more_h[:size], more_c[:size], more_l[:size] = pending_height, pending_cell, pending_letters
-                pending_height, pending_cell, pending_letters = more_h, more_c, more_l
-            pending_height[size], pending_cell[size], pending_letters[size] = under + 1, above, bits
-            size += 1
-    return -1
+            after = p.gotos[p.cell_state[stack[under]], origin]
+            if after == p.end_state and new[0] & numba.uint64(1):
+                return 1
+            cell = -1 if after < 0 else _cell_after(p, stack[under], after)
+    return 0
