@@ -12,7 +12,7 @@ from structgen.errors import OptionError, options_named
 from structgen.language import checks
 from structgen.lark_grammars.bound.bound_lark import BoundLark
 from structgen.lark_grammars.compiled.loaded_lark import LarkGrammar
-from structgen.lark_grammars.kept.kept_grammars import FoundGrammar, KeptRules, KeptTables
+from structgen.lark_grammars.kept.kept_grammars import KeptRules, KeptTables
 from structgen.lark_grammars.reading.lark_loader import (
     PROPERTIES_CURE,
     Importer,
@@ -159,15 +159,12 @@ def lark(
         return rules
     indenter = None if postlex is None else indenter_of(postlex)
 
-    def find(missing: frozenset[int]) -> FoundGrammar:
-        kept = KeptTables(text, start, source, import_paths, indenter, tuple(bound), missing)
-        found = kept.read(bounds)
-        if found is None:
-            with told(_READING), patterns_placed(text, source, import_paths):
-                loaded = load(text, postlex=postlex, **given)
-            found = kept.write(loaded)
-        return found
-
+    kept = KeptTables(text, start, source, import_paths, indenter, tuple(bound))
+    found = kept.read(bounds)
+    if found is None:
+        with told(_READING), patterns_placed(text, source, import_paths):
+            loaded = load(text, postlex=postlex, **given)
+        found = kept.write(loaded)
     arguments = {
         "grammar": Path(source) if source is not None else text,
         "start": start,
@@ -178,7 +175,7 @@ def lark(
         "text_only": text_only,
         "limits": limits,
     }
-    made = LarkGrammar(find, (_again, arguments), bounds)
+    made = LarkGrammar(found, (_again, arguments), bounds)
     made.load_ms = 1000 * (perf_counter() - before)
     return BoundLark(made, bound) if bound else made
 

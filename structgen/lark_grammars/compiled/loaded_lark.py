@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
-from time import perf_counter
 from typing import TYPE_CHECKING, Any, Literal
 
 from structgen.lark_grammars.kept.kept_grammars import FoundGrammar
@@ -20,37 +19,24 @@ if TYPE_CHECKING:
     from structgen.store.mask_store import MaskStore
     from structgen.tokens.tokenizer import Tokenizer
 
-_MOST_LEFT = 16
-_LEFT: dict[tuple[str, frozenset[int]], FoundGrammar] = {}
-"""Grammar, bytes that a vocabulary lacks -> the grammar without them: the last ones."""
-
 
 class LarkGrammar(TextGrammar):
     """A Lark grammar. Made by `lark`."""
 
-    __slots__ = ("_find", "_found", "_limits", "_made", "_missing", "_tables", "_whole", "load_ms")
+    __slots__ = ("_found", "_limits", "_made", "_missing", "_tables", "load_ms")
 
     def __init__(
         self,
-        find: Callable[[frozenset[int]], FoundGrammar],
+        found: FoundGrammar,
         made: tuple[Callable[..., Any], dict[str, Any]],
         limits: Limits,
         missing: frozenset[int] = frozenset(),
-        whole: str = "",
     ) -> None:
-        """`find` returns the tables for texts without some bytes; here they have none of `missing`. `made`:
-        what makes it again, and the arguments, for pickling; `whole`: a name of the grammar with all
-        bytes."""
-        before = perf_counter()
-        self._find, self._made, self._limits, self._missing = find, made, limits, missing
-        found = _LEFT.get((whole, missing)) or find(missing)
-        if missing:
-            _LEFT[whole, missing] = found
-            if len(_LEFT) > _MOST_LEFT:
-                del _LEFT[next(iter(_LEFT))]
-        self._found, self._whole = found, whole or found.digest
-        self._tables = self._found.tables
-        self.load_ms = 1000 * (perf_counter() - before)
+        """`found`: its tables; here texts have none of the bytes `missing`. `made`: what makes it again, and
+        the arguments, for pickling."""
+        self._found, self._made, self._limits, self._missing = found, made, limits, missing
+        self._tables = found.tables.without_bytes(missing)
+        self.load_ms = 0.0
         """Milliseconds of loading."""
 
     @property
@@ -71,8 +57,8 @@ class LarkGrammar(TextGrammar):
 
     @property
     def digest(self) -> str:
-        """A digest of the tables, with their numbering."""
-        return self._found.digest
+        """A digest of the tables, with their numbering, and the bytes that texts lack."""
+        return f"{self._found.digest}{bytes(sorted(self._missing)).hex()}"
 
     @property
     def identity(self) -> str:
@@ -106,9 +92,8 @@ class LarkGrammar(TextGrammar):
             return CompiledLark(self, tokenizer, limits, store)
 
     def without_bytes(self, missing: frozenset[int]) -> LarkGrammar:
-        """Return the grammar of the texts that have none of some bytes. Cost: the first time that of loading
-        it (`lark`), then 1 to 3 ms in each process: its tables are kept too."""
-        return LarkGrammar(self._find, self._made, self._limits, self._missing | missing, self._whole)
+        """Return the grammar of the texts that have none of some bytes."""
+        return LarkGrammar(self._found, self._made, self._limits, self._missing | missing)
 
     def language(self, limits: Limits, target: CompileTarget | None = None) -> Language:
         """Return the language of lark: byte by byte, or with masks for a target."""
