@@ -430,7 +430,7 @@ class Proofs:
                     if self._is_wider(item, one):
                         continue
                     seen.add(one)
-                    distance = self._distances.of(reader.planned.stack(one.place), 0)
+                    distance = self._distances.of(reader.planned.stack(one.place))
                     if distance < UNREACHABLE and self._rests.get(one, ()) is not None:
                         heapq.heappush(queue, (len(text) + distance, next(order), (*text, symbol), one))
         for item in seen:
