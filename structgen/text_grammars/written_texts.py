@@ -22,7 +22,6 @@ import numpy.typing as npt
 
 from structgen.automata.strings.string_pool import StringPool
 from structgen.core.compiled import CompiledGrammar
-from structgen.core.narrowed_text import NarrowedText
 from structgen.errors import GrammarError, TokenizerError
 from structgen.json_grammars.compiled_schema import CompiledSchema
 from structgen.json_machine.inspection import Inspection
@@ -30,12 +29,13 @@ from structgen.json_machine.tables import json_blocks as L
 from structgen.json_machine.tables.json_blocks import JsonState, StringRow
 from structgen.language.ir import DEAD
 from structgen.limits import Limits
-from structgen.machine_core.draft_nodes import walk_roots
 from structgen.machine_core.layout import LARGE
 from structgen.machine_core.masks import fill
+from structgen.machine_core.token_steps import left_to_python
 from structgen.printable import named_bytes
 from structgen.store.mask_store import MaskStore
 from structgen.text_grammars.context_free.regular_intersection import Meet, Pair
+from structgen.text_grammars.machine import stepping
 from structgen.text_grammars.machine.compiled_text import CompiledText
 from structgen.text_grammars.machine.language import TOKEN, CompileTarget, Config, Language
 from structgen.text_grammars.machine.masked_language import Masked
@@ -141,8 +141,7 @@ class WrittenText(CompiledText):
     """
 
     _language: WrittenMeet
-    take = staticmethod(NarrowedText.take)
-    walk_drafts = staticmethod(walk_roots)
+    byte_steps = (*stepping.BYTE_STEPS[:-1], left_to_python)
 
     def compute(self, index: int, target: int = 0) -> bool:
         """As CompiledGrammar's."""
@@ -208,7 +207,7 @@ class WrittenText(CompiledText):
         """Return a number for each of some tokens, the same for those that lead to like states."""
         inner = self._language.inner
         if not isinstance(inner, CompiledSchema):
-            found: npt.NDArray[np.int64] = inner.after_tokens(state, tokens)  # type: ignore[attr-defined]
+            found: npt.NDArray[np.int64] = inner.after_tokens(state, tokens)
             return found
         machine, alike = inner._machine, np.zeros(len(tokens), np.int64)
         regs = machine.registers(state)

@@ -144,7 +144,7 @@ class Quoted:
             outcome = machine.word_outcome(row[StringRow.outcomes] + at)
             text = self.written(word[place & L.POSITION_BITS :]) + b'"'
             if outcome >= 0 and self._quoting.missing.isdisjoint(text):
-                best = least(best, dict.fromkeys(machine.network.demands(outcome), text))
+                best = least(best, dict.fromkeys(machine.network.outcomes.sets[outcome], text))
         # As long as the string agrees with a word it is walked; the automaton knows the rest.
         other: bytes | None = None
         heap: list[tuple[int, bytes, int]] = [(0, b"", index)]
@@ -210,7 +210,7 @@ class Quoted:
             outcome = machine.word_outcome(int(row[StringRow.outcomes]) + at)
             if not self._quoting.missing.isdisjoint(text):
                 continue  # a character that was begun is not written by an escape
-            for j in machine.network.demands(outcome):
+            for j in machine.network.outcomes.sets[outcome]:
                 if j not in best or order(text) < order(best[j]):
                     best[j] = text
         return best
@@ -288,7 +288,7 @@ class Quoted:
             return None
         machine = self._machine
         key = int(machine.registers(after)[JsonState.lexeme])
-        return None if key >= 0 else machine.expander.group.sets[-2 - key]
+        return None if key >= 0 else machine.network.outcomes.sets[-2 - key]
 
     def _unused(self, index: int, wanted: set[int], is_new: bool) -> Collection[bytes]:
         """Return, by class of extra keys, the shortest rest of a key that the object does not hold or list.
