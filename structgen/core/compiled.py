@@ -605,8 +605,10 @@ class CompiledGrammar(ABC):
         return None if index < 0 else State(self, index)
 
     def live_part(self, data: bytes) -> tuple[State, int]:
-        """Return the state after the longest beginning of a text that lives, and its length in bytes. Linear in
-        the text: the length is found by halving, since a prefix of a live prefix is live."""
+        """Return the state after the longest beginning of a text that lives, and its length in bytes.
+
+        Linear in the text: the length is found by halving, since a prefix of a live prefix is live.
+        """
         if (after := self.step_bytes(self.start, data)) is not None:
             return after, len(data)
         state, low, high = self.start, 0, len(data)  # data[:low] led to `state`, data[:high] is dead
