@@ -25,8 +25,7 @@ _MOST_COSTS: Final = 20_000_000
 class StringCompletions:
     """The completions of one spec's states.
 
-    `spelling`, `missing`: as in `unicode.partition`. `lone`: lone surrogates can be written. `judged`: the
-    demands are one, the last, whatever an outcome says.
+    `spelling`, `missing`: as in `unicode.partition`. `lone`: lone surrogates can be written.
     """
 
     def __init__(
@@ -36,10 +35,8 @@ class StringCompletions:
         spelling: int,
         lone: bool = False,
         missing: frozenset[int] = frozenset(),
-        last: int | None = None,
     ) -> None:
-        """`last`: the demand that every outcome meets, the only one that counts; None: each counts."""
-        self._trans, self._accept, self._outcomes, self._last = of.trans, of.accept, outcomes, last
+        self._trans, self._accept, self._outcomes = of.trans, of.accept, outcomes
         alphabet = of.alphabet
         found: list[tuple[int, bytes, int] | None] = [None] * alphabet.width
         lives = np.asarray((self._trans >= 0).any(axis=0))
@@ -65,8 +62,6 @@ class StringCompletions:
 
     def demands(self, state: int) -> list[int]:
         """Return the demands that some completion of a state meets, ascending."""
-        if self._last is not None:
-            return [self._last]
         return [demand for demand in self._every() if self._distances(demand)[state] < FAR]
 
     def farthest(self) -> int:
@@ -96,7 +91,7 @@ class StringCompletions:
         return found
 
     def _ends(self, demand: int) -> Flags:
-        met = [False, *(demand in one or self._last is not None for one in self._outcomes)]
+        met = [False, *(demand in one for one in self._outcomes)]
         return np.array(met, np.uint8)[self._accept]
 
     def _distances(self, demand: int) -> Longs:

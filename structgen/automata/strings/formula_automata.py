@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -40,7 +40,6 @@ from structgen.language.ir import (
     Format,
     Formula,
     Interval,
-    Judge,
     Length,
     Multiple,
     Not,
@@ -66,6 +65,11 @@ class SpecAutomaton:
 
     automaton: Automaton
     outcomes: tuple[frozenset[int], ...]
+
+    @property
+    def nbytes(self) -> int:
+        """The bytes that its tables take."""
+        return self.automaton.nbytes
 
 
 class FormulaReader:
@@ -195,17 +199,15 @@ class FormulaReader:
         parts = [self.automaton(formula, alone) for formula in spec.formulas]
         if lone:
             parts = [self._without_pairs(part) for part in parts]
-        if len(parts) == 1 and spec.judge is None:
+        if len(parts) == 1:
             made, outcomes = parts[0], [frozenset((0,))]
         else:
-            made, outcomes = self._of_demands(parts, spec.judge)
+            made, outcomes = self._of_demands(parts)
         if not lone:
             made = _without_surrogates(made)
         return SpecAutomaton(made, tuple(outcomes))
 
-    def _of_demands(
-        self, parts: list[Automaton], judge: Judge | None
-    ) -> tuple[Automaton, list[frozenset[int]]]:
+    def _of_demands(self, parts: list[Automaton]) -> tuple[Automaton, list[frozenset[int]]]:
         """Return the product of the automata of demands, and the sets of demands that its outcomes are."""
         possible = [at for at, part in enumerate(parts) if not part.is_empty]
         if not possible:
@@ -220,7 +222,7 @@ class FormulaReader:
             number = numbers.get(name)
             if number is None:
                 true = frozenset(possible[at] for at in np.flatnonzero(met[state]).tolist())
-                if not true or (judge is not None and not judge.total and not judge.holds(true)):
+                if not true:
                     number = numbers[name] = 0
                 else:
                     outcomes.append(true)
@@ -234,6 +236,14 @@ class FormulaReader:
         if not ((starts > _LOW) & (starts < _HIGH)).any():
             return of
         return both([of, complement(self._atom(_PAIR))], self._most)
+
+
+def grouped(of: SpecAutomaton, groups: Sequence[frozenset[frozenset[int]]]) -> SpecAutomaton:
+    """Return the automaton of a spec with other outcomes: {j} in place of each of those in group j."""
+    numbers = {true: at for at, group in enumerate(groups, 1) for true in group}
+    accept = np.array([0, *(numbers.get(true, 0) for true in of.outcomes)], np.int32)[of.automaton.accept]
+    made = minimal(of.automaton.alphabet, of.automaton.trans, accept)
+    return SpecAutomaton(made, tuple(frozenset((at,)) for at in range(len(groups))))
 
 
 def _asks(formula: Formula) -> bool:

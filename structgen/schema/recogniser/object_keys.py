@@ -14,11 +14,14 @@ from structgen.schema.reading.model import Schema
 
 @dataclass(slots=True, eq=False)
 class KeyClass:
-    """The unnamed keys for which the same predicates are true."""
+    """The unnamed keys for which the same predicates are true; there are some."""
 
     index: int
     true: frozenset[int]
-    formula: Formula
+    infinite: bool
+    """Whether there are infinitely many of them."""
+    formula: Formula | None = None
+    """Worked out on demand (`Frames.formula`)."""
 
 
 Where: TypeAlias = str | KeyClass
@@ -95,9 +98,6 @@ class Frame:
     extras: dict[tuple[int, int], int] = field(default_factory=dict)
     simple: dict[int, tuple[tuple[int, ...], tuple[bool, ...], int]] = field(default_factory=dict)
     classes: list[KeyClass] | None = None
-    must_list: bool = True
-    """Whether the classes of keys must be listed: an obligation may ask for a key of some class, or each
-    is bounded in length."""
     _sorted: tuple[str, ...] | None = None
 
     def __post_init__(self) -> None:

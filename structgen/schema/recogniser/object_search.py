@@ -8,6 +8,7 @@ found over the keys in the order in which they are written, within the length of
 
 from __future__ import annotations
 
+import itertools
 import json
 from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import dataclass, field, replace
@@ -41,6 +42,9 @@ Layer: TypeAlias = dict[tuple[Written, Unmet, bool], JsonPieces]
 """What is written (of the keys those that matter), what is owed, whether a member was written -> text."""
 Candidate: TypeAlias = tuple[bytes, Where, int]
 """The text of a key with its colon, where it stands, and its index in the frame or -1."""
+
+_MANY_CLASSES, _SOME_CLASSES = 64, 8
+"""Of more classes of keys than the first only so many are looked at for a shortest rest."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -334,7 +338,7 @@ class Witness:
 
     def _in_stock(self, key_class: KeyClass, wanted: int) -> int:
         """Return how many keys of a class there are for new members, up to `wanted`."""
-        if self.frames.scalars.is_infinite(key_class.formula):
+        if key_class.infinite:
             return wanted
         found = self._stock.get(key_class.index, 0)
         if found < wanted:
@@ -358,15 +362,10 @@ class Witness:
                     return True
         wanted = missing - sure
         here = 0
-        unlisted = self.frames.unlisted(self.frame)
-        if unlisted is not None:
-            most = self.effects.limits.oracle_steps
-            here = len(unlisted.supply(self.shape, wanted, self.taken, self.ask, most))
-        else:
-            for key_class in self.frames.classes(self.frame):
-                if here < wanted and self._member(key_class, frozenset()) is not None:
-                    used = sum(1 for member in plan.members.values() if member.where is key_class)
-                    here += self._in_stock(key_class, used + wanted - here) - used
+        for key_class in self.frames.classes(self.frame):
+            if here < wanted and self._member(key_class, frozenset()) is not None:
+                used = sum(1 for member in plan.members.values() if member.where is key_class)
+                here += self._in_stock(key_class, used + wanted - here) - used
         return True if here >= wanted else False if perhaps + here < missing else None
 
     def _fuller(self, plan: MemberPlan) -> Iterator[Way]:
@@ -395,7 +394,7 @@ class Witness:
         if plan is None:
             return None
         room = self._size(plan, begun)
-        candidates = self._candidates(unmet)
+        candidates = self._candidates(unmet, plan)
         named = {where for _, where, _ in candidates}
         owed: Unmet | None = unmet
         for key in {one.key for each in unmet for one in each if isinstance(one, Without)} - named:
@@ -512,8 +511,9 @@ class Witness:
             size += len(self.frames.scalars.written(key)) + 1 + value.length
         return size
 
-    def _candidates(self, unmet: Unmet) -> list[Candidate]:
-        """Return the candidates for members of a shortest rest, in the order of their writing."""
+    def _candidates(self, unmet: Unmet, plan: MemberPlan) -> list[Candidate]:
+        """Return the candidates for members of a shortest rest, in the order of their writing. Of very many
+        classes of keys some are taken, among them those of a plan."""
         frame, scalars = self.frame, self.frames.scalars
         wanted, extras = self._wanted(unmet)
         ordered: list[Candidate] = []
@@ -524,17 +524,15 @@ class Witness:
                 entry = scalars.written(name) + b":", name, index
                 (ordered if index < frame.ordered else free).append(entry)
         ordered.sort(key=lambda candidate: candidate[2])
-        unlisted = self.frames.unlisted(frame) if extras else None
-        if unlisted is not None:
-            supply = unlisted.supply(
-                self.shape, extras, self.taken, self.ask, self.effects.limits.oracle_steps
-            )
-            free.extend((scalars.written(key) + b":", key_class, -1) for key, key_class in supply)
-        elif extras:
-            for key_class in self.frames.classes(frame):
-                if self.frames.extra(frame, self.shape, key_class) != NEVER:
-                    fresh = self.frames.fresh_keys(frame, key_class, extras, self.taken)
-                    free.extend((scalars.written(key) + b":", key_class, -1) for key in fresh)
+        classes = self.frames.classes(frame) if extras else []
+        if len(classes) > _MANY_CLASSES:
+            some = itertools.islice((one for one in classes if self._member(one, frozenset())), _SOME_CLASSES)
+            planned = [one.where for one in plan.members.values() if isinstance(one.where, KeyClass)]
+            classes = [*dict.fromkeys((*planned, *some))]
+        for key_class in classes:
+            if self.frames.extra(frame, self.shape, key_class) != NEVER:
+                fresh = self.frames.fresh_keys(frame, key_class, extras, self.taken)
+                free.extend((scalars.written(key) + b":", key_class, -1) for key in fresh)
         # of keys without a name, the shortest comes first: so does a key that has begun go on
         first: dict[Where, bytes] = {}
         for text, where, _ in free:

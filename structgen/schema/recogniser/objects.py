@@ -13,9 +13,7 @@ from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, TypeAlias, TypeGuard
 
-from structgen.language.ir import TRUE, Formula
 from structgen.limits import Limits
-from structgen.schema.meaning.formulas import disjunction
 from structgen.schema.meaning.place import NEVER, PlaceTables
 from structgen.schema.meaning.scalars import Scalars
 from structgen.schema.meaning.shape import Alternative, AtKey, Differs, ObjectShape, Obligation, Without
@@ -26,7 +24,6 @@ from structgen.schema.recogniser.members import Left, Members, Unmet
 from structgen.schema.recogniser.object_frames import Frames
 from structgen.schema.recogniser.object_keys import Frame, KeyClass, Where, Written
 from structgen.schema.recogniser.object_search import Ask, Witness, keys_of
-from structgen.schema.recogniser.overlapping_key_patterns import KeyJudge, UnlistedKeyClasses
 from structgen.schema.recogniser.wide_unions import WideUnions
 
 Thread: TypeAlias = tuple[int, ObjectShape, Unmet]
@@ -48,8 +45,8 @@ class ObjectState:
     begun: bool
     """A member has been written."""
     threads: tuple[Thread, ...]
-    moves: dict[str | frozenset[int], Moves | None] = field(default_factory=dict)
-    extra: list[tuple[Formula, Moves]] | None = None
+    moves: dict[str, Moves | None] = field(default_factory=dict)
+    extra: list[tuple[list[KeyClass], Moves]] | None = None
     closing: frozenset[int] | None = None
     rests: dict[int, JsonPieces] | None = None
     new_keys: frozenset[str] | None = None
@@ -147,14 +144,12 @@ class Objects:
         def open_ended(moves: Moves) -> bool:
             return any(many(demand, 2) for demand in self.tables.places[moves[0]])
 
-        if self.frames.unlisted(state.frame) is not None:
-            return False
         offered: list[tuple[Where, Moves]] = []
         for name in self.named(state):
             moves = self.moves(state, name)
             if moves is not None:
                 offered.append((name, moves))
-        offered += [(self.any_class(state.frame), moves) for _, moves in self.extra(state)]
+        offered += [(classes[0], moves) for classes, moves in self.extra(state)]
         for where, moves in offered:
             if open_ended(moves):
                 continue
@@ -295,50 +290,23 @@ class Objects:
                 found[name] = moves[0]
         return found
 
-    def extra(self, state: ObjectState) -> list[tuple[Formula, Moves]]:
-        """Return the classes of unnamed keys that may come now, with their moves; the frame lists them."""
+    def extra(self, state: ObjectState) -> list[tuple[list[KeyClass], Moves]]:
+        """Return the classes of unnamed keys that may come now, those with the same moves together."""
         found = state.extra
         if found is None:
             found = []
             standing, pos = self.frames.standing, state.written.pos
             if any(standing(state.frame, shape).last < pos for _, shape, _ in state.threads):
-                groups: dict[object, tuple[list[Formula], Moves]] = {}
-                classes = self.frames.classes(state.frame)
-                for key_class in classes:
+                groups: dict[object, tuple[list[KeyClass], Moves]] = {}
+                for key_class in self.frames.classes(state.frame):
                     moves = self._moves(state, key_class)
                     if moves is not None:
                         key = (moves[0], tuple(moves[1]))
-                        groups.setdefault(key, ([], moves))[0].append(key_class.formula)
-                for formulas, moves in groups.values():
-                    whole = len(formulas) == len(classes)
-                    free = whole and self.frames.scalars.longest is None
-                    found.append((TRUE if free else disjunction(formulas), moves))
+                        groups.setdefault(key, ([], moves))[0].append(key_class)
+                found = list(groups.values())
             # Remembered only once it is whole: a limit may have been met on the way.
             state.extra = found
         return found
-
-    def unlisted_judge(self, state: ObjectState, unlisted: UnlistedKeyClasses) -> KeyJudge | None:
-        """Return the judge of the unnamed keys that may come now, or None where none may."""
-        frame = state.frame
-        key_class = unlisted.of(frozenset())
-        after = self._after(state, key_class)
-        going: dict[int, ObjectShape] = {}
-        for _, shape, unmet in state.threads:
-            if self.frames.standing(frame, shape).last >= state.written.pos:
-                continue
-            if shape.hi is not None and state.written.size >= shape.hi:
-                continue
-            # No obligation asks for a key of a class: the unmet obligations are the same after any of them.
-            unmet_after = self.members.unmet_after(frame, unmet, key_class, state.written, after)
-            if unmet_after is not None and self._goes_on(frame, shape, unmet_after, after):
-                going[shape.id] = shape
-        return unlisted.judge(tuple(going.values()), self.alive) if going else None
-
-    def of_class(self, state: ObjectState, key_class: KeyClass) -> Moves | None:
-        """Return the moves of a key of an unlisted class, or None where it may not come."""
-        if key_class.true not in state.moves:
-            state.moves[key_class.true] = self._moves(state, key_class)
-        return state.moves[key_class.true]
 
     def closing(self, state: ObjectState) -> frozenset[int]:
         """Return the indices of the demands that the object meets if it closes now."""
@@ -425,11 +393,6 @@ class Objects:
         if rests is state.rests:
             state.new_keys = found
         return found
-
-    def any_class(self, frame: Frame) -> KeyClass:
-        """Return any class of the frame, for calls of `after` in which the class makes no difference."""
-        unlisted = self.frames.unlisted(frame)
-        return self.frames.classes(frame)[0] if unlisted is None else unlisted.of(frozenset())
 
 
 def _is_presence(alternative: Alternative) -> TypeGuard[AtKey]:
