@@ -245,7 +245,7 @@ class SchemaNetwork:
         """
         state = self._object(residue)
         frame = state.frame
-        pos, mask, _ = frame.after(state.written, index)
+        pos, mask, _ = frame.after_index(state.written, index)
         written = Written(pos, mask >> frame.ordered << frame.ordered, 0)
         return self.objects.state(frame, written, True, state.threads).id
 
