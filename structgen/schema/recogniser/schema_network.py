@@ -16,6 +16,7 @@ from structgen.automata.formats.named_formats import CUTS
 from structgen.errors import UnsatisfiableSchema, UnsatisfiableUnderPolicy
 from structgen.language.ir import (
     FALSE,
+    FREE,
     TRUE,
     ArrayMenu,
     Demands,
@@ -45,7 +46,6 @@ from structgen.schema.reading.policies import Policies
 from structgen.schema.reading.schema_place import SchemaPlace
 from structgen.schema.recogniser.array_progress import repeats
 from structgen.schema.recogniser.arrays import CLOSE, Arrays, ArrayState
-from structgen.schema.recogniser.object_frames import FREE
 from structgen.schema.recogniser.object_keys import Where, Written
 from structgen.schema.recogniser.objects import Moves, Objects, ObjectState
 from structgen.schema.recogniser.schema_liveness import Oracle
@@ -233,8 +233,6 @@ class SchemaNetwork:
             frame.ordered,
             extra,
             state.written.pos,
-            state.written.mask,
-            state.begun,
             0 if j == 0 else self.outcomes(frozenset((j,))),
         )
 
