@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from typing import NamedTuple, TypeAlias
+from collections.abc import Callable, Iterable, Sequence
+from typing import NamedTuple, TypeAlias, TypeVar
 
 from structgen.limits import Limits
 from structgen.schema.meaning.place import NEVER, STRING, PlaceTables
@@ -26,6 +26,8 @@ from structgen.schema.recogniser.object_frames import Frames
 from structgen.schema.recogniser.object_keys import Frame, Where, Written
 from structgen.schema.recogniser.value_outcomes import ValueOutcomes
 
+S = TypeVar("S")
+P = TypeVar("P")
 Unmet: TypeAlias = tuple[Obligation, ...]
 """Obligations that are still open, each with the alternatives that are still possible."""
 
@@ -285,3 +287,21 @@ def passed_over(unmet: Unmet, key: str) -> Unmet | None:
                 return None
             left.append(kept)
     return tuple(left)
+
+
+def undominated(
+    threads: Iterable[tuple[int, S, P]], dominates: Callable[[S, P, P], bool]
+) -> tuple[tuple[int, S, P], ...]:
+    """Return the distinct threads of an object or an array without those that another of the same demand and
+    shape dominates: the same but for more obligations. Each thread ends in what it still owes."""
+    distinct = tuple(dict.fromkeys(threads))
+    if len(distinct) < 2:
+        return distinct
+    groups: dict[tuple[int, S], list[P]] = {}
+    for j, shape, owed in distinct:
+        groups.setdefault((j, shape), []).append(owed)
+    return tuple(
+        (j, shape, owed)
+        for j, shape, owed in distinct
+        if not any(dominates(shape, other, owed) for other in groups[j, shape])
+    )

@@ -9,7 +9,7 @@ number.
 from __future__ import annotations
 
 from bisect import bisect_left
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field
 from functools import partial
 from typing import Any, TypeAlias, TypeGuard
@@ -17,10 +17,10 @@ from typing import Any, TypeAlias, TypeGuard
 from structgen.limits import Limits
 from structgen.schema.meaning.place import NEVER, PlaceTables
 from structgen.schema.meaning.scalars import Scalars
-from structgen.schema.meaning.shape import Alternative, AtKey, Differs, ObjectShape, Obligation, Without
+from structgen.schema.meaning.shape import Alternative, AtKey, Differs, ObjectShape, Without
 from structgen.schema.meaning.shape_disjunctions import Shapes
 from structgen.schema.reading.json_values import EMPTY, JsonPieces
-from structgen.schema.recogniser.members import Left, Members, Unmet
+from structgen.schema.recogniser.members import Left, Members, Unmet, undominated
 from structgen.schema.recogniser.object_frames import Frames
 from structgen.schema.recogniser.object_keys import Frame, KeyClass, Where, Written
 from structgen.schema.recogniser.object_search import Ask, Witness, keys_of
@@ -335,12 +335,13 @@ class Objects:
     def after(self, state: ObjectState, moves: Moves, where: Where, met: frozenset[int]) -> ObjectState:
         """Return the residue after a value that met these demands of its place."""
         written = state.frame.after(state.written, where)
-        threads = _undominated(
-            [
+        threads = undominated(
+            (
                 (j, shape, left.unmet if isinstance(left, Left) else left)
                 for index, (j, shape, left) in moves[1]
                 if index in met
-            ]
+            ),
+            _is_ahead,
         )
         frame = state.frame
         if (written.size or frame.watch) and all(shape.simple for _, shape, _ in threads):
@@ -373,18 +374,6 @@ def _is_presence(alternative: Alternative) -> TypeGuard[AtKey]:
     return type(alternative) is AtKey and not alternative.literals
 
 
-def _undominated(threads: Sequence[Thread]) -> tuple[Thread, ...]:
-    """Return the distinct threads without those that another dominates: the same but for more obligations."""
-    if len(threads) < 2:
-        return tuple(threads)
-    distinct = tuple(dict.fromkeys(threads))
-    if not any(unmet for _, _, unmet in distinct):
-        return distinct
-    groups: dict[tuple[int, int], list[frozenset[Obligation]]] = {}
-    for j, shape, unmet in distinct:
-        groups.setdefault((j, shape.id), []).append(frozenset(unmet))
-    return tuple(
-        (j, shape, unmet)
-        for j, shape, unmet in distinct
-        if not any(other < frozenset(unmet) for other in groups[j, shape.id])
-    )
+def _is_ahead(shape: ObjectShape, one: Unmet, other: Unmet) -> bool:
+    """Return whether a thread owes less than another."""
+    return bool(other) and frozenset(one) < frozenset(other)
