@@ -247,17 +247,15 @@ class Objects:
             required = self.frames.standing(frame, shape).required
             at = bisect_left(required, state.written.pos)
             limit = max(limit, required[at] if at < len(required) else len(frame.names))
+        last = min(limit + 1, len(frame.names))
+        names = [
+            name for name in frame.names[state.written.pos : last] if frame.may_come(name, state.written)
+        ]
+        if self.wide_unions.takes(frame, state.threads):
+            wide = self.wide_unions.demands(frame, state.written.pos, state.threads, names)
+            return {name: self.tables.place(demands) for name, demands in wide}
         found: dict[str, int] = {}
-        wide = self.wide_unions.of(state.frame, state.written.pos, state.threads)
-        for index in range(state.written.pos, min(limit + 1, len(frame.names))):
-            if index >= frame.ordered and state.written.mask >> index & 1:
-                continue
-            name = frame.names[index]
-            if wide is not None:
-                demands = wide.demands(name)
-                if demands:
-                    found[name] = self.tables.place(demands)
-                continue
+        for name in names:
             moves = self.moves(state, name)
             if moves is not None:
                 found[name] = moves[0]
