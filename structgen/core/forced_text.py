@@ -29,7 +29,6 @@ from structgen.core.narrowed_text import READING, TABLES, NarrowedText
 from structgen.errors import OptionError
 from structgen.language.expectation import Expected
 from structgen.limits import Limits
-from structgen.machine_core.draft_nodes import walk_roots
 from structgen.machine_core.growing_tables import NODES
 from structgen.machine_core.layout import ENDED, FINISHED, LARGE, NodeRow, Registers
 from structgen.machine_core.masks import fill
@@ -291,9 +290,6 @@ class AnyText(CompiledGrammar):
         every = np.arange(self.vocab_size, dtype=np.int32)
         self._bits: npt.NDArray[np.int32] = self._masks.dense_row(every)
         self._completions = _NoCompletions()
-
-    take = staticmethod(NarrowedText.take)
-    walk_drafts = staticmethod(walk_roots)
 
     def _after_token(self, index: int, token: int) -> int:
         return self._FREE if index == self._FREE else -1

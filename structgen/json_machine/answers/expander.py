@@ -316,14 +316,8 @@ class Expander:
         Raises what the network, the automata or the limits raise;
         the questions are then gone, the tables whole.
         """
-        needs = self._tables.needs
-        count = int(needs[0])
-        questions = needs[1 : 1 + 4 * count].reshape(-1, 4).tolist()
-        needs[0] = 0
-        for kind, first, second, third in questions:
-            if kind == L.Q_ROOM:
-                self._tables.room(first, second)
-            elif kind == L.Q_TERMINAL:
+        for kind, first, second, third in self._tables.questions():
+            if kind == L.Q_TERMINAL:
                 terminal(first)
             elif kind == L.Q_DEPTH:
                 raise LimitError(
