@@ -1,7 +1,7 @@
 """The masks of draft trees: of all nodes of all requests in one call. The failure of one row never stops the
 others.
 
-One compiled call for each kind of machine walks the drafts of all its requests and copies the known masks.
+One compiled call walks the drafts of all requests and copies the known masks.
 The other masks are left to `DraftMasks.fill_left`, which an engine calls in a thread while the model runs.
 """
 
@@ -21,8 +21,6 @@ from structgen.machine_core import draft_nodes as D
 from structgen.machine_core.draft_batch import DraftBatch, Ints, Job, narrow
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
     from structgen.core.matcher import Matcher
     from structgen.tokens.token_mask import TokenMask
 
@@ -108,14 +106,13 @@ class DraftMasks:
     def _fill_known(self) -> int:
         """Write the masks that are known; return how many places are left, at least."""
         batch, left = self._batch, 0
-        jobs: dict[Callable[[int, int, int], int], list[Job]] = {}
+        jobs: list[Job] = []
         locks: dict[int, bool] = {}
         held = []
         try:
             for i, matcher in enumerate(self._matchers):
                 if matcher is None:
-                    free = (0, 0, batch.nodes[i], batch.places[i], batch.counts[i], -1, 0, 0)
-                    jobs.setdefault(D.walk_free, []).append(free)
+                    jobs.append(self._job(i, 0, 0))
                     continue
                 lock = matcher.compiled.lock
                 is_ours = locks.get(id(lock))
@@ -125,20 +122,20 @@ class DraftMasks:
                     if is_ours:
                         held.append(lock)
                 if is_ours:
-                    jobs.setdefault(matcher.compiled.walk_drafts, []).append(self._job(i, matcher))
+                    jobs.append(self._job(i, matcher.compiled.address, matcher.state_index))
                 else:
                     left += 1
-            for walk, its in jobs.items():
-                left += batch.run(walk, its)
+            left += batch.run(jobs)
         finally:
             for lock in held:
                 lock.release()
         return left
 
-    def _job(self, draft: int, matcher: Matcher) -> Job:
+    def _job(self, draft: int, address: int, state: int) -> Job:
+        """Return what compiled code is told of a draft. `address`: of its grammar's block, 0: the text is
+        free."""
         batch = self._batch
-        where = batch.nodes[draft], batch.places[draft], batch.counts[draft]
-        return matcher.compiled.draft_job(matcher.state_index, *where)
+        return address, state, batch.nodes[draft], batch.places[draft], batch.counts[draft]
 
     def _fill_draft(self, draft: int) -> None:
         """Work out the masks of one draft that are left; where a limit is met, once more in a grammar
@@ -164,7 +161,7 @@ class DraftMasks:
         if batch.states[first] == D.NOT_YET:
             # another thread was in the grammar, or it was compiled anew
             with compiled.lock:
-                batch.run(compiled.walk_drafts, (self._job(draft, matcher),))
+                batch.run((self._job(draft, compiled.address, matcher.state_index),))
         compiled.read_left(batch, draft)
         for place in range(first, last):
             if batch.statuses[place] != D.ROW_LEFT:

@@ -14,9 +14,8 @@ import numpy.typing as npt
 
 from structgen.core.compiled import CompiledGrammar
 from structgen.language.expectation import Expected
-from structgen.machine_core.draft_nodes import walk_roots
 from structgen.machine_core.growing_tables import NODES, TablePlan, TableSizes
-from structgen.machine_core.layout import ASKED, FINISHED, Core, NodeRow, Registers
+from structgen.machine_core.layout import FINISHED, Core, NodeRow, Registers
 from structgen.native.typed_blocks import words_of
 
 TABLES: Final = TablePlan(Core, {"nodes": TableSizes(256), "lists": TableSizes(4096)})
@@ -71,13 +70,6 @@ class NarrowedText(CompiledGrammar, Generic[P]):
         place = self._places[index]
         assert place is not None, "a state that no end token has finished"
         return place
-
-    @staticmethod
-    def take(address: int, index: int, token: int, /) -> int:
-        """Return ASKED: `_after_token` answers."""
-        return ASKED
-
-    walk_drafts = staticmethod(walk_roots)
 
     def _after_end(self, index: int) -> int:
         return self._number(None) if self.may_end(index) else -1

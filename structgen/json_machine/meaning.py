@@ -11,7 +11,7 @@ from structgen.automata.numbers.number_pool import NumberPool
 from structgen.automata.strings.string_pool import StringPool
 from structgen.automata.unicode.partition import ASCII, JSON
 from structgen.json_machine.answers import scalar_questions
-from structgen.json_machine.answers.expander import Expander, Outcomes
+from structgen.json_machine.answers.expander import Expander
 from structgen.json_machine.records.recorder import no_terminal
 from structgen.limits import Limits
 from structgen.machine_core.growing_tables import GrowingTables
@@ -47,11 +47,11 @@ def expander_of(grammar: SchemaSource, limits: Limits, tables: GrowingTables) ->
     spelling = ASCII if quoting.is_ascii else JSON
     strings = StringPool(limits, spelling=spelling, lone=lone, missing=quoting.missing)
     numbers = NumberPool(grammar.policies.numbers, limits, quoting.missing)
-    outcomes = Outcomes()
+    asked = scalar_questions.Strings(strings, quoting.literal)
     network = grammar.network(
-        scalar_questions.Strings(strings, outcomes, quoting.literal),
-        scalar_questions.Numbers(numbers, outcomes),
+        asked,
+        scalar_questions.Numbers(numbers, asked.outcomes),
         limits,
-        widest=lambda: scalar_questions.Numbers(NumberPool("any", limits, quoting.missing), outcomes),
+        widest=lambda: scalar_questions.Numbers(NumberPool("any", limits, quoting.missing), asked.outcomes),
     )
-    return Expander(network, outcomes, strings, numbers, tables, limits)
+    return Expander(network, strings, numbers, tables, limits)

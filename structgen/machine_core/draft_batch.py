@@ -8,7 +8,7 @@ processor's caches, and numpy's many ways to do one thing then cost ten times as
 from __future__ import annotations
 
 from array import array
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import Final
 
 import numpy as np
@@ -21,7 +21,7 @@ _MOST: Final = (1 << 31) - 1
 _UNREAD, _UNWRITTEN = array("i", (D.NOT_YET,)), array("b", (D.ROW_LEFT,))
 
 Ints = Sequence[int] | npt.NDArray[np.integer]
-Job = tuple[int, int, int, int, int, int, int, int]
+Job = tuple[int, int, int, int, int]
 """What compiled code is told of a draft: the words of `machine_core.draft_nodes`."""
 
 
@@ -76,14 +76,14 @@ class DraftBatch:
         states, statuses = self.states.buffer_info()[0], self.statuses.buffer_info()[0]
         self._words = (self.tokens.buffer_info()[0], above, states, statuses, *mask)
 
-    def run(self, walk: Callable[[int, int, int], int], jobs: Sequence[Job]) -> int:
-        """Have a machine do what it knows of some drafts; return how many of their places are left. Under the
-        locks of their grammars. Threads may do this at once for different drafts."""
+    def run(self, jobs: Sequence[Job]) -> int:
+        """Do what is known of some drafts in compiled code; return how many of their places are left. Under
+        the locks of their grammars. Threads may do this at once for different drafts."""
         held = array("q", self._words)
         for job in jobs:
             held.extend(job)
         at = held.buffer_info()[0]
-        return walk(at, at + 8 * D.BATCH_WORDS, len(jobs))
+        return D.walk_drafts(at, at + 8 * D.BATCH_WORDS, len(jobs))
 
     def is_left(self, draft: int) -> bool:
         """Return whether the mask of a place of a draft is still to be written."""

@@ -9,9 +9,16 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from contextlib import AbstractContextManager
-from typing import Any
+from typing import Any, Final
+
+import numpy as np
 
 from structgen.machine_core.layout import ASKED
+from structgen.machine_core.token_steps import take_bytes
+from structgen.native.raw_memory import address_of
+
+_PIECE: Final = 1 << 9
+"""Bytes taken by one call: a call with questions is made again, and a long text may have one at each byte."""
 
 
 def call_answered(
@@ -35,3 +42,15 @@ def call_answered(
                 answer()
                 code = function(*arguments)
         return code
+
+
+def read_bytes(retry: Callable[..., int], index: int, data: bytes) -> int:
+    """Return the state after bytes, or -1. `retry` makes a compiled call of a grammar until it asks
+    nothing."""
+    held = np.frombuffer(data, np.uint8)
+    address = address_of(held)
+    for start in range(0, len(data), _PIECE):
+        if index < 0:
+            break
+        index = retry(take_bytes, index, address + start, min(_PIECE, len(data) - start))
+    return index

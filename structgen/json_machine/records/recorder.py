@@ -8,7 +8,6 @@ import numpy as np
 
 from structgen.automata.strings.string_pool import StringPool
 from structgen.json_machine.answers.expander import Expander
-from structgen.json_machine.answers.scalar_questions import Intern
 from structgen.json_machine.masks import state_walk
 from structgen.json_machine.records import terminal_masks, terminal_walks
 from structgen.json_machine.tables import json_blocks as L
@@ -21,7 +20,6 @@ from structgen.store.mask_store import VocabularyStore
 from structgen.store.terminal_records import Record
 
 _FREE_STRING = b"the free string"
-_KEYS = frozenset((L.M_KEY, L.M_QUOTED_KEY))
 _WRITTEN = frozenset((L.M_STRING, L.M_KEY))
 _QUOTED = frozenset((L.M_QUOTED_STRING, L.M_QUOTED_KEY))
 
@@ -55,18 +53,17 @@ class Recorder:
         if record is None and mode in _WRITTEN:
             record = self._from_start(key, identity, index, space)
         if record is None:
-            record = self._put(key, mode, self._walk(terminal, identity, index, space))
-        named: Intern = self._expander.group if mode in _KEYS else self._expander.outcome
-        terminal_masks.install(self._tables, terminal, record, [named(c.outcome) for c in record.crossings])
+            record = self._put(key, self._walk(terminal, identity, index, space))
+        outcomes = [self._expander.outcomes(one.outcome) for one in record.crossings]
+        terminal_masks.install(self._tables, terminal, record, outcomes)
         self._records[terminal] = record
         if len(record.tokens) >= self._masks.words:
             self._large.append(terminal)
 
-    def _put(self, key: bytes, mode: int, found: terminal_masks.Harvest) -> Record:
+    def _put(self, key: bytes, found: terminal_masks.Harvest) -> Record:
         """Put what a walk found into the store."""
-        expander = self._expander
-        named = expander.group.sets.__getitem__ if mode in _KEYS else expander.demands
-        crossings = terminal_masks.make_crossings(found.crossings, {o: named(o) for o in found.crossings})
+        sets = self._expander.outcomes.sets
+        crossings = terminal_masks.make_crossings(found.crossings, {o: sets[o] for o in found.crossings})
         return self._masks.put(key, found.inside, crossings, found.row, found.number)
 
     def _key(self, identity: list[int]) -> bytes:
@@ -153,7 +150,7 @@ class Recorder:
         record = self._from_start(key, list(identity), node, space)
         if record is None:
             self._repeat(terminal_walks.terminal_tokens, node, space)
-            record = self._put(key, mode, terminal_masks.harvest(self._tables, space, mode, self._masks))
+            record = self._put(key, terminal_masks.harvest(self._tables, space, mode, self._masks))
         return record
 
     def _repeat(self, ask: Callable[[int, int], int], argument: int, space: Workspace) -> None:

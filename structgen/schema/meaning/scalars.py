@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from decimal import Decimal
 from functools import cached_property, partial, reduce
 from operator import and_
@@ -23,6 +23,7 @@ from structgen.language.ir import (
     Length,
     Multiple,
     Not,
+    Outcomes,
     Pattern,
     PlainInteger,
     Points,
@@ -71,6 +72,9 @@ from structgen.schema.reading.model import Schema
 class StringOracle(Protocol):
     """Questions of the network about sets of strings."""
 
+    outcomes: Outcomes
+    """The numbers of sets of formulas that are true of a string."""
+
     def shortest(self, spec: Spec) -> Demands:
         """Return, for each formula that some string meets, the shortest JSON literal, quotes included."""
         ...
@@ -83,21 +87,9 @@ class StringOracle(Protocol):
         """Return all strings that meet a formula if they are at most `most`, else None."""
         ...
 
-    def is_infinite(self, formula: Formula) -> bool:
-        """Return whether infinitely many strings meet a formula."""
-        ...
-
-    def some(
-        self,
-        spec: Spec,
-        count: int,
-        avoid: Collection[str],
-        accept: Callable[[frozenset[int]], bool],
-        most: int,
-    ) -> list[tuple[str, frozenset[int]]] | None:
-        """Return up to `count` strings that are not in `avoid`, each with the set of formulas that are true
-        of it, which the judge of the spec and `accept` take: as many as there are, short ones mostly
-        first. None where `most` texts do not decide how many there are."""
+    def classes(self, formulas: Sequence[Formula]) -> Mapping[frozenset[int], bool]:
+        """Return the sets of formulas that are true together, and no others, of some string; each with
+        whether infinitely many strings are such."""
         ...
 
 
@@ -166,7 +158,6 @@ class Scalars:
         self._shortest: dict[tuple[int, Formula], JsonPieces | None] = {}
         self._key_matches: dict[tuple[str, str], bool] = {}
         self._contradictory: dict[tuple[int, ...], bool] = {}
-        self._infinite: dict[Formula, bool] = {}
         self._is_text = partial(can_be_written, lone=quoting.lone)
         self._of_values: set[Formula] = set()
         """Formulas that do not depend on how a number is written."""
@@ -250,8 +241,11 @@ class Scalars:
         left aside; never below its shortest string, so that no place becomes empty."""
         if isinstance(formula, Any_):
             return disjunction([self._capped(part, longest) for part in formula.of])
-        said = [part for part in conjuncts(formula) if not isinstance(part, Format)]
-        if not self.is_infinite(conjunction(said)):
+        parts = conjuncts(formula)
+        said = conjunction([part for part in parts if not isinstance(part, (Format, Length))])
+        classes = {frozenset((0,)): True} if said == TRUE else self.strings.classes((said,))
+        is_long = all(part.most is None for part in parts if isinstance(part, Length))
+        if not (is_long and any(endless for true, endless in classes.items() if true)):
             return formula
         shortest = self.shortest(formula, STRING)
         if shortest is None:
@@ -518,13 +512,6 @@ class Scalars:
                 quick = True
             found = self.shortest(formula, kind) is not None if quick is None else quick
             self._satisfiable[key] = found
-        return found
-
-    def is_infinite(self, formula: Formula) -> bool:
-        """Return whether infinitely many strings meet a formula."""
-        found = self._infinite.get(formula)
-        if found is None:
-            found = self._infinite[formula] = self.strings.is_infinite(formula)
         return found
 
     def shortest(self, formula: Formula, kind: int) -> JsonPieces | None:

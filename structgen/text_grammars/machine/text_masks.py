@@ -24,7 +24,6 @@ from structgen.text_grammars.machine.stepping import (
     LEAVING,
     NEVER,
     OUTSIDE,
-    QUESTIONED,
     READ,
     READINGS,
     TextContext,
@@ -140,7 +139,7 @@ def read_state(c: TextContext, index: int, target: int) -> int:
     for byte in range(256):
         if firsts[byte] >= 0:
             after = follow(c, index, byte)
-            asked = asked or after == QUESTIONED
+            asked = asked or after == ASKED
             if after >= 0:
                 nodes += end_of(c.vocabulary.trie[firsts[byte]]) - firsts[byte]
     if asked:
