@@ -266,7 +266,7 @@ class LarkAnswers:
     def _call(self, function: Callable[..., int], *arguments: int) -> int:
         self._tell()
         found = call_answered(
-            self._lock, self.effort.begin, self.answer, function, self._grown.address, *arguments
+            self._lock, self.effort.begin, self.answer, self._grown.address, function, *arguments
         )
         if found == FULL:
             raise LimitError(
