@@ -587,6 +587,22 @@ class CompiledGrammar(ABC):
         index = self.bytes_index(self.index_of(state), data)
         return None if index < 0 else State(self, index)
 
+    def live_part(self, data: bytes) -> tuple[State, int]:
+        """Return the state after the longest beginning of a text that lives, and its length in bytes.
+
+        Linear in the text: the length is found by halving, since a prefix of a live prefix is live.
+        """
+        if (after := self.step_bytes(self.start, data)) is not None:
+            return after, len(data)
+        state, low, high = self.start, 0, len(data)  # data[:low] led to `state`, data[:high] is dead
+        while high - low > 1:
+            middle = (low + high) // 2
+            if (after := self.step_bytes(state, data[low:middle])) is None:
+                high = middle
+            else:
+                state, low = after, middle
+        return state, low
+
     def accepts_end(self, state: State) -> bool:
         """Return whether the text so far is a document."""
         return self.may_end(self.index_of(state))

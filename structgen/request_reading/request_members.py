@@ -45,7 +45,7 @@ object_schema: 'json_schema' type!; object schema!
 output_settings: text effort; object_schema format
 anthropic: text model service_tier inference_geo speed user_profile_id workspace_id; [turn] messages!;
     count max_tokens! top_k; text|[text_block] system; [anthropic_tool] tools; anthropic_choice tool_choice;
-    number temperature top_p; [text] stop_sequences; anthropic_thinking thinking; flag stream;
+    number temperature top_p; [word] stop_sequences; anthropic_thinking thinking; flag stream;
     output_settings output_config; object metadata cache_control diagnostics extra_body;
     flag outline; 'whole'|'tokens' choices; flag|repetitions repetition
 
@@ -127,7 +127,7 @@ chat: [message] messages; [function] functions; 'none'|'auto'|named function_cal
     'none'|'minimal'|'low'|'medium'|'high'|'xhigh'|'max' reasoning_effort
 chat responses: [tool] tools; text|tool_choice tool_choice; flag parallel_tool_calls;
     template_settings chat_template_kwargs
-completions: text|[text]|[integer]|[[integer]] prompt
+completions: text|[word+]|[integer+]|[[integer+]+] prompt
 responses: text instructions; text|[item] input; object prompt; reasoning reasoning
 """
 _HANDED: Final = """
@@ -143,8 +143,8 @@ all: number temperature top_p min_p frequency_penalty presence_penalty repetitio
     object audio web_search_options prediction moderation image access_programs kv_transfer_params
     vllm_xargs mm_processor_kwargs session_params; [object] documents context_management
 chat: count max_completion_tokens; flag logprobs
-completions: text suffix; integer logprobs
-chat completions: count n max_tokens; text|[text] stop
+completions: text suffix; count logprobs
+chat completions: count n max_tokens; word|[word] stop
 responses: flag|integer logprobs; count max_output_tokens max_tool_calls; flag background; [text] include;
     text previous_response_id; text|object conversation; 'auto'|'disabled' truncation
 """

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from hashlib import blake2b
-from typing import Any, TypeAlias, cast
+from typing import TypeAlias, cast
 
 from structgen.errors import GrammarError, OptionError, options_named
+from structgen.language import checks
 from structgen.limits import Limits
 from structgen.text_grammars.machine.language import CompileTarget, Config, Language
 from structgen.text_grammars.text_grammar import TextGrammar
@@ -36,34 +38,23 @@ def substring_of(document: str, *, limits: Limits | None = None) -> Spans:
         )
     if not document:
         raise GrammarError("An empty document has no spans.", where="document", cure="Give a text.")
-    return Spans(document, Limits() if limits is None else limits)
+    return Spans(document, checks.limits(limits))
 
 
+@dataclass(eq=False, repr=False, slots=True)
 class Spans(TextGrammar):
     """The spans of a document. Made by `substring_of`."""
 
-    __slots__ = ("_limits", "document")
-
-    def __init__(self, document: str, limits: Limits) -> None:
-        self.document, self._limits = document, limits
+    document: str
+    limits: Limits
+    source = "the spans of a document"
 
     @property
     def canonical(self) -> str:
         return f"spans {blake2b(self.document.encode(), digest_size=16).hexdigest()} {len(self.document)}"
 
-    @property
-    def limits(self) -> Limits:
-        return self._limits
-
-    @property
-    def source(self) -> str:
-        return "the spans of a document"
-
     def language(self, limits: Limits, target: CompileTarget | None = None) -> Language:
         return SpanLanguage(self.document)
-
-    def __reduce__(self) -> tuple[Any, ...]:
-        return Spans, (self.document, self._limits)
 
 
 class SpanLanguage(Language):

@@ -26,11 +26,14 @@ class ToolChoice:
 
 
 def read_choice(tools: Sequence[Tool], tool_choice: Any, parallel: Any) -> ToolChoice:
-    """Return a choice: "auto", "required", "none", the name of a tool, or OpenAI's dicts, those of chat
-    completions and of responses: `{"type": "function", ...}`, `{"type": "allowed_tools", ...}`.
+    """Return a choice: "auto", "required", "none", the name of a tool, OpenAI's dicts, those of chat
+    completions and of responses: `{"type": "function", ...}`, `{"type": "allowed_tools", ...}`; one that was
+    read is returned as it is.
 
     Errors: `OptionError` for other forms, for tools that are not there, for `required` without tools.
     """
+    if isinstance(tool_choice, ToolChoice):
+        return tool_choice
     if isinstance(parallel, bool):
         most = None if parallel else 1
     elif isinstance(parallel, int) and parallel > 0:

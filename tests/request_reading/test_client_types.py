@@ -39,7 +39,14 @@ def kinds_of(hint: Any) -> Iterator[str]:
 
 
 def own_kinds(kind: str) -> set[str]:
-    named = {"text": "text", "flag": "flag", "integer": "whole", "count": "whole", "number": "number"}
+    named = {
+        "text": "text",
+        "word": "text",
+        "flag": "flag",
+        "integer": "whole",
+        "count": "whole",
+        "number": "number",
+    }
     found = set()
     for one in kind.rstrip("!").split("|"):
         found.add("text" if one[0] == "'" else "list" if one[0] == "[" else named.get(one, one))

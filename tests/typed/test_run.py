@@ -51,7 +51,7 @@ def test_free_text_has_no_grammar(target: Any) -> None:
         ({"regex": 3}, "regex: It is 3, and must be a text"),
         ({"grammar": "root ::= x"}, "The rule x is not defined"),
         ({"grammar": "secrets.lark"}, "No line begins a rule"),
-        ({"choice": []}, "choice: It is [], and must be a list that is not empty"),
+        ({"choice": []}, "choice: It is .., and must be a list that is not empty"),
         ({"choice": ["a", 1]}, "choice/1: It is 1, and must be a text"),
         ({"structural_tag": "{"}, "line 1"),
         ({"type": "structural_tag", "triggers": ["<"]}, "'triggers'"),

@@ -333,47 +333,43 @@ class LarkAnswers:
         keeps = self.letters.keeps_column and lines is not None and terminal == lines.newline
         return self.liveness.is_exact and not self.letters.unsettled and not keeps
 
-    def _stack(self, place: int) -> tuple[list[int], list[int]]:
-        """Return the cells of the stack at a place, the bottom first, and their states."""
-        cells, numbers = self._grown.rows(_CELLS), list[int]()
+    def _states(self, place: int) -> list[int]:
+        """Return the states of the parser on the stack at a place, the bottom first."""
+        cells, found = self._grown.rows(_CELLS), list[int]()
         stack = self._grown.rows(_PLACES)[place, L.LarkPlace.stack]
         while stack >= 0:
-            numbers.append(int(stack))
-            stack = cells[stack, 1]
-        numbers.reverse()
-        return numbers, cells[numbers, 0].tolist()
+            state, stack = cells[stack].tolist()
+            found.append(state)
+        return found[::-1]
 
     def told(self, place: int, lexeme: int) -> bool | None:
         """Return whether some text goes on at a place, from a state of the lexer; None: letters alone do not
         tell."""
         if self.lexer.states[lexeme].has_begun:
             return None
-        return self.liveness.tells(self._stack(place)[1], self.brackets(place) > 0, lexeme)
+        return self.liveness.tells(self._states(place), self.brackets(place) > 0, lexeme)
 
-    def proves(self, place: int, letters: Sequence[int], lexeme: int, column: int) -> tuple[bool, int]:
-        """Return whether some text goes on where one of some letters is read at a place, exactly, and the
-        lowest cell of its stack that was looked at. `lexeme`: a state of the lexer with these letters;
-        `column`: of a newline so far."""
-        numbers, states = self._stack(place)
-        lowest = self.liveness.reaches_end(states, self.brackets(place) > 0, letters)
-        if lowest is None:
+    def proves(self, place: int, letters: Sequence[int], lexeme: int, column: int) -> bool:
+        """Return whether some text goes on where one of some letters is read at a place, exactly. `lexeme`: a
+        state of the lexer with these letters; `column`: of a newline so far."""
+        lives = self.liveness.reaches_end(self._states(place), self.brackets(place) > 0, letters)
+        if lives is None:
             search, may_forget = self.search(), self._may_forget
             assert search is not None
             lives = search((place, lexeme, column), {self.letters.letters[one][0] for one in letters})
             self._may_forget = may_forget
-            return lives, numbers[0]
-        return lowest >= 0, numbers[max(lowest, 0)]
+        return lives
 
     def _prove(self, place: int, end_class: int, column: int) -> None:
-        """Write whether some text goes on behind a class of endings, exactly."""
+        """Write whether some text goes on behind a class of endings, exactly; the whole stack was read."""
         letters = self.letters
-        lives, lowest = self.proves(place, letters.classes[end_class], letters.state_of[end_class], column)
+        lives = self.proves(place, letters.classes[end_class], letters.state_of[end_class], column)
         proofs, count = self._grown.rows(_PROOFS), self._grown.count(_PROOFS)
         row = find_proof(self._grown.address, place, end_class, column)
         assert 0 <= row < count
         parts = 0 if self._tables.indentation is None else L.BRACKETS
         parts |= L.WIDTHS if letters.keeps_column else 0
-        proofs[row, 3:6] = int(lives), lowest, parts
+        proofs[row, 3:6] = int(lives), 0, parts
 
     # --- for a file -----------------------------------------------------------------------------------------
 

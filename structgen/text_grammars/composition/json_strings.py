@@ -8,7 +8,8 @@ from __future__ import annotations
 import re
 from collections import OrderedDict
 from collections.abc import Iterator, Sequence
-from typing import Any, ClassVar, Final, TypeAlias, cast
+from dataclasses import dataclass
+from typing import ClassVar, Final, TypeAlias, cast
 
 import numpy as np
 import numpy.typing as npt
@@ -36,6 +37,7 @@ from structgen.text_grammars.machine.scanning import common_classes
 from structgen.text_grammars.regular_language import RegularLanguage
 from structgen.text_grammars.text_grammar import (
     Composed,
+    Derived,
     Operand,
     Operation,
     RegularGrammar,
@@ -79,21 +81,16 @@ def _escaped(grammar: TextGrammar, escapes: Escapes) -> TextGrammar:
     return Escaped(grammar, escapes)
 
 
-class Escaped(TextGrammar):
+@dataclass(eq=False, repr=False, slots=True)
+class Escaped(Derived):
     """The texts of a grammar with JSON's escapes, without quotes."""
 
-    __slots__ = ("escapes", "of")
-
-    def __init__(self, of: TextGrammar, escapes: Escapes) -> None:
-        self.of, self.escapes = of, escapes
+    of: TextGrammar
+    escapes: Escapes
 
     @property
     def canonical(self) -> str:
         return f"escaped {self.escapes} {self.of.canonical}"
-
-    @property
-    def limits(self) -> Limits:
-        return self.of.limits
 
     @property
     def source(self) -> str:
@@ -120,9 +117,6 @@ class Escaped(TextGrammar):
 
     def _pattern(self, formula: Formula, what: str, limits: Limits) -> Language:
         return EscapedLanguage(RegularLanguage(formula, what, limits, json=True), self.escapes)
-
-    def __reduce__(self) -> tuple[Any, ...]:
-        return Escaped, (self.of, self.escapes)
 
 
 class EscapedLanguage(Language):
