@@ -151,10 +151,9 @@ class Completions(Protocol):
         more than `enough`, perhaps more than it is, and no more than `enough` either."""
         return 0
 
-    def sufficient(self, index: int, budget: int, /) -> int | None:
+    def sufficient(self, index: int, /) -> int | None:
         """Return how many tokens are known to suffice for a state whose mask is known, and one less after
-        whichever token comes next; None where no such number is known. The least is not looked for, nor less
-        than the budget."""
+        whichever token comes next; None where no such number is known. The least is not looked for."""
         return 1
 
     def too_long(self, index: int, tokens: npt.NDArray[np.int64], left: int, /) -> npt.NDArray[np.int64]:
@@ -736,7 +735,7 @@ class CompiledGrammar(ABC):
             denied = np.zeros(32 * mask.words, np.bool_)
             denied[self.completions.too_long(index, tokens, left)] = True
             mask.array[row] &= ~np.packbits(denied, bitorder="little").view(np.int32)
-            self._remember(index, self.completions.sufficient(index, budget))
+            self._remember(index, self.completions.sufficient(index))
 
     def _has_mask(self, index: int) -> bool:
         """Return whether a state's mask is memoised."""
@@ -751,9 +750,9 @@ class CompiledGrammar(ABC):
     def _suffices(self, index: int, budget: int, known: int | None) -> bool:
         """Return `budget_suffices` of a state whose mask is known, of which `sufficient_budgets` has
         `known`."""
-        if known is None or budget < known < _NO_BUDGET:
+        if known is None:
             with self.lock, self._begin_call():
-                known = self.completions.sufficient(index, budget)
+                known = self.completions.sufficient(index)
             known = self._remember(index, known)
         return budget >= known
 

@@ -173,16 +173,16 @@ class CompiledSchema(CompiledGrammar):
             code = call(self.address, index, *arguments)
         return code
 
-    def walk_bound(self, index: int, way: int) -> int:
+    def walk_bound(self, index: int) -> int:
         """Return `mask_filling.compute_bound` of a state."""
         with self.lock, self._begin_call():
             self._attached()
-            return self._walk(mask_filling.compute_bound, index, way)
+            return self._walk(mask_filling.compute_bound, index)
 
     def _compute_bounded(self, index: int) -> int | None:
         """As CompiledGrammar's, in one walk."""
         with self.lock:
-            code = self.walk_bound(index, L.BOUNDING)
+            code = self.walk_bound(index)
             if code == LARGE:
                 self._keep_large(index, 0)
                 return None

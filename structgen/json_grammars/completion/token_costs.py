@@ -95,9 +95,7 @@ class Completer:
         self._machine, self._vocabulary = machine, vocabulary
         self._walker: MaskWalker = proxy(walker)
         self._costs = TextCosts(vocabulary)
-        self._bounds = tuple(
-            TokenBounds(machine, self._costs, quoting, close=close) for close in (False, True)
-        )
+        self._bounds = TokenBounds(machine, self._costs, quoting)
         self._shortest = Shortest(machine, quoting)
         self._choices_of = _choices_without(quoting.missing)
         self._numbers: dict[int, int] = {}
@@ -125,19 +123,11 @@ class Completer:
             if len(self._numbers) > _KEPT or self._costs.is_full:
                 for known in (self._shortest, self._ceilings, self._numbers, self._costs):
                     known.clear()
-            if enough > 0 and (bound := self._bound(index, enough)) <= enough:
-                return bound
+            # no text needs more tokens than it has bytes
+            if enough > 0 and (length := self._shortest.length(index)) <= enough:
+                return length
             number = self._number(index)
         return self._costs[number]
-
-    def _bound(self, index: int, enough: int) -> int:
-        """Return a bound for the tokens of a state; the closest one where all are more than `enough`."""
-        bound = self._bounds[1].at(index)
-        if bound is not None and bound <= enough:
-            return bound
-        text, start = self._shortest.rest(index)
-        bound = len(text) - start  # no text needs more tokens than it has bytes
-        return self._costs[self._costs.chain(text, start)] if enough < bound <= _FAR else bound
 
     def _number(self, index: int) -> int:
         """Return the number of a state that has none yet."""
@@ -268,23 +258,18 @@ class Completer:
             _KINDS[self._vocabulary] = known
         return known
 
-    def sufficient(self, index: int, budget: int) -> int | None:
+    def sufficient(self, index: int) -> int | None:
         """Return how many tokens suffice for a state whose mask is known, and one less after whichever token
-        comes next; None where no bound is known (`TokenBounds`). Where more than the budget, a closer bound
-        is looked for."""
+        comes next; None where no bound is known (`TokenBounds`)."""
         most = self._ceilings.get(index)
         if most is not None:
             return 1 + max(most, self.tokens(index))
-        rough = self.sufficient_as_walked(index, self._walker.walk_bound(index, L.BOUNDING))
-        if rough is None or rough <= budget:
-            return rough
-        self._walker.walk_bound(index, L.LISTING)
-        return self._bounds[1].of(index)
+        return self.sufficient_as_walked(index, self._walker.walk_bound(index))
 
     def sufficient_as_walked(self, index: int, code: int) -> int | None:
-        """Return the rough bound of a state whose mask was just walked, which answered `code`
+        """Return the bound of a state whose mask was just walked, which answered `code`
         (`mask_filling.compute_bound`)."""
-        return code if code > 0 else self._bounds[0].of(index) if code == 0 else None
+        return code if code > 0 else self._bounds.of(index) if code == 0 else None
 
     # --- what it costs --------------------------------------------------------------------------------------
 

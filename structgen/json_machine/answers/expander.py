@@ -18,7 +18,7 @@ from structgen.json_machine.answers.spec_shapes import bounds, excepted, listed
 from structgen.json_machine.masks.state_walk import put_edge
 from structgen.json_machine.masks.terminal_runs import total_row
 from structgen.json_machine.tables import json_blocks as L
-from structgen.language.ir import All, Formula, Key, Network, SimpleObject, Spec
+from structgen.language.ir import FREE, Formula, Key, Network, SimpleObject, Spec
 from structgen.limits import Limits
 from structgen.machine_core.growing_tables import GrowingTables
 from structgen.native.raw_memory import address_of
@@ -28,7 +28,6 @@ _STRINGS, _STRING_OUTCOMES, _NUMBERS, _NUMBER_OUTCOMES = (
     word_of(L.JsonContext, name) for name in ("strings", "string_outcomes", "numbers", "number_outcomes")
 )
 """Words of the context: where the tables of the automata lie."""
-TRUE_SPEC = Spec((All(()),))
 _AHEAD = 32
 """Places expanded when a grammar is compiled: all of four schemas in five
 of JSONSchemaBench (the median has nine)."""
@@ -352,7 +351,7 @@ class Expander:
 
     def free_string(self) -> int:
         """Return the row of the free string."""
-        return self.string(TRUE_SPEC)
+        return self.string(FREE)
 
     def _answer_place(self, row: int) -> None:
         if self._tables.rows(L.T_PLACE)[row, L.PlaceRow.status]:
@@ -404,7 +403,7 @@ class Expander:
             extra = extra_place = -1
             if menu.extra is not None and menu.extra_places:
                 extra = self._key_spec(menu.extra)
-                if menu.extra == TRUE_SPEC:
+                if menu.extra == FREE:
                     extra_place = self.place(menu.extra_places[frozenset((0,))])
             close = -1 if menu.close is None else menu.close
             status = 3 if extra >= 0 and self.network.owes_keys(number) else 1
@@ -414,7 +413,7 @@ class Expander:
 
     def _key_spec(self, spec: Spec) -> int:
         """Return the start state of the automaton of extra keys, -1 where no key can come."""
-        if spec == TRUE_SPEC:
+        if spec == FREE:
             return self.strings.FREE
         state = self._key_specs.get(spec)
         if state is None:
