@@ -18,13 +18,14 @@ from structgen.schema.meaning.facts import (
     Choice,
     FactConjunction,
     Hold,
+    Known,
     Obligate,
+    Obligations,
     Rank,
     Step,
     Watch,
 )
 from structgen.schema.meaning.key_clauses import ClauseReader
-from structgen.schema.meaning.obligations import Known, Obligations
 from structgen.schema.meaning.overlapping_branches import OverlappingBranches
 from structgen.schema.meaning.place import ALWAYS, ARRAY, NEVER, OBJECT, PlaceTables
 from structgen.schema.meaning.scalars import Scalars
