@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import TypeAlias
+from typing import Any, TypeAlias
 
 from structgen.schema.meaning.place import ALWAYS, NEVER, STRING, PlaceTables, Rest
 from structgen.schema.meaning.scalars import Scalars
@@ -70,7 +70,8 @@ class FactConjunction:
     choices: list[Choice] = field(default_factory=list)
     facets: list[tuple[Rank, Schema]] = field(default_factory=list)
     required: dict[str, None] = field(default_factory=dict)
-    values: dict[str | int, tuple[int, ...]] = field(default_factory=dict)
+    values: dict[Any, tuple[int, ...]] = field(default_factory=dict)
+    """More literals for values: by the key of a member, or the index of an item."""
     lo: int = 0
     hi: int | None = None
     key_literals: list[int] = field(default_factory=list)
