@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, TypeAlias
 
-from structgen.schema.meaning.place import ALWAYS, NEVER, PlaceTables, Rest
+from structgen.schema.meaning.place import ALWAYS, NEVER, STRING, PlaceTables, Rest
 from structgen.schema.meaning.scalars import Scalars
 from structgen.schema.meaning.shape import (
     Alternative,
@@ -14,8 +14,11 @@ from structgen.schema.meaning.shape import (
     AtKey,
     AtLeast,
     AtMost,
+    BadKey,
     Counter,
+    FromIndex,
     Obligation,
+    RepeatedItem,
     Without,
 )
 from structgen.schema.reading.model import Schema
@@ -226,7 +229,7 @@ class Known:
 
     def truth(self, alternative: Alternative) -> bool | None:
         """Return whether an alternative surely holds, or surely does not; None where neither shows."""
-        facts = self._facts
+        facts, scalars = self._facts, self._obligations.scalars
         least = max(facts.lo, len(facts.required))
         match alternative:
             case Without(key):
@@ -237,6 +240,13 @@ class Known:
                 if NEVER in facts.values.get(key, ()):
                     return False
                 return self._meets(self._asked(key), literals, key in facts.required)
+            case AtIndex(index, literals):
+                if facts.hi is not None and facts.hi <= index:
+                    return False
+                said = self._obligations.item_literals(facts.facets, facts.values, index)
+                return self._meets(said, literals, facts.lo > index)
+            case FromIndex(index):
+                return False if facts.hi is not None and facts.hi <= index else None
             case AtLeast(count):
                 if facts.hi is not None and facts.hi < count:
                     return False
@@ -245,6 +255,11 @@ class Known:
                 if least > count:
                     return False
                 return True if facts.hi is not None and facts.hi <= count else None
+            case RepeatedItem():
+                return False if facts.unique or (facts.hi is not None and facts.hi < 2) else None
+            case BadKey(literal):
+                formula = scalars.literal(literal, STRING)
+                return True if any(not scalars.string_meets(formula, key) for key in facts.required) else None
         return None
 
     def _meets(self, said: Sequence[int], literals: Sequence[int], is_there: bool) -> bool | None:
