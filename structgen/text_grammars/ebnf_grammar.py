@@ -13,7 +13,7 @@ from structgen.automata.regex.ecma_text import ecma_text
 from structgen.automata.regex.syntax_tree import Node
 from structgen.errors import GrammarError, GrammarWarning, options_named, warning_level, within
 from structgen.language import checks
-from structgen.language.ir import Formula
+from structgen.language.ir import All, Formula
 from structgen.language.remarks import NO_REMARKS, Remarks
 from structgen.limits import DEFAULT, Limits
 from structgen.system.public_calls import THIS_CALL
@@ -22,8 +22,9 @@ from structgen.text_grammars.context_free.context_free_language import ContextFr
 from structgen.text_grammars.context_free.ebnf_reader import parse_ebnf
 from structgen.text_grammars.context_free.rules import Rule, reached
 from structgen.text_grammars.machine.language import CompileTarget, Language
+from structgen.text_grammars.regular_formulas import writable
 from structgen.text_grammars.regular_language import RegularLanguage
-from structgen.text_grammars.text_grammar import TextGrammar, language_if_any, restricted
+from structgen.text_grammars.text_grammar import TextGrammar, language_if_any
 
 _NUMBERS_TO_READ: Final = 75
 """A character of a grammar takes some 1.5 us: as many numbers could be read."""
@@ -101,7 +102,8 @@ class RulesGrammar(TextGrammar):
         """Return the language of the rules; `make` makes the languages of the patterns."""
 
         def pattern(formula: Formula, what: str, limits: Limits) -> Language:
-            return restricted(make(formula, what, limits), self.missing, limits)
+            formula = All((formula, writable(self.missing))) if self.missing else formula
+            return make(formula, what, limits)
 
         bound = {
             name: language_if_any(of, limits, {}, None) if self.missing else of.language(limits)

@@ -34,6 +34,7 @@ from structgen.text_grammars.regular_formulas import (
     shown,
     spelled,
     wrapped,
+    writable,
 )
 
 if TYPE_CHECKING:
@@ -189,6 +190,12 @@ class RegularGrammar(TextGrammar):
         found._part = None if one_of else body
         return found
 
+    def without_bytes(self, missing: frozenset[int]) -> TextGrammar:
+        (word, *others) = self.formula.of if isinstance(self.formula, Words) else ("", "")
+        if not others and missing.isdisjoint(word.encode()):
+            return self
+        return RegularGrammar(All((self.formula, writable(missing))), self.what, limits=self.limits)
+
     @property
     def canonical(self) -> str:
         return f"regular {spelled(self.formula)}"
@@ -240,7 +247,10 @@ class WithoutBytes(Derived):
         return f"without bytes {sorted(self.missing)} {self.of.identity}"
 
     def language(self, limits: Limits, target: CompileTarget | None = None) -> Language:
-        return restricted(self.of.language(limits), self.missing, limits)
+        # start-up time: few vocabularies lack bytes
+        from structgen.text_grammars.context_free.regular_intersection import Meet, Without
+
+        return Meet(self.of.language(limits), Without(self.missing), limits)
 
 
 class TextFilter(TextGrammar):
@@ -279,8 +289,10 @@ class TextBefore(TextGrammar):
         never = (Not(holding(self.avoided)),) if self.avoided else ()
         ends = (Pattern(f"^{ANY}(?:{any_of((word,))})$") for word in self.words)
         formulas: list[Formula] = [Not(holding(every)), *(All((one, later, *never)) for one in ends)]
+        if self.missing:
+            formulas = [All((one, writable(self.missing))) for one in formulas]
         what, end = f"any text without {shown(every)}", f"any text up to {shown(self.words)}"
-        return restricted(TextBeforeLanguage(formulas, what, end, limits), self.missing, limits)
+        return TextBeforeLanguage(formulas, what, end, limits)
 
 
 @dataclass(eq=False, repr=False, slots=True)
@@ -516,19 +528,6 @@ def opposite(of: TextGrammar) -> TextGrammar:
             cure="Use it on a regular expression.",
         )
     return RegularGrammar(Not(of.formula), f"no {of.what}", limits=of.limits)
-
-
-def restricted(language: Language, missing: frozenset[int], limits: Limits) -> Language:
-    """Return the language of the words that have none of some bytes. Raises `GrammarError` where there are
-    none."""
-    # start-up time: few vocabularies lack bytes
-    from structgen.text_grammars.context_free.regular_intersection import Restricted
-
-    run = language.run(language.start())
-    is_one_word = run is not None and language.accepts(run[1]) and not language.goes_on(run[1])
-    if not missing or (run is not None and is_one_word and missing.isdisjoint(run[0])):
-        return language
-    return Restricted(language, missing, limits)
 
 
 # --- helpers ---

@@ -14,6 +14,7 @@ from typing import ClassVar, Final, TypeAlias, cast
 import numpy as np
 import numpy.typing as npt
 
+from structgen.automata.unicode.utf8 import DONE, ByteNode, node_of
 from structgen.core.compiled import CompiledGrammar, WantedNodes, ends_read
 from structgen.errors import OptionError, options_named
 from structgen.language.expectation import Expected
@@ -162,34 +163,27 @@ class EscapedLanguage(Language):
     def _behind(self, at: Config, low: int, high: int) -> Iterator[tuple[Config, int]]:
         """Yield the configurations behind the characters of a range, each with one such character; some
         twice."""
-        yield from self._through(at, b"", chr(low).encode(), chr(high).encode(), set())
+        yield from self._through(at, node_of(((low, high),)), b"", set())
 
     def _through(
-        self, at: Config, read: bytes, low: bytes, high: bytes, seen: set[Config]
+        self, at: Config, node: ByteNode, read: bytes, seen: set[tuple[Config, ByteNode]]
     ) -> Iterator[tuple[Config, int]]:
-        """As `_behind`, inside a character of which some bytes are read: UTF-8 has the order of characters.
-        `low`, `high`: the least and the greatest rest; empty where any will do. `seen`: configurations whose
-        rests are told."""
-        if not low and not high:
-            alike = self.of.alike(at)
-            if alike in seen:
-                return
-            seen.add(alike)
-        if read and len(read) == _size(read[0]):
-            yield at, ord(read.decode())
+        """As `_behind`, inside a character of which some bytes are read. `seen`: configurations and nodes
+        whose rests are told."""
+        known = self.of.alike(at), node
+        if known in seen:
             return
-        first, last, tried = low[0] if low else 0x80, high[0] if high else 0xBF, set[int]()
-        for byte in range(first, last + 1):
-            if 0x80 <= byte < 0xC2 and not read:
-                continue  # no character begins so (RFC 3629)
-            least, most = low[1:] if byte == first else b"", high[1:] if byte == last else b""
-            if not least and not most:
-                if self.of.classes[byte] in tried:
-                    continue
-                tried.add(self.of.classes[byte])
+        seen.add(known)
+        if node is DONE:
+            yield at, ord(read.decode())
+        tried = set[tuple[int, ByteNode]]()
+        for byte, below in enumerate(node.after):
+            if below is None or (self.of.classes[byte], below) in tried:
+                continue
+            tried.add((self.of.classes[byte], below))
             after = self.of.step(at, byte)
             if after is not None:
-                yield from self._through(after, read + bytes((byte,)), least, most, seen)
+                yield from self._through(after, below, read + bytes((byte,)), seen)
 
     def height(self, config: Config) -> int:
         return self.of.height(cast(Place, config)[0])
@@ -315,8 +309,3 @@ class Unescaped:
         if len(cls._made) > _KEPT:
             cls._made.popitem(last=False)
         return found
-
-
-def _size(first: int) -> int:
-    """Return the bytes of a character of UTF-8 by its first byte."""
-    return 1 if first < 0x80 else 2 if first < 0xE0 else 3 if first < 0xF0 else 4
