@@ -16,18 +16,15 @@ import numpy.typing as npt
 from structgen.errors import (
     BudgetError,
     FinishedError,
-    LimitError,
     MaskError,
     OptionError,
-    StructgenError,
     TokenError,
 )
 from structgen.language.expectation import Expected
 from structgen.language.ir import DEAD
 from structgen.limits import Limits
-from structgen.machine_core import draft_nodes, token_steps
 from structgen.machine_core import masks as core_masks
-from structgen.machine_core.draft_batch import DraftBatch
+from structgen.machine_core import token_steps
 from structgen.machine_core.growing_tables import LISTS, NODES, GrowingTables, TablePlan, listed
 from structgen.machine_core.layout import ENDED, FINISHED, REFUSED, Core, NodeRow, Registers
 from structgen.machine_core.questions import read_bytes
@@ -363,8 +360,12 @@ class CompiledGrammar(ABC):
 
     def _put_finished(self) -> int:
         """Return a new state, that after an end token."""
+        return self._put_state(FINISHED)
+
+    def _put_state(self, mode: int) -> int:
+        """Return a new state of which compiled code knows only the mode."""
         row = np.zeros(words_of(NodeRow), np.int64)
-        row[Registers.mode], row[NodeRow.dense_row :] = FINISHED, -1
+        row[Registers.mode], row[NodeRow.dense_row :] = mode, -1
         return self._tables.append(NODES, row)
 
     def bytes_index(self, index: int, data: bytes) -> int:
@@ -553,24 +554,6 @@ class CompiledGrammar(ABC):
         if token in self.end_tokens:
             return self._after_end(index)
         return self._after_token(index, token)
-
-    def read_left(self, batch: DraftBatch, draft: int) -> None:
-        """Find one by one the states of a draft that compiled code has left."""
-        node, root = batch.nodes[draft], batch.places[draft]
-        states = batch.states
-        for i in range(batch.counts[draft]):
-            if states[root + 1 + i] != draft_nodes.NOT_YET:
-                continue
-            above = states[root + 1 + batch.parents[node + i]]
-            after = REFUSED
-            if above >= 0:
-                try:
-                    after = self.next_index(above, batch.tokens[node + i])
-                except LimitError:
-                    after = draft_nodes.LIMITED
-                except StructgenError:
-                    after = REFUSED
-            states[root + 1 + i] = after
 
     def index_of(self, state: State) -> int:
         """Return the number of a state. Raises OptionError where it is a state of another compiled grammar,

@@ -29,10 +29,8 @@ from structgen.core.narrowed_text import READING, TABLES, NarrowedText
 from structgen.errors import OptionError
 from structgen.language.expectation import Expected
 from structgen.limits import Limits
-from structgen.machine_core.growing_tables import NODES
-from structgen.machine_core.layout import ENDED, FINISHED, LARGE, NodeRow, Registers
+from structgen.machine_core.layout import ENDED, LARGE
 from structgen.machine_core.masks import fill
-from structgen.native.typed_blocks import words_of
 from structgen.tokens.token_mask import TokenMask, tokens_of
 from structgen.tokens.token_prefixes import first_crossing, tokens_along, tokens_behind
 from structgen.tokens.tokenizer import Tokenizer
@@ -263,24 +261,17 @@ class AnyText(CompiledGrammar):
     """Every sequence of tokens, as a compiled grammar: what may follow the border of a free text's prompt."""
 
     table_plan = TABLES
-    _FREE, _ENDED = 0, 1
+    _FREE = 0
 
     def __init__(self, tokenizer: Tokenizer) -> None:
         super().__init__(None, tokenizer, Limits())
-        row = np.full(words_of(NodeRow), -1, np.int64)
-        for mode in (READING, FINISHED):
-            row[Registers.mode] = mode
-            self._tables.append(NODES, row)
-        self._finished = self._ENDED
+        self._start, self._finished = self._put_state(READING), self._put_finished()
         every = np.arange(self.vocab_size, dtype=np.int32)
         self._bits: npt.NDArray[np.int32] = self._masks.dense_row(every)
         self._completions = _NoCompletions()
 
     def _after_token(self, index: int, token: int) -> int:
         return self._FREE if index == self._FREE else -1
-
-    def _after_end(self, index: int) -> int:
-        return self._ENDED if index == self._FREE else -1
 
     def bytes_index(self, index: int, data: bytes) -> int:
         """Return the number of the state after bytes, or -1."""

@@ -24,6 +24,7 @@ from structgen.errors import OptionError
 from structgen.language.expectation import Expected
 from structgen.limits import Limits
 from structgen.machine_core.growing_tables import EDGES, NODES
+from structgen.machine_core.interning import put_edge
 from structgen.machine_core.layout import (
     ASKED,
     ENDED,
@@ -83,7 +84,7 @@ class CompiledText(NumberedText):
                 if self._tables.count(EDGES) >= min(_MOVES, self.limits.parser_states):
                     self._tables.load(EDGES, _NO_ROWS)
                 self._tables.room(EDGES, 1)
-                stepping.record_edge(self.address, index, token, stepping.MOVE, reached)
+                put_edge(self.address, index, token, stepping.MOVE, reached)
             return reached
 
     def _after_special(self, index: int, token: int) -> int:

@@ -7,7 +7,7 @@ state inside a part has the part's mask, and the tokens that leave the part.
 
 from __future__ import annotations
 
-from structgen.machine_core.interning import ask, ask_room, find
+from structgen.machine_core.interning import ask, ask_room, edge_key, find
 from structgen.machine_core.layout import ASKED, LARGE, MISS, Core
 from structgen.machine_core.lexeme_layout import ASK_START, FULL, RANGE_WORDS, UNKNOWN
 from structgen.machine_core.lexeme_masks import begin_mask, collect, emit_mask
@@ -28,7 +28,6 @@ from structgen.text_grammars.machine.stepping import (
     READINGS,
     TextContext,
     TextState,
-    edge_key,
     end_token,
     follow,
     forward,
