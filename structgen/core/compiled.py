@@ -16,18 +16,15 @@ import numpy.typing as npt
 from structgen.errors import (
     BudgetError,
     FinishedError,
-    LimitError,
     MaskError,
     OptionError,
-    StructgenError,
     TokenError,
 )
 from structgen.language.expectation import Expected
 from structgen.language.ir import DEAD
 from structgen.limits import Limits
-from structgen.machine_core import draft_nodes, token_steps
 from structgen.machine_core import masks as core_masks
-from structgen.machine_core.draft_batch import DraftBatch
+from structgen.machine_core import token_steps
 from structgen.machine_core.growing_tables import LISTS, NODES, GrowingTables, TablePlan, listed
 from structgen.machine_core.layout import ENDED, FINISHED, REFUSED, Core, NodeRow, Registers
 from structgen.machine_core.questions import read_bytes
@@ -151,10 +148,9 @@ class Completions(Protocol):
         more than `enough`, perhaps more than it is, and no more than `enough` either."""
         return 0
 
-    def sufficient(self, index: int, budget: int, /) -> int | None:
+    def sufficient(self, index: int, /) -> int | None:
         """Return how many tokens are known to suffice for a state whose mask is known, and one less after
-        whichever token comes next; None where no such number is known. The least is not looked for, nor less
-        than the budget."""
+        whichever token comes next; None where no such number is known. The least is not looked for."""
         return 1
 
     def too_long(self, index: int, tokens: npt.NDArray[np.int64], left: int, /) -> npt.NDArray[np.int64]:
@@ -295,9 +291,8 @@ class CompiledGrammar(ABC):
     """Entry points by which texts of this kind are read (`machine_core.layout.ByteSteps`); none: Python alone
     reads them."""
     part_calls: ClassVar[tuple[Callable[..., int], ...]] = ()
-    """Entry points by which compiled code of a composed grammar reads a part of this kind, or none:
-    `take_token`; how the text stands in a state (`text_grammars.machine.stepping`); `ends_below`; the slots
-    of tokens below a node (`json_machine.masks.state_walk`)."""
+    """Entry points by which compiled code of a composed grammar reads a part of this kind, or none
+    (`text_grammars.machine.stepping.Visit`)."""
     has_events: bool = False
     """Whether `Matcher.events` can tell what begins and closes in the texts."""
     table_plan: ClassVar[TablePlan]
@@ -364,8 +359,12 @@ class CompiledGrammar(ABC):
 
     def _put_finished(self) -> int:
         """Return a new state, that after an end token."""
+        return self._put_state(FINISHED)
+
+    def _put_state(self, mode: int) -> int:
+        """Return a new state of which compiled code knows only the mode."""
         row = np.zeros(words_of(NodeRow), np.int64)
-        row[Registers.mode], row[NodeRow.dense_row :] = FINISHED, -1
+        row[Registers.mode], row[NodeRow.dense_row :] = mode, -1
         return self._tables.append(NODES, row)
 
     def bytes_index(self, index: int, data: bytes) -> int:
@@ -555,24 +554,6 @@ class CompiledGrammar(ABC):
             return self._after_end(index)
         return self._after_token(index, token)
 
-    def read_left(self, batch: DraftBatch, draft: int) -> None:
-        """Find one by one the states of a draft that compiled code has left."""
-        node, root = batch.nodes[draft], batch.places[draft]
-        states = batch.states
-        for i in range(batch.counts[draft]):
-            if states[root + 1 + i] != draft_nodes.NOT_YET:
-                continue
-            above = states[root + 1 + batch.parents[node + i]]
-            after = REFUSED
-            if above >= 0:
-                try:
-                    after = self.next_index(above, batch.tokens[node + i])
-                except LimitError:
-                    after = draft_nodes.LIMITED
-                except StructgenError:
-                    after = REFUSED
-            states[root + 1 + i] = after
-
     def index_of(self, state: State) -> int:
         """Return the number of a state. Raises OptionError where it is a state of another compiled grammar,
         whose numbers mean nothing here. Cost: 0.1 us."""
@@ -603,6 +584,22 @@ class CompiledGrammar(ABC):
         """Return the state after bytes of text, or None where they leave the language."""
         index = self.bytes_index(self.index_of(state), data)
         return None if index < 0 else State(self, index)
+
+    def live_part(self, data: bytes) -> tuple[State, int]:
+        """Return the state after the longest beginning of a text that lives, and its length in bytes.
+
+        Linear in the text: the length is found by halving, since a prefix of a live prefix is live.
+        """
+        if (after := self.step_bytes(self.start, data)) is not None:
+            return after, len(data)
+        state, low, high = self.start, 0, len(data)  # data[:low] led to `state`, data[:high] is dead
+        while high - low > 1:
+            middle = (low + high) // 2
+            if (after := self.step_bytes(state, data[low:middle])) is None:
+                high = middle
+            else:
+                state, low = after, middle
+        return state, low
 
     def accepts_end(self, state: State) -> bool:
         """Return whether the text so far is a document."""
@@ -720,7 +717,7 @@ class CompiledGrammar(ABC):
             denied = np.zeros(32 * mask.words, np.bool_)
             denied[self.completions.too_long(index, tokens, left)] = True
             mask.array[row] &= ~np.packbits(denied, bitorder="little").view(np.int32)
-            self._remember(index, self.completions.sufficient(index, budget))
+            self._remember(index, self.completions.sufficient(index))
 
     def _has_mask(self, index: int) -> bool:
         """Return whether a state's mask is memoised."""
@@ -735,9 +732,9 @@ class CompiledGrammar(ABC):
     def _suffices(self, index: int, budget: int, known: int | None) -> bool:
         """Return `budget_suffices` of a state whose mask is known, of which `sufficient_budgets` has
         `known`."""
-        if known is None or budget < known < _NO_BUDGET:
+        if known is None:
             with self.lock, self._begin_call():
-                known = self.completions.sufficient(index, budget)
+                known = self.completions.sufficient(index)
             known = self._remember(index, known)
         return budget >= known
 
@@ -778,11 +775,11 @@ class CompiledGrammar(ABC):
             dense, at = self._tables.rows(NODES)[index, [NodeRow.dense_row, NodeRow.token_list]].tolist()
             return dense, listed(self._tables, at)
 
-    def ends_below(self, index: int, wanted: WantedNodes) -> list[int]:
+    def ends_below(self, index: int, wanted: WantedNodes, end: int = 1) -> list[int]:
         """Return the wanted nodes of the vocabulary's trie, in order, whose bytes lead from a state, by its
-        number, to one in which the text may end. Cost: some 50 ns a node."""
+        number, to one in which the text may end, or stands so (`ByteSteps.ends`). Cost: some 50 ns a node."""
         found = np.empty(wanted.most, np.int32)
-        count = self._retry(token_steps.ends_below, index, address_of(wanted.trie), address_of(found))
+        count = self._retry(token_steps.ends_below, index, address_of(wanted.trie), end, address_of(found))
         nodes: list[int] = found[:count].tolist()
         return nodes
 

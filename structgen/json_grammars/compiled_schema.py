@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
@@ -13,8 +14,8 @@ from structgen.json_grammars.document_values import value_of
 from structgen.json_machine.expected import expected
 from structgen.json_machine.inspection import Inspection
 from structgen.json_machine.masks import mask_filling, state_walk
-from structgen.json_machine.meaning import QuestionLoop, expander_of
-from structgen.json_machine.records.recorder import Recorder
+from structgen.json_machine.meaning import expander_of
+from structgen.json_machine.records.recorder import Recorder, no_terminal
 from structgen.json_machine.tables import json_blocks as L
 from structgen.json_machine.tables.json_tables import JSON_TABLES
 from structgen.language.expectation import Expected
@@ -22,6 +23,7 @@ from structgen.language.ir import Network
 from structgen.limits import Limits
 from structgen.machine_core import token_steps
 from structgen.machine_core.layout import ASKED, LARGE
+from structgen.machine_core.questions import call_answered
 from structgen.native.raw_memory import address_of
 from structgen.native.typed_blocks import word_of
 from structgen.schema.schema_source import SchemaSource
@@ -108,7 +110,8 @@ class CompiledSchema(CompiledGrammar):
         # Nothing that this holds may refer to it: a grammar is gone when it is dropped, not when garbage is
         # collected in the midst of another's first mask.
         self._expander = expander = expander_of(grammar, self.limits, self._tables)
-        self._retry = retry = QuestionLoop(self.lock, self._begin_call, self._tables, expander)
+        answer = partial(expander.answer, no_terminal)
+        self._retry = retry = partial(call_answered, self.lock, self._begin_call, answer, self.address)
         self._recorder = Recorder(self._tables, expander, self._masks, retry)
         self._machine = Inspection(expander, self._tables, self._space, retry)
         self._completions: Completer | None = None
@@ -173,16 +176,16 @@ class CompiledSchema(CompiledGrammar):
             code = call(self.address, index, *arguments)
         return code
 
-    def walk_bound(self, index: int, way: int) -> int:
+    def walk_bound(self, index: int) -> int:
         """Return `mask_filling.compute_bound` of a state."""
         with self.lock, self._begin_call():
             self._attached()
-            return self._walk(mask_filling.compute_bound, index, way)
+            return self._walk(mask_filling.compute_bound, index)
 
     def _compute_bounded(self, index: int) -> int | None:
         """As CompiledGrammar's, in one walk."""
         with self.lock:
-            code = self.walk_bound(index, L.BOUNDING)
+            code = self.walk_bound(index)
             if code == LARGE:
                 self._keep_large(index, 0)
                 return None

@@ -3,41 +3,14 @@ and calls of compiled code, which ask the expander."""
 
 from __future__ import annotations
 
-import threading
-from collections.abc import Callable
-from typing import Any
-
 from structgen.automata.numbers.number_pool import NumberPool
 from structgen.automata.strings.string_pool import StringPool
 from structgen.automata.unicode.partition import ASCII, JSON
 from structgen.json_machine.answers import scalar_questions
 from structgen.json_machine.answers.expander import Expander
-from structgen.json_machine.records.recorder import no_terminal
 from structgen.limits import Limits
 from structgen.machine_core.growing_tables import GrowingTables
-from structgen.machine_core.questions import call_answered
 from structgen.schema.schema_source import SchemaSource
-from structgen.system.public_calls import Part
-
-
-class QuestionLoop:
-    """Calls compiled code, and answers what it asks."""
-
-    __slots__ = ("_begin", "_expander", "_lock", "_tables")
-
-    def __init__(
-        self, lock: threading.RLock, begin: Callable[[], Part], tables: GrowingTables, expander: Expander
-    ) -> None:
-        """`begin` begins a public call under the grammar's limits."""
-        self._lock, self._begin, self._tables, self._expander = lock, begin, tables, expander
-
-    def __call__(self, call: Any, *arguments: int) -> int:
-        """Return what a compiled call returns once it asks nothing (`machine_core.questions`)."""
-        return call_answered(self._lock, self._begin, self._answer, call, self._tables.address, *arguments)
-
-    def _answer(self) -> None:
-        assert self._tables.needs[0], "compiled code waits for an answer, and has asked nothing"
-        self._expander.answer(no_terminal)
 
 
 def expander_of(grammar: SchemaSource, limits: Limits, tables: GrowingTables) -> Expander:

@@ -182,6 +182,10 @@ class Spec:
     groups: tuple[frozenset[frozenset[int]], ...] | None = None
 
 
+FREE = Spec((TRUE,))
+"""Every string."""
+
+
 @dataclass(frozen=True, slots=True)
 class ValueMenu:
     """What a value at a place may be: for each JSON type how it begins,
@@ -252,11 +256,6 @@ class SimpleObject:
     """The place of values under keys that are not in `names`, or -1."""
     position: int
     """Ordered keys before this index may not come any more."""
-    written: int
-    """Keys written, as bits; of the ordered ones only those that are remembered (`position` says the
-    rest)."""
-    begun: bool
-    """A member has been written."""
     close: int
     """The outcome of closing the object, once that is allowed."""
 

@@ -154,7 +154,7 @@ def lark(
                 plain = load_rules(text, **given)
             kept_rules.write(plain)
         terminals = plain.terminals()
-        rules = RulesGrammar(plain.rules, terminals, start, plain.ignored, limits, bound, plain.remarks)
+        rules = RulesGrammar(plain.rules, terminals, start, plain.ignored, bounds, bound, plain.remarks)
         rules.load_ms = 1000 * (perf_counter() - before)
         return rules
     indenter = None if postlex is None else indenter_of(postlex)

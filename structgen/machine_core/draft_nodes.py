@@ -29,7 +29,7 @@ class Batch(Block):
     rows: Int32s
     """The mask rows of all places; 0: they are 0, 1, ..."""
     mask: int
-    """The address of the mask; 0: none is written."""
+    """The address of the mask."""
     words: int
     """Of a mask row."""
     vocabulary: int
@@ -82,12 +82,12 @@ def state_of(batch: Batch, job: Job, node: int) -> int:
 
 @jit
 def settle_place(batch: Batch, job: Job, place: int, state: int) -> int:
-    """Note the state of a place, or the code in its stead, and write its mask, if there is a mask and it is
-    known. Returns 1 where something is left to do, else 0."""
+    """Note the state of a place, or the code in its stead, and write its mask, if it is known. Returns 1
+    where something is left to do, else 0."""
     at = job.place + place
     batch.states[at] = state
-    if state == NOT_YET or batch.mask == 0:
-        return 1 if state == NOT_YET else 0
+    if state == NOT_YET:
+        return 1
     words, row = batch.words, at
     if address_of_block(batch.rows) != 0:
         row = batch.rows[at]

@@ -25,22 +25,24 @@ def call_answered(
     lock: AbstractContextManager[Any],
     budget: Callable[[], AbstractContextManager[Any]],
     answer: Callable[[], None],
+    address: int,
     function: Callable[..., int],
     *arguments: int,
 ) -> int:
-    """Return what a compiled function returns once it asks nothing, under the grammar's lock.
+    """Return what a compiled function returns once it asks nothing, under the grammar's lock. `address`: of
+    the grammar's block, its first argument.
 
     `answer` answers the questions that were noted, within `budget()`, which bounds the work of all answers of
     this call. Errors: those of `answer`; the call can then be made again.
     """
     with lock:
-        code = function(*arguments)
+        code = function(address, *arguments)
         if code != ASKED:
             return code
         with budget():
             while code == ASKED:
                 answer()
-                code = function(*arguments)
+                code = function(address, *arguments)
         return code
 
 

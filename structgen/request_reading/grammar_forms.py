@@ -18,7 +18,7 @@ fetched. `policies` are options of `sg.json_schema`; `limits` among them hold fo
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from types import MappingProxyType
 from typing import Any, Final, NamedTuple
 
@@ -262,11 +262,7 @@ def _structured_outputs(target: dict[str, Any], before: str = "structured_output
     """Read vLLM's shape: exactly one of the kinds, and its options. `before`: what places begin with."""
     where = "structured_outputs"
     REQUESTS.check(target, where, where)
-    named = [key for key in _SERVED if target.get(key) is not None]
-    if len(named) != 1:
-        what = f"It says {' and '.join(named) or 'nothing'}."
-        raise OptionError(what, where=where, cure=f"Give exactly one of {', '.join(_SERVED)}.")
-    (kind,) = named
+    kind = _only(target, _SERVED, where)
     if target.get("disable_additional_properties"):
         raise UnsupportedError(
             "'disable_additional_properties' is not offered.",
@@ -285,6 +281,15 @@ def _structured_outputs(target: dict[str, Any], before: str = "structured_output
             raise OptionError("json_object is true, or not there.", where=place, cure="Leave it out.")
         return _Form("json", {"type": "object"}, place, blanks)
     return _Form(kind, target[kind], place, blanks)
+
+
+def _only(target: Mapping[str, Any], names: Sequence[str], where: str) -> str:
+    """Return the one of some members that is there. Errors: OptionError for none, and for several."""
+    named = [key for key in names if target.get(key) is not None]
+    if len(named) != 1:
+        what = f"It says {' and '.join(named) or 'nothing'}."
+        raise OptionError(what, where=where, cure=f"Give exactly one of {', '.join(names)}.")
+    return named[0]
 
 
 def _whitespace(target: Mapping[str, Any], limits: Limits | None) -> str:
@@ -332,10 +337,7 @@ def _renamed(target: dict[str, Any]) -> dict[str, Any]:
 def _sglang(target: dict[str, Any]) -> _Form:
     """Read SGLang's shape: exactly one of its parameters."""
     REQUESTS.check_members(target, _OF_SGLANG, "target")
-    named = [key for key in SGLANG if target.get(key) is not None]
-    if len(named) != 1:
-        raise OptionError(f"It says {' and '.join(named)}.", where="target", cure="Give exactly one of them.")
-    if named == ["ebnf"]:
+    if _only(target, SGLANG, "target") == "ebnf":
         return _Form("ebnf", target["ebnf"])
     schema = target["json_schema"]
     return _Form("json", {"type": "object"} if schema == "$$ANY$$" else _unnamed(schema))

@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
 from typing import Any, Final, Literal, TypeAlias, cast
 from weakref import WeakKeyDictionary
 
@@ -38,7 +39,7 @@ from structgen.text_grammars.machine import stepping
 from structgen.text_grammars.machine.compiled_text import CompiledText
 from structgen.text_grammars.machine.language import TOKEN, CompileTarget, Config, Language
 from structgen.text_grammars.machine.masked_language import Masked
-from structgen.text_grammars.text_grammar import JsonTexts, TextGrammar
+from structgen.text_grammars.text_grammar import Derived, JsonTexts, TextGrammar
 from structgen.tokens.tokenizer import Tokenizer
 
 _Nodes: TypeAlias = "frozenset[int]"
@@ -62,13 +63,11 @@ _BROKEN: Final = re.compile(rb"[\x00-\x1f\\\x80-\xff]")
 """What may not do inside a string, or begin an escape."""
 
 
-class WrittenTexts(TextGrammar):
+@dataclass(eq=False, repr=False, slots=True)
+class WrittenTexts(Derived):
     """The texts of a grammar that the tokens of the tokenizer write which it is compiled for."""
 
-    __slots__ = ("of",)
-
-    def __init__(self, of: TextGrammar) -> None:
-        self.of = of
+    of: TextGrammar
 
     @property
     def canonical(self) -> str:
@@ -77,14 +76,6 @@ class WrittenTexts(TextGrammar):
     @property
     def identity(self) -> str:
         return f"written({self.of.identity})"
-
-    @property
-    def limits(self) -> Limits:
-        return self.of.limits
-
-    @property
-    def source(self) -> str:
-        return self.of.source
 
     def language(self, limits: Limits, target: CompileTarget | None = None) -> Language:
         if target is None:
@@ -111,9 +102,6 @@ class WrittenTexts(TextGrammar):
             return found
         except GrammarError as error:
             raise refusal(self.of, tokenizer) from error
-
-    def __reduce__(self) -> tuple[type[WrittenTexts], tuple[TextGrammar]]:
-        return WrittenTexts, (self.of,)
 
 
 BYTES: Final = "Use a tokenizer with byte fallback, or add tokens for single bytes."

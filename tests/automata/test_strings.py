@@ -120,15 +120,6 @@ def test_space_fills_where_any_character_may_stand() -> None:
     assert walker.pool.finish(walker.start) == {0: "日".encode()}
 
 
-def test_living_without_bytes_is_what_the_rows_without_them_reach() -> None:
-    pool = StringPool(Limits())
-    start = Walker(Any_((Pattern("^a+b$"), Pattern("^é$"))), pool=pool).start
-    assert pool.living_without(frozenset(b"b"))[start]
-    assert not pool.living_without(frozenset(b"b\xa9"))[start]
-    after = int(pool.trans[start, ord("a")])
-    assert not pool.living_without(frozenset(b"b"))[after]
-
-
 def test_bytes_of_one_class_have_equal_columns() -> None:
     pool = StringPool(Limits())
     Walker(Pattern("^[a-f]+é$"), pool=pool)

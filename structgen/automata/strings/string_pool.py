@@ -8,7 +8,6 @@ from hashlib import blake2b
 from typing import Final, NamedTuple, TypeAlias
 
 import numpy as np
-import numpy.typing as npt
 
 from structgen.automata.formats.named_formats import meaning_of
 from structgen.automata.strings.automata import EVERY, MOST_STATES
@@ -338,20 +337,6 @@ class StringPool:
         numbers: dict[bytes, int] = {}
         columns = np.ascontiguousarray(self.trans[: self.count, :256].T)
         return bytes(numbers.setdefault(column.tobytes(), len(numbers)) for column in columns)
-
-    def living_without(self, missing: frozenset[int]) -> npt.NDArray[np.bool_]:
-        """Return which states some text completes that is written without some bytes.
-
-        Cost: a look at each entry of the arrays for each byte of the longest of these completions.
-        """
-        kept = np.array(sorted(set(range(256)) - missing), np.int64)
-        rows = self.trans[: self.count][:, kept]
-        alive = self.outcome[: self.count] >= 0
-        while True:
-            more = alive | (np.append(alive, False)[rows]).any(axis=1)
-            if (more == alive).all():
-                return alive
-            alive = more
 
     def key(self, state: int) -> bytes:
         """Return 16 bytes that name the residual language with its outcomes, the same in every process.

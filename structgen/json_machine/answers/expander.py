@@ -15,12 +15,12 @@ from structgen.automata.unicode.decoded_text import encode, in_order
 from structgen.errors import LimitError, StructgenError
 from structgen.json_machine.answers.item_text import closed, text_of
 from structgen.json_machine.answers.spec_shapes import bounds, excepted, listed
-from structgen.json_machine.masks.state_walk import put_edge
 from structgen.json_machine.masks.terminal_runs import total_row
 from structgen.json_machine.tables import json_blocks as L
-from structgen.language.ir import All, Formula, Key, Network, SimpleObject, Spec
+from structgen.language.ir import FREE, Formula, Key, Network, SimpleObject, Spec
 from structgen.limits import Limits
 from structgen.machine_core.growing_tables import GrowingTables
+from structgen.machine_core.token_steps import put_edge
 from structgen.native.raw_memory import address_of
 from structgen.native.typed_blocks import word_of
 
@@ -28,7 +28,6 @@ _STRINGS, _STRING_OUTCOMES, _NUMBERS, _NUMBER_OUTCOMES = (
     word_of(L.JsonContext, name) for name in ("strings", "string_outcomes", "numbers", "number_outcomes")
 )
 """Words of the context: where the tables of the automata lie."""
-TRUE_SPEC = Spec((All(()),))
 _AHEAD = 32
 """Places expanded when a grammar is compiled: all of four schemas in five
 of JSONSchemaBench (the median has nine)."""
@@ -317,6 +316,7 @@ class Expander:
         Raises what the network, the automata or the limits raise;
         the questions are then gone, the tables whole.
         """
+        assert self._tables.needs[0], "compiled code waits for an answer, and has asked nothing"
         for kind, first, second, third in self._tables.questions():
             if kind == L.Q_TERMINAL:
                 terminal(first)
@@ -352,7 +352,7 @@ class Expander:
 
     def free_string(self) -> int:
         """Return the row of the free string."""
-        return self.string(TRUE_SPEC)
+        return self.string(FREE)
 
     def _answer_place(self, row: int) -> None:
         if self._tables.rows(L.T_PLACE)[row, L.PlaceRow.status]:
@@ -404,7 +404,7 @@ class Expander:
             extra = extra_place = -1
             if menu.extra is not None and menu.extra_places:
                 extra = self._key_spec(menu.extra)
-                if menu.extra == TRUE_SPEC:
+                if menu.extra == FREE:
                     extra_place = self.place(menu.extra_places[frozenset((0,))])
             close = -1 if menu.close is None else menu.close
             status = 3 if extra >= 0 and self.network.owes_keys(number) else 1
@@ -414,7 +414,7 @@ class Expander:
 
     def _key_spec(self, spec: Spec) -> int:
         """Return the start state of the automaton of extra keys, -1 where no key can come."""
-        if spec == TRUE_SPEC:
+        if spec == FREE:
             return self.strings.FREE
         state = self._key_specs.get(spec)
         if state is None:

@@ -146,19 +146,6 @@ def next_bytes(context: int, index: int, target_address: int) -> int:
     return ASKED if asked else 0
 
 
-@entry("int64(int64, int64, int64, int64, int64)")
-def put_edge(context: int, first: int, second: int, third: int, value: int) -> int:
-    """Note what follows (residue, key, outcome); there is room. Returns 0."""
-    c = JsonContext(context)
-    t = c.work.edge
-    t.first = first
-    t.second = second
-    t.third = third
-    t.target = value
-    intern(c, c.edges, 3, t)
-    return 0
-
-
 IMPOSSIBLE = 1 << 30
 
 

@@ -104,7 +104,7 @@ class LarkAnswers:
         """`kept`: the arrays that no vocabulary changes; else they are made. Cost: the lexer's automaton and
         the liveness, 10 ms to 2 s. Raises LimitError."""
         self._tables, self._grown, self._lock, self.effort = tables, grown, lock, effort
-        self._is_local, self._vocabulary, self._kept = is_local, vocabulary, kept
+        self._is_local, self._kept = is_local, kept
         # a method would have the lexer's tables hold this, which holds them
         self._put_word = partial(_put_word, grown)
         self._held: dict[str, npt.NDArray[Any]] = {}
@@ -266,7 +266,7 @@ class LarkAnswers:
     def _call(self, function: Callable[..., int], *arguments: int) -> int:
         self._tell()
         found = call_answered(
-            self._lock, self.effort.begin, self.answer, function, self._grown.address, *arguments
+            self._lock, self.effort.begin, self.answer, self._grown.address, function, *arguments
         )
         if found == FULL:
             raise LimitError(

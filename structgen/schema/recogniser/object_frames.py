@@ -7,7 +7,7 @@ from collections.abc import Callable, Collection, Iterable, Sequence
 from typing import TypeAlias
 
 from structgen.errors import LimitError
-from structgen.language.ir import TRUE, Formula, Not, Pattern, Spec, Words
+from structgen.language.ir import FREE, TRUE, Formula, Not, Pattern, Spec, Words
 from structgen.limits import Limits
 from structgen.schema.meaning.formulas import LISTED, conjunction, disjunction, negation
 from structgen.schema.meaning.place import NEVER, STRING, PlaceTables
@@ -30,7 +30,6 @@ from structgen.schema.recogniser.key_order import declared
 from structgen.schema.recogniser.object_keys import Frame, FrameStanding, KeyClass
 
 Where: TypeAlias = str | KeyClass
-FREE = Spec((TRUE,))
 
 
 class Frames:

@@ -103,7 +103,11 @@ class Frame:
     def __post_init__(self) -> None:
         self.index = {name: index for index, name in enumerate(self.names)}
 
-    def after(self, written: Written, index: int) -> Written:
+    def after(self, written: Written, where: Where) -> Written:
+        """Return what is written after one more member."""
+        return self.after_index(written, self.index[where] if isinstance(where, str) else -1)
+
+    def after_index(self, written: Written, index: int) -> Written:
         """Return what is written after one more member, whose key is named at an index (-1: not named)."""
         size = min(written.size + 1, self.cap)
         if index < 0:

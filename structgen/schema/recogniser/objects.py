@@ -9,18 +9,18 @@ number.
 from __future__ import annotations
 
 from bisect import bisect_left
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any, TypeAlias, TypeGuard
 
 from structgen.limits import Limits
 from structgen.schema.meaning.place import NEVER, PlaceTables
 from structgen.schema.meaning.scalars import Scalars
-from structgen.schema.meaning.shape import Alternative, AtKey, Differs, ObjectShape, Obligation, Without
+from structgen.schema.meaning.shape import Alternative, AtKey, Differs, ObjectShape, Without
 from structgen.schema.meaning.shape_disjunctions import Shapes
 from structgen.schema.reading.json_values import EMPTY, JsonPieces
-from structgen.schema.recogniser.excluded_values import parted
-from structgen.schema.recogniser.members import Left, Members, Unmet
+from structgen.schema.recogniser.members import Left, Members, Unmet, undominated
 from structgen.schema.recogniser.object_frames import Frames
 from structgen.schema.recogniser.object_keys import Frame, KeyClass, Where, Written
 from structgen.schema.recogniser.object_search import Ask, Witness, keys_of
@@ -75,6 +75,8 @@ class Objects:
         self.wide_unions = WideUnions(self.frames)
         self.alive: Callable[[int], bool] = lambda demand: True
         """Set by the network: whether some value meets a demand."""
+        self.known: Ask = lambda demand: EMPTY
+        """Set by the network: the same as an answer."""
         self._states: dict[tuple[object, ...], ObjectState] = {}
         self._live: dict[tuple[object, ...], bool] = {}
 
@@ -110,7 +112,7 @@ class Objects:
 
     def _begins(self, demands: tuple[int, ...], shape: ObjectShape, ask: Ask | None = None) -> bool:
         """Return whether some object has the shape. `ask`: where answers are still being worked out."""
-        asked = ask or self._known
+        asked = ask or self.known
         for key in shape.required:
             demand = self.frames.value(shape, key)
             if demand == NEVER or asked(demand) is None:
@@ -132,7 +134,7 @@ class Objects:
         key = (frame.id, shape.id, unmet, written)
         found = self._live.get(key)
         if found is None:
-            found = self._search(frame, shape, written, ask or self._known).find(unmet) is not None
+            found = self._search(frame, shape, written, ask or self.known).find(unmet) is not None
             if found or ask is None:
                 self._live[key] = found
         return found
@@ -144,25 +146,21 @@ class Objects:
         def open_ended(moves: Moves) -> bool:
             return any(many(demand, 2) for demand in self.tables.places[moves[0]])
 
-        offered: list[tuple[Where, Moves]] = []
-        for name in self.named(state):
-            moves = self.moves(state, name)
-            if moves is not None:
-                offered.append((name, moves))
-        offered += [(classes[0], moves) for classes, moves in self.extra(state)]
+        offered = self._offered(state)
         for where, moves in offered:
             if open_ended(moves):
                 continue
             for index in range(len(self.tables.places[moves[0]])):
                 after = self.after(state, moves, where, frozenset((index,)))
-                found = (self.moves(after, name) for name in after.frame.names)
-                if any(then is not None and open_ended(then) for then in found):
-                    break
-                if any(open_ended(then) for _, then in self.extra(after)):
-                    break
-            else:
-                return False
+                if not any(open_ended(then) for _, then in self._offered(after)):
+                    return False
         return bool(offered)
+
+    def _offered(self, state: ObjectState) -> list[tuple[Where, Moves]]:
+        """Return all members that may come now: of unnamed keys with the same moves one class."""
+        named = ((name, self.moves(state, name)) for name in self.named(state))
+        offered: list[tuple[Where, Moves]] = [(name, moves) for name, moves in named if moves is not None]
+        return [*offered, *((classes[0], moves) for classes, moves in self.extra(state))]
 
     def _unhindered(self, frame: Frame, shape: ObjectShape, unmet: Unmet) -> bool:
         """Return whether members that may come at any time can meet all obligations.
@@ -186,9 +184,6 @@ class Objects:
             any(_is_presence(one) and one.key in found for one in obligation) for obligation in unmet
         )
 
-    def _known(self, demand: int) -> JsonPieces | None:
-        return EMPTY if self.alive(demand) else None
-
     def state(self, frame: Frame, written: Written, begun: bool, threads: tuple[Thread, ...]) -> ObjectState:
         """Return the residue with these contents, interned."""
         key = (frame.id, written, begun, threads)
@@ -199,10 +194,6 @@ class Objects:
             self._states[key] = state
         return state
 
-    def _after(self, state: ObjectState, where: Where) -> Written:
-        """Return what is written after a member at `where`."""
-        return state.frame.after(state.written, state.frame.index[where] if isinstance(where, str) else -1)
-
     def moves(self, state: ObjectState, name: str) -> Moves | None:
         """Return the moves of a named key, or None where the key may not come now."""
         if name not in state.moves:
@@ -212,7 +203,7 @@ class Objects:
 
     def _moves(self, state: ObjectState, where: Where) -> Moves | None:
         frame = state.frame
-        after = self._after(state, where)
+        after = state.frame.after(state.written, where)
         reach = frame.index[where] if isinstance(where, str) else frame.ordered
         demands: dict[int, int] = {}
         going: list[tuple[int, Going]] = []
@@ -234,37 +225,14 @@ class Objects:
                     continue
                 going.append((demands.setdefault(demand, len(demands)), thread))
                 continue
-            for demand, left in self._ways(state, shape, unmet, where):
+            goes_on = partial(self._goes_on, frame, shape, written=after)
+            ways = self.members.ways(frame, shape, unmet, where, state.written, goes_on)
+            for demand, left in ways:
                 if self.alive(demand):
                     going.append((demands.setdefault(demand, len(demands)), (j, shape, left)))
         if not going:
             return None
         return self.tables.place(tuple(demands)), going
-
-    def _ways(
-        self, state: ObjectState, shape: ObjectShape, unmet: Unmet, where: Where
-    ) -> Sequence[tuple[int, Unmet | Left]]:
-        """Return the ways in which a thread that owes something goes on after a member: the demand on its
-        value, and the obligations that are left."""
-        frame, members = state.frame, self.members
-        after = self._after(state, where)
-
-        def goes_on(left: Unmet) -> bool:
-            return self._goes_on(frame, shape, left, after)
-
-        if not isinstance(parted(unmet)[1], Differs):
-
-            def trim(obligation: Obligation) -> Obligation | None:
-                left = members.unmet_after(frame, (obligation,), where, state.written, after)
-                return None if left is None else left[0] if left else ()
-
-            return members.going(frame, shape, unmet, where, goes_on, trim)
-        found: list[tuple[int, Unmet | Left]] = []
-        for demand, left in members.options(frame, shape, unmet, where):
-            unmet_after = members.unmet_after(frame, left, where, state.written, after)
-            if unmet_after is not None and goes_on(unmet_after):
-                found.append((demand, unmet_after))
-        return found
 
     def named(self, state: ObjectState) -> dict[str, int]:
         """Return the named keys that may come now, each with the place of its value."""
@@ -274,17 +242,15 @@ class Objects:
             required = self.frames.standing(frame, shape).required
             at = bisect_left(required, state.written.pos)
             limit = max(limit, required[at] if at < len(required) else len(frame.names))
+        last = min(limit + 1, len(frame.names))
+        names = [
+            name for name in frame.names[state.written.pos : last] if frame.may_come(name, state.written)
+        ]
+        if self.wide_unions.takes(frame, state.threads):
+            wide = self.wide_unions.demands(frame, state.written.pos, state.threads, names)
+            return {name: self.tables.place(demands) for name, demands in wide}
         found: dict[str, int] = {}
-        wide = self.wide_unions.of(state.frame, state.written.pos, state.threads)
-        for index in range(state.written.pos, min(limit + 1, len(frame.names))):
-            if index >= frame.ordered and state.written.mask >> index & 1:
-                continue
-            name = frame.names[index]
-            if wide is not None:
-                demands = wide.demands(name)
-                if demands:
-                    found[name] = self.tables.place(demands)
-                continue
+        for name in names:
             moves = self.moves(state, name)
             if moves is not None:
                 found[name] = moves[0]
@@ -361,13 +327,14 @@ class Objects:
 
     def after(self, state: ObjectState, moves: Moves, where: Where, met: frozenset[int]) -> ObjectState:
         """Return the residue after a value that met these demands of its place."""
-        written = self._after(state, where)
-        threads = _undominated(
-            [
+        written = state.frame.after(state.written, where)
+        threads = undominated(
+            (
                 (j, shape, left.unmet if isinstance(left, Left) else left)
                 for index, (j, shape, left) in moves[1]
                 if index in met
-            ]
+            ),
+            _is_ahead,
         )
         frame = state.frame
         if (written.size or frame.watch) and all(shape.simple for _, shape, _ in threads):
@@ -400,18 +367,6 @@ def _is_presence(alternative: Alternative) -> TypeGuard[AtKey]:
     return type(alternative) is AtKey and not alternative.literals
 
 
-def _undominated(threads: Sequence[Thread]) -> tuple[Thread, ...]:
-    """Return the distinct threads without those that another dominates: the same but for more obligations."""
-    if len(threads) < 2:
-        return tuple(threads)
-    distinct = tuple(dict.fromkeys(threads))
-    if not any(unmet for _, _, unmet in distinct):
-        return distinct
-    groups: dict[tuple[int, int], list[frozenset[Obligation]]] = {}
-    for j, shape, unmet in distinct:
-        groups.setdefault((j, shape.id), []).append(frozenset(unmet))
-    return tuple(
-        (j, shape, unmet)
-        for j, shape, unmet in distinct
-        if not any(other < frozenset(unmet) for other in groups[j, shape.id])
-    )
+def _is_ahead(shape: ObjectShape, one: Unmet, other: Unmet) -> bool:
+    """Return whether a thread owes less than another."""
+    return bool(other) and frozenset(one) < frozenset(other)

@@ -10,12 +10,13 @@ from __future__ import annotations
 import itertools
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from copy import copy
-from typing import cast
+from typing import Any, cast
 
 from structgen.automata.formats.named_formats import CUTS
 from structgen.errors import UnsatisfiableSchema, UnsatisfiableUnderPolicy
 from structgen.language.ir import (
     FALSE,
+    FREE,
     TRUE,
     ArrayMenu,
     Demands,
@@ -45,9 +46,8 @@ from structgen.schema.reading.policies import Policies
 from structgen.schema.reading.schema_place import SchemaPlace
 from structgen.schema.recogniser.array_progress import repeats
 from structgen.schema.recogniser.arrays import CLOSE, Arrays, ArrayState
-from structgen.schema.recogniser.object_frames import FREE
 from structgen.schema.recogniser.object_keys import Where, Written
-from structgen.schema.recogniser.objects import Moves, Objects, ObjectState
+from structgen.schema.recogniser.objects import Objects, ObjectState
 from structgen.schema.recogniser.schema_liveness import Oracle
 from structgen.schema.recogniser.smallest_contradiction import smallest
 
@@ -111,6 +111,7 @@ class SchemaNetwork:
         self.arrays.distinct.text = self.oracle.text
         alive = self.oracle.alive
         self.objects.alive = self.objects.wide_unions.alive = self.arrays.alive = alive
+        self.objects.known = self.arrays.known = self.oracle.known
         demand = tables.of_value(tables.demand_of(document.root))
         if demand == NEVER or not self.oracle.alive(demand):
             raise self._empty(strings, widest)
@@ -190,14 +191,7 @@ class SchemaNetwork:
     def after(self, residue: int, key: Key, outcome: int, text: bytes = b"") -> int:
         """Return the residue after a value under `key` has closed with `outcome`; it is live.
         `text`: the item, where the menu says that its value matters."""
-        met = self.outcomes.sets[outcome]
-        state = self._residues[residue]
-        if isinstance(state, ArrayState):
-            moves = self.arrays.moves(state)
-            assert key is None and moves is not None, "an item that the menu does not offer"
-            return self.arrays.after(state, moves, met, self._item(state, text)).id
-        found = self._object_moves(state, key)
-        return self.objects.after(state, found, self._where(state, key), met).id
+        return self._after(self._residues[residue], key, self.outcomes.sets[outcome], text).id
 
     def simple(self, residue: int) -> SimpleObject | None:
         """Return the residue of a plain object in a form in which the engine can go on by itself, else None.
@@ -233,8 +227,6 @@ class SchemaNetwork:
             frame.ordered,
             extra,
             state.written.pos,
-            state.written.mask,
-            state.begun,
             0 if j == 0 else self.outcomes(frozenset((j,))),
         )
 
@@ -245,7 +237,7 @@ class SchemaNetwork:
         """
         state = self._object(residue)
         frame = state.frame
-        pos, mask, _ = frame.after(state.written, index)
+        pos, mask, _ = frame.after_index(state.written, index)
         written = Written(pos, mask >> frame.ordered << frame.ordered, 0)
         return self.objects.state(frame, written, True, state.threads).id
 
@@ -294,34 +286,24 @@ class SchemaNetwork:
         """
         return {j: text.flat() for j, text in self._rests(self._residues[residue], taken).items()}
 
-    def _item(self, state: ArrayState, text: bytes) -> int | None:
-        return None if state.seen is None else self.arrays.distinct.literal(text)
-
     def finish_with(
         self, residue: int, key: Key, value: Demands, taken: Collection[str] = (), written: bytes = b""
     ) -> Demands:
         """Return the shortest rest while a value under `key` is written: `value` is the rest of that value,
         `written` the text so far of an item whose value matters."""
         state = self._residues[residue]
+        going: dict[int, list[Any]] = {}
+        for index, thread in self._moves(state, key)[1]:
+            if index in value:
+                going.setdefault(index, []).append(thread)
         best: dict[int, JsonPieces] = {}
-        if isinstance(state, ArrayState):
-            array_moves = self.arrays.moves(state)
-            assert array_moves is not None, "an item that the menu does not offer"
-            for index, array_thread in array_moves[1]:
-                if index not in value:
-                    continue
-                if self.arrays.closes_after(state, array_thread):
-                    _better(best, value[index], {array_thread[0]: CLOSE})
-                    continue
-                item = self._item(state, written + value[index])
-                after = self.arrays.after(state, (0, [(0, array_thread)]), frozenset((0,)), item)
-                _better(best, value[index], self._rests(after, taken))
-        else:
-            where = self._where(state, key)
-            for index, thread in self._object_moves(state, key)[1]:
-                if index in value:
-                    then = self.objects.after(state, (0, [(0, thread)]), where, frozenset((0,)))
-                    _better(best, value[index], self._rests(then, taken))
+        for index, threads in going.items():
+            if isinstance(state, ArrayState) and all(self.arrays.closes_after(state, one) for one in threads):
+                rests = {j: CLOSE for j, _, _ in threads}
+            else:
+                after = self._after(state, key, frozenset((index,)), written + value[index])
+                rests = self._rests(after, taken)
+            _better(best, value[index], rests)
         return {j: text.flat() for j, text in best.items()}
 
     def first_of_alike(self, residue: int, heads: Mapping[str, bytes]) -> Iterable[str]:
@@ -373,13 +355,28 @@ class SchemaNetwork:
         assert isinstance(state, ArrayState), "not the residue of an array"
         return state
 
-    def _object_moves(self, state: ObjectState, key: Key) -> Moves:
-        if isinstance(key, str):
-            moves = self.objects.moves(state, key)
-            assert moves is not None, "a key that the menu does not offer"
+    def _moves(self, state: ObjectState | ArrayState, key: Key) -> Any:
+        """Return the moves under a key that the menu offers: of an object or of an array."""
+        if isinstance(state, ArrayState):
+            moves = self.arrays.moves(state)
+            assert key is None and moves is not None, "an item that the menu does not offer"
             return moves
+        if isinstance(key, str):
+            named = self.objects.moves(state, key)
+            assert named is not None, "a key that the menu does not offer"
+            return named
         assert key is not None and len(key) == 1
         return self.objects.extra(state)[next(iter(key))][1]
+
+    def _after(
+        self, state: ObjectState | ArrayState, key: Key, met: frozenset[int], text: bytes
+    ) -> ObjectState | ArrayState:
+        """Return the residue after a value that met these demands of its place; `text`: as in `after`."""
+        moves = self._moves(state, key)
+        if isinstance(state, ArrayState):
+            value = None if state.seen is None else self.arrays.distinct.literal(text)
+            return self.arrays.after(state, moves, met, value)
+        return self.objects.after(state, moves, self._where(state, key), met)
 
     def _where(self, state: ObjectState, key: Key) -> Where:
         """Return where a member stands; of an unnamed key any class: it makes no difference to what is

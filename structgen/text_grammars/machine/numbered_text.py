@@ -234,7 +234,7 @@ class NumberedText(CompiledGrammar):
         self._records.attach(self._masks.workspaces, self.vocabulary)
 
     def _retry(self, call: Any, *arguments: int) -> int:
-        return call_answered(self.lock, self._begin_call, self._answer, call, self.address, *arguments)
+        return call_answered(self.lock, self._begin_call, self._answer, self.address, call, *arguments)
 
     def _answer(self) -> None:
         """Answer the noted questions. The error of a cell that meets a limit is raised after the others are

@@ -10,12 +10,12 @@ from __future__ import annotations
 from typing import Final
 
 from structgen.machine_core.growing_tables import DEEPEST, TablePlan, TableSizes
-from structgen.machine_core.interning import ask, find, intern
-from structgen.machine_core.layout import ASKED, BELOW, REFUSED, Edge, NodeRow, Registers
+from structgen.machine_core.interning import ask, edge_key, find, intern
+from structgen.machine_core.layout import ASKED, BELOW, REFUSED, NodeRow, Registers
 from structgen.machine_core.lexeme_layout import RECORD_TABLES, LexemeContext, WorkRow
 from structgen.machine_core.lexeme_layout import UNKNOWN as UNKNOWN
 from structgen.native.jit import entry, jit
-from structgen.native.raw_memory import call2, call3, call4
+from structgen.native.raw_memory import call2, call3, call5
 from structgen.native.typed_blocks import At, Block, BlockRows, Bytes, Int32s, Int64s, address_of_block, skip
 from structgen.tokens.trie_nodes import byte_of, end_of, slot_of
 
@@ -80,7 +80,6 @@ class Visit(Block):
 class TextWork(WorkRow):
     """Rows that are about to be interned."""
 
-    edge: Edge
     node: NodeRow
 
 
@@ -95,7 +94,7 @@ class TextContext(LexemeContext):
     """Of each state: may the text end here? How it stands, as above."""
     inside: Bytes
     """Of each state: OUTSIDE, INSIDE or BOTH. Inside a part it takes the tokens, or they are recorded
-    (`record_edge`)."""
+    (`token_steps.put_edge`)."""
     row_count: int
     """States for which there is room in the arrays above."""
     visits: BlockRows[Visit]
@@ -140,18 +139,8 @@ def end_token(c: TextContext, index: int) -> int:
 
 
 @jit
-def edge_key(c: TextContext, first: int, second: int, kind: int) -> Edge:
-    """Return the row of an edge, as the tables find it: of a move, by its state and token."""
-    key = c.work.edge
-    key.first = first
-    key.second = second
-    key.third = kind
-    return key
-
-
-@jit
 def recorded(c: TextContext, index: int, token: int) -> int:
-    """Return the recorded state after a token, or REFUSED (`record_edge`); UNKNOWN where none is recorded."""
+    """Return the recorded state after a token, or REFUSED; UNKNOWN where none is recorded."""
     found = find(c.edges, 3, edge_key(c, index, token, MOVE))
     return UNKNOWN if found < 0 else c.edges[found].target
 
@@ -219,7 +208,7 @@ def settled(c: TextContext, index: int) -> int:
         forward(c, index)
     elif v.wanted != UNKNOWN:
         scratch = address_of_block(c.scratch)
-        if call4(v.ends_below, v.context, state.state, v.wanted, scratch) == 0:
+        if call5(v.ends_below, v.context, state.state, v.wanted, STOPS, scratch) == 0:
             forward(c, index)
     return index
 
@@ -302,7 +291,7 @@ def leave(c: TextContext, v: Visit, state: int, token: int) -> int:
     nodes, data = c.vocabulary.trie, c.vocabulary.token_data
     ends, left = skip(Int32s(address_of_block(c.scratch)), ENDS), 0
     if v.wanted != 0:
-        left = call4(v.ends_below, v.context, state, v.wanted, address_of_block(ends))
+        left = call5(v.ends_below, v.context, state, v.wanted, STOPS, address_of_block(ends))
     if left < 0 or (left > 0 and v.behind < 0):
         return UNKNOWN
     first, last = c.vocabulary.token_offset[token], c.vocabulary.token_offset[token + 1]
@@ -358,17 +347,6 @@ def inside_state(context: int, visit: int, state: int) -> int:
     c = TextContext(context)
     after = enter(c, visit, state)
     return after if after < 0 else settled(c, after)
-
-
-@entry("int64(int64, int64, int64, int64, int64)")
-def record_edge(context: int, first: int, second: int, kind: int, after: int) -> int:
-    """Record an edge: the state after a token that is not read byte by byte, or REFUSED; or what else its
-    kind tells. The table has room. Returns 0."""
-    c = TextContext(context)
-    row = edge_key(c, first, second, kind)
-    row.target = after
-    intern(c, c.edges, 3, row)
-    return 0
 
 
 # --- how texts are read (`layout.ByteSteps`): the state of a spot -------------------------------------------

@@ -7,7 +7,7 @@ state inside a part has the part's mask, and the tokens that leave the part.
 
 from __future__ import annotations
 
-from structgen.machine_core.interning import ask, ask_room, find
+from structgen.machine_core.interning import ask, ask_room, edge_key, find
 from structgen.machine_core.layout import ASKED, LARGE, MISS, Core
 from structgen.machine_core.lexeme_layout import ASK_START, FULL, RANGE_WORDS, UNKNOWN
 from structgen.machine_core.lexeme_masks import begin_mask, collect, emit_mask
@@ -15,7 +15,7 @@ from structgen.machine_core.lexeme_records import scan_trie
 from structgen.machine_core.masks import copy_mask, emit, memoise
 from structgen.native.bit_rows import set_bits
 from structgen.native.jit import entry, jit
-from structgen.native.raw_memory import call2, call4
+from structgen.native.raw_memory import call2, call4, call5
 from structgen.native.typed_blocks import Bytes, Int32s, Int64s, address_of_block, skip
 from structgen.text_grammars.machine.stepping import (
     BEGUN,
@@ -26,9 +26,9 @@ from structgen.text_grammars.machine.stepping import (
     OUTSIDE,
     READ,
     READINGS,
+    STOPS,
     TextContext,
     TextState,
-    edge_key,
     end_token,
     follow,
     forward,
@@ -185,7 +185,7 @@ def join_part(c: TextContext, index: int, target: int) -> int:
         return UNKNOWN
     ends, left = skip(Int32s(address_of_block(c.scratch)), ENDS), 0
     if v.wanted != 0:
-        left = call4(v.ends_below, v.context, state.state, v.wanted, address_of_block(ends))
+        left = call5(v.ends_below, v.context, state.state, v.wanted, STOPS, address_of_block(ends))
     if left == 0:
         forward(c, index)
         return copy_mask(c, node, target)
