@@ -5,8 +5,7 @@ bounds what a document still needs.
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
-from functools import cache, lru_cache
+from functools import cache
 from heapq import heappop, heappush
 from weakref import WeakKeyDictionary, proxy
 
@@ -58,17 +57,11 @@ _CHOICES = {
 """The bytes that are looked at beside the completion's first, by mode."""
 
 
-@lru_cache(maxsize=64)
-def _choices_without(missing: frozenset[int]) -> Mapping[int, bytes]:
-    """Return `_CHOICES` without the bytes that no token has."""
-    return {mode: bytes(byte for byte in some if byte not in missing) for mode, some in _CHOICES.items()}
-
-
 class Completer:
     """Completions of the states of one compiled grammar, remembered by state. Its lock is held by the caller.
 
     What a state costs is the least number of tokens over texts as long as its completion: from each state
-    some byte steps are chosen (`_choices`) that all shorten the completion by one, its first byte among them,
+    some byte steps are chosen (`_CHOICES`) that all shorten the completion by one, its first byte among them,
     as far as the next whole number of blocks from the end; from there the completion is written as it is. The
     cost is the least over the tokens written in these steps. They depend on the state alone, and a state
     further on has more of them to choose from, so the first token of a cheapest text leads to a state that
@@ -78,7 +71,6 @@ class Completer:
     __slots__ = (
         "_bounds",
         "_ceilings",
-        "_choices_of",
         "_costs",
         "_machine",
         "_numbers",
@@ -97,7 +89,6 @@ class Completer:
         self._costs = TextCosts(vocabulary)
         self._bounds = TokenBounds(machine, self._costs, quoting)
         self._shortest = Shortest(machine, quoting)
-        self._choices_of = _choices_without(quoting.missing)
         self._numbers: dict[int, int] = {}
         """State -> its number among the costs."""
         self._ceilings: dict[int, int] = {}
@@ -310,9 +301,10 @@ class Completer:
         step = text[start], machine.after(state, text[start : start + 1])
         if not machine.network.rests_shorten:  # else the next state is asked for its own
             shortest.remember(step[1], text, start + 1)
-        wanted = self._choices_of.get(int(machine.registers(state)[JsonState.mode]))
-        if wanted is None or not shortest.chooses(state):
-            return [step]
+        regs = machine.registers(state)
+        wanted = _CHOICES.get(int(regs[JsonState.mode]))
+        if wanted is None or int(regs[JsonState.text]) & L.CAPTURE:
+            return [step]  # where items are compared, nobody looked for what another text writes
         found: dict[int, list[int]] = {}
         for byte, after in machine.after_each(state, wanted):
             found.setdefault(after, []).append(byte)
