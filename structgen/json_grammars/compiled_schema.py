@@ -104,7 +104,7 @@ class CompiledSchema(CompiledGrammar):
         # collected in the midst of another's first mask.
         self._expander = expander = expander_of(grammar, self.limits, self._tables)
         self._retry = retry = QuestionLoop(self.lock, self._begin_call, self._tables, expander)
-        self._recorder = Recorder(self._tables, expander, self._masks, retry)
+        self._recorder = Recorder(self._tables, expander, self.vocabulary, self._masks, retry)
         self._machine = Inspection(expander, self._tables, self._space, retry)
         self._completions: Completer | None = None
         self._start = retry(state_walk.start_node)
@@ -146,7 +146,6 @@ class CompiledSchema(CompiledGrammar):
         context[word_of(L.JsonContext, "absent")] = address_of(self._absent)
         context[L.JsonContext.lacks] = L.LACKS_ESCAPES * (not missing.isdisjoint(_IN_ESCAPES))
         context[L.JsonContext.lacks] |= L.LACKS_TAILS * (not missing.isdisjoint(range(0x80, 0xC0)))
-        context[L.JsonContext.free] = int(context[L.JsonContext.escapes] in self._masks.free)
         context[L.JsonContext.depth_limit] = self.limits.depth
 
     def look_ahead(self) -> None:
@@ -164,7 +163,7 @@ class CompiledSchema(CompiledGrammar):
         """Return what a walk of a state's tokens answers, once it asks nothing."""
         code = call(self.address, index, *arguments)
         while code == ASKED:
-            self._expander.answer(lambda terminal: self._recorder.make(terminal, index, self._workspace))
+            self._expander.answer(lambda terminal: self._recorder.make(terminal, self._workspace))
             code = call(self.address, index, *arguments)
         return code
 

@@ -60,9 +60,6 @@ class VocabularyStore:
         self.workspaces = threading.local()
         """Each thread's scratch arrays for walks of this vocabulary (see
         structgen.json_machine.records.terminal_masks)."""
-        self.free: dict[int, tuple[int | None, npt.NDArray[np.int32]]] = {}
-        """What stays inside a free string, by escapes: its row here (None: there was no room), and its
-        bits."""
         self.space_keys: dict[tuple[int, ...], bytes] = {}
         """Keys of white space terminals, by what they are."""
         self.words = words
@@ -89,10 +86,9 @@ class VocabularyStore:
         inside: npt.NDArray[np.int32],
         crossings: tuple[Crossing, ...],
         row: npt.NDArray[np.int32] | None = None,
-        number: int | None = None,
     ) -> Record:
         """Return a record of the tokens inside (as a row, where they are that) and the crossings, kept for
-        others if there is room. `number`: the row's, where it is one of the store's.
+        others if there is room.
 
         Of two threads that made the same one, both get the first. A record that is not kept lives as long as
         the caller holds it.
@@ -103,14 +99,14 @@ class VocabularyStore:
                 return found
             self.made += 1
             shared = tuple(
-                one if trie is one.trie else Crossing(one.outcome, trie, one.exact, one.whole)
+                one if trie is one.trie else Crossing(one.outcome, trie, one.exact)
                 for one, trie in [(one, self.shared(one.trie)) for one in crossings]
             )
             if row is None and len(inside) >= self.dense:
                 row = self.dense_row(inside)
+            number = None
             if row is not None:
-                if number is None:
-                    number = self.intern_row(row)
+                number = self.intern_row(row)
                 inside = _NONE if number is not None else tokens_of(row).astype(np.int32)
             record = Record(-1 if number is None else number, inside, shared)
             size = int(inside.nbytes) + sum(int(crossing.exact.nbytes) for crossing in shared) + 200

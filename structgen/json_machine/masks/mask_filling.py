@@ -7,8 +7,6 @@ caller answers the questions that were noted, and calls again.
 
 from __future__ import annotations
 
-from typing import Final
-
 from structgen.json_machine.masks.bound_noting import before_document, begin_noting, end_noting, note
 from structgen.json_machine.masks.trie_walk import (
     defer,
@@ -22,6 +20,7 @@ from structgen.json_machine.masks.trie_walk import (
     walk_listed,
     walk_root,
 )
+from structgen.json_machine.records.terminal_lexer import blank_terminal
 from structgen.json_machine.steps.byte_step import (
     accepting,
     brackets,
@@ -61,19 +60,7 @@ from structgen.machine_core.interning import ask, intern
 from structgen.machine_core.layout import ASK, ASKED, ENDED, LARGE, MOST_SHARED, NO, VAGUE, YES
 from structgen.machine_core.masks import emit, memoise, write_mask
 from structgen.native.jit import entry, jit
-from structgen.native.typed_blocks import Int64s, address_of_block, copy_block, skip, words_of
-
-_TERMINAL_WORDS: Final = words_of(JsonTerminal)
-
-
-@jit
-def blank_terminal(c: JsonContext) -> JsonTerminal:
-    """Return the row of a terminal that is about to be looked up, each word of it -1."""
-    words = Int64s(address_of_block(c.work.terminal))
-    for i in range(_TERMINAL_WORDS):
-        words[i] = -1
-    return c.work.terminal
-
+from structgen.native.typed_blocks import copy_block, skip
 
 @jit
 def terminal_key(c: JsonContext, d: JsonState, t: JsonTerminal) -> None:
@@ -112,6 +99,8 @@ def find_terminal(c: JsonContext, d: JsonState) -> int:
     """Return the terminal of a state in a string, a key or a numeral; -1 when it must be asked."""
     t = blank_terminal(c)
     terminal_key(c, d, t)
+    if d.mode != M_NUMBER:
+        c.quoted = d.residue
     return known_terminal(c, t)
 
 
@@ -177,10 +166,10 @@ def emit_row(c: JsonContext, row: int) -> None:
 
 
 @jit
-def enter(c: JsonContext, d: JsonState, group: CrossingRow, whole: bool) -> int:
-    """Put scratch block 0 to the state after a terminal was left with a crossing's outcome: YES, NO, ASK or
-    VAGUE. `whole`: nothing of the tokens belongs to the terminal."""
-    scratch, outcome = c.scratch[0], group.outcome
+def enter(c: JsonContext, d: JsonState, outcome: int, whole: bool) -> int:
+    """Put scratch block 0 to the state after a terminal was left with an outcome: YES, NO, ASK or VAGUE.
+    `whole`: nothing of the tokens belongs to the terminal."""
+    scratch = c.scratch[0]
     copy_block(d, scratch)
     if not whole:
         # what the tokens wrote of the terminal is different for each
@@ -204,8 +193,8 @@ def resolve(c: JsonContext, d: JsonState, terminal: int) -> bool:
     first = row.crossings
     asked = False
     for i in range(first, first + row.crossing_count):
-        group = c.crossings[i]
-        code = enter(c, d, group, False)
+        group = c.left_over[i]
+        code = enter(c, d, group.outcome, False)
         if code == ASK:
             asked = True
         if code == VAGUE:
@@ -391,39 +380,25 @@ def walk_structure(c: JsonContext) -> int:
         dense = known.dense_row
         first = known.crossings
         for i in range(first, first + known.crossing_count):
-            if walk_group(c, c.crossings[i], False):
+            if walk_group(c, c.left_over[i], False):
                 asked = True
     return ASKED if asked else dense
 
 
 @jit
-def resolve_whole(c: JsonContext, d: JsonState, terminal: int) -> int:
+def resolve_whole(c: JsonContext, d: JsonState) -> int:
     """Collect the tokens before which a numeral ends. Returns a dense row to start from (-1: none), or -3
     when something was asked."""
-    row = c.terminals[terminal]
-    first = row.crossings
-    asked, dense = False, -1
-    literals = among_literals(c, d)
-    for i in range(first, first + row.crossing_count):
-        group = c.crossings[i]
-        if group.whole == 0:
-            continue
-        # Where its value makes no difference an item is not read: each digit on the way would be a residue.
-        code = VAGUE if literals else enter(c, d, group, False)
-        if code == VAGUE:
-            code = enter(c, d, group, True)
-        if code == ASK:
-            asked = True
-        if code != YES:
-            continue
-        found = walk_structure(c)
-        if found == ASKED:
-            asked = True
-        elif dense >= 0 and found >= 0 and found != dense:
-            emit_row(c, found)
-        elif found >= 0:
-            dense = found
-    return ASKED if asked else dense
+    outcome = c.number_outcomes[d.lexeme]
+    if outcome < 0:
+        return -1
+    # Where its value makes no difference an item is not read: each digit on the way would be a residue.
+    code = VAGUE if among_literals(c, d) else enter(c, d, outcome, False)
+    if code == VAGUE:
+        code = enter(c, d, outcome, True)
+    if code == YES:
+        return walk_structure(c)
+    return ASKED if code == ASK else -1
 
 
 @jit
@@ -451,7 +426,7 @@ def collect(c: JsonContext, d: JsonState) -> int:
             asked = True
         if resolve(c, d, terminal):
             asked = True
-        follows = resolve_whole(c, d, terminal) if mode == M_NUMBER else -1
+        follows = resolve_whole(c, d) if mode == M_NUMBER else -1
         if follows == ASKED:
             asked = True
         elif row >= 0 and follows >= 0:

@@ -10,12 +10,12 @@ from __future__ import annotations
 from typing import Annotated
 
 from structgen.machine_core.layout import (
-    Core,
     Edge,
     NodeRow,
     Registers,
     TerminalRow,
 )
+from structgen.machine_core.lexeme_layout import LexemeContext, SafeRow
 from structgen.native.typed_blocks import (
     At,
     Block,
@@ -212,19 +212,6 @@ class CrossingRow(Block):
     ids: Int32s
     exact: Int32s
     exact_count: int
-    whole: int
-    """1: whole tokens are left over too (a numeral ends before them): they are walked on the whole trie."""
-
-
-class SafeRow(Block):
-    """Which bytes can do no harm in a state of a string automaton."""
-
-    known: int
-    low: int
-    high: int
-    dead_low: int
-    dead_high: int
-    reach: int
 
 
 class TerminalKey(Block):
@@ -256,7 +243,7 @@ class JsonWork(Block):
     spare: Annotated[BlockRows[JsonState], 8 * 40]
 
 
-class JsonContext(Core):
+class JsonContext(LexemeContext):
     """The block of a compiled JSON grammar."""
 
     nodes: Table[JsonNode]
@@ -276,7 +263,8 @@ class JsonContext(Core):
     outcomes: Int32Table
     plain_objects: Table[PlainObjectRow]
     stack: WordTable
-    crossings: Table[CrossingRow]
+    left_over: Table[CrossingRow]
+    """What tokens leave over behind terminals."""
     safe_rows: Table[SafeRow]
     distances: Int32Table
     strings: Int32s
@@ -307,11 +295,9 @@ class JsonContext(Core):
     next_byte: Int32s
     """int32[16, 256]: -1 where a byte may come in a mode, else the next byte that may, or 256."""
     quoted: int
-    """The string row of the quoted terminal that was asked last."""
-    free: int
-    """1: the caller knows which tokens stay inside a free string."""
-    removed: int
-    """1: the buffer holds those of them that the last terminal does not take."""
+    """The row of the string, or of the object of the key, whose terminal was asked last."""
+    cells: Int32Table
+    """256 cells of each terminal (`LexemeContext.moves`)."""
     bounding: int
     """What a walk does beside collecting tokens (`bound_noting`): NO_BOUNDING, BOUNDING, or LISTING."""
     bound: int
@@ -344,11 +330,14 @@ class JsonContext(Core):
     T_CROSS,
     T_SAFE,
     T_DISTANCE,
+    T_CELL,
+    T_TRIE,
+    T_RANGE,
 ) = (
     word_of(JsonContext, name)
     for name in (
         "nodes edges lists terminals frames texts sets places residues children word_lists offsets blob "
-        "string_specs outcomes plain_objects stack crossings safe_rows distances"
+        "string_specs outcomes plain_objects stack left_over safe_rows distances cells tries ranges"
     ).split()
 )
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from structgen.machine_core.interning import ask, ask_room, find
 from structgen.machine_core.layout import ASKED, LARGE, MISS, Core
-from structgen.machine_core.lexeme_layout import ASK_START, FULL, RANGE_WORDS, UNKNOWN
+from structgen.machine_core.lexeme_layout import ASK_START, FULL, KEPT_NONE, RANGE_WORDS, UNKNOWN
 from structgen.machine_core.lexeme_masks import begin_mask, collect, emit_mask
 from structgen.machine_core.lexeme_records import scan_trie
 from structgen.machine_core.masks import copy_mask, emit, memoise
@@ -147,7 +147,7 @@ def read_state(c: TextContext, index: int, target: int) -> int:
         return ASKED
     if nodes > c.least_nodes and c.hooks.token_end == 0:
         return collected(c, index, target)
-    count = scan_trie(c, 0, index, -1)
+    count = scan_trie(c, 0, index, -1, KEPT_NONE)
     return count if count < 0 else finish(c, index, count, -1, target)
 
 
@@ -165,7 +165,7 @@ def scan_behind(c: TextContext, index: int, nodes: Int32s, count: int) -> int:
         word = c.vocabulary.trie[nodes[i]]
         one[0], one[1], one[2] = nodes[i] + 1, end_of(word), depth_of(word)
     c.scan.owner = 0  # the nodes may be others than those of the scan before
-    return scan_trie(c, LEAVING, index, -1)
+    return scan_trie(c, LEAVING, index, -1, KEPT_NONE)
 
 
 @entry("int64(int64, int64, int64, int64)")

@@ -1,42 +1,24 @@
-"""Walks of what stands alone: the inside of a string, and a run of white space between two tokens of JSON.
-
-Both collect the tokens that stay inside, and note each subtree of the trie in which tokens leave (`crossed`),
-so that the result serves every state of every grammar that meets the same string state, or the same depth.
+"""Safe classes of characters, of the states of string automata.
 
 Bytes are *safe* from a string automaton's state if they, taken in any order, as many as a token may have,
 never lead to where no document follows. Bytes are *dead* if none comes, whatever safe ones came before. A
 subtree of the vocabulary's trie whose signature (structgen.tokens.trie) holds safe classes alone lives as a
-whole; of one that holds dead classes too, those tokens live whose own signature holds none. So a walk of a
-string state visits only tokens with quotes, backslashes, and what is neither safe nor dead.
+whole; of one that holds dead classes too, those tokens live whose own signature holds none. So a scan
+(`machine_core.lexeme_records`) visits only tokens with quotes, backslashes, and what is neither safe nor dead.
 """
 
 from __future__ import annotations
 
 from structgen.automata.unicode.decoded_text import LONE_COLUMN
-from structgen.json_machine.steps.byte_step import bounded_space, step
-from structgen.json_machine.steps.string_step import short_target
-from structgen.json_machine.tables.json_blocks import (
-    ESCAPE_SHIFT,
-    ESCAPES_ANY,
-    ESCAPES_ASCII,
-    LACKS_TAILS,
-    M_ARRAY,
-    M_STRING,
-    SPACE_BOUNDED,
-    JsonContext,
-    SafeRow,
-)
-from structgen.json_machine.tables.lookups import MIDDLES, WIDTH, string_step
-from structgen.machine_core.layout import ASK, OUT, YES
-from structgen.machine_core.masks import emit
+from structgen.json_machine.tables.json_blocks import ESCAPES_ANY, ESCAPES_ASCII, LACKS_TAILS, JsonContext
+from structgen.json_machine.tables.lookups import WIDTH, string_step
+from structgen.machine_core.lexeme_layout import TOTAL, SafeRow
 from structgen.native.jit import jit
-from structgen.native.typed_blocks import Int64s, address_of_block, copy_block, skip
+from structgen.native.typed_blocks import Int64s, copy_block, skip
 from structgen.tokens.trie import space_prefix
 
 _MOST_STATES = 64
 """States to look at; where safe bytes lead to more, they are safe as far as these tell."""
-TOTAL = 2
-"""In word 0 of a row: not a character kills, nor any that follow; else 1 where the row is known."""
 _LEAST_COUNTED = 3
 """Bytes from which on a set may be safe for so many bytes only, though all others follow one that is not."""
 _LEAST_REACH = 6
@@ -44,8 +26,6 @@ _LEAST_REACH = 6
 ANY_NUMBER = 1 << 20
 WIDE = 10
 """The classes of characters outside ASCII, of which one is white space."""
-_CONTROLS = 0xFFFFFFFF & ~14
-"""Classes that no string takes as they are."""
 _SLOTS = 256
 _MIDDLES = 384
 
@@ -409,198 +389,3 @@ def safe_row(c: JsonContext, state: int, scratch: Int64s) -> SafeRow:
     if row.known == 0:
         find_safe(c, state, scratch, row)
     return row
-
-
-@jit
-def cross(c: JsonContext, crossings: int, outcome: int, node: int, inside: int) -> int:
-    """Note that tokens leave at a node; `inside`: its byte still belongs to what is left (1) or not (0)."""
-    crossed = c.crossed
-    crossed[3 * crossings] = outcome
-    crossed[3 * crossings + 1] = node
-    crossed[3 * crossings + 2] = inside
-    return crossings + 1
-
-
-@jit
-def walk_string(c: JsonContext, first: int, last: int, base: int) -> bool:
-    """Collect the tokens of the nodes first..last-1 inside the string, or key, whose registers lie in scratch
-    block 0 (its frame is the sentinel); they stand `base` bytes into the tokens. Where `removed` is 1,
-    collect the tokens instead that stay inside a free string and not inside this one; some that neither takes
-    may be among them. Returns whether something had to be asked.
-
-    Only the automaton's state, and the count of characters where they are bounded, change from byte to byte,
-    so that they alone are kept for each depth; escapes take the general step.
-    Subtrees that are safe as a whole are taken at once.
-    """
-    scratch, inside, trie = c.scratch[0], c.scratch[1], c.vocabulary.trie
-    starts, ids = c.vocabulary.slot_start, c.vocabulary.slot_ids
-    signatures, slots_before = c.vocabulary.signatures, c.vocabulary.slots_before
-    table, outcomes = c.strings, c.string_outcomes
-    buffer, count = c.buffer, c.buffer_count
-    lists = skip(c.crossed, 3 * c.vocabulary.trie_count)
-    # lexemes by depth; the registers that the general step reads and writes are blocks 0 and 1
-    path, counts = skip(lists, 4096), skip(lists, 2 * 4096)
-    # the classes of the bytes before, by depth: only ASCII ones can be told apart
-    before_low, before_high = skip(lists, 4 * 4096), skip(lists, 5 * 4096)
-    before_low[base] = 0
-    before_high[base] = 0
-    own_signatures = c.vocabulary.slot_signatures
-    path[base] = scratch.lexeme
-    counts[base] = scratch.position
-    distances, chars = c.distances.numbers, c.vocabulary.subtree_chars
-    least, most, farthest = 0, -1, 0
-    if scratch.mode == M_STRING:
-        spec = c.string_specs[scratch.residue]
-        least, most, farthest = spec.least, spec.most, spec.farthest
-        if most >= 0 and most - scratch.position >= c.vocabulary.longest + farthest:
-            most = -1
-    counted = most >= 0 or (scratch.mode == M_STRING and least > scratch.position)
-    simple = scratch.mode == M_STRING and not counted and scratch.seen <= 0
-    # what a free string does not take either is not missing in this one
-    removed, free_dead = c.removed != 0, _CONTROLS if c.removed != 0 else 0
-    crossings, asked, total = 0, False, False
-    known, low, high = -1, 0, 0
-    dead_low, dead_high, reach = 0, 0, 0
-    steps = c.steps
-    top = 127 if c.escapes == ESCAPES_ASCII else 256
-    direct = 127 if c.lacks & LACKS_TAILS else top
-    i = first
-    while i < last:
-        node = trie[i]
-        depth, byte, end = (node >> 8) & 0xFFF, node & 255, (node >> 40) & 0xFFFFFF
-        lex = path[depth - 1]
-        plain = lex >> ESCAPE_SHIFT == 0
-        if plain:
-            if lex != known:
-                row = safe_row(c, lex, lists)
-                known, low, high = lex, row.low, row.high
-                dead_low, dead_high, reach = row.dead_low, row.dead_high, row.reach
-                total = removed and row.known == TOTAL
-            here_low, here_high = signatures[2 * i], signatures[2 * i + 1]
-            if total and here_low & (1 << 34) == 0:
-                # it neither closes nor dies: all as in a free string
-                i = end
-                continue
-            if (
-                here_low & ~(low | dead_low) == 0
-                and here_high & ~(high | dead_high) == 0
-                and chars[i] <= reach
-                and (most < 0 or counts[depth - 1] + chars[i] + farthest <= most)
-            ):
-                here_low &= dead_low & ~free_dead
-                here_high &= dead_high
-                if (here_low & before_low[depth - 1]) | (here_high & before_high[depth - 1]) == 0:
-                    first_slot, last_slot = slots_before[i], slots_before[end]
-                    if here_low | here_high != 0:
-                        for slot in range(first_slot, last_slot):
-                            dies_here = (own_signatures[2 * slot] & here_low) | (
-                                own_signatures[2 * slot + 1] & here_high
-                            ) != 0
-                            if dies_here == removed:
-                                for j in range(starts[slot], starts[slot + 1]):
-                                    buffer[count] = ids[j]
-                                    count += 1
-                    elif not removed:
-                        for j in range(starts[first_slot], starts[last_slot]):
-                            buffer[count] = ids[j]
-                            count += 1
-                    i = end
-                    continue
-        steps += 1
-        after, free = -1, True
-        if plain and byte >= 32 and byte < direct and byte != 92 and byte != 34:
-            after = table[lex * WIDTH + byte]
-            if after >= 0 and counted:
-                count_here = counts[depth - 1]
-                if byte & 0xC0 != 0x80 and (most >= 0 or count_here < least):
-                    count_here += 1
-                counts[depth] = count_here
-                if most >= 0 and count_here + (distances[after] if after >= MIDDLES else 0) > most:
-                    after = -1
-        elif plain and byte == 34:
-            free = False
-            outcome = outcomes[lex]
-            if outcome >= 0 and (not counted or counts[depth - 1] >= least):
-                crossings = cross(c, crossings, outcome, i, 1)
-        elif plain and byte != 92 and (byte < 32 or byte >= top):
-            free = False
-        elif simple and lex >> ESCAPE_SHIFT == 1 and byte != 117:
-            after = short_target(c, lex, byte)
-        else:
-            scratch.lexeme = lex
-            if counted:
-                scratch.position = counts[depth - 1]
-            code = step(c, scratch, inside, byte)
-            if code == YES:
-                after = inside.lexeme
-                counts[depth] = inside.position
-            elif code == OUT:
-                crossings = cross(c, crossings, inside.lexeme, i, 1)
-            elif code == ASK:
-                asked = True
-        if after < 0:
-            if removed and free:
-                for j in range(starts[slots_before[i]], starts[slots_before[end]]):
-                    buffer[count] = ids[j]
-                    count += 1
-            i = end
-            continue
-        path[depth] = after
-        if byte < 128:
-            bit = 1 << (byte & 63)
-            before_low[depth] = before_low[depth - 1] | (0 if byte >> 6 else bit)
-            before_high[depth] = before_high[depth - 1] | (bit if byte >> 6 else 0)
-        else:
-            before_low[depth] = -1
-            before_high[depth] = -1
-        slot = (node >> 20) & 0xFFFFF
-        if slot > 0 and not removed:
-            for j in range(starts[slot - 1], starts[slot]):
-                buffer[count] = ids[j]
-                count += 1
-        i += 1
-    scratch.lexeme = path[base]
-    scratch.position = counts[base]
-    c.buffer_count = count
-    c.crossed_count = crossings
-    c.steps = steps
-    return asked
-
-
-@jit
-def walk_space(c: JsonContext, level: int, most: int, before: int) -> None:
-    """Collect the tokens that are white space alone, where `level` brackets are open and at most `most` after
-    what follows, and `before` is written of the run (as `position` says it); and note the subtrees of tokens
-    that go on with what may follow (bounded and any white space)."""
-    written_at, trie, last = Int64s(address_of_block(c.scratch)), c.vocabulary.trie, c.vocabulary.trie_count
-    starts, ids, may = c.vocabulary.slot_start, c.vocabulary.slot_ids, c.may
-    bounded = c.space == SPACE_BOUNDED
-    crossings = 0
-    written_at[0] = before
-    i = 0
-    while i < last:
-        node = trie[i]
-        depth, byte, end = (node >> 8) & 0xFFF, node & 255, (node >> 40) & 0xFFFFFF
-        written = written_at[depth - 1]
-        if byte == 32 or byte == 9 or byte == 10 or byte == 13:
-            if bounded:
-                written = bounded_space(written, byte)
-                if written < 0 or (written & 15 > 8 and (written >> 6) > 8 * most):
-                    i = end
-                    continue
-            written_at[depth] = written
-            slot = (node >> 20) & 0xFFFFF
-            if slot > 0:
-                emit(c, ids, starts[slot - 1], starts[slot])
-            i += 1
-            continue
-        if depth > 1 and (may[(M_ARRAY << 8) | byte] != 0 or byte == 58 or byte == 44 or byte == 125):
-            after = level
-            if byte == 125 or byte == 93:
-                after = level - 1
-            elif byte == 123 or byte == 91:
-                after = level + 1
-            if not bounded or written & 15 <= 8 or (written >> 6) <= 8 * after:
-                crossings = cross(c, crossings, 0, i, 0)
-        i = end
-    c.crossed_count = crossings
