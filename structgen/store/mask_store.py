@@ -17,6 +17,7 @@ import threading
 import zlib
 from collections import OrderedDict
 from collections.abc import Hashable
+from itertools import chain
 from pathlib import Path
 from typing import Any, ClassVar, Literal
 from weakref import WeakKeyDictionary, WeakValueDictionary
@@ -72,8 +73,8 @@ class VocabularyStore:
         self._held = 0
         self._records: dict[bytes, Record] = {}
         self._by_content: dict[int, list[int]] = {}
-        self._tries: dict[int, list[TrieArrays]] = {}
-        self._held_tries: dict[int, TrieArrays] = {}
+        self._tries: dict[int, TrieArrays] = {}
+        """The tries of all records, each once, by their addresses."""
         self._lock = new_lock(STORES)
 
     def get(self, key: bytes) -> Record | None:
@@ -98,41 +99,22 @@ class VocabularyStore:
             if found is not None:
                 return found
             self.made += 1
-            shared = tuple(
-                one if trie is one.trie else Crossing(one.outcome, trie, one.exact)
-                for one, trie in [(one, self.shared(one.trie)) for one in crossings]
-            )
             if row is None and len(inside) >= self.dense:
                 row = self.dense_row(inside)
             number = None
             if row is not None:
                 number = self.intern_row(row)
                 inside = _NONE if number is not None else tokens_of(row).astype(np.int32)
-            record = Record(-1 if number is None else number, inside, shared)
-            size = int(inside.nbytes) + sum(int(crossing.exact.nbytes) for crossing in shared) + 200
+            record = Record(-1 if number is None else number, inside, crossings)
+            tries = {id(one.trie): one.trie for one in crossings if id(one.trie) not in self._tries}
+            arrays = [inside, *(one.exact for one in crossings), *chain.from_iterable(tries.values())]
+            size = sum(int(array.nbytes) for array in arrays) + 200
             is_kept = row is None or number is not None
             if is_kept and self._held + size <= self._memory:
                 self._held += size
                 self._records[key] = record
+                self._tries |= tries
             return record
-
-    def shared(self, trie: TrieArrays) -> TrieArrays:
-        """Return a trie of equal content that is already here, or this one: most states leave the same things
-        over."""
-        with self._lock:
-            return trie if self._held_tries.get(id(trie)) is trie else self._equal(trie)
-
-    def _equal(self, trie: TrieArrays) -> TrieArrays:
-        same = self._tries.setdefault(zlib.crc32(trie.nodes.tobytes()), [])
-        for other in same:
-            if all(np.array_equal(trie[i], other[i]) for i in range(len(trie))):
-                return other
-        size = sum(int(array.nbytes) for array in trie)
-        if self._held + size <= self._memory:
-            self._held += size
-            same.append(trie)
-            self._held_tries[id(trie)] = trie
-        return trie
 
     def dense_row(self, tokens: npt.NDArray[np.int32]) -> npt.NDArray[np.int32]:
         """Return a row of the tokens' bits (int32 words)."""

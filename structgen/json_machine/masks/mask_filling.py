@@ -39,8 +39,6 @@ from structgen.json_machine.tables.json_blocks import (
     M_KEY,
     M_NEXT,
     M_NUMBER,
-    M_QUOTED_KEY,
-    M_QUOTED_STRING,
     M_SPACE,
     M_STRING,
     NO_STATE,
@@ -57,7 +55,7 @@ from structgen.json_machine.tables.json_blocks import (
 )
 from structgen.json_machine.tables.lookups import extra_place, settle, value_place
 from structgen.machine_core.interning import ask, intern
-from structgen.machine_core.layout import ASK, ASKED, ENDED, LARGE, MOST_SHARED, NO, VAGUE, YES
+from structgen.machine_core.layout import ASK, ASKED, ENDED, LARGE, NO, VAGUE, YES
 from structgen.machine_core.masks import emit, memoise, write_mask
 from structgen.native.jit import entry, jit
 from structgen.native.typed_blocks import copy_block, skip
@@ -72,7 +70,7 @@ def terminal_key(c: JsonContext, d: JsonState, t: JsonTerminal) -> None:
     t.key.least = 0
     t.key.most = -1
     t.key.policy = 0
-    t.key.spare = 0
+    t.key.quoted = 0
     if mode == M_STRING:
         spec = c.string_specs[d.residue]
         longest = c.vocabulary.longest
@@ -124,7 +122,7 @@ def find_space(c: JsonContext, d: JsonState) -> int:
     t.key.least = most
     t.key.most = written
     t.key.policy = c.space
-    t.key.spare = 0
+    t.key.quoted = 0
     return known_terminal(c, t)
 
 
@@ -214,58 +212,31 @@ def resolve(c: JsonContext, d: JsonState, terminal: int) -> bool:
     return asked
 
 
-_COPIED_TOKENS = 16
-"""Tokens that are rather copied than looked up behind a terminal."""
-
-
 @jit
 def find_quoted(c: JsonContext, d: JsonState) -> int:
     """Return the terminal of a string or key that was opened just now, with its quote;
     -1 when it must be asked."""
     t = blank_terminal(c)
-    t.key.mode = M_QUOTED_STRING if d.mode == M_STRING else M_QUOTED_KEY
-    t.key.lexeme = d.lexeme
-    t.key.least = 0
-    t.key.policy = 0
-    t.key.spare = 0
+    t.key.mode, t.key.lexeme, t.key.least, t.key.policy, t.key.quoted = d.mode, d.lexeme, 0, 0, 1
     c.quoted = d.residue
     return known_terminal(c, t)
 
 
 @jit
-def share(c: JsonContext, d: JsonState, terminal: int) -> JsonTerminal:
-    """Add the tokens that stay inside a state's terminal, its row apart, to the mask: to the buffer where
-    they are few, else the terminal itself, so that no state holds a copy of them. Returns the terminal's
-    row."""
+def put_inside(c: JsonContext, d: JsonState, terminal: int) -> JsonTerminal:
+    """Add the tokens that stay inside a state's terminal, its row apart, to the buffer. Returns its row."""
     note(c, d)
     known = c.terminals[terminal]
-    listed, shared = known.count, c.shared_count
-    if listed < _COPIED_TOKENS or listed >= c.vocabulary.mask_words or shared == MOST_SHARED:
-        emit(c, known.tokens, 0, listed)
-        return known
-    for i in range(shared):
-        if c.shared[i] == terminal:
-            return known
-    c.shared[shared] = terminal
-    c.shared_count = shared + 1
+    emit(c, known.tokens, 0, known.count)
     return known
 
 
 @jit
 def emit_inside(c: JsonContext, d: JsonState, terminal: int) -> None:
-    """Add the tokens that stay inside a state's terminal to the mask."""
-    known = share(c, d, terminal)
+    """Add the tokens that stay inside a state's terminal to the buffer."""
+    known = put_inside(c, d, terminal)
     if known.dense_row >= 0:
         emit_row(c, known.dense_row)
-
-
-@jit
-def emit_shared(c: JsonContext) -> None:
-    """Add the tokens inside the shared terminals to the buffer."""
-    for i in range(c.shared_count):
-        known = c.terminals[c.shared[i]]
-        emit(c, known.tokens, 0, known.count)
-    c.shared_count = 0
 
 
 @jit
@@ -274,7 +245,6 @@ def forget(c: JsonContext) -> None:
     c.blurred = 0
     c.buffer_count = 0
     c.deferred_count = 0
-    c.shared_count = 0
 
 
 @jit
@@ -376,7 +346,7 @@ def walk_structure(c: JsonContext) -> int:
         terminal = find_space(c, scratch)
         if terminal < 0:
             return ASKED
-        known = share(c, scratch, terminal)
+        known = put_inside(c, scratch, terminal)
         dense = known.dense_row
         first = known.crossings
         for i in range(first, first + known.crossing_count):
@@ -420,7 +390,7 @@ def collect(c: JsonContext, d: JsonState) -> int:
         terminal = find_terminal(c, d)
         if terminal < 0:
             return ASKED
-        row = share(c, d, terminal).dense_row
+        row = put_inside(c, d, terminal).dense_row
         listed = d.seen > 0 or (mode == M_KEY and d.position >= 0)
         if listed and walk_listed(c, d, c.vocabulary.trie_count, 0):
             asked = True
@@ -479,7 +449,6 @@ def gather(c: JsonContext, index: int) -> int:
         # a token that writes two extra keys of one object: only the walk that follows their text can tell
         c.precise = 1
         c.buffer_count = 0
-        c.shared_count = 0
         row = ASKED if walk_all(c, d) else -1
     elif c.deferred_count != 0 and try_deferred(c, index):
         row = ASKED
@@ -496,7 +465,6 @@ def keep(c: JsonContext, index: int, row: int, target: int) -> int:
     if accepting(c, node.registers):
         emit(c, c.ends, 0, c.end_count)
     if row < 0 and c.buffer_count >= c.vocabulary.mask_words:
-        emit_shared(c)
         return LARGE
     return memoise(c, node, row, target)
 

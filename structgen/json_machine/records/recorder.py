@@ -30,9 +30,7 @@ from structgen.tokens.trie_nodes import fields_of
 from structgen.tokens.vocabulary import Vocabulary
 
 _FREE_STRING = b"the free string"
-_KEYS = frozenset((L.M_KEY, L.M_QUOTED_KEY))
 _WRITTEN = frozenset((L.M_STRING, L.M_KEY))
-_QUOTED = frozenset((L.M_QUOTED_STRING, L.M_QUOTED_KEY))
 _QUOTE: Final = 34
 _WHOLE, _BEHIND_QUOTE = 0, 1
 """Tries that are scanned: the vocabulary's, and what it has behind a quote."""
@@ -72,7 +70,7 @@ class Recorder:
         if record is None:
             state = self._retry(terminal_lexer.state_of, terminal)
             record = self._scanned(key, identity, state, space)
-        named: Intern = self._expander.group if mode in _KEYS else self._expander.outcome
+        named: Intern = self._expander.group if mode == L.M_KEY else self._expander.outcome
         terminal_masks.install(self._tables, terminal, record, [named(c.outcome) for c in record.crossings])
         self._records[key] = record
         if len(record.tokens) >= self._masks.words:
@@ -126,16 +124,16 @@ class Recorder:
         """Return the record of a state of the lexer, made by a scan, and put into the store."""
         mode, context = identity[L.TerminalKey.mode], self._tables.context
         like, other, kept = None, -1, KEPT_NONE
-        if mode in _WRITTEN:
+        is_text, is_quoted = mode in _WRITTEN, identity[L.TerminalKey.quoted]
+        if is_text and not is_quoted:
             like, other, kept = self._like(identity, state, space)
         scratch = self._attach(space)
-        is_text = mode in _WRITTEN or mode in _QUOTED
         context[_SAFE] = code_of(terminal_lexer.safe_in) if is_text and kept != KEPT_ALIKE else 0
         context[_ENDS] = 0 if is_text else code_of(terminal_lexer.ends_before)
-        trie = _BEHIND_QUOTE if mode in _QUOTED else _WHOLE
+        trie = _BEHIND_QUOTE if is_quoted else _WHOLE
         found = self._scan(trie, state, other, kept)
         inside: npt.NDArray[np.int32] = scratch.tokens[:found]
-        if mode in _QUOTED:
+        if is_quoted:
             inside = np.concatenate([self._quotes(), inside])
         row, masks = None, self._masks
         if like is not None:
@@ -145,8 +143,8 @@ class Recorder:
         elif len(inside) >= masks.dense:
             row = masks.dense_row(inside)
         crossings = scratch.crossings[: int(scratch.scan[Scan.crossed])]
-        left = terminal_masks.left_over(self._tables, space, crossings, mode, masks)
-        named = self._expander.group.sets.__getitem__ if mode in _KEYS else self._expander.demands
+        left = terminal_masks.left_over(self._tables, space, crossings, mode)
+        named = self._expander.group.sets.__getitem__ if mode == L.M_KEY else self._expander.demands
         made = terminal_masks.make_crossings(left, {outcome: named(outcome) for outcome in left})
         return masks.put(key, np.sort(inside) if row is None else inside[:0], made, row)
 

@@ -24,7 +24,6 @@ from structgen.json_machine.tables.json_blocks import (
     M_KEY,
     M_MEMBER,
     M_NUMBER,
-    M_QUOTED_STRING,
     M_SPACE,
     M_STRING,
     SENTINEL,
@@ -65,7 +64,7 @@ def put_state(c: JsonContext, mode: int, lexeme: int, least: int, most: int, pol
     """Return the number of a state, with room for its cells; UNKNOWN where room must be made."""
     t = blank_terminal(c)
     key = t.key
-    key.mode, key.lexeme, key.least, key.most, key.policy, key.spare = mode, lexeme, least, most, policy, 0
+    key.mode, key.lexeme, key.least, key.most, key.policy, key.quoted = mode, lexeme, least, most, policy, 0
     found = intern(c, c.terminals, 6, t)
     wanted, cells = CELLS * c.terminals.count, c.cells
     if found >= 0 and wanted > cells.capacity:
@@ -84,10 +83,7 @@ def state_of(context: int, terminal: int) -> int:
     """Return the state of the lexer that a terminal is, its quote apart; or ASKED."""
     c = JsonContext(context)
     key = c.terminals[terminal].key
-    mode = key.mode
-    if mode > M_SPACE:
-        mode = M_STRING if mode == M_QUOTED_STRING else M_KEY
-    found = put_state(c, mode, key.lexeme, key.least, key.most, key.policy)
+    found = put_state(c, key.mode, key.lexeme, key.least, key.most, key.policy)
     return found if found >= 0 else ASKED
 
 
@@ -249,7 +245,7 @@ def plausible(data: Bytes, start: int, end: int, mode: int) -> bool:
     if byte == 32 or byte == 9 or byte == 10 or byte == 13 or byte == 44 or byte == 93 or byte == 125:
         return True
     if byte == 58:
-        return mode != M_STRING and mode != M_QUOTED_STRING and mode != M_NUMBER
+        return mode != M_STRING and mode != M_NUMBER
     if mode != M_SPACE:
         return False
     which = 0 if byte == 116 else (1 if byte == 102 else (2 if byte == 110 else -1))

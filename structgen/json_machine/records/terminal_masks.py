@@ -17,7 +17,7 @@ from structgen.store.terminal_records import Crossing, Record
 from structgen.tokens.trie import build_trie
 
 _MOST_LEFT = 1024
-_LEAVES = {L.M_SPACE: b"s", L.M_KEY: b"k", L.M_QUOTED_KEY: b"k"}
+_LEAVES = {L.M_SPACE: b"s", L.M_KEY: b"k"}
 """What may be left over differs by what was closed: white space, a key, or a value."""
 
 
@@ -33,15 +33,16 @@ def content_key(identity: Sequence[int], automaton: bytes, context: npt.NDArray[
             identity[L.TerminalKey.lexeme] >> L.ESCAPE_SHIFT,
             identity[L.TerminalKey.least],
             identity[L.TerminalKey.most],
+            identity[L.TerminalKey.quoted],
         )
-        string = mode == L.M_STRING or mode == L.M_QUOTED_STRING
-        escapes = int(context[L.JsonContext.escapes if string else L.JsonContext.key_escapes])
+        is_string = mode == L.M_STRING
+        escapes = int(context[L.JsonContext.escapes if is_string else L.JsonContext.key_escapes])
     return blake2b(automaton + repr((rest, escapes)).encode(), digest_size=16).digest()
 
 
 def space_key(identity: list[int], masks: VocabularyStore) -> bytes:
     """Return the store's key of a white space terminal; every grammar asks for the same few."""
-    words = tuple(identity[: L.TerminalKey.spare])
+    words = tuple(identity[: L.TerminalKey.quoted])
     key = masks.space_keys.get(words)
     if key is None:
         key = blake2b(b"white space" + repr(words).encode(), digest_size=16).digest()
@@ -50,11 +51,7 @@ def space_key(identity: list[int], masks: VocabularyStore) -> bytes:
 
 
 def left_over(
-    tables: GrowingTables,
-    space: Workspace,
-    crossings: npt.NDArray[np.int64],
-    mode: int,
-    masks: VocabularyStore,
+    tables: GrowingTables, space: Workspace, crossings: npt.NDArray[np.int64], mode: int
 ) -> Left:
     """Return what the tokens leave over that closed the terminal scanned last, by its outcomes; `crossings`
     are the rows of `LexemeCrossing`."""
@@ -64,7 +61,7 @@ def left_over(
         found = {}
         for outcome in set(crossings[:, 1].tolist()):
             data, offsets, owners, exact = leftovers(tables.address, outcome, mode)
-            found[outcome] = masks.shared(build_trie(data, offsets, owners)), exact
+            found[outcome] = build_trie(data, offsets, owners), exact
         if len(space.left) >= _MOST_LEFT:
             space.left.clear()
         space.left[where] = found

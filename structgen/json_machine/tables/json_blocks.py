@@ -13,7 +13,6 @@ from structgen.machine_core.layout import (
     Edge,
     NodeRow,
     Registers,
-    TerminalRow,
 )
 from structgen.machine_core.lexeme_layout import LexemeContext, SafeRow
 from structgen.native.typed_blocks import (
@@ -53,9 +52,8 @@ from structgen.native.typed_blocks import (
 colon. MEMBER: after a member. KEYS: after a comma in an object. ARRAY: after [. ITEM: after an item. NEXT:
 after a comma in an array."""
 
-M_SPACE, M_QUOTED_STRING, M_QUOTED_KEY = 16, 17, 18
-"""Modes of terminals that no state has: a run of white space;
-a string, and a key, with the quote that opens it."""
+M_SPACE = 16
+"""The mode of a terminal that no state has: a run of white space."""
 
 NO_FRAME = -1
 SENTINEL = -2
@@ -222,13 +220,22 @@ class TerminalKey(Block):
     least: int
     most: int
     policy: int
-    spare: int
+    quoted: int
+    """1: a string or a key with the quote that opens it."""
 
 
-class JsonTerminal(TerminalRow):
-    """A terminal of JSON."""
+class JsonTerminal(Block):
+    """A terminal, as the state of a lexer, and the tokens that stay inside it."""
 
     key: TerminalKey
+    dense_row: int
+    """Those of them that are a row of the mask store, -1: none."""
+    tokens: Int32s
+    """The others."""
+    count: int
+    crossings: int
+    """What tokens leave over behind the terminal: the first row, and how many; -1: it is not known."""
+    crossing_count: int
 
 
 class JsonWork(Block):
@@ -238,7 +245,7 @@ class JsonWork(Block):
     edge: Annotated[Edge, 8]
     text: Annotated[TextRow, 8]
     entry: Annotated[SetEntry, 8]
-    terminal: Annotated[JsonTerminal, 8]
+    terminal: Annotated[JsonTerminal, 16]
     node: Annotated[JsonNode, 16]
     spare: Annotated[BlockRows[JsonState], 8 * 40]
 
@@ -247,9 +254,9 @@ class JsonContext(LexemeContext):
     """The block of a compiled JSON grammar."""
 
     nodes: Table[JsonNode]
-    terminals: Table[JsonTerminal]
     scratch: BlockRows[JsonState]
     work: At[JsonWork]
+    terminals: Table[JsonTerminal]
     frames: Table[FrameRow]
     texts: Table[TextRow]
     sets: Table[SetEntry]

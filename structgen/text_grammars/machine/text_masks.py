@@ -105,7 +105,7 @@ def finish(c: TextContext, index: int, count: int, row: int, target: int) -> int
         if c.buffer_count >= c.vocabulary.mask_words:
             return LARGE
     else:
-        c.buffer_count, c.shared_count = 0, 0
+        c.buffer_count = 0
         emit(c, c.found, 0, count)
         emit(c, c.specials, 0, c.special_count)
         emit(c, c.ends, 0, ends)
@@ -199,13 +199,10 @@ def join_part(c: TextContext, index: int, target: int) -> int:
     found = scan_behind(c, v.behind, ends, left)
     if found < 0:
         return found
-    c.buffer_count, c.shared_count = 0, 0
+    c.buffer_count = 0
     emit(c, c.found, 0, found)
     listed = skip(part.lists.numbers, own.token_list)
-    for i in range(listed[1]):
-        terminal = part.terminals[listed[2 + i]]
-        emit(c, terminal.tokens, 0, terminal.count)
-    emit(c, skip(listed, 2 + listed[1]), 0, listed[0])
+    emit(c, skip(listed, 1), 0, listed[0])
     if c.buffer_count >= c.vocabulary.mask_words:
         return UNKNOWN
     return memoise(c, node, own.dense_row, target)
