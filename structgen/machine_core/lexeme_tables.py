@@ -102,9 +102,8 @@ class RecordScratch:
         words = vocabulary.words
         self.scan: npt.NDArray[np.int64] = np.zeros(words_of(Scan), np.int64)
         """The last scan (`lexeme_layout.Scan`)."""
-        self.crossings: npt.NDArray[np.int64] = (
-            room(8 * words_of(LexemeCrossing) * crossings).view(np.int64).reshape(-1, words_of(LexemeCrossing))
-        )
+        width = words_of(LexemeCrossing)
+        self.crossings: npt.NDArray[np.int64] = room(8 * width * crossings).view(np.int64).reshape(-1, width)
         self.alike: npt.NDArray[np.int32] = np.zeros(words, np.int32)
         """The tokens that the last scan has left to another state's record."""
         self.mask: npt.NDArray[np.int32] = room(4 * (words + 1)).view(np.int32)[:words]
@@ -133,7 +132,8 @@ def attach_scratch(
     found: RecordScratch | None = getattr(holder, "records", None)
     if found is None:
         found = holder.records = RecordScratch(vocabulary)
-    context[[*_SCRATCH]] = found.words
+    if context[_SCRATCH[0]] != found.words[0]:
+        context[[*_SCRATCH]] = found.words
     return found
 
 

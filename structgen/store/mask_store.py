@@ -17,7 +17,6 @@ import threading
 import zlib
 from collections import OrderedDict
 from collections.abc import Hashable
-from itertools import chain
 from pathlib import Path
 from typing import Any, ClassVar, Literal
 from weakref import WeakKeyDictionary, WeakValueDictionary
@@ -107,8 +106,8 @@ class VocabularyStore:
                 inside = _NONE if number is not None else tokens_of(row).astype(np.int32)
             record = Record(-1 if number is None else number, inside, crossings)
             tries = {id(one.trie): one.trie for one in crossings if id(one.trie) not in self._tries}
-            arrays = [inside, *(one.exact for one in crossings), *chain.from_iterable(tries.values())]
-            size = sum(int(array.nbytes) for array in arrays) + 200
+            size = int(inside.nbytes) + sum(int(crossing.exact.nbytes) for crossing in crossings) + 200
+            size += sum(int(array.nbytes) for trie in tries.values() for array in trie)
             is_kept = row is None or number is not None
             if is_kept and self._held + size <= self._memory:
                 self._held += size

@@ -60,6 +60,7 @@ from structgen.machine_core.masks import emit, memoise, write_mask
 from structgen.native.jit import entry, jit
 from structgen.native.typed_blocks import copy_block, skip
 
+
 @jit
 def terminal_key(c: JsonContext, d: JsonState, t: JsonTerminal) -> None:
     """Write a terminal's identity to `t`: the automaton state,

@@ -4,7 +4,8 @@ Bytes are *safe* from a string automaton's state if they, taken in any order, as
 never lead to where no document follows. Bytes are *dead* if none comes, whatever safe ones came before. A
 subtree of the vocabulary's trie whose signature (structgen.tokens.trie) holds safe classes alone lives as a
 whole; of one that holds dead classes too, those tokens live whose own signature holds none. So a scan
-(`machine_core.lexeme_records`) visits only tokens with quotes, backslashes, and what is neither safe nor dead.
+(`machine_core.lexeme_records`) visits only tokens with quotes, backslashes, and what is neither safe nor
+dead.
 """
 
 from __future__ import annotations

@@ -153,7 +153,8 @@ class Recorder:
         vocabulary = self._vocabulary
         node = int(vocabulary.first[_QUOTE])
         slot = fields_of(int(vocabulary.nodes[node])).slot if node >= 0 else 0
-        return vocabulary.slot_ids[vocabulary.slot_start[slot - 1] : vocabulary.slot_start[slot] if slot else 0]
+        begin, end = vocabulary.slot_start[slot - 1 : slot + 1].tolist() if slot else (0, 0)
+        return vocabulary.slot_ids[begin:end]
 
     def _scan(self, trie: int, state: int, other: int, kept: int) -> int:
         """Scan a trie until nothing is left to ask; return how many tokens stay inside."""

@@ -26,7 +26,7 @@ def content_key(identity: Sequence[int], automaton: bytes, context: npt.NDArray[
     without the grammar it was met in."""
     mode = identity[L.TerminalKey.mode]
     if mode == L.M_NUMBER:
-        rest, escapes = (mode, 0, 0, -1), 0
+        rest, escapes = (mode, 0, 0, -1, 0), 0
     else:
         rest = (
             mode,
@@ -50,9 +50,7 @@ def space_key(identity: list[int], masks: VocabularyStore) -> bytes:
     return key
 
 
-def left_over(
-    tables: GrowingTables, space: Workspace, crossings: npt.NDArray[np.int64], mode: int
-) -> Left:
+def left_over(tables: GrowingTables, space: Workspace, crossings: npt.NDArray[np.int64], mode: int) -> Left:
     """Return what the tokens leave over that closed the terminal scanned last, by its outcomes; `crossings`
     are the rows of `LexemeCrossing`."""
     where = _LEAVES.get(mode, b"v") + crossings.tobytes()

@@ -14,7 +14,7 @@ from structgen.machine_core.layout import (
     NodeRow,
     Registers,
 )
-from structgen.machine_core.lexeme_layout import LexemeContext, SafeRow
+from structgen.machine_core.lexeme_layout import LexemeContext, SafeRow, WorkRow
 from structgen.native.typed_blocks import (
     At,
     Block,
@@ -238,7 +238,7 @@ class JsonTerminal(Block):
     crossing_count: int
 
 
-class JsonWork(Block):
+class JsonWork(WorkRow):
     """Rows that are about to be interned, and spare registers."""
 
     frame: Annotated[FrameRow, 8]
