@@ -10,12 +10,11 @@ dead.
 
 from __future__ import annotations
 
-from structgen.automata.unicode.decoded_text import LONE_COLUMN
-from structgen.json_machine.tables.json_blocks import ESCAPES_ANY, ESCAPES_ASCII, LACKS_TAILS, JsonContext
+from structgen.json_machine.tables.json_blocks import ESCAPES_ASCII, LACKS_TAILS, JsonContext
 from structgen.json_machine.tables.lookups import WIDTH, string_step
 from structgen.machine_core.lexeme_layout import TOTAL, SafeRow
 from structgen.native.jit import jit
-from structgen.native.typed_blocks import Int64s, copy_block, skip
+from structgen.native.typed_blocks import Int64s, skip
 from structgen.tokens.trie import space_prefix
 
 _MOST_STATES = 64
@@ -48,12 +47,9 @@ def middle_range(kind: int) -> int:
 
 @jit
 def character_kind(lead: int) -> int:
-    """Return what follows a lead byte: 1 to 3 free continuation bytes, or 4 E0, 5 ED, 6 F0, 7 F4. F5 is the
-    first byte of a lone surrogate."""
+    """Return what follows a lead byte: 1 to 3 free continuation bytes, or 4 E0, 5 ED, 6 F0, 7 F4."""
     if lead < 0xE0:
         return 1
-    if lead == 0xF5:
-        return 4
     if lead < 0xF0:
         return 4 if lead == 0xE0 else (5 if lead == 0xED else 2)
     return 6 if lead == 0xF0 else (7 if lead == 0xF4 else 3)
@@ -172,10 +168,9 @@ def follow_safe(
 
 
 @jit
-def wide_alive(c: JsonContext, states: Int64s, count: int, spaces: bool, lone: bool) -> int:
+def wide_alive(c: JsonContext, states: Int64s, count: int, spaces: bool) -> int:
     """Return how many states are listed once those are added that characters outside ASCII lead to, from any
-    of them (white space only if `spaces`, lone surrogates only if `lone`); 0 where one dies, or there are too
-    many."""
+    of them (white space only if `spaces`); 0 where one dies, or there are too many."""
     at = 0
     queue = skip(states, 4 * _MOST_STATES + _SLOTS)
     while at < count:
@@ -189,7 +184,7 @@ def wide_alive(c: JsonContext, states: Int64s, count: int, spaces: bool, lone: b
             prefix = 0 if done < 0 else queue[3 * done + 2]
             done += 1
             if kind == 0:
-                first, last = 0xC2, 0xF5 if lone else 0xF4
+                first, last = 0xC2, 0xF4
             else:
                 span = middle_range(kind)
                 first, last = span >> 8, span & 255
@@ -197,7 +192,7 @@ def wide_alive(c: JsonContext, states: Int64s, count: int, spaces: bool, lone: b
                 place = space_prefix(prefix, byte)
                 if place == 11 and not spaces:
                     continue
-                target = string_step(c, here, byte if byte < 0xF5 else LONE_COLUMN)
+                target = string_step(c, here, byte)
                 if target < 0:
                     return 0
                 after = character_kind(byte) if kind == 0 else next_kind(kind)
@@ -281,40 +276,8 @@ def all_classes(c: JsonContext) -> tuple[int, int]:
 
 
 @jit
-def takes_all(c: JsonContext, row: SafeRow) -> bool:
-    """Return whether a state of the string automata (by its row of T_SAFE) takes every character that stands
-    for itself, and so does whatever these lead to."""
-    low, high = all_classes(c)
-    return row.low == low and row.high == high and row.reach == ANY_NUMBER
-
-
-@jit
-def find_total(c: JsonContext, states: Int64s, count: int) -> int:
-    """Return how many states the listed ones lead to by any characters at all, also such as only escapes can
-    write, they included; 0 where one dies, or there are too many."""
-    lone = c.escapes == ESCAPES_ANY
-    at = 0
-    while True:
-        while at < count:
-            here = states[at]
-            at += 1
-            row = skip(c.strings, WIDTH * here)
-            for byte in range(128):
-                target = row[byte]
-                if target < 0:
-                    return 0
-                count = add_state(states, count, target)
-                if count > _MOST_STATES:
-                    return 0
-        reached = wide_alive(c, states, count, True, lone)
-        if reached <= count:
-            return reached
-        count = reached
-
-
-@jit
 def find_safe(c: JsonContext, state: int, scratch: Int64s, row: SafeRow) -> None:
-    """Write (1 or TOTAL, safe low, safe high, dead low, dead high, bytes for which that holds) to `row`:
+    """Write (1, safe low, safe high, dead low, dead high, bytes for which that holds) to `row`:
     classes as in the signatures of structgen.tokens.trie.
 
     `scratch` holds room for the lists of states.
@@ -351,7 +314,7 @@ def find_safe(c: JsonContext, state: int, scratch: Int64s, row: SafeRow) -> None
         reach = ANY_NUMBER
     if reach == ANY_NUMBER and not bytewise:
         for spaces in (True, False):
-            reached = wide_alive(c, scratch, count, spaces, False)
+            reached = wide_alive(c, scratch, count, spaces)
             if reached > 0 and closed(c, scratch, count, reached, low, high):
                 wide = WIDE if spaces else 2
                 count = reached
@@ -367,12 +330,6 @@ def find_safe(c: JsonContext, state: int, scratch: Int64s, row: SafeRow) -> None
     if reach >= _LEAST_COUNTED:
         find_dead(c, scratch, count, low, high, row)
     row.known = 1
-    if takes_all(c, row):
-        for i in range(find_total(c, scratch, count)):
-            # what is true of one is true of all
-            other = c.safe_rows[scratch[i]]
-            copy_block(row, other)
-            other.known = TOTAL
 
 
 def total_row(ascii_only: bool, tails: bool) -> tuple[int, ...]:
