@@ -34,7 +34,7 @@ ADDRESS, COUNT, CAPACITY, STRIDE, HASH, MASK = range(6)
 NODES, EDGES, LISTS = (word_of(Core, name) for name in ("nodes", "edges", "lists"))
 DEEPEST = 4096
 """Bytes of the longest token, hence blocks of registers that a walk needs."""
-_WORK = 400
+_WORK = 408
 """Words of rows that are about to be interned, and of spare registers."""
 
 

@@ -263,7 +263,7 @@ class Hooks(Block):
     """(state): the state after the end of a token (`token_ends`). 0 in place of a code: a token may end in
     each state."""
     safe: int
-    """(state): put what is safe in a state into `safe`; 0: nothing is known. 0 in place of a code: of no
+    """(state): the address of the `SafeRow` of a state; 0: nothing is known. 0 in place of a code: of no
     state."""
     ends: int
     """(state, byte): the terminal as which a lexeme ends before a byte, -1: none. 0 in place of a code:
@@ -319,8 +319,6 @@ class LexemeContext(Core):
     closing: int
     """Classes of characters (the low word) with which a lexeme may close (CLOSES); 0: none does."""
     # scratch
-    safe: SafeRow
-    """What is safe in the state that the scan has asked for last."""
     base_row: int
     """The first dense row that the mask contains whole; -1: none."""
     scan: At[Scan]

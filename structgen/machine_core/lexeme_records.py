@@ -35,6 +35,7 @@ from structgen.machine_core.lexeme_layout import (
     Depth,
     LexemeContext,
     LexemeCrossing,
+    SafeRow,
     Trie,
 )
 from structgen.native.bit_rows import set_bits
@@ -265,10 +266,10 @@ def drop_below(c: LexemeContext, nodes: Int64s, slots: Int32s, ids: Int32s, node
 
 
 @jit
-def take_safe(c: LexemeContext, node: int, above: Depth) -> bool:
+def take_safe(c: LexemeContext, node: int, above: Depth, safe: SafeRow) -> bool:
     """Take the tokens at a node of the vocabulary and below it at once, where their classes tell what they
-    do; return whether that is so."""
-    v, safe, is_left = c.vocabulary, c.safe, c.scan.kept == KEPT_ALL
+    do in the state above; return whether that is so."""
+    v, is_left = c.vocabulary, c.scan.kept == KEPT_ALL
     low, high = v.signatures[2 * node], v.signatures[2 * node + 1]
     if is_left and safe.known == TOTAL and low & c.closing == 0:
         return True  # it neither closes nor dies
@@ -300,7 +301,7 @@ def scan_range(c: LexemeContext, trie: Trie, node: int, last: int, base: int) ->
     nodes, slots, ids = nodes_of(c, trie), slots_of(c, trie), tokens_of(c, trie)
     depths, has_ends, has_lines = c.depths, address_of_block(c.lexeme_end_at) != 0, c.newline >= 0
     counted, below, classes, width, moves = c.hooks.token_end, c.hooks.below, c.classes, c.width, c.moves
-    safe, ends, kept, known, is_safe = c.hooks.safe, c.hooks.ends, c.scan.kept, -1, False
+    safe, ends, kept, known, row = c.hooks.safe, c.hooks.ends, c.scan.kept, -1, 0
     # of all scans most ask nothing besides the moves
     is_plain = kept == KEPT_NONE and not (has_ends or has_lines or counted or below or safe or ends)
     while node < last:
@@ -317,8 +318,8 @@ def scan_range(c: LexemeContext, trie: Trie, node: int, last: int, base: int) ->
         if safe:
             if above.lexeme != known:
                 known = above.lexeme
-                is_safe = call2(safe, address_of_block(c), known) != 0
-            if is_safe and take_safe(c, node, above):
+                row = call2(safe, address_of_block(c), known)
+            if row and take_safe(c, node, above, SafeRow(row)):
                 node = end_of(word)
                 continue
         other, shift, same = above.other, 0, REFUSED

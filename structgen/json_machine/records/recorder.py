@@ -23,6 +23,7 @@ from structgen.machine_core.lexeme_tables import SERIALS, RecordScratch, attach_
 from structgen.machine_core.workspace import Workspace
 from structgen.native.bit_rows import add_tokens
 from structgen.native.jit import code_of
+from structgen.native.raw_memory import address_of
 from structgen.native.typed_blocks import word_of
 from structgen.store.mask_store import VocabularyStore
 from structgen.store.terminal_records import Record
@@ -34,8 +35,9 @@ _WRITTEN = frozenset((L.M_STRING, L.M_KEY))
 _QUOTE: Final = 34
 _WHOLE, _BEHIND_QUOTE = 0, 1
 """Tries that are scanned: the vocabulary's, and what it has behind a quote."""
-_MOVES, _SAFE, _ENDS = (
+_MOVES, _FOUND, _SAFE, _ENDS = (
     word_of(JsonContext, "moves"),
+    word_of(JsonContext, "found"),
     word_of(JsonContext, "hooks") + word_of(Hooks, "safe"),
     word_of(JsonContext, "hooks") + word_of(Hooks, "ends"),
 )
@@ -118,7 +120,9 @@ class Recorder:
             for depth, (begin, end) in enumerate(((0, len(nodes)), behind)):
                 at = tables.extend(L.T_RANGE, np.array([[begin], [end], [depth]]), 3)
                 tables.append(L.T_TRIE, (-1, end - begin, 0, 0, at, int(end > begin)))
-        return attach_scratch(self._masks.workspaces, self._vocabulary, tables.context)
+        scratch = attach_scratch(self._masks.workspaces, self._vocabulary, context)
+        context[_FOUND] = address_of(space.buffer)
+        return scratch
 
     def _scanned(self, key: bytes, identity: list[int], state: int, space: Workspace) -> Record:
         """Return the record of a state of the lexer, made by a scan, and put into the store."""
@@ -132,7 +136,7 @@ class Recorder:
         context[_ENDS] = 0 if is_text else code_of(terminal_lexer.ends_before)
         trie = _BEHIND_QUOTE if is_quoted else _WHOLE
         found = self._scan(trie, state, other, kept)
-        inside: npt.NDArray[np.int32] = scratch.tokens[:found]
+        inside: npt.NDArray[np.int32] = space.buffer[:found]
         if is_quoted:
             inside = np.concatenate([self._quotes(), inside])
         row, masks = None, self._masks

@@ -95,30 +95,33 @@ def whole_string(context: int, mode: int, lexeme: int) -> int:
 
 
 @jit
-def counted(c: JsonContext, key: TerminalKey, after: int, least: int, most: int) -> int:
-    """Return the state inside a string with the automaton's state `after`, of which `least` to `most`
-    characters (-1: any number) are to come; or REFUSED."""
-    if most >= 0 and most < (c.distances.numbers[after] if after >= MIDDLES else 0):
-        return REFUSED
-    return put_state(c, key.mode, after, least, most, 0)
-
-
-@jit
-def plain_byte(c: JsonContext, key: TerminalKey, byte: int) -> int:
-    """Return the state after a byte that stands for itself inside a string or key; or REFUSED."""
-    after, least, most = c.strings[key.lexeme * WIDTH + byte], key.least, key.most
+def plain_byte(c: JsonContext, state: int, byte: int, top: int) -> int:
+    """Return the state after a byte that stands for itself inside a string or key, or REFUSED; it is noted
+    for all bytes below `top` that do the same."""
+    key = c.terminals[state].key
+    row, least, most = skip(c.strings, key.lexeme * WIDTH), key.least, key.most
+    after = row[byte]
     if after < 0:
         return REFUSED
-    if byte & 0xC0 != 0x80:
+    first = 32 if byte < 128 else (128 if byte < 192 else 192)
+    last = 127 if byte < 128 else (192 if byte < 192 else top)
+    if first != 128:  # a character begins
         if most == 0:
             return REFUSED
         least, most = max(least - 1, 0), max(most - 1, -1)
-    return counted(c, key, after, least, most)
+    if most >= 0 and most < (c.distances.numbers[after] if after >= MIDDLES else 0):
+        return REFUSED
+    found, cells = put_state(c, key.mode, after, least, most, 0), skip(c.cells.numbers, CELLS * state)
+    for other in range(first, last if found >= 0 else first):
+        if row[other] == after and other != 34 and other != 92:
+            cells[other] = found
+    return found
 
 
 @jit
-def string_byte(c: JsonContext, key: TerminalKey, byte: int) -> int:
+def string_byte(c: JsonContext, state: int, byte: int) -> int:
     """Return the cell of a byte inside a string or key."""
+    key = c.terminals[state].key
     if key.lexeme >> ESCAPE_SHIFT == 0:
         top = 127 if c.escapes == ESCAPES_ASCII else 256
         if byte == 34:
@@ -127,7 +130,7 @@ def string_byte(c: JsonContext, key: TerminalKey, byte: int) -> int:
         if byte < 32 or byte >= top:
             return REFUSED
         if byte != 92 and (byte < 127 or c.lacks & LACKS_TAILS == 0):
-            return plain_byte(c, key, byte)
+            return plain_byte(c, state, byte, top)
     before, d = c.scratch[0], c.scratch[1]
     before.text = 0
     settle(before, key.mode, c.quoted, 0, SENTINEL)
@@ -183,7 +186,7 @@ def cell_of(context: int, state: int, byte: int) -> int:
         target = number_step(c, key.lexeme, byte)
         after = REFUSED if target < 0 else put_state(c, M_NUMBER, target, 0, -1, 0)
     else:
-        after = string_byte(c, key, byte)
+        after = string_byte(c, state, byte)
     if after >= REFUSED:
         c.cells[CELLS * state + byte] = after
     return after
@@ -212,15 +215,17 @@ def ends_before(context: int, state: int, byte: int) -> int:
 
 @entry("int64(int64, int64)")
 def safe_in(context: int, state: int) -> int:
-    """Put what is safe in a state of a string or key into the context (`Hooks.safe`)."""
+    """Return where what is safe stands in a state of a string or key (`Hooks.safe`)."""
     c = JsonContext(context)
-    key = c.terminals[state].key
-    if key.lexeme >> ESCAPE_SHIFT != 0:
-        return 0
-    copy_block(safe_row(c, key.lexeme, skip(c.crossed, 3 * c.vocabulary.trie_count)), c.safe)
-    if key.most >= 0:
-        c.safe.reach = min(c.safe.reach, key.most - c.string_specs[c.quoted].farthest)
-    return 1
+    t = c.terminals[state]
+    key, safe = t.key, t.safe
+    if safe.known == -1:
+        safe.known = 0
+        if key.lexeme >> ESCAPE_SHIFT == 0:
+            copy_block(safe_row(c, key.lexeme, skip(c.crossed, 3 * c.vocabulary.trie_count)), safe)
+            if key.most >= 0:
+                safe.reach = min(safe.reach, key.most - c.string_specs[c.quoted].farthest)
+    return address_of_block(safe) if safe.known else 0
 
 
 @entry("int64(int64, int64)")

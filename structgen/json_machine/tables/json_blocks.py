@@ -236,6 +236,8 @@ class JsonTerminal(Block):
     crossings: int
     """What tokens leave over behind the terminal: the first row, and how many; -1: it is not known."""
     crossing_count: int
+    safe: SafeRow
+    """What is safe in it; `known` is -1 before somebody asks."""
 
 
 class JsonWork(WorkRow):
@@ -245,7 +247,7 @@ class JsonWork(WorkRow):
     edge: Annotated[Edge, 8]
     text: Annotated[TextRow, 8]
     entry: Annotated[SetEntry, 8]
-    terminal: Annotated[JsonTerminal, 16]
+    terminal: Annotated[JsonTerminal, 24]
     node: Annotated[JsonNode, 16]
     spare: Annotated[BlockRows[JsonState], 8 * 40]
 
