@@ -38,22 +38,24 @@ from structgen.tokens.vocabulary import Vocabulary
 
 _CROSSINGS_PER_NODE: Final = 4
 """Places where tokens end a lexeme, for each node of the vocabulary, that one record may have."""
-_SCRATCH: Final = tuple(
-    word_of(LexemeContext, name)
-    for name in (
-        "scan",
-        "depths",
-        "found",
-        "crossings",
-        "waiting",
-        "merging",
-        "pending",
-        "seen",
-        "mask",
-        "alike",
-        "dense",
-        "most_crossings",
-    )
+_SCRATCH: Final = np.array(
+    [
+        word_of(LexemeContext, name)
+        for name in (
+            "scan",
+            "depths",
+            "found",
+            "crossings",
+            "waiting",
+            "merging",
+            "pending",
+            "seen",
+            "mask",
+            "alike",
+            "dense",
+            "most_crossings",
+        )
+    ]
 )
 RECORDS, GROUPS, TRIES, TOKENS, _RANGES, _WANTED = (
     word_of(LexemeContext, name) for name in ("records", "groups", "tries", "tokens", "ranges", "wanted")
@@ -122,7 +124,7 @@ class RecordScratch:
             self.alike,
             self.dense,
         )
-        self.words = [*(address_of(one) for one in self.arrays), crossings]
+        self.words = np.array([*(address_of(one) for one in self.arrays), crossings])
 
 
 def attach_scratch(
@@ -132,8 +134,7 @@ def attach_scratch(
     found: RecordScratch | None = getattr(holder, "records", None)
     if found is None:
         found = holder.records = RecordScratch(vocabulary)
-    if context[_SCRATCH[0]] != found.words[0]:
-        context[[*_SCRATCH]] = found.words
+    context[_SCRATCH] = found.words
     return found
 
 
