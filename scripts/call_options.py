@@ -3,7 +3,7 @@
     python scripts/call_options.py [--write]
 
 A call with `**options: Unpack[CallOptions]` needs a TypedDict, and no dataclass is one. Each row of `MADE`
-says which TypedDict stands in which file for which fields of a dataclass there. Without `--write` the script
+says which TypedDicts stand in which file for the fields of a dataclass there. Without `--write` the script
 prints the files that would change; tests/test_names_of_options.py fails where there is one.
 """
 
@@ -15,12 +15,18 @@ import re
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
+OF_SAMPLE_ALONE = ("tokenizer", "name", "outline", "chat")
 MADE = (
-    ("typed/options.py", "CallOptions", "TypedOptions", "sampling", "tool_format"),
-    ("samplers/sample.py", "TypedSampleOptions", "SampleSettings", "method", "max_tokens"),
-    ("samplers/sample.py", "SampleOptions", "SampleSettings", "tokenizer", "chat"),
+    ("typed/options.py", "TypedOptions", {"CallOptions": ()}, ("tools", "thoughts")),
+    (
+        "samplers/sample.py",
+        "SampleSettings",
+        {"SampleOptions": OF_SAMPLE_ALONE, "TypedSampleOptions": ()},
+        ("n",),
+    ),
 )
-"""File, TypedDict, dataclass, and the first and the last of the fields."""
+"""File; dataclass; its TypedDicts, each with the fields that it takes (none named: the fields that are left);
+and the fields that are in no TypedDict. So a new field is always in one."""
 WIDER = {
     "sampling": "Sampling | None",
     "max_tokens": "int | None",
@@ -43,28 +49,34 @@ class _Plain(ast.NodeTransformer):
         return self.generic_visit(node)
 
 
-def keywords(text: str, kind: str, first: str, last: str) -> list[str]:
-    """Return the lines of a TypedDict for fields of a dataclass in a file's text."""
+def keywords(text: str, kind: str) -> dict[str, str]:
+    """Return the line of a TypedDict for each field of a dataclass in a file's text."""
     tree = ast.parse(text)
     (found,) = (one for one in tree.body if isinstance(one, ast.ClassDef) and one.name == kind)
-    fields = [one for one in found.body if isinstance(one, ast.AnnAssign)]
-    names = [one.target.id for one in fields if isinstance(one.target, ast.Name)]
-    chosen = fields[names.index(first) : names.index(last) + 1]
-    plain = [ast.unparse(_Plain().visit(one.annotation)).replace("'", '"') for one in chosen]
-    at = names.index(first)
-    return [f"    {name}: {WIDER.get(name, one)}" for name, one in zip(names[at:], plain, strict=False)]
+    lines = {}
+    for one in found.body:
+        if isinstance(one, ast.AnnAssign) and isinstance(one.target, ast.Name):
+            plain = ast.unparse(_Plain().visit(one.annotation)).replace("'", '"')
+            lines[one.target.id] = f"    {one.target.id}: {WIDER.get(one.target.id, plain)}\n"
+    return lines
 
 
 def made() -> dict[Path, str]:
     """Return the files, as they are to be."""
     texts: dict[Path, str] = {}
-    for file, name, kind, first, last in MADE:
+    for file, kind, typed_dicts, left_out in MADE:
         path = ROOT / "structgen" / file
-        text = texts.get(path) or path.read_text(encoding="utf-8")
-        lines = "\n".join(keywords(text, kind, first, last))
-        found = re.search(rf'class {name}\(.*\n    """.*?"""\n\n((?:    \w+: .*\n)*)', text)
-        assert found is not None, f"{file} has no {name}"
-        texts[path] = f"{text[: found.start(1)]}{lines}\n{text[found.end(1) :]}"
+        text = path.read_text(encoding="utf-8")
+        lines = keywords(text, kind)
+        for name in left_out:
+            del lines[name]
+        for name, names in typed_dicts.items():
+            taken = "".join(lines.pop(one) for one in names or tuple(lines))
+            found = re.search(rf'class {name}\(.*\n    """.*?"""\n\n((?:    \w+: .*\n)*)', text)
+            assert found is not None, f"{file} has no {name}"
+            text = f"{text[: found.start(1)]}{taken}{text[found.end(1) :]}"
+        assert not lines, f"{kind} has fields for no TypedDict: {', '.join(lines)}"
+        texts[path] = text
     return texts
 
 

@@ -70,7 +70,7 @@ if TYPE_CHECKING:
     from structgen.infilling.infill import infill as infill
     from structgen.infilling.results import Infilled as Infilled
     from structgen.json_grammars.schema_grammar import json_schema as json_schema
-    from structgen.lark_grammars.lark_grammar import LarkGrammar as LarkGrammar
+    from structgen.lark_grammars.compiled.loaded_lark import LarkGrammar as LarkGrammar
     from structgen.lark_grammars.lark_grammar import lark as lark
     from structgen.limits import Limits as Limits
     from structgen.python_types.regex_annotation import Regex as Regex
@@ -139,7 +139,8 @@ __getattr__, __dir__ = lazy_names(
         "structgen.infilling.infill": "infill",
         "structgen.infilling.results": "Infilled",
         "structgen.json_grammars.schema_grammar": "json_schema",
-        "structgen.lark_grammars.lark_grammar": "LarkGrammar lark",
+        "structgen.lark_grammars.compiled.loaded_lark": "LarkGrammar",
+        "structgen.lark_grammars.lark_grammar": "lark",
         "structgen.limits": "Limits",
         "structgen.python_types.regex_annotation": "Regex",
         "structgen.request_reading.request_reader": "read_request",

@@ -7,7 +7,7 @@ import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from types import MappingProxyType
-from typing import ClassVar, Final, ForwardRef, ParamSpec, TypeVar
+from typing import Any, ClassVar, Final, ForwardRef, ParamSpec, TypeVar
 
 from structgen.printable import printable
 
@@ -29,6 +29,10 @@ class StructgenError(Exception):
         what = f"{printable(where, lines=False)}: {self.what}" if where else self.what
         super().__init__(" ".join(part for part in (what, self.cure) if part))
 
+    def __reduce__(self) -> Any:
+        """Pickle by the message and the attributes, without a second call of the constructor."""
+        return _restored, (type(self), self.args, self.__dict__)
+
     def name_file(self, file: str) -> None:
         """Put the name of a file before the place, if it is not there yet."""
         if file not in self.where:
@@ -44,6 +48,12 @@ class StructgenError(Exception):
         if not self.where:
             where = ", ".join(pointer or "#" for pointer in pointers)
             StructgenError.__init__(self, self.what, where=where, cure=self.cure)
+
+
+def _restored(kind: type[BaseException], args: tuple[str, ...], attributes: dict[str, Any]) -> BaseException:
+    error = kind.__new__(kind, *args)
+    error.__dict__.update(attributes)
+    return error
 
 
 class OptionError(StructgenError):
@@ -182,6 +192,8 @@ class ShortenedWarning(UserWarning):
 
 class _InputWarning(UserWarning):
     """A warning about input: what a terminal would obey in it is escaped."""
+
+    __reduce__ = StructgenError.__reduce__
 
     def __init__(self, what: str) -> None:
         super().__init__(printable(what))

@@ -112,22 +112,6 @@ def test_a_vocabulary_and_its_masks_outlive_the_last_grammar() -> None:
     assert store.of(compiled.vocabulary).made == made > 0
 
 
-def test_classes_of_keys_and_outcomes_of_values_are_numbered_apart() -> None:
-    """Both label the ends of the same string automata, and a mask that is kept says what its labels mean."""
-    schema = {
-        "anyOf": [
-            {"additionalProperties": {"type": "string"}},
-            {"patternProperties": {"^a": {"maxLength": 9}, "b$": {"minLength": 1}}},
-        ]
-    }
-    compiled = sg.compile(sg.json_schema(schema), TOKENIZER, store=False)
-    state = compiled.step_bytes(compiled.start, b'{"x":"","a":"","ab":"1","b":"')
-    assert state is not None
-    expander = compiled._expander
-    classes = expander.group.sets
-    assert len(classes) > 1 and not {number for number in classes if number} & set(expander.outcome.sets)
-
-
 @pytest.mark.parametrize("whitespace", ["any", "bounded"])
 def test_after_an_end_token_white_space_is_refused_too(whitespace: str) -> None:
     compiled = sg.compile(sg.json_schema({"const": 1}, whitespace=whitespace), TOKENIZER, store=False)

@@ -21,11 +21,10 @@ from structgen.core.draft_masks import DraftMasks
 from structgen.json_grammars.compiled_schema import CompiledSchema
 from structgen.json_machine.tables import json_blocks as layout
 from structgen.lark_grammars.compiled.compiled_lark import CompiledLark
-from structgen.machine_core import draft_nodes as compiled_drafts
+from structgen.machine_core import draft_nodes
 from structgen.native.typed_blocks import word_of
 from structgen.text_grammars.machine import compiled_text
 from structgen.text_grammars.machine.compiled_text import CompiledText
-from structgen.text_grammars.machine.step_table import StepTable
 
 PIECES = [b'{"', b'": ', b'", "', b"ab", b"true", b"<t>{", b"}<", b"/t>", b"x)", b"if", b"\n    "]
 END, SPECIAL = 256 + len(PIECES), 257 + len(PIECES)
@@ -191,7 +190,7 @@ def test_a_batch_of_all_machines_is_each_draft_by_itself() -> None:
 
 @pytest.fixture
 def calls(monkeypatch: pytest.MonkeyPatch) -> Iterator[Counter[str]]:
-    """Count compiled walks by machine, and steps and masks that Python is asked for."""
+    """Count compiled walks, and steps and masks that Python is asked for."""
     found: Counter[str] = Counter()
 
     def counted(name: str, call: Any) -> Any:
@@ -201,15 +200,13 @@ def calls(monkeypatch: pytest.MonkeyPatch) -> Iterator[Counter[str]]:
 
         return one
 
-    for kind in MACHINES.values():
-        monkeypatch.setattr(kind, "walk_drafts", staticmethod(counted(kind.__name__, kind.walk_drafts)))
-    monkeypatch.setattr(compiled_drafts, "walk_free", counted("free", compiled_drafts.walk_free))
+    monkeypatch.setattr(draft_nodes, "walk_drafts", counted("walks", draft_nodes.walk_drafts))
     for name in ("next_index", "fill_index", "compute"):
         monkeypatch.setattr(CompiledGrammar, name, counted("python", getattr(CompiledGrammar, name)))
     yield found
 
 
-def test_what_is_known_takes_one_call_for_each_machine_and_no_step_in_python(calls: Counter[str]) -> None:
+def test_what_is_known_takes_one_call_for_all_machines_and_no_step_in_python(calls: Counter[str]) -> None:
     draw = random.Random(5)
     names = ["schema", "schema", "regex", "tagged schema", "contextual", "special token", None, "contextual"]
     matchers, tokens, parents, counts, statuses, masks = batch_of(draw, names)
@@ -219,15 +216,11 @@ def test_what_is_known_takes_one_call_for_each_machine_and_no_step_in_python(cal
     mask.array[...] = 5
     known = DraftMasks(matchers, tokens, parents, counts, mask)
     assert not known.left and known.statuses.tolist() == statuses and (mask.array == masks).all()
-    assert calls == {"CompiledSchema": 1, "CompiledText": 1, "CompiledLark": 1, "free": 1}
+    assert calls == {"walks": 1}
 
 
 @pytest.mark.parametrize("name", [*MACHINES, "rows"])
-def test_nothing_is_asked_or_worked_out_before_the_rest_is_called_for(
-    name: str, calls: Counter[str], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    # a question that is noted and forgotten has all asked again
-    monkeypatch.delattr(StepTable, "_ask_again")
+def test_nothing_is_asked_or_worked_out_before_the_rest_is_called_for(name: str, calls: Counter[str]) -> None:
     compiled = sg.compile(GRAMMARS[name](), TOKENIZER, store=False)
     tree = tree_of(compiled_of(name, 1).start, random.Random(6), 10)
     statuses, masks = one_by_one(compiled_of(name, 1).start, tree)
@@ -417,4 +410,4 @@ def test_bad_input_is_told_before_anything_is_written() -> None:
 def test_statuses_of_compiled_code_are_those_of_python() -> None:
     names = {"KNOWN": "CONSTRAINED"}
     for name in ("KNOWN", "FREE", "FINISHED", "LIMIT", "REFUSED"):
-        assert getattr(compiled_drafts, f"ROW_{name}") == sg.core.RowStatus[names.get(name, name)]
+        assert getattr(draft_nodes, f"ROW_{name}") == sg.core.RowStatus[names.get(name, name)]

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import ast
 import importlib
+import inspect
 import os
+import pickle
 import subprocess
 import sys
 import types
@@ -104,6 +106,16 @@ def test_errors_lists_errors_and_warnings_alone() -> None:
     }
     assert set(dir(errors)) == own
     assert structgen.StructgenError is errors.StructgenError
+
+
+@for_each("name", dir(structgen.errors))
+def test_an_error_comes_out_of_another_process_as_it_was(name: str) -> None:
+    kind = getattr(structgen.errors, name)
+    taken = inspect.signature(kind.__init__).parameters.values()
+    given = {one.name: one.name for one in taken if one.kind is one.KEYWORD_ONLY}
+    error = kind("It is wrong.", **given)
+    found = pickle.loads(pickle.dumps(error))
+    assert (type(found), str(found), vars(found)) == (kind, str(error), vars(error))
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.__name__))

@@ -170,7 +170,6 @@ def test_the_walk_stands_on_the_step_and_the_layout() -> None:
         "state_walk.py",
         "byte_step.py",
         "layout.py",
-        "raw_memory.py",
         "jit.py",
         "source_digests.py",
     } <= names

@@ -217,7 +217,7 @@ def test_no_module_hides_a_public_name() -> None:
 
 def test_records_walks_and_masks_of_texts_and_of_lark_are_those_of_the_core() -> None:
     # what a kind of grammar says of itself
-    own = {"take_bytes", "take_token", "after_token", "draft_state", "walk_drafts", "ends_below", "read"}
+    own = {"begin", "step_on", "may_end_at", "state_at", "take_token", "after_token", "ends_below", "read"}
     own |= {"place_behind", "state_behind", "compute"}
     rooms = "machine_core.", "lark_grammars.machine.", "text_grammars.machine."
     defined = Counter(

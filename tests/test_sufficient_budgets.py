@@ -34,12 +34,10 @@ def needed(compiled: sg.CompiledGrammar, state: sg.core.State) -> int:
 
 
 def sufficient(compiled: sg.CompiledGrammar, state: sg.core.State) -> int | None:
-    """Return the closest bound; the rough one is never less."""
+    """Return the budget that is known to suffice."""
     compiled.compute(state.index)
     with compiled.lock:
-        rough, close = (compiled.completions.sufficient(state.index, budget) for budget in (1 << 50, 0))
-    assert rough is None or close is None or rough >= close
-    return close
+        return compiled.completions.sufficient(state.index)
 
 
 @MODEST

@@ -33,20 +33,10 @@ def _has_colours() -> bool:
 
 
 def walk(language: CompiledGrammar, data: bytes) -> TextStop | None:
-    """Return where a text leaves the language, or None if it is a word of it. Linear in the text: the byte is
-    found by halving, since a prefix of a live prefix is live."""
-    state, low, high = language.start, 0, len(data)  # data[:low] is live and led to `state`
-    after = language.step_bytes(state, data)
-    if after is not None:
-        return None if language.accepts_end(after) else TextStop(after, data, high)
-    while high - low > 1:  # data[:high] is dead
-        middle = (low + high) // 2
-        after = language.step_bytes(state, data[low:middle])
-        if after is None:
-            high = middle
-        else:
-            state, low = after, middle
-    return TextStop(state, data, low)
+    """Return where a text leaves the language, or None if it is a word of it. Linear in the text."""
+    state, length = language.live_part(data)
+    is_word = length == len(data) and language.accepts_end(state)
+    return None if is_word else TextStop(state, data, length)
 
 
 @reads("schema", "type", "grammar", "regex", "json", more=("ebnf", *OF_LARK, *POLICIES))

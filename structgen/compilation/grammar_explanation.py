@@ -16,8 +16,7 @@ from structgen.language.remarks import NO_REMARKS, Remarks
 from structgen.lark_grammars.bound.bound_lark import BoundLark
 from structgen.lark_grammars.compiled.beaten import beaten, beaten_in
 from structgen.lark_grammars.compiled.lark_language import LarkLanguage
-from structgen.lark_grammars.kept.loaded_lark import LoadedLark
-from structgen.lark_grammars.lark_grammar import LarkGrammar
+from structgen.lark_grammars.compiled.loaded_lark import LarkGrammar
 from structgen.lark_grammars.reading.loaded_grammar import rule_as_written
 from structgen.text_grammars.context_free.productive_symbols import S, productive
 from structgen.text_grammars.ebnf_grammar import RulesGrammar
@@ -187,7 +186,7 @@ def _as_written(names: Iterable[str]) -> tuple[str, ...]:
     return tuple(sorted(name for name in written if name.strip() == name and not name.startswith("$")))
 
 
-def _beaten(grammar: LoadedLark, language: Language | None) -> tuple[Beaten, ...]:
+def _beaten(grammar: LarkGrammar, language: Language | None) -> tuple[Beaten, ...]:
     """Return the terminals that no lexeme is of; none where that was not found out within the limits."""
     tables = grammar.tables
     try:

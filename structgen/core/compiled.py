@@ -16,23 +16,22 @@ import numpy.typing as npt
 from structgen.errors import (
     BudgetError,
     FinishedError,
-    LimitError,
     MaskError,
     OptionError,
-    StructgenError,
     TokenError,
 )
 from structgen.language.expectation import Expected
 from structgen.language.ir import DEAD
 from structgen.limits import Limits
-from structgen.machine_core import draft_nodes
 from structgen.machine_core import masks as core_masks
-from structgen.machine_core.draft_batch import DraftBatch, Job
+from structgen.machine_core import token_steps
 from structgen.machine_core.growing_tables import LISTS, NODES, GrowingTables, TablePlan, listed
 from structgen.machine_core.layout import ENDED, FINISHED, REFUSED, Core, NodeRow, Registers
+from structgen.machine_core.questions import read_bytes
 from structgen.machine_core.workspace import attach
+from structgen.native.jit import code_of
 from structgen.native.raw_memory import address_of
-from structgen.native.typed_blocks import word_of
+from structgen.native.typed_blocks import word_of, words_of
 from structgen.store.mask_store import MaskStore, VocabularyStore, default_store
 from structgen.system.fork_locks import GRAMMARS, new_lock
 from structgen.system.public_calls import THIS_CALL
@@ -41,7 +40,9 @@ from structgen.tokens.tokenizer import Tokenizer
 from structgen.tokens.trie_nodes import DEPTH_SHIFT, END_SHIFT, SLOT_SHIFT, fields_of
 from structgen.tokens.vocabulary import Vocabulary
 
-_VOCABULARY, _ENDS, _DENSE_ROWS = (word_of(Core, name) for name in ("vocabulary", "ends", "dense_rows"))
+_VOCABULARY, _STEPS, _ENDS, _DENSE_ROWS = (
+    word_of(Core, name) for name in ("vocabulary", "byte_steps", "ends", "dense_rows")
+)
 _TOKEN_LIST: Final = word_of(NodeRow, "token_list")
 _MOST_FORCED: Final = 1 << 16
 """Bytes that `forced` returns at most; a longer forced run comes in several calls."""
@@ -147,10 +148,9 @@ class Completions(Protocol):
         more than `enough`, perhaps more than it is, and no more than `enough` either."""
         return 0
 
-    def sufficient(self, index: int, budget: int, /) -> int | None:
+    def sufficient(self, index: int, /) -> int | None:
         """Return how many tokens are known to suffice for a state whose mask is known, and one less after
-        whichever token comes next; None where no such number is known. The least is not looked for, nor less
-        than the budget."""
+        whichever token comes next; None where no such number is known. The least is not looked for."""
         return 1
 
     def too_long(self, index: int, tokens: npt.NDArray[np.int64], left: int, /) -> npt.NDArray[np.int64]:
@@ -287,18 +287,24 @@ class CompiledGrammar(ABC):
 
     grammar: Any
     """What was compiled, a `core.grammar.Grammar`: that class names this one, and so is not named here."""
+    byte_steps: ClassVar[tuple[Callable[..., int], ...]] = ()
+    """Entry points by which texts of this kind are read (`machine_core.layout.ByteSteps`); none: Python alone
+    reads them."""
     part_calls: ClassVar[tuple[Callable[..., int], ...]] = ()
-    """Entry points by which compiled code of a composed grammar reads a part of this kind, or none: `take`;
-    how the text stands in a state (`text_grammars.machine.stepping`); `ends_below`; the slots of tokens below
-    a node (`json_machine.masks.state_walk`)."""
+    """Entry points by which compiled code of a composed grammar reads a part of this kind, or none:
+    `take_token`; how the text stands in a state (`text_grammars.machine.stepping`); `ends_below`; the slots
+    of tokens below a node (`json_machine.masks.state_walk`)."""
     has_events: bool = False
     """Whether `Matcher.events` can tell what begins and closes in the texts."""
     table_plan: ClassVar[TablePlan]
     """The tables of its machine."""
     _finished: int = -1
-    """The state after an end token, by its number; -1: not made yet, or found by compiled code."""
+    """The state after an end token, by its number; -1: not made yet."""
     _has_specials: bool = False
     """Whether its texts have special tokens."""
+    _retry: Callable[..., int]
+    """Return what a compiled call answers once it asks nothing. It takes the entry point, and what comes
+    behind the address of the grammar's block."""
 
     def __init__(
         self,
@@ -321,6 +327,7 @@ class CompiledGrammar(ABC):
         self._end_ids: npt.NDArray[np.int32] = np.array(sorted(set(tokenizer.eos_token_ids)), np.int32)
         context[_ENDS] = address_of(self._end_ids)
         context[Core.end_count] = len(self._end_ids)
+        context[_STEPS : _STEPS + len(self.byte_steps)] = [code_of(one) for one in self.byte_steps]
         context[_DENSE_ROWS] = self._masks.address
         self._thread = 0
         self.lock = new_lock(GRAMMARS)
@@ -338,34 +345,38 @@ class CompiledGrammar(ABC):
 
     # --- what each machine implements -----------------------------------------------------------------------
 
-    @staticmethod
-    @abstractmethod
-    def take(address: int, index: int, token: int, /) -> int:
-        """Return the number of the state after a token that is not an end token; below 0 where the token is
-        refused, or a question must be answered first. One compiled call, under the lock."""
-
-    @staticmethod
-    @abstractmethod
-    def walk_drafts(batch: int, jobs: int, count: int, /) -> int:
-        """Find the known states and masks of the draft trees of many jobs
-        (`machine_core.draft_nodes`); return how many places are left. One compiled call, under the
-        locks of all their grammars."""
-
-    @abstractmethod
     def _after_token(self, index: int, token: int) -> int:
         """Return the number of the state after a token that is not an end token, or -1."""
+        return self._retry(token_steps.take_token, index, token)
 
-    @abstractmethod
     def _after_end(self, index: int) -> int:
         """Return the number of the state after an end token, or -1."""
+        if not self.may_end(index):
+            return -1
+        with self.lock:
+            if self._finished < 0:
+                self._finished = self._tables.context[Core.finished] = self._put_finished()
+            return self._finished
 
-    @abstractmethod
+    def _put_finished(self) -> int:
+        """Return a new state, that after an end token."""
+        return self._put_state(FINISHED)
+
+    def _put_state(self, mode: int) -> int:
+        """Return a new state of which compiled code knows only the mode."""
+        row = np.zeros(words_of(NodeRow), np.int64)
+        row[Registers.mode], row[NodeRow.dense_row :] = mode, -1
+        return self._tables.append(NODES, row)
+
     def bytes_index(self, index: int, data: bytes) -> int:
         """Return the number of the state after bytes, or -1."""
+        return read_bytes(self._retry, index, data)
 
-    @abstractmethod
     def may_end(self, index: int) -> bool:
         """Return whether the text may end in a state, by its number."""
+        with self.lock:
+            code = token_steps.may_end(self.address, index)
+        return (self._retry(token_steps.may_end, index) if code < 0 else code) > 0
 
     @abstractmethod
     def _compute(self, index: int, target: int) -> int:
@@ -544,29 +555,6 @@ class CompiledGrammar(ABC):
             return self._after_end(index)
         return self._after_token(index, token)
 
-    def draft_job(self, index: int, node: int, place: int, count: int) -> Job:
-        """Return the job of a draft behind a state, by its number, for compiled code. `node`, `place`: the
-        draft's first node and place in the arrays of all drafts; `count`: its nodes."""
-        return self.address, index, node, place, count, self._finished, self._has_specials, 0
-
-    def read_left(self, batch: DraftBatch, draft: int) -> None:
-        """Find one by one the states of a draft that compiled code has left."""
-        node, root = batch.nodes[draft], batch.places[draft]
-        states = batch.states
-        for i in range(batch.counts[draft]):
-            if states[root + 1 + i] != draft_nodes.NOT_YET:
-                continue
-            above = states[root + 1 + batch.parents[node + i]]
-            after = REFUSED
-            if above >= 0:
-                try:
-                    after = self.next_index(above, batch.tokens[node + i])
-                except LimitError:
-                    after = draft_nodes.LIMITED
-                except StructgenError:
-                    after = REFUSED
-            states[root + 1 + i] = after
-
     def index_of(self, state: State) -> int:
         """Return the number of a state. Raises OptionError where it is a state of another compiled grammar,
         whose numbers mean nothing here. Cost: 0.1 us."""
@@ -597,6 +585,22 @@ class CompiledGrammar(ABC):
         """Return the state after bytes of text, or None where they leave the language."""
         index = self.bytes_index(self.index_of(state), data)
         return None if index < 0 else State(self, index)
+
+    def live_part(self, data: bytes) -> tuple[State, int]:
+        """Return the state after the longest beginning of a text that lives, and its length in bytes.
+
+        Linear in the text: the length is found by halving, since a prefix of a live prefix is live.
+        """
+        if (after := self.step_bytes(self.start, data)) is not None:
+            return after, len(data)
+        state, low, high = self.start, 0, len(data)  # data[:low] led to `state`, data[:high] is dead
+        while high - low > 1:
+            middle = (low + high) // 2
+            if (after := self.step_bytes(state, data[low:middle])) is None:
+                high = middle
+            else:
+                state, low = after, middle
+        return state, low
 
     def accepts_end(self, state: State) -> bool:
         """Return whether the text so far is a document."""
@@ -714,7 +718,7 @@ class CompiledGrammar(ABC):
             denied = np.zeros(32 * mask.words, np.bool_)
             denied[self.completions.too_long(index, tokens, left)] = True
             mask.array[row] &= ~np.packbits(denied, bitorder="little").view(np.int32)
-            self._remember(index, self.completions.sufficient(index, budget))
+            self._remember(index, self.completions.sufficient(index))
 
     def _has_mask(self, index: int) -> bool:
         """Return whether a state's mask is memoised."""
@@ -729,9 +733,9 @@ class CompiledGrammar(ABC):
     def _suffices(self, index: int, budget: int, known: int | None) -> bool:
         """Return `budget_suffices` of a state whose mask is known, of which `sufficient_budgets` has
         `known`."""
-        if known is None or budget < known < _NO_BUDGET:
+        if known is None:
             with self.lock, self._begin_call():
-                known = self.completions.sufficient(index, budget)
+                known = self.completions.sufficient(index)
             known = self._remember(index, known)
         return budget >= known
 
@@ -774,16 +778,26 @@ class CompiledGrammar(ABC):
 
     def ends_below(self, index: int, wanted: WantedNodes) -> list[int]:
         """Return the wanted nodes of the vocabulary's trie, in order, whose bytes lead from a state, by its
-        number, to one in which the text may end.
+        number, to one in which the text may end. Cost: some 50 ns a node."""
+        found = np.empty(wanted.most, np.int32)
+        count = self._retry(token_steps.ends_below, index, address_of(wanted.trie), address_of(found))
+        nodes: list[int] = found[:count].tolist()
+        return nodes
 
-        Cost: some microseconds a node in Python; some machines do it in compiled code.
-        """
+    def after_rest(self, index: int, data: int, size: int) -> int:
+        """Return the state after a token whose bytes (at an address) begin a shortest rest, -1 where no token
+        may end there."""
+        after = self._retry(token_steps.take_bytes, index, data, size)
+        assert after >= 0, "a rest that its language refuses"
+        return self.token_end(after)
 
-        def step(state: int, byte: int) -> int | None:
-            after = self.bytes_index(state, bytes((byte,)))
-            return None if after < 0 else after
-
-        return ends_read(self.vocabulary.nodes, wanted.flags, index, step, self.may_end)
+    def after_tokens(self, index: int, tokens: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
+        """Return the states after some allowed tokens, none of them an end token."""
+        held, found = tokens.astype(np.int32), np.empty(len(tokens), np.int64)
+        self._retry(token_steps.take_each, index, address_of(held), len(held), address_of(found))
+        for at in np.flatnonzero(found < REFUSED):
+            found[at] = self._after_token(index, int(tokens[at]))
+        return found
 
     def bits(self, index: int) -> npt.NDArray[np.int32]:
         """Return a state's mask (by its number) as a row of bits of its own."""

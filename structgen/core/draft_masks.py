@@ -1,7 +1,7 @@
 """The masks of draft trees: of all nodes of all requests in one call. The failure of one row never stops the
 others.
 
-One compiled call for each kind of machine walks the drafts of all its requests and copies the known masks.
+One compiled call walks the drafts of all requests and copies the known masks.
 The other masks are left to `DraftMasks.fill_left`, which an engine calls in a thread while the model runs.
 """
 
@@ -10,31 +10,55 @@ from __future__ import annotations
 from array import array
 from collections.abc import Sequence
 from functools import partial
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 import numpy as np
 import numpy.typing as npt
 
 from structgen.core.batch import RowStatus, _spread, check_rows, written
-from structgen.errors import OptionError
+from structgen.errors import LimitError, OptionError, StructgenError
 from structgen.machine_core import draft_nodes as D
-from structgen.machine_core.draft_batch import DraftBatch, Ints, Job, narrow
+from structgen.machine_core.layout import REFUSED
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
+    from structgen.core.compiled import CompiledGrammar
     from structgen.core.matcher import Matcher
     from structgen.tokens.token_mask import TokenMask
+
+_MOST: Final = (1 << 31) - 1
+_UNREAD, _UNWRITTEN = array("i", (D.NOT_YET,)), array("b", (D.ROW_LEFT,))
+
+Ints = Sequence[int] | npt.NDArray[np.integer]
+Job = tuple[int, int, int, int, int]
+"""What compiled code is told of a draft: the words of `machine_core.draft_nodes`."""
 
 
 class DraftMasks:
     """The masks of draft trees. The known ones are written when this is made.
 
     A place is the root of a draft or one of its nodes; they are counted in this order, one draft after the
-    other. An engine makes this before the model runs, and calls `fill_left` meanwhile.
+    other. Draft i begins at `_nodes[i]` among the nodes, at `_places[i]` among the places. An engine makes
+    this before the model runs, and calls `fill_left` meanwhile.
+
+    The arrays are Python's own: nothing of them is in the processor's caches then, and numpy's many ways to
+    do one thing cost ten times as much as what they do.
     """
 
-    __slots__ = ("_batch", "_left", "_mask", "_matchers", "_rows", "faults")
+    __slots__ = (
+        "_counts",
+        "_left",
+        "_mask",
+        "_matchers",
+        "_nodes",
+        "_parents",
+        "_places",
+        "_rows",
+        "_states",
+        "_statuses",
+        "_tokens",
+        "_words",
+        "faults",
+    )
 
     def __init__(
         self,
@@ -60,27 +84,58 @@ class DraftMasks:
             if matcher is not None:
                 matcher.compiled.check_mask(mask)
         self._rows = held = _rows_of(mask, len(tokens) + len(counts), rows)
+        self._lay_out(tokens, parents, counts)
         where = 0 if held is None else held.buffer_info()[0]
-        self._batch = DraftBatch(tokens, parents, counts, (where, mask.address, mask.words, mask.vocab_size))
+        arrays = (one.buffer_info()[0] for one in (self._tokens, self._parents, self._states, self._statuses))
+        self._words = (*arrays, where, mask.address, mask.words, mask.vocab_size)
         self._left = self._fill_known()
+
+    def _lay_out(self, tokens: Ints, parents: Ints, counts: Sequence[int]) -> None:
+        """Make the arrays. Raises OptionError where these are no trees. Cost: some 3 us."""
+        self._counts = counts
+        self._nodes, self._places = nodes, places = [0], [0]
+        total = size = 0
+        for count in counts:
+            total, size = total + count, size + count + 1
+            nodes.append(total)
+            places.append(size)
+        if len(tokens) != total or len(parents) != total or min(counts, default=0) < 0:
+            raise OptionError(
+                f"{len(tokens)} tokens and {len(parents)} parents for {total} nodes, "
+                f"{list(counts)} by draft.",
+                where="parents",
+                cure="Give one token and one parent for each node, and for each draft how many it has.",
+            )
+        self._tokens, self._parents = _narrow(tokens, "tokens"), _narrow(parents, "parents")
+        self._states, self._statuses = _UNREAD * size, _UNWRITTEN * size
+        sizes = array("i", counts)
+        wrong = D.misplaced(self._parents.buffer_info()[0], sizes.buffer_info()[0], len(counts))
+        if wrong >= 0:
+            draft = next(i for i in range(len(counts)) if wrong < nodes[i + 1])
+            raise OptionError(
+                f"The parent of node {wrong - nodes[draft]} is {self._parents[wrong]}.",
+                where="parents" if len(counts) == 1 else f"parents of draft {draft}",
+                cure="Parents come before their children; -1 is the root.",
+            )
 
     @property
     def statuses(self) -> npt.NDArray[np.int8]:
         """[places]: a `RowStatus`, or -1 where the mask is left to `fill_left`."""
-        return np.frombuffer(self._batch.statuses, np.int8)
+        return np.frombuffer(self._statuses, np.int8)
 
     @property
     def states(self) -> npt.NDArray[np.int32]:
         """[places]: the number of the state in its matcher's grammar; below 0 where there is none, or it is
         left."""
-        return np.frombuffer(self._batch.states, np.int32)
+        return np.frombuffer(self._states, np.int32)
 
     @property
     def left(self) -> list[int]:
         """The drafts (by number) that have masks which are left."""
         if not self._left:
             return []
-        return [draft for draft in range(len(self._matchers)) if self._batch.is_left(draft)]
+        starts = zip(self._places, self._places[1:], strict=False)
+        return [draft for draft, (a, b) in enumerate(starts) if D.ROW_LEFT in self._statuses[a:b]]
 
     def fill_left(self) -> npt.NDArray[np.int8]:
         """Work out and write the masks that are left, on all cores, without the interpreter lock; return the
@@ -107,15 +162,14 @@ class DraftMasks:
 
     def _fill_known(self) -> int:
         """Write the masks that are known; return how many places are left, at least."""
-        batch, left = self._batch, 0
-        jobs: dict[Callable[[int, int, int], int], list[Job]] = {}
+        left = 0
+        jobs: list[Job] = []
         locks: dict[int, bool] = {}
         held = []
         try:
             for i, matcher in enumerate(self._matchers):
                 if matcher is None:
-                    free = (0, 0, batch.nodes[i], batch.places[i], batch.counts[i], -1, 0, 0)
-                    jobs.setdefault(D.walk_free, []).append(free)
+                    jobs.append(self._job(i, 0, 0))
                     continue
                 lock = matcher.compiled.lock
                 is_ours = locks.get(id(lock))
@@ -125,57 +179,67 @@ class DraftMasks:
                     if is_ours:
                         held.append(lock)
                 if is_ours:
-                    jobs.setdefault(matcher.compiled.walk_drafts, []).append(self._job(i, matcher))
+                    jobs.append(self._job(i, matcher.compiled.address, matcher.state_index))
                 else:
                     left += 1
-            for walk, its in jobs.items():
-                left += batch.run(walk, its)
+            left += self._run(jobs)
         finally:
             for lock in held:
                 lock.release()
         return left
 
-    def _job(self, draft: int, matcher: Matcher) -> Job:
-        batch = self._batch
-        where = batch.nodes[draft], batch.places[draft], batch.counts[draft]
-        return matcher.compiled.draft_job(matcher.state_index, *where)
+    def _job(self, draft: int, address: int, state: int) -> Job:
+        """Return what compiled code is told of a draft. `address`: of its grammar's block, 0: the text is
+        free."""
+        return address, state, self._nodes[draft], self._places[draft], self._counts[draft]
+
+    def _run(self, jobs: Sequence[Job]) -> int:
+        """Do what is known of some drafts in compiled code; return how many of their places are left. Under
+        the locks of their grammars."""
+        held = array("q", self._words)
+        for job in jobs:
+            held.extend(job)
+        at = held.buffer_info()[0]
+        return D.walk_drafts(at, at + 8 * D.BATCH_WORDS, len(jobs))
 
     def _fill_draft(self, draft: int) -> None:
         """Work out the masks of one draft that are left; where a limit is met, once more in a grammar
         compiled anew."""
-        matcher, batch = self._matchers[draft], self._batch
+        matcher, states, statuses = self._matchers[draft], self._states, self._statuses
         assert matcher is not None, "masks of free texts are always known"
-        first, last = batch.places[draft], batch.places[draft + 1]
+        first, last = self._places[draft], self._places[draft + 1]
         try:
             self._work_out(draft, matcher)
-            if RowStatus.LIMIT in batch.statuses[first:last] and matcher.renew():
+            if RowStatus.LIMIT in statuses[first:last] and matcher.renew():
                 for place in range(first, last):
-                    batch.states[place], batch.statuses[place] = D.NOT_YET, D.ROW_LEFT
+                    states[place], statuses[place] = D.NOT_YET, D.ROW_LEFT
                 self._work_out(draft, matcher)
         except Exception as error:  # whatever a machine raises: the other drafts go on
             self.faults[draft] = error
             for place in range(first, last):
-                if batch.statuses[place] == D.ROW_LEFT:
+                if statuses[place] == D.ROW_LEFT:
                     self._close(place, RowStatus.LIMIT)
 
     def _work_out(self, draft: int, matcher: Matcher) -> None:
-        batch, compiled = self._batch, matcher.compiled
-        first, last = batch.places[draft], batch.places[draft + 1]
-        if batch.states[first] == D.NOT_YET:
+        compiled, states, statuses = matcher.compiled, self._states, self._statuses
+        first, last = self._places[draft], self._places[draft + 1]
+        if states[first] == D.NOT_YET:
             # another thread was in the grammar, or it was compiled anew
             with compiled.lock:
-                batch.run(compiled.walk_drafts, (self._job(draft, matcher),))
-        compiled.read_left(batch, draft)
+                self._run((self._job(draft, compiled.address, matcher.state_index),))
+        for node, place in enumerate(range(first + 1, last), self._nodes[draft]):
+            if states[place] == D.NOT_YET:
+                states[place] = _after(compiled, states[first + 1 + self._parents[node]], self._tokens[node])
         for place in range(first, last):
-            if batch.statuses[place] != D.ROW_LEFT:
+            if statuses[place] != D.ROW_LEFT:
                 continue
-            state = batch.states[place]
+            state = states[place]
             if state < 0:
                 self._close(place, RowStatus.REFUSED if state == -1 else RowStatus.LIMIT)
                 continue
             row = self._row(place)
             fill = partial(compiled.fill_index, state, self._mask, row)
-            batch.statuses[place] = written(fill, self._mask, row)
+            statuses[place] = written(fill, self._mask, row)
 
     def _row(self, place: int) -> int:
         return place if self._rows is None else self._rows[place]
@@ -183,7 +247,17 @@ class DraftMasks:
     def _close(self, place: int, status: RowStatus) -> None:
         """Allow nothing in the row of a place."""
         self._mask.array[self._row(place)] = 0
-        self._batch.statuses[place] = status
+        self._statuses[place] = status
+
+
+def _after(compiled: CompiledGrammar, state: int, token: int) -> int:
+    """Return the state after a token behind a state, by its number, or the code in its stead."""
+    try:
+        return compiled.next_index(state, token) if state >= 0 else REFUSED
+    except LimitError:
+        return D.LIMITED
+    except StructgenError:
+        return REFUSED
 
 
 def fill_drafts(
@@ -236,6 +310,19 @@ def _rows_of(mask: TokenMask, count: int, rows: Ints | None) -> array[int] | Non
         if count:
             mask.row(count - 1)
         return None
-    given = narrow(rows, "rows")
+    given = _narrow(rows, "rows")
     check_rows(mask, count, given, "places")
     return given
+
+
+def _narrow(values: Ints, where: str) -> array[int]:
+    """Return integers as an array of int32; those that are too large, or far below 0, are replaced by others
+    that are no token and no parent either. Raises OptionError where there is anything else; `where`: what
+    they are."""
+    listed = values.tolist() if isinstance(values, np.ndarray) else values
+    try:
+        return array("i", listed)
+    except OverflowError:
+        return array("i", [min(max(value, -2), _MOST) for value in listed])
+    except TypeError as error:
+        raise OptionError(f"{error}.", where=where, cure="Give a list or a row of integers.") from None

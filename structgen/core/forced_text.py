@@ -17,7 +17,7 @@ to the state behind its bytes. So a budget of tokens can be kept: where the toke
 from __future__ import annotations
 
 import codecs
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from functools import partial
 from typing import Any, Final, NamedTuple
 
@@ -29,12 +29,9 @@ from structgen.core.narrowed_text import READING, TABLES, NarrowedText
 from structgen.errors import OptionError
 from structgen.language.expectation import Expected
 from structgen.limits import Limits
-from structgen.machine_core.draft_nodes import walk_roots
-from structgen.machine_core.growing_tables import NODES
-from structgen.machine_core.layout import ENDED, FINISHED, LARGE, NodeRow, Registers
+from structgen.machine_core.layout import ENDED, LARGE
 from structgen.machine_core.masks import fill
-from structgen.native.typed_blocks import words_of
-from structgen.tokens.token_mask import TokenMask
+from structgen.tokens.token_mask import TokenMask, tokens_of
 from structgen.tokens.token_prefixes import first_crossing, tokens_along, tokens_behind
 from structgen.tokens.tokenizer import Tokenizer
 
@@ -68,7 +65,8 @@ class ForcedText(NarrowedText[ForcedPlace]):
         super().__init__(inner)
         self.is_canonical, self.border = canonical, behind
         self._stretches: dict[int, tuple[int, ...]] = {}
-        self._least: list[int | None] = [None] * len(behind)
+        self._ways: dict[int, dict[int, ForcedPlace]] = {}
+        self._least: dict[int, int] = {}
         self._completions = _ForcedCompletions(self)
         self._start = self._number(ForcedPlace(0, inner.start.index))
 
@@ -92,18 +90,10 @@ class ForcedText(NarrowedText[ForcedPlace]):
 
     def moved(self, place: ForcedPlace, token: int) -> ForcedPlace | None:
         """Return the place after a token that is no end token; None where the grammar refuses it."""
-        rest = self.rest_of_border(place)
-        if not rest:
-            after = self.inner.next_index(place.state, token)
-            return None if after < 0 else ForcedPlace(place.written, after)
-        data = self.tokenizer.token_bytes[token]
-        found = self._read(place, data) if data else None
-        if found is None or data is None:
-            return None
-        if len(data) > len(rest):
-            end = self.inner.token_end(found.state)
-            return None if end < 0 else found._replace(state=end)
-        return found if self.least(found) >= 0 else None
+        if self.rest_of_border(place):
+            return self.ways(place).get(token)
+        after = self.inner.next_index(place.state, token)
+        return None if after < 0 else ForcedPlace(place.written, after)
 
     def least(self, place: ForcedPlace) -> int:
         """Return how many tokens complete the text from a place; -1 where none do: no tokens write the rest
@@ -111,22 +101,30 @@ class ForcedText(NarrowedText[ForcedPlace]):
         rest = self.rest_of_border(place)
         if not rest:
             return self.inner.cost(place.state)
-        known = self._least[place.written]
-        if known is None:
+        found = self._least.get(place.written)
+        if found is None:
+            ways = self.ways(place)
             along = tokens_along(self.vocabulary, rest + self.inner.completion(self.inner.start))
-            after = (self.moved(place, tokens[0]) for tokens in along if tokens)
-            costs = [self.least(one) for one in after if one is not None]
-            costs = costs or [self.least(behind) for _, behind in self._crossings(place)]
-            known = self._least[place.written] = 1 + min(costs) if costs else -1
-        return known
+            after = {ways[tokens[0]] for tokens in along if tokens and tokens[0] in ways} or {*ways.values()}
+            found = self._least[place.written] = min((1 + self.least(one) for one in after), default=-1)
+        return found
 
-    def _crossings(self, place: ForcedPlace) -> Iterator[tuple[list[int], ForcedPlace]]:
-        """Yield the tokens that write the rest of the border and go on, with the places behind them."""
-        begin = place._replace(written=len(self.border))
-        for tokens, behind in tokens_behind(self.vocabulary, self.rest_of_border(place), begin, self._step):
-            end = self.inner.token_end(behind.state)
-            if end >= 0:
-                yield tokens, behind._replace(state=end)
+    def ways(self, place: ForcedPlace) -> dict[int, ForcedPlace]:
+        """Return the tokens that may come before the end of the border, each with the place after it."""
+        found = self._ways.get(place.written)
+        if found is None:
+            rest, found = self.rest_of_border(place), {}
+            for size, tokens in enumerate(tokens_along(self.vocabulary, rest), place.written + 1):
+                after = place._replace(written=size)
+                if tokens and (size == len(self.border) or self.ways(after)):
+                    found |= dict.fromkeys(tokens, after)
+            begin = place._replace(written=len(self.border))
+            for tokens, behind in tokens_behind(self.vocabulary, rest, begin, self._step):
+                end = self.inner.token_end(behind.state)
+                if end >= 0:
+                    found |= dict.fromkeys(tokens, behind._replace(state=end))
+            self._ways[place.written] = found
+        return found
 
     # --- forced stretches -----------------------------------------------------------------------------------
 
@@ -182,39 +180,23 @@ class ForcedText(NarrowedText[ForcedPlace]):
         if index == self._finished:
             return ENDED
         place, planned = self.place(index), self.planned_tokens(index)
-        rest = self.tokenizer.decode(planned)
-        if planned and not self._goes_on(rest):
-            self._memoise(index, -1, np.array(planned[:1], np.int32), target)
+        is_border = bool(self.rest_of_border(place))
+        parts = None if planned or is_border else self.inner.mask_parts(place.state)
+        if parts is not None:
+            self._memoise(index, *parts, target)
             return 0
-        if not planned and not self.rest_of_border(place):
-            parts = self.inner.mask_parts(place.state)
-            if parts is not None:
-                self._memoise(index, *parts, target)
-                return 0
-        bits = self._border_bits(place) if self.rest_of_border(place) else self.inner.bits(place.state)
-        if planned:
-            along = tokens_along(self.vocabulary, rest)
-            others = [token for tokens in along for token in tokens if token != planned[0]]
-            bits &= ~self._masks.dense_row(np.array(others, np.int32))
+        bits = self.inner.bits(place.state)
+        if is_border:
+            bits = self._masks.dense_row(np.fromiter(self.ways(place), np.int32))
+        along = tokens_along(self.vocabulary, self.tokenizer.decode(planned))
+        others = [token for tokens in along for token in tokens if token != planned[0]]
+        bits &= ~self._masks.dense_row(np.array(others, np.int32))
+        tokens = tokens_of(bits).astype(np.int32)
+        if len(tokens) < self._words:
+            self._memoise(index, -1, tokens, target)
+            return 0
         self._bits = bits
         return LARGE
-
-    def _goes_on(self, data: bytes) -> bool:
-        """Return whether the vocabulary has a token that begins with these bytes and has more."""
-        return next(tokens_behind(self.vocabulary, data, 0, lambda state, byte: state), None) is not None
-
-    def _border_bits(self, place: ForcedPlace) -> npt.NDArray[np.int32]:
-        """Return the mask of a place before the end of the border, as a row of bits."""
-        rest = self.rest_of_border(place)
-        found = [
-            token
-            for tokens in tokens_along(self.vocabulary, rest)
-            for token in tokens
-            if self.moved(place, token) is not None
-        ]
-        for tokens, _ in self._crossings(place):
-            found += tokens
-        return self._masks.dense_row(np.array(found, np.int32))
 
     def fill_within(self, index: int, mask: TokenMask, row: int, budget: int) -> None:
         """Write the mask of the tokens after which the document can still be completed within the budget;
@@ -259,19 +241,19 @@ class _ForcedCompletions(Completions):
     def tokens(self, index: int, enough: int = 0) -> int:
         return self._policy.least(self._policy.place(index))
 
-    def sufficient(self, index: int, budget: int) -> int | None:
+    def sufficient(self, index: int) -> int | None:
         place, inner = self._policy.place(index), self._policy.inner
         if self._policy.rest_of_border(place):
             return None
         inner.compute(place.state)
-        return inner.completions.sufficient(place.state, budget)
+        return inner.completions.sufficient(place.state)
 
     def too_long(self, index: int, tokens: npt.NDArray[np.int64], left: int) -> npt.NDArray[np.int64]:
         place, inner = self._policy.place(index), self._policy.inner
         if not self._policy.rest_of_border(place):
             return inner.completions.too_long(place.state, tokens, left)
-        after = [self._policy.moved(place, int(token)) for token in tokens]
-        late = [one is None or self._policy.least(one) > left for one in after]
+        ways = self._policy.ways(place)
+        late = [self._policy.least(ways[token]) > left for token in tokens.tolist()]
         return tokens[np.array(late, np.bool_)]
 
 
@@ -279,27 +261,17 @@ class AnyText(CompiledGrammar):
     """Every sequence of tokens, as a compiled grammar: what may follow the border of a free text's prompt."""
 
     table_plan = TABLES
-    _FREE, _ENDED = 0, 1
+    _FREE = 0
 
     def __init__(self, tokenizer: Tokenizer) -> None:
         super().__init__(None, tokenizer, Limits())
-        row = np.full(words_of(NodeRow), -1, np.int64)
-        for mode in (READING, FINISHED):
-            row[Registers.mode] = mode
-            self._tables.append(NODES, row)
-        self._finished = self._ENDED
+        self._start, self._finished = self._put_state(READING), self._put_finished()
         every = np.arange(self.vocab_size, dtype=np.int32)
         self._bits: npt.NDArray[np.int32] = self._masks.dense_row(every)
         self._completions = _NoCompletions()
 
-    take = staticmethod(NarrowedText.take)
-    walk_drafts = staticmethod(walk_roots)
-
     def _after_token(self, index: int, token: int) -> int:
         return self._FREE if index == self._FREE else -1
-
-    def _after_end(self, index: int) -> int:
-        return self._ENDED if index == self._FREE else -1
 
     def bytes_index(self, index: int, data: bytes) -> int:
         """Return the number of the state after bytes, or -1."""

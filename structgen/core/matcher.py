@@ -20,6 +20,7 @@ from structgen.errors import (
 from structgen.json_text.events import Event, EventLog
 from structgen.language.expectation import Expected
 from structgen.machine_core.masks import fill as _fill
+from structgen.machine_core.token_steps import take_token
 from structgen.tokens.token_mask import TokenMask
 
 _USED_UP: Final = ("parser_states", "automaton_states")
@@ -44,7 +45,6 @@ class Matcher:
         "_index",
         "_renewed",
         "_states",
-        "_take",
         "_tokens",
         "_words",
         "compiled",
@@ -64,7 +64,7 @@ class Matcher:
         self.compiled = compiled
         self._renewed = self._alone = -1
         """Tokens that had been taken when the grammar was last compiled anew for this matcher."""
-        self._address, self._take = compiled.address, compiled.take
+        self._address = compiled.address
         self._words = compiled.row_words()
         self._ends = compiled.end_tokens
         self._index = compiled.start.index if state is None else compiled.index_of(state)
@@ -164,7 +164,7 @@ class Matcher:
             if 0 <= token < compiled.vocab_size and token not in compiled.end_tokens:
                 # the common case, without the calls in between
                 with compiled.lock:
-                    after = self._take(self._address, self._index, token)
+                    after = take_token(self._address, self._index, token)
                 if after >= 0:
                     # the array refuses what is no whole number, before anything has changed
                     self._tokens.append(token)
@@ -305,7 +305,7 @@ class Matcher:
                 states.append(newer.next_index(states[-1], token))
         except LimitError:
             return False
-        self.compiled, self._address, self._take = newer, newer.address, newer.take
+        self.compiled, self._address = newer, newer.address
         self._states, self._index = states, states[-1]
         return True
 
@@ -328,7 +328,6 @@ class Matcher:
         """Return an independent matcher at the same place. Cost: a copy of the history."""
         twin = Matcher.__new__(Matcher)
         twin.compiled, twin._address, twin._words = self.compiled, self._address, self._words
-        twin._take = self._take
         twin._ends, twin._index = self._ends, self._index
         twin._states, twin._tokens = self._states[:], self._tokens[:]
         twin._renewed, twin._alone = self._renewed, self._alone
@@ -348,7 +347,7 @@ class Matcher:
         if self._index == compiled.start.index:
             newer = compiled.fresh()
             if newer is not compiled:
-                self.compiled, self._address, self._take = newer, newer.address, newer.take
+                self.compiled, self._address = newer, newer.address
                 self._index = newer.start.index
                 self._states = array("i", (self._index,))
             self._renewed = self._alone = -1

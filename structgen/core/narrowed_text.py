@@ -14,10 +14,8 @@ import numpy.typing as npt
 
 from structgen.core.compiled import CompiledGrammar
 from structgen.language.expectation import Expected
-from structgen.machine_core.draft_nodes import walk_roots
 from structgen.machine_core.growing_tables import NODES, TablePlan, TableSizes
-from structgen.machine_core.layout import ASKED, FINISHED, Core, NodeRow, Registers
-from structgen.native.typed_blocks import words_of
+from structgen.machine_core.layout import Core
 
 TABLES: Final = TablePlan(Core, {"nodes": TableSizes(256), "lists": TableSizes(4096)})
 READING: Final = 0
@@ -50,37 +48,25 @@ class NarrowedText(CompiledGrammar, Generic[P]):
         self._numbers: dict[P, int] = {}
         self._bits: npt.NDArray[np.int32] = np.empty(0, np.int32)
         """The mask that was worked out last, as a row of bits."""
-        self._row: npt.NDArray[np.int64] = np.full(words_of(NodeRow), -1, np.int64)
 
-    def _number(self, place: P | None) -> int:
-        """Return the number of a place; None: an end token was taken."""
+    def _number(self, place: P) -> int:
+        """Return the number of a place."""
         with self.lock:
-            found = self._finished if place is None else self._numbers.get(place, -1)
+            found = self._numbers.get(place, -1)
             if found < 0:
-                self._row[Registers.mode] = READING if place is not None else FINISHED
                 self._places[self._tables.count(NODES) :] = (place,)
-                found = self._tables.append(NODES, self._row)
-                if place is None:
-                    self._finished = found
-                else:
-                    self._numbers[place] = found
+                found = self._numbers[place] = self._put_state(READING)
             return found
+
+    def _put_finished(self) -> int:
+        self._places[self._tables.count(NODES) :] = (None,)
+        return super()._put_finished()
 
     def place(self, index: int) -> P:
         """Return the place of a state, by its number, before an end token."""
         place = self._places[index]
         assert place is not None, "a state that no end token has finished"
         return place
-
-    @staticmethod
-    def take(address: int, index: int, token: int, /) -> int:
-        """Return ASKED: `_after_token` answers."""
-        return ASKED
-
-    walk_drafts = staticmethod(walk_roots)
-
-    def _after_end(self, index: int) -> int:
-        return self._number(None) if self.may_end(index) else -1
 
     def rest(self, index: int) -> bytes:
         """Return the bytes that must be written before the grammar's own text goes on."""

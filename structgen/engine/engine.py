@@ -38,7 +38,7 @@ from structgen.engine.thinking import closing_of
 from structgen.engine.trace import Trace, text_page
 from structgen.errors import OptionError, options_named
 from structgen.language import checks
-from structgen.lark_grammars.lark_grammar import LarkGrammar
+from structgen.lark_grammars.compiled.loaded_lark import LarkGrammar
 from structgen.limits import CACHE_BYTES
 from structgen.monitors.monitor import checked_monitors
 from structgen.monitors.monitored_text import under_monitors

@@ -7,7 +7,7 @@ import re
 import warnings
 from typing import Any
 
-from structgen.lark_grammars.lark_grammar import LarkGrammar
+from structgen.lark_grammars.compiled.loaded_lark import LarkGrammar
 from structgen.system.resources import model_path
 from structgen.text_grammars.text_grammar import TextGrammar
 

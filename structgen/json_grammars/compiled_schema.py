@@ -3,24 +3,27 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
-from structgen.core.compiled import CompiledGrammar, State, WantedNodes
+from structgen.core.compiled import CompiledGrammar, State
 from structgen.json_grammars.completion import Completer
 from structgen.json_grammars.document_values import value_of
 from structgen.json_machine.expected import expected
 from structgen.json_machine.inspection import Inspection
 from structgen.json_machine.masks import mask_filling, state_walk
-from structgen.json_machine.meaning import QuestionLoop, expander_of
-from structgen.json_machine.records.recorder import Recorder
+from structgen.json_machine.meaning import expander_of
+from structgen.json_machine.records.recorder import Recorder, no_terminal
 from structgen.json_machine.tables import json_blocks as L
 from structgen.json_machine.tables.json_tables import JSON_TABLES
 from structgen.language.expectation import Expected
 from structgen.language.ir import Network
 from structgen.limits import Limits
+from structgen.machine_core import token_steps
 from structgen.machine_core.layout import ASKED, LARGE
+from structgen.machine_core.questions import call_answered
 from structgen.native.raw_memory import address_of
 from structgen.native.typed_blocks import word_of
 from structgen.schema.schema_source import SchemaSource
@@ -85,9 +88,13 @@ class CompiledSchema(CompiledGrammar):
 
     grammar: SchemaSource
     table_plan = JSON_TABLES
-    take = staticmethod(state_walk.take_token)
-    walk_drafts = staticmethod(state_walk.walk_drafts)
-    part_calls = (state_walk.take_token, state_walk.may_end, state_walk.ends_below, state_walk.slots_below)
+    byte_steps = state_walk.BYTE_STEPS
+    part_calls = (
+        token_steps.take_token,
+        token_steps.may_end,
+        token_steps.ends_below,
+        state_walk.slots_below,
+    )
     has_events = True
 
     def __init__(
@@ -103,7 +110,8 @@ class CompiledSchema(CompiledGrammar):
         # Nothing that this holds may refer to it: a grammar is gone when it is dropped, not when garbage is
         # collected in the midst of another's first mask.
         self._expander = expander = expander_of(grammar, self.limits, self._tables)
-        self._retry = retry = QuestionLoop(self.lock, self._begin_call, self._tables, expander)
+        answer = partial(expander.answer, no_terminal)
+        self._retry = retry = partial(call_answered, self.lock, self._begin_call, answer, self.address)
         self._recorder = Recorder(self._tables, expander, self.vocabulary, self._masks, retry)
         self._machine = Inspection(expander, self._tables, self._space, retry)
         self._completions: Completer | None = None
@@ -167,16 +175,16 @@ class CompiledSchema(CompiledGrammar):
             code = call(self.address, index, *arguments)
         return code
 
-    def walk_bound(self, index: int, way: int) -> int:
+    def walk_bound(self, index: int) -> int:
         """Return `mask_filling.compute_bound` of a state."""
         with self.lock, self._begin_call():
             self._attached()
-            return self._walk(mask_filling.compute_bound, index, way)
+            return self._walk(mask_filling.compute_bound, index)
 
     def _compute_bounded(self, index: int) -> int | None:
         """As CompiledGrammar's, in one walk."""
         with self.lock:
-            code = self.walk_bound(index, L.BOUNDING)
+            code = self.walk_bound(index)
             if code == LARGE:
                 self._keep_large(index, 0)
                 return None
@@ -187,29 +195,6 @@ class CompiledSchema(CompiledGrammar):
         self._recorder.forget_large()
 
     # --- states ---------------------------------------------------------------------------------------------
-
-    def _after_token(self, index: int, token: int) -> int:
-        return self._retry(state_walk.take_token, index, token)
-
-    def _after_end(self, index: int) -> int:
-        return self._retry(state_walk.finish_node, index)
-
-    def bytes_index(self, index: int, data: bytes) -> int:
-        """Return the number of the state after bytes, or -1."""
-        with self.lock:
-            return self._machine.after(index, data)
-
-    def ends_below(self, index: int, wanted: WantedNodes) -> list[int]:
-        """As CompiledGrammar's, in one compiled call: some 30 ns a node."""
-        found = np.empty(wanted.most, np.int32)
-        count = self._retry(state_walk.ends_below, index, address_of(wanted.trie), address_of(found))
-        nodes: list[int] = found[:count].tolist()
-        return nodes
-
-    def may_end(self, index: int) -> bool:
-        """Return whether the text may end in a state, by its number."""
-        with self.lock:  # tables may grow meanwhile
-            return bool(state_walk.may_end(self.address, index))
 
     def _next_bytes(self, index: int) -> bytes:
         return self._machine.next_bytes(index)

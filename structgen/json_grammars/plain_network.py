@@ -13,15 +13,8 @@ from structgen.system.public_calls import THIS_CALL
 def network_of(document: Document) -> SchemaNetwork:
     """Return the network of a document that no machine runs, with automata of its own. It is a public call of
     its own, or a part of the one that asks: the steps to find a document are counted."""
-
-    def outcome(demands: frozenset[int]) -> int:
-        assert demands == frozenset((0,)), "an oracle asks about one demand at a time"
-        return 0
-
     limits, policies = document.limits, document.policies
-    strings = StringPool(limits, lone=policies.escapes == "any")
+    strings = Strings(StringPool(limits, lone=policies.escapes == "any"), document.quoting.literal)
     numbers = NumberPool(policies.numbers, limits, document.missing)
     with THIS_CALL.begin(limits):
-        return SchemaNetwork(
-            document, Strings(strings, outcome, document.quoting.literal), Numbers(numbers, outcome)
-        )
+        return SchemaNetwork(document, strings, Numbers(numbers, strings.outcomes))

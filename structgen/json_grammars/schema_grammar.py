@@ -99,16 +99,7 @@ class JsonSchemaGrammar(Grammar, SchemaSource):
         self._networks: list[ref[SchemaNetwork]] = []
         # Reading the document is the check of the schema; the first network takes the document over.
         remotes = remotes if remotes is not None else Remotes()
-        if document is None:
-            document = Document(
-                value,
-                draft=draft,
-                policies=policies,
-                limits=limits,
-                remotes=remotes,
-                banned=banned,
-                missing=missing,
-            )
+        document = document or self.document(remotes=remotes)
         self._spare = [document]
         self.root_types = document.written.types
         """The types of which a value is one, as the root's `type` names them; None where it says nothing."""
@@ -122,18 +113,18 @@ class JsonSchemaGrammar(Grammar, SchemaSource):
         """The schema as exact JSON (numbers as int or Decimal), which must not be changed."""
         return self._value
 
-    def _own_formats(self) -> dict[str, Json]:
-        formats = self._policies.custom_formats
-        return {name: said if isinstance(said, str) else dict(said) for name, said in formats}
-
     @property
     def canonical(self) -> str:
         """The options and the schema as one JSON text, the schema's members in their order."""
         if not self._canonical:
+            formats = self._policies.custom_formats
+            own: dict[str, Json] = {
+                name: said if isinstance(said, str) else dict(said) for name, said in formats
+            }
             options: dict[str, Json] = {
                 "kind": "json_schema 1",
                 "draft": self._read_as,
-                "policies": {**asdict(self._policies), "custom_formats": self._own_formats()},
+                "policies": {**asdict(self._policies), "custom_formats": own},
                 "limits": dict(asdict(self._limits)),
             }
             if self._resources:
@@ -231,7 +222,7 @@ class JsonSchemaGrammar(Grammar, SchemaSource):
 
         networks = [network for network in (known() for known in self._networks) if network is not None]
         flagged = dict.fromkeys(pointer for network in networks for pointer in network.may_dead_end)
-        return report_of(self._document(self._limits), self._reading_notes(), flagged)
+        return report_of(self.document(), self._reading_notes(), flagged)
 
     def warn_of_suspects(self, *, strict: bool = False) -> None:
         """Warn (`SchemaWarning`) of keywords, formats and required keys that look misspelt; see
@@ -284,7 +275,7 @@ class JsonSchemaGrammar(Grammar, SchemaSource):
         # start-up: who only reads schemas needs no network
         from structgen.schema.recogniser.schema_network import SchemaNetwork
 
-        document = self._take() if limits is None or limits == self._limits else self._document(limits)
+        document = self._take() if limits is None or limits == self._limits else self.document(limits=limits)
         with within(self._file, ", "):
             document.require_handled()
             network = SchemaNetwork(document, strings, numbers, widest=widest)
@@ -297,25 +288,27 @@ class JsonSchemaGrammar(Grammar, SchemaSource):
         try:
             return self._spare.pop()  # one step, so that two threads never share a document
         except IndexError:
-            return self._document(self._limits)
+            return self.document()
 
     def document(
-        self, value: Json | None = None, *, policies: Policies | None = None, limits: Limits | None = None
+        self,
+        value: Json | None = None,
+        *,
+        policies: Policies | None = None,
+        limits: Limits | None = None,
+        remotes: Remotes | None = None,
     ) -> Document:
         """Return the schema read anew, for those who tell of it, or another one under the same draft and
-        resources; the caller owns it. `policies`, `limits` stand for the grammar's own."""
+        resources; the caller owns it. `policies`, `limits`, `remotes` stand for the grammar's own."""
         return Document(
             self._value if value is None else value,
             draft=self._draft,
             policies=policies or self._policies,
             limits=limits or self._limits,
-            remotes=Remotes.holding(self._resources),
+            remotes=Remotes.holding(self._resources) if remotes is None else remotes,
             banned=self._banned,
             missing=self._missing,
         )
-
-    def _document(self, limits: Limits) -> Document:
-        return self.document(limits=limits)
 
     def _reading_notes(self) -> tuple[str, ...]:
         if self._text is None:

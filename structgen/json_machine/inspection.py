@@ -18,6 +18,8 @@ from structgen.json_machine.tables.json_blocks import JsonState, StringRow
 from structgen.language.ir import DEAD
 from structgen.machine_core.growing_tables import GrowingTables
 from structgen.machine_core.layout import REGISTERS
+from structgen.machine_core.questions import read_bytes
+from structgen.machine_core.token_steps import may_end, take_token
 from structgen.native.raw_memory import address_of
 from structgen.native.typed_blocks import word_of
 
@@ -27,8 +29,7 @@ Place: TypeAlias = tuple[int, ...]
 """What a walk lists (`JsonContext.listed`): mode, residue, frame."""
 
 
-_PIECE = 1 << 9
-"""Bytes taken by one call: a call with questions is made again, and a long text may have one at each byte."""
+_NOT_MERGED: npt.NDArray[np.int32] = np.empty(0, np.int32)
 
 
 class Inspection:
@@ -65,7 +66,7 @@ class Inspection:
 
     def may_end(self, index: int) -> bool:
         """Return whether the document may end here."""
-        return bool(state_walk.may_end(self._tables.address, index))
+        return bool(may_end(self._tables.address, index))
 
     def frame(self, frame: int) -> tuple[int, int, int, int]:
         """Return a stack frame: the engine's residue, the set of extra keys, the engine's key,
@@ -191,47 +192,30 @@ class Inspection:
 
     def after(self, index: int, data: bytes) -> int:
         """Return the state after bytes, or -1."""
-        if not data:
-            return index
-        array = np.frombuffer(data, np.uint8)
-        address = address_of(array)
-        for start in range(0, len(data), _PIECE):
-            size = min(_PIECE, len(data) - start)
-            index = self._retry(state_walk.take_bytes, index, address + start, size)
-            if index < 0:
-                break
-        return index
-
-    def trace(self, index: int, data: bytes) -> list[int]:
-        """Return the states after each byte of a text that lives."""
-        states = np.empty(len(data), np.int64)
-        array = np.frombuffer(data, np.uint8)
-        code = (
-            self._retry(state_walk.trace, index, address_of(array), len(data), address_of(states))
-            if data
-            else 0
-        )
-        assert code == 0, f"{data!r} is refused"
-        found: list[int] = states.tolist()
-        return found
+        return read_bytes(self._retry, index, data)
 
     def after_each(self, index: int, data: bytes) -> list[tuple[int, int]]:
         """Return those of the bytes that may come next, ascending, each with the state after it."""
-        wanted = np.zeros(256, np.uint8)
-        wanted[list(data)] = 1
-        states = np.empty(256, np.int64)
-        self._retry(state_walk.after_each, index, address_of(wanted), address_of(states))
+        states = self.after_all(index, _NOT_MERGED, data)
         return [(byte, int(states[byte])) for byte in np.flatnonzero(states >= 0).tolist()]
 
     def after_all(
-        self, index: int, merged: npt.NDArray[np.int32], *, repeated_keys: bool, named_keys: bool = False
+        self,
+        index: int,
+        merged: npt.NDArray[np.int32],
+        data: bytes = bytes(range(256)),
+        *,
+        repeated_keys: bool = False,
+        named_keys: bool = False,
     ) -> npt.NDArray[np.int64]:
-        """Return int64[256]: the state after each byte, -1 where it is refused. `merged`, and what
-        `repeated_keys` forgets and `named_keys` refuses: see state_walk.after_all."""
-        states = np.empty(256, np.int64)
+        """Return int64[256]: the state after each of some bytes, -1 where it is refused. `merged`, and what
+        `repeated_keys` forgets and `named_keys` refuses: see state_walk.after_each."""
+        wanted, states = np.zeros(256, np.uint8), np.empty(256, np.int64)
+        wanted[list(data)] = 1
         self._retry(
-            state_walk.after_all,
+            state_walk.after_each,
             index,
+            address_of(wanted),
             int(repeated_keys),
             int(named_keys),
             address_of(merged),
@@ -311,7 +295,7 @@ class Inspection:
 
     def after_token(self, index: int, token: int) -> int:
         """Return the state after a token that is not an end token, or -1."""
-        return self._retry(state_walk.take_token, index, token)
+        return self._retry(take_token, index, token)
 
     def blurred(self, states: npt.NDArray[np.int64]) -> npt.NDArray[np.bool_]:
         """Return which states after tokens stand for others, as `after_tokens` says."""

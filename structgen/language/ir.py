@@ -170,30 +170,20 @@ TRUE = All(())
 FALSE = Any_(())
 
 
-class Judge(Protocol):
-    """Says which sets of true formulas of a `Spec` are outcomes, where they are too many to be listed.
-
-    Every set that is asked about holds the index of the spec's last formula, which is TRUE.
-    """
-
-    @property
-    def total(self) -> bool:
-        """Whether every set is an outcome."""
-
-    def holds(self, true: frozenset[int]) -> bool:
-        """Return whether the set of the formulas that are true of a string is an outcome."""
-
-
 @dataclass(frozen=True, slots=True)
 class Spec:
     """A string or a number: one formula for each demand of its place.
 
-    An outcome is the set of indices whose formula came out true, if that is not empty. With a `judge` (keys
-    alone) it is one of the sets that the judge takes; the last formula is TRUE, and a completion meets it.
+    An outcome is the set of indices whose formula came out true, if that is not empty. With `groups` (keys
+    alone) it is the set {j} where the set of the true formulas is one of group j; no set is in two groups.
     """
 
     formulas: tuple[Formula, ...]
-    judge: Judge | None = None
+    groups: tuple[frozenset[frozenset[int]], ...] | None = None
+
+
+FREE = Spec((TRUE,))
+"""Every string."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -219,11 +209,9 @@ class ObjectMenu:
     """What may come next in an object at a residue; only what is live is listed.
 
     `named` maps a key (decoded) to the place of its value. `extra` says which keys that are in no `named` of
-    any residue of this object (`Network.keys`) may come: one formula for each class of keys, its set of true
-    indices is looked up in `extra_places` (absent: not allowed). Where the spec has a judge, places are
-    worked out when they are looked up, and those that `extra_places` lists are examples. `close` is the
-    outcome of closing now, or None. The engine itself never offers an extra key that the object already
-    holds.
+    any residue of this object (`Network.keys`) may come: one outcome for each class of keys, which is looked
+    up in `extra_places`. `close` is the outcome of closing now, or None. The engine itself never offers an
+    extra key that the object already holds.
     """
 
     named: Mapping[str, int]
@@ -268,11 +256,6 @@ class SimpleObject:
     """The place of values under keys that are not in `names`, or -1."""
     position: int
     """Ordered keys before this index may not come any more."""
-    written: int
-    """Keys written, as bits; of the ordered ones only those that are remembered (`position` says the
-    rest)."""
-    begun: bool
-    """A member has been written."""
     close: int
     """The outcome of closing the object, once that is allowed."""
 
@@ -282,23 +265,35 @@ Key: TypeAlias = Union[str, frozenset[int], None]
 or None in an array."""
 
 
+class Outcomes:
+    """Sets of indices by number, as they come: which demands of a place a value meets, or which formulas of a
+    spec are true of a string. {0} is 0."""
+
+    __slots__ = ("_numbers", "sets")
+
+    def __init__(self) -> None:
+        self.sets: list[frozenset[int]] = [frozenset((0,))]
+        """Number -> set."""
+        self._numbers = {self.sets[0]: 0}
+
+    def __call__(self, met: frozenset[int]) -> int:
+        """Return the number of a set that is not empty."""
+        number = self._numbers.setdefault(met, len(self.sets))
+        if number == len(self.sets):
+            self.sets.append(met)
+        return number
+
+
 class Network(Protocol):
     """A language of JSON documents, expanded on demand. Everything it hands out is immutable."""
 
     root: int
 
-    @property
-    def outcomes(self) -> Sequence[frozenset[int]]:
-        """Return the outcomes that were numbered so far, by number."""
+    outcomes: Outcomes
+    """The numbers of outcomes."""
 
     def entry(self, place: int) -> ValueMenu:
         """Return how a value at `place` may begin. Every type listed has a live value."""
-
-    def outcome(self, demands: frozenset[int]) -> int:
-        """Return the outcome's number for a non-empty set of demand indices ({0} is 0)."""
-
-    def demands(self, outcome: int) -> frozenset[int]:
-        """Return the demand indices that an outcome stands for."""
 
     def keys(self, residue: int) -> Sequence[str]:
         """Return every key that any residue of this object may name, sorted by their bytes

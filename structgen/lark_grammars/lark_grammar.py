@@ -1,20 +1,18 @@
-"""`lark`, the public function for Lark grammars, and the grammar that it returns."""
+"""`lark`, the public function for Lark grammars."""
 
 from __future__ import annotations
 
-import hashlib
-import json
 import os
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from time import perf_counter
-from typing import TYPE_CHECKING, Any, Final, Literal, overload
+from typing import Any, Final, Literal, overload
 
 from structgen.errors import OptionError, options_named
 from structgen.language import checks
 from structgen.lark_grammars.bound.bound_lark import BoundLark
-from structgen.lark_grammars.kept.kept_grammars import FoundGrammar, KeptRules, KeptTables
-from structgen.lark_grammars.kept.loaded_lark import LoadedLark
+from structgen.lark_grammars.compiled.loaded_lark import LarkGrammar
+from structgen.lark_grammars.kept.kept_grammars import KeptRules, KeptTables
 from structgen.lark_grammars.reading.lark_loader import (
     PROPERTIES_CURE,
     Importer,
@@ -22,7 +20,6 @@ from structgen.lark_grammars.reading.lark_loader import (
     indenter_of,
     load,
 )
-from structgen.lark_grammars.reading.loaded_grammar import ParserTables
 from structgen.lark_grammars.reading.pattern_places import patterns_placed
 from structgen.lark_grammars.reading.plain_rules import load_rules
 from structgen.limits import Limits
@@ -30,175 +27,16 @@ from structgen.system.public_calls import THIS_CALL
 from structgen.system.text_files import grammar_text
 from structgen.system.waits import told
 from structgen.text_grammars.ebnf_grammar import RulesGrammar
-from structgen.text_grammars.machine.language import CompileTarget, Language
 from structgen.text_grammars.text_grammar import Operand, TextGrammar, as_text
-
-if TYPE_CHECKING:
-    from structgen.core.compiled import CompiledGrammar
-    from structgen.store.mask_store import MaskStore
-    from structgen.tokens.tokenizer import Tokenizer
 
 _LEXERS = ("contextual", "characters")
 _READING = "reading a Lark grammar"
 _NUMBERS_TO_READ: Final = 500
 """Lark takes some 10 us for a character of a grammar: as many numbers could be read."""
-_MOST_LEFT = 16
-_LEFT: dict[tuple[str, frozenset[int]], FoundGrammar] = {}
-"""Grammar, bytes that a vocabulary lacks -> the grammar without them: the last ones."""
-
-
-class LarkGrammar(LoadedLark):
-    """A Lark grammar. Made by `lark`."""
-
-    __slots__ = ("_arguments", "_canonical", "_find", "_found", "_limits", "_missing", "_tables", "_whole")
-
-    def __init__(
-        self,
-        find: Callable[[frozenset[int]], FoundGrammar],
-        arguments: dict[str, Any],
-        limits: Limits,
-        missing: frozenset[int] = frozenset(),
-        whole: str = "",
-    ) -> None:
-        """`find` returns the tables for texts without some bytes; here they have none of `missing`. `whole`:
-        a name of the grammar with them."""
-        before = perf_counter()
-        self._find, self._arguments, self._limits, self._missing = find, arguments, limits, missing
-        found = _LEFT.get((whole, missing)) or find(missing)
-        if missing:
-            _LEFT[whole, missing] = found
-            if len(_LEFT) > _MOST_LEFT:
-                del _LEFT[next(iter(_LEFT))]
-        self._found, self._whole = found, whole or found.digest
-        self._tables = self._found.tables
-        self.load_ms = 1000 * (perf_counter() - before)
-        self._canonical = ""
-
-    @property
-    def tables(self) -> ParserTables:
-        """The parser and the terminals, as lark built them."""
-        return self._tables
-
-    @property
-    def canonical(self) -> str:
-        """The terminals, rules and contexts that lark made of the grammar, as JSON."""
-        if not self._canonical:
-            tables = self._tables
-            indentation = tables.indentation
-            said = {
-                "terminals": [(one.name, one.pattern) for one in tables.terminals],
-                "ignored": sorted(tables.terminals[one].name for one in tables.ignored),
-                "rules": sorted(rule.text for rule in tables.rules),
-                "actions": _digest(tables),
-                "flags": tables.flags,
-                "indentation": None
-                if indentation is None
-                else [
-                    indentation.newline,
-                    sorted(indentation.opening),
-                    sorted(indentation.closing),
-                    indentation.indent,
-                    indentation.dedent,
-                    indentation.tab_size,
-                ],
-            }
-            if self._missing:
-                said["missing"] = sorted(self._missing)
-            self._canonical = json.dumps(said, ensure_ascii=False)
-        return self._canonical
-
-    @property
-    def is_local(self) -> bool:
-        """Whether no lexeme looks behind its beginning (by a look-behind, `\\b` or `^` at its start)."""
-        return self._found.is_local
-
-    @property
-    def digest(self) -> str:
-        """A digest of the tables, with the numbering of this process."""
-        return self._found.digest
-
-    @property
-    def identity(self) -> str:
-        """A name that no other grammar of this process has."""
-        return f"lark {self.digest}"
-
-    @property
-    def has_masks(self) -> bool:
-        """True: its language for a target is compiled."""
-        return True
-
-    @property
-    def limits(self) -> Limits:
-        """The bounds on work and memory."""
-        return self._limits
-
-    @property
-    def source(self) -> str:
-        """What it was made from."""
-        return "a Lark grammar"
-
-    def compiled(
-        self, tokenizer: Tokenizer, limits: Limits | None, store: MaskStore | Literal[False] | None
-    ) -> CompiledGrammar:
-        """Return the grammar compiled against a tokenizer."""
-        # start-up: a grammar that is only loaded needs no machine
-        from structgen.lark_grammars.compiled.compiled_lark import CompiledLark
-
-        bounds = self._limits if limits is None else limits
-        with told("compiling a Lark grammar"), THIS_CALL.begin(bounds):
-            return CompiledLark(self, tokenizer, limits, store)
-
-    def without_bytes(self, missing: frozenset[int]) -> LarkGrammar:
-        """Return the grammar of the texts that have none of some bytes. Cost: the first time that of loading
-        it (`lark`), then 1 to 3 ms in each process: its tables are kept too."""
-        return LarkGrammar(self._find, self._arguments, self._limits, self._missing | missing, self._whole)
-
-    def language(self, limits: Limits, target: CompileTarget | None = None) -> Language:
-        """Return the language of lark: byte by byte, or with masks for a target."""
-        # start-up time: a program that loads a grammar may never compile it
-        from structgen.lark_grammars.compiled.compiled_lark import CompiledLark
-        from structgen.lark_grammars.compiled.lark_language import LarkLanguage
-        from structgen.text_grammars.machine.masked_language import Masked
-
-        if target is None:
-            return LarkLanguage(self, limits)
-        return Masked(CompiledLark(self, target.tokenizer, limits, target.store))
-
-    def __reduce__(self) -> tuple[Any, ...]:
-        return _again, (self._arguments, self._missing)
-
-
-def _digest(tables: ParserTables) -> str:
-    """Return a digest of the parser's actions and of the lexer's contexts that is independent of state
-    numbers: states are renumbered in the order in which symbols, sorted by name, reach them."""
-    names = [one.name for one in tables.terminals]
-    contexts = [
-        ([names[t] for t in one.terminals], [(names[t], [names[s] for s in of]) for t, of in one.unless])
-        for one in tables.contexts
-    ]
-    numbers, reached = {tables.start: 0}, [tables.start]
-    digest = hashlib.blake2b(digest_size=16)
-    for state in reached:
-        row = [(names[t], int(tables.actions[state, t])) for t in tables.actions[state].nonzero()[0]]
-        gotos = [
-            (tables.nonterminals[n], 1 + int(tables.gotos[state, n]))
-            for n in (tables.gotos[state] >= 0).nonzero()[0]
-        ]
-        said: list[object] = [contexts[tables.context_of[state]]]
-        for name, action in (*sorted(row), *sorted(gotos)):
-            if action < 0:
-                said.append((name, tables.rules[-1 - action].text))
-                continue
-            after = action - 1
-            if after not in numbers:
-                numbers[after] = len(reached)
-                reached.append(after)
-            said.append((name, numbers[after]))
-        digest.update(repr(said).encode())
-    return digest.hexdigest()
 
 
 def _again(arguments: dict[str, Any], missing: frozenset[int]) -> Any:
+    """Return a grammar from what `__reduce__` says of it."""
     whole = lark(**arguments)
     return whole.without_bytes(missing) if missing else whole
 
@@ -316,20 +154,17 @@ def lark(
                 plain = load_rules(text, **given)
             kept_rules.write(plain)
         terminals = plain.terminals()
-        rules = RulesGrammar(plain.rules, terminals, start, plain.ignored, limits, bound, plain.remarks)
+        rules = RulesGrammar(plain.rules, terminals, start, plain.ignored, bounds, bound, plain.remarks)
         rules.load_ms = 1000 * (perf_counter() - before)
         return rules
     indenter = None if postlex is None else indenter_of(postlex)
 
-    def find(missing: frozenset[int]) -> FoundGrammar:
-        kept = KeptTables(text, start, source, import_paths, indenter, tuple(bound), missing)
-        found = kept.read(bounds)
-        if found is None:
-            with told(_READING), patterns_placed(text, source, import_paths):
-                loaded = load(text, postlex=postlex, **given)
-            found = kept.write(loaded)
-        return found
-
+    kept = KeptTables(text, start, source, import_paths, indenter, tuple(bound))
+    found = kept.read(bounds)
+    if found is None:
+        with told(_READING), patterns_placed(text, source, import_paths):
+            loaded = load(text, postlex=postlex, **given)
+        found = kept.write(loaded)
     arguments = {
         "grammar": Path(source) if source is not None else text,
         "start": start,
@@ -340,9 +175,9 @@ def lark(
         "text_only": text_only,
         "limits": limits,
     }
-    made = LarkGrammar(find, arguments, bounds)
+    made = LarkGrammar(found, (_again, arguments), bounds)
     made.load_ms = 1000 * (perf_counter() - before)
-    return BoundLark(made, bound, (_again, (arguments, frozenset()))) if bound else made
+    return BoundLark(made, bound) if bound else made
 
 
 def _bound(bind: Mapping[str, Operand] | None) -> dict[str, TextGrammar]:

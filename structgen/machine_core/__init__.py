@@ -1,7 +1,7 @@
 """What every compiled machine shares: JSON's, that of texts, and that of Lark grammars.
 
-What comes in: a machine's own step from state to state. What goes out: states as numbers, and masks that are
-worked out once.
+What comes in: a machine's own step over one byte. What goes out: states as numbers, and masks that are worked
+out once.
 
 1. `layout` declares the block of memory that a machine reads (`Core`). A machine derives its own `Context`
    from it, and its registers from `Registers`; no machine knows the words of another.
@@ -9,7 +9,8 @@ worked out once.
    code that meets something unknown notes it, and answers ASKED; Python answers, and calls again.
 3. `questions` is the loop that has Python answer and calls again.
 4. `masks` collects tokens, remembers a state's mask in its row, and writes it; `fill` copies a known one.
-5. `draft_nodes` follows draft trees; `draft_batch` lays a batch of them out.
+5. `token_steps` reads texts and tokens, and finds where texts may end, by the machine's step (`ByteSteps`).
+   `draft_nodes` follows draft trees so.
 6. `growing_tables` allocates the block and its tables, and lets them grow.
 7. `lexeme_records` notes what the tokens of a trie do in a state of a lexer, and `lexeme_masks` joins that
    to a mask, for machines that have a lexer (`lexeme_layout`: their block; `lexeme_tables`: in Python).

@@ -2,8 +2,7 @@
 
 A draft is a tree of guessed tokens behind a state. Its places are the root (that state) and its nodes, in an
 order in which parents come first. A batch is a block that says where the arrays of all drafts lie, and a job
-for each draft. Each machine has an entry point `walk_drafts`, which goes over the nodes of many jobs: it
-finds the state of a node by its own step, and `settle_place` does the rest here.
+for each draft. `walk_drafts` goes over the nodes of many jobs, of any kinds of grammars (`token_steps`).
 
 Only what is known is done: no question is noted, and no mask is worked out. A place that needs either is left
 (NOT_YET), with all that is below it.
@@ -11,8 +10,9 @@ Only what is known is done: no question is noted, and no mask is worked out. A p
 
 from __future__ import annotations
 
-from structgen.machine_core.layout import FINISHED, REFUSED, Core
+from structgen.machine_core.layout import FINISHED, MOST_QUESTIONS, REFUSED, Core
 from structgen.machine_core.masks import copy_mask
+from structgen.machine_core.token_steps import after_any
 from structgen.native.jit import entry, jit
 from structgen.native.typed_blocks import Block, Bytes, Int32s, address_of_block, skip, words_of
 
@@ -29,7 +29,7 @@ class Batch(Block):
     rows: Int32s
     """The mask rows of all places; 0: they are 0, 1, ..."""
     mask: int
-    """The address of the mask; 0: none is written."""
+    """The address of the mask."""
     words: int
     """Of a mask row."""
     vocabulary: int
@@ -49,11 +49,6 @@ class Job(Block):
     """The first of its places."""
     count: int
     """Nodes."""
-    finished: int
-    """The state after an end token; -1: not made yet."""
-    specials: int
-    """1: the grammar has special tokens."""
-    spare: int
 
 
 BATCH_WORDS, JOB_WORDS = words_of(Batch), words_of(Job)
@@ -72,43 +67,27 @@ def job_at(jobs: int, index: int) -> Job:
 
 
 @jit
-def state_above(batch: Batch, job: Job, node: int) -> int:
-    """Return the state of a node's parent, or a code."""
-    return batch.states[job.place + 1 + batch.parents[job.node + node]]
-
-
-@jit
-def token_of(batch: Batch, job: Job, node: int) -> int:
-    """Return a node's token, REFUSED where it is none of the vocabulary."""
+def state_of(batch: Batch, job: Job, node: int) -> int:
+    """Return the state of a node, or the code in its stead."""
+    above = batch.states[job.place + 1 + batch.parents[job.node + node]]
     token = batch.tokens[job.node + node]
     size = batch.vocabulary if job.context == 0 else Core(job.context).vocabulary.size
-    return token if 0 <= token < size else REFUSED
-
-
-@jit
-def is_end(c: Core, token: int) -> bool:
-    """Return whether a token ends a text."""
-    ends = c.ends
-    for i in range(c.end_count):
-        if ends[i] == token:
-            return True
-    return False
-
-
-@jit
-def state_or_left(code: int) -> int:
-    """Return a state that a step has answered, or REFUSED; NOT_YET for any other answer."""
+    if above < 0:
+        return above
+    if not 0 <= token < size:
+        return REFUSED
+    code = 0 if job.context == 0 else after_any(Core(job.context), above, token)
     return code if code >= REFUSED else NOT_YET
 
 
 @jit
 def settle_place(batch: Batch, job: Job, place: int, state: int) -> int:
-    """Note the state of a place, or the code in its stead, and write its mask, if there is a mask and it is
-    known. Returns 1 where something is left to do, else 0."""
+    """Note the state of a place, or the code in its stead, and write its mask, if it is known. Returns 1
+    where something is left to do, else 0."""
     at = job.place + place
     batch.states[at] = state
-    if state == NOT_YET or batch.mask == 0:
-        return 1 if state == NOT_YET else 0
+    if state == NOT_YET:
+        return 1
     words, row = batch.words, at
     if address_of_block(batch.rows) != 0:
         row = batch.rows[at]
@@ -144,25 +123,19 @@ def allow_all(target: Int32s, words: int, vocabulary: int) -> None:
 
 
 @entry("int64(int64, int64, int64)")
-def walk_free(batch_address: int, jobs: int, count: int) -> int:
-    """Write the masks of drafts of free texts: every token may come behind every other. Returns 0."""
-    batch = Batch(batch_address)
-    for i in range(count):
-        job = job_at(jobs, i)
-        settle_place(batch, job, 0, 0)
-        for node in range(job.count):
-            above, token = state_above(batch, job, node), token_of(batch, job, node)
-            settle_place(batch, job, 1 + node, 0 if above >= 0 and token >= 0 else REFUSED)
-    return 0
-
-
-@entry("int64(int64, int64, int64)")
-def walk_roots(batch_address: int, jobs: int, count: int) -> int:
-    """Do the roots of drafts, for a machine that Python steps; return how many places are left."""
+def walk_drafts(batch_address: int, jobs: int, count: int) -> int:
+    """Find the known states and masks of the drafts of many jobs. Returns how many places are left."""
     batch, left = Batch(batch_address), 0
     for i in range(count):
-        job = job_at(jobs, i)
-        left += job.count + settle_place(batch, job, 0, job.state)
+        job, noted = job_at(jobs, i), 0
+        if job.context != 0:
+            noted = Core(job.context).questions.count
+            Core(job.context).questions.count = MOST_QUESTIONS  # full: no question is noted
+        left += settle_place(batch, job, 0, job.state)
+        for node in range(job.count):
+            left += settle_place(batch, job, 1 + node, state_of(batch, job, node))
+        if job.context != 0:
+            Core(job.context).questions.count = noted
     return left
 
 

@@ -15,7 +15,7 @@ import numpy.typing as npt
 from structgen.errors import LimitError
 from structgen.limits import Limits
 from structgen.machine_core.interning import rehash
-from structgen.machine_core.layout import MOST_QUESTIONS, Core
+from structgen.machine_core.layout import MOST_QUESTIONS, QUESTION_ROOM, Core
 from structgen.native.lazy_memory import GROWTH
 from structgen.native.lazy_memory import room as lazy_room
 from structgen.native.raw_memory import address_of as address_of
@@ -103,7 +103,7 @@ class TablePlan:
             self.needs.stop,
             self.needs.stop + 8 * _WORK,
         )
-        for name, value in (words or {}).items():
+        for name, value in {"finished": -1, **(words or {})}.items():
             self.template[fields[name].word] = value
         self.addresses = np.array(
             [*self.starts, *(table + HASH for table in interning), questions, work, scratch]
@@ -181,6 +181,17 @@ class GrowingTables:
             block = self._block[start : start + _bytes(words, count)]
             view = self._views[table] = self._view(block, words, count)
         return view
+
+    def questions(self) -> list[list[int]]:
+        """Make the room that compiled code has asked for; return the other questions that it has noted, and
+        forget all. Raises LimitError."""
+        count = int(self.needs[0])
+        noted: list[list[int]] = self.needs[1 : 1 + 4 * count].reshape(-1, 4).tolist()
+        self.needs[0] = 0
+        for kind, table, rows, _ in noted:
+            if kind == QUESTION_ROOM:
+                self.room(table, rows)
+        return [one for one in noted if one[0] != QUESTION_ROOM]
 
     def count(self, table: int) -> int:
         """Return how many rows are in use."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numba
 
-from structgen.machine_core.layout import MOST_QUESTIONS, QUESTION_ROOM, Core
+from structgen.machine_core.layout import MOST_QUESTIONS, QUESTION_ROOM, Core, Edge
 from structgen.native.jit import entry, jit
 from structgen.native.typed_blocks import Block, Int64s, TableHeader, address_of_block, skip
 
@@ -85,6 +85,26 @@ def intern(c: Core, table: TableHeader, words: int, row: Block) -> int:
     slots[at] = count
     table.count = count + 1
     return count
+
+
+@jit
+def edge_key(c: Core, first: int, second: int, third: int) -> Edge:
+    """Return the row of an edge, as the tables find it."""
+    key = Edge(address_of_block(c.work))
+    key.first = first
+    key.second = second
+    key.third = third
+    return key
+
+
+@entry("int64(int64, int64, int64, int64, int64)")
+def put_edge(context: int, first: int, second: int, third: int, target: int) -> int:
+    """Note what follows; there is room. Returns 0."""
+    c = Core(context)
+    row = edge_key(c, first, second, third)
+    row.target = target
+    intern(c, c.edges, 3, row)
+    return 0
 
 
 @entry("int64(int64, int64, int64)")

@@ -110,6 +110,26 @@ class VocabularyWords(Block):
     """uint64[slots, 2]."""
 
 
+class ByteSteps(Block):
+    """The codes of entry points (`jit.code_of`) by which a kind of grammar reads texts. The address of the
+    grammar's block comes first in each call; below 0 it answers REFUSED, ASKED, or a code of its own.
+
+    A text is read in working memory of that kind, at *spots*: 0, 1, ..., one for each depth of a trie.
+    """
+
+    begin: int
+    """(state, spot): have a state stand at a spot. 0 in place of a code: Python alone reads texts."""
+    step: int
+    """(spot, other, byte): have what is behind a byte stand at another spot."""
+    ends: int
+    """(spot): 1 or more if the text may end there, 0."""
+    reached: int
+    """(spot): the state that stands there."""
+    take: int
+    """(state, token): the state after a token that is not an end token; UNKNOWN where Python must find it. 0
+    in place of a code: the token's bytes say it."""
+
+
 class Core(Block):
     """The block of a compiled grammar, as far as every machine has it: a `Context` begins so."""
 
@@ -121,6 +141,9 @@ class Core(Block):
     """Registers of a walk, by depth."""
     work: At[Block]
     """Rows that are about to be interned, and spare registers."""
+    byte_steps: ByteSteps
+    finished: int
+    """The state after an end token; -1: not made yet."""
     ends: Int32s
     end_count: int
     dense_rows: Int32s

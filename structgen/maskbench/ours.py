@@ -33,14 +33,8 @@ def session_of(compiled: sg.CompiledGrammar, mask: Any, ends: tuple[int, ...] = 
     was expected there."""
     matcher = sg.Matcher(compiled)
 
-    def why(text: bytes, start: int) -> tuple[int, str]:
-        at, state = start, compiled.step_bytes(compiled.start, text[:start])
-        if state is None:
-            return start, ""
-        for byte in text[start:]:
-            if (further := compiled.step_bytes(state, bytes([byte]))) is None:
-                break
-            state, at = further, at + 1
+    def why(text: bytes, _start: int) -> tuple[int, str]:
+        state, at = compiled.live_part(text)
         said = compiled.expected(state)
         sources = (f" (from {', '.join(one.sources)})" if one.sources else "" for one in said)
         return at, "; ".join(one.what + source for one, source in zip(said, sources, strict=True))

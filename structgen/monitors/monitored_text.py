@@ -345,10 +345,10 @@ class _MonitoredCompletions(Completions):
         behind = 0 if after < 0 else spelling.compiled.cost(spelling.state) + self._inner.cost(after)
         return max(fewest, behind)
 
-    def sufficient(self, index: int, budget: int) -> int | None:
+    def sufficient(self, index: int) -> int | None:
         state = self._text.place(index).state
         self._inner.compute(state)
-        found = self._inner.completions.sufficient(state, budget)
+        found = self._inner.completions.sufficient(state)
         return None if found is None else found + _LONGEST_SPELLING
 
     def too_long(self, index: int, tokens: npt.NDArray[np.int64], left: int) -> npt.NDArray[np.int64]:

@@ -42,7 +42,6 @@ GROUPS: dict[str, dict[str, float]] = {
         "structgen.lark_grammars.machine.lark_masks": 9.0,
         "structgen.lark_grammars.machine.memo": 0.5,
         "structgen.lark_grammars.compiled.lark_completions": 0.5,
-        "structgen.lark_grammars.machine.text_ends": 0.5,
         "structgen.lark_grammars.machine.steps": 3.0,
         "structgen.lark_grammars.lexer.items_and_guards": 0.2,
         "structgen.lark_grammars.liveness.saturation": 3.0,
@@ -60,10 +59,10 @@ GROUPS: dict[str, dict[str, float]] = {
     },
     INFILLING: {"structgen.infilling.lattice_loops": 0.8},
     SHARED: {
-        "structgen.machine_core.draft_nodes": 0.2,
+        "structgen.machine_core.draft_nodes": 0.3,
+        "structgen.machine_core.token_steps": 0.3,
         "structgen.machine_core.interning": 0.1,
         "structgen.native.bit_rows": 0.1,
-        "structgen.native.checksums": 0.1,
     },
 }
 """Modules that are compiled together, each with the seconds that it takes in one of two processes (a virtual

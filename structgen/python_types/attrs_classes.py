@@ -16,6 +16,7 @@ from typing import Any, get_args, get_origin
 from pydantic_core import core_schema
 
 from structgen.errors import StructgenError
+from structgen.python_types.descriptions import field_hints
 from structgen.python_types.pydantic_formats import refuse
 from structgen.python_types.pydantic_schema import ATTRS_CLASS
 
@@ -102,17 +103,9 @@ def attrs_inside(hint: Any) -> list[type]:
         if is_attrs_class(base):
             found[base] = None
         if hasattr(base, "__annotations__"):
-            waiting.extend(_known_hints(base))
+            # none where a name is not defined: that is told of where the class is read
+            waiting.extend(field_hints(base).values())
     return list(found)
-
-
-def _known_hints(cls: type) -> list[Any]:
-    """Return the types of a class's fields; none of a class whose annotations name what is not defined: it is
-    told of where it is read."""
-    try:
-        return list(typing.get_type_hints(cls, include_extras=True).values())
-    except (NameError, TypeError):
-        return []
 
 
 def _hints(cls: type) -> dict[str, Any]:

@@ -18,7 +18,7 @@ fetched. `policies` are options of `sg.json_schema`; `limits` among them hold fo
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from types import MappingProxyType
 from typing import Any, Final, NamedTuple
 
@@ -26,11 +26,11 @@ from structgen.core.grammar import Grammar
 from structgen.errors import OptionError, UnsupportedError
 from structgen.json_grammars.schema_grammar import JsonSchemaGrammar, unwarned_schema
 from structgen.json_text.exact_json import read
+from structgen.language.shapes import nearest
 from structgen.limits import Limits
-from structgen.request_reading.request_members import GUIDED, check, nearest
+from structgen.request_reading.request_members import GUIDED, REQUESTS
 from structgen.schema.reading.suspect_keywords import looks_like_schema
 from structgen.text_grammars.composition.structural_tags import structural_tag
-from structgen.text_grammars.composition.tag_fields import fields, some_of, text_of
 from structgen.text_grammars.ebnf_grammar import ebnf
 from structgen.text_grammars.regular import choice, regex
 from structgen.tool_calls.custom_tools import grammar_of_format, grammar_of_text
@@ -46,6 +46,7 @@ _WRAPPERS: Final = ("response_format", "structured_outputs", "extra_body", "samp
 """Keys that hold another target and nothing else."""
 SGLANG: Final = ("json_schema", "regex", "ebnf", "structural_tag")
 """SGLang's parameters, of which there is exactly one."""
+_OF_SGLANG: Final = {**dict.fromkeys(SGLANG, "any"), "ebnf": "text"}
 _OF_TOOLS: Final = ("tools", "tool_choice", "functions", "function_call", "parallel_tool_calls")
 _TOOL: Final = ("function", "parameters", "input_schema", "inputSchema")
 """Keys of a tool's definition; none of them is a keyword of JSON Schema."""
@@ -161,10 +162,11 @@ def _schema(value: Any, policies: Mapping[str, Any]) -> JsonSchemaGrammar:
 
 def _unwrapped(target: dict[str, Any], wrapper: str, depth: int) -> _Form:
     """Read what stands in a wrapper, which has no other key."""
-    fields(target, {wrapper}, "target")
+    REQUESTS.check_members(target, {wrapper: "any"}, "target")
     inner = target[wrapper]
     if wrapper == "text" and isinstance(inner, Mapping):  # of responses: {"text": {"format": {...}}}
-        inner = fields(dict(inner), {"format", "verbosity"}, wrapper).get("format")
+        REQUESTS.check_members(inner, dict.fromkeys(("format", "verbosity"), "any"), wrapper)
+        inner = inner.get("format")
     if isinstance(inner, type):
         raise OptionError(
             f"{wrapper} holds the type {inner.__name__}, not a dict.",
@@ -214,7 +216,7 @@ def _refuse_tools(target: Mapping[str, Any]) -> None:
 
 def _response_format(kind: str, target: dict[str, Any]) -> _Form:
     where = "response_format"
-    check(target, where, where)
+    REQUESTS.check(target, where, where)
     match kind:
         case "text" | "structural_tag":
             return _Form(kind, target)
@@ -259,12 +261,8 @@ def _json_schema_format(target: dict[str, Any]) -> _Form:
 def _structured_outputs(target: dict[str, Any], before: str = "structured_outputs/") -> _Form:
     """Read vLLM's shape: exactly one of the kinds, and its options. `before`: what places begin with."""
     where = "structured_outputs"
-    check(target, where, where)
-    named = [key for key in _SERVED if target.get(key) is not None]
-    if len(named) != 1:
-        what = f"It says {' and '.join(named) or 'nothing'}."
-        raise OptionError(what, where=where, cure=f"Give exactly one of {', '.join(_SERVED)}.")
-    (kind,) = named
+    REQUESTS.check(target, where, where)
+    kind = _only(target, _SERVED, where)
     if target.get("disable_additional_properties"):
         raise UnsupportedError(
             "'disable_additional_properties' is not offered.",
@@ -282,7 +280,16 @@ def _structured_outputs(target: dict[str, Any], before: str = "structured_output
         if target[kind] is not True:
             raise OptionError("json_object is true, or not there.", where=place, cure="Leave it out.")
         return _Form("json", {"type": "object"}, place, blanks)
-    return _Form(kind, some_of(target, kind, where) if kind == "choice" else target[kind], place, blanks)
+    return _Form(kind, target[kind], place, blanks)
+
+
+def _only(target: Mapping[str, Any], names: Sequence[str], where: str) -> str:
+    """Return the one of some members that is there. Errors: OptionError for none, and for several."""
+    named = [key for key in names if target.get(key) is not None]
+    if len(named) != 1:
+        what = f"It says {' and '.join(named) or 'nothing'}."
+        raise OptionError(what, where=where, cure=f"Give exactly one of {', '.join(names)}.")
+    return named[0]
 
 
 def _whitespace(target: Mapping[str, Any], limits: Limits | None) -> str:
@@ -320,7 +327,7 @@ def _renamed(target: dict[str, Any]) -> dict[str, Any]:
             where="target",
             cure="Leave it out.",
         )
-    fields(target, set(GUIDED), "target")
+    REQUESTS.check_members(target, dict.fromkeys(GUIDED, "any"), "target")
     return {GUIDED[key]: value for key, value in target.items()}
 
 
@@ -329,11 +336,8 @@ def _renamed(target: dict[str, Any]) -> dict[str, Any]:
 
 def _sglang(target: dict[str, Any]) -> _Form:
     """Read SGLang's shape: exactly one of its parameters."""
-    fields(target, set(SGLANG), "target")
-    named = [key for key in SGLANG if target.get(key) is not None]
-    if len(named) != 1:
-        raise OptionError(f"It says {' and '.join(named)}.", where="target", cure="Give exactly one of them.")
-    if named == ["ebnf"]:
-        return _Form("ebnf", text_of(target, "ebnf", "target"))
+    REQUESTS.check_members(target, _OF_SGLANG, "target")
+    if _only(target, SGLANG, "target") == "ebnf":
+        return _Form("ebnf", target["ebnf"])
     schema = target["json_schema"]
     return _Form("json", {"type": "object"} if schema == "$$ANY$$" else _unnamed(schema))

@@ -3,43 +3,29 @@
 Every member stands in one of three lists: `READ` by structgen; `HANDED` to whoever generates, after a look at
 its type; `IDLE`, which changes nothing of the reply. All else is an error, and so is a value of another type.
 
-The lists are written as declarations: a type, then the members that have it. A type is kinds with "|" between
-them: one of `_KINDS`, a text in quotes, `[kind]` for a list of such, or an object of `SHAPES` or `UNIONS`.
-"!" stands behind a member that must be there, "*" for all others, and "+shape" for the members of a shape. A
-member that is null is not there.
+The lists are written as declarations (`language.shapes`), behind the addresses of which they are.
 
 Sources: the types of the packages `openai` and `anthropic`, vLLM's `ChatCompletionRequest`, SGLang's.
 """
 
 from __future__ import annotations
 
-import math
-import re
-from collections.abc import Callable, Iterable, Mapping
-from difflib import get_close_matches
+from collections.abc import Mapping
 from functools import lru_cache
 from types import MappingProxyType
-from typing import Any, Final, NamedTuple, TypeAlias
+from typing import Any, Final
 
-from structgen.errors import OptionError
-from structgen.language.checks import shown
+from structgen.language.shapes import JsonShapes, Members
+from structgen.tool_calls.tool_shapes import TOOL_SHAPES
 
-Members: TypeAlias = Mapping[str, str]
-"""The types of members; "!" stands behind that of one that must be there."""
-
-_SHAPES: Final = """
+REQUESTS: Final = JsonShapes(
+    """
 schema_settings: text name description; object|text|flag schema; flag strict
 text_settings: response_format format; 'low'|'medium'|'high' verbosity
-outputs: object|text|flag json; text regex grammar whitespace_pattern; [text] choice;
+outputs: object|text|flag json; text regex grammar whitespace_pattern; [text+] choice;
     object|text structural_tag; flag json_object
 structured_outputs: +outputs; flag disable_any_whitespace disable_additional_properties
 numbers: number *
-grammar: 'lark'|'ebnf'|'gbnf'|'regex' syntax!; text definition!
-named: text name!
-function: text name! description; object parameters; flag strict
-custom: text name! description; custom_format format
-of_tools: text name description; flag strict async defer_loading; [text] allowed_callers; object cache_control
-allowed_tools: 'auto'|'required' mode!; [tool_choice] tools!
 stream_options: flag include_usage include_obfuscation continuous_usage_stats
 template_settings: flag enable_thinking thinking; any *
 repetitions: count length times digits; number share
@@ -59,7 +45,7 @@ object_schema: 'json_schema' type!; object schema!
 output_settings: text effort; object_schema format
 anthropic: text model service_tier inference_geo speed user_profile_id workspace_id; [turn] messages!;
     count max_tokens! top_k; text|[text_block] system; [anthropic_tool] tools; anthropic_choice tool_choice;
-    number temperature top_p; [text] stop_sequences; anthropic_thinking thinking; flag stream;
+    number temperature top_p; [word] stop_sequences; anthropic_thinking thinking; flag stream;
     output_settings output_config; object metadata cache_control diagnostics extra_body;
     flag outline; 'whole'|'tokens' choices; flag|repetitions repetition
 
@@ -92,20 +78,6 @@ input_file: text file_data file_id file_url filename detail; +of_parts
 tool_call by type function
 function: text id; count index; written_function function!
 custom: text id; count index; written_custom custom!
-
-tool by type function
-function: +of_tools; function function; text title; list icons;
-    object parameters output_schema inputSchema outputSchema annotations _meta meta execution
-custom: +of_tools; custom custom; custom_format format
-
-custom_format by type
-text:
-grammar: grammar grammar; 'lark'|'regex' syntax; text definition
-
-tool_choice by type function
-function: named function; text name
-custom: named custom; text name
-allowed_tools: allowed_tools allowed_tools; 'auto'|'required' mode; [tool_choice] tools
 
 item by type message
 message: 'user'|'assistant'|'system'|'developer' role!; text|[part] content!; text id status phase
@@ -142,7 +114,10 @@ anthropic_thinking by type
 enabled: count budget_tokens!; text display
 adaptive: text display
 disabled between_tools:
-"""
+""",
+    TOOL_SHAPES,
+)
+"""Objects of requests."""
 
 _READ: Final = """
 all: text model regex ebnf guided_decoding_backend; response_format response_format; text_settings text;
@@ -152,7 +127,7 @@ chat: [message] messages; [function] functions; 'none'|'auto'|named function_cal
     'none'|'minimal'|'low'|'medium'|'high'|'xhigh'|'max' reasoning_effort
 chat responses: [tool] tools; text|tool_choice tool_choice; flag parallel_tool_calls;
     template_settings chat_template_kwargs
-completions: text|[text]|[integer]|[[integer]] prompt
+completions: text|[word+]|[integer+]|[[integer+]+] prompt
 responses: text instructions; text|[item] input; object prompt; reasoning reasoning
 """
 _HANDED: Final = """
@@ -168,8 +143,8 @@ all: number temperature top_p min_p frequency_penalty presence_penalty repetitio
     object audio web_search_options prediction moderation image access_programs kv_transfer_params
     vllm_xargs mm_processor_kwargs session_params; [object] documents context_management
 chat: count max_completion_tokens; flag logprobs
-completions: text suffix; integer logprobs
-chat completions: count n max_tokens; text|[text] stop
+completions: text suffix; count logprobs
+chat completions: count n max_tokens; word|[word] stop
 responses: flag|integer logprobs; count max_output_tokens max_tool_calls; flag background; [text] include;
     text previous_response_id; text|object conversation; 'auto'|'disabled' truncation
 """
@@ -180,50 +155,9 @@ chat: 'low'|'medium'|'high' verbosity
 """
 
 
-class TaggedShapes(NamedTuple):
-    """Objects that are told apart by the text in one member."""
-
-    tag: str
-    usual: str
-    """The text that a missing member stands for; "": it must be there."""
-    shapes: Mapping[str, Members]
-
-
-def _members(declared: str, shapes: Mapping[str, Members]) -> Members:
-    """Return the members of declarations, with their types."""
-    found: dict[str, str] = {}
-    for one in filter(None, map(str.split, declared.split(";"))):
-        if one[0][0] == "+":
-            found |= shapes[one[0][1:]]
-        for name in one[1:]:
-            found[name.rstrip("!")] = one[0] + "!" * name.endswith("!")
-    return MappingProxyType(found)
-
-
-def _shapes(declared: str) -> tuple[Mapping[str, Members], Mapping[str, TaggedShapes]]:
-    """Return the shapes of objects, and the objects of several shapes."""
-    plain, *several = re.sub(r"\n +", " ", declared).strip().split("\n\n")
-    shapes: dict[str, Members] = {}
-    for line in plain.splitlines():
-        name, _, members = line.partition(":")
-        shapes[name] = _members(members, shapes)
-    unions = {}
-    for block in several:
-        head, *lines = block.splitlines()
-        name, _, tag, *usual = head.split()
-        own: dict[str, Members] = {}
-        for line in lines:
-            names, _, members = line.partition(":")
-            own |= dict.fromkeys(names.split(), _members(f"text {tag}; {members}", shapes))
-        unions[name] = TaggedShapes(tag, "".join(usual), MappingProxyType(own))
-    return MappingProxyType(shapes), MappingProxyType(unions)
-
-
-SHAPES, UNIONS = _shapes(_SHAPES)
-"""Objects with their members, and objects of several shapes."""
 ADDRESSES: Final = MappingProxyType({"messages": "chat", "input": "responses", "prompt": "completions"})
 """The member that tells of which address a request is. The least known comes last: a prompt may be stored."""
-GUIDED: Final = MappingProxyType({f"guided_{name}": name for name in SHAPES["outputs"]})
+GUIDED: Final = MappingProxyType({f"guided_{name}": name for name in REQUESTS.objects["outputs"]})
 """vLLM's parameters of before, each with its name of today."""
 
 
@@ -234,7 +168,7 @@ def _at_addresses(declared: str) -> Mapping[str, Members]:
     for line in declared.strip().replace("\n    ", " ").splitlines():
         places, _, members = line.partition(": ")
         for address in found if places == "all" else ("", *places.split()):
-            for name, kind in _members(members, SHAPES).items():
+            for name, kind in REQUESTS.members(members).items():
                 kinds = [*found[address].get(name, kind).split("|"), *kind.split("|")]
                 found[address][name] = "|".join(dict.fromkeys(kinds))
     return found
@@ -251,8 +185,8 @@ def members_of(address: str = "") -> Members:
     """Return the members of the requests of an address, with their types; "": those of all; "messages":
     those of Anthropic's address, which are not those of the other ones."""
     if address == "messages":
-        return SHAPES["anthropic"]
-    found = {name: SHAPES["outputs"][key] for name, key in GUIDED.items()}
+        return REQUESTS.objects["anthropic"]
+    found = {name: REQUESTS.objects["outputs"][key] for name, key in GUIDED.items()}
     return found | {name: kind for one in _LISTS for name, kind in one[address].items()}
 
 
@@ -268,111 +202,8 @@ def read_members(request: Mapping[str, Any], address: str = "") -> dict[str, Any
     whole = {**own, **more} if isinstance(more, Mapping) else own
     address = address or next((one for name, one in ADDRESSES.items() if whole.get(name) is not None), "")
     known = members_of(address)
-    _check_members(request, known, "")
+    REQUESTS.check_members(request, known, "")
     if more is not None:
-        _check_members(
-            more, {name: kind for name, kind in known.items() if name != "extra_body"}, "extra_body"
-        )
+        inner = {name: kind for name, kind in known.items() if name != "extra_body"}
+        REQUESTS.check_members(more, inner, "extra_body")
     return whole
-
-
-def nearest(name: Any, known: Iterable[str]) -> str:
-    """Return a sentence with the known name that is most like another one, and a space; "" where none is."""
-    close = get_close_matches(str(name), known, 1, 0.6)
-    return f"Is {close[0]!r} meant? " if close else ""
-
-
-# --- values -------------------------------------------------------------------------------------------------
-
-
-def _is_whole(value: Any) -> bool:
-    return isinstance(value, int) and not isinstance(value, bool)
-
-
-_KINDS: Final[Mapping[str, tuple[str, Callable[[Any], bool]]]] = {
-    "text": ("a text", lambda value: isinstance(value, str)),
-    "flag": ("true or false", lambda value: isinstance(value, bool)),
-    "integer": ("a whole number", _is_whole),
-    "count": ("a whole number that is not negative", lambda value: _is_whole(value) and value >= 0),
-    "number": ("a number", lambda value: _is_whole(value) or (type(value) is float and math.isfinite(value))),
-    "object": ("an object", lambda value: isinstance(value, Mapping)),
-    "list": ("a list", lambda value: isinstance(value, list | tuple)),
-    "any": ("any value", lambda value: True),
-}
-"""Kinds of values without parts that are looked at: what each is called, and what is one."""
-_MOST_NAMED: Final = 30
-"""An error names all members that are known where they are fewer."""
-
-
-def check(value: Any, kind: str, place: str) -> None:
-    """Raise OptionError, as `read_members` does, for a value that is not of a type. Of the kinds that its
-    outside fits, the first says what is wrong inside."""
-    first: OptionError | None = None
-    for one in kind.rstrip("!").split("|"):
-        if not _outside(one)[1](value):
-            continue
-        try:
-            return _check_parts(value, one, place)
-        except OptionError as error:
-            first = first or error
-    raise first or _wrong(value, kind, place)
-
-
-def _outside(kind: str) -> tuple[str, Callable[[Any], bool]]:
-    """Return what a kind of value is called, and what has its outside."""
-    if kind[0] == "'":
-        return kind, lambda value: bool(value == kind[1:-1])
-    return _KINDS["list" if kind[0] == "[" else kind if kind in _KINDS else "object"]
-
-
-def _check_parts(value: Any, kind: str, place: str) -> None:
-    if kind[0] == "[":
-        for at, one in enumerate(value):
-            check(_plain(one), kind[1:-1], f"{place}/{at}")
-    elif kind in SHAPES:
-        _check_members(value, SHAPES[kind], place)
-    elif kind in UNIONS:
-        tag, usual, shapes = UNIONS[kind]
-        said = value.get(tag) or usual
-        if value.get(tag) is None:  # perhaps it is misspelt
-            every = {name for members in shapes.values() for name in members} - {"*"}
-            _check_members(value, dict.fromkeys(every, "any"), place)
-        if not isinstance(said, str) or said not in shapes:
-            raise OptionError(
-                f"It is {shown(said)}, and no {tag} that is known." if said != "" else "It is missing.",
-                where=f"{place}/{tag}",
-                cure=f"{nearest(said, shapes)}Known are {', '.join(shapes)}.",
-            )
-        _check_members(value, shapes[said], place)
-
-
-def _check_members(value: Mapping[str, Any], known: Members, place: str) -> None:
-    before = f"{place}/" if place else ""
-    for name, one in value.items():
-        if one is None:
-            continue
-        kind = known.get(name) or known.get("*")
-        where = before + str(name).replace("~", "~0").replace("/", "~1")
-        if kind is None:
-            listed = f"Known are {', '.join(sorted(known))}." if len(known) < _MOST_NAMED else ""
-            raise OptionError(
-                f"{shown(name)} is not known here.",
-                where=where,
-                cure=nearest(name, known) + (listed or "Leave it out."),
-            )
-        check(_plain(one), kind, where)
-    for name, kind in known.items():
-        if kind.endswith("!") and value.get(name) is None:
-            raise OptionError("It is missing.", where=before + name, cure=f"Give {name}.")
-
-
-def _plain(value: Any) -> Any:
-    """Return an object of a client's library, such as a message that it received, as what it sends."""
-    return value.model_dump(exclude_unset=True, mode="json") if hasattr(value, "model_dump") else value
-
-
-def _wrong(value: Any, kind: str, place: str) -> OptionError:
-    kinds = kind.rstrip("!").split("|")
-    near = nearest(value, [one[1:-1] for one in kinds if one[0] == "'"]) if isinstance(value, str) else ""
-    said = " or ".join(dict.fromkeys(_outside(one)[0] for one in kinds))
-    return OptionError(f"It is {shown(value)}, and must be {said}.", where=place, cure=f"{near}Give {said}.")

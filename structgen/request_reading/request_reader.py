@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from functools import partial
 from types import MappingProxyType
 from typing import Any, Final
 
@@ -61,17 +62,12 @@ class ReadRequest:
                     cure='Name the format: sg.read_request(request).grammar("hermes").',
                 )
             return self.answer
+        calls = partial(grammar_of, self.tools, format=format, **{**self.policies, **options})
         if self.answer is None or self.choice.mode in ("required", "forced"):
-            said, tools = self.tool_choice, self.tools
-        elif self.choice.mode == "none":
+            return calls(tool_choice=self.choice)
+        if self.choice.mode == "none":
             return self.answer
-        else:
-            said, tools = "required", self.choice.tools
-        policies = {**self.policies, **options}
-        calls = grammar_of(tools, format=format, tool_choice=said, parallel=self.parallel, **policies)
-        return (
-            calls if said is self.tool_choice or self.answer is None else either(as_text(self.answer), calls)
-        )
+        return either(as_text(self.answer), calls(tool_choice=replace(self.choice, mode="required")))
 
 
 @options_named('sg.read_request({"response_format": {...}, "tools": [...]})')

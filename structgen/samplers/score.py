@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-from bisect import bisect_left
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -182,7 +181,10 @@ def _judged(target: Target, text: str) -> tuple[Tokens, str]:
     prefix = target.start()
     for at, token in enumerate(tokens):
         if compiled.next_index(prefix.state, token) < 0:
-            return tokens, _refusal(target, target.text(tokens[: at + 1]))
+            begun = target.text(tokens[: at + 1])
+            place = compiled.live_part(begun)[1]
+            what, behind = begun[place : place + 1], _shown(begun[:place])
+            return tokens, f"the grammar refuses byte {place:,}, {what!r}, behind {behind}"
         after = target.extend(prefix, token)
         if after is None:
             return tokens, f"a checker rules out what begins with {_shown(target.text(tokens[: at + 1]))}"
@@ -194,15 +196,6 @@ def _judged(target: Target, text: str) -> tuple[Tokens, str]:
     if not target.passes(prefix):
         return tokens, "a checker refuses the whole text"
     return tokens, ""
-
-
-def _refusal(target: Target, text: bytes) -> str:
-    """Return at which byte the grammar refuses a text, by bisection: each longer beginning is refused too."""
-    compiled, start = target.compiled, target.start().state
-    place = bisect_left(
-        range(len(text) - 1), True, key=lambda at: compiled.bytes_index(start, text[: at + 1]) < 0
-    )
-    return f"the grammar refuses byte {place:,}, {text[place : place + 1]!r}, behind {_shown(text[:place])}"
 
 
 def _shown(text: bytes) -> str:

@@ -97,7 +97,6 @@ class MessageShape(AnswerShape):
         (r"^tools/(\d+)/function\b", r"tools/\1"),
         (r"^chat_template_kwargs/enable_thinking\b", "thinking/type"),
         (r"^thinking_token_budget\b", "thinking/budget_tokens"),
-        (r"^A text of stop\b", "A text of stop_sequences"),
         (r'"auto", "required", "none", a name, or a dict of OpenAI\'s', '{"type": "auto"}'),
         (r'or write "auto"', 'or write {"type": "auto"}'),
     )

@@ -12,7 +12,8 @@ from typing import Any, Final
 from structgen.engine.requests import NUMBERS, Sampling
 from structgen.engine.strategies.repetitions import repetitions_of
 from structgen.errors import OptionError
-from structgen.request_reading.request_members import HANDED, members_of, nearest, read_members
+from structgen.language.shapes import nearest
+from structgen.request_reading.request_members import HANDED, members_of, read_members
 from structgen.serving.api_errors import ApiError, unsupported
 from structgen.tool_calls.custom_tools import INPUT
 from structgen.tool_calls.tool_format import ToolFormat
@@ -63,9 +64,8 @@ def count_of(body: Mapping[str, Any], *names: str, most: int | None = None) -> i
     """Return the first of some members that is there, a whole number; None where none is."""
     for name in names:
         found = body.get(name)
-        if found is not None and (found < 0 or (most is not None and found > most)):
-            bounds = f"from 0 to {most:,}" if most is not None else "0 or more"
-            raise ApiError(f"{name} is {found:,}, and may be {bounds} here.", param=name)
+        if found is not None and most is not None and found > most:
+            raise ApiError(f"{name} is {found:,}, and may be from 0 to {most:,} here.", param=name)
         if found is not None:
             return int(found)
     return None
@@ -96,10 +96,7 @@ def sampling_of(body: Mapping[str, Any], *, is_greedy: bool) -> Sampling:
 def stops_of(body: Mapping[str, Any]) -> tuple[str, ...]:
     """Return the texts at which a text ends."""
     found = body.get("stop") or ()
-    listed = (found,) if isinstance(found, str) else tuple(found)
-    if not all(listed):
-        raise ApiError("A text of stop is empty. Leave it out.", param="stop")
-    return listed
+    return (found,) if isinstance(found, str) else tuple(found)
 
 
 def usage_wanted(body: Mapping[str, Any]) -> bool:

@@ -316,13 +316,10 @@ def _prompts(given: Any) -> list[str | list[int]]:
     """Return the prompts of a body: a text, token ids, or a list of either."""
     if isinstance(given, str):
         return [given]
-    if isinstance(given, list) and given and len(given) <= MOST_SAMPLES:
-        if all(isinstance(one, str) and one for one in given):
-            return list(given)
-        if all(isinstance(one, int) and not isinstance(one, bool) for one in given):
-            return [given]
-        if all(isinstance(one, list) for one in given):
-            return list(given)
+    if given and isinstance(given[0], int):
+        return [given]
+    if given and len(given) <= MOST_SAMPLES:
+        return list(given)
     raise ApiError(
         f"prompt is a text, token ids, or a list of at most {MOST_SAMPLES} of either.", param="prompt"
     )

@@ -19,7 +19,7 @@ import numpy as np
 import numpy.typing as npt
 
 from structgen.errors import GrammarError, LimitError, OptionError, options_named
-from structgen.limits import Limits
+from structgen.limits import DEFAULT, Limits
 from structgen.text_grammars.machine.language import CompileTarget, Config, Language
 from structgen.text_grammars.text_grammar import TextFilter
 
@@ -82,17 +82,12 @@ class SpanFree(TextFilter):
         digest = blake2b(corpus.encode("utf-8", "surrogatepass"), digest_size=16).hexdigest()
         self._name = f"without spans of {digest} {longest}"
 
+    limits = DEFAULT
+    source = "texts without spans of a corpus"
+
     @property
     def canonical(self) -> str:
         return self._name
-
-    @property
-    def limits(self) -> Limits:
-        return Limits()
-
-    @property
-    def source(self) -> str:
-        return "texts without spans of a corpus"
 
     @cached_property
     def index(self) -> CorpusIndex:

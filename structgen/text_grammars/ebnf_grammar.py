@@ -5,23 +5,26 @@ from __future__ import annotations
 import os
 import warnings
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from time import perf_counter
-from typing import Any, Final
+from typing import Final
 
 from structgen.automata.regex.ecma_text import ecma_text
 from structgen.automata.regex.syntax_tree import Node
 from structgen.errors import GrammarError, GrammarWarning, options_named, warning_level, within
-from structgen.language.ir import Formula
-from structgen.language.remarks import Remarks
-from structgen.limits import Limits
+from structgen.language import checks
+from structgen.language.ir import All, Formula
+from structgen.language.remarks import NO_REMARKS, Remarks
+from structgen.limits import DEFAULT, Limits
 from structgen.system.public_calls import THIS_CALL
 from structgen.system.text_files import grammar_text
 from structgen.text_grammars.context_free.context_free_language import ContextFree, PatternLanguage
 from structgen.text_grammars.context_free.ebnf_reader import parse_ebnf
 from structgen.text_grammars.context_free.rules import Rule, reached
 from structgen.text_grammars.machine.language import CompileTarget, Language
+from structgen.text_grammars.regular_formulas import writable
 from structgen.text_grammars.regular_language import RegularLanguage
-from structgen.text_grammars.text_grammar import TextGrammar, language_if_any, restricted
+from structgen.text_grammars.text_grammar import TextGrammar, language_if_any
 
 _NUMBERS_TO_READ: Final = 75
 """A character of a grammar takes some 1.5 us: as many numbers could be read."""
@@ -38,7 +41,7 @@ def ebnf(text: str | os.PathLike[str], *, start: str = "root", limits: Limits | 
     """
     source, file = grammar_text(text, "sg.ebnf", "Write sg.ebnf('root ::= \"a\"').")
     THIS_CALL.work(_NUMBERS_TO_READ * len(source))
-    bounds = Limits() if limits is None else limits
+    bounds = checks.limits(limits)
     before = perf_counter()
     with within(file, ", "):
         read = parse_ebnf(source, bounds.grammar_rules)
@@ -55,49 +58,30 @@ def ebnf(text: str | os.PathLike[str], *, start: str = "root", limits: Limits | 
         warnings.warn(GrammarWarning(what), stacklevel=warning_level())
     unused = set(read.lines).difference(reached(read.rules, [start]))
     remarks = Remarks(unused_rules=(*read.replaced, *sorted(unused)))
-    made = RulesGrammar(read.rules, read.terminals, start, limits=limits, remarks=remarks)
+    made = RulesGrammar(read.rules, read.terminals, start, limits=bounds, remarks=remarks)
     made.load_ms = 1000 * (perf_counter() - before)
     return made
 
 
+@dataclass(eq=False, repr=False, slots=True)
 class RulesGrammar(TextGrammar):
-    """Context-free rules over patterns. Ambiguity is allowed. Made by `ebnf`.
+    """Context-free rules over patterns. Ambiguity is allowed. Made by `ebnf`."""
 
-    `ignored`: terminals that may stand before the first terminal, and after each; `bound`: terminals that are
-    grammars themselves; `remarks`: unused rules.
-    """
-
-    __slots__ = (
-        "_limits",
-        "bound",
-        "ignored",
-        "load_ms",
-        "missing",
-        "remarks",
-        "rules",
-        "start",
-        "terminals",
-    )
-
-    def __init__(
-        self,
-        rules: Sequence[Rule],
-        terminals: Mapping[str, Node],
-        start: str,
-        ignored: Sequence[str] = (),
-        limits: Limits | None = None,
-        bound: Mapping[str, TextGrammar] | None = None,
-        remarks: Remarks | None = None,
-        missing: frozenset[int] = frozenset(),
-    ) -> None:
-        self.rules, self.terminals, self.start = tuple(rules), dict(terminals), start
-        self.ignored, self.bound = tuple(ignored), dict(bound or {})
-        self._limits = Limits() if limits is None else limits
-        self.remarks = Remarks() if remarks is None else remarks
-        self.missing = missing
-        """Bytes that the texts do not have."""
-        self.load_ms = 0.0
-        """Milliseconds that reading the text took."""
+    rules: Sequence[Rule]
+    terminals: Mapping[str, Node]
+    start: str
+    ignored: Sequence[str] = ()
+    """Terminals that may stand before the first terminal, and after each."""
+    limits: Limits = DEFAULT
+    bound: Mapping[str, TextGrammar] = field(default_factory=dict)
+    """Terminals that are grammars themselves."""
+    remarks: Remarks = NO_REMARKS
+    """Unused rules."""
+    missing: frozenset[int] = frozenset()
+    """Bytes that the texts do not have."""
+    load_ms: float = 0.0
+    """Milliseconds that reading the text took."""
+    source = "a grammar of rules"
 
     @property
     def canonical(self) -> str:
@@ -107,18 +91,9 @@ class RulesGrammar(TextGrammar):
         said = f"{said} where {parts}" if parts else said
         return f"{said} without bytes {sorted(self.missing)}" if self.missing else said
 
-    @property
-    def limits(self) -> Limits:
-        return self._limits
-
-    @property
-    def source(self) -> str:
-        return "a grammar of rules"
-
     def without_bytes(self, missing: frozenset[int]) -> TextGrammar:
         bound = {name: of.without_bytes(missing) for name, of in self.bound.items()}
-        held = self.rules, self.terminals, self.start, self.ignored, self._limits
-        return RulesGrammar(*held, bound, self.remarks, self.missing | missing)
+        return replace(self, bound=bound, missing=self.missing | missing)
 
     def language(self, limits: Limits, target: CompileTarget | None = None) -> Language:
         return self.over(limits, RegularLanguage)
@@ -127,7 +102,8 @@ class RulesGrammar(TextGrammar):
         """Return the language of the rules; `make` makes the languages of the patterns."""
 
         def pattern(formula: Formula, what: str, limits: Limits) -> Language:
-            return restricted(make(formula, what, limits), self.missing, limits)
+            formula = All((formula, writable(self.missing))) if self.missing else formula
+            return make(formula, what, limits)
 
         bound = {
             name: language_if_any(of, limits, {}, None) if self.missing else of.language(limits)
@@ -137,7 +113,3 @@ class RulesGrammar(TextGrammar):
         return ContextFree(
             self.rules, terminals, self.start, ignored=self.ignored, limits=limits, make=pattern
         )
-
-    def __reduce__(self) -> tuple[Any, ...]:
-        held = (self.rules, self.terminals, self.start, self.ignored, self._limits, self.bound, self.remarks)
-        return RulesGrammar, (*held, self.missing)

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any, TypeAlias, cast
+from dataclasses import dataclass
+from typing import TypeAlias, cast
 
 from structgen.automata.unicode.utf8 import PLACES
 from structgen.errors import OptionError, options_named
+from structgen.language import checks
 from structgen.language.expectation import Expected
 from structgen.limits import Limits
 from structgen.text_grammars.machine.language import CompileTarget, Config, Language
@@ -44,34 +46,25 @@ def text(
         raise OptionError(
             f"max_tokens is {max_tokens!r}.", where="max_tokens", cure="Give 1 or more, or None."
         )
-    return FreeText(until, included, max_tokens, Limits() if limits is None else limits)
+    return FreeText(until, included, max_tokens, checks.limits(limits))
 
 
+@dataclass(eq=False, repr=False, slots=True)
 class FreeText(TextGrammar):
     """Any text up to a text. Made by `text`."""
 
-    __slots__ = ("_limits", "included", "max_tokens", "until")
-
-    def __init__(self, until: str | None, included: bool, max_tokens: int | None, limits: Limits) -> None:
-        self.until, self.included, self.max_tokens, self._limits = until, included, max_tokens, limits
+    until: str | None
+    included: bool
+    max_tokens: int | None
+    limits: Limits
+    source = "free text"
 
     @property
     def canonical(self) -> str:
         return f"text {self.until!r} {self.included} {self.max_tokens}"
 
-    @property
-    def limits(self) -> Limits:
-        return self._limits
-
-    @property
-    def source(self) -> str:
-        return "free text"
-
     def language(self, limits: Limits, target: CompileTarget | None = None) -> Language:
         return TextLanguage(self.until, self.included, self.max_tokens)
-
-    def __reduce__(self) -> tuple[Any, ...]:
-        return FreeText, (self.until, self.included, self.max_tokens, self._limits)
 
 
 class TextLanguage(Language):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Collection, Sequence
+from functools import lru_cache
 from typing import Final
 
 from structgen.automata.regex import ecma_syntax
@@ -27,6 +28,19 @@ ANY: Final = r"[\s\S]*"
 def holding(words: Sequence[str]) -> Formula:
     """Return the formula of texts that contain one of some words."""
     return Pattern(f"^{ANY}(?:{any_of(words)}){ANY}$")
+
+
+@lru_cache(maxsize=16)
+def writable(missing: frozenset[int]) -> Formula:
+    """Return the formula of the texts that have none of some bytes."""
+    # start-up time: few vocabularies lack bytes
+    import numpy as np
+
+    from structgen.automata.strings.alphabets import pattern_of_characters
+    from structgen.schema.reading.missing_bytes import characters_without
+
+    found = characters_without(missing)
+    return Pattern(pattern_of_characters(np.flatnonzero(np.diff(found, prepend=False, append=False))))
 
 
 def shown(words: Sequence[str]) -> str:

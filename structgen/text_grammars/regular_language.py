@@ -6,9 +6,6 @@ from collections.abc import Iterable, Sequence
 from functools import cached_property
 from typing import cast
 
-import numpy as np
-import numpy.typing as npt
-
 from structgen.automata.strings.string_pool import StringPool
 from structgen.automata.unicode.partition import JSON, PLAIN
 from structgen.errors import GrammarError
@@ -38,8 +35,6 @@ class RegularLanguage(Language):
             raise GrammarError(
                 f"No text is {what}.", where="grammar", cure="Ask for less, or for something that can be."
             )
-        self._lives: npt.NDArray[np.bool_] | None = None
-        """By state what `lives_without` says."""
 
     @cached_property
     def classes(self) -> bytes:  # type: ignore[override]
@@ -56,11 +51,6 @@ class RegularLanguage(Language):
 
     def accepts(self, config: Config) -> bool:
         return self.outcome(config) >= 0
-
-    def lives_without(self, config: Config, missing: frozenset[int]) -> bool:
-        if self._lives is None:
-            self._lives = self._pool.living_without(missing)
-        return bool(self._lives[cast(int, config)])
 
     def outcome(self, config: Config) -> int:
         """Return the number of the first formula of which the symbols read so far are a text, or -1."""

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
+from dataclasses import dataclass
 
 from structgen.errors import OptionError, options_named
 from structgen.language.expectation import Expected
-from structgen.limits import Limits
+from structgen.limits import DEFAULT, Limits
 from structgen.text_grammars.machine.language import TOKEN, CompileTarget, Config, Language
 from structgen.text_grammars.text_grammar import TextGrammar
 
@@ -25,34 +25,23 @@ def special(token: int) -> SpecialToken:
     return SpecialToken(token)
 
 
+@dataclass(eq=False, repr=False, slots=True)
 class SpecialToken(TextGrammar):
     """The word that is one special token. Made by `special`."""
 
-    __slots__ = ("token",)
-
-    def __init__(self, token: int) -> None:
-        self.token = token
+    token: int
+    limits = DEFAULT
+    source = "a special token"
 
     @property
     def canonical(self) -> str:
         return f"special {self.token}"
-
-    @property
-    def limits(self) -> Limits:
-        return Limits()
-
-    @property
-    def source(self) -> str:
-        return "a special token"
 
     def without_bytes(self, missing: frozenset[int]) -> SpecialToken:
         return self
 
     def language(self, limits: Limits, target: CompileTarget | None = None) -> Language:
         return _OneToken(self.token)
-
-    def __reduce__(self) -> tuple[Any, ...]:
-        return SpecialToken, (self.token,)
 
 
 class _OneToken(Language):

@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from hashlib import blake2b
-from typing import Any, TypeAlias, cast
+from typing import Final, cast
 
 from structgen.errors import GrammarError, OptionError, options_named
+from structgen.language import checks
 from structgen.limits import Limits
-from structgen.text_grammars.machine.language import CompileTarget, Config, Language
+from structgen.text_grammars.machine.language import ALL_BYTES, CompileTarget, Config, Language
 from structgen.text_grammars.text_grammar import TextGrammar
 
-Place: TypeAlias = "tuple[int, bytes]"
-"""A state of the suffix automaton, and the bytes of an incomplete character."""
+_INNER: Final = frozenset(range(0x80, 0xC0))
+"""The bytes that begin no character."""
 
 
 @options_named("sg.substring_of(document)")
@@ -20,7 +22,7 @@ def substring_of(document: str, *, limits: Limits | None = None) -> Spans:
     """Return the grammar of the spans of a document: every run of its characters that is not empty.
 
     Raises `OptionError` for anything but a text, `GrammarError` for the empty text. Cost: that of the suffix
-    automaton (Blumer et al. 1985), linear: at most 2 states and 3 moves a character, some 1 us each.
+    automaton (Blumer et al. 1985), linear: at most 2 states and 3 moves a byte, some 1 us each.
     """
     if not isinstance(document, str):
         raise OptionError(
@@ -36,107 +38,69 @@ def substring_of(document: str, *, limits: Limits | None = None) -> Spans:
         )
     if not document:
         raise GrammarError("An empty document has no spans.", where="document", cure="Give a text.")
-    return Spans(document, Limits() if limits is None else limits)
+    return Spans(document, checks.limits(limits))
 
 
+@dataclass(eq=False, repr=False, slots=True)
 class Spans(TextGrammar):
     """The spans of a document. Made by `substring_of`."""
 
-    __slots__ = ("_limits", "document")
-
-    def __init__(self, document: str, limits: Limits) -> None:
-        self.document, self._limits = document, limits
+    document: str
+    limits: Limits
+    source = "the spans of a document"
 
     @property
     def canonical(self) -> str:
         return f"spans {blake2b(self.document.encode(), digest_size=16).hexdigest()} {len(self.document)}"
 
-    @property
-    def limits(self) -> Limits:
-        return self._limits
-
-    @property
-    def source(self) -> str:
-        return "the spans of a document"
-
     def language(self, limits: Limits, target: CompileTarget | None = None) -> Language:
         return SpanLanguage(self.document)
 
-    def __reduce__(self) -> tuple[Any, ...]:
-        return Spans, (self.document, self._limits)
-
 
 class SpanLanguage(Language):
-    """The spans of a document; equal continuations are one state of its suffix automaton."""
+    """The spans of a document; equal continuations are one state of the suffix automaton of its bytes. A span
+    begins with a whole character, and where it ends inside one, so does each of its places."""
 
     what = "a span of the document"
 
     def __init__(self, document: str) -> None:
-        self._moves = suffix_automaton(document)
-        self._begun: dict[int, dict[bytes, bytes]] = {}
-        seen = sorted(set(document.encode()))
+        data = document.encode()
+        self._moves = suffix_automaton(data)
+        seen = sorted(set(data))
         number = {byte: index + 1 for index, byte in enumerate(seen)}
         found = bytes(number.get(byte, 0) for byte in range(256))
-        self.classes = found if len(seen) < 256 else bytes(range(256))
+        self.classes = found if len(seen) < 256 else ALL_BYTES
 
     def start(self) -> Config:
-        return 0, b""
+        return 0
 
     def step(self, config: Config, symbol: int) -> Config | None:
-        state, read = cast(Place, config)
-        if symbol > 255:
-            return None
-        if not read and symbol < 0x80:
-            after = self._moves[state].get(chr(symbol))
-            return None if after is None else (after, b"")
-        read += bytes((symbol,))
-        if read in self._unfinished(state):
-            return state, read
-        try:
-            after = self._moves[state].get(read.decode())
-        except UnicodeDecodeError:
-            return None
-        return None if after is None else (after, b"")
-
-    def _unfinished(self, state: int) -> dict[bytes, bytes]:
-        """Return the incomplete characters that may follow, each with its shortest end."""
-        known = self._begun.get(state)
-        if known is None:
-            known = {}
-            for char in sorted(self._moves[state]):
-                encoded = char.encode()
-                for size in range(1, len(encoded)):
-                    known.setdefault(encoded[:size], encoded[size:])
-            self._begun[state] = known
-        return known
+        return None if config == 0 and symbol in _INNER else self._moves[cast(int, config)].get(symbol)
 
     def accepts(self, config: Config) -> bool:
-        state, read = cast(Place, config)
-        return state > 0 and not read
+        return config != 0 and _INNER.isdisjoint(self._moves[cast(int, config)])
 
     def shortest(self, config: Config) -> Sequence[int]:
-        state, read = cast(Place, config)
-        if read:
-            return self._unfinished(state)[read]
-        return (
-            b""
-            if state
-            else min((char.encode() for char in self._moves[0]), key=lambda text: (len(text), text))
-        )
+        rest: list[int] = []
+        at: Config | None = config
+        while at is not None and not self.accepts(at):
+            rest.append(min(byte for byte in self._moves[cast(int, at)] if at != 0 or byte not in _INNER))
+            at = self.step(at, rest[-1])
+        return bytes(rest)
 
     @property
     def sizes(self) -> dict[str, int]:
         return {"suffix_states": len(self._moves)}
 
 
-def suffix_automaton(text: str) -> list[dict[str, int]]:
+def suffix_automaton(text: bytes) -> list[dict[int, int]]:
     """Return the moves of the smallest automaton of a text's suffixes; its paths from state 0 are the spans.
 
-    Every state is reached; there are at most 2n states and 3n moves (n characters). Source: Blumer,
+    Every state is reached; there are at most 2n states and 3n moves (n bytes). Source: Blumer,
     Blumer, Haussler, Ehrenfeucht, Chen, Seiferas, "The smallest automaton recognizing the subwords of a
     text", 1985.
     """
-    moves: list[dict[str, int]] = [{}]
+    moves: list[dict[int, int]] = [{}]
     link, length = [-1], [0]
     last = 0
     for char in text:

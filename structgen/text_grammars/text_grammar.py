@@ -10,8 +10,9 @@ from __future__ import annotations
 import json
 from abc import abstractmethod
 from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
 from enum import Enum
-from typing import TYPE_CHECKING, Any, Final, Literal, TypeAlias, Union, cast
+from typing import TYPE_CHECKING, Final, Literal, TypeAlias, Union, cast
 
 from structgen.automata.regex import ecma_syntax
 from structgen.automata.strings.banned_patterns import pattern_of
@@ -33,6 +34,7 @@ from structgen.text_grammars.regular_formulas import (
     shown,
     spelled,
     wrapped,
+    writable,
 )
 
 if TYPE_CHECKING:
@@ -119,21 +121,20 @@ class TextGrammar(LanguageGrammar):
         """Return the grammar of the texts of this one, and the empty text."""
         return self.repeat(0, 1)
 
-    def __reduce__(self) -> tuple[Any, ...]:
-        raise NotImplementedError  # each grammar pickles by what it was made from
-
 
 class RegularGrammar(TextGrammar):
     """A formula over patterns and words as a grammar."""
 
-    __slots__ = ("_body", "_limits", "_part", "formula", "what")
+    __slots__ = ("_body", "_part", "formula", "limits", "what")
+    limits: Limits
+    source = "a regular expression"
 
     def __init__(
         self, formula: Formula, what: str, *, limits: Limits | None = None, body: str | None = None
     ) -> None:
         """`body`: the pattern of `body`, where the caller knows it."""
         self.formula, self.what = formula, what
-        self._limits = checks.limits(limits)
+        self.limits = checks.limits(limits)
         self._body = body if body is not None or isinstance(formula, Words) else body_of(formula)
         self._part: str | None = None
 
@@ -189,6 +190,12 @@ class RegularGrammar(TextGrammar):
         found._part = None if one_of else body
         return found
 
+    def without_bytes(self, missing: frozenset[int]) -> TextGrammar:
+        (word, *others) = self.formula.of if isinstance(self.formula, Words) else ("", "")
+        if not others and missing.isdisjoint(word.encode()):
+            return self
+        return RegularGrammar(All((self.formula, writable(missing))), self.what, limits=self.limits)
+
     @property
     def canonical(self) -> str:
         return f"regular {spelled(self.formula)}"
@@ -199,14 +206,6 @@ class RegularGrammar(TextGrammar):
             return f"word {min(self.formula.of)!r}"
         return self.canonical
 
-    @property
-    def limits(self) -> Limits:
-        return self._limits
-
-    @property
-    def source(self) -> str:
-        return "a regular expression"
-
     def language(self, limits: Limits, target: CompileTarget | None = None) -> Language:
         # start-up time
         from structgen.text_grammars.regular_language import LiteralLanguage, RegularLanguage
@@ -216,17 +215,28 @@ class RegularGrammar(TextGrammar):
             return LiteralLanguage("".join(word).encode(), self.what)
         return RegularLanguage(self.formula, self.what, limits)
 
-    def __reduce__(self) -> tuple[Any, ...]:
-        return _regular_again, (self.formula, self.what, self._limits)
+
+class Derived(TextGrammar):
+    """A grammar that says something more of the texts of another one."""
+
+    __slots__ = ()
+    of: Grammar
+
+    @property
+    def limits(self) -> Limits:
+        return self.of.limits
+
+    @property
+    def source(self) -> str:
+        return cast(TextGrammar, self.of).source
 
 
-class WithoutBytes(TextGrammar):
+@dataclass(eq=False, repr=False, slots=True)
+class WithoutBytes(Derived):
     """The texts of a grammar that have none of some bytes. It is no composed grammar, whose parts say it."""
 
-    __slots__ = ("missing", "of")
-
-    def __init__(self, of: TextGrammar, missing: frozenset[int]) -> None:
-        self.of, self.missing = of, missing
+    of: TextGrammar
+    missing: frozenset[int]
 
     @property
     def canonical(self) -> str:
@@ -236,19 +246,11 @@ class WithoutBytes(TextGrammar):
     def identity(self) -> str:
         return f"without bytes {sorted(self.missing)} {self.of.identity}"
 
-    @property
-    def limits(self) -> Limits:
-        return self.of.limits
-
-    @property
-    def source(self) -> str:
-        return self.of.source
-
     def language(self, limits: Limits, target: CompileTarget | None = None) -> Language:
-        return restricted(self.of.language(limits), self.missing, limits)
+        # start-up time: few vocabularies lack bytes
+        from structgen.text_grammars.context_free.regular_intersection import Meet, Without
 
-    def __reduce__(self) -> tuple[Any, ...]:
-        return WithoutBytes, (self.of, self.missing)
+        return Meet(self.of.language(limits), Without(self.missing), limits)
 
 
 class TextFilter(TextGrammar):
@@ -260,16 +262,16 @@ class TextFilter(TextGrammar):
         """Return the error for a grammar of which no text passes, with one of its texts."""
 
 
+@dataclass(eq=False, repr=False, slots=True)
 class TextBefore(TextGrammar):
     """Any text without some words, or up to the first of them; none of `avoided` stands in it."""
 
-    __slots__ = ("avoided", "missing", "words")
-
-    def __init__(
-        self, words: Sequence[str], avoided: Sequence[str], missing: frozenset[int] = frozenset()
-    ) -> None:
-        """`missing`: bytes that the text does not have."""
-        self.words, self.avoided, self.missing = tuple(words), tuple(avoided), missing
+    words: tuple[str, ...]
+    avoided: tuple[str, ...]
+    missing: frozenset[int] = frozenset()
+    """Bytes that the text does not have."""
+    limits = DEFAULT
+    source = "free text"
 
     @property
     def canonical(self) -> str:
@@ -277,14 +279,6 @@ class TextBefore(TextGrammar):
 
     def without_bytes(self, missing: frozenset[int]) -> TextBefore:
         return TextBefore(self.words, self.avoided, self.missing | missing)
-
-    @property
-    def limits(self) -> Limits:
-        return DEFAULT
-
-    @property
-    def source(self) -> str:
-        return "free text"
 
     def language(self, limits: Limits, target: CompileTarget | None = None) -> Language:
         # start-up time
@@ -295,24 +289,22 @@ class TextBefore(TextGrammar):
         never = (Not(holding(self.avoided)),) if self.avoided else ()
         ends = (Pattern(f"^{ANY}(?:{any_of((word,))})$") for word in self.words)
         formulas: list[Formula] = [Not(holding(every)), *(All((one, later, *never)) for one in ends)]
+        if self.missing:
+            formulas = [All((one, writable(self.missing))) for one in formulas]
         what, end = f"any text without {shown(every)}", f"any text up to {shown(self.words)}"
-        return restricted(TextBeforeLanguage(formulas, what, end, limits), self.missing, limits)
-
-    def __reduce__(self) -> tuple[Any, ...]:
-        return TextBefore, (self.words, self.avoided, self.missing)
+        return TextBeforeLanguage(formulas, what, end, limits)
 
 
-class JsonTexts(TextGrammar):
+@dataclass(eq=False, repr=False, slots=True)
+class JsonTexts(Derived):
     """The JSON texts of a schema grammar, as a part of other grammars."""
 
-    __slots__ = ("of", "place", "whole")
-
-    def __init__(
-        self, of: JsonSchemaGrammar, whole: JsonSchemaGrammar | None = None, place: str = ""
-    ) -> None:
-        """`whole`: where bytes are missing, the grammar with all texts. `place`: whose schema it is, for
-        errors."""
-        self.of, self.whole, self.place = of, whole, place
+    of: JsonSchemaGrammar
+    whole: JsonSchemaGrammar | None = None
+    """Where bytes are missing, the grammar with all texts."""
+    place: str = ""
+    """Whose schema it is, for errors."""
+    source = "a JSON Schema"
 
     @property
     def canonical(self) -> str:
@@ -321,14 +313,6 @@ class JsonTexts(TextGrammar):
     @property
     def identity(self) -> str:
         return f"json {self.of.spelling}"
-
-    @property
-    def limits(self) -> Limits:
-        return self.of.limits
-
-    @property
-    def source(self) -> str:
-        return "a JSON Schema"
 
     @property
     def has_masks(self) -> bool:
@@ -352,9 +336,6 @@ class JsonTexts(TextGrammar):
                 error.name_owner(self.place)
             raise
 
-    def __reduce__(self) -> tuple[Any, ...]:
-        return JsonTexts, (self.of, self.whole, self.place)
-
 
 class Operation(Enum):
     """The operation that a composed grammar applies to its parts."""
@@ -371,21 +352,16 @@ class Operation(Enum):
     """Free text up to some words (`TextBefore`, the first part), each followed by a part."""
 
 
+@dataclass(eq=False, repr=False, slots=True)
 class Composed(TextGrammar):
     """A grammar made of others. Made by the operators, `sequence` and `either`."""
 
-    __slots__ = ("formula", "least", "most", "operation", "parts")
-
-    def __init__(
-        self,
-        operation: Operation,
-        parts: tuple[TextGrammar, ...],
-        least: int = 0,
-        most: int | None = None,
-        formula: Formula | None = None,
-    ) -> None:
-        self.operation, self.parts = operation, parts
-        self.least, self.most, self.formula = least, most, formula
+    operation: Operation
+    parts: tuple[TextGrammar, ...]
+    least: int = 0
+    most: int | None = None
+    formula: Formula | None = None
+    source = "a composed grammar"
 
     @property
     def canonical(self) -> str:
@@ -407,10 +383,6 @@ class Composed(TextGrammar):
     def limits(self) -> Limits:
         return _limits(self.parts)
 
-    @property
-    def source(self) -> str:
-        return "a composed grammar"
-
     def without_bytes(self, missing: frozenset[int]) -> TextGrammar:
         # a filter has what the grammar has that it filters
         parts = tuple(
@@ -420,9 +392,6 @@ class Composed(TextGrammar):
 
     def language(self, limits: Limits, target: CompileTarget | None = None) -> Language:
         return _language_of(self, limits, {}, target)
-
-    def __reduce__(self) -> tuple[Any, ...]:
-        return Composed, (self.operation, self.parts, self.least, self.most, self.formula)
 
 
 # --- the operators ---
@@ -561,19 +530,6 @@ def opposite(of: TextGrammar) -> TextGrammar:
     return RegularGrammar(Not(of.formula), f"no {of.what}", limits=of.limits)
 
 
-def restricted(language: Language, missing: frozenset[int], limits: Limits) -> Language:
-    """Return the language of the words that have none of some bytes. Raises `GrammarError` where there are
-    none."""
-    # start-up time: few vocabularies lack bytes
-    from structgen.text_grammars.context_free.regular_intersection import Restricted
-
-    run = language.run(language.start())
-    is_one_word = run is not None and language.accepts(run[1]) and not language.goes_on(run[1])
-    if not missing or (run is not None and is_one_word and missing.isdisjoint(run[0])):
-        return language
-    return Restricted(language, missing, limits)
-
-
 # --- helpers ---
 
 
@@ -632,7 +588,9 @@ def _language_of(
         }
         bodies = {word: body for word, body in behind.items() if body is not None}
         if len(bodies) < len(behind):
-            text = TextBefore(list(bodies), (*text.avoided, *(word for word in behind if word not in bodies)))
+            text = TextBefore(
+                tuple(bodies), (*text.avoided, *(word for word in behind if word not in bodies))
+            )
         # where something follows, most states are at an end: its masks would save nothing
         whole = text_part(text, limits, target) if target and is_last else text.language(limits)
         return InterruptedText(whole, bodies, grammar.most)
@@ -706,7 +664,3 @@ def _limits(parts: tuple[TextGrammar, ...] | list[TextGrammar]) -> Limits:
     """Return the first limits among the parts that are not the default ones."""
     given = [part.limits for part in parts]
     return next((one for one in given if one is not DEFAULT and one != DEFAULT), given[-1])
-
-
-def _regular_again(formula: Formula, what: str, limits: Limits) -> RegularGrammar:
-    return RegularGrammar(formula, what, limits=limits)

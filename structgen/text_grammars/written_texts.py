@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
 from typing import Any, Final, Literal, TypeAlias, cast
 from weakref import WeakKeyDictionary
 
@@ -21,7 +22,6 @@ import numpy.typing as npt
 
 from structgen.automata.strings.string_pool import StringPool
 from structgen.core.compiled import CompiledGrammar
-from structgen.core.narrowed_text import NarrowedText
 from structgen.errors import GrammarError, TokenizerError
 from structgen.json_grammars.compiled_schema import CompiledSchema
 from structgen.json_machine.inspection import Inspection
@@ -29,16 +29,17 @@ from structgen.json_machine.tables import json_blocks as L
 from structgen.json_machine.tables.json_blocks import JsonState, StringRow
 from structgen.language.ir import DEAD
 from structgen.limits import Limits
-from structgen.machine_core.draft_nodes import walk_roots
 from structgen.machine_core.layout import LARGE
 from structgen.machine_core.masks import fill
+from structgen.machine_core.token_steps import left_to_python
 from structgen.printable import named_bytes
 from structgen.store.mask_store import MaskStore
 from structgen.text_grammars.context_free.regular_intersection import Meet, Pair
+from structgen.text_grammars.machine import stepping
 from structgen.text_grammars.machine.compiled_text import CompiledText
 from structgen.text_grammars.machine.language import TOKEN, CompileTarget, Config, Language
 from structgen.text_grammars.machine.masked_language import Masked
-from structgen.text_grammars.text_grammar import JsonTexts, TextGrammar
+from structgen.text_grammars.text_grammar import Derived, JsonTexts, TextGrammar
 from structgen.tokens.tokenizer import Tokenizer
 
 _Nodes: TypeAlias = "frozenset[int]"
@@ -62,13 +63,11 @@ _BROKEN: Final = re.compile(rb"[\x00-\x1f\\\x80-\xff]")
 """What may not do inside a string, or begin an escape."""
 
 
-class WrittenTexts(TextGrammar):
+@dataclass(eq=False, repr=False, slots=True)
+class WrittenTexts(Derived):
     """The texts of a grammar that the tokens of the tokenizer write which it is compiled for."""
 
-    __slots__ = ("of",)
-
-    def __init__(self, of: TextGrammar) -> None:
-        self.of = of
+    of: TextGrammar
 
     @property
     def canonical(self) -> str:
@@ -77,14 +76,6 @@ class WrittenTexts(TextGrammar):
     @property
     def identity(self) -> str:
         return f"written({self.of.identity})"
-
-    @property
-    def limits(self) -> Limits:
-        return self.of.limits
-
-    @property
-    def source(self) -> str:
-        return self.of.source
 
     def language(self, limits: Limits, target: CompileTarget | None = None) -> Language:
         if target is None:
@@ -111,9 +102,6 @@ class WrittenTexts(TextGrammar):
             return found
         except GrammarError as error:
             raise refusal(self.of, tokenizer) from error
-
-    def __reduce__(self) -> tuple[type[WrittenTexts], tuple[TextGrammar]]:
-        return WrittenTexts, (self.of,)
 
 
 BYTES: Final = "Use a tokenizer with byte fallback, or add tokens for single bytes."
@@ -153,8 +141,7 @@ class WrittenText(CompiledText):
     """
 
     _language: WrittenMeet
-    take = staticmethod(NarrowedText.take)
-    walk_drafts = staticmethod(walk_roots)
+    byte_steps = (*stepping.BYTE_STEPS[:-1], left_to_python)
 
     def compute(self, index: int, target: int = 0) -> bool:
         """As CompiledGrammar's."""
@@ -220,7 +207,7 @@ class WrittenText(CompiledText):
         """Return a number for each of some tokens, the same for those that lead to like states."""
         inner = self._language.inner
         if not isinstance(inner, CompiledSchema):
-            found: npt.NDArray[np.int64] = inner.after_tokens(state, tokens)  # type: ignore[attr-defined]
+            found: npt.NDArray[np.int64] = inner.after_tokens(state, tokens)
             return found
         machine, alike = inner._machine, np.zeros(len(tokens), np.int64)
         regs = machine.registers(state)

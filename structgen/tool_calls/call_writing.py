@@ -27,7 +27,7 @@ def written_calls(calls: Sequence[Call], format: str | ToolFormat | Any) -> str:
 
 def _call(call: Call, row: ToolFormat) -> str:
     assert isinstance(row.calls, tuple)
-    _check(call.name, row.names, row, f"the call of {call.name}")
+    check_name(call.name, row.names, row, f"the call of {call.name}")
     empty = [one for one in row.calls if not {"arguments", "quoted"} & places(one)]
     template = empty[0] if empty and not call.arguments else row.calls[0]
     index = call.id.rsplit(":", 1)[-1].removeprefix("call_")
@@ -46,7 +46,7 @@ def _object(value: Mapping[str, Any], row: ToolFormat) -> str:
     return _joined((_element(row.member, key, one, row) for key, one in value.items()), row, 0)
 
 
-def _check(name: str, pattern: str, row: ToolFormat, where: str) -> None:
+def check_name(name: str, pattern: str, row: ToolFormat, where: str) -> None:
     """Raise `OptionError` for a name of a tool or an argument that a reader would not find again."""
     if re.fullmatch(pattern, name) is None:
         raise OptionError(
@@ -63,7 +63,7 @@ def _joined(parts: Iterator[str], row: ToolFormat, at: int) -> str:
 
 def _element(template: str, key: str, value: Any, row: ToolFormat) -> str:
     if template == row.member:
-        _check(key, row.keys, row, f"the argument {key}")
+        check_name(key, row.keys, row, f"the argument {key}")
     end = template.partition("$value")[2]
     written = row.frame + _value(value, row, filled(end, {"key": key})) + row.frame
     return filled(template, {"key": key, "type": row.types.get(_kind(value), ""), "value": written})

@@ -12,12 +12,12 @@ from typing import Any, Final
 
 from structgen.automata.regex.pattern_dialects import ecma_pattern
 from structgen.core.grammar import Grammar
-from structgen.errors import OptionError, UnsupportedError
+from structgen.errors import OptionError
 from structgen.lark_grammars.lark_grammar import lark
 from structgen.limits import Limits
-from structgen.text_grammars.composition.tag_fields import fields, member, text_of
 from structgen.text_grammars.ebnf_grammar import ebnf
 from structgen.text_grammars.regular import regex
+from structgen.tool_calls.tool_shapes import TOOL_SHAPES
 
 INPUT: Final = "input"
 """The one argument of the function that stands for a custom tool."""
@@ -65,36 +65,22 @@ def grammar_of_format(target: Mapping[str, Any], limits: Limits | None, where: s
     if inner is not None:
         target, where, syntax = inner, f"{where}/grammar", inner["syntax"]
     there = f"{where}/definition"
-    return grammar_of_text(text_of(dict(target), "definition", where), limits, syntax=syntax, where=there)
+    text: Any = target.get("definition")
+    TOOL_SHAPES.check(text, "text", there)
+    return grammar_of_text(text, limits, syntax=syntax, where=there)
 
 
 def custom_members(given: Mapping[str, Any], place: str, limits: Limits | None) -> dict[str, Any]:
     """Return the fields of the `Tool` that a custom tool is told as, in the shape of chat completions or
-    of responses. Errors: `OptionError` with the place, those of the grammar."""
-    if "custom" in given:
-        place, given = (
-            f"{place}/custom",
-            fields(given["custom"], {"name", "description", "format"}, f"{place}/custom"),
-        )
-    described, said = given.get("description") or "", given.get("format") or {"type": "text"}
-    where, kind = f"{place}/format", member(said, "type", f"{place}/format")
-    if kind not in ("text", "grammar"):
-        raise UnsupportedError(
-            f"The input is of the format {kind!r}.",
-            keyword="format",
-            where=f"{where}/type",
-            cure='Write "grammar".',
-        )
+    of responses, which was checked. Errors: those of the grammar, with the place."""
+    if given.get("custom") is not None:
+        place, given = f"{place}/custom", given["custom"]
+    said = given.get("format") or {}
     grammar, argument = None, {"type": "string"}
-    if kind == "grammar":
-        grammar = grammar_of_format(said, limits, where)
+    if said.get("type") == "grammar":
+        grammar = grammar_of_format(said, limits, f"{place}/format")
         written = said.get("grammar") or said
         argument["description"] = f"A text of this grammar ({written['syntax']}):\n{written['definition']}"
     schema = {"type": "object", "properties": {INPUT: argument}, "required": [INPUT]}
-    return {
-        "name": given.get("name"),
-        "description": described,
-        "schema": schema,
-        "custom": True,
-        "input": grammar,
-    }
+    named = {name: given.get(name) for name in ("name", "description")}
+    return {**named, "schema": schema, "custom": True, "input": grammar}

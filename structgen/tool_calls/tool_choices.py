@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any, Final, Literal
 
 from structgen.errors import OptionError
-from structgen.text_grammars.composition.tag_fields import fields, member
 from structgen.tool_calls.tool_definitions import Tool
+from structgen.tool_calls.tool_shapes import TOOL_SHAPES
 
-_KINDS = "function", "custom"
+_WHERE: Final = "tool_choice"
 _FORMS = '"auto", "required", "none", a name, or a dict of OpenAI\'s'
 
 
@@ -26,11 +26,14 @@ class ToolChoice:
 
 
 def read_choice(tools: Sequence[Tool], tool_choice: Any, parallel: Any) -> ToolChoice:
-    """Return a choice: "auto", "required", "none", the name of a tool, or OpenAI's dicts, those of chat
-    completions and of responses: `{"type": "function", ...}`, `{"type": "allowed_tools", ...}`.
+    """Return a choice: "auto", "required", "none", the name of a tool, OpenAI's dicts, those of chat
+    completions and of responses: `{"type": "function", ...}`, `{"type": "allowed_tools", ...}`; one that was
+    read is returned as it is.
 
     Errors: `OptionError` for other forms, for tools that are not there, for `required` without tools.
     """
+    if isinstance(tool_choice, ToolChoice):
+        return tool_choice
     if isinstance(parallel, bool):
         most = None if parallel else 1
     elif isinstance(parallel, int) and parallel > 0:
@@ -44,19 +47,15 @@ def read_choice(tools: Sequence[Tool], tool_choice: Any, parallel: Any) -> ToolC
     taken = {tool.name: tool for tool in tools}
     if tool_choice is None:
         tool_choice = "auto"
-    if isinstance(tool_choice, str):
-        if tool_choice == "none":
-            return ToolChoice((), "none", 0)
-        if tool_choice in ("auto", "required"):
-            return _of_mode(tuple(tools), tool_choice, most, "tool_choice")
-        return ToolChoice((_named(taken, tool_choice, "tool_choice"),), "forced", 1)
     if isinstance(tool_choice, Mapping):
-        said = dict(tool_choice)
-        if said.get("type") in _KINDS:
-            return ToolChoice((_named(taken, _name_in(said, "tool_choice"), "tool_choice"),), "forced", 1)
-        if said.get("type") == "allowed_tools":
-            return _allowed(taken, said, most)
-    raise OptionError(f"It is {str(tool_choice)[:60]!r}.", where="tool_choice", cure=f"Give {_FORMS}.")
+        return _of_dict(taken, tool_choice, most)
+    if not isinstance(tool_choice, str):
+        raise OptionError(f"It is {str(tool_choice)[:60]!r}.", where=_WHERE, cure=f"Give {_FORMS}.")
+    if tool_choice == "none":
+        return ToolChoice((), "none", 0)
+    if tool_choice in ("auto", "required"):
+        return _of_mode(tuple(tools), tool_choice, most, _WHERE)
+    return ToolChoice((_named(taken, tool_choice, _WHERE),), "forced", 1)
 
 
 def _of_mode(tools: tuple[Tool, ...], mode: Any, most: int | None, where: str) -> ToolChoice:
@@ -69,36 +68,23 @@ def _of_mode(tools: tuple[Tool, ...], mode: Any, most: int | None, where: str) -
     return ToolChoice(tools, mode if tools else "none", most)
 
 
-def _allowed(taken: Mapping[str, Tool], said: dict[str, Any], most: int | None) -> ToolChoice:
-    where = "tool_choice"
-    if "allowed_tools" in said:  # chat completions have it one dict deeper
-        fields(said, {"type", "allowed_tools"}, where)
-        where = "tool_choice/allowed_tools"
-        said = fields(said["allowed_tools"], {"mode", "tools"}, where)
-    else:
-        fields(said, {"type", "mode", "tools"}, where)
-    listed = member(said, "tools", where)
-    if not isinstance(listed, list) or not listed:
+def _of_dict(taken: Mapping[str, Tool], choice: Mapping[str, Any], most: int | None) -> ToolChoice:
+    TOOL_SHAPES.check(choice, "tool_choice", _WHERE)
+    if choice.get("type") != "allowed_tools":
+        return ToolChoice((_named(taken, _name_in(choice), _WHERE),), "forced", 1)
+    said, where = choice, _WHERE
+    if (inner := choice.get("allowed_tools")) is not None:  # chat completions have it one dict deeper
+        said, where = inner, f"{_WHERE}/allowed_tools"
+    named = ((f"{where}/tools/{at}", _name_in(one)) for at, one in enumerate(said.get("tools") or ()))
+    chosen = {name: _named(taken, name, place) for place, name in named}
+    if not chosen:
         raise OptionError("It lists no tool.", where=f"{where}/tools", cure="Name one at least.")
-    chosen: dict[str, Tool] = {}
-    for index, one in enumerate(listed):
-        place = f"{where}/tools/{index}"
-        tool = _named(taken, _name_in(one, place), place)
-        chosen[tool.name] = tool
-    return _of_mode(tuple(chosen.values()), member(said, "mode", where), most, f"{where}/mode")
+    return _of_mode(tuple(chosen.values()), said.get("mode"), most, f"{where}/mode")
 
 
-def _name_in(said: Any, where: str) -> Any:
+def _name_in(said: Mapping[str, Any]) -> Any:
     """Return the name in `{"type": "function", "name": ...}`, or one dict deeper."""
-    fields(said, {"type", *_KINDS, "name"}, where)
-    kind = said.get("type", "function")
-    if kind not in _KINDS:
-        raise OptionError(
-            f"The type {kind!r} is not offered.", where=f"{where}/type", cure='Write "function".'
-        )
-    if kind in said:
-        return member(fields(said[kind], {"name"}, f"{where}/{kind}"), "name", f"{where}/{kind}")
-    return member(said, "name", where)
+    return (said.get(said.get("type") or "function") or said).get("name")
 
 
 def _named(taken: Mapping[str, Tool], name: Any, where: str) -> Tool:

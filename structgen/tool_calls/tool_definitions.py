@@ -26,29 +26,16 @@ from structgen.errors import (
 from structgen.limits import Limits
 from structgen.python_types.type_hints import TypeReader, read_type
 from structgen.text_grammars.composition.argument_grammar import of_objects, root_of
-from structgen.text_grammars.composition.tag_fields import fields
 from structgen.tool_calls.custom_tools import custom_members
+from structgen.tool_calls.tool_shapes import TOOL_SHAPES
 
 _COMPOSING: Final = frozenset(
     "$ref $dynamicRef allOf anyOf oneOf not if then else dependentSchemas dependencies patternProperties "
     "additionalProperties unevaluatedProperties propertyNames extends".split()
 )
 """Keywords beside which an object is not closed by `additionalProperties: false`."""
-_FUNCTION: Final = {"name", "description", "parameters", "strict"}
-_CALLING: Final = {"async", "allowed_callers", "defer_loading", "cache_control", "output_schema"}
-"""Fields of OpenAI's tools that say who calls them, and how an engine keeps them."""
 _SCHEMA_KEYS: Final = ("inputSchema", "input_schema")
 """The schema of the arguments in MCP's JSON; in Anthropic's, and in objects of the package mcp since 2.0."""
-_MCP: Final = {
-    *("name", "title", "description", "outputSchema", "annotations", "icons", "_meta", "meta", "execution"),
-    *_SCHEMA_KEYS,
-}
-_ANTHROPIC: Final = {"type", "strict", "eager_input_streaming", "input_examples"}
-_TOOL_LIST: Final = {
-    *("tools", "_meta", "meta", "nextCursor", "next_cursor", "ttlMs", "ttl_ms"),
-    *("cacheScope", "cache_scope", "resultType", "result_type"),
-}
-"""Members of MCP's answer to `tools/list`."""
 _SECTION: Final = re.compile(r"^\s*(?:args|arguments|parameters)\s*:\s*$", re.IGNORECASE)
 _ARGUMENT: Final = re.compile(r"^(\s*)(?::param\s+(?:[\w.\[\], |]+\s)?)?(\w+)\s*(?:\([^)]*\))?\s*:\s*(\S.*)$")
 
@@ -152,7 +139,7 @@ def _listed(given: Any, where: str) -> Iterator[tuple[str, Any]]:
         if "jsonrpc" in given or given.keys() == {"result"}:
             given, where = _result(given, where), f"{where}/result"
         if "tools" in given:
-            fields(given, _TOOL_LIST, where)
+            TOOL_SHAPES.check(given, "tools_listed", where)
             if given.get("nextCursor", given.get("next_cursor")) is not None:
                 what = f"{where}: MCP's list of tools goes on, and the tools of other pages cannot be called."
                 cure = "Ask the server for all pages (cursor=), and give the tools in one list."
@@ -189,8 +176,9 @@ def _result(given: dict[str, Any], where: str) -> dict[str, Any]:
             where=f"{where}/error",
             cure="Ask it again for tools/list.",
         )
-    result = fields(given, {"jsonrpc", "id", "result", "error"}, where).get("result")
-    if not isinstance(result, Mapping) or "tools" not in result:
+    TOOL_SHAPES.check(given, "rpc", where)
+    result = given.get("result")
+    if result is None or "tools" not in result:
         raise OptionError(
             "The JSON-RPC message does not list tools.",
             where=f"{where}/result",
@@ -222,46 +210,37 @@ def _read(given: Any, place: str, limits: Limits | None) -> Tool:
 
 def _of_dict(given: dict[str, Any], place: str, limits: Limits | None = None) -> Tool:
     """Return a tool of a dict; `strict` is taken, and the schema is enforced whatever it says."""
-    named = [name for name in _SCHEMA_KEYS if name in given]
-    if named:
-        fields(given, _MCP | _ANTHROPIC | _CALLING, place)
-        if len(named) > 1:
-            raise OptionError(
-                f"{named[1]} stands beside {named[0]}.", where=f"{place}/{named[1]}", cure="Leave it out."
-            )
-        return _made(given, given[named[0]], f"{place}/{named[0]}", place)
     kind = given.get("type") or "function"
-    if kind == "custom":
-        fields(given, {"type", "custom", "name", "description", "format", *_CALLING}, place)
-        found = custom_members(given, place, limits)
-        return dataclasses.replace(
-            _made(found, found["schema"], place, place), custom=True, input=found["input"]
-        )
-    if kind != "function":
+    if kind not in ("function", "custom"):
         raise UnsupportedError(
             f"The tool is of the type {kind!r}, which has no schema of arguments.",
             keyword="type",
             where=f"{place}/type",
             cure='Give tools of the type "function" or "custom"; describe what a server runs itself as one.',
         )
-    if "function" in given:
-        fields(given, {"type", "function", *_CALLING}, place)
+    TOOL_SHAPES.check(given, "tool", place)
+    named = [name for name in _SCHEMA_KEYS if name in given]
+    if len(named) > 1:
+        raise OptionError(
+            f"{named[1]} stands beside {named[0]}.", where=f"{place}/{named[1]}", cure="Leave it out."
+        )
+    if kind == "custom" and not named:
+        found = custom_members(given, place, limits)
+        made = _made(found, found["schema"], "", place)
+        return dataclasses.replace(made, custom=True, input=found["input"])
+    if given.get("function") is not None:
         place, given = f"{place}/function", given["function"]
-        if not isinstance(given, Mapping):
-            raise OptionError("It is no dict.", where=place, cure='Write {"name": ..., "parameters": {...}}.')
-        given = dict(given)
-    fields(given, _FUNCTION | _CALLING | {"type"}, place)
-    return _made(given, given.get("parameters"), f"{place}/parameters", place)
+    key = [*named, "parameters"][0]
+    return _made(given, given.get(key), f"{place}/{key}", place)
 
 
 def _made(given: Mapping[str, Any], schema: Any, at: str, place: str) -> Tool:
-    name, description = given.get("name"), given.get("description") or ""
-    if not isinstance(name, str) or not name:
+    name = given.get("name")
+    if not name:
         raise OptionError(f"Its name is {name!r}.", where=f"{place}/name", cure="Give it a name.")
-    if not isinstance(description, str):
-        raise OptionError("It is no text.", where=f"{place}/description", cure="Give a string.")
     empty = {"type": "object", "properties": {}}
-    return Tool(name, description, empty if schema is None else _object_schema(schema, at, name))
+    schema = empty if schema is None else _object_schema(schema, at, name)
+    return Tool(name, given.get("description") or "", schema)
 
 
 def _object_schema(schema: Any, where: str, name: str) -> dict[str, Any]:

@@ -28,6 +28,7 @@ from structgen.text_grammars.composition.templates import TEXT, pieces, places
 from structgen.text_grammars.regular import literal, regex
 from structgen.text_grammars.special_tokens import special
 from structgen.text_grammars.text_grammar import JsonTexts, TextGrammar, as_text, either, sequence
+from structgen.tool_calls.call_writing import check_name
 from structgen.tool_calls.custom_tools import INPUT
 from structgen.tool_calls.format_marks import marks_of
 from structgen.tool_calls.format_rows import format_of
@@ -174,7 +175,7 @@ class _Builder:
         `ToolWarning`, and an error where none is left."""
         refused: list[UnsupportedError] = []
         for tool in choice.tools:
-            self.check_name(tool)
+            check_name(tool.name, self.row.names, self.row, f"the tool {tool.name}")
             try:
                 self.written[tool.name] = self.arguments(tool)
             except UnsupportedError as error:
@@ -322,11 +323,3 @@ class _Builder:
             if tool.input is not None:
                 return sequence('{"', INPUT, '": ', in_json_string(tool.input), "}")
             return JsonTexts(json_schema(tool.closed_schema, **policies), place=f"the tool {tool.name}")
-
-    def check_name(self, tool: Tool) -> None:
-        if re.fullmatch(self.row.names, tool.name) is None:
-            raise OptionError(
-                f"The format {self.row.name} cannot write the name {tool.name!r}.",
-                where=f"the tool {tool.name}",
-                cure=f"Rename the tool: names match {self.row.names}.",
-            )

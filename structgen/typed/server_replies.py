@@ -203,12 +203,11 @@ def accepts(compiled: CompiledGrammar, text: str) -> bool:
 def first_fault(compiled: CompiledGrammar, text: str, before: str = "") -> str:
     """Return in words where a text behind another one leaves a grammar, and what could have come there; ""
     where it is one of its texts. Linear in the text."""
-    if accepts(compiled, before + text):
+    data, around = text.encode("utf-8", "surrogatepass"), before.encode()
+    state, length = compiled.live_part(around + data)
+    at = length - len(around)
+    if at == len(data) and compiled.accepts_end(state):
         return ""
-    state, at, data = compiled.start, 0, text.encode("utf-8", "surrogatepass")
-    state = compiled.step_bytes(state, before.encode()) or state
-    while at < len(data) and (after := compiled.step_bytes(state, data[at : at + 1])) is not None:
-        state, at = after, at + 1
     expected = [one.what for one in compiled.expected(state) if one.what != "white space"]
     found = (
         "it ends too early"

@@ -51,7 +51,7 @@ class ToolPrompts:
         self._prompts = engine.prompts
         if self._prompts.is_embedded and use.choice.mode == "auto":
             # its free text means nothing, and it does not know when to stop calling
-            use = replace(use, choice=replace(use.choice, mode="required", most=1), parallel=False)
+            use = replace(use, choice=replace(use.choice, mode="required", most=1))
         self.engine, self.use, self.chat = engine, use, options.chat
         self.has_template = options.chat is not False and self._prompts.has_template()
         self.thinks = bool(use.thinking) or options.thinking is not None

@@ -55,7 +55,6 @@ class ToolUse:
 
     tools: tuple[Tool, ...]
     choice: ToolChoice
-    parallel: Any
     format: ToolFormat | None
     """None: told by the model's chat template, or by its server."""
     thinking: bool | Literal["auto"]
@@ -68,15 +67,10 @@ class ToolUse:
     ) -> TextGrammar:
         """Return the grammar of replies; `usual` are policies where none are said. Errors: those of
         `sg.tools`."""
-        choice: Any = self.choice.mode
-        if choice == "forced":
-            choice = self.choice.tools[0].name
-        listed = self.choice.tools or self.tools
         return grammar_of(
-            listed,
+            self.tools,
             format=format,
-            tool_choice=choice,
-            parallel=self.parallel,
+            tool_choice=self.choice,
             thinking=self.thinking,
             specials=specials,
             **{**usual, **self.policies},
@@ -170,7 +164,7 @@ def tool_use(given: TypedOptions, hint: Any) -> ToolUse:
             cure="Leave parallel out, or annotate list[Call].",
         )
     format = None if given.tool_format is None else format_of(given.tool_format, where="tool_format")
-    return ToolUse(tools, read, parallel, format, given.thoughts, dict(given.policies or {}), taken)
+    return ToolUse(tools, read, format, given.thoughts, dict(given.policies or {}), taken)
 
 
 def names_calls(hint: Any) -> bool:

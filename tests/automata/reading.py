@@ -7,7 +7,7 @@ from collections.abc import Iterator
 
 from structgen.automata.strings.string_pool import StringPool
 from structgen.automata.unicode.decoded_text import columns, encode
-from structgen.language.ir import DEAD, Formula, Judge, Spec
+from structgen.language.ir import DEAD, Formula, Spec
 from structgen.limits import Limits
 
 
@@ -15,11 +15,14 @@ class Walker:
     """One spec in a pool, its own unless one is given; outcomes are numbered as they come, {0} is 0."""
 
     def __init__(
-        self, *formulas: Formula, pool: StringPool | None = None, judge: Judge | None = None
+        self,
+        *formulas: Formula,
+        pool: StringPool | None = None,
+        groups: tuple[frozenset[frozenset[int]], ...] | None = None,
     ) -> None:
         self.pool = pool or StringPool(Limits())
         self.sets: list[frozenset[int]] = [frozenset((0,))]
-        self.start = self.pool.start(Spec(formulas, judge), self.number)
+        self.start = self.pool.start(Spec(formulas, groups), self.number)
 
     def number(self, demands: frozenset[int]) -> int:
         assert demands

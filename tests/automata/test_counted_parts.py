@@ -14,7 +14,7 @@ import pytest
 from regex_twin import ends
 
 import structgen as sg
-from structgen.automata.numbers import value_automata
+from structgen.automata.numbers.number_pool import NumberPool
 from structgen.automata.regex.ecma_syntax import parse
 from structgen.automata.strings import formula_automata, found_texts, string_pool, threads
 from structgen.automata.strings import patterns as pattern_automata
@@ -22,7 +22,7 @@ from structgen.automata.strings.automata import Automaton
 from structgen.automata.strings.patterns import automaton_of
 from structgen.automata.strings.string_pool import StringPool
 from structgen.errors import LimitError, UnsatisfiableSchema
-from structgen.language.ir import Length, Pattern, Spec
+from structgen.language.ir import Any_, Interval, Length, Pattern, Spec
 from structgen.limits import DEFAULT, Limits
 from structgen.serving.served_model import LIMITS
 from structgen.system.public_calls import THIS_CALL, Stop, WorkStopped
@@ -102,7 +102,7 @@ def forget() -> None:
     """Have nothing held of the calls before."""
     for held in (formula_automata.HELD, string_pool.HELD):
         held.clear()
-    for cached in (string_pool._free_string, found_texts.texts_of, value_automata.cells):
+    for cached in (string_pool._free_string, found_texts.texts_of):
         cached.cache_clear()
 
 
@@ -204,13 +204,14 @@ def test_a_stop_ends_the_work_at_its_next_step() -> None:
 
 @pytest.mark.parametrize("count", [2, 3, 8])
 def test_bounds_of_numbers_cost_as_many_steps_where_they_are_held(count: int) -> None:
-    bounds = tuple(Decimal(at) / 4 - 3 for at in range(count))
-    value_automata.cells.cache_clear()
+    bounds = (Interval(Decimal(at) / 4 - 3, Decimal(at)) for at in range(count))
+    spec, limits = Spec((Any_(tuple(bounds)),)), Limits(number_chars=4_000 + count)
+    forget()
     spent = []
     for _ in range(3):
         with THIS_CALL.begin(LIMITS):
-            value_automata.cells(bounds)
-            value_automata.cells(bounds)  # in one call it counts once
+            for _ in range(2):  # in one call it counts once
+                NumberPool("bounded", limits).start(spec, min)
         spent.append(THIS_CALL.spent)
     assert spent == [spent[0]] * 3
     assert spent[0] > 0

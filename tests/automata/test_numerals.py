@@ -17,7 +17,7 @@ from for_each import for_each
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from structgen.automata.numbers import number_pool, numeral_automata, value_automata
+from structgen.automata.numbers import number_pool
 from structgen.automata.numbers.number_pool import NumberPool
 from structgen.automata.numbers.numeral_automata import COLUMNS, WIDTH
 from structgen.errors import LimitError, OptionError
@@ -457,17 +457,8 @@ def test_an_unknown_policy_is_refused() -> None:
         NumberPool("loose", Limits())
 
 
-def test_products_grow_until_they_fit(monkeypatch: pytest.MonkeyPatch) -> None:
-    by_7, by_11 = (value_automata.divisibility(Decimal(n)) for n in (7, 11))
-    both = numeral_automata.product(by_7, by_11)
-    assert len(both.trans) > len(by_7.trans) + len(by_11.trans)
-    monkeypatch.setattr(numeral_automata, "MOST_STATES", 16)
-    with pytest.raises(LimitError):
-        numeral_automata.product(by_7, by_11)
-
-
 def test_large_divisors_leave_fewer_digits_or_digits_that_are_not_counted() -> None:
-    assert accepts(ir.Multiple(Decimal(65_536)), str(65_536 * 3**40))
+    assert accepts(ir.Multiple(Decimal(65_521)), str(65_521 * 3**40))
     many = ir.All(tuple(ir.Multiple(Decimal(n)) for n in ("2.4", "0.3", "0.5", "0.7", "0.8", "1.1")))
     for text, wanted in (("924", True), ("92.4", False), ("-924.0", True), ("925", False), ("0", True)):
         assert accepts(many, text) is wanted

@@ -120,15 +120,6 @@ def test_space_fills_where_any_character_may_stand() -> None:
     assert walker.pool.finish(walker.start) == {0: "日".encode()}
 
 
-def test_living_without_bytes_is_what_the_rows_without_them_reach() -> None:
-    pool = StringPool(Limits())
-    start = Walker(Any_((Pattern("^a+b$"), Pattern("^é$"))), pool=pool).start
-    assert pool.living_without(frozenset(b"b"))[start]
-    assert not pool.living_without(frozenset(b"b\xa9"))[start]
-    after = int(pool.trans[start, ord("a")])
-    assert not pool.living_without(frozenset(b"b"))[after]
-
-
 def test_bytes_of_one_class_have_equal_columns() -> None:
     pool = StringPool(Limits())
     Walker(Pattern("^[a-f]+é$"), pool=pool)
@@ -231,28 +222,21 @@ def test_words_with_lone_surrogates_are_told_apart_where_these_can_be_written() 
     assert walker.run(b"\xed\xa0\x80") == DEAD
 
 
-class Even:
-    """A judge: an even number of formulas is true, the last aside."""
-
-    total = False
-
-    def holds(self, true: frozenset[int]) -> bool:
-        return len(true) % 2 == 1
-
-    def outlook(self, sure: frozenset[int], open: frozenset[int]) -> int:
-        return 1
-
-
 @given(st.lists(formulas(), min_size=1, max_size=3))
 @settings(max_examples=30)
-def test_an_outcome_that_the_judge_refuses_is_none(parts: list[Formula]) -> None:
-    walker = Walker(*parts, TRUE, judge=Even())
+def test_texts_are_divided_by_the_formulas_that_are_true_of_them(parts: list[Formula]) -> None:
+    pool = StringPool(Limits())
+    classes = pool.classes((*parts, TRUE))
+    even = frozenset(one for one in classes if len(one) % 2)
+    walker = Walker(*parts, TRUE, groups=(even, frozenset(classes) - even), pool=pool)
     for text in TEXTS[::23]:
         true = frozenset([*(at for at, part in enumerate(parts) if holds(part, text)), len(parts)])
-        assert walker.demands(text) == (true if Even().holds(true) else frozenset())
-    if walker.start != DEAD:
-        (demand,) = walker.pool.finish(walker.start)
-        assert demand == len(parts)
+        assert true in classes
+        assert walker.demands(text) == frozenset({0 if true in even else 1})
+    for true, infinite in classes.items():
+        meant = All(tuple(part if at in true else Not(part) for at, part in enumerate(parts)))
+        start = Walker(meant, pool=pool).start
+        assert start != DEAD and pool.is_infinite(start) is infinite
 
 
 @given(formulas())

@@ -10,12 +10,14 @@ from hypothesis import strategies as st
 
 from structgen.cli.check import walk
 from structgen.cli.position import AFTER, BEFORE, TextStop
+from structgen.core.compiled import CompiledGrammar
 
 
 class Words:
     """A finite language as a recogniser; a state is the prefix that was read."""
 
     start = b""
+    live_part = CompiledGrammar.live_part
 
     def __init__(self, words: Sequence[bytes]) -> None:
         self.words = words

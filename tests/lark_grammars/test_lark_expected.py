@@ -15,7 +15,7 @@ from lark_reference import language, takes
 from test_lark_machine import random_machine
 
 import structgen as sg
-from structgen.core.compiled import CompiledGrammar, State, WantedNodes
+from structgen.core.compiled import State, WantedNodes, ends_read
 from structgen.lark_grammars.compiled.beaten import beaten
 from structgen.lark_grammars.compiled.compiled_lark import CompiledLark
 from structgen.text_grammars.machine.random_sentences import random_word
@@ -113,7 +113,11 @@ def test_nodes_at_which_the_text_may_end_are_found_as_byte_by_byte(seed: int) ->
         nodes = state.compiled.vocabulary.nodes
         wanted = WantedNodes.of(nodes, np.full(len(nodes), 2, np.uint8))
         found = state.compiled.ends_below(state.index, wanted)
-        assert found == CompiledGrammar.ends_below(state.compiled, state.index, wanted)
+
+        def step(at: State, byte: int) -> State | None:
+            return at.compiled.step_bytes(at, bytes((byte,)))
+
+        assert found == ends_read(nodes, wanted.flags, state, step, state.compiled.accepts_end)
 
 
 @for_each("seed", range(7300, 7308))

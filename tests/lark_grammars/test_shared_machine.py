@@ -16,8 +16,10 @@ from structgen.lark_grammars.compiled.lark_answers import LarkAnswers
 from structgen.lark_grammars.lexer.contextual_lexer import Lexer
 from structgen.lark_grammars.lexer.effort import Effort
 from structgen.lark_grammars.liveness.letters import Letters
+from structgen.lark_grammars.machine.lark_layout import LarkContext
 from structgen.machine_core.lexeme_tables import RecordTables
 from structgen.maskbench import vocabularies
+from structgen.native.typed_blocks import word_of
 
 GRAMMAR = (
     'start: (NAME "=" sum ";")+\nsum: part ("+" part)*\npart: NAME | NUMBER | TEXT | "(" sum ")"\n'
@@ -52,6 +54,15 @@ def test_threads_that_share_a_grammar_get_the_masks_of_one_alone() -> None:
     for thread in threads:
         thread.join()
     assert [found.get(number) for number in range(len(TEXTS))] == alone
+
+
+def test_grammars_of_one_store_step_in_memory_of_their_own() -> None:
+    # a step takes no scratch arrays of its thread: another thread may be in another grammar with them
+    store, steps = sg.MaskStore(), word_of(LarkContext, "walks")
+    both = [CompiledLark(sg.lark(GRAMMAR), vocabularies.load("small"), None, store) for _ in range(2)]
+    for grammar in both:
+        masks_along(grammar, TEXTS[0])
+    assert both[0]._tables.context[steps] != both[1]._tables.context[steps]
 
 
 @pytest.mark.parametrize(

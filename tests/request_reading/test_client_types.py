@@ -10,11 +10,11 @@ from typing import Any, Literal, Union, get_args, get_origin, get_type_hints
 
 import pytest
 
-from structgen.request_reading.request_members import HANDED, IDLE, READ, SHAPES, UNIONS, members_of
+from structgen.request_reading.request_members import HANDED, IDLE, READ, REQUESTS, members_of
 
 Members = Mapping[str, str]
 KINDS = {str: "text", bool: "flag", int: "whole", float: "number", dict: "object", object: "any"}
-WIDER = {"arguments", "schema", "image_url", "content"}
+WIDER = {"arguments", "schema", "parameters", "image_url", "content"}
 """Members that others (vLLM, older clients) send in more types than this client."""
 
 
@@ -39,7 +39,14 @@ def kinds_of(hint: Any) -> Iterator[str]:
 
 
 def own_kinds(kind: str) -> set[str]:
-    named = {"text": "text", "flag": "flag", "integer": "whole", "count": "whole", "number": "number"}
+    named = {
+        "text": "text",
+        "word": "text",
+        "flag": "flag",
+        "integer": "whole",
+        "count": "whole",
+        "number": "number",
+    }
     found = set()
     for one in kind.rstrip("!").split("|"):
         found.add("text" if one[0] == "'" else "list" if one[0] == "[" else named.get(one, one))
@@ -154,7 +161,7 @@ PARTS = {f"{OPENAI}.chat": CHAT_PARTS, f"{OPENAI}.responses": RESPONSE_PARTS, AN
 @pytest.mark.parametrize("module", PARTS)
 def test_each_part_of_a_client_is_known(module: str) -> None:
     for name, of, kind in PARTS[module]:
-        check(type_of(module, name), UNIONS[of].shapes[kind])
+        check(type_of(module, name), REQUESTS.unions[of].shapes[kind])
 
 
 @pytest.mark.parametrize(
@@ -176,4 +183,4 @@ def test_each_part_of_a_client_is_known(module: str) -> None:
     ],
 )
 def test_each_object_of_a_client_is_known(module: str, name: str, shape: str) -> None:
-    check(type_of(module, name), SHAPES[shape])
+    check(type_of(module, name), REQUESTS.objects[shape])

@@ -14,7 +14,6 @@ from schema_strategies import schema as random_schema
 from schema_strategies import value as random_value
 
 import structgen as sg
-from structgen.schema.meaning.simple_patterns import is_bounded
 
 SEEDS = [range(40), pytest.param(range(40, 1040), marks=pytest.mark.slow)]
 FREE = [0, "x", None, True]
@@ -32,6 +31,9 @@ DEEP: list[Any] = [[[]], {"a": [1]}, [{"a": 1}]]
         ({"max_string": 3}, {"type": "string", "pattern": "^[a-z]{5}$"}, ["abcde"], ["abcd"]),
         ({"max_string": 3}, {"type": "string", "pattern": "^(a|bcdef)$"}, ["a", "bcdef"], ["b"]),
         ({"max_string": 3}, {"type": "string", "pattern": "^abcde"}, ["abcde"], ["abcdef"]),
+        ({"max_string": 3}, {"type": "string", "pattern": "^a|b$"}, ["a", "xxb"], ["abcd", "xxxb"]),
+        ({"max_string": 3}, {"type": "string", "pattern": r"^\*\+{5}$"}, ["*+++++"], ["*+++"]),
+        ({"max_string": 3}, {"type": "string", "format": "hostname"}, ["a.b"], ["a.bc"]),
         ({"max_string": 3}, {"type": "string", "not": {"maxLength": 4}}, ["abcde"], ["abcdef", "abcd"]),
         ({"max_string": 3}, {"type": "string", "not": {"minLength": 7}}, ["abcdef"], ["abcdefg"]),
         ({"max_string": 0}, {"type": "string", "not": {"const": ""}}, ["a"], ["", "ab"]),
@@ -186,29 +188,6 @@ def test_caps_are_part_of_the_grammar() -> None:
     assert plain != capped
     assert capped == sg.json_schema(True, max_items=3, any_value=0)
     assert capped.report.to_json()["policies"]["max_items"] == 3
-
-
-@for_each(
-    ("source", "bounded"),
-    [
-        ("^a$", True),
-        ("^[a-z]{2,5}$", True),
-        ("^(?:a|b)$", True),
-        ("^a$|^b$", True),
-        (r"^\*\+$", True),
-        ("^[*+]$", True),
-        ("^a|b$", False),
-        ("a$", False),
-        ("^a", False),
-        ("^a+$", False),
-        ("^a*$", False),
-        ("^a{2,}$", False),
-        (r"^a\$", False),
-        ("", False),
-    ],
-)
-def test_patterns_that_bound_their_strings(source: str, bounded: bool) -> None:
-    assert is_bounded(source) is bounded
 
 
 def test_keys_end_where_none_is_left() -> None:

@@ -1,4 +1,4 @@
-"""Keys of patterns that overlap in too many ways to be listed: their classes are told as texts reach them."""
+"""Keys of patterns that overlap: they are divided into classes, of which some key may come."""
 
 from __future__ import annotations
 
@@ -9,12 +9,12 @@ from typing import Any
 
 import jsonschema_rs
 import pytest
+from compiled_texts import takes
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from schema_documents import BYTES, compiled
+from schema_documents import BYTES, beginnings, compiled
 
 import structgen as sg
-from structgen.schema.recogniser import object_frames
 
 ALPHABET = "abc"
 PATTERNS = ("a", "b", "ab", "^a", "b$", "a.*b", "^.b", "cc", "^[ab]*$", "^$", "b.a", "^abc?$")
@@ -52,44 +52,29 @@ def objects(draw: st.DrawFn) -> Any:
     return schema
 
 
-def written(schema: Any, tangled: bool) -> sg.CompiledGrammar | None:
-    """Return a schema with its classes of keys listed or not; None where no document satisfies it."""
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(object_frames, "MOST_CLASSES", 0 if tangled else 10_000)
-        try:
-            return compiled(schema, **sg.WIDEST)
-        except sg.errors.UnsatisfiableSchema:
-            return None
+def bytewise(schema: Any) -> sg.CompiledGrammar | None:
+    """Return a schema over single bytes; None where no document satisfies it."""
+    try:
+        return compiled(schema, **sg.WIDEST)
+    except sg.errors.UnsatisfiableSchema:
+        return None
 
 
 @settings(max_examples=28)
 @given(schema=objects(), seed=st.integers(0, 1 << 30))
-def test_masks_are_those_of_listed_classes(schema: Any, seed: int) -> None:
-    listed, tangled = written(schema, False), written(schema, True)
-    assert (listed is None) == (tangled is None)
-    if listed is None or tangled is None:
-        return
-    chance = random.Random(seed)
-    masks = sg.allocate_mask(2, BYTES.vocab_size)
-    with pytest.MonkeyPatch.context() as patch:
-        for _ in range(3):
-            one, other = sg.Matcher(listed), sg.Matcher(tangled)
-            for _ in range(40):
-                patch.setattr(object_frames, "MOST_CLASSES", 10_000)
-                one.fill_mask(masks, 0)
-                patch.setattr(object_frames, "MOST_CLASSES", 0)
-                other.fill_mask(masks, 1)
-                assert (masks.array[0] == masks.array[1]).all()
-                ends = one.is_complete
-                allowed = set(masks.allowed(0).tolist())
-                likely = [byte for byte in b'abc"12x{}:,' if byte in allowed]
-                if not likely or (ends and chance.random() < 0.2):
-                    break
-                byte = chance.choice(likely)
-                one.advance(byte)
-                other.advance(byte)
-            left = other.tokens_to_finish()
-            assert left >= one.tokens_to_finish()
+def test_documents_and_completions_are_those_of_the_validator(schema: Any, seed: int) -> None:
+    chance, validator = random.Random(seed), jsonschema_rs.Draft202012Validator(schema)
+    grammar = bytewise(schema)
+    for _ in range(30):
+        keys = [
+            "".join(chance.choices(ALPHABET, k=chance.randint(0, 4))) for _ in range(chance.randint(0, 3))
+        ]
+        value = {key: chance.choice([1, 2, 3, "x", None]) for key in keys}
+        taken = grammar is not None and takes(grammar, json.dumps(value))
+        assert taken is validator.is_valid(value), value
+    if grammar is not None:
+        for state, text in beginnings(grammar, chance, 20):
+            assert validator.is_valid(json.loads(text + grammar.completion(state)))
 
 
 KEYS = ["".join(letters) for length in range(6) for letters in itertools.product(ALPHABET, repeat=length)]
@@ -117,8 +102,7 @@ KEYS = ["".join(letters) for length in range(6) for letters in itertools.product
     ],
     ids=["constants", "bounds", "names"],
 )
-def test_a_key_goes_on_where_some_key_has_a_value(schema: Any, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(object_frames, "MOST_CLASSES", 0)
+def test_a_key_goes_on_where_some_key_has_a_value(schema: Any) -> None:
     validator = jsonschema_rs.Draft202012Validator(schema)
     values = (1, 2, 3, 5, "x", None)
     good = {key for key in KEYS if any(validator.is_valid({key: value}) for value in values)}
@@ -133,8 +117,7 @@ def test_a_key_goes_on_where_some_key_has_a_value(schema: Any, monkeypatch: pyte
         assert (state is not None) == (key in good), key
 
 
-def test_members_that_are_owed_are_found_among_patterns(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(object_frames, "MOST_CLASSES", 0)
+def test_members_that_are_owed_are_found_among_patterns() -> None:
     words = [f"{a}{b}" for a in "abc" for b in "abc"]
     schema = {
         "type": "object",

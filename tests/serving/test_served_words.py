@@ -14,7 +14,7 @@ from small_models import write_chat_llama
 
 import structgen as sg
 from structgen.errors import LimitError, StructgenError
-from structgen.request_reading.request_members import SHAPES
+from structgen.request_reading.request_members import REQUESTS
 from structgen.serving.api_errors import client_cure
 
 ASKED: dict[str, Any] = {
@@ -78,7 +78,7 @@ def served(request: pytest.FixtureRequest, engine: sg.Engine, tmp_path_factory: 
 
 
 FOREIGN = {
-    *SHAPES["outputs"],
+    *REQUESTS.objects["outputs"],
     *("response_format", "function", "parameters", "chat_template_kwargs", "enable_thinking", "prompt"),
     *("target", "thinking_token_budget", "parallel_tool_calls", "max_completion_tokens", "tool_calls"),
 } - {"json", "choice", "regex", "grammar"}
@@ -99,7 +99,7 @@ def test_errors_of_messages_name_what_the_client_sent(served: Any, wrong: dict[s
     message = answer.json()["error"]["message"] if answer.status_code != 200 else ""
     assert answer.status_code in (200, 400) and "sg." not in message
     assert not names_in(message) & FOREIGN, message
-    known = {*SHAPES["anthropic"], "input_schema", "budget_tokens", "extra_body", "json_schema"}
+    known = {*REQUESTS.objects["anthropic"], "input_schema", "budget_tokens", "extra_body", "json_schema"}
     assert {name for name in names_in(message) if "_" in name} <= known, message
 
 

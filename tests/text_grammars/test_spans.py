@@ -20,7 +20,7 @@ def test_the_words_are_the_slices(document: str) -> None:
 
 @pytest.mark.parametrize("document", ["ab" * 2000, "a" * 3000, "abcde" * 500 + "edcba" * 500])
 def test_the_automaton_is_of_linear_size(document: str) -> None:
-    moves = suffix_automaton(document)
+    moves = suffix_automaton(document.encode())
     assert len(moves) <= 2 * len(document)
     assert sum(map(len, moves)) <= 3 * len(document)
 

@@ -292,7 +292,7 @@ def test_tokens_of_free_text_are_counted_up_to_the_end_of_its_tag() -> None:
 @for_each(
     ("value", "said"),
     [
-        ([], "structural_tag: It is no object"),
+        ([], "structural_tag: It is [], and must be an object"),
         ({"type": "structural_tag"}, "There is no format"),
         ({"format": ANY, "x": 1}, "'x'"),
         ({"format": {"type": "all_text"}}, "structural_tag/format/type: The format 'all_text' is not"),
@@ -304,8 +304,8 @@ def test_tokens_of_free_text_are_counted_up_to_the_end_of_its_tag() -> None:
             'Write {"type": "json_schema", "json_schema": {...}} around a schema.',
         ),
         ({"format": {**ANY, "exclude": []}}, "'exclude'"),
-        ({"format": {**ANY, "max_tokens": True}}, "max_tokens is True"),
-        ({"format": {**ANY, "excludes": [""]}}, "no list of texts"),
+        ({"format": {**ANY, "max_tokens": True}}, "max_tokens: It is True, and must be a whole number"),
+        ({"format": {**ANY, "excludes": [""]}}, "excludes/0: It is '', and must be a text that is not empty"),
         (
             {"format": {"type": "json_schema", "json_schema": {}, "style": "xml"}},
             "structural_tag/format/style: style='xml' is not",
@@ -329,10 +329,13 @@ def test_tokens_of_free_text_are_counted_up_to_the_end_of_its_tag() -> None:
             },
             "#/properties/ab: 'ab' is required, and holds 'b'",
         ),
-        ({"format": {"type": "json_schema", "json_schema": {}, "any_order": 1}}, "any_order is 1"),
+        (
+            {"format": {"type": "json_schema", "json_schema": {}, "any_order": 1}},
+            "any_order: It is 1, and must be true or false",
+        ),
         (
             {"format": {"type": "json_schema", "json_schema": {}, "max_whitespace_cnt": -1}},
-            "max_whitespace_cnt is -1",
+            "max_whitespace_cnt: It is -1, and must be",
         ),
         (
             {"format": {"type": "any_tokens", "exclude_tokens": [7]}},
@@ -348,7 +351,7 @@ def test_tokens_of_free_text_are_counted_up_to_the_end_of_its_tag() -> None:
         ),
         (
             {"format": {"type": "token_triggered_tags", "trigger_tokens": [7], "tags": [AB]}},
-            "tags/0/begin: It is neither a text nor a token",
+            "tags/0/begin: It is 'ab', and must be an object",
         ),
         ({"format": {"type": "token_dispatch", "rules": [[7, ANY], [7, ANY]]}}, "7 has two rules"),
         (
@@ -357,16 +360,25 @@ def test_tokens_of_free_text_are_counted_up_to_the_end_of_its_tag() -> None:
         ),
         ({"format": {"type": "regex", "pattern": "("}}, "structural_tag/format/pattern: "),
         ({"format": {"type": "token", "token": "<x>"}}, "Give its id"),
-        ({"format": {"type": "sequence", "elements": []}}, "elements lists nothing"),
+        (
+            {"format": {"type": "sequence", "elements": []}},
+            "elements: It is [], and must be a list that is not empty",
+        ),
         ({"format": {"type": "repeat", "min": 2, "max": 1, "content": ANY}}, "never both"),
-        ({"format": {**AB, "end": []}}, "has no end"),
+        (
+            {"format": {**AB, "end": []}},
+            "end: It is [], and must be a text or a list that is not empty or an object",
+        ),
         ({"format": triggered(["x"], AB)}, "begins with none of the triggers, which are 'x'."),
         ({"format": triggered(["a", "ab"], AB)}, "begins with 'a' and 'ab' of the triggers"),
         ({"format": triggered(["ab", "b"], AB, BB)}, "contains 'b'"),
         ({"format": triggered(["ab"], AB, excludes=["a"])}, "contains 'a'"),
         ({"format": triggered(["ab", "x"], AB)}, "No tag begins with the trigger 'x'"),
         ({"format": {"type": "dispatch", "rules": [["a"]]}}, "is no rule"),
-        ({"structures": [{"begin": "a", "schema": {}}], "triggers": ["a"]}, "end is missing"),
+        (
+            {"structures": [{"begin": "a", "schema": {}}], "triggers": ["a"]},
+            "structures/0/end: It is missing",
+        ),
     ],
 )
 def test_what_is_no_tag_is_refused_with_its_place(value: Any, said: str) -> None:
@@ -386,7 +398,7 @@ def test_a_tag_of_values_that_json_cannot_write_is_refused(tmp_path: Path) -> No
         sg.structural_tag(
             {"structures": [{"begin": "a", "schema": file, "end": "b"}], "triggers": ["a"]},
         )
-    with pytest.raises(sg.errors.OptionError, match="1, 'x': not known here"):
+    with pytest.raises(sg.errors.OptionError, match="structural_tag/x: 'x' is not known here"):
         sg.structural_tag({"format": ANY, "x": 0, 1: 0})
 
 

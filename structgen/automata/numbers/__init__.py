@@ -4,7 +4,7 @@ What comes in: a `Spec` of bounds, sets and divisors. What goes out: states, who
 of numerals, and shortest completions.
 
 `number_pool.NumberPool` is the entrance, and keeps the automata for all grammars. `written_forms` says how a
-policy lets numerals be written, `numeral_forms` draws the automaton of that form, Python's own included.
-`value_automata` draws the automata that compare with a bound, know a set, or divide. `numeral_automata`
-multiplies them, and drops the states that no valid numeral passes.
+policy lets numerals be written, `numeral_forms` is that form as patterns, Python's own included.
+`value_automata` draws the automata that compare with a bound, know a set, or divide; `numeral_automata` is
+what they are drawn with. Products and minimal automata are those of strings (`strings.formula_automata`).
 """

@@ -17,50 +17,42 @@ python
 any
     Any number of digits; and of an exponent, where "bounded" has one.
 
-The automaton of a specification is made whole, at its first use: the form of its numerals, in product with
-one automaton for each bound, set and divisor that it names (`value_automata`). After each product the states
-go from which no formula can become true. Specifications that were met before are found (`_Numerals`).
+The automaton of a specification is made whole, at its first use: what it says of values and the form of its
+numerals are one formula of texts, whose automaton is made as that of any string (`formula_automata`).
+Specifications that were met before are found (`_Numerals`).
 """
 
 from __future__ import annotations
 
 from bisect import bisect_right
-from collections.abc import Callable, Collection, Hashable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Hashable, Mapping
 from contextlib import suppress
-from dataclasses import dataclass, field
-from decimal import Decimal
-from functools import cached_property, partial
+from functools import cached_property
 from hashlib import blake2b
-from typing import Any
+from typing import Final
 
 import numpy as np
 import numpy.typing as npt
 
 from structgen.automata.numbers.numeral_automata import (
     COLUMNS,
-    FAR,
     MOST_STATES,
     WIDTH,
-    NumeralAutomaton,
-    product,
-    relabelled,
-    rest_lengths,
+    rows_of,
     too_many_states,
-    trimmed,
-    without_columns,
 )
 from structgen.automata.numbers.numeral_forms import numeral_form
-from structgen.automata.numbers.value_automata import cells, digits_alone, divisibility, membership
+from structgen.automata.numbers.value_automata import of_atom
 from structgen.automata.numbers.written_forms import (
     POLICIES,
-    Writing,
     as_written,
     atoms_of,
-    folded,
+    joined,
     with_listed_multiples,
-    with_sets_joined,
 )
-from structgen.automata.strings.kernels import Longs
+from structgen.automata.strings.completions import StringCompletions
+from structgen.automata.strings.formula_automata import FormulaReader, SpecAutomaton
+from structgen.automata.unicode.partition import PLAIN
 from structgen.errors import LimitError, OptionError
 from structgen.language import ir
 from structgen.limits import Limits
@@ -69,7 +61,7 @@ from structgen.system.public_calls import THIS_CALL
 
 MOST_KEPT, MOST_SPECS = 1 << 18, 1 << 12
 """Past so many states or specifications, new grammars begin with a new table; old ones keep theirs."""
-_IN_BYTE_ORDER = sorted(range(len(COLUMNS)), key=COLUMNS.__getitem__)
+_READER: Final = FormulaReader(most=MOST_STATES, numbers=of_atom)
 
 Outcome = Callable[[frozenset[int]], int]
 
@@ -117,7 +109,7 @@ class NumberPool:
         self.trans, self.outcome = self._numerals.trans, self._numerals.outcome
         if state >= 0 and state not in self._started:
             self._started.add(state)
-            self.made += len(self._numerals.whole_of(state)[0].automaton.trans)
+            self.made += len(self._numerals.whole_of(state)[0].rows)
             if self.made > self._limits.automaton_states:
                 raise LimitError(
                     f"The numbers of the grammar need more than {self._limits.automaton_states} states.",
@@ -145,57 +137,34 @@ class NumberPool:
         return blake2b(b"%b%d" % (whole.digest, at), digest_size=16, person=b"sg-numeral-7").digest()
 
 
-@dataclass
 class _Whole:
-    """The automaton of a specification; its labels are sets of demands, of which the empty one says that no
-    numeral ends there."""
+    """The automaton of a specification; what a numeral of outcome `n` meets is `outcomes[n - 1]`."""
 
-    automaton: NumeralAutomaton[frozenset[int]]
-    starts: dict[tuple[int, ...], int] = field(default_factory=dict)
-    """The outcomes of the labels in a grammar -> the start in the table."""
-    finishes: dict[int, ir.Demands] = field(default_factory=dict)
+    def __init__(self, made: SpecAutomaton) -> None:
+        self.rows, self.accept, self.outcomes = rows_of(made.automaton), made.automaton.accept, made.outcomes
+        self.starts: dict[tuple[int, ...], int] = {}
+        """The outcomes in a grammar -> the start in the table."""
+        self._completions = StringCompletions(made.automaton, made.outcomes, PLAIN)
+        self._finishes: dict[int, ir.Demands] = {}
 
     @cached_property
     def digest(self) -> bytes:
         """16 bytes that name the automaton."""
-        trans, label, sets = self.automaton
-        said = repr([sorted(met) for met in sets]).encode()
-        return blake2b(trans.tobytes() + label.tobytes() + said, digest_size=16).digest()
-
-    @cached_property
-    def rests(self) -> dict[int, Longs]:
-        """By demand: of each state the characters of the shortest rest that meets it, or FAR."""
-        demands = sorted(frozenset().union(*self.automaton.labels))
-        return {one: rest_lengths(self.automaton, partial(_contains, one)) for one in demands}
+        said = repr([sorted(met) for met in self.outcomes]).encode()
+        return blake2b(self.rows.tobytes() + self.accept.tobytes() + said, digest_size=16).digest()
 
     @cached_property
     def farthest(self) -> int:
         """The characters of the longest of the shortest rests."""
-        return max(int(least[least < FAR].max()) for least in self.rests.values())
+        return self._completions.farthest()
 
     def finish(self, state: int) -> ir.Demands:
         """As `NumberPool.finish`."""
-        found = self.finishes.get(state)
+        found = self._finishes.get(state)
         if found is None:
-            found = self.finishes[state] = {
-                demand: self._shortest(state, least)
-                for demand, least in self.rests.items()
-                if least[state] < FAR
-            }
+            texts = self._completions.of(state)
+            found = self._finishes[state] = {demand: text.encode() for demand, text in texts.items()}
         return found
-
-    def _shortest(self, state: int, least: Longs) -> bytes:
-        rest = bytearray()
-        while least[state]:
-            row = self.automaton.trans[state]
-            column = next(one for one in _IN_BYTE_ORDER if row[one] >= 0 and least[row[one]] < least[state])
-            rest.append(COLUMNS[column])
-            state = int(row[column])
-        return bytes(rest)
-
-
-def _contains(demand: int, met: frozenset[int]) -> bool:
-    return demand in met
 
 
 class _Numerals:
@@ -229,7 +198,7 @@ class _Numerals:
             whole = self._whole(spec)
             if whole is None:
                 return ir.DEAD
-            numbers = tuple([outcome(met) if met else -1 for met in whole.automaton.labels])
+            numbers = tuple(map(outcome, whole.outcomes))
             found = whole.starts.get(numbers)
             if found is None:
                 found = whole.starts[numbers] = self._place(whole, numbers)
@@ -247,17 +216,17 @@ class _Numerals:
         return known[0]
 
     def _made(self, spec: ir.Spec) -> _Whole | None:
-        automaton = _automaton(spec, self._policy, self._missing, self._limits)
-        return None if automaton is None else _Whole(automaton)
+        made = _automaton(spec, self._policy, self._missing, self._limits)
+        return None if made.automaton.is_empty else _Whole(made)
 
     def _place(self, whole: _Whole, numbers: tuple[int, ...]) -> int:
-        trans, label, _ = whole.automaton
-        first, end = self._count, self._count + len(trans)
+        rows = whole.rows
+        first, end = self._count, self._count + len(rows)
         if end > len(self.trans):
             size = max(2 * len(self.trans), end)
             self.trans, self.outcome = _longer(self.trans, size), _longer(self.outcome, size)
-        self.trans[first:end] = np.where(trans >= 0, trans + first, ir.DEAD)
-        self.outcome[first:end] = np.array(numbers, np.int32)[label]
+        self.trans[first:end] = np.where(rows >= 0, rows + first, ir.DEAD)
+        self.outcome[first:end] = np.array((-1, *numbers), np.int32)[whole.accept]
         self._firsts.append(first)
         self._placed.append(whole)
         self._count = end
@@ -287,179 +256,22 @@ def _longer(array: npt.NDArray[np.int32], size: int) -> npt.NDArray[np.int32]:
 # -- the automaton of a specification --
 
 
-def _automaton(
-    spec: ir.Spec, policy: str, missing: frozenset[int], limits: Limits
-) -> NumeralAutomaton[frozenset[int]] | None:
-    """Return the automaton of a specification, whose labels are the demands that a numeral meets; None where
-    none meets any."""
+def _automaton(spec: ir.Spec, policy: str, missing: frozenset[int], limits: Limits) -> SpecAutomaton:
+    """Return the automaton of a specification with the demands that its numerals meet."""
     listed_numbers = [len(atom.of) for atom in atoms_of(spec.formulas) if isinstance(atom, ir.Points)]
     if max(listed_numbers, default=0) > MOST_STATES:
         raise too_many_states()  # each listed number ends in a state of its own
-    asked, writings = as_written(spec, policy, limits)
-    formulas = tuple(map(with_sets_joined, asked))
-    for writing in writings:
-        with suppress(LimitError):
-            return _written(formulas, writing, missing)
+    formulas, writings = as_written(spec, policy, limits)
+    ways = [(formulas, writing) for writing in writings]
     if (listed := with_listed_multiples(formulas)) is not None:
+        ways.append((listed, writings[0]))
+    kept = "".join(rf"\x{byte:02x}" for byte in COLUMNS if byte not in missing)
+    spelled = [ir.Pattern(f"^[{kept}]*$")] if missing else []
+    for asked, writing in ways:
         with suppress(LimitError):
-            found = _written(listed, writings[0], missing)
-            if found is not None:
-                return found
+            form = numeral_form(writing), *spelled
+            said = (ir.All((*joined(formula), *form)) for formula in asked)
+            made = _READER.spec(ir.Spec(tuple(said)))
+            if asked is formulas or not made.automaton.is_empty:
+                return made
     raise too_many_states()
-
-
-def _written(
-    formulas: tuple[ir.Formula, ...], writing: Writing, missing: frozenset[int]
-) -> NumeralAutomaton[frozenset[int]] | None:
-    """As `_automaton`, of numerals that are written so."""
-    known = () if writing.fraction else (ir.PlainInteger(), ir.Multiple(Decimal(1)))
-    form = numeral_form(writing)
-    found: NumeralAutomaton[tuple[object, ...] | None] = relabelled(
-        without_columns(form, missing) if missing else form, lambda ends: () if ends else None
-    )
-    names: list[object] = []
-    table = _Table(formulas, known, names, found.labels)
-    for name, part in _parts(formulas, known, writing.policy == "python"):
-        names.append(name)
-        both = relabelled(product(found, part), lambda pair: None if pair[0] is None else (*pair[0], pair[1]))
-        table = _Table(formulas, known, names, both.labels)
-        kept = trimmed(both, table.may_meet)
-        if kept is None:
-            return None
-        found = kept
-    return trimmed(relabelled(found, table.met), bool)
-
-
-def _parts(
-    formulas: tuple[ir.Formula, ...], known: Collection[object], printed: bool
-) -> Iterator[tuple[object, NumeralAutomaton[Any]]]:
-    """Yield the automata that tell whether atoms are met, each with its name: the atom, all lists of numbers,
-    or the bounds of all intervals; those first that rule out the most. `printed`: numerals are as Python
-    prints them."""
-    atoms = [atom for atom in dict.fromkeys(atoms_of(formulas)) if atom not in known]
-    bounds: set[Decimal] = set()
-    for atom in atoms:
-        if isinstance(atom, ir.Interval):
-            bounds.update([end for end in (atom.low, atom.high) if end is not None])
-        elif _is_of_zero(atom):
-            bounds.add(Decimal(0))
-    if bounds:
-        ascending = tuple(sorted(bounds))
-        yield ascending, cells(ascending)
-    if ir.PlainInteger() in atoms:
-        yield ir.PlainInteger(), digits_alone()
-    listed = tuple(atom for atom in atoms if isinstance(atom, ir.Points) and not _is_of_zero(atom))
-    if listed:
-        trans, label, sets = membership([atom.of for atom in listed], printed)
-        yield _Listed(listed, sets), NumeralAutomaton(trans, label, tuple(range(len(sets))))
-    for atom in atoms:
-        if isinstance(atom, ir.Multiple):
-            yield atom, divisibility(atom.of)
-
-
-def _is_of_zero(atom: ir.NumberAtom) -> bool:
-    """Return whether an atom is the set of zero, which is a bound: an exponent leaves it zero."""
-    return isinstance(atom, ir.Points) and bool(atom.of) and not any(atom.of)
-
-
-class _Listed:
-    """The lists of numbers of some formulas, as one name of a label's column. A value of the column is the
-    number of a set of lists."""
-
-    def __init__(self, atoms: Sequence[ir.Points], sets: Sequence[frozenset[int]]) -> None:
-        """`sets`: for each value of the column the places of the lists that hold the number."""
-        self._count = len(sets)
-        self._holding: dict[ir.Points, list[int]] = {atom: [] for atom in atoms}
-        for value, held in enumerate(sets):
-            for place in held:
-                self._holding[atoms[place]].append(value)
-
-    def hold(self, atom: ir.Points, column: npt.NDArray[np.int64]) -> npt.NDArray[np.bool_]:
-        """Return for each label whether its number is in a list."""
-        among = np.zeros(self._count, np.bool_)
-        among[self._holding[atom]] = True
-        found: npt.NDArray[np.bool_] = among[column]
-        return found
-
-
-_FALSE, _UNKNOWN, _TRUE = range(3)
-_Truths = npt.NDArray[np.int8]
-"""Kleene's truth values, of each label one."""
-
-
-class _Table:
-    """The truth of formulas by label: a label says what is known of a value, in the order of some names."""
-
-    def __init__(
-        self,
-        formulas: tuple[ir.Formula, ...],
-        known: Collection[object],
-        names: list[object],
-        labels: Sequence[tuple[object, ...] | None],
-    ) -> None:
-        """`known`: the atoms that are true of every value."""
-        ends = [label for label in labels if label is not None]
-        self._size, self._known = len(ends), known
-        # of a vocabulary that writes no numeral there are no labels, and the columns are empty
-        self._columns = {
-            name: np.array([label[at] for label in ends], np.int64) for at, name in enumerate(names)
-        }
-        self._bounds = next((name for name in names if isinstance(name, tuple)), ())
-        self._places = {bound: at for at, bound in enumerate(self._bounds)}
-        self._listed = next((name for name in names if isinstance(name, _Listed)), None)
-        truths = [folded(formula, self._joined) for formula in formulas]
-        self._row_of = {label: at for at, label in enumerate(ends)}
-        self._truths = np.stack(truths, axis=1)
-        """[labels, formulas]"""
-        self._most: list[int] = self._truths.max(axis=1).tolist()
-
-    def may_meet(self, label: tuple[object, ...] | None) -> bool:
-        """Return whether some formula may be true."""
-        return label is not None and self._most[self._row_of[label]] > _FALSE
-
-    def met(self, label: tuple[object, ...] | None) -> frozenset[int]:
-        """Return the formulas that are true."""
-        if label is None:
-            return frozenset()
-        return frozenset(np.flatnonzero(self._truths[self._row_of[label]] == _TRUE).tolist())
-
-    def _joined(self, formula: ir.Formula, atoms: list[ir.NumberAtom], parts: list[_Truths]) -> _Truths:
-        values = [*map(self._of_atom, atoms), *parts]
-        if isinstance(formula, ir.Not):
-            return _TRUE - values[0]
-        if isinstance(formula, ir.Any_):
-            return np.max(values, axis=0) if values else self._all(_FALSE)
-        return np.min(values, axis=0) if values else self._all(_TRUE)
-
-    def _all(self, truth: int) -> _Truths:
-        return np.full(self._size, truth, np.int8)
-
-    def _of_atom(self, atom: ir.NumberAtom) -> _Truths:
-        if atom in self._known:
-            return self._all(_TRUE)
-        if isinstance(atom, ir.Interval) or _is_of_zero(atom):
-            cell = self._columns.get(self._bounds)
-            if cell is None:
-                return self._all(_UNKNOWN if self._asks(atom) else _TRUE)
-            return (_TRUE * self._inside(atom, cell)).astype(np.int8)
-        if isinstance(atom, ir.Points) and self._listed is not None:
-            return (_TRUE * self._listed.hold(atom, self._columns[self._listed])).astype(np.int8)
-        if atom not in self._columns:
-            return self._all(_UNKNOWN)
-        return (_TRUE * self._columns[atom]).astype(np.int8)
-
-    @staticmethod
-    def _asks(atom: ir.NumberAtom) -> bool:
-        return not isinstance(atom, ir.Interval) or atom.low is not None or atom.high is not None
-
-    def _inside(self, atom: ir.NumberAtom, cell: npt.NDArray[np.int64]) -> npt.NDArray[np.bool_]:
-        """Return in which cells a value is in an interval, or in the set of zero."""
-        if not isinstance(atom, ir.Interval):
-            first = last = 2 * self._places[Decimal(0)] + 1
-        else:
-            first = 0 if atom.low is None else 2 * self._places[atom.low] + 1 + atom.open_low
-            last = 2 * len(self._bounds)
-            if atom.high is not None:
-                last = 2 * self._places[atom.high] + 1 - atom.open_high
-        found: npt.NDArray[np.bool_] = (cell >= first) & (cell <= last)
-        return found

@@ -1,22 +1,18 @@
-"""Automata that know what a numeral's value is, as far as one bound, one set or one divisor asks.
+"""Automata of the numerals whose value meets one atom: an interval, a finite set, or a divisor.
 
-What comes in: a bound, a finite set of numbers, or the divisor of `multipleOf`. What goes out: an automaton
-over the characters of numerals whose labels say how the value compares with the bound, in which of several
-sets it is, or whether the divisor divides it. Values are exact decimals: 1, 1.0 and 1.00 are one number.
+What comes in: an atom of a number's formula. What goes out: the automaton of the texts that meet it, over the
+characters of numerals. Values are exact decimals: 1, 1.0 and 1.00 are one number.
 
 Only the bound 0 is compared with numerals that have an exponent: the exponent changes neither the sign nor
-whether the value is zero. Behind another bound's, a set's or a divisor's `e` nothing is known, and
-`number_pool` keeps such numerals out.
+whether the value is zero. Behind another bound's, or a divisor's, `e` no text is taken; of a set, those are
+which Python prints. `number_pool` keeps such numerals out where that says too little.
 """
 
 from __future__ import annotations
 
-from collections import defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from decimal import Decimal
-from functools import lru_cache
 from itertools import product as product_of
-from typing import Final
 
 import numpy as np
 
@@ -25,20 +21,27 @@ from structgen.automata.numbers.numeral_automata import (
     DIGITS,
     MOST_STATES,
     WIDTH,
-    NumeralAutomaton,
     Sketch,
-    product,
-    relabelled,
+    of_rows,
     too_many_states,
 )
-from structgen.language.ir import DEAD
-from structgen.system.public_calls import billed_cache
+from structgen.automata.strings.automata import Automaton, both
+from structgen.language.ir import DEAD, Interval, Multiple, NumberAtom, Points
 
-_LESS, _EQUAL, _GREATER = 0, 1, 2
-_ORDER: Final = (_EQUAL, _LESS, _GREATER)
+_EQUAL, _LESS, _GREATER = range(3)
 """The labels of a comparison with one bound."""
-_BOOLS: Final = (False, True)
 _MINUS, _POINT = COLUMNS.index(b"-"), COLUMNS.index(b".")
+
+
+def of_atom(atom: NumberAtom) -> Automaton:
+    """Return the automaton of the texts that meet an atom. Raises `LimitError` (automaton_states)."""
+    if isinstance(atom, Interval):
+        return _between(atom)
+    if isinstance(atom, Points):
+        # the set of zero is an interval: an exponent leaves it zero
+        is_zero = bool(atom.of) and not any(atom.of)
+        return _compared_with(Decimal(0), (_EQUAL,)) if is_zero else _membership(atom.of)
+    return _divisibility(atom.of) if isinstance(atom, Multiple) else _digits_alone()
 
 
 def magnitude(value: Decimal) -> tuple[int, str]:
@@ -59,54 +62,53 @@ def written_out(value: Decimal) -> tuple[str, str]:
 # -- bounds --
 
 
-@billed_cache(128)
-def cells(bounds: tuple[Decimal, ...]) -> NumeralAutomaton[int]:
-    """Return the automaton whose labels say where a value lies among some bounds, which ascend: 2i + 1 is the
-    i-th bound, 2i lies below it.
-
-    It has some four states for each digit of a bound. Cost: some 5 us each, for the first time. Raises
-    LimitError (automaton_states).
-    """
-    if len(bounds) == 1:
-        return _comparison(bounds[0]) if bounds[0] else _sign()
-    half = len(bounds) // 2
-    both = product(cells(bounds[:half]), cells(bounds[half:]))
-    return relabelled(both, sum)  # a value above some bound of the second half is above all of the first
+def _between(atom: Interval) -> Automaton:
+    """Return the automaton of an interval: some eight states for each digit of its ends."""
+    parts = []
+    if atom.low is not None:
+        parts.append(_compared_with(atom.low, (_GREATER,) if atom.open_low else (_EQUAL, _GREATER)))
+    if atom.high is not None:
+        parts.append(_compared_with(atom.high, (_LESS,) if atom.open_high else (_EQUAL, _LESS)))
+    return both(parts, MOST_STATES)
 
 
-def _sign() -> NumeralAutomaton[int]:
+def _compared_with(bound: Decimal, wanted: tuple[int, ...]) -> Automaton:
+    """Return the automaton of the numerals that compare with a bound in one of some ways."""
+    return (_comparison(bound) if bound else _sign()).done(wanted)
+
+
+def _sign() -> Sketch:
     """Compare with 0."""
-    equal, less, greater = range(3)
     drawn = Sketch()
     start, minus = drawn.states(2)
     drawn.go(start, "-", minus)
-    for before, other in ((start, greater), (minus, less)):
+    for before, other in ((start, _GREATER), (minus, _LESS)):
         zero, more, exponent = (
-            drawn.state(equal),
+            drawn.state(_EQUAL),
             drawn.state(other, loops=True),
-            drawn.state(equal, loops=True),
+            drawn.state(_EQUAL, loops=True),
         )
         drawn.go(before, "0", zero)
         drawn.go(before, DIGITS[1:], more)
         drawn.go(zero, "0.", zero)
         drawn.go(zero, DIGITS[1:], more)
         drawn.go(zero, "eE", exponent)
-    return drawn.done(_ORDER)
+    return drawn
 
 
-def _comparison(bound: Decimal) -> NumeralAutomaton[int]:
+def _comparison(bound: Decimal) -> Sketch:
     """Compare with a number other than 0.
 
     The digits before the point tell how the value compares once it is known how many they are. So a state
     counts them, up to one more than the bound has, and holds how the first of them compare with the bound's.
     """
     whole, fraction = written_out(bound)
-    equal, less, greater = range(3)
+    equal, less, greater = _EQUAL, _LESS, _GREATER
     if bound < 0:  # the larger its magnitude, the less is a value behind a minus sign
         less, greater = greater, less
     drawn = Sketch()
     start, minus = drawn.states(2)
-    other = drawn.state(2 if bound < 0 else 1, loops=True)
+    other = drawn.state(_GREATER if bound < 0 else _LESS, loops=True)
     smaller, larger = drawn.state(less, loops=True), drawn.state(greater, loops=True)
     begun = minus if bound < 0 else start
     drawn.go(start, "-", minus)
@@ -139,7 +141,7 @@ def _comparison(bound: Decimal) -> NumeralAutomaton[int]:
         drawn.go(above[-1], ".", larger)
     else:
         drawn.go(begun, DIGITS[1:], larger)
-    return drawn.done(_ORDER)
+    return drawn
 
 
 def _compared(
@@ -156,28 +158,23 @@ def _compared(
 # -- finite sets --
 
 
-def membership(
-    lists: Sequence[Iterable[int | Decimal]], printed: bool = False
-) -> NumeralAutomaton[frozenset[int]]:
-    """Return the automaton whose labels say in which of some lists of numbers a value is. `printed`: also of
-    those numerals with an exponent that Python prints.
+def _membership(values: Iterable[int | Decimal]) -> Automaton:
+    """Return the automaton of the numerals whose value is in a list; of those with an exponent, as Python
+    prints them.
 
-    It has a state for each different beginning of them. Cost: some microseconds for each digit. Raises
-    LimitError (automaton_states).
+    It is drawn with a state for each different beginning of them. Cost: some microseconds for each digit.
+    Raises LimitError (automaton_states).
     """
     drawn = Sketch()
     start, minus = drawn.states(2)
     drawn.go(start, "-", minus)
-    outside = drawn.state(loops=True)
     children: dict[tuple[int, str], int] = {}
     behind_point: set[int] = set()
-    holding: defaultdict[int, frozenset[int]] = defaultdict(frozenset)
-    """State -> the lists of the value that ends there."""
-    for which, value in ((at, value) for at, values in enumerate(lists) for value in values):
+    for value in values:
         number = Decimal(value)
         whole, fraction = written_out(number)
         texts = [(whole or "0") + ("." + fraction if fraction else "")]
-        if printed and Decimal(text := repr(float(number.copy_abs()))) == number.copy_abs():
+        if Decimal(text := repr(float(number.copy_abs()))) == number.copy_abs():
             texts.append(text)
         roots = (start, minus) if not number else (minus,) if number < 0 else (start,)
         for at, text in product_of(roots, texts):
@@ -190,39 +187,25 @@ def membership(
                     if char == "." or at in behind_point:
                         behind_point.add(after)
                 at = after
-            holding[at] |= {which}
+            drawn.label[at] = 1
+    zeros = drawn.state(1)
+    drawn.go(zeros, "0", zeros)
     for (at, char), after in children.items():  # parents before their children
         drawn.go(at, char, after)
         if char == "." or (char == "0" and at in behind_point):
-            holding[after] |= holding[at]  # a zero behind the point changes no value
-    tails: dict[frozenset[int], int] = {}
-    for at in [start, minus, *children.values()]:
-        row = drawn.rows[at]
-        for column in range(WIDTH - 1):
-            if row[column] == DEAD:
-                row[column] = outside
+            drawn.label[after] |= drawn.label[at]  # a zero behind the point changes no value
+    for at in children.values():
         same = "0" if at in behind_point else "."
-        if holding[at] and (at, same) not in children:
-            tail = tails.get(holding[at])
-            if tail is None:
-                tail = tails[holding[at]] = drawn.state()
-                drawn.rows[tail] = [outside] * (WIDTH - 1) + [DEAD]
-                drawn.go(tail, "0", tail)
-                holding[tail] = holding[at]
-            drawn.go(at, same, tail)
-    labels = tuple(dict.fromkeys((frozenset[int](), *holding.values())))
-    numbers = {one: number for number, one in enumerate(labels)}
-    for at, held in holding.items():
-        drawn.label[at] = numbers[held]
-    return drawn.done(labels)
+        if drawn.label[at] and (at, same) not in children:
+            drawn.go(at, same, zeros)
+    return drawn.done((1,))
 
 
 # -- divisors --
 
 
-@lru_cache(maxsize=64)
-def divisibility(by: Decimal) -> NumeralAutomaton[bool]:
-    """Return the automaton whose labels say whether a value is an integer times a positive number.
+def _divisibility(by: Decimal) -> Automaton:
+    """Return the automaton of the numerals whose value is an integer times a positive number.
 
     `by` is core * 10**-shift, and 10 does not divide the core. A state holds the digits so far modulo the
     core. Where the shift is negative, it also holds how many zeros they end in, and its digits are those
@@ -236,15 +219,13 @@ def divisibility(by: Decimal) -> NumeralAutomaton[bool]:
     return _fine(core, places) if places > 0 else _coarse(core, -places)
 
 
-def _fine(core: int, places: int) -> NumeralAutomaton[bool]:
+def _fine(core: int, places: int) -> Automaton:
     """Divide by core * 10**-places: a state for each count of places and remainder; first those before the
     point."""
     rest = np.arange(core)
     blocks = places + 2
-    outside = blocks * core
-    trans = np.full((outside + 1, WIDTH), DEAD, np.int32)
-    trans[:, : WIDTH - 1] = outside
-    label = np.zeros(outside + 1, np.int32)
+    trans = np.full((blocks * core, WIDTH), DEAD, np.int32)
+    label = np.zeros(blocks * core, np.int32)
     for block in range(blocks):  # 0: before the point; then block - 1 places
         rows = slice(block * core, (block + 1) * core)
         at = max(block - 1, 0)
@@ -257,17 +238,15 @@ def _fine(core: int, places: int) -> NumeralAutomaton[bool]:
             trans[rows, 0] = block * core + rest
     trans[:core, _POINT] = core + rest
     trans[0, _MINUS] = 0
-    return NumeralAutomaton(trans, label, _BOOLS)
+    return of_rows(trans, label)
 
 
-def _coarse(core: int, zeros: int) -> NumeralAutomaton[bool]:
+def _coarse(core: int, zeros: int) -> Automaton:
     """Divide by core * 10**zeros: a state for each count of zeros at the end and remainder before them."""
     rest = np.arange(core)
     whole = (zeros + 1) * core
-    tail, outside = whole, whole + 1
-    trans = np.full((whole + 2, WIDTH), DEAD, np.int32)
-    trans[:, : WIDTH - 1] = outside
-    label = np.zeros(whole + 2, np.int32)
+    trans = np.full((whole + 1, WIDTH), DEAD, np.int32)
+    label = np.zeros(whole + 1, np.int32)
     for count in range(zeros + 1):
         rows = slice(
             (zeros - count) * core, (zeros - count + 1) * core
@@ -276,18 +255,15 @@ def _coarse(core: int, zeros: int) -> NumeralAutomaton[bool]:
         for digit in range(1, 10):
             trans[rows, digit] = zeros * core + (rest * shift + digit) % core
         trans[rows, 0] = (zeros - count - 1) * core + rest if count < zeros else 10 * rest % core
-    trans[:core, _POINT] = np.where(rest == 0, tail, outside)
-    trans[tail, 0] = tail
-    label[0] = label[tail] = 1
+    trans[0, _POINT] = trans[whole, 0] = whole
+    label[0] = label[whole] = 1
     trans[0, _MINUS] = 0
-    return NumeralAutomaton(trans, label, _BOOLS)
+    return of_rows(trans, label)
 
 
-@lru_cache(maxsize=1)
-def digits_alone() -> NumeralAutomaton[bool]:
-    """Return the automaton whose labels say whether a numeral has neither a point nor an exponent."""
+def _digits_alone() -> Automaton:
+    """Return the automaton of the numerals that have neither a point nor an exponent."""
     drawn = Sketch()
-    alone, other = drawn.state(1), drawn.state(loops=True)
+    alone = drawn.state()
     drawn.go(alone, DIGITS + "-", alone)
-    drawn.go(alone, ".eE", other)
-    return drawn.done(_BOOLS)
+    return drawn.done((0,))

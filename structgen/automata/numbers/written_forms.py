@@ -123,12 +123,12 @@ def _is_integer(atom: ir.NumberAtom) -> bool:
     return isinstance(atom, ir.PlainInteger) or atom.of == atom.of.to_integral_value()
 
 
-def with_sets_joined(root: ir.Formula) -> ir.Formula:
-    """Return an equal formula in which a disjunction has at most one finite set, and a conjunction at most
-    one that is excepted; an interval of one number is a set. So a list of numbers is one automaton, in
-    whichever way it was written."""
+def joined(root: ir.Formula) -> tuple[ir.Formula, ...]:
+    """Return the parts of an equal conjunction. A disjunction in it has at most one finite set, a conjunction
+    at most one that is excepted, and one interval; an interval of one number is a set. So a list of numbers
+    is one automaton, in whichever way it was written."""
 
-    def joined(formula: ir.Formula, atoms: list[ir.NumberAtom], parts: list[ir.Formula]) -> ir.Formula:
+    def of(formula: ir.Formula, atoms: list[ir.NumberAtom], parts: list[ir.Formula]) -> ir.Formula:
         members: list[ir.Formula] = [*map(_as_set, atoms), *parts]
         if isinstance(formula, ir.Not):
             return ir.Not(members[0])
@@ -137,15 +137,29 @@ def with_sets_joined(root: ir.Formula) -> ir.Formula:
             others = [part for part in members if not isinstance(part, ir.Points)]
             return ir.Any_((*others, _united(sets))) if len(sets) > 1 else ir.Any_(tuple(members))
         excepted: list[ir.Points] = []
+        bounds: list[ir.Interval] = []
         rest: list[ir.Formula] = []
         for part in members:
             if isinstance(part, ir.Not) and isinstance(part.of, ir.Points):
                 excepted.append(part.of)
+            elif isinstance(part, ir.Interval):
+                bounds.append(part)
             else:
                 rest.append(part)
-        return ir.All((*rest, ir.Not(_united(excepted)))) if len(excepted) > 1 else ir.All(tuple(members))
+        rest += [ir.Not(_united(excepted))] if excepted else []
+        return ir.All((_narrowest(bounds), *rest) if bounds else tuple(rest))
 
-    return folded(root, joined)
+    found = folded(root, of)
+    return found.of if isinstance(found, ir.All) else (found,)
+
+
+def _narrowest(of: list[ir.Interval]) -> ir.Interval:
+    """Return the interval of the numbers that are in all of some intervals."""
+    lows = [(one.low, one.open_low) for one in of if one.low is not None]
+    highs = [(one.high, not one.open_high) for one in of if one.high is not None]
+    low, open_low = max(lows, default=(None, False))
+    high, is_in = min(highs, default=(None, True))
+    return ir.Interval(low, high, open_low, not is_in)
 
 
 def with_listed_multiples(formulas: tuple[ir.Formula, ...]) -> tuple[ir.Formula, ...] | None:

@@ -12,8 +12,8 @@ from typing import Final
 
 import numpy as np
 
-from structgen.automata.strings.kernels import FAR, Flags, Longs, Table, nearest
-from structgen.automata.strings.utf8_rows import ByteRows
+from structgen.automata.strings.automata import Automaton
+from structgen.automata.strings.kernels import FAR, Flags, Longs, nearest
 from structgen.automata.unicode.charsets import LAST
 from structgen.automata.unicode.partition import cheapest_point
 from structgen.errors import LimitError
@@ -25,17 +25,19 @@ _MOST_COSTS: Final = 20_000_000
 class StringCompletions:
     """The completions of one spec's states.
 
-    `spelling`, `missing`: as in `unicode.partition`. `lone`: lone surrogates can be written. `judged`: the
-    demands are one, the last, whatever an outcome says.
+    `spelling`, `missing`: as in `unicode.partition`. `lone`: lone surrogates can be written.
     """
 
     def __init__(
-        self, rows: ByteRows, spelling: int, lone: bool, missing: frozenset[int], last: int | None = None
+        self,
+        of: Automaton,
+        outcomes: tuple[frozenset[int], ...],
+        spelling: int,
+        lone: bool = False,
+        missing: frozenset[int] = frozenset(),
     ) -> None:
-        """`last`: the demand that every outcome meets, the only one that counts; None: each counts."""
-        self._trans: Table = rows.automaton.trans
-        self._accept, self._outcomes, self._last = rows.automaton.accept, rows.outcomes, last
-        alphabet = rows.automaton.alphabet
+        self._trans, self._accept, self._outcomes = of.trans, of.accept, outcomes
+        alphabet = of.alphabet
         found: list[tuple[int, bytes, int] | None] = [None] * alphabet.width
         lives = np.asarray((self._trans >= 0).any(axis=0))
         ends = [*alphabet.starts[1:].tolist(), LAST + 1]
@@ -60,10 +62,15 @@ class StringCompletions:
 
     def demands(self, state: int) -> list[int]:
         """Return the demands that some completion of a state meets, ascending."""
-        if self._last is not None:
-            return [self._last]
-        every = sorted(frozenset().union(*self._outcomes))
-        return [demand for demand in every if self._distances(demand)[state] < FAR]
+        return [demand for demand in self._every() if self._distances(demand)[state] < FAR]
+
+    def farthest(self) -> int:
+        """Return the cost of the completion that costs the most, of all states and demands."""
+        costs = map(self._distances, self._every())
+        return max(int(far[far < FAR].max()) for far in costs)
+
+    def _every(self) -> list[int]:
+        return sorted(frozenset().union(*self._outcomes))
 
     def of(self, state: int, most: int = -1) -> dict[int, str]:
         """Return for each demand that can still be met the completion that comes first; `most`: of those with
@@ -84,7 +91,7 @@ class StringCompletions:
         return found
 
     def _ends(self, demand: int) -> Flags:
-        met = [False, *(demand in one or self._last is not None for one in self._outcomes)]
+        met = [False, *(demand in one for one in self._outcomes)]
         return np.array(met, np.uint8)[self._accept]
 
     def _distances(self, demand: int) -> Longs:

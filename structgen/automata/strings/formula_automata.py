@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -34,7 +34,22 @@ from structgen.automata.strings.held_automata import HeldByContent
 from structgen.automata.strings.lengths import bounds, within
 from structgen.automata.strings.patterns import automaton_of
 from structgen.errors import GrammarError
-from structgen.language.ir import All, Any_, Format, Formula, Judge, Length, Not, Pattern, Spec, Words
+from structgen.language.ir import (
+    All,
+    Any_,
+    Format,
+    Formula,
+    Interval,
+    Length,
+    Multiple,
+    Not,
+    NumberAtom,
+    Pattern,
+    PlainInteger,
+    Points,
+    Spec,
+    Words,
+)
 from structgen.system.public_calls import THIS_CALL
 
 HELD: Final[HeldByContent[Automaton]] = HeldByContent()
@@ -51,23 +66,37 @@ class SpecAutomaton:
     automaton: Automaton
     outcomes: tuple[frozenset[int], ...]
 
+    @property
+    def nbytes(self) -> int:
+        """The bytes that its tables take."""
+        return self.automaton.nbytes
+
 
 class FormulaReader:
     """Makes the automata of formulas.
 
     `formats`: patterns of formats by name, in place of those that are known. `most`: states of an automaton.
+    `numbers` makes the automata of numerals; without it, atoms of numbers are refused.
     """
 
-    def __init__(self, formats: Mapping[str, str] | None = None, most: int = MOST_STATES) -> None:
+    def __init__(
+        self,
+        formats: Mapping[str, str] | None = None,
+        most: int = MOST_STATES,
+        numbers: Callable[[NumberAtom], Automaton] | None = None,
+    ) -> None:
         self._formats = dict(formats or {})
         self._named = tuple(sorted(self._formats.items()))
-        self._most = min(most, MOST_STATES)
+        self._most, self._numbers = most, numbers
 
     def automaton(self, formula: Formula, alone: bool = True) -> Automaton:
         """Return the automaton of a formula, one outcome. `alone`: nothing but lengths and excluded words is
         asked beside it. Raises `RegexError`, `UnsupportedError` or `LimitError`."""
         key = formula, alone, self._named, self._most
-        return HELD.get(key, lambda: self._automaton(formula, alone))
+        try:
+            return HELD.get(key, lambda: self._automaton(formula, alone))
+        except RecursionError:  # too deep to be compared
+            return self._automaton(formula, alone)
 
     def _automaton(self, formula: Formula, alone: bool) -> Automaton:
         done: list[Automaton] = []
@@ -145,6 +174,9 @@ class FormulaReader:
             return HELD.get((formula, self._most), lambda: of_words(formula.of, self._most))
         if isinstance(formula, Length):
             return of_lengths(formula.least, formula.most, self._most)
+        if self._numbers is not None and isinstance(formula, (Interval, Points, Multiple, PlainInteger)):
+            atom, make = formula, self._numbers
+            return HELD.get((atom, self._most), lambda: make(atom))
         raise GrammarError(
             f"{type(formula).__name__} does not speak of strings.",
             cure="Use string atoms in a string's formula.",
@@ -167,17 +199,15 @@ class FormulaReader:
         parts = [self.automaton(formula, alone) for formula in spec.formulas]
         if lone:
             parts = [self._without_pairs(part) for part in parts]
-        if len(parts) == 1 and spec.judge is None:
+        if len(parts) == 1:
             made, outcomes = parts[0], [frozenset((0,))]
         else:
-            made, outcomes = self._of_demands(parts, spec.judge)
+            made, outcomes = self._of_demands(parts)
         if not lone:
             made = _without_surrogates(made)
         return SpecAutomaton(made, tuple(outcomes))
 
-    def _of_demands(
-        self, parts: list[Automaton], judge: Judge | None
-    ) -> tuple[Automaton, list[frozenset[int]]]:
+    def _of_demands(self, parts: list[Automaton]) -> tuple[Automaton, list[frozenset[int]]]:
         """Return the product of the automata of demands, and the sets of demands that its outcomes are."""
         possible = [at for at, part in enumerate(parts) if not part.is_empty]
         if not possible:
@@ -192,7 +222,7 @@ class FormulaReader:
             number = numbers.get(name)
             if number is None:
                 true = frozenset(possible[at] for at in np.flatnonzero(met[state]).tolist())
-                if not true or (judge is not None and not judge.total and not judge.holds(true)):
+                if not true:
                     number = numbers[name] = 0
                 else:
                     outcomes.append(true)
@@ -206,6 +236,14 @@ class FormulaReader:
         if not ((starts > _LOW) & (starts < _HIGH)).any():
             return of
         return both([of, complement(self._atom(_PAIR))], self._most)
+
+
+def grouped(of: SpecAutomaton, groups: Sequence[frozenset[frozenset[int]]]) -> SpecAutomaton:
+    """Return the automaton of a spec with other outcomes: {j} in place of each of those in group j."""
+    numbers = {true: at for at, group in enumerate(groups, 1) for true in group}
+    accept = np.array([0, *(numbers.get(true, 0) for true in of.outcomes)], np.int32)[of.automaton.accept]
+    made = minimal(of.automaton.alphabet, of.automaton.trans, accept)
+    return SpecAutomaton(made, tuple(frozenset((at,)) for at in range(len(groups))))
 
 
 def _asks(formula: Formula) -> bool:

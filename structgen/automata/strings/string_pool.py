@@ -8,12 +8,11 @@ from hashlib import blake2b
 from typing import Final, NamedTuple, TypeAlias
 
 import numpy as np
-import numpy.typing as npt
 
 from structgen.automata.formats.named_formats import meaning_of
 from structgen.automata.strings.automata import EVERY, MOST_STATES
 from structgen.automata.strings.completions import StringCompletions
-from structgen.automata.strings.formula_automata import FormulaReader
+from structgen.automata.strings.formula_automata import FormulaReader, SpecAutomaton, grouped
 from structgen.automata.strings.held_automata import HeldByContent
 from structgen.automata.strings.kernels import FAR, Longs, Row, Table, nearest
 from structgen.automata.strings.lengths import counted, longest_rests
@@ -27,6 +26,8 @@ from structgen.system.public_calls import billed_cache
 
 HELD: Final[HeldByContent[ByteRows]] = HeldByContent()
 """The rows of specs that this process met last."""
+_DIVIDED: Final[HeldByContent[SpecAutomaton]] = HeldByContent(16 << 20)
+"""The automata that divide keys into classes, each of many groupings of these."""
 _NO_STATES: Final[Row] = np.empty(0, np.int32)
 _FIRST_DEMAND: Final = frozenset((0,))
 _PLACES: Final = 8
@@ -61,8 +62,6 @@ class _Part(NamedTuple):
     places: Row
     """Of each number in `rows` the state of the pool, which may be one of the free string."""
     rows: ByteRows
-    judged: int | None
-    """The one demand that counts where the spec has a judge."""
     total: Row
     """Its states from which every text can be completed."""
 
@@ -75,7 +74,7 @@ def _free_string() -> tuple[_Part, Table]:
     places = np.empty(_PLACES, np.int32)
     places[local] = np.arange(_PLACES)
     total = np.zeros(0, np.int32)  # every text may come there, which nobody need be told
-    return _Part(0, local, places, rows, None, total), np.append(places, np.int32(DEAD))[rows.rows[local]]
+    return _Part(0, local, places, rows, total), np.append(places, np.int32(DEAD))[rows.rows[local]]
 
 
 class StringPool:
@@ -148,7 +147,7 @@ class StringPool:
         return self._counted[key]
 
     def _count_beside(self, spec: Spec, outcome: Outcome) -> CountedStart | None:
-        found = None if spec.judge is not None else counted(spec.formulas, self._alone)
+        found = None if spec.groups is not None else counted(spec.formulas, self._alone)
         if found is None:
             return None
         start = self.start(Spec(found.formulas), outcome)
@@ -178,15 +177,40 @@ class StringPool:
         return self._add(spec, rows, np.flatnonzero(places < 0).astype(np.int32), places, outcome)
 
     def _rows_of(self, spec: Spec) -> ByteRows:
-        """Return the rows of a spec; they are shared by the process where no judge has a say."""
+        """Return the rows of a spec; they are shared by the process."""
 
         def make() -> ByteRows:
-            found = self._reader.spec(spec, lone=self.lone)
+            if spec.groups is None:
+                found = self._reader.spec(spec, lone=self.lone)
+            else:
+                found = grouped(self._divided(spec.formulas), spec.groups)
             return byte_rows(found.automaton, found.outcomes, self.lone, _ROWS_A_STATE * self._most)
 
-        if spec.judge is not None:
-            return make()
-        return HELD.get((spec.formulas, self._formats, self.lone, self._most), make)
+        return HELD.get((spec, self._formats, self.lone, self._most), make)
+
+    def _divided(self, formulas: tuple[Formula, ...]) -> SpecAutomaton:
+        """Return the automaton that tells which of some formulas are true of a text."""
+        key = formulas, self._formats, self.lone, self._most
+        return _DIVIDED.get(key, lambda: self._reader.spec(Spec(formulas), lone=self.lone))
+
+    def classes(self, formulas: tuple[Formula, ...]) -> dict[frozenset[int], bool]:
+        """Return the sets of formulas that are true together, and no others, of some text, but for the empty
+        set; each with whether infinitely many texts are such. Cost and errors: those of `start`."""
+        divided = self._divided(formulas)
+        trans, accept = divided.automaton.trans, divided.automaton.accept
+        # States that no cycle leads to are taken away: few texts end there.
+        ways = np.bincount(trans[trans >= 0], minlength=len(trans))
+        endless = np.ones(len(trans), bool)
+        gone = np.flatnonzero(ways == 0)
+        while len(gone):
+            endless[gone] = False
+            after = trans[gone]
+            after = after[after >= 0]
+            np.subtract.at(ways, after, 1)
+            gone = np.unique(after[ways[after] == 0])
+        infinite = set(accept[endless].tolist())
+        met = np.unique(accept).tolist()
+        return {divided.outcomes[number - 1]: number in infinite for number in met if number > 0}
 
     def _add(self, spec: Spec, rows: ByteRows, local: Row, places: Row, outcome: Outcome) -> int:
         """Put rows into the arrays; return the state of the first. `local`: those that become states of their
@@ -206,10 +230,9 @@ class StringPool:
         ends[: rows.automaton.states] = known[rows.automaton.accept]
         self.outcome[here] = ends[local]
         self._owner[here] = len(self._parts)
-        last = None if spec.judge is None else len(spec.formulas) - 1
         total = places[rows.total]
         total = np.sort(total[total >= max(first, _PLACES)])
-        self._parts.append(_Part(first, local, places, rows, last, total))
+        self._parts.append(_Part(first, local, places, rows, total))
         self.count = first + more
         return int(places[0])
 
@@ -315,20 +338,6 @@ class StringPool:
         columns = np.ascontiguousarray(self.trans[: self.count, :256].T)
         return bytes(numbers.setdefault(column.tobytes(), len(numbers)) for column in columns)
 
-    def living_without(self, missing: frozenset[int]) -> npt.NDArray[np.bool_]:
-        """Return which states some text completes that is written without some bytes.
-
-        Cost: a look at each entry of the arrays for each byte of the longest of these completions.
-        """
-        kept = np.array(sorted(set(range(256)) - missing), np.int64)
-        rows = self.trans[: self.count][:, kept]
-        alive = self.outcome[: self.count] >= 0
-        while True:
-            more = alive | (np.append(alive, False)[rows]).any(axis=1)
-            if (more == alive).all():
-                return alive
-            alive = more
-
     def key(self, state: int) -> bytes:
         """Return 16 bytes that name the residual language with its outcomes, the same in every process.
 
@@ -358,8 +367,9 @@ class StringPool:
         if not part.rows.open_bytes[local]:
             known = self._completions.get(part.first)
             if known is None:
+                of, outcomes = part.rows.automaton, part.rows.outcomes
                 known = self._completions[part.first] = StringCompletions(
-                    part.rows, self._spelling, self.lone, self._missing, part.judged
+                    of, outcomes, self._spelling, self.lone, self._missing
                 )
             return {demand: encode(text) for demand, text in sorted(known.of(local, most).items())}
         best: dict[int, bytes] = {}

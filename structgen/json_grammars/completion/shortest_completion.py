@@ -8,6 +8,8 @@ byte is the rest of it.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 from structgen.json_grammars.completion.begun_values import BegunValues
 from structgen.json_grammars.completion.next_characters import escape_of, escape_rests
 from structgen.json_grammars.completion.obligatory_space import ready, spaced
@@ -27,8 +29,6 @@ class Shortest:
         "_alike",
         "_asked",
         "_begun",
-        "_folds",
-        "_logs",
         "_machine",
         "_names",
         "_names_told",
@@ -44,7 +44,6 @@ class Shortest:
         self._begun = BegunValues(machine)
         self._quoted = Quoted(machine, self._names, quoting)
         self._texts: dict[int, tuple[bytes, int]] = {}
-        self._folds: dict[tuple[int, int, tuple[tuple[int, bytes], ...]], bytes] = {}
         self.clear()
 
     @property
@@ -60,9 +59,6 @@ class Shortest:
     def clear(self) -> None:
         """Forget what was remembered."""
         self._texts.clear()
-        self._folds.clear()
-        self._logs: dict[int, bool] = {L.NO_FRAME: False}
-        """Frame -> `reads_log`."""
         self._quoted.clear()
         self._names.clear()
         self._begun.clear()
@@ -84,20 +80,13 @@ class Shortest:
         """Note the completion of a state, text[start:], where another one has shown it."""
         self._texts.setdefault(index, (text, start))
 
-    def reads_log(self, frame: int) -> bool:
-        """Return whether the rest of the document depends on what is written of items around a frame."""
-        above: list[int] = []
-        known, machine = self._logs, self._machine
-        while frame not in known:
-            above.append(frame)
-            residue, _extras, key, below = machine.frame(frame)
+    def _comparing(self, frame: int) -> Iterator[tuple[int, int]]:
+        """Yield the frames of items, from one on down, on which the rest of an array depends: the array's
+        residue, and where in the log the item begins."""
+        while frame >= 0:
+            residue, begin, key, frame = self._machine.frame(frame)
             if self._compares(residue, key):
-                known[frame] = True
-                break
-            frame = below
-        found = known[frame]
-        known.update(dict.fromkeys(above, found))
-        return found
+                yield self._machine.residue(residue), begin & L.LOG
 
     def rest(self, index: int) -> tuple[bytes, int]:
         """Return the completion of a state as a text and where in it it begins."""
@@ -134,22 +123,18 @@ class Shortest:
         a value that was looked for among those of its array (`BegunValues`); None where no rest depends on
         the item."""
         log = text & L.LOG if text & L.CAPTURE else 0
-        found = frozenset[bytes]() if log and self.wants_again(frame) else None
-        while log and self.reads_log(frame):
-            residue, begin, key, frame = self._machine.frame(frame)
-            rests = self._begun.rests(log, begin & L.LOG) if self._compares(residue, key) else None
+        if not log:
+            return None
+        found = frozenset[bytes]() if self.wants_again(frame) else None
+        for _residue, begin in self._comparing(frame):
+            rests = self._begun.rests(log, begin)
             if rests is not None:
                 found = rests.union(found or ())
         return found
 
     def wants_again(self, frame: int) -> bool:
         """Return whether, around a frame, the rest of an array may be the item that is being written."""
-        network, machine = self._machine.network, self._machine
-        while self.reads_log(frame):
-            residue, _extras, key, frame = machine.frame(frame)
-            if self._compares(residue, key) and network.wants_again(machine.residue(residue)):
-                return True
-        return False
+        return any(map(self._machine.network.wants_again, (one for one, _begin in self._comparing(frame))))
 
     def chooses(self, index: int) -> bool:
         """Return whether a completion from a state may be one of several texts: not in an array or an item
@@ -172,13 +157,8 @@ class Shortest:
         """Return the shortest rest of the document, given those of the innermost value or container.
         `log`: that of items whose values matter."""
         machine = self._machine
-        key = frame, log if self.reads_log(frame) else 0, tuple(demands.items())
-        known = self._folds.get(key)
-        if known is not None:
-            return known
-        below = frame
-        while below >= 0:
-            residue, extras, written, below = machine.frame(below)
+        while frame >= 0:
+            residue, extras, written, frame = machine.frame(frame)
             if self._compares(residue, written):
                 item = machine.expander.written(log, extras)
                 demands = machine.network.finish_with(machine.residue(residue), None, demands, written=item)
@@ -189,8 +169,7 @@ class Shortest:
                 demands,
                 self._names.held(extras),
             )
-        found = self._folds[key] = min(demands.values(), key=order)
-        return found
+        return min(demands.values(), key=order)
 
     def _compares(self, row: int, key: int) -> bool:
         """Return whether the rest of an array (of an object: never) depends on the item that is being
@@ -214,7 +193,7 @@ class Shortest:
         if mode == L.M_LITERAL:
             which, at = int(regs[JsonState.lexeme]) >> 4, int(regs[JsonState.lexeme]) & 15
             rest = (b"true", b"false", b"null")[which][at:]
-            return dict.fromkeys(machine.network.demands(int(regs[JsonState.residue])), rest)
+            return dict.fromkeys(machine.network.outcomes.sets[int(regs[JsonState.residue])], rest)
         if mode == L.M_DOC:
             return self._value(machine.network.root, index)
         if mode == L.M_KEY:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator
 from heapq import heappop, heappush
 
 from structgen.automata.unicode.charsets import LAST
@@ -116,7 +116,7 @@ class Names:
 class Quoted:
     """Rests of what stands in quotation marks, for the states of one compiled grammar."""
 
-    __slots__ = ("_escaped", "_keys", "_literal", "_machine", "_members", "_names", "_quoting")
+    __slots__ = ("_escaped", "_keys", "_literal", "_machine", "_names", "_quoting")
 
     def __init__(self, machine: Inspection, names: Names, quoting: Quoting) -> None:
         """`quoting`: how strings are written."""
@@ -124,12 +124,10 @@ class Quoted:
         self._literal = quoting.literal
         self._escaped = _ANY if quoting.missing else _ESCAPED_ASCII if quoting.is_ascii else _ESCAPED
         self._keys: dict[int, Demands] = {}
-        self._members: dict[tuple[int, str], Mapping[int, bytes]] = {}
 
     def clear(self) -> None:
         """Forget what was remembered."""
         self._keys.clear()
-        self._members.clear()
 
     def string(self, index: int) -> Demands:
         """Return the rest of a string; where it agrees with a list beside its automaton, of that too."""
@@ -139,38 +137,44 @@ class Quoted:
         if place <= 0:
             return self._unlisted(regs)
         row = machine.string_row(int(regs[JsonState.residue]))
-        best: Demands = {}
-        for at, word in machine.listed(row[StringRow.words], place):
-            outcome = machine.word_outcome(row[StringRow.outcomes] + at)
-            text = self.written(word[place & L.POSITION_BITS :]) + b'"'
-            if outcome >= 0 and self._quoting.missing.isdisjoint(text):
-                best = least(best, dict.fromkeys(machine.network.demands(outcome), text))
-        # As long as the string agrees with a word it is walked; the automaton knows the rest.
         other: bytes | None = None
-        heap: list[tuple[int, bytes, int]] = [(0, b"", index)]
-        while heap and (other is None or len(other) > heap[0][0]):
-            _, head, node = heappop(heap)
-            here = int(machine.registers(node)[JsonState.seen])
-            words = machine.listed(row[StringRow.words], here)
-            ends = any(len(word) == here & L.POSITION_BITS for _, word in words)
-            better = other is None or order(head) < order(other)
-            if better and not ends and machine.after(node, b'"') >= 0:
-                other = head
-            met: set[tuple[int, int]] = set()
-            for _, more, after in self._steps(node):
-                then, text = machine.registers(after), head + more
-                if int(then[JsonState.seen]) > 0:
-                    heappush(heap, (len(text), text, after))
-                    continue
-                kind = int(then[JsonState.lexeme]), int(then[JsonState.position])
-                if kind in met:
-                    continue
-                met.add(kind)
-                for rest in self._unlisted(then).values():
-                    whole = text + rest[:-1]
-                    if other is None or order(whole) < order(other):
-                        other = whole
+        for text, _decoded, node, agrees in self._ways(index):
+            then = machine.registers(node)
+            if not agrees:
+                rests = [text + rest[:-1] for rest in self._unlisted(then).values()]
+            elif other is not None and len(other) <= len(text):
+                break
+            else:
+                here = int(then[JsonState.seen])
+                words = machine.listed(row[StringRow.words], here)
+                ends = any(len(word) == here & L.POSITION_BITS for _, word in words)
+                rests = [] if ends or machine.after(node, b'"') < 0 else [text]
+            other = min(rests if other is None else [*rests, other], key=order, default=None)
+        best = self._listed(row[StringRow.words], place, row[StringRow.outcomes])
         return best if other is None else least(best, {0: other + b'"'})
+
+    def _ways(self, index: int) -> Iterator[tuple[bytes, bytes, int, bool]]:
+        """Yield texts that a string or a key may go on with, also decoded, with the state behind each and
+        whether it agrees with a listed word or a key that the object holds: those that do, from the empty one
+        on, by their length, each before its longer ones; of the others the first that do not. The automaton
+        knows the rest."""
+        heap: list[tuple[int, bytes, bytes, int]] = [(0, b"", b"", index)]
+        while heap:
+            _, text, decoded, node = heappop(heap)
+            yield text, decoded, node, True
+            met: set[tuple[int, int]] = set()
+            for more, written, after in self._steps(node):
+                regs, longer = self._machine.registers(after), text + written
+                is_key = int(regs[JsonState.mode]) == L.M_KEY
+                lex, position = int(regs[JsonState.lexeme]) & L.STATE_BITS, int(regs[JsonState.position])
+                kind = lex, 0 if is_key else position
+                if lex == L.NO_STATE or kind in met:
+                    continue  # what is in no list goes on as well
+                if int(regs[JsonState.seen]) > 0 or (is_key and position >= 0):
+                    heappush(heap, (len(longer), longer, decoded + more, after))
+                else:
+                    met.add(kind)
+                    yield longer, decoded + more, after, False
 
     def _steps(self, index: int) -> list[tuple[bytes, bytes, int]]:
         """Return steps in a string or a key: decoded bytes, as they are written, and the state after them. A
@@ -193,7 +197,6 @@ class Quoted:
 
     def _unlisted(self, regs: Registers) -> Demands:
         machine = self._machine
-        machine = self._machine
         row, count = machine.string_row(int(regs[JsonState.residue])), int(regs[JsonState.position])
         missing = self._quoting.blank * max(0, row[StringRow.least] - count)
         left = max(0, row[StringRow.most] - count) if row[StringRow.most] >= 0 else -1
@@ -201,18 +204,19 @@ class Quoted:
         return {j: self.written(text) + missing + b'"' for j, text in rests.items()}
 
     def word(self, regs: Registers) -> Demands:
+        """Return the rest of a string that is in a list."""
+        row = self._machine.string_row(int(regs[JsonState.residue]))
+        return self._listed(row[StringRow.start], int(regs[JsonState.position]), row[StringRow.outcomes])
+
+    def _listed(self, words: int, place: int, outcomes: int) -> Demands:
         machine = self._machine
-        row = machine.string_row(int(regs[JsonState.residue]))
-        place = int(regs[JsonState.position])
-        best: dict[int, bytes] = {}
-        for at, word in machine.listed(int(row[StringRow.start]), place):
+        best: Demands = {}
+        for at, word in machine.listed(words, place):
             text = self.written(word[place & L.POSITION_BITS :]) + b'"'
-            outcome = machine.word_outcome(int(row[StringRow.outcomes]) + at)
-            if not self._quoting.missing.isdisjoint(text):
-                continue  # a character that was begun is not written by an escape
-            for j in machine.network.demands(outcome):
-                if j not in best or order(text) < order(best[j]):
-                    best[j] = text
+            outcome = machine.word_outcome(outcomes + at)
+            # a character that was begun is not written by an escape
+            if outcome >= 0 and self._quoting.missing.isdisjoint(text):
+                best = least(best, dict.fromkeys(machine.network.outcomes.sets[outcome], text))
         return best
 
     def key(self, index: int) -> Demands:
@@ -237,22 +241,14 @@ class Quoted:
                 head = self.written(word[place & L.POSITION_BITS :]) + b'":'
                 if key in named and self._quoting.missing.isdisjoint(head):
                     heads[key] = head
+            taken = self._names.held(int(regs[JsonState.extras]))
             for key in network.first_of_alike(residue, heads):
-                best = least(best, behind(heads[key], self._with_key(residue, key, named[key], regs)))
+                value = network.finish_place(named[key])
+                rests = network.finish_with(residue, key, value, taken)
+                best = least(best, behind(heads[key], rests))
         if int(regs[JsonState.lexeme]) & L.STATE_BITS != L.NO_STATE:
             best = least(best, self._extra(index, residue))
         return best
-
-    def _with_key(self, residue: int, key: str, place: int, regs: Registers) -> Mapping[int, bytes]:
-        network = self._machine.network
-        taken = self._names.held(int(regs[JsonState.extras]))
-        if taken:
-            return network.finish_with(residue, key, network.finish_place(place), taken)
-        found = self._members.get((residue, key))
-        if found is None:
-            found = network.finish_with(residue, key, network.finish_place(place))
-            self._members[residue, key] = found
-        return found
 
     def _extra(self, index: int, residue: int) -> Demands:
         """Return the rest of an object whose present key is finished as one that is in no list."""
@@ -288,13 +284,11 @@ class Quoted:
             return None
         machine = self._machine
         key = int(machine.registers(after)[JsonState.lexeme])
-        return None if key >= 0 else machine.expander.group.sets[-2 - key]
+        return None if key >= 0 else machine.network.outcomes.sets[-2 - key]
 
     def _unused(self, index: int, wanted: set[int], is_new: bool) -> Collection[bytes]:
         """Return, by class of extra keys, the shortest rest of a key that the object does not hold or list.
         `is_new`: nothing of the key is written; then those that are tried are names that were looked for.
-
-        Keys are walked as far as they agree with one that it holds or lists; the automaton knows the rest.
         """
         machine = self._machine
         root = int(machine.registers(index)[JsonState.extras]) & (L.BLUR - 1)
@@ -304,25 +298,18 @@ class Quoted:
             if j in wanted and (j not in best or order(self.written(head)) < order(self.written(best[j]))):
                 best[j] = head
 
-        heap: list[tuple[int, bytes, int]] = [(0, b"", index)]
-        while heap and any(j not in best or len(self.written(best[j])) > heap[0][0] for j in wanted):
-            length, head, node = heappop(heap)
+        for text, head, node, agrees in self._ways(index):
+            if not agrees:
+                lex = int(machine.registers(node)[JsonState.lexeme]) & L.STATE_BITS
+                for j, rest in machine.strings.finish(lex).items():
+                    offer(j, head + rest)
+                continue
+            if all(j in best and len(self.written(best[j])) <= len(text) for j in wanted):
+                break
             if is_new and machine.holds(root, head):
                 self._names.look_for((head,))
             for j in self._class_at(machine.after(node, b'"')) or ():
                 offer(j, head)
-            seen: set[int] = set()
-            for more, written, after in self._steps(node):
-                regs = machine.registers(after)
-                lex = int(regs[JsonState.lexeme]) & L.STATE_BITS
-                if lex == L.NO_STATE or lex in seen:
-                    continue
-                if int(regs[JsonState.seen]) > 0 or int(regs[JsonState.position]) >= 0:
-                    heappush(heap, (length + len(written), head + more, after))
-                    continue
-                seen.add(lex)
-                for j, rest in machine.strings.finish(lex).items():
-                    offer(j, head + more + rest)
         if is_new:
             self._names.look_for(best.values())
         return best.values()

@@ -12,9 +12,8 @@ from structgen.json_machine.masks.state_walk import IMPOSSIBLE, settle_costs
 from structgen.native.raw_memory import address_of
 from structgen.tokens.vocabulary import Vocabulary
 
-_BLOCKS: Final = 1024, 256, 64
-"""Bytes of a text that are entered at once, counted from its end: texts that end alike share them. The first
-size of which so many are left is taken, else the last."""
+_BLOCK: Final = 64
+"""Bytes of a text that are entered at once, counted from its end: texts that end alike share them."""
 _MOST_BYTES: Final = 1 << 21
 """Bytes of texts that are remembered."""
 
@@ -49,7 +48,7 @@ class TextCosts:
         some 0.2 us a byte, less than 0.003 us a byte that is known."""
         chains, number, end = self._chains, 0, len(text)
         while end > start:
-            head = max(start, end - next((size for size in _BLOCKS if size <= end - start), _BLOCKS[-1]))
+            head = max(start, end - _BLOCK)
             key = text[head:end], number
             known = chains.get(key)
             if known is None:

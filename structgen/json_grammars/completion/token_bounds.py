@@ -9,7 +9,7 @@ that collects a state's mask notes the places (`json_machine.masks.bound_noting`
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from typing import Final, Protocol
 
 from structgen.automata.strings.string_pool import StringPool
@@ -32,14 +32,16 @@ _WIDEST: Final = 12
 """Bytes that write any character."""
 _NAME: Final = 3
 """Characters by which a key that may be any differs from those that an object holds: some 500,000 keys."""
-_SHORT: Final = (256, 12)
-"""Bytes of texts that are said to need as many tokens, for the rough bound and for the close one."""
+_SHORT: Final = 12
+"""Bytes of texts that are said to need as many tokens."""
+_COUNTED: Final = 32
+"""The tokens of so many of some texts are counted, the longest ones; of the others, their bytes."""
 
 
 class MaskWalker(Protocol):
     """Who can walk the masks of a grammar."""
 
-    def walk_bound(self, index: int, way: int, /) -> int:
+    def walk_bound(self, index: int, /) -> int:
         """Return what `mask_filling.compute_bound` answers, its questions answered."""
         ...
 
@@ -54,21 +56,17 @@ class TokenBounds:
         "_literal",
         "_machine",
         "_many",
-        "_noted",
         "_objects",
         "_places",
         "_quoting",
-        "_short",
         "_tails",
         "_values",
     )
 
-    def __init__(self, machine: Inspection, costs: TextCosts, quoting: Quoting, *, close: bool) -> None:
-        """`costs`: counts tokens, unless it is full. `close`: the tokens of most texts are counted,
-        otherwise of long ones alone, and what is found out is written into the rows of the machine, where
-        walks find it."""
+    def __init__(self, machine: Inspection, costs: TextCosts, quoting: Quoting) -> None:
+        """`costs`: counts tokens, unless it is full. What is found out is written into the rows of the
+        machine, where walks find it."""
         self._machine, self._costs = machine, costs
-        self._short, self._noted = _SHORT[close], not close
         self._quoting, self._literal = quoting, quoting.literal
         self._many = len(quoting.plain) >= MANY
         """Whether few characters tell many strings apart."""
@@ -95,14 +93,6 @@ class TokenBounds:
         for place in () if places is None else places:
             most = max(most, first + self._at(place))
         return most if places is not None and most < L.UNBOUNDED else None
-
-    def at(self, index: int) -> int | None:
-        """Return how many tokens suffice for a state, whatever its mask; None where no bound is known."""
-        mode, residue, frame = self._machine.registers(index)[
-            [JsonState.mode, JsonState.residue, JsonState.frame]
-        ].tolist()
-        most = self._at((_CONTAINERS.get(mode, mode), residue, frame))
-        return most if most < L.UNBOUNDED else None
 
     # --- a place --------------------------------------------------------------------------------------------
 
@@ -157,8 +147,7 @@ class TokenBounds:
 
     def _note(self, table: int, row: int, column: int, own: int) -> int:
         """Write a bound into a row, where walks find it, and return it."""
-        if self._noted:
-            self._machine.put_rest(table, row, column, own)
+        self._machine.put_rest(table, row, column, own)
         return own
 
     def _below(self, frame: int) -> int:
@@ -301,7 +290,7 @@ class TokenBounds:
 
     def _one(self, text: bytes) -> int:
         """Return `_most` of one text."""
-        if len(text) <= self._short or self._costs.is_full:
+        if len(text) <= _SHORT or self._costs.is_full:
             return len(text)
         found = self._costs[self._costs.chain(text)]
         return found if found < IMPOSSIBLE else L.UNBOUNDED
@@ -309,14 +298,8 @@ class TokenBounds:
     def _most(self, texts: Iterable[bytes], least: int = L.UNBOUNDED) -> int:
         """Return the most tokens that a rest of any of some texts takes: no more than it has bytes."""
         most = -1
-        for text in sorted(texts, key=len, reverse=True):
+        for number, text in enumerate(sorted(texts, key=len, reverse=True)):
             if len(text) <= most:
                 break
-            most = max(most, self._one(text))
+            most = max(most, self._one(text) if number < _COUNTED else len(text))
         return least if most < 0 else most
-
-
-_CONTAINERS: Final[Mapping[int, int]] = {
-    **dict.fromkeys((L.M_OBJECT, L.M_COLON, L.M_VALUE, L.M_MEMBER, L.M_KEYS, L.M_KEY), L.M_OBJECT),
-    **dict.fromkeys((L.M_ARRAY, L.M_ITEM, L.M_NEXT), L.M_ARRAY),
-}

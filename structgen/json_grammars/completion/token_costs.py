@@ -5,8 +5,7 @@ bounds what a document still needs.
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
-from functools import cache, lru_cache
+from functools import cache
 from heapq import heappop, heappush
 from weakref import WeakKeyDictionary, proxy
 
@@ -58,17 +57,11 @@ _CHOICES = {
 """The bytes that are looked at beside the completion's first, by mode."""
 
 
-@lru_cache(maxsize=64)
-def _choices_without(missing: frozenset[int]) -> Mapping[int, bytes]:
-    """Return `_CHOICES` without the bytes that no token has."""
-    return {mode: bytes(byte for byte in some if byte not in missing) for mode, some in _CHOICES.items()}
-
-
 class Completer:
     """Completions of the states of one compiled grammar, remembered by state. Its lock is held by the caller.
 
     What a state costs is the least number of tokens over texts as long as its completion: from each state
-    some byte steps are chosen (`_choices`) that all shorten the completion by one, its first byte among them,
+    some byte steps are chosen (`_CHOICES`) that all shorten the completion by one, its first byte among them,
     as far as the next whole number of blocks from the end; from there the completion is written as it is. The
     cost is the least over the tokens written in these steps. They depend on the state alone, and a state
     further on has more of them to choose from, so the first token of a cheapest text leads to a state that
@@ -78,7 +71,6 @@ class Completer:
     __slots__ = (
         "_bounds",
         "_ceilings",
-        "_choices_of",
         "_costs",
         "_machine",
         "_numbers",
@@ -95,11 +87,8 @@ class Completer:
         self._machine, self._vocabulary = machine, vocabulary
         self._walker: MaskWalker = proxy(walker)
         self._costs = TextCosts(vocabulary)
-        self._bounds = tuple(
-            TokenBounds(machine, self._costs, quoting, close=close) for close in (False, True)
-        )
+        self._bounds = TokenBounds(machine, self._costs, quoting)
         self._shortest = Shortest(machine, quoting)
-        self._choices_of = _choices_without(quoting.missing)
         self._numbers: dict[int, int] = {}
         """State -> its number among the costs."""
         self._ceilings: dict[int, int] = {}
@@ -125,19 +114,11 @@ class Completer:
             if len(self._numbers) > _KEPT or self._costs.is_full:
                 for known in (self._shortest, self._ceilings, self._numbers, self._costs):
                     known.clear()
-            if enough > 0 and (bound := self._bound(index, enough)) <= enough:
-                return bound
+            # no text needs more tokens than it has bytes
+            if enough > 0 and (length := self._shortest.length(index)) <= enough:
+                return length
             number = self._number(index)
         return self._costs[number]
-
-    def _bound(self, index: int, enough: int) -> int:
-        """Return a bound for the tokens of a state; the closest one where all are more than `enough`."""
-        bound = self._bounds[1].at(index)
-        if bound is not None and bound <= enough:
-            return bound
-        text, start = self._shortest.rest(index)
-        bound = len(text) - start  # no text needs more tokens than it has bytes
-        return self._costs[self._costs.chain(text, start)] if enough < bound <= _FAR else bound
 
     def _number(self, index: int) -> int:
         """Return the number of a state that has none yet."""
@@ -268,23 +249,18 @@ class Completer:
             _KINDS[self._vocabulary] = known
         return known
 
-    def sufficient(self, index: int, budget: int) -> int | None:
+    def sufficient(self, index: int) -> int | None:
         """Return how many tokens suffice for a state whose mask is known, and one less after whichever token
-        comes next; None where no bound is known (`TokenBounds`). Where more than the budget, a closer bound
-        is looked for."""
+        comes next; None where no bound is known (`TokenBounds`)."""
         most = self._ceilings.get(index)
         if most is not None:
             return 1 + max(most, self.tokens(index))
-        rough = self.sufficient_as_walked(index, self._walker.walk_bound(index, L.BOUNDING))
-        if rough is None or rough <= budget:
-            return rough
-        self._walker.walk_bound(index, L.LISTING)
-        return self._bounds[1].of(index)
+        return self.sufficient_as_walked(index, self._walker.walk_bound(index))
 
     def sufficient_as_walked(self, index: int, code: int) -> int | None:
-        """Return the rough bound of a state whose mask was just walked, which answered `code`
+        """Return the bound of a state whose mask was just walked, which answered `code`
         (`mask_filling.compute_bound`)."""
-        return code if code > 0 else self._bounds[0].of(index) if code == 0 else None
+        return code if code > 0 else self._bounds.of(index) if code == 0 else None
 
     # --- what it costs --------------------------------------------------------------------------------------
 
@@ -325,7 +301,7 @@ class Completer:
         step = text[start], machine.after(state, text[start : start + 1])
         if not machine.network.rests_shorten:  # else the next state is asked for its own
             shortest.remember(step[1], text, start + 1)
-        wanted = self._choices_of.get(int(machine.registers(state)[JsonState.mode]))
+        wanted = _CHOICES.get(int(machine.registers(state)[JsonState.mode]))
         if wanted is None or not shortest.chooses(state):
             return [step]
         found: dict[int, list[int]] = {}

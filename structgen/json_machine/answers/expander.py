@@ -6,7 +6,6 @@ from __future__ import annotations
 from collections.abc import Callable
 from contextlib import suppress
 from itertools import accumulate
-from weakref import proxy
 
 import numpy as np
 
@@ -17,11 +16,11 @@ from structgen.errors import LimitError, StructgenError
 from structgen.json_machine.answers.item_text import closed, text_of
 from structgen.json_machine.answers.spec_shapes import bounds, excepted, listed
 from structgen.json_machine.masks.safe_classes import total_row
-from structgen.json_machine.masks.state_walk import put_edge
 from structgen.json_machine.tables import json_blocks as L
-from structgen.language.ir import All, Formula, Key, Network, SimpleObject, Spec
+from structgen.language.ir import FREE, Formula, Key, Network, SimpleObject, Spec
 from structgen.limits import Limits
 from structgen.machine_core.growing_tables import GrowingTables
+from structgen.machine_core.interning import put_edge
 from structgen.native.raw_memory import address_of
 from structgen.native.typed_blocks import word_of
 
@@ -29,52 +28,9 @@ _STRINGS, _STRING_OUTCOMES, _NUMBERS, _NUMBER_OUTCOMES = (
     word_of(L.JsonContext, name) for name in ("strings", "string_outcomes", "numbers", "number_outcomes")
 )
 """Words of the context: where the tables of the automata lie."""
-TRUE_SPEC = Spec((All(()),))
-_GROUPS = 1 << 20
-"""Classes of extra keys are numbered from here, outcomes from 0: string automata are shared by both, and what
-a number means must not depend on who asks."""
 _AHEAD = 32
 """Places expanded when a grammar is compiled: all of four schemas in five
 of JSONSchemaBench (the median has nine)."""
-
-
-class Outcomes:
-    """Numbers outcomes for the automata, before and after the network is there. The automata hold this, and
-    it does not hold the network, which holds them: a grammar is gone when it is dropped."""
-
-    __slots__ = ("network", "sets")
-
-    def __init__(self) -> None:
-        self.network: Network | None = None
-        """Of which no more than one demand is asked for while it is built."""
-        self.sets: dict[int, frozenset[int]] = {0: frozenset((0,))}
-        """Number -> the demands that are met."""
-
-    def __call__(self, demands: frozenset[int]) -> int:
-        if self.network is None:
-            assert demands == self.sets[0], "a network asks about one demand at a time while it is built"
-            return 0
-        number = self.network.outcome(demands)
-        self.sets[number] = demands
-        return number
-
-
-class KeyClasses:
-    """Numbers classes of extra keys for the automata."""
-
-    __slots__ = ("_numbers", "sets")
-
-    def __init__(self) -> None:
-        self._numbers: dict[frozenset[int], int] = {frozenset((0,)): 0}
-        self.sets: dict[int, frozenset[int]] = {0: frozenset((0,))}
-        """Number -> the formulas that are true of a key."""
-
-    def __call__(self, formulas: frozenset[int]) -> int:
-        number = self._numbers.get(formulas)
-        if number is None:
-            number = self._numbers[formulas] = _GROUPS + len(self._numbers)
-            self.sets[number] = formulas
-        return number
 
 
 class Expander:
@@ -94,10 +50,9 @@ class Expander:
         "_string_arrays",
         "_tables",
         "arrays",
-        "group",
         "network",
         "numbers",
-        "outcome",
+        "outcomes",
         "place_of",
         "residue_of",
         "string_specs",
@@ -108,7 +63,6 @@ class Expander:
     def __init__(
         self,
         network: Network,
-        outcomes: Outcomes,
         strings: StringPool,
         numbers: NumberPool,
         tables: GrowingTables,
@@ -131,8 +85,7 @@ class Expander:
         """Rows of residues that are arrays'."""
         self.unread: set[int] = set()
         """Those of them whose last item has not been read."""
-        self.outcome, self.group = outcomes, KeyClasses()
-        outcomes.network = proxy(network)
+        self.outcomes = network.outcomes
         self._list_of_keys: dict[tuple[str, ...], int] = {}
         self._key_specs: dict[Spec, int] = {}
         """What extra keys must be -> the state in which its automaton begins."""
@@ -168,10 +121,6 @@ class Expander:
         if held[0] is not self._number_arrays[0] or held[1] is not self._number_arrays[1]:
             self._number_arrays = held
             context[_NUMBERS], context[_NUMBER_OUTCOMES] = address_of(held[0]), address_of(held[1])
-
-    def demands(self, outcome: int) -> frozenset[int]:
-        """Return the demands that an outcome meets."""
-        return self.outcome.sets[outcome]
 
     # --- rows -----------------------------------------------------------------------------------------------
 
@@ -277,7 +226,7 @@ class Expander:
                 return -1
             kind = 1
             start = self.words(tuple(words))
-            known = {met: self.outcome(met) for met in set(words.values())}
+            known = {met: self.outcomes(met) for met in set(words.values())}
             numbers = [known[met] for met in words.values()]
             outcomes = self._tables.extend(L.T_OUTCOME, numbers, len(numbers))
         elif length is not None:
@@ -289,7 +238,7 @@ class Expander:
         elif (counted := self._counted(spec)) is not None:
             start, most, farthest = counted
         else:
-            start = self.strings.start(spec, self.outcome)
+            start = self.strings.start(spec, self.outcomes)
             self.refresh()
             if start < 0:
                 self._rows[spec] = -1
@@ -315,7 +264,7 @@ class Expander:
         if kind != 0:
             return None
         order = in_order(words)
-        numbers = [self.outcome(words[word]) if words[word] else -1 for word in order]
+        numbers = [self.outcomes(words[word]) if words[word] else -1 for word in order]
         outcomes = self._tables.extend(L.T_OUTCOME, numbers, len(numbers))
         beside = self.words(tuple(order))
         values = (0, start, least, most, outcomes, farthest, beside)
@@ -324,7 +273,7 @@ class Expander:
     def _counted(self, spec: Spec) -> tuple[int, int, int] | None:
         """Return (start of the automaton without the upper bound on the length, the bound, the most
         characters that any of its states still needs); None where no bound is counted beside an automaton."""
-        found = self.strings.counted(spec, self.outcome)
+        found = self.strings.counted(spec, self.outcomes)
         self.refresh()
         if found is None:
             return None
@@ -367,14 +316,9 @@ class Expander:
         Raises what the network, the automata or the limits raise;
         the questions are then gone, the tables whole.
         """
-        needs = self._tables.needs
-        count = int(needs[0])
-        questions = needs[1 : 1 + 4 * count].reshape(-1, 4).tolist()
-        needs[0] = 0
-        for kind, first, second, third in questions:
-            if kind == L.Q_ROOM:
-                self._tables.room(first, second)
-            elif kind == L.Q_TERMINAL:
+        assert self._tables.needs[0], "compiled code waits for an answer, and has asked nothing"
+        for kind, first, second, third in self._tables.questions():
+            if kind == L.Q_TERMINAL:
                 terminal(first)
             elif kind == L.Q_DEPTH:
                 raise LimitError(
@@ -408,7 +352,7 @@ class Expander:
 
     def free_string(self) -> int:
         """Return the row of the free string."""
-        return self.string(TRUE_SPEC)
+        return self.string(FREE)
 
     def _answer_place(self, row: int) -> None:
         if self._tables.rows(L.T_PLACE)[row, L.PlaceRow.status]:
@@ -419,7 +363,7 @@ class Expander:
             if entry.string is not None:
                 string = self.string(entry.string)
             if entry.number is not None:
-                number = self.numbers.start(entry.number, self.outcome)
+                number = self.numbers.start(entry.number, self.outcomes)
         except LimitError as error:
             error.name_schemas(self.network.sources(self.place_of[row]))
             raise
@@ -460,7 +404,7 @@ class Expander:
             extra = extra_place = -1
             if menu.extra is not None and menu.extra_places:
                 extra = self._key_spec(menu.extra)
-                if menu.extra == TRUE_SPEC:
+                if menu.extra == FREE:
                     extra_place = self.place(menu.extra_places[frozenset((0,))])
             close = -1 if menu.close is None else menu.close
             status = 3 if extra >= 0 and self.network.owes_keys(number) else 1
@@ -470,11 +414,11 @@ class Expander:
 
     def _key_spec(self, spec: Spec) -> int:
         """Return the start state of the automaton of extra keys, -1 where no key can come."""
-        if spec == TRUE_SPEC:
+        if spec == FREE:
             return self.strings.FREE
         state = self._key_specs.get(spec)
         if state is None:
-            state = self.strings.start(spec, self.group)
+            state = self.strings.start(spec, self.outcomes)
             self._key_specs[spec] = state
             self.refresh()
         return state
@@ -495,7 +439,7 @@ class Expander:
         if key == -1:
             return None
         if key < 0:
-            return self.group.sets[-2 - key]
+            return self.outcomes.sets[-2 - key]
         return self.network.keys(self.network_residue(residue))[key]
 
     def _answer_after(self, row: int, key: int, outcome: int) -> None:
@@ -533,6 +477,6 @@ class Expander:
 
     def _answer_extra(self, row: int, group: int) -> None:
         menu = self.network.menu(self.network_residue(row))
-        place = menu.extra_places.get(self.group.sets[group])
+        place = menu.extra_places.get(self.outcomes.sets[group])
         self._tables.room(L.T_EDGE, 1)
         put_edge(self._tables.address, row, L.EXTRA_TAG, group, -1 if place is None else self.place(place))

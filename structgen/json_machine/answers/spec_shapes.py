@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from structgen.automata.strings import lengths
 from structgen.automata.unicode.decoded_text import in_order
 from structgen.language.ir import FALSE, All, Any_, Formula, Length, Not, Spec, Words
 
@@ -55,12 +56,4 @@ def bounds(spec: Spec) -> tuple[int, int | None] | None:
         return None
     formula = spec.formulas[0]
     parts = formula.of if isinstance(formula, All) else (formula,)
-    least: int = 0
-    most: int | None = None
-    for part in parts:
-        if not isinstance(part, Length):
-            return None
-        least = max(least, part.least)
-        if part.most is not None:
-            most = part.most if most is None else min(most, part.most)
-    return least, most
+    return lengths.bounds(parts) if all(isinstance(part, Length) for part in parts) else None

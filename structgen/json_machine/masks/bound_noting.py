@@ -37,9 +37,9 @@ _LITERAL_REST = 6
 
 
 @jit
-def begin_noting(c: JsonContext, way: int) -> None:
+def begin_noting(c: JsonContext) -> None:
     """Have walks note where the tokens lead that they collect."""
-    c.bounding, c.bound, c.listed_count = way, 1, 0
+    c.bounding, c.bound, c.listed_count = BOUNDING, 1, 0
 
 
 @jit
@@ -73,7 +73,7 @@ def note(c: JsonContext, s: JsonState) -> None:
     else:
         own = c.residues[s.residue].rest
         mode = M_ARRAY if mode >= M_ARRAY and mode <= M_NEXT else M_OBJECT
-    if c.bounding == BOUNDING and own > 0 and rest > 0 and own < UNBOUNDED and rest < UNBOUNDED:
+    if own > 0 and rest > 0 and own < UNBOUNDED and rest < UNBOUNDED:
         c.bound = max(c.bound, own + rest - 1)
         return
     count, places = c.listed_count, c.listed

@@ -485,9 +485,9 @@ def compute(context: int, index: int, target: int) -> int:
     return ASKED if row == ASKED else keep(c, index, row, target)
 
 
-@entry("int64(int64, int64, int64)")
-def compute_bound(context: int, index: int, way: int) -> int:
-    """As `compute`, to nowhere, and bound the tokens that are needed: BOUNDING or LISTING (`bound_noting`).
+@entry("int64(int64, int64)")
+def compute_bound(context: int, index: int) -> int:
+    """As `compute`, to nowhere, and bound the tokens that are needed (`bound_noting`).
 
     Returns a number of tokens, 1 or more, that suffices for the state and, less one, for each state to which
     a token of its mask leads; 0 where places are listed besides; a code as `compute` does.
@@ -496,7 +496,7 @@ def compute_bound(context: int, index: int, way: int) -> int:
     node = c.nodes[index]
     if node.registers.mode == M_FINISHED:
         return ENDED
-    begin_noting(c, way)
+    begin_noting(c)
     row = gather(c, index)
     end_noting(c)
     if row == ASKED:

@@ -3,13 +3,14 @@
 
 from __future__ import annotations
 
+from typing import Final
+
 from structgen.json_machine.steps.byte_step import accepting, step
 from structgen.json_machine.steps.keys_and_items import all_names
 from structgen.json_machine.tables.json_blocks import (
     BLUR,
     CAPTURE,
     M_DOC,
-    M_FINISHED,
     M_KEY,
     M_KEYS,
     M_NUMBER,
@@ -20,15 +21,6 @@ from structgen.json_machine.tables.json_blocks import (
     JsonState,
 )
 from structgen.json_machine.tables.lookups import settle
-from structgen.machine_core.draft_nodes import (
-    Batch,
-    is_end,
-    job_at,
-    settle_place,
-    state_above,
-    state_or_left,
-    token_of,
-)
 from structgen.machine_core.interning import intern
 from structgen.machine_core.layout import ASK, ASKED, BELOW, NO, REFUSED, VAGUE, YES
 from structgen.native.jit import entry, jit
@@ -46,111 +38,42 @@ def intern_node(c: JsonContext, d: JsonState) -> int:
     return intern(c, c.nodes, 8, t)
 
 
-@jit
-def run(c: JsonContext, index: int, data: Bytes, count: int) -> int:
-    """Return the state after bytes, or a code."""
-    s = c.scratch[0]
-    copy_block(c.nodes[index].registers, s)
-    for i in range(count):
-        d = c.scratch[1 - (i & 1)]
-        code = step(c, s, d, data[i])
-        if code != YES:
-            return REFUSED if code == NO else ASKED
-        s = d
-    return intern_node(c, s)
+# --- how texts are read (`layout.ByteSteps`): the registers of a spot ---------------------------------------
+
+
+@entry("int64(int64, int64, int64)")
+def begin(context: int, index: int, spot: int) -> int:
+    """Have a state stand at a spot. Returns 0."""
+    c = JsonContext(context)
+    c.precise = 1
+    copy_block(c.nodes[index].registers, c.scratch[spot])
+    return 0
 
 
 @entry("int64(int64, int64, int64, int64)")
-def take_bytes(context: int, index: int, data_address: int, count: int) -> int:
-    """Return the state after bytes, -1 when they are refused, -3 with questions noted."""
+def step_on(context: int, spot: int, other: int, byte: int) -> int:
+    """Have what is behind a byte stand at another spot. Returns 0, REFUSED, or ASKED."""
     c = JsonContext(context)
-    data = Bytes(data_address)
-    c.precise = 1
-    code = run(c, index, data, count)
-    if code == -1 and c.questions.count > 0:
-        return ASKED
-    return code
+    code = step(c, c.scratch[spot], c.scratch[other], byte)
+    return 0 if code == YES else (REFUSED if code == NO else ASKED)
 
 
-@jit
-def after_token(c: JsonContext, index: int, token: int) -> int:
-    """Return the state after a token that is not an end token, -1 when it is refused,
-    -3 with questions noted."""
-    if c.vocabulary.slot[token] < 0:
-        return REFUSED
-    c.precise = 1
-    offsets = c.vocabulary.token_offset
-    start, end = offsets[token], offsets[token + 1]
-    code = run(c, index, skip(c.vocabulary.token_data, start), end - start)
-    if code == -1 and c.questions.count > 0:
-        return ASKED
-    return code
+@entry("int64(int64, int64)")
+def may_end_at(context: int, spot: int) -> int:
+    """Return 1 where the document may end at a spot, else 0."""
+    c = JsonContext(context)
+    return 1 if accepting(c, c.scratch[spot]) else 0
 
 
-@jit
-def finished(c: JsonContext, index: int) -> int:
-    """Return the state after an end token, -1 where the document may not end,
-    or -3 when room must be made."""
-    if not accepting(c, c.nodes[index].registers):
-        return REFUSED
-    d = c.scratch[0]
-    d.text = 0
-    settle(d, M_FINISHED, 0, 0, NO_FRAME)
-    code = intern_node(c, d)
+@entry("int64(int64, int64)")
+def state_at(context: int, spot: int) -> int:
+    """Return the state that stands at a spot, or -3 when room must be made."""
+    c = JsonContext(context)
+    code = intern_node(c, c.scratch[spot])
     return ASKED if code < 0 else code
 
 
-@entry("int64(int64, int64, int64)")
-def take_token(context: int, index: int, token: int) -> int:
-    """As `after_token`."""
-    c = JsonContext(context)
-    return after_token(c, index, token)
-
-
-@entry("int64(int64, int64, int64)")
-def walk_drafts(batch_address: int, jobs: int, count: int) -> int:
-    """Do what is known of the draft trees of many jobs (`draft_nodes`). Returns how many places are left."""
-    batch, left = Batch(batch_address), 0
-    for i in range(count):
-        job = job_at(jobs, i)
-        c = JsonContext(job.context)
-        c.questions.count = 0
-        left += settle_place(batch, job, 0, job.state)
-        for node in range(job.count):
-            state, token = state_above(batch, job, node), token_of(batch, job, node)
-            if state >= 0:
-                if token < 0:
-                    state = REFUSED
-                elif is_end(c, token):
-                    state = state_or_left(finished(c, state))
-                else:
-                    state = state_or_left(after_token(c, state, token))
-                c.questions.count = 0  # who works out what is left asks again
-            left += settle_place(batch, job, 1 + node, state)
-    return left
-
-
-@entry("int64(int64, int64, int64, int64)")
-def ends_below(context: int, index: int, wanted_address: int, target_address: int) -> int:
-    """Write to `target` (int32) those of some nodes (`trie_nodes.WantedNodes.trie`) whose bytes lead from a
-    state to one in which the document may end. Returns how many, or -3 with questions noted."""
-    c = JsonContext(context)
-    wanted, target = Int64s(wanted_address), Int32s(target_address)
-    c.precise = 1
-    count, nodes, blocks = wanted[0], skip(wanted, 1), c.scratch
-    copy_block(c.nodes[index].registers, blocks[0])
-    found, node = 0, 0
-    while node < count:
-        word = nodes[node]
-        d = blocks[depth_of(word)]
-        if step(c, blocks[depth_of(word) - 1], d, byte_of(word)) != YES:
-            node = end_of(word)
-            continue
-        if slot_of(word) != 0 and accepting(c, d):
-            target[found] = nodes[count + node]
-            found += 1
-        node += 1
-    return ASKED if c.questions.count > 0 else found
+BYTE_STEPS: Final = (begin, step_on, may_end_at, state_at)
 
 
 @entry("int64(int64, int64, int64, int64)")
@@ -181,13 +104,6 @@ def slots_below(context: int, index: int, node: int, target_address: int) -> int
     return ASKED if c.questions.count > 0 else found
 
 
-@entry("int64(int64, int64)")
-def may_end(context: int, index: int) -> int:
-    """Return 1 where the document may end, else 0."""
-    c = JsonContext(context)
-    return 1 if accepting(c, c.nodes[index].registers) else 0
-
-
 @entry("int64(int64)")
 def start_node(context: int) -> int:
     """Return the state before the first byte, or -3 when room must be made."""
@@ -197,13 +113,6 @@ def start_node(context: int) -> int:
     settle(d, M_DOC, 0, 0, NO_FRAME)
     code = intern_node(c, d)
     return ASKED if code < 0 else code
-
-
-@entry("int64(int64, int64)")
-def finish_node(context: int, index: int) -> int:
-    """As `finished`."""
-    c = JsonContext(context)
-    return finished(c, index)
 
 
 @entry("int64(int64, int64, int64, int64)")
@@ -237,71 +146,22 @@ def next_bytes(context: int, index: int, target_address: int) -> int:
     return ASKED if asked else 0
 
 
-@entry("int64(int64, int64, int64, int64, int64)")
-def put_edge(context: int, first: int, second: int, third: int, value: int) -> int:
-    """Note what follows (residue, key, outcome); there is room. Returns 0."""
-    c = JsonContext(context)
-    t = c.work.edge
-    t.first = first
-    t.second = second
-    t.third = third
-    t.target = value
-    intern(c, c.edges, 3, t)
-    return 0
-
-
 IMPOSSIBLE = 1 << 30
 
 
-@entry("int64(int64, int64, int64, int64, int64)")
-def trace(context: int, index: int, data_address: int, size: int, target_address: int) -> int:
-    """Write the states after each of the bytes to target[0:size] (int64).
-
-    Returns 0, -1 where one is refused, -3 with questions noted. Cost: the bytes.
-    """
-    c = JsonContext(context)
-    data = Bytes(data_address)
-    target = Int64s(target_address)
-    c.precise = 1
-    for i in range(size):
-        index = run(c, index, skip(data, i), 1)
-        if index < 0:
-            return ASKED if index == ASKED or c.questions.count > 0 else REFUSED
-        target[i] = index
-    return 0
-
-
-@entry("int64(int64, int64, int64, int64)")
-def after_each(context: int, index: int, wanted_address: int, target_address: int) -> int:
-    """Write to target[b] (int64[256]) the state after the byte b, or -1.
-
-    It is -1 where the byte is refused, or wanted[b] (uint8) is 0. Returns 0, or -3 with questions noted.
-    """
-    c = JsonContext(context)
-    wanted = Bytes(wanted_address)
-    target = Int64s(target_address)
-    c.precise = 1
-    asked = False
-    for byte in range(256):
-        target[byte] = -1
-        if wanted[byte] == 0:
-            continue
-        d = c.scratch[0]
-        code = step(c, c.nodes[index].registers, d, byte)
-        if code == YES:
-            found = intern_node(c, d)
-            asked = asked or found < 0
-            target[byte] = found
-        elif code == ASK:
-            asked = True
-    return ASKED if asked else 0
-
-
-@entry("int64(int64, int64, int64, int64, int64, int64, int64)")
-def after_all(
-    context: int, index: int, forgets: int, named: int, merged_address: int, count: int, target_address: int
+@entry("int64(int64, int64, int64, int64, int64, int64, int64, int64)")
+def after_each(
+    context: int,
+    index: int,
+    wanted_address: int,
+    forgets: int,
+    named: int,
+    merged_address: int,
+    count: int,
+    target_address: int,
 ) -> int:
-    """Write to target[b] (int64[256]) the state after each byte b, or -1 where it is refused.
+    """Write to target[b] (int64[256]) the state after each byte b, or -1 where it is refused, or wanted[b]
+    (uint8) is 0.
 
     `forgets`: 1 drops from these states which extra keys the innermost object holds, and what is written of
     one that is not complete, so that the same key may come again. (In an item whose value matters to later
@@ -312,12 +172,14 @@ def after_all(
     Cost: 256 steps, most of which end at once.
     """
     c = JsonContext(context)
-    merged = Int32s(merged_address)
+    wanted, merged = Bytes(wanted_address), Int32s(merged_address)
     target = Int64s(target_address)
     c.precise = 1
     asked = False
     for byte in range(256):
         target[byte] = -1
+        if wanted[byte] == 0:
+            continue
         d = c.scratch[0]
         code = step(c, c.nodes[index].registers, d, byte)
         if code == YES:

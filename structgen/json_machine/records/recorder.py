@@ -10,7 +10,6 @@ import numpy.typing as npt
 
 from structgen.automata.strings.string_pool import StringPool
 from structgen.json_machine.answers.expander import Expander
-from structgen.json_machine.answers.scalar_questions import Intern
 from structgen.json_machine.records import terminal_lexer, terminal_masks
 from structgen.json_machine.tables import json_blocks as L
 from structgen.json_machine.tables.json_blocks import JsonContext, StringRow
@@ -67,13 +66,13 @@ class Recorder:
     def make(self, terminal: int, space: Workspace) -> None:
         """Install what a terminal is, which a mask asks for."""
         identity = self._tables.rows(L.T_TERMINAL)[terminal, : L.JsonTerminal.dense_row].tolist()
-        mode, key = identity[L.TerminalKey.mode], self._key(identity)
+        key = self._key(identity)
         record = self._masks.get(key)
         if record is None:
             state = self._retry(terminal_lexer.state_of, terminal)
             record = self._scanned(key, identity, state, space)
-        named: Intern = self._expander.group if mode == L.M_KEY else self._expander.outcome
-        terminal_masks.install(self._tables, terminal, record, [named(c.outcome) for c in record.crossings])
+        outcomes = [self._expander.outcomes(one.outcome) for one in record.crossings]
+        terminal_masks.install(self._tables, terminal, record, outcomes)
         self._records[key] = record
         if len(record.tokens) >= self._masks.words:
             self._large.append((terminal, key))
@@ -148,8 +147,8 @@ class Recorder:
             row = masks.dense_row(inside)
         crossings = scratch.crossings[: int(scratch.scan[Scan.crossed])]
         left = terminal_masks.left_over(self._tables, space, crossings, mode)
-        named = self._expander.group.sets.__getitem__ if mode == L.M_KEY else self._expander.demands
-        made = terminal_masks.make_crossings(left, {outcome: named(outcome) for outcome in left})
+        sets = self._expander.outcomes.sets
+        made = terminal_masks.make_crossings(left, {outcome: sets[outcome] for outcome in left})
         return masks.put(key, np.sort(inside) if row is None else inside[:0], made, row)
 
     def _quotes(self) -> npt.NDArray[np.int32]:

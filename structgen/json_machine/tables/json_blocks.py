@@ -308,7 +308,7 @@ class JsonContext(LexemeContext):
     cells: Int32Table
     """256 cells of each terminal (`LexemeContext.moves`)."""
     bounding: int
-    """What a walk does beside collecting tokens (`bound_noting`): NO_BOUNDING, BOUNDING, or LISTING."""
+    """What a walk does beside collecting tokens (`bound_noting`): NO_BOUNDING or BOUNDING."""
     bound: int
     """The most tokens that any state takes to which a collected token leads, and that token."""
     listed: Int64s
@@ -356,8 +356,8 @@ ESCAPES_CANONICAL, ESCAPES_PAIRED, ESCAPES_ANY, ESCAPES_ASCII = range(4)
 LACKS_ESCAPES, LACKS_TAILS = 1, 2
 
 # --- bounds of the tokens that a rest takes -----------------------------------------------------------------
-NO_BOUNDING, BOUNDING, LISTING = range(3)
-"""BOUNDING: places whose bounds are known count, the others are listed. LISTING: all are listed."""
+NO_BOUNDING, BOUNDING = range(2)
+"""BOUNDING: places whose bounds are known count, the others are listed."""
 UNBOUNDED = 1 << 40
 """No bound is known: more than any."""
 LISTED, MOST_LISTED = 3, 1 << 8

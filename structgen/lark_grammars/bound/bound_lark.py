@@ -14,7 +14,7 @@ from structgen.core.compiled import CompiledGrammar
 from structgen.errors import GrammarError
 from structgen.language.expectation import Expected
 from structgen.lark_grammars.bound.bound_reading import NOTHING, BoundReader, InsideBound, Item, Items, Proofs
-from structgen.lark_grammars.kept.loaded_lark import LoadedLark
+from structgen.lark_grammars.compiled.loaded_lark import LarkGrammar
 from structgen.lark_grammars.liveness.cells import classes_of_bytes
 from structgen.limits import Limits
 from structgen.text_grammars.machine.language import TOKEN, CompileTarget, Config, Language
@@ -26,12 +26,11 @@ from structgen.text_grammars.text_grammar import TextGrammar, language_if_any
 class BoundLark(TextGrammar):
     """A Lark grammar with bound terminals. Made by `lark`."""
 
-    __slots__ = ("_bound", "_made", "of")
+    __slots__ = ("_bound", "of")
 
-    def __init__(self, of: LoadedLark, bound: Mapping[str, TextGrammar], made: tuple[Any, ...]) -> None:
-        """`of`: the grammar with stand-ins for the bound terminals; `made`: the arguments for pickling
-        (`__reduce__`)."""
-        self.of, self._bound, self._made = of, dict(bound), made
+    def __init__(self, of: LarkGrammar, bound: Mapping[str, TextGrammar]) -> None:
+        """`of`: the grammar with stand-ins for the bound terminals."""
+        self.of, self._bound = of, dict(bound)
 
     @property
     def canonical(self) -> str:
@@ -58,8 +57,7 @@ class BoundLark(TextGrammar):
     def without_bytes(self, missing: frozenset[int]) -> TextGrammar:
         """Return the grammar of the texts that have none of some bytes."""
         bound = {name: of.without_bytes(missing) for name, of in self._bound.items()}
-        again, (arguments, before) = self._made
-        return BoundLark(self.of.without_bytes(missing), bound, (again, (arguments, before | missing)))
+        return BoundLark(self.of.without_bytes(missing), bound)
 
     def language(self, limits: Limits, target: CompileTarget | None = None) -> Language:
         """Return the language, not compiled. Raises GrammarError if a part has no text, or has the empty
@@ -81,7 +79,7 @@ class BoundLark(TextGrammar):
         return BoundLanguage(self.of, languages, limits)
 
     def __reduce__(self) -> tuple[Any, ...]:
-        return self._made
+        return self.of.__reduce__()
 
 
 class BoundLanguage(Language):
@@ -89,7 +87,7 @@ class BoundLanguage(Language):
 
     has_stack = True
 
-    def __init__(self, grammar: LoadedLark, bound: Mapping[int, Language | None], limits: Limits) -> None:
+    def __init__(self, grammar: LarkGrammar, bound: Mapping[int, Language | None], limits: Limits) -> None:
         """`grammar`: with stand-ins for the bound terminals; `bound`: these (None: without a text)."""
         self.reader = BoundReader(grammar, bound, limits)
         of_lark = classes_of_bytes(bytes(self.reader.planned.lexer.classes), grammar.tables)

@@ -24,7 +24,7 @@ from structgen.lark_grammars.compiled.compiled_lark import CompiledLark
 from structgen.lark_grammars.compiled.costs import UNREACHABLE, Distances, SymbolCosts
 from structgen.lark_grammars.compiled.lark_completions import Endings, place_after, text_ends
 from structgen.lark_grammars.compiled.lark_language import bytes_alone
-from structgen.lark_grammars.kept.loaded_lark import LoadedLark
+from structgen.lark_grammars.compiled.loaded_lark import LarkGrammar
 from structgen.lark_grammars.lexer.contextual_lexer import DEAD, Lexer
 from structgen.lark_grammars.lexer.effort import Effort
 from structgen.lark_grammars.lexer.lexer_tables import LexerTables
@@ -93,7 +93,7 @@ class _Planned(NamedTuple):
 class BoundReader:
     """Steps items without checking whether they are live. Not thread-safe."""
 
-    def __init__(self, grammar: LoadedLark, bound: Mapping[int, Language | None], limits: Limits) -> None:
+    def __init__(self, grammar: LarkGrammar, bound: Mapping[int, Language | None], limits: Limits) -> None:
         """`grammar`: with stand-ins; `bound`: the languages of the bound terminals, by number (None: without
         a text). Raises GrammarError where there is no text, LimitError."""
         self.bound = {terminal: of for terminal, of in bound.items() if of is not None}
@@ -430,7 +430,7 @@ class Proofs:
                     if self._is_wider(item, one):
                         continue
                     seen.add(one)
-                    distance = self._distances.of(reader.planned.stack(one.place), 0)
+                    distance = self._distances.of(reader.planned.stack(one.place))
                     if distance < UNREACHABLE and self._rests.get(one, ()) is not None:
                         heapq.heappush(queue, (len(text) + distance, next(order), (*text, symbol), one))
         for item in seen:

@@ -10,7 +10,7 @@ from weakref import WeakMethod
 import numpy as np
 import numpy.typing as npt
 
-from structgen.core.compiled import CompiledGrammar, Dfa, WantedNodes
+from structgen.core.compiled import CompiledGrammar, Dfa
 from structgen.core.dfa import explicit_of_parser
 from structgen.errors import GrammarError
 from structgen.language.expectation import Expected
@@ -24,11 +24,9 @@ from structgen.lark_grammars.lexer.effort import Effort
 from structgen.lark_grammars.liveness.cells import usable_rules
 from structgen.lark_grammars.machine import lark_layout as L
 from structgen.lark_grammars.machine import lark_masks as masks
-from structgen.lark_grammars.machine import steps, text_ends
+from structgen.lark_grammars.machine import steps
 from structgen.limits import Limits
 from structgen.machine_core.growing_tables import NODES
-from structgen.machine_core.layout import FINISHED
-from structgen.native.raw_memory import address_of
 from structgen.native.typed_blocks import word_of
 from structgen.store.mask_store import MaskStore
 from structgen.text_grammars.machine.rest_completions import RestCompletions
@@ -49,8 +47,7 @@ class CompiledLark(CompiledGrammar):
     """
 
     table_plan = L.LARK_TABLES
-    take = staticmethod(steps.take_token)
-    walk_drafts = staticmethod(steps.walk_drafts)
+    byte_steps = steps.BYTE_STEPS
 
     def __init__(
         self,
@@ -104,10 +101,8 @@ class CompiledLark(CompiledGrammar):
     def check_text(self) -> None:
         """Raise GrammarError where the grammar has no text."""
         if not self.may_end(self._start):
-            with self.lock:
-                self._attached()
-                if not self._answers.call(steps.is_live, self._start):
-                    raise self._without_text()
+            if not self._retry(steps.is_live, self._start):
+                raise self._without_text()
 
     def _without_text(self) -> GrammarError:
         tables, letters = self.grammar.tables, self._answers.letters
@@ -141,47 +136,14 @@ class CompiledLark(CompiledGrammar):
 
     def _attach(self) -> None:
         super()._attach()
-        self._answers.attach(self._masks.workspaces)
+        self._answers.records.attach(self._masks.workspaces, self.vocabulary)
 
     # --- states ---------------------------------------------------------------------------------------------
 
-    def _after_token(self, index: int, token: int) -> int:
+    def _retry(self, call: Any, *arguments: int) -> int:
         with self.lock:
             self._attached()
-            return self._answers.call(steps.take_token, index, token)
-
-    def _after_end(self, index: int) -> int:
-        if not self.may_end(index):
-            return -1
-        with self.lock:
-            if self._finished < 0:
-                row = np.full(L.NODE_WORDS, -1, np.int64)
-                row[L.LarkState.mode] = FINISHED
-                self._finished = self._tables.append(NODES, row)
-            return self._finished
-
-    def bytes_index(self, index: int, data: bytes) -> int:
-        """Return the number of the state after bytes, or -1."""
-        if index == self._finished:
-            return -1
-        held = np.frombuffer(data, np.uint8)
-        with self.lock:
-            self._attached()
-            return self._answers.call(steps.take_bytes, index, address_of(held), len(data))
-
-    def may_end(self, index: int) -> bool:
-        """Return whether the text may end in a state, by its number."""
-        with self.lock:
-            self._attached()
-            return bool(self._answers.call(steps.may_end, index))
-
-    def ends_below(self, index: int, wanted: WantedNodes) -> list[int]:
-        """As in CompiledGrammar, in one compiled call: about 50 ns a node."""
-        room = np.empty(wanted.most, np.int32)
-        with self.lock:
-            self._attached()
-            found = self._answers.call(text_ends.ends_below, index, address_of(wanted.trie), address_of(room))
-        return room[:found].tolist()  # type: ignore[no-any-return]
+            return self._answers.call(call, *arguments)
 
     # --- masks ----------------------------------------------------------------------------------------------
 
@@ -235,14 +197,6 @@ class CompiledLark(CompiledGrammar):
         with self.lock:
             self._attached()
             return self.rests.of(self.readings(index))
-
-    def after_rest(self, index: int, data: int, size: int) -> int:
-        """Return the state after the bytes of a rest (`RestMachine`)."""
-        return self._answers.call(steps.take_bytes, index, data, size)
-
-    def after_tokens(self, index: int, tokens: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
-        """Return the states after some allowed tokens (`RestMachine`)."""
-        return np.array([self._after_token(index, int(token)) for token in tokens], np.int64)
 
     @property
     def lexer(self) -> Lexer:

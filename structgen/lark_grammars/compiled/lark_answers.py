@@ -7,7 +7,6 @@ the call is made again (`machine_core.questions`). So each question is answered 
 from __future__ import annotations
 
 import marshal
-import threading
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from functools import partial
@@ -30,7 +29,6 @@ from structgen.lark_grammars.machine.forgetting import forget
 from structgen.lark_grammars.machine.memo import find_proof
 from structgen.lark_grammars.reading.loaded_grammar import ParserTables
 from structgen.machine_core.growing_tables import DEEPEST, GrowingTables
-from structgen.machine_core.layout import QUESTION_ROOM
 from structgen.machine_core.lexeme_layout import (
     ASK_CARRY,
     ASK_CLASS,
@@ -68,7 +66,6 @@ def _word(name: str) -> int:
 
 
 _PLACES, _CELLS, _PROOFS, _LEFTOVERS = map(_word, ("places", "cells", "proofs", "leftovers"))
-_SCRATCH: Final = [_word("walks"), _word("here")]
 _HOOKS: Final = {
     "miss": ask_row,
     "read": lark_masks.place_behind,
@@ -76,17 +73,6 @@ _HOOKS: Final = {
     "lives": lark_masks.group_lives,
     "walk": lark_masks.walk_small,
 }
-
-
-class Scratch:
-    """The scratch memory of one thread. It takes memory as it is used."""
-
-    def __init__(self) -> None:
-        self.arrays = (
-            room(8 * L.WALK_WORDS * (DEEPEST + 2)),
-            np.zeros(2 * L.READING_WORDS * (L.MOST_READINGS + 1), np.int64),
-        )
-        self.words = [address_of(one) for one in self.arrays]
 
 
 def _put_word(grown: GrowingTables, name: str, value: int) -> None:
@@ -118,11 +104,12 @@ class LarkAnswers:
         """`kept`: the arrays that no vocabulary changes; else they are made. Cost: the lexer's automaton and
         the liveness, 10 ms to 2 s. Raises LimitError."""
         self._tables, self._grown, self._lock, self.effort = tables, grown, lock, effort
-        self._is_local, self._vocabulary, self._kept = is_local, vocabulary, kept
-        self._needs = grown.needs
+        self._is_local, self._kept = is_local, kept
         # a method would have the lexer's tables hold this, which holds them
         self._put_word = partial(_put_word, grown)
         self._held: dict[str, npt.NDArray[Any]] = {}
+        self._walks = room(8 * L.WALK_WORDS * (DEEPEST + 2))  # it takes memory as it is used
+        self._put_word("walks", address_of(self._walks))
         self._parts: LexerParts | None = None
         self._liveness: Liveness | None = None
         self._solved: Solved | None = None
@@ -192,15 +179,6 @@ class LarkAnswers:
     def _put(self, name: str, array: npt.NDArray[Any]) -> None:
         self._held[name] = held = np.ascontiguousarray(array)
         self._put_word(name, address_of(held))
-
-    def attach(self, holder: threading.local) -> None:
-        """Give compiled code this thread's scratch memory."""
-        found: Scratch | None = getattr(holder, "lark", None)
-        if found is None:
-            found = holder.lark = Scratch()
-        self._scratch = found  # the next thread may have this one's number, when it has ended
-        self._grown.context[_SCRATCH] = found.words
-        self.records.attach(holder, self._vocabulary)
 
     def _put_parser(self) -> None:
         tables, indentation = self._tables, self._tables.indentation
@@ -288,7 +266,7 @@ class LarkAnswers:
     def _call(self, function: Callable[..., int], *arguments: int) -> int:
         self._tell()
         found = call_answered(
-            self._lock, self.effort.begin, self.answer, function, self._grown.address, *arguments
+            self._lock, self.effort.begin, self.answer, self._grown.address, function, *arguments
         )
         if found == FULL:
             raise LimitError(
@@ -301,14 +279,9 @@ class LarkAnswers:
 
     def answer(self) -> None:
         """Answer the noted questions. Raises LimitError; then the call can be made again."""
-        count = int(self._needs[0])
-        noted = self._needs[1 : 1 + 4 * count].reshape(-1, 4).tolist()
-        self._needs[0] = 0
         records = []
-        for kind, first, second, third in noted:
-            if kind == QUESTION_ROOM:
-                self._grown.room(first, second)
-            elif kind == ASK_ROW:
+        for kind, first, second, third in self._grown.questions():
+            if kind == ASK_ROW:
                 self.rows.put_row(first)
             elif kind == ASK_START:
                 self.rows.start(first, second)
@@ -360,47 +333,43 @@ class LarkAnswers:
         keeps = self.letters.keeps_column and lines is not None and terminal == lines.newline
         return self.liveness.is_exact and not self.letters.unsettled and not keeps
 
-    def _stack(self, place: int) -> tuple[list[int], list[int]]:
-        """Return the cells of the stack at a place, the bottom first, and their states."""
-        cells, numbers = self._grown.rows(_CELLS), list[int]()
+    def _states(self, place: int) -> list[int]:
+        """Return the states of the parser on the stack at a place, the bottom first."""
+        cells, found = self._grown.rows(_CELLS), list[int]()
         stack = self._grown.rows(_PLACES)[place, L.LarkPlace.stack]
         while stack >= 0:
-            numbers.append(int(stack))
-            stack = cells[stack, 1]
-        numbers.reverse()
-        return numbers, cells[numbers, 0].tolist()
+            state, stack = cells[stack].tolist()
+            found.append(state)
+        return found[::-1]
 
     def told(self, place: int, lexeme: int) -> bool | None:
         """Return whether some text goes on at a place, from a state of the lexer; None: letters alone do not
         tell."""
         if self.lexer.states[lexeme].has_begun:
             return None
-        return self.liveness.tells(self._stack(place)[1], self.brackets(place) > 0, lexeme)
+        return self.liveness.tells(self._states(place), self.brackets(place) > 0, lexeme)
 
-    def proves(self, place: int, letters: Sequence[int], lexeme: int, column: int) -> tuple[bool, int]:
-        """Return whether some text goes on where one of some letters is read at a place, exactly, and the
-        lowest cell of its stack that was looked at. `lexeme`: a state of the lexer with these letters;
-        `column`: of a newline so far."""
-        numbers, states = self._stack(place)
-        lowest = self.liveness.reaches_end(states, self.brackets(place) > 0, letters)
-        if lowest is None:
+    def proves(self, place: int, letters: Sequence[int], lexeme: int, column: int) -> bool:
+        """Return whether some text goes on where one of some letters is read at a place, exactly. `lexeme`: a
+        state of the lexer with these letters; `column`: of a newline so far."""
+        lives = self.liveness.reaches_end(self._states(place), self.brackets(place) > 0, letters)
+        if lives is None:
             search, may_forget = self.search(), self._may_forget
             assert search is not None
             lives = search((place, lexeme, column), {self.letters.letters[one][0] for one in letters})
             self._may_forget = may_forget
-            return lives, numbers[0]
-        return lowest >= 0, numbers[max(lowest, 0)]
+        return lives
 
     def _prove(self, place: int, end_class: int, column: int) -> None:
-        """Write whether some text goes on behind a class of endings, exactly."""
+        """Write whether some text goes on behind a class of endings, exactly; the whole stack was read."""
         letters = self.letters
-        lives, lowest = self.proves(place, letters.classes[end_class], letters.state_of[end_class], column)
+        lives = self.proves(place, letters.classes[end_class], letters.state_of[end_class], column)
         proofs, count = self._grown.rows(_PROOFS), self._grown.count(_PROOFS)
         row = find_proof(self._grown.address, place, end_class, column)
         assert 0 <= row < count
         parts = 0 if self._tables.indentation is None else L.BRACKETS
         parts |= L.WIDTHS if letters.keeps_column else 0
-        proofs[row, 3:6] = int(lives), lowest, parts
+        proofs[row, 3:6] = int(lives), 0, parts
 
     # --- for a file -----------------------------------------------------------------------------------------
 

@@ -167,7 +167,6 @@ class ShortestRests:
         self._newline = -1 if indentation is None else indentation.newline
         self._tab = 0 if indentation is None else indentation.tab_size
         self._endings: dict[int, Endings] = {}
-        self._costs: SymbolCosts | None = None
         self._distances: Distances | None = None
         self._forgotten = 0
 
@@ -203,16 +202,16 @@ class ShortestRests:
         part = next((one.text for one in self._of_state(state) if one.terminal in ignored), b"")
         return [rest, part + rest] if part else [rest]
 
-    def distance(self, place: int, carry: int) -> int:
-        """Return how many bytes a place needs at least behind a carry; UNREACHABLE."""
-        if self._costs is None or self._distances is None:
-            self._costs = SymbolCosts(self._answers.letters)
-            self._distances = Distances(self._costs, partial(self._grown.rows, _CELLS))
+    def distance(self, place: int) -> int:
+        """Return how many bytes a place needs at least; UNREACHABLE."""
+        if self._distances is None:
+            costs = SymbolCosts(self._answers.letters)
+            self._distances = Distances(costs, partial(self._grown.rows, _CELLS))
         if self._forgotten != self._answers.forgotten:
             self._forgotten = self._answers.forgotten
             self._distances.forget()
         stack = int(self._grown.rows(_PLACES)[place, L.LarkPlace.stack])
-        return self._distances.of(stack, self._costs.debt_of(carry))
+        return self._distances.of(stack)
 
     def _search(self, readings: list[tuple[int, int, int]], wanted: set[int] | None = None) -> bytes | None:
         """Return a shortest text. `wanted`: it is asked whether there is one, if the lexeme becomes one of
@@ -233,7 +232,7 @@ class ShortestRests:
         best: dict[tuple[int, int, int], int] = {}
         lexing = set(readings if wanted else ())
         """Readings in which the first lexeme is read."""
-        is_blind = wanted is not None and self._costs is None
+        is_blind = wanted is not None and self._distances is None
         while queue:
             estimate, _size, _order, text, reading, endings = heappop(queue)
             place, state, column = reading
@@ -245,7 +244,7 @@ class ShortestRests:
                     continue
                 best[reading] = text.size
                 if is_blind and len(best) > _FEW:
-                    self.distance(place, self._answers.lexer.nothing)
+                    self.distance(place)
                     return self._search(readings, wanted)
                 if wanted is None:
                     lives: bool | None = call(reading_lives, *reading) == 1
@@ -277,7 +276,7 @@ class ShortestRests:
                         is_best = is_best or further.size <= estimate
                     if behind is None:
                         continue
-                    left = 0 if is_blind else self.distance(behind[0], ending.carry)
+                    left = 0 if is_blind else self.distance(behind[0])
                     if left < UNREACHABLE:
                         total = max(further.size + left, estimate)
                         is_best = is_best or total == estimate

@@ -48,7 +48,7 @@ class Expectations:
                 for letter in answers.letters.classes[answers.letters.class_of(to)] if to >= 0 else ():
                     key = place, letter, *((-1, -1) if answers.tells(letter) else (to, at))
                     if key not in alive:
-                        alive[key] = answers.proves(place, (letter,), to, at)[0]
+                        alive[key] = answers.proves(place, (letter,), to, at)
                     if alive[key]:
                         terminal = answers.letters.letters[letter][0]
                         first, rules, read = found.setdefault(terminal, (set(), set(), set()))

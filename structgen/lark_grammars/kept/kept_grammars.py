@@ -26,7 +26,6 @@ import numpy.typing as npt
 
 from structgen.language.remarks import Conflict, Remarks
 from structgen.lark_grammars.lexer.instructions import Instructions
-from structgen.lark_grammars.reading.endless_reductions import without_endless_reductions
 from structgen.lark_grammars.reading.lark_loader import INDENTER, Import, Importer, Loaded
 from structgen.lark_grammars.reading.loaded_grammar import (
     Context,
@@ -91,11 +90,9 @@ class KeptFile:
         import_paths: Sequence[Importer],
         indenter: Any,
         bound: Sequence[str] = (),
-        missing: frozenset[int] = frozenset(),
     ) -> None:
-        """`indenter`: an instance, or None; `bound`: terminals with stand-ins; `missing`: bytes
-        that the texts do not have."""
-        self._text, self._source, self._bound, self._missing = text, source, bound, missing
+        """`indenter`: an instance, or None; `bound`: terminals with stand-ins."""
+        self._source = source
         self._folders = [os.path.abspath(path) for path in import_paths if isinstance(path, str | Path)]
         self._serves = len(self._folders) == len(import_paths) and sys.byteorder == "little"
         imports = "%import" in text
@@ -107,7 +104,6 @@ class KeptFile:
             [os.path.dirname(os.path.abspath(source)) if source else "", self._folders] if imports else None,
             None if indenter is None else [repr(getattr(indenter, name)) for name in INDENTER],
             *bound,
-            *([sorted(missing)] if missing else []),
         ]
         self._key = entry_key(self.kind, json.dumps(said))
         self._entries = CacheEntries(cache_folder() / FOLDER, SUFFIX, _MOST)
@@ -164,7 +160,7 @@ class KeptFile:
 class KeptTables(KeptFile):
     """The file of a grammar's tables."""
 
-    kind = "lark-14"
+    kind = "lark-15"
 
     def read(self, limits: Limits) -> FoundGrammar | None:
         """Return the tables; None if there are none, see `KeptFile`.
@@ -181,7 +177,7 @@ class KeptTables(KeptFile):
     def write(self, loaded: Loaded) -> FoundGrammar:
         """Write the loaded tables, and return them. Cost: that of the patterns' instructions, up to 0.1 s.
         Raises LimitError where these are too many."""
-        tables = without_endless_reductions(loaded.tables.without_bytes(self._missing))
+        tables = loaded.tables
         plain, arrays = _plain(tables), {name: getattr(tables, name) for name in _ARRAYS}
         digest = blake2b(repr(plain).encode("utf-8", "surrogatepass"), digest_size=16)
         for array in arrays.values():
@@ -233,7 +229,7 @@ def _plain(value: Any) -> Any:
 
 def _tables(plain: tuple[Any, ...], arrays: Mapping[str, npt.NDArray[Any]]) -> ParserTables:
     """Return the tables that a file has (`_plain`)."""
-    terminals, names, rules, contexts, ignored, start, end, lines, flags, kernels, remarks, available = plain
+    terminals, names, rules, contexts, ignored, start, end, lines, flags, kernels, remarks, _available = plain
     if lines is not None:
         newline, opening, closing, *rest = lines
         lines = Indentation(newline, frozenset(opening), frozenset(closing), *rest)
@@ -242,7 +238,9 @@ def _tables(plain: tuple[Any, ...], arrays: Mapping[str, npt.NDArray[Any]]) -> P
         terminals=tuple(starmap(Terminal, terminals)),
         nonterminals=names,
         rules=tuple(starmap(Rule, rules)),
-        **{name: arrays[name] for name in _ARRAYS},
+        actions=arrays["actions"],
+        gotos=arrays["gotos"],
+        context_of=arrays["context_of"],
         contexts=tuple(starmap(Context, contexts)),
         ignored=frozenset(ignored),
         start=start,
@@ -251,5 +249,4 @@ def _tables(plain: tuple[Any, ...], arrays: Mapping[str, npt.NDArray[Any]]) -> P
         flags=flags,
         kernels=kernels,
         remarks=Remarks(tuple(starmap(Conflict, conflicts)), *unused),
-        available=None if available is None else frozenset(available),
     )

@@ -284,10 +284,9 @@ class Liveness:
 
     # --- exact answers --------------------------------------------------------------------------------------
 
-    def reaches_end(self, states: Sequence[int], inside: bool, some: Sequence[int]) -> int | None:
-        """Return the lowest place of a stack (states, the bottom first) that a text needs that goes on where
-        one of some letters is read; -1: none goes on. None: letters do not tell. `inside`: a bracket is
-        open."""
+    def reaches_end(self, states: Sequence[int], inside: bool, some: Sequence[int]) -> bool | None:
+        """Return whether some text goes on from a stack (states, the bottom first) where one of some letters
+        is read; None: letters do not tell. `inside`: a bracket is open."""
         letters, bits = self._letters, 0
         for one in some:
             bits |= 1 << one
@@ -296,8 +295,8 @@ class Liveness:
                 return None
             if terminal in self._tables.ignored or (inside and terminal == self._newline):
                 self._put_certain(states[-1], kind, inside)
-        lowest = self._reached(states, inside, bits) if self.is_exact else -1
-        return lowest if lowest >= 0 or (self.is_exact and not letters.unsettled) else None
+        lives = self.is_exact and self._reached(states, inside, bits)
+        return lives if lives or (self.is_exact and not letters.unsettled) else None
 
     def tells(self, states: Sequence[int], inside: bool, lexeme: int) -> bool | None:
         """Return whether some text goes on before a lexeme, in a state of the lexer; None: letters do not
@@ -305,7 +304,7 @@ class Liveness:
         if not self._cells.is_exact:
             return None
         found = self._letters.letters_in(int(self._tables.context_of[states[-1]]), inside, lexeme)
-        lives = self._reached(states, inside, found) >= 0
+        lives = self._reached(states, inside, found)
         is_sure = self.is_exact if lives else not self._letters.unsettled
         return lives if is_sure else None
 
@@ -318,9 +317,8 @@ class Liveness:
         free, found = (self._letters_at(context, PLAIN, one, inside) for one in (0, kind))
         self.certain[state, kind, int(inside)] |= not free & ~found & ~self._letters.unsettled
 
-    def _reached(self, states: Sequence[int], inside: bool, letters: int) -> int:
-        """Return the lowest place of a stack that a text needs that goes on with some letters, -1: there is
-        none."""
+    def _reached(self, states: Sequence[int], inside: bool, letters: int) -> bool:
+        """Return whether some text goes on from a stack with some letters."""
         context, found = int(self._tables.context_of[states[-1]]), 0
         for one in ones(letters):
             terminal, kind = self._letters.letters[one]
@@ -334,18 +332,17 @@ class Liveness:
             mode = mode if place == 0 else self._cells.after(mode, state)
             stack[place] = self._cell_at[state, mode] if mode >= 0 else -1
         if stack.min() < 0:
-            return -1
-        most = self._limits.oracle_steps * _WORK_PER_STEP
-        lowest: int = reaches(
+            return False
+        reached: int = reaches(
             self._parser, self._letter_variable, self._value_at, self._values, self._accepts,
-            stack, self._as_rows([found])[0], most,
+            stack, self._as_rows([found])[0], self._limits.oracle_steps * _WORK_PER_STEP,
         )  # fmt: skip
-        if lowest < TOO_MUCH:
+        if reached == TOO_MUCH:
             raise self._too_much()
-        if lowest < 0 and self.is_stale:  # behind ignored lexemes new ones came
+        if not reached and self.is_stale:  # behind ignored lexemes new ones came
             self._make()
             return self._reached(states, inside, letters)
-        return lowest
+        return reached == 1
 
 
 def alike_terminals(tables: ParserTables) -> list[int]:

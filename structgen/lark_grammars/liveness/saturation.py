@@ -81,53 +81,25 @@ def _cell_after(p: Parser, cell: int, state: int) -> int:
     return p.cell_at[state, mode] if mode >= 0 else -1
 
 
-@entry(
-    "Tuple((int32[::1], int32[:, ::1], int32[::1]))(int32[:, ::1], int32[:, ::1], int64, int32[::1], int64)"
-)
 def make_cells(actions: Rows, gotos: Rows, start: int, steps: Row, modes: int) -> tuple[Row, Rows, Row]:
     """Return the cells that stacks have, as state * modes + mode; and for each the cells that may be
     directly below: (cell, cell below) pairs sorted by the first, and where those of each cell begin."""
-    states, last = len(steps), modes - 1
-    at = np.full(states * modes, -1, np.int32)
-    cells = np.empty(states * modes, np.int32)
-    cells[0], at[start * modes], count, done = start * modes, 0, 1, 0
-    pairs = np.empty((1024, 2), np.int32)
-    pair_count = 0
-    symbols = actions.shape[1] + gotos.shape[1]
-    while done < count:
-        state, mode = cells[done] // modes, cells[done] % modes
-        for symbol in range(symbols):
-            if symbol < actions.shape[1]:
-                after = actions[state, symbol] - 1
-            else:
-                after = gotos[state, symbol - actions.shape[1]]
-            if after < 0:
-                continue
-            then = mode if mode == last else min(last, mode + steps[after])
-            if then < 0:
-                continue
-            key = after * modes + then
-            if at[key] < 0:
-                at[key], cells[count] = count, key
-                count += 1
-            if pair_count == len(pairs):
-                more = np.empty((2 * pair_count, 2), np.int32)
-                more[:pair_count] = pairs
-                pairs = more
-            pairs[pair_count, 0], pairs[pair_count, 1] = at[key], done
-            pair_count += 1
-        done += 1
-    begins = np.zeros(count + 1, np.int32)
-    for i in range(pair_count):
-        begins[pairs[i, 0] + 1] += 1
-    for i in range(count):
-        begins[i + 1] += begins[i]
-    fill, listed = begins[:count].copy(), np.empty((pair_count, 2), np.int32)
-    for i in range(pair_count):
-        cell = pairs[i, 0]
-        listed[fill[cell]] = pairs[i]
-        fill[cell] += 1
-    return cells[:count].copy(), listed, begins
+    after = np.concatenate([actions - 1, gotos], axis=1)
+    below, symbols = np.nonzero(after >= 0)
+    above, every = after[below, symbols], np.arange(modes)
+    # all brackets that the largest mode counts stay open
+    then = np.where(every == modes - 1, every, np.minimum(modes - 1, every + steps[above, None]))
+    pairs = np.stack([above[:, None] * modes + then, below[:, None] * modes + every], axis=2)[then >= 0]
+    has_stack, met = np.zeros(len(steps) * modes, np.bool_), np.array([start * modes])
+    while not has_stack[met].all():
+        has_stack[met] = True
+        met = pairs[has_stack[pairs[:, 1]], 0]
+    number = (np.cumsum(has_stack) - 1).astype(np.int32)
+    listed = number[pairs[has_stack[pairs[:, 1]]]]
+    listed = listed[np.argsort(listed[:, 0], kind="stable")]
+    cells = np.flatnonzero(has_stack)
+    begins = np.searchsorted(listed[:, 0], np.arange(len(cells) + 1))
+    return cells.astype(np.int32), listed, begins.astype(np.int32)
 
 
 @jit
@@ -137,6 +109,15 @@ def _slot(p: Parser, state: int, origin: int, below: int) -> int:
         if p.slot_origin[i] == origin and p.slot_below[i] == below:
             return int(i - p.slot_at[state])
     return -1
+
+
+@jit
+def _most_slots(p: Parser) -> int:
+    """Return how many slots a state has at most, 1 at least."""
+    found = 1
+    for i in range(len(p.slot_at) - 1):
+        found = max(found, p.slot_at[i + 1] - p.slot_at[i])
+    return int(found)
 
 
 @jit
@@ -158,6 +139,35 @@ def _set(target: Bits, bit: int) -> bool:
         return False
     target[bit >> 6] |= one
     return True
+
+
+@jit
+def run_from(
+    p: Parser, cell: int, letters: Bits, letter_variable: Rows, value_at: npt.NDArray[np.int64],
+    values: Bits, accepts: Flags, found: Bits,
+) -> bool:  # fmt: skip
+    """Write how runs may end that begin above a cell with some letters, by slot; return whether the text
+    may end."""
+    state, accept = p.cell_state[cell], False
+    slots = p.slot_at[state + 1] - p.slot_at[state]
+    found[:slots] = 0
+    for w in range(len(letters)):
+        bits = letters[w]
+        while bits:
+            one = 64 * w + numba.int64(trailing_zeros(bits))
+            bits &= bits - numba.uint64(1)
+            action = p.actions[state, p.letter_terminal[one]]
+            if action == 0:
+                continue
+            source = letter_variable[cell, one]
+            if source < 0:
+                rule = -1 - action
+                _set(found[_slot(p, state, p.origins[rule], p.sizes[rule] - 1)], one)
+                continue
+            accept = accept or accepts[source] != 0
+            for i in range(slots):
+                _add(found[i], values[value_at[source] + i])
+    return accept
 
 
 @jit
@@ -225,7 +235,7 @@ def saturate(
         np.empty(nonterminals, np.int32),
         np.zeros(nonterminals, np.uint8),
     )
-    letters = np.zeros(words, np.uint64)
+    letters, found = np.zeros(words, np.uint64), np.zeros((_most_slots(p), words), np.uint64)
     while waiting:
         v = queue[head]
         head, waiting = (head + 1) % count, waiting - 1
@@ -236,28 +246,18 @@ def saturate(
         state, base, grown, accept = p.cell_state[cell], value_at[v], False, accepts[v] != 0
         if letter < 0:
             # a boundary: the union over its letters
+            accept = run_from(p, cell, available[row], letter_variable, value_at, values, accepts, found)
+            for i in range(p.slot_at[state + 1] - p.slot_at[state]):
+                grown = _add(values[base + i], found[i]) or grown
             for w in range(words):
                 bits = available[row, w]
                 while bits:
-                    one = 64 * w + numba.int64(trailing_zeros(bits))
+                    source = letter_variable[cell, 64 * w + numba.int64(trailing_zeros(bits))]
                     bits &= bits - numba.uint64(1)
                     work += 1
-                    action = p.actions[state, p.letter_terminal[one]]
-                    if action == 0:
-                        continue
-                    source = letter_variable[cell, one]
-                    if source < 0:
-                        rule = -1 - action
-                        slot = _slot(p, state, p.origins[rule], p.sizes[rule] - 1)
-                        grown = _set(values[base + slot], one) or grown
-                        continue
-                    used = _use(edges, last, table, used, source, v)
+                    used = used if source < 0 else _use(edges, last, table, used, source, v)
                     if used < 0:
                         return -2 - room
-                    accept = accept or accepts[source] != 0
-                    at = value_at[source]
-                    for i in range(p.slot_at[state + 1] - p.slot_at[state]):
-                        grown = _add(values[base + i], values[at + i]) or grown
         else:
             listed, met = 0, 0
             action = p.actions[state, p.letter_terminal[letter]]
@@ -382,35 +382,6 @@ def _node(cells: Row, rows: Bits, table: Row, count: int, cell: int, letters: Bi
     return count, count + 1
 
 
-@jit
-def run_from(
-    p: Parser, cell: int, letters: Bits, letter_variable: Rows, value_at: npt.NDArray[np.int64],
-    values: Bits, accepts: Flags, found: Bits,
-) -> bool:  # fmt: skip
-    """Write how runs may end that begin above a cell with some letters, by slot; return whether the text
-    may end."""
-    state, accept = p.cell_state[cell], False
-    slots = p.slot_at[state + 1] - p.slot_at[state]
-    found[:slots] = 0
-    for w in range(len(letters)):
-        bits = letters[w]
-        while bits:
-            one = 64 * w + numba.int64(trailing_zeros(bits))
-            bits &= bits - numba.uint64(1)
-            action = p.actions[state, p.letter_terminal[one]]
-            if action == 0:
-                continue
-            source = letter_variable[cell, one]
-            if source < 0:
-                rule = -1 - action
-                _set(found[_slot(p, state, p.origins[rule], p.sizes[rule] - 1)], one)
-                continue
-            accept = accept or accepts[source] != 0
-            for i in range(slots):
-                _add(found[i], values[value_at[source] + i])
-    return accept
-
-
 @entry(
     f"uint8[::1]({_PARSER}, int32[:, ::1], int64[::1], uint64[:, ::1], uint8[::1], int32[:, ::1],"
     " int32[::1], int32[::1], uint64[:, ::1], int64)"
@@ -445,10 +416,7 @@ def certain(
     for i in range(wanted):
         node, count = _node(cells, rows, table, count, wanted_cells[i], wanted_rows[i])
         numbers[i] = node
-    slots = 1
-    for i in range(len(p.slot_at) - 1):
-        slots = max(slots, p.slot_at[i + 1] - p.slot_at[i])
-    found = np.zeros((slots, words), np.uint64)
+    found = np.zeros((_most_slots(p), words), np.uint64)
     # of each node, ways: (depth, goals...); a goal is nodes, of which one must do; all goals of a way must
     # do.
     # `said`: for each way its node, its depth, how many goals; for each goal how many nodes, and these nodes
@@ -575,85 +543,46 @@ def reaches(
     letters: Bits,
     most: int,
 ) -> int:
-    """Return how deep the text's end is reached from a stack (its cells, the bottom first), when one of
-    some letters is read: how many cells stay untouched, 0 or more; -1: it is not; TOO_MUCH - 1 past `most`
-    tries. Without recursion.
+    """Return 1 if the text's end is reached from a stack (its cells, the bottom first) when one of some
+    letters is read, else 0; TOO_MUCH past `most` runs.
 
-    A pair (height, cell on top) has the letters with which it was tried.
+    Ends of runs go down the stack: what was reduced directly above a cell waits until all that may be reduced
+    higher up is known.
     """
     p = as_parser(parser)
-    words = len(letters)
-    slots = 1
-    for i in range(len(p.slot_at) - 1):
-        slots = max(slots, p.slot_at[i + 1] - p.slot_at[i])
-    found, lowest = np.zeros((slots, words), np.uint64), len(stack) - 1
-    room, tries = 256, 0
-    pending_height, pending_cell = np.empty(room, np.int32), np.empty(room, np.int32)
-    pending_letters = np.empty((room, words), np.uint64)
-    size, known = 1, 0
-    table = np.full(1024, -1, np.int64)
-    tried = np.empty((256, words), np.uint64)
-    keys = np.empty(256, np.int64)
-    pending_height[0], pending_cell[0], pending_letters[0] = len(stack) - 1, stack[-1], letters
-    while size:
-        size -= 1
-        height, cell = int(pending_height[size]), int(pending_cell[size])
-        new = pending_letters[size].copy()
+    words, nonterminals, deep = len(letters), p.gotos.shape[1], 1
+    for i in range(len(p.slot_below)):
+        deep = max(deep, 1 + p.slot_below[i])
+    found, new = np.zeros((_most_slots(p), words), np.uint64), letters.copy()
+    waiting = np.zeros((deep, nonterminals, words), np.uint64)
+    done = np.zeros((nonterminals, words), np.uint64)
+    under, cell, tries = len(stack) - 2, stack[-1], 0
+    while cell >= 0:
         tries += 1
         if tries > most:
-            return TOO_MUCH - 1
-        key = height * len(p.cell_state) + cell
-        mask = len(table) - 1
-        at = _hashed(key) & mask
-        while table[at] >= 0 and keys[table[at]] != key:
-            at = (at + 1) & mask
-        if table[at] < 0:
-            if known == len(keys):
-                more_keys, more_tried = np.empty(2 * known, np.int64), np.empty((2 * known, words), np.uint64)
-                more_keys[:known], more_tried[:known] = keys, tried
-                keys, tried = more_keys, more_tried
-                table = np.full(8 * known, -1, np.int64)
-                for i in range(known):
-                    to = _hashed(keys[i]) & (len(table) - 1)
-                    while table[to] >= 0:
-                        to = (to + 1) & (len(table) - 1)
-                    table[to] = i
-                mask = len(table) - 1
-                at = _hashed(key) & mask
-                while table[at] >= 0:
-                    at = (at + 1) & mask
-            table[at], keys[known], tried[known] = known, key, 0
-            known += 1
-        row, any_new = tried[table[at]], False
-        for w in range(words):
-            new[w] &= ~row[w]
-            row[w] |= new[w]
-            any_new = any_new or new[w] != 0
-        if not any_new:
-            continue
+            return TOO_MUCH
         if run_from(p, cell, new, letter_variable, value_at, values, accepts, found):
-            return lowest
-        state = p.cell_state[cell]
-        for i in range(p.slot_at[state], p.slot_at[state + 1]):
-            bits, is_empty = found[i - p.slot_at[state]], True
-            for w in range(words):
-                is_empty = is_empty and bits[w] == 0
-            under = height - 1 - p.slot_below[i]
-            if is_empty or under < 0:
+            return 1
+        first, last = p.slot_at[p.cell_state[cell]], p.slot_at[p.cell_state[cell] + 1]
+        for i in range(first, last):
+            if p.slot_below[i] <= under:
+                _add(waiting[(under - p.slot_below[i]) % deep, p.slot_origin[i]], found[i - first])
+        cell = -1
+        while cell < 0 and under >= 0:
+            origin, is_new, ended = -1, False, waiting[under % deep]
+            while not is_new and origin + 1 < nonterminals:
+                origin += 1
+                for w in range(words):
+                    new[w] = ended[origin, w] & ~done[origin, w]
+                    done[origin, w] |= new[w]
+                    is_new = is_new or new[w] != 0
+            if not is_new:
+                ended[:] = 0
+                done[:] = 0
+                under -= 1
                 continue
-            after = p.gotos[p.cell_state[stack[under]], p.slot_origin[i]]
-            lowest = min(lowest, under)
-            if after == p.end_state and bits[0] & numba.uint64(1):
-                return lowest  # type: ignore[no-any-return]
-            above = -1 if after < 0 else _cell_after(p, stack[under], after)
-            if above < 0:
-                continue
-            if size == room:
-                room *= 2
-                more_h, more_c = np.empty(room, np.int32), np.empty(room, np.int32)
-                more_l = np.empty((room, words), np.uint64)
-                more_h[:size], more_c[:size], more_l[:size] = pending_height, pending_cell, pending_letters
-                pending_height, pending_cell, pending_letters = more_h, more_c, more_l
-            pending_height[size], pending_cell[size], pending_letters[size] = under + 1, above, bits
-            size += 1
-    return -1
+            after = p.gotos[p.cell_state[stack[under]], origin]
+            if after == p.end_state and new[0] & numba.uint64(1):
+                return 1
+            cell = -1 if after < 0 else _cell_after(p, stack[under], after)
+    return 0

@@ -173,14 +173,14 @@ class LarkContext(LexemeContext):
     parts: int
     # scratch
     walks: Int64s
-    here: Int64s
+    """Readings, at spots: WALK_WORDS for each."""
 
 
 CELL_KEY, PLACE_KEY, STEP_KEY, PROOF_KEY, UNIT_KEY, RESULT_KEY = 2, 3, 3, 3, 3, 3
 """How many words of a row tell it from others."""
 READING_WORDS: Final = 3
 WALK_WORDS: Final = 1 + READING_WORDS * MOST_READINGS
-"""Of each depth of a walk: how many readings, and these."""
+"""Of each spot: how many readings, and these."""
 NODE_WORDS: Final = words_of(LarkNode)
 NODE_KEY: Final = 8
 """Words of a state's registers."""

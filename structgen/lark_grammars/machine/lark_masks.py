@@ -6,7 +6,7 @@ from __future__ import annotations
 from structgen.lark_grammars.machine.lark_layout import NOTHING_READ, WALK_WORDS, WHOLE_MASK, LarkContext
 from structgen.lark_grammars.machine.memo import class_lives, lives, recall, remember, same_mask, unit_of
 from structgen.lark_grammars.machine.parser import begun, read
-from structgen.lark_grammars.machine.steps import node_ends, read_node
+from structgen.lark_grammars.machine.steps import put_readings, read_byte, readings_end
 from structgen.machine_core.interning import ask_room
 from structgen.machine_core.layout import ASKED, ENDED, FINISHED, LARGE
 from structgen.machine_core.lexeme_layout import FULL, Pending, Trie
@@ -16,7 +16,7 @@ from structgen.machine_core.masks import memoise, write_mask
 from structgen.native.bit_rows import set_bits
 from structgen.native.jit import entry, jit
 from structgen.native.typed_blocks import skip
-from structgen.tokens.trie_nodes import depth_of, end_of, slot_of
+from structgen.tokens.trie_nodes import byte_of, depth_of, end_of, slot_of
 
 # --- what records ask of the parser (`lexeme_layout.Hooks`) -----------------------------------------------
 
@@ -57,7 +57,7 @@ def walk(c: LarkContext, trie: Trie, place: int, state: int, column: int) -> int
     room[0], room[1], room[2], room[3] = 1, place, state, column
     while node < trie.count:
         word = nodes[node]
-        made = read_node(c, word)
+        made = read_byte(c, depth_of(word) - 1, depth_of(word), byte_of(word))
         if made == FULL:
             return FULL
         is_asked = is_asked or made == ASKED
@@ -138,7 +138,7 @@ def compute(address: int, index: int, target: int) -> int:
             return FULL
         is_asked = is_asked or code != 0
         at = one.others
-    may_end = node_ends(c, node)
+    may_end = ASKED if put_readings(c, index, 0) < 0 else readings_end(c, 0)
     if is_asked or may_end == ASKED:
         return ASKED
     if may_end:

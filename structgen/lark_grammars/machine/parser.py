@@ -43,16 +43,29 @@ def put_place(c: LarkContext, stack: int, widths: int, brackets: int) -> int:
 def reduced(c: LarkContext, stack: int, terminal: int) -> tuple[int, int, int]:
     """Reduce a stack as far as a terminal wants it. Returns the state to which the terminal is shifted (the
     end state where it is the text's end), REFUSED, or ASKED; and the stack before that, its top and what is
-    below. Of a stack whose top unit reductions change, the ones in between are not made."""
+    below. Of a stack whose top unit reductions change, the ones in between are not made.
+
+    Reductions that never end are refused; lark hangs there: an empty rule below itself, or rules in a ring.
+    They come back to a state that was on top, and in between nothing below it was read (R. P. Brent's search
+    for cycles, 1980: the state that is looked for changes after 1, 2, 4, ... reductions).
+    """
     cells = c.cells
     top, below = cells[stack].top, cells[stack].below
+    met, met_at, least, height, count = -1, 0, 0, 0, 0
     c.low = min(c.low, stack)
     while True:
         action = c.actions[top * c.terminal_count + terminal]
         if action >= 0:
             return action - 1, top, below  # REFUSED is 0 - 1
+        least = min(least, height)
+        if top == met and (least > met_at or least == height == met_at):
+            return REFUSED, top, below
+        if least < met_at or count & (count - 1) == 0:
+            met, met_at, least = top, height, NOTHING_READ
+        count += 1
         rule = -1 - action
         size = c.sizes[rule]
+        height += 1 - size
         if size == 0:
             below = put_cell(c, top, below)
             if below < 0:

@@ -1,6 +1,8 @@
-"""States after bytes and tokens, and draft trees, in compiled code."""
+"""The readings of a text, moved by a byte, in compiled code."""
 
 from __future__ import annotations
+
+from typing import Final
 
 from structgen.lark_grammars.machine.lark_layout import (
     MOST_READINGS,
@@ -8,25 +10,14 @@ from structgen.lark_grammars.machine.lark_layout import (
     READING_WORDS,
     WALK_WORDS,
     LarkContext,
-    LarkNode,
 )
 from structgen.lark_grammars.machine.memo import lives, same_mask
 from structgen.lark_grammars.machine.parser import begun, column_after, ends_at, put_cell, put_place, read
-from structgen.machine_core.draft_nodes import (
-    Batch,
-    is_end,
-    job_at,
-    settle_place,
-    state_above,
-    state_or_left,
-    token_of,
-)
 from structgen.machine_core.interning import ask, intern
-from structgen.machine_core.layout import ASKED, MOST_QUESTIONS, REFUSED
+from structgen.machine_core.layout import ASKED, REFUSED
 from structgen.machine_core.lexeme_layout import ASK_CARRY, ASK_LASTS, ASK_ROW, FULL, UNASKED, UNKNOWN
 from structgen.native.jit import entry, jit
-from structgen.native.typed_blocks import Bytes, Int64s, skip
-from structgen.tokens.trie_nodes import byte_of, depth_of
+from structgen.native.typed_blocks import Int64s, skip
 
 
 @jit
@@ -91,13 +82,12 @@ def move_readings(c: LarkContext, here: Int64s, count: int, there: Int64s, byte:
 
 
 @jit
-def read_node(c: LarkContext, word: int) -> int:
-    """Read the byte of a trie's node in the readings of the node above it (`walks` has a row of readings for
-    each depth). Returns how many there are behind it, ASKED, or FULL."""
-    depth = depth_of(word)
-    here, there = skip(c.walks, WALK_WORDS * (depth - 1)), skip(c.walks, WALK_WORDS * depth)
-    there[0] = move_readings(c, skip(here, 1), here[0], skip(there, 1), byte_of(word))
-    return there[0]
+def read_byte(c: LarkContext, spot: int, other: int, byte: int) -> int:
+    """Read a byte in the readings at a spot (`walks` has a row for each); the readings behind it stand at
+    another one. Returns how many there are; REFUSED where there is none; ASKED, or FULL."""
+    here, there = skip(c.walks, WALK_WORDS * spot), skip(c.walks, WALK_WORDS * other)
+    there[0] = move_readings(c, skip(here, 1), here[0], skip(there, 1), byte)
+    return there[0] if there[0] != 0 else REFUSED
 
 
 @jit
@@ -145,27 +135,6 @@ def live_state(c: LarkContext, readings: Int64s, count: int) -> int:
     return put_state(c, readings, kept) if kept else REFUSED
 
 
-@jit
-def after_bytes(c: LarkContext, index: int, data: Bytes, size: int) -> int:
-    """Return the live state after bytes, REFUSED, ASKED, or FULL."""
-    one, two, count, at = c.here, skip(c.here, READING_WORDS * (MOST_READINGS + 1)), 0, index
-    if c.nodes[index].registers.mode != READING:
-        return REFUSED
-    if size == 0:
-        return index
-    while at >= 0:
-        known, to = c.nodes[at].registers, skip(one, READING_WORDS * count)
-        to[0], to[1], to[2] = known.place, known.lexeme, known.column
-        count += 1
-        at = known.others
-    for i in range(size):
-        count = move_readings(c, one, count, two, data[i])
-        if count <= 0:
-            return REFUSED if count == 0 else count
-        one, two = two, one
-    return live_state(c, one, count)
-
-
 # --- the text's end -----------------------------------------------------------------------------------------
 
 
@@ -187,25 +156,68 @@ def may_end_here(c: LarkContext, place: int, state: int, column: int) -> int:
     return 0
 
 
+# --- how texts are read (`layout.ByteSteps`): the readings at a spot ----------------------------------------
+
+
 @jit
-def node_ends(c: LarkContext, node: LarkNode) -> int:
-    """Return 1 if the text may end in a state, 0, or ASKED."""
-    found = 0
-    while found != 1:
-        one = node.registers
-        code = may_end_here(c, one.place, one.lexeme, one.column)
-        found = code if code != 0 else found
-        if one.others < 0:
-            break
-        node = c.nodes[one.others]
+def put_readings(c: LarkContext, index: int, spot: int) -> int:
+    """Have a state's readings stand at a spot. Returns how many they are; REFUSED after an end token."""
+    there = skip(c.walks, WALK_WORDS * spot)
+    if c.nodes[index].registers.mode != READING:
+        return REFUSED
+    there[0] = 0
+    while index >= 0:
+        known, to = c.nodes[index].registers, skip(there, 1 + READING_WORDS * there[0])
+        to[0], to[1], to[2] = known.place, known.lexeme, known.column
+        there[0] += 1
+        index = known.others
+    return there[0]
+
+
+@jit
+def readings_end(c: LarkContext, spot: int) -> int:
+    """Return 1 if the text may end in a reading at a spot, 0, or ASKED."""
+    there, found = skip(c.walks, WALK_WORDS * spot), 0
+    for i in range(there[0]):
+        one = skip(there, 1 + READING_WORDS * i)
+        code = may_end_here(c, one[0], one[1], one[2])
+        if code == 1:
+            return 1
+        found = min(found, code)
     return found
 
 
+@entry("int64(int64, int64, int64)")
+def begin(address: int, index: int, spot: int) -> int:
+    """As `put_readings`."""
+    return put_readings(LarkContext(address), index, spot)
+
+
 @entry("int64(int64, int64, int64, int64)")
-def take_bytes(address: int, index: int, data: int, size: int) -> int:
-    """As `after_bytes`."""
+def step_on(address: int, spot: int, other: int, byte: int) -> int:
+    """As `read_byte`."""
+    return read_byte(LarkContext(address), spot, other, byte)
+
+
+@entry("int64(int64, int64)")
+def may_end_at(address: int, spot: int) -> int:
+    """As `readings_end`."""
+    return readings_end(LarkContext(address), spot)
+
+
+@entry("int64(int64, int64)")
+def state_at(address: int, spot: int) -> int:
+    """Return the live state of the readings at a spot, with its mask where another place has it; REFUSED, or
+    ASKED."""
     c = LarkContext(address)
-    return after_bytes(c, index, Bytes(data), size)
+    there = skip(c.walks, WALK_WORDS * spot)
+    state = live_state(c, skip(there, 1), there[0])
+    if state >= 0 and c.nodes[state].token_list < 0:
+        same_mask(c, state)
+    return state
+
+
+BYTE_STEPS: Final = (begin, step_on, may_end_at, state_at)
 
 
 @entry("int64(int64, int64, int64)")
@@ -216,7 +228,7 @@ def first_state(address: int, parser_state: int, lexeme: int) -> int:
     place = ASKED if stack < 0 or widths < 0 else put_place(c, stack, widths, 0)
     if place < 0:
         return ASKED
-    one = c.here
+    one = c.walks
     one[0], one[1], one[2] = place, lexeme, -1 if c.may_break[lexeme] else 0
     return put_state(c, one, 1)
 
@@ -227,70 +239,3 @@ def is_live(address: int, index: int) -> int:
     c = LarkContext(address)
     one = c.nodes[index].registers
     return lives(c, one.place, one.lexeme, one.column)
-
-
-@entry("int64(int64, int64)")
-def may_end(address: int, index: int) -> int:
-    """Return 1 if the text may end in a state, 0, or ASKED."""
-    c = LarkContext(address)
-    node = c.nodes[index]
-    return 0 if node.registers.mode != READING else node_ends(c, node)
-
-
-# --- tokens and drafts --------------------------------------------------------------------------------------
-
-
-@jit
-def after_token(c: LarkContext, index: int, token: int) -> int:
-    """Return the live state after a token, REFUSED, ASKED, or FULL; with its mask where another place has
-    it."""
-    if c.vocabulary.slot[token] < 0:
-        return REFUSED
-    first = c.vocabulary.token_offset[token]
-    after = after_bytes(
-        c, index, skip(c.vocabulary.token_data, first), c.vocabulary.token_offset[token + 1] - first
-    )
-    if after >= 0 and c.nodes[after].token_list < 0:
-        same_mask(c, after)
-    return after
-
-
-@entry("int64(int64, int64, int64)")
-def take_token(address: int, index: int, token: int) -> int:
-    """As `after_token`."""
-    return after_token(LarkContext(address), index, token)
-
-
-@jit
-def draft_state(c: LarkContext, finished: int, index: int, token: int) -> int:
-    """Return the state after a token of a draft, REFUSED, or another code where it must be asked for.
-    `finished`: the state after an end token, -1: not made yet."""
-    if not is_end(c, token):
-        return after_token(c, index, token)
-    if c.nodes[index].registers.mode != READING:
-        return REFUSED
-    code = node_ends(c, c.nodes[index])
-    if code != 1:
-        return REFUSED if code == 0 else ASKED
-    return finished if finished >= 0 else ASKED
-
-
-@entry("int64(int64, int64, int64)")
-def walk_drafts(batch: int, jobs: int, count: int) -> int:
-    """Process the known parts of the draft trees of many jobs (`machine_core.draft_nodes`). Returns how
-    many places are left."""
-    drafts, left = Batch(batch), 0
-    for i in range(count):
-        job = job_at(jobs, i)
-        c = LarkContext(job.context)
-        noted = c.questions.count
-        c.questions.count = MOST_QUESTIONS  # full: no question is noted
-        left += settle_place(drafts, job, 0, job.state)
-        for node in range(job.count):
-            state, token = state_above(drafts, job, node), token_of(drafts, job, node)
-            if state >= 0:
-                after = draft_state(c, job.finished, state, token) if token >= 0 else REFUSED
-                state = state_or_left(after)
-            left += settle_place(drafts, job, 1 + node, state)
-        c.questions.count = noted
-    return left

@@ -2,5 +2,4 @@
 
 `lark_loader` runs lark. `loaded_grammar` has the values: terminals, the lexer's contexts, parser actions.
 `loader_remarks` lists what lark resolved silently. `plain_rules` is the grammar without a lexer.
-`endless_reductions` replaces reductions that never end by errors.
 """

@@ -243,12 +243,12 @@ class _OutlineWriter:
                     yield _Todo(wording.quoted(key), "never")
         some = "any other key" if frame.names else "any key"
         groups: dict[int, list[str]] = {}
-        unlisted = self.frames.unlisted(frame)
-        classes = self.frames.classes(frame) if unlisted is None else list(unlisted.examples())
+        classes = self.frames.classes(frame)
         for key_class in classes:
             value = self.frames.extra(frame, shape, key_class)
             if self._lives(value):
-                name = some if key_class.formula is TRUE else wording.string(key_class.formula, some)
+                formula = self.frames.formula(frame, key_class)
+                name = some if formula is TRUE else wording.string(formula, some)
                 groups.setdefault(value, []).append(name)
         whole = sum(map(len, groups.values())) == len(classes)
         for value, names in groups.items():

@@ -15,11 +15,11 @@ from structgen.schema.meaning.facts import (
     present,
 )
 from structgen.schema.meaning.key_clauses import ClauseReader
+from structgen.schema.meaning.overlapping_branches import OverlappingBranches
 from structgen.schema.meaning.place import ALWAYS, ARRAY, NEVER, OBJECT, Info
 from structgen.schema.meaning.shape import (
     Alternative,
     AtIndex,
-    AtKey,
     AtLeast,
     AtMost,
     AtOther,
@@ -36,10 +36,9 @@ from structgen.schema.reading.model import Schema
 class Assertions:
     """Reads schemas into facts, steps to take up and choices to be made."""
 
-    def __init__(self, reader: ClauseReader) -> None:
-        self.tables = reader.tables
-        self.branches = reader.branches
-        self.overlaps = reader.overlaps
+    def __init__(self, reader: ClauseReader, overlaps: OverlappingBranches) -> None:
+        self.tables, self.branches = reader.tables, reader.branches
+        self.reader, self.overlaps = reader, overlaps
         self.evaluation = Evaluation(reader)
 
     def positive(self, facts: FactConjunction, info: Info, rank: Rank, kind: int) -> bool:
@@ -56,15 +55,16 @@ class Assertions:
             if not members:
                 return False
             self._choose(facts, [(Hold(member, (*rank, 0)),) for member in members])
-        if kind == OBJECT and info.objects:
-            self._object_keywords(facts, schema, rank)
-        elif kind == ARRAY and info.arrays:
-            self._array_keywords(facts, schema, rank)
+        self.keywords(facts, schema, rank, kind)
         if info.combined:
             self._combinators(facts, schema, rank, kind)
         if self.evaluation.applies(schema, kind) is not None:
             facts.watching.append(Watch(schema, rank, False))
         return True
+
+    def keywords(self, facts: FactConjunction, schema: Schema, rank: Rank, kind: int) -> None:
+        """Take up the keywords of a schema for objects or arrays, but for combinations and `unevaluated*`."""
+        (self._object_keywords if kind == OBJECT else self._array_keywords)(facts, schema, rank)
 
     def _object_keywords(self, facts: FactConjunction, schema: Schema, rank: Rank) -> None:
         if schema.properties or schema.pattern_properties or schema.additional is not None:
@@ -85,10 +85,11 @@ class Assertions:
             if literal == NEVER:
                 facts.add_value(key, (NEVER,))
             elif literal != ALWAYS:
-                clauses = self.branches.where_present(key, child)
+                says = Hold(literal, (*rank, place, index))
+                choice: Choice = [(absent(key),), (present(key), says)]
+                clauses = self.reader.choice(choice)
                 if clauses is None:
-                    says = Hold(literal, (*rank, place, index))
-                    self._choose(facts, [(absent(key),), (present(key), says)])
+                    self._choose(facts, choice)
                 else:
                     facts.obligations.extend(clauses)
 
@@ -215,12 +216,8 @@ class Assertions:
             elif kind == ARRAY and part.arrays:
                 self._array_events(schema, events, branches)
             if self.evaluation.applies(schema, kind) is not None:
-                failures = self.evaluation.failures(schema, kind)
-                if failures is None:
-                    rest = self.evaluation.without(schema)
-                    branches.append((Hold(tables.literal(rest), rank), Watch(schema, rank, True)))
-                else:
-                    events.extend(failures)
+                rest = self.evaluation.without(schema)
+                branches.append((Hold(tables.literal(rest), rank), Watch(schema, rank, True)))
             if part.combined:
                 self._negative_combinators(schema, branches, rank, kind)
                 stack.extend(map(tables.info, reversed(schema.all_of)))
@@ -235,9 +232,14 @@ class Assertions:
 
     def _object_events(self, schema: Schema, events: list[Alternative], branches: Choice, rank: Rank) -> None:
         tables = self.tables
-        events.extend(Without(key) for key in dict.fromkeys(schema.required))
-        for key, child in schema.properties.items():
-            events.extend(AtKey(key, failing) for failing in self._failures(child))
+        ways: list[Alternative] = []
+        for clause in self.branches.own(schema)[0]:
+            denied = self.branches.none_of(clause)
+            if denied is not None and len(denied) == 1:
+                ways.extend(denied[0])
+            else:
+                branches.append(tuple(map(Obligate, denied or ())))
+        events.extend(sorted(ways, key=_asks_of_a_value))
         for source, child in schema.pattern_properties:
             events.extend(AtPattern(source, failing) for failing in self._failures(child))
         events.extend(AtOther(schema, failing) for failing in self._failures(schema.additional))
@@ -247,12 +249,6 @@ class Assertions:
                 events.append(AtLeast(1))
             elif literal != ALWAYS:
                 events.append(BadKey(literal))
-        if schema.min_properties:
-            events.append(AtMost(schema.min_properties - 1))
-        if schema.max_properties is not None:
-            events.append(AtLeast(schema.max_properties + 1))
-        for key, others in schema.dependent_required.items():
-            branches.extend((present(key), absent(other)) for other in others if other != key)
         for key, child in schema.dependent_schemas.items():
             literal = tables.literal(child, True)
             if literal != NEVER:
@@ -278,14 +274,9 @@ class Assertions:
                 branches.append((Counter(literal, most + 1, None),))
 
     def _failures(self, child: Schema | None) -> list[tuple[int, ...]]:
-        """Return what is asked of a member whose schema is to fail, as literals: one way, or none. What
-        is to hold under two `not` only judges a value."""
-        literal = NEVER if child is None else self.tables.twin(self.tables.literal(child, True))
-        if literal == ALWAYS:
-            return [()]
-        if literal == NEVER:
-            return []
-        return [(literal if literal & 1 else self.tables.judging(literal),)]
+        """Return what is asked of a member whose schema is to fail, as literals: one way, or none."""
+        literal = NEVER if child is None else self.branches.failing(self.tables.literal(child))
+        return [] if literal == NEVER else [() if literal == ALWAYS else (literal,)]
 
     def _negative_combinators(self, schema: Schema, branches: Choice, rank: Rank, kind: int) -> None:
         """Add the ways in which a combination of schemas fails, but for `allOf` and `$ref`."""
@@ -322,6 +313,10 @@ class Assertions:
             for branch in branches
             if not any(_holds(step, NEVER) for step in branch)
         ]
+
+
+def _asks_of_a_value(one: Alternative) -> bool:
+    return not isinstance(one, Without)
 
 
 def _holds(step: Step, literal: int) -> bool:

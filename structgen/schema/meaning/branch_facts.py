@@ -27,10 +27,10 @@ CLAUSES = 24
 """Clauses that one choice may become."""
 CLAUSE_SIZE = 64
 """Alternatives of one clause."""
+_NESTED_DENIALS = 4
+"""`not` within `not` is read as clauses to this depth."""
 _NESTED_UNIONS = 8
 """Unions within unions are read to this depth; below it a branch is compared by its identity alone."""
-_SEARCHED_PROPERTIES = 16
-"""Schemas with more properties than this are not searched for constants that contradict known facts."""
 
 
 class BranchFacts(NamedTuple):
@@ -41,8 +41,6 @@ class BranchFacts(NamedTuple):
     """The literals that hold for the value under a key, where it is there."""
     finite: Mapping[str, frozenset[Hashable]]
     """The finitely many values that a key may have, as keys of equality."""
-    closed: tuple[frozenset[str], ...]
-    """Sets of keys outside of which no key may be there."""
     residue: Hashable
     """Literals with equal residues have the same objects among those that hold none of the keys."""
 
@@ -54,7 +52,7 @@ class BranchReader:
         self.tables = tables
         self.obligations = obligations
         self._facts: dict[tuple[int, frozenset[str]], BranchFacts | None] = {}
-        self._pins: dict[int, Mapping[str, int]] = {}
+        self._clauses: dict[int, Clauses | None] = {}
 
     def facts(self, literal: int, absent: frozenset[str], depth: int = _NESTED_UNIONS) -> BranchFacts | None:
         """Return the facts of a literal, None where no object meets it. Cost: the keywords of the branch."""
@@ -80,21 +78,31 @@ class BranchReader:
                 stack.append(schema.ref)
         return list(found.values())
 
-    def pinned(self, literal: int) -> Mapping[str, int]:
-        """Return the keys to which a schema's own `properties` give one of finitely many values, with the
-        literals that do."""
-        found = self._pins.get(literal)
-        if found is None:
-            info = self.tables.about(literal)
-            few = info.types & OBJECT and len(info.schema.properties) <= _SEARCHED_PROPERTIES
-            found = self._pins[literal] = {
-                key: self.tables.literal(child)
-                for key, child in info.schema.properties.items()
-                if few and self.tables.info(child).values is not None
-            }
-        return found
-
     # Clauses
+
+    def clauses(self, literal: int) -> Clauses | None:
+        """Return the clauses of the objects that meet a literal; None: clauses cannot express it."""
+        if literal not in self._clauses:
+            found = self._read(literal, _NESTED_DENIALS)
+            self._clauses[literal] = found if found is not None and self.fits(found) else None
+        return self._clauses[literal]
+
+    def _read(self, literal: int, depth: int) -> Clauses | None:
+        if literal < 0 or not depth:
+            return None if literal >= 0 else [] if literal == ALWAYS else [()]
+        said: list[Clauses | None] = []
+        for schema in self.conjuncts(literal & ~1):
+            info = self.tables.info(schema)
+            if info.verdict is False or not info.types & OBJECT:
+                said.append([()])
+                continue
+            own, is_all = self.own(schema)
+            of_choices = schema.any_of or schema.one_of or schema.then or schema.else_
+            said.append(own if is_all and not of_choices else None)
+            if schema.not_ is not None:
+                said.append(self._read(self.tables.literal(schema.not_, True), depth - 1))
+        found = all_of(said)
+        return self.denied(found) if literal & 1 and found is not None else found
 
     def own(self, schema: Schema) -> tuple[Clauses, bool]:
         """Return the clauses of a schema's own keywords, and whether these say no more of objects."""
@@ -117,17 +125,6 @@ class BranchReader:
             found.append((AtMost(schema.max_properties),))
         of_others = schema.pattern_properties or schema.additional is not None
         return found, not (of_others or says_more(schema))
-
-    def where_present(self, key: str, schema: Schema) -> Clauses | None:
-        """Return the clauses of objects that meet a schema if they hold a key; None where it is not plain."""
-        info = self.tables.info(schema)
-        if info.combined or not info.types & OBJECT:
-            return None
-        clauses, is_all = self.own(info.schema)
-        if not is_all or not self.fits(clauses):
-            return None
-        found = [tuple(dict.fromkeys((Without(key), *clause))) for clause in clauses]
-        return [clause for clause in found if not _sure(clause)]
 
     def fits(self, clauses: Clauses) -> bool:
         """Return whether no clause asks for an object or array: its keys would have a place in the order."""
@@ -156,9 +153,17 @@ class BranchReader:
         """Return the clauses of the negation: some clause has none of its alternatives."""
         if not all(clauses):
             return []
-        return self.either([self._none(clause) for clause in clauses])
+        return self.either([self.none_of(clause) for clause in clauses])
 
-    def _none(self, clause: Obligation) -> Clauses | None:
+    def failing(self, literal: int) -> int:
+        """Return what is asked of a value for which a literal is to fail. What is to hold under two `not`
+        only judges a value."""
+        denied = self.tables.twin(self.tables.negate(literal))
+        return denied if denied & 1 else self.tables.judging(denied)
+
+    def none_of(self, clause: Obligation) -> Clauses | None:
+        """Return the clauses of objects for which no alternative of a clause holds; None for members that no
+        clause speaks of."""
         present = {one.key for one in clause if isinstance(one, Without)}
         found: Clauses = []
         for one in clause:
@@ -168,7 +173,7 @@ class BranchReader:
                         found.append((AtKey(key, ()),))
                 case AtKey(key, literals):
                     left: list[Alternative] = [] if key in present else [Without(key)]
-                    left.extend(AtKey(key, (self.tables.negate(literal),)) for literal in literals)
+                    left.extend(AtKey(key, (self.failing(literal),)) for literal in literals)
                     found.append(tuple(left))
                 case AtLeast(count):
                     found.append((AtMost(count - 1),))
@@ -186,7 +191,6 @@ class _Reading:
         self.reader, self.tables, self.absent, self.depth = reader, reader.tables, absent, depth
         self.known = FactConjunction()
         self.finite: dict[str, frozenset[Hashable]] = {}
-        self.closed: list[frozenset[str]] = []
         self.residue: set[Hashable] = set()
 
     def of(self, schemas: Iterable[Schema]) -> BranchFacts | None:
@@ -205,7 +209,7 @@ class _Reading:
         if not required.isdisjoint(self.absent) or any(NEVER in asked.get(key, ()) for key in required):
             return None
         residue = required, self.known.lo, self.known.hi, frozenset(self.residue)
-        return BranchFacts(required, asked, self.finite, tuple(self.closed), residue)
+        return BranchFacts(required, asked, self.finite, residue)
 
     def _take(self, schema: Schema) -> bool:
         """Take up the keywords of a schema; return False where no object meets it."""
@@ -213,39 +217,28 @@ class _Reading:
         info = tables.info(schema)
         if info.verdict is False or not info.types & OBJECT:
             return False
-        clauses, _ = self.reader.own(schema)
-        if not all(clauses):
+        said, _ = self.reader.own(schema)
+        if schema.not_ is not None:
+            literal = tables.literal(schema.not_, True)
+            denied = self.reader.clauses(literal)
+            if denied is None:
+                self.residue.add(("literal", literal))
+            said.extend(denied or ())
+        if not all(said):
             return False
-        self._hold(clauses)
+        for clause in said:
+            if not self.reader.obligations.take(self.known, clause):
+                self.residue.add(clause)
         patterns = tuple([(source, tables.literal(child)) for source, child in schema.pattern_properties])
         if schema.additional is not None:
             literal = tables.literal(schema.additional)
             named = frozenset(schema.properties) - self.absent
             self.residue.add(("other", named, patterns, tables.twin(literal)))
-            if literal == NEVER and not patterns:
-                self.closed.append(frozenset(schema.properties))
         elif patterns:
             self.residue.add(("patterns", patterns))
         if says_more(schema) or schema.if_ is not None:
             self.residue.add(("schema", schema.id))
-        if schema.not_ is not None:
-            self._deny(schema.not_)
         return self._union(schema.any_of, False) and self._union(schema.one_of, True)
-
-    def _hold(self, clauses: Clauses) -> None:
-        for clause in clauses:
-            if not self.reader.obligations.take(self.known, clause):
-                self.residue.add(clause)
-
-    def _deny(self, schema: Schema) -> None:
-        """Take up the negation of a schema: where one key alone can make it true, that is a fact."""
-        info = self.tables.info(schema)
-        clauses, is_all = self.reader.own(info.schema)
-        denied = self.reader.denied(clauses) if is_all and not info.combined else None
-        if denied is None or info.verdict is not None or not info.types & OBJECT:
-            self.residue.add(("literal", self.tables.literal(schema, True)))
-        else:
-            self._hold(denied)
 
     def _union(self, group: Iterable[Schema], is_one: bool) -> bool:
         """Take up the facts that all branches of a union share; return False where none has an object."""
@@ -270,9 +263,19 @@ class _Reading:
             self.finite[key] = self.finite[key] & values if key in self.finite else values
 
 
+def all_of(parts: Iterable[Clauses | None]) -> Clauses | None:
+    """Return the clauses of a conjunction, each once; None where they are too many."""
+    found: dict[Obligation, None] = {}
+    for part in parts:
+        if part is None:
+            return None
+        found.update(dict.fromkeys(part))
+    return list(found) if len(found) <= CLAUSES else None
+
+
 def without_facts(literal: int) -> BranchFacts | None:
     """Return the facts of a branch of which nothing is known but its literal."""
-    return None if literal == NEVER else BranchFacts(frozenset(), {}, {}, (), ("literal", literal))
+    return None if literal == NEVER else BranchFacts(frozenset(), {}, {}, ("literal", literal))
 
 
 def says_more(schema: Schema) -> bool:

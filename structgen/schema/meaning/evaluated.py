@@ -4,10 +4,7 @@ A member is evaluated by a keyword of the schema itself, or of a subschema that 
 holds: `allOf` and references always, a branch of `anyOf`, `oneOf`, `if` or `dependentSchemas` where it is
 true. So the evaluated members depend on the truth of those branches, the *guards*. Once the guards that
 matter are decided, the keyword is a plain fact: `additionalProperties` or `items` over the union of the
-members. A guard needs no exact answer. Where the keyword holds, evaluating more only loosens it: the
-conjunction is split into one that claims the guard and one that goes without its members, and need not deny
-it. Where the keyword fails it is the other way round. Source: JSON Schema Core 2020-12, sections 10.3, 11.2,
-11.3.
+members. Source: JSON Schema Core 2020-12, sections 10.3, 11.2, 11.3.
 """
 
 from __future__ import annotations
@@ -21,7 +18,6 @@ from structgen.schema.meaning.facts import (
     Choice,
     FactConjunction,
     Hold,
-    LeaveOut,
     Rank,
     Step,
     Watch,
@@ -114,13 +110,6 @@ class Evaluation:
         child = _unevaluated(schema, kind)
         return None if child is None or self.tables.literal(child) == ALWAYS else child
 
-    def failures(self, schema: Schema, kind: int) -> list[Alternative] | None:
-        """Return how the keyword can fail, each in one member; None where that depends on a guard."""
-        found, open_ = self._walk(Watch(schema, (), True), kind, _unknown)
-        if open_:
-            return None
-        return [] if found.whole else [self._failure(schema, kind, found)]
-
     def without(self, schema: Schema) -> Schema:
         """Return the schema without its `unevaluated*` keywords."""
         made = self._without.get(schema.id)
@@ -185,7 +174,7 @@ class Evaluation:
                 found.whole = True
             stack.extend(_ranked(schema, rank, "$ref", schema.ref))
             stack.extend(_ranked(schema, rank, "allOf", *schema.all_of))
-            for guard in self._guards(schema, rank, watch.negated, kind, judge):
+            for guard in self._guards(schema, rank, kind, judge):
                 if isinstance(guard, BranchGuard):
                     open_.append(guard)
                 else:
@@ -195,12 +184,12 @@ class Evaluation:
         return found, [guard for guard in open_ if self._adds(found, guard.parts, kind)]
 
     def _guards(
-        self, schema: Schema, rank: Rank, negated: bool, kind: int, judge: Judge
+        self, schema: Schema, rank: Rank, kind: int, judge: Judge
     ) -> Iterator[BranchGuard | list[_Ranked]]:
         """Yield the branches of a schema that evaluate their members, and the guards that are open."""
         tables = self.tables
         for there in _ranked(schema, rank, "anyOf", *schema.any_of):
-            yield self._guard(there, [there], [], negated, kind, judge)
+            yield self._guard(there, [there], [], kind, judge)
         if schema.one_of:
             ranked = _ranked(schema, rank, "oneOf", *schema.one_of)
             truths = [self._known(tables.literal(part), kind, judge) for part, _ in ranked]
@@ -219,7 +208,7 @@ class Evaluation:
                 _ranked(schema, rank, "then", schema.then),
                 _ranked(schema, rank, "else", schema.else_),
             )
-            yield self._guard(test, [test, *then], other, negated, kind, judge)
+            yield self._guard(test, [test, *then], other, kind, judge)
         if kind == OBJECT:
             dependent = schema.dependent_schemas
             ranked = _ranked(schema, rank, "dependentSchemas", *dependent.values())
@@ -231,25 +220,17 @@ class Evaluation:
                     yield BranchGuard([(present(key),), (absent(key),)], (part[0],), key)
 
     def _guard(
-        self,
-        test: _Ranked,
-        held: list[_Ranked],
-        other: list[_Ranked],
-        negated: bool,
-        kind: int,
-        judge: Judge,
+        self, test: _Ranked, held: list[_Ranked], other: list[_Ranked], kind: int, judge: Judge
     ) -> BranchGuard | list[_Ranked]:
         """Return what a test evaluates: where it holds, or else where it fails; a guard if that is open."""
         literal, rank = self.tables.literal(test[0]), test[1]
+        known = self._known(literal, kind, judge)
+        if known is not None:
+            return held if known else other
         failing = [part for part, _ in other]
         splits = self._adds(EvaluatedMembers(), failing, kind)
-        said = self.tables.negate(literal) if negated and not splits else literal
-        known = self._known(said, kind, judge)
-        if known is not None:
-            return held if known is (said == literal) else other
-        denied = Hold(self.tables.negate(literal), rank) if splits else LeaveOut(said)
-        parts = (*(part for part, _ in held), *failing)
-        return BranchGuard([(Hold(said, rank),), (denied,)], parts, None if splits else literal)
+        choice: Choice = [(Hold(one, rank),) for one in (literal, self.tables.negate(literal))]
+        return BranchGuard(choice, (*(part for part, _ in held), *failing), None if splits else literal)
 
     def _clauses(
         self, schema: Schema, found: EvaluatedMembers, guards: list[BranchGuard], known: list[Obligation]
@@ -273,7 +254,7 @@ class Evaluation:
             if isinstance(guard.holds, str):
                 held = [(AtKey(guard.holds, ()),)]
             else:
-                held = self.reader.of(guard.holds)
+                held = self.reader.branches.clauses(guard.holds)
             here = EvaluatedMembers()
             for part in guard.parts:
                 if held is None or self._walk(Watch(part, (), False), OBJECT, _unknown)[1]:

@@ -36,13 +36,6 @@ def absent(key: str) -> Obligate:
 
 
 @dataclass(frozen=True, slots=True)
-class LeaveOut:
-    """Leave the values that meet the literal to other conjunctions: the literal is never added here."""
-
-    literal: int
-
-
-@dataclass(frozen=True, slots=True)
 class Watch:
     """`unevaluatedProperties` or `unevaluatedItems` of a schema holds, or fails where `negated`."""
 
@@ -51,7 +44,7 @@ class Watch:
     negated: bool
 
 
-Step: TypeAlias = Hold | Obligate | Counter | LeaveOut | Watch
+Step: TypeAlias = Hold | Obligate | Counter | Watch
 Choice: TypeAlias = list[tuple[Step, ...]]
 
 
@@ -71,8 +64,6 @@ class FactConjunction:
     conditional: list[tuple[str, tuple[str, ...]]] = field(default_factory=list)
     obligations: list[Obligation] = field(default_factory=list)
     counters: list[Counter] = field(default_factory=list)
-    left_out: set[int] = field(default_factory=set)
-    """Literals that are never added here: other conjunctions have them."""
     unions: list[tuple[Schema, Rank]] = field(default_factory=list)
     """The schemas whose `oneOf` is still to be divided: all required keys should be known by then."""
     watching: list[Watch] = field(default_factory=list)

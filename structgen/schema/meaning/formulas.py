@@ -7,7 +7,7 @@ from decimal import Decimal
 from fractions import Fraction
 from itertools import pairwise
 from math import ceil, floor
-from typing import Any
+from typing import Any, TypeAlias
 
 from structgen.language.ir import (
     FALSE,
@@ -235,20 +235,21 @@ def without_implied(formula: Formula) -> Formula:
 
     Cost: the square of these complements.
     """
-    kept = dict.fromkeys(_conjuncts(formula))
+    kept = dict.fromkeys(conjuncts(formula))
     denied = [part for part in kept if isinstance(part, Not) and _is_range(part.of)]
     for part in denied:
-        inside = _conjuncts(part.of)
+        inside = conjuncts(part.of)
         if any(other is not part and other in kept and _implies(inside, other.of) for other in denied):
             del kept[part]
     return formula if len(denied) < 2 else conjunction(kept)
 
 
 def _is_range(formula: Formula) -> bool:
-    return any(isinstance(part, Interval) for part in _conjuncts(formula))
+    return any(isinstance(part, Interval) for part in conjuncts(formula))
 
 
-def _conjuncts(formula: Formula) -> tuple[Formula, ...]:
+def conjuncts(formula: Formula) -> tuple[Formula, ...]:
+    """Return the parts of a conjunction, or the formula alone."""
     return formula.of if isinstance(formula, All) else (formula,)
 
 
@@ -298,56 +299,38 @@ def _implies(parts: Sequence[Formula], wanted: Formula) -> bool:
     return False
 
 
-def bounds_length(formula: Formula) -> bool:
-    """Return whether a formula of strings has a bound on their length that shows: listed words, a greatest
-    length, a pattern that `simple_patterns.is_bounded`."""
-    done: list[bool] = []
-    stack: list[tuple[Formula, bool]] = [(formula, False)]
-    while stack:
-        node, ready = stack.pop()
-        match node:
-            case Words():
-                done.append(True)
-            case Length(_, most):
-                done.append(most is not None)
-            case Pattern(source):
-                done.append(simple_patterns.is_bounded(source))
-            case Not(Length(_, None)):
-                done.append(True)
-            case All(parts) | Any_(parts) if ready:
-                start = len(done) - len(parts)
-                held = done[start:]
-                del done[start:]
-                done.append(any(held) if isinstance(node, All) else all(held))
-            case All(parts) | Any_(parts):
-                stack.append((node, True))
-                stack.extend((part, False) for part in parts)
-            case _:
-                done.append(False)
-    return done[-1]
+Span: TypeAlias = tuple[tuple[Any, ...], tuple[Any, ...]]
+"""The first and the last of values, in an order of all values: kind by kind, texts and numbers by value."""
+ALL: Span = (0,), (64,)
 
 
-def neighbours(formulas: Sequence[Formula]) -> Iterator[tuple[int, int]]:
-    """Yield the pairs i < j of formulas whose intervals overlap, in no order.
+def spans(formula: Formula, kind: int) -> list[Span]:
+    """Return spans outside of which no value meets a formula of strings or numbers."""
+    first: tuple[Any, ...] = (kind,)
+    last: tuple[Any, ...] = (kind + 1,)
+    for part in conjuncts(formula):
+        match part:
+            case Words(of) | Points(of):
+                return [((kind, one), (kind, one)) for one in of]
+            case Interval(low, high):
+                first = first if low is None else (kind, low)
+                last = last if high is None else (kind, high)
+            case Pattern(source) if prefix := simple_patterns.literal_prefix(source):
+                first, last = (kind, prefix), (kind, prefix[:-1] + chr(ord(prefix[-1]) + 1))
+    return [(first, last)]
 
-    Cost: n log n and the pairs; where no formula has an interval that is all pairs.
+
+def neighbours(spans: Sequence[Iterable[Span]]) -> Iterator[tuple[int, int]]:
+    """Yield the pairs i < j of which some spans overlap, in no order; a pair may come again.
+
+    Cost: n log n and the pairs.
     """
-    bounds: list[tuple[Decimal, Decimal, int]] = []
-    for index, formula in enumerate(formulas):
-        low, high = Decimal("-Infinity"), Decimal("Infinity")
-        for part in _conjuncts(formula):
-            if isinstance(part, Interval):
-                low = low if part.low is None else max(low, part.low)
-                high = high if part.high is None else min(high, part.high)
-            elif isinstance(part, Points):
-                low, high = max(low, Decimal(min(part.of))), min(high, Decimal(max(part.of)))
-        bounds.append((low, high, index))
-    bounds.sort()
-    active: list[tuple[Decimal, int]] = []
-    for low, high, index in bounds:
+    active: list[tuple[tuple[Any, ...], int]] = []
+    for low, high, index in sorted((*span, index) for index, some in enumerate(spans) for span in some):
         active = [(end, other) for end, other in active if end >= low]
         for _, other in active:
-            yield min(index, other), max(index, other)
+            if other != index:
+                yield min(index, other), max(index, other)
         active.append((high, index))
 
 
@@ -395,25 +378,16 @@ def quick_string(formula: Formula) -> bool | None:
 
 
 def any_number(formula: Formula) -> bool:
-    """Return whether one of the integers next to the bounds and values in a formula meets it. False:
-    unknown."""
-    candidates: dict[Decimal, None] = {Decimal(0): None}
-    ends: list[Decimal] = []
-    for atom in atoms(formula):
-        if isinstance(atom, Interval):
-            ends += [end for end in (atom.low, atom.high) if end is not None]
-        elif isinstance(atom, Points):
-            ends += map(Decimal, atom.of)
-    for end in ends:
-        if end.adjusted() < FEW_DIGITS - 1:
-            whole = end.to_integral_value()
-            candidates.update(dict.fromkeys((whole - 1, whole, whole + 1)))
-    return any(number_meets(formula, value) for value in candidates)
+    """Return whether one of the integers next to the bounds in a formula meets it. False: unknown."""
+    bounds = [one for one in atoms(formula) if isinstance(one, Interval)]
+    ends = [end.to_integral_value() for one in bounds for end in (one.low, one.high) if end is not None]
+    few = [end for end in ends if end.adjusted() < FEW_DIGITS - 1]
+    return any(number_meets(formula, end + step) for end in few for step in (-1, 0, 1))
 
 
 def quick_number(formula: Formula) -> bool | None:
     """Return whether a number meets the formula; None where plain arithmetic does not decide it."""
-    parts = _conjuncts(formula)
+    parts = conjuncts(formula)
     listed = next((part for part in parts if isinstance(part, Points)), None)
     if listed is not None and PlainInteger() not in parts:
         met = [value for value in map(Decimal, listed.of) if number_meets(formula, value)]

@@ -15,21 +15,14 @@ from collections.abc import Iterable
 from math import prod
 from typing import NamedTuple
 
-from structgen.schema.meaning.branch_facts import CLAUSE_SIZE, CLAUSES, Clauses
+from structgen.schema.meaning.branch_facts import CLAUSE_SIZE, BranchReader, Clauses, all_of
 from structgen.schema.meaning.facts import Choice, FactConjunction, Hold, Obligate, Step, absent
-from structgen.schema.meaning.overlapping_branches import OverlappingBranches
-from structgen.schema.meaning.place import ALWAYS, OBJECT, Info
 from structgen.schema.meaning.shape import AtKey, Obligation, Without
-from structgen.schema.reading.model import Schema
 
 _MOST_SHAPES = 16
 """As many shapes as this are made rather than obligations."""
 _TESTS_OF_A_CHAIN = 3
 """Fewer tests on one key than this are split one by one."""
-_NESTED_COMBINATIONS = 4
-"""Combinations within combinations are read to this depth."""
-_SCHEMAS_READ = 200
-"""Schemas that are read for one literal."""
 _INFINITE_SETS = 3
 """Choices over a key of whose value clauses ask more infinite sets than this are split into shapes: values
 may lie in all combinations of them. Finite sets are told apart value by value."""
@@ -50,14 +43,10 @@ class _Test(NamedTuple):
 
 
 class ClauseReader:
-    """Reads schemas and choices as clauses, and remembers them."""
+    """Reads choices as clauses, and remembers them."""
 
-    def __init__(self, overlaps: OverlappingBranches) -> None:
-        self.overlaps = overlaps
-        self.tables = overlaps.tables
-        self.branches = overlaps.reader
-        self._left = 0
-        self._literals: dict[int, Clauses | None] = {}
+    def __init__(self, branches: BranchReader) -> None:
+        self.tables, self.branches = branches.tables, branches
         self._choices: dict[tuple[tuple[Step, ...], ...], Clauses | None] = {}
 
     def divide(self, facts: FactConjunction) -> Choice | None:
@@ -111,7 +100,7 @@ class ClauseReader:
         """
         if prod(map(len, facts.choices)) <= _MOST_SHAPES:
             return False
-        read = [self._choice(choice) for choice in facts.choices]
+        read = [self.choice(choice) for choice in facts.choices]
         busy = self.busy(clause for clauses in (*read, facts.obligations) for clause in clauses or ())
         kept: list[Choice] = []
         for choice, clauses in zip(facts.choices, read, strict=True):
@@ -136,14 +125,6 @@ class ClauseReader:
                     )
         return {key for key, literals in asked.items() if len(literals) > _INFINITE_SETS}
 
-    def of(self, literal: int) -> Clauses | None:
-        """Return the clauses of an object that meets a literal; None: clauses cannot express it."""
-        if literal not in self._literals:
-            self._left = _SCHEMAS_READ
-            found = self._read(literal, _NESTED_COMBINATIONS)
-            self._literals[literal] = found if found is not None and self.branches.fits(found) else None
-        return self._literals[literal]
-
     # Inside
 
     def _test(self, choice: Choice) -> _Test | None:
@@ -151,7 +132,7 @@ class ClauseReader:
         test = _tested(choice)
         if test is None:
             return None
-        match self.of(test):
+        match self.branches.clauses(test):
             case [(AtKey(key, (value,)),)]:
                 holds_without = False
             case [(Without(key), AtKey(_, (value,)))]:
@@ -164,7 +145,8 @@ class ClauseReader:
         values = [self.tables.constants.value(one, of_key.schema.pointer) for one in of_key.schema.enum]
         return _Test(key, value, tuple(values), holds_without, choice[0][1:], choice[1][1:])
 
-    def _choice(self, choice: Choice) -> Clauses | None:
+    def choice(self, choice: Choice) -> Clauses | None:
+        """Return the clauses of a choice; None where clauses cannot express it."""
         if len(choice) > CLAUSE_SIZE:
             return None
         key = tuple(choice)
@@ -177,10 +159,10 @@ class ClauseReader:
         test = _tested(choice)
         if test is not None:
             # if, then, else: two implications.
-            return self._all(
+            return all_of(
                 (
-                    self.branches.either([self.of(test ^ 1), self._steps(choice[0][1:])]),
-                    self.branches.either([self.of(test), self._steps(choice[1][1:])]),
+                    self.branches.either([self.branches.clauses(test ^ 1), self._steps(choice[0][1:])]),
+                    self.branches.either([self.branches.clauses(test), self._steps(choice[1][1:])]),
                 )
             )
         found: list[Clauses | None] = []
@@ -195,68 +177,12 @@ class ClauseReader:
         for step in steps:
             match step:
                 case Hold(literal):
-                    found.append(self.of(literal))
+                    found.append(self.branches.clauses(literal))
                 case Obligate(alternatives):
                     found.append([alternatives])
                 case _:
                     return None
-        return self._all(found)
-
-    def _all(self, parts: Iterable[Clauses | None]) -> Clauses | None:
-        found: dict[Obligation, None] = {}
-        for part in parts:
-            if part is None:
-                return None
-            found.update(dict.fromkeys(part))
-        return list(found) if len(found) <= CLAUSES else None
-
-    def _read(self, literal: int, depth: int) -> Clauses | None:
-        if literal < 0:
-            return [] if literal == ALWAYS else [()]
-        info = self.tables.infos[literal >> 1]
-        found = self._schema(info, depth)
-        return self.branches.denied(found) if literal & 1 and found is not None else found
-
-    def _schema(self, info: Info, depth: int) -> Clauses | None:
-        """Return the clauses of a schema; recursion ends at `_NESTED_COMBINATIONS`."""
-        if info.verdict is not None:
-            return [] if info.verdict else [()]
-        if not info.types & OBJECT:
-            return [()]
-        schema = info.schema
-        self._left -= 1
-        if not depth or self._left < 0:
-            return None
-        own, is_all = self.branches.own(schema)
-        if not is_all or len(own) > CLAUSES or len(schema.any_of) > CLAUSE_SIZE:
-            return None
-        parts: list[Clauses | None] = [own]
-
-        def of(part: Schema, negated: bool = False) -> Clauses | None:
-            return self._read(self.tables.literal(part, negated), depth - 1)
-
-        if info.combined:
-            if schema.ref is not None:
-                parts.append(of(schema.ref))
-            parts.extend(map(of, schema.all_of))
-            if schema.not_ is not None:
-                parts.append(of(schema.not_, True))
-            if schema.any_of:
-                parts.append(self.branches.either([of(part) for part in schema.any_of]))
-            if schema.one_of:
-                if not self._exclude_each_other(schema):
-                    return None
-                parts.append(self.branches.either([of(part) for part in schema.one_of]))
-            if schema.if_ is not None:
-                for branch, negated in ((schema.then, True), (schema.else_, False)):
-                    if branch is not None:
-                        parts.append(self.branches.either([of(schema.if_, negated), of(branch)]))
-        return self._all(parts)
-
-    def _exclude_each_other(self, schema: Schema) -> bool:
-        """Return whether no two branches of a `oneOf` hold at once: then it says the same as `anyOf`."""
-        literals = [self.tables.literal(part) for part in schema.one_of]
-        return len(literals) <= CLAUSES and not any(self.overlaps.of(literals, OBJECT, schema))
+        return all_of(found)
 
 
 def _tested(choice: Choice) -> int | None:

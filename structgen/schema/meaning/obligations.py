@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 from structgen.schema.meaning.facts import FactConjunction, Rank
 from structgen.schema.meaning.place import NEVER, STRING, PlaceTables
@@ -116,14 +116,12 @@ class Obligations:
 class Known:
     """The truth of alternatives under the present facts of a conjunction."""
 
-    __slots__ = ("_denied", "_facets", "_facts", "_obligations", "_said")
+    __slots__ = ("_facets", "_facts", "_obligations", "_said")
 
     def __init__(self, obligations: Obligations, facts: FactConjunction) -> None:
         self._obligations, self._facts = obligations, facts
         self._facets = [schema for _, schema in facts.facets]
         self._said: dict[str, tuple[int, ...]] = {}
-        self._denied: dict[str, tuple[set[Hashable], tuple[int, ...]]] = {}
-        """Of a key the values that it may not have, and the other literals that its value meets."""
 
     def open_ways(self, obligation: Obligation) -> Obligation | None:
         """Return the alternatives of an obligation that may still hold, without what they need not ask; None
@@ -186,29 +184,6 @@ class Known:
         said, scalars = self._asked(alternative.key), self._obligations.scalars
         left = tuple([one for one in alternative.literals if not scalars.surely(said, one)])
         return alternative if len(left) == len(alternative.literals) else AtKey(alternative.key, left)
-
-    def excludes(self, key: str, literal: int) -> bool:
-        """Return whether no value under a key can meet a positive literal of finitely many values.
-
-        Cost: these values, however many constants are denied: a chain of `if` denies one after the other.
-        """
-        if literal < 0:
-            return literal == NEVER
-        tables, scalars = self._obligations.tables, self._obligations.scalars
-        found = self._denied.get(key)
-        if found is None:
-            denied: set[Hashable] = set()
-            others: list[int] = []
-            for one in self._asked(key):
-                info = tables.infos[one >> 1] if one >= 0 else None
-                if info is not None and one & 1 and info.only_values and info.values is not None:
-                    denied |= info.values
-                else:
-                    others.append(one)
-            found = self._denied[key] = denied, tuple(others)
-        denied, rest = found
-        values = tables.about(literal).values
-        return (values is not None and values <= denied) or scalars.contradictory((*rest, literal))
 
     def impossible(self, key: str) -> bool:
         """Return whether no value can stand under a key."""

@@ -8,21 +8,21 @@ n conjunctions, or 2 n, and not n times n - 1 denials.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Hashable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Hashable, Iterable, Iterator, Sequence
+from functools import reduce
+from itertools import combinations
+from operator import and_
 from typing import NamedTuple
 
 from structgen.errors import LimitError
 from structgen.limits import Limits
-from structgen.schema.meaning import simple_patterns
 from structgen.schema.meaning.branch_facts import BranchFacts, BranchReader, without_facts
-from structgen.schema.meaning.formulas import neighbours
-from structgen.schema.meaning.place import EVERY, NEVER, NUMBER, OBJECT, STRING
+from structgen.schema.meaning.formulas import ALL, Span, neighbours, spans
+from structgen.schema.meaning.place import EVERY, NEVER, NUMBER, OBJECT, STRING, bit_of_key
 from structgen.schema.reading.model import Schema
 
 _PAIRS_PER_ALTERNATIVE = 5
 """So many pairs are compared for each of `limits.alternatives`: it costs less than a conjunction."""
-_PAIRS_PER_BRANCH = 4
-"""So many comparisons for each branch are made before a key is looked for that saves the rest of them."""
 
 
 class BranchCase(NamedTuple):
@@ -47,17 +47,12 @@ class OverlappingBranches:
         self.limits = limits
         self.conjuncts = reader.conjuncts
         self._cases: dict[tuple[object, ...], list[BranchCase]] = {}
-        self._overlaps: dict[tuple[int, ...], list[tuple[int, ...]]] = {}
 
     def of(self, literals: list[int], kind: int, schema: Schema) -> list[tuple[int, ...]]:
-        """Return for each branch the others that it may overlap with; remembered, and not to be changed."""
-        key = (kind, *literals)
-        found = self._overlaps.get(key)
-        if found is None:
-            facts = [self._facts(literal, kind, frozenset(), frozenset()) for literal in literals]
-            overlaps = _Comparing(self, literals, facts, schema).all_overlapping()
-            found = self._overlaps[key] = _rows(range(len(literals)), overlaps)
-        return found
+        """Return for each branch the others that it may overlap with."""
+        facts = [self._facts(literal, kind, frozenset(), frozenset()) for literal in literals]
+        overlaps = _Comparing(self, literals, facts, schema).all_overlapping()
+        return _rows(range(len(literals)), overlaps)
 
     def cases(
         self, literals: list[int], kind: int, schema: Schema, required: Collection[str] = ()
@@ -95,13 +90,12 @@ class OverlappingBranches:
             for at in firsts:
                 known[at] = facts[at]
             comparing = _Comparing(self, literals, known, schema)
-            few = len(firsts) < 2 * _PAIRS_PER_BRANCH or comparing.sure_key(None) is not None
-            overlaps = comparing.overlapping(None, _PAIRS_PER_BRANCH * len(firsts)) if few else None
-            key = comparing.optional_key() if overlaps is None or overlaps else None
+            overlaps = comparing.overlapping(None)
+            key = None if overlaps == set() else comparing.optional_key()
             if key is not None:
                 # Where the key is there, branches that only differ in it are no longer the same.
                 there = _Comparing(self, literals, facts, schema)
-                told = there.overlapping(key, _PAIRS_PER_ALTERNATIVE * self.limits.alternatives)
+                told = there.overlapping(key)
                 pairs = len(firsts) * (len(firsts) - 1) // 2 if overlaps is None else len(overlaps)
                 if told is not None and 2 * len(told) < pairs:
                     active = sorted(there.facts)
@@ -161,12 +155,13 @@ class _Comparing:
         best = max(tally, key=lambda key: len(tally[key]), default=None)
         return None if best is None or len(tally[best]) < 2 else best
 
-    def overlapping(self, present: str | None, most: int) -> set[tuple[int, int]] | None:
-        """Return the pairs of branches that may overlap, where the key `present` is there; None where more
-        than `most` pairs would be compared, or more overlap than `limits.alternatives` allows."""
+    def overlapping(self, present: str | None) -> set[tuple[int, int]] | None:
+        """Return the pairs of branches that may overlap, where the key `present` is there; None where they
+        are too many for `limits.alternatives`."""
         found: set[tuple[int, int]] = set()
         for compared, (a, b) in enumerate(self._candidates(present)):
-            if compared >= most or len(found) > self.limits.alternatives:
+            most = self.limits.alternatives
+            if compared >= _PAIRS_PER_ALTERNATIVE * most or len(found) > most:
                 return None
             if not self._apart(a, b, present):
                 found.add((a, b))
@@ -174,7 +169,7 @@ class _Comparing:
 
     def all_overlapping(self) -> set[tuple[int, int]]:
         """Return the pairs of branches that may overlap; LimitError where they are too many."""
-        found = self.overlapping(None, _PAIRS_PER_ALTERNATIVE * self.limits.alternatives)
+        found = self.overlapping(None)
         if found is None:
             raise LimitError(
                 f"oneOf has {len(self.facts):,} branches that no key tells apart: too many pairs of them may "
@@ -185,55 +180,24 @@ class _Comparing:
         return found
 
     def _candidates(self, present: str | None) -> Iterable[tuple[int, int]]:
-        """Return the pairs that the values of one key do not tell apart, by an index over it."""
-        best = self.sure_key(present)
-        order = sorted(self.facts)
+        """Return the pairs that the values of one key do not tell apart."""
+        best, order = self.sure_key(present), sorted(self.facts)
         if best is None:
-            return ((a, b) for at, a in enumerate(order) for b in order[at + 1 :])
-        buckets: dict[Hashable, list[int]] = {}
-        ranges: list[int] = []
-        prefixes: dict[int, str] = {}
-        loose: list[int] = []
-        for at in order:
-            facts = self.facts[at]
-            if best != present and best not in facts.required:
-                loose.append(at)
-            elif best in facts.finite:
-                for value in facts.finite[best]:
-                    buckets.setdefault(value, []).append(at)
-            elif best in facts.asked and self._mask(facts.asked[best]) == NUMBER:
-                ranges.append(at)
-            elif (prefix := self._prefix(facts.asked.get(best, ()))) is not None:
-                prefixes[at] = prefix
-            else:
-                loose.append(at)
-        found = {(a, b) for bucket in buckets.values() for i, a in enumerate(bucket) for b in bucket[i + 1 :]}
-        formulas = [
-            self.scalars.narrowed(
-                [self.scalars.literal(one, NUMBER) for one in self.facts[at].asked[best]], NUMBER
-            )
-            for at in ranges
-        ]
-        found.update(_pair(ranges[i], ranges[j]) for i, j in neighbours(formulas))
-        finite = set(order).difference(ranges, prefixes, loose)
-        found.update(_pair(a, b) for a in (*ranges, *prefixes) for b in finite)
-        found.update(_with_common_texts(prefixes))
-        found.update(_pair(a, b) for a in loose for b in order if a != b)
-        return sorted(found)
+            return combinations(order, 2)
+        spans = [self._spans(self.facts[at], best, best == present) for at in order]
+        return sorted({(order[i], order[j]) for i, j in neighbours(spans)})
 
-    def _prefix(self, literals: Iterable[int]) -> str | None:
-        """Return a text with which every value begins that meets literals: strings alone; None: unknown."""
-        for literal in literals:
-            info = self.tables.about(literal) if literal >= 0 and not literal & 1 else None
-            if info is not None and info.schema.pattern is not None and info.types == STRING:
-                return simple_patterns.literal_prefix(info.schema.pattern)
-        return None
-
-    def _mask(self, literals: Iterable[int]) -> int:
-        mask = EVERY
-        for literal in literals:
-            mask &= self.tables.mask(literal)
-        return mask
+    def _spans(self, facts: BranchFacts, key: str, is_there: bool) -> list[Span]:
+        """Return spans outside of which no value under a key lies."""
+        if not is_there and key not in facts.required:
+            return [ALL]
+        if key in facts.finite:
+            return [(point, point) for point in map(_point, facts.finite[key])]
+        said = facts.asked.get(key, ())
+        kind = reduce(and_, map(self.tables.mask, said), EVERY)
+        if kind not in (STRING, NUMBER):
+            return [ALL]
+        return spans(self.scalars.narrowed([self.scalars.literal(one, kind) for one in said], kind), kind)
 
     def _apart(self, a: int, b: int, present: str | None) -> bool:
         """Return whether two branches exclude each other for a cheap reason."""
@@ -247,25 +211,14 @@ class _Comparing:
             said = (*one.asked.get(key, ()), *other.asked.get(key, ()))
             if NEVER in said or (len(said) > 1 and self.scalars.contradictory(said)):
                 return True
-            if any(key not in keys for facts in (one, other) for keys in facts.closed):
-                return True
         both = (self.literals[a], self.literals[b])
         return both[0] ^ 1 == both[1] or self.tables.clash(both)
 
 
-def _with_common_texts(prefixes: Mapping[int, str]) -> Iterator[tuple[int, int]]:
-    """Yield the pairs of which one prefix begins with the other. Cost: n log n, and the pairs."""
-    above: list[int] = []
-    for at in sorted(prefixes, key=lambda at: (prefixes[at], at)):
-        while above and not prefixes[at].startswith(prefixes[above[-1]]):
-            above.pop()
-        for other in above:
-            yield _pair(at, other)
-        above.append(at)
-
-
-def _pair(a: int, b: int) -> tuple[int, int]:
-    return (a, b) if a < b else (b, a)
+def _point(key: Hashable) -> tuple[object, ...]:
+    """Return where a value, given by its key of equality, lies among all values."""
+    kind = bit_of_key(key)
+    return kind, key if kind in (STRING, NUMBER) else repr(key)
 
 
 def _rows(active: Sequence[int], pairs: Iterable[tuple[int, int]]) -> list[tuple[int, ...]]:

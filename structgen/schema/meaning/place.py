@@ -97,11 +97,11 @@ class Info:
 
     schema: Schema
     digests: InitVar[Digests]
-    values: frozenset[Hashable] | None = None
+    values: frozenset[Hashable] | None = field(init=False, default=None)
     """A finite set (as keys of equality) that holds all values of the schema, if one is known."""
-    types: int = EVERY
-    """Types that the schema's own `type`, `enum` and `const` leave open; given with `values`."""
-    mask: int = -1
+    types: int = field(init=False)
+    """Types that the schema's own `type`, `enum` and `const` leave open."""
+    mask: int = field(init=False, default=-1)
     """The same with references and combinators read (`PlaceTables.mask`); -1: not worked out yet."""
     verdict: bool | None = field(init=False)
     integers: bool = field(init=False)
@@ -121,8 +121,6 @@ class Info:
     """The members of an `allOf` that stands alone."""
     refused: Schema | None = field(init=False, default=None)
     """The operand of a `not` that stands alone."""
-    tower: tuple[Info, bool] | None = field(init=False, default=None)
-    """The end of a tower of `not` that begins here, and whether an odd number of them leads there."""
     twin: int | None = field(init=False, default=None)
     """The positive literal of the first schema that says the same (`PlaceTables.twin`), once asked."""
     demand: int = field(init=False, default=-2)
@@ -130,9 +128,8 @@ class Info:
     def __post_init__(self, digests: Digests) -> None:
         schema = self.schema
         self.verdict = schema.verdict
-        types, self.integers = _types_of(schema.types)
-        self.types &= types
-        if schema.enum is not None and self.values is None:
+        self.types, self.integers = _types_of(schema.types)
+        if schema.enum is not None:
             self._read_values(schema.enum, digests)
         self.strings = _of_strings(schema) != _NO_STRINGS
         self.numbers = self.integers or _of_numbers(schema) != _NO_NUMBERS
@@ -180,7 +177,7 @@ class Info:
 
     def _has_type(self, key: Hashable) -> bool:
         """Return whether the value with a key of equality surely has one of the schema's types."""
-        bit = _bit_of_key(key)
+        bit = bit_of_key(key)
         return bool(self.types & bit) and (bit != NUMBER or "number" in (self.schema.types or ()))
 
     def scalar_keywords(self) -> Hashable | None:
@@ -248,7 +245,6 @@ class PlaceTables:
         self.digits_alone = digits_alone
         self._judging: dict[int, Schema] = {}
         self.infos: dict[int, Info] = {}
-        self._hopeless: dict[int, bool] = {}
         self.demands: list[tuple[int, ...]] = [()]
         self.places: list[tuple[int, ...]] = []
         self._demand_ids: dict[tuple[int, ...], int] = {(): ANYTHING}
@@ -367,10 +363,6 @@ class PlaceTables:
         """Return a new schema that says the same as another, but for some fields."""
         return self.schema(schema.pointer, **({name: getattr(schema, name) for name in _KEPT} | others))
 
-    def described(self, schema: Schema, values: frozenset[Hashable], types: int) -> None:
-        """Take up a schema of a finite set of values, given by their keys of equality and all their types."""
-        self.infos[schema.id] = Info(schema, self.digests, values, types)
-
     def constant(self, value: Json, pointer: str) -> Schema:
         """Return the schema of one value; equal values give the same schema."""
         key = canonical(value, self.digests)
@@ -432,24 +424,16 @@ class PlaceTables:
         A schema under `not` never becomes a positive literal, even if it is negated twice: the declared order
         of keys is read from the schemas of positive literals.
         """
-        first, first_negated = schema, negated
-        passed: list[tuple[Info, bool]] = []
+        passed: list[int] = []
         while True:
             info = self.infos.get(schema.id) or self.info(schema)
-            if info.tower is not None and info.refused is not None:
-                # A tower of `not` that was gone through before: its end, and whether that is negated.
-                passed.append((info, negated))
-                info, odd = info.tower
-                negated ^= odd
-            if info.verdict is not None or info.refused is None:
-                for one, at in passed:
-                    one.tower = info, at ^ negated
-                if info.verdict is not None:
-                    return NEVER if info.verdict is negated else ALWAYS
+            if info.verdict is not None:
+                return NEVER if info.verdict is negated else ALWAYS
+            if info.refused is None:
                 if passed and not negated:
-                    return self.info(first).schema.id * 2 + first_negated
+                    return passed[-2] if len(passed) > 1 else passed[0]
                 return info.schema.id * 2 + negated
-            passed.append((info, negated))
+            passed.append(info.schema.id * 2 + negated)
             schema, negated = info.refused, not negated
 
     def negate(self, literal: int) -> int:
@@ -482,17 +466,9 @@ class PlaceTables:
     def demand_of(self, schema: Schema) -> int:
         """Return the demand that consists of one schema, NEVER if it is false."""
         info = self.infos.get(schema.id) or self.info(schema)
-        demand = info.demand
-        if demand == -2:
-            if info.verdict is None and not info.combined:
-                # One plain schema, met here for the first time: nothing to normalise.
-                literals = (info.schema.id * 2,)
-                demand = info.demand = self._demand_ids.setdefault(literals, len(self.demands))
-                if demand == len(self.demands):
-                    self.demands.append(literals)
-            else:
-                demand = info.demand = self.demand((self.literal(schema),))
-        return demand
+        if info.demand == -2:
+            info.demand = self.demand((self.literal(schema),))
+        return info.demand
 
     def demand(self, literals: Iterable[int]) -> int:
         """Return the demand of a conjunction, NEVER where it contradicts itself on its face."""
@@ -623,11 +599,8 @@ class PlaceTables:
         return reduce(or_, compress((STRING, NUMBER, OBJECT, ARRAY), kinds), EVERY & ~info.types)
 
     def hopeless(self, demand: int) -> bool:
-        """Return whether a demand is empty for a cheap reason (`clash`); worked out once."""
-        found = self._hopeless.get(demand)
-        if found is None:
-            found = self._hopeless[demand] = self.clash(self.demands[demand])
-        return found
+        """Return whether a demand is empty for a cheap reason (`clash`)."""
+        return self.clash(self.demands[demand])
 
     def clash(self, literals: Iterable[int]) -> bool:
         """Return whether a conjunction is empty for a cheap reason: excluding types, or finite sets.
@@ -636,19 +609,15 @@ class PlaceTables:
         the smallest finite set.
         """
         mask = EVERY
-        smallest: frozenset[Hashable] | None = None
-        finite: list[Info] = []
-        excluded: list[Info] = []
+        finite: list[frozenset[Hashable]] = []
+        excluded: list[frozenset[Hashable]] = []
         seen: set[int] = set()
         stack = list(literals)
         while stack:
-            literal = stack.pop()
-            if literal == NEVER:
-                return True
-            literal = self.twin(literal)
+            literal = self.twin(stack.pop())
             if literal == ALWAYS or literal in seen:
                 continue
-            if literal ^ 1 in seen:
+            if literal == NEVER or literal ^ 1 in seen:
                 return True
             seen.add(literal)
             mask &= self.mask(literal)
@@ -657,12 +626,10 @@ class PlaceTables:
             info = self.infos[literal >> 1]
             if literal & 1:
                 if info.values is not None and info.only_values:
-                    excluded.append(info)
+                    excluded.append(info.values)
                 continue
             if info.values is not None:
-                finite.append(info)
-                if smallest is None or len(info.values) < len(smallest):
-                    smallest = info.values
+                finite.append(info.values)
             if info.combined:
                 schema = info.schema
                 stack.extend(map(self.literal, schema.all_of))
@@ -670,16 +637,11 @@ class PlaceTables:
                     stack.append(self.literal(schema.ref))
                 if schema.not_ is not None:
                     stack.append(self.literal(schema.not_, True))
-        if smallest is None:
+        if not finite:
             return False
-        left: set[Hashable] | frozenset[Hashable] = smallest
-        for info in finite:
-            assert info.values is not None
-            left = left & info.values
-        for info in excluded:
-            assert info.values is not None
-            left = left - info.values
-        return not any(mask & _bit_of_key(value) for value in left)
+        finite.sort(key=len)
+        left = finite[0].intersection(*finite[1:]).difference(*excluded)
+        return not any(mask & bit_of_key(value) for value in left)
 
 
 Rest: TypeAlias = frozenset[tuple[str, int]] | tuple[int, ...]
@@ -695,8 +657,6 @@ class Constants:
         """Ids of the schemas that `among` made, each with the literals of its values."""
         self._among: dict[frozenset[int], int] = {}
         self._rests: dict[int, Rest | None] = {}
-        self._known: dict[int, tuple[frozenset[Hashable], Json, int]] = {}
-        """Of each literal: its key of equality, its value, the bit of its type."""
 
     def value(self, value: Json, pointer: str) -> int:
         """Return the literal of one value; equal values have equal literals."""
@@ -706,21 +666,8 @@ class Constants:
         """Return the literal of a set of values, given by the literals of each."""
         found = self._among.get(values)
         if found is None:
-            known = self._known
-            keys: set[Hashable] = set()
-            ordered: list[Json] = []
-            types = 0
-            for literal in sorted(values):
-                said = known.get(literal)
-                if said is None:
-                    info = self.tables.infos[literal >> 1]
-                    said = known[literal] = (info.values or frozenset(), self.value_of(literal), info.types)
-                keys |= said[0]
-                ordered.append(said[1])
-                types |= said[2]
             # A schema of its own, also of one value: what is said of sets is not said of constants.
-            schema = self.tables.schema(pointer="", enum=tuple(ordered))
-            self.tables.described(schema, frozenset(keys), types)
+            schema = self.tables.schema(pointer="", enum=tuple(map(self.value_of, sorted(values))))
             self.sets[schema.id] = values
             found = self._among[values] = self.tables.literal(schema)
         return found
@@ -754,7 +701,8 @@ class Constants:
         return self._rests[literal]
 
 
-def _bit_of_key(key: Hashable) -> int:
+def bit_of_key(key: Hashable) -> int:
+    """Return the bit of the type of a value, given by its key of equality."""
     if isinstance(key, str):
         return STRING
     if not isinstance(key, tuple):

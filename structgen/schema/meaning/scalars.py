@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import json
-from collections import Counter
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
-from decimal import ROUND_CEILING, ROUND_FLOOR, Decimal
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from decimal import Decimal
 from functools import cached_property, partial, reduce
 from operator import and_
 from typing import NamedTuple, Protocol
@@ -24,6 +23,7 @@ from structgen.language.ir import (
     Length,
     Multiple,
     Not,
+    Outcomes,
     Pattern,
     PlainInteger,
     Points,
@@ -32,12 +32,11 @@ from structgen.language.ir import (
 )
 from structgen.limits import Limits
 from structgen.schema.meaning.formulas import (
-    FEW_DIGITS,
     LISTED,
     any_number,
     apart,
-    bounds_length,
     conjunction,
+    conjuncts,
     disjunction,
     holds,
     is_empty,
@@ -48,6 +47,7 @@ from structgen.schema.meaning.formulas import (
     numbers_of,
     quick_number,
     quick_string,
+    spans,
     without_implied,
 )
 from structgen.schema.meaning.place import (
@@ -72,6 +72,9 @@ from structgen.schema.reading.model import Schema
 class StringOracle(Protocol):
     """Questions of the network about sets of strings."""
 
+    outcomes: Outcomes
+    """The numbers of sets of formulas that are true of a string."""
+
     def shortest(self, spec: Spec) -> Demands:
         """Return, for each formula that some string meets, the shortest JSON literal, quotes included."""
         ...
@@ -84,21 +87,9 @@ class StringOracle(Protocol):
         """Return all strings that meet a formula if they are at most `most`, else None."""
         ...
 
-    def is_infinite(self, formula: Formula) -> bool:
-        """Return whether infinitely many strings meet a formula."""
-        ...
-
-    def some(
-        self,
-        spec: Spec,
-        count: int,
-        avoid: Collection[str],
-        accept: Callable[[frozenset[int]], bool],
-        most: int,
-    ) -> list[tuple[str, frozenset[int]]] | None:
-        """Return up to `count` strings that are not in `avoid`, each with the set of formulas that are true
-        of it, which the judge of the spec and `accept` take: as many as there are, short ones mostly
-        first. None where `most` texts do not decide how many there are."""
+    def classes(self, formulas: Sequence[Formula]) -> Mapping[frozenset[int], bool]:
+        """Return the sets of formulas that are true together, and no others, of some string; each with
+        whether infinitely many strings are such."""
         ...
 
 
@@ -167,7 +158,6 @@ class Scalars:
         self._shortest: dict[tuple[int, Formula], JsonPieces | None] = {}
         self._key_matches: dict[tuple[str, str], bool] = {}
         self._contradictory: dict[tuple[int, ...], bool] = {}
-        self._infinite: dict[Formula, bool] = {}
         self._is_text = partial(can_be_written, lone=quoting.lone)
         self._of_values: set[Formula] = set()
         """Formulas that do not depend on how a number is written."""
@@ -247,11 +237,15 @@ class Scalars:
         return self._capped(formula, self.longest)
 
     def _capped(self, formula: Formula, longest: int) -> Formula:
-        """Return a formula with the length of its strings bounded, where it has no bound of its own; never
-        below its shortest string, so that no place becomes empty."""
+        """Return a formula with the length of its strings bounded, where infinitely many meet it, a format
+        left aside; never below its shortest string, so that no place becomes empty."""
         if isinstance(formula, Any_):
             return disjunction([self._capped(part, longest) for part in formula.of])
-        if bounds_length(formula):
+        parts = conjuncts(formula)
+        said = conjunction([part for part in parts if not isinstance(part, (Format, Length))])
+        classes = {frozenset((0,)): True} if said == TRUE else self.strings.classes((said,))
+        is_long = all(part.most is None for part in parts if isinstance(part, Length))
+        if not (is_long and any(endless for true, endless in classes.items() if true)):
             return formula
         shortest = self.shortest(formula, STRING)
         if shortest is None:
@@ -365,13 +359,9 @@ class Scalars:
         left = [formula for formula in formulas if formula != FALSE]
         if len(left) < 2:
             return left[0] if left else FALSE
-        if all(isinstance(formula, Words) for formula in left):
-            counted = Counter(word for formula in left if isinstance(formula, Words) for word in formula.of)
-            once = frozenset(word for word, times in counted.items() if times == 1)
-            return Words(once) if once else FALSE
-        overlaps: list[list[int]] = [[] for _ in left]
+        overlaps: list[set[int]] = [set() for _ in left]
         pairs = 0
-        for i, j in neighbours(left):
+        for i, j in neighbours([spans(formula, kind) for formula in left]):
             pairs += 2
             if pairs > 50 * self.limits.alternatives:
                 raise LimitError(
@@ -379,9 +369,9 @@ class Scalars:
                     limit="alternatives",
                     where=schema.pointer,
                 )
-            if not apart(left[i], left[j]):
-                overlaps[i].append(j)
-                overlaps[j].append(i)
+            if j not in overlaps[i] and not apart(left[i], left[j]):
+                overlaps[i].add(j)
+                overlaps[j].add(i)
         branches: list[Formula] = []
         for formula, others in zip(left, overlaps, strict=True):
             rest = [negation(left[other]) for other in sorted(others)]
@@ -524,14 +514,6 @@ class Scalars:
             self._satisfiable[key] = found
         return found
 
-    def is_infinite(self, formula: Formula) -> bool:
-        """Return whether infinitely many strings meet a formula."""
-        found = self._infinite.get(formula)
-        if found is None:
-            found = formula == TRUE or (isinstance(formula, Not) and isinstance(formula.of, Words))
-            found = self._infinite[formula] = found or self.strings.is_infinite(formula)
-        return found
-
     def shortest(self, formula: Formula, kind: int) -> JsonPieces | None:
         """Return the shortest JSON text of a value that meets a formula, or None."""
         if kind == STRING:
@@ -545,46 +527,18 @@ class Scalars:
             return self._shortest[key]
         found: JsonPieces | None
         if kind == NUMBER:
-            if self.quoting.numerals_lack:
-                found = self._numeral(formula)
-            else:
-                plain = next((one for one in _next_to_zero(formula) if number_meets(formula, one)), None)
-                found = self._numeral(formula) if plain is None else JsonPieces((b"%d" % plain,))
+            is_zero = not self.quoting.numerals_lack and number_meets(formula, Decimal(0))
+            found = _ZERO if is_zero else _first(self.numbers.shortest(Spec((formula,))))
         elif isinstance(formula, Words):
             found = JsonPieces((shortest_word(formula.of, self.written),))
-        elif isinstance(formula, Length) and formula.least <= _MOST_SPACES and self.quoting.blank == b" ":
-            # a space is the character whose JSON text is the smallest
-            fits = formula.most is None or formula.least <= formula.most
-            found = JsonPieces((b'"' + b" " * formula.least + b'"',)) if fits else None
         else:
-            answer = self.strings.shortest(Spec((formula,)))
-            found = JsonPieces((answer[0],)) if 0 in answer else None
+            found = _first(self.strings.shortest(Spec((formula,))))
         self._shortest[key] = found
         return found
 
-    def _numeral(self, formula: Formula) -> JsonPieces | None:
-        answer = self.numbers.shortest(Spec((formula,)))
-        return JsonPieces((answer[0],)) if 0 in answer else None
 
-
-def _next_to_zero(formula: Formula) -> Iterator[Decimal]:
-    """Yield integers of which the first that meets a formula has its shortest numeral, and the smallest of
-    these: no numeral that is held to a bound or a value has an exponent."""
-    yield Decimal(0)
-    parts = formula.of if isinstance(formula, All) else (formula,)
-    for part in parts if all(isinstance(part, _RANGES) or part == _WHOLE for part in parts) else ():
-        low = high = None
-        if isinstance(part, Interval):
-            low, high = part.low, part.high
-        elif isinstance(part, Points) and len(part.of) == 1:
-            (low,) = map(Decimal, part.of)
-            high = low
-        if low is not None and low >= 0 and low.adjusted() < FEW_DIGITS:
-            whole = low.to_integral_value(ROUND_CEILING)
-            yield from (whole, whole + 1)
-        elif high is not None and high <= 0 and high.adjusted() < FEW_DIGITS:
-            whole = high.to_integral_value(ROUND_FLOOR)
-            yield from (whole, whole - 1)
+def _first(answer: Demands) -> JsonPieces | None:
+    return JsonPieces((answer[0],)) if 0 in answer else None
 
 
 def _unknown(formula: Formula) -> bool | None:
@@ -605,9 +559,4 @@ def shortest_word(words: frozenset[str], written: Callable[[str], bytes]) -> byt
 
 
 _FREE_STRING = JsonPieces((b'""',))
-_MOST_SPACES = 1 << 12
-"""The most spaces that are written for the shortest string of a length. A longer string is read off an
-automaton, whose limit bounds it."""
 _ZERO = JsonPieces((b"0",))
-_WHOLE = Multiple(Decimal(1))
-_RANGES = (Interval, Points, PlainInteger)

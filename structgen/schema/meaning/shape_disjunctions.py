@@ -18,7 +18,6 @@ from structgen.schema.meaning.facts import (
     Choice,
     FactConjunction,
     Hold,
-    LeaveOut,
     Obligate,
     Rank,
     Step,
@@ -61,28 +60,14 @@ class Shapes:
         self.obligations = Obligations(tables, scalars)
         self.branches = BranchReader(tables, self.obligations)
         self.overlaps = OverlappingBranches(self.branches, limits)
-        self.clauses = ClauseReader(self.overlaps)
-        self.assertions = Assertions(self.clauses)
+        self.clauses = ClauseReader(self.branches)
+        self.assertions = Assertions(self.clauses, self.overlaps)
 
     def objects(self, demand: int) -> tuple[ObjectShape, ...]:
         """Return the shapes of the objects that meet a demand; LimitError past `limits.alternatives`."""
         found = self._objects.get(demand)
         if found is None:
-            plain = self._plain(demand, OBJECT)
-            if plain is None:
-                found = tuple(map(self._object_shape, self._expand(demand, OBJECT)))
-            else:
-                self._count += 1
-                has_facet = plain.properties or plain.pattern_properties or plain.additional is not None
-                shape = ObjectShape(
-                    self._count,
-                    (plain,) if has_facet else (),
-                    tuple(dict.fromkeys(plain.required)),
-                    lo=plain.min_properties,
-                    hi=plain.max_properties,
-                    conditional=tuple(plain.dependent_required.items()),
-                )
-                found = (shape,)
+            found = tuple(map(self._object_shape, self._expand(demand, OBJECT)))
             self._objects[demand] = found
         return found
 
@@ -90,39 +75,29 @@ class Shapes:
         """Return the shapes of the arrays that meet a demand; LimitError past `limits.alternatives`."""
         found = self._arrays.get(demand)
         if found is None:
-            plain = self._plain(demand, ARRAY)
-            if plain is None:
-                found = tuple(map(self._array_shape, self._expand(demand, ARRAY)))
-            else:
-                self._count += 1
-                lo, hi, unique = plain.min_items, plain.max_items, plain.unique_items
-                found = (ArrayShape(self._count, (plain,), lo=lo, hi=hi, unique=unique),)
+            found = self._arrays[demand] = tuple(map(self._array_shape, self._expand(demand, ARRAY)))
             if self.most_items is not None:
                 for shape in found:
                     shape.hi = max(self.most_items, shape.need) if shape.hi is None else shape.hi
-            self._arrays[demand] = found
         return found
 
-    def _plain(self, demand: int, kind: int) -> Schema | None:
-        """Return the schema whose keywords are the one shape of a demand; None where it is not as plain."""
-        literals = self.tables.demands[demand]
+    def _plain(self, literals: tuple[int, ...], kind: int) -> FactConjunction | None:
+        """Return the one conjunction of a demand whose keywords need no choice; None: it is not as plain."""
+        facts = FactConjunction()
         if not literals:
-            return self.tables.anything
+            return facts
         info = self.tables.infos[literals[0] >> 1]
         schema = info.schema
-        if (
-            len(literals) > 1
-            or literals[0] & 1
-            or info.combined
-            or info.values is not None
-            or not info.types & kind
-        ):
+        if len(literals) > 1 or literals[0] & 1 or info.combined or info.values is not None:
             return None
         if kind == OBJECT:
             open_ = schema.unevaluated_properties or schema.dependent_schemas or schema.property_names
         else:
             open_ = schema.unevaluated_items or schema.contains
-        return None if open_ else schema
+        if open_ or not info.types & kind:
+            return None
+        self.assertions.keywords(facts, schema, (), kind)
+        return facts
 
     def _object_shape(self, facts: FactConjunction) -> ObjectShape:
         self._count += 1
@@ -161,6 +136,9 @@ class Shapes:
 
     def _expand(self, demand: int, kind: int) -> list[FactConjunction]:
         literals = self.tables.demands[demand]
+        plain = self._plain(literals, kind)
+        if plain is not None:
+            return [plain]
         queue = [FactConjunction().branch([Hold(one, (place,)) for place, one in enumerate(literals)])]
         done: list[FactConjunction] = []
         steps = 0
@@ -183,17 +161,14 @@ class Shapes:
                     if len(done) > self.limits.alternatives:
                         raise self._too_many(demand, "alternatives", len(done))
                     continue
-                choice = facts.choices.pop(_first_to_split(facts.choices))
+                shortest = min(range(len(facts.choices)), key=[*map(len, facts.choices)].__getitem__)
+                choice = facts.choices.pop(shortest)
             queue.extend(map(facts.branch, reversed(choice)))
         return done
 
     def _too_many(self, demand: int, limit: str, count: int) -> LimitError:
-        sources = self.tables.sources((demand,))
-        return LimitError(
-            f"the alternatives of this place multiply past {count:,}.",
-            limit=limit,
-            where=sources[0] if sources else "",
-        )
+        what = f"the alternatives of this place multiply past {count:,}."
+        return self.tables.too_many(what, limit, (demand,))
 
     def _settle(self, facts: FactConjunction, kind: int) -> bool:
         """Take up everything that needs no choice; return False where it contradicts itself."""
@@ -204,7 +179,7 @@ class Shapes:
                     case Hold(literal, rank):
                         if literal == ALWAYS or literal in facts.asserted:
                             continue
-                        if literal == NEVER or literal ^ 1 in facts.asserted or literal in facts.left_out:
+                        if literal == NEVER or literal ^ 1 in facts.asserted:
                             return False
                         facts.asserted.add(literal)
                         info = self.tables.infos[literal >> 1]
@@ -217,10 +192,6 @@ class Shapes:
                         facts.obligations.append(alternatives)
                     case Counter():
                         facts.count(step)
-                    case LeaveOut(literal):
-                        if literal in facts.asserted or literal ^ 1 in facts.left_out:
-                            return False
-                        facts.left_out.add(literal)
                     case Watch():
                         facts.watching.append(step)
             if self.assertions.divide_unions(facts, kind) and facts.pending:
@@ -243,11 +214,11 @@ class Shapes:
         for choice in facts.choices:
             kept: Choice = []
             for branch in choice:
-                steps = self._open_steps(facts, branch, known)
-                if steps == ():
+                truths = [self._truth(facts, step, known) for step in branch]
+                if all(truths):
                     break
-                if steps is not None:
-                    kept.append(steps)
+                if False not in truths:
+                    kept.append(branch)
             else:
                 if not kept:
                     return False
@@ -264,26 +235,9 @@ class Shapes:
             THIS_CALL.spend(1, self.limits, _WANTED, lambda: self.tables.about(step.literal).schema.pointer)
         return self._truth(facts, step, Known(self.obligations, facts))
 
-    def _open_steps(
-        self, facts: FactConjunction, branch: tuple[Step, ...], known: Known
-    ) -> tuple[Step, ...] | None:
-        """Return the steps of a branch that known facts leave open; None where one contradicts them."""
-        left: list[Step] = []
-        for step in branch:
-            truth = self._truth(facts, step, known)
-            if truth is False:
-                return None
-            if not truth:
-                left.append(step)
-        return tuple(left)
-
     def _truth(self, facts: FactConjunction, step: Step, known: Known) -> bool | None:
         """Return whether a step follows from known facts, or contradicts them; None where no cheap proof is
-        found.
-
-        A schema with a constant under a required key that cannot have it is false; so long lists of `if` on
-        one key are not split again in every branch. `known`: the facts as they are now.
-        """
+        found. `known`: the facts as they are now."""
         match step:
             case Obligate(alternatives):
                 # Of twenty `not` that one constant settles none is to be split.
@@ -294,27 +248,9 @@ class Shapes:
                     return literal == ALWAYS
                 if literal in facts.asserted:
                     return True
-                if literal ^ 1 in facts.asserted or literal in facts.left_out:
+                if literal ^ 1 in facts.asserted:
                     return False
-                for key, value in self.branches.pinned(literal & ~1).items():
-                    if key in facts.required and known.excludes(key, value):
-                        return bool(literal & 1)
         return None
-
-
-def _first_to_split(choices: list[Choice]) -> int:
-    """Return the index of the choice that is split first: one of the fewest branches.
-
-    A choice that one obligation can settle waits for the others: what they say mostly settles it, or leaves
-    one branch; split before, it would double them all.
-    """
-    sizes = [(any(_only_obliges(branch) for branch in choice), len(choice)) for choice in choices]
-    return min(range(len(sizes)), key=sizes.__getitem__)
-
-
-def _only_obliges(branch: tuple[Step, ...]) -> bool:
-    step = branch[0]
-    return len(branch) == 1 and isinstance(step, Obligate) and len(step.alternatives) > 1
 
 
 def _by_rank(entry: tuple[Rank, Schema]) -> Rank:

@@ -1,42 +1,9 @@
-"""Answers about ECMA-262 patterns that show on their face: bounds, prefixes, words."""
+"""Answers about ECMA-262 patterns that show on their face: prefixes and words."""
 
 from __future__ import annotations
 
 import re
 from functools import lru_cache
-
-_QUANTIFIER = re.compile(r"[*+?]|\{[0-9]+(?:,[0-9]*)?\}")
-
-
-def is_bounded(source: str) -> bool:
-    """Return whether a pattern bounds the length of strings on its face: each of its alternatives stands
-    between ^ and $, and nothing in it is repeated without a bound. Linear."""
-    alternatives: list[list[str]] = [[]]
-    depth, at, size = 0, 0, len(source)
-    while at < size:
-        char = source[at]
-        if char == "\\":
-            token = source[at : at + 2]
-        elif char == "[":
-            end = at + 1
-            while end < size and source[end] != "]":
-                end += 2 if source[end] == "\\" else 1
-            token = source[at : end + 1]
-        elif char == "{" and (quantifier := _QUANTIFIER.match(source, at)) is not None:
-            token = quantifier.group()
-            if token.endswith(",}"):
-                return False
-        else:
-            token = char
-            if char in "*+":
-                return False
-        at += len(token)
-        depth += (token == "(") - (token == ")")
-        if token == "|" and not depth:
-            alternatives.append([])
-        else:
-            alternatives[-1].append(token)
-    return all(len(one) > 1 and (one[0], one[-1]) == ("^", "$") for one in alternatives)
 
 
 @lru_cache(maxsize=4096)

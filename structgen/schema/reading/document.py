@@ -101,7 +101,9 @@ class Document(Reading):
             names |= self._asked
         self.written: Schema = self.root
         if banned:
-            self.root = self._without(self.root, banned)
+            found = self.derived("", types=frozenset({"string"}), pattern=pattern_of(banned))
+            of_keys = self.derived("", not_=found, bans=True)
+            self._ask_throughout(not_=found, bans=True, property_names=of_keys)
             count = "1 text is" if len(banned) == 1 else f"{len(banned):,} texts are"
             self.notes.append(f"{count} banned from strings and keys.")
         if missing:
@@ -160,16 +162,11 @@ class Document(Reading):
 
     def child(self, up: SchemaPlace, raw: Any, at: tuple[str | int, ...]) -> SchemaPlace:
         """Return the place of the subschema `raw`, to be read; `at` is the way to it from `up`."""
-        if raw.__class__ is dict:
-            return self._place(raw, up, at, up.scope, self._bound.get(up.id, NOTHING))
-        if raw.__class__ is bool and (
-            up.scope.dialect.booleans or at[0] in ("additionalProperties", "additionalItems")
-        ):
-            place = self.new(raw, up, at, up.scope)
-            place.verdict = raw
-            return place
-        where, cure = spelled((up.at, *at)), schema_cure(raw, at)
-        raise _no_schema(raw, up.scope, where, cure or f"Correct {at[0]}.")
+        booleans = up.scope.dialect.booleans or at[0] in ("additionalProperties", "additionalItems")
+        if raw.__class__ is not dict and not (raw.__class__ is bool and booleans):
+            where, cure = spelled((up.at, *at)), schema_cure(raw, at)
+            raise _no_schema(raw, up.scope, where, cure or f"Correct {at[0]}.")
+        return self._place(raw, up, at, up.scope, self._bound.get(up.id, NOTHING))
 
     def refer(self, place: SchemaPlace, keyword: str, reference: str) -> None:
         """Have a place hold where its reference leads, on the way to this place if it is dynamic."""
@@ -239,26 +236,20 @@ class Document(Reading):
         """How strings are written."""
         return quoting_of(self.policies.escapes, self.missing)
 
-    def _without(self, root: Schema, banned: tuple[str, ...]) -> Schema:
-        """Return a schema that asks for another one, and that no string and no key in the whole value holds
-        a banned text. It asks the same of every value inside, so that it is the whole ban."""
-        found = self.derived("", types=frozenset({"string"}), pattern=pattern_of(banned))
-        ban = self.derived("", not_=found, bans=True)
-        ban.property_names = self.derived("", not_=found, bans=True)
-        ban.additional = ban.items = ban
-        return self.derived(root.pointer, all_of=(root, ban))
-
     def lose(self, missing: frozenset[int]) -> None:
         """Have `root` ask of the whole value what `limits_of` says where bytes are missing."""
         self.missing = missing
         fields, lost, keys = limits_of(self.quoting, self.policies)
-        if not (fields or lost or keys):
-            return
-        asked = self.derived("", **fields)
         if lost:
-            asked.not_ = self.derived("", enum=lost)
+            fields["not_"] = self.derived("", enum=lost)
         if keys is not None:
-            asked.property_names = self.derived("", pattern=keys)
+            fields["property_names"] = self.derived("", pattern=keys)
+        if fields:
+            self._ask_throughout(**fields)
+
+    def _ask_throughout(self, **fields: Any) -> None:
+        """Have `root` ask something of the whole value and of every value in it."""
+        asked = self.derived("", **fields)
         asked.additional = asked.items = asked
         self.root = self.derived(self.root.pointer, all_of=(self.root, asked))
 
@@ -326,30 +317,29 @@ class Document(Reading):
     def _reached(self, found: ReferenceTarget, bound: int) -> SchemaPlace:
         """Return the place of a reference's target, or of the root, to be read."""
         raw, scope = found.raw, found.scope
-        if raw.__class__ is dict:
-            # A pointer into an embedded resource does not come through the one around it.
-            return self._place(raw, None, found.prefix, scope, bound)
-        if raw.__class__ is not bool or not scope.dialect.booleans:
+        if raw.__class__ is not dict and not (raw.__class__ is bool and scope.dialect.booleans):
             raise _no_schema(raw, scope, found.prefix)
-        place = self.new(raw, None, found.prefix, scope)
-        place.verdict = raw
-        return place
+        # A pointer into an embedded resource does not come through the one around it.
+        return self._place(raw, None, found.prefix, scope, bound)
 
-    def _place(
-        self, raw: dict[str, Any], up: SchemaPlace | None, at: Any, scope: Scope, bound: int
-    ) -> SchemaPlace:
-        """Return the place of an object that is a schema, to be read; `bound`: the bindings before it."""
+    def _place(self, raw: Any, up: SchemaPlace | None, at: Any, scope: Scope, bound: int) -> SchemaPlace:
+        """Return the place of a schema, to be read; `bound`: the bindings before it."""
+        if raw.__class__ is bool:
+            place = self.new(raw, up, at, scope)
+            place.verdict = raw
+            return place
         key: Any = id(raw)
         if self._bindings is not None:
             inside = self.references.enter(scope, raw, at if up is None else (up.at, *at))
             bound = self._bindings.enter(bound, inside)
             key = key, bound
-        place = self._by_raw.get(key)
-        if place is None:
-            place = self._by_raw[key] = self.new(raw, up, at, scope)
-            self._todo.append(place)
-            if self._bindings is not None:
-                self._bound[place.id] = bound
+        known = self._by_raw.get(key)
+        if known is not None:
+            return known
+        place = self._by_raw[key] = self.new(raw, up, at, scope)
+        self._todo.append(place)
+        if self._bindings is not None:
+            self._bound[place.id] = bound
         return place
 
     def _read(self) -> None:

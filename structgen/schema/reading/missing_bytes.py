@@ -131,18 +131,25 @@ class Quoting:
 
     def _raw(self) -> npt.NDArray[np.bool_]:
         """Return for each code point whether it can be written as it is."""
-        import numpy as np  # start-up: few vocabularies lack bytes
-
-        found, has = np.zeros(0x110000, np.bool_), ~np.isin(np.arange(256), [*self.missing])
-        found[:0x80] = has[:0x80]
-        for first, end, count in _LENGTHS if not self.is_ascii else ():
-            # the last bytes of 64 characters are those inside a character
-            text = "".join(map(chr, range(first, end, 64))).encode()
-            begin = has[np.frombuffer(text, np.uint8).reshape(-1, count)[:, :-1]].all(axis=1)
-            found[first:end] = np.logical_and.outer(begin, has[0x80:0xC0]).ravel()
+        found = characters_without(self.missing)
+        found[0x80:] &= not self.is_ascii
         found[[*range(32), 34, 92]] = False
         found[0x7F] &= not self.is_ascii
         return found
+
+
+def characters_without(missing: frozenset[int]) -> npt.NDArray[np.bool_]:
+    """Return for each code point whether its UTF-8 has none of some bytes; False for surrogates."""
+    import numpy as np  # start-up: few vocabularies lack bytes
+
+    found, has = np.zeros(0x110000, np.bool_), ~np.isin(np.arange(256), [*missing])
+    found[:0x80] = has[:0x80]
+    for first, end, count in _LENGTHS:
+        # the last bytes of 64 characters are those inside a character
+        text = "".join(map(chr, range(first, end, 64))).encode()
+        begin = has[np.frombuffer(text, np.uint8).reshape(-1, count)[:, :-1]].all(axis=1)
+        found[first:end] = np.logical_and.outer(begin, has[0x80:0xC0]).ravel()
+    return found
 
 
 @lru_cache(maxsize=64)

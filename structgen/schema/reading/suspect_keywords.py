@@ -86,10 +86,6 @@ _FOREIGN: Final = MappingProxyType(
 )
 """Constructs of other dialects that ECMA-262 reads as something else: what is wrong, what to write."""
 _DIGITS: Final = re.compile("[0-9]+")
-_KINDS: Final[Mapping[str, tuple[type, ...]]] = MappingProxyType(
-    {"one": (dict, bool), "any": (dict, list), "list": (list,), "map": (dict,), "maps": (dict,)}
-)
-"""How a keyword holds schemas -> the kinds of values that it takes."""
 _LONGEST: Final = 40
 """Longer names are not compared with others."""
 _ALIKE: Final = 0.8
@@ -294,8 +290,7 @@ def _likely(keyword: str, draft: str) -> tuple[str, str, str, str] | None:
 
 
 def _takes(draft: str, likely: str, value: Any, keyword: str) -> bool:
-    """Return whether a keyword of a draft may have a value, which stands beside another keyword; what the
-    schemas in it say is not looked at."""
+    """Return whether a keyword of a draft may have a value, which stands beside another keyword."""
     if likely == "$id":
         # "#/definitions/a" is what some tools write there, and says where it stands
         return isinstance(value, str) and (
@@ -303,9 +298,6 @@ def _takes(draft: str, likely: str, value: Any, keyword: str) -> bool:
         )
     if likely in ("$ref", "$dynamicRef"):
         return isinstance(value, str)
-    shape = dialect(draft).locations.get(likely)
-    if shape is not None:
-        return isinstance(value, _KINDS[shape]) and (shape != "list" or bool(value))
     if _plain(keyword) == "nullable":
         return value is True
     if likely == "required" and isinstance(value, bool):
@@ -315,6 +307,6 @@ def _takes(draft: str, likely: str, value: Any, keyword: str) -> bool:
 
     try:
         Document({likely: value}, draft=draft)
-    except SchemaError:
-        return False
+    except SchemaError as error:
+        return error.where.count("/") > 1  # what the schemas in it say is not looked at
     return bool(value != [])

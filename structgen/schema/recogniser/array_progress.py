@@ -79,35 +79,44 @@ class ArrayProgress:
         return shape.obligations, (0,) * len(shape.counters)
 
     def options(
-        self, shape: ArrayShape, progress: Progress, index: int, seen: Values = _NONE, unique: bool = True
-    ) -> list[tuple[int, Progress]]:
-        """Return the ways to take the item at an index: the demand on it, and the progress after it.
+        self,
+        shape: ArrayShape,
+        progress: Progress,
+        index: int,
+        seen: Values = _NONE,
+        *,
+        unique: bool = True,
+        last: bool = False,
+    ) -> Iterator[tuple[int, Progress]]:
+        """Yield the ways to take the item at an index: the demand on it, and the progress after it.
 
         `seen`: the values of the items before; `unique` False leaves it to the caller that none comes again.
+        `last`: the ways that meet most obligations come first.
         """
         base = self.item(shape, index)
         if base == NEVER or (shape.hi is not None and index >= shape.hi):
-            return []
+            return
         here = self.tables.constants.among(seen) if seen else NEVER
         if unique and seen and shape.unique:
             base = self.tables.both(base, (self.tables.negate(here),))
             if base == NEVER or self.tables.hopeless(base):
-                return []
-        unmet, counts = progress
-        others, held = parted(unmet)
-        if not isinstance(held, DiffersList):
-            return list(dict.fromkeys(self.ways(shape, base, progress, index, here)))
-        found: list[tuple[int, Progress]] = []
-        for demand, (left, counted) in dict.fromkeys(self.ways(shape, base, (others, counts), index, here)):
-            for both, then in item_ways(self.tables, [(demand, left)], held):
-                found.append((both, (then, counted)))
-        return found
+                return
+        others, held = parted(progress[0])
+        met: set[tuple[int, Progress]] = set()
+        for demand, (left, counted) in self._ways(shape, base, (others, progress[1]), index, here, last):
+            ways = [(demand, left)]
+            if isinstance(held, DiffersList):
+                ways = item_ways(self.tables, ways, held)
+            for both, unmet in ways:
+                still = self._open(unmet, index + 1)
+                if still is not None and (both, (still, counted)) not in met:
+                    met.add((both, (still, counted)))
+                    yield both, (still, counted)
 
-    def ways(
-        self, shape: ArrayShape, base: int, progress: Progress, index: int, here: int, *, last: bool = False
+    def _ways(
+        self, shape: ArrayShape, base: int, progress: Progress, index: int, here: int, last: bool
     ) -> Iterator[tuple[int, Progress]]:
-        """Yield what `options` returns, some twice. `last`: the ways that meet most obligations come
-        first."""
+        """Yield what `options` is made of, some twice: obligations that can no longer be met are among it."""
         unmet, counts = progress
         if not unmet and not counts:
             yield base, progress
@@ -184,11 +193,9 @@ class ArrayProgress:
         counted = (self.tables.about(counter.literal).schema for counter in shape.counters)
         return next((schema.pointer for schema in (*shape.facets, *counted)), "")
 
-    def unmet_after(self, progress: Progress, count: int) -> Progress | None:
-        """Return the progress with `count` items written; None where an obligation can no longer be met."""
-        unmet, counts = progress
-        if not unmet:
-            return progress
+    def _open(self, unmet: Unmet, count: int) -> Unmet | None:
+        """Return the obligations that are open with `count` items written; None where one can no longer be
+        met."""
         left: list[Obligation] = []
         for obligation in unmet:
             kept: list[Alternative] = []
@@ -211,7 +218,7 @@ class ArrayProgress:
             if not kept:
                 return None
             left.append(tuple(kept))
-        return tuple(dict.fromkeys(left)), counts  # equal ones are one: threads are compared by them
+        return tuple(dict.fromkeys(left))  # equal ones are one: threads are compared by them
 
     def closes(self, shape: ArrayShape, progress: Progress, count: int) -> bool:
         unmet, counts = progress

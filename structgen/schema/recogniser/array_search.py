@@ -13,11 +13,10 @@ from typing import TypeAlias
 
 from structgen.errors import LimitError
 from structgen.schema.meaning.place import NEVER
-from structgen.schema.meaning.shape import ArrayShape, DiffersList, Obligation, RepeatedItem
+from structgen.schema.meaning.shape import ArrayShape, Obligation, RepeatedItem
 from structgen.schema.reading.json_values import EMPTY, JsonPieces, repeated
 from structgen.schema.recogniser.array_progress import ArrayProgress, Progress, Values, repeats, watches
 from structgen.schema.recogniser.distinct_values import Distinct
-from structgen.schema.recogniser.excluded_values import parted
 from structgen.schema.recogniser.object_search import Ask
 from structgen.system.public_calls import THIS_CALL
 
@@ -46,9 +45,11 @@ class ArrayWitness:
 
     def exists(self, progress: Progress, live: Live) -> bool:
         """Return whether there is a rest. `live` holds what is known of others, and takes what is found."""
+        required = self.required()
+        if required is None or any(self.ask(demand) is None for demand in required):
+            return False
         if self.shape.plain:
-            required = self.required()
-            return required is not None and all(self.ask(demand) is not None for demand in required)
+            return True
         if watches(self.shape, progress):
             return self.critical(progress) is not None
         if self._is_counted(progress):
@@ -138,21 +139,10 @@ class ArrayWitness:
 
     def _steps(self, progress: Progress, index: int) -> Iterator[tuple[Progress, int]]:
         """Yield the progress after one more item, and the number of items then."""
-        shape, effects = self.shape, self.effects
-        base = effects.item(shape, index)
-        if base == NEVER or (shape.hi is not None and index >= shape.hi):
-            return
-        ways: Iterable[tuple[int, Progress]]
-        if isinstance(parted(progress[0])[1], DiffersList):
-            ways = effects.options(shape, progress, index)
-        else:
-            ways = effects.ways(shape, base, progress, index, NEVER, last=True)
-        count = min(index + 1, self.cap)
-        for demand, left in ways:
+        for demand, left in self.effects.options(self.shape, progress, index, last=True):
             self._spend(1)
-            unmet_after = effects.unmet_after(left, count)
-            if unmet_after is not None and self.ask(demand) is not None:
-                yield unmet_after, count
+            if self.ask(demand) is not None:
+                yield left, min(index + 1, self.cap)
 
     def _spend(self, steps: int, so_far: int = 0) -> None:
         if so_far > self.effects.limits.oracle_steps:
@@ -189,10 +179,7 @@ class ArrayWitness:
                 for left, then, text in step(now, noted, count):
                     steps += 1
                     self._spend(2, steps)
-                    unmet_after = effects.unmet_after(left, min(count + 1, self.cap))
-                    if unmet_after is None:
-                        continue
-                    state = unmet_after, then if watches(shape, unmet_after) else _NONE
+                    state = left, then if watches(shape, left) else _NONE
                     new = JsonPieces((prefix, b"," if count else b"", text)) if with_text else EMPTY
                     if new.before(following.get(state)):
                         following[state] = new
@@ -208,8 +195,6 @@ class ArrayWitness:
         """
         taken = self.seen | chosen
         for demand, left in self.effects.options(self.shape, now, count, taken, unique=False):
-            if self.effects.unmet_after(left, min(count + 1, self.cap)) is None:
-                continue
             if not watches(self.shape, now):
                 found = self.ask(demand)
                 if found is not None:

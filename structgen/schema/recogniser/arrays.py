@@ -31,7 +31,7 @@ from structgen.schema.recogniser.array_progress import (
 )
 from structgen.schema.recogniser.array_search import ArrayWitness, Live
 from structgen.schema.recogniser.distinct_values import Distinct
-from structgen.schema.recogniser.members import Unmet
+from structgen.schema.recogniser.members import Unmet, undominated
 from structgen.schema.recogniser.object_search import Ask
 
 Thread: TypeAlias = tuple[int, ArrayShape, Progress]
@@ -129,11 +129,8 @@ class Arrays:
         return seen if any(watches(shape, progress) for _, shape, progress in threads) else None
 
     def _begins(self, shape: ArrayShape) -> bool:
-        cap = self.progress.cap(shape)
-        required = self._search(shape, 0, cap, self.known).required()
-        if required is None or not all(map(self.alive, required)):
-            return False
-        return self._goes_on(shape, self.progress.begin(shape), 0, cap)
+        search = self._search(shape, 0, self.progress.cap(shape), self.known)
+        return search.exists(self.progress.begin(shape), self._live)
 
     def _goes_on(self, shape: ArrayShape, progress: Progress, index: int, cap: int) -> bool:
         """Return whether a thread leads to a whole array, if the values of written items are ignored."""
@@ -184,18 +181,13 @@ class Arrays:
             for demand, left in self.progress.options(shape, progress, state.index, state.seen or _NONE):
                 if not self.alive(demand):
                     continue
-                unmet_after = self.progress.unmet_after(left, index)
-                if unmet_after is None:
-                    continue
-                if watches(shape, unmet_after):
+                if watches(shape, left):
                     search = self._search(shape, index, state.cap, self.known, state.seen)
-                    for narrow in search.narrowed(unmet_after, demand):
+                    for narrow in search.narrowed(left, demand):
                         if narrow == demand or self.alive(narrow):
-                            going.append((demands.setdefault(narrow, len(demands)), (j, shape, unmet_after)))
-                    continue
-                if not self._goes_on(shape, unmet_after, index, state.cap):
-                    continue
-                going.append((demands.setdefault(demand, len(demands)), (j, shape, unmet_after)))
+                            going.append((demands.setdefault(narrow, len(demands)), (j, shape, left)))
+                elif self._goes_on(shape, left, index, state.cap):
+                    going.append((demands.setdefault(demand, len(demands)), (j, shape, left)))
         if not going:
             return None
         return self.tables.place(tuple(demands)), going
@@ -242,7 +234,7 @@ class Arrays:
         """Return the residue after an item that met these demands of its place. `value`: its literal, if the
         state has `seen`."""
         index = min(state.index + 1, state.cap)
-        threads = _undominated(_joined([thread for at, thread in moves[1] if at in met]))
+        threads = undominated(_joined([thread for at, thread in moves[1] if at in met]), _is_ahead)
         seen = self._watched(threads, state.seen)
         if seen is not None:
             assert value is not None, "an item whose value must be known"
@@ -274,7 +266,7 @@ class Arrays:
         """Return the residue after an item whose value has not been read, or None where the next items depend
         on that value."""
         index = min(state.index + 1, state.cap)
-        threads = _undominated(_joined([thread for at, thread in moves[1] if at in met]))
+        threads = undominated(_joined([thread for at, thread in moves[1] if at in met]), _is_ahead)
         seen = self._watched(threads, state.seen)
         if seen is not None and not all(
             self._search(shape, index, state.cap, self.known, seen).skippable(progress)
@@ -304,30 +296,9 @@ def _joined(threads: list[Thread]) -> list[Thread]:
     return list(found.values())
 
 
-def _undominated(threads: list[Thread]) -> tuple[Thread, ...]:
-    """Return the distinct threads without those that another dominates: the same but for more obligations."""
-    distinct = tuple(dict.fromkeys(threads))
-    if len(distinct) < 2:
-        return distinct
-    groups: dict[tuple[int, int], list[Progress]] = {}
-    for j, shape, progress in distinct:
-        groups.setdefault((j, shape.id), []).append(progress)
-
-    def dominated(shape: ArrayShape, progress: Progress, others: list[Progress]) -> bool:
-        open_counters = all(counter.most is None for counter in shape.counters)
-        for other in others:
-            if other == progress:
-                continue
-            if not frozenset(other[0]) <= frozenset(progress[0]):
-                continue
-            if other[1] == progress[1] or (
-                open_counters and all(a >= b for a, b in zip(other[1], progress[1], strict=True))
-            ):
-                return True
+def _is_ahead(shape: ArrayShape, one: Progress, other: Progress) -> bool:
+    """Return whether a thread owes no more than another, and is not the same."""
+    if one == other or not frozenset(one[0]) <= frozenset(other[0]):
         return False
-
-    return tuple(
-        (j, shape, progress)
-        for j, shape, progress in distinct
-        if not dominated(shape, progress, groups[j, shape.id])
-    )
+    is_open = all(counter.most is None for counter in shape.counters)
+    return one[1] == other[1] or (is_open and all(a >= b for a, b in zip(one[1], other[1], strict=True)))

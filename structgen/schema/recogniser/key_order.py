@@ -3,26 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from types import MappingProxyType
 
 from structgen.schema.meaning.place import parts_of
+from structgen.schema.reading.keywords import field_of
 from structgen.schema.reading.model import Schema
 
 _READ = ("properties", "$ref", "allOf", "anyOf", "oneOf", "if", "then", "else", "dependentSchemas")
 """The order assumed for schemas that were made without a text."""
-_FIELDS = MappingProxyType(
-    {
-        "$ref": "ref",
-        "allOf": "all_of",
-        "anyOf": "any_of",
-        "oneOf": "one_of",
-        "if": "if_",
-        "then": "then",
-        "else": "else_",
-        **dict.fromkeys(("dependentSchemas", "dependencies"), "dependent_schemas"),
-    }
-)
-"""Keywords whose schemas apply to the same value, with their fields."""
 
 
 def declared(schemas: Iterable[Schema]) -> list[str]:
@@ -68,5 +55,5 @@ def _applied(schema: Schema, mentioned: dict[str, None]) -> Iterator[Schema]:
                 mentioned.setdefault(key)
         elif name == "if" and schema.then is None and schema.else_ is None:
             continue
-        elif name in _FIELDS:
-            yield from parts_of([getattr(schema, _FIELDS[name])])
+        else:
+            yield from parts_of([getattr(schema, "ref" if name == "$ref" else field_of(name))])

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from typing import NamedTuple, TypeAlias
+from collections.abc import Callable, Iterable, Sequence
+from typing import NamedTuple, TypeAlias, TypeVar
 
 from structgen.limits import Limits
 from structgen.schema.meaning.place import NEVER, STRING, PlaceTables
@@ -26,6 +26,8 @@ from structgen.schema.recogniser.object_frames import Frames
 from structgen.schema.recogniser.object_keys import Frame, Where, Written
 from structgen.schema.recogniser.value_outcomes import ValueOutcomes
 
+S = TypeVar("S")
+P = TypeVar("P")
 Unmet: TypeAlias = tuple[Obligation, ...]
 """Obligations that are still open, each with the alternatives that are still possible."""
 
@@ -79,6 +81,49 @@ class Left:
         return self._unmet
 
 
+class MemberStep(NamedTuple):
+    """One more member of an object, and what is written before and after it."""
+
+    frame: Frame
+    where: Where
+    before: Written
+    after: Written
+
+    def gone(self, key: str) -> bool:
+        """Return whether a key may not come any more, the member's own aside."""
+        index = self.frame.index[key]
+        if index < self.frame.ordered:
+            return key != self.where and index < self.after.pos
+        return bool(self.before.mask >> index & 1)
+
+    def left_of(self, obligation: Obligation) -> Obligation | None:
+        """Return the alternatives of an obligation that are left after the member, () where it is met, None
+        where nothing is left. What the member's value meets is not looked at."""
+        frame, before = self.frame, self.before
+        kept: list[Alternative] = []
+        for alternative in obligation:
+            match alternative:
+                case Without(key):
+                    if key == self.where:
+                        continue
+                    index = frame.index[key]
+                    if index < frame.ordered and before.pos <= index < self.after.pos:
+                        return ()
+                    if not frame.may_come(key, before):
+                        continue
+                case AtKey(key, _):
+                    if key == self.where or self.gone(key):
+                        continue
+                case AtLeast(least):
+                    if self.after.size >= least:
+                        return ()
+                case AtMost(most):
+                    if self.after.size > most:
+                        continue
+            kept.append(alternative)
+        return tuple(kept) or None
+
+
 class Members:
     """The effects of members on threads; without residues."""
 
@@ -122,50 +167,31 @@ class Members:
             return self.scalars.pattern_matches(source, where)
         return frame.pattern_at.get(source, -1) in where.true
 
-    def options(
-        self, frame: Frame, shape: ObjectShape, unmet: Unmet, where: Where
-    ) -> list[tuple[int, Unmet]]:
-        """Return the ways to take a member: the demand on its value, and the unmet obligations after it."""
-        base = self.base(frame, shape, where)
-        if base == NEVER:
-            return []
-        if not unmet:
-            return [(base, unmet)]
-        others, held = parted(unmet)
-        asked_sets = self._asked_sets(frame, base, others, where)
-        found = dict.fromkeys(
-            (demand, Left(others, asked_sets.sets, met).unmet)
-            for demand, met in self.outcomes.of(base, asked_sets.asked)
-        )
-        if isinstance(held, Differs):
-            key = where if isinstance(where, str) else None
-            return member_ways(self.tables, list(found), held, key)
-        return list(found)
-
-    def going(
+    def ways(
         self,
         frame: Frame,
         shape: ObjectShape,
         unmet: Unmet,
         where: Where,
-        goes_on: Callable[[Unmet], bool],
-        trim: Callable[[Obligation], Obligation | None],
+        before: Written,
+        goes_on: Callable[[Unmet], bool] | None = None,
     ) -> list[tuple[int, Left]]:
-        """Return the ways to take a member that lead to a whole object: the demand on its value, and the
-        unmet obligations after it.
+        """Return the ways to take a member: the demand on its value, and what it leaves open.
 
-        `trim`: an obligation with the alternatives that are left after the member, () where it is met, None
-        where nothing is left. Cost: one question to `goes_on` where it says yes to the obligations that are
-        left after the least helpful value, since a value that meets more is no worse; else one for each way.
+        `before`: what is written before it. `goes_on`: whether a whole object follows where some obligations
+        are open; ways that lead to none are left out. Cost: one question to it where it says yes to what the
+        least helpful value leaves open, since a value that meets more is no worse; else one for each way.
         """
         base = self.base(frame, shape, where)
         if base == NEVER:
             return []
+        others, held = parted(unmet)
+        step = MemberStep(frame, where, before, frame.after(before, where))
         after: list[Obligation | None] = []
         musts: dict[int, None] = {}
-        asked_sets = self._asked_sets(frame, base, unmet, where)
-        for at, obligation in enumerate(unmet):
-            rest = trim(obligation) if asked_sets.sets[at] >= 0 else ()
+        asked_sets = self._asked_sets(frame, base, others, where)
+        for at, obligation in enumerate(others):
+            rest = step.left_of(obligation) if asked_sets.sets[at] >= 0 else ()
             after.append(rest)
             if rest is None:
                 # Only this value can meet the obligation.
@@ -178,20 +204,25 @@ class Members:
             base = self.tables.both_judging(base, list(musts))
             if base == NEVER or self.scalars.contradictory(self.tables.demands[base]):
                 return []
-            asked_sets = self._asked_sets(frame, base, unmet, where)
+            asked_sets = self._asked_sets(frame, base, others, where)
         outcomes = self.outcomes.of(base, asked_sets.asked)
         sets = asked_sets.sets
         worst = tuple([rest for at, rest in enumerate(after) if sets[at] >= 0 and rest])
         # An obligation that every value meets is met; another that nothing else meets needs its value.
         needed = [sets[at] for at, rest in enumerate(after) if rest is None and sets[at] >= 0]
-        is_sure = goes_on(worst)
-        found: dict[tuple[int, Left], None] = {}
-        for demand, met in outcomes:
-            if all(one & met for one in needed):
-                left = Left(after, sets, met)
-                if is_sure or goes_on(left.unmet):
-                    found[demand, left] = None
-        return list(found)
+        found = [
+            (demand, Left(after, sets, met)) for demand, met in outcomes if all(one & met for one in needed)
+        ]
+        if isinstance(held, Differs):
+            still = reachable(held, step.gone)
+            ways = [(demand, left.unmet) for demand, left in found]
+            if isinstance(where, str) and still is not None:
+                ways = member_ways(self.tables, ways, still, where)
+            found = [(demand, Left(left, [0] * len(left), 0)) for demand, left in ways]
+        elif goes_on is None or goes_on(worst):
+            goes_on = None
+        found = list(dict.fromkeys(found))
+        return found if goes_on is None else [way for way in found if goes_on(way[1].unmet)]
 
     def _asked_sets(self, frame: Frame, base: int, unmet: Unmet, where: Where) -> AskedSets:
         """Return which sets the value of a member must lie in to meet obligations."""
@@ -216,58 +247,6 @@ class Members:
                         own |= 1 << asked.setdefault(news, len(asked))
             sets.append(own)
         return AskedSets(tuple(asked), sets)
-
-    def unmet_after(
-        self, frame: Frame, unmet: Unmet, where: Where, before: Written, after: Written
-    ) -> Unmet | None:
-        """Return the unmet obligations after a member, given what is written before and after it; None where
-        one can no longer be met."""
-        if not unmet:
-            return unmet
-
-        def gone(key: str) -> bool:
-            index = frame.index[key]
-            return index < after.pos if index < frame.ordered else bool(before.mask >> index & 1)
-
-        left: list[Obligation] = []
-        for obligation in unmet:
-            kept: list[Alternative] = []
-            held = False
-            for alternative in obligation:
-                match alternative:
-                    case Without(key):
-                        if key == where:
-                            continue
-                        index = frame.index[key]
-                        if index < frame.ordered and before.pos <= index < after.pos:
-                            held = True
-                            break
-                        if not frame.may_come(key, before):
-                            continue
-                    case AtKey(key, _):
-                        if key == where or gone(key):
-                            continue
-                    case AtLeast(least):
-                        if after.size >= least:
-                            held = True
-                            break
-                    case AtMost(most):
-                        if after.size > most:
-                            continue
-                    case Differs():
-                        still = reachable(alternative, gone)
-                        if still is None:
-                            held = True
-                            break
-                        kept.append(still)
-                        continue
-                kept.append(alternative)
-            if held:
-                continue
-            if not kept:
-                return None
-            left.append(tuple(kept))
-        return tuple(left)
 
     def closes(self, shape: ObjectShape, frame: Frame, written: Written, unmet: Unmet) -> bool:
         """Return whether an object that has all its required keys may close."""
@@ -308,3 +287,21 @@ def passed_over(unmet: Unmet, key: str) -> Unmet | None:
                 return None
             left.append(kept)
     return tuple(left)
+
+
+def undominated(
+    threads: Iterable[tuple[int, S, P]], dominates: Callable[[S, P, P], bool]
+) -> tuple[tuple[int, S, P], ...]:
+    """Return the distinct threads of an object or an array without those that another of the same demand and
+    shape dominates: the same but for more obligations. Each thread ends in what it still owes."""
+    distinct = tuple(dict.fromkeys(threads))
+    if len(distinct) < 2:
+        return distinct
+    groups: dict[tuple[int, S], list[P]] = {}
+    for j, shape, owed in distinct:
+        groups.setdefault((j, shape), []).append(owed)
+    return tuple(
+        (j, shape, owed)
+        for j, shape, owed in distinct
+        if not any(dominates(shape, other, owed) for other in groups[j, shape])
+    )

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Collection, Iterable
+from collections.abc import Callable, Collection, Iterable, Sequence
 from typing import TypeAlias
 
-from structgen.language.ir import TRUE, Formula, Not, Pattern, Words
+from structgen.errors import LimitError
+from structgen.language.ir import FREE, TRUE, Formula, Not, Pattern, Spec, Words
 from structgen.limits import Limits
-from structgen.schema.meaning import simple_patterns
-from structgen.schema.meaning.formulas import LISTED, conjunction, negation
+from structgen.schema.meaning.formulas import LISTED, conjunction, disjunction, negation
 from structgen.schema.meaning.place import NEVER, STRING, PlaceTables
 from structgen.schema.meaning.scalars import Scalars
 from structgen.schema.meaning.shape import (
@@ -25,9 +25,9 @@ from structgen.schema.meaning.shape import (
 )
 from structgen.schema.meaning.shape_disjunctions import Shapes
 from structgen.schema.reading.json_values import json_string, string_order
+from structgen.schema.reading.model import Schema
 from structgen.schema.recogniser.key_order import declared
 from structgen.schema.recogniser.object_keys import Frame, FrameStanding, KeyClass
-from structgen.schema.recogniser.overlapping_key_patterns import MOST_CLASSES, UnlistedKeyClasses, asked
 
 Where: TypeAlias = str | KeyClass
 
@@ -44,8 +44,6 @@ class Frames:
         self.limits = limits
         self.any_order = any_order
         self._frames: dict[tuple[int, ...], Frame] = {}
-        self._unlisted: dict[int, UnlistedKeyClasses] = {}
-        """Classes of keys that are not listed, by the frame's number."""
 
     def frame(self, demands: tuple[int, ...]) -> Frame:
         """Return the frame of the objects of a place; its order is that of the place."""
@@ -81,7 +79,6 @@ class Frames:
         literals: dict[int, None] = {}
         watched: dict[str, None] = {}
         cap = 0
-        asks_for_classes = False
         for shape in every:
             cap = max(cap, shape.lo, -1 if shape.hi is None else shape.hi + 1)
             facets = list(shape.facets)
@@ -97,19 +94,15 @@ class Frames:
                             universe[key] = None
                         case AtPattern(source, _):
                             sources[source] = None
-                            asks_for_classes = True
                         case AtOther(schema, _):
                             facets.append(schema)
-                            asks_for_classes = True
                         case BadKey(literal):
                             literals[literal] = None
-                            asks_for_classes = True
                         case AtLeast(count):
                             cap = max(cap, count)
                         case AtMost(count):
                             cap = max(cap, count + 1)
                         case Differs(rests):
-                            asks_for_classes = True
                             universe.update(dict.fromkeys(key for rest in rests for key, _ in rest))
             for facet in facets:
                 universe.update(dict.fromkeys(facet.properties))
@@ -138,16 +131,13 @@ class Frames:
             ordered = len(names)
             known = set(names)
             names.extend(sorted((key for key in universe if key not in known), key=json_string))
-        listed = asks_for_classes or self.scalars.longest is not None
         frame = self._named(frame_id, demands, names, ordered, sources, literals)
-        frame.must_list = listed
         if frame.predicates and any(shape.lo or shape.obligations for shape in every):
             few = self._few(frame)
             if few:
                 # Keys of which too few may be left for an obligation: each is named.
                 names.extend(sorted(few, key=json_string))
                 frame = self._named(frame_id, demands, names, ordered, sources, literals)
-                frame.must_list = listed
         frame.cap = cap
         for key in watched:
             frame.watch |= 1 << frame.index[key]
@@ -181,60 +171,51 @@ class Frames:
     def _few(self, frame: Frame) -> set[str]:
         """Return the keys of the classes that are small enough to be listed."""
         found: set[str] = set()
-        if self.unlisted(frame) is not None:
-            return found  # no obligation asks for a certain key
         for key_class in self.classes(frame):
-            formula = self._unnamed(frame, key_class.formula, ())
-            if not self.scalars.is_infinite(key_class.formula):
+            if not key_class.infinite:
+                formula = self._unnamed(frame, self.formula(frame, key_class), ())
                 found.update(self.scalars.strings.words(formula, LISTED) or ())
         return found
 
-    def unlisted(self, frame: Frame) -> UnlistedKeyClasses | None:
-        """Return the classes of unnamed keys where they are not listed; else None."""
-        found = self._unlisted.get(frame.id)
-        if found is None and frame.classes is None:
-            self._divide(frame)
-            found = self._unlisted.get(frame.id)
-        return found
-
     def classes(self, frame: Frame) -> list[KeyClass]:
-        """Return the classes of keys that the frame does not name, divided by its predicates; the frame
-        lists its classes."""
+        """Return the classes of keys that the frame does not name, divided by its predicates. Raises
+        LimitError where these overlap in too many ways."""
         if frame.classes is None:
-            self._divide(frame)
-            assert frame.classes is not None, "classes that are not listed"
-        return frame.classes
-
-    def _divide(self, frame: Frame) -> None:
-        """List the classes of keys of a frame, or make its unlisted classes."""
-        parts: list[tuple[tuple[int, ...], tuple[Formula, ...]]] = [((), ())]
-        prefixes: list[str | None] = []
-        for at, predicate in enumerate(frame.predicates):
-            prefix = (
-                simple_patterns.literal_prefix(predicate.source) if isinstance(predicate, Pattern) else None
-            )
-            prefixes.append(prefix)
-            split: list[tuple[tuple[int, ...], tuple[Formula, ...]]] = []
-            for true, formulas in parts:
-                if not any(_apart(prefix, prefixes[other]) for other in true):
-                    split.append(((*true, at), (*formulas, predicate)))
-                split.append((true, (*formulas, negation(predicate))))
-            if len(split) > MOST_CLASSES and not frame.must_list:
-                self._unlisted[frame.id] = UnlistedKeyClasses(self.tables, self.scalars, frame)
-                return
-            if len(split) > MOST_CLASSES:
-                split = [part for part in split if self.scalars.satisfiable(conjunction(part[1]), STRING)]
-            if len(split) > self.limits.alternatives:
+            predicates, strings = frame.predicates, self.scalars.strings
+            try:
+                sets = strings.classes(predicates) if predicates else {frozenset[int](): True}
+            except LimitError as error:
+                error.name_schemas(self.tables.sources(frame.demands))
+                raise
+            if len(sets) > self.limits.alternatives:
                 raise self.tables.too_many(
-                    f"{len(frame.predicates)} patterns of keys overlap in {len(split):,} ways.",
+                    f"{len(predicates)} patterns of keys overlap in {len(sets):,} ways.",
                     "alternatives",
                     frame.demands,
                 )
-            parts = split
-        frame.classes = [
-            KeyClass(index, frozenset(true), self.scalars.key(conjunction(formulas)))
-            for index, (true, formulas) in enumerate(parts)
-        ]
+            endless = self.scalars.longest is None
+            order = sorted(sets, key=lambda true: [at not in true for at in range(len(predicates))])
+            frame.classes = [KeyClass(at, true, endless and sets[true]) for at, true in enumerate(order)]
+        return frame.classes
+
+    def formula(self, frame: Frame, key_class: KeyClass) -> Formula:
+        """Return the formula of the keys of a class."""
+        if key_class.formula is None:
+            true = key_class.true
+            parts = (one if at in true else negation(one) for at, one in enumerate(frame.predicates))
+            key_class.formula = self.scalars.key(conjunction(parts))
+        return key_class.formula
+
+    def spec(self, frame: Frame, groups: Sequence[Sequence[KeyClass]]) -> Spec:
+        """Return the spec of unnamed keys: the outcome {j} for a key of a class of group j."""
+        if self.scalars.longest is not None:
+            formulas = (disjunction([self.formula(frame, one) for one in group]) for group in groups)
+            return Spec(tuple(formulas))
+        if len(groups) == 1 and len(groups[0]) == len(self.classes(frame)):
+            return FREE
+        last = len(frame.predicates)
+        sets = tuple(frozenset([one.true | {last} for one in group]) for group in groups)
+        return Spec((*frame.predicates, TRUE), sets)
 
     def _unnamed(self, frame: Frame, formula: Formula, taken: Iterable[str]) -> Formula:
         names = frozenset((*frame.names, *taken))
@@ -249,7 +230,8 @@ class Frames:
                 frame.demands,
             )
         found: list[str] = []
-        if key_class.formula == TRUE:
+        keys = self.formula(frame, key_class)
+        if keys == TRUE:
             avoid = set(frame.names) | set(taken)
             for key in _short_keys(len(avoid) + count, self.scalars.can_be_written):
                 if key not in avoid:
@@ -258,7 +240,7 @@ class Frames:
                         break
             return found
         for _ in range(count):
-            formula = self._unnamed(frame, key_class.formula, (*taken, *found))
+            formula = self._unnamed(frame, keys, (*taken, *found))
             text = self.scalars.shortest(formula, STRING)
             if text is None:
                 break
@@ -303,22 +285,31 @@ class Frames:
         """Return the demand on the values of a class of keys that the frame does not name."""
         found = frame.extras.get((shape.id, key_class.index))
         if found is None:
-            tables = self.tables
-            literals = asked(tables, frame, shape, key_class.true)
+            tables, true = self.tables, key_class.true
+            keys = (*shape.key_literals, *frame.key_literals)
+            literals = [NEVER for one in keys if frame.literal_at[one] not in true]
+            for facet in shape.facets:
+                own = self._own_patterns(frame, facet)
+                matched = own.keys() & true
+                literals.extend(tables.literal(own[at]) for at in sorted(matched))
+                if facet.additional is not None and not matched:
+                    literals.append(tables.literal(facet.additional))
             demand = tables.of_value(tables.demand(literals))
             found = frame.extras[shape.id, key_class.index] = demand
+        return found
+
+    def _own_patterns(self, frame: Frame, facet: Schema) -> dict[int, Schema]:
+        """Return the subschemas of a schema for keys, by the predicate that is true of them."""
+        found = frame.own_patterns.get(facet.id)
+        if found is None:
+            at = frame.pattern_at
+            found = {at[source]: child for source, child in facet.pattern_properties if source in at}
+            frame.own_patterns[facet.id] = found
         return found
 
     def extra_demand(self, frame: Frame, shape: ObjectShape) -> int:
         """Return the demand on values under keys that the frame does not name, if these are of one class."""
         return self.extra(frame, shape, self.classes(frame)[0])
-
-
-def _apart(a: str | None, b: str | None) -> bool:
-    """Return whether no key begins with both prefixes."""
-    if a is None or b is None:
-        return False
-    return not (a.startswith(b) or b.startswith(a))
 
 
 def _seems_finite(source: str) -> bool:

@@ -14,11 +14,14 @@ from structgen.schema.reading.model import Schema
 
 @dataclass(slots=True, eq=False)
 class KeyClass:
-    """The unnamed keys for which the same predicates are true."""
+    """The unnamed keys for which the same predicates are true; there are some."""
 
     index: int
     true: frozenset[int]
-    formula: Formula
+    infinite: bool
+    """Whether there are infinitely many of them."""
+    formula: Formula | None = None
+    """Worked out on demand (`Frames.formula`)."""
 
 
 Where: TypeAlias = str | KeyClass
@@ -95,15 +98,16 @@ class Frame:
     extras: dict[tuple[int, int], int] = field(default_factory=dict)
     simple: dict[int, tuple[tuple[int, ...], tuple[bool, ...], int]] = field(default_factory=dict)
     classes: list[KeyClass] | None = None
-    must_list: bool = True
-    """Whether the classes of keys must be listed: an obligation may ask for a key of some class, or each
-    is bounded in length."""
     _sorted: tuple[str, ...] | None = None
 
     def __post_init__(self) -> None:
         self.index = {name: index for index, name in enumerate(self.names)}
 
-    def after(self, written: Written, index: int) -> Written:
+    def after(self, written: Written, where: Where) -> Written:
+        """Return what is written after one more member."""
+        return self.after_index(written, self.index[where] if isinstance(where, str) else -1)
+
+    def after_index(self, written: Written, index: int) -> Written:
         """Return what is written after one more member, whose key is named at an index (-1: not named)."""
         size = min(written.size + 1, self.cap)
         if index < 0:

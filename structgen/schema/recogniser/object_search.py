@@ -8,6 +8,7 @@ found over the keys in the order in which they are written, within the length of
 
 from __future__ import annotations
 
+import itertools
 import json
 from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import dataclass, field, replace
@@ -39,8 +40,11 @@ Slot: TypeAlias = str | tuple[int, int]
 """A named key, or the index of a class of others and a number within it."""
 Layer: TypeAlias = dict[tuple[Written, Unmet, bool], JsonPieces]
 """What is written (of the keys those that matter), what is owed, whether a member was written -> text."""
-Candidate: TypeAlias = tuple[bytes, Where, int]
-"""The text of a key with its colon, where it stands, and its index in the frame or -1."""
+Candidate: TypeAlias = tuple[bytes, Where]
+"""The text of a key with its colon, and where it stands."""
+
+_MANY_CLASSES, _SOME_CLASSES = 64, 8
+"""Of more classes of keys than the first only so many are looked at for a shortest rest."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -334,7 +338,7 @@ class Witness:
 
     def _in_stock(self, key_class: KeyClass, wanted: int) -> int:
         """Return how many keys of a class there are for new members, up to `wanted`."""
-        if self.frames.scalars.is_infinite(key_class.formula):
+        if key_class.infinite:
             return wanted
         found = self._stock.get(key_class.index, 0)
         if found < wanted:
@@ -358,15 +362,10 @@ class Witness:
                     return True
         wanted = missing - sure
         here = 0
-        unlisted = self.frames.unlisted(self.frame)
-        if unlisted is not None:
-            most = self.effects.limits.oracle_steps
-            here = len(unlisted.supply(self.shape, wanted, self.taken, self.ask, most))
-        else:
-            for key_class in self.frames.classes(self.frame):
-                if here < wanted and self._member(key_class, frozenset()) is not None:
-                    used = sum(1 for member in plan.members.values() if member.where is key_class)
-                    here += self._in_stock(key_class, used + wanted - here) - used
+        for key_class in self.frames.classes(self.frame):
+            if here < wanted and self._member(key_class, frozenset()) is not None:
+                used = sum(1 for member in plan.members.values() if member.where is key_class)
+                here += self._in_stock(key_class, used + wanted - here) - used
         return True if here >= wanted else False if perhaps + here < missing else None
 
     def _fuller(self, plan: MemberPlan) -> Iterator[Way]:
@@ -395,8 +394,8 @@ class Witness:
         if plan is None:
             return None
         room = self._size(plan, begun)
-        candidates = self._candidates(unmet)
-        named = {where for _, where, _ in candidates}
+        candidates = self._candidates(unmet, plan)
+        named = {where for _, where in candidates}
         owed: Unmet | None = unmet
         for key in {one.key for each in unmet for one in each if isinstance(one, Without)} - named:
             owed = None if owed is None else passed_over(owed, key)
@@ -449,7 +448,7 @@ class Witness:
         """Return for each candidate what the members after it cost at the least."""
         found: list[int] = []
         least = 0
-        for text, where, _ in reversed(candidates):
+        for text, where in reversed(candidates):
             found.append(least)
             if where in self._required:
                 value = self.ask(self.effects.base(self.frame, self.shape, where))
@@ -462,7 +461,7 @@ class Witness:
 
         `watched`: the keys whose presence matters, as bits; `after`: the length of the members that must
         follow; `room`: the most that all may take."""
-        text, where, index = candidate
+        text, where = candidate
         frame, shape = self.frame, self.shape
         following: Layer = {}
         if where not in self._required:
@@ -478,19 +477,17 @@ class Witness:
                 continue
             if room is not None and least >= room:
                 continue
-            then = frame.after(written, index)
+            then = frame.after(written, where)
             then = Written(then.pos, then.mask & watched, then.size)
-            for demand, left in self.effects.options(frame, shape, owed, where):
+            for demand, left in self.effects.ways(frame, shape, owed, where, written):
                 self._spend(1 + len(shape.obligations) // 3)
                 value = self.ask(demand)
                 if value is None or (room is not None and least + value.length > room):
                     continue
-                unmet_after = self.effects.unmet_after(frame, left, where, written, then)
-                if unmet_after is not None:
-                    state = then, unmet_after, True
-                    new = JsonPieces((prefix, b"," + text if begun else text, value))
-                    if new.before(following.get(state)):
-                        following[state] = new
+                state = then, left.unmet, True
+                new = JsonPieces((prefix, b"," + text if begun else text, value))
+                if new.before(following.get(state)):
+                    following[state] = new
         return following
 
     def _size(self, plan: MemberPlan, begun: bool) -> int | None:
@@ -512,32 +509,33 @@ class Witness:
             size += len(self.frames.scalars.written(key)) + 1 + value.length
         return size
 
-    def _candidates(self, unmet: Unmet) -> list[Candidate]:
-        """Return the candidates for members of a shortest rest, in the order of their writing."""
+    def _candidates(self, unmet: Unmet, plan: MemberPlan) -> list[Candidate]:
+        """Return the candidates for members of a shortest rest, in the order of their writing. Of very many
+        classes of keys some are taken, among them those of a plan."""
         frame, scalars = self.frame, self.frames.scalars
         wanted, extras = self._wanted(unmet)
-        ordered: list[Candidate] = []
+        ordered: list[tuple[bytes, str]] = []
         free: list[Candidate] = []
         for name in wanted:
-            index = frame.index[name]
             if self._may_come(name):
-                entry = scalars.written(name) + b":", name, index
-                (ordered if index < frame.ordered else free).append(entry)
-        ordered.sort(key=lambda candidate: candidate[2])
-        unlisted = self.frames.unlisted(frame) if extras else None
-        if unlisted is not None:
-            supply = unlisted.supply(
-                self.shape, extras, self.taken, self.ask, self.effects.limits.oracle_steps
-            )
-            free.extend((scalars.written(key) + b":", key_class, -1) for key, key_class in supply)
-        elif extras:
-            for key_class in self.frames.classes(frame):
-                if self.frames.extra(frame, self.shape, key_class) != NEVER:
-                    fresh = self.frames.fresh_keys(frame, key_class, extras, self.taken)
-                    free.extend((scalars.written(key) + b":", key_class, -1) for key in fresh)
+                entry = scalars.written(name) + b":", name
+                if frame.index[name] < frame.ordered:
+                    ordered.append(entry)
+                else:
+                    free.append(entry)
+        ordered.sort(key=lambda candidate: frame.index[candidate[1]])
+        classes = self.frames.classes(frame) if extras else []
+        if len(classes) > _MANY_CLASSES:
+            some = itertools.islice((one for one in classes if self._member(one, frozenset())), _SOME_CLASSES)
+            planned = [one.where for one in plan.members.values() if isinstance(one.where, KeyClass)]
+            classes = [*dict.fromkeys((*planned, *some))]
+        for key_class in classes:
+            if self.frames.extra(frame, self.shape, key_class) != NEVER:
+                fresh = self.frames.fresh_keys(frame, key_class, extras, self.taken)
+                free.extend((scalars.written(key) + b":", key_class) for key in fresh)
         # of keys without a name, the shortest comes first: so does a key that has begun go on
         first: dict[Where, bytes] = {}
-        for text, where, _ in free:
+        for text, where in free:
             first.setdefault(where, text)
         free.sort(key=lambda candidate: first[candidate[1]])
         return [*ordered, *free]

@@ -9,24 +9,21 @@ number.
 from __future__ import annotations
 
 from bisect import bisect_left
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any, TypeAlias, TypeGuard
 
-from structgen.language.ir import TRUE, Formula
 from structgen.limits import Limits
-from structgen.schema.meaning.formulas import disjunction
 from structgen.schema.meaning.place import NEVER, PlaceTables
 from structgen.schema.meaning.scalars import Scalars
-from structgen.schema.meaning.shape import Alternative, AtKey, Differs, ObjectShape, Obligation, Without
+from structgen.schema.meaning.shape import Alternative, AtKey, Differs, ObjectShape, Without
 from structgen.schema.meaning.shape_disjunctions import Shapes
 from structgen.schema.reading.json_values import EMPTY, JsonPieces
-from structgen.schema.recogniser.excluded_values import parted
-from structgen.schema.recogniser.members import Left, Members, Unmet
+from structgen.schema.recogniser.members import Left, Members, Unmet, undominated
 from structgen.schema.recogniser.object_frames import Frames
 from structgen.schema.recogniser.object_keys import Frame, KeyClass, Where, Written
 from structgen.schema.recogniser.object_search import Ask, Witness, keys_of
-from structgen.schema.recogniser.overlapping_key_patterns import KeyJudge, UnlistedKeyClasses
 from structgen.schema.recogniser.wide_unions import WideUnions
 
 Thread: TypeAlias = tuple[int, ObjectShape, Unmet]
@@ -48,8 +45,8 @@ class ObjectState:
     begun: bool
     """A member has been written."""
     threads: tuple[Thread, ...]
-    moves: dict[str | frozenset[int], Moves | None] = field(default_factory=dict)
-    extra: list[tuple[Formula, Moves]] | None = None
+    moves: dict[str, Moves | None] = field(default_factory=dict)
+    extra: list[tuple[list[KeyClass], Moves]] | None = None
     closing: frozenset[int] | None = None
     rests: dict[int, JsonPieces] | None = None
     new_keys: frozenset[str] | None = None
@@ -147,14 +144,12 @@ class Objects:
         def open_ended(moves: Moves) -> bool:
             return any(many(demand, 2) for demand in self.tables.places[moves[0]])
 
-        if self.frames.unlisted(state.frame) is not None:
-            return False
         offered: list[tuple[Where, Moves]] = []
         for name in self.named(state):
             moves = self.moves(state, name)
             if moves is not None:
                 offered.append((name, moves))
-        offered += [(self.any_class(state.frame), moves) for _, moves in self.extra(state)]
+        offered += [(classes[0], moves) for classes, moves in self.extra(state)]
         for where, moves in offered:
             if open_ended(moves):
                 continue
@@ -204,10 +199,6 @@ class Objects:
             self._states[key] = state
         return state
 
-    def _after(self, state: ObjectState, where: Where) -> Written:
-        """Return what is written after a member at `where`."""
-        return state.frame.after(state.written, state.frame.index[where] if isinstance(where, str) else -1)
-
     def moves(self, state: ObjectState, name: str) -> Moves | None:
         """Return the moves of a named key, or None where the key may not come now."""
         if name not in state.moves:
@@ -217,7 +208,7 @@ class Objects:
 
     def _moves(self, state: ObjectState, where: Where) -> Moves | None:
         frame = state.frame
-        after = self._after(state, where)
+        after = state.frame.after(state.written, where)
         reach = frame.index[where] if isinstance(where, str) else frame.ordered
         demands: dict[int, int] = {}
         going: list[tuple[int, Going]] = []
@@ -239,37 +230,14 @@ class Objects:
                     continue
                 going.append((demands.setdefault(demand, len(demands)), thread))
                 continue
-            for demand, left in self._ways(state, shape, unmet, where):
+            goes_on = partial(self._goes_on, frame, shape, written=after)
+            ways = self.members.ways(frame, shape, unmet, where, state.written, goes_on)
+            for demand, left in ways:
                 if self.alive(demand):
                     going.append((demands.setdefault(demand, len(demands)), (j, shape, left)))
         if not going:
             return None
         return self.tables.place(tuple(demands)), going
-
-    def _ways(
-        self, state: ObjectState, shape: ObjectShape, unmet: Unmet, where: Where
-    ) -> Sequence[tuple[int, Unmet | Left]]:
-        """Return the ways in which a thread that owes something goes on after a member: the demand on its
-        value, and the obligations that are left."""
-        frame, members = state.frame, self.members
-        after = self._after(state, where)
-
-        def goes_on(left: Unmet) -> bool:
-            return self._goes_on(frame, shape, left, after)
-
-        if not isinstance(parted(unmet)[1], Differs):
-
-            def trim(obligation: Obligation) -> Obligation | None:
-                left = members.unmet_after(frame, (obligation,), where, state.written, after)
-                return None if left is None else left[0] if left else ()
-
-            return members.going(frame, shape, unmet, where, goes_on, trim)
-        found: list[tuple[int, Unmet | Left]] = []
-        for demand, left in members.options(frame, shape, unmet, where):
-            unmet_after = members.unmet_after(frame, left, where, state.written, after)
-            if unmet_after is not None and goes_on(unmet_after):
-                found.append((demand, unmet_after))
-        return found
 
     def named(self, state: ObjectState) -> dict[str, int]:
         """Return the named keys that may come now, each with the place of its value."""
@@ -279,66 +247,37 @@ class Objects:
             required = self.frames.standing(frame, shape).required
             at = bisect_left(required, state.written.pos)
             limit = max(limit, required[at] if at < len(required) else len(frame.names))
+        last = min(limit + 1, len(frame.names))
+        names = [
+            name for name in frame.names[state.written.pos : last] if frame.may_come(name, state.written)
+        ]
+        if self.wide_unions.takes(frame, state.threads):
+            wide = self.wide_unions.demands(frame, state.written.pos, state.threads, names)
+            return {name: self.tables.place(demands) for name, demands in wide}
         found: dict[str, int] = {}
-        wide = self.wide_unions.of(state.frame, state.written.pos, state.threads)
-        for index in range(state.written.pos, min(limit + 1, len(frame.names))):
-            if index >= frame.ordered and state.written.mask >> index & 1:
-                continue
-            name = frame.names[index]
-            if wide is not None:
-                demands = wide.demands(name)
-                if demands:
-                    found[name] = self.tables.place(demands)
-                continue
+        for name in names:
             moves = self.moves(state, name)
             if moves is not None:
                 found[name] = moves[0]
         return found
 
-    def extra(self, state: ObjectState) -> list[tuple[Formula, Moves]]:
-        """Return the classes of unnamed keys that may come now, with their moves; the frame lists them."""
+    def extra(self, state: ObjectState) -> list[tuple[list[KeyClass], Moves]]:
+        """Return the classes of unnamed keys that may come now, those with the same moves together."""
         found = state.extra
         if found is None:
             found = []
             standing, pos = self.frames.standing, state.written.pos
             if any(standing(state.frame, shape).last < pos for _, shape, _ in state.threads):
-                groups: dict[object, tuple[list[Formula], Moves]] = {}
-                classes = self.frames.classes(state.frame)
-                for key_class in classes:
+                groups: dict[object, tuple[list[KeyClass], Moves]] = {}
+                for key_class in self.frames.classes(state.frame):
                     moves = self._moves(state, key_class)
                     if moves is not None:
                         key = (moves[0], tuple(moves[1]))
-                        groups.setdefault(key, ([], moves))[0].append(key_class.formula)
-                for formulas, moves in groups.values():
-                    whole = len(formulas) == len(classes)
-                    free = whole and self.frames.scalars.longest is None
-                    found.append((TRUE if free else disjunction(formulas), moves))
+                        groups.setdefault(key, ([], moves))[0].append(key_class)
+                found = list(groups.values())
             # Remembered only once it is whole: a limit may have been met on the way.
             state.extra = found
         return found
-
-    def unlisted_judge(self, state: ObjectState, unlisted: UnlistedKeyClasses) -> KeyJudge | None:
-        """Return the judge of the unnamed keys that may come now, or None where none may."""
-        frame = state.frame
-        key_class = unlisted.of(frozenset())
-        after = self._after(state, key_class)
-        going: dict[int, ObjectShape] = {}
-        for _, shape, unmet in state.threads:
-            if self.frames.standing(frame, shape).last >= state.written.pos:
-                continue
-            if shape.hi is not None and state.written.size >= shape.hi:
-                continue
-            # No obligation asks for a key of a class: the unmet obligations are the same after any of them.
-            unmet_after = self.members.unmet_after(frame, unmet, key_class, state.written, after)
-            if unmet_after is not None and self._goes_on(frame, shape, unmet_after, after):
-                going[shape.id] = shape
-        return unlisted.judge(tuple(going.values()), self.alive) if going else None
-
-    def of_class(self, state: ObjectState, key_class: KeyClass) -> Moves | None:
-        """Return the moves of a key of an unlisted class, or None where it may not come."""
-        if key_class.true not in state.moves:
-            state.moves[key_class.true] = self._moves(state, key_class)
-        return state.moves[key_class.true]
 
     def closing(self, state: ObjectState) -> frozenset[int]:
         """Return the indices of the demands that the object meets if it closes now."""
@@ -393,13 +332,14 @@ class Objects:
 
     def after(self, state: ObjectState, moves: Moves, where: Where, met: frozenset[int]) -> ObjectState:
         """Return the residue after a value that met these demands of its place."""
-        written = self._after(state, where)
-        threads = _undominated(
-            [
+        written = state.frame.after(state.written, where)
+        threads = undominated(
+            (
                 (j, shape, left.unmet if isinstance(left, Left) else left)
                 for index, (j, shape, left) in moves[1]
                 if index in met
-            ]
+            ),
+            _is_ahead,
         )
         frame = state.frame
         if (written.size or frame.watch) and all(shape.simple for _, shape, _ in threads):
@@ -426,29 +366,12 @@ class Objects:
             state.new_keys = found
         return found
 
-    def any_class(self, frame: Frame) -> KeyClass:
-        """Return any class of the frame, for calls of `after` in which the class makes no difference."""
-        unlisted = self.frames.unlisted(frame)
-        return self.frames.classes(frame)[0] if unlisted is None else unlisted.of(frozenset())
-
 
 def _is_presence(alternative: Alternative) -> TypeGuard[AtKey]:
     """Return whether the presence of a key alone meets an alternative."""
     return type(alternative) is AtKey and not alternative.literals
 
 
-def _undominated(threads: Sequence[Thread]) -> tuple[Thread, ...]:
-    """Return the distinct threads without those that another dominates: the same but for more obligations."""
-    if len(threads) < 2:
-        return tuple(threads)
-    distinct = tuple(dict.fromkeys(threads))
-    if not any(unmet for _, _, unmet in distinct):
-        return distinct
-    groups: dict[tuple[int, int], list[frozenset[Obligation]]] = {}
-    for j, shape, unmet in distinct:
-        groups.setdefault((j, shape.id), []).append(frozenset(unmet))
-    return tuple(
-        (j, shape, unmet)
-        for j, shape, unmet in distinct
-        if not any(other < frozenset(unmet) for other in groups[j, shape.id])
-    )
+def _is_ahead(shape: ObjectShape, one: Unmet, other: Unmet) -> bool:
+    """Return whether a thread owes less than another."""
+    return bool(other) and frozenset(one) < frozenset(other)

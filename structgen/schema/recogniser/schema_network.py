@@ -10,14 +10,13 @@ from __future__ import annotations
 import itertools
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from copy import copy
-from functools import partial
-from types import MappingProxyType
-from typing import cast
+from typing import Any, cast
 
 from structgen.automata.formats.named_formats import CUTS
 from structgen.errors import UnsatisfiableSchema, UnsatisfiableUnderPolicy
 from structgen.language.ir import (
     FALSE,
+    FREE,
     TRUE,
     ArrayMenu,
     Demands,
@@ -47,16 +46,13 @@ from structgen.schema.reading.policies import Policies
 from structgen.schema.reading.schema_place import SchemaPlace
 from structgen.schema.recogniser.array_progress import repeats
 from structgen.schema.recogniser.arrays import CLOSE, Arrays, ArrayState
-from structgen.schema.recogniser.object_keys import KeyClass, Written
-from structgen.schema.recogniser.objects import Moves, Objects, ObjectState
-from structgen.schema.recogniser.overlapping_key_patterns import Places
+from structgen.schema.recogniser.object_keys import Where, Written
+from structgen.schema.recogniser.objects import Objects, ObjectState
 from structgen.schema.recogniser.schema_liveness import Oracle
 from structgen.schema.recogniser.smallest_contradiction import smallest
 
 _AVOIDING_SEARCHES = 8
 """Searches for a rest that each avoid the names that the one before would have repeated; then all names."""
-_FREE = Spec((TRUE,))
-_NO_MOVES: Mapping[frozenset[int], int] = MappingProxyType({})
 
 
 class SchemaNetwork:
@@ -93,8 +89,7 @@ class SchemaNetwork:
         self._residues: list[ObjectState | ArrayState] = []
         self._entries: dict[int, ValueMenu] = {}
         self._menus: dict[int, ObjectMenu] = {}
-        self._outcomes: list[frozenset[int]] = [frozenset({0})]
-        self._outcome_ids: dict[frozenset[int], int] = {self._outcomes[0]: 0}
+        self.outcomes = strings.outcomes
         self._finishes: dict[int, Demands] = {}
         self.objects = Objects(
             tables,
@@ -128,30 +123,12 @@ class SchemaNetwork:
 
     # ir.Network
 
-    @property
-    def outcomes(self) -> Sequence[frozenset[int]]:
-        """Return the outcomes that were numbered so far, by number."""
-        return self._outcomes
-
     def entry(self, place: int) -> ValueMenu:
         """Return how a value at `place` may begin. Every type listed has a live value."""
         found = self._entries.get(place)
         if found is None:
             found = self._entries[place] = self._entry(self.tables.places[place])
         return found
-
-    def outcome(self, demands: frozenset[int]) -> int:
-        """Return the outcome's number for a non-empty set of demand indices ({0} is 0)."""
-        found = self._outcome_ids.get(demands)
-        if found is None:
-            found = len(self._outcomes)
-            self._outcomes.append(demands)
-            self._outcome_ids[demands] = found
-        return found
-
-    def demands(self, outcome: int) -> frozenset[int]:
-        """Return the demand indices that an outcome stands for."""
-        return self._outcomes[outcome]
 
     def keys(self, residue: int) -> Sequence[str]:
         """Return every key that any residue of this object may name, sorted by their bytes
@@ -164,20 +141,12 @@ class SchemaNetwork:
         if found is None:
             state = self._object(residue)
             closing = self.objects.closing(state)
-            close = self.outcome(closing) if closing else None
+            close = self.outcomes(closing) if closing else None
             named = self.objects.named(state)
-            unlisted = self.objects.frames.unlisted(state.frame)
-            extra = self.objects.extra(state) if unlisted is None else []
-            if unlisted is not None:
-                judge = self.objects.unlisted_judge(state, unlisted)
-                spec = None if judge is None else unlisted.spec(judge)
-                found = ObjectMenu(named, spec, Places(unlisted, partial(self._class_place, state)), close)
-            elif extra:
-                spec = _FREE if len(extra) == 1 and extra[0][0] is TRUE else Spec(tuple(e[0] for e in extra))
-                places = {frozenset((index,)): moves[0] for index, (_, moves) in enumerate(extra)}
-                found = ObjectMenu(named, spec, places, close)
-            else:
-                found = ObjectMenu(named, None, _NO_MOVES, close)
+            extra = self.objects.extra(state)
+            spec = self.objects.frames.spec(state.frame, [classes for classes, _ in extra]) if extra else None
+            places = {frozenset((index,)): moves[0] for index, (_, moves) in enumerate(extra)}
+            found = ObjectMenu(named, spec, places, close)
             self._menus[residue] = found
         return found
 
@@ -188,7 +157,7 @@ class SchemaNetwork:
         closing = self.arrays.closing(state)
         return ArrayMenu(
             None if moves is None else moves[0],
-            self.outcome(closing) if closing else None,
+            self.outcomes(closing) if closing else None,
             state.seen is not None,
             self.arrays.closes_next(state),
             state.unread,
@@ -205,7 +174,7 @@ class SchemaNetwork:
         state = self._array(residue)
         moves = self.arrays.moves(state)
         assert moves is not None, "an item that the menu does not offer"
-        found = None if state.unread else self.arrays.after_unread(state, moves, self._outcomes[outcome])
+        found = None if state.unread else self.arrays.after_unread(state, moves, self.outcomes.sets[outcome])
         return None if found is None else found.id
 
     def may_differ(self, residue: int) -> bool:
@@ -221,15 +190,7 @@ class SchemaNetwork:
     def after(self, residue: int, key: Key, outcome: int, text: bytes = b"") -> int:
         """Return the residue after a value under `key` has closed with `outcome`; it is live.
         `text`: the item, where the menu says that its value matters."""
-        met = self._outcomes[outcome]
-        state = self._residues[residue]
-        if isinstance(state, ArrayState):
-            moves = self.arrays.moves(state)
-            assert key is None and moves is not None, "an item that the menu does not offer"
-            return self.arrays.after(state, moves, met, self._item(state, text)).id
-        found = self._object_moves(state, key)
-        where = key if isinstance(key, str) else self.objects.any_class(state.frame)
-        return self.objects.after(state, found, where, met).id
+        return self._after(self._residues[residue], key, self.outcomes.sets[outcome], text).id
 
     def simple(self, residue: int) -> SimpleObject | None:
         """Return the residue of a plain object in a form in which the engine can go on by itself, else None.
@@ -265,9 +226,7 @@ class SchemaNetwork:
             frame.ordered,
             extra,
             state.written.pos,
-            state.written.mask,
-            state.begun,
-            0 if j == 0 else self.outcome(frozenset((j,))),
+            0 if j == 0 else self.outcomes(frozenset((j,))),
         )
 
     def simple_after(self, residue: int, index: int) -> int:
@@ -277,7 +236,7 @@ class SchemaNetwork:
         """
         state = self._object(residue)
         frame = state.frame
-        pos, mask, _ = frame.after(state.written, index)
+        pos, mask, _ = frame.after_index(state.written, index)
         written = Written(pos, mask >> frame.ordered << frame.ordered, 0)
         return self.objects.state(frame, written, True, state.threads).id
 
@@ -326,34 +285,24 @@ class SchemaNetwork:
         """
         return {j: text.flat() for j, text in self._rests(self._residues[residue], taken).items()}
 
-    def _item(self, state: ArrayState, text: bytes) -> int | None:
-        return None if state.seen is None else self.arrays.distinct.literal(text)
-
     def finish_with(
         self, residue: int, key: Key, value: Demands, taken: Collection[str] = (), written: bytes = b""
     ) -> Demands:
         """Return the shortest rest while a value under `key` is written: `value` is the rest of that value,
         `written` the text so far of an item whose value matters."""
         state = self._residues[residue]
+        going: dict[int, list[Any]] = {}
+        for index, thread in self._moves(state, key)[1]:
+            if index in value:
+                going.setdefault(index, []).append(thread)
         best: dict[int, JsonPieces] = {}
-        if isinstance(state, ArrayState):
-            array_moves = self.arrays.moves(state)
-            assert array_moves is not None, "an item that the menu does not offer"
-            for index, array_thread in array_moves[1]:
-                if index not in value:
-                    continue
-                if self.arrays.closes_after(state, array_thread):
-                    _better(best, value[index], {array_thread[0]: CLOSE})
-                    continue
-                item = self._item(state, written + value[index])
-                after = self.arrays.after(state, (0, [(0, array_thread)]), frozenset((0,)), item)
-                _better(best, value[index], self._rests(after, taken))
-        else:
-            where = key if isinstance(key, str) else self.objects.any_class(state.frame)
-            for index, thread in self._object_moves(state, key)[1]:
-                if index in value:
-                    then = self.objects.after(state, (0, [(0, thread)]), where, frozenset((0,)))
-                    _better(best, value[index], self._rests(then, taken))
+        for index, threads in going.items():
+            if isinstance(state, ArrayState) and all(self.arrays.closes_after(state, one) for one in threads):
+                rests = {j: CLOSE for j, _, _ in threads}
+            else:
+                after = self._after(state, key, frozenset((index,)), written + value[index])
+                rests = self._rests(after, taken)
+            _better(best, value[index], rests)
         return {j: text.flat() for j, text in best.items()}
 
     def first_of_alike(self, residue: int, heads: Mapping[str, bytes]) -> Iterable[str]:
@@ -405,23 +354,33 @@ class SchemaNetwork:
         assert isinstance(state, ArrayState), "not the residue of an array"
         return state
 
-    def _object_moves(self, state: ObjectState, key: Key) -> Moves:
+    def _moves(self, state: ObjectState | ArrayState, key: Key) -> Any:
+        """Return the moves under a key that the menu offers: of an object or of an array."""
+        if isinstance(state, ArrayState):
+            moves = self.arrays.moves(state)
+            assert key is None and moves is not None, "an item that the menu does not offer"
+            return moves
         if isinstance(key, str):
-            moves = self.objects.moves(state, key)
-            assert moves is not None, "a key that the menu does not offer"
-            return moves
-        assert key is not None
-        unlisted = self.objects.frames.unlisted(state.frame)
-        if unlisted is not None:
-            moves = self.objects.of_class(state, unlisted.of(key))
-            assert moves is not None, "a class of keys that may not come"
-            return moves
-        assert len(key) == 1
+            named = self.objects.moves(state, key)
+            assert named is not None, "a key that the menu does not offer"
+            return named
+        assert key is not None and len(key) == 1
         return self.objects.extra(state)[next(iter(key))][1]
 
-    def _class_place(self, state: ObjectState, key_class: KeyClass) -> int | None:
-        moves = self.objects.of_class(state, key_class)
-        return None if moves is None else moves[0]
+    def _after(
+        self, state: ObjectState | ArrayState, key: Key, met: frozenset[int], text: bytes
+    ) -> ObjectState | ArrayState:
+        """Return the residue after a value that met these demands of its place; `text`: as in `after`."""
+        moves = self._moves(state, key)
+        if isinstance(state, ArrayState):
+            value = None if state.seen is None else self.arrays.distinct.literal(text)
+            return self.arrays.after(state, moves, met, value)
+        return self.objects.after(state, moves, self._where(state, key), met)
+
+    def _where(self, state: ObjectState, key: Key) -> Where:
+        """Return where a member stands; of an unnamed key any class: it makes no difference to what is
+        written."""
+        return key if isinstance(key, str) else self.objects.frames.classes(state.frame)[0]
 
     def _live_place(self, demand: int) -> int:
         if demand == NEVER or not self.oracle.alive(demand):
@@ -456,11 +415,11 @@ class SchemaNetwork:
             formulas.append(formula if self.scalars.satisfiable(formula, kind) else FALSE)
         if all(formula == FALSE for formula in formulas):
             return None
-        return _FREE if formulas == [TRUE] else Spec(tuple(formulas))
+        return FREE if formulas == [TRUE] else Spec(tuple(formulas))
 
     def _constant(self, demands: tuple[int, ...], kind: int) -> int | None:
         met = frozenset(j for j, demand in enumerate(demands) if self.scalars.demand(demand, kind) == TRUE)
-        return self.outcome(met) if met else None
+        return self.outcomes(met) if met else None
 
     def _rests(self, state: ObjectState | ArrayState, taken: Collection[str]) -> dict[int, JsonPieces]:
         """Return, for each demand, the shortest rest of a residue.

@@ -9,8 +9,8 @@ that go on after a key are computed when the key is written.
 from __future__ import annotations
 
 from bisect import bisect_left
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import NamedTuple, TypeAlias
 
 from structgen.schema.meaning.place import NEVER
@@ -31,104 +31,60 @@ class KeyDefaults(NamedTuple):
     mentioned: frozenset[str]
 
 
-@dataclass(slots=True)
-class _Group:
-    """Threads of one residue with the same default demand."""
-
-    default: int
-    members: list[int] = field(default_factory=list)
-    """Indices of threads, ascending."""
-    at: int = 0
-    """The members before this one end before `reach`."""
-    reach: int = 0
-
-
-class WideUnion:
-    """The threads of one residue, grouped by their default demand."""
-
-    def __init__(
-        self,
-        frame: Frame,
-        pos: int,
-        threads: Threads,
-        frames: Frames,
-        defaults: Sequence[KeyDefaults],
-        alive: Callable[[int], bool],
-    ) -> None:
-        self._frame, self._threads, self._frames, self._alive = frame, threads, frames, alive
-        names = frame.names
-        self._next: list[int] = []
-        """For each thread the place in the order of its next required key, which no key may pass over."""
-        self._mentions: dict[str, list[int]] = {}
-        groups: dict[int, _Group] = {}
-        for at, ((_, shape, _), said) in enumerate(zip(threads, defaults, strict=True)):
-            required = frames.standing(frame, shape).required
-            where = bisect_left(required, pos)
-            self._next.append(required[where] if where < len(required) else len(names))
-            for name in said.mentioned:
-                self._mentions.setdefault(name, []).append(at)
-            if said.default != NEVER and alive(said.default):
-                groups.setdefault(said.default, _Group(said.default)).members.append(at)
-        self._groups = list(groups.values())
-
-    def demands(self, name: str) -> tuple[int, ...]:
-        """Return the demands on a value under a key, in the order of the threads; empty: no thread goes on.
-
-        Cost: the number of threads that mention the key, and of groups, if names come in the frame's order.
-        """
-        frame = self._frame
-        reach = min(frame.index[name], frame.ordered)
-        mentions = self._mentions.get(name, [])
-        first: dict[int, int] = {}
-        for at in mentions:
-            if self._next[at] >= reach:
-                demand = self._frames.value(self._threads[at][1], name)
-                if demand != NEVER and self._alive(demand):
-                    first.setdefault(demand, at)
-        mentioning = set(mentions)
-        for group in self._groups:
-            at = self._first(group, reach, mentioning)
-            if at >= 0 and first.get(group.default, at) >= at:
-                first[group.default] = at
-        return tuple(sorted(first, key=first.__getitem__))
-
-    def _first(self, group: _Group, reach: int, mentioning: set[int]) -> int:
-        """Return the first thread of a group that goes on and does not mention the key, or -1."""
-        if reach < group.reach:
-            group.at = 0
-        group.reach = reach
-        members, following = group.members, self._next
-        while group.at < len(members) and following[members[group.at]] < reach:
-            group.at += 1
-        for place in range(group.at, len(members)):
-            at = members[place]
-            if following[at] >= reach and at not in mentioning:
-                return at
-        return -1
-
-
 class WideUnions:
-    """Groups the threads of the residues of one network's objects."""
+    """The keys of the residues of one network's objects that have many threads."""
 
     def __init__(self, frames: Frames) -> None:
         self._frames = frames
         self.alive: Callable[[int], bool] = lambda demand: True
         """Set by the network: whether some value meets a demand."""
-        self._can_be_written = frames.scalars.can_be_written
         self._defaults: dict[int, KeyDefaults | None] = {}
 
-    def of(self, frame: Frame, pos: int, threads: Threads) -> WideUnion | None:
-        """Return the groups of a residue; None where its threads are few, or each must be asked about a
-        key."""
-        if len(threads) < MANY or not all(map(self._can_be_written, frame.names)):
-            return None
-        defaults: list[KeyDefaults] = []
-        for _, shape, _ in threads:
+    def takes(self, frame: Frame, threads: Threads) -> bool:
+        """Return whether threads are many, and none must be asked about a key for itself."""
+        if len(threads) < MANY or not all(map(self._frames.scalars.can_be_written, frame.names)):
+            return False
+        return all(self._of_shape(shape) is not None for _, shape, _ in threads)
+
+    def demands(
+        self, frame: Frame, pos: int, threads: Threads, names: Iterable[str]
+    ) -> Iterator[tuple[str, tuple[int, ...]]]:
+        """Yield those of some names, which come in the frame's order, that may be the next key, each with the
+        demands on its value in the order of the threads. `pos`: as in `Written`.
+
+        Cost of a name: the number of threads that mention it, and of groups.
+        """
+        ends: list[int] = []
+        """For each thread the place in the order of its next required key, which no key may pass over."""
+        mentions: dict[str, list[int]] = {}
+        groups: dict[int, deque[int]] = {}
+        for at, (_, shape, _) in enumerate(threads):
+            required = self._frames.standing(frame, shape).required
+            where = bisect_left(required, pos)
+            ends.append(required[where] if where < len(required) else len(frame.names))
             said = self._of_shape(shape)
-            if said is None:
-                return None
-            defaults.append(said)
-        return WideUnion(frame, pos, threads, self._frames, defaults, self.alive)
+            assert said is not None, "threads that were not looked at"
+            for name in said.mentioned:
+                mentions.setdefault(name, []).append(at)
+            if said.default != NEVER and self.alive(said.default):
+                groups.setdefault(said.default, deque()).append(at)
+        for name in names:
+            reach = min(frame.index[name], frame.ordered)
+            first: dict[int, int] = {}
+            mentioning = dict.fromkeys(mentions.get(name, ()))
+            for at in mentioning:
+                demand = self._frames.value(threads[at][1], name) if ends[at] >= reach else NEVER
+                if demand != NEVER and self.alive(demand):
+                    first.setdefault(demand, at)
+            for default, members in groups.items():
+                while members and ends[members[0]] < reach:
+                    members.popleft()
+                going = (at for at in members if ends[at] >= reach and at not in mentioning)
+                at = next(going, len(threads))
+                if at < first.get(default, len(threads)):
+                    first[default] = at
+            if first:
+                yield name, tuple(sorted(first, key=first.__getitem__))
 
     def _of_shape(self, shape: ObjectShape) -> KeyDefaults | None:
         if shape.id not in self._defaults:

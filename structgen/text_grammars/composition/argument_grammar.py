@@ -155,7 +155,7 @@ class ArgumentPlan:
         """Return the formula of the strings or numbers that have one of some outcomes."""
         if outcomes is None:
             return Any_(of.formulas)
-        sets = [self.network.demands(outcome) for outcome in sorted(outcomes)]
+        sets = [self.network.outcomes.sets[outcome] for outcome in sorted(outcomes)]
         return Any_(
             tuple(
                 All(tuple(one if index in met else Not(one) for index, one in enumerate(of.formulas)))
@@ -173,7 +173,7 @@ class ArgumentPlan:
         listed = {one for one in (whole.true, whole.false, whole.null) if one is not None}
         for count in range(1, demands + 1):
             for met in combinations(range(demands), count):
-                outcome = self.network.outcome(frozenset(met))
+                outcome = self.network.outcomes(frozenset(met))
                 menu = self.menu(place, where, frozenset((outcome,)))
                 if outcome in listed or self.has_string(menu) or self.has_number(menu):
                     yield outcome

@@ -55,7 +55,7 @@ def dispatched(
                 where=place,
                 cure="Choose texts that do not contain one another.",
             )
-    parts = TextBefore(list(rules), avoided), *rules.values()
+    parts = TextBefore(tuple(rules), tuple(avoided)), *rules.values()
     return Composed(Operation.INTERRUPT, parts, most=most)
 
 

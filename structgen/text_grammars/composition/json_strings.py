@@ -8,11 +8,13 @@ from __future__ import annotations
 import re
 from collections import OrderedDict
 from collections.abc import Iterator, Sequence
-from typing import Any, ClassVar, Final, TypeAlias, cast
+from dataclasses import dataclass
+from typing import ClassVar, Final, TypeAlias, cast
 
 import numpy as np
 import numpy.typing as npt
 
+from structgen.automata.unicode.utf8 import DONE, ByteNode, node_of
 from structgen.core.compiled import CompiledGrammar, WantedNodes, ends_read
 from structgen.errors import OptionError, options_named
 from structgen.language.expectation import Expected
@@ -36,6 +38,7 @@ from structgen.text_grammars.machine.scanning import common_classes
 from structgen.text_grammars.regular_language import RegularLanguage
 from structgen.text_grammars.text_grammar import (
     Composed,
+    Derived,
     Operand,
     Operation,
     RegularGrammar,
@@ -79,21 +82,16 @@ def _escaped(grammar: TextGrammar, escapes: Escapes) -> TextGrammar:
     return Escaped(grammar, escapes)
 
 
-class Escaped(TextGrammar):
+@dataclass(eq=False, repr=False, slots=True)
+class Escaped(Derived):
     """The texts of a grammar with JSON's escapes, without quotes."""
 
-    __slots__ = ("escapes", "of")
-
-    def __init__(self, of: TextGrammar, escapes: Escapes) -> None:
-        self.of, self.escapes = of, escapes
+    of: TextGrammar
+    escapes: Escapes
 
     @property
     def canonical(self) -> str:
         return f"escaped {self.escapes} {self.of.canonical}"
-
-    @property
-    def limits(self) -> Limits:
-        return self.of.limits
 
     @property
     def source(self) -> str:
@@ -120,9 +118,6 @@ class Escaped(TextGrammar):
 
     def _pattern(self, formula: Formula, what: str, limits: Limits) -> Language:
         return EscapedLanguage(RegularLanguage(formula, what, limits, json=True), self.escapes)
-
-    def __reduce__(self) -> tuple[Any, ...]:
-        return Escaped, (self.of, self.escapes)
 
 
 class EscapedLanguage(Language):
@@ -168,34 +163,27 @@ class EscapedLanguage(Language):
     def _behind(self, at: Config, low: int, high: int) -> Iterator[tuple[Config, int]]:
         """Yield the configurations behind the characters of a range, each with one such character; some
         twice."""
-        yield from self._through(at, b"", chr(low).encode(), chr(high).encode(), set())
+        yield from self._through(at, node_of(((low, high),)), b"", set())
 
     def _through(
-        self, at: Config, read: bytes, low: bytes, high: bytes, seen: set[Config]
+        self, at: Config, node: ByteNode, read: bytes, seen: set[tuple[Config, ByteNode]]
     ) -> Iterator[tuple[Config, int]]:
-        """As `_behind`, inside a character of which some bytes are read: UTF-8 has the order of characters.
-        `low`, `high`: the least and the greatest rest; empty where any will do. `seen`: configurations whose
-        rests are told."""
-        if not low and not high:
-            alike = self.of.alike(at)
-            if alike in seen:
-                return
-            seen.add(alike)
-        if read and len(read) == _size(read[0]):
-            yield at, ord(read.decode())
+        """As `_behind`, inside a character of which some bytes are read. `seen`: configurations and nodes
+        whose rests are told."""
+        known = self.of.alike(at), node
+        if known in seen:
             return
-        first, last, tried = low[0] if low else 0x80, high[0] if high else 0xBF, set[int]()
-        for byte in range(first, last + 1):
-            if 0x80 <= byte < 0xC2 and not read:
-                continue  # no character begins so (RFC 3629)
-            least, most = low[1:] if byte == first else b"", high[1:] if byte == last else b""
-            if not least and not most:
-                if self.of.classes[byte] in tried:
-                    continue
-                tried.add(self.of.classes[byte])
+        seen.add(known)
+        if node is DONE:
+            yield at, ord(read.decode())
+        tried = set[tuple[int, ByteNode]]()
+        for byte, below in enumerate(node.after):
+            if below is None or (self.of.classes[byte], below) in tried:
+                continue
+            tried.add((self.of.classes[byte], below))
             after = self.of.step(at, byte)
             if after is not None:
-                yield from self._through(after, read + bytes((byte,)), least, most, seen)
+                yield from self._through(after, below, read + bytes((byte,)), seen)
 
     def height(self, config: Config) -> int:
         return self.of.height(cast(Place, config)[0])
@@ -321,8 +309,3 @@ class Unescaped:
         if len(cls._made) > _KEPT:
             cls._made.popitem(last=False)
         return found
-
-
-def _size(first: int) -> int:
-    """Return the bytes of a character of UTF-8 by its first byte."""
-    return 1 if first < 0x80 else 2 if first < 0xE0 else 3 if first < 0xF0 else 4

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any, Final, TypeAlias, cast
 
 from structgen.core.compiled import CompiledGrammar
@@ -21,7 +22,7 @@ from structgen.text_grammars.composition.argument_styles import ArgumentStyle
 from structgen.text_grammars.composition.bans import without
 from structgen.text_grammars.composition.json_escapes import unescaped, written
 from structgen.text_grammars.machine.language import CompileTarget, Config, Language
-from structgen.text_grammars.text_grammar import TextGrammar, as_text
+from structgen.text_grammars.text_grammar import Derived, TextGrammar, as_text
 
 _Place: TypeAlias = "tuple[Config, str, bytes, bytes]"
 """The configuration of the JSON text, what the text is in (below), the brackets that are open, and what was
@@ -107,22 +108,17 @@ def _refused(style: ArgumentStyle, what: str, where: str, keyword: str) -> Unsup
     )
 
 
-class QuotedValues(TextGrammar):
-    """The values of a schema in such a style, without white space."""
+@dataclass(eq=False, repr=False, slots=True)
+class QuotedValues(Derived):
+    """The values of a schema in such a style, without white space. Made by `quoted_values`."""
 
-    __slots__ = ("of", "quote")
-
-    def __init__(self, of: JsonSchemaGrammar, quote: str) -> None:
-        """`of` writes compact JSON, and no string with a quote in it. Made by `quoted_values`."""
-        self.of, self.quote = of, quote
+    of: JsonSchemaGrammar
+    """It writes compact JSON, and no string with a quote in it."""
+    quote: str
 
     @property
     def canonical(self) -> str:
         return f"quoted {self.quote!r} {self.of.canonical}"
-
-    @property
-    def limits(self) -> Limits:
-        return self.of.limits
 
     @property
     def source(self) -> str:
@@ -133,9 +129,6 @@ class QuotedValues(TextGrammar):
 
     def language(self, limits: Limits, target: CompileTarget | None = None) -> Language:
         return _QuotedLanguage(as_text(self.of).language(limits), self.quote.encode())
-
-    def __reduce__(self) -> tuple[Any, ...]:
-        return QuotedValues, (self.of, self.quote)
 
 
 class _QuotedLanguage(Language):

@@ -16,6 +16,7 @@ from structgen.errors import OptionError, UnsupportedError, options_named, withi
 from structgen.json_grammars.schema_grammar import json_schema
 from structgen.json_text.exact_json import exact, read
 from structgen.language.ir import All, Formula, Not, Pattern
+from structgen.language.shapes import JsonShapes
 from structgen.schema.reading.keywords import TYPES
 from structgen.system.garbage import uncollected
 from structgen.text_grammars.composition.argument_grammar import (
@@ -32,17 +33,6 @@ from structgen.text_grammars.composition.dispatching import (
     interrupted,
     triggered,
 )
-from structgen.text_grammars.composition.tag_fields import (
-    Format,
-    count_of,
-    dicts_of,
-    fields,
-    flag_of,
-    member,
-    some_of,
-    text_of,
-    texts_of,
-)
 from structgen.text_grammars.ebnf_grammar import ebnf
 from structgen.text_grammars.free_text import text
 from structgen.text_grammars.regular import RegularGrammar, choice, literal, regex
@@ -50,6 +40,39 @@ from structgen.text_grammars.regular_formulas import holding, shown
 from structgen.text_grammars.special_tokens import SpecialToken, special
 from structgen.text_grammars.text_grammar import TextGrammar, as_text, either, sequence
 
+_SHAPES: Final = JsonShapes("""
+whole: any type format
+structure: text begin! end!; any schema!
+structures: any type; [structure+] structures!; [word] triggers; flag at_least_one
+token: 'token' type!; integer|text token!
+behind: 'tag' type; object content!; text|[text+]|token end!
+tag: +behind; text|token begin!
+begun: +behind; text begin!
+bound: +behind; token begin!
+
+format by type
+any_text: [word] excludes; count max_tokens max_chars
+any_tokens: list exclude_tokens; count max_tokens
+const_string: text value!
+dispatch: [any+] rules!; flag loop; [word] excludes
+exclude_token: list exclude_tokens
+grammar: text grammar!
+json_schema: any json_schema! style; flag any_order; count max_whitespace_cnt; [word] excludes
+optional plus star: object content!
+or sequence: [any+] elements!
+qwen_xml_parameter: any json_schema!
+regex: text pattern!
+repeat: object content!; integer min! max!
+tag: +tag
+tags_with_separator: [tag+] tags!; text separator; flag at_least_one stop_after_first
+token: integer|text token!
+token_dispatch: [any+] rules!; flag loop; list exclude_tokens
+token_triggered_tags: [any+] trigger_tokens!; [bound+] tags!; flag at_least_one stop_after_first;
+    list exclude_tokens
+triggered_tags: [word] triggers excludes; [begun+] tags!; flag at_least_one stop_after_first
+""")
+"""Formats, whose own formats are objects here: each is checked when it is read."""
+Format: TypeAlias = "dict[str, Any]"
 Ends: TypeAlias = "tuple[str, ...]"
 """Texts that end the tag around a format: free text at the end of the tag contains none of them."""
 
@@ -78,7 +101,7 @@ def structural_tag(
             where="structural_tag",
             cure="Pass a dict, or its JSON text.",
         )
-    value = read(tag) if isinstance(tag, str) else dict(tag)
+    value: Any = read(tag) if isinstance(tag, str) else dict(tag)
     reader, place = _Reader(specials or {}, policies), "structural_tag"
     if isinstance(value, dict) and "structures" in value:
         return reader.legacy(value, place)
@@ -89,15 +112,15 @@ def structural_tag(
             where=place,
             cure='Wrap it: {"type": "structural_tag", "format": {...}}.',
         )
-    whole = fields(value, {"type", "format"}, place)
-    if whole.get("type", "structural_tag") != "structural_tag" or "format" not in whole:
+    _SHAPES.check(value, "whole", place)
+    if value.get("type", "structural_tag") != "structural_tag" or "format" not in value:
         raise OptionError(
             "There is no format in it.",
             where=place,
             cure='Write {"type": "structural_tag", "format": {"type": "triggered_tags", ...}}.',
         )
     with uncollected():
-        return reader.read(whole["format"], f"{place}/format", (), 0)
+        return reader.read(value["format"], f"{place}/format", (), 0)
 
 
 class _Reader:
@@ -146,6 +169,7 @@ class _Reader:
             raise OptionError(
                 f"More than {MOST_NESTED} formats are inside one another.", where=place, cure="Nest less."
             )
+        _SHAPES.check(value, "format", place)
         return known(value, place, ends, depth)
 
     def _likely(self, value: Format) -> str:
@@ -160,23 +184,18 @@ class _Reader:
     # --- texts ----------------------------------------------------------------------------------------------
 
     def const_string(self, value: Format, place: str, ends: Ends, depth: int) -> TextGrammar:
-        fields(value, {"type", "value"}, place)
-        return literal(text_of(value, "value", place))
+        return literal(value["value"])
 
     def regex(self, value: Format, place: str, ends: Ends, depth: int) -> TextGrammar:
-        fields(value, {"type", "pattern"}, place)
         with within(f"{place}/pattern"):
-            return regex(text_of(value, "pattern", place))
+            return regex(value["pattern"])
 
     def grammar(self, value: Format, place: str, ends: Ends, depth: int) -> TextGrammar:
-        fields(value, {"type", "grammar"}, place)
         with within(f"{place}/grammar"):
-            return ebnf(text_of(value, "grammar", place))
+            return ebnf(value["grammar"])
 
     def json_schema(self, value: Format, place: str, ends: Ends, depth: int) -> TextGrammar:
-        known = {"type", "json_schema", "style", "any_order", "max_whitespace_cnt", "excludes"}
-        fields(value, known, place)
-        style = value.get("style", "json")
+        style = value.get("style") or "json"
         if style != "json" and (not isinstance(style, str) or style not in ARGUMENT_STYLES):
             raise UnsupportedError(
                 f"style={style!r} is not offered.",
@@ -187,16 +206,15 @@ class _Reader:
         return self.styled(value, style, place)
 
     def qwen_xml_parameter(self, value: Format, place: str, ends: Ends, depth: int) -> TextGrammar:
-        fields(value, {"type", "json_schema"}, place)
         return self.styled(value, "qwen_xml", place)
 
     def styled(self, value: Format, style: str, place: str) -> TextGrammar:
         """Return the grammar of a schema's values, as JSON or as arguments one by one."""
-        most, excludes = count_of(value, "max_whitespace_cnt", place), texts_of(value, "excludes", place)
+        most, excludes = value.get("max_whitespace_cnt"), _texts(value, "excludes")
         policies = {**({} if most is None else {"whitespace": "any"}), **self.policies}
-        if flag_of(value, "any_order", place):
+        if value.get("any_order"):
             policies["property_order"] = "any"
-        schema, there = member(value, "json_schema", place), f"{place}/json_schema"
+        schema, there = value["json_schema"], f"{place}/json_schema"
         with within(there):
             if style != "json" or not isinstance(schema, dict):
                 schema = exact(schema)  # `json_schema` copies a dict itself
@@ -214,7 +232,7 @@ class _Reader:
     # --- tokens ---------------------------------------------------------------------------------------------
 
     def token(self, value: Format, place: str, ends: Ends, depth: int) -> TextGrammar:
-        return self.bound(value, place)
+        return self.special(value["token"], f"{place}/token")
 
     def special(self, token: Any, place: str) -> SpecialToken:
         """Return the grammar of a special token, which is named by its id or its text."""
@@ -229,20 +247,16 @@ class _Reader:
             return special(self.specials[token] if isinstance(token, str) else token)
 
     def any_tokens(self, value: Format, place: str, ends: Ends, depth: int) -> TextGrammar:
-        fields(value, {"type", "exclude_tokens", "max_tokens"}, place)
         self.check_excluded(value, place)
         return self.any_text({"max_tokens": value.get("max_tokens")}, place, ends, depth)
 
     def exclude_token(self, value: Format, place: str, ends: Ends, depth: int) -> TextGrammar:
-        fields(value, {"type", "exclude_tokens"}, place)
         self.check_excluded(value, place)
         return self.any_text({"max_tokens": 1}, place, ends, depth) & regex(r"[\s\S]+")
 
     def check_excluded(self, value: Format, place: str) -> None:
         """Check that the excluded tokens are special: no free text has any, they need no grammar."""
-        for index, one in enumerate(
-            some_of(value, "exclude_tokens", place) if value.get("exclude_tokens") else ()
-        ):
+        for index, one in enumerate(value.get("exclude_tokens") or ()):
             there = f"{place}/exclude_tokens/{index}"
             self.special(one, there)
             if one not in self.specials and one not in self.specials.values():
@@ -254,15 +268,13 @@ class _Reader:
                 )
 
     def token_triggered_tags(self, value: Format, place: str, ends: Ends, depth: int) -> TextGrammar:
-        known = {"trigger_tokens", "tags", "at_least_one", "stop_after_first", "exclude_tokens"}
-        fields(value, {"type", *known}, place)
         self.check_excluded(value, place)
-        listed = enumerate(some_of(value, "trigger_tokens", place))
+        listed = enumerate(value["trigger_tokens"])
         triggers = {self.special(one, f"{place}/trigger_tokens/{index}").token for index, one in listed}
         begins, tags = set(), []
-        for index, one in dicts_of(some_of(value, "tags", place), f"{place}/tags"):
+        for index, one in enumerate(value["tags"]):
             there = f"{place}/tags/{index}"
-            begin = self.bound(member(one, "begin", there), f"{there}/begin")
+            begin = self.special(one["begin"]["token"], f"{there}/begin/token")
             begins.add(begin.token)
             tags.append(begin + self.after(one, there, depth + 1))
         if begins != triggers:
@@ -271,27 +283,24 @@ class _Reader:
                 where=f"{place}/trigger_tokens",
                 cure="Have each tag begin with a trigger, and each trigger begin a tag.",
             )
-        tag, free, stops = either(*tags), free_of(ends), flag_of(value, "stop_after_first", place)
-        if not flag_of(value, "at_least_one", place):
+        tag, free, stops = either(*tags), free_of(ends), value.get("stop_after_first")
+        if not value.get("at_least_one"):
             return interrupted(free + tag, free, 1 if stops else None)
         return tag if stops else tag + interrupted(free + tag, free, None)
 
     def token_dispatch(self, value: Format, place: str, ends: Ends, depth: int) -> TextGrammar:
-        fields(value, {"type", "rules", "loop", "exclude_tokens"}, place)
         self.check_excluded(value, place)
         bodies = [
             self.special(token, f"{there}/0") + self.read(of, f"{there}/1", (), depth + 1)
             for there, token, of in self.rules(value, place, (str, int))
         ]
-        loops = flag_of(value, "loop", place, unsaid=True)
-        return interrupted(text() + either(*bodies), text(), None if loops else 1)
+        return interrupted(text() + either(*bodies), text(), 1 if value.get("loop") is False else None)
 
     def any_text(self, value: Format, place: str, ends: Ends, depth: int) -> TextGrammar:
-        fields(value, {"type", "excludes", "max_tokens", "max_chars"}, place)
-        tokens, chars = count_of(value, "max_tokens", place), count_of(value, "max_chars", place)
+        tokens, chars = value.get("max_tokens"), value.get("max_chars")
         if 0 in (tokens, chars):
             return literal("")
-        avoided = (*texts_of(value, "excludes", place), *ends)
+        avoided = (*_texts(value, "excludes"), *ends)
         if tokens is None and chars is None and not avoided:
             return text()
         what = f"any text without {shown(avoided)}" if avoided else "any text"
@@ -312,8 +321,7 @@ class _Reader:
             return as_text(json_schema(value, **self.policies))
 
     def sequence(self, value: Format, place: str, ends: Ends, depth: int) -> TextGrammar:
-        elements = self.elements(value, place)
-        last = len(elements) - 1
+        elements, last = value["elements"], len(value["elements"]) - 1
         return sequence(
             *(
                 self.read(one, f"{place}/elements/{index}", ends if index == last else (), depth + 1)
@@ -322,17 +330,12 @@ class _Reader:
         )
 
     def either(self, value: Format, place: str, ends: Ends, depth: int) -> TextGrammar:
-        elements = self.elements(value, place)
         return either(
             *(
                 self.read(one, f"{place}/elements/{index}", ends, depth + 1)
-                for index, one in enumerate(elements)
+                for index, one in enumerate(value["elements"])
             )
         )
-
-    def elements(self, value: Format, place: str) -> list[Any]:
-        fields(value, {"type", "elements"}, place)
-        return some_of(value, "elements", place)
 
     def optional(self, value: Format, place: str, ends: Ends, depth: int) -> TextGrammar:
         return self.content(value, place, ends, depth).optional()
@@ -344,76 +347,53 @@ class _Reader:
         return self.content(value, place, ends, depth).repeat()
 
     def repeat(self, value: Format, place: str, ends: Ends, depth: int) -> TextGrammar:
-        most = member(value, "max", place)
+        most = value["max"]
         with within(place):
-            of = self.content(value, place, ends, depth, {"min", "max"})
-            return of.repeat(member(value, "min", place), None if most == -1 else most)
+            return self.content(value, place, ends, depth).repeat(value["min"], None if most == -1 else most)
 
-    def content(
-        self, value: Format, place: str, ends: Ends, depth: int, more: set[str] | None = None
-    ) -> TextGrammar:
-        fields(value, {"type", "content", *(more or ())}, place)
-        return self.read(member(value, "content", place), f"{place}/content", ends, depth + 1)
+    def content(self, value: Format, place: str, ends: Ends, depth: int) -> TextGrammar:
+        return self.read(value["content"], f"{place}/content", ends, depth + 1)
 
     # --- tags -----------------------------------------------------------------------------------------------
 
     def tag(self, value: Format, place: str, ends: Ends, depth: int) -> TextGrammar:
-        begin = member(value, "begin", place)
-        opening = literal(begin) if isinstance(begin, str) else self.bound(begin, f"{place}/begin")
-        return opening + self.after(value, place, depth)
+        return self.edge(value["begin"], f"{place}/begin") + self.after(value, place, depth)
 
     def after(self, value: Format, place: str, depth: int) -> TextGrammar:
         """Return the grammar of a tag behind its beginning."""
-        fields(value, {"type", "begin", "content", "end"}, place)
-        if value.get("type", "tag") != "tag":
-            raise OptionError("It is no tag.", where=place, cure='Write {"type": "tag", ...}.')
-        end = member(value, "end", place)
-        if isinstance(end, dict):
-            return self.read(value.get("content"), f"{place}/content", (), depth + 1) + self.bound(
-                end, f"{place}/end"
-            )
-        ends = (end,) if isinstance(end, str) else tuple(texts_of(value, "end", place, empty=True))
-        if not ends:
-            raise OptionError("It has no end.", where=f"{place}/end", cure="Give a text.")
-        inside = tuple(one for one in ends if one)
-        return self.read(member(value, "content", place), f"{place}/content", inside, depth + 1) + choice(
-            ends
-        )
+        end, there = value["end"], f"{place}/end"
+        ends = () if isinstance(end, dict) else (end,) if isinstance(end, str) else tuple(dict.fromkeys(end))
+        inside = self.content(value, place, tuple(filter(None, ends)), depth)
+        return inside + (choice(ends) if ends else self.edge(end, there))
 
-    def bound(self, value: Any, place: str) -> SpecialToken:
-        """Return the grammar of a token at the beginning or the end of a tag."""
-        if not isinstance(value, dict) or value.get("type") != "token":
-            raise OptionError("It is neither a text nor a token.", where=place, cure="Give a text.")
-        fields(value, {"type", "token"}, place)
-        return self.special(member(value, "token", place), f"{place}/token")
+    def edge(self, value: Any, place: str) -> TextGrammar:
+        """Return the grammar of a text or a token at the beginning or the end of a tag."""
+        return literal(value) if isinstance(value, str) else self.special(value["token"], f"{place}/token")
 
     def tags_with_separator(self, value: Format, place: str, ends: Ends, depth: int) -> TextGrammar:
-        fields(value, {"type", "tags", "separator", "at_least_one", "stop_after_first"}, place)
-        tags = some_of(value, "tags", place)
-        one = either(*(self.tag(tag, f"{place}/tags/{i}", (), depth + 1) for i, tag in dicts_of(tags, place)))
-        if not flag_of(value, "stop_after_first", place):
-            one = one + (text_of(value, "separator", place) + one).repeat()
-        return one if flag_of(value, "at_least_one", place) else one.optional()
+        tags = enumerate(value["tags"])
+        one = either(*(self.tag(tag, f"{place}/tags/{i}", (), depth + 1) for i, tag in tags))
+        if not value.get("stop_after_first"):
+            _SHAPES.check(value.get("separator"), "text", f"{place}/separator")
+            one = one + (value["separator"] + one).repeat()
+        return one if value.get("at_least_one") else one.optional()
 
     def legacy(self, value: Format, place: str) -> TextGrammar:
         """Return the grammar of the older form: free text, and in it schemas between tags."""
-        fields(value, {"type", "structures", "triggers", "at_least_one"}, place)
-        found = []
-        for index, one in dicts_of(some_of(value, "structures", place), f"{place}/structures"):
-            there = f"{place}/structures/{index}"
-            fields(one, {"begin", "schema", "end"}, there)
-            of = self.schema(member(one, "schema", there), f"{there}/schema")
-            found.append((text_of(one, "begin", there), of + text_of(one, "end", there)))
+        _SHAPES.check(value, "structures", place)
+        found = [
+            (one["begin"], self.schema(one["schema"], f"{place}/structures/{index}/schema") + one["end"])
+            for index, one in enumerate(value["structures"])
+        ]
         return self.among_text(value, found, place)
 
     def triggered_tags(self, value: Format, place: str, ends: Ends, depth: int) -> TextGrammar:
-        fields(value, {"type", "triggers", "tags", "at_least_one", "stop_after_first", "excludes"}, place)
         found = [
-            (text_of(one, "begin", f"{place}/tags/{i}"), self.after(one, f"{place}/tags/{i}", depth + 1))
-            for i, one in dicts_of(some_of(value, "tags", place), f"{place}/tags")
+            (one["begin"], self.after(one, f"{place}/tags/{i}", depth + 1))
+            for i, one in enumerate(value["tags"])
         ]
-        avoided = (*texts_of(value, "excludes", place), *ends)
-        return self.among_text(value, found, place, avoided, flag_of(value, "stop_after_first", place))
+        avoided = (*_texts(value, "excludes"), *ends)
+        return self.among_text(value, found, place, avoided, bool(value.get("stop_after_first")))
 
     def among_text(
         self,
@@ -424,25 +404,24 @@ class _Reader:
         stops: bool = False,
     ) -> TextGrammar:
         """Return free text with tags at triggers; with `at_least_one` it begins with a tag."""
-        triggers = texts_of(value, "triggers", place)
-        if not flag_of(value, "at_least_one", place):
+        triggers = _texts(value, "triggers")
+        if not value.get("at_least_one"):
             return triggered(found, triggers, place, avoided, 1 if stops else None)
         first = either(*(begin + rest for begin, rest in found))
         return first if stops else first + triggered(found, triggers, place, avoided)
 
     def dispatch(self, value: Format, place: str, ends: Ends, depth: int) -> TextGrammar:
-        fields(value, {"type", "rules", "loop", "excludes"}, place)
         rules = {
             begin: self.read(of, f"{there}/1", (), depth + 1)
             for there, begin, of in self.rules(value, place, (str,))
         }
-        loops = flag_of(value, "loop", place, unsaid=True)
-        return dispatched(rules, place, texts_of(value, "excludes", place), None if loops else 1)
+        most = 1 if value.get("loop") is False else None
+        return dispatched(rules, place, _texts(value, "excludes"), most)
 
     def rules(self, value: Format, place: str, kinds: tuple[type, ...]) -> Iterator[tuple[str, Any, Any]]:
         """Yield for each rule its place, what begins it, and its format. `kinds`: what may begin it."""
         known: list[Any] = []
-        for index, rule in enumerate(some_of(value, "rules", place)):
+        for index, rule in enumerate(value["rules"]):
             there = f"{place}/rules/{index}"
             if (
                 not isinstance(rule, list)
@@ -455,3 +434,8 @@ class _Reader:
                 raise OptionError(f"{rule[0]!r} has two rules.", where=there, cure="Leave one out.")
             known.append(rule[0])
             yield there, rule[0], rule[1]
+
+
+def _texts(value: Format, name: str) -> list[str]:
+    """Return a list of texts, each once; [] where there is none."""
+    return list(dict.fromkeys(value.get(name) or ()))

@@ -13,7 +13,6 @@ from typing import TypeAlias, cast
 from structgen.errors import GrammarError, LimitError
 from structgen.language.expectation import Expected
 from structgen.limits import Limits
-from structgen.printable import named_bytes
 from structgen.system.public_calls import THIS_CALL
 from structgen.text_grammars.context_free.context_free_language import ContextFree
 from structgen.text_grammars.context_free.shortest_rests import GOES_ON, Rests, Tops
@@ -209,56 +208,7 @@ class Meet(Language):
         return max(len(left), len(self.filter.shortest(pair[1])))
 
 
-class Restricted(Meet):
-    """The words of a language that have none of some bytes. It has finitely many configurations."""
-
-    def __init__(self, of: Language, missing: frozenset[int], limits: Limits) -> None:
-        """Raises GrammarError where there is no such word."""
-        self._missing = missing
-        self._living: set[Pair] = set()
-        """Pairs from which a text goes on, as was found by its shortest rest."""
-        try:
-            super().__init__(of, _Without(missing), limits)
-        except GrammarError as error:
-            needed = named_bytes(missing.intersection(of.shortest(of.start())))
-            what = " or ".join(one.what for one in of.expected(of.start())[:1]) or "It"
-            raise GrammarError(
-                f"{what} cannot be written: no token holds the bytes {needed}.",
-                where="tokenizer",
-                cure="Use a tokenizer with byte fallback, or add tokens for single bytes.",
-            ) from error
-
-    def step(self, config: Config, symbol: int) -> Config | None:
-        after = self._after(cast(Pair, config), symbol)
-        return after if after is not None and self._lives(after) else None
-
-    def _lives(self, pair: Pair) -> bool:
-        told = self.of.lives_without(pair[0], self._missing)
-        if told is not None or pair in self._living:
-            return told is not False
-        rest = self._rest(pair)
-        if rest is None:
-            return False
-        after: Pair | None = pair
-        for symbol in (*rest, -1):  # so do the pairs on the way to the end
-            if after is None:
-                break
-            self._living.add(after)
-            after = self._after(after, symbol) if symbol >= 0 else None
-        return True
-
-    def _has_words(self) -> bool:
-        return self._lives((self.of.start(), self.filter.start()))
-
-    def standing(self, config: Config) -> int:
-        return self.of.standing(cast(Pair, config)[0])
-
-    def _search(self, start: Pair) -> None:
-        if not self._goes_as_shortest(start):
-            super()._search(start)
-
-
-class _Without(Language):
+class Without(Language):
     """All texts that have none of some bytes."""
 
     def __init__(self, missing: frozenset[int]) -> None:

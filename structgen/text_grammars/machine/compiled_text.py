@@ -24,6 +24,7 @@ from structgen.errors import OptionError
 from structgen.language.expectation import Expected
 from structgen.limits import Limits
 from structgen.machine_core.growing_tables import EDGES, NODES
+from structgen.machine_core.interning import put_edge
 from structgen.machine_core.layout import (
     ASKED,
     ENDED,
@@ -60,9 +61,6 @@ class CompiledText(NumberedText):
     that.
     """
 
-    take = staticmethod(stepping.take_token)
-    walk_drafts = staticmethod(stepping.walk_drafts)
-
     def __init__(
         self,
         grammar: LanguageGrammar,
@@ -79,16 +77,14 @@ class CompiledText(NumberedText):
 
     def _after_token(self, index: int, token: int) -> int:
         with self.lock:
-            is_special = self._has_specials and self.vocabulary.token_slot[token] < 0
-            reached: int = stepping.UNKNOWN
-            if not is_special:
-                reached = self._retry(stepping.take_token, index, token)
+            reached = self._retry(stepping.take_token, index, token)
             if reached == stepping.UNKNOWN:
+                is_special = self.vocabulary.token_slot[token] < 0
                 reached = (self._after_special if is_special else self._after_inside)(index, token)
                 if self._tables.count(EDGES) >= min(_MOVES, self.limits.parser_states):
                     self._tables.load(EDGES, _NO_ROWS)
                 self._tables.room(EDGES, 1)
-                stepping.record_edge(self.address, index, token, stepping.MOVE, reached)
+                put_edge(self.address, index, token, stepping.MOVE, reached)
             return reached
 
     def _after_special(self, index: int, token: int) -> int:
@@ -121,18 +117,15 @@ class CompiledText(NumberedText):
 
     def token_end(self, index: int) -> int:
         """Return the state in which a token ends whose bytes lead to a state, or -1."""
+        if not self._language.counts_tokens:
+            return index
         with self.lock:
             return self._ended(self._config(index))
 
-    def _after_end(self, index: int) -> int:
-        if not self.may_end(index):
-            return -1
-        with self.lock:
-            if self._finished < 0:
-                number = self._add_node(None, stepping.NEVER, stepping.OUTSIDE, FINISHED)
-                self._steps.refuse(number)
-                self._finished = number
-            return self._finished
+    def _put_finished(self) -> int:
+        number = self._add_node(None, stepping.NEVER, stepping.OUTSIDE, FINISHED)
+        self._steps.refuse(number)
+        return number
 
     def compute(self, index: int, target: int = 0) -> bool:
         """As CompiledGrammar's."""
@@ -302,23 +295,6 @@ class CompiledText(NumberedText):
         if not rest and not self.may_end(index):
             raise AssertionError("a language says that its word is complete, and does not accept it")
         return rest
-
-    def after_rest(self, index: int, data: int, size: int) -> int:
-        """Return the state after a token whose bytes begin a rest, -1 where no token may end there."""
-        after = self._retry(stepping.take_bytes, index, data, size)
-        assert after >= 0, "a rest that its language refuses"
-        return self._ended(self._config(after)) if self._language.counts_tokens else after
-
-    def after_tokens(self, index: int, tokens: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
-        """Return the states after some allowed tokens, none of them an end token."""
-        plain = np.array([int(token) not in self._language.specials for token in tokens], np.bool_)
-        after = np.empty(len(tokens), np.int64)
-        held = np.ascontiguousarray(tokens[plain], np.int32)
-        found = np.empty(len(held), np.int64)
-        self._retry(stepping.after_tokens, index, address_of(held), len(held), address_of(found))
-        after[plain] = found
-        after[~plain] = [self._after_token(index, int(token)) for token in tokens[~plain]]
-        return after
 
     # --- size -----------------------------------------------------------------------------------------------
 

@@ -192,11 +192,6 @@ class Language(ABC):
         behind the part is there too, which is nearer to an end."""
         return (config,)
 
-    def lives_without(self, config: Config, missing: frozenset[int]) -> bool | None:
-        """Return whether some word goes on from a configuration without some bytes, which are the same in all
-        calls; None where that takes a search."""
-        return None
-
     def goes_on(self, config: Config) -> bool:
         """Return whether any symbol may follow. Cost: at most a step for each class of bytes."""
         moves = self.moves(config)

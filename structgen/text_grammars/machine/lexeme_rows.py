@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from structgen.machine_core.growing_tables import EDGES, GrowingTables
+from structgen.machine_core.interning import put_edge
 from structgen.machine_core.lexeme_layout import ASK_ROW, UNKNOWN
 from structgen.machine_core.lexeme_records import ask_row
 from structgen.machine_core.lexeme_tables import GrownArray, RecordTables
@@ -92,7 +93,7 @@ class LexemeRows:
 
     def _put(self, kind: int, first: int, second: int, found: int) -> None:
         self._tables.room(EDGES, 1)
-        stepping.record_edge(self._tables.address, first, second, kind, found)
+        put_edge(self._tables.address, first, second, kind, found)
 
     def _note(self, state: int) -> None:
         """Write as what lexemes may end in a state, and in those with smaller numbers."""

@@ -52,7 +52,7 @@ class MaskedPart:
             return tokens
         with self.compiled.lock:
             completions = self.compiled.completions
-            sufficient = completions.sufficient(state, left)
+            sufficient = completions.sufficient(state)
             if sufficient is not None and left >= sufficient:
                 return tokens[:0]
             return completions.too_long(state, tokens, left)

@@ -17,7 +17,7 @@ from structgen.core.compiled import CompiledGrammar
 from structgen.errors import OptionError, StructgenError
 from structgen.limits import Limits
 from structgen.machine_core.growing_tables import NODES
-from structgen.machine_core.layout import BELOW, QUESTION_ROOM, REFUSED, REGISTERS
+from structgen.machine_core.layout import BELOW, REFUSED, REGISTERS
 from structgen.machine_core.lexeme_layout import ASK_RECORD, FULL
 from structgen.machine_core.lexeme_tables import TRIES, RecordTables
 from structgen.machine_core.questions import call_answered
@@ -60,6 +60,7 @@ class NumberedText(CompiledGrammar):
 
     grammar: LanguageGrammar
     table_plan = TEXT_TABLES
+    byte_steps = stepping.BYTE_STEPS
 
     def __init__(
         self,
@@ -233,23 +234,21 @@ class NumberedText(CompiledGrammar):
         self._records.attach(self._masks.workspaces, self.vocabulary)
 
     def _retry(self, call: Any, *arguments: int) -> int:
-        return call_answered(self.lock, self._begin_call, self._answer, call, self.address, *arguments)
+        return call_answered(self.lock, self._begin_call, self._answer, self.address, call, *arguments)
 
     def _answer(self) -> None:
         """Answer the noted questions. The error of a cell that meets a limit is raised after the others are
         answered; it is unknown again."""
-        needs = self._tables.needs
-        asked = needs[1 : 1 + 4 * int(needs[0])].reshape(-1, 4).tolist()
-        needs[0] = 0
-        self._answer_each(self._steps.questions(not asked))
+        asked = self._tables.questions()
+        self._answer_each(
+            [(number, column) for kind, number, column, _ in asked if kind == stepping.ASK_CELL]
+        )
         for kind, first, second, third in asked:
-            if kind == QUESTION_ROOM:
-                self._tables.room(first, second)
-            elif kind == ASK_RECORD:
+            if kind == ASK_RECORD:
                 if self._records.make(self._retry, first, second) == FULL:
                     self._read_whole()
                     break  # the other questions are about lexemes
-            elif self._lexeme_rows is not None:
+            elif kind != stepping.ASK_CELL and self._lexeme_rows is not None:
                 self._lexeme_rows.answer(kind, first, second, third, self._config)
 
     def _answer_each(self, questions: Iterable[tuple[int, int]]) -> None:
@@ -312,11 +311,6 @@ class NumberedText(CompiledGrammar):
                 known = self._next_bytes(self._number(config))
             self._following[config] = known
         return known
-
-    def bytes_index(self, index: int, data: bytes) -> int:
-        """Return the number of the state after bytes, or -1."""
-        held = np.frombuffer(data, np.uint8)
-        return self._retry(stepping.take_bytes, index, address_of(held), len(data))
 
     def may_end(self, index: int) -> bool:
         """Return whether the text may end in a state, by its number."""

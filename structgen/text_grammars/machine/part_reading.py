@@ -52,7 +52,7 @@ def walk_ends(
         if after <= UNKNOWN:
             asked = True
             if notes and after == UNKNOWN:
-                ask_cell(c, skip(c.cells, at), stack[depth - 1], column)
+                ask_cell(c, stack[depth - 1], column)
         if after < 0:
             node = end_of(word)
             continue

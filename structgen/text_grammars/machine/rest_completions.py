@@ -86,7 +86,7 @@ class RestCompletions(Completions):
         self._search(index)
         return self._costs[index]
 
-    def sufficient(self, index: int, budget: int) -> int | None:
+    def sufficient(self, index: int) -> int | None:
         """Return how many tokens are known to suffice, and one less after whichever token comes next."""
         most = self._ceilings.get(index)
         return None if most is None else 1 + max(most, self.tokens(index))

@@ -11,18 +11,16 @@ import numpy.typing as npt
 
 from structgen.machine_core.layout import REFUSED
 from structgen.native.raw_memory import address_of
-from structgen.native.typed_blocks import word_of, words_of
+from structgen.native.typed_blocks import word_of
 from structgen.text_grammars.machine.language import Language
 from structgen.text_grammars.machine.stepping import (
     BOUNDARY,
     OUTSIDE,
-    QUESTIONED,
     UNKNOWN,
-    StepQuestions,
     TextContext,
 )
 
-_MISSED, _SPECIALS, _CLASSES = (word_of(TextContext, one) for one in ("missed", "specials", "classes"))
+_SPECIALS, _CLASSES = (word_of(TextContext, one) for one in ("specials", "classes"))
 _ROW_WORDS = [word_of(TextContext, name) for name in ("row_count", "cells", "may_end", "inside")]
 _LEXER = [word_of(TextContext, "moves"), word_of(TextContext, "like")]
 _BOUNDARIES = word_of(TextContext, "token_ends")
@@ -41,7 +39,7 @@ def _representatives(classes: bytes) -> list[int]:
 
 
 class StepTable:
-    """The rows of configurations that `stepping` reads, and the questions that it notes."""
+    """The rows of configurations that `stepping` reads."""
 
     __slots__ = (
         "_boundaries",
@@ -53,7 +51,6 @@ class StepTable:
         "_kept",
         "_language",
         "_like",
-        "_missed",
         "_outer_classes",
         "_specials",
         "_table",
@@ -70,9 +67,7 @@ class StepTable:
         self._outer_classes: npt.NDArray[np.uint8] | None = None
         """Classes with the same number here have the same effect outside parts."""
         self._context = context
-        self._missed = np.empty(words_of(StepQuestions), np.int64)
-        self._missed[0] = 0
-        self._specials = np.zeros(max(1, len(language.specials)), np.int32)
+        self._specials = np.zeros(len(language.specials), np.int32)
         self._kept: list[npt.NDArray[Any]] = [classes]
         self._table: npt.NDArray[np.int32] = np.empty((_ROWS, width), np.int32)
         self._final: npt.NDArray[np.uint8] = np.empty(_ROWS, np.uint8)
@@ -86,7 +81,7 @@ class StepTable:
         read."""
         context[TextContext.class_count] = context[TextContext.width] = width
         context[_CLASSES] = address_of(classes)
-        context[_MISSED], context[_SPECIALS] = address_of(self._missed), address_of(self._specials)
+        context[_SPECIALS] = address_of(self._specials) if language.specials else 0
         context[_BOUNDARIES] = 0
         self._tell()
 
@@ -140,21 +135,6 @@ class StepTable:
         """Keep an array of which a reader may still hold the address."""
         self._kept.append(array)
 
-    def questions(self, is_all: bool) -> list[tuple[int, int]]:
-        """Return the noted questions and forget them. Where there are none, and no others (`is_all`), an
-        interrupted call has taken them: their cells become unknown again."""
-        count = int(self._missed[0])
-        noted = self._missed[1 : 1 + 2 * count].reshape(-1, 2).tolist()
-        self._missed[0] = 0
-        if is_all and not noted:
-            self._ask_again()
-        return [(number, column) for number, column in noted]
-
-    def _ask_again(self) -> None:
-        """Make every cell unknown whose question was noted and not answered."""
-        for cells in (self._table, self._boundaries):
-            cells[cells == QUESTIONED] = UNKNOWN
-
     def answer(self, number: int, column: int, after: int) -> None:
         """Fill the cell of a class of bytes, and of the classes that have the same effect there."""
         if column == BOUNDARY:
@@ -201,5 +181,5 @@ class StepTable:
     @property
     def nbytes(self) -> int:
         """Bytes of all tables, the outgrown ones included."""
-        arrays: list[npt.NDArray[Any]] = [self._table, self._final, self._inside, self._missed, *self._kept]
+        arrays: list[npt.NDArray[Any]] = [self._table, self._final, self._inside, *self._kept]
         return sum(int(array.nbytes) for array in arrays)

@@ -7,21 +7,11 @@ and answers ASKED. Python answers the questions and calls again.
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import Final
 
-from structgen.machine_core.draft_nodes import (
-    Batch,
-    Job,
-    is_end,
-    job_at,
-    settle_place,
-    state_above,
-    state_or_left,
-    token_of,
-)
 from structgen.machine_core.growing_tables import DEEPEST, TablePlan, TableSizes
-from structgen.machine_core.interning import find, intern
-from structgen.machine_core.layout import ASKED, BELOW, REFUSED, Edge, NodeRow, Registers
+from structgen.machine_core.interning import ask, edge_key, find, intern
+from structgen.machine_core.layout import ASKED, BELOW, REFUSED, NodeRow, Registers
 from structgen.machine_core.lexeme_layout import RECORD_TABLES, LexemeContext, WorkRow
 from structgen.machine_core.lexeme_layout import UNKNOWN as UNKNOWN
 from structgen.native.jit import entry, jit
@@ -29,10 +19,8 @@ from structgen.native.raw_memory import call2, call3, call4
 from structgen.native.typed_blocks import At, Block, BlockRows, Bytes, Int32s, Int64s, address_of_block, skip
 from structgen.tokens.trie_nodes import byte_of, end_of, slot_of
 
-QUESTIONED = -3
-"""A cell of the table of steps that was asked for, but not answered yet; UNKNOWN: not asked yet."""
-MOST_QUESTIONS = 1 << 13
-"""Questions that one call notes, at most."""
+ASK_CELL = 8
+"""Kind of a question: a cell of the table of steps, by its state and class of bytes (or BOUNDARY)."""
 BOUNDARY = -1
 """In place of a class of bytes in a question: the end of a token."""
 
@@ -92,16 +80,7 @@ class Visit(Block):
 class TextWork(WorkRow):
     """Rows that are about to be interned."""
 
-    edge: Edge
     node: NodeRow
-
-
-class StepQuestions(Block):
-    """The cells that were missed since the last answers."""
-
-    count: int
-    asked: Annotated[Int64s, 2 * MOST_QUESTIONS]
-    """A state and a class of bytes (or BOUNDARY) each."""
 
 
 class TextContext(LexemeContext):
@@ -115,17 +94,16 @@ class TextContext(LexemeContext):
     """Of each state: may the text end here? How it stands, as above."""
     inside: Bytes
     """Of each state: OUTSIDE, INSIDE or BOTH. Inside a part it takes the tokens, or they are recorded
-    (`record_edge`)."""
+    (`interning.put_edge`)."""
     row_count: int
     """States for which there is room in the arrays above."""
     visits: BlockRows[Visit]
-    missed: At[StepQuestions]
     least_nodes: int
     """A walk over no more nodes of the trie than these costs less than a record."""
     readings: Int32s
     """How many readings a state has, and of each the place and the state of the lexer."""
     specials: Int32s
-    """The special tokens that are allowed in the state whose mask is worked out."""
+    """The special tokens that are allowed in the state whose mask is worked out; 0: the texts have none."""
     special_count: int
 
 
@@ -142,43 +120,27 @@ TEXT_TABLES = TablePlan(
 
 
 @jit
-def ask_cell(c: TextContext, cell: Int32s, index: int, column: int) -> int:
-    """Note a question for a cell, if there is room for one. Returns QUESTIONED."""
-    missed = c.missed
-    count = missed.count
-    if count < MOST_QUESTIONS:
-        missed.asked[2 * count] = index
-        missed.asked[2 * count + 1] = column
-        missed.count = count + 1
-        cell[0] = QUESTIONED
-    return QUESTIONED
+def ask_cell(c: TextContext, index: int, column: int) -> int:
+    """Note a question for a cell. Returns ASKED."""
+    ask(c, ASK_CELL, index, column, 0)
+    return ASKED
 
 
 @jit
 def end_token(c: TextContext, index: int) -> int:
-    """Return the state after the end of a token, REFUSED, or QUESTIONED."""
+    """Return the state after the end of a token, REFUSED, or ASKED."""
     boundaries = c.token_ends
     if address_of_block(boundaries) == 0:
         return index
     after = boundaries[index]
     if after == UNKNOWN:
-        return ask_cell(c, skip(boundaries, index), index, BOUNDARY)
+        return ask_cell(c, index, BOUNDARY)
     return after
 
 
 @jit
-def edge_key(c: TextContext, first: int, second: int, kind: int) -> Edge:
-    """Return the row of an edge, as the tables find it: of a move, by its state and token."""
-    key = c.work.edge
-    key.first = first
-    key.second = second
-    key.third = kind
-    return key
-
-
-@jit
 def recorded(c: TextContext, index: int, token: int) -> int:
-    """Return the recorded state after a token, or REFUSED (`record_edge`); UNKNOWN where none is recorded."""
+    """Return the recorded state after a token, or REFUSED; UNKNOWN where none is recorded."""
     found = find(c.edges, 3, edge_key(c, index, token, MOVE))
     return UNKNOWN if found < 0 else c.edges[found].target
 
@@ -266,7 +228,7 @@ def step_inside(c: TextContext, index: int, byte: int) -> int:
 
 @jit
 def follow(c: TextContext, index: int, byte: int) -> int:
-    """Return the state after a byte, REFUSED, or QUESTIONED."""
+    """Return the state after a byte, REFUSED, or ASKED."""
     column = c.classes[byte]
     cell = skip(c.cells, index * c.class_count + column)
     after = cell[0]
@@ -277,7 +239,7 @@ def follow(c: TextContext, index: int, byte: int) -> int:
         if after >= REFUSED:
             cell[0] = after
             return after
-    return ask_cell(c, cell, index, column)
+    return ask_cell(c, index, column)
 
 
 @entry("int64(int64, int64, int64, int64, int64)")
@@ -310,17 +272,6 @@ def put_run(context: int, number: int, data_address: int, count: int, last: int)
     return 0
 
 
-@entry("int64(int64, int64, int64, int64)")
-def take_bytes(context: int, index: int, data_address: int, count: int) -> int:
-    """Return the state after bytes, REFUSED, or ASKED with questions noted."""
-    c, data = TextContext(context), Bytes(data_address)
-    for i in range(count):
-        index = follow(c, index, data[i])
-        if index < 0:
-            return ASKED if index == QUESTIONED else REFUSED
-    return index
-
-
 @jit
 def read(c: TextContext, index: int, token: int, first: int) -> int:
     """Return the state after the bytes of a token from `first` on, and the token's end; REFUSED; ASKED with
@@ -329,9 +280,8 @@ def read(c: TextContext, index: int, token: int, first: int) -> int:
     for at in range(first, last):
         index = follow(c, index, data[at])
         if index < 0:
-            return ASKED if index == QUESTIONED else REFUSED
-    index = end_token(c, index)
-    return ASKED if index == QUESTIONED else index
+            return index
+    return end_token(c, index)
 
 
 @jit
@@ -361,11 +311,11 @@ def leave(c: TextContext, v: Visit, state: int, token: int) -> int:
 
 @jit
 def after_token(c: TextContext, index: int, token: int) -> int:
-    """Return the state after a token that has a text, or REFUSED; ASKED with questions noted; UNKNOWN where
-    Python must follow into a part, or out of one."""
+    """Return the state after a token, or REFUSED; ASKED with questions noted; UNKNOWN where Python must
+    follow into a part, or out of one, or step a special token."""
     slot = c.vocabulary.slot[token]
     if slot < 0:
-        return REFUSED
+        return REFUSED if address_of_block(c.specials) == 0 else recorded(c, index, token)
     if c.inside[index] != INSIDE:
         return read(c, index, token, c.vocabulary.token_offset[token])
     node = c.nodes[index]
@@ -399,67 +349,42 @@ def inside_state(context: int, visit: int, state: int) -> int:
     return after if after < 0 else settled(c, after)
 
 
-@entry("int64(int64, int64, int64, int64, int64)")
-def record_edge(context: int, first: int, second: int, kind: int, after: int) -> int:
-    """Record an edge: the state after a token that is not read byte by byte, or REFUSED; or what else its
-    kind tells. The table has room. Returns 0."""
-    c = TextContext(context)
-    row = edge_key(c, first, second, kind)
-    row.target = after
-    intern(c, c.edges, 3, row)
-    return 0
+# --- how texts are read (`layout.ByteSteps`): the state of a spot -------------------------------------------
 
 
 @jit
-def draft_state(c: TextContext, job: Job, index: int, token: int) -> int:
-    """Return the state after a token of a draft, REFUSED, or another code where Python must find it."""
-    if is_end(c, token):
-        if c.may_end[index] == 0:
-            return REFUSED
-        return job.finished if job.finished >= 0 else UNKNOWN
-    if c.vocabulary.slot[token] < 0 and job.specials != 0:
-        return recorded(c, index, token)
-    after = after_token(c, index, token)
-    return after if after < 0 else settled(c, after)
+def spots(c: TextContext) -> Int64s:
+    """Return the states that stand at spots."""
+    return Int64s(address_of_block(c.scratch))
 
 
 @entry("int64(int64, int64, int64)")
-def walk_drafts(batch_address: int, jobs: int, count: int) -> int:
-    """Find the known states and masks of the draft trees of many jobs (`machine_core.draft_nodes`). Returns
-    how many places are left."""
-    batch, left = Batch(batch_address), 0
-    for i in range(count):
-        job = job_at(jobs, i)
-        c = TextContext(job.context)
-        noted = c.missed.count
-        c.missed.count = MOST_QUESTIONS  # no question is noted
-        left += settle_place(batch, job, 0, job.state)
-        for node in range(job.count):
-            state, token = state_above(batch, job, node), token_of(batch, job, node)
-            if state >= 0:
-                state = REFUSED if token < 0 else state_or_left(draft_state(c, job, state, token))
-            left += settle_place(batch, job, 1 + node, state)
-        c.missed.count = noted
-    return left
+def begin(context: int, index: int, spot: int) -> int:
+    """Have a state stand at a spot. Returns 0."""
+    spots(TextContext(context))[spot] = index
+    return 0
 
 
-@entry("int64(int64, int64, int64, int64, int64)")
-def after_tokens(context: int, index: int, tokens_address: int, count: int, target_address: int) -> int:
-    """Write to target[0:count] (int64) the states after each of some allowed tokens (int32) with texts.
+@entry("int64(int64, int64, int64, int64)")
+def step_on(context: int, spot: int, other: int, byte: int) -> int:
+    """Have the state after a byte stand at another spot. Returns it, REFUSED, or ASKED."""
+    c = TextContext(context)
+    after = follow(c, spots(c)[spot], byte)
+    spots(c)[other] = after
+    return after
 
-    Returns 0, or ASKED with questions noted.
-    """
-    c, tokens, target = TextContext(context), Int32s(tokens_address), Int64s(target_address)
-    offsets, data = c.vocabulary.token_offset, c.vocabulary.token_data
-    asked = False
-    for i in range(count):
-        token, reached = tokens[i], index
-        for at in range(offsets[token], offsets[token + 1]):
-            reached = follow(c, reached, data[at])
-            if reached < 0:
-                break
-        if reached >= 0:
-            reached = end_token(c, reached)
-        asked = asked or reached == QUESTIONED
-        target[i] = reached
-    return ASKED if asked else 0
+
+@entry("int64(int64, int64)")
+def may_end_at(context: int, spot: int) -> int:
+    """Return how the text stands in the state at a spot."""
+    c = TextContext(context)
+    return c.may_end[spots(c)[spot]]
+
+
+@entry("int64(int64, int64)")
+def state_at(context: int, spot: int) -> int:
+    """Return the state that stands at a spot."""
+    return spots(TextContext(context))[spot]
+
+
+BYTE_STEPS: Final = (begin, step_on, may_end_at, state_at, take_token)

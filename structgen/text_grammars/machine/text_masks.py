@@ -7,7 +7,7 @@ state inside a part has the part's mask, and the tokens that leave the part.
 
 from __future__ import annotations
 
-from structgen.machine_core.interning import ask, ask_room, find
+from structgen.machine_core.interning import ask, ask_room, edge_key, find
 from structgen.machine_core.layout import ASKED, LARGE, MISS, Core
 from structgen.machine_core.lexeme_layout import ASK_START, FULL, KEPT_NONE, RANGE_WORDS, UNKNOWN
 from structgen.machine_core.lexeme_masks import begin_mask, collect, emit_mask
@@ -24,12 +24,10 @@ from structgen.text_grammars.machine.stepping import (
     LEAVING,
     NEVER,
     OUTSIDE,
-    QUESTIONED,
     READ,
     READINGS,
     TextContext,
     TextState,
-    edge_key,
     end_token,
     follow,
     forward,
@@ -140,7 +138,7 @@ def read_state(c: TextContext, index: int, target: int) -> int:
     for byte in range(256):
         if firsts[byte] >= 0:
             after = follow(c, index, byte)
-            asked = asked or after == QUESTIONED
+            asked = asked or after == ASKED
             if after >= 0:
                 nodes += end_of(c.vocabulary.trie[firsts[byte]]) - firsts[byte]
     if asked:
