@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 import pytest
 
-from structgen.json_machine.records import terminal_lexer
+from structgen.json_machine.masks import terminal_lexer
 from structgen.json_machine.tables import json_blocks as L
 from structgen.json_machine.tables.json_tables import JSON_TABLES
 from structgen.limits import Limits

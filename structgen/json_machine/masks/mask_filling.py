@@ -8,6 +8,7 @@ caller answers the questions that were noted, and calls again.
 from __future__ import annotations
 
 from structgen.json_machine.masks.bound_noting import before_document, begin_noting, end_noting, note
+from structgen.json_machine.masks.terminal_lexer import blank_terminal
 from structgen.json_machine.masks.trie_walk import (
     defer,
     defer_below,
@@ -20,7 +21,6 @@ from structgen.json_machine.masks.trie_walk import (
     walk_listed,
     walk_root,
 )
-from structgen.json_machine.records.terminal_lexer import blank_terminal
 from structgen.json_machine.steps.byte_step import (
     accepting,
     brackets,

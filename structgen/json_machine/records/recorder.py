@@ -10,7 +10,8 @@ import numpy.typing as npt
 
 from structgen.automata.strings.string_pool import StringPool
 from structgen.json_machine.answers.expander import Expander
-from structgen.json_machine.records import terminal_lexer, terminal_masks
+from structgen.json_machine.masks import terminal_lexer
+from structgen.json_machine.records import terminal_masks
 from structgen.json_machine.tables import json_blocks as L
 from structgen.json_machine.tables.json_blocks import JsonContext, StringRow
 from structgen.json_machine.tables.json_tables import Identity

@@ -8,7 +8,7 @@ from hashlib import blake2b
 import numpy as np
 import numpy.typing as npt
 
-from structgen.json_machine.records.terminal_lexer import leftovers
+from structgen.json_machine.masks.terminal_lexer import leftovers
 from structgen.json_machine.tables import json_blocks as L
 from structgen.machine_core.growing_tables import COUNT, GrowingTables
 from structgen.machine_core.workspace import Left, Workspace
