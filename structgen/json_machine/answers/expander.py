@@ -20,7 +20,7 @@ from structgen.json_machine.tables import json_blocks as L
 from structgen.language.ir import FREE, Formula, Key, Network, SimpleObject, Spec
 from structgen.limits import Limits
 from structgen.machine_core.growing_tables import GrowingTables
-from structgen.machine_core.interning import put_edge
+from structgen.machine_core.token_steps import put_edge
 from structgen.native.raw_memory import address_of
 from structgen.native.typed_blocks import word_of
 

@@ -88,7 +88,7 @@ class ArrayProgress:
         unique: bool = True,
         last: bool = False,
     ) -> Iterator[tuple[int, Progress]]:
-        """Yield the ways to take the item at an index: the demand on it, and the progress after it.
+        """Yield the ways to take the item at an index, some twice: the demand on it, the progress after it.
 
         `seen`: the values of the items before; `unique` False leaves it to the caller that none comes again.
         `last`: the ways that meet most obligations come first.
@@ -102,21 +102,19 @@ class ArrayProgress:
             if base == NEVER or self.tables.hopeless(base):
                 return
         others, held = parted(progress[0])
-        met: set[tuple[int, Progress]] = set()
         for demand, (left, counted) in self._ways(shape, base, (others, progress[1]), index, here, last):
             ways = [(demand, left)]
             if isinstance(held, DiffersList):
                 ways = item_ways(self.tables, ways, held)
             for both, unmet in ways:
                 still = self._open(unmet, index + 1)
-                if still is not None and (both, (still, counted)) not in met:
-                    met.add((both, (still, counted)))
+                if still is not None:
                     yield both, (still, counted)
 
     def _ways(
         self, shape: ArrayShape, base: int, progress: Progress, index: int, here: int, last: bool
     ) -> Iterator[tuple[int, Progress]]:
-        """Yield what `options` is made of, some twice: obligations that can no longer be met are among it."""
+        """Yield what `options` is made of: obligations that can no longer be met are among it."""
         unmet, counts = progress
         if not unmet and not counts:
             yield base, progress

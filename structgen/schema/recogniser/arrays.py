@@ -12,7 +12,7 @@ from typing import Any, TypeAlias
 
 from structgen.errors import LimitError
 from structgen.limits import Limits
-from structgen.schema.meaning.place import NEVER, PlaceTables
+from structgen.schema.meaning.place import PlaceTables
 from structgen.schema.meaning.scalars import Scalars
 from structgen.schema.meaning.shape import (
     ArrayShape,
@@ -85,6 +85,8 @@ class Arrays:
         self.distinct = Distinct(tables, scalars, shapes, self.progress.item, member)
         self.alive: Callable[[int], bool] = lambda demand: True
         """Set by the network: whether some value meets a demand."""
+        self.known: Ask = lambda demand: EMPTY
+        """Set by the network: the same as an answer."""
         self._states: dict[tuple[object, ...], ArrayState] = {}
         self._live: Live = {}
         self._held = 0
@@ -142,9 +144,6 @@ class Arrays:
             found = self._search(shape, index, cap, self.known).exists(progress, self._live)
             self._live[key] = found
         return found
-
-    def known(self, demand: int) -> JsonPieces | None:
-        return EMPTY if self.alive(demand) else None
 
     # Residues
 
@@ -250,17 +249,11 @@ class Arrays:
 
     def may_differ(self, state: ArrayState) -> bool:
         """Return whether two arrays or more go on: any number of items may follow. False: unknown."""
-        for _, shape, progress in state.threads:
-            if shape.counters or shape.unique or shape.hi is not None:
-                continue
-            if all(isinstance(obligation[0], DiffersList) for obligation in progress[0]):
-                demands = {
-                    self.progress.item(shape, index) for index in range(state.index, shape.settled + 1)
-                }
-                demands.add(self.progress.item(shape, max(state.index, shape.settled)))
-                if all(demand != NEVER and self.alive(demand) for demand in demands):
-                    return True
-        return False
+        return any(
+            self.distinct.is_endless(shape, state.index, self.known)
+            and all(isinstance(obligation[0], DiffersList) for obligation in progress[0])
+            for _, shape, progress in state.threads
+        )
 
     def after_unread(self, state: ArrayState, moves: Moves, met: frozenset[int]) -> ArrayState | None:
         """Return the residue after an item whose value has not been read, or None where the next items depend

@@ -181,16 +181,21 @@ class Distinct:
         if shape.hi is not None and (shape.lo > shape.hi or not shape.hi):
             return False
         least = max(shape.lo, 1)
-        demands = [self.item(shape, index) for index in range(max(least, shape.settled) + 1)]
-        if any(demand == NEVER or ask(demand) is None for demand in demands[:least]):
+        demands = [self.item(shape, index) for index in range(least)]
+        if any(demand == NEVER or ask(demand) is None for demand in demands):
             return False
-        endless = not shape.unique and shape.hi is None
-        if endless and all(demand != NEVER and ask(demand) is not None for demand in demands):
+        if self.is_endless(shape, 0, ask):
             return True
         wanted = need + shape.lo if shape.unique else need
-        if shape.unique and any(not self._fast(demand, wanted, ask, depth) for demand in demands[:least]):
+        fast = (self._fast(demand, wanted, ask, depth) for demand in demands)
+        return all(fast) if shape.unique else any(fast)
+
+    def is_endless(self, shape: ArrayShape, index: int, ask: Ask) -> bool:
+        """Return whether any number of items may follow so many, but for what obligations ask."""
+        if shape.counters or shape.unique or shape.hi is not None:
             return False
-        return any(self._fast(demand, wanted, ask, depth) for demand in demands[:least])
+        demands = {self.item(shape, at) for at in range(index, max(index, shape.settled) + 1)}
+        return all(demand != NEVER and ask(demand) is not None for demand in demands)
 
     def _many_objects(self, shape: ObjectShape, need: int, ask: Ask, depth: int) -> bool:
         if not shape.loose:

@@ -81,6 +81,9 @@ class Left:
         return self._unmet
 
 
+_NOTHING = Left((), (), 0)
+
+
 class MemberStep(NamedTuple):
     """One more member of an object, and what is written before and after it."""
 
@@ -185,6 +188,8 @@ class Members:
         base = self.base(frame, shape, where)
         if base == NEVER:
             return []
+        if not unmet:
+            return [(base, _NOTHING)] if goes_on is None or goes_on(unmet) else []
         others, held = parted(unmet)
         step = MemberStep(frame, where, before, frame.after(before, where))
         after: list[Obligation | None] = []
@@ -295,7 +300,7 @@ def undominated(
     """Return the distinct threads of an object or an array without those that another of the same demand and
     shape dominates: the same but for more obligations. Each thread ends in what it still owes."""
     distinct = tuple(dict.fromkeys(threads))
-    if len(distinct) < 2:
+    if len(distinct) < 2 or not any(owed for _, _, owed in distinct):
         return distinct
     groups: dict[tuple[int, S], list[P]] = {}
     for j, shape, owed in distinct:

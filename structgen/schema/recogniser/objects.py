@@ -75,6 +75,8 @@ class Objects:
         self.wide_unions = WideUnions(self.frames)
         self.alive: Callable[[int], bool] = lambda demand: True
         """Set by the network: whether some value meets a demand."""
+        self.known: Ask = lambda demand: EMPTY
+        """Set by the network: the same as an answer."""
         self._states: dict[tuple[object, ...], ObjectState] = {}
         self._live: dict[tuple[object, ...], bool] = {}
 
@@ -110,7 +112,7 @@ class Objects:
 
     def _begins(self, demands: tuple[int, ...], shape: ObjectShape, ask: Ask | None = None) -> bool:
         """Return whether some object has the shape. `ask`: where answers are still being worked out."""
-        asked = ask or self._known
+        asked = ask or self.known
         for key in shape.required:
             demand = self.frames.value(shape, key)
             if demand == NEVER or asked(demand) is None:
@@ -132,7 +134,7 @@ class Objects:
         key = (frame.id, shape.id, unmet, written)
         found = self._live.get(key)
         if found is None:
-            found = self._search(frame, shape, written, ask or self._known).find(unmet) is not None
+            found = self._search(frame, shape, written, ask or self.known).find(unmet) is not None
             if found or ask is None:
                 self._live[key] = found
         return found
@@ -144,25 +146,21 @@ class Objects:
         def open_ended(moves: Moves) -> bool:
             return any(many(demand, 2) for demand in self.tables.places[moves[0]])
 
-        offered: list[tuple[Where, Moves]] = []
-        for name in self.named(state):
-            moves = self.moves(state, name)
-            if moves is not None:
-                offered.append((name, moves))
-        offered += [(classes[0], moves) for classes, moves in self.extra(state)]
+        offered = self._offered(state)
         for where, moves in offered:
             if open_ended(moves):
                 continue
             for index in range(len(self.tables.places[moves[0]])):
                 after = self.after(state, moves, where, frozenset((index,)))
-                found = (self.moves(after, name) for name in after.frame.names)
-                if any(then is not None and open_ended(then) for then in found):
-                    break
-                if any(open_ended(then) for _, then in self.extra(after)):
-                    break
-            else:
-                return False
+                if not any(open_ended(then) for _, then in self._offered(after)):
+                    return False
         return bool(offered)
+
+    def _offered(self, state: ObjectState) -> list[tuple[Where, Moves]]:
+        """Return all members that may come now: of unnamed keys with the same moves one class."""
+        named = ((name, self.moves(state, name)) for name in self.named(state))
+        offered: list[tuple[Where, Moves]] = [(name, moves) for name, moves in named if moves is not None]
+        return [*offered, *((classes[0], moves) for classes, moves in self.extra(state))]
 
     def _unhindered(self, frame: Frame, shape: ObjectShape, unmet: Unmet) -> bool:
         """Return whether members that may come at any time can meet all obligations.
@@ -185,9 +183,6 @@ class Objects:
         return standing.follows and all(
             any(_is_presence(one) and one.key in found for one in obligation) for obligation in unmet
         )
-
-    def _known(self, demand: int) -> JsonPieces | None:
-        return EMPTY if self.alive(demand) else None
 
     def state(self, frame: Frame, written: Written, begun: bool, threads: tuple[Thread, ...]) -> ObjectState:
         """Return the residue with these contents, interned."""

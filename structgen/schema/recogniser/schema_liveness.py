@@ -81,6 +81,10 @@ class Oracle:
                     self.undecided[pointer] = None
         return known[demand] is not None
 
+    def known(self, demand: int) -> JsonPieces | None:
+        """Return an empty text where some value meets a demand, else None."""
+        return EMPTY if self.alive(demand) else None
+
     def text(self, demand: int) -> JsonPieces | None:
         """Return the shortest compact JSON text that meets a demand (ties: the smaller bytes), or None."""
         return self.witness(demand, True)

@@ -111,6 +111,7 @@ class SchemaNetwork:
         self.arrays.distinct.text = self.oracle.text
         alive = self.oracle.alive
         self.objects.alive = self.objects.wide_unions.alive = self.arrays.alive = alive
+        self.objects.known = self.arrays.known = self.oracle.known
         demand = tables.of_value(tables.demand_of(document.root))
         if demand == NEVER or not self.oracle.alive(demand):
             raise self._empty(strings, widest)

@@ -15,7 +15,7 @@ from structgen.machine_core.lexeme_records import scan_trie
 from structgen.machine_core.masks import copy_mask, emit, memoise
 from structgen.native.bit_rows import set_bits
 from structgen.native.jit import entry, jit
-from structgen.native.raw_memory import call2, call4
+from structgen.native.raw_memory import call2, call4, call5
 from structgen.native.typed_blocks import Bytes, Int32s, Int64s, address_of_block, skip
 from structgen.text_grammars.machine.stepping import (
     BEGUN,
@@ -26,6 +26,7 @@ from structgen.text_grammars.machine.stepping import (
     OUTSIDE,
     READ,
     READINGS,
+    STOPS,
     TextContext,
     TextState,
     end_token,
@@ -184,7 +185,7 @@ def join_part(c: TextContext, index: int, target: int) -> int:
         return UNKNOWN
     ends, left = skip(Int32s(address_of_block(c.scratch)), ENDS), 0
     if v.wanted != 0:
-        left = call4(v.ends_below, v.context, state.state, v.wanted, address_of_block(ends))
+        left = call5(v.ends_below, v.context, state.state, v.wanted, STOPS, address_of_block(ends))
     if left == 0:
         forward(c, index)
         return copy_mask(c, node, target)
