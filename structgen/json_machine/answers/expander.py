@@ -15,7 +15,7 @@ from structgen.automata.unicode.decoded_text import encode, in_order
 from structgen.errors import LimitError, StructgenError
 from structgen.json_machine.answers.item_text import closed, text_of
 from structgen.json_machine.answers.spec_shapes import bounds, excepted, listed
-from structgen.json_machine.masks.terminal_runs import total_row
+from structgen.json_machine.masks.safe_classes import total_row
 from structgen.json_machine.tables import json_blocks as L
 from structgen.language.ir import FREE, Formula, Key, Network, SimpleObject, Spec
 from structgen.limits import Limits
