@@ -291,9 +291,8 @@ class CompiledGrammar(ABC):
     """Entry points by which texts of this kind are read (`machine_core.layout.ByteSteps`); none: Python alone
     reads them."""
     part_calls: ClassVar[tuple[Callable[..., int], ...]] = ()
-    """Entry points by which compiled code of a composed grammar reads a part of this kind, or none:
-    `take_token`; how the text stands in a state (`text_grammars.machine.stepping`); `ends_below`; the slots
-    of tokens below a node (`json_machine.masks.state_walk`)."""
+    """Entry points by which compiled code of a composed grammar reads a part of this kind, or none
+    (`text_grammars.machine.stepping.Visit`)."""
     has_events: bool = False
     """Whether `Matcher.events` can tell what begins and closes in the texts."""
     table_plan: ClassVar[TablePlan]
@@ -525,7 +524,7 @@ class CompiledGrammar(ABC):
         """Memoise the mask of a state, a row of the store (-1: none) and a list of tokens, and write it to
         `target` (0: nowhere)."""
         tables, count = self._tables, len(tokens)
-        at = tables.extend(LISTS, np.concatenate([(count, 0), tokens]), count + 2)
+        at = tables.extend(LISTS, np.concatenate([(count,), tokens]), count + 1)
         node = tables.rows(NODES)[index]
         node[NodeRow.dense_row] = row
         node[NodeRow.token_list] = at  # last: readers take no lock
@@ -776,11 +775,11 @@ class CompiledGrammar(ABC):
             dense, at = self._tables.rows(NODES)[index, [NodeRow.dense_row, NodeRow.token_list]].tolist()
             return dense, listed(self._tables, at)
 
-    def ends_below(self, index: int, wanted: WantedNodes) -> list[int]:
+    def ends_below(self, index: int, wanted: WantedNodes, end: int = 1) -> list[int]:
         """Return the wanted nodes of the vocabulary's trie, in order, whose bytes lead from a state, by its
-        number, to one in which the text may end. Cost: some 50 ns a node."""
+        number, to one in which the text may end, or stands so (`ByteSteps.ends`). Cost: some 50 ns a node."""
         found = np.empty(wanted.most, np.int32)
-        count = self._retry(token_steps.ends_below, index, address_of(wanted.trie), address_of(found))
+        count = self._retry(token_steps.ends_below, index, address_of(wanted.trie), end, address_of(found))
         nodes: list[int] = found[:count].tolist()
         return nodes
 

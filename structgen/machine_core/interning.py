@@ -97,16 +97,6 @@ def edge_key(c: Core, first: int, second: int, third: int) -> Edge:
     return key
 
 
-@entry("int64(int64, int64, int64, int64, int64)")
-def put_edge(context: int, first: int, second: int, third: int, target: int) -> int:
-    """Note what follows; there is room. Returns 0."""
-    c = Core(context)
-    row = edge_key(c, first, second, third)
-    row.target = target
-    intern(c, c.edges, 3, row)
-    return 0
-
-
 @entry("int64(int64, int64, int64)")
 def rehash(header: int, words: int, first: int) -> int:
     """Put the rows of an interning table, from `first` on, into its (emptied) hash slots."""

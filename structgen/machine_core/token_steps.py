@@ -6,6 +6,7 @@ state; REFUSED; ASKED with questions noted; UNKNOWN where Python must find it; o
 
 from __future__ import annotations
 
+from structgen.machine_core.interning import edge_key, intern
 from structgen.machine_core.layout import ASKED, REFUSED, Core
 from structgen.machine_core.lexeme_layout import UNKNOWN
 from structgen.native.jit import entry, jit
@@ -100,11 +101,11 @@ def take_each(context: int, index: int, tokens_address: int, count: int, target_
     return code
 
 
-@entry("int64(int64, int64, int64, int64)")
-def ends_below(context: int, index: int, wanted_address: int, target_address: int) -> int:
+@entry("int64(int64, int64, int64, int64, int64)")
+def ends_below(context: int, index: int, wanted_address: int, end: int, target_address: int) -> int:
     """Write to `target` (int32) those of some nodes (`trie_nodes.WantedNodes.trie`) whose bytes lead from a
-    state to one in which the text may end. Returns how many; ASKED with questions noted; or a code of the
-    kind's own."""
+    state to one in which the text may end so (`ByteSteps.ends`). Returns how many; ASKED with questions
+    noted; or a code of the kind's own."""
     c, wanted, target = Core(context), Int64s(wanted_address), Int32s(target_address)
     count, nodes, node, found, worst = wanted[0], skip(wanted, 1), 0, 0, 0
     if call3(c.byte_steps.begin, context, index, 0) < 0:
@@ -119,8 +120,18 @@ def ends_below(context: int, index: int, wanted_address: int, target_address: in
             continue
         code = call2(c.byte_steps.ends, context, depth) if slot_of(word) != 0 else 0
         worst = min(worst, code)
-        if code > 0:
+        if code == end:
             target[found] = nodes[count + node]
             found += 1
         node += 1
     return worst if worst <= ASKED else found
+
+
+@entry("int64(int64, int64, int64, int64, int64)")
+def put_edge(context: int, first: int, second: int, third: int, target: int) -> int:
+    """Note what follows (`layout.Edge`); there is room. Returns 0."""
+    c = Core(context)
+    row = edge_key(c, first, second, third)
+    row.target = target
+    intern(c, c.edges, 3, row)
+    return 0

@@ -74,6 +74,12 @@ def call4(typingctx: Any, address: Any, a: Any, b: Any, c: Any, d: Any) -> Any:
     return types.int64(*[types.int64] * 5), _call
 
 
+@intrinsic(prefer_literal=False)  # type: ignore[untyped-decorator]
+def call5(typingctx: Any, address: Any, a: Any, b: Any, c: Any, d: Any, e: Any) -> Any:
+    """As `call2`, of five integers."""
+    return types.int64(*[types.int64] * 6), _call
+
+
 load8 = _load(8, signed=False)
 """load8(address, index): the unsigned byte at address[index]."""
 load32 = _load(32, signed=True)

@@ -6,17 +6,18 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TypeAlias, cast
 
-from structgen.automata.unicode.utf8 import PLACES
 from structgen.errors import OptionError, options_named
 from structgen.language import checks
 from structgen.language.expectation import Expected
+from structgen.language.ir import TRUE, All, Formula, Not, Pattern
 from structgen.limits import Limits
 from structgen.text_grammars.machine.language import CompileTarget, Config, Language
+from structgen.text_grammars.regular_formulas import ANY, any_of, holding
 from structgen.text_grammars.text_grammar import TextGrammar
 
-Place: TypeAlias = "tuple[int, int, int, bool]"
-"""The position inside a character's UTF-8; the length of the longest prefix of `until` that the text ends
-with; the tokens left (-1: not counted); whether a byte was read since the end of the last token."""
+Place: TypeAlias = "tuple[Config, int, bool]"
+"""The state of the automaton of the text; the tokens left (-1: not counted); whether a byte was read since
+the end of the last token."""
 
 
 @options_named('sg.text(until="\\n")')
@@ -64,106 +65,62 @@ class FreeText(TextGrammar):
         return f"text {self.until!r} {self.included} {self.max_tokens}"
 
     def language(self, limits: Limits, target: CompileTarget | None = None) -> Language:
-        return TextLanguage(self.until, self.included, self.max_tokens)
+        return TextLanguage(self.until, self.included, self.max_tokens, limits)
 
 
 class TextLanguage(Language):
-    """Any text up to a text (Knuth, Morris and Pratt's automaton), counting tokens."""
+    """Any text up to a text, counting tokens."""
 
-    def __init__(self, until: str | None, included: bool, max_tokens: int | None) -> None:
-        self._until = (until or "").encode()
-        self._included = included and until is not None
+    def __init__(self, until: str | None, included: bool, max_tokens: int | None, limits: Limits) -> None:
+        # start-up time
+        from structgen.text_grammars.regular_language import RegularLanguage
+
+        self._has_end, self._included = until is not None, included and until is not None
         self._most = -1 if max_tokens is None else max_tokens
         self.counts_tokens = max_tokens is not None
-        self._borders = _borders(self._until)
         self._shown = repr(until)
-        self.classes = _classes(self._until)
+        formula: Formula = TRUE
+        if until is not None:
+            end = any_of((until,))
+            first = Pattern(f"^{ANY}(?:{end})$"), Not(Pattern(rf"^{ANY}(?:{end})[\s\S]+$"))
+            formula = All(first) if included else Not(holding((until,)))
+        self._of = RegularLanguage(formula, "any text", limits)
+        self.classes = self._of.classes
 
     def start(self) -> Config:
-        return 0, 0, self._most, False
-
-    def _done(self, matched: int) -> bool:
-        return self._included and matched == len(self._until)
+        return self._of.start(), self._most, False
 
     def step(self, config: Config, symbol: int) -> Config | None:
-        place, matched, left, _ = cast(Place, config)
-        if symbol > 255 or self._done(matched):
-            return None
-        if left == 0 and place == 0 and (not self._included or symbol != self._until[matched]):
-            return None
-        after = next((after for low, high, after in PLACES[place] if low <= symbol <= high), None)
+        at, left, _ = cast(Place, config)
+        if left == 0 and symbol < 256:
+            # a character that is begun is completed; then the end alone may come, if it is part of the text
+            rest = self._of.shortest(at)
+            is_begun = len(rest) > 0 and 0x80 <= rest[0] < 0xC0
+            if not is_begun and (not self._included or symbol != rest[0]):
+                return None
+        after = self._of.step(at, symbol)
         if after is None:
             return None
-        matched = self._matched(matched, symbol)
-        if self._until and matched == len(self._until) and not self._included:
-            return None
-        if self._done(matched):
-            return 0, matched, -1, False
-        return after, matched, left, left > 0
-
-    def _matched(self, matched: int, byte: int) -> int:
-        """Return the length of the longest prefix of `until` that the text ends with after a byte."""
-        until = self._until
-        if not until:
-            return 0
-        while matched and until[matched] != byte:
-            matched = self._borders[matched]
-        return matched + (until[matched] == byte)
+        if self._included and self._of.accepts(after):
+            return after, -1, False
+        return after, left, left > 0
 
     def accepts(self, config: Config) -> bool:
-        place, matched, _, _ = cast(Place, config)
-        return self._done(matched) if self._included else place == 0
+        return self._of.accepts(cast(Place, config)[0])
 
     def shortest(self, config: Config) -> Sequence[int]:
-        place, matched, _, _ = cast(Place, config)
-        if self._included and matched:
-            # an incomplete character is part of the matched prefix, which begins with a whole character
-            return self._until[matched:]
-        rest: list[int] = []
-        while place:
-            # the shortest end of the character that does not complete `until`
-            for low, high, after in PLACES[place]:
-                choices = (byte for byte in range(low, high + 1) if self._free(matched, byte))
-                byte = next(choices)
-                rest.append(byte)
-                matched, place = self._matched(matched, byte), after
-                break
-        return [*rest, *(self._until[matched:] if self._included else b"")]
-
-    def _free(self, matched: int, byte: int) -> bool:
-        return self._included or not self._until or self._matched(matched, byte) < len(self._until)
+        return self._of.shortest(cast(Place, config)[0])
 
     def expected(self, config: Config) -> list[Expected]:
         first = self.first_bytes(config)
         if not first:
             return []
-        left = cast(Place, config)[2]
+        left = cast(Place, config)[1]
         what = "the rest of " + self._shown if left == 0 and self._included else "any text"
-        if left != 0 and self._until:
+        if left != 0 and self._has_end:
             what += f" up to {self._shown}" if self._included else f" without {self._shown}"
         return [Expected(what, (), first)]
 
     def boundary(self, config: Config) -> Config | None:
-        place, matched, left, read = cast(Place, config)
-        return (place, matched, left - 1, False) if read else config
-
-
-def _borders(word: bytes) -> list[int]:
-    """Return for each prefix of a word the length of its longest proper border."""
-    found = [0, 0]
-    for index in range(1, len(word)):
-        border = found[index]
-        while border and word[border] != word[index]:
-            border = found[border]
-        found.append(border + (word[border] == word[index]))
-    return found
-
-
-def _classes(until: bytes) -> bytes:
-    """Return the classes of bytes: by their role in UTF-8; each byte of `until` is a class of its own."""
-    numbers: dict[tuple[int | None, ...], int] = {}
-    found = []
-    for byte in range(256):
-        name = tuple(next((after for low, high, after in row if low <= byte <= high), None) for row in PLACES)
-        found.append(numbers.setdefault((*name, byte if byte in until else -1), len(numbers)))
-    return bytes(found)
+        at, left, read = cast(Place, config)
+        return (at, left - 1, False) if read else config

@@ -33,10 +33,12 @@ def holding(words: Sequence[str]) -> Formula:
 @lru_cache(maxsize=16)
 def writable(missing: frozenset[int]) -> Formula:
     """Return the formula of the texts that have none of some bytes."""
-    # start-up time: few vocabularies lack bytes
-    import numpy as np
+    import numpy as np  # start-up: few vocabularies lack bytes
 
+    # start-up, too
     from structgen.automata.strings.alphabets import pattern_of_characters
+
+    # start-up, too
     from structgen.schema.reading.missing_bytes import characters_without
 
     found = characters_without(missing)

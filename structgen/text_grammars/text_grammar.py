@@ -248,9 +248,9 @@ class WithoutBytes(Derived):
 
     def language(self, limits: Limits, target: CompileTarget | None = None) -> Language:
         # start-up time: few vocabularies lack bytes
-        from structgen.text_grammars.context_free.regular_intersection import Meet, Without
+        from structgen.text_grammars.context_free.regular_intersection import ByteFree, Meet
 
-        return Meet(self.of.language(limits), Without(self.missing), limits)
+        return Meet(self.of.language(limits), ByteFree(self.missing), limits)
 
 
 class TextFilter(TextGrammar):

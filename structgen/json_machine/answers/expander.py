@@ -15,12 +15,12 @@ from structgen.automata.unicode.decoded_text import encode, in_order
 from structgen.errors import LimitError, StructgenError
 from structgen.json_machine.answers.item_text import closed, text_of
 from structgen.json_machine.answers.spec_shapes import bounds, excepted, listed
-from structgen.json_machine.masks.terminal_runs import total_row
+from structgen.json_machine.masks.safe_classes import total_row
 from structgen.json_machine.tables import json_blocks as L
 from structgen.language.ir import FREE, Formula, Key, Network, SimpleObject, Spec
 from structgen.limits import Limits
 from structgen.machine_core.growing_tables import GrowingTables
-from structgen.machine_core.interning import put_edge
+from structgen.machine_core.token_steps import put_edge
 from structgen.native.raw_memory import address_of
 from structgen.native.typed_blocks import word_of
 

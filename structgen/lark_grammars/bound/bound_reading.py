@@ -22,12 +22,13 @@ from typing import Final, NamedTuple, TypeAlias, Union
 from structgen.errors import LimitError
 from structgen.lark_grammars.compiled.compiled_lark import CompiledLark
 from structgen.lark_grammars.compiled.costs import UNREACHABLE, Distances, SymbolCosts
-from structgen.lark_grammars.compiled.lark_completions import Endings, place_after, text_ends
+from structgen.lark_grammars.compiled.lark_completions import Endings, text_ends
 from structgen.lark_grammars.compiled.lark_language import bytes_alone
 from structgen.lark_grammars.compiled.loaded_lark import LarkGrammar
 from structgen.lark_grammars.lexer.contextual_lexer import DEAD, Lexer
 from structgen.lark_grammars.lexer.effort import Effort
 from structgen.lark_grammars.lexer.lexer_tables import LexerTables
+from structgen.lark_grammars.machine.lark_masks import place_behind
 from structgen.lark_grammars.reading.loaded_grammar import Context, ParserTables
 from structgen.limits import Limits
 from structgen.text_grammars.machine.language import TOKEN, Config, Language
@@ -126,7 +127,7 @@ class BoundReader:
         key = place, terminal, column
         known = self._read.get(key)
         if known is None:
-            known = self._read[key] = self.planned.answers.call_keeping(place_after, *key)
+            known = self._read[key] = self.planned.answers.call_keeping(place_behind, *key)
         return known
 
     def ends(self, place: int) -> bool:

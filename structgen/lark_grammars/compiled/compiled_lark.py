@@ -17,7 +17,7 @@ from structgen.language.expectation import Expected
 from structgen.lark_grammars.compiled.beaten import beaten_in, taken_by_ignored
 from structgen.lark_grammars.compiled.kept_lark import KeptParts, identity_of, kept_parts, read, write
 from structgen.lark_grammars.compiled.lark_answers import LarkAnswers
-from structgen.lark_grammars.compiled.lark_completions import ShortestRests
+from structgen.lark_grammars.compiled.lark_completions import ShortestRests, reading_lives
 from structgen.lark_grammars.compiled.lark_expected import Expectations
 from structgen.lark_grammars.lexer.contextual_lexer import Lexer
 from structgen.lark_grammars.lexer.effort import Effort
@@ -101,7 +101,7 @@ class CompiledLark(CompiledGrammar):
     def check_text(self) -> None:
         """Raise GrammarError where the grammar has no text."""
         if not self.may_end(self._start):
-            if not self._retry(steps.is_live, self._start):
+            if not self._retry(reading_lives, *self.readings(self._start)[0]):
                 raise self._without_text()
 
     def _without_text(self) -> GrammarError:

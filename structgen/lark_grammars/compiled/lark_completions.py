@@ -23,8 +23,9 @@ from structgen.lark_grammars.lexer.lexer_tables import LexerTables
 from structgen.lark_grammars.liveness.cells import classes_of_bytes, column_after
 from structgen.lark_grammars.machine import lark_layout as L
 from structgen.lark_grammars.machine.lark_layout import LarkContext
+from structgen.lark_grammars.machine.lark_masks import place_behind, state_behind
 from structgen.lark_grammars.machine.memo import lives
-from structgen.lark_grammars.machine.parser import begun, ends_at, read
+from structgen.lark_grammars.machine.parser import ends_at
 from structgen.lark_grammars.reading.loaded_grammar import Indentation
 from structgen.machine_core.growing_tables import GrowingTables
 from structgen.native.jit import entry
@@ -40,18 +41,6 @@ _COMPLETE: Final = -1
 _LIKED: Final = b"abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789 \"'()[]{};,\n"
 """Bytes that are written rather than others that do as well: people and tokens have them more often."""
 _RANKS: Final = [_LIKED.index(byte) if byte in _LIKED else 256 + byte for byte in range(256)]
-
-
-@entry("int64(int64, int64, int64, int64)")
-def place_after(address: int, place: int, terminal: int, column: int) -> int:
-    """Return the place behind a lexeme; below 0: refused, or a question."""
-    return read(LarkContext(address), place, terminal, column)
-
-
-@entry("int64(int64, int64, int64)")
-def start_behind(address: int, place: int, carry: int) -> int:
-    """Return the lexer's state before a lexeme; below 0: none, or a question."""
-    return begun(LarkContext(address), place, carry)
 
 
 @entry("int64(int64, int64)")
@@ -191,7 +180,7 @@ class ShortestRests:
         answers = self._answers
         if answers.call_keeping(text_ends, place) == 1:
             return [b""]
-        state = answers.call_keeping(start_behind, place, answers.lexer.nothing)
+        state = answers.call_keeping(state_behind, place, answers.lexer.nothing)
         if state < 0 or answers.call_keeping(reading_lives, place, state, -1) != 1:
             return []
         with self._effort.begin():
@@ -327,12 +316,12 @@ class ShortestRests:
         is_line = terminal == self._newline and self._counts_columns(place)
         if is_line and text:
             return
-        after = self._answers.call_keeping(place_after, place, terminal, column if is_line else 0)
+        after = self._answers.call_keeping(place_behind, place, terminal, column if is_line else 0)
         if after < 0:
             return
         lexer = self._answers.lexer
         lasts = lexer.holds_at_end(carry) and self._answers.call_keeping(text_ends, after) == 1
-        first = self._answers.call_keeping(start_behind, after, carry)
+        first = self._answers.call_keeping(state_behind, after, carry)
         fresh = None
         if first >= 0:
             fresh = after, first, -1 if self._answers.rows.may_break(first) else 0
@@ -347,7 +336,7 @@ class ShortestRests:
         if not self._counts_columns(place):
             return False
         width = self._answers.widths(place)[0]
-        return self._answers.call_keeping(place_after, place, self._newline, width) >= 0
+        return self._answers.call_keeping(place_behind, place, self._newline, width) >= 0
 
     def _broken(self, state: int) -> Iterator[tuple[int, int]]:
         """Yield bytes after which a lexeme may still become a newline, and the state after each."""

@@ -6,8 +6,8 @@ from typing import Any
 
 from structgen.language.expectation import Expected
 from structgen.lark_grammars.compiled.lark_answers import LarkAnswers
-from structgen.lark_grammars.compiled.lark_completions import place_after, start_behind
 from structgen.lark_grammars.liveness.cells import classes_of_bytes, column_after
+from structgen.lark_grammars.machine.lark_masks import place_behind, state_behind
 from structgen.lark_grammars.reading.loaded_grammar import rule_as_written
 
 
@@ -30,8 +30,8 @@ class Expectations:
         for place, state, column in readings:
             lexing[place, state, column] = None
             for terminal, carry in lexer.states[state].ends:
-                after = call(place_after, place, terminal, column)
-                start = call(start_behind, after, carry) if after >= 0 else -1
+                after = call(place_behind, place, terminal, column)
+                start = call(state_behind, after, carry) if after >= 0 else -1
                 if start >= 0:
                     lexing[after, start, -1] = None
         members: dict[int, set[int]] = {}
@@ -81,7 +81,7 @@ class Expectations:
         lines = self._tables.indentation
         if lines is not None and terminal == lines.newline and self._answers.brackets(place):
             return ()
-        after = self._answers.call_keeping(place_after, place, terminal, self._answers.widths(place)[0])
+        after = self._answers.call_keeping(place_behind, place, terminal, self._answers.widths(place)[0])
         if terminal in self._tables.ignored or after < 0:
             return ()
         origins = {self._tables.rules[rule].origin for rule, _dot in self._kernel(after)}

@@ -231,11 +231,3 @@ def first_state(address: int, parser_state: int, lexeme: int) -> int:
     one = c.walks
     one[0], one[1], one[2] = place, lexeme, -1 if c.may_break[lexeme] else 0
     return put_state(c, one, 1)
-
-
-@entry("int64(int64, int64)")
-def is_live(address: int, index: int) -> int:
-    """Return 1 if some text goes on in the first reading of a state, 0, or ASKED."""
-    c = LarkContext(address)
-    one = c.nodes[index].registers
-    return lives(c, one.place, one.lexeme, one.column)

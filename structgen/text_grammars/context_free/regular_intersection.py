@@ -208,7 +208,7 @@ class Meet(Language):
         return max(len(left), len(self.filter.shortest(pair[1])))
 
 
-class Without(Language):
+class ByteFree(Language):
     """All texts that have none of some bytes."""
 
     def __init__(self, missing: frozenset[int]) -> None:

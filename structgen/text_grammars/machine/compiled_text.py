@@ -18,13 +18,11 @@ from weakref import proxy
 import numpy as np
 import numpy.typing as npt
 
-from structgen.core.compiled import WantedNodes
 from structgen.core.dfa import Dfa, explicit_of_parser
 from structgen.errors import OptionError
 from structgen.language.expectation import Expected
 from structgen.limits import Limits
 from structgen.machine_core.growing_tables import EDGES, NODES
-from structgen.machine_core.interning import put_edge
 from structgen.machine_core.layout import (
     ASKED,
     ENDED,
@@ -34,9 +32,10 @@ from structgen.machine_core.layout import (
     NodeRow,
 )
 from structgen.machine_core.lexeme_layout import FULL
+from structgen.machine_core.token_steps import put_edge
 from structgen.native.raw_memory import address_of
 from structgen.store.mask_store import MaskStore
-from structgen.text_grammars.machine import part_reading, stepping, text_masks
+from structgen.text_grammars.machine import stepping, text_masks
 from structgen.text_grammars.machine.language import (
     TOKEN,
     Config,
@@ -280,14 +279,6 @@ class CompiledText(NumberedText):
         if found is None:
             found = self._completions = _PartCompletions(self)
         return found
-
-    def ends_below(self, index: int, wanted: WantedNodes, standing: int = stepping.STOPS) -> list[int]:
-        """As CompiledGrammar's; where the text stands so (`Language.standing`)."""
-        found = np.empty(wanted.most, np.int32)
-        arguments = address_of(wanted.trie), standing, address_of(found)
-        count = self._retry(part_reading.ends_below, index, *arguments)
-        nodes: list[int] = found[:count].tolist()
-        return nodes
 
     def shortest_rest(self, index: int) -> Sequence[int]:
         """Return the symbols of a shortest rest of a state."""

@@ -9,10 +9,10 @@ from typing import Any
 import numpy as np
 
 from structgen.machine_core.growing_tables import EDGES, GrowingTables
-from structgen.machine_core.interning import put_edge
 from structgen.machine_core.lexeme_layout import ASK_ROW, UNKNOWN
 from structgen.machine_core.lexeme_records import ask_row
 from structgen.machine_core.lexeme_tables import GrownArray, RecordTables
+from structgen.machine_core.token_steps import put_edge
 from structgen.native.raw_memory import address_of
 from structgen.native.typed_blocks import word_of
 from structgen.text_grammars.machine import stepping, text_masks

@@ -8,9 +8,9 @@ from __future__ import annotations
 
 from structgen.machine_core.growing_tables import DEEPEST
 from structgen.machine_core.layout import ASKED, BELOW, REFUSED
-from structgen.native.jit import entry, jit
+from structgen.native.jit import entry
 from structgen.native.typed_blocks import Bytes, Int32s, Int64s, address_of_block, skip
-from structgen.text_grammars.machine.stepping import UNKNOWN, WORD, TextContext, ask_cell
+from structgen.text_grammars.machine.stepping import UNKNOWN, WORD, TextContext
 from structgen.tokens.trie_nodes import byte_of, depth_of, end_of, slot_of
 
 
@@ -35,50 +35,28 @@ def standing(context: int, index: int) -> int:
     return int(TextContext(context).may_end[index])
 
 
-@jit
-def walk_ends(
-    c: TextContext, index: int, wanted: Int64s, end: int, stack: Int64s, target: Int32s, notes: bool
-) -> int:
-    """Write to `target` those of some nodes (`WantedNodes.trie`) whose bytes lead to a state where the text
-    stands so (`end`; 0: where it may not go on). Returns how many; ASKED where a step is not known, which is
-    noted if that is wanted."""
+@entry("int64(int64, int64, int64, int64, int64)")
+def crossings(context: int, index: int, wanted_address: int, end: int, target_address: int) -> int:
+    """As `token_steps.ends_below`, where the text does not go on (`end`: of no use); nothing is noted, and no
+    lock is needed. Memory for a walk lies behind the target."""
+    c, wanted, target = TextContext(context), Int64s(wanted_address), Int32s(target_address)
     count, nodes, found, node, asked = wanted[0], skip(wanted, 1), 0, 0, False
+    stack = skip(Int64s(target_address), BELOW // 2)
     stack[0] = index
     while node < count:
         word = nodes[node]
         depth, column = depth_of(word), c.classes[byte_of(word)]
-        at = stack[depth - 1] * c.class_count + column
-        after = c.cells[at]
-        if after <= UNKNOWN:
-            asked = True
-            if notes and after == UNKNOWN:
-                ask_cell(c, stack[depth - 1], column)
+        after = c.cells[stack[depth - 1] * c.class_count + column]
+        asked = asked or after <= UNKNOWN
         if after < 0:
             node = end_of(word)
             continue
         stack[depth] = after
-        stands = c.may_end[after]
-        if slot_of(word) != 0 and (stands == end or (end == 0 and stands > WORD)):
+        if slot_of(word) != 0 and c.may_end[after] > WORD:
             target[found] = nodes[count + node]
             found += 1
         node += 1
     return ASKED if asked else found
-
-
-@entry("int64(int64, int64, int64, int64)")
-def crossings(context: int, index: int, wanted: int, target: int) -> int:
-    """As `walk_ends`, where the text does not go on; nothing is noted, and no lock is needed. Memory for a
-    walk lies behind the target."""
-    stack = skip(Int64s(target), BELOW // 2)
-    return walk_ends(TextContext(context), index, Int64s(wanted), 0, stack, Int32s(target), False)
-
-
-@entry("int64(int64, int64, int64, int64, int64)")
-def ends_below(context: int, index: int, wanted: int, end: int, target: int) -> int:
-    """As `walk_ends`."""
-    c = TextContext(context)
-    stack = Int64s(address_of_block(c.scratch))
-    return walk_ends(c, index, Int64s(wanted), end, stack, Int32s(target), True)
 
 
 @entry("int64(int64, int64, int64, int64, int64)")

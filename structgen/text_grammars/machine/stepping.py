@@ -15,7 +15,7 @@ from structgen.machine_core.layout import ASKED, BELOW, REFUSED, NodeRow, Regist
 from structgen.machine_core.lexeme_layout import RECORD_TABLES, LexemeContext, WorkRow
 from structgen.machine_core.lexeme_layout import UNKNOWN as UNKNOWN
 from structgen.native.jit import entry, jit
-from structgen.native.raw_memory import call2, call3, call4
+from structgen.native.raw_memory import call2, call3, call5
 from structgen.native.typed_blocks import At, Block, BlockRows, Bytes, Int32s, Int64s, address_of_block, skip
 from structgen.tokens.trie_nodes import byte_of, end_of, slot_of
 
@@ -94,7 +94,7 @@ class TextContext(LexemeContext):
     """Of each state: may the text end here? How it stands, as above."""
     inside: Bytes
     """Of each state: OUTSIDE, INSIDE or BOTH. Inside a part it takes the tokens, or they are recorded
-    (`interning.put_edge`)."""
+    (`token_steps.put_edge`)."""
     row_count: int
     """States for which there is room in the arrays above."""
     visits: BlockRows[Visit]
@@ -208,7 +208,7 @@ def settled(c: TextContext, index: int) -> int:
         forward(c, index)
     elif v.wanted != UNKNOWN:
         scratch = address_of_block(c.scratch)
-        if call4(v.ends_below, v.context, state.state, v.wanted, scratch) == 0:
+        if call5(v.ends_below, v.context, state.state, v.wanted, STOPS, scratch) == 0:
             forward(c, index)
     return index
 
@@ -291,7 +291,7 @@ def leave(c: TextContext, v: Visit, state: int, token: int) -> int:
     nodes, data = c.vocabulary.trie, c.vocabulary.token_data
     ends, left = skip(Int32s(address_of_block(c.scratch)), ENDS), 0
     if v.wanted != 0:
-        left = call4(v.ends_below, v.context, state, v.wanted, address_of_block(ends))
+        left = call5(v.ends_below, v.context, state, v.wanted, STOPS, address_of_block(ends))
     if left < 0 or (left > 0 and v.behind < 0):
         return UNKNOWN
     first, last = c.vocabulary.token_offset[token], c.vocabulary.token_offset[token + 1]
