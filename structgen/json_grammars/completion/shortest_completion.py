@@ -136,11 +136,6 @@ class Shortest:
         """Return whether, around a frame, the rest of an array may be the item that is being written."""
         return any(map(self._machine.network.wants_again, (one for one, _begin in self._comparing(frame))))
 
-    def chooses(self, index: int) -> bool:
-        """Return whether a completion from a state may be one of several texts: not in an array or an item
-        whose items are compared, for nobody looked for what another text writes."""
-        return not int(self._machine.registers(index)[JsonState.text]) & L.CAPTURE
-
     # --- one state ------------------------------------------------------------------------------------------
 
     def _find(self, index: int) -> bytes:

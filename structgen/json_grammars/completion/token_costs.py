@@ -301,9 +301,10 @@ class Completer:
         step = text[start], machine.after(state, text[start : start + 1])
         if not machine.network.rests_shorten:  # else the next state is asked for its own
             shortest.remember(step[1], text, start + 1)
-        wanted = _CHOICES.get(int(machine.registers(state)[JsonState.mode]))
-        if wanted is None or not shortest.chooses(state):
-            return [step]
+        regs = machine.registers(state)
+        wanted = _CHOICES.get(int(regs[JsonState.mode]))
+        if wanted is None or int(regs[JsonState.text]) & L.CAPTURE:
+            return [step]  # where items are compared, nobody looked for what another text writes
         found: dict[int, list[int]] = {}
         for byte, after in machine.after_each(state, wanted):
             found.setdefault(after, []).append(byte)

@@ -17,7 +17,7 @@ import numpy.typing as npt
 
 from structgen.lark_grammars.lexer.effort import Effort
 from structgen.lark_grammars.lexer.instructions import CHAR, MATCH, Instructions
-from structgen.lark_grammars.lexer.items_and_guards import FREE, Behind, ClassRow, Guards, LexerItems
+from structgen.lark_grammars.lexer.items_and_guards import FREE, Behind, Guards, LexerItems
 from structgen.lark_grammars.reading.loaded_grammar import ParserTables
 
 DEAD: Final = -1
@@ -38,16 +38,6 @@ class Carry(NamedTuple):
 
     guards: Guards
     behind: Behind | None
-
-
-class Next(NamedTuple):
-    """What of a state goes on behind a byte."""
-
-    items: tuple[int, ...]
-    """Lists of items, best first."""
-    words: tuple[int, ...]
-    """The same of strings that may replace a match."""
-    unless: Unless
 
 
 class LexerState(NamedTuple):
@@ -82,11 +72,7 @@ class Lexer:
         self.carries: list[Carry] = []
         self._carry_of: dict[Carry, int] = {}
         self._starts: dict[tuple[int, int], int] = {}
-        self._nexts: list[Next | None] = [None]
-        """What goes on behind a byte, by number; number 0: nothing."""
-        self._next_of: dict[tuple[object, ...], int] = {}
-        self._next_rows: dict[tuple[object, ...], ClassRow] = {}
-        self._moved: dict[tuple[int, ...], int] = {}
+        self._moved: dict[tuple[Any, ...], int] = {}
         """States by what goes on, what is owed, and what look-behinds know: contexts share most of them."""
         self._alike: dict[object, int] = {}
         self._alike_of: dict[int, int] = {}
@@ -151,51 +137,35 @@ class Lexer:
         items, words, unless, owed, behind, _ends, _begun = self.states[number]
         if not items:
             return np.full(self.width, DEAD, np.int32)
-        of = self.items
-        rows = [self._next_row(items, words, unless, behind), of.guard_row(owed, behind)]
+        of, count, every = self.items, len(items), len(items) + len(words)
+        rows = [of.row(one, behind) for one in (*items, *words)]
+        rows.append(of.guard_row(owed, behind))
         if behind is not None:
             rows.append(of.behinds(behind))
         partition, columns = of.columns_of(rows)
-        found = [self._moved.get(column) or self._after(*column) for column in columns]
-        self.effort.spend((_ROW if owed or behind is not None else 0) + len(found))
+        found = []
+        for column in columns:
+            also = tuple(filter(None, column[count:every]))
+            key = tuple(filter(None, column[:count])), also, unless if also else (), column[every:]
+            state = self._moved.get(key)
+            if state is None:
+                state = self._moved[key] = self._after(*key)
+            found.append(state)
+        self.effort.spend((_ROW if owed or behind is not None else 0) + len(rows) + len(found))
         moved: npt.NDArray[np.int32] = np.array(found, np.int32)
         return moved[np.frombuffer(of.partitions.parts[partition], np.uint8)]
 
-    def _next_row(
-        self, items: tuple[int, ...], words: tuple[int, ...], unless: Unless, behind: Behind | None
-    ) -> ClassRow:
-        """Return for each class of bytes the number of what goes on of some items (`_nexts`): states that owe
-        other things share it."""
+    def _after(
+        self, lists: tuple[int, ...], words: tuple[int, ...], unless: Unless, around: tuple[int, ...]
+    ) -> int:
+        """Return the state in which some lists of items go on, best first, and some of strings that may
+        replace a match. `around`: the guards, and what look-behinds know, by their numbers."""
         of = self.items
-        if behind is not None and not any(map(of.looks_behind, (*items, *words))):
-            behind = None
-        key = items, words, unless, behind
-        known = self._next_rows.get(key)
-        if known is None:
-            rows = [of.row(one, behind) for one in (*items, *words)]
-            count, made, (partition, columns) = len(items), [], of.columns_of(rows)
-            for lists in columns:
-                some, also = tuple(filter(None, lists[:count])), tuple(filter(None, lists[count:]))
-                after = some, also, unless if also else ()
-                number = self._next_of.get(after, 0)
-                if some and not number:
-                    number = self._next_of[after] = len(self._nexts)
-                    self._nexts.append(Next(*after))
-                made.append(number)
-            self.effort.spend(len(rows) + len(made))
-            known = self._next_rows[key] = of.partitions.row(partition, made)
-        return known
-
-    def _after(self, number: int, held: int, behind_number: int = -1) -> int:
-        """Return the state in which something goes on, under guards."""
-        of, after = self.items, self._nexts[number]
-        left, state = of.guard_sets[held], DEAD
-        if after is not None and left is not None:
-            behind = None if behind_number < 0 else of.behind_of[behind_number]
-            some, also = of.members(after.items), of.members(after.words)
-            state = self._state(some, also, after.unless, left, behind, True)
-        self._moved[(number, held) if behind_number < 0 else (number, held, behind_number)] = state
-        return state
+        left = of.guard_sets[around[0]]
+        if not lists or left is None:
+            return DEAD
+        behind = of.behind_of[around[1]] if len(around) > 1 else None
+        return self._state(of.members(lists), of.members(words), unless, left, behind, True)
 
     def _state(
         self,

@@ -17,9 +17,6 @@ from itertools import starmap
 from operator import itemgetter
 from typing import Any, Final, NamedTuple, TypeAlias
 
-import numpy as np
-import numpy.typing as npt
-
 from structgen.lark_grammars.lexer.effort import Effort
 from structgen.lark_grammars.lexer.instructions import (
     AHEAD,
@@ -34,10 +31,8 @@ from structgen.lark_grammars.lexer.instructions import (
     WHOLE,
     Instructions,
 )
-from structgen.native.jit import entry
 
 Guards: TypeAlias = frozenset[int]
-Parts: TypeAlias = npt.NDArray[np.uint8]
 FREE: Final[Guards] = frozenset()
 """No guard."""
 FREE_SET: Final = 1
@@ -46,17 +41,6 @@ _OF_LIST: Final = 4
 """Numbers that a list of items behind a guard costs (`effort`)."""
 _CONTINUED: Final = ((192, 0), (224, 1), (240, 2), (256, 3))
 """How many bytes follow the first byte of a character."""
-
-
-@entry("void(Array(uint8, 1, 'C', readonly=True), Array(uint8, 1, 'C', readonly=True), uint8[::1])")
-def _join(one: Parts, other: Parts, joined: Parts) -> None:
-    """Write the parts of the coarsest partition that is finer than two, in order of their first classes."""
-    numbers, count = np.full((one.max() + 1, other.max() + 1), -1, np.int16), 0
-    for kind in range(len(one)):
-        if numbers[one[kind], other[kind]] < 0:
-            numbers[one[kind], other[kind]] = count
-            count += 1
-        joined[kind] = numbers[one[kind], other[kind]]
 
 
 class Partitions:
@@ -73,7 +57,6 @@ class Partitions:
         """What returns of the numbers of a row those for the parts."""
         self._numbers: dict[bytes, int] = {}
         self._joined: dict[frozenset[int], int] = {}
-        self._pairs: dict[tuple[int, int], int] = {}
         self.whole = self.number([None] * width)
         """The partition of one part."""
 
@@ -97,18 +80,8 @@ class Partitions:
         key = frozenset(some)
         known = self._joined.get(key)
         if known is None:
-            known = self.whole
-            for one in sorted(key):
-                known = self._pair(known, one)
-            self._joined[key] = known
-        return known
-
-    def _pair(self, one: int, other: int) -> int:
-        known = self._pairs.get((one, other))
-        if known is None:
-            found = np.empty(self._width, np.uint8)
-            _join(np.frombuffer(self.parts[one], np.uint8), np.frombuffer(self.parts[other], np.uint8), found)
-            known = self._pairs[one, other] = self._number(found.tobytes())
+            parts = zip(*(self.parts[one] for one in key), strict=True)
+            known = self._joined[key] = self.number(parts) if key else self.whole
         return known
 
     def row(self, partition: int, made: Sequence[int]) -> ClassRow:
@@ -412,12 +385,11 @@ class LexerItems:
 
     def row(self, item: int, behind: Behind | None) -> ClassRow:
         """Return for each class of bytes the number of the list of items behind it (`lists`)."""
-        if behind is not None and not self.looks_behind(item):
-            behind = None
         key = item, behind
         known = self._rows.get(key)
         if known is None:
-            known = self._rows[key] = self._row(item, behind)
+            is_free = behind is not None and not self.looks_behind(item)
+            known = self._rows[key] = self.row(item, None) if is_free else self._row(item, behind)
         return known
 
     def _row(self, item: int, behind: Behind | None) -> ClassRow:
@@ -456,10 +428,10 @@ class LexerItems:
         """Return for each class of bytes the number of the guards behind it (`guard_sets`)."""
         if not guards:
             return self._free_row
-        if behind is not None and not self.guards_look_behind(guards):
-            behind = None
         key = guards, behind
         known = self._guard_rows.get(key)
+        if known is None and behind is not None and not self.guards_look_behind(guards):
+            known = self._guard_rows[key] = self.guard_row(guards, None)
         if known is None:
             said = [self.guards[one] for one in sorted(guards)]
             rows = [self.row(item, behind) for one in said for item in one.items]

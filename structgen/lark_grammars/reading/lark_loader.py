@@ -73,9 +73,40 @@ class Imports:
         raise FileNotFoundError
 
 
-def places_of(imports: Imports, import_paths: Sequence[Importer], text_only: bool) -> list[Any]:
-    """Return the places where lark looks for imports before its own library."""
-    return [imports, _library_alone] if text_only else [imports, *import_paths]
+def read_by_lark(
+    text: str,
+    source: str | None,
+    import_paths: Sequence[Importer],
+    limits: Limits,
+    bound: Sequence[str],
+    text_only: bool,
+) -> tuple[Any, Imports]:
+    """Return lark's `Grammar` of a text, and the imports that it asked for (arguments: as of `load`).
+
+    Raises lark's errors; GrammarError for a bound name that is not declared; LimitError for what it comes to.
+    """
+    from lark.load_grammar import GrammarBuilder
+
+    imports, where = Imports(), source or "grammar"
+    if text_only:
+        check_terminals(text, limits)
+    places: list[Any] = [imports, _library_alone] if text_only else [imports, *import_paths]
+    builder = GrammarBuilder(False, places)
+    builder.load_grammar(text, source or "<string>")
+    grammar = builder.build()
+    check_rules(grammar.rule_defs, limits, where)
+    terminals = {str(name) for name, _held in grammar.term_defs}
+    declared = _declared(grammar)
+    for name in bound:
+        if name not in declared:
+            what = f"{name} has a pattern" if name in terminals else f"There is no terminal {name}"
+            there = f"; declared are {', '.join(sorted(declared))}" if declared else ""
+            raise GrammarError(
+                f"{what}: what is bound is declared.",
+                where=where,
+                cure=f"Write %declare {name} in the grammar, or bind another name{there}.",
+            )
+    return grammar, imports
 
 
 def _library_alone(base: Any, file: str) -> tuple[Any, str]:
@@ -135,18 +166,11 @@ def load(
     OptionError.
     """
     import lark
-    from lark.load_grammar import GrammarBuilder
 
     indenter = None if postlex is None else indenter_of(postlex)
-    imports = Imports()
     try:
-        if text_only:
-            check_terminals(text, limits)
-        builder = GrammarBuilder(False, places_of(imports, import_paths, text_only))
-        builder.load_grammar(text, source or "<string>")
-        grammar = builder.build()
-        check_rules(grammar.rule_defs, limits, source or "grammar")
-        _put_stand_ins(grammar, bound, source or "grammar")
+        grammar, imports = read_by_lark(text, source, import_paths, limits, bound, text_only)
+        _put_stand_ins(grammar, bound)
         built = lark.Lark(
             grammar,
             parser="lalr",
@@ -171,32 +195,16 @@ def load(
     return Loaded(tables.read(remarks), tuple(imports.met), len(built.rules))
 
 
-def check_bound(grammar: Any, bound: Sequence[str], where: str) -> None:
-    """Raise GrammarError if a bound name is no declared terminal of lark's `Grammar`."""
-    terminals = {str(name) for name, _held in grammar.term_defs}
-    declared = _declared(grammar)
-    for name in bound:
-        if name not in declared:
-            what = f"{name} has a pattern" if name in terminals else f"There is no terminal {name}"
-            there = f"; declared are {', '.join(sorted(declared))}" if declared else ""
-            raise GrammarError(
-                f"{what}: what is bound is declared.",
-                where=where,
-                cure=f"Write %declare {name} in the grammar, or bind another name{there}.",
-            )
-
-
 def _declared(grammar: Any) -> set[str]:
     """Return the declared terminals of lark's `Grammar`."""
     return {str(name) for name, (tree, _priority) in grammar.term_defs if tree is None}
 
 
-def _put_stand_ins(grammar: Any, bound: Sequence[str], where: str) -> None:
+def _put_stand_ins(grammar: Any, bound: Sequence[str]) -> None:
     """Give each bound terminal its stand-in as a pattern."""
     from lark import Tree
     from lark.lexer import PatternRE
 
-    check_bound(grammar, bound, where)
     numbers = {name: number for number, name in enumerate(bound)}
     grammar.term_defs = [
         (name, (Tree("pattern", [PatternRE(stand_in(numbers[name]))]), STANDS_FIRST))

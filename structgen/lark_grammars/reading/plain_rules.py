@@ -15,15 +15,12 @@ from structgen.language.remarks import Remarks
 from structgen.lark_grammars.reading.lark_loader import (
     Import,
     Importer,
-    Imports,
-    check_bound,
     never_made,
     parse_pattern,
-    places_of,
+    read_by_lark,
     refusal,
 )
 from structgen.lark_grammars.reading.loader_remarks import unused
-from structgen.lark_grammars.reading.written_out import check_rules, check_terminals
 from structgen.limits import Limits
 from structgen.text_grammars.context_free.productive_symbols import productive
 
@@ -64,18 +61,10 @@ def load_rules(
     rules than `limits.grammar_rules`.
     """
     import lark
-    from lark.load_grammar import GrammarBuilder
 
     where = source or "grammar"
     try:
-        asked = Imports()
-        if text_only:
-            check_terminals(text, limits)
-        builder = GrammarBuilder(False, places_of(asked, import_paths, text_only))
-        builder.load_grammar(text, source or "<string>")
-        grammar = builder.build()
-        check_rules(grammar.rule_defs, limits, where)
-        check_bound(grammar, bound, where)
+        grammar, asked = read_by_lark(text, source, import_paths, limits, bound, text_only)
         names = {str(name) for name, parameters, *_rest in grammar.rule_defs if not parameters}
         if start not in names:
             raise GrammarError(
