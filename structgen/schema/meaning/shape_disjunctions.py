@@ -68,7 +68,21 @@ class Shapes:
         """Return the shapes of the objects that meet a demand; LimitError past `limits.alternatives`."""
         found = self._objects.get(demand)
         if found is None:
-            found = tuple(map(self._object_shape, self._expand(demand, OBJECT)))
+            plain = self._plain(self.tables.demands[demand], OBJECT)
+            if plain is None:
+                found = tuple(map(self._object_shape, self._expand(demand, OBJECT)))
+            else:
+                self._count += 1
+                has_facet = plain.properties or plain.pattern_properties or plain.additional is not None
+                shape = ObjectShape(
+                    self._count,
+                    (plain,) if has_facet else (),
+                    plain.required,
+                    lo=plain.min_properties,
+                    hi=plain.max_properties,
+                    conditional=tuple(plain.dependent_required.items()),
+                )
+                found = (shape,)
             self._objects[demand] = found
         return found
 
@@ -82,11 +96,10 @@ class Shapes:
                     shape.hi = max(self.most_items, shape.need) if shape.hi is None else shape.hi
         return found
 
-    def _plain(self, literals: tuple[int, ...], kind: int) -> FactConjunction | None:
-        """Return the one conjunction of a demand whose keywords need no choice; None: it is not as plain."""
-        facts = FactConjunction()
+    def _plain(self, literals: tuple[int, ...], kind: int) -> Schema | None:
+        """Return the schema whose keywords are the one shape of a demand; None: it is not as plain."""
         if not literals:
-            return facts
+            return self.tables.anything
         info = self.tables.infos[literals[0] >> 1]
         schema = info.schema
         if len(literals) > 1 or literals[0] & 1 or info.combined or info.values is not None:
@@ -95,10 +108,7 @@ class Shapes:
             open_ = schema.unevaluated_properties or schema.dependent_schemas or schema.property_names
         else:
             open_ = schema.unevaluated_items or schema.contains
-        if open_ or not info.types & kind:
-            return None
-        self.assertions.keywords(facts, schema, (), kind)
-        return facts
+        return None if open_ or not info.types & kind else schema
 
     def _object_shape(self, facts: FactConjunction) -> ObjectShape:
         self._count += 1
@@ -135,9 +145,11 @@ class Shapes:
 
     def _expand(self, demand: int, kind: int) -> list[FactConjunction]:
         literals = self.tables.demands[demand]
-        plain = self._plain(literals, kind)
+        plain = None if kind == OBJECT else self._plain(literals, kind)
         if plain is not None:
-            return [plain]
+            facts = FactConjunction()
+            self.assertions.keywords(facts, plain, (), kind)
+            return [facts]
         queue = [FactConjunction().branch([Hold(one, (place,)) for place, one in enumerate(literals)])]
         done: list[FactConjunction] = []
         steps = 0
