@@ -524,7 +524,7 @@ class CompiledGrammar(ABC):
         """Memoise the mask of a state, a row of the store (-1: none) and a list of tokens, and write it to
         `target` (0: nowhere)."""
         tables, count = self._tables, len(tokens)
-        at = tables.extend(LISTS, np.concatenate([(count, 0), tokens]), count + 2)
+        at = tables.extend(LISTS, np.concatenate([(count,), tokens]), count + 1)
         node = tables.rows(NODES)[index]
         node[NodeRow.dense_row] = row
         node[NodeRow.token_list] = at  # last: readers take no lock

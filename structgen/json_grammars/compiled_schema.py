@@ -112,7 +112,7 @@ class CompiledSchema(CompiledGrammar):
         self._expander = expander = expander_of(grammar, self.limits, self._tables)
         answer = partial(expander.answer, no_terminal)
         self._retry = retry = partial(call_answered, self.lock, self._begin_call, answer, self.address)
-        self._recorder = Recorder(self._tables, expander, self._masks, retry)
+        self._recorder = Recorder(self._tables, expander, self.vocabulary, self._masks, retry)
         self._machine = Inspection(expander, self._tables, self._space, retry)
         self._completions: Completer | None = None
         self._start = retry(state_walk.start_node)
@@ -154,7 +154,6 @@ class CompiledSchema(CompiledGrammar):
         context[word_of(L.JsonContext, "absent")] = address_of(self._absent)
         context[L.JsonContext.lacks] = L.LACKS_ESCAPES * (not missing.isdisjoint(_IN_ESCAPES))
         context[L.JsonContext.lacks] |= L.LACKS_TAILS * (not missing.isdisjoint(range(0x80, 0xC0)))
-        context[L.JsonContext.free] = int(context[L.JsonContext.escapes] in self._masks.free)
         context[L.JsonContext.depth_limit] = self.limits.depth
 
     def look_ahead(self) -> None:
@@ -172,7 +171,7 @@ class CompiledSchema(CompiledGrammar):
         """Return what a walk of a state's tokens answers, once it asks nothing."""
         code = call(self.address, index, *arguments)
         while code == ASKED:
-            self._expander.answer(lambda terminal: self._recorder.make(terminal, index, self._workspace))
+            self._expander.answer(lambda terminal: self._recorder.make(terminal, self._workspace))
             code = call(self.address, index, *arguments)
         return code
 

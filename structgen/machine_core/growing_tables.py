@@ -6,7 +6,6 @@ A table is known by the number of its first word in the machine's context (`word
 
 from __future__ import annotations
 
-import ctypes
 from collections.abc import Mapping
 from typing import Any, Final, NamedTuple
 
@@ -16,7 +15,7 @@ import numpy.typing as npt
 from structgen.errors import LimitError
 from structgen.limits import Limits
 from structgen.machine_core.interning import rehash
-from structgen.machine_core.layout import MOST_QUESTIONS, QUESTION_ROOM, Core, TerminalRow
+from structgen.machine_core.layout import MOST_QUESTIONS, QUESTION_ROOM, Core
 from structgen.native.lazy_memory import GROWTH
 from structgen.native.lazy_memory import room as lazy_room
 from structgen.native.raw_memory import address_of as address_of
@@ -32,10 +31,10 @@ from structgen.native.typed_blocks import (
 
 ADDRESS, COUNT, CAPACITY, STRIDE, HASH, MASK = range(6)
 """The words of a table's header (`typed_blocks.TableHeader`)."""
-NODES, EDGES, LISTS, TERMINALS = (word_of(Core, name) for name in ("nodes", "edges", "lists", "terminals"))
+NODES, EDGES, LISTS = (word_of(Core, name) for name in ("nodes", "edges", "lists"))
 DEEPEST = 4096
 """Bytes of the longest token, hence blocks of registers that a walk needs."""
-_WORK = 384
+_WORK = 408
 """Words of rows that are about to be interned, and of spare registers."""
 
 
@@ -131,7 +130,7 @@ def _row_words(kind: Any) -> int:
     return 1 if issubclass(kind.kind, WordTable) else words_of(kind.element)
 
 
-_SHARED = frozenset((NODES, LISTS, TERMINALS))
+_SHARED = frozenset((NODES, LISTS))
 """Tables that masks are copied from without a lock: a reader may still hold the address of one that was
 outgrown."""
 
@@ -311,18 +310,7 @@ class GrowingTables:
         return self._plan.total + self._plan.scratch + sum(others)
 
 
-_INSIDE = [word_of(TerminalRow, "tokens"), word_of(TerminalRow, "count")]
-
-
 def listed(tables: GrowingTables, at: int) -> npt.NDArray[np.int32]:
-    """Return the tokens of a list (`Node.token_list`), of the terminals it shares too; some may stand
-    twice."""
+    """Return the tokens of a list (`Node.token_list`); some may stand twice."""
     lists = tables.rows(LISTS)
-    count, shared = lists[at : at + 2].tolist()
-    parts = [lists[at + 2 + shared : at + 2 + shared + count]]
-    for terminal in lists[at + 2 : at + 2 + shared].tolist():
-        address, size = tables.rows(TERMINALS)[terminal, _INSIDE].tolist()
-        held = np.empty(size, np.int32)
-        ctypes.memmove(address_of(held), address, held.nbytes)
-        parts.append(held)
-    return np.concatenate(parts)
+    return lists[at + 1 : at + 1 + int(lists[at])]

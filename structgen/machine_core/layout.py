@@ -17,10 +17,9 @@ token is to be tried by itself. OUT, OUT_BEFORE: a terminal that is looked at by
 or before it."""
 
 # --- what an entry point answers ----------------------------------------------------------------------------
-ASKED, MISS, LARGE, ENDED, UNKNOWN_FREE, REFUSED = -3, -4, -5, -6, -7, -1
+ASKED, MISS, LARGE, ENDED, REFUSED = -3, -4, -5, -6, -1
 """ASKED: questions were noted. MISS: the mask is not known yet. LARGE: its list would be as long as a row.
-ENDED: an end token was taken. UNKNOWN_FREE: what stays inside a free string must be known first (JSON);
-Python must follow (Lark). REFUSED: the bytes are not allowed."""
+ENDED: an end token was taken. REFUSED: the bytes are not allowed."""
 
 FINISHED = 15
 """The mode of a state after an end token, in every machine."""
@@ -29,7 +28,6 @@ REGISTERS = 8
 QUESTION_ROOM = 6
 """Kind of a question: make room in a table. First the number of the table, then for how many rows."""
 MOST_QUESTIONS = 64
-MOST_SHARED = 12
 BELOW = 1 << 14
 """Slots that a part finds below a node at once, at most."""
 
@@ -47,9 +45,9 @@ class NodeRow(Block):
     dense_row: int
     """A row of the mask store that the mask contains, -1: none."""
     token_list: int
-    """Where in `lists` the rest of the mask is, -1: the mask is not known yet. There: how many tokens, how
-    many terminals whose tokens inside belong to it too, these terminals, those tokens. Below -1: the mask is
-    that of the state -2 - token_list of another grammar, whose block is at the address `dense_row`."""
+    """Where in `lists` the rest of the mask is, -1: the mask is not known yet. There: how many tokens, and
+    the tokens. Below -1: the mask is that of the state -2 - token_list of another grammar, whose block is at
+    the address `dense_row`."""
 
 
 class Edge(Block):
@@ -59,21 +57,6 @@ class Edge(Block):
     second: int
     third: int
     target: int
-
-
-class TerminalRow(Block):
-    """The tokens that stay inside a terminal, which the masks of many states contain."""
-
-    key: Annotated[Block, 6]
-    dense_row: int
-    """Those of them that are a row of the mask store, -1: none."""
-    tokens: Int32s
-    """The others."""
-    count: int
-    crossings: int
-    """What tokens leave over behind the terminal: the first row, and how many."""
-    crossing_count: int
-    spare: int
 
 
 class Question(Block):
@@ -153,7 +136,6 @@ class Core(Block):
     nodes: Table[NodeRow]
     edges: Table[Edge]
     lists: Int32Table
-    terminals: Table[TerminalRow]
     questions: At[Questions]
     scratch: BlockRows[Registers]
     """Registers of a walk, by depth."""
@@ -181,7 +163,4 @@ class Core(Block):
     marked_count: int
     steps: int
     """Bytes stepped by walks, since the beginning."""
-    shared_count: int
-    """Terminals whose tokens inside are part of the mask that is worked out."""
-    shared: Annotated[Int64s, MOST_SHARED]
     vocabulary: VocabularyWords

@@ -25,6 +25,8 @@ from structgen.native.typed_blocks import (
 
 UNKNOWN: Final = -2
 """A cell of the lexer that nobody has asked for; smaller numbers: it was asked for."""
+CLOSES: Final = 1 << 30
+"""A cell from here on: the byte ends the lexeme, as the terminal cell - CLOSES."""
 UNASKED: Final = 3
 """In a row of a carry: nobody has asked for it."""
 FULL: Final = -8
@@ -163,6 +165,32 @@ class Depth(Block):
     shift: int
     other: int
     """The state that the lexeme's is compared to, -1: none."""
+    before_low: int
+    before_high: int
+    """The classes of the bytes so far, each bit where they cannot be told (`SafeRow`)."""
+
+
+class SafeRow(Block):
+    """Which classes of characters (`tokens.trie`) can do no harm in a state of the lexer."""
+
+    known: int
+    """0: nobody has looked; TOTAL: not a character ends the language, nor any that follow; else 1."""
+    low: int
+    high: int
+    """Safe classes: in any order the lexeme goes on after them."""
+    dead_low: int
+    dead_high: int
+    """Classes of which none may come, whatever safe ones came before."""
+    reach: int
+    """For how many characters that holds."""
+
+
+TOTAL: Final = 2
+DEEP_WORDS: Final = 5
+"""Words of a `Depth`."""
+KEPT_NONE, KEPT_ALIKE, KEPT_ALL = range(3)
+"""What a scan leaves to the record of another state: nothing; what it finds alike; all but what it finds
+refused, where the other state takes whatever this one takes."""
 
 
 class Waiting(Block):
@@ -173,7 +201,7 @@ class Waiting(Block):
     """The depth above the first node of its range."""
     own: int
     """1: its own tokens wait alone, and what is below it does not."""
-    above: Annotated[Depth, 3]
+    above: Annotated[Depth, DEEP_WORDS]
     """What is known of the node above it."""
 
 
@@ -195,6 +223,8 @@ class Scan(Block):
     waiting: int
     """How many subtrees wait; more than MOST_WAITING: there was no room, and it begins anew."""
     is_full: int
+    kept: int
+    """What is left to another state's record: KEPT_NONE, KEPT_ALIKE, KEPT_ALL."""
     masks: int
     """How many masks were begun."""
     pending: int
@@ -232,6 +262,12 @@ class Hooks(Block):
     token_end: int
     """(state): the state after the end of a token (`token_ends`). 0 in place of a code: a token may end in
     each state."""
+    safe: int
+    """(state): the address of the `SafeRow` of a state; 0: nothing is known. 0 in place of a code: of no
+    state."""
+    ends: int
+    """(state, byte): the terminal as which a lexeme ends before a byte, -1: none. 0 in place of a code:
+    `lexeme_ends` has them."""
 
 
 class LexemeContext(Core):
@@ -280,6 +316,8 @@ class LexemeContext(Core):
     """1: what goes on behind a newline depends on the column that it has so far."""
     serial: int
     """The number of the grammar in this process."""
+    closing: int
+    """Classes of characters (the low word) with which a lexeme may close (CLOSES); 0: none does."""
     # scratch
     base_row: int
     """The first dense row that the mask contains whole; -1: none."""

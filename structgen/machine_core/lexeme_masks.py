@@ -281,7 +281,7 @@ def collect(c: LexemeContext, place: int, state: int, column: int) -> int:
 @jit
 def begin_mask(c: LexemeContext) -> None:
     """Begin a mask without tokens."""
-    c.base_row, c.shared_count, c.scan.pending, c.scan.masks = -1, 0, 0, c.scan.masks + 1
+    c.base_row, c.scan.pending, c.scan.masks = -1, 0, c.scan.masks + 1
     for i in range(c.vocabulary.mask_words):
         c.mask[i] = 0
 

@@ -18,18 +18,24 @@ from structgen.machine_core.lexeme_layout import (
     ASK_CARRY,
     ASK_CLASS,
     ASK_ROW,
+    CLOSES,
     FOUND_WORDS,
     FULL,
+    KEPT_ALIKE,
+    KEPT_ALL,
+    KEPT_NONE,
     LARGE_TRIE,
     MERGED_KEY,
     MOST_WAITING,
     RANGE_WORDS,
     RECORD_KEY,
+    TOTAL,
     UNASKED,
     UNKNOWN,
     Depth,
     LexemeContext,
     LexemeCrossing,
+    SafeRow,
     Trie,
 )
 from structgen.native.bit_rows import set_bits
@@ -169,8 +175,20 @@ def wait(c: LexemeContext, node: int, base: int, above: Depth, own: int) -> None
     if count < MOST_WAITING:
         one = c.waiting[count]
         one.node, one.base, one.own = node, base, own
-        one.above.lexeme, one.above.shift, one.above.other = above.lexeme, above.shift, above.other
+        copy_block(above, one.above)
     c.scan.waiting = min(count, MOST_WAITING) + 1
+
+
+@jit
+def put_crossing(c: LexemeContext, node: int, terminal: int, carry: int, shift: int) -> None:
+    """Note as what a lexeme ends at a node; past the room the scan is full."""
+    scan = c.scan
+    if scan.crossed == c.most_crossings:
+        scan.is_full = 1
+        return
+    one = c.crossings[scan.crossed]
+    one.node, one.terminal, one.carry, one.shift = node, terminal, carry, shift
+    scan.crossed = scan.crossed + 1
 
 
 @jit
@@ -185,16 +203,24 @@ def cross(c: LexemeContext, node: int, above: Depth, kind: int) -> bool:
             ask(c, ASK_CARRY, carry, 0, 0)
             is_known = False
         elif move != 0 and c.begins[terminal * c.width + kind]:
-            if scan.crossed == c.most_crossings:
-                scan.is_full = 1
-                return True
-            one = c.crossings[scan.crossed]
-            one.node, one.terminal, one.carry = node, terminal, 0 if move == 1 else carry
-            one.shift = above.shift if terminal == c.newline else 0
-            scan.crossed = scan.crossed + 1
+            shift = above.shift if terminal == c.newline else 0
+            put_crossing(c, node, terminal, 0 if move == 1 else carry, shift)
     if not is_known:
         scan.crossed = before
     return is_known
+
+
+@jit
+def put_found(c: LexemeContext, ids: Int32s, first: int, last: int) -> None:
+    """Note tokens that stay inside."""
+    count, found = c.scan.found, c.found
+    if count + last - first > FOUND_WORDS * c.most_crossings:
+        c.scan.is_full = 1
+        return
+    for i in range(first, last):
+        found[count] = ids[i]
+        count += 1
+    c.scan.found = count
 
 
 @jit
@@ -202,14 +228,7 @@ def find_inside(c: LexemeContext, slot: int, state: int, shift: int, slots: Int3
     """Note the tokens of a slot that stay inside: the slot, or, where there are no classes, the tokens."""
     scan = c.scan
     if c.hooks.lives == 0:
-        count, first, last, found = scan.found, slots[slot], slots[slot + 1], c.found
-        if count + last - first > FOUND_WORDS * c.most_crossings:
-            scan.is_full = 1
-            return
-        for i in range(first, last):
-            found[count] = ids[i]
-            count += 1
-        scan.found = count
+        put_found(c, ids, slots[slot], slots[slot + 1])
     elif scan.found == c.most_crossings:
         scan.is_full = 1
     else:
@@ -229,15 +248,62 @@ def find_below(c: LexemeContext, state: int, node: int, slots: Int32s, ids: Int3
 
 
 @jit
+def drop(c: LexemeContext, ids: Int32s, first: int, last: int) -> None:
+    """Take tokens from those that are left to another state's record."""
+    row = c.alike
+    for i in range(first, last):
+        token = ids[i]
+        row[token >> 5] = row[token >> 5] & ~(1 << (token & 31))
+
+
+@jit
+def drop_below(c: LexemeContext, nodes: Int64s, slots: Int32s, ids: Int32s, node: int) -> None:
+    """As `drop`, of the tokens at a node and below it."""
+    last, first = slot_of(nodes[end_of(nodes[node]) - 1]), node
+    while slot_of(nodes[first]) == 0:
+        first += 1
+    drop(c, ids, slots[slot_of(nodes[first]) - 1], slots[last])
+
+
+@jit
+def take_safe(c: LexemeContext, node: int, above: Depth, safe: SafeRow) -> bool:
+    """Take the tokens at a node of the vocabulary and below it at once, where their classes tell what they
+    do in the state above; return whether that is so."""
+    v, is_left = c.vocabulary, c.scan.kept == KEPT_ALL
+    low, high = v.signatures[2 * node], v.signatures[2 * node + 1]
+    if is_left and safe.known == TOTAL and low & c.closing == 0:
+        return True  # it neither closes nor dies
+    if low & ~(safe.low | safe.dead_low) != 0 or high & ~(safe.high | safe.dead_high) != 0:
+        return False
+    low &= safe.dead_low
+    high &= safe.dead_high
+    if v.subtree_chars[node] > safe.reach or (low & above.before_low) | (high & above.before_high) != 0:
+        return False
+    starts, ids = v.slot_start, v.slot_ids
+    first, last = v.slots_before[node], v.slots_before[end_of(v.trie[node])]
+    if low | high != 0:
+        classes = v.slot_signatures
+        for slot in range(first, last):
+            is_dead = (classes[2 * slot] & low) | (classes[2 * slot + 1] & high) != 0
+            if is_dead and is_left:
+                drop(c, ids, starts[slot], starts[slot + 1])
+            elif not is_dead and not is_left:
+                put_found(c, ids, starts[slot], starts[slot + 1])
+    elif not is_left:
+        put_found(c, ids, starts[first], starts[last])
+    return True
+
+
+@jit
 def scan_range(c: LexemeContext, trie: Trie, node: int, last: int, base: int) -> None:
     """Scan some nodes of a trie; what is known of the node above them is in the row of its depth, less
     `base`."""
     nodes, slots, ids = nodes_of(c, trie), slots_of(c, trie), tokens_of(c, trie)
     depths, has_ends, has_lines = c.depths, address_of_block(c.lexeme_end_at) != 0, c.newline >= 0
     counted, below, classes, width, moves = c.hooks.token_end, c.hooks.below, c.classes, c.width, c.moves
+    safe, ends, kept, known, row = c.hooks.safe, c.hooks.ends, c.scan.kept, -1, 0
     # of all scans most ask nothing besides the moves
-    is_plain = depths[depth_of(nodes[node]) - base - 1].other < 0
-    is_plain = is_plain and not (has_ends or has_lines or counted or below)
+    is_plain = kept == KEPT_NONE and not (has_ends or has_lines or counted or below or safe or ends)
     while node < last:
         word = nodes[node]
         byte, depth, slot = byte_of(word), depth_of(word) - base, slot_of(word)
@@ -249,6 +315,13 @@ def scan_range(c: LexemeContext, trie: Trie, node: int, last: int, base: int) ->
             here.lexeme, here.other = after, REFUSED
             node = node + 1 if after >= 0 else end_of(word)
             continue
+        if safe:
+            if above.lexeme != known:
+                known = above.lexeme
+                row = call2(safe, address_of_block(c), known)
+            if row and take_safe(c, node, above, SafeRow(row)):
+                node = end_of(word)
+                continue
         other, shift, same = above.other, 0, REFUSED
         if after < REFUSED:
             after = cell(c, above.lexeme, byte)
@@ -261,53 +334,72 @@ def scan_range(c: LexemeContext, trie: Trie, node: int, last: int, base: int) ->
             if same >= 0 and (ends_before(c, above.lexeme, kind) or ends_before(c, other, kind)):
                 same = REFUSED  # a leftover of one record alone would have tokens from below
             is_known = is_known and cross(c, node, above, kind)
+        elif ends and depth > 1:
+            terminal = call3(ends, address_of_block(c), above.lexeme, byte)
+            if terminal >= 0:
+                put_crossing(c, node, terminal, 0, 0)
         if counted and slot and is_known and after >= 0 and after != same:
-            ends = c.token_ends[after]
-            if ends <= UNKNOWN:
-                ends = call2(counted, address_of_block(c), after)
-            if ends <= UNKNOWN:
+            token_end = c.token_ends[after]
+            if token_end <= UNKNOWN:
+                token_end = call2(counted, address_of_block(c), after)
+            if token_end <= UNKNOWN:
                 wait(c, node, base, above, 1)
-            slot = slot if ends >= 0 else 0
+            if token_end < 0 and kept == KEPT_ALIKE:
+                drop(c, ids, slots[slot - 1], slots[slot])
+            slot = slot if token_end >= 0 else 0
+        is_closed, is_same = after >= CLOSES, after == same and after >= 0
         if not is_known:
             wait(c, node, base, above, 0)
-        elif after == same and after >= 0:
-            take_below(nodes, slots, ids, node, c.alike)
-        if not is_known or after < 0 or after == same:
+        elif is_closed:
+            put_crossing(c, node, after - CLOSES, 0, 1)
+        if kept and is_known and (is_closed or after < 0):
+            drop_below(c, nodes, slots, ids, node)
+        # what closes below is noted, though the record of the other state has the same
+        is_left = is_same and (c.closing == 0 or c.vocabulary.signatures[2 * node] & c.closing == 0)
+        if not is_known or is_closed or after < 0 or is_left:
             node = end_of(word)
             continue
         if has_lines:
             if c.may_break[after]:  # what bytes do to a column may differ
-                shift, same = shift_after(c, above.shift, byte), REFUSED
+                shift, same, is_same = shift_after(c, above.shift, byte), REFUSED, False
             elif same >= 0 and c.may_break[same]:
-                same = REFUSED
-        if slot:
+                same, is_same = REFUSED, False
+        if slot and not is_same and kept != KEPT_ALL:
             find_inside(c, slot - 1, after, shift, slots, ids)
+            if kept == KEPT_ALIKE:
+                drop(c, ids, slots[slot - 1], slots[slot])
         if below and node + 1 < min(last, end_of(word)) and find_below(c, after, node, slots, ids):
+            if kept == KEPT_ALIKE:
+                drop_below(c, nodes, slots, ids, node)
             node = end_of(word)
             continue
         here.lexeme, here.shift, here.other = after, shift, same
+        if safe:
+            bit = 1 << (byte & 63)
+            here.before_low = above.before_low | (0 if byte >> 6 else bit) if byte < 128 else -1
+            here.before_high = above.before_high | (bit if byte >> 6 else 0) if byte < 128 else -1
         node += 1
 
 
 @jit
-def scan_trie(c: LexemeContext, number: int, state: int, like: int) -> int:
+def scan_trie(c: LexemeContext, number: int, state: int, other: int, kept: int) -> int:
     """Find what the tokens of a trie do in a state: those that stay inside, in `found`, and the nodes where
     others end the lexeme, in `crossings`. Returns how many stay inside; ASKED, and where it is called again
     then, it goes on with what was not known; FULL past the room.
 
-    Nodes below which the state `like` (-1: none) goes on in the same way are left out: their tokens are put
-    into the row `alike`."""
+    `kept`: what is left to another state's record; its tokens are then those of the row `alike` alone. It is
+    the state `other` (-1: none) with which this one is compared, byte for byte."""
     trie, scan, own = c.tries[number], c.scan, c.serial
     waiting, top = scan.waiting, c.depths[0]
     if scan.owner != own or scan.trie != number or scan.lexeme != state or waiting > MOST_WAITING:
         waiting, scan.found, scan.crossed, scan.is_full = 0, 0, 0, 0
-        scan.owner, scan.trie, scan.lexeme = own, number, state
+        scan.owner, scan.trie, scan.lexeme, scan.kept = own, number, state, kept
         scan.waiting = 0
-        for i in range(c.vocabulary.mask_words if like >= 0 else 0):
-            c.alike[i] = 0
+        for i in range(c.vocabulary.mask_words if kept else 0):
+            c.alike[i] = -1
         for part in range(trie.range_count):
             one = skip(c.ranges.numbers, trie.ranges + RANGE_WORDS * part)
-            top.lexeme, top.shift, top.other = state, 0, like
+            top.lexeme, top.shift, top.other, top.before_low, top.before_high = state, 0, other, 0, 0
             scan_range(c, trie, one[0], one[1], one[2])
     else:
         nodes = nodes_of(c, trie)
@@ -615,11 +707,18 @@ def scan_record(address: int, number: int, state: int) -> int:
     c = LexemeContext(address)
     if not find_like(c, state):
         return ASKED
-    words = c.vocabulary.mask_words if c.like[state] >= 0 else 0
+    like = c.like[state]
+    words = c.vocabulary.mask_words if like >= 0 else 0
     if c.wanted_rows.count + words > c.wanted_rows.capacity:
         ask_room(c, c.wanted_rows, words)
         return ASKED
-    return scan_trie(c, number, state, c.like[state])
+    return scan_trie(c, number, state, like, KEPT_ALIKE if like >= 0 else KEPT_NONE)
+
+
+@entry("int64(int64, int64, int64, int64, int64)")
+def scan_beside(address: int, number: int, state: int, other: int, kept: int) -> int:
+    """As `scan_trie`."""
+    return scan_trie(LexemeContext(address), number, state, other, kept)
 
 
 @jit
@@ -666,7 +765,7 @@ def put_record(c: LexemeContext, number: int, state: int, tokens: int, like: int
 @jit
 def small_record(c: LexemeContext, number: int, state: int) -> int:
     """Make the record of a small trie in a state. Returns its number, ASKED, or FULL."""
-    tokens = scan_trie(c, number, state, -1)
+    tokens = scan_trie(c, number, state, -1, KEPT_NONE)
     return tokens if tokens < 0 else put_record(c, number, state, tokens, -1)
 
 

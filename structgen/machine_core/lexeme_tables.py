@@ -38,29 +38,32 @@ from structgen.tokens.vocabulary import Vocabulary
 
 _CROSSINGS_PER_NODE: Final = 4
 """Places where tokens end a lexeme, for each node of the vocabulary, that one record may have."""
-_SCRATCH: Final = tuple(
-    word_of(LexemeContext, name)
-    for name in (
-        "scan",
-        "depths",
-        "found",
-        "crossings",
-        "waiting",
-        "merging",
-        "pending",
-        "seen",
-        "mask",
-        "alike",
-        "dense",
-        "most_crossings",
-    )
+_SCRATCH: Final = np.array(
+    [
+        word_of(LexemeContext, name)
+        for name in (
+            "scan",
+            "depths",
+            "found",
+            "crossings",
+            "waiting",
+            "merging",
+            "pending",
+            "seen",
+            "mask",
+            "alike",
+            "dense",
+            "most_crossings",
+        )
+    ]
 )
 RECORDS, GROUPS, TRIES, TOKENS, _RANGES, _WANTED = (
     word_of(LexemeContext, name) for name in ("records", "groups", "tries", "tokens", "ranges", "wanted")
 )
 _SIZED: Final = [word_of(LexemeContext, one) for one in ("tokens", "trie_nodes", "wanted_rows", "ranges")]
 _FIRST_ROWS: Final = 256
-_serials: Final = count(1)
+SERIALS: Final = count(1)
+"""Numbers of grammars, for `LexemeContext.serial`."""
 _HOOKS: Final = word_of(LexemeContext, "hooks")
 
 
@@ -99,23 +102,40 @@ class RecordScratch:
     def __init__(self, vocabulary: Vocabulary) -> None:
         crossings = _CROSSINGS_PER_NODE * len(vocabulary.nodes) + DEEPEST
         words = vocabulary.words
+        self.scan: npt.NDArray[np.int64] = np.zeros(words_of(Scan), np.int64)
+        """The last scan (`lexeme_layout.Scan`)."""
+        width = words_of(LexemeCrossing)
+        self.crossings: npt.NDArray[np.int64] = room(8 * width * crossings).view(np.int64).reshape(-1, width)
+        self.alike: npt.NDArray[np.int32] = np.zeros(words, np.int32)
+        """The tokens that the last scan has left to another state's record."""
         self.mask: npt.NDArray[np.int32] = room(4 * (words + 1)).view(np.int32)[:words]
         self.dense: npt.NDArray[np.int32] = room(4 * words * MOST_DENSE).view(np.int32).reshape(-1, words)
         self.tokens: npt.NDArray[np.int32] = room(4 * FOUND_WORDS * crossings).view(np.int32)
         self.arrays = (
-            np.zeros(words_of(Scan), np.int64),
+            self.scan,
             np.zeros(words_of(Depth) * (DEEPEST + 2), np.int64),
             self.tokens,
-            room(8 * words_of(LexemeCrossing) * crossings),
+            self.crossings,
             room(8 * words_of(Waiting) * 2 * MOST_WAITING),
             room(64 * MERGING_WORDS),
             room(8 * words_of(Pending) * (MOST_PENDING + 1)),
             room(8 * SEEN_SLOTS).view(np.int64),
             self.mask,
-            np.zeros(words, np.int32),
+            self.alike,
             self.dense,
         )
-        self.words = [*(address_of(one) for one in self.arrays), crossings]
+        self.words = np.array([*(address_of(one) for one in self.arrays), crossings])
+
+
+def attach_scratch(
+    holder: threading.local, vocabulary: Vocabulary, context: npt.NDArray[np.int64]
+) -> RecordScratch:
+    """Return this thread's scratch memory, which compiled code knows then."""
+    found: RecordScratch | None = getattr(holder, "records", None)
+    if found is None:
+        found = holder.records = RecordScratch(vocabulary)
+    context[_SCRATCH] = found.words
+    return found
 
 
 class RecordTables:
@@ -123,7 +143,7 @@ class RecordTables:
 
     def __init__(self, grown: GrowingTables, vocabulary: Vocabulary, store: VocabularyStore) -> None:
         self._grown, self._store = grown, store
-        grown.context[word_of(LexemeContext, "serial")] = next(_serials)
+        grown.context[word_of(LexemeContext, "serial")] = next(SERIALS)
         ranges = grown.extend(_RANGES, np.array([[0], [len(vocabulary.nodes)], [0]]), RANGE_WORDS)
         grown.append(TRIES, (-1, len(vocabulary.nodes), 0, 0, ranges, 1))
         grown.load(_WANTED, np.array([[-1, -1, -1, -1, 0, -1]], np.int64))
@@ -135,12 +155,9 @@ class RecordTables:
 
     def attach(self, holder: threading.local, vocabulary: Vocabulary) -> RecordScratch:
         """Give compiled code this thread's scratch memory, and return it."""
-        found: RecordScratch | None = getattr(holder, "records", None)
-        if found is None:
-            found = holder.records = RecordScratch(vocabulary)
-        self._scratch = found  # the next thread may have this one's number, when it has ended
-        self._grown.context[[*_SCRATCH]] = found.words
-        return found
+        # held: the next thread may have this one's number, when it has ended
+        self._scratch = attach_scratch(holder, vocabulary, self._grown.context)
+        return self._scratch
 
     def make(self, call: Callable[..., int], trie: int, state: int) -> int:
         """Make the record of a trie in a state of the lexer; return its number. `call` calls compiled code,
@@ -173,7 +190,7 @@ class RecordTables:
         context[_HOOKS : _HOOKS + words_of(Hooks)] = 0
         context[[word_of(LexemeContext, "lexeme_end_at"), word_of(LexemeContext, "serial")]] = (
             0,
-            next(_serials),
+            next(SERIALS),
         )
         self._grown.load(RECORDS, np.empty((0, words_of(LexemeRecord)), np.int64))
 

@@ -37,11 +37,7 @@ def write_mask(c: Core, node: NodeRow, address: int) -> int:
         for i in range(words):
             target[i] = 0
     listed = skip(c.lists.numbers, node.token_list)
-    shared = listed[1]
-    for i in range(shared):
-        terminal = c.terminals[listed[2 + i]]
-        set_bits(target, terminal.tokens, terminal.count)
-    set_bits(target, skip(listed, 2 + shared), listed[0])
+    set_bits(target, skip(listed, 1), listed[0])
     return 0
 
 
@@ -57,20 +53,17 @@ def copy_mask(c: Core, node: NodeRow, address: int) -> int:
 
 @jit
 def memoise(c: Core, node: NodeRow, row: int, target: int) -> int:
-    """Memoise the tokens in the buffer, the shared terminals and a dense row (-1: none) as a state's mask,
-    and write it to `target` (0: nowhere). Returns 0, or ASKED, for room in the lists."""
-    count, shared, used = c.buffer_count, c.shared_count, c.lists.count
-    if used + count + shared + 2 > c.lists.capacity:
-        ask_room(c, c.lists, count + shared + 2)
+    """Memoise the tokens in the buffer and a dense row (-1: none) as a state's mask, and write it to `target`
+    (0: nowhere). Returns 0, or ASKED, for room in the lists."""
+    count, used = c.buffer_count, c.lists.count
+    if used + count + 1 > c.lists.capacity:
+        ask_room(c, c.lists, count + 1)
         return ASKED
     listed, buffer = skip(c.lists.numbers, used), c.buffer
     listed[0] = count
-    listed[1] = shared
-    for i in range(shared):
-        listed[2 + i] = c.shared[i]
     for i in range(count):
-        listed[2 + shared + i] = buffer[i]
-    c.lists.count = used + 2 + shared + count
+        listed[1 + i] = buffer[i]
+    c.lists.count = used + 1 + count
     node.dense_row = row
     node.token_list = used
     return write_mask(c, node, target)

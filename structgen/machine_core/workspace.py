@@ -14,9 +14,8 @@ from structgen.native.typed_blocks import word_of
 from structgen.tokens.trie import TrieArrays
 from structgen.tokens.vocabulary import Vocabulary
 
-Left = dict[int, tuple[TrieArrays, npt.NDArray[np.int32], bool]]
-"""Outcome -> the trie of what tokens leave over, the tokens that leave nothing, whether whole tokens are left
-over."""
+Left = dict[int, tuple[TrieArrays, npt.NDArray[np.int32]]]
+"""Outcome -> the trie of what tokens leave over, the tokens that leave nothing."""
 _WHERE = [word_of(Core, name) for name in ("buffer", "crossed", "marks", "deferred")]
 
 

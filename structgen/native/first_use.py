@@ -35,7 +35,7 @@ GROUPS: dict[str, dict[str, float]] = {
         "structgen.json_machine.masks.mask_filling": 5.0,
         "structgen.machine_core.masks": 0.1,
         "structgen.tokens.trie": 2.5,
-        "structgen.json_machine.records.terminal_walks": 8.0,
+        "structgen.json_machine.masks.terminal_lexer": 5.0,
     },
     AUTOMATA: {"structgen.automata.strings.kernels": 6.0},
     LARK: {

@@ -60,9 +60,6 @@ class VocabularyStore:
         self.workspaces = threading.local()
         """Each thread's scratch arrays for walks of this vocabulary (see
         structgen.json_machine.records.terminal_masks)."""
-        self.free: dict[int, tuple[int | None, npt.NDArray[np.int32]]] = {}
-        """What stays inside a free string, by escapes: its row here (None: there was no room), and its
-        bits."""
         self.space_keys: dict[tuple[int, ...], bytes] = {}
         """Keys of white space terminals, by what they are."""
         self.words = words
@@ -75,8 +72,8 @@ class VocabularyStore:
         self._held = 0
         self._records: dict[bytes, Record] = {}
         self._by_content: dict[int, list[int]] = {}
-        self._tries: dict[int, list[TrieArrays]] = {}
-        self._held_tries: dict[int, TrieArrays] = {}
+        self._tries: dict[int, TrieArrays] = {}
+        """The tries of all records, each once, by their addresses."""
         self._lock = new_lock(STORES)
 
     def get(self, key: bytes) -> Record | None:
@@ -89,10 +86,9 @@ class VocabularyStore:
         inside: npt.NDArray[np.int32],
         crossings: tuple[Crossing, ...],
         row: npt.NDArray[np.int32] | None = None,
-        number: int | None = None,
     ) -> Record:
         """Return a record of the tokens inside (as a row, where they are that) and the crossings, kept for
-        others if there is room. `number`: the row's, where it is one of the store's.
+        others if there is room.
 
         Of two threads that made the same one, both get the first. A record that is not kept lives as long as
         the caller holds it.
@@ -102,41 +98,22 @@ class VocabularyStore:
             if found is not None:
                 return found
             self.made += 1
-            shared = tuple(
-                one if trie is one.trie else Crossing(one.outcome, trie, one.exact, one.whole)
-                for one, trie in [(one, self.shared(one.trie)) for one in crossings]
-            )
             if row is None and len(inside) >= self.dense:
                 row = self.dense_row(inside)
+            number = None
             if row is not None:
-                if number is None:
-                    number = self.intern_row(row)
+                number = self.intern_row(row)
                 inside = _NONE if number is not None else tokens_of(row).astype(np.int32)
-            record = Record(-1 if number is None else number, inside, shared)
-            size = int(inside.nbytes) + sum(int(crossing.exact.nbytes) for crossing in shared) + 200
+            record = Record(-1 if number is None else number, inside, crossings)
+            tries = {id(one.trie): one.trie for one in crossings if id(one.trie) not in self._tries}
+            size = int(inside.nbytes) + sum(int(crossing.exact.nbytes) for crossing in crossings) + 200
+            size += sum(int(array.nbytes) for trie in tries.values() for array in trie)
             is_kept = row is None or number is not None
             if is_kept and self._held + size <= self._memory:
                 self._held += size
                 self._records[key] = record
+                self._tries |= tries
             return record
-
-    def shared(self, trie: TrieArrays) -> TrieArrays:
-        """Return a trie of equal content that is already here, or this one: most states leave the same things
-        over."""
-        with self._lock:
-            return trie if self._held_tries.get(id(trie)) is trie else self._equal(trie)
-
-    def _equal(self, trie: TrieArrays) -> TrieArrays:
-        same = self._tries.setdefault(zlib.crc32(trie.nodes.tobytes()), [])
-        for other in same:
-            if all(np.array_equal(trie[i], other[i]) for i in range(len(trie))):
-                return other
-        size = sum(int(array.nbytes) for array in trie)
-        if self._held + size <= self._memory:
-            self._held += size
-            same.append(trie)
-            self._held_tries[id(trie)] = trie
-        return trie
 
     def dense_row(self, tokens: npt.NDArray[np.int32]) -> npt.NDArray[np.int32]:
         """Return a row of the tokens' bits (int32 words)."""

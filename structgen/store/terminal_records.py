@@ -20,9 +20,6 @@ class Crossing:
     trie: TrieArrays
     exact: npt.NDArray[np.int32]
     """Tokens that leave nothing over."""
-    whole: bool
-    """Whether whole tokens are left over too (a numeral ends before the token): they are in no trie of
-    ours."""
     words: tuple[int, ...] = field(init=False)
     """The crossing for compiled code, its outcome apart: addresses and lengths (asked once:
     it costs 0.7 us each)."""
@@ -36,7 +33,6 @@ class Crossing:
             _address(trie.slot_ids),
             _address(self.exact),
             len(self.exact),
-            int(self.whole),
         )
         object.__setattr__(self, "words", words)
 
@@ -52,11 +48,11 @@ class Record:
     words: tuple[int, ...] = field(init=False)
     """The mask inside for compiled code: the row, the address of the tokens, how many they are."""
     block: npt.NDArray[np.int64] = field(init=False)
-    """[crossings, 8]: the crossings for compiled code, outcomes 0."""
+    """[crossings, 7]: the crossings for compiled code, outcomes 0."""
 
     def __post_init__(self) -> None:
         rows = [(0, *crossing.words) for crossing in self.crossings]
-        object.__setattr__(self, "block", np.array(rows, np.int64).reshape(len(rows), 8))
+        object.__setattr__(self, "block", np.array(rows, np.int64).reshape(len(rows), 7))
         object.__setattr__(self, "words", (self.row, _address(self.tokens), len(self.tokens)))
 
 

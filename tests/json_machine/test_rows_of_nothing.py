@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 import pytest
 
-from structgen.json_machine.masks import state_walk
+from structgen.json_machine.masks import terminal_lexer
 from structgen.json_machine.tables import json_blocks as L
 from structgen.json_machine.tables.json_tables import JSON_TABLES
 from structgen.limits import Limits
@@ -21,13 +21,14 @@ MANY = 5000
 
 
 def node(tables: GrowingTables, at: int) -> int:
-    """Intern a row which ends with a number, and is zeros but for it."""
-    return int(state_walk.put_node(tables.address, 0, 0, at))
+    """Intern a row with a number, which is zeros but for it and a length."""
+    tables.room(L.T_CELL, terminal_lexer.CELLS * (tables.count(L.T_TERMINAL) + 1))
+    return int(terminal_lexer.whole_string(tables.address, 0, at))
 
 
 @pytest.mark.parametrize("count", [0, 1, 3, 100, MANY])
 def test_a_row_has_the_same_number_after_growth_and_after_loading(count: int) -> None:
-    tables, table = GrowingTables(Limits(), JSON_TABLES), L.T_NODE
+    tables, table = GrowingTables(Limits(), JSON_TABLES), L.T_TERMINAL
     tables.room(table, count)
     numbers = [node(tables, at) for at in range(count)]
     assert numbers == [int(JSON_TABLES.sizes[table].nothing) + at for at in range(count)]

@@ -7,9 +7,8 @@ caller answers the questions that were noted, and calls again.
 
 from __future__ import annotations
 
-from typing import Final
-
 from structgen.json_machine.masks.bound_noting import before_document, begin_noting, end_noting, note
+from structgen.json_machine.masks.terminal_lexer import blank_terminal
 from structgen.json_machine.masks.trie_walk import (
     defer,
     defer_below,
@@ -40,8 +39,6 @@ from structgen.json_machine.tables.json_blocks import (
     M_KEY,
     M_NEXT,
     M_NUMBER,
-    M_QUOTED_KEY,
-    M_QUOTED_STRING,
     M_SPACE,
     M_STRING,
     NO_STATE,
@@ -58,21 +55,10 @@ from structgen.json_machine.tables.json_blocks import (
 )
 from structgen.json_machine.tables.lookups import extra_place, settle, value_place
 from structgen.machine_core.interning import ask, intern
-from structgen.machine_core.layout import ASK, ASKED, ENDED, LARGE, MOST_SHARED, NO, VAGUE, YES
+from structgen.machine_core.layout import ASK, ASKED, ENDED, LARGE, NO, VAGUE, YES
 from structgen.machine_core.masks import emit, memoise, write_mask
 from structgen.native.jit import entry, jit
-from structgen.native.typed_blocks import Int64s, address_of_block, copy_block, skip, words_of
-
-_TERMINAL_WORDS: Final = words_of(JsonTerminal)
-
-
-@jit
-def blank_terminal(c: JsonContext) -> JsonTerminal:
-    """Return the row of a terminal that is about to be looked up, each word of it -1."""
-    words = Int64s(address_of_block(c.work.terminal))
-    for i in range(_TERMINAL_WORDS):
-        words[i] = -1
-    return c.work.terminal
+from structgen.native.typed_blocks import copy_block, skip
 
 
 @jit
@@ -85,7 +71,7 @@ def terminal_key(c: JsonContext, d: JsonState, t: JsonTerminal) -> None:
     t.key.least = 0
     t.key.most = -1
     t.key.policy = 0
-    t.key.spare = 0
+    t.key.quoted = 0
     if mode == M_STRING:
         spec = c.string_specs[d.residue]
         longest = c.vocabulary.longest
@@ -112,6 +98,8 @@ def find_terminal(c: JsonContext, d: JsonState) -> int:
     """Return the terminal of a state in a string, a key or a numeral; -1 when it must be asked."""
     t = blank_terminal(c)
     terminal_key(c, d, t)
+    if d.mode != M_NUMBER:
+        c.quoted = d.residue
     return known_terminal(c, t)
 
 
@@ -135,7 +123,7 @@ def find_space(c: JsonContext, d: JsonState) -> int:
     t.key.least = most
     t.key.most = written
     t.key.policy = c.space
-    t.key.spare = 0
+    t.key.quoted = 0
     return known_terminal(c, t)
 
 
@@ -177,10 +165,10 @@ def emit_row(c: JsonContext, row: int) -> None:
 
 
 @jit
-def enter(c: JsonContext, d: JsonState, group: CrossingRow, whole: bool) -> int:
-    """Put scratch block 0 to the state after a terminal was left with a crossing's outcome: YES, NO, ASK or
-    VAGUE. `whole`: nothing of the tokens belongs to the terminal."""
-    scratch, outcome = c.scratch[0], group.outcome
+def enter(c: JsonContext, d: JsonState, outcome: int, whole: bool) -> int:
+    """Put scratch block 0 to the state after a terminal was left with an outcome: YES, NO, ASK or VAGUE.
+    `whole`: nothing of the tokens belongs to the terminal."""
+    scratch = c.scratch[0]
     copy_block(d, scratch)
     if not whole:
         # what the tokens wrote of the terminal is different for each
@@ -204,8 +192,8 @@ def resolve(c: JsonContext, d: JsonState, terminal: int) -> bool:
     first = row.crossings
     asked = False
     for i in range(first, first + row.crossing_count):
-        group = c.crossings[i]
-        code = enter(c, d, group, False)
+        group = c.left_over[i]
+        code = enter(c, d, group.outcome, False)
         if code == ASK:
             asked = True
         if code == VAGUE:
@@ -225,58 +213,31 @@ def resolve(c: JsonContext, d: JsonState, terminal: int) -> bool:
     return asked
 
 
-_COPIED_TOKENS = 16
-"""Tokens that are rather copied than looked up behind a terminal."""
-
-
 @jit
 def find_quoted(c: JsonContext, d: JsonState) -> int:
     """Return the terminal of a string or key that was opened just now, with its quote;
     -1 when it must be asked."""
     t = blank_terminal(c)
-    t.key.mode = M_QUOTED_STRING if d.mode == M_STRING else M_QUOTED_KEY
-    t.key.lexeme = d.lexeme
-    t.key.least = 0
-    t.key.policy = 0
-    t.key.spare = 0
+    t.key.mode, t.key.lexeme, t.key.least, t.key.policy, t.key.quoted = d.mode, d.lexeme, 0, 0, 1
     c.quoted = d.residue
     return known_terminal(c, t)
 
 
 @jit
-def share(c: JsonContext, d: JsonState, terminal: int) -> JsonTerminal:
-    """Add the tokens that stay inside a state's terminal, its row apart, to the mask: to the buffer where
-    they are few, else the terminal itself, so that no state holds a copy of them. Returns the terminal's
-    row."""
+def put_inside(c: JsonContext, d: JsonState, terminal: int) -> JsonTerminal:
+    """Add the tokens that stay inside a state's terminal, its row apart, to the buffer. Returns its row."""
     note(c, d)
     known = c.terminals[terminal]
-    listed, shared = known.count, c.shared_count
-    if listed < _COPIED_TOKENS or listed >= c.vocabulary.mask_words or shared == MOST_SHARED:
-        emit(c, known.tokens, 0, listed)
-        return known
-    for i in range(shared):
-        if c.shared[i] == terminal:
-            return known
-    c.shared[shared] = terminal
-    c.shared_count = shared + 1
+    emit(c, known.tokens, 0, known.count)
     return known
 
 
 @jit
 def emit_inside(c: JsonContext, d: JsonState, terminal: int) -> None:
-    """Add the tokens that stay inside a state's terminal to the mask."""
-    known = share(c, d, terminal)
+    """Add the tokens that stay inside a state's terminal to the buffer."""
+    known = put_inside(c, d, terminal)
     if known.dense_row >= 0:
         emit_row(c, known.dense_row)
-
-
-@jit
-def emit_shared(c: JsonContext) -> None:
-    """Add the tokens inside the shared terminals to the buffer."""
-    for i in range(c.shared_count):
-        known = c.terminals[c.shared[i]]
-        emit(c, known.tokens, 0, known.count)
-    c.shared_count = 0
 
 
 @jit
@@ -285,7 +246,6 @@ def forget(c: JsonContext) -> None:
     c.blurred = 0
     c.buffer_count = 0
     c.deferred_count = 0
-    c.shared_count = 0
 
 
 @jit
@@ -387,43 +347,29 @@ def walk_structure(c: JsonContext) -> int:
         terminal = find_space(c, scratch)
         if terminal < 0:
             return ASKED
-        known = share(c, scratch, terminal)
+        known = put_inside(c, scratch, terminal)
         dense = known.dense_row
         first = known.crossings
         for i in range(first, first + known.crossing_count):
-            if walk_group(c, c.crossings[i], False):
+            if walk_group(c, c.left_over[i], False):
                 asked = True
     return ASKED if asked else dense
 
 
 @jit
-def resolve_whole(c: JsonContext, d: JsonState, terminal: int) -> int:
+def resolve_whole(c: JsonContext, d: JsonState) -> int:
     """Collect the tokens before which a numeral ends. Returns a dense row to start from (-1: none), or -3
     when something was asked."""
-    row = c.terminals[terminal]
-    first = row.crossings
-    asked, dense = False, -1
-    literals = among_literals(c, d)
-    for i in range(first, first + row.crossing_count):
-        group = c.crossings[i]
-        if group.whole == 0:
-            continue
-        # Where its value makes no difference an item is not read: each digit on the way would be a residue.
-        code = VAGUE if literals else enter(c, d, group, False)
-        if code == VAGUE:
-            code = enter(c, d, group, True)
-        if code == ASK:
-            asked = True
-        if code != YES:
-            continue
-        found = walk_structure(c)
-        if found == ASKED:
-            asked = True
-        elif dense >= 0 and found >= 0 and found != dense:
-            emit_row(c, found)
-        elif found >= 0:
-            dense = found
-    return ASKED if asked else dense
+    outcome = c.number_outcomes[d.lexeme]
+    if outcome < 0:
+        return -1
+    # Where its value makes no difference an item is not read: each digit on the way would be a residue.
+    code = VAGUE if among_literals(c, d) else enter(c, d, outcome, False)
+    if code == VAGUE:
+        code = enter(c, d, outcome, True)
+    if code == YES:
+        return walk_structure(c)
+    return ASKED if code == ASK else -1
 
 
 @jit
@@ -445,13 +391,13 @@ def collect(c: JsonContext, d: JsonState) -> int:
         terminal = find_terminal(c, d)
         if terminal < 0:
             return ASKED
-        row = share(c, d, terminal).dense_row
+        row = put_inside(c, d, terminal).dense_row
         listed = d.seen > 0 or (mode == M_KEY and d.position >= 0)
         if listed and walk_listed(c, d, c.vocabulary.trie_count, 0):
             asked = True
         if resolve(c, d, terminal):
             asked = True
-        follows = resolve_whole(c, d, terminal) if mode == M_NUMBER else -1
+        follows = resolve_whole(c, d) if mode == M_NUMBER else -1
         if follows == ASKED:
             asked = True
         elif row >= 0 and follows >= 0:
@@ -504,7 +450,6 @@ def gather(c: JsonContext, index: int) -> int:
         # a token that writes two extra keys of one object: only the walk that follows their text can tell
         c.precise = 1
         c.buffer_count = 0
-        c.shared_count = 0
         row = ASKED if walk_all(c, d) else -1
     elif c.deferred_count != 0 and try_deferred(c, index):
         row = ASKED
@@ -521,7 +466,6 @@ def keep(c: JsonContext, index: int, row: int, target: int) -> int:
     if accepting(c, node.registers):
         emit(c, c.ends, 0, c.end_count)
     if row < 0 and c.buffer_count >= c.vocabulary.mask_words:
-        emit_shared(c)
         return LARGE
     return memoise(c, node, row, target)
 

@@ -115,19 +115,6 @@ def start_node(context: int) -> int:
     return ASKED if code < 0 else code
 
 
-@entry("int64(int64, int64, int64, int64)")
-def put_node(context: int, mode: int, residue: int, lex: int) -> int:
-    """Return the state of a terminal with nothing of it written and no frame below,
-    or -3 when room must be made."""
-    c = JsonContext(context)
-    d = c.scratch[0]
-    d.text = 0
-    settle(d, mode, residue, 0, NO_FRAME)
-    d.lexeme = lex
-    code = intern_node(c, d)
-    return ASKED if code < 0 else code
-
-
 @entry("int64(int64, int64, int64)")
 def next_bytes(context: int, index: int, target_address: int) -> int:
     """Write 1 at target[b] (uint8) for each byte b that may come next, 2 where that must be asked.

@@ -447,16 +447,6 @@ def escape_begun(c: JsonContext, d: JsonState, byte: int) -> int:
 
 
 @jit
-def short_target(c: JsonContext, lex: int, byte: int) -> int:
-    """Return the automaton's state after a byte, no u, that follows a string's backslash, or -1. Nothing but
-    the automaton is looked at."""
-    point = short_escape(byte)
-    if point < 0 or (point == 47 and dumped(c.escapes)):
-        return -1
-    return string_step(c, lex & STATE_BITS, point)
-
-
-@jit
 def escape_step(c: JsonContext, d: JsonState, byte: int) -> int:
     """Take one byte inside an escape (states 1 to 5, 7 to 11)."""
     lex = d.lexeme

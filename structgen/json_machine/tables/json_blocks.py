@@ -10,12 +10,11 @@ from __future__ import annotations
 from typing import Annotated
 
 from structgen.machine_core.layout import (
-    Core,
     Edge,
     NodeRow,
     Registers,
-    TerminalRow,
 )
+from structgen.machine_core.lexeme_layout import LexemeContext, SafeRow, WorkRow
 from structgen.native.typed_blocks import (
     At,
     Block,
@@ -53,9 +52,8 @@ from structgen.native.typed_blocks import (
 colon. MEMBER: after a member. KEYS: after a comma in an object. ARRAY: after [. ITEM: after an item. NEXT:
 after a comma in an array."""
 
-M_SPACE, M_QUOTED_STRING, M_QUOTED_KEY = 16, 17, 18
-"""Modes of terminals that no state has: a run of white space;
-a string, and a key, with the quote that opens it."""
+M_SPACE = 16
+"""The mode of a terminal that no state has: a run of white space."""
 
 NO_FRAME = -1
 SENTINEL = -2
@@ -212,19 +210,6 @@ class CrossingRow(Block):
     ids: Int32s
     exact: Int32s
     exact_count: int
-    whole: int
-    """1: whole tokens are left over too (a numeral ends before them): they are walked on the whole trie."""
-
-
-class SafeRow(Block):
-    """Which bytes can do no harm in a state of a string automaton."""
-
-    known: int
-    low: int
-    high: int
-    dead_low: int
-    dead_high: int
-    reach: int
 
 
 class TerminalKey(Block):
@@ -235,34 +220,45 @@ class TerminalKey(Block):
     least: int
     most: int
     policy: int
-    spare: int
+    quoted: int
+    """1: a string or a key with the quote that opens it."""
 
 
-class JsonTerminal(TerminalRow):
-    """A terminal of JSON."""
+class JsonTerminal(Block):
+    """A terminal, as the state of a lexer, and the tokens that stay inside it."""
 
     key: TerminalKey
+    dense_row: int
+    """Those of them that are a row of the mask store, -1: none."""
+    tokens: Int32s
+    """The others."""
+    count: int
+    crossings: int
+    """What tokens leave over behind the terminal: the first row, and how many; -1: it is not known."""
+    crossing_count: int
+    safe: SafeRow
+    """What is safe in it; `known` is -1 before somebody asks."""
 
 
-class JsonWork(Block):
+class JsonWork(WorkRow):
     """Rows that are about to be interned, and spare registers."""
 
     frame: Annotated[FrameRow, 8]
     edge: Annotated[Edge, 8]
     text: Annotated[TextRow, 8]
     entry: Annotated[SetEntry, 8]
-    terminal: Annotated[JsonTerminal, 8]
+    terminal: Annotated[JsonTerminal, 24]
     node: Annotated[JsonNode, 16]
     spare: Annotated[BlockRows[JsonState], 8 * 40]
 
 
-class JsonContext(Core):
+class JsonContext(LexemeContext):
     """The block of a compiled JSON grammar."""
 
     nodes: Table[JsonNode]
-    terminals: Table[JsonTerminal]
     scratch: BlockRows[JsonState]
     work: At[JsonWork]
+    terminals: Table[JsonTerminal]
     frames: Table[FrameRow]
     texts: Table[TextRow]
     sets: Table[SetEntry]
@@ -276,7 +272,8 @@ class JsonContext(Core):
     outcomes: Int32Table
     plain_objects: Table[PlainObjectRow]
     stack: WordTable
-    crossings: Table[CrossingRow]
+    left_over: Table[CrossingRow]
+    """What tokens leave over behind terminals."""
     safe_rows: Table[SafeRow]
     distances: Int32Table
     strings: Int32s
@@ -307,11 +304,9 @@ class JsonContext(Core):
     next_byte: Int32s
     """int32[16, 256]: -1 where a byte may come in a mode, else the next byte that may, or 256."""
     quoted: int
-    """The string row of the quoted terminal that was asked last."""
-    free: int
-    """1: the caller knows which tokens stay inside a free string."""
-    removed: int
-    """1: the buffer holds those of them that the last terminal does not take."""
+    """The row of the string, or of the object of the key, whose terminal was asked last."""
+    cells: Int32Table
+    """256 cells of each terminal (`LexemeContext.moves`)."""
     bounding: int
     """What a walk does beside collecting tokens (`bound_noting`): NO_BOUNDING or BOUNDING."""
     bound: int
@@ -344,11 +339,14 @@ class JsonContext(Core):
     T_CROSS,
     T_SAFE,
     T_DISTANCE,
+    T_CELL,
+    T_TRIE,
+    T_RANGE,
 ) = (
     word_of(JsonContext, name)
     for name in (
         "nodes edges lists terminals frames texts sets places residues children word_lists offsets blob "
-        "string_specs outcomes plain_objects stack crossings safe_rows distances"
+        "string_specs outcomes plain_objects stack left_over safe_rows distances cells tries ranges"
     ).split()
 )
 

@@ -191,7 +191,6 @@ LARK_TABLES = TablePlan(
         "nodes": TableSizes(256, 1024, NODE_KEY),
         "edges": TableSizes(8),
         "lists": TableSizes(1 << 12),
-        "terminals": TableSizes(1),
         "cells": TableSizes(512, 2048, CELL_KEY),
         "places": TableSizes(256, 1024, PLACE_KEY),
         "steps_known": TableSizes(512, 2048, STEP_KEY),

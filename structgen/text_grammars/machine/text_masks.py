@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from structgen.machine_core.interning import ask, ask_room, edge_key, find
 from structgen.machine_core.layout import ASKED, LARGE, MISS, Core
-from structgen.machine_core.lexeme_layout import ASK_START, FULL, RANGE_WORDS, UNKNOWN
+from structgen.machine_core.lexeme_layout import ASK_START, FULL, KEPT_NONE, RANGE_WORDS, UNKNOWN
 from structgen.machine_core.lexeme_masks import begin_mask, collect, emit_mask
 from structgen.machine_core.lexeme_records import scan_trie
 from structgen.machine_core.masks import copy_mask, emit, memoise
@@ -104,7 +104,7 @@ def finish(c: TextContext, index: int, count: int, row: int, target: int) -> int
         if c.buffer_count >= c.vocabulary.mask_words:
             return LARGE
     else:
-        c.buffer_count, c.shared_count = 0, 0
+        c.buffer_count = 0
         emit(c, c.found, 0, count)
         emit(c, c.specials, 0, c.special_count)
         emit(c, c.ends, 0, ends)
@@ -146,7 +146,7 @@ def read_state(c: TextContext, index: int, target: int) -> int:
         return ASKED
     if nodes > c.least_nodes and c.hooks.token_end == 0:
         return collected(c, index, target)
-    count = scan_trie(c, 0, index, -1)
+    count = scan_trie(c, 0, index, -1, KEPT_NONE)
     return count if count < 0 else finish(c, index, count, -1, target)
 
 
@@ -164,7 +164,7 @@ def scan_behind(c: TextContext, index: int, nodes: Int32s, count: int) -> int:
         word = c.vocabulary.trie[nodes[i]]
         one[0], one[1], one[2] = nodes[i] + 1, end_of(word), depth_of(word)
     c.scan.owner = 0  # the nodes may be others than those of the scan before
-    return scan_trie(c, LEAVING, index, -1)
+    return scan_trie(c, LEAVING, index, -1, KEPT_NONE)
 
 
 @entry("int64(int64, int64, int64, int64)")
@@ -198,13 +198,10 @@ def join_part(c: TextContext, index: int, target: int) -> int:
     found = scan_behind(c, v.behind, ends, left)
     if found < 0:
         return found
-    c.buffer_count, c.shared_count = 0, 0
+    c.buffer_count = 0
     emit(c, c.found, 0, found)
     listed = skip(part.lists.numbers, own.token_list)
-    for i in range(listed[1]):
-        terminal = part.terminals[listed[2 + i]]
-        emit(c, terminal.tokens, 0, terminal.count)
-    emit(c, skip(listed, 2 + listed[1]), 0, listed[0])
+    emit(c, skip(listed, 1), 0, listed[0])
     if c.buffer_count >= c.vocabulary.mask_words:
         return UNKNOWN
     return memoise(c, node, own.dense_row, target)

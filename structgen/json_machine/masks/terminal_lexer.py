@@ -1,0 +1,308 @@
+"""Terminals of JSON as the states of a lexer, which `machine_core.lexeme_records` scans.
+
+A state of it is a row of `terminals`: the inside of a string or a key by the state of its automaton, of its
+escape, and what its length still asks; the inside of a numeral; a run of white space between two tokens. What
+a byte does there is worked out once, and kept in its cell. Entry points take the address of a context and
+integers.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+import numpy as np
+import numpy.typing as npt
+
+from structgen.json_machine.masks.safe_classes import all_classes, bits, safe_row
+from structgen.json_machine.steps.byte_step import bounded_space, literal_byte, number_step, step
+from structgen.json_machine.tables.json_blocks import (
+    ESCAPE_SHIFT,
+    ESCAPES_ASCII,
+    LACKS_TAILS,
+    M_ARRAY,
+    M_ITEM,
+    M_KEY,
+    M_MEMBER,
+    M_NUMBER,
+    M_SPACE,
+    M_STRING,
+    SENTINEL,
+    SPACE_BOUNDED,
+    JsonContext,
+    JsonTerminal,
+    TerminalKey,
+)
+from structgen.json_machine.tables.lookups import FREE, MIDDLES, WIDTH, settle
+from structgen.machine_core.interning import ask_room, intern
+from structgen.machine_core.layout import ASK, ASKED, OUT, REFUSED, YES
+from structgen.machine_core.lexeme_layout import CLOSES, UNKNOWN
+from structgen.native.jit import entry, jit
+from structgen.native.typed_blocks import Bytes, Int64s, address_of_block, copy_block, skip, words_of
+
+_TERMINAL_WORDS: Final = words_of(JsonTerminal)
+CELLS: Final = 256
+"""Cells of a state: one for each byte."""
+_MOST_MISSING_CLASSES = 4
+"""Classes that may be missing in a string that is told by what it takes less than any string does."""
+
+Remainders = tuple[npt.NDArray[np.uint8], npt.NDArray[np.int64], npt.NDArray[np.int32], npt.NDArray[np.int32]]
+"""Texts that tokens leave over, end to end; where each begins; the token of each; the tokens that leave
+none."""
+
+
+@jit
+def blank_terminal(c: JsonContext) -> JsonTerminal:
+    """Return the row of a terminal that is about to be looked up, each word of it -1."""
+    words = Int64s(address_of_block(c.work.terminal))
+    for i in range(_TERMINAL_WORDS):
+        words[i] = -1
+    return c.work.terminal
+
+
+@jit
+def put_state(c: JsonContext, mode: int, lexeme: int, least: int, most: int, policy: int) -> int:
+    """Return the number of a state, with room for its cells; UNKNOWN where room must be made."""
+    t = blank_terminal(c)
+    key = t.key
+    key.mode, key.lexeme, key.least, key.most, key.policy, key.quoted = mode, lexeme, least, most, policy, 0
+    found = intern(c, c.terminals, 6, t)
+    wanted, cells = CELLS * c.terminals.count, c.cells
+    if found >= 0 and wanted > cells.capacity:
+        ask_room(c, cells, wanted - cells.count)
+        found = -1
+    if found < 0:
+        return UNKNOWN
+    for i in range(cells.count, wanted):
+        cells[i] = UNKNOWN
+    cells.count = wanted
+    return found
+
+
+@entry("int64(int64, int64)")
+def state_of(context: int, terminal: int) -> int:
+    """Return the state of the lexer that a terminal is, its quote apart; or ASKED."""
+    c = JsonContext(context)
+    key = c.terminals[terminal].key
+    found = put_state(c, key.mode, key.lexeme, key.least, key.most, key.policy)
+    return found if found >= 0 else ASKED
+
+
+@entry("int64(int64, int64, int64)")
+def whole_string(context: int, mode: int, lexeme: int) -> int:
+    """Return the state of a string or key of any length; or ASKED."""
+    found = put_state(JsonContext(context), mode, lexeme, 0, -1, 0)
+    return found if found >= 0 else ASKED
+
+
+@jit
+def plain_byte(c: JsonContext, state: int, byte: int, top: int) -> int:
+    """Return the state after a byte that stands for itself inside a string or key, or REFUSED; it is noted
+    for all bytes below `top` that do the same."""
+    key = c.terminals[state].key
+    row, least, most = skip(c.strings, key.lexeme * WIDTH), key.least, key.most
+    after = row[byte]
+    if after < 0:
+        return REFUSED
+    first = 32 if byte < 128 else (128 if byte < 192 else 192)
+    last = 127 if byte < 128 else (192 if byte < 192 else top)
+    if first != 128:  # a character begins
+        if most == 0:
+            return REFUSED
+        least, most = max(least - 1, 0), max(most - 1, -1)
+    if most >= 0 and most < (c.distances.numbers[after] if after >= MIDDLES else 0):
+        return REFUSED
+    found, cells = put_state(c, key.mode, after, least, most, 0), skip(c.cells.numbers, CELLS * state)
+    for other in range(first, last if found >= 0 else first):
+        if row[other] == after and other != 34 and other != 92:
+            cells[other] = found
+    return found
+
+
+@jit
+def string_byte(c: JsonContext, state: int, byte: int) -> int:
+    """Return the cell of a byte inside a string or key."""
+    key = c.terminals[state].key
+    if key.lexeme >> ESCAPE_SHIFT == 0:
+        top = 127 if c.escapes == ESCAPES_ASCII else 256
+        if byte == 34:
+            outcome = c.string_outcomes[key.lexeme]
+            return CLOSES + outcome if outcome >= 0 and key.least == 0 else REFUSED
+        if byte < 32 or byte >= top:
+            return REFUSED
+        if byte != 92 and (byte < 127 or c.lacks & LACKS_TAILS == 0):
+            return plain_byte(c, state, byte, top)
+    before, d = c.scratch[0], c.scratch[1]
+    before.text = 0
+    settle(before, key.mode, c.quoted, 0, SENTINEL)
+    before.lexeme = key.lexeme
+    least, most = 0, -1
+    if key.mode == M_STRING:
+        spec = c.string_specs[c.quoted]
+        least, most = spec.least, spec.most
+        before.position = most - key.most if key.most >= 0 else least - key.least
+    else:
+        before.position = -1
+    c.precise = 0
+    code = step(c, before, d, byte)
+    c.precise = 1
+    if code == OUT:
+        return CLOSES + d.lexeme
+    if code != YES:
+        return UNKNOWN if code == ASK else REFUSED
+    if key.mode == M_KEY:
+        return put_state(c, M_KEY, d.lexeme, 0, -1, 0)
+    left = most - d.position if key.most >= 0 else -1
+    return put_state(c, M_STRING, d.lexeme, max(least - d.position, 0), left, 0)
+
+
+@jit
+def is_space(byte: int) -> bool:
+    """Return whether a byte is white space."""
+    return byte == 32 or byte == 9 or byte == 10 or byte == 13
+
+
+@jit
+def space_byte(c: JsonContext, key: TerminalKey, byte: int) -> int:
+    """Return the cell of a byte in white space: `lexeme` brackets are open, at most `least` after what
+    follows, and `most` says what is written (`byte_step.bounded_space`)."""
+    if not is_space(byte):
+        return REFUSED
+    written = key.most
+    if key.policy == SPACE_BOUNDED:
+        written = bounded_space(written, byte)
+        if written < 0 or (written & 15 > 8 and written >> 6 > 8 * key.least):
+            return REFUSED
+    return put_state(c, M_SPACE, key.lexeme, key.least, written, key.policy)
+
+
+@entry("int64(int64, int64, int64)")
+def cell_of(context: int, state: int, byte: int) -> int:
+    """Work out a cell (`Hooks.miss`)."""
+    c = JsonContext(context)
+    key = c.terminals[state].key
+    if key.mode == M_SPACE:
+        after = space_byte(c, key, byte)
+    elif key.mode == M_NUMBER:
+        target = number_step(c, key.lexeme, byte)
+        after = REFUSED if target < 0 else put_state(c, M_NUMBER, target, 0, -1, 0)
+    else:
+        after = string_byte(c, state, byte)
+    if after >= REFUSED:
+        c.cells[CELLS * state + byte] = after
+    return after
+
+
+@entry("int64(int64, int64, int64)")
+def ends_before(context: int, state: int, byte: int) -> int:
+    """Return the outcome with which a numeral, or white space, ends before a byte that may follow whatever
+    holds it; else -1 (`Hooks.ends`)."""
+    c = JsonContext(context)
+    key, may = c.terminals[state].key, c.may
+    if key.mode == M_NUMBER:
+        # anything that may hold a numeral goes on with white space, a comma or a bracket
+        follows = may[(M_ITEM << 8) | byte] != 0 or may[(M_MEMBER << 8) | byte] != 0
+        return c.number_outcomes[key.lexeme] if follows else -1
+    if is_space(byte) or (may[(M_ARRAY << 8) | byte] == 0 and byte != 58 and byte != 44 and byte != 125):
+        return -1
+    after = key.lexeme
+    if byte == 125 or byte == 93:
+        after -= 1
+    elif byte == 123 or byte == 91:
+        after += 1
+    is_allowed = key.policy != SPACE_BOUNDED or key.most & 15 <= 8 or key.most >> 6 <= 8 * after
+    return 0 if is_allowed else -1
+
+
+@entry("int64(int64, int64)")
+def safe_in(context: int, state: int) -> int:
+    """Return where what is safe stands in a state of a string or key (`Hooks.safe`)."""
+    c = JsonContext(context)
+    t = c.terminals[state]
+    key, safe = t.key, t.safe
+    if safe.known == -1:
+        safe.known = 0
+        if key.lexeme >> ESCAPE_SHIFT == 0:
+            copy_block(safe_row(c, key.lexeme, skip(c.crossed, 3 * c.vocabulary.trie_count)), safe)
+            if key.most >= 0:
+                safe.reach = min(safe.reach, key.most - c.string_specs[c.quoted].farthest)
+    return address_of_block(safe) if safe.known else 0
+
+
+@entry("int64(int64, int64)")
+def is_wide(context: int, state: int) -> int:
+    """Return 1 where a state of a string takes nearly all that stands for itself, for some bytes at least,
+    and no length ends it; else 0."""
+    c = JsonContext(context)
+    key = c.terminals[state].key
+    if key.mode != M_STRING or key.lexeme >> ESCAPE_SHIFT != 0 or key.least > 0 or key.most >= 0:
+        return 0
+    row = safe_row(c, key.lexeme, skip(c.crossed, 3 * c.vocabulary.trie_count))
+    low, high = all_classes(c)
+    missing = bits(low & ~row.low, high & ~row.high)
+    return 1 if key.lexeme != FREE and missing <= _MOST_MISSING_CLASSES else 0
+
+
+@jit
+def plausible(data: Bytes, start: int, end: int, mode: int) -> bool:
+    """Return whether what a token leaves over may follow a terminal of a mode at all,
+    whatever the grammar."""
+    byte = data[start]
+    if byte == 32 or byte == 9 or byte == 10 or byte == 13 or byte == 44 or byte == 93 or byte == 125:
+        return True
+    if byte == 58:
+        return mode != M_STRING and mode != M_NUMBER
+    if mode != M_SPACE:
+        return False
+    which = 0 if byte == 116 else (1 if byte == 102 else (2 if byte == 110 else -1))
+    if which >= 0:
+        for i in range(min(end - start, 5 if which == 1 else 4)):
+            if data[start + i] != literal_byte(which, i):
+                return False
+    return True
+
+
+@entry("Tuple((uint8[::1], int64[::1], int32[::1], int32[::1]))(int64, int64, int64)")
+def leftovers(context: int, outcome: int, mode: int) -> Remainders:
+    """Return what the tokens leave over that closed the last terminal scanned, of a mode, with this outcome:
+    the remainders' bytes, their offsets, the token of each; and the tokens that leave nothing."""
+    c = JsonContext(context)
+    trie, v = c.vocabulary.trie, c.vocabulary
+    starts, ids, offsets_of, data_of = v.slot_start, v.slot_ids, v.token_offset, v.token_data
+    tokens, size = 0, 0
+    data, offsets = np.empty(0, np.uint8), np.empty(1, np.int64)
+    owners, exact = np.empty(0, np.int32), np.empty(0, np.int32)
+    for turn in range(2):
+        tokens, size, whole = 0, 0, 0
+        for i in range(c.scan.crossed):
+            crossing = c.crossings[i]
+            if crossing.terminal != outcome:
+                continue
+            node = trie[crossing.node]
+            taken = ((node >> 8) & 0xFFF) - 1 + crossing.shift
+            for j in range(crossing.node, (node >> 40) & 0xFFFFFF):
+                slot = (trie[j] >> 20) & 0xFFFFF
+                if slot == 0:
+                    continue
+                for k in range(starts[slot - 1], starts[slot]):
+                    token = ids[k]
+                    start, end = offsets_of[token] + taken, offsets_of[token + 1]
+                    if start == end:
+                        if turn == 1:
+                            exact[whole] = token
+                        whole += 1
+                        continue
+                    if not plausible(data_of, start, end, mode):
+                        continue
+                    if turn == 1:
+                        for at in range(start, end):
+                            data[size + at - start] = data_of[at]
+                        owners[tokens] = token
+                        offsets[tokens + 1] = size + end - start
+                    tokens += 1
+                    size += end - start
+        if turn == 0:
+            data = np.empty(size, np.uint8)
+            offsets = np.zeros(tokens + 1, np.int64)
+            owners = np.empty(tokens, np.int32)
+            exact = np.empty(whole, np.int32)
+    return data, offsets, owners, exact
