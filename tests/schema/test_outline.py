@@ -67,6 +67,17 @@ def test_members_of_an_object() -> None:
     ]
 
 
+def test_only_kinds_of_keys_that_some_key_is_of_are_told() -> None:
+    of = {"^a": {"type": "null"}, "^ab": {"type": "null"}, ".*": True}
+    told_of = [label for _, label, _, _ in lines({"type": "object", "patternProperties": of})[1:]]
+    assert not [
+        label for label in told_of if 'not match ".*"' in label or 'not match "^a" and that matches' in label
+    ]
+    assert len(told_of) == 3
+    every = lines({"type": "object", "patternProperties": {".*": {"type": "null"}}})[1:]
+    assert [label for _, label, _, _ in every] == ["any key"]
+
+
 def test_kinds_share_what_they_have_in_common() -> None:
     def kind(name: str, **members: Any) -> dict[str, Any]:
         return {"properties": {"kind": {"const": name}, **members}, "required": ["kind", *members]}

@@ -40,7 +40,6 @@ class Expander:
     __slots__ = (
         "_block_of",
         "_blocks",
-        "_key_specs",
         "_limits",
         "_list_of_keys",
         "_number_arrays",
@@ -87,8 +86,6 @@ class Expander:
         """Those of them whose last item has not been read."""
         self.outcomes = network.outcomes
         self._list_of_keys: dict[tuple[str, ...], int] = {}
-        self._key_specs: dict[Spec, int] = {}
-        """What extra keys must be -> the state in which its automaton begins."""
         self._rows: dict[Spec, int] = {}
         self.string_specs: list[Spec | None] = []
         self._string_arrays: tuple[object, object] = (None, None)
@@ -416,11 +413,8 @@ class Expander:
         """Return the start state of the automaton of extra keys, -1 where no key can come."""
         if spec == FREE:
             return self.strings.FREE
-        state = self._key_specs.get(spec)
-        if state is None:
-            state = self.strings.start(spec, self.outcomes)
-            self._key_specs[spec] = state
-            self.refresh()
+        state = self.strings.start(spec, self.outcomes)
+        self.refresh()
         return state
 
     def network_residue(self, row: int) -> int:

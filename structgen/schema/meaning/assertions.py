@@ -308,16 +308,7 @@ class Assertions:
                 branches.append((Hold(test, rank), deny(schema.then)))
             if schema.else_ is not None:
                 branches.append((Hold(tables.negate(test), rank), deny(schema.else_)))
-        branches[:] = [
-            tuple(step for step in branch if not _holds(step, ALWAYS))
-            for branch in branches
-            if not any(_holds(step, NEVER) for step in branch)
-        ]
 
 
 def _asks_of_a_value(one: Alternative) -> bool:
     return not isinstance(one, Without)
-
-
-def _holds(step: Step, literal: int) -> bool:
-    return isinstance(step, Hold) and step.literal == literal

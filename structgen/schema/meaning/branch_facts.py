@@ -14,8 +14,7 @@ from itertools import product
 from math import prod
 from typing import NamedTuple, TypeAlias
 
-from structgen.schema.meaning.facts import FactConjunction
-from structgen.schema.meaning.obligations import Obligations
+from structgen.schema.meaning.facts import FactConjunction, Obligations
 from structgen.schema.meaning.place import ALWAYS, ARRAY, NEVER, OBJECT, PlaceTables
 from structgen.schema.meaning.shape import Alternative, AtKey, AtLeast, AtMost, Obligation, Without
 from structgen.schema.reading.model import Schema

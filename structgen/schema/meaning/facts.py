@@ -1,13 +1,26 @@
-"""A conjunction under construction, and the facts that a branch adds to it."""
+"""A conjunction under construction, the facts that a branch adds to it, and what these decide."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import TypeAlias
+from typing import Any, TypeAlias
 
-from structgen.schema.meaning.place import ALWAYS, NEVER, Rest
-from structgen.schema.meaning.shape import AtKey, Counter, Obligation, Without
+from structgen.schema.meaning.place import ALWAYS, NEVER, STRING, PlaceTables, Rest
+from structgen.schema.meaning.scalars import Scalars
+from structgen.schema.meaning.shape import (
+    Alternative,
+    AtIndex,
+    AtKey,
+    AtLeast,
+    AtMost,
+    BadKey,
+    Counter,
+    FromIndex,
+    Obligation,
+    RepeatedItem,
+    Without,
+)
 from structgen.schema.reading.model import Schema
 
 Rank: TypeAlias = tuple[int, ...]
@@ -57,7 +70,8 @@ class FactConjunction:
     choices: list[Choice] = field(default_factory=list)
     facets: list[tuple[Rank, Schema]] = field(default_factory=list)
     required: dict[str, None] = field(default_factory=dict)
-    values: dict[str | int, tuple[int, ...]] = field(default_factory=dict)
+    values: dict[Any, tuple[int, ...]] = field(default_factory=dict)
+    """More literals for values: by the key of a member, or the index of an item."""
     lo: int = 0
     hi: int | None = None
     key_literals: list[int] = field(default_factory=list)
@@ -98,3 +112,182 @@ class FactConjunction:
 
     def add_value(self, key: str | int, literals: Iterable[int]) -> None:
         self.values[key] = (*self.values.get(key, ()), *literals)
+
+
+class Obligations:
+    """Simplifies conjunctions; every step keeps the language."""
+
+    def __init__(self, tables: PlaceTables, scalars: Scalars) -> None:
+        self.tables = tables
+        self.scalars = scalars
+
+    def value_literals(self, facets: Iterable[Schema], key: str) -> list[int]:
+        """Return the literals that facets ask of the value under a key, in text order."""
+        tables = self.tables
+        found: list[int] = []
+        for schema in facets:
+            own = schema.properties.get(key)
+            matched = own is not None
+            if own is not None:
+                found.append(tables.literal(own))
+            for source, child in schema.pattern_properties:
+                if self.scalars.pattern_matches(source, key):
+                    matched = True
+                    found.append(tables.literal(child))
+            if not matched and schema.additional is not None:
+                found.append(tables.literal(schema.additional))
+        return found
+
+    def item_literals(
+        self,
+        facets: Iterable[tuple[Rank, Schema]],
+        values: Mapping[str | int, tuple[int, ...]],
+        index: int,
+    ) -> list[int]:
+        """Return the literals asked of the item at an index, in text order."""
+        found: list[int] = []
+        for _, schema in facets:
+            if index < len(schema.prefix):
+                found.append(self.tables.literal(schema.prefix[index]))
+            elif schema.items is not None:
+                found.append(self.tables.literal(schema.items))
+        found.extend(values.get(index, ()))
+        return found
+
+    def simplify(self, facts: FactConjunction) -> bool:
+        """Settle the obligations that known facts decide; return False on a contradiction."""
+        again = True
+        while again:
+            again = False
+            left: list[Obligation] = []
+            known = Known(self, facts)
+            for obligation in facts.obligations:
+                open_ = known.open_ways(obligation)
+                if open_ == ():
+                    return False
+                if open_ is not None and not self.take(facts, open_):
+                    left.append(open_)
+                    continue
+                again = True
+                if open_ is not None:
+                    known = Known(self, facts)
+            facts.obligations = left
+        if facts.hi is not None and max(facts.lo, len(facts.required)) > facts.hi:
+            return False
+        known = Known(self, facts)
+        return not any(map(known.impossible, facts.required))
+
+    def take(self, facts: FactConjunction, obligation: Obligation) -> bool:
+        """Turn an obligation into a plain fact where it is one; return whether it was."""
+        match obligation:
+            case (Without(key),):
+                facts.add_value(key, (NEVER,))
+            case (AtKey(key, literals),):
+                facts.required[key] = None
+                facts.add_value(key, map(self._denied_by_value, literals))
+            case (AtLeast(count),):
+                facts.bound(count, None)
+            case (AtMost(count),):
+                facts.bound(0, count)
+            case (Without(key), AtKey(other, literals)) | (AtKey(other, literals), Without(key)) if (
+                key == other
+            ):
+                facts.add_value(key, map(self._denied_by_value, literals))
+            case (AtIndex(index, literals),):
+                facts.bound(index + 1, None)
+                facts.add_value(index, map(self._denied_by_value, literals))
+            case _:
+                return False
+        return True
+
+    def _denied_by_value(self, literal: int) -> int:
+        """Return a literal which, if it denies a schema, only judges values."""
+        return self.tables.judging(literal) if literal & 1 else literal
+
+
+class Known:
+    """The truth of alternatives under the present facts of a conjunction."""
+
+    __slots__ = ("_facets", "_facts", "_obligations", "_said")
+
+    def __init__(self, obligations: Obligations, facts: FactConjunction) -> None:
+        self._obligations, self._facts = obligations, facts
+        self._facets = [schema for _, schema in facts.facets]
+        self._said: dict[str, tuple[int, ...]] = {}
+
+    def open_ways(self, obligation: Obligation) -> Obligation | None:
+        """Return the alternatives of an obligation that may still hold, without what they need not ask; None
+        where one surely holds."""
+        left: list[Alternative] = []
+        for alternative in obligation:
+            truth = self.truth(alternative)
+            if truth:
+                return None
+            if truth is None:
+                left.append(self._reduced(alternative))
+        return tuple(left)
+
+    def truth(self, alternative: Alternative) -> bool | None:
+        """Return whether an alternative surely holds, or surely does not; None where neither shows."""
+        facts, scalars = self._facts, self._obligations.scalars
+        least = max(facts.lo, len(facts.required))
+        match alternative:
+            case Without(key):
+                if key in facts.required:
+                    return False
+                return True if self.impossible(key) else None
+            case AtKey(key, literals):
+                if NEVER in facts.values.get(key, ()):
+                    return False
+                return self._meets(self._asked(key), literals, key in facts.required)
+            case AtIndex(index, literals):
+                if facts.hi is not None and facts.hi <= index:
+                    return False
+                said = self._obligations.item_literals(facts.facets, facts.values, index)
+                return self._meets(said, literals, facts.lo > index)
+            case FromIndex(index):
+                return False if facts.hi is not None and facts.hi <= index else None
+            case AtLeast(count):
+                if facts.hi is not None and facts.hi < count:
+                    return False
+                return True if least >= count else None
+            case AtMost(count):
+                if least > count:
+                    return False
+                return True if facts.hi is not None and facts.hi <= count else None
+            case RepeatedItem():
+                return False if facts.unique or (facts.hi is not None and facts.hi < 2) else None
+            case BadKey(literal):
+                formula = scalars.literal(literal, STRING)
+                return True if any(not scalars.string_meets(formula, key) for key in facts.required) else None
+        return None
+
+    def _meets(self, said: Sequence[int], literals: Sequence[int], is_there: bool) -> bool | None:
+        """Return whether a value of which something is said surely meets literals, or surely does not."""
+        scalars = self._obligations.scalars
+        if scalars.contradictory((*said, *literals)):
+            return False
+        return True if is_there and all(scalars.surely(said, literal) for literal in literals) else None
+
+    def _reduced(self, alternative: Alternative) -> Alternative:
+        """Return an alternative without the literals that every value under its key meets."""
+        if not isinstance(alternative, AtKey) or not alternative.literals:
+            return alternative
+        said, scalars = self._asked(alternative.key), self._obligations.scalars
+        left = tuple([one for one in alternative.literals if not scalars.surely(said, one)])
+        return alternative if len(left) == len(alternative.literals) else AtKey(alternative.key, left)
+
+    def impossible(self, key: str) -> bool:
+        """Return whether no value can stand under a key."""
+        if NEVER in self._facts.values.get(key, ()):
+            return True
+        return self._obligations.scalars.contradictory(self._asked(key))
+
+    def _asked(self, key: str) -> tuple[int, ...]:
+        found = self._said.get(key)
+        if found is None:
+            found = self._said[key] = (
+                *self._obligations.value_literals(self._facets, key),
+                *self._facts.values.get(key, ()),
+            )
+        return found

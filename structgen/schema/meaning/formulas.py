@@ -363,17 +363,6 @@ def quick_string(formula: Formula) -> bool | None:
             return True
         case Not(Words()):
             return True
-        case Any_(parts):
-            if any(quick_string(part) for part in parts):
-                return True
-        case All(parts):
-            # Finitely many words are missing from infinitely many strings.
-            if all(
-                (isinstance(part, Not) and isinstance(part.of, Words))
-                or (isinstance(part, Length) and part.most is None)
-                for part in parts
-            ):
-                return True
     return None
 
 

@@ -466,9 +466,17 @@ class PlaceTables:
     def demand_of(self, schema: Schema) -> int:
         """Return the demand that consists of one schema, NEVER if it is false."""
         info = self.infos.get(schema.id) or self.info(schema)
-        if info.demand == -2:
-            info.demand = self.demand((self.literal(schema),))
-        return info.demand
+        demand = info.demand
+        if demand == -2:
+            if info.verdict is None and not info.combined:
+                # One plain schema, met here for the first time: nothing to normalise.
+                literals = (info.schema.id * 2,)
+                demand = info.demand = self._demand_ids.setdefault(literals, len(self.demands))
+                if demand == len(self.demands):
+                    self.demands.append(literals)
+            else:
+                demand = info.demand = self.demand((self.literal(schema),))
+        return demand
 
     def demand(self, literals: Iterable[int]) -> int:
         """Return the demand of a conjunction, NEVER where it contradicts itself on its face."""

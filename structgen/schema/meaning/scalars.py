@@ -35,6 +35,7 @@ from structgen.schema.meaning.formulas import (
     LISTED,
     any_number,
     apart,
+    atoms,
     conjunction,
     conjuncts,
     disjunction,
@@ -159,8 +160,6 @@ class Scalars:
         self._key_matches: dict[tuple[str, str], bool] = {}
         self._contradictory: dict[tuple[int, ...], bool] = {}
         self._is_text = partial(can_be_written, lone=quoting.lone)
-        self._of_values: set[Formula] = set()
-        """Formulas that do not depend on how a number is written."""
 
     # Formulas of schemas. `kind` is STRING or NUMBER, or NULL for null, BOOLEAN for true, -BOOLEAN for false.
 
@@ -384,16 +383,14 @@ class Scalars:
         if not isinstance(formula, All):
             return formula
         if kind == NUMBER:
-            forms = [part for part in formula.of if not self._is_of_values(part)]
-            if forms:
-                values = self.narrowed([part for part in formula.of if self._is_of_values(part)], kind)
-                return conjunction((values, *forms))
-            for part in formula.of:
-                if isinstance(part, Points):
-                    rest = All(tuple(other for other in formula.of if other is not part))
-                    left = frozenset([one for one in part.of if number_meets(rest, Decimal(one))])
-                    return Points(left) if left else FALSE
-            return formula
+            listed = next((part for part in formula.of if isinstance(part, Points)), None)
+            if listed is None:
+                return formula
+            others = [part for part in formula.of if part is not listed]
+            of_values = All(tuple(filter(_is_of_values, others)))
+            left = frozenset([one for one in listed.of if number_meets(of_values, Decimal(one))])
+            forms = [part for part in others if not _is_of_values(part)]
+            return conjunction((Points(left), *forms)) if left else FALSE
         for part in formula.of:
             if isinstance(part, Words):
                 rest_parts = [other for other in formula.of if other is not part]
@@ -410,22 +407,6 @@ class Scalars:
                     )
                 return Words(words) if words else FALSE
         return formula
-
-    def _is_of_values(self, formula: Formula) -> bool:
-        """Return whether membership of a number is decided by its value, however it is written. Parts of a
-        formula that was checked are not checked again."""
-        known = self._of_values
-        met: list[Formula] = []
-        stack = [formula]
-        while stack:
-            node = stack.pop()
-            if isinstance(node, PlainInteger):
-                return False
-            if isinstance(node, (Not, All, Any_)) and node not in known:
-                met.append(node)
-                stack.extend((node.of,) if isinstance(node, Not) else node.of)
-        known.update(met)
-        return True
 
     # Questions
 
@@ -539,6 +520,11 @@ class Scalars:
 
 def _first(answer: Demands) -> JsonPieces | None:
     return JsonPieces((answer[0],)) if 0 in answer else None
+
+
+def _is_of_values(formula: Formula) -> bool:
+    """Return whether membership of a number is decided by its value, however it is written."""
+    return not any(isinstance(atom, PlainInteger) for atom in atoms(formula))
 
 
 def _unknown(formula: Formula) -> bool | None:

@@ -18,13 +18,14 @@ from structgen.schema.meaning.facts import (
     Choice,
     FactConjunction,
     Hold,
+    Known,
     Obligate,
+    Obligations,
     Rank,
     Step,
     Watch,
 )
 from structgen.schema.meaning.key_clauses import ClauseReader
-from structgen.schema.meaning.obligations import Known, Obligations
 from structgen.schema.meaning.overlapping_branches import OverlappingBranches
 from structgen.schema.meaning.place import ALWAYS, ARRAY, NEVER, OBJECT, PlaceTables
 from structgen.schema.meaning.scalars import Scalars
@@ -101,15 +102,14 @@ class Shapes:
 
     def _object_shape(self, facts: FactConjunction) -> ObjectShape:
         self._count += 1
-        facts.facets.sort(key=_by_rank)
-        rests = frozenset(rest for rest in facts.different if isinstance(rest, frozenset))
-        if rests:
+        if facts.different:
+            rests = frozenset(rest for rest in facts.different if isinstance(rest, frozenset))
             facts.obligations.append((Differs(rests),))
         return ObjectShape(
             self._count,
-            tuple(schema for _, schema in facts.facets),
+            tuple([schema for _, schema in sorted(facts.facets, key=_by_rank)]),
             tuple(facts.required),
-            {key: literals for key, literals in facts.values.items() if isinstance(key, str)},
+            facts.values,
             facts.lo,
             facts.hi,
             tuple(dict.fromkeys(facts.key_literals)),
@@ -119,14 +119,13 @@ class Shapes:
 
     def _array_shape(self, facts: FactConjunction) -> ArrayShape:
         self._count += 1
-        facts.facets.sort(key=_by_rank)
-        rests = frozenset(rest for rest in facts.different if isinstance(rest, tuple))
-        if rests:
+        if facts.different:
+            rests = frozenset(rest for rest in facts.different if isinstance(rest, tuple))
             facts.obligations.append((DiffersList(rests),))
         return ArrayShape(
             self._count,
-            tuple(schema for _, schema in facts.facets),
-            {index: literals for index, literals in facts.values.items() if isinstance(index, int)},
+            tuple([schema for _, schema in sorted(facts.facets, key=_by_rank)]),
+            facts.values,
             facts.lo,
             facts.hi,
             tuple(dict.fromkeys(facts.counters)),

@@ -162,10 +162,11 @@ class Document(Reading):
 
     def child(self, up: SchemaPlace, raw: Any, at: tuple[str | int, ...]) -> SchemaPlace:
         """Return the place of the subschema `raw`, to be read; `at` is the way to it from `up`."""
-        booleans = up.scope.dialect.booleans or at[0] in ("additionalProperties", "additionalItems")
-        if raw.__class__ is not dict and not (raw.__class__ is bool and booleans):
-            where, cure = spelled((up.at, *at)), schema_cure(raw, at)
-            raise _no_schema(raw, up.scope, where, cure or f"Correct {at[0]}.")
+        if raw.__class__ is not dict:
+            booleans = up.scope.dialect.booleans or at[0] in ("additionalProperties", "additionalItems")
+            if raw.__class__ is not bool or not booleans:
+                where, cure = spelled((up.at, *at)), schema_cure(raw, at)
+                raise _no_schema(raw, up.scope, where, cure or f"Correct {at[0]}.")
         return self._place(raw, up, at, up.scope, self._bound.get(up.id, NOTHING))
 
     def refer(self, place: SchemaPlace, keyword: str, reference: str) -> None:

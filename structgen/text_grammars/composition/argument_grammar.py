@@ -367,8 +367,6 @@ class _Writer:
     ) -> None:
         self.plan, self.style, self.excludes, self.most_blanks = plan, style, excludes, most_blanks
         self.texts = texts
-        self._elements: dict[KnownMember, TextGrammar | None] = {}
-        """Those of arguments, which stand in several rows."""
         self.blank = blank_of(plan.written.whitespace, most_blanks)
         self.open: list[int] = []
 
