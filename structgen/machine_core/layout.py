@@ -28,6 +28,7 @@ REGISTERS = 8
 QUESTION_ROOM = 6
 """Kind of a question: make room in a table. First the number of the table, then for how many rows."""
 MOST_QUESTIONS = 64
+ROOM_WORDS = 6 * 4096
 BELOW = 1 << 14
 """Slots that a part finds below a node at once, at most."""
 
@@ -154,10 +155,8 @@ class Core(Block):
     deferred: Int32s
     """Tokens of which a walk could not tell."""
     deferred_count: int
-    crossed: Int64s
-    """(outcome, node of the trie, is its byte consumed?) of each place where tokens leave a terminal; behind
-    them, other working memory of a walk."""
-    crossed_count: int
+    room: Int64s
+    """Working memory of a walk: ROOM_WORDS."""
     marks: Int32s
     """A bitmap of tokens, all 0 between two uses, and behind it the tokens that are marked."""
     marked_count: int

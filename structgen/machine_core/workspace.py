@@ -7,7 +7,7 @@ import threading
 import numpy as np
 import numpy.typing as npt
 
-from structgen.machine_core.layout import Core
+from structgen.machine_core.layout import ROOM_WORDS, Core
 from structgen.native.lazy_memory import room
 from structgen.native.raw_memory import address_of
 from structgen.native.typed_blocks import word_of
@@ -16,22 +16,20 @@ from structgen.tokens.vocabulary import Vocabulary
 
 Left = dict[int, tuple[TrieArrays, npt.NDArray[np.int32]]]
 """Outcome -> the trie of what tokens leave over, the tokens that leave nothing."""
-_WHERE = [word_of(Core, name) for name in ("buffer", "crossed", "marks", "deferred")]
+_WHERE = [word_of(Core, name) for name in ("buffer", "room", "marks", "deferred")]
 
 
 class Workspace:
     """Scratch arrays; pages are touched as they are used."""
 
-    __slots__ = ("arrays", "buffer", "crossed", "left", "pointers")
+    __slots__ = ("arrays", "buffer", "left", "pointers")
 
     def __init__(self, vocabulary: Vocabulary) -> None:
         self.buffer: npt.NDArray[np.int32] = room(4 * (2 * vocabulary.vocab_size + 64)).view(np.int32)
-        self.crossed: npt.NDArray[np.int64] = room(8 * (3 * len(vocabulary.nodes) + 6 * 4096 + 8)).view(
-            np.int64
-        )
+        words: npt.NDArray[np.int64] = room(8 * ROOM_WORDS).view(np.int64)
         marks: npt.NDArray[np.int32] = room(4 * (vocabulary.words + vocabulary.vocab_size)).view(np.int32)
         deferred: npt.NDArray[np.int32] = room(4 * (2 * vocabulary.vocab_size + 64)).view(np.int32)
-        self.arrays = (self.buffer, self.crossed, marks, deferred)
+        self.arrays = (self.buffer, words, marks, deferred)
         self.left: dict[bytes, Left] = {}
         """What tokens leave over, by where they cross: states of one automaton often agree in that."""
         self.pointers = tuple(address_of(array) for array in self.arrays)

@@ -222,7 +222,7 @@ def safe_in(context: int, state: int) -> int:
     if safe.known == -1:
         safe.known = 0
         if key.lexeme >> ESCAPE_SHIFT == 0:
-            copy_block(safe_row(c, key.lexeme, skip(c.crossed, 3 * c.vocabulary.trie_count)), safe)
+            copy_block(safe_row(c, key.lexeme, c.room), safe)
             if key.most >= 0:
                 safe.reach = min(safe.reach, key.most - c.string_specs[c.quoted].farthest)
     return address_of_block(safe) if safe.known else 0
@@ -236,7 +236,7 @@ def is_wide(context: int, state: int) -> int:
     key = c.terminals[state].key
     if key.mode != M_STRING or key.lexeme >> ESCAPE_SHIFT != 0 or key.least > 0 or key.most >= 0:
         return 0
-    row = safe_row(c, key.lexeme, skip(c.crossed, 3 * c.vocabulary.trie_count))
+    row = safe_row(c, key.lexeme, c.room)
     low, high = all_classes(c)
     missing = bits(low & ~row.low, high & ~row.high)
     return 1 if key.lexeme != FREE and missing <= _MOST_MISSING_CLASSES else 0

@@ -30,6 +30,7 @@ from structgen.lark_grammars.reading.loaded_grammar import Indentation
 from structgen.machine_core.growing_tables import GrowingTables
 from structgen.native.jit import entry
 from structgen.native.typed_blocks import word_of
+from structgen.text_grammars.context_free.shortest_rests import Word
 
 _CELLS, _PLACES = word_of(L.LarkContext, "cells"), word_of(L.LarkContext, "places")
 _OF_PROOF: Final = 4
@@ -67,29 +68,6 @@ class Ending(NamedTuple):
     text: bytes
     terminal: int
     carry: int
-
-
-class _Written(NamedTuple):
-    """A text as its last part and what is before it: texts of a search share their beginnings."""
-
-    size: int
-    last: bytes
-    before: _Written | None
-
-    def with_(self, more: bytes) -> _Written:
-        return _Written(self.size + len(more), more, self) if more else self
-
-    @property
-    def whole(self) -> bytes:
-        parts: list[bytes] = []
-        one: _Written | None = self
-        while one is not None:
-            parts.append(one.last)
-            one = one.before
-        return b"".join(reversed(parts))
-
-
-_NOTHING: Final = _Written(0, b"", None)
 
 
 class Endings:
@@ -206,18 +184,18 @@ class ShortestRests:
         """Return a shortest text. `wanted`: it is asked whether there is one, if the lexeme becomes one of
         some terminals; then any text that is known to go on does."""
         call, order = self._answers.call_keeping, count()
-        queue: list[tuple[int, int, int, _Written, tuple[int, int, int], Iterator[Ending] | None]] = []
+        queue: list[tuple[int, int, int, Word, tuple[int, int, int], Iterator[Ending] | None]] = []
 
         def push(
             estimate: int,
-            text: _Written,
+            text: Word,
             reading: tuple[int, int, int],
             endings: Iterator[Ending] | None = None,
         ) -> None:
-            heappush(queue, (estimate, -text.size, next(order), text, reading, endings))
+            heappush(queue, (estimate, -text.length, next(order), text, reading, endings))
 
         for reading in readings:
-            push(0, _NOTHING, reading)
+            push(0, Word(), reading)
         best: dict[tuple[int, int, int], int] = {}
         lexing = set(readings if wanted else ())
         """Readings in which the first lexeme is read."""
@@ -226,12 +204,12 @@ class ShortestRests:
             estimate, _size, _order, text, reading, endings = heappop(queue)
             place, state, column = reading
             if place == _COMPLETE:
-                return text.whole
+                return bytes(text.symbols())
             if endings is None:
                 self._effort.spend(NUMBERS_PER_STEP)
-                if best.get(reading, UNREACHABLE) <= text.size:
+                if best.get(reading, UNREACHABLE) <= text.length:
                     continue
-                best[reading] = text.size
+                best[reading] = text.length
                 if is_blind and len(best) > _FEW:
                     self.distance(place)
                     return self._search(readings, wanted)
@@ -241,33 +219,33 @@ class ShortestRests:
                     self._effort.spend(_OF_PROOF * NUMBERS_PER_STEP)
                     lives = None if reading in lexing else self._answers.told(place, state)
                     if lives:
-                        return text.whole
+                        return bytes(text.symbols())
                 if lives is False:
                     continue
                 is_first = reading in lexing
                 endings = self._as_terminals(state, wanted) if wanted and is_first else self._of_state(state)
                 if not (is_first and self._newline not in (wanted or ())) and self._takes_lines(place):
                     for byte, broken in self._broken(state):  # a newline goes on byte by byte
-                        further = text.with_(bytes((byte,)))
+                        further = Word(text, (byte,))
                         after = place, broken, self._column(place, column, byte, wanted is not None)
                         lexing.update((after,) if is_first else ())
-                        push(max(further.size, estimate), further, after)
+                        push(max(further.length, estimate), further, after)
             for ending in endings:
-                reached = text.size + len(ending.text)
+                reached = text.length + len(ending.text)
                 if reached > estimate:  # this way is no longer the best
                     push(reached, text, reading, chain((ending,), endings))
                     break
                 is_best = False
                 for more, behind, lasts in self._behind(reading, ending):
-                    further = text.with_(more)
+                    further = Word(text, more)
                     if lasts:
-                        push(further.size, further, (_COMPLETE, 0, 0))
-                        is_best = is_best or further.size <= estimate
+                        push(further.length, further, (_COMPLETE, 0, 0))
+                        is_best = is_best or further.length <= estimate
                     if behind is None:
                         continue
                     left = 0 if is_blind else self.distance(behind[0])
                     if left < UNREACHABLE:
-                        total = max(further.size + left, estimate)
+                        total = max(further.length + left, estimate)
                         is_best = is_best or total == estimate
                         push(total, further, behind)
                 if is_best:  # go on there; the other endings come where that was wrong

@@ -14,7 +14,7 @@ from __future__ import annotations
 
 import heapq
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from itertools import chain, count
 from typing import Final, TypeAlias
 
@@ -41,7 +41,7 @@ class Word:
 
     __slots__ = ("_before", "_last", "length")
 
-    def __init__(self, before: Word | None = None, last: Word | tuple[int, ...] = ()) -> None:
+    def __init__(self, before: Word | None = None, last: Word | Sequence[int] = ()) -> None:
         """`before`: None for the empty word alone."""
         self._before, self._last = before, last
         size = last.length if isinstance(last, Word) else len(last)
@@ -52,8 +52,8 @@ class Word:
             return self.length < other.length
         # only the parts behind the last common word of both are compared
         one, two = self, other
-        left: list[Word | tuple[int, ...]] = []
-        right: list[Word | tuple[int, ...]] = []
+        left: list[Word | Sequence[int]] = []
+        right: list[Word | Sequence[int]] = []
         while one is not two:
             if one.length >= two.length:
                 assert one._before is not None, "all words begin with the empty one"
@@ -77,12 +77,12 @@ class Word:
         return tuple(_symbols([self]))
 
 
-def _symbols(pending: list[Word | tuple[int, ...]]) -> Iterator[int]:
+def _symbols(pending: list[Word | Sequence[int]]) -> Iterator[int]:
     """Return the symbols of some words, of which the last comes first."""
     return chain.from_iterable(_pieces(pending))
 
 
-def _pieces(pending: list[Word | tuple[int, ...]]) -> Iterator[tuple[int, ...]]:
+def _pieces(pending: list[Word | Sequence[int]]) -> Iterator[Sequence[int]]:
     while pending:
         top = pending.pop()
         while isinstance(top, Word):
