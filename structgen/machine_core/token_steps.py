@@ -95,7 +95,10 @@ def take_each(context: int, index: int, tokens_address: int, count: int, target_
     c, tokens, target = Core(context), Int32s(tokens_address), Int64s(target_address)
     code = 0
     for i in range(count):
-        target[i] = after_token(c, index, tokens[i])
+        if c.byte_steps.each != 0:
+            target[i] = call3(c.byte_steps.each, context, index, tokens[i])
+        else:
+            target[i] = after_token(c, index, tokens[i])
         if target[i] <= ASKED:
             code = min(code, target[i])
     return code

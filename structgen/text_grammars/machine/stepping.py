@@ -342,6 +342,14 @@ def take_token(context: int, index: int, token: int) -> int:
 
 
 @entry("int64(int64, int64, int64)")
+def read_token(context: int, index: int, token: int) -> int:
+    """Return the state after the bytes of a token, read one by one, in parts too; REFUSED; ASKED with
+    questions noted; UNKNOWN of a special token."""
+    c = TextContext(context)
+    return UNKNOWN if c.vocabulary.slot[token] < 0 else read(c, index, token, c.vocabulary.token_offset[token])
+
+
+@entry("int64(int64, int64, int64)")
 def inside_state(context: int, visit: int, state: int) -> int:
     """As `enter`."""
     c = TextContext(context)
@@ -387,4 +395,4 @@ def state_at(context: int, spot: int) -> int:
     return spots(TextContext(context))[spot]
 
 
-BYTE_STEPS: Final = (begin, step_on, may_end_at, state_at, take_token)
+BYTE_STEPS: Final = (begin, step_on, may_end_at, state_at, take_token, read_token)
