@@ -27,9 +27,8 @@ from __future__ import annotations
 from bisect import bisect_right
 from collections.abc import Callable, Hashable, Mapping
 from contextlib import suppress
-from functools import cached_property
+from functools import cached_property, partial
 from hashlib import blake2b
-from typing import Final
 
 import numpy as np
 import numpy.typing as npt
@@ -61,7 +60,9 @@ from structgen.system.public_calls import THIS_CALL
 
 MOST_KEPT, MOST_SPECS = 1 << 18, 1 << 12
 """Past so many states or specifications, new grammars begin with a new table; old ones keep theirs."""
-_READER: Final = FormulaReader(most=MOST_STATES, numbers=of_atom)
+_READER, _OF_PYTHON = (
+    FormulaReader(most=MOST_STATES, numbers=partial(of_atom, printed=printed)) for printed in (False, True)
+)
 
 Outcome = Callable[[frozenset[int]], int]
 
@@ -265,13 +266,14 @@ def _automaton(spec: ir.Spec, policy: str, missing: frozenset[int], limits: Limi
     ways = [(formulas, writing) for writing in writings]
     if (listed := with_listed_multiples(formulas)) is not None:
         ways.append((listed, writings[0]))
+    reader = _OF_PYTHON if policy == "python" else _READER
     kept = "".join(rf"\x{byte:02x}" for byte in COLUMNS if byte not in missing)
     spelled = [ir.Pattern(f"^[{kept}]*$")] if missing else []
     for asked, writing in ways:
         with suppress(LimitError):
             form = numeral_form(writing), *spelled
             said = (ir.All((*joined(formula), *form)) for formula in asked)
-            made = _READER.spec(ir.Spec(tuple(said)))
+            made = reader.spec(ir.Spec(tuple(said)))
             if asked is formulas or not made.automaton.is_empty:
                 return made
     raise too_many_states()

@@ -5,7 +5,8 @@ characters of numerals. Values are exact decimals: 1, 1.0 and 1.00 are one numbe
 
 Only the bound 0 is compared with numerals that have an exponent: the exponent changes neither the sign nor
 whether the value is zero. Behind another bound's, or a divisor's, `e` no text is taken; of a set, those are
-which Python prints. `number_pool` keeps such numerals out where that says too little.
+which Python prints, where they are asked for. `number_pool` keeps such numerals out where that says too
+little.
 """
 
 from __future__ import annotations
@@ -33,14 +34,15 @@ _EQUAL, _LESS, _GREATER = range(3)
 _MINUS, _POINT = COLUMNS.index(b"-"), COLUMNS.index(b".")
 
 
-def of_atom(atom: NumberAtom) -> Automaton:
-    """Return the automaton of the texts that meet an atom. Raises `LimitError` (automaton_states)."""
+def of_atom(atom: NumberAtom, *, printed: bool) -> Automaton:
+    """Return the automaton of the texts that meet an atom. `printed`: with the exponents that Python prints.
+    Raises `LimitError` (automaton_states)."""
     if isinstance(atom, Interval):
         return _between(atom)
     if isinstance(atom, Points):
         # the set of zero is an interval: an exponent leaves it zero
         is_zero = bool(atom.of) and not any(atom.of)
-        return _compared_with(Decimal(0), (_EQUAL,)) if is_zero else _membership(atom.of)
+        return _compared_with(Decimal(0), (_EQUAL,)) if is_zero else _membership(atom.of, printed)
     return _divisibility(atom.of) if isinstance(atom, Multiple) else _digits_alone()
 
 
@@ -158,9 +160,9 @@ def _compared(
 # -- finite sets --
 
 
-def _membership(values: Iterable[int | Decimal]) -> Automaton:
-    """Return the automaton of the numerals whose value is in a list; of those with an exponent, as Python
-    prints them.
+def _membership(values: Iterable[int | Decimal], printed: bool) -> Automaton:
+    """Return the automaton of the numerals whose value is in a list; `printed`: and of those that have an
+    exponent as Python prints them.
 
     It is drawn with a state for each different beginning of them. Cost: some microseconds for each digit.
     Raises LimitError (automaton_states).
@@ -174,7 +176,7 @@ def _membership(values: Iterable[int | Decimal]) -> Automaton:
         number = Decimal(value)
         whole, fraction = written_out(number)
         texts = [(whole or "0") + ("." + fraction if fraction else "")]
-        if Decimal(text := repr(float(number.copy_abs()))) == number.copy_abs():
+        if printed and Decimal(text := repr(float(number.copy_abs()))) == number.copy_abs():
             texts.append(text)
         roots = (start, minus) if not number else (minus,) if number < 0 else (start,)
         for at, text in product_of(roots, texts):

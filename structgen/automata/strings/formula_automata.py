@@ -92,7 +92,7 @@ class FormulaReader:
     def automaton(self, formula: Formula, alone: bool = True) -> Automaton:
         """Return the automaton of a formula, one outcome. `alone`: nothing but lengths and excluded words is
         asked beside it. Raises `RegexError`, `UnsupportedError` or `LimitError`."""
-        key = formula, alone, self._named, self._most
+        key = formula, alone, self._named, self._most, self._numbers
         try:
             return HELD.get(key, lambda: self._automaton(formula, alone))
         except RecursionError:  # too deep to be compared
@@ -176,7 +176,7 @@ class FormulaReader:
             return of_lengths(formula.least, formula.most, self._most)
         if self._numbers is not None and isinstance(formula, (Interval, Points, Multiple, PlainInteger)):
             atom, make = formula, self._numbers
-            return HELD.get((atom, self._most), lambda: make(atom))
+            return HELD.get((atom, make), lambda: make(atom))
         raise GrammarError(
             f"{type(formula).__name__} does not speak of strings.",
             cure="Use string atoms in a string's formula.",

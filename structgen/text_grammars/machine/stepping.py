@@ -346,7 +346,9 @@ def read_token(context: int, index: int, token: int) -> int:
     """Return the state after the bytes of a token, read one by one, in parts too; REFUSED; ASKED with
     questions noted; UNKNOWN of a special token."""
     c = TextContext(context)
-    return UNKNOWN if c.vocabulary.slot[token] < 0 else read(c, index, token, c.vocabulary.token_offset[token])
+    return (
+        UNKNOWN if c.vocabulary.slot[token] < 0 else read(c, index, token, c.vocabulary.token_offset[token])
+    )
 
 
 @entry("int64(int64, int64, int64)")
