@@ -141,7 +141,7 @@ class WrittenText(CompiledText):
     """
 
     _language: WrittenMeet
-    byte_steps = (*stepping.BYTE_STEPS[:-2], left_to_python)
+    byte_steps = (*stepping.BYTE_STEPS[:-2], left_to_python, left_to_python)
 
     def compute(self, index: int, target: int = 0) -> bool:
         """As CompiledGrammar's."""
