@@ -223,6 +223,8 @@ class Scan(Block):
     waiting: int
     """How many subtrees wait; more than MOST_WAITING: there was no room, and it begins anew."""
     is_full: int
+    apart: int
+    """Nodes so far behind which the state and `Depth.other` differ."""
     kept: int
     """What is left to another state's record: KEPT_NONE, KEPT_ALIKE, KEPT_ALL."""
     masks: int
@@ -318,6 +320,9 @@ class LexemeContext(Core):
     """The number of the grammar in this process."""
     closing: int
     """Classes of characters (the low word) with which a lexeme may close (CLOSES); 0: none does."""
+    most_apart: int
+    """Nodes behind which a scan may be in another state than the one that it is compared with: past them it
+    is given up as FULL. 0: any number."""
     # scratch
     base_row: int
     """The first dense row that the mask contains whole; -1: none."""

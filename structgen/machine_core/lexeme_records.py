@@ -302,6 +302,7 @@ def scan_range(c: LexemeContext, trie: Trie, node: int, last: int, base: int) ->
     depths, has_ends, has_lines = c.depths, address_of_block(c.lexeme_end_at) != 0, c.newline >= 0
     counted, below, classes, width, moves = c.hooks.token_end, c.hooks.below, c.classes, c.width, c.moves
     safe, ends, kept, known, row = c.hooks.safe, c.hooks.ends, c.scan.kept, -1, 0
+    most_apart = c.most_apart if kept == KEPT_ALIKE else 0
     # of all scans most ask nothing besides the moves
     is_plain = kept == KEPT_NONE and not (has_ends or has_lines or counted or below or safe or ends)
     while node < last:
@@ -373,6 +374,11 @@ def scan_range(c: LexemeContext, trie: Trie, node: int, last: int, base: int) ->
                 drop_below(c, nodes, slots, ids, node)
             node = end_of(word)
             continue
+        if most_apart and not is_same:
+            c.scan.apart = c.scan.apart + 1
+            if c.scan.apart > most_apart:
+                c.scan.is_full = 1
+                return
         here.lexeme, here.shift, here.other = after, shift, same
         if safe:
             bit = 1 << (byte & 63)
@@ -392,7 +398,7 @@ def scan_trie(c: LexemeContext, number: int, state: int, other: int, kept: int) 
     trie, scan, own = c.tries[number], c.scan, c.serial
     waiting, top = scan.waiting, c.depths[0]
     if scan.owner != own or scan.trie != number or scan.lexeme != state or waiting > MOST_WAITING:
-        waiting, scan.found, scan.crossed, scan.is_full = 0, 0, 0, 0
+        waiting, scan.found, scan.crossed, scan.is_full, scan.apart = 0, 0, 0, 0, 0
         scan.owner, scan.trie, scan.lexeme, scan.kept = own, number, state, kept
         scan.waiting = 0
         for i in range(c.vocabulary.mask_words if kept else 0):

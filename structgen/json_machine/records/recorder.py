@@ -17,7 +17,7 @@ from structgen.json_machine.tables.json_blocks import JsonContext, StringRow
 from structgen.json_machine.tables.json_tables import Identity
 from structgen.machine_core.growing_tables import ADDRESS, BYTE_AT, GrowingTables
 from structgen.machine_core.layout import ASKED
-from structgen.machine_core.lexeme_layout import KEPT_ALIKE, KEPT_ALL, KEPT_NONE, Hooks, Scan
+from structgen.machine_core.lexeme_layout import FULL, KEPT_ALIKE, KEPT_ALL, KEPT_NONE, Hooks, Scan
 from structgen.machine_core.lexeme_records import scan_beside
 from structgen.machine_core.lexeme_tables import SERIALS, RecordScratch, attach_scratch
 from structgen.machine_core.workspace import Workspace
@@ -33,6 +33,8 @@ from structgen.tokens.vocabulary import Vocabulary
 _FREE_STRING = b"the free string"
 _WRITTEN = frozenset((L.M_STRING, L.M_KEY))
 _QUOTE: Final = 34
+_MOST_APART: Final = 4096
+"""Nodes of the trie behind which two states differ, past which a scan by itself is cheaper."""
 _WHOLE, _BEHIND_QUOTE = 0, 1
 """Tries that are scanned: the vocabulary's, and what it has behind a quote."""
 _MOVES, _FOUND, _SAFE, _ENDS = (
@@ -114,6 +116,7 @@ class Recorder:
             context[JsonContext.width] = terminal_lexer.CELLS
             context[JsonContext.newline] = -1
             context[JsonContext.closing] = 1 << _QUOTE
+            context[JsonContext.most_apart] = _MOST_APART
             context[word_of(JsonContext, "hooks") + word_of(Hooks, "miss")] = code_of(terminal_lexer.cell_of)
             first = int(self._vocabulary.first[_QUOTE])
             behind = (0, 0) if first < 0 else (first + 1, int(fields_of(int(nodes[first])).end))
@@ -132,10 +135,13 @@ class Recorder:
         if is_text and not is_quoted:
             like, other, kept = self._like(identity, state, space)
         scratch = self._attach(space)
-        context[_SAFE] = code_of(terminal_lexer.safe_in) if is_text and kept != KEPT_ALIKE else 0
         context[_ENDS] = 0 if is_text else code_of(terminal_lexer.ends_before)
         trie = _BEHIND_QUOTE if is_quoted else _WHOLE
-        found = self._scan(trie, state, other, kept)
+        found = self._scan(trie, state, other, kept, is_text)
+        if found == FULL and kept == KEPT_ALIKE:  # the two states are far apart
+            like, other, kept = self._wide(state, space)
+            scratch = self._attach(space)
+            found = self._scan(trie, state, other, kept, is_text)
         inside: npt.NDArray[np.int32] = space.buffer[:found]
         if is_quoted:
             inside = np.concatenate([self._quotes(), inside])
@@ -160,9 +166,10 @@ class Recorder:
         begin, end = vocabulary.slot_start[slot - 1 : slot + 1].tolist() if slot else (0, 0)
         return vocabulary.slot_ids[begin:end]
 
-    def _scan(self, trie: int, state: int, other: int, kept: int) -> int:
-        """Scan a trie until nothing is left to ask; return how many tokens stay inside."""
+    def _scan(self, trie: int, state: int, other: int, kept: int, is_text: bool) -> int:
+        """Scan a trie until nothing is left to ask; return how many tokens stay inside, or FULL."""
         context = self._tables.context
+        context[_SAFE] = code_of(terminal_lexer.safe_in) if is_text and kept != KEPT_ALIKE else 0
         while True:
             context[_MOVES] = context[L.T_CELL + ADDRESS]
             found = scan_beside(self._tables.address, trie, state, other, kept)
@@ -182,6 +189,10 @@ class Recorder:
             if reference != lexeme:
                 record, other = self._record_of(mode, reference, space)
                 return record, other, KEPT_ALIKE
+        return self._wide(state, space)
+
+    def _wide(self, state: int, space: Workspace) -> tuple[Record | None, int, int]:
+        """As `_like`, of a string that takes nearly all that any string takes."""
         if terminal_lexer.is_wide(self._tables.address, state):
             context = self._tables.context
             row, context[JsonContext.quoted] = int(context[JsonContext.quoted]), self._expander.free_string()
