@@ -14,6 +14,8 @@ from hypothesis import strategies as st
 from language_words import accepts, check_rest
 
 import structgen as sg
+from structgen.system.resources import small_tokenizer
+from structgen.text_grammars.machine.compiled_text import CompiledText
 from structgen.tokens.tokenizer import byte_tokenizer
 
 LETTERS = 'a"\\/\n\t\x01\x1f\x7fé€\U0001f600'
@@ -166,3 +168,21 @@ def test_an_escape_that_is_begun_makes_few_states(schema: dict, begun: str) -> N
             compiled.completion(state)
             compiled.expected(state)
     assert sum(size for name, size in compiled.sizes.items() if name.endswith("_states")) < 10_000
+
+
+def test_a_budget_steps_few_tokens_by_themselves(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Near the end of an escaped document its bytes tell where tokens lead, many of them at once."""
+    tokenizer = sg.Tokenizer.from_huggingface(small_tokenizer())
+    schema = {"type": "object", "properties": {"name": {"type": "string"}}, "required": ["name"]}
+    compiled = sg.compile(sg.in_json_string(sg.json_schema(schema)), tokenizer, store=False)
+    stepped = []
+    step = CompiledText._after_token
+    monkeypatch.setattr(
+        CompiledText, "_after_token", lambda self, *given: (stepped.append(given), step(self, *given))[1]
+    )
+    matcher, mask = sg.Matcher(compiled), sg.allocate_mask(1, tokenizer.vocab_size)
+    for token in tokenizer.encode(json.dumps('{"name": "Ada').encode()[:-1]):
+        matcher.advance(token)
+    stepped.clear()
+    matcher.fill_mask(mask, budget=matcher.tokens_to_finish() + 2)
+    assert len(stepped) < 100 < tokenizer.vocab_size // 4
