@@ -43,7 +43,6 @@ GROUPS: dict[str, dict[str, float]] = {
         "structgen.lark_grammars.machine.memo": 0.5,
         "structgen.lark_grammars.compiled.lark_completions": 0.5,
         "structgen.lark_grammars.machine.steps": 3.0,
-        "structgen.lark_grammars.lexer.items_and_guards": 0.2,
         "structgen.lark_grammars.liveness.saturation": 3.0,
     },
     TEXT: {

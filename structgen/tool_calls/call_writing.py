@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import json
-import re
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from structgen.errors import OptionError
 from structgen.text_grammars.composition.templates import filled, places
 from structgen.tool_calls.format_rows import format_of
-from structgen.tool_calls.tool_format import ToolFormat
+from structgen.tool_calls.tool_format import ToolFormat, check_name
 from structgen.tool_calls.tool_replies import Call
 
 
@@ -44,16 +43,6 @@ def _call(call: Call, row: ToolFormat) -> str:
 
 def _object(value: Mapping[str, Any], row: ToolFormat) -> str:
     return _joined((_element(row.member, key, one, row) for key, one in value.items()), row, 0)
-
-
-def check_name(name: str, pattern: str, row: ToolFormat, where: str) -> None:
-    """Raise `OptionError` for a name of a tool or an argument that a reader would not find again."""
-    if re.fullmatch(pattern, name) is None:
-        raise OptionError(
-            f"The format {row.name} cannot write the name {name!r}.",
-            where=where,
-            cure=f"Rename it: names match {pattern}.",
-        )
 
 
 def _joined(parts: Iterator[str], row: ToolFormat, at: int) -> str:

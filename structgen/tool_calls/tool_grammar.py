@@ -28,13 +28,12 @@ from structgen.text_grammars.composition.templates import TEXT, pieces, places
 from structgen.text_grammars.regular import literal, regex
 from structgen.text_grammars.special_tokens import special
 from structgen.text_grammars.text_grammar import JsonTexts, TextGrammar, as_text, either, sequence
-from structgen.tool_calls.call_writing import check_name
 from structgen.tool_calls.custom_tools import INPUT
 from structgen.tool_calls.format_marks import marks_of
 from structgen.tool_calls.format_rows import format_of
 from structgen.tool_calls.tool_choices import ToolChoice, read_choice
 from structgen.tool_calls.tool_definitions import Tool, read_tools
-from structgen.tool_calls.tool_format import ToolFormat
+from structgen.tool_calls.tool_format import ToolFormat, check_name
 
 
 @cache

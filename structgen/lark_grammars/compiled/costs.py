@@ -9,7 +9,6 @@ of nonterminals, here as a fixpoint of matrices.
 from __future__ import annotations
 
 from collections.abc import Callable
-from functools import cache
 from itertools import groupby
 from operator import itemgetter
 from typing import Any, Final
@@ -61,7 +60,7 @@ class SymbolCosts:
             if (total < known).any():
                 self._symbols[origin] = np.minimum(total, known)
                 pending |= dict.fromkeys(users.get(origin, ()))
-        self.rest = cache(self._sum)
+        self._rests: dict[tuple[int, int], Costs] = {}
         """The cost of what is left of a rule behind a dot."""
 
     def _shortest_lexemes(self, letters: Letters, is_whole: bool) -> dict[int, int]:
@@ -87,6 +86,12 @@ class SymbolCosts:
             met |= front
             size += 1
         return least
+
+    def rest(self, rule: int, dot: int) -> Costs:
+        """Return the least costs of what is behind a place in a rule; remembered."""
+        if (rule, dot) not in self._rests:
+            self._rests[rule, dot] = self._sum(rule, dot)
+        return self._rests[rule, dot]
 
     def _sum(self, rule: int, dot: int) -> Costs:
         total = self.nothing
