@@ -8,8 +8,8 @@ from typing import Any
 
 from structgen.errors import OptionError
 from structgen.text_grammars.composition.templates import filled, places
-from structgen.tool_calls.format_rows import format_of
-from structgen.tool_calls.tool_format import ToolFormat, check_name
+from structgen.tool_calls.format_rows import check_name, format_of
+from structgen.tool_calls.tool_format import ToolFormat
 from structgen.tool_calls.tool_replies import Call
 
 

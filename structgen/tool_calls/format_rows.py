@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from difflib import get_close_matches
 from types import MappingProxyType
 from typing import Any, Final
@@ -266,3 +267,13 @@ def format_of(format: Any, where: str = "format") -> ToolFormat:
             cure=f"Name the format: {known}; or make an sg.ToolFormat.",
         )
     return max(fits, key=lambda row: sum(map(len, row.signs)))
+
+
+def check_name(name: str, pattern: str, row: ToolFormat, where: str) -> None:
+    """Raise `OptionError` for a name of a tool or an argument that a reader would not find again."""
+    if re.fullmatch(pattern, name) is None:
+        raise OptionError(
+            f"The format {row.name} cannot write the name {name!r}.",
+            where=where,
+            cure=f"Rename it: names match {pattern}.",
+        )

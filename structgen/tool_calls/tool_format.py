@@ -7,7 +7,6 @@ from dataclasses import dataclass
 from itertools import pairwise
 from typing import Final, Literal
 
-from structgen.errors import OptionError
 from structgen.text_grammars.composition.argument_styles import ArgumentStyle
 from structgen.text_grammars.composition.templates import first_text, pieces, places
 
@@ -126,13 +125,3 @@ class ToolFormat(ArgumentStyle):
             return (self.trigger,)
         begins = [self.section[0]] if self.section[0] else [first_text(one) for one in self.calls]
         return tuple(dict.fromkeys(re.split(r"(?<=\S)\s", one, maxsplit=1)[0] for one in begins))
-
-
-def check_name(name: str, pattern: str, row: ToolFormat, where: str) -> None:
-    """Raise `OptionError` for a name of a tool or an argument that a reader would not find again."""
-    if re.fullmatch(pattern, name) is None:
-        raise OptionError(
-            f"The format {row.name} cannot write the name {name!r}.",
-            where=where,
-            cure=f"Rename it: names match {pattern}.",
-        )

@@ -30,10 +30,10 @@ from structgen.text_grammars.special_tokens import special
 from structgen.text_grammars.text_grammar import JsonTexts, TextGrammar, as_text, either, sequence
 from structgen.tool_calls.custom_tools import INPUT
 from structgen.tool_calls.format_marks import marks_of
-from structgen.tool_calls.format_rows import format_of
+from structgen.tool_calls.format_rows import check_name, format_of
 from structgen.tool_calls.tool_choices import ToolChoice, read_choice
 from structgen.tool_calls.tool_definitions import Tool, read_tools
-from structgen.tool_calls.tool_format import ToolFormat, check_name
+from structgen.tool_calls.tool_format import ToolFormat
 
 
 @cache
