@@ -33,7 +33,7 @@ def _has_colours() -> bool:
 
 
 def walk(language: CompiledGrammar, data: bytes) -> TextStop | None:
-    """Return where a text leaves the language, or None if it is a word of it. Linear in the text."""
+    """Return the place at which a text leaves the language; None for a text of the language. Cost: linear."""
     state, length = language.live_part(data)
     is_word = length == len(data) and language.accepts_end(state)
     return None if is_word else TextStop(state, data, length)

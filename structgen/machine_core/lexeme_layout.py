@@ -21,6 +21,7 @@ from structgen.native.typed_blocks import (
     Int64s,
     Table,
     WordTable,
+    words_of,
 )
 
 UNKNOWN: Final = -2
@@ -186,7 +187,7 @@ class SafeRow(Block):
 
 
 TOTAL: Final = 2
-DEEP_WORDS: Final = 5
+DEPTH_WORDS: Final = words_of(Depth)
 """Words of a `Depth`."""
 KEPT_NONE, KEPT_ALIKE, KEPT_ALL = range(3)
 """What a scan leaves to the record of another state: nothing; what it finds alike; all but what it finds
@@ -201,7 +202,7 @@ class Waiting(Block):
     """The depth above the first node of its range."""
     own: int
     """1: its own tokens wait alone, and what is below it does not."""
-    above: Annotated[Depth, DEEP_WORDS]
+    above: Annotated[Depth, DEPTH_WORDS]
     """What is known of the node above it."""
 
 

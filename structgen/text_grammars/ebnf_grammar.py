@@ -78,7 +78,7 @@ class RulesGrammar(TextGrammar):
     remarks: Remarks = NO_REMARKS
     """Unused rules."""
     missing: frozenset[int] = frozenset()
-    """Bytes that the texts do not have."""
+    """Bytes that no text of the grammar may contain, because the vocabulary lacks them."""
     load_ms: float = 0.0
     """Milliseconds that reading the text took."""
     source = "a grammar of rules"

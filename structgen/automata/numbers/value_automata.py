@@ -75,7 +75,7 @@ def _between(atom: Interval) -> Automaton:
 
 
 def _compared_with(bound: Decimal, wanted: tuple[int, ...]) -> Automaton:
-    """Return the automaton of the numerals that compare with a bound in one of some ways."""
+    """Return the automaton of the numerals whose comparison with a bound has a label of `wanted`."""
     return (_comparison(bound) if bound else _sign()).done(wanted)
 
 

@@ -124,9 +124,9 @@ def _is_integer(atom: ir.NumberAtom) -> bool:
 
 
 def joined(root: ir.Formula) -> tuple[ir.Formula, ...]:
-    """Return the parts of an equal conjunction. A disjunction in it has at most one finite set, a conjunction
-    at most one that is excepted, and one interval; an interval of one number is a set. So a list of numbers
-    is one automaton, in whichever way it was written."""
+    """Return the parts of a conjunction that is equivalent to a formula. In it a disjunction has one finite
+    set at most; a conjunction has one interval and one excluded set at most. An interval of one number counts
+    as a set. So a list of numbers is one automaton, in whichever way it was written."""
 
     def of(formula: ir.Formula, atoms: list[ir.NumberAtom], parts: list[ir.Formula]) -> ir.Formula:
         members: list[ir.Formula] = [*map(_as_set, atoms), *parts]

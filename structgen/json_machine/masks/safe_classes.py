@@ -267,7 +267,7 @@ def find_dead(c: JsonContext, states: Int64s, count: int, low: int, high: int, r
 
 @jit
 def all_classes(c: JsonContext) -> tuple[int, int]:
-    """Return every class of characters that a string may hold as they are, in two words."""
+    """Return the classes of the characters that a string may hold without an escape, as two words of bits."""
     low = ~((1 << 34) | ((1 << 32) - 1))  # no controls, no quote
     high = ~(1 << 28)  # no backslash
     if c.escapes == ESCAPES_ASCII:
@@ -277,11 +277,8 @@ def all_classes(c: JsonContext) -> tuple[int, int]:
 
 @jit
 def find_safe(c: JsonContext, state: int, scratch: Int64s, row: SafeRow) -> None:
-    """Write (1, safe low, safe high, dead low, dead high, bytes for which that holds) to `row`:
-    classes as in the signatures of structgen.tokens.trie.
-
-    `scratch` holds room for the lists of states.
-    """
+    """Find the safe and the dead classes of a state, and write them to its row. `scratch` has room for lists
+    of states."""
     low, high = all_classes(c)
     low &= ~WIDE
     bytewise = c.escapes == ESCAPES_ASCII or c.lacks & LACKS_TAILS != 0

@@ -36,7 +36,7 @@ _QUOTE: Final = 34
 _MOST_APART: Final = 4096
 """Nodes of the trie behind which two states differ, past which a scan by itself is cheaper."""
 _WHOLE, _BEHIND_QUOTE = 0, 1
-"""Tries that are scanned: the vocabulary's, and what it has behind a quote."""
+"""The two tries that are scanned: the whole vocabulary, and what its tokens have behind a first quote."""
 _MOVES, _FOUND, _SAFE, _ENDS = (
     word_of(JsonContext, "moves"),
     word_of(JsonContext, "found"),

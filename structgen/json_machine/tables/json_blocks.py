@@ -225,7 +225,7 @@ class TerminalKey(Block):
 
 
 class JsonTerminal(Block):
-    """A terminal, as the state of a lexer, and the tokens that stay inside it."""
+    """A state of the lexer of terminals (`terminal_lexer`), and the tokens that stay inside the terminal."""
 
     key: TerminalKey
     dense_row: int

@@ -12,7 +12,7 @@ from typing import Annotated, Final
 from structgen.machine_core.growing_tables import TablePlan, TableSizes
 from structgen.machine_core.layout import NodeRow, Registers
 from structgen.machine_core.lexeme_layout import RECORD_TABLES, LexemeContext
-from structgen.native.typed_blocks import Block, Bytes, Int32s, Int64s, Table, words_of
+from structgen.native.typed_blocks import Block, Bytes, Int32s, Int64s, Table
 
 # --- states and places --------------------------------------------------------------------------------------
 
@@ -181,7 +181,6 @@ CELL_KEY, PLACE_KEY, STEP_KEY, PROOF_KEY, UNIT_KEY, RESULT_KEY = 2, 3, 3, 3, 3, 
 READING_WORDS: Final = 3
 WALK_WORDS: Final = 1 + READING_WORDS * MOST_READINGS
 """Of each spot: how many readings, and these."""
-NODE_WORDS: Final = words_of(LarkNode)
 NODE_KEY: Final = 8
 """Words of a state's registers."""
 

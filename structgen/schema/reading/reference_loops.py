@@ -39,7 +39,7 @@ def settle(document: Reading, referring: Iterable[SchemaPlace]) -> None:
 
 
 def _same_value(schema: Schema) -> list[Schema]:
-    """Return the schemas that judge the same value as `schema`, one step on; the last is looked at first."""
+    """Return the subschemas of `schema` that apply to the same value as it does (its `$ref` too)."""
     found = [*schema.all_of, *schema.any_of, *schema.one_of, *schema.dependent_schemas.values()]
     found += [
         one for one in (schema.ref, schema.not_, schema.if_, schema.then, schema.else_) if one is not None

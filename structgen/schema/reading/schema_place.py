@@ -148,7 +148,7 @@ class Reading(ABC):
         self.formats: dict[str, Schema] = {}
         """Every format that is asserted, with its first place."""
         self.unknown_formats: list[tuple[SchemaPlace, str]] = []
-        """Every format that nobody asserts although formats are asserted: its place and its name."""
+        """Where formats are asserted: each format that is not known, by its place and its name."""
         self.undeclared: list[SchemaPlace] = []
         """Every place whose `required` names a key that its `properties` lack."""
         self.unknown: list[tuple[SchemaPlace, str]] = []
