@@ -126,7 +126,7 @@ class CompiledSchema(CompiledGrammar):
         states, made = strings.count, numbers.made
         rows = tables.most_interned
         automata = strings.trans.nbytes + numbers.nbytes
-        size = tables.nbytes() + automata + _RESIDUE * tables.count(L.T_RES)
+        size = tables.nbytes() + automata + self._recorder.nbytes + _RESIDUE * tables.count(L.T_RES)
         most = max(states, made) / limits.automaton_states
         return float(max(size / limits.grammar_memory, 2 * most, 2 * rows / limits.parser_states))
 
@@ -171,7 +171,7 @@ class CompiledSchema(CompiledGrammar):
         """Return what a walk of a state's tokens answers, once it asks nothing."""
         code = call(self.address, index, *arguments)
         while code == ASKED:
-            self._expander.answer(lambda terminal: self._recorder.make(terminal, self._workspace))
+            self._expander.answer(self._recorder.make)
             code = call(self.address, index, *arguments)
         return code
 
@@ -190,9 +190,6 @@ class CompiledSchema(CompiledGrammar):
                 return None
             # where all is known nobody asks the completions, which may have to be made
             return self._remember(index, code or self.completions.sufficient_as_walked(index, code))
-
-    def _forget_large(self) -> None:
-        self._recorder.forget_large()
 
     # --- states ---------------------------------------------------------------------------------------------
 
