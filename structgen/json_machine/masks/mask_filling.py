@@ -10,14 +10,13 @@ from __future__ import annotations
 from structgen.json_machine.masks.bound_noting import before_document, begin_noting, end_noting, note
 from structgen.json_machine.masks.terminal_lexer import blank_terminal
 from structgen.json_machine.masks.trie_walk import (
-    defer_below,
+    LISTED,
+    PLAIN,
     emit_at,
-    open_children,
     unmark,
-    walk,
-    walk_below,
-    walk_listed,
-    walk_root,
+    walk_all,
+    walk_left,
+    walk_node,
 )
 from structgen.json_machine.steps.byte_step import (
     accepting,
@@ -178,7 +177,7 @@ def resolve(c: JsonContext, d: JsonState, terminal: int) -> bool:
         if not is_space:
             outcome = c.outcomes.numbers[row.outcomes + i - record.leftovers]
             code = enter(c, d, outcome, left.shift, False)
-        if code == ASK or (code != NO and walk(c, holder, left, code == VAGUE, unmarked)):
+        if code == ASK or (code != NO and walk_left(c, holder, left, code == VAGUE, unmarked)):
             asked = True
     if unmarked:
         unmark(c)
@@ -231,9 +230,7 @@ def walk_quoted(c: JsonContext, node: int) -> bool:
     kept, d = c.work.spare[4], c.work.spare[5]
     copy_block(scratch, kept)
     code = step(c, scratch, d, 34)
-    if code == VAGUE:
-        defer_below(c, node)
-    if code != YES:
+    if code == NO or code == ASK:
         return code == ASK
     mode = d.mode
     whole = mode == M_KEY and d.lexeme & STATE_BITS != NO_STATE
@@ -241,15 +238,18 @@ def walk_quoted(c: JsonContext, node: int) -> bool:
         spec = c.string_specs[d.residue]
         reach = c.vocabulary.longest + spec.farthest
         whole = spec.least == 0 and (spec.most < 0 or spec.most >= reach)
-    if not whole:
-        return walk_root(c, 34)
+    if code == VAGUE or not whole:
+        return walk_node(c, node, 0, PLAIN)
     terminal = find_quoted(c, d)
     if terminal < 0:
         return True
     emit_inside(c, d, terminal)
     emit_at(c, node)
     listed = d.seen > 0 or (mode == M_KEY and d.position >= 0)
-    asked = listed and walk_listed(c, d, node, 1)
+    asked = False
+    if listed:
+        copy_block(d, scratch)
+        asked = walk_node(c, node, 1, LISTED)
     if resolve(c, d, terminal):
         asked = True
     copy_block(kept, scratch)
@@ -317,7 +317,7 @@ def walk_structure(c: JsonContext) -> int:
         if byte == 34:
             if walk_quoted(c, node):
                 asked = True
-        elif walk_root(c, byte):
+        elif walk_node(c, node, 0, PLAIN):
             asked = True
     if policy == SPACE_BOUNDED or policy == SPACE_ANY:
         terminal = find_space(c, scratch)
@@ -346,14 +346,6 @@ def resolve_whole(c: JsonContext, d: JsonState) -> int:
 
 
 @jit
-def walk_all(c: JsonContext, d: JsonState) -> bool:
-    """Collect every token that lives from a state, by the whole trie."""
-    copy_block(d, c.scratch[0])
-    open_children(c, c.vocabulary.trie_count, 1)
-    return walk_below(c, 1)
-
-
-@jit
 def collect(c: JsonContext, d: JsonState) -> int:
     """Collect a state's tokens: returns the dense row to start from (-1:
     none), or -3 when something was asked."""
@@ -366,7 +358,7 @@ def collect(c: JsonContext, d: JsonState) -> int:
             return ASKED
         row = put_inside(c, d, terminal)
         listed = d.seen > 0 or (mode == M_KEY and d.position >= 0)
-        if listed and walk_listed(c, d, c.vocabulary.trie_count, 0):
+        if listed and walk_all(c, d, LISTED):
             asked = True
         if resolve(c, d, terminal):
             asked = True
@@ -381,7 +373,7 @@ def collect(c: JsonContext, d: JsonState) -> int:
         copy_block(d, c.scratch[0])
         return walk_structure(c)
     elif mode != M_FINISHED:
-        asked = walk_all(c, d)
+        asked = walk_all(c, d, PLAIN)
     return ASKED if asked else row
 
 
@@ -418,12 +410,12 @@ def gather(c: JsonContext, index: int) -> int:
     row = collect(c, d)
     if c.blurred == WHOLE_WALK:
         forget(c)
-        row = ASKED if walk_all(c, d) else -1
+        row = ASKED if walk_all(c, d, PLAIN) else -1
     if c.blurred != 0:
         # a token that writes two extra keys of one object: only the walk that follows their text can tell
         c.precise = 1
         c.buffer_count = 0
-        row = ASKED if walk_all(c, d) else -1
+        row = ASKED if walk_all(c, d, PLAIN) else -1
     elif c.deferred_count != 0 and try_deferred(c, index):
         row = ASKED
     c.precise = 1
