@@ -98,22 +98,15 @@ def escapable(c: JsonContext, s: JsonState, words: int, place: int) -> bool:
 
 
 @jit
-def defer_tokens(c: JsonContext, ids: Int32s, first: int, last: int) -> None:
-    """Note tokens that are to be tried one by one."""
-    deferred, count = c.deferred, c.deferred_count
-    for i in range(first, last):
-        deferred[count] = ids[i]
-        count += 1
-    c.deferred_count = count
-
-
-@jit
 def defer(c: JsonContext, trie: Int64s, first: int, last: int, starts: Int32s, ids: Int32s) -> None:
     """Note the tokens of some nodes of a trie as those that are to be tried one by one."""
-    for i in range(first, last):
-        slot = slot_of(trie[i])
-        if slot > 0:
-            defer_tokens(c, ids, starts[slot - 1], starts[slot])
+    deferred, count = c.deferred, c.deferred_count
+    for node in range(first, last):
+        slot = slot_of(trie[node])
+        for i in range(starts[slot - 1] if slot else 0, starts[slot] if slot else 0):
+            deferred[count] = ids[i]
+            count += 1
+    c.deferred_count = count
 
 
 @jit
@@ -271,13 +264,11 @@ def walk_node(c: JsonContext, node: int, depth: int, how: int) -> bool:
 
 
 @jit
-def walk_all(c: JsonContext, d: JsonState, how: int) -> bool:
-    """Collect every token that lives from a state, by the whole trie. Returns whether something had to be
-    asked."""
-    copy_block(d, c.scratch[0])
+def walk_all(c: JsonContext, how: int) -> bool:
+    """As `walk_node`, of all tokens."""
     asked, byte = False, 0
     while byte < 256:
-        byte = following(c, d, byte, how == LISTED)
+        byte = following(c, c.scratch[0], byte, how == LISTED)
         if byte < 256 and c.vocabulary.first[byte] >= 0 and walk_node(c, c.vocabulary.first[byte], 0, how):
             asked = True
         byte += 1
