@@ -394,21 +394,17 @@ def json_schema(
     file = str(schema) if isinstance(schema, Path) else None
     text: str | None = None
     value: Json
-    if isinstance(schema, str):
-        text = schema
+    if isinstance(schema, (str, Path)):
+        text = schema if isinstance(schema, str) else read_text(schema, SchemaError)
         try:
             value = read(text)
         except SchemaError as error:
-            if not _names_file(text):
-                raise
-            cure = f"To read a file: sg.json_schema(pathlib.Path({text!r}))."
-            raise SchemaError(error.what, where=error.where, cure=cure) from None
-    elif isinstance(schema, Path):
-        text = read_text(schema, SchemaError)
-        try:
-            value = read(text)
-        except SchemaError as error:
-            raise SchemaError(error.what, where=f"{file}, {error.where}", cure="Mend the file.") from None
+            cure, where = error.cure, error.where
+            if file is not None:
+                cure, where = "Mend the file.", f"{file}, {where}"
+            elif _names_file(text):
+                cure = f"To read a file: sg.json_schema(pathlib.Path({text!r}))."
+            raise SchemaError(error.what, where=where, cure=cure) from None
     elif isinstance(schema, (dict, bool)):
         value = exact(schema)
     else:
