@@ -6,7 +6,7 @@ import warnings
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, fields
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final, Literal
+from typing import TYPE_CHECKING, Any, Final, Literal, cast
 from weakref import ref
 
 from structgen.core.grammar import Grammar
@@ -301,9 +301,7 @@ class JsonSchemaGrammar(Grammar, SchemaSource):
         )
 
     def __reduce__(self) -> tuple[Any, ...]:
-        options = (asdict(self._policies), asdict(self._limits), self._draft, self._reading_notes())
-        resources = {uri: write(value) for uri, value in self._resources.items()}
-        return _restored, (write(self._value), *options, resources, self._banned, self._missing, self.reader)
+        return _restored, (self.canonical, self._draft, self._reading_notes(), self.reader)
 
 
 @options_named(
@@ -447,27 +445,20 @@ def unwarned_schema(schema: dict[str, Any] | bool | str | Path, **options: Any) 
 
 
 def _restored(
-    text: str,
-    policies: dict[str, Any],
-    limits: dict[str, Any],
-    draft: str | None,
-    notes: tuple[str, ...],
-    resources: dict[str, str],
-    banned: tuple[str, ...] = (),
-    missing: frozenset[int] = frozenset(),
-    reader: Callable[[str], Any] | None = None,
+    canonical: str, draft: str | None, notes: tuple[str, ...], reader: Callable[[str], Any] | None
 ) -> JsonSchemaGrammar:
     """Return a pickled grammar again; fields of `Limits` that this version does not know are left out."""
+    options, value = cast("tuple[dict[str, Any], Json]", read(canonical))
     known = {field.name for field in fields(Limits)}
     made = JsonSchemaGrammar(
-        read(text),
+        value,
         draft=draft,
-        policies=Policies(**policies),
-        limits=Limits(**{name: value for name, value in limits.items() if name in known}),
+        policies=Policies(**options["policies"]),
+        limits=Limits(**{name: value for name, value in options["limits"].items() if name in known}),
         notes=notes,
-        remotes=Remotes.holding({uri: read(text) for uri, text in resources.items()}),
-        banned=banned,
-        missing=missing,
+        remotes=Remotes.holding(options.get("resources", {})),
+        banned=tuple(options.get("banned", ())),
+        missing=frozenset(options.get("missing", ())),
     )
     made.reader = reader
     return made
