@@ -310,7 +310,7 @@ class Engine:
         """Return what makes the drafters of a text, None where it has none, and why it has less of them than
         was asked for. Raises OptionError for a history or a draft model of another tokenizer."""
         how = request.drafts
-        if how is None or (request.speculation == "auto" and self._loop.drafts.trial.pays is False):
+        if how is None or (request.speculation == "auto" and self._loop.drafts.trial.is_off()):
             return None, ""
         check_speculation(how, self.tokenizer)
         support = draft_support_of(self.model)

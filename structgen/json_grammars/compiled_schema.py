@@ -120,7 +120,7 @@ class CompiledSchema(CompiledGrammar):
     def used(self) -> float:
         """How much of what its limits allow it holds, from all documents; above 1 it is time for `fresh`."""
         tables, limits = self._tables, self.limits
-        size = self.nbytes + _RESIDUE * tables.count(L.T_RES)
+        size = self.nbytes + self._recorder.nbytes + _RESIDUE * tables.count(L.T_RES)
         most = max(self._expander.strings.count, self._expander.numbers.made) / limits.automaton_states
         rows = tables.most_interned / limits.parser_states
         return max(size / limits.grammar_memory, 2 * most, 2 * rows)
@@ -161,7 +161,7 @@ class CompiledSchema(CompiledGrammar):
         """Return what a walk of a state's tokens answers, once it asks nothing."""
         code = call(self.address, index, *arguments)
         while code == ASKED:
-            self._expander.answer(lambda terminal: self._recorder.make(terminal, self._workspace))
+            self._expander.answer(self._recorder.make)
             code = call(self.address, index, *arguments)
         return code
 
@@ -180,9 +180,6 @@ class CompiledSchema(CompiledGrammar):
                 return None
             # where all is known nobody asks the completions, which may have to be made
             return self._remember(index, code or self.completions.sufficient_as_walked(index, code))
-
-    def _forget_large(self) -> None:
-        self._recorder.forget_large()
 
     # --- states ---------------------------------------------------------------------------------------------
 

@@ -10,10 +10,8 @@ from __future__ import annotations
 from structgen.json_machine.masks.bound_noting import before_document, begin_noting, end_noting, note
 from structgen.json_machine.masks.terminal_lexer import blank_terminal
 from structgen.json_machine.masks.trie_walk import (
-    defer,
     defer_below,
-    defer_tokens,
-    emit_unmarked,
+    emit_at,
     open_children,
     unmark,
     walk,
@@ -48,7 +46,6 @@ from structgen.json_machine.tables.json_blocks import (
     SPACE_BOUNDED,
     STATE_BITS,
     WHOLE_WALK,
-    CrossingRow,
     JsonContext,
     JsonState,
     JsonTerminal,
@@ -56,6 +53,7 @@ from structgen.json_machine.tables.json_blocks import (
 from structgen.json_machine.tables.lookups import extra_place, settle, value_place
 from structgen.machine_core.interning import ask, intern
 from structgen.machine_core.layout import ASK, ASKED, ENDED, LARGE, NO, VAGUE, YES
+from structgen.machine_core.lexeme_layout import LexemeContext
 from structgen.machine_core.masks import emit, memoise, write_mask
 from structgen.native.jit import entry, jit
 from structgen.native.typed_blocks import copy_block, skip
@@ -87,7 +85,7 @@ def known_terminal(c: JsonContext, t: JsonTerminal) -> int:
     terminal = intern(c, c.terminals, 6, t)
     if terminal < 0:
         return -1
-    if c.terminals[terminal].crossings < 0:
+    if c.terminals[terminal].record < 0:
         ask(c, Q_TERMINAL, terminal, 0, 0)
         return -1
     return terminal
@@ -128,25 +126,6 @@ def find_space(c: JsonContext, d: JsonState) -> int:
 
 
 @jit
-def walk_group(c: JsonContext, group: CrossingRow, unmarked: bool) -> bool:
-    """Collect the tokens of a crossing that live on from scratch block 0,
-    where their terminal has been left."""
-    exact = group.exact
-    if unmarked:
-        emit_unmarked(c, exact, 0, group.exact_count)
-    else:
-        emit(c, exact, 0, group.exact_count)
-    return walk(
-        c,
-        group.trie,
-        group.count,
-        group.starts,
-        group.ids,
-        unmarked,
-    )
-
-
-@jit
 def emit_row(c: JsonContext, row: int) -> None:
     """Add the tokens of a dense row to the buffer."""
     words = c.vocabulary.mask_words
@@ -165,10 +144,10 @@ def emit_row(c: JsonContext, row: int) -> None:
 
 
 @jit
-def enter(c: JsonContext, d: JsonState, outcome: int, whole: bool) -> int:
-    """Put scratch block 0 to the state after a terminal was left with an outcome: YES, NO, ASK or VAGUE.
+def enter(c: JsonContext, d: JsonState, outcome: int, at: int, whole: bool) -> int:
+    """Put a scratch block to the state after a terminal was left with an outcome: YES, NO, ASK or VAGUE.
     `whole`: nothing of the tokens belongs to the terminal."""
-    scratch = c.scratch[0]
+    scratch = c.scratch[at]
     copy_block(d, scratch)
     if not whole:
         # what the tokens wrote of the terminal is different for each
@@ -185,28 +164,21 @@ def enter(c: JsonContext, d: JsonState, outcome: int, whole: bool) -> int:
 
 @jit
 def resolve(c: JsonContext, d: JsonState, terminal: int) -> bool:
-    """Collect the tokens that close the terminal and live on in what holds it; those that are left over
-    whole, or marked, are left out, and the marks taken away. Returns whether something was asked."""
+    """Collect the tokens that close the terminal and live on in what holds it (of white space: in the state
+    in scratch block 0); those that are marked are left out, and the marks taken away. Returns whether
+    something was asked."""
     unmarked = c.marked_count > 0
     row = c.terminals[terminal]
-    first = row.crossings
+    holder, is_space = LexemeContext(row.holder), row.key.mode == M_SPACE
+    record = holder.records[row.record]
     asked = False
-    for i in range(first, first + row.crossing_count):
-        group = c.left_over[i]
-        code = enter(c, d, group.outcome, False)
-        if code == ASK:
-            asked = True
-        if code == VAGUE:
-            defer_tokens(c, group.exact, 0, group.exact_count)
-            defer(
-                c,
-                group.trie,
-                0,
-                group.count,
-                group.starts,
-                group.ids,
-            )
-        if code == YES and walk_group(c, group, unmarked):
+    for i in range(record.leftovers, record.leftovers_end):
+        left = holder.leftovers[i]
+        code = YES
+        if not is_space:
+            outcome = c.outcomes.numbers[row.outcomes + i - record.leftovers]
+            code = enter(c, d, outcome, left.shift, False)
+        if code == ASK or (code != NO and walk(c, holder, left, code == VAGUE, unmarked)):
             asked = True
     if unmarked:
         unmark(c)
@@ -224,20 +196,23 @@ def find_quoted(c: JsonContext, d: JsonState) -> int:
 
 
 @jit
-def put_inside(c: JsonContext, d: JsonState, terminal: int) -> JsonTerminal:
+def put_inside(c: JsonContext, d: JsonState, terminal: int) -> int:
     """Add the tokens that stay inside a state's terminal, its row apart, to the buffer. Returns its row."""
     note(c, d)
-    known = c.terminals[terminal]
-    emit(c, known.tokens, 0, known.count)
-    return known
+    row = c.terminals[terminal]
+    holder = LexemeContext(row.holder)
+    group = holder.groups[holder.records[row.record].groups]
+    if group.dense_row < 0:
+        emit(c, holder.tokens.numbers, group.first, group.last)
+    return group.dense_row
 
 
 @jit
 def emit_inside(c: JsonContext, d: JsonState, terminal: int) -> None:
     """Add the tokens that stay inside a state's terminal to the buffer."""
-    known = put_inside(c, d, terminal)
-    if known.dense_row >= 0:
-        emit_row(c, known.dense_row)
+    row = put_inside(c, d, terminal)
+    if row >= 0:
+        emit_row(c, row)
 
 
 @jit
@@ -272,6 +247,7 @@ def walk_quoted(c: JsonContext, node: int) -> bool:
     if terminal < 0:
         return True
     emit_inside(c, d, terminal)
+    emit_at(c, node)
     listed = d.seen > 0 or (mode == M_KEY and d.position >= 0)
     asked = listed and walk_listed(c, d, node, 1)
     if resolve(c, d, terminal):
@@ -347,12 +323,9 @@ def walk_structure(c: JsonContext) -> int:
         terminal = find_space(c, scratch)
         if terminal < 0:
             return ASKED
-        known = put_inside(c, scratch, terminal)
-        dense = known.dense_row
-        first = known.crossings
-        for i in range(first, first + known.crossing_count):
-            if walk_group(c, c.left_over[i], False):
-                asked = True
+        dense = put_inside(c, scratch, terminal)
+        if resolve(c, scratch, terminal):
+            asked = True
     return ASKED if asked else dense
 
 
@@ -364,9 +337,9 @@ def resolve_whole(c: JsonContext, d: JsonState) -> int:
     if outcome < 0:
         return -1
     # Where its value makes no difference an item is not read: each digit on the way would be a residue.
-    code = VAGUE if among_literals(c, d) else enter(c, d, outcome, False)
+    code = VAGUE if among_literals(c, d) else enter(c, d, outcome, 0, False)
     if code == VAGUE:
-        code = enter(c, d, outcome, True)
+        code = enter(c, d, outcome, 0, True)
     if code == YES:
         return walk_structure(c)
     return ASKED if code == ASK else -1
@@ -391,7 +364,7 @@ def collect(c: JsonContext, d: JsonState) -> int:
         terminal = find_terminal(c, d)
         if terminal < 0:
             return ASKED
-        row = put_inside(c, d, terminal).dense_row
+        row = put_inside(c, d, terminal)
         listed = d.seen > 0 or (mode == M_KEY and d.position >= 0)
         if listed and walk_listed(c, d, c.vocabulary.trie_count, 0):
             asked = True

@@ -22,10 +22,13 @@ from structgen.json_machine.tables.json_blocks import (
 )
 from structgen.json_machine.tables.lookups import FREE, ended, next_held, next_listed
 from structgen.machine_core.layout import ASK, NO, VAGUE, YES
+from structgen.machine_core.lexeme_layout import RANGE_WORDS, Leftover, LexemeContext
+from structgen.machine_core.lexeme_records import nodes_of, slots_of, tokens_of
 from structgen.machine_core.masks import emit
 from structgen.native.jit import jit
 from structgen.native.typed_blocks import Int32s, Int64s, copy_block, skip
 from structgen.tokens.trie import MANY_TOKENS
+from structgen.tokens.trie_nodes import byte_of, depth_of, end_of, slot_of
 
 
 @jit
@@ -118,7 +121,7 @@ def defer_tokens(c: JsonContext, ids: Int32s, first: int, last: int) -> None:
 def defer(c: JsonContext, trie: Int64s, first: int, last: int, starts: Int32s, ids: Int32s) -> None:
     """Note the tokens of some nodes of a trie as those that are to be tried one by one."""
     for i in range(first, last):
-        slot = (trie[i] >> 20) & 0xFFFFF
+        slot = slot_of(trie[i])
         if slot > 0:
             defer_tokens(c, ids, starts[slot - 1], starts[slot])
 
@@ -175,39 +178,53 @@ def unchanged(c: JsonContext, s: JsonState, byte: int) -> bool:
 
 
 @jit
-def walk(c: JsonContext, trie: Int64s, last: int, starts: Int32s, ids: Int32s, unmarked: bool) -> bool:
-    """Collect the tokens of a small trie (what tokens leave over) that live from the registers in scratch
-    block 0. Returns whether something had to be asked."""
-    scratch = c.scratch
+def walk(c: JsonContext, holder: LexemeContext, left: Leftover, vague: bool, unmarked: bool) -> bool:
+    """Collect what tokens leave over behind a terminal and lives: from the registers in scratch block 0, or,
+    where their first byte closes the terminal, in block 1. `vague`: all are to be tried one by one. Returns
+    whether something had to be asked."""
+    scratch, trie = c.scratch, holder.tries[left.trie]
+    nodes, starts, ids = nodes_of(holder, trie), slots_of(holder, trie), tokens_of(holder, trie)
     asked = False
-    i = 0
-    while i < last:
-        node = trie[i]
-        s = scratch[((node >> 8) & 0xFFF) - 1]
-        byte, end = node & 255, (node >> 40) & 0xFFFFFF
-        if unchanged(c, s, byte):
-            copy_block(s, skip(s, 1))
-            code = YES
-        elif following(c, s, byte) >= 0:
-            i = end
+    for part in range(trie.range_count):
+        one = skip(holder.ranges.numbers, trie.ranges + RANGE_WORDS * part)
+        i, last, base = one[0], one[1], one[2]
+        if vague:
+            defer(c, nodes, i, last, starts, ids)
             continue
-        else:
-            code = step(c, s, skip(s, 1), byte)
-        if code != YES:
-            asked = asked or code == ASK
-            if code == VAGUE:
-                defer(c, trie, i, end, starts, ids)
-            i = end
-            continue
-        slot = (node >> 20) & 0xFFFFF
-        if slot > 0:
-            note(c, skip(s, 1))
-            if unmarked:
-                emit_unmarked(c, ids, starts[slot - 1], starts[slot])
-            else:
-                emit(c, ids, starts[slot - 1], starts[slot])
-        i += 1
+        while i < last:
+            node = nodes[i]
+            byte, depth, slot = byte_of(node), depth_of(node) - base, slot_of(node)
+            s, code = scratch[depth - 1], YES
+            if depth > left.shift:
+                if unchanged(c, s, byte):
+                    copy_block(s, skip(s, 1))
+                elif following(c, s, byte) >= 0:
+                    code = NO
+                else:
+                    code = step(c, s, skip(s, 1), byte)
+            if code != YES:
+                asked = asked or code == ASK
+                if code == VAGUE:
+                    defer(c, nodes, i, end_of(node), starts, ids)
+                i = end_of(node)
+                continue
+            if slot > 0:
+                if depth > left.shift:
+                    note(c, skip(s, 1))
+                if unmarked:
+                    emit_unmarked(c, ids, starts[slot - 1], starts[slot])
+                else:
+                    emit(c, ids, starts[slot - 1], starts[slot])
+            i += 1
     return asked
+
+
+@jit
+def emit_at(c: JsonContext, node: int) -> None:
+    """Add the tokens that end at a node of the vocabulary."""
+    slot = slot_of(c.vocabulary.trie[node])
+    if slot > 0:
+        emit(c, c.vocabulary.slot_ids, c.vocabulary.slot_start[slot - 1], c.vocabulary.slot_start[slot])
 
 
 @jit

@@ -2,17 +2,13 @@
 
 from __future__ import annotations
 
-from typing import TypeAlias
-
 import numpy as np
 import numpy.typing as npt
 
 from structgen.json_machine.tables import json_blocks as L
 from structgen.machine_core.growing_tables import TablePlan, TableSizes
+from structgen.machine_core.lexeme_layout import AFTER_END, BEFORE_CLOSING, RECORD_TABLES, LexemeContext
 from structgen.native.raw_memory import address_of
-
-Identity: TypeAlias = tuple[int, ...]
-"""The words of T_TERMINAL that say what a terminal is."""
 
 
 def _possible() -> npt.NDArray[np.uint8]:
@@ -55,7 +51,29 @@ def _following(possible: npt.NDArray[np.uint8]) -> npt.NDArray[np.int32]:
     return table
 
 
-_MAY = _possible()
+def _left_over() -> npt.NDArray[np.uint8]:
+    """Return what may stand behind a terminal at most, whatever the grammar (`LexemeContext.behind`): white
+    space, a sign of JSON, a value."""
+    quoted, anything = AFTER_END + 1, AFTER_END + 2
+    signs = b" \t\r\n,:]}"
+    literals = (b"true", b"false", b"null")
+    table = np.zeros((anything + 1 + sum(map(len, literals)), 256), np.uint8)
+    table[BEFORE_CLOSING, ord('"')] = quoted
+    table[quoted, list(signs)] = table[AFTER_END, list(signs + b'"{[-0123456789')] = table[anything] = (
+        anything
+    )
+    last = anything
+    for literal in literals:
+        before = AFTER_END
+        for byte in literal:
+            last += 1
+            table[before, byte] = last
+            before = last
+        table[before] = anything
+    return table
+
+
+_MAY, _LEFT_OVER = _possible(), _left_over()
 _NEXT = _following(_MAY)
 JSON_TABLES = TablePlan(
     L.JsonContext,
@@ -76,7 +94,6 @@ JSON_TABLES = TablePlan(
         "plain_objects": TableSizes(64),
         "lists": TableSizes(65536),
         "terminals": TableSizes(128, 256, key=6),
-        "left_over": TableSizes(128),
         "cells": TableSizes(1 << 11),
         "tries": TableSizes(2),
         "ranges": TableSizes(8),
@@ -86,3 +103,5 @@ JSON_TABLES = TablePlan(
     },
     {"precise": 1, "may": address_of(_MAY), "next_byte": address_of(_NEXT)},
 )
+TERMINAL_TABLES = TablePlan(LexemeContext, RECORD_TABLES, {"newline": -1, "behind": address_of(_LEFT_OVER)})
+"""The tables of records that grammars share."""
