@@ -162,13 +162,19 @@ def ends_before(c: LexemeContext, state: int, kind: int) -> bool:
 
 
 @jit
-def take_below(trie: Int64s, slots: Int32s, ids: Int32s, node: int, row: Int32s) -> None:
-    """Add all tokens below a node to a row."""
-    last, first = slot_of(trie[end_of(trie[node]) - 1]), node
-    while slot_of(trie[first]) == 0:
+def range_below(nodes: Int64s, slots: Int32s, node: int) -> tuple[int, int]:
+    """Return where the tokens at a node and below it begin and end."""
+    last, first = slot_of(nodes[end_of(nodes[node]) - 1]), node
+    while slot_of(nodes[first]) == 0:
         first += 1
-    begin = slots[slot_of(trie[first]) - 1]
-    set_bits(row, skip(ids, begin), slots[last] - begin)
+    return slots[slot_of(nodes[first]) - 1], slots[last]
+
+
+@jit
+def take_below(trie: Int64s, slots: Int32s, ids: Int32s, node: int, row: Int32s) -> None:
+    """Add all tokens at a node and below it to a row."""
+    first, last = range_below(trie, slots, node)
+    set_bits(row, skip(ids, first), last - first)
 
 
 @jit
@@ -262,10 +268,8 @@ def drop(c: LexemeContext, ids: Int32s, first: int, last: int) -> None:
 @jit
 def drop_below(c: LexemeContext, nodes: Int64s, slots: Int32s, ids: Int32s, node: int) -> None:
     """As `drop`, of the tokens at a node and below it."""
-    last, first = slot_of(nodes[end_of(nodes[node]) - 1]), node
-    while slot_of(nodes[first]) == 0:
-        first += 1
-    drop(c, ids, slots[slot_of(nodes[first]) - 1], slots[last])
+    first, last = range_below(nodes, slots, node)
+    drop(c, ids, first, last)
 
 
 @jit

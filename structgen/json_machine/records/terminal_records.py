@@ -22,6 +22,7 @@ from structgen.machine_core.lexeme_tables import (
     RecordTables,
     put_trie,
 )
+from structgen.machine_core.workspace import attach
 from structgen.native.typed_blocks import word_of
 from structgen.store.mask_store import VocabularyStore
 from structgen.tokens.trie_nodes import fields_of
@@ -96,7 +97,7 @@ class TerminalRecords:
         with self._store.lock:
             found = self._known.get(key)
             if found is None:
-                self._records.attach(self._store.workspaces, vocabulary)
+                attach(self._store.workspaces, vocabulary, grown.context)
                 number = self._records.put(self._call, trie, grown.count(RECORDS), count, row)
                 bounds = [LexemeRecord.leftovers, LexemeRecord.leftovers_end]
                 first, last = grown.rows(RECORDS)[number, bounds].tolist()
