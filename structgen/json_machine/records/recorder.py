@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Hashable
-from typing import Final
 
 import numpy as np
 import numpy.typing as npt
@@ -11,7 +10,12 @@ import numpy.typing as npt
 from structgen.automata.strings.string_pool import StringPool
 from structgen.json_machine.answers.expander import Expander
 from structgen.json_machine.masks import terminal_lexer
-from structgen.json_machine.records.terminal_records import KnownTerminal, TerminalRecords, put_behind_quote
+from structgen.json_machine.records.terminal_records import (
+    QUOTE,
+    KnownTerminal,
+    TerminalRecords,
+    put_behind_quote,
+)
 from structgen.json_machine.tables import json_blocks as L
 from structgen.json_machine.tables.json_blocks import JsonContext, StringRow
 from structgen.machine_core.growing_tables import ADDRESS, BYTE_AT, GrowingTables
@@ -27,8 +31,7 @@ from structgen.store.mask_store import VocabularyStore
 from structgen.tokens.vocabulary import Vocabulary
 
 _WRITTEN = frozenset((L.M_STRING, L.M_KEY))
-_QUOTE: Final = 34
-_MOST_APART: Final = 4096
+_MOST_APART = 4096
 """Nodes of the trie behind which two states differ, past which a scan by itself is cheaper."""
 _MOVES, _SAFE, _ENDS = (
     word_of(JsonContext, "moves"),
@@ -122,7 +125,7 @@ class Recorder:
             context[word_of(JsonContext, "classes")] = BYTE_AT[0]
             context[JsonContext.width] = terminal_lexer.CELLS
             context[JsonContext.newline] = -1
-            context[JsonContext.closing] = 1 << _QUOTE
+            context[JsonContext.closing] = 1 << QUOTE
             context[JsonContext.most_apart] = _MOST_APART
             context[word_of(JsonContext, "hooks") + word_of(Hooks, "miss")] = code_of(terminal_lexer.cell_of)
             put_trie(tables, 0, len(self._vocabulary.nodes), 0)

@@ -28,7 +28,7 @@ from structgen.store.mask_store import VocabularyStore
 from structgen.tokens.trie_nodes import fields_of
 from structgen.tokens.vocabulary import Vocabulary
 
-_QUOTE: Final = 34
+QUOTE: Final = 34
 _VOCABULARY = word_of(LexemeContext, "vocabulary")
 _LARGEST: Final = 1 << 20
 """Bytes of one record, at most."""
@@ -45,7 +45,7 @@ class KnownTerminal(NamedTuple):
 
 def put_behind_quote(tables: GrowingTables, vocabulary: Vocabulary) -> int:
     """Append the trie of what tokens have behind a first quote; return its number."""
-    first = int(vocabulary.first[_QUOTE])
+    first = int(vocabulary.first[QUOTE])
     end = 0 if first < 0 else int(fields_of(int(vocabulary.nodes[first])).end)
     return put_trie(tables, first + 1 if end else 0, end, 1)
 

@@ -80,6 +80,18 @@ def listed_byte(column: int) -> int:
 
 
 @jit
+def is_left(c: JsonContext, string: int, words: int, state: int, place: int, seen: int, count: int) -> bool:
+    """Return whether a text that ends here is one of those that `texts_left` counts."""
+    word = ended(c, words, place) if place >= 0 else -1
+    if c.string_outcomes[state] < 0 or (seen > 0 and c.sets[seen].member != 0):
+        return False
+    if string < 0:
+        return word < 0
+    spec = c.string_specs[string]
+    return count >= spec.least and (word < 0 or c.outcomes.numbers[spec.outcomes + word] >= 0)
+
+
+@jit
 def texts_left(
     c: JsonContext, string: int, words: int, state: int, place: int, seen: int, count: int, wanted: int
 ) -> int:
@@ -91,10 +103,7 @@ def texts_left(
 
     Cost: what list and set hold under `place` and `seen`, times the width of the automaton.
     """
-    least, most, outcomes, policy = 0, -1, -1, c.key_escapes
-    if string >= 0:
-        spec = c.string_specs[string]
-        least, most, outcomes, policy = spec.least, spec.most, spec.outcomes, c.escapes
+    most, policy = (c.string_specs[string].most, c.escapes) if string >= 0 else (-1, c.key_escapes)
     stack, room, found, level = c.stack.numbers, c.stack.capacity, 0, 0
     last = WIDTH if policy == ESCAPES_ANY else 256
     stack[0], stack[1], stack[2], stack[3], stack[4] = state, place, seen, count, -1
@@ -103,10 +112,7 @@ def texts_left(
         state, place, seen, count, column = top[0], top[1], top[2], top[3], top[4]
         if column < 0:
             column = 0
-            word = ended(c, words, place) if place >= 0 else -1
-            is_taken = word >= 0 and (outcomes < 0 or c.outcomes.numbers[outcomes + word] < 0)
-            is_held = seen > 0 and c.sets[seen].member != 0
-            if c.string_outcomes[state] >= 0 and count >= least and not is_taken and not is_held:
+            if is_left(c, string, words, state, place, seen, count):
                 found += 1
         deeper = False
         while column < last and found < wanted:
