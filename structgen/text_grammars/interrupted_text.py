@@ -26,7 +26,6 @@ from structgen.text_grammars.machine.language import (
     InsidePart,
     Language,
     LanguageGrammar,
-    Moves,
 )
 from structgen.text_grammars.machine.masked_language import Masked
 from structgen.text_grammars.machine.masked_part import MaskedPart
@@ -92,9 +91,6 @@ class TextPart(Masked):
 
     def standing(self, config: Config) -> int:
         return self.text.standing(cast(int, config))
-
-    def moves(self, config: Config) -> Moves | None:
-        return cast("Moves", self.text.moves(cast(int, config)))
 
     def goes_on(self, config: Config) -> bool:
         return self.standing(config) <= stepping.WORD
