@@ -93,7 +93,6 @@ class CompiledSchema(CompiledGrammar):
         token_steps.take_token,
         token_steps.may_end,
         token_steps.ends_below,
-        state_walk.slots_below,
     )
     has_events = True
 

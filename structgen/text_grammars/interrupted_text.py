@@ -87,7 +87,7 @@ class TextPart(Masked):
     @property
     def calls(self) -> tuple[int, ...]:
         known = part_reading.peek_token, part_reading.standing, part_reading.crossings
-        return *map(code_of, known), 0
+        return tuple(map(code_of, known))
 
     def standing(self, config: Config) -> int:
         return self.text.standing(cast(int, config))

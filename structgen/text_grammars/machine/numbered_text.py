@@ -156,7 +156,6 @@ class NumberedText(CompiledGrammar):
     def _put_visit(self, visit: int, places: tuple[InsidePart, ...]) -> None:
         """Write what compiled code knows of a visit."""
         part = places[0].part
-        self._records.hook(below=text_masks.slots_inside)
         if visit == len(self._visit_rows):
             self._steps.keep(self._visit_rows)
             self._visit_rows = np.concatenate([self._visit_rows, np.zeros_like(self._visit_rows)])

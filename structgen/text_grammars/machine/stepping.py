@@ -62,9 +62,6 @@ class Visit(Block):
     """How the text stands in a state: NEVER, STOPS, WORD."""
     ends_below: int
     """Nodes of the trie at which the text may end (`CompiledGrammar.ends_below`)."""
-    slots_below: int
-    """The slots of tokens below a node that can be read from a state, unless the text ends inside one; 0:
-    none are told."""
     wanted: int
     """The nodes to examine for that (`WantedNodes.trie`), 0: there are none, UNKNOWN: not known yet."""
     leaving: Bytes
