@@ -190,12 +190,12 @@ def ends_before(context: int, state: int, byte: int) -> int:
     """Return the outcome with which a numeral, or white space, ends before a byte that may follow whatever
     holds it; else -1 (`Hooks.ends`)."""
     c = JsonContext(context)
-    key, may = c.terminals[state].key, c.may
+    key, later = c.terminals[state].key, c.next_byte
     if key.mode == M_NUMBER:
         # anything that may hold a numeral goes on with white space, a comma or a bracket
-        follows = may[(M_ITEM << 8) | byte] != 0 or may[(M_MEMBER << 8) | byte] != 0
+        follows = later[(M_ITEM << 8) | byte] < 0 or later[(M_MEMBER << 8) | byte] < 0
         return c.number_outcomes[key.lexeme] if follows else -1
-    if is_space(byte) or (may[(M_ARRAY << 8) | byte] == 0 and byte != 58 and byte != 44 and byte != 125):
+    if is_space(byte) or (later[(M_ARRAY << 8) | byte] >= 0 and byte != 58 and byte != 44 and byte != 125):
         return -1
     after = key.lexeme
     if byte == 125 or byte == 93:

@@ -283,8 +283,6 @@ class JsonContext(LexemeContext):
     depth_limit: int
     precise: int
     """1: follow the text of extra keys (commits do, masks need not)."""
-    may: Bytes
-    """uint8[16, 256]: may a byte come at all in a mode?"""
     next_byte: Int32s
     """int32[16, 256]: -1 where a byte may come in a mode, else the next byte that may, or 256."""
     quoted: int

@@ -11,8 +11,9 @@ from structgen.machine_core.lexeme_layout import AFTER_END, BEFORE_CLOSING, RECO
 from structgen.native.raw_memory import address_of
 
 
-def _possible() -> npt.NDArray[np.uint8]:
-    """Return, for each mode, the bytes that may come at all, whatever the grammar."""
+def _following() -> npt.NDArray[np.int32]:
+    """Return, for each mode and byte, -1 where the byte may come at all, whatever the grammar; else the next
+    byte that may (256: none)."""
     space, digits = b" \t\r\n", b"-0123456789"
     value = space + digits + b'"{[tfn'
     after = {
@@ -29,25 +30,12 @@ def _possible() -> npt.NDArray[np.uint8]:
         L.M_NUMBER: digits + b"+.eE" + space + b",]}",
         L.M_LITERAL: b"truefalsn",
     }
-    table = np.zeros((16, 256), np.uint8)
-    for mode, possible in after.items():
-        table[mode, list(possible)] = 1
-    for mode in (L.M_STRING, L.M_KEY, L.M_WORDS):
-        table[mode] = 1
-    return table
-
-
-def _following(possible: npt.NDArray[np.uint8]) -> npt.NDArray[np.int32]:
-    """Return, for each mode and byte, -1 where the byte may come, else the next byte that may (256: none)."""
     table = np.full((16, 256), 256, np.int32)
     for mode in range(16):
-        later = 256
+        possible = set(after.get(mode, b"" if mode == L.M_FINISHED else range(256)))
         for byte in range(255, -1, -1):
-            if possible[mode, byte]:
-                later = byte
-                table[mode, byte] = -1
-            else:
-                table[mode, byte] = later
+            later = 256 if byte == 255 else table[mode, byte + 1]
+            table[mode, byte] = -1 if byte in possible else (byte + 1 if later == -1 else later)
     return table
 
 
@@ -73,8 +61,7 @@ def _left_over() -> npt.NDArray[np.uint8]:
     return table
 
 
-_MAY, _LEFT_OVER = _possible(), _left_over()
-_NEXT = _following(_MAY)
+_NEXT, _LEFT_OVER = _following(), _left_over()
 JSON_TABLES = TablePlan(
     L.JsonContext,
     {
@@ -101,7 +88,7 @@ JSON_TABLES = TablePlan(
         "distances": TableSizes(64),
         "stack": TableSizes(4096),
     },
-    {"precise": 1, "may": address_of(_MAY), "next_byte": address_of(_NEXT)},
+    {"precise": 1, "next_byte": address_of(_NEXT)},
 )
 TERMINAL_TABLES = TablePlan(LexemeContext, RECORD_TABLES, {"newline": -1, "behind": address_of(_LEFT_OVER)})
 """The tables of records that grammars share."""
