@@ -278,7 +278,7 @@ class MonitoredText(NarrowedText[MonitoredPlace]):
         self.inner.fill_within(self.place(index).state, mask, row, budget)
         with self.lock:
             bits = self._narrowed(index, mask.array[row, : self._words].copy())
-            late = self.completions.too_long(index, tokens_of(bits).astype(np.int64), budget - 1)
+            late = self.completions.too_long(index, tokens_of(bits), budget - 1)
             kept = bits & ~self._masks.dense_row(late.astype(np.int32))
             mask.array[row, : self._words] = kept if kept.any() else bits
 
