@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import inspect
 import json
+import re
 import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence, Set
 from dataclasses import dataclass, field, replace
@@ -32,14 +33,17 @@ from structgen.json_grammars.prompting import (
     schema_outline,
     shorter_outlines,
 )
+from structgen.language.checks import encodable
 from structgen.system.installation import needing
 from structgen.system.resources import is_embedded
-from structgen.tokens.control_tokens import ControlTokens
+from structgen.tokens.control_tokens import ControlTokens, texts_in
 from structgen.tokens.tokenizer import Tokenizer
 
 Message: TypeAlias = Mapping[str, Any]
 """A chat message: `role` and `content`."""
 Prompt: TypeAlias = Union[str, Sequence[Message]]
+_HALF: Final = re.compile("[\ud800-\udfff]")
+"""Half of a surrogate pair, which no tokenizer reads."""
 _SYSTEM: Final = "The words of the system."
 """A system message that is rendered to find where a chat template writes the system's text."""
 
@@ -203,6 +207,9 @@ class ModelPrompts:
         """Return the tokens of the prompt, the chat template applied: control tokens for marks of the
         template alone, and for no text of a message, unless `allow_specials`. Errors: OptionError."""
         plain = self._plainly(question)
+        half = next(filter(_HALF.search, texts_in((question.texts, plain.told))), None)
+        if half is not None and _HALF.search(self.text(question)):
+            encodable("prompt", half)
         made = self._made(plain)
         if isinstance(made, str):
             if self.allow_specials:
