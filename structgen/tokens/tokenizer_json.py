@@ -15,7 +15,6 @@ from collections.abc import Callable, Iterator
 from typing import Any, Final
 
 from structgen.errors import TokenizerError
-from structgen.tokens.encoders import HuggingFaceEncoder
 from structgen.tokens.tokenizer_reading import END_TEXTS, TokenizerFile, is_id
 
 _SERVES: Final = "Byte-level BPE and SentencePiece vocabularies can serve."
@@ -60,7 +59,7 @@ def read_tokenizer_object(file: Any) -> TokenizerFile:
     for i, piece in texts.items():
         if i not in special:
             tokens[i] = to_bytes(piece)
-    return TokenizerFile(tokens, ids, likely_ends, (HuggingFaceEncoder.NAME, _encoder_text(file)))
+    return TokenizerFile(tokens, ids, likely_ends, ("huggingface", _encoder_text(file)))
 
 
 def _refuse_models(model: dict[str, Any]) -> None:
