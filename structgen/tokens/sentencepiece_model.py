@@ -124,14 +124,13 @@ def _refuse_part(processor: Any, model: bytes) -> None:
     """Raise TokenizerError for a file that ends between two of its pieces: the library, which has read it,
     takes it for a smaller model."""
     at, fields = 0, set[int]()
-    while at < len(
-        model
-    ):  # a field is its number with 3 bits of its type, a length in 7 bits a byte, its bytes
-        key, length, at = model[at], 0, at + 1
+    data = model + bytes(10)  # a field of another kind than these may lead past the end
+    while at < len(model):  # a field: its number and 3 bits, its length in 7 bits a byte, and so many bytes
+        key, length, at = data[at], 0, at + 1
         for shift in range(0, 70, 7):
-            length |= (model[at] & 0x7F) << shift
+            length |= (data[at] & 0x7F) << shift
             at += 1
-            if model[at - 1] < 0x80:
+            if data[at - 1] < 0x80:
                 break
         fields.add(key >> 3)
         at += length
