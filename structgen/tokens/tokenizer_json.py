@@ -22,16 +22,6 @@ _AGAIN: Final = "Download the file again."
 _Piece = Callable[[str], bytes]
 
 
-def read_tokenizer_json(text: str) -> TokenizerFile:
-    """Return the contents of the file, from its text. Raises TokenizerError, which names the faulty
-    member."""
-    try:
-        file = json.loads(text)
-    except (ValueError, RecursionError) as error:
-        raise TokenizerError(f"not JSON ({error}).", where="tokenizer.json", cure=_AGAIN) from error
-    return read_tokenizer_object(file)
-
-
 def read_tokenizer_object(file: Any) -> TokenizerFile:
     """Return the contents of the file, from its JSON value. Raises TokenizerError, which names the faulty
     member."""
