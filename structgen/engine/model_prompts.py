@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import inspect
 import json
-import re
 import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence, Set
 from dataclasses import dataclass, field, replace
@@ -36,14 +35,12 @@ from structgen.json_grammars.prompting import (
 from structgen.language.checks import encodable
 from structgen.system.installation import needing
 from structgen.system.resources import is_embedded
-from structgen.tokens.control_tokens import ControlTokens, texts_in
+from structgen.tokens.control_tokens import ControlTokens
 from structgen.tokens.tokenizer import Tokenizer
 
 Message: TypeAlias = Mapping[str, Any]
 """A chat message: `role` and `content`."""
 Prompt: TypeAlias = Union[str, Sequence[Message]]
-_HALF: Final = re.compile("[\ud800-\udfff]")
-"""Half of a surrogate pair, which no tokenizer reads."""
 _SYSTEM: Final = "The words of the system."
 """A system message that is rendered to find where a chat template writes the system's text."""
 
@@ -207,11 +204,9 @@ class ModelPrompts:
         """Return the tokens of the prompt, the chat template applied: control tokens for marks of the
         template alone, and for no text of a message, unless `allow_specials`. Errors: OptionError."""
         plain = self._plainly(question)
-        half = next(filter(_HALF.search, texts_in((question.texts, plain.told))), None)
-        if half is not None and _HALF.search(self.text(question)):
-            encodable("prompt", half)
         made = self._made(plain)
         if isinstance(made, str):
+            encodable("prompt", made)
             if self.allow_specials:
                 return ControlTokens(self._named_tokens()).encoded(self.text(question), tokenizer)
             if question.is_guarded:
@@ -222,8 +217,12 @@ class ModelPrompts:
             guarded = question.guarded(controls)
             text = self._templated(self._made(guarded), guarded.template, tokenize=False)
             if controls.stand_in(question.texts) or controls.are_made_in(text):
-                return controls.encoded(text, tokenizer)
-        tokens: Sequence[int] = self._templated(made, question.template, tokenize=True)
+                return controls.encoded(encodable("prompt", text), tokenizer)
+        try:
+            tokens: Sequence[int] = self._templated(made, question.template, tokenize=True)
+        except OptionError:
+            encodable("prompt", self.text(question))  # perhaps the tokenizer refuses it, and not the template
+            raise
         return tokens
 
     def _plainly(self, question: ModelQuestion) -> ModelQuestion:

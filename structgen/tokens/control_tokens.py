@@ -45,11 +45,11 @@ class ControlTokens:
 
     def may_stand_in(self, value: Any) -> bool:
         """Tell whether a text inside of a value has signs of control tokens."""
-        return any(map(self._begins.search, texts_in(value)))
+        return any(map(self._begins.search, _texts(value)))
 
     def stand_in(self, value: Any) -> bool:
         """Tell whether a text inside of a value writes a control token."""
-        return any(map(self._own.search, texts_in(value)))
+        return any(map(self._own.search, _texts(value)))
 
     def guarded(self, value: Any) -> Any:
         """Return a value in whose texts, its keys too, other characters stand for the signs."""
@@ -98,7 +98,7 @@ def _is_of_words(sign: str) -> bool:
     return sign.isalnum() or sign.isspace()
 
 
-def texts_in(value: Any) -> Iterator[str]:
+def _texts(value: Any) -> Iterator[str]:
     """Yield the texts inside of a value, and its keys."""
     stack = [value]
     while stack:
