@@ -18,7 +18,7 @@ from structgen.lark_grammars.compiled.lark_completions import text_ends
 from structgen.lark_grammars.compiled.lark_language import LarkLanguage
 from structgen.lark_grammars.compiled.loaded_lark import LarkGrammar
 from structgen.lark_grammars.machine.lark_masks import place_behind
-from structgen.lark_grammars.machine.steps import after_special, state_of
+from structgen.lark_grammars.machine.steps import after_special, live_state_of
 from structgen.lark_grammars.reading.loaded_grammar import END
 from structgen.limits import Limits
 from structgen.native.raw_memory import address_of
@@ -152,7 +152,7 @@ class BoundLanguage(LarkLanguage):
 
     def _live(self, readings: Iterable[Reading]) -> int:
         flat = np.array([*dict.fromkeys(readings)], np.int64)
-        return self._answers.call_keeping(state_of, address_of(flat), len(flat))
+        return self._answers.call_keeping(live_state_of, address_of(flat), len(flat))
 
     def _settle(self, state: int) -> int | None:
         """Return the state with the readings that may begin behind its own."""

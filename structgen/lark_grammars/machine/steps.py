@@ -233,7 +233,7 @@ def after_special(address: int, index: int, kind: int) -> int:
 
 
 @entry("int64(int64, int64, int64)")
-def state_of(address: int, readings: int, count: int) -> int:
+def live_state_of(address: int, readings: int, count: int) -> int:
     """Return the live state of some readings, REFUSED where none lives, or ASKED."""
     c, made = LarkContext(address), 0
     for i in range(count):
