@@ -517,7 +517,6 @@ class CompiledGrammar(ABC):
             return True
         if target:
             ctypes.memmove(target, address_of(row), row.nbytes)
-        self._forget_large()
         return False
 
     def _memoise(self, index: int, row: int, tokens: npt.NDArray[np.int32], target: int) -> None:
@@ -535,9 +534,6 @@ class CompiledGrammar(ABC):
         """Return the mask that `_compute` has just found too large for a list, as a row of bits."""
         count = int(self._tables.context[Core.buffer_count])
         return self._masks.dense_row(self._workspace.buffer[:count])
-
-    def _forget_large(self) -> None:  # noqa: B027
-        """Drop what was made only for a mask that the store has no row for. Under the lock."""
 
     def check_token(self, token: int) -> None:
         """Raise TokenError where a token id is out of range."""

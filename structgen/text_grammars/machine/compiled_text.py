@@ -129,10 +129,15 @@ class CompiledText(NumberedText):
     def compute(self, index: int, target: int = 0) -> bool:
         """As CompiledGrammar's."""
         if not self._has_specials and index != self._finished:
-            # the common case, without the calls in between: one compiled call finds the mask
+            # the common case, without the calls in between
             with self.lock:
                 self._attached()
-                if text_masks.compute(self.address, index, target) == 0:
+                code = text_masks.compute(self.address, index, target)
+                visit, state = self._visit(index) if code == MISS else (0, 0)
+                if visit:
+                    self._entered[visit].places[0].part.compiled.compute(state, target)
+                    code = text_masks.compute(self.address, index, target)
+                if code == 0:
                     return True
         return super().compute(index, target)
 
@@ -146,6 +151,8 @@ class CompiledText(NumberedText):
         code = self._compiled_mask(index, target)
         if visit and code == stepping.UNKNOWN:
             part = self._open_visit(visit)[0].part
+            if part.compiled.is_young:
+                part.compiled.look_ahead()  # as a matcher of the part alone does behind its first token
             code = self._compiled_mask(index, target)
             if code == stepping.UNKNOWN and self._visit_rows[visit, BEHIND] >= 0 and any(part.calls):
                 part.ends_below(state, self._opened[visit].wanted)  # it answers what this asks
