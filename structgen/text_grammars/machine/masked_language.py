@@ -16,6 +16,8 @@ from structgen.text_grammars.machine.language import ALL_BYTES, Config, InsidePa
 from structgen.text_grammars.machine.masked_part import MaskedPart
 
 _BYTES: Final = 256
+_FEW: Final = 16
+"""Bytes that are told: more are found as well one by one."""
 _BYTE: Final = tuple(bytes((byte,)) for byte in range(_BYTES))
 
 
@@ -37,6 +39,10 @@ class Masked(Language, MaskedPart):
             return None
         after = self.compiled.bytes_index(cast(int, config), _BYTE[symbol])
         return None if after < 0 else after
+
+    def told(self, config: Config) -> bytes | None:
+        first = self.compiled.next_bytes(State(self.compiled, cast(int, config)))
+        return first if len(first) <= _FEW else None
 
     def goes_on(self, config: Config) -> bool:
         return bool(self.compiled.next_bytes(State(self.compiled, cast(int, config))))
