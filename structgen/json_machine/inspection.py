@@ -256,12 +256,11 @@ class Inspection:
         """Whether any character of a key may be written as an escape."""
         return int(self._tables.context[L.JsonContext.key_escapes]) == L.ESCAPES_ANY
 
-    def farthest_key(self, row: int) -> int:
-        """Return how many characters, at most, an object's extra key that is begun still needs, if any text
-        may stand among them; UNBOUNDED where that is not so, or no extra key may come."""
+    def key_start(self, row: int) -> int:
+        """Return the state of `strings` in which an object's extra keys start, below 0 where none may
+        come."""
         self.expander.know_residue(row)
-        start = int(self._tables.rows(L.T_RES)[row, L.ResidueRow.extra])
-        return L.UNBOUNDED if start < 0 else min(self.strings.until_any_text(start), L.UNBOUNDED)
+        return int(self._tables.rows(L.T_RES)[row, L.ResidueRow.extra])
 
     def place_row(self, frame: int) -> int:
         """Return the row of the place of the value in a frame."""
