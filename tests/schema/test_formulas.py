@@ -21,14 +21,13 @@ from structgen.language.ir import (
     All,
     Any_,
     Formula,
-    Interval,
     Length,
     Multiple,
     Not,
     Pattern,
-    Points,
     Words,
 )
+from structgen.language.number_ranges import interval, points
 from structgen.schema.meaning.formulas import (
     apart,
     conjunction,
@@ -55,10 +54,10 @@ def number_formulas(draw: st.DrawFn, depth: int = 2) -> Formula:
     """Return a random formula over numbers."""
     kind = draw(st.integers(0, 6 if depth else 1))
     if kind == 6:
-        return Points(draw(st.frozensets(decimals | st.integers(-50, 50), min_size=1, max_size=4)))
+        return points(draw(st.frozensets(decimals | st.integers(-50, 50), min_size=1, max_size=4)))
     if kind == 0:
         low, high = draw(st.none() | decimals), draw(st.none() | decimals)
-        return Interval(low, high, draw(st.booleans()), draw(st.booleans()))
+        return interval(low, high, draw(st.booleans()), draw(st.booleans()))
     if kind == 1:
         return Multiple(
             draw(
@@ -117,7 +116,7 @@ def test_formulas_called_apart_share_no_string(a: Formula, b: Formula) -> None:
 def test_quick_emptiness_of_an_interval_with_a_divisor(
     low: Decimal, high: Decimal, open_low: bool, open_high: bool, divisor: str
 ) -> None:
-    formula = conjunction((Interval(low, high, open_low, open_high), Multiple(Decimal(divisor))))
+    formula = conjunction((interval(low, high, open_low, open_high), Multiple(Decimal(divisor))))
     inside = any(number_meets(formula, Decimal(divisor) * n) for n in range(-101, 102))
     assert (formula != FALSE and quick_number(formula)) == inside
 
@@ -134,7 +133,7 @@ def test_multiples_at_great_exponents_cost_nothing() -> None:
 
 def test_contradictions_fold_to_false() -> None:
     assert conjunction((Words(frozenset({"a"})), Words(frozenset({"b"})))) == FALSE
-    assert conjunction((Interval(None, Decimal(1)), Interval(Decimal(2), None))) == FALSE
+    assert conjunction((interval(None, Decimal(1)), interval(Decimal(2), None))) == FALSE
     assert conjunction((Multiple(Decimal(2)), Not(Multiple(Decimal(2))))) == FALSE
     assert conjunction(()) == TRUE
 
