@@ -87,4 +87,6 @@ def united(sets: Sequence[Ranges]) -> Ranges:
 
 def common(sets: Sequence[Ranges]) -> Ranges:
     """Return the numbers that are in all of the sets. Cost: as for `united`."""
+    if len(sets) == 1:
+        return sets[0]
     return united([one.complement() for one in sets]).complement()

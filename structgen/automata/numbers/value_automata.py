@@ -149,15 +149,15 @@ class _Side:
         """Let the next digit lead to the states that follow."""
         longer = [span for span in spans if pointed or span[0] > depth]
         edges = [self._edges(span, depth) for span in longer]
-        before: tuple[_Span, ...] | None = None
-        row, target = self._drawn.rows[state], DEAD
-        for digit in range(10):
-            after = tuple(
-                [(span[0], at[digit], at[digit + 1]) for span, at in zip(longer, edges, strict=True)]
-            )
-            if after != before:
-                before, target = after, self._state(depth + 1, pointed, after)
-            row[digit] = target
+        met = sorted({digit for at in edges for digit in range(10) if at[digit] < at[digit + 1]})
+        row, begin = self._drawn.rows[state], 0
+        for end in (*met, 10):
+            for digit, beyond in ((begin, end), (end, min(end + 1, 10))):  # those that no cut has, then one
+                if digit < beyond:
+                    places = zip(longer, edges, strict=True)
+                    after = tuple([(span[0], at[digit], at[digit + 1]) for span, at in places])
+                    row[digit:beyond] = [self._state(depth + 1, pointed, after)] * (beyond - digit)
+            begin = end + 1
 
     def _edges(self, span: _Span, depth: int) -> list[int]:
         """Return where in a span the cuts begin whose next digit is 0, 1, ..., 9, and its end."""

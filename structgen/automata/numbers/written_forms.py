@@ -119,7 +119,9 @@ def only_integers(root: ir.Formula) -> bool:
 def _is_integer(atom: ir.NumberAtom) -> bool:
     if isinstance(atom, Ranges):
         listed = atom.listed()
-        return listed is not None and all(one == Decimal(one).to_integral_value() for one in listed)
+        return listed is not None and all(
+            type(one) is int or one == Decimal(one).to_integral_value() for one in listed
+        )
     return isinstance(atom, ir.PlainInteger) or atom.of == atom.of.to_integral_value()
 
 

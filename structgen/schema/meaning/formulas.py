@@ -190,8 +190,10 @@ def conjunction(formulas: Iterable[Formula]) -> Formula:
             return FALSE
         else:
             kept[formula] = None
-    if ranges or any(map(_denies_ranges, kept)):
-        met = common([*ranges, *_left_of_denied(kept)])
+    if any(map(_denies_ranges, kept)):
+        ranges += _left_of_denied(kept)
+    if ranges:
+        met = common(ranges)
         if not met.cuts and not met.from_below:
             return FALSE
         if met.cuts:
@@ -226,7 +228,7 @@ def _left_of_denied(kept: dict[Formula, None]) -> list[Ranges]:
             left.append(part.complement())
         else:
             kept[Not(part)] = None
-    return [*left, interval(None, None)]
+    return left
 
 
 def conjuncts(formula: Formula) -> tuple[Formula, ...]:

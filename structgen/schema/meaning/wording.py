@@ -142,7 +142,8 @@ def _alternatives(formula: Formula) -> Sequence[Formula]:
                 else:
                     runs.append([low, high])
             sets = [Ranges(tuple(filter(None, run)), run[0] is None) for run in runs]
-            found += [All((*others, one)) for one in (*sets, *([Ranges(tuple(alone))] if alone else ()))]
+            sets += [Ranges(tuple(alone))] if alone else []
+            found += [All((*others, one)) if others else one for one in sets]
     return found or [formula]
 
 
