@@ -6,7 +6,9 @@ import pickle
 import random
 from decimal import Decimal
 from fractions import Fraction
+from typing import Any
 
+import jsonschema
 import pytest
 from formula_twin import holds as twin
 from hypothesis import given
@@ -151,6 +153,29 @@ def test_an_integer_that_is_a_multiple_of_a_fraction_is_so_under_every_policy(po
     values = range(-11, 12)
     taken = judged({"type": "integer", "multipleOf": 2.5}, values, numbers=policy)
     assert [value for value, good in zip(values, taken, strict=True) if good] == [-10, -5, 0, 5, 10]
+
+
+@pytest.mark.parametrize("seeds", [range(40), pytest.param(range(40, 2_000), marks=pytest.mark.slow)])
+def test_in_draft_4_the_spelling_of_an_integer_counts_beside_values(seeds: range) -> None:
+    values = [0, 1, 2, 3, 0.0, 1.0, 2.0, 3.0, 0.5, 1.5]
+    for seed in seeds:
+        chance = random.Random(seed)
+
+        def said(chance: random.Random = chance) -> dict[str, Any]:
+            found: dict[str, Any] = {"type": chance.choice(["integer", "number"])}
+            found |= chance.choice(
+                [{"enum": chance.sample([0, 1, 2, 1.5], 2)}, {"minimum": 1}, {"maximum": 2}, {}]
+            )
+            return found if chance.random() < 0.5 else {"not": found}
+
+        schema = {
+            "allOf": [
+                {"enum": chance.sample([0, 1, 2, 0.5], 2)},
+                *(said() for _ in range(chance.randint(1, 3))),
+            ]
+        }
+        valid = [jsonschema.Draft4Validator(schema).is_valid(value) for value in values]
+        assert judged(schema, values, draft="4") == valid, schema
 
 
 # --- at any depth -------------------------------------------------------------------------------------------
