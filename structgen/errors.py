@@ -33,11 +33,6 @@ class StructgenError(Exception):
         """Pickle by the message and the attributes, without a second call of the constructor."""
         return _restored, (type(self), self.args, self.__dict__)
 
-    def name_file(self, file: str) -> None:
-        """Put the name of a file before the place, if it is not there yet."""
-        if file not in self.where:
-            self.name_owner(file, ", ")
-
     def name_owner(self, owner: str, joint: str = ": ") -> None:
         """Put the name of what the place is in, and a joint, before the place."""
         where = f"{owner}{joint}{self.where}" if self.where else owner
@@ -46,8 +41,7 @@ class StructgenError(Exception):
     def name_schemas(self, pointers: Iterable[str]) -> None:
         """Put the JSON pointers of some schemas for the place, if none is named yet."""
         if not self.where:
-            where = ", ".join(pointer or "#" for pointer in pointers)
-            StructgenError.__init__(self, self.what, where=where, cure=self.cure)
+            self.name_owner(", ".join(pointer or "#" for pointer in pointers))
 
 
 def _restored(kind: type[BaseException], args: tuple[str, ...], attributes: dict[str, Any]) -> BaseException:

@@ -1,6 +1,7 @@
 """Sums and maxima over all valid fillings of a lattice, for schedulers that propose whole fillings.
 
-`structgen.infilling.lattice` says which tokens fit. Here the same edges carry the logits of the masked slots:
+`structgen.infilling.lattice` says which tokens fit. Here the edges between its nodes (`LatticeEdges`) carry
+the logits of the masked slots:
 - the probability that independent draws from the slots are valid (`log_z`), and each slot's law given that
   they are (`marginals`, `law`, `entropies`);
 - the k most probable valid fillings (`best`);
@@ -20,7 +21,7 @@ from __future__ import annotations
 import heapq
 import math
 from collections.abc import Callable, Collection
-from functools import cached_property
+from functools import cached_property, lru_cache
 from itertools import count as numbers
 from typing import Any, NamedTuple
 
@@ -28,9 +29,80 @@ import numpy as np
 import numpy.typing as npt
 
 from structgen.infilling.lattice import NULL, Lattice
-from structgen.infilling.token_automaton import Groups, groups
+from structgen.infilling.token_automaton import DEAD, TokenAutomaton
 
 Floats = npt.NDArray[np.float64]
+Ints = npt.NDArray[np.int64]
+
+
+class Groups(NamedTuple):
+    """Runs of equal values in an array, none of them empty."""
+
+    first: Ints
+    """Where each run begins, for `ufunc.reduceat`."""
+    of: Ints
+    """The run of each element."""
+
+
+def groups(values: npt.ArrayLike) -> Groups:
+    """Return the runs of equal values of an array."""
+    found = np.asarray(values, np.int64)
+    first = np.flatnonzero(np.diff(found, prepend=found[:1] - 1))
+    return Groups(first, np.repeat(np.arange(len(first)), np.diff(first, append=len(found))))
+
+
+class LatticeEdges:
+    """The edges between the nodes of a lattice of an automaton.
+
+    An *edge* is a pair of states with a token between them, and a *class set* labels an edge. Edges share
+    class sets, so that each class set is summed once per slot, not once per edge. Nulls are edges too: they
+    keep the state and set the flag.
+    """
+
+    def __init__(self, automaton: TokenAutomaton) -> None:
+        table, token_class, states = automaton.transitions, automaton.token_class, automaton.states
+        order = np.argsort(token_class, kind="stable")
+        self.class_tokens = order[np.searchsorted(token_class[order], 0) :].astype(np.int32)
+        """Tokens ordered by class, then by id."""
+        ends = np.arange(automaton.classes + 1)
+        self.class_start = np.searchsorted(token_class[self.class_tokens], ends)
+        """[classes + 1]: where the tokens of a class begin in `class_tokens`."""
+        source, column = np.nonzero(table[:, : automaton.unmarked] > DEAD)
+        target = table[source, column]
+        by_edge = np.lexsort((column, target, source))
+        source, column, target = source[by_edge], column[by_edge], target[by_edge]
+        first = groups(source * states + target).first
+        known: dict[bytes, int] = {}
+        label = [
+            known.setdefault(column[begin:end].tobytes(), len(known))
+            for begin, end in zip(first, [*first[1:], len(column)], strict=True)
+        ]
+        members = [np.frombuffer(one, np.int64) for one in known]
+        nodes = np.arange(2 * states)
+        sources = np.concatenate((nodes, source[first]))
+        by_source = np.argsort(sources, kind="stable")
+        self.source: Ints = sources[by_source]
+        """[edges]: the node that an edge comes from, ascending. The null of each node comes before the edges
+        with tokens, which are ordered by their targets."""
+        self.target: Ints = np.concatenate((states + nodes % states, target[first]))[by_source]
+        """[edges]: the node that an edge leads to."""
+        self.label: Ints = np.concatenate((len(known) + nodes // states, np.array(label, np.int64)))[
+            by_source
+        ]
+        """[edges]: the class set of an edge; `sets` is that of a hole's first null, `sets` + 1 of a later
+        one."""
+        self.sets = len(known)
+        self.set_start = np.cumsum([0, *map(len, members)])
+        """[class sets + 1]: where the classes of a class set begin in `set_classes`."""
+        self.set_classes: Ints = np.concatenate(members) if members else np.empty(0, np.int64)
+        self.classes_by_set = groups(np.repeat(np.arange(self.sets), np.diff(self.set_start)))
+        """The runs of each class set in `set_classes`."""
+        in_order = np.argsort(self.set_classes, kind="stable")
+        self.sets_by_class = self.classes_by_set.of[in_order], groups(self.set_classes[in_order])
+        """The class sets that each class is in, and the runs of each class; only marks are in none."""
+
+
+edges_of = lru_cache(maxsize=64)(LatticeEdges)
 Runs = Callable[[Floats, Groups], Floats]
 
 
@@ -63,15 +135,16 @@ class LatticeSums:
 
     def __init__(self, lattice: Lattice, scale: float = 1.0) -> None:
         self.automaton = automaton = lattice.automaton
+        self.edges = edges_of(automaton)
         self.slots = lattice.open_slots
         self._scale, self._lattice = scale, lattice
         self._jumps = [lattice.jumps[slot + 1] for slot in self.slots.tolist()]
         self._start = int(lattice.jumps[0][automaton.start])
         self._logits = [lattice.logits[slot].astype(np.float64) * scale for slot in self.slots.tolist()]
         self._nulls = lattice.null_logits[self.slots] * scale
-        self._sources = groups(automaton.source)
+        self._sources = groups(self.edges.source)
         # the runs of each class; marks, which come after classes of tokens, have none
-        self._tokens = groups(automaton.token_class[automaton.class_tokens])
+        self._tokens = groups(automaton.token_class[self.edges.class_tokens])
 
     @cached_property
     def scores(self) -> Floats:
@@ -88,9 +161,7 @@ class LatticeSums:
         found = np.full((len(self.slots), self.automaton.classes), -math.inf)
         if len(self._tokens.first):
             for row, logits in enumerate(self._logits):
-                found[row, : len(self._tokens.first)] = reduce(
-                    logits[self.automaton.class_tokens], self._tokens
-                )
+                found[row, : len(self._tokens.first)] = reduce(logits[self.edges.class_tokens], self._tokens)
         return found
 
     @cached_property
@@ -104,13 +175,13 @@ class LatticeSums:
         return self._weights(self.tops, maxima)
 
     def _weights(self, scores: Floats, reduce: Runs) -> Weights:
-        a = self.automaton
-        sets = reduce(scores[:, a.set_classes], a.classes_by_set) if a.sets else scores[:, :0]
+        a, e = self.automaton, self.edges
+        sets = reduce(scores[:, e.set_classes], e.classes_by_set) if e.sets else scores[:, :0]
         labels = np.concatenate((sets, self._nulls), axis=1)
         ahead = np.full((len(labels) + 1, 2 * a.states + 1), -math.inf)
         ahead[-1, : a.states][a.accepting] = 0.0
         for row in range(len(labels) - 1, -1, -1):
-            ways = labels[row, a.label] + ahead[row + 1, self._jumps[row][a.target]]
+            ways = labels[row, e.label] + ahead[row + 1, self._jumps[row][e.target]]
             ahead[row, :-1] = reduce(ways, self._sources)
         return Weights(labels, ahead)
 
@@ -123,18 +194,18 @@ class LatticeSums:
     def marginals(self) -> tuple[Floats, Floats]:
         """The probability of each class, and of a null, at each masked slot, given that the whole is valid:
         [rows, classes] and [rows]."""
-        a, w = self.automaton, self.sums
+        a, e, w = self.automaton, self.edges, self.sums
         labels, here = np.zeros_like(w.labels), np.zeros(2 * a.states + 1)
         here[self._start] = 1.0
         for row in range(len(labels)):
-            to = self._jumps[row][a.target]
-            some = np.flatnonzero((here[a.source] > 0.0) & (to >= 0))
-            source, label, to = a.source[some], a.label[some], to[some]
+            to = self._jumps[row][e.target]
+            some = np.flatnonzero((here[e.source] > 0.0) & (to >= 0))
+            source, label, to = e.source[some], e.label[some], to[some]
             share = here[source] * np.exp(w.labels[row, label] + w.ahead[row + 1, to] - w.ahead[row, source])
             labels[row] = np.bincount(label, share, minlength=labels.shape[1])
             here = np.bincount(to, share, minlength=len(here))
         chances = np.zeros((len(labels), a.classes))
-        sets, runs = a.sets_by_class
+        sets, runs = e.sets_by_class
         if len(sets):
             whole = np.where(w.labels == -math.inf, 0.0, w.labels)[:, sets]
             each = np.exp(np.minimum(self.scores[:, runs.of] - whole, 0.0)) * labels[:, sets]
@@ -170,17 +241,17 @@ class LatticeSums:
         `uniforms`: float64 [slots, 3] of independent uniform numbers from 0 to 1, in which a seed counts: for
         an edge or a null, for a class of the edge, for a token of the class.
         """
-        a, w = self.automaton, self.sums
+        e, w = self.edges, self.sums
         found, node = self._lattice.tokens, self._start
         for row, slot in enumerate(self.slots.tolist()):
-            first, end = np.searchsorted(a.source, (node, node + 1))
-            targets = self._jumps[row][a.target[first:end]]
-            edge = _drawn(w.labels[row, a.label[first:end]] + w.ahead[row + 1, targets], uniforms[slot, 0])
-            node, label = int(targets[edge]), int(a.label[first + edge])
-            if label >= a.sets:
+            first, end = np.searchsorted(e.source, (node, node + 1))
+            targets = self._jumps[row][e.target[first:end]]
+            edge = _drawn(w.labels[row, e.label[first:end]] + w.ahead[row + 1, targets], uniforms[slot, 0])
+            node, label = int(targets[edge]), int(e.label[first + edge])
+            if label >= e.sets:
                 found[slot] = NULL
                 continue
-            classes = a.set_classes[a.set_start[label] : a.set_start[label + 1]]
+            classes = e.set_classes[e.set_start[label] : e.set_start[label + 1]]
             tokens = self._tokens_of(int(classes[_drawn(self.scores[row, classes], uniforms[slot, 1])]))
             found[slot] = tokens[_drawn(self._logits[row][tokens], uniforms[slot, 2])]
         return found
@@ -228,7 +299,7 @@ class LatticeSums:
         value, after = -math.inf, -1
         if NULL not in banned:
             after = int(jump[state + a.states])
-            value = float(ahead[after] + w.labels[row, a.sets + flag])
+            value = float(ahead[after] + w.labels[row, self.edges.sets + flag])
         if flag == 0:
             to = jump[a.transitions[state]]
             ways = self.tops[row] + ahead[to]
@@ -241,8 +312,8 @@ class LatticeSums:
 
     def _tokens_of(self, column: int) -> npt.NDArray[np.int32]:
         """Return the tokens of a class, ascending."""
-        start = self.automaton.class_start
-        return self.automaton.class_tokens[start[column] : start[column + 1]]
+        start = self.edges.class_start
+        return self.edges.class_tokens[start[column] : start[column + 1]]
 
     def _best_token(self, row: int, column: int, banned: Collection[int]) -> tuple[float, int]:
         """Return the best token of a class that is not banned, after its logit; the lowest of equal ones."""

@@ -95,7 +95,8 @@ class WantedTexts(WantedLanguage):
                 raise OptionError(error.what, where=self.given.spelled(root), cure=error.cure) from error
             if isinstance(tools, dict):  # whose members are named, not the option
                 error.where = error.where.removeprefix("tools/")
-            error.name_file(name)
+            if name not in error.where:
+                error.name_owner(name, ", ")
             raise
 
     # --- how they are written -------------------------------------------------------------------------------

@@ -32,11 +32,6 @@ from structgen.tokens.tokenizer import Tokenizer, byte_tokenizer
 
 Kind = Literal["json", "lark", "text"]
 KINDS: Final[tuple[Kind, ...]] = get_args(Kind)
-_GROUPS: Final[dict[Kind, tuple[str, ...]]] = {
-    "json": (first_use.JSON, first_use.AUTOMATA, first_use.SHARED),
-    "lark": (first_use.LARK, first_use.AUTOMATA, first_use.SHARED),
-    "text": (first_use.TEXT, first_use.AUTOMATA, first_use.SHARED),
-}
 _SCHEMA: Final = {
     "type": "object",
     "properties": {
@@ -56,6 +51,12 @@ _DOCUMENT: Final = (
 )
 _LARK: Final = 'start: (NAME "=" /[0-9]+/)+\nNAME: /[a-z]+/\n%ignore /[ \\n]+/\n'
 _EBNF: Final = 'root ::= "a" root "b" | [0-9]+'
+_USES: Final[dict[Kind, tuple[str, Callable[[], Grammar], bytes]]] = {
+    "json": (first_use.JSON, lambda: json_schema(_SCHEMA), _DOCUMENT),
+    "lark": (first_use.LARK, lambda: lark(_LARK), b"ab = 12\nc = 3"),
+    "text": (first_use.TEXT, lambda: sequence(ebnf(_EBNF), regex("(xy|z)+")), b"aa12bbxyz"),
+}
+"""Of each kind: the machine code that it alone needs, a grammar, and a text of it."""
 
 
 @options_named('sg.preload("json")')
@@ -86,21 +87,16 @@ def preload(*kinds: Kind, tokenizer: Tokenizer | None = None, jobs: int = first_
         )
     wanted = kinds or KINDS
     default_store()
-    groups = dict.fromkeys(group for kind in wanted for group in _GROUPS[kind])
+    groups = [*dict.fromkeys(_USES[kind][0] for kind in wanted), first_use.AUTOMATA, first_use.SHARED]
     modules = [name for group in groups for name in first_use.GROUPS[group]]
-    compile_modules(modules, jobs, title="all kinds of masks" if len(wanted) > 1 else next(iter(groups)))
+    compile_modules(modules, jobs, title="all kinds of masks" if len(wanted) > 1 else groups[0])
     if tokenizer is None:
         tokenizer = byte_tokenizer()
-    uses: dict[Kind, Callable[[], tuple[Grammar, bytes]]] = {
-        "json": lambda: (json_schema(_SCHEMA), _DOCUMENT),
-        "lark": lambda: (lark(_LARK), b"ab = 12\nc = 3"),
-        "text": lambda: (sequence(ebnf(_EBNF), regex("(xy|z)+")), b"aa12bbxyz"),
-    }
     if "lark" in wanted:  # a kept grammar is read without lark
         Lark('start: "a"', parser="lalr")
     for kind in wanted:
-        grammar, text = uses[kind]()
-        _use(compile(grammar, tokenizer, store=False), text)
+        _, grammar, text = _USES[kind]
+        _use(compile(grammar(), tokenizer, store=False), text)
 
 
 def _use(compiled: CompiledGrammar, text: bytes) -> None:

@@ -24,22 +24,17 @@ _KEPT: Final = 8
 
 def checked_bans(given: Any) -> tuple[int | str, ...]:
     """Return banned texts and token ids as a tuple. Raises OptionError."""
-    found = (given,) if isinstance(given, int | str) else given
-    if not isinstance(found, Sequence) or isinstance(found, bytes):
-        raise _no_bans(given)
+    is_list = isinstance(given, Sequence) and not isinstance(given, bytes | str)
+    found = tuple(given) if is_list else (given,)
     for one in found:
         is_id = isinstance(one, int) and not isinstance(one, bool) and one >= 0
         if not is_id and not (isinstance(one, str) and one):
-            raise _no_bans(one)
-    return tuple(found)
-
-
-def _no_bans(value: Any) -> OptionError:
-    return OptionError(
-        f"banned={value!r:.60} is neither a text nor a token id.",
-        where="banned",
-        cure='Give a list of texts and token ids, as in banned=["<unsafe>", 17].',
-    )
+            raise OptionError(
+                f"banned={one!r:.60} is neither a text nor a token id.",
+                where="banned",
+                cure='Give a list of texts and token ids, as in banned=["<unsafe>", 17].',
+            )
+    return found
 
 
 def without_banned_texts(

@@ -76,8 +76,8 @@ class Lattice:
         self._closes = np.zeros(count, np.bool_) if closes is None else np.array(closes, np.bool_)
         if count and self._nullable[-1] and not self._closes[-1]:
             raise OptionError("The last slot may be empty and closes no hole.", where="closes")
-        # Two sets of nodes; labels, and the jump behind the slot.
-        room = count * (automaton.states * (4 + 16) + automaton.sets + automaton.classes)
+        # Two sets of nodes; classes, and the jump behind the slot.
+        room = count * (automaton.states * (4 + 16) + automaton.classes)
         if room > _MOST_BYTES:
             raise OptionError(
                 f"{count:,} slots times {automaton.states:,} states and {automaton.classes:,} token classes "
@@ -167,20 +167,17 @@ class Lattice:
 
     # --- which tokens fit -----------------------------------------------------------------------------------
 
-    def _edges(self, slot: int) -> tuple[Numbers, Numbers, Numbers, Numbers]:
-        """Return the edges of a masked slot, for compiled loops: `Edges`, and the jump behind the slot."""
-        return *self.automaton.edges, self.jumps[slot + 1]
-
-    def _usable(self, slot: int) -> int:
-        """Return how many labels the edges of a masked slot have: the last two are those of nulls."""
-        return self.automaton.sets + (2 if self._nullable[slot] else 0)
+    def _steps(self, slot: int) -> tuple[Numbers, Numbers, Numbers, bool]:
+        """Return what compiled loops ask of a masked slot: `Successors`, the jump behind the slot, and
+        whether it may stay empty."""
+        return *self.automaton.successors, self.jumps[slot + 1], bool(self._nullable[slot])
 
     def _lead(self, slot: int) -> None:
         """Find out which nodes have a way to the end, from a masked slot on (`_leads`)."""
         first, end = np.searchsorted(self.open_slots, (slot, self._leads_from))
         after = self._layer(int(end))
         for one in self.open_slots[first:end][::-1].tolist():
-            find_leads(*self._edges(one), self._usable(one), self._leads[after], self._leads[one])
+            find_leads(*self._steps(one), self._leads[after], self._leads[one])
             after = one
         self._leads_from = min(self._leads_from, slot)
 
@@ -192,7 +189,7 @@ class Lattice:
             here[:] = False
             if at:
                 before = int(self.open_slots[at - 1])
-                find_reached(*self._edges(before), self._usable(before), self._reached[before], here)
+                find_reached(*self._steps(before), self._reached[before], here)
             else:
                 here[self.jumps[0][self.automaton.start]] = True
                 here[-1] = False
@@ -216,12 +213,12 @@ class Lattice:
         unknown = np.flatnonzero(self._column == _NOWHERE)
         if len(unknown):
             return int(unknown[0])
-        here = np.array([self.automaton.start])
+        a = self.automaton
+        here = np.array([a.start])
         for slot in range(len(self)):
             if self._column[slot] == OPEN:
-                to = self.automaton.target[
-                    np.isin(self.automaton.source, here) & (self.automaton.label < self._usable(slot))
-                ]
+                empty = a.states + here % a.states if self._nullable[slot] else here[:0]
+                to = np.append(a.transitions[here[here < a.states], : a.unmarked], empty)
             else:
                 to = self._moved(slot)[here]
             here = np.setdiff1d((self._reset if self._closes[slot] else self._same)[to], [DEAD])
@@ -233,18 +230,15 @@ class Lattice:
         """Return which token classes masked slots, ascending, hold in some valid filling: [slots, classes];
         and which of them may stay empty: [slots]."""
         a, at = self.automaton, np.asarray(slots, np.int64)
-        labels = np.zeros((len(at), a.sets + 2), np.bool_)
+        found, nulls = np.zeros((len(at), a.classes), np.bool_), np.zeros(len(at), np.bool_)
         if len(at):
             self._reach(int(at[-1]))
             self._lead(int(at[0]) + 1)
         for row, slot in enumerate(at.tolist()):
             after = self._leads[self._layer(int(np.searchsorted(self.open_slots, slot)) + 1)]
-            find_live(*self._edges(slot), self._usable(slot), self._reached[slot], after, labels[row])
-        found = np.zeros((len(at), a.classes), np.bool_)
-        sets, runs = a.sets_by_class
-        if len(sets):
-            found[:, : len(runs.first)] = np.logical_or.reduceat(labels[:, sets], runs.first, axis=-1)
-        nulls: Bools = np.logical_or(labels[:, -2], labels[:, -1])
+            *_, jump, is_nullable = self._steps(slot)
+            live = found[row, : a.unmarked], nulls[row : row + 1]
+            find_live(a.transitions, jump, is_nullable, self._reached[slot], after, *live)
         return found, nulls
 
     def token_mask(self, slot: int) -> Bools:
@@ -290,11 +284,11 @@ class Lattice:
         """Return the masked slots that are the same in every valid filling, with their token or NULL."""
         if not self.is_feasible:
             return []
-        slots, start = self.open_slots, self.automaton.class_start
+        slots = self.open_slots
         masks, nulls = self.masks(slots)
-        column = masks.argmax(axis=1)
-        is_token = (masks.sum(axis=1) == 1) & ~nulls & (np.diff(start)[column] == 1)
+        only = self.automaton.only_token[masks.argmax(axis=1)]
+        is_token = (masks.sum(axis=1) == 1) & ~nulls & (only >= 0)
         is_null = nulls & ~masks.any(axis=1)
-        token = np.where(is_null, NULL, self.automaton.class_tokens[start[column]])
+        token = np.where(is_null, NULL, only)
         found = is_token | is_null
         return list(zip(slots[found].tolist(), token[found].tolist(), strict=True))

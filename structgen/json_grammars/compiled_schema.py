@@ -41,6 +41,7 @@ _SPACE = {
     "compact": L.SPACE_COMPACT,
     "oneline": L.SPACE_ONELINE,
     "any": L.SPACE_ANY,
+    "indent": L.SPACE_INDENT,
 }
 
 _ESCAPES = {
@@ -67,11 +68,8 @@ def compiled_schema(
     if store is not False:
         vocabulary = Vocabulary.of(tokenizer)  # held: the store's part goes with it
         recent = (store or default_store()).of(vocabulary).recent
-        key = (
-            grammar.spelling,
-            id(tokenizer),
-            limits,
-        )  # what is found holds the tokenizer: no other has its id
+        # what is found holds the tokenizer: no other has its id
+        key = grammar.spelling, id(tokenizer), limits
         found = recent.get(key)
     if found is not None:
         found = found.generation.newest(found)
@@ -122,13 +120,10 @@ class CompiledSchema(CompiledGrammar):
     def used(self) -> float:
         """How much of what its limits allow it holds, from all documents; above 1 it is time for `fresh`."""
         tables, limits = self._tables, self.limits
-        strings, numbers = self._expander.strings, self._expander.numbers
-        states, made = strings.count, numbers.made
-        rows = tables.most_interned
-        automata = strings.trans.nbytes + numbers.nbytes
-        size = tables.nbytes() + automata + _RESIDUE * tables.count(L.T_RES)
-        most = max(states, made) / limits.automaton_states
-        return float(max(size / limits.grammar_memory, 2 * most, 2 * rows / limits.parser_states))
+        size = self.nbytes + self._recorder.nbytes + _RESIDUE * tables.count(L.T_RES)
+        most = max(self._expander.strings.count, self._expander.numbers.made) / limits.automaton_states
+        rows = tables.most_interned / limits.parser_states
+        return max(size / limits.grammar_memory, 2 * most, 2 * rows)
 
     @property
     def network(self) -> Network:
@@ -137,17 +132,12 @@ class CompiledSchema(CompiledGrammar):
 
     def _configure(self, policies: Any, missing: frozenset[int]) -> None:
         context = self._tables.context
-        space: str = policies.whitespace
-        if space.startswith("indent:"):
-            indent = np.frombuffer(space[7:].encode() or b" ", np.uint8).copy()
-            self._indent = indent
-            self._space = (L.SPACE_INDENT, space[7:].encode())
-            context[L.JsonContext.space] = L.SPACE_INDENT
-            context[word_of(L.JsonContext, "indent")] = address_of(indent)
-            context[L.JsonContext.indent_length] = len(space) - 7
-        else:
-            context[L.JsonContext.space] = _SPACE[space]
-            self._space = (_SPACE[space], b"")
+        kind, _, blanks = policies.whitespace.partition(":")
+        self._space = (_SPACE[kind], blanks.encode())
+        self._indent = np.frombuffer(blanks.encode() or b" ", np.uint8).copy()
+        context[L.JsonContext.space] = _SPACE[kind]
+        context[word_of(L.JsonContext, "indent")] = address_of(self._indent)
+        context[L.JsonContext.indent_length] = len(blanks)
         context[L.JsonContext.escapes], context[L.JsonContext.key_escapes] = _ESCAPES[policies.escapes]
         self._absent = np.zeros(256, np.uint8)
         self._absent[[*missing]] = 1
@@ -171,7 +161,7 @@ class CompiledSchema(CompiledGrammar):
         """Return what a walk of a state's tokens answers, once it asks nothing."""
         code = call(self.address, index, *arguments)
         while code == ASKED:
-            self._expander.answer(lambda terminal: self._recorder.make(terminal, self._workspace))
+            self._expander.answer(self._recorder.make)
             code = call(self.address, index, *arguments)
         return code
 
@@ -190,9 +180,6 @@ class CompiledSchema(CompiledGrammar):
                 return None
             # where all is known nobody asks the completions, which may have to be made
             return self._remember(index, code or self.completions.sufficient_as_walked(index, code))
-
-    def _forget_large(self) -> None:
-        self._recorder.forget_large()
 
     # --- states ---------------------------------------------------------------------------------------------
 

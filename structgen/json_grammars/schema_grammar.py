@@ -8,7 +8,7 @@ from contextlib import suppress
 from dataclasses import asdict, fields
 from functools import lru_cache
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final, Literal
+from typing import TYPE_CHECKING, Any, Final, Literal, cast
 from weakref import ref
 
 from structgen.core.grammar import Grammar
@@ -79,10 +79,8 @@ class JsonSchemaGrammar(Grammar, SchemaSource):
         remotes: Remotes | None = None,
         banned: tuple[str, ...] = (),
         missing: frozenset[int] = frozenset(),
-        document: Document | None = None,
     ) -> None:
-        """Read the schema `value` (exact JSON that nobody changes), unless `document` is what was read of it;
-        `text` is what it was read from.
+        """Read the schema `value` (exact JSON that nobody changes); `text` is what it was read from.
 
         Of the `remotes`, those that references lead to become part of the grammar. No string and no key may
         hold one of the texts in `banned`. Of texts with a byte in `missing` some are left out, as
@@ -94,16 +92,19 @@ class JsonSchemaGrammar(Grammar, SchemaSource):
         value is that of the JSON. The language does not depend on it."""
         self._draft, self._policies, self._limits = draft, policies, limits
         self._banned, self._missing = banned, missing
-        self._canonical = self._spelling = ""
         self._file: str | None = None  # that the schema was read from, for errors
-        self._networks: list[ref[SchemaNetwork]] = []
-        # Reading the document is the check of the schema; the first network takes the document over.
         remotes = remotes if remotes is not None else Remotes()
-        document = document or self.document(remotes=remotes)
+        self._take_over(self.document(remotes=remotes))
+        self._resources = remotes.used
+
+    def _take_over(self, document: Document) -> None:
+        """Note what was read of the schema. Reading is its check; the first network takes the document
+        over."""
+        self._canonical = self._spelling = ""
+        self._networks: list[ref[SchemaNetwork]] = []
         self._spare = [document]
         self.root_types = document.written.types
         """The types of which a value is one, as the root's `type` names them; None where it says nothing."""
-        self._resources = remotes.used
         self._read_as = document.draft
         if document.references.has_custom_dialects:
             self._read_as += " and meta-schemas"
@@ -145,7 +146,7 @@ class JsonSchemaGrammar(Grammar, SchemaSource):
                 resources = repr(sorted(self._resources.items())) if self._resources else ""
             except RecursionError:
                 return self.canonical
-            options = schema, self._read_as, _written(self._policies), _written(self._limits), resources
+            options = schema, self._read_as, repr(self._policies), repr(self._limits), resources
             more = self._banned, sorted(self._missing)
             self._spelling = "\0".join((*options, repr(more)) if any(more) else options)
         return self._spelling
@@ -157,11 +158,11 @@ class JsonSchemaGrammar(Grammar, SchemaSource):
 
     def without(self, banned: tuple[str, ...]) -> JsonSchemaGrammar:
         """Return this grammar with more texts banned from strings and keys; `sg.without` checks them."""
-        return self._narrower(tuple(sorted({*self._banned, *banned})), self._missing)
+        return self._with(_banned=tuple(sorted({*self._banned, *banned})))
 
     def under(self, policies: Policies) -> JsonSchemaGrammar:
         """Return the grammar of the same schema under other policies."""
-        return self._narrower(self._banned, self._missing, policies=policies)
+        return self._with(_policies=policies)
 
     def without_bytes(self, missing: frozenset[int]) -> JsonSchemaGrammar:
         """Return the grammar of those texts of this one that have none of some bytes. That there are none is
@@ -170,30 +171,14 @@ class JsonSchemaGrammar(Grammar, SchemaSource):
         document = self._spare.pop() if self._spare else None
         if document is not None:
             document.lose(missing)
-        made = self._narrower(self._banned, missing, document)
-        made._resources = self._resources
-        return made
+        return self._with(document, _missing=missing)
 
-    def _narrower(
-        self,
-        banned: tuple[str, ...],
-        missing: frozenset[int],
-        document: Document | None = None,
-        policies: Policies | None = None,
-    ) -> JsonSchemaGrammar:
-        made = JsonSchemaGrammar(
-            self._value,
-            draft=self._draft,
-            policies=policies or self._policies,
-            limits=self._limits,
-            text=self._text,
-            notes=self._notes,
-            remotes=Remotes.holding(self._resources),
-            banned=banned,
-            missing=missing,
-            document=document,
-        )
-        made._file, made.reader = self._file, self.reader
+    def _with(self, document: Document | None = None, **others: Any) -> JsonSchemaGrammar:
+        """Return a grammar that differs in some attributes; `document`: what was read of its schema."""
+        made = JsonSchemaGrammar.__new__(JsonSchemaGrammar)
+        for name in self.__slots__:
+            setattr(made, name, others.get(name, getattr(self, name)))
+        made._take_over(document or made.document())
         return made
 
     @property
@@ -318,9 +303,7 @@ class JsonSchemaGrammar(Grammar, SchemaSource):
         )
 
     def __reduce__(self) -> tuple[Any, ...]:
-        options = (asdict(self._policies), asdict(self._limits), self._draft, self._reading_notes())
-        resources = {uri: write(value) for uri, value in self._resources.items()}
-        return _restored, (write(self._value), *options, resources, self._banned, self._missing, self.reader)
+        return _restored, (self.canonical, self._draft, self._reading_notes(), self.reader)
 
 
 @options_named(
@@ -410,21 +393,17 @@ def json_schema(
     file = str(schema) if isinstance(schema, Path) else None
     text: str | None = None
     value: Json
-    if isinstance(schema, str):
-        text = schema
+    if isinstance(schema, (str, Path)):
+        text = schema if isinstance(schema, str) else read_text(schema, SchemaError)
         try:
             value = read(text)
         except SchemaError as error:
-            if not _names_file(text):
-                raise
-            cure = f"To read a file: sg.json_schema(pathlib.Path({text!r}))."
-            raise SchemaError(error.what, where=error.where, cure=cure) from None
-    elif isinstance(schema, Path):
-        text = read_text(schema, SchemaError)
-        try:
-            value = read(text)
-        except SchemaError as error:
-            raise SchemaError(error.what, where=f"{file}, {error.where}", cure="Mend the file.") from None
+            cure, where = error.cure, error.where
+            if file is not None:
+                cure, where = "Mend the file.", f"{file}, {where}"
+            elif _names_file(text):
+                cure = f"To read a file: sg.json_schema(pathlib.Path({text!r}))."
+            raise SchemaError(error.what, where=where, cure=cure) from None
     elif isinstance(schema, (dict, bool)):
         value = exact(schema)
     else:
@@ -460,11 +439,6 @@ def _names_file(text: str) -> bool:
 _LONGEST_PATH: Final = 250
 
 
-@lru_cache(64)
-def _written(options: Policies | Limits) -> str:
-    return repr(options)  # 20 us
-
-
 _checked = lru_cache(64, typed=True)(Policies)
 
 
@@ -484,27 +458,20 @@ def unwarned_schema(schema: dict[str, Any] | bool | str | Path, **options: Any) 
 
 
 def _restored(
-    text: str,
-    policies: dict[str, Any],
-    limits: dict[str, Any],
-    draft: str | None,
-    notes: tuple[str, ...],
-    resources: dict[str, str],
-    banned: tuple[str, ...] = (),
-    missing: frozenset[int] = frozenset(),
-    reader: Callable[[str], Any] | None = None,
+    canonical: str, draft: str | None, notes: tuple[str, ...], reader: Callable[[str], Any] | None
 ) -> JsonSchemaGrammar:
     """Return a pickled grammar again; fields of `Limits` that this version does not know are left out."""
+    options, value = cast("tuple[dict[str, Any], Json]", read(canonical))
     known = {field.name for field in fields(Limits)}
     made = JsonSchemaGrammar(
-        read(text),
+        value,
         draft=draft,
-        policies=Policies(**policies),
-        limits=Limits(**{name: value for name, value in limits.items() if name in known}),
+        policies=Policies(**options["policies"]),
+        limits=Limits(**{name: value for name, value in options["limits"].items() if name in known}),
         notes=notes,
-        remotes=Remotes.holding({uri: read(text) for uri, text in resources.items()}),
-        banned=banned,
-        missing=missing,
+        remotes=Remotes.holding(options.get("resources", {})),
+        banned=tuple(options.get("banned", ())),
+        missing=frozenset(options.get("missing", ())),
     )
     made.reader = reader
     return made

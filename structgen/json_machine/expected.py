@@ -47,17 +47,15 @@ def expected(machine: Inspection, index: int) -> list[Expected]:
         return []
     reading = _Reading(machine, index)
     reading.collect()
-    many = sorted(item for item in reading.items.items() if item[0][0] <= _VALUE)
-    few = sorted(item for item in reading.items.items() if item[0][0] > _VALUE)
-    found = [_item(what, *told) for (_, what), told in many[:MOST]]
-    if len(many) > MOST:
-        rest = set().union(*(first for _, (_, first) in many[MOST:]))
-        found.append(_item(f"one of {len(many) - MOST} others", (), rest))
-    return found + [_item(what, *told) for (_, what), told in few]
-
-
-def _item(what: str, sources: Iterable[str], first: Iterable[int]) -> Expected:
-    return Expected(what, tuple(islice(sources, _MOST_SOURCES)), bytes(sorted(first)))
+    found = sorted(reading.items.items())
+    many = sum(rank <= _VALUE for (rank, _), _ in found)
+    if many > MOST:
+        rest = set[int]().union(*(first for _, (_, first) in found[MOST:many]))
+        found[MOST:many] = [((_VALUE, f"one of {many - MOST} others"), ({}, rest))]
+    return [
+        Expected(what, tuple(islice(sources, _MOST_SOURCES)), bytes(sorted(first)))
+        for (_, what), (sources, first) in found
+    ]
 
 
 class _Reading:
@@ -65,17 +63,9 @@ class _Reading:
 
     def __init__(self, machine: Inspection, index: int) -> None:
         self.machine, self.index = machine, index
-        registers = machine.registers(index)
-        self.mode, self.row, self.lex, self.at, self.frame = (
-            int(registers[one])
-            for one in (
-                JsonState.mode,
-                JsonState.residue,
-                JsonState.lexeme,
-                JsonState.position,
-                JsonState.frame,
-            )
-        )
+        wanted = JsonState.mode, JsonState.residue, JsonState.lexeme, JsonState.position, JsonState.frame
+        self.mode, self.row, self.lex, self.at, self.frame = machine.registers(index)[[*wanted]].tolist()
+        self._escape: int = (self.lex >> L.ESCAPE_SHIFT) & 15
         self.place = machine.place_in(self.frame)
         """The place of the innermost value begun: a terminal, or a container between its tokens."""
         self.sources = machine.sources(self.place)
@@ -239,10 +229,6 @@ class _Reading:
 
     # --- strings ---
 
-    @property
-    def _escape(self) -> int:
-        return (self.lex >> L.ESCAPE_SHIFT) & 15
-
     def _inside_string(self, closing: Iterable[int], rest: bytes) -> None:
         """Add how a string or a listed string goes on."""
         listed = self.mode == L.M_WORDS
@@ -283,13 +269,10 @@ class _Reading:
             begun = _begun(self.lex)
             found = self._going_on[rest] = set()
             for text in _spellings(rest):
-                is_escape = text[:1] == b"\\"
-                if text[: len(begun)] == begun != text:
-                    is_taken = not is_escape or self.machine.after(self.index, text[len(begun) :]) >= 0
-                    byte = text[len(begun) : len(begun) + 1]
+                left = text[len(begun) :]
+                if left and text.startswith(begun) and self.machine.after(self.index, left) >= 0:
                     # a hexadecimal digit of an escape in either case
-                    either = byte + byte.upper() if is_escape and len(begun) % 6 >= 2 else byte
-                    found.update(either * is_taken)
+                    found.update(left[:1], left[:1].upper() if text.startswith(b"\\") else b"")
         return self._going_on[rest]
 
 
@@ -326,13 +309,8 @@ def _spellings(rest: str) -> list[bytes]:
 def _begun(lex: int) -> bytes:
     """Return what is written of an escape, in lower case (`lexeme`: escape state, digits, high surrogate)."""
     escape, value, high = (lex >> L.ESCAPE_SHIFT) & 15, (lex >> 32) & 0xFFFF, (lex >> 48) & 0x3FF
-    text = ""
-    if escape >= 6:
-        text = f"\\u{0xD800 + high:04x}"
-        escape -= 6
-    if escape:
-        text += ("\\", "\\u")[escape > 1] + (f"{value:0{escape - 2}x}" if escape > 2 else "")
-    return text.encode()
+    before, begun = f"\\u{0xD800 + high:04x}" * (escape >= 6), escape % 6
+    return (before + f"\\u{value:0{max(begun - 2, 1)}x}"[:begun]).encode()
 
 
 def _hint(following: bytes) -> str:
@@ -357,13 +335,11 @@ def _meaning(spec: Spec, met: frozenset[int]) -> Formula:
     if spec.groups is None:
         return All(tuple(spec.formulas[at] for at in sorted(met)))
     *formulas, _ = spec.formulas
+    whole = range(len(formulas))
     is_whole = sum(map(len, spec.groups)) <= _MOST_CLASSES
     classes: list[Formula] = []
-    for true in sorted(
-        [*spec.groups[next(iter(met))]], key=lambda true: [at not in true for at in range(len(formulas))]
-    ):
-        parts = [
-            one if at in true else negation(one) for at, one in enumerate(formulas) if is_whole or at in true
-        ]
-        classes.append(conjunction(parts))
+    first_come = sorted(spec.groups[next(iter(met))], key=lambda true: [at not in true for at in whole])
+    for true in first_come:
+        told = whole if is_whole else sorted(true.intersection(whole))
+        classes.append(conjunction(formulas[at] if at in true else negation(formulas[at]) for at in told))
     return disjunction(classes)

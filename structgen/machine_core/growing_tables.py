@@ -142,10 +142,23 @@ BYTE_AT: Final = tuple(address_of(_BYTES) + byte for byte in range(256))
 class GrowingTables:
     """The context block and its tables. Not thread-safe: whoever appends holds the grammar's lock."""
 
-    __slots__ = ("_block", "_hashes", "_kept", "_limits", "_plan", "_views", "address", "context", "needs")
+    __slots__ = (
+        "_block",
+        "_hashes",
+        "_kept",
+        "_limits",
+        "_plan",
+        "_shared",
+        "_views",
+        "address",
+        "context",
+        "needs",
+    )
 
-    def __init__(self, limits: Limits, plan: TablePlan) -> None:
+    def __init__(self, limits: Limits, plan: TablePlan, is_shared: bool = False) -> None:
+        """`is_shared`: other threads read all tables while one of them grows."""
         self._limits, self._plan = limits, plan
+        self._shared = frozenset(plan.sizes) if is_shared else _SHARED
         # one block for the tables, the questions, and the registers of a walk and rows being interned
         self._block = block = np.empty(plan.needs.stop + plan.scratch, np.uint8)
         block[: plan.hashes] = 255
@@ -220,7 +233,7 @@ class GrowingTables:
         rows = self._view(raw, words, capacity)
         old = self.rows(table)
         rows[:count] = old[:count]
-        if table in _SHARED:
+        if table in self._shared:
             self._kept.append(old)
         places, values = [base + ADDRESS, base + CAPACITY], [address_of(raw), capacity]
         if not slots:

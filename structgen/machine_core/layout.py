@@ -93,10 +93,6 @@ class VocabularyWords(Block):
     """int32[n + 1]: slots of the nodes before each."""
     subtree_chars: Int32s
     """int32[n]: the most characters of a subtree's tokens."""
-    child_start: Int32s
-    """int32[n + 2]: where a node's children begin in the next; the root is node n."""
-    children: Int64s
-    """int64[n, 2]: a child's node word; its index, and its token from bit 32 on."""
     slot_start: Int32s
     slot_ids: Int32s
     slot: Int32s
@@ -163,6 +159,4 @@ class Core(Block):
     marks: Int32s
     """A bitmap of tokens, all 0 between two uses, and behind it the tokens that are marked."""
     marked_count: int
-    steps: int
-    """Bytes stepped by walks, since the beginning."""
     vocabulary: VocabularyWords

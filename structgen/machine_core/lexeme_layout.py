@@ -28,6 +28,8 @@ UNKNOWN: Final = -2
 """A cell of the lexer that nobody has asked for; smaller numbers: it was asked for."""
 CLOSES: Final = 1 << 30
 """A cell from here on: the byte ends the lexeme, as the terminal cell - CLOSES."""
+BEFORE_CLOSING, AFTER_END = 1, 2
+"""States of `LexemeContext.behind`."""
 UNASKED: Final = 3
 """In a row of a carry: nobody has asked for it."""
 FULL: Final = -8
@@ -92,7 +94,8 @@ class Leftover(Block):
     terminal: int
     carry: int
     shift: int
-    """What the bytes before do to the newline's column (`shift_after`)."""
+    """What the bytes before do to the newline's column (`shift_after`). Where nothing depends on columns, 1:
+    their first byte ends the lexeme (CLOSES)."""
     trie: int
 
 
@@ -321,6 +324,10 @@ class LexemeContext(Core):
     """The number of the grammar in this process."""
     closing: int
     """Classes of characters (the low word) with which a lexeme may close (CLOSES); 0: none does."""
+    behind: Bytes
+    """uint8[states, 256]: an automaton of what may stand behind the end of a lexeme at most; 0: nothing may.
+    It begins before a byte that ends the lexeme (CLOSES) in BEFORE_CLOSING, else in AFTER_END. 0 in place of
+    an address: anything may stand there."""
     most_apart: int
     """Nodes behind which a scan may be in another state than the one that it is compared with: past them it
     is given up as FULL. 0: any number."""
@@ -364,3 +371,5 @@ SMALL_TRIE: Final = 256
 """Smaller tries are walked on the real stack: a record would be made for few of their tokens."""
 LARGE_TRIE: Final = 2048
 """Larger ones are ranges of their parent's nodes, and no copies."""
+MOST_COPIED: Final = 8192
+"""The same, where most of the nodes cannot stand behind the end of a lexeme (`LexemeContext.behind`)."""

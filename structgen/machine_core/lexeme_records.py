@@ -15,9 +15,11 @@ from structgen.machine_core.growing_tables import DEEPEST
 from structgen.machine_core.interning import ask, ask_room, find, intern
 from structgen.machine_core.layout import ASKED, REFUSED
 from structgen.machine_core.lexeme_layout import (
+    AFTER_END,
     ASK_CARRY,
     ASK_CLASS,
     ASK_ROW,
+    BEFORE_CLOSING,
     CLOSES,
     FOUND_WORDS,
     FULL,
@@ -26,6 +28,7 @@ from structgen.machine_core.lexeme_layout import (
     KEPT_NONE,
     LARGE_TRIE,
     MERGED_KEY,
+    MOST_COPIED,
     MOST_WAITING,
     RANGE_WORDS,
     RECORD_KEY,
@@ -51,9 +54,9 @@ _DENSE = 800
 bits."""
 MOST_DENSE = 64
 """Dense groups of one record; further ones are listed."""
-MERGING_LINKS, MERGING_PATHS = 4 * (LARGE_TRIE + 1), 16 * (LARGE_TRIE + 1)
+MERGING_LINKS, MERGING_PATHS = 4 * (MOST_COPIED + 1), 16 * (MOST_COPIED + 1)
 MERGING_WORDS = MERGING_PATHS + 4 * (DEEPEST + 2)
-MOST_LINKS = 6 * (LARGE_TRIE + 1)
+MOST_LINKS = 6 * (MOST_COPIED + 1)
 """Tokens of a trie that is copied; with more it is ranges."""
 
 
@@ -557,11 +560,11 @@ def as_ranges(c: LexemeContext, trie: Trie, made: Trie, first: int) -> None:
 @jit
 def merge_nodes(c: LexemeContext, trie: Trie, first: int) -> int:
     """Merge the nodes below the crossings with a key into one trie, in `merging`: of each node the byte, the
-    first child, the next sibling, and the last of its tokens. Returns how many nodes; the links of tokens are
-    at MERGING_LINKS."""
+    first child, the next sibling, and the last of its tokens; of the root, how many tokens there are. Returns
+    how many nodes, -1 where it is too large; the links of tokens are at MERGING_LINKS."""
     nodes, slots, ids = nodes_of(c, trie), slots_of(c, trie), tokens_of(c, trie)
     held, links, paths = c.merging, skip(c.merging, MERGING_LINKS), skip(c.merging, MERGING_PATHS)
-    made, linked = 1, 1
+    made, linked, behind, has_behind = 1, 1, c.behind, address_of_block(c.behind) != 0
     held[0], held[1], held[2], held[3] = 0, -1, -1, 0
     deepest = DEEPEST + 2
     for i in range(first, c.scan.crossed):
@@ -571,9 +574,16 @@ def merge_nodes(c: LexemeContext, trie: Trie, first: int) -> int:
         word = nodes[node]
         base, last = depth_of(word) - 1, end_of(word)
         paths[0], paths[deepest] = 0, -1
+        paths[2 * deepest] = BEFORE_CLOSING if c.crossings[i].shift else AFTER_END
         while node < last:
             word = nodes[node]
-            byte, depth = byte_of(word), depth_of(word) - base
+            byte, depth, slot = byte_of(word), depth_of(word) - base, slot_of(word)
+            if has_behind:
+                after = behind[256 * paths[2 * deepest + depth - 1] + byte]
+                if after == 0:
+                    node = end_of(word)
+                    continue
+                paths[2 * deepest + depth] = after
             parent = paths[depth - 1]
             # the child that was met last: children come in order, so the search goes on there
             before, at = -1, held[4 * parent + 1]
@@ -583,6 +593,8 @@ def merge_nodes(c: LexemeContext, trie: Trie, first: int) -> int:
             while at >= 0 and held[4 * at] < byte:
                 before, at = at, held[4 * at + 2]
             if at < 0 or held[4 * at] != byte:
+                if made > MOST_COPIED:
+                    return -1
                 held[4 * made], held[4 * made + 1] = byte, -1
                 held[4 * made + 2], held[4 * made + 3] = at, 0
                 if before < 0:
@@ -593,18 +605,20 @@ def merge_nodes(c: LexemeContext, trie: Trie, first: int) -> int:
                 made += 1
             paths[deepest + depth - 1] = at
             paths[depth], paths[deepest + depth] = at, -1
-            slot = slot_of(word)
             if slot:
+                if linked + slots[slot] - slots[slot - 1] >= MOST_LINKS:
+                    return -1
                 for j in range(slots[slot - 1], slots[slot]):
                     links[2 * linked], links[2 * linked + 1] = ids[j], held[4 * at + 3]
                     held[4 * at + 3] = linked
                     linked += 1
             node += 1
+    held[3] = linked - 1
     return made
 
 
 @jit
-def as_copy(c: LexemeContext, made: Trie, nodes_made: int) -> None:
+def as_copy(c: LexemeContext, made: Trie) -> None:
     """Write a trie from the nodes in `merging`, depth first; there is room."""
     held, links, path = c.merging, skip(c.merging, MERGING_LINKS), skip(c.merging, MERGING_PATHS)
     deepest = DEEPEST + 2
@@ -650,9 +664,8 @@ def as_copy(c: LexemeContext, made: Trie, nodes_made: int) -> None:
 def left_over(c: LexemeContext, number: int, first: int) -> int:
     """Return the number of the trie of what tokens have behind the crossings that end the lexeme as one does,
     the first of them; they are taken away. Or ASKED."""
-    trie, key = c.tries[number], c.crossings[first]
-    nodes, slots = nodes_of(c, trie), slots_of(c, trie)
-    mixed, count, total, tokens = numba.uint64(0), 0, 0, 0
+    trie, key, nodes = c.tries[number], c.crossings[first], nodes_of(c, c.tries[number])
+    mixed, count, total, copied, tokens = numba.uint64(key.shift), 0, 0, -1, 0
     for i in range(first, c.scan.crossed):
         one = c.crossings[i]
         if has_key(one, key):
@@ -667,29 +680,25 @@ def left_over(c: LexemeContext, number: int, first: int) -> int:
     if known >= 0 and c.merged[known].made >= 0:
         take_crossings(c, first)
         return c.merged[known].made
-    for i in range(first, c.scan.crossed if total < LARGE_TRIE else first):
-        one = c.crossings[i]
-        if has_key(one, key):
-            for node in range(one.node, end_of(nodes[one.node])):
-                slot = slot_of(nodes[node])
-                tokens += slots[slot] - slots[slot - 1] if slot else 0
-    is_copy = total < LARGE_TRIE and 2 * (tokens + 1) < MOST_LINKS
+    if total < LARGE_TRIE or address_of_block(c.behind) != 0:
+        copied = merge_nodes(c, trie, first)
+        tokens = c.merging[3]
     entry_number = intern(c, c.merged, MERGED_KEY, row)
     missing = entry_number < 0
     if c.tries.count == c.tries.capacity:
         ask_room(c, c.tries, 1)
         missing = True
-    wanted = RANGE_WORDS if is_copy else RANGE_WORDS * count
+    wanted = RANGE_WORDS if copied >= 0 else RANGE_WORDS * count
     if c.ranges.count + wanted > c.ranges.capacity:
         ask_room(c, c.ranges, wanted)
         missing = True
-    if is_copy and c.trie_nodes.count + total > c.trie_nodes.capacity:
-        ask_room(c, c.trie_nodes, total)
+    if c.trie_nodes.count + copied > c.trie_nodes.capacity:
+        ask_room(c, c.trie_nodes, copied)
         missing = True
-    if is_copy and c.trie_slots.count + total + 1 > c.trie_slots.capacity:
-        ask_room(c, c.trie_slots, total + 1)
+    if c.trie_slots.count + copied + 1 > c.trie_slots.capacity:
+        ask_room(c, c.trie_slots, copied + 1)
         missing = True
-    if is_copy and c.tokens.count + tokens > c.tokens.capacity:
+    if copied >= 0 and c.tokens.count + tokens > c.tokens.capacity:
         ask_room(c, c.tokens, tokens)
         missing = True
     if missing:
@@ -698,8 +707,8 @@ def left_over(c: LexemeContext, number: int, first: int) -> int:
     c.tries.count = found + 1
     made = c.tries[found]
     made.count = total
-    if is_copy:
-        as_copy(c, made, merge_nodes(c, trie, first))
+    if copied >= 0:
+        as_copy(c, made)
     else:
         as_ranges(c, trie, made, first)
     take_crossings(c, first)
@@ -777,6 +786,6 @@ def small_record(c: LexemeContext, number: int, state: int) -> int:
 
 @entry("int64(int64, int64, int64, int64)")
 def make_record(address: int, number: int, state: int, tokens: int) -> int:
-    """As `put_record`, of what `scan_record` found."""
+    """As `put_record`, of what was scanned last."""
     c = LexemeContext(address)
-    return put_record(c, number, state, tokens, c.like[state])
+    return put_record(c, number, state, tokens, c.like[state] if address_of_block(c.like) else -1)

@@ -57,8 +57,9 @@ _SCRATCH: Final = np.array(
         )
     ]
 )
-RECORDS, GROUPS, TRIES, TOKENS, _RANGES, _WANTED = (
-    word_of(LexemeContext, name) for name in ("records", "groups", "tries", "tokens", "ranges", "wanted")
+RECORDS, GROUPS, LEFTOVERS, TRIES, TOKENS, _RANGES, _WANTED = (
+    word_of(LexemeContext, name)
+    for name in ("records", "groups", "leftovers", "tries", "tokens", "ranges", "wanted")
 )
 _SIZED: Final = [word_of(LexemeContext, one) for one in ("tokens", "trie_nodes", "wanted_rows", "ranges")]
 _FIRST_ROWS: Final = 256
@@ -138,14 +139,19 @@ def attach_scratch(
     return found
 
 
+def put_trie(grown: GrowingTables, first: int, last: int, depth: int) -> int:
+    """Append the trie of some nodes of the vocabulary's, those above them at a depth; return its number."""
+    ranges = grown.extend(_RANGES, np.array([[first], [last], [depth]]), RANGE_WORDS)
+    return grown.append(TRIES, (-1, last - first, 0, 0, ranges, int(last > first)))
+
+
 class RecordTables:
     """The records of one compiled grammar. Under its lock."""
 
     def __init__(self, grown: GrowingTables, vocabulary: Vocabulary, store: VocabularyStore) -> None:
         self._grown, self._store = grown, store
         grown.context[word_of(LexemeContext, "serial")] = next(SERIALS)
-        ranges = grown.extend(_RANGES, np.array([[0], [len(vocabulary.nodes)], [0]]), RANGE_WORDS)
-        grown.append(TRIES, (-1, len(vocabulary.nodes), 0, 0, ranges, 1))
+        put_trie(grown, 0, len(vocabulary.nodes), 0)
         grown.load(_WANTED, np.array([[-1, -1, -1, -1, 0, -1]], np.int64))
 
     def hook(self, **entries: Callable[..., int]) -> None:
@@ -163,21 +169,31 @@ class RecordTables:
         """Make the record of a trie in a state of the lexer; return its number. `call` calls compiled code,
         and answers what it asks. FULL where there are too many ways to read the tokens."""
         count = call(scan_record, trie, state)
-        if count == FULL:
-            return FULL
-        number = call(make_record, trie, state, count)
+        return FULL if count == FULL else self.put(call, trie, state, count)
+
+    def put(
+        self,
+        call: Callable[..., int],
+        trie: int,
+        state: int,
+        count: int,
+        row: npt.NDArray[np.int32] | None = None,
+    ) -> int:
+        """Make the record of a trie in a state, of what was scanned last: `count` tokens inside, or instead
+        of them those of a row. Return its number. `call`: as `make` takes it."""
+        number = call(make_record, trie, state, 0 if row is not None else count)
         first, last = self._grown.rows(RECORDS)[
             number, [LexemeRecord.groups, LexemeRecord.groups_end]
         ].tolist()
         groups = self._grown.rows(GROUPS)
         for group in range(first, last):
             dense = int(groups[group, Group.dense_row])
-            if dense >= -1:
+            if dense >= -1 and row is None:
                 continue
-            row = self._scratch.dense[-2 - dense]
-            stored = self._store.intern_row(row)
+            made = self._scratch.dense[-2 - dense] if row is None else row
+            stored = self._store.intern_row(made)
             if stored is None:  # the store is full: the tokens are listed
-                tokens = np.flatnonzero(np.unpackbits(row.view(np.uint8), bitorder="little"))
+                tokens = np.flatnonzero(np.unpackbits(made.view(np.uint8), bitorder="little"))
                 at = self._grown.extend(TOKENS, tokens.astype(np.int32), len(tokens))
                 groups = self._grown.rows(GROUPS)
                 groups[group, [Group.first, Group.last]] = at, at + len(tokens)

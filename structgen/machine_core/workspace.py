@@ -11,18 +11,15 @@ from structgen.machine_core.layout import ROOM_WORDS, Core
 from structgen.native.lazy_memory import room
 from structgen.native.raw_memory import address_of
 from structgen.native.typed_blocks import word_of
-from structgen.tokens.trie import TrieArrays
 from structgen.tokens.vocabulary import Vocabulary
 
-Left = dict[int, tuple[TrieArrays, npt.NDArray[np.int32]]]
-"""Outcome -> the trie of what tokens leave over, the tokens that leave nothing."""
 _WHERE = [word_of(Core, name) for name in ("buffer", "room", "marks", "deferred")]
 
 
 class Workspace:
     """Scratch arrays; pages are touched as they are used."""
 
-    __slots__ = ("arrays", "buffer", "left", "pointers")
+    __slots__ = ("arrays", "buffer", "pointers")
 
     def __init__(self, vocabulary: Vocabulary) -> None:
         self.buffer: npt.NDArray[np.int32] = room(4 * (2 * vocabulary.vocab_size + 64)).view(np.int32)
@@ -30,8 +27,6 @@ class Workspace:
         marks: npt.NDArray[np.int32] = room(4 * (vocabulary.words + vocabulary.vocab_size)).view(np.int32)
         deferred: npt.NDArray[np.int32] = room(4 * (2 * vocabulary.vocab_size + 64)).view(np.int32)
         self.arrays = (self.buffer, words, marks, deferred)
-        self.left: dict[bytes, Left] = {}
-        """What tokens leave over, by where they cross: states of one automaton often agree in that."""
         self.pointers = tuple(address_of(array) for array in self.arrays)
 
 

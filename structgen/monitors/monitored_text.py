@@ -31,7 +31,7 @@ from structgen.machine_core.masks import fill
 from structgen.monitors.monitor import Advice, Monitor, MonitorUse, advice_of, name_of
 from structgen.text_grammars.regular import choice, regex
 from structgen.text_grammars.text_grammar import Composed, Operation
-from structgen.tokens.token_mask import TokenMask
+from structgen.tokens.token_mask import TokenMask, tokens_of
 from structgen.tokens.tokenizer import Tokenizer
 
 _MOST_LATE: Final = 3
@@ -258,7 +258,7 @@ class MonitoredText(NarrowedText[MonitoredPlace]):
         if index == self._finished:
             return ENDED
         self._bits = self._narrowed(index, self.inner.bits(self.place(index).state))
-        tokens = _tokens(self._bits)
+        tokens = tokens_of(self._bits).astype(np.int32)
         if len(tokens) >= self._words:
             return LARGE
         self._memoise(index, -1, tokens, target)
@@ -292,7 +292,7 @@ class MonitoredText(NarrowedText[MonitoredPlace]):
         self.inner.fill_within(self.place(index).state, mask, row, budget)
         with self.lock:
             bits = self._narrowed(index, mask.array[row, : self._words].copy())
-            late = self.completions.too_long(index, _tokens(bits).astype(np.int64), budget - 1)
+            late = self.completions.too_long(index, tokens_of(bits), budget - 1)
             kept = bits & ~self._masks.dense_row(late.astype(np.int32))
             mask.array[row, : self._words] = kept if kept.any() else bits
 
@@ -362,11 +362,6 @@ class _MonitoredCompletions(Completions):
                 if after >= 0 and text.cost(after) > left:
                     found.append(token)
         return np.array(found, np.int64)
-
-
-def _tokens(bits: npt.NDArray[np.int32]) -> npt.NDArray[np.int32]:
-    """Return the tokens of a row of bits."""
-    return np.flatnonzero(np.unpackbits(bits.view(np.uint8), bitorder="little")).astype(np.int32)
 
 
 @lru_cache(maxsize=_KEPT)

@@ -29,16 +29,10 @@ from structgen.native.bit_rows import add_tokens
 from structgen.native.lazy_memory import room
 from structgen.store.grammar_files import GrammarFiles
 from structgen.store.recent_grammars import RecentGrammars
-from structgen.store.terminal_records import Crossing, Record
 from structgen.system.cache import ENVIRONMENT_VARIABLE, cache_folder
 from structgen.system.fork_locks import STORES, new_lock
 from structgen.system.source_digests import package_digest
-from structgen.tokens.token_mask import tokens_of
-from structgen.tokens.trie import TrieArrays
 from structgen.tokens.vocabulary import Vocabulary
-
-_NONE: npt.NDArray[np.int32] = np.empty(0, np.int32)
-
 
 package_digest()  # some milliseconds, which no grammar should wait for
 
@@ -52,68 +46,22 @@ class VocabularyStore:
         self.rows: npt.NDArray[np.int32] = room(4 * self.capacity * words).view(np.int32).reshape(-1, words)
         self.address = int(self.rows.__array_interface__["data"][0])
         self.used = 0
-        self.dense = max(1, words // 4)
-        """Tokens inside a terminal from which on they are kept as a dense row: a quarter of the row's
-        memory."""
         self.made = 0
-        """Records that were worked out, by a walk of the terminal, and put here."""
+        """Records of JSON's terminals that were worked out by a scan."""
+        self.terminals: Any = None
+        """Those of them that grammars share (`json_machine.records`), once one has asked."""
         self.workspaces = threading.local()
-        """Each thread's scratch arrays for walks of this vocabulary (see
-        structgen.json_machine.records.terminal_masks)."""
-        self.space_keys: dict[tuple[int, ...], bytes] = {}
-        """Keys of white space terminals, by what they are."""
+        """Each thread's scratch arrays for walks of this vocabulary."""
         self.words = words
         """32-bit words of a row."""
         self.texts: OrderedDict[Hashable, object] = OrderedDict()
         """Compiled free texts of any grammar, by what they are; the most recently used is the last."""
         self.recent: RecentGrammars[Any] = RecentGrammars(memory // 8)
         """Compiled JSON grammars, by what they say."""
-        self._memory = memory
-        self._held = 0
-        self._records: dict[bytes, Record] = {}
+        self.memory = memory
+        """The most bytes of what grammars share beside rows."""
         self._by_content: dict[int, list[int]] = {}
-        self._tries: dict[int, TrieArrays] = {}
-        """The tries of all records, each once, by their addresses."""
-        self._lock = new_lock(STORES)
-
-    def get(self, key: bytes) -> Record | None:
-        """Return the record of a terminal state, or None. Cost: 0.1 us."""
-        return self._records.get(key)
-
-    def put(
-        self,
-        key: bytes,
-        inside: npt.NDArray[np.int32],
-        crossings: tuple[Crossing, ...],
-        row: npt.NDArray[np.int32] | None = None,
-    ) -> Record:
-        """Return a record of the tokens inside (as a row, where they are that) and the crossings, kept for
-        others if there is room.
-
-        Of two threads that made the same one, both get the first. A record that is not kept lives as long as
-        the caller holds it.
-        """
-        with self._lock:
-            found = self._records.get(key)
-            if found is not None:
-                return found
-            self.made += 1
-            if row is None and len(inside) >= self.dense:
-                row = self.dense_row(inside)
-            number = None
-            if row is not None:
-                number = self.intern_row(row)
-                inside = _NONE if number is not None else tokens_of(row).astype(np.int32)
-            record = Record(-1 if number is None else number, inside, crossings)
-            tries = {id(one.trie): one.trie for one in crossings if id(one.trie) not in self._tries}
-            size = int(inside.nbytes) + sum(int(crossing.exact.nbytes) for crossing in crossings) + 200
-            size += sum(int(array.nbytes) for trie in tries.values() for array in trie)
-            is_kept = row is None or number is not None
-            if is_kept and self._held + size <= self._memory:
-                self._held += size
-                self._records[key] = record
-                self._tries |= tries
-            return record
+        self.lock = new_lock(STORES)
 
     def dense_row(self, tokens: npt.NDArray[np.int32]) -> npt.NDArray[np.int32]:
         """Return a row of the tokens' bits (int32 words)."""
@@ -123,7 +71,7 @@ class VocabularyStore:
 
     def intern_row(self, row: npt.NDArray[np.int32]) -> int | None:
         """Return the number of an equal row, or None where it is new and nothing is free. Cost: 10 us."""
-        with self._lock:
+        with self.lock:
             same = self._by_content.setdefault(zlib.crc32(np.ascontiguousarray(row).data), [])
             for at in same:
                 if np.array_equal(self.rows[at], row):
@@ -138,8 +86,9 @@ class VocabularyStore:
 
     @property
     def nbytes(self) -> int:
-        """Bytes of memory in use: rows, tokens, tries. At most twice the store's `memory`."""
-        return self.used * int(self.rows.shape[1]) * 4 + self._held
+        """Bytes of memory in use: rows and records. At most twice the store's `memory`."""
+        records = 0 if self.terminals is None else int(self.terminals.nbytes)
+        return self.used * int(self.rows.shape[1]) * 4 + records
 
 
 @fields_named(

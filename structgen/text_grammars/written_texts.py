@@ -361,7 +361,7 @@ class TokenTexts(Language):
         self._start: _Nodes = frozenset((_ROOT,))
         self.free_kinds: npt.NDArray[np.int64] | None = None
         """What `WrittenText` knows of the tokens inside free strings."""
-        self.counts_tokens = self.is_written_by_tokens = any(len(unit) > 1 for unit in units)
+        self.counts_tokens = any(len(unit) > 1 for unit in units)
         inner = {byte for unit in units if len(unit) > 1 for byte in unit}
         single = {unit[0] for unit in units if len(unit) == 1}
         numbers = {byte: number for number, byte in enumerate(sorted(inner), 2)}

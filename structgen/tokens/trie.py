@@ -34,8 +34,6 @@ from structgen.tokens.trie_nodes import (
     SLOT_BITS,
     SLOT_SHIFT,
     depth_of,
-    end_of,
-    slot_of,
 )
 
 MAX_STRING: Final = DEPTH_BITS
@@ -44,10 +42,6 @@ MAX_SLOTS: Final = SLOT_BITS
 """Distinct strings."""
 MAX_NODES: Final = END_BITS
 """Nodes."""
-
-NO_TOKEN: Final = -1
-MANY_TOKENS: Final = -2
-"""In a record of `children`: no string ends at the node; several equal ones do."""
 
 
 class TrieArrays(NamedTuple):
@@ -365,32 +359,3 @@ def deepest_characters(nodes: Any) -> Any:
         found[i] = here
         below[depth] = max(below[depth], here)
     return found
-
-
-@entry("Tuple((int32[::1], int64[:, ::1]))(uint64[::1], int32[::1], int32[::1])")
-def children(nodes: Any, slot_start: Any, slot_ids: Any) -> Any:
-    """(start, records): the children of node i are records[start[i] : start[i + 1]], by byte; those of the
-    root, as node n, come last. A record is the child's word, and its index with its token's id from bit 32 on
-    (NO_TOKEN: none ends there; MANY_TOKENS: those of its slot), so that a walk reads one line of memory for
-    a step."""
-    count = len(nodes)
-    start = np.zeros(count + 2, np.int32)
-    records = np.empty((count, 2), np.int64)
-    used = 0
-    for i in range(count + 1):
-        start[i] = used
-        end = count if i == count else end_of(np.int64(nodes[i]))
-        child = np.int64(0 if i == count else i + 1)
-        while child < end:
-            word = np.int64(nodes[child])
-            slot = slot_of(word)
-            token = np.int64(NO_TOKEN)
-            if slot > 0:
-                first = slot_start[slot - 1]
-                token = np.int64(slot_ids[first] if slot_start[slot] == first + 1 else MANY_TOKENS)
-            records[used, 0] = word
-            records[used, 1] = child | (token << 32)
-            used += 1
-            child = end_of(word)
-    start[count + 1] = used
-    return start, records

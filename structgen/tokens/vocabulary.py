@@ -57,11 +57,6 @@ class Vocabulary:
     """[n + 1]: the number of slots at the nodes before each node, so that a subtree's slots are a range."""
     subtree_chars: npt.NDArray[np.int32]
     """[n]: the most characters that begin at a node's own byte or later, over all tokens in its subtree."""
-    child_start: npt.NDArray[np.int32]
-    """[n + 2]: node i's children are children[child_start[i] : child_start[i + 1]], the root's are those of
-    node n. So a walk finds one byte among many children without visiting each."""
-    children: npt.NDArray[np.int64]
-    """[n, 2]: records of `structgen.tokens.trie.children`."""
     slot_start: npt.NDArray[np.int32]
     """[slots + 1]"""
     slot_ids: npt.NDArray[np.int32]
@@ -111,8 +106,6 @@ class Vocabulary:
                 self.sig,
                 self.slots_before,
                 self.subtree_chars,
-                self.child_start,
-                self.children,
             )
             tokens = (self.slot_start, self.slot_ids, self.token_slot, self.token_offset, self.token_data)
             addresses = [int(array.__array_interface__["data"][0]) for array in (*arrays, *tokens)]
@@ -191,7 +184,7 @@ class Vocabulary:
 
     @classmethod
     def _build(cls, tokenizer: Tokenizer) -> Vocabulary:
-        from structgen.tokens.trie import build_trie, children, deepest_characters
+        from structgen.tokens.trie import build_trie, deepest_characters
         from structgen.tokens.trie_nodes import fields_of
 
         tokens = [token or b"" for token in tokenizer.token_bytes]
@@ -206,10 +199,7 @@ class Vocabulary:
         )
         slots_before = np.zeros(len(trie.nodes) + 1, np.int32)
         np.cumsum(fields_of(trie.nodes.view(np.int64)).slot > 0, out=slots_before[1:])
-        child_start, records = children(trie.nodes, trie.slot_start, trie.slot_ids)
         return cls(
-            child_start=child_start,
-            children=records,
             slots_before=slots_before,
             subtree_chars=deepest_characters(trie.nodes),
             fingerprint=tokenizer.fingerprint,
@@ -245,8 +235,6 @@ _ARRAYS: Final = (
     "first",
     "slots_before",
     "subtree_chars",
-    "child_start",
-    "children",
     "slot_start",
     "slot_ids",
     "slot_sig",

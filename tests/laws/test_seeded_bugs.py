@@ -27,7 +27,7 @@ from policy_oracle import Options
 from strategies import Bounded
 
 import structgen as sg
-from structgen.json_machine.records import terminal_masks
+from structgen.json_machine.records import recorder
 from structgen.json_machine.tables import json_blocks as layout
 from structgen.tokens.vocabulary import Vocabulary
 
@@ -227,12 +227,12 @@ def test_a_broken_trie_skip_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_a_store_key_that_leaves_the_automaton_out_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
-    good = terminal_masks.content_key
+    good = recorder.content_key
 
     def careless(row: Any, automaton: bytes, context: Any) -> bytes:
         return good(row, b"\0" * len(automaton), context)
 
-    monkeypatch.setattr(terminal_masks, "content_key", careless)
+    monkeypatch.setattr(recorder, "content_key", careless)
     mine = engine_case()
     with pytest.raises(AssertionError):
         hold(system_of(mine, sg.MaskStore()), mine)

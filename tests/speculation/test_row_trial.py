@@ -1,13 +1,15 @@
-"""Whether drafts can pay with a model is found by timing its passes once: laws under a clock of our own."""
+"""Whether drafts can pay with a model is found by measuring its passes: laws under clocks of our own."""
 
 from __future__ import annotations
 
+import random
 from collections.abc import Callable
 
 import pytest
 from for_each import for_each
 
 from structgen.speculation.planning.row_trial import (
+    AGAIN,
     APART,
     ENOUGH_SECONDS,
     GUESSES,
@@ -20,24 +22,35 @@ OVERHEAD = 1.5e-4
 
 
 class Machine:
-    """A clock that passes move: `cost` has the seconds of a pass by its rows, `waits` more by its number."""
+    """Two clocks that passes move: `cost` has the seconds of a pass by its rows, which the thread computes;
+    `waits` those by its number in which another job has the processor."""
 
     def __init__(self, cost: Callable[[int], float], waits: Callable[[int], float] = lambda _: 0.0) -> None:
         self.cost, self.waits = cost, waits
-        self.now, self.ran = 0.0, list[int]()
+        self.now, self.computed, self.ran = 0.0, 0.0, list[int]()
 
     def run(self, rows: int) -> None:
+        self.computed += self.cost(rows)
         self.now += self.cost(rows) + self.waits(len(self.ran))
         self.ran.append(rows)
 
+    def trial(self) -> RowTrial:
+        return RowTrial(OVERHEAD, lambda: self.now, lambda: self.computed)
 
-def tried(machine: Machine, passes: int = 10 * APART * MOST_ROUNDS) -> RowTrial:
-    """Return the trial after so many passes of an engine."""
-    trial = RowTrial(OVERHEAD, lambda: machine.now)
+
+def measured(trial: RowTrial, machine: Machine, passes: int = 10 * APART * MOST_ROUNDS) -> bool | None:
+    """Return what a trial says after so many passes of an engine."""
     for _ in range(passes):
         if trial.pays is not None:
             break
         trial.measure(machine.run)
+    return trial.pays
+
+
+def tried(machine: Machine, passes: int = 10 * APART * MOST_ROUNDS) -> RowTrial:
+    """Return the trial after so many passes of an engine."""
+    trial = machine.trial()
+    measured(trial, machine, passes)
     return trial
 
 
@@ -74,3 +87,34 @@ def test_the_rounds_of_a_trial_are_passes_apart() -> None:
     machine = Machine(lambda rows: 1e-3 * rows)
     assert tried(machine, APART - 1).pays is None and not machine.ran
     assert tried(machine, 2 * APART - 1).pays is None and machine.ran == [1, 1 + GUESSES]
+
+
+def test_another_job_on_the_machine_decides_nothing() -> None:
+    """Whatever share of the time it has, and whichever passes wait for it."""
+    draw = random.Random(3)
+    for _ in range(300):
+        seconds, row, load = 10 ** draw.uniform(-4.5, -1), draw.uniform(0.0, 1.0), draw.uniform(0.5, 7.0)
+
+        def cost(rows: int, seconds: float = seconds, row: float = row) -> float:
+            return seconds * (1.0 + row * (rows - 1))
+
+        waits = [draw.uniform(0.0, load * seconds) for _ in range(4 * MOST_ROUNDS)]
+        assert tried(Machine(cost, waits.__getitem__)).pays is tried(Machine(cost)).pays
+
+
+@for_each(("row", "pays"), [(0.1, True), (0.5, False)])
+def test_a_model_that_computes_elsewhere_is_measured_by_the_clock(row: float, pays: bool) -> None:
+    machine = Machine(lambda _: 1e-5)
+    machine.waits = lambda number: 2e-3 * (1.0 + row * GUESSES * (number % 2))
+    assert tried(machine).pays is pays
+
+
+def test_what_was_found_is_looked_at_again_by_later_texts() -> None:
+    machine = Machine(lambda rows: 1e-3 * rows)
+    trial, costs = tried(machine), [0.0, 1.0, 0.0]
+    for wait, row in zip((AGAIN, 2 * AGAIN, 4 * AGAIN), costs, strict=True):
+        found = trial.pays
+        assert [trial.is_off() for _ in range(wait)] == [not found] * wait
+        assert trial.is_off() is False and trial.pays is None
+        machine.cost = lambda rows, row=row: 1e-2 * (1.0 + row * (rows - 1))  # type: ignore[misc]
+        assert measured(trial, machine) is not found

@@ -16,12 +16,11 @@ from structgen.automata.strings.string_pool import StringPool
 from structgen.automata.unicode.decoded_text import decode
 from structgen.errors import LimitError
 from structgen.json_grammars.completion.obligatory_space import one_line
-from structgen.json_grammars.completion.text_costs import TextCosts
 from structgen.json_machine.inspection import Inspection, Place
-from structgen.json_machine.masks.state_walk import IMPOSSIBLE
 from structgen.json_machine.tables import json_blocks as L
 from structgen.json_machine.tables.json_blocks import JsonState, StringRow
 from structgen.language.ir import Key, SimpleObject
+from structgen.machine_core.text_costs import IMPOSSIBLE, TextCosts
 from structgen.schema.reading.missing_bytes import MANY, Quoting
 
 _KEPT: Final = 1 << 16

@@ -8,18 +8,16 @@ caller answers the questions that were noted, and calls again.
 from __future__ import annotations
 
 from structgen.json_machine.masks.bound_noting import before_document, begin_noting, end_noting, note
-from structgen.json_machine.masks.terminal_lexer import blank_terminal
+from structgen.json_machine.masks.terminal_lexer import blank_terminal, is_space
 from structgen.json_machine.masks.trie_walk import (
-    defer,
-    defer_below,
-    defer_tokens,
-    emit_unmarked,
-    open_children,
+    LISTED,
+    PLAIN,
+    emit_at,
+    following,
     unmark,
-    walk,
-    walk_below,
-    walk_listed,
-    walk_root,
+    walk_all,
+    walk_left,
+    walk_node,
 )
 from structgen.json_machine.steps.byte_step import (
     accepting,
@@ -48,66 +46,54 @@ from structgen.json_machine.tables.json_blocks import (
     SPACE_BOUNDED,
     STATE_BITS,
     WHOLE_WALK,
-    CrossingRow,
     JsonContext,
     JsonState,
-    JsonTerminal,
 )
 from structgen.json_machine.tables.lookups import extra_place, settle, value_place
 from structgen.machine_core.interning import ask, intern
 from structgen.machine_core.layout import ASK, ASKED, ENDED, LARGE, NO, VAGUE, YES
+from structgen.machine_core.lexeme_layout import LexemeContext
 from structgen.machine_core.masks import emit, memoise, write_mask
 from structgen.native.jit import entry, jit
 from structgen.native.typed_blocks import copy_block, skip
 
 
 @jit
-def terminal_key(c: JsonContext, d: JsonState, t: JsonTerminal) -> None:
-    """Write a terminal's identity to `t`: the automaton state,
-    and what its length bounds still ask of one token."""
-    mode = d.mode
-    t.key.mode = mode
-    t.key.lexeme = d.lexeme
-    t.key.least = 0
-    t.key.most = -1
-    t.key.policy = 0
-    t.key.quoted = 0
-    if mode == M_STRING:
-        spec = c.string_specs[d.residue]
-        longest = c.vocabulary.longest
-        t.key.least = min(max(spec.least - d.position, 0), longest + 1)
-        reach = longest + spec.farthest
-        if spec.most >= 0 and spec.most - d.position < reach:
-            t.key.most = spec.most - d.position
-
-
-@jit
-def known_terminal(c: JsonContext, t: JsonTerminal) -> int:
-    """Return the terminal whose identity stands at `t`, -1 when it, or room for it, must be asked."""
-    terminal = intern(c, c.terminals, 6, t)
+def known_terminal(c: JsonContext) -> int:
+    """Return the terminal whose identity stands in the row being interned, -1 when it, or room for it, must
+    be asked."""
+    terminal = intern(c, c.terminals, 6, c.work.terminal)
     if terminal < 0:
         return -1
-    if c.terminals[terminal].crossings < 0:
+    if c.terminals[terminal].record < 0:
         ask(c, Q_TERMINAL, terminal, 0, 0)
         return -1
     return terminal
 
 
 @jit
-def find_terminal(c: JsonContext, d: JsonState) -> int:
-    """Return the terminal of a state in a string, a key or a numeral; -1 when it must be asked."""
-    t = blank_terminal(c)
-    terminal_key(c, d, t)
+def find_terminal(c: JsonContext, d: JsonState, quoted: bool) -> int:
+    """Return the terminal of a state in a string, a key or a numeral: the automaton state, and what its
+    length bounds still ask of one token. `quoted`: with the quote that opened it just now. -1 when it must be
+    asked."""
+    key = blank_terminal(c).key
+    key.mode, key.lexeme, key.least, key.policy, key.quoted = d.mode, d.lexeme, 0, 0, 1 if quoted else 0
+    if d.mode == M_STRING and not quoted:
+        spec = c.string_specs[d.residue]
+        longest = c.vocabulary.longest
+        key.least = min(max(spec.least - d.position, 0), longest + 1)
+        if spec.most >= 0 and spec.most - d.position < longest + spec.farthest:
+            key.most = spec.most - d.position
     if d.mode != M_NUMBER:
         c.quoted = d.residue
-    return known_terminal(c, t)
+    return known_terminal(c)
 
 
 @jit
 def find_space(c: JsonContext, d: JsonState) -> int:
     """Return the terminal of the white space at a structural state, -1 when something must be asked first."""
-    t = blank_terminal(c)
-    t.key.mode = M_SPACE
+    key = blank_terminal(c).key
+    key.mode = M_SPACE
     level, most, written = 1, 1, 0
     if c.space == SPACE_BOUNDED:
         level, most, written = brackets(c, d), deepest(c, d), d.position
@@ -119,31 +105,8 @@ def find_space(c: JsonContext, d: JsonState) -> int:
             most -= level - fold
             written = (max((written >> 6) - 8 * (level - fold), 0) << 6) | (written & 63)
             level = fold
-    t.key.lexeme = level
-    t.key.least = most
-    t.key.most = written
-    t.key.policy = c.space
-    t.key.quoted = 0
-    return known_terminal(c, t)
-
-
-@jit
-def walk_group(c: JsonContext, group: CrossingRow, unmarked: bool) -> bool:
-    """Collect the tokens of a crossing that live on from scratch block 0,
-    where their terminal has been left."""
-    exact = group.exact
-    if unmarked:
-        emit_unmarked(c, exact, 0, group.exact_count)
-    else:
-        emit(c, exact, 0, group.exact_count)
-    return walk(
-        c,
-        group.trie,
-        group.count,
-        group.starts,
-        group.ids,
-        unmarked,
-    )
+    key.lexeme, key.least, key.most, key.policy, key.quoted = level, most, written, c.space, 0
+    return known_terminal(c)
 
 
 @jit
@@ -165,10 +128,10 @@ def emit_row(c: JsonContext, row: int) -> None:
 
 
 @jit
-def enter(c: JsonContext, d: JsonState, outcome: int, whole: bool) -> int:
-    """Put scratch block 0 to the state after a terminal was left with an outcome: YES, NO, ASK or VAGUE.
+def enter(c: JsonContext, d: JsonState, outcome: int, at: int, whole: bool) -> int:
+    """Put a scratch block to the state after a terminal was left with an outcome: YES, NO, ASK or VAGUE.
     `whole`: nothing of the tokens belongs to the terminal."""
-    scratch = c.scratch[0]
+    scratch = c.scratch[at]
     copy_block(d, scratch)
     if not whole:
         # what the tokens wrote of the terminal is different for each
@@ -185,28 +148,21 @@ def enter(c: JsonContext, d: JsonState, outcome: int, whole: bool) -> int:
 
 @jit
 def resolve(c: JsonContext, d: JsonState, terminal: int) -> bool:
-    """Collect the tokens that close the terminal and live on in what holds it; those that are left over
-    whole, or marked, are left out, and the marks taken away. Returns whether something was asked."""
+    """Collect the tokens that close the terminal and live on in what holds it (of white space: in the state
+    in scratch block 0); those that are marked are left out, and the marks taken away. Returns whether
+    something was asked."""
     unmarked = c.marked_count > 0
     row = c.terminals[terminal]
-    first = row.crossings
+    holder, is_space = LexemeContext(row.holder), row.key.mode == M_SPACE
+    record = holder.records[row.record]
     asked = False
-    for i in range(first, first + row.crossing_count):
-        group = c.left_over[i]
-        code = enter(c, d, group.outcome, False)
-        if code == ASK:
-            asked = True
-        if code == VAGUE:
-            defer_tokens(c, group.exact, 0, group.exact_count)
-            defer(
-                c,
-                group.trie,
-                0,
-                group.count,
-                group.starts,
-                group.ids,
-            )
-        if code == YES and walk_group(c, group, unmarked):
+    for i in range(record.leftovers, record.leftovers_end):
+        left = holder.leftovers[i]
+        code = YES
+        if not is_space:
+            outcome = c.outcomes.numbers[row.outcomes + i - record.leftovers]
+            code = enter(c, d, outcome, left.shift, False)
+        if code == ASK or (code != NO and walk_left(c, holder, left, code == VAGUE, unmarked)):
             asked = True
     if unmarked:
         unmark(c)
@@ -214,30 +170,32 @@ def resolve(c: JsonContext, d: JsonState, terminal: int) -> bool:
 
 
 @jit
-def find_quoted(c: JsonContext, d: JsonState) -> int:
-    """Return the terminal of a string or key that was opened just now, with its quote;
-    -1 when it must be asked."""
-    t = blank_terminal(c)
-    t.key.mode, t.key.lexeme, t.key.least, t.key.policy, t.key.quoted = d.mode, d.lexeme, 0, 0, 1
-    c.quoted = d.residue
-    return known_terminal(c, t)
-
-
-@jit
-def put_inside(c: JsonContext, d: JsonState, terminal: int) -> JsonTerminal:
+def put_inside(c: JsonContext, d: JsonState, terminal: int) -> int:
     """Add the tokens that stay inside a state's terminal, its row apart, to the buffer. Returns its row."""
     note(c, d)
-    known = c.terminals[terminal]
-    emit(c, known.tokens, 0, known.count)
-    return known
+    row = c.terminals[terminal]
+    holder = LexemeContext(row.holder)
+    group = holder.groups[holder.records[row.record].groups]
+    if group.dense_row < 0:
+        emit(c, holder.tokens.numbers, group.first, group.last)
+    return group.dense_row
 
 
 @jit
-def emit_inside(c: JsonContext, d: JsonState, terminal: int) -> None:
-    """Add the tokens that stay inside a state's terminal to the buffer."""
-    known = put_inside(c, d, terminal)
-    if known.dense_row >= 0:
-        emit_row(c, known.dense_row)
+def collect_terminal(c: JsonContext, d: JsonState, quote: int) -> int:
+    """Collect the tokens that stay inside a state's string, key or numeral, or close it. `quote`: the node of
+    the vocabulary with the quote that opens it, -1: it is open. Returns a dense row to start from (-1: none),
+    or -3 when something was asked; scratch blocks are written over."""
+    terminal = find_terminal(c, d, quote >= 0)
+    if terminal < 0:
+        return ASKED
+    row, asked = put_inside(c, d, terminal), False
+    if d.seen > 0 or (d.mode == M_KEY and d.position >= 0):
+        copy_block(d, c.scratch[0])
+        asked = walk_node(c, quote, 1, LISTED) if quote >= 0 else walk_all(c, LISTED)
+    if resolve(c, d, terminal):
+        asked = True
+    return ASKED if asked else row
 
 
 @jit
@@ -249,70 +207,46 @@ def forget(c: JsonContext) -> None:
 
 
 @jit
-def walk_quoted(c: JsonContext, node: int) -> bool:
+def walk_quoted(c: JsonContext, d: JsonState, node: int) -> int:
     """Collect the tokens that begin with a quote (its root child is `node`) and live from the structural
-    state in scratch block 0, which is left as it is. Returns whether something was asked."""
-    scratch = c.scratch[0]
-    kept, d = c.work.spare[4], c.work.spare[5]
-    copy_block(scratch, kept)
-    code = step(c, scratch, d, 34)
-    if code == VAGUE:
-        defer_below(c, node)
-    if code != YES:
-        return code == ASK
-    mode = d.mode
-    whole = mode == M_KEY and d.lexeme & STATE_BITS != NO_STATE
-    if mode == M_STRING:
+    state in scratch block 0; answers as `collect_terminal`. `d`: to be written over."""
+    code = step(c, c.scratch[0], d, 34)
+    if code == NO or code == ASK:
+        return ASKED if code == ASK else -1
+    whole = d.mode == M_KEY and d.lexeme & STATE_BITS != NO_STATE
+    if d.mode == M_STRING:
         spec = c.string_specs[d.residue]
         reach = c.vocabulary.longest + spec.farthest
         whole = spec.least == 0 and (spec.most < 0 or spec.most >= reach)
-    if not whole:
-        return walk_root(c, 34)
-    terminal = find_quoted(c, d)
-    if terminal < 0:
-        return True
-    emit_inside(c, d, terminal)
-    listed = d.seen > 0 or (mode == M_KEY and d.position >= 0)
-    asked = listed and walk_listed(c, d, node, 1)
-    if resolve(c, d, terminal):
-        asked = True
-    copy_block(kept, scratch)
-    return asked
+    if code == VAGUE or not whole:
+        return ASKED if walk_node(c, node, 0, PLAIN) else -1
+    emit_at(c, node)
+    return collect_terminal(c, d, node)
 
 
 @jit
-def walk_digits(c: JsonContext) -> bool:
-    """Collect the tokens that begin with a numeral and live from the structural state in scratch block 0,
-    which is left as it is. Returns whether something was asked."""
+def walk_digits(c: JsonContext, d: JsonState) -> int:
+    """As `walk_quoted`, of the tokens that begin with a numeral."""
     scratch = c.scratch[0]
-    kept, d = c.work.spare[4], c.work.spare[5]
     place = value_place(c, scratch)
     if place < 0:
-        return place == -2
+        return ASKED if place == -2 else -1
     row = c.places[place]
     if row.status == 0:
         ask(c, Q_PLACE, place, 0, 0)
-        return True
-    start = row.number
+        return ASKED
     level = brackets(c, scratch)
-    if start < 0 or not space_allows(c, scratch, level, False):
-        return False
+    if row.number < 0 or not space_allows(c, scratch, level, False):
+        return -1
     frame = push_frame(c, scratch, place, level, False)
     if frame == -2:
-        return True
-    copy_block(scratch, kept)
+        return ASKED
     d.text = scratch.text & CAPTURE
     if item_values(c, scratch) != 0:
         d.text = CAPTURE
     settle(d, M_NUMBER, 0, 0, frame)
-    d.lexeme = start
-    terminal = find_terminal(c, d)
-    if terminal < 0:
-        return True
-    emit_inside(c, d, terminal)
-    asked = resolve(c, d, terminal)
-    copy_block(kept, scratch)
-    return asked
+    d.lexeme = row.number
+    return collect_terminal(c, d, -1)
 
 
 @jit
@@ -323,37 +257,33 @@ def walk_structure(c: JsonContext) -> int:
     Tokens that begin with white space are those of the white space terminal; the others begin with one of the
     few bytes that the mode allows.
     """
-    scratch, roots = c.scratch[0], c.vocabulary.first
-    policy, mode = c.space, scratch.mode
-    asked, dense = False, -1
-    may = skip(c.may, mode << 8)
-    if may[45] != 0 and walk_digits(c):
-        asked = True
-    for byte in range(9, 126):
-        if may[byte] == 0:
-            continue
-        space = byte == 32 or byte == 9 or byte == 10 or byte == 13
-        if space and (policy == SPACE_BOUNDED or policy == SPACE_ANY):
-            continue
-        node = roots[byte]
-        if node < 0 or byte == 45 or (byte >= 48 and byte <= 57):
-            continue
-        if byte == 34:
-            if walk_quoted(c, node):
-                asked = True
-        elif walk_root(c, byte):
-            asked = True
-    if policy == SPACE_BOUNDED or policy == SPACE_ANY:
+    scratch, kept, d = c.scratch[0], c.work.spare[4], c.work.spare[5]
+    copy_block(scratch, kept)
+    is_run = c.space == SPACE_BOUNDED or c.space == SPACE_ANY
+    asked, row, byte = False, -1, 0
+    while byte < 256:
+        byte = following(c, scratch, byte, False)
+        node = c.vocabulary.first[byte]
+        if byte == 45:
+            row = walk_digits(c, d)
+        elif byte == 34 and node >= 0:
+            row = walk_quoted(c, d, node)
+        elif node >= 0 and byte < 256 and not (is_run and is_space(byte)) and (byte < 48 or byte > 57):
+            row = ASKED if walk_node(c, node, 0, PLAIN) else -1
+        if row >= 0:
+            emit_row(c, row)
+        asked = asked or row == ASKED
+        row = -1
+        copy_block(kept, scratch)
+        byte += 1
+    if is_run:
         terminal = find_space(c, scratch)
         if terminal < 0:
             return ASKED
-        known = put_inside(c, scratch, terminal)
-        dense = known.dense_row
-        first = known.crossings
-        for i in range(first, first + known.crossing_count):
-            if walk_group(c, c.left_over[i], False):
-                asked = True
-    return ASKED if asked else dense
+        row = put_inside(c, scratch, terminal)
+        if resolve(c, scratch, terminal):
+            asked = True
+    return ASKED if asked else row
 
 
 @jit
@@ -364,20 +294,12 @@ def resolve_whole(c: JsonContext, d: JsonState) -> int:
     if outcome < 0:
         return -1
     # Where its value makes no difference an item is not read: each digit on the way would be a residue.
-    code = VAGUE if among_literals(c, d) else enter(c, d, outcome, False)
+    code = VAGUE if among_literals(c, d) else enter(c, d, outcome, 0, False)
     if code == VAGUE:
-        code = enter(c, d, outcome, True)
+        code = enter(c, d, outcome, 0, True)
     if code == YES:
         return walk_structure(c)
     return ASKED if code == ASK else -1
-
-
-@jit
-def walk_all(c: JsonContext, d: JsonState) -> bool:
-    """Collect every token that lives from a state, by the whole trie."""
-    copy_block(d, c.scratch[0])
-    open_children(c, c.vocabulary.trie_count, 1)
-    return walk_below(c, 1)
 
 
 @jit
@@ -385,31 +307,18 @@ def collect(c: JsonContext, d: JsonState) -> int:
     """Collect a state's tokens: returns the dense row to start from (-1:
     none), or -3 when something was asked."""
     mode = d.mode
-    row = -1
-    asked = False
+    copy_block(d, c.scratch[0])
     if mode == M_STRING or mode == M_NUMBER or (mode == M_KEY and d.lexeme & STATE_BITS != NO_STATE):
-        terminal = find_terminal(c, d)
-        if terminal < 0:
-            return ASKED
-        row = put_inside(c, d, terminal).dense_row
-        listed = d.seen > 0 or (mode == M_KEY and d.position >= 0)
-        if listed and walk_listed(c, d, c.vocabulary.trie_count, 0):
-            asked = True
-        if resolve(c, d, terminal):
-            asked = True
+        row = collect_terminal(c, d, -1)
         follows = resolve_whole(c, d) if mode == M_NUMBER else -1
-        if follows == ASKED:
-            asked = True
-        elif row >= 0 and follows >= 0:
+        if row == ASKED or follows == ASKED:
+            return ASKED
+        if row >= 0 and follows >= 0:
             emit_row(c, follows)
-        elif follows >= 0:
-            row = follows
-    elif mode <= M_NEXT:
-        copy_block(d, c.scratch[0])
+        return row if row >= 0 else follows
+    if mode <= M_NEXT:
         return walk_structure(c)
-    elif mode != M_FINISHED:
-        asked = walk_all(c, d)
-    return ASKED if asked else row
+    return ASKED if mode != M_FINISHED and walk_all(c, PLAIN) else -1
 
 
 @jit
@@ -445,12 +354,14 @@ def gather(c: JsonContext, index: int) -> int:
     row = collect(c, d)
     if c.blurred == WHOLE_WALK:
         forget(c)
-        row = ASKED if walk_all(c, d) else -1
+        copy_block(d, c.scratch[0])
+        row = ASKED if walk_all(c, PLAIN) else -1
     if c.blurred != 0:
         # a token that writes two extra keys of one object: only the walk that follows their text can tell
         c.precise = 1
         c.buffer_count = 0
-        row = ASKED if walk_all(c, d) else -1
+        copy_block(d, c.scratch[0])
+        row = ASKED if walk_all(c, PLAIN) else -1
     elif c.deferred_count != 0 and try_deferred(c, index):
         row = ASKED
     c.precise = 1

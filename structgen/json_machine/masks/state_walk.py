@@ -1,5 +1,4 @@
-"""States and the steps between them, and the fewest tokens over byte steps: entry points as in
-`mask_filling`."""
+"""States and the steps between them: entry points as in `mask_filling`."""
 
 from __future__ import annotations
 
@@ -131,9 +130,6 @@ def next_bytes(context: int, index: int, target_address: int) -> int:
         target[byte] = 1 if code == YES else 0
     c.precise = 1
     return ASKED if asked else 0
-
-
-IMPOSSIBLE = 1 << 30
 
 
 @entry("int64(int64, int64, int64, int64, int64, int64, int64, int64)")
@@ -269,69 +265,4 @@ def text_kinds(context: int, target_address: int) -> int:
                 missing = 1 if byte < 0xE0 else (2 if byte < 0xF0 else 3)
                 tail = byte
         target[token] = -1 if count <= 0 else count | (tail << 16)
-    return 0
-
-
-@entry("int64(int64, int64, int64, int64, int64, int64, int64, int64, int64)")
-def settle_costs(
-    trie_address: int,
-    first_address: int,
-    begin_address: int,
-    end_address: int,
-    labels_address: int,
-    targets_address: int,
-    first_state: int,
-    count: int,
-    costs_address: int,
-) -> int:
-    """Set costs[s] to the fewest tokens from s to a state of cost 0, for `count` states from the first on.
-
-    State s has the byte steps begin[s] to end[s] of labels and targets, by ascending label; what its steps
-    lead to has its cost already, or comes before it. All arrays are int32. Returns 0; a state that reaches
-    none costs IMPOSSIBLE. Cost: the trie's nodes over the texts from each state.
-    """
-    trie = Int64s(trie_address)
-    first = Int32s(first_address)
-    begin = Int32s(begin_address)
-    end = Int32s(end_address)
-    labels = Int32s(labels_address)
-    targets = Int32s(targets_address)
-    costs = Int32s(costs_address)
-    path = [0] * 4097
-    ends = [0] * 4097
-    for start in range(first_state, first_state + count):
-        least = IMPOSSIBLE
-        for e in range(begin[start], end[start]):
-            node = first[labels[e]]
-            if node < 0:
-                continue
-            word = trie[node]
-            last = (word >> 40) & 0xFFFFFF
-            path[1], ends[1] = targets[e], last
-            if (word >> 20) & 0xFFFFF > 0:
-                least = min(least, costs[path[1]] + 1)
-            i = node + 1
-            while i < last:
-                word = trie[i]
-                depth, byte, close = (word >> 8) & 0xFFF, word & 255, (word >> 40) & 0xFFFFFF
-                above = path[depth - 1]
-                low, high = begin[above], end[above]
-                if low == high or labels[high - 1] < byte:
-                    # siblings ascend: none of them has a step
-                    i = ends[depth - 1]
-                    continue
-                while low < high:
-                    middle = (low + high) >> 1
-                    if labels[middle] < byte:
-                        low = middle + 1
-                    else:
-                        high = middle
-                if labels[low] != byte:
-                    i = close
-                    continue
-                path[depth], ends[depth] = targets[low], close
-                if (word >> 20) & 0xFFFFF > 0:
-                    least = min(least, costs[path[depth]] + 1)
-                i += 1
-        costs[start] = least
     return 0

@@ -10,11 +10,8 @@ from __future__ import annotations
 
 from typing import Final
 
-import numpy as np
-import numpy.typing as npt
-
 from structgen.json_machine.masks.safe_classes import all_classes, bits, safe_row
-from structgen.json_machine.steps.byte_step import bounded_space, literal_byte, number_step, step
+from structgen.json_machine.steps.byte_step import bounded_space, number_step, step
 from structgen.json_machine.tables.json_blocks import (
     ESCAPE_SHIFT,
     ESCAPES_ASCII,
@@ -37,17 +34,13 @@ from structgen.machine_core.interning import ask_room, intern
 from structgen.machine_core.layout import ASK, ASKED, OUT, REFUSED, YES
 from structgen.machine_core.lexeme_layout import CLOSES, UNKNOWN
 from structgen.native.jit import entry, jit
-from structgen.native.typed_blocks import Bytes, Int64s, address_of_block, copy_block, skip, words_of
+from structgen.native.typed_blocks import Int64s, address_of_block, copy_block, skip, words_of
 
 _TERMINAL_WORDS: Final = words_of(JsonTerminal)
 CELLS: Final = 256
 """Cells of a state: one for each byte."""
 _MOST_MISSING_CLASSES = 4
 """Classes that may be missing in a string that is told by what it takes less than any string does."""
-
-Remainders = tuple[npt.NDArray[np.uint8], npt.NDArray[np.int64], npt.NDArray[np.int32], npt.NDArray[np.int32]]
-"""Texts that tokens leave over, end to end; where each begins; the token of each; the tokens that leave
-none."""
 
 
 @jit
@@ -197,12 +190,12 @@ def ends_before(context: int, state: int, byte: int) -> int:
     """Return the outcome with which a numeral, or white space, ends before a byte that may follow whatever
     holds it; else -1 (`Hooks.ends`)."""
     c = JsonContext(context)
-    key, may = c.terminals[state].key, c.may
+    key, later = c.terminals[state].key, c.next_byte
     if key.mode == M_NUMBER:
         # anything that may hold a numeral goes on with white space, a comma or a bracket
-        follows = may[(M_ITEM << 8) | byte] != 0 or may[(M_MEMBER << 8) | byte] != 0
+        follows = later[(M_ITEM << 8) | byte] < 0 or later[(M_MEMBER << 8) | byte] < 0
         return c.number_outcomes[key.lexeme] if follows else -1
-    if is_space(byte) or (may[(M_ARRAY << 8) | byte] == 0 and byte != 58 and byte != 44 and byte != 125):
+    if is_space(byte) or (later[(M_ARRAY << 8) | byte] >= 0 and byte != 58 and byte != 44 and byte != 125):
         return -1
     after = key.lexeme
     if byte == 125 or byte == 93:
@@ -240,69 +233,3 @@ def is_wide(context: int, state: int) -> int:
     low, high = all_classes(c)
     missing = bits(low & ~row.low, high & ~row.high)
     return 1 if key.lexeme != FREE and missing <= _MOST_MISSING_CLASSES else 0
-
-
-@jit
-def plausible(data: Bytes, start: int, end: int, mode: int) -> bool:
-    """Return whether what a token leaves over may follow a terminal of a mode at all,
-    whatever the grammar."""
-    byte = data[start]
-    if byte == 32 or byte == 9 or byte == 10 or byte == 13 or byte == 44 or byte == 93 or byte == 125:
-        return True
-    if byte == 58:
-        return mode != M_STRING and mode != M_NUMBER
-    if mode != M_SPACE:
-        return False
-    which = 0 if byte == 116 else (1 if byte == 102 else (2 if byte == 110 else -1))
-    if which >= 0:
-        for i in range(min(end - start, 5 if which == 1 else 4)):
-            if data[start + i] != literal_byte(which, i):
-                return False
-    return True
-
-
-@entry("Tuple((uint8[::1], int64[::1], int32[::1], int32[::1]))(int64, int64, int64)")
-def leftovers(context: int, outcome: int, mode: int) -> Remainders:
-    """Return what the tokens leave over that closed the last terminal scanned, of a mode, with this outcome:
-    the remainders' bytes, their offsets, the token of each; and the tokens that leave nothing."""
-    c = JsonContext(context)
-    trie, v = c.vocabulary.trie, c.vocabulary
-    starts, ids, offsets_of, data_of = v.slot_start, v.slot_ids, v.token_offset, v.token_data
-    tokens, size = 0, 0
-    data, offsets = np.empty(0, np.uint8), np.empty(1, np.int64)
-    owners, exact = np.empty(0, np.int32), np.empty(0, np.int32)
-    for turn in range(2):
-        tokens, size, whole = 0, 0, 0
-        for i in range(c.scan.crossed):
-            crossing = c.crossings[i]
-            if crossing.terminal != outcome:
-                continue
-            node = trie[crossing.node]
-            taken = ((node >> 8) & 0xFFF) - 1 + crossing.shift
-            for j in range(crossing.node, (node >> 40) & 0xFFFFFF):
-                slot = (trie[j] >> 20) & 0xFFFFF
-                if slot == 0:
-                    continue
-                for k in range(starts[slot - 1], starts[slot]):
-                    token = ids[k]
-                    start, end = offsets_of[token] + taken, offsets_of[token + 1]
-                    if start == end:
-                        if turn == 1:
-                            exact[whole] = token
-                        whole += 1
-                        continue
-                    if not plausible(data_of, start, end, mode):
-                        continue
-                    if turn == 1:
-                        for at in range(start, end):
-                            data[size + at - start] = data_of[at]
-                        owners[tokens] = token
-                        offsets[tokens + 1] = size + end - start
-                    tokens += 1
-                    size += end - start
-        if turn == 0:
-            data = np.empty(size, np.uint8)
-            offsets = np.zeros(tokens + 1, np.int64)
-            owners = np.empty(tokens, np.int32)
-            exact = np.empty(whole, np.int32)
-    return data, offsets, owners, exact

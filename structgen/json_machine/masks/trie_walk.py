@@ -8,7 +8,6 @@ from structgen.json_machine.masks.bound_noting import note
 from structgen.json_machine.steps.byte_step import step
 from structgen.json_machine.steps.string_step import dumped, escapes_of, hexadecimal, short_escape
 from structgen.json_machine.tables.json_blocks import (
-    CAPTURE,
     ESCAPE_SHIFT,
     ESCAPES_ASCII,
     M_KEY,
@@ -20,12 +19,17 @@ from structgen.json_machine.tables.json_blocks import (
     JsonContext,
     JsonState,
 )
-from structgen.json_machine.tables.lookups import FREE, ended, next_held, next_listed
+from structgen.json_machine.tables.lookups import ended, next_held, next_listed
 from structgen.machine_core.layout import ASK, NO, VAGUE, YES
+from structgen.machine_core.lexeme_layout import RANGE_WORDS, Leftover, LexemeContext
+from structgen.machine_core.lexeme_records import nodes_of, slots_of, tokens_of
 from structgen.machine_core.masks import emit
 from structgen.native.jit import jit
 from structgen.native.typed_blocks import Int32s, Int64s, copy_block, skip
-from structgen.tokens.trie import MANY_TOKENS
+from structgen.tokens.trie_nodes import byte_of, depth_of, end_of, slot_of
+
+PLAIN, UNMARKED, LISTED = range(3)
+"""What a walk collects (`walk`)."""
 
 
 @jit
@@ -94,249 +98,62 @@ def escapable(c: JsonContext, s: JsonState, words: int, place: int) -> bool:
 
 
 @jit
-def with_quote(byte: int, expected: int, escapes: bool) -> int:
-    """Return the first of a byte expected, a quote, and a backslash if one may come, from `byte` on."""
-    after = expected
-    if byte <= 92 and 92 < after and escapes:
-        after = 92
-    if byte <= 34 and 34 < after:
-        after = 34
-    return after
-
-
-@jit
-def defer_tokens(c: JsonContext, ids: Int32s, first: int, last: int) -> None:
-    """Note tokens that are to be tried one by one."""
+def defer(c: JsonContext, trie: Int64s, first: int, last: int, starts: Int32s, ids: Int32s) -> None:
+    """Note the tokens of some nodes of a trie as those that are to be tried one by one."""
     deferred, count = c.deferred, c.deferred_count
-    for i in range(first, last):
-        deferred[count] = ids[i]
-        count += 1
+    for node in range(first, last):
+        slot = slot_of(trie[node])
+        for i in range(starts[slot - 1] if slot else 0, starts[slot] if slot else 0):
+            deferred[count] = ids[i]
+            count += 1
     c.deferred_count = count
 
 
 @jit
-def defer(c: JsonContext, trie: Int64s, first: int, last: int, starts: Int32s, ids: Int32s) -> None:
-    """Note the tokens of some nodes of a trie as those that are to be tried one by one."""
-    for i in range(first, last):
-        slot = (trie[i] >> 20) & 0xFFFFF
-        if slot > 0:
-            defer_tokens(c, ids, starts[slot - 1], starts[slot])
+def listed_at(c: JsonContext, s: JsonState) -> tuple[int, int]:
+    """Return the word list of a string, a key or a word that is written, and its place in it; below 0: it
+    agrees with none."""
+    if s.mode == M_KEY:
+        return c.residues[s.residue].words, s.position
+    spec = c.string_specs[s.residue]
+    if s.mode == M_WORDS:
+        return spec.start, s.position
+    return spec.words, s.seen if s.seen > 0 else -1
 
 
 @jit
-def defer_below(c: JsonContext, node: int) -> None:
-    """Note the tokens at a node of the vocabulary and below it as those that are to be tried one by one."""
-    starts, before = c.vocabulary.slot_start, c.vocabulary.slots_before
-    end = (c.vocabulary.trie[node] >> 40) & 0xFFFFFF
-    first, last = starts[before[node]], starts[before[end]]
-    defer_tokens(c, c.vocabulary.slot_ids, first, last)
-
-
-@jit
-def following(c: JsonContext, s: JsonState, byte: int) -> int:
-    """Return -1 where a byte may come, as far as mode and word lists tell at a glance, else the next byte
-    that may, or 256: most children of most nodes are told apart so, for two loads and a branch."""
+def following(c: JsonContext, s: JsonState, byte: int, listed: bool) -> int:
+    """Return the smallest byte from `byte` on that may come, as far as mode and word lists tell at a glance,
+    or 256. `listed`: of a string or key beside an automaton, one with which it may agree with one that is
+    named or was written, or close, or begin an escape."""
     mode = s.mode
-    if mode == M_STRING:
-        return -1
-    if mode == M_KEY or mode == M_WORDS:
-        lex = s.lexeme
-        if lex & STATE_BITS != (NO_STATE if mode == M_KEY else 0):
-            return -1
-        if lex >> ESCAPE_SHIFT != 0:
-            after = escape_next(c, s, byte)
-            return -1 if after == byte else after
-        if byte == 34:
-            return -1
-        if mode == M_KEY:
-            words = c.residues[s.residue].words
-        else:
-            words = c.string_specs[s.residue].start
-        place = s.position
-        escapes = byte <= 92 and escapable(c, s, words, place)
-        after = with_quote(byte, next_listed(c, words, place, byte), escapes)
-        return -1 if after == byte else after
-    return c.next_byte[(mode << 8) | byte]
-
-
-@jit
-def unchanged(c: JsonContext, s: JsonState, byte: int) -> bool:
-    """Return whether a byte surely leaves the registers as they are: a plain character of a string that may
-    be any, or of a key that may be any and agrees with none of the list; most of what follows white space."""
-    if byte < 32 or byte > 126 or byte == 34 or byte == 92 or s.lexeme != FREE:
-        return False
-    if s.text & CAPTURE != 0:
-        return False
-    mode = s.mode
-    if mode == M_STRING:
-        spec = c.string_specs[s.residue]
-        return spec.most < 0 and s.position >= spec.least
-    return mode == M_KEY and s.position < 0 and s.seen <= 0 and c.precise == 0
-
-
-@jit
-def walk(c: JsonContext, trie: Int64s, last: int, starts: Int32s, ids: Int32s, unmarked: bool) -> bool:
-    """Collect the tokens of a small trie (what tokens leave over) that live from the registers in scratch
-    block 0. Returns whether something had to be asked."""
-    scratch = c.scratch
-    asked = False
-    i = 0
-    while i < last:
-        node = trie[i]
-        s = scratch[((node >> 8) & 0xFFF) - 1]
-        byte, end = node & 255, (node >> 40) & 0xFFFFFF
-        if unchanged(c, s, byte):
-            copy_block(s, skip(s, 1))
-            code = YES
-        elif following(c, s, byte) >= 0:
-            i = end
-            continue
-        else:
-            code = step(c, s, skip(s, 1), byte)
-        if code != YES:
-            asked = asked or code == ASK
-            if code == VAGUE:
-                defer(c, trie, i, end, starts, ids)
-            i = end
-            continue
-        slot = (node >> 20) & 0xFFFFF
-        if slot > 0:
-            note(c, skip(s, 1))
-            if unmarked:
-                emit_unmarked(c, ids, starts[slot - 1], starts[slot])
-            else:
-                emit(c, ids, starts[slot - 1], starts[slot])
-        i += 1
-    return asked
-
-
-@jit
-def child_from(c: JsonContext, first: int, last: int, byte: int) -> int:
-    """Return the first of the children records first..last-1 with this byte or a later one, or `last`."""
-    records = c.vocabulary.children
-    while first < last:
-        middle = (first + last) >> 1
-        if records[2 * middle] & 255 < byte:
-            first = middle + 1
-        else:
-            last = middle
-    return first
-
-
-@jit
-def emit_token(c: JsonContext, s: JsonState, ids_of: Int32s, word: int, token: int) -> None:
-    """Add the tokens that end at a node, given its word and its record's token; they lead to registers."""
-    if token >= 0:
-        note(c, s)
-        count = c.buffer_count
-        c.buffer[count] = token
-        c.buffer_count = count + 1
-    elif token == MANY_TOKENS:
-        slot, starts = (word >> 20) & 0xFFFFF, c.vocabulary.slot_start
-        note(c, s)
-        emit(c, ids_of, starts[slot - 1], starts[slot])
-
-
-@jit
-def open_children(c: JsonContext, node: int, depth: int) -> None:
-    """Put the walk's place at a depth before the first child of a node."""
-    starts = c.vocabulary.child_start
-    places(c)[depth] = (starts[node] << 32) | starts[node + 1]
-
-
-@jit
-def places(c: JsonContext) -> Int64s:
-    """Return the address of the walk's places: for each depth, the next record and the one after the last."""
-    return skip(c.room, 3 * 4096)
-
-
-@jit
-def walk_below(c: JsonContext, depth: int) -> bool:
-    """Collect the tokens below the place that was opened at a depth (1: the root's children) that live from
-    the registers in the scratch block of that depth less one. Returns whether something had to be asked.
-
-    Children that cannot come are not hopped over one by one (each hop is a cache line):
-    the next that may is looked up.
-    """
-    scratch, records, ids = c.scratch, c.vocabulary.children, c.vocabulary.slot_ids
-    place = places(c)
-    asked = False
-    steps = c.steps
-    top = depth
-    while depth >= top:
-        at, last = place[depth] >> 32, place[depth] & 0xFFFFFFFF
-        s = scratch[depth - 1]
-        deeper = False
-        while at < last:
-            word, more = records[2 * at], records[2 * at + 1]
-            byte = word & 255
-            after = following(c, s, byte)
-            if after >= 0:
-                at = child_from(c, at + 1, last, after)
-                continue
-            at += 1
-            steps += 1
-            code = step(c, s, skip(s, 1), byte)
-            if code != YES:
-                asked = asked or code == ASK
-                if code == VAGUE:
-                    defer_below(c, more & 0xFFFFFFFF)
-                continue
-            emit_token(c, skip(s, 1), ids, word, more >> 32)
-            node = more & 0xFFFFFFFF
-            if (word >> 40) & 0xFFFFFF > node + 1:
-                place[depth] = (at << 32) | last
-                depth += 1
-                open_children(c, node, depth)
-                deeper = True
-                break
-        if not deeper:
-            depth -= 1
-    c.steps = steps
-    return asked
-
-
-@jit
-def walk_root(c: JsonContext, byte: int) -> bool:
-    """Collect the tokens that begin with a byte and live from the registers in scratch block 0.
-    Returns whether something had to be asked."""
-    starts, count = c.vocabulary.child_start, c.vocabulary.trie_count
-    at = child_from(c, starts[count], starts[count + 1], byte)
-    places(c)[1] = (at << 32) | (at + 1)
-    return walk_below(c, 1)
-
-
-@jit
-def listed_next(c: JsonContext, s: JsonState, byte: int) -> int:
-    """Return the smallest byte from `byte` on with which a key may agree with one that is named or was
-    written, or close, or begin an escape; or 256."""
+    is_text = mode == M_STRING or mode == M_KEY
+    if not is_text and mode != M_WORDS:
+        after = c.next_byte[(mode << 8) | byte]
+        return byte if after < 0 else after
+    if is_text and not listed and s.lexeme & STATE_BITS != NO_STATE:
+        return byte
     if s.lexeme >> ESCAPE_SHIFT != 0:
         return escape_next(c, s, byte)
-    found, escapes = 256, False
-    if s.mode == M_STRING:
-        words = c.string_specs[s.residue].words
-        found = next_listed(c, words, s.seen, byte)
-        return with_quote(byte, found, byte <= 92 and escapable(c, s, words, s.seen))
-    if s.position >= 0:
-        words = c.residues[s.residue].words
-        found = next_listed(c, words, s.position, byte)
-        escapes = byte <= 92 and escapable(c, s, words, s.position)
-    if s.seen > 0:
-        found = min(found, next_held(c, s.seen, byte))
+    words, place = listed_at(c, s)
+    after, escapes = 256, False
+    if place >= 0:
+        after = next_listed(c, words, place, byte)
+        escapes = byte <= 92 and escapable(c, s, words, place)
+    if mode == M_KEY and s.seen > 0:
+        after = min(after, next_held(c, s.seen, byte))
         escapes = True
-    return with_quote(byte, found, escapes)
+    if byte <= 92 and escapes:
+        after = min(after, 92)
+    return min(after, 34) if byte <= 34 else after
 
 
 @jit
 def is_listed(c: JsonContext, s: JsonState) -> bool:
-    """Return whether a key, as far as it is written, is one that is named or was written."""
-    place, seen = s.position, s.seen
-    if s.mode == M_STRING:
-        words = c.string_specs[s.residue].words
-        return ended(c, words, seen) >= 0
-    if seen > 0 and c.sets[seen].member == 1:
+    """Return whether a string or key, as far as it is written, is one that is named or was written."""
+    if s.mode == M_KEY and s.seen > 0 and c.sets[s.seen].member == 1:
         return True
-    words = c.residues[s.residue].words
+    words, place = listed_at(c, s)
     return place >= 0 and ended(c, words, place) >= 0
 
 
@@ -351,64 +168,116 @@ def excluded(c: JsonContext, s: JsonState, byte: int) -> bool:
 
 
 @jit
-def walk_listed(c: JsonContext, d: JsonState, node: int, base: int) -> bool:
-    """Collect the tokens of a key that depend on which keys are named or were written, and mark those that
-    close one; of the tokens below a node (the root is the node after the last), which stands for their first
-    `base` bytes, before the key's text.
+def walk(
+    c: JsonContext,
+    nodes: Int64s,
+    starts: Int32s,
+    ids: Int32s,
+    node: int,
+    last: int,
+    base: int,
+    closed: int,
+    how: int,
+) -> bool:
+    """Collect the tokens at some nodes of a trie that live. The registers above a node at depth base + 1 are
+    in scratch block 0; those at depths to base + `closed` stand in their blocks already. Returns whether
+    something had to be asked.
 
-    An extra key may come from here, so what stays inside the key, and closes it under a key that is in no
-    list, is the business of the terminal; here only the paths that still agree with a listed key are walked.
+    UNMARKED: tokens that are marked are left out. LISTED, in a string or key beside an automaton: only tokens
+    that depend on which are named or were written, and those are marked that close one. What stays inside,
+    and closes it under another text, is the business of the terminal.
+
+    Of the children that cannot come few are visited: the next that may is looked up.
     """
-    scratch, records, ids = c.scratch, c.vocabulary.children, c.vocabulary.slot_ids
-    place = places(c)
-    copy_block(d, scratch[base])
-    asked = False
-    depth = base + 1
-    open_children(c, node, depth)
-    while depth > base:
-        at, last = place[depth] >> 32, place[depth] & 0xFFFFFFFF
+    scratch, hints, asked, own = c.scratch, skip(c.room, 3 * 4096), False, 0
+    hints[2], hints[3] = -1, last
+    while node < last:
+        word = nodes[node]
+        byte, depth, slot, end = byte_of(word), depth_of(word) - base, slot_of(word), end_of(word)
         s = scratch[depth - 1]
-        escape = (s.lexeme >> ESCAPE_SHIFT) & 15
-        deeper, expected = False, -1
-        while at < last:
-            word, more = records[2 * at], records[2 * at + 1]
-            byte, child = word & 255, more & 0xFFFFFFFF
-            if byte != expected:
-                expected = listed_next(c, s, byte)
-                if expected != byte:
-                    at = child_from(c, at + 1, last, expected)
-                    continue
-            at += 1
-            closes = byte == 34 and (escape == 0 or escape == 6)
+        d, code, closes = skip(s, 1), YES, False
+        listed = how == LISTED and node >= own
+        if depth > closed:
+            hint = skip(hints, 2 * depth)
+            if hint[0] < byte:
+                hint[0] = following(c, s, byte, listed)
+            if hint[0] != byte:
+                node = end if hint[0] < 256 else hint[1]
+                continue
+            escape = (s.lexeme >> ESCAPE_SHIFT) & 15
+            closes = listed and byte == 34 and (escape == 0 or escape == 6)
             if closes and escape == 0 and not is_listed(c, s):
+                node = end
                 continue
-            code = step(c, s, skip(s, 1), byte)
-            if code == ASK:
-                asked = True
-            if closes:
-                mark_below(c, child)
+            code = step(c, s, d, byte)
+        if closes:
+            mark_below(c, node)
+        if code != YES:
+            asked = asked or code == ASK
             if code == VAGUE:
-                defer_below(c, child)
-            if code == NO and not closes and s.mode == M_STRING and excluded(c, s, byte):
+                defer(c, nodes, node, end, starts, ids)
+            if code == NO and listed and not closes and s.mode == M_STRING and excluded(c, s, byte):
                 c.blurred = max(c.blurred, WHOLE_WALK)
-            if code != YES:
-                continue
-            if closes or skip(s, 1).lexeme & STATE_BITS == NO_STATE:
-                emit_token(c, skip(s, 1), ids, word, more >> 32)
-                open_children(c, child, depth + 1)
-                if walk_below(c, depth + 1):
-                    asked = True
-                continue
-            if skip(s, 1).lexeme >> ESCAPE_SHIFT != 0:
-                # it may be that a listed key alone completes the escape
-                emit_token(c, skip(s, 1), ids, word, more >> 32)
-            if skip(s, 1).seen <= 0 and (s.mode == M_STRING or skip(s, 1).position < 0):
-                continue
-            place[depth] = (at << 32) | last
-            depth += 1
-            open_children(c, child, depth)
-            deeper = True
-            break
-        if not deeper:
-            depth -= 1
+            node = end
+            continue
+        if slot > 0:
+            if depth > closed:
+                note(c, d)
+            if how == UNMARKED:
+                emit_unmarked(c, ids, starts[slot - 1], starts[slot])
+            else:
+                emit(c, ids, starts[slot - 1], starts[slot])
+        if closes or (listed and d.lexeme & STATE_BITS == NO_STATE):
+            own = end  # of no terminal
+        elif listed and d.seen <= 0 and (d.mode == M_STRING or d.position < 0):
+            node = end
+            continue
+        hints[2 * depth + 2], hints[2 * depth + 3] = -1, end
+        node += 1
     return asked
+
+
+@jit
+def walk_left(c: JsonContext, holder: LexemeContext, left: Leftover, vague: bool, unmarked: bool) -> bool:
+    """Collect what tokens leave over behind a terminal and lives: from the registers in scratch block 0, or,
+    where their first byte closes the terminal, in block 1. `vague`: all are to be tried one by one. Returns
+    whether something had to be asked."""
+    trie, asked = holder.tries[left.trie], False
+    nodes, starts, ids = nodes_of(holder, trie), slots_of(holder, trie), tokens_of(holder, trie)
+    for part in range(trie.range_count):
+        one = skip(holder.ranges.numbers, trie.ranges + RANGE_WORDS * part)
+        how = UNMARKED if unmarked else PLAIN
+        if vague:
+            defer(c, nodes, one[0], one[1], starts, ids)
+        elif walk(c, nodes, starts, ids, one[0], one[1], one[2], left.shift, how):
+            asked = True
+    return asked
+
+
+@jit
+def walk_node(c: JsonContext, node: int, depth: int, how: int) -> bool:
+    """Collect the tokens at a node of the vocabulary and below it (those below it alone: depth 1) that live
+    from the registers in scratch block 0. Returns whether something had to be asked."""
+    v = c.vocabulary
+    end = end_of(v.trie[node])
+    return walk(c, v.trie, v.slot_start, v.slot_ids, node + depth, end, depth, 0, how)
+
+
+@jit
+def walk_all(c: JsonContext, how: int) -> bool:
+    """As `walk_node`, of all tokens."""
+    asked, byte = False, 0
+    while byte < 256:
+        byte = following(c, c.scratch[0], byte, how == LISTED)
+        if byte < 256 and c.vocabulary.first[byte] >= 0 and walk_node(c, c.vocabulary.first[byte], 0, how):
+            asked = True
+        byte += 1
+    return asked
+
+
+@jit
+def emit_at(c: JsonContext, node: int) -> None:
+    """Add the tokens that end at a node of the vocabulary."""
+    slot = slot_of(c.vocabulary.trie[node])
+    if slot > 0:
+        emit(c, c.vocabulary.slot_ids, c.vocabulary.slot_start[slot - 1], c.vocabulary.slot_start[slot])

@@ -1,5 +1,5 @@
-"""What tokens do inside a string, key, numeral or white space: records of the mask store.
+"""What tokens do inside a string, key, numeral or white space: records that grammars share.
 
-`recorder` looks a terminal up by its content and installs what is kept; else it has the vocabulary scanned,
-by what `masks.terminal_lexer` says of bytes, and `terminal_masks` makes the result a record.
+`recorder` looks a terminal up by its content and installs what is known; else it has the vocabulary scanned,
+by what `masks.terminal_lexer` says of bytes, and `terminal_records` keeps the result.
 """

@@ -1,8 +1,8 @@
-"""Makes the records of terminals: found in the store by what they are, or scanned and put there."""
+"""Finds what tokens do in terminals: a record that is known, by what the terminal is, or else a scan."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Hashable
 from typing import Final
 
 import numpy as np
@@ -11,44 +11,45 @@ import numpy.typing as npt
 from structgen.automata.strings.string_pool import StringPool
 from structgen.json_machine.answers.expander import Expander
 from structgen.json_machine.masks import terminal_lexer
-from structgen.json_machine.records import terminal_masks
+from structgen.json_machine.records.terminal_records import KnownTerminal, TerminalRecords, put_behind_quote
 from structgen.json_machine.tables import json_blocks as L
 from structgen.json_machine.tables.json_blocks import JsonContext, StringRow
-from structgen.json_machine.tables.json_tables import Identity
 from structgen.machine_core.growing_tables import ADDRESS, BYTE_AT, GrowingTables
 from structgen.machine_core.layout import ASKED
-from structgen.machine_core.lexeme_layout import FULL, KEPT_ALIKE, KEPT_ALL, KEPT_NONE, Hooks, Scan
+from structgen.machine_core.lexeme_layout import FULL, KEPT_ALIKE, KEPT_ALL, KEPT_NONE, Hooks
 from structgen.machine_core.lexeme_records import scan_beside
-from structgen.machine_core.lexeme_tables import SERIALS, RecordScratch, attach_scratch
-from structgen.machine_core.workspace import Workspace
+from structgen.machine_core.lexeme_tables import SERIALS, RecordScratch, attach_scratch, put_trie
 from structgen.native.bit_rows import add_tokens
 from structgen.native.jit import code_of
-from structgen.native.raw_memory import address_of
 from structgen.native.typed_blocks import word_of
 from structgen.store.mask_store import VocabularyStore
-from structgen.store.terminal_records import Record
-from structgen.tokens.trie_nodes import fields_of
 from structgen.tokens.vocabulary import Vocabulary
 
-_FREE_STRING = b"the free string"
 _WRITTEN = frozenset((L.M_STRING, L.M_KEY))
 _QUOTE: Final = 34
 _MOST_APART: Final = 4096
 """Nodes of the trie behind which two states differ, past which a scan by itself is cheaper."""
-_WHOLE, _BEHIND_QUOTE = 0, 1
-"""The two tries that are scanned: the whole vocabulary, and what its tokens have behind a first quote."""
-_MOVES, _FOUND, _SAFE, _ENDS = (
+_MOVES, _SAFE, _ENDS = (
     word_of(JsonContext, "moves"),
-    word_of(JsonContext, "found"),
     word_of(JsonContext, "hooks") + word_of(Hooks, "safe"),
     word_of(JsonContext, "hooks") + word_of(Hooks, "ends"),
 )
 
 
+def content_key(identity: list[int], automaton: bytes, context: npt.NDArray[np.int64]) -> Hashable:
+    """Return what a terminal is (the leading words of its row, its automaton's state), without the grammar it
+    was met in."""
+    mode, lexeme = identity[L.TerminalKey.mode], identity[L.TerminalKey.lexeme]
+    if mode == L.M_NUMBER:
+        return mode, automaton
+    escapes = int(context[L.JsonContext.escapes if mode == L.M_STRING else L.JsonContext.key_escapes])
+    return mode, automaton, lexeme >> L.ESCAPE_SHIFT, *identity[L.TerminalKey.least :], escapes
+
+
 class Recorder:
     """The records of one grammar's terminals. The grammar's lock is held by the caller."""
 
-    __slots__ = ("_expander", "_keys", "_large", "_masks", "_records", "_retry", "_tables", "_vocabulary")
+    __slots__ = ("_expander", "_masks", "_own", "_retry", "_shared", "_tables", "_vocabulary")
 
     def __init__(
         self,
@@ -60,56 +61,49 @@ class Recorder:
     ) -> None:
         self._tables, self._expander, self._masks, self._retry = tables, expander, masks, retry
         self._vocabulary = vocabulary
-        self._records: dict[bytes, Record] = {}
-        """The records in use, by their keys: the tables hold addresses of their arrays."""
-        self._keys: dict[Identity, bytes] = {}
-        """The keys in the mask store of the terminals that were met."""
-        self._large: list[tuple[int, bytes]] = []
+        self._shared = TerminalRecords.shared(vocabulary, masks)
+        self._own: TerminalRecords | None = None
+        """Records for which the store has no memory."""
 
-    def make(self, terminal: int, space: Workspace) -> None:
+    @property
+    def nbytes(self) -> int:
+        """Bytes of the records that no other grammar has."""
+        return 0 if self._own is None else self._own.nbytes
+
+    def make(self, terminal: int) -> None:
         """Install what a terminal is, which a mask asks for."""
-        identity = self._tables.rows(L.T_TERMINAL)[terminal, : L.JsonTerminal.dense_row].tolist()
+        identity = self._tables.rows(L.T_TERMINAL)[terminal, : L.JsonTerminal.holder].tolist()
         key = self._key(identity)
-        record = self._masks.get(key)
-        if record is None:
-            state = self._retry(terminal_lexer.state_of, terminal)
-            record = self._scanned(key, identity, state, space)
-        outcomes = [self._expander.outcomes(one.outcome) for one in record.crossings]
-        terminal_masks.install(self._tables, terminal, record, outcomes)
-        self._records[key] = record
-        if len(record.tokens) >= self._masks.words:
-            self._large.append((terminal, key))
+        known = self._known(key)
+        if known is None:
+            known = self._scanned(key, identity, self._retry(terminal_lexer.state_of, terminal))
+        outcomes = [self._expander.outcomes(one) for one in known.outcomes]
+        at = self._tables.extend(L.T_OUTCOME, outcomes, len(outcomes))
+        row = self._tables.rows(L.T_TERMINAL)[terminal]
+        # `record` says that the row is there; it is written with the rest
+        row[L.JsonTerminal.holder : L.JsonTerminal.record + 1] = known.holder, at, known.number
 
-    def _key(self, identity: list[int]) -> bytes:
-        """Return a terminal's key in the mask store."""
+    def _known(self, key: Hashable) -> KnownTerminal | None:
+        return self._shared.get(key) or (None if self._own is None else self._own.get(key))
+
+    def _key(self, identity: list[int]) -> Hashable:
+        """Return a terminal's key among all records."""
         mode, lexeme = identity[L.TerminalKey.mode], identity[L.TerminalKey.lexeme]
         if mode == L.M_SPACE:
-            return terminal_masks.space_key(identity, self._masks)
-        known = tuple(identity)
-        if known in self._keys:
-            return self._keys[known]
-        expander = self._expander
+            return tuple(identity)
+        state, expander = lexeme & L.STATE_BITS, self._expander
+        automaton = b"the free string"
         if mode == L.M_NUMBER:
             automaton = expander.numbers.key(lexeme)
-        elif lexeme & L.STATE_BITS == StringPool.FREE:
-            automaton = _FREE_STRING
-        else:
-            automaton = expander.strings.key(lexeme & L.STATE_BITS)
-        key = self._keys[known] = terminal_masks.content_key(identity, automaton, self._tables.context)
-        return key
-
-    def forget_large(self) -> None:
-        """Forget records whose tokens are as many as a row would hold, and for which the store had no row."""
-        for terminal, key in self._large:
-            terminal_masks.remove(self._tables, terminal)
-            del self._records[key]
-        self._large.clear()
+        elif state != StringPool.FREE:
+            automaton = expander.strings.key(state)
+        return content_key(identity, automaton, self._tables.context)
 
     # --- scans ----------------------------------------------------------------------------------------------
 
-    def _attach(self, space: Workspace) -> RecordScratch:
+    def _attach(self) -> RecordScratch:
         """Give compiled code what a scan needs."""
-        tables, context, nodes = self._tables, self._tables.context, self._vocabulary.nodes
+        tables, context = self._tables, self._tables.context
         if not tables.count(L.T_TRIE):
             context[JsonContext.serial] = next(SERIALS)
             context[word_of(JsonContext, "classes")] = BYTE_AT[0]
@@ -118,53 +112,35 @@ class Recorder:
             context[JsonContext.closing] = 1 << _QUOTE
             context[JsonContext.most_apart] = _MOST_APART
             context[word_of(JsonContext, "hooks") + word_of(Hooks, "miss")] = code_of(terminal_lexer.cell_of)
-            first = int(self._vocabulary.first[_QUOTE])
-            behind = (0, 0) if first < 0 else (first + 1, int(fields_of(int(nodes[first])).end))
-            for depth, (begin, end) in enumerate(((0, len(nodes)), behind)):
-                at = tables.extend(L.T_RANGE, np.array([[begin], [end], [depth]]), 3)
-                tables.append(L.T_TRIE, (-1, end - begin, 0, 0, at, int(end > begin)))
-        scratch = attach_scratch(self._masks.workspaces, self._vocabulary, context)
-        context[_FOUND] = address_of(space.buffer)
-        return scratch
+            put_trie(tables, 0, len(self._vocabulary.nodes), 0)
+            put_behind_quote(tables, self._vocabulary)
+        return attach_scratch(self._masks.workspaces, self._vocabulary, context)
 
-    def _scanned(self, key: bytes, identity: list[int], state: int, space: Workspace) -> Record:
-        """Return the record of a state of the lexer, made by a scan, and put into the store."""
-        mode, context = identity[L.TerminalKey.mode], self._tables.context
+    def _scanned(self, key: Hashable, identity: list[int], state: int) -> KnownTerminal:
+        """Return the record of a state of the lexer, made by a scan, and kept for others if there is room."""
+        context, is_quoted = self._tables.context, identity[L.TerminalKey.quoted]
         like, other, kept = None, -1, KEPT_NONE
-        is_text, is_quoted = mode in _WRITTEN, identity[L.TerminalKey.quoted]
+        is_text = identity[L.TerminalKey.mode] in _WRITTEN
         if is_text and not is_quoted:
-            like, other, kept = self._like(identity, state, space)
-        scratch = self._attach(space)
+            like, other, kept = self._like(identity, state)
+        scratch = self._attach()
         context[_ENDS] = 0 if is_text else code_of(terminal_lexer.ends_before)
-        trie = _BEHIND_QUOTE if is_quoted else _WHOLE
-        found = self._scan(trie, state, other, kept, is_text)
+        found = self._scan(is_quoted, state, other, kept, is_text)
         if found == FULL and kept == KEPT_ALIKE:  # the two states are far apart
-            like, other, kept = self._wide(state, space)
-            scratch = self._attach(space)
-            found = self._scan(trie, state, other, kept, is_text)
-        inside: npt.NDArray[np.int32] = space.buffer[:found]
-        if is_quoted:
-            inside = np.concatenate([self._quotes(), inside])
-        row, masks = None, self._masks
+            like, other, kept = self._wide(state)
+            scratch = self._attach()
+            found = self._scan(is_quoted, state, other, kept, is_text)
+        row = None
         if like is not None:
-            row = masks.rows[like.row] if like.row >= 0 else masks.dense_row(like.tokens)
-            row = row & scratch.alike
-            add_tokens(row, inside)
-        elif len(inside) >= masks.dense:
-            row = masks.dense_row(inside)
-        crossings = scratch.crossings[: int(scratch.scan[Scan.crossed])]
-        left = terminal_masks.left_over(self._tables, space, crossings, mode)
-        sets = self._expander.outcomes.sets
-        made = terminal_masks.make_crossings(left, {outcome: sets[outcome] for outcome in left})
-        return masks.put(key, np.sort(inside) if row is None else inside[:0], made, row)
-
-    def _quotes(self) -> npt.NDArray[np.int32]:
-        """Return the tokens that are a quote and nothing else."""
-        vocabulary = self._vocabulary
-        node = int(vocabulary.first[_QUOTE])
-        slot = fields_of(int(vocabulary.nodes[node])).slot if node >= 0 else 0
-        begin, end = vocabulary.slot_start[slot - 1 : slot + 1].tolist() if slot else (0, 0)
-        return vocabulary.slot_ids[begin:end]
+            others = self._shared if like.holder == self._shared.address else self._own
+            assert others is not None, "a record is the store's or the grammar's own"
+            row = others.row(like.number) & scratch.alike
+            add_tokens(row, scratch.tokens[:found])
+        records = self._shared
+        if not records.has_room():
+            self._own = self._own or TerminalRecords(self._vocabulary, self._masks)
+            records = self._own
+        return records.put(key, self._vocabulary, is_quoted, found, row, self._expander.outcomes.sets)
 
     def _scan(self, trie: int, state: int, other: int, kept: int, is_text: bool) -> int:
         """Scan a trie until nothing is left to ask; return how many tokens stay inside, or FULL."""
@@ -177,7 +153,7 @@ class Recorder:
                 return found
             self._expander.answer(no_terminal)
 
-    def _like(self, identity: list[int], state: int, space: Workspace) -> tuple[Record | None, int, int]:
+    def _like(self, identity: list[int], state: int) -> tuple[KnownTerminal | None, int, int]:
         """Return the record that has nearly all tokens of a string's or key's; the state with which this one
         is compared for them (-1: none); and what a scan leaves to it."""
         mode, lexeme = identity[L.TerminalKey.mode], identity[L.TerminalKey.lexeme]
@@ -187,16 +163,16 @@ class Recorder:
             # each state is a place in some of the banned texts: most bytes lead as from the beginning
             reference = lexeme & ~L.STATE_BITS | begin
             if reference != lexeme:
-                record, other = self._record_of(mode, reference, space)
+                record, other = self._record_of(mode, reference)
                 return record, other, KEPT_ALIKE
-        return self._wide(state, space)
+        return self._wide(state)
 
-    def _wide(self, state: int, space: Workspace) -> tuple[Record | None, int, int]:
+    def _wide(self, state: int) -> tuple[KnownTerminal | None, int, int]:
         """As `_like`, of a string that takes nearly all that any string takes."""
         if terminal_lexer.is_wide(self._tables.address, state):
             context = self._tables.context
             row, context[JsonContext.quoted] = int(context[JsonContext.quoted]), self._expander.free_string()
-            record, _ = self._record_of(L.M_STRING, StringPool.FREE, space)
+            record, _ = self._record_of(L.M_STRING, StringPool.FREE)
             context[JsonContext.quoted] = row
             return record, -1, KEPT_ALL
         return None, -1, KEPT_NONE
@@ -211,16 +187,12 @@ class Recorder:
         row = self._tables.rows(L.T_STRING)[asked]
         return int(row[StringRow.start]) if row[StringRow.kind] == 0 else -1
 
-    def _record_of(self, mode: int, lexeme: int, space: Workspace) -> tuple[Record, int]:
+    def _record_of(self, mode: int, lexeme: int) -> tuple[KnownTerminal, int]:
         """Return the record of a string or key of any length, and its state."""
         state = self._retry(terminal_lexer.whole_string, mode, lexeme)
         identity = [mode, lexeme, 0, -1, 0, 0]
         key = self._key(identity)
-        record = self._records.get(key) or self._masks.get(key)
-        if record is None:
-            record = self._scanned(key, identity, state, space)
-        self._records[key] = record
-        return record, state
+        return self._known(key) or self._scanned(key, identity, state), state
 
 
 def no_terminal(_index: int) -> None:

@@ -200,18 +200,6 @@ class PlainObjectRow(Block):
     any_order: int
 
 
-class CrossingRow(Block):
-    """What tokens leave over after a terminal closed."""
-
-    outcome: int
-    trie: Int64s
-    count: int
-    starts: Int32s
-    ids: Int32s
-    exact: Int32s
-    exact_count: int
-
-
 class TerminalKey(Block):
     """What tells a terminal from others."""
 
@@ -225,17 +213,15 @@ class TerminalKey(Block):
 
 
 class JsonTerminal(Block):
-    """A state of the lexer of terminals (`terminal_lexer`), and the tokens that stay inside the terminal."""
+    """A state of the lexer of terminals (`terminal_lexer`), and what tokens do in it."""
 
     key: TerminalKey
-    dense_row: int
-    """Those of them that are a row of the mask store, -1: none."""
-    tokens: Int32s
-    """The others."""
-    count: int
-    crossings: int
-    """What tokens leave over behind the terminal: the first row, and how many; -1: it is not known."""
-    crossing_count: int
+    holder: int
+    """The address of the block that has its record (`LexemeContext`)."""
+    outcomes: int
+    """Where the outcomes of its leftovers begin."""
+    record: int
+    """-1: it is not known."""
     safe: SafeRow
     """What is safe in it; `known` is -1 before somebody asks."""
 
@@ -272,8 +258,6 @@ class JsonContext(LexemeContext):
     outcomes: Int32Table
     plain_objects: Table[PlainObjectRow]
     stack: WordTable
-    left_over: Table[CrossingRow]
-    """What tokens leave over behind terminals."""
     safe_rows: Table[SafeRow]
     distances: Int32Table
     strings: Int32s
@@ -299,8 +283,6 @@ class JsonContext(LexemeContext):
     depth_limit: int
     precise: int
     """1: follow the text of extra keys (commits do, masks need not)."""
-    may: Bytes
-    """uint8[16, 256]: may a byte come at all in a mode?"""
     next_byte: Int32s
     """int32[16, 256]: -1 where a byte may come in a mode, else the next byte that may, or 256."""
     quoted: int
@@ -336,7 +318,6 @@ class JsonContext(LexemeContext):
     T_OUTCOME,
     T_PLAIN,
     T_SPARE,
-    T_CROSS,
     T_SAFE,
     T_DISTANCE,
     T_CELL,
@@ -346,7 +327,7 @@ class JsonContext(LexemeContext):
     word_of(JsonContext, name)
     for name in (
         "nodes edges lists terminals frames texts sets places residues children word_lists offsets blob "
-        "string_specs outcomes plain_objects stack left_over safe_rows distances cells tries ranges"
+        "string_specs outcomes plain_objects stack safe_rows distances cells tries ranges"
     ).split()
 )
 

@@ -2,21 +2,18 @@
 
 from __future__ import annotations
 
-from typing import TypeAlias
-
 import numpy as np
 import numpy.typing as npt
 
 from structgen.json_machine.tables import json_blocks as L
 from structgen.machine_core.growing_tables import TablePlan, TableSizes
+from structgen.machine_core.lexeme_layout import AFTER_END, BEFORE_CLOSING, RECORD_TABLES, LexemeContext
 from structgen.native.raw_memory import address_of
 
-Identity: TypeAlias = tuple[int, ...]
-"""The words of T_TERMINAL that say what a terminal is."""
 
-
-def _possible() -> npt.NDArray[np.uint8]:
-    """Return, for each mode, the bytes that may come at all, whatever the grammar."""
+def _following() -> npt.NDArray[np.int32]:
+    """Return, for each mode and byte, -1 where the byte may come at all, whatever the grammar; else the next
+    byte that may (256: none)."""
     space, digits = b" \t\r\n", b"-0123456789"
     value = space + digits + b'"{[tfn'
     after = {
@@ -33,30 +30,38 @@ def _possible() -> npt.NDArray[np.uint8]:
         L.M_NUMBER: digits + b"+.eE" + space + b",]}",
         L.M_LITERAL: b"truefalsn",
     }
-    table = np.zeros((16, 256), np.uint8)
-    for mode, possible in after.items():
-        table[mode, list(possible)] = 1
-    for mode in (L.M_STRING, L.M_KEY, L.M_WORDS):
-        table[mode] = 1
-    return table
-
-
-def _following(possible: npt.NDArray[np.uint8]) -> npt.NDArray[np.int32]:
-    """Return, for each mode and byte, -1 where the byte may come, else the next byte that may (256: none)."""
     table = np.full((16, 256), 256, np.int32)
     for mode in range(16):
-        later = 256
+        possible = set(after.get(mode, b"" if mode == L.M_FINISHED else range(256)))
         for byte in range(255, -1, -1):
-            if possible[mode, byte]:
-                later = byte
-                table[mode, byte] = -1
-            else:
-                table[mode, byte] = later
+            later = 256 if byte == 255 else table[mode, byte + 1]
+            table[mode, byte] = -1 if byte in possible else (byte + 1 if later == -1 else later)
     return table
 
 
-_MAY = _possible()
-_NEXT = _following(_MAY)
+def _left_over() -> npt.NDArray[np.uint8]:
+    """Return what may stand behind a terminal at most, whatever the grammar (`LexemeContext.behind`): white
+    space, a sign of JSON, a value."""
+    quoted, anything = AFTER_END + 1, AFTER_END + 2
+    signs = b" \t\r\n,:]}"
+    literals = (b"true", b"false", b"null")
+    table = np.zeros((anything + 1 + sum(map(len, literals)), 256), np.uint8)
+    table[BEFORE_CLOSING, ord('"')] = quoted
+    table[quoted, list(signs)] = table[AFTER_END, list(signs + b'"{[-0123456789')] = table[anything] = (
+        anything
+    )
+    last = anything
+    for literal in literals:
+        before = AFTER_END
+        for byte in literal:
+            last += 1
+            table[before, byte] = last
+            before = last
+        table[before] = anything
+    return table
+
+
+_NEXT, _LEFT_OVER = _following(), _left_over()
 JSON_TABLES = TablePlan(
     L.JsonContext,
     {
@@ -76,7 +81,6 @@ JSON_TABLES = TablePlan(
         "plain_objects": TableSizes(64),
         "lists": TableSizes(65536),
         "terminals": TableSizes(128, 256, key=6),
-        "left_over": TableSizes(128),
         "cells": TableSizes(1 << 11),
         "tries": TableSizes(2),
         "ranges": TableSizes(8),
@@ -84,5 +88,7 @@ JSON_TABLES = TablePlan(
         "distances": TableSizes(64),
         "stack": TableSizes(4096),
     },
-    {"precise": 1, "may": address_of(_MAY), "next_byte": address_of(_NEXT)},
+    {"precise": 1, "next_byte": address_of(_NEXT)},
 )
+TERMINAL_TABLES = TablePlan(LexemeContext, RECORD_TABLES, {"newline": -1, "behind": address_of(_LEFT_OVER)})
+"""The tables of records that grammars share."""

@@ -127,9 +127,7 @@ def report_of(
     document: Document, notes: Iterable[str] = (), may_dead_end: Iterable[str] = ()
 ) -> KeywordReport:
     """Return the report of a document; the reader's `notes` come before its own. Some 2 us a keyword."""
-    refused: dict[tuple[str, str], str] = {
-        (refusal.pointer, refusal.keyword): refusal.what for refusal in document.refusals
-    }
+    refused = {(refusal.pointer, refusal.keyword): refusal.what for refusal in document.refusals}
     meant = {one.where: one.likely for one in suspects(document)}
     findings: dict[Finding, None] = {}
     for schema in document.schemas:

@@ -15,7 +15,7 @@ import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from types import MappingProxyType
-from typing import Any
+from typing import Any, TypeAlias
 
 from structgen.errors import UnsupportedError
 from structgen.json_text.exact_json import Json, escape
@@ -55,6 +55,8 @@ _TYPED = frozenset(("type", "enum", "const", "$ref", "anyOf", "oneOf", "allOf", 
 """Keywords beside which a place needs no type, or which are refused themselves."""
 _TARGET = re.compile(r"#(?:/(?:\$defs|definitions)/[^/]*)?")
 _LOOK_AROUND = re.compile(r"(?s)(?:\\.|[^\\])*?\(\?<?[=!]")
+_Told: TypeAlias = tuple[str, str]
+"""A keyword, and what is wrong with it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,7 +71,7 @@ class OpenAIRefusal:
 
 def refusals(schema: Json) -> list[OpenAIRefusal]:
     """Return what the documented subset rules out in a schema, in the order of its text. Linear."""
-    found = list(_root(schema))
+    found = [OpenAIRefusal("#", *told) for told in _root(schema)]
     nodes: list[dict[str, Any]] = []
     stack: list[tuple[Json, str, int]] = [(schema, "#", 0)]
     while stack:
@@ -78,15 +80,11 @@ def refusals(schema: Json) -> list[OpenAIRefusal]:
             found.append(OpenAIRefusal(pointer, "", "A schema is an object here, not true or false."))
             continue
         level += _is_object(node)
-        if level == DEEPEST + 1 and _is_object(node):
-            found.append(
-                OpenAIRefusal(pointer, "properties", f"Objects are nested more than {DEEPEST} levels deep.")
-            )
-        found.extend(_place(node, pointer))
+        found += [OpenAIRefusal(pointer, *told) for told in _place(node, pointer == "#", level)]
         nodes.append(node)
         inside = [(child, f"{pointer}/{path}", start) for child, path, start in _children(node, level)]
         stack.extend(reversed(inside))
-    return [*found, *_totals(nodes)]
+    return [*found, *(OpenAIRefusal("#", *told) for told in _totals(nodes))]
 
 
 def check_subset(schema: Json) -> None:
@@ -102,14 +100,14 @@ def check_subset(schema: Json) -> None:
         )
 
 
-def _root(schema: Json) -> Iterator[OpenAIRefusal]:
+def _root(schema: Json) -> Iterator[_Told]:
     if isinstance(schema, dict):
         if "anyOf" in schema:
-            yield OpenAIRefusal("#", "anyOf", "The root is no anyOf.")
+            yield "anyOf", "The root is no anyOf."
         elif schema.get("type") != "object":
-            yield OpenAIRefusal("#", "type", 'The root has the type "object".')
+            yield "type", 'The root has the type "object".'
         if "enum" in schema:
-            yield OpenAIRefusal("#", "enum", "The root has no enum.")
+            yield "enum", "The root has no enum."
 
 
 def _types(node: dict[str, Any]) -> list[Any]:
@@ -121,28 +119,33 @@ def _is_object(node: dict[str, Any]) -> bool:
     return "properties" in node or "object" in _types(node)
 
 
-def _place(node: dict[str, Any], pointer: str) -> Iterator[OpenAIRefusal]:
-    for keyword in node:
-        if keyword not in _SUPPORTED:
-            yield OpenAIRefusal(pointer, keyword, f"{keyword} is not among the supported keywords.")
-    yield from _reference(node, pointer)
-    types, pattern, form = _types(node), node.get("pattern"), node.get("format")
+def _place(node: dict[str, Any], is_root: bool, level: int) -> Iterator[_Told]:
+    is_object, types, target = _is_object(node), _types(node), node.get("$ref")
+    pattern, form = node.get("pattern"), node.get("format")
+    beside = ", ".join(name for name in node if name != "$ref")
+    leads = target is None or (isinstance(target, str) and _TARGET.fullmatch(target))
     looks_around = isinstance(pattern, str) and _LOOK_AROUND.match(pattern)
-    open_object = _is_object(node) and node.get("additionalProperties") is not False
+    is_open = is_object and node.get("additionalProperties") is not False
     for holds, keyword, why in (
-        (pointer != "#" and not node.keys() & _TYPED, "type", "Each schema says a type."),
+        (
+            is_object and level == DEEPEST + 1,
+            "properties",
+            f"Objects are nested more than {DEEPEST} levels deep.",
+        ),
+        *((one not in _SUPPORTED, one, f"{one} is not among the supported keywords.") for one in node),
+        (target is not None and beside, "$ref", f"Beside $ref stands nothing else: {beside}."),
+        (not leads, "$ref", f"{target!r} is neither the root (#) nor a definition (#/$defs/NAME)."),
+        (not is_root and not node.keys() & _TYPED, "type", "Each schema says a type."),
         ("array" in types and "items" not in node, "items", "Each array has items."),
         (looks_around, "pattern", "A pattern has no look-ahead and no look-behind."),
         *((one not in _TYPES, "type", f"{one!r} is not among the supported types.") for one in types),
         (form not in (None, *FORMATS), "format", f"{form!r} is not among the supported formats."),
-        (open_object, "additionalProperties", "Each object has additionalProperties: false."),
+        (is_open, "additionalProperties", "Each object has additionalProperties: false."),
     ):
         if holds:
-            yield OpenAIRefusal(pointer, keyword, why)
-    if not _is_object(node):
-        return
+            yield keyword, why
     properties, required = node.get("properties", {}), node.get("required", [])
-    if isinstance(properties, dict) and isinstance(required, list):
+    if is_object and isinstance(properties, dict) and isinstance(required, list):
         listed = {name for name in required if isinstance(name, str)}
         for what, names in (
             ("Each property is required; missing", [name for name in properties if name not in listed]),
@@ -150,20 +153,7 @@ def _place(node: dict[str, Any], pointer: str) -> Iterator[OpenAIRefusal]:
         ):
             if names:
                 named = ", ".join(map(repr, names[:3])) + (", ..." if len(names) > 3 else "")
-                yield OpenAIRefusal(pointer, "required", f"{what}: {named}.")
-
-
-def _reference(node: dict[str, Any], pointer: str) -> Iterator[OpenAIRefusal]:
-    target = node.get("$ref")
-    if target is None:
-        return
-    beside = ", ".join(name for name in node if name != "$ref")
-    if beside:
-        yield OpenAIRefusal(pointer, "$ref", f"Beside $ref stands nothing else: {beside}.")
-    if not isinstance(target, str) or not _TARGET.fullmatch(target):
-        yield OpenAIRefusal(
-            pointer, "$ref", f"{target!r} is neither the root (#) nor a definition (#/$defs/NAME)."
-        )
+                yield "required", f"{what}: {named}."
 
 
 def _children(node: dict[str, Any], level: int) -> Iterator[tuple[Json, str, int]]:
@@ -180,7 +170,7 @@ def _children(node: dict[str, Any], level: int) -> Iterator[tuple[Json, str, int
             yield child, f"anyOf/{index}", level
 
 
-def _totals(nodes: Sequence[dict[str, Any]]) -> Iterator[OpenAIRefusal]:
+def _totals(nodes: Sequence[dict[str, Any]]) -> Iterator[_Told]:
     """Yield what is too much over the whole schema."""
     maps = [
         (keyword, node[keyword]) for node in nodes for keyword in _MAPS if isinstance(node.get(keyword), dict)
@@ -196,12 +186,8 @@ def _totals(nodes: Sequence[dict[str, Any]]) -> Iterator[OpenAIRefusal]:
         ("enum", sum(map(len, enums)), ENUM_VALUES, "values of enum"),
     ):
         if count > most:
-            yield OpenAIRefusal("#", keyword, f"The schema has {count:,} {what}, and {most:,} are supported.")
+            yield keyword, f"The schema has {count:,} {what}, and {most:,} are supported."
     for values, size in zip(enums, sizes, strict=True):
         if len(values) > LONG_ENUM and size > LONG_ENUM_CHARACTERS:
-            yield OpenAIRefusal(
-                "#",
-                "enum",
-                f"An enum of more than {LONG_ENUM} values has {size:,} characters, "
-                f"and {LONG_ENUM_CHARACTERS:,} are supported.",
-            )
+            supported = f"and {LONG_ENUM_CHARACTERS:,} are supported."
+            yield "enum", f"An enum of more than {LONG_ENUM} values has {size:,} characters, {supported}"

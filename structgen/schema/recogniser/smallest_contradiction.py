@@ -3,7 +3,7 @@ and asking again.
 
 What is taken out only allows more. So a keyword that speaks of the keys or items that another one leaves over
 keeps them apart when that other one goes (`_LEFT_OVER`), and an operator that may deny what stands inside it
-goes or stays whole (`_is_whole`).
+goes or stays whole (`_taken_apart`).
 """
 
 from __future__ import annotations
@@ -171,37 +171,28 @@ class _Search:
         while size and self.left > 0:
             before = self.keywords
             for start in range(0, len(before), size):
-                some = set(before[start : start + size])
-                rest = [keyword for keyword in self.keywords if keyword not in some]
-                if len(rest) < len(self.keywords):
-                    self._suffices(rest)
+                some = before[start : start + size]
+                kept = frozenset(self.keywords).difference(some)
+                if len(kept) < len(self.keywords) and self.left > 0 and self.is_empty(kept):
+                    self.keywords = self._reached(kept)
             if size == 1 and len(self.keywords) == len(before):
                 return True
             size = max(1, min(size // 2, len(self.keywords)))
         return self.left > 0
 
-    def _suffices(self, some: Sequence[Keyword]) -> bool:
-        """Return whether no value meets the roots with some keywords alone, and take out the others then.
-        False where that is unknown."""
-        if self.left <= 0:
-            return False
-        kept = frozenset(some)
-        if not self.is_empty(kept):
-            return False
-        self.keywords = self._reached(kept)
-        return True
-
     def is_empty(self, kept: frozenset[Keyword], *, overlapping: bool = False) -> bool:
         """Return whether no value meets the roots with some keywords alone; False where that is unknown.
         `overlapping`: several branches of a oneOf may hold."""
-        tables, whole = self.oracle.tables, dict[int, dict[str, object]]()
+        tables = self.oracle.tables
 
         def copied(schema: Schema) -> tuple[Schema, Mapping[str, object]]:
             fields = _fields(schema, kept)
+            inner = _taken_apart(schema, fields)
+            if overlapping and "any_of" not in fields:
+                fields["any_of"] = fields.pop("one_of", ())
             self.left -= 1
-            if any(parts_of(fields.values())):
-                whole[schema.id] = {name: fields.pop(name) for name in [*fields] if _is_whole(schema, name)}
-                return tables.schema("", **fields), fields
+            if any(parts_of(inner.values())):
+                return tables.schema("", **fields), inner
             key = schema.id, frozenset(fields)
             if key not in self.copied:
                 self.left -= len(schema.enum or ()) // 16
@@ -209,10 +200,6 @@ class _Search:
             return self.copied[key], {}
 
         copies = tables.copies([schema for schema, negated in self.roots if not negated], copied)
-        for original, parts in whole.items():
-            for name, value in parts.items():
-                loose = overlapping and name == "one_of" and not copies[original].any_of
-                setattr(copies[original], "any_of" if loose else name, value)
         asked = [copies[one.id] for one, negated in self.roots if not negated]
         return self._leaves_none(asked, [one for one, _ in self.roots if (one, _DENIED) in kept])
 
@@ -240,7 +227,7 @@ class _Search:
             seen.add(schema.id)
             said = _fields(schema, kept)
             found += [(schema, field) for field in said if _is_keyword(schema, field)]
-            stack.extend(reversed(_removable(schema, said)))
+            stack.extend(reversed([*parts_of(_taken_apart(schema, said).values())]))
         return found if kept is None else [keyword for keyword in found if keyword in kept]
 
 
@@ -268,11 +255,9 @@ def _comes_back(keywords: Iterable[Keyword]) -> bool:
     for schema, field in keywords:
         if field != _DENIED:  # what is denied leads nowhere
             below.setdefault(schema.id, set()).update(part.id for part in parts_of([getattr(schema, field)]))
-    ended = [at for at in below if not below[at] & below.keys()]
-    while ended:
+    while ended := [at for at in below if not below[at] & below.keys()]:
         for at in ended:
             del below[at]
-        ended = [at for at in below if not below[at] & below.keys()]
     return bool(below)
 
 
@@ -290,15 +275,12 @@ def _fields(schema: Schema, kept: frozenset[Keyword] | None) -> dict[str, object
     return found
 
 
-def _removable(schema: Schema, fields: Mapping[str, object]) -> list[Schema]:
-    """Return the schemas in some fields of a schema whose keywords can be taken out one by one."""
-    return list(parts_of(value for name, value in fields.items() if not _is_whole(schema, name)))
-
-
-def _is_whole(schema: Schema, field: str) -> bool:
-    """Return whether a field may deny what stands inside it: that goes or stays with it."""
+def _taken_apart(schema: Schema, fields: Mapping[str, object]) -> dict[str, object]:
+    """Return those of a schema's fields whose schemas have keywords that can be taken out one by one. What
+    stands inside a field that may deny it goes or stays with the field."""
     counted = schema.max_contains is not None or not schema.min_contains
-    return field in ("not_", "if_", "one_of") or (field == "contains" and counted)
+    whole = ("not_", "if_", "one_of", *["contains"] * counted)
+    return {name: value for name, value in fields.items() if name not in whole}
 
 
 def _is_keyword(schema: Schema, field: str) -> bool:

@@ -1,13 +1,13 @@
-"""`RowTrial`: whether drafts can pay with a model at all, found once by timing its passes."""
+"""`RowTrial`: whether drafts can pay with a model at all, found by measuring its passes."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
-from time import perf_counter
+from time import perf_counter, thread_time
 from typing import Final
 
 GUESSES: Final = 4
-"""The guesses of the pass that is timed."""
+"""The guesses of the pass that is measured."""
 TOKENS: Final = 2.0
 """The tokens that such a pass brings: chains of five guesses bring 2.3 in replayed answers of MaskBench."""
 DRAFTING: Final = 3e-4
@@ -19,27 +19,52 @@ ENOUGH_SECONDS: Final = 0.05
 """Passes that have taken so long are long enough for a stable time."""
 APART: Final = 4
 """Passes of the engine from one round to the next, so that another process does not disturb all of them."""
+ELSEWHERE: Final = 8.0
+"""A pass in which the thread waits for so many times what it computes runs elsewhere, as on a GPU."""
+AGAIN: Final = 64
+"""Texts after which the trial is made again; then after twice as many, and so on."""
 
 
 class RowTrial:
-    """Times passes of one text, with one row and with 1 + GUESSES rows, in a few rounds.
+    """Measures passes of one text, with one row and with 1 + GUESSES rows, in a few rounds.
 
     Drafts can pay if a pass that checks four guesses, drafting included, takes less time than plain passes
     for the tokens that it brings. They cannot where one more row costs about as much as a pass, nor where a
-    pass is as short as the asking of drafters. The least time of each size counts: other processes only add
-    to it. Cost: 2 to 6 rounds; more than 2 only where they take less than 0.05 s or speak against drafts.
+    pass is as short as the asking of drafters. Seconds are those of the processor in this thread, which no
+    other job on the machine moves; of a model that runs elsewhere those of the clock. The least of each size
+    counts. Cost: 2 to 6 rounds; more than 2 only where they take less than 0.05 s or speak against drafts.
     """
 
-    __slots__ = ("_clock", "_one", "_overhead", "_passes", "_rounds", "_several", "_spent", "pays")
+    __slots__ = ("_clocks", "_least", "_overhead", "_passes", "_rounds", "_texts", "_wait", "pays")
 
-    def __init__(self, overhead: float = 1.5e-4, clock: Callable[[], float] = perf_counter) -> None:
-        """`overhead`: seconds of a pass outside the model, in the loop. `clock` returns seconds."""
+    def __init__(
+        self,
+        overhead: float = 1.5e-4,
+        clock: Callable[[], float] = perf_counter,
+        processor: Callable[[], float] = thread_time,
+    ) -> None:
+        """`overhead`: seconds of a pass outside the model, in the loop. `clock` returns seconds, `processor`
+        those that this thread has computed."""
+        self._overhead, self._clocks = overhead, (clock, processor)
+        self._texts, self._wait = 0, AGAIN
+        self._begin()
+
+    def _begin(self) -> None:
         self.pays: bool | None = None
         """Whether drafts can pay; None: not known yet."""
-        self._overhead, self._clock = overhead, clock
-        self._one = self._several = float("inf")
+        self._least = [[float("inf")] * 2, [float("inf")] * 2]
+        """By each clock: the least seconds of a pass of one row, and of one with guesses."""
         self._passes = self._rounds = 0
-        self._spent = 0.0
+
+    def is_off(self) -> bool:
+        """Return whether the next text has no drafts, since they cannot pay. From time to time the trial is
+        begun again by a text: what it found may have been wrong, or be so no longer."""
+        if self.pays is not None:
+            self._texts += 1
+            if self._texts > self._wait:
+                self._texts, self._wait = 0, 2 * self._wait
+                self._begin()
+        return self.pays is False
 
     def measure(self, run: Callable[[int], object]) -> None:
         """Go on with the trial; called in each pass of the engine until `pays` is known. `run(rows)` runs a
@@ -47,15 +72,18 @@ class RowTrial:
         self._passes += 1
         if self._passes % APART:
             return
-        begun = self._clock()
-        run(1)
-        between = self._clock()
-        run(1 + GUESSES)
-        ended = self._clock()
-        self._one, self._several = min(self._one, between - begun), min(self._several, ended - between)
-        self._rounds, self._spent = self._rounds + 1, self._spent + ended - begun
-        gains = self._several + self._overhead + DRAFTING < TOKENS * (self._one + self._overhead)
+        read = [[clock() for clock in self._clocks]]
+        for rows in (1, 1 + GUESSES):
+            run(rows)
+            read.append([clock() for clock in self._clocks])
+        for least, (begun, between, ended) in zip(self._least, zip(*read, strict=True), strict=True):
+            least[:] = min(least[0], between - begun), min(least[1], ended - between)
+        of_clock, computed = self._least
+        is_elsewhere = sum(of_clock) > ELSEWHERE * sum(computed)
+        one, several = of_clock if is_elsewhere else computed
+        self._rounds += 1
+        gains = several + self._overhead + DRAFTING < TOKENS * (one + self._overhead)
         if self._rounds >= MOST_ROUNDS:
             self.pays = gains
-        elif gains and self._rounds >= LEAST_ROUNDS and self._spent > ENOUGH_SECONDS:
+        elif gains and self._rounds >= LEAST_ROUNDS and self._rounds * (one + several) > ENOUGH_SECONDS:
             self.pays = True

@@ -129,10 +129,15 @@ class CompiledText(NumberedText):
     def compute(self, index: int, target: int = 0) -> bool:
         """As CompiledGrammar's."""
         if not self._has_specials and index != self._finished:
-            # the common case, without the calls in between: one compiled call finds the mask
+            # the common case, without the calls in between
             with self.lock:
                 self._attached()
-                if text_masks.compute(self.address, index, target) == 0:
+                code = text_masks.compute(self.address, index, target)
+                visit, state = self._visit(index) if code == MISS else (0, 0)
+                if visit:
+                    self._entered[visit].places[0].part.compiled.compute(state, target)
+                    code = text_masks.compute(self.address, index, target)
+                if code == 0:
                     return True
         return super().compute(index, target)
 
@@ -146,6 +151,8 @@ class CompiledText(NumberedText):
         code = self._compiled_mask(index, target)
         if visit and code == stepping.UNKNOWN:
             part = self._open_visit(visit)[0].part
+            if part.compiled.is_young:
+                part.compiled.look_ahead()  # as a matcher of the part alone does behind its first token
             code = self._compiled_mask(index, target)
             if code == stepping.UNKNOWN and self._visit_rows[visit, BEHIND] >= 0 and any(part.calls):
                 part.ends_below(state, self._opened[visit].wanted)  # it answers what this asks
@@ -334,19 +341,11 @@ class _PartCompletions(RestCompletions):
             return [(0, text._number(place)) for place in places]
         insides = text._insides(state)[0] if text._visit(state)[0] else ()
         own = insides[0].part.cost(insides[0].state) if len(insides) == 1 else None
-        return super().ways(state) if own is None else [(own, self._behind(insides[0]))]
-
-    def goes_as(self, state: int, rest: tuple[int, ...]) -> bool:
-        language = self._text._language
-        if not language.is_written_by_tokens:
-            return True
-        most = self._costs.get(state, len(self._rest(state)))
-        if most <= len(rest):
-            return True
-        is_written = language.takes(self._text._config(state), rest)
-        if is_written:
-            self._costs.pop(state, None)  # it costs less now, and never more than its rest has symbols
-        return is_written
+        if own is not None:
+            return [(own, self._behind(insides[0]))]
+        run = text._language.run(config)
+        ways = [] if run is None else [(self._costs[self._costs.chain(run[0])], text._number(run[1]))]
+        return super().ways(state) + ways
 
     def _behind(self, one: InsidePart) -> int:
         """Return the state behind a part, or -1 where the text may end there."""
