@@ -103,8 +103,6 @@ class Language(ABC):
     """The special tokens among the symbols, by token id."""
     counts_tokens: bool = False
     """Whether `boundary` changes configurations."""
-    is_written_by_tokens: bool = False
-    """Whether `boundary` may lengthen the shortest rest, or leave none: whole tokens must write it."""
     has_stack: bool = False
     """Whether `height` counts anything."""
     lexemes: Lexemes | None = None
@@ -182,10 +180,6 @@ class Language(ABC):
         """Return the places of a configuration inside parts with masks of their own, and the configuration of
         all its other places (None: there are none)."""
         return (), config
-
-    def takes(self, config: Config, rest: Sequence[int]) -> bool:
-        """Return whether the end of a shortest rest is a rest of the configuration behind a token."""
-        return True
 
     def places(self, config: Config) -> Iterable[Config]:
         """Return configurations with one place each. Places at the end of a part are left out where the place
