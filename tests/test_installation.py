@@ -202,8 +202,8 @@ def _encoder(number: int) -> None:
     from structgen.tokens import encoders
 
     (
-        lambda: encoders.HuggingFaceEncoder("{}").encode("x"),
-        lambda: encoders.TiktokenEncoder("x", {}, [b"x"]).encode("x"),
+        lambda: encoders.Encoder(("huggingface", "{}"), []).encode("x"),
+        lambda: encoders.Encoder(("tiktoken", "x", ()), [b"x"]).encode("x"),
         lambda: encoders.sentencepiece_processor(b""),
     )[number]()
 

@@ -107,7 +107,7 @@ FLAGS: Final[dict[str, Flag]] = {
     ),
     "seed": Flag(int, "The same seed gives the same texts.  [default: 0]"),
     "stream": Flag(bool, "Print the text as it comes."),
-    "json": Flag(bool, "Print a JSON object, for each text."),
+    "json": Flag(bool, "Print a JSON object; of several texts, one for each."),
     "method": Flag(str, f"{', '.join(METHODS)} (docs/samplers.md).", default="auto"),
     "budget": Flag(int, "The most rows of logits that are read.", least=1),
     "sample out": Flag(Path, "The file of the draws (structgen sample-report reads it)."),
@@ -126,7 +126,7 @@ FLAGS: Final[dict[str, Flag]] = {
     "start_over": Flag(bool, "Delete the results that are there."),
     "ray": Flag(bool, "Work on Ray, on the cluster of RAY_ADDRESS or on this machine."),
     "workers": Flag(
-        int, "With --ray: how many workers load the model.  [default: one for each GPU or processor]", least=1
+        int, "With --ray: how many workers there are.  [default: one for each GPU or processor]", least=1
     ),
     # --- explain --------------------------------------------------------------------------------------------
     "lines": Flag(int, "Lines that tell what a document is.  [default: 400]", least=1),
@@ -179,6 +179,32 @@ FLAGS: Final[dict[str, Flag]] = {
     "output": Flag(
         Path, "Where --target writes; default: into the package, from where a wheel takes it along."
     ),
+    # --- maskbench, sample-report ---------------------------------------------------------------------------
+    "policy": Flag(
+        str, "default or widest: our policies. Coverage is judged under the widest.", default="widest"
+    ),
+    "maskbench engine": Flag(
+        str,
+        "Engines, by commas: structgen, and for another one module:function, which makes it (bench/peers.py "
+        "has llguidance, xgrammar and glrmask).",
+        default="structgen",
+    ),
+    "maskbench jobs": Flag(int, "Schemas at a time; more than 1 disturbs the times.", least=1, default=1),
+    "maskbench out": Flag(Path, "A file that takes the results; the next call does what is missing."),
+    "maskbench timeout": Flag(
+        float, "Seconds for a compilation, and for each instance.", least=0.01, default=60.0
+    ),
+    "sample": Flag(int, "Only so many schemas, drawn by the seed.", least=1),
+    "maskbench seed": Flag(int, "Of the sample.", default=0),
+    "maskbench tokenizer": Flag(
+        str,
+        "small, bytes, a tokenizer.json, a tekken.json, a SentencePiece model, a folder with one of them, "
+        "the name of a model, or module:function, which returns a tokenizer.",
+        default="small",
+    ),
+    "failures": Flag(Path, "Write each failure here, a JSON object a line."),
+    "html": Flag(Path, "Write a page with pictures: one file."),
+    "masked": Flag(Path, "Draws from the same target by --method masked: shows what masking would say."),
     # --- serve ----------------------------------------------------------------------------------------------
     "host": Flag(
         str, "The address; 0.0.0.0: reachable from other machines, give keys then.", default="127.0.0.1"
@@ -248,8 +274,8 @@ def named_below(command: str, flags: Collection[str]) -> str:
         for title, names in groups.items()
     }
     lines = (f"{title}: {', '.join(names)}" for title, names in shown.items() if names)
-    page = _PAGES.get(command, "engine")
-    return f"Names of -o and --options (docs/{page}.md). Of {'; of '.join(lines)}."
+    page, told = _PAGES.get(command, "engine"), "; of ".join(lines)
+    return f"Names of -o and --options (docs/{page}.md). Of {told}." if told else ""
 
 
 _GROUPS: Final[dict[str, Iterable[str]]] = {

@@ -7,11 +7,15 @@ import os
 import platform
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Literal
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from structgen.cli.named_options import Given, reads
 from structgen.cli.output import console, echo, payload
+from structgen.errors import OptionError
+from structgen.language import checks
+from structgen.language.checks import OneOf
 from structgen.system.progress import progress
 from structgen.system.text_files import naming
 
@@ -19,7 +23,12 @@ if TYPE_CHECKING:
     from structgen.maskbench.measurements import CaseResult
 
 
+@reads(
+    *("policy", "engine", "jobs", "ray", "workers", "out", "timeout", "sample", "seed", "tokenizer", "json"),
+    "failures",
+)
 def maskbench(
+    given: Given,
     paths: Annotated[
         list[Path],
         typer.Argument(
@@ -28,58 +37,6 @@ def maskbench(
             show_default=False,
         ),
     ],
-    policy: Annotated[
-        Literal["default", "widest"],
-        typer.Option(help="Our policies: coverage is judged under the widest."),
-    ] = "widest",
-    engine: Annotated[
-        str,
-        typer.Option(
-            help="Engines, by commas: structgen, and for another one module:function, which makes it "
-            "(bench/peers.py has llguidance, xgrammar and glrmask)."
-        ),
-    ] = "structgen",
-    jobs: Annotated[int, typer.Option(min=1, help="Schemas at a time; more than 1 disturbs the times.")] = 1,
-    ray: Annotated[
-        bool,
-        typer.Option(
-            "--ray", help="Work on Ray, on the cluster of RAY_ADDRESS or on this machine. It needs --out."
-        ),
-    ] = False,
-    workers: Annotated[
-        int | None,
-        typer.Option(
-            min=1, help="With --ray: how many.  [default: one for each processor]", show_default=False
-        ),
-    ] = None,
-    out: Annotated[
-        Path | None,
-        typer.Option(
-            help="A file that takes the results; the next call does what is missing.",
-            show_default=False,
-        ),
-    ] = None,
-    timeout: Annotated[
-        float, typer.Option(min=0.01, help="Seconds for a compilation, and for each instance.")
-    ] = 60.0,
-    sample: Annotated[
-        int | None, typer.Option(min=1, help="Only so many schemas, drawn by the seed.")
-    ] = None,
-    seed: Annotated[int, typer.Option(help="Of the sample.")] = 0,
-    tokenizer: Annotated[
-        str,
-        typer.Option(
-            help="small, bytes, a tokenizer.json, a tekken.json, a SentencePiece model, a folder with one of "
-            "them, the name of a model, or module:function, which returns a tokenizer."
-        ),
-    ] = "small",
-    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
-    failures: Annotated[
-        Path | None,
-        typer.Option(
-            help="Write each failure here, a JSON object a line.", dir_okay=False, show_default=False
-        ),
-    ] = None,
 ) -> None:
     """Replay JSONSchemaBench token by token, and report coverage and speed.
 
@@ -89,8 +46,13 @@ def maskbench(
     Exit status: 0 all schemas pass, 1 some do not, 2 wrong usage. If structgen is among the engines, the
     status is that of structgen.
     """
-    if (ray and (out is None or jobs > 1)) or (workers is not None and not ray):
-        raise typer.BadParameter("--ray takes --out FILE and --workers, not --jobs", param_hint="--ray")
+    policy, tokenizer = OneOf(("default", "widest"))("policy", given.get("policy")), given.get("tokenizer")
+    jobs, seed = checks.whole("jobs", given.get("jobs"), 1), checks.whole("seed", given.get("seed"))
+    timeout = checks.number("timeout", given.get("timeout"), 0.01, 1e9, "seconds, at least 0.01")
+    sample, out, workers = (given.get(name) for name in ("sample", "out", "workers"))
+    if ("ray" in given and (out is None or jobs > 1)) or (workers is not None and "ray" not in given):
+        what = "--ray takes --out FILE and --workers, not --jobs."
+        raise OptionError(what, where="ray", cure="Add --ray and --out, or leave them out.")
     from structgen.maskbench.engines import engine_configs
     from structgen.maskbench.measurements import Verdict
     from structgen.maskbench.readers import data_digest, select
@@ -102,9 +64,16 @@ def maskbench(
     begun, policies = datetime.now(UTC), dict(WIDEST) if policy == "widest" else {}
     every: list[CaseResult] = []
     cases, words = [read() for _, read in select(paths, sample=sample, seed=seed)], load(tokenizer)
-    configs = engine_configs(engine, tokenizer, policies)
-    bench = BenchRun(configs, timeout=timeout, jobs=jobs, out=out, on_ray=ray, workers=workers)
-    told_in = failures or Path(os.devnull)
+    configs = engine_configs(given.get("engine"), tokenizer, policies)
+    bench = BenchRun(
+        configs,
+        timeout=timeout,
+        jobs=jobs,
+        out=None if out is None else Path(out),
+        on_ray="ray" in given,
+        workers=workers,
+    )
+    told_in = Path(given.get("failures", os.devnull))
     with naming(told_in), told_in.open("w", encoding="utf-8") as file, progress("maskbench") as tell:
         for at, results in enumerate(bench.results(cases), 1):
             every += results
@@ -128,7 +97,7 @@ def maskbench(
         "versions": bench.versions,
     }
     report = report_of(every)
-    if as_json:
+    if "json" in given:
         payload(json.dumps({**about, **report}, indent=2))
     else:
         for title, table in tables(report):

@@ -160,7 +160,7 @@ def reads(*flags: str, more: Iterable[str] = ()) -> Callable[[Callable[..., None
     among them, and keeps its further parameters. Errors of reading are refused."""
 
     def command_of(function: Callable[..., None]) -> Callable[..., None]:
-        command = function.__name__
+        command = function.__name__.replace("_", "-")
         NAMES[command] = tuple(dict.fromkeys((*flags, *more)))
         own = list(inspect.signature(function).parameters.values())[1:]
         hints = get_type_hints(function, include_extras=True)

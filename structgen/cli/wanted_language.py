@@ -178,7 +178,9 @@ def named(name: str, option: str, cure: str) -> Any:
     try:
         return resolve_name(name)
     except (ImportError, AttributeError, ValueError) as error:
-        raise OptionError(f"{name!r} is not there: {error}.", where=option, cure="Check the name.") from error
+        of_file = module.removeprefix("./").removesuffix(".py").replace("/", ".")
+        cure = "Check the name." if of_file == module else f"Name the module: {of_file}:{path}."
+        raise OptionError(f"{name!r} is not there: {error}.", where=option, cure=cure) from error
     except Exception as error:  # whatever the person's own module raises when it is imported
         raise OptionError(
             f"Importing {module} failed: {type(error).__name__}: {error}.",

@@ -13,8 +13,8 @@ from rich.text import Text
 from structgen.compilation.explanation_text import SHOWN_LINES, Shown, heading, section, shortest_section
 from structgen.errors import GrammarError, LimitError, OptionError
 from structgen.language.remarks import NO_REMARKS, Remarks
-from structgen.lark_grammars.bound.bound_lark import BoundLark
 from structgen.lark_grammars.compiled.beaten import beaten, beaten_in
+from structgen.lark_grammars.compiled.bound_lark import BoundLark
 from structgen.lark_grammars.compiled.lark_language import LarkLanguage
 from structgen.lark_grammars.compiled.loaded_lark import LarkGrammar
 from structgen.lark_grammars.reading.loaded_grammar import rule_as_written

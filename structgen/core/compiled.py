@@ -656,9 +656,9 @@ class CompiledGrammar(ABC):
         """Return how many tokens complete the document: 0 where it is complete.
         A function of the state alone; docs/composition.md ("What is exact") names the few exceptions.
 
-        So many tokens complete it; fewer may, where another text than the shortest completion takes fewer.
-        Some allowed token leads to a state whose value is smaller by at least one. End tokens are not
-        counted.
+        So many tokens complete it; fewer may (the same page says, for each kind of grammar, of which texts
+        these are the fewest). Some allowed token leads to a state whose value is smaller by at least one. End
+        tokens are not counted.
         """
         return self.cost(self.index_of(state))
 
@@ -773,13 +773,6 @@ class CompiledGrammar(ABC):
         count = self._retry(token_steps.ends_below, index, address_of(wanted.trie), end, address_of(found))
         nodes: list[int] = found[:count].tolist()
         return nodes
-
-    def after_rest(self, index: int, data: int, size: int) -> int:
-        """Return the state after a token whose bytes (at an address) begin a shortest rest, -1 where no token
-        may end there."""
-        after = self._retry(token_steps.take_bytes, index, data, size)
-        assert after >= 0, "a rest that its language refuses"
-        return self.token_end(after)
 
     def after_tokens(self, index: int, tokens: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
         """Return the states after some allowed tokens, none of them an end token."""

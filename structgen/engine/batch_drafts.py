@@ -10,15 +10,15 @@ from __future__ import annotations
 from collections.abc import Hashable, Sequence
 from typing import Any
 
+import torch
 from torch import Tensor
 
-from structgen.engine.choice import Words
+from structgen.engine.choice import Words, likeliest
 from structgen.engine.model_faults import failed
 from structgen.engine.model_protocol import Model, verifier_of
 from structgen.engine.text import Text
-from structgen.engine.text_drafts import TextDrafts
-from structgen.speculation.drafts.draft import Draft
-from structgen.speculation.drafts.drafter import DraftContext
+from structgen.speculation.drafts.draft import NO_DRAFT, Draft
+from structgen.speculation.drafts.drafter import DraftContext, VerifiedDraft
 from structgen.speculation.planning.drafting import Drafting
 from structgen.speculation.planning.row_trial import GUESSES, RowTrial
 from structgen.speculation.planning.speculator import Speculator
@@ -62,13 +62,12 @@ class BatchDrafts:
         """Return the drafters, told of all tokens so far; None if there are none."""
         if text.drafts is None and text.start.drafts is not None:
             try:
-                text.drafts = TextDrafts(text.start.drafts)
+                text.drafts = text.start.drafts()
             except Exception as error:  # any error of a drafter: the text continues without drafts
                 forgo(text, f"no drafter could be made: {type(error).__name__}: {error}")
-        if text.drafts is None:
-            return None
-        text.drafts.observe(text.written, text.guesses)
-        return text.drafts.drafting
+        if text.drafts is not None:
+            text.drafts.follow(text.written, text.accepted)
+        return text.drafts
 
     def _without_auto(self, texts: Sequence[Text]) -> list[int]:
         """Return the most guesses of each text, for a model whose trial has not ended well: none for "auto".
@@ -117,17 +116,25 @@ class BatchDrafts:
     def tell(self, texts: Sequence[Text], logits: Tensor, masks: Words, *, are_wider: bool) -> None:
         """Tell the drafters that ask for it what the pass knew, before a choice writes into the logits."""
         for text in texts:
-            if text.drafts is not None and text.drafts.drafting.top and text.place >= 0:
-                size = 1 if text.guesses is None else 1 + len(text.guesses.draft)
-                is_free = text.matcher is None and text.phase is None and not are_wider
-                mask = None if is_free else masks[text.line : text.line + size]
-                text.drafts.tell(text.place, text.guesses, logits, mask)
+            if text.drafts is None or not text.drafts.top or text.place < 0:
+                continue
+            draft = NO_DRAFT if text.guesses is None else text.guesses.draft
+            size = 1 + len(draft)
+            is_free = text.matcher is None and text.phase is None and not are_wider
+            mask = None if is_free else masks[text.line : text.line + size]
+            best, ids = likeliest(logits[text.place : text.place + size], mask, text.drafts.top)
+            is_known = torch.isfinite(best).cpu()
+            if text.guesses is not None:
+                is_known &= torch.from_numpy(text.guesses.ready)[:, None]
+            tokens = ids.cpu().where(is_known, -1).int().numpy()
+            chances = best.cpu().exp().where(is_known, 0.0).numpy()
+            text.drafts.verified(VerifiedDraft(draft, tokens, chances))
 
     def keep(self, texts: Sequence[Text]) -> None:
         """Have the model keep the draft nodes that texts accepted. Where it cannot, they have its error."""
         for text in texts:
             if text.drafts is not None:
-                text.drafts.observe(text.written, text.guesses)
+                text.drafts.follow(text.written, text.accepted)
         guessed = [text for text in texts if text.guesses is not None]
         paths = [text.guesses.path for text in texts if text.guesses is not None]
         if not guessed:

@@ -6,6 +6,7 @@ import threading
 from collections.abc import (
     AsyncGenerator,
     AsyncIterator,
+    Callable,
     Generator,
     Iterable,
     Iterator,
@@ -21,7 +22,7 @@ from structgen.core.compiled import CompiledGrammar
 from structgen.core.forced_text import AnyText, half_character, prompt_border, with_forced_text
 from structgen.core.grammar import Grammar
 from structgen.core.matcher import Matcher
-from structgen.engine.draft_models import check_speculation
+from structgen.engine.draft_models import check_speculation, drafters_of
 from structgen.engine.driver import Driver, foreign_handle, listening
 from structgen.engine.forward_pass.gguf_models import gguf_file, gguf_tokenizer
 from structgen.engine.loop import Loop
@@ -33,7 +34,6 @@ from structgen.engine.searches.whole_values import comparing
 from structgen.engine.special_texts import special_texts, warn_of_special_texts
 from structgen.engine.strategies.strategy_loading import strategies_of
 from structgen.engine.text import Decided, PromptBorder, RequestStart, Text
-from structgen.engine.text_drafts import DraftStart
 from structgen.engine.thinking import closing_of
 from structgen.engine.trace import Trace, text_page
 from structgen.errors import OptionError, options_named
@@ -43,6 +43,7 @@ from structgen.limits import CACHE_BYTES
 from structgen.monitors.monitor import checked_monitors
 from structgen.monitors.monitored_text import under_monitors
 from structgen.speculation.drafts.drafter import RequestFacts
+from structgen.speculation.planning.drafting import Drafting
 from structgen.system.resources import model_name
 from structgen.text_grammars.text_grammar import TextGrammar
 from structgen.tokens.tokenizer import Tokenizer
@@ -273,7 +274,7 @@ class Engine:
         for sample in range(request.n):
             usage = Usage(len(prompt), outline=request.shortened or read.shortened)
             usage.choices, usage.speculation = token_by_token, less
-            most_guesses = 0 if drafts is None else drafts.how.nodes
+            most_guesses = request.drafts.nodes if drafts is not None and request.drafts is not None else 0
             texts.append(Text(start, Decided(Handle(request, sample), usage, most_guesses)))
         self._loop.add(texts)
         return [text.handle for text in texts]
@@ -306,7 +307,7 @@ class Engine:
 
     def _draft_start(
         self, request: Request, prompt: list[int], compiled: CompiledGrammar | None
-    ) -> tuple[DraftStart | None, str]:
+    ) -> tuple[Callable[[], Drafting] | None, str]:
         """Return what makes the drafters of a text, None where it has none, and why it has less of them than
         was asked for. Raises OptionError for a history or a draft model of another tokenizer."""
         how = request.drafts
@@ -322,7 +323,11 @@ class Engine:
             schema = compiled.grammar.fingerprint
         facts = RequestFacts(prompt, self.tokenizer, how.edit.encode(), schema, how.tenant)
         chain = how.chain or support.shape == "chain"
-        return DraftStart(how, facts, self.tokenizer, request.n, chain), support.reason
+
+        def made() -> Drafting:
+            return Drafting(drafters_of(how, self.tokenizer, request.n), facts, chain=chain)
+
+        return made, support.reason
 
     def compiled(
         self, grammar: Grammar | CompiledGrammar, *, warns: bool = True, bans: Sequence[int | str] = ()

@@ -6,7 +6,7 @@ together anew when texts come or go.
 
 A draft tree is appended in the same way: each node is a column of its text's row, its position is its depth,
 and a mask for each node shows it the text and the node's ancestors. The columns of rejected nodes stay where
-they are, masked out, until they are many; then the columns that are still in use are moved together.
+they are, masked out, until they are many; then the batch is put together anew.
 """
 
 from __future__ import annotations
@@ -267,7 +267,7 @@ class HuggingFace:
             self._end_tree(max([first, *(column + 1 for _, column in at)]))
             longest = max(cache.length for cache in self._rows)
             if self._own.shape[1] - longest >= max(_GARBAGE, longest // 4):
-                self._compact(longest)
+                self._gather(self._rows)
 
     def _end_tree(self, columns: int) -> None:
         """Let go the columns from `columns` on, where no text has a node that is kept."""
@@ -276,15 +276,6 @@ class HuggingFace:
             cache.parents = []
         for layer in self._batch.layers:
             layer.keys, layer.values = layer.keys[:, :, :columns], layer.values[:, :, :columns]
-
-    def _compact(self, longest: int) -> None:
-        """Move the columns in use to the right end of each row, and let the others go."""
-        order = self._own.byte().argsort(dim=1, stable=True)[:, -longest:]
-        self._own = self._own.gather(1, order)
-        for layer in self._batch.layers:
-            at = order.to(layer.keys.device)[:, None, :, None]
-            layer.keys = layer.keys.take_along_dim(at, 2)
-            layer.values = layer.values.take_along_dim(at, 2)
 
     def _fault(self, shape: str) -> str:
         """Verify two small drafts, keep a part of each, and decode a token behind it. Return what was wrong:

@@ -50,7 +50,7 @@ from torch import Tensor
 from structgen.core.batch import allow_all
 from structgen.engine.batch_drafts import BatchDrafts, forgo
 from structgen.engine.choice import Chosen, choose
-from structgen.engine.mask_rows import Filling, MaskFiller
+from structgen.engine.mask_rows import MaskFiller
 from structgen.engine.model_faults import failed, is_memory
 from structgen.engine.model_protocol import Model, ReadsMany
 from structgen.engine.requests import FinishReason, Handle, fault_of
@@ -142,7 +142,7 @@ class Loop:
         if fresh:
             self._read_prompts(fresh)
             self._rows += fresh
-            self._end_masks(fresh, *self._begin_masks(fresh))
+            self._end_masks(fresh, self._begin_masks(fresh))
             self._settle()
             if self._filler.has_fault:
                 raise _Fault
@@ -158,7 +158,7 @@ class Loop:
                 text.usage.model_seconds += ran
         came_back = [text for text in texts if text.line < 0]
         if came_back:
-            self._end_masks(came_back, *self._begin_masks(came_back))
+            self._end_masks(came_back, self._begin_masks(came_back))
         self._settle()
         return [text for text in texts if text.handle.result is None]
 
@@ -209,7 +209,7 @@ class Loop:
         # on other devices passes run asynchronously, and their duration is not known here
         is_long = self._ran > _SHORT or self._logits.device.type != "cpu"
         self._used = 0
-        filling, known = self._begin_masks(rows, drafts, apart=is_long)
+        known = self._begin_masks(rows, drafts, apart=is_long)
         began = time.perf_counter()
         try:
             self._read(rows, drafts)
@@ -222,7 +222,7 @@ class Loop:
             text.ran = ran
         if has_drafts:
             self.drafts.speculator.ran(len(rows) + sum(map(len, drafts)), ran)
-        self._end_masks(rows, filling, known)
+        self._end_masks(rows, known)
         if has_drafts:
             self.drafts.speculator.took(time.perf_counter() - started)
         self._settle()
@@ -251,9 +251,9 @@ class Loop:
 
     def _begin_masks(
         self, texts: Sequence[Text], drafts: Sequence[Draft] = (), *, apart: bool = False
-    ) -> tuple[Filling | None, float]:
-        """Write the masks that are known after the last tokens of texts, in rows after those in use. Returns
-        what fills the others, in a thread if `apart`; and seconds."""
+    ) -> float:
+        """Write the masks that are known after the last tokens of texts, in rows after those in use, and
+        begin to fill the others, in a thread if `apart`. Returns seconds."""
         began = time.perf_counter()
         first, self._used = self._used, self._used + len(texts) + sum(map(len, drafts))
         if self._used > len(self._mask.array):
@@ -271,12 +271,13 @@ class Loop:
                     forbid(mask, text.line, text.phase.ends)
             elif not text.matcher.fill_known(mask, text.line):
                 unknown.append(text)
-        filling = self._filler.begin(unknown, drafts, mask, apart=apart) if unknown else None
-        return filling, time.perf_counter() - began
+        if unknown:
+            self._filler.begin(unknown, drafts, mask, apart=apart)
+        return time.perf_counter() - began
 
-    def _end_masks(self, texts: Sequence[Text], filling: Filling | None, known: float) -> None:
-        """Wait until all masks are written."""
-        seconds, waited = (0.0, 0.0) if filling is None else filling.wait()
+    def _end_masks(self, texts: Sequence[Text], known: float) -> None:
+        """Wait until all masks are written. `known`: seconds of those that were known."""
+        seconds, waited = (0.0, 0.0) if self._filler.under_way is None else self._filler.wait()
         for text in texts:
             text.filled = known + seconds
             text.usage.mask_seconds += known + seconds

@@ -20,19 +20,21 @@ from structgen.tokens.token_mask import TokenMask
 
 
 class MaskFiller:
-    """The thread that fills masks. It starts when it is first needed."""
+    """Fills the masks of one pass at a time. Its thread starts when it is first needed."""
 
     def __init__(self) -> None:
         self._thread: ThreadPoolExecutor | None = None
+        self.under_way: tuple[DraftMasks, Sequence[Text], Sequence[int], Future[float] | None] | None = None
+        """The masks that are being filled, their texts and the rows of each, and what the thread does; None:
+        there are none."""
         self.has_fault = False
         """Whether a machine failed in an unforeseen way."""
 
-    def begin(
-        self, texts: Sequence[Text], drafts: Sequence[Draft], mask: TokenMask, *, apart: bool
-    ) -> Filling:
+    def begin(self, texts: Sequence[Text], drafts: Sequence[Draft], mask: TokenMask, *, apart: bool) -> None:
         """Fill the masks after the last tokens of texts, in the rows of their `line`, and after the guesses
         of each in the rows behind that (`drafts`: () if no text has one). Each text then stands at the root
-        of its draft. Masks that are known are written before this returns."""
+        of its draft. Masks that are known are written before this returns; the others in a thread if `apart`,
+        else by `wait`."""
         rows: list[int] = []
         own = drafts or [NO_DRAFT] * len(texts)
         counts = [1 + len(draft) for draft in own]
@@ -49,12 +51,41 @@ class MaskFiller:
             if text.phase is not None:
                 for row in range(text.line, text.line + count):
                     forbid(mask, row, text.phase.ends)
-        filling = Filling(self, masks, texts, counts)
+        future = None
         if apart and masks.left:
             if self._thread is None:
                 self._thread = ThreadPoolExecutor(1, "structgen-engine-masks")
-            filling.future = self._thread.submit(filling.work_out)
-        return filling
+            future = self._thread.submit(self.work_out, masks)
+        self.under_way = masks, texts, counts, future
+
+    def work_out(self, masks: DraftMasks) -> float:
+        """Compute and write the masks that are left. Returns the seconds that it took."""
+        began = time.perf_counter()
+        masks.fill_left()
+        if masks.faults:
+            self.has_fault = True
+        return time.perf_counter() - began
+
+    def wait(self) -> tuple[float, float]:
+        """Wait until all masks are written. Returns the seconds of filling them, and of waiting. A text whose
+        own mask could not be computed fails; guesses without a mask are not followed."""
+        assert self.under_way is not None
+        (masks, texts, counts, future), self.under_way = self.under_way, None
+        began = time.perf_counter()
+        seconds = self.work_out(masks) if future is None else future.result()
+        waited = seconds if future is None else time.perf_counter() - began
+        at, statuses = 0, masks.statuses
+        for number, (text, count) in enumerate(zip(texts, counts, strict=True)):
+            fault = masks.faults.get(number)
+            if fault is not None:
+                text.fail(fault_of(fault, "The mask could not be filled"))
+            elif statuses[at] == RowStatus.LIMIT:
+                told = "A limit was met while the mask was filled."
+                text.fail(LimitError(told, limit="parser_states", where="grammar"))
+            elif text.guesses is not None:
+                text.guesses.ready[1:] = statuses[at + 1 : at + count] <= RowStatus.FREE
+            at += count
+        return seconds, waited
 
     def close(self, *, wait: bool = True) -> None:
         """Stop the thread: after its work, or at once (`wait=False`). Another is started when needed."""
@@ -65,40 +96,3 @@ class MaskFiller:
     def after_fork(self) -> None:
         """In a child: forget the parent's thread."""
         self._thread = None
-
-
-class Filling:
-    """Masks that are being filled. `counts`: the rows of each text."""
-
-    def __init__(
-        self, filler: MaskFiller, masks: DraftMasks, texts: Sequence[Text], counts: Sequence[int]
-    ) -> None:
-        self._filler, self._masks, self._texts, self._counts = filler, masks, texts, counts
-        self.future: Future[float] | None = None
-
-    def work_out(self) -> float:
-        """Compute and write the masks that are left. Returns the seconds that it took."""
-        began = time.perf_counter()
-        self._masks.fill_left()
-        if self._masks.faults:
-            self._filler.has_fault = True
-        return time.perf_counter() - began
-
-    def wait(self) -> tuple[float, float]:
-        """Wait until all masks are written. Returns the seconds of filling them, and of waiting. A text whose
-        own mask could not be computed fails; guesses without a mask are not followed."""
-        began = time.perf_counter()
-        seconds = self.work_out() if self.future is None else self.future.result()
-        waited = seconds if self.future is None else time.perf_counter() - began
-        at, statuses = 0, self._masks.statuses
-        for number, (text, count) in enumerate(zip(self._texts, self._counts, strict=True)):
-            fault = self._masks.faults.get(number)
-            if fault is not None:
-                text.fail(fault_of(fault, "The mask could not be filled"))
-            elif statuses[at] == RowStatus.LIMIT:
-                told = "A limit was met while the mask was filled."
-                text.fail(LimitError(told, limit="parser_states", where="grammar"))
-            elif text.guesses is not None:
-                text.guesses.ready[1:] = statuses[at + 1 : at + count] <= RowStatus.FREE
-            at += count
-        return seconds, waited

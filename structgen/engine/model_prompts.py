@@ -32,6 +32,7 @@ from structgen.json_grammars.prompting import (
     schema_outline,
     shorter_outlines,
 )
+from structgen.language.checks import encodable
 from structgen.system.installation import needing
 from structgen.system.resources import is_embedded
 from structgen.tokens.control_tokens import ControlTokens
@@ -205,6 +206,7 @@ class ModelPrompts:
         plain = self._plainly(question)
         made = self._made(plain)
         if isinstance(made, str):
+            encodable("prompt", made)
             if self.allow_specials:
                 return ControlTokens(self._named_tokens()).encoded(self.text(question), tokenizer)
             if question.is_guarded:
@@ -215,8 +217,12 @@ class ModelPrompts:
             guarded = question.guarded(controls)
             text = self._templated(self._made(guarded), guarded.template, tokenize=False)
             if controls.stand_in(question.texts) or controls.are_made_in(text):
-                return controls.encoded(text, tokenizer)
-        tokens: Sequence[int] = self._templated(made, question.template, tokenize=True)
+                return controls.encoded(encodable("prompt", text), tokenizer)
+        try:
+            tokens: Sequence[int] = self._templated(made, question.template, tokenize=True)
+        except OptionError:
+            encodable("prompt", self.text(question))  # perhaps the tokenizer refuses it, and not the template
+            raise
         return tokens
 
     def _plainly(self, question: ModelQuestion) -> ModelQuestion:

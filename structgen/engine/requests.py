@@ -439,11 +439,8 @@ class Handle:
     def think(self, thoughts: str) -> None:
         """Store the thoughts so far, and call who listens to them. Raises StructgenError if one fails."""
         has_grown, self.thoughts = len(thoughts) > len(self.thoughts), thoughts
-        for listener in self.listeners if has_grown else ():
-            try:
-                listener.want("")
-            except Exception as error:
-                raise _of_listener(error) from error
+        if has_grown:
+            self._call([partial(listener.want, "") for listener in self.listeners])
 
     def after_fork(self, *, is_left: bool) -> None:
         """In a child: forget who held the lock; cancel a text that is left to the parent, and its
@@ -455,9 +452,12 @@ class Handle:
     def tell(self) -> None:
         """Call each listener with the part of `written` that is new to it. Raises StructgenError if one
         fails; it gets no more parts."""
-        for listener in self.listeners:
+        self._call([partial(listener.hear, self.written) for listener in self.listeners])
+
+    def _call(self, calls: Sequence[Callable[[], None]]) -> None:
+        for call in calls:
             try:
-                listener.hear(self.written)
+                call()
             except Exception as error:
                 raise _of_listener(error) from error
 

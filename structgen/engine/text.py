@@ -24,10 +24,11 @@ from structgen.engine.choice import ChoiceRow, Chosen, Words, candidates, choose
 from structgen.engine.requests import COMPLETE, FinishReason, Handle, Request, Result, Step, Usage, fault_of
 from structgen.engine.strategies.repetitions import OpenRun
 from structgen.engine.strategies.text_strategies import RequestStrategies
-from structgen.engine.text_drafts import DraftStart, Guesses, TextDrafts
+from structgen.engine.text_drafts import Guesses
 from structgen.engine.thinking import ThoughtClosing, ThoughtPhase, forbid
 from structgen.errors import StructgenError, ValidatorError
 from structgen.monitors.monitored_text import MonitoredText
+from structgen.speculation.planning.drafting import Drafting
 from structgen.tokens.token_mask import TokenMask, allocate_mask
 from structgen.tokens.tokenizer import Tokenizer
 
@@ -65,7 +66,8 @@ class RequestStart:
     border: PromptBorder | None = None
     closing: ThoughtClosing | None = None
     """What closes the thoughts before a document; None: there are none."""
-    drafts: DraftStart | None = None
+    drafts: Callable[[], Drafting] | None = None
+    """Makes the drafters of each text; None: it has none."""
     specials: Mapping[int, bytes] = field(default_factory=dict)
     """What the text has for tokens without bytes."""
     strategies: RequestStrategies | None = None
@@ -129,7 +131,7 @@ class Text:
         self.edits = () if start.strategies is None else start.strategies.edits
         self.search: Any = None
         """A decision of its search under way; the text waits for it."""
-        self.drafts: TextDrafts | None = None
+        self.drafts: Drafting | None = None
         """Its drafters, once a draft was asked for."""
         self.guesses: Guesses | None = None
         """The draft that is being verified."""
@@ -184,6 +186,11 @@ class Text:
     def written(self) -> list[int]:
         """The tokens of thoughts and text."""
         return [*self.thought, *self.tokens] if self.thought else self.tokens
+
+    @property
+    def accepted(self) -> int:
+        """How many guesses of its draft were accepted."""
+        return 0 if self.guesses is None else len(self.guesses.path) - 1
 
     @property
     def room(self) -> int:
@@ -320,7 +327,7 @@ class Text:
         token = self.steps[-1].token if self.phase is None and self.steps else self.last
         if guesses is None or self.drafts is None or not guesses.holds(token):
             return False
-        names = self.drafts.drafting.sources(token)
+        names = self.drafts.sources(token)
         for name in names:
             self.usage.accepted[name] = self.usage.accepted.get(name, 0) + 1
         if self.steps:
@@ -363,8 +370,8 @@ class Text:
     def _end_drafting(self, reason: FinishReason) -> None:
         """Close the drafters. Remember a complete answer, if the request asks for it."""
         if self.drafts is not None:
-            self.drafts.observe(self.written, self.guesses)
-            drafting, self.drafts = self.drafts.drafting, None
+            drafting, self.drafts = self.drafts, None
+            drafting.follow(self.written, self.accepted)
             drafting.end()
             dropped = [f"{name} was dropped: {why}" for name, why in drafting.dropped.items()]
             self.usage.speculation = "; ".join([*filter(None, [self.usage.speculation]), *dropped])

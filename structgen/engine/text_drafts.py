@@ -1,66 +1,15 @@
-"""The drafters of one text, and its node in the draft that is being verified."""
+"""A text's node in the draft that is being verified."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
 import numpy.typing as npt
-import torch
-from torch import Tensor
 
 from structgen.core.matcher import Matcher
-from structgen.engine.choice import Words, likeliest
-from structgen.engine.draft_models import drafters_of
 from structgen.engine.thinking import ThoughtPhase
-from structgen.speculation.drafts.draft import NO_DRAFT, Draft
-from structgen.speculation.drafts.drafter import RequestFacts, VerifiedDraft
-from structgen.speculation.planning.drafting import Drafting
-from structgen.speculation.speculation_options import Speculation
-from structgen.tokens.tokenizer import Tokenizer
-
-
-@dataclass(frozen=True, slots=True)
-class DraftStart:
-    """What makes the drafters of each text of a request."""
-
-    how: Speculation
-    facts: RequestFacts
-    tokenizer: Tokenizer
-    samples: int
-    chain: bool
-    """Whether each node has at most one child."""
-
-
-class TextDrafts:
-    """The drafters of one text, which receive its tokens."""
-
-    def __init__(self, start: DraftStart) -> None:
-        """Raises whatever a drafter raises. Cost: the drafters read the prompt."""
-        made = drafters_of(start.how, start.tokenizer, start.samples)
-        self.drafting = Drafting(made, start.facts, chain=start.chain)
-        self._observed = 0
-        """How many tokens of the text the drafters have received."""
-
-    def observe(self, written: Sequence[int], guesses: Guesses | None) -> None:
-        """Tell the drafters those tokens of a text that are new to them."""
-        taken = written[self._observed :]
-        if taken:
-            self.drafting.observe(taken, 0 if guesses is None else guesses.count)
-            self._observed += len(taken)
-
-    def tell(self, place: int, guesses: Guesses | None, logits: Tensor, mask: Words | None) -> None:
-        """Tell the drafters that ask for it what the pass knew: its logits from the text's row `place` on,
-        under the masks of its rows (None: no mask)."""
-        draft = NO_DRAFT if guesses is None else guesses.draft
-        best, ids = likeliest(logits[place : place + 1 + len(draft)], mask, self.drafting.top)
-        is_known = torch.isfinite(best).cpu()
-        if guesses is not None:
-            is_known &= torch.from_numpy(guesses.ready)[:, None]
-        tokens = ids.cpu().where(is_known, -1).int().numpy()
-        chances = best.cpu().exp().where(is_known, 0.0).numpy()
-        self.drafting.verified(VerifiedDraft(draft, tokens, chances))
+from structgen.speculation.drafts.draft import Draft
 
 
 @dataclass(slots=True, eq=False)
@@ -85,11 +34,6 @@ class Guesses:
         self._children = self.draft.children()
         self.ready = np.zeros(1 + len(self.draft), np.bool_)
         self.ready[0] = True
-
-    @property
-    def count(self) -> int:
-        """How many guesses were accepted."""
-        return len(self.path) - 1
 
     @property
     def row(self) -> int:

@@ -97,17 +97,17 @@ class JsonShapes:
 
     def check(self, value: Any, kind: str, place: str) -> None:
         """Raise OptionError for a value that is not of a type, with the place of the fault: a JSON pointer
-        behind `place`. Of the kinds that its outside fits, the first says what is wrong inside. Cost:
-        linear."""
-        first: OptionError | None = None
+        behind `place`. Of the kinds that its outside fits, the one that gets furthest says what is wrong
+        inside, the first of several. Cost: linear."""
+        found: list[OptionError] = []
         for one in kind.rstrip("!").split("|"):
             if not _outside(one)[1](value):
                 continue
             try:
                 return self._check_parts(value, one, place)
             except OptionError as error:
-                first = first or error
-        raise first or _wrong(value, kind, place)
+                found.append(error)
+        raise max(found, key=_order) if found else _wrong(value, kind, place)
 
     def _check_parts(self, value: Any, kind: str, place: str) -> None:
         if kind[0] == "[":
@@ -157,6 +157,11 @@ def _outside(kind: str) -> tuple[str, Callable[[Any], bool]]:
     if kind[0] == "[":
         return _KINDS["some" if kind.endswith("+]") else "list"]
     return _KINDS[kind if kind in _KINDS else "object"]
+
+
+def _order(error: OptionError) -> list[int]:
+    """Return what tells which of two faults in one list comes later."""
+    return [int(part) if part.isdecimal() else 0 for part in error.where.split("/")]
 
 
 def _plain(value: Any) -> Any:

@@ -10,7 +10,7 @@ from typing import Any, Final, Literal, overload
 
 from structgen.errors import OptionError, options_named
 from structgen.language import checks
-from structgen.lark_grammars.bound.bound_lark import BoundLark
+from structgen.lark_grammars.compiled.bound_lark import BoundLark
 from structgen.lark_grammars.compiled.loaded_lark import LarkGrammar
 from structgen.lark_grammars.kept.kept_grammars import KeptRules, KeptTables
 from structgen.lark_grammars.reading.lark_loader import (

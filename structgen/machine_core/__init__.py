@@ -14,4 +14,5 @@ out once.
 6. `growing_tables` allocates the block and its tables, and lets them grow.
 7. `lexeme_records` notes what the tokens of a trie do in a state of a lexer, and `lexeme_masks` joins that
    to a mask, for machines that have a lexer (`lexeme_layout`: their block; `lexeme_tables`: in Python).
+8. `text_costs` finds the fewest tokens that write a text.
 """

@@ -7,7 +7,7 @@ What comes in: Python functions over integers, and arrays. What goes out: machin
 2. `inner_functions` keeps the functions of `jit` as LLVM bitcode, so that each is lowered once. `first_use`
    shares the first compilation among processes, and tells the person who waits. `shipped_code` writes machine
    code for other machines, and finds it there.
-3. `raw_memory` loads and stores at an address. A compiled call takes one address instead of twenty arrays.
+3. `raw_memory` loads and calls at an address. A compiled call takes one address instead of twenty arrays.
 4. `array_file` puts named arrays into one file behind a header with a checksum, and reads them
    again. `cache_entries` names such files by their sources, replaces them whole, and evicts the oldest.
 5. `lazy_memory` is memory that costs only as it is written to; `bit_rows` sets the bit of a token in a mask.

@@ -61,6 +61,7 @@ GROUPS: dict[str, dict[str, float]] = {
         "structgen.machine_core.draft_nodes": 0.3,
         "structgen.machine_core.token_steps": 0.3,
         "structgen.machine_core.interning": 0.1,
+        "structgen.machine_core.text_costs": 0.5,
         "structgen.native.bit_rows": 0.1,
     },
 }

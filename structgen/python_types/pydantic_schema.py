@@ -22,7 +22,7 @@ from typing import Any
 
 from pydantic import ByteSize
 from pydantic.json_schema import GenerateJsonSchema
-from pydantic_core import CoreSchema, SchemaValidator, ValidationError
+from pydantic_core import CoreSchema, PydanticSerializationError, SchemaValidator
 
 from structgen.automata.regex.pattern_dialects import ecma_pattern
 from structgen.errors import UnsupportedError
@@ -129,6 +129,16 @@ class TypeSchema(GenerateJsonSchema):
             return {"type": "string", "anyOf": [{"format": "ipv4"}, {"format": "ipv6"}]}
         if known in ("base64", "base64url") and schema.get("schema", {}).get("type") == "str":
             made["format"] = f"{known}-text"
+        return made
+
+    def encode_default(self, dft: Any) -> Any:
+        """Return a default as JSON has it. Raises PydanticSerializationError for one that JSON lacks, such as
+        infinity: pydantic leaves it out."""
+        made = super().encode_default(dft)
+        try:
+            json.dumps(made, allow_nan=False)
+        except ValueError as error:
+            raise PydanticSerializationError(str(error)) from error
         return made
 
     # --- numbers --------------------------------------------------------------------------------------------
@@ -280,6 +290,12 @@ class TypeSchema(GenerateJsonSchema):
                 "a tuple with items behind its `...`.", "tuple", "Put the part of any length at the end."
             )
         return super().tuple_schema(schema)
+
+    def _common_set_schema(self, schema: Any) -> JsonSchema:
+        made = super()._common_set_schema(schema)
+        if not made["items"]:  # Python hashes no lists and no dicts
+            made["items"] = {"type": ["string", "number", "boolean", "null"]}
+        return made
 
     def _common_dict_schema(self, schema: Any) -> JsonSchema:
         made: JsonSchema = {"type": "object"}
@@ -440,7 +456,7 @@ def _bounds(schema: Any) -> JsonSchema:
         limits = [
             _inside(Decimal(str(schema[name])), towards, name == strict)
             for name in (bound, strict)
-            if schema.get(name) is not None
+            if schema.get(name) is not None and (name == strict or schema[name] != -towards)
         ]
         if limits:
             found[keyword] = _plain(min(limits) if towards < 0 else max(limits))
@@ -450,6 +466,8 @@ def _bounds(schema: Any) -> JsonSchema:
 def _inside(bound: Decimal, towards: float, strict: bool) -> float:
     """Return the binary64 number nearest to a bound whose shortest text is within it."""
     value, sign = float(bound), -1 if towards < 0 else 1
+    if not bound.is_finite():
+        return math.nextafter(value, towards)
     while (inside := (Decimal(repr(value)) - bound) * sign) < 0 or (strict and not inside):
         value = math.nextafter(value, towards)
     return value
@@ -482,8 +500,8 @@ def _require_return(schema: CoreSchema, listed: list[Any], name: str) -> None:
     reader = SchemaValidator(schema)
     for value in listed:
         try:
-            reader.validate_json(json.dumps(value))
-        except ValidationError:
+            reader.validate_json(json.dumps(value, allow_nan=False))
+        except ValueError:
             cure = "List strings, numbers, booleans or None."
             members = (type(one) for one in schema.get("expected", ()) if isinstance(one, Enum))
             for cls in members:

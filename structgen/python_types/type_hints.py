@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import inspect
 import sys
+import textwrap
 import traceback
 import typing
 from collections.abc import Mapping
@@ -118,7 +119,7 @@ def read_type(hint: type[T] | Any) -> TypeReader[T]:
     except PydanticSerializationError as error:
         raise _no_schema(hint, "JSON has no text for one of its values") from error
     except (SchemaError, ImportError, TypeError, NameError, AttributeError) as error:
-        raise _no_schema(hint, str(error).strip().splitlines()[0]) from error
+        raise _no_schema(hint, textwrap.shorten(str(error), 200)) from error
     return TypeReader(hint, adapter.validator, schema, adapter.core_schema)
 
 

@@ -18,14 +18,12 @@ import numpy.typing as npt
 
 from structgen.errors import OptionError, StructgenError
 from structgen.json_text.events import ITEM_END, VALUE_END, EventLog
+from structgen.language.checks import shown
 from structgen.samplers.checkers import METHODS, Checker, ClosedValue, GeneratedText
 
 _REMEMBERED: Final = 4096
 """How many viable prefixes, and how many refused ones, are remembered for each checker, to detect one that is
 not monotone."""
-_SHOWN: Final = 60
-"""Bytes of a prefix or characters of a value that a message shows."""
-
 MOST_LOG_WEIGHT: Final = 300.0
 """The greatest log-weight of a checker: exp of it, and its square, are numbers."""
 Read = Callable[[bytes], Any]
@@ -173,10 +171,10 @@ class _Asked:
         state = self._copied(state)
         if self.closed:
             for event in closed:
-                if not self._call(state, "closed", event, _event_shown(event)):
+                if not self._call(state, "closed", event, _event(event)):
                     return None
         if self.viable:
-            answer = self._call(state, "viable", text, _shown(text))
+            answer = self._call(state, "viable", text, shown(text))
             if self.is_repeatable:
                 self._compare(answer, before, text)
             if not answer:
@@ -189,24 +187,22 @@ class _Asked:
         if not self.final and not closed:
             return True
         state = self._copied(state)
-        if self.closed and not all(
-            self._call(state, "closed", event, _event_shown(event)) for event in closed
-        ):
+        if self.closed and not all(self._call(state, "closed", event, _event(event)) for event in closed):
             return False
-        return not self.final or self._call(state, "final", read(text), _shown(text))
+        return not self.final or self._call(state, "final", read(text), shown(text))
 
     def masked(self, state: Any, written: GeneratedText, size: int) -> npt.NDArray[np.bool_] | None:
         """Return the checker's mask after a prefix. Raises StructgenError for a wrong type or shape."""
         if not self.mask:
             return None
-        found = self._ask(self._copied(state), "mask", written, _shown(written.text))
+        found = self._ask(self._copied(state), "mask", written, shown(written.text))
         if found is None:
             return None
         mask = np.asarray(found)
         if mask.dtype != np.bool_ or mask.ndim != 1 or len(mask) < size:
             raise self._error(
                 f"returned an array of {mask.dtype} of shape {mask.shape} as a mask",
-                f"behind {_shown(written.text)}",
+                f"behind {shown(written.text)}",
                 f"Return a bool array with a value for each of the {size:,} tokens, or None.",
             )
         allowed: npt.NDArray[np.bool_] = mask[:size]
@@ -214,16 +210,16 @@ class _Asked:
 
     def weight(self, state: Any, method: str, written: GeneratedText) -> float:
         """Return a log-weight. Raises StructgenError for what is none."""
-        shown = _shown(written.text)
-        found = self._ask(self._copied(state), method, written, shown)
+        told = shown(written.text)
+        found = self._ask(self._copied(state), method, written, told)
         if (
             isinstance(found, bool)
             or not isinstance(found, int | float | np.floating)
             or not found <= MOST_LOG_WEIGHT
         ):
             raise self._error(
-                f"returned {_shown(found)}, which is no log-weight",
-                f"asked {method}({shown})",
+                f"returned {shown(found)}, which is no log-weight",
+                f"asked {method}({told})",
                 f"Return a number of at most {MOST_LOG_WEIGHT:g}, or minus infinity.",
             )
         return float(found)
@@ -241,7 +237,7 @@ class _Asked:
                 "Define copy(self); where the checker keeps no state, it may return self.",
             ) from error
 
-    def _ask(self, state: Any, method: str, argument: Any, shown: str) -> Any:
+    def _ask(self, state: Any, method: str, argument: Any, told: str) -> Any:
         self.calls += 1
         try:
             return getattr(state, method)(argument)
@@ -250,16 +246,16 @@ class _Asked:
         except Exception as error:
             raise self._error(
                 f"raised {type(error).__name__}: {error}",
-                f"asked {method}({shown})",
+                f"asked {method}({told})",
                 "Return False for what is not valid; an exception is taken for a mistake in the checker.",
             ) from error
 
-    def _call(self, state: Any, method: str, argument: Any, shown: str) -> bool:
-        answer = self._ask(state, method, argument, shown)
+    def _call(self, state: Any, method: str, argument: Any, told: str) -> bool:
+        answer = self._ask(state, method, argument, told)
         if not isinstance(answer, bool | np.bool_):
             raise self._error(
-                f"returned {_shown(answer)}, which is no bool",
-                f"asked {method}({shown})",
+                f"returned {shown(answer)}, which is no bool",
+                f"asked {method}({told})",
                 "Return True or False.",
             )
         return bool(answer)
@@ -284,7 +280,7 @@ class _Asked:
         """Return the error of a checker that refuses a prefix but accepts a longer one."""
         return self._error(
             "is not monotone",
-            f"it refuses the prefix {_shown(shorter)}, but accepts {_shown(longer)}",
+            f"it refuses the prefix {shown(shorter)}, but accepts {shown(longer)}",
             "From `viable`, return False only for a prefix with which no valid text begins.",
         )
 
@@ -327,7 +323,7 @@ def methods_of(checker: Any, where: str) -> tuple[Any, frozenset[str]]:
         return Predicate(checker), frozenset(("final",))
     if not found:
         raise OptionError(
-            f"{_shown(checker)} has none of the methods {', '.join(METHODS)}.",
+            f"{shown(checker)} has none of the methods {', '.join(METHODS)}.",
             where=where,
             cure="Define at least one of them, or give a function from a value to a bool.",
         )
@@ -347,10 +343,5 @@ def _name(checker: Any) -> str:
     return getattr(checker, "__name__", None) or type(checker).__name__
 
 
-def _event_shown(event: ClosedValue) -> str:
-    return f"{_shown(event.document)} at {event.pointer or 'the root'!r}"
-
-
-def _shown(value: Any) -> str:
-    text = repr(value)
-    return text if len(text) <= _SHOWN else f"{text[:_SHOWN]}..."
+def _event(event: ClosedValue) -> str:
+    return f"{shown(event.document)} at {event.pointer or 'the root'!r}"

@@ -15,11 +15,18 @@ _PYTHON = re.compile(
 _TYPES = {401: "authentication_error", 404: "not_found_error", 429: "rate_limit_error"}
 
 
+MOST_MESSAGE = 4000
+"""Characters of a message: its beginning, and its end, where the cure is."""
+
+
 class ApiError(Exception):
     """A request that is refused, or failed. `param` is the member of the body, `code` a name for programs."""
 
     def __init__(self, message: str, *, status: int = 400, param: str | None = None, code: str | None = None):
-        self.message, self.status, self.param, self.code = message, status, param, code
+        if len(message) > MOST_MESSAGE:  # it repeats what was sent
+            message = f"{message[: MOST_MESSAGE // 2]} ... {message[-MOST_MESSAGE // 2 :]}"
+        self.message, self.status, self.code = message, status, code
+        self.param = param and param[:MOST_MESSAGE]
         super().__init__(message)
 
     @property

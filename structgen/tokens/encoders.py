@@ -1,55 +1,59 @@
 """Encoders: bytes to token ids, by the tokenizer's own rules or with the fewest tokens.
 
-An encoder's `form` is a tuple of plain values from which `encoder_from_form` makes it again; a pickled
-tokenizer contains it. The libraries are imported at the first text.
+An encoder is made of its form: a tuple of plain values, its kind first, which a pickled tokenizer contains.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
-from typing import Any, Final, Protocol
+from collections.abc import Callable, Sequence
+from functools import cached_property
+from itertools import pairwise
+from typing import Any, Final
 
 from structgen.errors import TokenizerError
 from structgen.system.installation import needing
 
 Form = tuple[Any, ...]
+"""("huggingface", JSON text of a tokenizer.json); ("tiktoken", pattern, ((special text, id), ...));
+("sentencepiece", serialized model, for each of its pieces the token's id or -1, None where the numbers are
+equal)."""
+_Encode = Callable[[str], list[int]]
 
 
-class Encoder(Protocol):
-    """Encodes a text as its tokenizer does."""
+class Encoder:
+    """Encodes a text as its tokenizer does: it recognises no special tokens, and adds no blank and no
+    template. The library is imported at the first text."""
 
-    @property
-    def form(self) -> Form:
-        """Plain values from which the encoder is made again, its name first."""
+    def __init__(self, form: Form, tokens: Sequence[bytes | None]) -> None:
+        """Raises TokenizerError for what is no form. `tokens`: the bytes of each token."""
+        self.form, self._tokens = form, tokens
+        if not isinstance(form, tuple) or not form or form[0] not in _MAKERS:
+            raise TokenizerError(
+                f"{str(form)[:80]!r} is not the form of an encoder.",
+                cure="Pickle and unpickle with the same version.",
+            )
 
-    def encode(self, text: str) -> list[int]:
-        """Return token ids. The caller checks whether their bytes are those of the text."""
+    @cached_property
+    def encode(self) -> _Encode:
+        """Return what gives the token ids of a text. The caller checks whether their bytes are those of the
+        text. Raises TokenizerError where the library is missing."""
+        kind, *values = self.form
+        return _MAKERS[kind](self._tokens, *values)
 
 
-class HuggingFaceEncoder:
-    """The encoder of a `tokenizer.json`, given as text, with special tokens and prefix already removed."""
+def _huggingface(tokens: Sequence[bytes | None], text: str) -> _Encode:
+    """Return `tokenizers.Tokenizer.encode` of a `tokenizer.json`, whose special tokens and prefix are
+    removed."""
+    with needing("Encoding a text", "tokenizers", kind=TokenizerError):
+        from tokenizers import Tokenizer
+    made = Tokenizer.from_str(text)
 
-    NAME: Final = "huggingface"
-
-    def __init__(self, text: str) -> None:
-        self._text = text
-        self._made: Any = None
-
-    @property
-    def form(self) -> Form:
-        """("huggingface", the JSON text)."""
-        return (self.NAME, self._text)
-
-    def encode(self, text: str) -> list[int]:
-        """Return token ids as `tokenizers.Tokenizer.encode` does; needs the `tokenizers` package."""
-        made = self._made
-        if made is None:
-            with needing("Encoding a text", "tokenizers", kind=TokenizerError):
-                from tokenizers import Tokenizer
-            made = self._made = Tokenizer.from_str(self._text)
+    def encode(text: str) -> list[int]:
         ids: list[int] = made.encode(text, add_special_tokens=False).ids
         return ids
+
+    return encode
 
 
 # tiktoken's regular expressions overflow the stack on a run of a million blanks (version 0.14 panics). So a
@@ -57,79 +61,54 @@ class HuggingFaceEncoder:
 _LONG_RUN: Final = re.compile(r"\s{25000}|\S{25000}")
 
 
-class TiktokenEncoder:
-    """The encoder of byte-pair ranks and a pattern. Ranks are token ids."""
+def _tiktoken(tokens: Sequence[bytes | None], pattern: str, special: tuple[tuple[str, int], ...]) -> _Encode:
+    """Return `tiktoken.Encoding.encode_ordinary` of byte-pair ranks, which are token ids, and a pattern."""
+    with needing("Encoding with byte-pair ranks", "tokenizers", kind=TokenizerError):
+        from tiktoken import Encoding
+    ranks = {token: i for i, token in reversed(list(enumerate(tokens))) if token}
+    try:
+        made = Encoding("structgen", pat_str=pattern, mergeable_ranks=ranks, special_tokens=dict(special))
+    except ValueError as error:
+        raise TokenizerError(
+            f"tiktoken cannot read the pattern that splits a text ({error}).",
+            where="pattern",
+            cure="Give the pattern in the syntax of the Rust crate fancy-regex.",
+        ) from error
 
-    NAME: Final = "tiktoken"
+    def encode(text: str) -> list[int]:
+        cuts = [0, *(run.end() for run in _LONG_RUN.finditer(text)), len(text)]
+        return [i for begin, end in pairwise(cuts) for i in made.encode_ordinary(text[begin:end])]
 
-    def __init__(self, pattern: str, special: Mapping[str, int], tokens: Sequence[bytes | None]) -> None:
-        self._pattern, self._special, self._tokens = pattern, dict(special), tokens
-        self._made: Any = None
-
-    @property
-    def form(self) -> Form:
-        """("tiktoken", pattern, ((special text, id), ...))."""
-        return (self.NAME, self._pattern, tuple(sorted(self._special.items())))
-
-    def encode(self, text: str) -> list[int]:
-        """Return token ids as `tiktoken.Encoding.encode_ordinary` does; needs the `tiktoken` package."""
-        made = self._made
-        if made is None:
-            with needing("Encoding with byte-pair ranks", "tokenizers", kind=TokenizerError):
-                from tiktoken import Encoding
-            ranks = {token: i for i, token in reversed(list(enumerate(self._tokens))) if token}
-            try:
-                made = self._made = Encoding(
-                    "structgen", pat_str=self._pattern, mergeable_ranks=ranks, special_tokens=self._special
-                )
-            except ValueError as error:
-                raise TokenizerError(
-                    f"tiktoken cannot read the pattern that splits a text ({error}).",
-                    where="pattern",
-                    cure="Give the pattern in the syntax of the Rust crate fancy-regex.",
-                ) from error
-        ids: list[int] = []
-        start = 0
-        for run in _LONG_RUN.finditer(text):
-            ids += made.encode_ordinary(text[start : run.end()])
-            start = run.end()
-        ids += made.encode_ordinary(text[start:])
-        return ids
+    return encode
 
 
-class SentencePieceEncoder:
-    """The encoder of a serialized SentencePiece model.
+# In protobuf, concatenated messages are merged, and the last value of a field counts. This is the field
+# normalizer_spec (3) with an empty precompiled_charsmap (2), and with add_dummy_prefix (3) and
+# remove_extra_whitespaces (4) false.
+_AS_IT_STANDS: Final = b"\x1a\x06\x12\x00\x18\x00\x20\x00"
+
+
+def _sentencepiece(tokens: Sequence[bytes | None], model: bytes, ids: tuple[int, ...] | None) -> _Encode:
+    """Return `SentencePieceProcessor.encode` of a serialized model.
 
     It splits as the model does, but does not change the text: it adds no blank before it, keeps every blank,
     and skips the model's normalisation. The reason: a mask allows a document byte by byte, and a text inside
     a document has no blank before it.
     """
+    made = sentencepiece_processor(model + _AS_IT_STANDS)
 
-    NAME: Final = "sentencepiece"
-
-    # In protobuf, concatenated messages are merged, and the last value of a field counts. This is the field
-    # normalizer_spec (3) with an empty precompiled_charsmap (2), and with add_dummy_prefix (3) and
-    # remove_extra_whitespaces (4) false.
-    _AS_IT_STANDS: Final = b"\x1a\x06\x12\x00\x18\x00\x20\x00"
-
-    def __init__(self, model: bytes, ids: tuple[int, ...] | None) -> None:
-        """`model`: the serialized model; `ids`: for each of its pieces the token's id, -1 for none (None: ids
-        are the pieces' own numbers)."""
-        self._model, self._ids = model, ids
-        self._made: Any = None
-
-    @property
-    def form(self) -> Form:
-        """("sentencepiece", the serialized model, ids of the pieces or None)."""
-        return (self.NAME, self._model, self._ids)
-
-    def encode(self, text: str) -> list[int]:
-        """Return token ids as `SentencePieceProcessor.encode` does; needs the `sentencepiece` package."""
-        made = self._made
-        if made is None:
-            made = self._made = sentencepiece_processor(self._model + self._AS_IT_STANDS)
+    def encode(text: str) -> list[int]:
         pieces: list[int] = made.encode(text)
-        return pieces if self._ids is None else [self._ids[piece] for piece in pieces]
+        return pieces if ids is None else [ids[piece] for piece in pieces]
+
+    return encode
+
+
+_MAKERS: Final[dict[Any, Callable[..., _Encode]]] = {
+    "huggingface": _huggingface,
+    "tiktoken": _tiktoken,
+    "sentencepiece": _sentencepiece,
+}
 
 
 def sentencepiece_processor(model: bytes) -> Any:
@@ -146,23 +125,6 @@ def sentencepiece_processor(model: bytes) -> Any:
             cure="Pass a whole tokenizer.json, tekken.json or SentencePiece model.",
         ) from error
     return made
-
-
-def encoder_from_form(form: Form | None, tokens: Sequence[bytes | None]) -> Encoder | None:
-    """Return the encoder with this `form`; None for None."""
-    match form:
-        case None:
-            return None
-        case (HuggingFaceEncoder.NAME, str(text)):
-            return HuggingFaceEncoder(text)
-        case (TiktokenEncoder.NAME, str(pattern), tuple(special)):
-            return TiktokenEncoder(pattern, dict(special), tokens)
-        case (SentencePieceEncoder.NAME, bytes(model), ids) if ids is None or isinstance(ids, tuple):
-            return SentencePieceEncoder(model, ids)
-    raise TokenizerError(
-        f"{str(form)[:80]!r} is not the form of an encoder.",
-        cure="Pickle and unpickle with the same version.",
-    )
 
 
 class FewestTokens:

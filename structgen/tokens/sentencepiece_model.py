@@ -8,11 +8,10 @@ model itself is read by the sentencepiece package.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from typing import Any, Final
 
 from structgen.errors import TokenizerError
-from structgen.tokens.encoders import SentencePieceEncoder, sentencepiece_processor
+from structgen.tokens.encoders import sentencepiece_processor
 from structgen.tokens.tokenizer_reading import END_TEXTS, TokenizerFile
 
 _BLANK: Final = "\u2581"
@@ -71,9 +70,7 @@ def read_with_pieces(tokenizer: Any) -> TokenizerFile:
     ends = [of_pieces[piece] for piece in base.likely_ends if of_pieces[piece] >= 0]
     own = of_pieces == list(range(len(of_pieces)))
     _, model, _ = base.encoder
-    return TokenizerFile(
-        tokens, ids, ends, (SentencePieceEncoder.NAME, model, None if own else tuple(of_pieces))
-    )
+    return TokenizerFile(tokens, ids, ends, ("sentencepiece", model, None if own else tuple(of_pieces)))
 
 
 def _reading(processor: Any, model: bytes) -> TokenizerFile:
@@ -101,7 +98,7 @@ def _pieces(processor: Any, model: bytes) -> TokenizerFile:
     if processor.eos_id() >= 0:
         ends.append(processor.eos_id())
     _refuse_other_texts(processor, tokens)
-    return TokenizerFile(tokens, ids, sorted(set(ends)), (SentencePieceEncoder.NAME, model, None))
+    return TokenizerFile(tokens, ids, sorted(set(ends)), ("sentencepiece", model, None))
 
 
 def _refuse_other_texts(processor: Any, tokens: list[bytes | None]) -> None:
@@ -124,46 +121,21 @@ def _refuse_other_texts(processor: Any, tokens: list[bytes | None]) -> None:
 
 
 def _refuse_part(processor: Any, model: bytes) -> None:
-    """Raise TokenizerError for a file that ends between two of its pieces: the library would read it as a
-    smaller model."""
-    if not processor.get_piece_size() or _SETTINGS not in _fields(model):
-        raise TokenizerError("it is only a part of a SentencePiece model.", cure=_AGAIN)
-
-
-def _fields(message: bytes) -> Iterator[int]:
-    """Yield the numbers of a protobuf message's fields, in order. Raises TokenizerError if it is no
-    message."""
-    at = 0
-
-    def number() -> int:
-        nonlocal at
-        value = shift = 0
-        while True:
-            byte = message[at]
+    """Raise TokenizerError for a file that ends between two of its pieces: the library, which has read it,
+    takes it for a smaller model."""
+    at, fields = 0, set[int]()
+    data = model + bytes(10)  # a field of another kind than these may lead past the end
+    while at < len(model):  # a field: its number and 3 bits, its length in 7 bits a byte, and so many bytes
+        key, length, at = data[at], 0, at + 1
+        for shift in range(0, 70, 7):
+            length |= (data[at] & 0x7F) << shift
             at += 1
-            value |= (byte & 0x7F) << shift
-            shift += 7
-            if byte < 0x80:
-                return value
-
-    try:
-        while at < len(message):
-            key = number()
-            yield key >> 3
-            match key & 7:
-                case 0:
-                    number()
-                case 1:
-                    at += 8
-                case 2:
-                    length = number()
-                    at += length
-                case 5:
-                    at += 4
-                case _:
-                    raise _damage()
-    except IndexError as error:
-        raise _damage() from error
+            if data[at - 1] < 0x80:
+                break
+        fields.add(key >> 3)
+        at += length
+    if not processor.get_piece_size() or _SETTINGS not in fields:
+        raise TokenizerError("it is only a part of a SentencePiece model.", cure=_AGAIN)
 
 
 def _damage() -> TokenizerError:

@@ -12,7 +12,6 @@ from collections.abc import Sequence
 from typing import Any, Final
 
 from structgen.errors import TokenizerError
-from structgen.tokens.encoders import TiktokenEncoder
 from structgen.tokens.tokenizer_reading import END_TEXTS, TokenizerFile, is_id
 
 _CURE: Final = "Pass a tekken.json as Mistral publishes it."
@@ -68,7 +67,7 @@ def _built(tokens: Sequence[bytes], special: int, ids: dict[str, int], pattern: 
     ends = [i for text, i in ids.items() if text in END_TEXTS]
     every: list[bytes | None] = [None] * special + list(tokens)
     # Ids are in the order of the ranks, so they serve as ranks. Special tokens are never read from a text.
-    return TokenizerFile(every, ids, ends, (TiktokenEncoder.NAME, pattern, ()))
+    return TokenizerFile(every, ids, ends, ("tiktoken", pattern, ()))
 
 
 def _ranked(vocab: Sequence[Any]) -> list[bytes]:

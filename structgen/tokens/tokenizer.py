@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any, Final, NoReturn, final
 
 from structgen.errors import TokenError, TokenizerError, options_named
-from structgen.tokens.encoders import Encoder, FewestTokens, Form, TiktokenEncoder, encoder_from_form
+from structgen.tokens.encoders import Encoder, FewestTokens, Form
 from structgen.tokens.sentencepiece_model import read_sentencepiece
 from structgen.tokens.tekken import read_tekken
 from structgen.tokens.tokenizer_reading import TokenizerFile, is_id
@@ -86,7 +86,7 @@ class Tokenizer:
             "missing_bytes": _missing_bytes(known),
             "absent_bytes": tuple(byte for byte in range(256) if byte not in data),
             "fingerprint": _fingerprint(lengths, data, ends),
-            "_encoder": encoder_from_form(encoder, known),
+            "_encoder": None if encoder is None else Encoder(encoder, known),
             "_fewest": [],
         }
         for name, value in values.items():
@@ -276,7 +276,7 @@ class Tokenizer:
                     cure="Download the ranks again.",
                 )
             tokens[rank] = token
-        form = None if pattern is None else (TiktokenEncoder.NAME, pattern, tuple(sorted(special.items())))
+        form = None if pattern is None else ("tiktoken", pattern, tuple(sorted(special.items())))
         return cls(tokens, end_ids(eos, special, "eos"), form)
 
     def ending_with(self, ends: Iterable[int], special: Iterable[int] = ()) -> Tokenizer:

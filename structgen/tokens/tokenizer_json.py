@@ -15,22 +15,11 @@ from collections.abc import Callable, Iterator
 from typing import Any, Final
 
 from structgen.errors import TokenizerError
-from structgen.tokens.encoders import HuggingFaceEncoder
 from structgen.tokens.tokenizer_reading import END_TEXTS, TokenizerFile, is_id
 
 _SERVES: Final = "Byte-level BPE and SentencePiece vocabularies can serve."
 _AGAIN: Final = "Download the file again."
 _Piece = Callable[[str], bytes]
-
-
-def read_tokenizer_json(text: str) -> TokenizerFile:
-    """Return the contents of the file, from its text. Raises TokenizerError, which names the faulty
-    member."""
-    try:
-        file = json.loads(text)
-    except (ValueError, RecursionError) as error:
-        raise TokenizerError(f"not JSON ({error}).", where="tokenizer.json", cure=_AGAIN) from error
-    return read_tokenizer_object(file)
 
 
 def read_tokenizer_object(file: Any) -> TokenizerFile:
@@ -60,7 +49,7 @@ def read_tokenizer_object(file: Any) -> TokenizerFile:
     for i, piece in texts.items():
         if i not in special:
             tokens[i] = to_bytes(piece)
-    return TokenizerFile(tokens, ids, likely_ends, (HuggingFaceEncoder.NAME, _encoder_text(file)))
+    return TokenizerFile(tokens, ids, likely_ends, ("huggingface", _encoder_text(file)))
 
 
 def _refuse_models(model: dict[str, Any]) -> None:

@@ -50,5 +50,4 @@ class TokenizerFile(NamedTuple):
     likely_ends: list[int]
     """The end tokens that the file names; if it names none, special tokens whose text is in END_TEXTS."""
     encoder: Form
-    """The form of an encoder (structgen.tokens.encoders) of plain text: it recognises no special tokens in
-    the text, and adds no blank and no template."""
+    """The form of an encoder (structgen.tokens.encoders) of plain text."""

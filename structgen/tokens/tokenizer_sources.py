@@ -15,7 +15,7 @@ from typing import Any, Final
 from structgen.errors import TokenizerError
 from structgen.tokens.sentencepiece_model import read_processor, read_sentencepiece, read_with_pieces
 from structgen.tokens.tekken import is_tekken, read_tekken, read_tekkenizer
-from structgen.tokens.tokenizer_json import read_tokenizer_json, read_tokenizer_object
+from structgen.tokens.tokenizer_json import read_tokenizer_object
 from structgen.tokens.tokenizer_reading import TokenizerFile, is_id
 
 EndTokens = int | str | Iterable[int | str]
@@ -101,7 +101,8 @@ def read_object(tokenizer: Any) -> tuple[TokenizerFile, list[int], list[int]]:
             ends = end_ids(own, {}, "tokenizer.eos_token_id")
         special += getattr(one, "all_special_ids", None) or ()
         if hasattr(one, "backend_tokenizer") or hasattr(one, "to_str"):
-            return read_tokenizer_json(getattr(one, "backend_tokenizer", one).to_str()), ends, special
+            text = getattr(one, "backend_tokenizer", one).to_str()
+            return read_tokenizer_object(json_value(text, Path(_NAMES[0]))), ends, special
         if hasattr(one, "serialized_model_proto"):
             return read_processor(one), ends, special
         if hasattr(one, "sp_model"):

@@ -296,7 +296,9 @@ def _of_function(given: Callable[..., Any]) -> Tool:
         raise _no_tool(f"Its annotations name {error.name!r}, which is not defined.", "Import it.") from error
     except (TypeError, ValueError) as error:
         raise _no_tool("Its signature cannot be read.", "Wrap it in a function with annotations.") from error
-    summary, of_arguments = _described(inspect.getdoc(named) or "")
+    summary, of_arguments = _described(inspect.getdoc(named) or inspect.getdoc(body) or "")
+    told: dict[str, dict[str, Any]] = {key: {"description": text} for key, text in of_arguments.items()}
+    """What a schema says of a parameter for the model alone."""
     taken: dict[str, Any] = {}
     for parameter in signature.parameters.values():
         if parameter.kind in (parameter.VAR_POSITIONAL, parameter.VAR_KEYWORD, parameter.POSITIONAL_ONLY):
@@ -311,7 +313,10 @@ def _of_function(given: Callable[..., Any]) -> Tool:
                 f"The parameter {parameter.name} of {name} has no annotation.",
                 f"Write its type: def {name}({parameter.name}: str, ...).",
             )
-        taken[parameter.name] = hint if parameter.default is parameter.empty else typing.NotRequired[hint]
+        taken[parameter.name] = hint
+        if parameter.default is not parameter.empty:
+            taken[parameter.name] = typing.NotRequired[hint]
+            told[parameter.name] = {**told.get(parameter.name, {}), **_default(parameter.default)}
     # optional: comes with pydantic, which takes no other TypedDict before Python 3.12
     from typing_extensions import TypedDict
 
@@ -319,12 +324,22 @@ def _of_function(given: Callable[..., Any]) -> Tool:
     schema = dict(reader.schema)
     schema.pop("title", None)
     schema["properties"] = {
-        key: {**value, "description": of_arguments[key]}
-        if key in of_arguments and "description" not in value
-        else value
-        for key, value in schema.get("properties", {}).items()
+        key: {**told.get(key, {}), **value} for key, value in schema.get("properties", {}).items()
     }
     return Tool(name, summary, schema, given, reader)
+
+
+def _default(value: Any) -> dict[str, Any]:
+    """Return a default as a schema tells it; nothing of one that JSON lacks."""
+    # optional: pydantic
+    from pydantic_core import to_jsonable_python
+
+    try:
+        found = {"default": to_jsonable_python(value)}
+        json.dumps(found, allow_nan=False)
+    except ValueError:
+        return {}
+    return found
 
 
 def _no_tool(what: str, cure: str) -> StructgenError:
@@ -333,16 +348,22 @@ def _no_tool(what: str, cure: str) -> StructgenError:
 
 def _described(docstring: str) -> tuple[str, dict[str, str]]:
     """Return what a docstring says before it comes to the arguments; and what it says of these, by name:
-    lines `name: text` below `Args:`, or `:param`."""
+    lines `name: text` below `Args:`, or `:param`, each with the lines behind it that are indented deeper."""
     lines, found = list[str](), dict[str, str]()
     inside = is_over = False
-    for line in docstring.splitlines():
+    name, indent = "", 0
+    for line in docstring.expandtabs().splitlines():
         is_section, field = _SECTION.match(line) is not None, line.lstrip()
         is_over = is_over or is_section or field.startswith((":param", ":return", ":rtype", ":raises"))
         if not is_over:
             lines.append(line)
-        inside = is_section or (inside and (not field or line.startswith((" ", "\t"))))
-        said = None if is_section else _ARGUMENT.match(line)
+        inside = is_section or (inside and (not field or line.startswith(" ")))
+        depth = len(line) - len(field)
+        if name and (depth > indent or not field):
+            found[name] = f"{found[name]} {field.rstrip()}".rstrip()
+            continue
+        said, name = None if is_section else _ARGUMENT.match(line), ""
         if said and (inside or field.startswith(":param")):
-            found[said[2]] = said[3].strip()
+            name, indent = said[2], depth
+            found[name] = said[3].strip()
     return "\n".join(lines).strip(), found

@@ -76,6 +76,7 @@ def test_a_document_that_the_type_refuses_has_exit_status_1() -> None:
     [
         (["--type", "people_types"], "people_types"),
         (["--type", "nothing:Person"], "nothing:Person"),
+        (["--type", "./people_types.py:Person"], "Name the module: people_types:Person."),
         (["--type", "people_types:Nobody"], "people_types:Nobody"),
         (["--type", "people_types:delete_account"], "delete_account is a function, not a type"),
         (["--regex", "[0-9]+", "-o", "wrap=false"], "-o wrap: It is of types. Add --type"),

@@ -19,7 +19,7 @@ from token_caches import TokenCache
 
 import structgen as sg
 from structgen.engine import Engine, FinishReason, Request, Sampling
-from structgen.engine.mask_rows import Filling
+from structgen.engine.mask_rows import MaskFiller
 
 TOKENIZER = tokenizer()
 
@@ -360,13 +360,13 @@ def test_masks_are_handed_to_a_thread_where_a_pass_lasts_long_enough(
 ) -> None:
     monkeypatch.setattr("structgen.engine.loop._SHORT", short)
     threads = set()
-    work_out = Filling.work_out
+    work_out = MaskFiller.work_out
 
-    def noted(self: Filling, *rest: Any) -> Any:
+    def noted(self: MaskFiller, *rest: Any) -> Any:
         threads.add(threading.current_thread())
         return work_out(self, *rest)
 
-    monkeypatch.setattr(Filling, "work_out", noted)
+    monkeypatch.setattr(MaskFiller, "work_out", noted)
     grammar = sg.compile(PERSON, TOKENIZER, store=False)
     (result,) = Engine(_Slow(TOKENIZER.vocab_size), TOKENIZER).generate(Request("a", grammar, max_tokens=80))
     assert (len(threads) > 1) == (short == 0.0)

@@ -157,10 +157,13 @@ def test_drafts_and_steps_are_plain_decoding_while_texts_come_and_go(
     name: str, attention: str | None, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(huggingface, "_GARBAGE", 4)
-    partings, compact, moved = Partings(), HuggingFace._compact, []
-    monkeypatch.setattr(
-        HuggingFace, "_compact", lambda self, longest: moved.append(longest) or compact(self, longest)
-    )
+    partings, gather, moved = Partings(), HuggingFace._gather, []
+
+    def gathered(self: HuggingFace, caches: Any) -> None:
+        moved.extend(() if caches is not self._rows else [len(caches)])
+        gather(self, caches)
+
+    monkeypatch.setattr(HuggingFace, "_gather", gathered)
     model = made(name, attention)
     assert HuggingFace(model).draft_support.shape == ("chain" if name == "bloom" else "tree")
     _run(model, 0, 12, partings)

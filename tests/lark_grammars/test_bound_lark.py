@@ -162,6 +162,16 @@ def test_a_json_schema_inside_a_rule(lexer: str) -> None:
     assert pickle.loads(pickle.dumps(made)) == made
 
 
+def test_masks_leave_out_what_the_lexeme_before_forbids() -> None:
+    bound = {"J": sg.json_schema({"type": "integer"})}
+    made = sg.lark("start: A J\nA: /a+(?![0-9])/\n%declare J\n", bind=bound)
+    tokens = [*(bytes([byte]) for byte in range(256)), b"12", b"-1", None]
+    compiled = sg.compile(made, sg.Tokenizer.from_bytes(tokens, eos_token_id=258))
+    state = compiled.step_bytes(compiled.start, b"a")
+    assert state is not None
+    assert set(compiled.allowed(state)) == {*b"a- \t\n\r", 257}
+
+
 def _language(bound: sg.Grammar | str) -> Language:
     return sg.lark('start: A J "b"\nA: /a+/\n%declare J\n', bind={"J": bound}).language(Limits())
 

@@ -83,6 +83,7 @@ LONG = {
     "an end in a look-ahead": 'start: A?\nA: /a+?c(?!$\\b(?=a)|$|$[ab]+(?<!b))/\n%ignore "c"\n',
     "an end at a boundary": 'start: B | "a" A\nA.1: /bc.+($\\b|a)/\nB: "bcb"\n',
     "an end behind a look-ahead": 'start: B | "c" A\nA: /a{1,2}(?!cb)$/\nB: "aa"\n',
+    "what is behind a lexeme": "start: A B\nA: /a|b/\nB: /(?<=b)c/\n",
     "the text's end": "start: A B\nA: /a/\nB: /b\\Z/\n",
     "a literal that is ignored": 'start: "b" | X\nX: /b+/\n%ignore "b"\n',
 }
@@ -270,7 +271,7 @@ def test_ignored_lexemes_that_owe_different_things_lead_to_one_another() -> None
     text = 'start: (A "=")+\nA: /x+/\n%ignore /#[^\\n]*/\n%ignore /[ \\n]+/\n'
     assert wrong(text, "x=# \n", 4) == []
     compiled = machine(text)
-    assert compiled.shortest_rest(compiled.bytes_index(compiled.start.index, b"x ")) == b"="
+    assert bytes(compiled.shortest_rest(compiled.bytes_index(compiled.start.index, b"x "))) == b"="
 
 
 def test_a_deep_stack_and_a_long_rule_are_completed() -> None:

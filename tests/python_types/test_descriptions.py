@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import dataclasses
 import enum
+import math
+import random
 from typing import Annotated, Any, Generic, NamedTuple, NotRequired, TypeVar
 
 import attrs
@@ -269,3 +271,35 @@ def test_parameters_of_a_function_are_described_by_texts_and_by_its_docstring() 
     (tool,) = read_tools([book])
     told = {name: one.get("description") for name, one in tool.schema["properties"].items()}
     assert told == {"city": "the town", "day": "days", "note": "for the host"}
+
+
+WORDS = "the town, in capitals: a name (or two) of it -> x; see :ref: 3.5 https://a/b".split()
+
+
+@for_each("seed", range(30))
+def test_all_that_a_docstring_says_of_a_parameter_describes_it(seed: int) -> None:
+    draw = random.Random(seed)
+    said = {
+        name: [draw.choices(WORDS, k=draw.randint(1, 4)) for _ in range(draw.randint(1, 3))] for name in "ab"
+    }
+    is_sphinx = draw.random() < 0.5
+    head, indent = ("", "") if is_sphinx else ("Args:\n", "    ")
+    begin = ":param {}: " if is_sphinx else draw.choice(["{}: ", "{} (str): "])
+    gap = draw.choice(["\n", "\n\n"])
+    parts = [
+        indent + begin.format(name) + f"\n{indent}    ".join(" ".join(one) for one in lines)
+        for name, lines in said.items()
+    ]
+    more = ":returns: nothing" if is_sphinx else "Returns:\n    nothing"
+
+    class Book:
+        def __call__(self, a: str, b: int = 3, c: float = math.inf) -> None: ...
+
+    Book.__call__.__doc__ = f"Book it.\n\n{head}" + gap.join(parts) + f"\n\n{more}"
+    (tool,) = read_tools([Book()])
+    told = tool.schema["properties"]
+    assert tool.description == "Book it."
+    assert {name: told[name]["description"].split() for name in "ab"} == {
+        name: [word for line in lines for word in line] for name, lines in said.items()
+    }
+    assert [told[name].get("default") for name in "abc"] == [None, 3, None]

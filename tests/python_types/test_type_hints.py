@@ -10,6 +10,7 @@ import enum
 import fractions
 import ipaddress
 import json
+import math
 import pathlib
 import re
 import sys
@@ -140,6 +141,12 @@ class Observatory:
     skies: list[Sky]
 
 
+class Best(BaseModel):
+    highest: float = math.inf
+    lowest: float | None = Field(math.nan, le=3)
+    listed: list[float] = [-math.inf]
+
+
 class Pair(NamedTuple):
     left: int
     right: str = ""
@@ -176,6 +183,11 @@ TYPES: dict[str, Any] = {
     "tuple": tuple[int, str],
     "tuple of any length": tuple[bool, ...],
     "set": set[int],
+    "set of anything": set,
+    "bounds without an end": Annotated[float, Field(ge=-math.inf, le=math.inf, lt=9)],
+    "numbers that are finite": Annotated[float, Field(gt=-math.inf, lt=math.inf)],
+    "Decimal with a bound without an end": Annotated[decimal.Decimal, Field(ge=0, le=math.inf)],
+    "defaults that JSON lacks": Best,
     "set that is not empty": Annotated[set[Literal["a", "b", "c"]], Field(min_length=2)],
     "frozenset": frozenset[str],
     "dict": dict[str, int],
@@ -412,6 +424,7 @@ REFUSED: dict[str, Any] = {
     "flags inside": Annotated[str, Field(pattern="(?i)a")],
     "class arithmetic": Annotated[str, Field(pattern="[a-z&&[^b]]")],
     "no type": T,
+    "a listed value that JSON lacks": enum.Enum("Bound", {"NONE": math.inf}),
 }
 
 

@@ -78,6 +78,12 @@ def test_all_roles_go_through_the_template(folder: Path) -> None:
     )
 
 
+def test_half_a_character_is_refused_as_such_and_not_by_the_template(folder: Path) -> None:
+    messages = [{"role": "user", "content": "a\ud83d"}]
+    with pytest.raises(sg.errors.OptionError, match="half of a surrogate pair"):
+        prompt_of(served(folder, TEMPLATE), messages=messages)
+
+
 def test_tools_that_may_not_be_called_are_not_told(folder: Path) -> None:
     messages = [{"role": "user", "content": "Hi"}]
     model = served(folder, TEMPLATE)

@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import asyncio
+import copy
 import json
+import random
+import sys
 import threading
 from pathlib import Path
 from typing import Any
 
 import openai
 import pytest
+from for_each import for_each
 from served_apps import (
     CHAT,
     FORMAT,
@@ -23,6 +27,10 @@ from served_apps import (
     schema_format,
     until,
 )
+
+sys.path.append(str(Path(__file__).parents[1] / "request_reading"))
+
+from good_requests import GOOD
 
 import structgen as sg
 from structgen.serving.server_options import ServerOptions, read_keys
@@ -203,10 +211,68 @@ def test_a_wrong_member_of_a_response_is_named(app: Any, body: dict[str, Any], p
     assert (answer.status_code, answer.json()["error"]["param"]) == (400, param)
 
 
-@pytest.mark.parametrize("prompt", [None, 3, [], [[]], [""], [{}], [-1], [10**9], [["x"]]])
-def test_a_wrong_prompt_is_refused(app: Any, prompt: Any) -> None:
+@pytest.mark.parametrize(
+    ("prompt", "place"),
+    [
+        *((one, "prompt") for one in (None, 3, [], [[]], [""], [{}], [-1], [10**9])),
+        ([["x"]], "prompt/0/0: "),
+        (["a", 3], "prompt/1: "),
+        ([1, "a"], "prompt/1: "),
+        ([[1], [2, 3], [4, "x"]], "prompt/2/1: "),
+    ],
+)
+def test_a_wrong_prompt_is_refused_by_its_place(app: Any, prompt: Any, place: str) -> None:
     answer = post(app, "/v1/completions", {"model": "extract", "prompt": prompt})
-    assert answer.status_code == 400
+    assert answer.status_code == 400 and answer.json()["error"]["message"].startswith(place)
+
+
+LONG = "x" * 100_000
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        {LONG: 1},
+        {"messages": [{**CHAT["messages"][0], LONG: 1}]},
+        {"tools": [TOOL], "tool_choice": LONG},
+        {"tools": [{"type": "function", "function": {"name": LONG}}]},
+        {"structured_outputs": {"grammar": f"start: {LONG[:50_000]}"}},
+        {"response_format": schema_format({"$ref": f"#/$defs/{LONG}"})},
+    ],
+)
+def test_an_error_repeats_no_more_of_a_body_than_a_person_reads(app: Any, body: dict[str, Any]) -> None:
+    error = refused(app, 400, **body)
+    assert len(json.dumps(error)) < 10_000 and error["message"].endswith((".", "?"))
+
+
+HALF = "a\ud83d"
+
+
+def halved(body: Any, draw: random.Random) -> Any:
+    """Return a body in which half of a surrogate pair ends one of its texts."""
+    body = copy.deepcopy(body)
+    open_: list[tuple[Any, Any]] = [(body, key) for key in body if key != "model"]
+    texts = []
+    while open_:
+        holder, key = open_.pop()
+        inner = holder[key]
+        if isinstance(inner, str):
+            texts.append((holder, key))
+        elif isinstance(inner, dict | list):
+            open_ += [(inner, one) for one in (inner if isinstance(inner, dict) else range(len(inner)))]
+    holder, key = draw.choice(texts)
+    holder[key] += HALF
+    return body
+
+
+@for_each("seed", range(60))
+def test_half_a_character_in_any_text_is_no_fault_of_ours(app: Any, seed: int) -> None:
+    draw = random.Random(seed)
+    body = halved({**draw.choice(GOOD), "model": "extract"}, draw)
+    names = {"messages": "/v1/chat/completions", "input": "/v1/responses", "prompt": "/v1/completions"}
+    path = next(address for name, address in names.items() if name in body)
+    answer = post(app, path, {"max_tokens": 12, **body} if "input" not in body else body)
+    assert answer.status_code in (200, 400) and "Union" not in answer.text
 
 
 def test_addresses_that_are_not_there_have_the_same_error(app: Any) -> None:

@@ -13,19 +13,17 @@ import numpy as np
 import numpy.typing as npt
 
 from structgen.automata.strings.string_pool import StringPool
+from structgen.core.token_counts import TokenCounts
 from structgen.json_grammars.completion.next_characters import escape_of
 from structgen.json_grammars.completion.shortest_completion import Shortest
-from structgen.json_grammars.completion.text_costs import TextCosts
 from structgen.json_grammars.completion.token_bounds import MaskWalker, TokenBounds
 from structgen.json_machine.inspection import Inspection, Registers
-from structgen.json_machine.masks.state_walk import IMPOSSIBLE
 from structgen.json_machine.tables import json_blocks as L
 from structgen.json_machine.tables.json_blocks import JsonState
+from structgen.machine_core.text_costs import IMPOSSIBLE
 from structgen.schema.reading.missing_bytes import Quoting
 from structgen.tokens.vocabulary import Vocabulary
 
-_KEPT = 1 << 16
-"""States whose costs are remembered for one grammar; past it all are worked out anew as they are met."""
 _BRANCHES = 8
 """States that chosen steps may lead to from one; were there more, the completion's first byte is chosen."""
 _FAR = 1 << 10
@@ -57,7 +55,7 @@ _CHOICES = {
 """The bytes that are looked at beside the completion's first, by mode."""
 
 
-class Completer:
+class Completer(TokenCounts):
     """Completions of the states of one compiled grammar, remembered by state. Its lock is held by the caller.
 
     What a state costs is the least number of tokens over texts as long as its completion: from each state
@@ -68,31 +66,25 @@ class Completer:
     costs at least one less.
     """
 
-    __slots__ = (
-        "_bounds",
-        "_ceilings",
-        "_costs",
-        "_machine",
-        "_numbers",
-        "_shortest",
-        "_vocabulary",
-        "_walker",
-    )
+    __slots__ = ("_bounds", "_machine", "_numbers", "_shortest", "_vocabulary", "_walker")
 
     def __init__(
         self, machine: Inspection, vocabulary: Vocabulary, walker: MaskWalker, quoting: Quoting
     ) -> None:
         """`walker`: the compiled grammar, which holds this, and is not kept alive; `quoting`: how strings are
         written."""
+        super().__init__(vocabulary)
         self._machine, self._vocabulary = machine, vocabulary
         self._walker: MaskWalker = proxy(walker)
-        self._costs = TextCosts(vocabulary)
         self._bounds = TokenBounds(machine, self._costs, quoting)
         self._shortest = Shortest(machine, quoting)
         self._numbers: dict[int, int] = {}
         """State -> its number among the costs."""
-        self._ceilings: dict[int, int] = {}
-        """State -> so many tokens suffice after whichever token comes next."""
+
+    def clear(self) -> None:
+        super().clear()
+        self._numbers.clear()
+        self._shortest.clear()
 
     def text(self, index: int) -> bytes:
         """Return the completion of a state; empty where the document is complete."""
@@ -102,23 +94,14 @@ class Completer:
         """Return a state with the same completion, as far as those that were asked tell."""
         return self._shortest.stand_in(index)
 
-    def tokens(self, index: int, enough: int = 0) -> int:
-        """Return the tokens that complete the document from a state: 0 where it is complete. Where they are
-        no more than `enough`, a bound may do.
+    def length(self, index: int) -> int:
+        return self._shortest.length(index)
 
-        Cost: about 30 us for each byte of the completion's first block, once for all on the way, and 0.2 us
-        for each of the others.
-        """
+    def count(self, index: int) -> int:
+        """Work out the tokens that complete the document from a state. Cost: about 30 us for each byte of the
+        completion's first block, once for all on the way, and 0.2 us for each of the others."""
         number = self._numbers.get(index)
-        if number is None:
-            if len(self._numbers) > _KEPT or self._costs.is_full:
-                for known in (self._shortest, self._ceilings, self._numbers, self._costs):
-                    known.clear()
-            # no text needs more tokens than it has bytes
-            if enough > 0 and (length := self._shortest.length(index)) <= enough:
-                return length
-            number = self._number(index)
-        return self._costs[number]
+        return self._costs[self._number(index) if number is None else number]
 
     def _number(self, index: int) -> int:
         """Return the number of a state that has none yet."""
@@ -138,23 +121,16 @@ class Completer:
         return number
 
     def too_long(self, index: int, tokens: npt.NDArray[np.int64], left: int) -> npt.NDArray[np.int64]:
-        """Return those of a state's allowed tokens (no end tokens) after which more than `left` are needed.
-
-        Cost: 0.1 us a token, a bound for each state that they lead to (5 us; 30 us near the end), and
-        `tokens` of those states whose bounds say nothing. They are as many as there are classes of tokens,
-        whatever the text so far (`Shortest.stand_in`).
-        """
+        """As TokenCounts'. Cost: 0.1 us a token, the length of the completion of each state that they lead to
+        (5 us; 30 us near the end), and `tokens` of those where it says nothing. They are as many as there are
+        classes of tokens, whatever the text so far (`Shortest.stand_in`)."""
         names = -1
         while names != self._shortest.names_asked:
             names = self._shortest.names_asked
-            states, which = self._after(index, tokens)
-            costs = np.fromiter((self.tokens(state, left) for state in states), np.int64, len(states))
-        if len(self._ceilings) > _KEPT:
-            self._ceilings.clear()
-        self._ceilings[index] = int(costs.max(initial=0))
-        return tokens[costs[which] > left]
+            found = super().too_long(index, tokens, left)
+        return found
 
-    def _after(self, index: int, tokens: npt.NDArray[np.int64]) -> tuple[list[int], npt.NDArray[np.int64]]:
+    def after(self, index: int, tokens: npt.NDArray[np.int64]) -> tuple[list[int], npt.NDArray[np.int64]]:
         """Return states after some allowed tokens, and for each token which of them has its own's completion:
         what it writes of a key or an item counts only where that may become one that was looked for."""
         machine = self._machine
@@ -252,10 +228,8 @@ class Completer:
     def sufficient(self, index: int) -> int | None:
         """Return how many tokens suffice for a state whose mask is known, and one less after whichever token
         comes next; None where no bound is known (`TokenBounds`)."""
-        most = self._ceilings.get(index)
-        if most is not None:
-            return 1 + max(most, self.tokens(index))
-        return self.sufficient_as_walked(index, self._walker.walk_bound(index))
+        known = super().sufficient(index)
+        return self.sufficient_as_walked(index, self._walker.walk_bound(index)) if known is None else known
 
     def sufficient_as_walked(self, index: int, code: int) -> int | None:
         """Return the bound of a state whose mask was just walked, which answered `code`

@@ -1,5 +1,4 @@
-"""States and the steps between them, and the fewest tokens over byte steps: entry points as in
-`mask_filling`."""
+"""States and the steps between them: entry points as in `mask_filling`."""
 
 from __future__ import annotations
 
@@ -13,7 +12,6 @@ from structgen.json_machine.tables.json_blocks import (
     M_DOC,
     M_KEY,
     M_KEYS,
-    M_NUMBER,
     M_OBJECT,
     NO_FRAME,
     NO_STATE,
@@ -22,10 +20,9 @@ from structgen.json_machine.tables.json_blocks import (
 )
 from structgen.json_machine.tables.lookups import settle
 from structgen.machine_core.interning import intern
-from structgen.machine_core.layout import ASK, ASKED, BELOW, NO, REFUSED, VAGUE, YES
+from structgen.machine_core.layout import ASK, ASKED, NO, REFUSED, VAGUE, YES
 from structgen.native.jit import entry, jit
 from structgen.native.typed_blocks import Bytes, Int32s, Int64s, copy_block, skip
-from structgen.tokens.trie_nodes import byte_of, depth_of, end_of, slot_of
 
 
 @jit
@@ -76,34 +73,6 @@ def state_at(context: int, spot: int) -> int:
 BYTE_STEPS: Final = (begin, step_on, may_end_at, state_at)
 
 
-@entry("int64(int64, int64, int64, int64)")
-def slots_below(context: int, index: int, node: int, target_address: int) -> int:
-    """Write to `target` (int32) the slots of the tokens below a node of the trie whose bytes behind it can be
-    read from a state. Returns how many, -3 with questions noted; -1 where the document may end before the end
-    of one, or they are more than BELOW."""
-    c = JsonContext(context)
-    target = Int32s(target_address)
-    c.precise = 1
-    nodes, blocks = c.vocabulary.trie, c.scratch
-    word = nodes[node]
-    copy_block(c.nodes[index].registers, blocks[depth_of(word)])
-    end, found = end_of(word), 0
-    node += 1
-    while node < end:
-        word = nodes[node]
-        d = blocks[depth_of(word)]
-        if step(c, blocks[depth_of(word) - 1], d, byte_of(word)) != YES:
-            node = end_of(word)
-            continue
-        node += 1
-        if found == BELOW or (node < end_of(word) and accepting(c, d)):
-            return REFUSED
-        if slot_of(word) != 0:
-            target[found] = slot_of(word) - 1
-            found += 1
-    return ASKED if c.questions.count > 0 else found
-
-
 @entry("int64(int64)")
 def start_node(context: int) -> int:
     """Return the state before the first byte, or -3 when room must be made."""
@@ -133,19 +102,9 @@ def next_bytes(context: int, index: int, target_address: int) -> int:
     return ASKED if asked else 0
 
 
-IMPOSSIBLE = 1 << 30
-
-
-@entry("int64(int64, int64, int64, int64, int64, int64, int64, int64)")
+@entry("int64(int64, int64, int64, int64, int64, int64)")
 def after_each(
-    context: int,
-    index: int,
-    wanted_address: int,
-    forgets: int,
-    named: int,
-    merged_address: int,
-    count: int,
-    target_address: int,
+    context: int, index: int, wanted_address: int, forgets: int, named: int, target_address: int
 ) -> int:
     """Write to target[b] (int64[256]) the state after each byte b, or -1 where it is refused, or wanted[b]
     (uint8) is 0.
@@ -153,14 +112,11 @@ def after_each(
     `forgets`: 1 drops from these states which extra keys the innermost object holds, and what is written of
     one that is not complete, so that the same key may come again. (In an item whose value matters to later
     ones keys are kept.) `named`: 1 refuses the extra keys of objects of which the schema names keys; states
-    from which no text ends may be left. `merged` (int32[count]): for states of the automata of numerals the
-    one that stands for all that are equivalent to it, -1 where that is not known. Returns 0, or -3 with
-    questions noted.
+    from which no text ends may be left. Returns 0, or -3 with questions noted.
     Cost: 256 steps, most of which end at once.
     """
     c = JsonContext(context)
-    wanted, merged = Bytes(wanted_address), Int32s(merged_address)
-    target = Int64s(target_address)
+    wanted, target = Bytes(wanted_address), Int64s(target_address)
     c.precise = 1
     asked = False
     for byte in range(256):
@@ -183,10 +139,6 @@ def after_each(
                     d.text = 0
                 if mode == M_KEY or (mode >= M_OBJECT and mode <= M_KEYS):
                     d.extras = 0
-            if mode == M_NUMBER:
-                state = d.lexeme
-                if state < count and merged[state] >= 0:
-                    d.lexeme = merged[state]
             found = intern_node(c, d)
             asked = asked or found < 0
             target[byte] = found
@@ -269,69 +221,4 @@ def text_kinds(context: int, target_address: int) -> int:
                 missing = 1 if byte < 0xE0 else (2 if byte < 0xF0 else 3)
                 tail = byte
         target[token] = -1 if count <= 0 else count | (tail << 16)
-    return 0
-
-
-@entry("int64(int64, int64, int64, int64, int64, int64, int64, int64, int64)")
-def settle_costs(
-    trie_address: int,
-    first_address: int,
-    begin_address: int,
-    end_address: int,
-    labels_address: int,
-    targets_address: int,
-    first_state: int,
-    count: int,
-    costs_address: int,
-) -> int:
-    """Set costs[s] to the fewest tokens from s to a state of cost 0, for `count` states from the first on.
-
-    State s has the byte steps begin[s] to end[s] of labels and targets, by ascending label; what its steps
-    lead to has its cost already, or comes before it. All arrays are int32. Returns 0; a state that reaches
-    none costs IMPOSSIBLE. Cost: the trie's nodes over the texts from each state.
-    """
-    trie = Int64s(trie_address)
-    first = Int32s(first_address)
-    begin = Int32s(begin_address)
-    end = Int32s(end_address)
-    labels = Int32s(labels_address)
-    targets = Int32s(targets_address)
-    costs = Int32s(costs_address)
-    path = [0] * 4097
-    ends = [0] * 4097
-    for start in range(first_state, first_state + count):
-        least = IMPOSSIBLE
-        for e in range(begin[start], end[start]):
-            node = first[labels[e]]
-            if node < 0:
-                continue
-            word = trie[node]
-            last = (word >> 40) & 0xFFFFFF
-            path[1], ends[1] = targets[e], last
-            if (word >> 20) & 0xFFFFF > 0:
-                least = min(least, costs[path[1]] + 1)
-            i = node + 1
-            while i < last:
-                word = trie[i]
-                depth, byte, close = (word >> 8) & 0xFFF, word & 255, (word >> 40) & 0xFFFFFF
-                above = path[depth - 1]
-                low, high = begin[above], end[above]
-                if low == high or labels[high - 1] < byte:
-                    # siblings ascend: none of them has a step
-                    i = ends[depth - 1]
-                    continue
-                while low < high:
-                    middle = (low + high) >> 1
-                    if labels[middle] < byte:
-                        low = middle + 1
-                    else:
-                        high = middle
-                if labels[low] != byte:
-                    i = close
-                    continue
-                path[depth], ends[depth] = targets[low], close
-                if (word >> 20) & 0xFFFFF > 0:
-                    least = min(least, costs[path[depth]] + 1)
-                i += 1
-        costs[start] = least
     return 0

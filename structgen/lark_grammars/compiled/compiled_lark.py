@@ -3,7 +3,8 @@ a tokenizer."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from types import MappingProxyType
 from typing import Any, Final, Literal
 from weakref import WeakMethod
 
@@ -29,6 +30,7 @@ from structgen.limits import Limits
 from structgen.machine_core.growing_tables import NODES
 from structgen.native.typed_blocks import word_of
 from structgen.store.mask_store import MaskStore
+from structgen.text_grammars.machine.language import Language
 from structgen.text_grammars.machine.rest_completions import RestCompletions
 from structgen.tokens.tokenizer import Tokenizer
 
@@ -57,17 +59,18 @@ class CompiledLark(CompiledGrammar):
         store: MaskStore | Literal[False] | None = None,
         needs_text: bool = True,
         before: KeptParts | None = None,
+        bound: Mapping[int, Language | None] = MappingProxyType({}),
     ) -> None:
         """`grammar`: its `tables`, their `digest`, and whether it `is_local`. `before`: the lexer of the
-        compiled grammar that this one replaces. Raises LimitError, and GrammarError where it has no text and
-        `needs_text`."""
+        compiled grammar that this one replaces. `bound`: as of `Lexer`, without a store. Raises LimitError,
+        and GrammarError where it has no text and `needs_text`."""
         super().__init__(grammar, tokenizer, limits, store)
         self._effort = Effort(self.limits)
         files = self.store.lexers
         key = identity_of(grammar.digest, self.limits) if files else ""
         kept = before or (read(files, key) if files else None)
         with self.lock, self._effort.begin():
-            known = self._tables, self.vocabulary, self._masks, self.lock, self._effort, kept
+            known = self._tables, self.vocabulary, self._masks, self.lock, self._effort, kept, bound
             self._answers = LarkAnswers(grammar.tables, grammar.is_local, *known)
             lines = grammar.tables.indentation
             self._rests = ShortestRests(self._answers, self._tables, lines, self._effort)
@@ -172,11 +175,6 @@ class CompiledLark(CompiledGrammar):
         return self._completions
 
     @property
-    def rests(self) -> ShortestRests:
-        """Shortest completions of its readings."""
-        return self._rests
-
-    @property
     def expectations(self) -> Expectations:
         """What may come next, in words."""
         return Expectations(self._answers)
@@ -187,12 +185,12 @@ class CompiledLark(CompiledGrammar):
         return self._answers
 
     def shortest_rest(self, index: int) -> Sequence[int]:
-        """Return the bytes of a shortest rest (`RestMachine`). Raises LimitError (oracle_steps)."""
+        """Return the symbols of a shortest rest (`RestMachine`). Raises LimitError (oracle_steps)."""
         if self.may_end(index):
             return b""
         with self.lock:
             self._attached()
-            return self.rests.of(self.readings(index))
+            return self._rests.of(self.readings(index))
 
     @property
     def lexer(self) -> Lexer:
@@ -219,23 +217,9 @@ class CompiledLark(CompiledGrammar):
 
     def depth_of(self, index: int) -> int:
         """Return the height of a state's stack: the largest of all its readings."""
-        return max((self.height(place) for place, _lexeme, _column in self.readings(index)), default=0)
-
-    def height(self, place: int) -> int:
-        """Return the height of the parser's stack at a place."""
-        cells, height, stack = self.cells(), -1, self.stack(place)
-        while stack >= 0:
-            height, stack = height + 1, int(cells[stack, 1])
-        return height
-
-    def cells(self) -> npt.NDArray[np.int64]:
-        """Return the cells of the parser's stacks: a state, and the cell below."""
-        found: npt.NDArray[np.int64] = self._tables.rows(_CELLS)
-        return found
-
-    def stack(self, place: int) -> int:
-        """Return the cell on top of the stack at a place."""
-        return int(self._tables.rows(_PLACES)[place, L.LarkPlace.stack])
+        return max(
+            (self._answers.height(place) for place, _lexeme, _column in self.readings(index)), default=0
+        )
 
     # --- size -----------------------------------------------------------------------------------------------
 

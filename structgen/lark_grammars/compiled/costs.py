@@ -29,8 +29,7 @@ Costs = npt.NDArray[np.int64]
 class SymbolCosts:
     """The least costs of symbols. Cost: 10 to 100 ms, once a grammar."""
 
-    def __init__(self, letters: Letters, is_whole: bool = True) -> None:
-        """`is_whole`: only the letters come; else other terminals with a pattern may come too."""
+    def __init__(self, letters: Letters) -> None:
         self.tables = letters.tables
         lines = self.tables.indentation
         self.nothing: Costs = np.where(np.eye(1 if lines is None else 4, dtype=np.bool_), 0, UNREACHABLE)
@@ -38,7 +37,7 @@ class SymbolCosts:
         self._never = np.full_like(self.nothing, UNREACHABLE)
         self._symbols: dict[int, Costs] = {}
         """Of terminal k >= 0 at k, of nonterminal k at -1 - k."""
-        for terminal, size in self._shortest_lexemes(letters, is_whole).items():
+        for terminal, size in self._shortest_lexemes(letters).items():
             made = self._symbols[terminal] = self._never.copy()
             made[:_ENDED, _LINE if lines is not None and terminal == lines.newline else _WITHIN] = size
         if lines is not None:
@@ -63,16 +62,14 @@ class SymbolCosts:
         self._rests: dict[tuple[int, int], Costs] = {}
         """The cost of what is left of a rule behind a dot."""
 
-    def _shortest_lexemes(self, letters: Letters, is_whole: bool) -> dict[int, int]:
+    def _shortest_lexemes(self, letters: Letters) -> dict[int, int]:
         """Return for each terminal that comes the bytes of its shortest lexeme, at least."""
         lexer, rows = letters.lexer, letters.rows
         wanted = {terminal for terminal, _kind in letters.letters} - {END}
-        others = set[int]()
-        if not is_whole:
-            others = {at for at, one in enumerate(self.tables.terminals) if one.pattern is not None}
         if not lexer.is_local:  # what may come depends on the text before
-            return dict.fromkeys(wanted | others, 1)
-        least = dict.fromkeys(others - wanted, 1)
+            return dict.fromkeys(wanted, 1)
+        least = {terminal: len(of.shortest(of.start())) for terminal, of in lexer.bound.items()}
+        wanted -= least.keys()
         front = {rows.start(context, lexer.nothing) for context in range(rows.contexts)} - {-1}
         met, size = set(front), 0
         while front and wanted:

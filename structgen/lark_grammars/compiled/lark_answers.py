@@ -7,9 +7,10 @@ the call is made again (`machine_core.questions`). So each question is answered 
 from __future__ import annotations
 
 import marshal
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from functools import partial
+from types import MappingProxyType
 from typing import Any, Final, NamedTuple
 from weakref import WeakMethod
 
@@ -49,6 +50,7 @@ from structgen.native.raw_memory import address_of
 from structgen.native.typed_blocks import word_of
 from structgen.store.mask_store import VocabularyStore
 from structgen.system.garbage import uncollected
+from structgen.text_grammars.machine.language import Language
 from structgen.tokens.vocabulary import Vocabulary
 
 _NOT_KEPT: Final = frozenset(("marks_of_classes",))
@@ -100,9 +102,10 @@ class LarkAnswers:
         lock: Any,
         effort: Effort,
         kept: KeptParts | None = None,
+        bound: Mapping[int, Language | None] = MappingProxyType({}),
     ) -> None:
-        """`kept`: the arrays that no vocabulary changes; else they are made. Cost: the lexer's automaton and
-        the liveness, 10 ms to 2 s. Raises LimitError."""
+        """`kept`: the arrays that no vocabulary changes; else they are made. `bound`: as of `Lexer`. Cost:
+        the lexer's automaton and the liveness, 10 ms to 2 s. Raises LimitError."""
         self._tables, self._grown, self._lock, self.effort = tables, grown, lock, effort
         self._is_local, self._kept = is_local, kept
         # a method would have the lexer's tables hold this, which holds them
@@ -129,7 +132,7 @@ class LarkAnswers:
             self._put("marks_of_classes", np.zeros(kept.classes, np.int32))
             return
         self._put_parser()
-        lexer = Lexer(tables, is_local, effort)
+        lexer = Lexer(tables, is_local, effort, bound=bound)
         rows = LexerTables(lexer, self._put_word)
         self._parts = LexerParts(lexer, rows, Letters(rows))
         self._put_letters()
@@ -305,10 +308,11 @@ class LarkAnswers:
             self.forgotten += 1
             self._most_places = max(MOST_PLACES, _PLACES_KEPT * forget(self._grown))
 
-    def read_whole_table(self) -> None:
-        """Have places be read by the whole table of the parser, of terminals without a lexeme too."""
-        self._put("actions", self._tables.actions.astype(np.int32))
-        self._put("gotos", self._tables.gotos.astype(np.int32))
+    def begun(self, place: int, carry: int) -> list[tuple[int, int, int]]:
+        """Return the readings that begin at a place behind a carry: of a lexeme, and of bound texts."""
+        with self.effort.begin():
+            states = self.rows.begun(int(self._tables.context_of[self.top(place)]), carry)
+        return [(place, one, -1 if self.rows.may_break(one) else 0) for one in states]
 
     def widths(self, place: int) -> list[int]:
         """Return the widths of the open blocks at a place, the last one first."""
@@ -341,6 +345,10 @@ class LarkAnswers:
             state, stack = cells[stack].tolist()
             found.append(state)
         return found[::-1]
+
+    def height(self, place: int) -> int:
+        """Return the height of the parser's stack at a place."""
+        return len(self._states(place)) - 1
 
     def told(self, place: int, lexeme: int) -> bool | None:
         """Return whether some text goes on at a place, from a state of the lexer; None: letters alone do not

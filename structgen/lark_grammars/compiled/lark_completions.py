@@ -8,7 +8,7 @@ estimate is right, and what it finds is a shortest text of all.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from functools import partial
 from heapq import heappop, heappush
 from itertools import chain, count
@@ -23,7 +23,7 @@ from structgen.lark_grammars.lexer.lexer_tables import LexerTables
 from structgen.lark_grammars.liveness.cells import classes_of_bytes, column_after
 from structgen.lark_grammars.machine import lark_layout as L
 from structgen.lark_grammars.machine.lark_layout import LarkContext
-from structgen.lark_grammars.machine.lark_masks import place_behind, state_behind
+from structgen.lark_grammars.machine.lark_masks import place_behind
 from structgen.lark_grammars.machine.memo import lives
 from structgen.lark_grammars.machine.parser import ends_at
 from structgen.lark_grammars.reading.loaded_grammar import Indentation
@@ -31,6 +31,7 @@ from structgen.machine_core.growing_tables import GrowingTables
 from structgen.native.jit import entry
 from structgen.native.typed_blocks import word_of
 from structgen.text_grammars.context_free.shortest_rests import Word
+from structgen.text_grammars.machine.language import TOKEN
 
 _CELLS, _PLACES = word_of(L.LarkContext, "cells"), word_of(L.LarkContext, "places")
 _OF_PROOF: Final = 4
@@ -65,7 +66,7 @@ def liked_bytes(classes: bytes) -> list[int]:
 class Ending(NamedTuple):
     """A shortest text from a state of the lexer to an end."""
 
-    text: bytes
+    text: Sequence[int]
     terminal: int
     carry: int
 
@@ -86,11 +87,18 @@ class Endings:
         state may lead to an end that is asked for; None: each may."""
         self._rows, self._effort, self._newline, self._has_end = rows, effort, newline, has_end
         self._before: dict[int, tuple[int, int]] = {state: (-1, 0)}
-        classes = rows.lexer.classes
-        self._byte_of = liked_bytes(bytes(classes))
-        self._kinds = np.array([classes[byte] for byte in self._byte_of])
+        lexer = rows.lexer
+        self._symbols = liked_bytes(bytes(lexer.classes)) + [
+            TOKEN + one for one in lexer.instructions.specials
+        ]
+        self._kinds = np.array(list(map(lexer.kind_of, self._symbols)))
         self._front, self._met = [state], set[tuple[int, ...]]()
         self.found: list[Ending] = []
+        ending = None if lexer.states[state].bound is None else Ending(*lexer.shortest_end(state))
+        if ending is not None and ending.carry >= 0:
+            self.found.append(ending)
+            # where nothing is owed behind the shortest rest of a bound text, no other one is better
+            self._front = [] if lexer.is_local and ending.carry == lexer.nothing else [state]
 
     @property
     def is_whole(self) -> bool:
@@ -109,19 +117,19 @@ class Endings:
                     self._met.add(key)
                     self.found.append(Ending(self._text(state), terminal, carry))
             rows.put_row(state)
-            for byte, to in zip(self._byte_of, rows.moves[state][self._kinds].tolist(), strict=True):
+            for symbol, to in zip(self._symbols, rows.moves[state][self._kinds].tolist(), strict=True):
                 is_new = to >= 0 and to not in self._before and to not in after
                 if is_new and (self._has_end is None or self._has_end(to)):
-                    after[to] = state, byte
+                    after[to] = state, symbol
         self._before |= after
         self._front = list(after)
 
-    def _text(self, state: int) -> bytes:
-        found = bytearray()
+    def _text(self, state: int) -> Sequence[int]:
+        found = list[int]()
         while self._before[state][0] >= 0:
-            state, byte = self._before[state]
-            found.append(byte)
-        return bytes(found[::-1])
+            state, symbol = self._before[state]
+            found.append(symbol)
+        return found[::-1]
 
 
 class ShortestRests:
@@ -137,7 +145,7 @@ class ShortestRests:
         self._distances: Distances | None = None
         self._forgotten = 0
 
-    def of(self, readings: list[tuple[int, int, int]]) -> bytes:
+    def of(self, readings: list[tuple[int, int, int]]) -> Sequence[int]:
         """Return a shortest text behind which the text may end, from some readings (places, lexer states,
         columns) of which one lives. Raises LimitError."""
         with self._effort.begin():
@@ -152,23 +160,6 @@ class ShortestRests:
         with self._effort.begin():
             return self._search([reading], wanted) is not None
 
-    def of_place(self, place: int) -> list[bytes]:
-        """Return short texts that complete the text between two lexemes, where nothing is owed: a shortest
-        one, and one behind an ignored lexeme; none where no text does. Raises LimitError."""
-        answers = self._answers
-        if answers.call_keeping(text_ends, place) == 1:
-            return [b""]
-        state = answers.call_keeping(state_behind, place, answers.lexer.nothing)
-        if state < 0 or answers.call_keeping(reading_lives, place, state, -1) != 1:
-            return []
-        with self._effort.begin():
-            rest = self._search([(place, state, -1 if answers.rows.may_break(state) else 0)])
-        if rest is None:
-            return []
-        ignored = answers.lexer.tables.ignored
-        part = next((one.text for one in self._of_state(state) if one.terminal in ignored), b"")
-        return [rest, part + rest] if part else [rest]
-
     def distance(self, place: int) -> int:
         """Return how many bytes a place needs at least; UNREACHABLE."""
         if self._distances is None:
@@ -180,7 +171,9 @@ class ShortestRests:
         stack = int(self._grown.rows(_PLACES)[place, L.LarkPlace.stack])
         return self._distances.of(stack)
 
-    def _search(self, readings: list[tuple[int, int, int]], wanted: set[int] | None = None) -> bytes | None:
+    def _search(
+        self, readings: list[tuple[int, int, int]], wanted: set[int] | None = None
+    ) -> Sequence[int] | None:
         """Return a shortest text. `wanted`: it is asked whether there is one, if the lexeme becomes one of
         some terminals; then any text that is known to go on does."""
         call, order = self._answers.call_keeping, count()
@@ -204,7 +197,7 @@ class ShortestRests:
             estimate, _size, _order, text, reading, endings = heappop(queue)
             place, state, column = reading
             if place == _COMPLETE:
-                return bytes(text.symbols())
+                return text.symbols()
             if endings is None:
                 self._effort.spend(NUMBERS_PER_STEP)
                 if best.get(reading, UNREACHABLE) <= text.length:
@@ -219,7 +212,7 @@ class ShortestRests:
                     self._effort.spend(_OF_PROOF * NUMBERS_PER_STEP)
                     lives = None if reading in lexing else self._answers.told(place, state)
                     if lives:
-                        return bytes(text.symbols())
+                        return text.symbols()
                 if lives is False:
                     continue
                 is_first = reading in lexing
@@ -286,9 +279,9 @@ class ShortestRests:
 
     def _behind(
         self, reading: tuple[int, int, int], ending: Ending
-    ) -> Iterator[tuple[bytes, tuple[int, int, int] | None, bool]]:
-        """Yield the text that ends a lexeme, the reading behind it (None: no lexeme may follow), and whether
-        the text may end there; nothing where the parser refuses it."""
+    ) -> Iterator[tuple[Sequence[int], tuple[int, int, int] | None, bool]]:
+        """Yield the text that ends a lexeme, with the readings behind it, and with None and whether the text
+        may end there; nothing where the parser refuses it."""
         place, _state, column = reading
         text, terminal, carry = ending
         is_line = terminal == self._newline and self._counts_columns(place)
@@ -299,11 +292,9 @@ class ShortestRests:
             return
         lexer = self._answers.lexer
         lasts = lexer.holds_at_end(carry) and self._answers.call_keeping(text_ends, after) == 1
-        first = self._answers.call_keeping(state_behind, after, carry)
-        fresh = None
-        if first >= 0:
-            fresh = after, first, -1 if self._answers.rows.may_break(first) else 0
-        yield text, fresh, lasts
+        yield text, None, lasts
+        for fresh in self._answers.begun(after, carry):
+            yield text, fresh, False
 
     def _counts_columns(self, place: int) -> bool:
         """Return whether a newline's column counts at a place: no bracket is open."""

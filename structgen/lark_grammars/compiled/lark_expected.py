@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 from structgen.language.expectation import Expected
 from structgen.lark_grammars.compiled.lark_answers import LarkAnswers
 from structgen.lark_grammars.liveness.cells import classes_of_bytes, column_after
-from structgen.lark_grammars.machine.lark_masks import place_behind, state_behind
+from structgen.lark_grammars.machine.lark_masks import place_behind
 from structgen.lark_grammars.reading.loaded_grammar import rule_as_written
 
 
@@ -25,15 +26,14 @@ class Expectations:
         call, lexer, rows = answers.call_keeping, answers.lexer, answers.rows
         found: dict[int, tuple[set[int], set[str], set[str]]] = {}
         """Terminal -> its bytes, the rules that use it, and as what the text before was read."""
+        in_bound: list[Expected] = []
         alive: dict[tuple[int, int, int, int], bool] = {}
         lexing: dict[tuple[int, int, int], None] = {}
         for place, state, column in readings:
             lexing[place, state, column] = None
             for terminal, carry in lexer.states[state].ends:
                 after = call(place_behind, place, terminal, column)
-                start = call(state_behind, after, carry) if after >= 0 else -1
-                if start >= 0:
-                    lexing[after, start, -1] = None
+                lexing |= dict.fromkeys(answers.begun(after, carry) if after >= 0 else ())
         members: dict[int, set[int]] = {}
         for byte, kind in enumerate(classes_of_bytes(bytes(lexer.classes), self._tables)):
             members.setdefault(kind, set()).add(byte)
@@ -41,6 +41,7 @@ class Expectations:
         for place, state, column in lexing:
             rows.put_row(state)
             before = "" if lexer.states[state].has_begun else self.last_read(place)
+            live = set[int]()
             for some in members.values():
                 byte = min(some)
                 to = int(rows.moves[state, lexer.classes[byte]])
@@ -49,22 +50,43 @@ class Expectations:
                     key = place, letter, *((-1, -1) if answers.tells(letter) else (to, at))
                     if key not in alive:
                         alive[key] = answers.proves(place, (letter,), to, at)
-                    if alive[key]:
+                    if alive[key] and lexer.states[state].bound is not None:
+                        live |= some
+                    elif alive[key]:
                         terminal = answers.letters.letters[letter][0]
                         first, rules, read = found.setdefault(terminal, (set(), set(), set()))
                         first.update(some)
                         rules.update(self.rules(place, terminal))
                         read.update({before} - {""})
-        told = [
-            Expected(
-                self._tables.terminals[one].shown,
-                tuple(sorted(rules)),
-                bytes(sorted(first)),
-                " or ".join(sorted(read)),
-            )
+            in_bound += self._of_bound(place, state, live)
+        told = {
+            (self._tables.terminals[one].shown, tuple(sorted(rules))): (first, read)
             for one, (first, rules, read) in found.items()
+        }
+        for own in in_bound:
+            first, read = told.setdefault((own.what, own.sources), (set(), set()))
+            first |= set(own.first)
+            read |= {own.read_before} - {""}
+        shown = [
+            Expected(what, of, bytes(sorted(first)), " or ".join(sorted(read)))
+            for (what, of), (first, read) in told.items()
         ]
-        return sorted(told, key=lambda one: (not one.sources, one.what))
+        return sorted(shown, key=lambda one: (not one.sources, one.what))
+
+    def _of_bound(self, place: int, state: int, live: set[int]) -> list[Expected]:
+        """Return what the grammar of a bound text tells of it, if a state is in one, with the bytes that
+        live; where it names no sources, with the rules that use the text."""
+        lexer = self._answers.lexer
+        bound = lexer.states[state].bound
+        if bound is None:
+            return []
+        told = lexer.bound[bound[0]].expected(bound[1])
+        # what has no bytes is a special token
+        own = [replace(one, first=bytes(byte for byte in one.first if byte in live)) for one in told]
+        own = [one for one, of in zip(own, told, strict=True) if one.first or not of.first]
+        if any(one.sources for one in own):
+            return own
+        return [Expected(one.what, self.rules(place, bound[0]), one.first) for one in own]
 
     def _kernel(self, place: int) -> Any:
         return self._tables.kernels[self._answers.top(place)]

@@ -3,8 +3,9 @@ masks."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from functools import cache
+from types import MappingProxyType
 from typing import cast
 
 from structgen.core.compiled import State
@@ -29,9 +30,14 @@ class LarkLanguage(Language):
 
     has_stack = True
 
-    def __init__(self, grammar: object, limits: Limits) -> None:
-        """Cost: as `CompiledLark`. Raises LimitError."""
-        self.compiled = CompiledLark(grammar, bytes_alone(), limits, False, needs_text=False)
+    def __init__(
+        self,
+        grammar: object,
+        limits: Limits,
+        bound: Mapping[int, Language | None] = MappingProxyType({}),
+    ) -> None:
+        """`bound`: as of `Lexer`. Cost: as `CompiledLark`. Raises LimitError."""
+        self.compiled = CompiledLark(grammar, bytes_alone(), limits, False, needs_text=False, bound=bound)
         lexer = self.compiled.lexer
         self.classes = classes_of_bytes(bytes(lexer.classes), lexer.tables)
 

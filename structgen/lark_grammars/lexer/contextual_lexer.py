@@ -5,11 +5,15 @@ before, and what the lexeme may be if it ends here. An *end* is a terminal with 
 the guards that the text behind must meet, and what look-behinds know there. The start of the next lexeme
 takes the carry over. So several open ends of a lexeme, and ends that wait for a look-ahead, need nothing of
 their own: each reading of a text is exact by itself.
+
+A terminal may be bound to another language. lark's lexer never looks for it: where the parser takes it, the
+text goes on as a lexeme or as a text of that language, whose configurations are states of their own.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from types import MappingProxyType
 from typing import Any, Final, NamedTuple
 
 import numpy as np
@@ -19,6 +23,8 @@ from structgen.lark_grammars.lexer.effort import Effort
 from structgen.lark_grammars.lexer.instructions import CHAR, MATCH, Instructions
 from structgen.lark_grammars.lexer.items_and_guards import FREE, Behind, Guards, LexerItems
 from structgen.lark_grammars.reading.loaded_grammar import ParserTables
+from structgen.text_grammars.machine.language import TOKEN, Config, Language
+from structgen.text_grammars.machine.scanning import Numbered
 
 DEAD: Final = -1
 """In place of a state: no lexeme goes on so."""
@@ -53,24 +59,34 @@ class LexerState(NamedTuple):
     """What the lexeme may be if it ends here: terminals, each with a carry."""
     has_begun: bool
     """False before the first byte: there the text may end where the parser says so."""
+    bound: tuple[int, Config] | None = None
+    """Inside a bound text: the terminal, and the configuration of its language. There are no items then, and
+    `owed` and `behind` are a carry."""
 
 
 class Lexer:
     """The states of the lexer of one grammar. Cost: 10 to 100 us a state. Not thread-safe."""
 
     def __init__(
-        self, tables: ParserTables, is_local: bool, effort: Effort, kept: Sequence[Any] | None = None
+        self,
+        tables: ParserTables,
+        is_local: bool,
+        effort: Effort,
+        kept: Sequence[Any] | None = None,
+        bound: Mapping[int, Language | None] = MappingProxyType({}),
     ) -> None:
-        """`is_local`: no lexeme looks behind its beginning. `kept`: what another process has kept. Cost:
-        that of the patterns' instructions; where they are kept, 4 us for each kept state."""
+        """`is_local`: no lexeme looks behind its beginning. `kept`: what another process has kept. `bound`:
+        the languages of bound terminals, by number (None: without a text). Cost: that of the patterns'
+        instructions; where they are kept, 4 us for each kept state."""
         self.tables, self.is_local, self.effort = tables, is_local, effort
-        self.instructions = Instructions(tables, None if kept is None else kept[0])
+        self.bound = {terminal: of for terminal, of in bound.items() if of is not None}
+        self.ways = 1 + len(self.bound)
+        """How many kinds of starts there are (`start`)."""
+        self.instructions = Instructions(tables, None if kept is None else kept[0], bound)
         self.items = LexerItems(self.instructions, effort)
         self.classes, self.width = self.instructions.classes, self.items.width
-        self.states: list[LexerState] = []
-        self._numbers: dict[LexerState, int] = {}
-        self.carries: list[Carry] = []
-        self._carry_of: dict[Carry, int] = {}
+        self._states, self._carries = Numbered[LexerState](), Numbered[Carry]()
+        self.states, self.carries = self._states.values, self._carries.values
         self._starts: dict[tuple[int, int], int] = {}
         self._moved: dict[tuple[Any, ...], int] = {}
         """States by what goes on, what is owed, and what look-behinds know: contexts share most of them."""
@@ -86,12 +102,10 @@ class Lexer:
         if kept is not None:
             _instructions, numbered, carries, states, *alike = kept
             self.items.load(*numbered)
-            self.carries = [Carry(guards, behind and Behind(*behind)) for guards, behind in carries]
-            self._carry_of = {one: number for number, one in enumerate(self.carries)}
-            self.states = [
-                LexerState._make((*one[:4], one[4] and Behind(*one[4]), *one[5:])) for one in states
-            ]
-            self._numbers = {one: number for number, one in enumerate(self.states)}
+            for guards, behind in carries:
+                self._carries.of(Carry(guards, behind and Behind(*behind)))
+            for one in states:
+                self._states.of(LexerState._make((*one[:4], one[4] and Behind(*one[4]), *one[5:])))
             self._alike_of, self._alike, self._signs, self._sign_of = alike
 
     @property
@@ -107,26 +121,30 @@ class Lexer:
         return *numbered, carries, states, self._alike_of, alike, signs, sign_of
 
     def _carry(self, guards: Guards, behind: Behind | None) -> int:
-        key = Carry(guards, behind)
-        number = self._carry_of.get(key)
-        if number is None:
-            self.effort.check_states(len(self.carries))
-            number = self._carry_of[key] = len(self.carries)
-            self.carries.append(key)
+        number = self._carries.of(Carry(guards, behind))
+        self.effort.check_states(number)
         return number
 
     def start(self, context: int, carry: int) -> int:
         """Return the state before a lexeme in a context of the parser, behind a carry; DEAD where there is
-        none."""
+        none. Contexts past those of the parser: before a text of the first bound terminal, of the next..."""
         carry = self.alike(carry)
         key = context, carry
         known = self._starts.get(key)
         if known is None:
             guards, behind = self.carries[carry]
+            way, context = divmod(context, len(self.tables.contexts))
             closure, one = self.items.closure, self.tables.contexts[context]
+            if way:
+                terminal, found_in = [*self.bound][way - 1], DEAD
+                if terminal in one.terminals:
+                    found_in = self._bound_state(terminal, self.bound[terminal].start(), carry, False)
+                self._starts[key] = found_in
+                return found_in
             first, word = self.instructions.first, self.instructions.word
             strings = sorted({string for _terminal, of in one.unless for string in of})
-            found = [item for terminal in one.terminals for item in closure(first[terminal], FREE, behind)]
+            terminals = [terminal for terminal in one.terminals if terminal in first]
+            found = [item for terminal in terminals for item in closure(first[terminal], FREE, behind)]
             words = [item for string in strings for item in closure(word[string], FREE, behind)]
             is_first = carry == self.first  # the text may be empty
             known = self._starts[key] = self._state(found, words, one.unless, guards, behind, False, is_first)
@@ -134,7 +152,9 @@ class Lexer:
 
     def moves(self, number: int) -> npt.NDArray[np.int32]:
         """Return the state after each class of bytes, or DEAD."""
-        items, words, unless, owed, behind, _ends, _begun = self.states[number]
+        items, words, unless, owed, behind, _ends, _begun, bound = self.states[number]
+        if bound is not None:
+            return self._in_bound(number, *bound)
         if not items:
             return np.full(self.width, DEAD, np.int32)
         of, count, every = self.items, len(items), len(items) + len(words)
@@ -229,11 +249,11 @@ class Lexer:
             tuple((terminal, self._carry(held, self._behind(held, last))) for terminal, held in ends),
             has_begun,
         )
-        number = self._numbers.get(key)
-        if number is None:
-            self.effort.check_states(len(self.states))
-            number = self._numbers[key] = len(self.states)
-            self.states.append(key)
+        return self._number(key)
+
+    def _number(self, key: LexerState) -> int:
+        number = self._states.of(key)
+        self.effort.check_states(number)
         return number
 
     def _replaced(self, terminal: int, words: Iterable[int], unless: Unless) -> int:
@@ -245,6 +265,69 @@ class Lexer:
     def _behind(self, guards: Guards, behind: Behind | None) -> Behind | None:
         """Return what look-behinds must know behind an end that leaves guards."""
         return self._anywhere if self.is_local and not self.items.guards_look_behind(guards) else behind
+
+    # --- bound texts ----------------------------------------------------------------------------------------
+
+    def bound_in(self, number: int, config: Config) -> int:
+        """Return the state further in a bound text, in another configuration of its language."""
+        bound, carry = self.states[number].bound, self.owed_in(number)
+        assert bound is not None
+        return self._bound_state(bound[0], config, carry, True)
+
+    def owed_in(self, number: int) -> int:
+        """Return the carry of a state in a bound text."""
+        return self._carry(self.states[number].owed, self.states[number].behind)
+
+    def _bound_state(self, terminal: int, config: Config, carry: int, has_begun: bool) -> int:
+        ends = ((terminal, carry),) if has_begun and self.bound[terminal].accepts(config) else ()
+        return self._number(LexerState((), (), (), *self.carries[carry], ends, has_begun, (terminal, config)))
+
+    def _in_bound(self, number: int, terminal: int, config: Config) -> npt.NDArray[np.int32]:
+        """Return the state after each class of bytes, and each special token, in a bound text."""
+        language, carry, found = (
+            self.bound[terminal],
+            self.owed_in(number),
+            np.full(self.width, DEAD, np.int32),
+        )
+        told = language.told(config)
+        after = {self.classes[byte]: language.step(config, byte) for byte in told or b""}
+        for kind in range(0 if told is None else max(self.classes) + 1, self.width):
+            after[kind] = language.step(config, self.symbol_of(kind))
+        for kind, to in after.items():
+            left = (
+                DEAD
+                if to is None
+                else carry
+                if self.is_local and carry == self.nothing
+                else self.carry_after(carry, kind)
+            )
+            if left != DEAD:
+                found[kind] = self._bound_state(terminal, to, left, True)
+        self.effort.spend(_ROW)
+        return found
+
+    def symbol_of(self, kind: int) -> int:
+        """Return a symbol of a class: a byte, or a special token (`machine.language.TOKEN`)."""
+        of = self.instructions
+        token = kind - self.width + len(of.specials)
+        return of.bytes_of[kind] if token < 0 else TOKEN + of.specials[token]
+
+    def kind_of(self, symbol: int) -> int:
+        """Return the class of a symbol."""
+        specials = self.instructions.specials
+        if symbol < TOKEN:
+            return self.classes[symbol]
+        return self.width - len(specials) + specials.index(symbol - TOKEN)
+
+    def shortest_end(self, number: int) -> tuple[tuple[int, ...], int, int]:
+        """Return the shortest rest of a bound text, its terminal, and the carry behind it: DEAD where the
+        rest breaks what is owed."""
+        bound, carry = self.states[number].bound, self.owed_in(number)
+        assert bound is not None
+        rest = tuple(self.bound[bound[0]].shortest(bound[1]))
+        for symbol in rest:
+            carry = carry if carry == DEAD else self.carry_after(carry, self.kind_of(symbol))
+        return rest, bound[0], carry
 
     # --- what is owed ---------------------------------------------------------------------------------------
 

@@ -8,8 +8,9 @@ terminal's pattern, FOUND the pattern of a look-around.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from itertools import starmap
+from types import MappingProxyType
 from typing import Any, Final, NamedTuple
 
 from structgen.automata.regex.python_syntax import parse_python
@@ -28,6 +29,7 @@ from structgen.automata.regex.syntax_tree import (
 from structgen.automata.unicode.utf8 import DONE, ByteNode, node_of, written_with
 from structgen.errors import LimitError, RegexError
 from structgen.lark_grammars.reading.loaded_grammar import ParserTables
+from structgen.text_grammars.machine.language import Language
 
 CHAR, SPLIT, MATCH, AHEAD, BEHIND, START, EOF, FOUND = range(8)
 """Kinds of instructions."""
@@ -39,6 +41,8 @@ MOST_INSTRUCTIONS: Final = 1 << 18
 """The most instructions of one grammar: counted repetitions are written out."""
 _OF_MAKING: Final = ("_tables", "_look_of", "_node_of")
 """What is not kept: only making the instructions needs it."""
+_NO_CHARACTER: Final = 0xFF
+"""A byte of no text: patterns take special tokens for it."""
 _LEADS: Final = ((0x80, 0), (0xC0, 1), (0xE0, 2), (0xF0, 3), (0x100, 4))
 """Look-behinds begin at characters: first bytes of other lengths are classes of their own."""
 
@@ -62,8 +66,14 @@ class Instructions:
     """The instructions of the terminals that a lexer may meet. Cost: some 3 us an instruction. Raises
     RegexError for an atomic group, LimitError (automaton_states) past MOST_INSTRUCTIONS."""
 
-    def __init__(self, tables: ParserTables, kept: dict[str, Any] | None = None) -> None:
-        """`kept`: what another process has kept of the same tables; the cost is a tenth then."""
+    def __init__(
+        self,
+        tables: ParserTables,
+        kept: dict[str, Any] | None = None,
+        bound: Mapping[int, Language | None] = MappingProxyType({}),
+    ) -> None:
+        """`kept`: what another process has kept of the same tables; the cost is a tenth then. `bound`: as of
+        `Lexer`."""
         self.code: list[Instruction] = []
         if kept is not None:
             vars(self).update(kept)
@@ -81,7 +91,7 @@ class Instructions:
         self._tables = tables
         contexts = tables.contexts
         words = {word for one in contexts for _terminal, of in one.unless for word in of}
-        used = {terminal for one in contexts for terminal in one.terminals}
+        used = {terminal for one in contexts for terminal in one.terminals} - bound.keys()
         self.first = {terminal: self._add(terminal) for terminal in sorted(used)}
         """The first instruction of each terminal that is looked for."""
         self.word = {terminal: self._add(terminal) for terminal in sorted(words)}
@@ -91,7 +101,7 @@ class Instructions:
         self.ends_as = [one.number if one.kind == MATCH else NO_TERMINAL for one in self.code]
         """The terminal whose end can be reached from each instruction, NO_TERMINAL inside of look-arounds."""
         self._reach_back()
-        self._count_classes()
+        self._count_classes([one for one in bound.values() if one is not None])
 
     @property
     def kept(self) -> dict[str, Any]:
@@ -117,9 +127,10 @@ class Instructions:
         to = self.code[at].to[0]
         number = self._inner.get((node, to))
         if number is None:
-            number = self._inner[node, to] = self.put(Instruction(CHAR, [to], node))
-            self.looks_behind.append(self.looks_behind[to])
-            self.ends_as.append(self.ends_as[to])
+            number = self.put(Instruction(CHAR, [to], node))
+            # the dictionary is written last: remains of an interrupted call are led to by nothing
+            self.looks_behind[number:], self.ends_as[number:] = (self.looks_behind[to],), (self.ends_as[to],)
+            self._inner[node, to] = number
         return number
 
     def _reach_back(self) -> None:
@@ -253,7 +264,7 @@ class Instructions:
 
     # --- classes of bytes -----------------------------------------------------------------------------------
 
-    def _count_classes(self) -> None:
+    def _count_classes(self, bound: list[Language]) -> None:
         number_of = self._node_of
         nodes = [one for one in number_of if one is not None and one is not DONE]
         for node in nodes:  # the list grows meanwhile
@@ -262,14 +273,18 @@ class Instructions:
             nodes += more
         leads = [next(size for end, size in _LEADS if byte < end) if self.looks else 0 for byte in range(256)]
         numbers: dict[tuple[Any, ...], int] = {}
-        columns = zip(leads, *(one.after for one in nodes), strict=True)
+        told = zip(leads, *(one.classes for one in bound), strict=True)
+        columns = zip(told, *(one.after for one in nodes), strict=True)
         self.classes = [numbers.setdefault(column, len(numbers)) for column in columns]
         """The class of each byte."""
-        self.bytes_of = [self.classes.index(kind) for kind in range(len(numbers))]
-        """A byte of each class."""
+        self.specials = sorted({token for one in bound for token in one.specials})
+        """Special tokens of bound texts: each is a class by itself, behind those of bytes."""
+        self.bytes_of = [self.classes.index(kind) for kind in range(len(numbers))] + [0] * len(self.specials)
+        """A byte of each class; 0 for special tokens, which like it are no beginning of a character."""
         rows = zip(*(map(number_of.__getitem__, column[1:]) for column in numbers), strict=True)
         none = [NO_NODE] * len(self.bytes_of)
-        self.rows = [none, none, *map(list, rows)]
+        no_character = self.classes[_NO_CHARACTER]
+        self.rows = [none, none, *([*row, *[row[no_character]] * len(self.specials)] for row in rows)]
         """By nodes: the node behind each class of bytes."""
         self.rests = {number_of[one] for one in rests_of_characters() if one in number_of}
         """The nodes at which any rest of a character may follow, as behind the first byte of any one."""

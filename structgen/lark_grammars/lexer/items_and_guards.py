@@ -31,6 +31,7 @@ from structgen.lark_grammars.lexer.instructions import (
     WHOLE,
     Instructions,
 )
+from structgen.text_grammars.machine.scanning import Numbered
 
 Guards: TypeAlias = frozenset[int]
 FREE: Final[Guards] = frozenset()
@@ -68,11 +69,12 @@ class Partitions:
     def _number(self, parts: bytes) -> int:
         number = self._numbers.get(parts)
         if number is None:
-            number = self._numbers[parts] = len(self.parts)
-            self.parts.append(parts)
+            number = len(self._numbers)
             first = [parts.index(part) for part in range(max(parts) + 1)]
-            self.first.append(first)
-            self.of_parts.append(itemgetter(*first) if len(first) > 1 else itemgetter(slice(1)))
+            # the dictionary is written last, so that remains of an interrupted call are overwritten
+            self.parts[number:], self.first[number:] = (parts,), (first,)
+            self.of_parts[number:] = (itemgetter(*first) if len(first) > 1 else itemgetter(slice(1)),)
+            self._numbers[parts] = number
         return number
 
     def joined(self, some: Iterable[int]) -> int:
@@ -137,14 +139,15 @@ class LexerItems:
         self._item_of: dict[tuple[int, Guards], int] = {}
         self.guards: list[Guard] = []
         self._guard_of: dict[tuple[bool, frozenset[int]], int] = {}
-        self.lists: list[tuple[int, ...]] = [()]
-        self._list_of: dict[tuple[int, ...], int] = {(): 0}
+        self._lists, self._guard_sets = Numbered[tuple[int, ...]](), Numbered[Guards | None]()
+        self.lists, self.guard_sets = self._lists.values, self._guard_sets.values
+        """Lists of items, number 0: none; conjunctions, number 0: one has failed."""
+        self._lists.of(())
+        self._guard_sets.of(None)
+        self._guard_sets.of(FREE)
         self.partitions = Partitions(self.width)
         self._rows: dict[tuple[int, Behind | None], ClassRow] = {}
         self._node_rows: dict[int, ClassRow] = {}
-        self.guard_sets: list[Guards | None] = [None, FREE]
-        """Conjunctions by number; number 0: one has failed."""
-        self._guard_set_of: dict[Guards | None, int] = {None: 0, FREE: 1}
         self._guard_rows: dict[tuple[Guards, Behind | None], ClassRow] = {}
         self._guards_made: dict[tuple[tuple[bool, frozenset[int]], ...], int] = {}
         self._closures: dict[tuple[int, Guards, Behind | None], tuple[int, ...]] = {}
@@ -154,8 +157,8 @@ class LexerItems:
             ClassRow(whole, [0] * self.width),
         )
         self._anywhere: dict[frozenset[int], Behind | None] = {}
-        self.behind_of: list[Behind | None] = []
-        self._behind_number: dict[Behind | None, int] = {}
+        self._behinds = Numbered[Behind | None]()
+        self.behind_of = self._behinds.values
         self._behind_rows: dict[Behind | None, ClassRow] = {}
         self._at_end: dict[tuple[int, Behind | None], bool] = {}
         self._ended: set[int] = set()
@@ -180,8 +183,8 @@ class LexerItems:
         """Return the number of an item."""
         number = self._item_of.get((at, guards))
         if number is None:
-            number = self._item_of[at, guards] = len(self.items)
-            self.items.append(Item(at, guards))
+            number = len(self._item_of)
+            self.items[number:] = (Item(at, guards),)
             has_ended = self._code[at].kind in (MATCH, FOUND)
             if not guards and (has_ended or self._has_surely_ended(at)):
                 self._ended.add(number)
@@ -189,6 +192,7 @@ class LexerItems:
                 (only,) = guards
                 if not self.guards[only].holds:
                     self._ended_unless[number] = self.guards[only].items
+            self._item_of[at, guards] = number
         return number
 
     def looks_behind(self, item: int) -> bool:
@@ -224,8 +228,9 @@ class LexerItems:
                 return holds
         number = self._guard_of.get((holds, members))
         if number is None:
-            number = self._guard_of[holds, members] = len(self.guards)
-            self.guards.append(Guard(holds, members))
+            number = len(self._guard_of)
+            self.guards[number:] = (Guard(holds, members),)
+            self._guard_of[holds, members] = number
         return number
 
     def _has_surely_ended(self, at: int) -> bool:
@@ -363,25 +368,11 @@ class LexerItems:
         """Return what look-behinds know after each class of bytes, as numbers (`behind_of`)."""
         known = self._behind_rows.get(behind)
         if known is None:
-            row = []
-            for kind in range(self.width):
-                after = self._behind_step(behind, kind)
-                number = self._behind_number.get(after)
-                if number is None:
-                    number = self._behind_number[after] = len(self.behind_of)
-                    self.behind_of.append(after)
-                row.append(number)
+            row = [self._behinds.of(self._behind_step(behind, kind)) for kind in range(self.width)]
             known = self._behind_rows[behind] = ClassRow(self.partitions.number(row), row)
         return known
 
     # --- rows -----------------------------------------------------------------------------------------------
-
-    def _list(self, items: tuple[int, ...]) -> int:
-        number = self._list_of.get(items)
-        if number is None:
-            number = self._list_of[items] = len(self.lists)
-            self.lists.append(items)
-        return number
 
     def row(self, item: int, behind: Behind | None) -> ClassRow:
         """Return for each class of bytes the number of the list of items behind it (`lists`)."""
@@ -400,7 +391,7 @@ class LexerItems:
         held = self.guard_row(guards, behind)
         if one.node == NO_NODE:  # it has ended, and its guards are still open
             ended = (self.guard_sets[held.numbers[place]] for place in of.first[held.partition])
-            lists = [0 if left is None else self._list((self.item(at, left),)) for left in ended]
+            lists = [0 if left is None else self._lists.of((self.item(at, left),)) for left in ended]
             return of.row(held.partition, lists)
         nodes, behinds = self._node_row(one.node), self._no_row if behind is None else self.behinds(behind)
         partition = of.joined((nodes.partition, held.partition, behinds.partition))
@@ -413,7 +404,7 @@ class LexerItems:
                 items = self.closure(one.to[0], left, then_behind)
             elif then != NO_NODE and left is not None:
                 items = (self.item(self.instructions.inside(at, then), left),)
-            made.append(self._list(items))
+            made.append(self._lists.of(items))
         self.effort.spend(len(made))
         return of.row(partition, made)
 
@@ -459,11 +450,7 @@ class LexerItems:
             left = self.both(*(self.guard(holds, self.members(some)) for holds, some in key))
             of_lists = sum(_OF_LIST + len(self.lists[number]) for _holds, some in key for number in some)
             self.effort.spend(of_lists)
-            known = self._guard_set_of.get(left)
-            if known is None:
-                known = self._guard_set_of[left] = len(self.guard_sets)
-                self.guard_sets.append(left)
-            self._guards_made[key] = known
+            known = self._guards_made[key] = self._guard_sets.of(left)
         return known
 
     def members(self, numbers: Iterable[int]) -> list[int]:

@@ -16,6 +16,7 @@ from structgen.lark_grammars.lexer.contextual_lexer import Lexer
 from structgen.machine_core.lexeme_layout import UNASKED, UNKNOWN
 from structgen.machine_core.lexeme_tables import GrownArray
 from structgen.native.raw_memory import address_of
+from structgen.text_grammars.machine.language import Config
 
 
 class LexerTables:
@@ -45,13 +46,14 @@ class LexerTables:
         self._may_break = grown("may_break", 1, np.uint8, 0)
         self._end_class = grown("end_class", 1, np.int32, UNKNOWN)
         self._like = grown("like", 1, np.int32, UNKNOWN)
-        self._starts = grown("starts", self.contexts, np.int32, UNKNOWN)
+        self._starts = grown("starts", self.contexts * lexer.ways, np.int32, UNKNOWN)
         self._carry_moves = grown("carry_moves", width, np.uint8, UNASKED)
         self._carry_bytes = grown("carry_bytes", 8, np.int64, 0)
         self.classes = kept.get("classes", np.array(lexer.classes, np.uint8)).reshape(-1)
         put("classes", address_of(self.classes))
         put("width", width)
         put("contexts", self.contexts)
+        put("ways", lexer.ways)
         counts = (len(kept.get(name, ())) for name in ("moves", "lexeme_ends", "lasts"))
         self._noted, self._end_count, self._last_count = counts
 
@@ -114,6 +116,17 @@ class LexerTables:
             self._starts.rows[carry, context] = known
         return known
 
+    def begun(self, context: int, carry: int) -> list[int]:
+        """Return the states before a lexeme, and before the bound texts that may come in its place."""
+        every = range(context, self.contexts * self.lexer.ways, self.contexts)
+        return [state for one in every if (state := self.start(one, carry)) >= 0]
+
+    def bound_in(self, state: int, config: Config) -> int:
+        """As `Lexer.bound_in`."""
+        found = self.lexer.bound_in(state, config)
+        self._note()
+        return found
+
     def put_carry(self, carry: int) -> None:
         """Write what each class of bytes does to a carry."""
         self._reserve_carries()
@@ -139,7 +152,8 @@ class LexerTables:
         is owed is met there."""
         lexer = self.lexer
         found = lexer.ends_with_text(state)
-        if not lexer.states[state].has_begun and lexer.is_met_at_end(state):
+        one = lexer.states[state]
+        if not one.has_begun and one.bound is None and lexer.is_met_at_end(state):
             found.append(-1)
         self._lasts.reserve(self._last_count + len(found))
         first = self._last_count
@@ -173,5 +187,6 @@ class LexerTables:
             if self._newline >= 0:
                 of, ends_as = lexer.items.items, lexer.instructions.ends_as
                 ways = *(ends_as[of[item].at] for item in state.items), *(end[0] for end in state.ends)
-                self._may_break.rows[number] = self._newline in ways
+                inside = None if state.bound is None else state.bound[0]
+                self._may_break.rows[number] = self._newline in (*ways, inside)
             self._noted += 1

@@ -20,6 +20,7 @@ checked, because an ignored lexeme may take in what must come: behind `#` of `/#
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any, Final
 
 import numpy as np
@@ -98,7 +99,7 @@ class Letters:
         self.widths = widths_of(rows, self.terminals_of, self._behind_newline)
         """Which widths the indenter's newline may have."""
         starts = {rows.start(context, self.lexer.nothing) for context in contexts} - {NOWHERE}
-        made = {terminal for start in starts for terminal in self.following(start)}
+        made = {*self.lexer.bound, *(terminal for start in starts for terminal in self.following(start))}
         self.tell_lines = self.widths.has_each and blocks_are_even(self.tables, made)
         """Whether letters tell how lines go on, if a newline's column is of no matter."""
         self.keeps_column = not (self.widths.goes_on and self.tell_lines)
@@ -226,12 +227,13 @@ class Letters:
         key = terminal, kind
         number = self._number_of.get(key)
         if number is None:
-            number = self._number_of[key] = len(self.letters)
-            self.letters.append(key)
+            number = len(self._number_of)
+            self.letters[number:] = (key,)
             if kind == UNSETTLED:
                 self.unsettled |= 1 << number
             for inside in (0, 1):
                 self._dropped[inside] |= (terminal in self._ignored[inside]) << number
+            self._number_of[key] = number  # last, so that remains of an interrupted call are overwritten
         return number
 
     def _kind(self, carry: int) -> int:
@@ -239,9 +241,9 @@ class Letters:
         if kind is None:
             one = self.lexer.alike(carry)
             if one not in self._kind_of:
-                self._kind_of[one] = len(self.kinds)
-                self.kinds.append(one)
-                self._members.append([one])
+                number = min(len(self.kinds), len(self._members))
+                self.kinds[number:], self._members[number:] = (one,), ([one],)
+                self._kind_of[one] = number
             kind = self._kind_of[carry] = self._kind_of[one]
         return kind
 
@@ -296,6 +298,7 @@ class Letters:
             one, items = self.lexer.states[state], self.lexer.items.items
             ends_as = self.lexer.instructions.ends_as
             every = {ends_as[items[item].at] for item in (*one.items, *one.words)} - {NO_TERMINAL}
+            every |= set() if one.bound is None else {one.bound[0]}
             found = self._terminals[state] = frozenset(every.union(end[0] for end in one.ends))
         return found
 
@@ -316,13 +319,23 @@ class Letters:
         found = self._ends.get(state)
         if found is None:
             nothing, some = self.lexer.nothing, dict[int, set[int]]()
-            for terminal, carry in self.lexer.states[state].ends:
+            for terminal, carry in self._ends_behind(state):
                 if self._is_freed(terminal, carry):
                     some.setdefault(terminal, set()).add(nothing)
                 elif not self._is_void(carry):
                     some.setdefault(terminal, set()).add(carry)
             found = self._ends[state] = {terminal: frozenset(left) for terminal, left in some.items()}
         return found
+
+    def _ends_behind(self, state: int) -> Sequence[tuple[int, int]]:
+        """Return the ends of a state; of one in a bound text that of the shortest rest too."""
+        one = self.lexer.states[state]
+        if one.bound is None:
+            return one.ends
+        carry = self.lexer.owed_in(state)
+        if not self.lexer.is_local or carry != self.lexer.nothing:  # else nothing is owed behind any rest
+            carry = self.lexer.shortest_end(state)[2]
+        return [*one.ends, (one.bound[0], carry)] if carry >= 0 else one.ends
 
     def _is_freed(self, terminal: int, carry: int) -> bool:
         """Return whether a carry is taken for none behind a terminal."""
@@ -368,7 +381,9 @@ class Letters:
             for one in fresh:
                 known = self._found.get((one, terminal))
                 found |= self._left_of(one).get(terminal, frozenset()) if known is None else known
-                if nothing in found:
+                if (
+                    nothing in found and self.lexer.is_local
+                ):  # else other carries know more of the text before
                     at, free = one, frozenset((nothing,))
                     while at >= 0:
                         self._found[at, terminal] = free
@@ -450,9 +465,9 @@ class Letters:
             key = bits, state if is_own else -1
             number = self._class_of.get(key)
             if number is None:
-                number = self._class_of[key] = len(self.classes)
-                self.classes.append(tuple(ones(bits)))
-                self.state_of.append(state)
+                number = len(self._class_of)
+                self.classes[number:], self.state_of[number:] = (tuple(ones(bits)),), (state,)
+                self._class_of[key] = number
             self.rows.end_class[state] = number
         return int(self.rows.end_class[state])
 
@@ -475,8 +490,8 @@ class Letters:
         if known is None:
             if kind == 0 and self.lexer.is_local:
                 # what comes behind ignored lexemes may come at once, and then owes no more
-                state, known = self.rows.start(context, self.lexer.nothing), 1
-                if state >= 0:
+                known = 1
+                for state in self.rows.begun(context, self.lexer.nothing):
                     known |= self.letters_in(context, inside, state) & ~self._dropped[inside]
             else:
                 known = self._behind(context, 0, (kind,), inside)
@@ -504,8 +519,8 @@ class Letters:
             # of kinds that are one, ignored lexemes may lead from one to another
             for carry in self._members[kind]:
                 found |= 1 if lexer.holds_at_end(carry) else 0
-                state = self.rows.start(context, carry)
-                fresh |= self.letters_in(context, inside, state) if state >= 0 else 0
+                for state in self.rows.begun(context, carry):
+                    fresh |= self.letters_in(context, inside, state)
 
     # --- kinds that are one ---------------------------------------------------------------------------------
 

@@ -157,6 +157,8 @@ class LarkContext(LexemeContext):
     """-1: no indenter."""
     # the lexer (`lexer_tables`)
     contexts: int
+    ways: int
+    """How many kinds of starts there are: of lexemes, and of the texts of each bound terminal."""
     last_at: Int32s
     lasts: Int32s
     starts: Int32s
@@ -198,5 +200,5 @@ LARK_TABLES = TablePlan(
         "results": TableSizes(256, 1024, RESULT_KEY),
         **RECORD_TABLES,
     },
-    {"low": NOTHING_READ, "base_row": -1},
+    {"low": NOTHING_READ, "base_row": -1, "ways": 1},
 )

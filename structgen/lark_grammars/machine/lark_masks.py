@@ -29,8 +29,8 @@ def place_behind(address: int, place: int, terminal: int, column: int) -> int:
 
 @entry("int64(int64, int64, int64)")
 def state_behind(address: int, place: int, carry: int) -> int:
-    """As `begun`."""
-    return begun(LarkContext(address), place, carry)
+    """As `begun`, of a lexeme."""
+    return begun(LarkContext(address), place, carry, 0)
 
 
 @entry("int64(int64, int64, int64, int64)")

@@ -167,12 +167,13 @@ def read(c: LarkContext, place: int, terminal: int, column: int) -> int:
 
 
 @jit
-def begun(c: LarkContext, place: int, carry: int) -> int:
-    """Return the lexer's state before a lexeme at a place behind a carry; below 0: none, or ASKED."""
+def begun(c: LarkContext, place: int, carry: int, way: int) -> int:
+    """Return the lexer's state before a lexeme, or a bound text (`Lexer.start`), at a place behind a carry;
+    below 0: none, or ASKED."""
     stack = c.places[place].stack
     c.low = min(c.low, stack)
-    context = c.context_of[c.cells[stack].top]
-    state = c.starts[carry * c.contexts + context]
+    context = c.context_of[c.cells[stack].top] + way * c.contexts
+    state = c.starts[carry * c.ways * c.contexts + context]
     if state == UNKNOWN:
         ask(c, ASK_START, context, carry, 0)
         return ASKED

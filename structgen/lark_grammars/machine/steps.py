@@ -35,9 +35,9 @@ def put_reading(c: LarkContext, there: Int64s, made: int, place: int, state: int
 
 
 @jit
-def move_readings(c: LarkContext, here: Int64s, count: int, there: Int64s, byte: int) -> int:
-    """Read a byte in some readings. Returns how many there are behind it, ASKED, or FULL."""
-    kind, width, made, is_asked = c.classes[byte], c.width, 0, False
+def move_readings(c: LarkContext, here: Int64s, count: int, there: Int64s, byte: int, kind: int) -> int:
+    """Read a byte of a class in some readings. Returns how many there are behind it, ASKED, or FULL."""
+    width, made, is_asked = c.width, 0, False
     for n in range(count):
         one = skip(here, READING_WORDS * n)
         place, state, column = one[0], one[1], one[2]
@@ -53,21 +53,22 @@ def move_readings(c: LarkContext, here: Int64s, count: int, there: Int64s, byte:
             is_asked = is_asked or after == ASKED
             if after < 0:
                 continue
-            first = begun(c, after, 0 if move == 1 else carry)
-            is_asked = is_asked or first == ASKED
-            if first < 0:
-                continue
-            to = c.moves[first * width + kind]
-            if to == UNKNOWN:
-                ask(c, ASK_ROW, first, 0, 0)
-                is_asked = True
-            elif to >= 0:
-                before = -1 if c.may_break[first] else 0
-                made = put_reading(
-                    c, there, made, after, to, column_after(c, before, byte) if c.may_break[to] else 0
-                )
-                if made == FULL:
-                    return FULL
+            for way in range(c.ways):
+                first = begun(c, after, 0 if move == 1 else carry, way)
+                is_asked = is_asked or first == ASKED
+                if first < 0:
+                    continue
+                to = c.moves[first * width + kind]
+                if to == UNKNOWN:
+                    ask(c, ASK_ROW, first, 0, 0)
+                    is_asked = True
+                elif to >= 0:
+                    before = -1 if c.may_break[first] else 0
+                    made = put_reading(
+                        c, there, made, after, to, column_after(c, before, byte) if c.may_break[to] else 0
+                    )
+                    if made == FULL:
+                        return FULL
         to = c.moves[state * width + kind]
         if to == UNKNOWN:
             ask(c, ASK_ROW, state, 0, 0)
@@ -86,7 +87,7 @@ def read_byte(c: LarkContext, spot: int, other: int, byte: int) -> int:
     """Read a byte in the readings at a spot (`walks` has a row for each); the readings behind it stand at
     another one. Returns how many there are; REFUSED where there is none; ASKED, or FULL."""
     here, there = skip(c.walks, WALK_WORDS * spot), skip(c.walks, WALK_WORDS * other)
-    there[0] = move_readings(c, skip(here, 1), here[0], skip(there, 1), byte)
+    there[0] = move_readings(c, skip(here, 1), here[0], skip(there, 1), byte, c.classes[byte])
     return there[0] if there[0] != 0 else REFUSED
 
 
@@ -218,6 +219,29 @@ def state_at(address: int, spot: int) -> int:
 
 
 BYTE_STEPS: Final = (begin, step_on, may_end_at, state_at)
+
+
+@entry("int64(int64, int64, int64)")
+def after_special(address: int, index: int, kind: int) -> int:
+    """Return the state after a special token of a class, REFUSED, or ASKED."""
+    c = LarkContext(address)
+    if put_readings(c, index, 0) < 0:
+        return REFUSED
+    there = skip(c.walks, WALK_WORDS)
+    count = move_readings(c, skip(c.walks, 1), c.walks[0], there, -1, kind)
+    return count if count < 0 else live_state(c, there, count)
+
+
+@entry("int64(int64, int64, int64)")
+def live_state_of(address: int, readings: int, count: int) -> int:
+    """Return the live state of some readings, REFUSED where none lives, or ASKED."""
+    c, made = LarkContext(address), 0
+    for i in range(count):
+        one = skip(Int64s(readings), READING_WORDS * i)
+        made = put_reading(c, c.walks, made, one[0], one[1], one[2])
+        if made == FULL:
+            return FULL
+    return live_state(c, c.walks, made)
 
 
 @entry("int64(int64, int64, int64)")

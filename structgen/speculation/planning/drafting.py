@@ -155,6 +155,8 @@ class Drafting:
         """All proposals for this pass."""
         self._reached: int | None = -1
         """The node of the last token that `sources` was asked for."""
+        self._followed = 0
+        """How many tokens of the text the drafters have received by `follow`."""
         for drafter in drafters:
             member = _Member(drafter, facts.shared)
             ask = self._members[member] = Guarded(member.answer, SLOW, partial(self._drop, member))
@@ -193,6 +195,13 @@ class Drafting:
             if member.top:
                 tokens, chances = seen.tokens[:, : member.top], seen.chances[:, : member.top]
                 ask("verified", VerifiedDraft(seen.draft, tokens, chances))
+
+    def follow(self, written: Sequence[int], accepted: int) -> None:
+        """Note those of all tokens of a text that are new, as `observe` does."""
+        taken = written[self._followed :]
+        if taken:
+            self.observe(taken, accepted)
+            self._followed += len(taken)
 
     def observe(self, taken: Sequence[int], accepted: int) -> None:
         """Note the tokens that the text has taken since `candidates`; the first `accepted` were drafted.

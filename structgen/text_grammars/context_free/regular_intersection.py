@@ -45,7 +45,6 @@ class Meet(Language):
             self.specials = of.specials
         self.classes = common_classes((of.classes, self.filter.classes))
         self.counts_tokens, self.has_stack = of.counts_tokens or filter_.counts_tokens, of.has_stack
-        self.is_written_by_tokens = filter_.is_written_by_tokens
         self._some = [self.classes.index(kind) for kind in sorted(set(self.classes))]
         self._some += [TOKEN + token for token in sorted(self.specials)]
         self._limits = limits
@@ -138,9 +137,6 @@ class Meet(Language):
             return False
         self._rests[pair] = rest
         return True
-
-    def takes(self, config: Config, rest: Sequence[int]) -> bool:
-        return self._takes(cast(Pair, config)[1], rest)
 
     def _takes(self, right: Config | None, rest: Sequence[int]) -> bool:
         """Return whether the filter takes a rest from one of its configurations on."""

@@ -343,18 +343,6 @@ class _PartCompletions(RestCompletions):
         own = insides[0].part.cost(insides[0].state) if len(insides) == 1 else None
         return super().ways(state) if own is None else [(own, self._behind(insides[0]))]
 
-    def goes_as(self, state: int, rest: tuple[int, ...]) -> bool:
-        language = self._text._language
-        if not language.is_written_by_tokens:
-            return True
-        most = self._costs.get(state, len(self._rest(state)))
-        if most <= len(rest):
-            return True
-        is_written = language.takes(self._text._config(state), rest)
-        if is_written:
-            self._costs.pop(state, None)  # it costs less now, and never more than its rest has symbols
-        return is_written
-
     def _behind(self, one: InsidePart) -> int:
         """Return the state behind a part, or -1 where the text may end there."""
         return -1 if one.ends or one.after_end is None else self._text._number(one.after_end)

@@ -15,8 +15,8 @@ from structgen.machine_core.lexeme_records import scan_trie
 from structgen.machine_core.masks import copy_mask, emit, memoise
 from structgen.native.bit_rows import set_bits
 from structgen.native.jit import entry, jit
-from structgen.native.raw_memory import call2, call4, call5
-from structgen.native.typed_blocks import Bytes, Int32s, Int64s, address_of_block, skip
+from structgen.native.raw_memory import call2, call5
+from structgen.native.typed_blocks import Int32s, address_of_block, skip
 from structgen.text_grammars.machine.stepping import (
     BEGUN,
     ENDS,
@@ -33,7 +33,7 @@ from structgen.text_grammars.machine.stepping import (
     follow,
     forward,
 )
-from structgen.tokens.trie_nodes import byte_of, depth_of, end_of, slot_of
+from structgen.tokens.trie_nodes import depth_of, end_of
 
 # --- what scans and records ask (`lexeme_layout.Hooks`) -----------------------------------------------------
 
@@ -48,18 +48,6 @@ def state_after(context: int, index: int, byte: int) -> int:
 def state_at_end(context: int, index: int) -> int:
     """As `end_token`."""
     return end_token(TextContext(context), index)
-
-
-@entry("int64(int64, int64, int64, int64)")
-def slots_inside(context: int, index: int, node: int, target: int) -> int:
-    """Write to `target` the slots of the tokens below a node whose part knows them (`Visit.slots_below`).
-    Returns how many, or a number below 0."""
-    c = TextContext(context)
-    if c.inside[index] != INSIDE:
-        return UNKNOWN
-    state = TextState(address_of_block(c.nodes[index]))
-    v = c.visits[state.visit]
-    return UNKNOWN if v.slots_below == 0 else call4(v.slots_below, v.context, state.state, node, target)
 
 
 @jit
@@ -219,31 +207,3 @@ def compute(context: int, index: int, target: int) -> int:
     if c.inside[index] == OUTSIDE:
         return read_state(c, index, target)
     return join_part(c, index, target) if c.inside[index] == INSIDE else UNKNOWN
-
-
-@entry("int64(int64, int64, int64, int64, int64)")
-def prefixes(context: int, data_address: int, size: int, target_address: int, most: int) -> int:
-    """Write the lengths of the tokens that data[0:size] begins with to target (int64), ascending, `most` at
-    most; return how many there are."""
-    vocabulary = Core(context).vocabulary
-    data, target = Bytes(data_address), Int64s(target_address)
-    found = 0
-    if size == 0:
-        return found
-    node, end, depth = vocabulary.first[data[0]], vocabulary.trie_count, 1
-    while 0 <= node < end and found < most:
-        word = vocabulary.trie[node]
-        if depth_of(word) < depth:
-            break
-        if byte_of(word) != data[depth - 1]:
-            node = end_of(word)
-            continue
-        if slot_of(word) != 0:
-            target[found] = depth
-            found += 1
-        if depth == size:
-            break
-        end = end_of(word)
-        depth += 1
-        node += 1
-    return found

@@ -8,9 +8,14 @@ from typing import Final
 
 import numpy as np
 
-from structgen.json_machine.masks.state_walk import IMPOSSIBLE, settle_costs
+from structgen.native.jit import entry
 from structgen.native.raw_memory import address_of
+from structgen.native.typed_blocks import Int32s, Int64s
+from structgen.tokens.trie_nodes import byte_of, depth_of, end_of, slot_of
 from structgen.tokens.vocabulary import Vocabulary
+
+IMPOSSIBLE: Final = 1 << 30
+"""In place of a cost: no tokens write the text."""
 
 _BLOCK: Final = 64
 """Bytes of a text that are entered at once, counted from its end: texts that end alike share them."""
@@ -18,10 +23,77 @@ _MOST_BYTES: Final = 1 << 21
 """Bytes of texts that are remembered."""
 
 
+@entry("int64(int64, int64, int64, int64, int64, int64, int64, int64, int64, int64)")
+def settle_costs(
+    trie_address: int,
+    first_address: int,
+    begin_address: int,
+    end_address: int,
+    labels_address: int,
+    targets_address: int,
+    first_state: int,
+    count: int,
+    costs_address: int,
+    slots_address: int,
+) -> int:
+    """Set costs[s] to the fewest tokens from s to a state of cost 0, and slots[s] to the slot of the first of
+    them, plus one, for `count` states from the first on.
+
+    State s has the byte steps begin[s] to end[s] of labels and targets, by ascending label; what its steps
+    lead to has its cost already, or comes before it. All arrays are int32. Returns 0; a state that reaches
+    none costs IMPOSSIBLE. Cost: the trie's nodes over the texts from each state.
+    """
+    trie = Int64s(trie_address)
+    first = Int32s(first_address)
+    begin = Int32s(begin_address)
+    end = Int32s(end_address)
+    labels = Int32s(labels_address)
+    targets = Int32s(targets_address)
+    costs, slots = Int32s(costs_address), Int32s(slots_address)
+    path = [0] * 4097
+    ends = [0] * 4097
+    for start in range(first_state, first_state + count):
+        least, best = IMPOSSIBLE, 0
+        for e in range(begin[start], end[start]):
+            node = first[labels[e]]
+            if node < 0:
+                continue
+            word = trie[node]
+            last = end_of(word)
+            path[1], ends[1] = targets[e], last
+            if slot_of(word) > 0 and costs[path[1]] + 1 < least:
+                least, best = costs[path[1]] + 1, slot_of(word)
+            i = node + 1
+            while i < last:
+                word = trie[i]
+                depth, byte, close = depth_of(word), byte_of(word), end_of(word)
+                above = path[depth - 1]
+                low, high = begin[above], end[above]
+                if low == high or labels[high - 1] < byte:
+                    # siblings ascend: none of them has a step
+                    i = ends[depth - 1]
+                    continue
+                while low < high:
+                    middle = (low + high) >> 1
+                    if labels[middle] < byte:
+                        low = middle + 1
+                    else:
+                        high = middle
+                if labels[low] != byte:
+                    i = close
+                    continue
+                path[depth], ends[depth] = targets[low], close
+                if slot_of(word) > 0 and costs[path[depth]] + 1 < least:
+                    least, best = costs[path[depth]] + 1, slot_of(word)
+                i += 1
+        costs[start], slots[start] = least, best
+    return 0
+
+
 class TextCosts:
     """States by number, each with byte steps to others and the fewest tokens to number 0, the end."""
 
-    __slots__ = ("_begin", "_chains", "_costs", "_end", "_labels", "_targets", "_vocabulary")
+    __slots__ = ("_begin", "_chains", "_costs", "_end", "_labels", "_slots", "_targets", "_vocabulary")
 
     def __init__(self, vocabulary: Vocabulary) -> None:
         self._vocabulary = vocabulary
@@ -29,8 +101,9 @@ class TextCosts:
 
     def clear(self) -> None:
         """Forget all states but the end."""
-        # for each state: its cost, and its steps as a range of the other two
-        self._costs, self._begin, self._end = array("i", (0,)), array("i", (0,)), array("i", (0,))
+        # for each state: its cost, its first token, and its steps as a range of the other two
+        self._costs, self._slots = array("i", (0,)), array("i", (0,))
+        self._begin, self._end = array("i", (0,)), array("i", (0,))
         self._labels, self._targets = array("i"), array("i")
         self._chains: dict[tuple[bytes, int], int] = {}
 
@@ -42,6 +115,11 @@ class TextCosts:
     def __getitem__(self, number: int) -> int:
         """Return the fewest tokens from a state to the end; IMPOSSIBLE where none write it."""
         return self._costs[number]
+
+    def first_token(self, number: int) -> tuple[int, int]:
+        """Return a token with which the fewest tokens from a state begin, and its bytes."""
+        slot, vocabulary = self._slots[number] - 1, self._vocabulary
+        return int(vocabulary.slot_ids[vocabulary.slot_start[slot]]), int(vocabulary.slot_len[slot])
 
     def chain(self, text: bytes, start: int = 0) -> int:
         """Return the number of the state before text[start:], which is written byte by byte as it is. Cost:
@@ -85,13 +163,14 @@ class TextCosts:
     def _cut(self) -> int:
         """Return the number of the next state; what a call that was cut off has left behind it goes."""
         first = self.next
-        del self._begin[first:], self._end[first:]
+        del self._begin[first:], self._end[first:], self._slots[first:]
         last = self._end[-1]
         del self._labels[last:], self._targets[last:]
         return first
 
     def _settle(self, first: int, count: int) -> None:
         """Work out the costs of new states."""
+        self._slots.extend(array("i", (0,)) * count)
         self._costs.extend(array("i", [IMPOSSIBLE]) * count)
         vocabulary, steps = self._vocabulary, (self._begin, self._end, self._labels, self._targets)
         settle_costs(
@@ -101,4 +180,5 @@ class TextCosts:
             first,
             count,
             self._costs.buffer_info()[0],
+            self._slots.buffer_info()[0],
         )
