@@ -262,9 +262,6 @@ class Hooks(Block):
     walk: int
     """(address of a `Pending`): add the tokens of a small trie. Answers 0, ASKED or FULL. 0 in place of a
     code: small tries have records too."""
-    below: int
-    """(state, node, target): write the slots below a node that go on in a state, and return how many; below
-    0: they are to be scanned. 0 in place of a code: no state knows."""
     token_end: int
     """(state): the state after the end of a token (`token_ends`). 0 in place of a code: a token may end in
     each state."""

@@ -43,7 +43,7 @@ from structgen.machine_core.lexeme_layout import (
 )
 from structgen.native.bit_rows import set_bits
 from structgen.native.jit import entry, jit
-from structgen.native.raw_memory import call2, call3, call4
+from structgen.native.raw_memory import call2, call3
 from structgen.native.typed_blocks import Int32s, Int64s, address_of_block, copy_block, skip
 from structgen.tokens.trie_nodes import byte_of, depth_of, end_of, slot_of
 
@@ -241,16 +241,6 @@ def find_inside(c: LexemeContext, slot: int, state: int, shift: int, slots: Int3
 
 
 @jit
-def find_below(c: LexemeContext, state: int, node: int, slots: Int32s, ids: Int32s) -> bool:
-    """Note the tokens below a node where the state itself knows them; return whether it does."""
-    target = Int32s(address_of_block(c.scratch))
-    count: int = call4(c.hooks.below, address_of_block(c), state, node, address_of_block(target))
-    for i in range(count):
-        find_inside(c, target[i], state, 0, slots, ids)
-    return count >= 0
-
-
-@jit
 def drop(c: LexemeContext, ids: Int32s, first: int, last: int) -> None:
     """Take tokens from those that are left to another state's record."""
     row = c.alike
@@ -303,11 +293,11 @@ def scan_range(c: LexemeContext, trie: Trie, node: int, last: int, base: int) ->
     `base`."""
     nodes, slots, ids = nodes_of(c, trie), slots_of(c, trie), tokens_of(c, trie)
     depths, has_ends, has_lines = c.depths, address_of_block(c.lexeme_end_at) != 0, c.newline >= 0
-    counted, below, classes, width, moves = c.hooks.token_end, c.hooks.below, c.classes, c.width, c.moves
+    counted, classes, width, moves = c.hooks.token_end, c.classes, c.width, c.moves
     safe, ends, kept, known, row = c.hooks.safe, c.hooks.ends, c.scan.kept, -1, 0
     most_apart = c.most_apart if kept == KEPT_ALIKE else 0
     # of all scans most ask nothing besides the moves
-    is_plain = kept == KEPT_NONE and not (has_ends or has_lines or counted or below or safe or ends)
+    is_plain = kept == KEPT_NONE and not (has_ends or has_lines or counted or safe or ends)
     while node < last:
         word = nodes[node]
         byte, depth, slot = byte_of(word), depth_of(word) - base, slot_of(word)
@@ -372,11 +362,6 @@ def scan_range(c: LexemeContext, trie: Trie, node: int, last: int, base: int) ->
             find_inside(c, slot - 1, after, shift, slots, ids)
             if kept == KEPT_ALIKE:
                 drop(c, ids, slots[slot - 1], slots[slot])
-        if below and node + 1 < min(last, end_of(word)) and find_below(c, after, node, slots, ids):
-            if kept == KEPT_ALIKE:
-                drop_below(c, nodes, slots, ids, node)
-            node = end_of(word)
-            continue
         if most_apart and not is_same:
             c.scan.apart = c.scan.apart + 1
             if c.scan.apart > most_apart:

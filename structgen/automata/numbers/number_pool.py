@@ -46,7 +46,6 @@ from structgen.automata.numbers.written_forms import (
     POLICIES,
     as_written,
     atoms_of,
-    joined,
     with_listed_multiples,
 )
 from structgen.automata.strings.completions import StringCompletions
@@ -54,6 +53,7 @@ from structgen.automata.strings.formula_automata import FormulaReader, SpecAutom
 from structgen.automata.unicode.partition import PLAIN
 from structgen.errors import LimitError, OptionError
 from structgen.language import ir
+from structgen.language.number_ranges import Ranges
 from structgen.limits import Limits
 from structgen.system.fork_locks import STORES, new_lock
 from structgen.system.public_calls import THIS_CALL
@@ -259,8 +259,8 @@ def _longer(array: npt.NDArray[np.int32], size: int) -> npt.NDArray[np.int32]:
 
 def _automaton(spec: ir.Spec, policy: str, missing: frozenset[int], limits: Limits) -> SpecAutomaton:
     """Return the automaton of a specification with the demands that its numerals meet."""
-    listed_numbers = [len(atom.of) for atom in atoms_of(spec.formulas) if isinstance(atom, ir.Points)]
-    if max(listed_numbers, default=0) > MOST_STATES:
+    cuts = [len(atom.cuts) for atom in atoms_of(spec.formulas) if isinstance(atom, Ranges)]
+    if max(cuts, default=0) > 2 * MOST_STATES:
         raise too_many_states()  # each listed number ends in a state of its own
     formulas, writings = as_written(spec, policy, limits)
     ways = [(formulas, writing) for writing in writings]
@@ -272,8 +272,12 @@ def _automaton(spec: ir.Spec, policy: str, missing: frozenset[int], limits: Limi
     for asked, writing in ways:
         with suppress(LimitError):
             form = numeral_form(writing), *spelled
-            said = (ir.All((*joined(formula), *form)) for formula in asked)
+            said = (ir.All((*_conjuncts(formula), *form)) for formula in asked)
             made = reader.spec(ir.Spec(tuple(said)))
             if asked is formulas or not made.automaton.is_empty:
                 return made
     raise too_many_states()
+
+
+def _conjuncts(formula: ir.Formula) -> tuple[ir.Formula, ...]:
+    return formula.of if isinstance(formula, ir.All) else (formula,)

@@ -12,7 +12,6 @@ from structgen.json_machine.tables.json_blocks import (
     M_DOC,
     M_KEY,
     M_KEYS,
-    M_NUMBER,
     M_OBJECT,
     NO_FRAME,
     NO_STATE,
@@ -21,10 +20,9 @@ from structgen.json_machine.tables.json_blocks import (
 )
 from structgen.json_machine.tables.lookups import settle
 from structgen.machine_core.interning import intern
-from structgen.machine_core.layout import ASK, ASKED, BELOW, NO, REFUSED, VAGUE, YES
+from structgen.machine_core.layout import ASK, ASKED, NO, REFUSED, VAGUE, YES
 from structgen.native.jit import entry, jit
 from structgen.native.typed_blocks import Bytes, Int32s, Int64s, copy_block, skip
-from structgen.tokens.trie_nodes import byte_of, depth_of, end_of, slot_of
 
 
 @jit
@@ -75,34 +73,6 @@ def state_at(context: int, spot: int) -> int:
 BYTE_STEPS: Final = (begin, step_on, may_end_at, state_at)
 
 
-@entry("int64(int64, int64, int64, int64)")
-def slots_below(context: int, index: int, node: int, target_address: int) -> int:
-    """Write to `target` (int32) the slots of the tokens below a node of the trie whose bytes behind it can be
-    read from a state. Returns how many, -3 with questions noted; -1 where the document may end before the end
-    of one, or they are more than BELOW."""
-    c = JsonContext(context)
-    target = Int32s(target_address)
-    c.precise = 1
-    nodes, blocks = c.vocabulary.trie, c.scratch
-    word = nodes[node]
-    copy_block(c.nodes[index].registers, blocks[depth_of(word)])
-    end, found = end_of(word), 0
-    node += 1
-    while node < end:
-        word = nodes[node]
-        d = blocks[depth_of(word)]
-        if step(c, blocks[depth_of(word) - 1], d, byte_of(word)) != YES:
-            node = end_of(word)
-            continue
-        node += 1
-        if found == BELOW or (node < end_of(word) and accepting(c, d)):
-            return REFUSED
-        if slot_of(word) != 0:
-            target[found] = slot_of(word) - 1
-            found += 1
-    return ASKED if c.questions.count > 0 else found
-
-
 @entry("int64(int64)")
 def start_node(context: int) -> int:
     """Return the state before the first byte, or -3 when room must be made."""
@@ -132,16 +102,9 @@ def next_bytes(context: int, index: int, target_address: int) -> int:
     return ASKED if asked else 0
 
 
-@entry("int64(int64, int64, int64, int64, int64, int64, int64, int64)")
+@entry("int64(int64, int64, int64, int64, int64, int64)")
 def after_each(
-    context: int,
-    index: int,
-    wanted_address: int,
-    forgets: int,
-    named: int,
-    merged_address: int,
-    count: int,
-    target_address: int,
+    context: int, index: int, wanted_address: int, forgets: int, named: int, target_address: int
 ) -> int:
     """Write to target[b] (int64[256]) the state after each byte b, or -1 where it is refused, or wanted[b]
     (uint8) is 0.
@@ -149,14 +112,11 @@ def after_each(
     `forgets`: 1 drops from these states which extra keys the innermost object holds, and what is written of
     one that is not complete, so that the same key may come again. (In an item whose value matters to later
     ones keys are kept.) `named`: 1 refuses the extra keys of objects of which the schema names keys; states
-    from which no text ends may be left. `merged` (int32[count]): for states of the automata of numerals the
-    one that stands for all that are equivalent to it, -1 where that is not known. Returns 0, or -3 with
-    questions noted.
+    from which no text ends may be left. Returns 0, or -3 with questions noted.
     Cost: 256 steps, most of which end at once.
     """
     c = JsonContext(context)
-    wanted, merged = Bytes(wanted_address), Int32s(merged_address)
-    target = Int64s(target_address)
+    wanted, target = Bytes(wanted_address), Int64s(target_address)
     c.precise = 1
     asked = False
     for byte in range(256):
@@ -179,10 +139,6 @@ def after_each(
                     d.text = 0
                 if mode == M_KEY or (mode >= M_OBJECT and mode <= M_KEYS):
                     d.extras = 0
-            if mode == M_NUMBER:
-                state = d.lexeme
-                if state < count and merged[state] >= 0:
-                    d.lexeme = merged[state]
             found = intern_node(c, d)
             asked = asked or found < 0
             target[byte] = found
