@@ -291,9 +291,8 @@ class Lexer:
         for kind in range(0 if told is None else max(self.classes) + 1, self.width):
             after[kind] = language.step(config, self.symbol_of(kind))
         for kind, to in after.items():
-            left = carry if is_free else self.carry_after(carry, kind)
-            if to is not None and left != DEAD:
-                found[kind] = self._bound_state(terminal, to, left, True)
+            left = DEAD if to is None else carry if is_free else self.carry_after(carry, kind)
+            found[kind] = left if left == DEAD else self._bound_state(terminal, to, left, True)
         self.effort.spend(_ROW)
         return found
 
