@@ -85,11 +85,6 @@ class LexerTables:
         return {name: one.rows[:count] for name, one, count in grown} | {"classes": self.classes}
 
     @property
-    def states(self) -> int:
-        """How many states have rows."""
-        return self._noted
-
-    @property
     def moves(self) -> npt.NDArray[np.int32]:
         """[states, classes]: the state after a byte."""
         return self._moves.rows
