@@ -270,10 +270,11 @@ def _automaton(spec: ir.Spec, policy: str, missing: frozenset[int], limits: Limi
     kept = "".join(rf"\x{byte:02x}" for byte in COLUMNS if byte not in missing)
     spelled = [ir.Pattern(f"^[{kept}]*$")] if missing else []
     for asked, writing in ways:
-        with suppress(LimitError):
-            form = numeral_form(writing), *spelled
-            said = (ir.All((*joined(formula), *form)) for formula in asked)
-            made = reader.spec(ir.Spec(tuple(said)))
-            if asked is formulas or not made.automaton.is_empty:
-                return made
+        form = ir.All((numeral_form(writing), *spelled))
+        said = ir.Spec(tuple([ir.All((*joined(formula), *form.of)) for formula in asked]))
+        for narrows in (False, True):
+            with suppress(LimitError, RecursionError):
+                made = reader.spec(said, inside=reader.automaton(form) if narrows else None)
+                if asked is formulas or not made.automaton.is_empty:
+                    return made
     raise too_many_states()
