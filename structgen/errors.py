@@ -125,28 +125,16 @@ class UnsatisfiableSchema(GrammarError):
         *,
         keywords: Sequence[str] = (),
         places: Sequence[str] = (),
+        policies: Sequence[str] = (),
         where: str = "",
         cure: str = "",
     ) -> None:
-        self.keywords = tuple(keywords)
-        self.places = tuple(places)
+        self.keywords, self.places, self.policies = tuple(keywords), tuple(places), tuple(policies)
         super().__init__(what, where=where, cure=cure)
 
 
 class UnsatisfiableUnderPolicy(UnsatisfiableSchema):
     """Documents satisfy the schema, but none under the policies; `policies` are the options to widen."""
-
-    def __init__(
-        self,
-        what: str,
-        *,
-        policies: Sequence[str],
-        places: Sequence[str] = (),
-        where: str = "",
-        cure: str = "",
-    ) -> None:
-        self.policies = tuple(policies)
-        super().__init__(what, places=places, where=where, cure=cure)
 
 
 class ValidatorError(StructgenError):

@@ -10,13 +10,12 @@ from structgen.language.ir import (
     All,
     Any_,
     Formula,
-    Interval,
     Length,
     Multiple,
     Not,
-    Points,
     Words,
 )
+from structgen.language.number_ranges import Ranges
 
 
 def holds(formula: Formula, value: str | Decimal | Fraction, atom: Callable[[Formula], bool]) -> bool:
@@ -31,14 +30,9 @@ def holds(formula: Formula, value: str | Decimal | Fraction, atom: Callable[[For
             return formula.least <= len(value) and (formula.most is None or len(value) <= formula.most)
         return value in formula.of if isinstance(formula, Words) else atom(formula)
     number = Fraction(value)
-    if isinstance(formula, Points):
-        return number in {Fraction(one) for one in formula.of}
     if isinstance(formula, Multiple):
         return (number / Fraction(formula.of)).denominator == 1
-    if not isinstance(formula, Interval):
+    if not isinstance(formula, Ranges):
         return atom(formula)
-    above = formula.low is None or number > formula.low or (number == formula.low and not formula.open_low)
-    below = (
-        formula.high is None or number < formula.high or (number == formula.high and not formula.open_high)
-    )
-    return above and below
+    passed = sum(number > end or (number == end and not after) for end, after in formula.cuts)
+    return formula.from_below == (passed % 2 == 0)

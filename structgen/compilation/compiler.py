@@ -94,8 +94,7 @@ def _written(grammar: Grammar, tokenizer: Tokenizer) -> Compilable[Any]:
     used = _JSON if isinstance(grammar, JsonSchemaGrammar) else _TEXT
     missing = used.intersection(tokenizer.missing_bytes)
     if not missing:
-        made: Any = grammar
-        return cast("Compilable[Any]", made)
+        return cast("Compilable[Any]", grammar)
     if isinstance(grammar, JsonSchemaGrammar) and missing.issubset(tokenizer.absent_bytes):
         return grammar.without_bytes(missing)
     # masks of machines are exact where each byte can be written by itself

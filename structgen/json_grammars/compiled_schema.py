@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from functools import partial
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
 import numpy as np
+import numpy.typing as npt
 
 from structgen.core.compiled import CompiledGrammar, State
 from structgen.json_grammars.completion import Completer
@@ -79,6 +80,14 @@ def compiled_schema(
         if recent is not None:
             recent.put(key, found)
     return found
+
+
+class _States(NamedTuple):
+    """States by number, as `dfa.explicit` reads them."""
+
+    may_end: Callable[[int], bool]
+    followers: Callable[[int], npt.NDArray[np.int64]]
+    open_brackets: Callable[[int], int]
 
 
 class CompiledSchema(CompiledGrammar):
@@ -221,13 +230,12 @@ class CompiledSchema(CompiledGrammar):
         """
         # start-up: few grammars become explicit automata
         from structgen.core.dfa import explicit
-        from structgen.json_grammars.schema_states import SchemaStates
 
+        machine = self._machine
+        after = partial(machine.after_all, repeated_keys=repeated_keys, named_keys=named_keys)
         with self.lock:
             return explicit(
-                SchemaStates(
-                    self._machine, merges=minimal, repeated_keys=repeated_keys, named_keys=named_keys
-                ),
+                _States(machine.may_end, after, machine.open_brackets),
                 self.start.index,
                 self.tokenizer,
                 lambda number: State(self, number),

@@ -29,9 +29,6 @@ Place: TypeAlias = tuple[int, ...]
 """What a walk lists (`JsonContext.listed`): mode, residue, frame."""
 
 
-_NOT_MERGED: npt.NDArray[np.int32] = np.empty(0, np.int32)
-
-
 class Inspection:
     """Reads registers, frames and tables in the terms of the network; `expander`, `strings` and `numbers`
     know the machine's own numbers. The grammar's lock is held by the caller."""
@@ -196,20 +193,19 @@ class Inspection:
 
     def after_each(self, index: int, data: bytes) -> list[tuple[int, int]]:
         """Return those of the bytes that may come next, ascending, each with the state after it."""
-        states = self.after_all(index, _NOT_MERGED, data)
+        states = self.after_all(index, data)
         return [(byte, int(states[byte])) for byte in np.flatnonzero(states >= 0).tolist()]
 
     def after_all(
         self,
         index: int,
-        merged: npt.NDArray[np.int32],
         data: bytes = bytes(range(256)),
         *,
         repeated_keys: bool = False,
         named_keys: bool = False,
     ) -> npt.NDArray[np.int64]:
-        """Return int64[256]: the state after each of some bytes, -1 where it is refused. `merged`, and what
-        `repeated_keys` forgets and `named_keys` refuses: see state_walk.after_each."""
+        """Return int64[256]: the state after each of some bytes, -1 where it is refused. What `repeated_keys`
+        forgets and `named_keys` refuses: see state_walk.after_each."""
         wanted, states = np.zeros(256, np.uint8), np.empty(256, np.int64)
         wanted[list(data)] = 1
         self._retry(
@@ -218,18 +214,9 @@ class Inspection:
             address_of(wanted),
             int(repeated_keys),
             int(named_keys),
-            address_of(merged),
-            len(merged),
             address_of(states),
         )
         return states
-
-    def numerals(self, indices: npt.NDArray[np.int64]) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]:
-        """Return those of some states that are in the midst of a numeral, and what each of these is in: the
-        state of the automaton of numerals."""
-        rows = self._tables.rows(L.T_NODE)[indices]
-        inside = rows[:, JsonState.mode] == L.M_NUMBER
-        return indices[inside], rows[inside, JsonState.lexeme]
 
     def after_tokens(self, index: int, tokens: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
         """Return the states after each of some allowed tokens; one in a key that the schema does not name, or
@@ -256,12 +243,11 @@ class Inspection:
         """Whether any character of a key may be written as an escape."""
         return int(self._tables.context[L.JsonContext.key_escapes]) == L.ESCAPES_ANY
 
-    def farthest_key(self, row: int) -> int:
-        """Return how many characters, at most, an object's extra key that is begun still needs, if any text
-        may stand among them; UNBOUNDED where that is not so, or no extra key may come."""
+    def key_start(self, row: int) -> int:
+        """Return the state of `strings` in which an object's extra keys start, below 0 where none may
+        come."""
         self.expander.know_residue(row)
-        start = int(self._tables.rows(L.T_RES)[row, L.ResidueRow.extra])
-        return L.UNBOUNDED if start < 0 else min(self.strings.until_any_text(start), L.UNBOUNDED)
+        return int(self._tables.rows(L.T_RES)[row, L.ResidueRow.extra])
 
     def place_row(self, frame: int) -> int:
         """Return the row of the place of the value in a frame."""

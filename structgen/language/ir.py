@@ -26,6 +26,8 @@ from dataclasses import dataclass, field
 from decimal import Decimal
 from typing import Any, Generic, Protocol, TypeAlias, TypeVar, Union
 
+from structgen.language.number_ranges import Ranges
+
 DEAD = -1
 """In a transition table: no document follows."""
 
@@ -130,25 +132,6 @@ class Words:
 
 
 @dataclass(frozen=True, slots=True)
-class Interval:
-    """Numbers from `low` to `high` (None: no bound); a bound is left out of the interval
-    where `open_*` says so."""
-
-    low: Decimal | None
-    high: Decimal | None
-    open_low: bool = False
-    open_high: bool = False
-
-
-@dataclass(frozen=True, slots=True)
-class Points:
-    """Numbers that are one of finitely many. An int and a Decimal of the same value are equal; an int has at
-    most 59 bits."""
-
-    of: frozenset[int | Decimal]
-
-
-@dataclass(frozen=True, slots=True)
 class Multiple:
     """Numbers that are an integer times `of` (> 0). Integers are Multiple(Decimal(1))."""
 
@@ -164,7 +147,7 @@ class PlainInteger:
 
 
 StringAtom: TypeAlias = Union[Pattern, Format, Length, Words]
-NumberAtom: TypeAlias = Union[Interval, Points, Multiple, PlainInteger]
+NumberAtom: TypeAlias = Union[Ranges, Multiple, PlainInteger]
 Formula: TypeAlias = Union[Not, All, Any_, StringAtom, NumberAtom]
 TRUE = All(())
 FALSE = Any_(())

@@ -27,7 +27,6 @@ from structgen.json_grammars.compiled_schema import CompiledSchema
 from structgen.json_machine.inspection import Inspection
 from structgen.json_machine.tables import json_blocks as L
 from structgen.json_machine.tables.json_blocks import JsonState, StringRow
-from structgen.language.ir import DEAD
 from structgen.limits import Limits
 from structgen.machine_core.layout import LARGE
 from structgen.machine_core.masks import fill
@@ -46,8 +45,6 @@ _Nodes: TypeAlias = "frozenset[int]"
 _UTF8: Final = frozenset((*range(0xC0), *range(0xC2, 0xF5)))
 """The bytes that texts have."""
 _ROOT: Final = 0
-_NONE_MERGED: Final[npt.NDArray[np.int32]] = np.full(1, DEAD, np.int32)
-"""No states of numerals are one (`Inspection.after_all`)."""
 _HASTE: Final = 16
 """What a text still needs is a poor bound where it must be written in another way, or with other keys: a
 search for the shortest would try all texts that are shorter."""
@@ -321,7 +318,7 @@ class _Loose(Masked):
         row = self._rows.get(cast(int, config))
         if row is None:
             machine = self.compiled._machine
-            row = machine.after_all(cast(int, config), _NONE_MERGED, repeated_keys=True).tolist()
+            row = machine.after_all(cast(int, config), repeated_keys=True).tolist()
             self._rows[cast(int, config)] = row
         after = row[symbol] if symbol < len(row) else -1
         return None if after < 0 else after

@@ -13,6 +13,7 @@ from fractions import Fraction
 import formula_twin
 
 from structgen.language import ir
+from structgen.language.number_ranges import Ranges
 
 GRAMMAR = re.compile(r"(-?)(0|[1-9][0-9]*)(?:\.([0-9]+))?(?:[eE]([+-]?[0-9]+))?")
 
@@ -54,10 +55,8 @@ def wholly_integer(formula: ir.Formula) -> bool:
         return any(map(wholly_integer, formula.of))
     if isinstance(formula, ir.Any_):
         return all(map(wholly_integer, formula.of))
-    if isinstance(formula, ir.Interval):
-        return formula.low is not None and formula.low == formula.high and formula.low % 1 == 0
-    if isinstance(formula, ir.Points):
-        return all(one % 1 == 0 for one in formula.of)
+    if isinstance(formula, Ranges):
+        return formula.listed() is not None and all(one % 1 == 0 for one, _ in formula.cuts)
     return isinstance(formula, ir.PlainInteger) or formula.of % 1 == 0
 
 
@@ -68,10 +67,9 @@ def constants(formula: ir.Formula, policy: str) -> list[Fraction | None]:
         return constants(formula.of, policy)
     if isinstance(formula, (ir.All, ir.Any_)):
         return [one for part in formula.of for one in constants(part, policy)]
-    if isinstance(formula, ir.Interval):
-        return [Fraction(end) for end in (formula.low, formula.high) if end is not None]
-    if isinstance(formula, ir.Points):
-        return [] if policy == "python" else [Fraction(one) for one in formula.of]
+    if isinstance(formula, Ranges):
+        ends = [Fraction(end) for end, _ in formula.cuts]
+        return [end for end in ends if policy != "python" or ends.count(end) == 1]
     return [None] if isinstance(formula, ir.Multiple) else []
 
 

@@ -22,7 +22,8 @@ from structgen.automata.strings.automata import Automaton
 from structgen.automata.strings.patterns import automaton_of
 from structgen.automata.strings.string_pool import StringPool
 from structgen.errors import LimitError, UnsatisfiableSchema
-from structgen.language.ir import Any_, Interval, Length, Pattern, Spec
+from structgen.language.ir import Any_, Length, Pattern, Spec
+from structgen.language.number_ranges import interval
 from structgen.limits import DEFAULT, Limits
 from structgen.serving.served_model import LIMITS
 from structgen.system.public_calls import THIS_CALL, Stop, WorkStopped
@@ -204,7 +205,7 @@ def test_a_stop_ends_the_work_at_its_next_step() -> None:
 
 @pytest.mark.parametrize("count", [2, 3, 8])
 def test_bounds_of_numbers_cost_as_many_steps_where_they_are_held(count: int) -> None:
-    bounds = (Interval(Decimal(at) / 4 - 3, Decimal(at)) for at in range(count))
+    bounds = (interval(Decimal(at) / 4 - 3, Decimal(at)) for at in range(count))
     spec, limits = Spec((Any_(tuple(bounds)),)), Limits(number_chars=4_000 + count)
     forget()
     spent = []

@@ -22,6 +22,7 @@ from structgen.automata.numbers.number_pool import NumberPool
 from structgen.automata.numbers.numeral_automata import COLUMNS, WIDTH
 from structgen.errors import LimitError, OptionError
 from structgen.language import ir
+from structgen.language import number_ranges as ranges
 from structgen.limits import Limits
 
 POLICIES = ["bounded", "plain", "any"]
@@ -31,13 +32,13 @@ INTEGER = ir.Multiple(Decimal(1))
 
 def interval(
     low: str | None, high: str | None, open_low: bool = False, open_high: bool = False
-) -> ir.Interval:
-    return ir.Interval(
+) -> ranges.Ranges:
+    return ranges.interval(
         None if low is None else Decimal(low), None if high is None else Decimal(high), open_low, open_high
     )
 
 
-def point(value: str) -> ir.Interval:
+def point(value: str) -> ranges.Ranges:
     return interval(value, value)
 
 
@@ -78,12 +79,12 @@ bounds = st.builds(
     lambda text, minus: Decimal(text) * (-1 if minus else 1), st.sampled_from(NUMBERS), st.booleans()
 )
 intervals = st.builds(
-    ir.Interval, st.none() | bounds, st.none() | bounds, st.booleans(), st.booleans()
-) | bounds.map(lambda value: ir.Interval(value, value))
+    ranges.interval, st.none() | bounds, st.none() | bounds, st.booleans(), st.booleans()
+) | bounds.map(lambda value: ranges.interval(value, value))
 PLAIN_INTEGER = ir.PlainInteger()
 finite = st.frozensets(
     bounds | st.sampled_from([0, 1, 7, 10, 12, 120, -3, 10**17]), min_size=1, max_size=9
-).map(ir.Points)
+).map(ranges.points)
 atoms = intervals | finite | st.builds(ir.Multiple, st.sampled_from(DIVISORS).map(Decimal))
 usual = st.one_of(
     atoms,
@@ -91,7 +92,7 @@ usual = st.one_of(
     st.builds(lambda a: ir.All((INTEGER, a)), intervals),
     st.builds(lambda a: ir.All((PLAIN_INTEGER, a)), atoms),
     st.builds(lambda base, some: ir.All((base, ir.Not(some))), atoms, finite),
-    st.lists(bounds.map(lambda value: ir.Interval(value, value)), min_size=1, max_size=5).map(
+    st.lists(bounds.map(lambda value: ranges.interval(value, value)), min_size=1, max_size=5).map(
         lambda some: ir.Any_(tuple(some))
     ),
 )
@@ -109,7 +110,7 @@ free_specs = st.sampled_from(
     [
         ir.Spec((ir.TRUE,)),
         ir.Spec((interval("0", None),)),
-        ir.Spec((interval(None, "0", False, True), ir.Points(frozenset({0})))),
+        ir.Spec((interval(None, "0", False, True), ranges.points(frozenset({0})))),
         ir.Spec((ir.Not(interval("0", "0")), PLAIN_INTEGER)),
     ]
 )
@@ -208,13 +209,9 @@ def test_digit_caps_follow_the_numbers_of_the_spec(formula: ir.Formula, whole: i
         assert not accepts(free, text + more)
 
 
-def test_a_list_of_numbers_is_one_automaton_however_it_is_written() -> None:
+def test_a_list_of_numbers_is_one_set_however_it_is_written() -> None:
     values = [n * n for n in range(3_000)]
-    pool = NumberPool("bounded", Limits())
-    pool.start(ir.Spec((ir.Any_(tuple(point(str(value)) for value in values)),)), numbering())
-    one = pool.made
-    pool.start(ir.Spec((ir.Points(frozenset(values)),)), numbering())
-    assert pool.made == 2 * one
+    assert ranges.united([point(str(value)) for value in values]) == ranges.points(values)
 
 
 # -- as Python prints them --
@@ -278,10 +275,11 @@ def test_numerals_without_some_characters_are_those_that_never_have_them(missing
 
 def test_keys_are_the_same_in_another_process() -> None:
     code = (
-        "from decimal import Decimal;from structgen.language import ir;from structgen.limits import Limits\n"
+        "from decimal import Decimal;from structgen.language import ir,number_ranges as ranges\n"
+        "from structgen.limits import Limits\n"
         "from structgen.automata.numbers.number_pool import NumberPool\n"
         "pool=NumberPool('bounded',Limits())\n"
-        "print(pool.key(pool.start(ir.Spec((ir.Interval(Decimal(1),Decimal('2.5')),)),lambda s:0)).hex())"
+        "print(pool.key(pool.start(ir.Spec((ranges.interval(Decimal(1),Decimal('2.5')),)),lambda s:0)).hex())"
     )
     other = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
     pool = NumberPool("bounded", Limits())
@@ -378,8 +376,8 @@ def test_far_bounds_and_long_lists_are_answered(numbers: str) -> None:
         ir.Multiple(Decimal("1e-300")),
         ir.Multiple(Decimal("1e300")),
         interval("1e400", None),
-        ir.Points(frozenset(range(0, 30_000, 7))),
-        ir.Not(ir.Points(frozenset(range(0, 30_000, 7)))),
+        ranges.points(frozenset(range(0, 30_000, 7))),
+        ir.Not(ranges.points(frozenset(range(0, 30_000, 7)))),
     ):
         state = pool.start(ir.Spec((formula,)), numbering())
         assert state >= 0
@@ -403,7 +401,7 @@ def test_a_multiple_between_bounds_of_four_thousand_digits_is_found(numbers: str
         ir.Not(ir.Multiple(Decimal("0.30000000000000004"))),
         ir.All((ir.Multiple(Decimal("7" * 17)), interval("1e30", None))),
         ir.All(tuple(ir.Multiple(Decimal(n)) for n in (7, 11, 13, 17, 19, 23, 29))),
-        ir.Points(frozenset(range(10**17, 9 * 10**17, 72_727_272_727_279))),
+        ranges.points(frozenset(range(10**17, 9 * 10**17, 72_727_272_727_279))),
     ],
     ids=["denied", "far", "seven-divisors", "long-list"],
 )
@@ -430,7 +428,7 @@ def test_a_bound_that_no_numeral_passes_asks_nothing() -> None:
 
 
 def test_a_listed_number_of_too_many_digits_is_never_written() -> None:
-    some = ir.Points(frozenset((Decimal("1e9999999"), 3, 12)))
+    some = ranges.points(frozenset((Decimal("1e9999999"), 3, 12)))
     for policy in ALL:
         assert accepts(some, "12", policy) and not accepts(some, "13", policy)
 

@@ -6,7 +6,9 @@ import pickle
 import random
 from decimal import Decimal
 from fractions import Fraction
+from typing import Any
 
+import jsonschema
 import pytest
 from formula_twin import holds as twin
 from hypothesis import given
@@ -21,14 +23,13 @@ from structgen.language.ir import (
     All,
     Any_,
     Formula,
-    Interval,
     Length,
     Multiple,
     Not,
     Pattern,
-    Points,
     Words,
 )
+from structgen.language.number_ranges import interval, points
 from structgen.schema.meaning.formulas import (
     apart,
     conjunction,
@@ -55,10 +56,10 @@ def number_formulas(draw: st.DrawFn, depth: int = 2) -> Formula:
     """Return a random formula over numbers."""
     kind = draw(st.integers(0, 6 if depth else 1))
     if kind == 6:
-        return Points(draw(st.frozensets(decimals | st.integers(-50, 50), min_size=1, max_size=4)))
+        return points(draw(st.frozensets(decimals | st.integers(-50, 50), min_size=1, max_size=4)))
     if kind == 0:
         low, high = draw(st.none() | decimals), draw(st.none() | decimals)
-        return Interval(low, high, draw(st.booleans()), draw(st.booleans()))
+        return interval(low, high, draw(st.booleans()), draw(st.booleans()))
     if kind == 1:
         return Multiple(
             draw(
@@ -117,7 +118,7 @@ def test_formulas_called_apart_share_no_string(a: Formula, b: Formula) -> None:
 def test_quick_emptiness_of_an_interval_with_a_divisor(
     low: Decimal, high: Decimal, open_low: bool, open_high: bool, divisor: str
 ) -> None:
-    formula = conjunction((Interval(low, high, open_low, open_high), Multiple(Decimal(divisor))))
+    formula = conjunction((interval(low, high, open_low, open_high), Multiple(Decimal(divisor))))
     inside = any(number_meets(formula, Decimal(divisor) * n) for n in range(-101, 102))
     assert (formula != FALSE and quick_number(formula)) == inside
 
@@ -134,7 +135,7 @@ def test_multiples_at_great_exponents_cost_nothing() -> None:
 
 def test_contradictions_fold_to_false() -> None:
     assert conjunction((Words(frozenset({"a"})), Words(frozenset({"b"})))) == FALSE
-    assert conjunction((Interval(None, Decimal(1)), Interval(Decimal(2), None))) == FALSE
+    assert conjunction((interval(None, Decimal(1)), interval(Decimal(2), None))) == FALSE
     assert conjunction((Multiple(Decimal(2)), Not(Multiple(Decimal(2))))) == FALSE
     assert conjunction(()) == TRUE
 
@@ -152,6 +153,29 @@ def test_an_integer_that_is_a_multiple_of_a_fraction_is_so_under_every_policy(po
     values = range(-11, 12)
     taken = judged({"type": "integer", "multipleOf": 2.5}, values, numbers=policy)
     assert [value for value, good in zip(values, taken, strict=True) if good] == [-10, -5, 0, 5, 10]
+
+
+@pytest.mark.parametrize("seeds", [range(40), pytest.param(range(40, 2_000), marks=pytest.mark.slow)])
+def test_in_draft_4_the_spelling_of_an_integer_counts_beside_values(seeds: range) -> None:
+    values = [0, 1, 2, 3, 0.0, 1.0, 2.0, 3.0, 0.5, 1.5]
+    for seed in seeds:
+        chance = random.Random(seed)
+
+        def said(chance: random.Random = chance) -> dict[str, Any]:
+            found: dict[str, Any] = {"type": chance.choice(["integer", "number"])}
+            found |= chance.choice(
+                [{"enum": chance.sample([0, 1, 2, 1.5], 2)}, {"minimum": 1}, {"maximum": 2}, {}]
+            )
+            return found if chance.random() < 0.5 else {"not": found}
+
+        schema = {
+            "allOf": [
+                {"enum": chance.sample([0, 1, 2, 0.5], 2)},
+                *(said() for _ in range(chance.randint(1, 3))),
+            ]
+        }
+        valid = [jsonschema.Draft4Validator(schema).is_valid(value) for value in values]
+        assert judged(schema, values, draft="4") == valid, schema
 
 
 # --- at any depth -------------------------------------------------------------------------------------------

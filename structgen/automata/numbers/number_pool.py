@@ -46,7 +46,6 @@ from structgen.automata.numbers.written_forms import (
     POLICIES,
     as_written,
     atoms_of,
-    joined,
     with_listed_multiples,
 )
 from structgen.automata.strings.completions import StringCompletions
@@ -54,6 +53,7 @@ from structgen.automata.strings.formula_automata import FormulaReader, SpecAutom
 from structgen.automata.unicode.partition import PLAIN
 from structgen.errors import LimitError, OptionError
 from structgen.language import ir
+from structgen.language.number_ranges import Ranges
 from structgen.limits import Limits
 from structgen.system.fork_locks import STORES, new_lock
 from structgen.system.public_calls import THIS_CALL
@@ -259,8 +259,8 @@ def _longer(array: npt.NDArray[np.int32], size: int) -> npt.NDArray[np.int32]:
 
 def _automaton(spec: ir.Spec, policy: str, missing: frozenset[int], limits: Limits) -> SpecAutomaton:
     """Return the automaton of a specification with the demands that its numerals meet."""
-    listed_numbers = [len(atom.of) for atom in atoms_of(spec.formulas) if isinstance(atom, ir.Points)]
-    if max(listed_numbers, default=0) > MOST_STATES:
+    cuts = [len(atom.cuts) for atom in atoms_of(spec.formulas) if isinstance(atom, Ranges)]
+    if max(cuts, default=0) > 2 * MOST_STATES:
         raise too_many_states()  # each listed number ends in a state of its own
     formulas, writings = as_written(spec, policy, limits)
     ways = [(formulas, writing) for writing in writings]
@@ -270,11 +270,23 @@ def _automaton(spec: ir.Spec, policy: str, missing: frozenset[int], limits: Limi
     kept = "".join(rf"\x{byte:02x}" for byte in COLUMNS if byte not in missing)
     spelled = [ir.Pattern(f"^[{kept}]*$")] if missing else []
     for asked, writing in ways:
-        form = ir.All((numeral_form(writing), *spelled))
-        said = ir.Spec(tuple([ir.All((*joined(formula), *form.of)) for formula in asked]))
-        for narrows in (False, True):
+        form = numeral_form(writing), *spelled
+        said = ir.Spec(tuple([ir.All((*_conjuncts(formula), *form)) for formula in asked]))
+        for narrows in (False, True) if all(map(_has_near_bounds, asked)) else (False,):
             with suppress(LimitError, RecursionError):
-                made = reader.spec(said, inside=reader.automaton(form) if narrows else None)
+                made = reader.spec(said, inside=reader.automaton(ir.All(form)) if narrows else None)
                 if asked is formulas or not made.automaton.is_empty:
                     return made
     raise too_many_states()
+
+
+def _conjuncts(formula: ir.Formula) -> tuple[ir.Formula, ...]:
+    """Return the parts of a conjunction, ranges first: fewer numbers are left for the others."""
+    parts = formula.of if isinstance(formula, ir.All) else (formula,)
+    return tuple(sorted(parts, key=lambda part: not isinstance(part, Ranges)))
+
+
+def _has_near_bounds(formula: ir.Formula) -> bool:
+    """Return whether no number below or above all bounds meets a formula."""
+    first = _conjuncts(formula)[0]
+    return isinstance(first, Ranges) and not first.from_below and not len(first.cuts) & 1

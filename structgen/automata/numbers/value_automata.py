@@ -1,19 +1,20 @@
-"""Automata of the numerals whose value meets one atom: an interval, a finite set, or a divisor.
+"""Automata of the numerals whose value meets one atom: ranges, or a divisor.
 
 What comes in: an atom of a number's formula. What goes out: the automaton of the texts that meet it, over the
 characters of numerals. Values are exact decimals: 1, 1.0 and 1.00 are one number.
 
 Only the bound 0 is compared with numerals that have an exponent: the exponent changes neither the sign nor
-whether the value is zero. Behind another bound's, or a divisor's, `e` no text is taken; of a set, those are
-which Python prints, where they are asked for. `number_pool` keeps such numerals out where that says too
-little.
+whether the value is zero. Of single numbers those are taken that Python prints, where they are asked for.
+Elsewhere what has an exponent says nothing; `number_pool` keeps it out.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from bisect import bisect_left
+from collections.abc import Iterable, Sequence
 from decimal import Decimal
-from itertools import product as product_of
+from itertools import pairwise
+from typing import TypeAlias
 
 import numpy as np
 
@@ -26,23 +27,18 @@ from structgen.automata.numbers.numeral_automata import (
     of_rows,
     too_many_states,
 )
-from structgen.automata.strings.automata import Automaton, both
-from structgen.language.ir import DEAD, Interval, Multiple, NumberAtom, Points
+from structgen.automata.strings.automata import Automaton, both, complement, either, of_words
+from structgen.language.ir import DEAD, Multiple, NumberAtom
+from structgen.language.number_ranges import Cut, Number, Ranges, points
 
-_EQUAL, _LESS, _GREATER = range(3)
-"""The labels of a comparison with one bound."""
 _MINUS, _POINT = COLUMNS.index(b"-"), COLUMNS.index(b".")
 
 
 def of_atom(atom: NumberAtom, *, printed: bool) -> Automaton:
     """Return the automaton of the texts that meet an atom. `printed`: with the exponents that Python prints.
     Raises `LimitError` (automaton_states)."""
-    if isinstance(atom, Interval):
-        return _between(atom)
-    if isinstance(atom, Points):
-        # the set of zero is an interval: an exponent leaves it zero
-        is_zero = bool(atom.of) and not any(atom.of)
-        return _compared_with(Decimal(0), (_EQUAL,)) if is_zero else _membership(atom.of, printed)
+    if isinstance(atom, Ranges):
+        return _printed_too(atom) if printed else _divided(atom)
     return _divisibility(atom.of) if isinstance(atom, Multiple) else _digits_alone()
 
 
@@ -61,146 +57,147 @@ def written_out(value: Decimal) -> tuple[str, str]:
     return (whole + "0" * (power + 1 - len(whole)) if digits else ""), digits[power + 1 :]
 
 
-# -- bounds --
+# -- ranges --
 
 
-def _between(atom: Interval) -> Automaton:
-    """Return the automaton of an interval: some eight states for each digit of its ends."""
-    parts = []
-    if atom.low is not None:
-        parts.append(_compared_with(atom.low, (_GREATER,) if atom.open_low else (_EQUAL, _GREATER)))
-    if atom.high is not None:
-        parts.append(_compared_with(atom.high, (_LESS,) if atom.open_high else (_EQUAL, _LESS)))
-    return both(parts, MOST_STATES)
+def _printed_too(of: Ranges) -> Automaton:
+    """Return the automaton of the numerals of some ranges, and of the exponents that Python prints of the
+    single numbers that they have or leave out."""
+    alone = frozenset(value for (value, _), (other, _) in pairwise(of.cuts) if value == other)
+    made = _divided(Ranges(tuple([cut for cut in of.cuts if cut[0] not in alone]), of.from_below))
+    for is_in in (True, False):
+        values = [value for value in alone if (value in of) is is_in]
+        if values:
+            few = either([_divided(points(values)), of_words(_printed(values), MOST_STATES)], MOST_STATES)
+            made = either([made, few], MOST_STATES) if is_in else both([made, complement(few)], MOST_STATES)
+    return made
 
 
-def _compared_with(bound: Decimal, wanted: tuple[int, ...]) -> Automaton:
-    """Return the automaton of the numerals whose comparison with a bound has a label of `wanted`."""
-    return (_comparison(bound) if bound else _sign()).done(wanted)
+def _printed(values: Iterable[Number]) -> frozenset[str]:
+    """Return the numbers that are floats as Python prints them."""
+    numbers = [Decimal(value) for value in values]
+    texts = [(number, repr(float(number))) for number in numbers]
+    return frozenset(text for number, text in texts if Decimal(text) == number)
 
 
-def _sign() -> Sketch:
-    """Compare with 0."""
+def _divided(of: Ranges) -> Automaton:
+    """Return the automaton of the numerals whose value is in some ranges. Cost: some ten microseconds for
+    each digit of the cuts. Raises LimitError (automaton_states)."""
     drawn = Sketch()
     start, minus = drawn.states(2)
     drawn.go(start, "-", minus)
-    for before, other in ((start, _GREATER), (minus, _LESS)):
-        zero, more, exponent = (
-            drawn.state(_EQUAL),
-            drawn.state(other, loops=True),
-            drawn.state(_EQUAL, loops=True),
-        )
-        drawn.go(before, "0", zero)
-        drawn.go(before, DIGITS[1:], more)
-        drawn.go(zero, "0.", zero)
-        drawn.go(zero, DIGITS[1:], more)
-        drawn.go(zero, "eE", exponent)
-    return drawn
-
-
-def _comparison(bound: Decimal) -> Sketch:
-    """Compare with a number other than 0.
-
-    The digits before the point tell how the value compares once it is known how many they are. So a state
-    counts them, up to one more than the bound has, and holds how the first of them compare with the bound's.
-    """
-    whole, fraction = written_out(bound)
-    equal, less, greater = _EQUAL, _LESS, _GREATER
-    if bound < 0:  # the larger its magnitude, the less is a value behind a minus sign
-        less, greater = greater, less
-    drawn = Sketch()
-    start, minus = drawn.states(2)
-    other = drawn.state(_GREATER if bound < 0 else _LESS, loops=True)
-    smaller, larger = drawn.state(less, loops=True), drawn.state(greater, loops=True)
-    begun = minus if bound < 0 else start
-    drawn.go(start, "-", minus)
-    drawn.go(start if bound < 0 else minus, DIGITS, other)
-    # behind the point
-    places = [*drawn.states(len(fraction), less), drawn.state(equal)]
-    for at, digit in enumerate(fraction):
-        _compared(drawn, places[at], digit, (smaller, places[at + 1], larger))
-    drawn.go(places[-1], "0", places[-1])
-    drawn.go(places[-1], DIGITS[1:], larger)
-    # before the point: of `count` digits, the first compare so
-    drawn.go(begun, "0", zero := drawn.state(less))
-    drawn.go(zero, ".", smaller if whole else places[0])
-    count = len(whole)
-    same = [begun, *drawn.states(count, less)]
-    drawn.label[same[-1]] = less if fraction else equal
-    below, above = [DEAD, *drawn.states(count, less)], [DEAD, *drawn.states(count, less)]
-    if count:
-        drawn.label[above[-1]] = greater
-    for at, digit in enumerate(whole):
-        _compared(drawn, same[at], digit, (below[at + 1], same[at + 1], above[at + 1]), first=not at)
-        for row in (below, above) if at else ():
-            drawn.go(row[at], DIGITS, row[at + 1])
-        for one in (below[at + 1], same[at + 1], above[at + 1]):
-            drawn.go(one, ".", smaller)
-    for one in (below[-1], same[-1], above[-1]) if count else ():
-        drawn.go(one, DIGITS, larger)
-    if count:
-        drawn.go(same[-1], ".", places[0])
-        drawn.go(above[-1], ".", larger)
-    else:
-        drawn.go(begun, DIGITS[1:], larger)
-    return drawn
-
-
-def _compared(
-    drawn: Sketch, state: int, digit: str, after: tuple[int, int, int], *, first: bool = False
-) -> None:
-    """Let digits below one, the one, and those above it lead to three states; `first`: not a zero."""
-    below, same, above = after
-    at = int(digit)
-    drawn.go(state, DIGITS[1 if first else 0 : at], below)
-    drawn.go(state, digit, same)
-    drawn.go(state, DIGITS[at + 1 :], above)
-
-
-# -- finite sets --
-
-
-def _membership(values: Iterable[int | Decimal], printed: bool) -> Automaton:
-    """Return the automaton of the numerals whose value is in a list; `printed`: and of those that have an
-    exponent as Python prints them.
-
-    It is drawn with a state for each different beginning of them. Cost: some microseconds for each digit.
-    Raises LimitError (automaton_states).
-    """
-    drawn = Sketch()
-    start, minus = drawn.states(2)
-    drawn.go(start, "-", minus)
-    children: dict[tuple[int, str], int] = {}
-    behind_point: set[int] = set()
-    for value in values:
-        number = Decimal(value)
-        whole, fraction = written_out(number)
-        texts = [(whole or "0") + ("." + fraction if fraction else "")]
-        if printed and Decimal(text := repr(float(number.copy_abs()))) == number.copy_abs():
-            texts.append(text)
-        roots = (start, minus) if not number else (minus,) if number < 0 else (start,)
-        for at, text in product_of(roots, texts):
-            for char in text:
-                after = children.get((at, char))
-                if after is None:
-                    if len(drawn.rows) >= MOST_STATES:
-                        raise too_many_states()
-                    after = children[at, char] = drawn.state()
-                    if char == "." or at in behind_point:
-                        behind_point.add(after)
-                at = after
-            drawn.label[at] = 1
-    zeros = drawn.state(1)
-    drawn.go(zeros, "0", zeros)
-    for (at, char), after in children.items():  # parents before their children
-        drawn.go(at, char, after)
-        if char == "." or (char == "0" and at in behind_point):
-            drawn.label[after] |= drawn.label[at]  # a zero behind the point changes no value
-    for at in children.values():
-        same = "0" if at in behind_point else "."
-        if drawn.label[at] and (at, same) not in children:
-            drawn.go(at, same, zeros)
+    texts = ["".join(written_out(Decimal(value))) for value, _ in of.cuts]
+    if sum(len(text) - _shared(text, other) for text, other in pairwise(texts)) > MOST_STATES:
+        raise too_many_states()
+    above = [cut for cut in of.cuts if cut >= (0, True)]
+    below = [(value, not after) for value, after in reversed(of.cuts) if (value, after) <= (0, False)]
+    has_exponents = not any(value for value, _ in of.cuts)
+    for begun, cuts in ((start, above), (minus, below)):
+        _Side(drawn, cuts, 0 in of).draw(begun, has_exponents)
     return drawn.done((1,))
+
+
+def _shared(text: str, other: str) -> int:
+    """Return with how many characters two texts begin alike."""
+    ends = (at for at, (one, two) in enumerate(zip(text, other, strict=False)) if one != two)
+    return next(ends, min(len(text), len(other)))
+
+
+_Span: TypeAlias = tuple[int, int, int]
+"""Of the cuts with so many digits before the point: the first that is open, and the one behind the last."""
+
+
+class _Side:
+    """The numerals of one sign. The cuts before those that are open are passed: whether the value is in the
+    ranges is the parity of their number."""
+
+    def __init__(self, drawn: Sketch, cuts: Sequence[Cut], zero: bool) -> None:
+        """`cuts`: the farther from zero, the later; `zero`: whether zero is in the ranges."""
+        self._drawn = drawn
+        written = [written_out(Decimal(value)) for value, _ in cuts]
+        self._digits = [whole + fraction for whole, fraction in written]
+        self._after = [after for _, after in cuts]
+        self._lengths = [len(whole) for whole, _ in written]
+        self._longest = max(self._lengths, default=0)
+        lengths = {*self._lengths, *(one + 1 for one in self._lengths if one)} - {0}
+        self._differs = any((self._start(one) ^ len(cuts)) & 1 for one in lengths)
+        """Whether more digits before the point may change where a value lies that no cut is near to."""
+        self._ends = drawn.state(int(zero), loops=True), drawn.state(int(not zero), loops=True)
+        """Where all is known: an even and an odd number of cuts is passed."""
+        self._states: dict[object, int] = {}
+        self._todo: list[tuple[int, int, bool, tuple[_Span, ...]]] = []
+        """States that are not left yet: how many digits were read, whether a point, the open cuts."""
+
+    def draw(self, begun: int, has_exponents: bool) -> None:
+        """Draw the digits behind the state that the sign leads to. `has_exponents`: an exponent says no more,
+        as no cut but 0 is there."""
+        drawn, lengths = self._drawn, sorted({0, *self._lengths})
+        spans = tuple([(one, self._start(one), self._start(one + 1)) for one in lengths])
+        zero = self._state(0, True, (spans[0],))
+        if zero not in self._ends:
+            drawn.go(zero, ".", zero)
+            drawn.go(zero, "eE" if has_exponents else "", self._ends[0])
+        self._go(begun, 0, False, spans[1:])
+        drawn.go(begun, "0", zero)
+        while self._todo:
+            state, depth, pointed, spans = self._todo.pop()
+            self._go(state, depth, pointed, spans)
+            if not pointed:
+                drawn.go(state, ".", self._state(depth, True, (self._own(depth, spans),)))
+
+    def _go(self, state: int, depth: int, pointed: bool, spans: tuple[_Span, ...]) -> None:
+        """Let the next digit lead to the states that follow."""
+        longer = [span for span in spans if pointed or span[0] > depth]
+        edges = [self._edges(span, depth) for span in longer]
+        met = sorted({digit for at in edges for digit in range(10) if at[digit] < at[digit + 1]})
+        row, begin = self._drawn.rows[state], 0
+        for end in (*met, 10):
+            for digit, beyond in ((begin, end), (end, min(end + 1, 10))):  # those that no cut has, then one
+                if digit < beyond:
+                    places = zip(longer, edges, strict=True)
+                    after = tuple([(span[0], at[digit], at[digit + 1]) for span, at in places])
+                    row[digit:beyond] = [self._state(depth + 1, pointed, after)] * (beyond - digit)
+            begin = end + 1
+
+    def _edges(self, span: _Span, depth: int) -> list[int]:
+        """Return where in a span the cuts begin whose next digit is 0, 1, ..., 9, and its end."""
+        _, at, high = span
+        edges: list[int] = []
+        for digit in DIGITS:
+            edges.append(at)
+            while at < high and (self._digits[at][depth : depth + 1] or "0") == digit:
+                at += 1
+        return [*edges, high]
+
+    def _state(self, depth: int, pointed: bool, spans: tuple[_Span, ...]) -> int:
+        if not pointed:
+            spans = tuple([one for one in spans if one[1] < one[2] or (one[1] ^ self._start(one[0])) & 1])
+            if depth > self._longest or not (spans or self._differs):
+                return self._ends[len(self._digits) & 1]
+        _, passed, high = spans[0] if pointed else self._own(depth, spans)
+        while passed < high and len(self._digits[passed]) <= depth and not self._after[passed]:
+            passed += 1
+        if pointed and spans[0][1] == high:
+            return self._ends[high & 1]
+        key: object = depth, pointed, spans
+        if pointed and len(self._digits[high - 1]) <= depth:
+            key = passed & 1, high & 1  # zeros may follow, and what lies behind all cuts
+        found = self._states.get(key)
+        if found is None:
+            if len(self._drawn.rows) >= MOST_STATES:
+                raise too_many_states()
+            found = self._states[key] = self._drawn.state(self._drawn.label[self._ends[passed & 1]])
+            self._todo.append((found, depth, pointed, spans))
+        return found
+
+    def _start(self, length: int) -> int:
+        """Return how many cuts have fewer digits before the point."""
+        return bisect_left(self._lengths, length)
+
+    def _own(self, depth: int, spans: tuple[_Span, ...]) -> _Span:
+        """Return the open cuts of the numbers that have no more digits before the point than were read."""
+        start = self._start(depth)
+        return spans[0] if spans and spans[0][0] == depth else (depth, start, start)
 
 
 # -- divisors --

@@ -6,14 +6,16 @@ numerals must meet under it, and a `Writing`. `number_pool` says what each polic
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Iterable
 from decimal import Decimal
-from itertools import chain
+from itertools import chain, pairwise
 from typing import NamedTuple, TypeAlias, TypeVar, cast
 
 from structgen.automata.numbers.value_automata import magnitude
 from structgen.errors import LimitError
 from structgen.language import ir
+from structgen.language.number_ranges import Number, Ranges, points
 from structgen.limits import Limits
 
 POLICIES = ("bounded", "plain", "any", "python")
@@ -30,7 +32,7 @@ UNBOUNDED = -1
 """Any number of digits."""
 
 T = TypeVar("T")
-_ATOMS = (ir.Interval, ir.Points, ir.Multiple, ir.PlainInteger)
+_ATOMS = (Ranges, ir.Multiple, ir.PlainInteger)
 _Joined: TypeAlias = Callable[[ir.Formula, list[ir.NumberAtom], list[T]], T]
 
 
@@ -115,51 +117,12 @@ def only_integers(root: ir.Formula) -> bool:
 
 
 def _is_integer(atom: ir.NumberAtom) -> bool:
-    if isinstance(atom, ir.Interval):
-        low = atom.low
-        return low is not None and low == atom.high and low == low.to_integral_value()
-    if isinstance(atom, ir.Points):
-        return all(type(one) is int or one == Decimal(one).to_integral_value() for one in atom.of)
+    if isinstance(atom, Ranges):
+        listed = atom.listed()
+        return listed is not None and all(
+            type(one) is int or one == Decimal(one).to_integral_value() for one in listed
+        )
     return isinstance(atom, ir.PlainInteger) or atom.of == atom.of.to_integral_value()
-
-
-def joined(root: ir.Formula) -> tuple[ir.Formula, ...]:
-    """Return the parts of a conjunction that is equivalent to a formula. In it a disjunction has one finite
-    set at most; a conjunction has one interval and one excluded set at most. An interval of one number counts
-    as a set. So a list of numbers is one automaton, in whichever way it was written."""
-
-    def of(formula: ir.Formula, atoms: list[ir.NumberAtom], parts: list[ir.Formula]) -> ir.Formula:
-        members: list[ir.Formula] = [*map(_as_set, atoms), *parts]
-        if isinstance(formula, ir.Not):
-            return ir.Not(members[0])
-        if isinstance(formula, ir.Any_):
-            sets = [part for part in members if isinstance(part, ir.Points)]
-            others = [part for part in members if not isinstance(part, ir.Points)]
-            return ir.Any_((*others, _united(sets))) if len(sets) > 1 else ir.Any_(tuple(members))
-        excepted: list[ir.Points] = []
-        bounds: list[ir.Interval] = []
-        rest: list[ir.Formula] = []
-        for part in members:
-            if isinstance(part, ir.Not) and isinstance(part.of, ir.Points):
-                excepted.append(part.of)
-            elif isinstance(part, ir.Interval):
-                bounds.append(part)
-            else:
-                rest.append(part)
-        rest += [ir.Not(_united(excepted))] if excepted else []
-        return ir.All((_narrowest(bounds), *rest) if bounds else tuple(rest))
-
-    found = folded(root, of)
-    return found.of if isinstance(found, ir.All) else (found,)
-
-
-def _narrowest(of: list[ir.Interval]) -> ir.Interval:
-    """Return the interval of the numbers that are in all of some intervals."""
-    lows = [(one.low, one.open_low) for one in of if one.low is not None]
-    highs = [(one.high, not one.open_high) for one in of if one.high is not None]
-    low, open_low = max(lows, default=(None, False))
-    high, is_in = min(highs, default=(None, True))
-    return ir.Interval(low, high, open_low, not is_in)
 
 
 def with_listed_multiples(formulas: tuple[ir.Formula, ...]) -> tuple[ir.Formula, ...] | None:
@@ -167,7 +130,6 @@ def with_listed_multiples(formulas: tuple[ir.Formula, ...]) -> tuple[ir.Formula,
     numbers meet them, and none that does not meet the formulas. None where a formula has a negation."""
     if any(map(_denies, formulas)):
         return None
-
     return tuple([_with_atoms(formula, _listed) for formula in formulas])
 
 
@@ -179,19 +141,7 @@ def _listed(atom: ir.NumberAtom) -> ir.NumberAtom:
         return atom
     places = power + 1 - len(digits)
     multiples = [str(count * int(Decimal(digits))) for count in range(_LISTED + 1)]
-    return ir.Points(
-        frozenset(Decimal((sign, tuple(map(int, one)), places)) for one in multiples for sign in (0, 1))
-    )
-
-
-def _as_set(atom: ir.NumberAtom) -> ir.NumberAtom:
-    if isinstance(atom, ir.Interval) and atom.low is not None and atom.low == atom.high and atom.low:
-        return atom if atom.open_low or atom.open_high else ir.Points(frozenset((atom.low,)))
-    return atom
-
-
-def _united(sets: list[ir.Points]) -> ir.Points:
-    return ir.Points(frozenset().union(*[one.of for one in sets]))
+    return points([Decimal((sign, tuple(map(int, one)), places)) for one in multiples for sign in (0, 1)])
 
 
 # -- what a policy asks --
@@ -227,31 +177,39 @@ def as_written(spec: ir.Spec, policy: str, limits: Limits) -> tuple[tuple[ir.For
 
 
 def _within_reach(root: ir.Formula, policy: str, limits: Limits) -> ir.Formula:
-    """Return a formula of the same numerals without ends of intervals that none of them passes (those of a
-    double, beside small numbers), and without listed numbers of too many digits where nothing is denied."""
+    """Return a formula of the same numerals without ends of ranges that none of them passes (those of a
+    double, beside small numbers), and without listed numbers of too many digits beside others where nothing
+    is denied."""
     atoms, denies = atoms_of((root,)), _denies(root)
-    named = _named([atom if not isinstance(atom, ir.Interval) else _without_far_ends(atom) for atom in atoms])
+    named = _named([_without_far_ends(atom) if isinstance(atom, Ranges) else atom for atom in atoms])
     keeps_ends = policy == "any" or any(value.adjusted() >= _FAR_FROM_LARGEST for value in named if value)
 
     def reachable(atom: ir.NumberAtom) -> ir.NumberAtom:
-        if isinstance(atom, ir.Interval) and not keeps_ends:
-            return _without_far_ends(atom)
-        if isinstance(atom, ir.Points) and not denies:
-            most = limits.number_chars
-            return ir.Points(frozenset([one for one in atom.of if max(_places(Decimal(one))) <= most]))
-        return atom
+        if not isinstance(atom, Ranges):
+            return atom
+        listed = None if denies else atom.listed()
+        if listed is not None:
+            few = [one for one in listed if max(_places(Decimal(one))) <= limits.number_chars]
+            return points(few) if few else atom
+        return atom if keeps_ends else _without_far_ends(atom)
 
     return _with_atoms(root, reachable)
 
 
-def _without_far_ends(atom: ir.Interval) -> ir.Interval:
-    """Return an interval without an end that no numeral of 20 digits with an exponent of 287 passes."""
-    low, high = atom.low, atom.high
-    if low is not None and low < 0 and low.adjusted() >= _LARGEST:
-        low = None
-    if high is not None and high > 0 and high.adjusted() >= _LARGEST:
-        high = None
-    return ir.Interval(low, high, atom.open_low, atom.open_high)
+def _without_far_ends(of: Ranges) -> Ranges:
+    """Return ranges without ends that no numeral of 20 digits with an exponent of 287 passes; a single number
+    stays."""
+    cuts, below = of.cuts, of.from_below
+    alone = {value for (value, _), (other, _) in pairwise(cuts) if value == other}
+
+    def is_far(value: Number) -> bool:
+        return value not in alone and Decimal(value).adjusted() >= _LARGEST
+
+    if not below and cuts and cuts[0][0] < 0 and is_far(cuts[0][0]):
+        cuts, below = cuts[1:], True
+    if below == bool(len(cuts) & 1) and cuts and cuts[-1][0] > 0 and is_far(cuts[-1][0]):
+        cuts = cuts[:-1]
+    return Ranges(cuts, below)
 
 
 def _denies(root: ir.Formula) -> bool:
@@ -269,10 +227,8 @@ def _named(atoms: list[ir.NumberAtom]) -> list[Decimal]:
     """Return the numbers that atoms name, each once."""
     found: dict[Decimal, None] = {}
     for atom in atoms:
-        if isinstance(atom, ir.Interval):
-            found.update(dict.fromkeys([end for end in (atom.low, atom.high) if end is not None]))
-        elif isinstance(atom, ir.Points):
-            found.update(dict.fromkeys(map(Decimal, atom.of)))
+        if isinstance(atom, Ranges):
+            found.update(dict.fromkeys([Decimal(value) for value, _ in atom.cuts]))
         elif isinstance(atom, ir.Multiple):
             found[atom.of] = None
     return list(found)
@@ -296,8 +252,7 @@ def _digits(values: list[Decimal], limits: Limits) -> tuple[int, int]:
 def _bears_exponent(atom: ir.NumberAtom, policy: str) -> bool:
     """Return whether it is known of numerals with an exponent if they meet an atom: the mantissa tells, or
     Python prints each number in one way."""
-    if isinstance(atom, ir.Interval):
-        return not atom.low and not atom.high
-    if isinstance(atom, ir.Points):
-        return policy == "python" or not any(atom.of)
+    if isinstance(atom, Ranges):
+        values = Counter(value for value, _ in atom.cuts if value)
+        return not values or (policy == "python" and min(values.values()) > 1)
     return isinstance(atom, ir.PlainInteger)

@@ -39,17 +39,16 @@ from structgen.language.ir import (
     Any_,
     Format,
     Formula,
-    Interval,
     Length,
     Multiple,
     Not,
     NumberAtom,
     Pattern,
     PlainInteger,
-    Points,
     Spec,
     Words,
 )
+from structgen.language.number_ranges import Ranges
 from structgen.system.public_calls import THIS_CALL
 
 HELD: Final[HeldByContent[Automaton]] = HeldByContent()
@@ -189,7 +188,7 @@ class FormulaReader:
             return HELD.get((formula, self._most), lambda: of_words(formula.of, self._most))
         if isinstance(formula, Length):
             return of_lengths(formula.least, formula.most, self._most)
-        if self._numbers is not None and isinstance(formula, (Interval, Points, Multiple, PlainInteger)):
+        if self._numbers is not None and isinstance(formula, (Ranges, Multiple, PlainInteger)):
             atom, make = formula, self._numbers
             return HELD.get((atom, make), lambda: make(atom))
         raise GrammarError(

@@ -14,7 +14,7 @@ from structgen.automata.strings.automata import EVERY, MOST_STATES
 from structgen.automata.strings.completions import StringCompletions
 from structgen.automata.strings.formula_automata import FormulaReader, SpecAutomaton, grouped
 from structgen.automata.strings.held_automata import HeldByContent
-from structgen.automata.strings.kernels import FAR, Longs, Row, Table, nearest
+from structgen.automata.strings.kernels import FAR, Longs, Row, Table, longest
 from structgen.automata.strings.lengths import counted, longest_rests
 from structgen.automata.strings.utf8_rows import WIDTH, ByteRows, byte_rows
 from structgen.automata.unicode.decoded_text import LONE_BYTE, LONE_COLUMN, encode, escaped
@@ -30,6 +30,8 @@ _DIVIDED: Final[HeldByContent[SpecAutomaton]] = HeldByContent(16 << 20)
 """The automata that divide keys into classes, each of many groupings of these."""
 _NO_STATES: Final[Row] = np.empty(0, np.int32)
 _FIRST_DEMAND: Final = frozenset((0,))
+_SWEEPS: Final = 16
+"""Characters of strings that are counted, at most."""
 _PLACES: Final = 8
 """The states of the free string."""
 _ROWS_A_STATE: Final = 3
@@ -315,14 +317,26 @@ class StringPool:
         starts in `start`."""
         return int(self._at(start)[0].rows.rests.max())
 
-    def until_any_text(self, start: int) -> int:
-        """Return how many characters, at most, a string of the spec that starts in `start` still needs in
-        whichever state, if any text may stand among them; `FAR` where some state leads to no such place."""
-        rows = self._at(start)[0].rows
-        of, free = rows.automaton, np.zeros(rows.automaton.states, np.uint8)
-        free[rows.total] = 1
-        before = int(nearest(of.trans, np.ones(of.alphabet.width, np.int64), free).max())
-        return FAR if before >= FAR else before + int(rows.rests[rows.total].max())
+    def farthest_of_many(self, start: int, plain: bytes, widest: int, many: int) -> int:
+        """Return how many bytes, at most, the rest of a string takes that is none of fewer than `many`, if
+        there is one, in whichever state of the spec that starts in `start`; `FAR` where no bound is known.
+        `plain`: characters of a byte each; `widest`: the bytes of any other.
+
+        Cost: some sweeps over the automaton.
+        """
+        of = self._at(start)[0].rows.automaton
+        kinds = of.alphabet.kinds[np.searchsorted(of.alphabet.starts, list(plain), "right") - 1]
+        weights = np.bincount(kinds, minlength=of.alphabet.width).astype(np.float64)
+        # a state's strings may be finitely many, each no longer than this; or many of a length are plain
+        finite = longest(of.trans)
+        far = np.where(finite < FAR, widest * finite, FAR)
+        ends = (of.accept > 0).astype(np.float64)
+        ways = ends
+        for size in range(1, _SWEEPS):
+            ways = ends + np.append(ways, 0.0)[of.trans] @ weights
+            far = np.minimum(far, np.where(ways >= many, size, FAR))
+            far = np.minimum(far, widest + np.append(far, FAR)[of.trans].min(axis=1))
+        return int(far.max())
 
     def completed_after_any_text(self, first: int) -> Row:
         """Return the states from `first` on from which every text can be completed, ascending."""

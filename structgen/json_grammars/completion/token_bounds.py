@@ -29,8 +29,10 @@ _QUOTED: Final = 12
 """Bytes that finish an escape (at most a `u` and the digits of two halves) and close a string."""
 _WIDEST: Final = 12
 """Bytes that write any character."""
+_KEYS: Final = 500_000
+"""More keys than an object holds."""
 _NAME: Final = 3
-"""Characters by which a key that may be any differs from those that an object holds: some 500,000 keys."""
+"""Characters by which a key that may be any differs from so many."""
 _SHORT: Final = 12
 """Bytes of texts that are said to need as many tokens."""
 _COUNTED: Final = 32
@@ -52,6 +54,7 @@ class TokenBounds:
         "_costs",
         "_escape",
         "_frames",
+        "_keys",
         "_literal",
         "_machine",
         "_many",
@@ -78,6 +81,7 @@ class TokenBounds:
         self._tails: dict[tuple[int, int], int] = {}
         self._frames: dict[int, int] = {L.NO_FRAME: 0}
         self._values: dict[int, list[bytes]] = {}
+        self._keys: dict[int, int] = {}
         self._objects: dict[tuple[int, ...], tuple[tuple[int, int], object]] = {}
 
     def of(self, index: int) -> int | None:
@@ -238,7 +242,7 @@ class TokenBounds:
         menu = network.menu(residue)
         most = self._spaced(network.finish(residue).values())
         if menu.extra is not None:
-            key = _QUOTED + _NAME + machine.farthest_key(row) * _WIDEST if self._many else L.UNBOUNDED
+            key = _QUOTED + self._key(machine.key_start(row))
             for formulas, place in menu.extra_places.items():
                 value = self._spaced(b":" + text for text in self._texts_of(place))
                 most = max(most, key + value + self._after(row, formulas, place))
@@ -247,6 +251,16 @@ class TokenBounds:
             member = self._spaced(head + text for text in self._texts_of(place))
             most = max(most, self._escape + member + self._after(row, name, place))
         return most
+
+    def _key(self, start: int) -> int:
+        """Return how many bytes a key that is begun still needs, at most, to be none that the object holds,
+        by the state in which it started."""
+        known = self._keys.get(start)
+        if known is None:
+            strings, plain = self._machine.strings, self._quoting.plain
+            farthest = strings.farthest_of_many(start, plain, _WIDEST, _KEYS) if start >= 0 else L.UNBOUNDED
+            known = self._keys[start] = min(farthest, L.UNBOUNDED)
+        return known
 
     def _array(self, row: int) -> int:
         machine = self._machine

@@ -12,7 +12,6 @@ from structgen.json_machine.tables.json_blocks import (
     M_DOC,
     M_KEY,
     M_KEYS,
-    M_NUMBER,
     M_OBJECT,
     NO_FRAME,
     NO_STATE,
@@ -132,16 +131,9 @@ def next_bytes(context: int, index: int, target_address: int) -> int:
     return ASKED if asked else 0
 
 
-@entry("int64(int64, int64, int64, int64, int64, int64, int64, int64)")
+@entry("int64(int64, int64, int64, int64, int64, int64)")
 def after_each(
-    context: int,
-    index: int,
-    wanted_address: int,
-    forgets: int,
-    named: int,
-    merged_address: int,
-    count: int,
-    target_address: int,
+    context: int, index: int, wanted_address: int, forgets: int, named: int, target_address: int
 ) -> int:
     """Write to target[b] (int64[256]) the state after each byte b, or -1 where it is refused, or wanted[b]
     (uint8) is 0.
@@ -149,14 +141,11 @@ def after_each(
     `forgets`: 1 drops from these states which extra keys the innermost object holds, and what is written of
     one that is not complete, so that the same key may come again. (In an item whose value matters to later
     ones keys are kept.) `named`: 1 refuses the extra keys of objects of which the schema names keys; states
-    from which no text ends may be left. `merged` (int32[count]): for states of the automata of numerals the
-    one that stands for all that are equivalent to it, -1 where that is not known. Returns 0, or -3 with
-    questions noted.
+    from which no text ends may be left. Returns 0, or -3 with questions noted.
     Cost: 256 steps, most of which end at once.
     """
     c = JsonContext(context)
-    wanted, merged = Bytes(wanted_address), Int32s(merged_address)
-    target = Int64s(target_address)
+    wanted, target = Bytes(wanted_address), Int64s(target_address)
     c.precise = 1
     asked = False
     for byte in range(256):
@@ -179,10 +168,6 @@ def after_each(
                     d.text = 0
                 if mode == M_KEY or (mode >= M_OBJECT and mode <= M_KEYS):
                     d.extras = 0
-            if mode == M_NUMBER:
-                state = d.lexeme
-                if state < count and merged[state] >= 0:
-                    d.lexeme = merged[state]
             found = intern_node(c, d)
             asked = asked or found < 0
             target[byte] = found

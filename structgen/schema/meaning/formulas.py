@@ -16,15 +16,14 @@ from structgen.language.ir import (
     Any_,
     Format,
     Formula,
-    Interval,
     Length,
     Multiple,
     Not,
     Pattern,
     PlainInteger,
-    Points,
     Words,
 )
+from structgen.language.number_ranges import Cut, Ranges, common, interval, united
 from structgen.schema.meaning import simple_patterns
 
 EXACT_EXPONENT = 5_000
@@ -46,9 +45,11 @@ def has_few_digits(ends: Iterable[Decimal | None], divisor: Decimal | None) -> b
 
 
 def negation(formula: Formula) -> Formula:
-    """Return the complement, folded where it is a constant or a complement itself."""
+    """Return the complement, folded where it is a constant, a complement itself, or a set of numbers."""
     if isinstance(formula, Not):
         return formula.of
+    if isinstance(formula, Ranges):
+        return formula.complement()
     if formula == TRUE:
         return FALSE
     if formula == FALSE:
@@ -62,27 +63,31 @@ def negation(formula: Formula) -> Formula:
 
 
 def disjunction(formulas: Iterable[Formula]) -> Formula:
-    """Return the union; finite sets are joined, duplicates and constants folded. Linear."""
+    """Return the union; words are joined, and ranges of numbers of which the same is asked otherwise;
+    duplicates and constants are folded. Linear, but for the cuts of ranges."""
     kept: dict[Formula, None] = {}
     words: list[frozenset[str]] = []
-    values: list[frozenset[int | Decimal]] = []
+    ranges: dict[tuple[Formula, ...], list[Ranges]] = {}
     for formula in formulas:
         if formula == TRUE:
             return TRUE
         for part in formula.of if isinstance(formula, Any_) else (formula,):
             if isinstance(part, Words):
                 words.append(part.of)
-            elif isinstance(part, Points):
-                values.append(part.of)
+                continue
+            of_numbers = [one for one in conjuncts(part) if isinstance(one, Ranges)]
+            if of_numbers:
+                others = tuple([one for one in conjuncts(part) if not isinstance(one, Ranges)])
+                ranges.setdefault(others, []).append(common(of_numbers))
             else:
                 kept[part] = None
     if words:
         kept[Words(words[0] if len(words) == 1 else frozenset().union(*words))] = None
-    if values:
-        kept[Points(values[0] if len(values) == 1 else frozenset().union(*values))] = None
-    if len(kept) == 1:
-        return next(iter(kept))
-    return Any_(tuple(kept))
+    for asked, sets in ranges.items():
+        kept[conjunction((*asked, united(sets)))] = None
+    if TRUE in kept:
+        return TRUE
+    return next(iter(kept)) if len(kept) == 1 else Any_(tuple(kept))
 
 
 def numbers_of(values: Sequence[Any]) -> frozenset[int | Decimal]:
@@ -140,12 +145,8 @@ def number_meets(formula: Formula, value: Decimal) -> bool:
 
     def leaf(atom: Formula) -> bool:
         match atom:
-            case Interval(low, high, open_low, open_high):
-                if low is not None and (value < low or (open_low and value == low)):
-                    return False
-                return high is None or not (value > high or (open_high and value == high))
-            case Points(of):
-                return value in of
+            case Ranges():
+                return value in atom
             case Multiple(step):
                 return is_multiple(value, step)
             case PlainInteger():
@@ -155,28 +156,14 @@ def number_meets(formula: Formula, value: Decimal) -> bool:
     return holds(formula, leaf)
 
 
-def _meet(a: Interval, b: Interval) -> Interval | None:
-    low, open_low = a.low, a.open_low
-    if low is None or (b.low is not None and (b.low > low or (b.low == low and b.open_low))):
-        low, open_low = b.low, b.open_low
-    high, open_high = a.high, a.open_high
-    if high is None or (b.high is not None and (b.high < high or (b.high == high and b.open_high))):
-        high, open_high = b.high, b.open_high
-    if low is not None and high is not None and (low > high or (low == high and (open_low or open_high))):
-        return None
-    return Interval(low, high, open_low, open_high)
-
-
 def conjunction(formulas: Iterable[Formula]) -> Formula:
-    """Return the intersection: intervals and lengths are met, constants and contradictions folded. An
-    interval of one number is a finite set.
+    """Return the intersection: ranges of numbers and lengths are met, constants and contradictions folded.
 
-    Finite sets are not filtered here (`Scalars.narrowed` does that, for it may have to ask the automata).
+    Words are not filtered here (`Scalars.narrowed` does that, for it may have to ask the automata).
     """
     kept: dict[Formula, None] = {}
-    interval: Interval | None = None
+    ranges: list[Ranges] = []
     words: frozenset[str] | None = None
-    values: frozenset[int | Decimal] | None = None
     length: Length | None = None
     stack = list(formulas)
     stack.reverse()
@@ -184,18 +171,11 @@ def conjunction(formulas: Iterable[Formula]) -> Formula:
         formula = stack.pop()
         if isinstance(formula, All):
             stack.extend(reversed(formula.of))
-        elif isinstance(formula, Interval):
-            met = formula if interval is None else _meet(interval, formula)
-            if met is None:
-                return FALSE
-            interval = met
+        elif isinstance(formula, Ranges):
+            ranges.append(formula)
         elif isinstance(formula, Words):
             words = formula.of if words is None else words & formula.of
             if not words:
-                return FALSE
-        elif isinstance(formula, Points):
-            values = formula.of if values is None else values & formula.of
-            if not values:
                 return FALSE
         elif isinstance(formula, Length):
             if length is not None:
@@ -210,18 +190,18 @@ def conjunction(formulas: Iterable[Formula]) -> Formula:
             return FALSE
         else:
             kept[formula] = None
-    if interval is not None and interval.low is not None and interval.low == interval.high:
-        if values is not None and interval.low not in values:
+    if any(map(_denies_ranges, kept)):
+        ranges += _left_of_denied(kept)
+    if ranges:
+        met = common(ranges)
+        if not met.cuts and not met.from_below:
             return FALSE
-        values = frozenset((interval.low,))
-    elif interval is not None:
-        kept[interval] = None
+        if met.cuts:
+            kept[met] = None
     if length is not None:
         kept[length] = None
     if words is not None:
         kept[Words(words)] = None
-    if values is not None:
-        kept[Points(values)] = None
     for formula in kept:
         if isinstance(formula, Not) and formula.of in kept:
             return FALSE
@@ -230,22 +210,25 @@ def conjunction(formulas: Iterable[Formula]) -> Formula:
     return All(tuple(kept)) if kept else TRUE
 
 
-def without_implied(formula: Formula) -> Formula:
-    """Return a formula without the complements of ranges that lie in ranges whose complement holds as well.
+def _denies_ranges(formula: Formula) -> bool:
+    return isinstance(formula, Not) and any(isinstance(one, Ranges) for one in conjuncts(formula.of))
 
-    Cost: the square of these complements.
-    """
-    kept = dict.fromkeys(conjuncts(formula))
-    denied = [part for part in kept if isinstance(part, Not) and _is_range(part.of)]
+
+def _left_of_denied(kept: dict[Formula, None]) -> list[Ranges]:
+    """Take what ranges are denied out of the parts of a conjunction, join those that are denied alike, and
+    return the numbers that are left by those that are denied whatever else holds."""
+    denied = list(filter(_denies_ranges, kept))
     for part in denied:
-        inside = conjuncts(part.of)
-        if any(other is not part and other in kept and _implies(inside, other.of) for other in denied):
-            del kept[part]
-    return formula if len(denied) < 2 else conjunction(kept)
-
-
-def _is_range(formula: Formula) -> bool:
-    return any(isinstance(part, Interval) for part in conjuncts(formula))
+        del kept[part]
+    parts = (conjuncts(part.of) for part in denied if isinstance(part, Not))
+    joined = disjunction([All(tuple([one for one in of if one not in kept])) for of in parts])
+    left: list[Ranges] = []
+    for part in joined.of if isinstance(joined, Any_) else (joined,):
+        if isinstance(part, Ranges):
+            left.append(part.complement())
+        else:
+            kept[Not(part)] = None
+    return left
 
 
 def conjuncts(formula: Formula) -> tuple[Formula, ...]:
@@ -268,9 +251,9 @@ def is_empty(formula: Formula) -> bool:
     if formula == FALSE or not isinstance(formula, All):
         return formula == FALSE
     parts = formula.of
-    if any(isinstance(part, (Interval, Multiple)) for part in parts) and quick_number(formula) is False:
+    if any(isinstance(part, (Ranges, Multiple)) for part in parts) and quick_number(formula) is False:
         return True
-    # Of intervals, lengths and finite sets a conjunction has one each; they were met when it was built.
+    # Of ranges, lengths and words a conjunction has one each; they were met when it was built.
     prefixes = [simple_patterns.literal_prefix(part.source) for part in parts if isinstance(part, Pattern)]
     known = sorted((prefix for prefix in prefixes if prefix), key=len)
     if any(not longer.startswith(shorter) for shorter, longer in pairwise(known)):
@@ -288,12 +271,10 @@ def _implies(parts: Sequence[Formula], wanted: Formula) -> bool:
             return all(_implies(parts, one) for one in of)
         case Any_(of):
             return any(_implies(parts, one) for one in of)
-        case Interval() | Length():
+        case Ranges() | Length():
             return any(conjunction((part, wanted)) == part for part in parts if type(part) is type(wanted))
         case Words(of):
             return any(isinstance(part, Words) and part.of <= of for part in parts)
-        case Points(of):
-            return any(isinstance(part, Points) and part.of <= of for part in parts)
         case Not(of):
             return any(apart(part, of) for part in parts)
     return False
@@ -310,11 +291,13 @@ def spans(formula: Formula, kind: int) -> list[Span]:
     last: tuple[Any, ...] = (kind + 1,)
     for part in conjuncts(formula):
         match part:
-            case Words(of) | Points(of):
+            case Words(of):
                 return [((kind, one), (kind, one)) for one in of]
-            case Interval(low, high):
-                first = first if low is None else (kind, low)
-                last = last if high is None else (kind, high)
+            case Ranges():
+                return [
+                    ((kind, low[0]) if low else first, (kind, high[0]) if high else last)
+                    for low, high in part.ends()
+                ]
             case Pattern(source) if prefix := simple_patterns.literal_prefix(source):
                 first, last = (kind, prefix), (kind, prefix[:-1] + chr(ord(prefix[-1]) + 1))
     return [(first, last)]
@@ -366,46 +349,44 @@ def quick_string(formula: Formula) -> bool | None:
     return None
 
 
-def any_number(formula: Formula) -> bool:
-    """Return whether one of the integers next to the bounds in a formula meets it. False: unknown."""
-    bounds = [one for one in atoms(formula) if isinstance(one, Interval)]
-    ends = [end.to_integral_value() for one in bounds for end in (one.low, one.high) if end is not None]
-    few = [end for end in ends if end.adjusted() < FEW_DIGITS - 1]
-    return any(number_meets(formula, end + step) for end in few for step in (-1, 0, 1))
+def is_of_values(formula: Formula) -> bool:
+    """Return whether membership of a number is decided by its value, however it is written."""
+    return not any(isinstance(atom, PlainInteger) for atom in atoms(formula))
 
 
 def quick_number(formula: Formula) -> bool | None:
     """Return whether a number meets the formula; None where plain arithmetic does not decide it."""
+    if isinstance(formula, Any_):
+        return True if any(map(quick_number, formula.of)) else None
     parts = conjuncts(formula)
-    listed = next((part for part in parts if isinstance(part, Points)), None)
-    if listed is not None and PlainInteger() not in parts:
-        met = [value for value in map(Decimal, listed.of) if number_meets(formula, value)]
-        return True if any(has_few_digits((value,), None) for value in met) else None if met else False
-    interval: Interval | None = None
-    multiple: Multiple | None = None
-    plain = False
-    for part in parts:
-        if isinstance(part, Interval) and interval is None:
-            interval = part
-        elif isinstance(part, PlainInteger) and isinstance(formula, All):
-            plain = True  # an integer of few digits is written as digits alone by every policy
-        elif isinstance(part, Multiple) and multiple is None:
-            multiple = part
-        elif isinstance(formula, Any_):
-            return True if any(quick_number(branch) for branch in formula.of) else None
-        else:
-            return None
-    ends = () if interval is None else (interval.low, interval.high)
-    if (plain and multiple is None) or not has_few_digits(ends, None if multiple is None else multiple.of):
-        return None  # `Multiple(1)` stands beside a plain integer
-    if interval is None or interval.low is None or interval.high is None or number_meets(formula, Decimal(0)):
-        return True
-    if multiple is None:
-        return True
-    low, high, step = map(Fraction, (interval.low, interval.high, multiple.of))
-    first, last = ceil(low / step) * step, floor(high / step) * step
-    if interval.open_low and first == low:
-        first += step
-    if interval.open_high and last == high:
-        last -= step
+    steps = [part.of for part in parts if isinstance(part, Multiple)]
+    step = steps[0] if steps else None
+    plain = PlainInteger() in parts  # an integer of few digits is written as digits alone by every policy
+    of_numbers = [part for part in parts if isinstance(part, Ranges)]
+    if len(steps) > 1 or (plain and not steps) or len(of_numbers) + len(steps) + plain < len(parts):
+        return True if _is_near_an_end(formula) else None
+    found: bool | None = False
+    for low, high in (of_numbers[0] if of_numbers else interval(None, None)).ends():
+        if not has_few_digits([Decimal(end[0]) for end in (low, high) if end], step):
+            found = None
+        elif low is None or high is None or step is None or _multiples_between(low, high, step):
+            return True
+    return found
+
+
+def _is_near_an_end(formula: Formula) -> bool:
+    """Return whether one of the integers next to the ends of ranges in a formula meets it. False: unknown."""
+    ends = (Decimal(end) for one in atoms(formula) if isinstance(one, Ranges) for end, _ in one.cuts)
+    few = [end.to_integral_value() for end in ends if end.adjusted() < FEW_DIGITS - 1]
+    return any(number_meets(formula, end + step) for end in few for step in (-1, 0, 1))
+
+
+def _multiples_between(low: Cut, high: Cut, step: Decimal) -> bool:
+    """Return whether a multiple of `step` lies between two cuts."""
+    size = Fraction(step)
+    first, last = ceil(Fraction(low[0]) / size) * size, floor(Fraction(high[0]) / size) * size
+    if low[1] and first == low[0]:
+        first += size
+    if not high[1] and last == high[0]:
+        last -= size
     return first <= last

@@ -19,29 +19,27 @@ from structgen.language.ir import (
     Demands,
     Format,
     Formula,
-    Interval,
     Length,
     Multiple,
     Not,
     Outcomes,
     Pattern,
     PlainInteger,
-    Points,
     Spec,
     Words,
 )
+from structgen.language.number_ranges import Ranges, interval, points
 from structgen.limits import Limits
 from structgen.schema.meaning.formulas import (
     LISTED,
-    any_number,
     apart,
-    atoms,
     conjunction,
     conjuncts,
     disjunction,
     holds,
     is_empty,
     is_local,
+    is_of_values,
     negation,
     neighbours,
     number_meets,
@@ -49,7 +47,6 @@ from structgen.schema.meaning.formulas import (
     quick_number,
     quick_string,
     spans,
-    without_implied,
 )
 from structgen.schema.meaning.place import (
     ARRAY,
@@ -340,18 +337,18 @@ class Scalars:
         if schema.multiple_of is not None:
             parts.append(Multiple(schema.multiple_of))
         if schema.minimum is not None:
-            parts.append(Interval(schema.minimum, None))
+            parts.append(interval(schema.minimum, None))
         if schema.maximum is not None:
-            parts.append(Interval(None, schema.maximum))
+            parts.append(interval(None, schema.maximum))
         if schema.exclusive_minimum is not None:
-            parts.append(Interval(schema.exclusive_minimum, None, open_low=True))
+            parts.append(interval(schema.exclusive_minimum, None, open_low=True))
         if schema.exclusive_maximum is not None:
-            parts.append(Interval(None, schema.exclusive_maximum, open_high=True))
+            parts.append(interval(None, schema.exclusive_maximum, open_high=True))
         if schema.enum is not None:
             found = numbers_of(schema.enum)
             if not found:
                 return FALSE
-            parts.append(Points(found))
+            parts.append(points(found))
         return parts[0] if len(parts) == 1 else self.narrowed(parts, NUMBER)
 
     def _exactly_one(self, formulas: list[Formula], kind: int, schema: Schema) -> Formula:
@@ -383,14 +380,12 @@ class Scalars:
         if not isinstance(formula, All):
             return formula
         if kind == NUMBER:
-            listed = next((part for part in formula.of if isinstance(part, Points)), None)
+            listed = next((part.listed() for part in formula.of if isinstance(part, Ranges)), None)
             if listed is None:
                 return formula
-            others = [part for part in formula.of if part is not listed]
-            of_values = All(tuple(filter(_is_of_values, others)))
-            left = frozenset([one for one in listed.of if number_meets(of_values, Decimal(one))])
-            forms = [part for part in others if not _is_of_values(part)]
-            return conjunction((Points(left), *forms)) if left else FALSE
+            of_values = All(tuple(filter(is_of_values, formula.of)))
+            left = points([one for one in listed if number_meets(of_values, Decimal(one))])
+            return conjunction((left, *(part for part in formula.of if not is_of_values(part))))
         for part in formula.of:
             if isinstance(part, Words):
                 rest_parts = [other for other in formula.of if other is not part]
@@ -460,9 +455,7 @@ class Scalars:
         scalars = {
             kind: FALSE
             if not types & abs(kind) or formula == FALSE
-            else without_implied(
-                self.narrowed((formula, *(self.literal(literal, kind) for literal in literals)), abs(kind))
-            )
+            else self.narrowed((formula, *(self.literal(literal, kind) for literal in literals)), abs(kind))
             for kind, formula in values.scalars.items()
         }
         said = (*values.said, *literals)
@@ -489,8 +482,6 @@ class Scalars:
             quick = quick_string(formula) if kind == STRING else self._quick_number(formula)
             if quick is None and is_empty(formula):
                 quick = False
-            elif quick is None and kind == NUMBER and not self.printed and any_number(formula):
-                quick = True
             found = self.shortest(formula, kind) is not None if quick is None else quick
             self._satisfiable[key] = found
         return found
@@ -520,11 +511,6 @@ class Scalars:
 
 def _first(answer: Demands) -> JsonPieces | None:
     return JsonPieces((answer[0],)) if 0 in answer else None
-
-
-def _is_of_values(formula: Formula) -> bool:
-    """Return whether membership of a number is decided by its value, however it is written."""
-    return not any(isinstance(atom, PlainInteger) for atom in atoms(formula))
 
 
 def _unknown(formula: Formula) -> bool | None:

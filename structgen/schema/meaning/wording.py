@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from decimal import Decimal
+from itertools import pairwise
 
 from structgen.automata.strings.found_texts import texts_of
 from structgen.json_text.exact_json import Json, write
@@ -13,16 +14,15 @@ from structgen.language.ir import (
     Any_,
     Format,
     Formula,
-    Interval,
     Length,
     Multiple,
     Not,
     Pattern,
     PlainInteger,
-    Points,
     ValueMenu,
     Words,
 )
+from structgen.language.number_ranges import Cut, Ranges
 from structgen.schema.reading.json_values import json_string
 
 _MOST_WORDS = 8
@@ -37,9 +37,8 @@ def describe(formulas: Iterable[Formula], describe: Callable[[Formula], str]) ->
     """Return the different descriptions of formulas and of their few alternatives, sorted, each once."""
     found: set[str] = set()
     for formula in formulas:
-        parts = (
-            formula.of if isinstance(formula, Any_) and len(formula.of) <= _MOST_ALTERNATIVES else (formula,)
-        )
+        parts = _alternatives(formula)
+        parts = parts if len(parts) <= _MOST_ALTERNATIVES else [formula]
         found.update(describe(part) for part in parts if part != FALSE)
     return sorted(found)
 
@@ -97,20 +96,25 @@ def string(formula: Formula, some: str = "a string") -> str:
 
 def number(formula: Formula) -> str:
     """Return a description of numbers, which says so where it is not complete."""
-    if isinstance(formula, Points):
-        return listing(decimal(Decimal(value)) for value in sorted(formula.of))
+    listed = formula.listed() if isinstance(formula, Ranges) else None
+    if listed is not None:
+        return listing(decimal(Decimal(value)) for value in listed)
     some, bounds, clauses, further = "", "", "", False
     excluded: list[str] = []
     for part in _conjuncts(formula):
         match part:
             case Multiple(of) if not some:
                 some = "an integer" if of == 1 else f"a multiple of {decimal(of)}"
-            case Interval():
-                bounds = _bounds(part)
+            case Ranges():
+                ends = list(part.ends())
+                gaps = [(end[0], begin[0]) for (_, end), (begin, _) in pairwise(ends) if end and begin]
+                if any(end != begin for end, begin in gaps):
+                    further = True
+                    continue
+                excluded = [decimal(Decimal(value)) for value, _ in gaps]
+                bounds = _bounds(ends[0][0], ends[-1][1])
             case PlainInteger():
                 clauses += ", as digits alone"
-            case Not(Points(others)):
-                excluded += [decimal(Decimal(value)) for value in sorted(others)]
             case Not(Multiple(of)):
                 clauses += f", not {'an integer' if of == 1 else f'a multiple of {decimal(of)}'}"
             case _:
@@ -118,6 +122,29 @@ def number(formula: Formula) -> str:
     if excluded:
         clauses += f" other than {listing(excluded, ' and ')}"
     return (some or "a number") + bounds + clauses + (_FURTHER if further else "")
+
+
+def _alternatives(formula: Formula) -> Sequence[Formula]:
+    """Return the parts of a disjunction: of numbers, ranges that single numbers part are one."""
+    if isinstance(formula, Any_):
+        return formula.of
+    found: list[Formula] = []
+    others = [part for part in _conjuncts(formula) if not isinstance(part, Ranges)]
+    for part in _conjuncts(formula):
+        if isinstance(part, Ranges):
+            alone: list[Cut] = []
+            runs: list[list[Cut | None]] = []
+            for low, high in part.ends():
+                if low and high and low[0] == high[0]:
+                    alone += low, high
+                elif runs and low and (last := runs[-1][-1]) and last[0] == low[0]:
+                    runs[-1] += low, high
+                else:
+                    runs.append([low, high])
+            sets = [Ranges(tuple(filter(None, run)), run[0] is None) for run in runs]
+            sets += [Ranges(tuple(alone))] if alone else []
+            found += [All((*others, one)) if others else one for one in sets]
+    return found or [formula]
 
 
 def _conjuncts(formula: Formula) -> Iterator[Formula]:
@@ -131,15 +158,14 @@ def _conjuncts(formula: Formula) -> Iterator[Formula]:
             yield part
 
 
-def _bounds(interval: Interval) -> str:
-    low, high = interval.low, interval.high
-    if low is not None and high is not None and not interval.open_low and not interval.open_high:
-        return f" from {decimal(low)} to {decimal(high)}"
+def _bounds(low: Cut | None, high: Cut | None) -> str:
+    if low and high and not low[1] and high[1]:
+        return f" from {decimal(Decimal(low[0]))} to {decimal(Decimal(high[0]))}"
     parts = []
-    if low is not None:
-        parts.append(f"{'greater than' if interval.open_low else 'at least'} {decimal(low)}")
-    if high is not None:
-        parts.append(f"{'less than' if interval.open_high else 'at most'} {decimal(high)}")
+    if low:
+        parts.append(f"{'greater than' if low[1] else 'at least'} {decimal(Decimal(low[0]))}")
+    if high:
+        parts.append(f"{'at most' if high[1] else 'less than'} {decimal(Decimal(high[0]))}")
     return ", " + " and ".join(parts) if parts else ""
 
 

@@ -11,7 +11,8 @@ from decimal import Decimal
 
 from structgen.errors import LimitError, SchemaError
 from structgen.json_text.exact_json import read
-from structgen.language.ir import FALSE, TRUE, All, Formula, Interval, Length, Multiple, Not, Points, Words
+from structgen.language.ir import FALSE, TRUE, All, Formula, Length, Multiple, Not, Words
+from structgen.language.number_ranges import Ranges, interval, points
 from structgen.schema.meaning.formulas import EXACT_EXPONENT
 from structgen.schema.meaning.place import (
     ARRAY,
@@ -131,31 +132,25 @@ class Distinct:
             return need
         if self.scalars.quoting.numerals_lack:
             return 0
-        if isinstance(formula, Points):
-            return len(formula.of)
         parts = formula.of if isinstance(formula, All) else (formula,)
-        low = high = None
-        step: Decimal | None = None
-        gone: set[int | Decimal] = set()
-        for part in parts:
-            match part:
-                case Interval():
-                    low, high = part.low, part.high
-                case Multiple(of) if step is None:
-                    step = of
-                case Not(Points(out)):
-                    gone.update(out)
-                case _:
-                    return 0
-        if low is None or high is None:
-            return need
-        if any(abs(value.adjusted()) > EXACT_EXPONENT for value in (low, high, step) if value):
+        steps = [part.of for part in parts if isinstance(part, Multiple)]
+        of_numbers = [part for part in parts if isinstance(part, Ranges)]
+        if len(steps) > 1 or len(steps) + len(of_numbers) < len(parts):
             return 0
-        width = high - low
-        if step is None:
-            return need if width > _NARROW and need < 10**6 else 0
-        found = int(width / step) - 1 - sum(1 for value in gone if low <= value <= high)
-        return max(0, min(found, need))
+        found = 0
+        for low, high in (of_numbers[0] if of_numbers else interval(None, None)).ends():
+            if low is None or high is None:
+                return need
+            ends = Decimal(low[0]), Decimal(high[0])
+            if ends[0] == ends[1]:
+                found += not steps
+            elif not any(abs(value.adjusted()) > EXACT_EXPONENT for value in (*ends, *steps) if value):
+                width = ends[1] - ends[0]
+                if steps:
+                    found += max(0, int(width / steps[0]) - 1)
+                elif width > _NARROW and need < 10**6:
+                    return need
+        return min(found, need)
 
     def _strings(self, formula: Formula, need: int) -> int:
         """Return how many strings a formula has, up to `need`."""
@@ -263,10 +258,11 @@ class Distinct:
         if types & NUMBER:
             formula = scalars.demand(demand, NUMBER)
             if formula != FALSE:
-                if not isinstance(formula, Points):
+                listed = formula.listed() if isinstance(formula, Ranges) else None
+                if listed is None:
                     return None
-                for value in formula.of:
-                    written = scalars.shortest(Points(frozenset((value,))), NUMBER)
+                for value in listed:
+                    written = scalars.shortest(points((value,)), NUMBER)
                     if written is not None:
                         texts.append(written)
         if types & STRING:

@@ -277,23 +277,6 @@ class Members:
         return count >= shape.lo and (shape.hi is None or count <= shape.hi)
 
 
-def passed_over(unmet: Unmet, key: str) -> Unmet | None:
-    """Return the obligations that are left where a key never comes; None where one cannot be met then.
-
-    Rests of an object that differ in what they left out before need the same from here on.
-    """
-    if not any(isinstance(one, (Without, AtKey)) and one.key == key for each in unmet for one in each):
-        return unmet
-    left: list[Obligation] = []
-    for obligation in unmet:
-        if not any(isinstance(one, Without) and one.key == key for one in obligation):
-            kept = tuple([one for one in obligation if not (isinstance(one, AtKey) and one.key == key)])
-            if not kept:
-                return None
-            left.append(kept)
-    return tuple(left)
-
-
 def undominated(
     threads: Iterable[tuple[int, S, P]], dominates: Callable[[S, P, P], bool]
 ) -> tuple[tuple[int, S, P], ...]:

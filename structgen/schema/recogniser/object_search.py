@@ -2,15 +2,14 @@
 
 Whether there is a rest is mostly plain: the required keys alone, or one member more. So the search is led by
 what is owed, obligation by obligation: it adds a member only where an obligation asks for one, tries the
-cheapest alternative first (a key left out), and steps back where a choice leads nowhere. The shortest rest is
-found over the keys in the order in which they are written, within the length of the witness.
+cheapest alternative first (a key left out), and steps back where a choice leads nowhere. For the shortest
+rest it goes on after the first plan, through those that may become shorter than the best one so far.
 """
 
 from __future__ import annotations
 
-import itertools
 import json
-from collections.abc import Callable, Collection, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from typing import TypeAlias
 
@@ -20,17 +19,14 @@ from structgen.schema.meaning.shape import (
     AtKey,
     AtLeast,
     AtMost,
-    AtOther,
-    AtPattern,
-    BadKey,
     Differs,
     ObjectShape,
     Obligation,
     Without,
 )
-from structgen.schema.reading.json_values import EMPTY, JsonPieces
+from structgen.schema.reading.json_values import JsonPieces
 from structgen.schema.recogniser.excluded_values import values_of
-from structgen.schema.recogniser.members import Members, Unmet, passed_over
+from structgen.schema.recogniser.members import Members, Unmet
 from structgen.schema.recogniser.object_frames import Frames
 from structgen.schema.recogniser.object_keys import Frame, KeyClass, Where, Written
 
@@ -38,10 +34,6 @@ Ask: TypeAlias = Callable[[int], JsonPieces | None]
 """Demand -> the text of a value that meets it, or None where none is known."""
 Slot: TypeAlias = str | tuple[int, int]
 """A named key, or the index of a class of others and a number within it."""
-Layer: TypeAlias = dict[tuple[Written, Unmet, bool], JsonPieces]
-"""What is written (of the keys those that matter), what is owed, whether a member was written -> text."""
-Candidate: TypeAlias = tuple[bytes, Where]
-"""The text of a key with its colon, and where it stands."""
 
 _MANY_CLASSES, _SOME_CLASSES = 64, 8
 """Of more classes of keys than the first only so many are looked at for a shortest rest."""
@@ -54,6 +46,8 @@ class Member:
     where: Where
     literals: frozenset[int]
     demand: int
+    text: JsonPieces
+    """The shortest of its values."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,20 +78,33 @@ class Witness:
     tables: PlaceTables = field(init=False)
     frames: Frames = field(init=False)
     _required: frozenset[str] = field(init=False)
-    _stock: dict[int, int] = field(default_factory=dict)
+    _fresh: dict[int, list[str]] = field(default_factory=dict)
     _steps: int = 0
+    _with_text: bool = False
+    _room: int | None = None
+    """What the members of the shortest rest so far take."""
 
     def __post_init__(self) -> None:
         self.tables, self.frames = self.effects.tables, self.effects.frames
         self._required = frozenset(self.shape.required)
 
-    # Is there a rest?
+    def exists(self, unmet: Unmet) -> bool:
+        """Return whether there is a rest. LimitError past `limits.oracle_steps`."""
+        return next(self._plans(unmet), None) is not None
 
-    def find(self, unmet: Unmet) -> MemberPlan | None:
-        """Return members that make a whole object, or None where there are none.
+    def shortest(self, unmet: Unmet, begun: bool) -> JsonPieces | None:
+        """Return the shortest rest, closing brace included, or None; `begun`: a member was written.
+        LimitError past `limits.oracle_steps`."""
+        self._with_text = True
+        best: JsonPieces | None = None
+        for plan in self._plans(unmet):
+            text = self._text(plan, begun)
+            if text.before(best):
+                best, self._room = text, self._cost(plan)
+        return best
 
-        LimitError past `limits.oracle_steps`.
-        """
+    def _plans(self, unmet: Unmet) -> Iterator[MemberPlan]:
+        """Yield plans of whole objects, those of each shortest rest among them."""
         nothing = MemberPlan({}, frozenset(), self.shape.lo, self.shape.hi)
         wanted: list[str] = list(self.shape.required)
         for key, others in self.shape.conditional:
@@ -105,7 +112,7 @@ class Witness:
                 wanted.extend(others)
         start = self._with(nothing, wanted) if wanted else nothing
         if start is None:
-            return None
+            return
         stack: list[Iterator[Way]] = [iter(((start, unmet),))]
         while stack:
             found = next(stack[-1], None)
@@ -115,20 +122,61 @@ class Witness:
             plan, left = found
             if plan is not start:
                 self._spend(3)
+                if self._room is not None and self._cost(plan) > self._room:
+                    continue
             # The frequent case: every obligation is met by leaving keys out.
             whole = self._left_out(plan, left)
             if whole is not None:
-                return whole
-            left = self._open(plan, left)
-            if left:
-                stack.append(self._ways(plan, left))
+                yield whole
                 continue
-            filled = self._fills(plan)
-            if filled:
-                return plan
-            if filled is None:
-                stack.append(self._fuller(plan))
-        return None
+            left = self._open(plan, left)
+            missing = plan.least - self.written.size - len(plan.members)
+            if left:
+                ways: Iterable[Way] = self._ways(plan, left)
+                stack.append(iter(sorted(ways, key=self._cost_of_way) if self._with_text else ways))
+            elif plan.most is not None and max(plan.least, self.written.size + len(plan.members)) > plan.most:
+                continue
+            elif missing <= 0:
+                yield plan
+            else:
+                stack.append(self._fuller(plan, missing))
+
+    def _cost_of_way(self, way: Way) -> int:
+        return self._cost(way[0])
+
+    def _cost(self, plan: MemberPlan) -> int:
+        """Return the bytes of a plan's members, each with a comma."""
+        return sum(self._price(slot, member) for slot, member in plan.members.items())
+
+    def _price(self, slot: Slot, member: Member) -> int:
+        return len(self._key(slot, member.where)) + 1 + member.text.length
+
+    def _key(self, slot: Slot, where: Where) -> bytes:
+        """Return the text of a member's key, with the colon."""
+        name = slot if isinstance(slot, str) else ""
+        if isinstance(where, KeyClass) and not isinstance(slot, str):
+            name = self._keys(where, slot[1] + 1)[slot[1]]
+        return self.frames.scalars.written(name) + b":"
+
+    def _text(self, plan: MemberPlan, begun: bool) -> JsonPieces:
+        """Return the text of a plan, the brace included: keys with a place in the order, then the others."""
+        frame = self.frame
+        entries: list[tuple[int, bytes, int, bytes, JsonPieces]] = []
+        for slot, member in plan.members.items():
+            key = self._key(slot, member.where)
+            if isinstance(slot, str):
+                at = frame.index[slot]
+                entries.append(
+                    (min(at, frame.ordered), key if at >= frame.ordered else b"", 0, key, member.text)
+                )
+            else:  # the shortest comes first: so does a key that has begun go on
+                first = self._key((slot[0], 0), member.where)
+                entries.append((frame.ordered, first, slot[1], key, member.text))
+        entries.sort(key=lambda entry: entry[:3])
+        parts: list[bytes | JsonPieces] = []
+        for *_, key, value in entries:
+            parts += (b"," + key if begun or parts else key, value)
+        return JsonPieces((*parts, b"}"))
 
     def _spend(self, steps: int) -> None:
         self._steps += 1
@@ -285,7 +333,9 @@ class Witness:
         meet."""
         if plan.most is not None and self.written.size + len(plan.members) >= plan.most:
             return
-        for key_class in self.frames.classes(self.frame):
+        classes = self.frames.classes(self.frame)
+        found = 0
+        for key_class in classes:
             literals: tuple[int, ...] | None = ()
             if alternative is not None:
                 literals = self.effects.discharge(self.frame, alternative, key_class)
@@ -294,6 +344,9 @@ class Witness:
                 fresh = self._member(key_class, frozenset(literals))
                 if fresh is not None:
                     yield replace(plan, members={**plan.members, (key_class.index, used): fresh})
+                    found += 1
+                    if self._with_text and found >= _SOME_CLASSES and len(classes) > _MANY_CLASSES:
+                        return
 
     def _with(
         self, plan: MemberPlan, keys: Collection[str], literals: tuple[int, ...] = ()
@@ -304,6 +357,7 @@ class Witness:
         """
         members = dict(plan.members)
         requires = self.shape.requires
+        is_known = True
         todo = list(reversed(list(keys)))
         while todo:
             name = todo.pop()
@@ -318,10 +372,13 @@ class Witness:
                 return None
             member = self._member(name, frozenset(literals if literals and name in keys else ()))
             if member is None:
-                return None
+                if not self._with_text:
+                    return None
+                is_known = False  # what is not known yet is asked for at once, not one at a time
+                continue
             members[name] = member
             todo.extend(requires.get(name, ()))
-        if plan.most is not None and self.written.size + len(members) > plan.most:
+        if not is_known or (plan.most is not None and self.written.size + len(members) > plan.most):
             return None
         return replace(plan, members=members)
 
@@ -329,54 +386,65 @@ class Witness:
         """Return a member that meets the shape and the literals, or None where no value is known to."""
         demand = self.effects.base(self.frame, self.shape, where)
         if demand != NEVER and literals:
-            demand = self.tables.both(demand, sorted(literals))
+            demand = self.tables.both_judging(demand, sorted(literals))
             if demand != NEVER and self.tables.clash(self.tables.demands[demand]):
                 return None
-        if demand == NEVER or self.ask(demand) is None:
-            return None
-        return Member(where, literals, demand)
+        text = None if demand == NEVER else self.ask(demand)
+        return None if text is None else Member(where, literals, demand, text)
 
     def _in_stock(self, key_class: KeyClass, wanted: int) -> int:
         """Return how many keys of a class there are for new members, up to `wanted`."""
-        if key_class.infinite:
-            return wanted
-        found = self._stock.get(key_class.index, 0)
-        if found < wanted:
-            found = len(self.frames.fresh_keys(self.frame, key_class, wanted, self.taken))
-            self._stock[key_class.index] = found
-        return found
+        return wanted if key_class.infinite else len(self._keys(key_class, wanted))
 
-    def _fills(self, plan: MemberPlan) -> bool | None:
-        """Return whether members that nothing asks for can make up the least number; None: perhaps."""
-        missing = plan.least - self.written.size - len(plan.members)
-        if plan.most is not None and max(plan.least, self.written.size + len(plan.members)) > plan.most:
-            return False
-        if missing <= 0:
-            return True
-        sure = perhaps = 0
+    def _keys(self, key_class: KeyClass, wanted: int) -> list[str]:
+        """Return so many keys of a class, the shortest first, or all that there are."""
+        found = self._fresh.get(key_class.index, [])
+        if len(found) < wanted:
+            found = self.frames.fresh_keys(self.frame, key_class, wanted, self.taken)
+            self._fresh[key_class.index] = found
+        return found[:wanted]
+
+    def _fuller(self, plan: MemberPlan, missing: int) -> Iterator[Way]:
+        """Yield the plans with members more that nothing asks for: all that are missing where none of them
+        requires others, else one, each without those that were tried before."""
+        requires = self.shape.requires
+        options: list[tuple[bool, int, Slot, Member]] = []
         for name in self._optional(plan, plan.without):
-            if self._member(name, frozenset()) is not None:
-                perhaps += 1
-                sure += name not in self.shape.requires
-                if sure >= missing:
-                    return True
-        wanted = missing - sure
-        here = 0
-        for key_class in self.frames.classes(self.frame):
-            if here < wanted and self._member(key_class, frozenset()) is not None:
-                used = sum(1 for member in plan.members.values() if member.where is key_class)
-                here += self._in_stock(key_class, used + wanted - here) - used
-        return True if here >= wanted else False if perhaps + here < missing else None
-
-    def _fuller(self, plan: MemberPlan) -> Iterator[Way]:
-        """Yield the plans with one named member more that nothing asks for, and with what it requires; each
-        without those that were tried before."""
+            member = self._member(name, frozenset())
+            if member is not None:
+                options.append((name in requires, self._price(name, member), name, member))
+                if not self._with_text and sum(not one[0] for one in options) >= missing:
+                    break
+        for more in self._unnamed(plan, None) if len(options) < missing or self._with_text else ():
+            slot, member = list(more.members.items())[-1]
+            assert isinstance(member.where, KeyClass) and not isinstance(slot, str)
+            stock = self._in_stock(member.where, slot[1] + missing) - slot[1]
+            for number in range(slot[1], slot[1] + min(stock, missing)):
+                price = self._price((slot[0], number), member) if self._with_text else 0
+                options.append((False, price, (slot[0], number), member))
+        if len(options) < missing:
+            return
+        if self._with_text:
+            options.sort(key=lambda option: (option[1], self._key(option[2], option[3].where)))
+        else:
+            options.sort(key=lambda option: option[0])
+        if not any(requiring for requiring, *_ in options[:missing]):
+            chosen = {slot: member for _, _, slot, member in options[:missing]}
+            yield replace(plan, members={**plan.members, **chosen}), ()
+            return
         without = plan.without
-        for name in self._optional(plan, without):
-            more = self._named(replace(plan, without=without), name, ())
-            if more is not None:
-                yield more, ()
-            without |= {name}
+        cost = self._cost(plan) if self._with_text else 0
+        for at, (_, _, slot, member) in enumerate(options):
+            least = cost + sum(price for _, price, _, _ in options[at : at + missing])
+            if self._room is not None and least >= self._room:
+                return
+            if isinstance(slot, str):
+                one_more = self._named(replace(plan, without=without), slot, ())
+                without |= {slot}
+            else:
+                one_more = replace(plan, members={**plan.members, slot: member})
+            if one_more is not None:
+                yield one_more, ()
 
     def _optional(self, plan: MemberPlan, without: Collection[str]) -> Iterator[str]:
         """Yield the named keys that may come, of which a plan says nothing."""
@@ -384,201 +452,9 @@ class Witness:
             if name not in plan.members and name not in without and self._may_come(name):
                 yield name
 
-    # Which is the shortest?
-
-    def shortest(self, unmet: Unmet, begun: bool) -> JsonPieces | None:
-        """Return the shortest rest, closing brace included, or None. `begun`: a member was written."""
-        if self.shape.plain and self.effects.is_enough(self.frame, self.shape, self.written):
-            return self._plain(begun)
-        plan = self.find(unmet)
-        if plan is None:
-            return None
-        room = self._size(plan, begun)
-        candidates = self._candidates(unmet, plan)
-        named = {where for _, where in candidates}
-        owed: Unmet | None = unmet
-        for key in {one.key for each in unmet for one in each if isinstance(one, Without)} - named:
-            owed = None if owed is None else passed_over(owed, key)
-        if owed is None:
-            return None
-        self._steps = 0
-        watched = self._watched()
-        start = self.written._replace(mask=self.written.mask & watched)
-        layer: Layer = {(start, owed, begun): EMPTY}
-        for candidate, after in zip(candidates, self._least_after(candidates), strict=True):
-            layer = self._layer(layer, candidate, watched, after, room)
-        best: JsonPieces | None = None
-        for (written, left, _), prefix in layer.items():
-            if self.effects.closes(self.shape, self.frame, written, left) and prefix.before(best):
-                best = prefix
-        return None if best is None else JsonPieces((best, b"}"))
-
-    def _plain(self, begun: bool) -> JsonPieces | None:
-        """Return the shortest rest of an object that needs its required keys alone, or None."""
-        frame, literal = self.frame, self.frames.scalars.written
-        owed = self.frames.standing(frame, self.shape).owed(self.written)
-        names = [frame.names[at] for at in owed if at < frame.ordered]
-        names += sorted((frame.names[at] for at in owed if at >= frame.ordered), key=literal)
-        parts: list[bytes | JsonPieces] = []
-        whole = True
-        for name in names:
-            demand = self.frames.value(self.shape, name)
-            if demand == NEVER:
-                return None
-            value = self.ask(demand)
-            if value is None:
-                # What is not known yet is asked for at once, not one at a time.
-                whole, value = False, EMPTY
-            parts.append((b"," if begun else b"") + literal(name) + b":")
-            parts.append(value)
-            begun = True
-        parts.append(b"}")
-        return JsonPieces(tuple(parts)) if whole else None
-
-    def _watched(self) -> int:
-        """Return the keys whose presence asks for others, and those others, as bits."""
-        index = self.frame.index
-        found = 0
-        for key, others in self.shape.conditional:
-            for one in (key, *others):
-                found |= 1 << index[one]
-        return found
-
-    def _least_after(self, candidates: list[Candidate]) -> list[int]:
-        """Return for each candidate what the members after it cost at the least."""
-        found: list[int] = []
-        least = 0
-        for text, where in reversed(candidates):
-            found.append(least)
-            if where in self._required:
-                value = self.ask(self.effects.base(self.frame, self.shape, where))
-                least += len(text) + (value.length if value is not None else 1) + 1
-        found.reverse()
-        return found
-
-    def _layer(self, layer: Layer, candidate: Candidate, watched: int, after: int, room: int | None) -> Layer:
-        """Return the shortest texts that have one candidate more behind them, written or not.
-
-        `watched`: the keys whose presence matters, as bits; `after`: the length of the members that must
-        follow; `room`: the most that all may take."""
-        text, where = candidate
-        frame, shape = self.frame, self.shape
-        following: Layer = {}
-        if where not in self._required:
-            for (written, owed, begun), prefix in layer.items():
-                passed = passed_over(owed, where) if isinstance(where, str) else owed
-                if passed is not None:
-                    state = written, passed, begun
-                    if prefix.before(following.get(state)):
-                        following[state] = prefix
-        for (written, owed, begun), prefix in layer.items():
-            least = prefix.length + len(text) + begun + after
-            if shape.hi is not None and written.size >= shape.hi:
-                continue
-            if room is not None and least >= room:
-                continue
-            then = frame.after(written, where)
-            then = Written(then.pos, then.mask & watched, then.size)
-            for demand, left in self.effects.ways(frame, shape, owed, where, written):
-                self._spend(1 + len(shape.obligations) // 3)
-                value = self.ask(demand)
-                if value is None or (room is not None and least + value.length > room):
-                    continue
-                state = then, left.unmet, True
-                new = JsonPieces((prefix, b"," + text if begun else text, value))
-                if new.before(following.get(state)):
-                    following[state] = new
-        return following
-
-    def _size(self, plan: MemberPlan, begun: bool) -> int | None:
-        """Return the length of a plan's text without the closing brace, or None where it is not known."""
-        if self.written.size + len(plan.members) < plan.least:
-            return None
-        size = len(plan.members) - (not begun and bool(plan.members))
-        for slot, member in plan.members.items():
-            value = self.ask(member.demand)
-            if value is None:
-                return None
-            key = slot
-            if not isinstance(key, str):
-                assert isinstance(member.where, KeyClass)
-                fresh = self.frames.fresh_keys(self.frame, member.where, key[1] + 1, self.taken)
-                if len(fresh) <= key[1]:
-                    return None
-                key = fresh[key[1]]
-            size += len(self.frames.scalars.written(key)) + 1 + value.length
-        return size
-
-    def _candidates(self, unmet: Unmet, plan: MemberPlan) -> list[Candidate]:
-        """Return the candidates for members of a shortest rest, in the order of their writing. Of very many
-        classes of keys some are taken, among them those of a plan."""
-        frame, scalars = self.frame, self.frames.scalars
-        wanted, extras = self._wanted(unmet)
-        ordered: list[tuple[bytes, str]] = []
-        free: list[Candidate] = []
-        for name in wanted:
-            if self._may_come(name):
-                entry = scalars.written(name) + b":", name
-                if frame.index[name] < frame.ordered:
-                    ordered.append(entry)
-                else:
-                    free.append(entry)
-        ordered.sort(key=lambda candidate: frame.index[candidate[1]])
-        classes = self.frames.classes(frame) if extras else []
-        if len(classes) > _MANY_CLASSES:
-            some = itertools.islice((one for one in classes if self._member(one, frozenset())), _SOME_CLASSES)
-            planned = [one.where for one in plan.members.values() if isinstance(one.where, KeyClass)]
-            classes = [*dict.fromkeys((*planned, *some))]
-        for key_class in classes:
-            if self.frames.extra(frame, self.shape, key_class) != NEVER:
-                fresh = self.frames.fresh_keys(frame, key_class, extras, self.taken)
-                free.extend((scalars.written(key) + b":", key_class) for key in fresh)
-        # of keys without a name, the shortest comes first: so does a key that has begun go on
-        first: dict[Where, bytes] = {}
-        for text, where in free:
-            first.setdefault(where, text)
-        free.sort(key=lambda candidate: first[candidate[1]])
-        return [*ordered, *free]
-
-    def _wanted(self, unmet: Unmet) -> tuple[set[str], int]:
-        """Return the named keys that a shortest rest may have, and how many others."""
-        frame = self.frame
-        wanted: set[str] = set(self.shape.required)
-        for key, others in self.shape.conditional:
-            wanted.update((key, *others))
-        least = self.shape.lo
-        open_ended = 0
-        for obligation in unmet:
-            any_key = False
-            for alternative in obligation:
-                match alternative:
-                    case AtKey(key, _):
-                        wanted.add(key)
-                    case AtLeast(count):
-                        least = max(least, count)
-                    case AtPattern() | AtOther() | BadKey():
-                        any_key = True
-                        discharged = self.effects.discharge
-                        wanted.update(
-                            name for name in frame.names if discharged(frame, alternative, name) is not None
-                        )
-                    case Differs():
-                        any_key = True
-                        wanted.update(frame.names)
-            open_ended += any_key
-        missing = max(0, least - self.written.size)
-        if missing:
-            wanted.update(frame.names)
-        return wanted, missing + open_ended
-
 
 def keys_of(rest: JsonPieces) -> Iterator[str]:
-    """Yield the keys of a shortest rest, unless it is of a plain shape, which writes none that no schema
-    names."""
-    if len(rest.parts) != 2:
-        return
-    text = rest.parts[0]
-    while isinstance(text, JsonPieces) and text.parts:
-        text, key, _value = text.parts
+    """Yield the keys of a shortest rest."""
+    for key in rest.parts[:-1:2]:
         assert isinstance(key, bytes), "a key before its value"
         yield json.loads(key.lstrip(b",").removesuffix(b":"))

@@ -134,7 +134,7 @@ class Objects:
         key = (frame.id, shape.id, unmet, written)
         found = self._live.get(key)
         if found is None:
-            found = self._search(frame, shape, written, ask or self.known).find(unmet) is not None
+            found = self._search(frame, shape, written, ask or self.known).exists(unmet)
             if found or ask is None:
                 self._live[key] = found
         return found

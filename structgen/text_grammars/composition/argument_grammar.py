@@ -26,15 +26,14 @@ from structgen.language.ir import (
     All,
     Any_,
     Formula,
-    Interval,
     Multiple,
     Not,
     Pattern,
     PlainInteger,
-    Points,
     Spec,
     ValueMenu,
 )
+from structgen.language.number_ranges import Cut, Ranges
 from structgen.schema.reading.draft_names import DRAFTS, draft_of
 from structgen.text_grammars.composition.argument_styles import ArgumentStyle
 from structgen.text_grammars.composition.bans import without
@@ -673,16 +672,23 @@ def number_schema(formula: Formula) -> dict[str, Any]:
             return {"type": "integer"} if of == 1 else {"type": "number", "multipleOf": _plain(of)}
         case PlainInteger():
             return {"type": "integer"}
-        case Points(of):
-            return {"enum": [_plain(Decimal(value)) for value in sorted(of)]}
-        case Interval():
-            bounds: dict[str, Any] = {"type": "number"}
-            if formula.low is not None:
-                bounds["exclusiveMinimum" if formula.open_low else "minimum"] = _plain(formula.low)
-            if formula.high is not None:
-                bounds["exclusiveMaximum" if formula.open_high else "maximum"] = _plain(formula.high)
-            return bounds
+        case Ranges():
+            listed = formula.listed()
+            if listed is not None:
+                return {"enum": [_plain(Decimal(value)) for value in listed]}
+            between = [_between(low, high) for low, high in formula.ends()]
+            return between[0] if len(between) == 1 else {"type": "number", "anyOf": between}
     raise AssertionError(f"{type(formula).__name__} is no formula of numbers")
+
+
+def _between(low: Cut | None, high: Cut | None) -> dict[str, Any]:
+    """Return the schema of the numbers between two cuts."""
+    bounds: dict[str, Any] = {"type": "number"}
+    if low:
+        bounds["exclusiveMinimum" if low[1] else "minimum"] = _plain(Decimal(low[0]))
+    if high:
+        bounds["maximum" if high[1] else "exclusiveMaximum"] = _plain(Decimal(high[0]))
+    return bounds
 
 
 def _plain(number: Decimal) -> int | Decimal:
