@@ -16,7 +16,7 @@ to the state behind its bytes. So a budget of tokens can be kept: where the toke
 
 from __future__ import annotations
 
-import codecs
+from codecs import getincrementaldecoder
 from collections.abc import Sequence
 from functools import partial
 from typing import Any, Final, NamedTuple
@@ -30,16 +30,12 @@ from structgen.errors import OptionError
 from structgen.language.expectation import Expected
 from structgen.limits import Limits
 from structgen.machine_core.layout import ENDED, LARGE
-from structgen.machine_core.masks import fill
-from structgen.tokens.token_mask import TokenMask, tokens_of
+from structgen.tokens.token_mask import TokenMask
 from structgen.tokens.token_prefixes import first_crossing, tokens_along, tokens_behind
 from structgen.tokens.tokenizer import Tokenizer
 
 _MOST_POLICIES: Final = 256
 """Borders of prompts that one grammar remembers, at most."""
-_NONE: Final[npt.NDArray[np.int32]] = np.empty(0, np.int32)
-_NO_STRETCH, _NO_POLICY = -1, -2
-"""In place of the state where a forced stretch began: it is not looked for yet; the grammar's own mask."""
 
 
 class ForcedPlace(NamedTuple):
@@ -49,10 +45,9 @@ class ForcedPlace(NamedTuple):
     """How many bytes of the border (the last bytes of the prompt) the tokens so far have written."""
     state: int
     """The state of the grammar."""
-    origin: int = _NO_STRETCH
-    """The state at which the forced stretch began."""
-    at: int = 0
-    """How many tokens of the stretch are written."""
+    plan: tuple[int, ...] | None
+    """The tokens in which the text that is forced here is written; (): the mask is the grammar's; None: it is
+    not looked for yet."""
 
 
 class ForcedText(NarrowedText[ForcedPlace]):
@@ -64,41 +59,41 @@ class ForcedText(NarrowedText[ForcedPlace]):
     def __init__(self, inner: CompiledGrammar, *, canonical: bool, behind: bytes) -> None:
         super().__init__(inner)
         self.is_canonical, self.border = canonical, behind
-        self._stretches: dict[int, tuple[int, ...]] = {}
+        self._unplanned = None if canonical else ()
+        self._plans: dict[int, tuple[int, ...]] = {}
         self._ways: dict[int, dict[int, ForcedPlace]] = {}
         self._least: dict[int, int] = {}
-        self._completions = _ForcedCompletions(self)
-        self._start = self._number(ForcedPlace(0, inner.start.index))
+        self._start = self._number(ForcedPlace(0, inner.start.index, self._unplanned))
 
     # --- places ---------------------------------------------------------------------------------------------
 
-    def rest_of_border(self, place: ForcedPlace) -> bytes:
+    def rest_at(self, place: ForcedPlace) -> bytes:
         """Return the bytes of the border that are still to be written."""
         return self.border[place.written :]
 
     def _read(self, place: ForcedPlace, data: bytes) -> ForcedPlace | None:
         """Return the place after bytes; None where they are refused."""
-        rest = self.rest_of_border(place)
+        rest = self.rest_at(place)
         size = min(len(rest), len(data))
         if data[:size] != rest[:size]:
             return None
         after = self.inner.bytes_index(place.state, data[size:]) if len(data) > size else place.state
-        return None if after < 0 else ForcedPlace(place.written + size, after)
+        return None if after < 0 else ForcedPlace(place.written + size, after, self._unplanned)
 
     def _step(self, place: ForcedPlace, byte: int) -> ForcedPlace | None:
         return self._read(place, bytes((byte,)))
 
-    def moved(self, place: ForcedPlace, token: int) -> ForcedPlace | None:
+    def _moved(self, place: ForcedPlace, token: int) -> ForcedPlace | None:
         """Return the place after a token that is no end token; None where the grammar refuses it."""
-        if self.rest_of_border(place):
+        if self.rest_at(place):
             return self.ways(place).get(token)
         after = self.inner.next_index(place.state, token)
-        return None if after < 0 else ForcedPlace(place.written, after)
+        return None if after < 0 else place._replace(state=after, plan=self._unplanned)
 
     def least(self, place: ForcedPlace) -> int:
         """Return how many tokens complete the text from a place; -1 where none do: no tokens write the rest
         of the border."""
-        rest = self.rest_of_border(place)
+        rest = self.rest_at(place)
         if not rest:
             return self.inner.cost(place.state)
         found = self._least.get(place.written)
@@ -113,9 +108,9 @@ class ForcedText(NarrowedText[ForcedPlace]):
         """Return the tokens that may come before the end of the border, each with the place after it."""
         found = self._ways.get(place.written)
         if found is None:
-            rest, found = self.rest_of_border(place), {}
+            rest, found = self.rest_at(place), {}
             for size, tokens in enumerate(tokens_along(self.vocabulary, rest), place.written + 1):
-                after = place._replace(written=size)
+                after = place._replace(written=size, plan=self._unplanned)
                 if tokens and (size == len(self.border) or self.ways(after)):
                     found |= dict.fromkeys(tokens, after)
             begin = place._replace(written=len(self.border))
@@ -126,41 +121,38 @@ class ForcedText(NarrowedText[ForcedPlace]):
             self._ways[place.written] = found
         return found
 
-    # --- forced stretches -----------------------------------------------------------------------------------
+    # --- the machine ----------------------------------------------------------------------------------------
 
     def planned_tokens(self, index: int) -> tuple[int, ...]:
-        """Return the tokens of the forced stretch from a state on, by its number; empty where there is none.
-        Cost: at the beginning of a stretch, the first time, a call of the tokenizer."""
+        """Return the tokens in which the text that is forced in a state is written, by its number; empty
+        where there are none. Cost: at the beginning of the text, the first time, a call of the tokenizer."""
         place = self._places[index]
-        if place is None or not self.is_canonical or place.origin == _NO_POLICY:
-            return ()
-        origin = index if place.origin == _NO_STRETCH else place.origin
-        found = self._stretches.get(origin)
+        if place is None or place.plan is not None:
+            return () if place is None else place.plan or ()
+        found = self._plans.get(index)
         if found is None:
-            found = self._stretches[origin] = self._stretch(place)
-        return found[place.at :]
+            found = self._plans[index] = self._plan(place)
+        return found
 
-    def _stretch(self, place: ForcedPlace) -> tuple[int, ...]:
+    def _plan(self, place: ForcedPlace) -> tuple[int, ...]:
         """Return the tokenizer's own tokens for the text that is forced at a place; empty where it has none
         (half a character), or where the grammar refuses one of them."""
-        data = _whole_characters(self.rest_of_border(place) + self.inner.forced(place.state))
-        tokens = self.tokenizer.canonical(data) if data else None
+        data = self.rest_at(place) + self.inner.forced(place.state)
+        whole = data.decode("utf-8", "ignore").encode()  # without a character that is cut off at the end
+        tokens = self.tokenizer.canonical(whole) if whole and data.startswith(whole) else None
         after: ForcedPlace | None = place
         for token in tokens or ():
-            after = None if after is None else self.moved(after, token)
+            after = None if after is None else self._moved(after, token)
         return () if tokens is None or after is None else tuple(tokens)
-
-    # --- the machine ----------------------------------------------------------------------------------------
 
     def _after_token(self, index: int, token: int) -> int:
         place = self._places[index]
-        after = None if place is None else self.moved(place, token)
-        if place is None or after is None:
+        after = None if place is None else self._moved(place, token)
+        if after is None:
             return -1
         planned = self.planned_tokens(index)
         if len(planned) > 1 and token == planned[0]:
-            origin = index if place.origin == _NO_STRETCH else place.origin
-            after = after._replace(origin=origin, at=place.at + 1)
+            after = after._replace(plan=planned[1:])
         return self._number(after)
 
     def bytes_index(self, index: int, data: bytes) -> int:
@@ -169,43 +161,24 @@ class ForcedText(NarrowedText[ForcedPlace]):
         after = None if place is None else self._read(place, data)
         return -1 if after is None else self._number(after)
 
-    def rest(self, index: int) -> bytes:
-        """Return the rest of the border in a state, by its number; empty behind an end token."""
-        place = self._places[index]
-        return b"" if place is None else self.rest_of_border(place)
+    def _narrows(self, index: int) -> bool:
+        return bool(self.planned_tokens(index) or self.rest(index))
 
-    def _compute(self, index: int, target: int) -> int:
-        if fill(self.address, index, target) == 0:
-            return 0
-        if index == self._finished:
-            return ENDED
+    def _narrowed(self, index: int, bits: npt.NDArray[np.int32]) -> npt.NDArray[np.int32]:
         place, planned = self.place(index), self.planned_tokens(index)
-        is_border = bool(self.rest_of_border(place))
-        parts = None if planned or is_border else self.inner.mask_parts(place.state)
-        if parts is not None:
-            self._memoise(index, *parts, target)
-            return 0
-        bits = self.inner.bits(place.state)
-        if is_border:
+        if self.rest_at(place):
             bits = self._masks.dense_row(np.fromiter(self.ways(place), np.int32))
         along = tokens_along(self.vocabulary, self.tokenizer.decode(planned))
         others = [token for tokens in along for token in tokens if token != planned[0]]
-        bits &= ~self._masks.dense_row(np.array(others, np.int32))
-        tokens = tokens_of(bits).astype(np.int32)
-        if len(tokens) < self._words:
-            self._memoise(index, -1, tokens, target)
-            return 0
-        self._bits = bits
-        return LARGE
+        return bits & ~self._masks.dense_row(np.array(others, np.int32))
 
     def fill_within(self, index: int, mask: TokenMask, row: int, budget: int) -> None:
         """Write the mask of the tokens after which the document can still be completed within the budget;
         where the policy has none, those of the grammar."""
         super().fill_within(index, mask, row, budget)
         place = self.place(index)
-        if place.origin != _NO_POLICY and not mask.array[row].any():
-            plain = self._number(ForcedPlace(place.written, place.state, _NO_POLICY))
-            super().fill_within(plain, mask, row, budget)
+        if place.plan != () and not mask.array[row].any():
+            super().fill_within(self._number(place._replace(plan=())), mask, row, budget)
 
     def _expected(self, index: int) -> list[Expected]:
         rest = self.rest(index)
@@ -213,10 +186,18 @@ class ForcedText(NarrowedText[ForcedPlace]):
             return [Expected(f"the end of the prompt, {rest.decode('utf-8', 'replace')!r}", (), rest[:1])]
         return super()._expected(index)
 
-    @property
-    def completions(self) -> Completions:
-        """The shortest completions of its states. Under the lock."""
-        return self._completions
+    def tokens(self, index: int, enough: int = 0) -> int:
+        """As `Completions`."""
+        return self.least(self.place(index))
+
+    def too_long(self, index: int, tokens: npt.NDArray[np.int64], left: int) -> npt.NDArray[np.int64]:
+        """As `Completions`."""
+        place = self.place(index)
+        if not self.rest_at(place):
+            return self.inner.completions.too_long(place.state, tokens, left)
+        ways = self.ways(place)
+        late = [self.least(ways[token]) > left for token in tokens.tolist()]
+        return tokens[np.array(late, np.bool_)]
 
     def anew(self) -> ForcedText:
         """Return the same policy for the grammar compiled anew."""
@@ -228,64 +209,32 @@ class ForcedText(NarrowedText[ForcedPlace]):
         return made, (self.inner,)
 
 
-class _ForcedCompletions(Completions):
-    """The completions of the grammar, behind the rest of the border."""
-
-    def __init__(self, policy: ForcedText) -> None:
-        self._policy = policy
-
-    def text(self, index: int) -> bytes:
-        place, inner = self._policy.place(index), self._policy.inner
-        return self._policy.rest_of_border(place) + inner.completions.text(place.state)
-
-    def tokens(self, index: int, enough: int = 0) -> int:
-        return self._policy.least(self._policy.place(index))
-
-    def sufficient(self, index: int) -> int | None:
-        place, inner = self._policy.place(index), self._policy.inner
-        if self._policy.rest_of_border(place):
-            return None
-        inner.compute(place.state)
-        return inner.completions.sufficient(place.state)
-
-    def too_long(self, index: int, tokens: npt.NDArray[np.int64], left: int) -> npt.NDArray[np.int64]:
-        place, inner = self._policy.place(index), self._policy.inner
-        if not self._policy.rest_of_border(place):
-            return inner.completions.too_long(place.state, tokens, left)
-        ways = self._policy.ways(place)
-        late = [self._policy.least(ways[token]) > left for token in tokens.tolist()]
-        return tokens[np.array(late, np.bool_)]
-
-
-class AnyText(CompiledGrammar):
-    """Every sequence of tokens, as a compiled grammar: what may follow the border of a free text's prompt."""
+class AnyText(CompiledGrammar, Completions):
+    """Every sequence of tokens, as a compiled grammar: what may follow the border of a free text's prompt.
+    Before an end token it is in its start."""
 
     table_plan = TABLES
-    _FREE = 0
 
     def __init__(self, tokenizer: Tokenizer) -> None:
         super().__init__(None, tokenizer, Limits())
-        self._start, self._finished = self._put_state(READING), self._put_finished()
-        every = np.arange(self.vocab_size, dtype=np.int32)
-        self._bits: npt.NDArray[np.int32] = self._masks.dense_row(every)
-        self._completions = _NoCompletions()
+        self._put_state(READING)
 
     def _after_token(self, index: int, token: int) -> int:
-        return self._FREE if index == self._FREE else -1
+        return self.bytes_index(index, b"")
 
     def bytes_index(self, index: int, data: bytes) -> int:
         """Return the number of the state after bytes, or -1."""
-        return self._FREE if index == self._FREE else -1
+        return index if self.may_end(index) else -1
 
     def may_end(self, index: int) -> bool:
         """Return whether the text may end in a state, by its number."""
-        return index == self._FREE
+        return index == self._start
 
     def _compute(self, index: int, target: int) -> int:
-        return LARGE if index == self._FREE else ENDED
+        return LARGE if self.may_end(index) else ENDED
 
     def _large_row(self) -> npt.NDArray[np.int32]:
-        return self._bits
+        return self._masks.dense_row(np.arange(self.vocab_size, dtype=np.int32))
 
     def _expected(self, index: int) -> list[Expected]:
         return [Expected("any text")]
@@ -293,7 +242,7 @@ class AnyText(CompiledGrammar):
     @property
     def completions(self) -> Completions:
         """The shortest completions of its states: none is needed."""
-        return self._completions
+        return self
 
     def anew(self) -> AnyText:
         """Return another one."""
@@ -301,10 +250,6 @@ class AnyText(CompiledGrammar):
 
     def __reduce__(self) -> tuple[Any, ...]:
         return AnyText, (self.tokenizer,)
-
-
-class _NoCompletions(Completions):
-    """The completions of free text: it may end anywhere."""
 
 
 def with_forced_text(
@@ -367,16 +312,6 @@ def half_character(tokenizer: Tokenizer, tokens: Sequence[int]) -> bytes:
     """Return the bytes at the end of a text that begin a character and do not complete it."""
     known = tokenizer.token_bytes
     data = b"".join((known[token] or b"\0") if token < len(known) else b"\0" for token in tokens[-3:])
-    decoder = codecs.getincrementaldecoder("utf-8")("replace")
+    decoder = getincrementaldecoder("utf-8")("replace")
     decoder.decode(data)
     return decoder.getstate()[0]
-
-
-def _whole_characters(data: bytes) -> bytes:
-    """Return the bytes without a character that is cut off at the end; empty if they are not UTF-8."""
-    decoder = codecs.getincrementaldecoder("utf-8")()
-    try:
-        decoder.decode(data)
-    except UnicodeDecodeError:
-        return b""
-    return data[: len(data) - len(decoder.getstate()[0])]

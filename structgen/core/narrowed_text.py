@@ -6,18 +6,22 @@ so matchers, batches, drafts and budgets use the result as they use any other co
 
 from __future__ import annotations
 
+from abc import abstractmethod
 from collections.abc import Sequence
 from typing import Any, Final, Generic, Protocol, TypeVar
 
 import numpy as np
 import numpy.typing as npt
 
-from structgen.core.compiled import CompiledGrammar
+from structgen.core.compiled import CompiledGrammar, Completions
 from structgen.language.expectation import Expected
 from structgen.machine_core.growing_tables import NODES, TablePlan, TableSizes
-from structgen.machine_core.layout import Core
+from structgen.machine_core.layout import ENDED, LARGE
+from structgen.machine_core.lexeme_layout import LexemeContext
+from structgen.machine_core.masks import fill
+from structgen.tokens.token_mask import tokens_of
 
-TABLES: Final = TablePlan(Core, {"nodes": TableSizes(256), "lists": TableSizes(4096)})
+TABLES: Final = TablePlan(LexemeContext, {"nodes": TableSizes(256), "lists": TableSizes(4096)})
 READING: Final = 0
 """The mode of every state before an end token."""
 _BYTES_A_PLACE: Final = 400
@@ -35,9 +39,9 @@ class NarrowedPlace(Protocol):
 P = TypeVar("P", bound=NarrowedPlace)
 
 
-class NarrowedText(CompiledGrammar, Generic[P]):
-    """The frame: subclasses say how a place moves, and what its mask is. All else is as the grammar has
-    it."""
+class NarrowedText(CompiledGrammar, Completions, Generic[P]):
+    """The frame: subclasses say how a place moves, and what its mask is. All else is as the grammar has it,
+    the completions too."""
 
     table_plan = TABLES
 
@@ -68,9 +72,14 @@ class NarrowedText(CompiledGrammar, Generic[P]):
         assert place is not None, "a state that no end token has finished"
         return place
 
-    def rest(self, index: int) -> bytes:
-        """Return the bytes that must be written before the grammar's own text goes on."""
+    def rest_at(self, place: P) -> bytes:
+        """Return the bytes that must be written at a place before the grammar's own text goes on."""
         return b""
+
+    def rest(self, index: int) -> bytes:
+        """Return the rest of a state, by its number; empty behind an end token."""
+        place = self._places[index]
+        return b"" if place is None else self.rest_at(place)
 
     def may_end(self, index: int) -> bool:
         """Return whether the text may end in a state, by its number."""
@@ -98,6 +107,47 @@ class NarrowedText(CompiledGrammar, Generic[P]):
     def _expected(self, index: int) -> list[Expected]:
         place = self._places[index]
         return [] if place is None else self.inner._expected(place.state)
+
+    def _narrows(self, index: int) -> bool:
+        """Return whether the mask of a state may be narrower than the grammar's."""
+        return True
+
+    @abstractmethod
+    def _narrowed(self, index: int, bits: npt.NDArray[np.int32]) -> npt.NDArray[np.int32]:
+        """Return the mask of a state, of which the grammar has the row of bits `bits`."""
+
+    def _compute(self, index: int, target: int) -> int:
+        if fill(self.address, index, target) == 0:
+            return 0
+        if index == self._finished:
+            return ENDED
+        state = self.place(index).state
+        parts = None if self._narrows(index) else self.inner.mask_parts(state)
+        if parts is None:
+            self._bits = self._narrowed(index, self.inner.bits(state))
+            parts = -1, tokens_of(self._bits).astype(np.int32)
+            if len(parts[1]) >= self._words:
+                return LARGE
+        self._memoise(index, *parts, target)
+        return 0
+
+    @property
+    def completions(self) -> Completions:
+        """The shortest completions of its states."""
+        return self
+
+    def text(self, index: int) -> bytes:
+        """As `Completions`."""
+        place = self.place(index)
+        return self.rest_at(place) + self.inner.completions.text(place.state)
+
+    def sufficient(self, index: int) -> int | None:
+        """As `Completions`."""
+        place = self.place(index)
+        if self.rest_at(place):
+            return None
+        self.inner.compute(place.state)
+        return self.inner.completions.sufficient(place.state)
 
     def _large_row(self) -> npt.NDArray[np.int32]:
         return self._bits

@@ -233,6 +233,8 @@ class Scan(Block):
     """What is left to another state's record: KEPT_NONE, KEPT_ALIKE, KEPT_ALL."""
     masks: int
     """How many masks were begun."""
+    visited: int
+    """Nodes that were looked at, by all scans."""
     pending: int
     """How many readings the mask has met so far."""
 
@@ -262,9 +264,6 @@ class Hooks(Block):
     walk: int
     """(address of a `Pending`): add the tokens of a small trie. Answers 0, ASKED or FULL. 0 in place of a
     code: small tries have records too."""
-    below: int
-    """(state, node, target): write the slots below a node that go on in a state, and return how many; below
-    0: they are to be scanned. 0 in place of a code: no state knows."""
     token_end: int
     """(state): the state after the end of a token (`token_ends`). 0 in place of a code: a token may end in
     each state."""

@@ -22,12 +22,10 @@ import numpy as np
 import numpy.typing as npt
 
 from structgen.compilation.compiler import compile
-from structgen.core.compiled import CompiledGrammar, Completions, State
+from structgen.core.compiled import CompiledGrammar, State
 from structgen.core.grammar import Grammar
 from structgen.core.narrowed_text import NarrowedText
 from structgen.errors import OptionError, StructgenError, within
-from structgen.machine_core.layout import ENDED, LARGE
-from structgen.machine_core.masks import fill
 from structgen.monitors.monitor import Advice, Monitor, MonitorUse, advice_of, name_of
 from structgen.text_grammars.regular import choice, regex
 from structgen.text_grammars.text_grammar import Composed, Operation
@@ -113,7 +111,7 @@ class MonitoredText(NarrowedText[MonitoredPlace]):
         """A place -> the monitor's answer, and what of it the grammar takes (None: nothing)."""
         self._begun: dict[Grammar | frozenset[bytes], Spelling] = {}
         """Suggestions -> nothing of them spelled: the same come again behind many texts."""
-        self._completions = _MonitoredCompletions(self)
+        self._marks = tuple(map(str.encode, monitor.trigger_characters))
         self._start = self._number(MonitoredPlace(inner.start.index, -1, b"", self._reached(b"")))
 
     # --- texts and advice -----------------------------------------------------------------------------------
@@ -252,18 +250,6 @@ class MonitoredText(NarrowedText[MonitoredPlace]):
             self.advised(index)
         return super().compute(index, target)
 
-    def _compute(self, index: int, target: int) -> int:
-        if fill(self.address, index, target) == 0:
-            return 0
-        if index == self._finished:
-            return ENDED
-        self._bits = self._narrowed(index, self.inner.bits(self.place(index).state))
-        tokens = tokens_of(self._bits).astype(np.int32)
-        if len(tokens) >= self._words:
-            return LARGE
-        self._memoise(index, -1, tokens, target)
-        return 0
-
     def _narrowed(self, index: int, bits: npt.NDArray[np.int32]) -> npt.NDArray[np.int32]:
         """Return a mask under the advice of the monitor; the mask itself where no token would be left."""
         spelling, narrower = self.advised(index), bits
@@ -296,10 +282,35 @@ class MonitoredText(NarrowedText[MonitoredPlace]):
             kept = bits & ~self._masks.dense_row(late.astype(np.int32))
             mask.array[row, : self._words] = kept if kept.any() else bits
 
-    @property
-    def completions(self) -> Completions:
-        """The shortest completions of its states."""
-        return self._completions
+    def tokens(self, index: int, enough: int = 0) -> int:
+        """Return how many tokens spell the rest of the shortest suggestion, and complete the document behind
+        it; without suggestions, and at the start, those of the grammar alone: the budget of a request comes
+        before advice."""
+        state = self.place(index).state
+        fewest = self.inner.cost(state, enough)
+        spelling = None if index == self._start else self.advised(index)
+        if spelling is None:
+            return fewest
+        rest = spelling.compiled.completion(State(spelling.compiled, spelling.state))
+        after = self.inner.bytes_index(state, rest)
+        behind = 0 if after < 0 else spelling.compiled.cost(spelling.state) + self.inner.cost(after)
+        return max(fewest, behind)
+
+    def sufficient(self, index: int) -> int | None:
+        """As `Completions`."""
+        found = super().sufficient(index)
+        return None if found is None else found + _LONGEST_SPELLING
+
+    def too_long(self, index: int, tokens: npt.NDArray[np.int64], left: int) -> npt.NDArray[np.int64]:
+        """As `Completions`, for tokens behind which the grammar needs no more: only suggestions may."""
+        is_watched, found = self.place(index).watch is not None, []
+        for token in tokens.tolist():
+            data = self._data(token)
+            if data and (is_watched or data.endswith(self._marks)):
+                after = self.next_index(index, token)
+                if after >= 0 and self.cost(after) > left:
+                    found.append(token)
+        return np.array(found, np.int64)
 
     def anew(self) -> MonitoredText:
         """Return the same for the grammar compiled anew; advice is kept, so that texts come out the same."""
@@ -319,49 +330,6 @@ class MonitoredText(NarrowedText[MonitoredPlace]):
 
     def __reduce__(self) -> tuple[Any, ...]:
         return MonitoredText, (self.inner, self.monitor, self.behind)
-
-
-class _MonitoredCompletions(Completions):
-    """The completions of the grammar, behind the rest of a suggestion."""
-
-    def __init__(self, text: MonitoredText) -> None:
-        self._text, self._inner = text, text.inner
-        self._marks = tuple(map(str.encode, text.monitor.trigger_characters))
-
-    def text(self, index: int) -> bytes:
-        return self._inner.completions.text(self._text.place(index).state)
-
-    def tokens(self, index: int, enough: int = 0) -> int:
-        """Return how many tokens spell the rest of the shortest suggestion, and complete the document behind
-        it; without suggestions, and at the start, those of the grammar alone: the budget of a request comes
-        before advice."""
-        state = self._text.place(index).state
-        fewest = self._inner.cost(state, enough)
-        spelling = None if index == self._text.start.index else self._text.advised(index)
-        if spelling is None:
-            return fewest
-        rest = spelling.compiled.completion(State(spelling.compiled, spelling.state))
-        after = self._inner.bytes_index(state, rest)
-        behind = 0 if after < 0 else spelling.compiled.cost(spelling.state) + self._inner.cost(after)
-        return max(fewest, behind)
-
-    def sufficient(self, index: int) -> int | None:
-        state = self._text.place(index).state
-        self._inner.compute(state)
-        found = self._inner.completions.sufficient(state)
-        return None if found is None else found + _LONGEST_SPELLING
-
-    def too_long(self, index: int, tokens: npt.NDArray[np.int64], left: int) -> npt.NDArray[np.int64]:
-        """As `Completions`, for tokens behind which the grammar needs no more: only suggestions may."""
-        text, found = self._text, []
-        is_watched = text.place(index).watch is not None
-        for token in tokens.tolist():
-            data = text.tokenizer.token_bytes[token]
-            if data and (is_watched or data.endswith(self._marks)):
-                after = text.next_index(index, token)
-                if after >= 0 and text.cost(after) > left:
-                    found.append(token)
-        return np.array(found, np.int64)
 
 
 @lru_cache(maxsize=_KEPT)

@@ -13,7 +13,7 @@ from typing import Final, TypeAlias, cast
 
 from structgen.core.compiled import CompiledGrammar
 from structgen.language.expectation import Expected
-from structgen.text_grammars.machine.language import Config, InsidePart, Language, Moves
+from structgen.text_grammars.machine.language import Config, InsidePart, Language
 from structgen.text_grammars.machine.scanning import common_classes
 
 Place: TypeAlias = "tuple[int, Config]"
@@ -85,32 +85,10 @@ class Parts(Language):
             is_over = self._over[part, after] = not part.goes_on(after)
         return places if is_over else here | places
 
-    def moves(self, config: Config) -> Moves | None:
-        found: Moves = []
+    def told(self, config: Config) -> bytes | None:
         opened = [one for place in cast("frozenset[Place]", config) for one in self._opened(place)]
-        for number, at in opened:
-            part = self.part((number, at))
-            moves = part.moves(at)
-            if moves is None:
-                return None
-            found += [(data, self._after(number, part, after)) for data, after in moves]
-        if len(opened) <= 1:
-            return found
-        joined: dict[int, frozenset[Place]] = {}
-        for data, after in found:
-            for byte in data:
-                joined[byte] = joined.get(byte, frozenset()) | cast("frozenset[Place]", after)
-        return [(bytes((byte,)), after) for byte, after in joined.items()]
-
-    def run(self, config: Config) -> tuple[bytes, Config] | None:
-        places = cast("frozenset[Place]", config)
-        if len(places) != 1:
-            return None
-        (place,) = places
-        number, at = place
-        part = self.part(place)
-        run = None if at is _BETWEEN else part.run(at)
-        return None if run is None else (run[0], self._after(number, part, run[1]))
+        found = [told for one in opened if (told := self.part(one).told(one[1])) is not None]
+        return bytes(sorted(set(b"".join(found)))) if len(found) == len(opened) else None
 
     def _opened(self, place: Place) -> Iterable[Place]:
         """Return a place; in place of that between two copies or words, those where the next may begin."""

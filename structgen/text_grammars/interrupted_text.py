@@ -26,7 +26,6 @@ from structgen.text_grammars.machine.language import (
     InsidePart,
     Language,
     LanguageGrammar,
-    Moves,
 )
 from structgen.text_grammars.machine.masked_language import Masked
 from structgen.text_grammars.machine.masked_part import MaskedPart
@@ -88,13 +87,10 @@ class TextPart(Masked):
     @property
     def calls(self) -> tuple[int, ...]:
         known = part_reading.peek_token, part_reading.standing, part_reading.crossings
-        return *map(code_of, known), 0
+        return tuple(map(code_of, known))
 
     def standing(self, config: Config) -> int:
         return self.text.standing(cast(int, config))
-
-    def moves(self, config: Config) -> Moves | None:
-        return cast("Moves", self.text.moves(cast(int, config)))
 
     def goes_on(self, config: Config) -> bool:
         return self.standing(config) <= stepping.WORD

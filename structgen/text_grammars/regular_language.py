@@ -11,7 +11,7 @@ from structgen.automata.unicode.partition import JSON, PLAIN
 from structgen.errors import GrammarError
 from structgen.language.ir import DEAD, Formula, Spec
 from structgen.limits import Limits
-from structgen.text_grammars.machine.language import ALL_BYTES, Config, Language, Moves
+from structgen.text_grammars.machine.language import ALL_BYTES, Config, Language
 
 
 class RegularLanguage(Language):
@@ -84,13 +84,9 @@ class LiteralLanguage(Language):
         at = cast(int, config)
         return at + 1 if at < len(self._text) and self._text[at] == symbol else None
 
-    def moves(self, config: Config) -> Moves:
+    def told(self, config: Config) -> bytes:
         at = cast(int, config)
-        return [(self._text[at : at + 1], at + 1)] if at < len(self._text) else []
-
-    def run(self, config: Config) -> tuple[bytes, Config] | None:
-        rest = self._text[cast(int, config) :]
-        return (rest, len(self._text)) if rest else None
+        return self._text[at : at + 1]
 
     def accepts(self, config: Config) -> bool:
         return config == len(self._text)

@@ -31,7 +31,7 @@ from structgen.speculation.drafts.drafter import (
     VerifiedDraft,
 )
 from structgen.speculation.planning.drafting import Drafting
-from structgen.speculation.planning.row_trial import APART, MOST_ROUNDS, RowTrial
+from structgen.speculation.planning.row_trial import APART, ENOUGH_ROUNDS, RowTrial
 from structgen.speculation.speculation_options import Speculation
 
 TOKENIZER = tokenizer()
@@ -302,7 +302,7 @@ def test_where_a_row_costs_as_much_as_a_pass_auto_is_plain_decoding(made: list[D
     assert not any(one.usage.drafted for one in found)
     passes = len(model.trees)
     engine.generate(_requests(6, lambda _: "auto"))
-    assert len(model.trees) == passes <= 2 * MOST_ROUNDS and not made
+    assert len(model.trees) == passes <= 2 * ENOUGH_ROUNDS and not made
 
 
 def test_where_rows_are_cheap_auto_asks_drafters(made: list[Drafting]) -> None:

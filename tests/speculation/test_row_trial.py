@@ -11,6 +11,7 @@ from for_each import for_each
 from structgen.speculation.planning.row_trial import (
     AGAIN,
     APART,
+    ENOUGH_ROUNDS,
     ENOUGH_SECONDS,
     GUESSES,
     LEAST_ROUNDS,
@@ -67,7 +68,7 @@ def test_drafts_do_not_pay_where_a_pass_is_shorter_than_asking_for_them(row: flo
 
 
 @for_each(("row", "pays"), [(0.1, True), (0.5, False)])
-@for_each("slow", range(2 * MOST_ROUNDS))
+@for_each("slow", range(2 * ENOUGH_ROUNDS))
 def test_a_pass_that_loads_code_or_waits_for_another_process_changes_nothing(
     row: float, pays: bool, slow: int
 ) -> None:
@@ -80,7 +81,7 @@ def test_a_pass_that_loads_code_or_waits_for_another_process_changes_nothing(
 def test_the_trial_ends_and_takes_the_fewer_passes_the_longer_they_are() -> None:
     cheap, dear = Machine(lambda _: ENOUGH_SECONDS), Machine(lambda rows: ENOUGH_SECONDS * rows)
     assert tried(cheap).pays is True and cheap.ran == [1, 1 + GUESSES] * LEAST_ROUNDS
-    assert tried(dear).pays is False and dear.ran == [1, 1 + GUESSES] * MOST_ROUNDS
+    assert tried(dear).pays is False and dear.ran == [1, 1 + GUESSES] * ENOUGH_ROUNDS
 
 
 def test_the_rounds_of_a_trial_are_passes_apart() -> None:
@@ -98,8 +99,22 @@ def test_another_job_on_the_machine_decides_nothing() -> None:
         def cost(rows: int, seconds: float = seconds, row: float = row) -> float:
             return seconds * (1.0 + row * (rows - 1))
 
-        waits = [draw.uniform(0.0, load * seconds) for _ in range(4 * MOST_ROUNDS)]
+        waits = [draw.uniform(0.0, load * seconds) for _ in range(2 * MOST_ROUNDS)]
         assert tried(Machine(cost, waits.__getitem__)).pays is tried(Machine(cost)).pays
+
+
+def test_one_round_in_which_no_job_shares_the_memory_decides() -> None:
+    """structgen/extract beside four jobs: the pass of one row took 0.13 to 0.70 ms, that of five 0.3."""
+    draw = random.Random(4)
+    for quiet in range(MOST_ROUNDS):
+        machine = Machine(lambda _: 0.0)
+
+        def cost(rows: int, machine: Machine = machine, quiet: int = quiet) -> float:
+            is_quiet = len(machine.ran) // 2 == quiet
+            return 3e-4 if rows > 1 else 1.3e-4 if is_quiet else draw.uniform(2.8e-4, 7e-4)
+
+        machine.cost = cost
+        assert tried(machine).pays is False
 
 
 @for_each(("row", "pays"), [(0.1, True), (0.5, False)])
@@ -110,11 +125,11 @@ def test_a_model_that_computes_elsewhere_is_measured_by_the_clock(row: float, pa
 
 
 def test_what_was_found_is_looked_at_again_by_later_texts() -> None:
-    machine = Machine(lambda rows: 1e-3 * rows)
-    trial, costs = tried(machine), [0.0, 1.0, 0.0]
-    for wait, row in zip((AGAIN, 2 * AGAIN, 4 * AGAIN), costs, strict=True):
-        found = trial.pays
-        assert [trial.is_off() for _ in range(wait)] == [not found] * wait
+    machine = Machine(lambda rows: 3e-4 if rows > 1 else 7e-4)
+    trial = tried(machine)
+    assert trial.pays is True
+    machine.cost = lambda rows: 3e-4 if rows > 1 else 1.3e-4
+    for wait in (AGAIN, 2 * AGAIN, 4 * AGAIN):
+        assert [trial.is_off() for _ in range(wait)] == [trial.pays is False] * wait
         assert trial.is_off() is False and trial.pays is None
-        machine.cost = lambda rows, row=row: 1e-2 * (1.0 + row * (rows - 1))  # type: ignore[misc]
-        assert measured(trial, machine) is not found
+        assert measured(trial, machine) is False

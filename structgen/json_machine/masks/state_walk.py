@@ -20,10 +20,9 @@ from structgen.json_machine.tables.json_blocks import (
 )
 from structgen.json_machine.tables.lookups import settle
 from structgen.machine_core.interning import intern
-from structgen.machine_core.layout import ASK, ASKED, BELOW, NO, REFUSED, VAGUE, YES
+from structgen.machine_core.layout import ASK, ASKED, NO, REFUSED, VAGUE, YES
 from structgen.native.jit import entry, jit
 from structgen.native.typed_blocks import Bytes, Int32s, Int64s, copy_block, skip
-from structgen.tokens.trie_nodes import byte_of, depth_of, end_of, slot_of
 
 
 @jit
@@ -72,34 +71,6 @@ def state_at(context: int, spot: int) -> int:
 
 
 BYTE_STEPS: Final = (begin, step_on, may_end_at, state_at)
-
-
-@entry("int64(int64, int64, int64, int64)")
-def slots_below(context: int, index: int, node: int, target_address: int) -> int:
-    """Write to `target` (int32) the slots of the tokens below a node of the trie whose bytes behind it can be
-    read from a state. Returns how many, -3 with questions noted; -1 where the document may end before the end
-    of one, or they are more than BELOW."""
-    c = JsonContext(context)
-    target = Int32s(target_address)
-    c.precise = 1
-    nodes, blocks = c.vocabulary.trie, c.scratch
-    word = nodes[node]
-    copy_block(c.nodes[index].registers, blocks[depth_of(word)])
-    end, found = end_of(word), 0
-    node += 1
-    while node < end:
-        word = nodes[node]
-        d = blocks[depth_of(word)]
-        if step(c, blocks[depth_of(word) - 1], d, byte_of(word)) != YES:
-            node = end_of(word)
-            continue
-        node += 1
-        if found == BELOW or (node < end_of(word) and accepting(c, d)):
-            return REFUSED
-        if slot_of(word) != 0:
-            target[found] = slot_of(word) - 1
-            found += 1
-    return ASKED if c.questions.count > 0 else found
 
 
 @entry("int64(int64)")

@@ -289,8 +289,8 @@ class Lexer:
             self.owed_in(number),
             np.full(self.width, DEAD, np.int32),
         )
-        told = language.moves(config)
-        after = {self.classes[byte]: to for data, to in told or () for byte in data}
+        told = language.told(config)
+        after = {self.classes[byte]: language.step(config, byte) for byte in told or b""}
         for kind in range(0 if told is None else max(self.classes) + 1, self.width):
             after[kind] = language.step(config, self.symbol_of(kind))
         for kind, to in after.items():

@@ -14,7 +14,9 @@ DRAFTING: Final = 3e-4
 """Seconds that a draft takes outside the model: drafters, and masks of guesses."""
 LEAST_ROUNDS: Final = 2
 """The first round loads code."""
-MOST_ROUNDS: Final = 6
+ENOUGH_ROUNDS: Final = 6
+"""Rounds after which drafts that do not pay are known not to."""
+MOST_ROUNDS: Final = 24
 ENOUGH_SECONDS: Final = 0.05
 """Passes that have taken so long are long enough for a stable time."""
 APART: Final = 4
@@ -30,9 +32,10 @@ class RowTrial:
 
     Drafts can pay if a pass that checks four guesses, drafting included, takes less time than plain passes
     for the tokens that it brings. They cannot where one more row costs about as much as a pass, nor where a
-    pass is as short as the asking of drafters. Seconds are those of the processor in this thread, which no
-    other job on the machine moves; of a model that runs elsewhere those of the clock. The least of each size
-    counts. Cost: 2 to 6 rounds; more than 2 only where they take less than 0.05 s or speak against drafts.
+    pass is as short as the asking of drafters. Other jobs on the machine are to decide nothing. So seconds
+    are those of the processor in this thread; of a model that runs elsewhere those of the clock. The least of
+    each size counts, in all trials: jobs that share caches and memory only add to it, mostly to the pass of
+    one row. Cost: six rounds that speak against drafts; two for them if passes are long, else 24.
     """
 
     __slots__ = ("_clocks", "_least", "_overhead", "_passes", "_rounds", "_texts", "_wait", "pays")
@@ -46,15 +49,11 @@ class RowTrial:
         """`overhead`: seconds of a pass outside the model, in the loop. `clock` returns seconds, `processor`
         those that this thread has computed."""
         self._overhead, self._clocks = overhead, (clock, processor)
-        self._texts, self._wait = 0, AGAIN
-        self._begin()
-
-    def _begin(self) -> None:
+        self._texts, self._wait, self._passes, self._rounds = 0, AGAIN, 0, 0
         self.pays: bool | None = None
         """Whether drafts can pay; None: not known yet."""
         self._least = [[float("inf")] * 2, [float("inf")] * 2]
         """By each clock: the least seconds of a pass of one row, and of one with guesses."""
-        self._passes = self._rounds = 0
 
     def is_off(self) -> bool:
         """Return whether the next text has no drafts, since they cannot pay. From time to time the trial is
@@ -62,8 +61,7 @@ class RowTrial:
         if self.pays is not None:
             self._texts += 1
             if self._texts > self._wait:
-                self._texts, self._wait = 0, 2 * self._wait
-                self._begin()
+                self._texts, self._wait, self._rounds, self.pays = 0, 2 * self._wait, 0, None
         return self.pays is False
 
     def measure(self, run: Callable[[int], object]) -> None:
@@ -83,7 +81,6 @@ class RowTrial:
         one, several = of_clock if is_elsewhere else computed
         self._rounds += 1
         gains = several + self._overhead + DRAFTING < TOKENS * (one + self._overhead)
-        if self._rounds >= MOST_ROUNDS:
+        are_long = self._rounds >= LEAST_ROUNDS and self._rounds * (one + several) > ENOUGH_SECONDS
+        if (gains and are_long) or self._rounds >= (MOST_ROUNDS if gains else ENOUGH_ROUNDS):
             self.pays = gains
-        elif gains and self._rounds >= LEAST_ROUNDS and self._rounds * (one + several) > ENOUGH_SECONDS:
-            self.pays = True

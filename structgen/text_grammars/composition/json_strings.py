@@ -252,7 +252,7 @@ class _EscapedMasks(EscapedLanguage, MaskedPart):
     """
 
     counts = False  # no token may write some character that JSON writes as an escape
-    calls = 0, 0, 0, 0
+    calls = 0, 0, 0
 
     def __init__(self, of: Masked, escapes: Escapes, vocabulary: Unescaped, tokenizer: Tokenizer) -> None:
         """`of`: compiled against `vocabulary`, which is that of `tokenizer`."""

@@ -341,11 +341,7 @@ class _PartCompletions(RestCompletions):
             return [(0, text._number(place)) for place in places]
         insides = text._insides(state)[0] if text._visit(state)[0] else ()
         own = insides[0].part.cost(insides[0].state) if len(insides) == 1 else None
-        if own is not None:
-            return [(own, self._behind(insides[0]))]
-        run = text._language.run(config)
-        ways = [] if run is None else [(self._costs[self._costs.chain(run[0])], text._number(run[1]))]
-        return super().ways(state) + ways
+        return super().ways(state) if own is None else [(own, self._behind(insides[0]))]
 
     def _behind(self, one: InsidePart) -> int:
         """Return the state behind a part, or -1 where the text may end there."""

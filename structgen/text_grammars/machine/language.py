@@ -53,10 +53,6 @@ class InsidePart(NamedTuple):
     """Whether the whole text is a word where the part's text is."""
 
 
-Moves: TypeAlias = "list[tuple[bytes, Config]]"
-"""Bytes, and the configuration after each of them."""
-
-
 class Lexemes(ABC):
     """What a language says of its texts where a parser reads lexemes: masks are then made of what tokens do
     inside a lexeme, which is found once for all places of the parser. Places and states of the lexer are
@@ -152,24 +148,20 @@ class Language(ABC):
         return config
 
     def first_bytes(self, config: Config) -> bytes:
-        """Return the bytes that may come next, ascending. Cost: 256 steps."""
-        return bytes(byte for byte in range(256) if self.step(config, byte) is not None)
+        """Return the bytes that may come next, ascending. Cost: 256 steps, where they are not told."""
+        told = self.told(config)
+        every = (byte for byte in range(256) if self.step(config, byte) is not None)
+        return bytes(every) if told is None else told
+
+    def told(self, config: Config) -> bytes | None:
+        """Return the bytes that may come next, ascending; None where it costs as much to find them one by
+        one."""
+        return None
 
     def expected(self, config: Config) -> list[Expected]:
         """Return the items that may come next, in words; the caller adds the end of the text."""
         first = self.first_bytes(config)
         return [Expected(self.what, (), first)] if first else []
-
-    def moves(self, config: Config) -> Moves | None:
-        """Return all bytes that may come next, in sets, and the configuration after each of a set; None where
-        it costs as much to find them one by one."""
-        return None
-
-    def run(self, config: Config) -> tuple[bytes, Config] | None:
-        """Return bytes that must come next, and the configuration after them: before the last, the text has
-        one place, inside a literal, and does not end. They may be fewer than what must come; None: none are
-        known."""
-        return None
 
     def boundary(self, config: Config) -> Config | None:
         """Return the configuration after the end of a token whose last symbol was just read; None where no
@@ -188,9 +180,9 @@ class Language(ABC):
 
     def goes_on(self, config: Config) -> bool:
         """Return whether any symbol may follow. Cost: at most a step for each class of bytes."""
-        moves = self.moves(config)
-        if moves or (moves is not None and not self.specials):
-            return bool(moves)
+        told = self.told(config)
+        if told or (told is not None and not self.specials):
+            return bool(told)
         symbols = [self.classes.index(one) for one in set(self.classes)]
         symbols += [TOKEN + token for token in self.specials]
         return any(self.step(config, symbol) is not None for symbol in symbols)

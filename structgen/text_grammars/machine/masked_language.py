@@ -12,10 +12,12 @@ from typing import Final, cast
 
 from structgen.core.compiled import CompiledGrammar, State
 from structgen.language.expectation import Expected
-from structgen.text_grammars.machine.language import ALL_BYTES, Config, InsidePart, Language, Moves
+from structgen.text_grammars.machine.language import ALL_BYTES, Config, InsidePart, Language
 from structgen.text_grammars.machine.masked_part import MaskedPart
 
 _BYTES: Final = 256
+_FEW: Final = 16
+"""Bytes that are told: more are found as well one by one."""
 _BYTE: Final = tuple(bytes((byte,)) for byte in range(_BYTES))
 
 
@@ -38,12 +40,9 @@ class Masked(Language, MaskedPart):
         after = self.compiled.bytes_index(cast(int, config), _BYTE[symbol])
         return None if after < 0 else after
 
-    def moves(self, config: Config) -> Moves | None:
-        state = cast(int, config)
-        first = self.compiled.next_bytes(State(self.compiled, state))
-        if len(first) > 16:
-            return None
-        return [(_BYTE[byte], self.compiled.bytes_index(state, _BYTE[byte])) for byte in first]
+    def told(self, config: Config) -> bytes | None:
+        first = self.compiled.next_bytes(State(self.compiled, cast(int, config)))
+        return first if len(first) <= _FEW else None
 
     def goes_on(self, config: Config) -> bool:
         return bool(self.compiled.next_bytes(State(self.compiled, cast(int, config))))

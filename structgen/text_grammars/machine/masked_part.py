@@ -25,7 +25,7 @@ class MaskedPart:
     @property
     def calls(self) -> tuple[int, ...]:
         """The codes of `compiled.part_calls`; zeros where compiled code cannot read the part."""
-        return tuple(map(code_of, self.compiled.part_calls)) or (0, 0, 0, 0)
+        return tuple(map(code_of, self.compiled.part_calls)) or (0, 0, 0)
 
     def bits(self, state: int) -> npt.NDArray[np.int32]:
         """Return the tokens that stay inside the text, as a row of bits; end tokens may be among them."""

@@ -2,7 +2,7 @@
 
 A state whose places are all inside one part with masks of its own is a *visit* to that part, and the part's
 own state: compiled code makes these (`stepping.enter`). Python asks the language for all other steps: one by
-one, or a whole row where the language tells all that may come next.
+one.
 """
 
 from __future__ import annotations
@@ -95,40 +95,19 @@ class NumberedText(CompiledGrammar):
         else:
             self._lexeme_rows = LexemeRows(self._language, self._tables, self._records)
         self._finished = -1
-        self._moves: dict[int, list[tuple[bytes, int]]] = {}
         self._following: dict[Config, bytes] = {}
         """Configuration behind a part -> the bytes that may come next."""
-        self._runs: list[tuple[int, Config, bytes]] = []
-        """Runs of bytes whose configurations nobody has asked for: the first state, its configuration, the
-        bytes."""
-        self._start = self._number_of_part(self._language.start())
+        self._start = self._number(self._language.start())
 
     def _number(self, config: Config) -> int:
         """Return the state of a configuration, made if it is new."""
-        self._read_runs()
-        return self._number_of_part(config)
-
-    def _number_of_part(self, config: Config) -> int:
-        """As `_number`, of a configuration at the beginning of parts, or behind them: inside no run."""
         number = self._numbers.get(config)
         if number is None:
-            run = self._language.run(config)
-            number = self._number_at(config) if run is None else self._put_run(config, *run)
-            self._numbers[config] = number
+            number = self._numbers[config] = self._number_at(config)
         return number
 
-    def _read_runs(self) -> None:
-        """Find the configurations inside runs."""
-        with self.lock:
-            while self._runs:
-                first, config, data = self._runs[-1]
-                for number, byte in enumerate(data[:-1], first + 1):
-                    self._configs[number] = config = self._language.step(config, byte)
-                    self._numbers.setdefault(config, number)
-                self._runs.pop()
-
     def _number_at(self, config: Config) -> int:
-        """Return a new state of a configuration in which no bytes must come."""
+        """Return a new state of a configuration."""
         standing, (insides, others) = self._language.standing(config), self._language.inside(config)
         if insides and others is None and _is_one_place(insides):
             number = self._enter(config, insides)
@@ -159,7 +138,7 @@ class NumberedText(CompiledGrammar):
         places = self._entered[visit].places
         if visit not in self._opened:
             followed = [one for one in places if one.after_end is not None]
-            behind = self._number_of_part(followed[0].after_end) if len(followed) == 1 else -1
+            behind = self._number(followed[0].after_end) if len(followed) == 1 else -1
             found = self._opened[visit] = self._ends_map(followed)
             row = self._visit_rows[visit]
             row[BEHIND] = behind
@@ -177,7 +156,6 @@ class NumberedText(CompiledGrammar):
     def _put_visit(self, visit: int, places: tuple[InsidePart, ...]) -> None:
         """Write what compiled code knows of a visit."""
         part = places[0].part
-        self._records.hook(below=text_masks.slots_inside)
         if visit == len(self._visit_rows):
             self._steps.keep(self._visit_rows)
             self._visit_rows = np.concatenate([self._visit_rows, np.zeros_like(self._visit_rows)])
@@ -197,9 +175,6 @@ class NumberedText(CompiledGrammar):
         config = self._configs.get(number)
         if config is None:
             visit, state = self._visit(number)
-            if not visit:
-                self._read_runs()
-                return self._configs[number]
             config = self._configs[number] = self._language.after_inside(self._entered[visit].config, state)
         return config
 
@@ -229,10 +204,6 @@ class NumberedText(CompiledGrammar):
         if self._language.counts_tokens:
             self._records.hook(token_end=text_masks.state_at_end)
 
-    def _attach(self) -> None:
-        super()._attach()
-        self._records.attach(self._masks.workspaces, self.vocabulary)
-
     def _retry(self, call: Any, *arguments: int) -> int:
         return call_answered(self.lock, self._begin_call, self._answer, self.address, call, *arguments)
 
@@ -255,7 +226,7 @@ class NumberedText(CompiledGrammar):
         """Answer questions: each a state, and a class of bytes or BOUNDARY."""
         failed: StructgenError | None = None
         told: dict[int, bool] = {}
-        """State -> whether its language tells all its steps."""
+        """State -> whether its language tells what may come, so that its row is filled."""
         for number, column in questions:
             if told.get(number) or self._steps.is_known(number, column):
                 continue  # the answer for another class of the same effect
@@ -264,7 +235,7 @@ class NumberedText(CompiledGrammar):
                 THIS_CALL.spend(1, self.limits, "What the text may go on with")
                 if column != stepping.BOUNDARY:
                     if number not in told:
-                        told[number] = self._put_moves(number)
+                        told[number] = self._put_told(number)
                     if told[number]:
                         continue
                 if column == stepping.BOUNDARY:
@@ -278,37 +249,21 @@ class NumberedText(CompiledGrammar):
         if failed is not None:
             raise failed
 
-    def _put_moves(self, number: int) -> bool:
-        """Fill the row of a state where the language tells all that may come next; return whether it does."""
-        moves = self._language.moves(self._config(number))
-        if moves is not None:
-            self._steps.put_moves(number, [(data, self._number(after)) for data, after in moves])
-        return moves is not None
-
-    def _put_run(self, config: Config, data: bytes, after: Config) -> int:
-        """Return a new state of a configuration, with the states of text that must come and their rows.
-        `data`, `after`: the text, and the configuration behind it."""
-        last = self._number_of_part(after)
-        number, count = self._add_node(config, stepping.NEVER, stepping.OUTSIDE), len(data) - 1
-        self._steps.grow(number + 1 + count)
-        self._tables.room(NODES, count)
-        held = np.frombuffer(data, np.uint8)
-        stepping.put_run(self.address, number, address_of(held), len(data), last)
-        # last: an interrupted call leaves states that nobody reaches
-        self._runs.append((number, config, data))
-        return number
+    def _put_told(self, number: int) -> bool:
+        """Fill the row of a state if its language tells the bytes that may come; return whether it does."""
+        config = self._config(number)
+        told = self._language.told(config)
+        if told is not None:
+            after = [self._number(self._language.step(config, byte)) for byte in told]
+            self._steps.put_row(number, told, after)
+        return told is not None
 
     def _first_bytes(self, config: Config) -> bytes:
         """Return the bytes that may come next in a configuration behind a part."""
         known = self._following.get(config)
         if known is None:
-            run = self._language.run(config)
-            if run is not None:
-                known = run[0][:1]
-            elif (moves := self._language.moves(config)) is not None:
-                known = joined(data for data, _after in moves)
-            else:
-                known = self._next_bytes(self._number(config))
+            known = self._language.told(config)
+            known = self._next_bytes(self._number(config)) if known is None else known
             self._following[config] = known
         return known
 
@@ -328,19 +283,6 @@ class NumberedText(CompiledGrammar):
         unknown = np.flatnonzero(self._steps.row(index) <= stepping.UNKNOWN)
         self._answer_each((index, column) for column in unknown.tolist())
         return self._steps.row(index)[np.frombuffer(self._language.classes, np.uint8)]
-
-    def moves(self, index: int) -> list[tuple[bytes, int]]:
-        """Return the bytes that may come next in sets, and the state after each of a set."""
-        with self.lock:
-            after = self._after_bytes(index)
-            known = self._moves.get(index)
-            if known is None:
-                states = np.unique(after[after >= 0]).tolist()
-                known = [
-                    (np.flatnonzero(after == state).astype(np.uint8).tobytes(), state) for state in states
-                ]
-                self._moves[index] = known
-            return known
 
 
 def _is_one_place(insides: Sequence[InsidePart]) -> bool:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from functools import lru_cache
 from typing import Any
 
@@ -147,13 +147,10 @@ class StepTable:
         else:
             self._table[number, column] = after
 
-    def put_moves(self, number: int, moves: Iterable[tuple[bytes, int]]) -> None:
-        """Fill the row of a configuration: bytes, and the state after each of them; the others are
-        refused."""
-        row = self._table[number]
-        row[:] = REFUSED
-        for data, state in moves:
-            row[self._classes[np.frombuffer(data, np.uint8)]] = state
+    def put_row(self, number: int, data: bytes, after: list[int]) -> None:
+        """Fill the row of a configuration: the states after some bytes; the others are refused."""
+        self._table[number] = REFUSED
+        self._table[number, self._classes[np.frombuffer(data, np.uint8)]] = after
 
     def is_known(self, number: int, column: int) -> bool:
         """Return whether the cell of a class of bytes is filled."""

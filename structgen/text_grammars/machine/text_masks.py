@@ -15,7 +15,7 @@ from structgen.machine_core.lexeme_records import scan_trie
 from structgen.machine_core.masks import copy_mask, emit, memoise
 from structgen.native.bit_rows import set_bits
 from structgen.native.jit import entry, jit
-from structgen.native.raw_memory import call2, call4, call5
+from structgen.native.raw_memory import call2, call5
 from structgen.native.typed_blocks import Int32s, address_of_block, skip
 from structgen.text_grammars.machine.stepping import (
     BEGUN,
@@ -48,18 +48,6 @@ def state_after(context: int, index: int, byte: int) -> int:
 def state_at_end(context: int, index: int) -> int:
     """As `end_token`."""
     return end_token(TextContext(context), index)
-
-
-@entry("int64(int64, int64, int64, int64)")
-def slots_inside(context: int, index: int, node: int, target: int) -> int:
-    """Write to `target` the slots of the tokens below a node whose part knows them (`Visit.slots_below`).
-    Returns how many, or a number below 0."""
-    c = TextContext(context)
-    if c.inside[index] != INSIDE:
-        return UNKNOWN
-    state = TextState(address_of_block(c.nodes[index]))
-    v = c.visits[state.visit]
-    return UNKNOWN if v.slots_below == 0 else call4(v.slots_below, v.context, state.state, node, target)
 
 
 @jit
