@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Callable
 from itertools import count
 from typing import Any, Final
@@ -10,53 +9,23 @@ from typing import Any, Final
 import numpy as np
 import numpy.typing as npt
 
-from structgen.machine_core.growing_tables import DEEPEST, GrowingTables
+from structgen.machine_core.growing_tables import GrowingTables
 from structgen.machine_core.lexeme_layout import (
-    FOUND_WORDS,
     FULL,
-    MOST_PENDING,
-    MOST_WAITING,
     RANGE_WORDS,
-    SEEN_SLOTS,
-    Depth,
     Group,
     Hooks,
     LexemeContext,
-    LexemeCrossing,
     LexemeRecord,
-    Pending,
-    Scan,
-    Waiting,
 )
-from structgen.machine_core.lexeme_records import MERGING_WORDS, MOST_DENSE, make_record, scan_record
+from structgen.machine_core.lexeme_records import make_record, scan_record
+from structgen.machine_core.workspace import Workspace
 from structgen.native.jit import code_of
-from structgen.native.lazy_memory import room
 from structgen.native.raw_memory import address_of
 from structgen.native.typed_blocks import word_of, words_of
 from structgen.store.mask_store import VocabularyStore
 from structgen.tokens.vocabulary import Vocabulary
 
-_CROSSINGS_PER_NODE: Final = 4
-"""Places where tokens end a lexeme, for each node of the vocabulary, that one record may have."""
-_SCRATCH: Final = np.array(
-    [
-        word_of(LexemeContext, name)
-        for name in (
-            "scan",
-            "depths",
-            "found",
-            "crossings",
-            "waiting",
-            "merging",
-            "pending",
-            "seen",
-            "mask",
-            "alike",
-            "dense",
-            "most_crossings",
-        )
-    ]
-)
 RECORDS, GROUPS, LEFTOVERS, TRIES, TOKENS, _RANGES, _WANTED = (
     word_of(LexemeContext, name)
     for name in ("records", "groups", "leftovers", "tries", "tokens", "ranges", "wanted")
@@ -111,48 +80,6 @@ class GrownArray:
         self.rows, self._context[self._words] = rows, address_of(rows)
 
 
-class RecordScratch:
-    """The scratch memory of one thread for one vocabulary. It takes memory as it is used."""
-
-    def __init__(self, vocabulary: Vocabulary) -> None:
-        crossings = _CROSSINGS_PER_NODE * len(vocabulary.nodes) + DEEPEST
-        words = vocabulary.words
-        self.scan: npt.NDArray[np.int64] = np.zeros(words_of(Scan), np.int64)
-        """The last scan (`lexeme_layout.Scan`)."""
-        width = words_of(LexemeCrossing)
-        self.crossings: npt.NDArray[np.int64] = room(8 * width * crossings).view(np.int64).reshape(-1, width)
-        self.alike: npt.NDArray[np.int32] = np.zeros(words, np.int32)
-        """The tokens that the last scan has left to another state's record."""
-        self.mask: npt.NDArray[np.int32] = room(4 * (words + 1)).view(np.int32)[:words]
-        self.dense: npt.NDArray[np.int32] = room(4 * words * MOST_DENSE).view(np.int32).reshape(-1, words)
-        self.tokens: npt.NDArray[np.int32] = room(4 * FOUND_WORDS * crossings).view(np.int32)
-        self.arrays = (
-            self.scan,
-            np.zeros(words_of(Depth) * (DEEPEST + 2), np.int64),
-            self.tokens,
-            self.crossings,
-            room(8 * words_of(Waiting) * 2 * MOST_WAITING),
-            room(64 * MERGING_WORDS),
-            room(8 * words_of(Pending) * (MOST_PENDING + 1)),
-            room(8 * SEEN_SLOTS).view(np.int64),
-            self.mask,
-            self.alike,
-            self.dense,
-        )
-        self.words = np.array([*(address_of(one) for one in self.arrays), crossings])
-
-
-def attach_scratch(
-    holder: threading.local, vocabulary: Vocabulary, context: npt.NDArray[np.int64]
-) -> RecordScratch:
-    """Return this thread's scratch memory, which compiled code knows then."""
-    found: RecordScratch | None = getattr(holder, "records", None)
-    if found is None:
-        found = holder.records = RecordScratch(vocabulary)
-    context[_SCRATCH] = found.words
-    return found
-
-
 def put_trie(grown: GrowingTables, first: int, last: int, depth: int) -> int:
     """Append the trie of some nodes of the vocabulary's, those above them at a depth; return its number."""
     ranges = grown.extend(_RANGES, np.array([[first], [last], [depth]]), RANGE_WORDS)
@@ -173,11 +100,10 @@ class RecordTables:
         for name, function in entries.items():
             self._grown.context[_HOOKS + word_of(Hooks, name)] = code_of(function)
 
-    def attach(self, holder: threading.local, vocabulary: Vocabulary) -> RecordScratch:
-        """Give compiled code this thread's scratch memory, and return it."""
-        # held: the next thread may have this one's number, when it has ended
-        self._scratch = attach_scratch(holder, vocabulary, self._grown.context)
-        return self._scratch
+    @property
+    def _scratch(self) -> Workspace:
+        found: Workspace = self._store.workspaces.space
+        return found
 
     def make(self, call: Callable[..., int], trie: int, state: int) -> int:
         """Make the record of a trie in a state of the lexer; return its number. `call` calls compiled code,
