@@ -38,32 +38,46 @@ _HOOKS: Final = word_of(LexemeContext, "hooks")
 
 
 class GrownArray:
-    """Rows of numbers with room for more; compiled code knows where they lie (`told`)."""
+    """Rows of numbers with room for more; words of compiled code's context hold where they lie."""
 
-    __slots__ = ("_filled", "_told", "rows")
+    __slots__ = ("_context", "_filled", "_words", "outgrown", "rows")
 
     def __init__(
         self,
-        told: Callable[[int], None],
+        context: npt.NDArray[np.int64],
+        words: list[int],
         width: int,
         kind: type[np.generic],
-        filled: int,
+        filled: int | None,
         kept: npt.NDArray[Any] | None = None,
     ) -> None:
-        """`kept`: its rows, instead of empty ones."""
-        self._told, self._filled = told, filled
-        first = np.full((_FIRST_ROWS, width), filled, kind) if kept is None else kept
-        self.rows: npt.NDArray[Any] = first.reshape(-1, width)
-        told(address_of(self.rows))
+        """`words`: of the context. `filled`: with what new rows are, None: with anything. `kept`: its rows,
+        instead of new ones."""
+        self._context, self._words, self._filled = context, words, filled
+        self.outgrown: list[npt.NDArray[Any]] = []
+        self.rows: npt.NDArray[Any] = np.empty((0, width), kind)
+        self.rows = self._more(_FIRST_ROWS) if kept is None else kept.reshape(-1, width)
+        self.tell(words)
 
-    def reserve(self, count: int) -> None:
-        """Make room for so many rows."""
-        have = len(self.rows)
-        if count > have:
-            rows = np.full((max(2 * have, count), self.rows.shape[1]), self._filled, self.rows.dtype)
-            rows[:have] = self.rows
-            self.rows = rows
-            self._told(address_of(rows))
+    def tell(self, words: list[int]) -> None:
+        """Have some words of the context hold where the rows lie."""
+        self._words, self._context[words] = words, address_of(self.rows)
+
+    def _more(self, count: int) -> npt.NDArray[Any]:
+        rows = np.empty((count, self.rows.shape[1]), self.rows.dtype)
+        rows[: len(self.rows)] = self.rows
+        if self._filled is not None:
+            rows[len(self.rows) :] = self._filled
+        return rows
+
+    def reserve(self, count: int, keeps: bool = False) -> None:
+        """Make room for so many rows. `keeps`: a reader may still hold the address of the rows before."""
+        if count <= len(self.rows):
+            return
+        rows = self._more(max(2 * len(self.rows), count))
+        self.outgrown += [self.rows] if keeps else []
+        # in one statement: Python and compiled code must never read different arrays
+        self.rows, self._context[self._words] = rows, address_of(rows)
 
 
 def put_trie(grown: GrowingTables, first: int, last: int, depth: int) -> int:
