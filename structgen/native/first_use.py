@@ -49,7 +49,6 @@ GROUPS: dict[str, dict[str, float]] = {
         "structgen.text_grammars.machine.stepping": 2.5,
         "structgen.text_grammars.machine.part_reading": 1.0,
         "structgen.text_grammars.machine.text_masks": 3.0,
-        "structgen.machine_core.lexeme_records": 3.0,
     },
     ENGINE: {
         "structgen.engine.choice_loops": 1.5,
@@ -58,6 +57,7 @@ GROUPS: dict[str, dict[str, float]] = {
     },
     INFILLING: {"structgen.infilling.lattice_loops": 0.8},
     SHARED: {
+        "structgen.machine_core.lexeme_records": 3.0,
         "structgen.machine_core.draft_nodes": 0.3,
         "structgen.machine_core.token_steps": 0.3,
         "structgen.machine_core.interning": 0.1,
