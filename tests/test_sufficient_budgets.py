@@ -75,6 +75,7 @@ KINDS: dict[str, Any] = {
     "a length": {"properties": {"s": {"type": "string", "minLength": 25}}},
     "a format": {"properties": {"s": {"type": "string", "format": "date-time"}}},
     "keys of a pattern": {"patternProperties": {"^k[0-9]{5}": {"const": 1}}, "additionalProperties": False},
+    "few keys of a pattern": {"patternProperties": {"^[ab]{1,3}$": {}}, "additionalProperties": False},
     "numbers": {"properties": {"n": {"type": "integer", "minimum": 10**12, "multipleOf": 7}}},
     "a nullable object": {
         "properties": {
@@ -179,11 +180,12 @@ def test_far_from_the_end_no_token_is_tried(monkeypatch: pytest.MonkeyPatch) -> 
             "large": {"const": "0123456789" * 300},
             "name": {"type": "string"},
             "tags": {"type": "array"},
+            "marks": {"patternProperties": {"^[0-9a-z_]{1,40}$": {}}, "additionalProperties": False},
         },
         "required": ["large", "name"],
     }
     compiled = sg.compile(sg.json_schema(schema, whitespace="compact"), TOKENIZER, store=False)
-    text = b'{"large":"' + b"0123456789" * 300 + b'","name":"a","tags":[{"b":[1.5,null]}]}'
+    text = b'{"large":"' + b"0123456789" * 300 + b'","name":"a","tags":[{"b":[1.5,null]}],"marks":{"a1":1}}'
     assert compiled.step_bytes(compiled.start, text) is not None
 
     def fail(*_: Any) -> None:

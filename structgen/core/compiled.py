@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import ctypes
-import threading
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -28,7 +27,7 @@ from structgen.machine_core import token_steps
 from structgen.machine_core.growing_tables import LISTS, NODES, GrowingTables, TablePlan, listed
 from structgen.machine_core.layout import ENDED, FINISHED, REFUSED, Core, NodeRow, Registers
 from structgen.machine_core.questions import read_bytes
-from structgen.machine_core.workspace import attach
+from structgen.machine_core.workspace import Workspace, attach
 from structgen.native.jit import code_of
 from structgen.native.raw_memory import address_of
 from structgen.native.typed_blocks import word_of, words_of
@@ -328,7 +327,7 @@ class CompiledGrammar(ABC):
         context[Core.end_count] = len(self._end_ids)
         context[_STEPS : _STEPS + len(self.byte_steps)] = [code_of(one) for one in self.byte_steps]
         context[_DENSE_ROWS] = self._masks.address
-        self._thread = 0
+        self._workspace: Workspace | None = None
         self.lock = new_lock(GRAMMARS)
         self.generation: Generation[Self] = Generation()
         self._words = self.vocabulary.words
@@ -501,13 +500,9 @@ class CompiledGrammar(ABC):
 
     def _attached(self) -> None:
         """Give compiled code this thread's scratch arrays, unless it has them. Under the lock."""
-        if self._thread != threading.get_ident():
-            self._attach()
-
-    def _attach(self) -> None:
-        """Give compiled code this thread's scratch arrays."""
-        self._workspace = attach(self._masks.workspaces, self.vocabulary, self._tables.context)
-        self._thread = threading.get_ident()
+        space = getattr(self._masks.workspaces, "space", None)
+        if space is None or space is not self._workspace:  # held: compiled code knows where it lies
+            self._workspace = attach(self._masks.workspaces, self.vocabulary, self._tables.context)
 
     def _keep_large(self, index: int, target: int) -> bool:
         row = self._large_row()
@@ -533,7 +528,7 @@ class CompiledGrammar(ABC):
     def _large_row(self) -> npt.NDArray[np.int32]:
         """Return the mask that `_compute` has just found too large for a list, as a row of bits."""
         count = int(self._tables.context[Core.buffer_count])
-        return self._masks.dense_row(self._workspace.buffer[:count])
+        return self._masks.dense_row(self._masks.workspaces.space.buffer[:count])
 
     def check_token(self, token: int) -> None:
         """Raise TokenError where a token id is out of range."""

@@ -16,11 +16,12 @@ import numpy.typing as npt
 from structgen.core.compiled import CompiledGrammar, Completions
 from structgen.language.expectation import Expected
 from structgen.machine_core.growing_tables import NODES, TablePlan, TableSizes
-from structgen.machine_core.layout import ENDED, LARGE, Core
+from structgen.machine_core.layout import ENDED, LARGE
+from structgen.machine_core.lexeme_layout import LexemeContext
 from structgen.machine_core.masks import fill
 from structgen.tokens.token_mask import tokens_of
 
-TABLES: Final = TablePlan(Core, {"nodes": TableSizes(256), "lists": TableSizes(4096)})
+TABLES: Final = TablePlan(LexemeContext, {"nodes": TableSizes(256), "lists": TableSizes(4096)})
 READING: Final = 0
 """The mode of every state before an end token."""
 _BYTES_A_PLACE: Final = 400

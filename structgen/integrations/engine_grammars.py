@@ -13,6 +13,7 @@ from structgen.compilation.preloading import preload
 from structgen.core.compiled import CompiledGrammar
 from structgen.core.matcher import Matcher
 from structgen.errors import BudgetError, OptionError, StructgenError
+from structgen.language.checks import whole
 from structgen.request_reading.grammar_forms import requested
 from structgen.request_reading.request_reader import SERVED
 from structgen.tokens.token_mask import TokenMask
@@ -236,7 +237,8 @@ class EngineText:
 
 def check_room(compiled: CompiledGrammar, most: int, option: str) -> None:
     """Raise BudgetError where the shortest text and its end token take more than `most` tokens, which the
-    engine's `option` says."""
+    engine's `option` says; OptionError where that is no number of tokens."""
+    most = whole(option, most, 0)
     least = compiled.cost(compiled.start.index, most - 1)
     if least + 1 > most:
         raise BudgetError(

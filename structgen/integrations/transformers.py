@@ -33,7 +33,7 @@ from structgen.integrations.generation_ends import (
     special_ends,
     tell_difference,
 )
-from structgen.language.checks import flag
+from structgen.language.checks import switch, whole
 from structgen.request_reading.targets import read_target
 from structgen.tokens.token_mask import TokenMask, allocate_mask
 from structgen.tokens.tokenizer import Tokenizer
@@ -82,9 +82,8 @@ class LogitsProcessor(transformers.LogitsProcessor):  # type: ignore[misc]
         model: Any = None,
     ) -> None:
         self.tokenizer = tokenizer_of(tokenizer)
-        self.max_new_tokens = max_new_tokens
-        self.canonical = flag("canonical", canonical) or False
-        self.healing = flag("healing", healing) or False
+        self.max_new_tokens = None if max_new_tokens is None else whole("max_new_tokens", max_new_tokens, 0)
+        self.canonical, self.healing = switch("canonical", canonical), switch("healing", healing)
         known: dict[Grammar, CompiledGrammar] = {}
         self._given = [_compiled(one, self.tokenizer, known) for one in _listed(grammars)]
         self._ends: tuple[int, ...] | None = None
@@ -138,6 +137,12 @@ class LogitsProcessor(transformers.LogitsProcessor):  # type: ignore[misc]
         if not self.healing:
             raise OptionError(
                 "The processor was made without healing.", where="healing", cure="Pass healing=True."
+            )
+        if input_ids.ndim != 2:
+            raise OptionError(
+                f"Ids of the shape {[*input_ids.shape]} are no rows.",
+                where="input_ids",
+                cure="Pass one a prompt.",
             )
         each = _each(self._grammars, len(input_ids))
         free = AnyText(self.tokenizer)
@@ -352,7 +357,7 @@ class LogitsProcessor(transformers.LogitsProcessor):  # type: ignore[misc]
 def _each(grammars: Sequence[T], rows: int) -> list[T]:
     """Return the grammar of each row. Raises OptionError."""
     count = len(grammars)
-    if rows % count:
+    if not rows or rows % count:
         raise OptionError(
             f"{rows} rows for {count} grammars.",
             where="grammars",

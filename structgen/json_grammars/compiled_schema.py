@@ -16,14 +16,14 @@ from structgen.json_machine.expected import expected
 from structgen.json_machine.inspection import Inspection
 from structgen.json_machine.masks import mask_filling, state_walk
 from structgen.json_machine.meaning import expander_of
-from structgen.json_machine.records.recorder import Recorder, no_terminal
+from structgen.json_machine.records.recorder import Recorder
 from structgen.json_machine.tables import json_blocks as L
 from structgen.json_machine.tables.json_tables import JSON_TABLES
 from structgen.language.expectation import Expected
 from structgen.language.ir import Network
 from structgen.limits import Limits
 from structgen.machine_core import token_steps
-from structgen.machine_core.layout import ASKED, LARGE
+from structgen.machine_core.layout import LARGE
 from structgen.machine_core.questions import call_answered
 from structgen.native.raw_memory import address_of
 from structgen.native.typed_blocks import word_of
@@ -116,9 +116,9 @@ class CompiledSchema(CompiledGrammar):
         # Nothing that this holds may refer to it: a grammar is gone when it is dropped, not when garbage is
         # collected in the midst of another's first mask.
         self._expander = expander = expander_of(grammar, self.limits, self._tables)
-        answer = partial(expander.answer, no_terminal)
+        self._recorder = recorder = Recorder(self._tables, expander, self.vocabulary, self._masks)
+        answer = recorder.answer
         self._retry = retry = partial(call_answered, self.lock, self._begin_call, answer, self.address)
-        self._recorder = Recorder(self._tables, expander, self.vocabulary, self._masks, retry)
         self._machine = Inspection(expander, self._tables, self._space, retry)
         self._completions: Completer | None = None
         self._start = retry(state_walk.start_node)
@@ -163,21 +163,13 @@ class CompiledSchema(CompiledGrammar):
                 self._expander.ahead()
 
     def _compute(self, index: int, target: int) -> int:
-        return self._walk(mask_filling.compute, index, target)
-
-    def _walk(self, call: Callable[..., int], index: int, *arguments: int) -> int:
-        """Return what a walk of a state's tokens answers, once it asks nothing."""
-        code = call(self.address, index, *arguments)
-        while code == ASKED:
-            self._expander.answer(self._recorder.make)
-            code = call(self.address, index, *arguments)
-        return code
+        return self._retry(mask_filling.compute, index, target)
 
     def walk_bound(self, index: int) -> int:
         """Return `mask_filling.compute_bound` of a state."""
         with self.lock, self._begin_call():
             self._attached()
-            return self._walk(mask_filling.compute_bound, index)
+            return self._retry(mask_filling.compute_bound, index)
 
     def _compute_bounded(self, index: int) -> int | None:
         """As CompiledGrammar's, in one walk."""

@@ -157,6 +157,7 @@ class Core(Block):
     room: Int64s
     """Working memory of a walk: ROOM_WORDS."""
     marks: Int32s
-    """A bitmap of tokens, all 0 between two uses, and behind it the tokens that are marked."""
-    marked_count: int
+    """A bitmap of tokens, all 0 between two uses."""
+    is_marked: int
+    """1: some are marked."""
     vocabulary: VocabularyWords

@@ -233,6 +233,8 @@ class Scan(Block):
     """What is left to another state's record: KEPT_NONE, KEPT_ALIKE, KEPT_ALL."""
     masks: int
     """How many masks were begun."""
+    visited: int
+    """Nodes that were looked at, by all scans."""
     pending: int
     """How many readings the mask has met so far."""
 

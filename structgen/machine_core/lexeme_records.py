@@ -49,8 +49,8 @@ from structgen.tokens.trie_nodes import byte_of, depth_of, end_of, slot_of
 
 _ALIKE = 16
 """Bytes behind which a state must go on as another one, to have a record like that one's."""
-_DENSE = 800
-"""Tokens from which on a group is a row: at some 4,000 words, copying it is then as fast as setting their
+_LISTED_WORDS = 5
+"""Words of a row for each token that is listed: with more tokens, copying the row is as fast as setting their
 bits."""
 MOST_DENSE = 64
 """Dense groups of one record; further ones are listed."""
@@ -162,13 +162,19 @@ def ends_before(c: LexemeContext, state: int, kind: int) -> bool:
 
 
 @jit
-def take_below(trie: Int64s, slots: Int32s, ids: Int32s, node: int, row: Int32s) -> None:
-    """Add all tokens below a node to a row."""
-    last, first = slot_of(trie[end_of(trie[node]) - 1]), node
-    while slot_of(trie[first]) == 0:
+def range_below(nodes: Int64s, slots: Int32s, node: int) -> tuple[int, int]:
+    """Return where the tokens at a node and below it begin and end."""
+    last, first = slot_of(nodes[end_of(nodes[node]) - 1]), node
+    while slot_of(nodes[first]) == 0:
         first += 1
-    begin = slots[slot_of(trie[first]) - 1]
-    set_bits(row, skip(ids, begin), slots[last] - begin)
+    return slots[slot_of(nodes[first]) - 1], slots[last]
+
+
+@jit
+def take_below(trie: Int64s, slots: Int32s, ids: Int32s, node: int, row: Int32s) -> None:
+    """Add all tokens at a node and below it to a row."""
+    first, last = range_below(trie, slots, node)
+    set_bits(row, skip(ids, first), last - first)
 
 
 @jit
@@ -252,10 +258,8 @@ def drop(c: LexemeContext, ids: Int32s, first: int, last: int) -> None:
 @jit
 def drop_below(c: LexemeContext, nodes: Int64s, slots: Int32s, ids: Int32s, node: int) -> None:
     """As `drop`, of the tokens at a node and below it."""
-    last, first = slot_of(nodes[end_of(nodes[node]) - 1]), node
-    while slot_of(nodes[first]) == 0:
-        first += 1
-    drop(c, ids, slots[slot_of(nodes[first]) - 1], slots[last])
+    first, last = range_below(nodes, slots, node)
+    drop(c, ids, first, last)
 
 
 @jit
@@ -295,10 +299,11 @@ def scan_range(c: LexemeContext, trie: Trie, node: int, last: int, base: int) ->
     depths, has_ends, has_lines = c.depths, address_of_block(c.lexeme_end_at) != 0, c.newline >= 0
     counted, classes, width, moves = c.hooks.token_end, c.classes, c.width, c.moves
     safe, ends, kept, known, row = c.hooks.safe, c.hooks.ends, c.scan.kept, -1, 0
-    most_apart = c.most_apart if kept == KEPT_ALIKE else 0
+    most_apart, visited = c.most_apart if kept == KEPT_ALIKE else 0, 0
     # of all scans most ask nothing besides the moves
     is_plain = kept == KEPT_NONE and not (has_ends or has_lines or counted or safe or ends)
     while node < last:
+        visited += 1
         word = nodes[node]
         byte, depth, slot = byte_of(word), depth_of(word) - base, slot_of(word)
         above, here, kind = depths[depth - 1], depths[depth], classes[byte]
@@ -366,13 +371,14 @@ def scan_range(c: LexemeContext, trie: Trie, node: int, last: int, base: int) ->
             c.scan.apart = c.scan.apart + 1
             if c.scan.apart > most_apart:
                 c.scan.is_full = 1
-                return
+                break
         here.lexeme, here.shift, here.other = after, shift, same
         if safe:
             bit = 1 << (byte & 63)
             here.before_low = above.before_low | (0 if byte >> 6 else bit) if byte < 128 else -1
             here.before_high = above.before_high | (bit if byte >> 6 else 0) if byte < 128 else -1
         node += 1
+    c.scan.visited = c.scan.visited + visited
 
 
 @jit
@@ -420,7 +426,7 @@ def put_group(c: LexemeContext, end_class: int, shift: int, size: int) -> int:
     table.count = table.count + 1
     group.end_class, group.shift, group.dense_row = end_class, shift, -1
     group.first = group.last = listed.count
-    if size > _DENSE and c.dense_count < MOST_DENSE:
+    if _LISTED_WORDS * size > words and c.dense_count < MOST_DENSE:
         group.dense_row = -2 - c.dense_count
         row = skip(c.dense, words * c.dense_count)
         for i in range(words):
@@ -725,7 +731,6 @@ def scan_beside(address: int, number: int, state: int, other: int, kept: int) ->
 def put_record(c: LexemeContext, number: int, state: int, tokens: int, like: int) -> int:
     """Make the record of a trie in a state, of what a scan beside the state `like` found last. Returns its
     number, or ASKED. The rows of its dense groups are to be put into the store (`put_group`)."""
-    c.dense_count = 0
     for i in range(c.scan.crossed):  # that were taken away by a call before
         one = c.crossings[i]
         one.node = max(one.node, -1 - one.node)
@@ -766,6 +771,7 @@ def put_record(c: LexemeContext, number: int, state: int, tokens: int, like: int
 def small_record(c: LexemeContext, number: int, state: int) -> int:
     """Make the record of a small trie in a state. Returns its number, ASKED, or FULL."""
     tokens = scan_trie(c, number, state, -1, KEPT_NONE)
+    c.dense_count = MOST_DENSE  # all groups are listed: nobody puts rows into the store
     return tokens if tokens < 0 else put_record(c, number, state, tokens, -1)
 
 
@@ -773,4 +779,5 @@ def small_record(c: LexemeContext, number: int, state: int) -> int:
 def make_record(address: int, number: int, state: int, tokens: int) -> int:
     """As `put_record`, of what was scanned last."""
     c = LexemeContext(address)
+    c.dense_count = 0
     return put_record(c, number, state, tokens, c.like[state] if address_of_block(c.like) else -1)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Callable
 from itertools import count
 from typing import Any, Final
@@ -10,53 +9,23 @@ from typing import Any, Final
 import numpy as np
 import numpy.typing as npt
 
-from structgen.machine_core.growing_tables import DEEPEST, GrowingTables
+from structgen.machine_core.growing_tables import GrowingTables
 from structgen.machine_core.lexeme_layout import (
-    FOUND_WORDS,
     FULL,
-    MOST_PENDING,
-    MOST_WAITING,
     RANGE_WORDS,
-    SEEN_SLOTS,
-    Depth,
     Group,
     Hooks,
     LexemeContext,
-    LexemeCrossing,
     LexemeRecord,
-    Pending,
-    Scan,
-    Waiting,
 )
-from structgen.machine_core.lexeme_records import MERGING_WORDS, MOST_DENSE, make_record, scan_record
+from structgen.machine_core.lexeme_records import make_record, scan_record
+from structgen.machine_core.workspace import Workspace
 from structgen.native.jit import code_of
-from structgen.native.lazy_memory import room
 from structgen.native.raw_memory import address_of
 from structgen.native.typed_blocks import word_of, words_of
 from structgen.store.mask_store import VocabularyStore
 from structgen.tokens.vocabulary import Vocabulary
 
-_CROSSINGS_PER_NODE: Final = 4
-"""Places where tokens end a lexeme, for each node of the vocabulary, that one record may have."""
-_SCRATCH: Final = np.array(
-    [
-        word_of(LexemeContext, name)
-        for name in (
-            "scan",
-            "depths",
-            "found",
-            "crossings",
-            "waiting",
-            "merging",
-            "pending",
-            "seen",
-            "mask",
-            "alike",
-            "dense",
-            "most_crossings",
-        )
-    ]
-)
 RECORDS, GROUPS, LEFTOVERS, TRIES, TOKENS, _RANGES, _WANTED = (
     word_of(LexemeContext, name)
     for name in ("records", "groups", "leftovers", "tries", "tokens", "ranges", "wanted")
@@ -69,74 +38,46 @@ _HOOKS: Final = word_of(LexemeContext, "hooks")
 
 
 class GrownArray:
-    """Rows of numbers with room for more; compiled code knows where they lie (`told`)."""
+    """Rows of numbers with room for more; words of compiled code's context hold where they lie."""
 
-    __slots__ = ("_filled", "_told", "rows")
+    __slots__ = ("_context", "_filled", "_words", "outgrown", "rows")
 
     def __init__(
         self,
-        told: Callable[[int], None],
+        context: npt.NDArray[np.int64],
+        words: list[int],
         width: int,
         kind: type[np.generic],
-        filled: int,
+        filled: int | None,
         kept: npt.NDArray[Any] | None = None,
     ) -> None:
-        """`kept`: its rows, instead of empty ones."""
-        self._told, self._filled = told, filled
-        first = np.full((_FIRST_ROWS, width), filled, kind) if kept is None else kept
-        self.rows: npt.NDArray[Any] = first.reshape(-1, width)
-        told(address_of(self.rows))
+        """`words`: of the context. `filled`: with what new rows are, None: with anything. `kept`: its rows,
+        instead of new ones."""
+        self._context, self._words, self._filled = context, words, filled
+        self.outgrown: list[npt.NDArray[Any]] = []
+        self.rows: npt.NDArray[Any] = np.empty((0, width), kind)
+        self.rows = self._more(_FIRST_ROWS) if kept is None else kept.reshape(-1, width)
+        self.tell(words)
 
-    def reserve(self, count: int) -> None:
-        """Make room for so many rows."""
-        have = len(self.rows)
-        if count > have:
-            rows = np.full((max(2 * have, count), self.rows.shape[1]), self._filled, self.rows.dtype)
-            rows[:have] = self.rows
-            self.rows = rows
-            self._told(address_of(rows))
+    def tell(self, words: list[int]) -> None:
+        """Have some words of the context hold where the rows lie."""
+        self._words, self._context[words] = words, address_of(self.rows)
 
+    def _more(self, count: int) -> npt.NDArray[Any]:
+        rows = np.empty((count, self.rows.shape[1]), self.rows.dtype)
+        rows[: len(self.rows)] = self.rows
+        if self._filled is not None:
+            rows[len(self.rows) :] = self._filled
+        return rows
 
-class RecordScratch:
-    """The scratch memory of one thread for one vocabulary. It takes memory as it is used."""
-
-    def __init__(self, vocabulary: Vocabulary) -> None:
-        crossings = _CROSSINGS_PER_NODE * len(vocabulary.nodes) + DEEPEST
-        words = vocabulary.words
-        self.scan: npt.NDArray[np.int64] = np.zeros(words_of(Scan), np.int64)
-        """The last scan (`lexeme_layout.Scan`)."""
-        width = words_of(LexemeCrossing)
-        self.crossings: npt.NDArray[np.int64] = room(8 * width * crossings).view(np.int64).reshape(-1, width)
-        self.alike: npt.NDArray[np.int32] = np.zeros(words, np.int32)
-        """The tokens that the last scan has left to another state's record."""
-        self.mask: npt.NDArray[np.int32] = room(4 * (words + 1)).view(np.int32)[:words]
-        self.dense: npt.NDArray[np.int32] = room(4 * words * MOST_DENSE).view(np.int32).reshape(-1, words)
-        self.tokens: npt.NDArray[np.int32] = room(4 * FOUND_WORDS * crossings).view(np.int32)
-        self.arrays = (
-            self.scan,
-            np.zeros(words_of(Depth) * (DEEPEST + 2), np.int64),
-            self.tokens,
-            self.crossings,
-            room(8 * words_of(Waiting) * 2 * MOST_WAITING),
-            room(64 * MERGING_WORDS),
-            room(8 * words_of(Pending) * (MOST_PENDING + 1)),
-            room(8 * SEEN_SLOTS).view(np.int64),
-            self.mask,
-            self.alike,
-            self.dense,
-        )
-        self.words = np.array([*(address_of(one) for one in self.arrays), crossings])
-
-
-def attach_scratch(
-    holder: threading.local, vocabulary: Vocabulary, context: npt.NDArray[np.int64]
-) -> RecordScratch:
-    """Return this thread's scratch memory, which compiled code knows then."""
-    found: RecordScratch | None = getattr(holder, "records", None)
-    if found is None:
-        found = holder.records = RecordScratch(vocabulary)
-    context[_SCRATCH] = found.words
-    return found
+    def reserve(self, count: int, keeps: bool = False) -> None:
+        """Make room for so many rows. `keeps`: a reader may still hold the address of the rows before."""
+        if count <= len(self.rows):
+            return
+        rows = self._more(max(2 * len(self.rows), count))
+        self.outgrown += [self.rows] if keeps else []
+        # in one statement: Python and compiled code must never read different arrays
+        self.rows, self._context[self._words] = rows, address_of(rows)
 
 
 def put_trie(grown: GrowingTables, first: int, last: int, depth: int) -> int:
@@ -159,11 +100,10 @@ class RecordTables:
         for name, function in entries.items():
             self._grown.context[_HOOKS + word_of(Hooks, name)] = code_of(function)
 
-    def attach(self, holder: threading.local, vocabulary: Vocabulary) -> RecordScratch:
-        """Give compiled code this thread's scratch memory, and return it."""
-        # held: the next thread may have this one's number, when it has ended
-        self._scratch = attach_scratch(holder, vocabulary, self._grown.context)
-        return self._scratch
+    @property
+    def _scratch(self) -> Workspace:
+        found: Workspace = self._store.workspaces.space
+        return found
 
     def make(self, call: Callable[..., int], trie: int, state: int) -> int:
         """Make the record of a trie in a state of the lexer; return its number. `call` calls compiled code,

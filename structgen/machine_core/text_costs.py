@@ -116,10 +116,14 @@ class TextCosts:
         """Return the fewest tokens from a state to the end; IMPOSSIBLE where none write it."""
         return self._costs[number]
 
-    def first_token(self, number: int) -> tuple[int, int]:
-        """Return a token with which the fewest tokens from a state begin, and its bytes."""
+    def first_token(self, number: int) -> tuple[int, int, int]:
+        """Return a token with which the fewest begin that write a text, by the number of the state before it,
+        the token's bytes, and the number behind it."""
         slot, vocabulary = self._slots[number] - 1, self._vocabulary
-        return int(vocabulary.slot_ids[vocabulary.slot_start[slot]]), int(vocabulary.slot_len[slot])
+        size = int(vocabulary.slot_len[slot])
+        for _ in range(size):
+            number = self._targets[self._begin[number]]
+        return int(vocabulary.slot_ids[vocabulary.slot_start[slot]]), size, number
 
     def chain(self, text: bytes, start: int = 0) -> int:
         """Return the number of the state before text[start:], which is written byte by byte as it is. Cost:

@@ -207,9 +207,9 @@ def form_of(
             where=where,
             cure="Annotate what comes back: `-> Person`.",
         )
-    origin, items, asynchronous = typing.get_origin(target), False, False
-    if origin in (*_SYNC, *_ASYNC):
-        (item, *_) = typing.get_args(target)
+    origin, items, asynchronous = typing.get_origin(target) or target, False, False
+    if any(origin is one for one in (*_SYNC, *_ASYNC)):
+        item = (typing.get_args(target) or (Any,))[0]
         target, items, asynchronous = types.GenericAlias(list, item), True, origin in _ASYNC
     found, reader = read_target(target, policies, usual, where=where, reading=partial(_held, wrap=wrap))
     grammar = found.grammar if isinstance(found, CompiledGrammar) else found

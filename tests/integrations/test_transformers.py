@@ -303,7 +303,11 @@ def test_healing_needs_the_prompts_that_were_healed(model: Any) -> None:
         model.generate(**inputs, logits_processor=[processor], max_new_tokens=10)
     with pytest.raises(sg.errors.OptionError, match=r"3 rows for 2 grammars"):
         LogitsProcessor([PATH, None], TOKENIZER, healing=True).healed(**batch("a", "b", "c"))
-    for option in ({"canonical": "yes"}, {"healing": 1}, {"heal": True}):
+    for ids, why in ((torch.zeros((0, 3)), "0 rows for 1 grammars"), (inputs["input_ids"][0], "are no rows")):
+        with pytest.raises(sg.errors.OptionError, match=why):
+            processor.healed(ids)
+    wrong_sizes: Any = [{"max_new_tokens": size} for size in ("10", True, 2.5, -1)]
+    for option in ({"canonical": "yes"}, {"healing": 1}, {"heal": True}, *wrong_sizes):
         with pytest.raises(sg.errors.OptionError, match=next(iter(option))):
             LogitsProcessor(PATH, TOKENIZER, **option)
 

@@ -10,6 +10,7 @@ import pytest
 
 import structgen as sg
 from structgen.core import State
+from structgen.machine_core.text_costs import TextCosts
 
 MOST_STATES = 3_000
 PIECES = ["a", "b", "ab", "[ab]", "(?:ab|ba)*", "a?", "(?:a|bb|cab)", "c{2,3}", "(?:abc|ca)", "b+", "[^x]"]
@@ -165,3 +166,17 @@ def test_a_count_is_what_the_documentation_says(kind: str) -> None:
 @pytest.mark.parametrize("kind", KINDS)
 def test_a_count_is_what_the_documentation_says_whole(kind: str) -> None:
     check(kind, range(12, 100))
+
+
+def test_the_tokens_of_a_long_rest_are_counted_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each state on the way takes what the one before it has left."""
+    counted = []
+    chain = TextCosts.chain
+    monkeypatch.setattr(
+        TextCosts, "chain", lambda self, *given: (counted.append(given), chain(self, *given))[1]
+    )
+    rules = "".join(f"a{at + 1} ::= a{at} a{at}\n" for at in range(9))
+    tokenizer = sg.Tokenizer.from_bytes([*(bytes((byte,)) for byte in range(256)), None], eos_token_id=256)
+    compiled = sg.compile(sg.ebnf(f'root ::= a9\n{rules}a0 ::= "x" | "yy"\n'), tokenizer, store=False)
+    assert compiled.tokens_to_finish(compiled.start) == 512
+    assert len(counted) == 1

@@ -16,7 +16,6 @@ from for_each import for_each
 from schema_documents import compiled
 
 import structgen as sg
-from structgen.schema.recogniser.schema_liveness import Oracle
 
 Json = Any
 HIGH, OTHER_HIGH, LOW, OTHER_LOW = "\ud83d", "\ud800", "\ude00", "\udfff"
@@ -102,20 +101,3 @@ def test_what_is_expected_names_the_escape() -> None:
     state = grammar.step_bytes(grammar.start, b'"\\ud83')
     assert state is not None
     assert [(item.what, item.first) for item in grammar.expected(state)] == [('the rest of "\\ud83d"', b"Dd")]
-
-
-def test_constants_that_can_be_written_are_alive_without_a_search(monkeypatch: pytest.MonkeyPatch) -> None:
-    asked: list[int] = []
-    searched = Oracle._search
-
-    def search(self: Oracle, root: int, with_text: bool) -> None:
-        if not with_text:
-            asked.append(root)
-        searched(self, root, with_text)
-
-    monkeypatch.setattr(Oracle, "_search", search)
-    compiled({"const": [{"a": at} for at in range(50)]})
-    assert asked == []
-    with pytest.raises(sg.errors.UnsatisfiableUnderPolicy):
-        compiled({"const": [{"a": 0}, {"\ud83d": 1}]})
-    assert asked

@@ -202,3 +202,30 @@ def test_the_completion_of_a_number_is_the_first_of_its_shortest_numerals() -> N
             after = {text + byte: compiled.step_bytes(state, byte) for text, byte, state in steps}
             texts = {text: state for text, state in after.items() if state is not None}
         assert compiled.completion(compiled.start) == min(whole), (schema, numbers)
+
+
+def divisors(chance: Chance) -> Any:
+    """Return a schema that takes some divisors or leaves them out, of up to a million remainders together."""
+    some = [{"multipleOf": chance.choice([2, 3, 2.5, 6.5, 7, 11, 37, 53, 101, 103])} for _ in range(5)]
+    return {"anyOf": some} if chance.random() < 0.5 else {"not": {"anyOf": some}}
+
+
+@pytest.mark.parametrize("count", [12, pytest.param(100, marks=pytest.mark.slow, id="whole")])
+def test_between_near_bounds_numbers_may_have_any_divisors(count: int) -> None:
+    for seed in range(count):
+        chance = Chance(100 + seed)
+        low = chance.randint(-900, 800)
+        schema = {"type": "number", "minimum": low, "exclusiveMaximum": low + chance.choice([3, 20, 100])}
+        schema["allOf"] = [divisors(chance) for _ in range(chance.randint(1, 2))]
+        judge = jsonschema.Draft202012Validator(schema)
+        values = [low - 2 + step // 2 if step % 2 == 0 else low - 2 + step / 2 for step in range(210)]
+        valid = {value for value in values if judge.is_valid(value)}
+        try:
+            compiled = sg.compile(sg.json_schema(schema), BYTES)
+        except (
+            sg.errors.UnsatisfiableSchema,
+            sg.errors.LimitError,
+        ):  # saying why no number is left may cost too much
+            assert not valid, seed
+            continue
+        assert {value for value in values if takes(compiled, json.dumps(value).encode())} == valid, seed

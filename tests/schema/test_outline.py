@@ -29,6 +29,11 @@ def lines(schema: Any, **options: Any) -> list[tuple[int, str, str, str]]:
         ),
         ({"type": "string", "format": "date"}, "a string in the format date"),
         ({"type": "integer", "minimum": 1.0, "maximum": 9}, "an integer from 1 to 9"),
+        ({"type": "integer", "enum": [1, 2]}, "one of 1, 2"),
+        (
+            {"$schema": "http://json-schema.org/draft-04/schema#", "type": "integer", "enum": [1]},
+            "1, as digits alone",
+        ),
         ({"type": ["null", "boolean", "number"]}, "a number, true or false or null"),
         ({"enum": ["a", 1, None, True]}, '"a", 1, true or null'),
         ({"type": "object"}, "an object with any keys"),

@@ -328,7 +328,7 @@ def test_masks_are_found_where_more_nodes_wait_than_there_is_room_for(
     full: list[bool] = []
 
     def answered(compiled: CompiledText) -> None:
-        scan = compiled._records.attach(compiled._masks.workspaces, compiled.vocabulary).arrays[0]
+        scan = compiled._workspace.arrays["scan"]
         full.append(bool(scan[Scan.waiting]) and len(full) % 2 == 0)
         if full[-1]:
             scan[Scan.waiting] = MOST_WAITING + 1

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import collections.abc
 import inspect
+import typing
 from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from typing import Any, Literal
 
@@ -126,6 +128,11 @@ def test_items_come_as_they_close() -> None:
     assert early < model.steps
     assert list(found) == []
     assert people.detailed("x").value[1].name == "B"
+
+
+@pytest.mark.parametrize("bare", [typing.Iterator, collections.abc.Iterator, typing.Generator])
+def test_items_of_no_named_type_are_any_values(bare: object) -> None:
+    assert list(asked(bare, model=told('[1, "a", {}]')[0])("x")) == [1, "a", {}]
 
 
 def test_items_of_an_asynchronous_iterator() -> None:

@@ -60,6 +60,8 @@ from structgen.system.public_calls import THIS_CALL
 
 MOST_KEPT, MOST_SPECS = 1 << 18, 1 << 12
 """Past so many states or specifications, new grammars begin with a new table; old ones keep theirs."""
+_FEW_DIVISORS = 2
+"""So many divisors have few remainders together: their automata are made by themselves, and found again."""
 _READER, _OF_PYTHON = (
     FormulaReader(most=MOST_STATES, numbers=partial(of_atom, printed=printed)) for printed in (False, True)
 )
@@ -269,15 +271,25 @@ def _automaton(spec: ir.Spec, policy: str, missing: frozenset[int], limits: Limi
     reader = _OF_PYTHON if policy == "python" else _READER
     kept = "".join(rf"\x{byte:02x}" for byte in COLUMNS if byte not in missing)
     spelled = [ir.Pattern(f"^[{kept}]*$")] if missing else []
+    divisors = {atom for atom in atoms_of(formulas) if isinstance(atom, ir.Multiple)}
+    narrows = len(divisors) > _FEW_DIVISORS and all(map(_has_near_bounds, formulas))
     for asked, writing in ways:
-        with suppress(LimitError):
-            form = numeral_form(writing), *spelled
-            said = (ir.All((*_conjuncts(formula), *form)) for formula in asked)
-            made = reader.spec(ir.Spec(tuple(said)))
+        form = numeral_form(writing), *spelled
+        said = ir.Spec(tuple([ir.All((*_conjuncts(formula), *form)) for formula in asked]))
+        with suppress(LimitError, RecursionError):
+            made = reader.spec(said, inside=reader.automaton(ir.All(form)) if narrows else None)
             if asked is formulas or not made.automaton.is_empty:
                 return made
     raise too_many_states()
 
 
 def _conjuncts(formula: ir.Formula) -> tuple[ir.Formula, ...]:
-    return formula.of if isinstance(formula, ir.All) else (formula,)
+    """Return the parts of a conjunction, ranges first: fewer numbers are left for the others."""
+    parts = formula.of if isinstance(formula, ir.All) else (formula,)
+    return tuple(sorted(parts, key=lambda part: not isinstance(part, Ranges)))
+
+
+def _has_near_bounds(formula: ir.Formula) -> bool:
+    """Return whether no number below or above all bounds meets a formula."""
+    first = _conjuncts(formula)[0]
+    return isinstance(first, Ranges) and not first.from_below and not len(first.cuts) & 1

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from structgen.automata.strings.string_pool import StringPool
 from structgen.automata.unicode.charsets import LAST
 from structgen.json_machine.inspection import Inspection, Registers
 from structgen.json_machine.tables import json_blocks as L
@@ -52,6 +53,9 @@ def _unlike(
 ) -> list[int]:
     """Return the listed points of low..high, and the smallest of the others for each state that they lead to;
     of those whose escapes have none of the missing digits."""
+    if state == StringPool.FREE and not rests and not _HIGH <= low < _BEHIND:
+        point = _spelled_from(low, missing)  # all are alike
+        return [point] if point <= high else []
     listed = {ord(rest[0]) for rest in rests if low <= ord(rest[0]) <= high}
     found: dict[int, int] = {}
     while (low := _spelled_from(low, missing)) <= high:

@@ -21,7 +21,7 @@ from structgen.json_machine.tables import json_blocks as L
 from structgen.json_machine.tables.json_blocks import JsonState, StringRow
 from structgen.language.ir import Key, SimpleObject
 from structgen.machine_core.text_costs import IMPOSSIBLE, TextCosts
-from structgen.schema.reading.missing_bytes import MANY, Quoting
+from structgen.schema.reading.missing_bytes import Quoting
 
 _KEPT: Final = 1 << 16
 """Places whose bounds are remembered for one grammar."""
@@ -31,8 +31,6 @@ _WIDEST: Final = 12
 """Bytes that write any character."""
 _KEYS: Final = 500_000
 """More keys than an object holds."""
-_NAME: Final = 3
-"""Characters by which a key that may be any differs from so many."""
 _SHORT: Final = 12
 """Bytes of texts that are said to need as many tokens."""
 _COUNTED: Final = 32
@@ -57,7 +55,6 @@ class TokenBounds:
         "_keys",
         "_literal",
         "_machine",
-        "_many",
         "_objects",
         "_places",
         "_quoting",
@@ -70,8 +67,6 @@ class TokenBounds:
         machine, where walks find it."""
         self._machine, self._costs = machine, costs
         self._quoting, self._literal = quoting, quoting.literal
-        self._many = len(quoting.plain) >= MANY
-        """Whether few characters tell many strings apart."""
         self._escape = _QUOTED if machine.escapes_any_key else 0
         """Bytes that finish an escape in a key that is named."""
         self._forget()
@@ -146,7 +141,8 @@ class TokenBounds:
             return _QUOTED + missing + spec[StringRow.farthest] * _WIDEST
         is_free = spec[StringRow.start] == StringPool.FREE and spec[StringRow.most] < 0
         # so many more characters can be written in more ways than there are words
-        return _QUOTED + missing + words.bit_length() if is_free and self._many else L.UNBOUNDED
+        is_known = is_free and len(self._quoting.plain) > 1
+        return _QUOTED + missing + words.bit_length() if is_known else L.UNBOUNDED
 
     def _note(self, table: int, row: int, column: int, own: int) -> int:
         """Write a bound into a row, where walks find it, and return it."""
@@ -225,12 +221,9 @@ class TokenBounds:
                 head = self._one(between % self._literal(name))
                 most = max(most, self._escape + head + max(map(self._one, map(spaced, texts))))
                 rest += head + self._one(spaced(min(texts, key=len))) if required else 0
-        if simple.extra >= 0 and not self._many:
-            most = L.UNBOUNDED
-        elif simple.extra >= 0:
-            most = max(
-                most, _QUOTED + _NAME + self._spaced(b":" + text for text in self._texts_of(simple.extra))
-            )
+        if simple.extra >= 0:
+            value = self._spaced(b":" + text for text in self._texts_of(simple.extra))
+            most = max(most, _QUOTED + self._key(StringPool.FREE) + value)
         return most + rest, rest
 
     def _union(self, row: int) -> int:

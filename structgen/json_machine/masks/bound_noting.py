@@ -7,13 +7,12 @@ whose bounds Python has not worked out, or does not know, are listed. The state 
 of its tokens and the rest behind that.
 
 The blanks before a document lead to states that take the same values as the first: a token more, and one of
-the noted places is reached (`before_document`).
+the noted places is reached (`mask_filling.compute_bound`).
 """
 
 from __future__ import annotations
 
 from structgen.json_machine.tables.json_blocks import (
-    BOUNDING,
     LISTED,
     M_ARRAY,
     M_DOC,
@@ -25,7 +24,6 @@ from structgen.json_machine.tables.json_blocks import (
     M_STRING,
     M_WORDS,
     MOST_LISTED,
-    NO_BOUNDING,
     UNBOUNDED,
     JsonContext,
     JsonState,
@@ -37,29 +35,11 @@ _LITERAL_REST = 6
 
 
 @jit
-def begin_noting(c: JsonContext) -> None:
-    """Have walks note where the tokens lead that they collect."""
-    c.bounding, c.bound, c.listed_count = BOUNDING, 1, 0
-
-
-@jit
-def before_document(s: JsonState) -> int:
-    """Return how many tokens may come between a token that is noted and the place that is noted for it."""
-    return 1 if s.mode == M_DOC else 0
-
-
-@jit
-def end_noting(c: JsonContext) -> None:
-    """Let walks note no more."""
-    c.bounding = NO_BOUNDING
-
-
-@jit
 def note(c: JsonContext, s: JsonState) -> None:
     """Take what is needed in registers, to which a token leads, into the bound of the walk, or list their
     place."""
     mode, frame = s.mode, s.frame
-    if c.bounding == NO_BOUNDING or mode == M_DOC:
+    if c.bounding == 0 or mode == M_DOC:
         return
     rest, own = 1 if frame < 0 else c.frames[frame].rest, 0
     if mode == M_STRING or mode == M_WORDS:

@@ -7,7 +7,7 @@ caller answers the questions that were noted, and calls again.
 
 from __future__ import annotations
 
-from structgen.json_machine.masks.bound_noting import before_document, begin_noting, end_noting, note
+from structgen.json_machine.masks.bound_noting import note
 from structgen.json_machine.masks.terminal_lexer import blank_terminal, is_space
 from structgen.json_machine.masks.trie_walk import (
     LISTED,
@@ -33,6 +33,7 @@ from structgen.json_machine.tables.json_blocks import (
     BLUR,
     CAPTURE,
     M_COLON,
+    M_DOC,
     M_FINISHED,
     M_KEY,
     M_NEXT,
@@ -151,7 +152,7 @@ def resolve(c: JsonContext, d: JsonState, terminal: int) -> bool:
     """Collect the tokens that close the terminal and live on in what holds it (of white space: in the state
     in scratch block 0); those that are marked are left out, and the marks taken away. Returns whether
     something was asked."""
-    unmarked = c.marked_count > 0
+    unmarked = c.is_marked != 0
     row = c.terminals[terminal]
     holder, is_space = LexemeContext(row.holder), row.key.mode == M_SPACE
     record = holder.records[row.record]
@@ -407,13 +408,14 @@ def compute_bound(context: int, index: int) -> int:
     node = c.nodes[index]
     if node.registers.mode == M_FINISHED:
         return ENDED
-    begin_noting(c)
+    c.bounding, c.bound, c.listed_count = 1, 1, 0
     row = gather(c, index)
-    end_noting(c)
+    c.bounding = 0
     if row == ASKED:
         return ASKED
     code = 0 if node.token_list >= 0 else keep(c, index, row, 0)
     if code < 0:
         return code
-    c.bound += before_document(node.registers)
+    if node.registers.mode == M_DOC:
+        c.bound += 1  # a token may come between one that is noted and the place that is noted for it
     return 0 if c.listed_count > 0 else c.bound

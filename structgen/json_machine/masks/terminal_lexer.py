@@ -29,7 +29,7 @@ from structgen.json_machine.tables.json_blocks import (
     JsonTerminal,
     TerminalKey,
 )
-from structgen.json_machine.tables.lookups import FREE, MIDDLES, WIDTH, settle
+from structgen.json_machine.tables.lookups import FREE, WIDTH, settle
 from structgen.machine_core.interning import ask_room, intern
 from structgen.machine_core.layout import ASK, ASKED, OUT, REFUSED, YES
 from structgen.machine_core.lexeme_layout import CLOSES, UNKNOWN
@@ -88,42 +88,10 @@ def whole_string(context: int, mode: int, lexeme: int) -> int:
 
 
 @jit
-def plain_byte(c: JsonContext, state: int, byte: int, top: int) -> int:
-    """Return the state after a byte that stands for itself inside a string or key, or REFUSED; it is noted
-    for all bytes below `top` that do the same."""
-    key = c.terminals[state].key
-    row, least, most = skip(c.strings, key.lexeme * WIDTH), key.least, key.most
-    after = row[byte]
-    if after < 0:
-        return REFUSED
-    first = 32 if byte < 128 else (128 if byte < 192 else 192)
-    last = 127 if byte < 128 else (192 if byte < 192 else top)
-    if first != 128:  # a character begins
-        if most == 0:
-            return REFUSED
-        least, most = max(least - 1, 0), max(most - 1, -1)
-    if most >= 0 and most < (c.distances.numbers[after] if after >= MIDDLES else 0):
-        return REFUSED
-    found, cells = put_state(c, key.mode, after, least, most, 0), skip(c.cells.numbers, CELLS * state)
-    for other in range(first, last if found >= 0 else first):
-        if row[other] == after and other != 34 and other != 92:
-            cells[other] = found
-    return found
-
-
-@jit
 def string_byte(c: JsonContext, state: int, byte: int) -> int:
-    """Return the cell of a byte inside a string or key."""
+    """Return the cell of a byte inside a string or key. Where it stands for itself, the cell is noted for all
+    bytes that do the same."""
     key = c.terminals[state].key
-    if key.lexeme >> ESCAPE_SHIFT == 0:
-        top = 127 if c.escapes == ESCAPES_ASCII else 256
-        if byte == 34:
-            outcome = c.string_outcomes[key.lexeme]
-            return CLOSES + outcome if outcome >= 0 and key.least == 0 else REFUSED
-        if byte < 32 or byte >= top:
-            return REFUSED
-        if byte != 92 and (byte < 127 or c.lacks & LACKS_TAILS == 0):
-            return plain_byte(c, state, byte, top)
     before, d = c.scratch[0], c.scratch[1]
     before.text = 0
     settle(before, key.mode, c.quoted, 0, SENTINEL)
@@ -140,12 +108,23 @@ def string_byte(c: JsonContext, state: int, byte: int) -> int:
     c.precise = 1
     if code == OUT:
         return CLOSES + d.lexeme
-    if code != YES:
-        return UNKNOWN if code == ASK else REFUSED
-    if key.mode == M_KEY:
-        return put_state(c, M_KEY, d.lexeme, 0, -1, 0)
-    left = most - d.position if key.most >= 0 else -1
-    return put_state(c, M_STRING, d.lexeme, max(least - d.position, 0), left, 0)
+    if code == ASK:
+        return UNKNOWN
+    found = REFUSED
+    if code == YES and key.mode == M_KEY:
+        found = put_state(c, M_KEY, d.lexeme, 0, -1, 0)
+    elif code == YES:
+        left = most - d.position if key.most >= 0 else -1
+        found = put_state(c, M_STRING, d.lexeme, max(least - d.position, 0), left, 0)
+    top = 127 if c.escapes == ESCAPES_ASCII or c.lacks & LACKS_TAILS else 256
+    if found >= REFUSED and before.lexeme >> ESCAPE_SHIFT == 0 and byte >= 32 and byte < top:
+        row, cells = skip(c.strings, before.lexeme * WIDTH), skip(c.cells.numbers, CELLS * state)
+        first = 32 if byte < 128 else (128 if byte < 192 else 192)
+        last = min(top, 128 if byte < 128 else (192 if byte < 192 else 256))
+        for other in range(first, last if byte != 34 and byte != 92 and row[byte] >= 0 else first):
+            if row[other] == row[byte] and other != 34 and other != 92:
+                cells[other] = found
+    return found
 
 
 @jit

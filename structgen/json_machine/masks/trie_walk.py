@@ -6,7 +6,7 @@ from __future__ import annotations
 
 from structgen.json_machine.masks.bound_noting import note
 from structgen.json_machine.steps.byte_step import step
-from structgen.json_machine.steps.string_step import dumped, escapes_of, hexadecimal, short_escape
+from structgen.json_machine.steps.string_step import dumped, escapes_of
 from structgen.json_machine.tables.json_blocks import (
     ESCAPE_SHIFT,
     ESCAPES_ASCII,
@@ -22,7 +22,7 @@ from structgen.json_machine.tables.json_blocks import (
 from structgen.json_machine.tables.lookups import ended, next_held, next_listed
 from structgen.machine_core.layout import ASK, NO, VAGUE, YES
 from structgen.machine_core.lexeme_layout import RANGE_WORDS, Leftover, LexemeContext
-from structgen.machine_core.lexeme_records import nodes_of, slots_of, tokens_of
+from structgen.machine_core.lexeme_records import nodes_of, slots_of, take_below, tokens_of
 from structgen.machine_core.masks import emit
 from structgen.native.jit import jit
 from structgen.native.typed_blocks import Int32s, Int64s, copy_block, skip
@@ -45,43 +45,12 @@ def emit_unmarked(c: JsonContext, ids: Int32s, first: int, last: int) -> None:
 
 
 @jit
-def mark_below(c: JsonContext, node: int) -> None:
-    """Mark the tokens at a node and below it, until `unmark`."""
-    marks, count = c.marks, c.marked_count
-    marked = skip(marks, c.vocabulary.mask_words)
-    starts, ids = c.vocabulary.slot_start, c.vocabulary.slot_ids
-    before, end = c.vocabulary.slots_before, (c.vocabulary.trie[node] >> 40) & 0xFFFFFF
-    for i in range(starts[before[node]], starts[before[end]]):
-        token = ids[i]
-        word = marks[token >> 5]
-        if (word >> (token & 31)) & 1 == 0:
-            marks[token >> 5] = word | (1 << (token & 31))
-            marked[count] = token
-            count += 1
-    c.marked_count = count
-
-
-@jit
 def unmark(c: JsonContext) -> None:
-    """Take all marks away: they are few, and the bitmap is not."""
+    """Take all marks away."""
     marks = c.marks
-    marked = skip(marks, c.vocabulary.mask_words)
-    for i in range(c.marked_count):
-        marks[marked[i] >> 5] = 0
-    c.marked_count = 0
-
-
-@jit
-def escape_next(c: JsonContext, s: JsonState, byte: int) -> int:
-    """Return the smallest byte from `byte` on that may come inside the escape being written, or 256."""
-    escape = (s.lexeme >> ESCAPE_SHIFT) & 15
-    if escape == 6 or escape == 7:
-        return byte
-    while byte < 128 and (
-        (short_escape(byte) < 0 and byte != 117) if escape == 1 else hexadecimal(byte, False) < 0
-    ):
-        byte += 1
-    return byte if byte < 128 else 256
+    for i in range(c.vocabulary.mask_words):
+        marks[i] = 0
+    c.is_marked = 0
 
 
 @jit
@@ -134,7 +103,7 @@ def following(c: JsonContext, s: JsonState, byte: int, listed: bool) -> int:
     if is_text and not listed and s.lexeme & STATE_BITS != NO_STATE:
         return byte
     if s.lexeme >> ESCAPE_SHIFT != 0:
-        return escape_next(c, s, byte)
+        return byte
     words, place = listed_at(c, s)
     after, escapes = 256, False
     if place >= 0:
@@ -211,7 +180,8 @@ def walk(
                 continue
             code = step(c, s, d, byte)
         if closes:
-            mark_below(c, node)
+            take_below(nodes, starts, ids, node, c.marks)
+            c.is_marked = 1
         if code != YES:
             asked = asked or code == ASK
             if code == VAGUE:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Hashable
-from typing import Final
 
 import numpy as np
 import numpy.typing as npt
@@ -11,14 +10,20 @@ import numpy.typing as npt
 from structgen.automata.strings.string_pool import StringPool
 from structgen.json_machine.answers.expander import Expander
 from structgen.json_machine.masks import terminal_lexer
-from structgen.json_machine.records.terminal_records import KnownTerminal, TerminalRecords, put_behind_quote
+from structgen.json_machine.records.terminal_records import (
+    QUOTE,
+    KnownTerminal,
+    TerminalRecords,
+    put_behind_quote,
+)
 from structgen.json_machine.tables import json_blocks as L
 from structgen.json_machine.tables.json_blocks import JsonContext, StringRow
 from structgen.machine_core.growing_tables import ADDRESS, BYTE_AT, GrowingTables
 from structgen.machine_core.layout import ASKED
 from structgen.machine_core.lexeme_layout import FULL, KEPT_ALIKE, KEPT_ALL, KEPT_NONE, Hooks
 from structgen.machine_core.lexeme_records import scan_beside
-from structgen.machine_core.lexeme_tables import SERIALS, RecordScratch, attach_scratch, put_trie
+from structgen.machine_core.lexeme_tables import SERIALS, put_trie
+from structgen.machine_core.workspace import Workspace
 from structgen.native.bit_rows import add_tokens
 from structgen.native.jit import code_of
 from structgen.native.typed_blocks import word_of
@@ -26,8 +31,7 @@ from structgen.store.mask_store import VocabularyStore
 from structgen.tokens.vocabulary import Vocabulary
 
 _WRITTEN = frozenset((L.M_STRING, L.M_KEY))
-_QUOTE: Final = 34
-_MOST_APART: Final = 4096
+_MOST_APART = 4096
 """Nodes of the trie behind which two states differ, past which a scan by itself is cheaper."""
 _MOVES, _SAFE, _ENDS = (
     word_of(JsonContext, "moves"),
@@ -49,7 +53,7 @@ def content_key(identity: list[int], automaton: bytes, context: npt.NDArray[np.i
 class Recorder:
     """The records of one grammar's terminals. The grammar's lock is held by the caller."""
 
-    __slots__ = ("_expander", "_masks", "_own", "_retry", "_shared", "_tables", "_vocabulary")
+    __slots__ = ("_expander", "_masks", "_own", "_shared", "_tables", "_vocabulary")
 
     def __init__(
         self,
@@ -57,9 +61,8 @@ class Recorder:
         expander: Expander,
         vocabulary: Vocabulary,
         masks: VocabularyStore,
-        retry: Callable[..., int],
     ) -> None:
-        self._tables, self._expander, self._masks, self._retry = tables, expander, masks, retry
+        self._tables, self._expander, self._masks = tables, expander, masks
         self._vocabulary = vocabulary
         self._shared = TerminalRecords.shared(vocabulary, masks)
         self._own: TerminalRecords | None = None
@@ -76,12 +79,25 @@ class Recorder:
         key = self._key(identity)
         known = self._known(key)
         if known is None:
-            known = self._scanned(key, identity, self._retry(terminal_lexer.state_of, terminal))
+            known = self._scanned(key, identity, self._call(terminal_lexer.state_of, terminal))
         outcomes = [self._expander.outcomes(one) for one in known.outcomes]
         at = self._tables.extend(L.T_OUTCOME, outcomes, len(outcomes))
         row = self._tables.rows(L.T_TERMINAL)[terminal]
         # `record` says that the row is there; it is written with the rest
         row[L.JsonTerminal.holder : L.JsonTerminal.record + 1] = known.holder, at, known.number
+
+    def answer(self) -> None:
+        """Answer all that compiled code has noted."""
+        self._expander.answer(self.make)
+
+    def _call(self, function: Callable[..., int], *arguments: int) -> int:
+        """Return what a compiled function answers once it asks nothing."""
+        while True:
+            self._tables.context[_MOVES] = self._tables.context[L.T_CELL + ADDRESS]
+            code = function(self._tables.address, *arguments)
+            if code != ASKED:
+                return code
+            self.answer()
 
     def _known(self, key: Hashable) -> KnownTerminal | None:
         return self._shared.get(key) or (None if self._own is None else self._own.get(key))
@@ -101,20 +117,19 @@ class Recorder:
 
     # --- scans ----------------------------------------------------------------------------------------------
 
-    def _attach(self) -> RecordScratch:
-        """Give compiled code what a scan needs."""
+    def _begin(self) -> None:
+        """Give compiled code what a scan needs, once."""
         tables, context = self._tables, self._tables.context
         if not tables.count(L.T_TRIE):
             context[JsonContext.serial] = next(SERIALS)
             context[word_of(JsonContext, "classes")] = BYTE_AT[0]
             context[JsonContext.width] = terminal_lexer.CELLS
             context[JsonContext.newline] = -1
-            context[JsonContext.closing] = 1 << _QUOTE
+            context[JsonContext.closing] = 1 << QUOTE
             context[JsonContext.most_apart] = _MOST_APART
             context[word_of(JsonContext, "hooks") + word_of(Hooks, "miss")] = code_of(terminal_lexer.cell_of)
             put_trie(tables, 0, len(self._vocabulary.nodes), 0)
             put_behind_quote(tables, self._vocabulary)
-        return attach_scratch(self._masks.workspaces, self._vocabulary, context)
 
     def _scanned(self, key: Hashable, identity: list[int], state: int) -> KnownTerminal:
         """Return the record of a state of the lexer, made by a scan, and kept for others if there is room."""
@@ -123,19 +138,19 @@ class Recorder:
         is_text = identity[L.TerminalKey.mode] in _WRITTEN
         if is_text and not is_quoted:
             like, other, kept = self._like(identity, state)
-        scratch = self._attach()
+        self._begin()
         context[_ENDS] = 0 if is_text else code_of(terminal_lexer.ends_before)
         found = self._scan(is_quoted, state, other, kept, is_text)
         if found == FULL and kept == KEPT_ALIKE:  # the two states are far apart
             like, other, kept = self._wide(state)
-            scratch = self._attach()
             found = self._scan(is_quoted, state, other, kept, is_text)
         row = None
         if like is not None:
             others = self._shared if like.holder == self._shared.address else self._own
             assert others is not None, "a record is the store's or the grammar's own"
-            row = others.row(like.number) & scratch.alike
-            add_tokens(row, scratch.tokens[:found])
+            space: Workspace = self._masks.workspaces.space
+            row = others.row(like.number) & space.alike
+            add_tokens(row, space.tokens[:found])
         records = self._shared
         if not records.has_room():
             self._own = self._own or TerminalRecords(self._vocabulary, self._masks)
@@ -146,12 +161,7 @@ class Recorder:
         """Scan a trie until nothing is left to ask; return how many tokens stay inside, or FULL."""
         context = self._tables.context
         context[_SAFE] = code_of(terminal_lexer.safe_in) if is_text and kept != KEPT_ALIKE else 0
-        while True:
-            context[_MOVES] = context[L.T_CELL + ADDRESS]
-            found = scan_beside(self._tables.address, trie, state, other, kept)
-            if found != ASKED:
-                return found
-            self._expander.answer(no_terminal)
+        return self._call(scan_beside, trie, state, other, kept)
 
     def _like(self, identity: list[int], state: int) -> tuple[KnownTerminal | None, int, int]:
         """Return the record that has nearly all tokens of a string's or key's; the state with which this one
@@ -189,12 +199,7 @@ class Recorder:
 
     def _record_of(self, mode: int, lexeme: int) -> tuple[KnownTerminal, int]:
         """Return the record of a string or key of any length, and its state."""
-        state = self._retry(terminal_lexer.whole_string, mode, lexeme)
+        state = self._call(terminal_lexer.whole_string, mode, lexeme)
         identity = [mode, lexeme, 0, -1, 0, 0]
         key = self._key(identity)
         return self._known(key) or self._scanned(key, identity, state), state
-
-
-def no_terminal(_index: int) -> None:
-    """Answer questions of a scan, which has none for terminals."""
-    raise AssertionError("only masks ask for terminals")

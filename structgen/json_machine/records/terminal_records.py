@@ -22,12 +22,13 @@ from structgen.machine_core.lexeme_tables import (
     RecordTables,
     put_trie,
 )
+from structgen.machine_core.workspace import attach
 from structgen.native.typed_blocks import word_of
 from structgen.store.mask_store import VocabularyStore
 from structgen.tokens.trie_nodes import fields_of
 from structgen.tokens.vocabulary import Vocabulary
 
-_QUOTE: Final = 34
+QUOTE: Final = 34
 _VOCABULARY = word_of(LexemeContext, "vocabulary")
 _LARGEST: Final = 1 << 20
 """Bytes of one record, at most."""
@@ -44,7 +45,7 @@ class KnownTerminal(NamedTuple):
 
 def put_behind_quote(tables: GrowingTables, vocabulary: Vocabulary) -> int:
     """Append the trie of what tokens have behind a first quote; return its number."""
-    first = int(vocabulary.first[_QUOTE])
+    first = int(vocabulary.first[QUOTE])
     end = 0 if first < 0 else int(fields_of(int(vocabulary.nodes[first])).end)
     return put_trie(tables, first + 1 if end else 0, end, 1)
 
@@ -96,7 +97,7 @@ class TerminalRecords:
         with self._store.lock:
             found = self._known.get(key)
             if found is None:
-                self._records.attach(self._store.workspaces, vocabulary)
+                attach(self._store.workspaces, vocabulary, grown.context)
                 number = self._records.put(self._call, trie, grown.count(RECORDS), count, row)
                 bounds = [LexemeRecord.leftovers, LexemeRecord.leftovers_end]
                 first, last = grown.rows(RECORDS)[number, bounds].tolist()

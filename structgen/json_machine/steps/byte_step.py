@@ -353,15 +353,7 @@ def begin_value(c: JsonContext, d: JsonState, byte: int) -> int:
 @jit
 def literal_byte(which: int, position: int) -> int:
     """Return a byte of true, false or null; 0 past its end."""
-    if which == 0:
-        return load_packed(0x65757274, position)
-    if which == 1:
-        return load_packed(0x65736C6166, position)
-    return load_packed(0x6C6C756E, position)
-
-
-@jit
-def load_packed(text: int, position: int) -> int:
+    text = 0x65757274 if which == 0 else (0x65736C6166 if which == 1 else 0x6C6C756E)
     return (text >> (8 * position)) & 255
 
 

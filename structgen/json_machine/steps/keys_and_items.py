@@ -2,7 +2,7 @@
 
 Is there a key left? A key that the object holds, or that the schema names, is no extra key any more. Where
 the automaton of extra keys goes on in finitely many ways only (`^x[ab]$`), all of them may be held already.
-Then nothing may come of the prefix, of the quote before it, or of the comma before that (`fresh_keys`).
+Then nothing may come of the prefix, of the quote before it, or of the comma before that (`texts_left`).
 
 Strings of an automaton beside which stands a list of words with outcomes of their own (`StringSpec.words`):
 what an item must not be again, or may still equal. Such strings share the automaton, and its masks, with
@@ -68,7 +68,7 @@ from structgen.machine_core.layout import ASK, NO, VAGUE, YES
 from structgen.native.jit import jit
 from structgen.native.typed_blocks import skip
 
-_LEVEL = 4  # words of the stack for one byte: state, place, set or characters, next column
+_LEVEL = 5  # words of the stack for one byte: state, place, set, characters, next column
 _DEEP = 48
 """Bytes after which texts are not told apart any more."""
 
@@ -80,38 +80,48 @@ def listed_byte(column: int) -> int:
 
 
 @jit
-def fresh_keys(c: JsonContext, words: int, state: int, place: int, seen: int, wanted: int) -> int:
+def is_left(c: JsonContext, string: int, words: int, state: int, place: int, seen: int, count: int) -> bool:
+    """Return whether a text that ends here is one of those that `texts_left` counts."""
+    word = ended(c, words, place) if place >= 0 else -1
+    if c.string_outcomes[state] < 0 or (seen > 0 and c.sets[seen].member != 0):
+        return False
+    if string < 0:
+        return word < 0
+    spec = c.string_specs[string]
+    return count >= spec.least and (word < 0 or c.outcomes.numbers[spec.outcomes + word] >= 0)
+
+
+@jit
+def texts_left(
+    c: JsonContext, string: int, words: int, state: int, place: int, seen: int, count: int, wanted: int
+) -> int:
     """Return how many texts that the automaton accepts from `state` are neither in the word list nor in the
     set, up to `wanted`; or -1 when something must be asked. The answer is a lower bound, and 0 only where
-    there is none: what goes on for long outside list and set counts once.
+    there is none: what goes on for long outside list and set counts once. `string`: -1: the texts are keys;
+    else the row of a string, of which `count` characters are written: its bounds hold, and its listed words
+    count that have an outcome.
 
     Cost: what list and set hold under `place` and `seen`, times the width of the automaton.
     """
-    stack, room = c.stack.numbers, c.stack.capacity
-    last = WIDTH if c.key_escapes == ESCAPES_ANY else 256
-    found = 0
-    level = 0
-    stack[0] = state
-    stack[1] = place
-    stack[2] = seen
-    stack[3] = -1
+    most, policy = (c.string_specs[string].most, c.escapes) if string >= 0 else (-1, c.key_escapes)
+    stack, room, found, level = c.stack.numbers, c.stack.capacity, 0, 0
+    last = WIDTH if policy == ESCAPES_ANY else 256
+    stack[0], stack[1], stack[2], stack[3], stack[4] = state, place, seen, count, -1
     while level >= 0:
         top = skip(stack, _LEVEL * level)
-        state, place, seen, column = top[0], top[1], top[2], top[3]
+        state, place, seen, count, column = top[0], top[1], top[2], top[3], top[4]
         if column < 0:
             column = 0
-            if (
-                c.string_outcomes[state] >= 0
-                and (place < 0 or ended(c, words, place) < 0)
-                and (seen <= 0 or c.sets[seen].member == 0)
-            ):
+            if is_left(c, string, words, state, place, seen, count):
                 found += 1
         deeper = False
         while column < last and found < wanted:
             byte = listed_byte(column)
             target = string_step(c, state, column)
             column += 1
-            if target < 0:
+            then = count + (1 if byte & 0xC0 != 0x80 else 0)
+            needs = c.distances.numbers[target] if most >= 0 and target >= MIDDLES else 0
+            if target < 0 or (most >= 0 and then + needs > most):
                 continue
             here = narrow(c, words, place, byte) if place >= 0 else -1
             held = set_step(c, seen, byte) if seen > 0 else 0
@@ -121,13 +131,10 @@ def fresh_keys(c: JsonContext, words: int, state: int, place: int, seen: int, wa
             if _LEVEL * (level + 2) > room:
                 ask_room(c, c.stack, _LEVEL * (level + 2))
                 return -1
-            top[3] = column
+            top[4] = column
             level += 1
             top = skip(stack, _LEVEL * level)
-            top[0] = target
-            top[1] = here
-            top[2] = held
-            top[3] = -1
+            top[0], top[1], top[2], top[3], top[4] = target, here, held, then, -1
             deeper = True
             break
         if deeper:
@@ -146,7 +153,7 @@ def fresh_left(c: JsonContext, residue: int, state: int, place: int, seen: int, 
     if state < MIDDLES or (place < 0 and seen <= 0 and not blurred):
         return YES
     words = c.residues[residue].words
-    found = fresh_keys(c, words, state, place, seen, 2 if blurred else 1)
+    found = texts_left(c, -1, words, state, place, seen, 0, 2 if blurred else 1)
     if found < 0:
         return ASK
     if blurred and found < 2:
@@ -197,62 +204,9 @@ def follow_list(c: JsonContext, d: JsonState, byte: int) -> int:
     d.seen = max(place, 0)
     if place < 0:
         return YES
-    return string_left(c, d)
-
-
-@jit
-def string_left(c: JsonContext, d: JsonState) -> int:
-    """Return YES, NO or ASK: does a string go on from these registers that the list does not exclude?
-
-    Cost: what the list holds at the place, times the width of the automaton.
-    """
-    spec = c.string_specs[d.residue]
-    words, least, most = spec.words, spec.least, spec.most
-    distances, outcomes = c.distances.numbers, c.string_outcomes
-    last = WIDTH if c.escapes == ESCAPES_ANY else 256
-    stack, room = c.stack.numbers, c.stack.capacity
-    stack[0] = d.lexeme & STATE_BITS
-    stack[1] = d.seen
-    stack[2] = d.position
-    stack[3] = -1
-    level = 0
-    while level >= 0:
-        top = skip(stack, _LEVEL * level)
-        state, place, count, column = top[0], top[1], top[2], top[3]
-        if column < 0:
-            column = 0
-            if outcomes[state] >= 0 and count >= least and listed_outcome(c, spec, place) != -1:
-                return YES
-        deeper = False
-        while column < last:
-            byte = listed_byte(column)
-            target = string_step(c, state, column)
-            column += 1
-            then = count + (1 if byte & 0xC0 != 0x80 else 0)
-            if most >= 0 and then > most:
-                continue
-            if target < 0:
-                continue
-            if most >= 0 and target >= MIDDLES and then + distances[target] > most:
-                continue
-            here = narrow(c, words, place, byte)
-            if here < 0:
-                return YES
-            if _LEVEL * (level + 2) > room:
-                ask_room(c, c.stack, _LEVEL * (level + 2))
-                return ASK
-            top[3] = column
-            level += 1
-            top = skip(stack, _LEVEL * level)
-            top[0] = target
-            top[1] = here
-            top[2] = then
-            top[3] = -1
-            deeper = True
-            break
-        if not deeper:
-            level -= 1
-    return NO
+    state = d.lexeme & STATE_BITS
+    found = texts_left(c, d.residue, spec.words, state, place, 0, d.position, 1)
+    return ASK if found < 0 else (YES if found else NO)
 
 
 @jit
@@ -304,7 +258,7 @@ def many_strings(c: JsonContext, d: JsonState) -> bool:
     if most >= 0:
         return False
     seen = d.seen
-    return fresh_keys(c, spec.words, state, seen if seen > 0 else -1, 0, 2) >= 2
+    return texts_left(c, -1, spec.words, state, seen if seen > 0 else -1, 0, 0, 2) >= 2
 
 
 @jit

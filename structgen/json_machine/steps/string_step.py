@@ -137,18 +137,13 @@ def feed(c: JsonContext, d: JsonState, column: int) -> int:
 
 
 @jit
-def forget_extra(d: JsonState) -> None:
-    """Forget what was kept for the sake of extra keys."""
-    d.seen = 0
-    if d.text & CAPTURE == 0:
-        d.text = 0
-
-
-@jit
 def no_extra(c: JsonContext, d: JsonState, byte: int) -> int:
-    """Take a byte after which only a named key can come."""
-    forget_extra(d)
-    return append(c, d, byte) if d.text & CAPTURE != 0 else YES
+    """Take a byte after which only a named key can come: forget what was kept for the sake of extra keys."""
+    d.seen = 0
+    if d.text & CAPTURE != 0:
+        return append(c, d, byte)
+    d.text = 0
+    return YES
 
 
 @jit

@@ -290,7 +290,7 @@ class JsonContext(LexemeContext):
     cells: Int32Table
     """256 cells of each terminal (`LexemeContext.moves`)."""
     bounding: int
-    """What a walk does beside collecting tokens (`bound_noting`): NO_BOUNDING or BOUNDING."""
+    """1: a walk bounds what is needed behind the tokens that it collects (`bound_noting`)."""
     bound: int
     """The most tokens that any state takes to which a collected token leads, and that token."""
     listed: Int64s
@@ -337,8 +337,6 @@ ESCAPES_CANONICAL, ESCAPES_PAIRED, ESCAPES_ANY, ESCAPES_ASCII = range(4)
 LACKS_ESCAPES, LACKS_TAILS = 1, 2
 
 # --- bounds of the tokens that a rest takes -----------------------------------------------------------------
-NO_BOUNDING, BOUNDING = range(2)
-"""BOUNDING: places whose bounds are known count, the others are listed."""
 UNBOUNDED = 1 << 40
 """No bound is known: more than any."""
 LISTED, MOST_LISTED = 3, 1 << 8

@@ -80,22 +80,15 @@ def fill_plain(c: JsonContext, residue: int, row: ResidueRow) -> bool:
 
 
 @jit
-def filled(c: JsonContext, residue: int) -> bool:
-    """Return whether a residue's row is there; if not, ask for it."""
+def known_residue(c: JsonContext, residue: int) -> int:
+    """Return YES if a residue's row is there; if not, ask for it, and return ASK."""
     row = c.residues[residue]
     if row.status == 0:
         if row.plain >= 0:
-            return fill_plain(c, residue, row)
+            return YES if fill_plain(c, residue, row) else ASK
         ask(c, Q_RESIDUE, residue, 0, 0)
-        return False
-    return True
-
-
-@jit
-def known_residue(c: JsonContext, residue: int) -> int:
-    if filled(c, residue):
-        return YES
-    return ASK
+        return ASK
+    return YES
 
 
 @jit
@@ -197,18 +190,26 @@ def set_row(c: JsonContext, tag: int, first: int, second: int) -> int:
 
 
 @jit
+def next_entry(c: JsonContext, node: int, byte: int) -> int:
+    """Return the first entry of a node of a set with this byte or a later one, or 0."""
+    entry = c.sets[node].child
+    while entry > 0 and c.sets[entry].label - 1 < byte:
+        entry = c.sets[entry].child
+    return entry
+
+
+@jit
 def set_step(c: JsonContext, node: int, byte: int) -> int:
     """Return the node under a byte, or 0 where no member of the set goes on with it."""
-    entry = c.sets[node].child
-    while entry > 0:
-        row = c.sets[entry]
-        label = row.label - 1
-        if label == byte:
-            return row.member
-        if label > byte:
-            return 0
-        entry = row.child
-    return 0
+    entry = next_entry(c, node, byte)
+    return c.sets[entry].member if entry > 0 and c.sets[entry].label - 1 == byte else 0
+
+
+@jit
+def next_held(c: JsonContext, node: int, byte: int) -> int:
+    """Return the smallest byte from `byte` on with which a member of a set goes on, or 256."""
+    entry = next_entry(c, node, byte)
+    return c.sets[entry].label - 1 if entry > 0 else 256
 
 
 @jit
@@ -350,19 +351,6 @@ def next_listed(c: JsonContext, words: int, place: int, byte: int) -> int:
         return only if only >= byte else 256
     first = first_from(c, words, low, high, position, byte)
     return word_at(c, words, first, position) if first < high else 256
-
-
-@jit
-def next_held(c: JsonContext, node: int, byte: int) -> int:
-    """Return the smallest byte from `byte` on with which a member of a set goes on, or 256."""
-    entry = c.sets[node].child
-    while entry > 0:
-        row = c.sets[entry]
-        label = row.label - 1
-        if label >= byte:
-            return label
-        entry = row.child
-    return 256
 
 
 @jit

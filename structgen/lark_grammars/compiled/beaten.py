@@ -33,7 +33,7 @@ def beaten(tables: ParserTables, is_local: bool, limits: Limits) -> list[BeatenT
     automaton. Raises LimitError."""
     effort = Effort(limits)
     with effort.begin():
-        return beaten_in(Letters(LexerTables(Lexer(tables, is_local, effort), lambda _name, _value: None)))
+        return beaten_in(Letters(LexerTables(Lexer(tables, is_local, effort))))
 
 
 def beaten_in(letters: Letters) -> list[BeatenTerminal]:
@@ -84,7 +84,7 @@ def _texts(lexer: Lexer, terminal: int) -> Iterator[bytes]:
     alone = replace(lexer.tables, contexts=(Context((terminal,), ()),))
     effort = Effort(lexer.effort.limits)
     lexer = Lexer(alone, lexer.is_local, effort)
-    rows = LexerTables(lexer, lambda _name, _value: None)
+    rows = LexerTables(lexer)
     start, found = rows.start(0, rows.lexer.nothing), 0
     pending, met = [(start, b"")] if start >= 0 else [], {start}
     for state, text in pending:

@@ -75,7 +75,7 @@ class CompiledLark(CompiledGrammar):
             lines = grammar.tables.indentation
             self._rests = ShortestRests(self._answers, self._tables, lines, self._effort)
             self._answers.search = WeakMethod(self._rests.goes_on)  # the rests hold the answers
-            self._attach()
+            self._attached()
             self._start = self._first_state(None if kept is None else kept.lexeme)
             if needs_text and kept is None:
                 self.check_text()
@@ -136,10 +136,6 @@ class CompiledLark(CompiledGrammar):
             where="start",
             cure="Look for terminals that take the beginning of others, or are declared and never made.",
         )
-
-    def _attach(self) -> None:
-        super()._attach()
-        self._answers.records.attach(self._masks.workspaces, self.vocabulary)
 
     # --- states ---------------------------------------------------------------------------------------------
 

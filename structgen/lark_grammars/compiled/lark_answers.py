@@ -9,7 +9,6 @@ from __future__ import annotations
 import marshal
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
-from functools import partial
 from types import MappingProxyType
 from typing import Any, Final, NamedTuple
 from weakref import WeakMethod
@@ -77,10 +76,6 @@ _HOOKS: Final = {
 }
 
 
-def _put_word(grown: GrowingTables, name: str, value: int) -> None:
-    grown.context[_word(name)] = value
-
-
 class LexerParts(NamedTuple):
     """What answers: made when it is first asked, where the arrays come from a file."""
 
@@ -108,8 +103,6 @@ class LarkAnswers:
         the lexer's automaton and the liveness, 10 ms to 2 s. Raises LimitError."""
         self._tables, self._grown, self._lock, self.effort = tables, grown, lock, effort
         self._is_local, self._kept = is_local, kept
-        # a method would have the lexer's tables hold this, which holds them
-        self._put_word = partial(_put_word, grown)
         self._held: dict[str, npt.NDArray[Any]] = {}
         self._walks = room(8 * L.WALK_WORDS * (DEEPEST + 2))  # it takes memory as it is used
         self._put_word("walks", address_of(self._walks))
@@ -133,7 +126,7 @@ class LarkAnswers:
             return
         self._put_parser()
         lexer = Lexer(tables, is_local, effort, bound=bound)
-        rows = LexerTables(lexer, self._put_word)
+        rows = LexerTables(lexer, grown.context)
         self._parts = LexerParts(lexer, rows, Letters(rows))
         self._put_letters()
         self._put_begins()
@@ -146,7 +139,7 @@ class LarkAnswers:
             with uncollected():
                 of_lexer, of_letters, told, solved = marshal.loads(self._kept.lexer.data)
                 lexer = Lexer(self._tables, self._is_local, self.effort, of_lexer)
-                rows = LexerTables(lexer, self._put_word, self._kept.arrays)
+                rows = LexerTables(lexer, self._grown.context, self._kept.arrays)
                 self._told_classes, self._told_letters = told
                 self._solved = solved and Solved._make((*solved, self._held["certain"]))
                 self._parts = LexerParts(lexer, rows, Letters(rows, of_letters))
@@ -178,6 +171,9 @@ class LarkAnswers:
         return self.parts.letters
 
     # --- arrays ---------------------------------------------------------------------------------------------
+
+    def _put_word(self, name: str, value: int) -> None:
+        self._grown.context[_word(name)] = value
 
     def _put(self, name: str, array: npt.NDArray[Any]) -> None:
         self._held[name] = held = np.ascontiguousarray(array)

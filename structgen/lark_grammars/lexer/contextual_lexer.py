@@ -284,25 +284,15 @@ class Lexer:
 
     def _in_bound(self, number: int, terminal: int, config: Config) -> npt.NDArray[np.int32]:
         """Return the state after each class of bytes, and each special token, in a bound text."""
-        language, carry, found = (
-            self.bound[terminal],
-            self.owed_in(number),
-            np.full(self.width, DEAD, np.int32),
-        )
+        language, carry = self.bound[terminal], self.owed_in(number)
+        is_free, found = self.is_local and carry == self.nothing, np.full(self.width, DEAD, np.int32)
         told = language.told(config)
         after = {self.classes[byte]: language.step(config, byte) for byte in told or b""}
         for kind in range(0 if told is None else max(self.classes) + 1, self.width):
             after[kind] = language.step(config, self.symbol_of(kind))
         for kind, to in after.items():
-            left = (
-                DEAD
-                if to is None
-                else carry
-                if self.is_local and carry == self.nothing
-                else self.carry_after(carry, kind)
-            )
-            if left != DEAD:
-                found[kind] = self._bound_state(terminal, to, left, True)
+            left = DEAD if to is None else carry if is_free else self.carry_after(carry, kind)
+            found[kind] = left if left == DEAD else self._bound_state(terminal, to, left, True)
         self.effort.spend(_ROW)
         return found
 

@@ -5,7 +5,7 @@ Rows are made where they are asked for; -2 (UNKNOWN) stands where nobody has ask
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from types import MappingProxyType
 from typing import Any
 
@@ -13,30 +13,45 @@ import numpy as np
 import numpy.typing as npt
 
 from structgen.lark_grammars.lexer.contextual_lexer import Lexer
-from structgen.machine_core.lexeme_layout import UNASKED, UNKNOWN
+from structgen.machine_core.lexeme_layout import UNASKED, UNKNOWN, LexemeContext
 from structgen.machine_core.lexeme_tables import GrownArray
 from structgen.native.raw_memory import address_of
+from structgen.native.typed_blocks import Int32s, word_of, words_of
 from structgen.text_grammars.machine.language import Config
 
 
+class LexerContext(LexemeContext):
+    """The block of compiled code, as far as the lexer writes to it."""
+
+    contexts: int
+    ways: int
+    """How many kinds of starts there are: of lexemes, and of the texts of each bound terminal."""
+    last_at: Int32s
+    lasts: Int32s
+    starts: Int32s
+
+
 class LexerTables:
-    """The arrays of one lexer. `put` tells compiled code a number by the name of its field."""
+    """The arrays of one lexer."""
 
     def __init__(
         self,
         lexer: Lexer,
-        put: Callable[[str, int], None],
+        context: npt.NDArray[np.int64] | None = None,
         kept: Mapping[str, npt.NDArray[Any]] = MappingProxyType({}),
     ) -> None:
-        """`kept`: the arrays that another process has kept; they are written to."""
+        """`context`: of compiled code, where any reads them. `kept`: the arrays that another process has
+        kept; they are written to."""
         self.lexer = lexer
         tables, width = lexer.tables, lexer.width
         indentation = tables.indentation
         self._newline = -1 if indentation is None else indentation.newline
         self.contexts = len(tables.contexts)
 
+        told = np.zeros(words_of(LexerContext), np.int64) if context is None else context
+
         def grown(name: str, columns: int, kind: type[np.generic], filled: int) -> GrownArray:
-            return GrownArray(lambda address: put(name, address), columns, kind, filled, kept.get(name))
+            return GrownArray(told, [word_of(LexerContext, name)], columns, kind, filled, kept.get(name))
 
         self._moves = grown("moves", width, np.int32, UNKNOWN)
         self._end_at = grown("lexeme_end_at", 2, np.int32, 0)
@@ -50,10 +65,8 @@ class LexerTables:
         self._carry_moves = grown("carry_moves", width, np.uint8, UNASKED)
         self._carry_bytes = grown("carry_bytes", 8, np.int64, 0)
         self.classes = kept.get("classes", np.array(lexer.classes, np.uint8)).reshape(-1)
-        put("classes", address_of(self.classes))
-        put("width", width)
-        put("contexts", self.contexts)
-        put("ways", lexer.ways)
+        words = [word_of(LexerContext, name) for name in ("classes", "width", "contexts", "ways")]
+        told[words] = address_of(self.classes), width, self.contexts, lexer.ways
         counts = (len(kept.get(name, ())) for name in ("moves", "lexeme_ends", "lasts"))
         self._noted, self._end_count, self._last_count = counts
 
@@ -70,11 +83,6 @@ class LexerTables:
             ("carry_moves", self._carry_moves, carries), ("carry_bytes", self._carry_bytes, carries),
         )  # fmt: skip
         return {name: one.rows[:count] for name, one, count in grown} | {"classes": self.classes}
-
-    @property
-    def states(self) -> int:
-        """How many states have rows."""
-        return self._noted
 
     @property
     def moves(self) -> npt.NDArray[np.int32]:

@@ -16,6 +16,7 @@ import numpy.typing as npt
 
 from structgen.lark_grammars.reading.loaded_grammar import END, ParserTables, Rule
 from structgen.text_grammars.context_free.productive_symbols import productive
+from structgen.text_grammars.context_free.rules import reached
 
 
 class Cells(NamedTuple):
@@ -55,15 +56,8 @@ def usable_rules(tables: ParserTables, terminals: Collection[int]) -> list[Rule]
     """Return the rules that occur in a derivation of a whole text, if only some terminals have a lexeme."""
     derive = productive([(-1 - rule.origin, rule.symbols) for rule in tables.rules], terminals)
     usable = [rule for rule in tables.rules if derive.issuperset(rule.symbols)]
-    by_origin: dict[int, list[Rule]] = {}
-    for rule in usable:
-        by_origin.setdefault(-1 - rule.origin, []).append(rule)
-    pending = [one for one in by_origin if tables.nonterminals[-1 - one].startswith("$root_")]
-    met = set(pending)
-    while pending:
-        inner = {one for rule in by_origin[pending.pop()] for one in rule.symbols if one < 0} - met
-        met |= inner
-        pending += inner
+    starts = [one.origin for one in usable if tables.nonterminals[one.origin].startswith("$root_")]
+    met = reached([(-1 - one.origin, one.symbols) for one in usable], [-1 - one for one in starts])
     return [rule for rule in usable if -1 - rule.origin in met]
 
 

@@ -9,9 +9,10 @@ from __future__ import annotations
 
 from typing import Annotated, Final
 
+from structgen.lark_grammars.lexer.lexer_tables import LexerContext
 from structgen.machine_core.growing_tables import TablePlan, TableSizes
 from structgen.machine_core.layout import NodeRow, Registers
-from structgen.machine_core.lexeme_layout import RECORD_TABLES, LexemeContext
+from structgen.machine_core.lexeme_layout import RECORD_TABLES
 from structgen.native.typed_blocks import Block, Bytes, Int32s, Int64s, Table
 
 # --- states and places --------------------------------------------------------------------------------------
@@ -130,7 +131,7 @@ class LarkResult(Block):
 # --- tables -------------------------------------------------------------------------------------------------
 
 
-class LarkContext(LexemeContext):
+class LarkContext(LexerContext):
     """The block of a compiled Lark grammar."""
 
     nodes: Table[LarkNode]
@@ -155,13 +156,6 @@ class LarkContext(LexemeContext):
     indent: int
     dedent: int
     """-1: no indenter."""
-    # the lexer (`lexer_tables`)
-    contexts: int
-    ways: int
-    """How many kinds of starts there are: of lexemes, and of the texts of each bound terminal."""
-    last_at: Int32s
-    lasts: Int32s
-    starts: Int32s
     # liveness
     class_at: Int32s
     class_letters: Int32s

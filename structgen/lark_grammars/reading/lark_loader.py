@@ -136,8 +136,6 @@ class Loaded(NamedTuple):
 
 _STATES_AN_ITEM: Final = 4
 """An item of lark's analysis, some 2 us, counts as so many of `Limits.parser_states`."""
-STANDS_FIRST: Final = 1 << 20
-"""The priority of a stand-in, higher than all others."""
 
 
 def stand_in(number: int) -> str:
@@ -207,7 +205,7 @@ def _put_stand_ins(grammar: Any, bound: Sequence[str]) -> None:
 
     numbers = {name: number for number, name in enumerate(bound)}
     grammar.term_defs = [
-        (name, (Tree("pattern", [PatternRE(stand_in(numbers[name]))]), STANDS_FIRST))
+        (name, (Tree("pattern", [PatternRE(stand_in(numbers[name]))]), 0))
         if name in numbers
         else (name, held)
         for name, held in grammar.term_defs

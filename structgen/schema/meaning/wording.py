@@ -96,15 +96,14 @@ def string(formula: Formula, some: str = "a string") -> str:
 
 def number(formula: Formula) -> str:
     """Return a description of numbers, which says so where it is not complete."""
-    listed = formula.listed() if isinstance(formula, Ranges) else None
-    if listed is not None:
-        return listing(decimal(Decimal(value)) for value in listed)
     some, bounds, clauses, further = "", "", "", False
     excluded: list[str] = []
     for part in _conjuncts(formula):
         match part:
             case Multiple(of) if not some:
                 some = "an integer" if of == 1 else f"a multiple of {decimal(of)}"
+            case Ranges() if not some and (listed := part.listed()) is not None:
+                some = listing(decimal(Decimal(value)) for value in listed)
             case Ranges():
                 ends = list(part.ends())
                 gaps = [(end[0], begin[0]) for (_, end), (begin, _) in pairwise(ends) if end and begin]

@@ -12,10 +12,8 @@ from collections import deque
 from weakref import proxy
 
 from structgen.errors import LimitError
-from structgen.json_text.exact_json import Json
 from structgen.language.ir import TRUE
 from structgen.limits import Limits
-from structgen.schema.meaning.formulas import has_few_digits
 from structgen.schema.meaning.place import (
     ANYTHING,
     ARRAY,
@@ -27,12 +25,10 @@ from structgen.schema.meaning.place import (
     STRING,
     Info,
     PlaceTables,
-    type_bit,
 )
 from structgen.schema.meaning.scalars import Scalars
 from structgen.schema.meaning.shape_disjunctions import Shapes
 from structgen.schema.reading.json_values import EMPTY, JsonPieces
-from structgen.schema.reading.model import Schema
 from structgen.schema.recogniser.arrays import Arrays
 from structgen.schema.recogniser.object_search import Ask
 from structgen.schema.recogniser.objects import Objects
@@ -221,77 +217,29 @@ class Oracle:
         what = "whether any value is possible here could not be decided."
         return self.tables.too_many(what, "oracle_steps", (demand,))
 
-    def _quick(self, demand: int) -> bool | None:
-        """Return the answer for a demand that is one plain schema with an obvious value, else None."""
+    def _quick(self, demand: int) -> bool:
+        """Return whether a demand is one plain schema, or a union of such, and shows a value on its face."""
         literals = self.tables.demands[demand]
         if len(literals) != 1 or literals[0] & 1 or self.scalars.is_narrow:
-            return None
+            return False
         info = self.tables.infos[literals[0] >> 1]
-        if info.combined:
-            return True if info.union and self._quick_branch(info) else None
-        return self._quick_plain(info)
+        if info.union:
+            return any(map(self._has_value, map(self.tables.info, info.schema.any_of)))
+        return self._has_value(info)
 
-    def _quick_branch(self, info: Info) -> bool:
-        for part in info.schema.any_of:
-            branch = self.tables.info(part)
-            if branch.verdict is not None:
-                if branch.verdict:
-                    return True
-            elif not branch.combined and self._quick_plain(branch):
-                return True
-        return False
-
-    def _quick_plain(self, info: Info) -> bool | None:
-        types, schema = info.types, info.schema
-        if info.values is not None:
-            plain = not (info.strings or info.numbers or info.objects or info.arrays)
-            # Strings that cannot be written (lone surrogates) need a closer look.
-            if plain and types & ~(STRING | ARRAY | OBJECT):
-                return True
-            listed = schema.enum if plain and types else None
-            return any(type_bit(one) & types and self._can_be_written(one) for one in listed or ()) or None
-        if types & (NULL | BOOLEAN):
-            return True
-        if types & NUMBER and (not info.numbers or _is_half_open(schema)):
-            return True
-        if types & STRING and (not info.strings or _has_string(schema)):
-            return True
-        if types & OBJECT and not schema.required and not schema.min_properties:
-            return True
-        if types & ARRAY and not schema.min_items and (schema.contains is None or not schema.min_contains):
-            return True
-        return None
-
-    def _can_be_written(self, value: Json) -> bool:
-        """Return whether all strings and keys of a string, an array or an object can be written. Linear."""
-        stack: list[Json] = [value] if isinstance(value, (str, list, dict)) else []
-        found = bool(stack)
-        while stack and found:
-            node = stack.pop()
-            if isinstance(node, dict):
-                found = all(map(self.scalars.can_be_written, node))
-                stack.extend(node.values())
-            elif isinstance(node, list):
-                stack.extend(node)
-            elif isinstance(node, str):
-                found = self.scalars.can_be_written(node)
-        return found
-
-
-def _is_half_open(schema: Schema) -> bool:
-    """Return whether at most one side of the numbers is bounded: multiples lie on the other."""
-    ends = (schema.minimum, schema.maximum, schema.exclusive_minimum, schema.exclusive_maximum)
-    if not has_few_digits(ends, schema.multiple_of):
-        return False
-    return (schema.minimum is None and schema.exclusive_minimum is None) or (
-        schema.maximum is None and schema.exclusive_maximum is None
-    )
-
-
-def _has_string(schema: Schema) -> bool:
-    """Return whether some string meets the string keywords, where that shows at once."""
-    if schema.pattern is None and schema.format is None:
-        return schema.max_length is None or schema.min_length <= schema.max_length
-    if schema.min_length or schema.max_length is not None or (schema.pattern and schema.format):
-        return False
-    return schema.pattern is None
+    def _has_value(self, info: Info) -> bool:
+        schema, types = info.schema, info.types
+        if info.combined or info.verdict is False:
+            return False
+        if schema.enum is not None:
+            first = schema.enum[0] if schema.enum and info.only_values else []
+            if isinstance(first, str):
+                return self.scalars.can_be_written(first)  # lone surrogates need a closer look
+            return not isinstance(first, (list, dict))
+        return bool(
+            types & (NULL | BOOLEAN)
+            or (types & NUMBER and not info.numbers)
+            or (types & STRING and not info.strings)
+            or (types & OBJECT and not (schema.required or schema.min_properties))
+            or (types & ARRAY and not schema.min_items and schema.contains is None)
+        )

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from functools import partial
 from typing import Any
 
 import numpy as np
@@ -20,10 +19,6 @@ from structgen.text_grammars.machine.language import Config, Language, Lexemes
 from structgen.text_grammars.machine.stepping import TextContext
 
 
-def _told(tables: GrowingTables, name: str, address: int) -> None:
-    tables.context[word_of(TextContext, name)] = address
-
-
 class LexemeRows:
     """The rows of the states of a lexer. Under the lock of the grammar."""
 
@@ -34,7 +29,7 @@ class LexemeRows:
         width, terminals = len(set(language.classes)), self._lexemes.terminals
 
         def grown(name: str, columns: int, filled: int) -> GrownArray:
-            return GrownArray(partial(_told, tables, name), columns, np.int32, filled)
+            return GrownArray(tables.context, [word_of(TextContext, name)], columns, np.int32, filled)
 
         self._moves = grown("moves", width, UNKNOWN)
         self._like = grown("like", 1, UNKNOWN)
@@ -60,7 +55,7 @@ class LexemeRows:
             "begin_bytes": bits,
         }
         for name, array in self._held.items():
-            _told(tables, name, address_of(array))
+            tables.context[word_of(TextContext, name)] = address_of(array)
         records.hook(miss=ask_row, read=text_masks.place_behind, begun=text_masks.state_behind)
 
     def answer(self, kind: int, first: int, second: int, third: int, config: Callable[[int], Config]) -> None:

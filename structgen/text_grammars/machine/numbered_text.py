@@ -204,10 +204,6 @@ class NumberedText(CompiledGrammar):
         if self._language.counts_tokens:
             self._records.hook(token_end=text_masks.state_at_end)
 
-    def _attach(self) -> None:
-        super()._attach()
-        self._records.attach(self._masks.workspaces, self.vocabulary)
-
     def _retry(self, call: Any, *arguments: int) -> int:
         return call_answered(self.lock, self._begin_call, self._answer, self.address, call, *arguments)
 

@@ -9,13 +9,15 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from heapq import heappop, heappush
-from typing import Final, Protocol
+from typing import Final, NamedTuple, Protocol
 from weakref import proxy
 
 import numpy as np
 import numpy.typing as npt
 
 from structgen.core.token_counts import TokenCounts
+from structgen.limits import Limits
+from structgen.system.public_calls import THIS_CALL
 from structgen.text_grammars.machine.language import TOKEN
 from structgen.tokens.vocabulary import Vocabulary
 
@@ -23,11 +25,27 @@ _END: Final = -1
 """In a way: no state follows."""
 
 
+class _Rest(NamedTuple):
+    """What completes a text."""
+
+    symbols: Sequence[int]
+    begin: int
+    """Where in the symbols it begins."""
+    number: int
+    """That of its bytes, as far as the next special token, among the costs of texts; 0: none yet."""
+
+    def __len__(self) -> int:
+        return len(self.symbols) - self.begin
+
+
 class RestMachine(Protocol):
     """The questions that completions ask a compiled grammar. States are numbers; its lock is held."""
 
     @property
     def vocabulary(self) -> Vocabulary: ...
+
+    @property
+    def limits(self) -> Limits: ...
 
     def may_end(self, index: int, /) -> bool: ...
 
@@ -49,7 +67,7 @@ class RestCompletions(TokenCounts):
         """The machine is not kept alive: it holds its completions, and a cycle would delay its release."""
         super().__init__(machine.vocabulary)
         self._machine: RestMachine = proxy(machine)
-        self._rests: dict[int, Sequence[int]] = {}
+        self._rests: dict[int, _Rest] = {}
 
     def clear(self) -> None:
         super().clear()
@@ -57,7 +75,8 @@ class RestCompletions(TokenCounts):
 
     def text(self, index: int) -> bytes:
         """Return the completion of a state; empty where the text is complete. Special tokens have no text."""
-        return bytes(symbol for symbol in self._rest(index) if symbol < TOKEN)
+        rest = self._rest(index)
+        return bytes(symbol for symbol in rest.symbols[rest.begin :] if symbol < TOKEN)
 
     def length(self, index: int) -> int:
         return len(self._rest(index))
@@ -70,12 +89,15 @@ class RestCompletions(TokenCounts):
         """Return the ways to complete a state, of which the cheapest is its cost: some tokens, and the state
         (-1: none) whose cost comes on top. They may lead back to a state that they began at."""
         rest = self._rest(state)
-        if not rest:
+        if len(rest) == 0:
             return [(0, _END)]
-        token, size = self._first_token(rest)
+        token, size, number = self._first_token(rest)
+        THIS_CALL.spend(1 + 2 * size, self._machine.limits, "How the text is completed")  # states are made
         after = self._machine.next_index(state, token)
         assert after >= 0, "a rest that tokens write"
-        rest, known = b"" if self._machine.may_end(after) else rest[size:], self._rests.get(after)
+        is_end = self._machine.may_end(after)
+        rest = _Rest(rest.symbols, len(rest.symbols) if is_end else rest.begin + size, number)
+        known = self._rests.get(after)
         if known is None or (len(known) > len(rest) and after not in self._counts):
             self._rests[after] = rest
         return [(1, after)]
@@ -100,19 +122,23 @@ class RestCompletions(TokenCounts):
             counts[state] = least[_END] - least[state]
         return counts[index]
 
-    def _rest(self, index: int) -> Sequence[int]:
+    def _rest(self, index: int) -> _Rest:
         """Return the rest of a state: its own, or what another one has left behind its first token."""
         rest = self._rests.get(index)
         if rest is None:
-            rest = self._machine.shortest_rest(index)
-            has_specials = max(rest, default=0) >= TOKEN
-            rest = self._rests[index] = tuple(rest) if has_specials else bytes(rest)
+            symbols = self._machine.shortest_rest(index)
+            has_specials = max(symbols, default=0) >= TOKEN
+            rest = self._rests[index] = _Rest(tuple(symbols) if has_specials else bytes(symbols), 0, 0)
         return rest
 
-    def _first_token(self, rest: Sequence[int]) -> tuple[int, int]:
-        """Return a token with which the fewest that write a rest begin, and its symbols."""
-        if rest[0] >= TOKEN:
-            return rest[0] - TOKEN, 1
-        if not isinstance(rest, bytes):
-            rest = rest[: next((at for at, symbol in enumerate(rest) if symbol >= TOKEN), len(rest))]
-        return self._costs.first_token(self._costs.chain(bytes(rest)))
+    def _first_token(self, rest: _Rest) -> tuple[int, int, int]:
+        """Return a token with which the fewest that write a rest begin, its symbols, and the number of what
+        is behind it (`_Rest`)."""
+        symbols, begin, number = rest
+        if symbols[begin] >= TOKEN:
+            return symbols[begin] - TOKEN, 1, 0
+        if not number:
+            ahead = range(begin, len(symbols))
+            end = next((at for at in ahead if symbols[at] >= TOKEN), len(symbols))
+            number = self._costs.chain(bytes(symbols[begin:end]))
+        return self._costs.first_token(number)
