@@ -731,7 +731,6 @@ def scan_beside(address: int, number: int, state: int, other: int, kept: int) ->
 def put_record(c: LexemeContext, number: int, state: int, tokens: int, like: int) -> int:
     """Make the record of a trie in a state, of what a scan beside the state `like` found last. Returns its
     number, or ASKED. The rows of its dense groups are to be put into the store (`put_group`)."""
-    c.dense_count = 0
     for i in range(c.scan.crossed):  # that were taken away by a call before
         one = c.crossings[i]
         one.node = max(one.node, -1 - one.node)
@@ -772,6 +771,7 @@ def put_record(c: LexemeContext, number: int, state: int, tokens: int, like: int
 def small_record(c: LexemeContext, number: int, state: int) -> int:
     """Make the record of a small trie in a state. Returns its number, ASKED, or FULL."""
     tokens = scan_trie(c, number, state, -1, KEPT_NONE)
+    c.dense_count = MOST_DENSE  # all groups are listed: nobody puts rows into the store
     return tokens if tokens < 0 else put_record(c, number, state, tokens, -1)
 
 
@@ -779,4 +779,5 @@ def small_record(c: LexemeContext, number: int, state: int) -> int:
 def make_record(address: int, number: int, state: int, tokens: int) -> int:
     """As `put_record`, of what was scanned last."""
     c = LexemeContext(address)
+    c.dense_count = 0
     return put_record(c, number, state, tokens, c.like[state] if address_of_block(c.like) else -1)

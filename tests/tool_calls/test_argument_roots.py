@@ -157,6 +157,15 @@ def test_a_root_that_can_be_no_object_refuses_its_tool_by_name(format: str) -> N
         assert "/allOf/0/$ref" not in str(caught.value)
 
 
+@for_each("format", ["qwen_3_coder", "hermes", "gemma"])
+def test_a_schema_as_a_type_is_refused_where_it_stands_but_in_draft_3(format: str) -> None:
+    root: dict[str, Any] = {"type": ["object", {"type": "object"}]}
+    with pytest.raises(sg.errors.SchemaError, match=r"the tool f: #/type"):
+        sg.tools([sg.Tool("f", "", root)], format=format)
+    draft_3 = {"$schema": "http://json-schema.org/draft-03/schema#", **root}
+    sg.tools([sg.Tool("f", "", draft_3)], format=format)
+
+
 def test_too_many_sets_of_arguments_are_refused_by_name() -> None:
     names = [f"k{at}" for at in range(24)]
     schema = {"properties": {name: {"type": "integer"} for name in names}, "minProperties": 12}

@@ -784,7 +784,9 @@ def of_objects(schema: Mapping[str, Any]) -> dict[str, Any]:
     is_void = "$ref" in schema and draft in DRAFTS[:4]  # there nothing counts beside a reference
     moved = {"$ref": schema["$ref"]} if is_void else {}
     if any(isinstance(kind, Mapping) for kind in _listed(kinds)):
-        moved["type"] = kinds  # draft 3 has schemas there
+        if draft != DRAFTS[0]:  # which alone has schemas there
+            return dict(schema)  # refused in its place
+        moved["type"] = kinds
     if not moved:
         return {**schema, "type": "object"}
     rest = _own(dict(schema)) if is_void else {key: one for key, one in schema.items() if key not in moved}
