@@ -9,6 +9,7 @@ from __future__ import annotations
 from abc import abstractmethod
 from collections.abc import Iterable, Sequence
 from functools import cached_property
+from itertools import chain
 from typing import Final, TypeAlias, cast
 
 from structgen.core.compiled import CompiledGrammar
@@ -32,6 +33,7 @@ class Parts(Language):
             self.counts_tokens |= part.counts_tokens
             self.has_stack |= part.has_stack
         self._over: dict[tuple[Language, Config], bool] = {}
+        self._least_words: dict[Language, tuple[int, ...]] = {}
 
     @cached_property
     def classes(self) -> bytes:  # type: ignore[override]
@@ -126,6 +128,27 @@ class Parts(Language):
     def _followed(self, number: int) -> tuple[frozenset[Place], bool]:
         """Return the places behind the part of a place, and whether the whole text may end there."""
 
+    def _needed(self, place: Place) -> Iterable[tuple[Language, int]]:
+        """Return the parts of which words must still follow the part of a place, or a place between two, and
+        how many of each."""
+        return ()
+
+    def shortest(self, config: Config) -> Sequence[int]:
+        ways: list[tuple[int, tuple[int, ...], list[tuple[tuple[int, ...], int]]]] = []
+        for place in cast("frozenset[Place]", config):
+            rest = () if place[1] is _BETWEEN else tuple(self.part(place).shortest(place[1]))
+            words = [(self._least_word(part), count) for part, count in self._needed(place)]
+            ways.append((len(rest) + sum(len(word) * count for word, count in words), rest, words))
+        _, rest, words = min(ways)
+        return [*rest, *chain.from_iterable(word * count for word, count in words)]
+
+    def _least_word(self, part: Language) -> tuple[int, ...]:
+        """Return the shortest word of a part."""
+        known = self._least_words.get(part)
+        if known is None:
+            known = self._least_words[part] = tuple(part.shortest(part.start()))
+        return known
+
     def boundary(self, config: Config) -> Config | None:
         found: set[Place] = set()
         for number, at in cast("frozenset[Place]", config):
@@ -154,12 +177,6 @@ class Chain(Parts):
         super().__init__(parts)
         self._begun = self._begin()
 
-    @cached_property
-    def _owed(self) -> list[int]:
-        """Before each part, and behind the last: the symbols that the remaining parts need at least."""
-        sizes = [len(part.shortest(part.start())) for part in self.parts]
-        return [sum(sizes[at:]) for at in range(len(sizes) + 1)]
-
     def _begin(self) -> list[frozenset[Place]]:
         """Return for each part the places before it: its own, and behind it where it may be empty."""
         after: frozenset[Place] = frozenset()
@@ -183,18 +200,8 @@ class Chain(Parts):
             index == last and self.parts[last].accepts(at) for index, at in cast("frozenset[Place]", config)
         )
 
-    def shortest(self, config: Config) -> Sequence[int]:
-        best: tuple[int, int, tuple[int, ...]] | None = None
-        for index, at in cast("frozenset[Place]", config):
-            rest = tuple(self.parts[index].shortest(at))
-            candidate = (len(rest) + self._owed[index + 1], index, rest)
-            if best is None or candidate < best:
-                best = candidate
-        assert best is not None
-        found = list(best[2])
-        for part in self.parts[best[1] + 1 :]:
-            found += part.shortest(part.start())
-        return found
+    def _needed(self, place: Place) -> Iterable[tuple[Language, int]]:
+        return ((part, 1) for part in self.parts[place[0] + 1 :])
 
 
 class Union(Parts):
@@ -208,10 +215,6 @@ class Union(Parts):
 
     def accepts(self, config: Config) -> bool:
         return any(self.parts[index].accepts(at) for index, at in cast("frozenset[Place]", config))
-
-    def shortest(self, config: Config) -> Sequence[int]:
-        rests = (tuple(self.parts[index].shortest(at)) for index, at in cast("frozenset[Place]", config))
-        return min(rests, key=lambda rest: (len(rest), rest))
 
 
 class RepeatedLanguage(Parts):
@@ -229,11 +232,6 @@ class RepeatedLanguage(Parts):
             self.outer_classes = self.classes  # between two copies, the next byte is read by the inner part
         # empty copies may make up the number
         self.least = 0 if of.accepts(self._first) else least
-
-    @cached_property
-    def _word(self) -> tuple[int, ...]:
-        """The shortest word."""
-        return tuple(self.of.shortest(self._first))
 
     def part(self, place: Place) -> Language:
         return self.of
@@ -255,16 +253,9 @@ class RepeatedLanguage(Parts):
     def accepts(self, config: Config) -> bool:
         return any(at is _BETWEEN and count >= self.least for count, at in cast("frozenset[Place]", config))
 
-    def shortest(self, config: Config) -> Sequence[int]:
-        best: tuple[int, int, tuple[int, ...]] | None = None
-        for count, at in cast("frozenset[Place]", config):
-            owed = max(0, self.least - count - (at is not _BETWEEN))
-            rest = () if at is _BETWEEN else tuple(self.of.shortest(at))
-            candidate = (len(rest) + owed * len(self._word), owed, rest)
-            if best is None or candidate < best:
-                best = candidate
-        assert best is not None
-        return [*best[2], *self._word * best[1]]
+    def _needed(self, place: Place) -> Iterable[tuple[Language, int]]:
+        count, at = place
+        return ((self.of, max(0, self.least - count - (at is not _BETWEEN))),)
 
 
 class AnyOrder(Parts):
@@ -278,14 +269,9 @@ class AnyOrder(Parts):
     def __init__(self, of: Sequence[Language], needed: int, between: Language) -> None:
         later = list(of) if not between.goes_on(between.start()) else [Chain((between, one)) for one in of]
         super().__init__((*of, *later))
-        self._count, self._needed = len(of), (1 << needed) - 1
+        self._count, self._needs = len(of), (1 << needed) - 1
         if any(part.inside(part.start())[0] for part in self.parts):
             self.outer_classes = self.classes  # between two words, the next byte is read by an inner part
-
-    @cached_property
-    def _words(self) -> list[tuple[int, ...]]:
-        """The shortest word of each part."""
-        return [tuple(part.shortest(part.start())) for part in self.parts]
 
     def _opened(self, place: Place) -> Iterable[Place]:
         read, at = place
@@ -304,24 +290,17 @@ class AnyOrder(Parts):
     def _followed(self, number: int) -> tuple[frozenset[Place], bool]:
         read, one = divmod(number, self._count)
         read |= 1 << one
-        return frozenset({(read, _BETWEEN)}), not self._needed & ~read
+        return frozenset({(read, _BETWEEN)}), not self._needs & ~read
 
     def accepts(self, config: Config) -> bool:
         places = cast("frozenset[Place]", config)
-        return any(at is _BETWEEN and not self._needed & ~read for read, at in places)
+        return any(at is _BETWEEN and not self._needs & ~read for read, at in places)
 
-    def shortest(self, config: Config) -> Sequence[int]:
-        return min(map(self._rest, cast("frozenset[Place]", config)), key=lambda rest: (len(rest), rest))
-
-    def _rest(self, place: Place) -> tuple[int, ...]:
-        """Return a shortest rest from a place: of the word being read, then the words still needed."""
+    def _needed(self, place: Place) -> Iterable[tuple[Language, int]]:
         number, at = place
-        found: tuple[int, ...] = ()
         if at is not _BETWEEN:
-            found = tuple(self.part(place).shortest(at))
             ((number, _),) = self._followed(number)[0]
         for one in range(self._count):
-            if self._needed & ~number & 1 << one:
-                found += self._words[one + self._count * bool(number)]
+            if self._needs & ~number & 1 << one:
+                yield self.part((number * self._count + one, at)), 1
                 number |= 1 << one
-        return found

@@ -173,10 +173,3 @@ class InterruptedText(Parts):
         if word is None:
             return super()._lifted(number, one)
         return one._replace(after_end=self._behind(number + word))
-
-    def shortest(self, config: Config) -> Sequence[int]:
-        rests = [
-            (self.part((number, at)) is self._text, tuple(self.part((number, at)).shortest(at)))
-            for number, at in cast("frozenset[Place]", config)
-        ]
-        return min(rests, key=lambda one: (len(one[1]), *one))[1]
