@@ -291,5 +291,7 @@ def _conjuncts(formula: ir.Formula) -> tuple[ir.Formula, ...]:
 
 def _has_near_bounds(formula: ir.Formula) -> bool:
     """Return whether no number below or above all bounds meets a formula."""
-    first = _conjuncts(formula)[0]
-    return isinstance(first, Ranges) and not first.from_below and not len(first.cuts) & 1
+    return any(
+        isinstance(one, Ranges) and not one.from_below and not len(one.cuts) & 1
+        for one in _conjuncts(formula)
+    )
