@@ -30,6 +30,8 @@ def lines(schema: Any, **options: Any) -> list[tuple[int, str, str, str]]:
         ({"type": "string", "format": "date"}, "a string in the format date"),
         ({"type": "integer", "minimum": 1.0, "maximum": 9}, "an integer from 1 to 9"),
         ({"type": "integer", "enum": [1, 2]}, "one of 1, 2"),
+        ({"type": "integer", "multipleOf": 2, "minimum": 3}, "a multiple of 2, at least 3"),
+        ({"type": "integer", "multipleOf": 2.5}, "an integer and a multiple of 2.5"),
         (
             {"$schema": "http://json-schema.org/draft-04/schema#", "type": "integer", "enum": [1]},
             "1, as digits alone",

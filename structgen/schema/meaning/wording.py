@@ -23,6 +23,7 @@ from structgen.language.ir import (
     Words,
 )
 from structgen.language.number_ranges import Cut, Ranges
+from structgen.schema.meaning.formulas import is_multiple
 from structgen.schema.reading.json_values import json_string
 
 _MOST_WORDS = 8
@@ -97,12 +98,13 @@ def string(formula: Formula, some: str = "a string") -> str:
 def number(formula: Formula) -> str:
     """Return a description of numbers, which says so where it is not complete."""
     some, bounds, clauses, further = "", "", "", False
+    divisors: list[Decimal] = []
     excluded: list[str] = []
     for part in _conjuncts(formula):
         match part:
             case Multiple(of) if not some:
-                some = "an integer" if of == 1 else f"a multiple of {decimal(of)}"
-            case Ranges() if not some and (listed := part.listed()) is not None:
+                divisors.append(of)
+            case Ranges() if not divisors and (listed := part.listed()) is not None:
                 some = listing(decimal(Decimal(value)) for value in listed)
             case Ranges():
                 ends = list(part.ends())
@@ -115,12 +117,19 @@ def number(formula: Formula) -> str:
             case PlainInteger():
                 clauses += ", as digits alone"
             case Not(Multiple(of)):
-                clauses += f", not {'an integer' if of == 1 else f'a multiple of {decimal(of)}'}"
+                clauses += f", not {_multiple(of)}"
             case _:
                 further = True
     if excluded:
         clauses += f" other than {listing(excluded, ' and ')}"
+    if divisors:
+        told = [of for of in divisors if not any(is_multiple(one, of) for one in divisors if one != of)]
+        some = joined(list(dict.fromkeys(map(_multiple, told))))
     return (some or "a number") + bounds + clauses + (_FURTHER if further else "")
+
+
+def _multiple(of: Decimal) -> str:
+    return "an integer" if of == 1 else f"a multiple of {decimal(of)}"
 
 
 def _alternatives(formula: Formula) -> Sequence[Formula]:
