@@ -261,5 +261,5 @@ def failed(what: str, text: str, attempts: int, where: str = "", cure: str = "")
         attempts=attempts,
         where=where,
         cure=cure
-        or f"This was after {tried}; the text is in `.text`. Ask again (attempts=), or loosen what refuses it.",
+        or f"This was after {tried}; the text is in `.text`. Ask again (attempts=) or loosen what refuses it.",
     )
