@@ -260,6 +260,5 @@ def failed(what: str, text: str, attempts: int, where: str = "", cure: str = "")
         text=text,
         attempts=attempts,
         where=where,
-        cure=cure
-        or f"This was after {tried}; the text is in `.text`. Ask again (attempts=) or loosen what refuses it.",
+        cure=cure or f"This was after {tried}; the text is in `.text`. Ask again, or loosen what refuses it.",
     )
