@@ -92,6 +92,16 @@ class Parts(Language):
         found = [told for one in opened if (told := self.part(one).told(one[1])) is not None]
         return bytes(sorted(set(b"".join(found)))) if len(found) == len(opened) else None
 
+    def run(self, config: Config) -> tuple[bytes, Config] | None:
+        places = cast("frozenset[Place]", config)
+        if len(places) != 1:
+            return None
+        (place,) = places
+        number, at = place
+        part = self.part(place)
+        run = None if at is _BETWEEN else part.run(at)
+        return None if run is None else (run[0], self._after(number, part, run[1]))
+
     def _opened(self, place: Place) -> Iterable[Place]:
         """Return a place; in place of that between two copies or words, those where the next may begin."""
         return (place,)

@@ -88,6 +88,10 @@ class LiteralLanguage(Language):
         at = cast(int, config)
         return self._text[at : at + 1]
 
+    def run(self, config: Config) -> tuple[bytes, Config] | None:
+        rest = self._text[cast(int, config) :]
+        return (rest, len(self._text)) if rest else None
+
     def accepts(self, config: Config) -> bool:
         return config == len(self._text)
 

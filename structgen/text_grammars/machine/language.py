@@ -158,6 +158,12 @@ class Language(ABC):
         one."""
         return None
 
+    def run(self, config: Config) -> tuple[bytes, Config] | None:
+        """Return bytes that must come next, and the configuration after them: before the last, the text has
+        one place, inside a literal, and does not end. They may be fewer than what must come; None: none are
+        known."""
+        return None
+
     def expected(self, config: Config) -> list[Expected]:
         """Return the items that may come next, in words; the caller adds the end of the text."""
         first = self.first_bytes(config)

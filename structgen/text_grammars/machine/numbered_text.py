@@ -97,17 +97,51 @@ class NumberedText(CompiledGrammar):
         self._finished = -1
         self._following: dict[Config, bytes] = {}
         """Configuration behind a part -> the bytes that may come next."""
-        self._start = self._number(self._language.start())
+        self._runs: list[tuple[int, Config, bytes]] = []
+        """Runs of bytes whose configurations nobody has asked for: the first state, its configuration, the
+        bytes."""
+        self._start = self._number_of_part(self._language.start())
 
     def _number(self, config: Config) -> int:
         """Return the state of a configuration, made if it is new."""
+        self._read_runs()
+        return self._number_of_part(config)
+
+    def _number_of_part(self, config: Config) -> int:
+        """As `_number`, of a configuration at the beginning of parts, or behind them: inside no run."""
         number = self._numbers.get(config)
         if number is None:
-            number = self._numbers[config] = self._number_at(config)
+            run = self._language.run(config)
+            number = self._number_at(config) if run is None else self._put_run(config, *run)
+            self._numbers[config] = number
+        return number
+
+    def _read_runs(self) -> None:
+        """Find the configurations inside runs."""
+        with self.lock:
+            while self._runs:
+                first, config, data = self._runs[-1]
+                for number, byte in enumerate(data[:-1], first + 1):
+                    self._configs[number] = config = self._language.step(config, byte)
+                    self._numbers.setdefault(config, number)
+                self._runs.pop()
+
+    def _put_run(self, config: Config, data: bytes, after: Config) -> int:
+        """Return a new state of a configuration, with the states of text that must come and their rows: a
+        tool call would take a fifth longer if Python were asked for each byte of its tags. `data`, `after`:
+        the text, and the configuration behind it."""
+        last = self._number_of_part(after)
+        number, count = self._add_node(config, stepping.NEVER, stepping.OUTSIDE), len(data) - 1
+        self._steps.grow(number + 1 + count)
+        self._tables.room(NODES, count)
+        held = np.frombuffer(data, np.uint8)
+        stepping.put_run(self.address, number, address_of(held), len(data), last)
+        # last: an interrupted call leaves states that nobody reaches
+        self._runs.append((number, config, data))
         return number
 
     def _number_at(self, config: Config) -> int:
-        """Return a new state of a configuration."""
+        """Return a new state of a configuration in which no bytes must come."""
         standing, (insides, others) = self._language.standing(config), self._language.inside(config)
         if insides and others is None and _is_one_place(insides):
             number = self._enter(config, insides)
@@ -138,7 +172,7 @@ class NumberedText(CompiledGrammar):
         places = self._entered[visit].places
         if visit not in self._opened:
             followed = [one for one in places if one.after_end is not None]
-            behind = self._number(followed[0].after_end) if len(followed) == 1 else -1
+            behind = self._number_of_part(followed[0].after_end) if len(followed) == 1 else -1
             found = self._opened[visit] = self._ends_map(followed)
             row = self._visit_rows[visit]
             row[BEHIND] = behind
@@ -175,6 +209,9 @@ class NumberedText(CompiledGrammar):
         config = self._configs.get(number)
         if config is None:
             visit, state = self._visit(number)
+            if not visit:
+                self._read_runs()
+                return self._configs[number]
             config = self._configs[number] = self._language.after_inside(self._entered[visit].config, state)
         return config
 

@@ -239,6 +239,36 @@ def follow(c: TextContext, index: int, byte: int) -> int:
     return ask_cell(c, index, column)
 
 
+@entry("int64(int64, int64, int64, int64, int64)")
+def put_run(context: int, number: int, data_address: int, count: int, last: int) -> int:
+    """Add the states of bytes that must come in a state, each behind the one before, and fill their rows; the
+    last byte leads to the state `last`. There is room for them. Returns 0."""
+    c, data = TextContext(context), Bytes(data_address)
+    for i in range(count):
+        cells, after = skip(c.cells, number * c.class_count), c.nodes.count
+        for column in range(c.class_count):
+            cells[column] = REFUSED
+        if i == count - 1:
+            cells[c.classes[data[i]]] = last
+            break
+        cells[c.classes[data[i]]] = after
+        blank(c, after)
+        c.inside[after] = OUTSIDE
+        c.may_end[after] = NEVER
+        if address_of_block(c.token_ends) != 0:
+            c.token_ends[after] = after
+        row = c.nodes[after]
+        words = Int64s(address_of_block(row))
+        for word in range(8):
+            words[word] = 0
+        TextState(address_of_block(row)).number = after
+        row.dense_row = -1
+        row.token_list = -1
+        c.nodes.count = after + 1
+        number = after
+    return 0
+
+
 @jit
 def read(c: TextContext, index: int, token: int, first: int) -> int:
     """Return the state after the bytes of a token from `first` on, and the token's end; REFUSED; ASKED with
