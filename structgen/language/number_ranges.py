@@ -47,7 +47,7 @@ class Ranges:
         return None if len(self.cuts) & 1 else [value for value, _ in self.cuts[::2]]
 
     def ends(self) -> Iterator[tuple[Cut | None, Cut | None]]:
-        """Yield where each range begins and ends; None: without a bound."""
+        """Yield the two ends of each range; None stands for an end without a bound."""
         cuts: list[Cut | None] = [*((None,) if self.from_below else ()), *self.cuts]
         return zip(cuts[::2], [*cuts[1::2], *((None,) if len(cuts) & 1 else ())], strict=True)
 

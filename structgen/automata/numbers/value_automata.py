@@ -98,7 +98,7 @@ def _divided(of: Ranges) -> Automaton:
 
 
 def _shared(text: str, other: str) -> int:
-    """Return with how many characters two texts begin alike."""
+    """Return the length of the longest common prefix of two texts."""
     ends = (at for at, (one, two) in enumerate(zip(text, other, strict=False)) if one != two)
     return next(ends, min(len(text), len(other)))
 
@@ -146,7 +146,7 @@ class _Side:
                 drawn.go(state, ".", self._state(depth, True, (self._own(depth, spans),)))
 
     def _go(self, state: int, depth: int, pointed: bool, spans: tuple[_Span, ...]) -> None:
-        """Let the next digit lead to the states that follow."""
+        """Draw the edges of all ten digits from a state."""
         longer = [span for span in spans if pointed or span[0] > depth]
         edges = [self._edges(span, depth) for span in longer]
         met = sorted({digit for at in edges for digit in range(10) if at[digit] < at[digit + 1]})

@@ -177,9 +177,9 @@ def as_written(spec: ir.Spec, policy: str, limits: Limits) -> tuple[tuple[ir.For
 
 
 def _within_reach(root: ir.Formula, policy: str, limits: Limits) -> ir.Formula:
-    """Return a formula of the same numerals without ends of ranges that none of them passes (those of a
-    double, beside small numbers), and without listed numbers of too many digits beside others where nothing
-    is denied."""
+    """Return a formula that the same numerals meet. An end of a range is left out where no numeral passes it
+    (that of a double, beside small numbers). Where nothing is denied, listed numbers of too many digits are
+    left out, too, if others remain."""
     atoms, denies = atoms_of((root,)), _denies(root)
     named = _named([_without_far_ends(atom) if isinstance(atom, Ranges) else atom for atom in atoms])
     keeps_ends = policy == "any" or any(value.adjusted() >= _FAR_FROM_LARGEST for value in named if value)

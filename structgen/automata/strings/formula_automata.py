@@ -211,10 +211,10 @@ class FormulaReader:
         no text holds one. `inside`: other texts than those of an automaton are left out, part by part
         (`narrowed`). Raises what `automaton` raises."""
         alone = len(spec.formulas) == 1
-        if inside is None:
-            parts = [self.automaton(formula, alone) for formula in spec.formulas]
-        else:
-            parts = [self.narrowed(formula, inside) for formula in spec.formulas]
+        parts = [
+            self.automaton(formula, alone) if inside is None else self.narrowed(formula, inside)
+            for formula in spec.formulas
+        ]
         if lone:
             parts = [self._without_pairs(part) for part in parts]
         if len(parts) == 1:

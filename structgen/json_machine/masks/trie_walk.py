@@ -209,7 +209,7 @@ def walk(
 
 @jit
 def walk_left(c: JsonContext, holder: LexemeContext, left: Leftover, vague: bool, unmarked: bool) -> bool:
-    """Collect what tokens leave over behind a terminal and lives: from the registers in scratch block 0, or,
+    """Collect the tokens whose bytes behind a terminal may follow: from the registers in scratch block 0, or,
     where their first byte closes the terminal, in block 1. `vague`: all are to be tried one by one. Returns
     whether something had to be asked."""
     trie, asked = holder.tries[left.trie], False
@@ -226,8 +226,8 @@ def walk_left(c: JsonContext, holder: LexemeContext, left: Leftover, vague: bool
 
 @jit
 def walk_node(c: JsonContext, node: int, depth: int, how: int) -> bool:
-    """Collect the tokens at a node of the vocabulary and below it (those below it alone: depth 1) that live
-    from the registers in scratch block 0. Returns whether something had to be asked."""
+    """Collect the tokens at a node of the vocabulary's trie and below it (depth 1: below it alone) that may
+    follow from the registers in scratch block 0. Returns whether something had to be asked."""
     v = c.vocabulary
     end = end_of(v.trie[node])
     return walk(c, v.trie, v.slot_start, v.slot_ids, node + depth, end, depth, 0, how)

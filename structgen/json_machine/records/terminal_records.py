@@ -31,7 +31,7 @@ from structgen.tokens.vocabulary import Vocabulary
 QUOTE: Final = 34
 _VOCABULARY = word_of(LexemeContext, "vocabulary")
 _LARGEST: Final = 1 << 20
-"""Bytes of one record, at most."""
+"""The most bytes that one record takes."""
 
 
 class KnownTerminal(NamedTuple):

@@ -136,6 +136,8 @@ class CompiledText(NumberedText):
                 visit, state = self._visit(index) if code == MISS else (0, 0)
                 if visit:
                     self._entered[visit].places[0].part.compiled.compute(state, target)
+                    if self._stands_for_part(index):
+                        return True
                     code = text_masks.compute(self.address, index, target)
                 if code == 0:
                     return True
@@ -151,8 +153,7 @@ class CompiledText(NumberedText):
         code = self._compiled_mask(index, target)
         if visit and code == stepping.UNKNOWN:
             part = self._open_visit(visit)[0].part
-            if part.compiled.is_young:
-                part.compiled.look_ahead()  # as a matcher of the part alone does behind its first token
+            part.compiled.look_ahead()  # as a matcher of the part alone does behind its first token
             code = self._compiled_mask(index, target)
             if code == stepping.UNKNOWN and self._visit_rows[visit, BEHIND] >= 0 and any(part.calls):
                 part.ends_below(state, self._opened[visit].wanted)  # it answers what this asks

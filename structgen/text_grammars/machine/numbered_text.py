@@ -1,8 +1,7 @@
 """`NumberedText`: the configurations of a `Language`, numbered as texts reach them, and steps between them.
 
 A state whose places are all inside one part with masks of its own is a *visit* to that part, and the part's
-own state: compiled code makes these (`stepping.enter`). Python asks the language for all other steps: one by
-one.
+own state: compiled code makes these (`stepping.enter`). Python asks the language for the other steps.
 """
 
 from __future__ import annotations
