@@ -18,11 +18,10 @@ from structgen.json_grammars.plain_network import network_of
 from structgen.json_grammars.schema_grammar import JsonSchemaGrammar
 from structgen.json_text.exact_json import Json, escape, unescape
 from structgen.schema.explaining.keyword_report import Finding, KeywordReport, KeywordStanding
-from structgen.schema.meaning.place import NEVER, with_others
+from structgen.schema.meaning.place import NEVER
 from structgen.schema.reading.document import Document
-from structgen.schema.reading.model import Schema
+from structgen.schema.reading.model import Schema, with_others
 from structgen.schema.reading.policies import WIDEST
-from structgen.schema.reading.schema_place import SchemaPlace
 
 IMPLIED = "the rest of the schema asks as much"
 _CAPS = ("max_string", "max_items", "any_value")
@@ -146,10 +145,8 @@ class SchemaDifference:
         return equal
 
 
-def _in_text(document: Document) -> list[SchemaPlace]:
-    return [
-        place for place in document.schemas if isinstance(place, SchemaPlace) and isinstance(place.raw, dict)
-    ]
+def _in_text(document: Document) -> list[Schema]:
+    return [place for place in document.schemas if isinstance(place.raw, dict)]
 
 
 def without_keyword(value: Json, pointer: str, keyword: str) -> Json:

@@ -26,7 +26,6 @@ from structgen.errors import LimitError, OptionError
 from structgen.json_grammars.schema_grammar import JsonSchemaGrammar, unwarned_schema
 from structgen.json_text.exact_json import Json, write
 from structgen.schema.reading.model import Schema
-from structgen.schema.reading.schema_place import SchemaPlace
 
 MOST_OUTLINE = 100_000
 """Characters of an outline, at most: a prompt that long fits few models."""
@@ -211,7 +210,7 @@ class _Writer:
         """List the descriptions of a value that are not listed yet, behind its place."""
         told: dict[str, None] = {}
         for part in parts if self.descriptions else ():
-            raw = part.raw if isinstance(part, SchemaPlace) else None
+            raw = part.raw
             if isinstance(raw, dict) and id(raw) not in self.described:
                 self.described.add(id(raw))
                 if text := short_description(raw.get("description")):

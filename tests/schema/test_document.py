@@ -145,13 +145,6 @@ def test_ids_are_dense_and_derived_schemas_follow() -> None:
     assert (derived.id, derived.pointer, derived.minimum, derived.maximum) == (4, "#/allOf", Decimal(1), None)
 
 
-def test_an_absent_field_has_the_default_of_the_model() -> None:
-    plain, place = Schema(id=0, pointer="#"), root({"type": "null"})
-    for name in Schema.__slots__:
-        if name not in ("id", "pointer", "types"):
-            assert getattr(place, name) == getattr(plain, name), name
-
-
 def test_a_pointer_is_escaped() -> None:
     found = root({"properties": {"a/b~c": {"items": True}}})
     assert found.properties["a/b~c"].pointer == "#/properties/a~1b~0c"

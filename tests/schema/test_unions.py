@@ -90,7 +90,7 @@ def test_outcomes_are_the_combinations_of_sets_that_values_have(name: str) -> No
     sets = SETS[name]
     network = compiled({"properties": {f"k{at}": one for at, one in enumerate(sets)}}, **DECLARED).network
     tables = network.tables
-    root = tables.infos[tables.demands[tables.places[network.root][0]][0] >> 1].schema
+    root = tables.about(tables.demands[tables.places[network.root][0]][0])
     asked = [(tables.literal(child),) for child in root.properties.values()]
     outcomes = network.objects.members.outcomes.of(0, asked)
     judges = [jsonschema_rs.validator_for(one) for one in sets]

@@ -21,9 +21,9 @@ from structgen.json_text.exact_json import escape
 from structgen.schema.meaning.place import TYPE_BITS, type_bit
 from structgen.schema.reading import draft3
 from structgen.schema.reading.document import Document
-from structgen.schema.reading.keywords import FORMATS
+from structgen.schema.reading.keywords import FORMATS, SPEAKS_OF, field_of
+from structgen.schema.reading.model import Schema
 from structgen.schema.reading.policies import Policies
-from structgen.schema.reading.schema_place import SchemaPlace
 from structgen.schema.reading.suspect_keywords import suspects
 
 
@@ -131,7 +131,7 @@ def report_of(
     meant = {one.where: one.likely for one in suspects(document)}
     findings: dict[Finding, None] = {}
     for schema in document.schemas:
-        if isinstance(schema, SchemaPlace) and isinstance(schema.raw, dict):
+        if isinstance(schema.raw, dict):
             # A schema that stands in several dynamic scopes is several places, and has one line.
             findings.update(dict.fromkeys(_findings(document, schema, schema.raw, refused, meant)))
     return KeywordReport(
@@ -156,22 +156,6 @@ _BESIDE = MappingProxyType(
     }
 )
 """Keywords that say nothing without one of others."""
-_SPEAKS_OF = MappingProxyType(
-    {
-        keyword: kind
-        for kind, keywords in (
-            ("string", "minLength maxLength pattern format contentEncoding contentMediaType"),
-            ("number", "minimum maximum exclusiveMinimum exclusiveMaximum multipleOf divisibleBy"),
-            ("object", "properties patternProperties additionalProperties propertyNames required"),
-            ("object", "minProperties maxProperties unevaluatedProperties dependencies"),
-            ("object", "dependentRequired dependentSchemas propertyDependencies"),
-            ("array", "items prefixItems additionalItems contains minContains maxContains"),
-            ("array", "minItems maxItems uniqueItems unevaluatedItems"),
-        )
-        for keyword in keywords.split()
-    }
-)
-"""Keywords that speak of one type of values."""
 _OF_KEYS = frozenset(("properties", "required", "patternProperties", "dependencies", "dependentSchemas"))
 """Of these the keywords that mention keys, and so their order."""
 _ABSENT = MappingProxyType(
@@ -184,7 +168,7 @@ _PARTS = frozenset(("properties", "patternProperties", "additionalProperties", "
 
 def _findings(
     document: Document,
-    place: SchemaPlace,
+    place: Schema,
     raw: dict[str, Any],
     refused: dict[tuple[str, str], str],
     meant: dict[str, str],
@@ -225,7 +209,7 @@ def _left_out(document: Document, keyword: str, value: Any) -> str:
     return ""
 
 
-def _idle(document: Document, place: SchemaPlace, raw: dict[str, Any], keyword: str) -> str:
+def _idle(document: Document, place: Schema, raw: dict[str, Any], keyword: str) -> str:
     """Return why a keyword that the draft knows has no effect here, or "" where it has one."""
     value, dialect, policies = raw[keyword], place.scope.dialect, document.policies
     needed = _BESIDE.get(keyword, (keyword,))
@@ -233,8 +217,6 @@ def _idle(document: Document, place: SchemaPlace, raw: dict[str, Any], keyword: 
         return f"says nothing without {' or '.join(needed)}"
     if keyword == "additionalItems" and not isinstance(raw.get("items"), list):
         return "says nothing unless items is a list"
-    if keyword.startswith("content"):
-        return "it describes what a string holds, and restricts none"
     if keyword.startswith("exclusive") and isinstance(value, bool):
         beside = keyword.removeprefix("exclusive").lower()
         return "" if value and beside in raw else f"says nothing unless it is true beside {beside}"
@@ -247,7 +229,7 @@ def _idle(document: Document, place: SchemaPlace, raw: dict[str, Any], keyword: 
     return "" if is_known else f"{value!r} is not a format of JSON Schema"
 
 
-def redundant(document: Document, place: SchemaPlace, raw: dict[str, Any], keyword: str) -> str:
+def redundant(document: Document, place: Schema, raw: dict[str, Any], keyword: str) -> str:
     """Return why a constraint that is enforced at a place changes nothing there, or "".
 
     Under caps (max_string, max_items, any_value), where something is `unevaluated`, and under the declared
@@ -262,7 +244,7 @@ def redundant(document: Document, place: SchemaPlace, raw: dict[str, Any], keywo
         return ""
     types = reduce(or_, (TYPE_BITS[name] for name in place.types or TYPE_BITS))
     listed = types if place.enum is None else reduce(or_, map(type_bit, place.enum), 0)
-    kind = _SPEAKS_OF.get(keyword)
+    kind = SPEAKS_OF.get(field_of(keyword))
     if kind is not None and not TYPE_BITS[kind] & types & listed:
         return f"speaks of {kind}s, and the place takes none"
     if keyword == "type" and place.types is not None and place.enum is not None:

@@ -173,10 +173,10 @@ class _OutlineWriter:
         """Return the constants that literals exclude, if that is all they do."""
         found: list[str] = []
         for literal in literals:
-            info = self.tables.about(literal) if literal >= 0 else None
-            if info is None or not literal & 1 or not info.only_values or info.schema.enum is None:
+            schema = self.tables.about(literal) if literal >= 0 else None
+            if schema is None or not literal & 1 or not schema.only_values or schema.enum is None:
                 return []
-            found += [write(value) for value in info.schema.enum]
+            found += [write(value) for value in schema.enum]
         return found
 
     def _entry(self, demand: int) -> ValueMenu | str:

@@ -4,5 +4,5 @@
 and `shape_disjunctions` hold facts about one object or array; `branch_facts` reads what a branch says of
 keys, from which `overlapping_branches`, `key_clauses` and `evaluated` keep independent choices from
 multiplying; `scalars` and `formulas` are strings and numbers. A new field of `Schema` is read only where
-`place` lists it (`_of_numbers` and its neighbours).
+`reading.keywords.SPEAKS_OF` lists it.
 """

@@ -16,7 +16,7 @@ from structgen.schema.meaning.facts import (
 )
 from structgen.schema.meaning.key_clauses import ClauseReader
 from structgen.schema.meaning.overlapping_branches import OverlappingBranches
-from structgen.schema.meaning.place import ALWAYS, ARRAY, NEVER, OBJECT, Info
+from structgen.schema.meaning.place import ALWAYS, NEVER, OBJECT
 from structgen.schema.meaning.shape import (
     Alternative,
     AtIndex,
@@ -41,10 +41,10 @@ class Assertions:
         self.reader, self.overlaps = reader, overlaps
         self.evaluation = Evaluation(reader)
 
-    def positive(self, facts: FactConjunction, info: Info, rank: Rank, kind: int) -> bool:
-        if not info.types & kind or info.verdict is False:
+    def positive(self, facts: FactConjunction, schema: Schema, rank: Rank, kind: int) -> bool:
+        if not schema.kinds & kind or schema.decided is False:
             return False
-        schema, tables = info.schema, self.tables
+        tables = self.tables
         if schema.enum is not None:
             container = dict if kind == OBJECT else list
             members = [
@@ -56,7 +56,7 @@ class Assertions:
                 return False
             self._choose(facts, [(Hold(member, (*rank, 0)),) for member in members])
         self.keywords(facts, schema, rank, kind)
-        if info.combined:
+        if schema.combined:
             self._combinators(facts, schema, rank, kind)
         if self.evaluation.applies(schema, kind) is not None:
             facts.watching.append(Watch(schema, rank, False))
@@ -178,28 +178,27 @@ class Assertions:
             choice.append(tuple(steps))
         return choice
 
-    def negative(self, facts: FactConjunction, info: Info, rank: Rank, kind: int) -> bool:
+    def negative(self, facts: FactConjunction, whole: Schema, rank: Rank, kind: int) -> bool:
         """Take up the negation of a schema: one of its keywords fails."""
-        if info.verdict is not None:
-            return not info.verdict
-        if not info.types & kind:
+        if whole.decided is not None:
+            return not whole.decided
+        if not whole.kinds & kind:
             return True
         tables = self.tables
-        if info.schema.id in tables.constants.sets:
-            facts.different.extend(tables.constants.members_of(info.schema, kind == OBJECT))
+        if whole.id in tables.constants.sets:
+            facts.different.extend(tables.constants.members_of(whole, kind == OBJECT))
             return True
         events: list[Alternative] = []
         branches: Choice = []
         # Conjunctions are taken apart here: what a member or the number of members settles, in whichever
         # conjunct it stands, is one obligation and no choice.
-        stack = [info]
+        stack = [whole]
         seen: set[int] = set()
         while stack:
-            part = stack.pop()
-            if part.verdict is False or not (part.verdict or part.types & kind):
+            schema = stack.pop()
+            if schema.decided is False or not (schema.decided or schema.kinds & kind):
                 return True
-            schema = part.schema
-            if part.verdict or schema.id in seen:
+            if schema.decided or schema.id in seen:
                 continue
             seen.add(schema.id)
             if schema.enum is not None:
@@ -211,18 +210,18 @@ class Assertions:
                         if isinstance(value, container)
                     )
                 )
-            if kind == OBJECT and part.objects:
+            if kind == OBJECT and schema.spoken & kind:
                 self._object_events(schema, events, branches, rank)
-            elif kind == ARRAY and part.arrays:
+            elif schema.spoken & kind:
                 self._array_events(schema, events, branches)
             if self.evaluation.applies(schema, kind) is not None:
                 rest = self.evaluation.without(schema)
                 branches.append((Hold(tables.literal(rest), rank), Watch(schema, rank, True)))
-            if part.combined:
+            if schema.combined:
                 self._negative_combinators(schema, branches, rank, kind)
-                stack.extend(map(tables.info, reversed(schema.all_of)))
+                stack.extend(map(tables.resolved, reversed(schema.all_of)))
                 if schema.ref is not None:
-                    stack.append(tables.info(schema.ref))
+                    stack.append(tables.resolved(schema.ref))
         if any(not branch for branch in branches):
             return True
         if events:

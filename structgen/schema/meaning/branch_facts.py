@@ -66,9 +66,9 @@ class BranchReader:
     def conjuncts(self, literal: int) -> list[Schema]:
         """Return the schemas that hold wherever a positive literal does: itself, its `$ref`, its `allOf`."""
         found: dict[int, Schema] = {}
-        stack = [self.tables.about(literal).schema]
+        stack = [self.tables.about(literal)]
         while stack:
-            schema = self.tables.info(stack.pop()).schema
+            schema = self.tables.resolved(stack.pop())
             if schema.id in found:
                 continue
             found[schema.id] = schema
@@ -91,8 +91,7 @@ class BranchReader:
             return None if literal >= 0 else [] if literal == ALWAYS else [()]
         said: list[Clauses | None] = []
         for schema in self.conjuncts(literal & ~1):
-            info = self.tables.info(schema)
-            if info.verdict is False or not info.types & OBJECT:
+            if schema.decided is False or not schema.kinds & OBJECT:
                 said.append([()])
                 continue
             own, is_all = self.own(schema)
@@ -213,8 +212,7 @@ class _Reading:
     def _take(self, schema: Schema) -> bool:
         """Take up the keywords of a schema; return False where no object meets it."""
         tables = self.tables
-        info = tables.info(schema)
-        if info.verdict is False or not info.types & OBJECT:
+        if schema.decided is False or not schema.kinds & OBJECT:
             return False
         said, _ = self.reader.own(schema)
         if schema.not_ is not None:

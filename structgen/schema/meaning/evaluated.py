@@ -25,9 +25,9 @@ from structgen.schema.meaning.facts import (
     present,
 )
 from structgen.schema.meaning.key_clauses import ClauseReader
-from structgen.schema.meaning.place import ALWAYS, ARRAY, NEVER, OBJECT, PlaceTables, in_place
+from structgen.schema.meaning.place import ALWAYS, ARRAY, NEVER, OBJECT, PlaceTables
 from structgen.schema.meaning.shape import Alternative, AtKey, AtOther, FromIndex, Obligation, Without
-from structgen.schema.reading.model import Schema
+from structgen.schema.reading.model import Schema, in_place
 
 Judge: TypeAlias = Callable[[Step], "bool | None"]
 """True where a step follows from the known facts, False where it contradicts them, None where neither."""

@@ -140,9 +140,9 @@ class ClauseReader:
             case _:
                 return None
         of_key = self.tables.about(value)
-        if value & 1 or not of_key.only_values or of_key.schema.enum is None:
+        if value & 1 or not of_key.only_values or of_key.enum is None:
             return None
-        values = [self.tables.constants.value(one, of_key.schema.pointer) for one in of_key.schema.enum]
+        values = [self.tables.constants.value(one, of_key.pointer) for one in of_key.enum]
         return _Test(key, value, tuple(values), holds_without, choice[0][1:], choice[1][1:])
 
     def choice(self, choice: Choice) -> Clauses | None:

@@ -9,12 +9,10 @@ true are dropped.
 from __future__ import annotations
 
 from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import InitVar, dataclass, field, fields
 from decimal import Decimal
 from functools import lru_cache, reduce
-from itertools import compress
-from operator import attrgetter, or_
-from typing import TypeAlias, cast
+from operator import or_
+from typing import Any, TypeAlias, cast
 from weakref import proxy
 
 from structgen.errors import LimitError
@@ -22,7 +20,8 @@ from structgen.json_text.exact_json import Json
 from structgen.limits import Limits
 from structgen.schema.meaning import simple_patterns
 from structgen.schema.reading.json_values import Digests, canonical
-from structgen.schema.reading.model import Schema
+from structgen.schema.reading.keywords import SPEAKS_OF
+from structgen.schema.reading.model import Schema, in_place, parts_of, with_others
 from structgen.system.public_calls import THIS_CALL
 
 OBJECT, ARRAY, STRING, NUMBER, BOOLEAN, NULL = 1, 2, 4, 8, 16, 32
@@ -49,7 +48,6 @@ _OWN_KEYS = {str, int, Decimal}
 """Types of values that are their own keys of equality."""
 _STRINGS = frozenset({"string"})
 _ALL_TYPES = frozenset(TYPE_BITS)
-_KEPT = [one.name for one in fields(Schema) if one.name not in ("id", "pointer", "by_value")]
 _SYNTHETIC = 1 << 40
 """Ids of schemas made here start here, far above the ids of a document."""
 
@@ -67,173 +65,91 @@ def type_bit(value: Json) -> int:
     return ARRAY if isinstance(value, list) else NUMBER
 
 
-def _reader(names: str) -> tuple[Callable[[Schema], object], object]:
-    """Return what reads some fields of a schema, and what it reads where none of them is there."""
-    read = attrgetter(*names.split())
-    return read, read(Schema(id=-1, pointer=""))
-
-
-_of_strings, _NO_STRINGS = _reader("pattern format min_length max_length")
-_of_numbers, _NO_NUMBERS = _reader("minimum maximum exclusive_minimum exclusive_maximum multiple_of")
-_of_objects, _NO_OBJECTS = _reader(
-    "properties required additional pattern_properties property_names min_properties max_properties"
-    " dependent_required dependent_schemas"
-)
-_of_arrays, _NO_ARRAYS = _reader("items prefix min_items max_items unique_items contains")
-_combining, _NO_COMBINING = _reader("ref all_of one_of not_")
-
-
 @lru_cache(maxsize=256)
-def _types_of(names: frozenset[str] | None) -> tuple[int, bool]:
-    """Return the types of `type` as bits, and whether of numbers it takes integers alone."""
-    if names is None:
-        return EVERY, False
-    return reduce(or_, map(TYPE_BITS.__getitem__, names), 0), "integer" in names and "number" not in names
+def _kinds_of(names: frozenset[str] | None) -> int:
+    """Return the types of `type` as bits."""
+    return EVERY if names is None else reduce(or_, map(TYPE_BITS.__getitem__, names), 0)
 
 
-@dataclass(slots=True, eq=False)
-class Info:
-    """A summary of a schema for the network; made once for each schema."""
+def integers_alone(schema: Schema) -> bool:
+    """Return whether `type` leaves of numbers only integers open."""
+    return schema.types is not None and "integer" in schema.types and "number" not in schema.types
 
-    schema: Schema
-    digests: InitVar[Digests]
-    values: frozenset[Hashable] | None = field(init=False, default=None)
-    """A finite set (as keys of equality) that holds all values of the schema, if one is known."""
-    types: int = field(init=False)
-    """Types that the schema's own `type`, `enum` and `const` leave open."""
-    mask: int = field(init=False, default=-1)
-    """The same with references and combinators read (`PlaceTables.mask`); -1: not worked out yet."""
-    verdict: bool | None = field(init=False)
-    integers: bool = field(init=False)
-    """Of numbers only integers are left open by `type`."""
-    strings: bool = field(init=False)
-    numbers: bool = field(init=False)
-    objects: bool = field(init=False)
-    arrays: bool = field(init=False)
-    """Keywords for such values stand here."""
-    combined: bool = field(init=False)
-    """References and combinators stand here."""
-    union: bool = field(init=False)
-    """`anyOf` is the only keyword."""
-    only_values: bool = field(init=False)
-    """`enum` or `const` is the only keyword, but for a `type` that all values have."""
-    opened: tuple[Schema, ...] | None = field(init=False, default=None)
-    """The members of an `allOf` that stands alone."""
-    refused: Schema | None = field(init=False, default=None)
-    """The operand of a `not` that stands alone."""
-    twin: int | None = field(init=False, default=None)
-    """The positive literal of the first schema that says the same (`PlaceTables.twin`), once asked."""
-    demand: int = field(init=False, default=-2)
 
-    def __post_init__(self, digests: Digests) -> None:
-        schema = self.schema
-        self.verdict = schema.verdict
-        self.types, self.integers = _types_of(schema.types)
-        if schema.enum is not None:
-            self._read_values(schema.enum, digests)
-        self.strings = _of_strings(schema) != _NO_STRINGS
-        self.numbers = self.integers or _of_numbers(schema) != _NO_NUMBERS
-        self.objects = _of_objects(schema) != _NO_OBJECTS or _restricts(schema.unevaluated_properties)
-        self.arrays = _of_arrays(schema) != _NO_ARRAYS or _restricts(schema.unevaluated_items)
-        conditional = schema.if_ is not None and (schema.then is not None or schema.else_ is not None)
-        combined = conditional or _combining(schema) != _NO_COMBINING
-        self.combined = combined or bool(schema.any_of)
-        own = self.strings or self.numbers or self.objects or self.arrays
-        free = self.types == EVERY and schema.enum is None and not own
-        self.union = free and not combined and bool(schema.any_of)
-        self.only_values = (
-            self.values is not None
-            and not (self.combined or own)
-            and (schema.types is None or all(map(self._has_type, self.values)))
-        )
-        if self.strings and self.values is None and schema.types == _STRINGS and schema.pattern is not None:
-            # ^(cat|dog)$ says as much as an enum, and tells branches apart as well.
-            self.values = simple_patterns.words(schema.pattern)
-        if self.verdict is not None:
-            return
-        if not self.types:
-            self.verdict = False
-        elif free and not self.combined:
-            self.verdict = True
-        elif free and not (schema.any_of or schema.one_of or conditional):
-            if schema.not_ is None:
-                # In the text's order: `$ref` beside `allOf` comes where the schema has it.
-                parts = list(schema.all_of)
-                if schema.ref is not None:
-                    first = schema.applicators[:1] == ("$ref",)
-                    parts.insert(0 if first else len(parts), schema.ref)
-                self.opened = tuple(parts)
-            elif schema.ref is None and not schema.all_of:
-                self.refused = schema.not_
+def is_conditional(schema: Schema) -> bool:
+    """Return whether `if` asserts something."""
+    return schema.if_ is not None and (schema.then is not None or schema.else_ is not None)
 
-    def _read_values(self, listed: tuple[Json, ...], digests: Digests) -> None:
-        """Read `enum` or `const`."""
-        examples = dict(zip(map(type, listed), listed, strict=True))
-        self.types &= reduce(or_, map(type_bit, examples.values()), 0)
+
+def _said(schema: Schema) -> dict[str, Any]:
+    """Return the fields of a schema that speak of values of one type."""
+    return {
+        name: value
+        for name, value in vars(schema).items()
+        if name in SPEAKS_OF
+        and value != getattr(Schema, name)
+        and not (name.startswith("unevaluated") and value.verdict is True)
+    }
+
+
+def _summarise(schema: Schema, digests: Digests) -> None:
+    """Work out the members of a schema that its fields tell (`Schema.decided` and those after it)."""
+    kinds, values = _kinds_of(schema.types), None
+    if schema.enum is not None:
+        examples = dict(zip(map(type, schema.enum), schema.enum, strict=True))
+        kinds &= reduce(or_, map(type_bit, examples.values()), 0)
         if examples.keys() <= _OWN_KEYS:  # a call for each of a million would take seconds
-            self.values = frozenset(cast("tuple[Hashable, ...]", listed))
+            values = frozenset(cast("tuple[Hashable, ...]", schema.enum))
         else:
-            self.values = frozenset([canonical(value, digests) for value in listed])
-
-    def _has_type(self, key: Hashable) -> bool:
-        """Return whether the value with a key of equality surely has one of the schema's types."""
-        bit = bit_of_key(key)
-        return bool(self.types & bit) and (bit != NUMBER or "number" in (self.schema.types or ()))
-
-    def scalar_keywords(self) -> Hashable | None:
-        """Return everything that a schema of types, finite sets, strings and numbers alone says: schemas with
-        equal keywords mean the same. None: it says more."""
-        schema = self.schema
-        if self.combined or self.objects or self.arrays or self.verdict is not None or schema.bans:
-            return None
-        return (
-            self.types,
-            None if schema.enum is None else self.values,
-            self.integers,
-            schema.plain_integers,
-            _of_strings(schema),
-            _of_numbers(schema),
-        )
-
-
-def _has_mask(info: Info) -> bool:
-    return info.mask >= 0
-
-
-def in_place(schema: Schema) -> list[Schema]:
-    """Return the schemas that judge the same value as one that they are part of, but for `not`."""
-    single = (schema.ref, schema.if_, schema.then, schema.else_)
-    several = (*schema.all_of, *schema.any_of, *schema.one_of)
-    return [*several, *(part for part in single if part is not None)]
-
-
-def parts_of(values: Iterable[object]) -> Iterator[Schema]:
-    """Yield the schemas in values of fields of `Schema`, in order."""
-    stack = list(values)
-    stack.reverse()
-    while stack:
-        value = stack.pop()
-        if isinstance(value, Schema):
-            yield value
-        elif isinstance(value, Mapping):
-            stack.extend(reversed(list(value.values())))
-        elif isinstance(value, tuple) and value and isinstance(value[-1], (Schema, tuple)):
-            stack.extend(reversed(value))
+            values = frozenset([canonical(value, digests) for value in schema.enum])
+    spoken = NUMBER if integers_alone(schema) else 0
+    for name in _said(schema):
+        spoken |= TYPE_BITS[SPEAKS_OF[name]]
+    choosing = bool(schema.any_of or schema.one_of or is_conditional(schema))
+    schema.combined = choosing or schema.ref is not None or schema.not_ is not None or bool(schema.all_of)
+    schema.only_values = (
+        values is not None
+        and not (schema.combined or spoken)
+        and (schema.types is None or all(_has_type(schema.types, kinds, value) for value in values))
+    )
+    if spoken & STRING and values is None and schema.types == _STRINGS and schema.pattern is not None:
+        # ^(cat|dog)$ says as much as an enum, and tells branches apart as well.
+        values = simple_patterns.words(schema.pattern)
+    schema.kinds, schema.spoken, schema.values = kinds, spoken, values
+    free = kinds == EVERY and schema.enum is None and not spoken
+    schema.decided, schema.opened, schema.refused = schema.verdict, None, None
+    if schema.verdict is not None:
+        return
+    if not kinds:
+        schema.decided = False
+    elif free and not schema.combined:
+        schema.decided = True
+    elif free and not choosing:
+        if schema.not_ is None:
+            # In the text's order: `$ref` beside `allOf` comes where the schema has it.
+            parts = list(schema.all_of)
+            if schema.ref is not None:
+                first = schema.applicators[:1] == ("$ref",)
+                parts.insert(0 if first else len(parts), schema.ref)
+            schema.opened = tuple(parts)
+        elif schema.ref is None and not schema.all_of:
+            schema.refused = schema.not_
 
 
-def with_others(value: object, by: Mapping[int, Schema]) -> object:
-    """Return the value of a field with other schemas in it, given by the ids of those that they replace."""
-    if isinstance(value, Schema):
-        return by.get(value.id, value)
-    if isinstance(value, Mapping):
-        return {key: with_others(one, by) for key, one in value.items()}
-    if isinstance(value, tuple) and value and isinstance(value[-1], (Schema, tuple)):
-        return tuple([with_others(one, by) for one in value])
-    return value
+def _has_type(names: frozenset[str], kinds: int, key: Hashable) -> bool:
+    """Return whether the value with a key of equality surely has one of some types (`kinds`: as bits)."""
+    bit = bit_of_key(key)
+    return bool(kinds & bit) and (bit != NUMBER or "number" in names)
 
 
-def _restricts(schema: Schema | None) -> bool:
-    return schema is not None and schema.verdict is not True
+def _scalar_keywords(schema: Schema) -> Hashable | None:
+    """Return everything that a schema of types, finite sets, strings and numbers alone says: schemas with
+    equal keywords mean the same. None: it says more."""
+    if schema.combined or schema.spoken & (OBJECT | ARRAY) or schema.decided is not None or schema.bans:
+        return None
+    listed = None if schema.enum is None else schema.values
+    own = frozenset(_said(schema).items())
+    return schema.kinds, listed, integers_alone(schema), schema.plain_integers, own
 
 
 class PlaceTables:
@@ -244,7 +160,8 @@ class PlaceTables:
         only integers may stand they are written as digits alone (numbers="bounded")."""
         self.digits_alone = digits_alone
         self._judging: dict[int, Schema] = {}
-        self.infos: dict[int, Info] = {}
+        self.schemas: dict[int, Schema] = {}
+        """The schemas that were resolved, by the id; for one that is a reference alone, where it leads."""
         self.demands: list[tuple[int, ...]] = [()]
         self.places: list[tuple[int, ...]] = []
         self._demand_ids: dict[tuple[int, ...], int] = {(): ANYTHING}
@@ -254,6 +171,9 @@ class PlaceTables:
         self._constants: dict[Hashable, Schema] = {}
         self._members: dict[tuple[int, int], Schema] = {}
         self._twins: dict[Hashable, int] = {}
+        self._twin_of: dict[int, int] = {}
+        self._masks: dict[int, int] = {}
+        self._demand_of: dict[int, int] = {}
         self.constants = Constants(self)
         self._synthetic = _SYNTHETIC
         self.nothing = self.schema(pointer="", verdict=False)
@@ -287,8 +207,8 @@ class PlaceTables:
         """Return whether a literal only excludes finitely many values, or strings with banned texts."""
         if literal <= 0:
             return False
-        info = self.infos[literal >> 1]
-        return info.only_values if literal & 1 else info.schema.bans
+        schema = self.schemas[literal >> 1]
+        return schema.only_values if literal & 1 else schema.bans
 
     def judging(self, literal: int) -> int:
         """Return a literal that the same values meet, and that asks nothing of how a number is written.
@@ -298,7 +218,7 @@ class PlaceTables:
         """
         if literal < 0 or not self.digits_alone:
             return literal
-        schema = self.infos[literal >> 1].schema
+        schema = self.schemas[literal >> 1]
         copy = self._by_value(schema)
         return literal if copy is schema else self.literal(copy, bool(literal & 1))
 
@@ -315,11 +235,7 @@ class PlaceTables:
         if schema.by_value:
             return schema
         if schema.id not in self._judging:
-
-            def whole(one: Schema) -> tuple[Schema, dict[str, object]]:
-                return self.variant(one), {name: getattr(one, name) for name in _KEPT}
-
-            copies = self.copies([schema], whole)
+            copies = self.copies([schema], lambda one: (self.variant(one), vars(one)))
             if not any(map(self._names_numbers, copies.values())):
                 copies = {schema.id: schema}
             for original, copy in copies.items():
@@ -331,7 +247,9 @@ class PlaceTables:
 
     def _names_numbers(self, schema: Schema) -> bool:
         scalars = (str, bool, type(None))
-        return self.info(schema).numbers or not all(isinstance(one, scalars) for one in schema.enum or ())
+        return bool(self.resolved(schema).spoken & NUMBER) or not all(
+            isinstance(one, scalars) for one in schema.enum or ()
+        )
 
     def copies(
         self, roots: Iterable[Schema], copied: Callable[[Schema], tuple[Schema, Mapping[str, object]]]
@@ -357,11 +275,13 @@ class PlaceTables:
     def schema(self, pointer: str, **fields: object) -> Schema:
         """Return a new schema that stands for part of the one at `pointer`."""
         self._synthetic += 1
-        return Schema(id=self._synthetic, pointer=pointer, **fields)  # type: ignore[arg-type]
+        made = Schema(self._synthetic, pointer)
+        vars(made).update(fields)
+        return made
 
     def variant(self, schema: Schema, **others: object) -> Schema:
         """Return a new schema that says the same as another, but for some fields."""
-        return self.schema(schema.pointer, **({name: getattr(schema, name) for name in _KEPT} | others))
+        return self.schema(schema.pointer, **{**vars(schema), **others})
 
     def constant(self, value: Json, pointer: str) -> Schema:
         """Return the schema of one value; equal values give the same schema."""
@@ -402,20 +322,20 @@ class PlaceTables:
 
     # Literals
 
-    def info(self, schema: Schema) -> Info:
-        """Return the summary of a schema, after references without other keywords."""
-        found = self.infos.get(schema.id)
-        if found is not None:
-            return found
-        chain: list[Schema] = []
+    def resolved(self, schema: Schema) -> Schema:
+        """Return a schema, after references without other keywords, with what its fields tell worked out."""
+        found = self.schemas.get(schema.id)
+        chain: list[int] = []
         while found is None:
-            chain.append(schema)
-            found = Info(schema, self.digests)
-            if found.opened is not None and len(found.opened) == 1:
-                schema = found.opened[0]
-                found = self.infos.get(schema.id)
+            chain.append(schema.id)
+            _summarise(schema, self.digests)
+            if schema.opened is None or len(schema.opened) > 1:
+                found = schema
+            else:
+                schema = schema.opened[0]
+                found = self.schemas.get(schema.id)
         for link in chain:
-            self.infos[link.id] = found
+            self.schemas[link] = found
         return found
 
     def literal(self, schema: Schema, negated: bool = False) -> int:
@@ -426,15 +346,15 @@ class PlaceTables:
         """
         passed: list[int] = []
         while True:
-            info = self.infos.get(schema.id) or self.info(schema)
-            if info.verdict is not None:
-                return NEVER if info.verdict is negated else ALWAYS
-            if info.refused is None:
+            schema = self.schemas.get(schema.id) or self.resolved(schema)
+            if schema.decided is not None:
+                return NEVER if schema.decided is negated else ALWAYS
+            if schema.refused is None:
                 if passed and not negated:
                     return passed[-2] if len(passed) > 1 else passed[0]
-                return info.schema.id * 2 + negated
-            passed.append(info.schema.id * 2 + negated)
-            schema, negated = info.refused, not negated
+                return schema.id * 2 + negated
+            passed.append(schema.id * 2 + negated)
+            schema, negated = schema.refused, not negated
 
     def negate(self, literal: int) -> int:
         """Return the negation of a literal."""
@@ -447,35 +367,35 @@ class PlaceTables:
         them where no place in the text matters: in contradictions, and in what a value must not be."""
         if literal < 0:
             return literal
-        info = self.infos[literal >> 1]
-        if info.twin is None:
-            said = info.scalar_keywords()
-            own = info.schema.id * 2
-            if said is None or info.schema.id in self.constants.sets:
-                info.twin = own
-            else:
-                info.twin = self._twins.setdefault(said, own)
-        return info.twin | literal & 1
+        schema = self.schemas[literal >> 1]
+        twin = self._twin_of.get(schema.id)
+        if twin is None:
+            twin, said = schema.id * 2, _scalar_keywords(schema)
+            if said is not None and schema.id not in self.constants.sets:
+                twin = self._twins.setdefault(said, twin)
+            self._twin_of[schema.id] = twin
+        return twin | literal & 1
 
-    def about(self, literal: int) -> Info:
-        """Return the summary of a literal's schema."""
-        return self.infos[literal >> 1]
+    def about(self, literal: int) -> Schema:
+        """Return the schema of a literal."""
+        return self.schemas[literal >> 1]
 
     # Demands and places
 
     def demand_of(self, schema: Schema) -> int:
         """Return the demand that consists of one schema, NEVER if it is false."""
-        info = self.infos.get(schema.id) or self.info(schema)
-        demand = info.demand
-        if demand == -2:
-            if info.verdict is None and not info.combined:
+        demand = self._demand_of.get(schema.id)
+        if demand is None:
+            resolved = self.resolved(schema)
+            if resolved.decided is None and not resolved.combined:
                 # One plain schema, met here for the first time: nothing to normalise.
-                literals = (info.schema.id * 2,)
-                demand = info.demand = self._demand_ids.setdefault(literals, len(self.demands))
+                literals = (resolved.id * 2,)
+                demand = self._demand_ids.setdefault(literals, len(self.demands))
                 if demand == len(self.demands):
                     self.demands.append(literals)
             else:
-                demand = info.demand = self.demand((self.literal(schema),))
+                demand = self.demand((self.literal(schema),))
+            self._demand_of[schema.id] = demand
         return demand
 
     def demand(self, literals: Iterable[int]) -> int:
@@ -491,7 +411,7 @@ class PlaceTables:
             if literal == NEVER or literal ^ 1 in kept:
                 return NEVER
             if not literal & 1:
-                parts = self.infos[literal >> 1].opened
+                parts = self.schemas[literal >> 1].opened
                 if parts is not None:
                     if literal not in opened:
                         opened.add(literal)
@@ -538,7 +458,7 @@ class PlaceTables:
         found: dict[str, None] = {}
         for demand in demands:
             for literal in self.demands[demand]:
-                schema = self.infos[literal >> 1].schema
+                schema = self.schemas[literal >> 1]
                 if schema.bans:
                     continue
                 if schema.pointer or schema.id < _SYNTHETIC:  # else a value of the document, of no schema's
@@ -554,57 +474,50 @@ class PlaceTables:
         not the narrowest set, but a quick one."""
         if literal < 0:
             return EVERY if literal == ALWAYS else 0
-        info = self.infos[literal >> 1]
+        schema = self.schemas[literal >> 1]
         if literal & 1:
-            return self._negative_mask(info)
-        if info.mask >= 0:
-            return info.mask
-        if not info.combined:
-            info.mask = info.types if info.verdict is not False else 0
-            return info.mask
-        for node in self.operands_first(info, _has_mask):
-            schema = node.schema
-            mask = node.types
-            for part in (*schema.all_of, *(() if schema.ref is None else (schema.ref,))):
-                mask &= self._known(part)
-            for group in (schema.any_of, schema.one_of):
-                if group:
-                    mask &= reduce(or_, map(self._known, group))
-            if schema.not_ is not None:
-                mask &= self._negative_mask(self.info(schema.not_))
-            node.mask = mask
-        return info.mask
+            return self._negative_mask(schema)
+        masks = self._masks
+        for node in () if schema.id in masks else self.operands_first(schema, lambda one: one.id in masks):
+            mask = node.kinds if node.decided is not False else 0
+            if node.combined:
+                for part in (*node.all_of, *(() if node.ref is None else (node.ref,))):
+                    mask &= self._known(part)
+                for group in (node.any_of, node.one_of):
+                    if group:
+                        mask &= reduce(or_, map(self._known, group))
+                if node.not_ is not None:
+                    mask &= self._negative_mask(self.resolved(node.not_))
+            masks[node.id] = mask
+        return masks[schema.id]
 
-    def operands_first(self, root: Info, is_done: Callable[[Info], bool]) -> Iterator[Info]:
+    def operands_first(self, root: Schema, is_done: Callable[[Schema], bool]) -> Iterator[Schema]:
         """Yield a schema and those that it combines, each after its operands; without what is done by then,
         and what stands below that. (No schema leads back to itself at one value: reading refuses that.)"""
-        stack: list[tuple[Info, bool]] = [(root, False)]
+        stack: list[tuple[Schema, bool]] = [(root, False)]
         while stack:
-            info, ready = stack.pop()
-            if is_done(info):
+            schema, ready = stack.pop()
+            if is_done(schema):
                 continue
-            if ready or not info.combined or info.verdict is not None:
-                yield info
+            if ready or not schema.combined or schema.decided is not None:
+                yield schema
                 continue
-            stack.append((info, True))
-            denied = info.schema.not_
-            operands = (*in_place(info.schema), *(() if denied is None else (denied,)))
-            stack.extend((self.info(part), False) for part in operands)
+            stack.append((schema, True))
+            denied = () if schema.not_ is None else (schema.not_,)
+            stack.extend((self.resolved(part), False) for part in (*in_place(schema), *denied))
 
     def _known(self, schema: Schema) -> int:
-        info = self.info(schema)
-        if info.verdict is not None:
-            return EVERY if info.verdict else 0
-        return info.mask if info.mask >= 0 else info.types
+        schema = self.resolved(schema)
+        if schema.decided is not None:
+            return EVERY if schema.decided else 0
+        return self._masks.get(schema.id, schema.kinds)
 
-    def _negative_mask(self, info: Info) -> int:
-        if info.verdict is not None:
-            return 0 if info.verdict else EVERY
-        if info.combined or info.schema.enum is not None:
+    def _negative_mask(self, schema: Schema) -> int:
+        if schema.decided is not None:
+            return 0 if schema.decided else EVERY
+        if schema.combined or schema.enum is not None:
             return EVERY
-        # A keyword fails only for values of its own type.
-        kinds = (info.strings, info.numbers, info.objects, info.arrays)
-        return reduce(or_, compress((STRING, NUMBER, OBJECT, ARRAY), kinds), EVERY & ~info.types)
+        return EVERY & ~schema.kinds | schema.spoken  # a keyword fails only for values of its own type
 
     def hopeless(self, demand: int) -> bool:
         """Return whether a demand is empty for a cheap reason (`clash`)."""
@@ -631,15 +544,14 @@ class PlaceTables:
             mask &= self.mask(literal)
             if not mask:
                 return True
-            info = self.infos[literal >> 1]
+            schema = self.schemas[literal >> 1]
             if literal & 1:
-                if info.values is not None and info.only_values:
-                    excluded.append(info.values)
+                if schema.values is not None and schema.only_values:
+                    excluded.append(schema.values)
                 continue
-            if info.values is not None:
-                finite.append(info.values)
-            if info.combined:
-                schema = info.schema
+            if schema.values is not None:
+                finite.append(schema.values)
+            if schema.combined:
                 stack.extend(map(self.literal, schema.all_of))
                 if schema.ref is not None:
                     stack.append(self.literal(schema.ref))
@@ -686,7 +598,7 @@ class Constants:
 
     def value_of(self, literal: int) -> Json:
         """Return the value of a literal that `value` made."""
-        enum = self.tables.infos[literal >> 1].schema.enum
+        enum = self.tables.schemas[literal >> 1].enum
         assert enum is not None and len(enum) == 1
         return enum[0]
 
@@ -699,7 +611,7 @@ class Constants:
     def _rest(self, literal: int) -> Rest | None:
         """Return the object or array of a literal that `value` made, None for a scalar."""
         if literal not in self._rests:
-            value, pointer = self.value_of(literal), self.tables.infos[literal >> 1].schema.pointer
+            value, pointer = self.value_of(literal), self.tables.schemas[literal >> 1].pointer
             rest: Rest | None = None
             if isinstance(value, dict):
                 rest = frozenset((key, self.value(child, pointer)) for key, child in value.items())

@@ -56,8 +56,9 @@ from structgen.schema.meaning.place import (
     NUMBER,
     OBJECT,
     STRING,
-    Info,
     PlaceTables,
+    integers_alone,
+    is_conditional,
 )
 from structgen.schema.reading.json_values import (
     JsonPieces,
@@ -203,7 +204,7 @@ class Scalars:
 
     def _judges(self, literal: int) -> bool:
         """Return whether a literal only judges values (`PlaceTables.judging`)."""
-        schema = self.tables.about(literal).schema
+        schema = self.tables.about(literal)
         return schema.by_value or schema.id in self.tables.constants.sets
 
     def _writable(self, formula: Formula) -> Formula:
@@ -255,24 +256,22 @@ class Scalars:
             return FALSE if literal == -1 else TRUE
         formula = self._own.get((literal >> 1, kind))
         if formula is None:
-            root = self.tables.infos[literal >> 1]
-            for info in (
-                self.tables.operands_first(root, lambda info: (info.schema.id, kind) in self._own)
+            root = self.tables.about(literal)
+            for schema in (
+                self.tables.operands_first(root, lambda one: (one.id, kind) in self._own)
                 if root.combined
                 else (root,)
             ):
-                read = self._combined if info.combined and info.verdict is None else self._plain
-                formula = self._own[info.schema.id, kind] = read(info, kind)
+                read = self._combined if schema.combined and schema.decided is None else self._plain
+                formula = self._own[schema.id, kind] = read(schema, kind)
             assert formula is not None
         return negation(formula) if literal & 1 else formula
 
-    def _combined(self, info: Info, kind: int) -> Formula:
-        schema = info.schema
-
+    def _combined(self, schema: Schema, kind: int) -> Formula:
         def of(part: Schema) -> Formula:
-            return self._own[self.tables.info(part).schema.id, kind]
+            return self._own[self.tables.resolved(part).id, kind]
 
-        parts = [self._plain(info, kind)]
+        parts = [self._plain(schema, kind)]
         if schema.ref is not None:
             parts.append(of(schema.ref))
         parts.extend(map(of, schema.all_of))
@@ -282,7 +281,7 @@ class Scalars:
             parts.append(self._exactly_one([of(part) for part in schema.one_of], kind, schema))
         if schema.not_ is not None:
             parts.append(negation(of(schema.not_)))
-        if schema.if_ is not None and (schema.then is not None or schema.else_ is not None):
+        if schema.if_ is not None and is_conditional(schema):
             test = of(schema.if_)
             then = of(schema.then) if schema.then is not None else TRUE
             other = of(schema.else_) if schema.else_ is not None else TRUE
@@ -291,23 +290,22 @@ class Scalars:
             )
         return self.narrowed(parts, kind)
 
-    def _plain(self, info: Info, kind: int) -> Formula:
+    def _plain(self, schema: Schema, kind: int) -> Formula:
         """Return the formula of a schema's own keywords."""
-        if info.verdict is not None:
-            return TRUE if info.verdict else FALSE
-        if not info.types & abs(kind):
+        if schema.decided is not None:
+            return TRUE if schema.decided else FALSE
+        if not schema.kinds & abs(kind):
             return FALSE
         if kind == STRING:
-            return self._plain_string(info)
+            return self._plain_string(schema)
         if kind == NUMBER:
-            return self._plain_number(info)
-        if info.values is None:
+            return self._plain_number(schema)
+        if schema.values is None:
             return TRUE
         value = None if kind == NULL else kind == BOOLEAN
-        return TRUE if ("literal", value) in info.values else FALSE
+        return TRUE if ("literal", value) in schema.values else FALSE
 
-    def _plain_string(self, info: Info) -> Formula:
-        schema = info.schema
+    def _plain_string(self, schema: Schema) -> Formula:
         parts: list[Formula] = []
         if schema.pattern is not None:
             parts.append(Pattern(schema.pattern))
@@ -317,20 +315,16 @@ class Scalars:
             parts.append(Length(schema.min_length, schema.max_length))
         if schema.enum is None:
             return parts[0] if len(parts) == 1 and not isinstance(parts[0], Length) else conjunction(parts)
-        if info.types == STRING and info.values is not None and info.only_values:
-            words = frozenset(value for value in info.values if isinstance(value, str))
-        else:
-            words = frozenset(value for value in schema.enum if isinstance(value, str))
+        words = frozenset(value for value in schema.enum if isinstance(value, str))
         words = words.difference([word for word in words if not self._is_text(word)])
         if not words:
             return FALSE
-        parts.append(Words(words, info.schema.id in self.tables.constants.sets))
+        parts.append(Words(words, schema.id in self.tables.constants.sets))
         return self.narrowed(parts, STRING) if len(parts) > 1 else parts[0]
 
-    def _plain_number(self, info: Info) -> Formula:
-        schema = info.schema
+    def _plain_number(self, schema: Schema) -> Formula:
         parts: list[Formula] = []
-        if info.integers:
+        if integers_alone(schema):
             parts.append(Multiple(Decimal(1)))
             if schema.plain_integers:
                 parts.append(PlainInteger())

@@ -100,15 +100,14 @@ class Shapes:
         """Return the schema whose keywords are the one shape of a demand; None: it is not as plain."""
         if not literals:
             return self.tables.anything
-        info = self.tables.infos[literals[0] >> 1]
-        schema = info.schema
-        if len(literals) > 1 or literals[0] & 1 or info.combined or info.values is not None:
+        schema = self.tables.about(literals[0])
+        if len(literals) > 1 or literals[0] & 1 or schema.combined or schema.values is not None:
             return None
         if kind == OBJECT:
             open_ = schema.unevaluated_properties or schema.dependent_schemas or schema.property_names
         else:
             open_ = schema.unevaluated_items or schema.contains
-        return None if open_ or not info.types & kind else schema
+        return None if open_ or not schema.kinds & kind else schema
 
     def _object_shape(self, facts: FactConjunction) -> ObjectShape:
         self._count += 1
@@ -193,9 +192,9 @@ class Shapes:
                         if literal == NEVER or literal ^ 1 in facts.asserted:
                             return False
                         facts.asserted.add(literal)
-                        info = self.tables.infos[literal >> 1]
+                        schema = self.tables.about(literal)
                         take = self.assertions.negative if literal & 1 else self.assertions.positive
-                        if not take(facts, info, rank, kind):
+                        if not take(facts, schema, rank, kind):
                             return False
                     case Obligate((Without() | AtKey(_, ()),) as alternatives):
                         self.obligations.take(facts, alternatives)
@@ -243,7 +242,7 @@ class Shapes:
     def _judge(self, facts: FactConjunction, step: Step) -> bool | None:
         """Return the truth of a step under facts; a literal is counted as a step of the call."""
         if isinstance(step, Hold):
-            THIS_CALL.spend(1, self.limits, _WANTED, lambda: self.tables.about(step.literal).schema.pointer)
+            THIS_CALL.spend(1, self.limits, _WANTED, lambda: self.tables.about(step.literal).pointer)
         return self._truth(facts, step, Known(self.obligations, facts))
 
     def _truth(self, facts: FactConjunction, step: Step, known: Known) -> bool | None:

@@ -14,7 +14,7 @@ from typing import Any, Final, NamedTuple
 
 from structgen.schema.reading import draft3, keywords
 from structgen.schema.reading.draft_names import DRAFTS
-from structgen.schema.reading.schema_place import Dialect, Reader
+from structgen.schema.reading.model import Dialect, Reader
 
 
 class _Row(NamedTuple):

@@ -13,7 +13,13 @@ from structgen.limits import Limits
 from structgen.schema.reading.draft_names import DEFAULT_DRAFT
 from structgen.schema.reading.dynamic_scope import NOTHING, Bindings
 from structgen.schema.reading.missing_bytes import Quoting, limits_of, quoting_of
-from structgen.schema.reading.model import Schema
+from structgen.schema.reading.model import (
+    KeywordRefusal,
+    Reading,
+    Schema,
+    Scope,
+    shown,
+)
 from structgen.schema.reading.policies import Policies
 from structgen.schema.reading.reference_loops import settle
 from structgen.schema.reading.references import (
@@ -25,13 +31,6 @@ from structgen.schema.reading.references import (
 )
 from structgen.schema.reading.remotes import Remotes
 from structgen.schema.reading.schema_cures import reference_cure, schema_cure
-from structgen.schema.reading.schema_place import (
-    KeywordRefusal,
-    Reading,
-    SchemaPlace,
-    Scope,
-    shown,
-)
 from structgen.system.public_calls import THIS_CALL
 
 _MOST_FAULTS: Final = 5
@@ -116,9 +115,9 @@ class Document(Reading):
         """
         self.begin()
         self._faults: list[SchemaError] = []
-        self._by_raw: dict[Any, SchemaPlace] = {}
-        self._referring: list[SchemaPlace] = []
-        self._todo: list[SchemaPlace] = []
+        self._by_raw: dict[Any, Schema] = {}
+        self._referring: list[Schema] = []
+        self._todo: list[Schema] = []
         self._asked: set[str] = set()
         self._bindings = Bindings(self.references, names) if names else None
         self._bound: dict[int, int] = {}
@@ -160,7 +159,7 @@ class Document(Reading):
 
     # --- For the readers of keywords (`Reading`) ------------------------------------------------------------
 
-    def child(self, up: SchemaPlace, raw: Any, at: tuple[str | int, ...]) -> SchemaPlace:
+    def child(self, up: Schema, raw: Any, at: tuple[str | int, ...]) -> Schema:
         """Return the place of the subschema `raw`, to be read; `at` is the way to it from `up`."""
         if raw.__class__ is not dict:
             booleans = up.scope.dialect.booleans or at[0] in ("additionalProperties", "additionalItems")
@@ -169,7 +168,7 @@ class Document(Reading):
                 raise _no_schema(raw, up.scope, where, cure or f"Correct {at[0]}.")
         return self._place(raw, up, at, up.scope, self._bound.get(up.id, NOTHING))
 
-    def refer(self, place: SchemaPlace, keyword: str, reference: str) -> None:
+    def refer(self, place: Schema, keyword: str, reference: str) -> None:
         """Have a place hold where its reference leads, on the way to this place if it is dynamic."""
         find = self._found if keyword == "$ref" else self._found_dynamically
         found = find(place, keyword, reference)
@@ -185,7 +184,7 @@ class Document(Reading):
             place.all_of += (target,)
             place.applicators += ("allOf",)
 
-    def _found_dynamically(self, place: SchemaPlace, keyword: str, reference: str) -> ReferenceTarget | None:
+    def _found_dynamically(self, place: Schema, keyword: str, reference: str) -> ReferenceTarget | None:
         """Return where a dynamic reference leads; None where that is refused, or the next reading tells."""
         scope, bound = place.scope, self._bound.get(place.id, NOTHING)
         name = RECURSIVE if keyword == "$recursiveRef" else unquote(reference.partition("#")[2])
@@ -207,7 +206,7 @@ class Document(Reading):
         self._asked.add(name)
         return None if self._bindings is None else self._bindings.target(bound, name)
 
-    def _found(self, place: SchemaPlace, keyword: str, reference: str) -> ReferenceTarget | None:
+    def _found(self, place: Schema, keyword: str, reference: str) -> ReferenceTarget | None:
         """Return where a reference leads, or None where that is refused; `SchemaError` for nowhere."""
         try:
             found = self.references.find(place.scope, reference)
@@ -304,7 +303,7 @@ class Document(Reading):
 
     def _check_vocabularies(self) -> None:
         """Refuse the schemas of a dialect that requires an unknown vocabulary."""
-        for scope in dict.fromkeys(place.scope for place in self.schemas if isinstance(place, SchemaPlace)):
+        for scope in dict.fromkeys(place.scope for place in self.schemas):
             for uri in scope.dialect.unknown_vocabularies:
                 self.refusals.append(
                     KeywordRefusal(
@@ -315,7 +314,7 @@ class Document(Reading):
                     )
                 )
 
-    def _reached(self, found: ReferenceTarget, bound: int) -> SchemaPlace:
+    def _reached(self, found: ReferenceTarget, bound: int) -> Schema:
         """Return the place of a reference's target, or of the root, to be read."""
         raw, scope = found.raw, found.scope
         if raw.__class__ is not dict and not (raw.__class__ is bool and scope.dialect.booleans):
@@ -323,7 +322,7 @@ class Document(Reading):
         # A pointer into an embedded resource does not come through the one around it.
         return self._place(raw, None, found.prefix, scope, bound)
 
-    def _place(self, raw: Any, up: SchemaPlace | None, at: Any, scope: Scope, bound: int) -> SchemaPlace:
+    def _place(self, raw: Any, up: Schema | None, at: Any, scope: Scope, bound: int) -> Schema:
         """Return the place of a schema, to be read; `bound`: the bindings before it."""
         if raw.__class__ is bool:
             place = self.new(raw, up, at, scope)
@@ -378,7 +377,7 @@ class Document(Reading):
             more = f" There are more faults: {', '.join(others)}." if others else ""
             raise SchemaError(first.what + more, where=first.where, cure=first.cure)
 
-    def _read_identifier(self, place: SchemaPlace, raw: dict[str, Any]) -> None:
+    def _read_identifier(self, place: Schema, raw: dict[str, Any]) -> None:
         key = place.scope.dialect.id_key
         if not isinstance(raw[key], str):
             if key == "id":

@@ -9,8 +9,7 @@ from types import MappingProxyType
 from typing import Any
 
 from structgen.schema.reading import keywords
-from structgen.schema.reading.model import Schema
-from structgen.schema.reading.schema_place import Reading, SchemaPlace
+from structgen.schema.reading.model import Reading, Schema
 
 _COLORS = (
     "aqua black blue fuchsia gray green lime maroon navy olive orange purple red silver teal white yellow"
@@ -30,7 +29,7 @@ FORMATS = frozenset((*_PATTERNS, *_NAMES))
 are annotations."""
 
 
-def read_type(document: Reading, place: SchemaPlace, keyword: str, value: Any) -> None:
+def read_type(document: Reading, place: Schema, keyword: str, value: Any) -> None:
     simple, schemas = _types(document, place, keyword, value)
     if simple is not None and not schemas:
         place.types, place.plain_integers = simple, True
@@ -39,7 +38,7 @@ def read_type(document: Reading, place: SchemaPlace, keyword: str, value: Any) -
         place.applicators += ("anyOf",)
 
 
-def read_disallow(document: Reading, place: SchemaPlace, keyword: str, value: Any) -> None:
+def read_disallow(document: Reading, place: Schema, keyword: str, value: Any) -> None:
     simple, schemas = _types(document, place, keyword, value)
     pointer = f"{place.pointer}/disallow"
     if simple is None:
@@ -50,7 +49,7 @@ def read_disallow(document: Reading, place: SchemaPlace, keyword: str, value: An
 
 
 def _types(
-    document: Reading, place: SchemaPlace, keyword: str, value: Any
+    document: Reading, place: Schema, keyword: str, value: Any
 ) -> tuple[frozenset[str] | None, tuple[Schema, ...]]:
     """Return the simple types of a union, None where it takes any value, and its schemas."""
     members = value if value.__class__ is list else [value]
@@ -74,7 +73,7 @@ def _union(
     return (*of_types, *schemas)
 
 
-def read_extends(document: Reading, place: SchemaPlace, keyword: str, value: Any) -> None:
+def read_extends(document: Reading, place: Schema, keyword: str, value: Any) -> None:
     if value.__class__ is list:
         parts = [document.child(place, member, (keyword, index)) for index, member in enumerate(value)]
     else:
@@ -83,14 +82,14 @@ def read_extends(document: Reading, place: SchemaPlace, keyword: str, value: Any
     place.applicators += ("allOf",)
 
 
-def read_divisible_by(document: Reading, place: SchemaPlace, keyword: str, value: Any) -> None:
+def read_divisible_by(document: Reading, place: Schema, keyword: str, value: Any) -> None:
     divisor = keywords.number(value)
     if divisor is None or not divisor:
         raise document.wrong(place, "divisibleBy", "takes a number other than 0")
     place.multiple_of = abs(divisor)
 
 
-def read_properties(document: Reading, place: SchemaPlace, keyword: str, value: Any) -> None:
+def read_properties(document: Reading, place: Schema, keyword: str, value: Any) -> None:
     """Read `properties`, and the `required` of each property: it speaks of the object, not of the value."""
     keywords.read_properties(document, place, keyword, value)
     required: list[str] = []
@@ -98,7 +97,7 @@ def read_properties(document: Reading, place: SchemaPlace, keyword: str, value: 
         asked = member.get("required", False)
         if asked.__class__ is not bool:
             property_ = place.properties[name]
-            assert isinstance(property_, SchemaPlace), "it was read from the text"
+            assert isinstance(property_, Schema), "it was read from the text"
             cure = "Set $schema (or draft=) to the draft the schema is written in."
             raise document.wrong(property_, "required", "takes true or false in draft 3", cure)
         if asked:
@@ -107,13 +106,13 @@ def read_properties(document: Reading, place: SchemaPlace, keyword: str, value: 
         place.required = tuple(required)
 
 
-def read_dependencies(document: Reading, place: SchemaPlace, keyword: str, value: Any) -> None:
+def read_dependencies(document: Reading, place: Schema, keyword: str, value: Any) -> None:
     if value.__class__ is dict:
         value = {key: [member] if member.__class__ is str else member for key, member in value.items()}
     keywords.read_dependencies(document, place, keyword, value)
 
 
-def read_format(document: Reading, place: SchemaPlace, keyword: str, value: Any) -> None:
+def read_format(document: Reading, place: Schema, keyword: str, value: Any) -> None:
     if value.__class__ is str and value not in dict(document.policies.custom_formats):
         value = _NAMES.get(value, value)
         if value in _PATTERNS:

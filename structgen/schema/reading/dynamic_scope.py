@@ -12,8 +12,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+from structgen.schema.reading.model import Scope
 from structgen.schema.reading.references import References, ReferenceTarget
-from structgen.schema.reading.schema_place import Scope
 
 NOTHING = 0
 """The bindings of the empty path."""

@@ -7,15 +7,15 @@ says which drafts have which keyword.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from decimal import Decimal
 from functools import cache
 from types import MappingProxyType
 from typing import Any
 
 from structgen.json_text.exact_json import escape
-from structgen.schema.reading.model import Schema
+from structgen.schema.reading.model import Reading, Schema
 from structgen.schema.reading.schema_cures import number_cure, type_cure
-from structgen.schema.reading.schema_place import Reading, SchemaPlace
 
 FORMATS = frozenset(
     (
@@ -44,23 +44,56 @@ _COUNT_CAP = 10**18
 """Counts beyond this are taken as this: no document is so long, and 1e999999999 must not become an int."""
 
 
-_FIELDS = MappingProxyType(
+_KEYWORDS_OF = MappingProxyType(
     {
-        "additionalItems": "items",
-        "additionalProperties": "additional",
-        "else": "else_",
-        "if": "if_",
-        "not": "not_",
+        "ref": ("$ref", "$dynamicRef", "$recursiveRef"),
+        "types": ("type",),
+        "enum": ("enum", "const"),
+        "multiple_of": ("multipleOf", "divisibleBy"),
+        "exclusive_minimum": ("exclusiveMinimum", "minimum"),
+        "exclusive_maximum": ("exclusiveMaximum", "maximum"),
+        "additional": ("additionalProperties",),
+        "dependent_required": ("dependentRequired", "dependencies"),
+        "dependent_schemas": ("dependentSchemas", "dependencies", "propertyDependencies"),
+        "prefix": ("prefixItems", "items"),
+        "items": ("additionalItems", "items"),
+        "all_of": ("allOf", "extends"),
+        "not_": ("not", "disallow"),
+        "if_": ("if",),
+        "else_": ("else",),
+        "verdict": ("false",),
     }
 )
-"""The fields of `Schema` that are not named as the keyword."""
+"""The keywords that set a field of `Schema`; of every other field it is the name in camel case."""
+SPEAKS_OF: Mapping[str, str] = MappingProxyType(
+    {
+        field: kind
+        for kind, fields in (
+            ("string", "pattern format min_length max_length"),
+            ("number", "minimum maximum exclusive_minimum exclusive_maximum multiple_of"),
+            ("object", "properties pattern_properties additional required property_names min_properties"),
+            ("object", "max_properties dependent_required dependent_schemas unevaluated_properties"),
+            ("array", "items prefix min_items max_items unique_items unevaluated_items"),
+            ("array", "contains min_contains max_contains"),
+        )
+        for field in fields.split()
+    }
+)
+"""Fields of `Schema` that speak of values of one type."""
+
+
+def keywords_of(field: str) -> tuple[str, ...]:
+    """Return the keywords that set a field of `Schema`."""
+    first, *rest = field.split("_")
+    return _KEYWORDS_OF.get(field) or (first + "".join(map(str.capitalize, rest)),)
 
 
 @cache
 def field_of(keyword: str) -> str:
     """Return the field of `Schema` that holds what a keyword says."""
     plain = "".join(f"_{char.lower()}" if char.isupper() else char for char in keyword)
-    return _FIELDS.get(keyword, plain)
+    fields = (field for field, keywords in _KEYWORDS_OF.items() if keyword in keywords)
+    return plain if hasattr(Schema, plain) else next(fields, plain)
 
 
 def number(value: object) -> Decimal | None:
@@ -89,7 +122,7 @@ def _texts(value: object) -> bool:
 # --- Keywords for values of any type ------------------------------------------------------------------------
 
 
-def read_type(document: Reading, place: SchemaPlace, keyword: str, value: Any) -> None:
+def read_type(document: Reading, place: Schema, keyword: str, value: Any) -> None:
     if value.__class__ is str and value in TYPES:
         place.types = TYPES[value]
         if value == "integer" and place.scope.dialect.plain_integers:
@@ -107,7 +140,7 @@ def read_type(document: Reading, place: SchemaPlace, keyword: str, value: Any) -
         )
 
 
-def read_enum(document: Reading, place: SchemaPlace, keyword: str, value: Any) -> None:
+def read_enum(document: Reading, place: Schema, keyword: str, value: Any) -> None:
     if value.__class__ is not list:
         raise document.wrong(
             place, "enum", "takes a list of values", "For one value, use const or a list of one."
@@ -115,11 +148,11 @@ def read_enum(document: Reading, place: SchemaPlace, keyword: str, value: Any) -
     _listed(document, place, "enum", tuple(value))
 
 
-def read_const(document: Reading, place: SchemaPlace, keyword: str, value: Any) -> None:
+def read_const(document: Reading, place: Schema, keyword: str, value: Any) -> None:
     _listed(document, place, "const", (value,))
 
 
-def _listed(document: Reading, place: SchemaPlace, keyword: str, values: tuple[Any, ...]) -> None:
+def _listed(document: Reading, place: Schema, keyword: str, values: tuple[Any, ...]) -> None:
     """Set `enum`; where the place has one already (enum beside const), the second must hold as well."""
     if place.enum is None:
         place.enum = values
@@ -134,7 +167,7 @@ _FLAGS = MappingProxyType({"minimum": "exclusiveMinimum", "maximum": "exclusiveM
 """The boolean keywords of draft 4 that make a bound exclusive."""
 
 
-def read_bound(document: Reading, place: SchemaPlace, keyword: str, value: Any) -> None:
+def read_bound(document: Reading, place: Schema, keyword: str, value: Any) -> None:
     bound = number(value)
     if bound is None:
         old = "In draft 4 alone it is true or false beside the bound." if value.__class__ is bool else ""
@@ -143,7 +176,7 @@ def read_bound(document: Reading, place: SchemaPlace, keyword: str, value: Any) 
     setattr(place, field_of(flag if flag is not None and place.raw.get(flag) is True else keyword), bound)
 
 
-def read_exclusive_flag(document: Reading, place: SchemaPlace, keyword: str, value: Any) -> None:
+def read_exclusive_flag(document: Reading, place: Schema, keyword: str, value: Any) -> None:
     """Check draft 4's boolean keyword, which `read_bound` takes into account."""
     if value.__class__ is not bool:
         raise document.wrong(
@@ -154,7 +187,7 @@ def read_exclusive_flag(document: Reading, place: SchemaPlace, keyword: str, val
         )
 
 
-def read_multiple_of(document: Reading, place: SchemaPlace, keyword: str, value: Any) -> None:
+def read_multiple_of(document: Reading, place: Schema, keyword: str, value: Any) -> None:
     divisor = number(value)
     if divisor is None or divisor <= 0:
         raise document.wrong(place, "multipleOf", "takes a number greater than 0")
@@ -164,7 +197,7 @@ def read_multiple_of(document: Reading, place: SchemaPlace, keyword: str, value:
 # --- Counts, strings ----------------------------------------------------------------------------------------
 
 
-def read_count(document: Reading, place: SchemaPlace, keyword: str, value: Any) -> None:
+def read_count(document: Reading, place: Schema, keyword: str, value: Any) -> None:
     bound = count(value)
     if bound is None:
         raise document.wrong(place, keyword, "takes an integer of at least 0", number_cure(value))
@@ -172,14 +205,14 @@ def read_count(document: Reading, place: SchemaPlace, keyword: str, value: Any) 
         setattr(place, field_of(keyword), bound)
 
 
-def read_pattern(document: Reading, place: SchemaPlace, keyword: str, value: Any) -> None:
+def read_pattern(document: Reading, place: Schema, keyword: str, value: Any) -> None:
     if value.__class__ is not str:
         raise document.wrong(place, "pattern", "takes a regular expression in a string")
     place.pattern = value
     document.patterns.setdefault(value, place)
 
 
-def read_format(document: Reading, place: SchemaPlace, keyword: str, value: Any) -> None:
+def read_format(document: Reading, place: Schema, keyword: str, value: Any) -> None:
     if value.__class__ is not str:
         raise document.wrong(place, "format", "takes a string")
     if document.policies.formats != "assert" and not place.scope.dialect.asserts_formats:
@@ -201,7 +234,7 @@ def read_format(document: Reading, place: SchemaPlace, keyword: str, value: Any)
 # --- Objects ------------------------------------------------------------------------------------------------
 
 
-def read_properties(document: Reading, place: SchemaPlace, keyword: str, value: Any) -> None:
+def read_properties(document: Reading, place: Schema, keyword: str, value: Any) -> None:
     if value.__class__ is not dict:
         raise document.wrong(place, "properties", "takes an object of schemas")
     child = document.child
@@ -209,7 +242,7 @@ def read_properties(document: Reading, place: SchemaPlace, keyword: str, value: 
     place.applicators += ("properties",)
 
 
-def read_pattern_properties(document: Reading, place: SchemaPlace, keyword: str, value: Any) -> None:
+def read_pattern_properties(document: Reading, place: Schema, keyword: str, value: Any) -> None:
     if value.__class__ is not dict:
         raise document.wrong(place, "patternProperties", "takes an object of schemas")
     place.pattern_properties = tuple(
@@ -220,7 +253,7 @@ def read_pattern_properties(document: Reading, place: SchemaPlace, keyword: str,
         document.patterns.setdefault(source, place)
 
 
-def read_required(document: Reading, place: SchemaPlace, keyword: str, value: Any) -> None:
+def read_required(document: Reading, place: Schema, keyword: str, value: Any) -> None:
     if not _texts(value):
         raise document.wrong(
             place,
@@ -235,7 +268,7 @@ def read_required(document: Reading, place: SchemaPlace, keyword: str, value: An
             document.undeclared.append(place)
 
 
-def read_dependencies(document: Reading, place: SchemaPlace, keyword: str, value: Any) -> None:
+def read_dependencies(document: Reading, place: Schema, keyword: str, value: Any) -> None:
     """Read `dependencies`, and the two keywords that replaced it, which may stand beside it.
 
     2019-09 split the keyword and kept it in the meta-schema as deprecated. It is enforced there too, as the
@@ -278,7 +311,7 @@ _DEPENDENT = MappingProxyType(
 # --- Arrays -------------------------------------------------------------------------------------------------
 
 
-def read_prefix(document: Reading, place: SchemaPlace, keyword: str, value: Any) -> None:
+def read_prefix(document: Reading, place: Schema, keyword: str, value: Any) -> None:
     # draft 3 alone lets the list be empty
     if value.__class__ is not list or not (value or place.scope.dialect.draft == "3"):
         raise document.wrong(place, keyword, "takes a list of at least one schema")
@@ -287,7 +320,7 @@ def read_prefix(document: Reading, place: SchemaPlace, keyword: str, value: Any)
     )
 
 
-def read_items(document: Reading, place: SchemaPlace, keyword: str, value: Any) -> None:
+def read_items(document: Reading, place: Schema, keyword: str, value: Any) -> None:
     if value.__class__ is list:
         raise document.wrong(
             place,
@@ -298,26 +331,26 @@ def read_items(document: Reading, place: SchemaPlace, keyword: str, value: Any) 
     read_schema(document, place, keyword, value)
 
 
-def read_items_any(document: Reading, place: SchemaPlace, keyword: str, value: Any) -> None:
+def read_items_any(document: Reading, place: Schema, keyword: str, value: Any) -> None:
     if value.__class__ is list:
         read_prefix(document, place, keyword, value)
     else:
         read_schema(document, place, keyword, value)
 
 
-def read_additional_items(document: Reading, place: SchemaPlace, keyword: str, value: Any) -> None:
+def read_additional_items(document: Reading, place: Schema, keyword: str, value: Any) -> None:
     if place.raw.get("items").__class__ is list:  # without a list it says nothing
         read_schema(document, place, keyword, value)
 
 
-def read_unique_items(document: Reading, place: SchemaPlace, keyword: str, value: Any) -> None:
+def read_unique_items(document: Reading, place: Schema, keyword: str, value: Any) -> None:
     if value.__class__ is not bool:
         raise document.wrong(place, "uniqueItems", "takes true or false")
     if value:
         place.unique_items = True
 
 
-def read_contains(document: Reading, place: SchemaPlace, keyword: str, value: Any) -> None:
+def read_contains(document: Reading, place: Schema, keyword: str, value: Any) -> None:
     """Read `contains` as from 2020-12 on: the items that meet it are evaluated."""
     read_schema(document, place, keyword, value)
     place.contains_evaluates = True
@@ -326,12 +359,12 @@ def read_contains(document: Reading, place: SchemaPlace, keyword: str, value: An
 # --- Combinations -------------------------------------------------------------------------------------------
 
 
-def read_schema(document: Reading, place: SchemaPlace, keyword: str, value: Any) -> None:
+def read_schema(document: Reading, place: Schema, keyword: str, value: Any) -> None:
     """Read a keyword that holds one schema."""
     setattr(place, field_of(keyword), document.child(place, value, (keyword,)))
 
 
-def read_schemas(document: Reading, place: SchemaPlace, keyword: str, value: Any) -> None:
+def read_schemas(document: Reading, place: Schema, keyword: str, value: Any) -> None:
     """Read a keyword that holds a list of schemas."""
     if value.__class__ is not list or not value:
         raise document.wrong(place, keyword, "takes a list of at least one schema")
@@ -341,7 +374,7 @@ def read_schemas(document: Reading, place: SchemaPlace, keyword: str, value: Any
     place.applicators += (keyword,)
 
 
-def read_if(document: Reading, place: SchemaPlace, keyword: str, value: Any) -> None:
+def read_if(document: Reading, place: Schema, keyword: str, value: Any) -> None:
     if "then" in place.raw or "else" in place.raw:
         read_schema(document, place, keyword, value)
         place.applicators += (keyword,)
@@ -350,13 +383,13 @@ def read_if(document: Reading, place: SchemaPlace, keyword: str, value: Any) -> 
         document.tests.append((place, value))
 
 
-def read_branch(document: Reading, place: SchemaPlace, keyword: str, value: Any) -> None:
+def read_branch(document: Reading, place: Schema, keyword: str, value: Any) -> None:
     if "if" in place.raw:
         read_schema(document, place, keyword, value)
         place.applicators += (keyword,)
 
 
-def read_reference(document: Reading, place: SchemaPlace, keyword: str, value: Any) -> None:
+def read_reference(document: Reading, place: Schema, keyword: str, value: Any) -> None:
     if keyword == "$recursiveRef" and value != "#":
         raise document.wrong(place, keyword, 'takes "#" alone')
     if value.__class__ is not str:
@@ -364,7 +397,7 @@ def read_reference(document: Reading, place: SchemaPlace, keyword: str, value: A
     document.refer(place, keyword, value)
 
 
-def read_property_dependencies(document: Reading, place: SchemaPlace, keyword: str, value: Any) -> None:
+def read_property_dependencies(document: Reading, place: Schema, keyword: str, value: Any) -> None:
     """Read the proposal of v1: where a property has a certain string, the schema under it holds too."""
     if value.__class__ is not dict or not all(member.__class__ is dict for member in value.values()):
         raise document.wrong(place, "propertyDependencies", "takes an object of objects of schemas")
@@ -383,7 +416,7 @@ def read_property_dependencies(document: Reading, place: SchemaPlace, keyword: s
                 place.applicators += ("allOf",)
 
 
-def read_unevaluated(document: Reading, place: SchemaPlace, keyword: str, value: Any) -> None:
+def read_unevaluated(document: Reading, place: Schema, keyword: str, value: Any) -> None:
     """Read a keyword for members that no other keyword evaluates."""
     read_schema(document, place, keyword, value)
     document.unevaluated = True

@@ -1,26 +1,120 @@
-"""A JSON Schema read into one shape for all drafts: what the recogniser reads, with references resolved."""
+"""Subschemas in one shape for all drafts, where they stand; the resource around each, its dialect, and what a
+keyword's reader may ask."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping
+from dataclasses import dataclass
 from decimal import Decimal
+from operator import attrgetter
+from types import MappingProxyType
+from typing import Any, TypeAlias
 
-from structgen.json_text.exact_json import Json
+from structgen.errors import SchemaError
+from structgen.json_text.events import spelled
+from structgen.json_text.exact_json import Json, escape, kind_name
+from structgen.schema.reading.policies import Policies
+
+
+@dataclass(frozen=True, slots=True)
+class Dialect:
+    """One draft: its keywords, and what it says differently."""
+
+    draft: str
+    keywords: Mapping[str, Reader]
+    locations: Mapping[str, str]
+    """Keyword -> how it holds subschemas: "one", "list", "map", "maps" (of maps), "any" (one or list)."""
+    annotations: frozenset[str]
+    """Keywords that the draft knows and that say nothing about which values are valid."""
+    id_key: str
+    anchors: tuple[str, ...]
+    """Keywords that name an anchor; empty where `$id` does it, as "#name"."""
+    hides_siblings: bool
+    """`$ref` makes all other keywords beside it void."""
+    booleans: bool
+    """true and false are schemas."""
+    plain_integers: bool
+    """12.0 is no integer."""
+    dynamic_anchor: str
+    """The keyword that marks the target of a dynamic reference; empty where the draft has none."""
+    asserts_formats: bool = False
+    """`format` is asserted whatever the policy says: its meta-schema names that vocabulary."""
+    unknown_vocabularies: tuple[str, ...] = ()
+    """Vocabularies that its meta-schema requires and that are not known here."""
 
 
 @dataclass(slots=True, eq=False)
-class Schema:
-    """One subschema, its keywords under draft-independent names;
-    identity is equality (`id` is dense, from 0).
+class Scope:
+    """One schema resource: the base of the references in it."""
 
-    Made lazily by the document: `keywords` that the draft does not know, and annotations, are not here. A
-    field at its default means that the keyword is absent. Whatever differs between drafts (items as a list,
+    root: Any
+    """Its JSON value."""
+    prefix: str
+    """Its root's place, `#...`."""
+    base: str
+    """Its URI without a fragment, or "" where it has none."""
+    dialect: Dialect
+
+
+_NO_MEMBERS: Mapping[str, Any] = MappingProxyType({})
+
+
+class Schema:
+    """One subschema, its keywords under draft-independent names; identity is equality.
+
+    The document makes them: `keywords` that the draft does not know, and annotations, are not here. A field
+    at its default means that the keyword is absent. Whatever differs between drafts (items as a list,
     exclusiveMinimum as a boolean, `$ref` hiding its siblings, `dependencies`) is already translated.
+
+    Fields that a keyword sets are stored, all others are class attributes: a subschema has 40 fields and sets
+    two or three, and filling in the others was half of the time that reading a small schema takes.
     """
 
+    __slots__ = (
+        "__dict__",
+        "at",
+        "combined",
+        "decided",
+        "id",
+        "kinds",
+        "only_values",
+        "opened",
+        "raw",
+        "refused",
+        "scope",
+        "spoken",
+        "values",
+    )
+
     id: int
-    pointer: str
+    """Dense, from 0, of the schemas of a document."""
+    at: Any
+    """Where it stands: `#...`, or the `at` of the place around it and the segments from there. It does not
+    hold that place, which holds this one: a document is gone when it is dropped."""
+    raw: Any
+    """Its JSON value, a dict or a bool; None where the text has no such schema."""
+    scope: Scope
+    """The resource that it stands in; of schemas of a document alone."""
+
+    # What the network has read from the fields below (`PlaceTables.resolved`):
+    decided: bool | None
+    """True or False: every value meets it, or none, on its face."""
+    kinds: int
+    """The types that its own `type`, `enum` and `const` leave open, as bits."""
+    spoken: int
+    """The types of values, as bits, that its own keywords for one type speak of."""
+    values: frozenset[Hashable] | None
+    """A finite set (as keys of equality) that holds all values of the schema, if one is known."""
+    only_values: bool
+    """`enum` or `const` is the only keyword, but for a `type` that all values have."""
+    combined: bool
+    """References and combinators stand here."""
+    opened: tuple[Schema, ...] | None
+    """The members of an `allOf` that stands alone."""
+    refused: Schema | None
+    """The operand of a `not` that stands alone."""
+
     verdict: bool | None = None
     """True or False: a boolean schema (or one known to be equivalent); None: read the fields."""
     ref: Schema | None = None
@@ -42,7 +136,7 @@ class Schema:
     pattern: str | None = None
     format: str | None = None
     """None too where formats are annotations, or the format is unknown (the report lists it)."""
-    properties: Mapping[str, Schema] = field(default_factory=dict)
+    properties: Mapping[str, Schema] = _NO_MEMBERS
     """In text order."""
     pattern_properties: tuple[tuple[str, Schema], ...] = ()
     additional: Schema | None = None
@@ -51,8 +145,8 @@ class Schema:
     min_properties: int = 0
     max_properties: int | None = None
     property_names: Schema | None = None
-    dependent_required: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
-    dependent_schemas: Mapping[str, Schema] = field(default_factory=dict)
+    dependent_required: Mapping[str, tuple[str, ...]] = _NO_MEMBERS
+    dependent_schemas: Mapping[str, Schema] = _NO_MEMBERS
     prefix: tuple[Schema, ...] = ()
     items: Schema | None = None
     """For the items after `prefix`."""
@@ -82,3 +176,152 @@ class Schema:
     applicators: tuple[str, ...] = ()
     """Of properties, allOf, anyOf, oneOf, $ref, if, then, else, dependentSchemas: those present, in text
     order, for the declared order of keys."""
+
+    def __init__(self, id: int, at: Any, raw: Any = None) -> None:
+        self.id, self.at, self.raw = id, at, raw
+
+    @property
+    def pointer(self) -> str:
+        """The place as `#/properties/a`: a JSON pointer after "#" (after a URI in another document).
+
+        Spelled out when asked, since deep schemas would need quadratic memory; "#" alone is the root.
+        """
+        return spelled(self.at)
+
+
+_IN_PLACE = attrgetter("all_of", "any_of", "one_of", "ref", "if_", "then", "else_")
+
+
+def in_place(schema: Schema) -> list[Schema]:
+    """Return the schemas that judge the same value as one that they are part of, but for `not`."""
+    return [*parts_of(_IN_PLACE(schema))]
+
+
+def parts_of(values: Iterable[object]) -> Iterator[Schema]:
+    """Yield the schemas in values of fields of `Schema`, in order."""
+    stack = list(values)
+    stack.reverse()
+    while stack:
+        value = stack.pop()
+        if isinstance(value, Schema):
+            yield value
+        elif isinstance(value, Mapping):
+            stack.extend(reversed(list(value.values())))
+        elif isinstance(value, tuple) and value and isinstance(value[-1], (Schema, tuple)):
+            stack.extend(reversed(value))
+
+
+def with_others(value: object, by: Mapping[int, Schema]) -> object:
+    """Return the value of a field with other schemas in it, given by the ids of those that they replace."""
+    if isinstance(value, Schema):
+        return by.get(value.id, value)
+    if isinstance(value, Mapping):
+        return {key: with_others(one, by) for key, one in value.items()}
+    if isinstance(value, tuple) and value and isinstance(value[-1], (Schema, tuple)):
+        return tuple([with_others(one, by) for one in value])
+    return value
+
+
+@dataclass(frozen=True, slots=True)
+class KeywordRefusal:
+    """A keyword that is not handled, at a place that the root reaches."""
+
+    pointer: str
+    """The place of the schema that holds the keyword."""
+    keyword: str
+    what: str
+    cure: str = ""
+
+
+class Reading(ABC):
+    """The document that is being read (`document.Document`), as the readers of keywords see it."""
+
+    __slots__ = (
+        "formats",
+        "notes",
+        "patterns",
+        "policies",
+        "refusals",
+        "schemas",
+        "tests",
+        "top",
+        "undeclared",
+        "unevaluated",
+        "unknown",
+        "unknown_formats",
+    )
+
+    policies: Policies
+    top: Scope
+    """The resource of the root."""
+    notes: list[str]
+    """Notes of the report on the document as a whole."""
+
+    def begin(self) -> None:
+        """Forget what was read."""
+        self.schemas: list[Schema] = []
+        """By id: the places that were read, and those that the network derived."""
+        self.refusals: list[KeywordRefusal] = []
+        self.patterns: dict[str, Schema] = {}
+        """Every regular expression of `pattern` and `patternProperties`, with its first place."""
+        self.tests: list[tuple[Schema, Any]] = []
+        """Every `if` without `then` and `else`. It is read only if `unevaluated*` asks what it evaluates."""
+        self.unevaluated = False
+        """`unevaluatedProperties` or `unevaluatedItems` stands somewhere."""
+        self.formats: dict[str, Schema] = {}
+        """Every format that is asserted, with its first place."""
+        self.unknown_formats: list[tuple[Schema, str]] = []
+        """Where formats are asserted: each format that is not known, by its place and its name."""
+        self.undeclared: list[Schema] = []
+        """Every place whose `required` names a key that its `properties` lack."""
+        self.unknown: list[tuple[Schema, str]] = []
+        """Every keyword that its draft does not know, with its place; one that `$ref` makes void is not in
+        it."""
+
+    @abstractmethod
+    def child(self, up: Schema, raw: Any, at: tuple[str | int, ...]) -> Schema:
+        """Return the place of the subschema `raw`, to be read; `at` is the way to it from `up`."""
+
+    @abstractmethod
+    def refer(self, place: Schema, keyword: str, reference: str) -> None:
+        """Have a place hold the target of its `$ref`, `$dynamicRef` or `$recursiveRef`."""
+
+    def new(self, raw: Any, up: Schema | None, at: Any, scope: Scope) -> Schema:
+        """Return a new place, `at` from the one around it; without that one, `at` is its pointer."""
+        place = Schema(len(self.schemas), at if up is None else (up.at, *at), raw)
+        place.scope = scope
+        self.schemas.append(place)
+        return place
+
+    def derived(self, pointer: str, **fields: Any) -> Schema:
+        """Return a new synthetic schema with these fields of `Schema`, which messages place at `pointer`."""
+        place = self.new(None, None, pointer, self.top)
+        vars(place).update(fields)
+        return place
+
+    def refuse(self, place: Schema, keyword: str, what: str = "", cure: str = "") -> None:
+        """Note that `keyword`, in use at `place`, is not handled."""
+        what = what or f"{keyword} is not handled."
+        cure = cure or f"Leave {keyword} out, or check it on the finished document."
+        self.refusals.append(KeywordRefusal(place.pointer, keyword, what, cure))
+
+    def wrong(self, place: Schema, keyword: str, takes: str, cure: str = "") -> SchemaError:
+        """Return the error for a keyword of `place` whose value is of the wrong kind."""
+        return SchemaError(
+            f"{keyword} {takes}, not {shown(place.raw[keyword])}.",
+            where=f"{place.pointer}/{escape(keyword)}",
+            cure=cure or f"Correct {keyword}.",
+        )
+
+
+def shown(value: Any) -> str:
+    """Return a value for a message: itself where it is short, else its kind."""
+    if value is None or isinstance(value, bool):
+        return {None: "null", True: "true", False: "false"}[value]
+    if isinstance(value, (dict, list)) or len(str(value)) > 40:
+        return f"{'an' if kind_name(value)[0] in 'aio' else 'a'} {kind_name(value)}"
+    return repr(value) if isinstance(value, str) else str(value)
+
+
+Reader: TypeAlias = Callable[[Reading, Schema, str, Any], None]
+"""Reads one keyword: the document, the place, the keyword and its value."""

@@ -9,14 +9,14 @@ else, has no such meaning and is refused.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
+from operator import attrgetter
 from typing import Any
 
 from structgen.errors import SchemaError
-from structgen.schema.reading.model import Schema
-from structgen.schema.reading.schema_place import Reading, SchemaPlace
+from structgen.schema.reading.model import Reading, Schema, parts_of
 
 
-def settle(document: Reading, referring: Iterable[SchemaPlace]) -> None:
+def settle(document: Reading, referring: Iterable[Schema]) -> None:
     """Give the loops of conjunctions their meaning; raise `SchemaError` for every other loop.
 
     `referring` are the places that hold references: a loop passes through one of them. Linear in the places
@@ -38,18 +38,20 @@ def settle(document: Reading, referring: Iterable[SchemaPlace]) -> None:
         )
 
 
+_OF_SAME_VALUE = attrgetter(
+    *("all_of", "any_of", "one_of", "dependent_schemas", "ref", "not_", "if_", "then", "else_")
+)
+_OF_CONJUNCTION = attrgetter("ref", "all_of")
+
+
 def _same_value(schema: Schema) -> list[Schema]:
     """Return the subschemas of `schema` that apply to the same value as it does (its `$ref` too)."""
-    found = [*schema.all_of, *schema.any_of, *schema.one_of, *schema.dependent_schemas.values()]
-    found += [
-        one for one in (schema.ref, schema.not_, schema.if_, schema.then, schema.else_) if one is not None
-    ]
-    return found
+    return [*parts_of(_OF_SAME_VALUE(schema))]
 
 
 def _parts(schema: Schema) -> list[Schema]:
     """Return the operands of a schema's conjunction, the last one of the text first; `$ref` comes last."""
-    return [*reversed(schema.all_of), *([schema.ref] if schema.ref is not None else [])]
+    return [*parts_of(_OF_CONJUNCTION(schema))][::-1]
 
 
 def _loops(

@@ -14,8 +14,8 @@ from structgen.json_text.events import spelled
 from structgen.json_text.exact_json import unescape
 from structgen.schema.reading.dialects import dialect, with_vocabularies
 from structgen.schema.reading.draft_names import DEFAULT_DRAFT, draft_of
+from structgen.schema.reading.model import Dialect, Scope
 from structgen.schema.reading.remotes import Remotes
-from structgen.schema.reading.schema_place import Dialect, Scope
 from structgen.schema.reading.uris import join
 
 RECURSIVE = ""
@@ -65,7 +65,7 @@ class References:
 
     def enter(self, scope: Scope, raw: dict[str, Any], at: Any) -> Scope:
         """Return the scope inside a subschema: its own where an identifier gives it another URI. `at`: where
-        it stands (`SchemaPlace.at`)."""
+        it stands (`Schema.at`)."""
         own = self._scopes.get(id(raw))
         if own is not None:
             return own
@@ -186,7 +186,7 @@ class References:
         """Note every resource and anchor of a document, also where no reference leads."""
         assert self._resources is not None
         self._resources.setdefault(top.base, top)
-        # A place is written as `SchemaPlace.at`, and spelled out only where something is found.
+        # A place is written as `Schema.at`, and spelled out only where something is found.
         todo: list[tuple[Any, Any, Scope]] = [(top.root, top.prefix, top)]
         while todo:
             raw, path, scope = todo.pop()

@@ -188,7 +188,7 @@ class ArrayProgress:
 
     def where(self, shape: ArrayShape) -> str:
         """Return the place of a schema that asks for the items of a shape, "" where none does."""
-        counted = (self.tables.about(counter.literal).schema for counter in shape.counters)
+        counted = (self.tables.about(counter.literal) for counter in shape.counters)
         return next((schema.pointer for schema in (*shape.facets, *counted)), "")
 
     def _open(self, unmet: Unmet, count: int) -> Unmet | None:

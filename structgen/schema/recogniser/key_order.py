@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 
-from structgen.schema.meaning.place import parts_of
 from structgen.schema.reading.keywords import field_of
-from structgen.schema.reading.model import Schema
+from structgen.schema.reading.model import Schema, parts_of
 
 _READ = ("properties", "$ref", "allOf", "anyOf", "oneOf", "if", "then", "else", "dependentSchemas")
 """The order assumed for schemas that were made without a text."""
@@ -56,4 +55,4 @@ def _applied(schema: Schema, mentioned: dict[str, None]) -> Iterator[Schema]:
         elif name == "if" and schema.then is None and schema.else_ is None:
             continue
         else:
-            yield from parts_of([getattr(schema, "ref" if name == "$ref" else field_of(name))])
+            yield from parts_of([getattr(schema, field_of(name))])

@@ -60,9 +60,8 @@ class Frames:
             facets = shape.facets
             literals = self.tables.demands[demands[0]]
             if len(demands) == 1 and len(literals) == 1 and len(facets) <= 1:
-                info = self.tables.infos[literals[0] >> 1]
-                schema = info.schema
-                plain = not (info.combined or schema.pattern_properties)
+                schema = self.tables.about(literals[0])
+                plain = not (schema.combined or schema.pattern_properties)
                 if plain and (not facets or facets[0] is schema):
                     # One schema with plain keywords: by far the most frequent frame.
                     properties = schema.properties
@@ -122,7 +121,7 @@ class Frames:
             names.sort(key=json_string)
         else:
             positive = [
-                self.tables.infos[literal >> 1].schema
+                self.tables.about(literal)
                 for demand in demands
                 for literal in self.tables.demands[demand]
                 if not literal & 1

@@ -17,18 +17,17 @@ from structgen.limits import Limits
 from structgen.schema.meaning.place import (
     ANYTHING,
     ARRAY,
-    BOOLEAN,
+    EVERY,
     NEVER,
-    NULL,
     NUMBER,
     OBJECT,
     STRING,
-    Info,
     PlaceTables,
 )
 from structgen.schema.meaning.scalars import Scalars
 from structgen.schema.meaning.shape_disjunctions import Shapes
 from structgen.schema.reading.json_values import EMPTY, JsonPieces
+from structgen.schema.reading.model import Schema
 from structgen.schema.recogniser.arrays import Arrays
 from structgen.schema.recogniser.object_search import Ask
 from structgen.schema.recogniser.objects import Objects
@@ -222,24 +221,21 @@ class Oracle:
         literals = self.tables.demands[demand]
         if len(literals) != 1 or literals[0] & 1 or self.scalars.is_narrow:
             return False
-        info = self.tables.infos[literals[0] >> 1]
-        if info.union:
-            return any(map(self._has_value, map(self.tables.info, info.schema.any_of)))
-        return self._has_value(info)
+        schema = self.tables.about(literals[0])
+        if schema.kinds == EVERY and vars(schema).keys() - {"applicators"} == {"any_of"}:
+            return any(map(self._has_value, map(self.tables.resolved, schema.any_of)))
+        return self._has_value(schema)
 
-    def _has_value(self, info: Info) -> bool:
-        schema, types = info.schema, info.types
-        if info.combined or info.verdict is False:
+    def _has_value(self, schema: Schema) -> bool:
+        if schema.combined or schema.decided is False:
             return False
         if schema.enum is not None:
-            first = schema.enum[0] if schema.enum and info.only_values else []
+            first = schema.enum[0] if schema.enum and schema.only_values else []
             if isinstance(first, str):
                 return self.scalars.can_be_written(first)  # lone surrogates need a closer look
             return not isinstance(first, (list, dict))
         return bool(
-            types & (NULL | BOOLEAN)
-            or (types & NUMBER and not info.numbers)
-            or (types & STRING and not info.strings)
-            or (types & OBJECT and not (schema.required or schema.min_properties))
-            or (types & ARRAY and not schema.min_items and schema.contains is None)
+            schema.kinds & ~schema.spoken & ~(OBJECT | ARRAY)
+            or (schema.kinds & OBJECT and not (schema.required or schema.min_properties))
+            or (schema.kinds & ARRAY and not schema.min_items and schema.contains is None)
         )

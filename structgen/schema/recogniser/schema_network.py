@@ -10,7 +10,7 @@ from __future__ import annotations
 import itertools
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from copy import copy
-from typing import Any, cast
+from typing import Any
 
 from structgen.automata.formats.named_formats import CUTS
 from structgen.errors import UnsatisfiableSchema, UnsatisfiableUnderPolicy
@@ -42,8 +42,8 @@ from structgen.schema.meaning.shape import asks_for_any_key
 from structgen.schema.meaning.shape_disjunctions import Shapes
 from structgen.schema.reading.document import Document
 from structgen.schema.reading.json_values import JsonPieces
+from structgen.schema.reading.model import Schema
 from structgen.schema.reading.policies import Policies
-from structgen.schema.reading.schema_place import SchemaPlace
 from structgen.schema.recogniser.array_progress import repeats
 from structgen.schema.recogniser.arrays import CLOSE, Arrays, ArrayState
 from structgen.schema.recogniser.object_keys import Where, Written
@@ -335,13 +335,12 @@ class SchemaNetwork:
         frame = self._object(residue).frame
         return frame.names, frame.ordered
 
-    def schemas(self, place: int) -> Iterator[tuple[SchemaPlace | None, bool]]:
+    def schemas(self, place: int) -> Iterator[tuple[Schema | None, bool]]:
         """Yield the schemas that a place's first demand asks for, each with whether it is negated; None for
         one that does not stand in the document."""
         for literal in self.tables.demands[self.tables.places[place][0]]:
-            schema = self.tables.infos[literal >> 1].schema
-            is_written = isinstance(schema, SchemaPlace) and schema.raw is not None
-            yield cast(SchemaPlace, schema) if is_written else None, bool(literal & 1)
+            schema = self.tables.about(literal)
+            yield None if schema.raw is None else schema, bool(literal & 1)
 
     # Inside
 
@@ -486,7 +485,7 @@ class SchemaNetwork:
                     where=found.places[-1],
                     cure=f"Widen {'one of ' if blamed else ''}them (sg.WIDEST holds the widest).",
                 )
-        met = {info.schema.format for info in self.tables.infos.values()}
+        met = {schema.format for schema in self.tables.schemas.values()}
         cut = sorted(name for name in CUTS if name in met and name not in dict(policies.custom_formats))
         but = f" (but for what is cut from the format {' and '.join(cut)})" if cut else ""
         return UnsatisfiableSchema(

@@ -9,38 +9,17 @@ goes or stays whole (`_taken_apart`).
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import MISSING, fields
 from types import MappingProxyType
 from typing import NamedTuple, TypeAlias
 
 from structgen.errors import StructgenError
 from structgen.json_text.exact_json import write
-from structgen.schema.meaning.place import NEVER, parts_of, with_others
+from structgen.schema.meaning.place import NEVER
 from structgen.schema.meaning.wording import joined
-from structgen.schema.reading.model import Schema
+from structgen.schema.reading.keywords import keywords_of
+from structgen.schema.reading.model import Schema, parts_of, with_others
 from structgen.schema.recogniser.schema_liveness import Oracle
 
-_KEYWORDS = MappingProxyType(
-    {
-        "ref": ("$ref", "$dynamicRef", "$recursiveRef"),
-        "types": ("type",),
-        "enum": ("enum", "const"),
-        "multiple_of": ("multipleOf", "divisibleBy"),
-        "exclusive_minimum": ("exclusiveMinimum", "minimum"),
-        "exclusive_maximum": ("exclusiveMaximum", "maximum"),
-        "additional": ("additionalProperties",),
-        "dependent_required": ("dependentRequired", "dependencies"),
-        "dependent_schemas": ("dependentSchemas", "dependencies", "propertyDependencies"),
-        "prefix": ("prefixItems", "items"),
-        "items": ("additionalItems", "items"),
-        "all_of": ("allOf", "extends"),
-        "not_": ("not", "disallow"),
-        "if_": ("if",),
-        "else_": ("else",),
-        "verdict": ("false",),
-    }
-)
-"""The keywords that set a field of `Schema`; of every other field it is the name in camel case."""
 _CARRIED = ("applicators", "bans", "by_value", "plain_integers", "contains_evaluates")
 """Fields that no keyword sets alone, but for the place."""
 _COUNTS = ("min_contains", "max_contains")
@@ -61,12 +40,9 @@ _MOST_SHOWN = 24
 """Characters of a value that a message repeats."""
 _MOST_LISTED = 12
 """Keywords that one message lists."""
-_DEFAULTS = {
-    one.name: one.default_factory() if one.default_factory is not MISSING else one.default
-    for one in fields(Schema)
-    if one.name not in ("id", "pointer", *_CARRIED)
-}
-_ANYTHING = Schema(-1, "", verdict=True)
+_FIELDS = tuple(name for name in Schema.__annotations__ if name not in Schema.__slots__)
+_ANYTHING = Schema(-1, "")
+_ANYTHING.verdict = True
 """Stands where the keywords of a schema were taken out; its id is no other's, nor that of a copy."""
 
 Keyword: TypeAlias = tuple[Schema, str]
@@ -263,10 +239,10 @@ def _comes_back(keywords: Iterable[Keyword]) -> bool:
 
 def _fields(schema: Schema, kept: frozenset[Keyword] | None) -> dict[str, object]:
     """Return the fields that a schema sets, without the keywords that are taken out."""
-    found = {name: getattr(schema, name) for name in _CARRIED}
-    for name, default in _DEFAULTS.items():
+    found: dict[str, object] = {}
+    for name in _FIELDS:
         value = getattr(schema, name)
-        if value == default:
+        if value == getattr(Schema, name):
             continue
         if kept is None or not _is_keyword(schema, name) or (schema, name) in kept:
             found[name] = value
@@ -289,23 +265,17 @@ def _is_keyword(schema: Schema, field: str) -> bool:
         return False
     if field == "verdict":
         # `"items": false` goes with its keyword; of the entries of lists and maps each may be made true.
-        segments = getattr(schema, "at", "#")
-        return schema.verdict is False and not (isinstance(segments, tuple) and len(segments) == 1)
-    raw = getattr(schema, "raw", None)
-    return not schema.bans and (field != "all_of" or not isinstance(raw, dict) or bool(_in(raw, field)))
+        return schema.verdict is False and not (isinstance(schema.at, tuple) and len(schema.at) == 1)
+    is_written = isinstance(schema.raw, dict)
+    return not schema.bans and (field != "all_of" or not is_written or bool(_in(schema.raw, field)))
 
 
 def _in(raw: Mapping[str, object], field: str) -> str | None:
     """Return the keyword of a schema's text that sets a field, None where there is none."""
-    names = _names(field)
+    names = keywords_of(field)
     if field in ("enum", "exclusive_minimum", "exclusive_maximum"):
         return next((name for name in raw if name in names), None)
     return next((name for name in names if name in raw), None)
-
-
-def _names(field: str) -> tuple[str, ...]:
-    first, *rest = field.split("_")
-    return _KEYWORDS.get(field) or (first + "".join(map(str.capitalize, rest)),)
 
 
 def _named(schema: Schema, field: str) -> tuple[str, str, str]:
@@ -314,12 +284,12 @@ def _named(schema: Schema, field: str) -> tuple[str, str, str]:
     place = schema.pointer or "#"
     if field == _DENIED:
         return _operator(place)
-    raw = getattr(schema, "raw", None)
+    raw = schema.raw
     own = _in(raw, field) if isinstance(raw, dict) else None
     if own is None and raw is None and field == "enum" and "/" in place:
         # The reader sets const beside enum apart, at the place of the keyword.
         place, _, own = place.rpartition("/")
-    keyword = own or _names(field)[0]
+    keyword = own or keywords_of(field)[0]
     if field == "contains" and isinstance(raw, dict):
         counts = [f"{name} {write(raw[name])}" for name in ("minContains", "maxContains") if name in raw]
         return place, keyword, f"contains with {joined(counts)}" if counts else keyword
@@ -340,4 +310,4 @@ def _operator(place: str) -> tuple[str, str, str]:
 
 def signed(oracle: Oracle, literals: Iterable[int]) -> list[tuple[Schema, bool]]:
     """Return the schemas of literals, and which of them are negated."""
-    return [(oracle.tables.about(one).schema, bool(one & 1)) for one in literals if one >= 0]
+    return [(oracle.tables.about(one), bool(one & 1)) for one in literals if one >= 0]

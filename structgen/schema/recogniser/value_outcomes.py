@@ -117,8 +117,8 @@ class ValueOutcomes:
         """Return whether a set, or its complement, is a list of values."""
         if len(literals) != 1 or literals[0] < 0:
             return False
-        info = self.tables.about(literals[0])
-        return info.only_values and info.schema.enum is not None
+        schema = self.tables.about(literals[0])
+        return schema.only_values and schema.enum is not None
 
     def _groups(self, asked: Sequence[tuple[int, ...]], finite: list[int]) -> list[tuple[int, int]]:
         """Return the literals of groups of values that lie in the same finite sets, all values that are in
@@ -128,7 +128,7 @@ class ValueOutcomes:
         complements = 0
         for at in finite:
             literal = asked[at][0]
-            schema = tables.about(literal).schema
+            schema = tables.about(literal)
             complements |= (literal & 1) << at
             for value in schema.enum or ():
                 one = constants.value(value, schema.pointer)
