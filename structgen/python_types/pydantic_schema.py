@@ -12,7 +12,7 @@ import inspect
 import json
 import math
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from decimal import Decimal
 from enum import Enum
@@ -55,6 +55,8 @@ _KEYS = {
 """What keys of these types look like, which JSON has as strings."""
 
 
+_UNHASHED = MappingProxyType({"list": "list", "dict": "dict", "typed-dict": "dict", "set": "set"})
+"""Types that Python cannot hash, by the kinds of their core schemas."""
 _REFUSED_FUNCTIONS = MappingProxyType(
     {
         ("pydantic._internal._validators", "import_string"): (
@@ -93,6 +95,8 @@ class TypeSchema(GenerateJsonSchema):
 
     _described: Any = None
     """The class whose fields are described."""
+    _definitions: Mapping[str, Any] = MappingProxyType({})
+    """The core schemas that the others refer to."""
 
     def emit_warning(self, kind: Any, detail: str) -> None:
         """Refuse what pydantic would leave out with a warning; a default that JSON lacks is only a note."""
@@ -291,11 +295,45 @@ class TypeSchema(GenerateJsonSchema):
             )
         return super().tuple_schema(schema)
 
+    def definitions_schema(self, schema: Any) -> JsonSchema:
+        """Return the schema of a type, whose definitions are known while it is made."""
+        self._definitions = {one["ref"]: one for one in schema["definitions"]}
+        return super().definitions_schema(schema)
+
     def _common_set_schema(self, schema: Any) -> JsonSchema:
+        if name := self._unhashable(schema.get("items_schema")):
+            raise refuse(
+                f"A {schema['type']} holds what Python can hash, and a {name} has no hash.",
+                "set",
+                "Annotate a list in place of the set, or items such as tuple[...] and frozen classes.",
+            )
         made = super()._common_set_schema(schema)
         if not made["items"]:  # Python hashes no lists and no dicts
             made["items"] = {"type": ["string", "number", "boolean", "null"]}
         return made
+
+    def _unhashable(self, schema: Any) -> str:
+        """Return the name of a type without a hash that a value of a core schema may be of, or "". Classes,
+        and functions around a type, answer for what is inside them."""
+        waiting: list[Any] = [schema]
+        seen: set[str] = set()
+        while waiting:
+            match waiting.pop():
+                case {"type": kind} if kind in _UNHASHED:
+                    return _UNHASHED[kind]
+                case {"cls": cls} if cls.__hash__ is None:
+                    return str(cls.__name__)
+                case {"type": "definition-ref", "schema_ref": ref} if ref not in seen:
+                    seen.add(ref)
+                    waiting.append(self._definitions[ref])
+                case {"type": "nullable" | "default", "schema": inner}:
+                    waiting.append(inner)
+                case {"type": "tuple", "items_schema": inside}:
+                    waiting += inside
+                case {"type": "union" | "tagged-union", "choices": choices}:
+                    listed = choices.values() if isinstance(choices, dict) else choices
+                    waiting += [one[0] if isinstance(one, tuple) else one for one in listed]
+        return ""
 
     def _common_dict_schema(self, schema: Any) -> JsonSchema:
         made: JsonSchema = {"type": "object"}

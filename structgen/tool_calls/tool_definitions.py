@@ -37,7 +37,9 @@ _COMPOSING: Final = frozenset(
 _SCHEMA_KEYS: Final = ("inputSchema", "input_schema")
 """The schema of the arguments in MCP's JSON; in Anthropic's, and in objects of the package mcp since 2.0."""
 _SECTION: Final = re.compile(r"^\s*(?:args|arguments|parameters)\s*:\s*$", re.IGNORECASE)
-_ARGUMENT: Final = re.compile(r"^(\s*)(?::param\s+(?:[\w.\[\], |]+\s)?)?(\w+)\s*(?:\([^)]*\))?\s*:\s*(\S.*)$")
+_ARGUMENT: Final = re.compile(
+    r"^\s*+(?::param\s++(?:[\w.\[\], |]+\s)?)?(\w++)\s*+(?:\([^)]*\)\s*+)?:\s*+(\S.*)$"
+)
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -332,14 +334,12 @@ def _of_function(given: Callable[..., Any]) -> Tool:
 def _default(value: Any) -> dict[str, Any]:
     """Return a default as a schema tells it; nothing of one that JSON lacks."""
     # optional: pydantic
-    from pydantic_core import to_jsonable_python
+    from structgen.python_types.pydantic_schema import TypeSchema
 
     try:
-        found = {"default": to_jsonable_python(value)}
-        json.dumps(found, allow_nan=False)
+        return {"default": TypeSchema().encode_default(value)}
     except ValueError:
         return {}
-    return found
 
 
 def _no_tool(what: str, cure: str) -> StructgenError:
@@ -349,7 +349,7 @@ def _no_tool(what: str, cure: str) -> StructgenError:
 def _described(docstring: str) -> tuple[str, dict[str, str]]:
     """Return what a docstring says before it comes to the arguments; and what it says of these, by name:
     lines `name: text` below `Args:`, or `:param`, each with the lines behind it that are indented deeper."""
-    lines, found = list[str](), dict[str, str]()
+    lines, found = list[str](), dict[str, list[str]]()
     inside = is_over = False
     name, indent = "", 0
     for line in docstring.expandtabs().splitlines():
@@ -360,10 +360,10 @@ def _described(docstring: str) -> tuple[str, dict[str, str]]:
         inside = is_section or (inside and (not field or line.startswith(" ")))
         depth = len(line) - len(field)
         if name and (depth > indent or not field):
-            found[name] = f"{found[name]} {field.rstrip()}".rstrip()
+            found[name].append(field.rstrip())
             continue
         said, name = None if is_section else _ARGUMENT.match(line), ""
         if said and (inside or field.startswith(":param")):
-            name, indent = said[2], depth
-            found[name] = said[3].strip()
-    return "\n".join(lines).strip(), found
+            name, indent = said[1], depth
+            found[name] = [said[2].strip()]
+    return "\n".join(lines).strip(), {name: " ".join(filter(None, said)) for name, said in found.items()}

@@ -10,6 +10,7 @@ from typing import Annotated, Any, Generic, NamedTuple, NotRequired, TypeVar
 
 import attrs
 import pytest
+from called import bytes_made
 from for_each import for_each
 from typing_extensions import TypedDict
 
@@ -274,6 +275,17 @@ def test_parameters_of_a_function_are_described_by_texts_and_by_its_docstring() 
 
 
 WORDS = "the town, in capitals: a name (or two) of it -> x; see :ref: 3.5 https://a/b".split()
+
+
+def test_a_long_docstring_of_a_parameter_is_read_in_its_own_length() -> None:
+    def made(lines: int) -> int:
+        def book(a: str) -> None: ...
+
+        book.__doc__ = "Book it.\n\nArgs:\n    a: x\n" + "        more of it\n" * lines
+        return bytes_made(lambda: read_tools([book]))
+
+    made(1)  # what is loaded once
+    assert made(4_000) - made(2_000) < 2.2 * (made(2_000) - made(1_000))
 
 
 @for_each("seed", range(30))

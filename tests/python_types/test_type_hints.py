@@ -28,7 +28,7 @@ from typing_extensions import TypedDict
 
 pydantic = pytest.importorskip("pydantic")
 
-from pydantic import BaseModel, ConfigDict, Field, StringConstraints  # noqa: E402
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstraints  # noqa: E402
 
 import structgen as sg  # noqa: E402
 from structgen.automata.formats.named_formats import KNOWN, meaning_of  # noqa: E402
@@ -469,6 +469,35 @@ def test_a_type_without_a_schema_has_a_cure_that_holds_here(hint: Any, said: str
     with pytest.raises(sg.errors.UnsupportedError, match=said) as caught:
         read_type(hint)
     assert "arbitrary_types_allowed" not in str(caught.value) and "rebuild" not in str(caught.value)
+
+
+@dataclasses.dataclass(frozen=True)
+class Spot:
+    name: str
+
+
+@pytest.mark.parametrize(
+    ("item", "name"),
+    [
+        (list[int], "list"),
+        (int | list[int], "list"),
+        (tuple[dict[str, int], ...], "dict"),
+        (frozenset[set[int]], "set"),
+        (tuple[Twin, Twin], "Twin"),
+        (Twin | None, "Twin"),
+    ],
+)
+def test_a_set_of_items_that_python_cannot_hash_is_refused_by_their_name(item: Any, name: str) -> None:
+    with pytest.raises(sg.errors.UnsupportedError, match=f"a {name} has no hash") as caught:
+        read_type(tuple[set[item], set[item]])
+    assert caught.value.keyword == "set" and caught.value.cure
+
+
+def test_a_set_of_items_that_python_hashes_is_read() -> None:
+    made = set[Spot | tuple[int, ...] | frozenset[int] | None]
+    assert read_type(made).read('[{"name": "a"}, null]') == {Spot("a"), None}
+    listed = Annotated[list[int], AfterValidator(tuple)]
+    assert read_type(set[listed]).read("[[1]]") == {(1,)}  # type: ignore[valid-type]
 
 
 class Kind(enum.Enum):
