@@ -8,7 +8,7 @@ import typer
 
 from structgen.cli.flags import OF_LARK, POLICIES
 from structgen.cli.named_options import Given, reads
-from structgen.cli.output import console, echo, echo_json, refuse
+from structgen.cli.output import echo, echo_json, refuse
 from structgen.cli.wanted_language import WantedLanguage
 from structgen.errors import UnsatisfiableSchema, UnsupportedError
 
@@ -37,7 +37,7 @@ def explain(given: Given) -> None:
     dead end, a refusal with --openai); 2 wrong usage, or the schema or grammar is not usable.
     """
     import structgen
-    from structgen.compilation.explanation_text import SHOWN_LINES, plain_text
+    from structgen.compilation.explanation_text import SHOWN_LINES
     from structgen.json_grammars.schema_grammar import JsonSchemaGrammar
     from structgen.language import checks
     from structgen.schema.explaining.outline import MOST_LINES
@@ -66,10 +66,5 @@ def explain(given: Given) -> None:
     if "json" in given:
         echo_json(explanation.to_json())
     else:
-        told = explanation.told(wanted.name, shown)
-        screen = console()
-        if screen.is_terminal:
-            screen.print(*told, sep="\n")
-        else:
-            echo(plain_text(told))
+        echo("\n".join(explanation.told(wanted.name, shown)))
     raise typer.Exit(int(explanation.has_faults))

@@ -8,9 +8,7 @@ from dataclasses import asdict, dataclass, fields
 from time import perf_counter
 from typing import Any
 
-from rich.text import Text
-
-from structgen.compilation.explanation_text import SHOWN_LINES, Shown, heading, section, shortest_section
+from structgen.compilation.explanation_text import SHOWN_LINES, Shown, section, shortest_section
 from structgen.errors import GrammarError, LimitError, OptionError
 from structgen.language.remarks import NO_REMARKS, Remarks
 from structgen.lark_grammars.compiled.beaten import beaten, beaten_in
@@ -78,14 +76,13 @@ class GrammarExplanation(Remarks, Shown):
         """Return all of it as a JSON-ready dict."""
         return asdict(self)
 
-    def told(self, name: str = "", most: int = SHOWN_LINES) -> Iterator[Text]:
+    def told(self, name: str = "", most: int = SHOWN_LINES) -> Iterator[str]:
         """Yield what `structgen explain` prints of it; there is no outline."""
         costs = self.costs
-        yield heading(name, self.kind)
+        yield f"{name}{': ' * bool(name)}{self.kind}"
         if costs.rules:
             lexer = f"; {costs.parser_states:,} parser states, {costs.contexts:,} contexts of the lexer"
-            lexer *= bool(costs.contexts)
-            yield Text(f"{costs.rules:,} rules, {costs.terminals:,} terminals{lexer}")
+            yield f"{costs.rules:,} rules, {costs.terminals:,} terminals{lexer * bool(costs.contexts)}"
         conflicts = []
         for one in self.conflicts:
             conflicts += [f"before {one.terminal}, lark goes on with", *(f"    {kept}" for kept in one.kept)]
@@ -103,7 +100,7 @@ class GrammarExplanation(Remarks, Shown):
         ):
             yield from section(title, found)
         if self.shortest is None:
-            yield Text("\nIt accepts no text.")
+            yield "\nIt accepts no text."
         else:
             yield from shortest_section("A shortest text", self.shortest, repr(self.shortest))
         yield from section("Random texts", map(repr, self.sentences), most=len(self.sentences))

@@ -6,9 +6,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from rich.text import Text
-
-from structgen.compilation.explanation_text import SHOWN_LINES, Shown, heading, section, shortest_section
+from structgen.compilation.explanation_text import SHOWN_LINES, Shown, section, shortest_section
 from structgen.printable import printable
 from structgen.schema.explaining.impossible import Impossible
 from structgen.schema.explaining.keyword_report import KeywordReport
@@ -19,7 +17,6 @@ _LEVELS = 24
 """Levels that are drawn; what lies deeper stands at the last of them, with its depth."""
 _LABEL = 44
 """Columns after which the words about a value begin at the latest."""
-_NEED_STYLES = {"required": "bold green", "optional": "green", "never": "dim strike", "": "cyan"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,29 +71,24 @@ class Explanation(Shown):
             "openai": [asdict(one) for one in self.openai],
         }
 
-    def told(self, name: str = "", most: int = SHOWN_LINES) -> Iterator[Text]:
+    def told(self, name: str = "", most: int = SHOWN_LINES) -> Iterator[str]:
         """Yield what `structgen explain` prints of it, at most `most` lines of its outline."""
         report, costs, lines = self.report, self.costs, self.outline.lines
-        yield heading(name, f"JSON Schema draft {report.draft}")
-        policies = report.to_json()["policies"]
-        # a caller's formats by name: their patterns fill a screen
-        policies["custom_formats"] = "|".join(dict(policies["custom_formats"]))
-        chosen = (f"{option}={value}" for option, value in policies.items() if value not in (None, "", ()))
-        yield Text(f"under {', '.join(chosen)}", "dim")
+        yield f"{name}{': ' * bool(name)}JSON Schema draft {report.draft}"
+        yield f"under {report.options}"
         if lines:
-            yield Text("\nA document is", "bold")
+            yield "\nA document is"
             yield from _tree(lines[:most])
         if len(lines) > most:
-            yield Text(f"and {len(lines) - most:,} more lines (--lines)", "dim")
+            yield f"and {len(lines) - most:,} more lines (--lines)"
         refused = "What a server for OpenAI's strict structured outputs refuses"
-        for title, found in (
-            ("What can never hold", [_at(one.pointer, f"{one.what}: {one.why}") for one in self.impossible]),
-            ("Places that may dead-end", [_at(pointer) for pointer in self.may_dead_end]),
-            (refused, [_at(one.pointer, one.why) for one in self.openai]),
-        ):
-            yield from section(title, found, "bold red")
+        yield from section(
+            "What can never hold", (f"{one.pointer}  {one.what}: {one.why}" for one in self.impossible)
+        )
+        yield from section("Places that may dead-end", self.may_dead_end)
+        yield from section(refused, (f"{one.pointer}  {one.why}" for one in self.openai))
         if not self.complete:
-            yield Text("The schema is larger than what was searched for parts that cannot hold.", "yellow")
+            yield "The schema is larger than what was searched for parts that cannot hold."
 
         idle: dict[str, list[str]] = {}
         for finding in (*report.annotations, *report.redundant):
@@ -105,11 +97,11 @@ class Explanation(Shown):
         rows = []
         for words, pointers in idle.items():
             more = f" and {len(pointers) - 3:,} more places" if len(pointers) > 3 else ""
-            rows.append(_at(", ".join(pointers[:3]) + more, words))
+            rows.append(f"{', '.join(pointers[:3])}{more}  {words}")
         yield from section("What says nothing here", [*report.notes, *rows])
         plain = sorted({one.keyword for one in report.annotations if not one.why})
         if plain:
-            yield Text(f"Annotations: {', '.join(plain)}", "dim")
+            yield f"Annotations: {', '.join(plain)}"
 
         yield from shortest_section("The smallest one", self.smallest, self.smallest)
         took = (
@@ -119,29 +111,21 @@ class Explanation(Shown):
         yield from section("What it costs", [took])
 
 
-def _at(pointer: str, words: str = "") -> Text:
-    return Text.assemble((pointer, "cyan"), f"  {words}")
-
-
-def _tree(lines: Sequence[Line]) -> Iterator[Text]:
+def _tree(lines: Sequence[Line]) -> Iterator[str]:
     """Yield the lines of an outline as a tree, of at most _LEVELS levels."""
     guides = _guides([min(one.depth, _LEVELS) for one in lines])
     labels = [
-        f"(level {one.depth}) " * (one.depth > _LEVELS) + _label(one) + "?" * (one.need == "optional")
-        for one in lines
+        guide + f"(level {one.depth}) " * (one.depth > _LEVELS) + _label(one) + "?" * (one.need == "optional")
+        for one, guide in zip(lines, guides, strict=True)
     ]
-    rooms = [len(guide) + len(label) for guide, label in zip(guides, labels, strict=True)]
-    width = min(max(rooms), _LABEL)
-    for one, guide, label, room in zip(lines, guides, labels, rooms, strict=True):
-        style = "dim" if one.need == "never" else "italic" if not one.label and one.parent >= 0 else ""
+    width = min(max(map(len, labels)), _LABEL)
+    for one, label in zip(lines, labels, strict=True):
         what = "never" if one.need == "never" else one.what
         if one.same_as >= 0:
-            what += f", as {' of '.join(_path(lines[one.same_as], lines)) or 'the document'}"
+            what += f", as {' of '.join(_path(lines[one.same_as], lines)[:3]) or 'the document'}"
         more = ", …" if len(one.sources) > 2 else ""
         source = f"  ({', '.join(one.sources[:2])}{more})" if one.sources else ""
-        gap = " " * (width - room) + "  "
-        named = (label, _NEED_STYLES[one.need])
-        yield Text.assemble((guide, "dim"), named, gap, (what, style), (source, "dim"))
+        yield f"{label:<{width}}  {what}{source}".rstrip()
 
 
 def _guides(depths: Sequence[int]) -> list[str]:
@@ -159,11 +143,10 @@ def _label(one: Line) -> str:
     return printable(one.label, lines=False) if one.parent >= 0 else "the document"
 
 
-def _path(one: Line, lines: Sequence[Line]) -> Iterator[str]:
-    """Yield the labels from a line outwards, at most three."""
-    told = 0
-    while one.parent >= 0 and told < 3:
-        if one.label:
-            told += 1
-            yield _label(one)
+def _path(one: Line, lines: Sequence[Line]) -> list[str]:
+    """Return the labels from a line outwards."""
+    found = []
+    while one.parent >= 0:
+        found += [_label(one)] * bool(one.label)
         one = lines[one.parent]
+    return found

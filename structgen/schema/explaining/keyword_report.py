@@ -109,9 +109,16 @@ class KeywordReport:
             place[finding.standing.value][finding.keyword] = finding.why
         return places
 
+    @property
+    def options(self) -> str:
+        """The policies that say something, as options of `sg.json_schema`; formats of the caller by name, for
+        their patterns fill a screen."""
+        chosen = asdict(self.policies)
+        chosen["custom_formats"] = "|".join(dict(chosen["custom_formats"]))
+        return ", ".join(f"{name}={value}" for name, value in chosen.items() if value not in (None, "", ()))
+
     def __str__(self) -> str:
-        options = ", ".join(f"{name}={value}" for name, value in asdict(self.policies).items())
-        lines = [f"JSON Schema draft {self.draft}; {options}"]
+        lines = [f"JSON Schema draft {self.draft}; {self.options}"]
         for pointer, place in self._places().items():
             parts = []
             for standing, keywords in place.items():
