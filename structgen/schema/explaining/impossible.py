@@ -14,10 +14,9 @@ from operator import and_
 from typing import NamedTuple, TypeAlias
 
 from structgen.errors import LimitError, StructgenError
-from structgen.json_text.exact_json import Json
 from structgen.schema.meaning import wording
 from structgen.schema.meaning.formulas import LISTED
-from structgen.schema.meaning.place import ARRAY, NEVER, OBJECT, type_bit
+from structgen.schema.meaning.place import ARRAY, NEVER, OBJECT
 from structgen.schema.reading.model import Schema
 from structgen.schema.recogniser.schema_network import SchemaNetwork
 from structgen.schema.recogniser.smallest_contradiction import signed, smallest
@@ -76,6 +75,8 @@ def impossible(network: SchemaNetwork, demands: Iterable[int]) -> tuple[list[Imp
         seen.add(place)
         try:
             parts = list(_parts(network, place)) if _lives(network, place[0]) else []
+            # what is `false` itself is meant so
+            parts = [part for part in parts if part.member >= 0 or tables.literal(part.schema) != NEVER]
         except LimitError:
             continue
         for part in parts:
@@ -124,40 +125,31 @@ def _weight(network: SchemaNetwork, literals: tuple[int, ...]) -> int:
 
 
 def _parts(network: SchemaNetwork, place: _Place) -> Iterator[_Part]:
-    """Yield the parts of a place, but for those that are `false`."""
+    """Yield the parts of a place."""
     tables = network.tables
     kinds = reduce(and_, map(tables.mask, place[0]), OBJECT | ARRAY)
     for schema in _said(network, place[1]):
-        branches: list[tuple[str, Schema | None, tuple[int, ...]]] = []
         for keyword, listed in (("anyOf", schema.any_of), ("oneOf", schema.one_of)):
-            branches += [(f"this branch of {keyword}", branch, ()) for branch in listed]
+            for branch in listed:
+                yield _Part(f"this branch of {keyword}", branch, (), (tables.literal(branch),))
         if schema.if_ is not None:
             test = tables.literal(schema.if_)
-            branches.append(("then (with what if asks)", schema.then, (test,)))
-            branches.append(("else (where if does not hold)", schema.else_, (tables.negate(test),)))
-        for what, branch, met in branches:
-            if branch is not None and (literal := tables.literal(branch)) != NEVER:
-                yield _Part(what, branch, (), (*met, literal))
+            then = "then (with what if asks)", schema.then, test
+            other = "else (where if does not hold)", schema.else_, tables.negate(test)
+            for what, part, met in (then, other):
+                if part is not None:
+                    yield _Part(what, part, (), (met, tables.literal(part)))
         if schema.enum is not None and 2 <= len(schema.enum) <= LISTED:
             for index, value in enumerate(schema.enum):
                 constant = tables.constant(value, schema.pointer)
-                yield _Part(f"the value {_shown(value)} of enum", schema, (constant,), member=index)
-        inside: list[tuple[str, Schema, dict[str, object]]] = []
+                yield _Part(f"the value {wording.value(value)} of enum", schema, (constant,), member=index)
         if kinds & OBJECT:
             for key, child in schema.properties.items():
-                there: dict[str, object] = {"types": frozenset({"object"}), "required": (key,)}
-                inside.append((f"the property {wording.quoted(key)}", child, there))
+                there = tables.schema("", types=frozenset({"object"}), required=(key,))
+                yield _Part(f"the property {wording.quoted(key)}", child, (there,))
         if kinds & ARRAY:
             items = [(f"item {at}", child) for at, child in enumerate(schema.prefix, 1)]
             items += [("an item", schema.items)] if schema.items is not None else []
             for at, (what, child) in enumerate(items, 1):
-                inside.append((what, child, {"types": frozenset({"array"}), "min_items": at}))
-        for what, child, fields in inside:
-            if tables.literal(child) != NEVER:
-                yield _Part(what, child, (tables.schema("", **fields),))
-
-
-def _shown(value: Json) -> str:
-    if isinstance(value, (dict, list)):
-        return "that is an array" if type_bit(value) == ARRAY else "that is an object"
-    return wording.value(value)
+                there = tables.schema("", types=frozenset({"array"}), min_items=at)
+                yield _Part(what, child, (there,))

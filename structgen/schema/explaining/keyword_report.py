@@ -165,12 +165,8 @@ _BESIDE = MappingProxyType(
 """Keywords that say nothing without one of others."""
 _OF_KEYS = frozenset(("properties", "required", "patternProperties", "dependencies", "dependentSchemas"))
 """Of these the keywords that mention keys, and so their order."""
-_ABSENT = MappingProxyType(
-    {"minLength": 0, "minItems": 0, "minProperties": 0, "required": [], "uniqueItems": False}
-)
-"""Values that say what absence says."""
-_PARTS = frozenset(("properties", "patternProperties", "additionalProperties", "propertyNames", "items"))
-"""Keywords with a schema for parts of a value, or a map of some."""
+_ABSENT = Schema(-1, "")
+"""What absence says."""
 
 
 def _findings(
@@ -243,20 +239,25 @@ def redundant(document: Document, place: Schema, raw: dict[str, Any], keyword: s
     order of keys, less is known to change nothing.
     """
     value, policies = raw[keyword], document.policies
-    if keyword in _ABSENT and value == _ABSENT[keyword]:
+    field = field_of(keyword)
+    if value in (0, [], {}) and getattr(place, field) == getattr(_ABSENT, field):
         return "asks for nothing"
     if (policies.max_string, policies.max_items, policies.any_value) != (None, None, None):
         return ""
-    if policies.property_order != "any" and keyword in _OF_KEYS and value != {}:
+    if policies.property_order != "any" and keyword in _OF_KEYS:
         return ""
     types = reduce(or_, (TYPE_BITS[name] for name in place.types or TYPE_BITS))
     listed = types if place.enum is None else reduce(or_, map(type_bit, place.enum), 0)
-    kind = SPEAKS_OF.get(field_of(keyword))
+    kind = SPEAKS_OF.get(field)
     if kind is not None and not TYPE_BITS[kind] & types & listed:
         return f"speaks of {kind}s, and the place takes none"
     if keyword == "type" and place.types is not None and place.enum is not None:
         numbers = listed & TYPE_BITS["number"] and "number" not in place.types
         return "" if numbers or listed & ~types else "the values listed beside it are of such types"
-    if keyword in _PARTS and not document.unevaluated and (value is True or value == {}):
+    if (
+        field in ("additional", "property_names", "items")
+        and not document.unevaluated
+        and value in (True, {})
+    ):
         return "allows every value"
     return ""
