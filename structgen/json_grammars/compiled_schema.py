@@ -129,7 +129,7 @@ class CompiledSchema(CompiledGrammar):
         """How much of what its limits allow it holds, from all documents; above 1 it is time for `fresh`."""
         tables, limits = self._tables, self.limits
         size = self.nbytes + self._recorder.nbytes + _RESIDUE * tables.count(L.T_RES)
-        most = max(self._expander.strings.count, self._expander.numbers.made) / limits.automaton_states
+        most = max(self._expander.strings.count, self._expander.numbers.count) / limits.automaton_states
         rows = tables.most_interned / limits.parser_states
         return max(size / limits.grammar_memory, 2 * most, 2 * rows)
 
@@ -261,7 +261,7 @@ class CompiledSchema(CompiledGrammar):
         """Bytes of the grammar's own tables: states, masks as lists, automata;
         not the store's nor the vocabulary's."""
         return int(
-            self._tables.nbytes() + self._expander.strings.trans.nbytes + self._expander.numbers.nbytes
+            self._tables.nbytes() + self._expander.strings.trans.nbytes + self._expander.numbers.trans.nbytes
         )
 
     @property

@@ -17,7 +17,6 @@ from for_each import for_each
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from structgen.automata.numbers import number_pool
 from structgen.automata.numbers.number_pool import NumberPool
 from structgen.automata.numbers.numeral_automata import COLUMNS, WIDTH
 from structgen.errors import LimitError, OptionError
@@ -290,16 +289,10 @@ def test_keys_are_the_same_in_another_process() -> None:
 def test_states_of_unequal_languages_have_unequal_keys() -> None:
     pool, keys = NumberPool("bounded", Limits()), []
     for formula in (INTEGER, interval("0", "65535"), ir.Multiple(Decimal("0.01"))):
-        before, start = pool.made, pool.start(ir.Spec((formula,)), numbering())
-        keys += [pool.key(state) for state in range(start, start + pool.made - before)]
+        before, start = pool.count, pool.start(ir.Spec((formula,)), numbering())
+        keys += [pool.key(state) for state in range(start, start + pool.count - before)]
     assert len(set(keys)) == len(keys)
     assert {len(key) for key in keys} == {16}
-
-
-def test_a_grammar_finds_what_another_made() -> None:
-    spec = ir.Spec((ir.All((INTEGER, interval("-7", "7654321"))),))
-    one, two = NumberPool("bounded", Limits()), NumberPool("bounded", Limits())
-    assert one.start(spec, numbering()) == two.start(spec, numbering())
 
 
 def test_outcome_numbers_of_two_grammars_do_not_mix() -> None:
@@ -343,17 +336,6 @@ def test_threads_that_ask_at_once_get_what_one_gets() -> None:
     with ThreadPoolExecutor(8) as threads:
         found = list(threads.map(outcomes, range(0, 40, 5)))
     assert found == [outcomes(0)] * 8
-
-
-def test_states_are_begun_anew_once_they_are_many(monkeypatch: pytest.MonkeyPatch) -> None:
-    own = Limits(number_chars=4_094)
-    old = NumberPool("bounded", own)
-    start = old.start(ir.Spec((INTEGER,)), numbering())
-    monkeypatch.setattr(number_pool, "MOST_KEPT", 8)
-    new = NumberPool("bounded", own)
-    assert new.trans is not old.trans
-    assert new.outcome[walk(new, new.start(ir.Spec((INTEGER,)), numbering()), "123456")] == 0
-    assert old.outcome[walk(old, start, "123456")] == 0
 
 
 # -- limits --

@@ -92,10 +92,7 @@ class FormulaReader:
         """Return the automaton of a formula, one outcome. `alone`: nothing but lengths and excluded words is
         asked beside it. Raises `RegexError`, `UnsupportedError` or `LimitError`."""
         key = formula, alone, self._named, self._most, self._numbers
-        try:
-            return HELD.get(key, lambda: self._automaton(formula, alone))
-        except RecursionError:  # too deep to be compared
-            return self._automaton(formula, alone)
+        return HELD.get(key, lambda: self._automaton(formula, alone))
 
     def _automaton(self, formula: Formula, alone: bool) -> Automaton:
         done: list[Automaton] = []

@@ -39,10 +39,13 @@ class HeldByContent(Generic[T]):
     def get(self, key: Hashable, make: Callable[[], T]) -> T:
         """Return the value of a key; `make()` makes it where it is not held. What `make` raises is raised,
         and LimitError where the present call has no steps left for it."""
-        with self._lock:
-            found = self._held.get(key)
-            if found is not None:
-                self._held.move_to_end(key)
+        try:
+            with self._lock:
+                found = self._held.get(key)
+                if found is not None:
+                    self._held.move_to_end(key)
+        except RecursionError:  # too deep to be compared
+            return make()
         if found is not None:
             THIS_CALL.charged(found[1])
             return found[0]

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from hashlib import blake2b
-from typing import Final, NamedTuple, TypeAlias
+from typing import Final, NamedTuple
 
 import numpy as np
 
 from structgen.automata.formats.named_formats import meaning_of
 from structgen.automata.strings.automata import EVERY, MOST_STATES
+from structgen.automata.strings.automaton_pool import AutomatonPool, Outcome
 from structgen.automata.strings.completions import StringCompletions
 from structgen.automata.strings.formula_automata import FormulaReader, SpecAutomaton, grouped
 from structgen.automata.strings.held_automata import HeldByContent
@@ -19,7 +20,6 @@ from structgen.automata.strings.lengths import counted, longest_rests
 from structgen.automata.strings.utf8_rows import WIDTH, ByteRows, byte_rows
 from structgen.automata.unicode.decoded_text import LONE_BYTE, LONE_COLUMN, encode, escaped
 from structgen.automata.unicode.partition import ASCII, JSON, PLAIN
-from structgen.errors import LimitError
 from structgen.language.ir import DEAD, Demands, Format, Formula, Spec
 from structgen.limits import Limits
 from structgen.system.public_calls import billed_cache
@@ -37,9 +37,6 @@ _PLACES: Final = 8
 _ROWS_A_STATE: Final = 3
 """A spec may have so many rows of bytes for each state that an automaton may have: places inside characters
 have rows too."""
-_FIRST_ROOM: Final = 64
-"""States for which a pool has room at first: half of all specifications have fewer than 21."""
-Outcome: TypeAlias = Callable[[frozenset[int]], int]
 
 
 class CountedStart(NamedTuple):
@@ -57,8 +54,6 @@ class CountedStart(NamedTuple):
 class _Part(NamedTuple):
     """A spec in the pool."""
 
-    first: int
-    """The first of its states."""
     local: Row
     """Of each of its states the number in `rows`."""
     places: Row
@@ -76,16 +71,14 @@ def _free_string() -> tuple[_Part, Table]:
     places = np.empty(_PLACES, np.int32)
     places[local] = np.arange(_PLACES)
     total = np.zeros(0, np.int32)  # every text may come there, which nobody need be told
-    return _Part(0, local, places, rows, total), np.append(places, np.int32(DEAD))[rows.rows[local]]
+    return _Part(local, places, rows, total), np.append(places, np.int32(DEAD))[rows.rows[local]]
 
 
-class StringPool:
+class StringPool(AutomatonPool[_Part]):
     """All string automata of one compiled grammar. Not thread-safe.
 
-    `trans` (int32 [capacity, 257]) holds for each state the next state or `ir.DEAD`; `outcome` (int32
-    [capacity]) the outcome of a string that ends in the state, or -1. Both are replaced when they grow.
-    States 0 to 7 are the free string (any text, outcome 0). The last column is the first byte of a lone
-    surrogate (`unicode.decoded_text`).
+    States 0 to 7 are the free string (any text, outcome 0). A row has 257 columns: the last is the first byte
+    of a lone surrogate (`unicode.decoded_text`).
     """
 
     FREE: Final = 0
@@ -103,38 +96,18 @@ class StringPool:
         """Make a pool without specs. `spelling` (`unicode.partition`): by which completions are short.
         `lone`: lone surrogates can be written; if not, a string that only they complete is dead. `missing`:
         bytes that no rest of a character has."""
-        self._limits, self._spelling, self.lone, self._missing = limits, spelling, lone, missing
+        super().__init__(limits, WIDTH)
+        self._spelling, self.lone, self._missing = spelling, lone, missing
         self._most = min(limits.automaton_states, MOST_STATES)
         self._reader = FormulaReader(extra_formats, self._most)
         self._formats = tuple(sorted((extra_formats or {}).items()))
-        self.trans: Table = np.empty((_FIRST_ROOM, WIDTH), np.int32)
-        self.outcome: Row = np.empty(_FIRST_ROOM, np.int32)
-        self.count = _PLACES
-        """How many states there are."""
-        self._owner: Row = np.empty(_FIRST_ROOM, np.int32)
-        free, self.trans[:_PLACES] = _free_string()
-        self.outcome[:_PLACES], self._owner[:_PLACES] = -1, 0
-        self.outcome[self.FREE] = 0
-        self._parts = [free]
-        self._starts: dict[tuple[Spec, Outcome], int] = {}
+        free, rows = _free_string()
+        self._add(free, rows, np.where(np.arange(_PLACES) == self.FREE, 0, -1).astype(np.int32))
         self._counted: dict[tuple[Spec, Outcome], CountedStart | None] = {}
         self._finish: dict[tuple[int, int], Demands] = {}
         self._completions: dict[int, StringCompletions] = {}
 
     # Specs.
-
-    def start(self, spec: Spec, outcome: Outcome) -> int:
-        """Return the state before the first byte of a string of `spec`, or `ir.DEAD` where there is none.
-
-        Interned by the spec and the function. Raises `RegexError`, `UnsupportedError` or `LimitError`.
-
-        Cost: the whole automaton is made, unless the process holds it.
-        """
-        key = (spec, outcome)
-        found = self._starts.get(key)
-        if found is None:
-            found = self._starts[key] = self._started(spec, outcome)
-        return found
 
     def counted(self, spec: Spec, outcome: Outcome) -> CountedStart | None:
         """Return where a spec starts if whoever reads its strings counts their characters: a text lives while
@@ -176,7 +149,16 @@ class StringPool:
                 free = rows.free_places(number)
                 if free is not None:
                     places[list(free)] = np.arange(_PLACES)
-        return self._add(spec, rows, np.flatnonzero(places < 0).astype(np.int32), places, outcome)
+        local = np.flatnonzero(places < 0).astype(np.int32)
+        places[local] = np.arange(self.count, self.count + len(local))
+        ends = np.full(len(rows.rows), -1, np.int32)
+        known = np.array([-1, *map(outcome, rows.outcomes)], np.int32)
+        ends[: rows.automaton.states] = known[rows.automaton.accept]
+        total = places[rows.total]
+        total = np.sort(total[total >= max(self.count, _PLACES)])
+        part = _Part(local, places, rows, total)
+        self._add(part, np.append(places, np.int32(DEAD))[rows.rows[local]], ends[local])
+        return int(places[0])
 
     def _rows_of(self, spec: Spec) -> ByteRows:
         """Return the rows of a spec; they are shared by the process."""
@@ -214,52 +196,17 @@ class StringPool:
         met = np.unique(accept).tolist()
         return {divided.outcomes[number - 1]: number in infinite for number in met if number > 0}
 
-    def _add(self, spec: Spec, rows: ByteRows, local: Row, places: Row, outcome: Outcome) -> int:
-        """Put rows into the arrays; return the state of the first. `local`: those that become states of their
-        own, in order. `places`: of the others the states of the free string."""
-        first, more = self.count, len(local)
-        if first + more > self._limits.automaton_states:
-            raise LimitError(
-                f"The string automata have more than {self._limits.automaton_states} states.",
-                limit="automaton_states",
-            )
-        self._grow(first + more)
-        places[local] = np.arange(first, first + more)
-        here = slice(first, first + more)
-        self.trans[here] = np.append(places, np.int32(DEAD))[rows.rows[local]]
-        ends = np.full(len(rows.rows), -1, np.int32)
-        known = np.array([-1, *map(outcome, rows.outcomes)], np.int32)
-        ends[: rows.automaton.states] = known[rows.automaton.accept]
-        self.outcome[here] = ends[local]
-        self._owner[here] = len(self._parts)
-        total = places[rows.total]
-        total = np.sort(total[total >= max(first, _PLACES)])
-        self._parts.append(_Part(first, local, places, rows, total))
-        self.count = first + more
-        return int(places[0])
-
-    def _grow(self, count: int) -> None:
-        """Make room for so many states."""
-        room = len(self.trans)
-        if count > room:
-            room = max(count, 2 * room)
-            for name in ("trans", "outcome", "_owner"):
-                held = getattr(self, name)
-                larger = np.empty((room, *held.shape[1:]), np.int32)
-                larger[: self.count] = held[: self.count]
-                setattr(self, name, larger)
-
-    def _at(self, state: int) -> tuple[_Part, int]:
-        """Return the part of a state, and its number in the part's rows."""
-        part = self._parts[int(self._owner[state])]
-        return part, int(part.local[state - part.first])
-
     # States.
+
+    def _place(self, state: int) -> tuple[_Part, int]:
+        """Return the part of a state, and its number in the part's rows."""
+        part, at = self._at(state)
+        return part, int(part.local[at])
 
     def bans(self, state: int) -> bool:
         """Return whether a string of the state's spec may end between any two characters, as where texts are
         banned and nothing else is asked: then the tokens of its states differ little."""
-        part, _ = self._at(state)
+        part, _ = self._place(state)
         return state >= _PLACES and bool((part.rows.automaton.accept > 0).all())
 
     def going_on(self, state: int) -> list[tuple[int, int]]:
@@ -272,7 +219,7 @@ class StringPool:
         """Return the states after a character of low..high, each with the smallest such character; none
         inside a character. Cost: some microseconds for each run of characters that the automaton tells
         apart."""
-        part, local = self._at(state)
+        part, local = self._place(state)
         of, found = part.rows.automaton, dict[int, int]()
         starts, kinds = of.alphabet.starts, of.alphabet.kinds
         at = int(np.searchsorted(starts, low, "right")) - 1
@@ -289,7 +236,7 @@ class StringPool:
 
     def is_infinite(self, state: int) -> bool:
         """Return whether infinitely many completions go on from a state between two characters."""
-        part, local = self._at(state)
+        part, local = self._place(state)
         return int(longest_rests(part.rows.automaton)[local]) >= FAR
 
     def is_finite(self, state: int, most: int) -> list[bytes] | None:
@@ -357,7 +304,7 @@ class StringPool:
 
         Equal keys mean equal languages and demands; unequal keys may mean equal languages too.
         """
-        part, local = self._at(state)
+        part, local = self._place(state)
         return blake2b(b"%s %d" % (part.rows.digest, local), digest_size=16).digest()
 
     # Completions.
@@ -377,12 +324,12 @@ class StringPool:
         return found
 
     def _found_finish(self, state: int, most: int) -> Demands:
-        part, local = self._at(state)
+        part, local = self._place(state)
         if not part.rows.open_bytes[local]:
-            known = self._completions.get(part.first)
+            known = self._completions.get(id(part))
             if known is None:
                 of, outcomes = part.rows.automaton, part.rows.outcomes
-                known = self._completions[part.first] = StringCompletions(
+                known = self._completions[id(part)] = StringCompletions(
                     of, outcomes, self._spelling, self.lone, self._missing
                 )
             return {demand: encode(text) for demand, text in sorted(known.of(local, most).items())}

@@ -1,0 +1,88 @@
+"""`AutomatonPool`: the automata of one compiled grammar, one behind another in one table of rows."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from bisect import bisect_right
+from collections.abc import Callable
+from typing import Final, Generic, TypeAlias, TypeVar
+
+import numpy as np
+
+from structgen.automata.strings.kernels import Row, Table
+from structgen.errors import LimitError
+from structgen.language.ir import Spec
+from structgen.limits import Limits
+
+_FIRST_ROOM: Final = 64
+"""States for which a pool has room at first: half of all specifications have fewer than 21."""
+Outcome: TypeAlias = Callable[[frozenset[int]], int]
+"""Numbers a set of demands that is not empty."""
+P = TypeVar("P")
+
+
+class AutomatonPool(ABC, Generic[P]):
+    """The automata of one compiled grammar. Not thread-safe.
+
+    `trans` (int32 [capacity, width]) holds for each state the next state or `ir.DEAD`; `outcome` (int32
+    [capacity]) the outcome of a text that ends in the state, or -1. Both are replaced when they grow; what
+    was read from the smaller ones stays true.
+    """
+
+    over = "The string automata have"
+    """What is said of too many states."""
+
+    def __init__(self, limits: Limits, width: int) -> None:
+        self._limits = limits
+        self.trans: Table = np.empty((_FIRST_ROOM, width), np.int32)
+        self.outcome: Row = np.empty(_FIRST_ROOM, np.int32)
+        self.count = 0
+        """How many states there are."""
+        self._parts: list[P] = []
+        """What is known of each automaton."""
+        self._firsts: list[int] = []
+        """The first state of each."""
+        self._starts: dict[tuple[Spec, Outcome], int] = {}
+
+    def start(self, spec: Spec, outcome: Outcome) -> int:
+        """Return the state before the first byte of a text of `spec`, or `ir.DEAD` where there is none.
+
+        Interned by the spec and the function. Raises `RegexError`, `UnsupportedError` or `LimitError`.
+
+        Cost: the whole automaton is made, unless the process holds it.
+        """
+        key = (spec, outcome)
+        try:
+            found = self._starts.get(key)
+        except RecursionError:  # too deep to be compared
+            return self._started(spec, outcome)
+        if found is None:
+            found = self._starts[key] = self._started(spec, outcome)
+        return found
+
+    @abstractmethod
+    def _started(self, spec: Spec, outcome: Outcome) -> int:
+        """As `start`, of a spec that is new."""
+
+    def _add(self, part: P, rows: Table, ends: Row) -> int:
+        """Put the states of an automaton behind the others: their rows and outcomes. Return the first."""
+        first, count = self.count, self.count + len(rows)
+        if count > self._limits.automaton_states:
+            raise LimitError(
+                f"{self.over} more than {self._limits.automaton_states} states.", limit="automaton_states"
+            )
+        room = len(self.trans)
+        if count > room:
+            more = max(count - room, room)
+            self.trans = np.concatenate([self.trans, np.empty((more, self.trans.shape[1]), np.int32)])
+            self.outcome = np.concatenate([self.outcome, np.empty(more, np.int32)])
+        self.trans[first:count], self.outcome[first:count] = rows, ends
+        self._parts.append(part)
+        self._firsts.append(first)
+        self.count = count
+        return first
+
+    def _at(self, state: int) -> tuple[P, int]:
+        """Return the automaton of a state, and the state's place in it."""
+        part = bisect_right(self._firsts, state) - 1
+        return self._parts[part], state - self._firsts[part]
