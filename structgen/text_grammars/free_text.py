@@ -12,7 +12,7 @@ from structgen.language.expectation import Expected
 from structgen.language.ir import TRUE, All, Formula, Not, Pattern
 from structgen.limits import Limits
 from structgen.text_grammars.machine.language import CompileTarget, Config, Language
-from structgen.text_grammars.regular_formulas import ANY, any_of, holding
+from structgen.text_grammars.regular_formulas import ANY, any_of, check_utf8, holding
 from structgen.text_grammars.text_grammar import TextGrammar
 
 Place: TypeAlias = "tuple[Config, int, bool]"
@@ -39,8 +39,7 @@ def text(
         raise OptionError(f"until is {until!r}.", where="until", cure="Give a text, or None.")
     if until == "":
         raise OptionError("The empty text stands everywhere.", where="until", cure="Give a text, or None.")
-    if until is not None and any("\ud800" <= char < "\ue000" for char in until):
-        raise OptionError("A lone surrogate cannot be written in UTF-8.", where="until", cure="Leave it out.")
+    check_utf8(until or "", "until", "Leave it out.")
     if max_tokens is not None and (
         not isinstance(max_tokens, int) or isinstance(max_tokens, bool) or max_tokens < 1
     ):

@@ -64,7 +64,7 @@ def text_part(of: LanguageGrammar, limits: Limits, target: CompileTarget) -> Tex
     kept: OrderedDict[Any, CompiledText] = OrderedDict()
     if target.is_shared:
         kept = cast("OrderedDict[Any, CompiledText]", target.store.of(Vocabulary.of(target.tokenizer)).texts)
-    key = of.identity, limits, target.tokenizer.eos_token_ids
+    key = of.spelling, limits, target.tokenizer.eos_token_ids
     found = kept.pop(key, None) or CompiledText(of, target.tokenizer, limits, target.store)
     kept[key] = found = found.fresh()
     if len(kept) > 16:

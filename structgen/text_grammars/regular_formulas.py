@@ -8,6 +8,7 @@ from functools import lru_cache
 from typing import Final
 
 from structgen.automata.regex import ecma_syntax
+from structgen.automata.regex.ecma_text import code_point
 from structgen.automata.regex.syntax_tree import (
     Alternation,
     CharacterClass,
@@ -53,7 +54,7 @@ def any_of(words: Collection[str]) -> str:
     """Return a pattern of some words. Raises `OptionError` where one cannot be written in UTF-8."""
     for word in words:
         check_utf8(word)
-    return "|".join("".join(map(_escaped, word)) for word in sorted(words))
+    return "|".join("".join(code_point(ord(char)) for char in word) for word in sorted(words))
 
 
 def spelled(formula: Formula) -> str:
@@ -90,23 +91,19 @@ def wrapped(body: str) -> str:
     return f"(?:{body})" if "|" in body else body
 
 
-def _escaped(char: str) -> str:
-    return char if char.isascii() and char.isalnum() else f"\\u{{{ord(char):x}}}"
-
-
 def asserts(node: Node) -> bool:
     """Return whether a tree has an assertion, so that its matches depend on the text around them."""
     plain = (CharacterClass, Concatenation, Alternation, Repetition)
     return not all(isinstance(one, plain) for one in descendants(node))
 
 
-def check_utf8(text: str) -> None:
+def check_utf8(text: str, where: str = "texts", cure: str = "Write the character it is half of.") -> None:
     """Raise `OptionError` for a text that cannot be written in UTF-8."""
     if not text.isascii() and any("\ud800" <= char < "\ue000" for char in text):
         raise OptionError(
             f"The text {shortened(text)!r} has a lone surrogate, which UTF-8 cannot write.",
-            where="texts",
-            cure="Write the character it is half of.",
+            where=where,
+            cure=cure,
         )
 
 

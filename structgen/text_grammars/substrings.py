@@ -11,6 +11,7 @@ from structgen.errors import GrammarError, OptionError, options_named
 from structgen.language import checks
 from structgen.limits import Limits
 from structgen.text_grammars.machine.language import ALL_BYTES, CompileTarget, Config, Language
+from structgen.text_grammars.regular_formulas import check_utf8
 from structgen.text_grammars.text_grammar import TextGrammar
 
 _INNER: Final = frozenset(range(0x80, 0xC0))
@@ -30,12 +31,7 @@ def substring_of(document: str, *, limits: Limits | None = None) -> Spans:
             where="sg.substring_of",
             cure="Give its text.",
         )
-    if any("\ud800" <= char < "\ue000" for char in document):
-        raise OptionError(
-            "The document has a lone surrogate, which UTF-8 cannot write.",
-            where="document",
-            cure="Leave it out.",
-        )
+    check_utf8(document, "document", "Leave it out.")
     if not document:
         raise GrammarError("An empty document has no spans.", where="document", cure="Give a text.")
     return Spans(document, checks.limits(limits))

@@ -74,7 +74,7 @@ class TextGrammar(LanguageGrammar):
     def without_bytes(self, missing: frozenset[int]) -> TextGrammar:
         """Return the grammar of those texts of this one that have none of some bytes. That there are none is
         said by its `language`."""
-        return WithoutBytes(self, missing)
+        return Composed(Operation.MEET, (self,), formula=writable(missing))
 
     @property
     def source(self) -> str:
@@ -200,12 +200,6 @@ class RegularGrammar(TextGrammar):
     def canonical(self) -> str:
         return f"regular {spelled(self.formula)}"
 
-    @property
-    def identity(self) -> str:
-        if isinstance(self.formula, Words) and len(self.formula.of) == 1:
-            return f"word {min(self.formula.of)!r}"
-        return self.canonical
-
     def language(self, limits: Limits, target: CompileTarget | None = None) -> Language:
         # start-up time
         from structgen.text_grammars.regular_language import LiteralLanguage, RegularLanguage
@@ -229,28 +223,6 @@ class Derived(TextGrammar):
     @property
     def source(self) -> str:
         return cast(TextGrammar, self.of).source
-
-
-@dataclass(eq=False, repr=False, slots=True)
-class WithoutBytes(Derived):
-    """The texts of a grammar that have none of some bytes. It is no composed grammar, whose parts say it."""
-
-    of: TextGrammar
-    missing: frozenset[int]
-
-    @property
-    def canonical(self) -> str:
-        return f"without bytes {sorted(self.missing)} {self.of.canonical}"
-
-    @property
-    def identity(self) -> str:
-        return f"without bytes {sorted(self.missing)} {self.of.identity}"
-
-    def language(self, limits: Limits, target: CompileTarget | None = None) -> Language:
-        # start-up time: few vocabularies lack bytes
-        from structgen.text_grammars.context_free.regular_intersection import ByteFree, Meet
-
-        return Meet(self.of.language(limits), ByteFree(self.missing), limits)
 
 
 class TextFilter(TextGrammar):
@@ -311,7 +283,7 @@ class JsonTexts(Derived):
         return f"json {self.of.canonical}"
 
     @property
-    def identity(self) -> str:
+    def spelling(self) -> str:
         return f"json {self.of.spelling}"
 
     @property
@@ -368,8 +340,8 @@ class Composed(TextGrammar):
         return self._said([part.canonical for part in self.parts])
 
     @property
-    def identity(self) -> str:
-        return self._said([part.identity for part in self.parts])
+    def spelling(self) -> str:
+        return self._said([part.spelling for part in self.parts])
 
     def _said(self, parts: list[str]) -> str:
         said = ",".join(parts)
@@ -435,7 +407,7 @@ def either(*parts: Operand) -> TextGrammar:
     """Return the grammar of a text of any part. Raises `OptionError` where there is none."""
     flat = _flat(Operation.EITHER, parts)
     if len(flat) > 1:
-        flat = list({part.identity: part for part in flat}.values())
+        flat = list({part.spelling: part for part in flat}.values())
     if not flat:
         raise OptionError("There are no alternatives.", where="sg.either", cure="Give one grammar at least.")
     if len(flat) == 1:
@@ -540,10 +512,10 @@ def _language_of(
     target: CompileTarget | None,
     is_last: bool = True,
 ) -> Language:
-    """Return the language of a grammar. Equal parts share one language: `known`, by their identity.
+    """Return the language of a grammar. Equal parts share one language: `known`, by their spelling.
     `is_last`: nothing follows it."""
     if not isinstance(grammar, Composed):
-        name = grammar.identity
+        name = grammar.spelling
         found = known.get(name)
         if found is None:
             found = known[name] = grammar.language(limits, target)

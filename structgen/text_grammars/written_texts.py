@@ -71,8 +71,8 @@ class WrittenTexts(Derived):
         return f"written({self.of.canonical})"
 
     @property
-    def identity(self) -> str:
-        return f"written({self.of.identity})"
+    def spelling(self) -> str:
+        return f"written({self.of.spelling})"
 
     def language(self, limits: Limits, target: CompileTarget | None = None) -> Language:
         if target is None:

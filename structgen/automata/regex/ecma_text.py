@@ -82,10 +82,15 @@ def _set(ranges: Ranges) -> str:
     """Return a class without the lone surrogates, which no UTF-8 text has: fewer sets are then distinct."""
     ranges = complement(union((*complement(ranges), *_SURROGATES)))
     if len(ranges) == 1 and ranges[0][0] == ranges[0][1]:
-        return _point(ranges[0][0])
-    return "[" + "".join(_point(a) if a == b else f"{_point(a)}-{_point(b)}" for a, b in ranges) + "]"
+        return code_point(ranges[0][0])
+    return (
+        "["
+        + "".join(code_point(a) if a == b else f"{code_point(a)}-{code_point(b)}" for a, b in ranges)
+        + "]"
+    )
 
 
-def _point(point: int) -> str:
+def code_point(point: int) -> str:
+    """Return a code point as a pattern."""
     char = chr(point)
     return char if char.isascii() and char.isalnum() else f"\\u{{{point:x}}}"

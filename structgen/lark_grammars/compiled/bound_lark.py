@@ -45,10 +45,10 @@ class BoundLark(TextGrammar):
         return f"lark {self.of.canonical} where {parts}"
 
     @property
-    def identity(self) -> str:
+    def spelling(self) -> str:
         """A name that distinguishes it from other grammars of this process."""
-        parts = ", ".join(f"{name}={self._bound[name].identity}" for name in sorted(self._bound))
-        return f"{self.of.identity} where {parts}"
+        parts = ", ".join(f"{name}={self._bound[name].spelling}" for name in sorted(self._bound))
+        return f"{self.of.spelling} where {parts}"
 
     @property
     def limits(self) -> Limits:

@@ -61,8 +61,8 @@ class LarkGrammar(TextGrammar):
         return f"{self._found.digest}{bytes(sorted(self._missing)).hex()}"
 
     @property
-    def identity(self) -> str:
-        """A name that no other grammar of this process has."""
+    def spelling(self) -> str:
+        """A name that no other grammar has."""
         return f"lark {self.digest}"
 
     @property

@@ -8,6 +8,7 @@ from structgen.automata.strings.banned_patterns import minimal
 from structgen.core.grammar import Grammar
 from structgen.errors import LimitError, OptionError, options_named
 from structgen.json_grammars.schema_grammar import JsonSchemaGrammar
+from structgen.text_grammars.regular_formulas import check_utf8
 from structgen.text_grammars.text_grammar import Operand, as_text, banned
 
 _SHOWN = 60
@@ -67,11 +68,6 @@ def _checked(texts: Iterable[str]) -> set[str]:
                 where="texts",
                 cure="Ban texts of one character or more.",
             )
-        if any("\ud800" <= char < "\ue000" for char in text):
-            raise OptionError(
-                f"The text {text[:_SHOWN]!r} has a lone surrogate, which UTF-8 cannot write.",
-                where="texts",
-                cure="Write the character it is half of.",
-            )
+        check_utf8(text)
         found.add(text)
     return found

@@ -202,23 +202,3 @@ class Meet(Language):
         if any(symbol >= TOKEN for symbol in left):
             return len(self.filter.shortest(pair[1]))
         return max(len(left), len(self.filter.shortest(pair[1])))
-
-
-class ByteFree(Language):
-    """All texts that have none of some bytes."""
-
-    def __init__(self, missing: frozenset[int]) -> None:
-        self._missing = missing
-        self.classes = bytes(byte in missing for byte in range(256))
-
-    def start(self) -> Config:
-        return True
-
-    def step(self, config: Config, symbol: int) -> Config | None:
-        return None if symbol in self._missing else config
-
-    def accepts(self, config: Config) -> bool:
-        return True
-
-    def shortest(self, config: Config) -> Sequence[int]:
-        return ()

@@ -214,11 +214,6 @@ class LanguageGrammar(Grammar):
 
     __slots__ = ()
 
-    @property
-    def identity(self) -> str:
-        """A name that is unique within this process; often cheaper than `canonical`."""
-        return self.canonical
-
     @abstractmethod
     def language(self, limits: Limits, target: CompileTarget | None = None) -> Language:
         """Return a new language of the grammar's texts. Raises GrammarError where there is no text.
