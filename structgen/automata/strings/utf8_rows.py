@@ -155,7 +155,7 @@ class ByteRows:
 
     def free_places(self, outcome: int) -> tuple[int, ...] | None:
         """Return the state that every text leads back to and whose outcome has a number, with the seven
-        places inside a character that follow it (`utf8.PLACES`); None where there is none."""
+        places inside a character that follow it; None where there is none."""
         trans = self.automaton.trans
         loops = (trans == np.arange(len(trans))[:, None]).all(axis=1) & (self.automaton.accept == outcome)
         found = np.flatnonzero(loops)
@@ -166,7 +166,8 @@ class ByteRows:
 
 
 _PLACE_BYTES: Final = (0xC2, 0xE1, 0xE0, 0xED, 0xF0, 0xF1, 0xF4)
-"""Of each place in `utf8.PLACES`, 1 to 7, a first byte that leads to it."""
+"""Of each of the seven places inside a character in UTF-8 (RFC 3629, section 4), a first byte that leads to
+it."""
 
 
 def byte_rows(

@@ -11,28 +11,6 @@ from structgen.automata.unicode.charsets import Ranges
 
 _LIMITS: Final = (0x7F, 0x7FF, 0xFFFF, 0x10FFFF)
 _SURROGATES: Final = (0xD800, 0xDFFF)
-PLACES: Final = (
-    (
-        (0x00, 0x7F, 0),
-        (0xC2, 0xDF, 1),
-        (0xE0, 0xE0, 3),
-        (0xE1, 0xEC, 2),
-        (0xED, 0xED, 4),
-        (0xEE, 0xEF, 2),
-        (0xF0, 0xF0, 5),
-        (0xF1, 0xF3, 6),
-        (0xF4, 0xF4, 7),
-    ),
-    ((0x80, 0xBF, 0),),
-    ((0x80, 0xBF, 1),),
-    ((0xA0, 0xBF, 1),),
-    ((0x80, 0x9F, 1),),
-    ((0x90, 0xBF, 2),),
-    ((0x80, 0xBF, 2),),
-    ((0x80, 0x8F, 2),),
-)
-"""For each place in a character's UTF-8 (0: between two) what follows it: the first and the last of some
-bytes, and the place behind them (RFC 3629, section 4)."""
 
 
 @dataclass(frozen=True, eq=False, slots=True)
