@@ -9,8 +9,8 @@ from structgen.system.html_pages import in_cell
 
 SHOWN_LINES: Final = 400
 """Lines of an outline that are printed."""
-_MOST_LISTED: Final = 50
-"""Findings of one sort that are listed."""
+_MOST_LISTED: Final = 200
+"""Lines of one section that are printed."""
 _SHORTEST: Final = 2_000
 """Characters of the shortest text that are printed."""
 _MOST_IN_CELL: Final = 20_000

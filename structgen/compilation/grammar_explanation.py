@@ -22,9 +22,6 @@ from structgen.text_grammars.machine.language import TOKEN, Language
 from structgen.text_grammars.machine.random_sentences import random_word
 from structgen.text_grammars.text_grammar import TextGrammar
 
-_MOST_OF_CONFLICTS = 200
-"""Lines about conflicts that are printed."""
-
 
 @dataclass(frozen=True, slots=True)
 class Beaten:
@@ -87,11 +84,11 @@ class GrammarExplanation(Remarks, Shown):
         for one in self.conflicts:
             conflicts += [f"before {one.terminal}, lark goes on with", *(f"    {kept}" for kept in one.kept)]
             conflicts += ["  and does not reduce by", *(f"    {rule}" for rule in one.dropped)]
-        yield from section("Conflicts that lark resolves", conflicts, most=_MOST_OF_CONFLICTS)
         beaten = (
             f"{one.terminal}: its texts become {', '.join(one.winners) or 'nothing'}" for one in self.beaten
         )
         for title, found in (
+            ("Conflicts that lark resolves", conflicts),
             ("Rules that the start rule does not lead to", self.unused_rules),
             ("Rules that derive no text", self.unproductive),
             ("Terminals of no use to a rule", self.unused_terminals),

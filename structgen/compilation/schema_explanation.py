@@ -60,36 +60,27 @@ class Explanation(Shown):
 
     def to_json(self) -> dict[str, Any]:
         """Return all of it as a JSON-ready dict; lines refer to each other by their index, without depth."""
-        return {
-            "documents": [asdict(line) for line in self.outline.lines],
-            "lines_cut": self.outline.cut,
-            "impossible": [asdict(one) for one in self.impossible],
-            "complete": self.complete,
-            "smallest": self.smallest,
-            "report": self.report.to_json(),
-            "costs": asdict(self.costs),
-            "openai": [asdict(one) for one in self.openai],
-        }
+        whole = asdict(self)
+        outline = whole.pop("outline")
+        whole |= {"documents": outline["lines"], "lines_cut": outline["cut"]}
+        return whole | {"report": self.report.to_json()}
 
     def told(self, name: str = "", most: int = SHOWN_LINES) -> Iterator[str]:
         """Yield what `structgen explain` prints of it, at most `most` lines of its outline."""
         report, costs, lines = self.report, self.costs, self.outline.lines
         yield f"{name}{': ' * bool(name)}JSON Schema draft {report.draft}"
         yield f"under {report.options}"
-        if lines:
-            yield "\nA document is"
-            yield from _tree(lines[:most])
+        yield "\nA document is"
+        yield from _tree(lines[:most])
         if len(lines) > most:
             yield f"and {len(lines) - most:,} more lines (--lines)"
-        refused = "What a server for OpenAI's strict structured outputs refuses"
-        yield from section(
-            "What can never hold", (f"{one.pointer}  {one.what}: {one.why}" for one in self.impossible)
-        )
+        never = (f"{one.pointer}  {one.what}: {one.why}" for one in self.impossible)
+        yield from section("What can never hold", never)
         yield from section("Places that may dead-end", self.may_dead_end)
-        yield from section(refused, (f"{one.pointer}  {one.why}" for one in self.openai))
+        refused = (f"{one.pointer}  {one.why}" for one in self.openai)
+        yield from section("What a server for OpenAI's strict structured outputs refuses", refused)
         if not self.complete:
             yield "The schema is larger than what was searched for parts that cannot hold."
-
         idle: dict[str, list[str]] = {}
         for finding in (*report.annotations, *report.redundant):
             if finding.why:
