@@ -99,7 +99,6 @@ def test_sizes_are_those_of_lark() -> None:
     parser = lark.Lark(text, parser="lalr", lexer="contextual")
     assert costs.terminals == len(parser.terminals)
     assert costs.rules == len(parser.rules) + 1  # and that of the start
-    assert costs.load_ms > 0 < costs.language_ms
 
 
 @pytest.mark.parametrize("options", [{"lines": 3}, {"openai": True}, {"sentences": -1}])
@@ -204,7 +203,6 @@ def test_rules_that_were_pickled_are_explained_alike() -> None:
 
 # --- printed ------------------------------------------------------------------------------------------------
 
-TIMES = re.compile(r"[\d.,]+ ms")
 BOOK = "examples/book.schema.json"
 
 
@@ -219,5 +217,5 @@ def test_an_explanation_prints_as_the_command_does(option: str, value: str) -> N
         shown = sg.lark(Path(value))
     told = CliRunner().invoke(app(), ["explain", option, value]).stdout
     printed = f"{value}: {sg.explain(shown)}\n"  # type: ignore[call-overload]
-    assert TIMES.sub("", printed) == TIMES.sub("", told)
-    assert len(printed.splitlines()) > 5
+    assert printed == told
+    assert len(printed.splitlines()) > 3

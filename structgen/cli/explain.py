@@ -29,7 +29,7 @@ def explain(given: Given) -> None:
     nothing, the smallest document, the cost.
 
     Of a Lark grammar, EBNF or a regular expression: the conflicts that lark resolves silently, the rules and
-    terminals that are never used, a shortest text, the cost.
+    terminals that are never used, a shortest text.
 
     A schema is read under the widest policies unless an option narrows them.
 

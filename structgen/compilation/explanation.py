@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from time import perf_counter
 from typing import overload
 
 from structgen.compilation.compiler import compile
@@ -11,7 +10,7 @@ from structgen.compilation.implied_constraints import proved
 from structgen.compilation.schema_explanation import Costs, Explanation
 from structgen.core.grammar import Grammar
 from structgen.errors import OptionError, options_named
-from structgen.json_grammars.schema_grammar import JsonSchemaGrammar, json_schema
+from structgen.json_grammars.schema_grammar import JsonSchemaGrammar
 from structgen.schema.explaining.impossible import impossible
 from structgen.schema.explaining.outline import MOST_LINES, outline
 from structgen.schema.reading.openai import refusals
@@ -69,13 +68,7 @@ def explain(
         )
     if sentences or seed:
         raise OptionError("Random texts are of grammars of texts.", where="sentences", cure="Leave it out.")
-    single = byte_tokenizer()
-    compile(
-        json_schema(True), single, store=False
-    )  # what is loaded once in a process is not this schema's cost
-    before = perf_counter()
-    compiled = compile(grammar, single, store=False)  # what another process kept is not its cost either
-    compile_ms = 1000 * (perf_counter() - before)
+    compiled = compile(grammar, byte_tokenizer(), store=False)
     network = compiled.network
     assert isinstance(network, SchemaNetwork)
     with compiled.lock:
@@ -83,15 +76,13 @@ def explain(
         table_bytes = compiled.sizes["table_bytes"]
         tree = outline(network, lines)
         never, whole = impossible(network, tree.demands)
-    report = grammar.report
-    if prove:
-        report = proved(grammar, report)
+    report = proved(grammar, grammar.report) if prove else grammar.report
     return Explanation(
         report,
         tree,
         tuple(never),
         whole and not tree.cut,
         smallest,
-        Costs(len({one.pointer for one in report.findings}), compile_ms, table_bytes),
+        Costs(len({one.pointer for one in report.findings}), table_bytes),
         tuple(refusals(grammar.schema)) if openai else (),
     )

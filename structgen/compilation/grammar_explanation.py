@@ -5,7 +5,6 @@ from __future__ import annotations
 import random
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import asdict, dataclass, fields
-from time import perf_counter
 from typing import Any
 
 from structgen.compilation.explanation_text import SHOWN_LINES, Shown, section, shortest_section
@@ -34,17 +33,13 @@ class Beaten:
 
 @dataclass(frozen=True, slots=True)
 class GrammarCosts:
-    """How large a grammar is, and what it took."""
+    """How large a grammar is."""
 
     terminals: int = 0
     rules: int = 0
     parser_states: int = 0
     contexts: int = 0
     """Sets of terminals that the lexer looks for; 0 without a lexer."""
-    load_ms: float = 0.0
-    """What `sg.lark` took, lark's own loading or the reading of what was kept of it."""
-    language_ms: float = 0.0
-    """From there to the shortest text."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -101,8 +96,6 @@ class GrammarExplanation(Remarks, Shown):
         else:
             yield from shortest_section("A shortest text", self.shortest, repr(self.shortest))
         yield from section("Random texts", map(repr, self.sentences), most=len(self.sentences))
-        took = f"{costs.load_ms:.1f} ms to load, {costs.language_ms:.1f} ms from there to the shortest text"
-        yield from section("What it costs", [took])
 
 
 def explain_grammar(grammar: TextGrammar, sentences: int = 0, seed: int = 0) -> GrammarExplanation:
@@ -115,22 +108,20 @@ def explain_grammar(grammar: TextGrammar, sentences: int = 0, seed: int = 0) -> 
         raise OptionError(
             f"{sentences} texts cannot be written.", where="sentences", cure="Ask for 0 or more."
         )
-    before = perf_counter()
     language, shortest = _shortest(grammar)
-    language_ms = 1000 * (perf_counter() - before)
     sizes = {} if language is None else language.sizes
     source = random.Random(seed)
     words: tuple[str, ...] = ()
     if language is not None and shortest is not None:
         words = tuple(random_word(language, source).decode() for _ in range(sentences))
-    kind, remarks, load_ms = grammar.source, NO_REMARKS, 0.0
+    kind, remarks = grammar.source, NO_REMARKS
     never_win: tuple[Beaten, ...] = ()
     barren: Iterable[str] = ()
     numbers = {"parser_states": sizes.get("parser_states", 0)}
     if isinstance(grammar, BoundLark | LarkGrammar):
         lark = grammar.of if isinstance(grammar, BoundLark) else grammar
-        tables, load_ms = lark.tables, lark.load_ms
-        kind, remarks = "a Lark grammar under LALR(1) with lark's contextual lexer", tables.remarks
+        kind, tables = "a Lark grammar under LALR(1) with lark's contextual lexer", lark.tables
+        remarks = tables.remarks
         never_win = _beaten(lark, language)
         made = {at for at, one in enumerate(tables.terminals) if one.pattern is not None or at == 0}
         if tables.indentation is not None:
@@ -140,7 +131,7 @@ def explain_grammar(grammar: TextGrammar, sentences: int = 0, seed: int = 0) -> 
         numbers = {"terminals": len(tables.terminals) - 1, "rules": len(rules)}
         numbers |= {"parser_states": len(tables.actions), "contexts": len(tables.contexts)}
     elif isinstance(grammar, RulesGrammar):
-        remarks, load_ms = grammar.remarks, grammar.load_ms
+        remarks = grammar.remarks
         terminals = (*grammar.terminals, *grammar.bound)
         barren = _barren(grammar.rules, terminals)
         numbers |= {"terminals": len(terminals), "rules": len(grammar.rules)}
@@ -151,7 +142,7 @@ def explain_grammar(grammar: TextGrammar, sentences: int = 0, seed: int = 0) -> 
         beaten=never_win,
         shortest=shortest,
         sentences=words,
-        costs=GrammarCosts(**numbers, load_ms=load_ms, language_ms=language_ms),
+        costs=GrammarCosts(**numbers),
     )
 
 

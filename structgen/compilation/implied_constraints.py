@@ -36,12 +36,11 @@ def proved(grammar: JsonSchemaGrammar, report: KeywordReport) -> KeywordReport:
     keyword that the report calls enforced, some milliseconds, and at most `limits.oracle_steps`.
     """
     search = _Search(grammar)
-    findings: list[Finding] = []
-    for finding in report.findings:
-        if finding.standing is KeywordStanding.ENFORCED and search.changes_nothing(finding):
-            finding = replace(finding, standing=KeywordStanding.REDUNDANT, why=IMPLIED)
-        findings.append(finding)
-    return replace(report, findings=tuple(findings), notes=(*report.notes, *search.notes))
+    findings = tuple(
+        replace(one, standing=KeywordStanding.REDUNDANT, why=IMPLIED) if search.changes_nothing(one) else one
+        for one in report.findings
+    )
+    return replace(report, findings=findings, notes=(*report.notes, *search.notes))
 
 
 class _Search:
@@ -54,7 +53,10 @@ class _Search:
         self.notes: list[str] = []
 
     def changes_nothing(self, finding: Finding) -> bool:
-        """Return whether the schema without a keyword takes the same values; False also if nobody knows."""
+        """Return whether the schema without an enforced keyword takes the same values; False also if nobody
+        knows."""
+        if finding.standing is not KeywordStanding.ENFORCED:
+            return False
         if not finding.pointer.startswith("#"):
             return self._undecided(finding, "it stands in another document")
         while True:
@@ -100,7 +102,6 @@ class SchemaDifference:
         self.cut = next((name for name in document.formats if name in CUTS), "")
         """A format some of whose strings are left out."""
         self.places = {place.pointer: place for place in _in_text(document)}
-        self._by_raw = {id(place.raw): place for place in self.places.values()}
         self._next = len(document.schemas)
 
     def difference(self, other: Document, pointer: str = "#") -> int | None:
@@ -131,14 +132,11 @@ class SchemaDifference:
     def _equal(self, other: Document) -> dict[int, Schema]:
         """Return the places of this document that equal another's, by the ids of these: in their own fields,
         and in all that they lead to."""
-        equal: dict[int, Schema] = {}
-        for place in _in_text(other):
-            counterpart = self._by_raw.get(id(place.raw)) or self.places.get(place.pointer)
-            if counterpart is not None:
-                equal[place.id] = counterpart
-        known = len(equal) + 1
-        while len(equal) < known:
-            known = len(equal)
+        known = self.places
+        equal = {one.id: known[one.pointer] for one in _in_text(other) if one.pointer in known}
+        before = len(equal) + 1
+        while len(equal) < before:
+            before = len(equal)
             for one in reversed(other.schemas):  # inner places first
                 if one.id in equal and with_others(one.__dict__, equal) != equal[one.id].__dict__:
                     del equal[one.id]

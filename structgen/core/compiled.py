@@ -34,7 +34,7 @@ from structgen.native.typed_blocks import word_of, words_of
 from structgen.store.mask_store import MaskStore, VocabularyStore, default_store
 from structgen.system.fork_locks import GRAMMARS, new_lock
 from structgen.system.public_calls import THIS_CALL
-from structgen.tokens.token_mask import TokenMask
+from structgen.tokens.token_mask import TokenMask, tokens_of
 from structgen.tokens.tokenizer import Tokenizer
 from structgen.tokens.trie_nodes import DEPTH_SHIFT, END_SHIFT, SLOT_SHIFT, fields_of
 from structgen.tokens.vocabulary import Vocabulary
@@ -631,9 +631,7 @@ class CompiledGrammar(ABC):
 
     def allowed(self, state: State) -> list[int]:
         """Return the allowed token ids, ascending; for tests and small vocabularies."""
-        mask = TokenMask(np.zeros((1, self._words), np.int32), self.vocab_size)
-        self.fill(state, mask)
-        return [int(token) for token in mask.allowed()]
+        return [int(token) for token in tokens_of(self.bits(self.index_of(state)))]
 
     def next_bytes(self, state: State) -> bytes:
         """Return the bytes that may come next, ascending."""

@@ -222,7 +222,14 @@ class Matcher:
         for token in wanted:
             if not _is_whole(token):
                 _raise_no_token(token)
-        return self._ask(lambda compiled, index: _taken(compiled, index, wanted))
+
+        def taken(compiled: CompiledGrammar, index: int) -> int:
+            for count, token in enumerate(wanted):
+                if (index := compiled.next_index(index, token)) < 0:
+                    return count
+            return len(wanted)
+
+        return self._ask(taken)
 
     def forced(self) -> bytes:
         """Return the bytes that must come next whatever the model says;
@@ -377,17 +384,6 @@ def _raise_no_token(value: object) -> NoReturn:
         where="token",
         cure="Give a token's number; of a text, those of tokenizer.encode(text).",
     )
-
-
-def _taken(compiled: CompiledGrammar, index: int, tokens: Iterable[int]) -> int:
-    """Return how many tokens would be taken from a state on."""
-    count = 0
-    for token in tokens:
-        index = compiled.next_index(index, token)
-        if index < 0:
-            break
-        count += 1
-    return count
 
 
 def _resumed(compiled: CompiledGrammar, tokens: tuple[int, ...]) -> Matcher:

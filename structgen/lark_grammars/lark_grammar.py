@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from time import perf_counter
 from typing import Any, Final, Literal, overload
 
 from structgen.errors import OptionError, options_named
@@ -131,7 +130,6 @@ def lark(
     check_options(start, import_paths)
     bounds = checks.limits(limits)
     bound = _bound(bind)
-    before = perf_counter()
     text, source = _text_alone(grammar, import_paths) if text_only else _read(grammar)
     THIS_CALL.work(_NUMBERS_TO_READ * len(text))
     given: dict[str, Any] = {
@@ -154,9 +152,7 @@ def lark(
                 plain = load_rules(text, **given)
             kept_rules.write(plain)
         terminals = plain.terminals()
-        rules = RulesGrammar(plain.rules, terminals, start, plain.ignored, bounds, bound, plain.remarks)
-        rules.load_ms = 1000 * (perf_counter() - before)
-        return rules
+        return RulesGrammar(plain.rules, terminals, start, plain.ignored, bounds, bound, plain.remarks)
     indenter = None if postlex is None else indenter_of(postlex)
 
     kept = KeptTables(text, start, source, import_paths, indenter, tuple(bound))
@@ -176,7 +172,6 @@ def lark(
         "limits": limits,
     }
     made = LarkGrammar(found, (_again, arguments), bounds)
-    made.load_ms = 1000 * (perf_counter() - before)
     return BoundLark(made, bound) if bound else made
 
 

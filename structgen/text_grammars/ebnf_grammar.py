@@ -6,7 +6,6 @@ import os
 import warnings
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from time import perf_counter
 from typing import Final
 
 from structgen.automata.regex.ecma_text import ecma_text
@@ -42,7 +41,6 @@ def ebnf(text: str | os.PathLike[str], *, start: str = "root", limits: Limits | 
     source, file = grammar_text(text, "sg.ebnf", "Write sg.ebnf('root ::= \"a\"').")
     THIS_CALL.work(_NUMBERS_TO_READ * len(source))
     bounds = checks.limits(limits)
-    before = perf_counter()
     with within(file, ", "):
         read = parse_ebnf(source, bounds.grammar_rules)
         if start not in read.lines:
@@ -58,9 +56,7 @@ def ebnf(text: str | os.PathLike[str], *, start: str = "root", limits: Limits | 
         warnings.warn(GrammarWarning(what), stacklevel=warning_level())
     unused = set(read.lines).difference(reached(read.rules, [start]))
     remarks = Remarks(unused_rules=(*read.replaced, *sorted(unused)))
-    made = RulesGrammar(read.rules, read.terminals, start, limits=bounds, remarks=remarks)
-    made.load_ms = 1000 * (perf_counter() - before)
-    return made
+    return RulesGrammar(read.rules, read.terminals, start, limits=bounds, remarks=remarks)
 
 
 @dataclass(eq=False, repr=False, slots=True)
@@ -79,8 +75,6 @@ class RulesGrammar(TextGrammar):
     """Unused rules."""
     missing: frozenset[int] = frozenset()
     """Bytes that no text of the grammar may contain, because the vocabulary lacks them."""
-    load_ms: float = 0.0
-    """Milliseconds that reading the text took."""
     source = "a grammar of rules"
 
     @property

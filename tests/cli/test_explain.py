@@ -50,7 +50,7 @@ def test_the_whole_of_a_small_schema(tmp_path: Path) -> None:
     assert "#  x-mine: unknown in draft 2020-12" in text
     assert "#/properties/tags/items  format: 'bogus' is not a format of JSON Schema" in text
     assert 'The smallest one (11 bytes)\n  {"name":""}' in text
-    assert "ms to compile" in text
+    assert "4 subschemas, " in text
     assert "What can never hold" not in text
 
 
@@ -136,7 +136,6 @@ def test_every_section(faulty: Path) -> None:
         "Terminals that can never win\n  Y /[1-9]/: its texts become X /[0-9]+/\n",
         "A shortest text (1 bytes)\n  '0'\n",
         "Random texts\n",
-        "What it costs\n",
     ):
         assert f"\n\n{section}" in text
 
@@ -182,7 +181,6 @@ def test_ebnf_is_told_by_its_rules(rules: Path) -> None:
         "Rules that derive no text\n  endless\n",
         "A shortest text (1 bytes)\n  '0'\n",
         "Random texts\n",
-        "What it costs\n",
     ):
         assert f"\n\n{section}" in result.stdout
     assert "Conflicts" not in result.stdout and "contexts" not in result.stdout

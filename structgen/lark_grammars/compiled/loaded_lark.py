@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 class LarkGrammar(TextGrammar):
     """A Lark grammar. Made by `lark`."""
 
-    __slots__ = ("_found", "_limits", "_made", "_missing", "_tables", "load_ms")
+    __slots__ = ("_found", "_limits", "_made", "_missing", "_tables")
 
     def __init__(
         self,
@@ -36,8 +36,6 @@ class LarkGrammar(TextGrammar):
         the arguments, for pickling."""
         self._found, self._made, self._limits, self._missing = found, made, limits, missing
         self._tables = found.tables.without_bytes(missing)
-        self.load_ms = 0.0
-        """Milliseconds of loading."""
 
     @property
     def tables(self) -> ParserTables:
