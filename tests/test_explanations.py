@@ -93,6 +93,14 @@ def test_the_same_seed_gives_the_same_texts() -> None:
     assert texts[0] == texts[1] != texts[2]
 
 
+@pytest.mark.parametrize(
+    "made",
+    [sg.json_schema({"enum": ["a", 1]}), sg.lark(grammar("json")), sg.regex("a|b"), sg.ebnf('root ::= "a"')],
+)
+def test_explained_twice_a_grammar_gives_equal_explanations(made: Any) -> None:
+    assert sg.explain(made) == sg.explain(made)
+
+
 def test_sizes_are_those_of_lark() -> None:
     text = grammar("arithmetic").read_text(encoding="utf-8")
     costs = sg.explain(sg.lark(text)).costs

@@ -61,8 +61,8 @@ class Explanation(Shown):
         """Return all of it as a JSON-ready dict; lines refer to each other by their index, without depth."""
         whole = asdict(self)
         outline = whole.pop("outline")
-        whole |= {"documents": outline["lines"], "lines_cut": outline["cut"]}
-        return whole | {"report": self.report.to_json()}
+        documents = {"documents": outline["lines"], "lines_cut": outline["cut"]}
+        return {**documents, **whole, "report": self.report.to_json()}
 
     def told(self, name: str = "", most: int = SHOWN_LINES) -> Iterator[str]:
         """Yield what `structgen explain` prints of it, at most `most` lines of its outline."""
