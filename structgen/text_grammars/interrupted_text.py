@@ -16,7 +16,7 @@ from structgen.language.expectation import Expected
 from structgen.language.ir import Formula
 from structgen.limits import Limits
 from structgen.native.jit import code_of
-from structgen.text_grammars.combined_languages import Parts, Place
+from structgen.text_grammars.combined_languages import Behind, Parts, Place
 from structgen.text_grammars.machine import part_reading, stepping
 from structgen.text_grammars.machine.compiled_text import CompiledText
 from structgen.text_grammars.machine.language import (
@@ -121,7 +121,7 @@ class InterruptedText(Parts):
         """`text`: up to one of some words (`TextBeforeLanguage`, `TextPart`); `bodies`: what follows each."""
         super().__init__((text, *bodies.values()))
         self._text, self._most = text, most
-        self._before: dict[int, frozenset[Place]] = {}
+        self._bodies: dict[int, frozenset[Place]] = {}
         self._words: dict[MaskedPart, int] = {}
         """The views of the text, each with the number of its word."""
         if isinstance(text, TextPart):
@@ -129,29 +129,29 @@ class InterruptedText(Parts):
                 text.views.append(TextPart(text.text, stepping.WORD + end, word.encode()[-1:]))
                 self._words[text.views[-1]] = end
 
-    def part(self, place: Place) -> Language:
-        return self.parts[place[0] % len(self.parts)]
+    def _part(self, number: int) -> Language:
+        return self.parts[number % len(self.parts)]
 
-    def start(self) -> Config:
-        return frozenset({(0, self._text.start())})
+    def _before(self) -> Behind:
+        return frozenset({(0, self._text.start())}), False
 
     def _after(self, number: int, part: Language, after: Config) -> frozenset[Place]:
         if part is not self._text:
             return super()._after(number, part, after)
         word = self._text.standing(after) - stepping.WORD
-        return frozenset({(number, after)}) if word < 1 else self._behind(number + word)
+        return frozenset({(number, after)}) if word < 1 else self._body(number + word)
 
-    def _behind(self, number: int) -> frozenset[Place]:
+    def _body(self, number: int) -> frozenset[Place]:
         """Return the places before a body, by its number, and behind it where it may be empty."""
-        found = self._before.get(number)
+        found = self._bodies.get(number)
         if found is None:
-            body = self.parts[number % len(self.parts)]
+            body = self._part(number)
             start = body.start()
-            after = self._followed(number)[0] if body.accepts(start) else ()
-            found = self._before[number] = frozenset({(number, start), *after})
+            after = self._behind(number)[0] if body.accepts(start) else ()
+            found = self._bodies[number] = frozenset({(number, start), *after})
         return found
 
-    def _followed(self, number: int) -> tuple[frozenset[Place], bool]:
+    def _behind(self, number: int) -> Behind:
         width = len(self.parts)
         if number % width == 0:
             return frozenset(), True
@@ -160,16 +160,8 @@ class InterruptedText(Parts):
         read = number // width + 1
         return frozenset({(read * width, self._text.start())} if read < self._most else ()), True
 
-    def accepts(self, config: Config) -> bool:
-        return any(
-            self._text.standing(at) == stepping.WORD
-            if self.part((number, at)) is self._text
-            else not self._followed(number)[0] and self.part((number, at)).accepts(at)
-            for number, at in cast("frozenset[Place]", config)
-        )
-
     def _lifted(self, number: int, one: InsidePart) -> InsidePart:
         word = self._words.get(one.part)
         if word is None:
             return super()._lifted(number, one)
-        return one._replace(after_end=self._behind(number + word))
+        return one._replace(after_end=self._body(number + word))
