@@ -14,9 +14,11 @@ from hypothesis import strategies as st
 from language_words import power, product, texts, words_of
 
 import structgen as sg
+from structgen.errors import LimitError
 from structgen.native.typed_blocks import word_of
 from structgen.text_grammars.machine.stepping import TextContext
 from structgen.text_grammars.text_grammar import TextGrammar
+from structgen.tokens.tokenizer import byte_tokenizer
 
 MOST = 4
 Tree = tuple[str, set[str]]
@@ -192,3 +194,14 @@ def test_masks_are_those_of_bytes_also_where_lexemes_end_at_too_many_places(most
         assert after is not None
         state = after
     assert (compiled._lexeme_rows is None) is (most is not None)
+
+
+def test_a_rest_of_too_many_tokens_is_refused_before_its_states_are_made() -> None:
+    doubled = "".join(f"s{n} ::= s{n - 1} s{n - 1}\n" for n in range(1, 18))
+    grammar = sg.ebnf(f'root ::= s17\n{doubled}s0 ::= "x"\n')
+    compiled = sg.compile(grammar, byte_tokenizer(), store=False)
+    with pytest.raises(LimitError) as caught:
+        compiled.tokens_to_finish(compiled.start)
+    assert caught.value.limit == "oracle_steps"
+    assert compiled.sizes["machine_states"] < 100
+    assert compiled.completion(compiled.start) == b"x" * (1 << 17)

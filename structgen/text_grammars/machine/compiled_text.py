@@ -35,6 +35,7 @@ from structgen.machine_core.lexeme_layout import FULL
 from structgen.machine_core.token_steps import put_edge
 from structgen.native.raw_memory import address_of
 from structgen.store.mask_store import MaskStore
+from structgen.system.public_calls import THIS_CALL
 from structgen.text_grammars.machine import stepping, text_masks
 from structgen.text_grammars.machine.language import (
     TOKEN,
@@ -43,7 +44,7 @@ from structgen.text_grammars.machine.language import (
     LanguageGrammar,
 )
 from structgen.text_grammars.machine.numbered_text import BEHIND, NumberedText
-from structgen.text_grammars.machine.rest_completions import RestCompletions
+from structgen.text_grammars.machine.rest_completions import COMPLETED, RestCompletions
 from structgen.tokens.token_mask import tokens_of
 from structgen.tokens.tokenizer import Tokenizer
 
@@ -343,6 +344,14 @@ class _PartCompletions(RestCompletions):
         insides = text._insides(state)[0] if text._visit(state)[0] else ()
         own = insides[0].part.cost(insides[0].state) if len(insides) == 1 else None
         return super().ways(state) if own is None else [(own, self._behind(insides[0]))]
+
+    def count(self, index: int) -> int:
+        text = self._text
+        if not self._counts and not text._language.compiled_parts:
+            # all of the rest must be read: what takes too many steps is refused before the states are made
+            THIS_CALL.spend(steps := 2 * self.length(index), text.limits, COMPLETED)
+            THIS_CALL.spend(-steps, text.limits, COMPLETED)
+        return super().count(index)
 
     def _behind(self, one: InsidePart) -> int:
         """Return the state behind a part, or -1 where the text may end there."""

@@ -21,6 +21,7 @@ from structgen.system.public_calls import THIS_CALL
 from structgen.text_grammars.machine.language import TOKEN
 from structgen.tokens.vocabulary import Vocabulary
 
+COMPLETED: Final = "How the text is completed"
 _END: Final = -1
 """In a way: no state follows."""
 
@@ -92,7 +93,7 @@ class RestCompletions(TokenCounts):
         if len(rest) == 0:
             return [(0, _END)]
         token, size, number = self._first_token(rest)
-        THIS_CALL.spend(1 + 2 * size, self._machine.limits, "How the text is completed")  # states are made
+        THIS_CALL.spend(1 + 2 * size, self._machine.limits, COMPLETED)  # states are made
         after = self._machine.next_index(state, token)
         assert after >= 0, "a rest that tokens write"
         is_end = self._machine.may_end(after)
