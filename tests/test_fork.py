@@ -158,7 +158,7 @@ def test_a_thread_that_holds_a_lock_may_fork() -> None:
 
 @pytest.mark.skipif(sys.platform == "win32", reason="spawn")
 def test_forks_from_several_threads_at_once_come_through() -> None:
-    locks = [fork_locks.new_lock(rank) for rank in range(4)]
+    locks = [fork_locks.new_lock(rank) for rank in fork_locks.RANKS]
     found: list[bool] = []
     threads = [
         threading.Thread(

@@ -41,12 +41,12 @@ def files_of(folder: Path) -> Iterator[File]:
     """Yield the files of a cache folder; what is no file of ours is left out."""
     from structgen.lark_grammars.kept.kept_grammars import FOLDER
     from structgen.lark_grammars.kept.kept_grammars import SUFFIX as LARK_SUFFIX
-    from structgen.store.grammar_files import LEXER_SUFFIX, OLD_SUFFIXES
+    from structgen.store.mask_store import LEXER_SUFFIX
 
     suffixes = {
         ("vocabularies", ".arrays"): "vocabularies",
         ("masks", LEXER_SUFFIX): "compiled",
-        **{("masks", suffix): "older" for suffix in OLD_SUFFIXES},
+        **{("masks", suffix): "older" for suffix in (".grammar", ".masks", ".row")},
         (FOLDER, LARK_SUFFIX): "grammars",
         ("characters", ".ranges"): "older",
     }

@@ -7,7 +7,5 @@ same, for any later grammar.
    record is the content of the automaton's state, so grammars share records. `terminal_records` defines a
    record.
 2. `recent_grammars` finds a compiled JSON Schema again that was asked for shortly before.
-3. `grammar_files` are the entries of Lark grammars: what no vocabulary changes in each, written when it is
-   first compiled.
-4. The format of every file, its keys and its eviction: `native.array_file` and `native.cache_entries`.
+3. The format of every file, its keys and its eviction: `native.array_file` and `native.cache_entries`.
 """

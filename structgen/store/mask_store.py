@@ -7,7 +7,7 @@ byte trie that is walked on the real stack. This is SynCode's pair of mask
 stores M0 and M1, made exact.
 
 Records and compiled grammars lie in memory alone. A store with a folder keeps what no vocabulary changes of
-Lark grammars there (`grammar_files`).
+Lark grammars there, a file for each, written when it is first compiled.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ import zlib
 from collections import OrderedDict
 from collections.abc import Hashable
 from pathlib import Path
-from typing import Any, ClassVar, Literal
+from typing import Any, ClassVar, Final, Literal
 from weakref import WeakKeyDictionary, WeakValueDictionary
 
 import numpy as np
@@ -26,14 +26,16 @@ import numpy.typing as npt
 
 from structgen.errors import OptionError, fields_named
 from structgen.native.bit_rows import add_tokens
+from structgen.native.cache_entries import CacheEntries
 from structgen.native.lazy_memory import room
-from structgen.store.grammar_files import GrammarFiles
 from structgen.store.recent_grammars import RecentGrammars
 from structgen.system.cache import ENVIRONMENT_VARIABLE, cache_folder
 from structgen.system.fork_locks import STORES, new_lock
 from structgen.system.source_digests import package_digest
 from structgen.tokens.vocabulary import Vocabulary
 
+LEXER_SUFFIX: Final = ".lexer"
+"""Of the files of a store."""
 package_digest()  # some milliseconds, which no grammar should wait for
 
 
@@ -122,7 +124,7 @@ class MaskStore:
         """A change holds for vocabularies whose part of the store is not made yet."""
         self._parts: WeakKeyDictionary[Vocabulary, VocabularyStore] = WeakKeyDictionary()
         self._lock = new_lock(STORES)
-        self.lexers = None if self.path is None else GrammarFiles(self.path, package_digest(), disk)
+        self.lexers = None if self.path is None else CacheEntries(self.path, LEXER_SUFFIX, disk)
         """The files of what no vocabulary changes in Lark grammars; None for a store in memory."""
 
     def of(self, vocabulary: Vocabulary) -> VocabularyStore:

@@ -12,7 +12,7 @@ import threading
 from typing import Any, ClassVar, Protocol
 from weakref import WeakSet
 
-GRAMMARS, STORES, WRITING, QUEUES, CODE = RANKS = range(5)
+GRAMMARS, STORES, QUEUES, CODE = RANKS = range(4)
 """Ranks: a thread that holds a lock may wait for one of a higher rank, never of its own or a lower one."""
 
 

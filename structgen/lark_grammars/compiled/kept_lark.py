@@ -15,9 +15,8 @@ import numpy.typing as npt
 from structgen.lark_grammars.machine import lark_layout as L
 from structgen.limits import Limits
 from structgen.machine_core.growing_tables import NODES, GrowingTables
-from structgen.native.cache_entries import entry_key
+from structgen.native.cache_entries import CacheEntries, entry_key
 from structgen.native.typed_blocks import word_of
-from structgen.store.grammar_files import GrammarFiles
 
 _KIND: Final = "lark-machine-3"
 _WORDS: Final[tuple[str, ...]] = (
@@ -60,12 +59,12 @@ def kept_parts(arrays: Arrays, lexer: npt.NDArray[np.uint8], grown: GrowingTable
     return KeptParts(arrays, lexer, words, int(grown.rows(NODES)[start, L.LarkState.lexeme]))
 
 
-def write(files: GrammarFiles, key: str, parts: KeptParts) -> None:
+def write(files: CacheEntries, key: str, parts: KeptParts) -> None:
     """Write the file of a grammar, with a StoreWarning where the folder does not take it."""
     files.write(_KIND, key, {**parts.arrays, _LEXER: parts.lexer}, {**parts.words, _LEXEME: parts.lexeme})
 
 
-def read(files: GrammarFiles, key: str) -> KeptParts | None:
+def read(files: CacheEntries, key: str) -> KeptParts | None:
     """Return what the file of a grammar holds; None where there is none, with a StoreWarning where it cannot
     serve. Cost: 0.1 ms, and 0.2 ms a megabyte."""
     held = files.read(_KIND, key)
