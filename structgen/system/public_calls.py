@@ -105,7 +105,12 @@ class _Call(threading.local):
             raise WorkStopped
 
     def spend(
-        self, steps: int, limits: Limits, what: str, where: Callable[[], str] = lambda: "grammar"
+        self,
+        steps: int,
+        limits: Limits,
+        what: str,
+        where: Callable[[], str] = lambda: "grammar",
+        cure: str = "",
     ) -> None:
         """Count steps of this call, some 20 us each. Outside of calls there is no limit.
 
@@ -119,6 +124,7 @@ class _Call(threading.local):
                 f"{what} was not found out within the work of one call, {limits.oracle_steps:,} steps.",
                 limit="oracle_steps",
                 where=where(),
+                cure=cure,
             )
 
     def work(self, numbers: int) -> None:

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import itertools
+from typing import Any
 
 import pytest
 from lark_reference import texts
 
 import structgen as sg
-from structgen.lark_grammars.lexer.effort import NUMBERS_PER_STEP, Effort
 from structgen.limits import Limits
 from structgen.machine_core.lexeme_tables import RecordTables
+from structgen.system.public_calls import THIS_CALL
 
 # each character of A asks for more, and where A ended is open until it came
 NESTED = "start: (A | B)+\nA: /(a(?=b.*c)|b(?=.*a)|[abc](?!.*a.*b))+/\nB: /[bc]/\n"
@@ -50,12 +51,12 @@ def test_no_call_takes_more_steps_than_its_limit(
 ) -> None:
     loaded, spent = sg.lark(grammar), list[int]()
 
-    def counted(self: Effort, numbers: int) -> None:
-        spend(self, numbers)
-        spent.append(most - self._left)
+    def counted(*given: Any, **named: Any) -> None:
+        spend(*given, **named)
+        spent.append(THIS_CALL.spent)
 
-    spend = Effort.spend
-    monkeypatch.setattr(Effort, "spend", counted)
+    spend = THIS_CALL.spend
+    monkeypatch.setattr(THIS_CALL, "spend", counted)
     try:
         compiled = sg.compile(loaded, crowded, limits=Limits(oracle_steps=most), store=False)
         state: sg.core.State | None = compiled.start
@@ -112,15 +113,15 @@ def test_a_call_past_its_limit_leaves_other_states_as_they_are(
     crowded: sg.Tokenizer, whole: sg.CompiledGrammar, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     bound = sg.compile(sg.lark(LATE), crowded, store=False)
-    plain, calls = Effort.spend, itertools.count()
+    plain, calls = THIS_CALL.spend, itertools.count()
 
-    def at_times(self: Effort, numbers: int) -> None:
-        plain(self, numbers if next(calls) % 7 else 1 << 40)
+    def at_times(steps: int, *given: Any, **named: Any) -> None:
+        plain(steps if next(calls) % 7 else 1 << 40, *given, **named)
 
     failed = known = 0
     for text in texts("abc", 3):
         with monkeypatch.context() as patch:
-            patch.setattr(Effort, "spend", at_times)
+            patch.setattr(THIS_CALL, "spend", at_times)
             try:
                 state = bound.step_bytes(bound.start, text.encode())
                 if state is not None:
@@ -143,18 +144,3 @@ def test_a_place_that_conflicts_have_closed_is_proved_dead_in_few_steps() -> Non
     allowed = {tokenizer.token_bytes[token] for token in compiled.allowed(compiled.start)}
     assert allowed >= {b"[]", b"[].", b"a.a", b"[a"}
     assert not allowed & {b"[]i", b"[]=", b"a[]", b"]"}
-
-
-def test_a_call_counts_its_own_steps_whatever_ended_the_one_before() -> None:
-    effort, step = Effort(Limits(oracle_steps=10)), NUMBERS_PER_STEP
-
-    def cut_off_as_it_is_left() -> None:
-        effort.begin().__enter__()
-        effort.spend(7 * step)
-
-    cut_off_as_it_is_left()
-    with effort.begin():
-        with effort.begin():
-            effort.spend(7 * step)
-        with pytest.raises(sg.errors.LimitError):
-            effort.spend(3 * step)

@@ -14,12 +14,12 @@ import structgen as sg
 from structgen.lark_grammars.compiled.compiled_lark import CompiledLark
 from structgen.lark_grammars.compiled.lark_answers import LarkAnswers
 from structgen.lark_grammars.lexer.contextual_lexer import Lexer
-from structgen.lark_grammars.lexer.effort import Effort
 from structgen.lark_grammars.liveness.letters import Letters
 from structgen.lark_grammars.machine.lark_layout import LarkContext
 from structgen.machine_core.lexeme_tables import RecordTables
 from structgen.maskbench import vocabularies
 from structgen.native.typed_blocks import word_of
+from structgen.system.public_calls import THIS_CALL
 
 GRAMMAR = (
     'start: (NAME "=" sum ";")+\nsum: part ("+" part)*\npart: NAME | NUMBER | TEXT | "(" sum ")"\n'
@@ -69,19 +69,19 @@ def test_grammars_of_one_store_step_in_memory_of_their_own() -> None:
     "error", [KeyboardInterrupt(), sg.errors.LimitError("Enough.", limit="oracle_steps")]
 )
 @pytest.mark.parametrize("where", [(LarkAnswers, "answer"), (RecordTables, "make"), (Lexer, "_state"),
-    (Letters, "class_of"), (Effort, "spend")], ids=lambda where: where[1])  # fmt: skip
+    (Letters, "class_of"), (THIS_CALL, "spend")], ids=lambda where: where[1])  # fmt: skip
 def test_an_answer_that_is_stopped_leaves_a_grammar_that_answers(
-    where: tuple[type, str], error: BaseException, monkeypatch: pytest.MonkeyPatch
+    where: tuple[Any, str], error: BaseException, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     wanted, grammar, calls = masks_along(compiled(), TEXTS[0]), compiled(), 0
     plain: Callable[..., Any] = getattr(*where)
 
-    def stopped(*arguments: Any) -> Any:
+    def stopped(*arguments: Any, **named: Any) -> Any:
         nonlocal calls
         calls += 1
         if calls % 7 == 3:
             raise error
-        found = plain(*arguments)
+        found = plain(*arguments, **named)
         if calls % 7 == 6:
             raise error
         return found

@@ -7,11 +7,11 @@ from dataclasses import replace
 from typing import Final, NamedTuple
 
 from structgen.lark_grammars.lexer.contextual_lexer import Lexer
-from structgen.lark_grammars.lexer.effort import Effort
 from structgen.lark_grammars.lexer.lexer_tables import LexerTables
 from structgen.lark_grammars.liveness.letters import Letters
 from structgen.lark_grammars.reading.loaded_grammar import Context, ParserTables
 from structgen.limits import Limits
+from structgen.system.public_calls import THIS_CALL
 
 _SAMPLES: Final = 8
 """Texts of a terminal of which it is told what they become."""
@@ -31,9 +31,8 @@ class BeatenTerminal(NamedTuple):
 def beaten(tables: ParserTables, is_local: bool, limits: Limits) -> list[BeatenTerminal]:
     """Return the terminals that the lexer looks for in some context, and never makes. Cost: the lexer's
     automaton. Raises LimitError."""
-    effort = Effort(limits)
-    with effort.begin():
-        return beaten_in(Letters(LexerTables(Lexer(tables, is_local, effort))))
+    with THIS_CALL.begin(limits):
+        return beaten_in(Letters(LexerTables(Lexer(tables, is_local, limits))))
 
 
 def beaten_in(letters: Letters) -> list[BeatenTerminal]:
@@ -82,8 +81,7 @@ def _texts(lexer: Lexer, terminal: int) -> Iterator[bytes]:
     if lexer.tables.terminals[terminal].pattern is None:
         return
     alone = replace(lexer.tables, contexts=(Context((terminal,), ()),))
-    effort = Effort(lexer.effort.limits)
-    lexer = Lexer(alone, lexer.is_local, effort)
+    lexer = Lexer(alone, lexer.is_local, lexer.limits)
     rows = LexerTables(lexer)
     start, found = rows.start(0, rows.lexer.nothing), 0
     pending, met = [(start, b"")] if start >= 0 else [], {start}

@@ -232,7 +232,7 @@ class BoundLanguage(LarkLanguage):
     def expected(self, config: Config) -> list[Expected]:
         """Return the terminals that may come or continue, with the rules that use them; for a bound terminal,
         the `expected` of its own grammar."""
-        with self._answers.effort.begin():
+        with self._answers.begin():
             return self.compiled.expectations.of(self._readings(config))
 
     @property

@@ -21,7 +21,6 @@ from structgen.lark_grammars.compiled.lark_answers import LarkAnswers
 from structgen.lark_grammars.compiled.lark_completions import ShortestRests, reading_lives
 from structgen.lark_grammars.compiled.lark_expected import Expectations
 from structgen.lark_grammars.lexer.contextual_lexer import Lexer
-from structgen.lark_grammars.lexer.effort import Effort
 from structgen.lark_grammars.liveness.cells import usable_rules
 from structgen.lark_grammars.machine import lark_layout as L
 from structgen.lark_grammars.machine import lark_masks as masks
@@ -65,15 +64,14 @@ class CompiledLark(CompiledGrammar):
         compiled grammar that this one replaces. `bound`: as of `Lexer`, without a store. Raises LimitError,
         and GrammarError where it has no text and `needs_text`."""
         super().__init__(grammar, tokenizer, limits, store)
-        self._effort = Effort(self.limits)
         files = self.store.lexers
         key = identity_of(grammar.digest, self.limits) if files else ""
         kept = before or (read(files, key) if files else None)
-        with self.lock, self._effort.begin():
-            known = self._tables, self.vocabulary, self._masks, self.lock, self._effort, kept, bound
+        with self.lock, self._begin_call():
+            known = self._tables, self.vocabulary, self._masks, self.lock, self.limits, kept, bound
             self._answers = LarkAnswers(grammar.tables, grammar.is_local, *known)
             lines = grammar.tables.indentation
-            self._rests = ShortestRests(self._answers, self._tables, lines, self._effort)
+            self._rests = ShortestRests(self._answers, self._tables, lines)
             self._answers.search = WeakMethod(self._rests.goes_on)  # the rests hold the answers
             self._attached()
             self._start = self._first_state(None if kept is None else kept.lexeme)
@@ -165,7 +163,7 @@ class CompiledLark(CompiledGrammar):
     def _expected(self, index: int) -> list[Expected]:
         if index == self._finished:
             return []
-        with self._effort.begin():
+        with self._begin_call():
             shown = self.expectations.of(self.readings(index))
         return [*shown, Expected("the end of the text")] if self.may_end(index) else shown
 

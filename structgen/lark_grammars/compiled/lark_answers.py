@@ -9,6 +9,7 @@ from __future__ import annotations
 import marshal
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
+from functools import partial
 from types import MappingProxyType
 from typing import Any, Final, NamedTuple
 from weakref import WeakMethod
@@ -19,7 +20,7 @@ import numpy.typing as npt
 from structgen.errors import LimitError
 from structgen.lark_grammars.compiled.kept_lark import KeptParts
 from structgen.lark_grammars.lexer.contextual_lexer import Lexer
-from structgen.lark_grammars.lexer.effort import STATES_COUNTED, Effort
+from structgen.lark_grammars.lexer.effort import STATES_COUNTED
 from structgen.lark_grammars.lexer.lexer_tables import LexerTables
 from structgen.lark_grammars.liveness.lark_liveness import Liveness, Solved
 from structgen.lark_grammars.liveness.letters import Letters
@@ -28,6 +29,7 @@ from structgen.lark_grammars.machine import lark_masks
 from structgen.lark_grammars.machine.forgetting import forget
 from structgen.lark_grammars.machine.memo import find_proof
 from structgen.lark_grammars.reading.loaded_grammar import ParserTables
+from structgen.limits import Limits
 from structgen.machine_core.growing_tables import DEEPEST, GrowingTables
 from structgen.machine_core.lexeme_layout import (
     ASK_CARRY,
@@ -49,6 +51,7 @@ from structgen.native.raw_memory import address_of
 from structgen.native.typed_blocks import word_of
 from structgen.store.mask_store import VocabularyStore
 from structgen.system.garbage import uncollected
+from structgen.system.public_calls import THIS_CALL
 from structgen.text_grammars.machine.language import Language
 from structgen.tokens.vocabulary import Vocabulary
 
@@ -95,13 +98,15 @@ class LarkAnswers:
         vocabulary: Vocabulary,
         store: VocabularyStore,
         lock: Any,
-        effort: Effort,
+        limits: Limits,
         kept: KeptParts | None = None,
         bound: Mapping[int, Language | None] = MappingProxyType({}),
     ) -> None:
         """`kept`: the arrays that no vocabulary changes; else they are made. `bound`: as of `Lexer`. Cost:
         the lexer's automaton and the liveness, 10 ms to 2 s. Raises LimitError."""
-        self._tables, self._grown, self._lock, self.effort = tables, grown, lock, effort
+        self._tables, self._grown, self._lock, self.limits = tables, grown, lock, limits
+        self.begin = partial(THIS_CALL.begin, limits)
+        """Return the context of a call."""
         self._is_local, self._kept = is_local, kept
         self._held: dict[str, npt.NDArray[Any]] = {}
         self._walks = room(8 * L.WALK_WORDS * (DEEPEST + 2))  # it takes memory as it is used
@@ -125,7 +130,7 @@ class LarkAnswers:
             self._put("marks_of_classes", np.zeros(kept.classes, np.int32))
             return
         self._put_parser()
-        lexer = Lexer(tables, is_local, effort, bound=bound)
+        lexer = Lexer(tables, is_local, limits, bound=bound)
         rows = LexerTables(lexer, grown.context)
         self._parts = LexerParts(lexer, rows, Letters(rows))
         self._put_letters()
@@ -138,7 +143,7 @@ class LarkAnswers:
             assert self._kept is not None
             with uncollected():
                 of_lexer, of_letters, told, solved = marshal.loads(self._kept.lexer.data)
-                lexer = Lexer(self._tables, self._is_local, self.effort, of_lexer)
+                lexer = Lexer(self._tables, self._is_local, self.limits, of_lexer)
                 rows = LexerTables(lexer, self._grown.context, self._kept.arrays)
                 self._told_classes, self._told_letters = told
                 self._solved = solved and Solved._make((*solved, self._held["certain"]))
@@ -150,7 +155,7 @@ class LarkAnswers:
         """Which texts go on. Cost: where letters are new, and once where the arrays come from a file, that of
         making it."""
         if self._liveness is None or self._liveness.is_stale:
-            known = self._tables, self.letters, self.effort.limits
+            known = self._tables, self.letters, self.limits
             self._liveness, self._solved = Liveness(*known, self._solved), None
             self._put_liveness(self._liveness)
         return self._liveness
@@ -264,9 +269,7 @@ class LarkAnswers:
 
     def _call(self, function: Callable[..., int], *arguments: int) -> int:
         self._tell()
-        found = call_answered(
-            self._lock, self.effort.begin, self.answer, self._grown.address, function, *arguments
-        )
+        found = call_answered(self._lock, self.begin, self.answer, self._grown.address, function, *arguments)
         if found == FULL:
             raise LimitError(
                 f"A text can be read in more than {L.MOST_READINGS} ways, or its tokens in too many.",
@@ -306,7 +309,7 @@ class LarkAnswers:
 
     def begun(self, place: int, carry: int) -> list[tuple[int, int, int]]:
         """Return the readings that begin at a place behind a carry: of a lexeme, and of bound texts."""
-        with self.effort.begin():
+        with self.begin():
             states = self.rows.begun(int(self._tables.context_of[self.top(place)]), carry)
         return [(place, one, -1 if self.rows.may_break(one) else 0) for one in states]
 
@@ -403,7 +406,7 @@ class LarkAnswers:
         table = self._grown.rows(RECORDS)[: self._grown.count(RECORDS)]
         table = table[:, [LexemeRecord.trie, LexemeRecord.lexeme]]
         known = {(trie, state): at for at, (trie, state) in enumerate(table.tolist())}
-        with self.effort.begin():
+        with self.begin():
             starts = [self.rows.start(context, self.lexer.nothing) for context in range(self.rows.contexts)]
             pending = dict.fromkeys((0, state) for state in (self.start_lexeme(), *starts) if state >= 0)
         queue, done = list(pending), 0
@@ -412,7 +415,7 @@ class LarkAnswers:
                 break
             after: list[tuple[int, int]] = []
             # what a limit forbids may be needed by no mask
-            with suppress(LimitError), self.effort.begin():
+            with suppress(LimitError), self.begin():
                 if (trie, state) not in known:
                     self.records.make(self._call, trie, state)
                     known[trie, state] = self._grown.count(RECORDS) - 1
@@ -449,12 +452,12 @@ class LarkAnswers:
     @property
     def share(self) -> float:
         """The used share of its limits: of the states of the lexer, and of the memory for records."""
-        return max(self.lexer_share, self.records.nbytes / self.effort.limits.grammar_memory)
+        return max(self.lexer_share, self.records.nbytes / self.limits.grammar_memory)
 
     @property
     def lexer_share(self) -> float:
         """The used share of the limit on the states of the lexer."""
-        return 2 * STATES_COUNTED * self.sizes["lexer_states"] / self.effort.limits.automaton_states
+        return 2 * STATES_COUNTED * self.sizes["lexer_states"] / self.limits.automaton_states
 
     @property
     def nbytes(self) -> int:

@@ -18,7 +18,7 @@ import numpy as np
 
 from structgen.lark_grammars.compiled.costs import UNREACHABLE, Distances, SymbolCosts
 from structgen.lark_grammars.compiled.lark_answers import LarkAnswers
-from structgen.lark_grammars.lexer.effort import NUMBERS_PER_STEP, Effort
+from structgen.lark_grammars.lexer.effort import NUMBERS_PER_STEP, spend
 from structgen.lark_grammars.lexer.lexer_tables import LexerTables
 from structgen.lark_grammars.liveness.cells import classes_of_bytes, column_after
 from structgen.lark_grammars.machine import lark_layout as L
@@ -78,14 +78,13 @@ class Endings:
     def __init__(
         self,
         rows: LexerTables,
-        effort: Effort,
         state: int,
         newline: int,
         has_end: Callable[[int], bool] | None = None,
     ) -> None:
         """`newline`: the indenter's terminal, of which each state is an end of its own. `has_end`: whether a
         state may lead to an end that is asked for; None: each may."""
-        self._rows, self._effort, self._newline, self._has_end = rows, effort, newline, has_end
+        self._rows, self._newline, self._has_end = rows, newline, has_end
         self._before: dict[int, tuple[int, int]] = {state: (-1, 0)}
         lexer = rows.lexer
         self._symbols = liked_bytes(bytes(lexer.classes)) + [
@@ -109,7 +108,7 @@ class Endings:
         """Look at texts with one byte more. Raises LimitError."""
         rows, lexer = self._rows, self._rows.lexer
         after: dict[int, tuple[int, int]] = {}
-        self._effort.spend(NUMBERS_PER_STEP * len(self._front))
+        spend(lexer.limits, NUMBERS_PER_STEP * len(self._front))
         for state in self._front:
             for terminal, carry in lexer.states[state].ends:
                 key = (terminal, carry, state) if terminal == self._newline else (terminal, carry)
@@ -135,10 +134,8 @@ class Endings:
 class ShortestRests:
     """Shortest completions of the states of one compiled grammar. Its lock is held."""
 
-    def __init__(
-        self, answers: LarkAnswers, tables: GrowingTables, indentation: Indentation | None, effort: Effort
-    ) -> None:
-        self._answers, self._grown, self._effort = answers, tables, effort
+    def __init__(self, answers: LarkAnswers, tables: GrowingTables, indentation: Indentation | None) -> None:
+        self._answers, self._grown, self._limits = answers, tables, answers.limits
         self._newline = -1 if indentation is None else indentation.newline
         self._tab = 0 if indentation is None else indentation.tab_size
         self._endings: dict[int, Endings] = {}
@@ -148,7 +145,7 @@ class ShortestRests:
     def of(self, readings: list[tuple[int, int, int]]) -> Sequence[int]:
         """Return a shortest text behind which the text may end, from some readings (places, lexer states,
         columns) of which one lives. Raises LimitError."""
-        with self._effort.begin():
+        with self._answers.begin():
             found = self._search(readings)
         assert found is not None, "a state from which no text goes on"
         return found
@@ -157,7 +154,7 @@ class ShortestRests:
         """Return whether some text goes on in a reading whose lexeme becomes one of some terminals: where
         letters do not tell, since they are not settled, or since stacks do not tell which brackets are open
         or which widths a newline may have. Raises LimitError."""
-        with self._effort.begin():
+        with self._answers.begin():
             return self._search([reading], wanted) is not None
 
     def distance(self, place: int) -> int:
@@ -199,7 +196,7 @@ class ShortestRests:
             if place == _COMPLETE:
                 return text.symbols()
             if endings is None:
-                self._effort.spend(NUMBERS_PER_STEP)
+                spend(self._limits, NUMBERS_PER_STEP)
                 if best.get(reading, UNREACHABLE) <= text.length:
                     continue
                 best[reading] = text.length
@@ -209,7 +206,7 @@ class ShortestRests:
                 if wanted is None:
                     lives: bool | None = call(reading_lives, *reading) == 1
                 else:
-                    self._effort.spend(_OF_PROOF * NUMBERS_PER_STEP)
+                    spend(self._limits, _OF_PROOF * NUMBERS_PER_STEP)
                     lives = None if reading in lexing else self._answers.told(place, state)
                     if lives:
                         return text.symbols()
@@ -256,15 +253,13 @@ class ShortestRests:
     def _of_state(self, state: int) -> Iterator[Ending]:
         known = self._endings.get(state)
         if known is None:
-            known = self._endings[state] = Endings(self._answers.rows, self._effort, state, self._newline)
+            known = self._endings[state] = Endings(self._answers.rows, state, self._newline)
         return self._ends(known)
 
     def _as_terminals(self, state: int, wanted: set[int]) -> Iterator[Ending]:
         """Yield the ends from a state of the lexer that are of some terminals."""
         answers, of = self._answers, self._answers.letters.terminals_of
-        known = Endings(
-            answers.rows, self._effort, state, self._newline, lambda to: not wanted.isdisjoint(of(to))
-        )
+        known = Endings(answers.rows, state, self._newline, lambda to: not wanted.isdisjoint(of(to)))
         return (one for one in self._ends(known) if one.terminal in wanted)
 
     def _ends(self, known: Endings) -> Iterator[Ending]:

@@ -2,5 +2,5 @@
 
 `instructions` makes threads of the patterns, `items_and_guards` follows them with their look-arounds,
 `contextual_lexer` has the states and the ends with their debts, and `lexer_tables` shows them to compiled
-code as growing arrays. `effort` bounds the work of a call.
+code as growing arrays. `effort` counts the work of a call.
 """

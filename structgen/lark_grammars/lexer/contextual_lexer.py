@@ -19,10 +19,11 @@ from typing import Any, Final, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from structgen.lark_grammars.lexer.effort import Effort
+from structgen.lark_grammars.lexer.effort import check_states, spend
 from structgen.lark_grammars.lexer.instructions import CHAR, MATCH, Instructions
 from structgen.lark_grammars.lexer.items_and_guards import FREE, Behind, Guards, LexerItems
 from structgen.lark_grammars.reading.loaded_grammar import ParserTables
+from structgen.limits import Limits
 from structgen.text_grammars.machine.language import TOKEN, Config, Language
 from structgen.text_grammars.machine.scanning import Numbered
 
@@ -31,7 +32,7 @@ DEAD: Final = -1
 BROKEN, NOTHING_OWED, OWED = range(3)
 """What a byte does to a carry."""
 _ROW: Final = 64
-"""Numbers that the row of a state costs at least (`effort`)."""
+"""Numbers that the row of a state costs at least (`spend`)."""
 _AGAIN: Final = -1
 """In place of a sign: the same guards again."""
 _SIGNED: Final = 1
@@ -71,19 +72,19 @@ class Lexer:
         self,
         tables: ParserTables,
         is_local: bool,
-        effort: Effort,
+        limits: Limits,
         kept: Sequence[Any] | None = None,
         bound: Mapping[int, Language | None] = MappingProxyType({}),
     ) -> None:
         """`is_local`: no lexeme looks behind its beginning. `kept`: what another process has kept. `bound`:
         the languages of bound terminals, by number (None: without a text). Cost: that of the patterns'
         instructions; where they are kept, 4 us for each kept state."""
-        self.tables, self.is_local, self.effort = tables, is_local, effort
+        self.tables, self.is_local, self.limits = tables, is_local, limits
         self.bound = {terminal: of for terminal, of in bound.items() if of is not None}
         self.ways = 1 + len(self.bound)
         """How many kinds of starts there are (`start`)."""
         self.instructions = Instructions(tables, None if kept is None else kept[0], bound)
-        self.items = LexerItems(self.instructions, effort)
+        self.items = LexerItems(self.instructions, limits)
         self.classes, self.width = self.instructions.classes, self.items.width
         self._states, self._carries = Numbered[LexerState](), Numbered[Carry]()
         self.states, self.carries = self._states.values, self._carries.values
@@ -122,7 +123,7 @@ class Lexer:
 
     def _carry(self, guards: Guards, behind: Behind | None) -> int:
         number = self._carries.of(Carry(guards, behind))
-        self.effort.check_states(number)
+        check_states(self.limits, number)
         return number
 
     def start(self, context: int, carry: int) -> int:
@@ -171,7 +172,7 @@ class Lexer:
             if state is None:
                 state = self._moved[key] = self._after(*key)
             found.append(state)
-        self.effort.spend((_ROW if owed or behind is not None else 0) + len(rows) + len(found))
+        spend(self.limits, (_ROW if owed or behind is not None else 0) + len(rows) + len(found))
         moved: npt.NDArray[np.int32] = np.array(found, np.int32)
         return moved[np.frombuffer(of.partitions.parts[partition], np.uint8)]
 
@@ -233,7 +234,7 @@ class Lexer:
             ends = [(self._replaced(terminal, words, unless), held) for terminal, held in ends]
         if not live and not ends and not is_kept:
             return DEAD
-        self.effort.spend(cost + sum(len(held) for _terminal, held in ends))
+        spend(self.limits, cost + sum(len(held) for _terminal, held in ends))
         tracked = tuple(sorted({one for one in words if code[of.items[one].at].kind == CHAR})) if live else ()
         last = behind
         if behind is not None and self.is_local:
@@ -253,7 +254,7 @@ class Lexer:
 
     def _number(self, key: LexerState) -> int:
         number = self._states.of(key)
-        self.effort.check_states(number)
+        check_states(self.limits, number)
         return number
 
     def _replaced(self, terminal: int, words: Iterable[int], unless: Unless) -> int:
@@ -293,7 +294,7 @@ class Lexer:
         for kind, to in after.items():
             left = DEAD if to is None else carry if is_free else self.carry_after(carry, kind)
             found[kind] = left if left == DEAD else self._bound_state(terminal, to, left, True)
-        self.effort.spend(_ROW)
+        spend(self.limits, _ROW)
         return found
 
     def symbol_of(self, kind: int) -> int:

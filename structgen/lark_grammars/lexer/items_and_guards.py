@@ -17,7 +17,7 @@ from itertools import starmap
 from operator import itemgetter
 from typing import Any, Final, NamedTuple, TypeAlias
 
-from structgen.lark_grammars.lexer.effort import Effort
+from structgen.lark_grammars.lexer.effort import spend
 from structgen.lark_grammars.lexer.instructions import (
     AHEAD,
     BEHIND,
@@ -31,6 +31,7 @@ from structgen.lark_grammars.lexer.instructions import (
     WHOLE,
     Instructions,
 )
+from structgen.limits import Limits
 from structgen.text_grammars.machine.scanning import Numbered
 
 Guards: TypeAlias = frozenset[int]
@@ -39,7 +40,7 @@ FREE: Final[Guards] = frozenset()
 FREE_SET: Final = 1
 """Its number (`LexerItems.guard_sets`)."""
 _OF_LIST: Final = 4
-"""Numbers that a list of items behind a guard costs (`effort`)."""
+"""Numbers that a list of items behind a guard costs (`spend`)."""
 _CONTINUED: Final = ((192, 0), (224, 1), (240, 2), (256, 3))
 """How many bytes follow the first byte of a character."""
 
@@ -131,8 +132,8 @@ class Guard(NamedTuple):
 class LexerItems:
     """The items and guards of one lexer."""
 
-    def __init__(self, instructions: Instructions, effort: Effort) -> None:
-        self.instructions, self.effort = instructions, effort
+    def __init__(self, instructions: Instructions, limits: Limits) -> None:
+        self.instructions, self.limits = instructions, limits
         self._code = instructions.code
         self.width = len(instructions.bytes_of)
         self.items: list[Item] = []
@@ -307,7 +308,7 @@ class LexerItems:
                     pending.append((one.to[0], held))
             else:
                 found[self.item(here[0], held)] = None
-        self.effort.spend(len(seen))
+        spend(self.limits, len(seen))
         self._closures[key] = made = tuple(found)
         return made
 
@@ -405,7 +406,7 @@ class LexerItems:
             elif then != NO_NODE and left is not None:
                 items = (self.item(self.instructions.inside(at, then), left),)
             made.append(self._lists.of(items))
-        self.effort.spend(len(made))
+        spend(self.limits, len(made))
         return of.row(partition, made)
 
     def _node_row(self, node: int) -> ClassRow:
@@ -449,7 +450,7 @@ class LexerItems:
         if known is None:
             left = self.both(*(self.guard(holds, self.members(some)) for holds, some in key))
             of_lists = sum(_OF_LIST + len(self.lists[number]) for _holds, some in key for number in some)
-            self.effort.spend(of_lists)
+            spend(self.limits, of_lists)
             known = self._guards_made[key] = self._guard_sets.of(left)
         return known
 
