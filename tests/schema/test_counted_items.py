@@ -49,6 +49,27 @@ def test_an_array_with_counted_items_is_completed_as_shortly_as_can_be(values: l
         assert grammar.completion(grammar.start) == expected, schema
 
 
+@pytest.mark.parametrize("values", [(1, "a"), (100, "ab"), (10000, "a"), (123, "a")], ids=repr)
+def test_an_array_with_hundreds_of_items_is_completed_as_shortly_as_can_be(values: tuple[int, str]) -> None:
+    """Many items are added at once: the shortest is the best of all numbers of either kind, in either
+    order."""
+    number, text = (json.dumps(value) for value in values)
+    for least, most, lo in itertools.product((0, 1, 70, 300), (70, 200, None), (0, 65, 300)):
+        bound = {} if most is None else {"maxContains": most}
+        kind = {"contains": {"type": "string"}, "minContains": least, **bound}
+        schema = {"type": "array", "items": {"enum": list(values)}, "minItems": lo, **kind}
+        expected: str | None = None
+        for texts in range(least, 301 if most is None else most + 1):
+            groups = [[number] * max(0, lo - texts), [text] * texts]
+            for order in (groups, groups[::-1]):
+                whole = f"[{','.join([*order[0], *order[1]])}]"
+                if expected is None or (len(whole), whole) < (len(expected), expected):
+                    expected = whole
+        if expected is not None:
+            grammar = compiled(schema, whitespace="compact", numbers="plain")
+            assert grammar.completion(grammar.start).decode() == expected, (least, most, lo)
+
+
 KINDS = [[1, 2, 12], [2, 3, 12], [3, 4, 12], [1, 4], [2, 4, 34]]
 
 

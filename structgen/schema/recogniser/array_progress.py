@@ -84,35 +84,30 @@ class ArrayProgress:
         progress: Progress,
         index: int,
         seen: Values = _NONE,
-        *,
-        unique: bool = True,
-        last: bool = False,
     ) -> Iterator[tuple[int, Progress]]:
         """Yield the ways to take the item at an index, some twice: the demand on it, the progress after it.
-
-        `seen`: the values of the items before; `unique` False leaves it to the caller that none comes again.
-        `last`: the ways that meet most obligations come first.
+        Those that meet most obligations come first. `seen`: the values of the items before.
         """
         base = self.item(shape, index)
         if base == NEVER or (shape.hi is not None and index >= shape.hi):
             return
         here = self.tables.constants.among(seen) if seen else NEVER
-        if unique and seen and shape.unique:
+        if seen and shape.unique:
             base = self.tables.both(base, (self.tables.negate(here),))
             if base == NEVER or self.tables.hopeless(base):
                 return
         others, held = parted(progress[0])
-        for demand, (left, counted) in self._ways(shape, base, (others, progress[1]), index, here, last):
+        for demand, (left, counted) in self._ways(shape, base, (others, progress[1]), index, here):
             ways = [(demand, left)]
             if isinstance(held, DiffersList):
                 ways = item_ways(self.tables, ways, held)
             for both, unmet in ways:
-                still = self._open(unmet, index + 1)
+                still = self.still_open(unmet, index + 1)
                 if still is not None:
                     yield both, (still, counted)
 
     def _ways(
-        self, shape: ArrayShape, base: int, progress: Progress, index: int, here: int, last: bool
+        self, shape: ArrayShape, base: int, progress: Progress, index: int, here: int
     ) -> Iterator[tuple[int, Progress]]:
         """Yield what `options` is made of: obligations that can no longer be met are among it."""
         unmet, counts = progress
@@ -120,29 +115,32 @@ class ArrayProgress:
             yield base, progress
             return
         if index >= shape.settled and self.pays_singly(shape, progress):
-            singly = [(base, progress), *self.single_ways(shape, base, counts)]
-            yield from reversed(singly) if last else singly
+            for at, count in reversed([*enumerate(counts)]):
+                counter = shape.counters[at]
+                demand = self.tables.both(base, (counter.literal,)) if count < counter.least else NEVER
+                if demand != NEVER and not self.tables.hopeless(demand):
+                    yield demand, ((), (*counts[:at], count + 1, *counts[at + 1 :]))
+            yield base, progress
             return
         ways: list[list[tuple[tuple[int, ...], int]]] = []
         total = 1
         for obligation in unmet:
-            own: list[tuple[tuple[int, ...], int]] = [((), 0)]
+            own: list[tuple[tuple[int, ...], int]] = []
             for alternative in obligation:
                 if _reaches(alternative, index):
                     assert isinstance(alternative, (AtIndex, FromIndex))
                     own.append((alternative.literals, 1))
                 elif isinstance(alternative, RepeatedItem) and here != NEVER:
                     own.append(((here,), 1))
-            if ((), 1) in own:
-                own = [((), 1)]
+            own = [((), 1)] if ((), 1) in own else [*own, ((), 0)]
             ways.append(own)
             total *= len(own)
         for counter, count in zip(shape.counters, counts, strict=True):
             yes, no = (counter.literal,), (self.tables.negate(counter.literal),)
             if counter.most is None:
-                own = [((), 0)] if count >= counter.least else [((), 0), (yes, 1)]
+                own = [((), 0)] if count >= counter.least else [(yes, 1), ((), 0)]
             else:
-                own = [(no, 0), (yes, 1)] if count < counter.most else [(no, 0)]
+                own = [(yes, 1), (no, 0)] if count < counter.most else [(no, 0)]
             ways.append(own)
             total *= len(own)
         if total > self.limits.alternatives:
@@ -151,9 +149,6 @@ class ArrayProgress:
                 limit="alternatives",
                 where=self.where(shape),
             )
-        if last:
-            for own in ways:
-                own.reverse()
         for combination in product(*ways):
             extra = [literal for literals, _ in combination for literal in literals]
             demand = self.tables.both_judging(base, extra) if extra else base
@@ -177,21 +172,12 @@ class ArrayProgress:
         self.singly = self.singly or found
         return found
 
-    def single_ways(
-        self, shape: ArrayShape, base: int, counts: tuple[int, ...]
-    ) -> Iterator[tuple[int, Progress]]:
-        for at, (counter, count) in enumerate(zip(shape.counters, counts, strict=True)):
-            if count < counter.least:
-                demand = self.tables.both(base, (counter.literal,))
-                if demand != NEVER and not self.tables.hopeless(demand):
-                    yield demand, ((), (*counts[:at], count + 1, *counts[at + 1 :]))
-
     def where(self, shape: ArrayShape) -> str:
         """Return the place of a schema that asks for the items of a shape, "" where none does."""
         counted = (self.tables.about(counter.literal) for counter in shape.counters)
         return next((schema.pointer for schema in (*shape.facets, *counted)), "")
 
-    def _open(self, unmet: Unmet, count: int) -> Unmet | None:
+    def still_open(self, unmet: Unmet, count: int) -> Unmet | None:
         """Return the obligations that are open with `count` items written; None where one can no longer be
         met."""
         left: list[Obligation] = []

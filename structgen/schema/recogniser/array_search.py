@@ -1,5 +1,8 @@
 """Witnesses of arrays: is there a way to write the rest of one, and which is the shortest?
 
+One search adds an item after the other. Whether there is a rest it asks depth first, led by what is owed; the
+shortest rest it finds by the length of what is written. Many items of one kind are added at once.
+
 Where items must differ, or two must be equal, values are identified by their literals (`Constants.value`). A
 later item need not be tried value by value while its demand has more values than the array has items; where
 it has fewer, or a text is wanted, each value that matters is tried.
@@ -7,24 +10,41 @@ it has fewer, or a text is wanted, each value that matters is tried.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
-from typing import TypeAlias
+from heapq import heappop, heappush
+from itertools import islice
+from operator import add
+from typing import Any, NamedTuple, TypeAlias
 
 from structgen.errors import LimitError
 from structgen.schema.meaning.place import NEVER
-from structgen.schema.meaning.shape import ArrayShape, Obligation, RepeatedItem
+from structgen.schema.meaning.shape import ArrayShape, AtLeast, AtMost
 from structgen.schema.reading.json_values import EMPTY, JsonPieces, repeated
 from structgen.schema.recogniser.array_progress import ArrayProgress, Progress, Values, repeats, watches
 from structgen.schema.recogniser.distinct_values import Distinct
 from structgen.schema.recogniser.object_search import Ask
 from structgen.system.public_calls import THIS_CALL
 
-Step: TypeAlias = tuple[Progress, Values, JsonPieces]
-"""The progress after an item, what is noted of all items so far, the text of the item."""
 Live: TypeAlias = dict[tuple[int, Progress, int, int], bool]
 """Shape, progress, number of items, their cap -> whether a rest is known to exist, or not to."""
 _NONE: Values = frozenset()
+_ONE_BY_ONE = 64
+"""So many items that are missing are added one by one to the shortest rest; of more, those of one kind are
+added at once."""
+
+
+class ItemsAdded(NamedTuple):
+    """An array after some items of a rest."""
+
+    progress: Progress
+    size: int
+    """All items; where their values do not matter, up to the cap."""
+    chosen: Values
+    """The values of items of the rest that matter."""
+    text: JsonPieces
+    """The items of the rest with their commas; empty where no text is wanted."""
+    before: ItemsAdded | None
 
 
 @dataclass(slots=True)
@@ -36,12 +56,12 @@ class ArrayWitness:
     shape: ArrayShape
     index: int
     cap: int
-    """Items are counted up to here."""
+    """ItemsAdded are counted up to here."""
     ask: Ask
     seen: Values = _NONE
     """The values of the items before."""
-    _end: int = 0
-    """No rest that is looked for goes beyond it."""
+    _end: int | None = None
+    """No rest that is looked for goes beyond it; None where the values of items do not matter."""
 
     def exists(self, progress: Progress, live: Live) -> bool:
         """Return whether there is a rest. `live` holds what is known of others, and takes what is found."""
@@ -50,31 +70,18 @@ class ArrayWitness:
             return False
         if self.shape.plain:
             return True
-        if watches(self.shape, progress):
+        if self.shape.unique:
             return self.critical(progress) is not None
-        if self._is_counted(progress):
-            return self._counted_rest(progress) is not None
-        return self._reaches_end(progress, live)
+        return self._search(progress, False, live) is not None
 
     def shortest(self, progress: Progress) -> JsonPieces | None:
         """Return the shortest rest, closing bracket included, or None."""
-        shape = self.shape
-        if shape.plain:
-            return self._plain_rest()
-        if not watches(shape, progress):
-            self.seen = _NONE
-            if self._is_counted(progress):
-                return self._counted_rest(progress)
-            if self.index >= shape.settled and self.effects.pays_singly(shape, progress):
-                return self._single_rest(progress)
-        elif not progress[0] and not progress[1]:
-            required = self.required()
-            if required is None:
-                return None
-            if len(required) <= 1:
-                return self._equal_items(required)
-        found = self._search(progress, self._texts, True)
-        return None if found is None else JsonPieces((found[0], b"]"))
+        required = self.required()
+        # What is not known yet is asked for at once, not one at a time.
+        if required is None or None in [self.ask(demand) for demand in required]:
+            return None
+        found = self._search(progress, True, {})
+        return None if found is None else JsonPieces((found.text, b"]"))
 
     def required(self) -> dict[int, int] | None:
         """Return the demands of the required items, with the number of items each; None where one has no
@@ -90,59 +97,58 @@ class ArrayWitness:
             required[demand] = required.get(demand, 0) + (shape.lo - at if at >= shape.settled else 1)
         return required
 
-    # Any rest, where the values of items do not matter
+    def _search(self, progress: Progress, with_text: bool, live: Live) -> ItemsAdded | None:
+        """Return the items of the shortest rest, without a text those of any rest, or None. LimitError past
+        `limits.oracle_steps`.
 
-    def _reaches_end(self, progress: Progress, live: Live) -> bool:
-        """Return whether some items lead to a state in which the array may close; every state met is noted.
-
-        Depth first; the ways that meet most obligations are tried first, since one item often meets all.
+        `live`: without a text it holds what is known, and takes what is found of every state met.
         """
-        root = progress, min(self.index, self.cap)
-        path = [(root, iter((root,)))]
-        met: set[tuple[Progress, int]] = set()
+        shape, effects = self.shape, self.effects
+        is_watched = watches(shape, progress)
+        known: Live = {} if with_text or is_watched else live
+        self._end = (
+            self.index + effects.longest(shape, progress, self.index, self.cap) if is_watched else None
+        )
+        start = ItemsAdded(progress, self._counted(self.index), _NONE, EMPTY, None)
+        met: dict[tuple[Progress, int, Values], JsonPieces] = {}
+        frontier: list[tuple[Any, Iterator[ItemsAdded]]] = [(EMPTY if with_text else 0, iter((start,)))]
         steps = 0
-        while path:
-            after = next(path[-1][1], None)
-            if after is None:
-                path.pop()
+
+        def shorter(following: Iterable[ItemsAdded]) -> Iterator[ItemsAdded]:
+            for after in following:
+                self._spend(2, len(met))
+                if after.text.before(met.get(after[:3])):
+                    met[after[:3]] = after.text
+                    yield after
+
+        while frontier:
+            now = next(frontier[0][1], None)
+            if now is None:
+                heappop(frontier)
                 continue
+            if met.setdefault(now[:3], now.text) is not now.text:
+                continue
+            is_whole = known.get((shape.id, *now[:2], self.cap))
+            if is_whole is False:
+                continue
+            if is_whole or effects.closes(shape, now.progress, now.size):
+                path: ItemsAdded | None = now
+                while path is not None:
+                    known[shape.id, path.progress, path.size, self.cap] = True
+                    path = path.before
+                return now
             steps += 1
-            self._spend(1, steps)
-            if after in met:
-                continue
-            met.add(after)
-            known = live.get((self.shape.id, *after, self.cap))
-            if known is None:
-                known = self._ends(*after)
-            if known:
-                for now, at in (after, *(place for place, _ in path)):
-                    live[self.shape.id, now, at, self.cap] = True
-                return True
-            if known is None:
-                path.append((after, self._steps(*after)))
-        for now, at in met:
-            live[self.shape.id, now, at, self.cap] = False
-        return False
+            following = shorter(self._following(now, with_text))
+            if with_text:
+                for after in following:
+                    heappush(frontier, (after.text, iter((after,))))
+            else:
+                heappush(frontier, (-steps, following))
+        known.update(((shape.id, *state[:2], self.cap), False) for state in met)
+        return None
 
-    def _ends(self, progress: Progress, index: int) -> bool | None:
-        """Return True where the array may close, and for an array whose kinds of items are counted one by one
-        whether it can be completed; None for others."""
-        if self.effects.closes(self.shape, progress, index):
-            return True
-        if index < self.shape.settled or not self.effects.pays_singly(self.shape, progress):
-            return None
-        base = self.effects.item(self.shape, index)
-        counted = zip(self.shape.counters, progress[1], strict=True)
-        missing = sum(count < one.least for one, count in counted)
-        found = [self.ask(demand) for demand, _ in self.effects.single_ways(self.shape, base, progress[1])]
-        return base != NEVER and len(found) == missing and None not in found
-
-    def _steps(self, progress: Progress, index: int) -> Iterator[tuple[Progress, int]]:
-        """Yield the progress after one more item, and the number of items then."""
-        for demand, left in self.effects.options(self.shape, progress, index, last=True):
-            self._spend(1)
-            if self.ask(demand) is not None:
-                yield left, min(index + 1, self.cap)
+    def _counted(self, count: int) -> int:
+        return min(count, self.cap) if self._end is None else count
 
     def _spend(self, steps: int, so_far: int = 0) -> None:
         if so_far > self.effects.limits.oracle_steps:
@@ -154,112 +160,129 @@ class ArrayWitness:
         where = self.effects.where
         THIS_CALL.spend(steps, self.effects.limits, "How an array is completed", lambda: where(self.shape))
 
-    # Items one after another: any rest where their values matter, or the shortest
+    def _following(self, now: ItemsAdded, with_text: bool) -> Iterator[ItemsAdded]:
+        """Yield the array after one item more, or several of one kind; items that meet most come first."""
+        shape, count = self.shape, now.size
+        if count == self._end:
+            return
+        if with_text and shape.unique and count >= shape.settled and now.progress == ((), ()):
+            yield from self._different(now, shape.lo - count)
+            return
+        if count >= shape.settled and self.effects.pays_singly(shape, now.progress):
+            yield from self._of_each_kind(now)
+            return
+        taken = self.seen | now.chosen
+        seen = taken if repeats(now.progress) else _NONE
+        for demand, (unmet, counts) in self.effects.options(shape, now.progress, count, seen):
+            for text, literal in self._values(now, demand, taken, with_text):
+                for times in self._times(now, (unmet, counts), with_text):
+                    after = (unmet, counts) if times == 1 else self._repeated(now, (unmet, counts), times)
+                    if after is not None:
+                        chosen = now.chosen if literal is None else now.chosen | {literal}
+                        chosen = chosen if watches(shape, after) else _NONE
+                        items = _joined(now, [text], times) if with_text else EMPTY
+                        yield ItemsAdded(after, self._counted(count + times), chosen, items, now)
 
-    def _search(
-        self, progress: Progress, step: Callable[[Progress, Values, int], Iterator[Step]], with_text: bool
-    ) -> tuple[JsonPieces, Values] | None:
-        """Return the shortest rest without its bracket, and what was noted of its items; without a text the
-        rest of the fewest items. `step` yields the ways to take one more item."""
-        shape, effects = self.shape, self.effects
-        layer: dict[tuple[Progress, Values], JsonPieces] = {(progress, _NONE): EMPTY}
-        best: tuple[JsonPieces, Values] | None = None
-        steps = 0
-        self._end = self.index + effects.longest(shape, progress, self.index, self.cap)
-        for count in range(self.index, self._end + 1):
-            following: dict[tuple[Progress, Values], JsonPieces] = {}
-            for (now, noted), prefix in layer.items():
-                closes = effects.closes(shape, now, min(count, self.cap))
-                if closes and (best is None or prefix.before(best[0])):
-                    best = prefix, noted
-                    if not with_text:
-                        return best
-                if best is not None and best[0].length <= prefix.length:
-                    continue
-                for left, then, text in step(now, noted, count):
-                    steps += 1
-                    self._spend(2, steps)
-                    state = left, then if watches(shape, left) else _NONE
-                    new = JsonPieces((prefix, b"," if count else b"", text)) if with_text else EMPTY
-                    if new.before(following.get(state)):
-                        following[state] = new
-            layer = following
-        return best
+    def _of_each_kind(self, now: ItemsAdded) -> Iterator[ItemsAdded]:
+        """Yield the array after an item for each kind that is owed: there may be a shorter rest, but the
+        fewest items that are of all kinds together are a set cover."""
+        counts, tables = now.progress[1], self.effects.tables
+        base = self.effects.item(self.shape, now.size)
+        missing = [max(0, kind.least - n) for kind, n in zip(self.shape.counters, counts, strict=True)]
+        groups: list[tuple[JsonPieces | None, int]] = []
+        for kind, times in zip(self.shape.counters, missing, strict=True):
+            if times:
+                demand = NEVER if base == NEVER else tables.both(base, (kind.literal,))
+                alive = demand != NEVER and not tables.hopeless(demand)
+                groups.append((self.ask(demand) if alive else None, times))
+        known = [(text, times) for text, times in groups if text is not None]
+        if len(known) < len(groups):
+            return
+        after = now._replace(progress=((), tuple(map(add, counts, missing))), before=now)
+        for text, times in sorted(known, key=lambda group: group[0].flat()):
+            size = self._counted(after.size + times)
+            after = after._replace(size=size, text=_joined(after, [text], times))
+        yield after
 
-    def _texts(self, now: Progress, chosen: Values, count: int) -> Iterator[Step]:
-        """Yield the ways to take an item that a shortest rest may use; `chosen`: the values of the rest so
-        far.
+    def _times(self, now: ItemsAdded, after: Progress, with_text: bool) -> Iterable[int]:
+        """Return how many items of one kind are taken at once: until something changes for the array, or as
+        many as leave room for what is owed."""
+        shape, (unmet, counts) = self.shape, now.progress
+        if self._end is not None or now.size < shape.settled or after[0] != unmet:
+            return (1,)
+        ends = [shape.lo, now.size if shape.hi is None else shape.hi]
+        ends += [one.count for each in unmet for one in each if isinstance(one, AtLeast | AtMost)]
+        until = [end - now.size for end in ends if end > now.size]
+        owed = len(unmet)
+        for counter, count, then in zip(shape.counters, counts, after[1], strict=True):
+            owed += max(0, counter.least - count)
+            if then > count:
+                most = count if counter.most is None else counter.most
+                until += [end - count for end in (counter.least, most) if end > count]
+        runs = [min(until, default=1)]
+        room = shape.lo - now.size - owed
+        if 0 < room < runs[0]:
+            runs.append(room)
+        is_simple = not shape.counters or len(shape.counters) + len(unmet) == 1
+        if with_text:
+            return runs if is_simple and max(owed, shape.lo - now.size) > _ONE_BY_ONE else (1,)
+        return runs if is_simple else (*runs, 1)
+
+    def _repeated(self, now: ItemsAdded, after: Progress, times: int) -> Progress | None:
+        """Return the progress where an item comes several times; None where it leads nowhere."""
+        unmet = self.effects.still_open(after[0], now.size + times)
+        pairs = zip(now.progress[1], after[1], strict=True)
+        return None if unmet is None else (unmet, tuple(old + (new - old) * times for old, new in pairs))
+
+    def _different(self, now: ItemsAdded, times: int) -> Iterator[ItemsAdded]:
+        """Yield the array after so many items of one demand: the shortest values not yet written, the
+        shortest first: so does an item that has begun go on."""
+        demand = self.effects.item(self.shape, now.size)
+        values = self.distinct.untaken(demand, self.ask, self.seen | now.chosen)
+        texts = [text for text, _ in islice(values, max(0, times))]
+        if 0 < times == len(texts):
+            yield ItemsAdded(now.progress, now.size + times, now.chosen, _joined(now, texts, 1), now)
+
+    # Values
+
+    def _values(
+        self, now: ItemsAdded, demand: int, taken: Values, with_text: bool
+    ) -> Iterator[tuple[JsonPieces, int | None]]:
+        """Yield the values of an item that a rest may need, with their literals; None where any will do.
 
         Where all must differ, each later item can take one of them; where one must be repeated, the values
         that a later item can have too are candidates.
         """
-        taken = self.seen | chosen
-        for demand, left in self.effects.options(self.shape, now, count, taken, unique=False):
-            if not watches(self.shape, now):
-                found = self.ask(demand)
+        text, shape = self.ask(demand), self.shape
+        if text is None:
+            return
+        if self._end is None or not watches(shape, now.progress):
+            yield text, None
+            return
+        ask = self.ask if with_text else self.distinct.text
+        if not shape.unique:
+            for each in (demand, *self._pairs(now.progress, demand, now.size + 1, self._end)):
+                found = self.ask(each) and ask(each)
                 if found is not None:
-                    yield left, chosen, found
-                continue
-            for text, literal in self._candidates(now, demand, count, taken):
-                yield left, chosen | {literal}, text
+                    yield found, self.distinct.literal(found.flat())
+        elif not with_text and self.distinct.has(
+            demand, self._end - self.index + len(self.seen) + 2, self.ask
+        ):
+            yield text, None
+        else:
+            yield from islice(self.distinct.untaken(demand, ask, taken), self._end - now.size)
 
-    def _candidates(
-        self, now: Progress, demand: int, count: int, taken: Values
-    ) -> Iterator[tuple[JsonPieces, int]]:
-        if self.shape.unique:
-            left = self._end - count
-            for text, literal in self.distinct.sought(demand, self.ask, taken):
-                if literal not in taken:
-                    yield text, literal
-                    left -= 1
-                    if left <= 0:
-                        return
-            return
-        demands = {demand: None}
-        for later in range(count + 1, self._end):
-            for other, _ in self.effects.options(self.shape, now, later):
-                both = self._both(demand, other)
-                if both != NEVER:
-                    demands[both] = None
-        for each in demands:
-            found = self.ask(each)
-            if found is not None:
-                yield found, self.distinct.literal(found.flat())
-
-    def _apart(self, now: Progress, used: Values, count: int) -> Iterator[Step]:
-        """Yield the ways to take an item of an array whose items differ; `used`: values of the rest so far,
-        those of demands that have few."""
-        need = self._end - self.index + len(self.seen) + 2
-        for demand, left in self.effects.options(self.shape, now, count):
-            if self.ask(demand) is None:
-                continue
-            if self.distinct.has(demand, need, self.ask):
-                yield left, used, EMPTY
-                continue
-            for _, literal in self.distinct.sought(demand, self.distinct.text, self.seen):
-                if literal not in used and literal not in self.seen:
-                    yield left, used | {literal}, EMPTY
-
-    def _paired(self, now: Progress, before: Values, count: int) -> Iterator[Step]:
-        """Yield the ways to take an item of an array that still needs two equal ones; `before`: the demands
-        of the rest so far."""
-        for demand, left in self.effects.options(self.shape, now, count, self.seen):
-            if self.ask(demand) is not None:
-                yield left, before | {demand}, EMPTY
-        if not repeats(now):
-            return
-        for demand, left in self.effects.options(self.shape, now, count):
-            for earlier in sorted(before):
-                both = self._both(demand, earlier)
-                # What else the item meets is the same; the repetition is met as well.
-                if both != NEVER and self.ask(both) is not None:
-                    yield (_without_repeats(left[0]), left[1]), before, EMPTY
-
-    def _both(self, demand: int, other: int) -> int:
-        both = self.effects.tables.both(demand, self.effects.tables.demands[other])
-        return (
-            NEVER if both == NEVER or self.effects.tables.clash(self.effects.tables.demands[both]) else both
-        )
+    def _pairs(self, progress: Progress, demand: int, start: int, end: int) -> list[int]:
+        """Return the demands on an item that one of the later items up to an end can repeat."""
+        tables = self.effects.tables
+        found: dict[int, None] = {}
+        for later in range(start, end):
+            for other, _ in self.effects.options(self.shape, progress, later):
+                self._spend(1)
+                both = tables.both(demand, tables.demands[other])
+                if both != NEVER and not tables.clash(tables.demands[both]):
+                    found[both] = None
+        return list(found)
 
     # The next item, where its value matters
 
@@ -267,13 +290,13 @@ class ArrayWitness:
         """Return values that some rest needs; None where there is no rest at all.
 
         After one more item of another value there still is a rest."""
-        if not self.shape.unique:
-            return None if self._search(progress, self._paired, False) is None else _NONE
-        if not progress[0] and not progress[1]:
+        if self.shape.unique and progress == ((), ()):
             required = self.required()
             return None if required is None else self.distinct.matched(required, self.seen, self.ask)
-        found = self._search(progress, self._apart, False)
-        return None if found is None else found[1]
+        found = self._search(progress, False, {})
+        if found is None:
+            return None
+        return found.chosen if self.shape.unique else _NONE
 
     def _with(self, value: int) -> ArrayWitness:
         """Return the question about the array with one more value among its items."""
@@ -291,17 +314,15 @@ class ArrayWitness:
         if not repeats(progress):
             return []
         # Only an item that a later one can repeat.
-        found: dict[int, None] = {}
-        longest = self.effects.longest(self.shape, progress, self.index, self.cap)
-        for later in range(self.index, self.index + longest):
-            for other, _ in self.effects.options(self.shape, progress, later):
-                both = self._both(demand, other)
-                text = None if both == NEVER or both in found else self.distinct.text(both)
-                if text is not None:
-                    literal = self.distinct.literal(text.flat())
-                    if self._with(literal).critical(progress) is not None:
-                        found[both] = None
-        return list(found)
+        end = self.index + self.effects.longest(self.shape, progress, self.index, self.cap)
+        found: list[int] = []
+        for both in self._pairs(progress, demand, self.index, end):
+            text = self.distinct.text(both)
+            if text is not None:
+                literal = self.distinct.literal(text.flat())
+                if self._with(literal).critical(progress) is not None:
+                    found.append(both)
+        return found
 
     def skippable(self, progress: Progress) -> bool:
         """Return whether the value of the item before makes no difference until another item is compared with
@@ -318,118 +339,9 @@ class ArrayWitness:
             required.setdefault(following, 0)
         return all(self.distinct.has(demand, need, self.ask) for demand in required)
 
-    # Shortest rests that take no search
 
-    def _plain_rest(self) -> JsonPieces | None:
-        required = self.required()
-        if required is None:
-            return None
-        # What is not known yet is asked for at once, not one at a time.
-        texts = {demand: self.ask(demand) for demand in required}
-        groups: list[tuple[JsonPieces, int]] = []
-        for at in range(self.index, min(self.shape.lo, max(self.shape.settled, self.index) + 1)):
-            text = texts[self.effects.item(self.shape, at)]
-            if text is None:
-                return None
-            groups.append((text, self.shape.lo - at if at >= self.shape.settled else 1))
-        return _closed(groups, self.index)
-
-    def _equal_items(self, required: dict[int, int]) -> JsonPieces | None:
-        """Return the rest of an array that needs so many items of one demand: the shortest values not yet
-        written, the shortest first: so does an item that has begun go on."""
-        chosen: list[tuple[JsonPieces, int]] = []
-        for demand, times in required.items():
-            for text, literal in self.distinct.sought(demand, self.ask, self.seen):
-                if literal not in self.seen:
-                    chosen.append((text, 1))
-                    if len(chosen) == times:
-                        break
-            if len(chosen) < times:
-                return None
-        return _closed(chosen, self.index)
-
-    def _is_counted(self, progress: Progress) -> bool:
-        """Return whether all later items have the same demand, and one kind of them is counted."""
-        return not progress[0] and len(self.shape.counters) == 1 and self.index >= self.shape.settled
-
-    def _counted_rest(self, progress: Progress) -> JsonPieces | None:
-        """Return the shortest rest where all items have the same demand and one kind of them is counted.
-
-        It has as many items of the kind as are missing, and then the shortest items up to the least number:
-        items of the kind among them as long as their number is allowed.
-        """
-        shape, index, ask = self.shape, self.index, self.ask
-        (counter,), (count,) = shape.counters, progress[1]
-        base = self.effects.item(shape, index)
-        missing = max(0, counter.least - count)
-        total = max(missing, shape.lo - index)
-        if counter.most is not None and count + missing > counter.most:
-            return None
-        if shape.hi is not None and (shape.lo > shape.hi or index + total > shape.hi):
-            return None
-        if not total:
-            return JsonPieces((b"]",))
-        if base == NEVER:
-            return None
-        kind = self.effects.tables.both(base, (counter.literal,))
-        other = self.effects.tables.both(base, (self.effects.tables.negate(counter.literal),))
-        yes = None if kind == NEVER else ask(kind)
-        no = None if other == NEVER else ask(other)
-        if missing and yes is None:
-            return None
-        more = total - missing
-        chosen = missing
-        if yes is not None and (no is None or yes.before(no)):
-            room = more if counter.most is None else min(more, counter.most - count - missing)
-            chosen += room
-        if chosen < total and no is None:
-            return None
-        groups = [
-            (text, size) for text, size in ((yes, chosen), (no, total - chosen)) if text is not None and size
-        ]
-        if len(groups) == 2:
-            (a, _), (b, _) = groups
-            if b.flat() + b"," + a.flat() < a.flat() + b"," + b.flat():
-                groups.reverse()
-        return _closed(groups, self.index)
-
-    def _single_rest(self, progress: Progress) -> JsonPieces | None:
-        """Return a short rest where many kinds of items are required: an item for each kind.
-
-        It may not be the shortest: the fewest items that are of all kinds together are a set cover.
-        """
-        shape, index, ask = self.shape, self.index, self.ask
-        base = self.effects.item(shape, index)
-        if base == NEVER:
-            return None
-        missing = [max(0, one.least - count) for one, count in zip(shape.counters, progress[1], strict=True)]
-        groups: list[tuple[JsonPieces, int]] = []
-        for demand, (_, counts) in self.effects.single_ways(shape, base, progress[1]):
-            kind = next(at for at, count in enumerate(counts) if count != progress[1][at])
-            text = ask(demand)
-            if text is not None:
-                groups.append((text, missing[kind]))
-        if len(groups) < sum(map(bool, missing)):
-            return None
-        more = shape.lo - index - sum(missing)
-        if more > 0:
-            plain = [text for text in (ask(base), *(text for text, _ in groups)) if text is not None]
-            groups.append((min(plain, key=lambda text: (text.length, text.flat())), more))
-        groups.sort(key=lambda group: group[0].flat())
-        return _closed(groups, self.index)
-
-
-def _without_repeats(unmet: tuple[Obligation, ...]) -> tuple[Obligation, ...]:
-    return tuple(obligation for obligation in unmet if RepeatedItem() not in obligation)
-
-
-def _closed(groups: Iterable[tuple[JsonPieces, int]], index: int) -> JsonPieces:
-    """Return the rest of an array that goes on at an index with so many items of each text."""
-    parts: list[bytes | JsonPieces] = []
-    for text, size in groups:
-        if not (index or parts):
-            parts.append(text)
-            size -= 1
-        parts.append(repeated(JsonPieces((b",", text)), size))
-    parts.append(b"]")
-    return JsonPieces(tuple(parts))
+def _joined(now: ItemsAdded, texts: Iterable[JsonPieces], times: int) -> JsonPieces:
+    """Return the text of an array's rest after more items, so many times over."""
+    pieces = tuple(piece for text in texts for piece in (b",", text))
+    first = pieces if now.size else pieces[1:]
+    return JsonPieces((now.text, *first, repeated(JsonPieces(pieces), times - 1)))

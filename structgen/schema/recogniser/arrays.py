@@ -177,7 +177,9 @@ class Arrays:
         going: list[tuple[int, Thread]] = []
         index = min(state.index + 1, state.cap)
         for j, shape, progress in state.threads:
-            for demand, left in self.progress.options(shape, progress, state.index, state.seen or _NONE):
+            ways = [*self.progress.options(shape, progress, state.index, state.seen or _NONE)]
+            # The demand that asks least comes first: its keys come first in an object's order.
+            for demand, left in reversed(ways):
                 if not self.alive(demand):
                     continue
                 if watches(shape, left):

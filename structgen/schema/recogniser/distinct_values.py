@@ -215,12 +215,13 @@ class Distinct:
 
     # Which
 
-    def sought(self, demand: int, ask: Ask, taken: frozenset[int]) -> Iterator[tuple[JsonPieces, int]]:
-        """Yield `values` for who compares them with those that an array holds, if any (`looked_for`)."""
+    def untaken(self, demand: int, ask: Ask, taken: frozenset[int]) -> Iterator[tuple[JsonPieces, int]]:
+        """Yield those of `values` that are not among the values of an array (`looked_for`)."""
         for text, literal in self.values(demand, ask):
             if taken:
                 self.looked_for.setdefault(literal, text.flat())
-            yield text, literal
+            if literal not in taken:
+                yield text, literal
 
     def values(self, demand: int, ask: Ask) -> Iterator[tuple[JsonPieces, int]]:
         """Yield the values of a demand, the shortest text first, each with its literal."""
@@ -292,7 +293,7 @@ class Distinct:
                 return None
             if self.has(demand, need, ask):
                 continue
-            values = [literal for _, literal in self.sought(demand, self.text, taken) if literal not in taken]
+            values = [literal for _, literal in self.untaken(demand, self.text, taken)]
             if len(values) < times:
                 return None
             few.extend([values] * times)
@@ -305,22 +306,20 @@ class Distinct:
 
 def _augment(few: list[list[int]], owner: dict[int, int], start: int) -> bool:
     """Give one more place a value, moving others where it must be; breadth first."""
-    reached: dict[int, int] = {}
+    asking: dict[int, int] = {}
     queue = [start]
     for at in queue:
         for value in few[at]:
-            if value in reached:
+            if value in asking:
                 continue
-            reached[value] = at
+            asking[value] = at
             if value in owner:
                 queue.append(owner[value])
                 continue
-            while True:
-                place = reached[value]
-                previous = next((v for v, o in owner.items() if o == place and v != value), None)
-                owner[value] = place
-                if place == start or previous is None:
-                    return True
-                del owner[previous]
-                value = previous
+            held = {place: owned for owned, place in owner.items()}
+            free: int | None = value
+            while free is not None:
+                owner[free] = asking[free]
+                free = held.get(asking[free])
+            return True
     return False
